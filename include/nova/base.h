@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file nova/base.h
+ * What every other header of libnova rests on: version, error codes, the error object, logging.
+ *
+ * Conventions that hold for the whole library:
+ *  - A call that can fail returns `int`: 0 (#NOVA_OK), or one negative code of #nova_code.
+ *  - Its last parameter is `nova_error_t **error`. Pass NULL if the code is enough; otherwise, on failure
+ *    only, `*error` receives an object that you free with nova_error_free(). Do not pass an address
+ *    that already holds an error: it would be lost.
+ *  - Results come back through parameters called `ret_…`. They are written only when the call succeeds;
+ *    nova_invoke() has the one exception, and says so.
+ *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to the
+ *    object they came from and live as long as it does, unless the text says that you free them.
+ *  - Every `_free` and `_close` accepts NULL.
+ *  - Option structs begin with `size_t size`, which you set to `sizeof` the struct (use the `_INIT`
+ *    macro); every other member may be left zero and then means its documented default. A struct that
+ *    is larger than this library knows, with non-zero bytes in the unknown part, is refused
+ *    with #NOVA_EABI, so nothing that you ask for is silently ignored.
+ *  - The library never prints, exits, aborts on bad input, changes directory, installs a
+ *    signal handler or starts a thread that you did not ask for.
+ *  - Text is UTF-8. Times are in the unit that the name ends in (`_ms`, `_us`, `_s`); sizes are bytes
+ *    unless the name ends in `_mb` (mebibytes).
+ */
+#ifndef NOVA_BASE_H
+#define NOVA_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NOVA_API __attribute__((visibility("default")))
+#else
+#define NOVA_API
+#endif
+
+#define NOVA_VERSION_MAJOR 0
+#define NOVA_VERSION_MINOR 1
+#define NOVA_VERSION_PATCH 0
+#define NOVA_VERSION_STRING "0.1.0"
+
+/**
+ * Version of the loaded library as "MAJOR.MINOR.PATCH"; compare it with #NOVA_VERSION_STRING to see
+ * whether headers and library belong together. Static text, never freed. Any thread. Since 0.1.
+ */
+NOVA_API const char *nova_version(void);
+
+/**
+ * Every code that a call can return. The list is closed within a major version: a code never changes its
+ * meaning and a retired number is never used again. Since 0.1.
+ */
+enum nova_code {
+	NOVA_OK = 0,
+	NOVA_EINVAL = -1,     /**< a bad argument, name, flag or combination; nothing was done */
+	NOVA_ENOMEM = -2,     /**< out of memory */
+	NOVA_ENOTFOUND = -3,  /**< no function, file, image or VM of that name */
+	NOVA_EEXIST = -4,     /**< the name is taken by something else */
+	NOVA_EBUSY = -5,      /**< the state of the object forbids this now */
+	NOVA_ENOTSUP = -6,    /**< not available with this engine or on this host */
+	NOVA_EIO = -7,        /**< the operating system refused; see nova_error_os() */
+	NOVA_EPERM = -8,      /**< missing rights */
+	NOVA_ENOSPC = -9,     /**< no space left where something had to be written */
+	NOVA_ETOOBIG = -10,   /**< over a documented size limit */
+	NOVA_ECORRUPT = -11,  /**< a file, image or database is damaged or not what it claims */
+	NOVA_EABI = -12,      /**< an option struct has a size or content this library does not know */
+	NOVA_ECONFIG = -13,   /**< a configuration file, variable or setting cannot be understood */
+	NOVA_EENGINE = -14,   /**< the virtual machine monitor did not start, or refused a command */
+	NOVA_EAGENT = -15,    /**< the agent in the guest did not answer in time, or not in its protocol */
+	NOVA_ELIMIT = -16,    /**< a limit on VMs, memory, queue or waiting time was reached */
+	NOVA_ECANCELED = -17, /**< cancelled by the caller, or because the object is closing */
+	NOVA_EFUNCTION = -18, /**< the function ran and failed */
+	NOVA_ETIMEDOUT = -19, /**< the function ran, exceeded its time limit and was killed */
+	NOVA_ELOST = -20,     /**< the VM was lost while the function may have been running */
+	NOVA_ESTALE = -21,    /**< a snapshot or template does not fit this host or these inputs */
+};
+
+/**
+ * Whether the caller's function ran, whatever else an error says. Since 0.1.
+ */
+enum nova_outcome {
+	NOVA_OUTCOME_NEVER_RAN = 0, /**< not one instruction of it: safe to try again */
+	NOVA_OUTCOME_RAN = 1,       /**< it ran, and this is its failure */
+	NOVA_OUTCOME_UNKNOWN = 2,   /**< it was sent and no answer came: it may have run, wholly or in part */
+};
+
+/** The detail of one failure. Immutable; may be read from any thread. */
+typedef struct nova_error nova_error_t;
+
+/** The code that the failed call returned (never 0). NULL gives 0. Since 0.1. */
+NOVA_API int nova_error_code(const nova_error_t *error);
+
+/**
+ * One clear sentence, without a newline: what failed, the thing it concerns, and the way out where there
+ * is one. Never NULL; "" for NULL. Lives as long as the error. Since 0.1.
+ */
+NOVA_API const char *nova_error_message(const nova_error_t *error);
+
+/** The operating system's errno behind the failure, or 0. Since 0.1. */
+NOVA_API int nova_error_os(const nova_error_t *error);
+
+/** One of #nova_outcome. Only nova_invoke() and the calls that run code in a guest set another
+ * value than #NOVA_OUTCOME_NEVER_RAN. Since 0.1. */
+NOVA_API int nova_error_outcome(const nova_error_t *error);
+
+/** Frees the error. NULL is accepted. Since 0.1. */
+NOVA_API void nova_error_free(nova_error_t *error);
+
+/** The name of a code, such as "NOVA_ENOTFOUND"; "NOVA_E?" for a number that is not in the list.
+ * Static text. Since 0.1. */
+NOVA_API const char *nova_code_name(int code);
+
+/** Frees a string or buffer of which the text says "free with nova_free()". Since 0.1. */
+NOVA_API void nova_free(void *memory);
+
+/** Levels of a log message. Since 0.1. */
+enum nova_log_level {
+	NOVA_LOG_NONE = 0,  /**< as a limit: no messages at all */
+	NOVA_LOG_ERROR = 1, /**< something was lost or left behind that the caller is not told otherwise */
+	NOVA_LOG_WARN = 2,  /**< works, but less safely or slowly than it could */
+	NOVA_LOG_INFO = 3,  /**< decisions: engine chosen, VM started, VM thrown away */
+	NOVA_LOG_DEBUG = 4, /**< every step */
+};
+
+/**
+ * Receives log messages. `module` is a short stable name such as "qemu" or "pool", `text` one line
+ * without a newline; both die when the function returns. It may be called from every thread that is
+ * inside a call of the library, with internal locks held: it must not call the library back.
+ */
+typedef void (*nova_log_fn)(void *userdata, int level, const char *module, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file nova/function.h
+ * The platform: named functions in a store, and nova_invoke(), which runs one in its own microVM.
+ *
+ *     nova_t *nova;
+ *     nova_result_t *result;
+ *     nova_open(NULL, &nova, NULL);
+ *     nova_invoke(nova, "hello", "{}", 2, NULL, &result, NULL);
+ *     puts(nova_result_output(result, NULL));
+ *
+ * Threads: every call may be made from any number of threads at once, except nova_close(), which must be the
+ * last. Several processes may use one state directory at the same time.
+ */
+#ifndef NOVA_FUNCTION_H
+#define NOVA_FUNCTION_H
+
+#include <nova/base.h>
+#include <nova/config.h>
+#include <nova/host.h>
+#include <nova/pool.h>
+#include <nova/result.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nova nova_t;
+typedef struct nova_function nova_function_t;
+
+/**
+ * Opens the platform: state directory, function store and an empty pool. No VM is started yet.
+ * @param config settings, copied; NULL: configuration file and environment on top of the defaults
+ * @return 0; NOVA_ECONFIG; NOVA_ECORRUPT if the store is damaged (the file is named and left alone); NOVA_EPERM; NOVA_ENOSPC;
+ *         NOVA_EIO; NOVA_ENOMEM. Since 0.1.
+ */
+NOVA_API int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error);
+
+/** Ends every VM and frees the platform. No other call may be under way. NULL is accepted. Since 0.1. */
+NOVA_API void nova_close(nova_t *nova);
+
+/** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until nova_close(). Since 0.1. */
+NOVA_API nova_host_t *nova_get_host(nova_t *nova);
+
+/** The pool inside, for ticking and counters. Borrowed: lives until nova_close(). Since 0.1. */
+NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
+
+/* --- functions ----------------------------------------------------------------------------------------- */
+
+/** In nova_register_opts.flags: take the place of a function of that name that differs. Since 0.1. */
+#define NOVA_REGISTER_REPLACE 1u
+
+/** What nova_register() stores. Since 0.1. */
+typedef struct nova_register_opts {
+	size_t size;               /**< sizeof(nova_register_opts) */
+	const char *name;          /**< 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
+	const char *runtime;       /**< "python", "go", "rust", "wasm", "shell" or "binary"; required */
+	const char *code_path;     /**< file or directory with the code; exactly one of code_path and code is given */
+	const void *code;          /**< or the content of one file */
+	size_t code_len;
+	const char *handler;       /**< NULL: "main.handler" */
+	uint32_t memory_mb;        /**< 32 to 65536; 0: 128 */
+	uint32_t timeout_s;        /**< 1 to 86400; 0: 30 */
+	uint32_t vcpus;            /**< 1 to 32; 0: 1 */
+	uint32_t min_replicas;     /**< VMs that a daemon keeps warm; at most 1000 */
+	uint64_t disk_iops;        /**< operations a second on the code disk; 0: no limit */
+	uint64_t disk_bandwidth;   /**< bytes a second on the code disk; 0: no limit */
+	uint64_t net_rx_bandwidth; /**< bytes a second into the guest; 0: no limit */
+	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; 0: no limit */
+	const char *const *env;    /**< "NAME=value" strings */
+	size_t env_count;
+	uint32_t flags;            /**< NOVA_REGISTER_… */
+} nova_register_opts;
+#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Stores a function. Its code is copied into a code disk under the state directory, so the original may change
+ * or go away. Registering the very same thing again succeeds and changes nothing.
+ * @param ret_function the stored function, to be freed; may be NULL
+ * @return 0; NOVA_EINVAL naming the bad field; NOVA_EEXIST if a different function has the name; NOVA_ENOTFOUND, NOVA_EPERM for
+ *         the code; NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure nothing is stored. Since 0.1.
+ */
+NOVA_API int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
+	nova_error_t **error);
+
+/** Looks a function up. @return 0; NOVA_ENOTFOUND (the nearest name is offered); NOVA_EIO; NOVA_ECORRUPT. Since 0.1. */
+NOVA_API int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
+
+/** All functions, by name. Free the array with nova_function_list_free(). An empty list is NULL with count 0.
+ * @return 0; NOVA_EIO; NOVA_ECORRUPT; NOVA_ENOMEM. Since 0.1. */
+NOVA_API int nova_list(nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
+
+/** Deletes a function; its warm VMs end, calls under way finish. @return 0; NOVA_ENOTFOUND; NOVA_EIO. Since 0.1. */
+NOVA_API int nova_delete(nova_t *nova, const char *name, nova_error_t **error);
+
+/** Frees one function. NULL is accepted. Since 0.1. */
+NOVA_API void nova_function_free(nova_function_t *function);
+
+/** Frees what nova_list() gave, functions included. Since 0.1. */
+NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count);
+
+NOVA_API const char *nova_function_id(const nova_function_t *f);        /**< UUID. Since 0.1. */
+NOVA_API const char *nova_function_name(const nova_function_t *f);      /**< Since 0.1. */
+NOVA_API const char *nova_function_runtime(const nova_function_t *f);   /**< Since 0.1. */
+NOVA_API const char *nova_function_handler(const nova_function_t *f);   /**< Since 0.1. */
+NOVA_API const char *nova_function_code_path(const nova_function_t *f); /**< as given, absolute; "" if from memory. Since 0.1. */
+NOVA_API const char *nova_function_code_hash(const nova_function_t *f); /**< 64 hex digits: SHA-256 of the code disk. Since 0.1. */
+NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);    /**< Since 0.1. */
+NOVA_API uint32_t nova_function_timeout_s(const nova_function_t *f);    /**< Since 0.1. */
+NOVA_API uint32_t nova_function_vcpus(const nova_function_t *f);        /**< Since 0.1. */
+NOVA_API uint32_t nova_function_min_replicas(const nova_function_t *f); /**< Since 0.1. */
+NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);    /**< Since 0.1. */
+NOVA_API uint64_t nova_function_disk_bandwidth(const nova_function_t *f);   /**< Since 0.1. */
+NOVA_API uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
+NOVA_API uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
+NOVA_API uint32_t nova_function_version(const nova_function_t *f);      /**< 1, and one more with each replacement. Since 0.1. */
+NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
+NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
+NOVA_API size_t nova_function_env_count(const nova_function_t *f);      /**< Since 0.1. */
+NOVA_API const char *nova_function_env(const nova_function_t *f, size_t i); /**< "NAME=value"; NULL past the end. Since 0.1. */
+/** The whole function as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1. */
+NOVA_API char *nova_function_to_json(const nova_function_t *f);
+
+/**
+ * Makes what the first call of a function would have to make, so that it need not: its template, where the engine can have one.
+ * The VM made on the way waits in the pool afterwards.
+ * @return 0; NOVA_ENOTSUP if the engine takes no snapshots, or they are switched off (setting `pool.templates`); NOVA_ENOTFOUND; NOVA_EFUNCTION
+ *         if the code cannot be loaded; the codes of nova_pool_acquire(). Since 0.1.
+ */
+NOVA_API int nova_template_build(nova_t *nova, const char *function, nova_error_t **error);
+
+/* --- the main job ------------------------------------------------------------------------------------------ */
+
+/** Options of nova_invoke(). Since 0.1. */
+typedef struct nova_invoke_opts {
+	size_t size;              /**< sizeof(nova_invoke_opts) */
+	uint32_t timeout_ms;      /**< time limit of the function; 0: the function's own */
+	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
+	nova_output_fn on_output; /**< called with output as it comes, or NULL */
+	void *userdata;
+} nova_invoke_opts;
+#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0 }
+
+/**
+ * Runs a function in its own microVM and waits for the answer.
+ *
+ * A VM that waits for this function is used, else one is started. The error tells by nova_error_outcome() whether the
+ * function *never ran* (trying again is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
+ *
+ * @param payload    JSON text of at most 6 MiB; NULL with length 0 means "{}"
+ * @param opts       NULL: defaults
+ * @param ret_result receives the result on success **and** whenever the function ran, even if it failed; otherwise NULL
+ * @return 0, or
+ *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image), NOVA_ECORRUPT, NOVA_ENOTSUP,
+ *   NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM, NOVA_EIO, and NOVA_EFUNCTION if its code cannot even be loaded;
+ *   ran and failed: NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT;
+ *   unknown: NOVA_ELOST, NOVA_EAGENT.
+ * Since 0.1.
+ */
+NOVA_API int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file nova/snapshot.h
+ * Fork and snapshot: more microVMs from one that already runs, in milliseconds.
+ *
+ * A fork makes children that go on from the same instant as their parent. They share its memory copy-on-write, so a child costs what it
+ * writes. A snapshot is such an instant in a directory, to go on from later and in other processes.
+ *
+ * Every child and every restored VM is somebody of its own before it handles a byte of work: the kernel's random generator is reseeded
+ * from this host, its clock is stepped to this host's, and hostname and machine-id are new.
+ *
+ * A function may have hooks that its guest runs: before_snapshot before the instant, after_restore in each child before its first call
+ * (docs/protocol.md); one that fails or does not end makes the fork, snapshot or restore fail.
+ *
+ * The VM that is forked or snapshotted must be between two calls: a call under way is waited for. It stands still for some milliseconds. When it
+ * was booted (not restored or forked) its memory becomes the common base and the VM itself goes on in a new VMM process: nova_vm_pid() changes.
+ *
+ * Threads: as in nova/vm.h. Snapshots on disk may be used by several processes at once.
+ */
+#ifndef NOVA_SNAPSHOT_H
+#define NOVA_SNAPSHOT_H
+
+#include <nova/base.h>
+#include <nova/host.h>
+#include <nova/vm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Forks a VM: `count` children go on from this instant, with the function that it has.
+ * @param count        1 to 1000
+ * @param ret_children array of at least `count` that receives the children, each to be freed; nothing on failure
+ * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead; NOVA_EPERM if this user may not trace its own
+ *         processes; NOVA_EENGINE; NOVA_EAGENT if a child does not answer. Either all children are made or none; the parent goes on in both cases. Since 0.1.
+ */
+NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error);
+
+/** How the last fork or snapshot of the VM spent its time: microseconds that it stood still; 0 if there was none. Since 0.1. */
+NOVA_API uint64_t nova_vm_stood_still_us(nova_vm_t *vm);
+
+/* --- snapshots on disk --------------------------------------------------------------------------------------- */
+
+typedef struct nova_snapshot nova_snapshot_t;
+
+/** Options of nova_vm_snapshot(). Since 0.1. */
+typedef struct nova_snapshot_opts {
+	size_t size;           /**< sizeof(nova_snapshot_opts) */
+	const char *name;      /**< 1 to 64 letters, digits, '-', '_' and '.'; NULL: the id. Names are unique */
+	uint64_t life_time_s;  /**< nova_snapshot_prune() deletes it when it is older; 0: never */
+} nova_snapshot_opts;
+#define NOVA_SNAPSHOT_OPTS_INIT { sizeof(nova_snapshot_opts), 0, 0 }
+
+/**
+ * Writes a snapshot of a VM, which goes on. A VM that came from a snapshot or template on disk is stored as what it has written since; otherwise its
+ * memory is stored too (as a sparse file).
+ * The snapshot appears whole or not at all, whatever happens meanwhile.
+ * @param ret_snapshot to be freed with nova_snapshot_free(); may be NULL
+ * @return 0; NOVA_EEXIST for a name that is taken; the codes of nova_vm_fork(); NOVA_ENOSPC; NOVA_EIO. Since 0.1.
+ */
+NOVA_API int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
+	nova_error_t **error);
+
+/**
+ * Finds a snapshot by name or id, and checks that it is whole: sizes and checksums of its files (read once, then remembered).
+ * @return 0; NOVA_ENOTFOUND; NOVA_ECORRUPT naming the file. Since 0.1.
+ */
+NOVA_API int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error);
+
+/** All snapshots whose manifest can be read, by time. Free with nova_snapshot_list_free(). @return 0; NOVA_EIO; NOVA_ENOMEM. Since 0.1. */
+NOVA_API int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error);
+
+/** Deletes a snapshot. @return 0; NOVA_ENOTFOUND; NOVA_EBUSY while VMs run on it or other snapshots are based on it (one is named); NOVA_EIO. Since 0.1. */
+NOVA_API int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **error);
+
+/** Deletes the snapshots whose life time is over, but those in use. `ret_count` (may be NULL) receives how many. @return 0; NOVA_EIO. Since 0.1. */
+NOVA_API int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_error_t **error);
+
+/**
+ * A new VM that goes on from a snapshot.
+ * @return 0; NOVA_ESTALE naming what does not fit (engine or its version, processor, guest image or code disk changed); NOVA_ECORRUPT;
+ *         NOVA_ENOTFOUND for a base that was removed; NOVA_EENGINE; NOVA_EAGENT. Since 0.1.
+ */
+NOVA_API int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_t **ret_vm, nova_error_t **error);
+
+/* --- templates: snapshots that the pool makes by itself, one for each function, at its first call ------------------------- */
+
+/** All templates, by time. Their names are "template:" and their id. Free with nova_snapshot_list_free(). @return 0; NOVA_EIO; NOVA_ENOMEM. Since 0.1. */
+NOVA_API int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error);
+
+/**
+ * Deletes templates, but those in use: the ones that nothing can use any more, since an input has changed (engine, root filesystem, code disk), or every one.
+ * A deleted template is made anew at the next call that wants it.
+ * @param all       0: only those of no more use; else all
+ * @param ret_count receives how many; may be NULL
+ * @return 0; NOVA_EIO; NOVA_ENOMEM. Since 0.1.
+ */
+NOVA_API int nova_template_prune(nova_host_t *host, int all, size_t *ret_count, nova_error_t **error);
+
+/** Frees one snapshot handle; the snapshot stays on disk. NULL is accepted. Since 0.1. */
+NOVA_API void nova_snapshot_free(nova_snapshot_t *snapshot);
+
+/** Frees what nova_snapshot_list() gave. Since 0.1. */
+NOVA_API void nova_snapshot_list_free(nova_snapshot_t **snapshots, size_t count);
+
+NOVA_API const char *nova_snapshot_id(const nova_snapshot_t *snapshot);   /**< 16 hex digits. Since 0.1. */
+NOVA_API const char *nova_snapshot_name(const nova_snapshot_t *snapshot); /**< Since 0.1. */
+NOVA_API const char *nova_snapshot_path(const nova_snapshot_t *snapshot); /**< its directory. Since 0.1. */
+NOVA_API const char *nova_snapshot_base(const nova_snapshot_t *snapshot); /**< id of the snapshot whose memory it shares; "" if it has its own. Since 0.1. */
+NOVA_API uint64_t nova_snapshot_created_us(const nova_snapshot_t *snapshot);  /**< microseconds since 1970. Since 0.1. */
+NOVA_API uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *snapshot); /**< 0: no end. Since 0.1. */
+NOVA_API uint64_t nova_snapshot_disk_bytes(const nova_snapshot_t *snapshot);  /**< bytes that it takes on disk, holes not counted. Since 0.1. */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file nova/vm.h
+ * One microVM: start it, talk to its agent, pause it, end it. Usable without a pool and without a store.
+ *
+ * States: RUNNING ⇄ PAUSED → DEAD. A VM is made running; it dies by nova_vm_stop(), nova_vm_kill(), nova_vm_free(),
+ * when its guest ends or when its VMM is killed. It never comes back.
+ *
+ * Threads: every call may be made from any thread. Calls on the same VM wait for one another, except nova_vm_kill(),
+ * nova_vm_state() and nova_vm_id(), which act at once; a call interrupted by a kill fails with #NOVA_ELOST.
+ */
+#ifndef NOVA_VM_H
+#define NOVA_VM_H
+
+#include <nova/base.h>
+#include <nova/host.h>
+#include <nova/result.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nova_vm nova_vm_t;
+
+enum nova_vm_state {
+	NOVA_VM_RUNNING = 1,
+	NOVA_VM_PAUSED = 2,
+	NOVA_VM_DEAD = 3,
+};
+
+/** Options of nova_vm_start(). Since 0.1. */
+typedef struct nova_vm_opts {
+	size_t size;              /**< sizeof(nova_vm_opts) */
+	const char *engine;       /**< "qemu", "firecracker", "fake"; NULL: the setting `engine` */
+	const char *rootfs;       /**< a name as in "python" (found in the image directory) or a path with '/'; NULL: "base" */
+	const char *code_disk;    /**< an image by nova_disk_build(), seen as /code; NULL: none */
+	uint32_t memory_mb;       /**< guest memory, 32 to 65536; 0: 128 */
+	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
+	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
+	uint32_t flags;           /**< no flags are defined: 0 */
+} nova_vm_opts;
+#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Starts a microVM and waits until its agent answers.
+ * @return 0; NOVA_EINVAL; NOVA_ENOTFOUND or NOVA_ECORRUPT for an image, with the command that makes it; NOVA_ENOTSUP if no
+ *         engine is usable here; NOVA_EENGINE with the last words of the VMM; NOVA_EAGENT if the guest did not come up in time,
+ *         with the last words of its console; NOVA_ENOMEM; NOVA_EIO. On failure nothing is left behind. Since 0.1.
+ */
+NOVA_API int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
+
+/** Ends the VM at once if it lives, removes all that belongs to it, frees the handle. NULL is accepted. Since 0.1. */
+NOVA_API void nova_vm_free(nova_vm_t *vm);
+
+/** 8 hex digits, unique in the context. Since 0.1. */
+NOVA_API const char *nova_vm_id(const nova_vm_t *vm);
+
+/** Name of the engine it runs on. Since 0.1. */
+NOVA_API const char *nova_vm_engine(const nova_vm_t *vm);
+
+/** One of #nova_vm_state, as of now. Since 0.1. */
+NOVA_API int nova_vm_state(nova_vm_t *vm);
+
+/** Process id of the VMM, or 0 once the VM is dead. For looking at, not for signalling. Since 0.1. */
+NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
+
+/**
+ * What makes a VM ready for one function: the agent checks /code, and starts the interpreter where there is one.
+ * Since 0.1.
+ */
+typedef struct nova_vm_init_opts {
+	size_t size;               /**< sizeof(nova_vm_init_opts) */
+	const char *runtime;       /**< "python", "go", "rust", "wasm", "shell", "binary"; required */
+	const char *handler;       /**< "module.function"; NULL: "main.handler" */
+	const char *const *env;    /**< "NAME=value" strings; NULL: none */
+	size_t env_count;
+	uint32_t timeout_ms;       /**< for this step; 0: the engine's boot timeout */
+} nova_vm_init_opts;
+#define NOVA_VM_INIT_OPTS_INIT { sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0 }
+
+/** Gives the VM its function. Done again, it replaces the former one.
+ * @return 0; NOVA_EINVAL for an unknown runtime; NOVA_EFUNCTION if the code is missing or cannot be run at all (the message
+ *         has the interpreter's words); NOVA_EBUSY when paused; NOVA_EAGENT; NOVA_ELOST. Since 0.1. */
+NOVA_API int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error);
+
+/** Receives output while it is produced: `stream` is 1 for stdout, 2 for stderr. The data dies with the call. It runs
+ * in the thread of the call that it was given to, and must not call functions on the same VM. */
+typedef void (*nova_output_fn)(void *userdata, int stream, const void *data, size_t len);
+
+/**
+ * Runs the function once.
+ * @param payload    JSON text of at most 6 MiB
+ * @param timeout_ms kill the function after this time; 0: 30000
+ * @param request_id at most 64 letters, digits, '-' and '_'; NULL: one is made
+ * @param on_output  called with output as it comes, or NULL
+ * @param ret_result receives the result on success **and** whenever the function ran (error outcome
+ *                   #NOVA_OUTCOME_RAN); otherwise it is set to NULL
+ * @return 0; NOVA_EINVAL if the payload is not JSON; NOVA_ETOOBIG; NOVA_EBUSY if the VM is paused or has no function;
+ *         NOVA_EFUNCTION; NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with #NOVA_OUTCOME_UNKNOWN. After the last three codes the
+ *         VM should be thrown away. Since 0.1.
+ */
+NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, uint32_t timeout_ms,
+	const char *request_id, nova_output_fn on_output, void *userdata, nova_result_t **ret_result,
+	nova_error_t **error);
+
+/** Options of nova_vm_command(). Since 0.1. */
+typedef struct nova_vm_command_opts {
+	size_t size;             /**< sizeof(nova_vm_command_opts) */
+	const char *const *argv; /**< program (looked up in PATH) and arguments, no shell; required */
+	size_t argc;
+	const char *const *env;  /**< "NAME=value", added to the guest's own */
+	size_t env_count;
+	const void *stdin_data;  /**< bytes for stdin, at most 4 MiB */
+	size_t stdin_len;
+	const char *directory;   /**< working directory; NULL: /tmp */
+	uint32_t timeout_ms;     /**< 0: 30000 */
+	nova_output_fn on_output;/**< called with output as it comes, or NULL */
+	void *userdata;
+} nova_vm_command_opts;
+#define NOVA_VM_COMMAND_OPTS_INIT { sizeof(nova_vm_command_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Runs a command in the guest and waits for its end. A command that fails is no error of this call: see
+ * nova_result_exit_code() (127: not found, 126: cannot be executed).
+ * @return 0; NOVA_EINVAL; NOVA_ETOOBIG; NOVA_EBUSY; NOVA_ETIMEDOUT (with a result); NOVA_EAGENT; NOVA_ELOST. Since 0.1.
+ */
+NOVA_API int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
+	nova_error_t **error);
+
+/** Asks the agent for a sign of life. @return 0; NOVA_EBUSY when paused; NOVA_EAGENT after `timeout_ms` (0: 3000); NOVA_ELOST. Since 0.1. */
+NOVA_API int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error);
+
+/** Stops the guest's processors; nothing in it is lost. Pausing a paused VM does nothing.
+ * @return 0; NOVA_ENOTSUP; NOVA_EENGINE; NOVA_ELOST if it is dead. Since 0.1. */
+NOVA_API int nova_vm_pause(nova_vm_t *vm, nova_error_t **error);
+
+/** Lets a paused guest go on. Resuming a running VM does nothing. @return as nova_vm_pause(). Since 0.1. */
+NOVA_API int nova_vm_resume(nova_vm_t *vm, nova_error_t **error);
+
+/** Asks the guest to end, waits at most `grace_ms` (0: 2000), then kills it. The VM is dead afterwards in every case.
+ * @return 0; NOVA_ETIMEDOUT if it had to be killed. Since 0.1. */
+NOVA_API int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error);
+
+/** Kills the VMM at once. Never blocks, never fails, may be called at any time from any thread. Since 0.1. */
+NOVA_API void nova_vm_kill(nova_vm_t *vm);
+
+/** The last 64 KiB of what the guest's console and the VMM printed, for diagnosis. Free with nova_free(); NULL when
+ * out of memory. Works on a dead VM. Since 0.1. */
+NOVA_API char *nova_vm_console(nova_vm_t *vm);
+
+/** Microseconds that a part of the start took: #NOVA_TIMING_START, #NOVA_TIMING_BOOT or #NOVA_TIMING_INIT. Since 0.1. */
+NOVA_API uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing);
+
+/** What nova_vm_stats() counts: the VMM process as a whole, guest included. Since 0.1. */
+enum nova_vm_stat {
+	NOVA_VM_STAT_PSS = 0,     /**< bytes of memory, where a page that n processes share counts as an n-th: the fair share */
+	NOVA_VM_STAT_PRIVATE = 1, /**< bytes that come free when this VM ends */
+	NOVA_VM_STAT_SHARED = 2,  /**< bytes that other processes use too: programs, libraries, the memory that clones have in common */
+	NOVA_VM_STAT_RSS = 3,     /**< all bytes in use, shared ones in full */
+	NOVA_VM_STAT_CPU_US = 4,  /**< microseconds of processor time since the VMM was started */
+};
+
+/**
+ * What the VM costs this host now. Works on a paused VM and while a call is under way.
+ * @param ret_values receives the first `count` values in the order of #nova_vm_stat; those that this library does not know are 0
+ * @return 0; NOVA_EINVAL; NOVA_ELOST if the VM is dead; NOVA_EPERM; NOVA_EIO. Since 0.1.
+ */
+NOVA_API int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of base: errors, log, memory, buffers, clock, files, system calls.
+ *
+ * Only lib/base/ looks at errno: every sys_ and fs_ function returns 0 or a useful non-negative number, or -errno.
+ * Functions here take no locks and keep no state, so any thread may call them.
+ */
+#ifndef NOVA_LIB_BASE_H
+#define NOVA_LIB_BASE_H
+
+#include <dirent.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <nova/base.h>
+
+#define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define CLEANUP(fn)    __attribute__((cleanup(fn)))
+/* For functions of a child that shares its parent's memory: they never return, and what a sanitizer notes of them is not undone. */
+#define IN_VFORK       __attribute__((no_sanitize("thread", "address")))
+/* Takes the value out of an owning variable and leaves it empty: marks every hand-over. */
+#define STEAL(p) (__extension__({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; }))
+#define STEAL_FD(fd) (__extension__({ int taken_ = (fd); (fd) = -1; taken_; }))
+
+/* --- errors -------------------------------------------------------------------------------------- */
+
+/* Each returns `code` (nova_fail_os: the code that fits the errno), so a failure is one return statement. */
+int nova_fail(nova_error_t **error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* `os` may be errno or -errno; its text is appended after ": ". */
+int nova_fail_os(nova_error_t **error, int os, const char *format, ...) PRINTF_LIKE(3, 4);
+/* For code that ran, or may have run, in a guest. */
+int nova_fail_ran(nova_error_t **error, int code, int outcome, const char *format, ...) PRINTF_LIKE(4, 5);
+/* Cannot fail itself: the object is static. */
+int nova_oom(nova_error_t **error);
+/* Puts "prefix: " before the message of an error that is being passed up; keeps code, errno, outcome. */
+int nova_wrap(nova_error_t **error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Raises the outcome of an error that is being passed up (see enum nova_outcome). */
+int nova_set_outcome(nova_error_t **error, int code, int outcome);
+/* The code that fits an errno. */
+int nova_code_of_errno(int os);
+
+static inline void error_freep(nova_error_t **error)
+{
+	nova_error_free(*error);
+}
+#define AUTO_ERROR CLEANUP(error_freep)
+
+/* Checks and copies an option struct of the caller; `dst` has `known` bytes, all optional after `size`. */
+int opts_import(void *dst, size_t known, const void *src, const char *what, nova_error_t **error);
+
+/* --- log ----------------------------------------------------------------------------------------- */
+
+struct logger {
+	nova_log_fn fn; /* NULL: silence */
+	void *userdata;
+	int level;
+};
+
+void log_write(const struct logger *log, int level, const char *module, const char *format, ...) PRINTF_LIKE(4, 5);
+#define log_at(log, lvl, ...) \
+	do { \
+		const struct logger *log_ = (log); \
+		if (log_ && log_->fn && (lvl) <= log_->level) \
+			log_write(log_, (lvl), __VA_ARGS__); \
+	} while (0)
+#define log_error(log, ...) log_at(log, NOVA_LOG_ERROR, __VA_ARGS__)
+#define log_warn(log, ...)  log_at(log, NOVA_LOG_WARN, __VA_ARGS__)
+#define log_info(log, ...)  log_at(log, NOVA_LOG_INFO, __VA_ARGS__)
+#define log_debug(log, ...) log_at(log, NOVA_LOG_DEBUG, __VA_ARGS__)
+
+/* --- memory and text ------------------------------------------------------------------------------ */
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+#define AUTO_FREE CLEANUP(freep)
+
+/* NULL when out of memory. */
+char *str_format(const char *format, ...) PRINTF_LIKE(1, 2);
+bool str_starts(const char *text, const char *prefix);
+/* Length of the UTF-8 sequence at `text`; 0 if it is none; -1 if it may become one with more bytes. */
+int utf8_sequence(const uint8_t *text, size_t len);
+/* How many bytes from the start are whole UTF-8 sequences. */
+size_t utf8_valid_prefix(const uint8_t *text, size_t len);
+bool text_is_utf8(const char *text);
+/* The candidate nearest to a mistyped word, or NULL when none is near. `list` ends with NULL. */
+const char *str_nearest(const char *word, const char *const *list);
+
+/* A growing byte buffer with a maximum from its birth. */
+struct buf {
+	uint8_t *data;
+	size_t len, cap, max;
+};
+#define BUF_INIT(maximum) ((struct buf){ NULL, 0, 0, (maximum) })
+
+/* 0; -ENOMEM; -EMSGSIZE when the maximum would be passed (nothing is then appended). */
+int buf_append(struct buf *b, const void *data, size_t len);
+int buf_append_str(struct buf *b, const char *text);
+/* Makes room for `len` more bytes and returns where to write them, or NULL; then add to b->len. */
+uint8_t *buf_reserve(struct buf *b, size_t len);
+/* Drops the first `len` bytes. */
+void buf_consume(struct buf *b, size_t len);
+void buf_reset(struct buf *b); /* empty, memory kept */
+void buf_free(struct buf *b);
+/* The content as a NUL-terminated string that the caller frees; the buffer is then empty. NULL: out of memory. */
+char *buf_steal_str(struct buf *b);
+#define AUTO_BUF CLEANUP(buf_free)
+
+/* --- clock, randomness, hashes ---------------------------------------------------------------------- */
+
+#define NEVER UINT64_MAX /* a deadline that does not come */
+
+uint64_t clock_ns(void);          /* monotonic */
+uint64_t clock_unix_us(void);     /* wall clock */
+uint64_t deadline_in_ms(uint64_t ms);
+/* Milliseconds until the deadline for poll(2): -1 never, 0 passed; rounded up so that poll does not spin. */
+int deadline_poll_ms(uint64_t deadline);
+static inline bool deadline_passed(uint64_t deadline)
+{
+	return deadline != NEVER && clock_ns() >= deadline;
+}
+
+int random_bytes(void *out, size_t len);
+/* Writes `digits` (at most 64) random hex digits and a NUL. */
+int random_hex(char *out, size_t digits);
+
+#define SHA256_HEX 65 /* 64 digits and a NUL */
+int sha256_hex(const void *data, size_t len, char out[SHA256_HEX]);
+int sha256_file_hex(const char *path, char out[SHA256_HEX]);
+
+/* --- descriptors: always close-on-exec, EINTR retried ------------------------------------------------ */
+
+void fd_close(int fd); /* -1 is accepted */
+static inline void fd_closep(int *fd)
+{
+	fd_close(*fd);
+}
+#define AUTO_FD CLEANUP(fd_closep)
+
+int sys_open(const char *path, int flags, mode_t mode);
+ssize_t sys_read(int fd, void *out, size_t len);
+ssize_t sys_write(int fd, const void *data, size_t len); /* for sockets use sys_send: no SIGPIPE */
+ssize_t sys_send(int fd, const void *data, size_t len, int flags); /* MSG_NOSIGNAL is added */
+ssize_t sys_recv(int fd, void *out, size_t len, int flags);
+int sys_write_all(int fd, const void *data, size_t len);
+int sys_pread_all(int fd, void *out, size_t len, uint64_t offset);
+int sys_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
+/* Writes what is not zero, in pages of 4096: the rest stays a hole. `len` is a multiple of that. */
+int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len);
+int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms); /* not retried on EINTR: returns 0 events then */
+int sys_socketpair(int type, int ret_fds[2]);
+int sys_pipe(int ret_fds[2]);
+int sys_memfd(const char *name);
+int sys_set_nonblock(int fd, bool on);
+int sys_fsync(int fd);
+int sys_dup(int fd);
+void *sys_map(int fd, uint64_t offset, size_t len, bool writable); /* shared; NULL on failure */
+void sys_unmap(void *at, size_t len);
+int sys_flock(int fd, bool exclusive, bool wait); /* -EWOULDBLOCK unless `wait` */
+
+/* --- processes and descriptors between them -------------------------------------------------------------- */
+
+int sys_pidfd_open_self(void);
+int sys_pidfd_kill(int pidfd);
+int sys_process_cpu_us(int64_t pid, uint64_t *ret_us); /* of all its threads */
+int sys_shutdown_write(int fd);
+struct iovec;
+/* Copies between one local buffer and places in another process; bytes moved. */
+ssize_t sys_process_memory(int64_t pid, void *local, size_t len, const struct iovec *remote, size_t count, bool out);
+int sys_send_fds(int socket, const void *data, size_t len, const int *fds, size_t fd_count);
+/* *ret_fd is written only if a descriptor came along. */
+ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd);
+/* Runs a program that is no child of this process: wait() never sees it and no SIGCHLD is sent. `fds` become 3, 4, …;
+ * nothing else is inherited. Safe in a program with threads. */
+int sys_spawn_detached(const char *const *argv, const int *fds, size_t fd_count);
+
+/* Path of one of libnova's own programs: what the variable says, else beside the library (as in the build tree), else
+ * where it is installed. 0 or NOVA_ENOTFOUND with the way out. */
+int program_find(const char *name, const char *variable, char **ret_path, nova_error_t **error);
+
+/* --- files ------------------------------------------------------------------------------------------- */
+
+int fs_mkdirs(const char *path, mode_t mode);
+int fs_remove_tree(const char *path); /* 0 when it did not exist; does not follow links */
+bool fs_exists(const char *path);
+int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns); /* regular file; either may be NULL */
+int fs_unlink(const char *path); /* 0 when it did not exist */
+int fs_rename(const char *from, const char *to);
+/* Reads a whole file into a buffer (its maximum holds: -EMSGSIZE). */
+int fs_read_file(const char *path, struct buf *out);
+/* Replaces a file so that a crash leaves the old or the new content: temporary name, fsync, rename. */
+int fs_write_file(const char *path, const void *data, size_t len, mode_t mode);
+/* Opens a new temporary file beside `path` for the same dance; ret_temp is freed by the caller. */
+int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp);
+/* fsync of `fd`, rename over `path`, fsync of the directory. */
+int fs_publish(int fd, const char *temp, const char *path);
+/* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK unless `wait`. */
+int fs_lock(const char *path, bool wait, int *ret_fd);
+char *path_join(const char *directory, const char *name);
+int fs_chmod(const char *path, mode_t mode);
+int fs_writable(const char *path); /* 0 or -errno, for the effective user */
+int fs_is_directory(const char *path); /* 1, 0 or -errno */
+/* Against the current directory; NULL: out of memory, or the current directory is gone. */
+char *path_absolute(const char *path);
+char *path_user_home(void); /* $HOME, else what the system knows of this user; NULL: nobody knows */
+char *path_expand_user(const char *path); /* a copy, a leading "~/" replaced; NULL: out of memory */
+/* The n-th name in a directory listing, sorted; caller frees each and the array. -errno or the count. */
+int fs_list(const char *directory, char ***ret_names);
+int fs_list_stream(DIR *dir, char ***ret_names);
+int fs_list_at(int dir, char ***ret_names); /* of an open directory */
+void strv_free(char **list, size_t count);
+
+/* --- relative to an open directory ---------------------------------------------------------------------- */
+
+int sys_openat(int dir, const char *name, int flags, mode_t mode);
+int sys_lstatat(int dir, const char *name, struct stat *out); /* does not follow a link */
+int sys_fstat(int fd, struct stat *out);
+int sys_readlinkat(int dir, const char *name, char **ret_target); /* freed by the caller */
+int sys_mkdirat(int dir, const char *name, mode_t mode);
+int sys_symlinkat(const char *target, int dir, const char *name);
+int sys_fchmod(int fd, mode_t mode);
+int sys_truncate(int fd, uint64_t size);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* The error object: made once where the failure is met, prefixed on the way up. */
+#include <errno.h>
+
+#include "base/base.h"
+
+struct nova_error {
+	int code;
+	int os;
+	int outcome;
+	char *message;
+};
+
+/* Reporting that there is no memory must not need any. Nobody writes to it: nova_wrap() and nova_set_outcome() pass it by. */
+static const struct nova_error out_of_memory = { NOVA_ENOMEM, ENOMEM, NOVA_OUTCOME_NEVER_RAN, NULL };
+
+int nova_error_code(const nova_error_t *error)
+{
+	return error ? error->code : 0;
+}
+
+const char *nova_error_message(const nova_error_t *error)
+{
+	if (!error)
+		return "";
+	return error->message ? error->message : "out of memory";
+}
+
+int nova_error_os(const nova_error_t *error)
+{
+	return error ? error->os : 0;
+}
+
+int nova_error_outcome(const nova_error_t *error)
+{
+	return error ? error->outcome : NOVA_OUTCOME_NEVER_RAN;
+}
+
+void nova_error_free(nova_error_t *error)
+{
+	if (!error || error == &out_of_memory)
+		return;
+	free(error->message);
+	free(error);
+}
+
+int nova_oom(nova_error_t **error)
+{
+	if (error)
+		*error = (nova_error_t *)&out_of_memory;
+	return NOVA_ENOMEM;
+}
+
+/* One line, whatever a guest or a tool put into it. */
+static void flatten(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+}
+
+static int make(nova_error_t **error, int code, int os, int outcome, char *message)
+{
+	if (!error) {
+		free(message);
+		return code;
+	}
+	struct nova_error *made = message ? malloc(sizeof(*made)) : NULL;
+	if (!made) {
+		free(message);
+		nova_oom(error);
+		return code;
+	}
+	flatten(message);
+	*made = (struct nova_error){ code, os, outcome, message };
+	*error = made;
+	return code;
+}
+
+static char *format_text(const char *format, va_list args)
+{
+	char *text;
+	return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
+int nova_fail(nova_error_t **error, int code, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = format_text(format, args);
+	va_end(args);
+	return make(error, code, 0, NOVA_OUTCOME_NEVER_RAN, text);
+}
+
+int nova_fail_ran(nova_error_t **error, int code, int outcome, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = format_text(format, args);
+	va_end(args);
+	return make(error, code, 0, outcome, text);
+}
+
+int nova_code_of_errno(int os)
+{
+	switch (abs(os)) {
+	case ENOENT:
+	case ENOTDIR:
+		return NOVA_ENOTFOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return NOVA_EPERM;
+	case ENOSPC:
+	case EDQUOT:
+		return NOVA_ENOSPC;
+	case ENOMEM:
+		return NOVA_ENOMEM;
+	case EFBIG:
+	case EMSGSIZE:
+		return NOVA_ETOOBIG;
+	default:
+		return NOVA_EIO;
+	}
+}
+
+int nova_fail_os(nova_error_t **error, int os, const char *format, ...)
+{
+	char reason[128];
+	va_list args;
+	va_start(args, format);
+	AUTO_FREE char *text = format_text(format, args);
+	va_end(args);
+	char *whole = text ? str_format("%s: %s", text, strerror_r(abs(os), reason, sizeof(reason))) : NULL;
+	return make(error, nova_code_of_errno(os), abs(os), NOVA_OUTCOME_NEVER_RAN, whole);
+}
+
+int nova_wrap(nova_error_t **error, int code, const char *format, ...)
+{
+	if (!error || !*error || *error == &out_of_memory)
+		return code;
+	va_list args;
+	va_start(args, format);
+	AUTO_FREE char *prefix = format_text(format, args);
+	va_end(args);
+	char *whole = prefix ? str_format("%s: %s", prefix, (*error)->message) : NULL;
+	if (whole) {
+		flatten(whole);
+		free((*error)->message);
+		(*error)->message = whole;
+	}
+	return code;
+}
+
+int nova_set_outcome(nova_error_t **error, int code, int outcome)
+{
+	if (error && *error && *error != &out_of_memory)
+		(*error)->outcome = outcome;
+	return code;
+}
+
+static const struct {
+	int code;
+	const char *name;
+} code_names[] = {
+	{ NOVA_OK, "NOVA_OK" },
+	{ NOVA_EINVAL, "NOVA_EINVAL" },
+	{ NOVA_ENOMEM, "NOVA_ENOMEM" },
+	{ NOVA_ENOTFOUND, "NOVA_ENOTFOUND" },
+	{ NOVA_EEXIST, "NOVA_EEXIST" },
+	{ NOVA_EBUSY, "NOVA_EBUSY" },
+	{ NOVA_ENOTSUP, "NOVA_ENOTSUP" },
+	{ NOVA_EIO, "NOVA_EIO" },
+	{ NOVA_EPERM, "NOVA_EPERM" },
+	{ NOVA_ENOSPC, "NOVA_ENOSPC" },
+	{ NOVA_ETOOBIG, "NOVA_ETOOBIG" },
+	{ NOVA_ECORRUPT, "NOVA_ECORRUPT" },
+	{ NOVA_EABI, "NOVA_EABI" },
+	{ NOVA_ECONFIG, "NOVA_ECONFIG" },
+	{ NOVA_EENGINE, "NOVA_EENGINE" },
+	{ NOVA_EAGENT, "NOVA_EAGENT" },
+	{ NOVA_ELIMIT, "NOVA_ELIMIT" },
+	{ NOVA_ECANCELED, "NOVA_ECANCELED" },
+	{ NOVA_EFUNCTION, "NOVA_EFUNCTION" },
+	{ NOVA_ETIMEDOUT, "NOVA_ETIMEDOUT" },
+	{ NOVA_ELOST, "NOVA_ELOST" },
+	{ NOVA_ESTALE, "NOVA_ESTALE" },
+};
+
+const char *nova_code_name(int code)
+{
+	for (size_t i = 0; i < ARRAY_LEN(code_names); i++)
+		if (code_names[i].code == code)
+			return code_names[i].name;
+	return "NOVA_E?";
+}
+
+const char *nova_version(void)
+{
+	return NOVA_VERSION_STRING;
+}
+
+void nova_free(void *memory)
+{
+	free(memory);
+}
+
+int opts_import(void *dst, size_t known, const void *src, const char *what, nova_error_t **error)
+{
+	memset(dst, 0, known);
+	if (!src) {
+		*(size_t *)dst = known;
+		return 0;
+	}
+	size_t size;
+	memcpy(&size, src, sizeof(size));
+	if (size < sizeof(size_t) || size > 65536)
+		return nova_fail(error, NOVA_EABI, "%s.size is %zu: set it to sizeof(%s)", what, size, what);
+	for (size_t i = known; i < size; i++)
+		if (((const uint8_t *)src)[i])
+			return nova_fail(error, NOVA_EABI,
+				"%s asks for something that libnova " NOVA_VERSION_STRING
+				" does not know (byte %zu); update the library",
+				what, i);
+	memcpy(dst, src, size < known ? size : known);
+	*(size_t *)dst = known;
+	return 0;
+}

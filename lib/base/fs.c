@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Files and directories: whole-file reads, crash-safe writes, locks. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+char *path_join(const char *directory, const char *name)
+{
+	return str_format("%s/%s", directory, name);
+}
+
+int fs_mkdirs(const char *path, mode_t mode)
+{
+	AUTO_FREE char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	for (char *slash = copy + 1; slash[-1]; slash++) {
+		if (*slash && *slash != '/')
+			continue;
+		char kept = *slash;
+		*slash = 0;
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = kept;
+		if (!kept)
+			break;
+	}
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *level)
+{
+	(void)st, (void)type, (void)level;
+	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int fs_remove_tree(const char *path)
+{
+	int r = nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	if (r == -1)
+		return errno == ENOENT ? 0 : -errno;
+	return r;
+}
+
+bool fs_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if (ret_size)
+		*ret_size = (uint64_t)st.st_size;
+	if (ret_mtime_ns)
+		*ret_mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	return 0;
+}
+
+int fs_unlink(const char *path)
+{
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int fs_rename(const char *from, const char *to)
+{
+	return rename(from, to) < 0 ? -errno : 0;
+}
+
+int fs_read_file(const char *path, struct buf *out)
+{
+	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return fd;
+	uint8_t block[4096];
+	for (;;) {
+		ssize_t got = sys_read(fd, block, sizeof(block));
+		if (got <= 0)
+			return (int)got;
+		int r = buf_append(out, block, (size_t)got);
+		if (r < 0)
+			return r;
+	}
+}
+
+int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp)
+{
+	char suffix[13];
+	int r = random_hex(suffix, 12);
+	if (r < 0)
+		return r;
+	AUTO_FREE char *temp = str_format("%s.tmp-%s", path, suffix);
+	if (!temp)
+		return -ENOMEM;
+	int fd = sys_open(temp, O_RDWR | O_CREAT | O_EXCL, mode);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	*ret_temp = STEAL(temp);
+	return 0;
+}
+
+static int sync_directory_of(const char *path)
+{
+	AUTO_FREE char *directory = strdup(path);
+	if (!directory)
+		return -ENOMEM;
+	char *slash = strrchr(directory, '/');
+	if (slash)
+		slash[slash == directory] = 0;
+	AUTO_FD int fd = sys_open(slash ? directory : ".", O_RDONLY | O_DIRECTORY, 0);
+	return fd < 0 ? fd : sys_fsync(fd);
+}
+
+int fs_publish(int fd, const char *temp, const char *path)
+{
+	int r = sys_fsync(fd);
+	if (r == 0)
+		r = fs_rename(temp, path);
+	if (r == 0)
+		r = sync_directory_of(path);
+	return r;
+}
+
+int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)
+{
+	AUTO_FREE char *temp = NULL;
+	AUTO_FD int fd = -1;
+	int r = fs_temp_beside(path, mode, &fd, &temp);
+	if (r < 0)
+		return r;
+	r = sys_write_all(fd, data, len);
+	if (r == 0)
+		r = fs_publish(fd, temp, path);
+	if (r < 0)
+		fs_unlink(temp);
+	return r;
+}
+
+int fs_lock(const char *path, bool wait, int *ret_fd)
+{
+	AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT, 0600);
+	if (fd < 0)
+		return fd;
+	int r;
+	do
+		r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_into(DIR *dir, char ***names, size_t *count)
+{
+	size_t cap = 0;
+	errno = 0; /* readdir tells a failure from the end by it alone */
+	for (struct dirent *entry; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (*count == cap) {
+			cap = cap ? cap * 2 : 16;
+			char **grown = realloc(*names, cap * sizeof(*grown));
+			if (!grown)
+				return -ENOMEM;
+			*names = grown;
+		}
+		if (!((*names)[*count] = strdup(entry->d_name)))
+			return -ENOMEM;
+		++*count;
+	}
+	return -errno;
+}
+
+int fs_list_stream(DIR *dir, char ***ret_names)
+{
+	char **names = NULL;
+	size_t count = 0;
+	int r = list_into(dir, &names, &count);
+	if (r < 0) {
+		strv_free(names, count);
+		return r;
+	}
+	if (count)
+		qsort(names, count, sizeof(*names), by_name);
+	*ret_names = names;
+	return (int)count;
+}
+
+int fs_list(const char *directory, char ***ret_names)
+{
+	DIR *dir = opendir(directory);
+	if (!dir)
+		return -errno;
+	int r = fs_list_stream(dir, ret_names);
+	closedir(dir);
+	return r;
+}
+
+void strv_free(char **list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths that depend on the user or the process, and the mode of a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+int fs_chmod(const char *path, mode_t mode)
+{
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+int fs_writable(const char *path)
+{
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+int fs_is_directory(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode);
+}
+
+char *path_absolute(const char *path)
+{
+	if (path[0] == '/')
+		return strdup(path);
+	while (str_starts(path, "./"))
+		path += 2;
+	AUTO_FREE char *here = getcwd(NULL, 0);
+	return here ? path_join(here, path) : NULL;
+}
+
+char *path_user_home(void)
+{
+	const char *home = getenv("HOME");
+	if (home && home[0] == '/')
+		return strdup(home);
+	struct passwd entry, *found = NULL;
+	char space[4096];
+	if (getpwuid_r(getuid(), &entry, space, sizeof(space), &found) != 0 || !found)
+		return NULL;
+	return strdup(entry.pw_dir);
+}
+
+char *path_expand_user(const char *path)
+{
+	if (strcmp(path, "~") != 0 && !str_starts(path, "~/"))
+		return strdup(path);
+	AUTO_FREE char *home = path_user_home();
+	if (!home)
+		return strdup(path);
+	return path[1] ? path_join(home, path + 2) : STEAL(home);
+}

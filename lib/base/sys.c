@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on descriptors: one wrapper each, -errno out, close-on-exec from birth. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+#define RETRY(expr) \
+	(__extension__({ \
+		__typeof__(expr) r_; \
+		do \
+			r_ = (expr); \
+		while (r_ < 0 && errno == EINTR); \
+		r_ < 0 ? -errno : r_; \
+	}))
+
+void fd_close(int fd)
+{
+	if (fd >= 0)
+		close(fd); /* on Linux the descriptor is gone even after EINTR */
+}
+
+int sys_open(const char *path, int flags, mode_t mode)
+{
+	return RETRY(open(path, flags | O_CLOEXEC, mode));
+}
+
+ssize_t sys_read(int fd, void *out, size_t len)
+{
+	return RETRY(read(fd, out, len));
+}
+
+ssize_t sys_write(int fd, const void *data, size_t len)
+{
+	return RETRY(write(fd, data, len));
+}
+
+ssize_t sys_send(int fd, const void *data, size_t len, int flags)
+{
+	return RETRY(send(fd, data, len, flags | MSG_NOSIGNAL));
+}
+
+ssize_t sys_recv(int fd, void *out, size_t len, int flags)
+{
+	return RETRY(recv(fd, out, len, flags));
+}
+
+int sys_write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+	while (len) {
+		ssize_t put = sys_write(fd, at, len);
+		if (put < 0)
+			return (int)put;
+		at += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+int sys_pread_all(int fd, void *out, size_t len, uint64_t offset)
+{
+	uint8_t *at = out;
+	while (len) {
+		ssize_t got = RETRY(pread(fd, at, len, (off_t)offset));
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return -ENODATA;
+		at += got;
+		offset += (uint64_t)got;
+		len -= (size_t)got;
+	}
+	return 0;
+}
+
+int sys_pwrite_all(int fd, const void *data, size_t len, uint64_t offset)
+{
+	const uint8_t *at = data;
+	while (len) {
+		ssize_t put = RETRY(pwrite(fd, at, len, (off_t)offset));
+		if (put < 0)
+			return (int)put;
+		at += put;
+		offset += (uint64_t)put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	int n = poll(fds, count, timeout_ms);
+	if (n >= 0)
+		return n;
+	if (errno != EINTR)
+		return -errno;
+	for (nfds_t i = 0; i < count; i++)
+		fds[i].revents = 0;
+	return 0;
+}
+
+int sys_socketpair(int type, int ret_fds[2])
+{
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+}
+
+int sys_pipe(int ret_fds[2])
+{
+	return pipe2(ret_fds, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int sys_memfd(const char *name)
+{
+	return RETRY(memfd_create(name, MFD_CLOEXEC));
+}
+
+int sys_set_nonblock(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int sys_fsync(int fd)
+{
+	return RETRY(fsync(fd));
+}
+
+int sys_dup(int fd)
+{
+	return RETRY(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+void *sys_map(int fd, uint64_t offset, size_t len, bool writable)
+{
+	void *at = mmap(NULL, len, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void sys_unmap(void *at, size_t len)
+{
+	if (at)
+		munmap(at, len);
+}
+
+int sys_flock(int fd, bool exclusive, bool wait)
+{
+	return RETRY(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)));
+}
+
+int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len)
+{
+	static const uint8_t zeros[4096];
+	int r = 0;
+	for (uint64_t at = 0; r == 0 && at < len;) {
+		uint64_t end = at;
+		while (end < len && end - at < (1u << 20) && memcmp(data + end, zeros, sizeof(zeros)))
+			end += sizeof(zeros);
+		if (end > at)
+			r = sys_pwrite_all(fd, data + at, end - at, at);
+		at = end > at ? end : at + sizeof(zeros);
+	}
+	return r;
+}

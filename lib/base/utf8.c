@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/base.h"
+
+static bool continues(uint8_t c)
+{
+	return (c & 0xC0) == 0x80;
+}
+
+/* The limits of the second byte shut out overlong forms, surrogates and what is beyond U+10FFFF. */
+static bool second_byte_ok(uint8_t first, uint8_t second)
+{
+	switch (first) {
+	case 0xE0:
+		return second >= 0xA0 && second <= 0xBF;
+	case 0xED:
+		return second >= 0x80 && second <= 0x9F;
+	case 0xF0:
+		return second >= 0x90 && second <= 0xBF;
+	case 0xF4:
+		return second >= 0x80 && second <= 0x8F;
+	default:
+		return continues(second);
+	}
+}
+
+int utf8_sequence(const uint8_t *text, size_t len)
+{
+	if (!len)
+		return -1;
+	uint8_t first = text[0];
+	if (first < 0x80)
+		return 1;
+	if (first < 0xC2 || first > 0xF4)
+		return 0;
+	size_t need = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+	if (len > 1 && !second_byte_ok(first, text[1]))
+		return 0;
+	for (size_t i = 2; i < need && i < len; i++)
+		if (!continues(text[i]))
+			return 0;
+	return len < need ? -1 : (int)need;
+}
+
+size_t utf8_valid_prefix(const uint8_t *text, size_t len)
+{
+	size_t at = 0;
+	while (at < len) {
+		int taken = utf8_sequence(text + at, len - at);
+		if (taken <= 0)
+			break;
+		at += (size_t)taken;
+	}
+	return at;
+}
+
+bool text_is_utf8(const char *text)
+{
+	size_t len = strlen(text);
+	return utf8_valid_prefix((const uint8_t *)text, len) == len;
+}

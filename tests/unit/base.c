@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "test.h"
+
+static nova_error_t *error;
+
+START_TEST(an_error_carries_code_errno_and_one_line)
+{
+	int code = nova_fail_os(&error, -ENOSPC, "code disk '%s'", "a\nb");
+	ck_assert_int_eq(code, NOVA_ENOSPC);
+	ck_assert_int_eq(nova_error_code(error), NOVA_ENOSPC);
+	ck_assert_int_eq(nova_error_os(error), ENOSPC);
+	ck_assert_str_eq(nova_error_message(error), "code disk 'a b': No space left on device");
+	nova_wrap(&error, code, "register '%s'", "f");
+	ck_assert_str_eq(nova_error_message(error), "register 'f': code disk 'a b': No space left on device");
+	nova_error_free(error);
+}
+END_TEST
+
+START_TEST(failing_without_an_error_pointer_still_returns_the_code)
+{
+	ck_assert_int_eq(nova_fail(NULL, NOVA_EBUSY, "x"), NOVA_EBUSY);
+	ck_assert_int_eq(nova_oom(NULL), NOVA_ENOMEM);
+	ck_assert_int_eq(nova_wrap(NULL, NOVA_EBUSY, "x"), NOVA_EBUSY);
+	nova_error_free(NULL);
+}
+END_TEST
+
+struct sample_opts {
+	size_t size;
+	uint32_t a, b;
+};
+
+START_TEST(an_older_option_struct_is_filled_with_zeros)
+{
+	struct sample_opts in = { sizeof(size_t) + 4, 7, 9 }, out;
+	ck_ok(opts_import(&out, sizeof(out), &in, "sample_opts", &error));
+	ck_assert_uint_eq(out.a, 7);
+	ck_assert_uint_eq(out.b, 0);
+}
+END_TEST
+
+START_TEST(a_newer_option_struct_is_refused_only_if_it_asks_for_more)
+{
+	struct {
+		struct sample_opts known;
+		uint64_t later;
+	} in = { { sizeof(in), 1, 2 }, 0 };
+	struct sample_opts out;
+	ck_ok(opts_import(&out, sizeof(out), &in, "sample_opts", &error));
+	ck_assert_uint_eq(out.b, 2);
+	in.later = 1;
+	ck_fails(NOVA_EABI, opts_import(&out, sizeof(out), &in, "sample_opts", &error));
+	in.known.size = 0;
+	ck_fails_with(NOVA_EABI, "sample_opts.size", opts_import(&out, sizeof(out), &in, "sample_opts", &error));
+}
+END_TEST
+
+START_TEST(a_buffer_never_passes_its_maximum)
+{
+	AUTO_BUF struct buf b = BUF_INIT(8);
+	ck_assert_int_eq(buf_append(&b, "12345", 5), 0);
+	ck_assert_int_eq(buf_append(&b, "6789", 4), -EMSGSIZE);
+	ck_assert_uint_eq(b.len, 5);
+	ck_assert_int_eq(buf_append(&b, "678", 3), 0);
+	buf_consume(&b, 6);
+	ck_assert_mem_eq(b.data, "78", 2);
+}
+END_TEST
+
+START_TEST(the_nearest_word_is_found_and_a_far_one_is_not)
+{
+	const char *const words[] = { "python", "go", "rust", NULL };
+	ck_assert_str_eq(str_nearest("pyton", words), "python");
+	ck_assert_ptr_null(str_nearest("haskell-platform", words));
+}
+END_TEST
+
+START_TEST(a_file_is_replaced_whole_and_leaves_no_temporary)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *path = path_join(dir, "f");
+	ck_assert_int_eq(fs_write_file(path, "one", 3, 0600), 0);
+	ck_assert_int_eq(fs_write_file(path, "two", 3, 0600), 0);
+	AUTO_BUF struct buf b = BUF_INIT(100);
+	ck_assert_int_eq(fs_read_file(path, &b), 0);
+	ck_assert_mem_eq(b.data, "two", 3);
+	char **names;
+	ck_assert_int_eq(fs_list(dir, &names), 1);
+	strv_free(names, 1);
+	test_dir_remove(dir);
+}
+END_TEST
+
+START_TEST(a_lock_excludes_a_second_holder)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *path = path_join(dir, "lock");
+	int first, second;
+	ck_assert_int_eq(fs_lock(path, false, &first), 0);
+	ck_assert_int_eq(fs_lock(path, false, &second), -EWOULDBLOCK);
+	fd_close(first);
+	ck_assert_int_eq(fs_lock(path, false, &second), 0);
+	fd_close(second);
+	test_dir_remove(dir);
+}
+END_TEST
+
+START_TEST(a_deadline_is_rounded_up_so_that_poll_does_not_spin)
+{
+	ck_assert_int_eq(deadline_poll_ms(NEVER), -1);
+	ck_assert_int_eq(deadline_poll_ms(0), 0);
+	ck_assert_int_ge(deadline_poll_ms(clock_ns() + 1), 0);
+	ck_assert_int_ge(deadline_poll_ms(deadline_in_ms(1000)), 1);
+	ck_assert_uint_eq(deadline_in_ms(UINT64_MAX), NEVER);
+}
+END_TEST
+
+START_TEST(directories_are_made_and_removed_with_what_is_in_them)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *deep = path_join(dir, "a/b/c");
+	ck_assert_int_eq(fs_mkdirs(deep, 0700), 0);
+	ck_assert_int_eq(fs_mkdirs(deep, 0700), 0);
+	AUTO_FREE char *file = path_join(deep, "f");
+	ck_assert_int_eq(fs_write_file(file, "", 0, 0600), 0);
+	ck_assert_int_eq(fs_mkdirs(file, 0700), -ENOTDIR);
+	test_dir_remove(dir);
+	ck_assert(!fs_exists(deep));
+}
+END_TEST
+
+START_TEST(every_code_has_a_name)
+{
+	for (int code = NOVA_ESTALE; code <= 0; code++)
+		ck_assert_str_ne(nova_code_name(code), "NOVA_E?");
+	ck_assert_str_eq(nova_code_name(NOVA_ESTALE - 1), "NOVA_E?");
+}
+END_TEST
+
+static Suite *base_suite(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tc = tcase_create("base");
+	tcase_add_test(tc, an_error_carries_code_errno_and_one_line);
+	tcase_add_test(tc, failing_without_an_error_pointer_still_returns_the_code);
+	tcase_add_test(tc, an_older_option_struct_is_filled_with_zeros);
+	tcase_add_test(tc, a_newer_option_struct_is_refused_only_if_it_asks_for_more);
+	tcase_add_test(tc, a_buffer_never_passes_its_maximum);
+	tcase_add_test(tc, the_nearest_word_is_found_and_a_far_one_is_not);
+	tcase_add_test(tc, a_file_is_replaced_whole_and_leaves_no_temporary);
+	tcase_add_test(tc, a_lock_excludes_a_second_holder);
+	tcase_add_test(tc, a_deadline_is_rounded_up_so_that_poll_does_not_spin);
+	tcase_add_test(tc, directories_are_made_and_removed_with_what_is_in_them);
+	tcase_add_test(tc, every_code_has_a_name);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(base_suite)
