@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of keeper: programs started as children of nova-keeper, never of the host program (main.c says why).
+ *
+ * A struct keeper may be used from many threads; a struct process belongs to one owner, except process_kill().
+ */
+#ifndef NOVA_LIB_KEEPER_KEEPER_H
+#define NOVA_LIB_KEEPER_KEEPER_H
+
+#include "base/base.h"
+
+struct keeper;
+
+/* The keeper process itself is started with the first keeper_spawn(), and anew if it has died. It removes `run_dir` at its end;
+ * `lock_fd` (borrowed) stays locked as long as it lives. */
+int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nova_error_t **error);
+
+/* Ends the keeper process and with it every child, and waits for that. NULL is accepted. */
+void keeper_free(struct keeper *keeper);
+
+/* Path of the nova-keeper program; 0 or NOVA_ENOTFOUND with the way out. */
+int keeper_program(char **ret_path, nova_error_t **error);
+
+/* A program that runs, or has run, as a child of the keeper. All zero but pidfd -1: none. */
+struct process {
+	struct keeper *keeper;
+	int64_t pid;
+	int pidfd; /* readable when it has ended */
+};
+#define PROCESS_NONE { NULL, 0, -1 }
+
+struct spawn {
+	const char *const *argv;  /* ends with NULL; argv[0] is the path of the program */
+	const int *fds;           /* borrowed; they become 3, 4, … in the program, and the first its stdout and stderr too */
+	size_t fd_count;
+	bool change_user;         /* become uid and gid, with gid2 (0: none) as only other group */
+	uint32_t uid, gid, gid2;
+	bool merge_memory;        /* the kernel may merge its pages with equal ones (KSM), where it can */
+	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
+};
+
+/* 0; NOVA_ENOTFOUND or NOVA_EPERM for the program; NOVA_EENGINE for everything else. */
+int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error);
+
+/* SIGKILL. Any thread, while the process is not done. */
+void process_kill(const struct process *process);
+/* Waits for the end. True: it has ended. */
+bool process_wait(const struct process *process, uint64_t deadline);
+/* Kills if needed, waits, reaps; *ret_status (may be NULL) is as by waitpid(2), -1 if unknown. Leaves PROCESS_NONE. */
+void process_done(struct process *process, int *ret_status);
+
+#endif

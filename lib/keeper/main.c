@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nova-keeper: the parent of all VMM processes of one host context.
+ *
+ * A library must not have children of its own: the host's waitpid(-1) would steal them, and PR_SET_PDEATHSIG would fire when the
+ * *thread* that forked them ends. So this program forks them. It has one thread, and ends in one way: when the host has gone (its socket
+ * or its pidfd says so) it kills every child, removes the run directory and exits. If it is killed itself, the kernel
+ * kills the children (PR_SET_PDEATHSIG), and the next start removes the directory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "keeper/cgroup.h"
+#include "keeper/wire.h"
+
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#endif
+
+#define MAX_ARGS 256
+
+struct incoming {
+	union {
+		struct keeper_request request;
+		char bytes[KEEPER_MAX_REQUEST];
+	};
+	char *argv[MAX_ARGS + 1];
+	int fds[KEEPER_MAX_FDS];
+	size_t fd_count;
+};
+
+/* Shared with the child until it executes: vfork semantics, one at a time. Volatile, as glibc declares clone() a function that
+ * never comes back into this file. */
+static struct incoming incoming;
+static volatile struct {
+	int error;
+	uint32_t stage;
+} child_failure;
+/* Every child that has not been reaped. */
+static pid_t *children;
+static size_t child_count, child_cap;
+
+static uint8_t child_stack[64 * 1024] __attribute__((aligned(16)));
+
+/* --- in the child, between fork and exec: async-signal-safe calls only ---------------------------------- */
+
+IN_VFORK static int child_fail(uint32_t stage)
+{
+	child_failure.error = errno;
+	child_failure.stage = stage;
+	_exit(127);
+}
+
+/* The given descriptors become 3, 4, …; everything else is closed. The first of them is stdout and stderr as well. */
+IN_VFORK static void child_take_fds(void)
+{
+	int high[KEEPER_MAX_FDS];
+	for (size_t i = 0; i < incoming.fd_count; i++) /* above the targets, so that none is overwritten */
+		if ((high[i] = fcntl(incoming.fds[i], F_DUPFD, 64)) < 0)
+			child_fail(KEEPER_STAGE_FDS);
+	int null = open("/dev/null", O_RDWR);
+	if (null < 0 || dup2(null, 0) < 0)
+		child_fail(KEEPER_STAGE_FDS);
+	for (int out = 1; out <= 2; out++)
+		if (dup2(incoming.fd_count ? high[0] : null, out) < 0)
+			child_fail(KEEPER_STAGE_FDS);
+	for (size_t i = 0; i < incoming.fd_count; i++)
+		if (dup2(high[i], KEEPER_FIRST_FD + (int)i) < 0)
+			child_fail(KEEPER_STAGE_FDS);
+	if (syscall(SYS_close_range, KEEPER_FIRST_FD + (unsigned)incoming.fd_count, ~0u, 0) < 0)
+		child_fail(KEEPER_STAGE_FDS);
+}
+
+IN_VFORK static void child_drop_rights(void)
+{
+	const struct keeper_request *r = &incoming.request;
+	struct rlimit no_core = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &no_core); /* a core of a VMM is the guest's memory on disk */
+	if (r->change_user) {
+		gid_t extra = r->gid2;
+		if (setgroups(r->gid2 ? 1 : 0, &extra) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
+			setresuid(r->uid, r->uid, r->uid) < 0)
+			child_fail(KEEPER_STAGE_USER);
+	}
+	if (r->merge_memory)
+		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0); /* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		child_fail(KEEPER_STAGE_USER);
+}
+
+IN_VFORK static int child_main(void *keeper_pid)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL); /* what the keeper ignores would stay ignored across exec */
+	setsid();
+	umask(0077);
+	child_take_fds();
+	child_drop_rights();
+	/* After the change of user, which clears it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		child_fail(KEEPER_STAGE_USER);
+	if (getppid() != *(pid_t *)keeper_pid)
+		_exit(127);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
+	char *const environment[] = { path, locale, NULL };
+	execve(incoming.argv[0], incoming.argv, environment);
+	return child_fail(KEEPER_STAGE_EXEC);
+}
+
+/* --- the list of children ------------------------------------------------------------------------------------ */
+
+/* Room is made before the fork, so that a child can always be remembered. */
+static bool make_room_for_child(void)
+{
+	if (child_count < child_cap)
+		return true;
+	size_t cap = child_cap ? child_cap * 2 : 64;
+	pid_t *grown = realloc(children, cap * sizeof(*grown));
+	if (!grown)
+		return false;
+	children = grown;
+	child_cap = cap;
+	return true;
+}
+
+static void forget_child(pid_t pid)
+{
+	cgroup_forget(pid);
+	for (size_t i = 0; i < child_count; i++)
+		if (children[i] == pid) {
+			children[i] = children[--child_count];
+			return;
+		}
+}
+
+static bool is_child(pid_t pid)
+{
+	for (size_t i = 0; i < child_count; i++)
+		if (children[i] == pid)
+			return true;
+	return false;
+}
+
+/* One look at our children; true if there were some that nobody asked us for. */
+static bool end_strays_once(const char *list)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
+	if (fs_read_file(list, &text) < 0)
+		return false;
+	AUTO_FREE char *pids = buf_steal_str(&text);
+	bool found = false;
+	for (char *at = pids, *end; at; at = end) {
+		pid_t pid = (pid_t)strtol(at, &end, 10);
+		if (end == at)
+			break;
+		if (is_child(pid))
+			continue;
+		found = true;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return found;
+}
+
+/* What a child leaves behind at its end becomes ours (PR_SET_CHILD_SUBREAPER): functions of the fake engine, whose agent has
+ * no guest that would end with it. Each of them can leave some in turn. */
+static void end_strays(void)
+{
+	char list[64];
+	snprintf(list, sizeof(list), "/proc/self/task/%d/children", (int)getpid());
+	while (end_strays_once(list))
+		;
+}
+
+/* --- requests --------------------------------------------------------------------------------------------- */
+
+static void close_incoming_fds(void)
+{
+	for (size_t i = 0; i < incoming.fd_count; i++)
+		close(incoming.fds[i]);
+	incoming.fd_count = 0;
+}
+
+static bool split_arguments(size_t len)
+{
+	const struct keeper_request *r = &incoming.request;
+	if (r->argc < 1 || r->argc > MAX_ARGS)
+		return false;
+	char *at = incoming.bytes + sizeof(*r), *end = incoming.bytes + len;
+	for (uint32_t i = 0; i < r->argc; i++) {
+		char *nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
+		if (!nul)
+			return false;
+		incoming.argv[i] = at;
+		at = nul + 1;
+	}
+	incoming.argv[r->argc] = NULL;
+	return at == end;
+}
+
+static void send_reply(const struct keeper_reply *reply, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec io = { (void *)reply, sizeof(*reply) };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1 };
+	if (fd >= 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = sizeof(control.space);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	sendmsg(KEEPER_SOCKET_FD, &message, MSG_NOSIGNAL);
+}
+
+static void spawn(size_t len, struct keeper_reply *reply)
+{
+	if (!split_arguments(len) || !make_room_for_child()) {
+		reply->error = EINVAL;
+		reply->stage = KEEPER_STAGE_REQUEST;
+		send_reply(reply, -1);
+		return;
+	}
+	child_failure.error = 0;
+	pid_t self = getpid();
+	int pidfd = -1;
+	int pid = clone(child_main, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &self, &pidfd);
+	if (pid < 0) {
+		reply->error = errno;
+		reply->stage = KEEPER_STAGE_FORK;
+	} else if (child_failure.error) {
+		reply->error = child_failure.error;
+		reply->stage = child_failure.stage;
+		waitpid(pid, NULL, 0);
+	} else {
+		children[child_count++] = pid;
+		reply->pid = pid;
+		reply->limited = cgroup_limit(pid, incoming.request.memory_limit);
+	}
+	send_reply(reply, reply->error ? -1 : pidfd);
+	fd_close(pidfd);
+}
+
+static void reap(struct keeper_reply *reply)
+{
+	int status = 0;
+	pid_t pid = (pid_t)incoming.request.pid;
+	pid_t got = pid > 0 ? waitpid(pid, &status, WNOHANG) : -1;
+	reply->pid = pid;
+	reply->status = status;
+	reply->error = got == pid ? 0 : got == 0 ? EAGAIN : ECHILD;
+	if (got == pid) {
+		forget_child(pid);
+		end_strays();
+	}
+	send_reply(reply, -1);
+}
+
+static void take_control(struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(incoming.fds, CMSG_DATA(c), count * sizeof(int)); /* bounded by the control buffer */
+		incoming.fd_count = count;
+	}
+}
+
+/* False: the host has gone. */
+static bool serve_one(void)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int) * KEEPER_MAX_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec io = { incoming.bytes, sizeof(incoming.bytes) };
+	struct msghdr message = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)
+	};
+	ssize_t len = recvmsg(KEEPER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC);
+	if (len < 0)
+		return errno == EINTR;
+	take_control(&message);
+	struct keeper_reply reply = { .kind = incoming.request.kind, .version = KEEPER_VERSION };
+	if (len >= (ssize_t)sizeof(incoming.request) && incoming.request.kind == KEEPER_SPAWN)
+		spawn((size_t)len, &reply);
+	else if (len >= (ssize_t)sizeof(incoming.request) && incoming.request.kind == KEEPER_REAP)
+		reap(&reply);
+	close_incoming_fds();
+	return len > 0;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------- */
+
+static void end_all_children(void)
+{
+	for (size_t i = 0; i < child_count; i++)
+		kill(children[i], SIGKILL);
+	while (child_count) {
+		pid_t pid = waitpid(-1, NULL, 0);
+		if (pid < 0 && errno != EINTR)
+			return;
+		if (pid > 0)
+			forget_child(pid);
+	}
+	end_strays();
+}
+
+static void serve(void)
+{
+	struct pollfd fds[] = { { KEEPER_SOCKET_FD, POLLIN, 0 }, { KEEPER_HOST_FD, POLLIN, 0 } };
+	for (;;) {
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents && !serve_one())
+			return;
+		if (fds[1].revents)
+			return;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || fcntl(KEEPER_SOCKET_FD, F_GETFD) < 0) {
+		static const char text[] = "nova-keeper is started by libnova; it is of no use by itself\n";
+		return write(2, text, sizeof(text) - 1) < 0 ? 2 : 2;
+	}
+	for (int fd = KEEPER_SOCKET_FD; fd <= KEEPER_LOCK_FD; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	setsid(); /* a Ctrl-C in the host's terminal is the host's business */
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	prctl(PR_SET_NAME, "nova-keeper");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (chdir("/") < 0)
+		return 1;
+	struct keeper_reply hello = { .kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid() };
+	send_reply(&hello, -1);
+	serve();
+	end_all_children();
+	fs_remove_tree(argv[1]);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library and nova-keeper say to each other over one SOCK_SEQPACKET pair: a request, then its reply.
+ * Both come out of one build, so the structs themselves are the format; KEEPER_VERSION guards against a mixed installation.
+ */
+#ifndef NOVA_LIB_KEEPER_WIRE_H
+#define NOVA_LIB_KEEPER_WIRE_H
+
+#include <stdint.h>
+
+#define KEEPER_VERSION     1
+#define KEEPER_SOCKET_FD   3 /* the keeper finds its end of the pair here, */
+#define KEEPER_HOST_FD     4 /* a pidfd of the host program here, */
+#define KEEPER_LOCK_FD     5 /* and the lock of the run directory here, to hold it as long as it lives */
+#define KEEPER_MAX_FDS     16
+#define KEEPER_MAX_REQUEST 65536
+#define KEEPER_FIRST_FD    3 /* descriptors given to a child are numbered from here */
+
+enum keeper_kind {
+	KEEPER_HELLO = 1, /* keeper to library, once: it is up */
+	KEEPER_SPAWN = 2, /* start a program; its descriptors come along */
+	KEEPER_REAP = 3,  /* collect the exit status of a child that has ended */
+};
+
+/* A request; for KEEPER_SPAWN `argc` NUL-terminated strings follow. */
+struct keeper_request {
+	uint32_t kind;
+	uint32_t argc;
+	int64_t pid;        /* KEEPER_REAP */
+	uint32_t uid, gid;  /* become these if change_user is set; gid2 (a device's group) is added if not 0 */
+	uint32_t gid2;
+	uint32_t change_user;
+	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
+	uint32_t unused;
+	uint64_t memory_limit; /* bytes, for a cgroup; 0: none */
+};
+
+/* What went wrong in the child between fork and exec, or in the keeper itself. */
+enum keeper_stage {
+	KEEPER_STAGE_NONE = 0,
+	KEEPER_STAGE_REQUEST,
+	KEEPER_STAGE_FORK,
+	KEEPER_STAGE_FDS,
+	KEEPER_STAGE_USER,
+	KEEPER_STAGE_EXEC,
+};
+
+struct keeper_reply {
+	uint32_t kind;
+	uint32_t version;
+	int32_t error; /* 0 or an errno */
+	uint32_t stage;
+	int64_t pid;     /* KEEPER_SPAWN: with a pidfd beside it */
+	int32_t status;  /* KEEPER_REAP: as waitpid(2) gives it */
+	uint32_t limited; /* KEEPER_SPAWN: the memory limit is in force */
+};
+
+#endif
