@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of proto: frames, and the pieces of messages that host and agent both need. No input or output.
+ *
+ * JSON of users (the input of a function, and its output) is checked but never taken apart: it passes through
+ * as the text it was, so a number keeps its digits and 8 MiB of it cost 8 MiB, not a tree of values.
+ */
+#ifndef NOVA_LIB_PROTO_H
+#define NOVA_LIB_PROTO_H
+
+#include <jansson.h>
+
+#include <nova/proto.h>
+
+#include "base/base.h"
+
+#define PROTO_INPUT_MAX  (6u << 20) /* JSON of one input or output */
+#define PROTO_DEPTH_USER 2000u      /* nesting of one input or output */
+#define PROTO_DEPTH      2040u      /* nesting of a frame; jansson's own limit is 2048 */
+
+/* --- JSON as text --------------------------------------------------------------------------------- */
+
+struct json_span {
+	const char *at; /* NULL: not there */
+	size_t len;
+};
+
+/* Whether the text is one JSON value (RFC 8259, strict UTF-8), white space around it allowed. */
+bool json_text_ok(const char *text, size_t len, unsigned max_depth);
+/* The same text without white space around it. */
+struct json_span json_trim(const char *text, size_t len);
+
+/* Steps through the members of an object, checking the text on the way. */
+struct json_walk {
+	const char *at, *end;
+	unsigned depth;
+	bool first;
+};
+bool json_walk_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth);
+/* 1: a member (the key without its quotes, escapes left as they are); 0: end of the text; -1: not JSON. */
+int json_walk_next(struct json_walk *walk, struct json_span *ret_key, struct json_span *ret_value);
+
+/* Writers append to a buffer and return 0, -ENOMEM or -EMSGSIZE. Bytes that are not UTF-8 become U+FFFD. */
+int json_put_string(struct buf *b, const void *text, size_t len);
+/* As json_put_string(), but stops where more than `room` bytes would be written; returns how many bytes of the
+ * text went in, or -errno. */
+ssize_t json_put_string_upto(struct buf *b, const void *text, size_t len, size_t room);
+
+/* --- base64 --------------------------------------------------------------------------------------- */
+
+
+int base64_put(struct buf *b, const void *data, size_t len);
+/* Appends the bytes; -EINVAL for text that is not padded base64. */
+int base64_get(struct buf *b, const char *text, size_t len);
+
+/* --- frames ------------------------------------------------------------------------------------------ */
+
+/* A frame is built in a buffer that is empty at first and has this maximum: begin, append the payload, end. */
+#define PROTO_FRAME_BUF BUF_INIT((size_t)NOVA_FRAME_MAX + NOVA_FRAME_HEADER)
+int proto_frame_begin(struct buf *frame, int type);
+int proto_frame_end(struct buf *frame);
+
+/* A frame around a JSON object. */
+int proto_encode_json(int type, json_t *payload, void **ret_frame, size_t *ret_len, nova_error_t **error);
+
+/*
+ * An Exec frame. The input is checked once and spliced in as it is: NOVA_EINVAL with the place if it is not JSON,
+ * NOVA_ETOOBIG over PROTO_INPUT_MAX. `timeout_ms` 0 leaves it to the agent.
+ */
+int proto_exec_frame(const char *request_id, const void *input, size_t input_len, uint32_t timeout_ms, bool stream,
+	void **ret_frame, size_t *ret_len, nova_error_t **error);
+
+/* The same frame with more at the beginning of its payload: `member` is JSON text that ends in a comma. */
+int proto_add_member(const void *frame, size_t len, const char *member, size_t member_len, void **ret_frame, size_t *ret_len,
+	nova_error_t **error);
+
+/*
+ * Parses a payload as nova_decoder_next() gave it. The member `raw` (NULL: none) is not parsed but handed out as the
+ * text it is (`ret_raw` points into `text`, and is {NULL, 0} if there is no such member); in the object it is null.
+ * NOVA_EAGENT for duplicate members and numbers out of range.
+ */
+int proto_decode_payload(const char *text, size_t len, const char *raw, json_t **ret_object, struct json_span *ret_raw,
+	nova_error_t **error);
+
+#define AUTO_JSON CLEANUP(json_decrefp) /* the function is jansson's */
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks JSON text without building anything: one pass, no allocation, no recursion. A tree of 8 MiB of small
+ * numbers would take 100 MiB in a guest that may have 128.
+ */
+#include "proto/proto.h"
+
+#define NESTING_BYTES (PROTO_DEPTH / 8 + 1)
+
+static const char *skip_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	return p;
+}
+
+static const char *skip_digits(const char *p, const char *end)
+{
+	const char *from = p;
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p == from ? NULL : p;
+}
+
+static const char *skip_number(const char *p, const char *end)
+{
+	if (p < end && *p == '-')
+		p++;
+	if (p < end && *p == '0')
+		p++;
+	else if (!(p = skip_digits(p, end)))
+		return NULL;
+	if (p < end && *p == '.' && !(p = skip_digits(p + 1, end)))
+		return NULL;
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		p = skip_digits(p, end);
+	}
+	return p;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 32;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits behind "\u", or -1. */
+static int unicode_unit(const char *p, const char *end)
+{
+	int unit = 0;
+	if (end - p < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		int digit = hex_value(p[i]);
+		if (digit < 0)
+			return -1;
+		unit = unit << 4 | digit;
+	}
+	return unit;
+}
+
+/* `p` is behind "\u". Surrogates have to come in pairs. */
+static const char *skip_unicode_escape(const char *p, const char *end)
+{
+	int unit = unicode_unit(p, end);
+	if (unit < 0 || (unit >= 0xDC00 && unit <= 0xDFFF))
+		return NULL;
+	p += 4;
+	if (unit < 0xD800 || unit > 0xDBFF)
+		return p;
+	if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+		return NULL;
+	unit = unicode_unit(p + 2, end);
+	return unit >= 0xDC00 && unit <= 0xDFFF ? p + 6 : NULL;
+}
+
+static const char *skip_escape(const char *p, const char *end)
+{
+	if (p == end)
+		return NULL;
+	if (*p == 'u')
+		return skip_unicode_escape(p + 1, end);
+	return memchr("\"\\/bfnrt", *p, 8) ? p + 1 : NULL;
+}
+
+/* `p` is behind the opening quote; the result is behind the closing one. */
+static const char *skip_string(const char *p, const char *end)
+{
+	while (p && p < end) {
+		unsigned char c = (unsigned char)*p;
+		if (c == '"')
+			return p + 1;
+		if (c == '\\') {
+			p = skip_escape(p + 1, end);
+		} else if (c < 0x80) {
+			p = c < 0x20 ? NULL : p + 1;
+		} else {
+			int taken = utf8_sequence((const uint8_t *)p, (size_t)(end - p));
+			p = taken > 0 ? p + taken : NULL;
+		}
+	}
+	return NULL;
+}
+
+static const char *skip_word(const char *p, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+	return (size_t)(end - p) >= len && memcmp(p, word, len) == 0 ? p + len : NULL;
+}
+
+static const char *skip_scalar(const char *p, const char *end)
+{
+	switch (*p) {
+	case '"':
+		return skip_string(p + 1, end);
+	case 't':
+		return skip_word(p, end, "true");
+	case 'f':
+		return skip_word(p, end, "false");
+	case 'n':
+		return skip_word(p, end, "null");
+	default:
+		return skip_number(p, end);
+	}
+}
+
+/* A key, its colon and the space up to the value. */
+static const char *skip_key(const char *p, const char *end)
+{
+	if (p == end || *p != '"')
+		return NULL;
+	p = skip_string(p + 1, end);
+	if (!p)
+		return NULL;
+	p = skip_space(p, end);
+	return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
+}
+
+/* Which of the open brackets are objects: one bit each. */
+struct nesting {
+	unsigned depth, max;
+	uint8_t object[NESTING_BYTES];
+};
+
+static bool nest(struct nesting *n, bool object)
+{
+	if (n->depth >= n->max)
+		return false;
+	uint8_t bit = (uint8_t)(1u << (n->depth & 7));
+	uint8_t *byte = &n->object[n->depth / 8];
+	*byte = (uint8_t)(object ? *byte | bit : *byte & ~bit);
+	n->depth++;
+	return true;
+}
+
+static bool in_object(const struct nesting *n)
+{
+	unsigned at = n->depth - 1;
+	return n->object[at / 8] >> (at & 7) & 1;
+}
+
+/* Behind a value: closes brackets until the next value begins, or the outermost is closed. */
+static const char *after_value(const char *p, const char *end, struct nesting *n)
+{
+	while (n->depth) {
+		p = skip_space(p, end);
+		if (p == end)
+			return NULL;
+		bool object = in_object(n);
+		if (*p == ',') {
+			p = skip_space(p + 1, end);
+			return object ? skip_key(p, end) : p;
+		}
+		if (*p != (object ? '}' : ']'))
+			return NULL;
+		p++;
+		n->depth--;
+	}
+	return p;
+}
+
+/* One value at `p`; returns what is behind it, or NULL. */
+static const char *skip_value(const char *p, const char *end, unsigned max_depth)
+{
+	struct nesting n;
+	n.depth = 0;
+	n.max = max_depth < PROTO_DEPTH ? max_depth : PROTO_DEPTH;
+	do {
+		if (!p || p == end)
+			return NULL;
+		bool object = *p == '{';
+		if (object || *p == '[') {
+			if (!nest(&n, object))
+				return NULL;
+			p = skip_space(p + 1, end);
+			if (p == end)
+				return NULL;
+			if (*p != (object ? '}' : ']')) {
+				p = object ? skip_key(p, end) : p;
+				continue;
+			}
+		} else if (!(p = skip_scalar(p, end))) {
+			return NULL;
+		}
+		p = after_value(p, end, &n);
+	} while (n.depth);
+	return p;
+}
+
+bool json_text_ok(const char *text, size_t len, unsigned max_depth)
+{
+	const char *end = text + len;
+	const char *p = skip_space(text, end);
+	p = skip_value(p, end, max_depth);
+	return p && skip_space(p, end) == end;
+}
+
+struct json_span json_trim(const char *text, size_t len)
+{
+	const char *end = text + len;
+	const char *from = skip_space(text, end);
+	while (end > from && strchr(" \t\n\r", end[-1]) && end[-1])
+		end--;
+	return (struct json_span){ from, (size_t)(end - from) };
+}
+
+bool json_walk_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth)
+{
+	const char *end = text + len;
+	const char *p = skip_space(text, end);
+	if (p == end || *p != '{' || !max_depth)
+		return false;
+	*walk = (struct json_walk){ p + 1, end, max_depth - 1, true };
+	return true;
+}
+
+/* The closing brace and nothing but space behind it. */
+static int walk_end(const char *p, const char *end)
+{
+	return skip_space(p + 1, end) == end ? 0 : -1;
+}
+
+int json_walk_next(struct json_walk *walk, struct json_span *ret_key, struct json_span *ret_value)
+{
+	const char *end = walk->end;
+	const char *p = skip_space(walk->at, end);
+	if (p == end)
+		return -1;
+	if (*p == '}')
+		return walk_end(p, end);
+	if (!walk->first) {
+		if (*p != ',')
+			return -1;
+		p = skip_space(p + 1, end);
+	}
+	const char *value = skip_key(p, end);
+	const char *behind = value ? skip_value(value, end, walk->depth) : NULL;
+	if (!behind)
+		return -1;
+	const char *quote = skip_string(p + 1, end);
+	*ret_key = (struct json_span){ p + 1, (size_t)(quote - p - 2) };
+	*ret_value = (struct json_span){ value, (size_t)(behind - value) };
+	walk->at = behind;
+	walk->first = false;
+	return 1;
+}
