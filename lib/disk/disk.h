@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of disk: a source is read into a tree of nodes, the tree is laid out into an ext4 image.
+ *
+ * The tree is made first because the size of the image has to be known before its first byte.
+ * Nothing here is shared between calls.
+ */
+#ifndef NOVA_LIB_DISK_H
+#define NOVA_LIB_DISK_H
+
+#include <ext2fs/ext2fs.h>
+
+#include <nova/disk.h>
+
+#include "base/base.h"
+
+#define DISK_BLOCK     4096u
+#define DISK_MAX_DEPTH 100u     /* directories in directories; both walks recurse */
+#define DISK_MAX_NODES 1000000u /* files of one image */
+#define DISK_LOST      "lost+found"
+
+/* The features of an image of ours. No checksums: the file's own hash is the judge, and the guest
+ * mounts faster. */
+#define DISK_INCOMPAT (EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS)
+#define DISK_RO_COMPAT                                                                             \
+	(EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |                 \
+		EXT4_FEATURE_RO_COMPAT_DIR_NLINK | EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE)
+
+struct disk_node {
+	char *name; /* "" for the root */
+	struct disk_node *parent, *child, *next;
+	uint16_t mode;
+	uint32_t inode;
+	uint32_t subdirs;
+	uint64_t size;
+	char *target;     /* of a symbolic link */
+	const void *data; /* content given in memory; else it is read from the source */
+	uint64_t device, file, mtime_ns; /* what was there during the walk */
+};
+
+struct disk_tree {
+	struct disk_node *root;
+	uint32_t nodes; /* including the root */
+	int fd;         /* the source, a file or a directory; -1 for memory */
+	bool is_file;
+};
+
+/* `except` is left out of a directory source if it is met there: the image itself. May be NULL. */
+int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const struct stat *except,
+	nova_error_t **error);
+void disk_tree_free(struct disk_tree *tree);
+/* The path of a node inside the source, for messages. NULL when out of memory. */
+char *disk_node_path(const struct disk_node *node);
+/* Blocks that a node needs besides its inode. */
+uint64_t disk_node_blocks(const struct disk_node *node);
+
+/* Writes the image of a tree to an empty file. */
+int disk_layout(
+	const struct disk_tree *tree, int fd, const nova_disk_opts *opts, nova_error_t **error);
+/* Packs a directory's entries into blocks; with `out` NULL it only counts them. */
+uint64_t disk_pack_directory(const struct disk_node *node, uint8_t *out);
+
+/* One component: not "", ".", "..", no '/', at most 255 bytes, UTF-8. */
+bool disk_name_ok(const char *name);
+/* A link in a directory `depth` levels below the root stays inside: relative, ".." only at its
+ * beginning and at most `depth` times. */
+bool disk_link_ok(const char *target, unsigned depth);
+
+/* len > 0 */
+static inline bool disk_all_zero(const uint8_t *data, size_t len)
+{
+	return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
+}
+
+/* Lets libext2fs work on an open descriptor; disk_io_name() makes the name to give it. */
+extern const struct struct_io_manager disk_io_manager;
+void disk_io_name(char out[32], int fd);
+/* Turns a code of libext2fs into an error. `what` names the file. */
+int disk_fail_ext2(nova_error_t **error, errcode_t code, const char *what);
+
+#endif

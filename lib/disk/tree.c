@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads a source into a tree: names, modes, sizes and link targets, sorted, checked. No content
+ * yet. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "disk/disk.h"
+
+struct walk {
+	struct disk_tree *tree;
+	const struct stat *except;
+	nova_error_t **error;
+};
+
+static void node_free(struct disk_node *node)
+{
+	while (node) {
+		struct disk_node *next = node->next;
+		node_free(node->child); /* as deep as the walk went, which is bounded */
+		free(node->name);
+		free(node->target);
+		free(node);
+		node = next;
+	}
+}
+
+void disk_tree_free(struct disk_tree *tree)
+{
+	node_free(tree->root);
+	tree->root = NULL;
+	fd_close(STEAL_FD(tree->fd));
+}
+
+char *disk_node_path(const struct disk_node *node)
+{
+	if (!node->parent)
+		return strdup("/");
+	AUTO_FREE char *path = strdup(node->name);
+	for (node = node->parent; path && node->parent; node = node->parent) {
+		char *longer = path_join(node->name, path);
+		free(path);
+		path = longer;
+	}
+	/* Messages are UTF-8; a name that is refused for not being it is shown with question marks.
+	 */
+	if (path && !text_is_utf8(path))
+		for (char *c = path; *c; c++)
+			if ((unsigned char)*c >= 0x80)
+				*c = '?';
+	return STEAL(path);
+}
+
+static struct disk_node *node_add(
+	struct disk_tree *tree, struct disk_node *parent, const char *name, mode_t mode)
+{
+	struct disk_node *node = calloc(1, sizeof(*node));
+	if (!node || !(node->name = strdup(name))) {
+		free(node);
+		return NULL;
+	}
+	node->mode = (uint16_t)mode;
+	node->parent = parent;
+	node->inode = parent ? EXT2_GOOD_OLD_FIRST_INO + tree->nodes - 1 : EXT2_ROOT_INO;
+	tree->nodes++;
+	if (!parent) {
+		tree->root = node;
+		return node;
+	}
+	parent->subdirs += S_ISDIR(mode);
+	return node;
+}
+
+static int refuse(struct walk *w, const struct disk_node *node, int code, const char *why)
+{
+	AUTO_FREE char *path = disk_node_path(node);
+	return path ? nova_fail(w->error, code, "'%s' %s", path, why) : nova_oom(w->error);
+}
+
+static int refuse_os(struct walk *w, const struct disk_node *node, int r, const char *what)
+{
+	AUTO_FREE char *path = disk_node_path(node);
+	return path ? nova_fail_os(w->error, r, "%s '%s'", what, path) : nova_oom(w->error);
+}
+
+static unsigned depth_of(const struct disk_node *node)
+{
+	unsigned depth = 0;
+	for (; node->parent; node = node->parent)
+		depth++;
+	return depth;
+}
+
+static void remember(struct disk_node *node, const struct stat *st)
+{
+	node->device = st->st_dev;
+	node->file = st->st_ino;
+	node->mtime_ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+}
+
+static int walk_directory(struct walk *w, struct disk_node *node, int dir);
+
+static int walk_link(struct walk *w, struct disk_node *node, int dir)
+{
+	int r = sys_readlinkat(dir, node->name, &node->target);
+	if (r < 0)
+		return refuse_os(w, node, r, "cannot read the symbolic link");
+	node->size = strlen(node->target);
+	if (node->size >= DISK_BLOCK)
+		return refuse(
+			w, node, NOVA_EINVAL, "is a symbolic link with a target that is too long");
+	if (!disk_link_ok(node->target, depth_of(node) - 1))
+		return refuse(w, node, NOVA_EINVAL,
+			"is a symbolic link that would lead out of the image: make it relative to "
+			"a place inside, or a copy");
+	return 0;
+}
+
+static int walk_subdirectory(struct walk *w, struct disk_node *node, int dir)
+{
+	if (depth_of(node) > DISK_MAX_DEPTH)
+		return refuse(w, node, NOVA_EINVAL, "lies more than 100 directories deep");
+	AUTO_FD int fd = sys_openat(dir, node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return refuse_os(w, node, fd, "cannot open the directory");
+	struct stat st;
+	int r = sys_fstat(fd, &st);
+	if (r < 0)
+		return refuse_os(w, node, r, "cannot look at the directory");
+	remember(node, &st);
+	return walk_directory(w, node, fd);
+}
+
+static int walk_node(struct walk *w, struct disk_node *node, const struct stat *st, int dir)
+{
+	if (!disk_name_ok(node->name))
+		return refuse(w, node, NOVA_EINVAL, "has a name that is not UTF-8");
+	remember(node, st);
+	switch (st->st_mode & S_IFMT) {
+	case S_IFREG:
+		node->size = (uint64_t)st->st_size;
+		return 0;
+	case S_IFLNK:
+		return walk_link(w, node, dir);
+	case S_IFDIR:
+		return walk_subdirectory(w, node, dir);
+	default:
+		return refuse(w, node, NOVA_EINVAL,
+			"is a device, socket or FIFO; a code disk holds files, directories and "
+			"links");
+	}
+}
+
+static int walk_name(struct walk *w, struct disk_node *parent, int dir, const char *name,
+	struct disk_node ***tail)
+{
+	struct stat st;
+	int r = sys_lstatat(dir, name, &st);
+	if (r < 0)
+		return refuse_os(w, parent, r, "cannot look at a file in");
+	if (w->except && st.st_dev == w->except->st_dev && st.st_ino == w->except->st_ino)
+		return 0;
+	if (w->tree->nodes >= DISK_MAX_NODES)
+		return nova_fail(w->error, NOVA_ETOOBIG,
+			"more than %u files are too many for one image", DISK_MAX_NODES);
+	mode_t kept = S_ISLNK(st.st_mode) ? S_IFLNK | 0777 : st.st_mode;
+	struct disk_node *node = node_add(w->tree, parent, name, kept);
+	if (!node)
+		return nova_oom(w->error);
+	**tail = node;
+	*tail = &node->next;
+	if (!parent->parent && !strcmp(name, DISK_LOST) && !S_ISDIR(st.st_mode))
+		return refuse(w, node, NOVA_EINVAL,
+			"must be a directory: ext4 keeps that name for itself");
+	return walk_node(w, node, &st, dir);
+}
+
+static int walk_directory(struct walk *w, struct disk_node *node, int dir)
+{
+	char **names = NULL;
+	int count = fs_list_at(dir, &names);
+	if (count < 0)
+		return refuse_os(w, node, count, "cannot read the directory");
+	struct disk_node **tail = &node->child;
+	while (*tail) /* behind lost+found */
+		tail = &(*tail)->next;
+	int r = 0;
+	for (int i = 0; i < count && r == 0; i++)
+		r = walk_name(w, node, dir, names[i], &tail);
+	strv_free(names, (size_t)count);
+	return r;
+}
+
+static int walk_file(struct walk *w, const nova_disk_opts *opts, const struct stat *st)
+{
+	const char *name = opts->entry_name ? opts->entry_name : "handler";
+	if (!disk_name_ok(name) || !strcmp(name, DISK_LOST))
+		return nova_fail(w->error, NOVA_EINVAL,
+			"the entry name of a code disk must be one plain file name");
+	struct disk_node *node = node_add(w->tree, w->tree->root, name, S_IFREG | 0755);
+	if (!node)
+		return nova_oom(w->error);
+	w->tree->root->child->next = node;
+	w->tree->is_file = true;
+	if (st) {
+		remember(node, st);
+		node->size = (uint64_t)st->st_size;
+	} else {
+		node->data = opts->data;
+		node->size = opts->data_len;
+	}
+	return 0;
+}
+
+/* e2fsck misses the directory when it is not there. */
+static int add_lost(struct walk *w)
+{
+	struct stat st;
+	if (w->tree->fd >= 0 && !w->tree->is_file && sys_lstatat(w->tree->fd, DISK_LOST, &st) == 0)
+		return 0;
+	struct disk_node *lost = node_add(w->tree, w->tree->root, DISK_LOST, S_IFDIR | 0700);
+	w->tree->root->child = lost;
+	return lost ? 0 : nova_oom(w->error);
+}
+
+static int open_source(struct walk *w, const nova_disk_opts *opts, struct stat *st)
+{
+	/* Without O_NONBLOCK a FIFO would wait for its writer. */
+	w->tree->fd = sys_open(opts->source, O_RDONLY | O_NONBLOCK, 0);
+	if (w->tree->fd < 0)
+		return nova_fail_os(w->error, w->tree->fd, "cannot open '%s'", opts->source);
+	int r = sys_fstat(w->tree->fd, st);
+	if (r < 0)
+		return nova_fail_os(w->error, r, "cannot look at '%s'", opts->source);
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return nova_fail(w->error, NOVA_EINVAL, "'%s' is neither a file nor a directory",
+			opts->source);
+	if (w->except && st->st_dev == w->except->st_dev && st->st_ino == w->except->st_ino)
+		return nova_fail(w->error, NOVA_EINVAL,
+			"'%s' cannot be both the source and the image", opts->source);
+	w->tree->is_file = S_ISREG(st->st_mode);
+	return 0;
+}
+
+int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const struct stat *except,
+	nova_error_t **error)
+{
+	struct walk w = { tree, except, error };
+	*tree = (struct disk_tree){ .fd = -1 };
+	struct disk_node *root = node_add(tree, NULL, "", S_IFDIR | 0755);
+	if (!root)
+		return nova_oom(error);
+	struct stat st;
+	int r = opts->source ? open_source(&w, opts, &st) : 0;
+	if (r == 0)
+		r = add_lost(&w);
+	if (r < 0)
+		return r;
+	if (!opts->source)
+		return walk_file(&w, opts, NULL);
+	if (tree->is_file)
+		return walk_file(&w, opts, &st);
+	remember(root, &st);
+	return walk_directory(&w, root, tree->fd);
+}
