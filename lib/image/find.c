@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the images are. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "image/image.h"
+
+char *image_cache_path(const char *name)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (cache && *cache == '/')
+		return str_format("%s/nova/%s", cache, name);
+	return home && *home == '/' ? str_format("%s/.cache/nova/%s", home, name) : NULL;
+}
+
+static bool has_manifest(const char *directory)
+{
+	AUTO_FREE char *path = directory ? path_join(directory, IMAGE_MANIFEST) : NULL;
+	return path && fs_exists(path);
+}
+
+static int take(const char *directory, char **ret, nova_error_t **error)
+{
+	*ret = strdup(directory);
+	return *ret ? 0 : nova_oom(error);
+}
+
+int image_find_directory(const char *configured, char **ret_directory, nova_error_t **error)
+{
+	if (configured && *configured) {
+		if (has_manifest(configured))
+			return take(configured, ret_directory, error);
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"there are no guest images in '%s'; make them with: tools/images --dir "
+			"'%s'",
+			configured, configured);
+	}
+	AUTO_FREE char *cache = image_cache_path("images");
+	if (has_manifest(cache))
+		return take(cache, ret_directory, error);
+	if (has_manifest(IMAGE_INSTALLED))
+		return take(IMAGE_INSTALLED, ret_directory, error);
+	return nova_fail(error, NOVA_ENOTFOUND,
+		"there are no guest images in '%s' and '%s'; make them with: tools/images",
+		cache ? cache : "~/.cache/nova/images", IMAGE_INSTALLED);
+}
+
+static int find_checked(const char *directory, const char *path, char **ret, nova_error_t **error)
+{
+	int r = nova_image_check(directory, path, error);
+	if (r < 0)
+		return r;
+	*ret = path_join(directory, path);
+	return *ret ? 0 : nova_oom(error);
+}
+
+int image_find_kernel(
+	const char *directory, char **ret_vmlinux, char **ret_initramfs, nova_error_t **error)
+{
+	AUTO_FREE char *vmlinux = NULL;
+	int r = find_checked(directory, IMAGE_KERNEL, &vmlinux, error);
+	if (r == 0)
+		r = find_checked(directory, IMAGE_INITRAMFS, ret_initramfs, error);
+	if (r == 0)
+		*ret_vmlinux = STEAL(vmlinux);
+	return r;
+}
+
+/* An image of the user's own is in no MANIFEST; that it is a file with ext4's magic number is what
+ * can be known. */
+static int find_own_rootfs(const char *path, char **ret, nova_error_t **error)
+{
+	AUTO_FD int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "cannot open the root filesystem '%s'", path);
+	uint8_t magic[2];
+	int r = sys_pread_all(fd, magic, sizeof(magic), 1024 + 56);
+	if (r < 0 || magic[0] != 0x53 || magic[1] != 0xef)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"the root filesystem '%s' is no ext4 image; make one with: novactl disk "
+			"build DIRECTORY -o '%s'",
+			path, path);
+	return take(path, ret, error);
+}
+
+int image_find_rootfs(
+	const char *directory, const char *name, char **ret_path, nova_error_t **error)
+{
+	if (strchr(name, '/'))
+		return find_own_rootfs(name, ret_path, error);
+	AUTO_FREE char *path = str_format("rootfs/%s.ext4", name);
+	return path ? find_checked(directory, path, ret_path, error) : nova_oom(error);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of image: where the guest's kernel, initramfs and root filesystems are, and whether they
+ * are whole.
+ *
+ * Every failure is NOVA_ENOTFOUND or NOVA_ECORRUPT, names the file and ends with the command that
+ * makes it.
+ */
+#ifndef NOVA_LIB_IMAGE_H
+#define NOVA_LIB_IMAGE_H
+
+#include <nova/image.h>
+
+#include "base/base.h"
+
+#define IMAGE_KERNEL     "kernel/vmlinux"
+#define IMAGE_INITRAMFS  "kernel/initramfs.cpio"
+#define IMAGE_MANIFEST   "MANIFEST"
+#define IMAGE_INSTALLED  "/opt/nova"
+#define IMAGE_MAX_KERNEL ((size_t)512 << 20)
+
+/* The directory of the images: `configured` if it is given, else the user's cache, else /opt/nova.
+ * The caller frees it. */
+int image_find_directory(const char *configured, char **ret_directory, nova_error_t **error);
+/* The checked kernel and initramfs. The caller frees both paths. */
+int image_find_kernel(
+	const char *directory, char **ret_vmlinux, char **ret_initramfs, nova_error_t **error);
+/* The checked root filesystem of a name such as "python"; a name with a '/' is a path of the user's
+ * own image. */
+int image_find_rootfs(
+	const char *directory, const char *name, char **ret_path, nova_error_t **error);
+
+/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when there is neither variable, or no
+ * memory. */
+char *image_cache_path(const char *name);
+/* "tools/images --dir DIR TARGET", the command that makes the image of that path; freed by the
+ * caller. */
+char *image_command(const char *directory, const char *path);
+
+/*
+ * Uncompresses the payload of a kernel into memory of exactly the size that it declares. `len`
+ * includes the declaration, four bytes at the end. The caller frees *ret_data.
+ */
+int image_inflate(const uint8_t *payload, size_t len, uint8_t **ret_data, size_t *ret_len,
+	nova_error_t **error);
+
+/* What of an already checked file is remembered; see memory.c. */
+struct image_seen {
+	uint64_t size, mtime_ns, inode;
+};
+bool image_remembered(
+	const char *directory, const char *path, const char *sha256, const struct image_seen *seen);
+void image_remember(
+	const char *directory, const char *path, const char *sha256, const struct image_seen *seen);
+
+#endif

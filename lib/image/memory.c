@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Remembers which files were found whole, so that 256 MiB are not hashed at each start.
+ *
+ * One line a file: "sha256 size mtime_ns inode path". It lies beside the images, or in the user's
+ * cache when the images belong to somebody else. To lose it, or a line of it, costs one more check,
+ * so nothing here fails.
+ */
+#include <inttypes.h>
+
+#include "image/image.h"
+
+#define MEMORY_MAX (256u << 10)
+
+static char *memory_line(const char *path, const char *sha256, const struct image_seen *seen)
+{
+	return str_format("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n", sha256, seen->size,
+		seen->mtime_ns, seen->inode, path);
+}
+
+static char *beside(const char *directory)
+{
+	return path_join(directory, ".checked");
+}
+
+static char *in_cache(const char *directory)
+{
+	char digest[SHA256_HEX];
+	if (sha256_hex(directory, strlen(directory), digest) < 0)
+		return NULL;
+	AUTO_FREE char *name = str_format("checked/%.16s", digest);
+	return name ? image_cache_path(name) : NULL;
+}
+
+static char *read_memory(const char *file)
+{
+	AUTO_BUF struct buf b = BUF_INIT(MEMORY_MAX);
+	if (!file || fs_read_file(file, &b) < 0)
+		return NULL;
+	return buf_steal_str(&b);
+}
+
+static bool has_line(const char *file, const char *line)
+{
+	AUTO_FREE char *text = read_memory(file);
+	const char *at = text ? strstr(text, line) : NULL;
+	return at && (at == text || at[-1] == '\n');
+}
+
+bool image_remembered(
+	const char *directory, const char *path, const char *sha256, const struct image_seen *seen)
+{
+	AUTO_FREE char *line = memory_line(path, sha256, seen);
+	AUTO_FREE char *first = beside(directory);
+	AUTO_FREE char *second = in_cache(directory);
+	return line && (has_line(first, line) || has_line(second, line));
+}
+
+/* Appends the lines of `text` that are not about `path`. */
+static void keep_others(struct buf *out, const char *text, const char *path)
+{
+	size_t path_len = strlen(path);
+	for (const char *end; text && (end = strchr(text, '\n')); text = end + 1) {
+		bool same = (size_t)(end - text) > path_len &&
+			    end[-(ptrdiff_t)path_len - 1] == ' ' &&
+			    !memcmp(end - path_len, path, path_len);
+		if (!same)
+			buf_append(out, text, (size_t)(end + 1 - text));
+	}
+}
+
+static bool write_memory(const char *file, const char *path, const char *line)
+{
+	if (!file)
+		return false;
+	AUTO_FREE char *text = read_memory(file);
+	AUTO_BUF struct buf b = BUF_INIT(MEMORY_MAX);
+	keep_others(&b, text, path);
+	return buf_append_str(&b, line) == 0 && fs_write_file(file, b.data, b.len, 0644) == 0;
+}
+
+void image_remember(
+	const char *directory, const char *path, const char *sha256, const struct image_seen *seen)
+{
+	AUTO_FREE char *line = memory_line(path, sha256, seen);
+	AUTO_FREE char *first = beside(directory);
+	if (!line || write_memory(first, path, line))
+		return;
+	AUTO_FREE char *second = in_cache(directory);
+	AUTO_FREE char *folder = image_cache_path("checked");
+	if (folder && fs_mkdirs(folder, 0700) == 0)
+		write_memory(second, path, line);
+}
