@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* The config object: four layers over the table of keys. */
+#include "config/keys.h"
+
+#define LAYERS (NOVA_CONFIG_SET + 1)
+
+struct nova_config {
+	struct layer
+		layers[LAYERS]; /* by enum nova_config_source; the default layer is always full */
+};
+
+void layer_clear(struct layer *layer)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		free(layer->values[i].text);
+	memset(layer, 0, sizeof(*layer));
+}
+
+void nova_config_free(nova_config_t *config)
+{
+	if (!config)
+		return;
+	for (int i = 0; i < LAYERS; i++)
+		layer_clear(&config->layers[i]);
+	free(config);
+}
+
+static void config_freep(nova_config_t **config)
+{
+	nova_config_free(*config);
+}
+
+/* A directory of the user after the XDG rules: the variable if it is absolute, else below the home
+ * directory. "" when nobody knows where that is. */
+static char *user_directory(const char *variable, const char *below_home)
+{
+	const char *base = getenv(variable);
+	if (base && base[0] == '/')
+		return path_join(base, "nova");
+	AUTO_FREE char *home = path_user_home();
+	return home ? str_format("%s/%s/nova", home, below_home) : strdup("");
+}
+
+static int set_default(struct layer *layer, int index, nova_error_t **error)
+{
+	const struct config_key *key = &config_keys[index];
+	struct value *value = &layer->values[index];
+	if (!strcmp(key->key, "home")) {
+		value->text = user_directory("XDG_DATA_HOME", ".local/share");
+		return value->text ? 0 : nova_oom(error);
+	}
+	return key_accept(key, "default", key->value, &value->text, &value->number, error);
+}
+
+int nova_config_new(nova_config_t **ret_config, nova_error_t **error)
+{
+	CLEANUP(config_freep) nova_config_t *config = calloc(1, sizeof(*config));
+	if (!config)
+		return nova_oom(error);
+	for (int i = 0; i < KEY_COUNT; i++) {
+		int r = set_default(&config->layers[NOVA_CONFIG_DEFAULT], i, error);
+		if (r < 0)
+			return r;
+	}
+	*ret_config = STEAL(config);
+	return 0;
+}
+
+int config_copy(const nova_config_t *config, nova_config_t **ret_copy, nova_error_t **error)
+{
+	CLEANUP(config_freep) nova_config_t *copy = calloc(1, sizeof(*copy));
+	if (!copy)
+		return nova_oom(error);
+	for (int l = 0; l < LAYERS; l++)
+		for (int i = 0; i < KEY_COUNT; i++) {
+			const struct value *from = &config->layers[l].values[i];
+			if (!from->text)
+				continue;
+			copy->layers[l].values[i] =
+				(struct value){ strdup(from->text), from->number };
+			if (!copy->layers[l].values[i].text)
+				return nova_oom(error);
+		}
+	*ret_copy = STEAL(copy);
+	return 0;
+}
+
+/* --- reading
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static const struct value *value_in_force(const nova_config_t *config, int index, int *ret_layer)
+{
+	int l = LAYERS - 1;
+	while (l > 0 && !config->layers[l].values[index].text)
+		l--;
+	if (ret_layer)
+		*ret_layer = l;
+	return &config->layers[l].values[index];
+}
+
+const char *nova_config_get(const nova_config_t *config, const char *key)
+{
+	int index = key ? key_find(key) : -1;
+	return index < 0 ? NULL : value_in_force(config, index, NULL)->text;
+}
+
+int nova_config_source(const nova_config_t *config, const char *key)
+{
+	int layer, index = key ? key_find(key) : -1;
+	if (index < 0)
+		return NOVA_EINVAL;
+	value_in_force(config, index, &layer);
+	return layer;
+}
+
+const char *config_str(const nova_config_t *config, const char *key)
+{
+	const char *text = nova_config_get(config, key);
+	return text ? text : "";
+}
+
+uint64_t config_u64(const nova_config_t *config, const char *key)
+{
+	int index = key_find(key);
+	return index < 0 ? 0 : value_in_force(config, index, NULL)->number;
+}
+
+uint64_t config_ms(const nova_config_t *config, const char *key)
+{
+	return config_u64(config, key);
+}
+
+int config_log_level(const nova_config_t *config)
+{
+	static const char *const names[] = { "none", "error", "warn", "info",
+		"debug" }; /* as enum nova_log_level */
+	const char *text = config_str(config, "log.level");
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
+		if (!strcmp(names[i], text))
+			return i;
+	return NOVA_LOG_WARN;
+}
+
+const char *const *nova_config_keys(void)
+{
+	/* In step with the table by a test; a list of its own because the caller walks an array of
+	 * names. */
+	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
+		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout", "pool.templates", "pool.shells", "qemu.binary",
+		"qemu.accel", "qemu.merge_memory", "qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
+		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
+		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout",
+		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
+		"redis.password", "redis.db", NULL };
+	return names;
+}
+
+const char *nova_config_describe(const char *key)
+{
+	int index = key ? key_find(key) : -1;
+	return index < 0 ? NULL : config_keys[index].description;
+}
+
+const char *nova_config_variable(const char *key)
+{
+	int index = key ? key_find(key) : -1;
+	return index < 0 ? NULL : config_keys[index].variables[0];
+}
+
+/* --- setting
+ * ------------------------------------------------------------------------------------------------
+ */
+
+int nova_config_set(nova_config_t *config, const char *key, const char *value, nova_error_t **error)
+{
+	if (!config || !key)
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_config_set: config and key must not be NULL");
+	int index = key_find(key);
+	const char *nearest = index < 0 ? str_nearest(key, nova_config_keys()) : NULL;
+	if (nearest)
+		return nova_fail(error, NOVA_EINVAL, "unknown setting '%.128s'; did you mean '%s'?",
+			key, nearest);
+	if (index < 0)
+		return nova_fail(error, NOVA_EINVAL,
+			"unknown setting '%.128s'; docs/configuration.md lists them", key);
+	struct value *slot = &config->layers[NOVA_CONFIG_SET].values[index], made = { 0 };
+	if (value) {
+		int r = key_accept(
+			&config_keys[index], "setting", value, &made.text, &made.number, error);
+		if (r < 0)
+			return r;
+	}
+	layer_value_move(slot, &made);
+	return 0;
+}
+
+/* Reads the first variable of the key that is set and not empty. */
+static int read_variable(struct layer *layer, int index, nova_error_t **error)
+{
+	const struct config_key *key = &config_keys[index];
+	char space[KEY_VARIABLE_MAX];
+	unsigned turn = 0;
+	for (const char *name; (name = key_next_variable(key, &turn, space));) {
+		const char *text = getenv(name);
+		if (text && *text)
+			return key_accept(key, name, text, &layer->values[index].text,
+				&layer->values[index].number, error);
+	}
+	return 0;
+}
+
+int nova_config_load_env(nova_config_t *config, nova_error_t **error)
+{
+	CLEANUP(layer_clear) struct layer layer = { 0 };
+	if (!config)
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_config_load_env: config must not be NULL");
+	for (int i = 0; i < KEY_COUNT; i++) {
+		int r = read_variable(&layer, i, error);
+		if (r < 0)
+			return r;
+	}
+	/* The whole layer: a variable that has gone since the last call no longer counts. */
+	for (int i = 0; i < KEY_COUNT; i++)
+		layer_value_move(&config->layers[NOVA_CONFIG_ENV].values[i], &layer.values[i]);
+	return 0;
+}
+
+int config_parse(nova_config_t *config, const char *origin, const void *text, size_t len,
+	nova_error_t **error)
+{
+	CLEANUP(layer_clear) struct layer layer = { 0 };
+	int r = yaml_read_layer(&layer, origin, text, len, error);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < KEY_COUNT; i++)
+		if (layer.values[i].text)
+			layer_value_move(
+				&config->layers[NOVA_CONFIG_FILE].values[i], &layer.values[i]);
+	return 0;
+}
+
+static int load_file(nova_config_t *config, const char *path, nova_error_t **error)
+{
+	AUTO_BUF struct buf text = BUF_INIT(CONFIG_MAX_FILE);
+	int r = fs_read_file(path, &text);
+	if (r < 0 && nova_code_of_errno(r) == NOVA_ETOOBIG)
+		return nova_fail(error, NOVA_ECONFIG, "%s: a configuration file has at most %u KiB",
+			path, CONFIG_MAX_FILE >> 10);
+	if (r < 0)
+		return nova_fail_os(error, r, "cannot read the configuration file %s", path);
+	return config_parse(
+		config, path, text.data ? (const void *)text.data : "", text.len, error);
+}
+
+/* The first of the places of which none need exist. */
+static int load_standard_file(nova_config_t *config, nova_error_t **error)
+{
+	AUTO_FREE char *directory = user_directory("XDG_CONFIG_HOME", ".config");
+	AUTO_FREE char *users = directory ? path_join(directory, "nova.yaml") : NULL;
+	if (!users)
+		return nova_oom(error);
+	if (*directory && fs_exists(users))
+		return load_file(config, users, error);
+	return fs_exists("/etc/nova/nova.yaml") ? load_file(config, "/etc/nova/nova.yaml", error)
+						: 0;
+}
+
+int nova_config_load(nova_config_t *config, const char *path, nova_error_t **error)
+{
+	if (!config)
+		return nova_fail(error, NOVA_EINVAL, "nova_config_load: config must not be NULL");
+	if (path)
+		return load_file(config, path, error);
+	const char *named = getenv("NOVA_CONFIG");
+	if (!named || !*named)
+		return load_standard_file(config, error);
+	int r = load_file(config, named, error);
+	return r < 0 ? nova_wrap(error, r, "NOVA_CONFIG") : 0;
+}
+
+int config_standard(nova_config_t **ret_config, nova_error_t **error)
+{
+	CLEANUP(config_freep) nova_config_t *config = NULL;
+	int r = nova_config_new(&config, error);
+	if (r == 0)
+		r = nova_config_load(config, NULL, error);
+	if (r == 0)
+		r = nova_config_load_env(config, error);
+	if (r == 0)
+		*ret_config = STEAL(config);
+	return r;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The one table of settings, and the check of a value against it. */
+#include <ctype.h>
+#include <inttypes.h>
+
+#include "config/keys.h"
+
+#define HOUR_MS    3600000u
+#define TEXT_LIMIT 4096u
+
+/* clang-format off */
+const struct config_key config_keys[KEY_COUNT + 1] = {
+	{ "home", { "NOVA_HOME" }, KEY_PATH, "", 1, 0, { 0 },
+		"State directory: function store, code disks, run files. "
+		"Default: $XDG_DATA_HOME/nova, else ~/.local/share/nova" },
+	{ "images", { "NOVA_IMAGES" }, KEY_PATH, "", 0, 0, { 0 },
+		"Directory with kernel and root filesystems; empty: the user's cache, then /opt/nova" },
+	{ "store", { "NOVA_STORE" }, KEY_ENUM, "sqlite", 0, 0, { "sqlite", "postgres" },
+		"Where functions are kept: sqlite (a file in the state directory) or postgres" },
+	{ "engine", { "NOVA_ENGINE" }, KEY_ENUM, "auto", 0, 0, { "auto", "firecracker", "qemu", "fake" },
+		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates nothing)" },
+	{ "log.level", { "NOVA_LOG" }, KEY_ENUM, "warn", 0, 0, { "none", "error", "warn", "info", "debug" },
+		"Least important log messages that are passed on" },
+	{ "pool.idle_ttl", { "NOVA_POOL_IDLE_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
+		"How long a VM waits for the next call of its function" },
+	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "16", 1, 100000, { 0 },
+		"VMs alive at once" },
+	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
+		"How long a call waits for a free VM" },
+	{ "pool.templates", { "NOVA_POOL_TEMPLATES" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
+		"Whether functions start from a snapshot that is made at their first call" },
+	{ "pool.shells", { "NOVA_POOL_SHELLS" }, KEY_INTEGER, "0", 0, 1000, { 0 },
+		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of each function in use" },
+	{ "qemu.binary", { "NOVA_QEMU" }, KEY_PATH, "", 0, 0, { 0 },
+		"Program of the qemu engine; empty: qemu-system-x86_64 is searched in PATH" },
+	{ "qemu.accel", { "NOVA_QEMU_ACCEL" }, KEY_ENUM, "auto", 0, 0, { "auto", "kvm", "tcg" },
+		"What executes guest code: kvm, tcg (emulation), or auto (kvm where it is fit)" },
+	{ "qemu.merge_memory", { "NOVA_QEMU_MERGE_MEMORY" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
+		"Whether the kernel may merge equal pages of VMs (KSM): saves memory, but lets tenants find out what others have in theirs" },
+	{ "qemu.boot_timeout", { "NOVA_QEMU_BOOT_TIMEOUT" }, KEY_DURATION, "60s", 1, HOUR_MS, { 0 },
+		"How long a guest of the qemu engine may take until its agent answers" },
+	{ "firecracker.binary", { "NOVA_FIRECRACKER", "NOVA_FIRECRACKER_BINARY", "FC_BINARY_PATH" }, KEY_PATH,
+		"/usr/local/bin/firecracker", 0, 0, { 0 },
+		"Program of the firecracker engine" },
+	{ "firecracker.kernel", { "NOVA_FIRECRACKER_KERNEL", "FC_KERNEL_PATH" }, KEY_PATH,
+		"/opt/nova/kernel/vmlinux", 0, 0, { 0 },
+		"Guest kernel (vmlinux) of the firecracker engine" },
+	{ "firecracker.rootfs_dir", { "NOVA_FIRECRACKER_ROOTFS_DIR" }, KEY_PATH, "/opt/nova/rootfs", 0, 0, { 0 },
+		"Directory with the root filesystems of the firecracker engine" },
+	{ "firecracker.rootfs", { "NOVA_FIRECRACKER_ROOTFS", "FC_ROOTFS_PATH" }, KEY_PATH, "", 0, 0, { 0 },
+		"One root filesystem for every runtime instead of those in firecracker.rootfs_dir" },
+	{ "firecracker.socket_dir", { "NOVA_FIRECRACKER_SOCKET_DIR" }, KEY_PATH, "/tmp/nova/sockets", 1, 0, { 0 },
+		"Directory of the API sockets" },
+	{ "firecracker.vsock_dir", { "NOVA_FIRECRACKER_VSOCK_DIR" }, KEY_PATH, "/tmp/nova/vsock", 1, 0, { 0 },
+		"Directory of the vsock sockets" },
+	{ "firecracker.log_dir", { "NOVA_FIRECRACKER_LOG_DIR" }, KEY_PATH, "/tmp/nova/logs", 1, 0, { 0 },
+		"Directory of the logs of the firecracker processes" },
+	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
+		"How long a guest of the firecracker engine may take until its agent answers" },
+	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1, 15, { 0 },
+		"Network bridge that guests are attached to" },
+	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0, { 0 },
+		"Addresses of the guests on that bridge" },
+	{ "postgres.dsn", { "NOVA_PG_DSN", "NOVA_POSTGRES_DSN" }, KEY_STRING,
+		"postgres://nova:nova@localhost:5432/nova?sslmode=disable", 0, 0, { 0 },
+		"Database of the postgres store" },
+	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
+		"Redis server, host:port" },
+	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
+		"Password of the Redis server" },
+	{ "redis.db", { "NOVA_REDIS_DB" }, KEY_INTEGER, "0", 0, 1000000, { 0 },
+		"Number of the Redis database" },
+	{ NULL },
+};
+/* clang-format on */
+
+int key_find(const char *key)
+{
+	for (int i = 0; config_keys[i].key; i++)
+		if (!strcmp(config_keys[i].key, key))
+			return i;
+	return -1;
+}
+
+void key_systematic_variable(const char *key, char out[KEY_VARIABLE_MAX])
+{
+	int at = snprintf(out, KEY_VARIABLE_MAX, "NOVA_");
+	for (; *key && at < KEY_VARIABLE_MAX - 1; key++)
+		out[at++] = *key == '.' ? '_' : (char)toupper((unsigned char)*key);
+	out[at] = 0;
+}
+
+const char *key_next_variable(
+	const struct config_key *key, unsigned *turn, char space[KEY_VARIABLE_MAX])
+{
+	if (*turn < ARRAY_LEN(key->variables) && key->variables[*turn])
+		return key->variables[(*turn)++];
+	if (*turn > ARRAY_LEN(key->variables))
+		return NULL;
+	*turn = ARRAY_LEN(key->variables) + 1;
+	key_systematic_variable(key->key, space);
+	for (unsigned i = 0; i < ARRAY_LEN(key->variables) && key->variables[i]; i++)
+		if (!strcmp(key->variables[i], space))
+			return NULL;
+	return space;
+}
+
+bool parse_u64(const char *text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (__builtin_mul_overflow(number, 10u, &number) ||
+			__builtin_add_overflow(number, (uint64_t)(*text - '0'), &number))
+			return false;
+	}
+	*ret_number = number;
+	return true;
+}
+
+bool parse_duration_ms(const char *text, uint64_t *ret_ms)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR_MS }, { "", 1000 } };
+	size_t digits = strspn(text, "0123456789");
+	char number[24];
+	if (digits >= sizeof(number))
+		return false;
+	memcpy(number, text, digits);
+	number[digits] = 0;
+	uint64_t count;
+	if (!parse_u64(number, &count))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (!strcmp(text + digits, units[i].unit))
+			return !__builtin_mul_overflow(count, units[i].ms, ret_ms);
+	return false;
+}
+
+static int accept_choice(
+	const struct config_key *key, const char *where, const char *text, nova_error_t **error)
+{
+	AUTO_BUF struct buf list = BUF_INIT(256);
+	for (size_t i = 0; key->choices[i]; i++) {
+		if (!strcmp(key->choices[i], text))
+			return 0;
+		if ((i && buf_append_str(&list, ", ") < 0) ||
+			buf_append_str(&list, key->choices[i]) < 0)
+			return nova_oom(error);
+	}
+	return nova_fail(error, NOVA_ECONFIG,
+		"%s: '%.64s' is not possible for '%s'; it takes one of %.*s", where, text, key->key,
+		(int)list.len, (const char *)list.data);
+}
+
+static int accept_text(
+	const struct config_key *key, const char *where, const char *text, nova_error_t **error)
+{
+	size_t len = strlen(text), max = key->max ? key->max : TEXT_LIMIT;
+	if (len < key->min)
+		return nova_fail(
+			error, NOVA_ECONFIG, "%s: '%s' must not be empty", where, key->key);
+	if (len > max)
+		return nova_fail(error, NOVA_ECONFIG, "%s: '%s' is longer than %zu bytes", where,
+			key->key, max);
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			return nova_fail(error, NOVA_ECONFIG,
+				"%s: '%s' contains a control character", where, key->key);
+	return 0;
+}
+
+static int accept_number(const struct config_key *key, const char *where, const char *text,
+	uint64_t *ret, nova_error_t **error)
+{
+	if (key->kind == KEY_DURATION) {
+		if (!parse_duration_ms(text, ret))
+			return nova_fail(error, NOVA_ECONFIG,
+				"%s: '%.64s' is no duration for '%s'; write a whole number and a "
+				"unit, as in 500ms, 60s, 2m or 1h",
+				where, text, key->key);
+	} else if (!parse_u64(text, ret)) {
+		return nova_fail(error, NOVA_ECONFIG, "%s: '%.64s' is no whole number for '%s'",
+			where, text, key->key);
+	}
+	if (*ret < key->min || *ret > key->max)
+		return nova_fail(error, NOVA_ECONFIG,
+			"%s: '%.64s' is out of range for '%s', which takes %" PRIu64 " to %" PRIu64
+			"%s",
+			where, text, key->key, key->min, key->max,
+			key->kind == KEY_DURATION ? " ms" : "");
+	return 0;
+}
+
+int key_accept(const struct config_key *key, const char *where, const char *text, char **ret_text,
+	uint64_t *ret_number, nova_error_t **error)
+{
+	uint64_t number = 0;
+	int r;
+	if (key->kind == KEY_ENUM)
+		r = accept_choice(key, where, text, error);
+	else if (key->kind == KEY_STRING || key->kind == KEY_PATH)
+		r = accept_text(key, where, text, error);
+	else
+		r = accept_number(key, where, text, &number, error);
+	if (r < 0)
+		return r;
+	char *kept = key->kind == KEY_PATH ? path_expand_user(text) : strdup(text);
+	if (!kept)
+		return nova_oom(error);
+	*ret_text = kept;
+	*ret_number = number;
+	return 0;
+}
