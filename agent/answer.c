@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes Resp, Stream and their texts. Straight into the frame: a result may be most of the memory there is. */
+#include <errno.h>
+#include <signal.h>
+
+#include "agent.h"
+
+#define ENVELOPE_ROOM (16u << 10) /* of a frame, for all but output, stdout and stderr */
+#define STREAM_PIECE  (32u << 10)
+
+static int put_text(struct buf *b, const char *text)
+{
+	return json_put_string(b, text, strlen(text));
+}
+
+static struct buf begin(int type, const char *id, size_t expect)
+{
+	struct buf frame = PROTO_FRAME_BUF;
+	size_t room = expect + ENVELOPE_ROOM < frame.max ? expect + ENVELOPE_ROOM : frame.max;
+	buf_reserve(&frame, expect ? room : 512);
+	if (proto_frame_begin(&frame, type) < 0 || buf_append_str(&frame, "{\"request_id\":") < 0 || put_text(&frame, id) < 0)
+		buf_free(&frame);
+	return frame;
+}
+
+/* Out of memory here leaves nothing to say, and nothing to say it with: the host's own deadline has to notice. */
+static void end(struct agent *agent, struct buf *frame, int r)
+{
+	if (r == 0)
+		r = buf_append(frame, "}", 1);
+	if (r == 0)
+		r = proto_frame_end(frame);
+	if (r == 0)
+		channel_send(agent, frame);
+	buf_free(frame);
+}
+
+static int member(struct buf *frame, const char *name, const char *text)
+{
+	int r = buf_append_str(frame, name);
+	return r < 0 ? r : put_text(frame, text);
+}
+
+void answer_status_with(struct agent *agent, const char *id, const char *status, const char *more)
+{
+	struct buf frame = begin(NOVA_MSG_RESP, id, 0);
+	int r = member(&frame, ",\"status\":", status);
+	if (r == 0 && more)
+		r = buf_append_str(&frame, more);
+	end(agent, &frame, r);
+}
+
+void answer_status(struct agent *agent, const char *id, const char *status)
+{
+	answer_status_with(agent, id, status, NULL);
+}
+
+void answer_refused_text(struct agent *agent, const char *id, const char *code, const char *error, const void *text,
+	size_t text_len)
+{
+	struct buf frame = begin(NOVA_MSG_RESP, id, 0);
+	int r = member(&frame, ",\"code\":", code);
+	if (r == 0)
+		r = member(&frame, ",\"error\":", error);
+	if (r == 0 && text_len)
+		r = buf_append_str(&frame, ",\"stderr\":");
+	if (r == 0 && text_len)
+		r = json_put_string(&frame, text, text_len);
+	end(agent, &frame, r);
+}
+
+void answer_refused(struct agent *agent, const char *id, const char *code, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	answer_refused_text(agent, id, code, text, NULL, 0);
+}
+
+/* --- what a failure is called --- */
+
+/* The last lines of stderr, as one short piece. */
+static struct json_span last_words(const struct buf *text)
+{
+	struct json_span words = json_trim((const char *)text->data, text->len);
+	size_t from = words.len > 400 ? words.len - 400 : 0, lines = 0;
+	for (size_t at = words.len; at > from; at--)
+		if (words.at[at - 1] == '\n' && ++lines == 4)
+			from = at;
+	while (from && from < words.len && ((uint8_t)words.at[from] & 0xC0) == 0x80)
+		from++; /* not in the middle of a letter */
+	return (struct json_span){ words.at ? words.at + from : "", words.len - from };
+}
+
+static bool failed(const struct request *request)
+{
+	return request->timed_out || request->oom || request->signal || request->exit_code || request->kind == 'E';
+}
+
+static int put_error(struct buf *frame, const struct request *request)
+{
+	char what[64];
+	AUTO_BUF struct buf text = BUF_INIT(8192);
+	struct json_span words = last_words(&request->output[1].kept);
+	if (request->kind == 'E') {
+		size_t len = request->result.len < 4000 ? request->result.len : 4000;
+		return json_put_string(frame, request->result.data, len);
+	}
+	if (request->timed_out)
+		snprintf(what, sizeof(what), "timeout after %u ms", request->timeout_ms);
+	else if (request->oom)
+		snprintf(what, sizeof(what), "out of memory");
+	else if (request->signal)
+		snprintf(what, sizeof(what), "signal %d", request->signal);
+	else
+		snprintf(what, sizeof(what), "exit %d", request->exit_code);
+	int r = buf_append_str(&text, what);
+	if (r == 0 && words.len)
+		r = buf_append_str(&text, ": ");
+	if (r == 0)
+		r = buf_append(&text, words.at, words.len);
+	return r < 0 ? r : json_put_string(frame, text.data, text.len);
+}
+
+/* --- results --- */
+
+/* What a function printed, as JSON: as it is, or wrapped into a string without its last newline. */
+static int put_printed(struct buf *frame, struct output *out)
+{
+	const char *text = (const char *)out->kept.data;
+	size_t len = out->kept.len;
+	if (len && json_text_ok(text, len, PROTO_DEPTH_USER)) {
+		struct json_span json = json_trim(text, len);
+		return buf_append(frame, json.at, json.len);
+	}
+	if (len && text[len - 1] == '\n')
+		len--;
+	ssize_t taken = json_put_string_upto(frame, text, len, PROTO_INPUT_MAX);
+	out->truncated |= taken >= 0 && (size_t)taken < len;
+	return taken < 0 ? (int)taken : 0;
+}
+
+static int put_output(struct buf *frame, struct request *request)
+{
+	int r = buf_append_str(frame, ",\"output\":");
+	if (r < 0 || request->command || failed(request))
+		return r < 0 ? r : buf_append_str(frame, "null");
+	if (request->kind == 'R')
+		return buf_append(frame, request->result.data, request->result.len);
+	/* A handler that ended its process itself has returned nothing. */
+	if (request->kind == 0 && request->warm && !request->input_path)
+		return buf_append_str(frame, "null");
+	return put_printed(frame, &request->output[0]);
+}
+
+static int put_stream(struct buf *frame, const char *name, struct output *out, size_t room)
+{
+	int r = buf_append_str(frame, name);
+	if (r < 0)
+		return r;
+	ssize_t taken = json_put_string_upto(frame, out->kept.data, out->kept.len, room);
+	out->truncated |= taken >= 0 && (size_t)taken < out->kept.len;
+	return taken < 0 ? (int)taken : 0;
+}
+
+static int put_number(struct buf *frame, const char *name, uint64_t value)
+{
+	char text[20];
+	size_t at = sizeof(text);
+	do
+		text[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	int r = buf_append_str(frame, name);
+	return r < 0 ? r : buf_append(frame, text + at, sizeof(text) - at);
+}
+
+static int put_bool(struct buf *frame, const char *name, bool value)
+{
+	int r = buf_append_str(frame, name);
+	return r < 0 ? r : buf_append_str(frame, value ? "true" : "false");
+}
+
+/* By hand, as printf is a lot of code to run for the first time. */
+static int put_numbers(struct buf *frame, const struct request *request)
+{
+	uint64_t us = (clock_ns() - request->start) / 1000;
+	int r = put_number(frame, ",\"exit_code\":", (uint64_t)(request->signal ? 128 + request->signal : request->exit_code));
+	if (r == 0)
+		r = put_number(frame, ",\"signal\":", (uint64_t)request->signal);
+	if (r == 0)
+		r = put_bool(frame, ",\"timed_out\":", request->timed_out);
+	if (r == 0)
+		r = put_bool(frame, ",\"truncated\":", request->output[0].truncated || request->output[1].truncated);
+	if (r == 0)
+		r = put_number(frame, ",\"duration_ms\":", (us + 500) / 1000);
+	if (r == 0)
+		r = put_number(frame, ",\"duration_us\":", us);
+	return r < 0 ? r : put_number(frame, ",\"peak_kb\":", request->peak_kb);
+}
+
+void answer_result(struct agent *agent, struct request *request)
+{
+	struct output *out = request->output;
+	size_t expect = request->result.len + 2 * out[0].kept.len + out[1].kept.len;
+	struct buf frame = begin(NOVA_MSG_RESP, request->id, expect);
+	int r = frame.data ? put_output(&frame, request) : -ENOMEM;
+	if (r == 0 && failed(request) && !request->command) {
+		r = buf_append_str(&frame, ",\"error\":");
+		if (r == 0)
+			r = put_error(&frame, request);
+	} else if (r == 0 && request->timed_out) {
+		r = buf_append_str(&frame, ",\"error\":");
+		if (r == 0)
+			r = put_error(&frame, request);
+	}
+	/* Whatever the output left of the frame is shared by the texts. */
+	size_t room = frame.max - frame.len - ENVELOPE_ROOM / 4;
+	size_t before = frame.len;
+	if (r == 0)
+		r = put_stream(&frame, ",\"stderr\":", &out[1], room / 2);
+	if (r == 0)
+		r = put_stream(&frame, ",\"stdout\":", &out[0], room - (frame.len - before));
+	if (r == 0)
+		r = put_numbers(&frame, request);
+	end(agent, &frame, r);
+}
+
+/* --- streams --- */
+
+static void send_piece(struct agent *agent, const char *id, int stream, const uint8_t *data, size_t len)
+{
+	char head[32];
+	bool text = utf8_valid_prefix(data, len) == len;
+	struct buf frame = begin(NOVA_MSG_STREAM, id, 0);
+	snprintf(head, sizeof(head), ",\"stream\":%d,\"%s\":", stream, text ? "data" : "base64");
+	int r = buf_append_str(&frame, head);
+	if (r == 0 && text)
+		r = json_put_string(&frame, data, len);
+	else if (r == 0 && (r = buf_append(&frame, "\"", 1)) == 0 && (r = base64_put(&frame, data, len)) == 0)
+		r = buf_append(&frame, "\"", 1);
+	end(agent, &frame, r);
+}
+
+/* A letter that is cut at the end waits for its other half, unless nothing more comes. */
+static size_t piece_length(const uint8_t *data, size_t len, bool last)
+{
+	if (len > STREAM_PIECE) {
+		len = STREAM_PIECE;
+		last = false;
+	}
+	size_t whole = utf8_valid_prefix(data, len);
+	return !last && whole && len - whole < 4 && utf8_sequence(data + whole, len - whole) < 0 ? whole : len;
+}
+
+/*
+ * Sends what was kept and not yet streamed. A host that reads slowly gets fewer and larger pieces, not more memory: while
+ * the queue is not empty nothing is added, and all that can ever wait is what was kept. `all`: the request has ended.
+ */
+void answer_stream(struct agent *agent, struct request *request, bool all)
+{
+	for (int i = 0; i < 2 && request->stream; i++) {
+		struct output *out = &request->output[i];
+		while (out->streamed < out->kept.len && (all || !agent->channel.first)) {
+			const uint8_t *data = out->kept.data + out->streamed;
+			size_t left = out->kept.len - out->streamed;
+			if (!all && utf8_valid_prefix(data, left) == 0 && utf8_sequence(data, left) < 0)
+				break;
+			size_t len = piece_length(data, left, all);
+			send_piece(agent, request->id, i + 1, data, len);
+			out->streamed += len;
+		}
+	}
+}

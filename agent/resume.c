@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a clone has to do before it handles anything: it holds the same memory as its siblings, and an old clock. It is the
+ * first code that runs in each clone, so what can be kept open or mapped since the first Resume (that of the boot) is kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/random.h>
+
+#include "agent.h"
+
+#define MACHINE_ID_MAX 64
+
+/* Mixed in and used at once: the generator would otherwise go on as in the snapshot for up to a minute. */
+static int mix_entropy(struct identity *self, const struct buf *bytes)
+{
+	struct {
+		struct rand_pool_info info;
+		uint8_t room[ENTROPY_MAX];
+	} pool;
+	if (!self->random_open) {
+		int fd = sys_open("/dev/urandom", O_RDWR, 0);
+		if (fd < 0)
+			return fd;
+		self->random = fd;
+		self->random_open = true;
+	}
+	pool.info.entropy_count = (int)bytes->len * 8;
+	pool.info.buf_size = (int)bytes->len;
+	memcpy(pool.info.buf, bytes->data, bytes->len);
+	if (ioctl(self->random, RNDADDENTROPY, &pool) < 0 || ioctl(self->random, RNDRESEEDCRNG) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_clock(int64_t unix_us)
+{
+	struct timespec now = { unix_us / 1000000, unix_us % 1000000 * 1000 };
+	return clock_settime(CLOCK_REALTIME, &now) < 0 ? -errno : 0;
+}
+
+/* The root filesystem is read-only, so the file is covered by one of ours; ours stays mapped. */
+static int make_machine_id(struct identity *self, const char *line, size_t len)
+{
+	bool covered = access("/run/machine-id", F_OK) == 0;
+	AUTO_FD int fd = sys_open("/run/machine-id", O_RDWR | O_CREAT | O_TRUNC, 0444);
+	int r = fd < 0 ? fd : sys_write_all(fd, line, len);
+	if (r < 0)
+		return r;
+	if (!self->machine) {
+		void *page = mmap(NULL, MACHINE_ID_MAX + 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		self->machine = page == MAP_FAILED ? NULL : page;
+	}
+	if (self->machine)
+		memcpy(self->machine, line, len); /* it is there from now on: no fault, no call */
+	self->machine_len = len;
+	if (covered || access("/etc/machine-id", F_OK) < 0)
+		return 0;
+	return mount("/run/machine-id", "/etc/machine-id", NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
+static int set_machine_id(struct identity *self, const char *id)
+{
+	char line[MACHINE_ID_MAX + 1];
+	size_t len = strnlen(id, MACHINE_ID_MAX);
+	memcpy(line, id, len);
+	line[len++] = '\n';
+	if (!self->machine || len != self->machine_len)
+		return make_machine_id(self, line, len);
+	memcpy(self->machine, line, len);
+	return 0;
+}
+
+static char *failed(const char *what, int r)
+{
+	return r < 0 ? str_format("resume: %s: %s", what, strerror(-r)) : NULL;
+}
+
+static char *resume_guest(struct identity *self, const struct resume_order *order)
+{
+	char *wrong = order->entropy.len ? failed("random generator", mix_entropy(self, &order->entropy)) : NULL;
+	if (!wrong && order->unix_us > 0)
+		wrong = failed("clock", set_clock(order->unix_us));
+	if (!wrong && *order->hostname)
+		wrong = failed("host name", sethostname(order->hostname, strlen(order->hostname)) < 0 ? -errno : 0);
+	if (!wrong && *order->machine_id)
+		wrong = failed("machine id", set_machine_id(self, order->machine_id));
+	return wrong;
+}
+
+/* --- reading the order --- */
+
+void resume_order_done(struct resume_order *order)
+{
+	buf_free(&order->entropy);
+}
+
+static char *bad_entropy(void)
+{
+	return str_format("resume: \"entropy\" is not base64 of at most %d bytes", ENTROPY_MAX);
+}
+
+static void copy_text(char *out, size_t size, json_t *text)
+{
+	const char *value = json_string_value(text);
+	snprintf(out, size, "%s", value ? value : "");
+}
+
+char *resume_read(json_t *payload, struct resume_order *order)
+{
+	json_t *text = json_object_get(payload, "entropy");
+	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
+	order->unix_us = json_integer_value(json_object_get(payload, "unix_us"));
+	copy_text(order->hostname, sizeof(order->hostname), json_object_get(payload, "hostname"));
+	copy_text(order->machine_id, sizeof(order->machine_id), json_object_get(payload, "machine_id"));
+	if (text &&
+		(!json_is_string(text) || base64_get(&order->entropy, json_string_value(text), json_string_length(text)) < 0))
+		return bad_entropy();
+	return NULL;
+}
+
+bool resume_scan(const char *text, size_t len, struct resume_order *order, char id[MAX_ID + 1])
+{
+	enum { ID, ENTROPY, TIME, HOST, MACHINE };
+	struct member members[] = { { "request_id" }, { "entropy" }, { "unix_us" }, { "hostname" }, { "machine_id" } };
+	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
+	if (!members_scan(text, len, members, ARRAY_LEN(members)))
+		return false;
+	struct json_span coded = members[ENTROPY].value;
+	return members[TIME].value.at && member_text(&members[ID], id, MAX_ID + 1) &&
+		member_number(&members[TIME], &order->unix_us) &&
+		member_text(&members[HOST], order->hostname, sizeof(order->hostname)) &&
+		member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) && coded.at && coded.at[0] == '"' &&
+		base64_get(&order->entropy, coded.at + 1, coded.len - 2) == 0;
+}
+
+char *resume(struct agent *agent, const struct resume_order *order)
+{
+	/* As a plain process the machine is somebody else's. The fork that waits seeds what it has when it gets a request. */
+	return agent->pid1 ? resume_guest(&agent->identity, order) : NULL;
+}

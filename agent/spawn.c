@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a process: all that has to hold before the first instruction of foreign code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+void strings_free(char **list)
+{
+	for (char **at = list; at && *at; at++)
+		free(*at);
+	free(list);
+}
+
+static size_t strings_count(char **list)
+{
+	size_t count = 0;
+	while (list && list[count])
+		count++;
+	return count;
+}
+
+int env_add(char ***env, const char *name, const char *value)
+{
+	size_t count = strings_count(*env), name_len = strlen(name);
+	char *entry = str_format("%s=%s", name, value);
+	if (!entry)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (strncmp((*env)[i], entry, name_len + 1) == 0) {
+			free((*env)[i]);
+			(*env)[i] = entry;
+			return 0;
+		}
+	char **longer = realloc(*env, (count + 2) * sizeof(*longer));
+	if (!longer) {
+		free(entry);
+		return -ENOMEM;
+	}
+	longer[count] = entry;
+	longer[count + 1] = NULL;
+	*env = longer;
+	return 0;
+}
+
+char **env_make(const char *const *first, json_t *more)
+{
+	char **env = calloc(1, sizeof(*env));
+	const char *name;
+	json_t *value;
+	int r = env ? 0 : -ENOMEM;
+	for (; r == 0 && first && first[0]; first += 2)
+		r = env_add(&env, first[0], first[1]);
+	json_object_foreach(more, name, value)
+		if (r == 0)
+			r = env_add(&env, name, json_string_value(value));
+	if (r < 0) {
+		strings_free(env);
+		return NULL;
+	}
+	return env;
+}
+
+/* Functions are nobody in the guest: no capabilities, so the agent, its channel and its groups are out of their reach. */
+static int become_function(void)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID) < 0 ||
+		setresuid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID) < 0)
+		return -errno;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+static void ordinary_priority(void)
+{
+	struct sched_param none = { 0 };
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	setpriority(PRIO_PROCESS, 0, 0);
+}
+
+static void ordinary_signals(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	for (int n = 1; n < NSIG; n++)
+		signal(n, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* All but 0 to `last`; the error pipe closes itself at exec. */
+static void close_above(int last)
+{
+	syscall(SYS_close_range, (unsigned)last + 1, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
+}
+
+static int place_descriptors(const struct launch *launch)
+{
+	int moved[4], count = launch->keep_fd < 0 ? 3 : 4;
+	for (int i = 0; i < count; i++) {
+		moved[i] = fcntl(i < 3 ? launch->fds[i] : launch->keep_fd, F_DUPFD_CLOEXEC, 10);
+		if (moved[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < count; i++)
+		if (dup2(moved[i], i) < 0)
+			return -errno;
+	close_above(count - 1);
+	return 0;
+}
+
+/* In the child. Returns only if it failed. */
+static int become(const struct agent *agent, const struct launch *launch)
+{
+	struct rlimit no_core = { 0, 0 };
+	setsid();
+	if (launch->cgroup_procs >= 0 && write(launch->cgroup_procs, "0", 1) < 0)
+		return -errno;
+	if (agent->pid1) {
+		ordinary_priority();
+		write_text("/proc/self/oom_score_adj", "0");
+	} else if (launch->keep_fd < 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	}
+	setrlimit(RLIMIT_CORE, &no_core);
+	ordinary_signals();
+	int r = place_descriptors(launch);
+	if (r == 0 && launch->as_function && agent->pid1)
+		r = become_function();
+	if (r < 0)
+		return r;
+	umask(022);
+	if (launch->directory && chdir(launch->directory) < 0)
+		return -errno;
+	environ = (char **)launch->env;
+	if (launch->search)
+		execvpe(launch->program, launch->argv, launch->env);
+	else
+		execve(launch->program, launch->argv, launch->env);
+	return -errno;
+}
+
+pid_t spawn(const struct agent *agent, const struct launch *launch)
+{
+	int said[2], why = 0;
+	int r = sys_pipe(said);
+	if (r < 0)
+		return r;
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* Out of the way of 0 to 3, which are about to be filled. */
+		int out = fcntl(said[1], F_DUPFD_CLOEXEC, 20);
+		why = become(agent, launch);
+		(void)!write(out, &why, sizeof(why));
+		_exit(127);
+	}
+	r = pid < 0 ? -errno : 0;
+	fd_close(said[1]);
+	if (pid > 0 && sys_read(said[0], &why, sizeof(why)) == (ssize_t)sizeof(why))
+		r = why;
+	fd_close(said[0]);
+	return r < 0 ? r : pid;
+}

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: MIT
+"""The warm interpreter: imports the function once, then answers each request in a fork of itself.
+
+Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY`; warm.c describes the messages. All that the
+hot path needs is imported here, before the first request. A handler runs in a child only, so what it breaks is its own.
+"""
+import _socket
+import gc
+import json
+import os
+import signal
+import sys
+import time
+
+try:
+    import resource
+except ImportError:
+    resource = None
+
+MAX_RESULT = 6 << 20
+ROOM = 72 << 10   # for a request without its large input
+PIECE = 32 << 10  # of a result
+ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to import
+
+
+def defines(body, name):
+    """Whether these statements bind the name at the top level of a module. Only looks, runs nothing."""
+    for node in body:
+        kind = type(node).__name__
+        if kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef"):
+            if node.name == name:
+                return True
+        elif kind in ("Import", "ImportFrom"):
+            if any((alias.asname or alias.name) == name for alias in node.names):
+                return True
+        elif kind in ("Assign", "AnnAssign"):
+            targets = node.targets if kind == "Assign" else [node.target]
+            if any(getattr(target, "id", None) == name for target in targets):
+                return True
+        elif kind == "If" and getattr(getattr(node.test, "left", None), "id", None) == "__name__":
+            continue  # the part for running as a program
+        elif kind in ("If", "Try", "With"):
+            parts = [node.body, getattr(node, "orelse", []), getattr(node, "finalbody", [])]
+            parts += [handler.body for handler in getattr(node, "handlers", [])]
+            if any(defines(part, name) for part in parts):
+                return True
+    return False
+
+
+class Context:
+    """Second argument of a handler that takes two."""
+
+    def __init__(self, request_id, timeout_ms):
+        self.request_id = self.aws_request_id = request_id
+        self.timeout_ms = timeout_ms
+        self.function_name = os.environ.get("NOVA_FUNCTION", "")
+        self._end = time.monotonic() + timeout_ms / 1000
+
+    def get_remaining_time_in_millis(self):
+        return max(0, int((self._end - time.monotonic()) * 1000))
+
+
+def how_to_call(function):
+    """How many arguments the handler wants: 0, 1 (event) or 2 (event, context)."""
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
+    if code is None:
+        return 1
+    bound = 1 if hasattr(function, "__self__") else 0
+    names = code.co_varnames[bound:code.co_argcount]
+    if len(names) >= 2:
+        defaults = len(getattr(function, "__defaults__", None) or ())
+        if len(names) - defaults >= 2 or names[1] in ("context", "ctx"):
+            return 2
+    return 1 if names or code.co_flags & 0x04 else 0
+
+
+def describe(error):
+    text = str(error)
+    return type(error).__name__ + (": " + text if text else "")
+
+
+def print_traceback(error, skip):
+    """As the interpreter would, without our own frames. Written in C, so nothing has to be imported for it."""
+    trace = error.__traceback__
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None else None
+    sys.__excepthook__(type(error), error.with_traceback(trace), trace)
+
+
+def nothing(event):
+    return event
+
+
+def flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+class Hooks:
+    """Module `nova`, for functions that have none of that name: declares what snapshots are to be told to."""
+
+    before, after = [], []
+
+    @classmethod
+    def before_snapshot(cls, function):
+        cls.before.append(function)
+        return function
+
+    @classmethod
+    def after_restore(cls, function):
+        cls.after.append(function)
+        return function
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return type(json.__spec__)(name, cls) if name == "nova" else None
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @classmethod
+    def exec_module(cls, module):
+        module.before_snapshot, module.after_restore = cls.before_snapshot, cls.after_restore
+
+    @classmethod
+    def by_name(cls, module):
+        """Functions of the handler's module that have the names of hooks."""
+        for name, hooks in (("before_snapshot", cls.before), ("after_restore", cls.after)):
+            function = module.__dict__.get(name)
+            if type(function) is type(describe) and function not in hooks:
+                hooks.append(function)
+
+
+class Worker:
+    def __init__(self, sock, path, module, name, directory):
+        self.sock = _socket.socket(fileno=sock)
+        self.path, self.module, self.name, self.directory = path, module, name, directory
+        self.function = self.code = None
+        self.running, self.early = {}, {}
+        self.count = 1
+        self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
+        self.scan = json.JSONDecoder().scan_once
+        self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+    def load(self):
+        with open(self.path, "rb") as file:
+            source = file.read()
+        tree = compile(source, self.path, "exec", ONLY_TREE, dont_inherit=True)
+        found = defines(tree.body, self.name)
+        self.code = compile(tree, self.path, "exec", dont_inherit=True)
+        sys.argv = [self.path]
+        sys.path[0:1] = [os.path.dirname(self.path)]
+        if self.directory not in sys.path:
+            sys.path.insert(1, self.directory)
+        sys.dont_write_bytecode = True
+        sys.meta_path.append(Hooks)
+        if not found:
+            return
+        module = type(sys)(self.module)
+        module.__file__ = self.path
+        sys.modules[self.module] = module
+        exec(self.code, module.__dict__)
+        self.function = getattr(module, self.name)
+        if not callable(self.function):
+            raise TypeError(f"the handler '{self.name}' is not a function")
+        Hooks.by_name(module)
+        self.count = how_to_call(self.function)
+        code = getattr(self.function, "__code__", None)
+        if code is not None and code.co_flags & 0x80:
+            import asyncio  # noqa: F401, now rather than in each request
+
+    def start(self):
+        try:
+            self.load()
+        except BaseException as error:
+            print_traceback(error, 2)
+            flush()
+            text = f"{self.path} cannot be imported: {describe(error)}"
+            self.sock.send(b"E" + text[:4000].encode("utf-8", "replace").replace(b"\0", b" "))
+            os._exit(1)
+        flush()
+        signal.signal(signal.SIGCHLD, self.reap)
+        gc.disable()
+        for _ in range(16):
+            self.rehearse()
+        del self.environ[b"NOVA_REQUEST_ID"]
+        os.unsetenv("NOVA_REQUEST_ID")
+        self.settle()
+        hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"")
+        self.sock.send((b"Rhandler" if self.function else b"Rscript") + b"\0" + hooks)
+
+    @staticmethod
+    def settle():
+        """What there is now stays, in all forks: the collector need not write to it."""
+        gc.collect()
+        if hasattr(gc, "freeze"):
+            gc.freeze()
+
+    def hook(self, hooks):
+        try:
+            for function in hooks:
+                function()
+        except BaseException as error:
+            print_traceback(error, 1)
+            flush()
+            self.say(b"F" + describe(error)[:400].encode("utf-8", "replace").replace(b"\0", b" "))
+            os._exit(1)
+        flush()
+        self.settle()
+        self.say(b"D")
+
+    def reap(self, *_):
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            seq = self.running.pop(pid, None)
+            if seq is None:
+                self.early[pid] = status
+            else:
+                self.say(b"X%s %d" % (seq, status))
+
+    def say(self, text):
+        try:
+            self.sock.send(text)
+        except OSError:
+            pass
+
+    def serve(self):
+        while True:
+            text, control, _, _ = self.sock.recvmsg(1 << 17, 128)
+            if text[:1] == b"N":
+                self.begin(text[1:], control)
+            elif text == b"W":
+                self.reap()
+            elif text == b"B":
+                self.hook(Hooks.before)
+            elif text == b"A":
+                self.hook(Hooks.after)
+            elif not text:
+                self.end()
+
+    def end(self):
+        """The agent is gone: nobody is there to read what comes of it."""
+        for pid in list(self.running):
+            for target in (-pid, pid):
+                try:
+                    os.kill(target, signal.SIGKILL)
+                except OSError:
+                    pass
+        os._exit(0)
+
+    def begin(self, seq, control):
+        data = control[0][2]
+        fds = [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) // 4 * 4, 4)]
+        self.early.clear()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            text = describe(error).encode()
+            os.write(fds[2], b"r" + bytes(4))
+            os.write(fds[2], self.head(b"E", text, 0) + text)
+            for fd in fds:
+                os.close(fd)
+            return
+        if pid == 0:
+            try:
+                self.child(fds)
+            finally:
+                os._exit(1)
+        self.running[pid] = seq
+        for fd in fds:
+            os.close(fd)
+        if pid in self.early:
+            self.running.pop(pid, None)
+            self.say(b"X%s %d" % (seq, self.early.pop(pid)))
+
+    @staticmethod
+    def head(kind, text, peak):
+        return kind + len(text).to_bytes(4, sys.byteorder) + peak.to_bytes(4, sys.byteorder)
+
+    # --- from here on in the child ---
+
+    def child(self, fds):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if len(fds) > 3:
+            os.write(fds[3], b"0")
+            os.close(fds[3])
+        os.setsid()
+        os.dup2(fds[0], 1)
+        os.dup2(fds[1], 2)
+        os.close(fds[0])
+        os.close(fds[1])
+        self.sock.close()
+        talk = fds[2]
+        gc.enable()
+        reseeds = self.reseeds()
+        self.rehearse()
+        self.touch()
+        room = memoryview(bytearray(ROOM))  # at hand already: giving back a large block sets the allocator tidying up
+        os.write(talk, b"r" + os.getpid().to_bytes(4, sys.byteorder))
+        # What comes now is the request, and in a clone of the machine nothing before it counted.
+        count = os.readv(talk, (room,))
+        if not count:
+            os._exit(0)
+        message = self.answer(talk, bytes(room[:count]), reseeds)
+        if len(message) > PIECE:
+            for at in range(0, len(message), PIECE):
+                os.write(talk, message[at:at + PIECE])
+        else:
+            os.write(talk, message)
+        os._exit(0)
+
+    def answer(self, talk, text, reseeds):
+        request_id, timeout_ms, flags, path, event = text.split(b"\0", 4)
+        os.putenv(b"NOVA_REQUEST_ID", request_id)
+        self.environ[b"NOVA_REQUEST_ID"] = request_id
+        for reseed in reseeds:
+            reseed()
+        if flags:
+            event = self.special(talk, flags, event)
+        kind, value = self.outcome(path, event, request_id, timeout_ms)
+        flush()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0
+        return self.head(kind, value, peak) + value
+
+    def rehearse(self):
+        """All that a request runs, but the function: its pages are then there, its symbols looked up, its code made fast."""
+        function, count = self.function, self.count
+        self.function, self.count = nothing, 1
+        self.answer(-1, b"\0000\0\0\0{}", ())
+        self.function, self.count = function, count
+
+    def touch(self):
+        """Takes hold of what the function will use, so that its pages are this process's own."""
+        function = getattr(self.function, "__func__", self.function)
+        code = getattr(function, "__code__", None)
+        for things in (getattr(function, "__globals__", {}).values(), getattr(code, "co_consts", ()), getattr(code, "co_names", ())):
+            for _ in things:
+                pass
+
+    @staticmethod
+    def reseeds():
+        """Whatever was seeded before the wait: clones of the machine would share it."""
+        modules = sys.modules
+        found = []
+        if "random" in modules:
+            found.append(modules["random"].seed)
+        if "numpy.random" in modules:
+            found.append(modules["numpy.random"].seed)
+        return found
+
+    @staticmethod
+    def special(talk, flags, event):
+        if b"s" in flags:
+            sys.stdout.reconfigure(line_buffering=True)
+        if b"m" in flags:
+            talk = _socket.socket(fileno=talk)
+            _, control, _, _ = talk.recvmsg(1, 64)
+            talk.detach()
+            with open(int.from_bytes(control[0][2][:4], sys.byteorder), "rb") as file:
+                file.seek(0)
+                event = file.read()
+        return event
+
+    def outcome(self, path, event, request_id, timeout_ms):
+        try:
+            if self.function is None:
+                return self.run_script(path.decode())
+            value = self.call(event, request_id, timeout_ms)
+            return b"R", self.to_json(value)
+        except SystemExit as error:
+            return b"X", str(self.exit_code(error)).encode()
+        except BaseException as error:
+            print_traceback(error, 2)
+            return b"E", describe(error)[:4000].encode("utf-8", "replace")
+
+    def call(self, event, request_id, timeout_ms):
+        if self.count == 0:
+            value = self.function()
+        else:
+            # The agent has checked it: one value, without white space around it.
+            event = self.scan(event.decode(), 0)[0]
+            if self.count == 1:
+                value = self.function(event)
+            else:
+                value = self.function(event, Context(request_id.decode(), int(timeout_ms)))
+        if hasattr(value, "__await__"):
+            import asyncio
+            value = asyncio.run(value)
+        return value
+
+    def to_json(self, value):
+        try:
+            text = self.encode(value).encode("utf-8", "replace")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"the handler's return value cannot be written as JSON: {error}") from None
+        if len(text) > MAX_RESULT:
+            raise ValueError(f"the handler's return value is {len(text)} bytes of JSON, over the limit of {MAX_RESULT}")
+        return text
+
+    def run_script(self, path):
+        main = type(sys)("__main__")
+        main.__file__ = self.path
+        sys.modules["__main__"] = main
+        sys.argv = [self.path, path]
+        try:
+            exec(self.code, main.__dict__)
+        finally:
+            if "threading" in sys.modules:
+                sys.modules["threading"]._shutdown()
+            if "atexit" in sys.modules:
+                sys.modules["atexit"]._run_exitfuncs()
+        return b"X", b"0"
+
+    @staticmethod
+    def exit_code(error):
+        if error.code is None:
+            return 0
+        if isinstance(error.code, int):
+            return error.code & 255
+        print(error.code, file=sys.stderr)
+        return 1
+
+
+def main():
+    fd, path, module, name, directory = sys.argv[1:6]
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    worker = Worker(int(fd), path, module, name, directory)
+    worker.start()
+    worker.serve()
+
+
+main()
