@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of engines, and what all machines have in common. */
+#include <sys/socket.h>
+
+#include "engine/engine.h"
+
+const struct engine_ops *const all_engines[] = { &qemu_engine, &fake_engine, NULL };
+
+const struct engine_ops *engine_find(const char *name)
+{
+	for (size_t i = 0; all_engines[i]; i++)
+		if (!strcmp(all_engines[i]->name, name))
+			return all_engines[i];
+	return NULL;
+}
+
+void engine_report_done(struct engine_report *report)
+{
+	free(report->binary);
+	free(report->version);
+	free(report->reason);
+	free(report->advice);
+	memset(report, 0, sizeof(*report));
+}
+
+struct machine *machine_new(const struct engine_ops *ops)
+{
+	struct machine *m = calloc(1, ops->machine_size);
+	if (!m)
+		return NULL;
+	m->process = (struct process)PROCESS_NONE;
+	m->channel = m->serial = m->diag = m->ram = -1;
+	m->console = BUF_INIT(CONSOLE_KEPT * 2);
+	return m;
+}
+
+static void close_slot(int *fd)
+{
+	fd_close(*fd);
+	*fd = -1;
+}
+
+void machine_done(const struct engine_ops *ops, struct machine *m)
+{
+	process_done(&m->process, NULL);
+	machine_drain(m);
+	if (ops->release)
+		ops->release(m);
+	close_slot(&m->channel);
+	close_slot(&m->serial);
+	close_slot(&m->diag);
+	close_slot(&m->ram);
+}
+
+void machine_free(const struct engine_ops *ops, struct machine *m)
+{
+	if (!m)
+		return;
+	machine_done(ops, m);
+	buf_free(&m->console);
+	free(m);
+}
+
+static void drain_one(struct buf *console, int *fd)
+{
+	while (*fd >= 0) {
+		if (console->len > CONSOLE_KEPT)
+			buf_consume(console, console->len - CONSOLE_KEPT);
+		uint8_t *to = buf_reserve(console, 4096);
+		if (!to)
+			return;
+		ssize_t got = sys_recv(*fd, to, 4096, MSG_DONTWAIT);
+		if (got > 0) {
+			console->len += (size_t)got;
+			continue;
+		}
+		if (got == 0)
+			close_slot(fd);
+		return;
+	}
+}
+
+void machine_drain(struct machine *m)
+{
+	drain_one(&m->console, &m->serial);
+	drain_one(&m->console, &m->diag);
+}
+
+char *machine_last_words(struct machine *m, size_t max)
+{
+	machine_drain(m);
+	size_t len = m->console.len;
+	while (len && (m->console.data[len - 1] <= ' '))
+		len--;
+	size_t from = len > max ? len - max : 0;
+	/* What a panic is about stands at its beginning; its end is registers. */
+	const uint8_t *panic = len ? memmem(m->console.data, len, "Kernel panic", 12) : NULL;
+	if (panic && (size_t)(panic - m->console.data) < from) {
+		from = (size_t)(panic - m->console.data);
+		len = from + max;
+	}
+	return len ? str_format("%.*s", (int)(len - from), (const char *)m->console.data + from) : strdup("nothing was printed");
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of engine: what starts, pauses and ends machines.
+ *
+ * An engine is one const table of operations. It knows processes, devices and snapshots; it does not know what the agent says over
+ * the channel, and it never calls upwards. All machines of all engines begin with struct machine, which the rooms above use directly.
+ */
+#ifndef NOVA_LIB_ENGINE_ENGINE_H
+#define NOVA_LIB_ENGINE_ENGINE_H
+
+#include <nova/host.h>
+
+#include "base/base.h"
+#include "config/config.h"
+#include "keeper/keeper.h"
+
+#define CONSOLE_KEPT (64u << 10) /* bytes of console and VMM output that are kept */
+
+/* How fast guests really run under /dev/kvm (kvm.c). */
+enum kvm_state {
+	KVM_ABSENT = 0, /* no device, or not a usable one */
+	KVM_DENIED,     /* no rights to open it */
+	KVM_UNFIT,      /* works, but interprets guests: slower than emulation */
+	KVM_FIT,
+};
+struct kvm_fitness {
+	enum kvm_state state;
+	uint64_t instructions_per_s; /* measured; 0 if it could not be */
+	int os_error;
+};
+void kvm_measure(struct kvm_fitness *ret);
+/* The measurement takes 20 ms, which a short-lived host program need not spend each time: it is kept in a file until the next boot. */
+bool kvm_recall(const char *path, struct kvm_fitness *ret);
+void kvm_remember(const char *path, const struct kvm_fitness *kvm);
+
+/* The processor's time stamp counter, measured between two moments at least some ms apart (tsc.c). */
+struct tsc_sample {
+	uint64_t ticks, ns;
+};
+struct tsc_sample tsc_take(void);
+uint64_t tsc_khz_since(const struct tsc_sample *begin);
+
+/* What an engine may use. Lives as long as the host context; the members do not change. */
+struct engine_env {
+	const struct logger *log;
+	struct keeper *keeper;
+	const nova_config_t *config;
+	const char *run_dir; /* private directory for files that must exist by name */
+	struct kvm_fitness kvm;
+	uint64_t tsc_khz; /* of this host's time stamp counter */
+};
+
+/* Every string is owned; NULL means "". */
+struct engine_report {
+	bool usable;
+	uint32_t features; /* enum nova_feature */
+	const char *accelerator; /* static */
+	char *binary, *version, *reason, *advice;
+};
+void engine_report_done(struct engine_report *report);
+
+struct machine_spec {
+	const char *id; /* 8 hex digits */
+	const char *kernel, *initramfs; /* NULL for an engine that needs none */
+	const char *rootfs;             /* NULL: none */
+	const char *code_disk;          /* NULL: none */
+	uint32_t memory_mb, vcpus;
+	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
+	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
+};
+
+struct machine {
+	struct process process; /* the VMM; what it has open ends with it */
+	int channel;            /* stream to the agent; blocking */
+	int serial;             /* what the guest's console prints, -1: none; not blocking */
+	int diag;               /* what the VMM prints, -1: none; not blocking */
+	int ram;                /* a booted guest's memory, as a file that the VMM shares; -1: a clone, or no such engine */
+	struct buf console;     /* the last of both, as far as drained */
+};
+
+struct engine_ops {
+	const char *name;
+	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
+	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
+	const char *boot_timeout_key;
+
+	/* Fills the report; looks, but starts nothing that lasts. 0 or NOVA_ENOMEM. */
+	int (*probe)(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
+
+	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1). On success process, channel, serial and diag
+	 * are set. On failure whatever was set is released by the caller with machine_done(). May block until spec->deadline. */
+	int (*start)(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error);
+
+	/* Waits until a machine that start() left coming up at its base can load(). load() does it too if need be. NULL: nothing to wait for. */
+	int (*await)(struct machine *m, nova_error_t **error);
+
+	/* Stop and restart the processors; idempotent; block for milliseconds. NULL: not supported. */
+	int (*pause)(struct machine *m, nova_error_t **error);
+	int (*resume)(struct machine *m, nova_error_t **error);
+
+	/* Snapshots; NULL: not supported. */
+
+	/* Text that differs whenever a state of save() would not fit: the VMM's program, and the processor that it shows to guests. Caller frees. */
+	int (*identity)(const struct engine_env *env, char **ret_identity, nova_error_t **error);
+	/* Stops the processors and writes the state of the devices (some KB, no memory) to a new file. */
+	int (*save)(struct machine *m, int *ret_state_fd, nova_error_t **error);
+	/* Starts a machine that waits at `base_fd`: from the state of save(), which is read from its start. The processors run then. */
+	int (*load)(struct machine *m, int state_fd, nova_error_t **error);
+	/* Where the guest's memory lies in the VMM. */
+	int (*memory)(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
+
+	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a machine that was half started. */
+	void (*release)(struct machine *m);
+};
+
+/* All engines, in the order in which `auto` prefers them; ends with NULL. */
+extern const struct engine_ops *const all_engines[];
+const struct engine_ops *engine_find(const char *name);
+
+struct machine *machine_new(const struct engine_ops *ops); /* NULL: out of memory */
+/* Kills, waits, releases everything but the console text. Idempotent. */
+void machine_done(const struct engine_ops *ops, struct machine *m);
+void machine_free(const struct engine_ops *ops, struct machine *m); /* NULL is accepted */
+/* Moves what console and VMM have printed into m->console. Does not block. */
+void machine_drain(struct machine *m);
+/* The last lines of the console in one line of at most `max` bytes, for an error message; caller frees. */
+char *machine_last_words(struct machine *m, size_t max);
+
+/* --- memory of a clone: what it has written since it was loaded (pages.c) --- */
+
+/* Pages of guest memory that differ from the base: runs of neighbours, and their content one after the other in `fd`. */
+struct page_run {
+	uint32_t first, count; /* in pages of PAGE_BYTES */
+};
+struct pages {
+	struct page_run *runs;
+	size_t run_count, page_count;
+	int fd;          /* -1: no pages */
+	uint64_t offset; /* of the first content in fd, a multiple of PAGE_BYTES */
+};
+#define PAGE_BYTES 4096u
+#define PAGES_NONE { NULL, 0, 0, -1, 0 }
+void pages_done(struct pages *pages);
+/* Copies them out of a machine whose processors stand still. */
+int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages, nova_error_t **error);
+/* Puts them into a machine that waits at the same base. */
+int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages, nova_error_t **error);
+
+extern const struct engine_ops qemu_engine;
+extern const struct engine_ops fake_engine;
+
+#endif

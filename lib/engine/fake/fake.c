@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake engine: the guest's agent as a plain child process, with the code disk unpacked into a directory. It isolates
+ * nothing, says so, and is never chosen by itself. Tests and the measurement of our own overhead use it.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nova/disk.h>
+
+#include "engine/engine.h"
+
+struct fake_machine {
+	struct machine machine;
+	char *directory; /* code/ and work/ of this machine */
+};
+
+static struct fake_machine *fake_of(struct machine *m)
+{
+	return (struct fake_machine *)m;
+}
+
+static int find_agent(char **ret_path, nova_error_t **error)
+{
+	return program_find("nova-agent", "NOVA_AGENT", ret_path, error);
+}
+
+static int fake_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
+{
+	(void)env;
+	AUTO_ERROR nova_error_t *why = NULL;
+	report->accelerator = "none";
+	report->usable = find_agent(&report->binary, &why) == 0;
+	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: isolates NOTHING, for tests only" :
+						 nova_error_message(why));
+	return report->reason ? 0 : nova_oom(error);
+}
+
+static int prepare(struct fake_machine *f, const struct engine_env *env, const struct machine_spec *spec, char **ret_code, char **ret_work,
+	nova_error_t **error)
+{
+	f->directory = str_format("%s/fake-%s", env->run_dir, spec->id);
+	*ret_code = f->directory ? path_join(f->directory, "code") : NULL;
+	*ret_work = f->directory ? path_join(f->directory, "work") : NULL;
+	if (!*ret_code || !*ret_work)
+		return nova_oom(error);
+	int r = fs_mkdirs(*ret_code, 0755);
+	if (r == 0)
+		r = fs_mkdirs(*ret_work, 0777);
+	if (r < 0)
+		return nova_fail_os(error, r, "directory '%s'", f->directory);
+	return spec->code_disk ? nova_disk_extract(spec->code_disk, *ret_code, error) : 0;
+}
+
+static int fake_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
+{
+	struct fake_machine *f = fake_of(m);
+	AUTO_FREE char *agent = NULL, *code_dir = NULL, *work_dir = NULL;
+	int code = find_agent(&agent, error);
+	if (code == 0)
+		code = prepare(f, env, spec, &code_dir, &work_dir, error);
+	if (code < 0)
+		return code;
+	int diag[2], channel[2];
+	int r = sys_socketpair(SOCK_STREAM, diag);
+	if (r < 0)
+		return nova_fail_os(error, r, "socket to the agent");
+	AUTO_FD int their_diag = diag[1];
+	m->diag = diag[0];
+	r = sys_socketpair(SOCK_STREAM, channel);
+	if (r < 0)
+		return nova_fail_os(error, r, "socket to the agent");
+	AUTO_FD int their_channel = channel[1];
+	m->channel = channel[0];
+	sys_set_nonblock(their_diag, true);
+	const char *const argv[] = { agent, "--fd", "4", "--code", code_dir, "--work", work_dir, NULL };
+	const int fds[] = { their_diag, their_channel };
+	struct spawn spawn = { .argv = argv, .fds = fds, .fd_count = ARRAY_LEN(fds) };
+	log_warn(env->log, "fake", "machine %s isolates nothing: its functions run as processes of this host", spec->id);
+	return keeper_spawn(env->keeper, &spawn, &m->process, error);
+}
+
+static void fake_release(struct machine *m)
+{
+	struct fake_machine *f = fake_of(m);
+	if (f->directory)
+		fs_remove_tree(f->directory);
+	free(f->directory);
+	f->directory = NULL;
+}
+
+const struct engine_ops fake_engine = {
+	.name = "fake",
+	.machine_size = sizeof(struct fake_machine),
+	.boot_timeout_key = "qemu.boot_timeout",
+	.probe = fake_probe,
+	.start = fake_start,
+	.release = fake_release,
+};

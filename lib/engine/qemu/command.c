@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's command line. Everything it opens comes by descriptor, so it needs no path, no rights and no home. */
+#include "engine/qemu/qemu.h"
+
+void arguments_add(struct arguments *a, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	va_start(args, format);
+	if (a->count + 1 >= ARRAY_LEN(a->list) || vasprintf(&text, format, args) < 0)
+		a->failed = true;
+	else
+		a->list[a->count++] = text;
+	va_end(args);
+	a->list[a->count] = NULL;
+}
+
+void arguments_done(struct arguments *a)
+{
+	while (a->count)
+		free(a->list[--a->count]);
+}
+
+static void add_machine(struct arguments *a, bool kvm, const struct machine_spec *spec)
+{
+	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. Without pic=off QEMU 10 kills a
+	 * PVH kernel by a stray vector 0. */
+	arguments_add(a, "-M");
+	arguments_add(a, "microvm,acpi=on,pic=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on");
+	arguments_add(a, "-global"); /* device state comes and goes without configuration and description, as xen-save-devices-state writes it */
+	arguments_add(a, "migration.send-configuration=off");
+	arguments_add(a, "-accel");
+	arguments_add(a, kvm ? "kvm" : "tcg,tb-size=16");
+	arguments_add(a, "-cpu");
+	arguments_add(a, kvm ? "host" : "qemu64");
+	arguments_add(a, "-m");
+	arguments_add(a, "%uM", spec->memory_mb);
+	arguments_add(a, "-smp");
+	arguments_add(a, "%u", spec->vcpus);
+	arguments_add(a, "-object");
+	arguments_add(a, "memory-backend-file,id=mem,size=%uM,mem-path=/proc/self/fd/%d,share=%s", spec->memory_mb, QEMU_FD_MEMORY,
+		spec->base_fd < 0 ? "on" : "off");
+}
+
+static void add_process(struct arguments *a, const struct machine_spec *spec)
+{
+	arguments_add(a, "-name");
+	arguments_add(a, "nova-%s", spec->id);
+	arguments_add(a, "-nodefaults");
+	arguments_add(a, "-no-user-config");
+	arguments_add(a, "-nographic");
+	arguments_add(a, "-no-reboot"); /* the guest ends by rebooting, after a panic too */
+	arguments_add(a, "-sandbox");
+	arguments_add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+}
+
+/* tsc_early_khz: see tsc.c. A KVM guest learns the frequency from its clock page. */
+static void add_kernel(struct arguments *a, bool kvm, uint64_t tsc_khz)
+{
+	char tsc[48] = "";
+	if (!kvm)
+		snprintf(tsc, sizeof(tsc), " tsc_early_khz=%llu", (unsigned long long)tsc_khz);
+	arguments_add(a, "-kernel");
+	arguments_add(a, "/proc/self/fd/%d", QEMU_FD_FILES);
+	arguments_add(a, "-initrd");
+	arguments_add(a, "/proc/self/fd/%d", QEMU_FD_FILES + 1);
+	arguments_add(a, "-append");
+	arguments_add(a, "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable no_timer_check mitigations=off%s", tsc);
+}
+
+static void add_channels(struct arguments *a)
+{
+	arguments_add(a, "-chardev");
+	arguments_add(a, "socket,id=serial,fd=%d", QEMU_FD_SERIAL);
+	arguments_add(a, "-serial");
+	arguments_add(a, "chardev:serial");
+	arguments_add(a, "-device");
+	arguments_add(a, "virtio-serial-device");
+	arguments_add(a, "-chardev");
+	arguments_add(a, "socket,id=agent,fd=%d", QEMU_FD_CHANNEL);
+	arguments_add(a, "-device");
+	arguments_add(a, "virtserialport,chardev=agent,name=nova.agent");
+	arguments_add(a, "-chardev");
+	arguments_add(a, "socket,id=qmp,fd=%d", QEMU_FD_QMP);
+	arguments_add(a, "-mon");
+	arguments_add(a, "chardev=qmp,mode=control");
+}
+
+static void add_disk(struct arguments *a, const char *name, int fd)
+{
+	arguments_add(a, "-add-fd");
+	arguments_add(a, "fd=%d,set=%d", fd, fd);
+	arguments_add(a, "-blockdev");
+	arguments_add(a, "driver=raw,node-name=%s,read-only=on,file.driver=file,file.filename=/dev/fdset/%d,file.locking=off", name, fd);
+	arguments_add(a, "-device");
+	arguments_add(a, "virtio-blk-device,drive=%s", name);
+}
+
+void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec)
+{
+	bool kvm = qemu_uses_kvm(env);
+	arguments_add(a, "%s", binary);
+	add_process(a, spec);
+	add_machine(a, kvm, spec);
+	int fd = QEMU_FD_FILES;
+	if (spec->base_fd < 0) {
+		add_kernel(a, kvm, env->tsc_khz);
+		fd += 2;
+	} else {
+		arguments_add(a, "-incoming");
+		arguments_add(a, "defer");
+	}
+	add_channels(a);
+	if (spec->rootfs)
+		add_disk(a, "root", fd++);
+	if (spec->code_disk)
+		add_disk(a, "code", fd++);
+}

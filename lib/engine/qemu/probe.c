@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Is there a QEMU that can be used here, and with what? */
+#include <unistd.h>
+
+#include "engine/qemu/qemu.h"
+
+#define PROGRAM     "qemu-system-x86_64"
+#define LEAST_MAJOR 7
+#define LEAST_MINOR 2
+
+static char *search_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
+	char *save = NULL;
+	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
+		AUTO_FREE char *candidate = path_join(dir, name);
+		if (candidate && access(candidate, X_OK) == 0)
+			return path_absolute(candidate);
+	}
+	return NULL;
+}
+
+int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error)
+{
+	const char *configured = config_str(env->config, "qemu.binary");
+	if (*configured) {
+		if (access(configured, X_OK) < 0)
+			return nova_fail(error, NOVA_ENOTFOUND, "the setting qemu.binary names '%s', which cannot be executed", configured);
+		*ret_path = path_absolute(configured);
+		return *ret_path ? 0 : nova_oom(error);
+	}
+	*ret_path = search_path(PROGRAM);
+	if (!*ret_path)
+		return nova_fail(error, NOVA_ENOTFOUND, "QEMU is not installed (no " PROGRAM " in PATH): apt-get install qemu-system-x86");
+	return 0;
+}
+
+bool qemu_uses_kvm(const struct engine_env *env)
+{
+	const char *accel = config_str(env->config, "qemu.accel");
+	return !strcmp(accel, "kvm") || (!strcmp(accel, "auto") && env->kvm.state == KVM_FIT);
+}
+
+/* The first line of `qemu --version`, with a few seconds to answer. */
+static int ask_version(const struct engine_env *env, const char *binary, char **ret_line, nova_error_t **error)
+{
+	int pair[2];
+	int r = sys_pipe(pair);
+	if (r < 0)
+		return nova_fail_os(error, r, "pipe to QEMU");
+	AUTO_FD int ours = pair[0], theirs = pair[1];
+	const char *const argv[] = { binary, "--version", NULL };
+	struct spawn spawn = { .argv = argv, .fds = &theirs, .fd_count = 1 };
+	struct process process = PROCESS_NONE;
+	int code = keeper_spawn(env->keeper, &spawn, &process, error);
+	if (code < 0)
+		return code;
+	fd_close(STEAL_FD(theirs));
+	bool ended = process_wait(&process, deadline_in_ms(10000));
+	int status;
+	process_done(&process, &status);
+	char text[512];
+	ssize_t got = ended ? sys_read(ours, text, sizeof(text) - 1) : 0;
+	if (got <= 0 || status != 0)
+		return nova_fail(error, NOVA_EENGINE, "'%s --version' does not work%s", binary, ended ? "" : ": no answer in 10 s");
+	text[got] = 0;
+	text[strcspn(text, "\n")] = 0;
+	*ret_line = strdup(text);
+	return *ret_line ? 0 : nova_oom(error);
+}
+
+static bool parse_version(const char *line, int *major, int *minor, int *patch)
+{
+	const char *at = strstr(line, "version ");
+	*patch = 0;
+	return at && sscanf(at, "version %d.%d.%d", major, minor, patch) >= 2;
+}
+
+static int fill_usable(const struct engine_env *env, struct engine_report *report)
+{
+	bool kvm = qemu_uses_kvm(env);
+	report->usable = true;
+	report->accelerator = kvm ? "kvm" : "tcg";
+	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | (kvm ? NOVA_FEATURE_HARDWARE : 0);
+	report->reason = str_format(kvm ? "QEMU %s with KVM" :
+					  "QEMU %s with TCG emulation: works everywhere, but is slower, and no security boundary "
+					  "against hostile code by QEMU's own policy",
+		report->version);
+	if (!kvm)
+		report->advice = strdup("use a host with fit KVM before running code that you do not trust");
+	return report->reason ? 0 : NOVA_ENOMEM;
+}
+
+int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	AUTO_FREE char *line = NULL;
+	report->accelerator = "none";
+	int code = qemu_binary(env, &report->binary, &why);
+	if (code == 0)
+		code = ask_version(env, report->binary, &line, &why);
+	if (code == NOVA_ENOMEM)
+		return nova_oom(error);
+	if (code < 0) {
+		report->reason = strdup(nova_error_message(why));
+		report->advice = strdup("apt-get install qemu-system-x86");
+		return report->reason ? 0 : nova_oom(error);
+	}
+	int major, minor, patch;
+	if (!parse_version(line, &major, &minor, &patch) || major < LEAST_MAJOR || (major == LEAST_MAJOR && minor < LEAST_MINOR)) {
+		report->reason = str_format("'%s' is too old or no QEMU (%s); %d.%d is needed", report->binary, line, LEAST_MAJOR,
+			LEAST_MINOR);
+		report->advice = strdup("install the QEMU of Debian 12 or later");
+		return report->reason ? 0 : nova_oom(error);
+	}
+	report->version = str_format("%d.%d.%d", major, minor, patch);
+	return report->version && fill_usable(env, report) == 0 ? 0 : nova_oom(error);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The qemu engine: QEMU's microvm machine, with KVM where that is fit, else TCG. */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/qemu/qemu.h"
+
+#define VMM_OVERHEAD    (256ull << 20) /* what QEMU may need beside the guest's memory */
+#define FIRST_VMM_UID   0x70000000u    /* far above what any system hands out */
+
+/* The descriptors for QEMU, in the order of enum qemu_fd, and our ends of the connections. */
+struct wiring {
+	int theirs[QEMU_MAX_FDS];
+	size_t count;
+	int diag, channel, qmp, serial;
+};
+
+static void wiring_done(struct wiring *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		fd_close(w->theirs[i]);
+	fd_close(w->diag);
+	fd_close(w->channel);
+	fd_close(w->qmp);
+	fd_close(w->serial);
+}
+
+static int wire_socket(struct wiring *w, int *ours, nova_error_t **error)
+{
+	int pair[2];
+	int r = sys_socketpair(SOCK_STREAM, pair);
+	if (r < 0)
+		return nova_fail_os(error, r, "socket to QEMU");
+	*ours = pair[0];
+	w->theirs[w->count++] = pair[1];
+	return 0;
+}
+
+static int wire_file(struct wiring *w, const char *path, nova_error_t **error)
+{
+	int fd = sys_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "guest image '%s'", path);
+	w->theirs[w->count++] = fd;
+	return 0;
+}
+
+/* The guest's memory: a new file that is shared with QEMU, or the base that QEMU maps for itself. */
+static int wire_memory(struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
+{
+	struct stat st;
+	int fd = spec->base_fd < 0 ? sys_memfd("nova-guest-memory") : sys_dup(spec->base_fd);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "guest memory");
+	w->theirs[w->count++] = fd;
+	int r = spec->base_fd < 0 ? sys_truncate(fd, (uint64_t)spec->memory_mb << 20) : 0;
+	if (r == 0 && spec->base_fd < 0)
+		r = m->ram = sys_dup(fd);
+	if (r < 0 || fstat(fd, &st) < 0)
+		return nova_fail_os(error, r, "guest memory of %u MB", spec->memory_mb);
+	qemu_of(m)->memory_mb = spec->memory_mb;
+	qemu_of(m)->memory_inode = st.st_ino;
+	return 0;
+}
+
+static int wire(struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
+{
+	bool boots = spec->base_fd < 0;
+	int *const ours[] = { &w->diag, &w->channel, &w->qmp, &w->serial };
+	const char *const files[] = {
+		boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL, spec->rootfs, spec->code_disk
+	};
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < ARRAY_LEN(ours); i++)
+		code = wire_socket(w, ours[i], error);
+	if (code == 0)
+		code = wire_memory(w, m, spec, error);
+	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
+		if (files[i])
+			code = wire_file(w, files[i], error);
+	if (code == 0)
+		sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
+	return code;
+}
+
+/* As root, each VMM gets a user of its own that owns nothing and is nobody else's. */
+static int choose_user(struct spawn *spawn, bool kvm, nova_error_t **error)
+{
+	struct stat device;
+	uint32_t number;
+	if (geteuid() != 0)
+		return 0;
+	int r = random_bytes(&number, sizeof(number));
+	if (r < 0)
+		return nova_fail_os(error, r, "random number");
+	spawn->change_user = true;
+	spawn->uid = spawn->gid = FIRST_VMM_UID | (number & 0xffffff);
+	if (kvm && stat("/dev/kvm", &device) == 0)
+		spawn->gid2 = device.st_gid;
+	return 0;
+}
+
+static int launch(struct qemu_machine *q, const struct engine_env *env, const struct machine_spec *spec, struct wiring *w,
+	nova_error_t **error)
+{
+	AUTO_FREE char *binary = NULL;
+	int code = qemu_binary(env, &binary, error);
+	if (code < 0)
+		return code;
+	CLEANUP(arguments_done) struct arguments arguments = { .count = 0 };
+	qemu_command(&arguments, binary, env, spec);
+	if (arguments.failed)
+		return nova_oom(error);
+	struct spawn spawn = {
+		.argv = (const char *const *)arguments.list,
+		.fds = w->theirs,
+		.fd_count = w->count,
+		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
+		.memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
+	};
+	code = choose_user(&spawn, qemu_uses_kvm(env), error);
+	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->machine.process, error);
+}
+
+static int with_last_words(struct qemu_machine *q, int code, nova_error_t **error)
+{
+	AUTO_FREE char *words = machine_last_words(&q->machine, 300);
+	const char *why = error && *error ? nova_error_message(*error) : "QEMU failed";
+	nova_error_t *whole = NULL;
+	nova_fail(&whole, code, "%s; it said: %s", why, words ? words : "");
+	if (error) {
+		nova_error_free(*error);
+		*error = whole;
+	} else {
+		nova_error_free(whole);
+	}
+	return code;
+}
+
+/* QEMU has come up when it greets: by then its command line is done and the guest's memory is mapped. */
+static int qemu_await(struct machine *m, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	if (q->greeted)
+		return 0;
+	int code = qmp_hello(&q->qmp, q->deadline, error);
+	q->greeted = code == 0;
+	return code < 0 ? with_last_words(q, code, error) : 0;
+}
+
+static int qemu_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	q->qmp.fd = -1;
+	q->deadline = spec->deadline;
+	CLEANUP(wiring_done) struct wiring w = { .diag = -1, .channel = -1, .qmp = -1, .serial = -1 };
+	int code = wire(&w, m, spec, error);
+	if (code == 0)
+		code = launch(q, env, spec, &w, error);
+	if (code < 0)
+		return code;
+	m->channel = STEAL_FD(w.channel);
+	m->serial = STEAL_FD(w.serial);
+	m->diag = STEAL_FD(w.diag);
+	qmp_init(&q->qmp, STEAL_FD(w.qmp));
+	for (size_t i = 0; i < w.count; i++) /* so that the end of QEMU shows as end of file */
+		fd_close(w.theirs[i]);
+	w.count = 0;
+	return spec->base_fd < 0 ? qemu_await(m, error) : 0; /* one that is to wait comes up while others are started */
+}
+
+static int set_running(struct machine *m, bool running, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	if (q->paused == !running)
+		return 0;
+	int code = qmp_do(&q->qmp, running ? "cont" : "stop", NULL, deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
+	if (code == 0)
+		q->paused = !running;
+	return code;
+}
+
+static int qemu_pause(struct machine *m, nova_error_t **error)
+{
+	return set_running(m, false, error);
+}
+
+static int qemu_resume(struct machine *m, nova_error_t **error)
+{
+	return set_running(m, true, error);
+}
+
+static void qemu_release(struct machine *m)
+{
+	qmp_done(&qemu_of(m)->qmp);
+}
+
+const struct engine_ops qemu_engine = {
+	.name = "qemu",
+	.machine_size = sizeof(struct qemu_machine),
+	.needs_guest = true,
+	.boot_timeout_key = "qemu.boot_timeout",
+	.probe = qemu_probe,
+	.start = qemu_start,
+	.await = qemu_await,
+	.pause = qemu_pause,
+	.resume = qemu_resume,
+	.identity = qemu_identity,
+	.save = qemu_save,
+	.load = qemu_load,
+	.memory = qemu_memory,
+	.release = qemu_release,
+};

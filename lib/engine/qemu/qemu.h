@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of the qemu engine only. */
+#ifndef NOVA_LIB_ENGINE_QEMU_H
+#define NOVA_LIB_ENGINE_QEMU_H
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+/* --- QMP (qmp.c): QEMU's monitor, JSON lines over a socket pair ------------------------------------------------- */
+
+struct qmp {
+	int fd;
+	struct buf in;
+	bool running; /* the last of the events RESUME and STOP was RESUME */
+};
+#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false }
+
+struct qemu_machine {
+	struct machine machine;
+	struct qmp qmp;
+	bool paused, greeted;
+	uint64_t deadline; /* for the greeting */
+	uint32_t memory_mb;
+	uint64_t memory_inode; /* of the file behind the guest's memory, to find its mapping by */
+	uint64_t ram_address; /* 0: not looked for yet */
+};
+static inline struct qemu_machine *qemu_of(struct machine *m)
+{
+	return (struct qemu_machine *)m; /* its first member */
+}
+#define MONITOR_TIMEOUT 10000u
+
+/* Takes the socket over. */
+void qmp_init(struct qmp *q, int fd);
+void qmp_done(struct qmp *q);
+/* Reads the greeting and leaves negotiation mode. */
+int qmp_hello(struct qmp *q, uint64_t deadline, nova_error_t **error);
+/* Waits for the event RESUME. */
+int qmp_await_running(struct qmp *q, uint64_t deadline, nova_error_t **error);
+/* Hands a descriptor along with the command; -1: none. Otherwise as qmp_do(). */
+int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
+	nova_error_t **error);
+/* One command. `arguments` is stolen and may be NULL. ret_value (may be NULL) receives a new reference. */
+int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline, json_t **ret_value, nova_error_t **error);
+
+/* --- command line (command.c) --------------------------------------------------------------------------------------- */
+
+/* Numbers that the descriptors have in QEMU: the order in which they are handed to the keeper. */
+enum qemu_fd {
+	QEMU_FD_DIAG = 3,
+	QEMU_FD_CHANNEL,
+	QEMU_FD_QMP,
+	QEMU_FD_SERIAL,
+	QEMU_FD_MEMORY,
+	QEMU_FD_FILES, /* kernel and initramfs when booting, then the disks */
+};
+#define QEMU_MAX_FDS 10
+
+struct arguments {
+	char *list[96];
+	size_t count;
+	bool failed; /* out of memory, or too many */
+};
+void arguments_add(struct arguments *a, const char *format, ...) PRINTF_LIKE(2, 3);
+void arguments_done(struct arguments *a);
+
+/* The whole command line, for a boot or for waiting at a base. */
+void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec);
+
+/* --- snapshot.c --- */
+
+int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error);
+int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error);
+int qemu_load(struct machine *m, int state_fd, nova_error_t **error);
+int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
+
+/* --- probe.c ------------------------------------------------------------------------------------------------------------- */
+
+/* Path of the program; NOVA_ENOTFOUND with the way out. */
+int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);
+bool qemu_uses_kvm(const struct engine_env *env);
+int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/qemu/qemu.h"
+
+#define QMP_MAX_LINE (1u << 20)
+
+void qmp_init(struct qmp *q, int fd)
+{
+	*q = (struct qmp)QMP_NONE;
+	q->fd = fd;
+	q->in = BUF_INIT(QMP_MAX_LINE);
+}
+
+void qmp_done(struct qmp *q)
+{
+	if (q->fd >= 0)
+		buf_free(&q->in);
+	fd_close(q->fd);
+	q->fd = -1;
+}
+
+static int lost(nova_error_t **error, const char *what)
+{
+	return nova_fail(error, NOVA_EENGINE, "QEMU %s", what);
+}
+
+/* Reads until a whole line is in the buffer; its length without the newline, or a code. */
+static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
+{
+	size_t searched = 0;
+	for (;;) {
+		/* An empty buffer has no memory yet, and memchr() takes no NULL. */
+		uint8_t *newline = q->in.len > searched ? memchr(q->in.data + searched, '\n', q->in.len - searched) : NULL;
+		if (newline)
+			return newline - q->in.data;
+		searched = q->in.len;
+		struct pollfd p = { q->fd, POLLIN, 0 };
+		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
+		if (n == 0 && deadline_passed(deadline))
+			return lost(error, "does not answer its monitor");
+		if (n <= 0)
+			continue;
+		uint8_t *to = buf_reserve(&q->in, 4096);
+		ssize_t got = to ? sys_recv(q->fd, to, 4096, 0) : -1;
+		if (got <= 0)
+			return lost(error, to ? "has ended" : "sends a line without end");
+		q->in.len += (size_t)got;
+	}
+}
+
+static int next_message(struct qmp *q, uint64_t deadline, json_t **ret_message, nova_error_t **error)
+{
+	ssize_t len = fill_line(q, deadline, error);
+	if (len < 0)
+		return (int)len;
+	*ret_message = json_loadb((const char *)q->in.data, (size_t)len, 0, NULL);
+	buf_consume(&q->in, (size_t)len + 1);
+	return *ret_message ? 0 : lost(error, "sends what is no JSON");
+}
+
+static void note_event(struct qmp *q, const char *event)
+{
+	if (!strcmp(event, "RESUME"))
+		q->running = true;
+	else if (!strcmp(event, "STOP"))
+		q->running = false;
+}
+
+/* 1: that was the reply; 0: something else. */
+static int take_message(struct qmp *q, const char *command, json_t *message, json_t **ret_value, nova_error_t **error)
+{
+	const char *event = json_string_value(json_object_get(message, "event"));
+	if (event)
+		note_event(q, event);
+	json_t *failure = json_object_get(message, "error");
+	if (failure) {
+		const char *text = json_string_value(json_object_get(failure, "desc"));
+		return nova_fail(error, NOVA_EENGINE, "QEMU refuses %s: %s", command, text ? text : "no reason given");
+	}
+	json_t *value = json_object_get(message, "return");
+	if (value && ret_value)
+		*ret_value = json_incref(value);
+	return value != NULL;
+}
+
+int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline, json_t **ret_value, nova_error_t **error)
+{
+	return qmp_do_with_fd(q, command, arguments, -1, deadline, ret_value, error);
+}
+
+int qmp_await_running(struct qmp *q, uint64_t deadline, nova_error_t **error)
+{
+	while (!q->running) {
+		json_t *message;
+		int code = next_message(q, deadline, &message, error);
+		if (code < 0)
+			return code;
+		code = take_message(q, "event", message, NULL, error);
+		json_decref(message);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
+	nova_error_t **error)
+{
+	json_t *request = arguments ? json_pack("{s:s, s:o}", "execute", command, "arguments", arguments) :
+				      json_pack("{s:s}", "execute", command);
+	AUTO_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	json_decref(request);
+	if (!text)
+		return nova_oom(error);
+	/* QEMU parses as it reads; one send keeps the command whole. */
+	if (sys_send_fds(q->fd, text, strlen(text), &fd, fd >= 0) < 0)
+		return lost(error, "has ended");
+	for (;;) {
+		json_t *message;
+		int code = next_message(q, deadline, &message, error);
+		if (code < 0)
+			return code;
+		code = take_message(q, command, message, ret_value, error);
+		json_decref(message);
+		if (code != 0)
+			return code < 0 ? code : 0;
+	}
+}
+
+int qmp_hello(struct qmp *q, uint64_t deadline, nova_error_t **error)
+{
+	json_t *greeting;
+	int code = next_message(q, deadline, &greeting, error);
+	if (code < 0)
+		return code;
+	bool fits = json_object_get(greeting, "QMP") != NULL;
+	json_decref(greeting);
+	return fits ? qmp_do(q, "qmp_capabilities", NULL, deadline, NULL, error) : lost(error, "greets in an unknown way");
+}
