@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+#include "snapshot/manifest.h"
+
+#define FORMAT 1
+
+void manifest_done(struct manifest *m)
+{
+	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs, m->rootfs_identity, m->code_disk, m->code_identity };
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]);
+	memset(m, 0, sizeof(*m));
+}
+
+int file_identity(const char *path, char **ret_identity, nova_error_t **error)
+{
+	struct stat st;
+	AUTO_FD int fd = sys_open(path, 0, 0);
+	int r = fd < 0 ? fd : sys_fstat(fd, &st);
+	if (r < 0)
+		return nova_fail_os(error, r, "'%s'", path);
+	*ret_identity = str_format("%" PRIu64 ":%" PRId64 ".%09ld:%" PRIu64, (uint64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
+		st.st_mtim.tv_nsec, (uint64_t)st.st_ino);
+	return *ret_identity ? 0 : nova_oom(error);
+}
+
+static json_t *sum_json(const struct file_sum *sum)
+{
+	return sum->size ? json_pack("{s:I, s:s}", "size", (json_int_t)sum->size, "sha256", sum->sha256) : json_null();
+}
+
+static const char *text(const char *value)
+{
+	return value ? value : "";
+}
+
+char *manifest_to_json(const struct manifest *m)
+{
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:o, s:o, s:o}", "format", FORMAT,
+		"id", m->id, "base", m->base, "name", text(m->name), "created_us", (json_int_t)m->created_us, "life_time_s",
+		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
+		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
+		"memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "has_function", m->has_function, "has_hooks",
+		m->has_hooks, "memory", sum_json(&m->memory),
+		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
+	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	json_decref(json);
+	return out;
+}
+
+static bool read_id(const json_t *json, const char *key, char out[SNAPSHOT_ID])
+{
+	const char *value = json_string_value(json_object_get(json, key));
+	size_t len = value ? strlen(value) : 0;
+	if (!value || (len && (len != SNAPSHOT_ID - 1 || strspn(value, "0123456789abcdef") != len)))
+		return false;
+	memcpy(out, value, len + 1);
+	return true;
+}
+
+static bool read_text(const json_t *json, const char *key, char **out)
+{
+	const char *value = json_string_value(json_object_get(json, key));
+	return value && (*out = strdup(value));
+}
+
+static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
+{
+	const json_t *sum = json_object_get(json, key);
+	const char *sha = json_string_value(json_object_get(sum, "sha256"));
+	json_int_t size = json_integer_value(json_object_get(sum, "size"));
+	if (json_is_null(sum))
+		return true;
+	if (size <= 0 || !sha || strlen(sha) != SHA256_HEX - 1)
+		return false;
+	out->size = (uint64_t)size;
+	memcpy(out->sha256, sha, SHA256_HEX);
+	return true;
+}
+
+static bool fits_memory(const struct manifest *m)
+{
+	return !m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20;
+}
+
+static bool read_all(const json_t *json, struct manifest *m)
+{
+	json_int_t memory = json_integer_value(json_object_get(json, "memory_mb")), vcpus = json_integer_value(json_object_get(json, "vcpus"));
+	m->created_us = (uint64_t)json_integer_value(json_object_get(json, "created_us"));
+	m->life_time_s = (uint64_t)json_integer_value(json_object_get(json, "life_time_s"));
+	m->memory_mb = (uint32_t)memory;
+	m->vcpus = (uint32_t)vcpus;
+	m->has_function = json_is_true(json_object_get(json, "has_function"));
+	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
+	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&
+		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(json, "name", &m->name) &&
+		read_text(json, "engine", &m->engine) && read_text(json, "engine_identity", &m->engine_identity) &&
+		read_text(json, "rootfs", &m->rootfs) && read_text(json, "rootfs_identity", &m->rootfs_identity) &&
+		read_text(json, "code_disk", &m->code_disk) && read_text(json, "code_identity", &m->code_identity) &&
+		read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) && read_sum(json, "state", &m->state) &&
+		*m->name && m->state.size && fits_memory(m) && !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;
+}
+
+int manifest_from_json(const char *text_in, size_t len, const char *where, struct manifest *ret, nova_error_t **error)
+{
+	json_t *json = json_loadb(text_in, len, JSON_REJECT_DUPLICATES, NULL);
+	struct manifest m = { .name = NULL };
+	bool whole = json && read_all(json, &m);
+	json_decref(json);
+	if (!whole) {
+		manifest_done(&m);
+		return nova_fail(error, NOVA_ECORRUPT, "'%s' is not the manifest of a snapshot that this libnova can read; delete its directory", where);
+	}
+	*ret = m;
+	return 0;
+}

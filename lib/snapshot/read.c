@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding, checking, opening and removing snapshots. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "snapshot/manifest.h"
+
+#define MANIFEST_MAX (64u << 10)
+
+/* A file that is missing is damage, unless the whole snapshot is gone. */
+static int fail_file(const char *directory, const char *name, int os, nova_error_t **error)
+{
+	if (os == -ENOENT && fs_exists(directory))
+		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is missing; delete the snapshot", directory, name);
+	return nova_fail_os(error, os, "'%s/%s'", directory, name);
+}
+
+static int read_manifest(const char *root, const char *id, struct manifest *ret, nova_error_t **error)
+{
+	AUTO_FREE char *directory = path_join(root, id), *path = str_format("%s/%s/manifest.json", root, id);
+	AUTO_BUF struct buf text = BUF_INIT(MANIFEST_MAX);
+	if (!directory || !path)
+		return nova_oom(error);
+	int r = fs_read_file(path, &text);
+	if (r < 0)
+		return fail_file(directory, "manifest.json", r, error);
+	int code = manifest_from_json((const char *)text.data, text.len, path, ret, error);
+	if (code == 0 && strcmp(ret->id, id)) {
+		code = nova_fail(error, NOVA_ECORRUPT, "'%s' is the manifest of another snapshot, '%s'; delete its directory", path, ret->id);
+		manifest_done(ret);
+	}
+	return code;
+}
+
+int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error)
+{
+	char **names = NULL;
+	int count = fs_list(root, &names);
+	if (count == -ENOENT)
+		count = 0;
+	if (count < 0)
+		return nova_fail_os(error, count, "'%s'", root);
+	struct manifest *list = calloc((size_t)count + 1, sizeof(*list));
+	size_t good = 0;
+	for (int i = 0; list && i < count; i++)
+		if (names[i][0] != '.' && read_manifest(root, names[i], &list[good], NULL) == 0)
+			good++;
+	strv_free(names, (size_t)count);
+	if (!list)
+		return nova_oom(error);
+	*ret_manifests = list;
+	*ret_count = good;
+	return 0;
+}
+
+static bool is_id(const char *name)
+{
+	return strlen(name) == SNAPSHOT_ID - 1 && strspn(name, "0123456789abcdef") == SNAPSHOT_ID - 1;
+}
+
+int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
+{
+	AUTO_FREE char *directory = is_id(name) ? path_join(root, name) : NULL;
+	if (directory && fs_exists(directory))
+		return read_manifest(root, name, ret, error);
+	struct manifest *list = NULL;
+	size_t count = 0;
+	int code = snapshot_list(root, &list, &count, error);
+	bool found = false;
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		if (!found && !strcmp(list[i].name, name)) {
+			*ret = list[i];
+			found = true;
+		} else {
+			manifest_done(&list[i]);
+		}
+	}
+	free(list);
+	if (code < 0 || found)
+		return code;
+	return nova_fail(error, NOVA_ENOTFOUND, "there is no snapshot '%s'", name);
+}
+
+/* --- checks that are remembered ---------------------------------------------------------------------------------- */
+
+struct checked_file {
+	const char *name;
+	const struct file_sum *sum;
+};
+
+/* One line for all files: their identities and sums. The same line in .checked means that they were found whole before. */
+static char *fingerprint(const char *directory, const struct checked_file *files, size_t count)
+{
+	AUTO_BUF struct buf line = BUF_INIT(4096);
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *path = path_join(directory, files[i].name), *identity = NULL;
+		if (!path || file_identity(path, &identity, NULL) < 0)
+			return NULL;
+		AUTO_FREE char *part = str_format("%s %s %s\n", files[i].name, identity, files[i].sum->sha256);
+		if (!part || buf_append_str(&line, part) < 0)
+			return NULL;
+	}
+	return buf_steal_str(&line);
+}
+
+static bool remembered(const char *memory, const char *line)
+{
+	AUTO_BUF struct buf known = BUF_INIT(8192);
+	return fs_read_file(memory, &known) == 0 && known.len == strlen(line) && memcmp(known.data, line, known.len) == 0;
+}
+
+static int check_file(const char *directory, const struct checked_file *file, nova_error_t **error)
+{
+	AUTO_FREE char *path = path_join(directory, file->name);
+	char sha[SHA256_HEX];
+	uint64_t size = 0;
+	int r = path ? fs_stat(path, &size, NULL) : -ENOMEM;
+	if (r == 0 && size == file->sum->size)
+		r = sha256_file_hex(path, sha);
+	if (r < 0)
+		return fail_file(directory, file->name, r, error);
+	if (size != file->sum->size || strcmp(sha, file->sum->sha256))
+		return nova_fail(error, NOVA_ECORRUPT, "'%s' is damaged: its %s is not what the manifest says; delete the snapshot", path,
+			size != file->sum->size ? "size" : "checksum");
+	return 0;
+}
+
+static int check_files(const char *directory, const struct manifest *m, nova_error_t **error)
+{
+	struct checked_file files[] = { { m->memory.size ? "memory" : "pages", m->memory.size ? &m->memory : &m->pages }, { "state", &m->state } };
+	AUTO_FREE char *memory = path_join(directory, ".checked"), *line = fingerprint(directory, files, ARRAY_LEN(files));
+	if (memory && line && remembered(memory, line))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		int code = check_file(directory, &files[i], error);
+		if (code < 0)
+			return code;
+	}
+	if (memory && line)
+		fs_write_file(memory, line, strlen(line), 0600); /* forgetting costs one more check */
+	return 0;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+void snapshot_files_done(struct snapshot_files *files)
+{
+	fd_close(files->memory);
+	fd_close(files->memory_lock);
+	fd_close(files->state);
+	pages_done(&files->pages);
+	*files = (struct snapshot_files)SNAPSHOT_FILES_NONE;
+}
+
+int memory_lock(const char *directory, bool exclusive, int *ret_fd)
+{
+	AUTO_FREE char *path = path_join(directory, "memory");
+	AUTO_FD int fd = path ? sys_open(path, O_RDONLY, 0) : -ENOMEM;
+	int r = fd < 0 ? fd : sys_flock(fd, exclusive, false);
+	if (r == 0)
+		*ret_fd = STEAL_FD(fd);
+	return r;
+}
+
+static int open_file(const char *directory, const char *name, int flags, int *ret_fd, nova_error_t **error)
+{
+	AUTO_FREE char *path = path_join(directory, name);
+	int fd = path ? sys_open(path, flags, 0) : -ENOMEM;
+	if (fd < 0)
+		return fail_file(directory, name, fd, error);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The sum has been checked; these checks keep a manifest that was forged with it from harming us. */
+static bool runs_are_sound(const struct pages *pages, uint64_t memory_pages)
+{
+	uint64_t total = 0, next = 0;
+	for (size_t i = 0; i < pages->run_count; i++) {
+		const struct page_run *run = &pages->runs[i];
+		if (!run->count || run->first < next || (uint64_t)run->first + run->count > memory_pages)
+			return false;
+		next = (uint64_t)run->first + run->count;
+		total += run->count;
+	}
+	return total == pages->page_count;
+}
+
+static int read_pages(const char *directory, const struct manifest *m, struct pages *pages, nova_error_t **error)
+{
+	struct pages_header header = { .run_count = 0 };
+	int code = open_file(directory, "pages", O_RDONLY, &pages->fd, error);
+	if (code < 0)
+		return code;
+	int r = sys_pread_all(pages->fd, &header, sizeof(header), 0);
+	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) && header.run_count <= header.page_count &&
+		header.page_count <= (uint64_t)m->memory_mb << 8;
+	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
+	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	sound = sound && m->pages.size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES && (pages->runs = malloc(runs_size + 1)) &&
+		sys_pread_all(pages->fd, pages->runs, runs_size, sizeof(header)) == 0;
+	pages->run_count = header.run_count;
+	pages->page_count = header.page_count;
+	if (!sound || !runs_are_sound(pages, (uint64_t)m->memory_mb << 8))
+		return nova_fail(error, NOVA_ECORRUPT, "'%s/pages' is no list of pages; delete the snapshot", directory);
+	return 0;
+}
+
+int snapshot_open(const char *root, const struct manifest *m, struct snapshot_files *ret, nova_error_t **error)
+{
+	struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	AUTO_FREE char *directory = path_join(root, m->id);
+	if (!directory)
+		return nova_oom(error);
+	/* The lock first: what is checked then stays. */
+	int r = m->memory.size ? memory_lock(directory, false, &files.memory_lock) : 0;
+	int code = r == -EWOULDBLOCK ? nova_fail(error, NOVA_EBUSY, "snapshot '%s' is just being deleted", m->name) :
+		r < 0                ? fail_file(directory, "memory", r, error) :
+				       check_files(directory, m, error);
+	if (code == 0 && m->memory.size)
+		code = open_file(directory, "memory", O_RDONLY, &files.memory, error);
+	if (code == 0)
+		code = open_file(directory, "state", O_RDONLY, &files.state, error);
+	if (code == 0 && m->pages.size)
+		code = read_pages(directory, m, &files.pages, error);
+	if (code < 0)
+		snapshot_files_done(&files);
+	else
+		*ret = files;
+	return code;
+}
+
+/* --- removing ------------------------------------------------------------------------------------------------------ */
+
+static int check_no_dependent(const char *root, const struct manifest *m, nova_error_t **error)
+{
+	struct manifest *all = NULL;
+	size_t count = 0;
+	int code = snapshot_list(root, &all, &count, error);
+	for (size_t i = 0; i < count; i++) {
+		if (code == 0 && !strcmp(all[i].base, m->id))
+			code = nova_fail(error, NOVA_EBUSY, "snapshot '%s' is the base of snapshot '%s': delete that first", m->name, all[i].name);
+		manifest_done(&all[i]);
+	}
+	free(all);
+	return code;
+}
+
+/* With the lock of the root held. Gone in one step; the rest may take its time, or be swept later. */
+static int throw_away(const char *root, const char *id)
+{
+	char unique[9];
+	int r = random_hex(unique, 8);
+	AUTO_FREE char *path = path_join(root, id), *trash = r < 0 ? NULL : str_format("%s/.tmp-%s-%s", root, id, unique);
+	r = path && trash ? fs_rename(path, trash) : -ENOMEM;
+	if (r == 0)
+		fs_remove_tree(trash);
+	return r;
+}
+
+int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **error)
+{
+	AUTO_FREE char *path = path_join(root, m->id), *guard = path_join(root, ".lock");
+	AUTO_FD int lock = -1, guard_fd = -1;
+	if (!path || !guard)
+		return nova_oom(error);
+	int r = fs_lock(guard, true, &guard_fd);
+	if (r < 0)
+		return nova_fail_os(error, r, "'%s'", guard);
+	/* Nothing is published now, and who writes a snapshot that depends on this one holds the lock of its memory. */
+	int code = check_no_dependent(root, m, error);
+	if (code < 0)
+		return code;
+	if (m->memory.size)
+		r = memory_lock(path, true, &lock);
+	if (r == 0 || r == -ENOENT)
+		r = throw_away(root, m->id);
+	if (r == -EWOULDBLOCK)
+		return nova_fail(error, NOVA_EBUSY, "snapshot '%s' is in use by a running microVM", m->name);
+	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", m->name) : 0;
+}
+
+void snapshot_discard(const char *root, const char *id)
+{
+	AUTO_FREE char *guard = path_join(root, ".lock");
+	AUTO_FD int guard_fd = -1;
+	if (guard && fs_lock(guard, true, &guard_fd) == 0)
+		throw_away(root, id);
+}
+
+uint64_t snapshot_disk_bytes(const char *root, const char *id)
+{
+	static const char *const names[] = { "manifest.json", "state", "memory", "pages" };
+	uint64_t total = 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = str_format("%s/%s/%s", root, id, names[i]);
+		AUTO_FD int fd = path ? sys_open(path, O_RDONLY, 0) : -1;
+		struct stat st;
+		if (fd >= 0 && sys_fstat(fd, &st) == 0)
+			total += (uint64_t)st.st_blocks * 512u;
+	}
+	return total;
+}

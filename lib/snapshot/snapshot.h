@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of snapshot: instants of VMs in directories.
+ *
+ * A root (snapshots/ or templates/ in the state directory) holds one directory an instant, named by its id:
+ *
+ *     manifest.json   what it is, what it needs, sizes and checksums of the files
+ *     state           devices and processors
+ *     memory          all of guest memory, sparse; or
+ *     pages           what differs from the memory of `base`
+ *
+ * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses `memory` holds a shared lock on it; deleting
+ * needs an exclusive one. The kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next writer.
+ */
+#ifndef NOVA_LIB_SNAPSHOT_H
+#define NOVA_LIB_SNAPSHOT_H
+
+#include "base/base.h"
+#include "engine/engine.h"
+
+#define SNAPSHOT_ID 17 /* 16 hex digits and a NUL */
+
+struct file_sum {
+	uint64_t size;
+	char sha256[SHA256_HEX];
+};
+
+/* Texts are owned; "" or NULL where nothing applies. */
+struct manifest {
+	char id[SNAPSHOT_ID], base[SNAPSHOT_ID];
+	char *name;
+	uint64_t created_us, life_time_s;
+	char *engine;
+	char *engine_identity;  /* the VMM's program and the processor it shows to guests: must be the same at restore */
+	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
+	uint32_t memory_mb, vcpus;
+	bool has_function, has_hooks;
+	struct file_sum memory, pages, state; /* size 0: no such file */
+};
+void manifest_done(struct manifest *manifest);
+#define AUTO_MANIFEST CLEANUP(manifest_done)
+
+/* "size:mtime:inode" of a file, which changes when its content does; caller frees. */
+int file_identity(const char *path, char **ret_identity, nova_error_t **error);
+
+/* The open files of a snapshot. */
+struct snapshot_files {
+	int memory, memory_lock; /* -1 unless it has its own memory; the lock is shared */
+	int state;
+	struct pages pages;
+};
+#define SNAPSHOT_FILES_NONE { -1, -1, -1, PAGES_NONE }
+void snapshot_files_done(struct snapshot_files *files);
+
+/* Writes the files, fills their sums in, and publishes all of it under manifest->id. `memory_fd` -1: `pages` are written instead. */
+int snapshot_write(const char *root, struct manifest *manifest, int memory_fd, const struct pages *pages, int state_fd, nova_error_t **error);
+/* By id or name. NOVA_ENOTFOUND; NOVA_ECORRUPT for a manifest that is none. */
+int snapshot_find(const char *root, const char *name, struct manifest *ret_manifest, nova_error_t **error);
+/* Checks and opens the files. NOVA_ECORRUPT naming the file; NOVA_ENOTFOUND. */
+int snapshot_open(const char *root, const struct manifest *manifest, struct snapshot_files *ret_files, nova_error_t **error);
+/* All that can be read, by time. Free the array after its elements. */
+int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error);
+/* NOVA_EBUSY while a VM uses its memory, or another snapshot is based on it (it is named). */
+int snapshot_remove(const char *root, const struct manifest *manifest, nova_error_t **error);
+/* Removes what is damaged, whoever uses it: VMs keep the files that they have open. */
+void snapshot_discard(const char *root, const char *id);
+/* Bytes on disk, holes not counted. */
+uint64_t snapshot_disk_bytes(const char *root, const char *id);
+
+#endif

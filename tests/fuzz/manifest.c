@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as the manifest of a snapshot: refused with an error, or taken, and then the same after being written and read again. */
+#include <assert.h>
+
+#include "snapshot/manifest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void sound(const struct manifest *m)
+{
+	assert(strlen(m->id) == SNAPSHOT_ID - 1 && (!*m->base || strlen(m->base) == SNAPSHOT_ID - 1));
+	assert(m->memory_mb >= 32 && m->memory_mb <= 65536 && m->vcpus >= 1 && m->vcpus <= 32);
+	assert(*m->name && m->engine && m->engine_identity && m->rootfs && m->code_disk);
+	assert(m->state.size && (m->memory.size != 0) != (m->pages.size != 0));
+	assert(!m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct manifest m = { .name = NULL }, again = { .name = NULL };
+	nova_error_t *error = NULL;
+	int code = manifest_from_json((const char *)data, len, "fuzz", &m, &error);
+	assert((code == 0) == (error == NULL));
+	if (code < 0) {
+		assert(code == NOVA_ECORRUPT);
+		nova_error_free(error);
+		return 0;
+	}
+	sound(&m);
+	char *text = manifest_to_json(&m);
+	assert(text);
+	code = manifest_from_json(text, strlen(text), "again", &again, NULL);
+	assert(code == 0 && !strcmp(again.id, m.id) && !strcmp(again.name, m.name) && again.created_us == m.created_us);
+	assert(again.state.size == m.state.size && again.pages.size == m.pages.size && again.has_function == m.has_function);
+	free(text);
+	manifest_done(&again);
+	manifest_done(&m);
+	return 0;
+}
