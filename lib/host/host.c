@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The context: settings, log, state and run directories, keeper. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "host/host.h"
+#include "image/image.h"
+
+struct nova_host {
+	int references; /* atomic */
+	pid_t owner;
+	nova_config_t *config;
+	char *home;     /* absolute: the keeper, which clears up below it, is in another directory */
+	char *images;   /* found or configured; need not exist */
+	char *run_dir;
+	int run_lock;
+	struct engine_env env;
+
+	pthread_mutex_t log_lock; /* protects sink */
+	struct logger sink;       /* what the host program set */
+	struct logger log;        /* ours: forwards to sink under the lock; its level is read without it */
+
+	pthread_mutex_t measure_lock; /* protects measured and, until then, env.kvm and env.tsc_khz */
+	bool measured;
+	struct tsc_sample born; /* the longer ago, the better the measurement */
+};
+
+/* --- log ------------------------------------------------------------------------------------------------------------- */
+
+static void forward_log(void *userdata, int level, const char *module, const char *text)
+{
+	nova_host_t *host = userdata;
+	pthread_mutex_lock(&host->log_lock);
+	if (host->sink.fn && level <= host->sink.level)
+		host->sink.fn(host->sink.userdata, level, module, text);
+	pthread_mutex_unlock(&host->log_lock);
+}
+
+void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int level)
+{
+	if (!host)
+		return;
+	pthread_mutex_lock(&host->log_lock);
+	host->sink = (struct logger){ fn, userdata, level };
+	__atomic_store_n(&host->log.level, fn ? level : NOVA_LOG_NONE, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&host->log_lock);
+}
+
+/* --- run directory ----------------------------------------------------------------------------------------------------- */
+
+/* A run directory whose lock nobody holds belongs to processes that are dead, keeper included. */
+static void sweep_run_directories(const char *runs, const struct logger *log)
+{
+	char **names;
+	int count = fs_list(runs, &names);
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *dir = path_join(runs, names[i]), *lock = dir ? path_join(dir, "lock") : NULL;
+		AUTO_FD int fd = -1;
+		if (names[i][0] == '.' || !lock)
+			continue;
+		if (fs_lock(lock, false, &fd) == 0) {
+			log_info(log, "host", "removing what a dead process left: %s", dir);
+			fs_remove_tree(dir);
+		}
+	}
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+}
+
+static int make_run_directory(nova_host_t *host, const char *home, nova_error_t **error)
+{
+	char suffix[9];
+	AUTO_FREE char *runs = path_join(home, "run");
+	AUTO_FREE char *guard = runs ? path_join(runs, ".lock") : NULL;
+	int r = random_hex(suffix, 8);
+	if (r < 0 || !guard)
+		return nova_oom(error);
+	host->run_dir = str_format("%s/%d-%s", runs, (int)getpid(), suffix);
+	AUTO_FREE char *lock = host->run_dir ? path_join(host->run_dir, "lock") : NULL;
+	if (!lock)
+		return nova_oom(error);
+	r = fs_mkdirs(runs, 0700);
+	AUTO_FD int guard_fd = -1;
+	if (r == 0)
+		r = fs_lock(guard, true, &guard_fd); /* between mkdir and lock a directory looks dead */
+	if (r == 0) {
+		sweep_run_directories(runs, &host->log);
+		r = fs_mkdirs(host->run_dir, 0700);
+	}
+	if (r == 0)
+		r = fs_lock(lock, false, &host->run_lock);
+	return r < 0 ? nova_fail_os(error, r, "state directory '%s' (setting home, variable NOVA_HOME)", home) : 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------ */
+
+int host_check_process(const nova_host_t *host, nova_error_t **error)
+{
+	if (host->owner == getpid())
+		return 0;
+	return nova_fail(error, NOVA_EBUSY,
+		"this context belongs to process %d, which has called fork(): the child must make one of its own", (int)host->owner);
+}
+
+static void host_free(nova_host_t *host)
+{
+	if (host_check_process(host, NULL) < 0)
+		return;
+	keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
+	if (host->run_lock >= 0)
+		fs_remove_tree(host->run_dir);
+	fd_close(host->run_lock);
+	nova_config_free(host->config);
+	pthread_mutex_destroy(&host->log_lock);
+	pthread_mutex_destroy(&host->measure_lock);
+	free(host->home);
+	free(host->images);
+	free(host->run_dir);
+	free(host);
+}
+
+/* Images are needed when a VM is started and not before, so that functions can be listed without any: where none
+ * are, the place is remembered in which they would be made. */
+static int choose_images(nova_host_t *host, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *missing = NULL;
+	const char *configured = config_str(host->config, "images");
+	int code = image_find_directory(configured, &host->images, &missing);
+	if (code != NOVA_ENOTFOUND) {
+		if (error && code < 0)
+			*error = STEAL(missing);
+		return code;
+	}
+	host->images = *configured ? strdup(configured) : image_cache_path("images");
+	if (!host->images)
+		host->images = strdup(IMAGE_INSTALLED);
+	return host->images ? 0 : nova_oom(error);
+}
+
+static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **error)
+{
+	int code = config ? config_copy(config, &host->config, error) : config_standard(&host->config, error);
+	if (code < 0)
+		return code;
+	host->home = path_absolute(config_str(host->config, "home"));
+	if (!host->home)
+		return nova_oom(error);
+	code = choose_images(host, error);
+	if (code == 0)
+		code = make_run_directory(host, host->home, error);
+	if (code == 0)
+		code = keeper_new(host->run_dir, host->run_lock, &host->env.keeper, error);
+	host->env.log = &host->log;
+	host->env.config = host->config;
+	host->env.run_dir = host->run_dir;
+	return code;
+}
+
+int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_error_t **error)
+{
+	if (!ret_host)
+		return nova_fail(error, NOVA_EINVAL, "nova_host_new: ret_host is NULL");
+	nova_host_t *host = calloc(1, sizeof(*host));
+	if (!host)
+		return nova_oom(error);
+	host->references = 1;
+	host->owner = getpid();
+	host->run_lock = -1;
+	host->born = tsc_take();
+	pthread_mutex_init(&host->log_lock, NULL);
+	pthread_mutex_init(&host->measure_lock, NULL);
+	host->log = (struct logger){ forward_log, host, NOVA_LOG_NONE };
+	int code = fill(host, config, error);
+	if (code < 0) {
+		host_free(host);
+		return code;
+	}
+	*ret_host = host;
+	return 0;
+}
+
+nova_host_t *nova_host_ref(nova_host_t *host)
+{
+	__atomic_add_fetch(&host->references, 1, __ATOMIC_RELAXED);
+	return host;
+}
+
+void nova_host_unref(nova_host_t *host)
+{
+	if (host && __atomic_sub_fetch(&host->references, 1, __ATOMIC_ACQ_REL) == 0)
+		host_free(host);
+}
+
+/* --- what others ask ------------------------------------------------------------------------------------------------------- */
+
+const char *nova_host_home(const nova_host_t *host)
+{
+	return host->home;
+}
+
+const char *nova_host_images(const nova_host_t *host)
+{
+	return host->images;
+}
+
+const char *nova_host_setting(const nova_host_t *host, const char *key)
+{
+	return nova_config_get(host->config, key);
+}
+
+const struct logger *host_log(const nova_host_t *host)
+{
+	return &host->log;
+}
+
+const nova_config_t *host_config(const nova_host_t *host)
+{
+	return host->config;
+}
+
+static void measure(nova_host_t *host)
+{
+	AUTO_FREE char *memory = path_join(host->home, "kvm-fitness");
+	host->env.tsc_khz = tsc_khz_since(&host->born);
+	if (memory && kvm_recall(memory, &host->env.kvm))
+		return;
+	kvm_measure(&host->env.kvm);
+	if (memory)
+		kvm_remember(memory, &host->env.kvm);
+}
+
+const struct engine_env *host_engine_env(nova_host_t *host)
+{
+	pthread_mutex_lock(&host->measure_lock);
+	if (!host->measured) {
+		measure(host);
+		host->measured = true;
+	}
+	pthread_mutex_unlock(&host->measure_lock);
+	return &host->env;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of host: the context that VMs and pools are made from.
+ *
+ * A host is immutable once made, but for its reference count (atomic), its log (log_lock) and what is measured (measure_lock).
+ */
+#ifndef NOVA_LIB_HOST_HOST_H
+#define NOVA_LIB_HOST_HOST_H
+
+#include <nova/host.h>
+
+#include "engine/engine.h"
+
+/* For every room above: the log of the context, and what engines may use. The host is measured at the first call. */
+const struct logger *host_log(const nova_host_t *host);
+const struct engine_env *host_engine_env(nova_host_t *host);
+const nova_config_t *host_config(const nova_host_t *host);
+
+/* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a thread that does not exist, and
+ * the VMs are the parent's: calls that use them are refused, and those that free something leave it alone. */
+int host_check_process(const nova_host_t *host, nova_error_t **error);
+
+/* The engine for a VM: by name, or (NULL) by the setting. NOVA_EINVAL for an unknown name, NOVA_ENOTSUP if none is usable, with the reason. */
+int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error);
+
+#endif

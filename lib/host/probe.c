@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Which engines can be used here, which one is, and why. */
+#include "host/host.h"
+
+#define MAX_ENGINES 8
+
+struct nova_probe {
+	struct engine_report reports[MAX_ENGINES];
+	size_t count;
+	int choice;
+	char *choice_reason;
+	char *kvm;
+};
+
+static char *describe_kvm(const struct kvm_fitness *kvm)
+{
+	double millions = (double)kvm->instructions_per_s / 1e6;
+	switch (kvm->state) {
+	case KVM_FIT:
+		return str_format("KVM is fit: a test guest ran at %.0f million instructions a second", millions);
+	case KVM_UNFIT:
+		return str_format("KVM exists but is not fit: a test guest ran at %.1f million instructions a second, slower than "
+				  "emulation (a nested host that interprets guests); it is treated as absent",
+			millions);
+	case KVM_DENIED:
+		return strdup("KVM exists but this user may not open /dev/kvm: add the user to the group kvm (usermod -aG kvm USER) and log in again");
+	default:
+		return strdup("KVM is absent: no usable /dev/kvm (enable virtualisation in the firmware, or nested virtualisation on the outer host)");
+	}
+}
+
+/* `auto` never takes an engine that isolates less than a VM. */
+static void choose(nova_probe_t *probe, const char *wanted)
+{
+	bool automatic = !strcmp(wanted, "auto");
+	probe->choice = -1;
+	for (size_t i = 0; i < probe->count; i++) {
+		const struct engine_report *report = &probe->reports[i];
+		bool eligible = automatic ? (report->features & NOVA_FEATURE_ISOLATES) != 0 : !strcmp(all_engines[i]->name, wanted);
+		if (!eligible)
+			continue;
+		if (report->usable) {
+			probe->choice = (int)i;
+			probe->choice_reason = str_format("%s was chosen %s: %s", all_engines[i]->name,
+				automatic ? "as the first usable engine" : "by the setting engine", report->reason);
+			return;
+		}
+		if (!automatic) {
+			probe->choice_reason = str_format("the engine %s, which the setting engine names, cannot be used: %s", wanted,
+				report->reason);
+			return;
+		}
+	}
+	probe->choice_reason = automatic ? strdup("no engine that isolates can be used here; install QEMU (apt-get install qemu-system-x86)") :
+					   str_format("there is no engine '%s' in this libnova", wanted);
+}
+
+void nova_probe_free(nova_probe_t *probe)
+{
+	if (!probe)
+		return;
+	for (size_t i = 0; i < probe->count; i++)
+		engine_report_done(&probe->reports[i]);
+	free(probe->choice_reason);
+	free(probe->kvm);
+	free(probe);
+}
+
+static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
+{
+	const struct engine_env *env = host_engine_env(host);
+	for (size_t i = 0; all_engines[i] && i < MAX_ENGINES; i++) {
+		probe->count = i + 1;
+		int code = all_engines[i]->probe(env, &probe->reports[i], error);
+		if (code < 0)
+			return code;
+	}
+	probe->kvm = describe_kvm(&env->kvm);
+	choose(probe, config_str(env->config, "engine"));
+	return probe->kvm && probe->choice_reason ? 0 : nova_oom(error);
+}
+
+int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t **error)
+{
+	if (!host || !ret_probe)
+		return nova_fail(error, NOVA_EINVAL, "nova_engine_probe: an argument is NULL");
+	nova_probe_t *probe = calloc(1, sizeof(*probe));
+	if (!probe)
+		return nova_oom(error);
+	int code = fill(host, probe, error);
+	if (code < 0)
+		nova_probe_free(probe);
+	else
+		*ret_probe = probe;
+	return code;
+}
+
+/* Probing costs a QEMU start, so a VM is started without: the engine's own start says what is missing. Only `auto` with
+ * more than one candidate has to look. */
+int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error)
+{
+	const char *wanted = name && *name ? name : config_str(host_config(host), "engine");
+	if (!strcmp(wanted, "auto")) {
+		*ret_ops = &qemu_engine;
+		log_info(host_log(host), "engine", "qemu was chosen by auto");
+		return 0;
+	}
+	*ret_ops = engine_find(wanted);
+	if (*ret_ops)
+		return 0;
+	return nova_fail(error, strcmp(wanted, "firecracker") ? NOVA_EINVAL : NOVA_ENOTSUP,
+		"there is no engine '%s' in this libnova; qemu and fake are there", wanted);
+}
+
+size_t nova_probe_count(const nova_probe_t *probe)
+{
+	return probe->count;
+}
+
+const char *nova_probe_engine(const nova_probe_t *probe, size_t i)
+{
+	return i < probe->count ? all_engines[i]->name : NULL;
+}
+
+static const struct engine_report nothing = { .accelerator = "none" };
+
+static const struct engine_report *report_of(const nova_probe_t *probe, size_t i)
+{
+	return i < probe->count ? &probe->reports[i] : &nothing;
+}
+
+static const char *text_of(const char *text)
+{
+	return text ? text : "";
+}
+
+int nova_probe_usable(const nova_probe_t *probe, size_t i)
+{
+	return report_of(probe, i)->usable;
+}
+
+const char *nova_probe_reason(const nova_probe_t *probe, size_t i)
+{
+	return text_of(report_of(probe, i)->reason);
+}
+
+const char *nova_probe_advice(const nova_probe_t *probe, size_t i)
+{
+	return text_of(report_of(probe, i)->advice);
+}
+
+const char *nova_probe_version(const nova_probe_t *probe, size_t i)
+{
+	return text_of(report_of(probe, i)->version);
+}
+
+const char *nova_probe_binary(const nova_probe_t *probe, size_t i)
+{
+	return text_of(report_of(probe, i)->binary);
+}
+
+const char *nova_probe_accelerator(const nova_probe_t *probe, size_t i)
+{
+	return report_of(probe, i)->accelerator;
+}
+
+uint32_t nova_probe_features(const nova_probe_t *probe, size_t i)
+{
+	return report_of(probe, i)->features;
+}
+
+int nova_probe_choice(const nova_probe_t *probe)
+{
+	return probe->choice;
+}
+
+const char *nova_probe_choice_reason(const nova_probe_t *probe)
+{
+	return probe->choice_reason;
+}
+
+const char *nova_probe_kvm(const nova_probe_t *probe)
+{
+	return probe->kvm;
+}
