@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMs at an instant: taking it, and going on from it.
+ *
+ * The memory of a booted VM is a file of its own. At the first freeze that file becomes the base, which must not change any more, so the
+ * VM itself goes on as the first clone of it: nothing is copied. A clone's instant is its base, the pages that it has
+ * written, and the state of its devices.
+ */
+#include <errno.h>
+
+#include "vm/instant.h"
+
+#define END_MOMENT_MS 200u
+
+/* --- counted objects --------------------------------------------------------------------------------------------- */
+
+struct vm_base *base_ref(struct vm_base *base)
+{
+	__atomic_add_fetch(&base->references, 1, __ATOMIC_RELAXED);
+	return base;
+}
+
+void base_unref(struct vm_base *base)
+{
+	if (!base || __atomic_sub_fetch(&base->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	fd_close(base->fd);
+	fd_close(base->lock_fd);
+	free(base->root);
+	free(base->id);
+	free(base);
+}
+
+static struct vm_base *base_of_memory(int fd)
+{
+	struct vm_base *base = calloc(1, sizeof(*base));
+	if (base)
+		*base = (struct vm_base){ .references = 1, .fd = fd, .lock_fd = -1 };
+	return base;
+}
+
+struct frozen *frozen_ref(struct frozen *frozen)
+{
+	__atomic_add_fetch(&frozen->references, 1, __ATOMIC_RELAXED);
+	return frozen;
+}
+
+void frozen_unref(struct frozen *frozen)
+{
+	if (!frozen || __atomic_sub_fetch(&frozen->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	base_unref(frozen->base);
+	pages_done(&frozen->pages);
+	fd_close(frozen->state_fd);
+	shape_done(&frozen->shape);
+	free(frozen);
+}
+
+static int frozen_new(const nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+{
+	struct frozen *f = calloc(1, sizeof(*f));
+	if (!f)
+		return nova_oom(error);
+	*f = (struct frozen){
+		.references = 1, .ops = vm->ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = vm->has_function,
+		.has_hooks = vm->has_hooks
+	};
+	if (shape_copy(&f->shape, &vm->shape) < 0) {
+		frozen_unref(f);
+		return nova_oom(error);
+	}
+	*ret_frozen = f;
+	return 0;
+}
+
+/* --- freeze -------------------------------------------------------------------------------------------------------- */
+
+static int lost(const nova_vm_t *vm, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
+}
+
+/* With vm->lock held. The kernel closes what a killed VMM had open a moment before it tells of its end, so a failure is given that moment. */
+static bool is_lost(nova_vm_t *vm, uint64_t patience_ms)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	bool gone = vm->ended || vm->killed;
+	pthread_mutex_unlock(&vm->end_lock);
+	return gone || process_wait(&vm->machine->process, patience_ms ? deadline_in_ms(patience_ms) : 0);
+}
+
+static int go_on(nova_vm_t *vm, nova_error_t **error)
+{
+	return vm->state == NOVA_VM_RUNNING ? vm->ops->resume(vm->machine, error) : 0;
+}
+
+static int freeze_clone(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t **error)
+{
+	int code = vm->ops->save(vm->machine, &f->state_fd, error);
+	if (code == 0)
+		code = pages_read(vm->ops, vm->machine, &f->pages, error);
+	if (!vm->ended && !end) { /* it goes on also when the freeze has failed */
+		int resumed = go_on(vm, code == 0 ? error : NULL);
+		code = code < 0 ? code : resumed;
+	}
+	f->base = base_ref(vm->base);
+	return code;
+}
+
+static int start_waiting(nova_host_t *host, const struct frozen *f, struct machine *m, const char *id, nova_error_t **error)
+{
+	struct machine_spec spec = {
+		.id = id, .rootfs = f->shape.rootfs, .code_disk = f->shape.code_disk, .memory_mb = f->shape.memory_mb,
+		.vcpus = f->shape.vcpus, .base_fd = f->base->fd,
+		.deadline = deadline_in_ms(config_ms(host_config(host), f->ops->boot_timeout_key)),
+	};
+	return f->ops->start(m, host_engine_env(host), &spec, error);
+}
+
+/* Returns the machine that is to go: the former one, or the new one if the VM has been killed meanwhile. */
+static struct machine *take_place(nova_vm_t *vm, struct machine *m)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	struct machine *old = vm->machine;
+	bool killed = vm->killed;
+	if (!killed)
+		vm->machine = m;
+	pthread_mutex_unlock(&vm->end_lock);
+	if (killed)
+		return m;
+	m->console = old->console;
+	old->console = BUF_INIT(0);
+	return old;
+}
+
+/* The VM gets the machine of a clone of itself. */
+static int continue_as_clone(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
+{
+	struct machine *m = machine_new(vm->ops);
+	int code = m ? start_waiting(vm->host, f, m, vm->id, error) : nova_oom(error);
+	if (code == 0)
+		code = vm->ops->load(m, f->state_fd, error);
+	if (code == 0 && vm->state == NOVA_VM_PAUSED)
+		code = vm->ops->pause(m, error);
+	if (code < 0) {
+		machine_free(vm->ops, m);
+		return code;
+	}
+	machine_drain(vm->machine);
+	struct machine *old = take_place(vm, m);
+	bool killed = old == m;
+	machine_free(vm->ops, old);
+	if (killed)
+		return lost(vm, error);
+	vm->base = base_ref(f->base);
+	return 0;
+}
+
+static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t **error)
+{
+	AUTO_FD int memory = sys_dup(vm->machine->ram);
+	int code = memory < 0 ? nova_fail_os(error, memory, "memory of microVM %s", vm->id) :
+				vm->ops->save(vm->machine, &f->state_fd, error);
+	if (code < 0) {
+		go_on(vm, NULL);
+		return code;
+	}
+	f->base = base_of_memory(memory);
+	if (!f->base) {
+		go_on(vm, NULL);
+		return nova_oom(error);
+	}
+	memory = -1;
+	code = end ? 0 : continue_as_clone(vm, f, error);
+	if (code < 0)
+		go_on(vm, NULL); /* nobody maps the base, so the old machine may go on writing to it */
+	return code;
+}
+
+/* Before its VM stands still the agent clears up after the last request, gets ready for the next one, and runs the function's
+ * own hook: a clone would have to do all that. A paused VM cannot. */
+static int run_hook(nova_vm_t *vm, nova_error_t **error)
+{
+	if (!vm->has_function || vm->state != NOVA_VM_RUNNING)
+		return 0;
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);
+	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), false, NULL, NULL, &answer, error);
+	if (code == 0)
+		code = vm_refusal(&answer, error);
+	return code < 0 ? nova_wrap(error, code, "the function's hook before_snapshot") : 0;
+}
+
+static int freeze_locked(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error)
+{
+	struct frozen *f = NULL;
+	if (!vm->ops->save)
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s takes no snapshots", vm->ops->name);
+	if (is_lost(vm, 0)) {
+		vm_end(vm);
+		return lost(vm, error);
+	}
+	int code = run_hook(vm, error);
+	if (code == 0)
+		code = frozen_new(vm, &f, error);
+	if (code < 0)
+		return code;
+	uint64_t begin = clock_ns();
+	code = vm->base ? freeze_clone(vm, end, f, error) : freeze_booted(vm, end, f, error);
+	vm->stood_still_us = us_since(begin);
+	if (code == 0) {
+		if (end)
+			vm_end(vm);
+		*ret_frozen = f;
+		return 0;
+	}
+	frozen_unref(f);
+	if (!is_lost(vm, END_MOMENT_MS))
+		return code;
+	vm_end(vm);
+	if (error) { /* what failed because of it is of no interest */
+		nova_error_free(*error);
+		*error = NULL;
+	}
+	return lost(vm, error);
+}
+
+int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error)
+{
+	pthread_mutex_lock(&vm->lock);
+	int code = freeze_locked(vm, end, ret_frozen, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+/* --- thaw ------------------------------------------------------------------------------------------------------------- */
+
+int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error)
+{
+	char id[9];
+	struct machine *m = machine_new(frozen->ops);
+	if (!m || random_hex(id, 8) < 0) {
+		machine_free(frozen->ops, m);
+		return nova_oom(error);
+	}
+	int code = start_waiting(host, frozen, m, id, error);
+	if (code < 0)
+		machine_free(frozen->ops, m);
+	else
+		*ret_machine = m;
+	return code;
+}
+
+/* Three steps, so that several VMs can take each of them side by side. The VMM comes up by itself after the first, the guest after the second. */
+
+static int thaw_start(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm = NULL;
+	int code = vm_new(host, frozen->ops, &frozen->shape, &vm, error);
+	if (code < 0) {
+		machine_free(frozen->ops, parked);
+		return code;
+	}
+	if (parked) {
+		machine_free(vm->ops, vm->machine);
+		vm->machine = parked;
+	} else {
+		code = start_waiting(host, frozen, vm->machine, vm->id, error);
+	}
+	vm->base = base_ref(frozen->base);
+	vm->has_function = frozen->has_function;
+	vm->has_hooks = frozen->has_hooks;
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+static int thaw_load(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
+{
+	int code = pages_write(vm->ops, vm->machine, &f->pages, error);
+	if (code == 0)
+		code = vm->ops->load(vm->machine, f->state_fd, error);
+	return code;
+}
+
+/* No byte of work before the clone is somebody of its own: the introduction is the first thing it reads. */
+static int thaw_greet(nova_vm_t *vm, nova_error_t **error)
+{
+	return vm_introduce_send(vm, error);
+}
+
+static int thaw_finish(nova_vm_t *vm, nova_error_t **error)
+{
+	return vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
+}
+
+static int thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, bool for_call, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	uint64_t begin = clock_ns();
+	int code = thaw_start(host, frozen, parked, &vm, error);
+	if (code < 0)
+		return code;
+	code = vm->ops->await(vm->machine, error);
+	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
+	begin = clock_ns();
+	if (code == 0)
+		code = thaw_load(vm, frozen, error);
+	vm->unintroduced = true;
+	if (code == 0 && !for_call)
+		code = thaw_greet(vm, error);
+	if (code == 0 && !for_call)
+		code = thaw_finish(vm, error);
+	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+int vm_thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return thaw(host, frozen, parked, false, ret_vm, error);
+}
+
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	/* A hook after_restore may fail or take its time, which must not look like the call's doing. */
+	return thaw(host, frozen, parked, frozen->has_function && !frozen->has_hooks, ret_vm, error);
+}
+
+int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error)
+{
+	int code = 0;
+	size_t made = 0;
+	uint64_t begin = clock_ns();
+	for (; code == 0 && made < count; made += code == 0)
+		code = thaw_start(host, frozen, NULL, &ret_vms[made], error);
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		code = ret_vms[i]->ops->await(ret_vms[i]->machine, error);
+		ret_vms[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
+		if (code == 0)
+			code = thaw_load(ret_vms[i], frozen, error);
+		if (code == 0)
+			code = thaw_greet(ret_vms[i], error);
+	}
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		code = thaw_finish(ret_vms[i], error);
+		ret_vms[i]->timing_us[NOVA_TIMING_BOOT] = us_since(begin) - ret_vms[i]->timing_us[NOVA_TIMING_START];
+	}
+	for (size_t i = 0; code < 0 && i < made; i++)
+		nova_vm_free(ret_vms[i]);
+	return code;
+}
+
+/* --- flatten ----------------------------------------------------------------------------------------------------------- */
+
+static int lay_over(const struct frozen *f, int to)
+{
+	uint64_t bytes = f->pages.page_count * (uint64_t)PAGE_BYTES, done = 0;
+	uint8_t *content = bytes ? sys_map(f->pages.fd, f->pages.offset, bytes, false) : NULL;
+	int r = bytes && !content ? -ENOMEM : 0;
+	for (size_t i = 0; r == 0 && i < f->pages.run_count; i++) {
+		size_t len = (size_t)f->pages.runs[i].count * PAGE_BYTES;
+		r = sys_pwrite_all(to, content + done, len, (uint64_t)f->pages.runs[i].first * PAGE_BYTES);
+		done += len;
+	}
+	sys_unmap(content, bytes);
+	return r;
+}
+
+static int copy_memory(int from, int to, uint64_t size)
+{
+	uint8_t *memory = sys_map(from, 0, size, false);
+	int r = memory ? sys_pwrite_sparse(to, memory, size) : -ENOMEM;
+	sys_unmap(memory, size);
+	return r;
+}
+
+int frozen_flatten(struct frozen *f, const char *root, nova_error_t **error)
+{
+	if (f->base->root && !strcmp(f->base->root, root))
+		return 0;
+	if (!f->base->id && !f->pages.page_count)
+		return 0;
+	uint64_t size = (uint64_t)f->shape.memory_mb << 20;
+	AUTO_FD int whole = sys_memfd("nova-guest-memory");
+	int r = whole < 0 ? whole : sys_truncate(whole, size);
+	if (r == 0)
+		r = copy_memory(f->base->fd, whole, size);
+	if (r == 0)
+		r = lay_over(f, whole);
+	struct vm_base *base = r == 0 ? base_of_memory(whole) : NULL;
+	if (!base)
+		return nova_fail_os(error, r < 0 ? r : -ENOMEM, "copy of the memory of a microVM");
+	whole = -1;
+	base_unref(f->base);
+	f->base = base;
+	pages_done(&f->pages);
+	return 0;
+}

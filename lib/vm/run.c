@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* What a VM is for: being given a function, running it, running commands. */
+#include "vm/vm.h"
+
+#define STDIN_MAX    (4u << 20)
+#define PING_TIMEOUT 3000u
+
+/* {"NAME": "value"} of "NAME=value" strings. */
+static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
+{
+	AUTO_JSON json_t *object = json_object();
+	for (size_t i = 0; i < count; i++) {
+		const char *equals = env[i] ? strchr(env[i], '=') : NULL;
+		if (!equals || equals == env[i])
+			return nova_fail(error, NOVA_EINVAL, "'%s' is no environment variable: write NAME=value", env[i] ? env[i] : "NULL");
+		AUTO_FREE char *name = strndup(env[i], (size_t)(equals - env[i]));
+		if (!name || json_object_set_new(object, name, json_string(equals + 1)) < 0)
+			return nova_fail(error, NOVA_EINVAL, "the environment variable '%s' is not UTF-8", env[i]);
+	}
+	*ret_object = STEAL(object);
+	return *ret_object ? 0 : nova_oom(error);
+}
+
+/* --- init ---------------------------------------------------------------------------------------------------------- */
+
+static int init_locked(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **error)
+{
+	json_t *env = NULL;
+	int code = env_object(o->env, o->env_count, &env, error);
+	if (code < 0)
+		return code;
+	json_t *payload = json_pack("{s:s, s:s, s:o}", "runtime", o->runtime, "handler", o->handler ? o->handler : "main.handler",
+		"env_vars", env);
+	if (!payload)
+		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
+	uint64_t begin = clock_ns();
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), false, NULL,
+		NULL, &answer, error);
+	if (code == 0)
+		code = vm_refusal(&answer, error);
+	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
+	vm->has_function = code == 0;
+	vm->has_hooks = code == 0 && json_is_true(json_object_get(answer.payload, "hooks"));
+	return code;
+}
+
+int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error)
+{
+	nova_vm_init_opts o;
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
+	if (code < 0)
+		return code;
+	if (!vm || !o.runtime)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_init: vm or runtime is NULL");
+	pthread_mutex_lock(&vm->lock);
+	code = init_locked(vm, &o, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+/* --- invoke --------------------------------------------------------------------------------------------------------- */
+
+static bool request_id_ok(const char *id)
+{
+	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	return len && len <= 64 && !id[len];
+}
+
+/* The failure that the function's own result reports, or 0. */
+static int function_failure(const nova_result_t *result, nova_error_t **error)
+{
+	if (result->timed_out)
+		return nova_fail_ran(error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure);
+	if (*result->failure)
+		return nova_fail_ran(error, NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "%s", result->failure);
+	return 0;
+}
+
+void vm_exec_done(struct vm_exec *exec)
+{
+	free(exec->frame);
+	exec->frame = NULL;
+}
+
+int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
+	nova_error_t **error)
+{
+	if (request_id && !request_id_ok(request_id))
+		return nova_fail(error, NOVA_EINVAL, "'%s' is no request id: at most 64 letters, digits, '-' and '_'", request_id);
+	if (request_id)
+		snprintf(exec->id, sizeof(exec->id), "%s", request_id);
+	else if (random_hex(exec->id, 8) < 0)
+		return nova_oom(error);
+	exec->limit_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT;
+	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, exec->on_output != NULL, &exec->frame, &exec->frame_len,
+		error);
+}
+
+/* A request with the introduction in it; one that would be too long then goes after a message of its own. */
+static int introduce_within(nova_vm_t *vm, struct vm_request *request, void **ret_longer, nova_error_t **error)
+{
+	AUTO_FREE char *member = vm_introduction_member(vm);
+	size_t len = 0;
+	if (!member)
+		return nova_oom(error);
+	if (proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, &len, NULL) < 0)
+		return 0;
+	request->frame = *ret_longer;
+	request->frame_len = len;
+	vm->unintroduced = false;
+	return 0;
+}
+
+static int exec_locked(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
+{
+	struct vm_request request = {
+		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .raw = "output", .runs_code = true,
+		.on_output = exec->on_output, .userdata = exec->userdata,
+		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
+	};
+	if (!vm->has_function && !vm->ended)
+		return nova_fail(error, NOVA_EBUSY, "microVM %s has no function yet: nova_vm_init() comes first", vm->id);
+	uint64_t begin = clock_ns();
+	AUTO_FREE void *longer = NULL;
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	int code = vm->unintroduced && !vm->ended ? introduce_within(vm, &request, &longer, error) : 0;
+	if (code == 0)
+		code = vm_ask(vm, &request, &answer, error);
+	if (code == 0)
+		code = vm_refusal(&answer, error);
+	if (code < 0)
+		return code;
+	code = result_from_answer(&answer, exec->id, vm->id, ret_result, error);
+	if (code < 0)
+		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
+	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
+	return function_failure(*ret_result, error);
+}
+
+int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
+{
+	pthread_mutex_lock(&vm->lock);
+	int code = exec_locked(vm, exec, ret_result, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
+	nova_output_fn on_output, void *userdata, nova_result_t **ret_result, nova_error_t **error)
+{
+	if (!ret_result)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: ret_result is NULL");
+	*ret_result = NULL;
+	if (!vm || !payload)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: vm or payload is NULL");
+	AUTO_EXEC struct vm_exec exec = { .on_output = on_output, .userdata = userdata };
+	int code = vm_exec_prepare(&exec, payload, payload_len, timeout_ms, request_id, error);
+	return code < 0 ? code : vm_exec(vm, &exec, ret_result, error);
+}
+
+/* --- command -------------------------------------------------------------------------------------------------------- */
+
+static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_error_t **error)
+{
+	AUTO_JSON json_t *array = json_array();
+	for (size_t i = 0; i < o->argc; i++)
+		if (!o->argv[i] || json_array_append_new(array, json_string(o->argv[i])) < 0)
+			return nova_fail(error, NOVA_EINVAL, "argument %zu of the command is NULL or not UTF-8", i);
+	*ret_array = STEAL(array);
+	return *ret_array ? 0 : nova_oom(error);
+}
+
+static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t **ret_payload, nova_error_t **error)
+{
+	AUTO_JSON json_t *argv = NULL, *env = NULL;
+	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
+	if (!o->argc || !o->argv)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: argv is empty");
+	if (o->stdin_len > STDIN_MAX)
+		return nova_fail(error, NOVA_ETOOBIG, "stdin of a command is limited to %u bytes", STDIN_MAX);
+	int code = argv_array(o, &argv, error);
+	if (code == 0)
+		code = env_object(o->env, o->env_count, &env, error);
+	if (code < 0)
+		return code;
+	if (base64_put(&coded, o->stdin_data, o->stdin_len) < 0)
+		return nova_oom(error);
+	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b}", "argv", argv, "env", env, "cwd", o->directory ? o->directory : "/tmp",
+		"stdin", coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit, "stream", o->on_output != NULL);
+	return *ret_payload ? 0 : nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
+}
+
+static int command_locked(nova_vm_t *vm, const nova_vm_command_opts *o, nova_result_t **ret_result, nova_error_t **error)
+{
+	json_t *payload = NULL;
+	uint32_t limit = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT;
+	int code = command_payload(o, limit, &payload, error);
+	if (code < 0)
+		return code;
+	uint64_t begin = clock_ns();
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	code = vm_ask_json(vm, NOVA_MSG_COMMAND, payload, deadline_in_ms((uint64_t)limit + ANSWER_GRACE), true, o->on_output, o->userdata,
+		&answer, error);
+	if (code == 0)
+		code = vm_refusal(&answer, error);
+	if (code < 0)
+		return code;
+	const char *id = json_string_value(json_object_get(answer.payload, "request_id"));
+	code = result_from_answer(&answer, id, vm->id, ret_result, error);
+	if (code < 0)
+		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
+	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
+	return (*ret_result)->timed_out ? function_failure(*ret_result, error) : 0;
+}
+
+int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+{
+	nova_vm_command_opts o;
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_command_opts", error);
+	if (code < 0)
+		return code;
+	if (!vm || !ret_result)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: vm or ret_result is NULL");
+	*ret_result = NULL;
+	pthread_mutex_lock(&vm->lock);
+	code = command_locked(vm, &o, ret_result, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+/* --- ping ------------------------------------------------------------------------------------------------------------ */
+
+int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error)
+{
+	if (!vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_ping: vm is NULL");
+	pthread_mutex_lock(&vm->lock);
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	int code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
+		&answer, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}

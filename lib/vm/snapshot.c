@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots of VMs on disk: frozen instants written down, and read back after a check that they fit. */
+#include <nova/snapshot.h>
+
+#include "vm/instant.h"
+
+struct nova_snapshot {
+	char *root;
+	struct manifest manifest;
+	char *path;
+};
+
+/* --- what must be the same ------------------------------------------------------------------------------------- */
+
+static int describe_files(struct manifest *m, const struct vm_shape *shape, nova_error_t **error)
+{
+	const char *const paths[] = { shape->rootfs, shape->code_disk };
+	char **const texts[][2] = { { &m->rootfs, &m->rootfs_identity }, { &m->code_disk, &m->code_identity } };
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		*texts[i][0] = paths[i] ? path_absolute(paths[i]) : strdup(""); /* it is read in other directories */
+		int code = paths[i] ? file_identity(paths[i], texts[i][1], error) : 0;
+		if (code < 0)
+			return code;
+		if (!paths[i])
+			*texts[i][1] = strdup("");
+		if (!*texts[i][0] || !*texts[i][1])
+			return nova_oom(error);
+	}
+	return 0;
+}
+
+static int describe(nova_host_t *host, const struct frozen *f, struct manifest *m, nova_error_t **error)
+{
+	if (random_hex(m->id, SNAPSHOT_ID - 1) < 0)
+		return nova_oom(error);
+	if (f->base->id)
+		memcpy(m->base, f->base->id, SNAPSHOT_ID);
+	m->created_us = clock_unix_us();
+	m->engine = strdup(f->ops->name);
+	m->memory_mb = f->shape.memory_mb;
+	m->vcpus = f->shape.vcpus;
+	m->has_function = f->has_function;
+	m->has_hooks = f->has_hooks;
+	int code = m->engine ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
+	return code < 0 ? code : describe_files(m, &f->shape, error);
+}
+
+static int differs(const char *what, const char *name, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_ESTALE, "snapshot '%s' does not fit any more: %s; make it anew", name, what);
+}
+
+static int check_fit(nova_host_t *host, const struct manifest *m, const struct engine_ops *ops, nova_error_t **error)
+{
+	AUTO_FREE char *engine = NULL;
+	AUTO_MANIFEST struct manifest now = { .name = NULL };
+	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus };
+	int code = ops->identity(host_engine_env(host), &engine, error);
+	if (code < 0)
+		return code;
+	if (strcmp(engine, m->engine_identity))
+		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' does not fit any more: it was made with the engine %s, here is %s; make it anew",
+			m->name, m->engine_identity, engine);
+	code = describe_files(&now, &shape, error);
+	if (code < 0)
+		return nova_wrap(error, code == NOVA_ENOTFOUND ? NOVA_ESTALE : code, "snapshot '%s' does not fit any more", m->name);
+	if (strcmp(now.rootfs_identity, m->rootfs_identity))
+		return differs("its root filesystem has changed", m->name, error);
+	return strcmp(now.code_identity, m->code_identity) ? differs("its code disk has changed", m->name, error) : 0;
+}
+
+/* --- frozen instants <-> directories ------------------------------------------------------------------------------ */
+
+int instant_write(nova_host_t *host, const char *root, const struct frozen *f, const char *id, const char *name, uint64_t life_time_s,
+	struct manifest *ret, nova_error_t **error)
+{
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	int code = describe(host, f, &m, error);
+	if (code < 0)
+		return code;
+	if (id)
+		memcpy(m.id, id, SNAPSHOT_ID);
+	m.name = strdup(name ? name : m.id);
+	m.life_time_s = life_time_s;
+	if (!m.name)
+		return nova_oom(error);
+	if (!f->base->id && f->pages.page_count) /* its memory is the base with the pages laid over it */
+		return nova_fail(error, NOVA_ENOTSUP, "a base in memory cannot be written with pages");
+	code = snapshot_write(root, &m, f->base->id ? -1 : f->base->fd, &f->pages, f->state_fd, error);
+	if (code == 0) {
+		*ret = m;
+		m = (struct manifest){ .name = NULL };
+	}
+	return code;
+}
+
+static int open_base(const char *root, const char *id, uint32_t memory_mb, struct vm_base **ret_base, nova_error_t **error)
+{
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	int code = snapshot_find(root, id, &m, error);
+	if (code == 0 && (!m.memory.size || m.memory_mb != memory_mb))
+		code = nova_fail(error, NOVA_ECORRUPT, "snapshot '%s' has no memory of its own of %u MB and cannot be the base", id, memory_mb);
+	if (code == 0)
+		code = snapshot_open(root, &m, &files, error);
+	if (code < 0)
+		return code;
+	struct vm_base *base = calloc(1, sizeof(*base));
+	if (!base)
+		return nova_oom(error);
+	*base = (struct vm_base){ 1, STEAL_FD(files.memory), STEAL_FD(files.memory_lock), strdup(root), strdup(id) };
+	if (!base->root || !base->id) {
+		base_unref(base);
+		return nova_oom(error);
+	}
+	*ret_base = base;
+	return 0;
+}
+
+int instant_read(nova_host_t *host, const char *root, const struct manifest *m, struct frozen **ret_frozen, nova_error_t **error)
+{
+	const struct engine_ops *ops = engine_find(m->engine);
+	if (!ops || !ops->save)
+		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' was made by the engine '%s', which this libnova does not have", m->name, m->engine);
+	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
+	if (!f)
+		return nova_oom(error);
+	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks };
+	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus };
+	int code = shape_copy(&f->shape, &shape) < 0 ? nova_oom(error) : check_fit(host, m, ops, error);
+	if (code == 0)
+		code = snapshot_open(root, m, &files, error);
+	if (code == 0)
+		code = open_base(root, *m->base ? m->base : m->id, m->memory_mb, &f->base, error);
+	if (code < 0)
+		return *m->base && code == NOVA_ENOTFOUND ? nova_wrap(error, code, "the base of snapshot '%s'", m->name) : code;
+	f->state_fd = STEAL_FD(files.state);
+	f->pages = files.pages;
+	files.pages = (struct pages)PAGES_NONE;
+	*ret_frozen = STEAL(f);
+	return 0;
+}
+
+/* --- the public calls ----------------------------------------------------------------------------------------------- */
+
+char *instants_root(const nova_host_t *host)
+{
+	return path_join(nova_host_home(host), "snapshots");
+}
+
+static int make_handle(const char *root, struct manifest *m, nova_snapshot_t **ret, nova_error_t **error)
+{
+	nova_snapshot_t *s = calloc(1, sizeof(*s));
+	if (!s || !(s->root = strdup(root)) || !(s->path = path_join(root, m->id))) {
+		nova_snapshot_free(s);
+		return nova_oom(error);
+	}
+	s->manifest = *m;
+	*m = (struct manifest){ .name = NULL };
+	*ret = s;
+	return 0;
+}
+
+void nova_snapshot_free(nova_snapshot_t *s)
+{
+	if (!s)
+		return;
+	manifest_done(&s->manifest);
+	free(s->root);
+	free(s->path);
+	free(s);
+}
+
+static int check_name(const char *name, nova_error_t **error)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t len = strspn(name, allowed);
+	if (!len || len > 64 || name[len] || name[0] == '.' || name[0] == '-')
+		return nova_fail(error, NOVA_EINVAL,
+			"'%s' is no name for a snapshot: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit", name);
+	return 0;
+}
+
+int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+{
+	nova_snapshot_opts o;
+	if (!vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_snapshot: vm is NULL");
+	int code = opts_import(&o, sizeof(o), opts, "nova_snapshot_opts", error);
+	if (code == 0 && o.name)
+		code = check_name(o.name, error);
+	if (code < 0)
+		return code;
+	AUTO_FROZEN struct frozen *f = NULL;
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	AUTO_FREE char *root = instants_root(vm->host);
+	if (!root)
+		return nova_oom(error);
+	code = vm_freeze(vm, false, &f, error);
+	if (code == 0)
+		code = frozen_flatten(f, root, error);
+	if (code == 0)
+		code = instant_write(vm->host, root, f, NULL, o.name, o.life_time_s, &m, error);
+	return code < 0 || !ret_snapshot ? code : make_handle(root, &m, ret_snapshot, error);
+}
+
+int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+{
+	if (!host || !name || !ret_snapshot)
+		return nova_fail(error, NOVA_EINVAL, "nova_snapshot_open: an argument is NULL");
+	AUTO_FREE char *root = instants_root(host);
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	int code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
+	if (code == 0)
+		code = snapshot_open(root, &m, &files, error);
+	return code < 0 ? code : make_handle(root, &m, ret_snapshot, error);
+}
+
+int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	if (!host || !snapshot || !ret_vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_restore: an argument is NULL");
+	AUTO_FROZEN struct frozen *f = NULL;
+	int code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
+	return code < 0 ? code : vm_thaw(host, f, NULL, ret_vm, error);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	uint64_t first = (*(nova_snapshot_t *const *)a)->manifest.created_us, second = (*(nova_snapshot_t *const *)b)->manifest.created_us;
+	return first < second ? -1 : first > second;
+}
+
+static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+{
+	if (!host || !ret_snapshots || !ret_count)
+		return nova_fail(error, NOVA_EINVAL, "nova_%s_list: an argument is NULL", templates ? "template" : "snapshot");
+	AUTO_FREE char *root = instants_root(host);
+	struct manifest *found = NULL;
+	size_t count = 0, made = 0;
+	int code = root ? snapshot_list(root, &found, &count, error) : nova_oom(error);
+	nova_snapshot_t **list = code == 0 && count ? calloc(count, sizeof(*list)) : NULL;
+	if (code == 0 && count && !list)
+		code = nova_oom(error);
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		if (str_starts(found[i].name, TEMPLATE_PREFIX) != templates)
+			continue;
+		code = make_handle(root, &found[i], &list[made], error);
+		made += code == 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		manifest_done(&found[i]);
+	free(found);
+	if (code < 0) {
+		nova_snapshot_list_free(list, made);
+		return code;
+	}
+	if (made)
+		qsort(list, made, sizeof(*list), by_time);
+	*ret_snapshots = list;
+	*ret_count = made;
+	return 0;
+}
+
+int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+{
+	return list_kind(host, false, ret_snapshots, ret_count, error);
+}
+
+int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+{
+	return list_kind(host, true, ret_snapshots, ret_count, error);
+}
+
+void nova_snapshot_list_free(nova_snapshot_t **snapshots, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		nova_snapshot_free(snapshots[i]);
+	free(snapshots);
+}
+
+int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **error)
+{
+	if (!host || !name)
+		return nova_fail(error, NOVA_EINVAL, "nova_snapshot_delete: an argument is NULL");
+	AUTO_FREE char *root = instants_root(host);
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	int code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
+	return code < 0 ? code : snapshot_remove(root, &m, error);
+}
+
+static bool is_over(nova_host_t *host, const struct manifest *m)
+{
+	uint64_t now = clock_unix_us();
+	(void)host;
+	return m->life_time_s && now > m->created_us && (now - m->created_us) / 1000000u >= m->life_time_s;
+}
+
+static bool is_template(nova_host_t *host, const struct manifest *m)
+{
+	(void)host;
+	return str_starts(m->name, TEMPLATE_PREFIX);
+}
+
+static bool is_stale_template(nova_host_t *host, const struct manifest *m)
+{
+	const struct engine_ops *ops = engine_find(m->engine);
+	return is_template(host, m) && (!ops || !ops->save || check_fit(host, m, ops, NULL) < 0);
+}
+
+/* What is in use, or a base, stays. */
+static int prune(nova_host_t *host, bool (*doomed)(nova_host_t *, const struct manifest *), size_t *ret_count, nova_error_t **error)
+{
+	if (!host)
+		return nova_fail(error, NOVA_EINVAL, "snapshots cannot be pruned: host is NULL");
+	AUTO_FREE char *root = instants_root(host);
+	struct manifest *all = NULL;
+	size_t count = 0, pruned = 0;
+	int code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
+	for (size_t i = 0; i < count; i++) {
+		if (doomed(host, &all[i]) && snapshot_remove(root, &all[i], NULL) == 0)
+			pruned++;
+		manifest_done(&all[i]);
+	}
+	free(all);
+	if (code == 0 && ret_count)
+		*ret_count = pruned;
+	return code;
+}
+
+int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_error_t **error)
+{
+	return prune(host, is_over, ret_count, error);
+}
+
+int nova_template_prune(nova_host_t *host, int all, size_t *ret_count, nova_error_t **error)
+{
+	return prune(host, all ? is_template : is_stale_template, ret_count, error);
+}
+
+const char *nova_snapshot_id(const nova_snapshot_t *s)
+{
+	return s->manifest.id;
+}
+
+const char *nova_snapshot_name(const nova_snapshot_t *s)
+{
+	return s->manifest.name;
+}
+
+const char *nova_snapshot_path(const nova_snapshot_t *s)
+{
+	return s->path;
+}
+
+const char *nova_snapshot_base(const nova_snapshot_t *s)
+{
+	return s->manifest.base;
+}
+
+uint64_t nova_snapshot_created_us(const nova_snapshot_t *s)
+{
+	return s->manifest.created_us;
+}
+
+uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *s)
+{
+	return s->manifest.life_time_s;
+}
+
+uint64_t nova_snapshot_disk_bytes(const nova_snapshot_t *s)
+{
+	return snapshot_disk_bytes(s->root, s->manifest.id);
+}

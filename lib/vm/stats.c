@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What a VM costs this host, by the kernel's own books of its VMM process. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "vm/vm.h"
+
+/* "Name:   123 kB" in smaps_rollup, as bytes. A name that this kernel does not have counts nothing. */
+static uint64_t rollup_bytes(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, len) && line[len] == ':')
+			return strtoull(line + len + 1, NULL, 10) * 1024u;
+	}
+	return 0;
+}
+
+static int read_memory(int64_t pid, uint64_t *values)
+{
+	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/smaps_rollup", pid);
+	AUTO_BUF struct buf content = BUF_INIT(64u << 10);
+	int r = path ? fs_read_file(path, &content) : -ENOMEM;
+	if (r < 0)
+		return r;
+	AUTO_FREE char *text = buf_steal_str(&content);
+	if (!text)
+		return -ENOMEM;
+	values[NOVA_VM_STAT_PSS] = rollup_bytes(text, "Pss");
+	values[NOVA_VM_STAT_PRIVATE] = rollup_bytes(text, "Private_Clean") + rollup_bytes(text, "Private_Dirty");
+	values[NOVA_VM_STAT_SHARED] = rollup_bytes(text, "Shared_Clean") + rollup_bytes(text, "Shared_Dirty");
+	values[NOVA_VM_STAT_RSS] = rollup_bytes(text, "Rss");
+	return 0;
+}
+
+/* The process is reaped under end_lock only, so its number cannot become somebody else's meanwhile. */
+static int read_all(nova_vm_t *vm, uint64_t *values, bool *ret_alive)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	int64_t pid = vm->machine->process.pid;
+	int r = 0;
+	*ret_alive = !vm->ended && !process_wait(&vm->machine->process, 0);
+	if (*ret_alive)
+		r = read_memory(pid, values);
+	if (*ret_alive && r == 0)
+		r = sys_process_cpu_us(pid, &values[NOVA_VM_STAT_CPU_US]);
+	pthread_mutex_unlock(&vm->end_lock);
+	return r;
+}
+
+int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error)
+{
+	uint64_t values[NOVA_VM_STAT_CPU_US + 1] = { 0 };
+	bool alive;
+	if (!vm || !ret_values || !count)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_stats: a VM and room for at least one value are needed");
+	int code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
+	int r = read_all(vm, values, &alive);
+	if (!alive || r == -ESRCH)
+		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
+	if (r < 0)
+		return nova_fail_os(error, r, "the kernel's account of microVM %s", vm->id);
+	for (size_t i = 0; i < count; i++)
+		ret_values[i] = i < ARRAY_LEN(values) ? values[i] : 0;
+	return 0;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a VM: start, pause, resume, end. */
+#include "image/image.h"
+#include "vm/vm.h"
+
+#define MEMORY_DEFAULT 128u
+#define MEMORY_LEAST   32u
+#define MEMORY_MOST    65536u
+#define VCPUS_MOST     32u
+#define STOP_GRACE     2000u
+
+/* --- the end ------------------------------------------------------------------------------------------------------- */
+
+void vm_end(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	bool first = !vm->ended;
+	vm->ended = true;
+	pthread_mutex_unlock(&vm->end_lock);
+	if (!first)
+		return;
+	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
+	machine_done(vm->ops, vm->machine);
+	log_debug(host_log(vm->host), "vm", "%s has ended", vm->id);
+}
+
+void nova_vm_kill(nova_vm_t *vm)
+{
+	if (!vm || host_check_process(vm->host, NULL) < 0)
+		return;
+	pthread_mutex_lock(&vm->end_lock);
+	vm->killed = true;
+	if (!vm->ended)
+		process_kill(&vm->machine->process);
+	pthread_mutex_unlock(&vm->end_lock);
+}
+
+static bool vmm_lives(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	bool lives = !vm->ended && !process_wait(&vm->machine->process, 0);
+	pthread_mutex_unlock(&vm->end_lock);
+	return lives;
+}
+
+int nova_vm_state(nova_vm_t *vm)
+{
+	return vmm_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;
+}
+
+void nova_vm_free(nova_vm_t *vm)
+{
+	if (!vm || host_check_process(vm->host, NULL) < 0)
+		return;
+	if (vm->machine)
+		vm_end(vm);
+	machine_free(vm->ops, vm->machine);
+	nova_decoder_free(vm->decoder);
+	base_unref(vm->base);
+	shape_done(&vm->shape);
+	pthread_mutex_destroy(&vm->lock);
+	pthread_mutex_destroy(&vm->end_lock);
+	nova_host_unref(vm->host);
+	free(vm);
+}
+
+int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error)
+{
+	if (!vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_stop: vm is NULL");
+	pthread_mutex_lock(&vm->lock);
+	int code = 0;
+	if (!vm->ended) {
+		uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
+		AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+		bool asked = vm->state == NOVA_VM_RUNNING &&
+			vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, false, NULL, NULL, &answer, NULL) == 0;
+		if (!vm->ended && !(asked && process_wait(&vm->machine->process, deadline)))
+			code = nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
+		vm_end(vm);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+/* --- start ------------------------------------------------------------------------------------------------------------- */
+
+static int check_opts(const nova_vm_opts *o, nova_error_t **error)
+{
+	if (o->flags)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_opts.flags has unknown bits 0x%x", o->flags);
+	if (o->memory_mb && (o->memory_mb < MEMORY_LEAST || o->memory_mb > MEMORY_MOST))
+		return nova_fail(error, NOVA_EINVAL, "memory of %u MB is out of range: %u to %u", o->memory_mb, MEMORY_LEAST, MEMORY_MOST);
+	if (o->vcpus > VCPUS_MOST)
+		return nova_fail(error, NOVA_EINVAL, "%u vCPUs are out of range: 1 to %u", o->vcpus, VCPUS_MOST);
+	return 0;
+}
+
+void shape_done(struct vm_shape *shape)
+{
+	free(shape->rootfs);
+	free(shape->code_disk);
+	shape->rootfs = shape->code_disk = NULL;
+}
+
+int shape_copy(struct vm_shape *to, const struct vm_shape *from)
+{
+	*to = (struct vm_shape){
+		from->rootfs ? strdup(from->rootfs) : NULL, from->code_disk ? strdup(from->code_disk) : NULL, from->memory_mb, from->vcpus
+	};
+	bool whole = !from->rootfs == !to->rootfs && !from->code_disk == !to->code_disk;
+	return whole ? 0 : NOVA_ENOMEM;
+}
+
+int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return nova_oom(error);
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->end_lock, NULL);
+	vm->host = nova_host_ref(host);
+	vm->ops = ops;
+	vm->state = NOVA_VM_RUNNING;
+	vm->machine = machine_new(ops);
+	vm->boot_timeout_ms = (uint32_t)config_ms(host_config(host), ops->boot_timeout_key);
+	int code = vm->machine && random_hex(vm->id, 8) == 0 && shape_copy(&vm->shape, shape) == 0 ? 0 : nova_oom(error);
+	if (code == 0)
+		code = nova_decoder_new(0, &vm->decoder, error);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+/* A fresh guest has no entropy of its own and no name: the same message that clones will get. */
+#define INTRODUCTION "resume"
+
+/* The members of a Resume but for its request_id. NULL: out of memory, or no randomness. */
+static char *introduction(const nova_vm_t *vm)
+{
+	uint8_t seed[64];
+	char machine_id[33];
+	AUTO_BUF struct buf coded = BUF_INIT(256);
+	if (random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 || base64_put(&coded, seed, sizeof(seed)) < 0)
+		return NULL;
+	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\",\"machine_id\":\"%s\"", (int)coded.len,
+		(char *)coded.data, (unsigned long long)clock_unix_us(), vm->id, machine_id);
+}
+
+char *vm_introduction_member(nova_vm_t *vm)
+{
+	AUTO_FREE char *members = introduction(vm);
+	return members ? str_format("\"resume\":{%s},", members) : NULL;
+}
+
+int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
+{
+	AUTO_FREE char *members = introduction(vm);
+	AUTO_FREE char *text = members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
+	AUTO_FREE void *frame = NULL;
+	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline_in_ms(vm->boot_timeout_ms) };
+	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame, &request.frame_len, error) : nova_oom(error);
+	request.frame = frame;
+	vm->unintroduced = false;
+	return code < 0 ? code : vm_send(vm, &request, error);
+}
+
+int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+{
+	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline };
+	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	int code = vm_await(vm, &request, &answer, error);
+	return code < 0 ? code : vm_refusal(&answer, error);
+}
+
+static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs, nova_error_t **error)
+{
+	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
+	struct machine_spec spec = {
+		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .rootfs = vm->shape.rootfs, .code_disk = vm->shape.code_disk,
+		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .base_fd = -1, .deadline = deadline,
+	};
+	int code = vm->ops->start(vm->machine, host_engine_env(vm->host), &spec, error);
+	if (code < 0)
+		return code;
+	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
+	begin = clock_ns();
+	code = vm_await_ready(vm, deadline, error);
+	if (code == 0 && vm->ops->needs_guest)
+		code = vm_introduce_send(vm, error);
+	if (code == 0 && vm->ops->needs_guest)
+		code = vm_introduce_await(vm, deadline, error);
+	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
+	return code;
+}
+
+static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
+	const char *directory = nova_host_images(host);
+	int code = ops->needs_guest ? image_find_kernel(directory, &kernel, &initramfs, error) : 0;
+	if (code == 0 && ops->needs_guest)
+		code = image_find_rootfs(directory, o->rootfs ? o->rootfs : "base", &rootfs, error);
+	struct vm_shape shape = {
+		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1
+	};
+	nova_vm_t *vm = NULL;
+	if (code == 0)
+		code = vm_new(host, ops, &shape, &vm, error);
+	if (code < 0)
+		return code;
+	if (o->boot_timeout_ms)
+		vm->boot_timeout_ms = o->boot_timeout_ms;
+	code = start_machine(vm, kernel, initramfs, error);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_opts o;
+	const struct engine_ops *ops;
+	nova_vm_t *vm = NULL;
+	if (!host || !ret_vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_start: an argument is NULL");
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_opts", error);
+	if (code == 0)
+		code = host_check_process(host, error);
+	if (code == 0)
+		code = check_opts(&o, error);
+	if (code == 0)
+		code = host_choose_engine(host, o.engine, &ops, error);
+	if (code == 0)
+		code = boot(host, ops, &o, &vm, error);
+	if (code < 0)
+		return code;
+	log_info(host_log(host), "vm", "%s booted on %s in %llu ms", vm->id, ops->name,
+		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u));
+	*ret_vm = vm;
+	return 0;
+}
+
+/* --- pause and resume ---------------------------------------------------------------------------------------------------- */
+
+int vm_check_running(nova_vm_t *vm, nova_error_t **error)
+{
+	if (vm->ended)
+		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
+	if (vm->state == NOVA_VM_PAUSED)
+		return nova_fail(error, NOVA_EBUSY, "microVM %s is paused: resume it first", vm->id);
+	return 0;
+}
+
+static int switch_state(nova_vm_t *vm, int state, nova_error_t **error)
+{
+	int (*op)(struct machine *, nova_error_t **) = state == NOVA_VM_PAUSED ? vm->ops->pause : vm->ops->resume;
+	if (!op)
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
+	pthread_mutex_lock(&vm->lock);
+	int code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
+	if (code == 0)
+		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+	else if (!vm->ended && process_wait(&vm->machine->process, 0))
+		vm_end(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+int nova_vm_pause(nova_vm_t *vm, nova_error_t **error)
+{
+	return vm ? switch_state(vm, NOVA_VM_PAUSED, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
+}
+
+int nova_vm_resume(nova_vm_t *vm, nova_error_t **error)
+{
+	return vm ? switch_state(vm, NOVA_VM_RUNNING, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------------- */
+
+const char *nova_vm_id(const nova_vm_t *vm)
+{
+	return vm->id;
+}
+
+const char *nova_vm_engine(const nova_vm_t *vm)
+{
+	return vm->ops->name;
+}
+
+int64_t nova_vm_pid(const nova_vm_t *vm)
+{
+	nova_vm_t *locked = (nova_vm_t *)vm; /* the lock is no part of what the caller sees */
+	pthread_mutex_lock(&locked->end_lock);
+	int64_t pid = vm->ended ? 0 : vm->machine->process.pid;
+	pthread_mutex_unlock(&locked->end_lock);
+	return pid;
+}
+
+char *nova_vm_console(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	machine_drain(vm->machine);
+	struct buf *console = &vm->machine->console;
+	size_t from = console->len > CONSOLE_KEPT ? console->len - CONSOLE_KEPT : 0;
+	char *text = malloc(console->len - from + 1);
+	if (text) {
+		if (console->len)
+			memcpy(text, console->data + from, console->len - from);
+		text[console->len - from] = 0;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return text;
+}
+
+uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
+{
+	if (timing < 0 || timing >= VM_TIMINGS)
+		return 0;
+	pthread_mutex_lock(&vm->lock);
+	uint64_t us = vm->timing_us[timing];
+	pthread_mutex_unlock(&vm->lock);
+	return us;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of vm: a machine together with the agent in it.
+ *
+ * `lock` is held through every call that talks to the guest or changes the machine. `end_lock` is held for moments only, by whoever
+ * kills or ends the VMM, so that nova_vm_kill() never waits for a call that is under way.
+ */
+#ifndef NOVA_LIB_VM_VM_H
+#define NOVA_LIB_VM_VM_H
+
+#include <pthread.h>
+
+#include <nova/vm.h>
+
+#include "engine/engine.h"
+#include "host/host.h"
+#include "proto/proto.h"
+
+#define VM_TIMINGS      8     /* enum nova_timing */
+#define DEFAULT_TIMEOUT 30000u /* of a function or command, ms */
+#define ANSWER_GRACE    5000u  /* the agent enforces the time limit; this long after it, it is taken for dead */
+
+/* What a machine is made of besides its memory: a clone must be made of the same. */
+struct vm_shape {
+	char *rootfs, *code_disk; /* paths; NULL: none */
+	uint32_t memory_mb, vcpus;
+};
+
+/* Memory that clones share. Immutable and counted; the file must not change while anyone uses it. */
+struct vm_base {
+	int references; /* atomic */
+	int fd;
+	int lock_fd;    /* shared lock that keeps a base on disk from being deleted; -1: it is in memory only */
+	char *root, *id; /* of the snapshot on disk that it belongs to; NULL: in memory only */
+};
+
+/* A VM at one instant, from which any number of clones can go on. Immutable and counted. */
+struct frozen {
+	int references; /* atomic */
+	const struct engine_ops *ops;
+	struct vm_shape shape;
+	struct vm_base *base;
+	struct pages pages; /* what differs from the base */
+	int state_fd;       /* devices and processors */
+	bool has_function, has_hooks;
+};
+
+struct nova_vm {
+	nova_host_t *host;
+	const struct engine_ops *ops;
+	char id[9];
+	uint32_t boot_timeout_ms;
+
+	pthread_mutex_t lock;
+	struct machine *machine;
+	struct vm_shape shape;
+	struct vm_base *base; /* NULL: a booted VM with memory of its own */
+	nova_decoder_t *decoder;
+	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
+	bool unintroduced; /* a clone that has not been told who it is: its first request does that */
+	uint64_t stood_still_us; /* at the last freeze */
+	uint64_t timing_us[VM_TIMINGS];
+
+	pthread_mutex_t end_lock; /* protects ended and killed; also held while machine->process is signalled */
+	bool ended;               /* the VMM is being, or has been, disposed of */
+	bool killed;              /* by nova_vm_kill(): a machine that comes in its place must not live either */
+	int state;                /* atomic; enum nova_vm_state */
+};
+
+/* --- vm.c --- */
+
+/* With vm->lock held: kills the VMM, waits for its end and releases what it had. Idempotent. */
+void vm_end(nova_vm_t *vm);
+/* With vm->lock held: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
+int vm_check_running(nova_vm_t *vm, nova_error_t **error);
+
+/* A VM without machine; the engine's name is checked by the caller. */
+int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
+/* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
+int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
+int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
+/* The same as a member of an Exec, with a comma: for a VM that is not introduced yet. NULL: out of memory. */
+char *vm_introduction_member(nova_vm_t *vm);
+int shape_copy(struct vm_shape *to, const struct vm_shape *from);
+void shape_done(struct vm_shape *shape);
+
+/* --- freeze.c --- */
+
+struct vm_base *base_ref(struct vm_base *base);
+void base_unref(struct vm_base *base);
+struct frozen *frozen_ref(struct frozen *frozen);
+void frozen_unref(struct frozen *frozen);
+static inline void frozen_unrefp(struct frozen **frozen)
+{
+	frozen_unref(*frozen);
+}
+#define AUTO_FROZEN CLEANUP(frozen_unrefp)
+
+/* Takes the instant of a VM that runs or is paused. It goes on afterwards as it was, after milliseconds; a booted VM goes on as a clone
+ * of itself, since its memory has become the base. `end`: it does not go on, which saves the work. NOVA_ENOTSUP; NOVA_ELOST; NOVA_EENGINE. */
+int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error);
+/* Starts a machine that waits at the base of `frozen`: all of a thaw that can be done beforehand. */
+int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error);
+/* A new VM that goes on from there. `parked` (may be NULL) comes from vm_park() for the same base and shape, and is taken over in every case. */
+int vm_thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error);
+/* As vm_thaw(), but the guest is told who it is together with its first request, which saves a round trip through code that it runs for
+ * the first time. Whether it lives shows then. */
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error);
+/* Several at once, side by side: all or none. */
+int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error);
+
+/* --- channel.c: one request, its Resp. With vm->lock held. --- */
+
+struct vm_request {
+	const char *id;        /* request_id in the frame */
+	const void *frame;
+	size_t frame_len;
+	const char *raw;       /* member of the Resp that is wanted as text, NULL: none */
+	bool runs_code;        /* lost answers have the outcome "unknown" */
+	nova_output_fn on_output;
+	void *userdata;
+	uint64_t deadline;
+};
+
+struct vm_answer {
+	json_t *payload;
+	struct json_span raw; /* lives until the next request */
+};
+void vm_answer_done(struct vm_answer *answer);
+#define AUTO_ANSWER CLEANUP(vm_answer_done)
+
+/* The two halves of vm_ask(), for asking several VMs at once. */
+int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error);
+int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
+/* 0, also if the Resp reports a failure; otherwise the VM is ended, as nothing that comes later could be trusted. */
+int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
+/* Builds the frame around `payload` (stolen; request_id is added) and asks. */
+int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
+	struct vm_answer *ret_answer, nova_error_t **error);
+/* Waits for Ready. */
+int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
+/* The failure that a Resp with a `code` reports, or 0. */
+int vm_refusal(const struct vm_answer *answer, nova_error_t **error);
+
+/* --- run.c: a request that is checked and framed before there is a VM for it --- */
+
+struct vm_exec {
+	nova_output_fn on_output; /* set these two before vm_exec_prepare() */
+	void *userdata;
+	char id[65];
+	uint32_t limit_ms;
+	void *frame;
+	size_t frame_len;
+};
+void vm_exec_done(struct vm_exec *exec);
+#define AUTO_EXEC CLEANUP(vm_exec_done)
+/* NOVA_EINVAL if the payload is not JSON or the request id no such; NOVA_ETOOBIG. */
+int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
+	nova_error_t **error);
+/* As nova_vm_invoke(). *ret_result must be NULL. */
+int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error);
+
+/* --- result.c --- */
+
+struct nova_result {
+	char *output, *failure, *out, *err;
+	size_t output_len, out_len, err_len;
+	char request_id[65], vm_id[9];
+	int exit_code, cold_start;
+	bool truncated, timed_out;
+	uint64_t timing_us[VM_TIMINGS];
+};
+
+/* From the answer to Exec or Command. */
+int result_from_answer(const struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
+	nova_error_t **error);
+
+static inline uint64_t us_since(uint64_t begin_ns)
+{
+	return (clock_ns() - begin_ns) / 1000u;
+}
+
+#endif
