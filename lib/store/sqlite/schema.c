@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The schema and its way forward. PRAGMA user_version says how many of the steps below a file has
+ * seen; those missing are run in one transaction. A step is never changed after a release: what
+ * comes later (versions, aliases …) is a step of its own that adds tables, which point to
+ * functions(id).
+ */
+#include "store/sqlite/sqlite.h"
+
+#define APPLICATION_ID 0x6e6f7661 /* "nova" */
+
+static const char *const steps[] = {
+	/* 1 */
+	"CREATE TABLE functions ("
+	" id TEXT NOT NULL PRIMARY KEY,"
+	" name TEXT NOT NULL UNIQUE,"
+	" runtime TEXT NOT NULL,"
+	" handler TEXT NOT NULL,"
+	" code_path TEXT NOT NULL,"
+	" code_hash TEXT NOT NULL,"
+	" memory_mb INTEGER NOT NULL,"
+	" timeout_s INTEGER NOT NULL,"
+	" vcpus INTEGER NOT NULL,"
+	" min_replicas INTEGER NOT NULL,"
+	" disk_iops INTEGER NOT NULL,"
+	" disk_bandwidth INTEGER NOT NULL,"
+	" net_rx_bandwidth INTEGER NOT NULL,"
+	" net_tx_bandwidth INTEGER NOT NULL,"
+	" env TEXT NOT NULL,"
+	" version INTEGER NOT NULL,"
+	" created_us INTEGER NOT NULL,"
+	" updated_us INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX functions_by_code ON functions (code_hash);",
+};
+
+static int run_missing_steps(struct sqlite_store *s, nova_error_t **error)
+{
+	int64_t version;
+	int r = sqlite_ask(s, "PRAGMA user_version", &version, error);
+	for (int64_t i = version; r == 0 && i < (int64_t)ARRAY_LEN(steps); i++)
+		r = sqlite_run(s, steps[i], "bring it to the present schema", error);
+	if (r < 0)
+		return r;
+	char finish[96];
+	snprintf(finish, sizeof(finish), "PRAGMA application_id = %d; PRAGMA user_version = %zu",
+		APPLICATION_ID, ARRAY_LEN(steps));
+	return sqlite_run(s, finish, "note the schema version", error);
+}
+
+/* Whether the file is one of ours that this library understands; a new file has nothing in it at
+ * all. */
+static int check_identity(struct sqlite_store *s, int64_t *ret_version, nova_error_t **error)
+{
+	int64_t id, tables, version;
+	int r = sqlite_ask(s, "PRAGMA application_id", &id, error);
+	if (r == 0)
+		r = sqlite_ask(s, "PRAGMA user_version", &version, error);
+	if (r == 0)
+		r = sqlite_ask(s, "SELECT count(*) FROM sqlite_schema", &tables, error);
+	if (r < 0)
+		return r;
+	if (id != APPLICATION_ID && (id || version || tables))
+		return nova_fail(error, NOVA_ECORRUPT,
+			"%s is a database, but not one of libnova; move it away or choose another "
+			"state directory (setting 'home')",
+			s->path);
+	if (version < 0 || version > (int64_t)ARRAY_LEN(steps))
+		return nova_fail(error, NOVA_ENOTSUP,
+			"%s has schema %lld and libnova " NOVA_VERSION_STRING
+			" knows %zu at most; use the libnova that wrote it, or a newer one",
+			s->path, (long long)version, ARRAY_LEN(steps));
+	*ret_version = version;
+	return 0;
+}
+
+int sqlite_migrate(struct sqlite_store *s, nova_error_t **error)
+{
+	int64_t version;
+	int r = check_identity(s, &version, error);
+	if (r < 0 || version == (int64_t)ARRAY_LEN(steps))
+		return r;
+	r = sqlite_run(s, "BEGIN IMMEDIATE", "begin a migration", error);
+	if (r < 0)
+		return r;
+	/* Asked again now that nobody else can migrate at the same time. */
+	r = check_identity(s, &version, error);
+	if (r == 0)
+		r = run_missing_steps(s, error);
+	if (r == 0)
+		r = sqlite_run(s, "COMMIT", "finish a migration", error);
+	if (r < 0)
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside store/sqlite only: the connection, and what its files share. */
+#ifndef NOVA_LIB_STORE_SQLITE_H
+#define NOVA_LIB_STORE_SQLITE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+enum statement {
+	SQL_INSERT,
+	SQL_UPDATE,
+	SQL_GET,
+	SQL_LIST,
+	SQL_NAMES,
+	SQL_REMOVE,
+	SQL_USERS,
+	SQL_STAMP,
+	STATEMENTS,
+};
+
+/* One connection; `lock` is held from the first bind of a statement until it is reset. */
+struct sqlite_store {
+	struct store base;
+	pthread_mutex_t lock;
+	sqlite3 *db;
+	char *path;
+	sqlite3_stmt *statements[STATEMENTS]; /* prepared at first use */
+	uint32_t own_changes;                 /* PRAGMA data_version does not count our own */
+};
+
+int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t **error);
+void sqlite_store_close(struct store *store);
+/* Makes an error of what SQLite reports; names the file. */
+int sqlite_fail(struct sqlite_store *s, int rc, const char *doing, nova_error_t **error);
+/* Brings the schema to the version of this library. */
+int sqlite_migrate(struct sqlite_store *s, nova_error_t **error);
+/* Runs statements that give no rows. */
+int sqlite_run(struct sqlite_store *s, const char *sql, const char *doing, nova_error_t **error);
+/* The integer in the first column of the first row. */
+int sqlite_ask(struct sqlite_store *s, const char *sql, int64_t *ret_number, nova_error_t **error);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of store: where functions are remembered.
+ *
+ * A store is one const table of operations. It keeps records and answers questions about them; it decides nothing:
+ * versions, times and the meaning of fields are its caller's. A store never sees a VM or a code disk.
+ *
+ * Every operation may be called from any thread at any time, and several processes may use the same store.
+ */
+#ifndef NOVA_LIB_STORE_H
+#define NOVA_LIB_STORE_H
+
+#include "base/base.h"
+
+/* Everything that is stored about a function. Texts are owned by the record and never NULL in a whole one. */
+struct function_record {
+	char *id; /* UUID, stays through replacements */
+	char *name;
+	char *runtime;
+	char *handler;
+	char *code_path; /* "" if the code came from memory */
+	char *code_hash;
+	uint32_t memory_mb;
+	uint32_t timeout_s;
+	uint32_t vcpus;
+	uint32_t min_replicas;
+	uint64_t disk_iops;
+	uint64_t disk_bandwidth;
+	uint64_t net_rx_bandwidth;
+	uint64_t net_tx_bandwidth;
+	char **env; /* "NAME=value", sorted, no name twice */
+	size_t env_count;
+	uint32_t version;
+	uint64_t created_us;
+	uint64_t updated_us;
+};
+
+#define RECORD_NAME_MAX 64
+#define RECORD_HANDLER_MAX 128
+#define RECORD_ENV_MAX (64u << 10) /* bytes of all variables together, each with one byte more */
+#define RECORD_PATH_MAX 4096
+#define RECORD_MAX_NUMBER INT64_MAX /* what every database can hold */
+
+void record_clear(struct function_record *record); /* frees what it owns; the struct is then zero */
+int record_copy(struct function_record *to, const struct function_record *from, nova_error_t **error);
+/* Checks what a user gives: everything but id, code_hash, version and times. Fails with `code`, naming the field. */
+int record_check_fields(const struct function_record *record, int code, nova_error_t **error);
+/* Checks all of it. */
+int record_check(const struct function_record *record, int code, nova_error_t **error);
+/* Brings the variables into the one order; fails with NOVA_EINVAL if a name comes twice. */
+int record_sort_env(struct function_record *record, nova_error_t **error);
+/* The variables as a JSON array of texts, and back. NULL: out of memory. -EINVAL: not such an array. */
+char *record_env_to_json(const struct function_record *record);
+int record_env_from_json(struct function_record *record, const char *json, size_t len);
+#define AUTO_RECORD CLEANUP(record_clear)
+
+struct store {
+	const struct store_ops *ops;
+};
+
+struct store_ops {
+	/* As in the setting `store`. */
+	const char *name;
+
+	/*
+	 * Opens the store at `where` (sqlite: the state directory, which exists), making or migrating it if needed.
+	 * NOVA_ECORRUPT if it is damaged or something else (it is then left as it is), NOVA_ENOTSUP if a newer
+	 * libnova made it, NOVA_EPERM if it cannot be written, NOVA_ENOSPC, NOVA_EIO.
+	 */
+	int (*open)(const char *where, struct store **ret_store, nova_error_t **error);
+
+	/* Nothing may be under way. NULL is accepted. */
+	void (*close)(struct store *store);
+
+	/*
+	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0: the name must be free, else
+	 * NOVA_EEXIST. Otherwise the stored record of that name must have the same id and the version `replaces`, else
+	 * NOVA_EBUSY: somebody else was faster, look again. On failure nothing has changed.
+	 */
+	int (*put)(struct store *store, const struct function_record *record, uint32_t replaces, nova_error_t **error);
+
+	/* Fills an empty record. NOVA_ENOTFOUND; NOVA_ECORRUPT if what is stored is no valid record. */
+	int (*get)(struct store *store, const char *name, struct function_record *ret_record, nova_error_t **error);
+
+	/* All records by name (bytewise). Free with record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, struct function_record **ret_records, size_t *ret_count, nova_error_t **error);
+
+	/* At most `max` names, for suggestions; the list ends with NULL. Free with strv_free(). */
+	int (*names)(struct store *store, size_t max, char ***ret_names, size_t *ret_count, nova_error_t **error);
+
+	/* NOVA_ENOTFOUND if there is none of that name. */
+	int (*remove)(struct store *store, const char *name, nova_error_t **error);
+
+	/* How many functions have that code. */
+	int (*count_code_users)(struct store *store, const char *code_hash, uint64_t *ret_count, nova_error_t **error);
+
+	/*
+	 * A number that differs from each one given before if anyone, this or another process, has changed the store in between.
+	 * It may also differ without a change. What was read after stamp N is current as long as the stamp is N.
+	 */
+	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
+};
+
+void record_list_free(struct function_record *records, size_t count);
+
+extern const struct store_ops store_sqlite;
+
+/* The operations of the store with that name (setting `store`); NOVA_ENOTSUP if this build has none. */
+int store_find(const char *name, const struct store_ops **ret_ops, nova_error_t **error);
+
+static inline void store_closep(struct store **store)
+{
+	if (*store)
+		(*store)->ops->close(*store);
+}
+
+#endif

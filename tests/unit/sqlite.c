@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* What is special about the sqlite store: a file that is damaged, foreign, newer, not writable, or
+ * out of room. */
+#include <fcntl.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "store/store.h"
+#include "test.h"
+
+static nova_error_t *error;
+static char *home, *path;
+static struct store *store;
+
+static void make_home(void)
+{
+	home = test_dir();
+	path = path_join(home, "nova.db");
+}
+
+static void remove_home(void)
+{
+	nova_error_free(error);
+	free(path);
+	test_dir_remove(home);
+}
+
+static int try_open(void)
+{
+	return store_sqlite.open(home, &store, &error);
+}
+
+static int put(const char *name, size_t number)
+{
+	char id[64];
+	static char variable[] = "A=1", *env[] = { variable };
+	snprintf(id, sizeof(id), "00000000-0000-4000-8000-%012zu", number);
+	struct function_record record = { .id = id,
+		.name = (char *)name,
+		.runtime = (char[]){ "python" },
+		.handler = (char[]){ "main.handler" },
+		.code_path = (char[]){ "" },
+		.code_hash = (char[]){ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+				       "aaaaa" },
+		.memory_mb = 128,
+		.timeout_s = 30,
+		.vcpus = 1,
+		.env = env,
+		.env_count = 1,
+		.version = 1 };
+	return store_sqlite.put(store, &record, 0, &error);
+}
+
+static void fill(size_t count)
+{
+	ck_ok(try_open());
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *name = str_format("f%03zu", i);
+		ck_ok(put(name, i));
+	}
+	store_sqlite.close(store);
+}
+
+/* Another program changes the file behind our back. */
+static void change(const char *sql)
+{
+	sqlite3 *db;
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	char *message = NULL;
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+	sqlite3_close(db);
+}
+
+static void ck_left_alone(const char *hash_before)
+{
+	char hash[SHA256_HEX];
+	ck_assert_int_eq(sha256_file_hex(path, hash), 0);
+	ck_assert_str_eq(hash, hash_before);
+}
+
+START_TEST(the_file_is_private_and_says_what_it_is)
+{
+	struct stat st;
+	fill(1);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	char magic[4];
+	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
+	ck_assert_int_eq(sys_pread_all(fd, magic, 4, 68), 0);
+	ck_assert_mem_eq(magic, "nova", 4);
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_database_is_named_and_left_alone)
+{
+	char hash[SHA256_HEX];
+	char rubbish[10000];
+	memset(rubbish, 'x', sizeof(rubbish));
+	ck_assert_int_eq(fs_write_file(path, rubbish, sizeof(rubbish), 0600), 0);
+	ck_assert_int_eq(sha256_file_hex(path, hash), 0);
+	ck_fails_with(NOVA_ECORRUPT, path, try_open());
+	ck_left_alone(hash);
+}
+END_TEST
+
+START_TEST(a_database_of_somebody_else_is_refused)
+{
+	change("CREATE TABLE cats (name TEXT)");
+	ck_fails_with(NOVA_ECORRUPT, "not one of libnova", try_open());
+	change("DROP TABLE cats; PRAGMA application_id = 7");
+	ck_fails_with(NOVA_ECORRUPT, "not one of libnova", try_open());
+}
+END_TEST
+
+START_TEST(a_newer_schema_is_refused_and_kept)
+{
+	fill(1);
+	change("PRAGMA user_version = 99");
+	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
+	change("PRAGMA user_version = 1");
+	ck_ok(try_open());
+	store_sqlite.close(store);
+}
+END_TEST
+
+START_TEST(a_missing_table_is_damage)
+{
+	fill(1);
+	change("DROP TABLE functions");
+	ck_ok(try_open());
+	struct function_record out = { 0 };
+	ck_fails_with(
+		NOVA_ECORRUPT, "no such table", store_sqlite.get(store, "f000", &out, &error));
+	store_sqlite.close(store);
+}
+END_TEST
+
+static const char *const damages[] = {
+	"UPDATE functions SET memory_mb = -1",
+	"UPDATE functions SET memory_mb = 4294967296 + 128",
+	"UPDATE functions SET vcpus = 33",
+	"UPDATE functions SET version = 0",
+	"UPDATE functions SET id = 'x'",
+	"UPDATE functions SET code_hash = '../../../../etc/passwd'",
+	"UPDATE functions SET env = '{}'",
+	"UPDATE functions SET env = '[1]'",
+	"UPDATE functions SET env = '[\"A\"]'",
+	"UPDATE functions SET env = 'rubbish'",
+	"UPDATE functions SET handler = ''",
+	"UPDATE functions SET runtime = 'a b'",
+	"UPDATE functions SET code_path = CAST(x'2fff' AS TEXT)",
+	"UPDATE functions SET handler = 'main.handler' || char(0) || 'x'",
+	"UPDATE functions SET created_us = 9000000000000000000",
+	"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') "
+	"WHERE name = 'functions';"
+	" PRAGMA writable_schema = RESET; UPDATE functions SET timeout_s = 'soon'",
+};
+
+START_TEST(a_damaged_row_is_an_error_that_names_the_function)
+{
+	fill(1);
+	change(damages[_i]);
+	ck_ok(try_open());
+	struct function_record out = { 0 }, *records;
+	size_t count;
+	ck_fails_with(NOVA_ECORRUPT, "f000", store_sqlite.get(store, "f000", &out, &error));
+	ck_fails_with(NOVA_ECORRUPT, path, store_sqlite.list(store, &records, &count, &error));
+	store_sqlite.close(store);
+}
+END_TEST
+
+/* Reads everything there is; whatever is damaged must come out as an error. Returns whether all 100
+ * rows were read. */
+static bool read_all(void)
+{
+	struct function_record *records;
+	size_t count;
+	int r = try_open();
+	if (r == 0) {
+		r = store_sqlite.list(store, &records, &count, &error);
+		if (r == 0) {
+			ck_assert_uint_le(count, 100);
+			record_list_free(records, count);
+		}
+		store_sqlite.close(store);
+	}
+	ck_assert_msg(r == 0 || r == NOVA_ECORRUPT || r == NOVA_ENOTSUP || r == NOVA_EIO, "%s: %s",
+		nova_code_name(r), nova_error_message(error));
+	nova_error_free(error);
+	error = NULL;
+	return r == 0 && count == 100;
+}
+
+START_TEST(a_page_of_rubbish_never_crashes)
+{
+	fill(100);
+	uint64_t size;
+	unsigned noticed = 0, pages = 0;
+	uint8_t page[4096], rubbish[4096];
+	ck_assert_int_eq(fs_stat(path, &size, NULL), 0);
+	for (uint64_t at = 0; at < size; at += sizeof(page), pages++) {
+		AUTO_FD int fd = sys_open(path, O_RDWR, 0);
+		ck_assert_int_eq(sys_pread_all(fd, page, sizeof(page), at), 0);
+		for (size_t i = 0; i < sizeof(page); i++)
+			rubbish[i] = (uint8_t)(i * 31 + at / 4096 * 7);
+		ck_assert_int_eq(sys_pwrite_all(fd, rubbish, sizeof(rubbish), at), 0);
+		noticed += !read_all();
+		ck_assert_int_eq(sys_pwrite_all(fd, page, sizeof(page), at), 0);
+	}
+	ck_assert(read_all());
+	ck_assert_uint_gt(noticed,
+		pages / 3); /* pages of indexes that listing does not use may go unnoticed */
+}
+END_TEST
+
+START_TEST(a_file_cut_short_is_damage)
+{
+	fill(100);
+	uint64_t size;
+	ck_assert_int_eq(fs_stat(path, &size, NULL), 0);
+	for (uint64_t len = size - 4096; len >= 4096; len -= 4096) {
+		ck_assert_int_eq(truncate(path, (off_t)len), 0);
+		ck_assert(!read_all());
+	}
+}
+END_TEST
+
+/* Runs a check in a child that has left root behind; 0 if it held. */
+static void as_nobody(int (*check)(void))
+{
+	pid_t child = fork();
+	if (child == 0) {
+		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
+			_exit(99);
+		_exit(check());
+	}
+	int status;
+	waitpid(child, &status, 0);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+}
+
+static int opening_lacks_rights(void)
+{
+	return try_open() == NOVA_EPERM && strstr(nova_error_message(error), "nova.db") ? 0 : 1;
+}
+
+START_TEST(a_directory_without_rights_is_an_error_of_rights)
+{
+	ck_assert_int_eq(chmod(home, 0555), 0);
+	as_nobody(opening_lacks_rights);
+	ck_assert_int_eq(chmod(home, 0755), 0);
+	fill(1);
+	ck_assert_int_eq(chmod(home, 0777), 0);
+	as_nobody(opening_lacks_rights); /* not even readable */
+	ck_assert_int_eq(chmod(path, 0644), 0);
+	as_nobody(opening_lacks_rights); /* readable only */
+}
+END_TEST
+
+START_TEST(a_full_disk_is_an_error_and_what_was_there_stays)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		uid_t uid = getuid();
+		if (unshare(uid ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) ||
+			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+			mount("none", home, "tmpfs", 0, "size=256k"))
+			_exit(77);
+		size_t count = 0, listed;
+		struct function_record *records;
+		int r = try_open();
+		while (r == 0) {
+			AUTO_FREE char *name = str_format("f%zu", count);
+			r = put(name, count);
+			count += r == 0;
+		}
+		if (r != NOVA_ENOSPC || !strstr(nova_error_message(error), path))
+			_exit(1);
+		if (store_sqlite.list(store, &records, &listed, NULL) != 0 || listed != count)
+			_exit(2);
+		store_sqlite.close(store);
+		if (store_sqlite.open(home, &store, NULL) != 0 ||
+			store_sqlite.list(store, &records, &listed, NULL) != 0 || listed != count)
+			_exit(3);
+		_exit(0);
+	}
+	int status;
+	waitpid(child, &status, 0);
+	ck_assert(WIFEXITED(status));
+	ck_assert_msg(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77, "step %d",
+		WEXITSTATUS(status));
+}
+END_TEST
+
+START_TEST(a_disk_that_is_full_from_the_start_is_an_error_too)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		if (unshare(getuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) ||
+			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+			mount("none", home, "tmpfs", 0, "size=8k"))
+			_exit(77);
+		_exit(try_open() == NOVA_ENOSPC ? 0 : 1);
+	}
+	int status;
+	waitpid(child, &status, 0);
+	ck_assert(WIFEXITED(status));
+	ck_assert_msg(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77, "step %d",
+		WEXITSTATUS(status));
+}
+END_TEST
+
+START_TEST(a_home_that_is_not_there_is_not_found)
+{
+	ck_fails_with(
+		NOVA_ENOTFOUND, "nova.db", store_sqlite.open("/nowhere/at/all", &store, &error));
+}
+END_TEST
+
+START_TEST(a_store_of_another_kind_is_not_available)
+{
+	const struct store_ops *ops;
+	ck_ok(store_find("sqlite", &ops, &error));
+	ck_assert_ptr_eq(ops, &store_sqlite);
+	ck_fails_with(NOVA_ENOTSUP, "postgres", store_find("postgres", &ops, &error));
+}
+END_TEST
+
+static Suite *sqlite_suite(void)
+{
+	Suite *suite = suite_create("sqlite");
+	TCase *tc = tcase_create("sqlite");
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, make_home, remove_home);
+	tcase_add_test(tc, the_file_is_private_and_says_what_it_is);
+	tcase_add_test(tc, a_file_that_is_no_database_is_named_and_left_alone);
+	tcase_add_test(tc, a_database_of_somebody_else_is_refused);
+	tcase_add_test(tc, a_newer_schema_is_refused_and_kept);
+	tcase_add_test(tc, a_missing_table_is_damage);
+	tcase_add_loop_test(
+		tc, a_damaged_row_is_an_error_that_names_the_function, 0, (int)ARRAY_LEN(damages));
+	tcase_add_test(tc, a_page_of_rubbish_never_crashes);
+	tcase_add_test(tc, a_file_cut_short_is_damage);
+	tcase_add_test(tc, a_directory_without_rights_is_an_error_of_rights);
+	tcase_add_test(tc, a_full_disk_is_an_error_and_what_was_there_stays);
+	tcase_add_test(tc, a_disk_that_is_full_from_the_start_is_an_error_too);
+	tcase_add_test(tc, a_home_that_is_not_there_is_not_found);
+	tcase_add_test(tc, a_store_of_another_kind_is_not_available);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(sqlite_suite)
