@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The look at code before it is stored. A function that cannot possibly start is refused at
+ * registration, with the command that makes a good one, rather than at its first call from within a
+ * guest.
+ */
+#include <elf.h>
+#include <fcntl.h>
+
+#include "platform/platform.h"
+
+#define MAX_SEGMENTS 256u
+
+/* The code as bytes that can be read at an offset, wherever they are. */
+struct code {
+	const char *what; /* for errors */
+	int fd;           /* -1: in memory */
+	const uint8_t *data;
+	size_t len;
+};
+
+static bool code_read(const struct code *code, void *out, size_t len, uint64_t offset)
+{
+	if (code->fd >= 0)
+		return sys_pread_all(code->fd, out, len, offset) == 0;
+	if (offset > code->len || len > code->len - offset)
+		return false;
+	memcpy(out, code->data + offset, len);
+	return true;
+}
+
+static int refuse(const struct code *code, const struct runtime *runtime, const char *why,
+	nova_error_t **error)
+{
+	return nova_fail(error, NOVA_EINVAL, "code: %s %s; %s", code->what, why, runtime->advice);
+}
+
+static bool elf_fits_guest(const Elf64_Ehdr *header)
+{
+	return header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_ident[EI_DATA] == ELFDATA2LSB &&
+	       header->e_machine == EM_X86_64;
+}
+
+/* 1: it asks for a dynamic loader; 0: it does not; -1: its headers lead nowhere. */
+static int elf_wants_loader(const struct code *code, const Elf64_Ehdr *header)
+{
+	if (header->e_phentsize != sizeof(Elf64_Phdr) || !header->e_phnum ||
+		header->e_phnum > MAX_SEGMENTS)
+		return -1;
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		Elf64_Phdr segment;
+		uint64_t at;
+		if (__builtin_add_overflow(header->e_phoff, i * sizeof(segment), &at) ||
+			at > INT64_MAX || !code_read(code, &segment, sizeof(segment), at))
+			return -1;
+		if (segment.p_type == PT_INTERP)
+			return 1;
+	}
+	return 0;
+}
+
+static int check_elf(const struct code *code, const struct runtime *runtime, nova_error_t **error)
+{
+	Elf64_Ehdr header;
+	char magic[SELFMAG];
+	bool is_elf = code_read(code, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG);
+	if (!is_elf)
+		return runtime->form == CODE_ELF
+			       ? refuse(code, runtime, "is not a Linux program (ELF)", error)
+			       : 0;
+	if (!code_read(code, &header, sizeof(header), 0))
+		return refuse(code, runtime, "is a damaged program (ELF header cut short)", error);
+	if (!elf_fits_guest(&header))
+		return refuse(code, runtime, "is a program for another kind of machine than x86_64",
+			error);
+	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
+		return refuse(
+			code, runtime, "is an object file or core dump, not a program", error);
+	int wants_loader = elf_wants_loader(code, &header);
+	if (wants_loader < 0)
+		return refuse(code, runtime, "is a damaged program (ELF program headers)", error);
+	if (wants_loader)
+		return refuse(code, runtime,
+			"is dynamically linked and the guest has no libraries for it", error);
+	return 0;
+}
+
+static int check_form(const struct code *code, const struct runtime *runtime, nova_error_t **error)
+{
+	char magic[4];
+	switch (runtime->form) {
+	case CODE_ELF:
+	case CODE_SOURCE_OR_ELF:
+		return check_elf(code, runtime, error);
+	case CODE_WASM:
+		if (!code_read(code, magic, sizeof(magic), 0) || memcmp(magic, "\0asm", 4))
+			return refuse(code, runtime, "is not a WebAssembly module", error);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int check_file(const struct runtime *runtime, const char *path, nova_error_t **error)
+{
+	/* Not blocking: the path may be a FIFO, which the disk builder refuses by name. */
+	AUTO_FD int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "code: cannot read %s", path);
+	struct code code = { path, fd };
+	return check_form(&code, runtime, error);
+}
+
+/* In a directory the entry is `handler`, or for Python the module of the handler's name. */
+static int check_directory(
+	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
+{
+	AUTO_FREE char *entry = path_join(path, "handler");
+	AUTO_FREE char *module =
+		str_format("%s/%.*s.py", path, (int)strcspn(handler, "."), handler);
+	if (!entry || !module)
+		return nova_oom(error);
+	if (fs_exists(entry))
+		return check_file(runtime, entry, error);
+	bool is_python = !strcmp(runtime->name, "python");
+	if (is_python && fs_exists(module))
+		return 0;
+	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'%s%s%s",
+		path, is_python ? " and no '" : "", is_python ? strrchr(module, '/') + 1 : "",
+		is_python ? "', where the handler would be" : "");
+}
+
+int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
+	nova_error_t **error)
+{
+	if (!opts->code_path) {
+		struct code code = { "what was given", -1, opts->code, opts->code_len };
+		return check_form(&code, runtime, error);
+	}
+	int directory = fs_is_directory(opts->code_path);
+	if (directory < 0)
+		return nova_fail_os(error, directory, "code: cannot read %s", opts->code_path);
+	if (directory)
+		return check_directory(runtime, opts->code_path, handler, error);
+	return check_file(runtime, opts->code_path, error);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Function objects: counted, immutable views of a record. */
+#include <time.h>
+
+#include <jansson.h>
+
+#include "platform/platform.h"
+
+nova_function_t *function_new(struct function_record *record)
+{
+	nova_function_t *function = malloc(sizeof(*function));
+	if (!function)
+		return NULL;
+	atomic_init(&function->references, 1);
+	function->record = *record;
+	memset(record, 0, sizeof(*record));
+	return function;
+}
+
+nova_function_t *function_ref(nova_function_t *function)
+{
+	atomic_fetch_add_explicit(&function->references, 1, memory_order_relaxed);
+	return function;
+}
+
+void nova_function_free(nova_function_t *function)
+{
+	if (!function ||
+		atomic_fetch_sub_explicit(&function->references, 1, memory_order_acq_rel) != 1)
+		return;
+	record_clear(&function->record);
+	free(function);
+}
+
+void nova_function_list_free(nova_function_t **functions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		nova_function_free(functions[i]);
+	free(functions);
+}
+
+void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY])
+{
+	snprintf(out, FUNCTION_POOL_KEY, "%s:%u", record->id, record->version);
+}
+
+const char *nova_function_id(const nova_function_t *f)
+{
+	return f->record.id;
+}
+
+const char *nova_function_name(const nova_function_t *f)
+{
+	return f->record.name;
+}
+
+const char *nova_function_runtime(const nova_function_t *f)
+{
+	return f->record.runtime;
+}
+
+const char *nova_function_handler(const nova_function_t *f)
+{
+	return f->record.handler;
+}
+
+const char *nova_function_code_path(const nova_function_t *f)
+{
+	return f->record.code_path;
+}
+
+const char *nova_function_code_hash(const nova_function_t *f)
+{
+	return f->record.code_hash;
+}
+
+uint32_t nova_function_memory_mb(const nova_function_t *f)
+{
+	return f->record.memory_mb;
+}
+
+uint32_t nova_function_timeout_s(const nova_function_t *f)
+{
+	return f->record.timeout_s;
+}
+
+uint32_t nova_function_vcpus(const nova_function_t *f)
+{
+	return f->record.vcpus;
+}
+
+uint32_t nova_function_min_replicas(const nova_function_t *f)
+{
+	return f->record.min_replicas;
+}
+
+uint64_t nova_function_disk_iops(const nova_function_t *f)
+{
+	return f->record.disk_iops;
+}
+
+uint64_t nova_function_disk_bandwidth(const nova_function_t *f)
+{
+	return f->record.disk_bandwidth;
+}
+
+uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f)
+{
+	return f->record.net_rx_bandwidth;
+}
+
+uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f)
+{
+	return f->record.net_tx_bandwidth;
+}
+
+uint32_t nova_function_version(const nova_function_t *f)
+{
+	return f->record.version;
+}
+
+uint64_t nova_function_created_us(const nova_function_t *f)
+{
+	return f->record.created_us;
+}
+
+uint64_t nova_function_updated_us(const nova_function_t *f)
+{
+	return f->record.updated_us;
+}
+
+size_t nova_function_env_count(const nova_function_t *f)
+{
+	return f->record.env_count;
+}
+
+const char *nova_function_env(const nova_function_t *f, size_t i)
+{
+	return i < f->record.env_count ? f->record.env[i] : NULL;
+}
+
+/* --- JSON
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static json_t *json_time(uint64_t us)
+{
+	char text[64];
+	time_t seconds = (time_t)(us / 1000000u);
+	struct tm t = { 0 };
+	gmtime_r(&seconds, &t);
+	size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &t);
+	snprintf(text + len, sizeof(text) - len, ".%06uZ", (unsigned)(us % 1000000u));
+	return json_string(text);
+}
+
+static json_t *json_env(const struct function_record *r)
+{
+	json_t *env = json_object();
+	for (size_t i = 0; i < r->env_count; i++) {
+		const char *equals = strchr(r->env[i], '=');
+		AUTO_FREE char *name =
+			equals ? strndup(r->env[i], (size_t)(equals - r->env[i])) : NULL;
+		if (!name || json_object_set_new(env, name, json_string(equals + 1)) < 0) {
+			json_decref(env);
+			return NULL;
+		}
+	}
+	return env;
+}
+
+static json_t *json_limits(const struct function_record *r)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "vcpus", (json_int_t)r->vcpus, "disk_iops",
+		(json_int_t)r->disk_iops, "disk_bandwidth", (json_int_t)r->disk_bandwidth,
+		"net_rx_bandwidth", (json_int_t)r->net_rx_bandwidth, "net_tx_bandwidth",
+		(json_int_t)r->net_tx_bandwidth);
+}
+
+static json_t *json_function(const struct function_record *r)
+{
+	/* "o" takes over its value, also when packing fails; a NULL there makes it fail. */
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o}",
+		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", r->handler,
+		"code_path", r->code_path, "code_hash", r->code_hash, "memory_mb",
+		(json_int_t)r->memory_mb, "timeout_s", (json_int_t)r->timeout_s, "min_replicas",
+		(json_int_t)r->min_replicas, "limits", json_limits(r), "env_vars", json_env(r),
+		"version", (json_int_t)r->version, "created_at", json_time(r->created_us),
+		"updated_at", json_time(r->updated_us));
+}
+
+static int append_chunk(const char *data, size_t len, void *out)
+{
+	return buf_append(out, data, len) < 0 ? -1 : 0;
+}
+
+char *nova_function_to_json(const nova_function_t *f)
+{
+	/* Not json_dumps(): the host program may have given jansson another allocator than
+	 * nova_free() knows. */
+	AUTO_BUF struct buf text = BUF_INIT(16u << 20);
+	json_t *json = json_function(&f->record);
+	int r = json ? json_dump_callback(json, append_chunk, &text, JSON_COMPACT) : -1;
+	json_decref(json);
+	return r < 0 ? NULL : buf_steal_str(&text);
+}

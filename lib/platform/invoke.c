@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* The main job: function -> VM -> run -> give the VM back. */
+#include "platform/platform.h"
+#include "vm/vm.h"
+
+struct call {
+	nova_t *nova;
+	nova_function_t *function;
+	struct vm_exec exec;
+	uint64_t queue_us, part_us[VM_TIMINGS];
+	int cold;
+};
+
+static int acquire(struct call *c, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	char key[FUNCTION_POOL_KEY];
+	const struct function_record *r = &c->function->record;
+	const struct runtime *runtime = runtime_find(r->runtime);
+	if (!runtime)
+		return nova_fail(error, NOVA_ECORRUPT, "function '%s' has the runtime '%s', which this libnova does not know", r->name,
+			r->runtime);
+	AUTO_FREE char *disk = registry_disk_path(c->nova, r->code_hash);
+	if (!disk)
+		return nova_oom(error);
+	function_pool_key(r, key);
+	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
+	vm.rootfs = runtime->image;
+	vm.code_disk = disk;
+	vm.memory_mb = r->memory_mb;
+	vm.vcpus = r->vcpus;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	init.runtime = r->runtime;
+	init.handler = r->handler;
+	init.env = (const char *const *)r->env;
+	init.env_count = r->env_count;
+	nova_pool_want want = { sizeof(want), key, &vm, &init };
+	uint64_t begin = clock_ns();
+	int code = nova_pool_acquire(c->nova->pool, &want, ret_vm, &c->cold, error);
+	c->queue_us = us_since(begin);
+	if (code < 0)
+		return nova_wrap(error, code, "function '%s'", r->name);
+	for (int part = NOVA_TIMING_START; c->cold && part <= NOVA_TIMING_INIT; part++)
+		c->part_us[part] = nova_vm_timing_us(*ret_vm, part);
+	return 0;
+}
+
+static bool disk_is_there(const struct call *c)
+{
+	AUTO_FREE char *disk = registry_disk_path(c->nova, c->function->record.code_hash);
+	return !disk || fs_exists(disk);
+}
+
+/* Looks the function up again: another process may have replaced or deleted it since, and its former code disk with it. */
+static int look_again(struct call *c, nova_error_t **error)
+{
+	const struct function_record *old = &c->function->record;
+	AUTO_FUNCTION nova_function_t *now = NULL;
+	int code = registry_lookup(c->nova, old->name, &now, error);
+	if (code < 0)
+		return code;
+	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
+		AUTO_FREE char *disk = registry_disk_path(c->nova, old->code_hash);
+		return nova_fail(error, NOVA_ECORRUPT, "the code disk of function '%s' is gone: %s; register the function again to make it",
+			old->name, disk ? disk : "");
+	}
+	nova_function_free(c->function);
+	c->function = STEAL(now);
+	return 0;
+}
+
+static int acquire_present(struct call *c, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	for (;;) {
+		nova_error_t *failure = NULL;
+		int code = acquire(c, ret_vm, &failure);
+		if (code != NOVA_ENOTFOUND || disk_is_there(c)) {
+			if (error)
+				*error = failure;
+			else
+				nova_error_free(failure);
+			return code;
+		}
+		nova_error_free(failure);
+		code = look_again(c, error);
+		if (code < 0)
+			return code;
+	}
+}
+
+/* A VM that was lost, fell silent, had to kill its function or ran out of memory (its /tmp may be full) is not used again; one whose
+ * function merely failed is as good as before, for no process of a request outlives it. */
+static bool reusable(int code, const nova_result_t *result)
+{
+	if (code == NOVA_EFUNCTION)
+		return !result || !str_starts(nova_result_failure(result), "out of memory");
+	return code == 0 || code == NOVA_EINVAL || code == NOVA_ETOOBIG;
+}
+
+static int run_once(struct call *c, nova_result_t **ret_result, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = acquire_present(c, &vm, error);
+	if (code < 0)
+		return code;
+	code = vm_exec(vm, &c->exec, ret_result, error);
+	nova_pool_release(c->nova->pool, vm, reusable(code, *ret_result));
+	return code;
+}
+
+/* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM is tried, once. */
+static bool worth_another(const struct call *c, int code, const nova_error_t *failure)
+{
+	return !c->cold && (code == NOVA_ELOST || code == NOVA_EAGENT) && nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
+}
+
+static int run(struct call *c, nova_result_t **ret_result, nova_error_t **error)
+{
+	nova_error_t *failure = NULL;
+	int code = run_once(c, ret_result, &failure);
+	if (code < 0 && worth_another(c, code, failure)) {
+		nova_error_free(failure);
+		failure = NULL;
+		code = run_once(c, ret_result, &failure);
+	}
+	if (error)
+		*error = failure;
+	else
+		nova_error_free(failure);
+	return code;
+}
+
+static void finish_timing(const struct call *c, nova_result_t *r, uint64_t lookup_us, uint64_t total_us)
+{
+	uint64_t made_us = 0;
+	for (int part = NOVA_TIMING_START; part <= NOVA_TIMING_INIT; part++)
+		made_us += r->timing_us[part] = c->part_us[part];
+	r->timing_us[NOVA_TIMING_LOOKUP] = lookup_us;
+	r->timing_us[NOVA_TIMING_QUEUE] = c->queue_us > made_us ? c->queue_us - made_us : 0;
+	r->timing_us[NOVA_TIMING_TOTAL] = total_us;
+	r->cold_start = c->cold;
+}
+
+/* The request is checked before a VM is started for it. */
+static int prepare(struct call *c, const char *name, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+	nova_error_t **error)
+{
+	int code = registry_lookup(c->nova, name, &c->function, error);
+	if (code < 0)
+		return code;
+	c->exec.on_output = opts->on_output;
+	c->exec.userdata = opts->userdata;
+	uint32_t limit = opts->timeout_ms ? opts->timeout_ms : c->function->record.timeout_s * 1000u;
+	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit, opts->request_id, error);
+}
+
+int nova_template_build(nova_t *nova, const char *function, nova_error_t **error)
+{
+	struct call c = { .nova = nova };
+	const struct engine_ops *ops;
+	nova_vm_t *vm;
+	if (!nova || !function)
+		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
+	int code = host_choose_engine(nova->host, NULL, &ops, error);
+	if (code == 0 && !ops->save)
+		code = nova_fail(error, NOVA_ENOTSUP, "the engine %s has no templates", ops->name);
+	if (code == 0 && strcmp(config_str(host_config(nova->host), "pool.templates"), "on"))
+		code = nova_fail(error, NOVA_ENOTSUP, "templates are switched off: set pool.templates to \"on\"");
+	if (code == 0)
+		code = host_check_process(nova->host, error);
+	if (code == 0)
+		code = registry_lookup(nova, function, &c.function, error);
+	if (code == 0)
+		code = acquire_present(&c, &vm, error);
+	if (code == 0)
+		nova_pool_release(nova->pool, vm, 1);
+	nova_function_free(c.function);
+	return code;
+}
+
+int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
+{
+	struct call c = { .nova = nova, .cold = 1 };
+	nova_invoke_opts o;
+	if (!nova || !function || !ret_result)
+		return nova_fail(error, NOVA_EINVAL, "nova_invoke: an argument is NULL");
+	*ret_result = NULL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
+	if (code < 0)
+		return code;
+	uint64_t begin = clock_ns(), prepared_us = 0;
+	code = host_check_process(nova->host, error);
+	if (code == 0)
+		code = prepare(&c, function, payload, payload_len, &o, error);
+	if (code == 0) {
+		prepared_us = us_since(begin);
+		code = run(&c, ret_result, error);
+	}
+	if (*ret_result)
+		finish_timing(&c, *ret_result, prepared_us, us_since(begin));
+	vm_exec_done(&c.exec);
+	nova_function_free(c.function);
+	return code;
+}

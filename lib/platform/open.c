@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The platform as a whole: host context, store, registry and pool. */
+#include "host/host.h"
+#include "platform/platform.h"
+
+static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **error)
+{
+	int code = nova_host_new(config, &nova->host, error);
+	if (code < 0)
+		return code;
+	nova->home = strdup(nova_host_home(nova->host));
+	if (!nova->home)
+		return nova_oom(error);
+	code = registry_open(nova, nova_host_setting(nova->host, "store"), error);
+	if (code == 0)
+		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
+	return code;
+}
+
+int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error)
+{
+	if (!ret_nova)
+		return nova_fail(error, NOVA_EINVAL, "nova_open: ret_nova is NULL");
+	nova_t *nova = calloc(1, sizeof(*nova));
+	if (!nova)
+		return nova_oom(error);
+	int code = fill(nova, config, error);
+	if (code < 0)
+		nova_close(nova);
+	else
+		*ret_nova = nova;
+	return code;
+}
+
+void nova_close(nova_t *nova)
+{
+	if (!nova || (nova->host && host_check_process(nova->host, NULL) < 0))
+		return;
+	nova_pool_free(nova->pool);
+	registry_close(nova);
+	nova_host_unref(nova->host);
+	free(nova->home);
+	free(nova);
+}
+
+nova_host_t *nova_get_host(nova_t *nova)
+{
+	return nova->host;
+}
+
+nova_pool_t *nova_get_pool(nova_t *nova)
+{
+	return nova->pool;
+}

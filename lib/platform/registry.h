@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by registry.c and register.c only. */
+#ifndef NOVA_LIB_PLATFORM_REGISTRY_H
+#define NOVA_LIB_PLATFORM_REGISTRY_H
+
+#include "platform/platform.h"
+
+#define REGISTRY_UNFINISHED ".new-" /* begins the names of images being built, and of the builder's own temporaries */
+
+/* Taken before the code disks are touched; 0 or -errno. It also excludes threads of this process. */
+int registry_lock(struct nova *nova, bool wait, int *ret_fd);
+/* Removes an image if no function uses it. Under the lock. */
+void registry_drop_disk(struct nova *nova, const char *code_hash);
+void registry_forget_vms(struct nova *nova, const struct function_record *record);
+
+#endif

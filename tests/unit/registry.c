@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions registered, looked up, replaced and deleted: on a real store and real code disks, without VMs. */
+#include <elf.h>
+#include <jansson.h>
+#include <sys/stat.h>
+
+#include "registry.h"
+
+/* --- what is stored
+ * ------------------------------------------------------------------------------------------------
+ */
+
+START_TEST(a_function_comes_back_with_every_field)
+{
+	static const char *const env[] = { "ZED=last", "A_1=first=1" };
+	nova_register_opts o = opts_of("hello", "print(1)");
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	o.handler = "app.run";
+	o.memory_mb = 512;
+	o.vcpus = 2;
+	o.timeout_s = 120;
+	o.min_replicas = 1;
+	o.disk_iops = 1000;
+	o.disk_bandwidth = 10485760;
+	o.net_rx_bandwidth = o.net_tx_bandwidth = 5242880;
+	o.env = env;
+	o.env_count = 2;
+	ck_ok(nova_register(&nova, &o, NULL, &error));
+	ck_ok(nova_get(&nova, "hello", &f, &error));
+	ck_assert_str_eq(nova_function_name(f), "hello");
+	ck_assert_str_eq(nova_function_runtime(f), "python");
+	ck_assert_str_eq(nova_function_handler(f), "app.run");
+	ck_assert_str_eq(nova_function_code_path(f), "");
+	ck_assert_uint_eq(nova_function_memory_mb(f), 512);
+	ck_assert_uint_eq(nova_function_vcpus(f), 2);
+	ck_assert_uint_eq(nova_function_timeout_s(f), 120);
+	ck_assert_uint_eq(nova_function_min_replicas(f), 1);
+	ck_assert_uint_eq(nova_function_disk_iops(f), 1000);
+	ck_assert_uint_eq(nova_function_disk_bandwidth(f), 10485760);
+	ck_assert_uint_eq(nova_function_net_rx_bandwidth(f), 5242880);
+	ck_assert_uint_eq(nova_function_net_tx_bandwidth(f), 5242880);
+	ck_assert_uint_eq(nova_function_version(f), 1);
+	ck_assert_uint_eq(nova_function_env_count(f), 2);
+	ck_assert_str_eq(nova_function_env(f, 0), "A_1=first=1");
+	ck_assert_str_eq(nova_function_env(f, 1), "ZED=last");
+	ck_assert_ptr_null(nova_function_env(f, 2));
+	ck_assert_uint_eq(nova_function_created_us(f), nova_function_updated_us(f));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(what_is_not_said_has_its_default)
+{
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	nova_register_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_register(&nova, &o, &f, &error));
+	ck_assert_str_eq(nova_function_handler(f), "main.handler");
+	ck_assert_uint_eq(nova_function_memory_mb(f), 128);
+	ck_assert_uint_eq(nova_function_timeout_s(f), 30);
+	ck_assert_uint_eq(nova_function_vcpus(f), 1);
+	ck_assert_uint_eq(nova_function_min_replicas(f), 0);
+	ck_assert_uint_eq(strlen(nova_function_id(f)), 36);
+	ck_assert_int_eq(nova_function_id(f)[14], '4');
+}
+END_TEST
+
+START_TEST(the_json_of_a_function_has_its_members)
+{
+	static const char *const env[] = { "GREETING=gr\xc3\xbc\xc3\x9f \"dich\"" };
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	nova_register_opts o = opts_of("hello", "print(1)");
+	o.env = env;
+	o.env_count = 1;
+	ck_ok(nova_register(&nova, &o, &f, &error));
+	f->record.created_us = 1700000000000042;
+	AUTO_FREE char *text = nova_function_to_json(f);
+	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
+	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
+		"code_hash", "memory_mb", "timeout_s", "min_replicas", "limits", "env_vars",
+		"version", "created_at", "updated_at" };
+	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		ck_assert_ptr_nonnull(json_object_get(json, members[i]));
+	ck_assert_uint_eq(json_object_size(limits), 5);
+	ck_assert_int_eq(json_integer_value(json_object_get(limits, "vcpus")), 1);
+	ck_assert_str_eq(
+		json_string_value(json_object_get(json_object_get(json, "env_vars"), "GREETING")),
+		"gr\xc3\xbc\xc3\x9f \"dich\"");
+	ck_assert_str_eq(json_string_value(json_object_get(json, "created_at")),
+		"2023-11-14T22:13:20.000042Z");
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(the_same_again_changes_nothing)
+{
+	AUTO_FUNCTION nova_function_t *first = NULL, *second = NULL;
+	nova_register_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_register(&nova, &o, &first, &error));
+	ck_ok(nova_register(&nova, &o, &second, &error));
+	o.flags = NOVA_REGISTER_REPLACE;
+	nova_function_free(STEAL(second));
+	ck_ok(nova_register(&nova, &o, &second, &error));
+	ck_assert_str_eq(nova_function_id(first), nova_function_id(second));
+	ck_assert_uint_eq(nova_function_version(second), 1);
+	ck_assert_uint_eq(nova_function_updated_us(second), nova_function_updated_us(first));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(something_else_needs_the_replace_flag)
+{
+	AUTO_FUNCTION nova_function_t *old = NULL, *now = NULL;
+	ck_ok(add(&nova, "hello", "print(1)", 0));
+	ck_ok(nova_get(&nova, "hello", &old, &error));
+	ck_fails_with(NOVA_EEXIST, "differs in its code", add(&nova, "hello", "print(2)", 0));
+	nova_register_opts o = opts_of("hello", "print(1)");
+	o.memory_mb = 256;
+	ck_fails_with(
+		NOVA_EEXIST, "differs in its memory_mb", nova_register(&nova, &o, NULL, &error));
+	ck_consistent();
+	nova.pool = (nova_pool_t *)&nova;
+	ck_ok(add(&nova, "hello", "print(2)", NOVA_REGISTER_REPLACE));
+	AUTO_FREE char *key = str_format("%s:1", nova_function_id(old));
+	ck_assert_str_eq(forgotten, key);
+	ck_ok(nova_get(&nova, "hello", &now, &error));
+	ck_assert_str_eq(nova_function_id(now), nova_function_id(old));
+	ck_assert_uint_eq(nova_function_version(now), 2);
+	ck_assert_uint_eq(nova_function_created_us(now), nova_function_created_us(old));
+	ck_assert(!has_disk(nova_function_code_hash(old)));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(one_code_has_one_disk_as_long_as_anyone_uses_it)
+{
+	AUTO_FUNCTION nova_function_t *a = NULL, *b = NULL;
+	ck_ok(add(&nova, "a", "print(1)", 0));
+	ck_ok(add(&nova, "b", "print(1)", 0));
+	ck_ok(nova_get(&nova, "a", &a, &error));
+	ck_ok(nova_get(&nova, "b", &b, &error));
+	ck_assert_str_eq(nova_function_code_hash(a), nova_function_code_hash(b));
+	ck_ok(nova_delete(&nova, "a", &error));
+	ck_assert(has_disk(nova_function_code_hash(b)));
+	nova.pool = (nova_pool_t *)&nova;
+	ck_ok(nova_delete(&nova, "b", &error));
+	ck_assert(!has_disk(nova_function_code_hash(b)));
+	char key[FUNCTION_POOL_KEY];
+	function_pool_key(&b->record, key);
+	ck_assert_str_eq(forgotten, key);
+	ck_fails_with(NOVA_ENOTFOUND, "'b'", nova_delete(&nova, "b", &error));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(an_image_cut_short_or_lost_is_put_back_by_registering_again)
+{
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	nova_register_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_register(&nova, &o, &f, &error));
+	AUTO_FREE char *path = registry_disk_path(&nova, nova_function_code_hash(f));
+	ck_assert_int_eq(truncate(path, 4096), 0);
+	ck_ok(add(&nova, "hello", "print(1)", 0));
+	ck_consistent();
+	ck_assert_int_eq(fs_unlink(path), 0);
+	ck_ok(add(&nova, "hello", "print(1)", 0));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(names_are_listed_sorted_and_a_wrong_one_gets_the_nearest)
+{
+	nova_function_t **functions, *f;
+	size_t count;
+	ck_ok(nova_list(&nova, &functions, &count, &error));
+	ck_assert_ptr_null(functions);
+	ck_assert_uint_eq(count, 0);
+	ck_fails_with(NOVA_ENOTFOUND, "register it first", nova_get(&nova, "hello", &f, &error));
+	ck_ok(add(&nova, "resize", "print(1)", 0));
+	ck_ok(add(&nova, "hello", "print(1)", 0));
+	ck_ok(nova_list(&nova, &functions, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(nova_function_name(functions[0]), "hello");
+	ck_assert_str_eq(nova_function_name(functions[1]), "resize");
+	nova_function_list_free(functions, count);
+	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'", nova_get(&nova, "helo", &f, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'", nova_delete(&nova, "helo", &error));
+}
+END_TEST
+
+/* --- what is refused
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static char *const too_long =
+	(char[]){ "a23456789012345678901234567890123456789012345678901234567890123456" };
+
+static const struct {
+	const char *message;
+	nova_register_opts o;
+} refused[] = {
+#define CODED .size = sizeof(nova_register_opts), .code = "x", .code_len = 1
+#define GOOD  CODED, .runtime = "python"
+	{ "name: a function needs", { GOOD, .name = NULL } },
+	{ "name: ''", { GOOD, .name = "" } },
+	{ "name: '-x'", { GOOD, .name = "-x" } },
+	{ "name: '../x'", { GOOD, .name = "../x" } },
+	{ "name: '(not UTF-8)'", { GOOD, .name = "a\xff" } },
+	{ "runtime: required", { CODED, .name = "f" } },
+	{ "did you mean 'python'", { CODED, .name = "f", .runtime = "pyton" } },
+	{ "it is one of python, go", { CODED, .name = "f", .runtime = "cobol-85-extended" } },
+	{ "memory_mb is 31", { GOOD, .name = "f", .memory_mb = 31 } },
+	{ "memory_mb is 65537", { GOOD, .name = "f", .memory_mb = 65537 } },
+	{ "timeout_s is 86401", { GOOD, .name = "f", .timeout_s = 86401 } },
+	{ "vcpus is 33", { GOOD, .name = "f", .vcpus = 33 } },
+	{ "min_replicas is 1001", { GOOD, .name = "f", .min_replicas = 1001 } },
+	{ "disk_iops is", { GOOD, .name = "f", .disk_iops = UINT64_MAX } },
+	{ "net_tx_bandwidth is", { GOOD, .name = "f", .net_tx_bandwidth = 1ull << 63 } },
+	{ "handler: 'main'", { GOOD, .name = "f", .handler = "main" } },
+	{ "handler: '.x'", { GOOD, .name = "f", .handler = ".x" } },
+	{ "handler: 'a.b.c'", { GOOD, .name = "f", .handler = "a.b.c" } },
+	{ "handler: 'a/b.c'", { GOOD, .name = "f", .handler = "a/b.c" } },
+	{ "env: 'NOEQUALS'",
+		{ GOOD, .name = "f", .env = (const char *const[]){ "NOEQUALS" }, .env_count = 1 } },
+	{ "env: '1A=x'",
+		{ GOOD, .name = "f", .env = (const char *const[]){ "1A=x" }, .env_count = 1 } },
+	{ "env: '=x'",
+		{ GOOD, .name = "f", .env = (const char *const[]){ "=x" }, .env_count = 1 } },
+	{ "env: 'A' is given twice",
+		{ GOOD, .name = "f", .env = (const char *const[]){ "A=2", "B=1", "A=1" },
+			.env_count = 3 } },
+	{ "env: the value of 'A' is not UTF-8",
+		{ GOOD, .name = "f", .env = (const char *const[]){ "A=\xff" }, .env_count = 1 } },
+	{ "env: entry 1 is NULL", { GOOD, .name = "f", .env = (const char *const[]){ "A=1", NULL },
+					  .env_count = 2 } },
+	{ "env is NULL", { GOOD, .name = "f", .env_count = 2 } },
+	{ "flags: 0x2", { GOOD, .name = "f", .flags = 2 } },
+	{ "not both", { GOOD, .name = "f", .code_path = "/etc/passwd" } },
+	{ "code: give", { .size = sizeof(nova_register_opts), .name = "f", .runtime = "python" } },
+	{ "code: it is empty", { .size = sizeof(nova_register_opts),
+				       .name = "f",
+				       .runtime = "python",
+				       .code = "" } },
+	{ "is not a WebAssembly module", { CODED, .name = "f", .runtime = "wasm" } },
+	{ "go build", { CODED, .name = "f", .runtime = "go" } },
+	{ "x86_64-unknown-linux-musl", { CODED, .name = "f", .runtime = "rust" } },
+#undef CODED
+#undef GOOD
+};
+
+START_TEST(a_bad_field_is_named_and_nothing_is_stored)
+{
+	char **names;
+	ck_fails_with(NOVA_EINVAL, refused[_i].message,
+		nova_register(&nova, &refused[_i].o, NULL, &error));
+	int files = fs_list(nova.disks, &names);
+	ck_assert_int_le(files, 1);
+	strv_free(names, (size_t)files);
+}
+END_TEST
+
+START_TEST(limits_are_inclusive)
+{
+	nova_register_opts o = opts_of(too_long, "x");
+	ck_fails_with(NOVA_EINVAL, "1 to 64", nova_register(&nova, &o, NULL, &error));
+	char name[65] = { 0 };
+	memcpy(name, too_long, 64);
+	o.name = name;
+	o.memory_mb = 65536;
+	o.timeout_s = 86400;
+	o.vcpus = 32;
+	o.min_replicas = 1000;
+	o.disk_iops = INT64_MAX;
+	char *big = malloc(65536);
+	memset(big, 'v', 65536);
+	big[0] = 'A';
+	big[1] = '=';
+	big[65535] = 0;
+	o.env = (const char *const[]){ big };
+	o.env_count = 1;
+	ck_ok(nova_register(&nova, &o, NULL, &error));
+	o.env = (const char *const[]){ big, "B=" };
+	o.env_count = 2;
+	o.flags = NOVA_REGISTER_REPLACE;
+	ck_fails_with(NOVA_EINVAL, "at most 65536", nova_register(&nova, &o, NULL, &error));
+	free(big);
+}
+END_TEST
+
+START_TEST(a_null_where_something_is_needed_is_refused)
+{
+	nova_register_opts o = opts_of("f", "x");
+	nova_function_t *f;
+	ck_fails(NOVA_EINVAL, nova_register(NULL, &o, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_register(&nova, NULL, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_get(&nova, NULL, &f, &error));
+	ck_fails(NOVA_EINVAL, nova_delete(&nova, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_list(&nova, NULL, NULL, &error));
+	o.size = 4;
+	ck_fails(NOVA_EABI, nova_register(&nova, &o, NULL, &error));
+	nova_function_free(NULL);
+	nova_function_list_free(NULL, 0);
+}
+END_TEST
+
+/* --- code
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static int add_path(const char *runtime, const char *path)
+{
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = "f";
+	o.runtime = runtime;
+	o.code_path = path;
+	o.flags = NOVA_REGISTER_REPLACE;
+	return nova_register(&nova, &o, NULL, &error);
+}
+
+struct tiny_elf {
+	Elf64_Ehdr header;
+	Elf64_Phdr segments[2];
+};
+
+static struct tiny_elf tiny_elf(void)
+{
+	return (struct tiny_elf){
+		.header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+				    ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_EXEC,
+			.e_machine = EM_X86_64,
+			.e_version = EV_CURRENT,
+			.e_phoff = sizeof(Elf64_Ehdr),
+			.e_phentsize = sizeof(Elf64_Phdr),
+			.e_phnum = 2 },
+		.segments = { { .p_type = PT_LOAD }, { .p_type = PT_LOAD } },
+	};
+}
+
+static int add_elf(const struct tiny_elf *elf, size_t len)
+{
+	AUTO_FREE char *path = write_code("elf", elf, len);
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "go";
+	o.code = elf;
+	o.code_len = len;
+	o.flags = NOVA_REGISTER_REPLACE;
+	int from_memory = nova_register(&nova, &o, NULL, NULL);
+	int from_file = add_path("binary", path);
+	ck_assert_int_eq(from_memory, from_file);
+	return from_file;
+}
+
+START_TEST(a_static_program_is_taken_and_others_are_refused_with_advice)
+{
+	struct tiny_elf elf = tiny_elf();
+	ck_ok(add_elf(&elf, sizeof(elf)));
+	elf.header.e_type = ET_DYN; /* static, position-independent */
+	ck_ok(add_elf(&elf, sizeof(elf)));
+	elf.segments[1].p_type = PT_INTERP;
+	ck_fails_with(NOVA_EINVAL, "dynamically linked", add_elf(&elf, sizeof(elf)));
+	elf = tiny_elf();
+	elf.header.e_machine = EM_AARCH64;
+	ck_fails_with(NOVA_EINVAL, "another kind of machine", add_elf(&elf, sizeof(elf)));
+	elf = tiny_elf();
+	elf.header.e_type = ET_REL;
+	ck_fails_with(NOVA_EINVAL, "object file", add_elf(&elf, sizeof(elf)));
+	elf = tiny_elf();
+	ck_fails_with(NOVA_EINVAL, "damaged", add_elf(&elf, sizeof(elf) - 1));
+	ck_fails_with(NOVA_EINVAL, "damaged", add_elf(&elf, 20));
+	elf.header.e_phoff = UINT64_MAX - 3;
+	ck_fails_with(NOVA_EINVAL, "damaged", add_elf(&elf, sizeof(elf)));
+	elf.header.e_phoff = 1ull << 62;
+	ck_fails_with(NOVA_EINVAL, "damaged", add_elf(&elf, sizeof(elf)));
+	elf = tiny_elf();
+	elf.header.e_phnum = 65535;
+	ck_fails_with(NOVA_EINVAL, "damaged", add_elf(&elf, sizeof(elf)));
+	ck_fails_with(NOVA_EINVAL, "CGO_ENABLED=0", add_path("go", "/proc/self/exe"));
+	ck_fails_with(NOVA_EINVAL, "-static", add_path("binary", "/proc/self/exe"));
+}
+END_TEST
+
+START_TEST(a_script_may_be_a_binary_but_not_a_go_program)
+{
+	AUTO_FREE char *script = write_code("script", "#!/bin/sh\n", 10);
+	AUTO_FREE char *empty = write_code("empty", "", 0);
+	ck_ok(add_path("binary", script));
+	ck_ok(add_path("shell", script));
+	ck_fails_with(NOVA_EINVAL, "not a Linux program", add_path("go", script));
+	ck_fails_with(NOVA_EINVAL, "not a Linux program", add_path("rust", empty));
+}
+END_TEST
+
+START_TEST(code_that_is_missing_or_not_a_file_is_named)
+{
+	AUTO_FREE char *missing = path_join(dir, "missing.py");
+	AUTO_FREE char *fifo = path_join(dir, "fifo");
+	ck_fails_with(NOVA_ENOTFOUND, "missing.py", add_path("python", missing));
+	ck_fails_with(NOVA_ENOTFOUND, "code", add_path("python", ""));
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	ck_fails(NOVA_EINVAL, add_path("python", fifo));
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(a_directory_needs_an_entry)
+{
+	AUTO_FREE char *code = path_join(dir, "code");
+	ck_assert_int_eq(fs_mkdirs(code, 0755), 0);
+	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'main.py'", add_path("python", code));
+	ck_fails_with(NOVA_EINVAL, "no file 'handler'", add_path("shell", code));
+	free(write_code("code/main.py", "x", 1));
+	ck_ok(add_path("python", code));
+	free(write_code("code/handler", "x", 1));
+	ck_ok(add_path("shell", code));
+	ck_fails_with(NOVA_EINVAL, "code/handler is not a Linux program", add_path("go", code));
+}
+END_TEST
+
+START_TEST(a_relative_path_is_stored_absolute)
+{
+	AUTO_FREE char *path = write_code("hello.py", "x", 1);
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	ck_assert_int_eq(chdir(dir), 0);
+	ck_ok(add_path("python", "./hello.py"));
+	ck_ok(nova_get(&nova, "f", &f, &error));
+	ck_assert_str_eq(nova_function_code_path(f), path);
+}
+END_TEST
+
+static Suite *registry_suite(void)
+{
+	Suite *suite = suite_create("registry");
+	TCase *tc = tcase_create("registry");
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, a_function_comes_back_with_every_field);
+	tcase_add_test(tc, what_is_not_said_has_its_default);
+	tcase_add_test(tc, the_json_of_a_function_has_its_members);
+	tcase_add_test(tc, the_same_again_changes_nothing);
+	tcase_add_test(tc, something_else_needs_the_replace_flag);
+	tcase_add_test(tc, one_code_has_one_disk_as_long_as_anyone_uses_it);
+	tcase_add_test(tc, an_image_cut_short_or_lost_is_put_back_by_registering_again);
+	tcase_add_test(tc, names_are_listed_sorted_and_a_wrong_one_gets_the_nearest);
+	tcase_add_loop_test(
+		tc, a_bad_field_is_named_and_nothing_is_stored, 0, (int)ARRAY_LEN(refused));
+	tcase_add_test(tc, limits_are_inclusive);
+	tcase_add_test(tc, a_null_where_something_is_needed_is_refused);
+	tcase_add_test(tc, a_static_program_is_taken_and_others_are_refused_with_advice);
+	tcase_add_test(tc, a_script_may_be_a_binary_but_not_a_go_program);
+	tcase_add_test(tc, code_that_is_missing_or_not_a_file_is_named);
+	tcase_add_test(tc, a_directory_needs_an_entry);
+	tcase_add_test(tc, a_relative_path_is_stored_absolute);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(registry_suite)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* What the suites of the registry share: one open registry in a directory of its own, and a pool that only takes notes. */
+#ifndef NOVA_TESTS_REGISTRY_H
+#define NOVA_TESTS_REGISTRY_H
+
+#include "platform/platform.h"
+#include "test.h"
+
+static nova_error_t *error;
+static char *dir;
+static struct nova nova;
+static char forgotten[256];
+
+/* Stands in for the pool's (see meson.build). */
+void __wrap_nova_pool_forget(nova_pool_t *pool, const char *key);
+void __wrap_nova_pool_forget(nova_pool_t *pool, const char *key)
+{
+	(void)pool;
+	snprintf(forgotten, sizeof(forgotten), "%s", key);
+}
+
+static inline int open_registry(struct nova *n)
+{
+	*n = (struct nova){ 0 };
+	n->home = path_join(dir, "home");
+	return registry_open(n, "sqlite", &error);
+}
+
+static inline void close_registry(struct nova *n)
+{
+	registry_close(n);
+	free(n->home);
+}
+
+static inline void set_up(void)
+{
+	dir = test_dir();
+	ck_ok(open_registry(&nova));
+}
+
+static inline void tear_down(void)
+{
+	close_registry(&nova);
+	nova_error_free(error);
+	test_dir_remove(dir);
+}
+
+static inline nova_register_opts opts_of(const char *name, const char *code)
+{
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = name;
+	o.runtime = "python";
+	o.code = code;
+	o.code_len = strlen(code);
+	return o;
+}
+
+static inline int add(struct nova *n, const char *name, const char *code, uint32_t flags)
+{
+	nova_register_opts o = opts_of(name, code);
+	o.flags = flags;
+	return nova_register(n, &o, NULL, &error);
+}
+
+static inline bool has_disk(const char *hash)
+{
+	AUTO_FREE char *path = registry_disk_path(&nova, hash);
+	return fs_exists(path);
+}
+
+/* Every record has its image, whole; every image has a record; nothing else lies there. */
+static void ck_consistent(void)
+{
+	nova_function_t **functions;
+	size_t count;
+	char **names, hash[SHA256_HEX];
+	ck_ok(nova_list(&nova, &functions, &count, &error));
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *path =
+			registry_disk_path(&nova, nova_function_code_hash(functions[i]));
+		ck_assert_int_eq(sha256_file_hex(path, hash), 0);
+		ck_assert_str_eq(hash, nova_function_code_hash(functions[i]));
+	}
+	int files = fs_list(nova.disks, &names);
+	ck_assert_int_ge(files, 0);
+	for (int f = 0; f < files; f++) {
+		bool known = !strcmp(names[f], ".lock");
+		for (size_t i = 0; i < count; i++)
+			known |= str_starts(names[f], nova_function_code_hash(functions[i]));
+		ck_assert_msg(known, "%s is nobody's", names[f]);
+	}
+	strv_free(names, (size_t)files);
+	nova_function_list_free(functions, count);
+}
+
+static inline char *write_code(const char *name, const void *data, size_t len)
+{
+	char *path = path_join(dir, name);
+	ck_assert_int_eq(fs_write_file(path, data, len, 0755), 0);
+	return path;
+}
+
+#endif
