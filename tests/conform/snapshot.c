@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: MIT */
+/* Fork and snapshots through the public headers alone. Run as `conform-snapshot ENGINE`. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "vmtest.h"
+
+/* --- setting ------------------------------------------------------------------------------------------------------- */
+
+struct setting {
+	char *dir;
+	nova_config_t *config;
+	nova_host_t *host;
+};
+
+static struct setting set_up(void)
+{
+	struct setting s = { .dir = test_dir() };
+	s.config = vmtest_config(s.dir);
+	ck_ok(nova_host_new(s.config, &s.host, &error));
+	return s;
+}
+
+static void tear_down(struct setting *s)
+{
+	nova_host_unref(s->host);
+	vmtest_nothing_left(s->dir);
+	nova_config_free(s->config);
+	test_dir_remove(s->dir);
+}
+
+static char *code_path(const struct setting *s)
+{
+	return path_join(s->dir, "code.ext4");
+}
+
+static nova_vm_t *start_function(const struct setting *s, const char *runtime, const char *source)
+{
+	AUTO_FREE char *disk = code_path(s);
+	nova_disk_opts code = NOVA_DISK_OPTS_INIT;
+	code.data = source;
+	code.data_len = strlen(source);
+	ck_ok(nova_disk_build(disk, &code, &error));
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	opts.rootfs = !strcmp(runtime, "python") ? "python" : "base";
+	opts.code_disk = disk;
+	nova_vm_t *vm = NULL;
+	ck_ok(nova_vm_start(s->host, &opts, &vm, &error));
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	init.runtime = runtime;
+	ck_ok(nova_vm_init(vm, &init, &error));
+	return vm;
+}
+
+/* A VM whose function answers 1. */
+static nova_vm_t *start_plain(const struct setting *s)
+{
+	return start_function(s, "shell", "echo 1");
+}
+
+/* What a shell command in the guest prints; it succeeds. Caller frees. */
+static char *sh(nova_vm_t *vm, const char *script)
+{
+	const char *const argv[] = { "sh", "-c", script };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	nova_result_t *result;
+	ck_ok(nova_vm_command(vm, &opts, &result, &error));
+	ck_assert_msg(nova_result_exit_code(result) == 0, "%s: %s", script, nova_result_stderr(result, NULL));
+	char *out = strdup(nova_result_stdout(result, NULL));
+	nova_result_free(result);
+	return out;
+}
+
+static void says(nova_vm_t *vm, const char *script, const char *expected)
+{
+	AUTO_FREE char *out = sh(vm, script);
+	ck_assert_str_eq(out, expected);
+}
+
+static char *call(nova_vm_t *vm)
+{
+	nova_result_t *result;
+	ck_ok(nova_vm_invoke(vm, "{}", 2, 0, NULL, NULL, NULL, &result, &error));
+	char *out = strdup(nova_result_output(result, NULL));
+	nova_result_free(result);
+	return out;
+}
+
+static void answers(nova_vm_t *vm, const char *expected)
+{
+	AUTO_FREE char *out = call(vm);
+	ck_assert_str_eq(out, expected);
+}
+
+static nova_vm_t *fork_one(nova_vm_t *vm)
+{
+	nova_vm_t *child = NULL;
+	ck_ok(nova_vm_fork(vm, 1, &child, &error));
+	ck_assert_ptr_nonnull(child);
+	ck_assert_int_eq(nova_vm_state(child), NOVA_VM_RUNNING);
+	ck_assert_str_ne(nova_vm_id(child), nova_vm_id(vm));
+	ck_assert_uint_gt(nova_vm_stood_still_us(vm), 0);
+	return child;
+}
+
+static void kill_from_outside(nova_vm_t *vm)
+{
+	int end = vmtest_pidfd((pid_t)nova_vm_pid(vm));
+	ck_assert_int_eq(kill((pid_t)nova_vm_pid(vm), SIGKILL), 0);
+	vmtest_await_end(end);
+}
+
+/* --- fork ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(children_go_on_from_the_same_instant_and_then_alone)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *children[2];
+	free(sh(vm, "echo parent >/tmp/mark"));
+	ck_ok(nova_vm_fork(vm, 2, children, &error));
+	for (size_t i = 0; i < 2; i++)
+		says(children[i], "cat /tmp/mark", "parent\n");
+	free(sh(children[0], "echo child >>/tmp/mark"));
+	free(sh(vm, "echo later >/tmp/mark"));
+	says(children[1], "cat /tmp/mark", "parent\n");
+
+	nova_vm_t *of_clone = fork_one(children[0]), *of_fork = fork_one(of_clone), *again = fork_one(vm);
+	says(of_clone, "cat /tmp/mark", "parent\nchild\n");
+	free(sh(of_clone, "echo only here >/tmp/mark"));
+	says(of_fork, "cat /tmp/mark", "parent\nchild\n");
+	says(children[0], "cat /tmp/mark", "parent\nchild\n");
+	says(again, "cat /tmp/mark", "later\n");
+	nova_vm_t *const all[] = { vm, children[0], children[1], of_clone, of_fork, again };
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		answers(all[i], "1");
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) /* the parent first: the children need it no more */
+		nova_vm_free(all[i]);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(eight_children_are_made_at_once_and_one_may_die_alone)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *children[8];
+	ck_ok(nova_vm_fork(vm, 8, children, &error));
+	for (size_t i = 0; i < 8; i++)
+		for (size_t j = 0; j < i; j++)
+			ck_assert_str_ne(nova_vm_id(children[i]), nova_vm_id(children[j]));
+	kill_from_outside(children[3]);
+	ck_fails(NOVA_ELOST, nova_vm_ping(children[3], 0, &error));
+	nova_vm_t *none = NULL;
+	ck_fails_with(NOVA_ELOST, nova_vm_id(children[4]), (nova_vm_kill(children[4]), nova_vm_fork(children[4], 1, &none, &error)));
+	for (size_t i = 0; i < 8; i++)
+		if (i != 3 && i != 4)
+			answers(children[i], "1");
+	answers(vm, "1");
+	for (size_t i = 0; i < 8; i++)
+		nova_vm_free(children[i]);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+struct caller {
+	nova_vm_t *vm;
+	int pipe[2];
+	char *output;
+};
+
+static void tell(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)stream, (void)data, (void)len;
+	ck_assert_int_eq(sys_write_all(((struct caller *)userdata)->pipe[1], "x", 1), 0);
+}
+
+static void *call_slowly(void *userdata)
+{
+	struct caller *c = userdata;
+	nova_result_t *result = NULL;
+	if (nova_vm_invoke(c->vm, "{}", 2, 60000, NULL, tell, c, &result, NULL) == 0)
+		c->output = strdup(nova_result_stdout(result, NULL));
+	nova_result_free(result);
+	return NULL;
+}
+
+START_TEST(a_fork_during_a_call_waits_for_its_end)
+{
+	struct setting s = set_up();
+	struct caller c = { .vm = start_function(&s, "shell", "echo begun; sleep 2; echo done; echo seen >/tmp/seen") };
+	pthread_t thread;
+	char byte;
+	ck_assert_int_eq(sys_pipe(c.pipe), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, call_slowly, &c), 0);
+	ck_assert_int_eq(sys_read(c.pipe[0], &byte, 1), 1);
+	nova_vm_t *child = fork_one(c.vm);
+	pthread_join(thread, NULL);
+	ck_assert_str_eq(c.output, "begun\ndone\n");
+	AUTO_FREE char *out = call(child);
+	ck_assert_ptr_nonnull(strstr(out, "done"));
+	free(c.output);
+	fd_close(c.pipe[0]);
+	fd_close(c.pipe[1]);
+	nova_vm_free(child);
+	nova_vm_free(c.vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* A booted VM first, which becomes a clone by it, then that clone. */
+START_TEST(a_paused_vm_can_be_forked_and_stays_paused)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	for (int round = 0; round < 2; round++) {
+		ck_ok(nova_vm_pause(vm, &error));
+		nova_vm_t *child = fork_one(vm);
+		ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
+		answers(child, "1");
+		ck_fails(NOVA_EBUSY, nova_vm_ping(vm, 0, &error));
+		ck_ok(nova_vm_resume(vm, &error));
+		answers(vm, "1");
+		nova_vm_free(child);
+	}
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* Killed from outside, by its owner, ended already; as a booted VM and as a clone. */
+START_TEST(a_dead_vm_cannot_be_forked)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *child = fork_one(vm), *second = fork_one(child), *none[3] = { NULL };
+	nova_vm_t *booted = start_plain(&s);
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 0, none, &error));
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 1001, none, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_fork(NULL, 1, none, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_fork(vm, 1, NULL, &error));
+	kill_from_outside(vm);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, none, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, none, &error));
+	nova_vm_kill(child);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(child), nova_vm_fork(child, 3, none, &error));
+	ck_fails(NOVA_ELOST, nova_vm_snapshot(child, NULL, NULL, &error));
+	nova_vm_kill(booted);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(booted), nova_vm_fork(booted, 1, none, &error));
+	ck_ok(nova_vm_stop(second, 20000, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(second), nova_vm_fork(second, 1, none, &error));
+	ck_assert_ptr_null(none[0]);
+	nova_vm_free(vm);
+	nova_vm_free(child);
+	nova_vm_free(second);
+	nova_vm_free(booted);
+	tear_down(&s);
+}
+END_TEST
+
+struct killer {
+	nova_vm_t *vm;
+	long after_us;
+};
+
+static void *kill_soon(void *userdata)
+{
+	const struct killer *k = userdata;
+	nanosleep(&(struct timespec){ 0, k->after_us * 1000 }, NULL);
+	nova_vm_kill(k->vm);
+	return NULL;
+}
+
+/* At several points of the fork; whatever comes of it, the parent is dead afterwards and nothing else is left. */
+START_TEST(a_parent_killed_while_it_forks_is_dead_and_leaves_nothing)
+{
+	struct setting s = set_up();
+	nova_vm_t *source = start_plain(&s);
+	for (int round = 0; round < 8; round++) {
+		nova_vm_t *vm = round == 7 ? source : fork_one(source), *children[2] = { NULL };
+		struct killer k = { vm, round == 7 ? 10000 : round * 2500 };
+		pthread_t thread;
+		ck_assert_int_eq(pthread_create(&thread, NULL, kill_soon, &k), 0);
+		int code = nova_vm_fork(vm, 2, children, &error);
+		pthread_join(thread, NULL);
+		ck_assert_msg(code == 0 || code == NOVA_ELOST, "%s", nova_error_message(error));
+		ck_assert_int_eq(!children[0], code < 0);
+		nova_error_free(error);
+		error = NULL;
+		for (int i = 0; code == 0 && i < 2; i++) {
+			answers(children[i], "1");
+			nova_vm_free(children[i]);
+		}
+		ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, &error));
+		nova_vm_free(vm);
+	}
+	tear_down(&s);
+}
+END_TEST
+
+/* The first fork of a booted VM replaces its VMM: a kill in that moment must reach the new one. */
+START_TEST(a_booted_vm_killed_in_its_first_fork_is_dead)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *child = NULL;
+	struct killer k = { vm, _i * 12000 };
+	pthread_t thread;
+	ck_assert_int_eq(pthread_create(&thread, NULL, kill_soon, &k), 0);
+	int code = nova_vm_fork(vm, 1, &child, &error);
+	pthread_join(thread, NULL);
+	ck_assert_msg(code == 0 || code == NOVA_ELOST, "%s", nova_error_message(error));
+	nova_error_free(error);
+	error = NULL;
+	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, &error));
+	nova_vm_free(child);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- who a clone is ------------------------------------------------------------------------------------------------------ */
+
+#define IDENTITY \
+	"import os, random, secrets, tempfile, uuid, time\n" \
+	"def handler(event):\n" \
+	"    return [os.urandom(8).hex(), str(uuid.uuid4()), random.random(), secrets.token_hex(8), tempfile.mktemp(),\n" \
+	"            str(uuid.uuid1()), os.uname().nodename]\n"
+
+static void all_differ(json_t *const *lists, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			for (size_t k = 0; k < json_array_size(lists[i]); k++) {
+				AUTO_FREE char *text = json_dumps(json_array_get(lists[i], k), JSON_ENCODE_ANY);
+				ck_assert_msg(!json_equal(json_array_get(lists[i], k), json_array_get(lists[j], k)), "clones %zu and %zu: value %zu is %s",
+					i, j, k, text);
+			}
+}
+
+static json_t *identity(nova_vm_t *vm)
+{
+	AUTO_FREE char *out = call(vm), *machine = sh(vm, "cat /run/machine-id"), *host = sh(vm, "hostname"),
+		*kernel = sh(vm, "cat /proc/sys/kernel/random/uuid");
+	AUTO_FREE char *expected = str_format("nova-%s\n", nova_vm_id(vm));
+	ck_assert_uint_eq(strlen(machine), 33);
+	ck_assert_str_eq(host, expected);
+	json_t *list = json_loads(out, 0, NULL);
+	ck_assert_uint_eq(json_array_size(list), 7);
+	json_array_append_new(list, json_string(machine));
+	json_array_append_new(list, json_string(kernel));
+	return list;
+}
+
+static nova_vm_t *restore(nova_host_t *host, const char *name)
+{
+	nova_snapshot_t *snapshot;
+	nova_vm_t *vm = NULL;
+	ck_ok(nova_snapshot_open(host, name, &snapshot, &error));
+	ck_ok(nova_vm_restore(host, snapshot, &vm, &error));
+	nova_snapshot_free(snapshot);
+	return vm;
+}
+
+static void take(nova_vm_t *vm, const char *name)
+{
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	opts.name = name;
+	ck_ok(nova_vm_snapshot(vm, &opts, NULL, &error));
+}
+
+START_TEST(siblings_are_different_machines)
+{
+	struct setting s = set_up();
+	nova_vm_t *vms[6] = { start_function(&s, "python", IDENTITY) };
+	json_t *lists[ARRAY_LEN(vms)];
+	ck_ok(nova_vm_fork(vms[0], 2, &vms[1], &error));
+	take(vms[0], "one");
+	vms[3] = restore(s.host, "one");
+	vms[4] = restore(s.host, "one");
+	vms[5] = fork_one(vms[3]);
+	for (size_t i = 1; i < ARRAY_LEN(vms); i++)
+		lists[i] = identity(vms[i]);
+	AUTO_FREE char *out = call(vms[0]);
+	lists[0] = json_loads(out, 0, NULL);
+	all_differ(lists, ARRAY_LEN(vms));
+	for (size_t i = 0; i < ARRAY_LEN(vms); i++) {
+		json_decref(lists[i]);
+		nova_vm_free(vms[i]);
+	}
+	tear_down(&s);
+}
+END_TEST
+
+static void clock_is_right(nova_vm_t *vm)
+{
+	AUTO_FREE char *text = sh(vm, "date +%s");
+	long long off = atoll(text) - (long long)(clock_unix_us() / 1000000u);
+	ck_assert_msg(off >= -10 && off <= 10, "the clock of the guest is %lld s off", off);
+}
+
+START_TEST(a_clock_set_back_by_hours_is_right_in_clones)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	AUTO_FREE char *set = str_format("date -s @%llu", (unsigned long long)(clock_unix_us() / 1000000u - 3u * 3600u));
+	free(sh(vm, set));
+	nova_vm_t *child = fork_one(vm);
+	clock_is_right(child);
+	free(sh(vm, set));
+	take(vm, "past");
+	nova_vm_free(vm);
+	nova_vm_free(child);
+	vm = restore(s.host, "past");
+	clock_is_right(vm);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- on disk --------------------------------------------------------------------------------------------------------------- */
+
+static bool has_file(const nova_snapshot_t *snapshot, const char *name)
+{
+	AUTO_FREE char *path = path_join(nova_snapshot_path(snapshot), name);
+	return fs_exists(path);
+}
+
+/* Runs in a process of its own, which ends with 0 if the snapshot goes on there with that mark. */
+static void restored_elsewhere(const struct setting *s, const char *name, const char *mark)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		nova_host_t *host;
+		ck_ok(nova_host_new(s->config, &host, &error));
+		nova_vm_t *vm = restore(host, name);
+		says(vm, "cat /tmp/mark", mark);
+		answers(vm, "1");
+		nova_vm_free(vm);
+		nova_host_unref(host);
+		_exit(0);
+	}
+	int status = -1;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+START_TEST(a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	free(sh(vm, "echo one >/tmp/mark"));
+	nova_snapshot_t *first, *second, *third, *found;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	opts.name = "first";
+	ck_ok(nova_vm_snapshot(vm, &opts, &first, &error));
+	answers(vm, "1");
+	nova_vm_free(vm);
+	ck_assert_str_eq(nova_snapshot_name(first), "first");
+	ck_assert_str_eq(nova_snapshot_base(first), "");
+	ck_assert(has_file(first, "memory") && !has_file(first, "pages"));
+	ck_ok(nova_snapshot_open(s.host, nova_snapshot_id(first), &found, &error));
+	ck_assert_str_eq(nova_snapshot_path(found), nova_snapshot_path(first));
+	nova_snapshot_free(found);
+	restored_elsewhere(&s, "first", "one\n");
+
+	nova_host_t *other;
+	ck_ok(nova_host_new(s.config, &other, &error));
+	vm = restore(other, "first");
+	free(sh(vm, "echo two >>/tmp/mark"));
+	ck_ok(nova_vm_snapshot(vm, NULL, &second, &error));
+	ck_assert_str_eq(nova_snapshot_name(second), nova_snapshot_id(second));
+	ck_assert_str_eq(nova_snapshot_base(second), nova_snapshot_id(first));
+	ck_assert(has_file(second, "pages") && !has_file(second, "memory"));
+	ck_assert_uint_lt(nova_snapshot_disk_bytes(second), nova_snapshot_disk_bytes(first) / 2);
+	nova_vm_free(vm);
+	vm = restore(s.host, nova_snapshot_id(second));
+	says(vm, "cat /tmp/mark", "one\ntwo\n");
+	free(sh(vm, "echo three >>/tmp/mark"));
+	opts.name = "third";
+	ck_ok(nova_vm_snapshot(vm, &opts, &third, &error));
+	ck_assert_str_eq(nova_snapshot_base(third), nova_snapshot_id(first));
+	restored_elsewhere(&s, "third", "one\ntwo\nthree\n");
+
+	nova_snapshot_t **list;
+	size_t count;
+	ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
+	ck_assert_uint_eq(count, 3);
+	ck_assert_str_eq(nova_snapshot_name(list[0]), "first");
+	ck_assert_str_eq(nova_snapshot_name(list[2]), "third");
+	nova_snapshot_list_free(list, count);
+
+	ck_fails_with(NOVA_EBUSY, "'first' is the base of snapshot '", nova_snapshot_delete(s.host, "first", &error));
+	ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(second), &error)); /* the VM that came from it needs only the base */
+	ck_ok(nova_snapshot_delete(s.host, "third", &error));
+	ck_fails_with(NOVA_EBUSY, "'first' is in use", nova_snapshot_delete(s.host, "first", &error));
+	answers(vm, "1");
+	nova_vm_free(vm);
+	ck_ok(nova_snapshot_delete(s.host, "first", &error));
+	ck_fails_with(NOVA_ENOTFOUND, "first", nova_snapshot_delete(s.host, "first", &error));
+	ck_fails_with(NOVA_ENOTFOUND, "first", nova_snapshot_open(s.host, "first", &found, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_vm_restore(s.host, first, &vm, &error));
+	nova_snapshot_free(first);
+	nova_snapshot_free(second);
+	nova_snapshot_free(third);
+	nova_host_unref(other);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- what does not fit ------------------------------------------------------------------------------------------------------ */
+
+static char *manifest_path(const nova_snapshot_t *snapshot)
+{
+	return path_join(nova_snapshot_path(snapshot), "manifest.json");
+}
+
+static void edit_manifest(const nova_snapshot_t *snapshot, const char *key, json_t *value)
+{
+	AUTO_FREE char *path = manifest_path(snapshot);
+	json_t *json = json_load_file(path, 0, NULL);
+	ck_assert_ptr_nonnull(json);
+	ck_assert_int_eq(json_object_set_new(json, key, value), 0);
+	ck_assert_int_eq(json_dump_file(json, path, 0), 0);
+	json_decref(json);
+}
+
+static void restore_fails(nova_host_t *host, const char *name, int expected, const char *part)
+{
+	nova_snapshot_t *snapshot = NULL;
+	nova_vm_t *vm = NULL;
+	int code = nova_snapshot_open(host, name, &snapshot, &error);
+	if (code == 0)
+		code = nova_vm_restore(host, snapshot, &vm, &error);
+	ck_fails_with(expected, part, code);
+	ck_assert_ptr_null(vm);
+	nova_snapshot_free(snapshot);
+}
+
+static void flip(const char *directory, const char *name)
+{
+	AUTO_FREE char *path = path_join(directory, name);
+	AUTO_FD int fd = sys_open(path, O_RDWR, 0);
+	uint8_t byte;
+	ck_assert_int_eq(sys_pread_all(fd, &byte, 1, 100), 0);
+	byte ^= 1;
+	ck_assert_int_eq(sys_pwrite_all(fd, &byte, 1, 100), 0);
+}
+
+START_TEST(a_snapshot_that_does_not_fit_is_refused_by_name)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	nova_snapshot_t *base, *chained;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	AUTO_FREE char *code = code_path(&s), *away = path_join(s.dir, "away");
+	opts.name = "base";
+	ck_ok(nova_vm_snapshot(vm, &opts, &base, &error));
+	nova_vm_free(vm);
+	vm = restore(s.host, "base");
+	opts.name = "chained";
+	opts.life_time_s = 3600;
+	ck_ok(nova_vm_snapshot(vm, &opts, &chained, &error));
+	nova_vm_free(vm);
+
+	ck_assert_int_eq(fs_rename(code, away), 0);
+	restore_fails(s.host, "chained", NOVA_ESTALE, code);
+	AUTO_BUF struct buf content = BUF_INIT(64u << 20);
+	ck_assert_int_eq(fs_read_file(away, &content), 0);
+	ck_assert_int_eq(fs_write_file(code, content.data, content.len, 0600), 0);
+	restore_fails(s.host, "chained", NOVA_ESTALE, "code disk");
+	ck_assert_int_eq(fs_rename(away, code), 0);
+
+	size_t pruned = 9;
+	ck_ok(nova_snapshot_prune(s.host, &pruned, &error));
+	ck_assert_uint_eq(pruned, 0);
+	edit_manifest(base, "life_time_s", json_integer(1));
+	edit_manifest(base, "created_us", json_integer(1));
+	ck_ok(nova_snapshot_prune(s.host, &pruned, &error));
+	ck_assert_uint_eq(pruned, 0); /* it is a base */
+
+	edit_manifest(base, "rootfs_identity", json_string("1:2:3"));
+	restore_fails(s.host, "base", NOVA_ESTALE, "root filesystem");
+	edit_manifest(base, "engine_identity", json_string("qemu 0.1 of long ago"));
+	restore_fails(s.host, "base", NOVA_ESTALE, "qemu 0.1 of long ago, here is ");
+	edit_manifest(base, "engine", json_string("warp"));
+	restore_fails(s.host, "base", NOVA_ESTALE, "warp");
+
+	flip(nova_snapshot_path(base), "memory");
+	restore_fails(s.host, "chained", NOVA_ECORRUPT, "memory");
+	flip(nova_snapshot_path(base), "memory");
+	vm = restore(s.host, "chained");
+	answers(vm, "1");
+	nova_vm_free(vm);
+	flip(nova_snapshot_path(chained), "state");
+	restore_fails(s.host, "chained", NOVA_ECORRUPT, "state");
+	flip(nova_snapshot_path(chained), "state");
+	ck_assert_int_eq(fs_remove_tree(nova_snapshot_path(base)), 0);
+	restore_fails(s.host, "chained", NOVA_ENOTFOUND, "the base of snapshot 'chained'");
+	edit_manifest(chained, "created_us", json_integer(1));
+	ck_ok(nova_snapshot_prune(s.host, &pruned, &error));
+	ck_assert_uint_eq(pruned, 1);
+	ck_fails(NOVA_ENOTFOUND, nova_snapshot_delete(s.host, "chained", &error));
+	nova_snapshot_free(base);
+	nova_snapshot_free(chained);
+	tear_down(&s);
+}
+END_TEST
+
+static size_t unfinished(const char *dir)
+{
+	AUTO_FREE char *root = path_join(dir, "snapshots");
+	char **names;
+	int count = fs_list(root, &names);
+	size_t found = 0;
+	for (int i = 0; i < count; i++)
+		found += str_starts(names[i], ".tmp-");
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+	return found;
+}
+
+START_TEST(names_are_checked_and_unique)
+{
+	struct setting s = set_up();
+	static const char *const bad[] = { "", "a b", ".hidden", "-x", "a/b", "template:x",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	nova_vm_t *vm = start_plain(&s);
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		opts.name = bad[i];
+		ck_fails_with(NOVA_EINVAL, "no name", nova_vm_snapshot(vm, &opts, NULL, &error));
+	}
+	take(vm, "x.Y-1_");
+	opts.name = "x.Y-1_";
+	ck_fails_with(NOVA_EEXIST, "x.Y-1_", nova_vm_snapshot(vm, &opts, NULL, &error));
+	ck_assert_uint_eq(unfinished(s.dir), 0);
+	nova_snapshot_t **list;
+	size_t count;
+	ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	nova_snapshot_list_free(list, count);
+	ck_ok(nova_snapshot_delete(s.host, "x.Y-1_", &error));
+	take(vm, "x.Y-1_");
+	answers(vm, "1");
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_told_and_nothing_half_made_stays)
+{
+	struct setting s = set_up();
+	AUTO_FREE char *root = path_join(s.dir, "snapshots");
+	nova_vm_t *vm = start_plain(&s);
+	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
+	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) { /* otherwise we may not mount here */
+		ck_fails_with(NOVA_ENOSPC, "snapshot", nova_vm_snapshot(vm, NULL, NULL, &error));
+		ck_assert_uint_eq(unfinished(s.dir), 0);
+		nova_snapshot_t **list;
+		size_t count;
+		ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
+		ck_assert_uint_eq(count, 0);
+		nova_snapshot_list_free(list, count);
+		ck_assert_int_eq(umount(root), 0);
+	}
+	answers(vm, "1");
+	take(vm, "now");
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* In another process, which lives until it is killed. */
+static void snapshot_for_ever(const struct setting *s)
+{
+	nova_host_t *host;
+	ck_ok(nova_host_new(s->config, &host, &error));
+	nova_vm_t *vm = restore(host, "base");
+	for (;;)
+		ck_ok(nova_vm_snapshot(vm, NULL, NULL, &error));
+}
+
+START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	take(vm, "base");
+	nova_vm_free(vm);
+	for (int round = 0; round < 5; round++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			snapshot_for_ever(&s);
+		sys_poll(NULL, 0, 500 + 137 * round);
+		kill(pid, SIGKILL);
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	}
+	nova_snapshot_t **list, *one;
+	size_t count;
+	ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
+	ck_assert_uint_gt(count, 1);
+	for (size_t i = 0; i < count; i++) {
+		ck_ok(nova_snapshot_open(s.host, nova_snapshot_id(list[i]), &one, &error));
+		nova_snapshot_free(one);
+	}
+	for (size_t i = 0; i < count; i += count / 3 + 1) {
+		vm = restore(s.host, nova_snapshot_name(list[i]));
+		answers(vm, "1");
+		nova_vm_free(vm);
+	}
+	vm = restore(s.host, nova_snapshot_name(list[count - 1]));
+	take(vm, "sweeper");
+	ck_assert_uint_eq(unfinished(s.dir), 0);
+	nova_vm_free(vm);
+	nova_snapshot_list_free(list, count);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- engines that cannot ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(an_engine_that_cannot_says_so)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *child = NULL;
+	nova_snapshot_t *snapshot = NULL;
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, &child, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
+	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
+	answers(vm, "1");
+	nova_vm_free(vm);
+	ck_fails_with(NOVA_ENOTFOUND, "none", nova_snapshot_open(s.host, "none", &snapshot, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "none", nova_snapshot_delete(s.host, "none", &error));
+	ck_ok(nova_snapshot_prune(s.host, NULL, &error));
+	tear_down(&s);
+}
+END_TEST
+
+static Suite *snapshot_suite(void)
+{
+	Suite *suite = suite_create("snapshot");
+	TCase *tc = tcase_create(engine);
+	tcase_set_timeout(tc, 180);
+	suite_add_tcase(suite, tc);
+	if (is_fake()) {
+		tcase_add_test(tc, an_engine_that_cannot_says_so);
+		return suite;
+	}
+	tcase_add_test(tc, children_go_on_from_the_same_instant_and_then_alone);
+	tcase_add_test(tc, eight_children_are_made_at_once_and_one_may_die_alone);
+	tcase_add_test(tc, a_fork_during_a_call_waits_for_its_end);
+	tcase_add_test(tc, a_paused_vm_can_be_forked_and_stays_paused);
+	tcase_add_test(tc, a_dead_vm_cannot_be_forked);
+	tcase_add_test(tc, a_parent_killed_while_it_forks_is_dead_and_leaves_nothing);
+	tcase_add_loop_test(tc, a_booted_vm_killed_in_its_first_fork_is_dead, 0, 4);
+	tcase_add_test(tc, siblings_are_different_machines);
+	tcase_add_test(tc, a_clock_set_back_by_hours_is_right_in_clones);
+	tcase_add_test(tc, a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained);
+	tcase_add_test(tc, a_snapshot_that_does_not_fit_is_refused_by_name);
+	tcase_add_test(tc, names_are_checked_and_unique);
+	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
+	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, snapshot_suite);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* What every store must do. A new store is one more line in `stores`. */
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "store/store.h"
+#include "unit/test.h"
+
+static const struct store_ops *const stores[] = { &store_sqlite };
+
+static nova_error_t *error;
+static const struct store_ops *ops;
+static char *where;
+static struct store *store;
+
+static void open_store(int which)
+{
+	ops = stores[which];
+	where = test_dir();
+	ck_ok(ops->open(where, &store, &error));
+}
+
+static void close_store(void)
+{
+	ops->close(store);
+	nova_error_free(error);
+	test_dir_remove(where);
+}
+
+#define TEXT(s) ((char *)(s)) /* records of tests own nothing */
+#define HASH_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static struct function_record sample(const char *name, const char *id)
+{
+	static char first[] = "A=1", second[] = "B=\x01 \"quoted\" = \xc3\xa4";
+	static char *env[] = { first, second };
+	return (struct function_record){ .id = TEXT(id),
+		.name = TEXT(name),
+		.runtime = TEXT("python"),
+		.handler = TEXT("main.handler"),
+		.code_path = TEXT("/src/x.py"),
+		.code_hash = TEXT(HASH_A),
+		.memory_mb = 512,
+		.timeout_s = 120,
+		.vcpus = 2,
+		.min_replicas = 3,
+		.disk_iops = 1000,
+		.disk_bandwidth = 10485760,
+		.net_rx_bandwidth = 5242880,
+		.net_tx_bandwidth = INT64_MAX,
+		.env = env,
+		.env_count = 2,
+		.version = 1,
+		.created_us = 1700000000000001,
+		.updated_us = 1700000000000002 };
+}
+
+#define ID_1 "00000000-0000-4000-8000-000000000001"
+#define ID_2 "00000000-0000-4000-8000-000000000002"
+
+static void ck_same(const struct function_record *a, const struct function_record *b)
+{
+	ck_assert_str_eq(a->id, b->id);
+	ck_assert_str_eq(a->name, b->name);
+	ck_assert_str_eq(a->runtime, b->runtime);
+	ck_assert_str_eq(a->handler, b->handler);
+	ck_assert_str_eq(a->code_path, b->code_path);
+	ck_assert_str_eq(a->code_hash, b->code_hash);
+	ck_assert_uint_eq(a->memory_mb, b->memory_mb);
+	ck_assert_uint_eq(a->timeout_s, b->timeout_s);
+	ck_assert_uint_eq(a->vcpus, b->vcpus);
+	ck_assert_uint_eq(a->min_replicas, b->min_replicas);
+	ck_assert_uint_eq(a->disk_iops, b->disk_iops);
+	ck_assert_uint_eq(a->disk_bandwidth, b->disk_bandwidth);
+	ck_assert_uint_eq(a->net_rx_bandwidth, b->net_rx_bandwidth);
+	ck_assert_uint_eq(a->net_tx_bandwidth, b->net_tx_bandwidth);
+	ck_assert_uint_eq(a->version, b->version);
+	ck_assert_uint_eq(a->created_us, b->created_us);
+	ck_assert_uint_eq(a->updated_us, b->updated_us);
+	ck_assert_uint_eq(a->env_count, b->env_count);
+	for (size_t i = 0; i < a->env_count; i++)
+		ck_assert_str_eq(a->env[i], b->env[i]);
+}
+
+START_TEST(what_is_put_comes_back_whole_also_after_reopening)
+{
+	open_store(_i);
+	struct function_record in = sample("hello", ID_1), out = { 0 };
+	ck_ok(ops->put(store, &in, 0, &error));
+	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_same(&in, &out);
+	record_clear(&out);
+	ops->close(store);
+	ck_ok(ops->open(where, &store, &error));
+	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_same(&in, &out);
+	record_clear(&out);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_name_is_given_once)
+{
+	open_store(_i);
+	struct function_record first = sample("hello", ID_1), second = sample("hello", ID_2),
+			       out = { 0 };
+	second.memory_mb = 64;
+	ck_ok(ops->put(store, &first, 0, &error));
+	ck_fails_with(NOVA_EEXIST, "hello", ops->put(store, &second, 0, &error));
+	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_same(&first, &out);
+	record_clear(&out);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_record_is_replaced_only_from_the_version_that_was_seen)
+{
+	open_store(_i);
+	struct function_record record = sample("hello", ID_1), other = sample("hello", ID_2),
+			       out = { 0 };
+	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
+	ck_ok(ops->put(store, &record, 0, &error));
+	record.version = 2;
+	record.env_count = 0;
+	ck_ok(ops->put(store, &record, 1, &error));
+	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
+	ck_fails(NOVA_EBUSY, ops->put(store, &other, 2, &error));
+	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_same(&record, &out);
+	record_clear(&out);
+	close_store();
+}
+END_TEST
+
+START_TEST(what_is_not_there_is_not_found)
+{
+	open_store(_i);
+	struct function_record out = { 0 };
+	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->get(store, "nobody", &out, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->remove(store, "nobody", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->get(store, "", &out, &error));
+	ck_fails(NOVA_ENOTFOUND, ops->get(store, "'; DROP TABLE functions; --", &out, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "not UTF-8", ops->get(store, "\xff", &out, &error));
+	close_store();
+}
+END_TEST
+
+START_TEST(lists_are_sorted_by_name_and_may_be_empty)
+{
+	open_store(_i);
+	static const char *const put[] = { "b", "a", "c", "Z", "a-1" }, *const sorted[] = { "Z",
+		"a", "a-1", "b", "c" };
+	struct function_record *records;
+	size_t count;
+	char **found;
+	ck_ok(ops->list(store, &records, &count, &error));
+	ck_assert_ptr_null(records);
+	ck_assert_uint_eq(count, 0);
+	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
+		AUTO_FREE char *id = str_format("00000000-0000-4000-8000-%012zu", i);
+		struct function_record record = sample(put[i], id);
+		ck_ok(ops->put(store, &record, 0, &error));
+	}
+	ck_ok(ops->list(store, &records, &count, &error));
+	ck_assert_uint_eq(count, ARRAY_LEN(sorted));
+	for (size_t i = 0; i < count; i++)
+		ck_assert_str_eq(records[i].name, sorted[i]);
+	record_list_free(records, count);
+	ck_ok(ops->names(store, 2, &found, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(found[1], "a");
+	ck_assert_ptr_null(found[2]);
+	strv_free(found, count);
+	close_store();
+}
+END_TEST
+
+START_TEST(the_users_of_a_code_are_counted)
+{
+	open_store(_i);
+	uint64_t users;
+	struct function_record one = sample("one", ID_1), two = sample("two", ID_2);
+	ck_ok(ops->put(store, &one, 0, &error));
+	ck_ok(ops->put(store, &two, 0, &error));
+	ck_ok(ops->count_code_users(store, HASH_A, &users, &error));
+	ck_assert_uint_eq(users, 2);
+	two.code_hash = TEXT(HASH_B);
+	two.version = 2;
+	ck_ok(ops->put(store, &two, 1, &error));
+	ck_ok(ops->remove(store, "one", &error));
+	ck_ok(ops->count_code_users(store, HASH_A, &users, &error));
+	ck_assert_uint_eq(users, 0);
+	ck_ok(ops->count_code_users(store, HASH_B, &users, &error));
+	ck_assert_uint_eq(users, 1);
+	close_store();
+}
+END_TEST
+
+static uint64_t stamp_now(void)
+{
+	uint64_t stamp = 0;
+	ck_ok(ops->stamp(store, &stamp, &error));
+	return stamp;
+}
+
+START_TEST(the_stamp_changes_with_every_change_by_anyone)
+{
+	open_store(_i);
+	struct store *other;
+	struct function_record record = sample("hello", ID_1), second = sample("second", ID_2);
+	ck_ok(ops->open(where, &other, &error));
+	uint64_t before = stamp_now();
+	ck_assert_uint_eq(stamp_now(), before);
+	ck_ok(ops->put(store, &record, 0, &error));
+	uint64_t after_own = stamp_now();
+	ck_assert_uint_ne(after_own, before);
+	ck_ok(ops->put(other, &second, 0, &error));
+	uint64_t after_other = stamp_now();
+	ck_assert_uint_ne(after_other, after_own);
+	ck_ok(ops->remove(other, "second", &error));
+	uint64_t after_removal = stamp_now();
+	ck_assert_uint_ne(after_removal, after_other);
+	ck_ok(ops->remove(store, "hello", &error));
+	ck_assert_uint_ne(stamp_now(), after_removal);
+	ops->close(other);
+	close_store();
+}
+END_TEST
+
+/* Counts up the version of one record, looking again whenever somebody else was faster. */
+static int count_up(struct store *in, const char *name, unsigned times)
+{
+	for (unsigned done = 0; done < times;) {
+		AUTO_RECORD struct function_record record = { 0 };
+		int r = ops->get(in, name, &record, NULL);
+		if (r < 0)
+			return r;
+		record.version++;
+		r = ops->put(in, &record, record.version - 1, NULL);
+		if (r < 0 && r != NOVA_EBUSY)
+			return r;
+		done += r == 0;
+	}
+	return 0;
+}
+
+static void *count_up_thread(void *in)
+{
+	return (void *)(intptr_t)count_up(in, "hello", 50);
+}
+
+static uint32_t version_now(const char *name)
+{
+	AUTO_RECORD struct function_record record = { 0 };
+	ck_ok(ops->get(store, name, &record, &error));
+	return record.version;
+}
+
+START_TEST(eight_threads_lose_no_update)
+{
+	open_store(_i);
+	pthread_t threads[8];
+	struct function_record record = sample("hello", ID_1);
+	ck_ok(ops->put(store, &record, 0, &error));
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, count_up_thread, store), 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		void *code;
+		pthread_join(threads[i], &code);
+		ck_assert_int_eq((int)(intptr_t)code, 0);
+	}
+	ck_assert_uint_eq(version_now("hello"), 1 + 8 * 50);
+	close_store();
+}
+END_TEST
+
+START_TEST(four_processes_that_open_at_once_lose_no_update)
+{
+	where = test_dir();
+	ops = stores[_i];
+	pid_t children[4];
+	int gate[2];
+	ck_assert_int_eq(sys_pipe(gate), 0);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+		children[i] = fork();
+		if (children[i] == 0) {
+			char byte;
+			fd_close(gate[1]);
+			sys_read(gate[0], &byte, 1); /* all begin when the parent lets go */
+			struct function_record record = sample("hello", ID_1);
+			int r = ops->open(where, &store, NULL);
+			if (r == 0 && (r = ops->put(store, &record, 0, NULL)) == NOVA_EEXIST)
+				r = 0;
+			if (r == 0)
+				r = count_up(store, "hello", 25);
+			if (r == 0)
+				ops->close(store);
+			_exit(-r);
+		}
+	}
+	fd_close(gate[0]);
+	fd_close(gate[1]);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+		int status;
+		waitpid(children[i], &status, 0);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %zu: status %d",
+			i, status);
+	}
+	ck_ok(ops->open(where, &store, &error));
+	ck_assert_uint_eq(version_now("hello"), 1 + 4 * 25);
+	close_store();
+}
+END_TEST
+
+static Suite *store_suite(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *tc = tcase_create("store");
+	int count = (int)ARRAY_LEN(stores);
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc, what_is_put_comes_back_whole_also_after_reopening, 0, count);
+	tcase_add_loop_test(tc, a_name_is_given_once, 0, count);
+	tcase_add_loop_test(tc, a_record_is_replaced_only_from_the_version_that_was_seen, 0, count);
+	tcase_add_loop_test(tc, what_is_not_there_is_not_found, 0, count);
+	tcase_add_loop_test(tc, lists_are_sorted_by_name_and_may_be_empty, 0, count);
+	tcase_add_loop_test(tc, the_users_of_a_code_are_counted, 0, count);
+	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);
+	tcase_add_loop_test(tc, eight_threads_lose_no_update, 0, count);
+	tcase_add_loop_test(tc, four_processes_that_open_at_once_lose_no_update, 0, count);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(store_suite)

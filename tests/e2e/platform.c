@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole way through nova/function.h, on the engine that is named. */
+#include "platform.h"
+
+static Suite *platform_suite(void)
+{
+	TCase *(*const parts[])(void) = { call_cases, pool_cases, sharing_cases, broken_cases, template_cases };
+	Suite *suite = suite_create("platform");
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		TCase *tc = parts[i]();
+		tcase_set_timeout(tc, 180);
+		suite_add_tcase(suite, tc);
+	}
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, platform_suite);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The cases of e2e-platform, one file each. */
+#ifndef NOVA_TESTS_PLATFORM_H
+#define NOVA_TESTS_PLATFORM_H
+
+#include "vmtest.h"
+
+TCase *call_cases(void);     /* calls.c: what one caller sees */
+TCase *pool_cases(void);     /* warm.c: VMs that wait, come back, or die */
+TCase *sharing_cases(void);  /* sharing.c: threads, processes, kill -9 */
+TCase *broken_cases(void);   /* broken.c: images, QEMU, disks and rights */
+TCase *template_cases(void); /* template.c: templates and shells */
+
+#endif

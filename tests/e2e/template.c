@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/* Templates and the shells that wait at them. On engines that can be snapshotted only. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include <jansson.h>
+
+#include "platform.h"
+
+/* --- looking ------------------------------------------------------------------------------------------------------------ */
+
+/* Directories of the state directory's snapshots that begin so; "" counts those that are published. */
+static size_t count_entries(const char *home, const char *prefix, char **ret_last)
+{
+	AUTO_FREE char *root = path_join(home, "snapshots");
+	char **names;
+	int count = fs_list(root, &names);
+	size_t found = 0;
+	for (int i = 0; i < count; i++) {
+		if (!(*prefix ? str_starts(names[i], prefix) : names[i][0] != '.'))
+			continue;
+		found++;
+		if (ret_last)
+			*ret_last = path_join(root, names[i]);
+	}
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+	return found;
+}
+
+static size_t templates(const struct platform *p)
+{
+	ck_assert_uint_eq(count_entries(p->dir, ".tmp-", NULL), 0);
+	return count_entries(p->dir, "", NULL);
+}
+
+static char *only_template(const struct platform *p)
+{
+	char *path = NULL;
+	ck_assert_uint_eq(count_entries(p->dir, "", &path), 1);
+	return path;
+}
+
+#define MOST 16
+
+static pid_t parent_of(const char *pid)
+{
+	AUTO_FREE char *path = str_format("/proc/%s/stat", pid);
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	if (fs_read_file(path, &text) < 0 || buf_append(&text, "", 1) < 0)
+		return 0;
+	const char *rest = strrchr((char *)text.data, ')'); /* the name before it may be anything */
+	int parent = 0;
+	char state = 0;
+	return rest && sscanf(rest, ") %c %d", &state, &parent) == 2 && state != 'Z' ? parent : 0;
+}
+
+static pid_t keeper_of(const nova_result_t *result)
+{
+	AUTO_FREE char *pid = str_format("%d", (int)vmtest_vmm(nova_result_vm_id(result)));
+	return parent_of(pid);
+}
+
+/* The VMMs of the platform whose keeper that is. */
+static size_t vmms(pid_t keeper, pid_t pids[MOST])
+{
+	char **names;
+	int count = fs_list("/proc", &names);
+	size_t found = 0;
+	ck_assert_int_gt(count, 0);
+	ck_assert_int_gt(keeper, 1);
+	for (int i = 0; i < count; i++)
+		if (names[i][0] >= '1' && names[i][0] <= '9' && parent_of(names[i]) == keeper) {
+			ck_assert_uint_lt(found, MOST);
+			pids[found++] = (pid_t)atoi(names[i]);
+		}
+	strv_free(names, (size_t)count);
+	return found;
+}
+
+static void kill_and_await(pid_t pid)
+{
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+}
+
+#define SOURCE "import time\nloaded = 7\ndef handler(event):\n    return loaded\n"
+
+/* What a handle of its own on the same state directory has to do for a cold call. Whether the function had to be loaded. */
+static bool cold_call_loads(const struct platform *p)
+{
+	nova_t *other;
+	nova_result_t *r;
+	ck_ok(nova_open(p->config, &other, &error));
+	ck_ok(platform_call(other, "f", &r));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	ck_assert_str_eq(nova_result_output(r, NULL), "7");
+	bool loads = nova_result_timing_us(r, NOVA_TIMING_INIT) > 0;
+	nova_result_free(r);
+	nova_close(other);
+	return loads;
+}
+
+/* --- templates ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(the_first_call_makes_a_template_and_other_processes_use_it)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert_uint_eq(templates(&p), 0);
+	ck_assert(cold_call_loads(&p));
+	ck_assert_uint_eq(templates(&p), 1);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(cold_call_loads(&p) ? 1 : 0);
+	int status = -1;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(templates(&p), 1);
+	nova_snapshot_t **list;
+	size_t count;
+	ck_ok(nova_snapshot_list(nova_get_host(p.nova), &list, &count, &error));
+	ck_assert_uint_eq(count, 0); /* it is nobody's snapshot */
+	nova_snapshot_list_free(list, count);
+	platform_close(&p);
+}
+END_TEST
+
+static void add_with(nova_t *nova, const char *source, const char *variable, uint32_t memory_mb)
+{
+	const char *const env[] = { variable };
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = "f";
+	opts.runtime = "shell";
+	opts.code = source;
+	opts.code_len = strlen(source);
+	opts.flags = NOVA_REGISTER_REPLACE;
+	opts.env = env;
+	opts.env_count = 1;
+	opts.memory_mb = memory_mb;
+	ck_ok(nova_register(nova, &opts, NULL, &error));
+}
+
+START_TEST(whatever_goes_into_a_template_makes_another_when_it_changes)
+{
+	struct platform p = platform_open(NULL);
+	add_with(p.nova, "echo 1$A", "A=1", 128);
+	platform_answers(p.nova, "f", "11");
+	ck_assert_uint_eq(templates(&p), 1);
+	add_with(p.nova, "echo 2$A", "A=1", 128);
+	platform_answers(p.nova, "f", "21");
+	ck_assert_uint_eq(templates(&p), 2);
+	add_with(p.nova, "echo 2$A", "A=2", 128);
+	platform_answers(p.nova, "f", "22");
+	ck_assert_uint_eq(templates(&p), 3);
+	add_with(p.nova, "echo 2$A", "A=2", 96);
+	platform_answers(p.nova, "f", "22");
+	ck_assert_uint_eq(templates(&p), 4);
+	add_with(p.nova, "echo 2$A", "A=2", 128); /* as before */
+	platform_answers(p.nova, "f", "22");
+	ck_assert_uint_eq(templates(&p), 4);
+	platform_close(&p);
+}
+END_TEST
+
+/* Images like the real ones, with an initramfs of their own: the same bytes, but a new file. */
+static void make_images(const char *real, const char *images)
+{
+	static const char *const same[] = { "MANIFEST", "kernel/vmlinux", "rootfs" };
+	AUTO_FREE char *kernel = path_join(images, "kernel"), *from = path_join(real, "kernel/initramfs.cpio"),
+		*to = path_join(images, "kernel/initramfs.cpio");
+	AUTO_BUF struct buf content = BUF_INIT(256u << 20);
+	ck_assert_int_eq(fs_mkdirs(kernel, 0755), 0);
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		AUTO_FREE char *target = path_join(real, same[i]), *link = path_join(images, same[i]);
+		if (!fs_exists(link))
+			ck_assert_int_eq(symlink(target, link), 0);
+	}
+	ck_assert_int_eq(fs_read_file(from, &content), 0);
+	ck_assert_int_eq(fs_write_file(to, content.data, content.len, 0644), 0);
+}
+
+START_TEST(another_agent_makes_another_template)
+{
+	struct platform p = platform_open(NULL);
+	AUTO_FREE char *images = path_join(p.dir, "images"), *real = strdup(nova_host_images(nova_get_host(p.nova)));
+	make_images(real, images);
+	ck_ok(nova_config_set(p.config, "images", images, &error));
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	ck_assert(!cold_call_loads(&p));
+	make_images(real, images);
+	ck_assert(cold_call_loads(&p));
+	ck_assert_uint_eq(templates(&p), 2);
+	platform_close(&p);
+}
+END_TEST
+
+static void flip(const char *directory, const char *name)
+{
+	uint8_t byte;
+	AUTO_FREE char *path = path_join(directory, name);
+	AUTO_FD int fd = sys_open(path, O_RDWR, 0);
+	ck_assert_int_eq(sys_pread_all(fd, &byte, 1, 5000), 0);
+	byte ^= 1;
+	ck_assert_int_eq(sys_pwrite_all(fd, &byte, 1, 5000), 0);
+}
+
+START_TEST(a_damaged_template_is_made_anew_unseen)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	AUTO_FREE char *template = only_template(&p), *manifest = path_join(template, "manifest.json"), *memory = path_join(template, "memory");
+	for (int damage = 0; damage < 4; damage++) {
+		if (damage < 2)
+			flip(template, damage ? "state" : "memory");
+		else
+			ck_assert_int_eq(fs_unlink(damage == 2 ? manifest : memory), 0);
+		ck_assert_msg(cold_call_loads(&p), "damage %d was not seen", damage);
+		ck_assert_uint_eq(templates(&p), 1);
+		ck_assert(!cold_call_loads(&p));
+	}
+	platform_close(&p);
+}
+END_TEST
+
+#define WHO "import os, random, secrets, tempfile, time, uuid\n" \
+	"def handler(event):\n" \
+	"    return [os.urandom(8).hex(), random.random(), secrets.token_hex(8), str(uuid.uuid4()), next(tempfile._get_candidate_names())," \
+	" open('/proc/sys/kernel/hostname').read(), open('/etc/machine-id').read(), time.time()]\n"
+
+START_TEST(clones_of_one_template_are_told_apart_and_told_the_time)
+{
+	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	platform_add(p.nova, "f", "python", WHO);
+	json_t *answers[3] = { NULL };
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		nova_result_t *result;
+		ck_ok(platform_call(p.nova, "f", &result));
+		ck_assert_int_eq(nova_result_cold_start(result), 1);
+		answers[i] = json_loads(nova_result_output(result, NULL), 0, NULL);
+		double now = (double)clock_unix_us() / 1e6, there = json_real_value(json_array_get(answers[i], 7));
+		ck_assert_msg(there > now - 60 && there < now + 60, "the guest's clock says %f, ours %f", there, now);
+		for (size_t other = 0; other < i; other++)
+			for (size_t what = 0; what < 7; what++)
+				ck_assert_msg(!json_equal(json_array_get(answers[i], what), json_array_get(answers[other], what)),
+					"clones %zu and %zu agree in %zu", i, other, what);
+		nova_result_free(result);
+		while (nova_pool_tick(p.pool) >= 0) /* until its millisecond is over */
+			poll(NULL, 0, 1);
+	}
+	ck_assert_uint_eq(templates(&p), 1);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		json_decref(answers[i]);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(processes_that_race_for_a_template_make_one)
+{
+	struct platform p = platform_open(NULL);
+	int gate[2];
+	pid_t pids[4];
+	char byte;
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert_int_eq(sys_pipe(gate), 0);
+	for (int i = 0; i < 4; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			fd_close(gate[1]);
+			(void)sys_read(gate[0], &byte, 1); /* until all are there */
+			_exit(cold_call_loads(&p) ? 10 : 20);
+		}
+	}
+	fd_close(gate[0]);
+	fd_close(gate[1]);
+	int made = 0;
+	for (int i = 0; i < 4; i++) {
+		int status = -1;
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 10 || WEXITSTATUS(status) == 20));
+		made += WEXITSTATUS(status) == 10;
+	}
+	ck_assert_int_eq(made, 1);
+	ck_assert_uint_eq(templates(&p), 1);
+	ck_assert_uint_eq(count_entries(p.dir, ".make-", NULL), 0);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
+{
+	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	AUTO_FREE char *root = path_join(p.dir, "snapshots");
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
+	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) { /* otherwise we may not mount here */
+		platform_answers(p.nova, "f", "7");
+		ck_assert_uint_eq(templates(&p), 0);
+		while (nova_pool_tick(p.pool) >= 0)
+			sys_poll(NULL, 0, 1);
+		platform_answers(p.nova, "f", "7");
+		ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+		ck_assert_int_eq(umount(root), 0);
+	}
+	ck_assert(cold_call_loads(&p));
+	ck_assert_uint_eq(templates(&p), 1);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(without_templates_functions_boot)
+{
+	struct platform p = platform_open("pool.templates", "off", NULL);
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	ck_assert(cold_call_loads(&p));
+	ck_assert_uint_eq(templates(&p), 0);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- shells ------------------------------------------------------------------------------------------------------------------ */
+
+/* The idle VM ends with the next tick, so that the call after it is a cold one. */
+static void call_and_tick(const struct platform *p, pid_t *ret_keeper)
+{
+	nova_result_t *r;
+	ck_ok(platform_call(p->nova, "f", &r));
+	ck_assert_str_eq(nova_result_output(r, NULL), "7");
+	if (ret_keeper)
+		*ret_keeper = keeper_of(r);
+	nova_result_free(r);
+	for (int64_t ms; (ms = nova_pool_tick(p->pool)) >= 0;)
+		sys_poll(NULL, 0, (int)ms);
+}
+
+START_TEST(shells_are_kept_used_and_replaced)
+{
+	struct platform p = platform_open("pool.shells", "2", "pool.idle_ttl", "1ms", NULL);
+	pid_t keeper, shells[MOST], now[MOST];
+	platform_add(p.nova, "f", "python", SOURCE);
+	call_and_tick(&p, &keeper);
+	ck_assert_uint_eq(vmms(keeper, shells), 2);
+
+	nova_result_t *r;
+	ck_ok(platform_call(p.nova, "f", &r));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	ck_assert_uint_eq(vmms(keeper, now), 2); /* one of them is the VM now */
+	ck_assert(now[0] == shells[0] && now[1] == shells[1]);
+	nova_result_free(r);
+	while (nova_pool_tick(p.pool) >= 0)
+		sys_poll(NULL, 0, 1);
+	ck_assert_uint_eq(vmms(keeper, shells), 2);
+
+	kill_and_await(shells[_i]); /* the one that would be next, or the other */
+	call_and_tick(&p, NULL);
+	ck_assert_uint_eq(vmms(keeper, shells), 2);
+	kill_and_await(shells[0]);
+	kill_and_await(shells[1]);
+	call_and_tick(&p, NULL);
+	ck_assert_uint_eq(vmms(keeper, shells), 2);
+	ck_assert_uint_eq(templates(&p), 1); /* the death of a shell says nothing about the template */
+
+	int ends[2] = { vmtest_pidfd(shells[0]), vmtest_pidfd(shells[1]) };
+	if (_i == 1) {
+		ck_ok(nova_delete(p.nova, "f", &error)); /* they are of no use any more */
+		ck_assert_uint_eq(vmms(keeper, shells), 0);
+	}
+	platform_close(&p);
+	vmtest_await_end(ends[0]);
+	vmtest_await_end(ends[1]);
+}
+END_TEST
+
+START_TEST(shells_end_with_a_process_that_is_killed)
+{
+	struct platform p = platform_open("pool.shells", "2", "pool.idle_ttl", "1ms", NULL);
+	int tell[2];
+	pid_t keeper = 0, shells[MOST];
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert_int_eq(sys_pipe(tell), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct platform own = { .config = p.config };
+		ck_ok(nova_open(p.config, &own.nova, &error));
+		own.pool = nova_get_pool(own.nova);
+		call_and_tick(&own, &keeper);
+		ck_assert_int_eq(sys_write_all(tell[1], &keeper, sizeof(keeper)), 0);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(sys_read(tell[0], &keeper, sizeof(keeper)), sizeof(keeper));
+	ck_assert_uint_eq(vmms(keeper, shells), 2);
+	int ends[2] = { vmtest_pidfd(shells[0]), vmtest_pidfd(shells[1]) };
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	vmtest_await_end(ends[0]);
+	vmtest_await_end(ends[1]);
+	fd_close(tell[0]);
+	fd_close(tell[1]);
+	nova_t *next; /* sweeps what the dead one left */
+	ck_ok(nova_open(p.config, &next, &error));
+	nova_close(next);
+	platform_close(&p);
+}
+END_TEST
+
+TCase *template_cases(void)
+{
+	TCase *tc = tcase_create("templates");
+	if (is_fake())
+		return tc;
+	tcase_add_test(tc, the_first_call_makes_a_template_and_other_processes_use_it);
+	tcase_add_test(tc, whatever_goes_into_a_template_makes_another_when_it_changes);
+	tcase_add_test(tc, another_agent_makes_another_template);
+	tcase_add_test(tc, a_damaged_template_is_made_anew_unseen);
+	tcase_add_test(tc, clones_of_one_template_are_told_apart_and_told_the_time);
+	tcase_add_test(tc, processes_that_race_for_a_template_make_one);
+	tcase_add_test(tc, a_template_that_finds_no_room_on_disk_still_serves_its_process);
+	tcase_add_test(tc, without_templates_functions_boot);
+	tcase_add_loop_test(tc, shells_are_kept_used_and_replaced, 0, 2);
+	tcase_add_test(tc, shells_end_with_a_process_that_is_killed);
+	return tc;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+
+#include "platform.h"
+
+START_TEST(with_room_for_one_vm_the_idle_one_makes_place)
+{
+	struct platform p = platform_open("pool.max_vms", "1", NULL);
+	platform_add(p.nova, "a", "shell", "echo 1");
+	platform_add(p.nova, "b", "shell", "echo 2");
+	platform_answers(p.nova, "a", "1");
+	platform_answers(p.nova, "b", "2");
+	platform_answers(p.nova, "b", "2");
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+	platform_close(&p);
+}
+END_TEST
+
+/* Runs in the call of the only VM there may be, so no other can come free. */
+static void call_another(void *userdata, int stream, const void *data, size_t len)
+{
+	nova_result_t *r;
+	(void)stream, (void)data, (void)len;
+	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "pool.max_vms", platform_call(userdata, "b", &r));
+	ck_assert_ptr_null(r);
+}
+
+START_TEST(a_call_that_finds_no_room_is_told_so_after_its_wait)
+{
+	struct platform p = platform_open("pool.max_vms", "1", "pool.queue_timeout", "20ms", NULL);
+	platform_add(p.nova, "a", "shell", "echo 1");
+	platform_add(p.nova, "b", "shell", "echo 2");
+	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
+	call.on_output = call_another;
+	call.userdata = p.nova;
+	nova_result_t *r;
+	ck_ok(nova_invoke(p.nova, "a", "1", 1, &call, &r, &error));
+	nova_result_free(r);
+	platform_answers(p.nova, "b", "2");
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_vm_past_its_time_is_ended_by_the_next_tick)
+{
+	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	platform_answers(p.nova, "f", "1");
+	for (int64_t ms; (ms = nova_pool_tick(p.pool)) >= 0;)
+		sys_poll(NULL, 0, (int)ms);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
+	platform_answers(p.nova, "f", "1");
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_vm_that_was_killed_while_it_waited_is_replaced_unseen)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_result_t *r;
+	ck_ok(platform_call(p.nova, "f", &r));
+	pid_t pid = vmtest_vmm(nova_result_vm_id(r));
+	ck_assert_int_gt(pid, 0);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	nova_result_free(r);
+	ck_ok(platform_call(p.nova, "f", &r));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	nova_result_free(r);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	platform_close(&p);
+}
+END_TEST
+
+/* In the thread of the call, when its first word proves that the function runs. */
+static void kill_vmm(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)stream;
+	ck_assert_uint_ge(len, 8);
+	AUTO_FREE char *id = strndup(data, 8);
+	pid_t pid = vmtest_vmm(id);
+	ck_assert_int_gt(pid, 0);
+	*(int *)userdata = kill(pid, SIGKILL);
+}
+
+/* Its hostname is nova-ID in a guest; on the fake engine its working directory has the ID. */
+#define SAY_VM_ID "case $(hostname) in nova-*) hostname | cut -c6-;; *) pwd | sed 's/.*fake-//';; esac;"
+
+START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", SAY_VM_ID " case $(cat \"$1\") in 1) sleep 1000;; esac");
+	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
+	int killed = -1;
+	call.on_output = kill_vmm;
+	call.userdata = &killed;
+	nova_result_t *r;
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "has ended", nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
+	ck_assert_ptr_null(r);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	ck_ok(platform_call(p.nova, "f", &r));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
+TCase *pool_cases(void)
+{
+	TCase *tc = tcase_create("pool");
+	tcase_add_test(tc, with_room_for_one_vm_the_idle_one_makes_place);
+	tcase_add_test(tc, a_call_that_finds_no_room_is_told_so_after_its_wait);
+	tcase_add_test(tc, a_vm_past_its_time_is_ended_by_the_next_tick);
+	tcase_add_test(tc, a_vm_that_was_killed_while_it_waited_is_replaced_unseen);
+	tcase_add_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown);
+	return tc;
+}

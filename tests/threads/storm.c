@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads at random on the fake engine, to be built with the thread sanitizer. What comes of a call is checked only as far as
+ * it must hold in any order: an answer is the one of this call, a failure has a code that the headers allow. The numbers are
+ * bounded, and drawn from a seed of the test, so that each run does the same things.
+ */
+#include <pthread.h>
+
+#include "vmtest.h"
+
+#define THREADS 8
+
+struct worker {
+	struct platform *p;
+	unsigned seed;
+	int operations;
+	char why[300]; /* "": nothing was wrong */
+};
+
+static unsigned draw(struct worker *w, unsigned below)
+{
+	w->seed = w->seed * 1103515245u + 12345u;
+	return (w->seed >> 16) % below;
+}
+
+static void complain(struct worker *w, const char *what, int code, const nova_error_t *failure)
+{
+	snprintf(w->why, sizeof(w->why), "%s: %s %s", what, nova_code_name(code), nova_error_message(failure));
+}
+
+static bool any_of(int code, const int *codes)
+{
+	for (; *codes; codes++)
+		if (code == *codes)
+			return true;
+	return code == 0;
+}
+
+/* Runs eight of them and asserts that none has a complaint. */
+static void run_threads(struct platform *p, void *(*body)(void *), int operations)
+{
+	struct worker workers[THREADS];
+	pthread_t threads[THREADS];
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .p = p, .seed = i + 1, .operations = operations };
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, body, &workers[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < THREADS; i++)
+		ck_assert_str_eq(workers[i].why, "");
+}
+
+/* --- the platform ----------------------------------------------------------------------------------------------------------- */
+
+#define FUNCTIONS 3
+
+static void invoke(struct worker *w, const char *name)
+{
+	/* It may have been deleted, or its VM killed; with few VMs allowed, the wait may end first. */
+	static const int allowed[] = { NOVA_ENOTFOUND, NOVA_ELOST, NOVA_EAGENT, NOVA_ELIMIT, 0 };
+	char payload[16];
+	nova_result_t *r;
+	nova_error_t *failure = NULL;
+	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
+	int code = nova_invoke(w->p->nova, name, payload, strlen(payload), NULL, &r, &failure);
+	if (!any_of(code, allowed))
+		complain(w, "invoke", code, failure);
+	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
+		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload, nova_result_output(r, NULL));
+	nova_result_free(r);
+	nova_error_free(failure);
+}
+
+static void put(struct worker *w, const char *name)
+{
+	char source[32];
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_error_t *failure = NULL;
+	snprintf(source, sizeof(source), "cat \"$1\" # %u", draw(w, 2));
+	opts.name = name;
+	opts.runtime = "shell";
+	opts.code = source;
+	opts.code_len = strlen(source);
+	opts.flags = NOVA_REGISTER_REPLACE;
+	int code = nova_register(w->p->nova, &opts, NULL, &failure);
+	if (code < 0)
+		complain(w, "register", code, failure);
+	nova_error_free(failure);
+}
+
+static void erase(struct worker *w, const char *name)
+{
+	static const int allowed[] = { NOVA_ENOTFOUND, 0 };
+	nova_error_t *failure = NULL;
+	int code = nova_delete(w->p->nova, name, &failure);
+	if (!any_of(code, allowed))
+		complain(w, "delete", code, failure);
+	nova_error_free(failure);
+}
+
+static void look(struct worker *w, const char *name)
+{
+	nova_function_t **list, *function;
+	size_t count;
+	if (nova_get(w->p->nova, name, &function, NULL) == 0)
+		nova_function_free(function);
+	if (nova_list(w->p->nova, &list, &count, NULL) == 0)
+		nova_function_list_free(list, count);
+	nova_pool_tick(w->p->pool);
+	if (nova_pool_count(w->p->pool, NOVA_POOL_STARTING) > THREADS)
+		snprintf(w->why, sizeof(w->why), "more starts than threads");
+}
+
+static void *use_platform(void *argument)
+{
+	struct worker *w = argument;
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		char name[8];
+		unsigned what = draw(w, 16);
+		snprintf(name, sizeof(name), "f%u", draw(w, FUNCTIONS));
+		if (what < 10)
+			invoke(w, name);
+		else if (what < 12)
+			put(w, name);
+		else if (what < 13)
+			erase(w, name);
+		else
+			look(w, name);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_do_everything_with_one_platform_at_once)
+{
+	struct platform p = platform_open("pool.max_vms", "4", NULL);
+	for (int i = 0; i < FUNCTIONS; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "f%d", i);
+		platform_add(p.nova, name, "shell", "cat \"$1\"");
+	}
+	run_threads(&p, use_platform, 25);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- the pool ------------------------------------------------------------------------------------------------------------------- */
+
+static void use_vm(struct worker *w, nova_vm_t *vm)
+{
+	static const int allowed[] = { NOVA_ELOST, NOVA_EAGENT, 0 };
+	nova_error_t *failure = NULL;
+	if (draw(w, 5) == 0)
+		nova_vm_kill(vm);
+	int code = nova_vm_ping(vm, 0, &failure);
+	if (!any_of(code, allowed))
+		complain(w, "ping", code, failure);
+	nova_error_free(failure);
+}
+
+static void borrow(struct worker *w, const char *key)
+{
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	nova_vm_t *vm;
+	nova_error_t *failure = NULL;
+	int cold;
+	want.key = key;
+	int code = nova_pool_acquire(w->p->pool, &want, &vm, &cold, &failure);
+	if (code < 0 && code != NOVA_ELIMIT)
+		complain(w, "acquire", code, failure);
+	nova_error_free(failure);
+	if (code < 0)
+		return;
+	use_vm(w, vm);
+	nova_pool_release(w->p->pool, vm, draw(w, 4) != 0);
+}
+
+static void *use_pool(void *argument)
+{
+	struct worker *w = argument;
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		char key[8];
+		unsigned what = draw(w, 8);
+		snprintf(key, sizeof(key), "k%u", draw(w, FUNCTIONS));
+		if (what < 6)
+			borrow(w, key);
+		else if (what < 7)
+			nova_pool_forget(w->p->pool, key);
+		else
+			nova_pool_tick(w->p->pool);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_borrow_return_forget_and_kill_at_once)
+{
+	struct platform p = platform_open("pool.max_vms", "3", "pool.idle_ttl", "5ms", NULL);
+	run_threads(&p, use_pool, 40);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- one VM ----------------------------------------------------------------------------------------------------------------------- */
+
+static nova_vm_t *shared; /* of the one test below; set before its threads begin */
+
+static void *use_shared_vm(void *argument)
+{
+	struct worker *w = argument;
+	static const int allowed[] = { NOVA_ELOST, NOVA_EAGENT, 0 };
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		nova_error_t *failure = NULL;
+		int code = nova_vm_ping(shared, 0, &failure);
+		if (!any_of(code, allowed))
+			complain(w, "ping", code, failure);
+		nova_error_free(failure);
+		nova_vm_state(shared);
+		nova_vm_pid(shared);
+		nova_vm_timing_us(shared, NOVA_TIMING_BOOT);
+		if (draw(w, 10) == 0)
+			nova_free(nova_vm_console(shared));
+		if (i == w->operations - 1)
+			nova_vm_kill(shared);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_share_one_vm_and_kill_it)
+{
+	struct platform p = platform_open(NULL);
+	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &shared, &error));
+	run_threads(&p, use_shared_vm, 30);
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), NOVA_ELOST);
+	nova_vm_free(shared);
+	platform_close(&p);
+}
+END_TEST
+
+static Suite *storm_suite(void)
+{
+	Suite *suite = suite_create("threads");
+	TCase *tc = tcase_create("storm");
+	tcase_set_timeout(tc, 240);
+	tcase_add_test(tc, threads_may_do_everything_with_one_platform_at_once);
+	tcase_add_test(tc, threads_may_borrow_return_forget_and_kill_at_once);
+	tcase_add_test(tc, threads_may_share_one_vm_and_kill_it);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, storm_suite);
+}

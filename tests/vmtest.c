@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "vmtest.h"
+
+const char *engine;
+nova_error_t *error;
+
+nova_config_t *vmtest_config(const char *home)
+{
+	nova_config_t *config;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_load_env(config, &error));
+	ck_ok(nova_config_set(config, "home", home, &error));
+	ck_ok(nova_config_set(config, "engine", engine, &error));
+	return config;
+}
+
+void vmtest_failed(int expected, int code, int outcome, const char *part)
+{
+	ck_assert_msg(code == expected, "got %s (%s), expected %s", nova_code_name(code), nova_error_message(error),
+		nova_code_name(expected));
+	ck_assert_int_eq(nova_error_code(error), expected);
+	ck_assert_msg(nova_error_outcome(error) == outcome, "outcome %d, expected %d: %s", nova_error_outcome(error), outcome,
+		nova_error_message(error));
+	ck_assert_msg(strstr(nova_error_message(error), part) != NULL, "'%s' not in '%s'", part, nova_error_message(error));
+	ck_assert_ptr_null(strchr(nova_error_message(error), '\n'));
+	nova_error_free(error);
+	error = NULL;
+}
+
+/* --- platform ------------------------------------------------------------------------------------------------------------ */
+
+#define MAX_VMS 512
+
+static struct {
+	pthread_mutex_t lock;
+	char ids[MAX_VMS][9];
+	size_t count;
+} seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Messages of the module vm begin with the VM's id, those about starts that failed too. */
+static void note_vm(void *userdata, int level, const char *module, const char *text)
+{
+	(void)userdata, (void)level;
+	if (strcmp(module, "vm") != 0 || strspn(text, "0123456789abcdef") != 8 || text[8] != ' ')
+		return;
+	pthread_mutex_lock(&seen.lock);
+	if (seen.count < MAX_VMS)
+		memcpy(seen.ids[seen.count++], text, 8);
+	pthread_mutex_unlock(&seen.lock);
+}
+
+struct platform platform_open(const char *setting, ...)
+{
+	struct platform p = { .dir = test_dir() };
+	p.config = vmtest_config(p.dir);
+	va_list args;
+	va_start(args, setting);
+	for (; setting; setting = va_arg(args, const char *))
+		ck_ok(nova_config_set(p.config, setting, va_arg(args, const char *), &error));
+	va_end(args);
+	ck_ok(nova_open(p.config, &p.nova, &error));
+	nova_host_set_log(nova_get_host(p.nova), note_vm, NULL, NOVA_LOG_INFO);
+	p.pool = nova_get_pool(p.nova);
+	return p;
+}
+
+void platform_close(struct platform *p)
+{
+	nova_close(p->nova);
+	vmtest_nothing_left(p->dir);
+	nova_config_free(p->config);
+	test_dir_remove(p->dir);
+}
+
+void platform_add(nova_t *nova, const char *name, const char *runtime, const char *source)
+{
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = name;
+	opts.runtime = runtime;
+	opts.code = source;
+	opts.code_len = strlen(source);
+	opts.flags = NOVA_REGISTER_REPLACE;
+	ck_ok(nova_register(nova, &opts, NULL, &error));
+}
+
+int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result)
+{
+	return nova_invoke(nova, name, "{}", 2, NULL, ret_result, &error);
+}
+
+void platform_answers(nova_t *nova, const char *name, const char *output)
+{
+	nova_result_t *result;
+	ck_ok(platform_call(nova, name, &result));
+	ck_assert_str_eq(nova_result_output(result, NULL), output);
+	nova_result_free(result);
+}
+
+/* --- what is left ---------------------------------------------------------------------------------------------------------- */
+
+static bool command_line_has(const char *pid, const char *text)
+{
+	AUTO_FREE char *path = str_format("/proc/%s/cmdline", pid);
+	AUTO_BUF struct buf line = BUF_INIT(1 << 20);
+	return fs_read_file(path, &line) == 0 && line.len && memmem(line.data, line.len, text, strlen(text)) != NULL;
+}
+
+static pid_t find_process(const char *text, const char *also)
+{
+	char **names;
+	pid_t found = 0;
+	int count = fs_list("/proc", &names);
+	ck_assert_int_gt(count, 0);
+	for (int i = 0; i < count && !found; i++)
+		if (isdigit((unsigned char)names[i][0]) && atoi(names[i]) != getpid() && command_line_has(names[i], text) &&
+			(!also || command_line_has(names[i], also)))
+			found = (pid_t)atoi(names[i]);
+	strv_free(names, (size_t)count);
+	return found;
+}
+
+pid_t vmtest_process(const char *text)
+{
+	return find_process(text, NULL);
+}
+
+pid_t vmtest_vmm(const char *id)
+{
+	AUTO_FREE char *name = str_format("%s-%s", is_fake() ? "fake" : "nova", id);
+	return find_process(name, is_fake() ? "nova-agent" : "-nodefaults");
+}
+
+void vmtest_nothing_left(const char *home)
+{
+	AUTO_FREE char *runs = path_join(home, "run");
+	char **names;
+	int count = fs_list(runs, &names);
+	for (int i = 0; i < count; i++)
+		ck_assert_msg(!strcmp(names[i], ".lock"), "%s/%s is left", runs, names[i]);
+	if (count > 0)
+		strv_free(names, (size_t)count);
+	ck_assert_msg(vmtest_process(runs) == 0, "process %d of %s is left", (int)vmtest_process(runs), runs);
+	for (size_t i = 0; i < seen.count; i++) {
+		AUTO_FREE char *name = str_format("nova-%s", seen.ids[i]);
+		ck_assert_msg(vmtest_process(name) == 0, "the VMM of %s is left", name);
+	}
+}
+
+int vmtest_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+void vmtest_await_end(int pidfd)
+{
+	struct pollfd p = { pidfd, POLLIN, 0 };
+	ck_assert_int_eq(sys_poll(&p, 1, -1), 1);
+	fd_close(pidfd);
+}
+
+/* --- main -------------------------------------------------------------------------------------------------------------------- */
+
+/* Why this engine cannot be tested here, or NULL. Outside of a test, so without its assertions. */
+static char *obstacle(nova_host_t *host)
+{
+	nova_probe_t *probe;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (nova_engine_probe(host, &probe, &failure) < 0)
+		return strdup(nova_error_message(failure));
+	char *why = nova_probe_choice(probe) < 0 ? strdup(nova_probe_choice_reason(probe)) : NULL;
+	nova_probe_free(probe);
+	if (!why && !is_fake() && nova_image_check(nova_host_images(host), NULL, &failure) < 0)
+		why = strdup(nova_error_message(failure));
+	return why;
+}
+
+static char *find_obstacle(void)
+{
+	char home[] = "/tmp/nova-test-XXXXXX";
+	nova_host_t *host = NULL;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (!mkdtemp(home) || setenv("NOVA_HOME", home, 1) || setenv("NOVA_ENGINE", engine, 1))
+		return strdup("no temporary directory");
+	char *why = nova_host_new(NULL, &host, &failure) < 0 ? strdup(nova_error_message(failure)) : obstacle(host);
+	nova_host_unref(host);
+	fs_remove_tree(home);
+	return why;
+}
+
+int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
+{
+	if (argc != 2)
+		return 2;
+	engine = argv[1];
+	AUTO_FREE char *why = find_obstacle();
+	if (why) {
+		printf("1..0 # SKIP %s\n", why);
+		return 77;
+	}
+	SRunner *runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
