@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+
+// A function is a static program: its event is the JSON file that its argument names, its answer is JSON on stdout.
+//
+//	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o handler hello.go
+//	novactl register hello-go --runtime go --code handler
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+type event struct {
+	Name string `json:"name"`
+}
+
+type answer struct {
+	Message string `json:"message"`
+	Runtime string `json:"runtime"`
+}
+
+func main() {
+	if err := run(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: handler EVENT.json")
+	}
+	text, err := os.ReadFile(args[1])
+	if err != nil {
+		return err
+	}
+	in := event{Name: "Anonymous"}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer{"Hello, " + in.Name + "!", "go"})
+}
