@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""What novactl says without running a function: help, mistakes, the store, disks."""
+import fcntl
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from novatest import BUILD, FUNCTIONS, NOVACTL, HomeCase
+
+HELLO = FUNCTIONS / "python/hello.py"
+
+
+class Help(HomeCase):
+    def test_without_arguments_it_explains_itself_on_stderr(self):
+        done = self.novactl(status=2)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("Examples:", done.stderr)
+
+    def test_help_is_data_and_begins_with_purpose_and_examples(self):
+        text = self.novactl("--help").stdout
+        self.assertLess(text.index("Examples:"), text.index("Usage:"))
+        for status in ("0", "1", "2", "3", "124", "125"):
+            self.assertRegex(text, rf"(?m)^  {status} +\w")
+
+    def test_every_command_has_help_in_three_ways(self):
+        listing = self.novactl("help").stdout.split("Commands:")[1].split("\n\n")[0]
+        commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)(?= )", listing, re.M)
+        self.assertGreaterEqual(len(commands), 12)
+        for command in commands:
+            with self.subTest(command):
+                words = command.split()
+                text = self.novactl("help", *words).stdout
+                self.assertIn("Examples:", text)
+                self.assertIn(f"Usage: novactl {command}", text)
+                self.assertEqual(self.novactl(*words, "--help").stdout, text)
+                self.assertEqual(self.novactl("-h", *words).stdout, text)
+
+    def test_help_wins_over_a_wrong_command_line(self):
+        self.assertIn("Usage: novactl invoke", self.novactl("invoke", "--nonsense", "--help").stdout)
+
+    def test_defaults_of_register_are_those_of_the_manual(self):
+        text = self.novactl("help", "register").stdout
+        for pattern in (r"-r, --runtime", r"-c, --code", r"-H, --handler .*main\.handler", r"-m, --memory .*128", r"-t, --timeout .*\[30\]",
+                        r"--min-replicas .*\[0\]", r"-e, --env", r"--vcpus .*\[1\]", r"--disk-iops .*\[0", r"--disk-bandwidth .*\[0",
+                        r"--net-rx-bandwidth .*\[0", r"--net-tx-bandwidth .*\[0"):
+            self.assertRegex(text, pattern)
+
+    def test_version_names_library_and_headers(self):
+        self.assertRegex(self.novactl("--version").stdout, r"^novactl \d+\.\d+\.\d+ \(libnova \d+\.\d+\.\d+\)$")
+        self.assertEqual(set(self.novactl_json("version")), {"library", "headers"})
+
+    def test_completion_knows_commands_options_and_functions(self):
+        script = self.novactl("completion", "bash").stdout
+        self.register("hello", HELLO)
+        probe = """
+            t() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _novactl; echo "${COMPREPLY[*]}"; }
+            t novactl reg; t novactl disk bu; t novactl register --run; t novactl invoke hel; t novactl image ''"""
+        done = subprocess.run(["bash", "-c", script + probe], capture_output=True, text=True, check=True,
+                              env={**self.environment, "PATH": f"{BUILD}/tools:{os.environ['PATH']}"})
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:4], ["register", "build", "--runtime", "hello"])
+        self.assertTrue(lines[4].startswith("kernel check"), lines[4])
+        for shell in ("zsh", "fish"):
+            self.assertIn("register", self.novactl("completion", shell).stdout)
+        self.novactl("completion", "tcsh", status=2)
+
+
+class Mistakes(HomeCase):
+    def test_a_typo_gets_a_suggestion(self):
+        for words, near in ((["invke", "x"], "novactl invoke"), (["lst"], "novactl list"), (["disk", "bulid", "x"], "novactl disk build"),
+                            (["invoke", "x", "--paylod", "{}"], "--payload"), (["list", "--jsno"], "--json")):
+            with self.subTest(words):
+                done = self.novactl(*words, status=2)
+                self.assertIn(f"did you mean '{near}'?" if " " in near else f"did you mean {near}?", done.stderr)
+                self.assertEqual(done.stdout, "")
+
+    def test_wrong_options_are_usage_errors(self):
+        for words, part in ((["register", "x", "-r", "python"], "--code is required"), (["register", "x", "-c", "y"], "--runtime is required"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "much"], "'much' is not a whole number"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "4294967296"], "not a whole number"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "-1"], "not a whole number"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-t", "1500ms"], "whole seconds"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "--disk-bandwidth", "10Q"], "is not a size"),
+                            (["register", "--memory"], "--memory needs a value"), (["invoke"], "needs NAME"), (["get", "a", "b"], "one word too many"),
+                            (["list", "--json=1"], "--json takes no value"), (["list", "-z"], "no option -z"), (["list", "-o", "xml"], "'xml' is not"),
+                            (["disk"], "needs another word"), (["disk", "build", HELLO], "-o is required"), (["--log-level", "loud", "list"], "'loud'")):
+            with self.subTest(words):
+                self.assertIn(part, self.novactl(*words, status=2).stderr)
+
+    def test_with_json_errors_are_json_on_stderr(self):
+        self.assertEqual(self.error_of("lst", status=2)["name"], "NOVA_EINVAL")
+        error = self.error_of("get", "nobody", status=1)
+        self.assertEqual((error["code"], error["name"], error["outcome"]), (-3, "NOVA_ENOTFOUND", "never-ran"))
+        self.assertIn("nobody", error["message"])
+
+    def test_output_that_cannot_be_written_is_no_success(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([NOVACTL, "help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write the output", done.stderr)
+
+    def test_a_configuration_that_cannot_be_understood_is_named(self):
+        path = self.write("broken.yaml", "engine: [\n")
+        self.assertIn("broken.yaml", self.novactl("--config", path, "list", status=1).stderr)
+        self.assertIn("NOVA_ENGINE", self.novactl("list", status=1, environment={"NOVA_ENGINE": "warp"}).stderr)
+        self.novactl("--engine", "warp", "list", status=1)
+
+
+class Store(HomeCase):
+    def test_register_prints_what_was_stored(self):
+        text = self.register("hello", HELLO).stdout
+        for pattern in (r"ID: +[0-9a-f-]{36}", r"Name: +hello", r"Runtime: +python", r"Handler: +main\.handler", rf"Code: +{re.escape(str(HELLO))}",
+                        r"Memory: +128 MB", r"vCPUs: +1", r"Mode: +process", r"Min replicas: 0", r"Timeout: +30 s"):
+            self.assertRegex(text, rf"(?m)^{pattern}$")
+        self.assertNotIn("bandwidth", text)
+
+    def test_every_limit_can_be_given(self):
+        text = self.register("big", HELLO, "python", "--memory", 512, "--vcpus", 2, "--timeout", 120, "--disk-iops", 1000, "--disk-bandwidth", 10485760,
+                             "--net-rx-bandwidth", 5242880, "--net-tx-bandwidth", "5M", "--min-replicas", 1, "-e", "A=1", "--env", "B=x=y").stdout
+        for line in ("Memory:     512 MB", "Timeout:    120 s", "vCPUs:      2", "Min replicas: 1", "Disk IOPS:  1000 operations/s",
+                     "Disk bandwidth: 10485760 bytes/s", "Net RX bandwidth: 5242880 bytes/s", "Net TX bandwidth: 5242880 bytes/s", "Env:        A=1",
+                     "Env:        B=x=y"):
+            self.assertIn(line + "\n", text)
+        stored = self.novactl_json("get", "big")
+        self.assertEqual((stored["memory_mb"], stored["timeout_s"], stored["limits"]["vcpus"]), (512, 120, 2))
+        self.assertEqual(stored["limits"]["net_tx_bandwidth"], 5242880)
+
+    def test_list_has_five_shapes(self):
+        self.assertIn("no function yet", self.novactl("list").stderr)
+        self.assertEqual(self.novactl_json("list"), [])
+        self.register("one", HELLO)
+        self.register("two", HELLO)
+        self.assertRegex(self.novactl("ls").stdout, r"^NAME +RUNTIME +HANDLER +MEMORY +TIMEOUT +VERSION\none +python +main\.handler +128 MB +30 s +1\ntwo ")
+        self.assertIn("HASH", self.novactl("list", "-o", "wide").stdout.splitlines()[0])
+        self.assertEqual(self.novactl("list", "-o", "name").stdout, "one\ntwo\n")
+        self.assertEqual([f["name"] for f in self.novactl_json("list")], ["one", "two"])
+        self.assertEqual(json.loads(self.novactl("list", "-o", "json").stdout), self.novactl_json("list"))
+        self.assertRegex(self.novactl("list", "--output=yaml").stdout, r"(?m)^- .*\n(  .*\n)*  name: one$|^- name: one$")
+
+    def test_get_shows_one_function_in_three_shapes(self):
+        self.register("hello", HELLO)
+        self.assertRegex(self.novactl("get", "hello").stdout, r"(?m)^Code hash: +[0-9a-f]{64}$")
+        self.assertRegex(self.novactl("get", "hello", "-o", "yaml").stdout, r"(?m)^name: hello$")
+        self.assertEqual(self.novactl_json("get", "hello")["runtime"], "python")
+
+    def test_delete_forgets_the_function(self):
+        self.register("one", HELLO)
+        self.register("two", HELLO)
+        self.assertEqual(self.novactl_json("rm", "one"), {"deleted": ["one"]})
+        self.assertEqual(self.error_of("delete", "one", status=1)["name"], "NOVA_ENOTFOUND")
+        self.novactl("delete", "--force", "one")
+        # What can be deleted is, even if another name is wrong.
+        self.novactl("delete", "wrong", "two", status=1)
+        self.assertEqual(self.novactl_json("list"), [])
+
+    def test_a_name_that_is_taken_needs_replace(self):
+        self.register("hello", HELLO)
+        self.register("hello", HELLO)
+        self.assertEqual(self.error_of("register", "hello", "-r", "python", "-c", HELLO, "-m", 256, status=1)["name"], "NOVA_EEXIST")
+        self.assertRegex(self.novactl("register", "hello", "-r", "python", "-c", HELLO, "-m", 256, "--replace").stdout, r"Version: +2")
+
+    def test_bad_runtime_and_missing_code_are_named(self):
+        self.assertIn("pyton", self.error_of("register", "x", "-r", "pyton", "-c", HELLO, status=2)["message"])
+        error = self.error_of("register", "x", "-r", "python", "-c", "/nowhere/code.py", status=1)
+        self.assertEqual(error["name"], "NOVA_ENOTFOUND")
+        self.assertIn("/nowhere/code.py", error["message"])
+        self.assertEqual(self.novactl_json("list"), [])
+
+    def test_home_can_be_given_before_and_behind_the_command(self):
+        other = self.directory / "other"
+        self.register("hello", HELLO)
+        self.assertEqual(self.novactl_json("--home", other, "list"), [])
+        self.assertEqual(self.novactl_json("list", "--home", other), [])
+        self.assertEqual(len(self.novactl_json("list", "--home", self.home)), 1)
+
+    def test_a_damaged_store_is_an_error_and_is_left_alone(self):
+        self.register("hello", HELLO)
+        database = next(path for path in self.home.rglob("*") if path.is_file() and path.read_bytes().startswith(b"SQLite format 3"))
+        database.write_bytes(b"this is no database" * 1000)
+        error = self.error_of("list", status=1)
+        self.assertEqual(error["name"], "NOVA_ECORRUPT")
+        self.assertIn(database.name, error["message"])
+        self.assertTrue(database.read_bytes().startswith(b"this is no database"))
+
+
+class Disks(HomeCase):
+    def test_disk_build_writes_an_image_that_is_always_the_same(self):
+        one, two = self.directory / "one.ext4", self.directory / "two.ext4"
+        self.assertEqual(self.novactl_json("disk", "build", HELLO, "-o", one)["image"], str(one))
+        self.novactl("disk", "build", "-o", two, HELLO)
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+        self.assertEqual(one.stat().st_size, 16 << 20)
+        self.novactl("disk", "build", HELLO, "-o", two, "--size", "32M", "--label", "mine")
+        self.assertEqual(two.stat().st_size, 32 << 20)
+        self.assertIn(b"mine", two.read_bytes()[1024:2048])
+
+    def test_disk_build_of_nothing_leaves_nothing(self):
+        image = self.directory / "none.ext4"
+        self.assertEqual(self.error_of("disk", "build", "/nowhere/at/all", "-o", image, status=1)["name"], "NOVA_ENOTFOUND")
+        self.assertEqual(list(self.directory.glob("none*")), [])
+
+    def test_image_kernel_refuses_what_is_no_kernel(self):
+        out = self.directory / "vmlinux"
+        self.assertEqual(self.error_of("image", "kernel", HELLO, "-o", out, status=1)["name"], "NOVA_ECORRUPT")
+        self.assertFalse(out.exists())
+
+    def test_image_check_says_which_command_makes_images(self):
+        empty = self.directory / "images"
+        empty.mkdir()
+        error = self.error_of("image", "check", status=1, environment={"NOVA_IMAGES": str(empty)})
+        self.assertEqual(error["name"], "NOVA_ENOTFOUND")
+        self.assertIn("tools/images", error["message"])
+
+
+class Snapshots(HomeCase):
+    def put(self, identity, name, life_time_s=0, engine="qemu", size=4096):
+        """A snapshot as the library would have left it; its files are not looked at by list, delete and prune."""
+        directory = self.home / "snapshots" / identity
+        directory.mkdir(parents=True)
+        for file in ("memory", "state"):
+            (directory / file).write_bytes(b"x" * size)
+        sums = {"size": size, "sha256": "0" * 64}
+        manifest = {"format": 1, "id": identity, "base": "", "name": name, "created_us": 1_000_000, "life_time_s": life_time_s, "engine": engine,
+                    "engine_identity": "another", "rootfs": "", "rootfs_identity": "", "code_disk": "", "code_identity": "", "memory_mb": 128,
+                    "vcpus": 1, "has_function": True, "memory": {**sums, "size": 128 << 20}, "pages": None, "state": sums}
+        (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        return directory
+
+    def test_snapshots_and_templates_are_listed_apart(self):
+        self.assertEqual((self.novactl_json("snapshot", "list"), self.novactl_json("template", "list")), ([], []))
+        self.put("a" * 16, "mine")
+        self.put("b" * 16, "template:" + "b" * 16)
+        snapshot, = self.novactl_json("snapshot", "list")
+        self.assertEqual((snapshot["name"], snapshot["id"], snapshot["created_us"]), ("mine", "a" * 16, 1_000_000))
+        self.assertGreaterEqual(snapshot["disk_bytes"], 8192)
+        self.assertEqual([t["name"] for t in self.novactl_json("template", "list")], ["template:" + "b" * 16])
+        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^mine +a{16} +0\.0 MB +1970-01-01T00:00:01Z +- +-$")
+
+    def test_delete_takes_names_and_ids_and_tries_every_one(self):
+        one, two = self.put("a" * 16, "one"), self.put("b" * 16, "two")
+        done = self.novactl("--json", "snapshot", "delete", "none", "one", "b" * 16, status=1)
+        self.assertEqual(json.loads(done.stdout)["deleted"], ["one", "b" * 16])
+        self.assertIn("none", json.loads(done.stderr)["error"]["message"])
+        self.assertFalse(one.exists() or two.exists())
+
+    def test_prune_deletes_what_is_over_and_nothing_else(self):
+        old, kept = self.put("a" * 16, "old", life_time_s=5), self.put("b" * 16, "kept")
+        self.assertEqual(self.novactl_json("snapshot", "prune"), {"pruned": 1})
+        self.assertEqual((old.exists(), kept.exists()), (False, True))
+
+    def test_a_template_that_fits_no_more_is_pruned_and_snapshots_stay(self):
+        snapshot, template = self.put("a" * 16, "mine"), self.put("b" * 16, "template:" + "b" * 16)
+        self.assertEqual(self.novactl("template", "prune").stderr, "Deleted 1 template.\n")
+        self.assertEqual((snapshot.exists(), template.exists()), (True, False))
+        self.assertEqual(self.novactl_json("template", "prune", "--all"), {"pruned": 0})
+
+    def test_a_template_in_use_is_not_pruned(self):
+        template = self.put("b" * 16, "template:" + "b" * 16)
+        with open(template / "memory", "rb") as memory:
+            fcntl.flock(memory, fcntl.LOCK_SH)
+            self.assertEqual(self.novactl_json("template", "prune", "--all"), {"pruned": 0})
+        self.assertEqual(self.novactl_json("template", "prune", "--all"), {"pruned": 1})
+
+    def test_an_engine_without_snapshots_builds_no_template(self):
+        self.register("hello", HELLO)
+        error = self.error_of("template", "build", "hello", status=1)
+        self.assertEqual(error["name"], "NOVA_ENOTSUP")
+        self.assertIn("fake", error["message"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""novactl invoke and doctor, on the fake engine: the same agent as in a VM, as a plain process."""
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import unittest
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
+
+BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: (true|false)\nDuration:   \d+ ms\n"
+         r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
+
+
+class Invoke(HomeCase):
+    def test_the_block_has_its_labels_and_columns(self):
+        self.register("hello-python", FUNCTIONS / "python/hello.py")
+        done = self.novactl("invoke", "hello-python", "--payload", '{"name":"World"}')
+        self.assertRegex(done.stdout, BLOCK)
+        self.assertEqual(done.stderr, "")
+
+    def test_the_default_payload_is_an_empty_object(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        self.assertIn("Hello, Anonymous!", self.novactl("invoke", "hello", "--local").stdout)
+
+    def test_a_payload_comes_from_a_file_or_from_standard_input(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        event = self.write("event.json", '{"name": "File"}')
+        self.assertIn("Hello, File!", self.novactl("invoke", "hello", "-p", f"@{event}").stdout)
+        self.assertIn("Hello, Pipe!", self.novactl("invoke", "hello", "-p", "-", stdin='{"name": "Pipe"}').stdout)
+        self.assertIn("/nowhere.json", self.novactl("invoke", "hello", "-p", "@/nowhere.json", status=1).stderr)
+
+    def test_with_json_the_whole_result_is_one_object(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        result = self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')
+        self.assertEqual(result["output"], {"message": "Hello, World!", "runtime": "python"})
+        self.assertTrue(result["cold_start"])
+        self.assertRegex(result["request_id"], "^[0-9a-f]{8}$")
+
+    def test_text_that_is_not_json_becomes_a_string(self):
+        self.register("plain", "echo hello there", "shell")
+        self.assertIn('Output:\n"hello there"\n', self.novactl("invoke", "plain").stdout)
+
+    def test_a_payload_that_is_not_json_never_runs(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        error = self.error_of("invoke", "hello", "-p", "{name", status=2)
+        self.assertEqual((error["name"], error["outcome"]), ("NOVA_EINVAL", "never-ran"))
+
+    def test_a_payload_over_the_limit_never_runs(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        big = self.write("big.json", '"' + "x" * (7 << 20) + '"')
+        self.assertEqual(self.error_of("invoke", "hello", "-p", f"@{big}", status=1)["name"], "NOVA_ETOOBIG")
+
+    def test_an_unknown_function_is_named_with_the_nearest(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        done = self.novactl("invoke", "helo", status=1)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("helo", done.stderr)
+        self.assertIn("hello", done.stderr)
+
+    def test_a_failing_function_has_an_error_line_and_its_stderr(self):
+        self.register("fails", "echo no such city >&2; exit 3", "shell")
+        done = self.novactl("invoke", "fails", status=3)
+        self.assertRegex(done.stdout, r"^Request ID: \w+\nCold Start: true\nDuration:   \d+ ms\nError:      exit 3: no such city\n$")
+        self.assertEqual(done.stderr, "no such city\n")
+
+    def test_a_failing_function_gives_result_and_error_with_json(self):
+        self.register("fails", "def handler(event):\n    raise ValueError('bad event')\n")
+        done = self.novactl("--json", "invoke", "fails", status=3)
+        self.assertIn("ValueError", json.loads(done.stdout)["stderr"])
+        error = json.loads(done.stderr)["error"]
+        self.assertEqual((error["name"], error["outcome"]), ("NOVA_EFUNCTION", "ran"))
+
+    def test_a_function_over_its_time_is_killed(self):
+        self.register("slow", "sleep 600", "shell")
+        done = self.novactl("invoke", "slow", "--timeout", "300ms", status=124)
+        self.assertRegex(done.stdout, r"(?m)^Error:      .*timeout")
+
+    def test_stream_shows_output_as_it_comes(self):
+        self.register("talks", "echo one; echo two >&2; echo three", "shell")
+        done = self.novactl("invoke", "talks", "--stream")
+        self.assertEqual(sorted(done.stderr.split()), ["one", "three", "two"])
+        self.assertIn("Output:", done.stdout)
+
+    def test_environment_reaches_the_function(self):
+        self.register("env", 'printf \'"%s %s"\' "$REGION" "$MODE"', "shell", "-e", "REGION=eu", "-e", "MODE=a=b")
+        self.assertEqual(self.novactl_json("invoke", "env")["output"], "eu a=b")
+
+    def test_nothing_runs_on_after_a_call(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        self.novactl("invoke", "hello")
+        self.assertTrue(self.nothing_runs(), list((self.home / "run").glob("**/*")))
+
+    def test_killed_during_a_call_it_leaves_nothing_behind(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(number.name):
+                started = self.directory / "started"
+                self.register("waits", f"echo >{started}; sleep 600", "shell", "--replace")
+                process = subprocess.Popen([NOVACTL, "invoke", "waits"], env=self.environment, stdout=subprocess.DEVNULL)
+                await_that(started.exists, "the function has started")
+                process.send_signal(number)
+                self.assertEqual(process.wait(), -number)
+                await_that(self.nothing_runs, "the run directory is empty")
+                started.unlink()
+
+    def test_on_a_terminal_it_tells_what_it_waits_for_and_cleans_up(self):
+        self.register("slow", "sleep 1; echo '\"done\"'", "shell")
+        master, slave = pty.openpty()
+        process = subprocess.Popen([NOVACTL, "invoke", "slow"], env=self.environment, stdout=subprocess.PIPE, stderr=slave, text=True)
+        os.close(slave)
+        stdout = process.communicate()[0]
+        shown = b""
+        try:
+            while piece := os.read(master, 65536):
+                shown += piece
+        except OSError:
+            pass  # the other end is closed
+        os.close(master)
+        self.assertEqual(process.returncode, 0)
+        self.assertIn('"done"', stdout)
+        self.assertRegex(shown.decode(), r"(starting microVM|running)\.\.\. \d\.\d s")
+        self.assertRegex(shown.decode(), r"\r +\r$")
+
+    def test_verbose_tells_the_library_s_decisions(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        self.assertRegex(self.novactl("invoke", "hello", "-v").stderr, r"(?m)^novactl: (info|warn): \w+: ")
+
+
+class Examples(HomeCase):
+    def test_shell(self):
+        self.register("hello", FUNCTIONS / "shell/hello.sh", "shell")
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"], {"message": "Hello, World!", "runtime": "shell"})
+
+    def test_c(self):
+        program = BUILD / "examples/hello-c"
+        if not program.exists():
+            self.skipTest("examples/hello-c was not built: there is no static C library")
+        self.register("hello", program, "binary")
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", "[1]")["output"], {"runtime": "c", "event": [1]})
+
+    def test_go(self):
+        if not shutil.which("go"):
+            self.skipTest("no Go compiler: install golang-go")
+        program = self.directory / "handler"
+        subprocess.run(["go", "build", "-o", program, FUNCTIONS / "go/hello.go"], check=True, cwd=self.directory,
+                       env={**os.environ, "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "amd64", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
+        self.register("hello", program, "go")
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"], {"message": "Hello, World!", "runtime": "go"})
+
+    def test_rust(self):
+        # rustup leaves a rustc in PATH that has nothing behind it until a toolchain is chosen.
+        if not shutil.which("rustc") or subprocess.run(["rustc", "--version"], capture_output=True, check=False).returncode:
+            self.skipTest("no Rust compiler: install rustc")
+        program = self.directory / "handler"
+        subprocess.run(["rustc", "-O", "-C", "target-feature=+crt-static", "-o", program, FUNCTIONS / "rust/plain.rs"], check=True)
+        self.register("echo", program, "rust")
+        self.assertEqual(self.novactl_json("invoke", "echo", "-p", '{"a":1}')["output"], {"event": {"a": 1}, "runtime": "rust"})
+
+    def test_every_example_is_an_ordinary_program_too(self):
+        event = self.write("event.json", '{"name": "World"}')
+        for command in (["python3", FUNCTIONS / "python/hello.py"], ["sh", FUNCTIONS / "shell/hello.sh"]):
+            done = subprocess.run([*command, event], capture_output=True, text=True, check=True)
+            self.assertEqual(json.loads(done.stdout)["message"], "Hello, World!")
+
+    def test_the_network_sample_asks_a_server(self):
+        class Users(BaseHTTPRequestHandler):
+            def do_GET(self):
+                text = json.dumps({"login": self.path.split("/")[-1], "name": "Some One"}).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_unused):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Users)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.register("fetch", FUNCTIONS / "python/fetch.py", "python", "-e", f"USERS_API=http://127.0.0.1:{server.server_port}/users/")
+        self.assertEqual(self.novactl_json("invoke", "fetch", "-p", '{"user":"someone"}')["output"], {"login": "someone", "name": "Some One"})
+
+    def test_the_embedding_c_program_prints_an_answer(self):
+        source = (ROOT / "examples/c/embed.c").read_text(encoding="utf-8")
+        self.assertLess(len(source.splitlines()), 40)
+        done = subprocess.run([BUILD / "examples/embed", FUNCTIONS / "python/hello.py", '{"name":"World"}'], capture_output=True, text=True,
+                              env=self.environment, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(json.loads(done.stdout)["message"], "Hello, World!")
+
+
+class Doctor(HomeCase):
+    def test_it_names_every_engine_and_the_choice(self):
+        done = subprocess.run([NOVACTL, "--json", "doctor"], capture_output=True, text=True, env=self.environment, check=False)
+        report = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if report["ok"] else 1)
+        engines = {engine["name"]: engine for engine in report["engines"]}
+        self.assertLessEqual({"qemu", "fake"}, set(engines))
+        self.assertTrue(engines["fake"]["chosen"])
+        self.assertEqual({"library", "home", "store", "images", "kvm", "engine"}, {check["name"] for check in report["checks"]})
+
+    def test_missing_images_are_bad_and_the_way_out_is_named(self):
+        done = self.novactl("doctor", status=1, environment={"NOVA_IMAGES": str(self.directory / "none")})
+        self.assertRegex(done.stdout, r"(?m)^bad +images .*tools/images")
+        self.assertIn("cannot run here yet", done.stdout)
+
+    def test_a_missing_vmm_is_explained(self):
+        done = self.novactl("--engine", "qemu", "doctor", status=1, environment={"NOVA_QEMU": "/nowhere/qemu"})
+        self.assertRegex(done.stdout, r"(?m)^- +qemu +.*/nowhere/qemu")
+
+    def test_boot_starts_a_vm_for_real(self):
+        done = subprocess.run([NOVACTL, "doctor", "--boot"], capture_output=True, text=True, env=self.environment, check=False)
+        self.assertRegex(done.stdout, r"(?m)^ok +boot +.* answered after \d+ ms$")
+
+    def test_no_colours_where_none_are_wanted(self):
+        done = subprocess.run([NOVACTL, "doctor"], capture_output=True, text=True, env=self.environment, check=False)
+        self.assertFalse(re.search("\033", done.stdout + done.stderr))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The main job with a real microVM: what a person types, and what they read."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+
+from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
+
+BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
+         r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
+
+
+# A module whose _start writes {"runtime":"wasm"} by fd_write of wasi_snapshot_preview1, and does nothing else.
+WASM = bytes.fromhex(
+    "0061736d01000000010c0260047f7f7f7f017f60000002230116776173695f736e617073686f745f70726576696577310866645f7772697465000003"
+    "0201010503010001071302066d656d6f72790200065f737461727400010a0f010d00410141004101413c10001a0b0b21010041000b1b080000001300"
+    "00007b2272756e74696d65223a227761736d227d0a")
+
+
+class RealVm(HomeCase):
+    engine = "qemu"
+
+    def setUp(self):
+        super().setUp()
+        # Only images that are not there are a reason to skip; broken ones are a failure.
+        done = subprocess.run([NOVACTL, "--json", "image", "check"], capture_output=True, text=True, env=self.environment, check=False)
+        if done.returncode:
+            error = json.loads(done.stderr)["error"]
+            if error["name"] == "NOVA_ENOTFOUND":
+                self.skipTest(error["message"])
+            self.fail(error["message"])
+
+    @staticmethod
+    def processes():
+        """Process id -> (words of its command line, parent) of all that live."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as cmdline, open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                    state, parent = stat.read().rpartition(")")[2].split()[:2]
+                    if state != "Z":
+                        found[int(pid)] = (cmdline.read().split(b"\0"), int(parent))
+            except OSError:
+                continue
+        return found
+
+    def vmms(self):
+        """Process ids of the VMMs of this state directory: QEMU itself knows no path of it, but their keeper does."""
+        alive = self.processes()
+        keepers = {pid for pid, (words, _) in alive.items() if any(str(self.home).encode() in word for word in words)}
+        return {pid for pid, (words, parent) in alive.items() if parent in keepers and b"qemu" in words[0]}
+
+    def test_doctor_boots_one(self):
+        done = self.novactl("doctor", "--boot")
+        self.assertRegex(done.stdout, r"(?m)^ok +boot +a microVM on qemu answered after \d+ ms$")
+
+    def test_hello_python_prints_the_block(self):
+        self.register("hello-python", FUNCTIONS / "python/hello.py")
+        done = self.novactl("invoke", "hello-python", "--payload", '{"name":"World"}')
+        self.assertRegex(done.stdout, BLOCK)
+        self.assertEqual(self.vmms(), [])
+        self.assertTrue(self.nothing_runs())
+
+    def test_a_shell_function_runs_behind_a_kernel_of_its_own(self):
+        self.register("where", "printf '\"%s\"' \"$(cat /proc/sys/kernel/random/boot_id)\"", "shell")
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as own:
+            self.assertNotEqual(self.novactl_json("invoke", "where")["output"], own.read().strip())
+
+    def test_a_failure_in_the_guest_keeps_its_words_and_its_code(self):
+        self.register("fails", "echo no such city >&2; exit 3", "shell")
+        done = self.novactl("invoke", "fails", status=3)
+        self.assertIn("Error:      exit 3: no such city\n", done.stdout)
+
+    def test_a_function_over_its_time_is_killed_in_the_guest(self):
+        self.register("slow", "import time\ndef handler(event):\n    time.sleep(600)\n")
+        self.assertRegex(self.novactl("invoke", "slow", "-t", "1", status=124).stdout, r"(?m)^Error: .*timeout")
+
+    def test_killed_during_a_call_it_leaves_no_vm_behind(self):
+        self.register("waits", "echo started >&2; sleep 600", "shell")
+        process = subprocess.Popen([NOVACTL, "invoke", "waits", "--stream"], env=self.environment, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        self.assertEqual(process.stderr.readline(), "started\n")
+        vmms = self.vmms()
+        self.assertEqual(len(vmms), 1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(), "VMM and run directory are gone")
+
+    def test_a_vm_is_forked_and_restored_from_python(self):
+        sys.path.insert(0, str(ROOT / "bindings/python"))
+        os.environ.setdefault("NOVA_LIBRARY", str(BUILD / "lib/libnova.so"))
+        import nova  # pylint: disable=import-outside-toplevel
+        disk = self.directory / "code.ext4"
+        nova.build_disk(disk, data=b"import os\ndef handler(event):\n    return os.urandom(8).hex()\n")
+        with nova.open(home=self.home, engine="qemu") as platform, platform.start_vm("python", code_disk=disk) as vm:
+            vm.init("python")
+            children = vm.fork(2)
+            name = vm.snapshot("kept")
+            with platform.restore_vm("kept") as restored, children[0], children[1]:
+                answers = {one.invoke().output for one in (vm, *children, restored)}
+            self.assertEqual(len(answers), 4)
+            self.assertRegex(name, "^[0-9a-f]{16}$")
+
+    def test_a_wasm_module_runs_in_the_image_that_has_wasmtime(self):
+        done = subprocess.run([NOVACTL, "--json", "image", "check", "rootfs/wasm.ext4"], capture_output=True, text=True,
+                              env=self.environment, check=False)
+        if done.returncode:
+            self.skipTest(json.loads(done.stderr)["error"]["message"])
+        module = self.directory / "module.wasm"
+        module.write_bytes(WASM)
+        self.register("module", module, "wasm", "--memory", "512")
+        self.assertEqual(self.novactl_json("invoke", "module")["output"], {"runtime": "wasm"})
+
+    def test_the_result_names_its_vm(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        result = self.novactl_json("invoke", "hello")
+        self.assertTrue(result["cold_start"])
+        self.assertTrue(re.fullmatch("[0-9a-f]{8}", result["vm"]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What the Python test suites share: where things are, a state directory of one's own, running novactl."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = pathlib.Path(os.environ.get("NOVA_BUILD", ROOT / "build"))
+NOVACTL = BUILD / "tools/novactl"
+FUNCTIONS = ROOT / "examples/functions"
+
+
+def await_that(condition, what, seconds=20):
+    """Polls until the condition holds. The time only bounds a failure."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not after {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class HomeCase(unittest.TestCase):
+    """Each test has a state directory of its own, which is empty of running things when the test ends."""
+
+    engine = "fake"
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="nova-test-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.home = self.directory / "home"
+        # Nothing of the user's own settings; images may be where the user has them.
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_") or k in ("NOVA_IMAGES", "NOVA_LIBRARY")}
+        self.environment.update(NOVA_HOME=str(self.home), NOVA_ENGINE=self.engine, XDG_CONFIG_HOME=str(self.directory / "config"),
+                                TERM="xterm")
+        self.environment.pop("NO_COLOR", None)
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def novactl(self, *words, stdin="", status=0, environment=None):
+        """Runs novactl and checks its exit status."""
+        done = subprocess.run([str(NOVACTL), *map(str, words)], input=stdin, capture_output=True, text=True, timeout=240,
+                              env={**self.environment, **(environment or {})}, check=False)
+        self.assertEqual(done.returncode, status, f"novactl {words}\nstdout: {done.stdout}\nstderr: {done.stderr}")
+        return done
+
+    def novactl_json(self, *words, **named):
+        return json.loads(self.novactl("--json", *words, **named).stdout)
+
+    def error_of(self, *words, status, **named):
+        """The error object of a command that fails."""
+        done = self.novactl("--json", *words, status=status, **named)
+        return json.loads(done.stderr.strip().splitlines()[-1])["error"]
+
+    def register(self, name, code, runtime="python", *options):
+        if isinstance(code, str):
+            code = self.write(f"{name}.code", code)
+        return self.novactl("register", name, "--runtime", runtime, "--code", code, *options)
+
+    def nothing_runs(self):
+        """Whether no context has left anything in the state directory. (The lock of the directory itself stays.)"""
+        run = self.home / "run"
+        return not run.exists() or all(path.name == ".lock" for path in run.iterdir())

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What this host can do for microVMs, and what to type where something is missing. */
+#include "novactl.h"
+
+static bool given_boot;
+
+static const struct opt options[] = {
+	{ OPT_FLAG, 0, "boot", NULL, "start a microVM for real and say how long it took",
+		&given_boot },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+enum verdict { FINE, WARN, BAD };
+
+/* All that was found out, as it will be printed. */
+struct findings {
+	json_t *checks; /* array of {name, status, detail, advice} */
+	bool bad;
+};
+
+static void found(struct findings *findings, const char *name, enum verdict verdict,
+	const char *detail, const char *advice)
+{
+	static const char *const words[] = { "ok", "warn", "bad" };
+	findings->bad |= verdict == BAD;
+	json_array_append_new(
+		findings->checks, need(json_pack("{s:s,s:s,s:s,s:s}", "name", name, "status",
+					  words[verdict], "detail", detail, "advice", advice)));
+}
+
+/* The library's messages name the way out themselves. */
+static void found_error(struct findings *findings, const char *name, nova_error_t *error)
+{
+	found(findings, name, BAD, nova_error_message(error), "");
+	nova_error_free(error);
+}
+
+static void check_library(struct findings *findings)
+{
+	bool same = !strcmp(nova_version(), NOVA_VERSION_STRING);
+	found(findings, "library", same ? FINE : WARN, nova_version(),
+		same ? ""
+		     : "novactl was built with headers of version " NOVA_VERSION_STRING
+		       "; install matching packages");
+}
+
+static void check_store(struct findings *findings, const nova_config_t *config)
+{
+	nova_t *nova = NULL;
+	nova_function_t **functions = NULL;
+	nova_error_t *error = NULL;
+	size_t count = 0;
+	char text[64];
+	if (nova_open(config, &nova, &error) != 0 ||
+		nova_list(nova, &functions, &count, &error) != 0) {
+		found_error(findings, "store", error);
+	} else {
+		snprintf(text, sizeof(text), "%zu function%s registered", count,
+			count == 1 ? "" : "s");
+		found(findings, "store", FINE, text, "");
+	}
+	nova_function_list_free(functions, count);
+	nova_close(nova);
+}
+
+static void check_images(struct findings *findings, const nova_host_t *host)
+{
+	char text[4200];
+	nova_error_t *error = NULL;
+	if (nova_image_check(nova_host_images(host), NULL, &error) != 0) {
+		found_error(findings, "images", error);
+		return;
+	}
+	snprintf(
+		text, sizeof(text), "%s: every image is present and sound", nova_host_images(host));
+	found(findings, "images", FINE, text, "");
+}
+
+static json_t *engine_json(const nova_probe_t *probe, size_t i, bool chosen)
+{
+	return need(json_pack("{s:s,s:b,s:b,s:s,s:s,s:s,s:s,s:s,s:i}", "name",
+		nova_probe_engine(probe, i), "usable", nova_probe_usable(probe, i), "chosen",
+		chosen, "reason", nova_probe_reason(probe, i), "advice",
+		nova_probe_advice(probe, i), "version", nova_probe_version(probe, i), "binary",
+		nova_probe_binary(probe, i), "accelerator", nova_probe_accelerator(probe, i),
+		"features", (int)nova_probe_features(probe, i)));
+}
+
+static json_t *check_engines(struct findings *findings, nova_host_t *host)
+{
+	nova_probe_t *probe = NULL;
+	nova_error_t *error = NULL;
+	json_t *engines = need(json_array());
+	if (nova_engine_probe(host, &probe, &error) != 0) {
+		found_error(findings, "engine", error);
+		return engines;
+	}
+	int choice = nova_probe_choice(probe);
+	uint32_t features = choice >= 0 ? nova_probe_features(probe, (size_t)choice) : 0;
+	found(findings, "kvm", features & NOVA_FEATURE_HARDWARE ? FINE : WARN,
+		nova_probe_kvm(probe),
+		features & NOVA_FEATURE_HARDWARE ? ""
+						 : "without KVM guests are emulated: slower, and "
+						   "no boundary against hostile code");
+	for (size_t i = 0; i < nova_probe_count(probe); i++)
+		json_array_append_new(engines, engine_json(probe, i, (int)i == choice));
+	found(findings, "engine",
+		choice < 0                         ? BAD
+		: features & NOVA_FEATURE_ISOLATES ? FINE
+						   : WARN,
+		nova_probe_choice_reason(probe), choice < 0 ? "see the engines below" : "");
+	nova_probe_free(probe);
+	return engines;
+}
+
+/* The proof of everything above, helper processes included. */
+static void check_boot(struct findings *findings, nova_host_t *host)
+{
+	nova_vm_t *vm = NULL;
+	nova_error_t *error = NULL;
+	char text[96];
+	progress_start("starting microVM");
+	int code = nova_vm_start(host, NULL, &vm, &error);
+	progress_stop();
+	if (code != 0) {
+		found_error(findings, "boot", error);
+		return;
+	}
+	uint64_t us =
+		nova_vm_timing_us(vm, NOVA_TIMING_START) + nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
+	snprintf(text, sizeof(text), "a microVM on %s answered after %llu ms", nova_vm_engine(vm),
+		(unsigned long long)us / 1000);
+	found(findings, "boot", FINE, text, "");
+	nova_vm_free(vm);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static void show_line(const char *status, const char *name, const char *detail, const char *advice)
+{
+	static const char *const colors[] = { "ok", "\033[32m", "warn", "\033[33m", "bad",
+		"\033[31m", "-", "" };
+	const char *color = "";
+	for (size_t i = 0; i < ARRAY_LEN(colors); i += 2)
+		if (!strcmp(colors[i], status))
+			color = colors[i + 1];
+	bool paint = use_color(stdout) && *color;
+	printf("%s%-5s%s %-12s %s\n", paint ? color : "", status, paint ? "\033[0m" : "", name,
+		detail);
+	if (*advice)
+		printf("      %-12s -> %s\n", "", advice);
+}
+
+static void show(const struct findings *findings, const json_t *engines)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach((json_t *)findings->checks, i, item) show_line(text_of(item, "status"),
+		text_of(item, "name"), text_of(item, "detail"), text_of(item, "advice"));
+	puts("\nEngines:");
+	json_array_foreach((json_t *)engines, i, item)
+	{
+		bool usable = json_is_true(json_object_get(item, "usable"));
+		show_line(usable ? "ok" : "-", text_of(item, "name"), text_of(item, "reason"),
+			text_of(item, "advice"));
+	}
+	printf("\n%s\n", findings->bad ? "Functions cannot run here yet: see the lines marked bad."
+				       : "Functions can run here.");
+}
+
+static int run(char **args, int count)
+{
+	(void)args;
+	(void)count;
+	int status;
+	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
+	if (!config)
+		return status;
+	struct findings findings = { need(json_array()), false };
+	json_t *engines = NULL;
+	nova_error_t *error = NULL;
+	CLEANUP(host_unrefp) nova_host_t *host = NULL;
+	check_library(&findings);
+	if (nova_host_new(config, &host, &error) != 0) {
+		found_error(&findings, "home", error);
+	} else {
+		session_log(host, config);
+		found(&findings, "home", FINE, nova_host_home(host), "");
+		check_store(&findings, config);
+		check_images(&findings, host);
+		engines = check_engines(&findings, host);
+		if (given_boot)
+			check_boot(&findings, host);
+	}
+	if (globals.json)
+		print_json(json_pack("{s:b,s:O,s:O?}", "ok", !findings.bad, "checks",
+			findings.checks, "engines", engines));
+	else
+		show(&findings, engines);
+	json_decref(findings.checks);
+	json_decref(engines);
+	return findings.bad ? STATUS_FAILED : STATUS_OK;
+}
+
+const struct verb verb_doctor = {
+	.name = "doctor",
+	.args = "",
+	.purpose = "Explain what this host can do for microVMs, which engine is used and why, and "
+		   "how to mend the rest.",
+	.examples = "  novactl doctor\n  novactl doctor --boot\n",
+	.notes = "The exit status is 0 if functions can run here, else 1.\n",
+	.options = options,
+	.run = run,
+};

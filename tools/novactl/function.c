@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs show of a function. */
+#include <time.h>
+
+#include "novactl.h"
+
+json_t *function_json(const nova_function_t *function)
+{
+	char *text = nova_function_to_json(function);
+	json_t *json = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	nova_free(text);
+	return json;
+}
+
+static void show_limit(const char *label, uint64_t value, const char *unit)
+{
+	if (value)
+		print_field(label, "%llu %s", (unsigned long long)value, unit);
+}
+
+static void show_time(const char *label, uint64_t unix_us)
+{
+	char text[32];
+	struct tm utc;
+	time_t seconds = (time_t)(unix_us / 1000000);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+	print_field(label, "%s", text);
+}
+
+void function_show(const nova_function_t *f)
+{
+	const char *code = nova_function_code_path(f);
+	print_field("ID", "%s", nova_function_id(f));
+	print_field("Name", "%s", nova_function_name(f));
+	print_field("Runtime", "%s", nova_function_runtime(f));
+	print_field("Handler", "%s", nova_function_handler(f));
+	print_field("Code", "%s", *code ? code : "(from memory)");
+	print_field("Code hash", "%s", nova_function_code_hash(f));
+	print_field("Memory", "%u MB", nova_function_memory_mb(f));
+	print_field("Timeout", "%u s", nova_function_timeout_s(f));
+	print_field("vCPUs", "%u", nova_function_vcpus(f));
+	/* Every request gets a process of its own; there is no other mode yet. */
+	print_field("Mode", "process");
+	print_field("Min replicas", "%u", nova_function_min_replicas(f));
+	show_limit("Disk IOPS", nova_function_disk_iops(f), "operations/s");
+	show_limit("Disk bandwidth", nova_function_disk_bandwidth(f), "bytes/s");
+	show_limit("Net RX bandwidth", nova_function_net_rx_bandwidth(f), "bytes/s");
+	show_limit("Net TX bandwidth", nova_function_net_tx_bandwidth(f), "bytes/s");
+	for (size_t i = 0; i < nova_function_env_count(f); i++)
+		print_field("Env", "%s", nova_function_env(f, i));
+	print_field("Version", "%u", nova_function_version(f));
+	show_time("Created", nova_function_created_us(f));
+	show_time("Updated", nova_function_updated_us(f));
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* list, get and delete: what is in the store. */
+#include "novactl.h"
+
+static struct {
+	const char *format;
+	bool force;
+} given;
+
+static const struct opt list_options[] = {
+	{ OPT_TEXT, 'o', "output", "FORMAT", "table, wide, name, json or yaml [table]",
+		&given.format },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt get_options[] = {
+	{ OPT_TEXT, 'o', "output", "FORMAT", "text, json or yaml [text]", &given.format },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt delete_options[] = {
+	{ OPT_FLAG, 'f', "force", NULL, "no error if there is no such function", &given.force },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static bool known_format(const char *const *formats, size_t count)
+{
+	for (size_t i = 0; given.format && i < count; i++)
+		if (!strcmp(formats[i], given.format))
+			return true;
+	return !given.format;
+}
+
+static void narrow_row(struct table *table, const nova_function_t *f)
+{
+	table_cell(table, "%s", nova_function_name(f));
+	table_cell(table, "%s", nova_function_runtime(f));
+	table_cell(table, "%s", nova_function_handler(f));
+	table_cell(table, "%u MB", nova_function_memory_mb(f));
+	table_cell(table, "%u s", nova_function_timeout_s(f));
+	table_cell(table, "%u", nova_function_version(f));
+}
+
+static void wide_row(struct table *table, const nova_function_t *f)
+{
+	narrow_row(table, f);
+	table_cell(table, "%u", nova_function_vcpus(f));
+	table_cell(table, "%u", nova_function_min_replicas(f));
+	table_cell(table, "%s", nova_function_id(f));
+	table_cell(table, "%.12s", nova_function_code_hash(f));
+	table_cell(table, "%s", nova_function_code_path(f));
+}
+
+static void list_table(nova_function_t *const *functions, size_t count, bool wide)
+{
+	static const char *const headings[] = { "NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT",
+		"VERSION", "VCPUS", "MIN", "ID", "HASH", "CODE" };
+	struct table table;
+	table_begin(&table, wide ? ARRAY_LEN(headings) : 6, headings);
+	for (size_t i = 0; i < count; i++)
+		(wide ? wide_row : narrow_row)(&table, functions[i]);
+	table_end(&table);
+}
+
+static json_t *list_json(nova_function_t *const *functions, size_t count)
+{
+	json_t *array = need(json_array());
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, need(function_json(functions[i])));
+	return array;
+}
+
+static int list_print(nova_function_t *const *functions, size_t count)
+{
+	int status = STATUS_OK;
+	if (print_structured(list_json(functions, count), given.format, &status))
+		return status;
+	if (given.format && !strcmp(given.format, "name")) {
+		for (size_t i = 0; i < count; i++)
+			puts(nova_function_name(functions[i]));
+		return STATUS_OK;
+	}
+	list_table(functions, count, given.format && !strcmp(given.format, "wide"));
+	if (!count)
+		note("There is no function yet. See 'novactl help register'.");
+	return STATUS_OK;
+}
+
+static int list_run(char **args, int count)
+{
+	static const char *const formats[] = { "table", "wide", "name", "json", "yaml" };
+	(void)args;
+	(void)count;
+	int status;
+	if (!known_format(formats, ARRAY_LEN(formats)))
+		return usage_error(&verb_list, "-o: '%s' is not table, wide, name, json or yaml",
+			given.format);
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	nova_function_t **functions = NULL;
+	size_t found = 0;
+	nova_error_t *error = NULL;
+	if (nova_list(nova, &functions, &found, &error) != 0)
+		return report(error);
+	status = list_print(functions, found);
+	nova_function_list_free(functions, found);
+	return status;
+}
+
+static int get_run(char **args, int count)
+{
+	static const char *const formats[] = { "text", "json", "yaml" };
+	(void)count;
+	int status;
+	if (!known_format(formats, ARRAY_LEN(formats)))
+		return usage_error(&verb_get, "-o: '%s' is not text, json or yaml", given.format);
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	CLEANUP(function_freep) nova_function_t *function = NULL;
+	nova_error_t *error = NULL;
+	if (nova_get(nova, args[0], &function, &error) != 0)
+		return report(error);
+	status = STATUS_OK;
+	if (!print_structured(function_json(function), given.format, &status))
+		function_show(function);
+	return status;
+}
+
+/* Every name is tried; the first failure decides the status. */
+static int delete_run(char **args, int count)
+{
+	int status = STATUS_OK;
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	json_t *deleted = need(json_array());
+	for (int i = 0; i < count; i++) {
+		nova_error_t *error = NULL;
+		int code = nova_delete(nova, args[i], &error);
+		if (code == 0) {
+			json_array_append_new(deleted, json_string(args[i]));
+			note("Deleted %s.", args[i]);
+		} else if (code == NOVA_ENOTFOUND && given.force) {
+			nova_error_free(error);
+		} else {
+			int failed = report(error);
+			status = status ? status : failed;
+		}
+	}
+	if (globals.json)
+		print_json(json_pack("{s:o}", "deleted", deleted));
+	else
+		json_decref(deleted);
+	return status;
+}
+
+const struct verb verb_list = {
+	.name = "list",
+	.alias = "ls",
+	.args = "",
+	.purpose = "Show all functions.",
+	.examples = "  novactl list\n  novactl list -o wide\n  novactl list --json\n",
+	.options = list_options,
+	.run = list_run,
+};
+
+const struct verb verb_get = {
+	.name = "get",
+	.args = "NAME",
+	.purpose = "Show everything about one function.",
+	.examples = "  novactl get hello\n  novactl get hello -o yaml\n",
+	.options = get_options,
+	.min_args = 1,
+	.max_args = 1,
+	.completes_functions = true,
+	.run = get_run,
+};
+
+const struct verb verb_delete = {
+	.name = "delete",
+	.alias = "rm",
+	.args = "NAME...",
+	.purpose = "Delete functions and their stored code.",
+	.examples = "  novactl delete hello\n  novactl rm -f old-one old-two\n",
+	.options = delete_options,
+	.min_args = 1,
+	.max_args = 1000,
+	.completes_functions = true,
+	.run = delete_run,
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of novactl: what its verbs share. Every verb is one file with one table entry, from
+ * which parsing, help and shell completion are made; it uses nothing of libnova but the public
+ * headers.
+ */
+#ifndef NOVACTL_H
+#define NOVACTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nova/nova.h>
+
+#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+
+/* What the process ends with; docs/novactl.1 and `novactl help` tell the same. */
+enum exit_status {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,    /* it could not be done; the function did not run */
+	STATUS_USAGE = 2,     /* the command line, or a value in it, is wrong */
+	STATUS_FUNCTION = 3,  /* the function ran and failed, or its code cannot be run */
+	STATUS_TIMEOUT = 124, /* the function was killed at its time limit */
+	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
+};
+
+/* --- options
+ * ---------------------------------------------------------------------------------------- */
+
+struct text_list {
+	const char **items;
+	size_t count;
+};
+
+enum opt_kind {
+	OPT_END = 0,
+	OPT_FLAG,     /* bool: set to true */
+	OPT_COUNT,    /* int: one more each time */
+	OPT_TEXT,     /* const char * */
+	OPT_LIST,     /* struct text_list: one more each time */
+	OPT_NUMBER,   /* uint32_t */
+	OPT_SIZE,     /* uint64_t: bytes or a rate; K, M, G behind the number are powers of 1024 */
+	OPT_DURATION, /* uint32_t, milliseconds: "500ms", "2s", "1m"; a bare number is seconds */
+};
+
+struct opt {
+	enum opt_kind kind;
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg; /* how help calls the value; NULL for a flag */
+	const char *help;
+	void *target;
+};
+
+struct verb {
+	const char *name;  /* one word, or two as in "disk build" */
+	const char *alias; /* NULL: none */
+	const char *args;  /* operands, as shown in help */
+	const char *purpose;
+	const char *examples;      /* whole lines */
+	const char *notes;         /* whole lines, or NULL */
+	const struct opt *options; /* ends with OPT_END; NULL: none */
+	int min_args, max_args;
+	bool completes_functions; /* operands are names of functions */
+	int (*run)(char **args, int count);
+};
+
+/* The options that every verb knows. */
+struct globals {
+	const char *home, *engine, *config, *log_level, *pg_dsn, *redis, *redis_pass;
+	const char *redis_db;
+	bool json, quiet, no_color, version, help;
+	int verbose;
+};
+extern struct globals globals;
+extern const struct opt global_options[];
+extern const struct verb *const verbs[]; /* ends with NULL */
+
+/* Parses the options of a verb (NULL: only the global ones, up to the first operand). Operands are
+ * moved to the end of argv; their index comes back. Returns 0, or STATUS_USAGE after telling what
+ * is wrong. */
+int options_parse(const struct verb *verb, int argc, char **argv, int *ret_first);
+/* The candidate nearest to a mistyped word, or NULL if none is near. */
+const char *nearest_word(const char *word, const char *const *list, size_t count);
+
+/* The verb that the words name, and how many of them did (1 or 2); NULL if none. */
+const struct verb *verb_find(char **words, int count, int *ret_used);
+void help_general(FILE *out);
+void help_verb(FILE *out, const struct verb *verb);
+
+/* --- output
+ * ------------------------------------------------------------------------------------------- */
+
+/* Tells what is wrong with the command line and returns STATUS_USAGE. */
+int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Tells a failure that the library did not report, and returns STATUS_FAILED. */
+int failure(const char *format, ...) PRINTF_LIKE(1, 2);
+/* Tells an error of the library, frees it, and returns the status that belongs to it. */
+int report(nova_error_t *error);
+/* The status that belongs to an error. */
+int status_of(const nova_error_t *error);
+/* A remark for the person at the terminal; not with --quiet. */
+void note(const char *format, ...) PRINTF_LIKE(1, 2);
+bool use_color(FILE *out);
+
+int print_json(json_t *value);   /* takes the reference; STATUS_OK or STATUS_FAILED */
+int print_json_text(char *text); /* the same for text by libnova, which it frees */
+int print_yaml(const json_t *value);
+/* One value as YAML or JSON when asked for: true if it was printed. `format` may be NULL. */
+bool print_structured(json_t *value, const char *format, int *ret_status);
+/* "Label:      value" with the value in a fixed column. */
+void print_field(const char *label, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Rows of text under headings, as wide as their longest cell. Cells are copied. */
+struct table {
+	char **cells;
+	size_t columns, count, capacity;
+};
+void table_begin(struct table *table, size_t columns, const char *const *headings);
+void table_cell(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
+void table_end(struct table *table); /* prints and frees */
+
+/* --- progress
+ * --------------------------------------------------------------------------------------------- */
+
+/* One line on a terminal that tells what is awaited and since when; nothing elsewhere. */
+void progress_start(const char *what);
+void progress_say(const char *what); /* another thing is awaited now; `what` is static */
+void progress_stop(void);
+/* Takes the line away while other text is written to stderr. */
+void progress_hide(void);
+void progress_unhide(void);
+
+/* --- the library
+ * ------------------------------------------------------------------------------------------- */
+
+/* Settings from file, environment and command line. NULL after telling why, with the status in
+ * ret_status. */
+nova_config_t *session_config(int *ret_status);
+nova_t *session_open(int *ret_status);
+/* For verbs that need no functions. */
+nova_host_t *session_host(int *ret_status);
+/* Sends the library's messages to stderr, as far as --log-level, --verbose or the setting log.level
+ * ask for them. */
+void session_log(nova_host_t *host, const nova_config_t *config);
+
+static inline void config_freep(nova_config_t **config)
+{
+	nova_config_free(*config);
+}
+static inline void nova_closep(nova_t **nova)
+{
+	nova_close(*nova);
+}
+static inline void host_unrefp(nova_host_t **host)
+{
+	nova_host_unref(*host);
+}
+static inline void function_freep(nova_function_t **function)
+{
+	nova_function_free(*function);
+}
+static inline void result_freep(nova_result_t **result)
+{
+	nova_result_free(*result);
+}
+
+/* Memory, or the end: the tool has nothing to save. */
+void *need(void *memory);
+
+/* What register, get and list show of a function. */
+json_t *function_json(const nova_function_t *function); /* new reference */
+void function_show(const nova_function_t *function);
+
+/* Snapshots or templates; `none` is said when there is none. STATUS_OK or STATUS_FAILED. */
+int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none);
+/* How many of `what` a prune has deleted. */
+int pruned_print(size_t count, const char *what);
+
+extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_doctor,
+	verb_version, verb_disk_build, verb_image_kernel, verb_image_check, verb_snapshot_list,
+	verb_snapshot_delete, verb_snapshot_prune, verb_template_list, verb_template_build,
+	verb_template_prune, verb_completion, verb_help;
+
+#endif

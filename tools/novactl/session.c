@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* From the command line to an open library. */
+#include "novactl.h"
+
+static const char *const level_names[] = { "none", "error", "warn", "info", "debug" };
+
+static int level_of(const char *name)
+{
+	for (int i = 0; name && i < (int)ARRAY_LEN(level_names); i++)
+		if (!strcmp(level_names[i], name))
+			return i;
+	return -1;
+}
+
+/* Only what was given: an unknown key is an error of the library, not a silent nothing. */
+static int apply_options(nova_config_t *config, nova_error_t **error)
+{
+	const struct {
+		const char *key, *value;
+	} settings[] = {
+		{ "home", globals.home },
+		{ "engine", globals.engine },
+		{ "store", globals.pg_dsn ? "postgres" : NULL },
+		{ "postgres.dsn", globals.pg_dsn },
+		{ "redis.addr", globals.redis },
+		{ "redis.password", globals.redis_pass },
+		{ "redis.db", globals.redis_db },
+	};
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < ARRAY_LEN(settings); i++)
+		if (settings[i].value)
+			code = nova_config_set(config, settings[i].key, settings[i].value, error);
+	return code;
+}
+
+nova_config_t *session_config(int *ret_status)
+{
+	nova_config_t *config = NULL;
+	nova_error_t *error = NULL;
+	if (globals.log_level && level_of(globals.log_level) < 0) {
+		*ret_status = usage_error(NULL,
+			"--log-level: '%s' is not none, error, warn, info or debug",
+			globals.log_level);
+		return NULL;
+	}
+	if (nova_config_new(&config, &error) == 0 &&
+		nova_config_load(config, globals.config, &error) == 0 &&
+		nova_config_load_env(config, &error) == 0 && apply_options(config, &error) == 0)
+		return config;
+	nova_config_free(config);
+	*ret_status = report(error);
+	return NULL;
+}
+
+static void log_to_stderr(void *unused, int level, const char *module, const char *text)
+{
+	(void)unused;
+	progress_hide();
+	fprintf(stderr, "novactl: %s: %s: %s\n", level_names[level], module, text);
+	progress_unhide();
+}
+
+/* A person wants warnings with `doctor`, not with every call: without a word from them, only errors
+ * are shown. */
+static int log_level(const nova_config_t *config)
+{
+	if (globals.log_level)
+		return level_of(globals.log_level);
+	if (globals.verbose)
+		return globals.verbose > 1 ? NOVA_LOG_DEBUG : NOVA_LOG_INFO;
+	int level = level_of(nova_config_get(config, "log.level"));
+	bool asked_for = nova_config_source(config, "log.level") > NOVA_CONFIG_DEFAULT;
+	return asked_for && level >= 0 ? level : NOVA_LOG_ERROR;
+}
+
+void session_log(nova_host_t *host, const nova_config_t *config)
+{
+	int level = log_level(config);
+	nova_host_set_log(host, log_to_stderr, NULL, level);
+}
+
+nova_t *session_open(int *ret_status)
+{
+	nova_t *nova = NULL;
+	nova_error_t *error = NULL;
+	CLEANUP(config_freep) nova_config_t *config = session_config(ret_status);
+	if (!config)
+		return NULL;
+	if (nova_open(config, &nova, &error) != 0) {
+		*ret_status = report(error);
+		return NULL;
+	}
+	session_log(nova_get_host(nova), config);
+	return nova;
+}
+
+nova_host_t *session_host(int *ret_status)
+{
+	nova_host_t *host = NULL;
+	nova_error_t *error = NULL;
+	CLEANUP(config_freep) nova_config_t *config = session_config(ret_status);
+	if (!config)
+		return NULL;
+	if (nova_host_new(config, &host, &error) != 0) {
+		*ret_status = report(error);
+		return NULL;
+	}
+	session_log(host, config);
+	return host;
+}

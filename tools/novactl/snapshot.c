@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* snapshot list, delete and prune, and what they share with the templates. */
+#include <time.h>
+
+#include "novactl.h"
+
+static json_t *snapshot_json(const nova_snapshot_t *s)
+{
+	return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s}", "id", nova_snapshot_id(s), "name",
+		nova_snapshot_name(s), "base", nova_snapshot_base(s), "created_us",
+		(json_int_t)nova_snapshot_created_us(s), "life_time_s",
+		(json_int_t)nova_snapshot_life_time_s(s), "disk_bytes",
+		(json_int_t)nova_snapshot_disk_bytes(s), "path", nova_snapshot_path(s));
+}
+
+static void snapshot_row(struct table *table, const nova_snapshot_t *s)
+{
+	char text[32];
+	struct tm utc;
+	time_t seconds = (time_t)(nova_snapshot_created_us(s) / 1000000);
+	const char *base = nova_snapshot_base(s);
+	uint64_t life = nova_snapshot_life_time_s(s);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+	table_cell(table, "%s", nova_snapshot_name(s));
+	table_cell(table, "%s", nova_snapshot_id(s));
+	table_cell(table, "%.1f MB", (double)nova_snapshot_disk_bytes(s) / 1e6);
+	table_cell(table, "%s", text);
+	table_cell(table, life ? "%llu s" : "-", (unsigned long long)life);
+	table_cell(table, "%s", *base ? base : "-");
+}
+
+int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none)
+{
+	static const char *const headings[] = { "NAME", "ID", "ON DISK", "CREATED", "LIFE", "BASE" };
+	if (globals.json) {
+		json_t *array = need(json_array());
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(array, need(snapshot_json(list[i])));
+		return print_json(array);
+	}
+	struct table table;
+	table_begin(&table, ARRAY_LEN(headings), headings);
+	for (size_t i = 0; i < count; i++)
+		snapshot_row(&table, list[i]);
+	table_end(&table);
+	if (!count)
+		note("%s", none);
+	return STATUS_OK;
+}
+
+int pruned_print(size_t count, const char *what)
+{
+	if (globals.json)
+		return print_json(json_pack("{s:I}", "pruned", (json_int_t)count));
+	note("Deleted %zu %s%s.", count, what, count == 1 ? "" : "s");
+	return STATUS_OK;
+}
+
+static int list_run(char **args, int count)
+{
+	(void)args;
+	(void)count;
+	int status;
+	nova_snapshot_t **list = NULL;
+	size_t found = 0;
+	nova_error_t *error = NULL;
+	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
+	if (!host)
+		return status;
+	if (nova_snapshot_list(host, &list, &found, &error) != 0)
+		return report(error);
+	status = snapshots_print(list, found, "There is no snapshot.");
+	nova_snapshot_list_free(list, found);
+	return status;
+}
+
+/* Every name is tried; the first failure decides the status. */
+static int delete_run(char **args, int count)
+{
+	int status = STATUS_OK;
+	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
+	if (!host)
+		return status;
+	json_t *deleted = need(json_array());
+	for (int i = 0; i < count; i++) {
+		nova_error_t *error = NULL;
+		if (nova_snapshot_delete(host, args[i], &error) == 0) {
+			json_array_append_new(deleted, json_string(args[i]));
+			note("Deleted %s.", args[i]);
+		} else {
+			int failed = report(error);
+			status = status ? status : failed;
+		}
+	}
+	if (globals.json)
+		print_json(json_pack("{s:o}", "deleted", deleted));
+	else
+		json_decref(deleted);
+	return status;
+}
+
+static int prune_run(char **args, int count)
+{
+	(void)args;
+	(void)count;
+	int status;
+	size_t pruned = 0;
+	nova_error_t *error = NULL;
+	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
+	if (!host)
+		return status;
+	if (nova_snapshot_prune(host, &pruned, &error) != 0)
+		return report(error);
+	return pruned_print(pruned, "snapshot");
+}
+
+const struct verb verb_snapshot_list = {
+	.name = "snapshot list",
+	.args = "",
+	.purpose = "Show the snapshots of VMs on disk.",
+	.examples = "  novactl snapshot list\n  novactl snapshot list --json\n",
+	.run = list_run,
+};
+
+const struct verb verb_snapshot_delete = {
+	.name = "snapshot delete",
+	.args = "NAME...",
+	.purpose = "Delete snapshots, by name or id.",
+	.examples = "  novactl snapshot delete before-upgrade\n",
+	.notes = "A snapshot that a VM runs on, or that another is based on, stays.\n",
+	.min_args = 1,
+	.max_args = 1000,
+	.run = delete_run,
+};
+
+const struct verb verb_snapshot_prune = {
+	.name = "snapshot prune",
+	.args = "",
+	.purpose = "Delete the snapshots whose life time is over.",
+	.examples = "  novactl snapshot prune\n",
+	.run = prune_run,
+};
