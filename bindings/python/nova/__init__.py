@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Runs functions in microVMs, from inside your program.
+
+    import nova
+
+    with nova.open() as platform:
+        platform.register("hello", runtime="python", code="hello.py", replace=True)
+        print(platform.invoke("hello", {"name": "World"}).output)
+
+Every call may be made from several threads at once. Failures are exceptions: see nova.errors.
+"""
+from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p, cast
+from typing import Any, List, Mapping, Optional, Union
+
+from . import _ffi, errors
+from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
+from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
+from ._results import Engine, Function, Probe, Result
+from .errors import (FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
+
+__all__ = [
+    "Engine", "Function", "FunctionFailed", "FunctionTimeout", "InvalidArgument", "Lost", "NotFound", "Nova", "NovaError",
+    "Probe", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
+]
+__version__ = "0.1.0"
+
+library_version: str = _ffi.lib.nova_version().decode()
+"""Version of the loaded library."""
+
+
+class Nova:
+    """The platform: a store of functions, and microVMs that run them. Made by nova.open()."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> "Nova":
+        return self
+
+    def __exit__(self, *_unused: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for the calls under way, then ends every VM."""
+        self._handle.close()
+
+    def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
+                 timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
+                 net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
+                 replace: bool = False) -> Function:
+        """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
+
+        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, no limits.
+        """
+        variables, count = environment(env)
+        options = _ffi.RegisterOpts(
+            name=text(name), runtime=text(runtime), handler=text(handler), memory_mb=memory_mb, timeout_s=timeout_s,
+            vcpus=vcpus, min_replicas=min_replicas, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
+            net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
+            flags=_ffi.REGISTER_REPLACE if replace else 0)
+        if isinstance(code, (bytes, bytearray)):
+            content = bytes(code)
+            options.code = cast(c_char_p(content), c_void_p)
+            options.code_len = len(content)
+        else:
+            options.code_path = text(code)
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_register", nova, byref(options), byref(made))
+        return _take_function(made)
+
+    def get(self, name: str) -> Function:
+        """Looks a function up; raises NotFound."""
+        found = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_get", nova, text(name), byref(found))
+        return _take_function(found)
+
+    def list(self) -> "List[Function]":
+        """All functions, by name."""
+        found, count = POINTER(c_void_p)(), c_size_t()
+        with self._handle.using() as nova:
+            check("nova_list", nova, byref(found), byref(count))
+        try:
+            return [Function._read(c_void_p(found[i])) for i in range(count.value)]
+        finally:
+            _ffi.lib.nova_function_list_free(found, count)
+
+    def delete(self, name: str) -> None:
+        """Deletes a function; raises NotFound."""
+        with self._handle.using() as nova:
+            check("nova_delete", nova, text(name))
+
+    def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
+               on_output: Optional[OnOutput] = None) -> Result:
+        """Runs a function in its own microVM and waits for the answer.
+
+        `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in seconds; None is the function's own.
+        `on_output(stream, data)` is called with pieces of stdout (1) and stderr (2) as they come.
+        Raises FunctionFailed or FunctionTimeout with the `result` when the function ran and failed.
+        """
+        data = encode_payload(payload)
+        tap = OutputTap(on_output)
+        options = _ffi.InvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function)
+        result = c_void_p()
+        with self._handle.using() as nova:
+            return collect(result, tap, "nova_invoke", nova, text(name), data, len(data), byref(options), byref(result))
+
+    def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0, vcpus: int = 0,
+                 engine: Optional[str] = None, boot_timeout: Optional[float] = None) -> Vm:
+        """Starts a microVM of your own, outside the pool, and waits until its agent answers."""
+        with self._handle.using() as nova:
+            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout)
+
+    def restore_vm(self, snapshot: str) -> Vm:
+        """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""
+        with self._handle.using() as nova:
+            return Vm._restore(_ffi.lib.nova_get_host(nova), snapshot)
+
+    def probe(self) -> Probe:
+        """What this host can do with the settings in force."""
+        with self._handle.using() as nova:
+            return read_probe(_ffi.lib.nova_get_host(nova))
+
+
+def _take_function(pointer: c_void_p) -> Function:
+    try:
+        return Function._read(pointer)
+    finally:
+        _ffi.lib.nova_function_free(pointer)
+
+
+def open(config: Any = None, **settings: Any) -> Nova:
+    """Opens the platform. No VM is started yet.
+
+    Settings win over the environment, the environment over the configuration file (`config`, or the usual places). They
+    have the names of the library's keys, with "_" for ".": nova.open(home="/srv/nova", engine="qemu", pool_idle_ttl="5m").
+    """
+    made = c_void_p()
+    with Config(config, settings) as pointer:
+        check("nova_open", pointer, byref(made))
+    send_log_to_logging(_ffi.lib.nova_get_host(made))
+    return Nova(Handle(made, _ffi.lib.nova_close))

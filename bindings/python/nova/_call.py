@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What every call shares: errors become exceptions, handles are closed once and not under a running call."""
+import ctypes
+import os
+import threading
+from contextlib import contextmanager
+from ctypes import byref, c_char_p, c_void_p
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple
+
+from . import _ffi, errors
+
+OnOutput = Callable[[int, bytes], Any]
+
+
+def check(name: str, *arguments: Any) -> int:
+    """Calls a function of the library whose last parameter is the error."""
+    error = c_void_p()
+    code = getattr(_ffi.lib, name)(*arguments, byref(error))
+    if code < 0:
+        raise errors.from_library(error)
+    return code
+
+
+def text(value: Any) -> Optional[bytes]:
+    """A string, or a path, for the library; None stays None."""
+    if value is None:
+        return None
+    data = os.fsencode(value)
+    if b"\0" in data:
+        raise ValueError("text with a NUL character")
+    return data
+
+
+def owned_text(address: Optional[int]) -> str:
+    """A string that has to be freed with nova_free()."""
+    if not address:
+        raise MemoryError("libnova is out of memory")
+    try:
+        return ctypes.string_at(address).decode("utf-8", "replace")
+    finally:
+        _ffi.lib.nova_free(address)
+
+
+def text_array(items: Sequence[Any]) -> "ctypes.Array[c_char_p]":
+    return (c_char_p * max(len(items), 1))(*[text(item) for item in items])
+
+
+def environment(env: Optional[Mapping[str, str]]) -> Tuple["ctypes.Array[c_char_p]", int]:
+    pairs = [f"{name}={value}" for name, value in (env or {}).items()]
+    return text_array(pairs), len(pairs)
+
+
+def milliseconds(seconds: Optional[float]) -> int:
+    """A time limit for the library, in which 0 means "the default"."""
+    if seconds is None:
+        return 0
+    if not 0 < seconds < 2**32 / 1000:
+        raise ValueError(f"a time limit of {seconds} seconds")
+    return max(1, round(seconds * 1000))
+
+
+class OutputTap:
+    """Passes pieces of output on to a Python function; what that raises is raised when the call is over."""
+
+    def __init__(self, on_output: Optional[OnOutput]) -> None:
+        self._on_output = on_output
+        self._raised: Optional[BaseException] = None
+        self.function = _ffi.OUTPUT_FN(self._pass_on) if on_output else _ffi.OUTPUT_FN()
+
+    def _pass_on(self, _userdata: Any, stream: int, data: int, length: int) -> None:
+        if self._raised is not None or self._on_output is None:
+            return
+        try:
+            self._on_output(stream, ctypes.string_at(data, length))
+        except BaseException as raised:  # an exception cannot pass through C
+            self._raised = raised
+
+    def finish(self) -> None:
+        if self._raised is not None:
+            raise self._raised
+
+
+class Handle:
+    """Owns a handle of the library. Any thread may use it; close() waits for the calls that are under way."""
+
+    def __init__(self, pointer: c_void_p, free: Callable[[c_void_p], Any]) -> None:
+        self._pointer = pointer
+        self._free = free
+        self._users = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._process = os.getpid()
+
+    @contextmanager
+    def using(self) -> Iterator[c_void_p]:
+        with self._changed:
+            if self._closed:
+                raise ValueError("it is closed")
+            if self._process != os.getpid():
+                raise RuntimeError("opened before fork(): open it anew in the child process")
+            self._users += 1
+        try:
+            yield self._pointer
+        finally:
+            with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.wait_for(lambda: self._users == 0)
+        if self._process == os.getpid():
+            self._free(self._pointer)
+
+    def __del__(self) -> None:
+        # Forgotten handles end their VMs too. An object whose __init__ failed has nothing to end.
+        if getattr(self, "_changed", None) is not None:
+            self.close()

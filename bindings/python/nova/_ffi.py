@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Finds libnova, loads it, and gives every function its types out of the tables."""
+import ctypes
+import ctypes.util
+import os
+import pathlib
+
+from ._tables import *  # noqa: F401,F403
+from ._tables import FUNCTIONS
+
+REGISTER_REPLACE = 1
+VERSION = (0, 1)
+
+
+def _candidates():
+    """Where the library may be: named by the user, beside this file, in the build tree around it, in the system."""
+    if os.environ.get("NOVA_LIBRARY"):
+        return [os.environ["NOVA_LIBRARY"]]
+    here = pathlib.Path(__file__).resolve().parent
+    found = [str(path) for path in (here / "libnova.so.0", here.parents[2] / "build/lib/libnova.so.0") if path.exists()]
+    system = ctypes.util.find_library("nova")
+    return found + ([system] if system else [])
+
+
+def _load():
+    failures = []
+    for path in _candidates():
+        try:
+            return ctypes.CDLL(path)
+        except OSError as failure:
+            failures.append(str(failure))
+    raise ImportError("libnova.so.0 cannot be loaded (" + ("; ".join(failures) or "it is nowhere to be found")
+                      + "): install libnova, or set NOVA_LIBRARY to the path of the file")
+
+
+def _missing(library, name):
+    """Stands for a function that came after the loaded library: only who calls it is concerned."""
+    def refuse(*_unused):
+        raise NotImplementedError(f"{library._name} has no {name}: this needs a newer libnova")
+
+    return refuse
+
+
+def _bind(library):
+    if not hasattr(library, "nova_version"):
+        raise ImportError(f"{library._name} is not libnova: it has no nova_version")
+    for name, (result, parameters) in FUNCTIONS.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            setattr(library, name, _missing(library, name))
+            continue
+        function.restype = result
+        function.argtypes = parameters
+    version = library.nova_version().decode()
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if major != VERSION[0] or minor < VERSION[1]:
+        raise ImportError(f"{library._name} is libnova {version}; this package needs {VERSION[0]}.{VERSION[1]} or a later {VERSION[0]}.x")
+    return library
+
+
+lib = _bind(_load())

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""The host context and VMs of one's own."""
+import json
+import logging
+from ctypes import byref, c_char_p, c_void_p, cast
+from typing import Any, List, Mapping, Optional, Sequence
+
+from . import _ffi
+from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
+from ._results import Probe, Result
+from .errors import NovaError
+
+_log = logging.getLogger("nova")
+_log.addHandler(logging.NullHandler())
+_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
+
+
+def _pass_log_on(_userdata: Any, level: int, module: bytes, line: bytes) -> None:
+    _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", module.decode("utf-8", "replace"), line.decode("utf-8", "replace"))
+
+
+# Lives as long as the module, so that no context can outlive it.
+_LOG_FUNCTION = _ffi.LOG_FN(_pass_log_on)
+
+
+def send_log_to_logging(host: c_void_p) -> None:
+    """To the logger "nova", as far as it wants to hear: see logging.getLogger("nova").setLevel()."""
+    wanted = max((level for level, python in _LEVELS.items() if _log.isEnabledFor(python)), default=0)
+    _ffi.lib.nova_host_set_log(host, _LOG_FUNCTION, None, wanted)
+
+
+class Config:
+    """Settings for one open call; freed at the end of a with statement."""
+
+    def __init__(self, config: Any, settings: Mapping[str, Any]) -> None:
+        self.pointer = c_void_p()
+        check("nova_config_new", byref(self.pointer))
+        try:
+            check("nova_config_load", self.pointer, text(config))
+            check("nova_config_load_env", self.pointer)
+            for name, value in settings.items():
+                if value is not None:
+                    check("nova_config_set", self.pointer, text(self._key(name)), text(str(value)))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    @staticmethod
+    def _key(name: str) -> str:
+        """pool_idle_ttl stands for pool.idle_ttl, which is no Python name."""
+        keys = _ffi.lib.nova_config_keys()
+        i = 0
+        while keys[i]:
+            key = keys[i].decode()
+            if key.replace(".", "_") == name:
+                return key
+            i += 1
+        return name
+
+    def __enter__(self) -> c_void_p:
+        return self.pointer
+
+    def __exit__(self, *_unused: Any) -> None:
+        _ffi.lib.nova_config_free(self.pointer)
+
+
+def read_probe(host: c_void_p) -> Probe:
+    found = c_void_p()
+    check("nova_engine_probe", host, byref(found))
+    return Probe._take(found)
+
+
+class Vm:
+    """One microVM, made by Nova.start_vm(). Ends with close(), or with its `with` statement."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    @classmethod
+    def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int, vcpus: int, engine: Optional[str],
+               boot_timeout: Optional[float]) -> "Vm":
+        options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk), memory_mb=memory_mb,
+                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout))
+        made = c_void_p()
+        check("nova_vm_start", host, byref(options), byref(made))
+        return cls(Handle(made, _ffi.lib.nova_vm_free))
+
+    def __enter__(self) -> "Vm":
+        return self
+
+    def __exit__(self, *_unused: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the VM at once, whatever it does, and waits for the calls that this breaks off."""
+        if not self._handle.closed:
+            try:
+                self.kill()
+            finally:
+                self._handle.close()
+
+    @property
+    def id(self) -> str:
+        with self._handle.using() as vm:
+            return _ffi.lib.nova_vm_id(vm).decode()
+
+    @property
+    def engine(self) -> str:
+        with self._handle.using() as vm:
+            return _ffi.lib.nova_vm_engine(vm).decode()
+
+    @property
+    def state(self) -> str:
+        """"running", "paused" or "dead"."""
+        with self._handle.using() as vm:
+            return {1: "running", 2: "paused", 3: "dead"}[_ffi.lib.nova_vm_state(vm)]
+
+    @property
+    def pid(self) -> int:
+        """Process id of the VMM; 0 once it is dead."""
+        with self._handle.using() as vm:
+            return _ffi.lib.nova_vm_pid(vm)
+
+    def init(self, runtime: str, handler: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+             timeout: Optional[float] = None) -> None:
+        """Gives the VM the function on its code disk."""
+        variables, count = environment(env)
+        options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables, env_count=count,
+                                  timeout_ms=milliseconds(timeout))
+        with self._handle.using() as vm:
+            check("nova_vm_init", vm, byref(options))
+
+    def invoke(self, payload: Any = None, timeout: Optional[float] = None, request_id: Optional[str] = None,
+               on_output: Optional[OnOutput] = None) -> Result:
+        """Runs the function once; `payload` is anything that json.dumps() takes."""
+        data = encode_payload(payload)
+        tap = OutputTap(on_output)
+        result = c_void_p()
+        with self._handle.using() as vm:
+            return collect(result, tap, "nova_vm_invoke", vm, data, len(data), milliseconds(timeout), text(request_id),
+                           tap.function, None, byref(result))
+
+    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
+                cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None) -> Result:
+        """Runs a program in the guest. One that fails raises nothing: see `exit_code`."""
+        variables, count = environment(env)
+        arguments = text_array(argv)
+        tap = OutputTap(on_output)
+        options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables, env_count=count,
+                                     stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
+                                     timeout_ms=milliseconds(timeout), on_output=tap.function)
+        result = c_void_p()
+        with self._handle.using() as vm:
+            return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
+
+    def ping(self, timeout: Optional[float] = None) -> None:
+        """Asks the agent for a sign of life."""
+        with self._handle.using() as vm:
+            check("nova_vm_ping", vm, milliseconds(timeout))
+
+    def pause(self) -> None:
+        """Stops the guest's processors; nothing in it is lost."""
+        with self._handle.using() as vm:
+            check("nova_vm_pause", vm)
+
+    def resume(self) -> None:
+        """Lets a paused guest go on."""
+        with self._handle.using() as vm:
+            check("nova_vm_resume", vm)
+
+    def fork(self, count: int = 1) -> List["Vm"]:
+        """`count` children that go on from this instant, with their memory shared copy-on-write."""
+        children = (c_void_p * max(count, 1))()
+        with self._handle.using() as vm:
+            check("nova_vm_fork", vm, count, children)
+        return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
+
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
+        """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds."""
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0))
+        made = c_void_p()
+        with self._handle.using() as vm:
+            check("nova_vm_snapshot", vm, byref(options), byref(made))
+        try:
+            return _ffi.lib.nova_snapshot_id(made).decode()
+        finally:
+            _ffi.lib.nova_snapshot_free(made)
+
+    @classmethod
+    def _restore(cls, host: c_void_p, name: str) -> "Vm":
+        snapshot, made = c_void_p(), c_void_p()
+        check("nova_snapshot_open", host, text(name), byref(snapshot))
+        try:
+            check("nova_vm_restore", host, snapshot, byref(made))
+        finally:
+            _ffi.lib.nova_snapshot_free(snapshot)
+        return cls(Handle(made, _ffi.lib.nova_vm_free))
+
+    def stop(self, grace: Optional[float] = None) -> None:
+        """Asks the guest to end and kills it after `grace` seconds. Then it raises FunctionTimeout."""
+        with self._handle.using() as vm:
+            check("nova_vm_stop", vm, milliseconds(grace))
+
+    def kill(self) -> None:
+        """Kills the VMM at once, from any thread."""
+        with self._handle.using() as vm:
+            _ffi.lib.nova_vm_kill(vm)
+
+    @property
+    def console(self) -> str:
+        """The last of what the guest's console and the VMM printed."""
+        with self._handle.using() as vm:
+            return owned_text(_ffi.lib.nova_vm_console(vm))
+
+
+def encode_payload(payload: Any) -> bytes:
+    """None is "{}"; bytes are JSON text already; all else is turned into JSON."""
+    if isinstance(payload, (bytes, bytearray)):
+        return bytes(payload)
+    return json.dumps({} if payload is None else payload).encode()
+
+
+def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Result:
+    """A call that gives a result even when it fails: the exception then carries it."""
+    try:
+        check(name, *arguments)
+    except NovaError as error:
+        if result:
+            error.result = Result._take(result)
+        tap.finish()
+        raise
+    made = Result._take(result)
+    tap.finish()
+    return made
+
+
+def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None, entry_name: Optional[str] = None,
+               min_size: int = 0, max_size: int = 0, label: Optional[str] = None) -> None:
+    """Builds a read-only ext4 image at `image` from the file or directory `source`, or from the bytes of one file."""
+    options = _ffi.DiskOpts(source=text(source), data=None if data is None else cast(c_char_p(data), c_void_p),
+                            data_len=0 if data is None else len(data), entry_name=text(entry_name), min_size=min_size,
+                            max_size=max_size, label=text(label))
+    check("nova_disk_build", text(image), byref(options))
+
+
+def probe(config: Any = None, **settings: Any) -> Probe:
+    """What this host can do: engines, which one is used, and why."""
+    host = c_void_p()
+    with Config(config, settings) as made:
+        check("nova_host_new", made, byref(host))
+    try:
+        send_log_to_logging(host)
+        return read_probe(host)
+    finally:
+        _ffi.lib.nova_host_unref(host)

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Hygiene of the public surface and of the source tree. Arguments: source root, build root. Prints TAP."""
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import exceptions  # noqa: E402
+import headers  # noqa: E402
+
+ROOT = pathlib.Path(sys.argv[1]).resolve()
+BUILD = pathlib.Path(sys.argv[2]).resolve()
+LIBRARY = BUILD / "lib/libnova.so"
+CC = os.environ.get("CC", "cc")
+CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)), None)
+MAX_FUNCTION = 100
+MAX_FILE = 800
+ROOMS = ["base", "proto", "keeper", "disk", "image", "config", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
+# fprintf and its like write where they are told to; these write to the terminal or end the process.
+FORBIDDEN_IMPORTS = {
+    "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",
+    "__printf_chk", "__vprintf_chk", "__assert_fail", "system", "popen", "err", "errx", "psignal", "quick_exit", "stdin",
+}
+BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "system", "popen", "gets", "strtok", "tmpnam", "mktemp", "alloca"]
+tests = []
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    tests.append((function.__name__.replace("_", " "), function, ()))
+    return function
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def expect(problems, what):
+    """Fails with one line for each problem."""
+    problems = sorted(problems)
+    assert not problems, what + ":\n" + "\n".join(f"  {problem}" for problem in problems)
+
+
+def sources(*folders, suffixes=(".c", ".h")):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in suffixes:
+                yield path
+
+
+def code_of(path):
+    """The text with comments and strings blanked, lines kept."""
+    pattern = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+    return pattern.sub(lambda m: "\n" * m.group().count("\n"), path.read_text(encoding="utf-8"))
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def nm(*options):
+    status, text = run("nm", *options, LIBRARY)
+    assert status == 0, text
+    return text.splitlines()
+
+
+# --- headers ------------------------------------------------------------------------------------------------
+
+
+def compile_alone(header, compiler, *options):
+    suffix = ".cc" if compiler == CXX else ".c"
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / ("alone" + suffix)
+        # Twice, so that the include guard is tried too.
+        source.write_text(f"#include <nova/{header}>\n#include <nova/{header}>\nint alone;\n", encoding="utf-8")
+        status, text = run(compiler, *options, "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include", "-fsyntax-only", source)
+    assert status == 0, text
+
+
+def compile_as_cxx(header):
+    if not CXX:
+        raise Skip("no C++ compiler: install g++")
+    compile_alone(header, CXX, "-std=c++11", "-pedantic")
+
+
+for _header in headers.public_headers(ROOT):
+    tests.append((f"{_header.name} compiles alone as C99", lambda h: compile_alone(h, CC, "-std=c99", "-pedantic"), (_header.name,)))
+    tests.append((f"{_header.name} compiles alone as C++", compile_as_cxx, (_header.name,)))
+
+
+@test
+def every_public_header_is_installed_and_in_nova_h():
+    names = {path.name for path in headers.public_headers(ROOT)}
+    installed = set(re.findall(r"'(\w+\.h)'", (ROOT / "include/nova/meson.build").read_text()))
+    together = set(re.findall(r"<nova/(\w+\.h)>", (ROOT / "include/nova/nova.h").read_text()))
+    expect(names ^ installed, "headers that are not installed, or do not exist")
+    expect(names - {"nova.h"} ^ together, "headers that nova.h does not include")
+
+
+@test
+def every_declaration_has_a_comment_that_says_since_when():
+    expect(headers.undocumented(ROOT), "public declarations without a doc comment with 'Since'")
+
+
+# --- symbols ------------------------------------------------------------------------------------------------
+
+
+def mapped():
+    return headers.mapped(ROOT)
+
+
+@test
+def the_symbol_map_lists_exactly_what_the_headers_declare():
+    expect(mapped() ^ set(headers.declarations(ROOT)), "in only one of lib/nova.map and the headers")
+
+
+@test
+def the_library_exports_exactly_the_symbol_map():
+    exported = {line.split()[-1].split("@")[0] for line in nm("-D", "--defined-only") if " A " not in line}
+    expect(exported ^ mapped(), "in only one of libnova.so and lib/nova.map")
+
+
+@test
+def the_library_keeps_no_writable_global_data():
+    found = set()
+    for line in nm("--format=sysv"):
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 7 and cells[3] in ("OBJECT", "TLS") and re.match(r"\.(data|bss|tdata|tbss)$", cells[6]):
+            found.add(cells[0])
+    # Made by the linker and the C runtime, not by us.
+    found = {name for name in found if not re.match(r"completed\.\d+$|__dso_handle$|__TMC_END__$", name)}
+    expect(found - set(exceptions.WRITABLE_DATA), "writable data")
+    expect(set(exceptions.WRITABLE_DATA) - found, "exceptions that are no longer needed")
+
+
+@test
+def the_library_imports_nothing_that_prints_or_ends_the_process():
+    imported = {line.split()[-1].split("@")[0] for line in nm("-D", "--undefined-only")}
+    expect(imported & FORBIDDEN_IMPORTS - set(exceptions.IMPORTS), "forbidden imports")
+    # Others that the exceptions name must still be there, or their reasons mislead.
+    expect(set(exceptions.IMPORTS) - imported - {"__assert_fail"}, "exceptions that are no longer needed")
+
+
+@test
+def the_library_runs_no_code_when_it_is_loaded():
+    status, text = run("readelf", "--dynamic", "--wide", LIBRARY)
+    assert status == 0, text
+    sizes = {name: int(size) for name, size in re.findall(r"\((INIT_ARRAYSZ|FINI_ARRAYSZ)\)\s+(\d+)", text)}
+    # One pointer each is the C runtime's own frame_dummy.
+    expect((f"{name} {size}" for name, size in sizes.items() if size > 8), "constructors or destructors")
+
+
+# --- the Python side ------------------------------------------------------------------------------------------
+
+
+def ffi():
+    os.environ["NOVA_LIBRARY"] = str(LIBRARY)
+    sys.path.insert(0, str(ROOT / "bindings/python"))
+    from nova import _ffi
+    return _ffi
+
+
+def ctypes_label(module, value):
+    """The text by which _ffi.py spells a ctypes type."""
+    if value is None:
+        return "None"
+    for name in ("OUTPUT_FN", "LOG_FN"):
+        if value is getattr(module, name):
+            return name
+    if issubclass(value, ctypes._Pointer):
+        return f"POINTER({ctypes_label(module, value._type_)})"
+    aliases = {ctypes.c_uint32: "c_uint32", ctypes.c_uint64: "c_uint64", ctypes.c_int64: "c_int64", ctypes.c_int: "c_int"}
+    if value is ctypes.c_size_t:
+        return "c_size_t"
+    return aliases.get(value, value.__name__)
+
+
+def same_type(label):
+    """size_t and uint64_t are one type to ctypes here."""
+    return label.replace("c_size_t", "c_uint64")
+
+
+@test
+def the_python_table_has_exactly_the_declared_functions():
+    module = ffi()
+    expect(set(module.FUNCTIONS) ^ set(headers.declarations(ROOT)), "in only one of _ffi.py and the headers")
+
+
+@test
+def the_python_table_has_the_declared_types():
+    module, wrong = ffi(), []
+    for name, declared in headers.declarations(ROOT).items():
+        result, parameters = module.FUNCTIONS[name]
+        have = [ctypes_label(module, result)] + [ctypes_label(module, p) for p in parameters]
+        want = [declared.result] + declared.parameters
+        if [same_type(h) for h in have] != [same_type(w) for w in want]:
+            wrong.append(f"{name}: {have}, declared {want}")
+    expect(wrong, "types that differ")
+
+
+@test
+def the_python_structs_have_the_layout_of_the_headers():
+    module = ffi()
+    structs = headers.option_structs(ROOT)
+    lines = ["#include <nova/nova.h>", "#include <stdio.h>", "int main(void) {"]
+    for struct, members in structs.items():
+        lines.append(f'printf("{struct} %zu\\n", sizeof({struct}));')
+        for member, _ in members:
+            lines.append(f'printf("{struct}.{member} %zu %zu\\n", offsetof({struct}, {member}), sizeof((({struct} *)0)->{member}));')
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = pathlib.Path(folder) / "layout.c", pathlib.Path(folder) / "layout"
+        source.write_text("\n".join(lines) + "\nreturn 0; }\n", encoding="utf-8")
+        status, text = run(CC, "-I", ROOT / "include", source, "-o", program)
+        assert status == 0, text
+        want = set(run(program)[1].splitlines())
+    have = set()
+    for struct in structs:
+        kind = getattr(module, headers.struct_name(struct))
+        have.add(f"{struct} {ctypes.sizeof(kind)}")
+        for member, _ in kind._fields_:
+            field = getattr(kind, member)
+            have.add(f"{struct}.{member} {field.offset} {field.size}")
+    expect(want ^ have, "in only one of headers and _ffi.py")
+
+
+@test
+def the_python_tables_are_those_of_the_headers():
+    kept = (ROOT / "bindings/python/nova/_tables.py").read_text(encoding="utf-8")
+    assert kept == headers.python_tables(ROOT), "type: tests/api/headers.py update"
+
+
+@test
+def every_code_is_an_exception_in_python():
+    module = ffi()
+    from nova import errors
+    expect(set(errors.BY_CODE) ^ set(module.CODES), "codes without an exception class, or the reverse")
+
+
+# --- the source tree --------------------------------------------------------------------------------------------
+
+
+@test
+def no_function_and_no_file_is_too_long():
+    if not shutil.which("ctags"):
+        raise Skip("no ctags: install universal-ctags")
+    files = [path for path in sources("lib", "agent", "tools", "include")]
+    status, text = run("ctags", "-f", "-", "--sort=no", "--languages=C", "--langmap=C:.c.h", "--kinds-C=f", "--fields=+ne", *files)
+    assert status == 0 and "end:" in text, text[:500]
+    long = set()
+    for line in text.splitlines():
+        cells = line.split("\t")
+        numbers = {key: int(value) for key, value in (c.split(":", 1) for c in cells if re.match(r"(line|end):\d+$", c))}
+        if numbers.get("end", 0) - numbers.get("line", 0) + 1 > MAX_FUNCTION:
+            long.add(f"{relative(pathlib.Path(cells[1]))}:{cells[0]}")
+    expect(long - set(exceptions.LONG_FUNCTIONS), f"functions of more than {MAX_FUNCTION} lines")
+    big = {relative(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE}
+    expect(big - set(exceptions.LONG_FILES), f"files of more than {MAX_FILE} lines")
+
+
+@test
+def only_the_rooms_that_meet_the_system_look_at_errno():
+    allowed = re.compile(r"^(lib/base/|lib/keeper/|agent/)")
+    found = {relative(path) for path in sources("lib", "tools", "examples")
+             if not allowed.match(relative(path)) and re.search(r"\berrno\b(?!\.h)", code_of(path))}
+    expect(found - set(exceptions.ERRNO), "files that read errno")
+
+
+@test
+def no_banned_function_is_called():
+    pattern = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
+    expect((f"{relative(path)}: {m.group(1)}" for path in sources("lib", "agent", "tools", "examples")
+            for m in pattern.finditer(code_of(path))), "banned functions")
+
+
+@test
+def rooms_include_only_what_lies_below_them():
+    wrong = []
+    for path in sources("lib"):
+        room = relative(path).split("/")[1]
+        if room not in ROOMS:
+            wrong.append(f"{relative(path)}: the room '{room}' has no place in the order")
+            continue
+        for other in re.findall(r'^#include "(\w+)/', path.read_text(encoding="utf-8"), re.M):
+            if other not in ROOMS or ROOMS.index(other) > ROOMS.index(room):
+                wrong.append(f"{relative(path)}: {other}")
+    expect(wrong, "includes that point upwards")
+
+
+@test
+def tools_and_examples_include_only_public_headers():
+    wrong = []
+    for path in sources("tools/novactl", "examples"):
+        wrong += [f"{relative(path)}: {name}" for name in re.findall(r'^#include "([^"]+)"', path.read_text(), re.M) if name != "novactl.h"]
+    expect(wrong, "private headers")
+
+
+@test
+def every_source_file_names_its_licence():
+    paths = list(sources("include", "lib", "agent", "tools", "tests", "examples", "bindings", suffixes=(".c", ".h", ".py", ".go", ".rs", ".sh")))
+    paths += [path for path in (ROOT / "tools").iterdir() if path.is_file() and not path.suffix]
+    expect((relative(path) for path in paths if path.stat().st_size
+            and "SPDX-License-Identifier: MIT" not in "".join(path.read_text(encoding="utf-8").splitlines(True)[:3])), "no licence line")
+
+
+@test
+def the_manual_page_explains_every_command_and_option():
+    page = (ROOT / "docs/novactl.1").read_text(encoding="utf-8")
+    status, text = run(BUILD / "tools/novactl", "--help")
+    assert status == 0, text
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)(?= )", text.split("Commands:")[1].split("\n\n")[0], re.M)
+    assert len(commands) > 8, commands
+    options = set(re.findall(r"--([a-z][a-z-]+) ", text.split("Options of every command")[1]))
+    for command in commands:
+        options |= set(re.findall(r"^  .{4}--([a-z][a-z-]+)", run(BUILD / "tools/novactl", "help", *command.split())[1], re.M))
+    missing = [name for name in commands if f".It Cm {name}" not in page and f".Ss {name}" not in page and f".Ss Cm {name}" not in page]
+    expect(missing, "commands that docs/novactl.1 lacks")
+    expect((f"--{name}" for name in options if f"Fl -{name}" not in page), "options that docs/novactl.1 lacks")
+
+
+@test
+def the_manual_page_is_sound():
+    if not shutil.which("mandoc"):
+        raise Skip("no mandoc: install mandoc")
+    status, text = run("mandoc", "-T", "lint", "-W", "warning", ROOT / "docs/novactl.1")
+    assert status == 0, text
+
+
+@test
+def the_abi_is_compatible_with_the_dump_in_the_tree():
+    if not (ROOT / "docs/abi/libnova-0.1.abi").exists():
+        raise Skip("docs/abi/libnova-0.1.abi is not there: tools/abi update makes it")
+    if not shutil.which("abidiff"):
+        raise Skip("no abidiff: install abigail-tools")
+    status, text = run(ROOT / "tools/abi", "check", BUILD)
+    assert status == 0, text
+
+
+def main():
+    failed = 0
+    print(f"1..{len(tests)}")
+    for number, (name, function, arguments) in enumerate(tests, 1):
+        try:
+            function(*arguments)
+            print(f"ok {number} - {name}", flush=True)
+        except Skip as reason:
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+        except Exception as problem:  # an error in one test is the failure of that test
+            failed += 1
+            print(f"not ok {number} - {name}")
+            for line in f"{type(problem).__name__}: {problem}".splitlines():
+                print(f"# {line}", flush=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Reads the public headers: what they declare, and how each declaration looks through ctypes.
+
+    tests/api/headers.py          prints bindings/python/nova/_tables.py as it should be
+    tests/api/headers.py update   writes it
+"""
+import pathlib
+import re
+import sys
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_DECLARATION = re.compile(r"^NOVA_API\s+([^;{]+?)\s*\b(nova_\w+)\(([^;{]*)\);", re.M)
+_SCALARS = {
+    "int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64", "int64_t": "c_int64",
+    "void": "None", "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
+}
+
+
+class Declaration:
+    def __init__(self, name, result, parameters):
+        self.name = name
+        self.parameters = [ctypes_name(p) for p in parameters]
+        self.result = ctypes_name(result, is_result=True)
+        if self.result == "c_char_p" and "POINTER(c_size_t)" in self.parameters:
+            # Text that comes with its length may hold NULs, at which c_char_p would cut it.
+            self.result = "c_void_p"
+
+
+def ctypes_name(declared, is_result=False):
+    """The name by which bindings/python/nova/_ffi.py knows a C type."""
+    text = declared.strip()
+    stars = text.count("*")
+    words = [w for w in re.findall(r"\w+", text) if w not in ("const", "struct", "enum")]
+    base = words[0]
+    if stars == 0:
+        return _SCALARS[base]
+    if base == "char" and stars == 1:
+        # A string to be freed has to keep its address, which c_char_p would lose.
+        return "c_char_p" if "const" in text or not is_result else "c_void_p"
+    if base == "char":
+        return "POINTER(c_char_p)"
+    if stars == 1 and (base.endswith("_opts") or base.endswith("_want")):
+        return f"POINTER({struct_name(base)})"
+    if stars == 1 and base in ("size_t", "int"):
+        return f"POINTER({_SCALARS[base]})"
+    if stars == 1:
+        return "c_void_p"
+    return "POINTER(c_void_p)" if stars == 2 else "POINTER(POINTER(c_void_p))"
+
+
+def struct_name(c_name):
+    """nova_vm_opts -> VmOpts"""
+    return "".join(part.capitalize() for part in c_name.split("_")[1:])
+
+
+def public_headers(root):
+    return sorted((pathlib.Path(root) / "include/nova").glob("*.h"))
+
+
+def declarations(root):
+    found = {}
+    for header in public_headers(root):
+        for match in _DECLARATION.finditer(_COMMENT.sub("", header.read_text(encoding="utf-8"))):
+            result, name, parameters = match.groups()
+            parameters = [] if parameters.strip() == "void" else parameters.split(",")
+            found[name] = Declaration(name, result, parameters)
+    return found
+
+
+def option_structs(root):
+    """{name: [(member, ctypes name), ...]} of every option struct."""
+    found = {}
+    for header in public_headers(root):
+        text = _COMMENT.sub("", header.read_text(encoding="utf-8"))
+        for name, body in re.findall(r"typedef struct (nova_\w+) \{(.*?)\} \1;", text, re.S):
+            members = [re.fullmatch(r"(.*?)(\w+)", member.strip(), re.S) for member in body.split(";") if member.strip()]
+            found[name] = [(member.group(2), ctypes_name(member.group(1))) for member in members]
+    return found
+
+
+def mapped(root):
+    """The symbols that the library exports."""
+    return set(re.findall(r"^\s*(nova_\w+);", (pathlib.Path(root) / "lib/nova.map").read_text(encoding="utf-8"), re.M))
+
+
+_TABLES_HEAD = '''# SPDX-License-Identifier: MIT
+# Made from the headers by tests/api/headers.py update; do not edit.
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
+
+OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
+LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
+_NUMBERS = {c_uint32: 2**32, c_uint64: 2**64}
+
+
+class _Options(Structure):
+    """An option struct: its first member holds its size."""
+
+    def __init__(self, **members):
+        for name, kind in self._fields_:
+            limit = _NUMBERS.get(kind)
+            if limit and not 0 <= members.get(name, 0) < limit:
+                # ctypes would take it modulo 2**32.
+                raise ValueError(f"{name}: {members[name]} is not between 0 and {limit - 1}")
+        super().__init__(size=sizeof(type(self)), **members)
+'''
+
+
+def python_tables(root):
+    """The text of _tables.py."""
+    parts = [_TABLES_HEAD]
+    # A struct that points to others comes after them.
+    structs = sorted(option_structs(root).items(), key=lambda item: (sum("Opts)" in kind for _, kind in item[1]), item[0]))
+    for name, members in structs:
+        lines = [f"class {struct_name(name)}(_Options):", "    _fields_ = ["]
+        lines += [f'        ("{member}", {kind}),' for member, kind in members] + ["    ]"]
+        parts.append("\n".join(lines) + "\n")
+    exported = mapped(root)
+    functions = [f'    "{name}": ({d.result}, [{", ".join(d.parameters)}]),' for name, d in declarations(root).items() if name in exported]
+    parts.append("FUNCTIONS = {\n" + "\n".join(functions) + "\n}\n")
+    values = constants(root)
+    codes = [f'    {value}: "{name}",' for name, value in values.items() if name.startswith("NOVA_E")]
+    rest = [f'    "{name}": {value},' for name, value in values.items() if not name.startswith("NOVA_E")]
+    return "\n\n".join(parts) + "\nCODES = {\n" + "\n".join(codes) + "\n}\n\nCONSTANTS = {\n" + "\n".join(rest) + "\n}\n"
+
+
+def constants(root):
+    """Every enumerator with its value."""
+    found = {}
+    for header in public_headers(root):
+        text = _COMMENT.sub("", header.read_text(encoding="utf-8"))
+        for body in re.findall(r"^enum nova_\w+ \{(.*?)\};", text, re.S | re.M):
+            for name, value in re.findall(r"(NOVA_\w+)\s*=\s*([^,\n]+)", body):
+                found[name] = eval(value, {"__builtins__": {}})
+    return found
+
+
+def undocumented(root):
+    """Declarations without a doc comment that says since when they exist: before them, or behind them on their line."""
+    missing = []
+    for header in public_headers(root):
+        text = header.read_text(encoding="utf-8")
+        for match in re.finditer(r"^NOVA_API[^;]+?\b(nova_\w+)\([^;]*;([^\n]*)", text, re.M):
+            before = re.search(r"/\*\*((?:(?!\*/).)*)\*/\s*$", text[: match.start()], re.S)
+            comment = (before.group(1) if before else "") + match.group(2)
+            if not re.search(r"Since\s+(?:\*\s+)?\d+\.\d+", comment):
+                missing.append(f"{header.name}: {match.group(1)}")
+    return missing
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    text = python_tables(root)
+    if sys.argv[1:] == ["update"]:
+        (root / "bindings/python/nova/_tables.py").write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
