@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/engine.h"
+#include "guest.h"
+
+static const char code[] = "import json, sys\n"
+			   "def handler(event):\n"
+			   "    return {'sum': sum(event['numbers'])}\n"
+			   "if __name__ == '__main__':\n"
+			   "    print(json.dumps(handler(json.loads('{\"numbers\": [1, 2, 3]}'))))\n";
+static const char payload[] = "{\"numbers\":[1,2,3]}", answer[] = "{\"sum\":6}";
+
+int guest_failed(const struct guest *g, const nova_error_t *error)
+{
+	return bench_skip(g->run, "%s", error ? nova_error_message(error) : "out of memory");
+}
+
+/* Spaces are the interpreter's taste. */
+static bool is_answer(const char *text)
+{
+	const char *want = answer;
+	for (; *text; text++)
+		if (*text != ' ' && *text != *want++)
+			return false;
+	return !*want;
+}
+
+static int check_result(nova_result_t *result, nova_error_t **error)
+{
+	const char *output = nova_result_output(result, NULL);
+	if (output && is_answer(output))
+		return 0;
+	return nova_fail(error, NOVA_EFUNCTION, "the function answered %s", output ? output : "nothing");
+}
+
+int guest_call(struct guest *g, nova_result_t **ret_result, nova_error_t **error)
+{
+	int r = nova_invoke(g->nova, FUNCTION, payload, strlen(payload), NULL, ret_result, error);
+	return r < 0 ? r : check_result(*ret_result, error);
+}
+
+int guest_answer(nova_vm_t *vm, nova_error_t **error)
+{
+	nova_result_t *result;
+	int r = nova_vm_invoke(vm, payload, strlen(payload), 0, NULL, NULL, NULL, &result, error);
+	if (r == 0)
+		r = check_result(result, error);
+	nova_result_free(result);
+	return r;
+}
+
+int guest_take(struct guest *g, const char *shared_key, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_FREE char *key = shared_key ? strdup(shared_key) : str_format("bench-%zu", __atomic_fetch_add(&g->made, 1, __ATOMIC_RELAXED));
+	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
+	vm.rootfs = "python";
+	vm.code_disk = g->disk;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	init.runtime = "python";
+	nova_pool_want want = { sizeof(want), key, &vm, &init };
+	return nova_pool_acquire(nova_get_pool(g->nova), &want, ret_vm, NULL, error);
+}
+
+void guest_drop(struct guest *g, nova_vm_t *vm)
+{
+	nova_pool_release(nova_get_pool(g->nova), vm, 0);
+}
+
+int guest_renew(struct guest *g, nova_error_t **error)
+{
+	nova_close(STEAL(g->nova));
+	return nova_open(g->config, &g->nova, error);
+}
+
+static int configure(struct guest *g, const char *shells, nova_error_t **error)
+{
+	const char *const settings[][2] = { { "home", g->dir }, { "engine", "qemu" }, { "pool.shells", shells }, { "pool.max_vms", "100000" } };
+	int r = nova_config_new(&g->config, error);
+	if (r == 0)
+		r = nova_config_load_env(g->config, error);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
+		r = nova_config_set(g->config, settings[i][0], settings[i][1], error);
+	return r;
+}
+
+static int store(struct guest *g, nova_error_t **error)
+{
+	g->disk = path_join(g->dir, "bench.ext4");
+	g->code = path_join(g->dir, "bench.py");
+	int r = fs_write_file(g->code, code, strlen(code), 0644);
+	if (r < 0)
+		return nova_fail_os(error, r, "'%s'", g->code);
+	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
+	disk.source = g->code;
+	r = nova_disk_build(g->disk, &disk, error);
+	nova_register_opts function = NOVA_REGISTER_OPTS_INIT;
+	function.name = FUNCTION;
+	function.runtime = "python";
+	function.code_path = g->code;
+	return r < 0 ? r : nova_register(g->nova, &function, NULL, error);
+}
+
+/* Both templates: that of the registered function, and that of guest_take(). */
+static int make_templates(struct guest *g, nova_error_t **error)
+{
+	nova_result_t *result = NULL;
+	nova_vm_t *vm = NULL;
+	int r = guest_call(g, &result, error);
+	nova_result_free(result);
+	if (r == 0)
+		r = guest_take(g, NULL, &vm, error);
+	if (r == 0)
+		r = guest_answer(vm, error);
+	if (vm)
+		guest_drop(g, vm);
+	return r;
+}
+
+static int say_engine(struct guest *g)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	if (nova_engine_probe(nova_get_host(g->nova), &g->probe, &error) < 0)
+		return guest_failed(g, error);
+	for (size_t i = 0; i < nova_probe_count(g->probe); i++) {
+		if (strcmp(nova_probe_engine(g->probe, i), "qemu") != 0)
+			continue;
+		if (!nova_probe_usable(g->probe, i))
+			return bench_skip(g->run, "%s", nova_probe_reason(g->probe, i));
+		g->accel = nova_probe_accelerator(g->probe, i);
+		g->binary = nova_probe_binary(g->probe, i);
+		bench_note(g->run,
+			"engine qemu %s, accelerator %s, kernel %s/kernel/vmlinux; Python function, 128 MB; the clock stops when it has answered",
+			nova_probe_version(g->probe, i), g->accel, nova_host_images(nova_get_host(g->nova)));
+	}
+	return 0;
+}
+
+int guest_open(const struct bench_run *run, const char *shells, struct guest *g)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	struct tsc_sample before = tsc_take();
+	*g = (struct guest){ .run = run, .dir = bench_dir(NULL) };
+	if (!g->dir)
+		return bench_skip(run, "cannot make a directory in $TMPDIR");
+	int r = configure(g, shells, &error);
+	if (r == 0)
+		r = nova_open(g->config, &g->nova, &error);
+	if (r < 0)
+		return guest_failed(g, error);
+	if (say_engine(g))
+		return 1;
+	r = store(g, &error);
+	if (r == 0)
+		r = make_templates(g, &error);
+	g->tsc_khz = tsc_khz_since(&before); /* a boot has gone by */
+	return r < 0 ? guest_failed(g, error) : 0;
+}
+
+void guest_close(struct guest *g)
+{
+	nova_probe_free(g->probe);
+	nova_close(g->nova);
+	nova_config_free(g->config);
+	if (g->dir)
+		fs_remove_tree(g->dir);
+	free(g->dir);
+	free(g->disk);
+	free(g->code);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* What the benches with clones share: a platform in a state directory of its own, with one Python function whose template is on disk. */
+#ifndef NOVA_TESTS_BENCH_GUEST_H
+#define NOVA_TESTS_BENCH_GUEST_H
+
+#include <nova/nova.h>
+
+#include "bench.h"
+
+#define FUNCTION "bench"
+
+struct guest {
+	const struct bench_run *run;
+	char *dir, *disk, *code;  /* state directory; the function as an image, and as a file */
+	const char *accel, *binary; /* of QEMU; live as long as the probe */
+	uint64_t tsc_khz;
+	nova_config_t *config;
+	nova_probe_t *probe;
+	nova_t *nova;             /* NULL between contexts */
+	size_t made;              /* VMs that were asked for by guest_take() */
+};
+
+/* Opens it, makes the template and says what is measured. On failure it tells why and returns 1. `shells`: the setting pool.shells. */
+int guest_open(const struct bench_run *run, const char *shells, struct guest *ret_guest);
+void guest_close(struct guest *guest);
+#define AUTO_GUEST CLEANUP(guest_close)
+
+/* A new context: no VM, no shell, nothing in memory; only what is on disk. */
+int guest_renew(struct guest *guest, nova_error_t **error);
+/* nova_invoke(); the result tells where the time went. */
+int guest_call(struct guest *guest, nova_result_t **ret_result, nova_error_t **error);
+/* A VM from the template. Give it back with guest_drop(). `key` NULL: one of its own, which no other call has; such calls may be made side by side. */
+int guest_take(struct guest *guest, const char *key, nova_vm_t **ret_vm, nova_error_t **error);
+void guest_drop(struct guest *guest, nova_vm_t *vm);
+/* One call in a VM. */
+int guest_answer(nova_vm_t *vm, nova_error_t **error);
+/* Says why the bench ends; returns 1. */
+int guest_failed(const struct guest *guest, const nova_error_t *error);
+
+/* --- rivals.c: the same function in other ways, as far as they are installed --- */
+
+#define RIVALS 3
+struct rivals {
+	char *tree;           /* the root filesystem as files */
+	bool there[RIVALS];
+	struct samples times[RIVALS];
+};
+/* Tells what is missing. `guest` must outlive it. */
+void rivals_open(const struct guest *guest, struct rivals *ret_rivals);
+/* One run of each; of plain QEMU, which takes seconds, only while `i` is small. */
+void rivals_run(const struct guest *guest, struct rivals *rivals, size_t i);
+/* Reports them, each with the ratio of ours to it. */
+void rivals_report(const struct guest *guest, struct rivals *rivals, double ours_p50);
+void rivals_close(struct rivals *rivals);
+#define AUTO_RIVALS CLEANUP(rivals_close)
+/* rival_qemu.c: boots a plain QEMU and runs the function in it. 0, or -1. */
+int rival_qemu(const struct guest *guest);
+
+#endif

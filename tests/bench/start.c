@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* From a call to its answer: with nothing but a template on disk, with a parked shell, and in a VM that waits; rivals in turns with the first. */
+#include <unistd.h>
+
+#include "guest.h"
+
+struct parts {
+	struct samples total, start, boot, exec, open, close;
+};
+
+static void parts_free(struct parts *p)
+{
+	samples_free(&p->total);
+	samples_free(&p->start);
+	samples_free(&p->boot);
+	samples_free(&p->exec);
+	samples_free(&p->open);
+	samples_free(&p->close);
+}
+
+static int call(struct guest *g, struct parts *p, bool cold, nova_error_t **error)
+{
+	nova_result_t *result = NULL;
+	uint64_t begin = clock_ns();
+	int r = guest_call(g, &result, error);
+	samples_add(&p->total, bench_ms_since(begin));
+	if (r == 0 && nova_result_cold_start(result) != cold)
+		r = nova_fail(error, NOVA_EAGENT, "the call was %s", cold ? "warm" : "cold");
+	if (r == 0) {
+		samples_add(&p->start, (double)nova_result_timing_us(result, NOVA_TIMING_START) / 1e3);
+		samples_add(&p->boot, (double)nova_result_timing_us(result, NOVA_TIMING_BOOT) / 1e3);
+		samples_add(&p->exec, (double)nova_result_timing_us(result, NOVA_TIMING_EXEC) / 1e3);
+	}
+	nova_result_free(result);
+	return r;
+}
+
+static void report_parts(const struct bench_run *run, struct parts *p, const char *name)
+{
+	bench_report(run, name, "ms", &p->total, NULL);
+	bench_report(run, "  VMM started and answering", "ms", &p->start, NULL);
+	bench_report(run, "  state loaded, guest introduced", "ms", &p->boot, NULL);
+	bench_report(run, "  request to answer", "ms", &p->exec, NULL);
+}
+
+int bench_cold(const struct bench_run *run)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	AUTO_GUEST struct guest g;
+	CLEANUP(parts_free) struct parts p = { 0 };
+	if (guest_open(run, "0", &g))
+		return 1;
+	AUTO_RIVALS struct rivals rivals;
+	rivals_open(&g, &rivals);
+	for (size_t i = 0; i < bench_n(run, 50); i++) {
+		nova_close(STEAL(g.nova));
+		uint64_t begin = clock_ns();
+		int r = guest_renew(&g, &error);
+		samples_add(&p.open, bench_ms_since(begin));
+		if (r == 0)
+			r = call(&g, &p, true, &error);
+		if (r < 0)
+			return guest_failed(&g, error);
+		rivals_run(&g, &rivals, i);
+	}
+	report_parts(run, &p, "template on disk, nothing running");
+	bench_report(run, "nova_open (not in the above)", "ms", &p.open, NULL);
+	rivals_report(&g, &rivals, samples_percentile(&p.total, 50));
+	return 0;
+}
+
+#define SHELL_UP_US 150000 /* a shell needs about 15 ms of a processor to come up */
+
+/* One call with the shell that the last tick has parked. The next one is parked outside of the clock. */
+static int call_shell(struct guest *g, struct parts *p, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	uint64_t begin = clock_ns();
+	int r = guest_take(g, "shell", &vm, error);
+	if (r < 0)
+		return r;
+	uint64_t asked = clock_ns();
+	r = guest_answer(vm, error);
+	samples_add(&p->total, bench_ms_since(begin));
+	samples_add(&p->exec, bench_ms_since(asked));
+	samples_add(&p->start, (double)nova_vm_timing_us(vm, NOVA_TIMING_START) / 1e3);
+	samples_add(&p->boot, (double)nova_vm_timing_us(vm, NOVA_TIMING_BOOT) / 1e3);
+	guest_drop(g, vm);
+	nova_pool_tick(nova_get_pool(g->nova));
+	usleep(SHELL_UP_US);
+	return r;
+}
+
+int bench_shell(const struct bench_run *run)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	AUTO_GUEST struct guest g;
+	CLEANUP(parts_free) struct parts p = { 0 };
+	if (guest_open(run, "1", &g))
+		return 1;
+	for (size_t i = 0; i <= bench_n(run, 50); i++) {
+		if (i == 1)
+			parts_free(&p); /* the first call had no shell */
+		if (call_shell(&g, &p, &error) < 0)
+			return guest_failed(&g, error);
+	}
+	report_parts(run, &p, "parked shell");
+	return 0;
+}
+
+int bench_warm(const struct bench_run *run)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	AUTO_GUEST struct guest g;
+	CLEANUP(parts_free) struct parts p = { 0 };
+	if (guest_open(run, "0", &g))
+		return 1;
+	for (size_t i = 0; i < bench_n(run, 500); i++) {
+		int r = call(&g, &p, false, &error);
+		if (r < 0)
+			return guest_failed(&g, error);
+	}
+	bench_report(run, "the same VM again", "ms", &p.total, NULL);
+	bench_report(run, "  request to answer", "ms", &p.exec, NULL);
+	return 0;
+}
