@@ -74,10 +74,21 @@ static int check_identity(struct sqlite_store *s, int64_t *ret_version, nova_err
 	return 0;
 }
 
+/* In one transaction: between two answers another process may have made the schema, and the file would seem to be neither new nor ours. */
+static int check_at_one_moment(struct sqlite_store *s, int64_t *ret_version, nova_error_t **error)
+{
+	int r = sqlite_run(s, "BEGIN", "look at it", error);
+	if (r < 0)
+		return r;
+	r = check_identity(s, ret_version, error);
+	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
 int sqlite_migrate(struct sqlite_store *s, nova_error_t **error)
 {
 	int64_t version;
-	int r = check_identity(s, &version, error);
+	int r = check_at_one_moment(s, &version, error);
 	if (r < 0 || version == (int64_t)ARRAY_LEN(steps))
 		return r;
 	r = sqlite_run(s, "BEGIN IMMEDIATE", "begin a migration", error);
