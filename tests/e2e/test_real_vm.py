@@ -62,7 +62,7 @@ class RealVm(HomeCase):
         self.register("hello-python", FUNCTIONS / "python/hello.py")
         done = self.novactl("invoke", "hello-python", "--payload", '{"name":"World"}')
         self.assertRegex(done.stdout, BLOCK)
-        self.assertEqual(self.vmms(), [])
+        self.assertEqual(self.vmms(), set())
         self.assertTrue(self.nothing_runs())
 
     def test_a_shell_function_runs_behind_a_kernel_of_its_own(self):
