@@ -62,7 +62,8 @@ NOVA_API void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable);
 NOVA_API void nova_pool_forget(nova_pool_t *pool, const char *key);
 
 /** Ends VMs whose time is over, and starts what the setting `pool.shells` asks for: VMM processes that wait for the next cold call of each function
- * in use. May take as long as starting those. @return milliseconds until the next one's, or -1 if none waits. Since 0.1. */
+ * in use, and those of nova_vm_park(). May take as long as starting those. @return milliseconds until the time of the next VM or shell is over, or -1 if
+ * none waits. Since 0.1. */
 NOVA_API int64_t nova_pool_tick(nova_pool_t *pool);
 
 /** Counters of nova_pool_count(). Since 0.1. */

@@ -37,6 +37,19 @@ extern "C" {
  */
 NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error);
 
+/**
+ * Keeps shells for the children of a VM: VMM processes that have come up and wait at the memory that the VM shares, bound to no child yet. A fork,
+ * the restore of a snapshot with the same memory and the pool take one each when there is one, which saves them the start of a process.
+ * A shell costs the memory of a VMM process and no processor. Those that were taken or died are replaced by nova_pool_tick() of any pool of this context, or by calling
+ * this again. They are ended by that too, once their time is over, and in any case with the context.
+ * A VM that was booted becomes a clone of itself, as by a fork.
+ * @param count   how many shall wait, 0 to 1000; 0: those that wait are ended
+ * @param life_ms for how long; 0: a minute
+ * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead; NOVA_ELIMIT if not all could be started: the setting `pool.max_shells` limits
+ *         those of the whole context; NOVA_EENGINE; NOVA_ENOMEM. Since 0.1.
+ */
+NOVA_API int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **error);
+
 /** How the last fork or snapshot of the VM spent its time: microseconds that it stood still; 0 if there was none. Since 0.1. */
 NOVA_API uint64_t nova_vm_stood_still_us(nova_vm_t *vm);
 

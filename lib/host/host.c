@@ -23,6 +23,10 @@ struct nova_host {
 	pthread_mutex_t measure_lock; /* protects measured and, until then, env.kvm and env.tsc_khz */
 	bool measured;
 	struct tsc_sample born; /* the longer ago, the better the measurement */
+
+	pthread_mutex_t guest_lock; /* protects guest until it is made */
+	void *guest;
+	void (*guest_done)(void *);
 };
 
 /* --- log ------------------------------------------------------------------------------------------------------------- */
@@ -106,6 +110,8 @@ static void host_free(nova_host_t *host)
 {
 	if (host_check_process(host, NULL) < 0)
 		return;
+	if (host->guest)
+		host->guest_done(host->guest);
 	keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
 	if (host->run_lock >= 0)
 		fs_remove_tree(host->run_dir);
@@ -113,6 +119,7 @@ static void host_free(nova_host_t *host)
 	nova_config_free(host->config);
 	pthread_mutex_destroy(&host->log_lock);
 	pthread_mutex_destroy(&host->measure_lock);
+	pthread_mutex_destroy(&host->guest_lock);
 	free(host->home);
 	free(host->images);
 	free(host->run_dir);
@@ -169,6 +176,7 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 	host->born = tsc_take();
 	pthread_mutex_init(&host->log_lock, NULL);
 	pthread_mutex_init(&host->measure_lock, NULL);
+	pthread_mutex_init(&host->guest_lock, NULL);
 	host->log = (struct logger){ forward_log, host, NOVA_LOG_NONE };
 	int code = fill(host, config, error);
 	if (code < 0) {
@@ -216,6 +224,18 @@ const struct logger *host_log(const nova_host_t *host)
 const nova_config_t *host_config(const nova_host_t *host)
 {
 	return host->config;
+}
+
+void *host_guest(nova_host_t *host, const struct host_guest *guest)
+{
+	pthread_mutex_lock(&host->guest_lock);
+	if (!host->guest && guest->make) {
+		host->guest = guest->make();
+		host->guest_done = guest->done;
+	}
+	void *found = host->guest;
+	pthread_mutex_unlock(&host->guest_lock);
+	return found;
 }
 
 static void measure(nova_host_t *host)

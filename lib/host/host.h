@@ -16,6 +16,14 @@ const struct logger *host_log(const nova_host_t *host);
 const struct engine_env *host_engine_env(nova_host_t *host);
 const nova_config_t *host_config(const nova_host_t *host);
 
+/* Something of a room above that lives as long as the context: made at the first call, ended by `done` before the keeper is. One room has one.
+ * NULL: out of memory, or (without `make`) none was made. */
+struct host_guest {
+	void *(*make)(void);
+	void (*done)(void *);
+};
+void *host_guest(nova_host_t *host, const struct host_guest *guest);
+
 /* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a thread that does not exist, and
  * the VMs are the parent's: calls that use them are refused, and those that free something leave it alone. */
 int host_check_process(const nova_host_t *host, nova_error_t **error);

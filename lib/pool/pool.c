@@ -16,16 +16,14 @@
 
 #define BUCKETS     1024u /* keys are functions: chains stay short at many thousands */
 #define KEY_MAX     255u
-#define SHELL_TTL_NS 60000000000u /* shells outlive the last call of their function by a minute */
+#define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
 
 struct group {
 	struct group *next; /* in its bucket */
 	struct slot *idle;  /* the one that was used last on top: its memory is the warmest */
 	uint32_t starting, out, waiting;
 	struct frozen *frozen; /* the template, once it is known */
-	struct machine **parked; /* shells: VMMs that wait at the template's base for a cold call */
-	size_t parked_count;
-	uint64_t used;       /* when a VM was last asked for */
+	uint64_t shells_until; /* shells are kept at the template that long */
 	uint64_t generation; /* nova_pool_forget() moves it on */
 	uint64_t patience;   /* until then a waiter hopes for a VM that comes back: see better_to_wait() */
 	uint64_t failures;   /* starts that failed; a waiter that sees it change takes the error as its own */
@@ -89,22 +87,21 @@ static struct group *group_get(nova_pool_t *pool, const char *key, bool create)
 	return g;
 }
 
-static bool wants_shells(const nova_pool_t *pool, const struct group *g)
+static bool has_shells(const nova_pool_t *pool, const struct group *g)
 {
-	return pool->shells && !pool->closing && g->frozen && clock_ns() - g->used < SHELL_TTL_NS;
+	return pool->shells && !pool->closing && g->frozen && !deadline_passed(g->shells_until);
 }
 
 /* A group that nobody uses is forgotten, so that a host with ever new keys does not grow. */
 static void group_put(nova_pool_t *pool, struct group *g)
 {
-	if (g->idle || g->starting || g->out || g->waiting || g->parked_count || wants_shells(pool, g))
+	if (g->idle || g->starting || g->out || g->waiting || has_shells(pool, g))
 		return;
 	struct group **place = &pool->buckets[bucket_of_key(g->key)];
 	while (*place != g)
 		place = &(*place)->next;
 	*place = g->next;
 	frozen_unref(g->frozen);
-	free(g->parked);
 	free(g);
 }
 
@@ -185,80 +182,35 @@ static void expire(nova_pool_t *pool)
 	}
 }
 
-/* --- shells ------------------------------------------------------------------------------------------------------------- */
+/* --- shells: VMMs that wait at a template for its next cold call ------------------------------------------------------------- */
 
-/* With the lock held; NULL: there is none that lives. */
-static struct machine *take_shell(struct group *g)
+/* For a function that is in use. Without them (out of memory) its next cold call takes a little longer. */
+static void keep_shells(nova_pool_t *pool, struct group *g)
 {
-	while (g->parked_count) {
-		struct machine *m = g->parked[--g->parked_count];
-		if (!process_wait(&m->process, 0))
-			return m;
-		machine_free(g->frozen->ops, m);
-	}
-	return NULL;
+	if (!pool->shells || !g->frozen || pool->closing)
+		return;
+	g->shells_until = deadline_in_ms(SHELL_TTL_MS);
+	shells_keep(pool->host, g->frozen, pool->shells, SHELL_TTL_MS);
 }
 
-static void drop_dead_shells(struct group *g)
+static void drop_template(nova_pool_t *pool, struct group *g)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < g->parked_count; i++) {
-		if (process_wait(&g->parked[i]->process, 0))
-			machine_free(g->frozen->ops, g->parked[i]);
-		else
-			g->parked[kept++] = g->parked[i];
-	}
-	g->parked_count = kept;
+	if (!g->frozen)
+		return;
+	shells_drop(pool->host, g->frozen);
+	frozen_unref(g->frozen);
+	g->frozen = NULL;
 }
 
-static void drop_shells(struct group *g)
-{
-	while (g->parked_count)
-		machine_free(g->frozen->ops, g->parked[--g->parked_count]);
-}
-
-/* Lets go of the lock while the VMM is started; the caller keeps the group. */
-static bool add_shell(nova_pool_t *pool, struct group *g)
-{
-	struct machine *m = NULL;
-	struct frozen *frozen = frozen_ref(g->frozen);
-	pthread_mutex_unlock(&pool->lock);
-	int code = vm_park(pool->host, frozen, &m, NULL);
-	pthread_mutex_lock(&pool->lock);
-	bool fits = code == 0 && frozen == g->frozen && g->parked_count < pool->shells && !pool->closing;
-	if (fits && !g->parked)
-		fits = (g->parked = calloc(pool->shells, sizeof(*g->parked))) != NULL;
-	if (fits)
-		g->parked[g->parked_count++] = m;
-	else
-		machine_free(frozen->ops, m);
-	frozen_unref(frozen);
-	return fits;
-}
-
-/* Shells for the functions in use, none for those that are not. */
-static void tend_shells(nova_pool_t *pool, struct group *g)
-{
-	g->waiting++;
-	drop_dead_shells(g);
-	if (!wants_shells(pool, g))
-		drop_shells(g);
-	while (wants_shells(pool, g) && g->parked_count < pool->shells && add_shell(pool, g))
-		;
-	g->waiting--;
-	group_put(pool, g);
-}
-
-static void tend_all_shells(nova_pool_t *pool)
+/* Groups that were kept for their shells. */
+static void put_all_groups(nova_pool_t *pool)
 {
 	for (size_t i = 0; pool->shells && i < BUCKETS; i++)
 		for (struct group *g = pool->buckets[i], *next; g; g = next) {
 			next = g->next;
-			if (next)
-				next->waiting++; /* groups come and go while the lock is let go; this one is kept until its turn */
-			tend_shells(pool, g);
-			if (next)
-				next->waiting--;
+			if (pool->closing)
+				drop_template(pool, g);
+			group_put(pool, g);
 		}
 }
 
@@ -293,8 +245,8 @@ static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **re
 }
 
 /* The group's template, held for the caller. Only one thread at a time starts VMs of a group, so only one looks. */
-static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, struct frozen **ret, struct machine **ret_shell,
-	uint64_t *ret_us, nova_error_t **error)
+static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, struct frozen **ret, uint64_t *ret_us,
+	 nova_error_t **error)
 {
 	bool made = false;
 	uint64_t begin = clock_ns();
@@ -312,7 +264,6 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 	if (!g->frozen) /* new, or forgotten meanwhile */
 		g->frozen = frozen_ref(found);
 	*ret = found;
-	*ret_shell = take_shell(g);
 	pthread_mutex_unlock(&pool->lock);
 	*ret_us = made ? us_since(begin) : 0;
 	return 0;
@@ -322,11 +273,10 @@ static void forget_template(nova_pool_t *pool, struct group *g, struct frozen *f
 {
 	pthread_mutex_lock(&pool->lock);
 	bool ours = g->frozen == frozen;
-	if (ours) {
-		drop_shells(g);
+	if (ours)
 		g->frozen = NULL;
-	}
 	pthread_mutex_unlock(&pool->lock);
+	shells_drop(pool->host, frozen);
 	template_discard(pool->host, frozen);
 	if (ours)
 		frozen_unref(frozen);
@@ -335,15 +285,12 @@ static void forget_template(nova_pool_t *pool, struct group *g, struct frozen *f
 static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
-	struct machine *shell = NULL;
 	uint64_t made_us = 0;
-	int code = group_template(pool, g, want, &frozen, &shell, &made_us, error);
+	int code = group_template(pool, g, want, &frozen, &made_us, error);
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = shell ? vm_thaw_for_call(pool->host, frozen, shell, ret_vm, NULL) : -1;
-	if (code < 0) /* a shell that dies now says nothing about the template */
-		code = vm_thaw_for_call(pool->host, frozen, NULL, ret_vm, &failure);
+	code = vm_thaw_for_call(pool->host, frozen, ret_vm, &failure);
 	if (code == 0) {
 		(*ret_vm)->timing_us[NOVA_TIMING_INIT] = made_us;
 		return 0;
@@ -353,6 +300,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 	forget_template(pool, g, frozen);
 	return boot_vm(pool, want, ret_vm, error);
 }
+
 /* With the lock held and the group's `starting` free; lets go of the lock while the VM starts. */
 static int start_slot(nova_pool_t *pool, struct group *g, const nova_pool_want *want, struct slot **ret_slot, nova_error_t **error)
 {
@@ -471,13 +419,14 @@ int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t *
 	code = g ? 0 : nova_oom(error);
 	if (g) {
 		g->waiting++; /* keeps the group */
-		g->used = clock_ns();
 		code = acquire_slot(pool, g, &w, &slot, &cold, error);
 		g->waiting--;
-		if (code == 0)
+		if (code == 0) {
 			out_add(pool, slot);
-		else
+			keep_shells(pool, g);
+		} else {
 			group_put(pool, g);
+		}
 	}
 	pthread_mutex_unlock(&pool->lock);
 	if (code < 0)
@@ -521,11 +470,7 @@ void nova_pool_forget(nova_pool_t *pool, const char *key)
 			idle_remove(pool, s);
 			dispose(pool, s, NOVA_POOL_EXPIRED);
 		}
-		if (g->frozen) {
-			drop_shells(g);
-			frozen_unref(g->frozen);
-			g->frozen = NULL;
-		}
+		drop_template(pool, g);
 		g->waiting--;
 		group_put(pool, g);
 	}
@@ -538,10 +483,11 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 		return -1;
 	pthread_mutex_lock(&pool->lock);
 	expire(pool);
-	tend_all_shells(pool);
+	put_all_groups(pool);
 	int64_t next = pool->oldest ? deadline_poll_ms(pool->oldest->expires) : -1;
 	pthread_mutex_unlock(&pool->lock);
-	return next;
+	int64_t shells = shells_tend(pool->host);
+	return shells >= 0 && (next < 0 || shells < next) ? shells : next;
 }
 
 uint64_t nova_pool_count(nova_pool_t *pool, int counter)
@@ -590,7 +536,7 @@ void nova_pool_free(nova_pool_t *pool)
 	pthread_mutex_lock(&pool->lock);
 	pool->closing = true;
 	expire(pool);
-	tend_all_shells(pool);
+	put_all_groups(pool);
 	pthread_mutex_unlock(&pool->lock);
 	pthread_cond_destroy(&pool->changed);
 	pthread_mutex_destroy(&pool->lock);

@@ -3,21 +3,44 @@
 
 #include "vm/vm.h"
 
-#define FORK_MOST 1000u
+#define FORK_MOST    1000u
+#define PARK_LIFE_MS 60000u
 
 int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error)
 {
 	if (!vm || !ret_children || !count || count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
+	int code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	nova_vm_t **children = calloc(count, sizeof(nova_vm_t *));
-	int code = children ? vm_freeze(vm, false, &frozen, error) : nova_oom(error);
+	code = children ? vm_freeze(vm, false, &frozen, error) : nova_oom(error);
 	if (code == 0)
 		code = vm_thaw_many(vm->host, frozen, count, children, error);
 	if (code == 0)
 		memcpy(ret_children, children, count * sizeof(nova_vm_t *));
 	free(children);
 	return code;
+}
+
+int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **error)
+{
+	if (!vm || count > FORK_MOST)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_park: a VM and 0 to %u shells for it are needed", FORK_MOST);
+	AUTO_FROZEN struct frozen *place = NULL;
+	int code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = vm_place(vm, &place, error);
+	if (code < 0)
+		return code;
+	if (!count) {
+		shells_drop(vm->host, place);
+		return 0;
+	}
+	if (shells_keep(vm->host, place, count, life_ms ? life_ms : PARK_LIFE_MS) < 0)
+		return nova_oom(error);
+	return shells_fill(vm->host, place, error);
 }
 
 uint64_t nova_vm_stood_still_us(nova_vm_t *vm)

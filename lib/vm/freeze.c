@@ -7,6 +7,7 @@
  * written, and the state of its devices.
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "vm/instant.h"
 
@@ -31,11 +32,12 @@ void base_unref(struct vm_base *base)
 	free(base);
 }
 
-static struct vm_base *base_of_memory(int fd)
+struct vm_base *base_new(int fd)
 {
-	struct vm_base *base = calloc(1, sizeof(*base));
+	struct stat st;
+	struct vm_base *base = sys_fstat(fd, &st) == 0 ? calloc(1, sizeof(*base)) : NULL;
 	if (base)
-		*base = (struct vm_base){ .references = 1, .fd = fd, .lock_fd = -1 };
+		*base = (struct vm_base){ .references = 1, .fd = fd, .device = st.st_dev, .inode = st.st_ino, .lock_fd = -1 };
 	return base;
 }
 
@@ -165,7 +167,7 @@ static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t
 		go_on(vm, NULL);
 		return code;
 	}
-	f->base = base_of_memory(memory);
+	f->base = base_new(memory);
 	if (!f->base) {
 		go_on(vm, NULL);
 		return nova_oom(error);
@@ -233,6 +235,26 @@ int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t 
 	return code;
 }
 
+static int place_locked(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+{
+	if (!vm->base)
+		return freeze_locked(vm, false, ret_frozen, error);
+	if (is_lost(vm, 0))
+		return lost(vm, error);
+	int code = frozen_new(vm, ret_frozen, error);
+	if (code == 0)
+		(*ret_frozen)->base = base_ref(vm->base);
+	return code;
+}
+
+int vm_place(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+{
+	pthread_mutex_lock(&vm->lock);
+	int code = place_locked(vm, ret_frozen, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
 /* --- thaw ------------------------------------------------------------------------------------------------------------- */
 
 int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error)
@@ -251,19 +273,19 @@ int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machi
 	return code;
 }
 
-/* Three steps, so that several VMs can take each of them side by side. The VMM comes up by itself after the first, the guest after the second. */
+/* Steps, so that several VMs can take each of them side by side. The VMM comes up by itself after the first, the guest after the second. */
 
-static int thaw_start(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm = NULL;
 	int code = vm_new(host, frozen->ops, &frozen->shape, &vm, error);
-	if (code < 0) {
-		machine_free(frozen->ops, parked);
+	if (code < 0)
 		return code;
-	}
-	if (parked) {
+	struct machine *shell = shells ? shells_take(host, frozen) : NULL;
+	if (shell) {
 		machine_free(vm->ops, vm->machine);
-		vm->machine = parked;
+		vm->machine = shell;
+		vm->from_shell = true;
 	} else {
 		code = start_waiting(host, frozen, vm->machine, vm->id, error);
 	}
@@ -277,12 +299,35 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, struct machine *
 	return code;
 }
 
-static int thaw_load(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
+static int load(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
 {
-	int code = pages_write(vm->ops, vm->machine, &f->pages, error);
+	uint64_t begin = clock_ns();
+	int code = vm->ops->await(vm->machine, error);
+	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
+	if (code == 0)
+		code = pages_write(vm->ops, vm->machine, &f->pages, error);
 	if (code == 0)
 		code = vm->ops->load(vm->machine, f->state_fd, error);
+	vm->unintroduced = true;
 	return code;
+}
+
+/* A shell that fails now says nothing about the instant: a new VMM takes its place. */
+static int thaw_load(struct frozen *f, nova_vm_t **vm, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (!(*vm)->from_shell)
+		return load(*vm, f, error);
+	if (load(*vm, f, &failure) == 0)
+		return 0;
+	log_info(host_log((*vm)->host), "vm", "a shell was of no use: %s", nova_error_message(failure));
+	nova_vm_t *other = NULL;
+	int code = thaw_start((*vm)->host, f, false, &other, error);
+	if (code < 0)
+		return code;
+	nova_vm_free(*vm);
+	*vm = other;
+	return load(other, f, error);
 }
 
 /* No byte of work before the clone is somebody of its own: the introduction is the first thing it reads. */
@@ -296,24 +341,21 @@ static int thaw_finish(nova_vm_t *vm, nova_error_t **error)
 	return vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
 }
 
-static int thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, bool for_call, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
-	int code = thaw_start(host, frozen, parked, &vm, error);
+	int code = thaw_start(host, frozen, true, &vm, error);
 	if (code < 0)
 		return code;
-	code = vm->ops->await(vm->machine, error);
-	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
-	begin = clock_ns();
-	if (code == 0)
-		code = thaw_load(vm, frozen, error);
-	vm->unintroduced = true;
+	uint64_t started_us = us_since(begin);
+	code = thaw_load(frozen, &vm, error);
+	vm->timing_us[NOVA_TIMING_START] += started_us;
 	if (code == 0 && !for_call)
 		code = thaw_greet(vm, error);
 	if (code == 0 && !for_call)
 		code = thaw_finish(vm, error);
-	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
+	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin) - vm->timing_us[NOVA_TIMING_START];
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -321,15 +363,15 @@ static int thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked
 	return code;
 }
 
-int vm_thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return thaw(host, frozen, parked, false, ret_vm, error);
+	return thaw(host, frozen, false, ret_vm, error);
 }
 
-int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	/* A hook after_restore may fail or take its time, which must not look like the call's doing. */
-	return thaw(host, frozen, parked, frozen->has_function && !frozen->has_hooks, ret_vm, error);
+	return thaw(host, frozen, frozen->has_function && !frozen->has_hooks, ret_vm, error);
 }
 
 int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error)
@@ -338,12 +380,10 @@ int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm
 	size_t made = 0;
 	uint64_t begin = clock_ns();
 	for (; code == 0 && made < count; made += code == 0)
-		code = thaw_start(host, frozen, NULL, &ret_vms[made], error);
+		code = thaw_start(host, frozen, true, &ret_vms[made], error);
 	for (size_t i = 0; code == 0 && i < count; i++) {
-		code = ret_vms[i]->ops->await(ret_vms[i]->machine, error);
+		code = thaw_load(frozen, &ret_vms[i], error);
 		ret_vms[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
-		if (code == 0)
-			code = thaw_load(ret_vms[i], frozen, error);
 		if (code == 0)
 			code = thaw_greet(ret_vms[i], error);
 	}
@@ -393,7 +433,7 @@ int frozen_flatten(struct frozen *f, const char *root, nova_error_t **error)
 		r = copy_memory(f->base->fd, whole, size);
 	if (r == 0)
 		r = lay_over(f, whole);
-	struct vm_base *base = r == 0 ? base_of_memory(whole) : NULL;
+	struct vm_base *base = r == 0 ? base_new(whole) : NULL;
 	if (!base)
 		return nova_fail_os(error, r < 0 ? r : -ENOMEM, "copy of the memory of a microVM");
 	whole = -1;

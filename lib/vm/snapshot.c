@@ -105,10 +105,13 @@ static int open_base(const char *root, const char *id, uint32_t memory_mb, struc
 		code = snapshot_open(root, &m, &files, error);
 	if (code < 0)
 		return code;
-	struct vm_base *base = calloc(1, sizeof(*base));
+	struct vm_base *base = base_new(files.memory);
 	if (!base)
 		return nova_oom(error);
-	*base = (struct vm_base){ 1, STEAL_FD(files.memory), STEAL_FD(files.memory_lock), strdup(root), strdup(id) };
+	files.memory = -1;
+	base->lock_fd = STEAL_FD(files.memory_lock);
+	base->root = strdup(root);
+	base->id = strdup(id);
 	if (!base->root || !base->id) {
 		base_unref(base);
 		return nova_oom(error);
@@ -188,6 +191,8 @@ int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapsho
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_snapshot: vm is NULL");
 	int code = opts_import(&o, sizeof(o), opts, "nova_snapshot_opts", error);
+	if (code == 0)
+		code = host_check_process(vm->host, error);
 	if (code == 0 && o.name)
 		code = check_name(o.name, error);
 	if (code < 0)
@@ -223,8 +228,10 @@ int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_
 	if (!host || !snapshot || !ret_vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_restore: an argument is NULL");
 	AUTO_FROZEN struct frozen *f = NULL;
-	int code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
-	return code < 0 ? code : vm_thaw(host, f, NULL, ret_vm, error);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
+	return code < 0 ? code : vm_thaw(host, f, ret_vm, error);
 }
 
 static int by_time(const void *a, const void *b)
@@ -288,7 +295,10 @@ int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **err
 	AUTO_FREE char *root = instants_root(host);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	int code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
-	return code < 0 ? code : snapshot_remove(root, &m, error);
+	if (code < 0)
+		return code;
+	shells_drop_base(host, root, m.id); /* they wait for clones that nobody can want any more */
+	return snapshot_remove(root, &m, error);
 }
 
 static bool is_over(nova_host_t *host, const struct manifest *m)

@@ -30,6 +30,7 @@ struct vm_shape {
 struct vm_base {
 	int references; /* atomic */
 	int fd;
+	uint64_t device, inode; /* of fd: which file it is */
 	int lock_fd;    /* shared lock that keeps a base on disk from being deleted; -1: it is in memory only */
 	char *root, *id; /* of the snapshot on disk that it belongs to; NULL: in memory only */
 };
@@ -57,6 +58,7 @@ struct nova_vm {
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	nova_decoder_t *decoder;
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
+	bool from_shell;   /* its VMM had been parked */
 	bool unintroduced; /* a clone that has not been told who it is: its first request does that */
 	uint64_t stood_still_us; /* at the last freeze */
 	uint64_t timing_us[VM_TIMINGS];
@@ -86,6 +88,8 @@ void shape_done(struct vm_shape *shape);
 
 /* --- freeze.c --- */
 
+/* Takes `fd` over; NULL: it is left to the caller. */
+struct vm_base *base_new(int fd);
 struct vm_base *base_ref(struct vm_base *base);
 void base_unref(struct vm_base *base);
 struct frozen *frozen_ref(struct frozen *frozen);
@@ -99,15 +103,32 @@ static inline void frozen_unrefp(struct frozen **frozen)
 /* Takes the instant of a VM that runs or is paused. It goes on afterwards as it was, after milliseconds; a booted VM goes on as a clone
  * of itself, since its memory has become the base. `end`: it does not go on, which saves the work. NOVA_ENOTSUP; NOVA_ELOST; NOVA_EENGINE. */
 int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error);
+/* Where children of the VM start: base and shape, but no instant. A booted VM becomes a clone of itself, as by vm_freeze(). */
+int vm_place(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error);
 /* Starts a machine that waits at the base of `frozen`: all of a thaw that can be done beforehand. */
 int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error);
-/* A new VM that goes on from there. `parked` (may be NULL) comes from vm_park() for the same base and shape, and is taken over in every case. */
-int vm_thaw(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error);
+/* A new VM that goes on from there, in a shell if one waits. */
+int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error);
 /* As vm_thaw(), but the guest is told who it is together with its first request, which saves a round trip through code that it runs for
  * the first time. Whether it lives shows then. */
-int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, struct machine *parked, nova_vm_t **ret_vm, nova_error_t **error);
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error);
 /* Several at once, side by side: all or none. */
 int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error);
+
+/* --- shells.c: VMMs that wait for the next clone of a base. In a fork of the process all of these do nothing --- */
+
+/* One that lives and fits the base and shape of `frozen`, now the caller's; NULL: there is none. */
+struct machine *shells_take(nova_host_t *host, const struct frozen *frozen);
+/* There shall be `count` for that base and shape, for `life_ms` from now. Nothing is started; 0: the next shells_tend() ends them. NOVA_ENOMEM. */
+int shells_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms);
+/* Starts what is missing of them, now. NOVA_ELIMIT: not all. */
+int shells_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **error);
+/* Starts what is missing, ends what is dead, over or unwanted. Milliseconds until there is something to do; -1: nothing. */
+int64_t shells_tend(nova_host_t *host);
+/* Ends those of that base and shape, or of the snapshot on disk. */
+void shells_drop(nova_host_t *host, const struct frozen *frozen);
+void shells_drop_base(nova_host_t *host, const char *root, const char *id);
+size_t shells_count(nova_host_t *host);
 
 /* --- channel.c: one request, its Resp. With vm->lock held. --- */
 

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "vm/vm.h"
 #include "vmtest.h"
 
 /* --- setting ------------------------------------------------------------------------------------------------------- */
@@ -723,6 +724,119 @@ START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
 }
 END_TEST
 
+/* --- shells ------------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *children[3];
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_park(vm, 1001, 0, &error));
+	ck_ok(nova_vm_park(vm, 2, 0, &error)); /* it was booted: it is a clone of itself from now on */
+	int64_t pid = nova_vm_pid(vm);
+	ck_assert_uint_eq(shells_count(s.host), 2);
+	ck_ok(nova_vm_fork(vm, 3, children, &error)); /* one more than there are shells */
+	ck_assert_int_eq(nova_vm_pid(vm), pid);
+	ck_assert_uint_eq(shells_count(s.host), 0);
+	for (size_t i = 0; i < 3; i++)
+		answers(children[i], "1");
+
+	ck_ok(nova_vm_park(children[0], 2, 0, &error));
+	struct frozen *place = NULL;
+	ck_ok(vm_place(children[0], &place, &error));
+	struct machine *shell = shells_take(s.host, place);
+	ck_assert_ptr_nonnull(shell);
+	machine_free(place->ops, shell);
+	ck_assert_uint_eq(shells_count(s.host), 1);
+	nova_vm_t *child = fork_one(children[0]);
+	ck_assert_uint_eq(shells_count(s.host), 0);
+	answers(child, "1");
+	nova_vm_free(child);
+
+	take(vm, "one");
+	child = restore(s.host, "one");
+	ck_ok(nova_vm_park(child, 1, 0, &error));
+	nova_vm_free(child);
+	child = restore(s.host, "one");
+	ck_assert_uint_eq(shells_count(s.host), 0);
+	answers(child, "1");
+	ck_ok(nova_vm_park(child, 1, 0, &error));
+	nova_vm_free(child);
+	ck_ok(nova_snapshot_delete(s.host, "one", &error)); /* what waits for clones of it does not keep it */
+	ck_assert_uint_eq(shells_count(s.host), 0);
+
+	ck_ok(nova_vm_park(vm, 2, 0, &error));
+	ck_ok(nova_vm_park(vm, 0, 0, &error));
+	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_ok(nova_vm_park(vm, 1, 0, &error)); /* left to the end of the context */
+	frozen_unref(place);
+	for (size_t i = 0; i < 3; i++)
+		nova_vm_free(children[i]);
+	kill_from_outside(vm);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_park(vm, 1, 0, &error));
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+static void read_text(char *path, char text[4096])
+{
+	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
+	ssize_t got = sys_read(fd, text, 4095);
+	ck_assert_int_gt(got, 0);
+	text[got] = 0;
+	free(path);
+}
+
+/* The process that the keeper of this VM has started beside it. */
+static pid_t the_other_vmm(nova_vm_t *vm)
+{
+	char text[4096], *rest;
+	int keeper = 0;
+	read_text(str_format("/proc/%d/stat", (int)nova_vm_pid(vm)), text);
+	ck_assert_int_eq(sscanf(strrchr(text, ')'), ") %*c %d", &keeper), 1);
+	read_text(str_format("/proc/%d/task/%d/children", keeper, keeper), text);
+	pid_t found = 0;
+	for (char *at = text; *at >= '0' && *at <= '9'; at = rest + (*rest == ' ')) {
+		pid_t pid = (pid_t)strtol(at, &rest, 10);
+		ck_assert(pid == nova_vm_pid(vm) || !found);
+		found = pid == nova_vm_pid(vm) ? found : pid;
+	}
+	return found;
+}
+
+static void *fork_it(void *userdata)
+{
+	nova_vm_t **pair = userdata;
+	nova_error_t *failure = NULL;
+	if (nova_vm_fork(pair[0], 1, &pair[1], &failure) < 0)
+		fprintf(stderr, "%s\n", nova_error_message(failure));
+	nova_error_free(failure);
+	return NULL;
+}
+
+/* It stands still while it is parked, and is killed once the fork has taken it. */
+START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
+{
+	struct setting s = set_up();
+	nova_vm_t *pair[2] = { start_plain(&s), NULL };
+	pthread_t thread;
+	ck_ok(nova_vm_park(pair[0], 1, 0, &error));
+	pid_t shell = the_other_vmm(pair[0]);
+	ck_assert_int_eq(kill(shell, SIGSTOP), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, fork_it, pair), 0);
+	while (shells_count(s.host))
+		sys_poll(NULL, 0, 1);
+	ck_assert_int_eq(kill(shell, SIGKILL), 0);
+	pthread_join(thread, NULL);
+	ck_assert_ptr_nonnull(pair[1]);
+	answers(pair[1], "1");
+	answers(pair[0], "1");
+	nova_vm_free(pair[1]);
+	nova_vm_free(pair[0]);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- engines that cannot ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(an_engine_that_cannot_says_so)
@@ -731,6 +845,7 @@ START_TEST(an_engine_that_cannot_says_so)
 	nova_vm_t *vm = start_plain(&s), *child = NULL;
 	nova_snapshot_t *snapshot = NULL;
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, &child, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
 	answers(vm, "1");
@@ -742,16 +857,22 @@ START_TEST(an_engine_that_cannot_says_so)
 }
 END_TEST
 
+static TCase *new_case(Suite *suite, const char *name)
+{
+	TCase *tc = tcase_create(name);
+	tcase_set_timeout(tc, 180);
+	suite_add_tcase(suite, tc);
+	return tc;
+}
+
 static Suite *snapshot_suite(void)
 {
 	Suite *suite = suite_create("snapshot");
-	TCase *tc = tcase_create(engine);
-	tcase_set_timeout(tc, 180);
-	suite_add_tcase(suite, tc);
 	if (is_fake()) {
-		tcase_add_test(tc, an_engine_that_cannot_says_so);
+		tcase_add_test(new_case(suite, "unable"), an_engine_that_cannot_says_so);
 		return suite;
 	}
+	TCase *tc = new_case(suite, "fork");
 	tcase_add_test(tc, children_go_on_from_the_same_instant_and_then_alone);
 	tcase_add_test(tc, eight_children_are_made_at_once_and_one_may_die_alone);
 	tcase_add_test(tc, a_fork_during_a_call_waits_for_its_end);
@@ -759,13 +880,18 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, a_dead_vm_cannot_be_forked);
 	tcase_add_test(tc, a_parent_killed_while_it_forks_is_dead_and_leaves_nothing);
 	tcase_add_loop_test(tc, a_booted_vm_killed_in_its_first_fork_is_dead, 0, 4);
+	tc = new_case(suite, "identity");
 	tcase_add_test(tc, siblings_are_different_machines);
 	tcase_add_test(tc, a_clock_set_back_by_hours_is_right_in_clones);
+	tc = new_case(suite, "disk");
 	tcase_add_test(tc, a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained);
 	tcase_add_test(tc, a_snapshot_that_does_not_fit_is_refused_by_name);
 	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
+	tc = new_case(suite, "shells");
+	tcase_add_test(tc, forks_and_restores_take_shells_and_a_useless_one_costs_nothing);
+	tcase_add_test(tc, a_shell_that_dies_in_the_hands_of_a_fork_is_replaced);
 	return suite;
 }
 

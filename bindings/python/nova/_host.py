@@ -175,6 +175,11 @@ class Vm:
             check("nova_vm_fork", vm, count, children)
         return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
 
+    def park(self, count: int, life: Optional[float] = None) -> None:
+        """Keeps `count` VMM processes waiting for the next children of this VM, for `life` seconds (a minute); 0 ends them."""
+        with self._handle.using() as vm:
+            check("nova_vm_park", vm, count, milliseconds(life))
+
     def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
         """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds."""
         options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0))

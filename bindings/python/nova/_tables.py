@@ -233,6 +233,7 @@ FUNCTIONS = {
     "nova_result_duration_ms": (c_uint64, [c_void_p]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
     "nova_vm_fork": (c_int, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_park": (c_int, [c_void_p, c_size_t, c_uint32, POINTER(c_void_p)]),
     "nova_vm_stood_still_us": (c_uint64, [c_void_p]),
     "nova_vm_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_open": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),

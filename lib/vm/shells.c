@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parked shells: VMMs that have come up and wait at a base for the next clone of it. One collection for each context.
+ *
+ * A VMM maps guest memory and opens its disks as it starts, so a shell fits the clones of one base in one shape; it belongs to no VM and no
+ * caller. `lock` protects the collection; VMMs are started and ended without it. A stock that somebody works on without the
+ * lock is `held`, and stays in the list.
+ */
+#include "vm/vm.h"
+
+#define AGAIN_NS 1000000000u /* after a start that failed, or whose shell died soon */
+
+struct stock {
+	struct stock *next;
+	struct frozen *frozen; /* its base and shape */
+	struct machine **parked;
+	size_t count, starting, wanted, room;
+	uint32_t held;
+	uint64_t until, begun; /* the end of its life; the last start of a shell */
+	bool failing;          /* so the next start takes its time */
+};
+
+struct shells {
+	pthread_mutex_t lock;
+	struct stock *stocks;
+	size_t total; /* parked, or being started */
+};
+
+/* --- the collection. Functions below: with the lock held ------------------------------------------------------------------ */
+
+static void *shells_make(void)
+{
+	struct shells *s = calloc(1, sizeof(*s));
+	if (s)
+		pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+static void stock_free(struct stock *stock)
+{
+	for (size_t i = 0; i < stock->count; i++)
+		machine_free(stock->frozen->ops, stock->parked[i]);
+	frozen_unref(stock->frozen);
+	free(stock->parked);
+	free(stock);
+}
+
+/* The context ends: no other thread is here. */
+static void shells_done(void *collection)
+{
+	struct shells *s = collection;
+	for (struct stock *stock = s->stocks, *next; stock; stock = next) {
+		next = stock->next;
+		stock_free(stock);
+	}
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* In a fork of the process nothing is touched: the shells are the parent's, and the lock may be held for ever. */
+static struct shells *shells_lock(nova_host_t *host, bool make)
+{
+	struct host_guest guest = { make ? shells_make : NULL, shells_done };
+	struct shells *s = host_check_process(host, NULL) == 0 ? host_guest(host, &guest) : NULL;
+	if (s)
+		pthread_mutex_lock(&s->lock);
+	return s;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool fits(const struct stock *stock, const struct frozen *f)
+{
+	const struct frozen *own = stock->frozen;
+	const struct vm_shape *a = &own->shape, *b = &f->shape;
+	return own->ops == f->ops && own->base->device == f->base->device && own->base->inode == f->base->inode &&
+		a->memory_mb == b->memory_mb && a->vcpus == b->vcpus && same_text(a->rootfs, b->rootfs) && same_text(a->code_disk, b->code_disk);
+}
+
+static struct stock *find(struct shells *s, const struct frozen *f)
+{
+	struct stock *stock = s->stocks;
+	while (stock && !fits(stock, f))
+		stock = stock->next;
+	return stock;
+}
+
+static struct machine *take_out(struct shells *s, struct stock *stock, size_t at)
+{
+	struct machine *m = stock->parked[at];
+	stock->parked[at] = stock->parked[--stock->count];
+	s->total--;
+	return m;
+}
+
+/* The first shell that is dead; else, of a stock that is over or has too many, one that lives. NULL: none. */
+static struct machine *take_useless(struct shells *s, struct stock *stock)
+{
+	for (size_t i = 0; i < stock->count; i++)
+		if (process_wait(&stock->parked[i]->process, 0)) {
+			stock->failing = clock_ns() - stock->begun < AGAIN_NS;
+			return take_out(s, stock, i);
+		}
+	if (deadline_passed(stock->until))
+		stock->wanted = 0;
+	return stock->count > stock->wanted ? take_out(s, stock, stock->count - 1) : NULL;
+}
+
+static bool is_over(const struct stock *stock)
+{
+	return !stock->wanted && !stock->count && !stock->starting && !stock->held;
+}
+
+/* --- start and end: they let go of the lock, and the caller holds the stock ------------------------------------------------- */
+
+static void end_useless(struct shells *s, struct stock *stock)
+{
+	struct machine *m;
+	while ((m = take_useless(s, stock))) {
+		pthread_mutex_unlock(&s->lock);
+		machine_free(stock->frozen->ops, m);
+		pthread_mutex_lock(&s->lock);
+	}
+}
+
+static bool make_room(struct stock *stock)
+{
+	if (stock->wanted <= stock->room)
+		return true;
+	struct machine **larger = realloc(stock->parked, stock->wanted * sizeof(struct machine *));
+	if (!larger)
+		return false;
+	stock->parked = larger;
+	stock->room = stock->wanted;
+	return true;
+}
+
+static int start_one(nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
+{
+	struct machine *m = NULL;
+	stock->starting++;
+	stock->begun = clock_ns();
+	s->total++;
+	pthread_mutex_unlock(&s->lock);
+	int code = vm_park(host, stock->frozen, &m, error);
+	pthread_mutex_lock(&s->lock);
+	stock->starting--;
+	if (code == 0 && stock->count < stock->wanted && make_room(stock)) {
+		stock->parked[stock->count++] = m;
+		return 0;
+	}
+	s->total--;
+	machine_free(stock->frozen->ops, m);
+	return code;
+}
+
+/* 0 also when the limit of the context leaves no room for more. */
+static int start_missing(nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
+{
+	size_t limit = config_u64(host_config(host), "pool.max_shells");
+	int code = 0;
+	while (code == 0 && stock->count + stock->starting < stock->wanted && s->total < limit)
+		code = start_one(host, s, stock, error);
+	stock->failing = code < 0;
+	return code;
+}
+
+static bool waits(const struct stock *stock)
+{
+	return stock->failing && clock_ns() - stock->begun < AGAIN_NS;
+}
+
+static void tend(nova_host_t *host, struct shells *s, struct stock *stock)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	stock->held++;
+	end_useless(s, stock);
+	if (!waits(stock) && start_missing(host, s, stock, &failure) < 0)
+		log_warn(host_log(host), "vm", "no shell can be started: %s", nova_error_message(failure));
+	stock->held--;
+}
+
+static void remove_over(struct shells *s)
+{
+	for (struct stock **place = &s->stocks, *stock; (stock = *place);) {
+		if (!is_over(stock)) {
+			place = &stock->next;
+			continue;
+		}
+		*place = stock->next;
+		stock_free(stock); /* it has no shells: nothing to wait for */
+	}
+}
+
+static int64_t next_tend(const struct shells *s)
+{
+	uint64_t next = NEVER;
+	for (const struct stock *stock = s->stocks; stock; stock = stock->next) {
+		uint64_t due = stock->count < stock->wanted && waits(stock) ? stock->begun + AGAIN_NS : stock->until;
+		if (due < next)
+			next = due;
+	}
+	return deadline_poll_ms(next);
+}
+
+/* --- what others call ------------------------------------------------------------------------------------------------------- */
+
+struct machine *shells_take(nova_host_t *host, const struct frozen *frozen)
+{
+	struct shells *s = shells_lock(host, false);
+	if (!s)
+		return NULL;
+	struct stock *stock = find(s, frozen);
+	struct machine *m = NULL;
+	while (stock && stock->count && !m) {
+		m = take_out(s, stock, stock->count - 1);
+		if (process_wait(&m->process, 0)) {
+			stock->held++;
+			pthread_mutex_unlock(&s->lock);
+			machine_free(frozen->ops, m);
+			pthread_mutex_lock(&s->lock);
+			stock->held--;
+			m = NULL;
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return m;
+}
+
+int shells_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms)
+{
+	struct shells *s = shells_lock(host, count > 0);
+	if (!s)
+		return count && host_check_process(host, NULL) == 0 ? NOVA_ENOMEM : 0;
+	struct stock *stock = find(s, frozen);
+	if (!stock && count && (stock = calloc(1, sizeof(*stock)))) {
+		stock->frozen = frozen_ref(frozen);
+		stock->next = s->stocks;
+		s->stocks = stock;
+	}
+	if (stock) {
+		stock->wanted = count;
+		stock->until = deadline_in_ms(life_ms);
+	}
+	int code = count && !stock ? NOVA_ENOMEM : 0;
+	pthread_mutex_unlock(&s->lock);
+	return code;
+}
+
+int shells_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **error)
+{
+	struct shells *s = shells_lock(host, false);
+	struct stock *stock = s ? find(s, frozen) : NULL;
+	int code = 0;
+	bool full = false;
+	if (stock) {
+		stock->held++;
+		end_useless(s, stock);
+		code = start_missing(host, s, stock, error);
+		full = stock->count + stock->starting < stock->wanted;
+		stock->held--;
+	}
+	if (s)
+		pthread_mutex_unlock(&s->lock);
+	if (code < 0 || !full)
+		return code;
+	return nova_fail(error, NOVA_ELIMIT, "no more than %llu shells may wait at once (setting pool.max_shells)",
+		(unsigned long long)config_u64(host_config(host), "pool.max_shells"));
+}
+
+int64_t shells_tend(nova_host_t *host)
+{
+	struct shells *s = shells_lock(host, false);
+	if (!s)
+		return -1;
+	for (struct stock *stock = s->stocks; stock; stock = stock->next)
+		tend(host, s, stock); /* it stays in the list meanwhile; whoever comes is put before it */
+	remove_over(s);
+	int64_t ms = next_tend(s);
+	pthread_mutex_unlock(&s->lock);
+	return ms;
+}
+
+static void drop(struct shells *s, struct stock *stock)
+{
+	stock->wanted = 0;
+	stock->held++;
+	end_useless(s, stock);
+	stock->held--;
+	remove_over(s);
+}
+
+void shells_drop(nova_host_t *host, const struct frozen *frozen)
+{
+	struct shells *s = shells_lock(host, false);
+	if (!s)
+		return;
+	struct stock *stock = find(s, frozen);
+	if (stock)
+		drop(s, stock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct stock *find_base(struct shells *s, const char *root, const char *id)
+{
+	struct stock *stock = s->stocks;
+	while (stock && !(stock->wanted && same_text(stock->frozen->base->root, root) && same_text(stock->frozen->base->id, id)))
+		stock = stock->next;
+	return stock;
+}
+
+void shells_drop_base(nova_host_t *host, const char *root, const char *id)
+{
+	struct shells *s = shells_lock(host, false);
+	if (!s)
+		return;
+	struct stock *stock;
+	while ((stock = find_base(s, root, id)))
+		drop(s, stock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+size_t shells_count(nova_host_t *host)
+{
+	struct shells *s = shells_lock(host, false);
+	if (!s)
+		return 0;
+	size_t count = 0;
+	for (const struct stock *stock = s->stocks; stock; stock = stock->next)
+		count += stock->count;
+	pthread_mutex_unlock(&s->lock);
+	return count;
+}
