@@ -128,7 +128,7 @@ struct request {
 	uint64_t start, deadline;
 	uint32_t timeout_ms;
 	/* how it ended */
-	bool timed_out, oom;
+	bool timed_out, oom, canceled;
 	int exit_code, signal;
 	uint64_t peak_kb;
 	char kind; /* of the interpreter's result: R value, E exception, X exit, 0 none */
@@ -259,6 +259,8 @@ void request_worker_lost(struct agent *agent, bool out_of_memory);
 /* Nobody wants the answers any more. */
 void request_drop_all(struct agent *agent);
 void request_check_deadlines(struct agent *agent);
+/* Ends it as its deadline would, and has it answered. */
+void request_cancel(struct agent *agent, struct request *request);
 
 /* spawn.c */
 struct launch {

@@ -108,7 +108,9 @@ static int put_error(struct buf *frame, const struct request *request)
 		size_t len = request->result.len < 4000 ? request->result.len : 4000;
 		return json_put_string(frame, request->result.data, len);
 	}
-	if (request->timed_out)
+	if (request->canceled)
+		snprintf(what, sizeof(what), "canceled");
+	else if (request->timed_out)
 		snprintf(what, sizeof(what), "timeout after %u ms", request->timeout_ms);
 	else if (request->oom)
 		snprintf(what, sizeof(what), "out of memory");
@@ -193,6 +195,8 @@ static int put_numbers(struct buf *frame, const struct request *request)
 		r = put_bool(frame, ",\"timed_out\":", request->timed_out);
 	if (r == 0)
 		r = put_bool(frame, ",\"truncated\":", request->output[0].truncated || request->output[1].truncated);
+	if (r == 0 && request->canceled)
+		r = put_bool(frame, ",\"canceled\":", true);
 	if (r == 0)
 		r = put_number(frame, ",\"duration_ms\":", (us + 500) / 1000);
 	if (r == 0)
@@ -210,7 +214,7 @@ void answer_result(struct agent *agent, struct request *request)
 		r = buf_append_str(&frame, ",\"error\":");
 		if (r == 0)
 			r = put_error(&frame, request);
-	} else if (r == 0 && request->timed_out) {
+	} else if (r == 0 && (request->timed_out || request->canceled)) {
 		r = buf_append_str(&frame, ",\"error\":");
 		if (r == 0)
 			r = put_error(&frame, request);

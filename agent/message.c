@@ -310,6 +310,14 @@ static void on_command(struct agent *agent, const char *id, json_t *payload)
 
 /* --- the rest --- */
 
+/* Answered by the request that it ends; one that is over already has its answer. */
+static void on_cancel(struct agent *agent, const char *id)
+{
+	struct request *request = request_find(agent, id);
+	if (request)
+		request_cancel(agent, request);
+}
+
 static void on_stop(struct agent *agent, const char *id)
 {
 	answer_status(agent, id, "stopping");
@@ -409,6 +417,9 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 		break;
 	case NOVA_MSG_COMMAND:
 		on_command(agent, id, object);
+		break;
+	case NOVA_MSG_CANCEL:
+		on_cancel(agent, id);
 		break;
 	default:
 		answer_refused(agent, id, "invalid", "this agent (%s) has no message of type %d", NOVA_VERSION_STRING, type);

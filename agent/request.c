@@ -116,7 +116,7 @@ static void finish(struct agent *agent, struct request *request)
 {
 	drain(request);
 	if (request->signal == SIGKILL || request->timed_out || request->exit_code)
-		request->oom = (slot_oom(request->slot) || request->oom) && !request->timed_out;
+		request->oom = (slot_oom(request->slot) || request->oom) && !request->timed_out && !request->canceled;
 	answer_stream(agent, request, true);
 	answer_result(agent, request);
 	bool warm = request->warm;
@@ -151,6 +151,19 @@ void request_drop_all(struct agent *agent)
 			release(agent, &agent->requests[i]);
 }
 
+/* It has no more time, or is not wanted any more. */
+static void cut_off(struct agent *agent, struct request *request)
+{
+	/* As a shell's user knows it from a process that was killed. */
+	request->signal = SIGKILL;
+	kill_processes(request);
+	/* An interpreter that did not even begin is stopped, or stuck. */
+	if (request->warm && !request->pid && request->state == REQUEST_RUNNING)
+		worker_stop(agent);
+	if (request->state != REQUEST_FREE)
+		finish(agent, request);
+}
+
 void request_check_deadlines(struct agent *agent)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
@@ -158,15 +171,19 @@ void request_check_deadlines(struct agent *agent)
 		if (request->state == REQUEST_FREE || !deadline_passed(request->deadline))
 			continue;
 		request->timed_out = true;
-		/* As a shell's user knows it from a process that was killed. */
-		request->signal = SIGKILL;
-		kill_processes(request);
-		/* An interpreter that did not even begin is stopped, or stuck. */
-		if (request->warm && !request->pid && request->state == REQUEST_RUNNING)
-			worker_stop(agent);
-		if (request->state != REQUEST_FREE)
-			finish(agent, request);
+		cut_off(agent, request);
 	}
+}
+
+void request_cancel(struct agent *agent, struct request *request)
+{
+	if (request->state == REQUEST_WAITING) {
+		answer_refused(agent, request->id, "canceled", "the request was cancelled before it began");
+		release(agent, request);
+		return;
+	}
+	request->canceled = true;
+	cut_off(agent, request);
 }
 
 /* --- while it runs --- */

@@ -30,6 +30,7 @@ enum nova_message {
 	NOVA_MSG_RESUME = 66, /**< host to guest: you are a clone, or the clock has jumped */
 	NOVA_MSG_COMMAND = 67,/**< host to guest: run a program */
 	NOVA_MSG_FREEZE = 74, /**< host to guest: a snapshot is about to be taken */
+	NOVA_MSG_CANCEL = 75, /**< host to guest: end the request of that request_id; not answered itself */
 };
 
 typedef struct nova_decoder nova_decoder_t;

@@ -6,8 +6,11 @@
  * States: RUNNING ⇄ PAUSED → DEAD. A VM is made running; it dies by nova_vm_stop(), nova_vm_kill(), nova_vm_free(),
  * when its guest ends or when its VMM is killed. It never comes back.
  *
- * Threads: every call may be made from any thread. Calls on the same VM wait for one another, except nova_vm_kill(),
- * nova_vm_state() and nova_vm_id(), which act at once; a call interrupted by a kill fails with #NOVA_ELOST.
+ * Threads: every call may be made from any thread. Calls on the same VM take turns, in the order in which they come. nova_vm_invoke(),
+ * nova_vm_command() and nova_vm_ping() may be under way together, as many as nova_vm_init_opts.concurrency allows (1, unless it says more);
+ * everything else (init, pause, resume, stop, snapshots, forks, console and timing) waits until the calls before it are over, and calls that come later
+ * wait for it. nova_vm_kill(), nova_vm_cancel(), nova_vm_state(), nova_vm_pid(), nova_vm_stats() and nova_vm_id() act at once. When a VM is killed, or
+ * its agent fails one call, all calls under way in it fail, with #NOVA_ELOST, #NOVA_EAGENT and the outcome #NOVA_OUTCOME_UNKNOWN where they had been sent.
  */
 #ifndef NOVA_VM_H
 #define NOVA_VM_H
@@ -75,8 +78,10 @@ typedef struct nova_vm_init_opts {
 	const char *const *env;    /**< "NAME=value" strings; NULL: none */
 	size_t env_count;
 	uint32_t timeout_ms;       /**< for this step; 0: the engine's boot timeout */
+	uint32_t concurrency;      /**< calls that may be under way in this VM at once, at most 16; more wait for their turn; 0: 1. Clones and
+	                                snapshots of the VM have it too */
 } nova_vm_init_opts;
-#define NOVA_VM_INIT_OPTS_INIT { sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0 }
+#define NOVA_VM_INIT_OPTS_INIT { sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0 }
 
 /** Gives the VM its function. Done again, it replaces the former one.
  * @return 0; NOVA_EINVAL for an unknown runtime; NOVA_EFUNCTION if the code is missing or cannot be run at all (the message
@@ -84,24 +89,35 @@ typedef struct nova_vm_init_opts {
 NOVA_API int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error);
 
 /** Receives output while it is produced: `stream` is 1 for stdout, 2 for stderr. The data dies with the call. It runs
- * in the thread of the call that it was given to, and must not call functions on the same VM. */
+ * in the thread of the call that it was given to, and holds up no other call. It must not call functions on the same VM except
+ * nova_vm_cancel() and nova_vm_kill(). */
 typedef void (*nova_output_fn)(void *userdata, int stream, const void *data, size_t len);
 
 /**
  * Runs the function once.
  * @param payload    JSON text of at most 6 MiB
  * @param timeout_ms kill the function after this time; 0: 30000
- * @param request_id at most 64 letters, digits, '-' and '_'; NULL: one is made
+ * @param request_id at most 64 letters, digits, '-' and '_', and no other call in this VM has it now; NULL: one is made
  * @param on_output  called with output as it comes, or NULL
  * @param ret_result receives the result on success **and** whenever the function ran (error outcome
  *                   #NOVA_OUTCOME_RAN); otherwise it is set to NULL
- * @return 0; NOVA_EINVAL if the payload is not JSON; NOVA_ETOOBIG; NOVA_EBUSY if the VM is paused or has no function;
- *         NOVA_EFUNCTION; NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with #NOVA_OUTCOME_UNKNOWN. After the last three codes the
- *         VM should be thrown away. Since 0.1.
+ * @return 0; NOVA_EINVAL if the payload is not JSON, or a call of that request id is under way; NOVA_ETOOBIG; NOVA_EBUSY if the VM is paused or
+ *         has no function; NOVA_EFUNCTION; NOVA_ECANCELED by nova_vm_cancel(); NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with
+ *         #NOVA_OUTCOME_UNKNOWN. After the last three codes the VM should be thrown away. Since 0.1.
  */
 NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, uint32_t timeout_ms,
 	const char *request_id, nova_output_fn on_output, void *userdata, nova_result_t **ret_result,
 	nova_error_t **error);
+
+/**
+ * Ends a call of nova_vm_invoke() that is under way in this VM, or waits for its turn there: the function is killed with all its processes, and the call
+ * returns NOVA_ECANCELED, with a result and #NOVA_OUTCOME_RAN if it had begun, and #NOVA_OUTCOME_NEVER_RAN if not. The VM can be used
+ * as before. An agent that does not end the call within a second is taken for dead: the VM is then killed, and the outcome of the call is
+ * #NOVA_OUTCOME_UNKNOWN. A call that is over before it can be ended returns as if nothing had happened.
+ *
+ * Returns at once; NULL and a request id that is not under way are accepted. Any thread, and nova_output_fn, may call it. Since 0.1.
+ */
+NOVA_API void nova_vm_cancel(nova_vm_t *vm, const char *request_id);
 
 /** Options of nova_vm_command(). Since 0.1. */
 typedef struct nova_vm_command_opts {

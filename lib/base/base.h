@@ -160,6 +160,9 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms); /* not retried o
 int sys_socketpair(int type, int ret_fds[2]);
 int sys_pipe(int ret_fds[2]);
 int sys_memfd(const char *name);
+int sys_event(void); /* a descriptor that polls readable from sys_event_raise() to sys_event_clear() */
+void sys_event_raise(int fd);
+void sys_event_clear(int fd);
 int sys_set_nonblock(int fd, bool on);
 int sys_fsync(int fd);
 int sys_dup(int fd);

@@ -2,6 +2,7 @@
 /* System calls on descriptors: one wrapper each, -errno out, close-on-exec from birth. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -117,6 +118,23 @@ int sys_pipe(int ret_fds[2])
 int sys_memfd(const char *name)
 {
 	return RETRY(memfd_create(name, MFD_CLOEXEC));
+}
+
+int sys_event(void)
+{
+	return RETRY(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void sys_event_raise(int fd)
+{
+	static const uint64_t one = 1;
+	sys_write(fd, &one, sizeof(one));
+}
+
+void sys_event_clear(int fd)
+{
+	uint64_t count;
+	sys_read(fd, &count, sizeof(count));
 }
 
 int sys_set_nonblock(int fd, bool on)

@@ -40,12 +40,12 @@ static const char *text(const char *value)
 
 char *manifest_to_json(const struct manifest *m)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:o, s:o, s:o}", "format", FORMAT,
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
 		"id", m->id, "base", m->base, "name", text(m->name), "created_us", (json_int_t)m->created_us, "life_time_s",
 		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
 		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
 		"memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "has_function", m->has_function, "has_hooks",
-		m->has_hooks, "memory", sum_json(&m->memory),
+		m->has_hooks, "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
 		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
 	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
@@ -87,6 +87,13 @@ static bool fits_memory(const struct manifest *m)
 	return !m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20;
 }
 
+/* Snapshots from before there was such a thing have none. */
+static uint32_t read_concurrency(const json_t *json)
+{
+	json_int_t value = json_integer_value(json_object_get(json, "concurrency"));
+	return value >= 1 && value <= 16 ? (uint32_t)value : 1;
+}
+
 static bool read_all(const json_t *json, struct manifest *m)
 {
 	json_int_t memory = json_integer_value(json_object_get(json, "memory_mb")), vcpus = json_integer_value(json_object_get(json, "vcpus"));
@@ -96,6 +103,7 @@ static bool read_all(const json_t *json, struct manifest *m)
 	m->vcpus = (uint32_t)vcpus;
 	m->has_function = json_is_true(json_object_get(json, "has_function"));
 	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
+	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&
 		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(json, "name", &m->name) &&
 		read_text(json, "engine", &m->engine) && read_text(json, "engine_identity", &m->engine_identity) &&

@@ -35,6 +35,7 @@ struct manifest {
 	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
 	uint32_t memory_mb, vcpus;
 	bool has_function, has_hooks;
+	uint32_t concurrency; /* calls that may be under way at once */
 	struct file_sum memory, pages, state; /* size 0: no such file */
 };
 void manifest_done(struct manifest *manifest);

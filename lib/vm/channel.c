@@ -1,74 +1,272 @@
 /* SPDX-License-Identifier: MIT */
-/* Talking to the agent: a frame out, frames in until the Resp with the same request_id. */
+/*
+ * Talking to the agent. Several calls may be under way in one VM: each frame goes to the call whose id it bears. There is no thread for
+ * that: of the callers that wait one reads for all, and when it has its own answer, or is busy with output, the next one does.
+ *
+ * All is done with vm->lock held, except waiting, parsing, and what callers do with output.
+ */
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "vm/vm.h"
 
-/* Sending 6 MiB to an agent that is stuck must not outlast the deadline, so the socket never blocks us. */
-static int send_frame(nova_vm_t *vm, const struct vm_request *request)
+#define WRITE_SLICE_MS 20u          /* who waits to write looks that often whether it should read */
+#define PENDING_MAX    (24u << 20)  /* bytes of frames that a call has not looked at: an agent sends no more than 2 MiB of output and one answer */
+#define CANCEL_GRACE   1000u        /* an agent that has not ended a cancelled call after this time is taken for dead, ms */
+
+/* --- the end of a channel --------------------------------------------------------------------------------------------- */
+
+/* Everybody who waits is told. The VMM is killed at once, the rest is for who leaves last, or is alone. `why` is taken over. */
+static void lose(nova_vm_t *vm, int code, char *why)
 {
-	const uint8_t *at = request->frame;
-	size_t left = request->frame_len;
-	while (left) {
-		ssize_t put = sys_send(vm->machine->channel, at, left, MSG_DONTWAIT);
-		if (put == -EAGAIN) {
-			struct pollfd p = { vm->machine->channel, POLLOUT, 0 };
-			if (sys_poll(&p, 1, deadline_poll_ms(request->deadline)) == 0 && deadline_passed(request->deadline))
-				return -ETIMEDOUT;
-			continue;
-		}
-		if (put < 0)
-			return (int)put;
-		at += put;
-		left -= (size_t)put;
+	if (vm->lost) {
+		free(why);
+		return;
 	}
-	return 0;
+	vm->lost = true;
+	vm->lost_code = code;
+	vm->lost_why = why;
+	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&vm->end_lock);
+	if (!vm->ended)
+		process_kill(&vm->machine->process);
+	pthread_mutex_unlock(&vm->end_lock);
+	for (struct vm_call *call = vm->calls; call; call = call->next)
+		pthread_cond_signal(&call->woken);
+	if (vm->reader)
+		sys_event_raise(vm->wake);
+}
+
+static void lose_ended(nova_vm_t *vm)
+{
+	AUTO_FREE char *words = vm->lost ? NULL : machine_last_words(vm->machine, 300);
+	lose(vm, NOVA_ELOST, str_format("microVM %s has ended; its last words: %s", vm->id, words ? words : ""));
 }
 
 static int lost(nova_vm_t *vm, nova_error_t **error)
 {
-	AUTO_FREE char *words = machine_last_words(vm->machine, 300);
-	return nova_fail(error, NOVA_ELOST, "microVM %s has ended; its last words: %s", vm->id, words ? words : "");
+	return vm->lost_why ? nova_fail(error, vm->lost_code, "%s", vm->lost_why) : nova_oom(error);
 }
 
-static int silent(nova_vm_t *vm, nova_error_t **error)
+/* This call has no answer in time; the others lose their VM to that. */
+static int silent(nova_vm_t *vm, const struct vm_call *call, nova_error_t **error)
 {
+	if (vm->lost)
+		return lost(vm, error);
 	AUTO_FREE char *words = machine_last_words(vm->machine, 300);
+	lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent did not answer another call in time", vm->id));
+	if (call->canceled)
+		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled; as the agent in microVM %s did not answer, the microVM was ended", vm->id);
 	return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s did not answer in time; last words of the guest: %s", vm->id,
 		words ? words : "");
 }
 
-/* Waits for bytes, takes console output along, and feeds the decoder. */
-static int receive(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+/* --- reading ------------------------------------------------------------------------------------------------------------- */
+
+/* The member request_id, which agents write first. */
+static struct json_span id_of(const char *text, size_t len)
 {
-	struct machine *m = vm->machine;
-	struct pollfd fds[] = { { m->channel, POLLIN, 0 }, { m->serial, POLLIN, 0 }, { m->diag, POLLIN, 0 } };
-	int n = sys_poll(fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
-	if (n < 0)
-		return nova_fail_os(error, n, "waiting for microVM %s", vm->id);
-	if (fds[1].revents || fds[2].revents)
-		machine_drain(m);
-	if (!fds[0].revents)
-		return n == 0 && deadline_passed(deadline) ? silent(vm, error) : 0;
-	uint8_t block[16384];
-	ssize_t got = sys_recv(m->channel, block, sizeof(block), 0);
-	if (got <= 0)
-		return lost(vm, error);
-	return nova_decoder_feed(vm->decoder, block, (size_t)got, error);
+	static const char first[] = "{\"request_id\":\"";
+	struct json_walk walk;
+	struct json_span key, value;
+	if (len > sizeof(first) && !memcmp(text, first, sizeof(first) - 1)) {
+		const char *from = text + sizeof(first) - 1, *end = memchr(from, '"', len - (sizeof(first) - 1));
+		if (end)
+			return (struct json_span){ from, (size_t)(end - from) };
+	}
+	if (json_walk_start(&walk, text, len, PROTO_DEPTH))
+		while (json_walk_next(&walk, &key, &value) > 0)
+			if (key.len == strlen("request_id") && !memcmp(key.at, "request_id", key.len) && *value.at == '"')
+				return (struct json_span){ value.at + 1, value.len - 2 };
+	return (struct json_span){ "", 0 };
 }
 
-static int next_frame(nova_vm_t *vm, uint64_t deadline, int *ret_type, const char **ret_text, size_t *ret_len, nova_error_t **error)
+static bool is_wanted(const struct vm_call *call, int type)
 {
-	for (;;) {
-		int got = nova_decoder_next(vm->decoder, ret_type, ret_text, ret_len, error);
-		if (got != 0)
-			return got < 0 ? got : 0;
-		int code = receive(vm, deadline, error);
-		if (code < 0)
-			return code;
-	}
+	if (!call || !call->request || call->answered)
+		return false;
+	return !*call->id || type == NOVA_MSG_RESP || (type == NOVA_MSG_STREAM && call->request->on_output);
 }
+
+/* Puts it where its call will find it. What nobody waits for is passed over. */
+static void route(nova_vm_t *vm, int type, const char *text, size_t len)
+{
+	struct json_span id = id_of(text, len);
+	struct vm_call *call = vm_call_find(vm, id.at, id.len);
+	if (!is_wanted(call, type))
+		return;
+	struct vm_frame *frame = malloc(sizeof(*frame) + len + 1);
+	call->pending += len;
+	if (!frame || call->pending > PENDING_MAX) {
+		free(frame);
+		lose(vm, frame ? NOVA_EAGENT : NOVA_ENOMEM, str_format("microVM %s was ended: %s", vm->id,
+			frame ? "its agent sent more output than one may" : "there was no memory for what its agent sent"));
+		return;
+	}
+	*frame = (struct vm_frame){ .type = type, .len = len };
+	memcpy(frame->text, text, len + 1);
+	*call->last = frame;
+	call->last = &frame->next;
+	call->answered = type == NOVA_MSG_RESP || !*call->id;
+	if (call->waits)
+		pthread_cond_signal(&call->woken);
+}
+
+/* Takes what has come. False: that was less than there may be. */
+static bool take_bytes(nova_vm_t *vm)
+{
+	uint8_t block[16384];
+	AUTO_ERROR nova_error_t *error = NULL;
+	int type, got_frame = 0;
+	const char *text;
+	size_t len;
+	ssize_t got = sys_recv(vm->machine->channel, block, sizeof(block), MSG_DONTWAIT);
+	if (got == -EAGAIN)
+		return false;
+	if (got <= 0) {
+		lose_ended(vm);
+		return false;
+	}
+	int code = nova_decoder_feed(vm->decoder, block, (size_t)got, &error);
+	while (code == 0 && !vm->lost && (got_frame = nova_decoder_next(vm->decoder, &type, &text, &len, &error)) > 0)
+		route(vm, type, text, len);
+	if (code < 0 || got_frame < 0)
+		lose(vm, code < 0 ? code : got_frame, strdup(nova_error_message(error)));
+	return got == (ssize_t)sizeof(block) && !vm->lost;
+}
+
+/* Waits for bytes, takes console output along, and hands out the frames. `more`: what else to wait for on the channel. */
+static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, short more)
+{
+	struct machine *m = vm->machine;
+	struct pollfd fds[] = {
+		{ m->channel, (short)(POLLIN | more), 0 }, { m->serial, POLLIN, 0 }, { m->diag, POLLIN, 0 }, { vm->wake, POLLIN, 0 },
+	};
+	vm->reader = call;
+	pthread_mutex_unlock(&vm->lock);
+	int n = sys_poll(fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
+	pthread_mutex_lock(&vm->lock);
+	vm->reader = NULL;
+	if (n < 0) {
+		lose(vm, NOVA_EIO, str_format("microVM %s was ended: waiting for it failed", vm->id));
+		return;
+	}
+	if (fds[1].revents || fds[2].revents)
+		machine_drain(m);
+	if (fds[3].revents)
+		sys_event_clear(vm->wake);
+	if (fds[0].revents & ~POLLOUT)
+		for (int i = 0; i < 64 && take_bytes(vm); i++)
+			;
+}
+
+/* Whoever waits for somebody to read does it now. */
+static void pass_on_reading(nova_vm_t *vm)
+{
+	if (vm->reader)
+		return;
+	for (struct vm_call *call = vm->calls; call; call = call->next)
+		if (call->waits) {
+			pthread_cond_signal(&call->woken);
+			return;
+		}
+}
+
+static void wait_until(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
+{
+	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	if (deadline == NEVER)
+		pthread_cond_wait(&call->woken, &vm->lock);
+	else
+		pthread_cond_timedwait(&call->woken, &vm->lock, &until);
+}
+
+/* --- writing --------------------------------------------------------------------------------------------------------------- */
+
+/* Frames go out whole, one after the other. */
+static int take_pen(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, nova_error_t **error)
+{
+	while (vm->writer && !vm->lost && !(call->canceled && !call->cancel_sent)) {
+		if (deadline_passed(deadline))
+			return silent(vm, call, error);
+		call->wants_pen = true;
+		wait_until(vm, call, deadline);
+		call->wants_pen = false;
+	}
+	if (vm->lost)
+		return lost(vm, error);
+	if (call->canceled && !call->cancel_sent)
+		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+	vm->writer = call;
+	return 0;
+}
+
+static void give_pen(nova_vm_t *vm)
+{
+	vm->writer = NULL;
+	for (struct vm_call *call = vm->calls; call; call = call->next)
+		if (call->wants_pen)
+			pthread_cond_signal(&call->woken);
+}
+
+static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
+{
+	uint64_t slice = deadline_in_ms(WRITE_SLICE_MS);
+	if (!vm->reader) {
+		read_for_all(vm, call, deadline, POLLOUT); /* the agent may have to get rid of something first */
+		pass_on_reading(vm);
+		return;
+	}
+	struct pollfd p = { vm->machine->channel, POLLOUT, 0 };
+	pthread_mutex_unlock(&vm->lock);
+	sys_poll(&p, 1, deadline_poll_ms(slice < deadline ? slice : deadline));
+	pthread_mutex_lock(&vm->lock);
+}
+
+/* Sending 6 MiB to an agent that is stuck must not outlast the deadline, so the socket never blocks us. */
+static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len, uint64_t deadline, nova_error_t **error)
+{
+	const uint8_t *at = frame;
+	while (len) {
+		ssize_t put = vm->lost ? -EPIPE : sys_send(vm->machine->channel, at, len, MSG_DONTWAIT);
+		if (put == -EAGAIN) {
+			if (deadline_passed(deadline))
+				return silent(vm, call, error);
+			wait_to_write(vm, call, deadline);
+			continue;
+		}
+		if (put < 0) {
+			lose_ended(vm);
+			return lost(vm, error);
+		}
+		at += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+/* The agent ends the call, which is then answered. */
+static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	uint64_t patience = deadline_in_ms(CANCEL_GRACE);
+	AUTO_FREE char *text = str_format("{\"request_id\":\"%s\"}", call->id);
+	AUTO_FREE void *frame = NULL;
+	size_t len;
+	int code = text ? nova_frame_encode(NOVA_MSG_CANCEL, text, strlen(text), &frame, &len, error) : nova_oom(error);
+	call->cancel_sent = true;
+	if (patience < call->deadline)
+		call->deadline = patience;
+	if (code == 0)
+		code = take_pen(vm, call, call->deadline, error);
+	if (code < 0)
+		return code;
+	code = write_frame(vm, call, frame, len, call->deadline, error);
+	give_pen(vm);
+	return code;
+}
+
+/* --- a call ------------------------------------------------------------------------------------------------------------------ */
 
 static void pass_output(const struct vm_request *request, const json_t *payload)
 {
@@ -83,90 +281,209 @@ static void pass_output(const struct vm_request *request, const json_t *payload)
 	}
 }
 
-static bool is_for(const json_t *payload, const char *id)
+/* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served meanwhile. */
+static int open_frame(const struct vm_request *request, struct vm_frame *frame, struct vm_answer *answer, nova_error_t **error)
 {
-	const char *got = json_string_value(json_object_get(payload, "request_id"));
-	return got && !strcmp(got, id);
-}
-
-/* 1: the Resp has come; 0: something else has. Answers to requests that were given up are passed over. */
-static int take_frame(const struct vm_request *request, int type, const char *text, size_t len, struct vm_answer *answer,
-	nova_error_t **error)
-{
-	if (type != NOVA_MSG_RESP && !(type == NOVA_MSG_STREAM && request->on_output))
-		return 0;
+	AUTO_FREE struct vm_frame *owned = frame;
 	AUTO_JSON json_t *payload = NULL;
 	struct json_span raw = { NULL, 0 };
-	int code = proto_decode_payload(text, len, type == NOVA_MSG_RESP ? request->raw : NULL, &payload, &raw, error);
+	int code = proto_decode_payload(frame->text, frame->len, frame->type == NOVA_MSG_RESP ? request->raw : NULL, &payload, &raw, error);
 	if (code < 0)
 		return code;
-	if (!is_for(payload, request->id))
-		return 0;
-	if (type == NOVA_MSG_STREAM) {
+	if (frame->type == NOVA_MSG_STREAM) {
 		pass_output(request, payload);
 		return 0;
 	}
-	answer->payload = STEAL(payload);
-	answer->raw = raw;
+	*answer = (struct vm_answer){ STEAL(payload), raw, frame->type, STEAL(owned) };
 	return 1;
 }
 
-static int await_answer(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *answer, nova_error_t **error)
+static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	for (;;) {
-		int type;
-		const char *text;
-		size_t len;
-		int code = next_frame(vm, request->deadline, &type, &text, &len, error);
-		if (code == 0)
-			code = take_frame(request, type, text, len, answer, error);
-		if (code != 0)
-			return code < 0 ? code : 0;
-	}
+	struct vm_frame *frame = call->first;
+	call->first = frame->next;
+	if (!call->first)
+		call->last = &call->first;
+	call->pending -= frame->len;
+	pass_on_reading(vm);
+	pthread_mutex_unlock(&vm->lock);
+	int code = open_frame(call->request, frame, answer, error);
+	pthread_mutex_lock(&vm->lock);
+	if (code < 0)
+		lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent could not be understood", vm->id));
+	return code;
 }
+
+/* 1: the answer is there; 0: not yet. */
+static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
+{
+	if (call->first)
+		return take_frame(vm, call, answer, error);
+	if (vm->lost)
+		return lost(vm, error);
+	if (call->canceled && !call->cancel_sent && call->request->runs_code)
+		return send_cancel(vm, call, error);
+	if (deadline_passed(call->deadline))
+		return silent(vm, call, error);
+	if (!vm->reader) {
+		read_for_all(vm, call, call->deadline, 0);
+		return 0;
+	}
+	call->waits = true;
+	wait_until(vm, call, call->deadline);
+	call->waits = false;
+	return 0;
+}
+
+static int await(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
+{
+	int code = 0;
+	while (code == 0)
+		code = go_on(vm, call, answer, error);
+	pass_on_reading(vm);
+	if (code > 0)
+		return 0;
+	return call->request->runs_code ? nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) : code;
+}
+
+/* --- who a clone is ------------------------------------------------------------------------------------------------------------ */
+
+/* A message of its own, and its answer. The pen is ours. */
+static int introduce(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	struct vm_call intro;
+	struct vm_request request;
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	int code = vm_introduction(vm, &request, error);
+	AUTO_FREE void *frame = (void *)request.frame;
+	if (code < 0)
+		return code;
+	vm_call_init(&intro, request.id);
+	intro.request = &request;
+	intro.deadline = request.deadline;
+	code = vm_call_list(vm, &intro, error);
+	if (code == 0) {
+		code = write_frame(vm, call, frame, request.frame_len, request.deadline, error);
+		if (code == 0)
+			code = await(vm, &intro, &answer, error);
+		vm_call_unlist(vm, &intro);
+	}
+	vm_call_done(&intro);
+	return code < 0 ? code : vm_refusal(&answer, error);
+}
+
+/* Within the request, where there is room, or before it. */
+static int introduce_with(nova_vm_t *vm, struct vm_call *call, void **ret_longer, size_t *ret_len, nova_error_t **error)
+{
+	const struct vm_request *request = call->request;
+	AUTO_FREE char *member = request->may_carry ? vm_introduction_member(vm) : NULL;
+	int code = 0;
+	if (request->may_carry && !member)
+		return nova_oom(error);
+	if (!member || proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, ret_len, NULL) < 0)
+		code = introduce(vm, call, error);
+	if (code == 0)
+		vm->unintroduced = false;
+	return code;
+}
+
+static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	const struct vm_request *request = call->request;
+	AUTO_FREE void *longer = NULL;
+	size_t len = request->frame_len;
+	int code = take_pen(vm, call, call->deadline, error);
+	if (code < 0)
+		return code;
+	if (vm->unintroduced)
+		code = introduce_with(vm, call, &longer, &len, error);
+	/* The agent does nothing before it has a frame whole: what fails here never ran. */
+	if (code == 0)
+		code = write_frame(vm, call, longer ? longer : request->frame, len, call->deadline, error);
+	give_pen(vm);
+	return code;
+}
+
+/* --- the door -------------------------------------------------------------------------------------------------------------------- */
 
 void vm_answer_done(struct vm_answer *answer)
 {
 	json_decref(answer->payload);
-	answer->payload = NULL;
+	free(answer->frame);
+	*answer = (struct vm_answer)VM_ANSWER_NONE;
 }
 
-int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error)
+/* Who is alone with a lost VM disposes of it. */
+static int settle(nova_vm_t *vm, int code)
+{
+	bool dispose = vm->lost && !vm->turns.inside;
+	pthread_mutex_unlock(&vm->lock);
+	if (dispose)
+		vm_end(vm);
+	return code;
+}
+
+int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
 {
 	int code = vm_check_running(vm, error);
 	if (code < 0)
 		return code;
-	int r = send_frame(vm, request);
-	if (r < 0) { /* the agent does nothing before it has a frame whole: this one never ran */
-		code = r == -ETIMEDOUT ? silent(vm, error) : lost(vm, error);
-		vm_end(vm);
+	pthread_mutex_lock(&vm->lock);
+	call->request = request;
+	call->deadline = request->deadline;
+	code = send_request(vm, call, error);
+	if (code == 0)
+		code = await(vm, call, ret_answer, error);
+	call->request = NULL;
+	return settle(vm, code);
+}
+
+int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
+{
+	struct vm_call call;
+	vm_call_init(&call, request->id);
+	pthread_mutex_lock(&vm->lock);
+	int code = vm_call_list(vm, &call, error);
+	pthread_mutex_unlock(&vm->lock);
+	if (code == 0) {
+		code = vm_ask_as(vm, &call, request, ret_answer, error);
+		pthread_mutex_lock(&vm->lock);
+		vm_call_unlist(vm, &call);
+		pthread_mutex_unlock(&vm->lock);
 	}
+	vm_call_done(&call);
+	return code;
+}
+
+int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error)
+{
+	struct vm_call call;
+	int code = vm_check_running(vm, error);
+	if (code < 0)
+		return code;
+	vm_call_init(&call, request->id);
+	pthread_mutex_lock(&vm->lock);
+	code = write_frame(vm, &call, request->frame, request->frame_len, request->deadline, error);
+	code = settle(vm, code);
+	vm_call_done(&call);
 	return code;
 }
 
 int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
 {
-	struct vm_answer answer = { NULL, { NULL, 0 } };
-	int code = await_answer(vm, request, &answer, error);
-	if (code < 0) {
-		vm_end(vm);
-		return request->runs_code ? nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) : code;
+	struct vm_call call;
+	vm_call_init(&call, request->id);
+	call.request = request;
+	call.deadline = request->deadline;
+	pthread_mutex_lock(&vm->lock);
+	int code = vm_call_list(vm, &call, error);
+	if (code == 0) {
+		code = await(vm, &call, ret_answer, error);
+		vm_call_unlist(vm, &call);
 	}
-	*ret_answer = answer;
-	return 0;
-}
-
-int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
-{
-	int code = vm_check_running(vm, error);
-	if (code == 0 && vm->unintroduced) {
-		code = vm_introduce_send(vm, error);
-		if (code == 0)
-			code = vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
-	}
-	if (code == 0)
-		code = vm_send(vm, request, error);
-	return code < 0 ? code : vm_await(vm, request, ret_answer, error);
+	code = settle(vm, code);
+	vm_call_done(&call);
+	return code;
 }
 
 int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
@@ -188,22 +505,33 @@ int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, boo
 	return vm_ask(vm, &request, ret_answer, error);
 }
 
+/* What an agent says unasked has no request_id. */
 int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 {
-	int type;
-	const char *text;
-	size_t len;
-	int code = next_frame(vm, deadline, &type, &text, &len, error);
+	struct vm_request request = { .id = "", .deadline = deadline };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	int code = vm_await(vm, &request, &answer, error);
 	if (code < 0)
 		return code == NOVA_ELOST ? nova_wrap(error, code, "the guest ended before its agent was up") : code;
-	if (type != NOVA_MSG_READY)
-		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s begins with message %d instead of Ready", vm->id, type);
-	AUTO_JSON json_t *payload = NULL;
-	code = proto_decode_payload(text, len, NULL, &payload, NULL, error);
-	if (code < 0)
-		return code;
-	const char *failure = json_string_value(json_object_get(payload, "error"));
+	if (answer.type != NOVA_MSG_READY)
+		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s begins with message %d instead of Ready", vm->id, answer.type);
+	const char *failure = json_string_value(json_object_get(answer.payload, "error"));
 	return failure ? nova_fail(error, NOVA_EAGENT, "the agent in microVM %s cannot work: %s", vm->id, failure) : 0;
+}
+
+void nova_vm_cancel(nova_vm_t *vm, const char *request_id)
+{
+	if (!vm || !request_id || host_check_process(vm->host, NULL) < 0)
+		return;
+	pthread_mutex_lock(&vm->lock);
+	struct vm_call *call = vm_call_find(vm, request_id, strlen(request_id));
+	if (call) {
+		call->canceled = true;
+		pthread_cond_signal(&call->woken);
+		if (vm->reader == call)
+			sys_event_raise(vm->wake);
+	}
+	pthread_mutex_unlock(&vm->lock);
 }
 
 /* The last line that is not empty: of a traceback, the one that says what happened. */
@@ -227,6 +555,7 @@ int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
 		{ "invalid", NOVA_EINVAL },
 		{ "code", NOVA_EFUNCTION },
 		{ "busy", NOVA_EBUSY },
+		{ "canceled", NOVA_ECANCELED },
 	};
 	const char *name = json_string_value(json_object_get(answer->payload, "code"));
 	const char *text = json_string_value(json_object_get(answer->payload, "error"));

@@ -45,8 +45,8 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **e
 
 uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
 {
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	uint64_t us = vm->stood_still_us;
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return us;
 }

@@ -65,7 +65,7 @@ static int frozen_new(const nova_vm_t *vm, struct frozen **ret_frozen, nova_erro
 		return nova_oom(error);
 	*f = (struct frozen){
 		.references = 1, .ops = vm->ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = vm->has_function,
-		.has_hooks = vm->has_hooks
+		.has_hooks = vm->has_hooks, .concurrency = vm->turns.most
 	};
 	if (shape_copy(&f->shape, &vm->shape) < 0) {
 		frozen_unref(f);
@@ -82,7 +82,7 @@ static int lost(const nova_vm_t *vm, nova_error_t **error)
 	return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
 }
 
-/* With vm->lock held. The kernel closes what a killed VMM had open a moment before it tells of its end, so a failure is given that moment. */
+/* Alone. The kernel closes what a killed VMM had open a moment before it tells of its end, so a failure is given that moment. */
 static bool is_lost(nova_vm_t *vm, uint64_t patience_ms)
 {
 	pthread_mutex_lock(&vm->end_lock);
@@ -185,7 +185,7 @@ static int run_hook(nova_vm_t *vm, nova_error_t **error)
 {
 	if (!vm->has_function || vm->state != NOVA_VM_RUNNING)
 		return 0;
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);
 	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), false, NULL, NULL, &answer, error);
 	if (code == 0)
@@ -229,9 +229,9 @@ static int freeze_locked(nova_vm_t *vm, bool end, struct frozen **ret_frozen, no
 
 int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error)
 {
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	int code = freeze_locked(vm, end, ret_frozen, error);
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return code;
 }
 
@@ -292,6 +292,7 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	vm->base = base_ref(frozen->base);
 	vm->has_function = frozen->has_function;
 	vm->has_hooks = frozen->has_hooks;
+	vm->turns.most = frozen->concurrency;
 	if (code < 0)
 		nova_vm_free(vm);
 	else

@@ -42,6 +42,7 @@ int result_from_answer(const struct vm_answer *answer, const char *request_id, c
 	r->exit_code = signal ? 128 + signal : (int)json_integer_value(json_object_get(payload, "exit_code"));
 	r->truncated = json_is_true(json_object_get(payload, "truncated"));
 	r->timed_out = json_is_true(json_object_get(payload, "timed_out"));
+	r->canceled = json_is_true(json_object_get(payload, "canceled"));
 	r->timing_us[NOVA_TIMING_GUEST] = (uint64_t)json_integer_value(json_object_get(payload, "duration_us"));
 	*ret_result = r;
 	return 0;

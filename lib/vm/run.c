@@ -4,6 +4,7 @@
 
 #define STDIN_MAX    (4u << 20)
 #define PING_TIMEOUT 3000u
+#define CONCURRENCY_MOST 16u /* as many requests an agent has under way */
 
 /* {"NAME": "value"} of "NAME=value" strings. */
 static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
@@ -23,7 +24,7 @@ static int env_object(const char *const *env, size_t count, json_t **ret_object,
 
 /* --- init ---------------------------------------------------------------------------------------------------------- */
 
-static int init_locked(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **error)
+static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **error)
 {
 	json_t *env = NULL;
 	int code = env_object(o->env, o->env_count, &env, error);
@@ -34,13 +35,14 @@ static int init_locked(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t *
 	if (!payload)
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
 	uint64_t begin = clock_ns();
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), false, NULL,
 		NULL, &answer, error);
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
 	vm->has_function = code == 0;
+	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
 	vm->has_hooks = code == 0 && json_is_true(json_object_get(answer.payload, "hooks"));
 	return code;
 }
@@ -53,9 +55,11 @@ int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **er
 		return code;
 	if (!vm || !o.runtime)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_init: vm or runtime is NULL");
-	pthread_mutex_lock(&vm->lock);
-	code = init_locked(vm, &o, error);
-	pthread_mutex_unlock(&vm->lock);
+	if (o.concurrency > CONCURRENCY_MOST)
+		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, CONCURRENCY_MOST);
+	vm_enter_alone(vm);
+	code = init_alone(vm, &o, error);
+	vm_leave_alone(vm);
 	return code;
 }
 
@@ -70,6 +74,8 @@ static bool request_id_ok(const char *id)
 /* The failure that the function's own result reports, or 0. */
 static int function_failure(const nova_result_t *result, nova_error_t **error)
 {
+	if (result->canceled)
+		return nova_fail_ran(error, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
 	if (result->timed_out)
 		return nova_fail_ran(error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure);
 	if (*result->failure)
@@ -97,36 +103,18 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 		error);
 }
 
-/* A request with the introduction in it; one that would be too long then goes after a message of its own. */
-static int introduce_within(nova_vm_t *vm, struct vm_request *request, void **ret_longer, nova_error_t **error)
-{
-	AUTO_FREE char *member = vm_introduction_member(vm);
-	size_t len = 0;
-	if (!member)
-		return nova_oom(error);
-	if (proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, &len, NULL) < 0)
-		return 0;
-	request->frame = *ret_longer;
-	request->frame_len = len;
-	vm->unintroduced = false;
-	return 0;
-}
-
-static int exec_locked(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
+static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_request request = {
-		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .raw = "output", .runs_code = true,
+		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .raw = "output", .runs_code = true, .may_carry = true,
 		.on_output = exec->on_output, .userdata = exec->userdata,
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
 	if (!vm->has_function && !vm->ended)
 		return nova_fail(error, NOVA_EBUSY, "microVM %s has no function yet: nova_vm_init() comes first", vm->id);
 	uint64_t begin = clock_ns();
-	AUTO_FREE void *longer = NULL;
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
-	int code = vm->unintroduced && !vm->ended ? introduce_within(vm, &request, &longer, error) : 0;
-	if (code == 0)
-		code = vm_ask(vm, &request, &answer, error);
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	int code = vm_ask_as(vm, call, &request, &answer, error);
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	if (code < 0)
@@ -140,9 +128,14 @@ static int exec_locked(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t 
 
 int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
 {
-	pthread_mutex_lock(&vm->lock);
-	int code = exec_locked(vm, exec, ret_result, error);
-	pthread_mutex_unlock(&vm->lock);
+	struct vm_call call;
+	vm_call_init(&call, exec->id);
+	int code = vm_enter(vm, &call, &exec->canceled, error);
+	if (code == 0) {
+		code = exec_inside(vm, &call, exec, ret_result, error);
+		vm_leave(vm, &call);
+	}
+	vm_call_done(&call);
 	return code;
 }
 
@@ -191,7 +184,7 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 	return *ret_payload ? 0 : nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
 }
 
-static int command_locked(nova_vm_t *vm, const nova_vm_command_opts *o, nova_result_t **ret_result, nova_error_t **error)
+static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, nova_result_t **ret_result, nova_error_t **error)
 {
 	json_t *payload = NULL;
 	uint32_t limit = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT;
@@ -199,7 +192,7 @@ static int command_locked(nova_vm_t *vm, const nova_vm_command_opts *o, nova_res
 	if (code < 0)
 		return code;
 	uint64_t begin = clock_ns();
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	code = vm_ask_json(vm, NOVA_MSG_COMMAND, payload, deadline_in_ms((uint64_t)limit + ANSWER_GRACE), true, o->on_output, o->userdata,
 		&answer, error);
 	if (code == 0)
@@ -223,9 +216,14 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 	if (!vm || !ret_result)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: vm or ret_result is NULL");
 	*ret_result = NULL;
-	pthread_mutex_lock(&vm->lock);
-	code = command_locked(vm, &o, ret_result, error);
-	pthread_mutex_unlock(&vm->lock);
+	struct vm_call call;
+	vm_call_init(&call, NULL);
+	code = vm_enter(vm, &call, NULL, error);
+	if (code == 0) {
+		code = command_inside(vm, &o, ret_result, error);
+		vm_leave(vm, &call);
+	}
+	vm_call_done(&call);
 	return code;
 }
 
@@ -235,10 +233,15 @@ int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_ping: vm is NULL");
-	pthread_mutex_lock(&vm->lock);
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
-	int code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
-		&answer, error);
-	pthread_mutex_unlock(&vm->lock);
+	struct vm_call call;
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	vm_call_init(&call, NULL);
+	int code = vm_enter(vm, &call, NULL, error);
+	if (code == 0) {
+		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
+			&answer, error);
+		vm_leave(vm, &call);
+	}
+	vm_call_done(&call);
 	return code;
 }

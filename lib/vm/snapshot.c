@@ -41,6 +41,7 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 	m->vcpus = f->shape.vcpus;
 	m->has_function = f->has_function;
 	m->has_hooks = f->has_hooks;
+	m->concurrency = f->concurrency;
 	int code = m->engine ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
 	return code < 0 ? code : describe_files(m, &f->shape, error);
 }
@@ -129,7 +130,8 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
 	if (!f)
 		return nova_oom(error);
-	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks };
+	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks,
+		.concurrency = m->concurrency };
 	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus };
 	int code = shape_copy(&f->shape, &shape) < 0 ? nova_oom(error) : check_fit(host, m, ops, error);
 	if (code == 0)

@@ -56,6 +56,8 @@ void nova_vm_free(nova_vm_t *vm)
 		vm_end(vm);
 	machine_free(vm->ops, vm->machine);
 	nova_decoder_free(vm->decoder);
+	fd_close(vm->wake);
+	free(vm->lost_why);
 	base_unref(vm->base);
 	shape_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);
@@ -68,18 +70,18 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_stop: vm is NULL");
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	int code = 0;
 	if (!vm->ended) {
 		uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
-		AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 		bool asked = vm->state == NOVA_VM_RUNNING &&
 			vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, false, NULL, NULL, &answer, NULL) == 0;
 		if (!vm->ended && !(asked && process_wait(&vm->machine->process, deadline)))
 			code = nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
 		vm_end(vm);
 	}
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return code;
 }
 
@@ -117,6 +119,8 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 	nova_vm_t *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return nova_oom(error);
+	vm_turns_init(&vm->turns);
+	vm->wake = sys_event();
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	vm->host = nova_host_ref(host);
@@ -125,6 +129,8 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 	vm->machine = machine_new(ops);
 	vm->boot_timeout_ms = (uint32_t)config_ms(host_config(host), ops->boot_timeout_key);
 	int code = vm->machine && random_hex(vm->id, 8) == 0 && shape_copy(&vm->shape, shape) == 0 ? 0 : nova_oom(error);
+	if (code == 0 && vm->wake < 0)
+		code = nova_fail_os(error, vm->wake, "event of microVM %s", vm->id);
 	if (code == 0)
 		code = nova_decoder_new(0, &vm->decoder, error);
 	if (code < 0)
@@ -135,7 +141,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 }
 
 /* A fresh guest has no entropy of its own and no name: the same message that clones will get. */
-#define INTRODUCTION "resume"
+#define INTRODUCTION "nova:resume" /* no caller's request id has a colon */
 
 /* The members of a Resume but for its request_id. NULL: out of memory, or no randomness. */
 static char *introduction(const nova_vm_t *vm)
@@ -155,14 +161,22 @@ char *vm_introduction_member(nova_vm_t *vm)
 	return members ? str_format("\"resume\":{%s},", members) : NULL;
 }
 
-int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
+int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error)
 {
 	AUTO_FREE char *members = introduction(vm);
 	AUTO_FREE char *text = members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
-	AUTO_FREE void *frame = NULL;
-	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline_in_ms(vm->boot_timeout_ms) };
-	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame, &request.frame_len, error) : nova_oom(error);
-	request.frame = frame;
+	void *frame = NULL;
+	*ret_request = (struct vm_request){ .id = INTRODUCTION, .deadline = deadline_in_ms(vm->boot_timeout_ms) };
+	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame, &ret_request->frame_len, error) : nova_oom(error);
+	ret_request->frame = frame;
+	return code;
+}
+
+int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
+{
+	struct vm_request request;
+	int code = vm_introduction(vm, &request, error);
+	AUTO_FREE void *frame = (void *)request.frame;
 	vm->unintroduced = false;
 	return code < 0 ? code : vm_send(vm, &request, error);
 }
@@ -170,7 +184,7 @@ int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
 int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 {
 	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline };
-	AUTO_ANSWER struct vm_answer answer = { NULL, { NULL, 0 } };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_await(vm, &request, &answer, error);
 	return code < 0 ? code : vm_refusal(&answer, error);
 }
@@ -251,7 +265,7 @@ int vm_check_running(nova_vm_t *vm, nova_error_t **error)
 {
 	if (vm->ended)
 		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
-	if (vm->state == NOVA_VM_PAUSED)
+	if (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == NOVA_VM_PAUSED)
 		return nova_fail(error, NOVA_EBUSY, "microVM %s is paused: resume it first", vm->id);
 	return 0;
 }
@@ -261,13 +275,13 @@ static int switch_state(nova_vm_t *vm, int state, nova_error_t **error)
 	int (*op)(struct machine *, nova_error_t **) = state == NOVA_VM_PAUSED ? vm->ops->pause : vm->ops->resume;
 	if (!op)
 		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	int code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
 	else if (!vm->ended && process_wait(&vm->machine->process, 0))
 		vm_end(vm);
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return code;
 }
 
@@ -304,7 +318,7 @@ int64_t nova_vm_pid(const nova_vm_t *vm)
 
 char *nova_vm_console(nova_vm_t *vm)
 {
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	machine_drain(vm->machine);
 	struct buf *console = &vm->machine->console;
 	size_t from = console->len > CONSOLE_KEPT ? console->len - CONSOLE_KEPT : 0;
@@ -314,7 +328,7 @@ char *nova_vm_console(nova_vm_t *vm)
 			memcpy(text, console->data + from, console->len - from);
 		text[console->len - from] = 0;
 	}
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return text;
 }
 
@@ -322,8 +336,8 @@ uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
 {
 	if (timing < 0 || timing >= VM_TIMINGS)
 		return 0;
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm);
 	uint64_t us = vm->timing_us[timing];
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return us;
 }

@@ -2,8 +2,9 @@
 /*
  * The door of vm: a machine together with the agent in it.
  *
- * `lock` is held through every call that talks to the guest or changes the machine. `end_lock` is held for moments only, by whoever
- * kills or ends the VMM, so that nova_vm_kill() never waits for a call that is under way.
+ * Who uses a VM first takes a turn (turn.c): several calls may be inside it together, whoever changes the machine is alone with it. `lock` is
+ * held for moments; it protects the turns and what is under way on the channel. `end_lock` is held by whoever kills or ends the VMM, so that
+ * nova_vm_kill() never waits for anything. It is taken last.
  */
 #ifndef NOVA_LIB_VM_VM_H
 #define NOVA_LIB_VM_VM_H
@@ -44,6 +45,40 @@ struct frozen {
 	struct pages pages; /* what differs from the base */
 	int state_fd;       /* devices and processors */
 	bool has_function, has_hooks;
+	uint32_t concurrency;
+};
+
+/* A frame for a call that has not looked at it yet. */
+struct vm_frame {
+	struct vm_frame *next;
+	int type;
+	size_t len;
+	char text[]; /* the payload, and a NUL */
+};
+
+/* Somebody who uses a VM, or waits to: on the stack of its thread. Protected by vm->lock. */
+struct vm_call {
+	struct vm_call *next; /* in vm->calls */
+	const char *id;       /* request_id; "": what the agent says unasked; NULL: not listed */
+	pthread_cond_t woken;
+	bool canceled;
+	/* its turn */
+	struct vm_call *behind;
+	bool alone, admitted;
+	/* on the channel */
+	const struct vm_request *request; /* NULL: it is not there yet */
+	uint64_t deadline;
+	struct vm_frame *first, **last;
+	size_t pending;    /* bytes of these */
+	bool answered;     /* the last one is the answer */
+	bool waits, wants_pen; /* for frames that another call reads; to write */
+	bool cancel_sent;
+};
+
+struct vm_turns {
+	struct vm_call *first, **last; /* the line */
+	unsigned inside, most;         /* calls; `most` is the concurrency */
+	bool alone;
 };
 
 struct nova_vm {
@@ -53,13 +88,22 @@ struct nova_vm {
 	uint32_t boot_timeout_ms;
 
 	pthread_mutex_t lock;
+	struct vm_turns turns;
+	struct vm_call *calls;           /* that are under way, or wait for their turn */
+	struct vm_call *reader, *writer; /* who waits for bytes for all, and who is in the middle of a frame */
+	int wake;                        /* event: wakes the reader */
+	nova_decoder_t *decoder;
+	bool lost;                       /* no call can be answered any more, for this reason */
+	int lost_code;
+	char *lost_why;
+
+	/* Changed by who is alone. */
 	struct machine *machine;
 	struct vm_shape shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
-	nova_decoder_t *decoder;
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
 	bool from_shell;   /* its VMM had been parked */
-	bool unintroduced; /* a clone that has not been told who it is: its first request does that */
+	bool unintroduced; /* a clone that has not been told who it is: its first request does that. For who writes */
 	uint64_t stood_still_us; /* at the last freeze */
 	uint64_t timing_us[VM_TIMINGS];
 
@@ -69,11 +113,50 @@ struct nova_vm {
 	int state;                /* atomic; enum nova_vm_state */
 };
 
+struct vm_request {
+	const char *id;        /* request_id in the frame */
+	const void *frame;
+	size_t frame_len;
+	const char *raw;       /* member of the Resp that is wanted as text, NULL: none */
+	bool runs_code;        /* lost answers have the outcome "unknown"; it can be cancelled */
+	bool may_carry;        /* an Exec: what tells a clone who it is may go into its frame */
+	nova_output_fn on_output;
+	void *userdata;
+	uint64_t deadline;
+};
+
+struct vm_answer {
+	json_t *payload;
+	struct json_span raw; /* lives as long as the answer */
+	int type;
+	struct vm_frame *frame;
+};
+#define VM_ANSWER_NONE { NULL, { NULL, 0 }, 0, NULL }
+void vm_answer_done(struct vm_answer *answer);
+#define AUTO_ANSWER CLEANUP(vm_answer_done)
+
+/* --- turn.c --- */
+
+void vm_call_init(struct vm_call *call, const char *id);
+void vm_call_done(struct vm_call *call);
+void vm_turns_init(struct vm_turns *turns);
+/* With vm->lock held. NOVA_EINVAL: one of that id is listed. */
+int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
+void vm_call_unlist(nova_vm_t *vm, struct vm_call *call);
+struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len);
+/* Waits for a turn as a call, one of those that may be inside together. NOVA_EINVAL for an id that is under way; NOVA_ECANCELED by nova_vm_cancel(), or
+ * at once if `*canceled` (atomic, NULL: none) is set. */
+int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error);
+void vm_leave(nova_vm_t *vm, struct vm_call *call);
+/* Waits until the calls before it are over; later ones wait for it. */
+void vm_enter_alone(nova_vm_t *vm);
+void vm_leave_alone(nova_vm_t *vm);
+
 /* --- vm.c --- */
 
-/* With vm->lock held: kills the VMM, waits for its end and releases what it had. Idempotent. */
+/* Alone: kills the VMM, waits for its end and releases what it had. Idempotent. */
 void vm_end(nova_vm_t *vm);
-/* With vm->lock held: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
+/* Inside: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
 int vm_check_running(nova_vm_t *vm, nova_error_t **error);
 
 /* A VM without machine; the engine's name is checked by the caller. */
@@ -81,7 +164,8 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
 int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
-/* The same as a member of an Exec, with a comma: for a VM that is not introduced yet. NULL: out of memory. */
+/* The same as a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL: out of memory). */
+int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error);
 char *vm_introduction_member(nova_vm_t *vm);
 int shape_copy(struct vm_shape *to, const struct vm_shape *from);
 void shape_done(struct vm_shape *shape);
@@ -130,30 +214,15 @@ void shells_drop(nova_host_t *host, const struct frozen *frozen);
 void shells_drop_base(nova_host_t *host, const char *root, const char *id);
 size_t shells_count(nova_host_t *host);
 
-/* --- channel.c: one request, its Resp. With vm->lock held. --- */
+/* --- channel.c: a request, its Resp. Inside, or alone; the first three also before others know of the VM. --- */
 
-struct vm_request {
-	const char *id;        /* request_id in the frame */
-	const void *frame;
-	size_t frame_len;
-	const char *raw;       /* member of the Resp that is wanted as text, NULL: none */
-	bool runs_code;        /* lost answers have the outcome "unknown" */
-	nova_output_fn on_output;
-	void *userdata;
-	uint64_t deadline;
-};
-
-struct vm_answer {
-	json_t *payload;
-	struct json_span raw; /* lives until the next request */
-};
-void vm_answer_done(struct vm_answer *answer);
-#define AUTO_ANSWER CLEANUP(vm_answer_done)
-
-/* The two halves of vm_ask(), for asking several VMs at once. */
+/* The two halves of an introduction, for several VMs at once. */
 int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error);
 int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
-/* 0, also if the Resp reports a failure; otherwise the VM is ended, as nothing that comes later could be trusted. */
+/* 0, also if the Resp reports a failure; otherwise the VM is lost, as nothing that comes later could be trusted, except after NOVA_ECANCELED
+ * or NOVA_EINVAL. `call` has been let in. */
+int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
+/* For who is alone, or has a call inside that has no id. */
 int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
 /* Builds the frame around `payload` (stolen; request_id is added) and asks. */
 int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
@@ -172,6 +241,7 @@ struct vm_exec {
 	uint32_t limit_ms;
 	void *frame;
 	size_t frame_len;
+	int canceled; /* atomic; set it before nova_vm_cancel(), which then cannot come too early */
 };
 void vm_exec_done(struct vm_exec *exec);
 #define AUTO_EXEC CLEANUP(vm_exec_done)
@@ -188,7 +258,7 @@ struct nova_result {
 	size_t output_len, out_len, err_len;
 	char request_id[65], vm_id[9];
 	int exit_code, cold_start;
-	bool truncated, timed_out;
+	bool truncated, timed_out, canceled;
 	uint64_t timing_us[VM_TIMINGS];
 };
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose turn it is in a VM. Calls may be inside together, as many as its concurrency allows; whatever changes the machine is alone. All of
+ * them wait in one line, in the order they came: nobody is overtaken for ever, and one that leaves wakes only those who can go on.
+ */
+#include "vm/vm.h"
+
+void vm_call_init(struct vm_call *call, const char *id)
+{
+	pthread_condattr_t monotonic;
+	*call = (struct vm_call){ .id = id };
+	call->last = &call->first;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&call->woken, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+void vm_call_done(struct vm_call *call)
+{
+	while (call->first) {
+		struct vm_frame *gone = call->first;
+		call->first = gone->next;
+		free(gone);
+	}
+	pthread_cond_destroy(&call->woken);
+}
+
+struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len)
+{
+	for (struct vm_call *call = vm->calls; call; call = call->next)
+		if (!strncmp(call->id, id, len) && !call->id[len])
+			return call;
+	return NULL;
+}
+
+int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	if (vm_call_find(vm, call->id, strlen(call->id)))
+		return nova_fail(error, NOVA_EINVAL, "a call with the request id '%s' is under way in microVM %s: each needs its own", call->id,
+			vm->id);
+	call->next = vm->calls;
+	vm->calls = call;
+	return 0;
+}
+
+void vm_call_unlist(nova_vm_t *vm, struct vm_call *call)
+{
+	struct vm_call **at = &vm->calls;
+	while (*at != call)
+		at = &(*at)->next;
+	*at = call->next;
+}
+
+/* --- the line: all with vm->lock held -------------------------------------------------------------------------------- */
+
+static bool there_is_room(const struct vm_turns *t, bool alone)
+{
+	return !t->alone && (alone ? t->inside == 0 : t->inside < t->most);
+}
+
+/* Lets in those at the front, as far as there is room. */
+static void admit(struct vm_turns *t)
+{
+	while (t->first && there_is_room(t, t->first->alone)) {
+		struct vm_call *next = t->first;
+		t->first = next->behind;
+		if (!t->first)
+			t->last = &t->first;
+		t->alone = next->alone;
+		t->inside += !next->alone;
+		next->admitted = true;
+		pthread_cond_signal(&next->woken);
+	}
+}
+
+static void give_up(struct vm_turns *t, struct vm_call *call)
+{
+	struct vm_call **at = &t->first;
+	while (*at != call)
+		at = &(*at)->behind;
+	*at = call->behind;
+	if (t->last == &call->behind)
+		t->last = at;
+	admit(t); /* it may have been the one at the front that held the others up */
+}
+
+/* False: it has been cancelled. */
+static bool wait_in_line(nova_vm_t *vm, struct vm_call *call)
+{
+	struct vm_turns *t = &vm->turns;
+	*t->last = call;
+	t->last = &call->behind;
+	admit(t);
+	while (!call->admitted && !call->canceled)
+		pthread_cond_wait(&call->woken, &vm->lock);
+	if (!call->admitted)
+		give_up(t, call);
+	return call->admitted;
+}
+
+/* --- coming and going -------------------------------------------------------------------------------------------------- */
+
+void vm_turns_init(struct vm_turns *turns)
+{
+	*turns = (struct vm_turns){ .most = 1 };
+	turns->last = &turns->first;
+}
+
+int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error)
+{
+	pthread_mutex_lock(&vm->lock);
+	int code = call->id ? vm_call_list(vm, call, error) : 0;
+	if (code == 0) {
+		call->canceled = canceled && __atomic_load_n(canceled, __ATOMIC_ACQUIRE);
+		if (call->canceled || !wait_in_line(vm, call)) {
+			code = nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+			if (call->id)
+				vm_call_unlist(vm, call);
+		}
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return code;
+}
+
+void vm_leave(nova_vm_t *vm, struct vm_call *call)
+{
+	struct vm_turns *t = &vm->turns;
+	pthread_mutex_lock(&vm->lock);
+	if (call->id)
+		vm_call_unlist(vm, call);
+	/* The last one out of a VM that is lost disposes of it: as long as somebody is inside, its descriptors are in use. */
+	bool dispose = --t->inside == 0 && vm->lost;
+	if (dispose) {
+		t->alone = true;
+		pthread_mutex_unlock(&vm->lock);
+		vm_end(vm);
+		pthread_mutex_lock(&vm->lock);
+		t->alone = false;
+	}
+	admit(t);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_enter_alone(nova_vm_t *vm)
+{
+	struct vm_call call;
+	vm_call_init(&call, NULL);
+	call.alone = true;
+	pthread_mutex_lock(&vm->lock);
+	wait_in_line(vm, &call);
+	pthread_mutex_unlock(&vm->lock);
+	vm_call_done(&call);
+}
+
+void vm_leave_alone(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->turns.alone = false;
+	admit(&vm->turns);
+	pthread_mutex_unlock(&vm->lock);
+}
