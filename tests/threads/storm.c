@@ -206,7 +206,7 @@ END_TEST
 
 /* --- one VM ----------------------------------------------------------------------------------------------------------------------- */
 
-static nova_vm_t *shared; /* of the one test below; set before its threads begin */
+static nova_vm_t *shared; /* of one test; set before its threads begin */
 
 static void *use_shared_vm(void *argument)
 {
@@ -240,6 +240,84 @@ START_TEST(threads_may_share_one_vm_and_kill_it)
 }
 END_TEST
 
+/* Inside a VM that takes several calls, and at its line: calls with output, cancelled by whoever draws their number. */
+
+static void count_output(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)stream, (void)data;
+	*(size_t *)userdata += len;
+}
+
+static void call_shared(struct worker *w)
+{
+	static const int allowed[] = { NOVA_ECANCELED, NOVA_EINVAL, NOVA_ELOST, NOVA_EAGENT, 0 }; /* EINVAL: the number is taken */
+	char id[8], payload[16];
+	nova_result_t *r;
+	nova_error_t *failure = NULL;
+	size_t heard = 0;
+	snprintf(id, sizeof(id), "r%u", draw(w, 6));
+	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
+	int code = nova_vm_invoke(shared, payload, strlen(payload), 0, id, draw(w, 2) ? count_output : NULL, &heard, &r, &failure);
+	if (!any_of(code, allowed))
+		complain(w, "invoke", code, failure);
+	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
+		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload, nova_result_output(r, NULL));
+	nova_result_free(r);
+	nova_error_free(failure);
+}
+
+static void *use_busy_vm(void *argument)
+{
+	struct worker *w = argument;
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		char id[8];
+		unsigned what = draw(w, 20);
+		snprintf(id, sizeof(id), "r%u", draw(w, 6));
+		if (what < 12)
+			call_shared(w);
+		else if (what < 17)
+			nova_vm_cancel(shared, id);
+		else if (what < 18)
+			nova_vm_ping(shared, 0, NULL);
+		else if (what < 19)
+			nova_vm_timing_us(shared, NOVA_TIMING_BOOT);
+		else
+			nova_free(nova_vm_console(shared));
+	}
+	if (w->operations > 30)
+		nova_vm_kill(shared);
+	return NULL;
+}
+
+static void give_function(struct platform *p, const char *source)
+{
+	AUTO_FREE char *disk = str_format("%s/code.ext4", p->dir);
+	nova_disk_opts code = NOVA_DISK_OPTS_INIT;
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	code.data = source;
+	code.data_len = strlen(source);
+	ck_ok(nova_disk_build(disk, &code, &error));
+	opts.code_disk = disk;
+	ck_ok(nova_vm_start(nova_get_host(p->nova), &opts, &shared, &error));
+	init.runtime = "shell";
+	init.concurrency = 4;
+	ck_ok(nova_vm_init(shared, &init, &error));
+}
+
+START_TEST(threads_may_call_and_cancel_in_one_vm_at_once)
+{
+	struct platform p = platform_open(NULL);
+	give_function(&p, "echo heard >&2; cat \"$1\"");
+	run_threads(&p, use_busy_vm, 30);
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), 0); /* cancelling has cost no more than the calls */
+	run_threads(&p, use_busy_vm, 31);
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), NOVA_ELOST);
+	nova_vm_free(shared);
+	platform_close(&p);
+}
+END_TEST
+
 static Suite *storm_suite(void)
 {
 	Suite *suite = suite_create("threads");
@@ -248,6 +326,7 @@ static Suite *storm_suite(void)
 	tcase_add_test(tc, threads_may_do_everything_with_one_platform_at_once);
 	tcase_add_test(tc, threads_may_borrow_return_forget_and_kill_at_once);
 	tcase_add_test(tc, threads_may_share_one_vm_and_kill_it);
+	tcase_add_test(tc, threads_may_call_and_cancel_in_one_vm_at_once);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
