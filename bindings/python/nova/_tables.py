@@ -106,6 +106,7 @@ class VmInitOpts(_Options):
         ("env", POINTER(c_char_p)),
         ("env_count", c_size_t),
         ("timeout_ms", c_uint32),
+        ("concurrency", c_uint32),
     ]
 
 
@@ -260,6 +261,7 @@ FUNCTIONS = {
     "nova_vm_pid": (c_int64, [c_void_p]),
     "nova_vm_init": (c_int, [c_void_p, POINTER(VmInitOpts), POINTER(c_void_p)]),
     "nova_vm_invoke": (c_int, [c_void_p, c_void_p, c_size_t, c_uint32, c_char_p, OUTPUT_FN, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_cancel": (None, [c_void_p, c_char_p]),
     "nova_vm_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_ping": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
     "nova_vm_pause": (c_int, [c_void_p, POINTER(c_void_p)]),
@@ -332,6 +334,7 @@ CONSTANTS = {
     "NOVA_MSG_RESUME": 66,
     "NOVA_MSG_COMMAND": 67,
     "NOVA_MSG_FREEZE": 74,
+    "NOVA_MSG_CANCEL": 75,
     "NOVA_TIMING_TOTAL": 0,
     "NOVA_TIMING_LOOKUP": 1,
     "NOVA_TIMING_QUEUE": 2,
