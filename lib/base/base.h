@@ -164,6 +164,9 @@ int sys_event(void); /* a descriptor that polls readable from sys_event_raise() 
 void sys_event_raise(int fd);
 void sys_event_clear(int fd);
 int sys_set_nonblock(int fd, bool on);
+/* Readable from a moment of clock_ns() on: 0 at once, NEVER not at all. */
+int sys_timer_open(void);
+int sys_timer_set(int fd, uint64_t when);
 int sys_fsync(int fd);
 int sys_dup(int fd);
 void *sys_map(int fd, uint64_t offset, size_t len, bool writable); /* shared; NULL on failure */
@@ -174,6 +177,7 @@ int sys_flock(int fd, bool exclusive, bool wait); /* -EWOULDBLOCK unless `wait` 
 
 int sys_pidfd_open_self(void);
 int sys_pidfd_kill(int pidfd);
+int sys_pidfd_stop(int pidfd, bool stop); /* SIGSTOP, or SIGCONT */
 int sys_process_cpu_us(int64_t pid, uint64_t *ret_us); /* of all its threads */
 int sys_shutdown_write(int fd);
 struct iovec;

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -143,6 +144,22 @@ int sys_set_nonblock(int fd, bool on)
 	if (flags < 0)
 		return -errno;
 	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int sys_timer_open(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_timer_set(int fd, uint64_t when)
+{
+	struct itimerspec at = { { 0, 0 }, { (time_t)(when / 1000000000u), (long)(when % 1000000000u) } };
+	if (when == NEVER)
+		at.it_value = (struct timespec){ 0, 0 };
+	else if (when == 0)
+		at.it_value.tv_nsec = 1; /* zero would be never */
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL) < 0 ? -errno : 0;
 }
 
 int sys_fsync(int fd)

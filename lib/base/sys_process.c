@@ -28,6 +28,11 @@ int sys_pidfd_kill(int pidfd)
 	return syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0;
 }
 
+int sys_pidfd_stop(int pidfd, bool stop)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, stop ? SIGSTOP : SIGCONT, NULL, 0) < 0 ? -errno : 0;
+}
+
 int sys_process_cpu_us(int64_t pid, uint64_t *ret_us)
 {
 	clockid_t clock;

@@ -97,6 +97,8 @@ struct engine_ops {
 	/* Stop and restart the processors; idempotent; block for milliseconds. NULL: not supported. */
 	int (*pause)(struct machine *m, nova_error_t **error);
 	int (*resume)(struct machine *m, nova_error_t **error);
+	/* As resume(), but does not wait until they run: what is sent over the channel is read then. NULL: resume() does not wait either. */
+	int (*resume_soon)(struct machine *m, nova_error_t **error);
 
 	/* Snapshots; NULL: not supported. */
 

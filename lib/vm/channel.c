@@ -387,6 +387,16 @@ static int introduce_with(nova_vm_t *vm, struct vm_call *call, void **ret_longer
 	return code;
 }
 
+/* The clock of a guest that was paused is late. With hooks a Resume would be more than the time, and a request without room goes without it. */
+static void tell_time(nova_vm_t *vm, const struct vm_request *request, void **ret_longer, size_t *ret_len)
+{
+	if (!request->may_carry || !vm->ops->needs_guest || vm->has_hooks)
+		return;
+	AUTO_FREE char *member = vm_introduction_member(vm);
+	if (member)
+		proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, ret_len, NULL);
+}
+
 static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 {
 	const struct vm_request *request = call->request;
@@ -397,6 +407,8 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 		return code;
 	if (vm->unintroduced)
 		code = introduce_with(vm, call, &longer, &len, error);
+	else if (vm->clock_stood)
+		tell_time(vm, request, &longer, &len);
 	/* The agent does nothing before it has a frame whole: what fails here never ran. */
 	if (code == 0)
 		code = write_frame(vm, call, longer ? longer : request->frame, len, call->deadline, error);

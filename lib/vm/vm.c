@@ -3,7 +3,6 @@
 #include "image/image.h"
 #include "vm/vm.h"
 
-#define MEMORY_DEFAULT 128u
 #define MEMORY_LEAST   32u
 #define MEMORY_MOST    65536u
 #define VCPUS_MOST     32u
@@ -157,6 +156,9 @@ static char *introduction(const nova_vm_t *vm)
 
 char *vm_introduction_member(nova_vm_t *vm)
 {
+	vm->clock_stood = false;
+	if (!vm->unintroduced)
+		return str_format("\"resume\":{\"unix_us\":%llu},", (unsigned long long)clock_unix_us());
 	AUTO_FREE char *members = introduction(vm);
 	return members ? str_format("\"resume\":{%s},", members) : NULL;
 }
@@ -218,7 +220,7 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 	if (code == 0 && ops->needs_guest)
 		code = image_find_rootfs(directory, o->rootfs ? o->rootfs : "base", &rootfs, error);
 	struct vm_shape shape = {
-		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1
+		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1
 	};
 	nova_vm_t *vm = NULL;
 	if (code == 0)
@@ -270,13 +272,13 @@ int vm_check_running(nova_vm_t *vm, nova_error_t **error)
 	return 0;
 }
 
-static int switch_state(nova_vm_t *vm, int state, nova_error_t **error)
+static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **), nova_error_t **error)
 {
-	int (*op)(struct machine *, nova_error_t **) = state == NOVA_VM_PAUSED ? vm->ops->pause : vm->ops->resume;
 	if (!op)
 		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
 	vm_enter_alone(vm);
 	int code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
+	vm->clock_stood |= state == NOVA_VM_PAUSED;
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
 	else if (!vm->ended && process_wait(&vm->machine->process, 0))
@@ -287,12 +289,17 @@ static int switch_state(nova_vm_t *vm, int state, nova_error_t **error)
 
 int nova_vm_pause(nova_vm_t *vm, nova_error_t **error)
 {
-	return vm ? switch_state(vm, NOVA_VM_PAUSED, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
+	return vm ? switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
 }
 
 int nova_vm_resume(nova_vm_t *vm, nova_error_t **error)
 {
-	return vm ? switch_state(vm, NOVA_VM_RUNNING, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+	return vm ? switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+}
+
+int vm_wake(nova_vm_t *vm, nova_error_t **error)
+{
+	return switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, error);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include "host/host.h"
 #include "proto/proto.h"
 
+#define VM_MEMORY_DEFAULT 128u /* MB */
 #define VM_TIMINGS      8     /* enum nova_timing */
 #define DEFAULT_TIMEOUT 30000u /* of a function or command, ms */
 #define ANSWER_GRACE    5000u  /* the agent enforces the time limit; this long after it, it is taken for dead */
@@ -103,6 +104,7 @@ struct nova_vm {
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
 	bool from_shell;   /* its VMM had been parked */
+	bool clock_stood;  /* it has been paused, so the guest's clock is late: its next Exec tells the time. For who writes, or is alone */
 	bool unintroduced; /* a clone that has not been told who it is: its first request does that. For who writes */
 	uint64_t stood_still_us; /* at the last freeze */
 	uint64_t timing_us[VM_TIMINGS];
@@ -159,12 +161,17 @@ void vm_end(nova_vm_t *vm);
 /* Inside: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
 int vm_check_running(nova_vm_t *vm, nova_error_t **error);
 
+/* As nova_vm_resume(), but does not wait until the guest runs where the engine can do without: what is sent next is answered by then. The guest's clock
+ * has stood still, which the next call puts right. */
+int vm_wake(nova_vm_t *vm, nova_error_t **error);
+
 /* A VM without machine; the engine's name is checked by the caller. */
 int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
 int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
-/* The same as a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL: out of memory). */
+/* The same as a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL: out of memory). If it is introduced already, the
+ * member tells the time only. */
 int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error);
 char *vm_introduction_member(nova_vm_t *vm);
 int shape_copy(struct vm_shape *to, const struct vm_shape *from);

@@ -117,18 +117,14 @@ START_TEST(pausing_holds_calls_off_and_resuming_lets_them_pass)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_function(&s, "shell", "echo 1");
 	nova_result_t *result;
-	if (is_fake()) {
-		ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_pause(vm, &error));
-	} else {
-		ck_ok(nova_vm_pause(vm, &error));
-		ck_ok(nova_vm_pause(vm, &error));
-		ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
-		ck_fails_with(NOVA_EBUSY, "paused", invoke(vm, "{}", 0, &result));
-		ck_ok(nova_vm_resume(vm, &error));
-		ck_ok(nova_vm_resume(vm, &error));
-		ck_ok(invoke(vm, "{}", 0, &result));
-		nova_result_free(result);
-	}
+	ck_ok(nova_vm_pause(vm, &error));
+	ck_ok(nova_vm_pause(vm, &error));
+	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
+	ck_fails_with(NOVA_EBUSY, "paused", invoke(vm, "{}", 0, &result));
+	ck_ok(nova_vm_resume(vm, &error));
+	ck_ok(nova_vm_resume(vm, &error));
+	ck_ok(invoke(vm, "{}", 0, &result));
+	nova_result_free(result);
 	nova_vm_free(vm);
 	tear_down(&s);
 }

@@ -30,6 +30,7 @@ static int fake_probe(const struct engine_env *env, struct engine_report *report
 	(void)env;
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
+	report->features = NOVA_FEATURE_PAUSE;
 	report->usable = find_agent(&report->binary, &why) == 0;
 	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: isolates NOTHING, for tests only" :
 						 nova_error_message(why));
@@ -80,6 +81,23 @@ static int fake_start(struct machine *m, const struct engine_env *env, const str
 	return keeper_spawn(env->keeper, &spawn, &m->process, error);
 }
 
+/* The agent is stopped, which is all that there is of a machine while no function runs. */
+static int stop_agent(struct machine *m, bool stop, nova_error_t **error)
+{
+	int r = sys_pidfd_stop(m->process.pidfd, stop);
+	return r < 0 ? nova_fail_os(error, r, "pausing the agent") : 0;
+}
+
+static int fake_pause(struct machine *m, nova_error_t **error)
+{
+	return stop_agent(m, true, error);
+}
+
+static int fake_resume(struct machine *m, nova_error_t **error)
+{
+	return stop_agent(m, false, error);
+}
+
 static void fake_release(struct machine *m)
 {
 	struct fake_machine *f = fake_of(m);
@@ -95,5 +113,7 @@ const struct engine_ops fake_engine = {
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = fake_probe,
 	.start = fake_start,
+	.pause = fake_pause,
+	.resume = fake_resume,
 	.release = fake_release,
 };

@@ -192,6 +192,14 @@ static int qemu_resume(struct machine *m, nova_error_t **error)
 	return set_running(m, true, error);
 }
 
+static int qemu_resume_soon(struct machine *m, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	int code = q->paused ? qmp_post(&q->qmp, "cont", error) : 0;
+	q->paused &= code < 0;
+	return code;
+}
+
 static void qemu_release(struct machine *m)
 {
 	qmp_done(&qemu_of(m)->qmp);
@@ -207,6 +215,7 @@ const struct engine_ops qemu_engine = {
 	.await = qemu_await,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
+	.resume_soon = qemu_resume_soon,
 	.identity = qemu_identity,
 	.save = qemu_save,
 	.load = qemu_load,

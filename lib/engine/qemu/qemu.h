@@ -13,8 +13,9 @@ struct qmp {
 	int fd;
 	struct buf in;
 	bool running; /* the last of the events RESUME and STOP was RESUME */
+	uint32_t owed; /* replies to qmp_post() that have not been read */
 };
-#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false }
+#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false, 0 }
 
 struct qemu_machine {
 	struct machine machine;
@@ -41,6 +42,8 @@ int qmp_await_running(struct qmp *q, uint64_t deadline, nova_error_t **error);
 /* Hands a descriptor along with the command; -1: none. Otherwise as qmp_do(). */
 int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
 	nova_error_t **error);
+/* A command without arguments whose reply nobody waits for: it is passed over when the next one's is read. */
+int qmp_post(struct qmp *q, const char *command, nova_error_t **error);
 /* One command. `arguments` is stolen and may be NULL. ret_value (may be NULL) receives a new reference. */
 int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline, json_t **ret_value, nova_error_t **error);
 
