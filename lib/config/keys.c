@@ -27,6 +27,14 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"VMs alive at once" },
 	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a call waits for a free VM" },
+	{ "pool.max_memory", { "NOVA_POOL_MAX_MEMORY" }, KEY_INTEGER, "0", 0, 1u << 30, { 0 },
+		"Guest memory of all VMs together, in MB; 0: no limit" },
+	{ "pool.max_queue", { "NOVA_POOL_MAX_QUEUE" }, KEY_INTEGER, "1000", 1, 1000000, { 0 },
+		"Calls that may wait for a VM at once" },
+	{ "pool.pause_after", { "NOVA_POOL_PAUSE_AFTER" }, KEY_DURATION, "500ms", 1, 24u * HOUR_MS, { "off" },
+		"After what time a VM that waits is paused until its next call, so that it costs no processor time; off: never" },
+	{ "pool.thread", { "NOVA_POOL_THREAD" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
+		"Whether a pool does what is due by time in a thread of its own; off: when the program calls nova_pool_tick()" },
 	{ "pool.templates", { "NOVA_POOL_TEMPLATES" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
 		"Whether functions start from a snapshot that is made at their first call" },
 	{ "pool.shells", { "NOVA_POOL_SHELLS" }, KEY_INTEGER, "0", 0, 1000, { 0 },
@@ -181,6 +189,9 @@ static int accept_number(const struct config_key *key, const char *where, const 
 	uint64_t *ret, nova_error_t **error)
 {
 	if (key->kind == KEY_DURATION) {
+		*ret = 0;
+		if (key->choices[0] && !strcmp(text, key->choices[0]))
+			return 0;
 		if (!parse_duration_ms(text, ret))
 			return nova_fail(error, NOVA_ECONFIG,
 				"%s: '%.64s' is no duration for '%s'; write a whole number and a "

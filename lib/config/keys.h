@@ -19,11 +19,11 @@ struct config_key {
 	enum key_kind kind;
 	const char *value; /* default */
 	uint64_t min, max; /* of the number; of a text, its length (max 0: the general limit) */
-	const char *choices[6];
+	const char *choices[6]; /* of a duration: a word that stands for none, and is 0 */
 	const char *description;
 };
 
-#define KEY_COUNT 29
+#define KEY_COUNT 33
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];

@@ -13,7 +13,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _DECLARATION = re.compile(r"^NOVA_API\s+([^;{]+?)\s*\b(nova_\w+)\(([^;{]*)\);", re.M)
 _SCALARS = {
     "int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64", "int64_t": "c_int64",
-    "void": "None", "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
+    "double": "c_double", "void": "None", "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
 }
 
 
@@ -86,7 +86,7 @@ def mapped(root):
 
 _TABLES_HEAD = '''# SPDX-License-Identifier: MIT
 # Made from the headers by tests/api/headers.py update; do not edit.
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)

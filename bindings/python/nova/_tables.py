@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Made from the headers by tests/api/headers.py update; do not edit.
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
@@ -48,6 +48,10 @@ class PoolOpts(_Options):
         ("idle_ttl_ms", c_uint64),
         ("max_vms", c_uint32),
         ("queue_timeout_ms", c_uint32),
+        ("max_memory_mb", c_uint64),
+        ("max_queue", c_uint32),
+        ("pause_after_ms", c_uint32),
+        ("flags", c_uint32),
     ]
 
 
@@ -129,6 +133,9 @@ class PoolWant(_Options):
         ("key", c_char_p),
         ("vm", POINTER(VmOpts)),
         ("init", POINTER(VmInitOpts)),
+        ("concurrency", c_uint32),
+        ("flags", c_uint32),
+        ("queue_timeout_ms", c_uint32),
     ]
 
 
@@ -213,8 +220,14 @@ FUNCTIONS = {
     "nova_pool_acquire": (c_int, [c_void_p, POINTER(PoolWant), POINTER(c_void_p), POINTER(c_int), POINTER(c_void_p)]),
     "nova_pool_release": (None, [c_void_p, c_void_p, c_int]),
     "nova_pool_forget": (None, [c_void_p, c_char_p]),
+    "nova_pool_keep": (c_int, [c_void_p, POINTER(PoolWant), c_uint32, POINTER(c_void_p)]),
     "nova_pool_tick": (c_int64, [c_void_p]),
+    "nova_pool_fd": (c_int, [c_void_p]),
+    "nova_pool_drain": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
     "nova_pool_count": (c_uint64, [c_void_p, c_int]),
+    "nova_pool_stats": (c_int, [c_void_p, c_void_p, c_size_t]),
+    "nova_pool_percentile_us": (c_uint64, [c_void_p, c_int, c_double]),
+    "nova_pool_histogram": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_size_t]),
     "nova_frame_encode": (c_int, [c_int, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_decoder_new": (c_int, [c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_decoder_free": (None, [c_void_p]),
@@ -317,6 +330,8 @@ CONSTANTS = {
     "NOVA_FEATURE_SNAPSHOT": 8,
     "NOVA_FEATURE_FORK": 16,
     "NOVA_FEATURE_NETWORK": 32,
+    "NOVA_POOL_THREAD": 1,
+    "NOVA_POOL_FRESH": 1,
     "NOVA_POOL_IDLE": 0,
     "NOVA_POOL_BUSY": 1,
     "NOVA_POOL_STARTING": 2,
@@ -324,6 +339,26 @@ CONSTANTS = {
     "NOVA_POOL_MISSES": 4,
     "NOVA_POOL_EXPIRED": 5,
     "NOVA_POOL_DISCARDED": 6,
+    "NOVA_POOL_PAUSED": 7,
+    "NOVA_POOL_PARKED": 8,
+    "NOVA_POOL_WAITING": 9,
+    "NOVA_POOL_MEMORY_MB": 10,
+    "NOVA_POOL_RESUMED": 11,
+    "NOVA_POOL_SHARED": 12,
+    "NOVA_POOL_BOOTS": 13,
+    "NOVA_POOL_TEMPLATE_STARTS": 14,
+    "NOVA_POOL_SHELL_STARTS": 15,
+    "NOVA_POOL_START_FAILURES": 16,
+    "NOVA_POOL_WAITS": 17,
+    "NOVA_POOL_TIMEOUTS": 18,
+    "NOVA_POOL_QUEUE_FULL": 19,
+    "NOVA_POOL_TOO_LARGE": 20,
+    "NOVA_POOL_CANCELED": 21,
+    "NOVA_POOL_EVICTED": 22,
+    "NOVA_POOL_LATENCY_WARM": 0,
+    "NOVA_POOL_LATENCY_RESUMED": 1,
+    "NOVA_POOL_LATENCY_COLD": 2,
+    "NOVA_POOL_LATENCY_WAIT": 3,
     "NOVA_MSG_INIT": 1,
     "NOVA_MSG_EXEC": 2,
     "NOVA_MSG_RESP": 3,

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups and their VMs: where each is, and how it gets from one place to another. All with the lock held. */
+#include "pool/parts.h"
+
+/* --- groups ------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_of_key(const char *key, bool fresh)
+{
+	uint64_t hash = 14695981039346656037u + fresh; /* FNV-1a */
+	for (; *key; key++)
+		hash = (hash ^ (unsigned char)*key) * 1099511628211u;
+	return hash ^ hash >> 32;
+}
+
+static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, uint64_t hash)
+{
+	struct group *g = calloc(1, sizeof(*g) + strlen(key) + 1);
+	if (!g)
+		return NULL;
+	memcpy(g->key, key, strlen(key) + 1);
+	g->fresh = fresh;
+	g->seats = 1;
+	list_init(&g->idle);
+	list_init(&g->open);
+	list_init(&g->tickets);
+	table_add(&pool->groups, &g->node, hash);
+	return g;
+}
+
+struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create)
+{
+	uint64_t hash = hash_of_key(key, fresh);
+	for (struct node *n = table_bucket(&pool->groups, hash); n; n = n->next) {
+		struct group *g = HOLDER(n, struct group, node);
+		if (n->hash != hash || g->fresh != fresh || strcmp(g->key, key) != 0)
+			continue;
+		if (linked(&g->rest)) {
+			link_remove(&g->rest);
+			pool->resting_count--;
+		}
+		return g;
+	}
+	return create ? group_new(pool, key, fresh, hash) : NULL;
+}
+
+static void group_free(nova_pool_t *pool, struct group *g)
+{
+	if (linked(&g->rest))
+		pool->resting_count--;
+	link_remove(&g->rest);
+	link_remove(&g->kept);
+	table_remove(&pool->groups, &g->node);
+	frozen_unref(g->frozen);
+	wish_free(g->wish);
+	free(g);
+}
+
+#define MOST_RESTING 1000u
+
+void group_put(nova_pool_t *pool, struct group *g)
+{
+	if (g->vms || g->busy || g->waiting || g->keep || linked(&g->rest))
+		return;
+	if (!g->frozen) {
+		group_free(pool, g);
+		return;
+	}
+	g->rests_until = deadline_in_ms(pool->ttl_ms); /* the template need not be looked for again at the next call */
+	list_append(&pool->resting, &g->rest);
+	pool->resting_count++;
+	groups_forget_rested(pool, MOST_RESTING);
+}
+
+void groups_forget_rested(nova_pool_t *pool, size_t most)
+{
+	while (!list_empty(&pool->resting)) {
+		struct group *g = HOLDER(pool->resting.next, struct group, rest);
+		if (pool->resting_count <= most && !deadline_passed(g->rests_until))
+			return;
+		group_free(pool, g);
+	}
+}
+
+/* --- out ------------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_of_vm(const nova_vm_t *vm)
+{
+	return ((uint64_t)(uintptr_t)vm >> 4) * 0x9e3779b97f4a7c15u >> 20;
+}
+
+struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm)
+{
+	uint64_t hash = hash_of_vm(vm);
+	for (struct node *n = table_bucket(&pool->out, hash); n; n = n->next)
+		if (n->hash == hash && HOLDER(n, struct slot, node)->vm == vm)
+			return HOLDER(n, struct slot, node);
+	return NULL;
+}
+
+/* Open for more callers, or not. */
+static void note_seats(struct slot *s)
+{
+	struct group *g = s->group;
+	bool open = s->users && s->users < g->seats && !s->spoiled && s->generation == g->generation;
+	if (open && !linked(&s->open))
+		list_append(&g->open, &s->open);
+	else if (!open)
+		link_remove(&s->open);
+}
+
+void slot_hand_out(nova_pool_t *pool, struct slot *s)
+{
+	if (s->users++ == 0) {
+		table_add(&pool->out, &s->node, hash_of_vm(s->vm));
+		s->group->out++;
+		count(pool, NOVA_POOL_BUSY);
+	}
+	note_seats(s);
+}
+
+static void come_back(nova_pool_t *pool, struct slot *s)
+{
+	table_remove(&pool->out, &s->node);
+	s->group->out--;
+	pool->counters[NOVA_POOL_BUSY]--;
+}
+
+void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed)
+{
+	struct group *g = s->group;
+	s->spoiled |= !sound;
+	s->users--;
+	note_seats(s);
+	if (s->users == 0) {
+		come_back(pool, s);
+		if (s->spoiled)
+			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+		else if (g->fresh || (pool->draining && !g->waiting) || s->generation != g->generation)
+			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+		else if (slot_must_yield(pool, s))
+			slot_doom(pool, s, NOVA_POOL_EVICTED, doomed);
+		else
+			slot_make_idle(pool, s);
+	}
+	group_changed(pool, g, doomed);
+}
+
+/* --- idle ----------------------------------------------------------------------------------------------------------------- */
+
+void slot_make_idle(nova_pool_t *pool, struct slot *s)
+{
+	s->idle_since = clock_ns();
+	link_after(&s->group->idle, &s->idle);
+	list_append(&pool->aged, &s->age);
+	count(pool, NOVA_POOL_IDLE);
+	pool_due(pool, s->idle_since + pool->ttl_ms * 1000000u);
+	if (s->asleep) /* nobody woke it */
+		count(pool, NOVA_POOL_PAUSED);
+	if (s->asleep || !pool->pause_ms || !s->vm->ops->pause)
+		return;
+	list_append(&pool->awake, &s->awake);
+	pool_due(pool, s->idle_since + pool->pause_ms * 1000000u);
+}
+
+static void leave_idle(nova_pool_t *pool, struct slot *s)
+{
+	link_remove(&s->idle);
+	link_remove(&s->age);
+	link_remove(&s->awake);
+	pool->counters[NOVA_POOL_IDLE]--;
+	if (s->asleep)
+		pool->counters[NOVA_POOL_PAUSED]--;
+}
+
+void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doomed)
+{
+	struct group *g = s->group;
+	if (linked(&s->idle))
+		leave_idle(pool, s);
+	g->vms--;
+	if (g->vms < g->keep)
+		pool_due(pool, 0);
+	if (counter == NOVA_POOL_EVICTED)
+		count(pool, NOVA_POOL_EXPIRED);
+	count(pool, counter);
+	s->group = NULL; /* which may be forgotten before this VM has ended */
+	s->next = *doomed;
+	*doomed = s;
+}
+
+void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
+{
+	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
+		struct slot *s = HOLDER(l, struct slot, idle);
+		next = l->next;
+		if (!s->pausing) /* whoever pauses it will see to that */
+			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+	}
+}
+
+/* The idle VM on top that lives; dead ones are cleared away. */
+static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
+{
+	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
+		struct slot *s = HOLDER(l, struct slot, idle);
+		next = l->next;
+		if (s->pausing)
+			continue;
+		if (nova_vm_state(s->vm) != NOVA_VM_DEAD) {
+			leave_idle(pool, s);
+			return s;
+		}
+		log_info(host_log(pool->host), "pool", "%s died while it waited", nova_vm_id(s->vm));
+		slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+	}
+	return NULL;
+}
+
+/* An idle VM is better than a part of one that works. */
+struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed)
+{
+	struct slot *s = take_idle(pool, g, doomed);
+	if (!s && !list_empty(&g->open)) {
+		s = HOLDER(g->open.next, struct slot, open);
+		count(pool, NOVA_POOL_SHARED);
+	}
+	if (!s)
+		return NULL;
+	count(pool, NOVA_POOL_HITS);
+	if (s->asleep)
+		count(pool, NOVA_POOL_RESUMED);
+	slot_hand_out(pool, s);
+	return s;
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------------------------- */
+
+void pool_expire(nova_pool_t *pool, struct slot **doomed)
+{
+	uint64_t now = list_empty(&pool->aged) ? 0 : clock_ns();
+	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {
+		struct slot *s = HOLDER(l, struct slot, age);
+		next = l->next;
+		if (now < s->idle_since + pool->ttl_ms * 1000000u)
+			break;
+		struct group *g = s->group;
+		if (s->pausing)
+			continue;
+		if (g->vms <= g->keep) { /* it does not age any more; should it be used again, it will */
+			link_remove(&s->age);
+			continue;
+		}
+		log_debug(host_log(pool->host), "pool", "%s has waited long enough", nova_vm_id(s->vm));
+		slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+		group_put(pool, g);
+	}
+	groups_forget_rested(pool, MOST_RESTING);
+}
+
+void slots_bury(struct slot *doomed)
+{
+	while (doomed) {
+		struct slot *s = doomed;
+		doomed = s->next;
+		nova_vm_free(s->vm);
+		free(s);
+	}
+}
+
+void pool_settle(nova_pool_t *pool, struct slot **doomed)
+{
+	while (*doomed) {
+		uint32_t vms = 0;
+		uint64_t memory_mb = 0;
+		struct slot *list = STEAL(*doomed);
+		for (struct slot *s = list; s; s = s->next) {
+			vms++;
+			memory_mb += s->memory_mb;
+		}
+		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
+		slots_bury(list);
+		pthread_mutex_lock(&pool->lock);
+		pool->alive -= vms;
+		pool->memory_mb -= memory_mb;
+		queue_serve(pool, doomed);
+		pool_note(pool);
+	}
+}

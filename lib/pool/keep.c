@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* VMs that are there before anyone asks for them. */
+#include "pool/parts.h"
+
+#define LOOK_MS       1000u  /* a kept VM that died while it waited is missed within this time */
+#define RETRY_MS      1000u  /* after a start that failed, twice that after the next, … */
+#define RETRY_MOST_MS 60000u
+
+/* --- a wish: a copy of what a caller said --------------------------------------------------------------------------------------- */
+
+struct wish {
+	uint32_t references; /* with the lock: its group, and the start that is under way */
+	nova_pool_want want;
+	nova_vm_opts vm;
+	nova_vm_init_opts init;
+	char *texts[6]; /* owned: key, and the strings of vm and init */
+	char **env;
+};
+
+void wish_free(struct wish *wish)
+{
+	if (!wish || --wish->references)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(wish->texts); i++)
+		free(wish->texts[i]);
+	strv_free(wish->env, wish->init.env_count);
+	free(wish);
+}
+
+static int copy_texts(struct wish *wish)
+{
+	const char **const texts[] = {
+		&wish->want.key, &wish->vm.engine, &wish->vm.rootfs, &wish->vm.code_disk, &wish->init.runtime, &wish->init.handler
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (!*texts[i])
+			continue;
+		wish->texts[i] = strdup(*texts[i]);
+		if (!wish->texts[i])
+			return NOVA_ENOMEM;
+		*texts[i] = wish->texts[i];
+	}
+	return 0;
+}
+
+static int copy_env(struct wish *wish)
+{
+	const char *const *env = wish->init.env;
+	size_t count = wish->init.env_count;
+	wish->init.env_count = 0; /* as many as are copied */
+	wish->env = count ? calloc(count, sizeof(char *)) : NULL;
+	wish->init.env = (const char *const *)wish->env;
+	if (count && !wish->env)
+		return NOVA_ENOMEM;
+	for (; wish->init.env_count < count; wish->init.env_count++) {
+		const char *text = env[wish->init.env_count];
+		if (!text)
+			return NOVA_EINVAL;
+		wish->env[wish->init.env_count] = strdup(text);
+		if (!wish->env[wish->init.env_count])
+			return NOVA_ENOMEM;
+	}
+	return 0;
+}
+
+static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_error_t **error)
+{
+	struct wish *wish = calloc(1, sizeof(*wish));
+	if (!wish)
+		return nova_oom(error);
+	wish->references = 1;
+	wish->want = *want;
+	int code = want->vm ? opts_import(&wish->vm, sizeof(wish->vm), want->vm, "nova_vm_opts", error) : 0;
+	if (code == 0 && want->init)
+		code = opts_import(&wish->init, sizeof(wish->init), want->init, "nova_vm_init_opts", error);
+	if (code < 0) {
+		free(wish); /* holds nothing of its own yet */
+		return code;
+	}
+	wish->want.vm = want->vm ? &wish->vm : NULL;
+	wish->want.init = want->init ? &wish->init : NULL;
+	code = copy_texts(wish);
+	if (code == 0)
+		code = copy_env(wish);
+	else
+		wish->init.env_count = 0; /* no copies to be freed */
+	if (code < 0) {
+		wish_free(wish);
+		return code == NOVA_EINVAL ? nova_fail(error, code, "nova_pool_keep: an environment variable is NULL") : nova_oom(error);
+	}
+	*ret_wish = wish;
+	return 0;
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------------------------- */
+
+/* Could the pool hold that many, if nobody else wanted anything? */
+static int check_room(const nova_pool_t *pool, const struct group *except, uint32_t count, uint32_t memory_mb, nova_error_t **error)
+{
+	uint64_t vms = count, memory = (uint64_t)count * memory_mb;
+	for (const struct link *l = pool->kept.next; l != &pool->kept; l = l->next) {
+		const struct group *g = HOLDER(l, struct group, kept);
+		if (g == except)
+			continue;
+		vms += g->keep;
+		memory += (uint64_t)g->keep * g->memory_mb;
+	}
+	if (vms > pool->max_vms)
+		return nova_fail(error, NOVA_ELIMIT, "%llu microVMs cannot be kept: at most %u may be alive (setting pool.max_vms)",
+			(unsigned long long)vms, pool->max_vms);
+	if (pool->max_memory_mb && memory > pool->max_memory_mb)
+		return nova_fail(error, NOVA_ELIMIT,
+			"microVMs of %llu MB together cannot be kept: they may use at most %llu MB (setting pool.max_memory)",
+			(unsigned long long)memory, (unsigned long long)pool->max_memory_mb);
+	return 0;
+}
+
+/* VMs that did not age because they were kept begin to do so. */
+static void let_age(nova_pool_t *pool, struct group *g)
+{
+	for (struct link *l = g->idle.next; l != &g->idle; l = l->next) {
+		struct slot *s = HOLDER(l, struct slot, idle);
+		if (linked(&s->age))
+			continue;
+		s->idle_since = clock_ns();
+		list_append(&pool->aged, &s->age);
+		pool_due(pool, s->idle_since + pool->ttl_ms * 1000000u);
+	}
+}
+
+void group_end_wish(nova_pool_t *pool, struct group *g)
+{
+	if (!g->keep)
+		return;
+	g->keep = 0;
+	link_remove(&g->kept);
+	let_age(pool, g);
+	wish_free(STEAL(g->wish));
+}
+
+/* Takes the wish over on success. */
+static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, uint32_t count, nova_error_t **error)
+{
+	bool fresh = wish->want.flags & NOVA_POOL_FRESH;
+	struct group *g = group_get(pool, wish->want.key, fresh, true);
+	if (!g)
+		return nova_oom(error);
+	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") : check_room(pool, g, count, memory_mb, error);
+	if (code < 0) {
+		group_put(pool, g);
+		return code;
+	}
+	group_end_wish(pool, g);
+	g->keep = count;
+	g->wish = wish;
+	g->memory_mb = memory_mb;
+	g->keep_retry = 0;
+	g->keep_wait_ms = RETRY_MS;
+	list_append(&pool->kept, &g->kept);
+	pool_due(pool, 0);
+	return 0;
+}
+
+static void end_wish(nova_pool_t *pool, const nova_pool_want *want)
+{
+	struct group *g = group_get(pool, want->key, want->flags & NOVA_POOL_FRESH, false);
+	if (!g)
+		return;
+	group_end_wish(pool, g);
+	group_put(pool, g);
+}
+
+int nova_pool_keep(nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error)
+{
+	nova_pool_want w;
+	uint32_t memory_mb;
+	struct wish *wish = NULL;
+	int code = want_import(pool, &w, want, &memory_mb, error);
+	if (code == 0 && count)
+		code = wish_new(&w, &wish, error);
+	if (code < 0)
+		return code;
+	pthread_mutex_lock(&pool->lock);
+	if (count)
+		code = set_wish(pool, wish, memory_mb, count, error);
+	else
+		end_wish(pool, &w);
+	pthread_mutex_unlock(&pool->lock);
+	if (code < 0)
+		wish_free(wish);
+	return code;
+}
+
+/* --- keeping ------------------------------------------------------------------------------------------------------------------- */
+
+static void doom_dead(nova_pool_t *pool, struct group *g, struct slot **doomed)
+{
+	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
+		struct slot *s = HOLDER(l, struct slot, idle);
+		next = l->next;
+		if (!s->pausing && nova_vm_state(s->vm) == NOVA_VM_DEAD)
+			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+	}
+}
+
+static bool is_missing(const struct group *g)
+{
+	return g->vms < g->keep && deadline_passed(g->keep_retry);
+}
+
+static struct group *missing(const nova_pool_t *pool)
+{
+	for (const struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
+		if (is_missing(HOLDER(l, struct group, kept)))
+			return HOLDER(l, struct group, kept);
+	return NULL;
+}
+
+static void try_later(struct group *g, uint64_t ms)
+{
+	g->keep_retry = deadline_in_ms(ms);
+	g->keep_wait_ms = ms * 2 < RETRY_MOST_MS ? ms * 2 : RETRY_MOST_MS;
+}
+
+static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct slot **doomed)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	struct wish *wish = g->wish; /* it may be taken back while the VM starts */
+	wish->references++;
+	g->busy++;
+	int code = slot_start(pool, s, &wish->want, &failure);
+	g->busy--;
+	wish_free(wish);
+	if (code < 0) {
+		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s", g->key, nova_error_message(failure));
+		try_later(g, g->keep_wait_ms);
+	} else {
+		g->keep_wait_ms = RETRY_MS;
+		slot_make_idle(pool, s);
+		if ((pool->draining && !g->waiting) || s->generation != g->generation)
+			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+	}
+	group_changed(pool, g, doomed);
+	pool_settle(pool, doomed);
+}
+
+void pool_keep_tend(nova_pool_t *pool)
+{
+	struct slot *doomed = NULL;
+	for (struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
+		doom_dead(pool, HOLDER(l, struct group, kept), &doomed);
+	pool_settle(pool, &doomed);
+	for (struct group *g; !pool->draining && (g = missing(pool)) != NULL;) {
+		struct slot *s = room_take(pool, g, &doomed);
+		if (s)
+			start_one(pool, g, s, &doomed);
+		else
+			try_later(g, RETRY_MS);
+	}
+}
+
+uint64_t pool_keep_due(const nova_pool_t *pool)
+{
+	return list_empty(&pool->kept) ? NEVER : deadline_in_ms(LOOK_MS);
+}

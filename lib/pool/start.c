@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a VM of a group: from its template if there can be one, else by booting. */
+#include "pool/parts.h"
+#include "pool/template.h"
+
+#define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
+#define TURN_STARTS  4u     /* how many times what its start took a VM may serve its own group while others wait for room */
+#define TURN_SHARE   8u     /* but no longer than this part of the time that they wait at most */
+
+static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = nova_vm_start(pool->host, want->vm, &vm, error);
+	if (code < 0)
+		return code;
+	code = want->init ? nova_vm_init(vm, want->init, error) : 0;
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+/* --- from a template ---------------------------------------------------------------------------------------------------------- */
+
+void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
+{
+	if (!pool->shells || !g->frozen || g->shells_until > now + SHELL_TTL_MS / 2 * 1000000ull)
+		return;
+	if (shells_keep(pool->host, g->frozen, pool->shells, SHELL_TTL_MS) < 0)
+		return;
+	g->shells_until = now + SHELL_TTL_MS * 1000000ull;
+	pool_due(pool, 0);
+}
+
+void group_forget_template(nova_pool_t *pool, struct group *g)
+{
+	if (!g->frozen)
+		return;
+	shells_drop(pool->host, g->frozen);
+	frozen_unref(g->frozen);
+	g->frozen = NULL;
+	g->shells_until = 0;
+}
+
+/* The group's template, held for the caller. Until it is known only one thread at a time starts VMs of a group, so only one looks. */
+static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, struct frozen **ret, uint64_t *ret_us,
+	nova_error_t **error)
+{
+	bool made = false;
+	uint64_t begin = clock_ns();
+	pthread_mutex_lock(&pool->lock);
+	struct frozen *found = g->frozen ? frozen_ref(g->frozen) : NULL;
+	uint64_t generation = g->generation;
+	pthread_mutex_unlock(&pool->lock);
+	if (!found) {
+		int code = template_get(pool->host, want, &found, &made, error);
+		if (code < 0)
+			return code;
+	}
+	pthread_mutex_lock(&pool->lock);
+	if (!g->frozen && g->generation == generation)
+		g->frozen = frozen_ref(found);
+	group_want_shells(pool, g, begin);
+	pthread_mutex_unlock(&pool->lock);
+	*ret = found;
+	*ret_us = made ? us_since(begin) : 0;
+	return 0;
+}
+
+static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *frozen)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (g->frozen == frozen)
+		group_forget_template(pool, g);
+	pthread_mutex_unlock(&pool->lock);
+	template_discard(pool->host, frozen);
+}
+
+static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_how,
+	nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *frozen = NULL;
+	uint64_t made_us = 0;
+	int code = group_template(pool, g, want, &frozen, &made_us, error);
+	if (code < 0)
+		return code;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	code = vm_thaw_for_call(pool->host, frozen, ret_vm, &failure);
+	if (code == 0) {
+		(*ret_vm)->timing_us[NOVA_TIMING_INIT] = made_us;
+		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
+		return 0;
+	}
+	/* A template is only a quicker way: what it cannot do, a boot may. */
+	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work and is forgotten: %s", g->key, nova_error_message(failure));
+	discard_template(pool, g, frozen);
+	return boot_vm(pool, want, ret_vm, error);
+}
+
+/* --- in the books --------------------------------------------------------------------------------------------------------------- */
+
+static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_error_t *failure)
+{
+	struct group *g = s->group;
+	g->vms--;
+	pool->alive--;
+	pool->memory_mb -= s->memory_mb;
+	count(pool, NOVA_POOL_START_FAILURES);
+	free(s);
+	if (g->vms == 0) /* trying on would fail as often as there are tickets */
+		tickets_end(pool, g, TICKET_FAILED, failure);
+	return code;
+}
+
+static void started(nova_pool_t *pool, struct slot *s, int how)
+{
+	struct group *g = s->group;
+	uint64_t turn = g->start_ns * TURN_STARTS, most = pool->queue_ms * 1000000u / TURN_SHARE;
+	s->turn_ends = g->patience - g->start_ns + (turn < most ? turn : most);
+	g->proven = true;
+	count(pool, how);
+}
+
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, nova_error_t **error)
+{
+	struct group *g = s->group;
+	struct slot *victims = STEAL(s->next);
+	int how = NOVA_POOL_BOOTS;
+	pthread_mutex_unlock(&pool->lock);
+	slots_bury(victims);
+	nova_error_t *failure = NULL;
+	uint64_t begin = clock_ns();
+	int code = template_possible(pool->host, want) ? start_from_template(pool, g, want, &s->vm, &how, &failure) :
+							 boot_vm(pool, want, &s->vm, &failure);
+	uint64_t end = clock_ns();
+	pthread_mutex_lock(&pool->lock);
+	pool->counters[NOVA_POOL_STARTING]--;
+	g->starting--;
+	g->start_ns = end - begin;
+	g->patience = end + g->start_ns;
+	if (code < 0)
+		code = start_failed(pool, s, code, failure);
+	else
+		started(pool, s, how);
+	if (error)
+		*error = failure;
+	else
+		nova_error_free(failure);
+	return code;
+}
