@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool_double.h"
+
+nova_error_t *error;
+struct doubles doubles;
+
+/* --- doubles of the room vm --------------------------------------------------------------------------------------------------- */
+
+static int no_pause(struct machine *m, nova_error_t **err)
+{
+	(void)m, (void)err;
+	return 0;
+}
+static const struct engine_ops engine = { .name = "double", .pause = no_pause };
+
+static int get(const int *value)
+{
+	return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+
+static void note_most(int *most, int value)
+{
+	int seen = get(most);
+	while (value > seen && !__atomic_compare_exchange_n(most, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
+int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **err)
+{
+	(void)host;
+	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)VM_MEMORY_DEFAULT;
+	__atomic_add_fetch(&doubles.starts, 1, __ATOMIC_SEQ_CST);
+	note_most(&doubles.most_alive, __atomic_add_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST));
+	note_most(&doubles.most_memory, __atomic_add_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST));
+	while (get(&doubles.gate))
+		sys_poll(NULL, 0, 1);
+	if (get(&doubles.failing)) {
+		__atomic_sub_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST);
+		__atomic_sub_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST);
+		return nova_fail(err, NOVA_EAGENT, "the double was told to fail");
+	}
+	nova_vm_t *vm = calloc(1, sizeof(*vm));
+	vm->ops = &engine;
+	vm->state = NOVA_VM_RUNNING;
+	vm->shape.memory_mb = (uint32_t)memory;
+	*ret_vm = vm;
+	return 0;
+}
+
+void __wrap_nova_vm_free(nova_vm_t *vm);
+void __wrap_nova_vm_free(nova_vm_t *vm)
+{
+	__atomic_sub_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&doubles.memory, (int)vm->shape.memory_mb, __ATOMIC_SEQ_CST);
+	free(vm);
+}
+
+int __wrap_nova_vm_state(nova_vm_t *vm);
+int __wrap_nova_vm_state(nova_vm_t *vm)
+{
+	return get(&vm->state);
+}
+
+static int set_state(nova_vm_t *vm, int state, nova_error_t **err)
+{
+	int seen = state == NOVA_VM_PAUSED ? NOVA_VM_RUNNING : NOVA_VM_PAUSED;
+	__atomic_compare_exchange_n(&vm->state, &seen, state, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return get(&vm->state) == NOVA_VM_DEAD ? nova_fail(err, NOVA_ELOST, "the double is dead") : 0;
+}
+
+int __wrap_nova_vm_pause(nova_vm_t *vm, nova_error_t **err);
+int __wrap_nova_vm_pause(nova_vm_t *vm, nova_error_t **err)
+{
+	return set_state(vm, NOVA_VM_PAUSED, err);
+}
+
+int __wrap_vm_wake(nova_vm_t *vm, nova_error_t **err);
+int __wrap_vm_wake(nova_vm_t *vm, nova_error_t **err)
+{
+	return set_state(vm, NOVA_VM_RUNNING, err);
+}
+
+void kill_double(nova_vm_t *vm)
+{
+	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_SEQ_CST);
+}
+
+/* --- setting ------------------------------------------------------------------------------------------------------------------- */
+
+struct setting set_up(const nova_pool_opts *opts)
+{
+	nova_config_t *config;
+	nova_pool_opts one = limits(1, 0);
+	struct setting s = { .dir = test_dir() };
+	doubles = (struct doubles){ 0 };
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", s.dir, &error));
+	ck_ok(nova_host_new(config, &s.host, &error));
+	nova_config_free(config);
+	ck_ok(nova_pool_new(s.host, opts ? opts : &one, &s.pool, &error));
+	return s;
+}
+
+void tear_down(struct setting *s)
+{
+	nova_pool_free(s->pool);
+	ck_assert_int_eq(doubles.alive, 0);
+	nova_host_unref(s->host);
+	test_dir_remove(s->dir);
+}
+
+static void *call(void *argument)
+{
+	struct caller *c = argument;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	c->code = pool_acquire_cancellable(c->pool, &c->want, &c->cancel, &c->vm, &c->cold, &failure);
+	snprintf(c->text, sizeof(c->text), "%s", nova_error_message(failure));
+	if (c->order)
+		c->place = __atomic_fetch_add(c->order, 1, __ATOMIC_SEQ_CST);
+	if (c->code == 0 && !c->keeps)
+		nova_pool_release(c->pool, c->vm, 1);
+	return NULL;
+}
+
+void caller_start(struct setting *s, struct caller *c, const char *key)
+{
+	c->pool = s->pool;
+	if (!c->want.size)
+		c->want = want_of(key);
+	c->want.key = key;
+	pool_cancel_init(&c->cancel);
+	ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
+}
+
+void caller_end(struct caller *c)
+{
+	pthread_join(c->thread, NULL);
+}
+
+void caller_return(struct caller *c)
+{
+	caller_end(c);
+	ck_assert_msg(c->code == 0, "%s", c->text);
+	nova_pool_release(c->pool, c->vm, 1);
+}
+
+void await_count(nova_pool_t *pool, int counter, uint64_t value)
+{
+	while (nova_pool_count(pool, counter) != value)
+		sys_poll(NULL, 0, 1);
+}
+
+void await_int(const int *value, int expected)
+{
+	while (get(value) != expected)
+		sys_poll(NULL, 0, 1);
+}
+
+nova_vm_t *take(struct setting *s, const char *key)
+{
+	nova_vm_t *vm;
+	nova_pool_want want = want_of(key);
+	ck_ok(nova_pool_acquire(s->pool, &want, &vm, NULL, &error));
+	return vm;
+}
+
+void end_turn(struct setting *s, nova_vm_t *vm)
+{
+	pthread_mutex_lock(&s->pool->lock);
+	slot_of_vm(s->pool, vm)->turn_ends = 0;
+	pthread_mutex_unlock(&s->pool->lock);
+}
+
+static Suite *pool_suite(void)
+{
+	Suite *suite = suite_create("pool");
+	suite_add_tcase(suite, waiting_cases());
+	suite_add_tcase(suite, limit_cases());
+	suite_add_tcase(suite, idle_cases());
+	return suite;
+}
+
+TEST_MAIN(pool_suite)
