@@ -101,6 +101,13 @@ struct worker {
 	uint32_t timeout_ms;
 };
 
+/* --- blank.c --- */
+
+struct blank {
+	pid_t pid; /* 0: none */
+	int sock, log_fd;
+};
+
 /* --- request.c --- */
 
 enum request_state { REQUEST_FREE, REQUEST_WAITING, REQUEST_RUNNING };
@@ -191,6 +198,7 @@ struct agent {
 	char code_dir[PATH_MAX - 256], input_dir[PATH_MAX - 256];
 	const char *temp_dir;
 	const char *root;     /* device of the root filesystem, or "none" */
+	char code_later[32];  /* the virtio device that will be the code disk, until Init; "": it is mounted, or there is none */
 	char *missing;        /* why no function can run here, for Ready; NULL: all is well */
 	int signals;
 	unsigned next_seq;
@@ -199,6 +207,7 @@ struct agent {
 	struct cgroups cgroups;
 	struct function function;
 	struct worker worker;
+	struct blank blank;
 	struct init init;
 	struct identity identity;
 	struct hook hook;
@@ -317,6 +326,15 @@ void function_clear(struct function *function);
 /* The first file of that name that can be run, NULL if none. */
 const char *find_program(const char *const *candidates);
 
+/* The interpreter of the runtime python, NULL if there is none. */
+const char *function_python(void);
+
+/* blank.c. For PID 1, before the function comes; blocks until the interpreter waits. */
+void blank_start(struct agent *agent);
+/* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and is ended. */
+bool blank_take(struct agent *agent, struct blank *ret_blank);
+void blank_drop(struct agent *agent);
+
 /* warm.c */
 void worker_init(struct worker *worker);
 int worker_start(struct agent *agent);
@@ -342,6 +360,8 @@ void worker_check_deadline(struct agent *agent);
 void boot(struct agent *agent);
 void boot_channel(struct agent *agent, int uevents);
 char *boot_root(struct agent *agent, int uevents);
+/* The code disk that was put in the place of an empty one is looked at now. NULL, or what is wrong (freed by the caller). */
+char *code_arrive(struct agent *agent);
 bool boot_wait(int uevents, bool (*there)(void *), void *what, int ms);
 bool boot_has_device(unsigned virtio_id);
 int write_text(const char *path, const char *text);

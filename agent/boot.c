@@ -241,6 +241,8 @@ void boot(struct agent *agent)
 	agent->memory_limit = memory_for_functions();
 	cgroups_make(agent);
 	be_first();
+	if (*agent->code_later)
+		blank_start(agent);
 	if (agent->channel.fd >= 0)
 		message_ready(agent);
 }

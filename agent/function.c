@@ -28,6 +28,11 @@ const char *find_program(const char *const *candidates)
 	return NULL;
 }
 
+const char *function_python(void)
+{
+	return find_program(runtimes[0].programs);
+}
+
 static const struct runtime *find_runtime(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++)
@@ -155,8 +160,14 @@ char *function_set(struct agent *agent, const char *runtime, const char *handler
 		"NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
-	*code = "code";
-	char *wrong = function->env ? prepare(agent, function) : strdup("out of memory");
+	*code = "internal";
+	char *wrong = function->env ? code_arrive(agent) : strdup("out of memory");
+	if (!wrong) {
+		*code = "code";
+		wrong = prepare(agent, function);
+	}
+	if (wrong || !found->warm)
+		blank_drop(agent);
 	if (wrong)
 		function_clear(function);
 	return wrong;

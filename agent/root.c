@@ -79,6 +79,50 @@ static char *mount_code(void)
 	return str_format("the code disk on " CODE_DISK " cannot be mounted on /code: %s", strerror(errno));
 }
 
+/* --- code that comes later ---------------------------------------------------------------------------------------------------
+ *
+ * A guest that is to serve any function is snapshotted without one. Its code disk is then only a placeholder, and a clone is started with
+ * another in that place. The driver has to let go of the device before the snapshot and to take it again in the clone: it reads
+ * the size only when it takes it.
+ */
+
+#define DRIVER "/sys/bus/virtio/drivers/virtio_blk/"
+
+static bool is_placeholder(void)
+{
+	char begin[PROTO_CODE_LATER_LEN];
+	AUTO_FD int fd = sys_open(CODE_DISK, O_RDONLY, 0);
+	return fd >= 0 && sys_pread_all(fd, begin, sizeof(begin), 0) == 0 && !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
+}
+
+static char *leave_code(struct agent *agent)
+{
+	char link[256];
+	ssize_t len = readlink("/sys/block/vdb/device", link, sizeof(link) - 1);
+	link[len > 0 ? len : 0] = 0;
+	char *name = strrchr(link, '/');
+	int r = name && strlen(name + 1) < sizeof(agent->code_later) ? write_text(DRIVER "unbind", name + 1) : -ENODEV;
+	if (r < 0)
+		return str_format("the place for the code disk cannot be kept free: %s", strerror(-r));
+	snprintf(agent->code_later, sizeof(agent->code_later), "%s", name + 1);
+	return NULL;
+}
+
+char *code_arrive(struct agent *agent)
+{
+	if (!*agent->code_later)
+		return NULL;
+	int r = write_text(DRIVER "bind", agent->code_later);
+	if (r < 0)
+		return str_format("the code disk (%s) cannot be taken: %s", agent->code_later, strerror(-r));
+	if (is_placeholder()) {
+		write_text(DRIVER "unbind", agent->code_later);
+		return strdup("this guest has no code disk yet");
+	}
+	agent->code_later[0] = 0;
+	return mount_code();
+}
+
 char *boot_root(struct agent *agent, int uevents)
 {
 	if (!disk_there(uevents, (char[]){ ROOT_DISK }))
@@ -87,5 +131,7 @@ char *boot_root(struct agent *agent, int uevents)
 	if (wrong)
 		return wrong;
 	agent->root = ROOT_DISK;
-	return is_there((char[]){ CODE_DISK }) ? mount_code() : NULL;
+	if (!is_there((char[]){ CODE_DISK }))
+		return NULL;
+	return is_placeholder() ? leave_code(agent) : mount_code();
 }

@@ -72,10 +72,25 @@ static int spawn_worker(struct agent *agent, int sock, int log)
 	return 0;
 }
 
+static int starting(struct worker *worker, int sock, int log)
+{
+	buf_reset(&worker->log);
+	worker->sock = sock;
+	worker->log_fd = log;
+	worker->state = WORKER_STARTING;
+	worker->deadline = deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
+	return 0;
+}
+
 int worker_start(struct agent *agent)
 {
 	struct worker *worker = &agent->worker;
+	struct blank blank;
 	int sockets[2], pipes[2];
+	if (blank_take(agent, &blank)) {
+		worker->pid = blank.pid;
+		return starting(worker, blank.sock, blank.log_fd);
+	}
 	int r = sys_socketpair(SOCK_SEQPACKET, sockets);
 	if (r < 0)
 		return r;
@@ -89,14 +104,7 @@ int worker_start(struct agent *agent)
 		r = sys_set_nonblock(log_in, true);
 	if (r == 0)
 		r = spawn_worker(agent, theirs, log_out);
-	if (r < 0)
-		return r;
-	buf_reset(&worker->log);
-	worker->sock = STEAL_FD(ours);
-	worker->log_fd = STEAL_FD(log_in);
-	worker->state = WORKER_STARTING;
-	worker->deadline = deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
-	return 0;
+	return r < 0 ? r : starting(worker, STEAL_FD(ours), STEAL_FD(log_in));
 }
 
 static void forget(struct agent *agent)

@@ -97,13 +97,13 @@ NOVA_API int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_erro
  */
 NOVA_API int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_t **ret_vm, nova_error_t **error);
 
-/* --- templates: snapshots that the pool makes by itself, one for each function, at its first call ------------------------- */
+/* --- templates: snapshots that the pool makes by itself: one for each kind of guest, without a function, and from that one for each function at its first call --- */
 
 /** All templates, by time. Their names are "template:" and their id. Free with nova_snapshot_list_free(). @return 0; NOVA_EIO; NOVA_ENOMEM. Since 0.1. */
 NOVA_API int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error);
 
 /**
- * Deletes templates, but those in use: the ones that nothing can use any more, since an input has changed (engine, root filesystem, code disk), or every one.
+ * Deletes templates, but those in use: the ones that nothing can use any more, since an input has changed (engine, kernel, agent, root filesystem, code disk), or every one.
  * A deleted template is made anew at the next call that wants it.
  * @param all       0: only those of no more use; else all
  * @param ret_count receives how many; may be NULL
@@ -121,6 +121,7 @@ NOVA_API const char *nova_snapshot_id(const nova_snapshot_t *snapshot);   /**< 1
 NOVA_API const char *nova_snapshot_name(const nova_snapshot_t *snapshot); /**< Since 0.1. */
 NOVA_API const char *nova_snapshot_path(const nova_snapshot_t *snapshot); /**< its directory. Since 0.1. */
 NOVA_API const char *nova_snapshot_base(const nova_snapshot_t *snapshot); /**< id of the snapshot whose memory it shares; "" if it has its own. Since 0.1. */
+NOVA_API int nova_snapshot_has_function(const nova_snapshot_t *snapshot); /**< 1 if its VM has a function; 0: none, as in the template of a runtime. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_created_us(const nova_snapshot_t *snapshot);  /**< microseconds since 1970. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *snapshot); /**< 0: no end. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_disk_bytes(const nova_snapshot_t *snapshot);  /**< bytes that it takes on disk, holes not counted. Since 0.1. */

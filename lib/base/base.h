@@ -224,7 +224,7 @@ char *path_expand_user(const char *path); /* a copy, a leading "~/" replaced; NU
 int fs_list(const char *directory, char ***ret_names);
 int fs_list_stream(DIR *dir, char ***ret_names);
 int fs_list_at(int dir, char ***ret_names); /* of an open directory */
-void strv_free(char **list, size_t count);
+void strv_free(char **list, size_t count); /* NULL is accepted */
 
 /* --- relative to an open directory ---------------------------------------------------------------------- */
 

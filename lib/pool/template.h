@@ -5,7 +5,7 @@
 
 #include <nova/pool.h>
 
-#include "vm/vm.h"
+#include "vm/instant.h"
 
 /* Whether VMs for this want can come from a template: there is a function, and the engine can. */
 bool template_possible(nova_host_t *host, const nova_pool_want *want);
@@ -14,11 +14,35 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want);
  * The instant of a VM that has just been given its function. It is keyed by everything that went in (kernel, agent, root filesystem, code, handler,
  * environment, memory, vCPUs, VMM), so a changed input simply is another template. It is made at first use, by one process while the
  * others wait; *ret_made tells.
+ *
+ * It is made from the template of its runtime: the same guest with its root filesystem, but without a function, which
+ * is made from a boot at the first use of any function.
  */
 int template_get(nova_host_t *host, const nova_pool_want *want, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
 
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);
 
-#endif
+/* --- between template.c and recipe.c --- */
 
+/* One kind of template: what went into it, and how it comes to be. */
+struct recipe {
+	nova_host_t *host;
+	const nova_pool_want *want;
+	const struct engine_ops *ops;
+	char *root;                    /* where templates are kept */
+	char *kernel, *initramfs, *rootfs, *code_disk;
+	char id[SNAPSHOT_ID];
+	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
+};
+void recipe_done(struct recipe *recipe);
+#define AUTO_RECIPE CLEANUP(recipe_done)
+
+/* For a function; for the runtime that it is made from. Both are left for recipe_done() in any case. */
+int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *ret_recipe, nova_error_t **error);
+int recipe_of_runtime(const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
+
+/* Found, or made by one process while the others wait. */
+int template_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+
+#endif

@@ -18,6 +18,10 @@
 #define PROTO_DEPTH_USER 2000u      /* nesting of one input or output */
 #define PROTO_DEPTH      2040u      /* nesting of a frame; jansson's own limit is 2048 */
 
+/* The code disk of a guest whose function comes later begins with this; it is exchanged for the function's own before Init. */
+#define PROTO_CODE_LATER     "nova: code later\n"
+#define PROTO_CODE_LATER_LEN (sizeof(PROTO_CODE_LATER) - 1)
+
 /* --- JSON as text --------------------------------------------------------------------------------- */
 
 struct json_span {

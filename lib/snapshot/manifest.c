@@ -6,13 +6,15 @@
 
 #include "snapshot/manifest.h"
 
-#define FORMAT 1
+#define FORMAT     1
+#define INPUTS_MAX 64u
 
 void manifest_done(struct manifest *m)
 {
 	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs, m->rootfs_identity, m->code_disk, m->code_identity };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
+	strv_free(m->inputs, m->input_count);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -38,13 +40,21 @@ static const char *text(const char *value)
 	return value ? value : "";
 }
 
+static json_t *list_json(char *const *texts, size_t count)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(texts[i]));
+	return list;
+}
+
 char *manifest_to_json(const struct manifest *m)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
 		"id", m->id, "base", m->base, "name", text(m->name), "created_us", (json_int_t)m->created_us, "life_time_s",
 		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
 		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
-		"memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "has_function", m->has_function, "has_hooks",
+		"inputs", list_json(m->inputs, m->input_count), "memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "has_function", m->has_function, "has_hooks",
 		m->has_hooks, "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
 		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
 	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
@@ -82,6 +92,24 @@ static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
 	return true;
 }
 
+/* Not there: none. */
+static bool read_list(const json_t *json, const char *key, char ***ret_texts, size_t *ret_count)
+{
+	const json_t *list = json_object_get(json, key), *item;
+	size_t count = json_array_size(list), i;
+	if (!list || !count)
+		return !list || json_is_array(list);
+	*ret_texts = count <= INPUTS_MAX ? calloc(count, sizeof(char *)) : NULL;
+	if (!*ret_texts)
+		return false;
+	json_array_foreach(list, i, item) {
+		if (!json_is_string(item) || !((*ret_texts)[i] = strdup(json_string_value(item))))
+			return false;
+		*ret_count = i + 1;
+	}
+	return true;
+}
+
 static bool fits_memory(const struct manifest *m)
 {
 	return !m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20;
@@ -109,6 +137,7 @@ static bool read_all(const json_t *json, struct manifest *m)
 		read_text(json, "engine", &m->engine) && read_text(json, "engine_identity", &m->engine_identity) &&
 		read_text(json, "rootfs", &m->rootfs) && read_text(json, "rootfs_identity", &m->rootfs_identity) &&
 		read_text(json, "code_disk", &m->code_disk) && read_text(json, "code_identity", &m->code_identity) &&
+		read_list(json, "inputs", &m->inputs, &m->input_count) &&
 		read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) && read_sum(json, "state", &m->state) &&
 		*m->name && m->state.size && fits_memory(m) && !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;
 }

@@ -33,6 +33,8 @@ struct manifest {
 	char *engine;
 	char *engine_identity;  /* the VMM's program and the processor it shows to guests: must be the same at restore */
 	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
+	char **inputs;          /* of a template: the other files that went in, as "identity path"; it is of no use when one has changed */
+	size_t input_count;
 	uint32_t memory_mb, vcpus;
 	bool has_function, has_hooks;
 	uint32_t concurrency; /* calls that may be under way at once */

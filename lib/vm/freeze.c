@@ -397,6 +397,24 @@ int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm
 	return code;
 }
 
+/* --- another code disk ------------------------------------------------------------------------------------------------------ */
+
+int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
+	struct vm_shape shape = from->shape;
+	if (!f)
+		return nova_oom(error);
+	*f = (struct frozen){ .references = 1, .ops = from->ops, .pages = PAGES_NONE, .state_fd = sys_dup(from->state_fd), .base = base_ref(from->base) };
+	shape.code_disk = (char *)code_disk;
+	if (from->has_function || from->pages.page_count)
+		return nova_fail(error, NOVA_EINVAL, "only an instant without function and with its own memory takes another code disk");
+	if (shape_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
+		return nova_oom(error);
+	*ret_frozen = STEAL(f);
+	return 0;
+}
+
 /* --- flatten ----------------------------------------------------------------------------------------------------------- */
 
 static int lay_over(const struct frozen *f, int to)
@@ -423,7 +441,7 @@ static int copy_memory(int from, int to, uint64_t size)
 
 int frozen_flatten(struct frozen *f, const char *root, nova_error_t **error)
 {
-	if (f->base->root && !strcmp(f->base->root, root))
+	if (root && f->base->root && !strcmp(f->base->root, root))
 		return 0;
 	if (!f->base->id && !f->pages.page_count)
 		return 0;

@@ -11,15 +11,25 @@
 /* The directory of snapshots and templates; NULL: out of memory. */
 char *instants_root(const nova_host_t *host);
 
-/* Writes under `id`, NULL: a new one. `name` NULL: the id. The base must be on disk under the same root, or be written with it (then no pages may
- * differ from it: frozen_flatten()). */
-int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const char *id, const char *name, uint64_t life_time_s,
+/* What an instant on disk is called, and more that its manifest tells. */
+struct instant_label {
+	const char *id, *name; /* NULL: a new id; the id */
+	uint64_t life_time_s;
+	const char *const *inputs; /* paths: see struct manifest */
+	size_t input_count;
+};
+/* The base must be on disk under the same root, or be written with it (then no pages may differ from it: frozen_flatten()). */
+int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const struct instant_label *label,
 	struct manifest *ret_manifest, nova_error_t **error);
 
 /* NOVA_ESTALE naming what does not fit; NOVA_ECORRUPT; NOVA_ENOTFOUND. */
 int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest, struct frozen **ret_frozen, nova_error_t **error);
 
-/* Makes an instant self-contained unless its base is on disk under `root`: a copy of the base with the pages laid over it becomes its own memory. */
+/* Makes an instant self-contained unless its base is on disk under `root` (NULL: in any case): a copy of the base with the pages laid over it becomes
+ * its own memory. */
 int frozen_flatten(struct frozen *frozen, const char *root, nova_error_t **error);
+
+/* The same instant, with another code disk. For one that was taken without a function (PROTO_CODE_LATER) and has its own memory. */
+int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error);
 
 #endif

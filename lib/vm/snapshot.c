@@ -72,17 +72,49 @@ static int check_fit(nova_host_t *host, const struct manifest *m, const struct e
 
 /* --- frozen instants <-> directories ------------------------------------------------------------------------------ */
 
-int instant_write(nova_host_t *host, const char *root, const struct frozen *f, const char *id, const char *name, uint64_t life_time_s,
-	struct manifest *ret, nova_error_t **error)
+static int describe_inputs(struct manifest *m, const struct instant_label *label, nova_error_t **error)
+{
+	m->inputs = label->input_count ? calloc(label->input_count, sizeof(char *)) : NULL;
+	if (label->input_count && !m->inputs)
+		return nova_oom(error);
+	for (size_t i = 0; i < label->input_count; i++) {
+		AUTO_FREE char *identity = NULL, *path = path_absolute(label->inputs[i]);
+		int code = path ? file_identity(path, &identity, error) : nova_oom(error);
+		if (code < 0)
+			return code;
+		m->inputs[i] = str_format("%s %s", identity, path);
+		if (!m->inputs[i])
+			return nova_oom(error);
+		m->input_count = i + 1;
+	}
+	return 0;
+}
+
+static bool inputs_fit(const struct manifest *m)
+{
+	for (size_t i = 0; i < m->input_count; i++) {
+		AUTO_FREE char *identity = NULL;
+		const char *space = strchr(m->inputs[i], ' ');
+		size_t len = space ? (size_t)(space - m->inputs[i]) : 0;
+		if (!len || file_identity(space + 1, &identity, NULL) < 0 || strlen(identity) != len || memcmp(identity, m->inputs[i], len))
+			return false;
+	}
+	return true;
+}
+
+int instant_write(nova_host_t *host, const char *root, const struct frozen *f, const struct instant_label *label, struct manifest *ret,
+	nova_error_t **error)
 {
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	int code = describe(host, f, &m, error);
+	if (code == 0)
+		code = describe_inputs(&m, label, error);
 	if (code < 0)
 		return code;
-	if (id)
-		memcpy(m.id, id, SNAPSHOT_ID);
-	m.name = strdup(name ? name : m.id);
-	m.life_time_s = life_time_s;
+	if (label->id)
+		memcpy(m.id, label->id, SNAPSHOT_ID);
+	m.name = strdup(label->name ? label->name : m.id);
+	m.life_time_s = label->life_time_s;
 	if (!m.name)
 		return nova_oom(error);
 	if (!f->base->id && f->pages.page_count) /* its memory is the base with the pages laid over it */
@@ -207,8 +239,9 @@ int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapsho
 	code = vm_freeze(vm, false, &f, error);
 	if (code == 0)
 		code = frozen_flatten(f, root, error);
+	struct instant_label label = { .name = o.name, .life_time_s = o.life_time_s };
 	if (code == 0)
-		code = instant_write(vm->host, root, f, NULL, o.name, o.life_time_s, &m, error);
+		code = instant_write(vm->host, root, f, &label, &m, error);
 	return code < 0 || !ret_snapshot ? code : make_handle(root, &m, ret_snapshot, error);
 }
 
@@ -319,7 +352,7 @@ static bool is_template(nova_host_t *host, const struct manifest *m)
 static bool is_stale_template(nova_host_t *host, const struct manifest *m)
 {
 	const struct engine_ops *ops = engine_find(m->engine);
-	return is_template(host, m) && (!ops || !ops->save || check_fit(host, m, ops, NULL) < 0);
+	return is_template(host, m) && (!ops || !ops->save || check_fit(host, m, ops, NULL) < 0 || !inputs_fit(m));
 }
 
 /* What is in use, or a base, stays. */
@@ -370,6 +403,11 @@ const char *nova_snapshot_path(const nova_snapshot_t *s)
 const char *nova_snapshot_base(const nova_snapshot_t *s)
 {
 	return s->manifest.base;
+}
+
+int nova_snapshot_has_function(const nova_snapshot_t *s)
+{
+	return s->manifest.has_function;
 }
 
 uint64_t nova_snapshot_created_us(const nova_snapshot_t *s)

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes into a template, and how one is made of it. */
+#include <errno.h>
+
+#include "pool/template.h"
+
+#include "image/image.h"
+#include "proto/proto.h"
+
+/* --- the key --------------------------------------------------------------------------------------------------------- */
+
+static int add_text(struct buf *key, const char *text)
+{
+	return buf_append(key, text ? text : "", strlen(text ? text : "") + 1); /* the NUL keeps "a","b" and "ab","" apart */
+}
+
+static int add_file(struct buf *key, const char *path, nova_error_t **error)
+{
+	AUTO_FREE char *identity = NULL;
+	int code = path ? file_identity(path, &identity, error) : 0;
+	if (code < 0)
+		return code;
+	return add_text(key, path) < 0 || add_text(key, identity) < 0 ? nova_oom(error) : 0;
+}
+
+static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **error)
+{
+	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u", r->want->vm->memory_mb, r->want->vm->vcpus);
+	const char *const files[] = { r->kernel, r->initramfs, r->rootfs, r->code_disk };
+	int code = shape ? r->ops->identity(host_engine_env(r->host), &engine, error) : nova_oom(error);
+	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 || add_text(key, shape) < 0))
+		code = nova_oom(error);
+	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
+		code = add_file(key, files[i], error);
+	return code;
+}
+
+static int add_function(const struct recipe *recipe, struct buf *key, nova_error_t **error)
+{
+	const nova_vm_init_opts *init = recipe->want->init;
+	AUTO_FREE char *seats = str_format("%u", init->concurrency ? init->concurrency : 1);
+	int r = seats ? add_text(key, seats) : -1;
+	if (r == 0)
+		r = add_text(key, init->runtime);
+	if (r == 0)
+		r = add_text(key, init->handler);
+	for (size_t i = 0; r == 0 && i < init->env_count; i++)
+		r = add_text(key, init->env[i]);
+	return r < 0 ? nova_oom(error) : 0;
+}
+
+static int make_id(struct recipe *r, bool function, nova_error_t **error)
+{
+	AUTO_BUF struct buf key = BUF_INIT(1u << 20);
+	char digest[SHA256_HEX];
+	int code = add_guest(r, &key, error);
+	if (code == 0 && function)
+		code = add_function(r, &key, error);
+	if (code == 0 && sha256_hex(key.data, key.len, digest) < 0)
+		code = nova_oom(error);
+	if (code == 0)
+		snprintf(r->id, SNAPSHOT_ID, "%.16s", digest);
+	return code;
+}
+
+/* --- the template of a runtime: a guest that has booted --------------------------------------------------------------- */
+
+static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	nova_vm_opts opts = *r->want->vm;
+	opts.code_disk = r->code_disk;
+	int code = nova_vm_start(r->host, &opts, &vm, error);
+	if (code < 0)
+		return code;
+	code = vm_freeze(vm, true, ret, error);
+	nova_vm_free(vm);
+	return code;
+}
+
+/* The disk that stands where a function's will be. It is small, read only by the agent, and the same file for all: it is part of the key. */
+static int make_placeholder(const char *root, const char *path, nova_error_t **error)
+{
+	uint8_t content[4096] = PROTO_CODE_LATER;
+	AUTO_BUF struct buf there = BUF_INIT(sizeof(content));
+	AUTO_FREE char *guard = path_join(root, ".lock");
+	AUTO_FD int guard_fd = -1;
+	int r = guard ? fs_lock(guard, true, &guard_fd) : -ENOMEM;
+	bool same = r == 0 && fs_read_file(path, &there) == 0 && there.len == sizeof(content) && !memcmp(there.data, content, sizeof(content));
+	if (r == 0 && !same)
+		r = fs_write_file(path, content, sizeof(content), 0644);
+	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : 0;
+}
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
+{
+	*r = (struct recipe){
+		.host = f->host, .want = f->want, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
+		.rootfs = copy(f->rootfs), .code_disk = path_join(f->root, ".code-later"), .make = make_runtime,
+	};
+	if (!r->root || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)
+		return nova_oom(error);
+	int code = make_placeholder(r->root, r->code_disk, error);
+	return code < 0 ? code : make_id(r, false, error);
+}
+
+/* --- the template of a function: such a guest, given its code --------------------------------------------------------- */
+
+static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, struct frozen **ret, nova_error_t **error)
+{
+	int code = nova_vm_init(vm, r->want->init, error);
+	uint64_t begin = clock_ns();
+	if (code == 0)
+		code = vm_freeze(vm, true, ret, error);
+	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms", r->id, nova_vm_id(vm),
+		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u),
+		(unsigned long long)(vm->timing_us[NOVA_TIMING_INIT] / 1000u), (unsigned long long)(us_since(begin) / 1000u));
+	nova_vm_free(vm);
+	return code;
+}
+
+static int boot_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = nova_vm_start(r->host, r->want->vm, &vm, error);
+	return code < 0 ? code : init_and_freeze(r, vm, ret, error);
+}
+
+static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_RECIPE struct recipe runtime = { .root = NULL };
+	AUTO_FROZEN struct frozen *empty = NULL, *with_code = NULL;
+	bool made;
+	int code = recipe_of_runtime(r, &runtime, error);
+	if (code == 0)
+		code = template_obtain(&runtime, &empty, &made, error);
+	if (code == 0)
+		code = frozen_with_code(empty, r->code_disk, &with_code, error);
+	return code < 0 ? code : vm_thaw(r->host, with_code, ret_vm, error);
+}
+
+/* What the function itself is to blame for would be no better after a boot. */
+static bool is_functions_own(int code)
+{
+	return code == NOVA_EINVAL || code == NOVA_EFUNCTION || code == NOVA_ETIMEDOUT;
+}
+
+static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	nova_vm_t *vm;
+	int code = r->code_disk ? clone_runtime(r, &vm, &failure) : NOVA_ENOTSUP;
+	if (code == 0)
+		code = init_and_freeze(r, vm, ret, &failure);
+	if (code == 0) /* clones shall not copy what the function brought in, but share it */
+		return frozen_flatten(*ret, NULL, error);
+	if (is_functions_own(code)) {
+		if (error)
+			*error = STEAL(failure);
+		return code;
+	}
+	if (failure)
+		log_warn(host_log(r->host), "template", "%s is made by a boot of its own: %s", r->id, nova_error_message(failure));
+	return boot_function(r, ret, error);
+}
+
+int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)
+{
+	const char *images = nova_host_images(host);
+	*r = (struct recipe){
+		.host = host, .want = want, .root = instants_root(host), .code_disk = copy(want->vm->code_disk), .make = make_function
+	};
+	if (!r->root || (want->vm->code_disk && !r->code_disk))
+		return nova_oom(error);
+	int code = host_choose_engine(host, want->vm->engine, &r->ops, error);
+	if (code == 0)
+		code = image_find_kernel(images, &r->kernel, &r->initramfs, error);
+	if (code == 0)
+		code = image_find_rootfs(images, want->vm->rootfs ? want->vm->rootfs : "base", &r->rootfs, error);
+	return code < 0 ? code : make_id(r, true, error);
+}
+
+void recipe_done(struct recipe *r)
+{
+	char *const texts[] = { r->root, r->kernel, r->initramfs, r->rootfs, r->code_disk };
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]);
+}
