@@ -94,6 +94,70 @@ START_TEST(stop_is_answered_and_ends_everything_that_runs)
 }
 END_TEST
 
+/* Sends an Exec that streams, and waits until its function has said something. */
+static void exec_until_it_speaks(const char *id)
+{
+	int type = 0;
+	AUTO_FREE char *payload = str_format("{\"request_id\":\"%s\",\"input\":1,\"stream\":true}", id);
+	send_text(NOVA_MSG_EXEC, payload);
+	while (type != NOVA_MSG_STREAM)
+		json_decref(receive(&type));
+}
+
+START_TEST(cancel_ends_one_request_with_all_its_processes_and_leaves_the_others)
+{
+	shell("trap '' TERM INT; (sleep 1000 & sleep 1000) & echo begun; while ! [ -e go ]; do sleep 0.05; done");
+	exec_until_it_speaks("a");
+	exec_until_it_speaks("b");
+	AUTO_JSON json_t *got = ask(NOVA_MSG_CANCEL, "{\"request_id\":\"a\"}");
+	ck_assert_str_eq(text(got, "request_id"), "a");
+	ck_assert(json_is_true(json_object_get(got, "canceled")));
+	ck_assert(json_is_false(json_object_get(got, "timed_out")));
+	ck_has(got, "error", "canceled");
+	ck_assert_str_eq(text(got, "stdout"), "begun\n");
+	AUTO_FREE char *go = path_join(work, "go");
+	ck_assert_int_eq(fs_write_file(go, "", 0, 0644), 0);
+	AUTO_JSON json_t *other = answer();
+	ck_assert_str_eq(text(other, "request_id"), "b");
+	ck_assert_ptr_null(json_object_get(other, "canceled"));
+	ck_assert_ptr_null(json_object_get(other, "error"));
+}
+END_TEST
+
+START_TEST(cancel_of_what_is_not_under_way_is_passed_over)
+{
+	send_text(NOVA_MSG_CANCEL, "{\"request_id\":\"nobody\"}");
+	send_text(NOVA_MSG_CANCEL, "{}");
+	ck_alive();
+	AUTO_JSON json_t *wrong = ask(NOVA_MSG_CANCEL, "{\"request_id\":7}");
+	ck_has(wrong, "error", "not a text");
+}
+END_TEST
+
+START_TEST(cancel_before_the_interpreter_is_there_is_a_refusal)
+{
+	python("import os, time\ndef handler(event):\n    os.kill(os.getppid(), 9)\n    time.sleep(1000)\n");
+	AUTO_JSON json_t *killed = exec("1", 0);
+	ck_assert_str_ne(text(killed, "error"), "");
+	/* It is started anew with a module that does not come to an end of its import. */
+	write_code("handler", "import time\ntime.sleep(1000)\ndef handler(event):\n    return event\n", 0644);
+	send_text(NOVA_MSG_EXEC, "{\"request_id\":\"a\",\"input\":1}");
+	AUTO_JSON json_t *got = ask(NOVA_MSG_CANCEL, "{\"request_id\":\"a\"}");
+	ck_assert_str_eq(text(got, "code"), "canceled");
+	ck_assert_str_eq(text(got, "request_id"), "a");
+}
+END_TEST
+
+START_TEST(a_command_can_be_cancelled_too)
+{
+	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"]}");
+	AUTO_JSON json_t *got = ask(NOVA_MSG_CANCEL, "{\"request_id\":\"c\"}");
+	ck_assert(json_is_true(json_object_get(got, "canceled")));
+	ck_assert_int_eq(number(got, "exit_code"), 137);
+	ck_has(got, "error", "canceled");
+}
+END_TEST
+
 START_TEST(resume_as_a_plain_process_touches_nothing_but_the_interpreter)
 {
 	uint64_t before = clock_unix_us();
@@ -376,6 +440,10 @@ static Suite *agent_suite(void)
 	tcase_add_loop_test(tc, a_frame_that_makes_no_sense_ends_the_connection, 0, 3);
 	tcase_add_test(tc, a_frame_may_come_byte_by_byte_and_be_cut_off);
 	tcase_add_test(tc, stop_is_answered_and_ends_everything_that_runs);
+	tcase_add_test(tc, cancel_ends_one_request_with_all_its_processes_and_leaves_the_others);
+	tcase_add_test(tc, cancel_of_what_is_not_under_way_is_passed_over);
+	tcase_add_test(tc, cancel_before_the_interpreter_is_there_is_a_refusal);
+	tcase_add_test(tc, a_command_can_be_cancelled_too);
 	tcase_add_test(tc, resume_as_a_plain_process_touches_nothing_but_the_interpreter);
 	tcase_add_test(tc, a_command_gets_its_input_environment_and_directory);
 	tcase_add_test(tc, a_command_that_cannot_be_started_is_told_as_a_shell_would);

@@ -540,20 +540,32 @@ END_TEST
 static Suite *calls_suite(void)
 {
 	Suite *suite = suite_create("calls");
-	TCase *tc = tcase_create(engine);
+	TCase *tc = tcase_create("together");
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, four_calls_have_all_begun_before_the_first_ends, 0, 2);
 	tcase_add_test(tc, a_fork_of_a_vm_takes_as_many_calls_from_its_first_on);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("apart");
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, no_more_calls_are_inside_than_the_concurrency_allows);
 	tcase_add_test(tc, a_slow_reader_of_output_holds_up_only_its_own_call);
 	tcase_add_test(tc, every_call_has_its_own_time_limit);
 	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);
 	tcase_add_test(tc, a_request_id_is_for_one_call_at_a_time);
 	tcase_add_test(tc, a_concurrency_that_no_agent_has_is_refused);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("lost");
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_vm_that_is_lost_fails_every_call_and_says_which_may_have_run, 0, 2);
 	tcase_add_test(tc, an_agent_that_is_silent_for_one_call_has_lost_them_all);
 	tcase_add_test(tc, stopping_waits_for_the_calls_before_it_and_refuses_those_behind);
 	tcase_add_test(tc, pausing_waits_for_the_calls_before_it);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("cancel");
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_call_can_be_cancelled_while_it_runs_and_the_vm_goes_on, 0, 2);
 	tcase_add_test(tc, a_python_call_can_be_cancelled_and_the_next_one_is_well);
 	tcase_add_test(tc, cancelling_ends_one_call_and_no_other);

@@ -16,10 +16,10 @@ from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
 from ._results import Engine, Function, Probe, Result
-from .errors import (FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
+from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
 
 __all__ = [
-    "Engine", "Function", "FunctionFailed", "FunctionTimeout", "InvalidArgument", "Lost", "NotFound", "Nova", "NovaError",
+    "Canceled", "Engine", "Function", "FunctionFailed", "FunctionTimeout", "InvalidArgument", "Lost", "NotFound", "Nova", "NovaError",
     "Probe", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
 ]
 __version__ = "0.1.0"

@@ -122,11 +122,11 @@ class Vm:
             return _ffi.lib.nova_vm_pid(vm)
 
     def init(self, runtime: str, handler: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-             timeout: Optional[float] = None) -> None:
-        """Gives the VM the function on its code disk."""
+             timeout: Optional[float] = None, concurrency: int = 1) -> None:
+        """Gives the VM the function on its code disk. `concurrency` calls may be under way at once; more wait for their turn."""
         variables, count = environment(env)
         options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables, env_count=count,
-                                  timeout_ms=milliseconds(timeout))
+                                  timeout_ms=milliseconds(timeout), concurrency=concurrency)
         with self._handle.using() as vm:
             check("nova_vm_init", vm, byref(options))
 
@@ -139,6 +139,11 @@ class Vm:
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_invoke", vm, data, len(data), milliseconds(timeout), text(request_id),
                            tap.function, None, byref(result))
+
+    def cancel(self, request_id: str) -> None:
+        """Ends the call of that request id, if it is under way: it raises Canceled. Any thread may do so, and `on_output`."""
+        with self._handle.using() as vm:
+            _ffi.lib.nova_vm_cancel(vm, text(request_id))
 
     def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
                 cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None) -> Result:

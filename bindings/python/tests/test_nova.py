@@ -298,6 +298,30 @@ class Machines(PlatformCase):
         self.assertIsInstance(caught[0], nova.Lost)
         self.assertTrue(caught[0].outcome_unknown)
 
+    def test_a_call_can_be_cancelled_and_others_go_on_beside_it(self):
+        image = self.directory / "waits.ext4"
+        nova.build_disk(image, data=b"echo begun >&2; [ $(cat $1) = 1 ] && sleep 600; cat $1")
+        vm = self.nova.start_vm("base", code_disk=image)
+        self.addCleanup(vm.close)
+        vm.init("shell", concurrency=2)
+        started = threading.Event()
+        caught = []
+
+        def work():
+            try:
+                vm.invoke(1, timeout=600, request_id="long", on_output=lambda _stream, _data: started.set())
+            except nova.NovaError as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        started.wait(20)
+        self.assertEqual(vm.invoke(2).output, 2)
+        vm.cancel("long")
+        thread.join()
+        self.assertIsInstance(caught[0], nova.Canceled)
+        vm.ping()
+
     def test_probe_tells_about_every_engine(self):
         found = self.nova.probe()
         self.assertLessEqual({"qemu", "fake"}, {engine.name for engine in found.engines})
