@@ -10,6 +10,7 @@ TCase *pool_cases(void);     /* warm.c: VMs that wait, come back, or die */
 TCase *sharing_cases(void);  /* sharing.c: threads, processes, kill -9 */
 TCase *broken_cases(void);   /* broken.c: images, QEMU, disks and rights */
 TCase *template_cases(void); /* template.c: templates … */
+TCase *runtime_cases(void);
 TCase *shell_cases(void);    /* … and the shells that wait at them */
 
 #endif

@@ -11,35 +11,49 @@
 
 /* --- looking ------------------------------------------------------------------------------------------------------------ */
 
-/* Directories of the state directory's snapshots that begin so; "" counts those that are published. */
-static size_t count_entries(const char *home, const char *prefix, char **ret_last)
+/* Files of the state directory's snapshots that begin so. */
+static size_t count_entries(const char *home, const char *prefix)
 {
 	AUTO_FREE char *root = path_join(home, "snapshots");
 	char **names;
 	int count = fs_list(root, &names);
 	size_t found = 0;
-	for (int i = 0; i < count; i++) {
-		if (!(*prefix ? str_starts(names[i], prefix) : names[i][0] != '.'))
-			continue;
-		found++;
-		if (ret_last)
-			*ret_last = path_join(root, names[i]);
-	}
+	for (int i = 0; i < count; i++)
+		found += str_starts(names[i], prefix);
 	if (count >= 0)
 		strv_free(names, (size_t)count);
 	return found;
 }
 
-static size_t templates(const struct platform *p)
+/* Templates of functions, or of the runtimes that they are made from. ret_last (may be NULL): the directory of the last one. */
+static size_t templates_of(const struct platform *p, int functions, char **ret_last)
 {
-	ck_assert_uint_eq(count_entries(p->dir, ".tmp-", NULL), 0);
-	return count_entries(p->dir, "", NULL);
+	nova_snapshot_t **list;
+	size_t count, found = 0;
+	ck_ok(nova_template_list(nova_get_host(p->nova), &list, &count, &error));
+	for (size_t i = 0; i < count; i++) {
+		if (nova_snapshot_has_function(list[i]) != functions)
+			continue;
+		found++;
+		if (ret_last) {
+			free(*ret_last);
+			*ret_last = strdup(nova_snapshot_path(list[i]));
+		}
+	}
+	nova_snapshot_list_free(list, count);
+	return found;
 }
 
-static char *only_template(const struct platform *p)
+static size_t templates(const struct platform *p)
+{
+	ck_assert_uint_eq(count_entries(p->dir, ".tmp-"), 0);
+	return templates_of(p, 1, NULL);
+}
+
+static char *only_template(const struct platform *p, int functions)
 {
 	char *path = NULL;
-	ck_assert_uint_eq(count_entries(p->dir, "", &path), 1);
+	ck_assert_uint_eq(templates_of(p, functions, &path), 1);
 	return path;
 }
 
@@ -221,7 +235,7 @@ START_TEST(a_damaged_template_is_made_anew_unseen)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "python", SOURCE);
 	ck_assert(cold_call_loads(&p));
-	AUTO_FREE char *template = only_template(&p), *manifest = path_join(template, "manifest.json"), *memory = path_join(template, "memory");
+	AUTO_FREE char *template = only_template(&p, 1), *manifest = path_join(template, "manifest.json"), *memory = path_join(template, "memory");
 	for (int damage = 0; damage < 4; damage++) {
 		if (damage < 2)
 			flip(template, damage ? "state" : "memory");
@@ -293,7 +307,7 @@ START_TEST(processes_that_race_for_a_template_make_one)
 	}
 	ck_assert_int_eq(made, 1);
 	ck_assert_uint_eq(templates(&p), 1);
-	ck_assert_uint_eq(count_entries(p.dir, ".make-", NULL), 0);
+	ck_assert_uint_eq(count_entries(p.dir, ".make-"), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -325,6 +339,149 @@ START_TEST(without_templates_functions_boot)
 	ck_assert(cold_call_loads(&p));
 	ck_assert(cold_call_loads(&p));
 	ck_assert_uint_eq(templates(&p), 0);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- the templates of runtimes ---------------------------------------------------------------------------------------------- */
+
+static void count_boots(void *userdata, int level, const char *module, const char *text)
+{
+	(void)level;
+	if (!strcmp(module, "vm") && strstr(text, " booted on "))
+		__atomic_add_fetch((int *)userdata, 1, __ATOMIC_SEQ_CST);
+}
+
+static void answers_python(const struct platform *p, const char *name, const char *source, const char *variable, const char *output)
+{
+	const char *const env[] = { variable };
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = name;
+	opts.runtime = "python";
+	opts.code = source;
+	opts.code_len = strlen(source);
+	opts.env = env;
+	opts.env_count = variable ? 1 : 0;
+	ck_ok(nova_register(p->nova, &opts, NULL, &error));
+	platform_answers(p->nova, name, output);
+}
+
+START_TEST(only_the_first_function_of_a_runtime_boots)
+{
+	struct platform p = platform_open(NULL);
+	int boots = 0;
+	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
+	ck_assert_int_eq(boots, 1);
+	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
+	/* A larger disk than the first one's: its size is read anew. */
+	AUTO_FREE char *large = str_format("X = '%0200000d'\ndef handler(event):\n    return len(X)\n", 0);
+	answers_python(&p, "two", large, NULL, "200000");
+	answers_python(&p, "env", "import os, sys\ndef handler(event):\n    return [os.environ['WHO'], len(sys.argv), os.getcwd(), __name__]\n", "WHO=me",
+		"[\"me\", 1, \"/tmp\", \"main\"]");
+	answers_python(&p, "zone", "import time\ndef handler(event):\n    return time.timezone\n", "TZ=XYZ5", "18000");
+	/* This counts only when an interpreter starts: it gets one of its own. */
+	answers_python(&p, "flags", "import sys\ndef handler(event):\n    return [sys.flags.optimize, sys.flags.hash_randomization]\n", "PYTHONOPTIMIZE=2",
+		"[2, 1]");
+	ck_assert_int_eq(boots, 1);
+	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
+	ck_assert_uint_eq(templates(&p), 5);
+	/* Another kind of guest. */
+	platform_add(p.nova, "sh", "shell", "echo 3");
+	platform_answers(p.nova, "sh", "3");
+	ck_assert_int_eq(boots, 2);
+	platform_add(p.nova, "sh2", "shell", "ls /code");
+	platform_answers(p.nova, "sh2", "\"handler\\nlost+found\"");
+	ck_assert_int_eq(boots, 2);
+	ck_assert_uint_eq(templates_of(&p, 0, NULL), 2);
+	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_function_that_cannot_be_loaded_is_told_so_without_a_boot)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *result = NULL;
+	int boots = 0;
+	answers_python(&p, "good", "def handler(event):\n    return 1\n", NULL, "1");
+	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	platform_add(p.nova, "bad", "python", "import nothing_of_that_name\n");
+	ck_fails_with(NOVA_EFUNCTION, "nothing_of_that_name", platform_call(p.nova, "bad", &result));
+	ck_assert_int_eq(boots, 0);
+	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_damaged_runtime_template_is_made_anew)
+{
+	struct platform p = platform_open(NULL);
+	int boots = 0;
+	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
+	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	AUTO_FREE char *first = only_template(&p, 0), *place = path_join(p.dir, "snapshots/.code-later");
+	flip(first, "memory");
+	answers_python(&p, "two", "def handler(event):\n    return 2\n", NULL, "2");
+	ck_assert_int_eq(boots, 1);
+	/* Without its placeholder it does not fit any more. */
+	ck_assert_int_eq(fs_unlink(place), 0);
+	answers_python(&p, "three", "def handler(event):\n    return 3\n", NULL, "3");
+	ck_assert_int_eq(boots, 2);
+	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(functions_that_race_for_a_runtime_template_boot_once)
+{
+	struct platform p = platform_open(NULL);
+	static const char *const names[] = { "one", "two", "three" };
+	pid_t pids[ARRAY_LEN(names)];
+	int boots = 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *source = str_format(SOURCE "# %s\n", names[i]); /* the same code would have the same template */
+		platform_add(p.nova, names[i], "python", source);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			nova_t *own;
+			ck_ok(nova_open(p.config, &own, &error));
+			nova_host_set_log(nova_get_host(own), count_boots, &boots, NOVA_LOG_INFO);
+			platform_answers(own, names[i], "7");
+			nova_close(own);
+			_exit(boots);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		int status = -1;
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+		boots += WEXITSTATUS(status);
+	}
+	ck_assert_int_eq(boots, 1);
+	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
+	ck_assert_uint_eq(templates(&p), 3);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(pruning_sees_a_changed_kernel_or_agent)
+{
+	struct platform p = platform_open(NULL);
+	size_t pruned = 9;
+	AUTO_FREE char *images = path_join(p.dir, "images"), *real = strdup(nova_host_images(nova_get_host(p.nova)));
+	make_images(real, images);
+	ck_ok(nova_config_set(p.config, "images", images, &error));
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	ck_ok(nova_template_prune(nova_get_host(p.nova), 0, &pruned, &error));
+	ck_assert_uint_eq(pruned, 0);
+	make_images(real, images);
+	ck_ok(nova_template_prune(nova_get_host(p.nova), 0, &pruned, &error));
+	ck_assert_uint_eq(pruned, 2);
+	ck_assert_uint_eq(templates(&p) + templates_of(&p, 0, NULL), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -436,6 +593,19 @@ TCase *template_cases(void)
 	tcase_add_test(tc, processes_that_race_for_a_template_make_one);
 	tcase_add_test(tc, a_template_that_finds_no_room_on_disk_still_serves_its_process);
 	tcase_add_test(tc, without_templates_functions_boot);
+	return tc;
+}
+
+TCase *runtime_cases(void)
+{
+	TCase *tc = tcase_create("runtimes");
+	if (is_fake())
+		return tc;
+	tcase_add_test(tc, only_the_first_function_of_a_runtime_boots);
+	tcase_add_test(tc, a_function_that_cannot_be_loaded_is_told_so_without_a_boot);
+	tcase_add_test(tc, a_damaged_runtime_template_is_made_anew);
+	tcase_add_test(tc, functions_that_race_for_a_runtime_template_boot_once);
+	tcase_add_test(tc, pruning_sees_a_changed_kernel_or_agent);
 	return tc;
 }
 
