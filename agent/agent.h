@@ -89,10 +89,19 @@ struct spare {
 	int output[2], talk; /* our ends */
 };
 
+/* Calls in the interpreter itself: its ends are lent to the request that runs. */
+struct place {
+	bool on, broken;         /* broken: the interpreter is being ended */
+	bool reseed;             /* the machine has become another one since the last request */
+	struct request *current; /* NULL: it is free */
+	int output[2], talk;     /* our ends */
+};
+
 struct worker {
 	enum worker_state state;
 	pid_t pid;
 	struct spare spare;
+	struct place place;
 	int sock, log_fd;
 	struct buf log;      /* what was printed while importing; the newest part */
 	bool hook_before, hook_after; /* the module has declared some */
@@ -116,12 +125,14 @@ struct output {
 	int fd;
 	struct buf kept;
 	size_t streamed; /* of what was kept, sent as Stream */
+	bool borrowed;   /* the descriptor is somebody else's to close */
 	bool truncated;
 };
 
 struct request {
 	enum request_state state;
 	bool command, stream, warm, greeted;
+	bool in_place; /* its descriptors are borrowed from the interpreter's place */
 	unsigned tries; /* how many forks it was handed to */
 	char id[MAX_ID + 1];
 	unsigned seq;
@@ -265,6 +276,9 @@ void request_fork_exited(struct agent *agent, struct request *request, int statu
 void request_worker_ready(struct agent *agent);
 void request_worker_failed(struct agent *agent, const char *error, const void *text, size_t text_len);
 void request_worker_lost(struct agent *agent, bool out_of_memory);
+void request_finish(struct agent *agent, struct request *request);
+void request_lend_ends(struct request *request, int talk, const int output[2]);
+void request_return_ends(struct request *request);
 /* Nobody wants the answers any more. */
 void request_drop_all(struct agent *agent);
 void request_check_deadlines(struct agent *agent);
@@ -340,7 +354,11 @@ void worker_init(struct worker *worker);
 int worker_start(struct agent *agent);
 void worker_stop(struct agent *agent);
 void worker_watch(struct agent *agent);
-/* prefork.c. Sees to it that a fork waits for a request, or is on its way; -errno. */
+/* After its end: a new one for those that wait, or because it was ours to end. */
+void worker_revive(struct agent *agent);
+/* prefork.c. Sends a request to who runs it, in a fork or in place; -errno. */
+int worker_say(int talk, struct request *request, bool reseed);
+/* Sees to it that a fork waits for a request, or is on its way; -errno. */
 int worker_prefork(struct agent *agent);
 /* The fork and all its pipes become the request's; -errno, and EPIPE for one that has ended. */
 int worker_hand_over(struct agent *agent, struct request *request);
@@ -355,6 +373,14 @@ void worker_nudge(struct agent *agent);
 /* Has the module's hooks run, in the interpreter itself; -errno. */
 int worker_hook(struct agent *agent, bool before);
 void worker_check_deadline(struct agent *agent);
+
+/* place.c */
+int place_open(struct agent *agent);
+void place_close(struct agent *agent);
+/* Hands the next request over, if the place is free. */
+void place_next(struct agent *agent);
+void place_cut_off(struct agent *agent, struct request *request);
+int place_tell(struct agent *agent, const char *what);
 
 /* boot.c, root.c: PID 1 */
 void boot(struct agent *agent);

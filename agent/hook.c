@@ -82,7 +82,7 @@ void hook_settled(struct agent *agent)
 void hook_done(struct agent *agent)
 {
 	agent->hook.runs = false;
-	if (agent->worker.state != WORKER_READY || worker_prefork(agent) < 0 || agent->worker.spare.ready)
+	if (agent->worker.state != WORKER_READY || agent->worker.place.on || worker_prefork(agent) < 0 || agent->worker.spare.ready)
 		hook_settled(agent);
 }
 

@@ -137,14 +137,22 @@ static int put_text(struct buf *text, const char *word)
 	return buf_append(text, word, strlen(word) + 1);
 }
 
-/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines), file, each ended by NUL; the input. */
-static int compose(struct buf *text, const struct request *request, bool large)
+/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: seed anew), file, each ended by NUL; the input. */
+static int compose(struct buf *text, const struct request *request, bool large, bool reseed)
 {
+	char flags[4] = "", *flag = flags;
+	if (large)
+		*flag++ = 'm';
+	if (request->stream)
+		*flag++ = 's';
+	if (reseed)
+		*flag++ = 'r';
+
 	int r = put_text(text, request->id);
 	if (r == 0)
 		r = put_number(text, request->timeout_ms);
 	if (r == 0)
-		r = put_text(text, large ? (request->stream ? "ms" : "m") : request->stream ? "s" : "");
+		r = put_text(text, flags);
 	if (r == 0)
 		r = put_text(text, request->input_path ? request->input_path : "");
 	if (r == 0 && !large)
@@ -152,28 +160,28 @@ static int compose(struct buf *text, const struct request *request, bool large)
 	return r;
 }
 
-static int say(const struct spare *spare, struct request *request)
+int worker_say(int talk, struct request *request, bool reseed)
 {
 	static uint8_t room[REQUEST_ROOM];
 	struct buf text = { room, 0, sizeof(room), sizeof(room) };
 	bool large = request->input.len > INLINE_MAX;
-	int r = compose(&text, request, large);
+	int r = compose(&text, request, large, reseed);
 	AUTO_FD int memory = r == 0 && large ? memory_input(request) : -1;
 	if (r == 0 && large && memory < 0)
 		r = memory;
-	ssize_t put = r == 0 ? sys_send(spare->talk, text.data, text.len, MSG_DONTWAIT) : r;
+	ssize_t put = r == 0 ? sys_send(talk, text.data, text.len, MSG_DONTWAIT) : r;
 	if (put < 0)
 		return put == -ECONNRESET ? -EPIPE : (int)put;
 	if (!large)
 		return 0;
 	buf_free(&request->input); /* it would be there twice */
-	return sys_send_fds(spare->talk, "m", 1, &memory, 1);
+	return sys_send_fds(talk, "m", 1, &memory, 1);
 }
 
 int worker_hand_over(struct agent *agent, struct request *request)
 {
 	struct spare *spare = &agent->worker.spare;
-	int r = say(spare, request);
+	int r = worker_say(spare->talk, request, false);
 	if (r < 0) {
 		worker_drop_spare(agent);
 		return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A request under way: its pipes, its time, its end. Every path out leads through finish(), which answers once. */
+/* A request under way: its pipes, its time, its end. Every path out leads through request_finish(), which answers once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -63,29 +63,6 @@ static void kill_processes(struct request *request)
 	kill_group(request->pid);
 }
 
-/* Frees all that the request has, and ends what it left behind. */
-static void release(struct agent *agent, struct request *request)
-{
-	kill_processes(request);
-	request->state = REQUEST_FREE;
-	slot_give_back(request->slot);
-	for (int n = 0; n < 2; n++) {
-		close_fd(&request->output[n].fd);
-		buf_free(&request->output[n].kept);
-	}
-	close_fd(&request->result_fd);
-	close_fd(&request->stdin_fd);
-	buf_free(&request->result);
-	buf_free(&request->input);
-	buf_free(&request->stdin_data);
-	if (request->input_path)
-		unlink(request->input_path);
-	free(request->input_path);
-	request->input_path = NULL;
-	if (!agent->cgroups.there)
-		kill_orphans(agent, request->id, !request_any(agent));
-}
-
 /* One read; false at the end, and when there is nothing now. */
 static bool read_output(struct output *out)
 {
@@ -94,7 +71,9 @@ static bool read_output(struct output *out)
 	if (got == -EAGAIN)
 		return false;
 	if (got <= 0) {
-		close_fd(&out->fd);
+		if (!out->borrowed)
+			fd_close(out->fd);
+		out->fd = -1;
 		return false;
 	}
 	size_t room = OUTPUT_CAP - out->kept.len, take = (size_t)got < room ? (size_t)got : room;
@@ -112,7 +91,52 @@ static void drain(struct request *request)
 				break;
 }
 
-static void finish(struct agent *agent, struct request *request)
+void request_lend_ends(struct request *request, int talk, const int output[2])
+{
+	request->state = REQUEST_RUNNING;
+	request->in_place = request->greeted = true;
+	request->result_fd = talk;
+	for (int n = 0; n < 2; n++) {
+		request->output[n].fd = output[n];
+		request->output[n].borrowed = true;
+	}
+}
+
+void request_return_ends(struct request *request)
+{
+	request->result_fd = request->output[0].fd = request->output[1].fd = -1;
+}
+
+/* Frees all that the request has, and ends what it left behind. */
+static void release(struct agent *agent, struct request *request)
+{
+	bool in_place = request->in_place;
+	if (in_place)
+		request_return_ends(request);
+	else
+		kill_processes(request);
+	request->state = REQUEST_FREE;
+	slot_give_back(request->slot);
+	for (int n = 0; n < 2; n++) {
+		close_fd(&request->output[n].fd);
+		buf_free(&request->output[n].kept);
+	}
+	close_fd(&request->result_fd);
+	close_fd(&request->stdin_fd);
+	buf_free(&request->result);
+	buf_free(&request->input);
+	buf_free(&request->stdin_data);
+	if (request->input_path)
+		unlink(request->input_path);
+	free(request->input_path);
+	request->input_path = NULL;
+	if (agent->worker.place.current == request)
+		agent->worker.place.current = NULL;
+	if (!agent->cgroups.there && !in_place)
+		kill_orphans(agent, request->id, !request_any(agent));
+}
+
+void request_finish(struct agent *agent, struct request *request)
 {
 	drain(request);
 	if (request->signal == SIGKILL || request->timed_out || request->exit_code)
@@ -121,8 +145,10 @@ static void finish(struct agent *agent, struct request *request)
 	answer_result(agent, request);
 	bool warm = request->warm;
 	release(agent, request);
+	if (agent->worker.place.on)
+		place_next(agent);
 	/* Failing is no harm: the next request tries it again, and tells. */
-	if (warm && agent->worker.state == WORKER_READY)
+	else if (warm && agent->worker.state == WORKER_READY)
 		worker_prefork(agent);
 }
 
@@ -141,14 +167,18 @@ void request_exited(struct agent *agent, struct request *request, int status, ui
 	if (!request->slot && request->pid > 1) /* 0: it had not said its name yet; that would be our own group */
 		kill(-request->pid, SIGKILL);
 	request->pid = 0;
-	finish(agent, request);
+	request_finish(agent, request);
 }
 
 void request_drop_all(struct agent *agent)
 {
+	bool in_place = agent->worker.place.current;
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (agent->requests[i].state != REQUEST_FREE)
 			release(agent, &agent->requests[i]);
+	/* It is still in the handler, and would give its answer to the next one. */
+	if (in_place)
+		worker_stop(agent);
 }
 
 /* It has no more time, or is not wanted any more. */
@@ -156,12 +186,16 @@ static void cut_off(struct agent *agent, struct request *request)
 {
 	/* As a shell's user knows it from a process that was killed. */
 	request->signal = SIGKILL;
+	if (request->in_place) {
+		place_cut_off(agent, request);
+		return;
+	}
 	kill_processes(request);
 	/* An interpreter that did not even begin is stopped, or stuck. */
 	if (request->warm && !request->pid && request->state == REQUEST_RUNNING)
 		worker_stop(agent);
 	if (request->state != REQUEST_FREE)
-		finish(agent, request);
+		request_finish(agent, request);
 }
 
 void request_check_deadlines(struct agent *agent)
@@ -240,7 +274,7 @@ static void take_result(struct agent *agent, struct request *request)
 		buf_reset(result);
 		buf_append_str(result, "the interpreter's result cannot be understood (did the function write to its descriptor?)");
 	}
-	finish(agent, request);
+	request_finish(agent, request);
 }
 
 static bool try_again(struct agent *agent, struct request *request);
@@ -253,11 +287,14 @@ static void on_result(struct agent *agent, void *what, short events)
 	size_t want = READ_BLOCK < result->max - result->len ? READ_BLOCK : result->max - result->len;
 	uint8_t *to = want ? buf_reserve(result, want) : NULL;
 	ssize_t got = to ? sys_read(request->result_fd, to, want) : 0;
-	if (got == -EAGAIN || (got == -ECONNRESET && try_again(agent, request)))
+	if (got == -EAGAIN || (got == -ECONNRESET && !request->in_place && try_again(agent, request)))
 		return;
 	if (got <= 0) {
 		/* The process ended without a word; the interpreter, its parent, will tell how. */
-		close_fd(&request->result_fd);
+		if (request->in_place)
+			request->result_fd = -1;
+		else
+			close_fd(&request->result_fd);
 		worker_nudge(agent);
 		return;
 	}
@@ -451,6 +488,10 @@ void request_exec(struct agent *agent, struct request *request)
 		return;
 	}
 	request->warm = true;
+	if (agent->worker.state == WORKER_READY && agent->worker.place.on) {
+		place_next(agent);
+		return;
+	}
 	if (agent->worker.state == WORKER_READY) {
 		run_warm(agent, request);
 		return;
@@ -467,6 +508,10 @@ static bool waits(const struct request *request)
 
 void request_worker_ready(struct agent *agent)
 {
+	if (agent->worker.place.on) {
+		place_next(agent);
+		return;
+	}
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (waits(&agent->requests[i]))
 			run_warm(agent, &agent->requests[i]);
@@ -493,7 +538,7 @@ void request_worker_lost(struct agent *agent, bool out_of_memory)
 		kill_processes(request);
 		request->signal = SIGKILL;
 		request->oom = out_of_memory;
-		finish(agent, request);
+		request_finish(agent, request);
 	}
 }
 
@@ -513,5 +558,5 @@ void request_command(struct agent *agent, struct request *request, char **argv, 
 	if (text)
 		buf_append_str(&request->output[1].kept, text);
 	request->exit_code = r == -ENOENT || r == -ENOTDIR ? 127 : 126;
-	finish(agent, request);
+	request_finish(agent, request);
 }

@@ -142,6 +142,7 @@ bool resume_scan(const char *text, size_t len, struct resume_order *order, char 
 
 char *resume(struct agent *agent, const struct resume_order *order)
 {
+	agent->worker.place.reseed = true;
 	/* As a plain process the machine is somebody else's. The fork that waits seeds what it has when it gets a request. */
 	return agent->pid1 ? resume_guest(&agent->identity, order) : NULL;
 }

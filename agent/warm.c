@@ -6,7 +6,8 @@
  *   to it    N seq             a fork for the next request; descriptors: stdout, stderr, its end of the talk, the group's cgroup.procs
  *            B, A              run the hooks: before a snapshot, after a restore
  *            W                 look after the children
- *   from it  R handler | R script, \0, b and a for hooks that it has   ready
+ *            P                 calls in place from now on; descriptors: stdout, stderr, its end of the talk, to which B and A go too
+ *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place   ready
  *            D                 the hooks have run
  *            F error           a hook has failed; it ends
  *            E error \0 text   the module cannot be had
@@ -34,7 +35,7 @@
 
 void worker_init(struct worker *worker)
 {
-	*worker = (struct worker){ .spare.talk = -1, .sock = -1, .log_fd = -1, .log = BUF_INIT(LOG_MAX) };
+	*worker = (struct worker){ .spare.talk = -1, .place = { .output = { -1, -1 }, .talk = -1 }, .sock = -1, .log_fd = -1, .log = BUF_INIT(LOG_MAX) };
 }
 
 /* The program as a file of memory, so that it needs no place on disk that could be full, or changed. */
@@ -111,6 +112,7 @@ static void forget(struct agent *agent)
 {
 	struct worker *worker = &agent->worker;
 	worker_drop_spare(agent);
+	place_close(agent);
 	fd_close(worker->sock);
 	fd_close(worker->log_fd);
 	worker->sock = worker->log_fd = -1;
@@ -196,6 +198,14 @@ static void take_exit(struct agent *agent, char *text)
 		kill_orphans(agent, "", !request_any(agent)); /* what it had started is ours since it is gone */
 }
 
+static void begin_in_place(struct agent *agent)
+{
+	if (place_open(agent) < 0)
+		kill_group(agent->worker.pid); /* its end tells all who wait */
+	else
+		message_init_done(agent, true);
+}
+
 static void take_message(struct agent *agent, char *text, size_t len)
 {
 	struct worker *worker = &agent->worker;
@@ -210,7 +220,9 @@ static void take_message(struct agent *agent, char *text, size_t len)
 		worker->hook_before = len > error_len && strchr(text + error_len + 1, 'b');
 		worker->hook_after = len > error_len && strchr(text + error_len + 1, 'a');
 		/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what is wrong. */
-		if (worker_prefork(agent) < 0)
+		if (len > error_len && strchr(text + error_len + 1, 'p'))
+			begin_in_place(agent);
+		else if (worker_prefork(agent) < 0)
 			message_init_done(agent, true);
 		request_worker_ready(agent);
 		break;
@@ -261,6 +273,24 @@ static void on_sock(struct agent *agent, void *what, short events)
 		kill_group(worker->pid);
 }
 
+/* The request that was in it ends as it did. */
+static void end_in_place(struct agent *agent, int status)
+{
+	struct place *place = &agent->worker.place;
+	place->broken = true;
+	if (!place->current)
+		return;
+	place->current->oom = cgroup_worker_oom(agent);
+	request_exited(agent, place->current, status, 0);
+}
+
+void worker_revive(struct agent *agent)
+{
+	int r = agent->function.runtime && agent->worker.state == WORKER_OFF ? worker_start(agent) : 0;
+	if (r < 0)
+		request_worker_failed(agent, strerror(-r), NULL, 0);
+}
+
 void worker_exited(struct agent *agent, int status)
 {
 	struct worker *worker = &agent->worker;
@@ -281,10 +311,15 @@ void worker_exited(struct agent *agent, int status)
 		start_failed(agent, error, NULL, 0);
 		return;
 	}
+	bool in_place = worker->place.on;
 	cgroup_kill_worker(agent);
+	if (in_place)
+		end_in_place(agent, status);
 	forget(agent);
 	request_worker_lost(agent, cgroup_worker_oom(agent));
 	hook_failed(agent, "the interpreter has ended", NULL, 0);
+	if (in_place)
+		worker_revive(agent);
 }
 
 static void on_log(struct agent *agent, void *what, short events)
@@ -306,6 +341,8 @@ int worker_hook(struct agent *agent, bool before)
 	/* The fork that waits has the state from before. */
 	worker_drop_spare(agent);
 	buf_reset(&agent->worker.log);
+	if (agent->worker.place.on)
+		return place_tell(agent, before ? "B" : "A");
 	ssize_t put = sys_send(agent->worker.sock, before ? "B" : "A", 1, MSG_DONTWAIT);
 	return put < 0 ? (int)put : 0;
 }

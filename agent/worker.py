@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The warm interpreter: imports the function once, then answers each request in a fork of itself.
+"""The warm interpreter: imports the function once, then answers each request in a fork of itself, or in place if the module says so.
 
 Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY`; warm.c describes the messages. All that the
 hot path needs is imported here, before the first request. A handler runs in a child only, so what it breaks is its own.
@@ -114,6 +114,12 @@ class Hooks:
         cls.after.append(function)
         return function
 
+    @staticmethod
+    def in_place(function):
+        """For a handler that may be called in the interpreter itself, one call after the other, without a fork."""
+        function.__nova_in_place__ = True
+        return function
+
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return type(json.__spec__)(name, cls) if name == "nova" else None
@@ -125,6 +131,7 @@ class Hooks:
     @classmethod
     def exec_module(cls, module):
         module.before_snapshot, module.after_restore = cls.before_snapshot, cls.after_restore
+        module.in_place = cls.in_place
 
     @classmethod
     def by_name(cls, module):
@@ -142,6 +149,7 @@ class Worker:
         self.function = self.code = None
         self.running, self.early = {}, {}
         self.count = 1
+        self.in_place = self.by_lines = False
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
         self.scan = json.JSONDecoder().scan_once
         self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -169,6 +177,7 @@ class Worker:
             raise TypeError(f"the handler '{self.name}' is not a function")
         Hooks.by_name(module)
         self.count = how_to_call(self.function)
+        self.in_place = bool(getattr(self.function, "__nova_in_place__", False) or module.__dict__.get("__nova_in_place__"))
         code = getattr(self.function, "__code__", None)
         if code is not None and code.co_flags & 0x80:
             import asyncio  # noqa: F401, now rather than in each request
@@ -190,7 +199,7 @@ class Worker:
         del self.environ[b"NOVA_REQUEST_ID"]
         os.unsetenv("NOVA_REQUEST_ID")
         self.settle()
-        hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"")
+        hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"") + (b"p" if self.in_place else b"")
         self.sock.send((b"Rhandler" if self.function else b"Rscript") + b"\0" + hooks)
 
     @staticmethod
@@ -244,6 +253,8 @@ class Worker:
                 self.hook(Hooks.before)
             elif text == b"A":
                 self.hook(Hooks.after)
+            elif text == b"P":
+                self.serve_in_place(self.descriptors(control))
             elif not text:
                 self.end()
 
@@ -257,9 +268,31 @@ class Worker:
                     pass
         os._exit(0)
 
-    def begin(self, seq, control):
+    @staticmethod
+    def descriptors(control):
         data = control[0][2]
-        fds = [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) // 4 * 4, 4)]
+        return [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) // 4 * 4, 4)]
+
+    def serve_in_place(self, fds):
+        """One request after the other, in this process. What it changes stays; what it leaves behind is its own affair."""
+        os.dup2(fds[0], 1)
+        os.dup2(fds[1], 2)
+        os.close(fds[0])
+        os.close(fds[1])
+        talk = fds[2]
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        gc.enable()
+        while True:
+            text = os.read(talk, ROOM)
+            if text in (b"B", b"A"):
+                self.hook(Hooks.before if text == b"B" else Hooks.after)
+            elif text:
+                self.reply(talk, self.answer(talk, text, ()))
+            else:
+                os._exit(0)
+
+    def begin(self, seq, control):
+        fds = self.descriptors(control)
         self.early.clear()
         try:
             pid = os.fork()
@@ -310,13 +343,16 @@ class Worker:
         count = os.readv(talk, (room,))
         if not count:
             os._exit(0)
-        message = self.answer(talk, bytes(room[:count]), reseeds)
+        self.reply(talk, self.answer(talk, bytes(room[:count]), reseeds))
+        os._exit(0)
+
+    @staticmethod
+    def reply(talk, message):
         if len(message) > PIECE:
             for at in range(0, len(message), PIECE):
                 os.write(talk, message[at:at + PIECE])
         else:
             os.write(talk, message)
-        os._exit(0)
 
     def answer(self, talk, text, reseeds):
         request_id, timeout_ms, flags, path, event = text.split(b"\0", 4)
@@ -324,7 +360,7 @@ class Worker:
         self.environ[b"NOVA_REQUEST_ID"] = request_id
         for reseed in reseeds:
             reseed()
-        if flags:
+        if flags or self.by_lines:
             event = self.special(talk, flags, event)
         kind, value = self.outcome(path, event, request_id, timeout_ms)
         flush()
@@ -357,10 +393,13 @@ class Worker:
             found.append(modules["numpy.random"].seed)
         return found
 
-    @staticmethod
-    def special(talk, flags, event):
-        if b"s" in flags:
-            sys.stdout.reconfigure(line_buffering=True)
+    def special(self, talk, flags, event):
+        if (b"s" in flags) != self.by_lines:
+            self.by_lines = not self.by_lines
+            sys.stdout.reconfigure(line_buffering=self.by_lines)
+        if b"r" in flags:
+            for reseed in self.reseeds():
+                reseed()
         if b"m" in flags:
             talk = _socket.socket(fileno=talk)
             _, control, _, _ = talk.recvmsg(1, 64)
