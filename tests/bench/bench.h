@@ -64,8 +64,11 @@ int bench_density(const struct bench_run *run);
 int bench_disk(const struct bench_run *run);
 int bench_fork(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);
+int bench_pool_scale(const struct bench_run *run);
+int bench_resume(const struct bench_run *run);
 int bench_shell(const struct bench_run *run);
 int bench_snapshot(const struct bench_run *run);
+int bench_storm(const struct bench_run *run);
 int bench_warm(const struct bench_run *run);
 
 #endif

@@ -56,7 +56,10 @@ int guest_take(struct guest *g, const char *shared_key, nova_vm_t **ret_vm, nova
 	vm.code_disk = g->disk;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "python";
-	nova_pool_want want = { sizeof(want), key, &vm, &init };
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	want.key = key;
+	want.vm = &vm;
+	want.init = &init;
 	return nova_pool_acquire(nova_get_pool(g->nova), &want, ret_vm, NULL, error);
 }
 
@@ -73,7 +76,9 @@ int guest_renew(struct guest *g, nova_error_t **error)
 
 static int configure(struct guest *g, const char *shells, nova_error_t **error)
 {
-	const char *const settings[][2] = { { "home", g->dir }, { "engine", "qemu" }, { "pool.shells", shells }, { "pool.max_vms", "100000" } };
+	const char *const settings[][2] = {
+		{ "home", g->dir }, { "engine", "qemu" }, { "pool.shells", shells }, { "pool.max_vms", "100000" }, { "pool.pause_after", "100ms" }
+	};
 	int r = nova_config_new(&g->config, error);
 	if (r == 0)
 		r = nova_config_load_env(g->config, error);

@@ -18,8 +18,11 @@ static const struct {
 	{ "disk", bench_disk, "code disk of a 10 KB function, against mkfs.ext4 and debugfs" },
 	{ "fork", bench_fork, "a live fork: how long the parent stands still, and until the child has answered" },
 	{ "overhead", bench_overhead, "nova_invoke on the fake engine, against a bare socket pair" },
+	{ "pool-scale", bench_pool_scale, "acquire and release with 1, 100 and 10,000 VMs that wait" },
+	{ "resume", bench_resume, "a call in a VM that is paused, against one in a VM that is not" },
 	{ "shell", bench_shell, "a call with a template and a parked shell" },
 	{ "snapshot", bench_snapshot, "time and bytes of a snapshot of a booted VM and of a live clone" },
+	{ "storm", bench_storm, "200 callers of one cold function; 50 functions on a pool that holds 20" },
 	{ "warm", bench_warm, "a call in a VM that waits" },
 };
 

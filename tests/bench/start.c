@@ -124,3 +124,57 @@ int bench_warm(const struct bench_run *run)
 	bench_report(run, "  request to answer", "ms", &p.exec, NULL);
 	return 0;
 }
+
+/* Until the VM that waits is paused; by then its agent has cleared up after the last call. */
+static int await_pause(struct guest *g, nova_error_t **error)
+{
+	nova_pool_t *pool = nova_get_pool(g->nova);
+	struct pollfd p = { nova_pool_fd(pool), POLLIN, 0 };
+	if (p.fd < 0)
+		return nova_fail(error, NOVA_EIO, "no descriptor of the pool");
+	while (nova_pool_count(pool, NOVA_POOL_PAUSED) == 0) {
+		sys_poll(&p, 1, 1000);
+		nova_pool_tick(pool);
+	}
+	return 0;
+}
+
+static int call_once(struct guest *g, struct samples *total, struct samples *queue, nova_error_t **error)
+{
+	nova_result_t *result = NULL;
+	uint64_t begin = clock_ns();
+	int r = guest_call(g, &result, error);
+	samples_add(total, bench_ms_since(begin));
+	samples_add(queue, (double)nova_result_timing_us(result, NOVA_TIMING_QUEUE) / 1e3);
+	nova_result_free(result);
+	return r;
+}
+
+/* A pause of the caller makes a difference too, so both calls come after one. */
+#define SAME_PAUSE_US 110000
+
+int bench_resume(const struct bench_run *run)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	AUTO_GUEST struct guest g;
+	AUTO_SAMPLES struct samples running = { 0 }, paused = { 0 }, take_running = { 0 }, take_paused = { 0 };
+	if (guest_open(run, "0", &g))
+		return 1;
+	for (size_t i = 0; i < bench_n(run, 200); i++) {
+		usleep(SAME_PAUSE_US);
+		int r = call_once(&g, &running, &take_running, &error);
+		if (r == 0)
+			r = await_pause(&g, &error);
+		if (r == 0)
+			r = call_once(&g, &paused, &take_paused, &error);
+		if (r < 0)
+			return guest_failed(&g, error);
+	}
+	double more = samples_percentile(&paused, 50) - samples_percentile(&running, 50);
+	const struct bench_extra extra[] = { { "more_than_running_ms", more }, { NULL, 0 } };
+	bench_report(run, "call in a paused VM", "ms", &paused, extra);
+	bench_report(run, "call in a VM that runs, after as long a rest", "ms", &running, NULL);
+	bench_report(run, "  of it: out of the pool, paused", "ms", &take_paused, NULL);
+	bench_report(run, "  of it: out of the pool, running", "ms", &take_running, NULL);
+	return 0;
+}
