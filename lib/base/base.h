@@ -172,6 +172,9 @@ int sys_dup(int fd);
 void *sys_map(int fd, uint64_t offset, size_t len, bool writable); /* shared; NULL on failure */
 void sys_unmap(void *at, size_t len);
 int sys_flock(int fd, bool exclusive, bool wait); /* -EWOULDBLOCK unless `wait` */
+/* Where data, or a hole, begins at or after `from`; -ENXIO: nowhere. */
+int64_t sys_next_data(int fd, uint64_t from);
+int64_t sys_next_hole(int fd, uint64_t from);
 
 /* --- processes and descriptors between them -------------------------------------------------------------- */
 
@@ -183,6 +186,8 @@ int sys_shutdown_write(int fd);
 struct iovec;
 /* Copies between one local buffer and places in another process; bytes moved. */
 ssize_t sys_process_memory(int64_t pid, void *local, size_t len, const struct iovec *remote, size_t count, bool out);
+/* Connects a stream; the descriptor does not block. -ENOENT, -ECONNREFUSED or -EAGAIN while nobody listens, or too many wait. */
+int sys_connect_unix(const char *path);
 int sys_send_fds(int socket, const void *data, size_t len, const int *fds, size_t fd_count);
 /* *ret_fd is written only if a descriptor came along. */
 ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd);

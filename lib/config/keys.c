@@ -67,6 +67,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Directory of the logs of the firecracker processes" },
 	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
 		"How long a guest of the firecracker engine may take until its agent answers" },
+	{ "firecracker.console", { "NOVA_FIRECRACKER_CONSOLE" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
+		"Whether guests of the firecracker engine have a serial console: on helps to find out why one dies, and costs time" },
 	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1, 15, { 0 },
 		"Network bridge that guests are attached to" },
 	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0, { 0 },

@@ -4,7 +4,7 @@
 
 #include "engine/engine.h"
 
-const struct engine_ops *const all_engines[] = { &qemu_engine, &fake_engine, NULL };
+const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &fake_engine, NULL };
 
 const struct engine_ops *engine_find(const char *name)
 {

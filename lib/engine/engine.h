@@ -74,9 +74,11 @@ struct machine {
 	int channel;            /* stream to the agent; blocking */
 	int serial;             /* what the guest's console prints, -1: none; not blocking */
 	int diag;               /* what the VMM prints, -1: none; not blocking */
-	int ram;                /* a booted guest's memory, as a file that the VMM shares; -1: a clone, or no such engine */
+	int ram;                /* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a clone, or not yet */
 	struct buf console;     /* the last of both, as far as drained */
 };
+
+struct pages;
 
 struct engine_ops {
 	const char *name;
@@ -86,6 +88,9 @@ struct engine_ops {
 
 	/* Fills the report; looks, but starts nothing that lasts. 0 or NOVA_ENOMEM. */
 	int (*probe)(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
+
+	/* Whether `auto` is to take it: a quick look, without starting anything. NULL: never. */
+	bool (*is_preferred)(const struct engine_env *env);
 
 	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1). On success process, channel, serial and diag
 	 * are set. On failure whatever was set is released by the caller with machine_done(). May block until spec->deadline. */
@@ -104,12 +109,16 @@ struct engine_ops {
 
 	/* Text that differs whenever a state of save() would not fit: the VMM's program, and the processor that it shows to guests. Caller frees. */
 	int (*identity)(const struct engine_env *env, char **ret_identity, nova_error_t **error);
-	/* Stops the processors and writes the state of the devices (some KB, no memory) to a new file. */
+	/* Stops the processors and writes the state of the devices (some KB, no memory) to a new file. A booted machine's memory is in m->ram then. May cut the
+	 * channel, which resume() and load() restore. */
 	int (*save)(struct machine *m, int *ret_state_fd, nova_error_t **error);
 	/* Starts a machine that waits at `base_fd`: from the state of save(), which is read from its start. The processors run then. */
 	int (*load)(struct machine *m, int state_fd, nova_error_t **error);
-	/* Where the guest's memory lies in the VMM. */
+	/* What a clone has written since its base, after save(), and putting it in before load(): either through the VMM's memory, whose place memory() tells, */
 	int (*memory)(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
+	/* or by the engine itself (the other NULL). */
+	int (*take_pages)(struct machine *m, struct pages *ret_pages, nova_error_t **error);
+	int (*give_pages)(struct machine *m, const struct pages *pages, nova_error_t **error);
 
 	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a machine that was half started. */
 	void (*release)(struct machine *m);
@@ -139,15 +148,29 @@ struct pages {
 	size_t run_count, page_count;
 	int fd;          /* -1: no pages */
 	uint64_t offset; /* of the first content in fd, a multiple of PAGE_BYTES */
+	char *whole;     /* atomic; file made by pages_whole(), which ends with the pages. NULL: none yet */
 };
 #define PAGE_BYTES 4096u
-#define PAGES_NONE { NULL, 0, 0, -1, 0 }
+#define PAGES_NONE { NULL, 0, 0, -1, 0, NULL }
 void pages_done(struct pages *pages);
+/* Appends a page to the runs; numbers must rise. `cap` begins with 0. NOVA_ENOMEM. */
+int pages_add(struct pages *pages, size_t *cap, uint32_t page);
 /* Copies them out of a machine whose processors stand still. */
 int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages, nova_error_t **error);
 /* Puts them into a machine that waits at the same base. */
 int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages, nova_error_t **error);
 
+/* --- pages as files (diff.c) --- */
+
+/* Lays a sparse file of all memory, whose holes say "unchanged", over the pages. */
+int pages_update(struct pages *pages, int diff_fd, uint64_t size, nova_error_t **error);
+int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **error);
+/* Writes them to their places in a file; 0 or -errno. */
+int pages_lay_over(const struct pages *pages, int to);
+/* A file in `directory` with the base and the pages over it: made once, and removed by pages_done(). Any thread. Caller frees the path. */
+int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size, char **ret_path, nova_error_t **error);
+
+extern const struct engine_ops firecracker_engine;
 extern const struct engine_ops qemu_engine;
 extern const struct engine_ops fake_engine;
 

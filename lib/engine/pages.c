@@ -18,6 +18,9 @@ void pages_done(struct pages *pages)
 {
 	free(pages->runs);
 	fd_close(pages->fd);
+	if (pages->whole)
+		fs_unlink(pages->whole);
+	free(pages->whole);
 	*pages = (struct pages)PAGES_NONE;
 }
 
@@ -26,7 +29,7 @@ static bool is_private(uint64_t entry)
 	return (entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) && !(entry & ENTRY_FILE);
 }
 
-static int add_page(struct pages *pages, size_t *cap, uint32_t page)
+int pages_add(struct pages *pages, size_t *cap, uint32_t page)
 {
 	struct page_run *last = pages->run_count ? &pages->runs[pages->run_count - 1] : NULL;
 	pages->page_count++;
@@ -58,7 +61,7 @@ static int find_runs(const struct machine *m, uint64_t address, uint64_t size, s
 	if (r < 0)
 		return nova_fail_os(error, r, "pages of process %" PRId64, m->process.pid);
 	for (size_t i = 0; i < count; i++)
-		if (is_private(entries[i]) && add_page(pages, &cap, (uint32_t)i) < 0)
+		if (is_private(entries[i]) && pages_add(pages, &cap, (uint32_t)i) < 0)
 			return nova_oom(error);
 	return 0;
 }
@@ -104,6 +107,8 @@ int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *re
 {
 	struct pages pages = PAGES_NONE;
 	uint64_t address, size;
+	if (ops->take_pages)
+		return ops->take_pages(m, ret_pages, error);
 	int code = ops->memory(m, &address, &size, error);
 	if (code == 0)
 		code = find_runs(m, address, size, &pages, error);
@@ -121,5 +126,5 @@ int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *re
 
 int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages, nova_error_t **error)
 {
-	return move(ops, m, pages, false, error);
+	return ops->give_pages ? ops->give_pages(m, pages, error) : move(ops, m, pages, false, error);
 }

@@ -95,21 +95,28 @@ int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t 
 	return code;
 }
 
-/* Probing costs a QEMU start, so a VM is started without: the engine's own start says what is missing. Only `auto` with
- * more than one candidate has to look. */
+/* Probing starts the engines' programs, so a VM is started without: the engine's own start says what is missing. */
+static const struct engine_ops *preferred(nova_host_t *host)
+{
+	const struct engine_env *env = host_engine_env(host);
+	for (size_t i = 0; all_engines[i]; i++)
+		if (all_engines[i]->is_preferred && all_engines[i]->is_preferred(env))
+			return all_engines[i];
+	return &qemu_engine;
+}
+
 int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error)
 {
 	const char *wanted = name && *name ? name : config_str(host_config(host), "engine");
 	if (!strcmp(wanted, "auto")) {
-		*ret_ops = &qemu_engine;
-		log_info(host_log(host), "engine", "qemu was chosen by auto");
+		*ret_ops = preferred(host);
+		log_info(host_log(host), "engine", "%s was chosen by auto", (*ret_ops)->name);
 		return 0;
 	}
 	*ret_ops = engine_find(wanted);
 	if (*ret_ops)
 		return 0;
-	return nova_fail(error, strcmp(wanted, "firecracker") ? NOVA_EINVAL : NOVA_ENOTSUP,
-		"there is no engine '%s' in this libnova; qemu and fake are there", wanted);
+	return nova_fail(error, NOVA_EINVAL, "there is no engine '%s' in this libnova; firecracker, qemu and fake are there", wanted);
 }
 
 size_t nova_probe_count(const nova_probe_t *probe)

@@ -160,9 +160,10 @@ static int continue_as_clone(nova_vm_t *vm, const struct frozen *f, nova_error_t
 
 static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t **error)
 {
-	AUTO_FD int memory = sys_dup(vm->machine->ram);
-	int code = memory < 0 ? nova_fail_os(error, memory, "memory of microVM %s", vm->id) :
-				vm->ops->save(vm->machine, &f->state_fd, error);
+	int code = vm->ops->save(vm->machine, &f->state_fd, error);
+	AUTO_FD int memory = code == 0 ? sys_dup(vm->machine->ram) : -1;
+	if (code == 0 && memory < 0)
+		code = nova_fail_os(error, memory, "memory of microVM %s", vm->id);
 	if (code < 0) {
 		go_on(vm, NULL);
 		return code;

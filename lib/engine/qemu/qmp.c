@@ -12,8 +12,9 @@ void qmp_init(struct qmp *q, int fd)
 
 void qmp_done(struct qmp *q)
 {
-	if (q->fd >= 0)
-		buf_free(&q->in);
+	if (!q->in.max)
+		return; /* never begun: of a machine that was not started, whose descriptor is 0 */
+	buf_free(&q->in);
 	fd_close(q->fd);
 	q->fd = -1;
 }

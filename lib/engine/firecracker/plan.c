@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The requests that make a machine. Firecracker refuses every field that it does not know, so each is sent only to versions that
+ * do, and it refuses requests in another order.
+ */
+#include "engine/firecracker/firecracker.h"
+
+#define LEAST_REFILL_MS 100u   /* a limiter is looked at every 100 ms, so nothing finer has an effect */
+#define LEAST_SIZE      65536u /* under the size of one request a device can stall for ever */
+
+void fc_plan_done(struct fc_plan *plan)
+{
+	while (plan->count) {
+		struct fc_request *gone = &plan->list[--plan->count];
+		free(gone->path);
+		free(gone->body);
+	}
+}
+
+/* `body` is stolen. */
+static void add(struct fc_plan *plan, const char *method, const char *path, json_t *body)
+{
+	struct fc_request request = { method, strdup(path), body ? json_dumps(body, JSON_COMPACT) : NULL };
+	json_decref(body);
+	if (!request.path || !request.body || plan->count == ARRAY_LEN(plan->list)) {
+		plan->failed = true;
+		free(request.path);
+		free(request.body);
+		return;
+	}
+	plan->list[plan->count++] = request;
+}
+
+/* --- rate limits ---------------------------------------------------------------------------------------------------- */
+
+static json_t *bucket(uint64_t size, uint64_t refill_ms)
+{
+	return json_pack("{s:I, s:I}", "size", (json_int_t)size, "refill_time", (json_int_t)refill_ms);
+}
+
+static json_t *bandwidth_bucket(uint64_t bytes_per_s)
+{
+	uint64_t size = bytes_per_s / (1000u / LEAST_REFILL_MS);
+	if (size >= LEAST_SIZE)
+		return bucket(size, LEAST_REFILL_MS);
+	return bucket(LEAST_SIZE, LEAST_SIZE * 1000ull / bytes_per_s);
+}
+
+json_t *fc_rate_limiter(uint64_t bytes_per_s, uint64_t ops_per_s, bool *ret_failed)
+{
+	json_t *limiter = bytes_per_s || ops_per_s ? json_object() : NULL;
+	bool ok = limiter || !(bytes_per_s || ops_per_s);
+	if (ok && bytes_per_s)
+		ok = json_object_set_new(limiter, "bandwidth", bandwidth_bucket(bytes_per_s)) == 0;
+	if (ok && ops_per_s)
+		ok = json_object_set_new(limiter, "ops", bucket(ops_per_s, 1000)) == 0;
+	if (!ok) {
+		json_decref(limiter);
+		*ret_failed = true;
+		return NULL;
+	}
+	return limiter;
+}
+
+/* --- boot ------------------------------------------------------------------------------------------------------------- */
+
+/* Without a serial port nothing that the guest prints costs an exit, and it cannot fill anything on the host. */
+char *fc_boot_args(bool console, bool own_root)
+{
+	return str_format("%s quiet reboot=k panic=1 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce tsc=reliable no_timer_check "
+			  "mitigations=off%s",
+		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "");
+}
+
+static void plan_files(struct fc_plan *plan, const char *log, const char *metrics)
+{
+	if (log)
+		add(plan, "PUT", "/logger", json_pack("{s:s, s:s, s:b}", "log_path", log, "level", "Warning", "show_level", 1));
+	if (metrics)
+		add(plan, "PUT", "/metrics", json_pack("{s:s}", "metrics_path", metrics));
+}
+
+static void plan_drive(struct fc_plan *plan, const char *id, const char *path, bool root, json_t *limiter)
+{
+	AUTO_FREE char *where = str_format("/drives/%s", id);
+	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", id, "path_on_host", path, "is_root_device", root, "is_read_only", 1);
+	if (!where || !drive || (limiter && json_object_set(drive, "rate_limiter", limiter) < 0))
+		plan->failed = true;
+	json_decref(limiter);
+	add(plan, "PUT", where ? where : "", drive);
+}
+
+static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
+{
+	AUTO_FREE char *args = fc_boot_args(b->console, !b->initramfs);
+	json_t *source = args ? json_pack("{s:s, s:s}", "kernel_image_path", b->kernel, "boot_args", args) : NULL;
+	if (source && b->initramfs && json_object_set_new(source, "initrd_path", json_string(b->initramfs)) < 0)
+		plan->failed = true;
+	add(plan, "PUT", "/boot-source", source);
+}
+
+void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
+{
+	plan_files(plan, b->log, b->metrics);
+	add(plan, "PUT", "/machine-config", json_pack("{s:i, s:i}", "vcpu_count", (int)b->vcpus, "mem_size_mib", (int)b->memory_mb));
+	plan_kernel(plan, b);
+	/* The agent in the initramfs mounts the first disk; a kernel without one is told to. */
+	if (b->rootfs)
+		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, NULL);
+	if (b->code)
+		plan_drive(plan, "code", b->code, false, fc_rate_limiter(b->disk_bandwidth, b->disk_iops, &plan->failed));
+	add(plan, "PUT", "/entropy", json_object());
+	add(plan, "PUT", "/vsock", json_pack("{s:i, s:s}", "guest_cid", (int)FC_GUEST_CID, "uds_path", b->vsock));
+	add(plan, "PUT", "/actions", json_pack("{s:s}", "action_type", "InstanceStart"));
+}
+
+/* --- snapshots ------------------------------------------------------------------------------------------------------------ */
+
+void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
+{
+	plan_files(plan, r->log, r->metrics);
+	json_t *load = json_pack("{s:s, s:{s:s, s:s}, s:b}", "snapshot_path", r->state, "mem_backend", "backend_type", "File", "backend_path",
+		r->memory, "resume_vm", 1);
+	/* Later instants of the clone are written as what differs from here. */
+	const char *tracking = fc_at_least(&r->version, 1, 13, 0) ? "track_dirty_pages" : "enable_diff_snapshots";
+	if (load && json_object_set_new(load, tracking, json_true()) < 0)
+		plan->failed = true;
+	if (load && fc_at_least(&r->version, 1, 16, 0) &&
+		json_object_set_new(load, "vsock_override", json_pack("{s:s}", "uds_path", r->vsock)) < 0)
+		plan->failed = true;
+	add(plan, "PUT", "/snapshot/load", load);
+}
+
+void fc_plan_state(struct fc_plan *plan, bool running)
+{
+	add(plan, "PATCH", "/vm", json_pack("{s:s}", "state", running ? "Resumed" : "Paused"));
+}
+
+void fc_plan_save(struct fc_plan *plan, const char *state, const char *memory, bool diff)
+{
+	add(plan, "PUT", "/snapshot/create", json_pack("{s:s, s:s, s:s}", "snapshot_path", state, "mem_file_path", memory, "snapshot_type",
+		diff ? "Diff" : "Full"));
+}

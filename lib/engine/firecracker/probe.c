@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Is there a Firecracker that can be used here, and with what? */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "engine/firecracker/firecracker.h"
+
+#define PROGRAM   "firecracker"
+#define STANDARD  "/usr/local/bin/firecracker" /* the default of the setting: one that is not there is no mistake of the user's */
+#define INSTALLED "/opt/nova/bin/firecracker"
+#define WHERE_FROM "download a release from https://github.com/firecracker-microvm/firecracker/releases to " INSTALLED ", or set NOVA_FIRECRACKER"
+
+static char *search_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
+	char *save = NULL;
+	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
+		AUTO_FREE char *candidate = path_join(dir, name);
+		if (candidate && access(candidate, X_OK) == 0)
+			return path_absolute(candidate);
+	}
+	return NULL;
+}
+
+int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **error)
+{
+	const char *configured = config_str(env->config, "firecracker.binary");
+	bool there = *configured && access(configured, X_OK) == 0;
+	if (*configured && !there && strcmp(configured, STANDARD))
+		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.binary names '%s', which cannot be executed", configured);
+	*ret_path = there ? path_absolute(configured) : search_path(PROGRAM);
+	if (!*ret_path && !there && access(INSTALLED, X_OK) == 0)
+		*ret_path = strdup(INSTALLED);
+	if (*ret_path)
+		return 0;
+	return there ? nova_oom(error) : nova_fail(error, NOVA_ENOTFOUND, "Firecracker is not installed; " WHERE_FROM);
+}
+
+/* --- what it says of itself ------------------------------------------------------------------------------------------- */
+
+static int run(const struct engine_env *env, const char *binary, const char *option, char **ret_line, nova_error_t **error)
+{
+	int pair[2], status;
+	int r = sys_pipe(pair);
+	if (r < 0)
+		return nova_fail_os(error, r, "pipe to Firecracker");
+	AUTO_FD int ours = pair[0], theirs = pair[1];
+	const char *const argv[] = { binary, option, NULL };
+	struct spawn spawn = { .argv = argv, .fds = &theirs, .fd_count = 1 };
+	struct process process = PROCESS_NONE;
+	int code = keeper_spawn(env->keeper, &spawn, &process, error);
+	if (code < 0)
+		return code;
+	fd_close(STEAL_FD(theirs));
+	bool ended = process_wait(&process, deadline_in_ms(10000));
+	process_done(&process, &status);
+	char text[512];
+	ssize_t got = ended ? sys_read(ours, text, sizeof(text) - 1) : 0;
+	if (got <= 0 || status != 0)
+		return nova_fail(error, NOVA_EENGINE, "'%s %s' does not work%s", binary, option, ended ? "" : ": no answer in 10 s");
+	text[got] = 0;
+	text[strcspn(text, "\n")] = 0;
+	*ret_line = strdup(text);
+	return *ret_line ? 0 : nova_oom(error);
+}
+
+/* The answer for exactly this program, by size and time. */
+static char *memory_of(const struct engine_env *env, const char *binary, const char *option, char **ret_key)
+{
+	uint64_t size, changed;
+	if (fs_stat(binary, &size, &changed) < 0)
+		return NULL;
+	*ret_key = str_format("%s %" PRIu64 " %" PRIu64 "\n", binary, size, changed);
+	return str_format("%s/firecracker%s", env->run_dir, option);
+}
+
+/* Asked at each restore, and a process each time would cost more than the restore itself. */
+int fc_ask(const struct engine_env *env, const char *binary, const char *option, char **ret_line, nova_error_t **error)
+{
+	AUTO_FREE char *key = NULL, *path = memory_of(env, binary, option, &key);
+	AUTO_BUF struct buf known = BUF_INIT(16u << 10);
+	if (path && key && fs_read_file(path, &known) == 0) {
+		AUTO_FREE char *text = buf_steal_str(&known);
+		if (text && str_starts(text, key)) {
+			*ret_line = strdup(text + strlen(key));
+			return *ret_line ? 0 : nova_oom(error);
+		}
+	}
+	int code = run(env, binary, option, ret_line, error);
+	AUTO_FREE char *text = code == 0 && path && key ? str_format("%s%s", key, *ret_line) : NULL;
+	if (text)
+		fs_write_file(path, text, strlen(text), 0600); /* forgetting costs one more question */
+	return code;
+}
+
+/* --- the report ----------------------------------------------------------------------------------------------------------- */
+
+bool fc_is_preferred(const struct engine_env *env)
+{
+	AUTO_FREE char *binary = NULL;
+	return env->kvm.state == KVM_FIT && fc_binary(env, &binary, NULL) == 0;
+}
+
+static const char *why_no_kvm(const struct kvm_fitness *kvm)
+{
+	if (kvm->state == KVM_UNFIT)
+		return "KVM exists here but is not fit: it is slower than emulation";
+	return kvm->state == KVM_DENIED ? "this user may not open /dev/kvm" : "there is no KVM here";
+}
+
+static int fill_known(const struct engine_env *env, struct engine_report *report, const char *line)
+{
+	struct fc_version v;
+	AUTO_ERROR nova_error_t *why = NULL;
+	if (!fc_version_parse(line, &v)) {
+		report->reason = str_format("'%s' is no Firecracker: it says '%.100s'", report->binary, line);
+		return report->reason ? 0 : NOVA_ENOMEM;
+	}
+	report->version = str_format("%u.%u.%u", v.major, v.minor, v.patch);
+	if (fc_version_check(&v, &why) < 0) {
+		report->reason = strdup(nova_error_message(why));
+		return report->reason && report->version ? 0 : NOVA_ENOMEM;
+	}
+	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK;
+	report->usable = env->kvm.state == KVM_FIT;
+	report->accelerator = report->usable ? "kvm" : "none";
+	report->reason = report->usable ? str_format("Firecracker %s with KVM", report->version) :
+					  str_format("Firecracker %s is there, but %s", report->version, why_no_kvm(&env->kvm));
+	return report->reason && report->version ? 0 : NOVA_ENOMEM;
+}
+
+int fc_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	AUTO_FREE char *line = NULL;
+	report->accelerator = "none";
+	int code = fc_binary(env, &report->binary, &why);
+	if (code == 0)
+		code = fc_ask(env, report->binary, "--version", &line, &why);
+	if (code == NOVA_ENOMEM)
+		return nova_oom(error);
+	if (code == 0)
+		return fill_known(env, report, line) == 0 ? 0 : nova_oom(error);
+	report->reason = strdup(nova_error_message(why));
+	return report->reason ? 0 : nova_oom(error);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Snapshots. The first of a booted machine is Full: its memory file becomes the base. A clone maps its base privately, and writes
+ * Diffs, which hold what has changed since the Diff before; added up they are what differs from the base.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "engine/firecracker/firecracker.h"
+
+#define STATE_MOST (10u << 20) /* Firecracker's own limit */
+
+/* --- what must be the same ------------------------------------------------------------------------------------------- */
+
+/* The processor as guests see it: another model, or other features, and a restored guest would meet an instruction that is not there. */
+static int describe_cpu(char **ret, nova_error_t **error)
+{
+	static const char *const wanted[] = { "vendor_id", "cpu family", "model", "stepping", "flags" };
+	char sum[SHA256_HEX];
+	AUTO_BUF struct buf text = BUF_INIT(16u << 20), chosen = BUF_INIT(64u << 10);
+	int r = fs_read_file("/proc/cpuinfo", &text);
+	AUTO_FREE char *lines = r < 0 ? NULL : buf_steal_str(&text);
+	char *save = NULL;
+	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+		size_t name = strcspn(line, "\t:");
+		for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+			if (name == strlen(wanted[i]) && !memcmp(line, wanted[i], name) && buf_append_str(&chosen, line) < 0)
+				return nova_oom(error);
+		if (str_starts(line, "flags"))
+			break; /* the other processors are the same */
+	}
+	if (!lines || sha256_hex(chosen.data, chosen.len, sum) < 0)
+		return nova_fail(error, NOVA_EIO, "the processor cannot be told from /proc/cpuinfo");
+	*ret = str_format("%.16s", sum);
+	return *ret ? 0 : nova_oom(error);
+}
+
+int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
+{
+	AUTO_FREE char *binary = NULL, *version = NULL, *format = NULL, *cpu = NULL;
+	int code = fc_binary(env, &binary, error);
+	if (code == 0)
+		code = fc_ask(env, binary, "--version", &version, error);
+	if (code == 0)
+		code = fc_ask(env, binary, "--snapshot-version", &format, error);
+	if (code == 0)
+		code = describe_cpu(&cpu, error);
+	if (code < 0)
+		return code;
+	*ret_identity = str_format("%s snapshots %s cpu %s", version, format, cpu);
+	return *ret_identity ? 0 : nova_oom(error);
+}
+
+/* --- out ----------------------------------------------------------------------------------------------------------------- */
+
+static int copy_file(int from, int to)
+{
+	struct stat st;
+	int r = sys_fstat(from, &st);
+	if (r < 0 || st.st_size > STATE_MOST || st.st_size <= 0)
+		return r < 0 ? r : -22;
+	void *content = sys_map(from, 0, (size_t)st.st_size, false);
+	r = content ? sys_truncate(to, 0) : -12;
+	if (r == 0)
+		r = sys_pwrite_all(to, content, (size_t)st.st_size, 0);
+	sys_unmap(content, (size_t)st.st_size);
+	return r;
+}
+
+static int create(struct fc_machine *f, nova_error_t **error)
+{
+	AUTO_FREE char *state = str_format("/proc/self/fd/%d", FC_FD_STATE);
+	AUTO_FREE char *memory = str_format("/proc/self/fd/%d", f->clone ? FC_FD_DIFF : FC_FD_MEMORY);
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	if (!state || !memory)
+		return nova_oom(error);
+	fc_plan_save(&plan, state, memory, f->clone);
+	fd_close(STEAL_FD(f->machine.channel)); /* the guest's end of it is reset now, also if this fails */
+	return fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+}
+
+static int collect_memory(struct fc_machine *f, nova_error_t **error)
+{
+	uint64_t bytes = (uint64_t)f->memory_mb << 20;
+	if (!f->clone) {
+		int fd = f->machine.ram < 0 ? sys_dup(f->memory) : f->machine.ram;
+		if (fd < 0)
+			return nova_fail_os(error, fd, "guest memory");
+		f->machine.ram = fd;
+		return 0;
+	}
+	int code = pages_update(&f->written, f->diff, bytes, error);
+	int r = code < 0 ? 0 : sys_truncate(f->diff, 0); /* so that the next one is all holes again */
+	if (r == 0 && code == 0)
+		r = sys_truncate(f->diff, bytes);
+	return r < 0 ? nova_fail_os(error, r, "file for changed memory") : code;
+}
+
+int fc_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
+{
+	struct fc_machine *f = fc_of(m);
+	AUTO_FD int fd = sys_memfd("nova-device-state");
+	if (fd < 0)
+		return nova_fail_os(error, fd, "file for a machine's state");
+	int code = fc_set_running(f, false, error);
+	if (code == 0)
+		code = create(f, error);
+	if (code < 0)
+		return fc_with_last_words(f, code, error);
+	code = collect_memory(f, error);
+	if (code < 0)
+		return code;
+	int r = copy_file(f->state, fd);
+	if (r < 0)
+		return nova_fail_os(error, r, "the state that Firecracker has written");
+	*ret_state_fd = STEAL_FD(fd);
+	return 0;
+}
+
+int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error)
+{
+	return pages_copy(&fc_of(m)->written, ret_pages, error);
+}
+
+/* --- in ------------------------------------------------------------------------------------------------------------------ */
+
+int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error)
+{
+	struct fc_machine *f = fc_of(m);
+	if (!pages->page_count)
+		return 0;
+	int code = pages_copy(pages, &f->written, error);
+	if (code == 0)
+		code = pages_whole(pages, f->env->run_dir, f->memory, (uint64_t)f->memory_mb << 20, &f->whole, error);
+	return code;
+}
+
+int fc_load(struct machine *m, int state_fd, nova_error_t **error)
+{
+	struct fc_machine *f = fc_of(m);
+	int code = fc_await(m, error);
+	if (code < 0)
+		return code;
+	int r = copy_file(state_fd, f->state);
+	if (r < 0)
+		return nova_fail_os(error, r, "the state of a machine");
+	AUTO_FREE char *state = str_format("/proc/self/fd/%d", FC_FD_STATE), *base = str_format("/proc/self/fd/%d", FC_FD_MEMORY);
+	AUTO_FREE char *vsock = str_format("/proc/self/fd/%d/vsock", FC_FD_DIRECTORY);
+	if (!state || !base || !vsock)
+		return nova_oom(error);
+	struct fc_restore restore = { .version = f->version, .state = state, .memory = f->whole ? f->whole : base, .vsock = vsock };
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	fc_plan_restore(&plan, &restore);
+	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	if (code == 0)
+		code = fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
+	return code < 0 ? fc_with_last_words(f, code, error) : 0;
+}
