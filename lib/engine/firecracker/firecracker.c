@@ -5,7 +5,7 @@
 
 #include "engine/firecracker/firecracker.h"
 
-#define VMM_OVERHEAD (64ull << 20) /* what Firecracker may need beside the guest's memory */
+#define VMM_OVERHEAD (128ull << 20) /* what Firecracker may need beside the guest's memory */
 
 /* --- files and descriptors ---------------------------------------------------------------------------------------------- */
 
@@ -94,7 +94,7 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const s
 		return code;
 	const char *const argv[] = { binary, "--id", id, "--api-sock", socket, "--level", "Warning", NULL };
 	struct spawn spawn = {
-		.argv = argv, .fds = w->theirs, .fd_count = w->count, .memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
+		.argv = argv, .fds = w->theirs, .fd_count = w->count, .memory_limit = 2 * ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD, /* twice: a snapshot is in memory, too, and the VMM writes it */
 	};
 	return keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
 }
