@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the firecracker engine that only compute: what a version understands, requests, replies, limits, pages. */
+#include "engine/firecracker/firecracker.h"
+#include "test.h"
+
+static nova_error_t *error;
+
+/* --- versions ---------------------------------------------------------------------------------------------------------- */
+
+static struct fc_version version(const char *text)
+{
+	struct fc_version v;
+	ck_assert_msg(fc_version_parse(text, &v), "%s", text);
+	return v;
+}
+
+START_TEST(versions_are_read_as_the_program_prints_them)
+{
+	static const struct {
+		const char *text;
+		unsigned major, minor, patch;
+	} good[] = {
+		{ "Firecracker v1.16.1", 1, 16, 1 }, { "1.10.0", 1, 10, 0 }, { "v2.0.12\n", 2, 0, 12 }, { "1.17.0-dev", 1, 17, 0 },
+		{ "Firecracker v1.12.1+local", 1, 12, 1 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct fc_version v = version(good[i].text);
+		ck_assert_msg(v.major == good[i].major && v.minor == good[i].minor && v.patch == good[i].patch, "%s", good[i].text);
+	}
+	static const char *const bad[] = { "", "Firecracker", "1.16", "v1.x.3", "1.16.1beta", "1.99999.0" };
+	struct fc_version v;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(!fc_version_parse(bad[i], &v), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(versions_are_ordered_and_those_that_cannot_work_are_refused)
+{
+	struct fc_version v = version("1.13.2");
+	ck_assert(fc_at_least(&v, 1, 13, 2) && fc_at_least(&v, 1, 12, 9) && fc_at_least(&v, 0, 99, 0));
+	ck_assert(!fc_at_least(&v, 1, 13, 3) && !fc_at_least(&v, 1, 14, 0) && !fc_at_least(&v, 2, 0, 0));
+	static const char *const good[] = { "1.10.0", "1.15.0", "1.16.1", "2.0.0" };
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		v = version(good[i]);
+		ck_ok(fc_version_check(&v, &error));
+	}
+	v = version("1.9.1");
+	ck_fails_with(NOVA_ENOTSUP, "1.9.1 is too old", fc_version_check(&v, &error));
+	v = version("1.16.0");
+	ck_fails_with(NOVA_ENOTSUP, "1.16.1 or later", fc_version_check(&v, &error));
+}
+END_TEST
+
+/* --- requests ---------------------------------------------------------------------------------------------------------- */
+
+static json_t *body_of(const struct fc_plan *plan, size_t i)
+{
+	json_t *body = json_loads(plan->list[i].body, 0, NULL);
+	ck_assert_ptr_nonnull(body);
+	return body;
+}
+
+static void is_request(const struct fc_plan *plan, size_t i, const char *path, const char *body)
+{
+	ck_assert_uint_lt(i, plan->count);
+	ck_assert_str_eq(plan->list[i].method, "PUT");
+	ck_assert_str_eq(plan->list[i].path, path);
+	json_t *got = body_of(plan, i), *expected = json_loads(body, 0, NULL);
+	ck_assert_ptr_nonnull(expected);
+	ck_assert_msg(json_equal(got, expected), "%s: got %s, expected %s", path, plan->list[i].body, body);
+	json_decref(got);
+	json_decref(expected);
+}
+
+START_TEST(a_machine_is_made_in_the_order_that_is_demanded)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct fc_boot boot = {
+		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .rootfs = "/r", .code = "/c", .vsock = "/v", .log = "/l",
+		.metrics = "/m", .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760,
+	};
+	fc_plan_boot(&plan, &boot);
+	ck_assert(!plan.failed);
+	ck_assert_uint_eq(plan.count, 9);
+	is_request(&plan, 0, "/logger", "{\"log_path\":\"/l\",\"level\":\"Warning\",\"show_level\":true}");
+	is_request(&plan, 1, "/metrics", "{\"metrics_path\":\"/m\"}");
+	is_request(&plan, 2, "/machine-config", "{\"vcpu_count\":2,\"mem_size_mib\":512}");
+	ck_assert_str_eq(plan.list[3].path, "/boot-source");
+	is_request(&plan, 4, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":false,\"is_read_only\":true}");
+	is_request(&plan, 5, "/drives/code",
+		"{\"drive_id\":\"code\",\"path_on_host\":\"/c\",\"is_root_device\":false,\"is_read_only\":true,\"rate_limiter\":{"
+		"\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":1000,\"refill_time\":1000}}}");
+	is_request(&plan, 6, "/entropy", "{}");
+	is_request(&plan, 7, "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/v\"}");
+	is_request(&plan, 8, "/actions", "{\"action_type\":\"InstanceStart\"}");
+}
+END_TEST
+
+START_TEST(what_is_not_there_is_not_asked_for)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .rootfs = "/r", .vsock = "/v", .memory_mb = 128, .vcpus = 1 };
+	fc_plan_boot(&plan, &boot);
+	ck_assert_uint_eq(plan.count, 6);
+	json_t *source = body_of(&plan, 1);
+	ck_assert_ptr_null(json_object_get(source, "initrd_path"));
+	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(source, "boot_args")), "init=/init"));
+	json_decref(source);
+	/* A kernel without initramfs mounts the disk itself. */
+	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":true,\"is_read_only\":true}");
+}
+END_TEST
+
+START_TEST(the_serial_console_is_off_unless_asked_for)
+{
+	AUTO_FREE char *off = fc_boot_args(false, false), *on = fc_boot_args(true, false);
+	ck_assert(strstr(off, "8250.nr_uarts=0") && !strstr(off, "console="));
+	ck_assert(strstr(on, "console=ttyS0") && !strstr(on, "nr_uarts"));
+	ck_assert(strstr(off, "reboot=k panic=1")); /* the guest ends by the keyboard controller, also after a panic */
+	ck_assert_uint_lt(strlen(off), 1024);
+}
+END_TEST
+
+static const struct {
+	const char *version, *body;
+} restores[] = {
+	{ "1.10.0", "\"enable_diff_snapshots\":true" },
+	{ "1.12.9", "\"enable_diff_snapshots\":true" },
+	{ "1.13.0", "\"track_dirty_pages\":true" },
+	{ "1.15.1", "\"track_dirty_pages\":true" },
+	{ "1.16.1", "\"track_dirty_pages\":true,\"vsock_override\":{\"uds_path\":\"/v\"}" },
+	{ "1.17.0", "\"track_dirty_pages\":true,\"vsock_override\":{\"uds_path\":\"/v\"}" },
+};
+
+START_TEST(each_version_is_sent_only_fields_that_it_knows)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct fc_restore restore = { .version = version(restores[_i].version), .state = "/s", .memory = "/m", .vsock = "/v" };
+	fc_plan_restore(&plan, &restore);
+	AUTO_FREE char *body = str_format("{\"snapshot_path\":\"/s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/m\"},"
+					  "\"resume_vm\":true,%s}",
+		restores[_i].body);
+	ck_assert_uint_eq(plan.count, 1);
+	is_request(&plan, 0, "/snapshot/load", body);
+}
+END_TEST
+
+START_TEST(a_snapshot_is_whole_or_a_difference)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	fc_plan_save(&plan, "/s", "/m", false);
+	fc_plan_save(&plan, "/s", "/m", true);
+	is_request(&plan, 0, "/snapshot/create", "{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Full\"}");
+	is_request(&plan, 1, "/snapshot/create", "{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Diff\"}");
+}
+END_TEST
+
+/* --- limits ------------------------------------------------------------------------------------------------------------- */
+
+static const uint64_t rates[] = { 1, 1000, 65535, 655359, 655360, 10485760, 5242880, 1ull << 40 };
+
+START_TEST(a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts)
+{
+	bool failed = false;
+	json_t *limiter = fc_rate_limiter(rates[_i], 0, &failed);
+	ck_assert(limiter && !failed);
+	ck_assert_ptr_null(json_object_get(limiter, "ops"));
+	json_t *bucket = json_object_get(limiter, "bandwidth");
+	uint64_t size = (uint64_t)json_integer_value(json_object_get(bucket, "size"));
+	uint64_t refill = (uint64_t)json_integer_value(json_object_get(bucket, "refill_time"));
+	ck_assert_uint_ge(size, 65536);
+	ck_assert_uint_ge(refill, 100);
+	double got = (double)size * 1000 / (double)refill;
+	ck_assert_msg(got >= (double)rates[_i] * 0.99 && got <= (double)rates[_i] * 1.01, "%g instead of %llu", got,
+		(unsigned long long)rates[_i]);
+	json_decref(limiter);
+}
+END_TEST
+
+START_TEST(no_limit_is_no_limiter_and_operations_are_counted_by_the_second)
+{
+	bool failed = false;
+	ck_assert_ptr_null(fc_rate_limiter(0, 0, &failed));
+	ck_assert(!failed);
+	json_t *limiter = fc_rate_limiter(0, 250, &failed);
+	AUTO_FREE char *text = json_dumps(limiter, JSON_COMPACT | JSON_SORT_KEYS);
+	ck_assert_str_eq(text, "{\"ops\":{\"refill_time\":1000,\"size\":250}}");
+	json_decref(limiter);
+}
+END_TEST
+
+/* --- replies ------------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *text, *fault;
+} faults[] = {
+	{ "{\"fault_message\":\"no such file\"}", "no such file" },
+	{ "{\"fault_message\":\"two\\nlines\"}", "two lines" },
+	{ "{ \"error\": \"text\nAll previous unanswered requests will be dropped.\" }", NULL },
+	{ "{\"fault_message\":7}", NULL },
+	{ "[]", NULL },
+	{ "", NULL },
+	{ "no words", NULL },
+};
+
+START_TEST(a_reason_is_taken_from_what_looks_like_one)
+{
+	AUTO_FREE char *got = fc_fault(faults[_i].text, strlen(faults[_i].text));
+	if (faults[_i].fault)
+		ck_assert_str_eq(got, faults[_i].fault);
+	else
+		ck_assert_ptr_null(got);
+}
+END_TEST
+
+START_TEST(a_reason_without_end_is_cut)
+{
+	AUTO_FREE char *many = malloc(100001), *text = NULL;
+	memset(many, 'x', 100000);
+	many[100000] = 0;
+	text = str_format("{\"fault_message\":\"%s\"}", many);
+	AUTO_FREE char *got = fc_fault(text, strlen(text));
+	ck_assert_uint_le(strlen(got), 600);
+	ck_assert_uint_gt(strlen(got), 100);
+}
+END_TEST
+
+START_TEST(only_firecracker_is_taken_for_firecracker)
+{
+	struct fc_version v;
+	static const char good[] = "{\"id\":\"x\",\"state\":\"Not started\",\"vmm_version\":\"1.16.1\",\"app_name\":\"Firecracker\"}";
+	ck_assert(fc_answer_version(good, strlen(good), &v) && v.minor == 16);
+	static const char *const bad[] = {
+		"{}", "", "null", "{\"vmm_version\":\"1.16.1\"}", "{\"vmm_version\":\"x\",\"app_name\":\"Firecracker\"}",
+		"{\"vmm_version\":1,\"app_name\":\"Firecracker\"}", "{\"vmm_version\":\"1.16.1\",\"app_name\":\"nginx\"}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(!fc_answer_version(bad[i], strlen(bad[i]), &v), "%s", bad[i]);
+}
+END_TEST
+
+/* --- pages ---------------------------------------------------------------------------------------------------------------- */
+
+#define MEMORY_PAGES 64u
+#define MEMORY_BYTES ((uint64_t)MEMORY_PAGES * PAGE_BYTES)
+
+static void put_page(int fd, uint32_t page, char letter)
+{
+	uint8_t content[PAGE_BYTES];
+	memset(content, letter, sizeof(content));
+	ck_assert_int_eq(sys_pwrite_all(fd, content, sizeof(content), (uint64_t)page * PAGE_BYTES), 0);
+}
+
+static int sparse(const char *letters) /* one for each page, '.' is a hole */
+{
+	int fd = sys_memfd("test");
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sys_truncate(fd, MEMORY_BYTES), 0);
+	for (uint32_t i = 0; letters[i]; i++)
+		if (letters[i] != '.')
+			put_page(fd, i, letters[i]);
+	return fd;
+}
+
+static void memory_is(int fd, const char *letters)
+{
+	char page[PAGE_BYTES];
+	for (uint32_t i = 0; letters[i]; i++) {
+		ck_assert_int_eq(sys_pread_all(fd, page, sizeof(page), (uint64_t)i * PAGE_BYTES), 0);
+		char expected = letters[i] == '.' ? 0 : letters[i];
+		ck_assert_msg(page[0] == expected && page[PAGE_BYTES - 1] == expected, "page %u is '%c', not '%c'", i, page[0], letters[i]);
+	}
+}
+
+static void update(struct pages *pages, const char *letters)
+{
+	AUTO_FD int fd = sparse(letters);
+	ck_ok(pages_update(pages, fd, MEMORY_BYTES, &error));
+}
+
+START_TEST(differences_add_up_and_the_latest_counts)
+{
+	CLEANUP(pages_done) struct pages pages = PAGES_NONE;
+	update(&pages, "........");
+	ck_assert_uint_eq(pages.page_count, 0);
+	update(&pages, ".aa..a..");
+	ck_assert_uint_eq(pages.page_count, 3);
+	ck_assert_uint_eq(pages.run_count, 2);
+	update(&pages, "b.bb...b");
+	ck_assert_uint_eq(pages.page_count, 6);
+	update(&pages, "........");
+	AUTO_FD int memory = sparse("zzzzzzzz");
+	ck_assert_int_eq(pages_lay_over(&pages, memory), 0);
+	memory_is(memory, "babbzazb");
+}
+END_TEST
+
+START_TEST(a_whole_file_is_made_once_and_goes_with_its_pages)
+{
+	char *dir = test_dir();
+	struct pages pages = PAGES_NONE;
+	update(&pages, "...c....");
+	AUTO_FD int base = sparse("zz......");
+	char *first = NULL, *second = NULL;
+	ck_ok(pages_whole(&pages, dir, base, MEMORY_BYTES, &first, &error));
+	ck_ok(pages_whole(&pages, dir, base, MEMORY_BYTES, &second, &error));
+	ck_assert_str_eq(first, second);
+	AUTO_FD int file = sys_open(first, 0, 0);
+	memory_is(file, "zz.c....");
+	struct pages copy;
+	ck_ok(pages_copy(&pages, &copy, &error));
+	pages_done(&copy);
+	ck_assert(fs_exists(first));
+	pages_done(&pages);
+	ck_assert(!fs_exists(first));
+	free(first);
+	free(second);
+	ck_fails(NOVA_ENOTFOUND, pages_whole(&(struct pages)PAGES_NONE, "/no/such/place", base, MEMORY_BYTES, &first, &error));
+	test_dir_remove(dir);
+}
+END_TEST
+
+static Suite *firecracker_suite(void)
+{
+	Suite *suite = suite_create("firecracker");
+	TCase *tc = tcase_create("versions");
+	tcase_add_test(tc, versions_are_read_as_the_program_prints_them);
+	tcase_add_test(tc, versions_are_ordered_and_those_that_cannot_work_are_refused);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("requests");
+	tcase_add_test(tc, a_machine_is_made_in_the_order_that_is_demanded);
+	tcase_add_test(tc, what_is_not_there_is_not_asked_for);
+	tcase_add_test(tc, the_serial_console_is_off_unless_asked_for);
+	tcase_add_loop_test(tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
+	tcase_add_test(tc, a_snapshot_is_whole_or_a_difference);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("limits");
+	tcase_add_loop_test(tc, a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts, 0, ARRAY_LEN(rates));
+	tcase_add_test(tc, no_limit_is_no_limiter_and_operations_are_counted_by_the_second);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("replies");
+	tcase_add_loop_test(tc, a_reason_is_taken_from_what_looks_like_one, 0, ARRAY_LEN(faults));
+	tcase_add_test(tc, a_reason_without_end_is_cut);
+	tcase_add_test(tc, only_firecracker_is_taken_for_firecracker);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("pages");
+	tcase_add_test(tc, differences_add_up_and_the_latest_counts);
+	tcase_add_test(tc, a_whole_file_is_made_once_and_goes_with_its_pages);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(firecracker_suite)
