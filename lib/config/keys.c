@@ -67,6 +67,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Directory of the logs of the firecracker processes" },
 	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
 		"How long a guest of the firecracker engine may take until its agent answers" },
+	{ "firecracker.jailer", { "NOVA_FIRECRACKER_JAILER" }, KEY_PATH, "", 0, 0, { 0 },
+		"The jailer, used by root only; empty: beside the firecracker program, in PATH and /opt/nova/bin; off: do without" },
 	{ "firecracker.console", { "NOVA_FIRECRACKER_CONSOLE" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
 		"Whether guests of the firecracker engine have a serial console: on helps to find out why one dies, and costs time" },
 	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1, 15, { 0 },

@@ -9,6 +9,7 @@
 
 #define ANSWER_MOST (1u << 20)
 #define RETRY_MS    2u
+#define END_MOMENT_MS 200u
 
 void fc_api_done(struct fc_api *api)
 {
@@ -103,7 +104,8 @@ static int unreachable(struct fc_api *api, CURLcode result, const char *method, 
 	hang_up(api);
 	if (result == CURLE_OUT_OF_MEMORY)
 		return nova_oom(error);
-	if (process_wait(api->process, 0))
+	/* The kernel closes its socket a moment before it tells of its end. */
+	if (process_wait(api->process, result == CURLE_OPERATION_TIMEDOUT ? 0 : deadline_in_ms(END_MOMENT_MS)))
 		return nova_fail(error, NOVA_EENGINE, "Firecracker ended during %s %s", method, path);
 	return nova_fail(error, NOVA_EENGINE, "Firecracker did not answer %s %s: %s", method, path, curl_easy_strerror(result));
 }

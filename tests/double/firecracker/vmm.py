@@ -103,7 +103,10 @@ class Vmm:
     def accept(self, listener):
         sock, _ = listener.accept()
         if len(self.connections) >= MOST_CONNECTIONS or self.count_down("too_many"):
-            sock.sendall(wire.TOO_MANY)
+            try:
+                sock.sendall(wire.TOO_MANY)
+            except OSError:
+                pass  # it has gone already
             sock.close()
             return
         connection = Connection(sock)
