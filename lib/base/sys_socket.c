@@ -2,9 +2,13 @@
 /* Unix sockets that exist by name, and what a file system knows of a file besides its bytes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include "base/base.h"
 
@@ -32,4 +36,32 @@ int64_t sys_next_hole(int fd, uint64_t from)
 {
 	off_t at = lseek(fd, (off_t)from, SEEK_HOLE);
 	return at < 0 ? -errno : at;
+}
+
+int sys_link_fd(int fd, int dir, const char *name)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int sys_clone_file(int from, int to)
+{
+	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+}
+
+int sys_set_group(int fd, uint32_t gid, mode_t mode)
+{
+	return fchown(fd, (uid_t)-1, (gid_t)gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+int sys_unlinkat(int dir, const char *name)
+{
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+bool fs_allows_devices(const char *path)
+{
+	struct statvfs fs;
+	return statvfs(path, &fs) == 0 && !(fs.f_flag & ST_NODEV);
 }

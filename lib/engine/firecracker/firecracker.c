@@ -50,13 +50,11 @@ static int wire_shared(struct wiring *w, int fd, int *ours, const char *what, no
 	return wire_fd(w, fd < 0 ? fd : sys_dup(fd), what, error);
 }
 
-static int wire(struct wiring *w, struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
+static int wire_files(struct wiring *w, struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
 	uint64_t bytes = (uint64_t)spec->memory_mb << 20;
 	const char *const disks[] = { spec->rootfs ? spec->rootfs : "/dev/null", spec->code_disk ? spec->code_disk : "/dev/null" };
-	int code = wire_diag(w, error);
-	if (code == 0)
-		code = wire_fd(w, sys_open(f->directory, O_RDONLY | O_DIRECTORY, 0), f->directory, error);
+	int code = wire_fd(w, sys_dup(f->place.fd), "directory of Firecracker", error);
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(disks); i++)
 		code = wire_fd(w, sys_open(disks[i], O_RDONLY, 0), disks[i], error);
 	if (code == 0)
@@ -71,32 +69,48 @@ static int wire(struct wiring *w, struct fc_machine *f, const struct machine_spe
 	return r < 0 ? nova_fail_os(error, r, "guest memory of %u MB", spec->memory_mb) : code;
 }
 
-/* A name of its own also beside another machine of the same VM, which goes on as a clone of itself. */
-static int make_directory(struct fc_machine *f, const char *id, nova_error_t **error)
+/* Into a jail nothing can be handed: all must lie in it before. */
+static int fill_jail(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	char suffix[5];
-	if (random_hex(suffix, 4) < 0)
-		return nova_oom(error);
-	f->directory = str_format("%s/fc-%s-%s", f->env->run_dir, id, suffix);
-	f->vsock = f->directory ? path_join(f->directory, "vsock") : NULL;
-	f->api.socket = f->directory ? path_join(f->directory, "api") : NULL;
-	if (!f->vsock || !f->api.socket)
-		return nova_oom(error);
-	int r = fs_mkdirs(f->directory, 0700);
-	return r < 0 ? nova_fail_os(error, r, "directory '%s'", f->directory) : 0;
+	int code = spec->rootfs ? fc_place_path(&f->place, FC_ROOTFS, spec->rootfs, error) : 0;
+	if (code == 0 && spec->code_disk)
+		code = fc_place_path(&f->place, FC_CODE, spec->code_disk, error);
+	if (code < 0 || !f->clone)
+		return code;
+	f->memory = sys_dup(spec->base_fd);
+	return f->memory < 0 ? nova_fail_os(error, f->memory, "guest memory") : fc_place_fd(&f->place, FC_MEMORY, f->memory, error);
 }
 
-static int launch(struct fc_machine *f, const struct machine_spec *spec, const struct wiring *w, nova_error_t **error)
+static int place(struct fc_machine *f, const struct machine_spec *spec, struct wiring *w, nova_error_t **error)
 {
-	AUTO_FREE char *binary = NULL, *id = str_format("nova-%s", spec->id), *socket = str_format("/proc/self/fd/%d/api", FC_FD_DIRECTORY);
-	int code = id && socket ? fc_binary(f->env, &binary, error) : nova_oom(error);
+	int code = wire_diag(w, error);
+	if (code == 0)
+		code = f->place.jailed ? fill_jail(f, spec, error) : wire_files(w, f, spec, error);
+	if (code == 0 && !f->clone)
+		code = fc_place_path(&f->place, FC_KERNEL, spec->kernel, error);
+	if (code == 0 && !f->clone && spec->initramfs)
+		code = fc_place_path(&f->place, FC_INITRAMFS, spec->initramfs, error);
+	f->api.socket = fc_path(&f->place, FC_API);
+	return code < 0 || f->api.socket ? code : nova_oom(error);
+}
+
+static int launch(struct fc_machine *f, const struct machine_spec *spec, const char *binary, const char *jailer, nova_error_t **error)
+{
+	CLEANUP(wiring_done) struct wiring w = { .diag = -1 };
+	CLEANUP(fc_command_done) struct fc_command command = { .api = NULL };
+	AUTO_FREE char *jails = fc_jails(f->env);
+	int code = place(f, spec, &w, error);
 	if (code < 0)
 		return code;
-	const char *const argv[] = { binary, "--id", id, "--api-sock", socket, "--level", "Warning", NULL };
+	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails, fs_exists("/sys/fs/cgroup/cgroup.controllers")) < 0)
+		return nova_oom(error);
 	struct spawn spawn = {
-		.argv = argv, .fds = w->theirs, .fd_count = w->count, .memory_limit = 2 * ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD, /* twice: a snapshot is in memory, too, and the VMM writes it */
+		.argv = command.argv, .fds = w.theirs, .fd_count = w.count,
+		.memory_limit = 2 * ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD, /* twice: a snapshot is in memory, too, and the VMM writes it */
 	};
-	return keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
+	code = keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
+	f->machine.diag = code == 0 ? STEAL_FD(w.diag) : -1;
+	return code;
 }
 
 /* --- start ------------------------------------------------------------------------------------------------------------------ */
@@ -130,24 +144,28 @@ int fc_connect_agent(struct fc_machine *f, uint64_t deadline, nova_error_t **err
 {
 	if (f->machine.channel >= 0)
 		return 0;
-	return fc_vsock_connect(f->vsock, FC_AGENT_PORT, &f->machine.process, deadline, &f->machine.channel, error);
+	AUTO_FREE char *path = fc_path(&f->place, FC_VSOCK);
+	return path ? fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, &f->machine.channel, error) : nova_oom(error);
 }
 
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	AUTO_FREE char *kernel = path_absolute(spec->kernel), *initramfs = spec->initramfs ? path_absolute(spec->initramfs) : NULL;
-	AUTO_FREE char *rootfs = str_format("/proc/self/fd/%d", FC_FD_ROOTFS), *code_disk = str_format("/proc/self/fd/%d", FC_FD_CODE);
-	AUTO_FREE char *vsock = str_format("/proc/self/fd/%d/vsock", FC_FD_DIRECTORY);
-	if (!kernel || !rootfs || !code_disk || !vsock || !initramfs != !spec->initramfs)
-		return nova_oom(error);
+	char *seen[FC_VSOCK + 1];
+	bool whole = true;
+	for (int i = 0; i <= FC_VSOCK; i++)
+		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
-		.version = f->version, .kernel = kernel, .initramfs = initramfs, .rootfs = spec->rootfs ? rootfs : NULL,
-		.code = spec->code_disk ? code_disk : NULL, .vsock = vsock, .memory_mb = spec->memory_mb, .vcpus = spec->vcpus,
+		.version = f->version, .kernel = seen[FC_KERNEL], .initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
+		.rootfs = spec->rootfs ? seen[FC_ROOTFS] : NULL, .code = spec->code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
+		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus,
 		.console = !strcmp(config_str(f->env->config, "firecracker.console"), "on"),
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	fc_plan_boot(&plan, &b);
-	int code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	if (whole)
+		fc_plan_boot(&plan, &b);
+	int code = whole ? fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error) : nova_oom(error);
+	for (int i = 0; i <= FC_VSOCK; i++)
+		free(seen[i]);
 	return code < 0 ? code : fc_connect_agent(f, spec->deadline, error);
 }
 
@@ -162,15 +180,16 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	f->clone = spec->base_fd >= 0;
 	f->api.process = &m->process;
 	f->api.log = env->log;
-	CLEANUP(wiring_done) struct wiring w = { .diag = -1 };
-	int code = make_directory(f, spec->id, error);
+	AUTO_FREE char *binary = NULL, *jailer = NULL;
+	int code = fc_binary(env, &binary, error);
 	if (code == 0)
-		code = wire(&w, f, spec, error);
+		code = fc_jailer(env, binary, &jailer, error);
 	if (code == 0)
-		code = launch(f, spec, &w, error);
+		code = fc_place_make(&f->place, env, binary, jailer != NULL, spec->id, error);
+	if (code == 0)
+		code = launch(f, spec, binary, jailer, error);
 	if (code < 0)
 		return code;
-	m->diag = STEAL_FD(w.diag);
 	if (f->clone)
 		return 0; /* it comes up while others are started */
 	code = fc_await(m, error);
@@ -218,12 +237,9 @@ static void fc_release(struct machine *m)
 	fd_close(f->memory);
 	f->state = f->diff = f->memory = -1;
 	pages_done(&f->written);
-	if (f->directory)
-		fs_remove_tree(f->directory);
-	free(f->directory);
-	free(f->vsock);
+	fc_place_done(&f->place);
 	free(f->whole);
-	f->directory = f->vsock = f->whole = NULL;
+	f->whole = NULL;
 }
 
 const struct engine_ops firecracker_engine = {

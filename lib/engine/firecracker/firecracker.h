@@ -91,29 +91,45 @@ int fc_vsock_connect(const char *path, uint32_t port, const struct process *proc
 
 /* --- machine ----------------------------------------------------------------------------------------------------------------- */
 
-/* Numbers that the descriptors have in the VMM. Snapshots name the disks by them, and the vsock socket by the directory, so clones need not be told of
- * other paths: these must never change. */
-enum fc_fd {
-	FC_FD_DIAG = 3,
-	FC_FD_DIRECTORY,
-	FC_FD_ROOTFS,
-	FC_FD_CODE,
-	FC_FD_MEMORY, /* of a booted machine: where its first snapshot goes; of a clone: its base */
-	FC_FD_STATE,  /* device state, out or in */
-	FC_FD_DIFF,   /* what has changed since the last snapshot */
-	FC_FD_END,
+/* What a machine has by name. Snapshots keep the names that the VMM knows, so these and the numbers must never change. */
+enum fc_file {
+	FC_ROOTFS,
+	FC_CODE,
+	FC_MEMORY, /* of a booted machine: where its first snapshot goes; of a clone: its base */
+	FC_STATE,  /* device state, out or in */
+	FC_DIFF,   /* what has changed since the last snapshot */
+	FC_KERNEL,
+	FC_INITRAMFS,
+	FC_VSOCK,
+	FC_API,
+	FC_WHOLE,  /* base and pages in one */
+	FC_LOG,
+	FC_METRICS,
 };
-#define FC_FDS (FC_FD_END - FC_FD_DIAG)
+/* Without a jail the first of them are descriptors that the VMM inherits, numbered in their order, and the rest lie in a directory that it inherits:
+ * paths that are the same for every clone. In a jail they lie in its root. */
+#define FC_FD_DIAG      3
+#define FC_FD_DIRECTORY 4
+#define FC_FD_FIRST     5
+#define FC_FD_FILES     5 /* FC_ROOTFS to FC_DIFF */
+#define FC_FDS          (2 + FC_FD_FILES)
+
+struct fc_place {
+	bool jailed;
+	char *remove;    /* directory that is removed at the end; NULL: nothing made yet */
+	char *directory; /* private, of the files by name; of a jail: its root */
+	int fd;          /* of it */
+	char id[24];     /* "nova-…", unique */
+	uint32_t uid;    /* of a jailed VMM */
+};
 
 struct fc_machine {
 	struct machine machine;
 	struct fc_api api;
 	struct fc_version version;
 	const struct engine_env *env;
-	char *directory;      /* private, by name; removed at the end */
-	char *vsock;          /* path of the socket, as seen from here */
-	int state, diff;      /* ours of FC_FD_STATE and FC_FD_DIFF */
-	int memory;           /* of FC_FD_MEMORY */
+	struct fc_place place;
+	int state, diff, memory; /* ours of FC_STATE, FC_DIFF, FC_MEMORY; in a jail the first two are opened when they have been written */
 	char *whole;          /* file with the memory to load instead of the base; NULL: the base */
 	struct pages written; /* since the base */
 	uint64_t deadline;    /* for coming up */
@@ -131,6 +147,34 @@ int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error);
 int fc_connect_agent(struct fc_machine *f, uint64_t deadline, nova_error_t **error);
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error);
 
+/* --- place.c: where the files of a machine are ------------------------------------------------------------------------------------ */
+
+/* Makes the directory. `jailer` NULL: no jail. */
+int fc_place_make(struct fc_place *place, const struct engine_env *env, const char *binary, bool jailed, const char *id, nova_error_t **error);
+void fc_place_done(struct fc_place *place);
+/* The path as the VMM sees it, and as we do (short enough for a socket's address). NULL: out of memory. Caller frees. */
+char *fc_seen(const struct fc_place *place, enum fc_file file);
+char *fc_path(const struct fc_place *place, enum fc_file file);
+/* Puts a file there, by path or by descriptor: as a link of some kind where that is possible, else as a copy. */
+int fc_place_path(const struct fc_place *place, enum fc_file file, const char *path, nova_error_t **error);
+int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_error_t **error);
+/* Opens, or removes, what the VMM has written there. */
+int fc_place_open(const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error);
+int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t **error);
+
+#define FC_ARGS 32
+struct fc_command {
+	const char *argv[FC_ARGS];
+	char uid[12], gid[12];
+	char *api;
+};
+/* The command line, in a jail through the jailer. Pure. The strings given must live as long. NOVA_ENOMEM. */
+int fc_command_make(struct fc_command *command, const char *jailer, const char *binary, const struct fc_place *place, const char *jails, bool cgroup2);
+void fc_command_done(struct fc_command *command);
+/* *ret_path NULL: none is to be used, as this is not root, or the setting says so, or there is none (which is logged). */
+int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error);
+char *fc_jails(const struct engine_env *env);
+
 /* --- snapshot.c ---------------------------------------------------------------------------------------------------------------- */
 
 int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error);
@@ -143,6 +187,7 @@ int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **e
 
 /* Path of the program; NOVA_ENOTFOUND with the way out. */
 int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);
+char *fc_search_path(const char *name);
 /* What the program prints for one option such as "--version", first line; remembered in the run directory. Caller frees. */
 int fc_ask(const struct engine_env *env, const char *binary, const char *option, char **ret_line, nova_error_t **error);
 int fc_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error);

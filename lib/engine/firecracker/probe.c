@@ -10,7 +10,7 @@
 #define INSTALLED "/opt/nova/bin/firecracker"
 #define WHERE_FROM "download a release from https://github.com/firecracker-microvm/firecracker/releases to " INSTALLED ", or set NOVA_FIRECRACKER"
 
-static char *search_path(const char *name)
+char *fc_search_path(const char *name)
 {
 	const char *path = getenv("PATH");
 	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
@@ -29,7 +29,7 @@ int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **erro
 	bool there = *configured && access(configured, X_OK) == 0;
 	if (*configured && !there && strcmp(configured, STANDARD))
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.binary names '%s', which cannot be executed", configured);
-	*ret_path = there ? path_absolute(configured) : search_path(PROGRAM);
+	*ret_path = there ? path_absolute(configured) : fc_search_path(PROGRAM);
 	if (!*ret_path && !there && access(INSTALLED, X_OK) == 0)
 		*ret_path = strdup(INSTALLED);
 	if (*ret_path)

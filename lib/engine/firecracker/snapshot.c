@@ -47,7 +47,11 @@ int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t 
 		code = describe_cpu(&cpu, error);
 	if (code < 0)
 		return code;
-	*ret_identity = str_format("%s snapshots %s cpu %s", version, format, cpu);
+	AUTO_FREE char *jailer = NULL; /* a snapshot knows its disks by name, and in a jail they have others */
+	code = fc_jailer(env, binary, &jailer, error);
+	if (code < 0)
+		return code;
+	*ret_identity = str_format("%s snapshots %s cpu %s%s", version, format, cpu, jailer ? " jailed" : "");
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
@@ -67,30 +71,48 @@ static int copy_file(int from, int to)
 	return r;
 }
 
+static enum fc_file memory_file(const struct fc_machine *f)
+{
+	return f->clone ? FC_DIFF : FC_MEMORY;
+}
+
 static int create(struct fc_machine *f, nova_error_t **error)
 {
-	AUTO_FREE char *state = str_format("/proc/self/fd/%d", FC_FD_STATE);
-	AUTO_FREE char *memory = str_format("/proc/self/fd/%d", f->clone ? FC_FD_DIFF : FC_FD_MEMORY);
+	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *memory = fc_seen(&f->place, memory_file(f));
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (!state || !memory)
 		return nova_oom(error);
 	fc_plan_save(&plan, state, memory, f->clone);
+	int code = 0;
+	if (f->place.jailed) { /* what is there is ours, or written already: it makes them anew, as its own user */
+		code = fc_place_clear(&f->place, FC_STATE, error);
+		if (code == 0)
+			code = fc_place_clear(&f->place, memory_file(f), error);
+	}
+	if (code < 0)
+		return code;
 	fd_close(STEAL_FD(f->machine.channel)); /* the guest's end of it is reset now, also if this fails */
-	return fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	if (code < 0 || !f->place.jailed)
+		return code;
+	code = fc_place_open(&f->place, FC_STATE, &f->state, error);
+	return code < 0 ? code : fc_place_open(&f->place, memory_file(f), f->clone ? &f->diff : &f->memory, error);
 }
 
 static int collect_memory(struct fc_machine *f, nova_error_t **error)
 {
 	uint64_t bytes = (uint64_t)f->memory_mb << 20;
+	struct stat st;
+	int memory = f->clone ? f->diff : f->memory, r = sys_fstat(memory, &st);
+	if (r < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != bytes)
+		return nova_fail(error, NOVA_EENGINE, "Firecracker has written no memory of %u MB", f->memory_mb);
 	if (!f->clone) {
-		int fd = f->machine.ram < 0 ? sys_dup(f->memory) : f->machine.ram;
-		if (fd < 0)
-			return nova_fail_os(error, fd, "guest memory");
-		f->machine.ram = fd;
-		return 0;
+		fd_close(f->machine.ram);
+		f->machine.ram = sys_dup(f->memory);
+		return f->machine.ram < 0 ? nova_fail_os(error, f->machine.ram, "guest memory") : 0;
 	}
 	int code = pages_update(&f->written, f->diff, bytes, error);
-	int r = code < 0 ? 0 : sys_truncate(f->diff, 0); /* so that the next one is all holes again */
+	r = code < 0 ? 0 : sys_truncate(f->diff, 0); /* so that the next one is all holes again */
 	if (r == 0 && code == 0)
 		r = sys_truncate(f->diff, bytes);
 	return r < 0 ? nova_fail_os(error, r, "file for changed memory") : code;
@@ -135,24 +157,39 @@ int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **e
 	return code;
 }
 
+/* Hands state, and memory that is not the base, to a VMM in a jail. */
+static int fill_jail(struct fc_machine *f, int state_fd, nova_error_t **error)
+{
+	int code = fc_place_fd(&f->place, FC_STATE, state_fd, error);
+	AUTO_FD int whole = code == 0 && f->whole ? sys_open(f->whole, O_RDONLY, 0) : -1;
+	if (code < 0 || !f->whole)
+		return code;
+	return whole < 0 ? nova_fail_os(error, whole, "'%s'", f->whole) : fc_place_fd(&f->place, FC_WHOLE, whole, error);
+}
+
+static int load(struct fc_machine *f, nova_error_t **error)
+{
+	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *vsock = fc_seen(&f->place, FC_VSOCK);
+	AUTO_FREE char *memory = !f->whole ? fc_seen(&f->place, FC_MEMORY) : f->place.jailed ? fc_seen(&f->place, FC_WHOLE) : strdup(f->whole);
+	if (!state || !memory || !vsock)
+		return nova_oom(error);
+	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock };
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	fc_plan_restore(&plan, &restore);
+	int code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
+}
+
 int fc_load(struct machine *m, int state_fd, nova_error_t **error)
 {
 	struct fc_machine *f = fc_of(m);
 	int code = fc_await(m, error);
-	if (code < 0)
-		return code;
-	int r = copy_file(state_fd, f->state);
+	if (code == 0 && f->place.jailed)
+		code = fill_jail(f, state_fd, error);
+	int r = code == 0 && !f->place.jailed ? copy_file(state_fd, f->state) : 0;
 	if (r < 0)
 		return nova_fail_os(error, r, "the state of a machine");
-	AUTO_FREE char *state = str_format("/proc/self/fd/%d", FC_FD_STATE), *base = str_format("/proc/self/fd/%d", FC_FD_MEMORY);
-	AUTO_FREE char *vsock = str_format("/proc/self/fd/%d/vsock", FC_FD_DIRECTORY);
-	if (!state || !base || !vsock)
-		return nova_oom(error);
-	struct fc_restore restore = { .version = f->version, .state = state, .memory = f->whole ? f->whole : base, .vsock = vsock };
-	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	fc_plan_restore(&plan, &restore);
-	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
 	if (code == 0)
-		code = fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
+		code = load(f, error);
 	return code < 0 ? fc_with_last_words(f, code, error) : 0;
 }

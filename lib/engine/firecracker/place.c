@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the files of a machine are. Without a jail the VMM inherits them, and finds them below /proc/self/fd. In a jail it inherits nothing
+ * and sees nothing but the jail's root, into which they are linked: beside the state directory, so that links are possible.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "engine/firecracker/firecracker.h"
+
+#define FIRST_VMM_UID 0x70000000u   /* far above what any system hands out; as a group: of all jailed VMMs */
+#define INSTALLED     "/opt/nova/bin/jailer"
+
+static const char *const names[] = {
+	[FC_ROOTFS] = "rootfs", [FC_CODE] = "code", [FC_MEMORY] = "memory", [FC_STATE] = "state", [FC_DIFF] = "diff", [FC_KERNEL] = "kernel",
+	[FC_INITRAMFS] = "initramfs", [FC_VSOCK] = "vsock", [FC_API] = "api", [FC_WHOLE] = "whole", [FC_LOG] = "log", [FC_METRICS] = "metrics",
+};
+
+/* --- the directory ------------------------------------------------------------------------------------------------------- */
+
+char *fc_jails(const struct engine_env *env)
+{
+	return path_join(env->run_dir, "jail");
+}
+
+/* <base>/<name of the program>/<id>/root, as the jailer will have it. */
+static int choose_jail(struct fc_place *place, const struct engine_env *env, const char *binary, nova_error_t **error)
+{
+	AUTO_FREE char *real = realpath(binary, NULL), *jails = fc_jails(env);
+	const char *slash = real ? strrchr(real, '/') : NULL;
+	uint32_t number;
+	if (!slash || !jails || random_bytes(&number, sizeof(number)) < 0)
+		return nova_fail(error, NOVA_EIO, "no place for the jail of '%s'", binary);
+	if (!fs_allows_devices(env->run_dir))
+		return nova_fail(error, NOVA_EENGINE, "'%s' is mounted with nodev, so a jail in it has no /dev/kvm: set home to another file system, or "
+			"firecracker.jailer to off", env->run_dir);
+	place->uid = FIRST_VMM_UID | (number & 0xffffff);
+	place->remove = str_format("%s/%s/%s", jails, slash + 1, place->id);
+	place->directory = place->remove ? path_join(place->remove, "root") : NULL;
+	return place->directory ? 0 : nova_oom(error);
+}
+
+int fc_place_make(struct fc_place *place, const struct engine_env *env, const char *binary, bool jailed, const char *id, nova_error_t **error)
+{
+	char suffix[5];
+	*place = (struct fc_place){ .jailed = jailed, .fd = -1 };
+	if (random_hex(suffix, 4) < 0) /* also beside another machine of the same VM, which goes on as a clone of itself */
+		return nova_oom(error);
+	snprintf(place->id, sizeof(place->id), "nova-%.8s-%s", id, suffix);
+	int code = 0;
+	if (jailed) {
+		code = choose_jail(place, env, binary, error);
+	} else {
+		place->remove = str_format("%s/fc-%s", env->run_dir, place->id + strlen("nova-"));
+		place->directory = place->remove ? strdup(place->remove) : NULL;
+	}
+	if (code < 0 || !place->directory)
+		return code < 0 ? code : nova_oom(error);
+	int r = fs_mkdirs(place->directory, 0700);
+	if (r == 0)
+		r = place->fd = sys_open(place->directory, O_RDONLY | O_DIRECTORY, 0);
+	return r < 0 ? nova_fail_os(error, r, "directory '%s'", place->directory) : 0;
+}
+
+void fc_place_done(struct fc_place *place)
+{
+	if (!place->remove)
+		return;
+	fs_remove_tree(place->remove);
+	fd_close(place->fd);
+	free(place->remove);
+	free(place->directory);
+	*place = (struct fc_place){ .fd = -1 };
+}
+
+char *fc_seen(const struct fc_place *place, enum fc_file file)
+{
+	if (place->jailed)
+		return str_format("/%s", names[file]);
+	return file < FC_FD_FILES ? str_format("/proc/self/fd/%d", FC_FD_FIRST + (int)file) :
+				    str_format("/proc/self/fd/%d/%s", FC_FD_DIRECTORY, names[file]);
+}
+
+char *fc_path(const struct fc_place *place, enum fc_file file)
+{
+	return str_format("/proc/self/fd/%d/%s", place->fd, names[file]);
+}
+
+/* --- files in it ------------------------------------------------------------------------------------------------------------ */
+
+static int copy(int from, int to)
+{
+	struct stat st;
+	int r = sys_fstat(from, &st);
+	if (r < 0 || sys_clone_file(from, to) == 0)
+		return r;
+	size_t whole = ((size_t)st.st_size + 4095) & ~(size_t)4095;
+	uint8_t *content = whole ? sys_map(from, 0, whole, false) : NULL;
+	r = whole && !content ? -ENOMEM : 0;
+	if (r == 0 && whole)
+		r = sys_pwrite_sparse(to, content, whole);
+	sys_unmap(content, whole);
+	return r < 0 ? r : sys_truncate(to, (uint64_t)st.st_size);
+}
+
+/* The VMM's user must be able to read it; what is for root alone is shared with the group of the jailed. */
+static int let_read(int fd)
+{
+	struct stat st;
+	int r = sys_fstat(fd, &st);
+	return r < 0 || st.st_mode & S_IROTH ? r : sys_set_group(fd, FIRST_VMM_UID, 0640);
+}
+
+static int place_fd(const struct fc_place *place, enum fc_file file, int fd)
+{
+	int r = sys_link_fd(fd, place->fd, names[file]);
+	if (r == 0)
+		return let_read(fd);
+	AUTO_FD int to = sys_openat(place->fd, names[file], O_RDWR | O_CREAT | O_EXCL, 0600);
+	r = to < 0 ? to : copy(fd, to);
+	return r < 0 ? r : let_read(to);
+}
+
+int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_error_t **error)
+{
+	int r = place_fd(place, file, fd);
+	return r < 0 ? nova_fail_os(error, r, "%s in the jail '%s'", names[file], place->directory) : 0;
+}
+
+int fc_place_path(const struct fc_place *place, enum fc_file file, const char *path, nova_error_t **error)
+{
+	AUTO_FREE char *absolute = path_absolute(path);
+	AUTO_FD int fd = place->jailed ? sys_open(path, O_RDONLY, 0) : -1;
+	if (!absolute)
+		return nova_oom(error);
+	int r = place->jailed ? (fd < 0 ? fd : place_fd(place, file, fd)) : sys_symlinkat(absolute, place->fd, names[file]);
+	return r < 0 ? nova_fail_os(error, r, "'%s' for Firecracker", path) : 0;
+}
+
+int fc_place_open(const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error)
+{
+	int fd = sys_openat(place->fd, names[file], O_RDWR | O_NOFOLLOW, 0); /* whoever is in the jail chooses what lies there */
+	if (fd < 0)
+		return nova_fail_os(error, fd, "%s of Firecracker", names[file]);
+	fd_close(*ret_fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t **error)
+{
+	int r = sys_unlinkat(place->fd, names[file]);
+	return r < 0 ? nova_fail_os(error, r, "%s of Firecracker", names[file]) : 0;
+}
+
+/* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
+
+static char *beside(const char *binary)
+{
+	AUTO_FREE char *real = realpath(binary, NULL);
+	char *slash = real ? strrchr(real, '/') : NULL;
+	char *path = slash ? str_format("%.*s/jailer", (int)(slash - real), real) : NULL;
+	if (path && access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error)
+{
+	const char *configured = config_str(env->config, "firecracker.jailer");
+	*ret_path = NULL;
+	if (!strcmp(configured, "off") || geteuid() != 0)
+		return 0;
+	if (*configured && access(configured, X_OK) < 0)
+		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.jailer names '%s', which cannot be executed", configured);
+	*ret_path = *configured ? path_absolute(configured) : beside(binary);
+	if (!*ret_path)
+		*ret_path = fc_search_path("jailer");
+	if (!*ret_path && access(INSTALLED, X_OK) == 0)
+		*ret_path = strdup(INSTALLED);
+	if (!*ret_path)
+		log_warn(env->log, "firecracker", "there is no jailer, so Firecracker runs as root and sees all files: install it beside '%s'", binary);
+	return 0;
+}
+
+static void add(struct fc_command *c, size_t *count, const char *text)
+{
+	if (*count < FC_ARGS - 1)
+		c->argv[(*count)++] = text;
+}
+
+int fc_command_make(struct fc_command *c, const char *jailer, const char *binary, const struct fc_place *place, const char *jails, bool cgroup2)
+{
+	size_t count = 0;
+	*c = (struct fc_command){ .api = fc_seen(place, FC_API) };
+	snprintf(c->uid, sizeof(c->uid), "%u", place->uid);
+	snprintf(c->gid, sizeof(c->gid), "%u", FIRST_VMM_UID);
+	const char *const jail[] = { jailer, "--id", place->id, "--exec-file", binary, "--uid", c->uid, "--gid", c->gid, "--chroot-base-dir", jails,
+		"--cgroup-version", cgroup2 ? "2" : "1", "--resource-limit", "no-file=1024", "--" };
+	const char *const plain[] = { binary, "--id", place->id };
+	const char *const both[] = { "--api-sock", c->api, "--level", "Warning" };
+	for (size_t i = 0; place->jailed && i < ARRAY_LEN(jail); i++)
+		add(c, &count, jail[i]);
+	for (size_t i = 0; !place->jailed && i < ARRAY_LEN(plain); i++)
+		add(c, &count, plain[i]);
+	for (size_t i = 0; i < ARRAY_LEN(both); i++)
+		add(c, &count, both[i]);
+	return c->api ? 0 : NOVA_ENOMEM;
+}
+
+void fc_command_done(struct fc_command *c)
+{
+	free(c->api);
+	c->api = NULL;
+}
