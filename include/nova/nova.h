@@ -8,6 +8,7 @@
 #define NOVA_NOVA_H
 
 #include <nova/base.h>
+#include <nova/call.h>
 #include <nova/config.h>
 #include <nova/disk.h>
 #include <nova/function.h>

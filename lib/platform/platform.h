@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "store/store.h"
+#include "vm/vm.h"
 
 /* --- runtimes -------------------------------------------------------------------------------------------------- */
 
@@ -113,5 +114,37 @@ int registry_lookup(struct nova *nova, const char *name, nova_function_t **ret_f
  * its image with it: who finds no file there looks the function up again.
  */
 char *registry_disk_path(const struct nova *nova, const char *code_hash);
+
+/* --- invoke.c: one call, from its options to its result ------------------------------------------------------------------- */
+
+/* Through this another thread ends a call. What the call is busy with changes; `lock` guards it. */
+struct stop {
+	pthread_mutex_t lock;
+	bool asked;
+	bool begun;    /* the request has been in a VM, or about to be sent to one */
+	nova_vm_t *vm; /* where it is now; NULL: nowhere */
+};
+
+int stop_init(struct stop *stop, nova_error_t **error);
+void stop_done(struct stop *stop);
+/* The call ends as soon as can be. True: nothing of it has run, nor will it, whatever its thread is waiting for. */
+bool stop_ask(struct stop *stop);
+
+/* A call whose request has been checked. Does not move in memory. */
+struct invocation {
+	nova_t *nova;
+	nova_function_t *function;
+	struct vm_exec exec;
+	struct stop *stop; /* NULL: nobody can end it */
+	uint64_t begin_ns, prepared_ns, queue_us, part_us[VM_TIMINGS];
+	int cold;
+};
+
+/* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done() in every case. */
+int invocation_prepare(struct invocation *c, nova_t *nova, const char *function, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, nova_error_t **error);
+/* Waits for the answer. *ret_result must be NULL. */
+int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
+void invocation_done(struct invocation *c);
 
 #endif

@@ -193,6 +193,16 @@ class Examples(HomeCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(json.loads(done.stdout)["message"], "Hello, World!")
 
+    def test_the_c_program_with_a_hundred_calls_in_flight_gets_every_answer(self):
+        source = (ROOT / "examples/c/async.c").read_text(encoding="utf-8")
+        self.assertLess(len(source.splitlines()), 60)
+        done = subprocess.run([BUILD / "examples/async", FUNCTIONS / "python/hello.py"], capture_output=True, text=True,
+                              env={**self.environment, "NOVA_POOL_MAX_VMS": "4"}, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        self.assertEqual([int(line.split()[0]) for line in lines], list(range(99, -1, -1)))
+        self.assertTrue(all("Hello" in line for line in lines), lines)
+
 
 class Doctor(HomeCase):
     def test_it_names_every_engine_and_the_choice(self):

@@ -318,6 +318,115 @@ START_TEST(threads_may_call_and_cancel_in_one_vm_at_once)
 }
 END_TEST
 
+/* --- asynchronous calls ------------------------------------------------------------------------------------------------------------- */
+
+static nova_queue_t *queue; /* of the one test below; set before its threads begin */
+
+static void judge_call(struct worker *w, nova_call_t *call)
+{
+	static const int allowed[] = { NOVA_ECANCELED, NOVA_ELIMIT, 0 };
+	int code = nova_call_code(call);
+	nova_error_t *failure = nova_call_take_error(call);
+	nova_result_t *r = nova_call_take_result(call);
+	unsigned *number = nova_call_userdata(call);
+	if (!any_of(code, allowed))
+		complain(w, "call", code, failure);
+	if (code == 0 && (unsigned)atoi(nova_result_output(r, NULL)) != *number)
+		snprintf(w->why, sizeof(w->why), "sent %u, got %s", *number, nova_result_output(r, NULL));
+	nova_error_free(failure);
+	nova_result_free(r);
+	nova_call_free(call);
+	free(number);
+}
+
+/* In a thread of the queue. */
+static void look_at_queue(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)userdata, (void)stream, (void)data, (void)len;
+	nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY);
+}
+
+static void submit_one(struct worker *w)
+{
+	char name[8], payload[16];
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	nova_error_t *failure = NULL;
+	unsigned *number = malloc(sizeof(*number));
+	*number = draw(w, 1000);
+	opts.on_output = look_at_queue;
+	snprintf(name, sizeof(name), "f%u", draw(w, FUNCTIONS));
+	snprintf(payload, sizeof(payload), "%u", *number);
+	int code = nova_submit(queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
+	if (code < 0) {
+		complain(w, "submit", code, failure);
+		free(number);
+	}
+	nova_error_free(failure);
+}
+
+/* A call may be cancelled only by who knows that nobody has freed it: with a queue of one's own, at any moment. */
+static void cancel_one(struct worker *w)
+{
+	nova_queue_t *own;
+	nova_call_t *calls[6];
+	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
+	opts.threads = 2;
+	if (nova_queue_new(w->p->nova, &opts, &own, NULL) < 0)
+		return;
+	for (int i = 0; i < 6; i++)
+		if (nova_submit(own, "f0", "1", 1, NULL, NULL, &calls[i], NULL) < 0)
+			calls[i] = NULL;
+	sys_poll(NULL, 0, (int)draw(w, 8));
+	for (int i = 0; i < 4; i++)
+		if (calls[i] && draw(w, 2))
+			nova_call_cancel(calls[i]);
+	nova_call_free(calls[draw(w, 6)]);
+	nova_queue_free(own);
+}
+
+static void *use_queue(void *argument)
+{
+	struct worker *w = argument;
+	nova_call_t *call;
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		unsigned what = draw(w, 8);
+		if (what < 4)
+			submit_one(w);
+		else if (what < 7 && nova_queue_collect(queue, draw(w, 3), &call, NULL) == 0 && call)
+			judge_call(w, call);
+		else if (what == 7 && i % 4 == 0)
+			cancel_one(w);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_submit_collect_and_cancel_at_once)
+{
+	struct platform p = platform_open("pool.max_vms", "4", NULL);
+	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
+	struct worker rest = { .p = &p };
+	opts.threads = 8;
+	for (int i = 0; i < FUNCTIONS; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "f%d", i);
+		platform_add(p.nova, name, "shell", "cat \"$1\"");
+	}
+	ck_ok(nova_queue_new(p.nova, &opts, &queue, &error));
+	run_threads(&p, use_queue, 25);
+	while (nova_queue_count(queue, NOVA_QUEUE_WAITING) + nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY) +
+			nova_queue_count(queue, NOVA_QUEUE_FINISHED)) {
+		nova_call_t *call;
+		ck_ok(nova_queue_collect(queue, 10, &call, &error));
+		if (call)
+			judge_call(&rest, call);
+	}
+	ck_assert_str_eq(rest.why, "");
+	nova_queue_free(queue);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	platform_close(&p);
+}
+END_TEST
+
 static Suite *storm_suite(void)
 {
 	Suite *suite = suite_create("threads");
@@ -327,6 +436,7 @@ static Suite *storm_suite(void)
 	tcase_add_test(tc, threads_may_borrow_return_forget_and_kill_at_once);
 	tcase_add_test(tc, threads_may_share_one_vm_and_kill_it);
 	tcase_add_test(tc, threads_may_call_and_cancel_in_one_vm_at_once);
+	tcase_add_test(tc, threads_may_submit_collect_and_cancel_at_once);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

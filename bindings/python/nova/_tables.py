@@ -55,6 +55,14 @@ class PoolOpts(_Options):
     ]
 
 
+class QueueOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("threads", c_uint32),
+        ("max_calls", c_uint32),
+    ]
+
+
 class RegisterOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -148,6 +156,20 @@ FUNCTIONS = {
     "nova_error_free": (None, [c_void_p]),
     "nova_code_name": (c_char_p, [c_int]),
     "nova_free": (None, [c_void_p]),
+    "nova_queue_new": (c_int, [c_void_p, POINTER(QueueOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_free": (None, [c_void_p]),
+    "nova_queue_fd": (c_int, [c_void_p]),
+    "nova_submit": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_count": (c_uint64, [c_void_p, c_int]),
+    "nova_call_cancel": (c_int, [c_void_p]),
+    "nova_call_is_finished": (c_int, [c_void_p]),
+    "nova_call_code": (c_int, [c_void_p]),
+    "nova_call_take_result": (c_void_p, [c_void_p]),
+    "nova_call_take_error": (c_void_p, [c_void_p]),
+    "nova_call_userdata": (c_void_p, [c_void_p]),
+    "nova_call_request_id": (c_char_p, [c_void_p]),
+    "nova_call_free": (None, [c_void_p]),
     "nova_config_new": (c_int, [POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_config_free": (None, [c_void_p]),
     "nova_config_load": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
@@ -321,6 +343,10 @@ CONSTANTS = {
     "NOVA_LOG_WARN": 2,
     "NOVA_LOG_INFO": 3,
     "NOVA_LOG_DEBUG": 4,
+    "NOVA_QUEUE_WAITING": 0,
+    "NOVA_QUEUE_UNDER_WAY": 1,
+    "NOVA_QUEUE_FINISHED": 2,
+    "NOVA_QUEUE_THREADS": 3,
     "NOVA_CONFIG_DEFAULT": 0,
     "NOVA_CONFIG_FILE": 1,
     "NOVA_CONFIG_ENV": 2,
