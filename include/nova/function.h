@@ -131,6 +131,16 @@ NOVA_API int nova_template_build(nova_t *nova, const char *function, nova_error_
 
 /* --- the main job ------------------------------------------------------------------------------------------ */
 
+/** In which VM a call runs, and what becomes of that VM: docs/modes.md. Since 0.1. */
+enum nova_mode {
+	NOVA_MODE_CACHED = 0,       /**< a VM of the pool: one that waits for this function, or a new one; it waits for further calls afterwards */
+	NOVA_MODE_EPHEMERAL = 1,    /**< a VM that nobody has used, ended after the call */
+	NOVA_MODE_CHECKPOINTED = 2, /**< a VM that nobody has used, or that goes on from `snapshot`; ended after the call, and what it
+	                                 knew then is in a new snapshot if `checkpoint_after` asks for one */
+	NOVA_MODE_BRANCHED = 3,     /**< a VM that goes on from `snapshot`, which any number of calls may do at once; ended after the call */
+	NOVA_MODE_PERSISTENT = 4,   /**< in an instance (nova/instance.h), which stays until it is stopped */
+};
+
 /** Options of nova_invoke(). Since 0.1. */
 typedef struct nova_invoke_opts {
 	size_t size;              /**< sizeof(nova_invoke_opts) */
@@ -138,13 +148,19 @@ typedef struct nova_invoke_opts {
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
 	void *userdata;
+	uint32_t mode;              /**< enum nova_mode */
+	uint32_t checkpoint_after;  /**< 1: a call that succeeds leaves a snapshot, nova_result_snapshot(); not in modes cached and ephemeral */
+	const char *snapshot;       /**< name or id of a snapshot of this function to go on from: required in mode branched, possible in checkpointed
+	                                 and, for a new instance, persistent */
+	const char *snapshot_after; /**< name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
+	const char *instance;       /**< mode persistent: name or id of the instance; NULL: one is started and stays, nova_result_instance() */
 } nova_invoke_opts;
-#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0 }
+#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Runs a function in its own microVM and waits for the answer.
  *
- * A VM that waits for this function is used, else one is started. The error tells by nova_error_outcome() whether the
+ * A VM that waits for this function is used, else one is started, unless the mode wants it otherwise. The error tells by nova_error_outcome() whether the
  * function *never ran* (trying again is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
  *
  * @param payload    JSON text of at most 6 MiB; NULL with length 0 means "{}"
@@ -153,7 +169,11 @@ typedef struct nova_invoke_opts {
  * @return 0, or
  *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image), NOVA_ECORRUPT, NOVA_ENOTSUP,
  *   NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM, NOVA_EIO, and NOVA_EFUNCTION if its code cannot even be loaded;
- *   ran and failed: NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT;
+ *   by its mode: NOVA_EINVAL (options that do not go together; a snapshot or instance of another function), NOVA_ENOTFOUND (no such
+ *   snapshot or instance), NOVA_ESTALE (a snapshot of another version of the function or another engine), NOVA_ENOTSUP (the engine
+ *   takes no snapshots), NOVA_EEXIST (the name for the new snapshot is taken), NOVA_EBUSY and NOVA_ELOST (the instance is paused, has ended);
+ *   ran and failed: NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT, and the codes of nova_vm_snapshot() if it succeeded but
+ *   its snapshot could not be taken;
  *   unknown: NOVA_ELOST, NOVA_EAGENT.
  * Since 0.1.
  */

@@ -14,6 +14,7 @@
 #include <nova/function.h>
 #include <nova/host.h>
 #include <nova/image.h>
+#include <nova/instance.h>
 #include <nova/pool.h>
 #include <nova/proto.h>
 #include <nova/result.h>

@@ -46,6 +46,12 @@ NOVA_API int nova_result_cold_start(const nova_result_t *result);
 /** Identifier of the VM that ran it. Since 0.1. */
 NOVA_API const char *nova_result_vm_id(const nova_result_t *result);
 
+/** Id of the snapshot that was taken after the call, or "". Since 0.1. */
+NOVA_API const char *nova_result_snapshot(const nova_result_t *result);
+
+/** Id of the instance that ran it, or "". Since 0.1. */
+NOVA_API const char *nova_result_instance(const nova_result_t *result);
+
 /** The parts that the time of a call is made of. Since 0.1. */
 enum nova_timing {
 	NOVA_TIMING_TOTAL = 0,  /**< whole call, as its caller saw it */

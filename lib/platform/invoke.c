@@ -58,83 +58,7 @@ static bool stop_leave(struct stop *stop)
 	return asked;
 }
 
-/* --- a VM for it ------------------------------------------------------------------------------------------------------------- */
-
-static int acquire(struct invocation *c, nova_vm_t **ret_vm, nova_error_t **error)
-{
-	char key[FUNCTION_POOL_KEY];
-	const struct function_record *r = &c->function->record;
-	const struct runtime *runtime = runtime_find(r->runtime);
-	if (!runtime)
-		return nova_fail(error, NOVA_ECORRUPT, "function '%s' has the runtime '%s', which this libnova does not know", r->name,
-			r->runtime);
-	AUTO_FREE char *disk = registry_disk_path(c->nova, r->code_hash);
-	if (!disk)
-		return nova_oom(error);
-	function_pool_key(r, key);
-	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
-	vm.rootfs = runtime->image;
-	vm.code_disk = disk;
-	vm.memory_mb = r->memory_mb;
-	vm.vcpus = r->vcpus;
-	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
-	init.runtime = r->runtime;
-	init.handler = r->handler;
-	init.env = (const char *const *)r->env;
-	init.env_count = r->env_count;
-	nova_pool_want want = { sizeof(want), key, &vm, &init };
-	uint64_t begin = clock_ns();
-	int code = nova_pool_acquire(c->nova->pool, &want, ret_vm, &c->cold, error);
-	c->queue_us = us_since(begin);
-	if (code < 0)
-		return nova_wrap(error, code, "function '%s'", r->name);
-	for (int part = NOVA_TIMING_START; c->cold && part <= NOVA_TIMING_INIT; part++)
-		c->part_us[part] = nova_vm_timing_us(*ret_vm, part);
-	return 0;
-}
-
-static bool disk_is_there(const struct invocation *c)
-{
-	AUTO_FREE char *disk = registry_disk_path(c->nova, c->function->record.code_hash);
-	return !disk || fs_exists(disk);
-}
-
-/* Looks the function up again: another process may have replaced or deleted it since, and its former code disk with it. */
-static int look_again(struct invocation *c, nova_error_t **error)
-{
-	const struct function_record *old = &c->function->record;
-	AUTO_FUNCTION nova_function_t *now = NULL;
-	int code = registry_lookup(c->nova, old->name, &now, error);
-	if (code < 0)
-		return code;
-	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
-		AUTO_FREE char *disk = registry_disk_path(c->nova, old->code_hash);
-		return nova_fail(error, NOVA_ECORRUPT, "the code disk of function '%s' is gone: %s; register the function again to make it",
-			old->name, disk ? disk : "");
-	}
-	nova_function_free(c->function);
-	c->function = STEAL(now);
-	return 0;
-}
-
-static int acquire_present(struct invocation *c, nova_vm_t **ret_vm, nova_error_t **error)
-{
-	for (;;) {
-		nova_error_t *failure = NULL;
-		int code = acquire(c, ret_vm, &failure);
-		if (code != NOVA_ENOTFOUND || disk_is_there(c)) {
-			if (error)
-				*error = failure;
-			else
-				nova_error_free(failure);
-			return code;
-		}
-		nova_error_free(failure);
-		code = look_again(c, error);
-		if (code < 0)
-			return code;
-	}
-}
+/* --- one run -------------------------------------------------------------------------------------------------------------------- */
 
 /* A VM that was lost, fell silent, had to kill its function or ran out of memory (its /tmp may be full) is not used again; one whose
  * function merely failed is as good as before, for no process of a request outlives it. */
@@ -155,17 +79,16 @@ static int canceled_in_vm(nova_error_t *failure, nova_error_t **error)
 	return nova_fail_ran(error, NOVA_ECANCELED, outcome, "the call was cancelled while its function may have been running; its microVM was ended");
 }
 
-static int run_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, nova_error_t **error)
+/* Runs the request in a VM. *ret_used: it has got there. */
+static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used, nova_error_t **error)
 {
 	nova_error_t *failure = NULL;
 	int code = stop_enter(c->stop, vm, error);
-	if (code < 0) { /* the VM has not been used */
-		nova_pool_release(c->nova->pool, vm, 1);
+	*ret_used = code == 0;
+	if (code < 0)
 		return code;
-	}
 	code = vm_exec(vm, &c->exec, ret_result, &failure);
 	bool asked = stop_leave(c->stop);
-	nova_pool_release(c->nova->pool, vm, reusable(code, *ret_result));
 	if (asked && (code == NOVA_ELOST || code == NOVA_EAGENT))
 		return canceled_in_vm(failure, error);
 	if (error)
@@ -175,17 +98,77 @@ static int run_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resul
 	return code;
 }
 
+/* What the call has left in its VM becomes a snapshot. */
+static int checkpoint(const struct invocation *c, const struct lease *lease, nova_result_t *result, nova_error_t **error)
+{
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	nova_snapshot_t *snapshot = NULL;
+	opts.name = c->snapshot_after;
+	int code = lease_snapshot(lease, &c->function->record, &opts, &snapshot, error);
+	if (code < 0) {
+		nova_wrap(error, code, "the function succeeded, but its snapshot could not be taken");
+		return nova_set_outcome(error, code, NOVA_OUTCOME_RAN);
+	}
+	snprintf(result->snapshot, sizeof(result->snapshot), "%s", nova_snapshot_id(snapshot));
+	nova_snapshot_free(snapshot);
+	return 0;
+}
+
+static int run_leased(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
+{
+	bool used;
+	int code = lease_take(c->nova, &c->function, &c->wish, &c->lease, error);
+	if (code < 0)
+		return code;
+	code = exec_in(c, c->lease.vm, ret_result, &used, error);
+	bool as_good_as_before = !used || reusable(code, *ret_result);
+	if (code == 0 && c->checkpoint_after)
+		code = checkpoint(c, &c->lease, *ret_result, error);
+	lease_return(c->nova, &c->lease, as_good_as_before && c->mode == NOVA_MODE_CACHED);
+	return code;
+}
+
+static int run_in_instance(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
+{
+	bool used;
+	int code = instance_enter(c->instance, error);
+	if (code < 0)
+		return code;
+	code = exec_in(c, c->instance->lease.vm, ret_result, &used, error);
+	if (code == 0 && c->checkpoint_after)
+		code = checkpoint(c, &c->instance->lease, *ret_result, error);
+	if (*ret_result)
+		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s", c->instance->id);
+	instance_leave(c->instance);
+	return code < 0 && !*ret_result ? nova_wrap(error, code, "instance '%s'", c->instance->name) : code;
+}
+
+/* One that nobody could name, for want of a result, does not stay. */
+static int run_persistent(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
+{
+	if (c->instance) {
+		c->lease.cold = 0;
+		return run_in_instance(c, ret_result, error);
+	}
+	int code = instance_start(c->nova, &c->function, NULL, &c->wish, &c->instance, error);
+	if (code < 0)
+		return code;
+	c->lease = c->instance->lease; /* for the timing */
+	code = run_in_instance(c, ret_result, error);
+	if (!*ret_result)
+		nova_instance_stop(c->instance, 0, NULL);
+	return code;
+}
+
 static int run_once(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
-	nova_vm_t *vm;
-	int code = acquire_present(c, &vm, error);
-	return code < 0 ? code : run_in(c, vm, ret_result, error);
+	return c->mode == NOVA_MODE_PERSISTENT ? run_persistent(c, ret_result, error) : run_leased(c, ret_result, error);
 }
 
 /* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM is tried, once. */
 static bool worth_another(const struct invocation *c, int code, const nova_error_t *failure)
 {
-	return !c->cold && (code == NOVA_ELOST || code == NOVA_EAGENT) && nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
+	return c->mode == NOVA_MODE_CACHED && !c->lease.cold && (code == NOVA_ELOST || code == NOVA_EAGENT) && nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }
 
 static int run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
@@ -206,13 +189,13 @@ static int run(struct invocation *c, nova_result_t **ret_result, nova_error_t **
 
 static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t run_ns)
 {
-	uint64_t made_us = 0, waited_us = (run_ns - c->prepared_ns) / 1000u + c->queue_us;
+	uint64_t made_us = 0, waited_us = (run_ns - c->prepared_ns) / 1000u + c->lease.took_us;
 	for (int part = NOVA_TIMING_START; part <= NOVA_TIMING_INIT; part++)
-		made_us += r->timing_us[part] = c->part_us[part];
+		made_us += r->timing_us[part] = c->lease.part_us[part];
 	r->timing_us[NOVA_TIMING_LOOKUP] = (c->prepared_ns - c->begin_ns) / 1000u;
 	r->timing_us[NOVA_TIMING_QUEUE] = waited_us > made_us ? waited_us - made_us : 0;
 	r->timing_us[NOVA_TIMING_TOTAL] = us_since(c->begin_ns);
-	r->cold_start = c->cold;
+	r->cold_start = c->lease.cold;
 }
 
 /* --- a call as a whole ---------------------------------------------------------------------------------------------------------- */
@@ -221,25 +204,30 @@ static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t
 static int prepare(struct invocation *c, const char *name, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
 	nova_error_t **error)
 {
-	int code = registry_lookup(c->nova, name, &c->function, error);
-	if (code < 0)
-		return code;
+	if (!c->function) {
+		int code = registry_lookup(c->nova, name, &c->function, error);
+		if (code < 0)
+			return code;
+	}
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
 	uint32_t limit = opts->timeout_ms ? opts->timeout_ms : c->function->record.timeout_s * 1000u;
 	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit, opts->request_id, error);
 }
 
-int invocation_prepare(struct invocation *c, nova_t *nova, const char *function, const void *payload, size_t payload_len,
-	const nova_invoke_opts *opts, nova_error_t **error)
+int invocation_prepare(struct invocation *c, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+	nova_error_t **error)
 {
 	nova_invoke_opts o;
-	*c = (struct invocation){ .nova = nova, .cold = 1, .begin_ns = clock_ns() };
+	c->begin_ns = clock_ns();
+	c->lease.cold = 1;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	if (code == 0)
-		code = host_check_process(nova->host, error);
+		code = host_check_process(c->nova->host, error);
 	if (code == 0)
 		code = prepare(c, function, payload, payload_len, &o, error);
+	if (code == 0)
+		code = mode_prepare(c, &o, error);
 	c->prepared_ns = clock_ns();
 	return code;
 }
@@ -257,14 +245,20 @@ void invocation_done(struct invocation *c)
 {
 	vm_exec_done(&c->exec);
 	nova_function_free(c->function);
+	nova_instance_free(c->instance);
+	free(c->wish.snapshot);
+	free(c->snapshot_after);
 	c->function = NULL;
+	c->instance = NULL;
+	c->wish.snapshot = c->snapshot_after = NULL;
 }
 
 int nova_template_build(nova_t *nova, const char *function, nova_error_t **error)
 {
-	struct invocation c = { .nova = nova };
+	AUTO_FUNCTION nova_function_t *found = NULL;
 	const struct engine_ops *ops;
-	nova_vm_t *vm;
+	const struct lease_wish wish = { .fresh = false };
+	struct lease lease;
 	if (!nova || !function)
 		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
 	int code = host_choose_engine(nova->host, NULL, &ops, error);
@@ -275,23 +269,22 @@ int nova_template_build(nova_t *nova, const char *function, nova_error_t **error
 	if (code == 0)
 		code = host_check_process(nova->host, error);
 	if (code == 0)
-		code = registry_lookup(nova, function, &c.function, error);
+		code = registry_lookup(nova, function, &found, error);
 	if (code == 0)
-		code = acquire_present(&c, &vm, error);
+		code = lease_take(nova, &found, &wish, &lease, error);
 	if (code == 0)
-		nova_pool_release(nova->pool, vm, 1);
-	nova_function_free(c.function);
+		lease_return(nova, &lease, true);
 	return code;
 }
 
 int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error)
 {
-	struct invocation c;
+	struct invocation c = { .nova = nova };
 	if (!nova || !function || !ret_result)
 		return nova_fail(error, NOVA_EINVAL, "nova_invoke: an argument is NULL");
 	*ret_result = NULL;
-	int code = invocation_prepare(&c, nova, function, payload, payload_len, opts, error);
+	int code = invocation_prepare(&c, function, payload, payload_len, opts, error);
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);
 	invocation_done(&c);

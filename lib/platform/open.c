@@ -24,6 +24,7 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	nova_t *nova = calloc(1, sizeof(*nova));
 	if (!nova)
 		return nova_oom(error);
+	pthread_mutex_init(&nova->instances_lock, NULL);
 	int code = fill(nova, config, error);
 	if (code < 0)
 		nova_close(nova);
@@ -36,9 +37,11 @@ void nova_close(nova_t *nova)
 {
 	if (!nova || (nova->host && host_check_process(nova->host, NULL) < 0))
 		return;
+	instances_end(nova);
 	nova_pool_free(nova->pool);
 	registry_close(nova);
 	nova_host_unref(nova->host);
+	pthread_mutex_destroy(&nova->instances_lock);
 	free(nova->home);
 	free(nova);
 }

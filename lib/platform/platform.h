@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include <nova/function.h>
+#include <nova/instance.h>
 
 #include "base/base.h"
 #include "store/store.h"
@@ -63,7 +64,7 @@ static inline void function_freep(nova_function_t **function)
 }
 #define AUTO_FUNCTION CLEANUP(function_freep)
 
-#define FUNCTION_POOL_KEY 64
+#define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind what they are */
 /* VMs are interchangeable for one version of one function. */
 void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY]);
 
@@ -98,6 +99,8 @@ struct nova {
 	struct store *store; /* opened and closed by the registry, as the members below */
 	char *disks;         /* home/disks */
 	struct function_cache cache;
+	pthread_mutex_t instances_lock; /* guards the list */
+	nova_instance_t *instances;     /* the oldest first */
 };
 
 /* Makes the state directory `nova->home` if needed, opens the store named by the setting `store`, and removes what a
@@ -114,6 +117,65 @@ int registry_lookup(struct nova *nova, const char *name, nova_function_t **ret_f
  * its image with it: who finds no file there looks the function up again.
  */
 char *registry_disk_path(const struct nova *nova, const char *code_hash);
+
+/* --- lease.c: a VM for a call or an instance, and its way back -------------------------------------------------------------------- */
+
+/* What the pool is asked for on behalf of a function. Points into itself and into the record: does not move, and the record stays. */
+struct function_want {
+	char key[FUNCTION_POOL_KEY];
+	char *disk;
+	nova_vm_opts vm;
+	nova_vm_init_opts init;
+	nova_pool_want want;
+};
+int function_want_init(struct function_want *want, const struct nova *nova, const struct function_record *record, nova_error_t **error);
+void function_want_done(struct function_want *want);
+
+struct lease_wish {
+	bool fresh;     /* nobody may have used it */
+	char *snapshot; /* to go on from; NULL: none */
+	uint32_t memory_mb, vcpus; /* 0: those of the function */
+};
+
+struct lease {
+	nova_vm_t *vm;
+	bool restored; /* from a snapshot, and not a VM of the pool */
+	int cold;
+	uint64_t took_us, part_us[VM_TIMINGS];
+};
+
+/* Replaces *function by what it is now should its code disk be gone. */
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *ret_lease, nova_error_t **error);
+void lease_return(struct nova *nova, struct lease *lease, bool reusable);
+/* A snapshot that is known to be of this function. */
+int lease_snapshot(const struct lease *lease, const struct function_record *record, const nova_snapshot_opts *opts,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error);
+
+/* --- instance.c ---------------------------------------------------------------------------------------------------------------- */
+
+struct nova_instance {
+	atomic_uint references;
+	nova_instance_t *next; /* in nova->instances */
+	struct nova *nova;
+	nova_function_t *function;
+	char id[9], vm_id[9];
+	char *name;
+	uint64_t created_us;
+	struct lease lease; /* its VM is there until `ended`, and longer for users */
+	pthread_mutex_t lock; /* guards those below */
+	pthread_cond_t left;  /* there are no users any more */
+	uint32_t users;
+	bool ended;
+};
+
+/* `name` NULL: its id. */
+int instance_start(struct nova *nova, nova_function_t **function, const char *name, const struct lease_wish *wish,
+	nova_instance_t **ret_instance, nova_error_t **error);
+/* Its VM stays until instance_leave(). NOVA_ELOST: it has been stopped. */
+int instance_enter(nova_instance_t *instance, nova_error_t **error);
+void instance_leave(nova_instance_t *instance);
+/* All, when nothing else goes on. */
+void instances_end(struct nova *nova);
 
 /* --- invoke.c: one call, from its options to its result ------------------------------------------------------------------- */
 
@@ -132,19 +194,31 @@ bool stop_ask(struct stop *stop);
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {
-	nova_t *nova;
-	nova_function_t *function;
+	nova_t *nova;              /* this and the next are set before invocation_prepare() */
+	nova_function_t *function; /* NULL: it is looked up by name */
 	struct vm_exec exec;
 	struct stop *stop; /* NULL: nobody can end it */
-	uint64_t begin_ns, prepared_ns, queue_us, part_us[VM_TIMINGS];
-	int cold;
+	uint32_t mode;
+	bool checkpoint_after;
+	char *snapshot_after;      /* NULL: the snapshot is named by its id */
+	struct lease_wish wish;
+	struct lease lease;        /* the VM in it is there during the run only */
+	nova_instance_t *instance; /* NULL: none, or none yet */
+	uint64_t begin_ns, prepared_ns;
 };
 
 /* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done() in every case. */
-int invocation_prepare(struct invocation *c, nova_t *nova, const char *function, const void *payload, size_t payload_len,
-	const nova_invoke_opts *opts, nova_error_t **error);
+int invocation_prepare(struct invocation *c, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+	nova_error_t **error);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);
+
+/* --- mode.c ----------------------------------------------------------------------------------------------------------------------- */
+
+/* With c->function: checks the options that concern the mode, and copies them. */
+int mode_prepare(struct invocation *c, const nova_invoke_opts *opts, nova_error_t **error);
+/* NOVA_ENOTSUP: the engine takes no snapshots. */
+int mode_check_engine(struct nova *nova, nova_error_t **error);
 
 #endif

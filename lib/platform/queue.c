@@ -488,6 +488,8 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	atomic_init(&call->references, 1);
 	atomic_init(&call->state, CALL_WAITING);
 	call->queue = q;
+	call->invocation.nova = q->nova;
+	call->invocation.stop = &call->stop;
 	call->userdata = userdata;
 	*ret_call = call;
 	return 0;
@@ -502,8 +504,7 @@ int nova_submit(nova_queue_t *q, const char *function, const void *payload, size
 	int code = new_call(q, userdata, &call, error);
 	if (code < 0)
 		return code;
-	code = invocation_prepare(&call->invocation, q->nova, function, payload, payload_len, opts, error);
-	call->invocation.stop = &call->stop;
+	code = invocation_prepare(&call->invocation, function, payload, payload_len, opts, error);
 	if (code == 0) {
 		pthread_mutex_lock(&q->lock);
 		code = enqueue(q, call, error);

@@ -35,6 +35,7 @@ struct manifest {
 	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
 	char **inputs;          /* of a template: the other files that went in, as "identity path"; it is of no use when one has changed */
 	size_t input_count;
+	char *owner; /* whom the platform took it for; "": nobody */
 	uint32_t memory_mb, vcpus;
 	bool has_function, has_hooks;
 	uint32_t concurrency; /* calls that may be under way at once */

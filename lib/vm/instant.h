@@ -14,6 +14,7 @@ char *instants_root(const nova_host_t *host);
 /* What an instant on disk is called, and more that its manifest tells. */
 struct instant_label {
 	const char *id, *name; /* NULL: a new id; the id */
+	const char *owner;     /* see struct manifest; NULL: nobody */
 	uint64_t life_time_s;
 	const char *const *inputs; /* paths: see struct manifest */
 	size_t input_count;

@@ -111,6 +111,16 @@ const char *nova_result_vm_id(const nova_result_t *result)
 	return result->vm_id;
 }
 
+const char *nova_result_snapshot(const nova_result_t *result)
+{
+	return result->snapshot;
+}
+
+const char *nova_result_instance(const nova_result_t *result)
+{
+	return result->instance;
+}
+
 uint64_t nova_result_timing_us(const nova_result_t *result, int timing)
 {
 	return timing >= 0 && timing < VM_TIMINGS ? result->timing_us[timing] : 0;
@@ -133,8 +143,9 @@ static json_t *timings(const nova_result_t *r)
 char *nova_result_to_json(const nova_result_t *r)
 {
 	/* The output keeps its own text: numbers in it may be larger than any parser's. */
-	AUTO_JSON json_t *rest = json_pack("{s:s, s:b, s:I, s:s, s:i, s:s, s:s%, s:s%, s:b, s:o}", "request_id", r->request_id,
-		"cold_start", r->cold_start, "duration_ms", (json_int_t)nova_result_duration_ms(r), "vm", r->vm_id, "exit_code",
+	AUTO_JSON json_t *rest = json_pack("{s:s, s:b, s:I, s:s, s:s, s:s, s:i, s:s, s:s%, s:s%, s:b, s:o}", "request_id", r->request_id,
+		"cold_start", r->cold_start, "duration_ms", (json_int_t)nova_result_duration_ms(r), "vm", r->vm_id, "snapshot",
+		r->snapshot, "instance", r->instance, "exit_code",
 		r->exit_code, "error", r->failure, "stdout", r->out, r->out_len, "stderr", r->err, r->err_len, "truncated", r->truncated,
 		"timing_us", timings(r));
 	AUTO_FREE char *text = rest ? json_dumps(rest, JSON_COMPACT) : NULL;

@@ -114,8 +114,9 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f, c
 	if (label->id)
 		memcpy(m.id, label->id, SNAPSHOT_ID);
 	m.name = strdup(label->name ? label->name : m.id);
+	m.owner = strdup(label->owner ? label->owner : "");
 	m.life_time_s = label->life_time_s;
-	if (!m.name)
+	if (!m.name || !m.owner)
 		return nova_oom(error);
 	if (!f->base->id && f->pages.page_count) /* its memory is the base with the pages laid over it */
 		return nova_fail(error, NOVA_ENOTSUP, "a base in memory cannot be written with pages");
@@ -209,7 +210,7 @@ void nova_snapshot_free(nova_snapshot_t *s)
 	free(s);
 }
 
-static int check_name(const char *name, nova_error_t **error)
+int snapshot_check_name(const char *name, nova_error_t **error)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	size_t len = strspn(name, allowed);
@@ -219,7 +220,7 @@ static int check_name(const char *name, nova_error_t **error)
 	return 0;
 }
 
-int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	nova_snapshot_opts o;
 	if (!vm)
@@ -228,7 +229,7 @@ int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapsho
 	if (code == 0)
 		code = host_check_process(vm->host, error);
 	if (code == 0 && o.name)
-		code = check_name(o.name, error);
+		code = snapshot_check_name(o.name, error);
 	if (code < 0)
 		return code;
 	AUTO_FROZEN struct frozen *f = NULL;
@@ -239,10 +240,25 @@ int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapsho
 	code = vm_freeze(vm, false, &f, error);
 	if (code == 0)
 		code = frozen_flatten(f, root, error);
-	struct instant_label label = { .name = o.name, .life_time_s = o.life_time_s };
+	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s };
 	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
 	return code < 0 || !ret_snapshot ? code : make_handle(root, &m, ret_snapshot, error);
+}
+
+int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+{
+	return vm_snapshot(vm, "", opts, ret_snapshot, error);
+}
+
+const char *snapshot_owner(const nova_snapshot_t *s)
+{
+	return s->manifest.owner;
+}
+
+const char *snapshot_engine(const nova_snapshot_t *s)
+{
+	return s->manifest.engine;
 }
 
 int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include <nova/snapshot.h>
 #include <nova/vm.h>
 
 #include "engine/engine.h"
@@ -258,12 +259,22 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 /* As nova_vm_invoke(). *ret_result must be NULL. */
 int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error);
 
+/* --- snapshot.c: snapshots that belong to somebody --- */
+
+/* As nova_vm_snapshot(); `owner` is a text of the caller's own, "": nobody. */
+int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error);
+const char *snapshot_owner(const nova_snapshot_t *snapshot);
+const char *snapshot_engine(const nova_snapshot_t *snapshot);
+/* NOVA_EINVAL: no name for a snapshot. */
+int snapshot_check_name(const char *name, nova_error_t **error);
+
 /* --- result.c --- */
 
 struct nova_result {
 	char *output, *failure, *out, *err;
 	size_t output_len, out_len, err_len;
 	char request_id[65], vm_id[9];
+	char snapshot[17], instance[9]; /* "": none; written by the platform */
 	int exit_code, cold_start;
 	bool truncated, timed_out, canceled;
 	uint64_t timing_us[VM_TIMINGS];

@@ -32,6 +32,17 @@ class DiskOpts(_Options):
     ]
 
 
+class InstanceOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("name", c_char_p),
+        ("snapshot", c_char_p),
+        ("memory_mb", c_uint32),
+        ("vcpus", c_uint32),
+    ]
+
+
 class InvokeOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -39,6 +50,11 @@ class InvokeOpts(_Options):
         ("request_id", c_char_p),
         ("on_output", OUTPUT_FN),
         ("userdata", c_void_p),
+        ("mode", c_uint32),
+        ("checkpoint_after", c_uint32),
+        ("snapshot", c_char_p),
+        ("snapshot_after", c_char_p),
+        ("instance", c_char_p),
     ]
 
 
@@ -237,6 +253,25 @@ FUNCTIONS = {
     "nova_probe_kvm": (c_char_p, [c_void_p]),
     "nova_image_extract_kernel": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
     "nova_image_check": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
+    "nova_instance_start": (c_int, [c_void_p, POINTER(InstanceOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_instance_free": (None, [c_void_p]),
+    "nova_instance_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_instance_id": (c_char_p, [c_void_p]),
+    "nova_instance_name": (c_char_p, [c_void_p]),
+    "nova_instance_function": (c_char_p, [c_void_p]),
+    "nova_instance_version": (c_uint32, [c_void_p]),
+    "nova_instance_vm_id": (c_char_p, [c_void_p]),
+    "nova_instance_created_us": (c_uint64, [c_void_p]),
+    "nova_instance_state": (c_int, [c_void_p]),
+    "nova_instance_to_json": (c_void_p, [c_void_p]),
+    "nova_instance_invoke": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_pause": (c_int, [c_void_p, POINTER(c_void_p)]),
+    "nova_instance_resume": (c_int, [c_void_p, POINTER(c_void_p)]),
+    "nova_instance_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_stop": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
     "nova_pool_new": (c_int, [c_void_p, POINTER(PoolOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_pool_free": (None, [c_void_p]),
     "nova_pool_acquire": (c_int, [c_void_p, POINTER(PoolWant), POINTER(c_void_p), POINTER(c_int), POINTER(c_void_p)]),
@@ -265,6 +300,8 @@ FUNCTIONS = {
     "nova_result_request_id": (c_char_p, [c_void_p]),
     "nova_result_cold_start": (c_int, [c_void_p]),
     "nova_result_vm_id": (c_char_p, [c_void_p]),
+    "nova_result_snapshot": (c_char_p, [c_void_p]),
+    "nova_result_instance": (c_char_p, [c_void_p]),
     "nova_result_timing_us": (c_uint64, [c_void_p, c_int]),
     "nova_result_duration_ms": (c_uint64, [c_void_p]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
@@ -351,6 +388,11 @@ CONSTANTS = {
     "NOVA_CONFIG_FILE": 1,
     "NOVA_CONFIG_ENV": 2,
     "NOVA_CONFIG_SET": 3,
+    "NOVA_MODE_CACHED": 0,
+    "NOVA_MODE_EPHEMERAL": 1,
+    "NOVA_MODE_CHECKPOINTED": 2,
+    "NOVA_MODE_BRANCHED": 3,
+    "NOVA_MODE_PERSISTENT": 4,
     "NOVA_FEATURE_ISOLATES": 1,
     "NOVA_FEATURE_HARDWARE": 2,
     "NOVA_FEATURE_PAUSE": 4,

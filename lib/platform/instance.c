@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instances: nova/instance.h.
+ *
+ * The platform has a list of those that have not been stopped, and one reference to each. `users` counts the calls that are in one: its VM
+ * is given back only when there are none, and none begins once `ended` is set.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "platform/platform.h"
+
+#define STOP_GRACE 2000u
+
+/* --- handles ------------------------------------------------------------------------------------------------------------------- */
+
+static nova_instance_t *instance_ref(nova_instance_t *instance)
+{
+	atomic_fetch_add_explicit(&instance->references, 1, memory_order_relaxed);
+	return instance;
+}
+
+void nova_instance_free(nova_instance_t *instance)
+{
+	if (!instance || atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_cond_destroy(&instance->left);
+	pthread_mutex_destroy(&instance->lock);
+	nova_function_free(instance->function);
+	free(instance->name);
+	free(instance);
+}
+
+void nova_instance_list_free(nova_instance_t **instances, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		nova_instance_free(instances[i]);
+	free(instances);
+}
+
+/* --- the list of the platform. With nova->instances_lock held. ------------------------------------------------------------------- */
+
+static nova_instance_t *find(const struct nova *nova, const char *name)
+{
+	nova_instance_t *instance = nova->instances;
+	while (instance && strcmp(instance->name, name) != 0 && strcmp(instance->id, name) != 0)
+		instance = instance->next;
+	return instance;
+}
+
+static int check_free(const struct nova *nova, const char *name, nova_error_t **error)
+{
+	if (!find(nova, name))
+		return 0;
+	return nova_fail(error, NOVA_EEXIST, "there is an instance '%s' already; stop it first or take another name", name);
+}
+
+static int add(struct nova *nova, nova_instance_t *instance, nova_error_t **error)
+{
+	nova_instance_t **place = &nova->instances;
+	pthread_mutex_lock(&nova->instances_lock);
+	int code = check_free(nova, instance->name, error);
+	if (code == 0) {
+		while (*place)
+			place = &(*place)->next;
+		*place = instance_ref(instance);
+	}
+	pthread_mutex_unlock(&nova->instances_lock);
+	return code;
+}
+
+static void take_out(struct nova *nova, nova_instance_t *instance)
+{
+	nova_instance_t **place = &nova->instances;
+	pthread_mutex_lock(&nova->instances_lock);
+	while (*place && *place != instance)
+		place = &(*place)->next;
+	bool found = *place != NULL;
+	if (found)
+		*place = instance->next;
+	pthread_mutex_unlock(&nova->instances_lock);
+	if (found)
+		nova_instance_free(instance);
+}
+
+/* --- start ------------------------------------------------------------------------------------------------------------------------ */
+
+static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
+{
+	nova_instance_t *instance = calloc(1, sizeof(*instance));
+	if (!instance)
+		return nova_oom(error);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&instance->left, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&instance->lock, NULL);
+	atomic_init(&instance->references, 1);
+	if (random_hex(instance->id, 8) < 0 || !(instance->name = strdup(name ? name : instance->id))) {
+		nova_instance_free(instance);
+		return nova_oom(error);
+	}
+	instance->created_us = clock_unix_us();
+	*ret = instance;
+	return 0;
+}
+
+int instance_start(struct nova *nova, nova_function_t **function, const char *name, const struct lease_wish *wish, nova_instance_t **ret,
+	nova_error_t **error)
+{
+	nova_instance_t *instance = NULL;
+	int code = make(name, &instance, error);
+	if (code == 0)
+		code = lease_take(nova, function, wish, &instance->lease, error);
+	if (code < 0) {
+		nova_instance_free(instance);
+		return code;
+	}
+	instance->nova = nova;
+	instance->function = function_ref(*function);
+	snprintf(instance->vm_id, sizeof(instance->vm_id), "%s", nova_vm_id(instance->lease.vm));
+	code = add(nova, instance, error);
+	if (code < 0) {
+		lease_return(nova, &instance->lease, false);
+		nova_instance_free(instance);
+		return code;
+	}
+	*ret = instance;
+	return 0;
+}
+
+static bool name_ok(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+	return len && len <= 64 && !name[len] && !strchr("-_.", *name);
+}
+
+/* Also finds a name that is taken before a VM is started for it. */
+static int check_opts(struct nova *nova, const nova_instance_opts *o, nova_error_t **error)
+{
+	if (!o->function)
+		return nova_fail(error, NOVA_EINVAL, "function: an instance needs the function that it runs");
+	if (o->name && !name_ok(o->name))
+		return nova_fail(error, NOVA_EINVAL,
+			"'%.80s' is no name for an instance: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+			text_is_utf8(o->name) ? o->name : "(not UTF-8)");
+	if (o->snapshot && (o->memory_mb || o->vcpus))
+		return nova_fail(error, NOVA_EINVAL, "memory_mb and vcpus are those of the snapshot and cannot be chosen");
+	if (o->name) {
+		pthread_mutex_lock(&nova->instances_lock);
+		int code = check_free(nova, o->name, error);
+		pthread_mutex_unlock(&nova->instances_lock);
+		if (code < 0)
+			return code;
+	}
+	return o->snapshot ? mode_check_engine(nova, error) : 0;
+}
+
+int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_instance_t **ret_instance, nova_error_t **error)
+{
+	nova_instance_opts o;
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	nova_instance_t *instance = NULL;
+	if (!nova || !opts)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_start: nova and opts must not be NULL");
+	int code = opts_import(&o, sizeof(o), opts, "nova_instance_opts", error);
+	if (code == 0)
+		code = host_check_process(nova->host, error);
+	if (code == 0)
+		code = check_opts(nova, &o, error);
+	if (code == 0)
+		code = registry_lookup(nova, o.function, &function, error);
+	const struct lease_wish wish = { .fresh = true, .snapshot = (char *)o.snapshot, .memory_mb = o.memory_mb, .vcpus = o.vcpus };
+	if (code == 0)
+		code = instance_start(nova, &function, o.name, &wish, &instance, error);
+	if (code < 0)
+		return code;
+	if (ret_instance)
+		*ret_instance = instance;
+	else
+		nova_instance_free(instance);
+	return 0;
+}
+
+/* --- looking ---------------------------------------------------------------------------------------------------------------------- */
+
+int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error)
+{
+	if (!nova || !name || !ret_instance)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_get: an argument is NULL");
+	pthread_mutex_lock(&nova->instances_lock);
+	nova_instance_t *instance = find(nova, name);
+	if (instance)
+		*ret_instance = instance_ref(instance);
+	pthread_mutex_unlock(&nova->instances_lock);
+	if (instance)
+		return 0;
+	return nova_fail(error, NOVA_ENOTFOUND, "there is no instance '%.80s'; it may have been stopped", text_is_utf8(name) ? name : "(not UTF-8)");
+}
+
+int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error)
+{
+	size_t count = 0;
+	if (!nova || !ret_instances || !ret_count)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_list: an argument is NULL");
+	pthread_mutex_lock(&nova->instances_lock);
+	for (nova_instance_t *i = nova->instances; i; i = i->next)
+		count++;
+	nova_instance_t **list = count ? calloc(count, sizeof(nova_instance_t *)) : NULL;
+	size_t at = 0;
+	for (nova_instance_t *i = nova->instances; list && i; i = i->next)
+		list[at++] = instance_ref(i);
+	pthread_mutex_unlock(&nova->instances_lock);
+	if (at < count)
+		return nova_oom(error);
+	*ret_instances = list;
+	*ret_count = count;
+	return 0;
+}
+
+const char *nova_instance_id(const nova_instance_t *instance)
+{
+	return instance->id;
+}
+
+const char *nova_instance_name(const nova_instance_t *instance)
+{
+	return instance->name;
+}
+
+const char *nova_instance_function(const nova_instance_t *instance)
+{
+	return instance->function->record.name;
+}
+
+uint32_t nova_instance_version(const nova_instance_t *instance)
+{
+	return instance->function->record.version;
+}
+
+const char *nova_instance_vm_id(const nova_instance_t *instance)
+{
+	return instance->vm_id;
+}
+
+uint64_t nova_instance_created_us(const nova_instance_t *instance)
+{
+	return instance->created_us;
+}
+
+int nova_instance_state(nova_instance_t *instance)
+{
+	pthread_mutex_lock(&instance->lock);
+	int state = instance->ended ? NOVA_VM_DEAD : nova_vm_state(instance->lease.vm);
+	pthread_mutex_unlock(&instance->lock);
+	return state;
+}
+
+char *nova_instance_to_json(nova_instance_t *instance)
+{
+	static const char *const states[] = { [NOVA_VM_RUNNING] = "running", [NOVA_VM_PAUSED] = "paused", [NOVA_VM_DEAD] = "dead" };
+	/* No name has a character in it that JSON would have to escape. */
+	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
+		instance->id, instance->name, nova_instance_function(instance), nova_instance_version(instance),
+		states[nova_instance_state(instance)], instance->vm_id, (unsigned long long)instance->created_us);
+}
+
+/* --- use --------------------------------------------------------------------------------------------------------------------------- */
+
+int instance_enter(nova_instance_t *instance, nova_error_t **error)
+{
+	pthread_mutex_lock(&instance->lock);
+	bool ended = instance->ended;
+	instance->users += !ended;
+	pthread_mutex_unlock(&instance->lock);
+	return ended ? nova_fail(error, NOVA_ELOST, "the instance has been stopped") : 0;
+}
+
+void instance_leave(nova_instance_t *instance)
+{
+	pthread_mutex_lock(&instance->lock);
+	if (--instance->users == 0)
+		pthread_cond_broadcast(&instance->left);
+	pthread_mutex_unlock(&instance->lock);
+}
+
+/* Named in the error, which otherwise speaks of its VM only. */
+static int name_failure(nova_instance_t *instance, int code, nova_error_t **error)
+{
+	return code < 0 ? nova_wrap(error, code, "instance '%s'", instance->name) : 0;
+}
+
+int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
+{
+	nova_invoke_opts o;
+	if (!instance || !ret_result)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_invoke: an argument is NULL");
+	*ret_result = NULL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
+	if (code < 0)
+		return code;
+	if (o.mode || o.snapshot || o.instance)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_invoke: mode, snapshot and instance are given by the instance and must be 0");
+	code = instance_enter(instance, error); /* keeps the platform from being gone */
+	if (code < 0)
+		return name_failure(instance, code, error);
+	struct invocation c = { .nova = instance->nova, .function = function_ref(instance->function) };
+	o.size = sizeof(o);
+	o.mode = NOVA_MODE_PERSISTENT;
+	o.instance = instance->id;
+	code = invocation_prepare(&c, NULL, payload, payload_len, &o, error);
+	if (code == 0)
+		code = invocation_run(&c, ret_result, error);
+	invocation_done(&c);
+	instance_leave(instance);
+	return code;
+}
+
+int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+{
+	if (!instance || !ret_result)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_command: an argument is NULL");
+	*ret_result = NULL;
+	int code = instance_enter(instance, error);
+	if (code == 0) {
+		code = nova_vm_command(instance->lease.vm, opts, ret_result, error);
+		instance_leave(instance);
+	}
+	if (*ret_result)
+		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s", instance->id);
+	return name_failure(instance, code, error);
+}
+
+static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, nova_error_t **), nova_error_t **error)
+{
+	if (!instance)
+		return nova_fail(error, NOVA_EINVAL, "instance is NULL");
+	int code = instance_enter(instance, error);
+	if (code == 0) {
+		code = change(instance->lease.vm, error);
+		instance_leave(instance);
+	}
+	return name_failure(instance, code, error);
+}
+
+int nova_instance_pause(nova_instance_t *instance, nova_error_t **error)
+{
+	return switch_state(instance, nova_vm_pause, error);
+}
+
+int nova_instance_resume(nova_instance_t *instance, nova_error_t **error)
+{
+	return switch_state(instance, nova_vm_resume, error);
+}
+
+int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+{
+	if (!instance)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_snapshot: instance is NULL");
+	int code = instance_enter(instance, error);
+	if (code == 0) {
+		code = lease_snapshot(&instance->lease, &instance->function->record, opts, ret_snapshot, error);
+		instance_leave(instance);
+	}
+	return name_failure(instance, code, error);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Waits until nobody is in it; false: somebody had to be thrown out. With instance->lock held. */
+static bool wait_for_users(nova_instance_t *instance, uint64_t deadline)
+{
+	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	while (instance->users)
+		if (pthread_cond_timedwait(&instance->left, &instance->lock, &until) == ETIMEDOUT)
+			break;
+	if (!instance->users)
+		return true;
+	nova_vm_kill(instance->lease.vm);
+	while (instance->users)
+		pthread_cond_wait(&instance->left, &instance->lock);
+	return false;
+}
+
+int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error)
+{
+	if (!instance)
+		return nova_fail(error, NOVA_EINVAL, "nova_instance_stop: instance is NULL");
+	uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
+	pthread_mutex_lock(&instance->lock);
+	bool first = !instance->ended;
+	instance->ended = true;
+	bool gently = !first || wait_for_users(instance, deadline);
+	pthread_mutex_unlock(&instance->lock);
+	if (!first)
+		return 0;
+	/* Commands that were left running get the chance to end by themselves. */
+	int left_ms = deadline_poll_ms(deadline);
+	if (gently && nova_vm_state(instance->lease.vm) == NOVA_VM_RUNNING)
+		nova_vm_stop(instance->lease.vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL);
+	lease_return(instance->nova, &instance->lease, false);
+	take_out(instance->nova, instance);
+	return gently ? 0 : nova_fail(error, NOVA_ETIMEDOUT, "instance '%s' was still busy after %u ms and was killed", instance->name,
+					 grace_ms ? grace_ms : STOP_GRACE);
+}
+
+void instances_end(struct nova *nova)
+{
+	while (nova->instances) {
+		nova_instance_t *instance = nova->instances;
+		nova->instances = instance->next;
+		instance->ended = true; /* no call may be under way */
+		lease_return(nova, &instance->lease, false);
+		nova_instance_free(instance);
+	}
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* A VM for a call or an instance: out of the pool, or from a snapshot; and its way back. */
+#include "platform/platform.h"
+
+/* --- what to ask the pool for ------------------------------------------------------------------------------------------------- */
+
+int function_want_init(struct function_want *w, const struct nova *nova, const struct function_record *r, nova_error_t **error)
+{
+	const struct runtime *runtime = runtime_find(r->runtime);
+	memset(w, 0, sizeof(*w));
+	if (!runtime)
+		return nova_fail(error, NOVA_ECORRUPT, "function '%s' has the runtime '%s', which this libnova does not know", r->name,
+			r->runtime);
+	w->disk = registry_disk_path(nova, r->code_hash);
+	if (!w->disk)
+		return nova_oom(error);
+	function_pool_key(r, w->key);
+	w->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
+	w->vm.rootfs = runtime->image;
+	w->vm.code_disk = w->disk;
+	w->vm.memory_mb = r->memory_mb;
+	w->vm.vcpus = r->vcpus;
+	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
+	w->init.runtime = r->runtime;
+	w->init.handler = r->handler;
+	w->init.env = (const char *const *)r->env;
+	w->init.env_count = r->env_count;
+	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
+	w->want.key = w->key;
+	w->want.vm = &w->vm;
+	w->want.init = &w->init;
+	return 0;
+}
+
+void function_want_done(struct function_want *w)
+{
+	free(w->disk);
+	w->disk = NULL;
+}
+
+/* VMs that nobody may have used before, and of another size, are no good for the others: they have keys of their own. */
+static void make_special(struct function_want *w, const struct lease_wish *wish)
+{
+	size_t len = strlen(w->key);
+	if (wish->memory_mb)
+		w->vm.memory_mb = wish->memory_mb;
+	if (wish->vcpus)
+		w->vm.vcpus = wish->vcpus;
+	if (wish->fresh)
+		snprintf(w->key + len, sizeof(w->key) - len, ":fresh:%u:%u", w->vm.memory_mb, w->vm.vcpus);
+}
+
+static int acquire(struct nova *nova, const nova_function_t *function, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+{
+	CLEANUP(function_want_done) struct function_want w;
+	const struct function_record *r = &function->record;
+	int code = function_want_init(&w, nova, r, error);
+	if (code < 0)
+		return code;
+	make_special(&w, wish);
+	code = nova_pool_acquire(nova->pool, &w.want, &lease->vm, &lease->cold, error);
+	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
+}
+
+/* --- functions change while calls are on their way ---------------------------------------------------------------------------- */
+
+static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
+{
+	AUTO_FREE char *disk = registry_disk_path(nova, function->record.code_hash);
+	return !disk || fs_exists(disk);
+}
+
+/* Looks the function up again: another process may have replaced or deleted it since, and its former code disk with it. */
+static int look_again(struct nova *nova, nova_function_t **function, nova_error_t **error)
+{
+	const struct function_record *old = &(*function)->record;
+	AUTO_FUNCTION nova_function_t *now = NULL;
+	int code = registry_lookup(nova, old->name, &now, error);
+	if (code < 0)
+		return code;
+	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
+		AUTO_FREE char *disk = registry_disk_path(nova, old->code_hash);
+		return nova_fail(error, NOVA_ECORRUPT, "the code disk of function '%s' is gone: %s; register the function again to make it",
+			old->name, disk ? disk : "");
+	}
+	nova_function_free(*function);
+	*function = STEAL(now);
+	return 0;
+}
+
+static int acquire_present(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *lease,
+	nova_error_t **error)
+{
+	for (;;) {
+		nova_error_t *failure = NULL;
+		int code = acquire(nova, *function, wish, lease, &failure);
+		if (code != NOVA_ENOTFOUND || disk_is_there(nova, *function)) {
+			if (error)
+				*error = failure;
+			else
+				nova_error_free(failure);
+			return code;
+		}
+		nova_error_free(failure);
+		code = look_again(nova, function, error);
+		if (code < 0)
+			return code;
+	}
+}
+
+/* --- snapshots of functions ----------------------------------------------------------------------------------------------------- */
+
+/* "id:version:name", by which a snapshot is known to be of this function. NULL: out of memory. */
+static char *owner_of(const struct function_record *r)
+{
+	return str_format("%s:%u:%s", r->id, r->version, r->name);
+}
+
+/* What owner_of() has made of some function comes apart here. */
+static int check_owner(const nova_snapshot_t *snapshot, const struct function_record *r, nova_error_t **error)
+{
+	const char *owner = snapshot_owner(snapshot), *given = nova_snapshot_name(snapshot);
+	const char *version = strchr(owner, ':'), *name = version ? strchr(version + 1, ':') : NULL;
+	if (!name)
+		return nova_fail(error, NOVA_EINVAL, "snapshot '%s' was not taken of function '%s' but of a microVM by itself; nova_vm_restore() goes on from it",
+			given, r->name);
+	if ((size_t)(version - owner) != strlen(r->id) || strncmp(owner, r->id, strlen(r->id)) != 0)
+		return nova_fail(error, NOVA_EINVAL, "snapshot '%s' is of another function, '%s', and not of '%s'", given, name + 1, r->name);
+	unsigned long taken = strtoul(version + 1, NULL, 10);
+	if (taken != r->version)
+		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' is of version %lu of function '%s', which is at version %u now; make it anew", given,
+			taken, r->name, r->version);
+	return 0;
+}
+
+static int check_engine(struct nova *nova, const nova_snapshot_t *snapshot, nova_error_t **error)
+{
+	const struct engine_ops *ops;
+	int code = host_choose_engine(nova->host, NULL, &ops, error);
+	if (code < 0 || !strcmp(ops->name, snapshot_engine(snapshot)))
+		return code;
+	return nova_fail(error, NOVA_ESTALE, "snapshot '%s' was made with the engine %s, and here %s is used; set engine to %s, or make it anew",
+		nova_snapshot_name(snapshot), snapshot_engine(snapshot), ops->name, snapshot_engine(snapshot));
+}
+
+static void snapshot_freep(nova_snapshot_t **snapshot)
+{
+	nova_snapshot_free(*snapshot);
+}
+
+static int restore(struct nova *nova, const struct function_record *r, const char *name, struct lease *lease, nova_error_t **error)
+{
+	CLEANUP(snapshot_freep) nova_snapshot_t *snapshot = NULL;
+	int code = nova_snapshot_open(nova->host, name, &snapshot, error);
+	if (code == 0)
+		code = check_owner(snapshot, r, error);
+	if (code == 0)
+		code = check_engine(nova, snapshot, error);
+	if (code == 0)
+		code = nova_vm_restore(nova->host, snapshot, &lease->vm, error);
+	lease->restored = code == 0;
+	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
+}
+
+int lease_snapshot(const struct lease *lease, const struct function_record *r, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
+	nova_error_t **error)
+{
+	AUTO_FREE char *owner = owner_of(r);
+	return owner ? vm_snapshot(lease->vm, owner, opts, ret_snapshot, error) : nova_oom(error);
+}
+
+/* --- leases ----------------------------------------------------------------------------------------------------------------------- */
+
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *ret, nova_error_t **error)
+{
+	struct lease lease = { .cold = 1 };
+	uint64_t begin = clock_ns();
+	int code = wish->snapshot ? restore(nova, &(*function)->record, wish->snapshot, &lease, error) :
+				    acquire_present(nova, function, wish, &lease, error);
+	if (code < 0)
+		return code;
+	lease.took_us = us_since(begin);
+	for (int part = NOVA_TIMING_START; lease.cold && part <= NOVA_TIMING_INIT; part++)
+		lease.part_us[part] = nova_vm_timing_us(lease.vm, part);
+	*ret = lease;
+	return 0;
+}
+
+void lease_return(struct nova *nova, struct lease *lease, bool reusable)
+{
+	if (lease->restored)
+		nova_vm_free(lease->vm);
+	else
+		nova_pool_release(nova->pool, lease->vm, reusable);
+	lease->vm = NULL;
+}

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+/* The modes of a call, and instances: docs/modes.md. */
+#include <signal.h>
+
+#include "gate.h"
+
+#define MODE_OPTS(...) ((nova_invoke_opts){ .size = sizeof(nova_invoke_opts), __VA_ARGS__ })
+
+static int call(struct platform *p, const char *name, nova_invoke_opts opts, nova_result_t **ret)
+{
+	return nova_invoke(p->nova, name, "1", 1, &opts, ret, &error);
+}
+
+/* It succeeds with this output. */
+static nova_result_t *answers(struct platform *p, const char *name, const char *output, nova_invoke_opts opts)
+{
+	nova_result_t *r;
+	ck_ok(call(p, name, opts, &r));
+	ck_assert_str_eq(nova_result_output(r, NULL), output);
+	return r;
+}
+
+/* It fails, and nothing ran. */
+static void refused(struct platform *p, const char *name, int code, const char *part, nova_invoke_opts opts)
+{
+	nova_result_t *r;
+	ck_failed(code, NOVA_OUTCOME_NEVER_RAN, part, call(p, name, opts, &r));
+	ck_assert_ptr_null(r);
+}
+
+/* Counts its calls in this VM. */
+static void add_counter(struct platform *p, const char *name)
+{
+	platform_add(p->nova, name, "shell", "n=$(cat /tmp/n 2>/dev/null || echo 0); n=$((n+1)); echo $n >/tmp/n; echo $n");
+}
+
+/* --- ephemeral ---------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	platform_answers(p.nova, "f", "1");
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	char ids[2][9];
+	for (int i = 0; i < 2; i++) {
+		nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL));
+		ck_assert_int_eq(nova_result_cold_start(r), 1);
+		ck_assert_str_eq(nova_result_snapshot(r), "");
+		ck_assert_str_eq(nova_result_instance(r), "");
+		memcpy(ids[i], nova_result_vm_id(r), 9);
+		nova_result_free(r);
+	}
+	ck_assert_str_ne(ids[0], ids[1]);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	ck_assert_int_eq(nova_result_cold_start(r), 0);
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_ephemeral_call_counts_against_the_limit_of_the_pool)
+{
+	struct platform p = platform_open("pool.max_vms", "1", "pool.queue_timeout", "20ms", NULL);
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	nova_instance_t *instance;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	opts.function = "f";
+	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
+	refused(&p, "f", NOVA_ELIMIT, "pool.max_vms", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL));
+	ck_ok(nova_instance_stop(instance, 0, &error));
+	nova_instance_free(instance);
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL)));
+	platform_close(&p);
+}
+END_TEST
+
+/* --- what does not go together --------------------------------------------------------------------------------------------------- */
+
+START_TEST(options_that_make_no_sense_together_are_refused_with_the_way_out)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	refused(&p, "f", NOVA_EINVAL, "mode 5 is unknown", MODE_OPTS(.mode = 5));
+	refused(&p, "f", NOVA_EINVAL, "mode cached does not go on from a snapshot: use mode branched", MODE_OPTS(.snapshot = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode ephemeral does not go on", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode cached leaves no snapshot", MODE_OPTS(.checkpoint_after = 1));
+	refused(&p, "f", NOVA_EINVAL, "mode ephemeral leaves no snapshot", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot_after = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode branched needs the snapshot", MODE_OPTS(.mode = NOVA_MODE_BRANCHED));
+	refused(&p, "f", NOVA_EINVAL, "needs a snapshot to go on from, or checkpoint_after", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED));
+	refused(&p, "f", NOVA_EINVAL, "mode cached does not run in an instance", MODE_OPTS(.instance = "i"));
+	refused(&p, "f", NOVA_EINVAL, "either the instance or a snapshot",
+		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i", .snapshot = "s"));
+	refused(&p, "f", NOVA_ENOTFOUND, "there is no instance 'i'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_engine_without_snapshots_refuses_the_modes_that_need_them)
+{
+	struct platform p = platform_open(NULL);
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "s"));
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .checkpoint_after = 1));
+	opts.function = "f";
+	opts.snapshot = "s";
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "takes no snapshots", nova_instance_start(p.nova, &opts, NULL, &error));
+	platform_close(&p);
+}
+END_TEST
+
+/* --- instances ----------------------------------------------------------------------------------------------------------------------- */
+
+static nova_instance_t *start(struct platform *p, const char *function, const char *name)
+{
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	nova_instance_t *instance;
+	opts.function = function;
+	opts.name = name;
+	ck_ok(nova_instance_start(p->nova, &opts, &instance, &error));
+	return instance;
+}
+
+static size_t instance_count(struct platform *p)
+{
+	nova_instance_t **list;
+	size_t count;
+	ck_ok(nova_instance_list(p->nova, &list, &count, &error));
+	nova_instance_list_free(list, count);
+	return count;
+}
+
+START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
+{
+	struct platform p = platform_open(NULL);
+	nova_instance_t **list, *found;
+	size_t count;
+	platform_add(p.nova, "f", "shell", "cat \"$1\"");
+	nova_instance_t *a = start(&p, "f", "first"), *b = start(&p, "f", NULL);
+	ck_assert_str_eq(nova_instance_name(b), nova_instance_id(b));
+	ck_assert_str_eq(nova_instance_function(a), "f");
+	ck_assert_int_eq(nova_instance_state(a), NOVA_VM_RUNNING);
+	ck_ok(nova_instance_list(p.nova, &list, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_ptr_eq(list[0], a);
+	ck_assert_ptr_eq(list[1], b);
+	nova_instance_list_free(list, count);
+	ck_ok(nova_instance_get(p.nova, "first", &found, &error));
+	ck_assert_ptr_eq(found, a);
+	nova_instance_free(found);
+	ck_ok(nova_instance_get(p.nova, nova_instance_id(b), &found, &error));
+	ck_assert_ptr_eq(found, b);
+	nova_instance_free(found);
+	AUTO_FREE char *json = nova_instance_to_json(a);
+	AUTO_FREE char *expected = str_format("{\"id\":\"%s\",\"name\":\"first\",\"function\":\"f\",\"version\":1,\"state\":\"running\",\"vm\":\"%s\",",
+		nova_instance_id(a), nova_instance_vm_id(a));
+	ck_assert_msg(str_starts(json, expected), "%s", json);
+	ck_ok(nova_instance_stop(a, 0, &error));
+	ck_ok(nova_instance_stop(a, 0, &error));
+	ck_assert_int_eq(nova_instance_state(a), NOVA_VM_DEAD);
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no instance 'first'", nova_instance_get(p.nova, "first", &found, &error));
+	ck_assert_uint_eq(instance_count(&p), 1);
+	nova_instance_free(a);
+	nova_instance_free(b);
+	platform_close(&p); /* ends the other one */
+}
+END_TEST
+
+START_TEST(calls_in_an_instance_find_the_same_vm)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "cat \"$1\"");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_ok(nova_instance_invoke(instance, "2", 1, NULL, &r, &error));
+	ck_assert_str_eq(nova_result_output(r, NULL), "2");
+	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
+	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
+	ck_assert_int_eq(nova_result_cold_start(r), 0);
+	nova_result_free(r);
+	r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
+	AUTO_FREE char *json = nova_result_to_json(r);
+	ck_assert_ptr_nonnull(strstr(json, nova_instance_id(instance)));
+	nova_result_free(r);
+	nova_invoke_opts wrong = MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL);
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "must be 0", nova_instance_invoke(instance, "1", 1, &wrong, &r, &error));
+	const char *const argv[] = { "sh", "-c", "echo $((6 * 7))" };
+	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
+	command.argv = argv;
+	command.argc = ARRAY_LEN(argv);
+	ck_ok(nova_instance_command(instance, &command, &r, &error));
+	ck_assert_str_eq(nova_result_stdout(r, NULL), "42\n");
+	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
+	nova_result_free(r);
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_persistent_call_without_an_instance_starts_one_that_stays)
+{
+	struct platform p = platform_open(NULL);
+	nova_instance_t *instance;
+	platform_add(p.nova, "f", "shell", "cat \"$1\"");
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	ck_ok(nova_instance_get(p.nova, nova_result_instance(r), &instance, &error));
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
+	ck_ok(nova_instance_stop(instance, 0, &error));
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	nova_instance_free(instance);
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(names_of_instances_are_checked_and_unique)
+{
+	struct platform p = platform_open(NULL);
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "needs the function", nova_instance_start(p.nova, &opts, NULL, &error));
+	opts.function = "f";
+	opts.name = "a b";
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "'a b' is no name for an instance", nova_instance_start(p.nova, &opts, NULL, &error));
+	opts.name = "a";
+	ck_ok(nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_EEXIST, NOVA_OUTCOME_NEVER_RAN, "an instance 'a' already", nova_instance_start(p.nova, &opts, NULL, &error));
+	opts.name = "b";
+	opts.function = "g";
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no function 'g'", nova_instance_start(p.nova, &opts, NULL, &error));
+	opts.function = "f";
+	opts.memory_mb = 7;
+	if (!is_fake())
+		ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "memory of 7 MB", nova_instance_start(p.nova, &opts, NULL, &error));
+	opts.snapshot = "s";
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "cannot be chosen", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_assert_uint_eq(instance_count(&p), 1);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_instance_of_another_function_is_refused)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	platform_add(p.nova, "g", "shell", "echo 2");
+	nova_instance_t *instance = start(&p, "f", "i");
+	refused(&p, "g", NOVA_EINVAL, "instance 'i' is of another function, 'f'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_instance_goes_on_with_the_function_as_it_was)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	platform_add(p.nova, "f", "shell", "echo 2");
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CACHED)));
+	ck_assert_uint_eq(nova_instance_version(instance), 1);
+	ck_ok(nova_delete(p.nova, "f", &error));
+	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_assert_str_eq(nova_result_output(r, NULL), "1");
+	nova_result_free(r);
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_function_that_fails_leaves_its_instance_alive)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "exit 3");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
+	nova_result_free(r);
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	pid_t pid = vmtest_vmm(nova_instance_vm_id(instance));
+	ck_assert_int_gt(pid, 0);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
+	ck_assert_uint_eq(instance_count(&p), 1);
+	ck_ok(nova_instance_stop(instance, 0, &error));
+	ck_assert_uint_eq(instance_count(&p), 0);
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_resume(instance, &error));
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+static nova_call_t *submit_to(nova_queue_t *q, const char *name, const char *instance)
+{
+	nova_call_t *c;
+	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance, .on_output = note_start);
+	ck_ok(nova_submit(q, name, "1", 1, &opts, NULL, &c, &error));
+	return c;
+}
+
+START_TEST(stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it)
+{
+	struct platform p = platform_open(NULL);
+	struct gate gate = gate_new(p.dir);
+	nova_queue_t *q;
+	nova_call_t *c;
+	add_waiting(&p, &gate, "f");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
+	submit_to(q, "f", "i");
+	await_starts(1);
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms and was killed", nova_instance_stop(instance, 10, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	error = nova_call_take_error(c);
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "instance 'i'", nova_call_code(c));
+	nova_call_free(c);
+	nova_queue_free(q);
+	nova_instance_free(instance);
+	gate_free(&gate);
+	platform_close(&p);
+}
+END_TEST
+
+static void let_go(void *gate, int stream, const void *data, size_t len)
+{
+	note_start(NULL, stream, data, len);
+	if (stream == 2)
+		gate_let_go(gate, 1);
+}
+
+START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
+{
+	struct platform p = platform_open(NULL);
+	struct gate gate = gate_new(p.dir);
+	nova_queue_t *q;
+	nova_call_t *c;
+	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i", .on_output = let_go, .userdata = &gate);
+	add_waiting(&p, &gate, "f");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
+	ck_ok(nova_submit(q, "f", "1", 1, &opts, NULL, &c, &error));
+	await_starts(1);
+	ck_ok(nova_instance_stop(instance, 60000, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_ok(nova_call_code(c));
+	nova_call_free(c);
+	nova_queue_free(q);
+	nova_instance_free(instance);
+	gate_free(&gate);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_handle_outlives_the_platform)
+{
+	struct platform p = platform_open(NULL);
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	platform_close(&p);
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_ok(nova_instance_stop(instance, 0, &error));
+	nova_instance_free(instance);
+	nova_instance_free(NULL);
+}
+END_TEST
+
+START_TEST(an_engine_that_cannot_pause_says_so_for_an_instance_too)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i': the engine fake cannot pause", nova_instance_pause(instance, &error));
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_snapshot(instance, NULL, NULL, &error));
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- snapshots of calls: real microVMs only ------------------------------------------------------------------------------------------------ */
+
+START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
+{
+	struct platform p = platform_open(NULL);
+	add_counter(&p, "f");
+	platform_add(p.nova, "g", "shell", "echo 1");
+	nova_result_t *first = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+	const char *id = nova_result_snapshot(first);
+	ck_assert_uint_eq(strlen(id), 16);
+	nova_result_t *second = answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot = id, .snapshot_after = "two"));
+	ck_assert_str_ne(nova_result_snapshot(second), id);
+	for (int i = 0; i < 2; i++) {
+		nova_result_t *r = answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = id));
+		ck_assert_str_eq(nova_result_snapshot(r), "");
+		nova_result_free(r);
+	}
+	nova_result_t *third = answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	ck_assert_int_eq(nova_result_cold_start(third), 1);
+	nova_result_free(third);
+	refused(&p, "g", NOVA_EINVAL, "is of another function, 'f', and not of 'g'", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	refused(&p, "f", NOVA_ENOTFOUND, "three", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "three"));
+	refused(&p, "f", NOVA_EEXIST, "there is a snapshot 'two' already", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "two"));
+	refused(&p, "f", NOVA_EINVAL, "no name for a snapshot", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "t w o"));
+	platform_add(p.nova, "f", "shell", "echo 9");
+	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	nova_result_free(first);
+	nova_result_free(second);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
+{
+	struct platform p = platform_open(NULL);
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	nova_snapshot_opts name = NOVA_SNAPSHOT_OPTS_INIT;
+	nova_instance_t *instance, *other;
+	nova_vm_t *vm;
+	nova_result_t *r;
+	add_counter(&p, "f");
+	opts.function = "f";
+	opts.name = "i";
+	opts.memory_mb = 192;
+	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	ck_ok(nova_instance_pause(instance, &error));
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
+	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_ok(nova_instance_resume(instance, &error));
+	name.name = "of-instance";
+	ck_ok(nova_instance_snapshot(instance, &name, NULL, &error));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-instance")));
+	opts = (nova_instance_opts){ .size = sizeof(opts), .function = "f", .name = "j", .snapshot = "of-instance" };
+	ck_ok(nova_instance_start(p.nova, &opts, &other, &error));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
+	nova_result_free(answers(&p, "f", "4", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
+	ck_ok(nova_instance_stop(other, 0, &error));
+	nova_instance_free(other);
+	nova_instance_free(instance);
+	/* A snapshot of a VM of one's own belongs to no function. */
+	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error));
+	name.name = "of-vm";
+	ck_ok(nova_vm_snapshot(vm, &name, NULL, &error));
+	nova_vm_free(vm);
+	refused(&p, "f", NOVA_EINVAL, "but of a microVM by itself", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-vm"));
+	platform_close(&p);
+}
+END_TEST
+
+static TCase *mode_cases(void)
+{
+	TCase *tc = tcase_create("modes");
+	if (!is_fake()) {
+		tcase_add_test(tc, calls_go_on_from_checkpoints_and_branch_from_them);
+		tcase_add_test(tc, an_instance_keeps_its_state_is_paused_and_leaves_snapshots);
+		return tc;
+	}
+	tcase_add_test(tc, an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will);
+	tcase_add_test(tc, an_ephemeral_call_counts_against_the_limit_of_the_pool);
+	tcase_add_test(tc, options_that_make_no_sense_together_are_refused_with_the_way_out);
+	tcase_add_test(tc, an_engine_without_snapshots_refuses_the_modes_that_need_them);
+	return tc;
+}
+
+static TCase *instance_cases(void)
+{
+	TCase *tc = tcase_create("instances");
+	if (!is_fake()) /* what follows is the same on every engine */
+		return tc;
+	tcase_add_test(tc, an_instance_is_found_by_name_and_by_id_until_it_is_stopped);
+	tcase_add_test(tc, calls_in_an_instance_find_the_same_vm);
+	tcase_add_test(tc, a_persistent_call_without_an_instance_starts_one_that_stays);
+	tcase_add_test(tc, names_of_instances_are_checked_and_unique);
+	tcase_add_test(tc, an_instance_of_another_function_is_refused);
+	tcase_add_test(tc, an_instance_goes_on_with_the_function_as_it_was);
+	tcase_add_test(tc, a_function_that_fails_leaves_its_instance_alive);
+	tcase_add_test(tc, an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped);
+	tcase_add_test(tc, stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it);
+	tcase_add_test(tc, a_call_that_finishes_in_time_is_not_killed_by_stopping);
+	tcase_add_test(tc, a_handle_outlives_the_platform);
+	tcase_add_test(tc, an_engine_that_cannot_pause_says_so_for_an_instance_too);
+	return tc;
+}
+
+static Suite *mode_suite(void)
+{
+	Suite *suite = suite_create("mode");
+	TCase *(*const parts[])(void) = { mode_cases, instance_cases };
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		TCase *tc = parts[i]();
+		tcase_set_timeout(tc, 120);
+		suite_add_tcase(suite, tc);
+	}
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, mode_suite);
+}
