@@ -19,8 +19,10 @@ bool stop_ask(struct stop *stop)
 {
 	pthread_mutex_lock(&stop->lock);
 	stop->asked = true;
-	if (stop->vm)
-		nova_vm_kill(stop->vm);
+	if (stop->vm) {
+		__atomic_store_n(&stop->exec->canceled, 1, __ATOMIC_RELEASE);
+		nova_vm_cancel(stop->vm, stop->exec->id);
+	}
 	bool never_ran = !stop->begun;
 	pthread_mutex_unlock(&stop->lock);
 	return never_ran;
@@ -32,7 +34,7 @@ static int fail_canceled(nova_error_t **error)
 }
 
 /* From here on stop_ask() reaches into the VM. NOVA_ECANCELED if it came before. */
-static int stop_enter(struct stop *stop, nova_vm_t *vm, nova_error_t **error)
+static int stop_enter(struct stop *stop, nova_vm_t *vm, struct vm_exec *exec, nova_error_t **error)
 {
 	if (!stop)
 		return 0;
@@ -40,61 +42,43 @@ static int stop_enter(struct stop *stop, nova_vm_t *vm, nova_error_t **error)
 	bool asked = stop->asked;
 	if (!asked) {
 		stop->vm = vm;
+		stop->exec = exec;
 		stop->begun = true;
 	}
 	pthread_mutex_unlock(&stop->lock);
 	return asked ? fail_canceled(error) : 0;
 }
 
-/* The VM is about to be given back: nobody may reach into it any more. True: somebody has asked the call to end. */
-static bool stop_leave(struct stop *stop)
+/* The VM is about to be given back: nobody may reach into it any more. */
+static void stop_leave(struct stop *stop)
 {
 	if (!stop)
-		return false;
+		return;
 	pthread_mutex_lock(&stop->lock);
 	stop->vm = NULL;
-	bool asked = stop->asked;
 	pthread_mutex_unlock(&stop->lock);
-	return asked;
 }
 
 /* --- one run -------------------------------------------------------------------------------------------------------------------- */
 
 /* A VM that was lost, fell silent, had to kill its function or ran out of memory (its /tmp may be full) is not used again; one whose
- * function merely failed is as good as before, for no process of a request outlives it. */
+ * function merely failed, or was cancelled, is as good as before, for no process of a request outlives it. */
 static bool reusable(int code, const nova_result_t *result)
 {
 	if (code == NOVA_EFUNCTION)
 		return !result || !str_starts(nova_result_failure(result), "out of memory");
-	return code == 0 || code == NOVA_EINVAL || code == NOVA_ETOOBIG;
-}
-
-/* What a call has come to whose VM was killed because it was to end. */
-static int canceled_in_vm(nova_error_t *failure, nova_error_t **error)
-{
-	int outcome = nova_error_outcome(failure);
-	nova_error_free(failure);
-	if (outcome == NOVA_OUTCOME_NEVER_RAN)
-		return fail_canceled(error);
-	return nova_fail_ran(error, NOVA_ECANCELED, outcome, "the call was cancelled while its function may have been running; its microVM was ended");
+	return code == 0 || code == NOVA_EINVAL || code == NOVA_ETOOBIG || code == NOVA_ECANCELED;
 }
 
 /* Runs the request in a VM. *ret_used: it has got there. */
 static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used, nova_error_t **error)
 {
-	nova_error_t *failure = NULL;
-	int code = stop_enter(c->stop, vm, error);
+	int code = stop_enter(c->stop, vm, &c->exec, error);
 	*ret_used = code == 0;
 	if (code < 0)
 		return code;
-	code = vm_exec(vm, &c->exec, ret_result, &failure);
-	bool asked = stop_leave(c->stop);
-	if (asked && (code == NOVA_ELOST || code == NOVA_EAGENT))
-		return canceled_in_vm(failure, error);
-	if (error)
-		*error = failure;
-	else
-		nova_error_free(failure);
+	code = vm_exec(vm, &c->exec, ret_result, error);
+	stop_leave(c->stop);
 	return code;
 }
 

@@ -185,6 +185,7 @@ struct stop {
 	bool asked;
 	bool begun;    /* the request has been in a VM, or about to be sent to one */
 	nova_vm_t *vm; /* where it is now; NULL: nowhere */
+	struct vm_exec *exec;
 };
 
 int stop_init(struct stop *stop, nova_error_t **error);

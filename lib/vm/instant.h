@@ -14,10 +14,10 @@ char *instants_root(const nova_host_t *host);
 /* What an instant on disk is called, and more that its manifest tells. */
 struct instant_label {
 	const char *id, *name; /* NULL: a new id; the id */
-	const char *owner;     /* see struct manifest; NULL: nobody */
 	uint64_t life_time_s;
 	const char *const *inputs; /* paths: see struct manifest */
 	size_t input_count;
+	const char *owner; /* see struct manifest; NULL: nobody */
 };
 /* The base must be on disk under the same root, or be written with it (then no pages may differ from it: frozen_flatten()). */
 int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const struct instant_label *label,

@@ -377,6 +377,40 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 }
 END_TEST
 
+START_TEST(a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on)
+{
+	struct platform p = platform_open(NULL);
+	struct gate gate = gate_new(p.dir);
+	nova_queue_t *q;
+	nova_call_t *c;
+	nova_result_t *r;
+	add_waiting(&p, &gate, "f");
+	nova_instance_t *instance = start(&p, "f", "i");
+	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
+	nova_call_t *first = submit_to(q, "f", "i");
+	await_starts(1);
+	nova_call_t *second = submit_to(q, "f", "i"); /* waits its turn */
+	ck_assert_int_eq(nova_call_cancel(second), 0);
+	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_assert_ptr_eq(c, second);
+	error = nova_call_take_error(c);
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "cancelled before", nova_call_code(c));
+	nova_call_free(c);
+	ck_assert_int_eq(nova_call_cancel(first), 0);
+	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	error = nova_call_take_error(c);
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled", nova_call_code(c));
+	nova_call_free(c);
+	gate_let_go(&gate, 1);
+	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	nova_result_free(r);
+	nova_queue_free(q);
+	nova_instance_free(instance);
+	gate_free(&gate);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_handle_outlives_the_platform)
 {
 	struct platform p = platform_open(NULL);
@@ -507,6 +541,7 @@ static TCase *instance_cases(void)
 	tcase_add_test(tc, an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped);
 	tcase_add_test(tc, stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it);
 	tcase_add_test(tc, a_call_that_finishes_in_time_is_not_killed_by_stopping);
+	tcase_add_test(tc, a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on);
 	tcase_add_test(tc, a_handle_outlives_the_platform);
 	tcase_add_test(tc, an_engine_that_cannot_pause_says_so_for_an_instance_too);
 	return tc;
