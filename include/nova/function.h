@@ -70,8 +70,9 @@ typedef struct nova_register_opts {
 	const char *const *env;    /**< "NAME=value" strings */
 	size_t env_count;
 	uint32_t flags;            /**< NOVA_REGISTER_… */
+	uint32_t concurrency;      /**< calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait for others; 0: 1 */
 } nova_register_opts;
-#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Stores a function. Its code is copied into a code disk under the state directory, so the original may change
@@ -109,6 +110,7 @@ NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);    /**< Sin
 NOVA_API uint32_t nova_function_timeout_s(const nova_function_t *f);    /**< Since 0.1. */
 NOVA_API uint32_t nova_function_vcpus(const nova_function_t *f);        /**< Since 0.1. */
 NOVA_API uint32_t nova_function_min_replicas(const nova_function_t *f); /**< Since 0.1. */
+NOVA_API uint32_t nova_function_concurrency(const nova_function_t *f);  /**< Since 0.1. */
 NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);    /**< Since 0.1. */
 NOVA_API uint64_t nova_function_disk_bandwidth(const nova_function_t *f);   /**< Since 0.1. */
 NOVA_API uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f); /**< Since 0.1. */

@@ -94,6 +94,11 @@ uint32_t nova_function_min_replicas(const nova_function_t *f)
 	return f->record.min_replicas;
 }
 
+uint32_t nova_function_concurrency(const nova_function_t *f)
+{
+	return f->record.concurrency;
+}
+
 uint64_t nova_function_disk_iops(const nova_function_t *f)
 {
 	return f->record.disk_iops;
@@ -180,11 +185,11 @@ static json_t *json_limits(const struct function_record *r)
 static json_t *json_function(const struct function_record *r)
 {
 	/* "o" takes over its value, also when packing fails; a NULL there makes it fail. */
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o}",
 		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", r->handler,
 		"code_path", r->code_path, "code_hash", r->code_hash, "memory_mb",
 		(json_int_t)r->memory_mb, "timeout_s", (json_int_t)r->timeout_s, "min_replicas",
-		(json_int_t)r->min_replicas, "limits", json_limits(r), "env_vars", json_env(r),
+		(json_int_t)r->min_replicas, "concurrency", (json_int_t)r->concurrency, "limits", json_limits(r), "env_vars", json_env(r),
 		"version", (json_int_t)r->version, "created_at", json_time(r->created_us),
 		"updated_at", json_time(r->updated_us));
 }

@@ -25,6 +25,7 @@ int function_want_init(struct function_want *w, const struct nova *nova, const s
 	w->init.handler = r->handler;
 	w->init.env = (const char *const *)r->env;
 	w->init.env_count = r->env_count;
+	w->init.concurrency = r->concurrency;
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
 	w->want.vm = &w->vm;

@@ -92,6 +92,7 @@ static int record_from_opts(
 	r->timeout_s = o->timeout_s ? o->timeout_s : 30;
 	r->vcpus = o->vcpus ? o->vcpus : 1;
 	r->min_replicas = o->min_replicas;
+	r->concurrency = o->concurrency ? o->concurrency : 1;
 	r->disk_iops = o->disk_iops;
 	r->disk_bandwidth = o->disk_bandwidth;
 	r->net_rx_bandwidth = o->net_rx_bandwidth;
@@ -131,6 +132,7 @@ static const char *difference(const struct function_record *a, const struct func
 		{ "timeout_s", a->timeout_s != b->timeout_s },
 		{ "vcpus", a->vcpus != b->vcpus },
 		{ "min_replicas", a->min_replicas != b->min_replicas },
+		{ "concurrency", a->concurrency != b->concurrency },
 		{ "disk_iops", a->disk_iops != b->disk_iops },
 		{ "disk_bandwidth", a->disk_bandwidth != b->disk_bandwidth },
 		{ "net_rx_bandwidth", a->net_rx_bandwidth != b->net_rx_bandwidth },

@@ -116,6 +116,7 @@ static int check_numbers(const struct function_record *r, int code, nova_error_t
 		{ "timeout_s", r->timeout_s, 1, 86400 },
 		{ "vcpus", r->vcpus, 1, 32 },
 		{ "min_replicas", r->min_replicas, 0, 1000 },
+		{ "concurrency", r->concurrency, 1, 16 },
 		{ "disk_iops", r->disk_iops, 0, RECORD_MAX_NUMBER },
 		{ "disk_bandwidth", r->disk_bandwidth, 0, RECORD_MAX_NUMBER },
 		{ "net_rx_bandwidth", r->net_rx_bandwidth, 0, RECORD_MAX_NUMBER },

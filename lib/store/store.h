@@ -24,6 +24,7 @@ struct function_record {
 	uint32_t timeout_s;
 	uint32_t vcpus;
 	uint32_t min_replicas;
+	uint32_t concurrency;
 	uint64_t disk_iops;
 	uint64_t disk_bandwidth;
 	uint64_t net_rx_bandwidth;

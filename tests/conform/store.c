@@ -45,6 +45,7 @@ static struct function_record sample(const char *name, const char *id)
 		.timeout_s = 120,
 		.vcpus = 2,
 		.min_replicas = 3,
+		.concurrency = 4,
 		.disk_iops = 1000,
 		.disk_bandwidth = 10485760,
 		.net_rx_bandwidth = 5242880,
@@ -71,6 +72,7 @@ static void ck_same(const struct function_record *a, const struct function_recor
 	ck_assert_uint_eq(a->timeout_s, b->timeout_s);
 	ck_assert_uint_eq(a->vcpus, b->vcpus);
 	ck_assert_uint_eq(a->min_replicas, b->min_replicas);
+	ck_assert_uint_eq(a->concurrency, b->concurrency);
 	ck_assert_uint_eq(a->disk_iops, b->disk_iops);
 	ck_assert_uint_eq(a->disk_bandwidth, b->disk_bandwidth);
 	ck_assert_uint_eq(a->net_rx_bandwidth, b->net_rx_bandwidth);

@@ -20,6 +20,7 @@ START_TEST(a_function_comes_back_with_every_field)
 	o.vcpus = 2;
 	o.timeout_s = 120;
 	o.min_replicas = 1;
+	o.concurrency = 8;
 	o.disk_iops = 1000;
 	o.disk_bandwidth = 10485760;
 	o.net_rx_bandwidth = o.net_tx_bandwidth = 5242880;
@@ -35,6 +36,7 @@ START_TEST(a_function_comes_back_with_every_field)
 	ck_assert_uint_eq(nova_function_vcpus(f), 2);
 	ck_assert_uint_eq(nova_function_timeout_s(f), 120);
 	ck_assert_uint_eq(nova_function_min_replicas(f), 1);
+	ck_assert_uint_eq(nova_function_concurrency(f), 8);
 	ck_assert_uint_eq(nova_function_disk_iops(f), 1000);
 	ck_assert_uint_eq(nova_function_disk_bandwidth(f), 10485760);
 	ck_assert_uint_eq(nova_function_net_rx_bandwidth(f), 5242880);
@@ -59,6 +61,7 @@ START_TEST(what_is_not_said_has_its_default)
 	ck_assert_uint_eq(nova_function_timeout_s(f), 30);
 	ck_assert_uint_eq(nova_function_vcpus(f), 1);
 	ck_assert_uint_eq(nova_function_min_replicas(f), 0);
+	ck_assert_uint_eq(nova_function_concurrency(f), 1);
 	ck_assert_uint_eq(strlen(nova_function_id(f)), 36);
 	ck_assert_int_eq(nova_function_id(f)[14], '4');
 }
@@ -76,7 +79,7 @@ START_TEST(the_json_of_a_function_has_its_members)
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
-		"code_hash", "memory_mb", "timeout_s", "min_replicas", "limits", "env_vars",
+		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "limits", "env_vars",
 		"version", "created_at", "updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -115,6 +118,8 @@ START_TEST(something_else_needs_the_replace_flag)
 	ck_ok(nova_get(&nova, "hello", &old, &error));
 	ck_fails_with(NOVA_EEXIST, "differs in its code", add(&nova, "hello", "print(2)", 0));
 	nova_register_opts o = opts_of("hello", "print(1)");
+	o.concurrency = 2;
+	ck_fails_with(NOVA_EEXIST, "differs in its concurrency", nova_register(&nova, &o, NULL, &error));
 	o.memory_mb = 256;
 	ck_fails_with(
 		NOVA_EEXIST, "differs in its memory_mb", nova_register(&nova, &o, NULL, &error));
@@ -213,6 +218,7 @@ static const struct {
 	{ "memory_mb is 65537", { GOOD, .name = "f", .memory_mb = 65537 } },
 	{ "timeout_s is 86401", { GOOD, .name = "f", .timeout_s = 86401 } },
 	{ "vcpus is 33", { GOOD, .name = "f", .vcpus = 33 } },
+	{ "concurrency is 17; it must be 1 to 16", { GOOD, .name = "f", .concurrency = 17 } },
 	{ "min_replicas is 1001", { GOOD, .name = "f", .min_replicas = 1001 } },
 	{ "disk_iops is", { GOOD, .name = "f", .disk_iops = UINT64_MAX } },
 	{ "net_tx_bandwidth is", { GOOD, .name = "f", .net_tx_bandwidth = 1ull << 63 } },

@@ -48,6 +48,7 @@ static int put(const char *name, size_t number)
 		.memory_mb = 128,
 		.timeout_s = 30,
 		.vcpus = 1,
+		.concurrency = 1,
 		.env = env,
 		.env_count = 1,
 		.version = 1 };
@@ -120,8 +121,58 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 1");
+	change("PRAGMA user_version = 2");
 	ck_ok(try_open());
+	store_sqlite.close(store);
+}
+END_TEST
+
+/* As the first schema had it, whatever the present one looks like. */
+static const char first_schema[] =
+	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime TEXT NOT NULL,"
+	" handler TEXT NOT NULL, code_path TEXT NOT NULL, code_hash TEXT NOT NULL, memory_mb INTEGER NOT NULL,"
+	" timeout_s INTEGER NOT NULL, vcpus INTEGER NOT NULL, min_replicas INTEGER NOT NULL, disk_iops INTEGER NOT NULL,"
+	" disk_bandwidth INTEGER NOT NULL, net_rx_bandwidth INTEGER NOT NULL, net_tx_bandwidth INTEGER NOT NULL,"
+	" env TEXT NOT NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX functions_by_code ON functions (code_hash);"
+	"PRAGMA application_id = 1852798561; PRAGMA user_version = 1;"
+	"INSERT INTO functions VALUES ('00000000-0000-4000-8000-000000000001', 'old', 'python', 'main.handler', '/src/x.py',"
+	" 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 512, 120, 2, 3, 4, 5, 6, 7, '[\"A=1\"]', 8, 9, 10);";
+
+START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
+{
+	struct function_record out = { 0 };
+	change(first_schema);
+	for (int opening = 0; opening < 2; opening++) {
+		ck_ok(try_open());
+		ck_ok(store_sqlite.get(store, "old", &out, &error));
+		ck_assert_uint_eq(out.concurrency, 1);
+		ck_assert_uint_eq(out.memory_mb, 512);
+		ck_assert_uint_eq(out.net_tx_bandwidth, 7);
+		ck_assert_uint_eq(out.version, 8);
+		ck_assert_uint_eq(out.updated_us, 10);
+		ck_assert_str_eq(out.env[0], "A=1");
+		record_clear(&out);
+		store_sqlite.close(store);
+	}
+	ck_ok(try_open());
+	ck_ok(put("new", 2));
+	ck_ok(store_sqlite.get(store, "new", &out, &error));
+	record_clear(&out);
+	store_sqlite.close(store);
+}
+END_TEST
+
+START_TEST(a_migration_that_cannot_be_finished_leaves_the_database_as_it_was)
+{
+	struct function_record out = { 0 };
+	change(first_schema);
+	change("DROP INDEX functions_by_code; ALTER TABLE functions RENAME TO mislaid");
+	ck_fails_with(NOVA_ECORRUPT, "no such table", try_open());
+	change("ALTER TABLE mislaid RENAME TO functions");
+	ck_ok(try_open());
+	ck_ok(store_sqlite.get(store, "old", &out, &error));
+	record_clear(&out);
 	store_sqlite.close(store);
 }
 END_TEST
@@ -339,6 +390,8 @@ static Suite *sqlite_suite(void)
 	tcase_add_test(tc, a_file_that_is_no_database_is_named_and_left_alone);
 	tcase_add_test(tc, a_database_of_somebody_else_is_refused);
 	tcase_add_test(tc, a_newer_schema_is_refused_and_kept);
+	tcase_add_test(tc, a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it);
+	tcase_add_test(tc, a_migration_that_cannot_be_finished_leaves_the_database_as_it_was);
 	tcase_add_test(tc, a_missing_table_is_damage);
 	tcase_add_loop_test(
 		tc, a_damaged_row_is_an_error_that_names_the_function, 0, (int)ARRAY_LEN(damages));

@@ -3,7 +3,7 @@
 
 static struct {
 	const char *runtime, *code, *handler;
-	uint32_t memory, timeout_ms, min_replicas, vcpus;
+	uint32_t memory, timeout_ms, min_replicas, concurrency, vcpus;
 	uint64_t disk_iops, disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth;
 	struct text_list env;
 	bool replace;
@@ -20,6 +20,8 @@ static const struct opt options[] = {
 		&given.timeout_ms },
 	{ OPT_NUMBER, 0, "min-replicas", "N", "VMs that a daemon keeps warm [0]",
 		&given.min_replicas },
+	{ OPT_NUMBER, 0, "concurrency", "N", "calls at once in one VM, 1 to 16 [1]",
+		&given.concurrency },
 	{ OPT_LIST, 'e', "env", "NAME=VALUE", "variable of its environment; repeatable",
 		&given.env },
 	{ OPT_NUMBER, 0, "vcpus", "N", "processors of the VM, 1 to 32 [1]", &given.vcpus },
@@ -67,6 +69,7 @@ static int run(char **args, int count)
 	opts.timeout_s = given.timeout_ms / 1000;
 	opts.vcpus = given.vcpus;
 	opts.min_replicas = given.min_replicas;
+	opts.concurrency = given.concurrency;
 	opts.disk_iops = given.disk_iops;
 	opts.disk_bandwidth = given.disk_bandwidth;
 	opts.net_rx_bandwidth = given.net_rx_bandwidth;

@@ -45,17 +45,17 @@ class Nova:
         self._handle.close()
 
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
-                 timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
+                 timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, concurrency: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
                  net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
                  replace: bool = False) -> Function:
         """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
 
-        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, no limits.
+        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits.
         """
         variables, count = environment(env)
         options = _ffi.RegisterOpts(
             name=text(name), runtime=text(runtime), handler=text(handler), memory_mb=memory_mb, timeout_s=timeout_s,
-            vcpus=vcpus, min_replicas=min_replicas, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
+            vcpus=vcpus, min_replicas=min_replicas, concurrency=concurrency, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
             net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
             flags=_ffi.REGISTER_REPLACE if replace else 0)
         if isinstance(code, (bytes, bytearray)):

@@ -94,6 +94,8 @@ class Function:
     timeout_s: int
     vcpus: int
     min_replicas: int
+    concurrency: int
+    """Calls that may be under way in one VM at once."""
     disk_iops: int
     disk_bandwidth: int
     net_rx_bandwidth: int
@@ -111,7 +113,7 @@ class Function:
         texts = {name: _str("nova_function_" + name, pointer)
                  for name in ("id", "name", "runtime", "handler", "code_path", "code_hash")}
         numbers = {name: getattr(lib, "nova_function_" + name)(pointer)
-                   for name in ("memory_mb", "timeout_s", "vcpus", "min_replicas", "disk_iops", "disk_bandwidth",
+                   for name in ("memory_mb", "timeout_s", "vcpus", "min_replicas", "concurrency", "disk_iops", "disk_bandwidth",
                                 "net_rx_bandwidth", "net_tx_bandwidth", "version")}
         pairs = [lib.nova_function_env(pointer, i).decode("utf-8", "replace").partition("=")
                  for i in range(lib.nova_function_env_count(pointer))]

@@ -99,6 +99,7 @@ class RegisterOpts(_Options):
         ("env", POINTER(c_char_p)),
         ("env_count", c_size_t),
         ("flags", c_uint32),
+        ("concurrency", c_uint32),
     ]
 
 
@@ -218,6 +219,7 @@ FUNCTIONS = {
     "nova_function_timeout_s": (c_uint32, [c_void_p]),
     "nova_function_vcpus": (c_uint32, [c_void_p]),
     "nova_function_min_replicas": (c_uint32, [c_void_p]),
+    "nova_function_concurrency": (c_uint32, [c_void_p]),
     "nova_function_disk_iops": (c_uint64, [c_void_p]),
     "nova_function_disk_bandwidth": (c_uint64, [c_void_p]),
     "nova_function_net_rx_bandwidth": (c_uint64, [c_void_p]),

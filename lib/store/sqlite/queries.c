@@ -7,14 +7,14 @@
 #define COLUMNS                                                                                    \
 	"id, name, runtime, handler, code_path, code_hash, memory_mb, timeout_s, vcpus, "          \
 	"min_replicas, disk_iops, "                                                                \
-	"disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth, env, version, created_us, updated_us"
+	"disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth, env, version, created_us, updated_us, concurrency"
 
 static const char *const sql_texts[STATEMENTS] = {
 	[SQL_INSERT] = "INSERT INTO functions (" COLUMNS
-		       ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+		       ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
 	[SQL_UPDATE] = "UPDATE functions SET (" COLUMNS
-		       ") = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)"
-		       " WHERE name = ?2 AND id = ?1 AND version = ?19",
+		       ") = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
+		       " WHERE name = ?2 AND id = ?1 AND version = ?20",
 	[SQL_GET] = "SELECT " COLUMNS " FROM functions WHERE name = ?1",
 	[SQL_LIST] = "SELECT " COLUMNS " FROM functions ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
@@ -138,6 +138,7 @@ static void row_fields(struct row *row, struct function_record *r)
 	r->version = (uint32_t)row_number(row, UINT32_MAX);
 	r->created_us = row_number(row, RECORD_MAX_NUMBER);
 	r->updated_us = row_number(row, RECORD_MAX_NUMBER);
+	r->concurrency = (uint32_t)row_number(row, UINT32_MAX);
 }
 
 static int fail_row(struct use *use, const char *name, int code, nova_error_t **error)
@@ -181,7 +182,8 @@ static void bind_record(struct use *use, const struct function_record *r, const 
 	bind_text(use, at++, env);
 	bind_number(use, at++, r->version);
 	bind_number(use, at++, r->created_us);
-	bind_number(use, at, r->updated_us);
+	bind_number(use, at++, r->updated_us);
+	bind_number(use, at, r->concurrency);
 }
 
 static int put(struct store *store, const struct function_record *record, uint32_t replaces,
@@ -196,7 +198,7 @@ static int put(struct store *store, const struct function_record *record, uint32
 		return r;
 	bind_record(&use, record, env);
 	if (replaces)
-		bind_number(&use, 19, replaces);
+		bind_number(&use, 20, replaces);
 	int rc = sqlite3_step(use.statement);
 	if ((rc & 0xff) == SQLITE_CONSTRAINT && !replaces)
 		return nova_fail(

@@ -32,6 +32,8 @@ static const char *const steps[] = {
 	" updated_us INTEGER NOT NULL"
 	") STRICT;"
 	"CREATE INDEX functions_by_code ON functions (code_hash);",
+	/* 2 */
+	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 };
 
 static int run_missing_steps(struct sqlite_store *s, nova_error_t **error)
