@@ -42,7 +42,8 @@ NOVA_API void nova_close(nova_t *nova);
 /** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until nova_close(). Since 0.1. */
 NOVA_API nova_host_t *nova_get_host(nova_t *nova);
 
-/** The pool inside, for ticking and counters. Borrowed: lives until nova_close(). Since 0.1. */
+/** The pool inside, for counters and for ticking: each nova_pool_tick() also applies the `min_replicas` of all functions, as they are in the store by then.
+ * What this process registers or deletes makes a tick due by itself; what others do is seen when there is one. Borrowed: lives until nova_close(). Since 0.1. */
 NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
 
 /* --- functions ----------------------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ typedef struct nova_register_opts {
 	uint32_t memory_mb;        /**< 32 to 65536; 0: 128 */
 	uint32_t timeout_s;        /**< 1 to 86400; 0: 30 */
 	uint32_t vcpus;            /**< 1 to 32; 0: 1 */
-	uint32_t min_replicas;     /**< VMs that a daemon keeps warm; at most 1000 */
+	uint32_t min_replicas;     /**< VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */
 	uint64_t disk_iops;        /**< operations a second on the code disk; 0: no limit */
 	uint64_t disk_bandwidth;   /**< bytes a second on the code disk; 0: no limit */
 	uint64_t net_rx_bandwidth; /**< bytes a second into the guest; 0: no limit */
@@ -156,8 +157,9 @@ typedef struct nova_invoke_opts {
 	                                 and, for a new instance, persistent */
 	const char *snapshot_after; /**< name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
 	const char *instance;       /**< mode persistent: name or id of the instance; NULL: one is started and stays, nova_result_instance() */
+	uint32_t queue_timeout_ms;  /**< how long the call waits for a VM; 0: the setting `pool.queue_timeout` */
 } nova_invoke_opts;
-#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Runs a function in its own microVM and waits for the answer.

@@ -7,6 +7,7 @@
 int stop_init(struct stop *stop, nova_error_t **error)
 {
 	*stop = (struct stop){ .asked = false };
+	pool_cancel_init(&stop->waiting);
 	return pthread_mutex_init(&stop->lock, NULL) ? nova_oom(error) : 0;
 }
 
@@ -22,6 +23,8 @@ bool stop_ask(struct stop *stop)
 	if (stop->vm) {
 		__atomic_store_n(&stop->exec->canceled, 1, __ATOMIC_RELEASE);
 		nova_vm_cancel(stop->vm, stop->exec->id);
+	} else {
+		pool_cancel(&stop->waiting);
 	}
 	bool never_ran = !stop->begun;
 	pthread_mutex_unlock(&stop->lock);
@@ -31,6 +34,18 @@ bool stop_ask(struct stop *stop)
 static int fail_canceled(nova_error_t **error)
 {
 	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before its function ran");
+}
+
+int stop_arm(struct stop *stop, nova_error_t **error)
+{
+	if (!stop)
+		return 0;
+	pthread_mutex_lock(&stop->lock);
+	bool asked = stop->asked;
+	if (!asked)
+		pool_cancel_init(&stop->waiting);
+	pthread_mutex_unlock(&stop->lock);
+	return asked ? fail_canceled(error) : 0;
 }
 
 /* From here on stop_ask() reaches into the VM. NOVA_ECANCELED if it came before. */
@@ -73,12 +88,12 @@ static bool reusable(int code, const nova_result_t *result)
 /* Runs the request in a VM. *ret_used: it has got there. */
 static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used, nova_error_t **error)
 {
-	int code = stop_enter(c->stop, vm, &c->exec, error);
+	int code = stop_enter(c->wish.stop, vm, &c->exec, error);
 	*ret_used = code == 0;
 	if (code < 0)
 		return code;
 	code = vm_exec(vm, &c->exec, ret_result, error);
-	stop_leave(c->stop);
+	stop_leave(c->wish.stop);
 	return code;
 }
 

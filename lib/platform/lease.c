@@ -30,6 +30,7 @@ int function_want_init(struct function_want *w, const struct nova *nova, const s
 	w->want.key = w->key;
 	w->want.vm = &w->vm;
 	w->want.init = &w->init;
+	w->want.concurrency = r->concurrency;
 	return 0;
 }
 
@@ -39,7 +40,7 @@ void function_want_done(struct function_want *w)
 	w->disk = NULL;
 }
 
-/* VMs that nobody may have used before, and of another size, are no good for the others: they have keys of their own. */
+/* VMs of another size are no good for the others: they have keys of their own. */
 static void make_special(struct function_want *w, const struct lease_wish *wish)
 {
 	size_t len = strlen(w->key);
@@ -47,8 +48,17 @@ static void make_special(struct function_want *w, const struct lease_wish *wish)
 		w->vm.memory_mb = wish->memory_mb;
 	if (wish->vcpus)
 		w->vm.vcpus = wish->vcpus;
-	if (wish->fresh)
-		snprintf(w->key + len, sizeof(w->key) - len, ":fresh:%u:%u", w->vm.memory_mb, w->vm.vcpus);
+	if (wish->memory_mb || wish->vcpus)
+		snprintf(w->key + len, sizeof(w->key) - len, ":%u:%u", w->vm.memory_mb, w->vm.vcpus);
+	w->want.flags = wish->fresh ? NOVA_POOL_FRESH : 0;
+	w->want.queue_timeout_ms = wish->queue_timeout_ms;
+}
+
+static int take(struct nova *nova, const nova_pool_want *want, const struct pool_maker *maker, struct stop *stop, struct lease *lease,
+	nova_error_t **error)
+{
+	int code = stop_arm(stop, error);
+	return code < 0 ? code : pool_acquire_cancellable(nova->pool, want, maker, stop ? &stop->waiting : NULL, &lease->vm, &lease->cold, error);
 }
 
 static int acquire(struct nova *nova, const nova_function_t *function, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
@@ -59,7 +69,7 @@ static int acquire(struct nova *nova, const nova_function_t *function, const str
 	if (code < 0)
 		return code;
 	make_special(&w, wish);
-	code = nova_pool_acquire(nova->pool, &w.want, &lease->vm, &lease->cold, error);
+	code = take(nova, &w.want, NULL, wish->stop, lease, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
@@ -149,17 +159,44 @@ static void snapshot_freep(nova_snapshot_t **snapshot)
 	nova_snapshot_free(*snapshot);
 }
 
-static int restore(struct nova *nova, const struct function_record *r, const char *name, struct lease *lease, nova_error_t **error)
+struct restoring {
+	nova_host_t *host;
+	nova_snapshot_t *snapshot;
+};
+
+static int make_restored(void *userdata, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	const struct restoring *r = userdata;
+	return nova_vm_restore(r->host, r->snapshot, ret_vm, error);
+}
+
+/* Also a restored VM is one of the pool, and counts there. */
+static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+{
+	char key[64];
+	struct restoring restoring = { nova->host, snapshot };
+	const struct pool_maker maker = { make_restored, &restoring };
+	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	snprintf(key, sizeof(key), "snapshot:%s", nova_snapshot_id(snapshot));
+	vm.memory_mb = snapshot_memory_mb(snapshot);
+	want.key = key;
+	want.vm = &vm;
+	want.flags = NOVA_POOL_FRESH;
+	want.queue_timeout_ms = wish->queue_timeout_ms;
+	return take(nova, &want, &maker, wish->stop, lease, error);
+}
+
+static int restore(struct nova *nova, const struct function_record *r, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(snapshot_freep) nova_snapshot_t *snapshot = NULL;
-	int code = nova_snapshot_open(nova->host, name, &snapshot, error);
+	int code = nova_snapshot_open(nova->host, wish->snapshot, &snapshot, error);
 	if (code == 0)
 		code = check_owner(snapshot, r, error);
 	if (code == 0)
 		code = check_engine(nova, snapshot, error);
 	if (code == 0)
-		code = nova_vm_restore(nova->host, snapshot, &lease->vm, error);
-	lease->restored = code == 0;
+		code = acquire_restored(nova, snapshot, wish, lease, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
@@ -176,7 +213,7 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 {
 	struct lease lease = { .cold = 1 };
 	uint64_t begin = clock_ns();
-	int code = wish->snapshot ? restore(nova, &(*function)->record, wish->snapshot, &lease, error) :
+	int code = wish->snapshot ? restore(nova, &(*function)->record, wish, &lease, error) :
 				    acquire_present(nova, function, wish, &lease, error);
 	if (code < 0)
 		return code;
@@ -189,9 +226,6 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 
 void lease_return(struct nova *nova, struct lease *lease, bool reusable)
 {
-	if (lease->restored)
-		nova_vm_free(lease->vm);
-	else
-		nova_pool_release(nova->pool, lease->vm, reusable);
+	nova_pool_release(nova->pool, lease->vm, reusable);
 	lease->vm = NULL;
 }

@@ -14,7 +14,11 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	code = registry_open(nova, nova_host_setting(nova->host, "store"), error);
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
-	return code;
+	if (code < 0)
+		return code;
+	pool_on_tick(nova->pool, replicas_apply, nova);
+	pool_want_tick(nova->pool);
+	return 0;
 }
 
 int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error)
@@ -25,7 +29,9 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	if (!nova)
 		return nova_oom(error);
 	pthread_mutex_init(&nova->instances_lock, NULL);
-	int code = fill(nova, config, error);
+	int code = replicas_init(&nova->replicas, error);
+	if (code == 0)
+		code = fill(nova, config, error);
 	if (code < 0)
 		nova_close(nova);
 	else
@@ -41,6 +47,7 @@ void nova_close(nova_t *nova)
 	nova_pool_free(nova->pool);
 	registry_close(nova);
 	nova_host_unref(nova->host);
+	replicas_done(&nova->replicas);
 	pthread_mutex_destroy(&nova->instances_lock);
 	free(nova->home);
 	free(nova);

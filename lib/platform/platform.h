@@ -17,6 +17,7 @@
 #include <nova/instance.h>
 
 #include "base/base.h"
+#include "pool/pool.h"
 #include "store/store.h"
 #include "vm/vm.h"
 
@@ -90,6 +91,21 @@ nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const c
 /* Remembers what was read after `stamp`; forgetting to is no failure. */
 void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *function);
 
+/* --- replicas.c: VMs that are kept warm --------------------------------------------------------------------------------------- */
+
+/* What the pool was asked to keep, as of one stamp of the store. */
+struct replicas {
+	pthread_mutex_t lock;
+	bool known; /* there was a stamp */
+	uint64_t stamp;
+	char (*keys)[FUNCTION_POOL_KEY];
+	size_t count;
+};
+int replicas_init(struct replicas *replicas, nova_error_t **error);
+void replicas_done(struct replicas *replicas);
+/* At each tick of the pool: asks it to keep what the functions in the store want. `nova` is a struct nova. */
+void replicas_apply(void *nova);
+
 /* --- nova_t ------------------------------------------------------------------------------------------------------------- */
 
 struct nova {
@@ -101,6 +117,7 @@ struct nova {
 	struct function_cache cache;
 	pthread_mutex_t instances_lock; /* guards the list */
 	nova_instance_t *instances;     /* the oldest first */
+	struct replicas replicas;
 };
 
 /* Makes the state directory `nova->home` if needed, opens the store named by the setting `store`, and removes what a
@@ -131,15 +148,18 @@ struct function_want {
 int function_want_init(struct function_want *want, const struct nova *nova, const struct function_record *record, nova_error_t **error);
 void function_want_done(struct function_want *want);
 
+struct stop;
+
 struct lease_wish {
 	bool fresh;     /* nobody may have used it */
-	char *snapshot; /* to go on from; NULL: none */
+	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
 	uint32_t memory_mb, vcpus; /* 0: those of the function */
+	uint32_t queue_timeout_ms; /* 0: that of the pool */
+	struct stop *stop;         /* NULL: nobody can end the waiting */
 };
 
 struct lease {
 	nova_vm_t *vm;
-	bool restored; /* from a snapshot, and not a VM of the pool */
 	int cold;
 	uint64_t took_us, part_us[VM_TIMINGS];
 };
@@ -183,6 +203,7 @@ void instances_end(struct nova *nova);
 struct stop {
 	pthread_mutex_t lock;
 	bool asked;
+	struct pool_cancel waiting; /* of the acquire that is under way, or was */
 	bool begun;    /* the request has been in a VM, or about to be sent to one */
 	nova_vm_t *vm; /* where it is now; NULL: nowhere */
 	struct vm_exec *exec;
@@ -192,17 +213,18 @@ int stop_init(struct stop *stop, nova_error_t **error);
 void stop_done(struct stop *stop);
 /* The call ends as soon as can be. True: nothing of it has run, nor will it, whatever its thread is waiting for. */
 bool stop_ask(struct stop *stop);
+/* Before each acquire: stop->waiting is for that one from now on. NOVA_ECANCELED if stop_ask() came before. `stop` may be NULL. */
+int stop_arm(struct stop *stop, nova_error_t **error);
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {
 	nova_t *nova;              /* this and the next are set before invocation_prepare() */
 	nova_function_t *function; /* NULL: it is looked up by name */
 	struct vm_exec exec;
-	struct stop *stop; /* NULL: nobody can end it */
 	uint32_t mode;
 	bool checkpoint_after;
 	char *snapshot_after;      /* NULL: the snapshot is named by its id */
-	struct lease_wish wish;
+	struct lease_wish wish;    /* its `stop` is set before invocation_prepare() too */
 	struct lease lease;        /* the VM in it is there during the run only */
 	nova_instance_t *instance; /* NULL: none, or none yet */
 	uint64_t begin_ns, prepared_ns;

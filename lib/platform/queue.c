@@ -489,7 +489,7 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	atomic_init(&call->state, CALL_WAITING);
 	call->queue = q;
 	call->invocation.nova = q->nova;
-	call->invocation.stop = &call->stop;
+	call->invocation.wish.stop = &call->stop;
 	call->userdata = userdata;
 	*ret_call = call;
 	return 0;

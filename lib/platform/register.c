@@ -241,6 +241,7 @@ static int store_record(struct nova *nova, struct function_record *r,
 		registry_drop_disk(nova, r->code_hash);
 		return code;
 	}
+	registry_tell_pool(nova);
 	if (old) {
 		registry_forget_vms(nova, old);
 		registry_drop_disk(nova, old->code_hash);

@@ -191,6 +191,12 @@ void registry_forget_vms(struct nova *nova, const struct function_record *record
 		nova_pool_forget(nova->pool, key);
 }
 
+void registry_tell_pool(struct nova *nova)
+{
+	if (nova->pool)
+		pool_want_tick(nova->pool);
+}
+
 int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
 	if (!nova || !name)
@@ -206,6 +212,7 @@ int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 	if (r < 0)
 		return r;
 	registry_forget_vms(nova, &function->record);
+	registry_tell_pool(nova);
 	registry_drop_disk(nova, function->record.code_hash);
 	return 0;
 }

@@ -228,7 +228,7 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 	struct wish *wish = g->wish; /* it may be taken back while the VM starts */
 	wish->references++;
 	g->busy++;
-	int code = slot_start(pool, s, &wish->want, &failure);
+	int code = slot_start(pool, s, &wish->want, NULL, &failure);
 	g->busy--;
 	wish_free(wish);
 	if (code < 0) {

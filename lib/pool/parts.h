@@ -227,7 +227,7 @@ bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
 
 /* Starts a VM in a slot of room_take(), which is in no place then. Lets go of the lock. On failure the slot is gone, and those who waited for
  * it, if there is nothing else to wait for, get the same error. group_changed() is to follow. */
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, nova_error_t **error);
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, nova_error_t **error);
 void group_forget_template(nova_pool_t *pool, struct group *g);
 /* Wants shells for the group's template for another while. */
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);

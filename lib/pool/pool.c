@@ -10,7 +10,8 @@ struct request {
 	nova_pool_want want;
 	uint32_t memory_mb;
 	uint64_t begin;
-	struct pool_cancel *cancel; /* NULL: none */
+	const struct pool_maker *maker; /* NULL: none, as the next */
+	struct pool_cancel *cancel;
 	struct slot *slot;
 	bool asleep, waited, cold;
 };
@@ -126,7 +127,7 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 	case TICKET_STARTS:
 		r->cold = true;
 		t->group->busy++;
-		code = slot_start(pool, t->slot, &r->want, error);
+		code = slot_start(pool, t->slot, &r->want, r->maker, error);
 		t->group->busy--;
 		if (code == 0) {
 			count(pool, NOVA_POOL_MISSES);
@@ -241,10 +242,10 @@ static void note_latency(nova_pool_t *pool, const struct request *r)
 		latency_note(pool, r->asleep ? NOVA_POOL_LATENCY_RESUMED : NOVA_POOL_LATENCY_WARM, r->begin);
 }
 
-int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, struct pool_cancel *cancel, nova_vm_t **ret_vm, int *ret_cold,
-	nova_error_t **error)
+int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, struct pool_cancel *cancel,
+	nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	struct request r = { .begin = clock_ns(), .cancel = cancel };
+	struct request r = { .begin = clock_ns(), .maker = maker, .cancel = cancel };
 	if (!ret_vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_pool_acquire: ret_vm is NULL");
 	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
@@ -266,7 +267,7 @@ int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, stru
 
 int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	return pool_acquire_cancellable(pool, want, NULL, ret_vm, ret_cold, error);
+	return pool_acquire_cancellable(pool, want, NULL, NULL, ret_vm, ret_cold, error);
 }
 
 /* --- cancel ----------------------------------------------------------------------------------------------------------- */

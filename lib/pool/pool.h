@@ -19,9 +19,15 @@ struct pool_cancel {
 };
 void pool_cancel_init(struct pool_cancel *cancel);
 
-/* As nova_pool_acquire(). `cancel` may be NULL. */
-int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, struct pool_cancel *cancel, nova_vm_t **ret_vm, int *ret_cold,
-	nova_error_t **error);
+/* Makes VMs in another way than out of want->vm, of which only the size then counts. All wants of one key must be made in the same way. */
+struct pool_maker {
+	int (*make)(void *userdata, nova_vm_t **ret_vm, nova_error_t **error);
+	void *userdata;
+};
+
+/* As nova_pool_acquire(). `maker` and `cancel` may be NULL. */
+int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, struct pool_cancel *cancel,
+	nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error);
 /* From any thread, before, during or after the acquire: one that waits returns NOVA_ECANCELED at once; one that is starting a VM does so when
  * that is done, and the VM goes to the next who waits, or waits itself; one that has returned is not changed by it. */
 void pool_cancel(struct pool_cancel *cancel);
@@ -30,5 +36,7 @@ void pool_cancel(struct pool_cancel *cancel);
  * nova_pool_tick() and nova_pool_free(). Set it before the first tick, which with a thread of the pool's own may come at any time: fn NULL, the
  * initial state, and one other value are all that is allowed. */
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata);
+/* Something has changed that this function looks at: a tick is due. */
+void pool_want_tick(nova_pool_t *pool);
 
 #endif

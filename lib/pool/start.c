@@ -122,17 +122,27 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	count(pool, how);
 }
 
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, nova_error_t **error)
+static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct pool_maker *maker, nova_vm_t **ret_vm,
+	int *ret_how, nova_error_t **error)
+{
+	*ret_how = NOVA_POOL_BOOTS;
+	if (!maker)
+		return template_possible(pool->host, want) ? start_from_template(pool, g, want, ret_vm, ret_how, error) :
+							     boot_vm(pool, want, ret_vm, error);
+	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a snapshot */
+	return maker->make(maker->userdata, ret_vm, error);
+}
+
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, nova_error_t **error)
 {
 	struct group *g = s->group;
 	struct slot *victims = STEAL(s->next);
-	int how = NOVA_POOL_BOOTS;
+	int how;
 	pthread_mutex_unlock(&pool->lock);
 	slots_bury(victims);
 	nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
-	int code = template_possible(pool->host, want) ? start_from_template(pool, g, want, &s->vm, &how, &failure) :
-							 boot_vm(pool, want, &s->vm, &failure);
+	int code = make_vm(pool, g, want, maker, &s->vm, &how, &failure);
 	uint64_t end = clock_ns();
 	pthread_mutex_lock(&pool->lock);
 	pool->counters[NOVA_POOL_STARTING]--;

@@ -109,6 +109,13 @@ void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+void pool_want_tick(nova_pool_t *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool_due(pool, 0);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 static void call_hook(nova_pool_t *pool)
 {
 	pthread_mutex_lock(&pool->lock);

@@ -261,6 +261,11 @@ const char *snapshot_engine(const nova_snapshot_t *s)
 	return s->manifest.engine;
 }
 
+uint32_t snapshot_memory_mb(const nova_snapshot_t *s)
+{
+	return s->manifest.memory_mb;
+}
+
 int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	if (!host || !name || !ret_snapshot)

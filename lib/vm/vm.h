@@ -265,6 +265,7 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_resul
 int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error);
 const char *snapshot_owner(const nova_snapshot_t *snapshot);
 const char *snapshot_engine(const nova_snapshot_t *snapshot);
+uint32_t snapshot_memory_mb(const nova_snapshot_t *snapshot);
 /* NOVA_EINVAL: no name for a snapshot. */
 int snapshot_check_name(const char *name, nova_error_t **error);
 

@@ -426,14 +426,131 @@ START_TEST(a_handle_outlives_the_platform)
 }
 END_TEST
 
-START_TEST(an_engine_that_cannot_pause_says_so_for_an_instance_too)
+START_TEST(a_paused_instance_runs_nothing_until_it_is_resumed)
 {
 	struct platform p = platform_open(NULL);
+	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i': the engine fake cannot pause", nova_instance_pause(instance, &error));
+	ck_ok(nova_instance_pause(instance, &error));
+	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
+	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_ok(nova_instance_resume(instance, &error));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_snapshot(instance, NULL, NULL, &error));
 	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- several calls in one VM, and VMs that are kept ---------------------------------------------------------------------------------------- */
+
+static void add_with(struct platform *p, const char *name, const char *source, uint32_t concurrency, uint32_t min_replicas)
+{
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = name;
+	opts.runtime = "shell";
+	opts.code = source;
+	opts.code_len = strlen(source);
+	opts.concurrency = concurrency;
+	opts.min_replicas = min_replicas;
+	opts.flags = NOVA_REGISTER_REPLACE;
+	ck_ok(nova_register(p->nova, &opts, NULL, &error));
+}
+
+START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
+{
+	struct platform p = platform_open("pool.max_vms", "1", NULL);
+	struct gate gate = gate_new(p.dir);
+	AUTO_FREE char *source = str_format("echo started >&2; exec 3<>'%s'; read x <&3; cat \"$1\"", gate.path);
+	nova_queue_t *q;
+	nova_invoke_opts opts = MODE_OPTS(.on_output = note_start);
+	add_with(&p, "f", source, 3, 0);
+	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
+	for (int i = 0; i < 4; i++)
+		ck_ok(nova_submit(q, "f", "1", 1, &opts, NULL, NULL, &error));
+	await_starts(3);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
+	gate_let_go(&gate, 4);
+	for (int i = 0; i < 4; i++) {
+		nova_call_t *c;
+		ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+		ck_ok(nova_call_code(c));
+		nova_call_free(c);
+	}
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
+	nova_queue_free(q);
+	gate_free(&gate);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_call_waits_for_a_vm_no_longer_than_it_wants_to)
+{
+	struct platform p = platform_open("pool.max_vms", "1", NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	refused(&p, "f", NOVA_ELIMIT, "10 ms", MODE_OPTS(.queue_timeout_ms = 10));
+	refused(&p, "f", NOVA_ELIMIT, "10 ms", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .queue_timeout_ms = 10));
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
+{
+	struct platform p = platform_open(NULL);
+	struct platform other = { .config = vmtest_config(p.dir) };
+	add_with(&p, "f", "echo 1", 0, 2);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	ck_assert_int_eq(nova_result_cold_start(r), 0);
+	nova_result_free(r);
+	add_with(&p, "f", "echo 2", 0, 1);
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	platform_answers(p.nova, "f", "2");
+	ck_ok(nova_open(other.config, &other.nova, &error)); /* what somebody else registers is seen too */
+	add_with(&other, "g", "echo 3", 0, 1);
+	nova_close(other.nova);
+	nova_config_free(other.config);
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
+	ck_ok(nova_delete(p.nova, "f", &error));
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_platform_that_ticks_itself_keeps_vms_unasked)
+{
+	struct platform p = platform_open("pool.thread", "on", NULL);
+	add_with(&p, "f", "echo 1", 0, 2);
+	while (nova_pool_count(p.pool, NOVA_POOL_IDLE) < 2)
+		sys_poll(NULL, 0, 5);
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	ck_assert_int_eq(nova_result_cold_start(r), 0);
+	nova_result_free(r);
+	platform_close(&p);
+	p = platform_open("pool.thread", "on", NULL);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(the_descriptor_of_the_pool_tells_of_functions_that_want_vms)
+{
+	struct platform p = platform_open(NULL);
+	struct pollfd fd = { nova_pool_fd(p.pool), POLLIN, 0 };
+	ck_assert_int_ge(fd.fd, 0);
+	while (sys_poll(&fd, 1, 0) == 1)
+		nova_pool_tick(p.pool);
+	add_with(&p, "f", "echo 1", 0, 1);
+	ck_assert_int_eq(sys_poll(&fd, 1, -1), 1);
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
 	platform_close(&p);
 }
 END_TEST
@@ -523,6 +640,11 @@ static TCase *mode_cases(void)
 	tcase_add_test(tc, an_ephemeral_call_counts_against_the_limit_of_the_pool);
 	tcase_add_test(tc, options_that_make_no_sense_together_are_refused_with_the_way_out);
 	tcase_add_test(tc, an_engine_without_snapshots_refuses_the_modes_that_need_them);
+	tcase_add_test(tc, a_function_with_concurrency_has_several_calls_in_one_vm);
+	tcase_add_test(tc, a_call_waits_for_a_vm_no_longer_than_it_wants_to);
+	tcase_add_test(tc, a_tick_keeps_as_many_vms_as_functions_want);
+	tcase_add_test(tc, a_platform_that_ticks_itself_keeps_vms_unasked);
+	tcase_add_test(tc, the_descriptor_of_the_pool_tells_of_functions_that_want_vms);
 	return tc;
 }
 
@@ -543,7 +665,7 @@ static TCase *instance_cases(void)
 	tcase_add_test(tc, a_call_that_finishes_in_time_is_not_killed_by_stopping);
 	tcase_add_test(tc, a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on);
 	tcase_add_test(tc, a_handle_outlives_the_platform);
-	tcase_add_test(tc, an_engine_that_cannot_pause_says_so_for_an_instance_too);
+	tcase_add_test(tc, a_paused_instance_runs_nothing_until_it_is_resumed);
 	return tc;
 }
 

@@ -114,7 +114,7 @@ static void *call(void *argument)
 {
 	struct caller *c = argument;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	c->code = pool_acquire_cancellable(c->pool, &c->want, &c->cancel, &c->vm, &c->cold, &failure);
+	c->code = pool_acquire_cancellable(c->pool, &c->want, NULL, &c->cancel, &c->vm, &c->cold, &failure);
 	snprintf(c->text, sizeof(c->text), "%s", nova_error_message(failure));
 	if (c->order)
 		c->place = __atomic_fetch_add(c->order, 1, __ATOMIC_SEQ_CST);

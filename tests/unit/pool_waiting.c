@@ -179,7 +179,7 @@ START_TEST(a_call_that_is_canceled_before_it_waits_gets_nothing)
 	nova_vm_t *vm = NULL;
 	pool_cancel_init(&cancel);
 	pool_cancel(&cancel);
-	ck_fails_with(NOVA_ECANCELED, "canceled", pool_acquire_cancellable(s.pool, &want, &cancel, &vm, NULL, &error));
+	ck_fails_with(NOVA_ECANCELED, "canceled", pool_acquire_cancellable(s.pool, &want, NULL, &cancel, &vm, NULL, &error));
 	ck_assert_ptr_null(vm);
 	ck_assert_int_eq(doubles.starts, 0);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_CANCELED), 1);

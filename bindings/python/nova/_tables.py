@@ -55,6 +55,7 @@ class InvokeOpts(_Options):
         ("snapshot", c_char_p),
         ("snapshot_after", c_char_p),
         ("instance", c_char_p),
+        ("queue_timeout_ms", c_uint32),
     ]
 
 
