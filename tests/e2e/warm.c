@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <signal.h>
 
 #include "platform.h"
@@ -111,6 +112,113 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 }
 END_TEST
 
+/* --- paused while they wait --------------------------------------------------------------------------------------------------- */
+
+static void await_pause(const struct platform *p)
+{
+	struct pollfd due = { nova_pool_fd(p->pool), POLLIN, 0 };
+	ck_assert_int_ge(due.fd, 0);
+	while (nova_pool_count(p->pool, NOVA_POOL_PAUSED) == 0) {
+		ck_assert_int_eq(sys_poll(&due, 1, 60000), 1);
+		nova_pool_tick(p->pool);
+	}
+}
+
+#define STANDS_STILL_MS 200 /* so that the guest's clock would be late by more than it can be fast */
+
+START_TEST(a_paused_vm_answers_its_next_call_and_knows_the_time)
+{
+	struct platform p = platform_open("pool.pause_after", "1ms", NULL);
+	platform_add(p.nova, "f", "python", "import time\ndef handler(event):\n    return time.time_ns() // 1000\n");
+	for (int i = 0; i < 3; i++) {
+		nova_result_t *r;
+		uint64_t before = clock_unix_us();
+		ck_ok(platform_call(p.nova, "f", &r));
+		if (i) {
+			uint64_t told = strtoull(nova_result_output(r, NULL), NULL, 10);
+			ck_assert_int_eq(nova_result_cold_start(r), 0);
+			ck_assert_msg(told + 1000 >= before, "late by %llu us", (unsigned long long)(before - told));
+		}
+		nova_result_free(r);
+		await_pause(&p);
+		sys_poll(NULL, 0, STANDS_STILL_MS);
+	}
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_RESUMED), 2);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_vm_that_was_killed_while_it_was_paused_is_replaced_unseen)
+{
+	struct platform p = platform_open("pool.pause_after", "1ms", NULL);
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_result_t *r;
+	ck_ok(platform_call(p.nova, "f", &r));
+	await_pause(&p);
+	pid_t pid = vmtest_vmm(nova_result_vm_id(r));
+	ck_assert_int_gt(pid, 0);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	nova_result_free(r);
+	ck_ok(platform_call(p.nova, "f", &r));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	nova_result_free(r);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- the end, with calls under way ----------------------------------------------------------------------------------------------- */
+
+struct drain {
+	struct platform *p;
+	pthread_t thread;
+	int code;
+};
+
+static void *drain(void *argument)
+{
+	struct drain *d = argument;
+	d->code = nova_pool_drain(d->p->pool, 60000, NULL);
+	return NULL;
+}
+
+/* In the call, when its function runs. */
+static void begin_drain(void *userdata, int stream, const void *data, size_t len)
+{
+	struct drain *d = userdata;
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	nova_vm_t *vm;
+	(void)stream, (void)data, (void)len;
+	ck_assert_int_eq(pthread_create(&d->thread, NULL, drain, d), 0);
+	want.key = "other";
+	want.queue_timeout_ms = 1;
+	for (int code = NOVA_ELIMIT; code != NOVA_ECANCELED;) {
+		code = nova_pool_acquire(d->p->pool, &want, &vm, NULL, NULL);
+		ck_assert(code == NOVA_ELIMIT || code == NOVA_ECANCELED);
+	}
+}
+
+START_TEST(draining_waits_for_a_call_that_is_under_way)
+{
+	struct platform p = platform_open("pool.max_vms", "1", NULL);
+	struct drain d = { .p = &p, .code = 1 };
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
+	call.on_output = begin_drain;
+	call.userdata = &d;
+	nova_result_t *r;
+	ck_ok(nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
+	nova_result_free(r);
+	pthread_join(d.thread, NULL);
+	ck_assert_int_eq(d.code, 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "closing", platform_call(p.nova, "f", &r));
+	platform_close(&p);
+}
+END_TEST
+
 TCase *pool_cases(void)
 {
 	TCase *tc = tcase_create("pool");
@@ -119,5 +227,8 @@ TCase *pool_cases(void)
 	tcase_add_test(tc, a_vm_past_its_time_is_ended_by_the_next_tick);
 	tcase_add_test(tc, a_vm_that_was_killed_while_it_waited_is_replaced_unseen);
 	tcase_add_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown);
+	tcase_add_test(tc, a_paused_vm_answers_its_next_call_and_knows_the_time);
+	tcase_add_test(tc, a_vm_that_was_killed_while_it_was_paused_is_replaced_unseen);
+	tcase_add_test(tc, draining_waits_for_a_call_that_is_under_way);
 	return tc;
 }
