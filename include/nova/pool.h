@@ -140,7 +140,8 @@ enum nova_pool_counter {
 /** One counter; 0 for an unknown one. Since 0.1. */
 NOVA_API uint64_t nova_pool_count(nova_pool_t *pool, int counter);
 
-/** All counters as of one moment, in the order of enum nova_pool_counter, as far as there is room. @return how many there are, or NOVA_EINVAL. Since 0.1. */
+/** All counters as of one moment, in the order of enum nova_pool_counter, as far as there is room. @return how many there are; NOVA_EINVAL; NOVA_EBUSY after fork().
+ * Since 0.1. */
 NOVA_API int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t count);
 
 /** What nova_pool_percentile_us() tells of. Since 0.1. */

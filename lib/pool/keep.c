@@ -94,24 +94,16 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 
 /* --- asking ------------------------------------------------------------------------------------------------------------------- */
 
-/* Could the pool hold that many, if nobody else wanted anything? */
-static int check_room(const nova_pool_t *pool, const struct group *except, uint32_t count, uint32_t memory_mb, nova_error_t **error)
+int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms, uint32_t memory_mb, nova_error_t **error)
 {
-	uint64_t vms = count, memory = (uint64_t)count * memory_mb;
-	for (const struct link *l = pool->kept.next; l != &pool->kept; l = l->next) {
-		const struct group *g = HOLDER(l, struct group, kept);
-		if (g == except)
-			continue;
-		vms += g->keep;
-		memory += (uint64_t)g->keep * g->memory_mb;
-	}
-	if (vms > pool->max_vms)
-		return nova_fail(error, NOVA_ELIMIT, "%llu microVMs cannot be kept: at most %u may be alive (setting pool.max_vms)",
-			(unsigned long long)vms, pool->max_vms);
-	if (pool->max_memory_mb && memory > pool->max_memory_mb)
+	uint64_t others = pool->kept_vms - g->keep, memory = pool->kept_memory_mb - g->kept_memory_mb;
+	if (others + vms > pool->max_vms)
+		return nova_fail(error, NOVA_ELIMIT, "there is no room for %u microVMs: %llu of at most %u are kept for other functions (setting pool.max_vms)",
+			vms, (unsigned long long)others, pool->max_vms);
+	if (pool->max_memory_mb && memory + (uint64_t)vms * memory_mb > pool->max_memory_mb)
 		return nova_fail(error, NOVA_ELIMIT,
-			"microVMs of %llu MB together cannot be kept: they may use at most %llu MB (setting pool.max_memory)",
-			(unsigned long long)memory, (unsigned long long)pool->max_memory_mb);
+			"there is no room for %u microVMs of %u MB: %llu of at most %llu MB are kept for other functions (setting pool.max_memory)", vms,
+			memory_mb, (unsigned long long)memory, (unsigned long long)pool->max_memory_mb);
 	return 0;
 }
 
@@ -132,7 +124,9 @@ void group_end_wish(nova_pool_t *pool, struct group *g)
 {
 	if (!g->keep)
 		return;
-	g->keep = 0;
+	pool->kept_vms -= g->keep;
+	pool->kept_memory_mb -= g->kept_memory_mb;
+	g->kept_memory_mb = g->keep = 0;
 	link_remove(&g->kept);
 	let_age(pool, g);
 	wish_free(STEAL(g->wish));
@@ -145,13 +139,16 @@ static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, ui
 	struct group *g = group_get(pool, wish->want.key, fresh, true);
 	if (!g)
 		return nova_oom(error);
-	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") : check_room(pool, g, count, memory_mb, error);
+	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") : keep_leaves_room(pool, g, count, memory_mb, error);
 	if (code < 0) {
 		group_put(pool, g);
 		return code;
 	}
 	group_end_wish(pool, g);
 	g->keep = count;
+	g->kept_memory_mb = (uint64_t)count * memory_mb;
+	pool->kept_vms += g->keep;
+	pool->kept_memory_mb += g->kept_memory_mb;
 	g->wish = wish;
 	g->memory_mb = memory_mb;
 	g->keep_retry = 0;

@@ -105,6 +105,7 @@ struct group {
 	uint64_t start_ns;    /* what the last start took */
 	uint64_t rests_until;
 	uint32_t keep;        /* VMs that nova_pool_keep() asks for */
+	uint64_t kept_memory_mb; /* of these together */
 	struct wish *wish;
 	uint64_t keep_retry, keep_wait_ms;
 	char key[];
@@ -144,7 +145,9 @@ struct nova_pool {
 	struct table groups, out;
 	struct link aged, awake;        /* slots, the longest idle first */
 	struct link starved, hungry;    /* groups whose next start waits for room: those without any VM, and the others */
-	struct link kept;
+	struct link kept;               /* groups with a wish */
+	uint32_t kept_vms;              /* of all of them together */
+	uint64_t kept_memory_mb;
 	struct link resting;            /* groups that nobody uses, the longest so first */
 	size_t resting_count;
 	uint64_t counters[POOL_COUNTERS];
@@ -205,7 +208,7 @@ struct ticket {
 	struct slot *slot;    /* TICKET_GIVEN; TICKET_STARTS: from room_take() */
 	nova_error_t *failure;
 };
-/* Puts a ticket (all zero but for group and deadline) into the queue; it may have what it wants then. Lets go of the lock at times. */
+/* Puts a ticket (all zero but for group, wake and deadline) into the queue; it may have what it wants then. Lets go of the lock at times. */
 void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
 /* Until it is something else than waiting; false: the time is over. */
 bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
@@ -244,6 +247,8 @@ void wish_free(struct wish *wish); /* one reference; NULL is accepted */
 void pool_keep_tend(nova_pool_t *pool);
 uint64_t pool_keep_due(const nova_pool_t *pool);
 void group_end_wish(nova_pool_t *pool, struct group *g);
+/* NOVA_ELIMIT if `vms` VMs of a group never find room beside those that are kept for others. */
+int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms, uint32_t memory_mb, nova_error_t **error);
 
 /* --- tend.c --- */
 

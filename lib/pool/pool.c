@@ -88,10 +88,12 @@ static int wait_for_turn(nova_pool_t *pool, struct request *r, struct ticket *t,
 {
 	uint64_t timeout_ms = r->want.queue_timeout_ms ? r->want.queue_timeout_ms : pool->queue_ms;
 	t->deadline = deadline_in_ms(timeout_ms);
+	int code = t->group->vms ? 0 : keep_leaves_room(pool, t->group, 1, r->memory_mb, error);
+	if (code < 0)
+		return code;
 	ticket_queue(pool, t, doomed);
 	if (t->state != TICKET_WAITS)
 		return 0;
-	int code = 0;
 	if (pool->counters[NOVA_POOL_WAITING] > pool->max_queue) {
 		code = queue_is_full(pool, error);
 		leave(pool, t, doomed);
@@ -149,6 +151,7 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struct slot **doomed, nova_error_t **error)
 {
 	struct ticket t = { .group = g };
+	pthread_cond_init(&t.wake, &pool->monotonic);
 	if (r->cancel)
 		r->cancel->ticket = &t;
 	int code = wait_for_turn(pool, r, &t, doomed, error);

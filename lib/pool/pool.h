@@ -32,9 +32,8 @@ int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, cons
  * that is done, and the VM goes to the next who waits, or waits itself; one that has returned is not changed by it. */
 void pool_cancel(struct pool_cancel *cancel);
 
-/* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a lock. It may use the pool, but for
- * nova_pool_tick() and nova_pool_free(). Set it before the first tick, which with a thread of the pool's own may come at any time: fn NULL, the
- * initial state, and one other value are all that is allowed. */
+/* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a lock; NULL: none any more. It may use the pool, but for
+ * nova_pool_tick() and nova_pool_free(). A tick that is under way in another thread may still call the former one. */
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata);
 /* Something has changed that this function looks at: a tick is due. */
 void pool_want_tick(nova_pool_t *pool);

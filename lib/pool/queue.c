@@ -211,7 +211,6 @@ void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed)
 
 void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
 {
-	pthread_cond_init(&t->wake, &pool->monotonic);
 	list_append(&t->group->tickets, &t->link);
 	t->group->waiting++;
 	count(pool, NOVA_POOL_WAITING);

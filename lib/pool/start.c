@@ -120,6 +120,8 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	s->turn_ends = g->patience - g->start_ns + (turn < most ? turn : most);
 	g->proven = true;
 	count(pool, how);
+	if (s->vm->from_shell)
+		count(pool, NOVA_POOL_SHELL_STARTS);
 }
 
 static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct pool_maker *maker, nova_vm_t **ret_vm,

@@ -6,8 +6,11 @@
 
 int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 {
-	if (!pool || !ret_values || host_check_process(pool->host, NULL) < 0)
+	if (!pool || !ret_values)
 		return NOVA_EINVAL;
+	int code = host_check_process(pool->host, NULL);
+	if (code < 0)
+		return code;
 	uint64_t parked = shells_count(pool->host), values[POOL_COUNTERS];
 	pthread_mutex_lock(&pool->lock);
 	memcpy(values, pool->counters, sizeof(values));

@@ -8,6 +8,8 @@
 
 #include "vmtest.h"
 
+#include "pool/pool.h"
+
 #define THREADS 8
 
 struct worker {
@@ -167,6 +169,8 @@ static void borrow(struct worker *w, const char *key)
 	nova_error_t *failure = NULL;
 	int cold;
 	want.key = key;
+	want.concurrency = draw(w, 3);
+	want.flags = draw(w, 4) == 0 ? NOVA_POOL_FRESH : 0;
 	int code = nova_pool_acquire(w->p->pool, &want, &vm, &cold, &failure);
 	if (code < 0 && code != NOVA_ELIMIT)
 		complain(w, "acquire", code, failure);
@@ -177,17 +181,61 @@ static void borrow(struct worker *w, const char *key)
 	nova_pool_release(w->p->pool, vm, draw(w, 4) != 0);
 }
 
+static void wish(struct worker *w, const char *key)
+{
+	static const int allowed[] = { NOVA_ELIMIT, 0 };
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	nova_error_t *failure = NULL;
+	want.key = key;
+	int code = nova_pool_keep(w->p->pool, &want, draw(w, 2), &failure);
+	if (!any_of(code, allowed))
+		complain(w, "keep", code, failure);
+	nova_error_free(failure);
+}
+
+static void *cancel(void *argument)
+{
+	pool_cancel(argument);
+	return NULL;
+}
+
+/* Called off by another thread, whenever that comes to it. */
+static void give_up(struct worker *w, const char *key)
+{
+	static const int allowed[] = { NOVA_ELIMIT, NOVA_ECANCELED, 0 };
+	struct pool_cancel ticket;
+	pthread_t thread;
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	nova_vm_t *vm;
+	nova_error_t *failure = NULL;
+	want.key = key;
+	pool_cancel_init(&ticket);
+	if (pthread_create(&thread, NULL, cancel, &ticket) != 0)
+		return;
+	int code = pool_acquire_cancellable(w->p->pool, &want, NULL, &ticket, &vm, NULL, &failure);
+	if (!any_of(code, allowed))
+		complain(w, "acquire", code, failure);
+	if (code == 0)
+		nova_pool_release(w->p->pool, vm, 1);
+	pthread_join(thread, NULL);
+	nova_error_free(failure);
+}
+
 static void *use_pool(void *argument)
 {
 	struct worker *w = argument;
 	for (int i = 0; i < w->operations && !*w->why; i++) {
 		char key[8];
-		unsigned what = draw(w, 8);
+		unsigned what = draw(w, 10);
 		snprintf(key, sizeof(key), "k%u", draw(w, FUNCTIONS));
 		if (what < 6)
 			borrow(w, key);
 		else if (what < 7)
 			nova_pool_forget(w->p->pool, key);
+		else if (what < 8)
+			wish(w, key);
+		else if (what < 9)
+			give_up(w, key);
 		else
 			nova_pool_tick(w->p->pool);
 	}
@@ -196,10 +244,15 @@ static void *use_pool(void *argument)
 
 START_TEST(threads_may_borrow_return_forget_and_kill_at_once)
 {
-	struct platform p = platform_open("pool.max_vms", "3", "pool.idle_ttl", "5ms", NULL);
+	struct platform p = platform_open("pool.max_vms", "3", "pool.idle_ttl", "5ms", "pool.pause_after", "1ms", "pool.thread", _i ? "on" : "off", NULL);
 	run_threads(&p, use_pool, 40);
+	ck_ok(nova_pool_drain(p.pool, 60000, &error));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_WAITING), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_PAUSED), 0);
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MEMORY_MB), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -433,7 +486,7 @@ static Suite *storm_suite(void)
 	TCase *tc = tcase_create("storm");
 	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, threads_may_do_everything_with_one_platform_at_once);
-	tcase_add_test(tc, threads_may_borrow_return_forget_and_kill_at_once);
+	tcase_add_loop_test(tc, threads_may_borrow_return_forget_and_kill_at_once, 0, 2);
 	tcase_add_test(tc, threads_may_share_one_vm_and_kill_it);
 	tcase_add_test(tc, threads_may_call_and_cancel_in_one_vm_at_once);
 	tcase_add_test(tc, threads_may_submit_collect_and_cancel_at_once);

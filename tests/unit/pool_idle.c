@@ -153,6 +153,7 @@ START_TEST(more_than_the_pool_may_hold_cannot_be_kept)
 	o.max_memory_mb = 256;
 	struct setting s = set_up(&o);
 	nova_pool_want f = want_of("f"), g = want_of("g");
+	nova_vm_t *vm;
 	ck_fails_with(NOVA_ELIMIT, "pool.max_vms", nova_pool_keep(s.pool, &f, 4, &error));
 	ck_fails_with(NOVA_ELIMIT, "pool.max_memory", nova_pool_keep(s.pool, &f, 3, &error));
 	ck_ok(nova_pool_keep(s.pool, &f, 2, &error));
@@ -161,6 +162,9 @@ START_TEST(more_than_the_pool_may_hold_cannot_be_kept)
 	ck_ok(nova_pool_keep(s.pool, &g, 1, &error));
 	ck_ok(nova_pool_keep(s.pool, &g, 0, &error));
 	ck_ok(nova_pool_keep(s.pool, &g, 0, &error));
+	ck_ok(nova_pool_keep(s.pool, &f, 2, &error));
+	ck_fails_with(NOVA_ELIMIT, "256 of at most 256 MB are kept for other functions (setting pool.max_memory)",
+		nova_pool_acquire(s.pool, &g, &vm, NULL, &error)); /* at once, and not after a minute in vain */
 	tear_down(&s);
 }
 END_TEST

@@ -274,7 +274,7 @@ static bool is_left_alone(struct setting *s, nova_vm_t *vm)
 	uint64_t values[4];
 	if (nova_pool_acquire(s->pool, &want, &none, NULL, NULL) != NOVA_EBUSY || nova_pool_keep(s->pool, &want, 1, NULL) != NOVA_EBUSY ||
 		nova_pool_drain(s->pool, 0, NULL) != NOVA_EBUSY || nova_pool_fd(s->pool) != NOVA_EBUSY || nova_pool_tick(s->pool) != -1 ||
-		nova_pool_stats(s->pool, values, 4) != NOVA_EINVAL)
+		nova_pool_stats(s->pool, values, 4) != NOVA_EBUSY)
 		return false;
 	nova_pool_forget(s->pool, "f");
 	nova_pool_release(s->pool, vm, 0);
