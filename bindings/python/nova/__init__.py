@@ -9,8 +9,8 @@
 
 Every call may be made from several threads at once. Failures are exceptions: see nova.errors.
 """
-from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p, cast
-from typing import Any, List, Mapping, Optional, Union
+from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
@@ -116,6 +116,43 @@ class Nova:
         """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""
         with self._handle.using() as nova:
             return Vm._restore(_ffi.lib.nova_get_host(nova), snapshot)
+
+    def tick(self) -> Optional[float]:
+        """Does what is due by time: ends or pauses VMs that have waited long enough. Seconds until there is something to do; None: nothing is in sight.
+
+        Not needed with the setting pool_thread="on".
+        """
+        with self._handle.using() as nova:
+            left: int = _ffi.lib.nova_pool_tick(_ffi.lib.nova_get_pool(nova))
+        return None if left < 0 else left / 1000
+
+    def pool_fd(self) -> int:
+        """A descriptor that polls readable when tick() has something to do; it lives as long as this object is open."""
+        with self._handle.using() as nova:
+            found: int = _ffi.lib.nova_pool_fd(_ffi.lib.nova_get_pool(nova))
+        if found < 0:
+            raise errors.BY_CODE.get(found, NovaError)("the pool has no descriptor")
+        return found
+
+    def drain(self, timeout: Optional[float] = None) -> None:
+        """Takes no more calls, and waits at most `timeout` seconds (None: 10) until those under way are over; their VMs end then."""
+        with self._handle.using() as nova:
+            check("nova_pool_drain", _ffi.lib.nova_get_pool(nova), milliseconds(10 if timeout is None else timeout))
+
+    def pool_stats(self) -> Dict[str, int]:
+        """The counters of the pool as of one moment: enum nova_pool_counter in nova/pool.h, in lower case without its prefix."""
+        names = _ffi.POOL_COUNTERS
+        values = (c_uint64 * len(names))()
+        with self._handle.using() as nova:
+            _ffi.lib.nova_pool_stats(_ffi.lib.nova_get_pool(nova), values, len(names))
+        return dict(zip(names, values))
+
+    def pool_latency(self, kind: str, percent: float = 50) -> float:
+        """How many seconds that percentage of the calls took at most to get a VM: `kind` is "warm", "resumed", "cold" or "wait"."""
+        which = _ffi.POOL_LATENCIES.index(kind)
+        with self._handle.using() as nova:
+            took: int = _ffi.lib.nova_pool_percentile_us(_ffi.lib.nova_get_pool(nova), which, percent)
+        return took / 1e6
 
     def probe(self) -> Probe:
         """What this host can do with the settings in force."""

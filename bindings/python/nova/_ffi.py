@@ -6,10 +6,22 @@ import os
 import pathlib
 
 from ._tables import *  # noqa: F401,F403
-from ._tables import FUNCTIONS
+from ._tables import CONSTANTS, FUNCTIONS
 
 REGISTER_REPLACE = 1
 VERSION = (0, 1)
+
+
+def _names(prefix, first, last):
+    """What stands between two constants of the headers, by value, in lower case and without the prefix."""
+    listed = list(CONSTANTS)
+    found = listed[listed.index(first):listed.index(last) + 1]
+    assert [CONSTANTS[name] for name in found] == list(range(len(found)))
+    return [name[len(prefix):].lower() for name in found]
+
+
+POOL_COUNTERS = _names("NOVA_POOL_", "NOVA_POOL_IDLE", "NOVA_POOL_EVICTED")
+POOL_LATENCIES = _names("NOVA_POOL_LATENCY_", "NOVA_POOL_LATENCY_WARM", "NOVA_POOL_LATENCY_WAIT")
 
 
 def _candidates():

@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,27 @@ class Lifetime(PlatformCase):
         self.assertIn("fork", here.recv())
         process.join()
         self.assertEqual(self.nova.list(), [])
+
+    def test_the_pool_is_driven_by_ticks_and_tells_of_itself(self):
+        home = self.directory / "driven"
+        with nova.open(home=home, engine="fake", pool_pause_after="1ms") as platform:
+            platform.register("hello", runtime="python", code=GREET)
+            self.assertIsNone(platform.tick())
+            platform.invoke("hello")
+            while not platform.pool_stats()["paused"]:
+                self.assertEqual(len(select.select([platform.pool_fd()], [], [], 20)[0]), 1)
+                platform.tick()
+            self.assertFalse(platform.invoke("hello").cold_start)
+            stats = platform.pool_stats()
+            self.assertEqual((stats["misses"], stats["hits"], stats["resumed"], stats["idle"], stats["memory_mb"]), (1, 1, 1, 1, 128))
+            self.assertGreater(platform.pool_latency("cold", 99), 0)
+            self.assertEqual(platform.pool_latency("warm"), 0)
+            with self.assertRaises(ValueError):
+                platform.pool_latency("hot")
+            platform.drain()
+            self.assertEqual(platform.pool_stats()["idle"], 0)
+            with self.assertRaises(nova.Canceled):
+                platform.invoke("hello")
 
     def test_settings_have_the_names_of_keys(self):
         with nova.open(home=self.directory / "third", engine="fake", pool_idle_ttl="5m"):
