@@ -216,13 +216,26 @@ static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **
 	return NULL;
 }
 
+/* A VM that is out with room for one more. One that has died takes no more callers; those who have it will find out. */
+static struct slot *find_open(struct group *g)
+{
+	while (!list_empty(&g->open)) {
+		struct slot *s = HOLDER(g->open.next, struct slot, open);
+		s->spoiled |= nova_vm_state(s->vm) == NOVA_VM_DEAD;
+		if (!s->spoiled && s->users < g->seats)
+			return s;
+		link_remove(&s->open);
+	}
+	return NULL;
+}
+
 /* An idle VM is better than a part of one that works. */
 struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
 	struct slot *s = take_idle(pool, g, doomed);
-	if (!s && !list_empty(&g->open)) {
-		s = HOLDER(g->open.next, struct slot, open);
-		count(pool, NOVA_POOL_SHARED);
+	if (!s) {
+		s = find_open(g);
+		pool->counters[NOVA_POOL_SHARED] += s != NULL;
 	}
 	if (!s)
 		return NULL;

@@ -211,30 +211,26 @@ static int claim(nova_pool_t *pool, struct request *r, nova_error_t **error)
 	return code;
 }
 
-static void give_back(nova_pool_t *pool, struct slot *s, bool sound)
-{
-	struct slot *doomed = NULL;
-	pthread_mutex_lock(&pool->lock);
-	slot_put_back(pool, s, sound, &doomed);
-	pool_settle(pool, &doomed);
-	pthread_mutex_unlock(&pool->lock);
-}
-
 /* False: it has died in its sleep, and is given back. */
 static bool wake(nova_pool_t *pool, struct request *r)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	if (!r->asleep)
 		return true;
-	if (vm_wake(r->slot->vm, &failure) < 0) {
+	bool awake = vm_wake(r->slot->vm, &failure) == 0;
+	struct slot *doomed = NULL;
+	if (!awake)
 		log_info(host_log(pool->host), "pool", "%s did not wake: %s", nova_vm_id(r->slot->vm), nova_error_message(failure));
-		give_back(pool, STEAL(r->slot), false);
-		return false;
-	}
 	pthread_mutex_lock(&pool->lock);
 	r->slot->asleep = false;
+	if (!awake) {
+		pool->counters[NOVA_POOL_HITS]--; /* nobody has got it */
+		pool->counters[NOVA_POOL_RESUMED]--;
+		slot_put_back(pool, STEAL(r->slot), false, &doomed);
+	}
+	pool_settle(pool, &doomed);
 	pthread_mutex_unlock(&pool->lock);
-	return true;
+	return awake;
 }
 
 static void note_latency(nova_pool_t *pool, const struct request *r)

@@ -116,9 +116,11 @@ void pool_want_tick(nova_pool_t *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* What comes up from now on is not overlooked. */
 static void call_hook(nova_pool_t *pool)
 {
 	pthread_mutex_lock(&pool->lock);
+	pool->armed = NEVER;
 	void (*fn)(void *) = pool->on_tick;
 	void *userdata = pool->on_tick_data;
 	pthread_mutex_unlock(&pool->lock);
@@ -141,7 +143,6 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	struct slot *doomed = NULL;
 	call_hook(pool);
 	pthread_mutex_lock(&pool->lock);
-	pool->armed = NEVER; /* what comes up from now on is not overlooked */
 	pool_expire(pool, &doomed);
 	pause_due(pool, &doomed);
 	pool_settle(pool, &doomed);

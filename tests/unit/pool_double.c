@@ -78,6 +78,10 @@ int __wrap_nova_vm_pause(nova_vm_t *vm, nova_error_t **err)
 int __wrap_vm_wake(nova_vm_t *vm, nova_error_t **err);
 int __wrap_vm_wake(nova_vm_t *vm, nova_error_t **err)
 {
+	if (doubles.deep_sleep > 0) {
+		doubles.deep_sleep--;
+		kill_double(vm);
+	}
 	return set_state(vm, NOVA_VM_RUNNING, err);
 }
 

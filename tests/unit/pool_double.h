@@ -16,6 +16,7 @@ struct doubles {
 	int starts, alive, most_alive, most_memory, memory, frees;
 	int gate;   /* 1: starts wait until it is 0 again */
 	int failing;
+	int deep_sleep; /* VMs die of being woken, that many times */
 };
 extern struct doubles doubles;
 

@@ -53,6 +53,24 @@ START_TEST(a_vm_that_dies_while_it_waits_is_replaced_unseen)
 }
 END_TEST
 
+START_TEST(a_vm_that_dies_as_it_wakes_is_replaced_unseen)
+{
+	nova_pool_opts o = sleepy(2);
+	struct setting s = set_up(&o);
+	nova_pool_release(s.pool, take(&s, "f"), 1);
+	tick_until(&s, NOVA_POOL_PAUSED, 1);
+	doubles.deep_sleep = 1;
+	nova_vm_t *vm = take(&s, "f");
+	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_RUNNING);
+	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_HITS), 0);
+	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_MISSES), 2);
+	ck_assert_int_eq(doubles.alive, 1);
+	nova_pool_release(s.pool, vm, 1);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_vm_that_comes_back_dead_or_is_discarded_is_ended)
 {
 	struct setting s = set_up(NULL);
@@ -352,6 +370,7 @@ TCase *idle_cases(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_vm_that_waits_is_paused_and_resumed_for_its_next_caller);
 	tcase_add_loop_test(tc, a_vm_that_dies_while_it_waits_is_replaced_unseen, 0, 2);
+	tcase_add_test(tc, a_vm_that_dies_as_it_wakes_is_replaced_unseen);
 	tcase_add_test(tc, a_vm_that_comes_back_dead_or_is_discarded_is_ended);
 	tcase_add_test(tc, a_vm_is_ended_when_its_time_is_over);
 	tcase_add_test(tc, a_forgotten_kind_is_ended_now_or_when_it_comes_back);

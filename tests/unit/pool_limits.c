@@ -196,6 +196,22 @@ START_TEST(a_shared_vm_that_one_of_them_discards_takes_no_more_callers)
 }
 END_TEST
 
+START_TEST(a_shared_vm_that_has_died_takes_no_more_callers)
+{
+	nova_pool_opts o = limits(2, 0);
+	struct setting s = set_up(&o);
+	nova_vm_t *vm = take_shared(&s, 3);
+	kill_double(vm);
+	nova_vm_t *other = take_shared(&s, 3);
+	ck_assert_ptr_ne(other, vm);
+	nova_pool_release(s.pool, vm, 1);
+	ck_assert_int_eq(doubles.alive, 1);
+	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_SHARED), 0);
+	nova_pool_release(s.pool, other, 1);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(who_waits_for_a_shared_vm_gets_the_place_that_comes_free)
 {
 	struct setting s = set_up(NULL);
@@ -313,6 +329,7 @@ TCase *limit_cases(void)
 	tcase_add_test(tc, wrong_options_are_refused);
 	tcase_add_test(tc, a_vm_is_shared_by_as_many_callers_as_may);
 	tcase_add_test(tc, a_shared_vm_that_one_of_them_discards_takes_no_more_callers);
+	tcase_add_test(tc, a_shared_vm_that_has_died_takes_no_more_callers);
 	tcase_add_test(tc, who_waits_for_a_shared_vm_gets_the_place_that_comes_free);
 	tcase_add_test(tc, a_fresh_vm_is_used_once_and_by_nobody_else);
 	tcase_add_test(tc, fresh_vms_start_side_by_side_once_one_has_started);
