@@ -175,11 +175,12 @@ void queue_serve(nova_pool_t *pool, struct slot **doomed)
 	}
 }
 
-/* When a ticket should look for itself: only the first of a group that hopes must. */
+/* When a ticket should look for itself: only the first of a group that waits for nothing but the end of its patience must. That may have come since
+ * update_turn() looked, so the clock is not asked again here. */
 static uint64_t look_at(const struct ticket *t)
 {
 	const struct group *g = t->group;
-	bool hopes = first_ticket(g) == t && !g->starting && group_hopes(g);
+	bool hopes = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing && !linked(&g->turn);
 	return hopes && g->patience < t->deadline ? g->patience : t->deadline;
 }
 
