@@ -9,7 +9,8 @@
 
 #include "vmtest.h"
 
-/* On the fake engine a function sees this host's files. Each one that waits takes one byte. */
+/* On the fake engine a function sees this host's files. Each one that waits takes one byte. The agent does not wait for the end of those
+ * that it kills, so one that was killed while it waited may still take one: let one more go for each. */
 struct gate {
 	char *path;
 	int fd;

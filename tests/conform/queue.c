@@ -421,7 +421,7 @@ START_TEST(a_call_that_is_freed_before_it_is_finished_is_never_collected)
 	collects_nothing(q);
 	submit_waiting(q, "a", "3");
 	nova_call_t *fourth = submit_waiting(q, "a", "4"); /* their places are free again */
-	gate_let_go(&gate, 2);
+	gate_let_go(&gate, 3);
 	collect_answer(q, "3");
 	while (!nova_call_is_finished(fourth))
 		sys_poll(NULL, 0, 1);
@@ -449,7 +449,7 @@ START_TEST(a_queue_may_be_freed_with_calls_in_flight)
 	await_starts(1);
 	nova_queue_free(q);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
-	gate_let_go(&gate, 1);
+	gate_let_go(&gate, 3);
 	platform_answers(p.nova, "a", "{}"); /* and the platform is as good as before */
 	gate_free(&gate);
 	platform_close(&p);
