@@ -45,7 +45,7 @@ static void print_bash(void)
 			puts("' ;;&");
 			continue;
 		}
-		printf("\t%s%s%s) names='", verbs[i]->name, verbs[i]->alias ? "|" : "",
+		printf("\t%s%s%s) names+='", verbs[i]->name, verbs[i]->alias ? "|" : "",
 			verbs[i]->alias ? verbs[i]->alias : "");
 		print_option_words(verbs[i]->options);
 		puts("'");

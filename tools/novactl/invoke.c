@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "novactl.h"
+#include "daemon.h"
 
 #define PAYLOAD_MAX                                                                                \
 	(6u << 20) /* the library's limit; one byte more is read, so that it can refuse */
@@ -17,7 +17,7 @@ static const struct opt options[] = {
 		&given.timeout_ms },
 	{ OPT_FLAG, 's', "stream", NULL, "show on stderr what the function prints, as it comes",
 		&given.stream },
-	{ OPT_FLAG, 'l', "local", NULL, "run here and not in a daemon (always so in this version)",
+	{ OPT_FLAG, 'l', "local", NULL, "run here and not in a daemon, as with --no-daemon",
 		&given.local },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
@@ -62,70 +62,102 @@ static char *payload_read(size_t *ret_len, int *ret_status)
 	return text;
 }
 
-static void on_output(void *unused, int stream, const void *data, size_t len)
+static void show_stream(const void *data, size_t len)
 {
-	(void)unused;
-	(void)stream;
 	progress_say("running");
-	if (!given.stream)
+	if (!given.stream || !len)
 		return;
 	progress_hide();
 	fwrite(data, 1, len, stderr);
 	progress_unhide();
 }
 
-static void show_stderr(const nova_result_t *result)
+/* --- in this process --- */
+
+static void on_output(void *unused, int stream, const void *data, size_t len)
 {
-	size_t len;
-	const char *text = nova_result_stderr(result, &len);
-	if (given.stream || !len)
-		return; /* it was shown when it came */
-	fwrite(text, 1, len, stderr);
-	if (text[len - 1] != '\n')
-		fputc('\n', stderr);
+	(void)unused;
+	(void)stream;
+	show_stream(data, len);
 }
 
-/* What was printed becomes an indented document; it is JSON by the library's promise. */
-static void show_output(const nova_result_t *result)
+static int invoke_here(const char *name, const char *payload, size_t len)
 {
-	size_t len;
-	const char *text = nova_result_output(result, &len);
-	json_t *output = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	puts("Output:");
-	if (output)
-		print_json(output);
-	else
-		puts(text);
-}
-
-static void show_block(const nova_result_t *result, const nova_error_t *error)
-{
-	print_field("Request ID", "%s", nova_result_request_id(result));
-	print_field("Cold Start", "%s", nova_result_cold_start(result) ? "true" : "false");
-	print_field("Duration", "%llu ms", (unsigned long long)nova_result_duration_ms(result));
-	if (!error) {
-		show_output(result);
-		return;
-	}
-	const char *failed = nova_result_failure(result);
-	print_field("Error", "%s", *failed ? failed : nova_error_message(error));
-	fflush(stdout);
-	show_stderr(result);
-}
-
-static int finish(const nova_result_t *result, nova_error_t *error)
-{
-	if (result && globals.json)
-		print_json_text(nova_result_to_json(result));
-	else if (result)
-		show_block(result, error);
-	if (!error)
-		return STATUS_OK;
-	if (!result || globals.json)
-		return report(error);
-	int status = status_of(error);
+	int status;
+	struct answer answer;
+	nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.timeout_ms = given.timeout_ms;
+	opts.on_output = on_output;
+	nova_result_t *result = NULL;
+	nova_error_t *error = NULL;
+	progress_start("starting microVM");
+	nova_invoke(nova, name, payload, len, &opts, &result, &error);
+	progress_stop();
+	answer_take(&answer, result, error);
+	status = answer_show(&answer, given.stream);
+	fflush(stdout); /* the answer first: ending the VM takes a moment */
+	answer_free(&answer);
+	nova_result_free(result);
 	nova_error_free(error);
+	nova_close(nova);
 	return status;
+}
+
+/* --- in a daemon --- */
+
+static void on_text(void *userdata, const json_t *payload)
+{
+	struct bytes printed = { 0 };
+	wire_text_add(&printed, payload, "stdout");
+	wire_text_add(&printed, payload, "stderr");
+	if (printed.len)
+		show_stream(printed.data, printed.len);
+	bytes_free(&printed);
+	answer_text(userdata, payload);
+}
+
+/* False: nothing was begun there. */
+static bool invoke_there(struct remote *remote, const char *name, const char *payload, size_t len,
+	int *ret_status)
+{
+	struct answer answer = { 0 };
+	json_t *reply = NULL;
+	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b}", "verb", "invoke", "function", name,
+		"timeout_ms", (json_int_t)given.timeout_ms, "stream", given.stream, "json",
+		globals.json);
+	if (!request) /* a name that is no UTF-8; the library says so */
+		return false;
+	progress_start("running");
+	enum remote_end end = remote_ask(remote, request, payload, len, on_text, &answer, &reply);
+	progress_stop();
+	if (end == REMOTE_REPLIED)
+		answer_reply(&answer, reply);
+	else if (end == REMOTE_LOST)
+		answer_lost(&answer, (int)remote->pid);
+	if (end != REMOTE_DECLINED)
+		*ret_status = answer_show(&answer, given.stream);
+	json_decref(reply);
+	answer_free(&answer);
+	return end != REMOTE_DECLINED;
+}
+
+/* False: there is no daemon, or none that would do. */
+static bool try_daemon(const char *name, const char *payload, size_t len, int *ret_status)
+{
+	struct remote remote;
+	if (given.local || globals.no_daemon || len > PAYLOAD_MAX)
+		return false;
+	CLEANUP(config_freep) nova_config_t *config = session_config(ret_status);
+	if (!config)
+		return true;
+	if (!remote_connect(&remote, config, true))
+		return false;
+	bool done = invoke_there(&remote, name, payload, len, ret_status);
+	remote_close(&remote);
+	return done;
 }
 
 static int run(char **args, int count)
@@ -136,23 +168,9 @@ static int run(char **args, int count)
 	char *payload = payload_read(&len, &status);
 	if (!payload)
 		return status;
-	nova_t *nova = session_open(&status);
-	if (!nova) {
-		free(payload);
-		return status;
-	}
-	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
-	opts.timeout_ms = given.timeout_ms;
-	opts.on_output = on_output;
-	CLEANUP(result_freep) nova_result_t *result = NULL;
-	nova_error_t *error = NULL;
-	progress_start("starting microVM");
-	nova_invoke(nova, args[0], payload, len, &opts, &result, &error);
-	progress_stop();
+	if (!try_daemon(args[0], payload, len, &status))
+		status = invoke_here(args[0], payload, len);
 	free(payload);
-	status = finish(result, error);
-	fflush(stdout); /* the answer first: ending the VM takes a moment */
-	nova_close(nova);
 	return status;
 }
 

@@ -19,6 +19,7 @@ const struct opt global_options[] = {
 		"NOVA_REDIS_PASSWORD",
 		&globals.redis_pass },
 	{ OPT_TEXT, 0, "redis-db", "N", "its database", &globals.redis_db },
+	{ OPT_FLAG, 0, "no-daemon", NULL, "use no daemon, even if one is there", &globals.no_daemon },
 	{ OPT_FLAG, 0, "json", NULL, "results and errors as JSON", &globals.json },
 	{ OPT_FLAG, 'q', "quiet", NULL, "no progress and no remarks, only results and errors",
 		&globals.quiet },
@@ -36,6 +37,9 @@ const struct verb *const verbs[] = {
 	&verb_list,
 	&verb_get,
 	&verb_delete,
+	&verb_daemon_status, /* before verb_daemon: the longer name is tried first */
+	&verb_daemon_stop,
+	&verb_daemon,
 	&verb_doctor,
 	&verb_disk_build,
 	&verb_image_kernel,

@@ -30,6 +30,17 @@ enum exit_status {
 	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
 };
 
+/* --- bytes that grow
+ * ---------------------------------------------------------------------------------- */
+
+struct bytes {
+	char *data; /* NUL-terminated once anything was added */
+	size_t len, capacity;
+};
+void bytes_add(struct bytes *bytes, const void *data, size_t len);
+void bytes_drop(struct bytes *bytes, size_t len); /* from the front */
+void bytes_free(struct bytes *bytes);
+
 /* --- options
  * ---------------------------------------------------------------------------------------- */
 
@@ -75,7 +86,7 @@ struct verb {
 struct globals {
 	const char *home, *engine, *config, *log_level, *pg_dsn, *redis, *redis_pass;
 	const char *redis_db;
-	bool json, quiet, no_color, version, help;
+	bool json, quiet, no_color, no_daemon, version, help;
 	int verbose;
 };
 extern struct globals globals;
@@ -103,14 +114,17 @@ int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2,
 int failure(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Tells an error of the library, frees it, and returns the status that belongs to it. */
 int report(nova_error_t *error);
+/* The same for an error that has come from elsewhere. */
+int report_error(int code, int outcome, const char *message);
 /* The status that belongs to an error. */
-int status_of(const nova_error_t *error);
+int status_of(int code, int outcome);
 /* A remark for the person at the terminal; not with --quiet. */
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 bool use_color(FILE *out);
 
 int print_json(json_t *value);   /* takes the reference; STATUS_OK or STATUS_FAILED */
-int print_json_text(char *text); /* the same for text by libnova, which it frees */
+/* JSON text by libnova, indented; its numbers keep every digit. */
+void print_json_text(const char *text, size_t len);
 int print_yaml(const json_t *value);
 /* One value as YAML or JSON when asked for: true if it was printed. `format` may be NULL. */
 bool print_structured(json_t *value, const char *format, int *ret_status);
@@ -149,6 +163,8 @@ nova_host_t *session_host(int *ret_status);
 /* Sends the library's messages to stderr, as far as --log-level, --verbose or the setting log.level
  * ask for them. */
 void session_log(nova_host_t *host, const nova_config_t *config);
+/* A message of the tool's own among them. */
+void session_say(int level, const char *module, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static inline void config_freep(nova_config_t **config)
 {
@@ -178,12 +194,32 @@ void *need(void *memory);
 json_t *function_json(const nova_function_t *function); /* new reference */
 void function_show(const nova_function_t *function);
 
+/* What came of a call. */
+struct answer {
+	bool ran; /* the next ones are known */
+	char *request_id, *failure;
+	bool cold_start;
+	uint64_t duration_ms;
+	struct bytes output, printed; /* JSON text; what it wrote to stderr, if it failed */
+	struct bytes whole;           /* with --json: the result as one object */
+	uint64_t dropped;             /* bytes of a stream */
+	int code, outcome;            /* code 0: no error */
+	char *message;
+};
+void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error);
+void answer_text(struct answer *answer, const json_t *payload); /* a WIRE_TEXT */
+void answer_reply(struct answer *answer, const json_t *reply);  /* a WIRE_REPLY */
+void answer_lost(struct answer *answer, int pid);
+int answer_show(const struct answer *answer, bool streamed); /* returns the status */
+void answer_free(struct answer *answer);
+
 /* Snapshots or templates; `none` is said when there is none. STATUS_OK or STATUS_FAILED. */
 int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none);
 /* How many of `what` a prune has deleted. */
 int pruned_print(size_t count, const char *what);
 
-extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_doctor,
+extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
+	verb_daemon_status, verb_daemon_stop, verb_doctor,
 	verb_version, verb_disk_build, verb_image_kernel, verb_image_check, verb_snapshot_list,
 	verb_snapshot_delete, verb_snapshot_prune, verb_template_list, verb_template_build,
 	verb_template_prune, verb_completion, verb_help;

@@ -78,9 +78,8 @@ int failure(const char *format, ...)
 	return STATUS_FAILED;
 }
 
-int status_of(const nova_error_t *error)
+int status_of(int code, int outcome)
 {
-	int code = nova_error_code(error), outcome = nova_error_outcome(error);
 	if (outcome == NOVA_OUTCOME_UNKNOWN)
 		return STATUS_UNKNOWN;
 	if (code == NOVA_ETIMEDOUT && outcome == NOVA_OUTCOME_RAN)
@@ -90,10 +89,16 @@ int status_of(const nova_error_t *error)
 	return code == NOVA_EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
 
+int report_error(int code, int outcome, const char *message)
+{
+	tell(code, outcome, message);
+	return status_of(code, outcome);
+}
+
 int report(nova_error_t *error)
 {
-	int status = status_of(error);
-	tell(nova_error_code(error), nova_error_outcome(error), nova_error_message(error));
+	int status = report_error(nova_error_code(error), nova_error_outcome(error),
+		nova_error_message(error));
 	nova_error_free(error);
 	return status;
 }
@@ -119,13 +124,6 @@ int print_json(json_t *value)
 	fputc('\n', stdout);
 	json_decref(value);
 	return STATUS_OK;
-}
-
-int print_json_text(char *text)
-{
-	json_t *value = text ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
-	nova_free(text);
-	return print_json(value);
 }
 
 bool print_structured(json_t *value, const char *format, int *ret_status)

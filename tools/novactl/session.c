@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From the command line to an open library. */
+#include <stdarg.h>
+
 #include "novactl.h"
 
 static const char *const level_names[] = { "none", "error", "warn", "info", "debug" };
@@ -73,10 +75,24 @@ static int log_level(const nova_config_t *config)
 	return asked_for && level >= 0 ? level : NOVA_LOG_ERROR;
 }
 
+static int said_up_to = NOVA_LOG_ERROR;
+
 void session_log(nova_host_t *host, const nova_config_t *config)
 {
-	int level = log_level(config);
-	nova_host_set_log(host, log_to_stderr, NULL, level);
+	said_up_to = log_level(config);
+	nova_host_set_log(host, log_to_stderr, NULL, said_up_to);
+}
+
+void session_say(int level, const char *module, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	if (level > said_up_to)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_to_stderr(NULL, level, module, text);
 }
 
 nova_t *session_open(int *ret_status)

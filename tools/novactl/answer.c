@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* What came of a call, from the library in this process or from a daemon, and what is shown of it. */
+#include "daemon.h"
+
+/* --- from the library --- */
+
+static void copy(struct bytes *bytes, const char *text, size_t len)
+{
+	bytes_add(bytes, text, len);
+}
+
+void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error)
+{
+	size_t len;
+	const char *text;
+	*answer = (struct answer){ .code = nova_error_code(error),
+		.outcome = nova_error_outcome(error),
+		.message = need(strdup(nova_error_message(error))) };
+	if (!result)
+		return;
+	answer->ran = true;
+	answer->request_id = need(strdup(nova_result_request_id(result)));
+	answer->cold_start = nova_result_cold_start(result);
+	answer->duration_ms = nova_result_duration_ms(result);
+	answer->failure = need(strdup(nova_result_failure(result)));
+	text = nova_result_output(result, &len);
+	copy(&answer->output, text, len);
+	text = nova_result_stderr(result, &len);
+	copy(&answer->printed, text, len);
+	char *whole = globals.json ? need(nova_result_to_json(result)) : NULL;
+	if (whole)
+		copy(&answer->whole, whole, strlen(whole));
+	nova_free(whole);
+}
+
+/* --- from a daemon --- */
+
+void answer_text(struct answer *answer, const json_t *payload)
+{
+	wire_text_add(&answer->output, payload, "output");
+	wire_text_add(&answer->printed, payload, "failure");
+	wire_text_add(&answer->whole, payload, "result");
+}
+
+static char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return need(strdup(text ? text : ""));
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+void answer_reply(struct answer *answer, const json_t *reply)
+{
+	const json_t *error = json_object_get(reply, "error");
+	const json_t *result = json_object_get(reply, "result");
+	answer->code = (int)number_of(error, "code");
+	answer->outcome = (int)number_of(error, "outcome");
+	answer->message = text_of(error, "message");
+	answer->dropped = (uint64_t)number_of(reply, "dropped");
+	if (!result)
+		return;
+	answer->ran = true;
+	answer->request_id = text_of(result, "request_id");
+	answer->cold_start = json_is_true(json_object_get(result, "cold_start"));
+	answer->duration_ms = (uint64_t)number_of(result, "duration_ms");
+	answer->failure = text_of(result, "failure");
+}
+
+void answer_lost(struct answer *answer, int pid)
+{
+	answer->code = NOVA_ELOST;
+	answer->outcome = NOVA_OUTCOME_UNKNOWN;
+	if (asprintf(&answer->message,
+		    "the daemon with process id %d ended during this call: the function may have run",
+		    pid) < 0)
+		need(NULL);
+}
+
+/* --- what is shown --- */
+
+static void show_printed(const struct answer *answer)
+{
+	size_t len = answer->printed.len;
+	if (!len)
+		return;
+	fwrite(answer->printed.data, 1, len, stderr);
+	if (answer->printed.data[len - 1] != '\n')
+		fputc('\n', stderr);
+}
+
+static void show_block(const struct answer *answer, bool streamed)
+{
+	print_field("Request ID", "%s", answer->request_id);
+	print_field("Cold Start", "%s", answer->cold_start ? "true" : "false");
+	print_field("Duration", "%llu ms", (unsigned long long)answer->duration_ms);
+	if (!answer->code) {
+		puts("Output:");
+		print_json_text(answer->output.data, answer->output.len);
+		return;
+	}
+	print_field("Error", "%s", *answer->failure ? answer->failure : answer->message);
+	fflush(stdout);
+	if (!streamed) /* else it was shown when it came */
+		show_printed(answer);
+}
+
+int answer_show(const struct answer *answer, bool streamed)
+{
+	if (answer->dropped)
+		note("novactl: %llu bytes of what the function printed were not shown: they came "
+		     "faster than they were read",
+			(unsigned long long)answer->dropped);
+	if (answer->ran && globals.json)
+		print_json_text(answer->whole.data, answer->whole.len);
+	else if (answer->ran)
+		show_block(answer, streamed);
+	if (!answer->code)
+		return STATUS_OK;
+	if (!answer->ran || globals.json)
+		return report_error(answer->code, answer->outcome, answer->message);
+	return status_of(answer->code, answer->outcome);
+}
+
+void answer_free(struct answer *answer)
+{
+	free(answer->request_id);
+	free(answer->failure);
+	free(answer->message);
+	bytes_free(&answer->output);
+	bytes_free(&answer->printed);
+	bytes_free(&answer->whole);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames between novactl and its daemon: the library's own, 4 bytes of length and a JSON object. */
+#include <ctype.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+#define READ_SIZE (16u << 10)
+#define KEEP      (256u << 10) /* a buffer that was longer is given back once it is empty */
+
+void bytes_add(struct bytes *bytes, const void *data, size_t len)
+{
+	if (bytes->len + len + 1 > bytes->capacity) {
+		bytes->capacity = 2 * bytes->len + len + 64;
+		bytes->data = need(realloc(bytes->data, bytes->capacity));
+	}
+	if (len)
+		memcpy(bytes->data + bytes->len, data, len);
+	bytes->len += len;
+	bytes->data[bytes->len] = 0;
+}
+
+void bytes_drop(struct bytes *bytes, size_t len)
+{
+	if (len == bytes->len && bytes->capacity > KEEP) {
+		bytes_free(bytes);
+		return;
+	}
+	if (!len)
+		return;
+	bytes->len -= len;
+	memmove(bytes->data, bytes->data + len, bytes->len + 1);
+}
+
+void bytes_free(struct bytes *bytes)
+{
+	free(bytes->data);
+	*bytes = (struct bytes){ 0 };
+}
+
+void wire_open(struct wire *wire, int fd)
+{
+	*wire = (struct wire){ .fd = fd };
+	if (nova_decoder_new(WIRE_FRAME_MAX, &wire->decoder, NULL) != 0)
+		need(NULL);
+}
+
+void wire_close(struct wire *wire)
+{
+	if (wire->fd >= 0)
+		close(wire->fd);
+	nova_decoder_free(wire->decoder);
+	bytes_free(&wire->out);
+	*wire = (struct wire){ .fd = -1 };
+}
+
+void wire_put(struct wire *wire, enum wire_type type, json_t *payload)
+{
+	void *frame;
+	size_t len;
+	char *text = need(json_dumps(need(payload), JSON_COMPACT));
+	json_decref(payload);
+	if (nova_frame_encode(type, text, strlen(text), &frame, &len, NULL) != 0)
+		need(NULL);
+	bytes_add(&wire->out, frame, len);
+	nova_free(frame);
+	free(text);
+}
+
+static json_t *hex_of(const unsigned char *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *text = need(malloc(2 * len + 1));
+	for (size_t i = 0; i < len; i++) {
+		text[2 * i] = digits[data[i] >> 4];
+		text[2 * i + 1] = digits[data[i] & 15];
+	}
+	json_t *value = json_stringn(text, 2 * len);
+	free(text);
+	return need(value);
+}
+
+static void put_piece(struct wire *wire, const char *part, const char *data, size_t len)
+{
+	json_t *text = json_stringn(data, len); /* NULL: it is not UTF-8 */
+	json_t *value = text ? text : hex_of((const unsigned char *)data, len);
+	wire_put(wire, WIRE_TEXT, json_pack("{s:s,s:o}", "part", part, text ? "text" : "hex", value));
+}
+
+/* A cut in the middle of a character would make two pieces that are no UTF-8. */
+static size_t cut_at(const char *data, size_t len)
+{
+	if (len <= WIRE_PIECE)
+		return len;
+	size_t cut = WIRE_PIECE;
+	while (cut > WIRE_PIECE - 4 && ((unsigned char)data[cut] & 0xc0) == 0x80)
+		cut--;
+	return cut;
+}
+
+void wire_put_text(struct wire *wire, const char *part, const void *data, size_t len)
+{
+	for (const char *at = data; len > 0;) {
+		size_t piece = cut_at(at, len);
+		put_piece(wire, part, at, piece);
+		at += piece;
+		len -= piece;
+	}
+}
+
+bool wire_flush(struct wire *wire)
+{
+	struct bytes *out = &wire->out;
+	ssize_t n = 0;
+	while (wire->sent < out->len &&
+		(n = socket_send(wire->fd, out->data + wire->sent, out->len - wire->sent)) > 0)
+		wire->sent += (size_t)n;
+	/* Not at every step: what stays has to be moved. */
+	if (wire->sent == out->len || wire->sent > out->len / 2) {
+		bytes_drop(out, wire->sent);
+		wire->sent = 0;
+	}
+	return n >= 0;
+}
+
+bool wire_fill(struct wire *wire)
+{
+	char data[READ_SIZE];
+	ssize_t n = socket_receive(wire->fd, data, sizeof(data));
+	if (n > 0) /* a failure stays, and is told by wire_next() */
+		nova_decoder_feed(wire->decoder, data, (size_t)n, NULL);
+	return n >= 0;
+}
+
+int wire_next(struct wire *wire, int *ret_type, json_t **ret_payload, nova_error_t **error)
+{
+	const char *text;
+	size_t len;
+	int got = nova_decoder_next(wire->decoder, ret_type, &text, &len, error);
+	if (got <= 0)
+		return got < 0 ? -1 : 0;
+	*ret_payload = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
+	return *ret_payload ? 1 : -1;
+}
+
+static int digit(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool hex_add(struct bytes *bytes, const char *text, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		int high = digit(text[i]), low = digit(text[i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		bytes_add(bytes, &(char){ (char)(high << 4 | low) }, 1);
+	}
+	return len % 2 == 0;
+}
+
+bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part)
+{
+	const char *name = json_string_value(json_object_get(payload, "part"));
+	const json_t *text = json_object_get(payload, "text"), *hex = json_object_get(payload, "hex");
+	if (!name || !(json_is_string(text) || json_is_string(hex)))
+		return false;
+	if (strcmp(name, part) != 0)
+		return true;
+	if (!text)
+		return hex_add(bytes, json_string_value(hex), json_string_length(hex));
+	bytes_add(bytes, json_string_value(text), json_string_length(text));
+	return true;
+}
