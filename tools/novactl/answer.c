@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What came of a call, from the library in this process or from a daemon, and what is shown of it. */
+/* What came of a call, from the library in this process or from a daemon, and what is shown of it.
+ */
 #include "daemon.h"
 
 /* --- from the library --- */
@@ -75,7 +76,8 @@ void answer_lost(struct answer *answer, int pid)
 	answer->code = NOVA_ELOST;
 	answer->outcome = NOVA_OUTCOME_UNKNOWN;
 	if (asprintf(&answer->message,
-		    "the daemon with process id %d ended during this call: the function may have run",
+		    "the daemon with process id %d ended during this call: the function may have "
+		    "run",
 		    pid) < 0)
 		need(NULL);
 }

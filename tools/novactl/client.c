@@ -36,8 +36,8 @@ json_t *settings_fingerprints(const nova_config_t *config)
 	return all;
 }
 
-/* The first setting that was asked for here and is another there, or NULL. Where functions are kept must be the same
- * even if nobody asked for it: the other verbs look there themselves. */
+/* The first setting that was asked for here and is another there, or NULL. Where functions are kept
+ * must be the same even if nobody asked for it: the other verbs look there themselves. */
 static const char *setting_that_differs(const nova_config_t *config, const json_t *there)
 {
 	for (const char *const *key = nova_config_keys(); *key; key++) {
@@ -72,8 +72,8 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Sends what waits and reads until a frame is there. 1; 0: the time is over; -1: the other side has gone,
- * or talks nonsense. */
+/* Sends what waits and reads until a frame is there. 1; 0: the time is over; -1: the other side has
+ * gone, or talks nonsense. */
 static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, json_t **ret_payload)
 {
 	struct wire *wire = &remote->wire;
@@ -110,8 +110,7 @@ static bool hello_fits(const struct remote *remote, const nova_config_t *config)
 			(int)remote->pid, version ? version : "(none)", nova_version());
 		return false;
 	}
-	const char *key =
-		setting_that_differs(config, json_object_get(remote->hello, "settings"));
+	const char *key = setting_that_differs(config, json_object_get(remote->hello, "settings"));
 	if (key)
 		no_daemon("the one with process id %d has another value of the setting %s",
 			(int)remote->pid, key);
@@ -195,8 +194,7 @@ static enum remote_end replied(json_t *reply, json_t **ret_reply)
 }
 
 enum remote_end remote_ask(struct remote *remote, json_t *request, const char *event, size_t len,
-	void (*on_text)(void *userdata, const json_t *payload), void *userdata,
-	json_t **ret_reply)
+	void (*on_text)(void *userdata, const json_t *payload), void *userdata, json_t **ret_reply)
 {
 	int type;
 	json_t *payload;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * novactl daemon: keeps the pool for the other calls of novactl. One loop waits for clients, signals and finished
- * calls; one thread ticks the pool, since a tick may start VMs and take seconds.
+ * novactl daemon: keeps the pool for the other calls of novactl. One loop waits for clients,
+ * signals and finished calls; one thread ticks the pool, since a tick may start VMs and take
+ * seconds.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -14,10 +15,10 @@
 
 #include "daemon.h"
 
-#define TICK_MS     1000  /* how long a change of the store may go unnoticed */
-#define TICK_MIN_MS 5     /* between two ticks, whatever the pool says */
-#define CUT_MS      5000  /* how long a cancelled call may take to end */
-#define CLOSE_S     10    /* how long ending all VMs may take, before the keeper does it */
+#define TICK_MS     1000 /* how long a change of the store may go unnoticed */
+#define TICK_MIN_MS 5    /* between two ticks, whatever the pool says */
+#define CUT_MS      5000 /* how long a cancelled call may take to end */
+#define CLOSE_S     10   /* how long ending all VMs may take, before the keeper does it */
 
 static struct {
 	uint32_t idle_ttl_ms, client_ms, stop_ms;
@@ -61,8 +62,8 @@ static bool ticker_start(struct ticker *ticker, nova_t *nova)
 {
 	ticker->pool = nova_get_pool(nova);
 	ticker->stop = eventfd(0, EFD_CLOEXEC);
-	ticker->running = ticker->stop >= 0 && pthread_create(&ticker->thread, NULL,
-						       tick_until_stopped, ticker) == 0;
+	ticker->running = ticker->stop >= 0 &&
+			  pthread_create(&ticker->thread, NULL, tick_until_stopped, ticker) == 0;
 	return ticker->running;
 }
 
@@ -103,7 +104,8 @@ void daemon_stop(struct daemon *daemon, const char *why)
 static void phase_over(struct daemon *daemon)
 {
 	if (daemon->phase == PHASE_DRAINING) {
-		session_say(NOVA_LOG_WARN, "daemon", "calls that are still under way are cancelled");
+		session_say(
+			NOVA_LOG_WARN, "daemon", "calls that are still under way are cancelled");
 		daemon->phase = PHASE_CUTTING;
 		daemon->phase_end = now_ms() + CUT_MS;
 		clients_cancel(daemon);
@@ -203,19 +205,21 @@ json_t *daemon_status(const struct daemon *daemon)
 		nova_config_get(daemon->config, "engine"), "uptime_s",
 		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
 		(json_int_t)daemon->client_count, "calls", (json_int_t)daemon->served, "queue",
-		"waiting",
-		(json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING), "under_way",
-		(json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY), "pool", pool));
+		"waiting", (json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING),
+		"under_way", (json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY),
+		"pool", pool));
 }
 
 static void tell_ready(const struct daemon *daemon)
 {
-	if (globals.json)
-		json_dumpf(need(json_pack("{s:{s:i,s:s}}", "ready", "pid", (int)getpid(), "socket",
-				   daemon->socket)),
-			stdout, JSON_COMPACT);
-	else
+	if (globals.json) {
+		json_t *line = need(json_pack("{s:{s:i,s:s}}", "ready", "pid", (int)getpid(),
+			"socket", daemon->socket));
+		json_dumpf(line, stdout, JSON_COMPACT);
+		json_decref(line);
+	} else {
 		printf("ready: process id %d, socket %s", (int)getpid(), daemon->socket);
+	}
 	putchar('\n');
 	fflush(stdout);
 	service_notify("READY=1\nSTATUS=Serving functions");
@@ -283,10 +287,12 @@ static int take_signals(struct daemon *daemon)
 	pthread_sigmask(SIG_BLOCK, &stops, NULL);
 	daemon->signals = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
 	daemon->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return daemon->signals < 0 || daemon->wake < 0 ? failure("cannot make a descriptor: %m") : 0;
+	return daemon->signals < 0 || daemon->wake < 0 ? failure("cannot make a descriptor: %m")
+						       : 0;
 }
 
-/* Each client and each VM takes descriptors; the usual soft limit of 1024 is meant for select(2). */
+/* Each client and each VM takes descriptors; the usual soft limit of 1024 is meant for select(2).
+ */
 static void raise_limits(void)
 {
 	struct rlimit files;
@@ -321,7 +327,8 @@ static void end_now(int number)
 	_exit(STATUS_FAILED);
 }
 
-/* From here on a signal ends the process on the spot, and so does time: the keeper then ends the VMs. */
+/* From here on a signal ends the process on the spot, and so does time: the keeper then ends the
+ * VMs. */
 static void close_all(struct daemon *daemon, struct ticker *ticker)
 {
 	static const int stops[] = { SIGTERM, SIGINT, SIGHUP, SIGALRM };
@@ -365,8 +372,14 @@ static int run(char **args, int count)
 	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
 	if (!config)
 		return status;
-	struct daemon daemon = { .config = config, .lock = -1, .listener = -1, .signals = -1,
-		.wake = -1, .phase_end = -1, .started = now_ms(), .client_ms = given.client_ms,
+	struct daemon daemon = { .config = config,
+		.lock = -1,
+		.listener = -1,
+		.signals = -1,
+		.wake = -1,
+		.phase_end = -1,
+		.started = now_ms(),
+		.client_ms = given.client_ms,
 		.stop_ms = given.stop_ms };
 	struct ticker ticker = { .stop = -1 };
 	raise_limits();
@@ -404,8 +417,8 @@ static bool find(struct remote *remote, int *ret_status)
 
 static int ask(struct remote *remote, const char *verb, json_t **ret_reply)
 {
-	enum remote_end end = remote_ask(remote, need(json_pack("{s:s}", "verb", verb)), NULL, 0,
-		NULL, NULL, ret_reply);
+	enum remote_end end = remote_ask(
+		remote, need(json_pack("{s:s}", "verb", verb)), NULL, 0, NULL, NULL, ret_reply);
 	return end == REMOTE_REPLIED
 		       ? 0
 		       : failure("the daemon with process id %d has just ended", (int)remote->pid);

@@ -17,8 +17,8 @@
 enum wire_type {
 	WIRE_HELLO = 1,   /* each side first: protocol, version */
 	WIRE_REQUEST = 2, /* client: a verb and its options, and how long the event behind it is */
-	WIRE_TEXT = 3,    /* a piece of a long text: {part, text} or, if it is no UTF-8, {part, hex} */
-	WIRE_REPLY = 4,   /* daemon: the end of a request */
+	WIRE_TEXT = 3, /* a piece of a long text: {part, text} or, if it is no UTF-8, {part, hex} */
+	WIRE_REPLY = 4, /* daemon: the end of a request */
 };
 
 /* --- one end of a conversation
@@ -61,7 +61,8 @@ bool socket_peer_allowed(int fd, pid_t *ret_pid, uid_t *ret_uid);
 
 /* The directory of the daemon of a home, made with mode 0700 if asked; NULL with errno set. */
 char *daemon_directory(const char *home, bool make);
-/* Locks it for this process: the lock's descriptor, -1 if another daemon has it, -2 with errno set. */
+/* Locks it for this process: the lock's descriptor, -1 if another daemon has it, -2 with errno set.
+ */
 int daemon_lock(const char *directory);
 /* Writes into the lock who has it and where; NULL: nobody any more. */
 bool daemon_lock_tell(int lock, const char *socket);
@@ -87,8 +88,9 @@ struct remote {
 /* What the two compare when they meet. */
 json_t *hello_json(void);
 json_t *settings_fingerprints(const nova_config_t *config);
-/* Connects to the daemon of the home that the settings name. `alike`: only to one of the same version and with the
- * same settings. False: there is none that can be used; with --verbose it is told why. */
+/* Connects to the daemon of the home that the settings name. `alike`: only to one of the same
+ * version and with the same settings. False: there is none that can be used; with --verbose it is
+ * told why. */
 bool remote_connect(struct remote *remote, const nova_config_t *config, bool alike);
 void remote_close(struct remote *remote);
 
@@ -101,8 +103,7 @@ enum remote_end {
 /* Sends a request, whose reference it takes, with an event or NULL, and waits for the reply.
  * `on_text` gets the texts that come before it, and may be NULL. */
 enum remote_end remote_ask(struct remote *remote, json_t *request, const char *event, size_t len,
-	void (*on_text)(void *userdata, const json_t *payload), void *userdata,
-	json_t **ret_reply);
+	void (*on_text)(void *userdata, const json_t *payload), void *userdata, json_t **ret_reply);
 
 /* --- the daemon's half
  * ------------------------------------------------------------------------------- */
@@ -145,7 +146,8 @@ void clients_collect(struct daemon *daemon);
 /* No new request is begun; those that were not begun are declined. */
 void clients_drain(struct daemon *daemon);
 void clients_cancel(struct daemon *daemon);
-/* Those whose call is not over are told that nobody will know; as far as that goes without waiting. */
+/* Those whose call is not over are told that nobody will know; as far as that goes without waiting.
+ */
 void clients_abandon(struct daemon *daemon);
 
 void daemon_stop(struct daemon *daemon, const char *why);

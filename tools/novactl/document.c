@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON for people, without a parser's numbers: those of a function's answer keep every digit. Strings are decoded and
- * encoded again, so that letters are letters.
+ * JSON for people, without a parser's numbers: those of a function's answer keep every digit.
+ * Strings are decoded and encoded again, so that letters are letters.
  */
 #include <ctype.h>
 
@@ -31,8 +31,8 @@ static void print_string(struct printer *printer)
 	while (printer->at < printer->end && *printer->at != '"')
 		printer->at += *printer->at == '\\' ? 2 : 1;
 	printer->at++;
-	json_t *text = json_loadb(begin, (size_t)(printer->at - begin),
-		JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_t *text = json_loadb(
+		begin, (size_t)(printer->at - begin), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	if (text)
 		json_dumpf(text, stdout, JSON_ENCODE_ANY);
 	else /* such as half of a surrogate pair */

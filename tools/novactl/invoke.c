@@ -120,14 +120,14 @@ static void on_text(void *userdata, const json_t *payload)
 }
 
 /* False: nothing was begun there. */
-static bool invoke_there(struct remote *remote, const char *name, const char *payload, size_t len,
-	int *ret_status)
+static bool invoke_there(
+	struct remote *remote, const char *name, const char *payload, size_t len, int *ret_status)
 {
 	struct answer answer = { 0 };
 	json_t *reply = NULL;
-	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b}", "verb", "invoke", "function", name,
-		"timeout_ms", (json_int_t)given.timeout_ms, "stream", given.stream, "json",
-		globals.json);
+	json_t *request =
+		json_pack("{s:s,s:s,s:I,s:b,s:b}", "verb", "invoke", "function", name, "timeout_ms",
+			(json_int_t)given.timeout_ms, "stream", given.stream, "json", globals.json);
 	if (!request) /* a name that is no UTF-8; the library says so */
 		return false;
 	progress_start("running");

@@ -122,7 +122,7 @@ int status_of(int code, int outcome);
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 bool use_color(FILE *out);
 
-int print_json(json_t *value);   /* takes the reference; STATUS_OK or STATUS_FAILED */
+int print_json(json_t *value); /* takes the reference; STATUS_OK or STATUS_FAILED */
 /* JSON text by libnova, indented; its numbers keep every digit. */
 void print_json_text(const char *text, size_t len);
 int print_yaml(const json_t *value);
@@ -219,9 +219,9 @@ int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none
 int pruned_print(size_t count, const char *what);
 
 extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
-	verb_daemon_status, verb_daemon_stop, verb_doctor,
-	verb_version, verb_disk_build, verb_image_kernel, verb_image_check, verb_snapshot_list,
-	verb_snapshot_delete, verb_snapshot_prune, verb_template_list, verb_template_build,
-	verb_template_prune, verb_completion, verb_help;
+	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_disk_build,
+	verb_image_kernel, verb_image_check, verb_snapshot_list, verb_snapshot_delete,
+	verb_snapshot_prune, verb_template_list, verb_template_build, verb_template_prune,
+	verb_completion, verb_help;
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's clients. Each connection is one request: hello, request, event; then texts and a reply.
- * Who hangs up cancels its call.
+ * The daemon's clients. Each connection is one request: hello, request, event; then texts and a
+ * reply. Who hangs up cancels its call.
  *
- * What a function prints comes in threads of the queue. It is put where the loop takes it from, up to a bound;
- * what a client does not read in time is dropped and counted, since waiting for it would hold up the VM.
+ * What a function prints comes in threads of the queue. It is put where the loop takes it from, up
+ * to a bound; what a client does not read in time is dropped and counted, since waiting for it
+ * would hold up the VM.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -16,8 +17,8 @@
 #define CLIENTS_MAX  1000
 #define EVENT_MAX    (8u << 20)   /* the library refuses less, and says so better */
 #define STREAM_MAX   (256u << 10) /* bytes of printed output that wait for a client */
-#define REPLY_MS     300000       /* a client that takes nothing of its reply for so long has gone */
-#define LAST_WORD_MS 2000         /* the same while the daemon stops */
+#define REPLY_MS     300000 /* a client that takes nothing of its reply for so long has gone */
+#define LAST_WORD_MS 2000   /* the same while the daemon stops */
 #define NO_ROOM_MS   100
 
 enum client_state {
@@ -138,8 +139,8 @@ static void reply(struct client *client, json_t *payload)
 
 static json_t *error_json(int code, int outcome, const char *message)
 {
-	json_t *error = json_pack(
-		"{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
+	json_t *error =
+		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
 	return need(error ? error
 			  : json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
 				    "the text of this error is not UTF-8"));

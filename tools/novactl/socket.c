@@ -26,8 +26,8 @@ static void close_keeping_errno(int fd)
 
 /* --- addresses --- */
 
-/* An address holds 107 bytes of path; a longer one goes by its directory, opened, which must stay open
- * as long as the address is used. */
+/* An address holds 107 bytes of path; a longer one goes by its directory, opened, which must stay
+ * open as long as the address is used. */
 static bool address_of(const char *path, struct sockaddr_un *address, int *ret_directory)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };

@@ -84,7 +84,8 @@ static void put_piece(struct wire *wire, const char *part, const char *data, siz
 {
 	json_t *text = json_stringn(data, len); /* NULL: it is not UTF-8 */
 	json_t *value = text ? text : hex_of((const unsigned char *)data, len);
-	wire_put(wire, WIRE_TEXT, json_pack("{s:s,s:o}", "part", part, text ? "text" : "hex", value));
+	wire_put(wire, WIRE_TEXT,
+		json_pack("{s:s,s:o}", "part", part, text ? "text" : "hex", value));
 }
 
 /* A cut in the middle of a character would make two pieces that are no UTF-8. */
@@ -162,7 +163,8 @@ static bool hex_add(struct bytes *bytes, const char *text, size_t len)
 bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part)
 {
 	const char *name = json_string_value(json_object_get(payload, "part"));
-	const json_t *text = json_object_get(payload, "text"), *hex = json_object_get(payload, "hex");
+	const json_t *text = json_object_get(payload, "text"),
+		     *hex = json_object_get(payload, "hex");
 	if (!name || !(json_is_string(text) || json_is_string(hex)))
 		return false;
 	if (strcmp(name, part) != 0)
