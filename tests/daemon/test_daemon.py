@@ -54,7 +54,7 @@ class Life(DaemonCase):
 
     def test_ready_is_one_line_with_process_and_socket(self):
         process = subprocess.Popen([NOVACTL, "daemon"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.processes.append(process)
+        self.daemons.append(process)
         self.assertEqual(process.stdout.readline(), f"ready: process id {process.pid}, socket {self.home}/daemon/socket\n")
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(20), 0)
@@ -86,7 +86,7 @@ class Life(DaemonCase):
             return subprocess.Popen([NOVACTL, "daemon"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
         processes = self.all_at_once(8, start)
-        self.processes += processes
+        self.daemons += processes
         lines = [process.stdout.readline() for process in processes]
         served = [process for process, line in zip(processes, lines) if line.startswith("ready:")]
         self.assertEqual(len(served), 1, lines)

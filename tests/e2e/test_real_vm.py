@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 
+from daemoncase import DaemonCase
 from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
 
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
@@ -21,7 +22,7 @@ WASM = bytes.fromhex(
     "00007b2272756e74696d65223a227761736d227d0a")
 
 
-class RealVm(HomeCase):
+class VmCase(HomeCase):
     engine = "qemu"
 
     def setUp(self):
@@ -54,6 +55,8 @@ class RealVm(HomeCase):
         keepers = {pid for pid, (words, _) in alive.items() if any(str(self.home).encode() in word for word in words)}
         return {pid for pid, (words, parent) in alive.items() if parent in keepers and b"qemu" in words[0]}
 
+
+class RealVm(VmCase):
     def test_doctor_boots_one(self):
         done = self.novactl("doctor", "--boot")
         self.assertRegex(done.stdout, r"(?m)^ok +boot +a microVM on qemu answered after \d+ ms$")
@@ -120,6 +123,27 @@ class RealVm(HomeCase):
         result = self.novactl_json("invoke", "hello")
         self.assertTrue(result["cold_start"])
         self.assertTrue(re.fullmatch("[0-9a-f]{8}", result["vm"]))
+
+
+class RealDaemon(VmCase, DaemonCase):
+    def test_the_second_call_is_warm_and_no_vm_survives_the_daemon(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        process = self.daemon("--idle-ttl", "60s")
+        self.assertRegex(self.novactl("invoke", "hello", "--payload", '{"name":"World"}').stdout, BLOCK)
+        self.assertRegex(self.novactl("invoke", "hello", "--payload", '{"name":"World"}').stdout, BLOCK.replace("true", "false"))
+        vmms = self.vmms()
+        self.assertGreaterEqual(len(vmms), 1)
+        self.stop(process)
+        self.assertFalse(vmms & set(self.processes()))
+
+    def test_killed_it_leaves_no_vm_behind(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        process = self.daemon()
+        self.novactl("invoke", "hello")
+        vmms = self.vmms()
+        process.kill()
+        process.wait()
+        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(), "VMMs and run directory are gone")
 
 
 if __name__ == "__main__":

@@ -74,11 +74,11 @@ class Peer:
 class DaemonCase(HomeCase):
     def setUp(self):
         super().setUp()
-        self.processes = []
+        self.daemons = []
         self.addCleanup(self.end_all)
 
     def end_all(self):
-        for process in self.processes:
+        for process in self.daemons:
             if process.poll() is None:
                 process.kill()
             process.wait()
@@ -89,7 +89,7 @@ class DaemonCase(HomeCase):
         with open(self.directory / log, "w", encoding="utf-8") as err:
             process = subprocess.Popen([NOVACTL, "--json", "daemon", *map(str, words)], env={**self.environment, **(environment or {})},
                                        stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True)
-        self.processes.append(process)
+        self.daemons.append(process)
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             self.assertTrue(selector.select(20), "the daemon says nothing")
