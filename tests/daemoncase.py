@@ -19,8 +19,8 @@ class Peer:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(20)
         self.socket.connect(str(path))
+        self.socket.settimeout(20)
         self.buffer = b""
 
     def close(self):

@@ -2,6 +2,7 @@
 """What clients get from a daemon, and what a bad one can do to it."""
 import json
 import os
+import random
 import re
 import resource
 import signal
@@ -258,6 +259,27 @@ class BadClients(DaemonCase):
         self.still_serves()
         self.stop(process)
 
+    def test_bytes_at_random_do_not_end_it(self):
+        process = self.daemon("--client-timeout", "100ms")
+        good = (Choosing.frame(HELLO, {"protocol": 1, "version": "0.1.0"}) +
+                Choosing.frame(REQUEST, {"verb": "invoke", "function": "nobody", "event_len": 2, "stream": True, "json": False}) +
+                Choosing.frame(TEXT, {"part": "event", "text": "{}"}))
+        dice = random.Random(4)
+        for _ in range(400):
+            sent = bytearray(good)
+            for _ in range(dice.randint(1, 4)):
+                sent[dice.randrange(len(sent))] = dice.choice(b'\x00\x01\x7f\xff{}[]":,0e-')
+            peer = Peer(self.socket)
+            try:
+                peer.socket.sendall(sent[:dice.randint(1, len(sent))])
+            except ConnectionError:
+                pass
+            if dice.random() < 0.1:
+                peer.is_hung_up_on()
+            peer.close()
+        self.still_serves()
+        self.stop(process)
+
     def test_a_verb_that_it_does_not_know_is_declined(self):
         process = self.daemon()
         for verb in ({"verb": "fly"}, {"verb": 7}, {}):
@@ -362,6 +384,23 @@ class BadClients(DaemonCase):
             peer.close()
         self.assertEqual(peers[5].next()[0], HELLO)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (1024, 4096))
+        self.still_serves()
+        self.stop(process)
+
+    def test_too_many_clients_are_refused_as_never_run(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 2000:
+            self.skipTest("a process may have fewer than 2000 descriptors here")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        process = self.daemon("--client-timeout", "1m")
+        peers = [self.peer() for _ in range(1000)]
+        peers[-1].hello()
+        error = self.error_of("invoke", "hello", status=1)
+        self.assertEqual((error["name"], error["outcome"]), ("NOVA_ELIMIT", "never-ran"))
+        for peer in peers:
+            peer.close()
+        self.novactl("invoke", "hello")
         self.still_serves()
         self.stop(process)
 

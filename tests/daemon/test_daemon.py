@@ -60,6 +60,15 @@ class Life(DaemonCase):
         self.assertEqual(process.wait(20), 0)
         self.assertEqual(process.stdout.read(), "")
 
+    def test_with_closed_standard_descriptors_it_serves(self):
+        process = subprocess.Popen(["sh", "-c", 'exec "$0" daemon <&- >&- 2>&-', NOVACTL], env=self.environment)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        await_that((self.home / "daemon/socket").exists, "it listens")
+        self.assertEqual(self.status()["pid"], process.pid)
+        process.terminate()
+        self.assertEqual(process.wait(20), 0)
+
     def test_the_service_manager_is_told(self):
         for name in (str(self.directory / "notify"), f"@nova-test-{os.getpid()}"):
             with self.subTest(name), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -133,6 +133,9 @@ struct daemon {
 
 int64_t now_ms(void);
 
+#define CLIENTS_MAX 1000 /* with more, requests are refused; with twice as many, nobody is let in  \
+			  */
+
 /* Clients, one request each. */
 void client_accept(struct daemon *daemon);
 void clients_free(struct daemon *daemon);

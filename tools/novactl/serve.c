@@ -14,7 +14,6 @@
 
 #include "daemon.h"
 
-#define CLIENTS_MAX  1000
 #define EVENT_MAX    (8u << 20)   /* the library refuses less, and says so better */
 #define STREAM_MAX   (256u << 10) /* bytes of printed output that wait for a client */
 #define REPLY_MS     300000 /* a client that takes nothing of its reply for so long has gone */
@@ -152,6 +151,12 @@ static void reply_error(struct client *client, nova_error_t *error)
 			      error_json(nova_error_code(error), nova_error_outcome(error),
 				      nova_error_message(error))));
 	nova_error_free(error);
+}
+
+static void refuse(struct client *client, int code, const char *message)
+{
+	reply(client,
+		json_pack("{s:o}", "error", error_json(code, NOVA_OUTCOME_NEVER_RAN, message)));
 }
 
 static void decline(struct client *client, const char *why)
@@ -361,7 +366,7 @@ static bool take_request(struct client *client, int type, json_t *payload)
 	bytes_add(&client->event, NULL, 0); /* an empty event is no missing one */
 	client->state = CLIENT_EVENT;
 	if (client->daemon->client_count > CLIENTS_MAX)
-		decline(client, "has too many clients");
+		refuse(client, NOVA_ELIMIT, "the daemon has too many clients: try again later");
 	else if (!len)
 		begin(client);
 	return true;
