@@ -24,6 +24,8 @@ void answer_take(struct answer *answer, const nova_result_t *result, const nova_
 	answer->cold_start = nova_result_cold_start(result);
 	answer->duration_ms = nova_result_duration_ms(result);
 	answer->failure = need(strdup(nova_result_failure(result)));
+	answer->snapshot = need(strdup(nova_result_snapshot(result)));
+	answer->instance = need(strdup(nova_result_instance(result)));
 	text = nova_result_output(result, &len);
 	copy(&answer->output, text, len);
 	text = nova_result_stderr(result, &len);
@@ -69,6 +71,8 @@ void answer_reply(struct answer *answer, const json_t *reply)
 	answer->cold_start = json_is_true(json_object_get(result, "cold_start"));
 	answer->duration_ms = (uint64_t)number_of(result, "duration_ms");
 	answer->failure = text_of(result, "failure");
+	answer->snapshot = text_of(result, "snapshot");
+	answer->instance = text_of(result, "instance");
 }
 
 void answer_lost(struct answer *answer, int pid)
@@ -99,6 +103,10 @@ static void show_block(const struct answer *answer, bool streamed)
 	print_field("Request ID", "%s", answer->request_id);
 	print_field("Cold Start", "%s", answer->cold_start ? "true" : "false");
 	print_field("Duration", "%llu ms", (unsigned long long)answer->duration_ms);
+	if (*answer->snapshot)
+		print_field("Snapshot", "%s", answer->snapshot);
+	if (*answer->instance)
+		print_field("Instance", "%s", answer->instance);
 	if (!answer->code) {
 		puts("Output:");
 		print_json_text(answer->output.data, answer->output.len);
@@ -131,6 +139,8 @@ void answer_free(struct answer *answer)
 {
 	free(answer->request_id);
 	free(answer->failure);
+	free(answer->snapshot);
+	free(answer->instance);
 	free(answer->message);
 	bytes_free(&answer->output);
 	bytes_free(&answer->printed);

@@ -361,6 +361,8 @@ static void close_all(struct daemon *daemon, struct ticker *ticker)
 	alarm(CLOSE_S);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	ticker_stop(ticker);
+	if (daemon->nova)
+		errands_cut(daemon->nova);
 	nova_queue_free(daemon->queue);
 	clients_free(daemon);
 	nova_close(daemon->nova);

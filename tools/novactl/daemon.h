@@ -94,6 +94,9 @@ json_t *settings_fingerprints(const nova_config_t *config);
 bool remote_connect(struct remote *remote, const nova_config_t *config, bool alike);
 void remote_close(struct remote *remote);
 
+/* Says that there is none that could have instances; STATUS_FAILED. */
+int instances_need_daemon(void);
+
 /* What a request came to. */
 enum remote_end {
 	REMOTE_REPLIED,
@@ -155,5 +158,17 @@ void clients_abandon(struct daemon *daemon);
 
 void daemon_stop(struct daemon *daemon, const char *why);
 json_t *daemon_status(const struct daemon *daemon);
+json_t *error_json(int code, int outcome, const char *message);
+
+/* Requests that are no calls and take a while: the verbs of instances. */
+struct errand;
+bool errand_knows(const char *verb);
+/* Copies the request. NULL: no thread can be started. `wake` is written to when it is done. */
+struct errand *errand_begin(nova_t *nova, int wake, const json_t *request);
+bool errand_is_done(const struct errand *errand);
+/* Waits for its end and frees it. Texts go to the wire, which may be NULL; the reply is returned. */
+json_t *errand_end(struct errand *errand, struct wire *wire);
+/* Ends every instance, and with them the errands that wait for one. */
+void errands_cut(nova_t *nova);
 
 #endif

@@ -40,6 +40,7 @@ struct client {
 	struct bytes event;
 	size_t event_len;
 	nova_call_t *call;
+	struct errand *errand;
 	pthread_mutex_t lock; /* protects the rest, which the call's thread fills */
 	struct bytes printed; /* records of a struct piece and its bytes */
 	uint64_t dropped;
@@ -54,6 +55,8 @@ struct piece {
 
 static void client_free(struct client *client)
 {
+	if (client->errand)
+		json_decref(errand_end(client->errand, NULL));
 	wire_close(&client->wire);
 	json_decref(client->request);
 	bytes_free(&client->event);
@@ -67,7 +70,7 @@ static void sweep(struct daemon *daemon)
 {
 	for (struct client **at = &daemon->clients; *at;) {
 		struct client *client = *at;
-		if (client->state != CLIENT_GONE || client->call) {
+		if (client->state != CLIENT_GONE || client->call || client->errand) {
 			at = &client->next;
 			continue;
 		}
@@ -136,7 +139,7 @@ static void reply(struct client *client, json_t *payload)
 	client->deadline = now_ms() + (stops ? LAST_WORD_MS : REPLY_MS);
 }
 
-static json_t *error_json(int code, int outcome, const char *message)
+json_t *error_json(int code, int outcome, const char *message)
 {
 	json_t *error =
 		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
@@ -228,6 +231,11 @@ static void begin_invoke(struct client *client)
 	nova_error_t *error = NULL;
 	opts.timeout_ms = number_of(request, "timeout_ms");
 	opts.request_id = text_of(request, "request_id");
+	opts.mode = number_of(request, "mode");
+	opts.snapshot = text_of(request, "snapshot");
+	opts.checkpoint_after = flag_of(request, "checkpoint_after");
+	opts.snapshot_after = text_of(request, "snapshot_after");
+	opts.instance = text_of(request, "instance");
 	opts.on_output = flag_of(request, "stream") ? on_output : NULL;
 	opts.userdata = client;
 	int code = nova_submit(client->daemon->queue, function ? function : "", client->event.data,
@@ -244,8 +252,8 @@ static void begin_invoke(struct client *client)
 
 static json_t *result_json(const nova_result_t *result)
 {
-	return json_pack("{s:s,s:b,s:I,s:s}", "request_id", nova_result_request_id(result),
-		"cold_start", nova_result_cold_start(result), "duration_ms",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:s}", "request_id", nova_result_request_id(result),
+		"snapshot", nova_result_snapshot(result), "instance", nova_result_instance(result), "cold_start", nova_result_cold_start(result), "duration_ms",
 		(json_int_t)nova_result_duration_ms(result), "failure",
 		nova_result_failure(result));
 }
@@ -297,9 +305,22 @@ static void finish_invoke(struct client *client, nova_call_t *call)
 	reply(client, payload);
 }
 
+static void finish_errand(struct client *client)
+{
+	json_t *payload = errand_end(client->errand, &client->wire);
+	client->errand = NULL;
+	if (client->state == CLIENT_GONE)
+		json_decref(payload);
+	else
+		reply(client, payload);
+}
+
 void clients_collect(struct daemon *daemon)
 {
 	nova_call_t *call;
+	for (struct client *client = daemon->clients; client; client = client->next)
+		if (client->errand && errand_is_done(client->errand))
+			finish_errand(client);
 	while (nova_queue_collect(daemon->queue, 0, &call, NULL) == 0 && call) {
 		struct client *client = nova_call_userdata(call);
 		client->call = NULL;
@@ -324,6 +345,18 @@ static void begin_stop(struct client *client)
 	daemon_stop(client->daemon, why);
 }
 
+static void begin_errand(struct client *client)
+{
+	const struct daemon *daemon = client->daemon;
+	client->errand = errand_begin(daemon->nova, daemon->wake, client->request);
+	if (!client->errand) {
+		refuse(client, NOVA_EIO, "the daemon cannot start another thread: try again later");
+		return;
+	}
+	client->state = CLIENT_BUSY;
+	client->deadline = -1;
+}
+
 static void begin(struct client *client)
 {
 	static const struct {
@@ -340,7 +373,10 @@ static void begin(struct client *client)
 			verbs_served[i].begin(client);
 			return;
 		}
-	decline(client, "does not know what was asked for");
+	if (verb && errand_knows(verb))
+		begin_errand(client);
+	else
+		decline(client, "does not know what was asked for");
 }
 
 static bool take_hello(struct client *client, int type, const json_t *payload)
@@ -501,6 +537,7 @@ void clients_cancel(struct daemon *daemon)
 	for (struct client *client = daemon->clients; client; client = client->next)
 		if (client->call)
 			nova_call_cancel(client->call);
+	errands_cut(daemon->nova);
 }
 
 void clients_abandon(struct daemon *daemon)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""Modes of novactl invoke, and instances, which live in the daemon."""
+import signal
+import subprocess
+import unittest
+
+from daemoncase import DaemonCase, Peer, REQUEST
+from novatest import NOVACTL, HomeCase, await_that
+
+
+class WithoutDaemon(HomeCase):
+    def test_instances_need_one_and_it_is_said_how_to_start_it(self):
+        self.register("f", "echo 1", "shell")
+        for words in (["instance", "list"], ["instance", "start", "f"], ["invoke", "f", "--mode", "persistent"]):
+            error = self.error_of(*words, status=1)
+            self.assertIn("instances live in the daemon", error["message"])
+            self.assertIn("'novactl daemon' starts it", error["message"])
+        self.assertIn("--no-daemon asks for none", self.error_of("--no-daemon", "instance", "list", status=1)["message"])
+
+    def test_an_ephemeral_call_runs_here(self):
+        self.register("f", "echo 1", "shell")
+        result = self.novactl_json("invoke", "f", "--mode", "ephemeral")
+        self.assertEqual((result["output"], result["snapshot"], result["instance"]), (1, "", ""))
+
+    def test_what_makes_no_sense_is_refused_with_the_way_out(self):
+        self.register("f", "echo 1", "shell")
+        self.assertIn("did you mean 'branched'", self.error_of("invoke", "f", "-m", "brunched", status=2)["message"])
+        self.assertIn("is not cached, ephemeral", self.error_of("invoke", "f", "-m", "x", status=2)["message"])
+        self.assertIn("needs the snapshot", self.error_of("invoke", "f", "-m", "branched", status=2)["message"])
+        self.assertIn("use mode persistent", self.error_of("invoke", "f", "-i", "x", status=2)["message"])
+        self.assertIn("takes no snapshots", self.error_of("invoke", "f", "-m", "checkpointed", "--checkpoint-after", status=1)["message"])
+        self.assertIn("takes no snapshots",
+                      self.error_of("invoke", "f", "-m", "checkpointed", "--checkpoint-name", "x", status=1)["message"])
+
+
+class Instances(DaemonCase):
+    def setUp(self):
+        super().setUp()
+        self.process = self.daemon()
+        self.register("f", 'cat "$1"', "shell")
+
+    def test_one_is_started_listed_used_and_stopped(self):
+        made = self.novactl_json("instance", "start", "f", "--name", "i")
+        self.assertEqual((made["name"], made["function"], made["state"], made["version"]), ("i", "f", "running", 1))
+        self.assertEqual(self.novactl_json("instance", "get", "i"), made)
+        self.assertEqual(self.novactl_json("instance", "get", made["id"]), made)
+        self.assertEqual(self.novactl_json("instance", "list"), [made])
+        result = self.novactl_json("invoke", "f", "-p", "7", "--mode", "persistent", "-i", "i")
+        self.assertEqual((result["output"], result["instance"], result["vm"]), (7, made["id"], made["vm"]))
+        self.assertEqual(self.novactl_json("instance", "stop", "i"), {"stopped": ["i"]})
+        self.assertEqual(self.novactl_json("instance", "list"), [])
+        self.assertIn("no instance 'i'", self.error_of("instance", "stop", "i", status=1)["message"])
+
+    def test_what_is_shown_to_people(self):
+        shown = self.novactl("instance", "start", "f", "--name", "i").stdout
+        self.assertRegex(shown, r"(?m)^Name: +i$")
+        self.assertRegex(shown, r"(?m)^State: +running$")
+        self.assertRegex(self.novactl("instance", "list").stdout, r"^NAME +ID +FUNCTION +STATE +CREATED\ni +[0-9a-f]{8} +f +running +20")
+        block = self.novactl("invoke", "f", "--mode", "persistent", "--instance", "i").stdout
+        self.assertRegex(block, r"(?m)^Instance: +[0-9a-f]{8}$")
+        self.assertIn("Stopped i.", self.novactl("instance", "stop", "i").stderr)
+        self.assertIn("There is no instance.", self.novactl("instance", "list").stderr)
+
+    def test_a_persistent_call_starts_one_that_stays(self):
+        result = self.novactl_json("invoke", "f", "--mode", "persistent")
+        self.assertEqual([i["id"] for i in self.novactl_json("instance", "list")], [result["instance"]])
+        again = self.novactl_json("invoke", "f", "--mode", "persistent", "-i", result["instance"])
+        self.assertEqual((again["vm"], again["cold_start"]), (result["vm"], False))
+
+    def test_a_command_keeps_its_streams_and_its_status(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        done = self.novactl("instance", "exec", "i", "--", "sh", "-c", "echo out; echo err >&2; exit 5", status=5)
+        self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
+        value = self.novactl_json("instance", "exec", "i", "--", "echo", "-n", "x")
+        self.assertEqual(value, {"exit_code": 0, "stdout": "x", "stderr": ""})
+        long = self.novactl("instance", "exec", "i", "--", "sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x").stdout
+        self.assertEqual(long, "x" * 900000)
+        self.novactl("instance", "exec", "i", "-t", "100ms", "--", "sleep", "100", status=124)
+
+    def test_mistakes_are_told_as_the_library_tells_them(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        self.assertIn("'i' already", self.error_of("instance", "start", "f", "--name", "i", status=1)["message"])
+        self.assertIn("no function 'g'", self.error_of("instance", "start", "g", status=1)["message"])
+        self.assertIn("cannot pause", self.error_of("instance", "pause", "i", status=1)["message"])
+        self.assertIn("takes no snapshots", self.error_of("instance", "start", "f", "--snapshot", "s", status=1)["message"])
+        self.assertIn("cannot pause", self.error_of("instance", "resume", "i", status=1)["message"])
+        self.assertIn("instance 'i'", self.error_of("instance", "snapshot", "i", status=1)["message"])
+
+    def test_a_start_does_not_hold_up_others(self):
+        peers = [self.peer() for _ in range(6)]
+        for peer in peers:
+            peer.hello()
+            peer.send(REQUEST, {"verb": "instance start", "function": "f", "event_len": 0})
+        self.assertEqual(self.novactl_json("invoke", "f", "-p", "3")["output"], 3)
+        self.assertEqual(len({peer.reply()[1]["instance"]["id"] for peer in peers}), 6)
+        self.assertEqual(len(self.novactl_json("instance", "list")), 6)
+
+    def test_who_hangs_up_during_a_start_leaves_an_instance_that_can_be_found(self):
+        peer = Peer(self.socket)
+        peer.hello()
+        peer.send(REQUEST, {"verb": "instance start", "function": "f", "name": "left", "event_len": 0})
+        peer.close()
+        await_that(lambda: [i["name"] for i in self.novactl_json("instance", "list")] == ["left"], "the instance is there")
+
+    def test_a_request_that_makes_no_sense_is_answered(self):
+        for request in ({"verb": "instance get"}, {"verb": "instance get", "name": 7}, {"verb": "instance start"},
+                        {"verb": "instance exec", "name": "x"}):
+            peer = self.peer()
+            peer.hello()
+            peer.send(REQUEST, {**request, "event_len": 0})
+            self.assertIn("error", peer.reply()[1])
+
+    def test_stopping_the_daemon_ends_instances_and_what_runs_in_them(self):
+        self.stop(self.process)
+        process = self.daemon("--stop-timeout", "100ms")
+        self.novactl("instance", "start", "f", "--name", "i")
+        running = subprocess.Popen([NOVACTL, "instance", "exec", "i", "--", "sh", "-c", "echo $$ > " + str(self.directory / "pid") + "; exec sleep 1000"],
+                                   env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        await_that((self.directory / "pid").exists, "the command runs")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), 0)
+        _, told = running.communicate(timeout=20)
+        self.assertEqual(running.returncode, 125)
+        self.assertIn("instance 'i'", told)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * instance start, list, get, exec, pause, resume, snapshot and stop. Instances live in the daemon,
+ * which does what is asked for in errand.c; here are the questions, and what is shown of the
+ * answers.
+ */
+#include <time.h>
+
+#include "daemon.h"
+
+static struct {
+	const char *name, *snapshot;
+	uint32_t memory, vcpus, timeout_ms, grace_ms;
+} given;
+
+/* --- what is shown, of plain values --- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void time_text(const json_t *instance, char *out, size_t size)
+{
+	struct tm utc;
+	time_t seconds = (time_t)(number_of(instance, "created_us") / 1000000);
+	strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+}
+
+static int show_instance(const json_t *instance)
+{
+	char created[32];
+	if (globals.json)
+		return print_json(json_incref((json_t *)instance));
+	time_text(instance, created, sizeof(created));
+	print_field("ID", "%s", text_of(instance, "id"));
+	print_field("Name", "%s", text_of(instance, "name"));
+	print_field("Function", "%s", text_of(instance, "function"));
+	print_field("Version", "%lld", (long long)number_of(instance, "version"));
+	print_field("State", "%s", text_of(instance, "state"));
+	print_field("VM", "%s", text_of(instance, "vm"));
+	print_field("Created", "%s", created);
+	return STATUS_OK;
+}
+
+static void instance_row(struct table *table, const json_t *instance)
+{
+	char created[32];
+	time_text(instance, created, sizeof(created));
+	table_cell(table, "%s", text_of(instance, "name"));
+	table_cell(table, "%s", text_of(instance, "id"));
+	table_cell(table, "%s", text_of(instance, "function"));
+	table_cell(table, "%s", text_of(instance, "state"));
+	table_cell(table, "%s", created);
+}
+
+static int show_instances(const json_t *list)
+{
+	static const char *const headings[] = { "NAME", "ID", "FUNCTION", "STATE", "CREATED" };
+	struct table table;
+	size_t i;
+	json_t *instance;
+	if (globals.json)
+		return print_json(json_incref((json_t *)list));
+	table_begin(&table, ARRAY_LEN(headings), headings);
+	json_array_foreach (list, i, instance)
+		instance_row(&table, instance);
+	table_end(&table);
+	if (!json_array_size(list))
+		note("There is no instance.");
+	return STATUS_OK;
+}
+
+/* --- asking --- */
+
+/* What was printed by a command that ran there. */
+struct printed {
+	struct bytes out, err;
+};
+
+static void on_text(void *userdata, const json_t *payload)
+{
+	struct printed *printed = userdata;
+	wire_text_add(&printed->out, payload, "stdout");
+	wire_text_add(&printed->err, payload, "stderr");
+}
+
+static int report_reply(const json_t *reply)
+{
+	const json_t *error = json_object_get(reply, "error");
+	return error ? report_error((int)number_of(error, "code"), (int)number_of(error, "outcome"),
+			       text_of(error, "message"))
+		     : STATUS_OK;
+}
+
+static int ask_remote(
+	struct remote *remote, json_t *request, struct printed *printed, json_t **ret_reply)
+{
+	switch (remote_ask(remote, request, NULL, 0, on_text, printed, ret_reply)) {
+	case REMOTE_REPLIED:
+		return report_reply(*ret_reply);
+	case REMOTE_DECLINED:
+		return failure("the daemon with process id %d is stopping, and its instances end",
+			(int)remote->pid);
+	default:
+		return failure("the daemon with process id %d has ended, and its instances with it",
+			(int)remote->pid);
+	}
+}
+
+/* Takes the request. STATUS_OK with a reply that is no error, else it is told why. */
+static int ask(json_t *request, struct printed *printed, json_t **ret_reply)
+{
+	int status;
+	struct remote remote;
+	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
+	if (!request)
+		return usage_error(NULL, "an argument is not UTF-8");
+	if (!config) {
+		json_decref(request);
+		return status;
+	}
+	if (globals.no_daemon || !remote_connect(&remote, config, true)) {
+		json_decref(request);
+		return instances_need_daemon();
+	}
+	status = ask_remote(&remote, request, printed, ret_reply);
+	remote_close(&remote);
+	return status;
+}
+
+static int ask_and_show(json_t *request, const char *member, int (*show)(const json_t *))
+{
+	struct printed printed = { 0 };
+	json_t *reply = NULL;
+	int status = ask(request, &printed, &reply);
+	if (status == STATUS_OK && show)
+		status = show(json_object_get(reply, member));
+	json_decref(reply);
+	return status;
+}
+
+/* --- the verbs --- */
+
+static int start_run(char **args, int count)
+{
+	(void)count;
+	json_t *request = json_pack("{s:s,s:s,s:s*,s:s*,s:I,s:I}", "verb", "instance start", "function", args[0], "name", given.name,
+		"snapshot", given.snapshot, "memory_mb", (json_int_t)given.memory, "vcpus", (json_int_t)given.vcpus);
+	progress_start("starting microVM");
+	struct printed printed = { 0 };
+	json_t *reply = NULL;
+	int status = ask(request, &printed, &reply);
+	progress_stop();
+	if (status == STATUS_OK)
+		status = show_instance(json_object_get(reply, "instance"));
+	json_decref(reply);
+	return status;
+}
+
+static int list_run(char **args, int count)
+{
+	(void)args;
+	(void)count;
+	return ask_and_show(json_pack("{s:s}", "verb", "instance list"), "instances", show_instances);
+}
+
+static int about(const char *verb, const char *name)
+{
+	return ask_and_show(json_pack("{s:s,s:s}", "verb", verb, "name", name), "instance", show_instance);
+}
+
+static int get_run(char **args, int count)
+{
+	(void)count;
+	return about("instance get", args[0]);
+}
+
+static int pause_run(char **args, int count)
+{
+	(void)count;
+	return about("instance pause", args[0]);
+}
+
+static int resume_run(char **args, int count)
+{
+	(void)count;
+	return about("instance resume", args[0]);
+}
+
+static int show_snapshot(const json_t *id)
+{
+	if (globals.json)
+		return print_json(json_pack("{s:O}", "snapshot", id));
+	print_field("Snapshot", "%s", json_string_value(id));
+	return STATUS_OK;
+}
+
+static int snapshot_run(char **args, int count)
+{
+	(void)count;
+	return ask_and_show(json_pack("{s:s,s:s,s:s*}", "verb", "instance snapshot", "name", args[0], "snapshot_after", given.name),
+		"snapshot", show_snapshot);
+}
+
+/* Every name is tried; the first failure decides the status. */
+static int stop_run(char **args, int count)
+{
+	int status = STATUS_OK;
+	json_t *stopped = need(json_array());
+	for (int i = 0; i < count; i++) {
+		int failed = ask_and_show(json_pack("{s:s,s:s,s:I}", "verb", "instance stop", "name", args[i], "grace_ms",
+						  (json_int_t)given.grace_ms), NULL, NULL);
+		status = status ? status : failed;
+		if (failed)
+			continue;
+		json_array_append_new(stopped, json_string(args[i]));
+		note("Stopped %s.", args[i]);
+	}
+	if (globals.json)
+		print_json(json_pack("{s:o}", "stopped", stopped));
+	else
+		json_decref(stopped);
+	return status;
+}
+
+static json_t *words_json(char **words, int count)
+{
+	json_t *array = need(json_array());
+	for (int i = 0; i < count; i++)
+		if (json_array_append_new(array, json_string(words[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+/* The command's own streams and status become this one's. */
+static int exec_show(const json_t *reply, const struct printed *printed)
+{
+	int code = (int)number_of(reply, "exit_code");
+	if (globals.json) {
+		json_t *value = json_pack("{s:i,s:s%,s:s%}", "exit_code", code, "stdout", printed->out.len ? printed->out.data : "", printed->out.len,
+			"stderr", printed->err.len ? printed->err.data : "", printed->err.len);
+		int status = value ? print_json(value) : failure("what the command printed is not UTF-8: ask without --json");
+		return status ? status : code;
+	}
+	if (printed->out.len)
+		fwrite(printed->out.data, 1, printed->out.len, stdout);
+	fflush(stdout);
+	if (printed->err.len)
+		fwrite(printed->err.data, 1, printed->err.len, stderr);
+	if (json_is_true(json_object_get(reply, "truncated")))
+		note("novactl: what the command printed was cut");
+	return code;
+}
+
+static int exec_run(char **args, int count)
+{
+	struct printed printed = { 0 };
+	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
+	json_t *request = json_pack("{s:s,s:s,s:I,s:o}", "verb", "instance exec", "name", args[0], "timeout_ms", (json_int_t)given.timeout_ms,
+		"argv", argv);
+	progress_start("running");
+	int status = ask(request, &printed, &reply);
+	progress_stop();
+	if (status == STATUS_OK)
+		status = exec_show(reply, &printed);
+	json_decref(reply);
+	bytes_free(&printed.out);
+	bytes_free(&printed.err);
+	return status;
+}
+
+static const struct opt start_options[] = {
+	{ OPT_TEXT, 'n', "name", "NAME", "what to call it [its id]", &given.name },
+	{ OPT_TEXT, 0, "snapshot", "NAME", "go on from a snapshot of the function", &given.snapshot },
+	{ OPT_NUMBER, 'm', "memory", "MB", "memory of its VM [the function's]", &given.memory },
+	{ OPT_NUMBER, 0, "vcpus", "N", "processors of its VM [the function's]", &given.vcpus },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt exec_options[] = {
+	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of the command [30]", &given.timeout_ms },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt stop_options[] = {
+	{ OPT_DURATION, 0, "grace", "SECONDS", "how long calls under way may go on [2]", &given.grace_ms },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt snapshot_options[] = {
+	{ OPT_TEXT, 'n', "name", "NAME", "what to call the snapshot [its id]", &given.name },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+const struct verb verb_instance_start = {
+	.name = "instance start",
+	.args = "FUNCTION",
+	.purpose = "Start a VM of a function that stays until it is stopped.",
+	.examples = "  novactl instance start shop --name session-7\n"
+		    "  novactl invoke shop --mode persistent --instance session-7\n",
+	.notes = "Instances live in the daemon: 'novactl daemon' starts it.\n",
+	.options = start_options,
+	.min_args = 1,
+	.max_args = 1,
+	.completes_functions = true,
+	.run = start_run,
+};
+
+const struct verb verb_instance_list = {
+	.name = "instance list",
+	.args = "",
+	.purpose = "Show the instances.",
+	.examples = "  novactl instance list\n  novactl instance list --json\n",
+	.run = list_run,
+};
+
+const struct verb verb_instance_get = {
+	.name = "instance get",
+	.args = "NAME",
+	.purpose = "Show one instance, by name or id.",
+	.examples = "  novactl instance get session-7\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = get_run,
+};
+
+const struct verb verb_instance_exec = {
+	.name = "instance exec",
+	.args = "NAME -- COMMAND...",
+	.purpose = "Run a command in an instance.",
+	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n",
+	.notes = "What it prints and its exit status become those of novactl. No shell is involved.\n",
+	.options = exec_options,
+	.min_args = 2,
+	.max_args = 1000,
+	.run = exec_run,
+};
+
+const struct verb verb_instance_pause = {
+	.name = "instance pause",
+	.args = "NAME",
+	.purpose = "Stop the processors of an instance; nothing in it is lost.",
+	.examples = "  novactl instance pause session-7\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = pause_run,
+};
+
+const struct verb verb_instance_resume = {
+	.name = "instance resume",
+	.args = "NAME",
+	.purpose = "Let a paused instance go on.",
+	.examples = "  novactl instance resume session-7\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = resume_run,
+};
+
+const struct verb verb_instance_snapshot = {
+	.name = "instance snapshot",
+	.args = "NAME",
+	.purpose = "Take a snapshot of an instance, from which calls and instances can go on.",
+	.examples = "  novactl instance snapshot session-7 --name before-order\n"
+		    "  novactl invoke shop --mode branched --snapshot before-order\n",
+	.options = snapshot_options,
+	.min_args = 1,
+	.max_args = 1,
+	.run = snapshot_run,
+};
+
+const struct verb verb_instance_stop = {
+	.name = "instance stop",
+	.args = "NAME...",
+	.purpose = "End instances, by name or id.",
+	.examples = "  novactl instance stop session-7\n",
+	.options = stop_options,
+	.min_args = 1,
+	.max_args = 1000,
+	.run = stop_run,
+};
