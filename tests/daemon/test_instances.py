@@ -81,10 +81,22 @@ class Instances(DaemonCase):
         self.novactl("instance", "start", "f", "--name", "i")
         self.assertIn("'i' already", self.error_of("instance", "start", "f", "--name", "i", status=1)["message"])
         self.assertIn("no function 'g'", self.error_of("instance", "start", "g", status=1)["message"])
-        self.assertIn("cannot pause", self.error_of("instance", "pause", "i", status=1)["message"])
         self.assertIn("takes no snapshots", self.error_of("instance", "start", "f", "--snapshot", "s", status=1)["message"])
-        self.assertIn("cannot pause", self.error_of("instance", "resume", "i", status=1)["message"])
         self.assertIn("instance 'i'", self.error_of("instance", "snapshot", "i", status=1)["message"])
+
+    def test_a_paused_one_refuses_calls_until_it_goes_on(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        self.assertEqual(self.novactl_json("instance", "pause", "i")["state"], "paused")
+        self.assertEqual(self.error_of("invoke", "f", "--mode", "persistent", "-i", "i", status=1)["name"], "NOVA_EBUSY")
+        self.assertEqual(self.novactl_json("instance", "resume", "i")["state"], "running")
+        self.novactl("invoke", "f", "--mode", "persistent", "-i", "i")
+
+    def test_one_whose_vm_was_killed_is_shown_as_dead_until_it_is_stopped(self):
+        made = self.novactl_json("instance", "start", "f", "--name", "i")
+        self.novactl("instance", "exec", "i", "--", "sh", "-c", "kill -9 $PPID", status=125)
+        self.assertEqual(self.novactl_json("instance", "get", "i"), {**made, "state": "dead"})
+        self.novactl("instance", "stop", "i")
+        self.assertEqual(self.novactl_json("instance", "list"), [])
 
     def test_a_start_does_not_hold_up_others(self):
         peers = [self.peer() for _ in range(6)]

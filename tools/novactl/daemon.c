@@ -47,15 +47,19 @@ struct ticker {
 	bool running;
 };
 
+/* The pool says when something is due; it does not hear of what other processes do to the store. */
 static void *tick_until_stopped(void *userdata)
 {
 	struct ticker *ticker = userdata;
-	struct pollfd stop = { ticker->stop, POLLIN, 0 };
+	int due = nova_pool_fd(ticker->pool);
+	struct pollfd fds[] = { { ticker->stop, POLLIN, 0 }, { due < 0 ? -1 : due, POLLIN, 0 } };
 	do {
 		int64_t next = nova_pool_tick(ticker->pool);
 		int wait = next < 0 || next > TICK_MS ? TICK_MS : (int)next;
-		poll(&stop, 1, wait < TICK_MIN_MS ? TICK_MIN_MS : wait);
-	} while (!stop.revents);
+		poll(fds, 1, TICK_MIN_MS);
+		if (!fds[0].revents && wait > TICK_MIN_MS)
+			poll(fds, ARRAY_LEN(fds), wait - TICK_MIN_MS);
+	} while (!fds[0].revents);
 	return NULL;
 }
 
@@ -183,34 +187,76 @@ static void serve(struct daemon *daemon)
 
 /* --- what it says of itself --- */
 
+/* All counters of the pool by their names. */
+static json_t *pool_json(nova_pool_t *pool)
+{
+	static const char *const names[] = {
+		[NOVA_POOL_IDLE] = "idle",
+		[NOVA_POOL_BUSY] = "busy",
+		[NOVA_POOL_STARTING] = "starting",
+		[NOVA_POOL_HITS] = "hits",
+		[NOVA_POOL_MISSES] = "misses",
+		[NOVA_POOL_EXPIRED] = "expired",
+		[NOVA_POOL_DISCARDED] = "discarded",
+		[NOVA_POOL_PAUSED] = "paused",
+		[NOVA_POOL_PARKED] = "parked",
+		[NOVA_POOL_WAITING] = "waiting",
+		[NOVA_POOL_MEMORY_MB] = "memory_mb",
+		[NOVA_POOL_RESUMED] = "resumed",
+		[NOVA_POOL_SHARED] = "shared",
+		[NOVA_POOL_BOOTS] = "boots",
+		[NOVA_POOL_TEMPLATE_STARTS] = "template_starts",
+		[NOVA_POOL_SHELL_STARTS] = "shell_starts",
+		[NOVA_POOL_START_FAILURES] = "start_failures",
+		[NOVA_POOL_WAITS] = "waits",
+		[NOVA_POOL_TIMEOUTS] = "timeouts",
+		[NOVA_POOL_QUEUE_FULL] = "queue_full",
+		[NOVA_POOL_TOO_LARGE] = "too_large",
+		[NOVA_POOL_CANCELED] = "canceled",
+		[NOVA_POOL_EVICTED] = "evicted",
+	};
+	uint64_t values[ARRAY_LEN(names)] = { 0 };
+	json_t *all = need(json_object());
+	nova_pool_stats(pool, values, ARRAY_LEN(values));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		json_object_set_new(all, names[i], json_integer((json_int_t)values[i]));
+	return all;
+}
+
+static json_t *latency_json(nova_pool_t *pool, int latency)
+{
+	static const double percents[] = { 50, 90, 99 };
+	json_t *value = need(json_object());
+	for (size_t i = 0; i < ARRAY_LEN(percents); i++) {
+		char name[16];
+		uint64_t us = nova_pool_percentile_us(pool, latency, percents[i]);
+		snprintf(name, sizeof(name), "p%.0f_us", percents[i]);
+		json_object_set_new(value, name, json_integer((json_int_t)us));
+	}
+	return value;
+}
+
+static json_t *latencies_json(nova_pool_t *pool)
+{
+	return json_pack("{s:o,s:o,s:o,s:o}", "warm", latency_json(pool, NOVA_POOL_LATENCY_WARM),
+		"resumed", latency_json(pool, NOVA_POOL_LATENCY_RESUMED), "cold",
+		latency_json(pool, NOVA_POOL_LATENCY_COLD), "wait",
+		latency_json(pool, NOVA_POOL_LATENCY_WAIT));
+}
+
 json_t *daemon_status(const struct daemon *daemon)
 {
-	static const struct {
-		const char *name;
-		int counter;
-	} counters[] = {
-		{ "idle", NOVA_POOL_IDLE },
-		{ "busy", NOVA_POOL_BUSY },
-		{ "starting", NOVA_POOL_STARTING },
-		{ "hits", NOVA_POOL_HITS },
-		{ "misses", NOVA_POOL_MISSES },
-		{ "expired", NOVA_POOL_EXPIRED },
-		{ "discarded", NOVA_POOL_DISCARDED },
-	};
-	json_t *pool = need(json_object());
-	for (size_t i = 0; i < ARRAY_LEN(counters); i++)
-		json_object_set_new(pool, counters[i].name,
-			json_integer((json_int_t)nova_pool_count(
-				nova_get_pool(daemon->nova), counters[i].counter)));
-	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o}", "pid",
-		(int)getpid(), "version", nova_version(), "home",
-		nova_host_home(nova_get_host(daemon->nova)), "socket", daemon->socket, "engine",
-		nova_config_get(daemon->config, "engine"), "uptime_s",
+	nova_pool_t *pool = nova_get_pool(daemon->nova);
+	nova_host_t *host = nova_get_host(daemon->nova);
+	uint64_t waiting = nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING);
+	uint64_t under_way = nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY);
+	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
+		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
+		daemon->socket, "engine", nova_config_get(daemon->config, "engine"), "uptime_s",
 		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
 		(json_int_t)daemon->client_count, "calls", (json_int_t)daemon->served, "queue",
-		"waiting", (json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING),
-		"under_way", (json_int_t)nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY),
-		"pool", pool));
+		"waiting", (json_int_t)waiting, "under_way", (json_int_t)under_way, "pool",
+		pool_json(pool), "latency", need(latencies_json(pool))));
 }
 
 static void tell_ready(const struct daemon *daemon)
@@ -451,6 +497,11 @@ static const char *string_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+static double milliseconds(const json_t *object, const char *key)
+{
+	return (double)number_of(object, key) / 1000;
+}
+
 static void show_status(const json_t *status)
 {
 	const char *key;
@@ -467,7 +518,11 @@ static void show_status(const json_t *status)
 		number_of(queue, "waiting"));
 	puts("Pool:");
 	json_object_foreach(json_object_get(status, "pool"), key, value)
-		printf("  %-12s %lld\n", key, (long long)json_integer_value(value));
+		printf("  %-16s %lld\n", key, (long long)json_integer_value(value));
+	puts("Time to get a VM (p50, p90, p99):");
+	json_object_foreach(json_object_get(status, "latency"), key, value)
+		printf("  %-16s %.1f ms, %.1f ms, %.1f ms\n", key, milliseconds(value, "p50_us"),
+			milliseconds(value, "p90_us"), milliseconds(value, "p99_us"));
 }
 
 static int run_status(char **args, int count)
