@@ -51,6 +51,31 @@ START_TEST(two_hundred_callers_of_a_cold_function_cost_one_start_and_no_error)
 }
 END_TEST
 
+/* The first in the queue is woken to wait for the end of its patience, and gets to it only when that is over. */
+START_TEST(who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_once)
+{
+	nova_pool_opts o = limits(2, 5000);
+	struct setting s = set_up(&o);
+	struct caller late = { 0 };
+	nova_vm_t *vm = take(&s, "f");
+	pthread_mutex_lock(&s.pool->lock);
+	struct group *g = group_get(s.pool, "f", false, false);
+	g->patience = clock_ns() + 3600000000000u;
+	pthread_mutex_unlock(&s.pool->lock);
+	caller_start(&s, &late, "f");
+	await_count(s.pool, NOVA_POOL_WAITING, 1);
+	pthread_mutex_lock(&s.pool->lock);
+	g->patience = clock_ns();
+	pthread_cond_signal(&HOLDER(g->tickets.next, struct ticket, link)->wake);
+	pthread_mutex_unlock(&s.pool->lock);
+	caller_end(&late);
+	ck_assert_msg(late.code == 0, "%s", late.text);
+	ck_assert_int_eq(doubles.starts, 2);
+	nova_pool_release(s.pool, vm, 1);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_start_that_fails_fails_once_for_all_who_waited_for_it)
 {
 	nova_pool_opts o = limits(16, 0);
@@ -320,6 +345,7 @@ TCase *waiting_cases(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, callers_of_one_kind_are_served_in_the_order_in_which_they_came);
 	tcase_add_test(tc, two_hundred_callers_of_a_cold_function_cost_one_start_and_no_error);
+	tcase_add_test(tc, who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_once);
 	tcase_add_test(tc, a_start_that_fails_fails_once_for_all_who_waited_for_it);
 	tcase_add_test(tc, a_kind_without_a_vm_gets_the_room_of_one_that_has_had_its_turn);
 	tcase_add_test(tc, a_kind_keeps_its_vm_for_its_turn_while_others_wait);
