@@ -94,16 +94,22 @@ void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *fu
 /* --- replicas.c: VMs that are kept warm --------------------------------------------------------------------------------------- */
 
 /* What the pool was asked to keep, as of one stamp of the store. */
+/* Sorted. */
+struct pool_keys {
+	char (*list)[FUNCTION_POOL_KEY];
+	size_t count;
+};
+
 struct replicas {
 	pthread_mutex_t lock;
 	bool known; /* there was a stamp */
 	uint64_t stamp;
-	char (*keys)[FUNCTION_POOL_KEY];
-	size_t count;
+	struct pool_keys all, kept; /* of the functions then in the store, and of those that want VMs kept */
 };
 int replicas_init(struct replicas *replicas, nova_error_t **error);
 void replicas_done(struct replicas *replicas);
-/* At each tick of the pool: asks it to keep what the functions in the store want. `nova` is a struct nova. */
+/* At each tick of the pool: asks it to keep what the functions in the store want, and to end the VMs of those that are gone, whichever process
+ * has deleted or replaced them. `nova` is a struct nova. */
 void replicas_apply(void *nova);
 
 /* --- nova_t ------------------------------------------------------------------------------------------------------------- */

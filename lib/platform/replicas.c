@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * min_replicas of the functions, applied to the pool. The store says by its stamp whether anything has changed, so a tick costs one look at that.
+ * What the store says, applied to the pool: min_replicas of the functions, and which VMs are of no use any more. The store says by its stamp whether
+ * anything has changed, so a tick costs one look at that.
  */
 #include "platform/platform.h"
 
@@ -12,7 +13,8 @@ int replicas_init(struct replicas *replicas, nova_error_t **error)
 
 void replicas_done(struct replicas *replicas)
 {
-	free(replicas->keys);
+	free(replicas->all.list);
+	free(replicas->kept.list);
 	pthread_mutex_destroy(&replicas->lock);
 }
 
@@ -29,46 +31,86 @@ static bool ask_pool(struct nova *nova, const struct function_record *record)
 	return code == 0;
 }
 
-static bool is_among(char (*keys)[FUNCTION_POOL_KEY], size_t count, const char *key)
+static int by_text(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(keys[i], key))
-			return true;
-	return false;
+	return strcmp(a, b);
 }
 
-/* Of functions that were replaced or deleted, or want none any more: their VMs are of no use, or age like others. */
-static void withdraw(struct nova *nova, char (*now)[FUNCTION_POOL_KEY], size_t count)
+static bool keys_new(struct pool_keys *keys, size_t most)
 {
-	struct replicas *r = &nova->replicas;
-	for (size_t i = 0; i < r->count; i++) {
+	*keys = (struct pool_keys){ calloc(most ? most : 1, sizeof(*keys->list)), 0 };
+	return keys->list;
+}
+
+static void keys_sort(struct pool_keys *keys)
+{
+	qsort(keys->list, keys->count, sizeof(*keys->list), by_text);
+}
+
+static bool keys_have(const struct pool_keys *keys, const char *key)
+{
+	return bsearch(key, keys->list, keys->count, sizeof(*keys->list), by_text);
+}
+
+static void keys_replace(struct pool_keys *keys, struct pool_keys *by)
+{
+	free(keys->list);
+	*keys = *by;
+	by->list = NULL;
+}
+
+/* Of functions that want none any more: their VMs age like others. */
+static void withdraw(struct nova *nova, const struct pool_keys *kept)
+{
+	const struct pool_keys *before = &nova->replicas.kept;
+	for (size_t i = 0; i < before->count; i++) {
 		nova_pool_want want = NOVA_POOL_WANT_INIT;
-		want.key = r->keys[i];
-		if (!is_among(now, count, want.key))
+		want.key = before->list[i];
+		if (!keys_have(kept, want.key))
 			nova_pool_keep(nova->pool, &want, 0, NULL);
 	}
+}
+
+/* Of functions that were replaced or deleted: nobody will ask for their VMs. */
+static void forget(struct nova *nova, const struct pool_keys *all)
+{
+	const struct pool_keys *before = &nova->replicas.all;
+	for (size_t i = 0; i < before->count; i++)
+		if (!keys_have(all, before->list[i]))
+			nova_pool_forget(nova->pool, before->list[i]);
+}
+
+static void collect(struct nova *nova, const struct function_record *records, size_t count, struct pool_keys *all, struct pool_keys *kept)
+{
+	for (size_t i = 0; i < count; i++) {
+		function_pool_key(&records[i], all->list[all->count++]);
+		if (records[i].min_replicas && ask_pool(nova, &records[i]))
+			function_pool_key(&records[i], kept->list[kept->count++]);
+	}
+	keys_sort(all);
+	keys_sort(kept);
 }
 
 /* With the lock held. False: the store cannot be read now; the next tick tries again. */
 static bool apply_all(struct nova *nova)
 {
 	struct function_record *records;
-	size_t count, kept = 0;
+	size_t count;
+	struct pool_keys all = { NULL, 0 }, kept = { NULL, 0 };
 	if (nova->store->ops->list(nova->store, &records, &count, NULL) < 0)
 		return false;
-	char(*keys)[FUNCTION_POOL_KEY] = count ? calloc(count, sizeof(*keys)) : NULL;
-	for (size_t i = 0; keys && i < count; i++)
-		if (records[i].min_replicas && ask_pool(nova, &records[i]))
-			function_pool_key(&records[i], keys[kept++]);
-	bool whole = keys || !count;
+	bool whole = keys_new(&all, count) && keys_new(&kept, count);
+	if (whole) {
+		collect(nova, records, count, &all, &kept);
+		withdraw(nova, &kept);
+		forget(nova, &all);
+		keys_replace(&nova->replicas.all, &all);
+		keys_replace(&nova->replicas.kept, &kept);
+	}
 	record_list_free(records, count);
-	if (!whole)
-		return false;
-	withdraw(nova, keys, kept);
-	free(nova->replicas.keys);
-	nova->replicas.keys = keys;
-	nova->replicas.count = kept;
-	return true;
+	free(all.list);
+	free(kept.list);
+	return whole;
 }
 
 void replicas_apply(void *userdata)
