@@ -36,6 +36,8 @@ static int runs_of(int fd, uint64_t size, struct pages *ret)
 		end = sys_next_hole(fd, (uint64_t)at);
 		if (end < 0)
 			return (int)end;
+		if (at == 0 && (uint64_t)end >= size)
+			return -EOPNOTSUPP; /* a file system that knows no holes: nothing of it could be believed */
 		for (int64_t page = at / PAGE_BYTES; page < (end + PAGE_BYTES - 1) / PAGE_BYTES; page++)
 			if (pages_add(ret, &cap, (uint32_t)page) < 0)
 				return -ENOMEM;

@@ -36,7 +36,7 @@ def write_sparse(target, number, content):
 class NoGuest:
     """Pages that say how often they were written; an agent that says Ready and agrees with everything."""
 
-    def __init__(self, config, on_agent, on_end):
+    def __init__(self, config, on_agent, on_end, real):
         self.running = False
         self.listening = False
         self.writes = 1
@@ -81,8 +81,8 @@ class NoGuest:
 class Guest:
     """One QEMU. `on_event` is told of its monitor's events, `on_end` of its end."""
 
-    def __init__(self, config, on_agent, on_end):
-        self.on_agent, self.on_end = on_agent, on_end
+    def __init__(self, config, on_agent, on_end, real):
+        self.on_agent, self.on_end, self.real = on_agent, on_end, real
         self.running = False
         self.listening = False  # the agent has its port open
         self.size = config["machine-config"]["mem_size_mib"] << 20
@@ -117,8 +117,7 @@ class Guest:
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
         ]
         for drive in config["drives"]:
-            where = os.open(drive["path_on_host"], os.O_RDONLY)
-            os.set_inheritable(where, True)
+            where = self.inherited(drive["path_on_host"])
             name = drive["drive_id"]
             command += [
                 "-blockdev", f"driver=raw,node-name={name},read-only=on,file.driver=file,file.filename=/proc/self/fd/{where},file.locking=off",
@@ -132,14 +131,19 @@ class Guest:
         self.ask("qmp_capabilities")
         self.console.setblocking(False)
 
+    def inherited(self, path):
+        where = os.open(self.real(path), os.O_RDONLY)
+        os.set_inheritable(where, True)
+        return where
+
     def boot(self, config):
         source = config["boot-source"]
         args = source.get("boot_args", "").replace("reboot=k", "reboot=t")
         self.shared = os.memfd_create("guest-memory")
         os.ftruncate(self.shared, self.size)
-        extra = ["-kernel", source["kernel_image_path"], "-append", f"{args} tsc_early_khz={tsc_khz()}"]
+        extra = ["-kernel", f"/proc/self/fd/{self.inherited(source['kernel_image_path'])}", "-append", f"{args} tsc_early_khz={tsc_khz()}"]
         if source.get("initrd_path"):
-            extra += ["-initrd", source["initrd_path"]]
+            extra += ["-initrd", f"/proc/self/fd/{self.inherited(source['initrd_path'])}"]
         self.start(config, self.shared, "on", extra)
         self.running = True
 

@@ -56,6 +56,10 @@ class Vmm:
         self.metrics = False
         self.exit_code = None
 
+    def real(self, path):
+        """Where a path of the API is: the double of the jailer cannot change the root."""
+        return self.options.get("double-root", "") + path
+
     # --- events
 
     def watch(self, sock, handler):
@@ -273,7 +277,7 @@ class Vmm:
         if path is None:
             return
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if self.version >= (1, 14) else 0), 0o600))
+            os.close(os.open(self.real(path), os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if self.version >= (1, 14) else 0), 0o600))
         except OSError as error:
             raise Refusal(f"{what} error: Failed to open target file: {error.strerror} (os error {error.errno})") from None
 
@@ -294,7 +298,7 @@ class Vmm:
 
     def must_open(self, path, sentence):
         try:
-            os.close(os.open(path, os.O_RDONLY))
+            os.close(os.open(self.real(path), os.O_RDONLY))
         except OSError as error:
             raise Refusal(f"{sentence}: {error.strerror} (os error {error.errno})") from None
 
@@ -356,7 +360,7 @@ class Vmm:
 
     def bind_vsock(self, path, prefix, fatal=False):
         try:
-            self.vsock = Vsock(self, path)
+            self.vsock = Vsock(self, self.real(path))
         except OSError as error:
             words = "Address in use" if error.errno == 98 else error.strerror
             raise Refusal(f"{prefix}Cannot create backend for vsock device: Error binding to the host-side Unix socket: {words} "
@@ -378,7 +382,7 @@ class Vmm:
 
     def make_guest(self):
         kind = NoGuest if self.control.get("guest") == "none" else Guest
-        return kind(self.config, self.on_agent, self.on_guest_end)
+        return kind(self.config, self.on_agent, self.on_guest_end, self.real)
 
     def start_instance(self):
         if "boot-source" not in self.configured:
@@ -441,9 +445,9 @@ class Vmm:
         head = json.dumps({"format": schema.snapshot_format(self.version), "config": config}).encode()
         content = MAGIC + struct.pack("<I", len(head)) + head + self.guest.save()
         try:
-            with open(body["snapshot_path"], "wb") as file:
+            with open(self.real(body["snapshot_path"]), "wb") as file:
                 file.write(content + struct.pack("<I", zlib.crc32(content)))
-            self.write_memory(body["mem_file_path"], kind == "Diff")
+            self.write_memory(self.real(body["mem_file_path"]), kind == "Diff")
         except OSError as error:
             raise Refusal(f"Create snapshot error: Cannot write the snapshot: {error.strerror} (os error {error.errno})") from None
 
@@ -469,7 +473,7 @@ class Vmm:
             raise Refusal(f"Load snapshot error: {error}", fatal=True) from None
 
     def load(self, body):
-        with open(body["snapshot_path"], "rb") as file:
+        with open(self.real(body["snapshot_path"]), "rb") as file:
             content = file.read()
         if content[:8] != MAGIC or struct.unpack("<I", content[-4:])[0] != zlib.crc32(content[:-4]):
             raise ValueError("Failed to restore from snapshot: Failed to get snapshot state from file: CRC64 validation failed")
@@ -478,13 +482,13 @@ class Vmm:
         ours, theirs = (text.split(".") for text in (schema.snapshot_format(self.version), head["format"]))
         if ours[0] != theirs[0] or int(theirs[1]) > int(ours[1]):
             raise ValueError(f"Failed to restore from snapshot: Invalid format version of snapshot file: {head['format']}")
-        memory = body.get("mem_file_path") or body["mem_backend"]["backend_path"]
+        memory = self.real(body.get("mem_file_path") or body["mem_backend"]["backend_path"])
         self.config.update(head["config"])
         size = self.config["machine-config"]["mem_size_mib"] << 20
         if os.stat(memory).st_size != size:
             raise ValueError("Failed to restore from snapshot: The memory file has another size")
         for drive in self.config["drives"]:
-            os.close(os.open(drive["path_on_host"], os.O_RDONLY))
+            os.close(os.open(self.real(drive["path_on_host"]), os.O_RDONLY))
         if self.config.get("vsock"):
             override = body.get("vsock_override") or {}
             self.config["vsock"]["uds_path"] = override.get("uds_path", self.config["vsock"]["uds_path"])
@@ -513,7 +517,7 @@ def read_control(program):
         return {}
 
 
-VALUED = {"--api-sock", "--id", "--level", "--log-path", "--module", "--metrics-path", "--seccomp-filter", "--http-api-max-payload-size",
+VALUED = {"--double-root", "--api-sock", "--id", "--level", "--log-path", "--module", "--metrics-path", "--seccomp-filter", "--http-api-max-payload-size",
           "--mmds-size-limit", "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us", "--config-file", "--metadata"}
 PLAIN = {"--no-seccomp", "--show-level", "--show-log-origin", "--boot-timer", "--enable-pci", "--no-api"}
 
@@ -563,7 +567,7 @@ def main(argv):
         print(control.get("words", "the double ends at once"), file=sys.stderr)
         return control["exit_at_start"]
     time.sleep(control.get("start_ms", 0) / 1000)
-    listener = None if control.get("deaf") else listen(options["api-sock"])
+    listener = None if control.get("deaf") else listen(options.get("double-root", "") + options["api-sock"])
     if listener is None:
         time.sleep(3600)
     return Vmm(options, control).serve(listener)
