@@ -27,11 +27,11 @@ struct setting {
 static void control(const struct setting *s, const char *text)
 {
 	AUTO_FREE char *path = str_format("%s.control", s->program);
-	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0600), 0);
+	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0644), 0);
 }
 
 /* `faults`: members of the control file, with a comma before each. */
-static struct setting set_up(const char *faults)
+static struct setting set_up_with(const char *faults, const char *jailer)
 {
 	struct setting s = { .dir = test_dir() };
 	nova_config_t *config;
@@ -39,15 +39,24 @@ static struct setting set_up(const char *faults)
 	ck_assert_int_eq(symlink(DOUBLE, s.program), 0);
 	AUTO_FREE char *text = str_format("{\"guest\":\"none\",\"record\":\"%s/requests\"%s}", s.dir, faults);
 	control(&s, text);
+	AUTO_FREE char *record = path_join(s.dir, "requests"); /* also for the double of another user */
+	ck_assert_int_eq(fs_write_file(record, "", 0, 0666), 0);
+	ck_assert_int_eq(fs_chmod(record, 0666), 0);
+	ck_assert_int_eq(fs_chmod(s.dir, 0755), 0);
 	ck_ok(nova_config_new(&config, &error));
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
 	ck_ok(nova_config_set(config, "firecracker.binary", s.program, &error));
-	ck_ok(nova_config_set(config, "firecracker.jailer", "off", &error));
+	ck_ok(nova_config_set(config, "firecracker.jailer", jailer, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	s.env = host_engine_env(s.host);
 	s.m = machine_new(&firecracker_engine);
 	return s;
+}
+
+static struct setting set_up(const char *faults)
+{
+	return set_up_with(faults, "off");
 }
 
 static int start(struct setting *s, int base_fd, uint32_t ms)
@@ -66,6 +75,11 @@ static void nothing_is_left(const struct setting *s)
 	for (int i = 0; i < count; i++)
 		ck_assert_msg(!str_starts(names[i], "fc-") && !str_starts(names[i], "memory-"), "%s is left", names[i]);
 	strv_free(names, (size_t)count);
+	AUTO_FREE char *jails = path_join(s->env->run_dir, "jail/firecracker");
+	count = fs_list(jails, &names);
+	ck_assert_msg(count <= 0, "%s is left in the jails", names[0]);
+	if (count == 0)
+		strv_free(names, 0);
 }
 
 static void tear_down(struct setting *s)
@@ -424,6 +438,80 @@ START_TEST(an_identity_names_program_format_and_processor)
 }
 END_TEST
 
+/* --- the jail --------------------------------------------------------------------------------------------------------------- */
+
+#define JAILER NOVA_SOURCE_ROOT "/tests/double/firecracker/jailer"
+
+static void is_owned(const struct setting *s, const char *name, bool by_root)
+{
+	struct stat st;
+	AUTO_FREE char *path = path_join(fc_of(s->m)->place.directory, name);
+	ck_assert_msg(stat(path, &st) == 0, "%s", path);
+	ck_assert_msg((st.st_uid == 0) == by_root, "%s belongs to %u", path, st.st_uid);
+	ck_assert_msg(by_root || st.st_uid == fc_of(s->m)->place.uid, "%s belongs to %u", path, st.st_uid);
+	ck_assert_msg((st.st_mode & 022) == 0, "%s has mode %o", path, st.st_mode);
+}
+
+static void start_jailed(struct setting *s, int base)
+{
+	ck_ok(start(s, base, 10000));
+	ck_assert(fc_of(s->m)->place.jailed);
+	ck_assert_uint_ne(fc_of(s->m)->place.uid, 0);
+}
+
+START_TEST(in_a_jail_files_are_linked_and_everything_goes_with_it)
+{
+	if (geteuid() != 0)
+		return; /* only root can make one */
+	struct setting s = set_up_with("", JAILER);
+	AUTO_FD int state = -1, later = -1;
+	struct pages pages = PAGES_NONE;
+	start_jailed(&s, -1);
+	agent_answers(&s);
+	is_owned(&s, "kernel", true);
+	was_asked(&s, "\"kernel_image_path\":\"/kernel\"");
+	ck_ok(firecracker_engine.save(s.m, &state, &error));
+	AUTO_FD int base = sys_dup(s.m->ram);
+	struct machine *booted = s.m;
+	s.m = machine_new(&firecracker_engine);
+	start_jailed(&s, base);
+	ck_assert_uint_ne(fc_of(s.m)->place.uid, fc_of(booted)->place.uid);
+	ck_ok(firecracker_engine.load(s.m, state, &error));
+	machine_free(&firecracker_engine, booted);
+	agent_answers(&s);
+	for (int i = 0; i < 2; i++) { /* the second time there are files of the first */
+		fd_close(later);
+		ck_ok(firecracker_engine.save(s.m, &later, &error));
+		ck_ok(firecracker_engine.resume(s.m, &error));
+	}
+	ck_ok(pages_read(&firecracker_engine, s.m, &pages, &error));
+	ck_assert_uint_eq(pages.page_count, 3);
+	machine_free(&firecracker_engine, s.m);
+	s.m = machine_new(&firecracker_engine);
+	start_jailed(&s, base); /* whose last name went with the machine before */
+	ck_ok(pages_write(&firecracker_engine, s.m, &pages, &error));
+	ck_ok(firecracker_engine.load(s.m, later, &error));
+	agent_answers(&s);
+	is_owned(&s, "whole", true);
+	was_asked(&s, "\"backend_path\":\"/whole\"");
+	pages_done(&pages);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(a_jailer_that_fails_is_told_and_leaves_no_jail)
+{
+	if (geteuid() != 0)
+		return;
+	struct setting s = set_up_with("", "/bin/false");
+	ck_fails_with(NOVA_EENGINE, "ended before its API was up", start(&s, -1, 2000));
+	tear_down(&s);
+	s = set_up_with("", "/no/such/jailer");
+	ck_fails_with(NOVA_ENOTFOUND, "/no/such/jailer", start(&s, -1, 2000));
+	tear_down(&s);
+}
+END_TEST
+
 /* --- probe ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -466,6 +554,8 @@ static Suite *client_suite(void)
 	tcase_add_loop_test(tc, a_load_that_fails_is_one_event_whatever_ends_with_it, 0, ARRAY_LEN(bad_loads));
 	tcase_add_test(tc, a_parked_process_waits_with_nothing_loaded_and_serves_any_instant);
 	tcase_add_test(tc, an_identity_names_program_format_and_processor);
+	tcase_add_test(tc, in_a_jail_files_are_linked_and_everything_goes_with_it);
+	tcase_add_test(tc, a_jailer_that_fails_is_told_and_leaves_no_jail);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
 	suite_add_tcase(suite, tc);
 	return suite;

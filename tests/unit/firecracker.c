@@ -155,6 +155,54 @@ START_TEST(a_snapshot_is_whole_or_a_difference)
 }
 END_TEST
 
+/* --- command line -------------------------------------------------------------------------------------------------------- */
+
+static char *joined(const struct fc_command *command)
+{
+	AUTO_BUF struct buf line = BUF_INIT(4096);
+	for (size_t i = 0; command->argv[i]; i++)
+		ck_assert(buf_append_str(&line, command->argv[i]) == 0 && buf_append_str(&line, " ") == 0);
+	return buf_steal_str(&line);
+}
+
+START_TEST(without_a_jailer_the_program_is_started_plainly)
+{
+	CLEANUP(fc_command_done) struct fc_command command;
+	struct fc_place place = { .id = "nova-0123abcd-ffff", .fd = 7 };
+	ck_assert_int_eq(fc_command_make(&command, NULL, "/bin/firecracker", &place, "/jails", true), 0);
+	AUTO_FREE char *line = joined(&command);
+	ck_assert_str_eq(line, "/bin/firecracker --id nova-0123abcd-ffff --api-sock /proc/self/fd/4/api --level Warning ");
+}
+END_TEST
+
+START_TEST(the_jailer_gets_user_group_place_and_the_programs_own_arguments)
+{
+	CLEANUP(fc_command_done) struct fc_command command;
+	struct fc_place place = { .jailed = true, .id = "nova-0123abcd-ffff", .fd = 7, .uid = 1879048193 };
+	ck_assert_int_eq(fc_command_make(&command, "/bin/jailer", "/bin/firecracker", &place, "/jails", _i), 0);
+	AUTO_FREE char *line = joined(&command);
+	AUTO_FREE char *expected = str_format("/bin/jailer --id nova-0123abcd-ffff --exec-file /bin/firecracker --uid 1879048193 --gid 1879048192 "
+					      "--chroot-base-dir /jails --cgroup-version %d --resource-limit no-file=1024 -- "
+					      "--api-sock /api --level Warning ", _i ? 2 : 1);
+	ck_assert_str_eq(line, expected);
+}
+END_TEST
+
+START_TEST(files_have_the_same_names_in_every_clone)
+{
+	struct fc_place a = { .id = "nova-1", .fd = 7 }, jailed = { .jailed = true, .fd = 7 };
+	static const char *const plain[] = { "/proc/self/fd/5", "/proc/self/fd/6", "/proc/self/fd/7", "/proc/self/fd/8", "/proc/self/fd/9",
+		"/proc/self/fd/4/kernel", "/proc/self/fd/4/initramfs", "/proc/self/fd/4/vsock" };
+	for (int i = 0; i < (int)ARRAY_LEN(plain); i++) {
+		AUTO_FREE char *seen = fc_seen(&a, (enum fc_file)i), *inside = fc_seen(&jailed, (enum fc_file)i);
+		ck_assert_str_eq(seen, plain[i]);
+		ck_assert_msg(inside[0] == '/' && !strchr(inside + 1, '/'), "%s", inside);
+	}
+	AUTO_FREE char *ours = fc_path(&jailed, FC_VSOCK);
+	ck_assert_str_eq(ours, "/proc/self/fd/7/vsock"); /* however long the path of the jail is, a socket's address holds it */
+}
+END_TEST
+
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
 
 static const uint64_t rates[] = { 1, 1000, 65535, 655359, 655360, 10485760, 5242880, 1ull << 40 };
@@ -295,6 +343,17 @@ START_TEST(differences_add_up_and_the_latest_counts)
 }
 END_TEST
 
+START_TEST(a_difference_without_holes_is_not_believed)
+{
+	struct pages pages = PAGES_NONE;
+	AUTO_FD int fd = sys_memfd("test");
+	for (uint32_t i = 0; i < MEMORY_PAGES; i++)
+		put_page(fd, i, 'x');
+	ck_fails_with(NOVA_EIO, "not supported", pages_update(&pages, fd, MEMORY_BYTES, &error));
+	ck_assert_uint_eq(pages.page_count, 0);
+}
+END_TEST
+
 START_TEST(a_whole_file_is_made_once_and_goes_with_its_pages)
 {
 	char *dir = test_dir();
@@ -334,6 +393,11 @@ static Suite *firecracker_suite(void)
 	tcase_add_loop_test(tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
 	tcase_add_test(tc, a_snapshot_is_whole_or_a_difference);
 	suite_add_tcase(suite, tc);
+	tc = tcase_create("command line");
+	tcase_add_test(tc, without_a_jailer_the_program_is_started_plainly);
+	tcase_add_loop_test(tc, the_jailer_gets_user_group_place_and_the_programs_own_arguments, 0, 2);
+	tcase_add_test(tc, files_have_the_same_names_in_every_clone);
+	suite_add_tcase(suite, tc);
 	tc = tcase_create("limits");
 	tcase_add_loop_test(tc, a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts, 0, ARRAY_LEN(rates));
 	tcase_add_test(tc, no_limit_is_no_limiter_and_operations_are_counted_by_the_second);
@@ -345,6 +409,7 @@ static Suite *firecracker_suite(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("pages");
 	tcase_add_test(tc, differences_add_up_and_the_latest_counts);
+	tcase_add_test(tc, a_difference_without_holes_is_not_believed);
 	tcase_add_test(tc, a_whole_file_is_made_once_and_goes_with_its_pages);
 	suite_add_tcase(suite, tc);
 	return suite;
