@@ -63,6 +63,7 @@ enum nova_feature {
 	NOVA_FEATURE_SNAPSHOT = 1 << 3,      /**< memory snapshots, copy-on-write restore */
 	NOVA_FEATURE_FORK = 1 << 4,          /**< forking a live VM */
 	NOVA_FEATURE_NETWORK = 1 << 5,       /**< network devices */
+	NOVA_FEATURE_DISK_LIMITS = 1 << 6,   /**< nova_vm_opts.disk_iops and .disk_bandwidth */
 };
 
 /** What nova_engine_probe() found out about every engine. Immutable. */
@@ -90,7 +91,7 @@ NOVA_API int nova_probe_usable(const nova_probe_t *probe, size_t i);
 /** One sentence: why it is usable and how fast, or what is missing. Never NULL. Since 0.1. */
 NOVA_API const char *nova_probe_reason(const nova_probe_t *probe, size_t i);
 
-/** What to type or do to make it usable or better; "" if there is nothing. Since 0.1. */
+/** What to type or do to make it usable or better, one advice a line; "" if there is nothing. Since 0.1. */
 NOVA_API const char *nova_probe_advice(const nova_probe_t *probe, size_t i);
 
 /** Version of the engine's program; "" if unknown. Since 0.1. */

@@ -41,8 +41,10 @@ typedef struct nova_vm_opts {
 	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
 	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
 	uint32_t flags;           /**< no flags are defined: 0 */
+	uint64_t disk_iops;       /**< most requests a second to the code disk; 0: no limit. Engines with #NOVA_FEATURE_DISK_LIMITS, others ignore it */
+	uint64_t disk_bandwidth;  /**< most bytes a second from the code disk; 0: no limit. The same */
 } nova_vm_opts;
-#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts a microVM and waits until its agent answers.

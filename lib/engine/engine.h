@@ -65,6 +65,7 @@ struct machine_spec {
 	const char *rootfs;             /* NULL: none */
 	const char *code_disk;          /* NULL: none */
 	uint32_t memory_mb, vcpus;
+	uint64_t disk_iops, disk_bandwidth; /* of the code disk, a second; 0: no limit. For engines that can */
 	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
 	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
 };
@@ -85,6 +86,7 @@ struct engine_ops {
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
 	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
 	const char *boot_timeout_key;
+	const char *kernel_key, *rootfs_key, *rootfs_dir_key; /* settings that name images instead of those in the image directory, if set; NULL: none */
 
 	/* Fills the report; looks, but starts nothing that lasts. 0 or NOVA_ENOMEM. */
 	int (*probe)(const struct engine_env *env, struct engine_report *report, nova_error_t **error);

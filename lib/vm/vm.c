@@ -107,7 +107,8 @@ void shape_done(struct vm_shape *shape)
 int shape_copy(struct vm_shape *to, const struct vm_shape *from)
 {
 	*to = (struct vm_shape){
-		from->rootfs ? strdup(from->rootfs) : NULL, from->code_disk ? strdup(from->code_disk) : NULL, from->memory_mb, from->vcpus
+		from->rootfs ? strdup(from->rootfs) : NULL, from->code_disk ? strdup(from->code_disk) : NULL, from->memory_mb, from->vcpus,
+		from->disk_iops, from->disk_bandwidth
 	};
 	bool whole = !from->rootfs == !to->rootfs && !from->code_disk == !to->code_disk;
 	return whole ? 0 : NOVA_ENOMEM;
@@ -196,7 +197,8 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
 	struct machine_spec spec = {
 		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .rootfs = vm->shape.rootfs, .code_disk = vm->shape.code_disk,
-		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .base_fd = -1, .deadline = deadline,
+		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .disk_iops = vm->shape.disk_iops,
+		.disk_bandwidth = vm->shape.disk_bandwidth, .base_fd = -1, .deadline = deadline,
 	};
 	int code = vm->ops->start(vm->machine, host_engine_env(vm->host), &spec, error);
 	if (code < 0)
@@ -212,15 +214,39 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 	return code;
 }
 
+static const char *if_set(const nova_config_t *config, const char *key)
+{
+	return key && nova_config_source(config, key) != NOVA_CONFIG_DEFAULT ? config_str(config, key) : "";
+}
+
+/* Those of the image directory, unless the engine's own settings name others. */
+static int find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
+	nova_error_t **error)
+{
+	const nova_config_t *config = host_config(host);
+	const char *directory = nova_host_images(host), *own_kernel = if_set(config, ops->kernel_key);
+	const char *own_rootfs = if_set(config, ops->rootfs_key), *own_dir = if_set(config, ops->rootfs_dir_key);
+	AUTO_FREE char *in_dir = *own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
+	int code = image_find_kernel(directory, kernel, initramfs, error);
+	if (code == 0 && *own_kernel) {
+		free(*kernel);
+		*kernel = path_absolute(own_kernel);
+		if (!*kernel)
+			return nova_oom(error);
+		if (fs_stat(*kernel, NULL, NULL) < 0)
+			return nova_fail(error, NOVA_ENOTFOUND, "the setting %s names '%s', which is no file", ops->kernel_key, own_kernel);
+	}
+	const char *wanted = strchr(name, '/') ? name : *own_rootfs ? own_rootfs : in_dir ? in_dir : name;
+	return code < 0 ? code : image_find_rootfs(directory, wanted, rootfs, error);
+}
+
 static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
-	const char *directory = nova_host_images(host);
-	int code = ops->needs_guest ? image_find_kernel(directory, &kernel, &initramfs, error) : 0;
-	if (code == 0 && ops->needs_guest)
-		code = image_find_rootfs(directory, o->rootfs ? o->rootfs : "base", &rootfs, error);
+	int code = ops->needs_guest ? find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error) : 0;
 	struct vm_shape shape = {
-		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1
+		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1,
+		o->disk_iops, o->disk_bandwidth
 	};
 	nova_vm_t *vm = NULL;
 	if (code == 0)

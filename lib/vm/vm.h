@@ -27,6 +27,7 @@
 struct vm_shape {
 	char *rootfs, *code_disk; /* paths; NULL: none */
 	uint32_t memory_mb, vcpus;
+	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit. What was true at the boot stays true for clones */
 };
 
 /* Memory that clones share. Immutable and counted; the file must not change while anyone uses it. */

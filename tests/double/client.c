@@ -179,7 +179,7 @@ static const struct {
 	{ ",\"version\":\"1.9.1\"", "too old", NOVA_ENOTSUP },
 	{ ",\"version\":\"1.16.0\"", "1.16.1 or later", NOVA_ENOTSUP },
 	{ ",\"deaf\":1", "did not come up in time", NOVA_EENGINE },
-	{ ",\"too_many\":2", "HTTP 503", NOVA_EENGINE },
+	{ ",\"too_many\":2", "GET /", NOVA_EENGINE }, /* with or without its words: they come with the end of the connection */
 	{ ",\"on\":{\"GET /\":{\"raw\":\"SSH-2.0-OpenSSH\\r\\n\\r\\n\"}}", "did not answer GET /", NOVA_EENGINE },
 	{ ",\"on\":{\"GET /\":{\"raw\":\"HTTP/1.1 200 \\r\\nContent-Length: 9999\\r\\n\\r\\n{\",\"fatal\":1}}", "GET /", NOVA_EENGINE },
 	{ ",\"on\":{\"GET /\":{\"raw\":\"HTTP/1.1 200 \\r\\nContent-Length: 2\\r\\n\\r\\n{}\"}}", "is no Firecracker", NOVA_EENGINE },

@@ -287,6 +287,57 @@ START_TEST(only_firecracker_is_taken_for_firecracker)
 }
 END_TEST
 
+/* --- advice --------------------------------------------------------------------------------------------------------------- */
+
+static void put_file(const char *root, const char *path, const char *text)
+{
+	AUTO_FREE char *whole = str_format("%s%s", root, path), *directory = strdup(whole);
+	*strrchr(directory, '/') = 0;
+	ck_assert_int_eq(fs_mkdirs(directory, 0700), 0);
+	ck_assert_int_eq(fs_write_file(whole, text, strlen(text), 0600), 0);
+}
+
+START_TEST(a_host_as_it_should_be_gets_no_advice)
+{
+	char *root = test_dir();
+	AUTO_FREE char *nothing = NULL;
+	put_file(root, "/proc/swaps", "Filename Type Size Used Priority\n");
+	put_file(root, "/proc/sys/kernel/osrelease", "6.18.1\n");
+	put_file(root, "/sys/kernel/mm/ksm/run", "0\n");
+	put_file(root, "/sys/devices/system/cpu/smt/active", "0\n");
+	put_file(root, "/sys/devices/system/cpu/vulnerabilities/meltdown", "Not affected\n");
+	ck_assert_int_eq(fc_advice(root, true, "/jailer", &nothing), 0);
+	ck_assert_str_eq(nothing, "");
+	test_dir_remove(root);
+}
+END_TEST
+
+START_TEST(what_is_missing_is_named_one_a_line)
+{
+	char *root = test_dir();
+	AUTO_FREE char *all = NULL, *user = NULL;
+	put_file(root, "/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
+	put_file(root, "/proc/sys/kernel/osrelease", "6.1.0-56-amd64\n");
+	put_file(root, "/proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n");
+	put_file(root, "/sys/kernel/mm/ksm/run", "1\n");
+	put_file(root, "/sys/devices/system/cpu/smt/active", "1\n");
+	put_file(root, "/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable: Clear CPU buffers attempted, no microcode\n");
+	put_file(root, "/sys/devices/system/cpu/vulnerabilities/retbleed", "Vulnerable\n");
+	put_file(root, "/sys/devices/system/cpu/vulnerabilities/tsx", "Mitigation: x\n");
+	ck_assert_int_eq(fc_advice(root, true, NULL, &all), 0);
+	static const char *const parts[] = { "no jailer", "swapoff -a", "KSM", "SMT", "open to mds, retbleed:", "favordynmods" };
+	size_t lines = 1;
+	for (const char *at = all; (at = strchr(at, '\n')); at++)
+		lines++;
+	ck_assert_uint_eq(lines, ARRAY_LEN(parts));
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		ck_assert_msg(strstr(all, parts[i]) != NULL, "'%s' not in: %s", parts[i], all);
+	ck_assert_int_eq(fc_advice(root, false, NULL, &user), 0);
+	ck_assert(str_starts(user, "VMMs run as this user"));
+	test_dir_remove(root);
+}
+END_TEST
+
 /* --- pages ---------------------------------------------------------------------------------------------------------------- */
 
 #define MEMORY_PAGES 64u
@@ -406,6 +457,10 @@ static Suite *firecracker_suite(void)
 	tcase_add_loop_test(tc, a_reason_is_taken_from_what_looks_like_one, 0, ARRAY_LEN(faults));
 	tcase_add_test(tc, a_reason_without_end_is_cut);
 	tcase_add_test(tc, only_firecracker_is_taken_for_firecracker);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("advice");
+	tcase_add_test(tc, a_host_as_it_should_be_gets_no_advice);
+	tcase_add_test(tc, what_is_missing_is_named_one_a_line);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("pages");
 	tcase_add_test(tc, differences_add_up_and_the_latest_counts);

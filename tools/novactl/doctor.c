@@ -150,8 +150,11 @@ static void show_line(const char *status, const char *name, const char *detail, 
 	bool paint = use_color(stdout) && *color;
 	printf("%s%-5s%s %-12s %s\n", paint ? color : "", status, paint ? "\033[0m" : "", name,
 		detail);
-	if (*advice)
-		printf("      %-12s -> %s\n", "", advice);
+	while (*advice) { /* one a line */
+		size_t len = strcspn(advice, "\n");
+		printf("      %-12s -> %.*s\n", "", (int)len, advice);
+		advice += len + (advice[len] == '\n');
+	}
 }
 
 static void show(const struct findings *findings, const json_t *engines)

@@ -150,6 +150,8 @@ class VmOpts(_Options):
         ("vcpus", c_uint32),
         ("boot_timeout_ms", c_uint32),
         ("flags", c_uint32),
+        ("disk_iops", c_uint64),
+        ("disk_bandwidth", c_uint64),
     ]
 
 
@@ -402,6 +404,7 @@ CONSTANTS = {
     "NOVA_FEATURE_SNAPSHOT": 8,
     "NOVA_FEATURE_FORK": 16,
     "NOVA_FEATURE_NETWORK": 32,
+    "NOVA_FEATURE_DISK_LIMITS": 64,
     "NOVA_POOL_THREAD": 1,
     "NOVA_POOL_FRESH": 1,
     "NOVA_POOL_IDLE": 0,

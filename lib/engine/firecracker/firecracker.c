@@ -110,6 +110,8 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	};
 	code = keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
 	f->machine.diag = code == 0 ? STEAL_FD(w.diag) : -1;
+	if (code == 0)
+		fc_place_links(&f->place, f->env, true);
 	return code;
 }
 
@@ -151,13 +153,15 @@ int fc_connect_agent(struct fc_machine *f, uint64_t deadline, nova_error_t **err
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
 	char *seen[FC_VSOCK + 1];
-	bool whole = true;
+	AUTO_FREE char *log = NULL, *metrics = NULL;
+	bool whole = fc_place_logs(&f->place, f->env, &log, &metrics) == 0;
 	for (int i = 0; i <= FC_VSOCK; i++)
 		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
 		.version = f->version, .kernel = seen[FC_KERNEL], .initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
 		.rootfs = spec->rootfs ? seen[FC_ROOTFS] : NULL, .code = spec->code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
-		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus,
+		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus, .disk_iops = spec->disk_iops, .disk_bandwidth = spec->disk_bandwidth,
+		.log = log, .metrics = metrics,
 		.console = !strcmp(config_str(f->env->config, "firecracker.console"), "on"),
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
@@ -237,6 +241,7 @@ static void fc_release(struct machine *m)
 	fd_close(f->memory);
 	f->state = f->diff = f->memory = -1;
 	pages_done(&f->written);
+	fc_place_links(&f->place, f->env, false);
 	fc_place_done(&f->place);
 	free(f->whole);
 	f->whole = NULL;
@@ -247,6 +252,9 @@ const struct engine_ops firecracker_engine = {
 	.machine_size = sizeof(struct fc_machine),
 	.needs_guest = true,
 	.boot_timeout_key = "firecracker.boot_timeout",
+	.kernel_key = "firecracker.kernel",
+	.rootfs_key = "firecracker.rootfs",
+	.rootfs_dir_key = "firecracker.rootfs_dir",
 	.probe = fc_probe,
 	.is_preferred = fc_is_preferred,
 	.start = fc_start,

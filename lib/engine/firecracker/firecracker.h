@@ -162,6 +162,11 @@ int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_er
 int fc_place_open(const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error);
 int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t **error);
 
+/* Log and metrics as the VMM is to be told, in files that stay; both NULL where the setting names no directory, or not one that can be written. NOVA_ENOMEM. */
+int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics);
+/* Links to the sockets, where the settings want some; or their removal. What cannot be made is logged. */
+void fc_place_links(const struct fc_place *place, const struct engine_env *env, bool make);
+
 #define FC_ARGS 32
 struct fc_command {
 	const char *argv[FC_ARGS];
@@ -182,6 +187,11 @@ int fc_save(struct machine *m, int *ret_state_fd, nova_error_t **error);
 int fc_load(struct machine *m, int state_fd, nova_error_t **error);
 int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error);
+
+/* --- advice.c: reads files below `root` ("" for this host) ------------------------------------------------------------------------- */
+
+/* What production hosts should have and this one has not, one a line; "": nothing. `jailer` NULL: none. NOVA_ENOMEM. */
+int fc_advice(const char *root, bool is_root, const char *jailer, char **ret_text);
 
 /* --- probe.c -------------------------------------------------------------------------------------------------------------------- */
 

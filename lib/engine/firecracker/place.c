@@ -154,6 +154,77 @@ int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t
 	return r < 0 ? nova_fail_os(error, r, "%s of Firecracker", names[file]) : 0;
 }
 
+/* --- what people want to look at ----------------------------------------------------------------------------------------------- */
+
+/* An empty file <directory>/<id>.<ending>, which a VMM of any version can open; in a jail by a second name. */
+static char *make_log(const struct fc_place *place, const char *directory, enum fc_file file)
+{
+	AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, names[file]);
+	AUTO_FD int fd = path ? sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600) : -1;
+	if (fd < 0)
+		return NULL;
+	if (!place->jailed)
+		return path_absolute(path);
+	if (sys_set_group(fd, FIRST_VMM_UID, 0660) < 0 || sys_link_fd(fd, place->fd, names[file]) < 0)
+		return NULL;
+	return fc_seen(place, file);
+}
+
+int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics)
+{
+	const char *directory = config_str(env->config, "firecracker.log_dir");
+	if (!*directory)
+		return 0;
+	int r = fs_mkdirs(directory, 0700);
+	*ret_log = r < 0 ? NULL : make_log(place, directory, FC_LOG);
+	*ret_metrics = *ret_log ? make_log(place, directory, FC_METRICS) : NULL;
+	if (!*ret_metrics)
+		log_warn(env->log, "firecracker", "no log of %s can be made in firecracker.log_dir '%s'%s", place->id, directory,
+			place->jailed ? ", which must be on the file system of home" : "");
+	return 0;
+}
+
+/* Links that lead nowhere are those of processes that were killed. */
+static void sweep_links(const char *directory)
+{
+	char **found;
+	int count = fs_list(directory, &found);
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *path = path_join(directory, found[i]), *target = NULL;
+		if (path && str_starts(found[i], "nova-") && sys_readlinkat(AT_FDCWD, path, &target) == 0 && !fs_exists(path))
+			fs_unlink(path);
+	}
+	if (count >= 0)
+		strv_free(found, (size_t)count);
+}
+
+static int link_one(const struct fc_place *place, const char *directory, enum fc_file file, bool make)
+{
+	AUTO_FREE char *path = str_format("%s/%s.sock", directory, place->id), *target = path_join(place->directory, names[file]);
+	if (!path || !target)
+		return -ENOMEM;
+	if (!make)
+		return fs_unlink(path);
+	int r = fs_mkdirs(directory, 0700);
+	if (r == 0)
+		sweep_links(directory);
+	return r < 0 ? r : sys_symlinkat(target, AT_FDCWD, path);
+}
+
+void fc_place_links(const struct fc_place *place, const struct engine_env *env, bool make)
+{
+	static const struct {
+		const char *key;
+		enum fc_file file;
+	} links[] = { { "firecracker.socket_dir", FC_API }, { "firecracker.vsock_dir", FC_VSOCK } };
+	for (size_t i = 0; place->directory && i < ARRAY_LEN(links); i++) {
+		const char *directory = config_str(env->config, links[i].key);
+		int r = *directory ? link_one(place, directory, links[i].file, make) : 0;
+		if (r < 0)
+			log_warn(env->log, "firecracker", "no link to the %s socket of %s can be made in '%s'", names[links[i].file], place->id, directory);
+	}
+}
+
 /* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
 
 static char *beside(const char *binary)

@@ -8,7 +8,7 @@
 #define PROGRAM   "firecracker"
 #define STANDARD  "/usr/local/bin/firecracker" /* the default of the setting: one that is not there is no mistake of the user's */
 #define INSTALLED "/opt/nova/bin/firecracker"
-#define WHERE_FROM "download a release from https://github.com/firecracker-microvm/firecracker/releases to " INSTALLED ", or set NOVA_FIRECRACKER"
+#define WHERE_FROM "put a release binary of the project firecracker-microvm at " INSTALLED ", or set NOVA_FIRECRACKER to it"
 
 char *fc_search_path(const char *name)
 {
@@ -34,7 +34,7 @@ int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **erro
 		*ret_path = strdup(INSTALLED);
 	if (*ret_path)
 		return 0;
-	return there ? nova_oom(error) : nova_fail(error, NOVA_ENOTFOUND, "Firecracker is not installed; " WHERE_FROM);
+	return there ? nova_oom(error) : nova_fail(error, NOVA_ENOTFOUND, "Firecracker is not installed: no program " PROGRAM " in PATH, and no " INSTALLED);
 }
 
 /* --- what it says of itself ------------------------------------------------------------------------------------------- */
@@ -109,25 +109,37 @@ static const char *why_no_kvm(const struct kvm_fitness *kvm)
 	return kvm->state == KVM_DENIED ? "this user may not open /dev/kvm" : "there is no KVM here";
 }
 
+static int describe(const struct engine_env *env, struct engine_report *report, const char *jailer)
+{
+	AUTO_FREE char *jail = jailer ? str_format("in the jail of '%s'", jailer) : strdup("without a jail");
+	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK |
+		NOVA_FEATURE_DISK_LIMITS;
+	report->usable = env->kvm.state == KVM_FIT;
+	report->accelerator = report->usable ? "kvm" : "none";
+	if (!jail)
+		return NOVA_ENOMEM;
+	report->reason = report->usable ? str_format("Firecracker %s with KVM, %s", report->version, jail) :
+					  str_format("Firecracker %s ('%s', %s) is there, but %s", report->version, report->binary, jail,
+						  why_no_kvm(&env->kvm));
+	return report->reason ? fc_advice("", geteuid() == 0, jailer, &report->advice) : NOVA_ENOMEM;
+}
+
 static int fill_known(const struct engine_env *env, struct engine_report *report, const char *line)
 {
 	struct fc_version v;
 	AUTO_ERROR nova_error_t *why = NULL;
+	AUTO_FREE char *jailer = NULL;
 	if (!fc_version_parse(line, &v)) {
 		report->reason = str_format("'%s' is no Firecracker: it says '%.100s'", report->binary, line);
 		return report->reason ? 0 : NOVA_ENOMEM;
 	}
 	report->version = str_format("%u.%u.%u", v.major, v.minor, v.patch);
-	if (fc_version_check(&v, &why) < 0) {
-		report->reason = strdup(nova_error_message(why));
-		return report->reason && report->version ? 0 : NOVA_ENOMEM;
-	}
-	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK;
-	report->usable = env->kvm.state == KVM_FIT;
-	report->accelerator = report->usable ? "kvm" : "none";
-	report->reason = report->usable ? str_format("Firecracker %s with KVM", report->version) :
-					  str_format("Firecracker %s is there, but %s", report->version, why_no_kvm(&env->kvm));
-	return report->reason && report->version ? 0 : NOVA_ENOMEM;
+	if (!report->version)
+		return NOVA_ENOMEM;
+	if (fc_version_check(&v, &why) == 0 && fc_jailer(env, report->binary, &jailer, &why) == 0)
+		return describe(env, report, jailer);
+	report->reason = strdup(nova_error_message(why));
+	return report->reason ? 0 : NOVA_ENOMEM;
 }
 
 int fc_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
@@ -143,5 +155,6 @@ int fc_probe(const struct engine_env *env, struct engine_report *report, nova_er
 	if (code == 0)
 		return fill_known(env, report, line) == 0 ? 0 : nova_oom(error);
 	report->reason = strdup(nova_error_message(why));
-	return report->reason ? 0 : nova_oom(error);
+	report->advice = strdup("only needed for hardware isolation on hosts with KVM: " WHERE_FROM);
+	return report->reason && report->advice ? 0 : nova_oom(error);
 }
