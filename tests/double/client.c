@@ -31,7 +31,7 @@ static void control(const struct setting *s, const char *text)
 }
 
 /* `faults`: members of the control file, with a comma before each. */
-static struct setting set_up_with(const char *faults, const char *jailer)
+static struct setting set_up_with(const char *faults, const char *jailer, const char *key)
 {
 	struct setting s = { .dir = test_dir() };
 	nova_config_t *config;
@@ -47,6 +47,9 @@ static struct setting set_up_with(const char *faults, const char *jailer)
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
 	ck_ok(nova_config_set(config, "firecracker.binary", s.program, &error));
 	ck_ok(nova_config_set(config, "firecracker.jailer", jailer, &error));
+	AUTO_FREE char *looked_at = path_join(s.dir, "looked-at");
+	if (key)
+		ck_ok(nova_config_set(config, key, looked_at, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	s.env = host_engine_env(s.host);
@@ -56,7 +59,7 @@ static struct setting set_up_with(const char *faults, const char *jailer)
 
 static struct setting set_up(const char *faults)
 {
-	return set_up_with(faults, "off");
+	return set_up_with(faults, "off", NULL);
 }
 
 static int start(struct setting *s, int base_fd, uint32_t ms)
@@ -463,7 +466,7 @@ START_TEST(in_a_jail_files_are_linked_and_everything_goes_with_it)
 {
 	if (geteuid() != 0)
 		return; /* only root can make one */
-	struct setting s = set_up_with("", JAILER);
+	struct setting s = set_up_with("", JAILER, NULL);
 	AUTO_FD int state = -1, later = -1;
 	struct pages pages = PAGES_NONE;
 	start_jailed(&s, -1);
@@ -503,11 +506,80 @@ START_TEST(a_jailer_that_fails_is_told_and_leaves_no_jail)
 {
 	if (geteuid() != 0)
 		return;
-	struct setting s = set_up_with("", "/bin/false");
+	struct setting s = set_up_with("", "/bin/false", NULL);
 	ck_fails_with(NOVA_EENGINE, "ended before its API was up", start(&s, -1, 2000));
 	tear_down(&s);
-	s = set_up_with("", "/no/such/jailer");
+	s = set_up_with("", "/no/such/jailer", NULL);
 	ck_fails_with(NOVA_ENOTFOUND, "/no/such/jailer", start(&s, -1, 2000));
+	tear_down(&s);
+}
+END_TEST
+
+/* --- what people want to look at --------------------------------------------------------------------------------------------- */
+
+/* The file whose name ends so; NULL: none. */
+static char *looked_at(const struct setting *s, const char *ending)
+{
+	AUTO_FREE char *directory = path_join(s->dir, "looked-at");
+	char **names, *found = NULL;
+	int count = fs_list(directory, &names);
+	for (int i = 0; i < count; i++)
+		if (str_starts(names[i], "nova-0123abcd-") && strlen(names[i]) > strlen(ending) &&
+			!strcmp(names[i] + strlen(names[i]) - strlen(ending), ending) && !found)
+			found = path_join(directory, names[i]);
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+	return found;
+}
+
+START_TEST(logs_and_metrics_go_where_the_setting_says_and_stay)
+{
+	const char *jailer = _i ? JAILER : "off";
+	if (_i && geteuid() != 0)
+		return;
+	struct setting s = set_up_with("", jailer, "firecracker.log_dir");
+	ck_ok(start(&s, -1, 10000));
+	was_asked(&s, "PUT /logger");
+	was_asked(&s, "PUT /metrics");
+	machine_free(&firecracker_engine, s.m);
+	s.m = machine_new(&firecracker_engine);
+	AUTO_FREE char *log = looked_at(&s, ".log"), *metrics = looked_at(&s, ".metrics");
+	ck_assert(log && metrics);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(links_to_the_sockets_live_as_long_as_they)
+{
+	struct setting s = set_up_with("", "off", _i ? "firecracker.vsock_dir" : "firecracker.socket_dir");
+	ck_ok(start(&s, -1, 10000));
+	AUTO_FREE char *link = looked_at(&s, ".sock");
+	ck_assert_ptr_nonnull(link);
+	int fd = sys_connect_unix(link);
+	ck_assert_int_ge(fd, 0);
+	fd_close(fd);
+	/* One whose process was killed together with us. */
+	AUTO_FREE char *directory = path_join(s.dir, "looked-at"), *stale = path_join(directory, "nova-deadbeef-0000.sock");
+	ck_assert_int_eq(symlink("/no/such/socket", stale), 0);
+	machine_free(&firecracker_engine, s.m);
+	s.m = machine_new(&firecracker_engine);
+	ck_assert(!fs_exists(link));
+	ck_ok(start(&s, -1, 10000));
+	struct stat st;
+	ck_assert_int_ne(lstat(stale, &st), 0);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(the_limits_of_the_code_disk_are_the_functions)
+{
+	struct setting s = set_up("");
+	struct machine_spec spec = {
+		.id = "0123abcd", .kernel = "/dev/null", .code_disk = "/dev/null", .memory_mb = 32, .vcpus = 1, .base_fd = -1,
+		.disk_iops = 250, .disk_bandwidth = 10485760, .deadline = deadline_in_ms(10000),
+	};
+	ck_ok(firecracker_engine.start(s.m, s.env, &spec, &error));
+	was_asked(&s, "\"rate_limiter\":{\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":250,\"refill_time\":1000}}");
 	tear_down(&s);
 }
 END_TEST
@@ -556,6 +628,9 @@ static Suite *client_suite(void)
 	tcase_add_test(tc, an_identity_names_program_format_and_processor);
 	tcase_add_test(tc, in_a_jail_files_are_linked_and_everything_goes_with_it);
 	tcase_add_test(tc, a_jailer_that_fails_is_told_and_leaves_no_jail);
+	tcase_add_loop_test(tc, logs_and_metrics_go_where_the_setting_says_and_stay, 0, 2);
+	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
+	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
 	suite_add_tcase(suite, tc);
 	return suite;
