@@ -85,6 +85,7 @@ struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
 	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
+	bool late_disks;  /* a guest can let go of a disk before a snapshot, and take another in its place in a clone */
 	const char *boot_timeout_key;
 	const char *kernel_key, *rootfs_key, *rootfs_dir_key; /* settings that name images instead of those in the image directory, if set; NULL: none */
 

@@ -20,6 +20,8 @@ int function_want_init(struct function_want *w, const struct nova *nova, const s
 	w->vm.code_disk = w->disk;
 	w->vm.memory_mb = r->memory_mb;
 	w->vm.vcpus = r->vcpus;
+	w->vm.disk_iops = r->disk_iops;
+	w->vm.disk_bandwidth = r->disk_bandwidth;
 	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
 	w->init.runtime = r->runtime;
 	w->init.handler = r->handler;

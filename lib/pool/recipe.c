@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into a template, and how one is made of it. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "pool/template.h"
 
@@ -25,7 +26,9 @@ static int add_file(struct buf *key, const char *path, nova_error_t **error)
 
 static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **error)
 {
-	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u", r->want->vm->memory_mb, r->want->vm->vcpus);
+	const nova_vm_opts *vm = r->want->vm;
+	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u %" PRIu64 " %" PRIu64, vm->memory_mb, vm->vcpus,
+		vm->disk_iops, vm->disk_bandwidth);
 	const char *const files[] = { r->kernel, r->initramfs, r->rootfs, r->code_disk };
 	int code = shape ? r->ops->identity(host_engine_env(r->host), &engine, error) : nova_oom(error);
 	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 || add_text(key, shape) < 0))
@@ -154,7 +157,7 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	nova_vm_t *vm;
-	int code = r->code_disk ? clone_runtime(r, &vm, &failure) : NOVA_ENOTSUP;
+	int code = r->code_disk && r->ops->late_disks ? clone_runtime(r, &vm, &failure) : NOVA_ENOTSUP;
 	if (code == 0)
 		code = init_and_freeze(r, vm, ret, &failure);
 	if (code == 0) /* clones shall not copy what the function brought in, but share it */
@@ -171,7 +174,7 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 
 int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)
 {
-	const char *images = nova_host_images(host);
+	const char *rootfs = want->vm->rootfs ? want->vm->rootfs : "base";
 	*r = (struct recipe){
 		.host = host, .want = want, .root = instants_root(host), .code_disk = copy(want->vm->code_disk), .make = make_function
 	};
@@ -179,9 +182,7 @@ int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct rec
 		return nova_oom(error);
 	int code = host_choose_engine(host, want->vm->engine, &r->ops, error);
 	if (code == 0)
-		code = image_find_kernel(images, &r->kernel, &r->initramfs, error);
-	if (code == 0)
-		code = image_find_rootfs(images, want->vm->rootfs ? want->vm->rootfs : "base", &r->rootfs, error);
+		code = vm_find_images(host, r->ops, rootfs, &r->kernel, &r->initramfs, &r->rootfs, error);
 	return code < 0 ? code : make_id(r, true, error);
 }
 

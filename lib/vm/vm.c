@@ -219,8 +219,7 @@ static const char *if_set(const nova_config_t *config, const char *key)
 	return key && nova_config_source(config, key) != NOVA_CONFIG_DEFAULT ? config_str(config, key) : "";
 }
 
-/* Those of the image directory, unless the engine's own settings name others. */
-static int find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
+int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
 	nova_error_t **error)
 {
 	const nova_config_t *config = host_config(host);
@@ -243,7 +242,7 @@ static int find_images(nova_host_t *host, const struct engine_ops *ops, const ch
 static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
-	int code = ops->needs_guest ? find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error) : 0;
+	int code = ops->needs_guest ? vm_find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error) : 0;
 	struct vm_shape shape = {
 		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1,
 		o->disk_iops, o->disk_bandwidth

@@ -167,6 +167,10 @@ int vm_check_running(nova_vm_t *vm, nova_error_t **error);
  * has stood still, which the next call puts right. */
 int vm_wake(nova_vm_t *vm, nova_error_t **error);
 
+/* Kernel, initramfs and root filesystem for a guest: those of the image directory, unless the engine's own settings name others. Caller frees all three,
+ * also after a failure. */
+int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
+	nova_error_t **error);
 /* A VM without machine; the engine's name is checked by the caller. */
 int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */

@@ -250,7 +250,7 @@ static void fc_release(struct machine *m)
 const struct engine_ops firecracker_engine = {
 	.name = "firecracker",
 	.machine_size = sizeof(struct fc_machine),
-	.needs_guest = true,
+	.needs_guest = true, /* but not late_disks: its devices cannot be reset, so a driver that has let go of one does not get it again */
 	.boot_timeout_key = "firecracker.boot_timeout",
 	.kernel_key = "firecracker.kernel",
 	.rootfs_key = "firecracker.rootfs",

@@ -209,6 +209,7 @@ const struct engine_ops qemu_engine = {
 	.name = "qemu",
 	.machine_size = sizeof(struct qemu_machine),
 	.needs_guest = true,
+	.late_disks = true,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = qemu_probe,
 	.start = qemu_start,
