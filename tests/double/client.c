@@ -607,6 +607,21 @@ START_TEST(the_probe_says_what_is_there)
 }
 END_TEST
 
+START_TEST(auto_takes_it_only_with_a_program_and_kvm_that_is_fit)
+{
+	struct setting s = set_up("");
+	struct engine_env env = *s.env;
+	static const enum kvm_state states[] = { KVM_ABSENT, KVM_DENIED, KVM_UNFIT, KVM_FIT };
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		env.kvm.state = states[i];
+		ck_assert_int_eq(firecracker_engine.is_preferred(&env), states[i] == KVM_FIT);
+	}
+	fs_unlink(s.program);
+	ck_assert(!firecracker_engine.is_preferred(&env));
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *client_suite(void)
 {
 	Suite *suite = suite_create("firecracker-client");
@@ -632,6 +647,7 @@ static Suite *client_suite(void)
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
+	tcase_add_test(tc, auto_takes_it_only_with_a_program_and_kvm_that_is_fit);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
