@@ -150,9 +150,29 @@ class Worker:
         self.running, self.early = {}, {}
         self.count = 1
         self.in_place = self.by_lines = False
+        self.serving = False  # in place
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
         self.scan = json.JSONDecoder().scan_once
-        self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+        self.encode = self.encoder()
+
+    @staticmethod
+    def encoder():
+        """As json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode, but made once instead of for each value."""
+        plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+        try:
+            open_now = {}  # lists and objects that are being written: one within itself has no JSON
+            chunks = json.encoder.c_make_encoder(open_now, plain.default, json.encoder.encode_basestring, None, ": ", ", ", False, False, False)
+            if "".join(chunks({"a": [1, "b"]}, 0)) != '{"a": [1, "b"]}':
+                return plain.encode
+        except Exception:  # another interpreter, with another module
+            return plain.encode
+
+        def encode(value):
+            try:
+                return "".join(chunks(value, 0))
+            finally:
+                open_now.clear()
+        return encode
 
     def load(self):
         with open(self.path, "rb") as file:
@@ -282,6 +302,7 @@ class Worker:
         talk = fds[2]
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         gc.enable()
+        self.serving = True
         while True:
             text = os.read(talk, ROOM)
             if text in (b"B", b"A"):
@@ -356,7 +377,8 @@ class Worker:
 
     def answer(self, talk, text, reseeds):
         request_id, timeout_ms, flags, path, event = text.split(b"\0", 4)
-        os.putenv(b"NOVA_REQUEST_ID", request_id)
+        if not self.serving:  # the C library keeps every value that it was ever given
+            os.putenv(b"NOVA_REQUEST_ID", request_id)
         self.environ[b"NOVA_REQUEST_ID"] = request_id
         for reseed in reseeds:
             reseed()
@@ -364,7 +386,7 @@ class Worker:
             event = self.special(talk, flags, event)
         kind, value = self.outcome(path, event, request_id, timeout_ms)
         flush()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource and not self.serving else 0
         return self.head(kind, value, peak) + value
 
     def rehearse(self):
