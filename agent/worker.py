@@ -151,6 +151,7 @@ class Worker:
         self.count = 1
         self.in_place = self.by_lines = False
         self.serving = False  # in place
+        self.room = memoryview(bytearray(ROOM))  # of which a fork needs only the pages that it writes to
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
         self.scan = json.JSONDecoder().scan_once
         self.encode = self.encoder()
@@ -264,7 +265,7 @@ class Worker:
 
     def serve(self):
         while True:
-            text, control, _, _ = self.sock.recvmsg(1 << 17, 128)
+            text, control, _, _ = self.sock.recvmsg(64, 128)
             if text[:1] == b"N":
                 self.begin(text[1:], control)
             elif text == b"W":
@@ -356,16 +357,28 @@ class Worker:
         talk = fds[2]
         gc.enable()
         reseeds = self.reseeds()
-        self.rehearse()
-        self.touch()
-        room = memoryview(bytearray(ROOM))  # at hand already: giving back a large block sets the allocator tidying up
+        count = self.look(talk)
+        if count < 0:
+            self.rehearse()
+            self.touch()
         os.write(talk, b"r" + os.getpid().to_bytes(4, sys.byteorder))
         # What comes now is the request, and in a clone of the machine nothing before it counted.
-        count = os.readv(talk, (room,))
+        if count < 0:
+            count = os.readv(talk, (self.room,))
         if not count:
             os._exit(0)
-        self.reply(talk, self.answer(talk, bytes(room[:count]), reseeds))
+        self.reply(talk, self.answer(talk, bytes(self.room[:count]), reseeds))
         os._exit(0)
+
+    def look(self, talk):
+        """The request, if it is there already: then there is nothing to prepare for. -1: not yet."""
+        os.set_blocking(talk, False)
+        try:
+            return os.readv(talk, (self.room,))
+        except BlockingIOError:
+            return -1
+        finally:
+            os.set_blocking(talk, True)
 
     @staticmethod
     def reply(talk, message):
