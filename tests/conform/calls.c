@@ -1,186 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Several calls in one VM, and ending them, on every engine. Run as `conform-calls ENGINE`. What runs side by side is shown by the order of events. */
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include "vm/vm.h"
-#include "vmtest.h"
-
-/* Says that it has begun, and waits until there is a file of that name; then it answers with its input. */
-#define SHELL_WAITS  "echo begun >&2; while ! [ -e %s ]; do sleep 0.05; done; cat \"$1\"\n"
-#define PYTHON_WAITS \
-	"import os, time\n" \
-	"def handler(event):\n" \
-	"    print('begun', flush=True)\n" \
-	"    while not os.path.exists('%s'):\n" \
-	"        time.sleep(0.02)\n" \
-	"    return event\n"
-#define SHELL_NEVER_ENDS "trap '' TERM INT; echo begun; while :; do sleep 1000; done\n"
-
-/* --- setting ------------------------------------------------------------------------------------------------------- */
-
-struct setting {
-	char *dir;
-	nova_config_t *config;
-	nova_host_t *host;
-	nova_vm_t *vm;
-};
-
-static char go[64]; /* the file; on the fake engine its /tmp is the one of this machine */
-
-static struct setting set_up(const char *runtime, const char *source, uint32_t concurrency)
-{
-	struct setting s = { .dir = test_dir() };
-	s.config = vmtest_config(s.dir);
-	ck_ok(nova_host_new(s.config, &s.host, &error));
-	AUTO_FREE char *disk = str_format("%s/code.ext4", s.dir);
-	nova_disk_opts code = NOVA_DISK_OPTS_INIT;
-	code.data = source;
-	code.data_len = strlen(source);
-	ck_ok(nova_disk_build(disk, &code, &error));
-	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
-	opts.rootfs = strcmp(runtime, "python") ? "base" : "python";
-	opts.code_disk = disk;
-	ck_ok(nova_vm_start(s.host, &opts, &s.vm, &error));
-	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
-	init.runtime = runtime;
-	init.concurrency = concurrency;
-	ck_ok(nova_vm_init(s.vm, &init, &error));
-	return s;
-}
-
-static struct setting set_up_waiting(const char *runtime, uint32_t concurrency)
-{
-	snprintf(go, sizeof(go), "/tmp/nova-go-%d", (int)getpid());
-	AUTO_FREE char *source = strcmp(runtime, "python") ? str_format(SHELL_WAITS, go) : str_format(PYTHON_WAITS, go);
-	return set_up(runtime, source, concurrency);
-}
-
-static void tear_down(struct setting *s)
-{
-	unlink(go);
-	nova_vm_free(s->vm);
-	nova_host_unref(s->host);
-	vmtest_nothing_left(s->dir);
-	nova_config_free(s->config);
-	test_dir_remove(s->dir);
-}
-
-/* --- callers: one thread each ------------------------------------------------------------------------------------------ */
-
-struct caller {
-	nova_vm_t *vm;
-	const char *id, *payload;
-	uint32_t timeout_ms;
-	void (*in_output)(struct caller *); /* runs in each call of on_output; NULL: nothing */
-	struct caller *other;
-	pthread_t thread;
-	size_t output;  /* bytes that on_output was given */
-	bool begun, ended;
-	int code;
-	nova_result_t *result;
-	nova_error_t *failure;
-};
-
-static pthread_mutex_t board_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t board_changed = PTHREAD_COND_INITIALIZER;
-
-static void post(bool *what)
-{
-	pthread_mutex_lock(&board_lock);
-	*what = true;
-	pthread_cond_broadcast(&board_changed);
-	pthread_mutex_unlock(&board_lock);
-}
-
-static void await(const bool *what)
-{
-	pthread_mutex_lock(&board_lock);
-	while (!*what)
-		pthread_cond_wait(&board_changed, &board_lock);
-	pthread_mutex_unlock(&board_lock);
-}
-
-static bool has(const bool *what)
-{
-	pthread_mutex_lock(&board_lock);
-	bool is = *what;
-	pthread_mutex_unlock(&board_lock);
-	return is;
-}
-
-static void on_output(void *userdata, int stream, const void *data, size_t len)
-{
-	struct caller *c = userdata;
-	(void)stream, (void)data;
-	c->output += len;
-	post(&c->begun);
-	if (c->in_output)
-		c->in_output(c);
-}
-
-static void *call(void *argument)
-{
-	struct caller *c = argument;
-	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload), c->timeout_ms, c->id, on_output, c, &c->result, &c->failure);
-	post(&c->ended);
-	return NULL;
-}
-
-static void begin(struct caller *c, nova_vm_t *vm)
-{
-	c->vm = vm;
-	c->timeout_ms = c->timeout_ms ? c->timeout_ms : 60000;
-	c->payload = c->payload ? c->payload : "{}";
-	ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
-}
-
-static void end(struct caller *c)
-{
-	pthread_join(c->thread, NULL);
-	nova_error_free(error);
-	error = c->failure;
-}
-
-static void ends_well(struct caller *c)
-{
-	end(c);
-	ck_ok(c->code);
-	ck_assert_str_eq(nova_result_output(c->result, NULL), c->payload);
-	nova_result_free(c->result);
-}
-
-static void ends_with(struct caller *c, int code, int outcome, const char *part)
-{
-	end(c);
-	vmtest_failed(code, c->code, outcome, part);
-	ck_assert_int_eq(c->result != NULL, outcome == NOVA_OUTCOME_RAN);
-	nova_result_free(c->result);
-}
-
-static void let_them_go(nova_vm_t *vm)
-{
-	const char *const argv[] = { "touch", go };
-	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
-	nova_result_t *result;
-	opts.argv = argv;
-	opts.argc = ARRAY_LEN(argv);
-	ck_ok(nova_vm_command(vm, &opts, &result, &error));
-	ck_assert_int_eq(nova_result_exit_code(result), 0);
-	nova_result_free(result);
-}
-
-/* Somebody stands in line. */
-static void await_line(nova_vm_t *vm)
-{
-	for (bool waits = false; !waits; sched_yield()) {
-		pthread_mutex_lock(&vm->lock);
-		waits = vm->turns.first != NULL;
-		pthread_mutex_unlock(&vm->lock);
-	}
-}
+#include "callers.h"
 
 /* --- side by side ---------------------------------------------------------------------------------------------------------- */
 
@@ -537,6 +357,74 @@ START_TEST(an_agent_that_does_not_end_a_cancelled_call_loses_the_vm)
 }
 END_TEST
 
+/* --- in place ---------------------------------------------------------------------------------------------------------------------- */
+
+#define COUNTS \
+	"import random, time\n" \
+	"__nova_in_place__ = True\n" \
+	"count = 0\n" \
+	"def handler(event):\n" \
+	"    global count\n" \
+	"    count += 1\n"
+
+static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
+{
+	nova_result_t *result;
+	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), 20000, NULL, NULL, NULL, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), output);
+	nova_result_free(result);
+}
+
+START_TEST(calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_that)
+{
+	struct setting s = set_up("python", COUNTS "    while event:\n        time.sleep(1)\n    return count\n", 3);
+	nova_result_t *result;
+	ck_answers(s.vm, "0", "1");
+	ck_answers(s.vm, "0", "2");
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout", nova_vm_invoke(s.vm, "1", 1, 500, NULL, NULL, NULL, &result, &error));
+	nova_result_free(result);
+	ck_answers(s.vm, "0", "1");
+	struct caller hangs = { .id = "hangs", .payload = "1" }, waits = { .payload = "0" };
+	begin(&hangs, s.vm);
+	for (bool sent = false; !sent; sched_yield()) { /* the cancel is then behind it */
+		pthread_mutex_lock(&s.vm->lock);
+		sent = s.vm->reader != NULL;
+		pthread_mutex_unlock(&s.vm->lock);
+	}
+	begin(&waits, s.vm);
+	cancel_it(&hangs);
+	ends_with(&hangs, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled");
+	end(&waits);
+	ck_ok(waits.code);
+	nova_result_free(waits.result);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomness)
+{
+	if (is_fake())
+		return;
+	struct setting s = set_up("python", COUNTS "    return count if event else random.random()\n", 1);
+	nova_vm_t *children[2];
+	nova_result_t *drawn[3];
+	ck_answers(s.vm, "1", "1");
+	ck_ok(nova_vm_fork(s.vm, 2, children, &error));
+	nova_vm_t *all[] = { s.vm, children[0], children[1] };
+	for (int i = 0; i < 3; i++)
+		ck_ok(nova_vm_invoke(all[i], "0", 1, 20000, NULL, NULL, NULL, &drawn[i], &error));
+	for (int i = 0; i < 3; i++) {
+		ck_answers(all[i], "1", "3");
+		ck_assert_str_ne(nova_result_output(drawn[i], NULL), nova_result_output(drawn[(i + 1) % 3], NULL));
+	}
+	for (int i = 0; i < 3; i++)
+		nova_result_free(drawn[i]);
+	nova_vm_free(children[0]);
+	nova_vm_free(children[1]);
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *calls_suite(void)
 {
 	Suite *suite = suite_create("calls");
@@ -573,6 +461,12 @@ static Suite *calls_suite(void)
 	tcase_add_test(tc, a_call_cancelled_before_its_vm_was_known_is_not_sent);
 	tcase_add_test(tc, cancelling_what_is_over_or_unknown_does_nothing);
 	tcase_add_test(tc, an_agent_that_does_not_end_a_cancelled_call_loses_the_vm);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("place");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_that);
+	tcase_add_test(tc, forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomness);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
