@@ -228,12 +228,16 @@ static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline
 static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len, uint64_t deadline, nova_error_t **error)
 {
 	const uint8_t *at = frame;
+	uint64_t patience = NEVER; /* of a call that is cancelled meanwhile: its frame has to go out whole, as long as somebody reads it */
 	while (len) {
 		ssize_t put = vm->lost ? -EPIPE : sys_send(vm->machine->channel, at, len, MSG_DONTWAIT);
 		if (put == -EAGAIN) {
-			if (deadline_passed(deadline))
+			if (call->canceled && patience == NEVER)
+				patience = deadline_in_ms(CANCEL_GRACE);
+			uint64_t end = patience < deadline ? patience : deadline;
+			if (deadline_passed(end))
 				return silent(vm, call, error);
-			wait_to_write(vm, call, deadline);
+			wait_to_write(vm, call, end);
 			continue;
 		}
 		if (put < 0) {
@@ -242,6 +246,7 @@ static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, s
 		}
 		at += put;
 		len -= (size_t)put;
+		patience = NEVER;
 	}
 	return 0;
 }

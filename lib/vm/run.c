@@ -4,7 +4,6 @@
 
 #define STDIN_MAX    (4u << 20)
 #define PING_TIMEOUT 3000u
-#define CONCURRENCY_MOST 16u /* as many requests an agent has under way */
 
 /* {"NAME": "value"} of "NAME=value" strings. */
 static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
@@ -55,8 +54,8 @@ int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **er
 		return code;
 	if (!vm || !o.runtime)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_init: vm or runtime is NULL");
-	if (o.concurrency > CONCURRENCY_MOST)
-		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, CONCURRENCY_MOST);
+	if (o.concurrency > VM_CALLS_MOST)
+		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, VM_CALLS_MOST);
 	vm_enter_alone(vm);
 	code = init_alone(vm, &o, error);
 	vm_leave_alone(vm);

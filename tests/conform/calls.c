@@ -357,6 +357,45 @@ START_TEST(an_agent_that_does_not_end_a_cancelled_call_loses_the_vm)
 }
 END_TEST
 
+START_TEST(a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran)
+{
+	struct setting s = set_up("shell", "cat $1", 2);
+	size_t len = 5u << 20;
+	AUTO_FREE char *big = malloc(len + 1);
+	memset(big, '1', len);
+	big[len] = 0;
+	struct caller c = { .id = "c", .payload = big };
+	kill((pid_t)nova_vm_pid(s.vm), SIGSTOP);
+	begin(&c, s.vm);
+	for (bool writes = false; !writes; sched_yield()) {
+		pthread_mutex_lock(&s.vm->lock);
+		writes = s.vm->writer != NULL;
+		pthread_mutex_unlock(&s.vm->lock);
+	}
+	cancel_it(&c);
+	ends_with(&c, NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "did not answer");
+	ck_assert_int_eq(nova_vm_state(s.vm), NOVA_VM_DEAD);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(the_concurrency_can_be_raised_while_calls_wait_in_line)
+{
+	struct setting s = set_up_waiting("shell", 1);
+	struct caller a = { .id = "a" }, b = { .id = "b" };
+	begin(&a, s.vm);
+	await(&a.begun);
+	begin(&b, s.vm);
+	await_line(s.vm);
+	vm_set_concurrency(s.vm, 3);
+	await(&b.begun);
+	let_them_go(s.vm);
+	ends_well(&a);
+	ends_well(&b);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- in place ---------------------------------------------------------------------------------------------------------------------- */
 
 #define COUNTS \
@@ -442,6 +481,7 @@ static Suite *calls_suite(void)
 	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);
 	tcase_add_test(tc, a_request_id_is_for_one_call_at_a_time);
 	tcase_add_test(tc, a_concurrency_that_no_agent_has_is_refused);
+	tcase_add_test(tc, the_concurrency_can_be_raised_while_calls_wait_in_line);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("lost");
@@ -461,6 +501,7 @@ static Suite *calls_suite(void)
 	tcase_add_test(tc, a_call_cancelled_before_its_vm_was_known_is_not_sent);
 	tcase_add_test(tc, cancelling_what_is_over_or_unknown_does_nothing);
 	tcase_add_test(tc, an_agent_that_does_not_end_a_cancelled_call_loses_the_vm);
+	tcase_add_test(tc, a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("place");
