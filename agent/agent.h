@@ -354,7 +354,7 @@ void worker_init(struct worker *worker);
 int worker_start(struct agent *agent);
 void worker_stop(struct agent *agent);
 void worker_watch(struct agent *agent);
-/* After its end: a new one for those that wait, or because it was ours to end. */
+/* A new one after its end: for those that wait, or because it was ours to end it. */
 void worker_revive(struct agent *agent);
 /* prefork.c. Sends a request to who runs it, in a fork or in place; -errno. */
 int worker_say(int talk, struct request *request, bool reseed);
@@ -377,6 +377,8 @@ void worker_check_deadline(struct agent *agent);
 /* place.c */
 int place_open(struct agent *agent);
 void place_close(struct agent *agent);
+/* Whether requests wait for it. */
+bool place_wanted(struct agent *agent);
 /* Hands the next request over, if the place is free. */
 void place_next(struct agent *agent);
 void place_cut_off(struct agent *agent, struct request *request);

@@ -2,7 +2,7 @@
 /*
  * Calls in place: a module that says so has its handler called in the interpreter itself, one call at a time, without a fork. The interpreter has one
  * pair of pipes and one talk for all of them, which a request borrows while it is the one that runs. What has to be killed
- * takes the interpreter with it, and a new one is started at once.
+ * takes the interpreter with it, and a new one is started.
  */
 #include <errno.h>
 #include <signal.h>
@@ -63,6 +63,11 @@ static struct request *first_waiting(struct agent *agent)
 			first = request;
 	}
 	return first;
+}
+
+bool place_wanted(struct agent *agent)
+{
+	return first_waiting(agent) != NULL;
 }
 
 void place_next(struct agent *agent)

@@ -318,7 +318,8 @@ void worker_exited(struct agent *agent, int status)
 	forget(agent);
 	request_worker_lost(agent, cgroup_worker_oom(agent));
 	hook_failed(agent, "the interpreter has ended", NULL, 0);
-	if (in_place)
+	/* With nobody waiting the next request starts it: a module that ends by itself would be started for ever. */
+	if (in_place && place_wanted(agent))
 		worker_revive(agent);
 }
 

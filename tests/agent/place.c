@@ -115,6 +115,28 @@ START_TEST(a_handler_that_ends_the_interpreter_fails_alone)
 }
 END_TEST
 
+START_TEST(an_interpreter_that_ends_by_itself_is_started_again_by_the_next_call)
+{
+	AUTO_FREE char *die = path_join(work, "die"), *starts = path_join(work, "starts");
+	python("import threading, time\n" COUNTS "    return [os.getpid(), count]\n"
+		"def watch():\n    while not os.path.exists('die'):\n        time.sleep(0.01)\n    os._exit(1)\n"
+		"threading.Thread(target=watch, daemon=True).start()\n"
+		"open('starts', 'a').write('x')\n");
+	AUTO_JSON json_t *first = exec("0", 0);
+	pid_t interpreter = (pid_t)json_integer_value(json_array_get(json_object_get(first, "output"), 0));
+	ck_assert_int_gt(interpreter, 1);
+	ck_assert_int_eq(fs_write_file(die, "", 0, 0644), 0);
+	while (kill(interpreter, 0) == 0)
+		ck_alive(); /* the agent is asked meanwhile, so that it gets to see the end */
+	ck_assert_int_eq(fs_unlink(die), 0);
+	AUTO_JSON json_t *second = exec("0", 0);
+	ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(second, "output"), 1)), 1);
+	AUTO_BUF struct buf text = BUF_INIT(100);
+	ck_assert_int_eq(fs_read_file(starts, &text), 0);
+	ck_assert_uint_eq(text.len, 2);
+}
+END_TEST
+
 START_TEST(a_handler_that_never_ends_costs_the_interpreter)
 {
 	python("import time\n" COUNTS "    print('begun', flush=True)\n    while event:\n        time.sleep(1)\n    return count\n");
@@ -226,6 +248,7 @@ static Suite *place_suite(void)
 	tcase_add_test(tc, output_streams_where_it_is_asked_for_and_only_there);
 	tcase_add_test(tc, failures_of_the_handler_leave_the_interpreter_as_it_is);
 	tcase_add_loop_test(tc, a_handler_that_ends_the_interpreter_fails_alone, 0, 3);
+	tcase_add_test(tc, an_interpreter_that_ends_by_itself_is_started_again_by_the_next_call);
 	tcase_add_test(tc, a_handler_that_never_ends_costs_the_interpreter);
 	tcase_add_test(tc, requests_wait_for_the_place_and_cancel_makes_room);
 	tcase_add_test(tc, a_handler_in_place_can_run_programs);
