@@ -57,13 +57,22 @@ NOVA_API uint64_t nova_vm_stood_still_us(nova_vm_t *vm);
 
 typedef struct nova_snapshot nova_snapshot_t;
 
+/** Whether a snapshot is compressed (zstd): it takes a fraction of the room, but is uncompressed into memory at each restore, which takes longer and is
+ * then not shared between restored VMs. Since 0.1. */
+enum nova_compress {
+	NOVA_COMPRESS_DEFAULT = 0, /**< as the setting `snapshot.compress` says */
+	NOVA_COMPRESS_ON = 1,
+	NOVA_COMPRESS_OFF = 2,
+};
+
 /** Options of nova_vm_snapshot(). Since 0.1. */
 typedef struct nova_snapshot_opts {
 	size_t size;           /**< sizeof(nova_snapshot_opts) */
 	const char *name;      /**< 1 to 64 letters, digits, '-', '_' and '.'; NULL: the id. Names are unique */
 	uint64_t life_time_s;  /**< nova_snapshot_prune() deletes it when it is older; 0: never */
+	uint32_t compress;     /**< enum nova_compress */
 } nova_snapshot_opts;
-#define NOVA_SNAPSHOT_OPTS_INIT { sizeof(nova_snapshot_opts), 0, 0 }
+#define NOVA_SNAPSHOT_OPTS_INIT { sizeof(nova_snapshot_opts), 0, 0, 0 }
 
 /**
  * Writes a snapshot of a VM, which goes on. A VM that came from a snapshot or template on disk is stored as what it has written since; otherwise its

@@ -136,6 +136,8 @@ int random_hex(char *out, size_t digits);
 #define SHA256_HEX 65 /* 64 digits and a NUL */
 int sha256_hex(const void *data, size_t len, char out[SHA256_HEX]);
 int sha256_file_hex(const char *path, char out[SHA256_HEX]);
+/* Of the pages of 4096 bytes that are not all zero, each with its number before it: much quicker where most of a file is holes. */
+int sha256_pages_hex(const char *path, char out[SHA256_HEX]);
 
 /* --- descriptors: always close-on-exec, EINTR retried ------------------------------------------------ */
 
@@ -155,7 +157,8 @@ int sys_write_all(int fd, const void *data, size_t len);
 int sys_pread_all(int fd, void *out, size_t len, uint64_t offset);
 int sys_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
 /* Writes what is not zero, in pages of 4096: the rest stays a hole. `len` is a multiple of that. */
-int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len);
+int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset);
+void sys_write_behind(int fd); /* has what was written go to the disk while other things are done */
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms); /* not retried on EINTR: returns 0 events then */
 int sys_socketpair(int type, int ret_fds[2]);
 int sys_pipe(int ret_fds[2]);

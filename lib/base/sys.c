@@ -189,7 +189,12 @@ int sys_flock(int fd, bool exclusive, bool wait)
 	return RETRY(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)));
 }
 
-int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len)
+void sys_write_behind(int fd)
+{
+	sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset)
 {
 	static const uint8_t zeros[4096];
 	int r = 0;
@@ -198,7 +203,7 @@ int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len)
 		while (end < len && end - at < (1u << 20) && memcmp(data + end, zeros, sizeof(zeros)))
 			end += sizeof(zeros);
 		if (end > at)
-			r = sys_pwrite_all(fd, data + at, end - at, at);
+			r = sys_pwrite_all(fd, data + at, end - at, offset + at);
 		at = end > at ? end : at + sizeof(zeros);
 	}
 	return r;

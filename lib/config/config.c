@@ -148,7 +148,7 @@ const char *const *nova_config_keys(void)
 	 * names. */
 	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
 		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout", "pool.max_memory", "pool.max_queue",
-		"pool.pause_after", "pool.thread", "pool.templates", "pool.shells", "pool.max_shells",
+		"pool.pause_after", "pool.thread", "pool.templates", "pool.shells", "pool.max_shells", "snapshot.compress",
 		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
 		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
 		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",

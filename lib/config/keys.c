@@ -41,6 +41,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of each function in use" },
 	{ "pool.max_shells", { "NOVA_POOL_MAX_SHELLS" }, KEY_INTEGER, "64", 0, 100000, { 0 },
 		"VMM processes that wait for a clone to come, for all functions and VMs together" },
+	{ "snapshot.compress", { "NOVA_SNAPSHOT_COMPRESS" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
+		"Whether snapshots are compressed (zstd): smaller, but slower to take and to restore; templates never are" },
 	{ "qemu.binary", { "NOVA_QEMU" }, KEY_PATH, "", 0, 0, { 0 },
 		"Program of the qemu engine; empty: qemu-system-x86_64 is searched in PATH" },
 	{ "qemu.accel", { "NOVA_QEMU_ACCEL" }, KEY_ENUM, "auto", 0, 0, { "auto", "kvm", "tcg" },

@@ -23,7 +23,7 @@ struct config_key {
 	const char *description;
 };
 
-#define KEY_COUNT 35
+#define KEY_COUNT 36
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];

@@ -130,7 +130,7 @@ static int write_whole(const struct pages *pages, int base_fd, uint64_t size, co
 	uint8_t *base = fd < 0 ? NULL : sys_map(base_fd, 0, size, false);
 	int r = fd < 0 ? fd : base ? sys_truncate(fd, size) : -ENOMEM;
 	if (r == 0)
-		r = sys_pwrite_sparse(fd, base, size);
+		r = sys_pwrite_sparse(fd, base, size, 0);
 	sys_unmap(base, size);
 	return r == 0 ? pages_lay_over(pages, fd) : r;
 }

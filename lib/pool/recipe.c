@@ -160,8 +160,8 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 	int code = r->code_disk && r->ops->late_disks ? clone_runtime(r, &vm, &failure) : NOVA_ENOTSUP;
 	if (code == 0)
 		code = init_and_freeze(r, vm, ret, &failure);
-	if (code == 0) /* clones shall not copy what the function brought in, but share it */
-		return frozen_flatten(*ret, NULL, error);
+	if (code == 0)
+		return 0;
 	if (is_functions_own(code)) {
 		if (error)
 			*error = STEAL(failure);

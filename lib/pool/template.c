@@ -18,7 +18,8 @@ static void keep(const struct recipe *r, struct frozen **frozen)
 	AUTO_FREE char *name = str_format(TEMPLATE_PREFIX "%s", r->id);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	const char *const inputs[] = { r->kernel, r->initramfs };
-	struct instant_label label = { r->id, name, 0, inputs, ARRAY_LEN(inputs) };
+	/* Whole, so that clones share what the function brought in, and need not copy it. */
+	struct instant_label label = { .id = r->id, .name = name, .inputs = inputs, .input_count = ARRAY_LEN(inputs), .whole = true };
 	struct frozen *on_disk = NULL;
 	int code = name ? instant_write(r->host, r->root, *frozen, &label, &m, &failure) : NOVA_ENOMEM;
 	if (code == 0)

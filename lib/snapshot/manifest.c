@@ -6,7 +6,7 @@
 
 #include "snapshot/manifest.h"
 
-#define FORMAT     1
+#define FORMAT     2
 #define INPUTS_MAX 64u
 
 void manifest_done(struct manifest *m)
@@ -32,7 +32,9 @@ int file_identity(const char *path, char **ret_identity, nova_error_t **error)
 
 static json_t *sum_json(const struct file_sum *sum)
 {
-	return sum->size ? json_pack("{s:I, s:s}", "size", (json_int_t)sum->size, "sha256", sum->sha256) : json_null();
+	if (!sum->size)
+		return json_null();
+	return json_pack("{s:I, s:I, s:s}", "size", (json_int_t)sum->size, "unpacked", (json_int_t)sum->unpacked, "sha256", sum->sha256);
 }
 
 static const char *text(const char *value)
@@ -88,12 +90,13 @@ static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
 {
 	const json_t *sum = json_object_get(json, key);
 	const char *sha = json_string_value(json_object_get(sum, "sha256"));
-	json_int_t size = json_integer_value(json_object_get(sum, "size"));
+	json_int_t size = json_integer_value(json_object_get(sum, "size")), unpacked = json_integer_value(json_object_get(sum, "unpacked"));
 	if (json_is_null(sum))
 		return true;
-	if (size <= 0 || !sha || strlen(sha) != SHA256_HEX - 1)
+	if (size <= 0 || unpacked < 0 || !sha || strlen(sha) != SHA256_HEX - 1)
 		return false;
 	out->size = (uint64_t)size;
+	out->unpacked = (uint64_t)unpacked;
 	memcpy(out->sha256, sha, SHA256_HEX);
 	return true;
 }
@@ -118,7 +121,10 @@ static bool read_list(const json_t *json, const char *key, char ***ret_texts, si
 
 static bool fits_memory(const struct manifest *m)
 {
-	return !m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20;
+	const uint64_t size = (uint64_t)m->memory_mb << 20;
+	/* A list of pages has at most all of them, and a run for each. */
+	return (!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size) && m->pages.unpacked <= 2 * size &&
+		!m->state.unpacked;
 }
 
 /* Snapshots from before there was such a thing have none. */

@@ -118,7 +118,7 @@ static int check_file(const char *directory, const struct checked_file *file, no
 	uint64_t size = 0;
 	int r = path ? fs_stat(path, &size, NULL) : -ENOMEM;
 	if (r == 0 && size == file->sum->size)
-		r = sha256_file_hex(path, sha);
+		r = !strcmp(file->name, "memory") ? sha256_pages_hex(path, sha) : sha256_file_hex(path, sha);
 	if (r < 0)
 		return fail_file(directory, file->name, r, error);
 	if (size != file->sum->size || strcmp(sha, file->sum->sha256))
@@ -129,7 +129,7 @@ static int check_file(const char *directory, const struct checked_file *file, no
 
 static int check_files(const char *directory, const struct manifest *m, nova_error_t **error)
 {
-	struct checked_file files[] = { { m->memory.size ? "memory" : "pages", m->memory.size ? &m->memory : &m->pages }, { "state", &m->state } };
+	struct checked_file files[] = { { m->memory.size ? memory_name(m) : pages_name(m), m->memory.size ? &m->memory : &m->pages }, { "state", &m->state } };
 	AUTO_FREE char *memory = path_join(directory, ".checked"), *line = fingerprint(directory, files, ARRAY_LEN(files));
 	if (memory && line && remembered(memory, line))
 		return 0;
@@ -154,9 +154,9 @@ void snapshot_files_done(struct snapshot_files *files)
 	*files = (struct snapshot_files)SNAPSHOT_FILES_NONE;
 }
 
-int memory_lock(const char *directory, bool exclusive, int *ret_fd)
+int memory_lock(const char *directory, const struct manifest *m, bool exclusive, int *ret_fd)
 {
-	AUTO_FREE char *path = path_join(directory, "memory");
+	AUTO_FREE char *path = path_join(directory, memory_name(m));
 	AUTO_FD int fd = path ? sys_open(path, O_RDONLY, 0) : -ENOMEM;
 	int r = fd < 0 ? fd : sys_flock(fd, exclusive, false);
 	if (r == 0)
@@ -172,6 +172,19 @@ static int open_file(const char *directory, const char *name, int flags, int *re
 		return fail_file(directory, name, fd, error);
 	*ret_fd = fd;
 	return 0;
+}
+
+/* A compressed file is opened as a file of memory. */
+static int open_content(const char *directory, const char *name, const struct file_sum *sum, int *ret_fd, nova_error_t **error)
+{
+	AUTO_FD int packed = -1;
+	int code = open_file(directory, name, O_RDONLY, sum->unpacked ? &packed : ret_fd, error);
+	if (code < 0 || !sum->unpacked)
+		return code;
+	int r = unsqueeze(packed, sum->unpacked, ret_fd);
+	if (r == -EBADMSG)
+		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' cannot be uncompressed; delete the snapshot", directory, name);
+	return r < 0 ? nova_fail_os(error, r, "'%s/%s'", directory, name) : 0;
 }
 
 /* The sum has been checked; these checks keep a manifest that was forged with it from harming us. */
@@ -191,7 +204,8 @@ static bool runs_are_sound(const struct pages *pages, uint64_t memory_pages)
 static int read_pages(const char *directory, const struct manifest *m, struct pages *pages, nova_error_t **error)
 {
 	struct pages_header header = { .run_count = 0 };
-	int code = open_file(directory, "pages", O_RDONLY, &pages->fd, error);
+	const uint64_t size = m->pages.unpacked ? m->pages.unpacked : m->pages.size;
+	int code = open_content(directory, pages_name(m), &m->pages, &pages->fd, error);
 	if (code < 0)
 		return code;
 	int r = sys_pread_all(pages->fd, &header, sizeof(header), 0);
@@ -199,12 +213,12 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 		header.page_count <= (uint64_t)m->memory_mb << 8;
 	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
 	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-	sound = sound && m->pages.size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES && (pages->runs = malloc(runs_size + 1)) &&
+	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES && (pages->runs = malloc(runs_size + 1)) &&
 		sys_pread_all(pages->fd, pages->runs, runs_size, sizeof(header)) == 0;
 	pages->run_count = header.run_count;
 	pages->page_count = header.page_count;
 	if (!sound || !runs_are_sound(pages, (uint64_t)m->memory_mb << 8))
-		return nova_fail(error, NOVA_ECORRUPT, "'%s/pages' is no list of pages; delete the snapshot", directory);
+		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is no list of pages; delete the snapshot", directory, pages_name(m));
 	return 0;
 }
 
@@ -215,12 +229,12 @@ int snapshot_open(const char *root, const struct manifest *m, struct snapshot_fi
 	if (!directory)
 		return nova_oom(error);
 	/* The lock first: what is checked then stays. */
-	int r = m->memory.size ? memory_lock(directory, false, &files.memory_lock) : 0;
+	int r = m->memory.size ? memory_lock(directory, m, false, &files.memory_lock) : 0;
 	int code = r == -EWOULDBLOCK ? nova_fail(error, NOVA_EBUSY, "snapshot '%s' is just being deleted", m->name) :
-		r < 0                ? fail_file(directory, "memory", r, error) :
+		r < 0                ? fail_file(directory, memory_name(m), r, error) :
 				       check_files(directory, m, error);
 	if (code == 0 && m->memory.size)
-		code = open_file(directory, "memory", O_RDONLY, &files.memory, error);
+		code = open_content(directory, memory_name(m), &m->memory, &files.memory, error);
 	if (code == 0)
 		code = open_file(directory, "state", O_RDONLY, &files.state, error);
 	if (code == 0 && m->pages.size)
@@ -274,7 +288,7 @@ int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **e
 	if (code < 0)
 		return code;
 	if (m->memory.size)
-		r = memory_lock(path, true, &lock);
+		r = memory_lock(path, m, true, &lock);
 	if (r == 0 || r == -ENOENT)
 		r = throw_away(root, m->id);
 	if (r == -EWOULDBLOCK)
@@ -292,7 +306,7 @@ void snapshot_discard(const char *root, const char *id)
 
 uint64_t snapshot_disk_bytes(const char *root, const char *id)
 {
-	static const char *const names[] = { "manifest.json", "state", "memory", "pages" };
+	static const char *const names[] = { "manifest.json", "state", "memory", "pages", "memory.zst", "pages.zst" };
 	uint64_t total = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *path = str_format("%s/%s/%s", root, id, names[i]);

@@ -8,6 +8,7 @@
  *     state           devices and processors
  *     memory          all of guest memory, sparse; or
  *     pages           what differs from the memory of `base`
+ *                     or either of them as .zst
  *
  * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses `memory` holds a shared lock on it; deleting
  * needs an exclusive one. The kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next writer.
@@ -22,7 +23,8 @@
 
 struct file_sum {
 	uint64_t size;
-	char sha256[SHA256_HEX];
+	uint64_t unpacked; /* its size once uncompressed; 0: it is not compressed */
+	char sha256[SHA256_HEX]; /* of `memory`: as by sha256_pages_hex() */
 };
 
 /* Texts are owned; "" or NULL where nothing applies. */
@@ -56,8 +58,15 @@ struct snapshot_files {
 #define SNAPSHOT_FILES_NONE { -1, -1, -1, PAGES_NONE }
 void snapshot_files_done(struct snapshot_files *files);
 
-/* Writes the files, fills their sums in, and publishes all of it under manifest->id. `memory_fd` -1: `pages` are written instead. */
-int snapshot_write(const char *root, struct manifest *manifest, int memory_fd, const struct pages *pages, int state_fd, nova_error_t **error);
+/* What an instant consists of. */
+struct snapshot_parts {
+	int memory; /* -1: the pages are written, for an instant with a base; else the memory with the pages laid over it */
+	const struct pages *pages;
+	int state;
+	bool compress;
+};
+/* Writes the files, fills their sums in, and publishes all of it under manifest->id. */
+int snapshot_write(const char *root, struct manifest *manifest, const struct snapshot_parts *parts, nova_error_t **error);
 /* By id or name. NOVA_ENOTFOUND; NOVA_ECORRUPT for a manifest that is none. */
 int snapshot_find(const char *root, const char *name, struct manifest *ret_manifest, nova_error_t **error);
 /* Checks and opens the files. NOVA_ECORRUPT naming the file; NOVA_ENOTFOUND. */

@@ -7,34 +7,137 @@
 
 #include "snapshot/manifest.h"
 
-/* The file is as sparse as the memory is empty. */
-static int copy_sparse(int from, int to, uint64_t size)
+#define CHUNK (1u << 20)
+
+/* --- memory: as it is in the base, with the pages laid over it ------------------------------------------------------------ */
+
+struct layers {
+	uint8_t *memory, *content; /* mapped */
+	uint64_t size, content_size;
+	const struct pages *pages;
+};
+
+static void layers_done(struct layers *l)
 {
-	uint8_t *memory = sys_map(from, 0, size, false);
-	int r = memory ? sys_truncate(to, size) : -ENOMEM;
-	if (r == 0)
-		r = sys_pwrite_sparse(to, memory, size);
-	sys_unmap(memory, size);
+	sys_unmap(l->memory, l->size);
+	sys_unmap(l->content, l->content_size);
+}
+
+static int layers_map(struct layers *l, int memory, const struct pages *pages)
+{
+	struct stat st;
+	int r = sys_fstat(memory, &st);
+	if (r < 0)
+		return r;
+	l->pages = pages;
+	l->size = (uint64_t)st.st_size;
+	l->content_size = pages->page_count * (uint64_t)PAGE_BYTES;
+	l->memory = sys_map(memory, 0, l->size, false);
+	l->content = l->content_size ? sys_map(pages->fd, pages->offset, l->content_size, false) : NULL;
+	return !l->memory || (l->content_size && !l->content) ? -ENOMEM : 0;
+}
+
+/* Where the next runs are, for a walk from the start. */
+struct place {
+	size_t run;
+	uint64_t content;
+};
+
+/* Copies what of the runs lies in [at, at + len) into `out`, which holds the base's. */
+static void lay_over(const struct layers *l, struct place *p, uint64_t at, size_t len, uint8_t *out)
+{
+	for (; p->run < l->pages->run_count; p->run++) {
+		const struct page_run *run = &l->pages->runs[p->run];
+		uint64_t begin = (uint64_t)run->first * PAGE_BYTES, end = begin + (uint64_t)run->count * PAGE_BYTES;
+		if (begin >= at + len)
+			return;
+		uint64_t from = begin > at ? begin : at, to = end < at + len ? end : at + len;
+		memcpy(out + (from - at), l->content + p->content + (from - begin), to - from);
+		if (end > at + len)
+			return; /* the rest of it belongs to the next chunk */
+		p->content += end - begin;
+	}
+}
+
+/* The file is as sparse as the memory is empty. */
+static int write_layers(const struct layers *l, int to, struct squeeze *squeeze)
+{
+	struct place place = { 0 };
+	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
+	int r = chunk ? 0 : -ENOMEM;
+	for (uint64_t at = 0; r == 0 && at < l->size; at += CHUNK) {
+		size_t len = l->size - at < CHUNK ? (size_t)(l->size - at) : CHUNK;
+		memcpy(chunk, l->memory + at, len);
+		lay_over(l, &place, at, len, chunk);
+		r = squeeze ? squeeze_add(squeeze, chunk, len) : sys_pwrite_sparse(to, chunk, len, at);
+	}
 	return r;
 }
 
-static int write_pages(int to, const struct pages *pages)
+static int write_memory(int to, int memory, const struct pages *pages, struct file_sum *sum, bool compress)
 {
-	struct pages_header header = { PAGES_MAGIC, (uint32_t)pages->run_count, (uint32_t)pages->page_count };
-	size_t runs_size = pages->run_count * sizeof(*pages->runs), bytes = pages->page_count * PAGE_BYTES;
-	uint64_t content = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-	int r = sys_pwrite_all(to, &header, sizeof(header), 0);
+	CLEANUP(layers_done) struct layers layers = { .memory = NULL };
+	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
+	int r = layers_map(&layers, memory, pages);
+	if (r == 0 && !compress) {
+		r = sys_truncate(to, layers.size);
+		return r < 0 ? r : write_layers(&layers, to, NULL);
+	}
+	sum->unpacked = layers.size;
 	if (r == 0)
-		r = sys_pwrite_all(to, pages->runs, runs_size, sizeof(header));
+		r = squeeze_begin(&squeeze, to, layers.size);
 	if (r == 0)
-		r = sys_truncate(to, content + bytes);
-	if (r < 0 || !bytes)
-		return r;
-	uint8_t *from = sys_map(pages->fd, pages->offset, bytes, false);
-	r = from ? sys_pwrite_all(to, from, bytes, content) : -ENOMEM;
-	sys_unmap(from, bytes);
-	return r;
+		r = write_layers(&layers, to, &squeeze);
+	return r < 0 ? r : squeeze_end(&squeeze);
 }
+
+/* --- pages ------------------------------------------------------------------------------------------------------------------ */
+
+struct page_file {
+	struct pages_header header;
+	uint64_t runs_size, padding, content_size;
+	uint8_t *content; /* mapped */
+};
+
+static void page_file_done(struct page_file *f)
+{
+	sys_unmap(f->content, f->content_size);
+}
+
+static int page_file_map(struct page_file *f, const struct pages *pages)
+{
+	*f = (struct page_file){
+		.header = { PAGES_MAGIC, (uint32_t)pages->run_count, (uint32_t)pages->page_count },
+		.runs_size = pages->run_count * sizeof(*pages->runs), .content_size = pages->page_count * (uint64_t)PAGE_BYTES,
+	};
+	f->padding = (PAGE_BYTES - (sizeof(f->header) + f->runs_size) % PAGE_BYTES) % PAGE_BYTES;
+	if (f->content_size)
+		f->content = sys_map(pages->fd, pages->offset, f->content_size, false);
+	return f->content_size && !f->content ? -ENOMEM : 0;
+}
+
+static int write_pages(int to, const struct pages *pages, struct file_sum *sum, bool compress)
+{
+	static const uint8_t zeros[PAGE_BYTES];
+	CLEANUP(page_file_done) struct page_file f = { .content = NULL };
+	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
+	int r = page_file_map(&f, pages);
+	const struct {
+		const void *data;
+		uint64_t len;
+	} parts[] = { { &f.header, sizeof(f.header) }, { pages->runs, f.runs_size }, { zeros, f.padding }, { f.content, f.content_size } };
+	uint64_t size = sizeof(f.header) + f.runs_size + f.padding + f.content_size, at = 0;
+	sum->unpacked = compress ? size : 0;
+	if (r == 0 && compress)
+		r = squeeze_begin(&squeeze, to, size);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {
+		r = compress ? squeeze_add(&squeeze, parts[i].data, parts[i].len) : sys_pwrite_all(to, parts[i].data, parts[i].len, at);
+		at += parts[i].len;
+	}
+	return r == 0 && compress ? squeeze_end(&squeeze) : r;
+}
+
+/* --- all of it -------------------------------------------------------------------------------------------------------------- */
 
 static int write_state(int to, int from)
 {
@@ -51,43 +154,50 @@ static int write_state(int to, int from)
 	return r;
 }
 
-static int sum_file(const char *path, struct file_sum *sum)
-{
-	int r = fs_stat(path, &sum->size, NULL);
-	return r < 0 ? r : sha256_file_hex(path, sum->sha256);
-}
-
 struct writing {
 	const char *directory;
-	int memory_fd, state_fd;
-	const struct pages *pages;
+	const struct snapshot_parts *parts;
 };
 
-static int write_one(const struct writing *w, const char *name, struct file_sum *sum)
+enum part { PART_MEMORY, PART_PAGES, PART_STATE };
+
+static int write_part(const struct snapshot_parts *parts, enum part part, int to, struct file_sum *sum)
 {
-	AUTO_FREE char *path = path_join(w->directory, name);
+	if (part == PART_MEMORY)
+		return write_memory(to, parts->memory, parts->pages, sum, parts->compress);
+	return part == PART_PAGES ? write_pages(to, parts->pages, sum, parts->compress) : write_state(to, parts->state);
+}
+
+static int sum_part(const char *path, bool sparse, struct file_sum *sum)
+{
+	int r = fs_stat(path, &sum->size, NULL);
+	if (r < 0)
+		return r;
+	return sparse ? sha256_pages_hex(path, sum->sha256) : sha256_file_hex(path, sum->sha256);
+}
+
+static int write_one(const struct writing *w, enum part part, struct file_sum *sum)
+{
+	static const char *const names[][2] = { { "memory", "memory.zst" }, { "pages", "pages.zst" }, { "state", "state" } };
+	AUTO_FREE char *path = path_join(w->directory, names[part][w->parts->compress]);
 	/* Any user may open it by its descriptor, as a VMM with a user of its own does; nobody else reaches it, as the root is closed. */
 	AUTO_FD int fd = path ? sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600) : -ENOMEM;
 	int r = fd < 0 ? fd : sys_fchmod(fd, 0666);
-	if (r == 0 && !strcmp(name, "memory")) {
-		struct stat st;
-		r = sys_fstat(w->memory_fd, &st);
-		if (r == 0)
-			r = copy_sparse(w->memory_fd, fd, (uint64_t)st.st_size);
-	} else if (r == 0) {
-		r = !strcmp(name, "pages") ? write_pages(fd, w->pages) : write_state(fd, w->state_fd);
-	}
 	if (r == 0)
-		r = sys_fsync(fd);
-	return r < 0 ? r : sum_file(path, sum);
+		r = write_part(w->parts, part, fd, sum);
+	if (r == 0)
+		sys_write_behind(fd);
+	if (r == 0)
+		r = sum_part(path, part == PART_MEMORY && !w->parts->compress, sum);
+	return r < 0 ? r : sys_fsync(fd);
 }
 
 static int write_files(const struct writing *w, struct manifest *m)
 {
 	AUTO_FREE char *manifest = path_join(w->directory, "manifest.json");
-	int r = w->memory_fd >= 0 ? write_one(w, "memory", &m->memory) : write_one(w, "pages", &m->pages);
+	int r = w->parts->memory >= 0 ? write_one(w, PART_MEMORY, &m->memory) : write_one(w, PART_PAGES, &m->pages);
 	if (r == 0)
-		r = write_one(w, "state", &m->state);
+		r = write_one(w, PART_STATE, &m->state);
 	AUTO_FREE char *json = r == 0 ? manifest_to_json(m) : NULL;
 	if (r == 0)
 		r = json && manifest ? fs_write_file(manifest, json, strlen(json), 0600) : -ENOMEM;
@@ -155,7 +265,7 @@ static int publish(const char *root, const struct manifest *m, const char *temp,
 	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", path) : 0;
 }
 
-int snapshot_write(const char *root, struct manifest *m, int memory_fd, const struct pages *pages, int state_fd, nova_error_t **error)
+int snapshot_write(const char *root, struct manifest *m, const struct snapshot_parts *parts, nova_error_t **error)
 {
 	AUTO_FREE char *temp = str_format("%s/.tmp-%s", root, m->id);
 	AUTO_FD int lock = -1;
@@ -163,7 +273,7 @@ int snapshot_write(const char *root, struct manifest *m, int memory_fd, const st
 	if (free_name < 0)
 		return free_name;
 	int r = temp ? begin(root, temp, &lock) : -ENOMEM;
-	struct writing w = { temp, memory_fd, state_fd, pages };
+	struct writing w = { temp, parts };
 	if (r == 0)
 		r = write_files(&w, m);
 	int code = r < 0 ? nova_fail_os(error, r, "snapshot in '%s'", root) : publish(root, m, temp, lock, error);

@@ -18,17 +18,14 @@ struct instant_label {
 	const char *const *inputs; /* paths: see struct manifest */
 	size_t input_count;
 	const char *owner; /* see struct manifest; NULL: nobody */
+	bool whole, compress; /* whole: with memory of its own, even if its base is on disk */
 };
-/* The base must be on disk under the same root, or be written with it (then no pages may differ from it: frozen_flatten()). */
+/* With a base on disk under the same root the pages that differ from it are written, else the whole memory. */
 int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const struct instant_label *label,
 	struct manifest *ret_manifest, nova_error_t **error);
 
 /* NOVA_ESTALE naming what does not fit; NOVA_ECORRUPT; NOVA_ENOTFOUND. */
 int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest, struct frozen **ret_frozen, nova_error_t **error);
-
-/* Makes an instant self-contained unless its base is on disk under `root` (NULL: in any case): a copy of the base with the pages laid over it becomes
- * its own memory. */
-int frozen_flatten(struct frozen *frozen, const char *root, nova_error_t **error);
 
 /* The same instant, with another code disk. For one that was taken without a function (PROTO_CODE_LATER) and has its own memory. */
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error);

@@ -33,8 +33,6 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 {
 	if (random_hex(m->id, SNAPSHOT_ID - 1) < 0)
 		return nova_oom(error);
-	if (f->base->id)
-		memcpy(m->base, f->base->id, SNAPSHOT_ID);
 	m->created_us = clock_unix_us();
 	m->engine = strdup(f->ops->name);
 	m->memory_mb = f->shape.memory_mb;
@@ -118,9 +116,11 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f, c
 	m.life_time_s = label->life_time_s;
 	if (!m.name || !m.owner)
 		return nova_oom(error);
-	if (!f->base->id && f->pages.page_count) /* its memory is the base with the pages laid over it */
-		return nova_fail(error, NOVA_ENOTSUP, "a base in memory cannot be written with pages");
-	code = snapshot_write(root, &m, f->base->id ? -1 : f->base->fd, &f->pages, f->state_fd, error);
+	bool whole = label->whole || !f->base->id || strcmp(f->base->root, root) != 0;
+	if (!whole)
+		memcpy(m.base, f->base->id, SNAPSHOT_ID);
+	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd, label->compress };
+	code = snapshot_write(root, &m, &parts, error);
 	if (code == 0) {
 		*ret = m;
 		m = (struct manifest){ .name = NULL };
@@ -220,6 +220,11 @@ int snapshot_check_name(const char *name, nova_error_t **error)
 	return 0;
 }
 
+static bool wants_compression(const nova_host_t *host, uint32_t asked)
+{
+	return asked ? asked == NOVA_COMPRESS_ON : !strcmp(config_str(host_config(host), "snapshot.compress"), "on");
+}
+
 int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	nova_snapshot_opts o;
@@ -230,6 +235,9 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 		code = host_check_process(vm->host, error);
 	if (code == 0 && o.name)
 		code = snapshot_check_name(o.name, error);
+	bool compress = code == 0 && wants_compression(vm->host, o.compress);
+	if (code == 0 && o.compress > NOVA_COMPRESS_OFF)
+		code = nova_fail(error, NOVA_EINVAL, "nova_snapshot_opts.compress is %u: 0, NOVA_COMPRESS_ON or NOVA_COMPRESS_OFF", o.compress);
 	if (code < 0)
 		return code;
 	AUTO_FROZEN struct frozen *f = NULL;
@@ -238,9 +246,7 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	if (!root)
 		return nova_oom(error);
 	code = vm_freeze(vm, false, &f, error);
-	if (code == 0)
-		code = frozen_flatten(f, root, error);
-	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s };
+	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s, .compress = compress };
 	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
 	return code < 0 || !ret_snapshot ? code : make_handle(root, &m, ret_snapshot, error);

@@ -515,6 +515,59 @@ START_TEST(a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained)
 }
 END_TEST
 
+static void flip(const char *directory, const char *name);
+static void restore_fails(nova_host_t *host, const char *name, int expected, const char *part);
+
+/* Whole memory, and pages upon it; damaged and cut off. */
+START_TEST(a_compressed_snapshot_is_smaller_and_goes_on_as_any)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	nova_snapshot_t *plain, *small, *chained;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	free(sh(vm, "echo one >/tmp/mark"));
+	ck_ok(nova_vm_snapshot(vm, &opts, &plain, &error));
+	opts.name = "small";
+	opts.compress = NOVA_COMPRESS_ON;
+	ck_ok(nova_vm_snapshot(vm, &opts, &small, &error));
+	opts.compress = 3;
+	ck_fails_with(NOVA_EINVAL, "compress", nova_vm_snapshot(vm, &opts, NULL, &error));
+	nova_vm_free(vm);
+	ck_assert(has_file(small, "memory.zst") && !has_file(small, "memory"));
+	ck_assert_uint_lt(nova_snapshot_disk_bytes(small) * 2, nova_snapshot_disk_bytes(plain));
+
+	vm = restore(s.host, "small");
+	says(vm, "cat /tmp/mark", "one\n");
+	free(sh(vm, "echo two >>/tmp/mark"));
+	opts.name = "chained";
+	opts.compress = NOVA_COMPRESS_ON;
+	ck_ok(nova_vm_snapshot(vm, &opts, &chained, &error));
+	ck_fails_with(NOVA_EBUSY, "'small'", nova_snapshot_delete(s.host, "small", &error));
+	nova_vm_free(vm);
+	ck_assert_str_eq(nova_snapshot_base(chained), nova_snapshot_id(small));
+	ck_assert(has_file(chained, "pages.zst"));
+	vm = restore(s.host, "chained");
+	says(vm, "cat /tmp/mark", "one\ntwo\n");
+	nova_vm_t *child = fork_one(vm);
+	says(child, "cat /tmp/mark", "one\ntwo\n");
+	answers(child, "1");
+	nova_vm_free(child);
+	nova_vm_free(vm);
+
+	flip(nova_snapshot_path(small), "memory.zst");
+	restore_fails(s.host, "chained", NOVA_ECORRUPT, "memory.zst");
+	flip(nova_snapshot_path(small), "memory.zst");
+	AUTO_FREE char *pages = path_join(nova_snapshot_path(chained), "pages.zst");
+	AUTO_FD int fd = sys_open(pages, O_RDWR, 0);
+	ck_assert_int_eq(sys_truncate(fd, 1000), 0);
+	restore_fails(s.host, "chained", NOVA_ECORRUPT, "pages.zst");
+	nova_snapshot_free(plain);
+	nova_snapshot_free(small);
+	nova_snapshot_free(chained);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- what does not fit ------------------------------------------------------------------------------------------------------ */
 
 static char *manifest_path(const nova_snapshot_t *snapshot)
@@ -889,6 +942,8 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
+	tc = new_case(suite, "compressed");
+	tcase_add_test(tc, a_compressed_snapshot_is_smaller_and_goes_on_as_any);
 	tc = new_case(suite, "shells");
 	tcase_add_test(tc, forks_and_restores_take_shells_and_a_useless_one_costs_nothing);
 	tcase_add_test(tc, a_shell_that_dies_in_the_hands_of_a_fork_is_replaced);

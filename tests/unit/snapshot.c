@@ -36,7 +36,7 @@ WRAP(int, sys_flock, (int fd, bool exclusive, bool wait), (fd, exclusive, wait))
 WRAP(int, sys_truncate, (int fd, uint64_t size), (fd, size))
 WRAP(int, sys_pread_all, (int fd, void *out, size_t len, uint64_t at), (fd, out, len, at))
 WRAP(int, sys_pwrite_all, (int fd, const void *data, size_t len, uint64_t at), (fd, data, len, at))
-WRAP(int, sys_pwrite_sparse, (int fd, const uint8_t *data, uint64_t len), (fd, data, len))
+WRAP(int, sys_pwrite_sparse, (int fd, const uint8_t *data, uint64_t len, uint64_t at), (fd, data, len, at))
 WRAP(int, fs_mkdirs, (const char *path, mode_t mode), (path, mode))
 WRAP(int, fs_lock, (const char *path, bool wait, int *ret_fd), (path, wait, ret_fd))
 WRAP(int, fs_rename, (const char *from, const char *to), (from, to))
@@ -45,6 +45,8 @@ WRAP(int, fs_write_file, (const char *path, const void *data, size_t len, mode_t
 WRAP(int, fs_read_file, (const char *path, struct buf *out), (path, out))
 WRAP(int, fs_list, (const char *path, char ***ret_names), (path, ret_names))
 WRAP(int, sha256_file_hex, (const char *path, char *out), (path, out))
+WRAP(int, sha256_pages_hex, (const char *path, char *out), (path, out))
+WRAP(ssize_t, sys_read, (int fd, void *out, size_t len), (fd, out, len))
 
 /* Between its steps as well: published, but the directory's own fsync failed. */
 static bool fails_after_rename;
@@ -111,11 +113,15 @@ static struct manifest manifest_for(const char *id, const char *base, const char
 	return m;
 }
 
+static bool compress;
+
 static int write_as(const struct play *p, const char *id, const char *name)
 {
+	static const struct pages none = PAGES_NONE;
 	bool own = strcmp(id, CHILD_ID) != 0;
 	AUTO_MANIFEST struct manifest m = manifest_for(id, own ? "" : BASE_ID, name);
-	return snapshot_write(p->root, &m, own ? p->memory : -1, &p->pages, p->state, &error);
+	struct snapshot_parts parts = { own ? p->memory : -1, own ? &none : &p->pages, p->state, compress };
+	return snapshot_write(p->root, &m, &parts, &error);
 }
 
 static void write_both(const struct play *p)
@@ -180,6 +186,7 @@ static size_t names_with(const struct play *p, const char *prefix)
 START_TEST(what_is_written_is_read)
 {
 	struct play p = set_up();
+	compress = _i == 1;
 	char text[17] = "";
 	ck_assert_uint_eq(listed(&p), 0);
 	write_both(&p);
@@ -201,6 +208,10 @@ START_TEST(what_is_written_is_read)
 	ck_assert_int_eq(sys_pread_all(child.pages.fd, text, 5, child.pages.offset + 2 * PAGE_BYTES), 0);
 	ck_assert_str_eq(text, "third");
 	ck_assert_uint_lt(snapshot_disk_bytes(p.root, BASE_ID), 1 << 20); /* the rest of 32 MB is a hole */
+	struct stat st;
+	ck_assert_int_eq(sys_fstat(base.memory, &st), 0);
+	ck_assert_uint_eq((uint64_t)st.st_size, (uint64_t)MEMORY_MB << 20);
+	ck_assert_uint_lt((uint64_t)st.st_blocks * 512, 1 << 20);
 
 	ck_fails_with(NOVA_EBUSY, "'child'", remove_it(&p, "base"));
 	ck_ok(remove_it(&p, "child"));
@@ -209,6 +220,41 @@ START_TEST(what_is_written_is_read)
 	snapshot_files_done(&child);
 	ck_ok(remove_it(&p, "base"));
 	ck_fails_with(NOVA_ENOTFOUND, "base", remove_it(&p, "base"));
+	tear_down(&p);
+}
+END_TEST
+
+/* Runs that begin, end, lie across and fill the pieces in which memory is written; content that is random, so that it does not shrink away. */
+START_TEST(pages_are_laid_over_the_memory_that_is_written_whole)
+{
+	static const struct page_run runs[] = { { 0, 1 }, { 255, 2 }, { 511, 258 }, { 1023, 1 }, { 1024, 1 }, { 2047, 600 }, { 8190, 2 } };
+	struct play p = set_up();
+	AUTO_FREE uint8_t *expected = malloc((size_t)MEMORY_MB << 20), *got = malloc((size_t)MEMORY_MB << 20);
+	size_t count = 0;
+	uint8_t page[PAGE_BYTES];
+	compress = _i == 1;
+	for (size_t i = 0; i < 8192; i += 3) {
+		ck_assert_int_eq(random_bytes(page, sizeof(page)), 0);
+		ck_assert_int_eq(sys_pwrite_all(p.memory, page, sizeof(page), i * PAGE_BYTES), 0);
+	}
+	ck_assert_int_eq(sys_pread_all(p.memory, expected, (size_t)MEMORY_MB << 20, 0), 0);
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++)
+		for (uint32_t n = 0; n < runs[i].count; n++, count++) {
+			ck_assert_int_eq(random_bytes(page, sizeof(page)), 0);
+			if (n % 5 == 4)
+				memset(page, 0, sizeof(page));
+			memcpy(expected + (size_t)(runs[i].first + n) * PAGE_BYTES, page, sizeof(page));
+			ck_assert_int_eq(sys_pwrite_all(p.pages.fd, page, sizeof(page), (1 + count) * PAGE_BYTES), 0);
+		}
+	struct pages pages = { (struct page_run *)runs, ARRAY_LEN(runs), count, p.pages.fd, PAGE_BYTES };
+	AUTO_MANIFEST struct manifest m = manifest_for(BASE_ID, "", "whole");
+	struct snapshot_parts parts = { p.memory, &pages, p.state, compress };
+	struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	ck_ok(snapshot_write(p.root, &m, &parts, &error));
+	ck_ok(open_it(&p, "whole", &files));
+	ck_assert_int_eq(sys_pread_all(files.memory, got, (size_t)MEMORY_MB << 20, 0), 0);
+	ck_assert_int_eq(memcmp(got, expected, (size_t)MEMORY_MB << 20), 0);
+	snapshot_files_done(&files);
 	tear_down(&p);
 }
 END_TEST
@@ -256,6 +302,7 @@ static const struct {
 	const char *id, *file;
 } parts[] = {
 	{ BASE_ID, "memory" }, { BASE_ID, "state" }, { CHILD_ID, "pages" }, { CHILD_ID, "state" }, { BASE_ID, "manifest.json" },
+	{ BASE_ID, "memory.zst" }, { CHILD_ID, "pages.zst" },
 };
 
 /* Checked before, so the check that is remembered must not hide it. */
@@ -263,6 +310,7 @@ START_TEST(each_damaged_file_is_named)
 {
 	struct play p = set_up();
 	const char *id = parts[_i].id, *name = parts[_i].file;
+	compress = strstr(name, ".zst") != NULL;
 	AUTO_FREE char *path = file_of(&p, id, name), *away = path_join(p.dir, "away");
 	uint64_t size;
 	write_both(&p);
@@ -349,6 +397,55 @@ START_TEST(forged_pages_are_refused_in_spite_of_their_checksum)
 }
 END_TEST
 
+/* A compressed file with this content, under a manifest with the right checksum. */
+static void forge_squeezed(const struct play *p, const void *data, size_t len, uint64_t unpacked)
+{
+	AUTO_FREE char *path = file_of(p, BASE_ID, "memory.zst"), *manifest = file_of(p, BASE_ID, "manifest.json");
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	ck_ok(snapshot_find(p->root, BASE_ID, &m, &error));
+	AUTO_FD int fd = sys_open(path, O_RDWR | O_TRUNC, 0);
+	ck_assert_int_eq(sys_pwrite_all(fd, data, len, 0), 0);
+	m.memory.size = len;
+	m.memory.unpacked = unpacked;
+	ck_assert_int_eq(sha256_file_hex(path, m.memory.sha256), 0);
+	AUTO_FREE char *json = manifest_to_json(&m);
+	ck_assert_int_eq(fs_write_file(manifest, json, strlen(json), 0600), 0);
+}
+
+START_TEST(forged_compression_is_refused_in_spite_of_its_checksum)
+{
+	struct play p = set_up();
+	const uint64_t size = (uint64_t)MEMORY_MB << 20;
+	compress = true;
+	ck_ok(write_as(&p, BASE_ID, "base"));
+	AUTO_FREE char *path = file_of(&p, BASE_ID, "memory.zst");
+	AUTO_BUF struct buf good = BUF_INIT(1u << 20);
+	ck_assert_int_eq(fs_read_file(path, &good), 0);
+	forge_squeezed(&p, good.data, good.len, size);
+	opens(&p, "base");
+	forge_squeezed(&p, good.data, good.len - 1, size); /* cut off */
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	forge_squeezed(&p, good.data, 1, size);
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	forge_squeezed(&p, "not compressed at all", 21, size);
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	good.data[good.len / 2] ^= 1; /* its own checksum */
+	forge_squeezed(&p, good.data, good.len, size);
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	good.data[good.len / 2] ^= 1;
+	AUTO_BUF struct buf twice = BUF_INIT(1u << 20); /* more than the memory */
+	ck_assert_int_eq(buf_append(&twice, good.data, good.len) + buf_append(&twice, good.data, good.len), 0);
+	forge_squeezed(&p, twice.data, twice.len, size);
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	ck_assert_int_eq(buf_append_str(&good, "x"), 0);
+	forge_squeezed(&p, good.data, good.len, size);
+	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
+	forge_squeezed(&p, good.data, good.len - 1, size * 2); /* a manifest that promises another size */
+	does_not_open(&p, BASE_ID, NOVA_ECORRUPT, "manifest");
+	tear_down(&p);
+}
+END_TEST
+
 START_TEST(a_directory_with_the_manifest_of_another_is_not_listed)
 {
 	struct play p = set_up();
@@ -385,7 +482,8 @@ START_TEST(writing_may_fail_anywhere)
 	struct play p = set_up();
 	ck_ok(write_as(&p, BASE_ID, "base"));
 	opens(&p, "base");
-	fault = _i ? ENOSPC : EIO;
+	fault = _i % 2 ? ENOSPC : EIO;
+	compress = _i >= 2;
 	int failures = 0;
 	for (int n = 1;; n++) {
 		countdown = n;
@@ -455,8 +553,9 @@ END_TEST
 START_TEST(opening_may_fail_anywhere)
 {
 	struct play p = set_up();
+	compress = _i >= 2;
 	write_both(&p);
-	const char *id = _i ? BASE_ID : CHILD_ID;
+	const char *id = _i % 2 ? BASE_ID : CHILD_ID;
 	AUTO_FREE char *checked = file_of(&p, id, ".checked");
 	fault = EIO;
 	int failures = 0;
@@ -529,17 +628,19 @@ static Suite *snapshot_suite(void)
 	Suite *suite = suite_create("snapshot");
 	TCase *tc = tcase_create("directories");
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, what_is_written_is_read);
+	tcase_add_loop_test(tc, what_is_written_is_read, 0, 2);
+	tcase_add_loop_test(tc, pages_are_laid_over_the_memory_that_is_written_whole, 0, 2);
 	tcase_add_test(tc, an_instant_without_pages_is_one_too);
 	tcase_add_test(tc, a_name_is_taken_by_one);
 	tcase_add_loop_test(tc, each_damaged_file_is_named, 0, ARRAY_LEN(parts));
 	tcase_add_test(tc, a_file_that_was_exchanged_is_found);
 	tcase_add_loop_test(tc, forged_pages_are_refused_in_spite_of_their_checksum, 0, 12);
+	tcase_add_test(tc, forged_compression_is_refused_in_spite_of_its_checksum);
 	tcase_add_test(tc, a_directory_with_the_manifest_of_another_is_not_listed);
-	tcase_add_loop_test(tc, writing_may_fail_anywhere, 0, 2);
+	tcase_add_loop_test(tc, writing_may_fail_anywhere, 0, 4);
 	tcase_add_test(tc, what_may_not_last_is_not_seen);
 	tcase_add_test(tc, removing_may_fail_anywhere);
-	tcase_add_loop_test(tc, opening_may_fail_anywhere, 0, 2);
+	tcase_add_loop_test(tc, opening_may_fail_anywhere, 0, 4);
 	tcase_add_test(tc, a_writer_killed_anywhere_leaves_whole_snapshots_only);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -185,9 +185,10 @@ class Vm:
         with self._handle.using() as vm:
             check("nova_vm_park", vm, count, milliseconds(life))
 
-    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
-        """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds."""
-        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0))
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, compress: Optional[bool] = None) -> str:
+        """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds. `compress` None: as the
+        setting snapshot.compress says."""
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0), compress=0 if compress is None else 1 if compress else 2)
         made = c_void_p()
         with self._handle.using() as vm:
             check("nova_vm_snapshot", vm, byref(options), byref(made))

@@ -109,6 +109,7 @@ class SnapshotOpts(_Options):
         ("size", c_size_t),
         ("name", c_char_p),
         ("life_time_s", c_uint64),
+        ("compress", c_uint32),
     ]
 
 
@@ -453,6 +454,9 @@ CONSTANTS = {
     "NOVA_TIMING_INIT": 5,
     "NOVA_TIMING_EXEC": 6,
     "NOVA_TIMING_GUEST": 7,
+    "NOVA_COMPRESS_DEFAULT": 0,
+    "NOVA_COMPRESS_ON": 1,
+    "NOVA_COMPRESS_OFF": 2,
     "NOVA_VM_RUNNING": 1,
     "NOVA_VM_PAUSED": 2,
     "NOVA_VM_DEAD": 3,

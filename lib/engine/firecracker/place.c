@@ -99,7 +99,7 @@ static int copy(int from, int to)
 	uint8_t *content = whole ? sys_map(from, 0, whole, false) : NULL;
 	r = whole && !content ? -ENOMEM : 0;
 	if (r == 0 && whole)
-		r = sys_pwrite_sparse(to, content, whole);
+		r = sys_pwrite_sparse(to, content, whole, 0);
 	sys_unmap(content, whole);
 	return r < 0 ? r : sys_truncate(to, (uint64_t)st.st_size);
 }
