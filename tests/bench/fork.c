@@ -5,7 +5,8 @@
 
 #include "guest.h"
 
-#define BURST_MOST 100u
+#define BURST_MOST        100u
+#define SHELL_COMES_UP_MS 100u
 
 /* A VM with the function in use: it has answered calls of its own. */
 static int take_parent(struct guest *g, nova_vm_t **ret_vm, nova_error_t **error)
@@ -34,19 +35,26 @@ int bench_fork(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_GUEST struct guest g;
-	AUTO_SAMPLES struct samples pause = { 0 }, child = { 0 };
+	AUTO_SAMPLES struct samples pause = { 0 }, child = { 0 }, from_shell = { 0 };
 	nova_vm_t *parent = NULL;
 	if (guest_open(run, "0", &g))
 		return 1;
 	int r = take_parent(&g, &parent, &error);
 	for (size_t i = 0; r == 0 && i < bench_n(run, 50); i++)
 		r = fork_once(parent, &pause, &child, &error);
+	for (size_t i = 0; r == 0 && i < bench_n(run, 50); i++) {
+		r = nova_vm_park(parent, 1, 0, &error);
+		usleep(SHELL_COMES_UP_MS * 1000);
+		if (r == 0)
+			r = fork_once(parent, &pause, &from_shell, &error);
+	}
 	if (parent)
 		guest_drop(&g, parent);
 	if (r < 0)
 		return guest_failed(&g, error);
 	bench_report(run, "pause", "ms", &pause, NULL);
 	bench_report(run, "child", "ms", &child, NULL);
+	bench_report(run, "child, from a shell", "ms", &from_shell, NULL);
 	return 0;
 }
 

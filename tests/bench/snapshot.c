@@ -2,11 +2,14 @@
 /* Snapshots to disk: of a VM that has just booted, whose memory is written too, and of a clone, which is stored as what it has written. */
 #include "guest.h"
 
-static int snapshot_once(struct guest *g, nova_vm_t *vm, struct samples *time, struct samples *pause, struct samples *bytes, nova_error_t **error)
+static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct samples *time, struct samples *pause, struct samples *bytes,
+	nova_error_t **error)
 {
 	nova_snapshot_t *snapshot;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	opts.compress = compress ? NOVA_COMPRESS_ON : NOVA_COMPRESS_OFF;
 	uint64_t begin = clock_ns();
-	int r = nova_vm_snapshot(vm, NULL, &snapshot, error);
+	int r = nova_vm_snapshot(vm, &opts, &snapshot, error);
 	if (r < 0)
 		return r;
 	samples_add(time, bench_ms_since(begin));
@@ -24,7 +27,7 @@ static void report(const struct bench_run *run, const char *what, struct samples
 	bench_report(run, "  bytes on disk", "bytes", bytes, NULL);
 }
 
-static int of_booted(struct guest *g)
+static int of_booted(struct guest *g, bool compress)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_SAMPLES struct samples time = { 0 }, pause = { 0 }, bytes = { 0 };
@@ -39,16 +42,16 @@ static int of_booted(struct guest *g)
 			return guest_failed(g, error);
 		int r = nova_vm_init(vm, &init, &error);
 		if (r == 0)
-			r = snapshot_once(g, vm, &time, &pause, &bytes, &error);
+			r = snapshot_once(g, vm, compress, &time, &pause, &bytes, &error);
 		nova_vm_free(vm);
 		if (r < 0)
 			return guest_failed(g, error);
 	}
-	report(g->run, "booted VM with a function", &time, &pause, &bytes);
+	report(g->run, compress ? "booted VM with a function, compressed" : "booted VM with a function", &time, &pause, &bytes);
 	return 0;
 }
 
-static int of_clone(struct guest *g)
+static int of_clone(struct guest *g, bool compress)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_SAMPLES struct samples time = { 0 }, pause = { 0 }, bytes = { 0 };
@@ -57,13 +60,13 @@ static int of_clone(struct guest *g)
 	for (size_t i = 0; r == 0 && i < bench_n(g->run, 30); i++) {
 		r = guest_answer(vm, &error);
 		if (r == 0)
-			r = snapshot_once(g, vm, &time, &pause, &bytes, &error);
+			r = snapshot_once(g, vm, compress, &time, &pause, &bytes, &error);
 	}
 	if (vm)
 		guest_drop(g, vm);
 	if (r < 0)
 		return guest_failed(g, error);
-	report(g->run, "live clone", &time, &pause, &bytes);
+	report(g->run, compress ? "live clone, compressed" : "live clone", &time, &pause, &bytes);
 	return 0;
 }
 
@@ -72,5 +75,5 @@ int bench_snapshot(const struct bench_run *run)
 	AUTO_GUEST struct guest g;
 	if (guest_open(run, "0", &g))
 		return 1;
-	return of_booted(&g) | of_clone(&g);
+	return of_clone(&g, false) | of_clone(&g, true) | of_booted(&g, false) | of_booted(&g, true);
 }
