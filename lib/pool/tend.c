@@ -198,7 +198,7 @@ void pool_thread_end(nova_pool_t *pool)
 	if (!pool->threaded)
 		return;
 	pthread_mutex_lock(&pool->lock);
-	pool->closing = true;
+	pool->draining = pool->closing = true; /* a tick that is under way starts nothing more */
 	pool->armed = NEVER;
 	pool_due(pool, 0);
 	pthread_mutex_unlock(&pool->lock);
