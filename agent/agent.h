@@ -348,6 +348,7 @@ void blank_start(struct agent *agent);
 /* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and is ended. */
 bool blank_take(struct agent *agent, struct blank *ret_blank);
 void blank_drop(struct agent *agent);
+void blank_exited(struct agent *agent);
 
 /* warm.c */
 void worker_init(struct worker *worker);

@@ -81,16 +81,22 @@ void blank_start(struct agent *agent)
 		blank_drop(agent);
 }
 
-void blank_drop(struct agent *agent)
+/* Its number is free again: nothing more may be done to it. */
+void blank_exited(struct agent *agent)
 {
 	struct blank *blank = &agent->blank;
-	if (!blank->pid)
-		return;
-	cgroup_kill_worker(agent);
-	kill_group(blank->pid);
 	fd_close(blank->sock);
 	fd_close(blank->log_fd);
 	*blank = (struct blank){ .sock = -1, .log_fd = -1 };
+}
+
+void blank_drop(struct agent *agent)
+{
+	if (!agent->blank.pid)
+		return;
+	cgroup_kill_worker(agent);
+	kill_group(agent->blank.pid);
+	blank_exited(agent);
 }
 
 static bool counts_at_start(const struct agent *agent, const char *variable)

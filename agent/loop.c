@@ -24,6 +24,10 @@ static void ended(struct agent *agent, pid_t pid, int status, const struct rusag
 		worker_exited(agent, status);
 		return;
 	}
+	if (pid == agent->blank.pid) {
+		blank_exited(agent);
+		return;
+	}
 	if (agent->hook.pending && pid == agent->hook.pid) {
 		hook_exited(agent, status);
 		return;

@@ -890,6 +890,58 @@ START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
 }
 END_TEST
 
+/* --- killed -------------------------------------------------------------------------------------------------------------------- */
+
+/* In another process, until it is killed: each step of restore, park, fork and snapshot, again and again. */
+static void clone_for_ever(const struct setting *s)
+{
+	nova_host_t *host;
+	ck_ok(nova_host_new(s->config, &host, &error));
+	for (;;) {
+		nova_vm_t *vm = restore(host, "base"), *children[2];
+		ck_ok(nova_vm_park(vm, 1, 0, &error));
+		ck_ok(nova_vm_fork(vm, 2, children, &error));
+		ck_ok(nova_vm_snapshot(children[0], NULL, NULL, &error));
+		nova_vm_free(children[0]);
+		nova_vm_free(children[1]);
+		nova_vm_free(vm);
+	}
+}
+
+START_TEST(a_process_killed_while_it_restores_or_forks_leaves_nothing)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	take(vm, "base");
+	nova_vm_free(vm);
+	for (int round = 0; round < 8; round++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			clone_for_ever(&s);
+		sys_poll(NULL, 0, 40 + 83 * round);
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+		int status;
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WIFSIGNALED(status), "the clones failed");
+	}
+	nova_snapshot_t **list, *one;
+	size_t count;
+	ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
+	for (size_t i = 0; i < count; i++) {
+		ck_ok(nova_snapshot_open(s.host, nova_snapshot_id(list[i]), &one, &error));
+		nova_snapshot_free(one);
+		if (strcmp(nova_snapshot_name(list[i]), "base") != 0)
+			ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(list[i]), &error)); /* the dead hold nothing */
+	}
+	nova_snapshot_list_free(list, count);
+	ck_ok(nova_snapshot_delete(s.host, "base", &error));
+	nova_host_t *next; /* sweeps the run directories of the dead */
+	ck_ok(nova_host_new(s.config, &next, &error));
+	nova_host_unref(next);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- engines that cannot ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(an_engine_that_cannot_says_so)
@@ -942,6 +994,7 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
+	tcase_add_test(new_case(suite, "killed"), a_process_killed_while_it_restores_or_forks_leaves_nothing);
 	tc = new_case(suite, "compressed");
 	tcase_add_test(tc, a_compressed_snapshot_is_smaller_and_goes_on_as_any);
 	tc = new_case(suite, "shells");

@@ -12,7 +12,9 @@ static void sound(const struct manifest *m)
 	assert(m->memory_mb >= 32 && m->memory_mb <= 65536 && m->vcpus >= 1 && m->vcpus <= 32);
 	assert(*m->name && m->engine && m->engine_identity && m->rootfs && m->code_disk);
 	assert(m->state.size && (m->memory.size != 0) != (m->pages.size != 0));
-	assert(!m->memory.size || m->memory.size == (uint64_t)m->memory_mb << 20);
+	const uint64_t size = (uint64_t)m->memory_mb << 20;
+	assert(!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size);
+	assert(m->pages.unpacked <= 2 * size && !m->state.unpacked && m->input_count <= 64);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

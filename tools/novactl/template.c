@@ -74,7 +74,7 @@ static int prune_run(char **args, int count)
 const struct verb verb_template_list = {
 	.name = "template list",
 	.args = "",
-	.purpose = "Show the templates that functions start from.",
+	.purpose = "Show the templates of functions, and of the runtimes that they are made from.",
 	.examples = "  novactl template list\n  novactl template list --json\n",
 	.run = list_run,
 };
