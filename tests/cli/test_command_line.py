@@ -222,7 +222,7 @@ class Snapshots(HomeCase):
         for file in ("memory", "state"):
             (directory / file).write_bytes(b"x" * size)
         sums = {"size": size, "sha256": "0" * 64}
-        manifest = {"format": 1, "id": identity, "base": "", "name": name, "created_us": 1_000_000, "life_time_s": life_time_s, "engine": engine,
+        manifest = {"format": 2, "id": identity, "base": "", "name": name, "created_us": 1_000_000, "life_time_s": life_time_s, "engine": engine,
                     "engine_identity": "another", "rootfs": "", "rootfs_identity": "", "code_disk": "", "code_identity": "", "memory_mb": 128,
                     "vcpus": 1, "has_function": True, "memory": {**sums, "size": 128 << 20}, "pages": None, "state": sums}
         (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -236,7 +236,7 @@ class Snapshots(HomeCase):
         self.assertEqual((snapshot["name"], snapshot["id"], snapshot["created_us"]), ("mine", "a" * 16, 1_000_000))
         self.assertGreaterEqual(snapshot["disk_bytes"], 8192)
         self.assertEqual([t["name"] for t in self.novactl_json("template", "list")], ["template:" + "b" * 16])
-        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^mine +a{16} +0\.0 MB +1970-01-01T00:00:01Z +- +-$")
+        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^mine +a{16} +a function +0\.0 MB +1970-01-01T00:00:01Z +- +-$")
 
     def test_delete_takes_names_and_ids_and_tries_every_one(self):
         one, two = self.put("a" * 16, "one"), self.put("b" * 16, "two")
