@@ -475,6 +475,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 	for (int i = 0; i < 4; i++) {
 		nova_call_t *c;
 		ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+		error = nova_call_take_error(c);
 		ck_ok(nova_call_code(c));
 		nova_call_free(c);
 	}
