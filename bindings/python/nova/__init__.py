@@ -9,18 +9,23 @@
 
 Every call may be made from several threads at once. Failures are exceptions: see nova.errors.
 """
+import threading
+import weakref
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
+from ._instance import Instance
+from ._options import invoke_options
+from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
 
 __all__ = [
-    "Canceled", "Engine", "Function", "FunctionFailed", "FunctionTimeout", "InvalidArgument", "Lost", "NotFound", "Nova", "NovaError",
-    "Probe", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
+    "Call", "Canceled", "Engine", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "InvalidArgument", "Lost", "NotFound", "Nova",
+    "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
 ]
 __version__ = "0.1.0"
 
@@ -33,6 +38,9 @@ class Nova:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
+        self._queues: "weakref.WeakSet[Queue]" = weakref.WeakSet()
+        self._own_queue: Optional[Queue] = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "Nova":
         return self
@@ -41,7 +49,11 @@ class Nova:
         self.close()
 
     def close(self) -> None:
-        """Waits for the calls under way, then ends every VM."""
+        """Waits for the calls under way (those that were submitted are cancelled), then ends every VM."""
+        with self._lock:
+            queues, self._own_queue = list(self._queues), None
+        for queue in queues:
+            queue.close()
         self._handle.close()
 
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
@@ -92,19 +104,73 @@ class Nova:
             check("nova_delete", nova, text(name))
 
     def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None) -> Result:
+               on_output: Optional[OnOutput] = None, mode: str = "cached", snapshot: Optional[str] = None,
+               checkpoint_after: Union[bool, str] = False, instance: Union[Instance, str, None] = None,
+               queue_timeout: Optional[float] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
         `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in seconds; None is the function's own.
         `on_output(stream, data)` is called with pieces of stdout (1) and stderr (2) as they come.
         Raises FunctionFailed or FunctionTimeout with the `result` when the function ran and failed.
+
+        `mode` says in which VM: "cached" (one of the pool), "ephemeral" (one that nobody has used), "checkpointed" (the same, or going on from
+        `snapshot`), "branched" (from `snapshot`), "persistent" (in `instance`; without one, one is started and stays). `checkpoint_after`, true or
+        a name, leaves a snapshot: see Result.snapshot. `queue_timeout` is how long to wait for a VM.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = _ffi.InvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function)
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, mode=mode, snapshot=snapshot, checkpoint_after=checkpoint_after,
+                                 instance=instance, queue_timeout=queue_timeout)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, len(data), byref(options), byref(result))
+
+    def submit(self, name: str, payload: Any = None, **options: Any) -> Call:
+        """Starts a call and returns at once; takes what invoke() takes. Ask the Call for its result(), or cancel() it."""
+        with self._lock:
+            if self._own_queue is None:
+                self._own_queue = self._make_queue(0, 0, False)
+            queue = self._own_queue
+        try:
+            return queue.submit(name, payload, **options)
+        except errors.LimitReached:
+            queue._gather()  # finished calls that nobody has asked for yet
+            return queue.submit(name, payload, **options)
+
+    def queue(self, threads: int = 0, max_calls: int = 0) -> Queue:
+        """A queue of calls whose finished ones are collected, for event loops: see Queue."""
+        with self._lock:
+            return self._make_queue(threads, max_calls, True)
+
+    def _make_queue(self, threads: int, max_calls: int, collects: bool) -> Queue:
+        queue = Queue(self._handle, threads, max_calls, collects)
+        self._queues.add(queue)
+        return queue
+
+    def start_instance(self, function: str, name: Optional[str] = None, *, snapshot: Optional[str] = None, memory_mb: int = 0,
+                       vcpus: int = 0) -> Instance:
+        """Starts a VM of a function that stays until it is stopped."""
+        options = _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus)
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_instance_start", nova, byref(options), byref(made))
+        return Instance(made)
+
+    def instance(self, name: str) -> Instance:
+        """Finds an instance by name or id; raises NotFound."""
+        found = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_instance_get", nova, text(name), byref(found))
+        return Instance(found)
+
+    def instances(self) -> "List[Instance]":
+        """All instances, the oldest first."""
+        found, count = POINTER(c_void_p)(), c_size_t()
+        with self._handle.using() as nova:
+            check("nova_instance_list", nova, byref(found), byref(count))
+        made = [Instance(c_void_p(found[i])) for i in range(count.value)]
+        _ffi.lib.nova_instance_list_free(found, 0)  # the array; each handle belongs to its Instance
+        return made
 
     def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0, vcpus: int = 0,
                  engine: Optional[str] = None, boot_timeout: Optional[float] = None) -> Vm:

@@ -42,6 +42,10 @@ class Result:
     """Whether a VM had to be made for this call."""
     duration_ms: int
     vm_id: str
+    snapshot: str
+    """Id of the snapshot that the call left, or ""."""
+    instance: str
+    """Id of the instance that ran it, or ""."""
     timings: Dict[str, int] = field(repr=False)
     """Microseconds of the parts: total, lookup, queue, start, boot, init, exec, guest."""
 
@@ -66,6 +70,8 @@ class Result:
                 cold_start=bool(lib.nova_result_cold_start(pointer)),
                 duration_ms=lib.nova_result_duration_ms(pointer),
                 vm_id=_str("nova_result_vm_id", pointer),
+                snapshot=_str("nova_result_snapshot", pointer),
+                instance=_str("nova_result_instance", pointer),
                 timings={
                     name: lib.nova_result_timing_us(pointer, _ffi.CONSTANTS["NOVA_TIMING_" + name.upper()])
                     for name in _TIMINGS

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Instances: VMs of one function that stay until they are stopped."""
+from ctypes import byref, c_char_p, c_void_p, cast
+from datetime import datetime
+from typing import Any, Mapping, Optional, Sequence, Union
+
+from . import _ffi
+from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text, text_array
+from ._host import collect, encode_payload
+from ._options import invoke_options
+from ._results import Result, _time
+
+
+class Instance:
+    """One instance, made by Nova.start_instance() or found by Nova.instance(). It lives until stop(), or until the platform is closed.
+
+    As a context manager it is stopped at the end.
+    """
+
+    def __init__(self, pointer: c_void_p) -> None:
+        lib = _ffi.lib
+        self._handle = Handle(pointer, lib.nova_instance_free)
+        self.id: str = lib.nova_instance_id(pointer).decode()
+        self.name: str = lib.nova_instance_name(pointer).decode()
+        self.function: str = lib.nova_instance_function(pointer).decode()
+        self.version: int = lib.nova_instance_version(pointer)
+        self.vm_id: str = lib.nova_instance_vm_id(pointer).decode()
+        self.created: datetime = _time(lib.nova_instance_created_us(pointer))
+
+    def __repr__(self) -> str:
+        return f"<nova.Instance {self.name} of {self.function}>"
+
+    def __enter__(self) -> "Instance":
+        return self
+
+    def __exit__(self, *_unused: Any) -> None:
+        self.stop()
+
+    @property
+    def state(self) -> str:
+        """"running", "paused" or "dead"."""
+        with self._handle.using() as instance:
+            return {1: "running", 2: "paused", 3: "dead"}[_ffi.lib.nova_instance_state(instance)]
+
+    def invoke(self, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
+               on_output: Optional[OnOutput] = None, checkpoint_after: Union[bool, str] = False) -> Result:
+        """Runs its function once, as Nova.invoke() with mode="persistent" does."""
+        data, tap, result = encode_payload(payload), OutputTap(on_output), c_void_p()
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint_after=checkpoint_after)
+        with self._handle.using() as instance:
+            return collect(result, tap, "nova_instance_invoke", instance, data, len(data), byref(options), byref(result))
+
+    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"", cwd: Optional[str] = None,
+                timeout: Optional[float] = None, on_output: Optional[OnOutput] = None) -> Result:
+        """Runs a program in it. One that fails raises nothing: see `exit_code`."""
+        variables, count = environment(env)
+        tap, result = OutputTap(on_output), c_void_p()
+        options = _ffi.VmCommandOpts(argv=text_array(argv), argc=len(argv), env=variables, env_count=count,
+                                     stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
+                                     timeout_ms=milliseconds(timeout), on_output=tap.function)
+        with self._handle.using() as instance:
+            return collect(result, tap, "nova_instance_command", instance, byref(options), byref(result))
+
+    def pause(self) -> None:
+        """Stops its processors; nothing in it is lost."""
+        with self._handle.using() as instance:
+            check("nova_instance_pause", instance)
+
+    def resume(self) -> None:
+        """Lets it go on after pause()."""
+        with self._handle.using() as instance:
+            check("nova_instance_resume", instance)
+
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
+        """Takes a snapshot, from which calls and instances of this version of the function can go on; returns its id."""
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0))
+        made = c_void_p()
+        with self._handle.using() as instance:
+            check("nova_instance_snapshot", instance, byref(options), byref(made))
+        try:
+            return _ffi.lib.nova_snapshot_id(made).decode()
+        finally:
+            _ffi.lib.nova_snapshot_free(made)
+
+    def stop(self, grace: Optional[float] = None) -> None:
+        """Ends it. Calls under way have `grace` seconds (2) to finish; raises FunctionTimeout if something had to be killed."""
+        with self._handle.using() as instance:
+            check("nova_instance_stop", instance, milliseconds(grace))
