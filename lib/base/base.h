@@ -182,6 +182,7 @@ int64_t sys_next_hole(int fd, uint64_t from);
 /* --- processes and descriptors between them -------------------------------------------------------------- */
 
 int sys_pidfd_open_self(void);
+int sys_pidfd_open(int64_t pid); /* of a process that is no child of ours, too */
 int sys_pidfd_kill(int pidfd);
 int sys_pidfd_stop(int pidfd, bool stop); /* SIGSTOP, or SIGCONT */
 int sys_process_cpu_us(int64_t pid, uint64_t *ret_us); /* of all its threads */

@@ -23,6 +23,12 @@ int sys_pidfd_open_self(void)
 	return fd;
 }
 
+int sys_pidfd_open(int64_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 int sys_pidfd_kill(int pidfd)
 {
 	return syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0;

@@ -92,7 +92,7 @@ struct engine_ops {
 	/* Fills the report; looks, but starts nothing that lasts. 0 or NOVA_ENOMEM. */
 	int (*probe)(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
 
-	/* Whether `auto` is to take it: a quick look, without starting anything. NULL: never. */
+	/* Whether `auto` is to take it: a quick look, which starts no machine. NULL: never. */
 	bool (*is_preferred)(const struct engine_env *env);
 
 	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1). On success process, channel, serial and diag
@@ -122,6 +122,9 @@ struct engine_ops {
 	/* or by the engine itself (the other NULL). */
 	int (*take_pages)(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 	int (*give_pages)(struct machine *m, const struct pages *pages, nova_error_t **error);
+
+	/* Ends what machines have left of a context that died with its keeper, before `run_dir` is removed. NULL: the kernel has ended all. */
+	void (*sweep)(const char *run_dir, const struct logger *log);
 
 	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a machine that was half started. */
 	void (*release)(struct machine *m);

@@ -64,6 +64,9 @@ static void sweep_run_directories(const char *runs, const struct logger *log)
 			continue;
 		if (fs_lock(lock, false, &fd) == 0) {
 			log_info(log, "host", "removing what a dead process left: %s", dir);
+			for (size_t e = 0; all_engines[e]; e++)
+				if (all_engines[e]->sweep)
+					all_engines[e]->sweep(dir, log);
 			fs_remove_tree(dir);
 		}
 	}

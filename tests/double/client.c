@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
@@ -515,6 +516,55 @@ START_TEST(a_jailer_that_fails_is_told_and_leaves_no_jail)
 }
 END_TEST
 
+/* A process with that word on its command line. */
+static pid_t bystander(const char *word)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", "while :; do sleep 60; done", word, (char *)NULL);
+		_exit(127);
+	}
+	AUTO_FREE char *path = str_format("/proc/%d/cmdline", (int)pid);
+	for (bool there = false; !there;) { /* exec */
+		AUTO_BUF struct buf line = BUF_INIT(1 << 20);
+		there = fs_read_file(path, &line) == 0 && line.len && memmem(line.data, line.len, word, strlen(word));
+	}
+	return pid;
+}
+
+static void leave_jail(const char *home, const char *id, pid_t pid)
+{
+	AUTO_FREE char *root = str_format("%s/run/1-deadbeef/jail/firecracker/%s/root", home, id), *file = path_join(root, "firecracker.pid");
+	AUTO_FREE char *text = str_format("%d", (int)pid);
+	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
+	ck_assert_int_eq(fs_write_file(file, text, strlen(text), 0600), 0);
+}
+
+START_TEST(the_next_context_ends_jailed_processes_that_outlived_their_keeper)
+{
+	char *home = test_dir();
+	pid_t ours = bystander("nova-0123abcd-ffff"), other = bystander("nova-something-else");
+	leave_jail(home, "nova-0123abcd-ffff", ours);
+	leave_jail(home, "nova-76543210-ffff", other); /* the number has been given to another process since */
+	nova_config_t *config;
+	nova_host_t *host;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", home, &error));
+	ck_ok(nova_host_new(config, &host, &error));
+	int status;
+	ck_assert_int_eq(waitpid(ours, &status, 0), ours);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	ck_assert_int_eq(waitpid(other, &status, WNOHANG), 0);
+	kill(other, SIGKILL);
+	waitpid(other, &status, 0);
+	AUTO_FREE char *left = path_join(home, "run/1-deadbeef");
+	ck_assert(!fs_exists(left));
+	nova_host_unref(host);
+	nova_config_free(config);
+	test_dir_remove(home);
+}
+END_TEST
+
 /* --- what people want to look at --------------------------------------------------------------------------------------------- */
 
 /* The file whose name ends so; NULL: none. */
@@ -643,6 +693,7 @@ static Suite *client_suite(void)
 	tcase_add_test(tc, an_identity_names_program_format_and_processor);
 	tcase_add_test(tc, in_a_jail_files_are_linked_and_everything_goes_with_it);
 	tcase_add_test(tc, a_jailer_that_fails_is_told_and_leaves_no_jail);
+	tcase_add_test(tc, the_next_context_ends_jailed_processes_that_outlived_their_keeper);
 	tcase_add_loop_test(tc, logs_and_metrics_go_where_the_setting_says_and_stay, 0, 2);
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);

@@ -257,6 +257,7 @@ const struct engine_ops firecracker_engine = {
 	.rootfs_dir_key = "firecracker.rootfs_dir",
 	.probe = fc_probe,
 	.is_preferred = fc_is_preferred,
+	.sweep = fc_sweep,
 	.start = fc_start,
 	.await = fc_await,
 	.pause = fc_pause,

@@ -179,6 +179,7 @@ void fc_command_done(struct fc_command *command);
 /* *ret_path NULL: none is to be used, as this is not root, or the setting says so, or there is none (which is logged). */
 int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error);
 char *fc_jails(const struct engine_env *env);
+void fc_sweep(const char *run_dir, const struct logger *log);
 
 /* --- snapshot.c ---------------------------------------------------------------------------------------------------------------- */
 

@@ -256,6 +256,39 @@ int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path,
 	return 0;
 }
 
+/* The process that a jail's pid file names, if it is still the one: its command line has the jail's id, which nothing else has. */
+static void end_jailed(const char *jail, const char *id, const char *program, const struct logger *log)
+{
+	AUTO_FREE char *path = str_format("%s/%s/root/%s.pid", jail, id, program), *pid = NULL, *line = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(64), command = BUF_INIT(1u << 20);
+	if (!path || fs_read_file(path, &text) < 0 || !(pid = buf_steal_str(&text)))
+		return;
+	AUTO_FD int process = sys_pidfd_open(strtol(pid, NULL, 10)); /* before the look at its command line: it is that process which is ended */
+	line = str_format("/proc/%.10s/cmdline", pid);
+	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len || !memmem(command.data, command.len, id, strlen(id)))
+		return;
+	log_info(log, "firecracker", "ending %s, which outlived its keeper", id);
+	sys_pidfd_kill(process);
+}
+
+/* The change of user in a jail takes away that the kernel ends a VMM together with its parent. */
+void fc_sweep(const char *run_dir, const struct logger *log)
+{
+	AUTO_FREE char *jails = path_join(run_dir, "jail");
+	char **programs, **ids;
+	int program_count = jails ? fs_list(jails, &programs) : 0;
+	for (int i = 0; i < program_count; i++) {
+		AUTO_FREE char *jail = path_join(jails, programs[i]);
+		int count = jail ? fs_list(jail, &ids) : 0;
+		for (int j = 0; j < count; j++)
+			end_jailed(jail, ids[j], programs[i], log);
+		if (count > 0)
+			strv_free(ids, (size_t)count);
+	}
+	if (program_count > 0)
+		strv_free(programs, (size_t)program_count);
+}
+
 static void add(struct fc_command *c, size_t *count, const char *text)
 {
 	if (*count < FC_ARGS - 1)

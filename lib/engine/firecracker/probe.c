@@ -98,8 +98,10 @@ int fc_ask(const struct engine_env *env, const char *binary, const char *option,
 
 bool fc_is_preferred(const struct engine_env *env)
 {
-	AUTO_FREE char *binary = NULL;
-	return env->kvm.state == KVM_FIT && fc_binary(env, &binary, NULL) == 0;
+	AUTO_FREE char *binary = NULL, *line = NULL;
+	struct fc_version v;
+	return env->kvm.state == KVM_FIT && fc_binary(env, &binary, NULL) == 0 && fc_ask(env, binary, "--version", &line, NULL) == 0 &&
+		fc_version_parse(line, &v) && fc_version_check(&v, NULL) == 0;
 }
 
 static const char *why_no_kvm(const struct kvm_fitness *kvm)
