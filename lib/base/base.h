@@ -245,7 +245,7 @@ int sys_mkdirat(int dir, const char *name, mode_t mode);
 int sys_symlinkat(const char *target, int dir, const char *name);
 int sys_link_fd(int fd, int dir, const char *name); /* another name for an open file; -EXDEV elsewhere, -ENOENT if it has none any more */
 int sys_clone_file(int from, int to); /* shares the blocks, where the file system can */
-int sys_set_group(int fd, uint32_t gid, mode_t mode);
+int sys_set_owner(int fd, uint32_t uid, uint32_t gid, mode_t mode);
 int sys_unlinkat(int dir, const char *name); /* 0 when it did not exist */
 bool fs_allows_devices(const char *path); /* not mounted with nodev */
 int sys_fchmod(int fd, mode_t mode);

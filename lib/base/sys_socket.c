@@ -50,9 +50,9 @@ int sys_clone_file(int from, int to)
 	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
 }
 
-int sys_set_group(int fd, uint32_t gid, mode_t mode)
+int sys_set_owner(int fd, uint32_t uid, uint32_t gid, mode_t mode)
 {
-	return fchown(fd, (uid_t)-1, (gid_t)gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+	return fchown(fd, (uid_t)uid, (gid_t)gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
 int sys_unlinkat(int dir, const char *name)

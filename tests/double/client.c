@@ -481,6 +481,7 @@ START_TEST(in_a_jail_files_are_linked_and_everything_goes_with_it)
 	start_jailed(&s, base);
 	ck_assert_uint_ne(fc_of(s.m)->place.uid, fc_of(booted)->place.uid);
 	ck_ok(firecracker_engine.load(s.m, state, &error));
+	is_owned(&s, "memory", true);
 	machine_free(&firecracker_engine, booted);
 	agent_answers(&s);
 	for (int i = 0; i < 2; i++) { /* the second time there are files of the first */
@@ -497,6 +498,7 @@ START_TEST(in_a_jail_files_are_linked_and_everything_goes_with_it)
 	ck_ok(firecracker_engine.load(s.m, later, &error));
 	agent_answers(&s);
 	is_owned(&s, "whole", true);
+	is_owned(&s, "memory", true); /* and no VMM may write it: siblings map it */
 	was_asked(&s, "\"backend_path\":\"/whole\"");
 	pages_done(&pages);
 	tear_down(&s);

@@ -104,21 +104,29 @@ static int copy(int from, int to)
 	return r < 0 ? r : sys_truncate(to, (uint64_t)st.st_size);
 }
 
-/* The VMM's user must be able to read it; what is for root alone is shared with the group of the jailed. */
+/* The VMM's user must be able to read it, and no VMM may write what others map: what is not so is given to the group of the jailed, for reading. */
 static int let_read(int fd)
 {
 	struct stat st;
 	int r = sys_fstat(fd, &st);
-	return r < 0 || st.st_mode & S_IROTH ? r : sys_set_group(fd, FIRST_VMM_UID, 0640);
+	bool fits = r == 0 && st.st_mode & S_IROTH && !(st.st_mode & (S_IWGRP | S_IWOTH)) && st.st_uid == 0;
+	return r < 0 || fits ? r : sys_set_owner(fd, 0, FIRST_VMM_UID, 0640);
+}
+
+/* Rights of an image of the user's are not ours to change. */
+static bool may_link(enum fc_file file, int fd)
+{
+	struct stat st;
+	bool ours = file == FC_MEMORY || file == FC_STATE || file == FC_WHOLE;
+	return ours || (sys_fstat(fd, &st) == 0 && st.st_mode & S_IROTH && !(st.st_mode & (S_IWGRP | S_IWOTH)));
 }
 
 static int place_fd(const struct fc_place *place, enum fc_file file, int fd)
 {
-	int r = sys_link_fd(fd, place->fd, names[file]);
-	if (r == 0)
-		return let_read(fd);
+	if (may_link(file, fd) && sys_link_fd(fd, place->fd, names[file]) == 0)
+		return file == FC_MEMORY || file == FC_STATE || file == FC_WHOLE ? let_read(fd) : 0;
 	AUTO_FD int to = sys_openat(place->fd, names[file], O_RDWR | O_CREAT | O_EXCL, 0600);
-	r = to < 0 ? to : copy(fd, to);
+	int r = to < 0 ? to : copy(fd, to);
 	return r < 0 ? r : let_read(to);
 }
 
@@ -165,7 +173,7 @@ static char *make_log(const struct fc_place *place, const char *directory, enum 
 		return NULL;
 	if (!place->jailed)
 		return path_absolute(path);
-	if (sys_set_group(fd, FIRST_VMM_UID, 0660) < 0 || sys_link_fd(fd, place->fd, names[file]) < 0)
+	if (sys_set_owner(fd, 0, FIRST_VMM_UID, 0660) < 0 || sys_link_fd(fd, place->fd, names[file]) < 0)
 		return NULL;
 	return fc_seen(place, file);
 }

@@ -148,7 +148,7 @@ class Guest:
         self.running = True
 
     def restore(self, config, state, memory, running):
-        where = os.open(memory, os.O_RDONLY)
+        where = self.writable(memory)
         self.inode = os.fstat(where).st_ino
         self.start(config, where, "off", ["-incoming", "defer", "-S"])
         self.listening = True
@@ -162,6 +162,21 @@ class Guest:
         os.close(image)
         if running:
             self.go_on()
+
+    def writable(self, memory):
+        """The real one maps what it may only read; QEMU opens it for writing, so where that is forbidden it gets a copy."""
+        where = os.open(memory, os.O_RDONLY)
+        if os.access(memory, os.W_OK):
+            return where
+        with mmap.mmap(where, self.size, prot=mmap.PROT_READ) as content:
+            os.close(where)
+            where = os.memfd_create("memory")
+            os.ftruncate(where, self.size)
+            for at in range(0, self.size, 1 << 16):
+                block = content[at:at + (1 << 16)]
+                if block.count(0) < len(block):
+                    os.pwrite(where, block, at)
+        return where
 
     # --- monitor
 
