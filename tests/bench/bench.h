@@ -69,6 +69,7 @@ int bench_resume(const struct bench_run *run);
 int bench_shell(const struct bench_run *run);
 int bench_snapshot(const struct bench_run *run);
 int bench_storm(const struct bench_run *run);
+int bench_throughput(const struct bench_run *run);
 int bench_warm(const struct bench_run *run);
 
 #endif

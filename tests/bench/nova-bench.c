@@ -23,6 +23,7 @@ static const struct {
 	{ "shell", bench_shell, "a call with a template and a parked shell" },
 	{ "snapshot", bench_snapshot, "time and bytes of a snapshot of a booted VM and of a live clone" },
 	{ "storm", bench_storm, "200 callers of one cold function; 50 functions on a pool that holds 20" },
+	{ "throughput", bench_throughput, "calls a second with 1, 2, 8 and 64 in flight, on the fake engine and in real VMs" },
 	{ "warm", bench_warm, "a call in a VM that waits" },
 };
 
