@@ -247,6 +247,26 @@ class Ending(DaemonCase):
         self.assertEqual((error["name"], error["outcome"], client.returncode), ("NOVA_ELOST", "unknown", 125))
         await_that(lambda: not agents_of(self.home), "no process of it is left")
 
+    def test_the_first_signal_after_daemon_stop_changes_nothing(self):
+        begun, go = self.register_gate()
+        process = self.daemon()
+        client = self.started("client", "invoke", "gate")
+        await_that(begun.exists, "the function runs")
+        stopper = self.started("stopper", "daemon", "stop")
+        await_that(lambda: not os.path.exists(self.socket), "it stops")
+        process.terminate()
+        await_that(lambda: self.signal_is_taken(process), "the signal has been taken")
+        go.touch()
+        self.assertIn('"through"', client.communicate(timeout=20)[0])
+        self.assertEqual(stopper.wait(20), 0)
+        self.ends(process)
+
+    @staticmethod
+    def signal_is_taken(process):
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+        pending = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
+        return not int(pending, 16) >> (signal.SIGTERM - 1) & 1
+
     def test_killed_with_fifty_vms_it_leaves_nothing_and_the_next_begins_clean(self):
         begun, _go = self.register_gate()
         process = self.daemon(environment={"NOVA_POOL_MAX_VMS": "64"})

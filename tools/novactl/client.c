@@ -168,7 +168,8 @@ int instances_need_daemon(void)
 {
 	return failure("instances live in the daemon, and %s: 'novactl daemon' starts it%s",
 		globals.no_daemon ? "--no-daemon asks for none" : "there is none to be used here",
-		globals.no_daemon || globals.verbose ? "" : " (--verbose tells what was looked for)");
+		globals.no_daemon || globals.verbose ? ""
+						     : " (--verbose tells what was looked for)");
 }
 
 void remote_close(struct remote *remote)

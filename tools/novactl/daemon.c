@@ -125,11 +125,13 @@ static void on_signal(struct daemon *daemon)
 	char why[64];
 	if (read(daemon->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (daemon->phase != PHASE_SERVING) {
+	if (daemon->signalled) { /* not the first signal after 'daemon stop', which asks for the
+				    same */
 		session_say(NOVA_LOG_WARN, "daemon", "stopping at once: another signal");
 		daemon->phase = PHASE_OVER;
 		return;
 	}
+	daemon->signalled = true;
 	snprintf(why, sizeof(why), "signal %s", strsignal((int)info.ssi_signo));
 	daemon_stop(daemon, why);
 }

@@ -128,6 +128,7 @@ struct daemon {
 	struct client *clients;
 	size_t client_count;
 	enum phase phase;
+	bool signalled;
 	int64_t phase_end, started; /* milliseconds of now_ms(); phase_end -1: never */
 	int64_t accept_after;       /* no descriptor was left: accept nothing before that */
 	uint64_t served;            /* calls that were begun, ever */
@@ -136,8 +137,9 @@ struct daemon {
 
 int64_t now_ms(void);
 
-#define CLIENTS_MAX 1000 /* with more, requests are refused; with twice as many, nobody is let in  \
-			  */
+#define CLIENTS_MAX                                                                                \
+	1000 /* with more, requests are refused; with twice as many, nobody is let in              \
+	      */
 
 /* Clients, one request each. */
 void client_accept(struct daemon *daemon);
@@ -166,7 +168,8 @@ bool errand_knows(const char *verb);
 /* Copies the request. NULL: no thread can be started. `wake` is written to when it is done. */
 struct errand *errand_begin(nova_t *nova, int wake, const json_t *request);
 bool errand_is_done(const struct errand *errand);
-/* Waits for its end and frees it. Texts go to the wire, which may be NULL; the reply is returned. */
+/* Waits for its end and frees it. Texts go to the wire, which may be NULL; the reply is returned.
+ */
 json_t *errand_end(struct errand *errand, struct wire *wire);
 /* Ends every instance, and with them the errands that wait for one. */
 void errands_cut(nova_t *nova);

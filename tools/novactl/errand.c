@@ -120,7 +120,8 @@ static void take_printed(struct errand *errand, const nova_result_t *result)
 	bytes_add(&errand->out, text, len);
 	text = nova_result_stderr(result, &len);
 	bytes_add(&errand->err, text, len);
-	errand->reply = need(json_pack("{s:i,s:b}", "exit_code", nova_result_exit_code(result), "truncated", nova_result_truncated(result)));
+	errand->reply = need(json_pack("{s:i,s:b}", "exit_code", nova_result_exit_code(result),
+		"truncated", nova_result_truncated(result)));
 }
 
 static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
@@ -174,7 +175,9 @@ static int perform(struct errand *errand, nova_error_t **error)
 	size_t which = find(text_of(errand->request, "verb"));
 	const char *name = text_of(errand->request, "name");
 	nova_instance_t *instance = NULL;
-	int code = errands[which].of_one ? nova_instance_get(errand->nova, name ? name : "", &instance, error) : 0;
+	int code = errands[which].of_one
+			   ? nova_instance_get(errand->nova, name ? name : "", &instance, error)
+			   : 0;
 	if (code == 0)
 		code = errands[which].run(errand, instance, error);
 	nova_instance_free(instance);
@@ -188,7 +191,9 @@ static void *run(void *userdata)
 	if (perform(errand, &error) < 0) {
 		json_decref(errand->reply);
 		errand->reply = NULL;
-		reply_with(errand, "error", error_json(nova_error_code(error), nova_error_outcome(error), nova_error_message(error)));
+		reply_with(errand, "error",
+			error_json(nova_error_code(error), nova_error_outcome(error),
+				nova_error_message(error)));
 	}
 	nova_error_free(error);
 	__atomic_store_n(&errand->done, 1, __ATOMIC_RELEASE);

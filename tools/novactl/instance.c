@@ -69,8 +69,7 @@ static int show_instances(const json_t *list)
 	if (globals.json)
 		return print_json(json_incref((json_t *)list));
 	table_begin(&table, ARRAY_LEN(headings), headings);
-	json_array_foreach (list, i, instance)
-		instance_row(&table, instance);
+	json_array_foreach(list, i, instance) instance_row(&table, instance);
 	table_end(&table);
 	if (!json_array_size(list))
 		note("There is no instance.");
@@ -151,8 +150,9 @@ static int ask_and_show(json_t *request, const char *member, int (*show)(const j
 static int start_run(char **args, int count)
 {
 	(void)count;
-	json_t *request = json_pack("{s:s,s:s,s:s*,s:s*,s:I,s:I}", "verb", "instance start", "function", args[0], "name", given.name,
-		"snapshot", given.snapshot, "memory_mb", (json_int_t)given.memory, "vcpus", (json_int_t)given.vcpus);
+	json_t *request = json_pack("{s:s,s:s,s:s*,s:s*,s:I,s:I}", "verb", "instance start",
+		"function", args[0], "name", given.name, "snapshot", given.snapshot, "memory_mb",
+		(json_int_t)given.memory, "vcpus", (json_int_t)given.vcpus);
 	progress_start("starting microVM");
 	struct printed printed = { 0 };
 	json_t *reply = NULL;
@@ -168,12 +168,14 @@ static int list_run(char **args, int count)
 {
 	(void)args;
 	(void)count;
-	return ask_and_show(json_pack("{s:s}", "verb", "instance list"), "instances", show_instances);
+	return ask_and_show(
+		json_pack("{s:s}", "verb", "instance list"), "instances", show_instances);
 }
 
 static int about(const char *verb, const char *name)
 {
-	return ask_and_show(json_pack("{s:s,s:s}", "verb", verb, "name", name), "instance", show_instance);
+	return ask_and_show(
+		json_pack("{s:s,s:s}", "verb", verb, "name", name), "instance", show_instance);
 }
 
 static int get_run(char **args, int count)
@@ -205,7 +207,8 @@ static int show_snapshot(const json_t *id)
 static int snapshot_run(char **args, int count)
 {
 	(void)count;
-	return ask_and_show(json_pack("{s:s,s:s,s:s*}", "verb", "instance snapshot", "name", args[0], "snapshot_after", given.name),
+	return ask_and_show(json_pack("{s:s,s:s,s:s*}", "verb", "instance snapshot", "name",
+				    args[0], "snapshot_after", given.name),
 		"snapshot", show_snapshot);
 }
 
@@ -215,8 +218,10 @@ static int stop_run(char **args, int count)
 	int status = STATUS_OK;
 	json_t *stopped = need(json_array());
 	for (int i = 0; i < count; i++) {
-		int failed = ask_and_show(json_pack("{s:s,s:s,s:I}", "verb", "instance stop", "name", args[i], "grace_ms",
-						  (json_int_t)given.grace_ms), NULL, NULL);
+		int failed =
+			ask_and_show(json_pack("{s:s,s:s,s:I}", "verb", "instance stop", "name",
+					     args[i], "grace_ms", (json_int_t)given.grace_ms),
+				NULL, NULL);
 		status = status ? status : failed;
 		if (failed)
 			continue;
@@ -246,9 +251,12 @@ static int exec_show(const json_t *reply, const struct printed *printed)
 {
 	int code = (int)number_of(reply, "exit_code");
 	if (globals.json) {
-		json_t *value = json_pack("{s:i,s:s%,s:s%}", "exit_code", code, "stdout", printed->out.len ? printed->out.data : "", printed->out.len,
-			"stderr", printed->err.len ? printed->err.data : "", printed->err.len);
-		int status = value ? print_json(value) : failure("what the command printed is not UTF-8: ask without --json");
+		json_t *value = json_pack("{s:i,s:s%,s:s%}", "exit_code", code, "stdout",
+			printed->out.len ? printed->out.data : "", printed->out.len, "stderr",
+			printed->err.len ? printed->err.data : "", printed->err.len);
+		int status = value ? print_json(value)
+				   : failure("what the command printed is not UTF-8: ask without "
+					     "--json");
 		return status ? status : code;
 	}
 	if (printed->out.len)
@@ -265,8 +273,8 @@ static int exec_run(char **args, int count)
 {
 	struct printed printed = { 0 };
 	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
-	json_t *request = json_pack("{s:s,s:s,s:I,s:o}", "verb", "instance exec", "name", args[0], "timeout_ms", (json_int_t)given.timeout_ms,
-		"argv", argv);
+	json_t *request = json_pack("{s:s,s:s,s:I,s:o}", "verb", "instance exec", "name", args[0],
+		"timeout_ms", (json_int_t)given.timeout_ms, "argv", argv);
 	progress_start("running");
 	int status = ask(request, &printed, &reply);
 	progress_stop();
@@ -280,19 +288,22 @@ static int exec_run(char **args, int count)
 
 static const struct opt start_options[] = {
 	{ OPT_TEXT, 'n', "name", "NAME", "what to call it [its id]", &given.name },
-	{ OPT_TEXT, 0, "snapshot", "NAME", "go on from a snapshot of the function", &given.snapshot },
+	{ OPT_TEXT, 0, "snapshot", "NAME", "go on from a snapshot of the function",
+		&given.snapshot },
 	{ OPT_NUMBER, 'm', "memory", "MB", "memory of its VM [the function's]", &given.memory },
 	{ OPT_NUMBER, 0, "vcpus", "N", "processors of its VM [the function's]", &given.vcpus },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
 static const struct opt exec_options[] = {
-	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of the command [30]", &given.timeout_ms },
+	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of the command [30]",
+		&given.timeout_ms },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
 static const struct opt stop_options[] = {
-	{ OPT_DURATION, 0, "grace", "SECONDS", "how long calls under way may go on [2]", &given.grace_ms },
+	{ OPT_DURATION, 0, "grace", "SECONDS", "how long calls under way may go on [2]",
+		&given.grace_ms },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -338,7 +349,8 @@ const struct verb verb_instance_exec = {
 	.args = "NAME -- COMMAND...",
 	.purpose = "Run a command in an instance.",
 	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n",
-	.notes = "What it prints and its exit status become those of novactl. No shell is involved.\n",
+	.notes = "What it prints and its exit status become those of novactl. No shell is "
+		 "involved.\n",
 	.options = exec_options,
 	.min_args = 2,
 	.max_args = 1000,

@@ -45,7 +45,8 @@ static int mode_of(const char *name)
 	const char *near = nearest_word(name, names, ARRAY_LEN(names));
 	usage_error(&verb_invoke,
 		near ? "--mode: there is no mode '%s'; did you mean '%s'?"
-		     : "--mode: '%s' is not cached, ephemeral, checkpointed, branched or persistent",
+		     : "--mode: '%s' is not cached, ephemeral, checkpointed, branched or "
+		       "persistent",
 		name, near);
 	return -1;
 }
@@ -155,16 +156,16 @@ static void on_text(void *userdata, const json_t *payload)
 }
 
 /* False: nothing was begun there. */
-static bool invoke_there(
-	struct remote *remote, const char *name, int mode, const char *payload, size_t len, int *ret_status)
+static bool invoke_there(struct remote *remote, const char *name, int mode, const char *payload,
+	size_t len, int *ret_status)
 {
 	struct answer answer = { 0 };
 	json_t *reply = NULL;
-	json_t *request =
-		json_pack("{s:s,s:s,s:I,s:b,s:b,s:i,s:s*,s:b,s:s*,s:s*}", "verb", "invoke", "function", name, "timeout_ms",
-			(json_int_t)given.timeout_ms, "stream", given.stream, "json", globals.json, "mode", mode, "snapshot",
-			given.snapshot, "checkpoint_after", given.checkpoint_after, "snapshot_after", given.snapshot_after,
-			"instance", given.instance);
+	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:i,s:s*,s:b,s:s*,s:s*}", "verb",
+		"invoke", "function", name, "timeout_ms", (json_int_t)given.timeout_ms, "stream",
+		given.stream, "json", globals.json, "mode", mode, "snapshot", given.snapshot,
+		"checkpoint_after", given.checkpoint_after, "snapshot_after", given.snapshot_after,
+		"instance", given.instance);
 	if (!request) /* a name that is no UTF-8; the library says so */
 		return false;
 	progress_start("running");
