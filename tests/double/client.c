@@ -11,6 +11,7 @@
 #include "engine/firecracker/firecracker.h"
 #include "host/host.h"
 #include "unit/test.h"
+#include "vm/vm.h"
 
 #define DOUBLE NOVA_SOURCE_ROOT "/tests/double/firecracker/firecracker"
 
@@ -659,6 +660,71 @@ START_TEST(the_probe_says_what_is_there)
 }
 END_TEST
 
+/* --- images ------------------------------------------------------------------------------------------------------------------ */
+
+/* A file that looks enough like a root filesystem, and its line of a MANIFEST. */
+static void put_image(const char *directory, const char *path, struct buf *manifest)
+{
+	static const uint8_t magic[] = { 0x53, 0xef };
+	uint8_t content[2048] = { 0 };
+	char sum[SHA256_HEX];
+	memcpy(content + 1080, magic, sizeof(magic));
+	AUTO_FREE char *whole = path_join(directory, path), *parent = strdup(whole);
+	*strrchr(parent, '/') = 0;
+	ck_assert_int_eq(fs_mkdirs(parent, 0700), 0);
+	ck_assert_int_eq(fs_write_file(whole, content, sizeof(content), 0600), 0);
+	ck_assert_int_eq(sha256_hex(content, sizeof(content), sum), 0);
+	AUTO_FREE char *line = str_format("%s  %zu  %s\n", sum, sizeof(content), path);
+	ck_assert_int_eq(manifest ? buf_append_str(manifest, line) : 0, 0);
+}
+
+static void finds(nova_config_t *config, const char *kernel, const char *rootfs)
+{
+	nova_host_t *host;
+	AUTO_FREE char *found_kernel = NULL, *initramfs = NULL, *found_rootfs = NULL;
+	ck_ok(nova_host_new(config, &host, &error));
+	ck_ok(vm_find_images(host, &firecracker_engine, "base", &found_kernel, &initramfs, &found_rootfs, &error));
+	const char *const ends[][2] = { { found_kernel, kernel }, { found_rootfs, rootfs }, { initramfs, "/images/kernel/initramfs.cpio" } };
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		ck_assert_msg(strlen(ends[i][0]) > strlen(ends[i][1]) && !strcmp(ends[i][0] + strlen(ends[i][0]) - strlen(ends[i][1]), ends[i][1]),
+			"%s is not %s", ends[i][0], ends[i][1]);
+	nova_host_unref(host);
+}
+
+START_TEST(settings_name_images_of_the_users_own)
+{
+	char *dir = test_dir();
+	nova_config_t *config;
+	AUTO_BUF struct buf manifest = BUF_INIT(4096);
+	AUTO_FREE char *images = path_join(dir, "images"), *list = path_join(images, "MANIFEST"), *own = path_join(dir, "own");
+	AUTO_FREE char *kernel = path_join(own, "vmlinux"), *rootfs = path_join(own, "all.ext4");
+	put_image(images, "kernel/vmlinux", &manifest);
+	put_image(images, "kernel/initramfs.cpio", &manifest);
+	put_image(images, "rootfs/base.ext4", &manifest);
+	put_image(own, "vmlinux", NULL);
+	put_image(own, "base.ext4", NULL);
+	put_image(own, "all.ext4", NULL);
+	ck_assert_int_eq(fs_write_file(list, manifest.data, manifest.len, 0600), 0);
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", dir, &error));
+	ck_ok(nova_config_set(config, "images", images, &error));
+	finds(config, "/images/kernel/vmlinux", "/images/rootfs/base.ext4");
+	ck_ok(nova_config_set(config, "firecracker.kernel", kernel, &error));
+	ck_ok(nova_config_set(config, "firecracker.rootfs_dir", own, &error));
+	finds(config, "/own/vmlinux", "/own/base.ext4");
+	ck_ok(nova_config_set(config, "firecracker.rootfs", rootfs, &error));
+	finds(config, "/own/vmlinux", "/own/all.ext4");
+	ck_ok(nova_config_set(config, "firecracker.kernel", "/no/such/kernel", &error));
+	nova_host_t *host;
+	AUTO_FREE char *k = NULL, *i = NULL, *r = NULL;
+	ck_ok(nova_host_new(config, &host, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "firecracker.kernel names '/no/such/kernel'", vm_find_images(host, &firecracker_engine, "base", &k, &i, &r, &error));
+	nova_host_unref(host);
+	nova_config_free(config);
+	test_dir_remove(dir);
+}
+END_TEST
+
 START_TEST(auto_takes_it_only_with_a_program_and_kvm_that_is_fit)
 {
 	struct setting s = set_up("");
@@ -700,6 +766,7 @@ static Suite *client_suite(void)
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
+	tcase_add_test(tc, settings_name_images_of_the_users_own);
 	tcase_add_test(tc, auto_takes_it_only_with_a_program_and_kvm_that_is_fit);
 	suite_add_tcase(suite, tc);
 	return suite;
