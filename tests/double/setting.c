@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "setting.h"
+
+nova_error_t *error;
+
+void control(const struct setting *s, const char *text)
+{
+	AUTO_FREE char *path = str_format("%s.control", s->program);
+	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0644), 0);
+}
+
+struct setting set_up_with(const char *faults, const char *jailer, const char *key)
+{
+	struct setting s = { .dir = test_dir() };
+	nova_config_t *config;
+	s.program = path_join(s.dir, "firecracker");
+	ck_assert_int_eq(symlink(DOUBLE, s.program), 0);
+	AUTO_FREE char *text = str_format("{\"guest\":\"none\",\"record\":\"%s/requests\"%s}", s.dir, faults);
+	control(&s, text);
+	AUTO_FREE char *record = path_join(s.dir, "requests"); /* also for the double of another user */
+	ck_assert_int_eq(fs_write_file(record, "", 0, 0666), 0);
+	ck_assert_int_eq(fs_chmod(record, 0666), 0);
+	ck_assert_int_eq(fs_chmod(s.dir, 0755), 0);
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", s.dir, &error));
+	ck_ok(nova_config_set(config, "firecracker.binary", s.program, &error));
+	ck_ok(nova_config_set(config, "firecracker.jailer", jailer, &error));
+	AUTO_FREE char *looked_at = path_join(s.dir, "looked-at");
+	if (key)
+		ck_ok(nova_config_set(config, key, looked_at, &error));
+	ck_ok(nova_host_new(config, &s.host, &error));
+	nova_config_free(config);
+	s.env = host_engine_env(s.host);
+	s.m = machine_new(&firecracker_engine);
+	return s;
+}
+
+struct setting set_up(const char *faults)
+{
+	return set_up_with(faults, "off", NULL);
+}
+
+int start(struct setting *s, int base_fd, uint32_t ms)
+{
+	struct machine_spec spec = {
+		.id = "0123abcd", .kernel = "/dev/null", .initramfs = "/dev/null", .rootfs = "/dev/null", .memory_mb = 32, .vcpus = 1,
+		.base_fd = base_fd, .deadline = deadline_in_ms(ms),
+	};
+	return firecracker_engine.start(s->m, s->env, &spec, &error);
+}
+
+static void nothing_is_left(const struct setting *s)
+{
+	char **names;
+	int count = fs_list(s->env->run_dir, &names);
+	for (int i = 0; i < count; i++)
+		ck_assert_msg(!str_starts(names[i], "fc-") && !str_starts(names[i], "memory-"), "%s is left", names[i]);
+	strv_free(names, (size_t)count);
+	AUTO_FREE char *jails = path_join(s->env->run_dir, "jail/firecracker");
+	count = fs_list(jails, &names);
+	ck_assert_msg(count <= 0, "%s is left in the jails", names[0]);
+	if (count == 0)
+		strv_free(names, 0);
+}
+
+void tear_down(struct setting *s)
+{
+	pid_t pid = (pid_t)s->m->process.pid;
+	machine_free(&firecracker_engine, s->m);
+	if (pid)
+		ck_assert_int_ne(kill(pid, 0), 0);
+	nothing_is_left(s);
+	nova_host_unref(s->host);
+	free(s->program);
+	test_dir_remove(s->dir);
+}
+
+char *requests(const struct setting *s)
+{
+	AUTO_FREE char *path = path_join(s->dir, "requests");
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	return buf_steal_str(&text);
+}
+
+void was_asked(const struct setting *s, const char *part)
+{
+	AUTO_FREE char *all = requests(s);
+	ck_assert_msg(strstr(all, part) != NULL, "'%s' not in: %s", part, all);
+}
+
+void agent_answers(const struct setting *s)
+{
+	char head[8];
+	ck_assert_int_ge(s->m->channel, 0);
+	ck_assert_int_eq(sys_recv(s->m->channel, head, sizeof(head), MSG_PEEK), 8);
+	ck_assert_int_eq(head[4], '{');
+}
+
