@@ -212,7 +212,7 @@ int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 	AUTO_FREE char *why = find_obstacle();
 	if (why) {
 		printf("1..0 # SKIP %s\n", why);
-		return 77;
+		return EXIT_SUCCESS; /* with TAP the plan says it all */
 	}
 	SRunner *runner = srunner_create(make_suite());
 	srunner_run_all(runner, CK_ENV);
