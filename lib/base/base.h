@@ -229,6 +229,7 @@ int fs_is_directory(const char *path); /* 1, 0 or -errno */
 char *path_absolute(const char *path);
 char *path_user_home(void); /* $HOME, else what the system knows of this user; NULL: nobody knows */
 char *path_expand_user(const char *path); /* a copy, a leading "~/" replaced; NULL: out of memory */
+char *path_search(const char *name); /* a program in PATH, absolute; NULL: there is none, or out of memory */
 /* The n-th name in a directory listing, sorted; caller frees each and the array. -errno or the count. */
 int fs_list(const char *directory, char ***ret_names);
 int fs_list_stream(DIR *dir, char ***ret_names);

@@ -57,3 +57,16 @@ char *path_expand_user(const char *path)
 		return strdup(path);
 	return path[1] ? path_join(home, path + 2) : STEAL(home);
 }
+
+char *path_search(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
+	char *save = NULL;
+	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
+		AUTO_FREE char *candidate = path_join(dir, name);
+		if (candidate && access(candidate, X_OK) == 0)
+			return path_absolute(candidate);
+	}
+	return NULL;
+}

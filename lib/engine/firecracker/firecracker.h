@@ -198,7 +198,6 @@ int fc_advice(const char *root, bool is_root, const char *jailer, char **ret_tex
 
 /* Path of the program; NOVA_ENOTFOUND with the way out. */
 int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);
-char *fc_search_path(const char *name);
 /* What the program prints for one option such as "--version", first line; remembered in the run directory. Caller frees. */
 int fc_ask(const struct engine_env *env, const char *binary, const char *option, char **ret_line, nova_error_t **error);
 int fc_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error);

@@ -10,26 +10,13 @@
 #define INSTALLED "/opt/nova/bin/firecracker"
 #define WHERE_FROM "put a release binary of the project firecracker-microvm at " INSTALLED ", or set NOVA_FIRECRACKER to it"
 
-char *fc_search_path(const char *name)
-{
-	const char *path = getenv("PATH");
-	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
-	char *save = NULL;
-	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
-		AUTO_FREE char *candidate = path_join(dir, name);
-		if (candidate && access(candidate, X_OK) == 0)
-			return path_absolute(candidate);
-	}
-	return NULL;
-}
-
 int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **error)
 {
 	const char *configured = config_str(env->config, "firecracker.binary");
 	bool there = *configured && access(configured, X_OK) == 0;
 	if (*configured && !there && strcmp(configured, STANDARD))
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.binary names '%s', which cannot be executed", configured);
-	*ret_path = there ? path_absolute(configured) : fc_search_path(PROGRAM);
+	*ret_path = there ? path_absolute(configured) : path_search(PROGRAM);
 	if (!*ret_path && !there && access(INSTALLED, X_OK) == 0)
 		*ret_path = strdup(INSTALLED);
 	if (*ret_path)

@@ -8,19 +8,6 @@
 #define LEAST_MAJOR 7
 #define LEAST_MINOR 2
 
-static char *search_path(const char *name)
-{
-	const char *path = getenv("PATH");
-	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
-	char *save = NULL;
-	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
-		AUTO_FREE char *candidate = path_join(dir, name);
-		if (candidate && access(candidate, X_OK) == 0)
-			return path_absolute(candidate);
-	}
-	return NULL;
-}
-
 int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error)
 {
 	const char *configured = config_str(env->config, "qemu.binary");
@@ -30,7 +17,7 @@ int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **er
 		*ret_path = path_absolute(configured);
 		return *ret_path ? 0 : nova_oom(error);
 	}
-	*ret_path = search_path(PROGRAM);
+	*ret_path = path_search(PROGRAM);
 	if (!*ret_path)
 		return nova_fail(error, NOVA_ENOTFOUND, "QEMU is not installed (no " PROGRAM " in PATH): apt-get install qemu-system-x86");
 	return 0;
