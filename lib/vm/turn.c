@@ -107,14 +107,6 @@ void vm_turns_init(struct vm_turns *turns)
 	turns->last = &turns->first;
 }
 
-void vm_set_concurrency(nova_vm_t *vm, uint32_t calls)
-{
-	pthread_mutex_lock(&vm->lock);
-	vm->turns.most = calls < 1 ? 1 : calls > VM_CALLS_MOST ? VM_CALLS_MOST : calls;
-	admit(&vm->turns);
-	pthread_mutex_unlock(&vm->lock);
-}
-
 int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error)
 {
 	pthread_mutex_lock(&vm->lock);

@@ -145,8 +145,6 @@ void vm_answer_done(struct vm_answer *answer);
 void vm_call_init(struct vm_call *call, const char *id);
 void vm_call_done(struct vm_call *call);
 void vm_turns_init(struct vm_turns *turns);
-/* For a clone whose function has another concurrency by now than its template. Calls that are inside stay there. */
-void vm_set_concurrency(nova_vm_t *vm, uint32_t calls);
 /* With vm->lock held. NOVA_EINVAL: one of that id is listed. */
 int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
 void vm_call_unlist(nova_vm_t *vm, struct vm_call *call);

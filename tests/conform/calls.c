@@ -379,23 +379,6 @@ START_TEST(a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran)
 }
 END_TEST
 
-START_TEST(the_concurrency_can_be_raised_while_calls_wait_in_line)
-{
-	struct setting s = set_up_waiting("shell", 1);
-	struct caller a = { .id = "a" }, b = { .id = "b" };
-	begin(&a, s.vm);
-	await(&a.begun);
-	begin(&b, s.vm);
-	await_line(s.vm);
-	vm_set_concurrency(s.vm, 3);
-	await(&b.begun);
-	let_them_go(s.vm);
-	ends_well(&a);
-	ends_well(&b);
-	tear_down(&s);
-}
-END_TEST
-
 /* --- in place ---------------------------------------------------------------------------------------------------------------------- */
 
 #define COUNTS \
@@ -481,7 +464,6 @@ static Suite *calls_suite(void)
 	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);
 	tcase_add_test(tc, a_request_id_is_for_one_call_at_a_time);
 	tcase_add_test(tc, a_concurrency_that_no_agent_has_is_refused);
-	tcase_add_test(tc, the_concurrency_can_be_raised_while_calls_wait_in_line);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("lost");
