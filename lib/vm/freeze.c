@@ -250,9 +250,9 @@ static int place_locked(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t 
 
 int vm_place(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
 {
-	pthread_mutex_lock(&vm->lock);
+	vm_enter_alone(vm); /* a booted VM is frozen for it, which talks to its agent */
 	int code = place_locked(vm, ret_frozen, error);
-	pthread_mutex_unlock(&vm->lock);
+	vm_leave_alone(vm);
 	return code;
 }
 
