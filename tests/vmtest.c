@@ -164,6 +164,15 @@ void vmtest_await_end(int pidfd)
 	fd_close(pidfd);
 }
 
+void vmtest_await_none(const char *text)
+{
+	for (pid_t pid; (pid = vmtest_process(text)) != 0;) {
+		int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (fd >= 0) /* else it ended just now */
+			vmtest_await_end(fd);
+	}
+}
+
 /* --- main -------------------------------------------------------------------------------------------------------------------- */
 
 /* Why the engine is not there. The double of Firecracker needs no KVM, but QEMU, which runs its guests. */

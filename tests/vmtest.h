@@ -52,6 +52,8 @@ pid_t vmtest_vmm(const char *id);
 /* Waits for the end of processes that are no children of ours. Open the pidfds before whatever is to end them. */
 int vmtest_pidfd(pid_t pid);
 void vmtest_await_end(int pidfd);
+/* Waits for the end of all processes whose command line contains the text. */
+void vmtest_await_none(const char *text);
 
 int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void));
 
