@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -208,14 +208,21 @@ static uint64_t memory_for_functions(void)
 	return available > 2 * AGENT_MEMORY ? available - AGENT_MEMORY : AGENT_MEMORY;
 }
 
-/* The agent goes first, however many processes a function has made, and is the last to be killed for memory. */
+/* The agent goes first, however many processes a function has made, and is the last to be killed for memory. A real-time class
+ * would do it too, but its code is more for each clone to run for the first time. */
 static void be_first(void)
 {
-	struct sched_param first = { .sched_priority = 1 };
-	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
+	setpriority(PRIO_PROCESS, 0, -20);
 	write_text("/proc/self/oom_score_adj", "-1000");
 	/* The fork that handles a request goes before the interpreter that only waits for the next one. */
 	write_text("/proc/sys/kernel/sched_child_runs_first", "1");
+}
+
+/* Housekeeping that would wake in each clone, to find nothing to do: the folding of counters, and the moving of pages. */
+static void be_quiet(void)
+{
+	write_text("/proc/sys/vm/stat_interval", "86400");
+	write_text("/proc/sys/vm/compaction_proactiveness", "0");
 }
 
 void boot(struct agent *agent)
@@ -241,6 +248,7 @@ void boot(struct agent *agent)
 	agent->memory_limit = memory_for_functions();
 	cgroups_make(agent);
 	be_first();
+	be_quiet();
 	if (*agent->code_later)
 		blank_start(agent);
 	if (agent->channel.fd >= 0)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -78,13 +77,6 @@ static int become_function(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-static void ordinary_priority(void)
-{
-	struct sched_param none = { 0 };
-	sched_setscheduler(0, SCHED_OTHER, &none);
-	setpriority(PRIO_PROCESS, 0, 0);
-}
-
 static void ordinary_signals(void)
 {
 	sigset_t none;
@@ -123,7 +115,7 @@ static int become(const struct agent *agent, const struct launch *launch)
 	if (launch->cgroup_procs >= 0 && write(launch->cgroup_procs, "0", 1) < 0)
 		return -errno;
 	if (agent->pid1) {
-		ordinary_priority();
+		setpriority(PRIO_PROCESS, 0, 0);
 		write_text("/proc/self/oom_score_adj", "0");
 	} else if (launch->keep_fd < 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
