@@ -32,7 +32,7 @@ static void add_machine(struct arguments *a, bool kvm, const struct machine_spec
 	arguments_add(a, "-accel");
 	arguments_add(a, kvm ? "kvm" : "tcg,tb-size=16");
 	arguments_add(a, "-cpu");
-	arguments_add(a, kvm ? "host" : "qemu64");
+	arguments_add(a, kvm ? "host" : "qemu64,arat=on");
 	arguments_add(a, "-m");
 	arguments_add(a, "%uM", spec->memory_mb);
 	arguments_add(a, "-smp");
