@@ -182,6 +182,7 @@ int64_t sys_next_hole(int fd, uint64_t from);
 /* --- processes and descriptors between them -------------------------------------------------------------- */
 
 int sys_pidfd_open_self(void);
+size_t sys_processors(void); /* that this thread may run on; at least 1 */
 int sys_pidfd_open(int64_t pid); /* of a process that is no child of ours, too */
 int sys_pidfd_kill(int pidfd);
 int sys_pidfd_stop(int pidfd, bool stop); /* SIGSTOP, or SIGCONT */

@@ -15,6 +15,12 @@
 
 #define MAX_SENT_FDS 16
 
+size_t sys_processors(void)
+{
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
 int sys_pidfd_open_self(void)
 {
 	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);

@@ -107,6 +107,8 @@ struct engine_ops {
 	int (*resume)(struct machine *m, nova_error_t **error);
 	/* As resume(), but does not wait until they run: what is sent over the channel is read then. NULL: resume() does not wait either. */
 	int (*resume_soon)(struct machine *m, nova_error_t **error);
+	/* As pause(), but does not wait until they stand still. NULL: not supported. */
+	int (*pause_soon)(struct machine *m, nova_error_t **error);
 
 	/* Snapshots; NULL: not supported. */
 
@@ -117,6 +119,8 @@ struct engine_ops {
 	int (*save)(struct machine *m, int *ret_state_fd, nova_error_t **error);
 	/* Starts a machine that waits at `base_fd`: from the state of save(), which is read from its start. The processors run then. */
 	int (*load)(struct machine *m, int state_fd, nova_error_t **error);
+	/* As load(), but the processors stand still until resume() or resume_soon(), which there is then. NULL: not supported. */
+	int (*load_still)(struct machine *m, int state_fd, nova_error_t **error);
 	/* What a clone has written since its base, after save(), and putting it in before load(): either through the VMM's memory, whose place memory() tells, */
 	int (*memory)(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
 	/* or by the engine itself (the other NULL). */

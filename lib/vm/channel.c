@@ -410,6 +410,9 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 	int code = take_pen(vm, call, call->deadline, error);
 	if (code < 0)
 		return code;
+	if (vm->rests)
+		vm->ops->resume_soon(vm->machine, NULL); /* that it cannot go on shows on the channel */
+	vm->rests = false;
 	if (vm->unintroduced)
 		code = introduce_with(vm, call, &longer, &len, error);
 	else if (vm->clock_stood)

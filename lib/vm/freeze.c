@@ -301,26 +301,33 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	return code;
 }
 
-static int load(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
+/* A clone whose first request tells it who it is has nothing to do before that, so it may stand still until then. */
+static bool waits_for_call(const struct frozen *f)
+{
+	return f->has_function && !f->has_hooks; /* a hook after_restore may fail or take its time, which must not look like the call's doing */
+}
+
+static int load(nova_vm_t *vm, const struct frozen *f, bool still, nova_error_t **error)
 {
 	uint64_t begin = clock_ns();
+	vm->rests = still && vm->ops->load_still;
 	int code = vm->ops->await(vm->machine, error);
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
 	if (code == 0)
 		code = pages_write(vm->ops, vm->machine, &f->pages, error);
 	if (code == 0)
-		code = vm->ops->load(vm->machine, f->state_fd, error);
+		code = (vm->rests ? vm->ops->load_still : vm->ops->load)(vm->machine, f->state_fd, error);
 	vm->unintroduced = true;
 	return code;
 }
 
 /* A shell that fails now says nothing about the instant: a new VMM takes its place. */
-static int thaw_load(struct frozen *f, nova_vm_t **vm, nova_error_t **error)
+static int thaw_load(struct frozen *f, bool still, nova_vm_t **vm, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	if (!(*vm)->from_shell)
-		return load(*vm, f, error);
-	if (load(*vm, f, &failure) == 0)
+		return load(*vm, f, still, error);
+	if (load(*vm, f, still, &failure) == 0)
 		return 0;
 	log_info(host_log((*vm)->host), "vm", "a shell was of no use: %s", nova_error_message(failure));
 	nova_vm_t *other = NULL;
@@ -329,7 +336,7 @@ static int thaw_load(struct frozen *f, nova_vm_t **vm, nova_error_t **error)
 		return code;
 	nova_vm_free(*vm);
 	*vm = other;
-	return load(other, f, error);
+	return load(other, f, still, error);
 }
 
 /* No byte of work before the clone is somebody of its own: the introduction is the first thing it reads. */
@@ -351,7 +358,7 @@ static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, nova_vm
 	if (code < 0)
 		return code;
 	uint64_t started_us = us_since(begin);
-	code = thaw_load(frozen, &vm, error);
+	code = thaw_load(frozen, for_call, &vm, error);
 	vm->timing_us[NOVA_TIMING_START] += started_us;
 	if (code == 0 && !for_call)
 		code = thaw_greet(vm, error);
@@ -372,29 +379,59 @@ int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_e
 
 int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	/* A hook after_restore may fail or take its time, which must not look like the call's doing. */
-	return thaw(host, frozen, frozen->has_function && !frozen->has_hooks, ret_vm, error);
+	return thaw(host, frozen, waits_for_call(frozen), ret_vm, error);
 }
 
+/* Of children that are made side by side: those that have got as far as each of the steps. */
+struct brood {
+	struct frozen *frozen;
+	nova_vm_t **vms;
+	size_t started, loaded, finished;
+	uint64_t begin;
+};
+
+static int brood_load(struct brood *b, bool still, nova_error_t **error)
+{
+	nova_vm_t **vm = &b->vms[b->loaded];
+	int code = thaw_load(b->frozen, still, vm, error);
+	(*vm)->timing_us[NOVA_TIMING_START] = us_since(b->begin);
+	if (code == 0 && !still)
+		code = thaw_greet(*vm, error);
+	b->loaded += code == 0;
+	return code;
+}
+
+static int brood_finish(struct brood *b, bool still, nova_error_t **error)
+{
+	nova_vm_t *vm = b->vms[b->finished];
+	int code = still ? 0 : thaw_finish(vm, error);
+	vm->timing_us[NOVA_TIMING_BOOT] = us_since(b->begin) - vm->timing_us[NOVA_TIMING_START];
+	b->finished += code == 0;
+	return code;
+}
+
+/* More VMMs that come up, or guests that are greeted, than there are processors would only be in each other's way: a guest that gets little of a
+ * processor has all of it eaten by its timer, and a hundred such never end. */
 int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error)
 {
+	struct brood b = { .frozen = frozen, .vms = ret_vms, .begin = clock_ns() };
+	size_t ahead = sys_processors();
+	bool still = waits_for_call(frozen) && frozen->ops->load_still;
 	int code = 0;
-	size_t made = 0;
-	uint64_t begin = clock_ns();
-	for (; code == 0 && made < count; made += code == 0)
-		code = thaw_start(host, frozen, true, &ret_vms[made], error);
-	for (size_t i = 0; code == 0 && i < count; i++) {
-		code = thaw_load(frozen, &ret_vms[i], error);
-		ret_vms[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
-		if (code == 0)
-			code = thaw_greet(ret_vms[i], error);
+	while (code == 0 && b.finished < count) {
+		if (b.started < count && b.started <= b.loaded + ahead) {
+			code = thaw_start(host, frozen, true, &ret_vms[b.started], error);
+			b.started += code == 0;
+		} else if (b.loaded < b.started && b.loaded < b.finished + ahead) {
+			code = brood_load(&b, still, error);
+		} else {
+			code = brood_finish(&b, still, error);
+		}
 	}
-	for (size_t i = 0; code == 0 && i < count; i++) {
-		code = thaw_finish(ret_vms[i], error);
-		ret_vms[i]->timing_us[NOVA_TIMING_BOOT] = us_since(begin) - ret_vms[i]->timing_us[NOVA_TIMING_START];
-	}
-	for (size_t i = 0; code < 0 && i < made; i++)
+	for (size_t i = 0; code < 0 && i < b.started; i++)
 		nova_vm_free(ret_vms[i]);
+	if (code == 0 && still && count > ahead)
+		siblings_bind(ret_vms, count);
 	return code;
 }
 

@@ -137,6 +137,8 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 		vm_end(vm);
 		pthread_mutex_lock(&vm->lock);
 		t->alone = false;
+	} else if (t->inside == 0) {
+		siblings_had_turn(vm);
 	}
 	admit(t);
 	pthread_mutex_unlock(&vm->lock);

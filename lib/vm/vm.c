@@ -54,6 +54,7 @@ void nova_vm_free(nova_vm_t *vm)
 	if (vm->machine)
 		vm_end(vm);
 	machine_free(vm->ops, vm->machine);
+	siblings_leave(vm);
 	nova_decoder_free(vm->decoder);
 	fd_close(vm->wake);
 	free(vm->lost_why);
@@ -317,9 +318,26 @@ int nova_vm_pause(nova_vm_t *vm, nova_error_t **error)
 	return vm ? switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
 }
 
+/* A clone that goes on before its first request must be somebody of its own too. */
+static int introduce_late(nova_vm_t *vm, nova_error_t **error)
+{
+	vm_enter_alone(vm);
+	int code = 0;
+	if (!vm->ended && vm->unintroduced) {
+		code = vm_introduce_send(vm, error);
+		if (code == 0)
+			code = vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
+	}
+	vm_leave_alone(vm);
+	return code;
+}
+
 int nova_vm_resume(nova_vm_t *vm, nova_error_t **error)
 {
-	return vm ? switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+	if (!vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+	int code = switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error);
+	return code < 0 ? code : introduce_late(vm, error);
 }
 
 int vm_wake(nova_vm_t *vm, nova_error_t **error)

@@ -106,6 +106,9 @@ struct nova_vm {
 	struct vm_shape shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
+	struct siblings *siblings; /* made by the same fork; NULL: it need not care */
+	bool had_turn;     /* one request has been through since it was forked */
+	bool rests;        /* its processors may stand still, though it is not paused: the next request makes them go on. For who writes, or is alone */
 	bool from_shell;   /* its VMM had been parked */
 	bool clock_stood;  /* it has been paused, so the guest's clock is late: its next Exec tells the time. For who writes, or is alone */
 	bool unintroduced; /* a clone that has not been told who it is: its first request does that. For who writes */
@@ -210,8 +213,17 @@ int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_e
 /* As vm_thaw(), but the guest is told who it is together with its first request, which saves a round trip through code that it runs for
  * the first time. Whether it lives shows then. */
 int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error);
-/* Several at once, side by side: all or none. */
+/* Several at once, side by side: all or none. Where that can be (see waits_for_call()) they stand still until their first request. */
 int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error);
+
+/* --- siblings.c: children of one fork --- */
+
+/* None of them has been asked yet. Without memory for it they do not care for each other. */
+void siblings_bind(nova_vm_t **vms, size_t count);
+/* A request has been through: as long as others have not had their turn, the VM stands still until its next one. With its lock held and nobody inside. */
+void siblings_had_turn(nova_vm_t *vm);
+/* The VM is no more. */
+void siblings_leave(nova_vm_t *vm);
 
 /* --- shells.c: VMMs that wait for the next clone of a base. In a fork of the process all of these do nothing --- */
 

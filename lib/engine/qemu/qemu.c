@@ -192,12 +192,23 @@ static int qemu_resume(struct machine *m, nova_error_t **error)
 	return set_running(m, true, error);
 }
 
-static int qemu_resume_soon(struct machine *m, nova_error_t **error)
+static int set_running_soon(struct machine *m, bool running, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
-	int code = q->paused ? qmp_post(&q->qmp, "cont", error) : 0;
-	q->paused &= code < 0;
+	int code = q->paused == running ? qmp_post(&q->qmp, running ? "cont" : "stop", error) : 0;
+	if (code == 0)
+		q->paused = !running;
 	return code;
+}
+
+static int qemu_pause_soon(struct machine *m, nova_error_t **error)
+{
+	return set_running_soon(m, false, error);
+}
+
+static int qemu_resume_soon(struct machine *m, nova_error_t **error)
+{
+	return set_running_soon(m, true, error);
 }
 
 static void qemu_release(struct machine *m)
@@ -217,9 +228,11 @@ const struct engine_ops qemu_engine = {
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.resume_soon = qemu_resume_soon,
+	.pause_soon = qemu_pause_soon,
 	.identity = qemu_identity,
 	.save = qemu_save,
 	.load = qemu_load,
+	.load_still = qemu_load_still,
 	.memory = qemu_memory,
 	.release = qemu_release,
 };

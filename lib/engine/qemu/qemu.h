@@ -12,7 +12,7 @@
 struct qmp {
 	int fd;
 	struct buf in;
-	bool running; /* the last of the events RESUME and STOP was RESUME */
+	bool loaded; /* the event that tells of a whole incoming state has come */
 	uint32_t owed; /* replies to qmp_post() that have not been read */
 };
 #define QMP_NONE { -1, { NULL, 0, 0, 0 }, false, 0 }
@@ -37,8 +37,8 @@ void qmp_init(struct qmp *q, int fd);
 void qmp_done(struct qmp *q);
 /* Reads the greeting and leaves negotiation mode. */
 int qmp_hello(struct qmp *q, uint64_t deadline, nova_error_t **error);
-/* Waits for the event RESUME. */
-int qmp_await_running(struct qmp *q, uint64_t deadline, nova_error_t **error);
+/* Waits until an incoming state is in. */
+int qmp_await_loaded(struct qmp *q, uint64_t deadline, nova_error_t **error);
 /* Hands a descriptor along with the command; -1: none. Otherwise as qmp_do(). */
 int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
 	nova_error_t **error);
@@ -76,6 +76,7 @@ void qemu_command(struct arguments *a, const char *binary, const struct engine_e
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error);
 int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error);
 int qemu_load(struct machine *m, int state_fd, nova_error_t **error);
+int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
 
 /* --- probe.c ------------------------------------------------------------------------------------------------------------- */

@@ -58,12 +58,11 @@ static int next_message(struct qmp *q, uint64_t deadline, json_t **ret_message, 
 	return *ret_message ? 0 : lost(error, "sends what is no JSON");
 }
 
-static void note_event(struct qmp *q, const char *event)
+static void note_event(struct qmp *q, const char *event, const json_t *data)
 {
-	if (!strcmp(event, "RESUME"))
-		q->running = true;
-	else if (!strcmp(event, "STOP"))
-		q->running = false;
+	const char *status = json_string_value(json_object_get(data, "status"));
+	if (!strcmp(event, "MIGRATION") && status && !strcmp(status, "completed"))
+		q->loaded = true;
 }
 
 /* 1: that was the reply; 0: something else. */
@@ -71,7 +70,7 @@ static int take_message(struct qmp *q, const char *command, json_t *message, jso
 {
 	const char *event = json_string_value(json_object_get(message, "event"));
 	if (event)
-		note_event(q, event);
+		note_event(q, event, json_object_get(message, "data"));
 	json_t *failure = json_object_get(message, "error"), *value = json_object_get(message, "return");
 	if ((failure || value) && q->owed) { /* a guest that does not go on shows by its silence */
 		q->owed--;
@@ -91,9 +90,9 @@ int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadl
 	return qmp_do_with_fd(q, command, arguments, -1, deadline, ret_value, error);
 }
 
-int qmp_await_running(struct qmp *q, uint64_t deadline, nova_error_t **error)
+int qmp_await_loaded(struct qmp *q, uint64_t deadline, nova_error_t **error)
 {
-	while (!q->running) {
+	while (!q->loaded) {
 		json_t *message;
 		int code = next_message(q, deadline, &message, error);
 		if (code < 0)

@@ -66,7 +66,8 @@ int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 	return code;
 }
 
-int qemu_load(struct machine *m, int state_fd, nova_error_t **error)
+/* While a state is awaited or coming in, `cont` says that it is to run then. */
+static int load(struct machine *m, int state_fd, bool run, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
 	uint64_t deadline = deadline_in_ms(MONITOR_TIMEOUT);
@@ -79,15 +80,28 @@ int qemu_load(struct machine *m, int state_fd, nova_error_t **error)
 	if (reader < 0)
 		return nova_fail(error, NOVA_EIO, "the state of a machine cannot be opened for reading");
 	code = qmp_do_with_fd(&q->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), reader, deadline, NULL, error);
+	if (code == 0 && run)
+		code = qmp_post(&q->qmp, "cont", error);
 	if (code == 0)
 		code = qmp_do(&q->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), deadline, NULL, error);
 	if (code == 0)
-		code = qmp_await_running(&q->qmp, deadline, error);
+		code = qmp_await_loaded(&q->qmp, deadline, error);
+	q->paused = !run;
 	if (code < 0) {
 		AUTO_FREE char *words = machine_last_words(m, 300);
 		return nova_wrap(error, code, "the state cannot be loaded (%s)", words ? words : "");
 	}
 	return 0;
+}
+
+int qemu_load(struct machine *m, int state_fd, nova_error_t **error)
+{
+	return load(m, state_fd, true, error);
+}
+
+int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error)
+{
+	return load(m, state_fd, false, error);
 }
 
 /* The mapping of guest memory among those of QEMU: the one of our file that is as large as the guest's memory. */
