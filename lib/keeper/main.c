@@ -96,6 +96,8 @@ IN_VFORK static void child_drop_rights(void)
 	}
 	if (r->merge_memory)
 		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0); /* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
+	if (r->small_pages)
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* inherited across exec too */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		child_fail(KEEPER_STAGE_USER);
 }
