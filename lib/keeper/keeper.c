@@ -122,7 +122,7 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 		.gid = spawn->gid,
 		.gid2 = spawn->gid2,
 		.merge_memory = spawn->merge_memory,
-		.small_pages = spawn->small_pages,
+		.frugal = spawn->frugal,
 		.memory_limit = spawn->memory_limit,
 	};
 	while (spawn->argv[request.argc])

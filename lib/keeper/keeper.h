@@ -36,7 +36,7 @@ struct spawn {
 	bool change_user;         /* become uid and gid, with gid2 (0: none) as only other group */
 	uint32_t uid, gid, gid2;
 	bool merge_memory;        /* the kernel may merge its pages with equal ones (KSM), where it can */
-	bool small_pages;         /* it gets no huge pages, even if it asks for some */
+	bool frugal;              /* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
 	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
 };
 

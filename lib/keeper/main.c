@@ -96,7 +96,7 @@ IN_VFORK static void child_drop_rights(void)
 	}
 	if (r->merge_memory)
 		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0); /* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
-	if (r->small_pages)
+	if (r->frugal)
 		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* inherited across exec too */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		child_fail(KEEPER_STAGE_USER);
@@ -119,7 +119,8 @@ IN_VFORK static int child_main(void *keeper_pid)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
-	char *const environment[] = { path, locale, NULL };
+	static char one_heap[] = "MALLOC_ARENA_MAX=1";
+	char *const environment[] = { path, locale, incoming.request.frugal ? one_heap : NULL, NULL };
 	execve(incoming.argv[0], incoming.argv, environment);
 	return child_fail(KEEPER_STAGE_EXEC);
 }

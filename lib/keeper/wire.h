@@ -31,7 +31,7 @@ struct keeper_request {
 	uint32_t gid2;
 	uint32_t change_user;
 	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
-	uint32_t small_pages;  /* no huge pages */
+	uint32_t frugal;       /* memory is dearer than speed: no huge pages, and one heap for all threads */
 	uint64_t memory_limit; /* bytes, for a cgroup; 0: none */
 };
 

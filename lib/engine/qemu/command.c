@@ -23,10 +23,11 @@ void arguments_done(struct arguments *a)
 
 static void add_machine(struct arguments *a, bool kvm, const struct machine_spec *spec)
 {
-	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. Without pic=off QEMU 10 kills a
+	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. A second IO-APIC would bring 24 places for devices
+	 * instead of 8, all of which exist, need memory and are reset. Without pic=off QEMU 10 kills a
 	 * PVH kernel by a stray vector 0. */
 	arguments_add(a, "-M");
-	arguments_add(a, "microvm,acpi=on,pic=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on");
+	arguments_add(a, "microvm,acpi=on,pic=off,ioapic2=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on");
 	arguments_add(a, "-global"); /* device state comes and goes without configuration and description, as xen-save-devices-state writes it */
 	arguments_add(a, "migration.send-configuration=off");
 	arguments_add(a, "-accel");
@@ -76,7 +77,7 @@ static void add_channels(struct arguments *a)
 	arguments_add(a, "-serial");
 	arguments_add(a, "chardev:serial");
 	arguments_add(a, "-device");
-	arguments_add(a, "virtio-serial-device");
+	arguments_add(a, "virtio-serial-device,max_ports=2"); /* ours, and one that is kept for a console: each has two queues to be set up and loaded */
 	arguments_add(a, "-chardev");
 	arguments_add(a, "socket,id=agent,fd=%d", QEMU_FD_CHANNEL);
 	arguments_add(a, "-device");

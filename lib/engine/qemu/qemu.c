@@ -118,7 +118,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env, const st
 		.fds = w->theirs,
 		.fd_count = w->count,
 		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
-		.small_pages = !qemu_uses_kvm(env), /* QEMU asks for huge ones for its translations, of which a clone has few */
+		.frugal = !qemu_uses_kvm(env), /* QEMU asks for huge ones for its translations, of which a clone has few */
 		.memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
 	};
 	code = choose_user(&spawn, qemu_uses_kvm(env), error);
