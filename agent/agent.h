@@ -158,6 +158,14 @@ struct init {
 	uint64_t start;
 };
 
+/* --- net.c --- */
+
+/* What eth0 is to be, as texts. address "": nothing is changed. */
+struct net_order {
+	char address[20], gateway[16], mac[18]; /* 172.30.0.2/24, 172.30.0.1, 02:fc:00:1e:00:02 */
+	char nameservers[64];                   /* with spaces between */
+};
+
 /* --- resume.c --- */
 
 #define ENTROPY_MAX 1024
@@ -167,6 +175,7 @@ struct resume_order {
 	struct buf entropy;
 	int64_t unix_us;
 	char hostname[65], machine_id[65];
+	struct net_order net;
 };
 
 /* Kept open for the next Resume. */
@@ -395,6 +404,9 @@ bool boot_wait(int uevents, bool (*there)(void *), void *what, int ms);
 bool boot_has_device(unsigned virtio_id);
 int write_text(const char *path, const char *text);
 _Noreturn void boot_end(void);
+
+/* net.c: what is wrong (freed by the caller), or NULL. */
+char *net_set(const struct net_order *order);
 
 /* resume.c: both return what is wrong (freed by the caller), or NULL. */
 char *resume(struct agent *agent, const struct resume_order *order);

@@ -91,6 +91,8 @@ static char *resume_guest(struct identity *self, const struct resume_order *orde
 		wrong = failed("host name", sethostname(order->hostname, strlen(order->hostname)) < 0 ? -errno : 0);
 	if (!wrong && *order->machine_id)
 		wrong = failed("machine id", set_machine_id(self, order->machine_id));
+	if (!wrong && *order->net.address)
+		wrong = net_set(&order->net);
 	return wrong;
 }
 
@@ -119,6 +121,10 @@ char *resume_read(json_t *payload, struct resume_order *order)
 	order->unix_us = json_integer_value(json_object_get(payload, "unix_us"));
 	copy_text(order->hostname, sizeof(order->hostname), json_object_get(payload, "hostname"));
 	copy_text(order->machine_id, sizeof(order->machine_id), json_object_get(payload, "machine_id"));
+	copy_text(order->net.address, sizeof(order->net.address), json_object_get(payload, "address"));
+	copy_text(order->net.gateway, sizeof(order->net.gateway), json_object_get(payload, "gateway"));
+	copy_text(order->net.mac, sizeof(order->net.mac), json_object_get(payload, "mac"));
+	copy_text(order->net.nameservers, sizeof(order->net.nameservers), json_object_get(payload, "nameservers"));
 	if (text &&
 		(!json_is_string(text) || base64_get(&order->entropy, json_string_value(text), json_string_length(text)) < 0))
 		return bad_entropy();
@@ -127,8 +133,10 @@ char *resume_read(json_t *payload, struct resume_order *order)
 
 bool resume_scan(const char *text, size_t len, struct resume_order *order, char id[MAX_ID + 1])
 {
-	enum { ID, ENTROPY, TIME, HOST, MACHINE };
-	struct member members[] = { { "request_id" }, { "entropy" }, { "unix_us" }, { "hostname" }, { "machine_id" } };
+	enum { ID, ENTROPY, TIME, HOST, MACHINE, ADDRESS, GATEWAY, MAC, SERVERS };
+	struct member members[] = { { "request_id" }, { "entropy" }, { "unix_us" }, { "hostname" }, { "machine_id" }, { "address" }, { "gateway" }, { "mac" },
+		{ "nameservers" } };
+	struct net_order *net = &order->net;
 	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
 	if (!members_scan(text, len, members, ARRAY_LEN(members)))
 		return false;
@@ -136,7 +144,9 @@ bool resume_scan(const char *text, size_t len, struct resume_order *order, char 
 	return members[TIME].value.at && member_text(&members[ID], id, MAX_ID + 1) &&
 		member_number(&members[TIME], &order->unix_us) &&
 		member_text(&members[HOST], order->hostname, sizeof(order->hostname)) &&
-		member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) && coded.at && coded.at[0] == '"' &&
+		member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) &&
+		member_text(&members[ADDRESS], net->address, sizeof(net->address)) && member_text(&members[GATEWAY], net->gateway, sizeof(net->gateway)) &&
+		member_text(&members[MAC], net->mac, sizeof(net->mac)) && member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) && coded.at && coded.at[0] == '"' &&
 		base64_get(&order->entropy, coded.at + 1, coded.len - 2) == 0;
 }
 

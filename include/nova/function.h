@@ -66,14 +66,15 @@ typedef struct nova_register_opts {
 	uint32_t min_replicas;     /**< VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */
 	uint64_t disk_iops;        /**< operations a second on the code disk; 0: no limit */
 	uint64_t disk_bandwidth;   /**< bytes a second on the code disk; 0: no limit */
-	uint64_t net_rx_bandwidth; /**< bytes a second into the guest; 0: no limit */
-	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; 0: no limit */
+	uint64_t net_rx_bandwidth; /**< bytes a second into the guest; 0: no limit. Without network it says nothing */
+	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; 0: no limit. The same */
 	const char *const *env;    /**< "NAME=value" strings */
 	size_t env_count;
 	uint32_t flags;            /**< NOVA_REGISTER_… */
 	uint32_t concurrency;      /**< calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait for others; 0: 1 */
+	const char *network;       /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
 } nova_register_opts;
-#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Stores a function. Its code is copied into a code disk under the state directory, so the original may change
@@ -116,6 +117,7 @@ NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);    /**< Sin
 NOVA_API uint64_t nova_function_disk_bandwidth(const nova_function_t *f);   /**< Since 0.1. */
 NOVA_API uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
 NOVA_API uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
+NOVA_API const char *nova_function_network(const nova_function_t *f);       /**< "none" or "nat". Since 0.1. */
 NOVA_API uint32_t nova_function_version(const nova_function_t *f);      /**< 1, and one more with each replacement. Since 0.1. */
 NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
 NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */

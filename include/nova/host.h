@@ -62,8 +62,9 @@ enum nova_feature {
 	NOVA_FEATURE_PAUSE = 1 << 2,         /**< nova_vm_pause() and nova_vm_resume() */
 	NOVA_FEATURE_SNAPSHOT = 1 << 3,      /**< memory snapshots, copy-on-write restore */
 	NOVA_FEATURE_FORK = 1 << 4,          /**< forking a live VM */
-	NOVA_FEATURE_NETWORK = 1 << 5,       /**< network devices */
+	NOVA_FEATURE_NETWORK = 1 << 5,       /**< network devices: nova_vm_opts.network */
 	NOVA_FEATURE_DISK_LIMITS = 1 << 6,   /**< nova_vm_opts.disk_iops and .disk_bandwidth */
+	NOVA_FEATURE_NET_LIMITS = 1 << 7,    /**< nova_vm_opts.net_rx_bandwidth and .net_tx_bandwidth */
 };
 
 /** What nova_engine_probe() found out about every engine. Immutable. */

@@ -43,13 +43,18 @@ typedef struct nova_vm_opts {
 	uint32_t flags;           /**< no flags are defined: 0 */
 	uint64_t disk_iops;       /**< most requests a second to the code disk; 0: no limit. Engines with #NOVA_FEATURE_DISK_LIMITS, others ignore it */
 	uint64_t disk_bandwidth;  /**< most bytes a second from the code disk; 0: no limit. The same */
+	const char *network;      /**< "none": no network device; "nat": one with an IPv4 address of its own, from which the guest reaches this host and
+	                               whatever it reaches, but no other guest (needs root; see docs/network.md); NULL: "none" */
+	uint64_t net_rx_bandwidth; /**< most bytes a second into the guest; 0: no limit. Without network it says nothing; NOVA_ENOTSUP where the engine
+	                                lacks #NOVA_FEATURE_NET_LIMITS */
+	uint64_t net_tx_bandwidth; /**< most bytes a second out of the guest; the same */
 } nova_vm_opts;
-#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts a microVM and waits until its agent answers.
  * @return 0; NOVA_EINVAL; NOVA_ENOTFOUND or NOVA_ECORRUPT for an image, with the command that makes it; NOVA_ENOTSUP if no
- *         engine is usable here; NOVA_EENGINE with the last words of the VMM; NOVA_EAGENT if the guest did not come up in time,
+ *         engine is usable here, or it cannot do what is asked; NOVA_EPERM, NOVA_ECONFIG, NOVA_ELIMIT (no address is left) for a network; NOVA_EENGINE with the last words of the VMM; NOVA_EAGENT if the guest did not come up in time,
  *         with the last words of its console; NOVA_ENOMEM; NOVA_EIO. On failure nothing is left behind. Since 0.1.
  */
 NOVA_API int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);

@@ -30,6 +30,7 @@ struct machine *machine_new(const struct engine_ops *ops)
 		return NULL;
 	m->process = (struct process)PROCESS_NONE;
 	m->channel = m->serial = m->diag = m->ram = -1;
+	m->link = (struct net_link)NET_LINK_NONE;
 	m->console = BUF_INIT(CONSOLE_KEPT * 2);
 	return m;
 }
@@ -46,6 +47,7 @@ void machine_done(const struct engine_ops *ops, struct machine *m)
 	machine_drain(m);
 	if (ops->release)
 		ops->release(m);
+	net_detach(&m->link);
 	close_slot(&m->channel);
 	close_slot(&m->serial);
 	close_slot(&m->diag);

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "keeper/keeper.h"
+#include "net/net.h"
 
 #define CONSOLE_KEPT (64u << 10) /* bytes of console and VMM output that are kept */
 
@@ -46,6 +47,7 @@ struct engine_env {
 	struct keeper *keeper;
 	const nova_config_t *config;
 	const char *run_dir; /* private directory for files that must exist by name */
+	struct net *net;
 	struct kvm_fitness kvm;
 	uint64_t tsc_khz; /* of this host's time stamp counter */
 };
@@ -66,15 +68,18 @@ struct machine_spec {
 	const char *code_disk;          /* NULL: none */
 	uint32_t memory_mb, vcpus;
 	uint64_t disk_iops, disk_bandwidth; /* of the code disk, a second; 0: no limit. For engines that can */
+	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* bytes a second into and out of the guest; 0: no limit. The same */
 	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
 	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
 };
 
 struct machine {
+	char id[9];             /* of a shell: that it was started under. "": that of its VM */
 	struct process process; /* the VMM; what it has open ends with it */
 	int channel;            /* stream to the agent; blocking */
 	int serial;             /* what the guest's console prints, -1: none; not blocking */
 	int diag;               /* what the VMM prints, -1: none; not blocking */
+	struct net_link link;   /* its TAP, made before start(); freed after release() */
 	int ram;                /* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a clone, or not yet */
 	struct buf console;     /* the last of both, as far as drained */
 };
@@ -85,6 +90,8 @@ struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
 	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
+	bool network;     /* machines can have a network device, for machine.link */
+	bool net_limits;  /* and limits of its bandwidth */
 	bool late_disks;  /* a guest can let go of a disk before a snapshot, and take another in its place in a clone */
 	const char *boot_timeout_key;
 	const char *kernel_key, *rootfs_key, *rootfs_dir_key; /* settings that name images instead of those in the image directory, if set; NULL: none */
@@ -95,7 +102,7 @@ struct engine_ops {
 	/* Whether `auto` is to take it: a quick look, which starts no machine. NULL: never. */
 	bool (*is_preferred)(const struct engine_env *env);
 
-	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1). On success process, channel, serial and diag
+	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1) and its link. On success process, channel, serial and diag
 	 * are set. On failure whatever was set is released by the caller with machine_done(). May block until spec->deadline. */
 	int (*start)(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error);
 

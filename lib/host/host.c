@@ -67,6 +67,9 @@ static void sweep_run_directories(const char *runs, const struct logger *log)
 			for (size_t e = 0; all_engines[e]; e++)
 				if (all_engines[e]->sweep)
 					all_engines[e]->sweep(dir, log);
+			AUTO_FREE char *taps = path_join(dir, "taps");
+			if (taps)
+				sys_taps_remove(taps);
 			fs_remove_tree(dir);
 		}
 	}
@@ -115,6 +118,7 @@ static void host_free(nova_host_t *host)
 		return;
 	if (host->guest)
 		host->guest_done(host->guest);
+	net_free(host->env.net);
 	keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
 	if (host->run_lock >= 0)
 		fs_remove_tree(host->run_dir);
@@ -163,7 +167,8 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 	host->env.log = &host->log;
 	host->env.config = host->config;
 	host->env.run_dir = host->run_dir;
-	return code;
+	host->env.net = code == 0 ? net_new(host->env.keeper, host->config, &host->log, host->run_dir) : NULL;
+	return code < 0 || host->env.net ? code : nova_oom(error);
 }
 
 int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_error_t **error)

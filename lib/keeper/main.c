@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -363,6 +364,9 @@ int main(int argc, char **argv)
 	send_reply(&hello, -1);
 	serve();
 	end_all_children();
+	char taps[PATH_MAX];
+	snprintf(taps, sizeof(taps), "%s/taps", argv[1]); /* of VMMs that open them by name, so that they do not end by themselves */
+	sys_taps_remove(taps);
 	fs_remove_tree(argv[1]);
 	return 0;
 }

@@ -119,6 +119,11 @@ uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f)
 	return f->record.net_tx_bandwidth;
 }
 
+const char *nova_function_network(const nova_function_t *f)
+{
+	return net_kind_name((enum net_kind)f->record.network);
+}
+
 uint32_t nova_function_version(const nova_function_t *f)
 {
 	return f->record.version;
@@ -185,11 +190,11 @@ static json_t *json_limits(const struct function_record *r)
 static json_t *json_function(const struct function_record *r)
 {
 	/* "o" takes over its value, also when packing fails; a NULL there makes it fail. */
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:I, s:o, s:o}",
 		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", r->handler,
 		"code_path", r->code_path, "code_hash", r->code_hash, "memory_mb",
 		(json_int_t)r->memory_mb, "timeout_s", (json_int_t)r->timeout_s, "min_replicas",
-		(json_int_t)r->min_replicas, "concurrency", (json_int_t)r->concurrency, "limits", json_limits(r), "env_vars", json_env(r),
+		(json_int_t)r->min_replicas, "concurrency", (json_int_t)r->concurrency, "network", net_kind_name((enum net_kind)r->network), "limits", json_limits(r), "env_vars", json_env(r),
 		"version", (json_int_t)r->version, "created_at", json_time(r->created_us),
 		"updated_at", json_time(r->updated_us));
 }

@@ -22,6 +22,9 @@ int function_want_init(struct function_want *w, const struct nova *nova, const s
 	w->vm.vcpus = r->vcpus;
 	w->vm.disk_iops = r->disk_iops;
 	w->vm.disk_bandwidth = r->disk_bandwidth;
+	w->vm.network = net_kind_name((enum net_kind)r->network);
+	w->vm.net_rx_bandwidth = r->net_rx_bandwidth;
+	w->vm.net_tx_bandwidth = r->net_tx_bandwidth;
 	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
 	w->init.runtime = r->runtime;
 	w->init.handler = r->handler;

@@ -97,6 +97,11 @@ static int record_from_opts(
 	r->disk_bandwidth = o->disk_bandwidth;
 	r->net_rx_bandwidth = o->net_rx_bandwidth;
 	r->net_tx_bandwidth = o->net_tx_bandwidth;
+	enum net_kind network;
+	if (!net_kind_parse(o->network, &network))
+		return nova_fail(error, NOVA_EINVAL, "network: '%.32s' is unknown; it is none or nat",
+			text_is_utf8(o->network) ? o->network : "(not UTF-8)");
+	r->network = network;
 	int code = copy_texts(r, o, error);
 	if (code == 0)
 		code = copy_env(r, o, error);
@@ -137,6 +142,7 @@ static const char *difference(const struct function_record *a, const struct func
 		{ "disk_bandwidth", a->disk_bandwidth != b->disk_bandwidth },
 		{ "net_rx_bandwidth", a->net_rx_bandwidth != b->net_rx_bandwidth },
 		{ "net_tx_bandwidth", a->net_tx_bandwidth != b->net_tx_bandwidth },
+		{ "network", a->network != b->network },
 		{ "env", !same_env(a, b) },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)

@@ -30,7 +30,7 @@ void wish_free(struct wish *wish)
 static int copy_texts(struct wish *wish)
 {
 	const char **const texts[] = {
-		&wish->want.key, &wish->vm.engine, &wish->vm.rootfs, &wish->vm.code_disk, &wish->init.runtime, &wish->init.handler
+		&wish->want.key, &wish->vm.engine, &wish->vm.rootfs, &wish->vm.code_disk, &wish->vm.network, &wish->init.runtime, &wish->init.handler
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (!*texts[i])

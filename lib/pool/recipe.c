@@ -27,8 +27,8 @@ static int add_file(struct buf *key, const char *path, nova_error_t **error)
 static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **error)
 {
 	const nova_vm_opts *vm = r->want->vm;
-	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u %" PRIu64 " %" PRIu64, vm->memory_mb, vm->vcpus,
-		vm->disk_iops, vm->disk_bandwidth);
+	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u %" PRIu64 " %" PRIu64 " %s %" PRIu64 " %" PRIu64, vm->memory_mb, vm->vcpus,
+		vm->disk_iops, vm->disk_bandwidth, vm->network ? vm->network : "none", vm->net_rx_bandwidth, vm->net_tx_bandwidth);
 	const char *const files[] = { r->kernel, r->initramfs, r->rootfs, r->code_disk };
 	int code = shape ? r->ops->identity(host_engine_env(r->host), &engine, error) : nova_oom(error);
 	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 || add_text(key, shape) < 0))

@@ -52,12 +52,12 @@ static json_t *list_json(char *const *texts, size_t count)
 
 char *manifest_to_json(const struct manifest *m)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
 		"id", m->id, "base", m->base, "name", text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us, "life_time_s",
 		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
 		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
-		"inputs", list_json(m->inputs, m->input_count), "memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "has_function", m->has_function, "has_hooks",
-		m->has_hooks, "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
+		"inputs", list_json(m->inputs, m->input_count), "memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "network", m->network, "has_function",
+		m->has_function, "has_hooks", m->has_hooks, "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
 		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
 	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
@@ -142,6 +142,7 @@ static bool read_all(const json_t *json, struct manifest *m)
 	m->memory_mb = (uint32_t)memory;
 	m->vcpus = (uint32_t)vcpus;
 	m->has_function = json_is_true(json_object_get(json, "has_function"));
+	m->network = json_is_true(json_object_get(json, "network"));
 	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
 	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&

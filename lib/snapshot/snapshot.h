@@ -39,6 +39,7 @@ struct manifest {
 	size_t input_count;
 	char *owner; /* whom the platform took it for; "": nobody */
 	uint32_t memory_mb, vcpus;
+	bool network; /* it has a network device */
 	bool has_function, has_hooks;
 	uint32_t concurrency; /* calls that may be under way at once */
 	struct file_sum memory, pages, state; /* size 0: no such file */

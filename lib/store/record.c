@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "net/net.h"
 #include "store/store.h"
 
 #define YEAR_10000_US 253402300800000000u
@@ -121,6 +122,7 @@ static int check_numbers(const struct function_record *r, int code, nova_error_t
 		{ "disk_bandwidth", r->disk_bandwidth, 0, RECORD_MAX_NUMBER },
 		{ "net_rx_bandwidth", r->net_rx_bandwidth, 0, RECORD_MAX_NUMBER },
 		{ "net_tx_bandwidth", r->net_tx_bandwidth, 0, RECORD_MAX_NUMBER },
+		{ "network", r->network, NET_NONE, NET_NAT },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
 		int bad = check_range(

@@ -29,6 +29,7 @@ struct function_record {
 	uint64_t disk_bandwidth;
 	uint64_t net_rx_bandwidth;
 	uint64_t net_tx_bandwidth;
+	uint32_t network; /* enum net_kind */
 	char **env; /* "NAME=value", sorted, no name twice */
 	size_t env_count;
 	uint32_t version;

@@ -109,14 +109,16 @@ static int freeze_clone(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t 
 	return code;
 }
 
-static int start_waiting(nova_host_t *host, const struct frozen *f, struct machine *m, const char *id, nova_error_t **error)
+static int start_waiting(nova_host_t *host, const struct frozen *f, struct machine *m, const char *id, const struct machine *same,
+	nova_error_t **error)
 {
 	struct machine_spec spec = {
 		.id = id, .rootfs = f->shape.rootfs, .code_disk = f->shape.code_disk, .memory_mb = f->shape.memory_mb,
 		.vcpus = f->shape.vcpus, .base_fd = f->base->fd,
 		.deadline = deadline_in_ms(config_ms(host_config(host), f->ops->boot_timeout_key)),
 	};
-	return f->ops->start(m, host_engine_env(host), &spec, error);
+	int code = vm_attach(host, m, id, &f->shape, same, error);
+	return code < 0 ? code : f->ops->start(m, host_engine_env(host), &spec, error);
 }
 
 /* Returns the machine that is to go: the former one, or the new one if the VM has been killed meanwhile. */
@@ -139,13 +141,14 @@ static struct machine *take_place(nova_vm_t *vm, struct machine *m)
 static int continue_as_clone(nova_vm_t *vm, const struct frozen *f, nova_error_t **error)
 {
 	struct machine *m = machine_new(vm->ops);
-	int code = m ? start_waiting(vm->host, f, m, vm->id, error) : nova_oom(error);
+	int code = m ? start_waiting(vm->host, f, m, vm->id, vm->machine, error) : nova_oom(error);
 	if (code == 0)
 		code = vm->ops->load(m, f->state_fd, error);
 	if (code == 0 && vm->state == NOVA_VM_PAUSED)
 		code = vm->ops->pause(m, error);
 	if (code < 0) {
 		machine_free(vm->ops, m);
+		net_point_at(&vm->machine->link);
 		return code;
 	}
 	machine_drain(vm->machine);
@@ -266,7 +269,8 @@ int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machi
 		machine_free(frozen->ops, m);
 		return nova_oom(error);
 	}
-	int code = start_waiting(host, frozen, m, id, error);
+	memcpy(m->id, id, sizeof(id));
+	int code = start_waiting(host, frozen, m, id, NULL, error);
 	if (code < 0)
 		machine_free(frozen->ops, m);
 	else
@@ -286,9 +290,10 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	if (shell) {
 		machine_free(vm->ops, vm->machine);
 		vm->machine = shell;
+		memcpy(vm->id, shell->id, sizeof(vm->id)); /* by which its VMM and its TAP are called */
 		vm->from_shell = true;
 	} else {
-		code = start_waiting(host, frozen, vm->machine, vm->id, error);
+		code = start_waiting(host, frozen, vm->machine, vm->id, NULL, error);
 	}
 	vm->base = base_ref(frozen->base);
 	vm->has_function = frozen->has_function;

@@ -77,7 +77,7 @@ static bool fits(const struct stock *stock, const struct frozen *f)
 	const struct frozen *own = stock->frozen;
 	const struct vm_shape *a = &own->shape, *b = &f->shape;
 	return own->ops == f->ops && own->base->device == f->base->device && own->base->inode == f->base->inode &&
-		a->memory_mb == b->memory_mb && a->vcpus == b->vcpus && same_text(a->rootfs, b->rootfs) && same_text(a->code_disk, b->code_disk);
+		a->memory_mb == b->memory_mb && a->vcpus == b->vcpus && a->network == b->network && same_text(a->rootfs, b->rootfs) && same_text(a->code_disk, b->code_disk);
 }
 
 static struct stock *find(struct shells *s, const struct frozen *f)

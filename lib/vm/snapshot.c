@@ -37,6 +37,7 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 	m->engine = strdup(f->ops->name);
 	m->memory_mb = f->shape.memory_mb;
 	m->vcpus = f->shape.vcpus;
+	m->network = f->shape.network;
 	m->has_function = f->has_function;
 	m->has_hooks = f->has_hooks;
 	m->concurrency = f->concurrency;
@@ -53,7 +54,7 @@ static int check_fit(nova_host_t *host, const struct manifest *m, const struct e
 {
 	AUTO_FREE char *engine = NULL;
 	AUTO_MANIFEST struct manifest now = { .name = NULL };
-	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, 0, 0 };
+	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
 	int code = ops->identity(host_engine_env(host), &engine, error);
 	if (code < 0)
 		return code;
@@ -165,7 +166,7 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 		return nova_oom(error);
 	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks,
 		.concurrency = m->concurrency };
-	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, 0, 0 };
+	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
 	int code = shape_copy(&f->shape, &shape) < 0 ? nova_oom(error) : check_fit(host, m, ops, error);
 	if (code == 0)
 		code = snapshot_open(root, m, &files, error);

@@ -95,6 +95,21 @@ static int check_opts(const nova_vm_opts *o, nova_error_t **error)
 		return nova_fail(error, NOVA_EINVAL, "memory of %u MB is out of range: %u to %u", o->memory_mb, MEMORY_LEAST, MEMORY_MOST);
 	if (o->vcpus > VCPUS_MOST)
 		return nova_fail(error, NOVA_EINVAL, "%u vCPUs are out of range: 1 to %u", o->vcpus, VCPUS_MOST);
+	enum net_kind kind;
+	return net_kind_parse(o->network, &kind) ? 0 : nova_fail(error, NOVA_EINVAL, "there is no network '%.32s': none or nat", o->network);
+}
+
+/* A limit that would not be kept is refused, but one for a network that is not there says nothing. */
+static int check_network(const struct engine_ops *ops, const nova_vm_opts *o, nova_error_t **error)
+{
+	enum net_kind kind;
+	if (!net_kind_parse(o->network, &kind) || kind == NET_NONE)
+		return 0;
+	if (!ops->network)
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s has no network devices: use qemu or firecracker, or the network none", ops->name);
+	if ((o->net_rx_bandwidth || o->net_tx_bandwidth) && !ops->net_limits)
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot limit the bandwidth of a network: set net_rx_bandwidth and net_tx_bandwidth to 0, or use "
+			"firecracker", ops->name);
 	return 0;
 }
 
@@ -109,7 +124,7 @@ int shape_copy(struct vm_shape *to, const struct vm_shape *from)
 {
 	*to = (struct vm_shape){
 		from->rootfs ? strdup(from->rootfs) : NULL, from->code_disk ? strdup(from->code_disk) : NULL, from->memory_mb, from->vcpus,
-		from->disk_iops, from->disk_bandwidth
+		from->disk_iops, from->disk_bandwidth, from->net_rx_bandwidth, from->net_tx_bandwidth, from->network
 	};
 	bool whole = !from->rootfs == !to->rootfs && !from->code_disk == !to->code_disk;
 	return whole ? 0 : NOVA_ENOMEM;
@@ -150,10 +165,11 @@ static char *introduction(const nova_vm_t *vm)
 	uint8_t seed[64];
 	char machine_id[33];
 	AUTO_BUF struct buf coded = BUF_INIT(256);
-	if (random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 || base64_put(&coded, seed, sizeof(seed)) < 0)
+	AUTO_FREE char *network = vm->shape.network ? net_members(&vm->machine->link) : strdup("");
+	if (!network || random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 || base64_put(&coded, seed, sizeof(seed)) < 0)
 		return NULL;
-	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\",\"machine_id\":\"%s\"", (int)coded.len,
-		(char *)coded.data, (unsigned long long)clock_unix_us(), vm->id, machine_id);
+	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\",\"machine_id\":\"%s\"%s", (int)coded.len,
+		(char *)coded.data, (unsigned long long)clock_unix_us(), vm->id, machine_id, network);
 }
 
 char *vm_introduction_member(nova_vm_t *vm)
@@ -193,15 +209,23 @@ int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 	return code < 0 ? code : vm_refusal(&answer, error);
 }
 
+int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct vm_shape *shape, const struct machine *same, nova_error_t **error)
+{
+	return shape->network ? net_attach(host_engine_env(host)->net, id, same ? &same->link : NULL, &m->link, error) : 0;
+}
+
 static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs, nova_error_t **error)
 {
 	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
 	struct machine_spec spec = {
 		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .rootfs = vm->shape.rootfs, .code_disk = vm->shape.code_disk,
 		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .disk_iops = vm->shape.disk_iops,
-		.disk_bandwidth = vm->shape.disk_bandwidth, .base_fd = -1, .deadline = deadline,
+		.disk_bandwidth = vm->shape.disk_bandwidth, .net_rx_bandwidth = vm->shape.net_rx_bandwidth,
+		.net_tx_bandwidth = vm->shape.net_tx_bandwidth, .base_fd = -1, .deadline = deadline,
 	};
-	int code = vm->ops->start(vm->machine, host_engine_env(vm->host), &spec, error);
+	int code = vm_attach(vm->host, vm->machine, vm->id, &vm->shape, NULL, error);
+	if (code == 0)
+		code = vm->ops->start(vm->machine, host_engine_env(vm->host), &spec, error);
 	if (code < 0)
 		return code;
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
@@ -243,10 +267,14 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
-	int code = ops->needs_guest ? vm_find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error) : 0;
+	enum net_kind kind = NET_NONE;
+	int code = check_network(ops, o, error);
+	if (code == 0 && ops->needs_guest)
+		code = vm_find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error);
+	net_kind_parse(o->network, &kind);
 	struct vm_shape shape = {
 		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1,
-		o->disk_iops, o->disk_bandwidth
+		o->disk_iops, o->disk_bandwidth, o->net_rx_bandwidth, o->net_tx_bandwidth, kind == NET_NAT
 	};
 	nova_vm_t *vm = NULL;
 	if (code == 0)

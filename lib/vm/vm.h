@@ -29,6 +29,8 @@ struct vm_shape {
 	char *rootfs, *code_disk; /* paths; NULL: none */
 	uint32_t memory_mb, vcpus;
 	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit. What was true at the boot stays true for clones */
+	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* the same */
+	bool network;
 };
 
 /* Memory that clones share. Immutable and counted; the file must not change while anyone uses it. */
@@ -175,6 +177,8 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error);
  * also after a failure. */
 int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
 	nova_error_t **error);
+/* Gives a machine that is to be started its TAP, if its shape has a network. `same`: the machine whose place it takes, NULL: none. */
+int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct vm_shape *shape, const struct machine *same, nova_error_t **error);
 /* A VM without machine; the engine's name is checked by the caller. */
 int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */

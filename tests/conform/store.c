@@ -50,6 +50,7 @@ static struct function_record sample(const char *name, const char *id)
 		.disk_bandwidth = 10485760,
 		.net_rx_bandwidth = 5242880,
 		.net_tx_bandwidth = INT64_MAX,
+		.network = 1,
 		.env = env,
 		.env_count = 2,
 		.version = 1,
@@ -77,6 +78,7 @@ static void ck_same(const struct function_record *a, const struct function_recor
 	ck_assert_uint_eq(a->disk_bandwidth, b->disk_bandwidth);
 	ck_assert_uint_eq(a->net_rx_bandwidth, b->net_rx_bandwidth);
 	ck_assert_uint_eq(a->net_tx_bandwidth, b->net_tx_bandwidth);
+	ck_assert_uint_eq(a->network, b->network);
 	ck_assert_uint_eq(a->version, b->version);
 	ck_assert_uint_eq(a->created_us, b->created_us);
 	ck_assert_uint_eq(a->updated_us, b->updated_us);

@@ -8,6 +8,7 @@
 TCase *call_cases(void);     /* calls.c: what one caller sees */
 TCase *pool_cases(void);     /* warm.c: VMs that wait, come back, or die */
 TCase *sharing_cases(void);  /* sharing.c: threads, processes, kill -9 */
+TCase *network_cases(void);  /* network.c: guests with a network device */
 TCase *broken_cases(void);   /* broken.c: images, QEMU, disks and rights */
 TCase *template_cases(void); /* template.c: templates … */
 TCase *runtime_cases(void);

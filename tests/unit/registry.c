@@ -24,6 +24,7 @@ START_TEST(a_function_comes_back_with_every_field)
 	o.disk_iops = 1000;
 	o.disk_bandwidth = 10485760;
 	o.net_rx_bandwidth = o.net_tx_bandwidth = 5242880;
+	o.network = "nat";
 	o.env = env;
 	o.env_count = 2;
 	ck_ok(nova_register(&nova, &o, NULL, &error));
@@ -41,6 +42,7 @@ START_TEST(a_function_comes_back_with_every_field)
 	ck_assert_uint_eq(nova_function_disk_bandwidth(f), 10485760);
 	ck_assert_uint_eq(nova_function_net_rx_bandwidth(f), 5242880);
 	ck_assert_uint_eq(nova_function_net_tx_bandwidth(f), 5242880);
+	ck_assert_str_eq(nova_function_network(f), "nat");
 	ck_assert_uint_eq(nova_function_version(f), 1);
 	ck_assert_uint_eq(nova_function_env_count(f), 2);
 	ck_assert_str_eq(nova_function_env(f, 0), "A_1=first=1");
@@ -61,6 +63,7 @@ START_TEST(what_is_not_said_has_its_default)
 	ck_assert_uint_eq(nova_function_timeout_s(f), 30);
 	ck_assert_uint_eq(nova_function_vcpus(f), 1);
 	ck_assert_uint_eq(nova_function_min_replicas(f), 0);
+	ck_assert_str_eq(nova_function_network(f), "none");
 	ck_assert_uint_eq(nova_function_concurrency(f), 1);
 	ck_assert_uint_eq(strlen(nova_function_id(f)), 36);
 	ck_assert_int_eq(nova_function_id(f)[14], '4');
@@ -79,7 +82,7 @@ START_TEST(the_json_of_a_function_has_its_members)
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
-		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "limits", "env_vars",
+		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "network", "limits", "env_vars",
 		"version", "created_at", "updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -221,6 +224,7 @@ static const struct {
 	{ "concurrency is 17; it must be 1 to 16", { GOOD, .name = "f", .concurrency = 17 } },
 	{ "min_replicas is 1001", { GOOD, .name = "f", .min_replicas = 1001 } },
 	{ "disk_iops is", { GOOD, .name = "f", .disk_iops = UINT64_MAX } },
+	{ "network: 'wide' is unknown", { GOOD, .name = "f", .network = "wide" } },
 	{ "net_tx_bandwidth is", { GOOD, .name = "f", .net_tx_bandwidth = 1ull << 63 } },
 	{ "handler: 'main'", { GOOD, .name = "f", .handler = "main" } },
 	{ "handler: '.x'", { GOOD, .name = "f", .handler = ".x" } },

@@ -121,7 +121,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 2");
+	change("PRAGMA user_version = 3");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -147,6 +147,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		ck_ok(try_open());
 		ck_ok(store_sqlite.get(store, "old", &out, &error));
 		ck_assert_uint_eq(out.concurrency, 1);
+		ck_assert_uint_eq(out.network, 0);
 		ck_assert_uint_eq(out.memory_mb, 512);
 		ck_assert_uint_eq(out.net_tx_bandwidth, 7);
 		ck_assert_uint_eq(out.version, 8);
@@ -193,6 +194,7 @@ static const char *const damages[] = {
 	"UPDATE functions SET memory_mb = -1",
 	"UPDATE functions SET memory_mb = 4294967296 + 128",
 	"UPDATE functions SET vcpus = 33",
+	"UPDATE functions SET network = 2",
 	"UPDATE functions SET version = 0",
 	"UPDATE functions SET id = 'x'",
 	"UPDATE functions SET code_hash = '../../../../etc/passwd'",

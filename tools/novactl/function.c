@@ -43,6 +43,7 @@ void function_show(const nova_function_t *f)
 	print_field("Mode", "process");
 	print_field("Min replicas", "%u", nova_function_min_replicas(f));
 	print_field("Concurrency", "%u", nova_function_concurrency(f));
+	print_field("Network", "%s", nova_function_network(f));
 	show_limit("Disk IOPS", nova_function_disk_iops(f), "operations/s");
 	show_limit("Disk bandwidth", nova_function_disk_bandwidth(f), "bytes/s");
 	show_limit("Net RX bandwidth", nova_function_net_rx_bandwidth(f), "bytes/s");

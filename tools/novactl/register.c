@@ -2,7 +2,7 @@
 #include "novactl.h"
 
 static struct {
-	const char *runtime, *code, *handler;
+	const char *runtime, *code, *handler, *network;
 	uint32_t memory, timeout_ms, min_replicas, concurrency, vcpus;
 	uint64_t disk_iops, disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth;
 	struct text_list env;
@@ -33,6 +33,8 @@ static const struct opt options[] = {
 		&given.net_rx_bandwidth },
 	{ OPT_SIZE, 0, "net-tx-bandwidth", "BYTES", "bytes a second out of the VM [0: no limit]",
 		&given.net_tx_bandwidth },
+	{ OPT_TEXT, 0, "network", "KIND", "none, or nat: the way out to this host's network (root) [none]",
+		&given.network },
 	{ OPT_FLAG, 0, "replace", NULL, "take the place of another function of that name",
 		&given.replace },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
@@ -74,6 +76,7 @@ static int run(char **args, int count)
 	opts.disk_bandwidth = given.disk_bandwidth;
 	opts.net_rx_bandwidth = given.net_rx_bandwidth;
 	opts.net_tx_bandwidth = given.net_tx_bandwidth;
+	opts.network = given.network;
 	opts.env = given.env.items;
 	opts.env_count = given.env.count;
 	opts.flags = given.replace ? NOVA_REGISTER_REPLACE : 0;

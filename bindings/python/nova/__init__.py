@@ -59,17 +59,18 @@ class Nova:
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
                  timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, concurrency: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
                  net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
-                 replace: bool = False) -> Function:
+                 replace: bool = False, network: Optional[str] = None) -> Function:
         """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
 
-        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits.
+        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits,
+        network "none" ("nat" is the other one).
         """
         variables, count = environment(env)
         options = _ffi.RegisterOpts(
             name=text(name), runtime=text(runtime), handler=text(handler), memory_mb=memory_mb, timeout_s=timeout_s,
             vcpus=vcpus, min_replicas=min_replicas, concurrency=concurrency, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
             net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
-            flags=_ffi.REGISTER_REPLACE if replace else 0)
+            network=text(network), flags=_ffi.REGISTER_REPLACE if replace else 0)
         if isinstance(code, (bytes, bytearray)):
             content = bytes(code)
             options.code = cast(c_char_p(content), c_void_p)
@@ -173,10 +174,10 @@ class Nova:
         return made
 
     def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0, vcpus: int = 0,
-                 engine: Optional[str] = None, boot_timeout: Optional[float] = None) -> Vm:
-        """Starts a microVM of your own, outside the pool, and waits until its agent answers."""
+                 engine: Optional[str] = None, boot_timeout: Optional[float] = None, network: Optional[str] = None) -> Vm:
+        """Starts a microVM of your own, outside the pool, and waits until its agent answers. network: "none" (the default) or "nat"."""
         with self._handle.using() as nova:
-            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout)
+            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network)
 
     def restore_vm(self, snapshot: str) -> Vm:
         """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""

@@ -78,9 +78,9 @@ class Vm:
 
     @classmethod
     def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int, vcpus: int, engine: Optional[str],
-               boot_timeout: Optional[float]) -> "Vm":
+               boot_timeout: Optional[float], network: Optional[str]) -> "Vm":
         options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk), memory_mb=memory_mb,
-                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout))
+                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout), network=text(network))
         made = c_void_p()
         check("nova_vm_start", host, byref(options), byref(made))
         return cls(Handle(made, _ffi.lib.nova_vm_free))

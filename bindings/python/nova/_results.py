@@ -106,6 +106,8 @@ class Function:
     disk_bandwidth: int
     net_rx_bandwidth: int
     net_tx_bandwidth: int
+    network: str
+    """"none" or "nat"."""
     version: int
     """1, and one more with each replacement."""
     env: Dict[str, str]
@@ -117,7 +119,7 @@ class Function:
         """Copies a nova_function_t."""
         lib = _ffi.lib
         texts = {name: _str("nova_function_" + name, pointer)
-                 for name in ("id", "name", "runtime", "handler", "code_path", "code_hash")}
+                 for name in ("id", "name", "runtime", "handler", "code_path", "code_hash", "network")}
         numbers = {name: getattr(lib, "nova_function_" + name)(pointer)
                    for name in ("memory_mb", "timeout_s", "vcpus", "min_replicas", "concurrency", "disk_iops", "disk_bandwidth",
                                 "net_rx_bandwidth", "net_tx_bandwidth", "version")}

@@ -101,6 +101,7 @@ class RegisterOpts(_Options):
         ("env_count", c_size_t),
         ("flags", c_uint32),
         ("concurrency", c_uint32),
+        ("network", c_char_p),
     ]
 
 
@@ -153,6 +154,9 @@ class VmOpts(_Options):
         ("flags", c_uint32),
         ("disk_iops", c_uint64),
         ("disk_bandwidth", c_uint64),
+        ("network", c_char_p),
+        ("net_rx_bandwidth", c_uint64),
+        ("net_tx_bandwidth", c_uint64),
     ]
 
 
@@ -228,6 +232,7 @@ FUNCTIONS = {
     "nova_function_disk_bandwidth": (c_uint64, [c_void_p]),
     "nova_function_net_rx_bandwidth": (c_uint64, [c_void_p]),
     "nova_function_net_tx_bandwidth": (c_uint64, [c_void_p]),
+    "nova_function_network": (c_char_p, [c_void_p]),
     "nova_function_version": (c_uint32, [c_void_p]),
     "nova_function_created_us": (c_uint64, [c_void_p]),
     "nova_function_updated_us": (c_uint64, [c_void_p]),
@@ -406,6 +411,7 @@ CONSTANTS = {
     "NOVA_FEATURE_FORK": 16,
     "NOVA_FEATURE_NETWORK": 32,
     "NOVA_FEATURE_DISK_LIMITS": 64,
+    "NOVA_FEATURE_NET_LIMITS": 128,
     "NOVA_POOL_THREAD": 1,
     "NOVA_POOL_FRESH": 1,
     "NOVA_POOL_IDLE": 0,

@@ -98,7 +98,18 @@ static void add_disk(struct arguments *a, const char *name, int fd)
 	arguments_add(a, "virtio-blk-device,drive=%s", name);
 }
 
-void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec)
+/* The address is what a guest boots with; a clone has that of its base until the agent sets its own. To announce it is then of no use. */
+static void add_network(struct arguments *a, const struct net_link *link, int fd)
+{
+	uint8_t mac[NET_MAC];
+	net_mac(link->address, mac);
+	arguments_add(a, "-netdev");
+	arguments_add(a, "tap,id=net,fd=%d,vhost=off", fd);
+	arguments_add(a, "-device");
+	arguments_add(a, "virtio-net-device,netdev=net,guest_announce=off,mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec, const struct net_link *link)
 {
 	bool kvm = qemu_uses_kvm(env);
 	arguments_add(a, "%s", binary);
@@ -120,4 +131,6 @@ void qemu_command(struct arguments *a, const char *binary, const struct engine_e
 		add_disk(a, "root", fd++);
 	if (spec->code_disk)
 		add_disk(a, "code", fd++);
+	if (link->name[0])
+		add_network(a, link, fd);
 }

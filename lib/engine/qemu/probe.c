@@ -69,7 +69,8 @@ static int fill_usable(const struct engine_env *env, struct engine_report *repor
 	bool kvm = qemu_uses_kvm(env);
 	report->usable = true;
 	report->accelerator = kvm ? "kvm" : "tcg";
-	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | (kvm ? NOVA_FEATURE_HARDWARE : 0);
+	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
+		(kvm ? NOVA_FEATURE_HARDWARE : 0);
 	report->reason = str_format(kvm ? "QEMU %s with KVM" :
 					  "QEMU %s with TCG emulation: works everywhere, but is slower, and no security boundary "
 					  "against hostile code by QEMU's own policy",

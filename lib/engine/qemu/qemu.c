@@ -65,6 +65,16 @@ static int wire_memory(struct wiring *w, struct machine *m, const struct machine
 	return 0;
 }
 
+/* Ours too: for a machine that comes in this one's place. */
+static int wire_tap(struct wiring *w, struct machine *m, nova_error_t **error)
+{
+	int fd = sys_dup(m->link.fd);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "TAP %s", m->link.name);
+	w->theirs[w->count++] = fd;
+	return 0;
+}
+
 static int wire(struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
 {
 	bool boots = spec->base_fd < 0;
@@ -80,6 +90,8 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
 		if (files[i])
 			code = wire_file(w, files[i], error);
+	if (code == 0 && m->link.name[0])
+		code = wire_tap(w, m, error);
 	if (code == 0)
 		sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
 	return code;
@@ -110,7 +122,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env, const st
 	if (code < 0)
 		return code;
 	CLEANUP(arguments_done) struct arguments arguments = { .count = 0 };
-	qemu_command(&arguments, binary, env, spec);
+	qemu_command(&arguments, binary, env, spec, &q->machine.link);
 	if (arguments.failed)
 		return nova_oom(error);
 	struct spawn spawn = {
@@ -221,6 +233,7 @@ const struct engine_ops qemu_engine = {
 	.name = "qemu",
 	.machine_size = sizeof(struct qemu_machine),
 	.needs_guest = true,
+	.network = true,
 	.late_disks = true,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = qemu_probe,

@@ -56,7 +56,7 @@ enum qemu_fd {
 	QEMU_FD_QMP,
 	QEMU_FD_SERIAL,
 	QEMU_FD_MEMORY,
-	QEMU_FD_FILES, /* kernel and initramfs when booting, then the disks */
+	QEMU_FD_FILES, /* kernel and initramfs when booting, then the disks, then the TAP */
 };
 #define QEMU_MAX_FDS 10
 
@@ -69,7 +69,7 @@ void arguments_add(struct arguments *a, const char *format, ...) PRINTF_LIKE(2, 
 void arguments_done(struct arguments *a);
 
 /* The whole command line, for a boot or for waiting at a base. */
-void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec);
+void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec, const struct net_link *link);
 
 /* --- snapshot.c --- */
 

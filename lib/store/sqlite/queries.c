@@ -7,14 +7,14 @@
 #define COLUMNS                                                                                    \
 	"id, name, runtime, handler, code_path, code_hash, memory_mb, timeout_s, vcpus, "          \
 	"min_replicas, disk_iops, "                                                                \
-	"disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth, env, version, created_us, updated_us, concurrency"
+	"disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth, env, version, created_us, updated_us, concurrency, network"
 
 static const char *const sql_texts[STATEMENTS] = {
 	[SQL_INSERT] = "INSERT INTO functions (" COLUMNS
-		       ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+		       ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
 	[SQL_UPDATE] = "UPDATE functions SET (" COLUMNS
-		       ") = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
-		       " WHERE name = ?2 AND id = ?1 AND version = ?20",
+		       ") = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"
+		       " WHERE name = ?2 AND id = ?1 AND version = ?21",
 	[SQL_GET] = "SELECT " COLUMNS " FROM functions WHERE name = ?1",
 	[SQL_LIST] = "SELECT " COLUMNS " FROM functions ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
@@ -139,6 +139,7 @@ static void row_fields(struct row *row, struct function_record *r)
 	r->created_us = row_number(row, RECORD_MAX_NUMBER);
 	r->updated_us = row_number(row, RECORD_MAX_NUMBER);
 	r->concurrency = (uint32_t)row_number(row, UINT32_MAX);
+	r->network = (uint32_t)row_number(row, UINT32_MAX);
 }
 
 static int fail_row(struct use *use, const char *name, int code, nova_error_t **error)
@@ -183,7 +184,8 @@ static void bind_record(struct use *use, const struct function_record *r, const 
 	bind_number(use, at++, r->version);
 	bind_number(use, at++, r->created_us);
 	bind_number(use, at++, r->updated_us);
-	bind_number(use, at, r->concurrency);
+	bind_number(use, at++, r->concurrency);
+	bind_number(use, at, r->network);
 }
 
 static int put(struct store *store, const struct function_record *record, uint32_t replaces,
@@ -198,7 +200,7 @@ static int put(struct store *store, const struct function_record *record, uint32
 		return r;
 	bind_record(&use, record, env);
 	if (replaces)
-		bind_number(&use, 20, replaces);
+		bind_number(&use, 21, replaces);
 	int rc = sqlite3_step(use.statement);
 	if ((rc & 0xff) == SQLITE_CONSTRAINT && !replaces)
 		return nova_fail(

@@ -34,6 +34,8 @@ static const char *const steps[] = {
 	"CREATE INDEX functions_by_code ON functions (code_hash);",
 	/* 2 */
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
+	/* 3 */
+	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int run_missing_steps(struct sqlite_store *s, nova_error_t **error)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Network devices of this host: TAPs, and the socket on which the kernel is asked for links and addresses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+
+#include "base/base.h"
+
+int sys_netlink_open(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	return fd < 0 ? -errno : fd;
+}
+
+static int tap_attach(const char *name, int flags)
+{
+	struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags) };
+	size_t len = strlen(name);
+	if (len >= sizeof(request.ifr_name))
+		return -ENAMETOOLONG;
+	memcpy(request.ifr_name, name, len + 1);
+	AUTO_FD int fd = sys_open("/dev/net/tun", O_RDWR | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	return ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : STEAL_FD(fd);
+}
+
+int sys_tap_new(const char *name)
+{
+	return tap_attach(name, IFF_TUN_EXCL);
+}
+
+int sys_tap_keep(int fd, uint32_t owner)
+{
+	return ioctl(fd, TUNSETOWNER, owner) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0 ? -errno : 0;
+}
+
+/* Whoever has it open for the last time, and it is not to stay, has it removed. */
+int sys_tap_remove(const char *name)
+{
+	AUTO_FD int fd = tap_attach(name, 0);
+	return fd < 0 ? fd : ioctl(fd, TUNSETPERSIST, 0) < 0 ? -errno : 0;
+}
+
+void sys_taps_remove(const char *directory)
+{
+	char **names;
+	int count = fs_list(directory, &names);
+	for (int i = 0; i < count; i++)
+		sys_tap_remove(names[i]);
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+}
+
+uint32_t sys_link_index(const char *name)
+{
+	return if_nametoindex(name);
+}

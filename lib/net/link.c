@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Links and addresses by netlink: one request, and its answer. Messages are built and taken apart by libmnl; no program is run. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include "net/net.h"
+
+struct message {
+	_Alignas(NLMSG_ALIGNTO) char space[1024];
+};
+
+static struct nlmsghdr *begin(struct message *m, uint16_t type, uint16_t flags)
+{
+	memset(m, 0, sizeof(*m));
+	struct nlmsghdr *h = mnl_nlmsg_put_header(m->space);
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	return h;
+}
+
+static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t family, const char *name, bool up)
+{
+	struct nlmsghdr *h = begin(m, RTM_NEWLINK, NLM_F_ACK | flags);
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(h, sizeof(*link));
+	link->ifi_family = family;
+	link->ifi_index = flags & NLM_F_CREATE ? 0 : (int)sys_link_index(name);
+	link->ifi_flags = up ? IFF_UP : 0;
+	link->ifi_change = up ? IFF_UP : 0;
+	return h;
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------------------ */
+
+typedef int (*answer_fn)(const struct nlmsghdr *h, void *what);
+
+/* 1: there is more to come; 0 or -errno: the end. */
+static int take_answers(char *block, int len, answer_fn fn, void *what)
+{
+	for (struct nlmsghdr *h = (struct nlmsghdr *)block; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len)) {
+		if (h->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 0;
+		int r = fn ? fn(h, what) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
+static int ask(struct nlmsghdr *h, answer_fn fn, void *what)
+{
+	enum { ROOM = 64u << 10 };
+	AUTO_FD int fd = sys_netlink_open();
+	AUTO_FREE char *block = fd < 0 ? NULL : malloc(ROOM);
+	ssize_t got = fd < 0 ? fd : block ? sys_send(fd, h, h->nlmsg_len, 0) : -ENOMEM;
+	int r = 1;
+	while (got >= 0 && r > 0) {
+		got = sys_recv(fd, block, ROOM, 0);
+		r = got < 0 ? (int)got : take_answers(block, (int)got, fn, what);
+	}
+	return got < 0 ? (int)got : r;
+}
+
+/* --- a bridge ------------------------------------------------------------------------------------------------------------- */
+
+/* With an address of its own: else it takes that of its lowest port, so that it changes while guests remember it. */
+static int add_bridge(const char *name, uint32_t address)
+{
+	struct message m;
+	uint8_t mac[NET_MAC];
+	struct nlmsghdr *h = begin_link(&m, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, true);
+	net_mac(address, mac);
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	mnl_attr_put(h, IFLA_ADDRESS, sizeof(mac), mac);
+	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+	mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
+	mnl_attr_nest_end(h, info);
+	return ask(h, NULL, NULL);
+}
+
+static int add_address(const char *name, uint32_t address, uint8_t prefix)
+{
+	struct message m;
+	struct nlmsghdr *h = begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct ifaddrmsg *a = mnl_nlmsg_put_extra_header(h, sizeof(*a));
+	a->ifa_family = AF_INET;
+	a->ifa_prefixlen = prefix;
+	a->ifa_index = sys_link_index(name);
+	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
+	mnl_attr_put_u32(h, IFA_ADDRESS, htonl(address));
+	mnl_attr_put_u32(h, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
+	return ask(h, NULL, NULL);
+}
+
+int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
+{
+	struct message m;
+	int r = add_bridge(name, address);
+	if (r == -EEXIST) /* ours of before, or the user's own */
+		r = ask(begin_link(&m, 0, AF_UNSPEC, name, true), NULL, NULL);
+	return r < 0 ? r : add_address(name, address, prefix);
+}
+
+/* --- a TAP ------------------------------------------------------------------------------------------------------------------ */
+
+/* Nothing is learned from what guests send, and nothing is sent to a port on the chance that somebody is there: link_point_at() says who is. */
+static int isolate(const char *tap)
+{
+	struct message m;
+	struct nlmsghdr *h = begin_link(&m, 0, AF_BRIDGE, tap, false);
+	h->nlmsg_type = RTM_SETLINK;
+	struct nlattr *port = mnl_attr_nest_start(h, IFLA_PROTINFO | NLA_F_NESTED);
+	mnl_attr_put_u8(h, IFLA_BRPORT_ISOLATED, 1);
+	mnl_attr_put_u8(h, IFLA_BRPORT_LEARNING, 0);
+	mnl_attr_put_u8(h, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	mnl_attr_nest_end(h, port);
+	return ask(h, NULL, NULL);
+}
+
+int link_attach(const char *tap, const char *bridge, const char *alias)
+{
+	struct message m;
+	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, tap, false);
+	mnl_attr_put_u32(h, IFLA_MASTER, sys_link_index(bridge));
+	mnl_attr_put_strz(h, IFLA_IFALIAS, alias);
+	int r = ask(h, NULL, NULL);
+	if (r == 0)
+		r = isolate(tap);
+	return r < 0 ? r : ask(begin_link(&m, 0, AF_UNSPEC, tap, true), NULL, NULL);
+}
+
+int link_point_at(const char *tap, const uint8_t mac[NET_MAC])
+{
+	struct message m;
+	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct ndmsg *entry = mnl_nlmsg_put_extra_header(h, sizeof(*entry));
+	entry->ndm_family = PF_BRIDGE;
+	entry->ndm_ifindex = (int)sys_link_index(tap);
+	entry->ndm_state = NUD_NOARP; /* static, but not the bridge's own */
+	entry->ndm_flags = NTF_MASTER;
+	mnl_attr_put(h, NDA_LLADDR, NET_MAC, mac);
+	return ask(h, NULL, NULL);
+}
+
+/* --- who is there -------------------------------------------------------------------------------------------------------------- */
+
+struct list {
+	uint32_t master;
+	char **texts;
+	size_t count;
+};
+
+static int note_port(const struct nlmsghdr *h, void *what)
+{
+	struct list *list = what;
+	const struct nlattr *attr;
+	const char *alias = NULL;
+	uint32_t master = 0;
+	mnl_attr_for_each(attr, h, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			master = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_IFALIAS)
+			alias = mnl_attr_get_str(attr);
+	}
+	if (!alias || master != list->master)
+		return 0;
+	char **longer = reallocarray(list->texts, list->count + 1, sizeof(char *)), *copy = strdup(alias);
+	if (longer)
+		list->texts = longer;
+	if (!longer || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	list->texts[list->count++] = copy;
+	return 0;
+}
+
+int link_aliases(const char *bridge, char ***ret_aliases, size_t *ret_count)
+{
+	struct message m;
+	struct list list = { .master = sys_link_index(bridge) };
+	struct nlmsghdr *h = begin(&m, RTM_GETLINK, NLM_F_DUMP);
+	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
+	mnl_attr_put_u32(h, IFLA_MASTER, list.master); /* so that the kernel leaves out the others; old ones do not */
+	mnl_attr_put_u32(h, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	int r = ask(h, note_port, &list);
+	if (r < 0) {
+		strv_free(list.texts, list.count);
+		return r;
+	}
+	*ret_aliases = list.texts;
+	*ret_count = list.count;
+	return 0;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests with a network, in a network namespace of the test's own: bridge, TAPs and rules are there, and the host's network is left alone. */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "platform.h"
+
+#define PORT 8000
+
+/* --- a web server on this host ---------------------------------------------------------------------------------------------- */
+
+/* Answers every request with who asked; "/both" not before two of them are there. Ends with the process. */
+static void answer(int client)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char text[INET_ADDRSTRLEN];
+	if (getpeername(client, (struct sockaddr *)&from, &len) == 0 && inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text))) {
+		AUTO_FREE char *body = str_format("{\"login\": \"octocat\", \"name\": \"The Octocat\", \"from\": \"%s\"}", text);
+		AUTO_FREE char *reply = str_format("HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+		sys_send(client, reply, strlen(reply), 0);
+	}
+	fd_close(client);
+}
+
+static void *serve(void *listener)
+{
+	int waiting = -1;
+	for (;;) {
+		char request[1024];
+		int client = accept((int)(intptr_t)listener, NULL, NULL);
+		ssize_t got = client < 0 ? -1 : sys_recv(client, request, sizeof(request) - 1, 0);
+		if (got <= 0)
+			continue;
+		request[got] = 0;
+		bool both = strstr(request, "/both");
+		if (both && waiting < 0) {
+			waiting = client;
+			continue;
+		}
+		answer(client);
+		if (both)
+			answer(STEAL_FD(waiting));
+	}
+	return NULL;
+}
+
+static void start_server(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	pthread_t thread;
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)) | listen(fd, 16), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd), 0);
+	pthread_detach(thread);
+}
+
+/* --- functions and guests ---------------------------------------------------------------------------------------------------- */
+
+static struct platform open_with_network(void)
+{
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	start_server();
+	return platform_open(NULL);
+}
+
+static void add(nova_t *nova, const char *name, const char *network, const char *source)
+{
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = name;
+	o.runtime = "python";
+	o.code = source;
+	o.code_len = strlen(source);
+	o.network = network;
+	ck_ok(nova_register(nova, &o, NULL, &error));
+}
+
+static nova_vm_t *start(const struct platform *p)
+{
+	nova_vm_t *vm;
+	nova_vm_opts o = NOVA_VM_OPTS_INIT;
+	o.network = "nat";
+	ck_ok(nova_vm_start(nova_get_host(p->nova), &o, &vm, &error));
+	return vm;
+}
+
+/* What a command in the guest prints. */
+static char *ask(nova_vm_t *vm, const char *command)
+{
+	const char *const argv[] = { "sh", "-c", command };
+	nova_vm_command_opts o = NOVA_VM_COMMAND_OPTS_INIT;
+	nova_result_t *r;
+	o.argv = argv;
+	o.argc = 3;
+	ck_ok(nova_vm_command(vm, &o, &r, &error));
+	ck_assert_msg(nova_result_exit_code(r) == 0, "%s: %s", command, nova_result_stderr(r, NULL));
+	char *text = strdup(nova_result_stdout(r, NULL));
+	nova_result_free(r);
+	return text;
+}
+
+static void ck_seen_as(nova_vm_t *vm, const char *address)
+{
+	AUTO_FREE char *text = ask(vm, "wget -q -O - http://172.30.0.1:8000/"), *wanted = str_format("\"from\": \"%s\"", address);
+	ck_assert_msg(strstr(text, wanted), "%s, not %s", text, address);
+}
+
+static size_t count_taps(void)
+{
+	struct if_nameindex *all = if_nameindex();
+	size_t count = 0;
+	for (size_t i = 0; all && all[i].if_index; i++)
+		count += str_starts(all[i].if_name, "nova-");
+	if_freenameindex(all);
+	return count;
+}
+
+/* --- cases ----------------------------------------------------------------------------------------------------------------------- */
+
+static const char fetches[] =
+	"import json, urllib.request\n"
+	"def handler(event):\n"
+	"    with urllib.request.urlopen('http://172.30.0.1:8000/user', timeout=20) as reply:\n"
+	"        user = json.load(reply)\n"
+	"    return user['login'] + ': ' + user['name']\n";
+
+START_TEST(a_function_with_a_network_fetches_a_page)
+{
+	struct platform p = open_with_network();
+	add(p.nova, "fetch", "nat", fetches);
+	platform_answers(p.nova, "fetch", "\"octocat: The Octocat\"");
+	platform_answers(p.nova, "fetch", "\"octocat: The Octocat\"");
+	ck_assert_uint_eq(count_taps(), 1);
+	platform_close(&p);
+	ck_assert_uint_eq(count_taps(), 0);
+}
+END_TEST
+
+START_TEST(a_function_has_no_network_unless_it_is_asked_for)
+{
+	struct platform p = open_with_network();
+	add(p.nova, "alone", NULL, "import os\ndef handler(event):\n    return sorted(os.listdir('/sys/class/net'))\n");
+	platform_answers(p.nova, "alone", "[\"lo\"]");
+	ck_assert_uint_eq(count_taps(), 0);
+	ck_assert_uint_eq(if_nametoindex("novabr0"), 0);
+	platform_close(&p);
+}
+END_TEST
+
+static const char waits_for_another[] =
+	"import json, urllib.request\n"
+	"def handler(event):\n"
+	"    with urllib.request.urlopen('http://172.30.0.1:8000/both', timeout=60) as reply:\n"
+	"        seen = json.load(reply)['from']\n"
+	"    servers = [line for line in open('/etc/resolv.conf') if line.startswith('nameserver ')]\n"
+	"    mac = open('/sys/class/net/eth0/address').read().strip()\n"
+	"    return [seen, mac, len(servers) > 0]\n";
+
+static void *call_both(void *nova)
+{
+	nova_result_t *r = NULL;
+	nova_error_t *failure = NULL;
+	int code = nova_invoke(nova, "both", "{}", 2, NULL, &r, &failure);
+	char *output = code == 0 ? strdup(nova_result_output(r, NULL)) : str_format("%s", nova_error_message(failure));
+	nova_error_free(failure);
+	nova_result_free(r);
+	return output;
+}
+
+START_TEST(clones_of_one_template_have_addresses_of_their_own)
+{
+	struct platform p = open_with_network();
+	pthread_t other;
+	void *second;
+	add(p.nova, "both", "nat", waits_for_another);
+	ck_assert_int_eq(pthread_create(&other, NULL, call_both, p.nova), 0);
+	AUTO_FREE char *first = call_both(p.nova);
+	ck_assert_int_eq(pthread_join(other, &second), 0);
+	const char *low = strcmp(first, second) < 0 ? first : second, *high = low == first ? second : first;
+	/* Which addresses they get depends on whether the template's own guest was still there. */
+	ck_assert_str_ne(low, high);
+	ck_assert_msg(str_starts(low, "[\"172.30.0.") && str_starts(high, "[\"172.30.0."), "%s %s", low, high);
+	ck_assert_msg(strstr(low, "02:fc:00:1e:00:0") && strstr(low, "true]"), "%s", low);
+	ck_assert_msg(strstr(high, "02:fc:00:1e:00:0") && strstr(high, "true]"), "%s", high);
+	ck_assert_uint_eq(count_taps(), 2);
+	free(second);
+	platform_close(&p);
+	ck_assert_uint_eq(count_taps(), 0);
+}
+END_TEST
+
+START_TEST(children_get_addresses_and_their_parent_keeps_its_own)
+{
+	struct platform p = open_with_network();
+	nova_vm_t *parent = start(&p), *children[2];
+	ck_seen_as(parent, "172.30.0.2");
+	ck_ok(nova_vm_fork(parent, 2, children, &error));
+	ck_seen_as(children[1], "172.30.0.4");
+	ck_seen_as(parent, "172.30.0.2");
+	ck_seen_as(children[0], "172.30.0.3");
+	nova_vm_free(children[0]);
+	ck_ok(nova_vm_fork(children[1], 1, children, &error));
+	ck_seen_as(children[0], "172.30.0.3");
+	for (int i = 0; i < 2; i++)
+		nova_vm_free(children[i]);
+	ck_assert_uint_eq(count_taps(), 1);
+	nova_vm_free(parent);
+	ck_assert_uint_eq(count_taps(), 0);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_restored_guest_has_an_address_of_its_own)
+{
+	struct platform p = open_with_network();
+	nova_vm_t *vm = start(&p), *restored;
+	nova_snapshot_t *snapshot;
+	ck_ok(nova_vm_snapshot(vm, NULL, &snapshot, &error));
+	ck_seen_as(vm, "172.30.0.2");
+	ck_ok(nova_vm_restore(nova_get_host(p.nova), snapshot, &restored, &error));
+	ck_seen_as(restored, "172.30.0.3");
+	AUTO_FREE char *routes = ask(restored, "ip route | grep -c default");
+	ck_assert_str_eq(routes, "1\n");
+	nova_snapshot_free(snapshot);
+	nova_vm_free(restored);
+	nova_vm_free(vm);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_limit_that_would_not_be_kept_is_refused)
+{
+	struct platform p = open_with_network();
+	nova_vm_t *vm;
+	nova_vm_opts o = NOVA_VM_OPTS_INIT;
+	o.network = "nat";
+	o.net_rx_bandwidth = 1 << 20;
+	ck_fails_with(NOVA_ENOTSUP, "cannot limit", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+	o.network = "nato";
+	ck_fails_with(NOVA_EINVAL, "nato", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+	ck_assert_uint_eq(count_taps(), 0);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(an_engine_without_network_says_so)
+{
+	struct platform p = platform_open(NULL);
+	nova_vm_t *vm;
+	nova_vm_opts o = NOVA_VM_OPTS_INIT;
+	o.network = "nat";
+	ck_fails_with(NOVA_ENOTSUP, "has no network devices", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+	platform_close(&p);
+}
+END_TEST
+
+/* Why there can be no network here; NULL: there can. */
+static const char *why_not(void)
+{
+	if (geteuid() != 0)
+		return "not root";
+	if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		return "no /dev/net/tun";
+	pid_t pid = fork();
+	if (!pid)
+		_exit(unshare(CLONE_NEWNET) < 0);
+	int status;
+	return waitpid(pid, &status, 0) == pid && status == 0 ? NULL : "no network namespace can be made";
+}
+
+TCase *network_cases(void)
+{
+	TCase *tc = tcase_create("network");
+	if (is_fake()) {
+		tcase_add_test(tc, an_engine_without_network_says_so);
+		return tc;
+	}
+	const char *reason = why_not();
+	if (reason) {
+		fprintf(stderr, "SKIPPED: guests with a network: %s\n", reason);
+		return tc;
+	}
+	tcase_add_test(tc, a_function_with_a_network_fetches_a_page);
+	tcase_add_test(tc, a_function_has_no_network_unless_it_is_asked_for);
+	tcase_add_test(tc, clones_of_one_template_have_addresses_of_their_own);
+	tcase_add_test(tc, children_get_addresses_and_their_parent_keeps_its_own);
+	tcase_add_test(tc, a_restored_guest_has_an_address_of_its_own);
+	tcase_add_test(tc, a_limit_that_would_not_be_kept_is_refused);
+	return tc;
+}
