@@ -347,6 +347,7 @@ static Suite *client_suite(void)
 	tcase_add_test(tc, a_parked_process_waits_with_nothing_loaded_and_serves_any_instant);
 	tcase_add_test(tc, an_identity_names_program_format_and_processor);
 	add_host_tests(tc);
+	add_network_tests(tc);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -36,7 +36,7 @@ char *requests(const struct setting *s);
 /* The agent's Ready is there, which the double sends. */
 void agent_answers(const struct setting *s);
 
-/* host.c */
-void add_host_tests(TCase *tc);
+void add_host_tests(TCase *tc);    /* host.c */
+void add_network_tests(TCase *tc); /* network.c */
 
 #endif

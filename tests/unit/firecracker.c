@@ -113,11 +113,65 @@ END_TEST
 
 START_TEST(the_serial_console_is_off_unless_asked_for)
 {
-	AUTO_FREE char *off = fc_boot_args(false, false), *on = fc_boot_args(true, false);
+	AUTO_FREE char *off = fc_boot_args(false, false, NULL), *on = fc_boot_args(true, false, NULL);
 	ck_assert(strstr(off, "8250.nr_uarts=0") && !strstr(off, "console="));
 	ck_assert(strstr(on, "console=ttyS0") && !strstr(on, "nr_uarts"));
 	ck_assert(strstr(off, "reboot=k panic=1")); /* the guest ends by the keyboard controller, also after a panic */
 	ck_assert_uint_lt(strlen(off), 1024);
+}
+END_TEST
+
+static struct net_link link_of(const char *name, const char *subnet, const char *address)
+{
+	struct net_link link = NET_LINK_NONE;
+	snprintf(link.name, sizeof(link.name), "%s", name);
+	ck_assert(net_subnet_parse(subnet, &link.subnet) && net_address_parse(address, &link.address));
+	return link;
+}
+
+START_TEST(a_network_device_has_its_tap_its_address_and_its_limits)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct net_link link = link_of("nova-012345", "172.30.0.0/24", "172.30.0.7");
+	struct fc_boot boot = {
+		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .link = &link,
+		.net_rx_bandwidth = 5242880, .net_tx_bandwidth = 1000,
+	};
+	fc_plan_boot(&plan, &boot);
+	ck_assert(!plan.failed);
+	json_t *source = body_of(&plan, 1);
+	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(source, "boot_args")), " ip=172.30.0.7::172.30.0.1:255.255.255.0::eth0:off"));
+	json_decref(source);
+	is_request(&plan, 2, "/network-interfaces/eth0",
+		"{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:1e:00:07\","
+		"\"rx_rate_limiter\":{\"bandwidth\":{\"size\":524288,\"refill_time\":100}},"
+		"\"tx_rate_limiter\":{\"bandwidth\":{\"size\":65536,\"refill_time\":65536}}}");
+}
+END_TEST
+
+START_TEST(a_network_device_without_limits_has_no_limiter)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct net_link link = link_of("nova-012345", "10.0.0.0/8", "10.1.2.3");
+	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .link = &link };
+	fc_plan_boot(&plan, &boot);
+	is_request(&plan, 2, "/network-interfaces/eth0", "{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:01:02:03\"}");
+}
+END_TEST
+
+START_TEST(a_clone_gets_a_tap_of_its_own_from_version_1_12_on)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct fc_restore restore = { .version = version("1.12.0"), .state = "/s", .memory = "/m", .vsock = "/v", .tap = "nova-abcdef-1" };
+	ck_ok(fc_restore_check(&restore, &error));
+	fc_plan_restore(&plan, &restore);
+	is_request(&plan, 0, "/snapshot/load",
+		"{\"snapshot_path\":\"/s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/m\"},\"resume_vm\":true,"
+		"\"enable_diff_snapshots\":true,\"network_overrides\":[{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-abcdef-1\"}]}");
+	restore.version = version("1.11.3");
+	ck_fails_with(NOVA_ENOTSUP, "1.12 or later", fc_restore_check(&restore, &error));
+	restore.tap = NULL;
+	ck_ok(fc_restore_check(&restore, &error));
 }
 END_TEST
 
@@ -441,6 +495,9 @@ static Suite *firecracker_suite(void)
 	tcase_add_test(tc, a_machine_is_made_in_the_order_that_is_demanded);
 	tcase_add_test(tc, what_is_not_there_is_not_asked_for);
 	tcase_add_test(tc, the_serial_console_is_off_unless_asked_for);
+	tcase_add_test(tc, a_network_device_has_its_tap_its_address_and_its_limits);
+	tcase_add_test(tc, a_network_device_without_limits_has_no_limiter);
+	tcase_add_test(tc, a_clone_gets_a_tap_of_its_own_from_version_1_12_on);
 	tcase_add_loop_test(tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
 	tcase_add_test(tc, a_snapshot_is_whole_or_a_difference);
 	suite_add_tcase(suite, tc);

@@ -4,15 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "net/net.h"
-#include "test.h"
+#include "netns.h"
 
 static nova_error_t *error;
 
@@ -483,22 +480,6 @@ END_TEST
 
 /* --- together ----------------------------------------------------------------------------------------------------------------- */
 
-/* Why the kernel's side cannot be tried here; NULL: it can. */
-static const char *why_not(void)
-{
-	if (geteuid() != 0)
-		return "not root";
-	if (access("/dev/net/tun", R_OK | W_OK) < 0)
-		return "no /dev/net/tun";
-	if (!runs_with("PATH=$PATH:/usr/sbin:/sbin; command -v iptables nft"))
-		return "neither iptables nor nft";
-	pid_t pid = fork();
-	if (!pid)
-		_exit(unshare(CLONE_NEWNET) < 0);
-	int status;
-	return waitpid(pid, &status, 0) == pid && status == 0 ? NULL : "no network namespace can be made";
-}
-
 static Suite *net_suite(void)
 {
 	Suite *suite = suite_create("net");
@@ -513,7 +494,7 @@ static Suite *net_suite(void)
 	tcase_add_test(tc, name_servers_that_a_guest_can_ask_are_taken);
 	tcase_add_test(tc, a_resolver_on_the_loopback_is_replaced_by_those_behind_it);
 	suite_add_tcase(suite, tc);
-	const char *reason = why_not();
+	const char *reason = netns_missing();
 	if (reason) {
 		fprintf(stderr, "SKIPPED: the kernel's side of net (TAPs, isolation, addresses of several processes, kill -9, masquerade): %s\n", reason);
 		return suite;

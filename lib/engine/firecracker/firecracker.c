@@ -2,6 +2,7 @@
 /* The firecracker engine: one Firecracker process a machine, spoken to over its API socket. */
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
 
@@ -161,7 +162,8 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.version = f->version, .kernel = seen[FC_KERNEL], .initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
 		.rootfs = spec->rootfs ? seen[FC_ROOTFS] : NULL, .code = spec->code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
 		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus, .disk_iops = spec->disk_iops, .disk_bandwidth = spec->disk_bandwidth,
-		.log = log, .metrics = metrics,
+		.link = f->machine.link.name[0] ? &f->machine.link : NULL, .net_rx_bandwidth = spec->net_rx_bandwidth,
+		.net_tx_bandwidth = spec->net_tx_bandwidth, .log = log, .metrics = metrics,
 		.console = !strcmp(config_str(f->env->config, "firecracker.console"), "on"),
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
@@ -190,6 +192,8 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 		code = fc_jailer(env, binary, &jailer, error);
 	if (code == 0)
 		code = fc_place_make(&f->place, env, binary, jailer != NULL, spec->id, error);
+	if (code == 0 && m->link.name[0])
+		code = net_hand_over(env->net, &m->link, f->place.jailed ? f->place.uid : geteuid(), error);
 	if (code == 0)
 		code = launch(f, spec, binary, jailer, error);
 	if (code < 0)
@@ -251,6 +255,8 @@ const struct engine_ops firecracker_engine = {
 	.name = "firecracker",
 	.machine_size = sizeof(struct fc_machine),
 	.needs_guest = true, /* but not late_disks: its devices cannot be reset, so a driver that has let go of one does not get it again */
+	.network = true,
+	.net_limits = true,
 	.boot_timeout_key = "firecracker.boot_timeout",
 	.kernel_key = "firecracker.kernel",
 	.rootfs_key = "firecracker.rootfs",

@@ -42,6 +42,8 @@ struct fc_boot {
 	const char *kernel, *initramfs, *rootfs, *code, *vsock, *log, *metrics;
 	uint32_t memory_mb, vcpus;
 	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit */
+	const struct net_link *link;        /* NULL: no network device */
+	uint64_t net_rx_bandwidth, net_tx_bandwidth;
 	bool console;
 };
 /* Everything up to and with InstanceStart. */
@@ -50,7 +52,10 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *boot);
 struct fc_restore {
 	struct fc_version version;
 	const char *state, *memory, *vsock, *log, *metrics;
+	const char *tap; /* in the place of the snapshot's; NULL: it has no network device */
 };
+/* NOVA_ENOTSUP for a version that cannot do that. */
+int fc_restore_check(const struct fc_restore *restore, nova_error_t **error);
 /* Restores and lets it run. */
 void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *restore);
 void fc_plan_state(struct fc_plan *plan, bool running);
@@ -58,8 +63,8 @@ void fc_plan_save(struct fc_plan *plan, const char *state, const char *memory, b
 
 /* {"bandwidth": …, "ops": …}; NULL if both are 0 (or no memory, with *ret_failed). */
 json_t *fc_rate_limiter(uint64_t bytes_per_s, uint64_t ops_per_s, bool *ret_failed);
-/* The kernel's command line; caller frees. */
-char *fc_boot_args(bool console, bool own_root);
+/* The kernel's command line; caller frees. `link` NULL: no network. */
+char *fc_boot_args(bool console, bool own_root, const struct net_link *link);
 
 /* --- answer.c: what the VMM replies. Pure. ------------------------------------------------------------------------------ */
 

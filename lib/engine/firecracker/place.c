@@ -276,7 +276,9 @@ static void end_jailed(const char *jail, const char *id, const char *program, co
 	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len || !memmem(command.data, command.len, id, strlen(id)))
 		return;
 	log_info(log, "firecracker", "ending %s, which outlived its keeper", id);
-	sys_pidfd_kill(process);
+	struct pollfd end = { process, POLLIN, 0 };
+	if (sys_pidfd_kill(process) == 0)
+		sys_poll(&end, 1, 2000); /* until it has let go of its TAP */
 }
 
 /* The change of user in a jail takes away that the kernel ends a VMM together with its parent. */

@@ -6,6 +6,7 @@
 #include "engine/firecracker/firecracker.h"
 
 #define LEAST_REFILL_MS 100u   /* a limiter is looked at every 100 ms, so nothing finer has an effect */
+#define NETWORK         "eth0" /* the device's id; no '-' may be in it */
 #define LEAST_SIZE      65536u /* under the size of one request a device can stall for ever */
 
 void fc_plan_done(struct fc_plan *plan)
@@ -65,11 +66,14 @@ json_t *fc_rate_limiter(uint64_t bytes_per_s, uint64_t ops_per_s, bool *ret_fail
 /* --- boot ------------------------------------------------------------------------------------------------------------- */
 
 /* Without a serial port nothing that the guest prints costs an exit, and it cannot fill anything on the host. */
-char *fc_boot_args(bool console, bool own_root)
+char *fc_boot_args(bool console, bool own_root, const struct net_link *link)
 {
+	AUTO_FREE char *network = link ? net_kernel_argument(link) : strdup("");
+	if (!network)
+		return NULL;
 	return str_format("%s quiet reboot=k panic=1 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce tsc=reliable no_timer_check "
-			  "mitigations=off%s",
-		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "");
+			  "mitigations=off%s%s%s",
+		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "", *network ? " " : "", network);
 }
 
 static void plan_files(struct fc_plan *plan, const char *log, const char *metrics)
@@ -90,9 +94,29 @@ static void plan_drive(struct fc_plan *plan, const char *id, const char *path, b
 	add(plan, "PUT", where ? where : "", drive);
 }
 
+static void add_limiter(struct fc_plan *plan, json_t *to, const char *name, uint64_t bytes_per_s)
+{
+	json_t *limiter = fc_rate_limiter(bytes_per_s, 0, &plan->failed);
+	if (limiter && json_object_set_new(to, name, limiter) < 0)
+		plan->failed = true;
+}
+
+/* "rx" is what the guest receives. */
+static void plan_network(struct fc_plan *plan, const struct fc_boot *b)
+{
+	uint8_t mac[NET_MAC];
+	char text[18];
+	net_mac(b->link->address, mac);
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	json_t *device = json_pack("{s:s, s:s, s:s}", "iface_id", NETWORK, "host_dev_name", b->link->name, "guest_mac", text);
+	add_limiter(plan, device, "rx_rate_limiter", b->net_rx_bandwidth);
+	add_limiter(plan, device, "tx_rate_limiter", b->net_tx_bandwidth);
+	add(plan, "PUT", "/network-interfaces/" NETWORK, device);
+}
+
 static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
 {
-	AUTO_FREE char *args = fc_boot_args(b->console, !b->initramfs);
+	AUTO_FREE char *args = fc_boot_args(b->console, !b->initramfs, b->link);
 	json_t *source = args ? json_pack("{s:s, s:s}", "kernel_image_path", b->kernel, "boot_args", args) : NULL;
 	if (source && b->initramfs && json_object_set_new(source, "initrd_path", json_string(b->initramfs)) < 0)
 		plan->failed = true;
@@ -109,12 +133,23 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, NULL);
 	if (b->code)
 		plan_drive(plan, "code", b->code, false, fc_rate_limiter(b->disk_bandwidth, b->disk_iops, &plan->failed));
+	if (b->link)
+		plan_network(plan, b);
 	add(plan, "PUT", "/entropy", json_object());
 	add(plan, "PUT", "/vsock", json_pack("{s:i, s:s}", "guest_cid", (int)FC_GUEST_CID, "uds_path", b->vsock));
 	add(plan, "PUT", "/actions", json_pack("{s:s}", "action_type", "InstanceStart"));
 }
 
 /* --- snapshots ------------------------------------------------------------------------------------------------------------ */
+
+int fc_restore_check(const struct fc_restore *r, nova_error_t **error)
+{
+	const struct fc_version *v = &r->version;
+	if (!r->tap || fc_at_least(v, 1, 12, 0))
+		return 0;
+	return nova_fail(error, NOVA_ENOTSUP, "Firecracker %u.%u.%u cannot give a microVM that goes on from a snapshot a network of its own: install 1.12 or later, "
+		"or do without snapshots (setting pool.templates: off)", v->major, v->minor, v->patch);
+}
 
 void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
 {
@@ -127,6 +162,9 @@ void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
 		plan->failed = true;
 	if (load && fc_at_least(&r->version, 1, 16, 0) &&
 		json_object_set_new(load, "vsock_override", json_pack("{s:s}", "uds_path", r->vsock)) < 0)
+		plan->failed = true;
+	if (load && r->tap &&
+		json_object_set_new(load, "network_overrides", json_pack("[{s:s, s:s}]", "iface_id", NETWORK, "host_dev_name", r->tap)) < 0)
 		plan->failed = true;
 	add(plan, "PUT", "/snapshot/load", load);
 }

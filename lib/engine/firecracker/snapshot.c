@@ -174,10 +174,14 @@ static int load(struct fc_machine *f, nova_error_t **error)
 	AUTO_FREE char *log = NULL, *metrics = NULL;
 	if (!state || !memory || !vsock || fc_place_logs(&f->place, f->env, &log, &metrics) < 0)
 		return nova_oom(error);
-	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock, .log = log, .metrics = metrics };
+	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock, .log = log, .metrics = metrics,
+		.tap = f->machine.link.name[0] ? f->machine.link.name : NULL };
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	int code = fc_restore_check(&restore, error);
+	if (code < 0)
+		return code;
 	fc_plan_restore(&plan, &restore);
-	int code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
+	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
 	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
 }
 

@@ -122,6 +122,13 @@ class Guest:
             command += [
                 "-blockdev", f"driver=raw,node-name={name},read-only=on,file.driver=file,file.filename=/proc/self/fd/{where},file.locking=off",
                 "-device", f"virtio-blk-device,drive={name}"]
+        for nic in config["network-interfaces"]:
+            name, tap = nic["iface_id"], self.taps.get(nic["iface_id"])
+            if tap is None:
+                raise GuestError(f"no TAP {nic['host_dev_name']}")
+            os.set_inheritable(tap, True)
+            command += ["-netdev", f"tap,id={name},fd={tap},vhost=off",
+                        "-device", f"virtio-net-device,netdev={name},guest_announce=off,mac={nic.get('guest_mac', '02:00:00:00:00:01')}"]
         command += extra
         self.pid = os.posix_spawnp("setpriv", command, dict(os.environ))
         for end in (monitor, console, listener):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The process: its flags, its API, the state machine behind it. One thread, so one request at a time, as in the real one."""
+import fcntl
 import heapq
 import json
 import os
@@ -18,6 +19,7 @@ from guest import Guest, GuestError, NoGuest, PAGE, write_sparse
 from vsock import Vsock
 
 MOST_CONNECTIONS = 10
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 0x0002, 0x1000, 0x4000
 PAYLOAD_LIMIT = 51200
 MAGIC = b"FCDOUBLE"
 EARLY = "The requested operation is not supported before starting the microVM."
@@ -49,6 +51,7 @@ class Vmm:
         self.connections = []
         self.config = {"machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [], "network-interfaces": []}
         self.configured = set()
+        self.taps = {}
         self.state = "Not started"
         self.guest = None
         self.vsock = None
@@ -337,8 +340,22 @@ class Vmm:
         if name in self.control.get("busy_taps", []):
             raise Refusal("Could not create the network device: Open tap device failed: Error while creating ifreq structure: Resource busy "
                           f"(os error 16). Invalid TUN/TAP Backend provided by {name}.")
+        self.taps[body["iface_id"]] = self.open_tap(name)
         self.config["network-interfaces"] = others + [body]
         self.configured.add("network-interfaces")
+
+    def open_tap(self, name):
+        """Its descriptor. One that is not there is only a name here; the real one would try to make it."""
+        if name not in [device for _, device in socket.if_nameindex()]:
+            return None
+        tap = os.open(self.real("/dev/net/tun"), os.O_RDWR | os.O_NONBLOCK)
+        try:
+            fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        except OSError as error:
+            os.close(tap)
+            raise Refusal("Could not create the network device: Open tap device failed: Error while creating ifreq structure: "
+                          f"{error.strerror} (os error {error.errno}). Invalid TUN/TAP Backend provided by {name}.") from None
+        return tap
 
     def patch_network_interfaces(self, body):
         if not any(nic["iface_id"] == body["iface_id"] for nic in self.config["network-interfaces"]):
@@ -382,7 +399,9 @@ class Vmm:
 
     def make_guest(self):
         kind = NoGuest if self.control.get("guest") == "none" else Guest
-        return kind(self.config, self.on_agent, self.on_guest_end, self.real)
+        guest = kind(self.config, self.on_agent, self.on_guest_end, self.real)
+        guest.taps = self.taps
+        return guest
 
     def start_instance(self):
         if "boot-source" not in self.configured:
@@ -441,7 +460,7 @@ class Vmm:
         kind = body.get("snapshot_type", "Full")
         if kind not in ("Full", "Diff"):
             raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected `Diff` or `Full`.")
-        config = {name: self.config.get(name) for name in ("machine-config", "drives", "vsock")}
+        config = {name: self.config.get(name) for name in ("machine-config", "drives", "vsock", "network-interfaces")}
         head = json.dumps({"format": schema.snapshot_format(self.version), "config": config}).encode()
         content = MAGIC + struct.pack("<I", len(head)) + head + self.guest.save()
         try:
@@ -498,6 +517,9 @@ class Vmm:
         for nic in body.get("network_overrides") or []:
             if nic.get("iface_id") not in [known["iface_id"] for known in self.config["network-interfaces"]]:
                 raise ValueError("Unknown Network Device.")
+            next(known for known in self.config["network-interfaces"] if known["iface_id"] == nic["iface_id"])["host_dev_name"] = nic["host_dev_name"]
+        for nic in self.config["network-interfaces"]:
+            self.taps[nic["iface_id"]] = self.open_tap(nic["host_dev_name"])
         self.tracking = bool(body.get("track_dirty_pages") or body.get("enable_diff_snapshots"))
         self.guest = self.make_guest()
         self.guest.restore(self.config, content[12 + length:-4], memory, bool(body.get("resume_vm")))

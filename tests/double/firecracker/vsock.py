@@ -112,7 +112,11 @@ class Vsock:
             stream.guest.setblocking(True)
             ok += stream.guest.recv(65536)
             stream.guest.setblocking(False)
-        stream.host.sendall(ok)
+        try:
+            stream.host.sendall(ok)
+        except OSError:
+            self.drop(stream)  # nobody waits for it any more
+            return
         self.vmm.watch(stream.guest, lambda: self.move(stream, stream.guest, stream.host))
 
     def move(self, stream, source, target):
