@@ -218,6 +218,9 @@ int program_find(const char *name, const char *variable, char **ret_path, nova_e
 /* --- files ------------------------------------------------------------------------------------------- */
 
 int fs_mkdirs(const char *path, mode_t mode);
+/* Makes a directory and the one that it is in, 0700, in a place where anybody may make some (/tmp). -EPERM: one of the two is a link, another
+ * user's, or others may write there. */
+int fs_make_private(const char *path);
 int fs_remove_tree(const char *path); /* 0 when it did not exist; does not follow links */
 bool fs_exists(const char *path);
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns); /* regular file; either may be NULL */

@@ -37,6 +37,31 @@ int fs_mkdirs(const char *path, mode_t mode)
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
+static int make_own(const char *path)
+{
+	struct stat st;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	AUTO_FD int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd == -ELOOP || fd == -ENOTDIR || fd == -EACCES)
+		return -EPERM;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	return st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
+}
+
+/* Nobody else can take away or put in what is below a directory that only we may write in. */
+int fs_make_private(const char *path)
+{
+	AUTO_FREE char *parent = strdup(path);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	if (!slash || slash == parent)
+		return parent ? -EINVAL : -ENOMEM;
+	*slash = 0;
+	int r = make_own(parent);
+	return r < 0 ? r : make_own(path);
+}
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *level)
 {
 	(void)st, (void)type, (void)level;

@@ -67,9 +67,7 @@ static void sweep_run_directories(const char *runs, const struct logger *log)
 			for (size_t e = 0; all_engines[e]; e++)
 				if (all_engines[e]->sweep)
 					all_engines[e]->sweep(dir, log);
-			AUTO_FREE char *taps = path_join(dir, "taps");
-			if (taps)
-				sys_taps_remove(taps);
+			net_sweep(dir);
 			fs_remove_tree(dir);
 		}
 	}

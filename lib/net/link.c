@@ -137,6 +137,15 @@ int link_attach(const char *tap, const char *bridge, const char *alias)
 	return r < 0 ? r : ask(begin_link(&m, 0, AF_UNSPEC, tap, true), NULL, NULL);
 }
 
+int link_delete(const char *name)
+{
+	struct message m;
+	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
+	h->nlmsg_type = RTM_DELLINK;
+	mnl_attr_put_strz(h, IFLA_IFNAME, name); /* without it index 0, of a device that is gone, would be all there is */
+	return ask(h, NULL, NULL);
+}
+
 int link_point_at(const char *tap, const uint8_t mac[NET_MAC])
 {
 	struct message m;

@@ -209,6 +209,17 @@ void net_detach(struct net_link *link)
 	*link = (struct net_link)NET_LINK_NONE;
 }
 
+void net_sweep(const char *run_dir)
+{
+	AUTO_FREE char *taps = path_join(run_dir, "taps");
+	char **names;
+	int count = taps ? fs_list(taps, &names) : -1;
+	for (int i = 0; i < count; i++)
+		link_delete(names[i]);
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+}
+
 char *net_members(const struct net_link *link)
 {
 	char address[NET_TEXT], gateway[NET_TEXT], servers[NET_SERVERS_MAX];

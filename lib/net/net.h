@@ -72,6 +72,9 @@ void net_point_at(const struct net_link *link);
 /* The TAP goes, if this was the last that has it. Idempotent. */
 void net_detach(struct net_link *link);
 
+/* Removes the TAPs that a context which died with its keeper has left, also from processes that are about to end. */
+void net_sweep(const char *run_dir);
+
 /* What the guest is to be told: members of a JSON object, with a comma before. NULL: out of memory. Caller frees. */
 char *net_members(const struct net_link *link);
 /* The same as the kernel's argument ip=, as far as that goes. */
@@ -93,6 +96,7 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix);
 int link_attach(const char *tap, const char *bridge, const char *alias);
 /* Frames for that address on that port only. */
 int link_point_at(const char *tap, const uint8_t mac[NET_MAC]);
+int link_delete(const char *name);
 /* The aliases of all TAPs at a bridge; caller frees with strv_free(). */
 int link_aliases(const char *bridge, char ***ret_aliases, size_t *ret_count);
 

@@ -186,6 +186,53 @@ START_TEST(links_to_the_sockets_live_as_long_as_they)
 }
 END_TEST
 
+/* Whether this user can have /tmp/nova is not ours to decide. */
+START_TEST(by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine)
+{
+	static const char *const directories[] = { "/tmp/nova/sockets", "/tmp/nova/vsock", "/tmp/nova/logs" };
+	static const char *const endings[] = { "sock", "sock", "log" };
+	struct setting s = set_up_with("", "off", "");
+	ck_ok(start(&s, -1, 10000));
+	char id[24];
+	snprintf(id, sizeof(id), "%s", fc_of(s.m)->place.id);
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		AUTO_FREE char *path = str_format("%s/%s.%s", directories[i], id, endings[i]);
+		ck_assert_msg(fs_exists(path) == (fs_make_private(directories[i]) == 0), "%s", path);
+	}
+	machine_free(&firecracker_engine, s.m);
+	s.m = machine_new(&firecracker_engine);
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		AUTO_FREE char *path = str_format("%s/%s.%s", directories[i], id, endings[i]);
+		ck_assert_msg(!fs_exists(path), "%s", path);
+	}
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(what_is_switched_off_is_not_made)
+{
+	struct setting s = { .dir = test_dir() };
+	nova_config_t *config;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", s.dir, &error));
+	ck_ok(nova_config_set(config, "firecracker.binary", DOUBLE, &error));
+	ck_ok(nova_config_set(config, "firecracker.log_dir", "off", &error));
+	ck_ok(nova_config_set(config, "firecracker.socket_dir", "", &error));
+	ck_ok(nova_host_new(config, &s.host, &error));
+	nova_config_free(config);
+	struct fc_place place = { .directory = s.dir, .fd = -1, .id = "nova-cafecafe-0000" };
+	AUTO_FREE char *log = NULL, *metrics = NULL;
+	s.env = host_engine_env(s.host);
+	ck_assert_int_eq(fc_place_logs(&place, s.env, &log, &metrics), 0);
+	ck_assert(!log && !metrics);
+	fc_place_links(&place, s.env, true);
+	ck_assert(!fs_exists("/tmp/nova/sockets/nova-cafecafe-0000.sock") && !fs_exists("off"));
+	fc_place_links(&place, s.env, false);
+	nova_host_unref(s.host);
+	test_dir_remove(s.dir);
+}
+END_TEST
+
 START_TEST(the_limits_of_the_code_disk_are_the_functions)
 {
 	struct setting s = set_up("");
@@ -309,6 +356,8 @@ void add_host_tests(TCase *tc)
 	tcase_add_test(tc, the_next_context_ends_jailed_processes_that_outlived_their_keeper);
 	tcase_add_loop_test(tc, logs_and_metrics_go_where_the_setting_says_and_stay, 0, 2);
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
+	tcase_add_test(tc, by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine);
+	tcase_add_test(tc, what_is_switched_off_is_not_made);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
 	tcase_add_test(tc, settings_name_images_of_the_users_own);

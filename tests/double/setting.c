@@ -29,8 +29,9 @@ struct setting set_up_with(const char *faults, const char *jailer, const char *k
 	ck_ok(nova_config_set(config, "firecracker.binary", s.program, &error));
 	ck_ok(nova_config_set(config, "firecracker.jailer", jailer, &error));
 	AUTO_FREE char *looked_at = path_join(s.dir, "looked-at");
-	if (key)
-		ck_ok(nova_config_set(config, key, looked_at, &error));
+	static const char *const keys[] = { "firecracker.log_dir", "firecracker.socket_dir", "firecracker.vsock_dir" };
+	for (size_t i = 0; i < ARRAY_LEN(keys) && !(key && !*key); i++)
+		ck_ok(nova_config_set(config, keys[i], key && !strcmp(key, keys[i]) ? looked_at : "off", &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	s.env = host_engine_env(s.host);

@@ -20,7 +20,7 @@ struct setting {
 };
 
 /* A context whose firecracker is the double. `faults`: members of the control file, with a comma before each. `jailer`: the setting of that name.
- * `key`: a setting that is to name the directory looked-at; NULL: none. */
+ * `key`: the one of the settings of directories to look at that names looked-at, the others being off; NULL: none; "": they are as by default. */
 struct setting set_up_with(const char *faults, const char *jailer, const char *key);
 struct setting set_up(const char *faults);
 /* Asserts that no process and no file is left. */

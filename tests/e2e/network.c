@@ -2,6 +2,7 @@
 /* Guests with a network, in a network namespace of the test's own: bridge, TAPs and rules are there, and the host's network is left alone. */
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "platform.h"
@@ -222,6 +223,55 @@ START_TEST(a_restored_guest_has_an_address_of_its_own)
 }
 END_TEST
 
+/* Starts a guest, tells the process of its VMM, and waits for its end. */
+static int be_a_host(const struct platform *p, int pipe)
+{
+	nova_t *nova;
+	nova_vm_t *vm;
+	nova_vm_opts o = NOVA_VM_OPTS_INIT;
+	o.network = "nat";
+	if (nova_open(p->config, &nova, NULL) < 0 || nova_vm_start(nova_get_host(nova), &o, &vm, NULL) < 0)
+		return 1;
+	int64_t vmm = nova_vm_pid(vm);
+	sys_write_all(pipe, &vmm, sizeof(vmm));
+	for (;;)
+		pause();
+}
+
+/* Its keeper tidies up, or (1) dies with it, and the next start does. */
+START_TEST(a_host_killed_with_9_leaves_no_tap)
+{
+	struct platform p = open_with_network();
+	int ends[2];
+	int64_t vmm;
+	ck_assert_int_eq(sys_pipe(ends), 0);
+	pid_t host = fork();
+	if (host == 0)
+		_exit(be_a_host(&p, ends[1]));
+	ck_assert_int_eq(sys_read(ends[0], &vmm, sizeof(vmm)), sizeof(vmm));
+	AUTO_FREE char *mark = str_format("%s/run/%d-", p.dir, (int)host);
+	pid_t keeper = vmtest_process(mark);
+	ck_assert_int_gt(keeper, 0);
+	int pidfds[] = { vmtest_pidfd(keeper), vmtest_pidfd((pid_t)vmm) };
+	ck_assert_uint_eq(netns_count_taps(), 1);
+	if (_i)
+		ck_assert_int_eq(kill(keeper, SIGSTOP), 0); /* it shall not tidy up between the two */
+	ck_assert_int_eq(kill(host, SIGKILL), 0);
+	if (_i)
+		ck_assert_int_eq(kill(keeper, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(host, NULL, 0), host);
+	for (size_t i = 0; i < ARRAY_LEN(pidfds); i++)
+		vmtest_await_end(pidfds[i]);
+	nova_t *next;
+	ck_ok(nova_open(p.config, &next, &error));
+	ck_assert_uint_eq(netns_count_taps(), 0);
+	nova_close(next);
+	fd_close(ends[0]);
+	fd_close(ends[1]);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_limit_that_would_not_be_kept_is_refused)
 {
 	struct platform p = open_with_network();
@@ -266,6 +316,7 @@ TCase *network_cases(void)
 	tcase_add_test(tc, clones_of_one_template_have_addresses_of_their_own);
 	tcase_add_test(tc, children_get_addresses_and_their_parent_keeps_its_own);
 	tcase_add_test(tc, a_restored_guest_has_an_address_of_its_own);
+	tcase_add_loop_test(tc, a_host_killed_with_9_leaves_no_tap, 0, 2);
 	tcase_add_test(tc, a_limit_that_would_not_be_kept_is_refused);
 	return tc;
 }

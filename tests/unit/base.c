@@ -117,6 +117,38 @@ START_TEST(a_deadline_is_rounded_up_so_that_poll_does_not_spin)
 }
 END_TEST
 
+START_TEST(a_private_directory_is_ours_all_the_way_or_refused)
+{
+	char *dir = test_dir();
+	struct stat st;
+	AUTO_FREE char *parent = path_join(dir, "nova"), *logs = path_join(parent, "logs"), *real = path_join(dir, "real");
+	ck_assert_int_eq(fs_make_private(logs), 0);
+	ck_assert_int_eq(fs_make_private(logs), 0);
+	ck_assert_int_eq(stat(parent, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0700);
+	ck_assert_int_eq(fs_chmod(logs, 0770), 0);
+	ck_assert_int_eq(fs_make_private(logs), -EPERM);
+	ck_assert_int_eq(fs_chmod(logs, 0755), 0);
+	ck_assert_int_eq(fs_make_private(logs), 0);
+	ck_assert_int_eq(fs_chmod(parent, 0777), 0);
+	ck_assert_int_eq(fs_make_private(logs), -EPERM);
+	ck_assert_int_eq(fs_remove_tree(parent), 0);
+	ck_assert_int_eq(fs_mkdirs(real, 0700), 0);
+	ck_assert_int_eq(symlink(real, parent), 0);
+	ck_assert_int_eq(fs_make_private(logs), -EPERM);
+	ck_assert_int_eq(fs_unlink(parent), 0);
+	ck_assert_int_eq(fs_write_file(parent, "", 0, 0600), 0);
+	ck_assert_int_eq(fs_make_private(logs), -EPERM);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(fs_unlink(parent), 0);
+		ck_assert_int_eq(fs_mkdirs(parent, 0700), 0);
+		ck_assert_int_eq(chown(parent, 65534, 65534), 0);
+		ck_assert_int_eq(fs_make_private(logs), -EPERM);
+	}
+	test_dir_remove(dir);
+}
+END_TEST
+
 START_TEST(directories_are_made_and_removed_with_what_is_in_them)
 {
 	char *dir = test_dir();
@@ -153,6 +185,7 @@ static Suite *base_suite(void)
 	tcase_add_test(tc, a_lock_excludes_a_second_holder);
 	tcase_add_test(tc, a_deadline_is_rounded_up_so_that_poll_does_not_spin);
 	tcase_add_test(tc, directories_are_made_and_removed_with_what_is_in_them);
+	tcase_add_test(tc, a_private_directory_is_ours_all_the_way_or_refused);
 	tcase_add_test(tc, every_code_has_a_name);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -389,7 +389,6 @@ START_TEST(a_tap_that_stays_without_its_process_is_removed_by_its_record)
 {
 	int pipe[2];
 	uint32_t address;
-	AUTO_FREE char *taps = path_join(run_dir, "taps");
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
 	ck_assert_int_eq(sys_pipe(pipe), 0);
 	pid_t pid = holder(pipe[1], true);
@@ -397,7 +396,7 @@ START_TEST(a_tap_that_stays_without_its_process_is_removed_by_its_record)
 	ck_assert_uint_eq(address, number("172.30.0.3"));
 	end(pid);
 	ck_assert_uint_eq(taps_left(), 2);
-	sys_taps_remove(taps);
+	net_sweep(run_dir);
 	ck_assert_uint_eq(taps_left(), 1);
 }
 END_TEST

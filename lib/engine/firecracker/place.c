@@ -178,16 +178,46 @@ static char *make_log(const struct fc_place *place, const char *directory, enum 
 	return fc_seen(place, file);
 }
 
+static bool is_default(const struct engine_env *env, const char *key)
+{
+	return nova_config_source(env->config, key) == NOVA_CONFIG_DEFAULT;
+}
+
+/* What a setting names, made; NULL: nothing is wanted, or the default cannot be had. In the default's place, /tmp, others can have put what they like. */
+static const char *looked_at(const struct engine_env *env, const char *key)
+{
+	const char *directory = config_str(env->config, key);
+	if (!*directory || !strcmp(directory, "off"))
+		return NULL;
+	if (!is_default(env, key))
+		return fs_mkdirs(directory, 0700) < 0 ? NULL : directory;
+	if (fs_make_private(directory) == 0)
+		return directory;
+	log_info(env->log, "firecracker", "'%s' is not this user's alone, so nothing is put there (setting %s)", directory, key);
+	return NULL;
+}
+
+/* Most have nothing to say. */
+static void drop_empty_logs(const struct fc_place *place, const struct engine_env *env)
+{
+	static const enum fc_file logs[] = { FC_LOG, FC_METRICS };
+	const char *directory = config_str(env->config, "firecracker.log_dir");
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, names[logs[i]]);
+		uint64_t size;
+		if (path && fs_stat(path, &size, NULL) == 0 && !size)
+			fs_unlink(path);
+	}
+}
+
 int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics)
 {
-	const char *directory = config_str(env->config, "firecracker.log_dir");
-	if (!*directory)
-		return 0;
-	int r = fs_mkdirs(directory, 0700);
-	*ret_log = r < 0 ? NULL : make_log(place, directory, FC_LOG);
+	const char *setting = config_str(env->config, "firecracker.log_dir"), *directory = looked_at(env, "firecracker.log_dir");
+	bool unwanted = !*setting || !strcmp(setting, "off") || is_default(env, "firecracker.log_dir");
+	*ret_log = directory ? make_log(place, directory, FC_LOG) : NULL;
 	*ret_metrics = *ret_log ? make_log(place, directory, FC_METRICS) : NULL;
-	if (!*ret_metrics)
-		log_warn(env->log, "firecracker", "no log of %s can be made in firecracker.log_dir '%s'%s", place->id, directory,
+	if (!*ret_metrics && !unwanted)
+		log_warn(env->log, "firecracker", "no log of %s can be made in firecracker.log_dir '%s'%s", place->id, setting,
 			place->jailed ? ", which must be on the file system of home" : "");
 	return 0;
 }
@@ -213,10 +243,8 @@ static int link_one(const struct fc_place *place, const char *directory, enum fc
 		return -ENOMEM;
 	if (!make)
 		return fs_unlink(path);
-	int r = fs_mkdirs(directory, 0700);
-	if (r == 0)
-		sweep_links(directory);
-	return r < 0 ? r : sys_symlinkat(target, AT_FDCWD, path);
+	sweep_links(directory);
+	return sys_symlinkat(target, AT_FDCWD, path);
 }
 
 void fc_place_links(const struct fc_place *place, const struct engine_env *env, bool make)
@@ -226,11 +254,13 @@ void fc_place_links(const struct fc_place *place, const struct engine_env *env, 
 		enum fc_file file;
 	} links[] = { { "firecracker.socket_dir", FC_API }, { "firecracker.vsock_dir", FC_VSOCK } };
 	for (size_t i = 0; place->directory && i < ARRAY_LEN(links); i++) {
-		const char *directory = config_str(env->config, links[i].key);
-		int r = *directory ? link_one(place, directory, links[i].file, make) : 0;
+		const char *setting = config_str(env->config, links[i].key), *directory = make ? looked_at(env, links[i].key) : setting;
+		int r = directory && *directory ? link_one(place, directory, links[i].file, make) : 0;
 		if (r < 0)
 			log_warn(env->log, "firecracker", "no link to the %s socket of %s can be made in '%s'", names[links[i].file], place->id, directory);
 	}
+	if (!make && place->directory && is_default(env, "firecracker.log_dir"))
+		drop_empty_logs(place, env);
 }
 
 /* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
@@ -276,9 +306,7 @@ static void end_jailed(const char *jail, const char *id, const char *program, co
 	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len || !memmem(command.data, command.len, id, strlen(id)))
 		return;
 	log_info(log, "firecracker", "ending %s, which outlived its keeper", id);
-	struct pollfd end = { process, POLLIN, 0 };
-	if (sys_pidfd_kill(process) == 0)
-		sys_poll(&end, 1, 2000); /* until it has let go of its TAP */
+	sys_pidfd_kill(process);
 }
 
 /* The change of user in a jail takes away that the kernel ends a VMM together with its parent. */
