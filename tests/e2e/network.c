@@ -112,22 +112,90 @@ static void ck_seen_as(nova_vm_t *vm, const char *address)
 
 /* --- cases ----------------------------------------------------------------------------------------------------------------------- */
 
-static const char fetches[] =
-	"import json, urllib.request\n"
-	"def handler(event):\n"
-	"    with urllib.request.urlopen('http://172.30.0.1:8000/user', timeout=20) as reply:\n"
-	"        user = json.load(reply)\n"
-	"    return user['login'] + ': ' + user['name']\n";
+/* The example calls a service of the public network by HTTPS; another address of it is a variable. */
+static void add_example(nova_t *nova, const char *service)
+{
+	AUTO_FREE char *variable = str_format("USERS_API=%s", service);
+	const char *const env[] = { variable };
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = "fetch";
+	o.runtime = "python";
+	o.code_path = NOVA_SOURCE_ROOT "/examples/functions/python/fetch.py";
+	o.env = env;
+	o.env_count = 1;
+	o.network = "nat";
+	ck_ok(nova_register(nova, &o, NULL, &error));
+}
 
-START_TEST(a_function_with_a_network_fetches_a_page)
+START_TEST(the_example_of_a_network_call_returns_login_and_name)
 {
 	struct platform p = open_with_network();
-	add(p.nova, "fetch", "nat", fetches);
-	platform_answers(p.nova, "fetch", "\"octocat: The Octocat\"");
-	platform_answers(p.nova, "fetch", "\"octocat: The Octocat\"");
+	add_example(p.nova, "http://172.30.0.1:8000/users/");
+	platform_answers(p.nova, "fetch", "{\"login\": \"octocat\", \"name\": \"The Octocat\"}");
+	platform_answers(p.nova, "fetch", "{\"login\": \"octocat\", \"name\": \"The Octocat\"}");
 	ck_assert_uint_eq(netns_count_taps(), 1);
 	platform_close(&p);
 	ck_assert_uint_eq(netns_count_taps(), 0);
+}
+END_TEST
+
+static void sh(const char *format, pid_t pid)
+{
+	AUTO_FREE char *command = str_format("export PATH=$PATH:/usr/sbin:/sbin; %s %d", format, (int)pid);
+	const char *const argv[] = { "sh", "-c", command, NULL };
+	pid_t child = fork();
+	int status;
+	if (!child) {
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(status == 0, "%s", command);
+}
+
+/* Another host, in another namespace, which knows no way to the guests' subnet. */
+static pid_t start_neighbour(int told, int done)
+{
+	char byte = 0;
+	pid_t pid = fork();
+	if (pid)
+		return pid;
+	if (unshare(CLONE_NEWNET) < 0 || sys_write_all(done, &byte, 1) < 0 || sys_read(told, &byte, 1) != 1)
+		_exit(1);
+	sh("ip addr add 10.77.0.2/24 dev inside && ip link set inside up #", 0);
+	start_server();
+	sys_write_all(done, &byte, 1);
+	for (;;)
+		pause();
+}
+
+START_TEST(a_guest_reaches_another_host_in_this_hosts_name)
+{
+	int told[2], done[2];
+	char byte = 0;
+	struct platform p = open_with_network();
+	if (!fs_exists("/sbin/ip") && !fs_exists("/usr/sbin/ip")) {
+		fprintf(stderr, "SKIPPED: a guest that reaches another host: no program ip\n");
+		platform_close(&p);
+		return;
+	}
+	ck_assert_int_eq(sys_pipe(told) | sys_pipe(done), 0);
+	pid_t neighbour = start_neighbour(told[0], done[1]);
+	ck_assert_int_eq(sys_read(done[0], &byte, 1), 1);
+	sh("ip link add outside type veth peer name inside && ip addr add 10.77.0.1/24 dev outside && ip link set outside up && ip link set inside netns", neighbour);
+	ck_assert_int_eq(sys_write_all(told[1], &byte, 1), 0);
+	ck_assert_int_eq(sys_read(done[0], &byte, 1), 1);
+	nova_vm_t *vm = start(&p);
+	AUTO_FREE char *text = ask(vm, "wget -q -O - http://10.77.0.2:8000/");
+	ck_assert_msg(strstr(text, "\"from\": \"10.77.0.1\""), "%s", text);
+	nova_vm_free(vm);
+	kill(neighbour, SIGKILL);
+	waitpid(neighbour, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		fd_close(told[i]);
+		fd_close(done[i]);
+	}
+	platform_close(&p);
 }
 END_TEST
 
@@ -311,7 +379,8 @@ TCase *network_cases(void)
 		fprintf(stderr, "SKIPPED: guests with a network: %s\n", reason);
 		return tc;
 	}
-	tcase_add_test(tc, a_function_with_a_network_fetches_a_page);
+	tcase_add_test(tc, the_example_of_a_network_call_returns_login_and_name);
+	tcase_add_test(tc, a_guest_reaches_another_host_in_this_hosts_name);
 	tcase_add_test(tc, a_function_has_no_network_unless_it_is_asked_for);
 	tcase_add_test(tc, clones_of_one_template_have_addresses_of_their_own);
 	tcase_add_test(tc, children_get_addresses_and_their_parent_keeps_its_own);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What this host can do for microVMs, and what to type where something is missing. */
+#include <unistd.h>
+
 #include "novactl.h"
 
 static bool given_boot;
@@ -86,6 +88,16 @@ static json_t *engine_json(const nova_probe_t *probe, size_t i, bool chosen)
 		"features", (int)nova_probe_features(probe, i)));
 }
 
+/* Most VMs have none, so that there can be none is nothing to warn of. */
+static void check_network(struct findings *findings, uint32_t features)
+{
+	bool allowed = geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
+	if (!(features & NOVA_FEATURE_NETWORK))
+		return;
+	found(findings, "network", FINE, allowed ? "functions registered with --network nat get one" : "not for this user",
+		allowed ? "" : "functions registered with --network nat need root and /dev/net/tun");
+}
+
 static json_t *check_engines(struct findings *findings, nova_host_t *host)
 {
 	nova_probe_t *probe = NULL;
@@ -109,6 +121,7 @@ static json_t *check_engines(struct findings *findings, nova_host_t *host)
 		: features & NOVA_FEATURE_ISOLATES ? FINE
 						   : WARN,
 		nova_probe_choice_reason(probe), choice < 0 ? "see the engines below" : "");
+	check_network(findings, features);
 	nova_probe_free(probe);
 	return engines;
 }
