@@ -38,35 +38,18 @@ static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t fa
 
 /* --- asking ------------------------------------------------------------------------------------------------------------ */
 
-typedef int (*answer_fn)(const struct nlmsghdr *h, void *what);
-
-/* 1: there is more to come; 0 or -errno: the end. */
-static int take_answers(char *block, int len, answer_fn fn, void *what)
+/* 0 or -errno, as the kernel answers. */
+static int ask(struct nlmsghdr *h)
 {
-	for (struct nlmsghdr *h = (struct nlmsghdr *)block; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len)) {
-		if (h->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
-		if (h->nlmsg_type == NLMSG_DONE)
-			return 0;
-		int r = fn ? fn(h, what) : 0;
-		if (r < 0)
-			return r;
-	}
-	return 1;
-}
-
-static int ask(struct nlmsghdr *h, answer_fn fn, void *what)
-{
-	enum { ROOM = 64u << 10 };
+	_Alignas(NLMSG_ALIGNTO) char block[4096];
 	AUTO_FD int fd = sys_netlink_open();
-	AUTO_FREE char *block = fd < 0 ? NULL : malloc(ROOM);
-	ssize_t got = fd < 0 ? fd : block ? sys_send(fd, h, h->nlmsg_len, 0) : -ENOMEM;
-	int r = 1;
-	while (got >= 0 && r > 0) {
-		got = sys_recv(fd, block, ROOM, 0);
-		r = got < 0 ? (int)got : take_answers(block, (int)got, fn, what);
-	}
-	return got < 0 ? (int)got : r;
+	ssize_t got = fd < 0 ? fd : sys_send(fd, h, h->nlmsg_len, 0);
+	if (got >= 0)
+		got = sys_recv(fd, block, sizeof(block), 0);
+	const struct nlmsghdr *answer = (const struct nlmsghdr *)block;
+	if (got < 0 || !mnl_nlmsg_ok(answer, (int)got) || answer->nlmsg_type != NLMSG_ERROR)
+		return got < 0 ? (int)got : -EPROTO;
+	return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
 }
 
 /* --- a bridge ------------------------------------------------------------------------------------------------------------- */
@@ -83,7 +66,7 @@ static int add_bridge(const char *name, uint32_t address)
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
 	mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
 	mnl_attr_nest_end(h, info);
-	return ask(h, NULL, NULL);
+	return ask(h);
 }
 
 static int add_address(const char *name, uint32_t address, uint8_t prefix)
@@ -97,7 +80,7 @@ static int add_address(const char *name, uint32_t address, uint8_t prefix)
 	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
 	mnl_attr_put_u32(h, IFA_ADDRESS, htonl(address));
 	mnl_attr_put_u32(h, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
-	return ask(h, NULL, NULL);
+	return ask(h);
 }
 
 int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
@@ -105,13 +88,13 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
 	struct message m;
 	int r = add_bridge(name, address);
 	if (r == -EEXIST) /* ours of before, or the user's own */
-		r = ask(begin_link(&m, 0, AF_UNSPEC, name, true), NULL, NULL);
+		r = ask(begin_link(&m, 0, AF_UNSPEC, name, true));
 	return r < 0 ? r : add_address(name, address, prefix);
 }
 
 /* --- a TAP ------------------------------------------------------------------------------------------------------------------ */
 
-/* Nothing is learned from what guests send, and nothing is sent to a port on the chance that somebody is there: link_point_at() says who is. */
+/* Nothing is learned from what guests send, and nothing is sent to a port on the chance that somebody is there: link_claim() says who is. */
 static int isolate(const char *tap)
 {
 	struct message m;
@@ -122,19 +105,22 @@ static int isolate(const char *tap)
 	mnl_attr_put_u8(h, IFLA_BRPORT_LEARNING, 0);
 	mnl_attr_put_u8(h, IFLA_BRPORT_UNICAST_FLOOD, 0);
 	mnl_attr_nest_end(h, port);
-	return ask(h, NULL, NULL);
+	return ask(h);
 }
 
-int link_attach(const char *tap, const char *bridge, const char *alias)
+int link_attach(const char *tap, const char *bridge)
 {
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, tap, false);
 	mnl_attr_put_u32(h, IFLA_MASTER, sys_link_index(bridge));
-	mnl_attr_put_strz(h, IFLA_IFALIAS, alias);
-	int r = ask(h, NULL, NULL);
-	if (r == 0)
-		r = isolate(tap);
-	return r < 0 ? r : ask(begin_link(&m, 0, AF_UNSPEC, tap, true), NULL, NULL);
+	int r = ask(h);
+	return r < 0 ? r : isolate(tap);
+}
+
+int link_raise(const char *tap)
+{
+	struct message m;
+	return ask(begin_link(&m, 0, AF_UNSPEC, tap, true));
 }
 
 int link_delete(const char *name)
@@ -143,69 +129,18 @@ int link_delete(const char *name)
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
 	h->nlmsg_type = RTM_DELLINK;
 	mnl_attr_put_strz(h, IFLA_IFNAME, name); /* without it index 0, of a device that is gone, would be all there is */
-	return ask(h, NULL, NULL);
+	return ask(h);
 }
 
-int link_point_at(const char *tap, const uint8_t mac[NET_MAC])
+int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others)
 {
 	struct message m;
-	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
 	struct ndmsg *entry = mnl_nlmsg_put_extra_header(h, sizeof(*entry));
 	entry->ndm_family = PF_BRIDGE;
 	entry->ndm_ifindex = (int)sys_link_index(tap);
 	entry->ndm_state = NUD_NOARP; /* static, but not the bridge's own */
 	entry->ndm_flags = NTF_MASTER;
 	mnl_attr_put(h, NDA_LLADDR, NET_MAC, mac);
-	return ask(h, NULL, NULL);
-}
-
-/* --- who is there -------------------------------------------------------------------------------------------------------------- */
-
-struct list {
-	uint32_t master;
-	char **texts;
-	size_t count;
-};
-
-static int note_port(const struct nlmsghdr *h, void *what)
-{
-	struct list *list = what;
-	const struct nlattr *attr;
-	const char *alias = NULL;
-	uint32_t master = 0;
-	mnl_attr_for_each(attr, h, sizeof(struct ifinfomsg)) {
-		if (mnl_attr_get_type(attr) == IFLA_MASTER)
-			master = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == IFLA_IFALIAS)
-			alias = mnl_attr_get_str(attr);
-	}
-	if (!alias || master != list->master)
-		return 0;
-	char **longer = reallocarray(list->texts, list->count + 1, sizeof(char *)), *copy = strdup(alias);
-	if (longer)
-		list->texts = longer;
-	if (!longer || !copy) {
-		free(copy);
-		return -ENOMEM;
-	}
-	list->texts[list->count++] = copy;
-	return 0;
-}
-
-int link_aliases(const char *bridge, char ***ret_aliases, size_t *ret_count)
-{
-	struct message m;
-	struct list list = { .master = sys_link_index(bridge) };
-	struct nlmsghdr *h = begin(&m, RTM_GETLINK, NLM_F_DUMP);
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	mnl_attr_put_u32(h, IFLA_MASTER, list.master); /* so that the kernel leaves out the others; old ones do not */
-	mnl_attr_put_u32(h, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	int r = ask(h, note_port, &list);
-	if (r < 0) {
-		strv_free(list.texts, list.count);
-		return r;
-	}
-	*ret_aliases = list.texts;
-	*ret_count = list.count;
-	return 0;
+	return ask(h);
 }

@@ -6,8 +6,7 @@
 
 #include "net/net.h"
 
-#define LOCK       "/run/nova-net.lock" /* of this host, whatever the state directory: while an address is chosen */
-#define ALIAS      "libnova "           /* before the address, in the alias of a TAP */
+#define LOCK       "/run/nova-net.lock" /* of this host, whatever the state directory: while the bridge and the way out are made */
 #define NAME_TURNS 1000u
 
 struct net {
@@ -17,6 +16,7 @@ struct net {
 	const char *run_dir;
 	pthread_mutex_t lock; /* held while a link is made; protects what follows */
 	bool routed;          /* the way out is there */
+	uint32_t last;        /* address that was given; what was freed waits its turn, so that nobody mistakes the new guest for the old */
 };
 
 struct net *net_new(struct keeper *keeper, const nova_config_t *config, const struct logger *log, const char *run_dir)
@@ -68,35 +68,35 @@ static int make_tap(const char *id, struct net_link *link, nova_error_t **error)
 	return refuse(fd, "/dev/net/tun", error);
 }
 
-static int choose_address(const char *bridge, struct net_link *link, nova_error_t **error)
+/* The next one that the kernel lets the port have. */
+static int claim_address(struct net *net, struct net_link *link, nova_error_t **error)
 {
-	char **aliases = NULL;
-	size_t count = 0, known = 0;
-	int r = link_aliases(bridge, &aliases, &count);
-	uint32_t *used = r < 0 ? NULL : calloc(count + 1, sizeof(*used));
-	for (size_t i = 0; used && i < count; i++)
-		known += str_starts(aliases[i], ALIAS) && net_address_parse(aliases[i] + strlen(ALIAS), &used[known]);
-	strv_free(aliases, count);
-	if (!used)
-		return r < 0 ? refuse(r, "list of devices", error) : nova_oom(error);
-	link->address = net_free_address(&link->subnet, used, known);
-	free(used);
-	if (link->address)
-		return 0;
-	return nova_fail(error, NOVA_ELIMIT, "all addresses for microVMs are in use: give the setting firecracker.subnet a wider one");
+	uint8_t mac[NET_MAC];
+	uint32_t left = net_address_count(&link->subnet);
+	int r = -EEXIST;
+	while (r == -EEXIST && left--) {
+		net->last = net_next_address(&link->subnet, net->last);
+		net_mac(net->last, mac);
+		r = link_claim(link->name, mac, false);
+	}
+	link->address = net->last;
+	if (r == -EEXIST)
+		return nova_fail(error, NOVA_ELIMIT, "all addresses for microVMs are in use: give the setting firecracker.subnet a wider one");
+	return r < 0 ? refuse(r, "address", error) : 0;
 }
 
-static int plug_in(const char *bridge, struct net_link *link, nova_error_t **error)
+static int plug_in(struct net *net, struct net_link *link, nova_error_t **error)
 {
-	char address[NET_TEXT], alias[NET_TEXT + sizeof(ALIAS)];
-	uint8_t mac[NET_MAC];
-	net_address_text(link->address, address);
-	snprintf(alias, sizeof(alias), ALIAS "%s", address);
-	net_mac(link->address, mac);
-	int r = link_attach(link->name, bridge, alias);
-	if (r == 0)
-		r = link_point_at(link->name, mac);
-	return r < 0 ? refuse(r, bridge, error) : 0;
+	int r = link_attach(link->name, bridge_of(net));
+	if (r < 0)
+		return refuse(r, bridge_of(net), error);
+	int code = 0;
+	if (link->address)
+		net_point_at(link);
+	else
+		code = claim_address(net, link, error);
+	r = code < 0 ? 0 : link_raise(link->name);
+	return r < 0 ? refuse(r, link->name, error) : code;
 }
 
 /* --- the bridge ----------------------------------------------------------------------------------------------------------------- */
@@ -118,7 +118,10 @@ static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_er
 	bool there = sys_link_index(bridge_of(net)) > 0;
 	if (there && net->routed)
 		return 0;
-	int r = link_make_bridge(bridge_of(net), net_gateway(subnet), subnet->prefix);
+	AUTO_FD int lock = -1;
+	int r = fs_lock(LOCK, true, &lock); /* so that no rule is made twice */
+	if (r == 0)
+		r = link_make_bridge(bridge_of(net), net_gateway(subnet), subnet->prefix);
 	if (r < 0)
 		return refuse(r, bridge_of(net), error);
 	int code = nat_make(net->keeper, bridge_of(net), subnet, error);
@@ -132,16 +135,10 @@ static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_er
 
 static int attach_locked(struct net *net, const char *id, struct net_link *link, nova_error_t **error)
 {
-	AUTO_FD int lock = -1;
-	int r = fs_lock(LOCK, true, &lock);
-	if (r < 0)
-		return refuse(r, LOCK, error);
 	int code = make_bridge(net, &link->subnet, error);
 	if (code == 0)
 		code = make_tap(id, link, error);
-	if (code == 0 && !link->address)
-		code = choose_address(bridge_of(net), link, error);
-	return code < 0 ? code : plug_in(bridge_of(net), link, error);
+	return code < 0 ? code : plug_in(net, link, error);
 }
 
 /* The descriptor's copy is the same TAP. */
@@ -195,7 +192,7 @@ void net_point_at(const struct net_link *link)
 	uint8_t mac[NET_MAC];
 	net_mac(link->address, mac);
 	if (link->name[0])
-		link_point_at(link->name, mac);
+		link_claim(link->name, mac, true);
 }
 
 void net_detach(struct net_link *link)

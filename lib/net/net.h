@@ -2,9 +2,9 @@
 /*
  * The door of net: a TAP and an address for a machine, at a bridge of this host that leads out by masquerade.
  *
- * What is in use is what TAPs there are: each has its address in its alias. So nothing is kept beside them that could be wrong after a crash,
- * and processes that share a host, even with different state directories, need no more than a lock while they choose. A TAP ends with
- * the last process that has it open; one that a VMM opens by name has to stay without that, and is recorded in the run directory
+ * An address is in use as long as the bridge's table has its hardware address at some port. The kernel gives each there to one port only, and takes it back
+ * with the port. So nothing is kept that could be wrong after a crash, and processes that share a host, even with different state directories, need not know of
+ * each other. A TAP ends with the last process that has it open; one that a VMM opens by name has to stay without that, and is recorded in the run directory
  * until it is removed, by the keeper if need be.
  */
 #ifndef NOVA_LIB_NET_NET_H
@@ -38,8 +38,9 @@ bool net_address_parse(const char *text, uint32_t *ret);
 void net_address_text(uint32_t address, char out[NET_TEXT]);
 uint32_t net_mask(const struct net_subnet *subnet);
 uint32_t net_gateway(const struct net_subnet *subnet); /* the first host */
-/* The first address for a guest that is not in `used` (in any order; it is sorted); 0: all are. */
-uint32_t net_free_address(const struct net_subnet *subnet, uint32_t *used, size_t count);
+/* The address for a guest that comes behind another, and behind the last again the first. `address` may be one of another subnet: the first. */
+uint32_t net_next_address(const struct net_subnet *subnet, uint32_t address);
+uint32_t net_address_count(const struct net_subnet *subnet); /* for guests */
 /* 02:fc:00 and the last bytes of the address: no two on a bridge have the same, and what a host remembers of an address stays true. */
 void net_mac(uint32_t address, uint8_t out[NET_MAC]);
 /* "nova-", 6 characters of the VM's id, and, if that is taken (turn > 0), a number. */
@@ -92,13 +93,12 @@ void net_servers(const char *root, char out[NET_SERVERS_MAX]);
 /* --- link.c: what the kernel is asked for. All: 0 or -errno. --------------------------------------------------------------------------- */
 
 int link_make_bridge(const char *name, uint32_t address, uint8_t prefix);
-/* Attaches a TAP to a bridge, isolated from the others there, with a note on whose it is. */
-int link_attach(const char *tap, const char *bridge, const char *alias);
-/* Frames for that address on that port only. */
-int link_point_at(const char *tap, const uint8_t mac[NET_MAC]);
+/* Attaches a TAP to a bridge, isolated from the others there. */
+int link_attach(const char *tap, const char *bridge);
+/* Frames for that address go to that port only. -EEXIST: it is another port's, unless it is to be taken from others. */
+int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others);
+int link_raise(const char *tap);
 int link_delete(const char *name);
-/* The aliases of all TAPs at a bridge; caller frees with strv_free(). */
-int link_aliases(const char *bridge, char ***ret_aliases, size_t *ret_count);
 
 /* --- nat.c ------------------------------------------------------------------------------------------------------------------------------ */
 

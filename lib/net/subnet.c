@@ -63,20 +63,15 @@ uint32_t net_gateway(const struct net_subnet *subnet)
 	return subnet->address + 1;
 }
 
-static int by_number(const void *a, const void *b)
+uint32_t net_address_count(const struct net_subnet *subnet)
 {
-	uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
-	return first < second ? -1 : first > second;
+	return ~net_mask(subnet) - 2; /* without the gateway, the network itself and the broadcast */
 }
 
-uint32_t net_free_address(const struct net_subnet *subnet, uint32_t *used, size_t count)
+uint32_t net_next_address(const struct net_subnet *subnet, uint32_t address)
 {
-	uint32_t candidate = net_gateway(subnet) + 1, broadcast = subnet->address | ~net_mask(subnet);
-	if (count)
-		qsort(used, count, sizeof(*used), by_number);
-	for (size_t i = 0; i < count && used[i] <= candidate; i++)
-		candidate += used[i] == candidate;
-	return candidate < broadcast ? candidate : 0;
+	uint32_t first = net_gateway(subnet) + 1, last = first + net_address_count(subnet) - 1;
+	return address >= first && address < last ? address + 1 : first;
 }
 
 void net_mac(uint32_t address, uint8_t out[NET_MAC])

@@ -263,7 +263,7 @@ START_TEST(children_get_addresses_and_their_parent_keeps_its_own)
 	ck_seen_as(children[0], "172.30.0.3");
 	nova_vm_free(children[0]);
 	ck_ok(nova_vm_fork(children[1], 1, children, &error));
-	ck_seen_as(children[0], "172.30.0.3");
+	ck_seen_as(children[0], "172.30.0.5");
 	for (int i = 0; i < 2; i++)
 		nova_vm_free(children[i]);
 	ck_assert_uint_eq(netns_count_taps(), 1);

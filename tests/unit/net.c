@@ -50,21 +50,16 @@ static uint32_t number(const char *text)
 	return address;
 }
 
-START_TEST(the_lowest_free_address_is_given)
+START_TEST(addresses_for_guests_go_round)
 {
 	struct net_subnet s;
 	ck_assert(net_subnet_parse("172.30.0.0/24", &s));
-	ck_assert_uint_eq(net_free_address(&s, NULL, 0), number("172.30.0.2"));
-	uint32_t some[] = { number("172.30.0.4"), number("172.30.0.2"), number("10.0.0.1"), number("172.30.0.2"), number("172.31.0.3") };
-	ck_assert_uint_eq(net_free_address(&s, some, ARRAY_LEN(some)), number("172.30.0.3"));
-	uint32_t nearly[252], all[253];
-	for (uint32_t i = 0; i < 253; i++) {
-		if (i < 252)
-			nearly[i] = number("172.30.0.2") + i;
-		all[i] = number("172.30.0.254") - i;
-	}
-	ck_assert_uint_eq(net_free_address(&s, nearly, 252), number("172.30.0.254"));
-	ck_assert_uint_eq(net_free_address(&s, all, 253), 0);
+	ck_assert_uint_eq(net_address_count(&s), 253);
+	ck_assert_uint_eq(net_next_address(&s, 0), number("172.30.0.2"));
+	ck_assert_uint_eq(net_next_address(&s, number("172.30.0.2")), number("172.30.0.3"));
+	ck_assert_uint_eq(net_next_address(&s, number("172.30.0.253")), number("172.30.0.254"));
+	ck_assert_uint_eq(net_next_address(&s, number("172.30.0.254")), number("172.30.0.2"));
+	ck_assert_uint_eq(net_next_address(&s, number("10.0.0.9")), number("172.30.0.2"));
 }
 END_TEST
 
@@ -72,9 +67,9 @@ START_TEST(the_smallest_subnet_has_room_for_one_guest)
 {
 	struct net_subnet s;
 	ck_assert(net_subnet_parse("10.0.0.4/30", &s));
-	uint32_t one = net_free_address(&s, NULL, 0);
-	ck_assert_uint_eq(one, number("10.0.0.6"));
-	ck_assert_uint_eq(net_free_address(&s, &one, 1), 0);
+	ck_assert_uint_eq(net_address_count(&s), 1);
+	ck_assert_uint_eq(net_next_address(&s, 0), number("10.0.0.6"));
+	ck_assert_uint_eq(net_next_address(&s, number("10.0.0.6")), number("10.0.0.6"));
 }
 END_TEST
 
@@ -207,15 +202,27 @@ START_TEST(each_link_has_a_tap_at_the_bridge_and_an_address_until_it_goes)
 	ck_assert_uint_eq(first.address, number("172.30.0.2"));
 	ck_assert_uint_eq(second.address, number("172.30.0.3"));
 	ck_assert(fs_exists("/proc/sys/net/ipv4/conf/novabr0/forwarding"));
-	char **aliases;
-	size_t count;
-	ck_assert_int_eq(link_aliases("novabr0", &aliases, &count), 0);
-	ck_assert_uint_eq(count, 2);
-	strv_free(aliases, count);
+	ck_assert_uint_eq(netns_count_taps(), 2);
 	net_detach(&first);
 	ck_assert_uint_eq(sys_link_index("nova-001122"), 0);
 	ck_ok(net_attach(net, "8899aabb", NULL, &first, &error));
-	ck_assert_uint_eq(first.address, number("172.30.0.2"));
+	ck_assert_uint_eq(first.address, number("172.30.0.4"));
+}
+END_TEST
+
+START_TEST(an_address_comes_round_when_it_is_free)
+{
+	struct net_link third = NET_LINK_NONE;
+	ck_ok(nova_config_set(config, "firecracker.subnet", "10.99.0.0/29", &error));
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	for (uint32_t i = 3; i <= 6; i++) {
+		net_detach(&second);
+		ck_ok(net_attach(net, "44556677", NULL, &second, &error));
+		ck_assert_uint_eq(second.address, number("10.99.0.0") + i);
+	}
+	ck_ok(net_attach(net, "8899aabb", NULL, &third, &error));
+	ck_assert_uint_eq(third.address, number("10.99.0.3")); /* 2 is in use */
+	net_detach(&third);
 }
 END_TEST
 
@@ -350,15 +357,6 @@ static void end(pid_t pid)
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
-static size_t taps_left(void)
-{
-	char **aliases;
-	size_t count;
-	ck_assert_int_eq(link_aliases("novabr0", &aliases, &count), 0);
-	strv_free(aliases, count);
-	return count;
-}
-
 START_TEST(processes_that_choose_at_once_choose_different_addresses_and_kill_9_leaves_none)
 {
 	enum { MANY = 8 };
@@ -378,10 +376,10 @@ START_TEST(processes_that_choose_at_once_choose_different_addresses_and_kill_9_l
 		seen |= 1u << (address & 31);
 	}
 	ck_assert_int_eq(__builtin_popcount(seen), MANY);
-	ck_assert_uint_eq(taps_left(), MANY + 1);
+	ck_assert_uint_eq(netns_count_taps(), MANY + 1);
 	for (int i = 0; i < MANY; i++)
 		end(pids[i]);
-	ck_assert_uint_eq(taps_left(), 1);
+	ck_assert_uint_eq(netns_count_taps(), 1);
 }
 END_TEST
 
@@ -395,9 +393,9 @@ START_TEST(a_tap_that_stays_without_its_process_is_removed_by_its_record)
 	ck_assert_int_eq(sys_read(pipe[0], &address, sizeof(address)), sizeof(address));
 	ck_assert_uint_eq(address, number("172.30.0.3"));
 	end(pid);
-	ck_assert_uint_eq(taps_left(), 2);
+	ck_assert_uint_eq(netns_count_taps(), 2);
 	net_sweep(run_dir);
-	ck_assert_uint_eq(taps_left(), 1);
+	ck_assert_uint_eq(netns_count_taps(), 1);
 }
 END_TEST
 
@@ -406,10 +404,10 @@ START_TEST(the_keeper_removes_what_stays_when_its_host_has_ended)
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error)); /* with the keeper, which has run iptables */
 	ck_ok(net_hand_over(net, &first, 0, &error));
 	ck_assert_int_eq(first.fd, -1);
-	ck_assert_uint_eq(taps_left(), 1);
+	ck_assert_uint_eq(netns_count_taps(), 1);
 	keeper_free(keeper);
 	keeper = NULL;
-	ck_assert_uint_eq(taps_left(), 0);
+	ck_assert_uint_eq(netns_count_taps(), 0);
 }
 END_TEST
 
@@ -433,7 +431,7 @@ START_TEST(a_full_subnet_is_said_to_be_full)
 	ck_ok(nova_config_set(config, "firecracker.subnet", "10.99.0.0/30", &error));
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
 	ck_fails_with(NOVA_ELIMIT, "firecracker.subnet", net_attach(net, "44556677", NULL, &second, &error));
-	ck_assert_uint_eq(taps_left(), 1);
+	ck_assert_uint_eq(netns_count_taps(), 1);
 	net_detach(&first);
 	ck_ok(net_attach(net, "44556677", NULL, &second, &error));
 }
@@ -473,7 +471,7 @@ START_TEST(without_the_rights_it_says_what_to_do)
 	ck_assert_int_eq(code, NOVA_EPERM);
 	ck_assert_ptr_nonnull(strstr(nova_error_message(error), "run as root, or ask for the network none"));
 	nova_error_free(error);
-	ck_assert_uint_eq(taps_left(), 1);
+	ck_assert_uint_eq(netns_count_taps(), 1);
 }
 END_TEST
 
@@ -484,7 +482,7 @@ static Suite *net_suite(void)
 	Suite *suite = suite_create("net");
 	TCase *tc = tcase_create("computed");
 	tcase_add_test(tc, a_subnet_is_an_address_and_a_length);
-	tcase_add_test(tc, the_lowest_free_address_is_given);
+	tcase_add_test(tc, addresses_for_guests_go_round);
 	tcase_add_test(tc, the_smallest_subnet_has_room_for_one_guest);
 	tcase_add_test(tc, a_hardware_address_is_local_and_comes_from_the_address);
 	tcase_add_test(tc, a_tap_is_called_after_its_vm);
@@ -502,6 +500,7 @@ static Suite *net_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, open_net, close_net);
 	tcase_add_test(tc, each_link_has_a_tap_at_the_bridge_and_an_address_until_it_goes);
+	tcase_add_test(tc, an_address_comes_round_when_it_is_free);
 	tcase_add_test(tc, names_that_begin_alike_are_told_apart);
 	tcase_add_test(tc, guests_reach_the_host_but_not_each_other);
 	tcase_add_test(tc, without_isolation_the_same_frame_arrives);
