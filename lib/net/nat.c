@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way out, by one program of this host: iptables where it is, because the hosts that drop what is forwarded (those with a container
- * engine) do that in its chains, and what they drop no other table can let through; else nft.
+ * engine) do that in its chains, and what they drop no other table can let through; else, or where that fails, nft.
  */
 #include <fcntl.h>
 
@@ -135,7 +135,7 @@ int nat_make(struct keeper *keeper, const char *bridge, const struct net_subnet 
 	char address[NET_TEXT];
 	net_address_text(subnet->address, address);
 	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix), *iptables = find("iptables");
-	AUTO_FREE char *nft = iptables ? NULL : find("nft");
+	AUTO_FREE char *nft = find("nft");
 	if (!range)
 		return nova_oom(error);
 	if (!iptables && !nft)
@@ -143,5 +143,7 @@ int nat_make(struct keeper *keeper, const char *bridge, const struct net_subnet 
 	int code = forward(error);
 	if (code < 0)
 		return code;
-	return iptables ? by_iptables(keeper, iptables, bridge, range, error) : by_nft(keeper, nft, bridge, range, error);
+	if (iptables) /* which may be one that this kernel has no tables for */
+		code = by_iptables(keeper, iptables, bridge, range, nft ? NULL : error);
+	return nft && (!iptables || code < 0) ? by_nft(keeper, nft, bridge, range, error) : code;
 }

@@ -46,9 +46,7 @@ static int refuse(int r, const char *what, nova_error_t **error)
 	if (r == -EPERM || r == -EACCES)
 		return nova_fail(error, NOVA_EPERM, "a microVM with a network needs the rights of root (%s was refused): run as root, or ask for the network none",
 			what);
-	if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
-		return nova_fail(error, NOVA_ENOTSUP, "this host has no %s, so no microVM can have a network: load the module tun, or give the container that device", what);
-	return nova_fail_os(error, r, "%s for a microVM's network", what);
+	return nova_fail_os(error, r, "'%s', for a microVM's network", what);
 }
 
 /* --- a TAP ------------------------------------------------------------------------------------------------------------------- */
@@ -65,6 +63,8 @@ static int make_tap(const char *id, struct net_link *link, nova_error_t **error)
 		return 0;
 	}
 	link->name[0] = 0;
+	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
+		return nova_fail(error, NOVA_ENOTSUP, "this host has no /dev/net/tun, so no microVM can have a network: load the module tun, or give the container that device");
 	return refuse(fd, "/dev/net/tun", error);
 }
 
@@ -82,7 +82,7 @@ static int claim_address(struct net *net, struct net_link *link, nova_error_t **
 	link->address = net->last;
 	if (r == -EEXIST)
 		return nova_fail(error, NOVA_ELIMIT, "all addresses for microVMs are in use: give the setting firecracker.subnet a wider one");
-	return r < 0 ? refuse(r, "address", error) : 0;
+	return r < 0 ? refuse(r, bridge_of(net), error) : 0;
 }
 
 static int plug_in(struct net *net, struct net_link *link, nova_error_t **error)

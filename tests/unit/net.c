@@ -462,6 +462,19 @@ START_TEST(the_way_out_is_made_once)
 }
 END_TEST
 
+START_TEST(where_iptables_fails_nft_makes_the_way_out)
+{
+	if (!runs_with("PATH=$PATH:/usr/sbin:/sbin; command -v nft"))
+		return;
+	AUTO_FREE char *broken = path_join(dir, "iptables"), *path = str_format("%s:/usr/sbin:/usr/bin:/sbin:/bin", dir);
+	ck_assert_int_eq(fs_write_file(broken, "#!/bin/sh\nexit 3\n", 17, 0755), 0);
+	ck_assert_int_eq(fs_chmod(dir, 0755) | setenv("PATH", path, 1), 0);
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	ck_assert(runs_with("nft list table ip nova-novabr0 | grep masquerade"));
+	ck_assert(runs_with("nft list table ip nova-novabr0 | grep drop"));
+}
+END_TEST
+
 START_TEST(without_the_rights_it_says_what_to_do)
 {
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
@@ -512,6 +525,7 @@ static Suite *net_suite(void)
 	tcase_add_test(tc, a_full_subnet_is_said_to_be_full);
 	tcase_add_test(tc, settings_that_cannot_be_are_named);
 	tcase_add_test(tc, the_way_out_is_made_once);
+	tcase_add_test(tc, where_iptables_fails_nft_makes_the_way_out);
 	tcase_add_test(tc, without_the_rights_it_says_what_to_do);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -65,10 +65,10 @@ static int wire_memory(struct wiring *w, struct machine *m, const struct machine
 	return 0;
 }
 
-/* Ours too: for a machine that comes in this one's place. */
-static int wire_tap(struct wiring *w, struct machine *m, nova_error_t **error)
+/* That of a booted machine is ours too, for the one that comes in its place when it is frozen. */
+static int wire_tap(struct wiring *w, struct machine *m, bool boots, nova_error_t **error)
 {
-	int fd = sys_dup(m->link.fd);
+	int fd = boots ? sys_dup(m->link.fd) : STEAL_FD(m->link.fd);
 	if (fd < 0)
 		return nova_fail_os(error, fd, "TAP %s", m->link.name);
 	w->theirs[w->count++] = fd;
@@ -91,7 +91,7 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 		if (files[i])
 			code = wire_file(w, files[i], error);
 	if (code == 0 && m->link.name[0])
-		code = wire_tap(w, m, error);
+		code = wire_tap(w, m, boots, error);
 	if (code == 0)
 		sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
 	return code;
