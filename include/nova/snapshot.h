@@ -30,10 +30,14 @@ extern "C" {
 
 /**
  * Forks a VM: `count` children go on from this instant, with the function that it has.
+ * Where the engine can (QEMU), a child with a function without hooks stands still until it is asked something for the first time (nova_vm_invoke(), nova_vm_command(),
+ * nova_vm_ping(), nova_vm_fork() …) or nova_vm_resume() is called for it: it needs no processor until then, and is told who it is with that first request. Of children that are more than the
+ * processors, each stands still again after its first request as long as there are others who have not been asked: what its guest does after an answer would take the time
+ * that they need. Its next request makes it go on. nova_vm_state() is NOVA_VM_RUNNING all the time.
  * @param count        1 to 1000
  * @param ret_children array of at least `count` that receives the children, each to be freed; nothing on failure
  * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead; NOVA_EPERM if this user may not trace its own
- *         processes; NOVA_EENGINE; NOVA_EAGENT if a child does not answer. Either all children are made or none; the parent goes on in both cases. Since 0.1.
+ *         processes; NOVA_EENGINE; NOVA_EAGENT if a child that does not stand still does not answer. Either all children are made or none; the parent goes on in both cases. Since 0.1.
  */
 NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error);
 

@@ -157,7 +157,9 @@ NOVA_API int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **err
  * @return 0; NOVA_ENOTSUP; NOVA_EENGINE; NOVA_ELOST if it is dead. Since 0.1. */
 NOVA_API int nova_vm_pause(nova_vm_t *vm, nova_error_t **error);
 
-/** Lets a paused guest go on. Its clock has stood still: the next nova_vm_invoke() tells it the time. Resuming a running VM does nothing. @return as nova_vm_pause(). Since 0.1. */
+/** Lets a paused guest go on. Its clock has stood still: the next nova_vm_invoke() tells it the time. Resuming a running VM does nothing,
+ * but for a child of a fork that has not been asked anything yet (nova/snapshot.h): it goes on, and is told who it is.
+ * @return as nova_vm_pause(); NOVA_EAGENT if such a child does not answer. Since 0.1. */
 NOVA_API int nova_vm_resume(nova_vm_t *vm, nova_error_t **error);
 
 /** Asks the guest to end, waits at most `grace_ms` (0: 2000), then kills it. The VM is dead afterwards in every case.

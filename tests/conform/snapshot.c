@@ -172,6 +172,50 @@ START_TEST(eight_children_are_made_at_once_and_one_may_die_alone)
 }
 END_TEST
 
+static void name_differs(nova_vm_t *vm, const char *other)
+{
+	AUTO_FREE char *name = sh(vm, "hostname; cat /etc/machine-id");
+	ck_assert_str_ne(name, other);
+}
+
+/* Where the engine can, a child has not run at all when the fork is done. Whatever comes first, it is somebody of its own by then. */
+START_TEST(a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *children[8];
+	AUTO_FREE char *parent = sh(vm, "hostname; cat /etc/machine-id");
+	ck_ok(nova_vm_fork(vm, 8, children, &error));
+	for (size_t i = 0; i < 8; i++)
+		ck_assert_int_eq(nova_vm_state(children[i]), NOVA_VM_RUNNING);
+
+	ck_ok(nova_vm_pause(children[0], &error));
+	ck_assert_int_eq(nova_vm_state(children[0]), NOVA_VM_PAUSED);
+	ck_fails(NOVA_EBUSY, nova_vm_ping(children[0], 0, &error));
+	nova_vm_t *of_paused = fork_one(children[0]), *of_sleeping = fork_one(children[1]);
+	for (int round = 0; round < 2; round++) /* the second changes nothing */
+		ck_ok(nova_vm_resume(children[0], &error));
+	ck_ok(nova_vm_ping(children[2], 0, &error));
+	ck_ok(nova_vm_stop(children[3], 0, &error));
+	kill_from_outside(children[4]);
+	nova_result_t *result = NULL;
+	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", 2, 0, NULL, NULL, NULL, &result, &error));
+	nova_vm_free(children[5]);
+
+	nova_vm_t *const alive[] = { children[0], children[1], children[2], children[6], children[7], of_paused, of_sleeping };
+	for (int round = 0; round < 3; round++) /* who has answered may rest while siblings wait for their turn */
+		for (size_t i = 0; i < ARRAY_LEN(alive); i++)
+			answers(alive[i], "1");
+	for (size_t i = 0; i < ARRAY_LEN(alive); i++) {
+		name_differs(alive[i], parent);
+		nova_vm_free(alive[i]);
+	}
+	nova_vm_free(children[3]);
+	nova_vm_free(children[4]);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
 struct caller {
 	nova_vm_t *vm;
 	int pipe[2];
@@ -988,6 +1032,7 @@ static Suite *snapshot_suite(void)
 	TCase *tc = new_case(suite, "fork");
 	tcase_add_test(tc, children_go_on_from_the_same_instant_and_then_alone);
 	tcase_add_test(tc, eight_children_are_made_at_once_and_one_may_die_alone);
+	tcase_add_test(tc, a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm);
 	tcase_add_test(tc, a_fork_during_a_call_waits_for_its_end);
 	tcase_add_test(tc, a_paused_vm_can_be_forked_and_stays_paused);
 	tcase_add_test(tc, a_dead_vm_cannot_be_forked);
