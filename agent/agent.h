@@ -259,6 +259,28 @@ void message_ready(struct agent *agent);
 void message_init_done(struct agent *agent, bool warm);
 void message_init_failed(struct agent *agent, const char *error, const void *text, size_t text_len);
 
+/* files.c. False: it is no message about files. */
+bool files_handle(struct agent *agent, int type, const char *id, json_t *payload);
+/* A normal path, whose last name is in the open directory. */
+struct files_place {
+	int directory;
+	char name[NAME_MAX + 1];
+};
+void files_place_done(struct files_place *place);
+#define AUTO_FILES_PLACE CLEANUP(files_place_done)
+/* Opens a directory within another, and follows no link; -errno. */
+int files_step(int directory, const char *name, size_t len, int flags);
+/* 0 or -errno. "/" is the name "." in itself. */
+int files_find(const char *path, struct files_place *ret);
+/* The path of a message, or NULL after a refusal. */
+const char *files_path(struct agent *agent, const char *id, json_t *payload);
+/* A number that is not there is 0. */
+bool files_number(json_t *payload, const char *name, int64_t most, int64_t *ret);
+void files_refuse(struct agent *agent, const char *id, const char *path, int r);
+
+/* list.c */
+void files_list(struct agent *agent, const char *id, json_t *payload);
+
 /* answer.c */
 void answer_status(struct agent *agent, const char *id, const char *status);
 /* `more`: further members, as in ",\"a\":1", or NULL. */

@@ -422,6 +422,8 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 		on_cancel(agent, id);
 		break;
 	default:
+		if (files_handle(agent, type, id, object))
+			break;
 		answer_refused(agent, id, "invalid", "this agent (%s) has no message of type %d", NOVA_VERSION_STRING, type);
 	}
 }

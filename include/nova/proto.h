@@ -29,6 +29,9 @@ enum nova_message {
 	NOVA_MSG_STREAM = 65, /**< guest to host: a piece of stdout or stderr */
 	NOVA_MSG_RESUME = 66, /**< host to guest: you are a clone, or the clock has jumped */
 	NOVA_MSG_COMMAND = 67,/**< host to guest: run a program */
+	NOVA_MSG_FILE_READ = 68,  /**< host to guest: a piece of a file */
+	NOVA_MSG_FILE_WRITE = 69, /**< host to guest: a piece of a file, a directory or link, or that one goes */
+	NOVA_MSG_FILE_LIST = 70,  /**< host to guest: what is in a directory */
 	NOVA_MSG_FREEZE = 74, /**< host to guest: a snapshot is about to be taken */
 	NOVA_MSG_CANCEL = 75, /**< host to guest: end the request of that request_id; not answered itself */
 };

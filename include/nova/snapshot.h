@@ -41,6 +41,61 @@ extern "C" {
  */
 NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error);
 
+/* --- merging branches ------------------------------------------------------------------------------------------ */
+
+/** What happens to a path that two branches have changed differently, or one has changed and another deleted. Since 0.1. */
+enum nova_merge_conflict {
+	NOVA_MERGE_REFUSE = 0, /**< nothing is merged */
+	NOVA_MERGE_LATEST = 1, /**< the branch whose path has the latest time of change has its way; a deletion gives way to a change. Equal times: as FIRST */
+	NOVA_MERGE_FIRST = 2,  /**< the first of these branches, in the order given, has its way */
+};
+
+/** Options of nova_vm_merge(). Since 0.1. */
+typedef struct nova_merge_opts {
+	size_t size;           /**< sizeof(nova_merge_opts) */
+	const char *directory; /**< what is merged: all that is below it; NULL: /tmp, where functions write */
+	uint32_t on_conflict;  /**< enum nova_merge_conflict */
+} nova_merge_opts;
+#define NOVA_MERGE_OPTS_INIT { sizeof(nova_merge_opts), 0, 0 }
+
+/** What a merge has done to a path. Since 0.1. */
+enum nova_merge_kind {
+	NOVA_MERGE_ADDED = 1,
+	NOVA_MERGE_CHANGED = 2,
+	NOVA_MERGE_DELETED = 3,
+	NOVA_MERGE_CONFLICT = 4, /**< nova_merge_branch() had its way, if anyone */
+};
+
+/** What came of a merge, path by path. Immutable; may be read from any thread. */
+typedef struct nova_merge nova_merge_t;
+
+/**
+ * Makes one VM of several that have gone on from the same instant: a fork of their parent, with the files that the branches have added, changed and deleted since.
+ * Only files below one directory are merged: their content, permissions and times, directories and symbolic links. Memory and processes are not; those of the
+ * new VM are the parent's. So a function that keeps what it knows in variables of its process loses it by a merge.
+ *
+ * A path that no branch has changed stays as it is, one that was changed by one branch, or by several in the same way, becomes what they made of it. All else is a conflict. Nothing
+ * of `parent` and the branches is changed.
+ * @param parent     a VM that still stands where the branches began: it is what they are compared with. Either their parent that has not gone on, or restored from the
+ *                   snapshot that they were restored from
+ * @param branches   1 to 64 VMs, running
+ * @param ret_vm     the new VM, to be freed; written only on success
+ * @param ret_report receives the report on success **and** when the merge is refused for conflicts; NULL: none is wanted. Otherwise it is set to NULL. Free with nova_merge_free()
+ * @return 0; NOVA_EEXIST for conflicts, naming the first path; NOVA_EINVAL; NOVA_ENOSPC in the new VM; NOVA_EBUSY for a VM that is paused, or files that were changed while they were
+ *         merged; NOVA_ENOTFOUND for a directory that a guest does not have; NOVA_ETOOBIG as by nova_vm_list_files(); NOVA_ELOST or NOVA_EAGENT naming the VM;
+ *         the codes of nova_vm_fork(). Since 0.1.
+ */
+NOVA_API int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, const nova_merge_opts *opts, nova_vm_t **ret_vm,
+	nova_merge_t **ret_report, nova_error_t **error);
+
+NOVA_API size_t nova_merge_count(const nova_merge_t *report);     /**< paths that are not as in the parent, and conflicts. Since 0.1. */
+NOVA_API size_t nova_merge_conflicts(const nova_merge_t *report); /**< how many of these are conflicts. Since 0.1. */
+NOVA_API const char *nova_merge_path(const nova_merge_t *report, size_t index); /**< absolute, in the order of nova_vm_list_files(); NULL behind the last. Since 0.1. */
+NOVA_API int nova_merge_kind(const nova_merge_t *report, size_t index); /**< one of #nova_merge_kind; 0 behind the last. Since 0.1. */
+/** Index of the branch whose path it is, the first if there are several; -1 for none, since the merge was refused. Since 0.1. */
+NOVA_API int nova_merge_branch(const nova_merge_t *report, size_t index);
+NOVA_API void nova_merge_free(nova_merge_t *report); /**< NULL is accepted. Since 0.1. */
+
 /**
  * Keeps shells for the children of a VM: VMM processes that have come up and wait at the memory that the VM shares, bound to no child yet. A fork,
  * the restore of a snapshot with the same memory and the pool take one each when there is one, which saves them the start of a process.
@@ -134,6 +189,8 @@ NOVA_API const char *nova_snapshot_id(const nova_snapshot_t *snapshot);   /**< 1
 NOVA_API const char *nova_snapshot_name(const nova_snapshot_t *snapshot); /**< Since 0.1. */
 NOVA_API const char *nova_snapshot_path(const nova_snapshot_t *snapshot); /**< its directory. Since 0.1. */
 NOVA_API const char *nova_snapshot_base(const nova_snapshot_t *snapshot); /**< id of the snapshot whose memory it shares; "" if it has its own. Since 0.1. */
+/** Id of the snapshot that its VM had gone on from, or had left last: the parent of this branch; "" for the first of a VM that was booted. It may be deleted by now. Since 0.1. */
+NOVA_API const char *nova_snapshot_parent(const nova_snapshot_t *snapshot);
 NOVA_API int nova_snapshot_has_function(const nova_snapshot_t *snapshot); /**< 1 if its VM has a function; 0: none, as in the template of a runtime. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_created_us(const nova_snapshot_t *snapshot);  /**< microseconds since 1970. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *snapshot); /**< 0: no end. Since 0.1. */

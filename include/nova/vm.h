@@ -150,6 +150,63 @@ typedef struct nova_vm_command_opts {
 NOVA_API int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
 	nova_error_t **error);
 
+/* --- files of the guest. Calls like nova_vm_command(): they wait for their turn ----------------------------------------- */
+
+/** What a path of a guest is. Since 0.1. */
+enum nova_file_kind {
+	NOVA_FILE_REGULAR = 1,
+	NOVA_FILE_DIRECTORY = 2,
+	NOVA_FILE_LINK = 3,  /**< symbolic */
+	NOVA_FILE_OTHER = 4, /**< a pipe, socket or device */
+};
+
+/** What was in a directory of a guest. Immutable; may be read from any thread. */
+typedef struct nova_files nova_files_t;
+
+/**
+ * Lists a directory of the guest: everything in it, but not what is mounted there. An entry comes before those within it, siblings are in the order of strcmp().
+ * It is no instant: what the guest changes meanwhile may be in it, or not.
+ * @param directory an absolute path, with single slashes and without "." and "..". No part of it may be a symbolic link; the same holds for all paths here
+ * @param depth     how many levels; 1: only the directory itself; 0: all, at most 64
+ * @param ret_files free with nova_files_free()
+ * @return 0; NOVA_EINVAL for a path that is none, no directory, or holds names that are not UTF-8; NOVA_ENOTFOUND; NOVA_ETOOBIG for more than 100,000 entries, or
+ *         16 MiB of names; NOVA_EBUSY when paused; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST; NOVA_ENOMEM. Since 0.1.
+ */
+NOVA_API int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret_files, nova_error_t **error);
+
+NOVA_API size_t nova_files_count(const nova_files_t *files); /**< Since 0.1. */
+NOVA_API const char *nova_files_path(const nova_files_t *files, size_t index); /**< within the directory, as in "sub/name"; NULL behind the last. Since 0.1. */
+NOVA_API int nova_files_kind(const nova_files_t *files, size_t index);         /**< one of #nova_file_kind; 0 behind the last. Since 0.1. */
+NOVA_API uint64_t nova_files_size(const nova_files_t *files, size_t index);    /**< bytes of a regular file. Since 0.1. */
+NOVA_API uint32_t nova_files_mode(const nova_files_t *files, size_t index);    /**< permissions, as in 0644. Since 0.1. */
+NOVA_API uint64_t nova_files_mtime_us(const nova_files_t *files, size_t index); /**< last change of the content by the guest's clock, microseconds since 1970. Since 0.1. */
+/** A number made from the content of a regular file: another number, another content. Equal content has equal numbers; against two files made to have one, it is no
+ * proof. 0 for what has none: other kinds, and files over 64 MiB. Since 0.1. */
+NOVA_API uint64_t nova_files_digest(const nova_files_t *files, size_t index);
+NOVA_API const char *nova_files_target(const nova_files_t *files, size_t index); /**< where a link leads; "" for other kinds. Since 0.1. */
+NOVA_API void nova_files_free(nova_files_t *files); /**< NULL is accepted. Since 0.1. */
+
+/**
+ * Reads a regular file of the guest.
+ * @param most     bytes; a larger file is refused; 0: 64 MiB
+ * @param ret_data the content, and a NUL behind it; free with nova_free()
+ * @return 0; NOVA_ENOTFOUND; NOVA_EINVAL for a path that is none, or no regular file; NOVA_ETOOBIG; NOVA_EBUSY when paused, or if the file was changed
+ *         meanwhile; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST; NOVA_ENOMEM. Since 0.1.
+ */
+NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, void **ret_data, size_t *ret_len, nova_error_t **error);
+
+/**
+ * Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as. The directory must exist; in a guest with a
+ * root filesystem only /tmp and /run can be written, and they are memory.
+ * @param mode permissions; 0: 0644
+ * @return 0; NOVA_ENOTFOUND for a directory that is missing; NOVA_ENOSPC; the codes of nova_vm_read_file(). Since 0.1.
+ */
+NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, nova_error_t **error);
+
+/** Removes a file, a symbolic link or an empty directory of the guest. @return 0; NOVA_ENOTFOUND; NOVA_EINVAL, also for a directory that is not empty;
+ * the codes of nova_vm_read_file(). Since 0.1. */
+NOVA_API int nova_vm_remove_file(nova_vm_t *vm, const char *path, nova_error_t **error);
+
 /** Asks the agent for a sign of life. @return 0; NOVA_EBUSY when paused; NOVA_EAGENT after `timeout_ms` (0: 3000); NOVA_ELOST. Since 0.1. */
 NOVA_API int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error);
 

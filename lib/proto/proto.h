@@ -57,6 +57,18 @@ int base64_put(struct buf *b, const void *data, size_t len);
 /* Appends the bytes; -EINVAL for text that is not padded base64. */
 int base64_get(struct buf *b, const char *text, size_t len);
 
+/* --- paths of a guest's files --------------------------------------------------------------------- */
+
+#define PROTO_PATH_MAX   4096u      /* bytes, with a NUL */
+#define PROTO_FILE_PIECE (1u << 20) /* bytes of a file in one message: the agent holds it three times */
+
+/* Names between single slashes, none of them "." or "..", in UTF-8. */
+bool proto_path_ok(const char *path, size_t len);
+/* The same behind a slash; or "/". */
+bool proto_path_absolute_ok(const char *path, size_t len);
+/* The order of a listing, as strcmp(): a directory comes before what is in it, and that before everything else. */
+int proto_path_order(const char *a, const char *b);
+
 /* --- frames ------------------------------------------------------------------------------------------ */
 
 /* A frame is built in a buffer that is empty at first and has this maximum: begin, append the payload, end. */

@@ -30,6 +30,7 @@ struct file_sum {
 /* Texts are owned; "" or NULL where nothing applies. */
 struct manifest {
 	char id[SNAPSHOT_ID], base[SNAPSHOT_ID];
+	char parent[SNAPSHOT_ID]; /* of this branch: what its VM had gone on from, or left last; "": nothing. It may be gone */
 	char *name;
 	uint64_t created_us, life_time_s;
 	char *engine;

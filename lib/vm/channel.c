@@ -576,6 +576,9 @@ int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
 		{ "code", NOVA_EFUNCTION },
 		{ "busy", NOVA_EBUSY },
 		{ "canceled", NOVA_ECANCELED },
+		{ "missing", NOVA_ENOTFOUND },
+		{ "space", NOVA_ENOSPC },
+		{ "io", NOVA_EIO },
 	};
 	const char *name = json_string_value(json_object_get(answer->payload, "code"));
 	const char *text = json_string_value(json_object_get(answer->payload, "error"));

@@ -58,7 +58,7 @@ void frozen_unref(struct frozen *frozen)
 	free(frozen);
 }
 
-static int frozen_new(const nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
 {
 	struct frozen *f = calloc(1, sizeof(*f));
 	if (!f)
@@ -67,6 +67,7 @@ static int frozen_new(const nova_vm_t *vm, struct frozen **ret_frozen, nova_erro
 		.references = 1, .ops = vm->ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = vm->has_function,
 		.has_hooks = vm->has_hooks, .concurrency = vm->turns.most
 	};
+	vm_snapshot_of(vm, f->snapshot);
 	if (shape_copy(&f->shape, &vm->shape) < 0) {
 		frozen_unref(f);
 		return nova_oom(error);
@@ -298,6 +299,7 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	vm->base = base_ref(frozen->base);
 	vm->has_function = frozen->has_function;
 	vm->has_hooks = frozen->has_hooks;
+	memcpy(vm->snapshot, frozen->snapshot, sizeof(vm->snapshot));
 	vm->turns.most = frozen->concurrency;
 	if (code < 0)
 		nova_vm_free(vm);
@@ -449,6 +451,7 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 	if (!f)
 		return nova_oom(error);
 	*f = (struct frozen){ .references = 1, .ops = from->ops, .pages = PAGES_NONE, .state_fd = sys_dup(from->state_fd), .base = base_ref(from->base) };
+	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
 	shape.code_disk = (char *)code_disk;
 	if (from->has_function || from->pages.page_count)
 		return nova_fail(error, NOVA_EINVAL, "only an instant without function and with its own memory takes another code disk");

@@ -35,6 +35,7 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 		return nova_oom(error);
 	m->created_us = clock_unix_us();
 	m->engine = strdup(f->ops->name);
+	memcpy(m->parent, f->snapshot, SNAPSHOT_ID);
 	m->memory_mb = f->shape.memory_mb;
 	m->vcpus = f->shape.vcpus;
 	m->network = f->shape.network;
@@ -166,6 +167,7 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 		return nova_oom(error);
 	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks,
 		.concurrency = m->concurrency };
+	memcpy(f->snapshot, m->id, SNAPSHOT_ID);
 	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
 	int code = shape_copy(&f->shape, &shape) < 0 ? nova_oom(error) : check_fit(host, m, ops, error);
 	if (code == 0)
@@ -250,7 +252,19 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s, .compress = compress };
 	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
-	return code < 0 || !ret_snapshot ? code : make_handle(root, &m, ret_snapshot, error);
+	if (code < 0)
+		return code;
+	pthread_mutex_lock(&vm->lock);
+	memcpy(vm->snapshot, m.id, SNAPSHOT_ID);
+	pthread_mutex_unlock(&vm->lock);
+	return ret_snapshot ? make_handle(root, &m, ret_snapshot, error) : 0;
+}
+
+void vm_snapshot_of(nova_vm_t *vm, char ret_id[17])
+{
+	pthread_mutex_lock(&vm->lock);
+	memcpy(ret_id, vm->snapshot, SNAPSHOT_ID);
+	pthread_mutex_unlock(&vm->lock);
 }
 
 int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
@@ -431,6 +445,11 @@ const char *nova_snapshot_path(const nova_snapshot_t *s)
 const char *nova_snapshot_base(const nova_snapshot_t *s)
 {
 	return s->manifest.base;
+}
+
+const char *nova_snapshot_parent(const nova_snapshot_t *s)
+{
+	return s->manifest.parent;
 }
 
 int nova_snapshot_has_function(const nova_snapshot_t *s)

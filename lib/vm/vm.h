@@ -52,6 +52,7 @@ struct frozen {
 	int state_fd;       /* devices and processors */
 	bool has_function, has_hooks;
 	uint32_t concurrency;
+	char snapshot[17]; /* on disk, that it is or came from: the parent of the next one; "": none */
 };
 
 /* A frame for a call that has not looked at it yet. */
@@ -99,6 +100,7 @@ struct nova_vm {
 	struct vm_call *reader, *writer; /* who waits for bytes for all, and who is in the middle of a frame */
 	int wake;                        /* event: wakes the reader */
 	nova_decoder_t *decoder;
+	char snapshot[17];               /* that it went on from, or has left last; "": none */
 	bool lost;                       /* no call can be answered any more, for this reason */
 	int lost_code;
 	char *lost_why;
@@ -285,6 +287,8 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_resul
 
 /* As nova_vm_snapshot(); `owner` is a text of the caller's own, "": nobody. */
 int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error);
+/* The snapshot that this VM went on from, or has left last. */
+void vm_snapshot_of(nova_vm_t *vm, char ret_id[17]);
 const char *snapshot_owner(const nova_snapshot_t *snapshot);
 const char *snapshot_engine(const nova_snapshot_t *snapshot);
 uint32_t snapshot_memory_mb(const nova_snapshot_t *snapshot);

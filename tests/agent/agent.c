@@ -27,7 +27,7 @@ START_TEST(what_the_agent_does_not_know_is_refused_and_the_connection_goes_on)
 		const char *payload, *part;
 	} cases[] = {
 		{ 999, "{\"request_id\":\"x\"}", "type 999" }, { -1, "{}", "type -1" }, { 0, "{}", "type 0" },
-		{ NOVA_MSG_RESP, "{}", "type 3" }, { 70, "{}", "type 70" },
+		{ NOVA_MSG_RESP, "{}", "type 3" }, { 71, "{}", "type 71" },
 		{ NOVA_MSG_EXEC, "{\"input\":1}", "send Init" }, { NOVA_MSG_EXEC, "{\"input\":1,\"input\":2}", "duplicate" },
 		{ NOVA_MSG_PING, "{\"request_id\":7}", "not a text" }, { NOVA_MSG_PING, "{\"a\":1,\"a\":2}", "duplicate" },
 		{ NOVA_MSG_PING, "{\"request_id\":\"a\\u0000b\"}", "NUL" },

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of a guest. What it says of them is checked as if it came from a stranger: it may be one by then. */
+#include "vm/files.h"
+
+#define READ_MOST (64u << 20)
+
+/* --- listings ------------------------------------------------------------------------------------------------------- */
+
+void nova_files_free(nova_files_t *files)
+{
+	for (size_t i = 0; files && i < files->count; i++) {
+		free(files->items[i].path);
+		free(files->items[i].target);
+	}
+	if (files)
+		free(files->items);
+	free(files);
+}
+
+const struct file *files_find(const struct nova_files *files, const char *path, size_t len)
+{
+	AUTO_FREE char *wanted = strndup(path, len);
+	size_t low = 0, high = wanted ? files->count : 0;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = proto_path_order(wanted, files->items[middle].path);
+		if (!order)
+			return &files->items[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/* One entry: [path, kind, mode, size, mtime_us, digest or target]. False: it is none. */
+static bool read_file(const json_t *entry, struct file *f)
+{
+	static const char kinds[] = "fdlo"; /* in the order of nova_file_kind */
+	const json_t *path = json_array_get(entry, 0), *more = json_array_get(entry, 5);
+	const char *kind = json_string_value(json_array_get(entry, 1)), *text = json_string_value(more);
+	json_int_t mode = json_integer_value(json_array_get(entry, 2)), size = json_integer_value(json_array_get(entry, 3));
+	json_int_t mtime = json_integer_value(json_array_get(entry, 4));
+	const char *known = kind && *kind && !kind[1] ? strchr(kinds, *kind) : NULL;
+	size_t len = text ? json_string_length(more) : 0;
+	if (!json_is_string(path) || !proto_path_ok(json_string_value(path), json_string_length(path)) || !known || !text || mode < 0 || mode > 07777 ||
+		size < 0 || mtime < 0)
+		return false;
+	f->kind = (int)(known - kinds) + 1;
+	f->mode = (uint32_t)mode;
+	f->size = (uint64_t)size;
+	f->mtime_us = (uint64_t)mtime;
+	bool link = f->kind == NOVA_FILE_LINK;
+	if (link ? !len || len >= PROTO_PATH_MAX || strlen(text) != len : len && (len != 16 || strspn(text, "0123456789abcdef") != 16))
+		return false;
+	snprintf(f->digest, sizeof(f->digest), "%s", link ? "" : text);
+	f->path = strdup(json_string_value(path));
+	f->target = strdup(link ? text : "");
+	return true;
+}
+
+/* Behind the one before, and in a directory that was listed. */
+static bool fits(const struct nova_files *files, const struct file *f)
+{
+	const char *slash = strrchr(f->path, '/');
+	const struct file *parent = slash ? files_find(files, f->path, (size_t)(slash - f->path)) : NULL;
+	return (!slash || (parent && parent->kind == NOVA_FILE_DIRECTORY)) &&
+		(!files->count || proto_path_order(files->items[files->count - 1].path, f->path) < 0);
+}
+
+static int add_file(struct nova_files *files, struct file *f, nova_error_t **error)
+{
+	size_t names = files->names + strlen(f->path) + strlen(f->target);
+	if (files->count >= FILES_MOST || names > FILES_NAMES)
+		return nova_fail(error, NOVA_ETOOBIG, "the directory holds more than %u files, or %u MiB of names: list a part of it", FILES_MOST, FILES_NAMES >> 20);
+	if (files->count == files->capacity) {
+		size_t more = files->capacity ? files->capacity * 2 : 64;
+		struct file *larger = realloc(files->items, more * sizeof(*larger));
+		if (!larger)
+			return nova_oom(error);
+		files->items = larger;
+		files->capacity = more;
+	}
+	files->names = names;
+	files->items[files->count++] = *f;
+	*f = (struct file){ .path = NULL };
+	return 0;
+}
+
+int files_add_page(struct nova_files *files, json_t *payload, bool *ret_more, nova_error_t **error)
+{
+	const json_t *entries = json_object_get(payload, "entries"), *entry;
+	size_t i;
+	int code = 0;
+	*ret_more = json_is_true(json_object_get(payload, "more"));
+	bool sound = json_is_array(entries) && (!*ret_more || json_array_size(entries));
+	json_array_foreach(entries, i, entry) {
+		struct file f = { .path = NULL };
+		sound = read_file(entry, &f);
+		if (sound && (!f.path || !f.target))
+			code = nova_oom(error);
+		else if (sound && (sound = fits(files, &f)))
+			code = add_file(files, &f, error);
+		free(f.path);
+		free(f.target);
+		if (!sound || code < 0)
+			break;
+	}
+	return sound || code < 0 ? code : nova_fail(error, NOVA_EAGENT, "the listing by the guest makes no sense at entry %zu of a page", i);
+}
+
+static const struct file *file_at(const nova_files_t *files, size_t index)
+{
+	static const struct file none = { .target = (char *)"" };
+	return files && index < files->count ? &files->items[index] : &none;
+}
+
+size_t nova_files_count(const nova_files_t *files)
+{
+	return files ? files->count : 0;
+}
+
+const char *nova_files_path(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->path;
+}
+
+int nova_files_kind(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->kind;
+}
+
+uint64_t nova_files_size(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->size;
+}
+
+uint32_t nova_files_mode(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->mode;
+}
+
+uint64_t nova_files_mtime_us(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->mtime_us;
+}
+
+uint64_t nova_files_digest(const nova_files_t *files, size_t index)
+{
+	return strtoull(file_at(files, index)->digest, NULL, 16);
+}
+
+const char *nova_files_target(const nova_files_t *files, size_t index)
+{
+	return file_at(files, index)->target;
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------------- */
+
+static int check_path(const char *path, nova_error_t **error)
+{
+	if (path && proto_path_absolute_ok(path, strlen(path)))
+		return 0;
+	return nova_fail(error, NOVA_EINVAL, "'%s' is no path in a guest: it begins with '/', has single slashes, no '.' or '..', and is UTF-8",
+		path && text_is_utf8(path) ? path : "?");
+}
+
+/* One message, and its answer, in its turn. Takes `payload`. */
+static int ask(nova_vm_t *vm, int type, json_t *payload, struct vm_answer *answer, nova_error_t **error)
+{
+	struct vm_call call;
+	vm_call_init(&call, NULL);
+	int code = vm_enter(vm, &call, NULL, error);
+	if (code < 0) {
+		json_decref(payload);
+	} else {
+		code = vm_ask_json(vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), false, NULL, NULL, answer, error);
+		vm_leave(vm, &call);
+	}
+	vm_call_done(&call);
+	if (code < 0)
+		return code;
+	code = vm_refusal(answer, error);
+	return code < 0 ? nova_wrap(error, code, "microVM %s", vm->id) : 0;
+}
+
+int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret_files, nova_error_t **error)
+{
+	if (!vm || !directory || !ret_files)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_list_files: an argument is NULL");
+	int code = check_path(directory, error);
+	nova_files_t *files = code == 0 ? calloc(1, sizeof(*files)) : NULL;
+	if (!files)
+		return code < 0 ? code : nova_oom(error);
+	for (bool more = true; more && code == 0;) {
+		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+		const char *after = files->count ? files->items[files->count - 1].path : "";
+		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth", (json_int_t)depth, "after", after);
+		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &answer, error);
+		if (code == 0)
+			code = files_add_page(files, answer.payload, &more, error);
+	}
+	if (code < 0)
+		nova_files_free(files);
+	else
+		*ret_files = files;
+	return code;
+}
+
+/* What is expected of a read, or known after the first one. */
+static int read_answer(json_t *payload, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
+{
+	const json_t *coded = json_object_get(payload, "base64");
+	json_int_t size = json_integer_value(json_object_get(payload, "size")), mtime = json_integer_value(json_object_get(payload, "mtime_us"));
+	uint64_t all = size > 0 ? (uint64_t)size : 0, time = mtime > 0 ? (uint64_t)mtime : 0;
+	size_t before = out->len;
+	int r = json_is_string(coded) ? base64_get(out, json_string_value(coded), json_string_length(coded)) : -1;
+	size_t got = out->len - before;
+	if (r < 0 || got > PROTO_FILE_PIECE)
+		return nova_fail(error, NOVA_EAGENT, "the guest's answer holds no piece of a file");
+	if (first)
+		seen->size = all, seen->mtime_us = time;
+	uint64_t left = all > offset ? all - offset : 0;
+	if (seen->size != all || seen->mtime_us != time || got != (left < PROTO_FILE_PIECE ? left : PROTO_FILE_PIECE))
+		return nova_fail(error, NOVA_EBUSY, "the file was changed while it was read");
+	return 0;
+}
+
+static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
+{
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	json_t *payload = json_pack("{s:s, s:I, s:I}", "path", path, "offset", (json_int_t)offset, "length", (json_int_t)PROTO_FILE_PIECE);
+	int code = ask(vm, NOVA_MSG_FILE_READ, payload, &answer, error);
+	if (code == 0 && (code = read_answer(answer.payload, seen, offset, first, out, error)) < 0)
+		nova_wrap(error, code, "'%s' of microVM %s", path, vm->id);
+	return code;
+}
+
+int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, struct buf *out, nova_error_t **error)
+{
+	struct file seen = *expected;
+	return read_piece(vm, path, &seen, offset, false, out, error);
+}
+
+int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, void **ret_data, size_t *ret_len, nova_error_t **error)
+{
+	if (!vm || !path || !ret_data || !ret_len)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_read_file: an argument is NULL");
+	most = most ? most : READ_MOST;
+	AUTO_BUF struct buf whole = BUF_INIT(most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
+	struct file seen = { .size = 0 };
+	int code = check_path(path, error);
+	do {
+		if (code == 0)
+			code = read_piece(vm, path, &seen, whole.len, !whole.len, &whole, error);
+		if (code == 0 && seen.size > most)
+			code = nova_fail(error, NOVA_ETOOBIG, "'%s' of microVM %s has %llu bytes, and at most %zu are wanted", path, vm->id, (unsigned long long)seen.size, most);
+	} while (code == 0 && whole.len < seen.size);
+	size_t len = whole.len;
+	void *data = code == 0 ? buf_steal_str(&whole) : NULL;
+	if (!data)
+		return code < 0 ? code : nova_oom(error);
+	*ret_data = data;
+	*ret_len = len;
+	return 0;
+}
+
+int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, nova_error_t **error)
+{
+	static const char *const kinds[] = { "", "file", "directory", "link" };
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	AUTO_BUF struct buf coded = BUF_INIT(PROTO_FILE_PIECE * 2);
+	json_t *payload = NULL;
+	if (base64_put(&coded, c->data, c->len) < 0)
+		return nova_oom(error);
+	if (!c->file)
+		payload = json_pack("{s:s, s:s}", "path", path, "kind", "remove");
+	else
+		payload = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s%}", "path", path, "kind", kinds[c->file->kind], "part", c->part, "target",
+			c->file->target ? c->file->target : "", "mode", (int)c->file->mode, "mtime_us", (json_int_t)c->file->mtime_us, "offset", (json_int_t)c->offset, "last",
+			c->last, "base64", coded.len ? (char *)coded.data : "", coded.len);
+	return ask(vm, NOVA_MSG_FILE_WRITE, payload, &answer, error);
+}
+
+int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, nova_error_t **error)
+{
+	char part[17];
+	if (!vm || !path || (len && !data) || mode > 07777)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_write_file: an argument is NULL, or the mode is over 07777");
+	int code = check_path(path, error);
+	if (code == 0 && random_hex(part, 16) < 0)
+		code = nova_oom(error);
+	struct file file = { .kind = NOVA_FILE_REGULAR, .mode = mode ? mode : 0644 };
+	struct file_change piece = { .file = &file, .part = part };
+	while (code == 0 && !piece.last) {
+		piece.data = (const uint8_t *)data + piece.offset;
+		piece.len = len - piece.offset < PROTO_FILE_PIECE ? len - piece.offset : PROTO_FILE_PIECE;
+		piece.last = piece.offset + piece.len == len;
+		code = vm_file_change(vm, path, &piece, error);
+		piece.offset += piece.len;
+	}
+	return code;
+}
+
+int nova_vm_remove_file(nova_vm_t *vm, const char *path, nova_error_t **error)
+{
+	struct file_change gone = { .file = NULL };
+	if (!vm || !path)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_remove_file: vm or path is NULL");
+	int code = check_path(path, error);
+	return code < 0 ? code : vm_file_change(vm, path, &gone, error);
+}
