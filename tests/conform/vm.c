@@ -423,6 +423,111 @@ START_TEST(a_command_gets_arguments_environment_and_stdin)
 }
 END_TEST
 
+/* --- files ----------------------------------------------------------------------------------------------------------- */
+
+/* A directory that is there in the guest, for everybody; on the fake engine it is one of this machine. Caller frees. */
+static char *guest_directory(const struct setting *s, nova_vm_t *vm)
+{
+	char *path = is_fake() ? path_join(s->dir, "guest") : strdup("/tmp/guest");
+	const char *const argv[] = { "mkdir", "-m", "777", path };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	nova_result_t *result;
+	ck_ok(nova_vm_command(vm, &opts, &result, &error));
+	ck_assert_int_eq(nova_result_exit_code(result), 0);
+	nova_result_free(result);
+	return path;
+}
+
+START_TEST(files_are_written_listed_read_and_removed)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_function(&s, "shell", "cat \"$(sed 's/\"//g' \"$1\")\"");
+	AUTO_FREE char *dir = guest_directory(&s, vm), *large = path_join(dir, "large"), *small = path_join(dir, "small");
+	const size_t len = (5u << 19) + 7; /* three pieces */
+	AUTO_FREE uint8_t *content = malloc(len);
+	for (size_t i = 0; i < len; i++)
+		content[i] = (uint8_t)(i * 31 + (i >> 9));
+	ck_ok(nova_vm_write_file(vm, large, content, len, 0600, &error));
+	ck_ok(nova_vm_write_file(vm, small, "text", 4, 0, &error));
+	ck_ok(nova_vm_write_file(vm, small, "\"other\"", 7, 0, &error));
+	void *got;
+	size_t got_len;
+	ck_ok(nova_vm_read_file(vm, large, 0, &got, &got_len, &error));
+	ck_assert_uint_eq(got_len, len);
+	ck_assert_mem_eq(got, content, len);
+	nova_free(got);
+	ck_fails_with(NOVA_ETOOBIG, "at most 100 ", nova_vm_read_file(vm, large, 100, &got, &got_len, &error));
+
+	nova_files_t *files;
+	ck_ok(nova_vm_list_files(vm, dir, 0, &files, &error));
+	ck_assert_uint_eq(nova_files_count(files), 2);
+	ck_assert_str_eq(nova_files_path(files, 0), "large");
+	ck_assert_int_eq(nova_files_kind(files, 0), NOVA_FILE_REGULAR);
+	ck_assert_uint_eq(nova_files_size(files, 0), len);
+	ck_assert_uint_eq(nova_files_mode(files, 0), 0600);
+	ck_assert_uint_eq(nova_files_mode(files, 1), 0644);
+	ck_assert_uint_ne(nova_files_digest(files, 0), nova_files_digest(files, 1));
+	ck_assert_uint_gt(nova_files_mtime_us(files, 1), 1600000000000000u);
+	ck_assert_str_eq(nova_files_target(files, 1), "");
+	ck_assert(!nova_files_path(files, 2) && !nova_files_kind(files, 2));
+	nova_files_free(files);
+
+	AUTO_FREE char *payload = str_format("\"%s\"", small);
+	nova_result_t *result;
+	ck_ok(invoke(vm, payload, 0, &result)); /* the function can read what was written for it */
+	ck_assert_str_eq(nova_result_output(result, NULL), "\"other\"");
+	nova_result_free(result);
+	ck_ok(nova_vm_remove_file(vm, large, &error));
+	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_remove_file(vm, large, &error));
+	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_read_file(vm, large, 0, &got, &got_len, &error));
+	ck_ok(nova_vm_read_file(vm, "/proc/version", 0, &got, &got_len, &error));
+	ck_assert_uint_gt(got_len, 0);
+	nova_free(got);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_are_refused_and_a_vm_must_run)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start(&s, "base", NULL);
+	AUTO_FREE char *dir = guest_directory(&s, vm), *file = path_join(dir, "file");
+	nova_files_t *files;
+	void *got;
+	size_t len;
+	static const char *const paths[] = { "", "relative", "/tmp/../etc", "/tmp//x", "/tmp/", "/tmp/\xff" };
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_write_file(vm, paths[i], "", 0, 0, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_read_file(vm, paths[i], 0, &got, &len, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_list_files(vm, paths[i], 0, &files, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_remove_file(vm, paths[i], &error));
+	}
+	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, 0, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, "", 0, 010000, &error));
+	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, 0, &got, &len, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "missing", nova_vm_list_files(vm, "/missing", 0, &files, &error));
+	AUTO_FREE char *below = path_join(file, "x");
+	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, 0, &error));
+	if (!is_fake()) {
+		ck_fails_with(NOVA_EINVAL, "agent's own", nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, &error));
+		ck_fails_with(NOVA_EIO, "/etc/x", nova_vm_write_file(vm, "/etc/x", "", 0, 0, &error)); /* read-only */
+	}
+	ck_ok(nova_vm_pause(vm, &error));
+	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, &got, &len, &error));
+	ck_ok(nova_vm_resume(vm, &error));
+	ck_ok(nova_vm_write_file(vm, file, "", 0, 0, &error));
+	nova_vm_kill(vm);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_read_file(vm, file, 0, &got, &len, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, &files, &error));
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- losses ---------------------------------------------------------------------------------------------------------- */
 
 struct killer {
@@ -524,6 +629,8 @@ static Suite *vm_suite(void)
 	tcase_add_test(tc, payloads_are_checked_before_they_are_sent);
 	tcase_add_test(tc, output_can_be_watched_while_it_is_produced);
 	tcase_add_test(tc, a_command_gets_arguments_environment_and_stdin);
+	tcase_add_test(tc, files_are_written_listed_read_and_removed);
+	tcase_add_test(tc, files_that_cannot_be_are_refused_and_a_vm_must_run);
 	tcase_add_loop_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown, 0, 2);
 	tcase_add_test(tc, an_agent_that_falls_silent_is_given_up_after_its_time);
 	tcase_add_test(tc, a_guest_that_panics_is_reported_with_its_last_words);
