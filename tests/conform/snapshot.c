@@ -994,6 +994,81 @@ START_TEST(a_process_killed_while_it_restores_or_forks_leaves_nothing)
 }
 END_TEST
 
+/* --- branches ------------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(branches_of_a_fork_are_merged_into_one)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s), *branches[2], *merged = NULL;
+	free(sh(vm, "cd /tmp; echo 1 >kept; echo 1 >changed; echo 1 >gone; mkdir d; echo 1 >d/old"));
+	ck_ok(nova_vm_fork(vm, 2, branches, &error));
+	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom >large; mkdir -p n/m; ln -s ../kept n/m/link"));
+	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
+	nova_merge_t *report;
+	ck_ok(nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_assert_uint_eq(nova_merge_conflicts(report), 0);
+	AUTO_FREE char *sum = sh(branches[0], "sha256sum /tmp/large");
+	says(merged, "sha256sum /tmp/large", sum);
+	says(merged, "cd /tmp; cat changed kept d/* n/m/link; ls; stat -c '%a %u' kept large", "first\n1\nsecond\n1\n1\nchanged\nd\nkept\nlarge\nn\n600 1000\n644 1000\n");
+	says(vm, "cd /tmp; cat changed gone; ls", "1\n1\nchanged\nd\ngone\nkept\n");
+	answers(merged, "1");
+	nova_merge_free(report);
+	nova_vm_free(merged);
+
+	free(sh(branches[1], "sleep 1; echo other >/tmp/changed"));
+	merged = NULL;
+	ck_fails_with(NOVA_EEXIST, "'/tmp/changed'", nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_assert(!merged && nova_merge_count(report) == 1 && nova_merge_branch(report, 0) == -1);
+	nova_merge_free(report);
+	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
+	opts.on_conflict = NOVA_MERGE_LATEST;
+	ck_ok(nova_vm_merge(vm, branches, 2, &opts, &merged, &report, &error));
+	says(merged, "cat /tmp/changed", "other\n");
+	nova_merge_free(report);
+	nova_vm_free(merged);
+	merged = NULL;
+	nova_vm_kill(branches[1]);
+	ck_fails_with(NOVA_ELOST, nova_vm_id(branches[1]), nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_assert(!merged && !report);
+	nova_vm_free(branches[0]);
+	nova_vm_free(branches[1]);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+static void ck_parent(const struct setting *s, const char *name, const char *parent_name)
+{
+	nova_snapshot_t *one, *parent = NULL;
+	ck_ok(nova_snapshot_open(s->host, name, &one, &error));
+	if (parent_name)
+		ck_ok(nova_snapshot_open(s->host, parent_name, &parent, &error));
+	ck_assert_str_eq(nova_snapshot_parent(one), parent ? nova_snapshot_id(parent) : "");
+	nova_snapshot_free(one);
+	nova_snapshot_free(parent);
+}
+
+START_TEST(snapshots_know_the_branch_that_they_grow_on)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start_plain(&s);
+	take(vm, "first");
+	take(vm, "second");
+	nova_vm_free(vm);
+	vm = restore(s.host, "first");
+	nova_vm_t *child = fork_one(vm);
+	take(child, "branch");
+	take(vm, "other");
+	nova_vm_free(child);
+	nova_vm_free(vm);
+	ck_parent(&s, "first", NULL);
+	ck_parent(&s, "second", "first");
+	ck_parent(&s, "branch", "first");
+	ck_parent(&s, "other", "first");
+	tear_down(&s);
+}
+END_TEST
+
 /* --- engines that cannot ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(an_engine_that_cannot_says_so)
@@ -1004,6 +1079,7 @@ START_TEST(an_engine_that_cannot_says_so)
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, &child, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_merge(vm, &vm, 1, NULL, &child, NULL, &error));
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
 	answers(vm, "1");
 	nova_vm_free(vm);
@@ -1048,6 +1124,9 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
 	tcase_add_test(new_case(suite, "killed"), a_process_killed_while_it_restores_or_forks_leaves_nothing);
+	tc = new_case(suite, "branches");
+	tcase_add_test(tc, branches_of_a_fork_are_merged_into_one);
+	tcase_add_test(tc, snapshots_know_the_branch_that_they_grow_on);
 	tc = new_case(suite, "compressed");
 	tcase_add_test(tc, a_compressed_snapshot_is_smaller_and_goes_on_as_any);
 	tc = new_case(suite, "shells");
