@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What novactl says without running a function: help, mistakes, the store, disks."""
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -215,7 +216,7 @@ class Disks(HomeCase):
 
 
 class Snapshots(HomeCase):
-    def put(self, identity, name, life_time_s=0, engine="qemu", size=4096):
+    def put(self, identity, name, life_time_s=0, engine="qemu", size=4096, **more):
         """A snapshot as the library would have left it; its files are not looked at by list, delete and prune."""
         directory = self.home / "snapshots" / identity
         directory.mkdir(parents=True)
@@ -224,7 +225,7 @@ class Snapshots(HomeCase):
         sums = {"size": size, "sha256": "0" * 64}
         manifest = {"format": 2, "id": identity, "base": "", "name": name, "created_us": 1_000_000, "life_time_s": life_time_s, "engine": engine,
                     "engine_identity": "another", "rootfs": "", "rootfs_identity": "", "code_disk": "", "code_identity": "", "memory_mb": 128,
-                    "vcpus": 1, "has_function": True, "memory": {**sums, "size": 128 << 20}, "pages": None, "state": sums}
+                    "vcpus": 1, "has_function": True, "memory": {**sums, "size": 128 << 20}, "pages": None, "state": sums, **more}
         (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         return directory
 
@@ -236,7 +237,36 @@ class Snapshots(HomeCase):
         self.assertEqual((snapshot["name"], snapshot["id"], snapshot["created_us"]), ("mine", "a" * 16, 1_000_000))
         self.assertGreaterEqual(snapshot["disk_bytes"], 8192)
         self.assertEqual([t["name"] for t in self.novactl_json("template", "list")], ["template:" + "b" * 16])
-        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^mine +a{16} +a function +0\.0 MB +1970-01-01T00:00:01Z +- +-$")
+        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^mine +a{16} +a function +0\.0 MB +1970-01-01T00:00:01Z +- +- +-$")
+
+    def put_branch(self, letter, parent=""):
+        """One that can be opened: memory that is all zero, and files whose checksums are right."""
+        state = b"x" * 4096
+        sums = {"size": len(state), "sha256": hashlib.sha256(state).hexdigest()}
+        directory = self.put(letter * 16, "branch-" + letter, parent=parent and parent * 16, memory_mb=32, state=sums,
+                             memory={"size": 32 << 20, "sha256": hashlib.sha256(b"").hexdigest()})
+        os.truncate(directory / "memory", 0)
+        os.truncate(directory / "memory", 32 << 20)
+
+    def test_the_tree_of_branches_is_shown_and_checked_before_a_merge(self):
+        for letter, parent in ("a", ""), ("b", "a"), ("c", "b"), ("d", ""), ("e", "f"):
+            self.put_branch(letter, parent)
+        self.assertEqual([s["parent"] for s in self.novactl_json("snapshot", "list")].count("a" * 16), 1)
+        self.assertRegex(self.novactl("snapshot", "list").stdout, r"(?m)^branch-c .* b{16} +-$")
+        self.assertIn("'branch-d' does not descend from 'branch-a'", self.novactl("snapshot", "merge", "branch-a", "branch-c", "branch-d", status=1).stderr)
+        self.assertIn("'branch-a' does not descend from 'branch-b'", self.novactl("snapshot", "merge", "b" * 16, "a" * 16, status=1).stderr)
+        # These may be branches; what stands in the way then is that no VM has made them.
+        for branch in "branch-c", "branch-e":
+            done = self.novactl("snapshot", "merge", "branch-a", branch, status=1)
+            self.assertIn("does not fit any more", done.stderr)
+            self.assertEqual("cannot be seen" in done.stderr, branch == "branch-e")
+
+    def test_a_merge_that_cannot_be_is_refused(self):
+        self.assertIn("--on-conflict 'last'", self.novactl("snapshot", "merge", "a", "b", "--on-conflict", "last", status=2).stderr)
+        self.assertIn("--output 'xml'", self.novactl("snapshot", "merge", "a", "b", "-o", "xml", status=2).stderr)
+        self.novactl("snapshot", "merge", "a", status=2)
+        error = self.error_of("snapshot", "merge", "none", "b", status=1)
+        self.assertEqual(error["name"], "NOVA_ENOTFOUND")
 
     def test_delete_takes_names_and_ids_and_tries_every_one(self):
         one, two = self.put("a" * 16, "one"), self.put("b" * 16, "two")

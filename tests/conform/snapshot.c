@@ -1002,7 +1002,7 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 	nova_vm_t *vm = start_plain(&s), *branches[2], *merged = NULL;
 	free(sh(vm, "cd /tmp; echo 1 >kept; echo 1 >changed; echo 1 >gone; mkdir d; echo 1 >d/old"));
 	ck_ok(nova_vm_fork(vm, 2, branches, &error));
-	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom >large; mkdir -p n/m; ln -s ../kept n/m/link"));
+	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom >large; mkdir -p n/m; ln -s ../../kept n/m/link"));
 	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
 	nova_merge_t *report;
 	ck_ok(nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));

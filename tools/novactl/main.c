@@ -46,6 +46,7 @@ const struct verb *const verbs[] = {
 	&verb_image_check,
 	&verb_snapshot_list,
 	&verb_snapshot_delete,
+	&verb_snapshot_merge,
 	&verb_snapshot_prune,
 	&verb_instance_start,
 	&verb_instance_list,
