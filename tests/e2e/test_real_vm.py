@@ -108,6 +108,40 @@ class RealVm(VmCase):
             self.assertEqual(len(answers), 4)
             self.assertRegex(name, "^[0-9a-f]{16}$")
 
+    def test_branches_are_merged_from_python_and_on_the_command_line(self):
+        sys.path.insert(0, str(ROOT / "bindings/python"))
+        os.environ.setdefault("NOVA_LIBRARY", str(BUILD / "lib/libnova.so"))
+        import nova  # pylint: disable=import-outside-toplevel
+        with nova.open(home=self.home, engine="qemu") as platform:
+            with platform.start_vm("base") as vm:
+                vm.write_file("/tmp/common", b"1")
+                parent = vm.snapshot("start")
+            for branch in "left", "right":
+                with platform.restore_vm("start") as vm:
+                    vm.write_file("/tmp/common", branch.encode())
+                    vm.write_file(f"/tmp/{branch}", b"")
+                    vm.snapshot(branch)
+            with platform.restore_vm("start") as vm, platform.restore_vm("left") as left, platform.restore_vm("right") as right:
+                with self.assertRaises(nova.errors.AlreadyExists) as caught:
+                    vm.merge([left, right])
+                self.assertEqual(caught.exception.merge.paths, (nova.MergedPath("/tmp/common", "conflict", -1),))
+                merged, report = vm.merge([left, right], on_conflict="first")
+                with merged:
+                    self.assertEqual(merged.read_file("/tmp/common"), b"left")
+                self.assertEqual([(p.path, p.kind, p.branch) for p in report.paths],
+                                 [("/tmp/common", "conflict", 0), ("/tmp/left", "added", 0), ("/tmp/right", "added", 1)])
+        refused = self.novactl("snapshot", "merge", "start", "left", "right", status=1)
+        self.assertRegex(refused.stdout, r"(?m)^conflict +/tmp/common +-$")
+        self.assertIn("nothing was merged", refused.stderr)
+        done = self.novactl_json("snapshot", "merge", "start", "left", "right", "--on-conflict", "latest", "--name", "both")
+        self.assertEqual((done["name"], done["parent"], done["conflicts"]), ("both", parent, 1))
+        self.assertIn({"path": "/tmp/common", "kind": "conflict", "branch": "right"}, done["paths"])
+        parents = {s["name"]: s["parent"] for s in self.novactl_json("snapshot", "list")}
+        self.assertEqual(parents, {"start": "", "left": parent, "right": parent, "both": parent})
+        self.assertEqual(self.vmms(), set())
+        with nova.open(home=self.home, engine="qemu") as platform, platform.restore_vm("both") as vm:
+            self.assertEqual((vm.read_file("/tmp/common"), [f.path for f in vm.list_files("/tmp")]), (b"right", ["common", "left", "right"]))
+
     def test_a_wasm_module_runs_in_the_image_that_has_wasmtime(self):
         done = subprocess.run([NOVACTL, "--json", "image", "check", "rootfs/wasm.ext4"], capture_output=True, text=True,
                               env=self.environment, check=False)

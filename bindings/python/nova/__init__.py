@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
+from ._files import File, Merge, MergedPath
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
 from ._instance import Instance
 from ._options import invoke_options
@@ -24,7 +25,7 @@ from ._results import Engine, Function, Probe, Result
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
 
 __all__ = [
-    "Call", "Canceled", "Engine", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "InvalidArgument", "Lost", "NotFound", "Nova",
+    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "InvalidArgument", "Lost", "Merge", "MergedPath", "NotFound", "Nova",
     "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
 ]
 __version__ = "0.1.0"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The host context and VMs of one's own."""
+import contextlib
 import json
 import logging
-from ctypes import byref, c_char_p, c_void_p, cast
-from typing import Any, List, Mapping, Optional, Sequence
+from ctypes import byref, c_char_p, c_size_t, c_void_p, cast, string_at
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
+from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._results import Probe, Result
 from .errors import NovaError
 
@@ -158,6 +160,33 @@ class Vm:
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
 
+    def list_files(self, directory: str, depth: int = 0) -> List[File]:
+        """All that is in a directory of the guest, `depth` levels deep (0: all), each directory before what is in it."""
+        found = c_void_p()
+        with self._handle.using() as vm:
+            check("nova_vm_list_files", vm, text(directory), depth, byref(found))
+        return take_files(found)
+
+    def read_file(self, path: str, most: int = 0) -> bytes:
+        """The content of a file of the guest; one of more than `most` bytes (0: 64 MiB) is refused."""
+        data, length = c_void_p(), c_size_t()
+        with self._handle.using() as vm:
+            check("nova_vm_read_file", vm, text(path), most, byref(data), byref(length))
+        try:
+            return string_at(data, length.value)
+        finally:
+            _ffi.lib.nova_free(data)
+
+    def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as."""
+        with self._handle.using() as vm:
+            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode)
+
+    def remove_file(self, path: str) -> None:
+        """Removes a file, a link or an empty directory of the guest."""
+        with self._handle.using() as vm:
+            check("nova_vm_remove_file", vm, text(path))
+
     def ping(self, timeout: Optional[float] = None) -> None:
         """Asks the agent for a sign of life."""
         with self._handle.using() as vm:
@@ -179,6 +208,26 @@ class Vm:
         with self._handle.using() as vm:
             check("nova_vm_fork", vm, count, children)
         return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
+
+    def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None, on_conflict: str = "refuse") -> "Tuple[Vm, Merge]":
+        """A fork of this VM, the parent of the branches, with what they have made of the files below `directory` (/tmp) since; and a report.
+
+        Memory and processes are not merged. Paths that branches have changed differently: on_conflict "refuse" raises AlreadyExists, whose `merge` lists
+        them; "latest" takes the one that was changed last, "first" that of the first branch.
+        """
+        if on_conflict not in CONFLICTS:
+            raise ValueError(f"on_conflict {on_conflict!r} is not one of {', '.join(CONFLICTS)}")
+        options = _ffi.MergeOpts(directory=text(directory), on_conflict=CONFLICTS.index(on_conflict))
+        made, report = c_void_p(), c_void_p()
+        with contextlib.ExitStack() as stack:
+            parent = stack.enter_context(self._handle.using())
+            pointers = (c_void_p * max(len(branches), 1))(*(stack.enter_context(branch._handle.using()) for branch in branches))
+            try:
+                check("nova_vm_merge", parent, pointers, len(branches), byref(options), byref(made), byref(report))
+            except NovaError as error:
+                error.merge = take_merge(report) if report else None
+                raise
+        return Vm(Handle(made, _ffi.lib.nova_vm_free)), take_merge(report)
 
     def park(self, count: int, life: Optional[float] = None) -> None:
         """Keeps `count` VMM processes waiting for the next children of this VM, for `life` seconds (a minute); 0 ends them."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Dict, Optional, Type
 from . import _ffi
 
 if TYPE_CHECKING:
+    from ._files import Merge
     from ._results import Result
 
 
@@ -26,6 +27,8 @@ class NovaError(Exception):
     """0: the function never ran; 1: it ran; 2: unknown."""
     result: "Optional[Result]" = None
     """What the function left, if it ran: its output streams, exit code and times."""
+    merge: "Optional[Merge]" = None
+    """The conflicts for which a merge was refused: see Vm.merge()."""
 
     @property
     def never_ran(self) -> bool:

@@ -301,6 +301,32 @@ class Machines(PlatformCase):
             with self.assertRaises(nova.Lost):
                 vm.ping()
 
+    def test_files_of_a_vm_are_written_listed_and_read(self):
+        guest = self.directory / "guest"
+        with self.nova.start_vm("base") as vm:
+            vm.command(["mkdir", str(guest)])
+            vm.write_file(f"{guest}/a", b"a\0b", mode=0o600)
+            vm.write_file(f"{guest}/b", b"")
+            vm.command(["ln", "-s", "a", f"{guest}/c"])
+            self.assertEqual((vm.read_file(f"{guest}/a"), vm.read_file(f"{guest}/b")), (b"a\0b", b""))
+            first, second, link = vm.list_files(str(guest))
+            self.assertEqual((first.path, first.kind, first.size, first.mode, second.size), ("a", "file", 3, 0o600, 0))
+            self.assertEqual((link.kind, link.target), ("link", "a"))
+            self.assertNotEqual(first.digest, second.digest)
+            self.assertGreater(first.changed.year, 2020)
+            with self.assertRaises(nova.errors.TooBig):
+                vm.read_file(f"{guest}/a", most=2)
+            vm.remove_file(f"{guest}/a")
+            with self.assertRaises(nova.NotFound):
+                vm.read_file(f"{guest}/a")
+            with self.assertRaises(nova.InvalidArgument):
+                vm.read_file("../a")
+            with self.assertRaises(nova.errors.NotSupported) as caught:  # no forks here
+                vm.merge([vm])
+            self.assertIsNone(caught.exception.merge)
+            with self.assertRaises(ValueError):
+                vm.merge([vm], on_conflict="last")
+
     def test_a_vm_can_be_killed_during_a_call(self):
         started = threading.Event()
         vm = self.nova.start_vm("base")
