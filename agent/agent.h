@@ -260,7 +260,8 @@ void message_init_done(struct agent *agent, bool warm);
 void message_init_failed(struct agent *agent, const char *error, const void *text, size_t text_len);
 
 /* files.c. False: it is no message about files. */
-bool files_handle(struct agent *agent, int type, const char *id, json_t *payload);
+/* `content`: the member base64 of a File write, as text. */
+bool files_handle(struct agent *agent, int type, const char *id, json_t *payload, struct json_span content);
 /* A normal path, whose last name is in the open directory. */
 struct files_place {
 	int directory;

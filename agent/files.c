@@ -206,19 +206,28 @@ static int remove_one(const struct files_place *place)
 	return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
-static bool read_change(json_t *payload, struct change *c)
+/* Text without escapes is taken as it is: a parser would take longer than all the rest. */
+static bool read_content(struct json_span content, struct buf *out)
 {
-	const char *coded = "";
-	size_t coded_len = 0;
+	if (!content.at)
+		return true;
+	if (content.len >= 2 && content.at[0] == '"' && !memchr(content.at, '\\', content.len))
+		return base64_get(out, content.at + 1, content.len - 2) == 0;
+	AUTO_JSON json_t *text = json_loadb(content.at, content.len, JSON_DECODE_ANY, NULL);
+	return json_is_string(text) && base64_get(out, json_string_value(text), json_string_length(text)) == 0;
+}
+
+static bool read_change(json_t *payload, struct json_span content, struct change *c)
+{
 	int last = 1;
 	c->target = c->part = "";
-	if (json_unpack(payload, "{s:s, s?s, s?s, s?s%, s?b}", "kind", &c->kind, "target", &c->target, "part", &c->part, "base64", &coded, &coded_len,
-		"last", &last) < 0 || !files_number(payload, "offset", INT64_MAX / 2, &c->offset) || !files_number(payload, "mode", 07777, &c->mode) ||
+	if (json_unpack(payload, "{s:s, s?s, s?s, s?b}", "kind", &c->kind, "target", &c->target, "part", &c->part, "last", &last) < 0 ||
+		!files_number(payload, "offset", INT64_MAX / 2, &c->offset) || !files_number(payload, "mode", 07777, &c->mode) ||
 		!files_number(payload, "mtime_us", INT64_MAX / 2, &c->mtime_us))
 		return false;
 	c->last = last;
 	snprintf(c->temp, sizeof(c->temp), ".nova-%s", c->part);
-	return strspn(c->part, "0123456789abcdef") == strlen(c->part) && strlen(c->part) <= 16 && base64_get(&c->bytes, coded, coded_len) == 0;
+	return strspn(c->part, "0123456789abcdef") == strlen(c->part) && strlen(c->part) <= 16 && read_content(content, &c->bytes);
 }
 
 static int change(const char *path, const struct change *c)
@@ -232,13 +241,13 @@ static int change(const char *path, const struct change *c)
 	return !strcmp(c->kind, "file") ? put_file(&place, c) : !strcmp(c->kind, "directory") ? put_directory(&place, c) : put_link(&place, c);
 }
 
-static void on_write(struct agent *agent, const char *id, json_t *payload)
+static void on_write(struct agent *agent, const char *id, json_t *payload, struct json_span content)
 {
 	static const char *const kinds[] = { "file", "directory", "link", "remove" };
 	struct change c = { .bytes = BUF_INIT(PROTO_FILE_PIECE), .owned = agent->pid1 };
 	const char *path = files_path(agent, id, payload);
 	bool known = false;
-	bool well = path && read_change(payload, &c);
+	bool well = path && read_change(payload, content, &c);
 	for (size_t i = 0; well && i < ARRAY_LEN(kinds); i++)
 		known |= !strcmp(c.kind, kinds[i]) && (i == 3 || i == 1 || *c.part);
 	int r = known ? change(path, &c) : 0;
@@ -252,12 +261,12 @@ static void on_write(struct agent *agent, const char *id, json_t *payload)
 	buf_free(&c.bytes);
 }
 
-bool files_handle(struct agent *agent, int type, const char *id, json_t *payload)
+bool files_handle(struct agent *agent, int type, const char *id, json_t *payload, struct json_span content)
 {
 	if (type == NOVA_MSG_FILE_READ)
 		on_read(agent, id, payload);
 	else if (type == NOVA_MSG_FILE_WRITE)
-		on_write(agent, id, payload);
+		on_write(agent, id, payload, content);
 	else if (type == NOVA_MSG_FILE_LIST)
 		files_list(agent, id, payload);
 	else

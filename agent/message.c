@@ -387,7 +387,8 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 	struct json_span input = { NULL, 0 };
 	if ((type == NOVA_MSG_EXEC && plain_exec(agent, payload, len)) || (type == NOVA_MSG_RESUME && plain_resume(agent, payload, len)))
 		return;
-	if (proto_decode_payload(payload, len, type == NOVA_MSG_EXEC ? "input" : NULL, &object, &input, &error) < 0) {
+	const char *raw = type == NOVA_MSG_EXEC ? "input" : type == NOVA_MSG_FILE_WRITE ? "base64" : NULL;
+	if (proto_decode_payload(payload, len, raw, &object, &input, &error) < 0) {
 		answer_refused(agent, id, "invalid", "%s", nova_error_message(error));
 		return;
 	}
@@ -422,7 +423,7 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 		on_cancel(agent, id);
 		break;
 	default:
-		if (files_handle(agent, type, id, object))
+		if (files_handle(agent, type, id, object, input))
 			break;
 		answer_refused(agent, id, "invalid", "this agent (%s) has no message of type %d", NOVA_VERSION_STRING, type);
 	}

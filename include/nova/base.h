@@ -9,7 +9,7 @@
  *    only, `*error` receives an object that you free with nova_error_free(). Do not pass an address
  *    that already holds an error: it would be lost.
  *  - Results come back through parameters called `ret_…`. They are written only when the call succeeds;
- *    nova_invoke() has the one exception, and says so.
+ *    nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
  *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to the
  *    object they came from and live as long as it does, unless the text says that you free them.
  *  - Every `_free` and `_close` accepts NULL.

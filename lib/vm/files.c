@@ -198,8 +198,8 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nov
 		const char *after = files->count ? files->items[files->count - 1].path : "";
 		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth", (json_int_t)depth, "after", after);
 		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &answer, error);
-		if (code == 0)
-			code = files_add_page(files, answer.payload, &more, error);
+		if (code == 0 && (code = files_add_page(files, answer.payload, &more, error)) < 0)
+			nova_wrap(error, code, "'%s' of microVM %s", directory, vm->id);
 	}
 	if (code < 0)
 		nova_files_free(files);

@@ -230,6 +230,8 @@ START_TEST(a_file_is_there_whole_or_not_at_all)
 	ck_assert_int_eq(st.st_mtime, 1700000000);
 	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"\"");
 	ck_content("a", "");
+	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"\\u004dDEy\""); /* a letter that somebody has escaped */
+	ck_content("a", "012");
 	ck_assert_uint_eq(entries_in_work(), 1);
 }
 END_TEST
@@ -249,7 +251,7 @@ START_TEST(pieces_that_do_not_fit_or_were_tampered_with_are_refused)
 	ck_content("victim", "untouched");
 	static const char *const wrong[] = {
 		",\"kind\":\"file\",\"part\":\"../x\"", ",\"kind\":\"file\"", ",\"kind\":\"pipe\",\"part\":\"ab\"", "", ",\"kind\":7",
-		",\"kind\":\"file\",\"part\":\"ab\",\"mode\":4096", ",\"kind\":\"file\",\"part\":\"ab\",\"base64\":\"*\"", ",\"kind\":\"file\",\"part\":\"00112233445566778\"",
+		",\"kind\":\"file\",\"part\":\"ab\",\"mode\":4096", ",\"kind\":\"file\",\"part\":\"ab\",\"base64\":\"*\"", ",\"kind\":\"file\",\"part\":\"ab\",\"base64\":7", ",\"kind\":\"file\",\"part\":\"00112233445566778\"",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		AUTO_JSON json_t *got = about(NOVA_MSG_FILE_WRITE, "a", wrong[i]);

@@ -629,11 +629,14 @@ static Suite *vm_suite(void)
 	tcase_add_test(tc, payloads_are_checked_before_they_are_sent);
 	tcase_add_test(tc, output_can_be_watched_while_it_is_produced);
 	tcase_add_test(tc, a_command_gets_arguments_environment_and_stdin);
-	tcase_add_test(tc, files_are_written_listed_read_and_removed);
-	tcase_add_test(tc, files_that_cannot_be_are_refused_and_a_vm_must_run);
 	tcase_add_loop_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown, 0, 2);
 	tcase_add_test(tc, an_agent_that_falls_silent_is_given_up_after_its_time);
 	tcase_add_test(tc, a_guest_that_panics_is_reported_with_its_last_words);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("files");
+	tcase_set_timeout(tc, 180);
+	tcase_add_test(tc, files_are_written_listed_read_and_removed);
+	tcase_add_test(tc, files_that_cannot_be_are_refused_and_a_vm_must_run);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

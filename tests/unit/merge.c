@@ -84,6 +84,97 @@ START_TEST(a_listing_without_end_is_broken_off)
 }
 END_TEST
 
+/* --- a guest's answers ---------------------------------------------------------------------------------------------- */
+
+static const char *const *answers; /* the next ones, in this order */
+
+int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **err);
+int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **err)
+{
+	(void)vm, (void)call, (void)canceled, (void)err;
+	return 0;
+}
+
+void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call);
+void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call)
+{
+	(void)vm, (void)call;
+}
+
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
+	struct vm_answer *ret, nova_error_t **err);
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
+	struct vm_answer *ret, nova_error_t **err)
+{
+	(void)vm, (void)type, (void)deadline, (void)runs_code, (void)on_output, (void)userdata;
+	ck_assert_ptr_nonnull(payload);
+	json_decref(payload);
+	if (!*answers)
+		return nova_fail(err, NOVA_EAGENT, "no more is said");
+	ret->payload = json_loads(*answers++, JSON_ALLOW_NUL, NULL);
+	ck_assert_ptr_nonnull(ret->payload);
+	return 0;
+}
+
+static int read_with(const char *const *said, size_t most)
+{
+	struct nova_vm vm = { .id = "a-guest" };
+	void *data = NULL;
+	size_t len = 0;
+	answers = said;
+	int code = nova_vm_read_file(&vm, "/tmp/x", most, &data, &len, &error);
+	ck_assert((code == 0) == (data != NULL));
+	nova_free(data);
+	return code;
+}
+
+#define SAID(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+START_TEST(a_read_takes_what_was_promised_and_nothing_else)
+{
+	ck_ok(read_with(SAID("{\"size\":3,\"mtime_us\":1,\"base64\":\"YWJj\"}"), 0));
+	ck_ok(read_with(SAID("{\"size\":0,\"base64\":\"\"}"), 0));
+	static const char *const nonsense[] = { "{}", "{\"size\":3}", "{\"size\":3,\"base64\":7}", "{\"size\":3,\"base64\":\"YW%j\"}" };
+	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++)
+		ck_fails_with(NOVA_EAGENT, "'/tmp/x' of microVM a-guest", read_with(SAID(nonsense[i]), 0));
+	/* More or less than it says, or another file in the middle. */
+	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID("{\"size\":2,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID("{\"size\":4,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID("{\"size\":-1,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(NOVA_ETOOBIG, "at most 2 ", read_with(SAID("{\"size\":3,\"base64\":\"YWJj\"}"), 2));
+	ck_fails_with(NOVA_EINVAL, "microVM a-guest: 'x': no", read_with(SAID("{\"code\":\"invalid\",\"error\":\"'x': no\"}"), 0));
+
+	const size_t coded_len = ((size_t)PROTO_FILE_PIECE + 2) / 3 * 4;
+	AUTO_FREE char *coded = malloc(coded_len + 1);
+	memset(coded, 'A', coded_len);
+	strcpy(coded + coded_len - 2, "==");
+	AUTO_FREE char *first = str_format("{\"size\":%u,\"mtime_us\":5,\"base64\":\"%s\"}", PROTO_FILE_PIECE + 3, coded);
+	char good[80], later[80], longer[80];
+	snprintf(good, sizeof(good), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 3);
+	snprintf(later, sizeof(later), "{\"size\":%u,\"mtime_us\":6,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 3);
+	snprintf(longer, sizeof(longer), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 4);
+	ck_ok(read_with(SAID(first, good), 0));
+	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID(first, later), 0));
+	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID(first, longer), 0));
+	ck_fails_with(NOVA_EAGENT, "no more", read_with(SAID(first), 0));
+}
+END_TEST
+
+int __real_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret, nova_error_t **err);
+
+START_TEST(a_listing_is_asked_for_until_there_is_no_more)
+{
+	struct nova_vm vm = { .id = "a-guest" };
+	nova_files_t *files = NULL;
+	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a/b\",\"f\",0,0,0,\"\"]],\"more\":false}");
+	ck_ok(__real_nova_vm_list_files(&vm, "/tmp", 0, &files, &error));
+	ck_assert_uint_eq(nova_files_count(files), 2);
+	nova_files_free(files);
+	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}");
+	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest", __real_nova_vm_list_files(&vm, "/tmp", 0, &files, &error)); /* it would go on for ever */
+}
+END_TEST
+
 /* --- VMs ------------------------------------------------------------------------------------------------------------ */
 
 /* What stands for a VM: names and contents of files, "path=content", "path/" and "path>target", with " @time" for another time than 1. */
@@ -435,6 +526,8 @@ static Suite *merge_suite(void)
 	tcase_add_test(tc, pages_are_put_together);
 	tcase_add_test(tc, a_guest_that_lies_is_not_believed);
 	tcase_add_test(tc, a_listing_without_end_is_broken_off);
+	tcase_add_test(tc, a_listing_is_asked_for_until_there_is_no_more);
+	tcase_add_test(tc, a_read_takes_what_was_promised_and_nothing_else);
 	tcase_add_test(tc, different_paths_and_equal_changes_are_no_conflict);
 	tcase_add_loop_test(tc, a_conflict_is_refused_or_decided_as_asked, 0, ARRAY_LEN(disputes));
 	tcase_add_test(tc, deletions_that_agree_or_do_not_touch_are_no_conflict);
