@@ -279,16 +279,15 @@ static void take_result(struct agent *agent, struct request *request)
 
 static bool try_again(struct agent *agent, struct request *request);
 
-static void on_result(struct agent *agent, void *what, short events)
+/* One piece of the result; false when there was none. */
+static bool take_piece(struct agent *agent, struct request *request)
 {
-	struct request *request = what;
 	struct buf *result = &request->result;
-	(void)events;
 	size_t want = READ_BLOCK < result->max - result->len ? READ_BLOCK : result->max - result->len;
 	uint8_t *to = want ? buf_reserve(result, want) : NULL;
 	ssize_t got = to ? sys_read(request->result_fd, to, want) : 0;
 	if (got == -EAGAIN || (got == -ECONNRESET && !request->in_place && try_again(agent, request)))
-		return;
+		return false;
 	if (got <= 0) {
 		/* The process ended without a word; the interpreter, its parent, will tell how. */
 		if (request->in_place)
@@ -296,7 +295,7 @@ static void on_result(struct agent *agent, void *what, short events)
 		else
 			close_fd(&request->result_fd);
 		worker_nudge(agent);
-		return;
+		return false;
 	}
 	result->len += (size_t)got;
 	if (!request->greeted && result->len >= GREETING) {
@@ -306,14 +305,21 @@ static void on_result(struct agent *agent, void *what, short events)
 	}
 	if (request->greeted && result->len >= RESULT_HEAD && result->len - RESULT_HEAD >= number_at(result->data + 1))
 		take_result(agent, request);
+	return true;
+}
+
+static void on_result(struct agent *agent, void *what, short events)
+{
+	(void)events;
+	take_piece(agent, what);
 }
 
 void request_fork_exited(struct agent *agent, struct request *request, int status)
 {
 	unsigned seq = request->seq;
-	/* Its last words are in the pipe, if it had any. */
-	for (int i = 0; i < 4 && request->result_fd >= 0 && request->state == REQUEST_RUNNING && request->seq == seq; i++)
-		on_result(agent, request, POLLIN);
+	/* Its last words are in the socket, if it had any. */
+	while (request->result_fd >= 0 && request->state == REQUEST_RUNNING && request->seq == seq && take_piece(agent, request))
+		;
 	if (request->state == REQUEST_RUNNING && request->seq == seq)
 		request_exited(agent, request, status, 0);
 }
