@@ -305,7 +305,7 @@ void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 	pthread_mutex_lock(&pool->lock);
 	struct slot *s = slot_of_vm(pool, vm);
 	if (s)
-		slot_put_back(pool, s, reusable && nova_vm_state(vm) == NOVA_VM_RUNNING, &doomed);
+		slot_put_back(pool, s, reusable && vm_seems_running(vm), &doomed);
 	pool_expire(pool, &doomed);
 	pool_settle(pool, &doomed);
 	pthread_mutex_unlock(&pool->lock);

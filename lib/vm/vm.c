@@ -42,6 +42,11 @@ static bool vmm_lives(nova_vm_t *vm)
 	return lives;
 }
 
+bool vm_seems_running(const nova_vm_t *vm)
+{
+	return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == NOVA_VM_RUNNING;
+}
+
 int nova_vm_state(nova_vm_t *vm)
 {
 	return vmm_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;

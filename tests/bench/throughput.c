@@ -3,8 +3,13 @@
  * Calls a second through a queue with 1, 2, 8 and 64 calls in flight all the time: when one is collected, the next is submitted. The time of
  * a call is what its caller sees, from submitting until it is collected.
  *
+ * Beside it stands the processor time of a call, of the whole machine: it has to be quiet. Two processors give no more than 2000 ms of it a second, so where one
+ * call in flight already has more than one of them at work, two in flight cannot be twice as fast.
+ *
  * There is one VM for each call in flight, up to VMS_MOST; the others wait for those. All are there before anything is measured.
  */
+#include <unistd.h>
+
 #include <nova/nova.h>
 
 #include "bench.h"
@@ -99,6 +104,17 @@ static int run_calls(struct load *l, size_t count, struct samples *times, nova_e
 	return r;
 }
 
+/* What all processors have worked so far, ms; of the whole machine, as the VMs are no children of ours. */
+static double cpu_ms(void)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
+	unsigned long long user, nice, system, idle, waiting, irq, softirq;
+	if (fs_read_file("/proc/stat", &text) < 0 || buf_append(&text, "", 1) < 0 ||
+		sscanf((const char *)text.data, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &waiting, &irq, &softirq) != 7)
+		return 0;
+	return (double)(user + nice + system + irq + softirq) * 1e3 / (double)sysconf(_SC_CLK_TCK);
+}
+
 /* *one: calls a second with one in flight, which the others are compared with. */
 static int measure(const struct bench_run *run, const char *home, const char *engine, size_t in_flight, double *one, nova_error_t **error)
 {
@@ -109,17 +125,20 @@ static int measure(const struct bench_run *run, const char *home, const char *en
 	int r = load_open(&l, home, engine, in_flight, error);
 	if (r == 0)
 		r = run_calls(&l, 4 * in_flight, NULL, error);
+	double cpu = cpu_ms();
 	uint64_t start = clock_ns();
 	if (r == 0)
 		r = run_calls(&l, count, &times, error);
-	double rate = (double)count / bench_ms_since(start) * 1e3;
+	double took = bench_ms_since(start), rate = (double)count / took * 1e3;
+	cpu = cpu_ms() - cpu;
 	load_close(&l);
 	if (r < 0)
 		return r;
 	if (in_flight == 1)
 		*one = rate;
 	snprintf(what, sizeof(what), "%s, %zu in flight", engine, in_flight);
-	const struct bench_extra extra[] = { { "calls_per_s", rate }, { "times_that_of_1", rate / *one }, { NULL, 0 } };
+	const struct bench_extra extra[] = { { "calls_per_s", rate }, { "times_that_of_1", rate / *one },
+		{ "cpu_ms_per_call", cpu / (double)count }, { "cpus_busy", cpu / took }, { NULL, 0 } };
 	bench_report(run, what, "ms", &times, extra);
 	return 0;
 }
