@@ -123,8 +123,6 @@ void qemu_command(struct arguments *a, const char *binary, const struct engine_e
 		arguments_add(a, "-incoming");
 		arguments_add(a, "defer");
 		arguments_add(a, "-S"); /* whether it runs once it is loaded is said then */
-		arguments_add(a, "-global"); /* the end of the loading is told */
-		arguments_add(a, "migration.x-events=on");
 	}
 	add_channels(a);
 	if (spec->rootfs)

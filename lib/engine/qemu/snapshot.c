@@ -80,6 +80,9 @@ static int load(struct machine *m, int state_fd, bool run, nova_error_t **error)
 	if (reader < 0)
 		return nova_fail(error, NOVA_EIO, "the state of a machine cannot be opened for reading");
 	code = qmp_do_with_fd(&q->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), reader, deadline, NULL, error);
+	if (code == 0) /* the end of the loading is told */
+		code = qmp_do(&q->qmp, "migrate-set-capabilities", json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1),
+			deadline, NULL, error);
 	if (code == 0 && run)
 		code = qmp_post(&q->qmp, "cont", error);
 	if (code == 0)
