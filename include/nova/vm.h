@@ -7,7 +7,7 @@
  * when its guest ends or when its VMM is killed. It never comes back.
  *
  * Threads: every call may be made from any thread. Calls on the same VM take turns, in the order in which they come. nova_vm_invoke(),
- * nova_vm_command() and nova_vm_ping() may be under way together, as many as nova_vm_init_opts.concurrency allows (1, unless it says more);
+ * nova_vm_command(), nova_vm_ping() and what lists, reads and writes files may be under way together, as many as nova_vm_init_opts.concurrency allows (1, unless it says more);
  * everything else (init, pause, resume, stop, snapshots, forks, console and timing) waits until the calls before it are over, and calls that come later
  * wait for it. nova_vm_kill(), nova_vm_cancel(), nova_vm_state(), nova_vm_pid(), nova_vm_stats() and nova_vm_id() act at once. When a VM is killed, or
  * its agent fails one call, all calls under way in it fail, with #NOVA_ELOST, #NOVA_EAGENT and the outcome #NOVA_OUTCOME_UNKNOWN where they had been sent.
