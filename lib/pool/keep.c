@@ -13,7 +13,7 @@ struct wish {
 	nova_pool_want want;
 	nova_vm_opts vm;
 	nova_vm_init_opts init;
-	char *texts[6]; /* owned: key, and the strings of vm and init */
+	char *texts[7]; /* owned: key, and the strings of vm and init */
 	char **env;
 };
 
@@ -32,6 +32,7 @@ static int copy_texts(struct wish *wish)
 	const char **const texts[] = {
 		&wish->want.key, &wish->vm.engine, &wish->vm.rootfs, &wish->vm.code_disk, &wish->vm.network, &wish->init.runtime, &wish->init.handler
 	};
+	_Static_assert(ARRAY_LEN(texts) == ARRAY_LEN(wish->texts), "each has its place");
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (!*texts[i])
 			continue;
