@@ -168,9 +168,9 @@ void vm_leave_alone(nova_vm_t *vm);
 
 /* Alone: kills the VMM, waits for its end and releases what it had. Idempotent. */
 void vm_end(nova_vm_t *vm);
-/* Inside: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
 /* By what is known, without asking the kernel for its process: who takes it out of a pool does that. */
 bool vm_seems_running(const nova_vm_t *vm);
+/* Inside: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
 int vm_check_running(nova_vm_t *vm, nova_error_t **error);
 
 /* As nova_vm_resume(), but does not wait until the guest runs where the engine can do without: what is sent next is answered by then. The guest's clock
