@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: MIT
 """Counts single test cases in the logs of meson: collect.py LABEL LOG.json "SUITE ..." [LABEL LOG.json "SUITE ..."]...
 
-Prints each failure with its output, each skip with its reason, and one line of sums. Fails if a test failed, if a program
-or a suite ran no test, or if there is no log.
+Prints what programs say of themselves (`# note: ...`), each failure with its output, each skip with its reason, the programs
+that took longest, and one line of sums. Fails if a test failed, if a program or a suite ran no test, or if there is no log.
 """
 import json
 import re
 import sys
 
 _TAP = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
+_NOTE = re.compile(r"^# note: (.*)$", re.M)
 _OUTPUT_LINES = 60
+_SLOWEST = 10
 
 
 class Sums:
@@ -18,6 +20,8 @@ class Sums:
         self.passed = 0
         self.failures = []
         self.skips = []
+        self.notes = []
+        self.times = []  # (seconds, program)
 
     def add(self, name, verdict, detail=""):
         if verdict == "passed":
@@ -54,6 +58,8 @@ def add_program(sums, label, entry):
     stdout, result = entry.get("stdout") or "", entry["result"]
     # meson's own remark on the exit status adds nothing.
     stderr = re.sub(r"^\(test program exited with status code \d+\)$", "", entry.get("stderr") or "", flags=re.M)
+    sums.times.append((entry.get("duration") or 0.0, where))
+    sums.notes += [(where, note) for note in _NOTE.findall(stdout)]
     cases = tap_cases(stdout)
     for name, verdict, detail in cases:
         sums.add(f"{where}: {name}", verdict, detail)
@@ -93,12 +99,18 @@ def main():
     words = sys.argv[1:]
     for label, path, suites in zip(words[::3], words[1::3], words[2::3]):
         add_log(sums, label, path, suites.split())
+    for name, note in sums.notes:
+        print(f"{name}: {note}")
     for name, reason in sums.skips:
         print(f"skipped: {name}: {reason}")
     for name, detail in sums.failures:
         print(f"FAILED: {name}")
         for line in detail.rstrip().splitlines():
             print(f"    {line}")
+    if sums.times:
+        print("longest:")
+    for seconds, program in sorted(sums.times, reverse=True)[:_SLOWEST]:
+        print(f"    {seconds:7.1f} s  {program}")
     print(f"{sums.passed} passed, {len(sums.failures)} failed, {len(sums.skips)} skipped")
     return 1 if sums.failures or not sums.passed else 0
 
