@@ -92,6 +92,8 @@ int utf8_sequence(const uint8_t *text, size_t len);
 /* How many bytes from the start are whole UTF-8 sequences. */
 size_t utf8_valid_prefix(const uint8_t *text, size_t len);
 bool text_is_utf8(const char *text);
+/* One to four digits at *at, which then stands behind them: a part of a version. False: there is no such number. */
+bool str_take_number(const char **at, unsigned *ret);
 /* The candidate nearest to a mistyped word, or NULL when none is near. `list` ends with NULL. */
 const char *str_nearest(const char *word, const char *const *list);
 
@@ -200,8 +202,8 @@ int sys_pidfd_stop(int pidfd, bool stop); /* SIGSTOP, or SIGCONT */
 int sys_process_cpu_us(int64_t pid, uint64_t *ret_us); /* of all its threads */
 int sys_shutdown_write(int fd);
 struct iovec;
-/* Copies between one local buffer and places in another process; bytes moved. */
-ssize_t sys_process_memory(int64_t pid, void *local, size_t len, const struct iovec *remote, size_t count, bool out);
+/* Copies all between one local buffer and places in another process, which together are `len` bytes long; `remote` is used up. */
+int sys_process_memory_all(int64_t pid, void *local, size_t len, struct iovec *remote, size_t count, bool out);
 /* Connects a stream; the descriptor does not block. -ENOENT, -ECONNREFUSED or -EAGAIN while nobody listens, or too many wait. */
 int sys_connect_unix(const char *path);
 int sys_send_fds(int socket, const void *data, size_t len, const int *fds, size_t fd_count);

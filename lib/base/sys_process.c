@@ -111,12 +111,36 @@ ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd)
 	return got;
 }
 
-ssize_t sys_process_memory(int64_t pid, void *local, size_t len, const struct iovec *remote, size_t count, bool out)
+/* Leaves of the places what is behind the first `done` bytes; how many of them are used up. */
+static size_t iov_consume(struct iovec *iov, size_t count, size_t done)
 {
-	struct iovec here = { local, len };
-	ssize_t moved = out ? process_vm_readv((pid_t)pid, &here, 1, remote, count, 0) :
-			      process_vm_writev((pid_t)pid, &here, 1, remote, count, 0);
-	return moved < 0 ? -errno : moved;
+	size_t i = 0;
+	for (; i < count && done >= iov[i].iov_len; i++)
+		done -= iov[i].iov_len;
+	if (i < count) {
+		iov[i].iov_base = (char *)iov[i].iov_base + done;
+		iov[i].iov_len -= done;
+	}
+	return i;
+}
+
+/* One call moves less than 2 GiB, and may move less than it was asked for. */
+int sys_process_memory_all(int64_t pid, void *local, size_t len, struct iovec *remote, size_t count, bool out)
+{
+	uint8_t *at = local;
+	while (len) {
+		struct iovec here = { at, len };
+		ssize_t moved = out ? process_vm_readv((pid_t)pid, &here, 1, remote, count, 0) :
+				      process_vm_writev((pid_t)pid, &here, 1, remote, count, 0);
+		if (moved <= 0)
+			return moved < 0 ? -errno : -EFAULT;
+		size_t used = iov_consume(remote, count, (size_t)moved);
+		remote += used;
+		count -= used;
+		at += moved;
+		len -= (size_t)moved;
+	}
+	return 0;
 }
 
 /* --- a program without ties to this process ------------------------------------------------------------------- */

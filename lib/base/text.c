@@ -58,6 +58,17 @@ const char *str_nearest(const char *word, const char *const *list)
 	return nearest;
 }
 
+/* scanf would take signs and spaces, too. */
+bool str_take_number(const char **at, unsigned *ret)
+{
+	size_t digits = strspn(*at, "0123456789");
+	*ret = 0;
+	for (size_t i = 0; i < digits && digits <= 4; i++)
+		*ret = *ret * 10 + (unsigned)((*at)[i] - '0');
+	*at += digits;
+	return digits >= 1 && digits <= 4;
+}
+
 uint8_t *buf_reserve(struct buf *b, size_t len)
 {
 	if (len > b->max || b->len > b->max - len)

@@ -78,10 +78,10 @@ static int transfer(const struct machine *m, uint64_t address, const struct page
 				(size_t)run->count * PAGE_BYTES };
 			bytes += remote[n++].iov_len;
 		}
-		ssize_t moved = sys_process_memory(m->process.pid, local, bytes, remote, n, out);
-		if (moved != (ssize_t)bytes)
-			return nova_fail_os(error, moved < 0 ? (int)moved : -5, "memory of process %" PRId64 " (this needs the right to trace it)",
-				m->process.pid);
+		int r = sys_process_memory_all(m->process.pid, local, bytes, remote, n, out);
+		if (r < 0)
+			return nova_fail_os(error, r, "memory of process %" PRId64 "%s", m->process.pid,
+				nova_code_of_errno(r) == NOVA_EPERM ? " (this needs the right to trace it)" : "");
 		local += bytes;
 		from += n;
 	}
