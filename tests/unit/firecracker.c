@@ -27,7 +27,7 @@ START_TEST(versions_are_read_as_the_program_prints_them)
 		struct fc_version v = version(good[i].text);
 		ck_assert_msg(v.major == good[i].major && v.minor == good[i].minor && v.patch == good[i].patch, "%s", good[i].text);
 	}
-	static const char *const bad[] = { "", "Firecracker", "1.16", "v1.x.3", "1.16.1beta", "1.99999.0" };
+	static const char *const bad[] = { "", "Firecracker", "1.16", "v1.x.3", "1.16.1beta", "1.99999.0", "7.1.-1", "1.+2.3", "1. 2.3", "1.2. 3", "1..3", "1.2.", "1.2.00003" };
 	struct fc_version v;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(!fc_version_parse(bad[i], &v), "%s", bad[i]);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/firecracker/firecracker.h"
 
+static bool take_dot(const char **at)
+{
+	return *(*at)++ == '.';
+}
+
 bool fc_version_parse(const char *text, struct fc_version *ret)
 {
 	struct fc_version v;
-	int used = 0;
-	text += strcspn(text, "0123456789");
-	if (sscanf(text, "%4u.%4u.%4u%n", &v.major, &v.minor, &v.patch, &used) != 3)
+	const char *at = text + strcspn(text, "0123456789");
+	if (!str_take_number(&at, &v.major) || !take_dot(&at) || !str_take_number(&at, &v.minor) || !take_dot(&at) || !str_take_number(&at, &v.patch))
 		return false;
-	if (text[used] && !strchr("-+ \n\r", text[used]))
+	if (*at && !strchr("-+ \n\r", *at))
 		return false;
 	*ret = v;
 	return true;

@@ -57,11 +57,20 @@ static int ask_version(const struct engine_env *env, const char *binary, char **
 	return *ret_line ? 0 : nova_oom(error);
 }
 
-static bool parse_version(const char *line, int *major, int *minor, int *patch)
+/* What stands behind "version "; the third number may be missing. */
+bool qemu_version_parse(const char *line, struct qemu_version *ret)
 {
 	const char *at = strstr(line, "version ");
-	*patch = 0;
-	return at && sscanf(at, "version %d.%d.%d", major, minor, patch) >= 2;
+	struct qemu_version v = { 0 };
+	if (!at)
+		return false;
+	at += strlen("version ");
+	if (!str_take_number(&at, &v.major) || *at++ != '.' || !str_take_number(&at, &v.minor))
+		return false;
+	if (*at == '.' && (at++, !str_take_number(&at, &v.patch)))
+		return false;
+	*ret = v;
+	return true;
 }
 
 static int fill_usable(const struct engine_env *env, struct engine_report *report)
@@ -95,13 +104,13 @@ int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_
 		report->advice = strdup("apt-get install qemu-system-x86");
 		return report->reason ? 0 : nova_oom(error);
 	}
-	int major, minor, patch;
-	if (!parse_version(line, &major, &minor, &patch) || major < LEAST_MAJOR || (major == LEAST_MAJOR && minor < LEAST_MINOR)) {
+	struct qemu_version v;
+	if (!qemu_version_parse(line, &v) || v.major < LEAST_MAJOR || (v.major == LEAST_MAJOR && v.minor < LEAST_MINOR)) {
 		report->reason = str_format("'%s' is too old or no QEMU (%s); %d.%d is needed", report->binary, line, LEAST_MAJOR,
 			LEAST_MINOR);
 		report->advice = strdup("install the QEMU of Debian 12 or later");
 		return report->reason ? 0 : nova_oom(error);
 	}
-	report->version = str_format("%d.%d.%d", major, minor, patch);
+	report->version = str_format("%u.%u.%u", v.major, v.minor, v.patch);
 	return report->version && fill_usable(env, report) == 0 ? 0 : nova_oom(error);
 }

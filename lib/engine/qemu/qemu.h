@@ -71,6 +71,14 @@ void arguments_done(struct arguments *a);
 /* The whole command line, for a boot or for waiting at a base. */
 void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec, const struct net_link *link);
 
+/* --- probe.c --- */
+
+struct qemu_version {
+	unsigned major, minor, patch;
+};
+/* From the first line that `--version` prints. */
+bool qemu_version_parse(const char *line, struct qemu_version *ret);
+
 /* --- snapshot.c --- */
 
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error);
