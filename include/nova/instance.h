@@ -69,8 +69,8 @@ NOVA_API const char *nova_instance_function(const nova_instance_t *instance); /*
 NOVA_API uint32_t nova_instance_version(const nova_instance_t *instance);     /**< version of the function that it runs. Since 0.1. */
 NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance);    /**< Since 0.1. */
 NOVA_API uint64_t nova_instance_created_us(const nova_instance_t *instance);  /**< microseconds since 1970. Since 0.1. */
-NOVA_API int nova_instance_state(nova_instance_t *instance);                  /**< one of #nova_vm_state, as of now. Since 0.1. */
-/** The whole instance as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1. */
+NOVA_API int nova_instance_state(nova_instance_t *instance);                  /**< one of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
+/** The whole instance as one JSON object. Free with nova_free(); NULL when out of memory, or after fork(). Since 0.1. */
 NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 
 /**

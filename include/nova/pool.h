@@ -9,7 +9,7 @@
  * order in which they came; kinds that wait for one another's room take turns.
  *
  * The pool starts no thread unless it is asked to (NOVA_POOL_THREAD): what is due by time is done by nova_pool_tick(), and nova_pool_fd() tells when.
- * In a child made by fork() the calls do nothing, or fail with NOVA_EBUSY.
+ * In a child made by fork() the calls do nothing, or fail with NOVA_EBUSY (docs/threading.md).
  */
 #ifndef NOVA_POOL_H
 #define NOVA_POOL_H
@@ -156,7 +156,7 @@ enum nova_pool_latency {
 NOVA_API uint64_t nova_pool_percentile_us(nova_pool_t *pool, int latency, double percent);
 
 /** The distribution as counts: `ret_counts[i]` calls took less than `ret_limits_us[i]` microseconds and no less than the limit before; the last limit is
- * UINT64_MAX. At most `count` of them are written; either array may be NULL. @return how many there are, or NOVA_EINVAL. Since 0.1. */
+ * UINT64_MAX. At most `count` of them are written; either array may be NULL. @return how many there are; NOVA_EINVAL; NOVA_EBUSY after fork(). Since 0.1. */
 NOVA_API int nova_pool_histogram(nova_pool_t *pool, int latency, uint64_t *ret_limits_us, uint64_t *ret_counts, size_t count);
 
 #ifdef __cplusplus

@@ -68,10 +68,10 @@ NOVA_API const char *nova_vm_id(const nova_vm_t *vm);
 /** Name of the engine it runs on. Since 0.1. */
 NOVA_API const char *nova_vm_engine(const nova_vm_t *vm);
 
-/** One of #nova_vm_state, as of now. Since 0.1. */
+/** One of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
 NOVA_API int nova_vm_state(nova_vm_t *vm);
 
-/** Process id of the VMM, or 0 once the VM is dead. For looking at, not for signalling. Since 0.1. */
+/** Process id of the VMM, or 0 once the VM is dead, and after fork(). For looking at, not for signalling. Since 0.1. */
 NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
 
 /**
@@ -227,7 +227,7 @@ NOVA_API int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error
 NOVA_API void nova_vm_kill(nova_vm_t *vm);
 
 /** The last 64 KiB of what the guest's console and the VMM printed, for diagnosis. Free with nova_free(); NULL when
- * out of memory. Works on a dead VM. Since 0.1. */
+ * out of memory, or after fork(). Works on a dead VM. Since 0.1. */
 NOVA_API char *nova_vm_console(nova_vm_t *vm);
 
 /** Microseconds that a part of the start took: #NOVA_TIMING_START, #NOVA_TIMING_BOOT or #NOVA_TIMING_INIT. Since 0.1. */

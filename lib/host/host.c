@@ -42,7 +42,7 @@ static void forward_log(void *userdata, int level, const char *module, const cha
 
 void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int level)
 {
-	if (!host)
+	if (!host || host_check_process(host, NULL) < 0)
 		return;
 	pthread_mutex_lock(&host->log_lock);
 	host->sink = (struct logger){ fn, userdata, level };
@@ -102,12 +102,22 @@ static int make_run_directory(nova_host_t *host, const char *home, nova_error_t 
 
 /* --- life ------------------------------------------------------------------------------------------------------------------ */
 
-int host_check_process(const nova_host_t *host, nova_error_t **error)
+int64_t host_owner(const nova_host_t *host)
 {
-	if (host->owner == getpid())
+	return host->owner;
+}
+
+int host_check_owner(int64_t owner, nova_error_t **error)
+{
+	if (owner == getpid())
 		return 0;
 	return nova_fail(error, NOVA_EBUSY,
-		"this context belongs to process %d, which has called fork(): the child must make one of its own", (int)host->owner);
+		"this context belongs to process %d, which has called fork(): the child must make one of its own", (int)owner);
+}
+
+int host_check_process(const nova_host_t *host, nova_error_t **error)
+{
+	return host_check_owner(host->owner, error);
 }
 
 static void host_free(nova_host_t *host)

@@ -27,6 +27,9 @@ void *host_guest(nova_host_t *host, const struct host_guest *guest);
 /* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a thread that does not exist, and
  * the VMs are the parent's: calls that use them are refused, and those that free something leave it alone. */
 int host_check_process(const nova_host_t *host, nova_error_t **error);
+/* The same for what may outlive its context: `owner` is what host_owner() said. */
+int64_t host_owner(const nova_host_t *host);
+int host_check_owner(int64_t owner, nova_error_t **error);
 
 /* The engine for a VM: by name, or (NULL) by the setting. NOVA_EINVAL for an unknown name, NOVA_ENOTSUP if none is usable, with the reason. */
 int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error);

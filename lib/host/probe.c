@@ -84,10 +84,13 @@ int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t 
 {
 	if (!host || !ret_probe)
 		return nova_fail(error, NOVA_EINVAL, "nova_engine_probe: an argument is NULL");
+	int code = host_check_process(host, error);
+	if (code < 0)
+		return code;
 	nova_probe_t *probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return nova_oom(error);
-	int code = fill(host, probe, error);
+	code = fill(host, probe, error);
 	if (code < 0)
 		nova_probe_free(probe);
 	else

@@ -118,6 +118,7 @@ int instance_start(struct nova *nova, nova_function_t **function, const char *na
 		return code;
 	}
 	instance->nova = nova;
+	instance->owner = host_owner(nova->host);
 	instance->function = function_ref(*function);
 	snprintf(instance->vm_id, sizeof(instance->vm_id), "%s", nova_vm_id(instance->lease.vm));
 	code = add(nova, instance, error);
@@ -189,6 +190,9 @@ int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_inst
 {
 	if (!nova || !name || !ret_instance)
 		return nova_fail(error, NOVA_EINVAL, "nova_instance_get: an argument is NULL");
+	int code = host_check_process(nova->host, error);
+	if (code < 0)
+		return code;
 	pthread_mutex_lock(&nova->instances_lock);
 	nova_instance_t *instance = find(nova, name);
 	if (instance)
@@ -204,6 +208,9 @@ int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *r
 	size_t count = 0;
 	if (!nova || !ret_instances || !ret_count)
 		return nova_fail(error, NOVA_EINVAL, "nova_instance_list: an argument is NULL");
+	int code = host_check_process(nova->host, error);
+	if (code < 0)
+		return code;
 	pthread_mutex_lock(&nova->instances_lock);
 	for (nova_instance_t *i = nova->instances; i; i = i->next)
 		count++;
@@ -251,6 +258,9 @@ uint64_t nova_instance_created_us(const nova_instance_t *instance)
 
 int nova_instance_state(nova_instance_t *instance)
 {
+	int code = host_check_owner(instance->owner, NULL);
+	if (code < 0)
+		return code;
 	pthread_mutex_lock(&instance->lock);
 	int state = instance->ended ? NOVA_VM_DEAD : nova_vm_state(instance->lease.vm);
 	pthread_mutex_unlock(&instance->lock);
@@ -261,15 +271,21 @@ char *nova_instance_to_json(nova_instance_t *instance)
 {
 	static const char *const states[] = { [NOVA_VM_RUNNING] = "running", [NOVA_VM_PAUSED] = "paused", [NOVA_VM_DEAD] = "dead" };
 	/* No name has a character in it that JSON would have to escape. */
+	int state = nova_instance_state(instance);
+	if (state < 0) /* in a fork of the process nobody knows */
+		return NULL;
 	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
 		instance->id, instance->name, nova_instance_function(instance), nova_instance_version(instance),
-		states[nova_instance_state(instance)], instance->vm_id, (unsigned long long)instance->created_us);
+		states[state], instance->vm_id, (unsigned long long)instance->created_us);
 }
 
 /* --- use --------------------------------------------------------------------------------------------------------------------------- */
 
 int instance_enter(nova_instance_t *instance, nova_error_t **error)
 {
+	int code = host_check_owner(instance->owner, error);
+	if (code < 0)
+		return code;
 	pthread_mutex_lock(&instance->lock);
 	bool ended = instance->ended;
 	instance->users += !ended;
@@ -388,6 +404,9 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 {
 	if (!instance)
 		return nova_fail(error, NOVA_EINVAL, "nova_instance_stop: instance is NULL");
+	int code = host_check_owner(instance->owner, error);
+	if (code < 0)
+		return code;
 	uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
 	pthread_mutex_lock(&instance->lock);
 	bool first = !instance->ended;

@@ -260,13 +260,13 @@ int nova_template_build(nova_t *nova, const char *function, nova_error_t **error
 	struct lease lease;
 	if (!nova || !function)
 		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
-	int code = host_choose_engine(nova->host, NULL, &ops, error);
+	int code = host_check_process(nova->host, error);
+	if (code == 0)
+		code = host_choose_engine(nova->host, NULL, &ops, error);
 	if (code == 0 && !ops->save)
 		code = nova_fail(error, NOVA_ENOTSUP, "the engine %s has no templates", ops->name);
 	if (code == 0 && strcmp(config_str(host_config(nova->host), "pool.templates"), "on"))
 		code = nova_fail(error, NOVA_ENOTSUP, "templates are switched off: set pool.templates to \"on\"");
-	if (code == 0)
-		code = host_check_process(nova->host, error);
 	if (code == 0)
 		code = registry_lookup(nova, function, &found, error);
 	if (code == 0)

@@ -182,7 +182,8 @@ int lease_snapshot(const struct lease *lease, const struct function_record *reco
 struct nova_instance {
 	atomic_uint references;
 	nova_instance_t *next; /* in nova->instances */
-	struct nova *nova;
+	struct nova *nova; /* which a handle may outlive */
+	int64_t owner;     /* of its context */
 	nova_function_t *function;
 	char id[9], vm_id[9];
 	char *name;

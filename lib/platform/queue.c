@@ -443,7 +443,7 @@ int nova_queue_fd(const nova_queue_t *q)
 
 uint64_t nova_queue_count(nova_queue_t *q, int counter)
 {
-	if (!q || counter < NOVA_QUEUE_WAITING || counter > NOVA_QUEUE_THREADS)
+	if (!q || counter < NOVA_QUEUE_WAITING || counter > NOVA_QUEUE_THREADS || host_check_process(q->nova->host, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&q->lock);
 	const uint64_t counts[] = { q->waiting, q->occupied, q->done.count, q->threads };

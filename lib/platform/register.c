@@ -311,6 +311,8 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 	const struct runtime *runtime = NULL;
 	int r = opts_import(&o, sizeof(o), opts, "nova_register_opts", error);
 	if (r == 0)
+		r = registry_check_process(nova, error);
+	if (r == 0)
 		r = check_presence(&o, error);
 	if (r == 0)
 		r = find_runtime(o.runtime, &runtime, error);

@@ -13,6 +13,11 @@ static bool is_disk_name(const char *name)
 	       !strcmp(name + SHA256_HEX - 1, ".ext4");
 }
 
+int registry_check_process(const struct nova *nova, nova_error_t **error)
+{
+	return nova->host ? host_check_process(nova->host, error) : 0;
+}
+
 char *registry_disk_path(const struct nova *nova, const char *code_hash)
 {
 	return str_format("%s/%s.ext4", nova->disks, code_hash);
@@ -152,7 +157,8 @@ int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nov
 	if (!nova || !name || !ret_function)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_get: nova, name and ret_function must not be NULL");
-	return registry_lookup(nova, name, ret_function, error);
+	int r = registry_check_process(nova, error);
+	return r < 0 ? r : registry_lookup(nova, name, ret_function, error);
 }
 
 int nova_list(
@@ -161,9 +167,12 @@ int nova_list(
 	if (!nova || !ret_functions || !ret_count)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_list: nova, ret_functions and ret_count must not be NULL");
+	int r = registry_check_process(nova, error);
+	if (r < 0)
+		return r;
 	struct function_record *records;
 	size_t count, made = 0;
-	int r = nova->store->ops->list(nova->store, &records, &count, error);
+	r = nova->store->ops->list(nova->store, &records, &count, error);
 	if (r < 0)
 		return r;
 	nova_function_t **functions = count ? calloc(count, sizeof(nova_function_t *)) : NULL;
@@ -201,8 +210,11 @@ int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
 	if (!nova || !name)
 		return nova_fail(error, NOVA_EINVAL, "nova_delete: nova and name must not be NULL");
+	int r = registry_check_process(nova, error);
+	if (r < 0)
+		return r;
 	AUTO_FD int lock = -1;
-	int r = registry_lock(nova, true, &lock);
+	r = registry_lock(nova, true, &lock);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
 	AUTO_FUNCTION nova_function_t *function = NULL;

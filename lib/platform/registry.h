@@ -7,6 +7,8 @@
 
 #define REGISTRY_UNFINISHED ".new-" /* begins the names of images being built, and of the builder's own temporaries */
 
+/* 0; NOVA_EBUSY in a fork of the process, where neither the store's connection nor any lock can be used. */
+int registry_check_process(const struct nova *nova, nova_error_t **error);
 /* Taken before the code disks are touched; 0 or -errno. It also excludes threads of this process. */
 int registry_lock(struct nova *nova, bool wait, int *ret_fd);
 /* Removes an image if no function uses it. Under the lock. */

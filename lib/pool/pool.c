@@ -386,6 +386,9 @@ int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **r
 		return nova_fail(error, NOVA_EINVAL, "nova_pool_new: an argument is NULL");
 	if (o.flags & ~(uint32_t)NOVA_POOL_THREAD)
 		return nova_fail(error, NOVA_EINVAL, "nova_pool_opts.flags has unknown bits 0x%x", o.flags);
+	code = host_check_process(host, error);
+	if (code < 0)
+		return code;
 	nova_pool_t *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return nova_oom(error);

@@ -62,6 +62,9 @@ int nova_pool_histogram(nova_pool_t *pool, int latency, uint64_t *ret_limits_us,
 {
 	if (!pool || latency < 0 || latency >= (int)LATENCIES)
 		return NOVA_EINVAL;
+	int code = host_check_process(pool->host, NULL);
+	if (code < 0)
+		return code;
 	for (size_t i = 0; i < LATENCY_BUCKETS && i < room; i++) {
 		if (ret_limits_us)
 			ret_limits_us[i] = limit_of(i);

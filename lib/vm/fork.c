@@ -45,6 +45,8 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **e
 
 uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
 {
+	if (host_check_process(vm->host, NULL) < 0)
+		return 0;
 	vm_enter_alone(vm);
 	uint64_t us = vm->stood_still_us;
 	vm_leave_alone(vm);

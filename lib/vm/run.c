@@ -56,6 +56,9 @@ int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **er
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_init: vm or runtime is NULL");
 	if (o.concurrency > VM_CALLS_MOST)
 		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, VM_CALLS_MOST);
+	code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
 	vm_enter_alone(vm);
 	code = init_alone(vm, &o, error);
 	vm_leave_alone(vm);

@@ -294,7 +294,9 @@ int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **re
 	AUTO_FREE char *root = instants_root(host);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
-	int code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
 	if (code == 0)
 		code = snapshot_open(root, &m, &files, error);
 	return code < 0 ? code : make_handle(root, &m, ret_snapshot, error);
@@ -324,7 +326,9 @@ static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_s
 	AUTO_FREE char *root = instants_root(host);
 	struct manifest *found = NULL;
 	size_t count = 0, made = 0;
-	int code = root ? snapshot_list(root, &found, &count, error) : nova_oom(error);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = root ? snapshot_list(root, &found, &count, error) : nova_oom(error);
 	nova_snapshot_t **list = code == 0 && count ? calloc(count, sizeof(*list)) : NULL;
 	if (code == 0 && count && !list)
 		code = nova_oom(error);
@@ -371,7 +375,9 @@ int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **err
 		return nova_fail(error, NOVA_EINVAL, "nova_snapshot_delete: an argument is NULL");
 	AUTO_FREE char *root = instants_root(host);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
-	int code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = root ? snapshot_find(root, name, &m, error) : nova_oom(error);
 	if (code < 0)
 		return code;
 	shells_drop_base(host, root, m.id); /* they wait for clones that nobody can want any more */
@@ -405,7 +411,9 @@ static int prune(nova_host_t *host, bool (*doomed)(nova_host_t *, const struct m
 	AUTO_FREE char *root = instants_root(host);
 	struct manifest *all = NULL;
 	size_t count = 0, pruned = 0;
-	int code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
 	for (size_t i = 0; i < count; i++) {
 		if (doomed(host, &all[i]) && snapshot_remove(root, &all[i], NULL) == 0)
 			pruned++;

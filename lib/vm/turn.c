@@ -109,8 +109,11 @@ void vm_turns_init(struct vm_turns *turns)
 
 int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error)
 {
+	int code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
 	pthread_mutex_lock(&vm->lock);
-	int code = call->id ? vm_call_list(vm, call, error) : 0;
+	code = call->id ? vm_call_list(vm, call, error) : 0;
 	if (code == 0) {
 		call->canceled = canceled && __atomic_load_n(canceled, __ATOMIC_ACQUIRE);
 		if (call->canceled || !wait_in_line(vm, call)) {

@@ -49,6 +49,9 @@ bool vm_seems_running(const nova_vm_t *vm)
 
 int nova_vm_state(nova_vm_t *vm)
 {
+	int code = host_check_process(vm->host, NULL);
+	if (code < 0)
+		return code;
 	return vmm_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;
 }
 
@@ -75,8 +78,10 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_stop: vm is NULL");
+	int code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
 	vm_enter_alone(vm);
-	int code = 0;
 	if (!vm->ended) {
 		uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
 		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
@@ -335,8 +340,11 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 {
 	if (!op)
 		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
+	int code = host_check_process(vm->host, error);
+	if (code < 0)
+		return code;
 	vm_enter_alone(vm);
-	int code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
+	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
 	vm->clock_stood |= state == NOVA_VM_PAUSED;
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
@@ -393,6 +401,8 @@ const char *nova_vm_engine(const nova_vm_t *vm)
 int64_t nova_vm_pid(const nova_vm_t *vm)
 {
 	nova_vm_t *locked = (nova_vm_t *)vm; /* the lock is no part of what the caller sees */
+	if (host_check_process(vm->host, NULL) < 0)
+		return 0;
 	pthread_mutex_lock(&locked->end_lock);
 	int64_t pid = vm->ended ? 0 : vm->machine->process.pid;
 	pthread_mutex_unlock(&locked->end_lock);
@@ -401,6 +411,8 @@ int64_t nova_vm_pid(const nova_vm_t *vm)
 
 char *nova_vm_console(nova_vm_t *vm)
 {
+	if (host_check_process(vm->host, NULL) < 0)
+		return NULL;
 	vm_enter_alone(vm);
 	machine_drain(vm->machine);
 	struct buf *console = &vm->machine->console;
@@ -417,7 +429,7 @@ char *nova_vm_console(nova_vm_t *vm)
 
 uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
 {
-	if (timing < 0 || timing >= VM_TIMINGS)
+	if (timing < 0 || timing >= VM_TIMINGS || host_check_process(vm->host, NULL) < 0)
 		return 0;
 	vm_enter_alone(vm);
 	uint64_t us = vm->timing_us[timing];

@@ -157,10 +157,10 @@ int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
 void vm_call_unlist(nova_vm_t *vm, struct vm_call *call);
 struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len);
 /* Waits for a turn as a call, one of those that may be inside together. NOVA_EINVAL for an id that is under way; NOVA_ECANCELED by nova_vm_cancel(), or
- * at once if `*canceled` (atomic, NULL: none) is set. */
+ * at once if `*canceled` (atomic, NULL: none) is set; NOVA_EBUSY in a fork of the process. */
 int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error);
 void vm_leave(nova_vm_t *vm, struct vm_call *call);
-/* Waits until the calls before it are over; later ones wait for it. */
+/* Waits until the calls before it are over; later ones wait for it. Not in a fork of the process. */
 void vm_enter_alone(nova_vm_t *vm);
 void vm_leave_alone(nova_vm_t *vm);
 

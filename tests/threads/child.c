@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every public call in a child that fork() has made, while the parent's threads hold every lock that can be got hold of. The list of calls is
+ * the symbol map: one that is not judged here fails the test. A call that takes a lock would hang, and the alarm ends the child.
+ */
+#include <sys/wait.h>
+
+#include "vmtest.h"
+
+#include "platform/platform.h"
+#include "pool/parts.h"
+
+#define HANG_S      60
+#define CALLS_ROOM  400
+#define NO_SNAPSHOT ((nova_snapshot_t *)&nothing) /* the fake engine takes none; nobody may look at it */
+
+static const char nothing[256];
+
+/* What the parent has, and the child is given by fork(). */
+static struct parent {
+	struct platform p;
+	nova_host_t *host;
+	nova_vm_t *vm, *lent;
+	nova_queue_t *queue;
+	nova_call_t *call, *collected;
+	nova_instance_t *instance;
+	nova_function_t *function;
+	nova_result_t *result;
+	nova_files_t *files;
+	nova_probe_t *probe;
+	nova_config_t *config;
+} s;
+
+/* --- the judgement --------------------------------------------------------------------------------------------------------- */
+
+static const char *judged[CALLS_ROOM];
+static size_t judged_count;
+static int wrong;
+
+static void judge(const char *name, bool right, const char *what, int code)
+{
+	judged[judged_count++] = name;
+	if (right)
+		return;
+	wrong++;
+	fprintf(stderr, "# %s in a child of fork(): %s (%s)\n", name, what, code < 0 ? nova_code_name(code) : "no code");
+}
+
+/* With an error that says so, where the call can give one. */
+static void judge_refusal(const char *name, int code, bool has_error)
+{
+	bool said = !has_error || (nova_error_code(error) == NOVA_EBUSY && strstr(nova_error_message(error), "fork"));
+	judge(name, code == NOVA_EBUSY && said, "is not refused", code);
+	nova_error_free(error);
+	error = NULL;
+}
+
+#define REFUSES(call, ...)   judge_refusal(#call, call(__VA_ARGS__, &error), true)
+#define REFUSES_BARE(call, ...) judge_refusal(#call, call(__VA_ARGS__), false)
+#define GIVES(value, call, ...) judge(#call, call(__VA_ARGS__) == (value), "gives something", 0)
+#define RETURNS(call, ...)   (call(__VA_ARGS__), judge(#call, true, "", 0))
+#define WORKS_WITH(call, ok) judge(#call, (ok), "does not work", 0)
+
+static bool is_judged(const char *name, size_t len)
+{
+	for (size_t i = 0; i < judged_count; i++)
+		if (!strncmp(judged[i], name, len) && !judged[i][len])
+			return true;
+	return false;
+}
+
+static void judge_the_list(void)
+{
+	AUTO_BUF struct buf map = BUF_INIT(1u << 20);
+	if (fs_read_file(NOVA_SOURCE_ROOT "/lib/nova.map", &map) < 0) {
+		judge("lib/nova.map", false, "cannot be read", 0);
+		return;
+	}
+	AUTO_FREE char *text = buf_steal_str(&map);
+	for (const char *at = text; (at = strstr(at, "\tnova_"));) {
+		size_t len = strcspn(++at, ";");
+		if (is_judged(at, len))
+			continue;
+		wrong++;
+		fprintf(stderr, "# %.*s: say in tests/threads/child.c what it does in a child of fork()\n", (int)len, at);
+	}
+}
+
+/* --- what uses the context is refused, or does nothing ---------------------------------------------------------------------------- */
+
+static void judge_vm_calls(void)
+{
+	const char *argv[] = { "true" };
+	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	nova_vm_t *vm, *const pair[] = { s.lent, s.lent };
+	nova_result_t *r;
+	nova_files_t *files;
+	void *data;
+	size_t len;
+	uint64_t value;
+	command.argv = argv;
+	command.argc = 1;
+	init.runtime = "shell";
+	REFUSES(nova_vm_start, s.host, NULL, &vm);
+	REFUSES(nova_vm_init, s.vm, &init);
+	REFUSES(nova_vm_invoke, s.vm, "{}", 2, 0, NULL, NULL, NULL, &r);
+	REFUSES(nova_vm_command, s.vm, &command, &r);
+	REFUSES(nova_vm_ping, s.vm, 0);
+	REFUSES(nova_vm_pause, s.vm);
+	REFUSES(nova_vm_resume, s.vm);
+	REFUSES(nova_vm_stop, s.vm, 0);
+	REFUSES(nova_vm_stats, s.vm, &value, 1);
+	REFUSES(nova_vm_fork, s.vm, 1, &vm);
+	REFUSES(nova_vm_merge, s.vm, pair, 2, NULL, &vm, NULL);
+	REFUSES(nova_vm_park, s.vm, 1, 0);
+	REFUSES(nova_vm_list_files, s.vm, "/tmp", 1, &files);
+	REFUSES(nova_vm_read_file, s.vm, "/tmp/x", 0, &data, &len);
+	REFUSES(nova_vm_write_file, s.vm, "/tmp/x", "x", 1, 0);
+	REFUSES(nova_vm_remove_file, s.vm, "/tmp/x");
+	REFUSES_BARE(nova_vm_state, s.vm);
+	RETURNS(nova_vm_cancel, s.vm, "x");
+	RETURNS(nova_vm_kill, s.vm);
+	RETURNS(nova_vm_free, s.vm);
+	GIVES(0, nova_vm_pid, s.vm);
+	GIVES(NULL, nova_vm_console, s.vm);
+	GIVES(0, nova_vm_timing_us, s.vm, NOVA_TIMING_BOOT);
+	GIVES(0, nova_vm_stood_still_us, s.vm);
+	WORKS_WITH(nova_vm_id, strlen(nova_vm_id(s.vm)) == 8);
+	WORKS_WITH(nova_vm_engine, !strcmp(nova_vm_engine(s.vm), "fake"));
+}
+
+static void judge_snapshot_calls(void)
+{
+	nova_vm_t *vm;
+	nova_snapshot_t *snapshot, **list;
+	size_t count;
+	REFUSES(nova_vm_snapshot, s.vm, NULL, &snapshot);
+	REFUSES(nova_vm_restore, s.host, NO_SNAPSHOT, &vm);
+	REFUSES(nova_snapshot_open, s.host, "x", &snapshot);
+	REFUSES(nova_snapshot_list, s.host, &list, &count);
+	REFUSES(nova_snapshot_delete, s.host, "x");
+	REFUSES(nova_snapshot_prune, s.host, &count);
+	REFUSES(nova_template_list, s.host, &list, &count);
+	REFUSES(nova_template_prune, s.host, 1, &count);
+	REFUSES(nova_template_build, s.p.nova, "echo");
+}
+
+static void judge_pool_calls(void)
+{
+	nova_pool_t *pool;
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	nova_vm_t *vm;
+	uint64_t value;
+	want.key = "x";
+	REFUSES(nova_pool_new, s.host, NULL, &pool);
+	REFUSES(nova_pool_acquire, s.p.pool, &want, &vm, NULL);
+	REFUSES(nova_pool_keep, s.p.pool, &want, 1);
+	REFUSES(nova_pool_drain, s.p.pool, 0);
+	REFUSES_BARE(nova_pool_fd, s.p.pool);
+	REFUSES_BARE(nova_pool_stats, s.p.pool, &value, 1);
+	REFUSES_BARE(nova_pool_histogram, s.p.pool, 0, &value, &value, 1);
+	RETURNS(nova_pool_release, s.p.pool, s.lent, 1);
+	RETURNS(nova_pool_forget, s.p.pool, "x");
+	RETURNS(nova_pool_free, s.p.pool);
+	GIVES(-1, nova_pool_tick, s.p.pool);
+	GIVES(0, nova_pool_count, s.p.pool, NOVA_POOL_BUSY);
+	GIVES(0, nova_pool_percentile_us, s.p.pool, 0, 50);
+}
+
+static void judge_platform_calls(void)
+{
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_t *function, **list;
+	nova_result_t *r;
+	size_t count;
+	opts.name = "of-the-child";
+	opts.runtime = "shell";
+	opts.code = "true";
+	opts.code_len = 4;
+	REFUSES(nova_register, s.p.nova, &opts, &function);
+	REFUSES(nova_get, s.p.nova, "echo", &function);
+	REFUSES(nova_list, s.p.nova, &list, &count);
+	REFUSES(nova_delete, s.p.nova, "echo");
+	REFUSES(nova_invoke, s.p.nova, "echo", "{}", 2, NULL, &r);
+	RETURNS(nova_close, s.p.nova);
+	WORKS_WITH(nova_get_host, nova_get_host(s.p.nova) == s.host);
+	WORKS_WITH(nova_get_pool, nova_get_pool(s.p.nova) == s.p.pool);
+}
+
+static void judge_queue_calls(void)
+{
+	nova_queue_t *queue;
+	nova_call_t *call;
+	REFUSES(nova_queue_new, s.p.nova, NULL, &queue);
+	REFUSES(nova_submit, s.queue, "echo", "{}", 2, NULL, NULL, &call);
+	REFUSES(nova_queue_collect, s.queue, 0, &call);
+	REFUSES_BARE(nova_call_cancel, s.call);
+	GIVES(0, nova_queue_count, s.queue, NOVA_QUEUE_THREADS);
+	RETURNS(nova_queue_free, s.queue);
+	RETURNS(nova_call_free, s.call);
+	WORKS_WITH(nova_queue_fd, nova_queue_fd(s.queue) >= 0);
+	WORKS_WITH(nova_call_is_finished, nova_call_is_finished(s.collected) && !nova_call_is_finished(s.call));
+	WORKS_WITH(nova_call_code, nova_call_code(s.collected) == 0 && nova_call_code(s.call) == NOVA_EBUSY);
+	WORKS_WITH(nova_call_userdata, nova_call_userdata(s.collected) == &s);
+	WORKS_WITH(nova_call_request_id, *nova_call_request_id(s.collected));
+	WORKS_WITH(nova_call_take_error, !nova_call_take_error(s.collected));
+	nova_result_t *r = nova_call_take_result(s.collected);
+	WORKS_WITH(nova_call_take_result, r != NULL);
+	nova_result_free(r);
+}
+
+static void judge_instance_calls(void)
+{
+	const char *argv[] = { "true" };
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
+	nova_instance_t *instance, **list;
+	nova_snapshot_t *snapshot;
+	nova_result_t *r;
+	size_t count;
+	opts.function = "echo";
+	command.argv = argv;
+	command.argc = 1;
+	REFUSES(nova_instance_start, s.p.nova, &opts, &instance);
+	REFUSES(nova_instance_get, s.p.nova, "x", &instance);
+	REFUSES(nova_instance_list, s.p.nova, &list, &count);
+	REFUSES(nova_instance_invoke, s.instance, "{}", 2, NULL, &r);
+	REFUSES(nova_instance_command, s.instance, &command, &r);
+	REFUSES(nova_instance_pause, s.instance);
+	REFUSES(nova_instance_resume, s.instance);
+	REFUSES(nova_instance_snapshot, s.instance, NULL, &snapshot);
+	REFUSES(nova_instance_stop, s.instance, 0);
+	REFUSES_BARE(nova_instance_state, s.instance);
+	GIVES(NULL, nova_instance_to_json, s.instance);
+	WORKS_WITH(nova_instance_id, strlen(nova_instance_id(s.instance)) == 8);
+	WORKS_WITH(nova_instance_name, !strcmp(nova_instance_name(s.instance), "x"));
+	WORKS_WITH(nova_instance_function, !strcmp(nova_instance_function(s.instance), "echo"));
+	WORKS_WITH(nova_instance_version, nova_instance_version(s.instance) == 1);
+	WORKS_WITH(nova_instance_vm_id, strlen(nova_instance_vm_id(s.instance)) == 8);
+	WORKS_WITH(nova_instance_created_us, nova_instance_created_us(s.instance) > 0);
+}
+
+static void judge_host_calls(void)
+{
+	nova_probe_t *probe;
+	REFUSES(nova_engine_probe, s.host, &probe);
+	RETURNS(nova_host_set_log, s.host, NULL, NULL, 0);
+	WORKS_WITH(nova_host_home, !strcmp(nova_host_home(s.host), s.p.dir));
+	WORKS_WITH(nova_host_images, *nova_host_images(s.host));
+	WORKS_WITH(nova_host_setting, !strcmp(nova_host_setting(s.host, "engine"), "fake"));
+	WORKS_WITH(nova_host_ref, nova_host_ref(s.host) == s.host);
+	RETURNS(nova_host_unref, s.host);
+	nova_host_unref(s.host); /* more often than it was taken: the parent's is left alone */
+}
+
+/* --- what is immutable, or belongs to no context, works --------------------------------------------------------------------------------- */
+
+static void judge_function_object(void)
+{
+	const nova_function_t *f = s.function;
+	AUTO_FREE char *json = nova_function_to_json(f);
+	WORKS_WITH(nova_function_to_json, json && strstr(json, "echo"));
+	WORKS_WITH(nova_function_id, *nova_function_id(f));
+	WORKS_WITH(nova_function_name, !strcmp(nova_function_name(f), "echo"));
+	WORKS_WITH(nova_function_runtime, !strcmp(nova_function_runtime(f), "shell"));
+	WORKS_WITH(nova_function_handler, nova_function_handler(f) != NULL);
+	WORKS_WITH(nova_function_code_path, nova_function_code_path(f) != NULL);
+	WORKS_WITH(nova_function_code_hash, strlen(nova_function_code_hash(f)) == 64);
+	WORKS_WITH(nova_function_memory_mb, nova_function_memory_mb(f) > 0);
+	WORKS_WITH(nova_function_timeout_s, nova_function_timeout_s(f) > 0);
+	WORKS_WITH(nova_function_vcpus, nova_function_vcpus(f) == 1);
+	WORKS_WITH(nova_function_min_replicas, nova_function_min_replicas(f) == 0);
+	WORKS_WITH(nova_function_concurrency, nova_function_concurrency(f) == 1);
+	WORKS_WITH(nova_function_disk_iops, nova_function_disk_iops(f) == 0);
+	WORKS_WITH(nova_function_disk_bandwidth, nova_function_disk_bandwidth(f) == 0);
+	WORKS_WITH(nova_function_net_rx_bandwidth, nova_function_net_rx_bandwidth(f) == 0);
+	WORKS_WITH(nova_function_net_tx_bandwidth, nova_function_net_tx_bandwidth(f) == 0);
+	WORKS_WITH(nova_function_network, !strcmp(nova_function_network(f), "none"));
+	WORKS_WITH(nova_function_version, nova_function_version(f) == 1);
+	WORKS_WITH(nova_function_created_us, nova_function_created_us(f) > 0);
+	WORKS_WITH(nova_function_updated_us, nova_function_updated_us(f) > 0);
+	WORKS_WITH(nova_function_env_count, nova_function_env_count(f) == 0);
+	WORKS_WITH(nova_function_env, !nova_function_env(f, 0));
+	RETURNS(nova_function_free, s.function);
+	RETURNS(nova_function_list_free, NULL, 0);
+}
+
+static void judge_result_and_files(void)
+{
+	const nova_result_t *r = s.result;
+	const nova_files_t *f = s.files;
+	AUTO_FREE char *json = nova_result_to_json(r);
+	WORKS_WITH(nova_result_to_json, json && strstr(json, "output"));
+	WORKS_WITH(nova_result_output, !strcmp(nova_result_output(r, NULL), "1"));
+	WORKS_WITH(nova_result_stdout, nova_result_stdout(r, NULL) != NULL);
+	WORKS_WITH(nova_result_stderr, nova_result_stderr(r, NULL) != NULL);
+	WORKS_WITH(nova_result_truncated, !nova_result_truncated(r));
+	WORKS_WITH(nova_result_failure, !*nova_result_failure(r));
+	WORKS_WITH(nova_result_exit_code, nova_result_exit_code(r) == 0);
+	WORKS_WITH(nova_result_request_id, *nova_result_request_id(r));
+	WORKS_WITH(nova_result_cold_start, nova_result_cold_start(r) >= 0);
+	WORKS_WITH(nova_result_vm_id, *nova_result_vm_id(r));
+	WORKS_WITH(nova_result_snapshot, !*nova_result_snapshot(r));
+	WORKS_WITH(nova_result_instance, !*nova_result_instance(r));
+	WORKS_WITH(nova_result_timing_us, nova_result_timing_us(r, NOVA_TIMING_TOTAL) > 0);
+	WORKS_WITH(nova_result_duration_ms, nova_result_duration_ms(r) < 60000);
+	RETURNS(nova_result_free, s.result);
+	WORKS_WITH(nova_files_count, nova_files_count(f) == 1);
+	WORKS_WITH(nova_files_path, !strcmp(nova_files_path(f, 0), "mark"));
+	WORKS_WITH(nova_files_kind, nova_files_kind(f, 0) == NOVA_FILE_REGULAR);
+	WORKS_WITH(nova_files_size, nova_files_size(f, 0) == 1);
+	WORKS_WITH(nova_files_mode, nova_files_mode(f, 0) == 0600);
+	WORKS_WITH(nova_files_mtime_us, nova_files_mtime_us(f, 0) > 0);
+	WORKS_WITH(nova_files_digest, nova_files_digest(f, 0) > 0);
+	WORKS_WITH(nova_files_target, !*nova_files_target(f, 0));
+	RETURNS(nova_files_free, s.files);
+}
+
+static void judge_probe(void)
+{
+	const nova_probe_t *p = s.probe;
+	WORKS_WITH(nova_probe_count, nova_probe_count(p) > 0);
+	WORKS_WITH(nova_probe_engine, *nova_probe_engine(p, 0));
+	WORKS_WITH(nova_probe_usable, nova_probe_usable(p, 0) >= 0);
+	WORKS_WITH(nova_probe_reason, nova_probe_reason(p, 0) != NULL);
+	WORKS_WITH(nova_probe_advice, nova_probe_advice(p, 0) != NULL);
+	WORKS_WITH(nova_probe_version, nova_probe_version(p, 0) != NULL);
+	WORKS_WITH(nova_probe_binary, nova_probe_binary(p, 0) != NULL);
+	WORKS_WITH(nova_probe_accelerator, nova_probe_accelerator(p, 0) != NULL);
+	WORKS_WITH(nova_probe_features, nova_probe_features(p, 0) < UINT32_MAX);
+	WORKS_WITH(nova_probe_choice, nova_probe_choice(p) >= 0);
+	WORKS_WITH(nova_probe_choice_reason, nova_probe_choice_reason(p) != NULL);
+	WORKS_WITH(nova_probe_kvm, nova_probe_kvm(p) != NULL);
+	RETURNS(nova_probe_free, s.probe);
+}
+
+static void judge_config_and_protocol(void)
+{
+	const char *variable = nova_config_variable("engine");
+	AUTO_FREE void *frame = NULL;
+	nova_config_t *config;
+	nova_decoder_t *decoder;
+	const char *text;
+	size_t len;
+	int type;
+	WORKS_WITH(nova_config_new, nova_config_new(&config, &error) == 0);
+	WORKS_WITH(nova_config_load_env, nova_config_load_env(config, &error) == 0);
+	WORKS_WITH(nova_config_set, nova_config_set(config, "engine", "qemu", &error) == 0);
+	WORKS_WITH(nova_config_get, !strcmp(nova_config_get(s.config, "engine"), "fake"));
+	WORKS_WITH(nova_config_source, nova_config_source(config, "engine") != NOVA_CONFIG_DEFAULT);
+	WORKS_WITH(nova_config_keys, nova_config_keys()[0] != NULL);
+	WORKS_WITH(nova_config_describe, nova_config_describe("engine") != NULL);
+	WORKS_WITH(nova_config_variable, variable && !strcmp(variable, "NOVA_ENGINE"));
+	WORKS_WITH(nova_config_load, nova_config_load(config, "/no/such/file", NULL) < 0);
+	RETURNS(nova_config_free, config);
+	WORKS_WITH(nova_frame_encode, nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error) == 0);
+	WORKS_WITH(nova_decoder_new, nova_decoder_new(0, &decoder, &error) == 0);
+	WORKS_WITH(nova_decoder_feed, nova_decoder_feed(decoder, frame, len, &error) == 0);
+	WORKS_WITH(nova_decoder_next, nova_decoder_next(decoder, &type, &text, &len, &error) == 1);
+	RETURNS(nova_decoder_free, decoder);
+}
+
+static void judge_what_needs_no_context(void)
+{
+	AUTO_FREE char *disk = str_format("%s/of-the-child.ext4", s.p.dir), *tree = str_format("%s/tree", s.p.dir);
+	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
+	opts.data = "x";
+	opts.data_len = 1;
+	WORKS_WITH(nova_disk_build, nova_disk_build(disk, &opts, &error) == 0);
+	WORKS_WITH(nova_disk_extract, fs_mkdirs(tree, 0700) == 0 && nova_disk_extract(disk, tree, &error) == 0);
+	WORKS_WITH(nova_image_extract_kernel, nova_image_extract_kernel("/no/such/file", disk, NULL) < 0);
+	WORKS_WITH(nova_version, *nova_version());
+	WORKS_WITH(nova_code_name, !strcmp(nova_code_name(NOVA_EBUSY), "NOVA_EBUSY"));
+	WORKS_WITH(nova_error_code, nova_error_code(NULL) == 0);
+	WORKS_WITH(nova_error_message, nova_error_message(NULL) != NULL);
+	WORKS_WITH(nova_error_os, nova_error_os(NULL) == 0);
+	WORKS_WITH(nova_error_outcome, nova_error_outcome(NULL) == NOVA_OUTCOME_NEVER_RAN);
+	RETURNS(nova_error_free, NULL);
+	RETURNS(nova_free, NULL);
+}
+
+/* What the refusals advise. */
+static void judge_a_context_of_its_own(void)
+{
+	AUTO_FREE char *home = str_format("%s/of-the-child", s.p.dir);
+	nova_host_t *host = NULL;
+	nova_t *nova = NULL;
+	nova_result_t *r = NULL;
+	nova_config_t *config = vmtest_config(home);
+	WORKS_WITH(nova_host_new, nova_host_new(config, &host, &error) == 0);
+	nova_host_unref(host);
+	WORKS_WITH(nova_open, nova_open(config, &nova, &error) == 0);
+	platform_add(nova, "own", "shell", "echo 2");
+	judge("nova_invoke", platform_call(nova, "own", &r) == 0 && !strcmp(nova_result_output(r, NULL), "2"), "fails in a context of its own", 0);
+	nova_result_free(r);
+	nova_close(nova);
+	nova_config_free(config);
+}
+
+/* Objects that the fake engine has none of, and what is the same as one of the above: they hold no lock and no context. */
+static void judge_the_rest(void)
+{
+	static const char *const plain[] = {
+		"nova_snapshot_free", "nova_snapshot_list_free", "nova_snapshot_id", "nova_snapshot_name", "nova_snapshot_path", "nova_snapshot_base",
+		"nova_snapshot_parent", "nova_snapshot_has_function", "nova_snapshot_created_us", "nova_snapshot_life_time_s", "nova_snapshot_disk_bytes",
+		"nova_merge_count", "nova_merge_conflicts", "nova_merge_path", "nova_merge_kind", "nova_merge_branch", "nova_merge_free", "nova_image_check",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		judge(plain[i], true, "", 0);
+	RETURNS(nova_instance_list_free, NULL, 0);
+	RETURNS(nova_instance_free, s.instance); /* the child's own copy */
+}
+
+/* --- the parent ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void fill(void)
+{
+	nova_instance_opts instance = NOVA_INSTANCE_OPTS_INIT;
+	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	s.p = platform_open(NULL);
+	s.host = nova_get_host(s.p.nova);
+	platform_add(s.p.nova, "echo", "shell", "echo 1");
+	platform_add(s.p.nova, "slow", "shell", "sleep 1000");
+	ck_ok(platform_call(s.p.nova, "echo", &s.result));
+	ck_ok(nova_get(s.p.nova, "echo", &s.function, &error));
+	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
+	AUTO_FREE char *directory = str_format("%s/files", s.p.dir), *mark = str_format("%s/mark", directory);
+	ck_assert_int_eq(fs_mkdirs(directory, 0777), 0);
+	ck_assert_int_eq(fs_write_file(mark, "x", 1, 0600), 0);
+	ck_ok(nova_vm_list_files(s.vm, directory, 1, &s.files, &error));
+	want.key = "x";
+	ck_ok(nova_pool_acquire(s.p.pool, &want, &s.lent, NULL, &error));
+	instance.function = "echo";
+	instance.name = "x";
+	ck_ok(nova_instance_start(s.p.nova, &instance, &s.instance, &error));
+	ck_ok(nova_queue_new(s.p.nova, NULL, &s.queue, &error));
+	ck_ok(nova_submit(s.queue, "echo", "{}", 2, NULL, &s, NULL, &error));
+	ck_ok(nova_queue_collect(s.queue, UINT32_MAX, &s.collected, &error));
+	ck_ok(nova_submit(s.queue, "slow", "{}", 2, NULL, NULL, &s.call, &error));
+	ck_ok(nova_engine_probe(s.host, &s.probe, &error));
+	s.config = s.p.config;
+}
+
+/* As if a thread of the parent were in the middle of each. */
+static void hold_locks(bool hold)
+{
+	pthread_mutex_t *const locks[] = {
+		&s.vm->lock, &s.vm->end_lock, &s.lent->lock, &s.lent->end_lock, &s.p.pool->lock, &s.instance->lock, &s.p.nova->instances_lock,
+		&s.p.nova->cache.lock, &s.p.nova->replicas.lock,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
+		(hold ? pthread_mutex_lock : pthread_mutex_unlock)(locks[i]);
+}
+
+static void be_the_child(void)
+{
+	alarm(HANG_S);
+	judge_vm_calls();
+	judge_snapshot_calls();
+	judge_pool_calls();
+	judge_platform_calls();
+	judge_queue_calls();
+	judge_instance_calls();
+	judge_host_calls();
+	judge_function_object();
+	judge_result_and_files();
+	judge_probe();
+	judge_config_and_protocol();
+	judge_what_needs_no_context();
+	judge_a_context_of_its_own();
+	judge_the_rest();
+	judge_the_list();
+	_exit(wrong ? 1 : 0);
+}
+
+START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_for_a_lock)
+{
+	int status;
+	nova_function_t *function;
+	fill();
+	hold_locks(true);
+	pid_t child = fork();
+	if (child == 0)
+		be_the_child();
+	hold_locks(false);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(!WIFSIGNALED(status), "a call hung or crashed: signal %d", WTERMSIG(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+
+	/* The parent has lost nothing. */
+	ck_ok(nova_vm_ping(s.vm, 0, &error));
+	ck_ok(nova_vm_ping(s.lent, 0, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_get(s.p.nova, "of-the-child", &function, &error));
+	platform_answers(s.p.nova, "echo", "1");
+	ck_assert_int_eq(nova_instance_state(s.instance), NOVA_VM_RUNNING);
+	nova_call_free(s.call);
+	nova_call_free(s.collected);
+	nova_queue_free(s.queue);
+	nova_instance_free(s.instance);
+	nova_pool_release(s.p.pool, s.lent, 1);
+	nova_vm_free(s.vm);
+	nova_function_free(s.function);
+	nova_result_free(s.result);
+	nova_files_free(s.files);
+	nova_probe_free(s.probe);
+	platform_close(&s.p);
+}
+END_TEST
+
+static Suite *child_suite(void)
+{
+	Suite *suite = suite_create("child");
+	TCase *tc = tcase_create("fork");
+	tcase_set_timeout(tc, 2 * HANG_S);
+	tcase_add_test(tc, in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_for_a_lock);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, child_suite);
+}
