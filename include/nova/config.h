@@ -52,6 +52,19 @@ NOVA_API int nova_config_load(nova_config_t *config, const char *path, nova_erro
  * @return 0; NOVA_ECONFIG naming the variable (the config is then unchanged). Since 0.1. */
 NOVA_API int nova_config_load_env(nova_config_t *config, nova_error_t **error);
 
+/**
+ * For a program that must not do what its environment says, such as a service that others can start:
+ * with this config nothing is taken from it. nova_config_load_env() takes nothing, nova_config_load()
+ * without a path does not look at NOVA_CONFIG and XDG_CONFIG_HOME, NOVA_KEEPER and NOVA_AGENT name no
+ * program, programs are searched in the usual system directories instead of PATH, and the home
+ * directory is that of the user database instead of HOME. To be called before anything is loaded or set.
+ *
+ * A program that runs with rights its user lacks (setuid, setgid, file capabilities) ignores the
+ * environment without this call.
+ * @return 0; NOVA_EINVAL if something has been loaded or set already. Since 0.1.
+ */
+NOVA_API int nova_config_ignore_environment(nova_config_t *config, nova_error_t **error);
+
 /** Sets a key. `value` NULL takes an earlier nova_config_set() of the key back.
  * @return 0; NOVA_EINVAL for an unknown key (the nearest is named); NOVA_ECONFIG for a bad value. Since 0.1. */
 NOVA_API int nova_config_set(nova_config_t *config, const char *key, const char *value, nova_error_t **error);

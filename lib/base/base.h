@@ -76,6 +76,13 @@ void log_write(const struct logger *log, int level, const char *module, const ch
 #define log_info(log, ...)  log_at(log, NOVA_LOG_INFO, __VA_ARGS__)
 #define log_debug(log, ...) log_at(log, NOVA_LOG_DEBUG, __VA_ARGS__)
 
+/* --- environment --------------------------------------------------------------------------------- */
+
+/* A variable; NULL too where env_is_borrowed(). */
+const char *env_get(const char *name);
+/* This program has rights that whoever started it lacks: setuid, setgid, file capabilities. */
+bool env_is_borrowed(void);
+
 /* --- memory and text ------------------------------------------------------------------------------ */
 
 static inline void freep(void *p)
@@ -213,8 +220,8 @@ ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd);
  * nothing else is inherited. Safe in a program with threads. */
 int sys_spawn_detached(const char *const *argv, const int *fds, size_t fd_count);
 
-/* Path of one of libnova's own programs: what the variable says, else beside the library (as in the build tree), else
- * where it is installed. 0 or NOVA_ENOTFOUND with the way out. */
+/* Path of one of libnova's own programs: what the variable (NULL: none) says, else beside the library
+ * (as in the build tree), else where it is installed. 0 or NOVA_ENOTFOUND with the way out. */
 int program_find(const char *name, const char *variable, char **ret_path, nova_error_t **error);
 
 /* --- files ------------------------------------------------------------------------------------------- */
@@ -244,9 +251,14 @@ int fs_writable(const char *path); /* 0 or -errno, for the effective user */
 int fs_is_directory(const char *path); /* 1, 0 or -errno */
 /* Against the current directory; NULL: out of memory, or the current directory is gone. */
 char *path_absolute(const char *path);
-char *path_user_home(void); /* $HOME, else what the system knows of this user; NULL: nobody knows */
-char *path_expand_user(const char *path); /* a copy, a leading "~/" replaced; NULL: out of memory */
-char *path_search(const char *name); /* a program in PATH, absolute; NULL: there is none, or out of memory */
+/* These obey HOME and PATH only if `environment` says so. */
+/* $HOME, else what the system knows of this user; NULL: nobody knows, or it is that of a user from
+ * whom this program has borrowed rights to keep. */
+char *path_user_home(bool environment);
+/* A copy, a leading "~/" replaced; NULL: out of memory. */
+char *path_expand_user(const char *path, bool environment);
+/* A program in PATH, else where programs are; absolute. NULL: there is none, or out of memory. */
+char *path_search(const char *name, bool environment);
 /* The n-th name in a directory listing, sorted; caller frees each and the array. -errno or the count. */
 int fs_list(const char *directory, char ***ret_names);
 int fs_list_stream(DIR *dir, char ***ret_names);

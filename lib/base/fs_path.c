@@ -8,6 +8,8 @@
 
 #include "base/base.h"
 
+#define STANDARD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 int fs_chmod(const char *path, mode_t mode)
 {
 	return chmod(path, mode) < 0 ? -errno : 0;
@@ -36,32 +38,35 @@ char *path_absolute(const char *path)
 	return here ? path_join(here, path) : NULL;
 }
 
-char *path_user_home(void)
+char *path_user_home(bool environment)
 {
-	const char *home = getenv("HOME");
+	const char *home = environment ? env_get("HOME") : NULL;
 	if (home && home[0] == '/')
 		return strdup(home);
+	/* With a group or capabilities that are lent, it is the home of the one who must not choose. */
+	if (env_is_borrowed() && geteuid() == getuid())
+		return NULL;
 	struct passwd entry, *found = NULL;
 	char space[4096];
-	if (getpwuid_r(getuid(), &entry, space, sizeof(space), &found) != 0 || !found)
+	if (getpwuid_r(geteuid(), &entry, space, sizeof(space), &found) != 0 || !found)
 		return NULL;
 	return strdup(entry.pw_dir);
 }
 
-char *path_expand_user(const char *path)
+char *path_expand_user(const char *path, bool environment)
 {
 	if (strcmp(path, "~") != 0 && !str_starts(path, "~/"))
 		return strdup(path);
-	AUTO_FREE char *home = path_user_home();
+	AUTO_FREE char *home = path_user_home(environment);
 	if (!home)
 		return strdup(path);
 	return path[1] ? path_join(home, path + 2) : STEAL(home);
 }
 
-char *path_search(const char *name)
+char *path_search(const char *name, bool environment)
 {
-	const char *path = getenv("PATH");
-	AUTO_FREE char *copy = strdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
+	const char *path = environment ? env_get("PATH") : NULL;
+	AUTO_FREE char *copy = strdup(path && *path ? path : STANDARD_PATH);
 	char *save = NULL;
 	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {
 		AUTO_FREE char *candidate = path_join(dir, name);

@@ -7,6 +7,8 @@
 struct nova_config {
 	struct layer
 		layers[LAYERS]; /* by enum nova_config_source; the default layer is always full */
+	bool bare; /* the environment is ignored */
+	bool read; /* something was loaded or set */
 };
 
 void layer_clear(struct layer *layer)
@@ -32,24 +34,26 @@ static void config_freep(nova_config_t **config)
 
 /* A directory of the user after the XDG rules: the variable if it is absolute, else below the home
  * directory. "" when nobody knows where that is. */
-static char *user_directory(const char *variable, const char *below_home)
+static char *user_directory(
+	const nova_config_t *config, const char *variable, const char *below_home)
 {
-	const char *base = getenv(variable);
+	const char *base = config->bare ? NULL : env_get(variable);
 	if (base && base[0] == '/')
 		return path_join(base, "nova");
-	AUTO_FREE char *home = path_user_home();
+	AUTO_FREE char *home = path_user_home(!config->bare);
 	return home ? str_format("%s/%s/nova", home, below_home) : strdup("");
 }
 
-static int set_default(struct layer *layer, int index, nova_error_t **error)
+static int set_default(nova_config_t *config, int index, nova_error_t **error)
 {
 	const struct config_key *key = &config_keys[index];
-	struct value *value = &layer->values[index];
+	struct value *value = &config->layers[NOVA_CONFIG_DEFAULT].values[index];
 	if (!strcmp(key->key, "home")) {
-		value->text = user_directory("XDG_DATA_HOME", ".local/share");
+		free(value->text);
+		value->text = user_directory(config, "XDG_DATA_HOME", ".local/share");
 		return value->text ? 0 : nova_oom(error);
 	}
-	return key_accept(key, "default", key->value, &value->text, &value->number, error);
+	return key_accept(key, "default", key->value, true, &value->text, &value->number, error);
 }
 
 int nova_config_new(nova_config_t **ret_config, nova_error_t **error)
@@ -58,7 +62,7 @@ int nova_config_new(nova_config_t **ret_config, nova_error_t **error)
 	if (!config)
 		return nova_oom(error);
 	for (int i = 0; i < KEY_COUNT; i++) {
-		int r = set_default(&config->layers[NOVA_CONFIG_DEFAULT], i, error);
+		int r = set_default(config, i, error);
 		if (r < 0)
 			return r;
 	}
@@ -81,6 +85,8 @@ int config_copy(const nova_config_t *config, nova_config_t **ret_copy, nova_erro
 			if (!copy->layers[l].values[i].text)
 				return nova_oom(error);
 		}
+	copy->bare = config->bare;
+	copy->read = config->read;
 	*ret_copy = STEAL(copy);
 	return 0;
 }
@@ -129,6 +135,11 @@ uint64_t config_u64(const nova_config_t *config, const char *key)
 uint64_t config_ms(const nova_config_t *config, const char *key)
 {
 	return config_u64(config, key);
+}
+
+bool config_environment(const nova_config_t *config)
+{
+	return !config->bare;
 }
 
 int config_log_level(const nova_config_t *config)
@@ -189,12 +200,26 @@ int nova_config_set(nova_config_t *config, const char *key, const char *value, n
 	struct value *slot = &config->layers[NOVA_CONFIG_SET].values[index], made = { 0 };
 	if (value) {
 		int r = key_accept(
-			&config_keys[index], "setting", value, &made.text, &made.number, error);
+			&config_keys[index], "setting", value, !config->bare, &made.text, &made.number, error);
 		if (r < 0)
 			return r;
 	}
 	layer_value_move(slot, &made);
+	config->read = true;
 	return 0;
+}
+
+int nova_config_ignore_environment(nova_config_t *config, nova_error_t **error)
+{
+	if (!config)
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_config_ignore_environment: config is NULL");
+	if (config->read && !config->bare)
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_config_ignore_environment() comes before anything is loaded or set: "
+			"paths of this config may stem from the environment");
+	config->bare = true;
+	return set_default(config, key_find("home"), error);
 }
 
 /* Reads the first variable of the key that is set and not empty. */
@@ -204,9 +229,9 @@ static int read_variable(struct layer *layer, int index, nova_error_t **error)
 	char space[KEY_VARIABLE_MAX];
 	unsigned turn = 0;
 	for (const char *name; (name = key_next_variable(key, &turn, space));) {
-		const char *text = getenv(name);
+		const char *text = env_get(name);
 		if (text && *text)
-			return key_accept(key, name, text, &layer->values[index].text,
+			return key_accept(key, name, text, true, &layer->values[index].text,
 				&layer->values[index].number, error);
 	}
 	return 0;
@@ -218,6 +243,9 @@ int nova_config_load_env(nova_config_t *config, nova_error_t **error)
 	if (!config)
 		return nova_fail(
 			error, NOVA_EINVAL, "nova_config_load_env: config must not be NULL");
+	if (config->bare)
+		return 0;
+	config->read = true;
 	for (int i = 0; i < KEY_COUNT; i++) {
 		int r = read_variable(&layer, i, error);
 		if (r < 0)
@@ -233,7 +261,8 @@ int config_parse(nova_config_t *config, const char *origin, const void *text, si
 	nova_error_t **error)
 {
 	CLEANUP(layer_clear) struct layer layer = { 0 };
-	int r = yaml_read_layer(&layer, origin, text, len, error);
+	config->read = true;
+	int r = yaml_read_layer(&layer, origin, text, len, !config->bare, error);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < KEY_COUNT; i++)
@@ -259,7 +288,7 @@ static int load_file(nova_config_t *config, const char *path, nova_error_t **err
 /* The first of the places of which none need exist. */
 static int load_standard_file(nova_config_t *config, nova_error_t **error)
 {
-	AUTO_FREE char *directory = user_directory("XDG_CONFIG_HOME", ".config");
+	AUTO_FREE char *directory = user_directory(config, "XDG_CONFIG_HOME", ".config");
 	AUTO_FREE char *users = directory ? path_join(directory, "nova.yaml") : NULL;
 	if (!users)
 		return nova_oom(error);
@@ -275,7 +304,7 @@ int nova_config_load(nova_config_t *config, const char *path, nova_error_t **err
 		return nova_fail(error, NOVA_EINVAL, "nova_config_load: config must not be NULL");
 	if (path)
 		return load_file(config, path, error);
-	const char *named = getenv("NOVA_CONFIG");
+	const char *named = config->bare ? NULL : env_get("NOVA_CONFIG");
 	if (!named || !*named)
 		return load_standard_file(config, error);
 	int r = load_file(config, named, error);

@@ -16,6 +16,8 @@
 const char *config_str(const nova_config_t *config, const char *key);
 uint64_t config_u64(const nova_config_t *config, const char *key); /* integer keys */
 uint64_t config_ms(const nova_config_t *config, const char *key);  /* duration keys */
+/* False after nova_config_ignore_environment(): HOME and PATH, too, do not count then. */
+bool config_environment(const nova_config_t *config);
 int config_log_level(const nova_config_t *config);                 /* one of enum nova_log_level */
 
 /* A second config with the same values in every layer. */

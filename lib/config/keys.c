@@ -216,8 +216,8 @@ static int accept_number(const struct config_key *key, const char *where, const 
 	return 0;
 }
 
-int key_accept(const struct config_key *key, const char *where, const char *text, char **ret_text,
-	uint64_t *ret_number, nova_error_t **error)
+int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
+	char **ret_text, uint64_t *ret_number, nova_error_t **error)
 {
 	uint64_t number = 0;
 	int r;
@@ -229,7 +229,7 @@ int key_accept(const struct config_key *key, const char *where, const char *text
 		r = accept_number(key, where, text, &number, error);
 	if (r < 0)
 		return r;
-	char *kept = key->kind == KEY_PATH ? path_expand_user(text) : strdup(text);
+	char *kept = key->kind == KEY_PATH ? path_expand_user(text, environment) : strdup(text);
 	if (!kept)
 		return nova_oom(error);
 	*ret_text = kept;

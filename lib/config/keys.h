@@ -36,9 +36,10 @@ void key_systematic_variable(const char *key, char out[KEY_VARIABLE_MAX]);
 /* The next variable that can set the key, strongest first: start with *turn 0; NULL after the last. */
 const char *key_next_variable(const struct config_key *key, unsigned *turn, char space[KEY_VARIABLE_MAX]);
 
-/* Brings text into the form that is kept, and reads its number. `where` begins the error message. */
-int key_accept(const struct config_key *key, const char *where, const char *text, char **ret_text, uint64_t *ret_number,
-	nova_error_t **error);
+/* Brings text into the form that is kept, and reads its number. `where` begins the error message;
+ * "~/" is $HOME only with `environment`. */
+int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
+	char **ret_text, uint64_t *ret_number, nova_error_t **error);
 
 /* Duration text to milliseconds. */
 bool parse_duration_ms(const char *text, uint64_t *ret_ms);
@@ -64,6 +65,7 @@ static inline void layer_value_move(struct value *to, struct value *from)
 }
 
 /* Reads a file's text into a layer that is empty. */
-int yaml_read_layer(struct layer *layer, const char *origin, const void *text, size_t len, nova_error_t **error);
+int yaml_read_layer(struct layer *layer, const char *origin, const void *text, size_t len, bool environment,
+	nova_error_t **error);
 
 #endif

@@ -15,6 +15,7 @@ struct reader {
 	yaml_event_t event; /* the current one; always initialised */
 	const char *origin;
 	struct layer *layer;
+	bool environment;
 	nova_error_t **error;
 };
 
@@ -105,7 +106,7 @@ static int read_value(struct reader *r, int index)
 	if (!text)
 		return nova_fail(r->error, NOVA_ECONFIG, "%s: '%s' contains a NUL character", where,
 			key->key);
-	return key_accept(key, where, text, &value->text, &value->number, r->error);
+	return key_accept(key, where, text, r->environment, &value->text, &value->number, r->error);
 }
 
 static int read_mapping(struct reader *r, const char *prefix);
@@ -186,9 +187,12 @@ static int read_stream(struct reader *r)
 }
 
 int yaml_read_layer(
-	struct layer *layer, const char *origin, const void *text, size_t len, nova_error_t **error)
+	struct layer *layer, const char *origin, const void *text, size_t len, bool environment,
+	nova_error_t **error)
 {
-	struct reader r = { .origin = origin, .layer = layer, .error = error };
+	struct reader r = {
+		.origin = origin, .layer = layer, .environment = environment, .error = error
+	};
 	if (!yaml_parser_initialize(&r.parser))
 		return nova_oom(error);
 	yaml_parser_set_input_string(&r.parser, text, len);

@@ -147,13 +147,14 @@ static int choose_images(nova_host_t *host, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *missing = NULL;
 	const char *configured = config_str(host->config, "images");
-	int code = image_find_directory(configured, &host->images, &missing);
+	bool environment = config_environment(host->config);
+	int code = image_find_directory(configured, environment, &host->images, &missing);
 	if (code != NOVA_ENOTFOUND) {
 		if (error && code < 0)
 			*error = STEAL(missing);
 		return code;
 	}
-	host->images = *configured ? strdup(configured) : image_cache_path("images");
+	host->images = *configured ? strdup(configured) : image_cache_path("images", environment);
 	if (!host->images)
 		host->images = strdup(IMAGE_INSTALLED);
 	return host->images ? 0 : nova_oom(error);
@@ -164,6 +165,10 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 	int code = config ? config_copy(config, &host->config, error) : config_standard(&host->config, error);
 	if (code < 0)
 		return code;
+	if (!*config_str(host->config, "home"))
+		return nova_fail(error, NOVA_ECONFIG,
+			"there is no place for the state directory, as nobody knows the home directory of "
+			"user %u: name one by the setting home", (unsigned)geteuid());
 	host->home = path_absolute(config_str(host->config, "home"));
 	if (!host->home)
 		return nova_oom(error);
@@ -172,6 +177,8 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 		code = make_run_directory(host, host->home, error);
 	if (code == 0)
 		code = keeper_new(host->run_dir, host->run_lock, &host->env.keeper, error);
+	if (code == 0)
+		keeper_obey_environment(host->env.keeper, config_environment(host->config));
 	host->env.log = &host->log;
 	host->env.config = host->config;
 	host->env.run_dir = host->run_dir;

@@ -59,8 +59,8 @@ static bool parse_line(const char *line, size_t len, struct entry *out)
 	return strlen(out->sha256) == 64 && space == ' ' && path_ok(out->path);
 }
 
-static int check_content(
-	const char *directory, const struct entry *e, const char *path, nova_error_t **error)
+static int check_content(const char *directory, const struct entry *e, bool environment,
+	const char *path, nova_error_t **error)
 {
 	AUTO_FD int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd == -ENOENT)
@@ -76,7 +76,7 @@ static int check_content(
 			"has another size than it was made with");
 	struct image_seen seen = { e->size,
 		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
-		st.st_ino };
+		st.st_ino, environment };
 	if (image_remembered(directory, e->path, e->sha256, &seen))
 		return 0;
 	char digest[SHA256_HEX];
@@ -90,15 +90,16 @@ static int check_content(
 	return 0;
 }
 
-static int check_entry(const char *directory, const struct entry *e, nova_error_t **error)
+static int check_entry(
+	const char *directory, const struct entry *e, bool environment, nova_error_t **error)
 {
 	AUTO_FREE char *path = path_join(directory, e->path);
-	return path ? check_content(directory, e, path, error) : nova_oom(error);
+	return path ? check_content(directory, e, environment, path, error) : nova_oom(error);
 }
 
 /* Checks the entries that `name` asks for; *ret_found counts them. */
-static int check_lines(const char *directory, const char *text, const char *name, size_t *ret_found,
-	nova_error_t **error)
+static int check_lines(const char *directory, const char *text, const char *name, bool environment,
+	size_t *ret_found, nova_error_t **error)
 {
 	while (*text) {
 		size_t len = strcspn(text, "\n");
@@ -107,11 +108,11 @@ static int check_lines(const char *directory, const char *text, const char *name
 			if (!parse_line(text, len, &e))
 				return fail_image(error, NOVA_ECORRUPT, directory, IMAGE_MANIFEST,
 					"cannot be understood");
-			int r = name && strcmp(name, e.path) ? 0
-							     : check_entry(directory, &e, error);
+			bool asked = !name || !strcmp(name, e.path);
+			int r = asked ? check_entry(directory, &e, environment, error) : 0;
 			if (r < 0)
 				return r;
-			*ret_found += !name || !strcmp(name, e.path);
+			*ret_found += asked;
 		}
 		text += len + (text[len] == '\n');
 	}
@@ -137,7 +138,7 @@ static int read_manifest(const char *directory, char **ret_text, nova_error_t **
 	return *ret_text ? 0 : nova_oom(error);
 }
 
-int nova_image_check(const char *directory, const char *name, nova_error_t **error)
+int image_check(const char *directory, const char *name, bool environment, nova_error_t **error)
 {
 	if (!directory || !*directory)
 		return nova_fail(error, NOVA_EINVAL, "nova_image_check() needs a directory");
@@ -146,11 +147,16 @@ int nova_image_check(const char *directory, const char *name, nova_error_t **err
 	if (r < 0)
 		return r;
 	size_t found = 0;
-	r = check_lines(directory, text, name, &found, error);
+	r = check_lines(directory, text, name, environment, &found, error);
 	if (r < 0 || found)
 		return r;
 	if (!name)
 		return fail_image(
 			error, NOVA_ECORRUPT, directory, IMAGE_MANIFEST, "lists no image");
 	return fail_image(error, NOVA_ENOTFOUND, directory, name, "has not been made");
+}
+
+int nova_image_check(const char *directory, const char *name, nova_error_t **error)
+{
+	return image_check(directory, name, true, error);
 }

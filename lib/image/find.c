@@ -5,12 +5,13 @@
 
 #include "image/image.h"
 
-char *image_cache_path(const char *name)
+char *image_cache_path(const char *name, bool environment)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *cache = environment ? env_get("XDG_CACHE_HOME") : NULL;
 	if (cache && *cache == '/')
 		return str_format("%s/nova/%s", cache, name);
-	return home && *home == '/' ? str_format("%s/.cache/nova/%s", home, name) : NULL;
+	AUTO_FREE char *home = path_user_home(environment);
+	return home ? str_format("%s/.cache/nova/%s", home, name) : NULL;
 }
 
 static bool has_manifest(const char *directory)
@@ -25,7 +26,8 @@ static int take(const char *directory, char **ret, nova_error_t **error)
 	return *ret ? 0 : nova_oom(error);
 }
 
-int image_find_directory(const char *configured, char **ret_directory, nova_error_t **error)
+int image_find_directory(const char *configured, bool environment, char **ret_directory,
+	nova_error_t **error)
 {
 	if (configured && *configured) {
 		if (has_manifest(configured))
@@ -35,7 +37,7 @@ int image_find_directory(const char *configured, char **ret_directory, nova_erro
 			"'%s'",
 			configured, configured);
 	}
-	AUTO_FREE char *cache = image_cache_path("images");
+	AUTO_FREE char *cache = image_cache_path("images", environment);
 	if (has_manifest(cache))
 		return take(cache, ret_directory, error);
 	if (has_manifest(IMAGE_INSTALLED))
@@ -45,9 +47,10 @@ int image_find_directory(const char *configured, char **ret_directory, nova_erro
 		cache ? cache : "~/.cache/nova/images", IMAGE_INSTALLED);
 }
 
-static int find_checked(const char *directory, const char *path, char **ret, nova_error_t **error)
+static int find_checked(const char *directory, const char *path, bool environment, char **ret,
+	nova_error_t **error)
 {
-	int r = nova_image_check(directory, path, error);
+	int r = image_check(directory, path, environment, error);
 	if (r < 0)
 		return r;
 	*ret = path_join(directory, path);
@@ -55,12 +58,13 @@ static int find_checked(const char *directory, const char *path, char **ret, nov
 }
 
 int image_find_kernel(
-	const char *directory, char **ret_vmlinux, char **ret_initramfs, nova_error_t **error)
+	const char *directory, bool environment, char **ret_vmlinux, char **ret_initramfs,
+	nova_error_t **error)
 {
 	AUTO_FREE char *vmlinux = NULL;
-	int r = find_checked(directory, IMAGE_KERNEL, &vmlinux, error);
+	int r = find_checked(directory, IMAGE_KERNEL, environment, &vmlinux, error);
 	if (r == 0)
-		r = find_checked(directory, IMAGE_INITRAMFS, ret_initramfs, error);
+		r = find_checked(directory, IMAGE_INITRAMFS, environment, ret_initramfs, error);
 	if (r == 0)
 		*ret_vmlinux = STEAL(vmlinux);
 	return r;
@@ -84,10 +88,11 @@ static int find_own_rootfs(const char *path, char **ret, nova_error_t **error)
 }
 
 int image_find_rootfs(
-	const char *directory, const char *name, char **ret_path, nova_error_t **error)
+	const char *directory, const char *name, bool environment, char **ret_path,
+	nova_error_t **error)
 {
 	if (strchr(name, '/'))
 		return find_own_rootfs(name, ret_path, error);
 	AUTO_FREE char *path = str_format("rootfs/%s.ext4", name);
-	return path ? find_checked(directory, path, ret_path, error) : nova_oom(error);
+	return path ? find_checked(directory, path, environment, ret_path, error) : nova_oom(error);
 }

@@ -20,19 +20,24 @@
 #define IMAGE_MAX_KERNEL ((size_t)512 << 20)
 
 /* The directory of the images: `configured` if it is given, else the user's cache, else /opt/nova.
- * The caller frees it. */
-int image_find_directory(const char *configured, char **ret_directory, nova_error_t **error);
+ * The caller frees it. Here and below, `environment` says whether its variables may name places. */
+int image_find_directory(const char *configured, bool environment, char **ret_directory,
+	nova_error_t **error);
 /* The checked kernel and initramfs. The caller frees both paths. */
 int image_find_kernel(
-	const char *directory, char **ret_vmlinux, char **ret_initramfs, nova_error_t **error);
+	const char *directory, bool environment, char **ret_vmlinux, char **ret_initramfs,
+	nova_error_t **error);
 /* The checked root filesystem of a name such as "python"; a name with a '/' is a path of the user's
  * own image. */
 int image_find_rootfs(
-	const char *directory, const char *name, char **ret_path, nova_error_t **error);
+	const char *directory, const char *name, bool environment, char **ret_path,
+	nova_error_t **error);
 
-/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when there is neither variable, or no
- * memory. */
-char *image_cache_path(const char *name);
+/* nova_image_check(), which obeys the environment. */
+int image_check(const char *directory, const char *name, bool environment, nova_error_t **error);
+/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when nobody knows the home directory,
+ * or out of memory. */
+char *image_cache_path(const char *name, bool environment);
 /* "tools/images --dir DIR TARGET", the command that makes the image of that path; freed by the
  * caller. */
 char *image_command(const char *directory, const char *path);
@@ -47,6 +52,7 @@ int image_inflate(const uint8_t *payload, size_t len, uint8_t **ret_data, size_t
 /* What of an already checked file is remembered; see memory.c. */
 struct image_seen {
 	uint64_t size, mtime_ns, inode;
+	bool environment; /* where to remember it */
 };
 bool image_remembered(
 	const char *directory, const char *path, const char *sha256, const struct image_seen *seen);

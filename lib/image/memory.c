@@ -23,13 +23,13 @@ static char *beside(const char *directory)
 	return path_join(directory, ".checked");
 }
 
-static char *in_cache(const char *directory)
+static char *in_cache(const char *directory, bool environment)
 {
 	char digest[SHA256_HEX];
 	if (sha256_hex(directory, strlen(directory), digest) < 0)
 		return NULL;
 	AUTO_FREE char *name = str_format("checked/%.16s", digest);
-	return name ? image_cache_path(name) : NULL;
+	return name ? image_cache_path(name, environment) : NULL;
 }
 
 static char *read_memory(const char *file)
@@ -52,7 +52,7 @@ bool image_remembered(
 {
 	AUTO_FREE char *line = memory_line(path, sha256, seen);
 	AUTO_FREE char *first = beside(directory);
-	AUTO_FREE char *second = in_cache(directory);
+	AUTO_FREE char *second = in_cache(directory, seen->environment);
 	return line && (has_line(first, line) || has_line(second, line));
 }
 
@@ -69,14 +69,15 @@ static void keep_others(struct buf *out, const char *text, const char *path)
 	}
 }
 
-static bool write_memory(const char *file, const char *path, const char *line)
+/* Beside the images it is for all who use them. */
+static bool write_memory(const char *file, mode_t mode, const char *path, const char *line)
 {
 	if (!file)
 		return false;
 	AUTO_FREE char *text = read_memory(file);
 	AUTO_BUF struct buf b = BUF_INIT(MEMORY_MAX);
 	keep_others(&b, text, path);
-	return buf_append_str(&b, line) == 0 && fs_write_file(file, b.data, b.len, 0644) == 0;
+	return buf_append_str(&b, line) == 0 && fs_write_file(file, b.data, b.len, mode) == 0;
 }
 
 void image_remember(
@@ -84,10 +85,10 @@ void image_remember(
 {
 	AUTO_FREE char *line = memory_line(path, sha256, seen);
 	AUTO_FREE char *first = beside(directory);
-	if (!line || write_memory(first, path, line))
+	if (!line || write_memory(first, 0644, path, line))
 		return;
-	AUTO_FREE char *second = in_cache(directory);
-	AUTO_FREE char *folder = image_cache_path("checked");
+	AUTO_FREE char *second = in_cache(directory, seen->environment);
+	AUTO_FREE char *folder = image_cache_path("checked", seen->environment);
 	if (folder && fs_mkdirs(folder, 0700) == 0)
-		write_memory(second, path, line);
+		write_memory(second, 0600, path, line);
 }

@@ -13,13 +13,14 @@ struct keeper {
 	int socket;           /* -1: not running */
 	char *run_dir;
 	int lock_fd; /* borrowed */
+	bool bare;   /* the environment is ignored */
 };
 
 /* --- finding and starting the program ----------------------------------------------------------------------- */
 
-int keeper_program(char **ret_path, nova_error_t **error)
+int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **error)
 {
-	return program_find("nova-keeper", "NOVA_KEEPER", ret_path, error);
+	return program_find("nova-keeper", keeper->bare ? NULL : "NOVA_KEEPER", ret_path, error);
 }
 
 static int receive_reply(int socket, struct keeper_reply *reply, int *ret_fd)
@@ -40,7 +41,7 @@ static int receive_reply(int socket, struct keeper_reply *reply, int *ret_fd)
 static int start_program(struct keeper *keeper, nova_error_t **error)
 {
 	AUTO_FREE char *program = NULL;
-	int code = keeper_program(&program, error);
+	int code = keeper_program(keeper, &program, error);
 	if (code < 0)
 		return code;
 	int pair[2];
@@ -78,6 +79,11 @@ int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nov
 	keeper->lock_fd = lock_fd;
 	*ret_keeper = keeper;
 	return 0;
+}
+
+void keeper_obey_environment(struct keeper *keeper, bool obey)
+{
+	keeper->bare = !obey;
 }
 
 void keeper_free(struct keeper *keeper)

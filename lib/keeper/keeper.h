@@ -18,8 +18,11 @@ int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nov
 /* Ends the keeper process and with it every child, and waits for that. NULL is accepted. */
 void keeper_free(struct keeper *keeper);
 
+/* Whether NOVA_KEEPER may name another program; it may at first. Comes before keeper_spawn(). */
+void keeper_obey_environment(struct keeper *keeper, bool obey);
+
 /* Path of the nova-keeper program; 0 or NOVA_ENOTFOUND with the way out. */
-int keeper_program(char **ret_path, nova_error_t **error);
+int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **error);
 
 /* A program that runs, or has run, as a child of the keeper. All zero but pidfd -1: none. */
 struct process {

@@ -118,10 +118,10 @@ static int forward(nova_error_t **error)
 }
 
 /* As root, whose PATH may lack what only root needs. */
-static char *find(const char *name)
+static char *find(const char *name, bool environment)
 {
 	static const char *const places[] = { "/usr/sbin", "/sbin", "/usr/bin" };
-	char *path = path_search(name);
+	char *path = path_search(name, environment);
 	for (size_t i = 0; !path && i < ARRAY_LEN(places); i++) {
 		AUTO_FREE char *candidate = path_join(places[i], name);
 		if (candidate && fs_exists(candidate))
@@ -130,12 +130,14 @@ static char *find(const char *name)
 	return path;
 }
 
-int nat_make(struct keeper *keeper, const char *bridge, const struct net_subnet *subnet, nova_error_t **error)
+int nat_make(struct keeper *keeper, bool environment, const char *bridge,
+	const struct net_subnet *subnet, nova_error_t **error)
 {
 	char address[NET_TEXT];
 	net_address_text(subnet->address, address);
-	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix), *iptables = find("iptables");
-	AUTO_FREE char *nft = find("nft");
+	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix);
+	AUTO_FREE char *iptables = find("iptables", environment);
+	AUTO_FREE char *nft = find("nft", environment);
 	if (!range)
 		return nova_oom(error);
 	if (!iptables && !nft)

@@ -124,7 +124,8 @@ static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_er
 		r = link_make_bridge(bridge_of(net), net_gateway(subnet), subnet->prefix);
 	if (r < 0)
 		return refuse(r, bridge_of(net), error);
-	int code = nat_make(net->keeper, bridge_of(net), subnet, error);
+	bool environment = config_environment(net->config);
+	int code = nat_make(net->keeper, environment, bridge_of(net), subnet, error);
 	net->routed = code == 0;
 	if (code == 0 && !there)
 		log_info(net->log, "net", "the bridge %s was made for microVMs with a network, and stays", bridge_of(net));

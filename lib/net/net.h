@@ -103,6 +103,7 @@ int link_delete(const char *name);
 /* --- nat.c ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* Forwarding and masquerade for that bridge; nothing is done twice. */
-int nat_make(struct keeper *keeper, const char *bridge, const struct net_subnet *subnet, nova_error_t **error);
+int nat_make(struct keeper *keeper, bool environment, const char *bridge,
+	const struct net_subnet *subnet, nova_error_t **error);
 
 #endif

@@ -258,10 +258,11 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 	nova_error_t **error)
 {
 	const nova_config_t *config = host_config(host);
+	bool environment = config_environment(config);
 	const char *directory = nova_host_images(host), *own_kernel = if_set(config, ops->kernel_key);
 	const char *own_rootfs = if_set(config, ops->rootfs_key), *own_dir = if_set(config, ops->rootfs_dir_key);
 	AUTO_FREE char *in_dir = *own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
-	int code = image_find_kernel(directory, kernel, initramfs, error);
+	int code = image_find_kernel(directory, environment, kernel, initramfs, error);
 	if (code == 0 && *own_kernel) {
 		free(*kernel);
 		*kernel = path_absolute(own_kernel);
@@ -271,7 +272,7 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 			return nova_fail(error, NOVA_ENOTFOUND, "the setting %s names '%s', which is no file", ops->kernel_key, own_kernel);
 	}
 	const char *wanted = strchr(name, '/') ? name : *own_rootfs ? own_rootfs : in_dir ? in_dir : name;
-	return code < 0 ? code : image_find_rootfs(directory, wanted, rootfs, error);
+	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
 }
 
 static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)

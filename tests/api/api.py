@@ -25,7 +25,7 @@ ROOMS = ["base", "proto", "keeper", "disk", "image", "config", "net", "engine", 
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
     "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",
-    "__printf_chk", "__vprintf_chk", "__assert_fail", "system", "popen", "err", "errx", "psignal", "quick_exit", "stdin",
+    "getenv", "__printf_chk", "__vprintf_chk", "__assert_fail", "system", "popen", "err", "errx", "psignal", "quick_exit", "stdin",
 }
 BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "system", "popen", "gets", "strtok", "tmpnam", "mktemp", "alloca"]
 tests = []
@@ -273,6 +273,14 @@ def only_the_rooms_that_meet_the_system_look_at_errno():
     found = {relative(path) for path in sources("lib", "tools", "examples")
              if not allowed.match(relative(path)) and re.search(r"\berrno\b(?!\.h)", code_of(path))}
     expect(found - set(exceptions.ERRNO), "files that read errno")
+
+
+@test
+def one_place_reads_the_environment():
+    pattern = re.compile(r"\b(secure_getenv|getenv|environ)\b")
+    found = {relative(path) for path in sources("lib") if pattern.search(code_of(path))}
+    # The second hands it on to the keeper, as any program does to those it starts.
+    expect(found ^ {"lib/base/environment.c", "lib/base/sys_process.c"}, "files that read the environment; use env_get()")
 
 
 @test

@@ -243,6 +243,37 @@ START_TEST(a_bad_variable_is_named_and_nothing_is_taken)
 }
 END_TEST
 
+START_TEST(an_ignored_environment_gives_neither_settings_nor_places)
+{
+	AUTO_FREE char *standard = path_user_home(false);
+	AUTO_FREE char *home = str_format("%s/.local/share/nova", standard);
+	AUTO_FREE char *below = str_format("%s/x", standard);
+	setenv("NOVA_ENGINE", "qemu", 1);
+	setenv("XDG_DATA_HOME", "/no/where", 1);
+	setenv("HOME", "/no/where", 1);
+	setenv("NOVA_CONFIG", "/no/such/file", 1);
+	ck_ok(nova_config_ignore_environment(config, &error));
+	ck_ok(nova_config_load(config, NULL, &error));
+	ck_ok(nova_config_load_env(config, &error));
+	ck_ok(nova_config_set(config, "images", "~/x", &error));
+	ck_value("engine", "auto", NOVA_CONFIG_DEFAULT);
+	ck_value("home", home, NOVA_CONFIG_DEFAULT);
+	ck_value("images", below, NOVA_CONFIG_SET);
+	nova_config_t *copy;
+	ck_ok(config_copy(config, &copy, &error));
+	ck_assert(!config_environment(copy));
+	nova_config_free(copy);
+}
+END_TEST
+
+START_TEST(the_environment_cannot_be_ignored_after_it_was_obeyed)
+{
+	ck_fails(NOVA_EINVAL, nova_config_ignore_environment(NULL, &error));
+	ck_ok(nova_config_load_env(config, &error));
+	ck_fails_with(NOVA_EINVAL, "before", nova_config_ignore_environment(config, &error));
+}
+END_TEST
+
 START_TEST(of_two_variables_the_main_one_counts)
 {
 	setenv("NOVA_POSTGRES_DSN", "postgres://second", 1);
@@ -395,6 +426,8 @@ static Suite *config_suite(void)
 	tcase_add_test(tc, an_unknown_key_is_answered_with_the_nearest);
 	tcase_add_test(tc, a_bad_variable_is_named_and_nothing_is_taken);
 	tcase_add_test(tc, of_two_variables_the_main_one_counts);
+	tcase_add_test(tc, an_ignored_environment_gives_neither_settings_nor_places);
+	tcase_add_test(tc, the_environment_cannot_be_ignored_after_it_was_obeyed);
 	tcase_add_loop_test(tc, a_wrong_file_is_refused_with_line_and_reason_and_changes_nothing, 0,
 		(int)ARRAY_LEN(bad_files));
 	tcase_add_test(tc, a_file_may_be_yaml_json_empty_or_have_empty_parts);

@@ -319,43 +319,43 @@ END_TEST
 START_TEST(images_are_looked_for_where_the_header_says)
 {
 	AUTO_FREE char *found = NULL;
-	ck_ok(image_find_directory(images, &found, &error));
+	ck_ok(image_find_directory(images, true, &found, &error));
 	ck_assert_str_eq(found, images);
 	char *none = NULL;
 	ck_fails_with(NOVA_ENOTFOUND, "tools/images --dir",
-		image_find_directory("/no/where", &none, &error));
+		image_find_directory("/no/where", true, &none, &error));
 	AUTO_FREE char *cache = path_join(dir, ".cache/nova"), *target = path_join(cache, "images");
 	ck_assert_int_eq(fs_mkdirs(cache, 0755), 0);
 	ck_assert_int_eq(symlink(images, target), 0);
 	AUTO_FREE char *second = NULL;
-	ck_ok(image_find_directory(NULL, &second, &error));
+	ck_ok(image_find_directory(NULL, true, &second, &error));
 	ck_assert_str_eq(second, target);
 	ck_assert_int_eq(fs_unlink(target), 0);
 	if (!fs_exists(IMAGE_INSTALLED "/" IMAGE_MANIFEST))
 		ck_fails_with(
-			NOVA_ENOTFOUND, "tools/images", image_find_directory("", &none, &error));
+			NOVA_ENOTFOUND, "tools/images", image_find_directory("", true, &none, &error));
 }
 END_TEST
 
 START_TEST(kernel_and_rootfs_are_found_by_name_and_by_path)
 {
 	AUTO_FREE char *vmlinux = NULL, *initramfs = NULL, *rootfs = NULL, *own = NULL;
-	ck_ok(image_find_kernel(images, &vmlinux, &initramfs, &error));
+	ck_ok(image_find_kernel(images, true, &vmlinux, &initramfs, &error));
 	ck_assert(str_starts(vmlinux, images) && strstr(initramfs, IMAGE_INITRAMFS));
-	ck_ok(image_find_rootfs(images, "base", &rootfs, &error));
+	ck_ok(image_find_rootfs(images, "base", true, &rootfs, &error));
 	char *none = NULL;
-	ck_fails_with(NOVA_ENOTFOUND, "python", image_find_rootfs(images, "python", &none, &error));
-	ck_fails_with(NOVA_ECORRUPT, "no ext4", image_find_rootfs(images, rootfs, &none, &error));
-	ck_fails(NOVA_ENOTFOUND, image_find_rootfs(images, "/no/such.ext4", &none, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "python", image_find_rootfs(images, "python", true, &none, &error));
+	ck_fails_with(NOVA_ECORRUPT, "no ext4", image_find_rootfs(images, rootfs, true, &none, &error));
+	ck_fails(NOVA_ENOTFOUND, image_find_rootfs(images, "/no/such.ext4", true, &none, &error));
 	uint8_t block[2048] = { 0 };
 	block[1080] = 0x53;
 	block[1081] = 0xef;
 	ck_assert_int_eq(fs_write_file(output, block, sizeof(block), 0600), 0);
-	ck_ok(image_find_rootfs(images, output, &own, &error));
+	ck_ok(image_find_rootfs(images, output, true, &own, &error));
 	ck_assert_str_eq(own, output);
 	AUTO_FREE char *kernel_path = path_join(images, IMAGE_KERNEL);
 	ck_assert_int_eq(fs_unlink(kernel_path), 0);
-	ck_fails(NOVA_ENOTFOUND, image_find_kernel(images, &none, &none, &error));
+	ck_fails(NOVA_ENOTFOUND, image_find_kernel(images, true, &none, &none, &error));
 	ck_assert_ptr_null(none);
 }
 END_TEST

@@ -235,14 +235,16 @@ def _take_function(pointer: c_void_p) -> Function:
         _ffi.lib.nova_function_free(pointer)
 
 
-def open(config: Any = None, **settings: Any) -> Nova:
+def open(config: Any = None, *, environment: bool = True, **settings: Any) -> Nova:
     """Opens the platform. No VM is started yet.
 
     Settings win over the environment, the environment over the configuration file (`config`, or the usual places). They
     have the names of the library's keys, with "_" for ".": nova.open(home="/srv/nova", engine="qemu", pool_idle_ttl="5m").
+    With environment=False nothing is taken from the environment, neither settings nor the places
+    of files and programs (see nova_config_ignore_environment()).
     """
     made = c_void_p()
-    with Config(config, settings) as pointer:
+    with Config(config, settings, environment) as pointer:
         check("nova_open", pointer, byref(made))
     send_log_to_logging(_ffi.lib.nova_get_host(made))
     return Nova(Handle(made, _ffi.lib.nova_close))

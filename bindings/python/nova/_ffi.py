@@ -4,6 +4,7 @@ import ctypes
 import ctypes.util
 import os
 import pathlib
+import sys
 
 from ._tables import *  # noqa: F401,F403
 from ._tables import CONSTANTS, FUNCTIONS
@@ -25,8 +26,9 @@ POOL_LATENCIES = _names("NOVA_POOL_LATENCY_", "NOVA_POOL_LATENCY_WARM", "NOVA_PO
 
 
 def _candidates():
-    """Where the library may be: named by the user, beside this file, in the build tree around it, in the system."""
-    if os.environ.get("NOVA_LIBRARY"):
+    """Where the library may be: named by the user (unless Python ignores the environment), beside
+    this file, in the build tree around it, in the system."""
+    if os.environ.get("NOVA_LIBRARY") and not sys.flags.ignore_environment:
         return [os.environ["NOVA_LIBRARY"]]
     here = pathlib.Path(__file__).resolve().parent
     found = [str(path) for path in (here / "libnova.so.0", here.parents[2] / "build/lib/libnova.so.0") if path.exists()]

@@ -34,10 +34,12 @@ def send_log_to_logging(host: c_void_p) -> None:
 class Config:
     """Settings for one open call; freed at the end of a with statement."""
 
-    def __init__(self, config: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(self, config: Any, settings: Mapping[str, Any], environment: bool = True) -> None:
         self.pointer = c_void_p()
         check("nova_config_new", byref(self.pointer))
         try:
+            if not environment:
+                check("nova_config_ignore_environment", self.pointer)
             check("nova_config_load", self.pointer, text(config))
             check("nova_config_load_env", self.pointer)
             for name, value in settings.items():
@@ -303,10 +305,10 @@ def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None, 
     check("nova_disk_build", text(image), byref(options))
 
 
-def probe(config: Any = None, **settings: Any) -> Probe:
-    """What this host can do: engines, which one is used, and why."""
+def probe(config: Any = None, *, environment: bool = True, **settings: Any) -> Probe:
+    """What this host can do: engines, which one is used, and why. Arguments as of open()."""
     host = c_void_p()
-    with Config(config, settings) as made:
+    with Config(config, settings, environment) as made:
         check("nova_host_new", made, byref(host))
     try:
         send_log_to_logging(host)

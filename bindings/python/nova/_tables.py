@@ -207,6 +207,7 @@ FUNCTIONS = {
     "nova_config_free": (None, [c_void_p]),
     "nova_config_load": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_config_load_env": (c_int, [c_void_p, POINTER(c_void_p)]),
+    "nova_config_ignore_environment": (c_int, [c_void_p, POINTER(c_void_p)]),
     "nova_config_set": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p)]),
     "nova_config_get": (c_char_p, [c_void_p, c_char_p]),
     "nova_config_source": (c_int, [c_void_p, c_char_p]),

@@ -64,6 +64,18 @@ class Functions(PlatformCase):
         self.assertEqual((made.code_path, made.version, len(made.code_hash)), ("", 1, 64))
         self.assertEqual(self.nova.get("f"), made)
 
+    def test_an_ignored_environment_gives_no_setting_and_no_place(self):
+        program = ("import nova, sys\n"
+                   "home = nova.open(environment=False, home=sys.argv[1], engine='fake')\n"
+                   "home.close()\n"
+                   "nova.open(home=sys.argv[1], engine='fake')\n")
+        environment = {**os.environ, "NOVA_POOL_MAX_VMS": "lots", "NOVA_CONFIG": "/no/such/file",
+                       "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
+        done = subprocess.run([sys.executable, "-c", program, str(self.directory / "other")],
+                              env=environment, capture_output=True, text=True, check=False)
+        self.assertTrue((self.directory / "other/nova.db").exists(), done.stderr)
+        self.assertIn("NOVA_CONFIG", done.stderr)
+
     def test_list_and_delete(self):
         self.assertEqual(self.nova.list(), [])
         for name in ("b", "a"):

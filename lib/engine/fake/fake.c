@@ -20,18 +20,18 @@ static struct fake_machine *fake_of(struct machine *m)
 	return (struct fake_machine *)m;
 }
 
-static int find_agent(char **ret_path, nova_error_t **error)
+static int find_agent(const struct engine_env *env, char **ret_path, nova_error_t **error)
 {
-	return program_find("nova-agent", "NOVA_AGENT", ret_path, error);
+	const char *variable = config_environment(env->config) ? "NOVA_AGENT" : NULL;
+	return program_find("nova-agent", variable, ret_path, error);
 }
 
 static int fake_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
 {
-	(void)env;
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
 	report->features = NOVA_FEATURE_PAUSE;
-	report->usable = find_agent(&report->binary, &why) == 0;
+	report->usable = find_agent(env, &report->binary, &why) == 0;
 	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: isolates NOTHING, for tests only" :
 						 nova_error_message(why));
 	return report->reason ? 0 : nova_oom(error);
@@ -57,7 +57,7 @@ static int fake_start(struct machine *m, const struct engine_env *env, const str
 {
 	struct fake_machine *f = fake_of(m);
 	AUTO_FREE char *agent = NULL, *code_dir = NULL, *work_dir = NULL;
-	int code = find_agent(&agent, error);
+	int code = find_agent(env, &agent, error);
 	if (code == 0)
 		code = prepare(f, env, spec, &code_dir, &work_dir, error);
 	if (code < 0)

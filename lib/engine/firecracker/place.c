@@ -286,7 +286,7 @@ int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path,
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.jailer names '%s', which cannot be executed", configured);
 	*ret_path = *configured ? path_absolute(configured) : beside(binary);
 	if (!*ret_path)
-		*ret_path = path_search("jailer");
+		*ret_path = path_search("jailer", config_environment(env->config));
 	if (!*ret_path && access(INSTALLED, X_OK) == 0)
 		*ret_path = strdup(INSTALLED);
 	if (!*ret_path)

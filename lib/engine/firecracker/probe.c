@@ -16,7 +16,8 @@ int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **erro
 	bool there = *configured && access(configured, X_OK) == 0;
 	if (*configured && !there && strcmp(configured, STANDARD))
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.binary names '%s', which cannot be executed", configured);
-	*ret_path = there ? path_absolute(configured) : path_search(PROGRAM);
+	*ret_path = there ? path_absolute(configured)
+			  : path_search(PROGRAM, config_environment(env->config));
 	if (!*ret_path && !there && access(INSTALLED, X_OK) == 0)
 		*ret_path = strdup(INSTALLED);
 	if (*ret_path)

@@ -17,7 +17,7 @@ int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **er
 		*ret_path = path_absolute(configured);
 		return *ret_path ? 0 : nova_oom(error);
 	}
-	*ret_path = path_search(PROGRAM);
+	*ret_path = path_search(PROGRAM, config_environment(env->config));
 	if (!*ret_path)
 		return nova_fail(error, NOVA_ENOTFOUND, "QEMU is not installed (no " PROGRAM " in PATH): apt-get install qemu-system-x86");
 	return 0;

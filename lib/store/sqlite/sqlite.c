@@ -158,7 +158,8 @@ int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t *
 	if (r == 0) /* is it a database at all? Before anything is written. */
 		r = sqlite_ask(s, "PRAGMA schema_version", &ignored, error);
 	if (r == 0)
-		r = sqlite_run(s, "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON",
+		r = sqlite_run(s, "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; "
+			"PRAGMA temp_store = MEMORY",
 			"set it up", error);
 	if (r == 0)
 		r = sqlite_migrate(s, error);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one place that reads the environment. Whoever starts a program chooses it, so one that runs with
+ * rights which that user lacks (setuid, setgid, file capabilities) must not obey it.
+ */
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+bool env_is_borrowed(void)
+{
+	return getauxval(AT_SECURE) != 0;
+}
+
+const char *env_get(const char *name)
+{
+	return secure_getenv(name);
+}
