@@ -22,7 +22,7 @@ class Help(HomeCase):
     def test_help_is_data_and_begins_with_purpose_and_examples(self):
         text = self.novactl("--help").stdout
         self.assertLess(text.index("Examples:"), text.index("Usage:"))
-        for status in ("0", "1", "2", "3", "124", "125"):
+        for status in ("0", "1", "2", "3", "4", "124", "125"):
             self.assertRegex(text, rf"(?m)^  {status} +\w")
 
     def test_every_command_has_help_in_three_ways(self):
@@ -99,8 +99,8 @@ class Mistakes(HomeCase):
     def test_output_that_cannot_be_written_is_no_success(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = subprocess.run([NOVACTL, "help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot write the output", done.stderr)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("the output could not be written: No space left on device", done.stderr)
 
     def test_a_configuration_that_cannot_be_understood_is_named(self):
         path = self.write("broken.yaml", "engine: [\n")

@@ -56,6 +56,51 @@ class Invoke(HomeCase):
         big = self.write("big.json", '"' + "x" * (7 << 20) + '"')
         self.assertEqual(self.error_of("invoke", "hello", "-p", f"@{big}", status=1)["name"], "NOVA_ETOOBIG")
 
+    def closing(self, descriptors, *words):
+        """Runs novactl without some of its standard descriptors."""
+        closed = " ".join(f"{fd}>&-" for fd in descriptors)
+        return subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', NOVACTL, *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, env=self.environment, check=False)
+
+    def test_an_answer_that_cannot_be_written_is_told_as_that_of_a_function_that_ran(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        for words in (["--json"], []):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([NOVACTL, "invoke", "hello", *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      env=self.environment, check=False)
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertIn("the function ran, but the output could not be written: No space left on device", done.stderr)
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([NOVACTL, "invoke", "hello", "--json"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  env=self.environment, check=False)
+        self.assertEqual(json.loads(done.stderr)["error"]["outcome"], "ran")
+
+    def test_the_answer_goes_into_no_file_in_the_place_of_a_closed_stdout(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        for closed in ((1,), (0, 1)):
+            done = self.closing(closed, "invoke", "hello", "-q")
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertIn("could not be written: Bad file descriptor", done.stderr)
+        done = self.closing((0, 2), "invoke", "hello", "-q")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("Hello, Anonymous!", done.stdout)
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"Request ID", path.read_bytes(), path)
+
+    def test_a_payload_from_a_closed_stdin_is_an_error(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        done = self.closing((0,), "invoke", "hello", "-p", "-")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("payload '-': Bad file descriptor", done.stderr)
+
+    def test_a_limit_on_the_size_of_files_gets_a_sentence(self):
+        self.register("hello", FUNCTIONS / "python/hello.py")
+        done = subprocess.run(["sh", "-c", 'ulimit -f 1; exec "$0" "$@"', NOVACTL, "register", "big", "--runtime", "python", "--code",
+                               FUNCTIONS / "python/hello.py"], capture_output=True, text=True, env=self.environment, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("File too large", done.stderr)
+
     def test_an_unknown_function_is_named_with_the_nearest(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
         done = self.novactl("invoke", "helo", status=1)

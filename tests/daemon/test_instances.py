@@ -77,6 +77,20 @@ class Instances(DaemonCase):
         self.assertEqual(long, "x" * 900000)
         self.novactl("instance", "exec", "i", "-t", "100ms", "--", "sleep", "100", status=124)
 
+    def test_what_is_no_status_of_the_command_lies_beyond_those_that_commands_have(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        self.novactl("instance", "exec", "i", "--", "false", status=1)
+        self.novactl("instance", "exec", "i", "--", "sh", "-c", "exit 2", status=2)
+        self.novactl("instance", "exec", "i", "--", "/etc/passwd", status=126)
+        self.novactl("instance", "exec", "i", "--", "no-such-program", status=127)
+        self.assertIn("nosuch", self.novactl("instance", "exec", "nosuch", "--", "true", status=125).stderr)
+        self.novactl("instance", "exec", "i", status=125)
+        self.novactl("instance", "exec", "i", "--nonsense", "--", "true", status=125)
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "echo", "x"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  env=self.environment, check=False)
+        self.assertEqual(done.returncode, 125)
+
     def test_mistakes_are_told_as_the_library_tells_them(self):
         self.novactl("instance", "start", "f", "--name", "i")
         self.assertIn("'i' already", self.error_of("instance", "start", "f", "--name", "i", status=1)["message"])

@@ -113,7 +113,7 @@ static void show_block(const struct answer *answer, bool streamed)
 		return;
 	}
 	print_field("Error", "%s", *answer->failure ? answer->failure : answer->message);
-	fflush(stdout);
+	output_flush();
 	if (!streamed) /* else it was shown when it came */
 		show_printed(answer);
 }
@@ -124,6 +124,8 @@ int answer_show(const struct answer *answer, bool streamed)
 		note("novactl: %llu bytes of what the function printed were not shown: they came "
 		     "faster than they were read",
 			(unsigned long long)answer->dropped);
+	if (answer->ran)
+		output_is_of(answer->code ? answer->outcome : NOVA_OUTCOME_RAN);
 	if (answer->ran && globals.json)
 		print_json_text(answer->whole.data, answer->whole.len);
 	else if (answer->ran)

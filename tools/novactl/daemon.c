@@ -273,6 +273,7 @@ static void tell_ready(const struct daemon *daemon)
 	}
 	putchar('\n');
 	fflush(stdout);
+	clearerr(stdout); /* who has closed it does not want to know */
 	service_notify("READY=1\nSTATUS=Serving functions");
 }
 

@@ -54,6 +54,7 @@ void help_general(FILE *out)
 	      "  1    it could not be done, and the function did not run: trying again is safe\n"
 	      "  2    the command line, or a value in it, is wrong\n"
 	      "  3    the function ran and failed, or its code cannot be run\n"
+	      "  4    it was done, but not all of the output could be written\n"
 	      "  124  the function was killed at its time limit\n"
 	      "  125  the VM was lost: the function may have run, wholly or in part\n\n"
 	      "'novactl help COMMAND' explains a command.\n",

@@ -8,6 +8,9 @@
 
 #include "daemon.h"
 
+/* As of env(1) and timeout(1): few commands end with it themselves. */
+#define STATUS_EXEC 125
+
 static struct {
 	const char *name, *snapshot;
 	uint32_t memory, vcpus, timeout_ms, grace_ms;
@@ -257,11 +260,11 @@ static int exec_show(const json_t *reply, const struct printed *printed)
 		int status = value ? print_json(value)
 				   : failure("what the command printed is not UTF-8: ask without "
 					     "--json");
-		return status ? status : code;
+		return status ? STATUS_EXEC : code;
 	}
 	if (printed->out.len)
 		fwrite(printed->out.data, 1, printed->out.len, stdout);
-	fflush(stdout);
+	output_flush();
 	if (printed->err.len)
 		fwrite(printed->err.data, 1, printed->err.len, stderr);
 	if (json_is_true(json_object_get(reply, "truncated")))
@@ -280,6 +283,8 @@ static int exec_run(char **args, int count)
 	progress_stop();
 	if (status == STATUS_OK)
 		status = exec_show(reply, &printed);
+	else if (status != STATUS_TIMEOUT)
+		status = STATUS_EXEC;
 	json_decref(reply);
 	bytes_free(&printed.out);
 	bytes_free(&printed.err);
@@ -350,8 +355,11 @@ const struct verb verb_instance_exec = {
 	.purpose = "Run a command in an instance.",
 	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n",
 	.notes = "What it prints and its exit status become those of novactl. No shell is "
-		 "involved.\n",
+		 "involved.\n"
+		 "Statuses that are not the command's: 124 if its time was over, 125 if novactl "
+		 "could not run it,\n126 and 127 if it cannot be executed or is not there.\n",
 	.options = exec_options,
+	.own_status = STATUS_EXEC,
 	.min_args = 2,
 	.max_args = 1000,
 	.run = exec_run,

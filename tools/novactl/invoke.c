@@ -134,7 +134,7 @@ static int invoke_here(const char *name, int mode, const char *payload, size_t l
 	progress_stop();
 	answer_take(&answer, result, error);
 	status = answer_show(&answer, given.stream);
-	fflush(stdout); /* the answer first: ending the VM takes a moment */
+	output_flush(); /* the answer first: ending the VM takes a moment */
 	answer_free(&answer);
 	nova_result_free(result);
 	nova_error_free(error);

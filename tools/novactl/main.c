@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* novactl: finds the verb, parses its options, runs it. */
+#include <fcntl.h>
+#include <signal.h>
+
 #include "novactl.h"
 
 struct globals globals;
@@ -123,49 +126,59 @@ static void scan_early(int argc, char **argv)
 	}
 }
 
-static int run_verb(const struct verb *verb, int argc, char **argv)
+static int check_count(const struct verb *verb, char **args, int count)
 {
-	int first;
-	if (options_parse(verb, argc, argv, &first) != 0)
-		return STATUS_USAGE;
-	if (globals.version)
-		return verb_version.run(NULL, 0);
-	int count = argc - first;
 	if (count < verb->min_args)
 		return usage_error(verb, "'novactl %s' needs %s", verb->name, verb->args);
 	if (count > verb->max_args)
-		return usage_error(verb, "'%s' is one word too many", argv[first + verb->max_args]);
-	return verb->run(argv + first, count);
+		return usage_error(verb, "'%s' is one word too many", args[verb->max_args]);
+	return STATUS_OK;
 }
 
-static int finish(int status)
+static int run_verb(const struct verb *verb, int argc, char **argv)
 {
-	/* A full disk shows only here; an answer that was lost is no success. */
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return status ? status : failure("cannot write the output: %m");
-	return status;
+	int first;
+	int status = options_parse(verb, argc, argv, &first);
+	if (status == STATUS_OK && globals.version)
+		return verb_version.run(NULL, 0);
+	if (status == STATUS_OK)
+		status = check_count(verb, argv + first, argc - first);
+	if (status != STATUS_OK)
+		return verb->own_status ? verb->own_status : status;
+	return verb->run(argv + first, argc - first);
+}
+
+/* A descriptor that the caller has closed would be given to the first file that is opened, such as
+ * a lock or the store, and what is printed would go into it. Its stand-in refuses what is done. */
+static void take_closed_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 int main(int argc, char **argv)
 {
 	int first, used;
+	take_closed_descriptors();
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a text */
 	scan_early(argc, argv);
 	int status = options_parse(NULL, argc, argv, &first);
 	if (status != 0 && !globals.help)
 		return status;
 	if (status != 0 || first >= argc) {
 		if (globals.version && !globals.help)
-			return finish(verb_version.run(NULL, 0));
+			return output_end(NULL, verb_version.run(NULL, 0));
 		help_general(globals.help ? stdout : stderr);
-		return finish(globals.help ? STATUS_OK : STATUS_USAGE);
+		return output_end(NULL, globals.help ? STATUS_OK : STATUS_USAGE);
 	}
 	const struct verb *verb = verb_find(argv + first, argc - first, &used);
 	if (!verb)
 		return unknown_verb(argv + first, argc - first);
 	if (globals.help) {
 		help_verb(stdout, verb);
-		return finish(STATUS_OK);
+		return output_end(verb, STATUS_OK);
 	}
 	/* getopt takes the word before the options for the program's name. */
-	return finish(run_verb(verb, argc - first - used + 1, argv + first + used - 1));
+	return output_end(verb, run_verb(verb, argc - first - used + 1, argv + first + used - 1));
 }

@@ -26,6 +26,7 @@ enum exit_status {
 	STATUS_FAILED = 1,    /* it could not be done; the function did not run */
 	STATUS_USAGE = 2,     /* the command line, or a value in it, is wrong */
 	STATUS_FUNCTION = 3,  /* the function ran and failed, or its code cannot be run */
+	STATUS_OUTPUT = 4,    /* it was done, but not all of its output could be written */
 	STATUS_TIMEOUT = 124, /* the function was killed at its time limit */
 	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
 };
@@ -78,6 +79,7 @@ struct verb {
 	const char *notes;         /* whole lines, or NULL */
 	const struct opt *options; /* ends with OPT_END; NULL: none */
 	int min_args, max_args;
+	int own_status; /* for failures of its own, if those of another program come through */
 	bool completes_functions; /* operands are names of functions */
 	int (*run)(char **args, int count);
 };
@@ -116,6 +118,12 @@ int failure(const char *format, ...) PRINTF_LIKE(1, 2);
 int report(nova_error_t *error);
 /* The same for an error that has come from elsewhere. */
 int report_error(int code, int outcome, const char *message);
+/* What has become of the function, should its answer be lost on the way out. */
+void output_is_of(int outcome);
+/* Writes what is buffered for stdout; what fails is remembered for output_end(). */
+void output_flush(void);
+/* The status in the end: an answer that was not written whole is no success. */
+int output_end(const struct verb *verb, int status);
 /* The status that belongs to an error. */
 int status_of(int code, int outcome);
 /* A remark for the person at the terminal; not with --quiet. */

@@ -103,6 +103,39 @@ int report(nova_error_t *error)
 	return status;
 }
 
+static struct {
+	char failed[64]; /* why the first time, if it did */
+	int outcome;     /* of the function that the output tells of */
+} output = { .outcome = NOVA_OUTCOME_NEVER_RAN };
+
+void output_is_of(int outcome)
+{
+	output.outcome = outcome;
+}
+
+void output_flush(void)
+{
+	if (fflush(stdout) != 0 && !*output.failed)
+		snprintf(output.failed, sizeof(output.failed), "%m");
+}
+
+int output_end(const struct verb *verb, int status)
+{
+	output_flush();
+	if (!*output.failed && !ferror(stdout))
+		return status;
+	const char *why = *output.failed ? output.failed : "no reason is known";
+	char text[128];
+	snprintf(text, sizeof(text), "%s, but the output could not be written: %s",
+		output.outcome == NOVA_OUTCOME_RAN ? "the function ran" : "it was done", why);
+	if (status == STATUS_OK) {
+		tell(NOVA_EIO, output.outcome, text);
+		return verb && verb->own_status ? verb->own_status : STATUS_OUTPUT;
+	}
+	note("novactl: not all of the output could be written: %s", why);
+	return status;
+}
+
 void note(const char *format, ...)
 {
 	va_list args;
