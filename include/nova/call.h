@@ -7,7 +7,7 @@
  *     for (i = 0; i < 100; i++)
  *             nova_submit(queue, "hello", "{}", 2, NULL, &mine[i], NULL, NULL);
  *     ... poll(2) on nova_queue_fd(queue) among whatever else the program waits for ...
- *     while (nova_queue_collect(queue, 0, &call, NULL) == 0 && call) {
+ *     while (nova_queue_collect(queue, 0, NULL, &call, NULL) == 0 && call) {
  *             result = nova_call_take_result(call);
  *             ...
  *             nova_call_free(call);
@@ -78,10 +78,12 @@ NOVA_API int nova_submit(nova_queue_t *queue, const char *function, const void *
 /**
  * Gives out a call that is finished, each one once, whether it succeeded, failed or was cancelled.
  * @param timeout_ms how long to wait for one; 0: not at all; UINT32_MAX: for ever
+ * @param wait       a token that ends the waiting, but no call; NULL: none
  * @param ret_call   yours, to be freed with nova_call_free(); NULL: none is finished
- * @return 0; NOVA_EINVAL; NOVA_EBUSY in a fork. Since 0.1.
+ * @return 0; NOVA_EINVAL; NOVA_ECANCELED by the token; NOVA_EBUSY in a fork. Since 0.1.
  */
-NOVA_API int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, nova_call_t **ret_call, nova_error_t **error);
+NOVA_API int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait_opts *wait,
+	nova_call_t **ret_call, nova_error_t **error);
 
 /** What nova_queue_count() tells. Since 0.1. */
 enum nova_queue_counter {

@@ -132,7 +132,7 @@ NOVA_API char *nova_function_to_json(const nova_function_t *f);
  * @return 0; NOVA_ENOTSUP if the engine takes no snapshots, or they are switched off (setting `pool.templates`); NOVA_ENOTFOUND; NOVA_EFUNCTION
  *         if the code cannot be loaded; the codes of nova_pool_acquire(). Since 0.1.
  */
-NOVA_API int nova_template_build(nova_t *nova, const char *function, nova_error_t **error);
+NOVA_API int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);
 
 /* --- the main job ------------------------------------------------------------------------------------------ */
 
@@ -150,6 +150,7 @@ enum nova_mode {
 typedef struct nova_invoke_opts {
 	size_t size;              /**< sizeof(nova_invoke_opts) */
 	uint32_t timeout_ms;      /**< time limit of the function; 0: the function's own */
+	uint32_t queue_timeout_ms; /**< how long the call waits for a VM; 0: the setting `pool.queue_timeout` */
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
 	void *userdata;
@@ -159,9 +160,10 @@ typedef struct nova_invoke_opts {
 	                                 and, for a new instance, persistent */
 	const char *snapshot_after; /**< name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
 	const char *instance;       /**< mode persistent: name or id of the instance; NULL: one is started and stays, nova_result_instance() */
-	uint32_t queue_timeout_ms;  /**< how long the call waits for a VM; 0: the setting `pool.queue_timeout` */
+	nova_interrupt_t *interrupt; /**< ends the call and kills the function; borrowed until the call returns, of nova_submit() until
+	                                  it is finished; NULL: nothing does */
 } nova_invoke_opts;
-#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Runs a function in its own microVM and waits for the answer.

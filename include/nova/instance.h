@@ -40,8 +40,9 @@ typedef struct nova_instance_opts {
 	const char *snapshot; /**< name or id of a snapshot of this function to go on from; NULL: begin anew */
 	uint32_t memory_mb;   /**< 32 to 65536; 0: the function's. Not with a snapshot, which has its own */
 	uint32_t vcpus;       /**< 1 to 32; 0: the function's. Not with a snapshot */
+	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_instance_opts;
-#define NOVA_INSTANCE_OPTS_INIT { sizeof(nova_instance_opts), 0, 0, 0, 0, 0 }
+#define NOVA_INSTANCE_OPTS_INIT { sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts an instance.
@@ -86,10 +87,10 @@ NOVA_API int nova_instance_command(nova_instance_t *instance, const nova_vm_comm
 	nova_error_t **error);
 
 /** Stops its processors until nova_instance_resume(). Waits for a call under way. @return as nova_vm_pause(). Since 0.1. */
-NOVA_API int nova_instance_pause(nova_instance_t *instance, nova_error_t **error);
+NOVA_API int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Lets a paused instance go on. @return as nova_vm_resume(). Since 0.1. */
-NOVA_API int nova_instance_resume(nova_instance_t *instance, nova_error_t **error);
+NOVA_API int nova_instance_resume(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Takes a snapshot of it, from which calls and instances of this version of the function can go on. @return as nova_vm_snapshot(). Since 0.1. */
 NOVA_API int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,

@@ -15,6 +15,7 @@
 #include <nova/host.h>
 #include <nova/image.h>
 #include <nova/instance.h>
+#include <nova/interrupt.h>
 #include <nova/pool.h>
 #include <nova/proto.h>
 #include <nova/result.h>

@@ -39,8 +39,9 @@ typedef struct nova_pool_opts {
 	uint32_t max_queue;        /**< callers that may wait at once; 0: the setting `pool.max_queue` (1000) */
 	uint32_t pause_after_ms;   /**< a VM that has waited so long is paused; 0: the setting `pool.pause_after` (500 ms) */
 	uint32_t flags;            /**< enum nova_pool_flag; the setting `pool.thread` adds NOVA_POOL_THREAD */
+	uint32_t reserved;         /**< 0 */
 } nova_pool_opts;
-#define NOVA_POOL_OPTS_INIT { sizeof(nova_pool_opts), 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_POOL_OPTS_INIT { sizeof(nova_pool_opts), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** Makes an empty pool. @return 0; NOVA_EINVAL; NOVA_EABI; NOVA_ENOMEM; NOVA_EIO if its thread cannot be made. Since 0.1. */
 NOVA_API int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **ret_pool, nova_error_t **error);
@@ -64,8 +65,11 @@ typedef struct nova_pool_want {
 	uint32_t concurrency;           /**< callers that may have one VM at the same time; 0: 1 */
 	uint32_t flags;                 /**< enum nova_pool_want_flag */
 	uint32_t queue_timeout_ms;      /**< how long this caller waits; 0: as the pool says */
+	uint32_t reserved;              /**< 0 */
+	nova_interrupt_t *interrupt;    /**< ends this caller's waiting, and the start of a VM for it; borrowed until the call returns; NULL: nothing
+	                                     does. Those in `vm` and `init` must be NULL */
 } nova_pool_want;
-#define NOVA_POOL_WANT_INIT { sizeof(nova_pool_want), 0, 0, 0, 0, 0, 0 }
+#define NOVA_POOL_WANT_INIT { sizeof(nova_pool_want), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Takes a VM out: one that waits, one that is in use and may be shared, or a new one. It is running, and its process was alive a moment ago; it is
@@ -73,7 +77,7 @@ typedef struct nova_pool_want {
  * @param ret_vm   owned by you, and those you share it with, until nova_pool_release()
  * @param ret_cold 1 if it had to be started for you, else 0; may be NULL
  * @return 0; NOVA_ELIMIT with a message that names the setting, if no VM came free in time, too many wait already, or the VM would be
- *         larger than all the memory that the pool may use; NOVA_ECANCELED if the pool is closing; the codes of nova_vm_start()
+ *         larger than all the memory that the pool may use; NOVA_ECANCELED if the pool is closing, or by the token; the codes of nova_vm_start()
  *         and nova_vm_init(), also when another caller's start failed for which this one waited; NOVA_EBUSY after fork(). Since 0.1.
  */
 NOVA_API int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold,
@@ -89,7 +93,7 @@ NOVA_API void nova_pool_forget(nova_pool_t *pool, const char *key);
 /**
  * Has at least `count` VMs of that kind alive, idle or in use: nova_pool_tick() starts them, and others in the place of those that end. They
  * are not ended by age, nor to make place; all of them together can be as many as the pool may hold.
- * @param want  is copied; its queue_timeout_ms means nothing here
+ * @param want  is copied; its queue_timeout_ms means nothing here, and it must have no token
  * @param count 0 takes the wish back: the VMs then age like others
  * @return 0; NOVA_EINVAL; NOVA_EABI; NOVA_ELIMIT naming the setting if the pool cannot hold that many; NOVA_ENOMEM; NOVA_EBUSY after fork(). Since 0.1.
  */

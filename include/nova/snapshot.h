@@ -39,7 +39,8 @@ extern "C" {
  * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead; NOVA_EPERM if this user may not trace its own
  *         processes; NOVA_EENGINE; NOVA_EAGENT if a child that does not stand still does not answer. Either all children are made or none; the parent goes on in both cases. Since 0.1.
  */
-NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error);
+NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children,
+	nova_error_t **error);
 
 /* --- merging branches ------------------------------------------------------------------------------------------ */
 
@@ -55,8 +56,10 @@ typedef struct nova_merge_opts {
 	size_t size;           /**< sizeof(nova_merge_opts) */
 	const char *directory; /**< what is merged: all that is below it; NULL: /tmp, where functions write */
 	uint32_t on_conflict;  /**< enum nova_merge_conflict */
+	uint32_t reserved;     /**< 0 */
+	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_merge_opts;
-#define NOVA_MERGE_OPTS_INIT { sizeof(nova_merge_opts), 0, 0 }
+#define NOVA_MERGE_OPTS_INIT { sizeof(nova_merge_opts), 0, 0, 0, 0 }
 
 /** What a merge has done to a path. Since 0.1. */
 enum nova_merge_kind {
@@ -107,7 +110,7 @@ NOVA_API void nova_merge_free(nova_merge_t *report); /**< NULL is accepted. Sinc
  * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead; NOVA_ELIMIT if not all could be started: the setting `pool.max_shells` limits
  *         those of the whole context; NOVA_EENGINE; NOVA_ENOMEM. Since 0.1.
  */
-NOVA_API int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **error);
+NOVA_API int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait, nova_error_t **error);
 
 /** How the last fork or snapshot of the VM spent its time: microseconds that it stood still; 0 if there was none. Since 0.1. */
 NOVA_API uint64_t nova_vm_stood_still_us(nova_vm_t *vm);
@@ -130,8 +133,10 @@ typedef struct nova_snapshot_opts {
 	const char *name;      /**< 1 to 64 letters, digits, '-', '_' and '.'; NULL: the id. Names are unique */
 	uint64_t life_time_s;  /**< nova_snapshot_prune() deletes it when it is older; 0: never */
 	uint32_t compress;     /**< enum nova_compress */
+	uint32_t reserved;     /**< 0 */
+	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_snapshot_opts;
-#define NOVA_SNAPSHOT_OPTS_INIT { sizeof(nova_snapshot_opts), 0, 0, 0 }
+#define NOVA_SNAPSHOT_OPTS_INIT { sizeof(nova_snapshot_opts), 0, 0, 0, 0, 0 }
 
 /**
  * Writes a snapshot of a VM, which goes on. A VM that came from a snapshot or template on disk is stored as what it has written since; otherwise its
@@ -163,7 +168,8 @@ NOVA_API int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_erro
  * @return 0; NOVA_ESTALE naming what does not fit (engine or its version, processor, guest image or code disk changed); NOVA_ECORRUPT;
  *         NOVA_ENOTFOUND for a base that was removed; NOVA_EENGINE; NOVA_EAGENT. Since 0.1.
  */
-NOVA_API int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_t **ret_vm, nova_error_t **error);
+NOVA_API int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait,
+	nova_vm_t **ret_vm, nova_error_t **error);
 
 /* --- templates: snapshots that the pool makes by itself: one for each kind of guest, without a function, and from that one for each function at its first call --- */
 

@@ -11,12 +11,16 @@
  * everything else (init, pause, resume, stop, snapshots, forks, console and timing) waits until the calls before it are over, and calls that come later
  * wait for it. nova_vm_kill(), nova_vm_cancel(), nova_vm_state(), nova_vm_pid(), nova_vm_stats() and nova_vm_id() act at once. When a VM is killed, or
  * its agent fails one call, all calls under way in it fail, with #NOVA_ELOST, #NOVA_EAGENT and the outcome #NOVA_OUTCOME_UNKNOWN where they had been sent.
+ *
+ * Ending a call: each takes a token, in its options or by its parameter `wait` (NULL: none), and fails with #NOVA_ECANCELED when that is triggered:
+ * nova/interrupt.h.
  */
 #ifndef NOVA_VM_H
 #define NOVA_VM_H
 
 #include <nova/base.h>
 #include <nova/host.h>
+#include <nova/interrupt.h>
 #include <nova/result.h>
 
 #ifdef __cplusplus
@@ -48,8 +52,9 @@ typedef struct nova_vm_opts {
 	uint64_t net_rx_bandwidth; /**< most bytes a second into the guest; 0: no limit. Without network it says nothing; NOVA_ENOTSUP where the engine
 	                                lacks #NOVA_FEATURE_NET_LIMITS */
 	uint64_t net_tx_bandwidth; /**< most bytes a second out of the guest; the same */
+	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_vm_opts;
-#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_OPTS_INIT { sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts a microVM and waits until its agent answers.
@@ -87,8 +92,9 @@ typedef struct nova_vm_init_opts {
 	uint32_t timeout_ms;       /**< for this step; 0: the engine's boot timeout */
 	uint32_t concurrency;      /**< calls that may be under way in this VM at once, at most 16; more wait for their turn; 0: 1. Clones and
 	                                snapshots of the VM have it too */
+	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_vm_init_opts;
-#define NOVA_VM_INIT_OPTS_INIT { sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_INIT_OPTS_INIT { sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0 }
 
 /** Gives the VM its function. Done again, it replaces the former one.
  * @return 0; NOVA_EINVAL for an unknown runtime; NOVA_EFUNCTION if the code is missing or cannot be run at all (the message
@@ -100,21 +106,30 @@ NOVA_API int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_err
  * nova_vm_cancel() and nova_vm_kill(). */
 typedef void (*nova_output_fn)(void *userdata, int stream, const void *data, size_t len);
 
+/** Options of nova_vm_invoke(). Since 0.1. */
+typedef struct nova_vm_invoke_opts {
+	size_t size;              /**< sizeof(nova_vm_invoke_opts) */
+	uint32_t timeout_ms;      /**< kill the function after this time; 0: 30000 */
+	uint32_t reserved;        /**< 0 */
+	const char *request_id;   /**< at most 64 letters, digits, '-' and '_', and no other call in this VM has it now; NULL: one is made */
+	nova_output_fn on_output; /**< called with output as it comes, or NULL */
+	void *userdata;
+	nova_interrupt_t *interrupt; /**< ends the call and kills the function; borrowed until it returns; NULL: nothing does */
+} nova_vm_invoke_opts;
+#define NOVA_VM_INVOKE_OPTS_INIT { sizeof(nova_vm_invoke_opts), 0, 0, 0, 0, 0, 0 }
+
 /**
  * Runs the function once.
  * @param payload    JSON text of at most 6 MiB
- * @param timeout_ms kill the function after this time; 0: 30000
- * @param request_id at most 64 letters, digits, '-' and '_', and no other call in this VM has it now; NULL: one is made
- * @param on_output  called with output as it comes, or NULL
+ * @param opts       NULL: defaults
  * @param ret_result receives the result on success **and** whenever the function ran (error outcome
  *                   #NOVA_OUTCOME_RAN); otherwise it is set to NULL
  * @return 0; NOVA_EINVAL if the payload is not JSON, or a call of that request id is under way; NOVA_ETOOBIG; NOVA_EBUSY if the VM is paused or
- *         has no function; NOVA_EFUNCTION; NOVA_ECANCELED by nova_vm_cancel(); NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with
+ *         has no function; NOVA_EFUNCTION; NOVA_ECANCELED by nova_vm_cancel() or the token; NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with
  *         #NOVA_OUTCOME_UNKNOWN. After the last three codes the VM should be thrown away. Since 0.1.
  */
-NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, uint32_t timeout_ms,
-	const char *request_id, nova_output_fn on_output, void *userdata, nova_result_t **ret_result,
-	nova_error_t **error);
+NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len,
+	const nova_vm_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
 
 /**
  * Ends a call of nova_vm_invoke() that is under way in this VM, or waits for its turn there: the function is killed with all its processes, and the call
@@ -137,10 +152,12 @@ typedef struct nova_vm_command_opts {
 	size_t stdin_len;
 	const char *directory;   /**< working directory; NULL: /tmp */
 	uint32_t timeout_ms;     /**< 0: 30000 */
+	uint32_t reserved;       /**< 0 */
 	nova_output_fn on_output;/**< called with output as it comes, or NULL */
 	void *userdata;
+	nova_interrupt_t *interrupt; /**< ends the call and kills the command; borrowed until it returns; NULL: nothing does */
 } nova_vm_command_opts;
-#define NOVA_VM_COMMAND_OPTS_INIT { sizeof(nova_vm_command_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_COMMAND_OPTS_INIT { sizeof(nova_vm_command_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Runs a command in the guest and waits for its end. A command that fails is no error of this call: see
@@ -172,7 +189,8 @@ typedef struct nova_files nova_files_t;
  * @return 0; NOVA_EINVAL for a path that is none, no directory, or holds names that are not UTF-8; NOVA_ENOTFOUND; NOVA_ETOOBIG for more than 100,000 entries, or
  *         16 MiB of names; NOVA_EBUSY when paused; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST; NOVA_ENOMEM. Since 0.1.
  */
-NOVA_API int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret_files, nova_error_t **error);
+NOVA_API int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait,
+	nova_files_t **ret_files, nova_error_t **error);
 
 NOVA_API size_t nova_files_count(const nova_files_t *files); /**< Since 0.1. */
 NOVA_API const char *nova_files_path(const nova_files_t *files, size_t index); /**< within the directory, as in "sub/name"; NULL behind the last. Since 0.1. */
@@ -193,7 +211,8 @@ NOVA_API void nova_files_free(nova_files_t *files); /**< NULL is accepted. Since
  * @return 0; NOVA_ENOTFOUND; NOVA_EINVAL for a path that is none, or no regular file; NOVA_ETOOBIG; NOVA_EBUSY when paused, or if the file was changed
  *         meanwhile; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST; NOVA_ENOMEM. Since 0.1.
  */
-NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, void **ret_data, size_t *ret_len, nova_error_t **error);
+NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait, void **ret_data,
+	size_t *ret_len, nova_error_t **error);
 
 /**
  * Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as. The directory must exist; in a guest with a
@@ -201,27 +220,28 @@ NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, voi
  * @param mode permissions; 0: 0644
  * @return 0; NOVA_ENOTFOUND for a directory that is missing; NOVA_ENOSPC; the codes of nova_vm_read_file(). Since 0.1.
  */
-NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, nova_error_t **error);
+NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode,
+	const nova_wait_opts *wait, nova_error_t **error);
 
 /** Removes a file, a symbolic link or an empty directory of the guest. @return 0; NOVA_ENOTFOUND; NOVA_EINVAL, also for a directory that is not empty;
  * the codes of nova_vm_read_file(). Since 0.1. */
-NOVA_API int nova_vm_remove_file(nova_vm_t *vm, const char *path, nova_error_t **error);
+NOVA_API int nova_vm_remove_file(nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Asks the agent for a sign of life. @return 0; NOVA_EBUSY when paused; NOVA_EAGENT after `timeout_ms` (0: 3000); NOVA_ELOST. Since 0.1. */
-NOVA_API int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error);
+NOVA_API int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Stops the guest's processors; nothing in it is lost. Pausing a paused VM does nothing.
  * @return 0; NOVA_ENOTSUP; NOVA_EENGINE; NOVA_ELOST if it is dead. Since 0.1. */
-NOVA_API int nova_vm_pause(nova_vm_t *vm, nova_error_t **error);
+NOVA_API int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Lets a paused guest go on. Its clock has stood still: the next nova_vm_invoke() tells it the time. Resuming a running VM does nothing,
  * but for a child of a fork that has not been asked anything yet (nova/snapshot.h): it goes on, and is told who it is.
  * @return as nova_vm_pause(); NOVA_EAGENT if such a child does not answer. Since 0.1. */
-NOVA_API int nova_vm_resume(nova_vm_t *vm, nova_error_t **error);
+NOVA_API int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Asks the guest to end, waits at most `grace_ms` (0: 2000), then kills it. The VM is dead afterwards in every case.
  * @return 0; NOVA_ETIMEDOUT if it had to be killed. Since 0.1. */
-NOVA_API int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error);
+NOVA_API int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Kills the VMM at once. Never blocks, never fails, may be called at any time from any thread. Since 0.1. */
 NOVA_API void nova_vm_kill(nova_vm_t *vm);

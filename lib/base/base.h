@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include <nova/base.h>
+#include <nova/interrupt.h>
 
 #define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
@@ -55,6 +56,27 @@ static inline void error_freep(nova_error_t **error)
 
 /* Checks and copies an option struct of the caller; `dst` has `known` bytes, all optional after `size`. */
 int opts_import(void *dst, size_t known, const void *src, const char *what, nova_error_t **error);
+/* Refuses what a newer program may have put where this library has padding. */
+int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error);
+
+/* --- ending calls early ----------------------------------------------------------------------------- */
+
+/*
+ * What may end a call: the token of its caller and, around it, whatever else may end the work: the queue
+ * that runs it, the pool that it starts a VM for. Each of those who call one another adds its own on its
+ * stack and passes the chain down; every wait looks at all of it. NULL: nothing ends the call.
+ *
+ * To end others' waits, have a nova_interrupt_t, put it around what they do, and trigger it.
+ */
+struct stop {
+	const nova_interrupt_t *interrupt; /* NULL: none here */
+	const struct stop *outer;
+};
+bool stop_asked(const struct stop *stop);
+/* NOVA_ECANCELED once it is asked: for between two steps. `what` is what has not been done: "the microVM was started". */
+int stop_check(const struct stop *stop, const char *what, nova_error_t **error);
+/* The token in the options of a call that has no others. NOVA_ECANCELED if it is triggered already. */
+int stop_import(struct stop *ret_stop, const nova_wait_opts *wait, nova_error_t **error);
 
 /* --- log ----------------------------------------------------------------------------------------- */
 

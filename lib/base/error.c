@@ -226,3 +226,9 @@ int opts_import(void *dst, size_t known, const void *src, const char *what, nova
 	*(size_t *)dst = known;
 	return 0;
 }
+
+int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error)
+{
+	return reserved ? nova_fail(error, NOVA_EABI, "%s.reserved is %u: libnova " NOVA_VERSION_STRING " wants 0 there; update the library",
+		what, reserved) : 0;
+}

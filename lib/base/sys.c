@@ -129,7 +129,9 @@ int sys_event(void)
 void sys_event_raise(int fd)
 {
 	static const uint64_t one = 1;
+	int kept = errno; /* the caller may be a signal handler */
 	sys_write(fd, &one, sizeof(one));
+	errno = kept;
 }
 
 void sys_event_clear(int fd)

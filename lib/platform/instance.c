@@ -349,26 +349,27 @@ int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts 
 	return name_failure(instance, code, error);
 }
 
-static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, nova_error_t **), nova_error_t **error)
+static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **),
+	const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!instance)
 		return nova_fail(error, NOVA_EINVAL, "instance is NULL");
 	int code = instance_enter(instance, error);
 	if (code == 0) {
-		code = change(instance->lease.vm, error);
+		code = change(instance->lease.vm, wait, error);
 		instance_leave(instance);
 	}
 	return name_failure(instance, code, error);
 }
 
-int nova_instance_pause(nova_instance_t *instance, nova_error_t **error)
+int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return switch_state(instance, nova_vm_pause, error);
+	return switch_state(instance, nova_vm_pause, wait, error);
 }
 
-int nova_instance_resume(nova_instance_t *instance, nova_error_t **error)
+int nova_instance_resume(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return switch_state(instance, nova_vm_resume, error);
+	return switch_state(instance, nova_vm_resume, wait, error);
 }
 
 int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
@@ -418,7 +419,7 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 	/* Commands that were left running get the chance to end by themselves. */
 	int left_ms = deadline_poll_ms(deadline);
 	if (gently && nova_vm_state(instance->lease.vm) == NOVA_VM_RUNNING)
-		nova_vm_stop(instance->lease.vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL);
+		nova_vm_stop(instance->lease.vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL);
 	lease_return(instance->nova, &instance->lease, false);
 	take_out(instance->nova, instance);
 	return gently ? 0 : nova_fail(error, NOVA_ETIMEDOUT, "instance '%s' was still busy after %u ms and was killed", instance->name,

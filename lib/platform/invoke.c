@@ -4,19 +4,19 @@
 
 /* --- ending a call from elsewhere ----------------------------------------------------------------------------------------- */
 
-int stop_init(struct stop *stop, nova_error_t **error)
+int stop_init(struct call_stop *stop, nova_error_t **error)
 {
-	*stop = (struct stop){ .asked = false };
+	*stop = (struct call_stop){ .asked = false };
 	pool_cancel_init(&stop->waiting);
 	return pthread_mutex_init(&stop->lock, NULL) ? nova_oom(error) : 0;
 }
 
-void stop_done(struct stop *stop)
+void stop_done(struct call_stop *stop)
 {
 	pthread_mutex_destroy(&stop->lock);
 }
 
-bool stop_ask(struct stop *stop)
+bool stop_ask(struct call_stop *stop)
 {
 	pthread_mutex_lock(&stop->lock);
 	stop->asked = true;
@@ -36,7 +36,7 @@ static int fail_canceled(nova_error_t **error)
 	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before its function ran");
 }
 
-int stop_arm(struct stop *stop, nova_error_t **error)
+int stop_arm(struct call_stop *stop, nova_error_t **error)
 {
 	if (!stop)
 		return 0;
@@ -49,7 +49,7 @@ int stop_arm(struct stop *stop, nova_error_t **error)
 }
 
 /* From here on stop_ask() reaches into the VM. NOVA_ECANCELED if it came before. */
-static int stop_enter(struct stop *stop, nova_vm_t *vm, struct vm_exec *exec, nova_error_t **error)
+static int stop_enter(struct call_stop *stop, nova_vm_t *vm, struct vm_exec *exec, nova_error_t **error)
 {
 	if (!stop)
 		return 0;
@@ -65,7 +65,7 @@ static int stop_enter(struct stop *stop, nova_vm_t *vm, struct vm_exec *exec, no
 }
 
 /* The VM is about to be given back: nobody may reach into it any more. */
-static void stop_leave(struct stop *stop)
+static void stop_leave(struct call_stop *stop)
 {
 	if (!stop)
 		return;
@@ -252,7 +252,7 @@ void invocation_done(struct invocation *c)
 	c->wish.snapshot = c->snapshot_after = NULL;
 }
 
-int nova_template_build(nova_t *nova, const char *function, nova_error_t **error)
+int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error)
 {
 	AUTO_FUNCTION nova_function_t *found = NULL;
 	const struct engine_ops *ops;
@@ -260,7 +260,10 @@ int nova_template_build(nova_t *nova, const char *function, nova_error_t **error
 	struct lease lease;
 	if (!nova || !function)
 		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
+	struct stop stop;
 	int code = host_check_process(nova->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code == 0)
 		code = host_choose_engine(nova->host, NULL, &ops, error);
 	if (code == 0 && !ops->save)

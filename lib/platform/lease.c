@@ -59,7 +59,7 @@ static void make_special(struct function_want *w, const struct lease_wish *wish)
 	w->want.queue_timeout_ms = wish->queue_timeout_ms;
 }
 
-static int take(struct nova *nova, const nova_pool_want *want, const struct pool_maker *maker, struct stop *stop, struct lease *lease,
+static int take(struct nova *nova, const nova_pool_want *want, const struct pool_maker *maker, struct call_stop *stop, struct lease *lease,
 	nova_error_t **error)
 {
 	int code = stop_arm(stop, error);
@@ -172,7 +172,7 @@ struct restoring {
 static int make_restored(void *userdata, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	const struct restoring *r = userdata;
-	return nova_vm_restore(r->host, r->snapshot, ret_vm, error);
+	return nova_vm_restore(r->host, r->snapshot, NULL, ret_vm, error);
 }
 
 /* Also a restored VM is one of the pool, and counts there. */

@@ -154,14 +154,14 @@ struct function_want {
 int function_want_init(struct function_want *want, const struct nova *nova, const struct function_record *record, nova_error_t **error);
 void function_want_done(struct function_want *want);
 
-struct stop;
+struct call_stop;
 
 struct lease_wish {
 	bool fresh;     /* nobody may have used it */
 	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
 	uint32_t memory_mb, vcpus; /* 0: those of the function */
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
-	struct stop *stop;         /* NULL: nobody can end the waiting */
+	struct call_stop *stop;         /* NULL: nobody can end the waiting */
 };
 
 struct lease {
@@ -207,7 +207,7 @@ void instances_end(struct nova *nova);
 /* --- invoke.c: one call, from its options to its result ------------------------------------------------------------------- */
 
 /* Through this another thread ends a call. What the call is busy with changes; `lock` guards it. */
-struct stop {
+struct call_stop {
 	pthread_mutex_t lock;
 	bool asked;
 	struct pool_cancel waiting; /* of the acquire that is under way, or was */
@@ -216,12 +216,12 @@ struct stop {
 	struct vm_exec *exec;
 };
 
-int stop_init(struct stop *stop, nova_error_t **error);
-void stop_done(struct stop *stop);
+int stop_init(struct call_stop *stop, nova_error_t **error);
+void stop_done(struct call_stop *stop);
 /* The call ends as soon as can be. True: nothing of it has run, nor will it, whatever its thread is waiting for. */
-bool stop_ask(struct stop *stop);
+bool stop_ask(struct call_stop *stop);
 /* Before each acquire: stop->waiting is for that one from now on. NOVA_ECANCELED if stop_ask() came before. `stop` may be NULL. */
-int stop_arm(struct stop *stop, nova_error_t **error);
+int stop_arm(struct call_stop *stop, nova_error_t **error);
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {

@@ -34,7 +34,7 @@ struct nova_call {
 	struct lane *lane;           /* while it waits or is under way */
 	nova_call_t *before, *after; /* in its lane, under way, or among the finished */
 	struct invocation invocation;
-	struct stop stop;
+	struct call_stop stop;
 	void *userdata;
 	bool abandoned; /* freed before it was finished: nobody collects it */
 	int code;
@@ -525,11 +525,14 @@ static bool wait_for_finished(nova_queue_t *q, uint64_t deadline)
 	return r != ETIMEDOUT;
 }
 
-int nova_queue_collect(nova_queue_t *q, uint32_t timeout_ms, nova_call_t **ret_call, nova_error_t **error)
+int nova_queue_collect(nova_queue_t *q, uint32_t timeout_ms, const nova_wait_opts *wait, nova_call_t **ret_call, nova_error_t **error)
 {
 	if (!q || !ret_call)
 		return nova_fail(error, NOVA_EINVAL, "nova_queue_collect: an argument is NULL");
+	struct stop stop;
 	int code = host_check_process(q->nova->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
 	uint64_t deadline = timeout_ms == UINT32_MAX ? NEVER : deadline_in_ms(timeout_ms);

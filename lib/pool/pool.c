@@ -30,6 +30,8 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
 	int code = opts_import(w, sizeof(*w), want, "nova_pool_want", error);
 	if (code == 0)
+		code = opts_reserved(w->reserved, "nova_pool_want", error);
+	if (code == 0)
 		code = pool ? check_want(w, error) : nova_fail(error, NOVA_EINVAL, "the pool is NULL");
 	if (code == 0 && w->vm)
 		code = opts_import(&vm, sizeof(vm), w->vm, "nova_vm_opts", error);
@@ -380,6 +382,8 @@ int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **r
 {
 	nova_pool_opts o;
 	int code = opts_import(&o, sizeof(o), opts, "nova_pool_opts", error);
+	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_pool_opts", error);
 	if (code < 0)
 		return code;
 	if (!host || !ret_pool)

@@ -91,7 +91,7 @@ static void pause_due(nova_pool_t *pool, struct slot **doomed)
 		s->group->pausing++;
 		pthread_mutex_unlock(&pool->lock);
 		AUTO_ERROR nova_error_t *failure = NULL;
-		int code = nova_vm_pause(s->vm, &failure);
+		int code = nova_vm_pause(s->vm, NULL, &failure);
 		if (code < 0)
 			log_info(host_log(pool->host), "pool", "%s was not paused: %s", nova_vm_id(s->vm), nova_error_message(failure));
 		pthread_mutex_lock(&pool->lock);

@@ -185,11 +185,14 @@ static int ask(nova_vm_t *vm, int type, json_t *payload, struct vm_answer *answe
 	return code < 0 ? nova_wrap(error, code, "microVM %s", vm->id) : 0;
 }
 
-int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret_files, nova_error_t **error)
+int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret_files, nova_error_t **error)
 {
 	if (!vm || !directory || !ret_files)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_list_files: an argument is NULL");
+	struct stop stop;
 	int code = check_path(directory, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	nova_files_t *files = code == 0 ? calloc(1, sizeof(*files)) : NULL;
 	if (!files)
 		return code < 0 ? code : nova_oom(error);
@@ -243,14 +246,17 @@ int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, 
 	return read_piece(vm, path, &seen, offset, false, out, error);
 }
 
-int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, void **ret_data, size_t *ret_len, nova_error_t **error)
+int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait, void **ret_data, size_t *ret_len, nova_error_t **error)
 {
 	if (!vm || !path || !ret_data || !ret_len)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_read_file: an argument is NULL");
 	most = most ? most : READ_MOST;
 	AUTO_BUF struct buf whole = BUF_INIT(most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
 	struct file seen = { .size = 0 };
+	struct stop stop;
 	int code = check_path(path, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	do {
 		if (code == 0)
 			code = read_piece(vm, path, &seen, whole.len, !whole.len, &whole, error);
@@ -283,12 +289,15 @@ int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
 	return ask(vm, NOVA_MSG_FILE_WRITE, payload, &answer, error);
 }
 
-int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, nova_error_t **error)
+int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, const nova_wait_opts *wait, nova_error_t **error)
 {
 	char part[17];
 	if (!vm || !path || (len && !data) || mode > 07777)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_write_file: an argument is NULL, or the mode is over 07777");
+	struct stop stop;
 	int code = check_path(path, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code == 0 && random_hex(part, 16) < 0)
 		code = nova_oom(error);
 	struct file file = { .kind = NOVA_FILE_REGULAR, .mode = mode ? mode : 0644 };
@@ -303,11 +312,14 @@ int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t
 	return code;
 }
 
-int nova_vm_remove_file(nova_vm_t *vm, const char *path, nova_error_t **error)
+int nova_vm_remove_file(nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error)
 {
 	struct file_change gone = { .file = NULL };
 	if (!vm || !path)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_remove_file: vm or path is NULL");
+	struct stop stop;
 	int code = check_path(path, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	return code < 0 ? code : vm_file_change(vm, path, &gone, error);
 }

@@ -6,11 +6,14 @@
 #define FORK_MOST    1000u
 #define PARK_LIFE_MS 60000u
 
-int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_error_t **error)
+int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children, nova_error_t **error)
 {
 	if (!vm || !ret_children || !count || count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
+	struct stop stop;
 	int code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
 	AUTO_FROZEN struct frozen *frozen = NULL;
@@ -24,12 +27,15 @@ int nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret_children, nova_err
 	return code;
 }
 
-int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, nova_error_t **error)
+int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!vm || count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_park: a VM and 0 to %u shells for it are needed", FORK_MOST);
 	AUTO_FROZEN struct frozen *place = NULL;
+	struct stop stop;
 	int code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code == 0)
 		code = vm_place(vm, &place, error);
 	if (code < 0)

@@ -155,9 +155,9 @@ static int conflict(const struct merge_plan *plan, const char *directory, nova_e
 
 static int list_all(nova_vm_t *child, nova_vm_t *const *branches, size_t count, const char *directory, nova_files_t **ret_listings, nova_error_t **error)
 {
-	int code = nova_vm_list_files(child, directory, 0, &ret_listings[0], error);
+	int code = nova_vm_list_files(child, directory, 0, NULL, &ret_listings[0], error);
 	for (size_t i = 0; i < count && code == 0; i++)
-		code = nova_vm_list_files(branches[i], directory, 0, &ret_listings[i + 1], error);
+		code = nova_vm_list_files(branches[i], directory, 0, NULL, &ret_listings[i + 1], error);
 	return code;
 }
 
@@ -208,9 +208,11 @@ int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, c
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_merge: ret_vm is NULL");
 	int code = opts_import(&o, sizeof(o), opts, "nova_merge_opts", error);
 	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_merge_opts", error);
+	if (code == 0)
 		code = check(parent, branches, count, &o, error);
 	if (code == 0)
-		code = nova_vm_fork(parent, 1, &child, error);
+		code = nova_vm_fork(parent, 1, NULL, &child, error);
 	if (code == 0)
 		code = merge_into(child, branches, count, &o, ret_report, error);
 	if (code < 0)

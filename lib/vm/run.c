@@ -141,16 +141,22 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_resul
 	return code;
 }
 
-int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
-	nova_output_fn on_output, void *userdata, nova_result_t **ret_result, nova_error_t **error)
+int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const nova_vm_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
 {
+	nova_vm_invoke_opts o;
 	if (!ret_result)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: ret_result is NULL");
 	*ret_result = NULL;
 	if (!vm || !payload)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: vm or payload is NULL");
-	AUTO_EXEC struct vm_exec exec = { .on_output = on_output, .userdata = userdata };
-	int code = vm_exec_prepare(&exec, payload, payload_len, timeout_ms, request_id, error);
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_invoke_opts", error);
+	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_vm_invoke_opts", error);
+	if (code < 0)
+		return code;
+	AUTO_EXEC struct vm_exec exec = { .on_output = o.on_output, .userdata = o.userdata };
+	code = vm_exec_prepare(&exec, payload, payload_len, o.timeout_ms, o.request_id, error);
 	return code < 0 ? code : vm_exec(vm, &exec, ret_result, error);
 }
 
@@ -213,6 +219,8 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 {
 	nova_vm_command_opts o;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_command_opts", error);
+	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_vm_command_opts", error);
 	if (code < 0)
 		return code;
 	if (!vm || !ret_result)
@@ -231,14 +239,18 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 
 /* --- ping ------------------------------------------------------------------------------------------------------------ */
 
-int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, nova_error_t **error)
+int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_ping: vm is NULL");
+	struct stop stop;
 	struct vm_call call;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	int code = stop_import(&stop, wait, error);
+	if (code < 0)
+		return code;
 	vm_call_init(&call, NULL);
-	int code = vm_enter(vm, &call, NULL, error);
+	code = vm_enter(vm, &call, NULL, error);
 	if (code == 0) {
 		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
 			&answer, error);

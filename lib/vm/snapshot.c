@@ -235,6 +235,8 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_snapshot: vm is NULL");
 	int code = opts_import(&o, sizeof(o), opts, "nova_snapshot_opts", error);
 	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_snapshot_opts", error);
+	if (code == 0)
 		code = host_check_process(vm->host, error);
 	if (code == 0 && o.name)
 		code = snapshot_check_name(o.name, error);
@@ -302,12 +304,15 @@ int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **re
 	return code < 0 ? code : make_handle(root, &m, ret_snapshot, error);
 }
 
-int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, nova_vm_t **ret_vm, nova_error_t **error)
+int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	if (!host || !snapshot || !ret_vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_restore: an argument is NULL");
 	AUTO_FROZEN struct frozen *f = NULL;
+	struct stop stop;
 	int code = host_check_process(host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code == 0)
 		code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
 	return code < 0 ? code : vm_thaw(host, f, ret_vm, error);

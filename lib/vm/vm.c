@@ -74,11 +74,14 @@ void nova_vm_free(nova_vm_t *vm)
 	free(vm);
 }
 
-int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, nova_error_t **error)
+int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_stop: vm is NULL");
+	struct stop stop;
 	int code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
 	vm_enter_alone(vm);
@@ -355,9 +358,13 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 	return code;
 }
 
-int nova_vm_pause(nova_vm_t *vm, nova_error_t **error)
+int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return vm ? switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, error) : nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
+	if (!vm)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
+	struct stop stop;
+	int code = stop_import(&stop, wait, error);
+	return code < 0 ? code : switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, error);
 }
 
 /* A clone that goes on before its first request must be somebody of its own too. */
@@ -374,11 +381,14 @@ static int introduce_late(nova_vm_t *vm, nova_error_t **error)
 	return code;
 }
 
-int nova_vm_resume(nova_vm_t *vm, nova_error_t **error)
+int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
-	int code = switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error);
+	struct stop stop;
+	int code = stop_import(&stop, wait, error);
+	if (code == 0)
+		code = switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error);
 	return code < 0 ? code : introduce_late(vm, error);
 }
 

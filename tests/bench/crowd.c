@@ -119,7 +119,7 @@ static int add_one(struct crowd *c, nova_error_t **error)
 	c->vms[c->count++] = vm;
 	r = guest_answer(vm, error);
 	samples_add(&c->made, bench_ms_since(begin));
-	return r < 0 ? r : nova_vm_pause(vm, error);
+	return r < 0 ? r : nova_vm_pause(vm, NULL, error);
 }
 
 static int cpu_of_all(struct crowd *c, double *ret_us, nova_error_t **error)

@@ -21,7 +21,7 @@ static int fork_once(nova_vm_t *parent, struct samples *pause, struct samples *c
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
-	int r = nova_vm_fork(parent, 1, &vm, error);
+	int r = nova_vm_fork(parent, 1, NULL, &vm, error);
 	if (r < 0)
 		return r;
 	r = guest_answer(vm, error);
@@ -43,7 +43,7 @@ int bench_fork(const struct bench_run *run)
 	for (size_t i = 0; r == 0 && i < bench_n(run, 50); i++)
 		r = fork_once(parent, &pause, &child, &error);
 	for (size_t i = 0; r == 0 && i < bench_n(run, 50); i++) {
-		r = nova_vm_park(parent, 1, 0, &error);
+		r = nova_vm_park(parent, 1, 0, NULL, &error);
 		usleep(SHELL_COMES_UP_MS * 1000);
 		if (r == 0)
 			r = fork_once(parent, &pause, &from_shell, &error);
@@ -87,7 +87,7 @@ static int burst_once(nova_vm_t *parent, struct burst *b, struct samples *wall, 
 	size_t cores = (size_t)sysconf(_SC_NPROCESSORS_ONLN), started = 0;
 	b->next = 0;
 	b->begin = clock_ns();
-	int r = nova_vm_fork(parent, b->count, b->children, error);
+	int r = nova_vm_fork(parent, b->count, NULL, b->children, error);
 	if (r < 0)
 		return r;
 	while (started < cores && started < ARRAY_LEN(threads) && pthread_create(&threads[started], NULL, ask_children, b) == 0)

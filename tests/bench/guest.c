@@ -41,7 +41,7 @@ int guest_call(struct guest *g, nova_result_t **ret_result, nova_error_t **error
 int guest_answer(nova_vm_t *vm, nova_error_t **error)
 {
 	nova_result_t *result;
-	int r = nova_vm_invoke(vm, payload, strlen(payload), 0, NULL, NULL, NULL, &result, error);
+	int r = nova_vm_invoke(vm, payload, strlen(payload), NULL, &result, error);
 	if (r == 0)
 		r = check_result(result, error);
 	nova_result_free(result);

@@ -149,7 +149,7 @@ static int invoke_once(struct ours *o, nova_error_t **error)
 static int ping_once(struct ours *o, double *ret_us, nova_error_t **error)
 {
 	uint64_t start = clock_ns();
-	int r = nova_vm_ping(o->vm, 0, error);
+	int r = nova_vm_ping(o->vm, 0, NULL, error);
 	*ret_us = (double)(clock_ns() - start) / 1e3;
 	return r;
 }

@@ -74,7 +74,7 @@ static int submit(struct load *l, uint64_t *place, nova_error_t **error)
 static int collect(struct load *l, uint64_t **ret_place, struct samples *times, nova_error_t **error)
 {
 	nova_call_t *call;
-	int r = nova_queue_collect(l->queue, UINT32_MAX, &call, error);
+	int r = nova_queue_collect(l->queue, UINT32_MAX, NULL, &call, error);
 	if (r < 0)
 		return r;
 	*ret_place = nova_call_userdata(call);

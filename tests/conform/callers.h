@@ -127,7 +127,7 @@ static void on_output(void *userdata, int stream, const void *data, size_t len)
 static void *call(void *argument)
 {
 	struct caller *c = argument;
-	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload), c->timeout_ms, c->id, on_output, c, &c->result, &c->failure);
+	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = c->timeout_ms, .request_id = c->id, .on_output = on_output, .userdata = c }, &c->result, &c->failure);
 	post(&c->ended);
 	return NULL;
 }

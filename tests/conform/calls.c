@@ -32,7 +32,7 @@ START_TEST(a_fork_of_a_vm_takes_as_many_calls_from_its_first_on)
 		return;
 	struct setting s = set_up_waiting("python", 5);
 	nova_vm_t *child;
-	ck_ok(nova_vm_fork(s.vm, 1, &child, &error));
+	ck_ok(nova_vm_fork(s.vm, 1, NULL, &child, &error));
 	run_four(child);
 	nova_vm_free(child);
 	tear_down(&s);
@@ -185,7 +185,7 @@ END_TEST
 
 static void *stop(void *vm)
 {
-	return nova_vm_stop(vm, 20000, NULL) == 0 ? vm : NULL;
+	return nova_vm_stop(vm, 20000, NULL, NULL) == 0 ? vm : NULL;
 }
 
 START_TEST(stopping_waits_for_the_calls_before_it_and_refuses_those_behind)
@@ -210,7 +210,7 @@ END_TEST
 
 static void *pause_it(void *vm)
 {
-	return nova_vm_pause(vm, NULL) == 0 ? vm : NULL;
+	return nova_vm_pause(vm, NULL, NULL) == 0 ? vm : NULL;
 }
 
 START_TEST(pausing_waits_for_the_calls_before_it)
@@ -230,7 +230,7 @@ START_TEST(pausing_waits_for_the_calls_before_it)
 	ends_with(&before, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled");
 	pthread_join(thread, &paused);
 	ck_assert_ptr_nonnull(paused);
-	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_invoke(s.vm, "1", 1, 0, NULL, NULL, NULL, &result, &error));
+	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_invoke(s.vm, "1", 1, NULL, &result, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -254,7 +254,7 @@ START_TEST(a_call_can_be_cancelled_while_it_runs_and_the_vm_goes_on)
 	vmtest_failed(NOVA_ECANCELED, c.code, NOVA_OUTCOME_RAN, "cancelled");
 	ck_assert_str_eq(nova_result_stdout(c.result, NULL), "begun\n");
 	nova_result_free(c.result);
-	ck_ok(nova_vm_ping(s.vm, 20000, &error));
+	ck_ok(nova_vm_ping(s.vm, 20000, NULL, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -316,7 +316,7 @@ START_TEST(a_call_cancelled_before_its_vm_was_known_is_not_sent)
 	nova_result_t *result = NULL;
 	ck_ok(vm_exec_prepare(&exec, "{}", 2, 0, NULL, &error));
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before it began", vm_exec(s.vm, &exec, &result, &error));
-	ck_ok(nova_vm_ping(s.vm, 0, &error));
+	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -328,10 +328,10 @@ START_TEST(cancelling_what_is_over_or_unknown_does_nothing)
 	nova_vm_cancel(NULL, "x");
 	nova_vm_cancel(s.vm, NULL);
 	nova_vm_cancel(s.vm, "never-there");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2, 0, "over", NULL, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(s.vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" }, &result, &error));
 	nova_result_free(result);
 	nova_vm_cancel(s.vm, "over");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2, 0, "over", NULL, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(s.vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" }, &result, &error));
 	nova_result_free(result);
 	tear_down(&s);
 }
@@ -392,7 +392,7 @@ END_TEST
 static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), 20000, NULL, NULL, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &result, &error));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
 	nova_result_free(result);
 }
@@ -403,7 +403,7 @@ START_TEST(calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_t
 	nova_result_t *result;
 	ck_answers(s.vm, "0", "1");
 	ck_answers(s.vm, "0", "2");
-	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout", nova_vm_invoke(s.vm, "1", 1, 500, NULL, NULL, NULL, &result, &error));
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout", nova_vm_invoke(s.vm, "1", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 500 }, &result, &error));
 	nova_result_free(result);
 	ck_answers(s.vm, "0", "1");
 	struct caller hangs = { .id = "hangs", .payload = "1" }, waits = { .payload = "0" };
@@ -431,10 +431,10 @@ START_TEST(forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomn
 	nova_vm_t *children[2];
 	nova_result_t *drawn[3];
 	ck_answers(s.vm, "1", "1");
-	ck_ok(nova_vm_fork(s.vm, 2, children, &error));
+	ck_ok(nova_vm_fork(s.vm, 2, NULL, children, &error));
 	nova_vm_t *all[] = { s.vm, children[0], children[1] };
 	for (int i = 0; i < 3; i++)
-		ck_ok(nova_vm_invoke(all[i], "0", 1, 20000, NULL, NULL, NULL, &drawn[i], &error));
+		ck_ok(nova_vm_invoke(all[i], "0", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &drawn[i], &error));
 	for (int i = 0; i < 3; i++) {
 		ck_answers(all[i], "1", "3");
 		ck_assert_str_ne(nova_result_output(drawn[i], NULL), nova_result_output(drawn[(i + 1) % 3], NULL));

@@ -310,7 +310,7 @@ START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	ck_assert_uint_eq(instance_count(&p), 0);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_resume(instance, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_resume(instance, NULL, &error));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -336,7 +336,7 @@ START_TEST(stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it)
 	submit_to(q, "f", "i");
 	await_starts(1);
 	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms and was killed", nova_instance_stop(instance, 10, &error));
-	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	error = nova_call_take_error(c);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "instance 'i'", nova_call_code(c));
 	nova_call_free(c);
@@ -367,7 +367,7 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 	ck_ok(nova_submit(q, "f", "1", 1, &opts, NULL, &c, &error));
 	await_starts(1);
 	ck_ok(nova_instance_stop(instance, 60000, &error));
-	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	ck_ok(nova_call_code(c));
 	nova_call_free(c);
 	nova_queue_free(q);
@@ -391,13 +391,13 @@ START_TEST(a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on)
 	await_starts(1);
 	nova_call_t *second = submit_to(q, "f", "i"); /* waits its turn */
 	ck_assert_int_eq(nova_call_cancel(second), 0);
-	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	ck_assert_ptr_eq(c, second);
 	error = nova_call_take_error(c);
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "cancelled before", nova_call_code(c));
 	nova_call_free(c);
 	ck_assert_int_eq(nova_call_cancel(first), 0);
-	ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	error = nova_call_take_error(c);
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled", nova_call_code(c));
 	nova_call_free(c);
@@ -432,10 +432,10 @@ START_TEST(a_paused_instance_runs_nothing_until_it_is_resumed)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_ok(nova_instance_pause(instance, &error));
+	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
 	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
-	ck_ok(nova_instance_resume(instance, &error));
+	ck_ok(nova_instance_resume(instance, NULL, &error));
 	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_snapshot(instance, NULL, NULL, &error));
 	nova_instance_free(instance);
@@ -474,7 +474,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 	gate_let_go(&gate, 4);
 	for (int i = 0; i < 4; i++) {
 		nova_call_t *c;
-		ck_ok(nova_queue_collect(q, UINT32_MAX, &c, &error));
+		ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 		error = nova_call_take_error(c);
 		ck_ok(nova_call_code(c));
 		nova_call_free(c);
@@ -604,10 +604,10 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
 	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	ck_ok(nova_instance_pause(instance, &error));
+	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
 	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
-	ck_ok(nova_instance_resume(instance, &error));
+	ck_ok(nova_instance_resume(instance, NULL, &error));
 	name.name = "of-instance";
 	ck_ok(nova_instance_snapshot(instance, &name, NULL, &error));
 	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));

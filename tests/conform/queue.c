@@ -38,7 +38,7 @@ static nova_call_t *submit_waiting(nova_queue_t *q, const char *name, const char
 static nova_call_t *collect(nova_queue_t *q)
 {
 	nova_call_t *call;
-	ck_ok(nova_queue_collect(q, UINT32_MAX, &call, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &call, &error));
 	ck_assert_ptr_nonnull(call);
 	ck_assert_int_eq(nova_call_is_finished(call), 1);
 	return call;
@@ -75,7 +75,7 @@ static bool readable(const nova_queue_t *q)
 static void collects_nothing(nova_queue_t *q)
 {
 	nova_call_t *call;
-	ck_ok(nova_queue_collect(q, 0, &call, &error));
+	ck_ok(nova_queue_collect(q, 0, NULL, &call, &error));
 	ck_assert_ptr_null(call);
 }
 
@@ -117,7 +117,7 @@ END_TEST
 static int collect_numbers(nova_queue_t *q, bool *seen, int count)
 {
 	int got = 0;
-	for (nova_call_t *call; nova_queue_collect(q, 0, &call, NULL) == 0 && call; got++) {
+	for (nova_call_t *call; nova_queue_collect(q, 0, NULL, &call, NULL) == 0 && call; got++) {
 		error = nova_call_take_error(call);
 		ck_ok(nova_call_code(call));
 		nova_result_t *result = nova_call_take_result(call);
@@ -206,7 +206,7 @@ START_TEST(collecting_waits_no_longer_than_it_may)
 	struct platform p = platform_open(NULL);
 	nova_queue_t *q = queue_of(&p, 0, 0);
 	nova_call_t *call = (nova_call_t *)&p;
-	ck_ok(nova_queue_collect(q, 10, &call, &error));
+	ck_ok(nova_queue_collect(q, 10, NULL, &call, &error));
 	ck_assert_ptr_null(call);
 	nova_queue_free(q);
 	platform_close(&p);
@@ -576,7 +576,7 @@ START_TEST(a_queue_is_refused_in_a_fork_of_its_process)
 	pid_t child = fork();
 	if (child == 0) {
 		bool refused = nova_submit(q, "echo", "1", 1, NULL, NULL, &call, NULL) == NOVA_EBUSY &&
-			nova_queue_collect(q, 0, &call, NULL) == NOVA_EBUSY;
+			nova_queue_collect(q, 0, NULL, &call, NULL) == NOVA_EBUSY;
 		nova_queue_free(q); /* leaves it alone */
 		_exit(refused ? 0 : 1);
 	}

@@ -90,7 +90,7 @@ static void says(nova_vm_t *vm, const char *script, const char *expected)
 static char *call(nova_vm_t *vm)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, "{}", 2, 0, NULL, NULL, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, "{}", 2, NULL, &result, &error));
 	char *out = strdup(nova_result_output(result, NULL));
 	nova_result_free(result);
 	return out;
@@ -105,7 +105,7 @@ static void answers(nova_vm_t *vm, const char *expected)
 static nova_vm_t *fork_one(nova_vm_t *vm)
 {
 	nova_vm_t *child = NULL;
-	ck_ok(nova_vm_fork(vm, 1, &child, &error));
+	ck_ok(nova_vm_fork(vm, 1, NULL, &child, &error));
 	ck_assert_ptr_nonnull(child);
 	ck_assert_int_eq(nova_vm_state(child), NOVA_VM_RUNNING);
 	ck_assert_str_ne(nova_vm_id(child), nova_vm_id(vm));
@@ -127,7 +127,7 @@ START_TEST(children_go_on_from_the_same_instant_and_then_alone)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[2];
 	free(sh(vm, "echo parent >/tmp/mark"));
-	ck_ok(nova_vm_fork(vm, 2, children, &error));
+	ck_ok(nova_vm_fork(vm, 2, NULL, children, &error));
 	for (size_t i = 0; i < 2; i++)
 		says(children[i], "cat /tmp/mark", "parent\n");
 	free(sh(children[0], "echo child >>/tmp/mark"));
@@ -153,14 +153,14 @@ START_TEST(eight_children_are_made_at_once_and_one_may_die_alone)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[8];
-	ck_ok(nova_vm_fork(vm, 8, children, &error));
+	ck_ok(nova_vm_fork(vm, 8, NULL, children, &error));
 	for (size_t i = 0; i < 8; i++)
 		for (size_t j = 0; j < i; j++)
 			ck_assert_str_ne(nova_vm_id(children[i]), nova_vm_id(children[j]));
 	kill_from_outside(children[3]);
-	ck_fails(NOVA_ELOST, nova_vm_ping(children[3], 0, &error));
+	ck_fails(NOVA_ELOST, nova_vm_ping(children[3], 0, NULL, &error));
 	nova_vm_t *none = NULL;
-	ck_fails_with(NOVA_ELOST, nova_vm_id(children[4]), (nova_vm_kill(children[4]), nova_vm_fork(children[4], 1, &none, &error)));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(children[4]), (nova_vm_kill(children[4]), nova_vm_fork(children[4], 1, NULL, &none, &error)));
 	for (size_t i = 0; i < 8; i++)
 		if (i != 3 && i != 4)
 			answers(children[i], "1");
@@ -184,21 +184,21 @@ START_TEST(a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[8];
 	AUTO_FREE char *parent = sh(vm, "hostname; cat /etc/machine-id");
-	ck_ok(nova_vm_fork(vm, 8, children, &error));
+	ck_ok(nova_vm_fork(vm, 8, NULL, children, &error));
 	for (size_t i = 0; i < 8; i++)
 		ck_assert_int_eq(nova_vm_state(children[i]), NOVA_VM_RUNNING);
 
-	ck_ok(nova_vm_pause(children[0], &error));
+	ck_ok(nova_vm_pause(children[0], NULL, &error));
 	ck_assert_int_eq(nova_vm_state(children[0]), NOVA_VM_PAUSED);
-	ck_fails(NOVA_EBUSY, nova_vm_ping(children[0], 0, &error));
+	ck_fails(NOVA_EBUSY, nova_vm_ping(children[0], 0, NULL, &error));
 	nova_vm_t *of_paused = fork_one(children[0]), *of_sleeping = fork_one(children[1]);
 	for (int round = 0; round < 2; round++) /* the second changes nothing */
-		ck_ok(nova_vm_resume(children[0], &error));
-	ck_ok(nova_vm_ping(children[2], 0, &error));
-	ck_ok(nova_vm_stop(children[3], 0, &error));
+		ck_ok(nova_vm_resume(children[0], NULL, &error));
+	ck_ok(nova_vm_ping(children[2], 0, NULL, &error));
+	ck_ok(nova_vm_stop(children[3], 0, NULL, &error));
 	kill_from_outside(children[4]);
 	nova_result_t *result = NULL;
-	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", 2, 0, NULL, NULL, NULL, &result, &error));
+	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", 2, NULL, &result, &error));
 	nova_vm_free(children[5]);
 
 	nova_vm_t *const alive[] = { children[0], children[1], children[2], children[6], children[7], of_paused, of_sleeping };
@@ -232,7 +232,7 @@ static void *call_slowly(void *userdata)
 {
 	struct caller *c = userdata;
 	nova_result_t *result = NULL;
-	if (nova_vm_invoke(c->vm, "{}", 2, 60000, NULL, tell, c, &result, NULL) == 0)
+	if (nova_vm_invoke(c->vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .on_output = tell, .userdata = c }, &result, NULL) == 0)
 		c->output = strdup(nova_result_stdout(result, NULL));
 	nova_result_free(result);
 	return NULL;
@@ -267,12 +267,12 @@ START_TEST(a_paused_vm_can_be_forked_and_stays_paused)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s);
 	for (int round = 0; round < 2; round++) {
-		ck_ok(nova_vm_pause(vm, &error));
+		ck_ok(nova_vm_pause(vm, NULL, &error));
 		nova_vm_t *child = fork_one(vm);
 		ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
 		answers(child, "1");
-		ck_fails(NOVA_EBUSY, nova_vm_ping(vm, 0, &error));
-		ck_ok(nova_vm_resume(vm, &error));
+		ck_fails(NOVA_EBUSY, nova_vm_ping(vm, 0, NULL, &error));
+		ck_ok(nova_vm_resume(vm, NULL, &error));
 		answers(vm, "1");
 		nova_vm_free(child);
 	}
@@ -287,20 +287,20 @@ START_TEST(a_dead_vm_cannot_be_forked)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *child = fork_one(vm), *second = fork_one(child), *none[3] = { NULL };
 	nova_vm_t *booted = start_plain(&s);
-	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 0, none, &error));
-	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 1001, none, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_fork(NULL, 1, none, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_fork(vm, 1, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 0, NULL, none, &error));
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 1001, NULL, none, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_fork(NULL, 1, NULL, none, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_fork(vm, 1, NULL, NULL, &error));
 	kill_from_outside(vm);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, none, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, none, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, NULL, none, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_fork(vm, 1, NULL, none, &error));
 	nova_vm_kill(child);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(child), nova_vm_fork(child, 3, none, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(child), nova_vm_fork(child, 3, NULL, none, &error));
 	ck_fails(NOVA_ELOST, nova_vm_snapshot(child, NULL, NULL, &error));
 	nova_vm_kill(booted);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(booted), nova_vm_fork(booted, 1, none, &error));
-	ck_ok(nova_vm_stop(second, 20000, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(second), nova_vm_fork(second, 1, none, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(booted), nova_vm_fork(booted, 1, NULL, none, &error));
+	ck_ok(nova_vm_stop(second, 20000, NULL, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(second), nova_vm_fork(second, 1, NULL, none, &error));
 	ck_assert_ptr_null(none[0]);
 	nova_vm_free(vm);
 	nova_vm_free(child);
@@ -333,7 +333,7 @@ START_TEST(a_parent_killed_while_it_forks_is_dead_and_leaves_nothing)
 		struct killer k = { vm, round == 7 ? 10000 : round * 2500 };
 		pthread_t thread;
 		ck_assert_int_eq(pthread_create(&thread, NULL, kill_soon, &k), 0);
-		int code = nova_vm_fork(vm, 2, children, &error);
+		int code = nova_vm_fork(vm, 2, NULL, children, &error);
 		pthread_join(thread, NULL);
 		ck_assert_msg(code == 0 || code == NOVA_ELOST, "%s", nova_error_message(error));
 		ck_assert_int_eq(!children[0], code < 0);
@@ -343,7 +343,7 @@ START_TEST(a_parent_killed_while_it_forks_is_dead_and_leaves_nothing)
 			answers(children[i], "1");
 			nova_vm_free(children[i]);
 		}
-		ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, &error));
+		ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, NULL, &error));
 		nova_vm_free(vm);
 	}
 	tear_down(&s);
@@ -358,12 +358,12 @@ START_TEST(a_booted_vm_killed_in_its_first_fork_is_dead)
 	struct killer k = { vm, _i * 12000 };
 	pthread_t thread;
 	ck_assert_int_eq(pthread_create(&thread, NULL, kill_soon, &k), 0);
-	int code = nova_vm_fork(vm, 1, &child, &error);
+	int code = nova_vm_fork(vm, 1, NULL, &child, &error);
 	pthread_join(thread, NULL);
 	ck_assert_msg(code == 0 || code == NOVA_ELOST, "%s", nova_error_message(error));
 	nova_error_free(error);
 	error = NULL;
-	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, &error));
+	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, NULL, &error));
 	nova_vm_free(child);
 	nova_vm_free(vm);
 	tear_down(&s);
@@ -408,7 +408,7 @@ static nova_vm_t *restore(nova_host_t *host, const char *name)
 	nova_snapshot_t *snapshot;
 	nova_vm_t *vm = NULL;
 	ck_ok(nova_snapshot_open(host, name, &snapshot, &error));
-	ck_ok(nova_vm_restore(host, snapshot, &vm, &error));
+	ck_ok(nova_vm_restore(host, snapshot, NULL, &vm, &error));
 	nova_snapshot_free(snapshot);
 	return vm;
 }
@@ -425,7 +425,7 @@ START_TEST(siblings_are_different_machines)
 	struct setting s = set_up();
 	nova_vm_t *vms[6] = { start_function(&s, "python", IDENTITY) };
 	json_t *lists[ARRAY_LEN(vms)];
-	ck_ok(nova_vm_fork(vms[0], 2, &vms[1], &error));
+	ck_ok(nova_vm_fork(vms[0], 2, NULL, &vms[1], &error));
 	take(vms[0], "one");
 	vms[3] = restore(s.host, "one");
 	vms[4] = restore(s.host, "one");
@@ -550,7 +550,7 @@ START_TEST(a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained)
 	ck_ok(nova_snapshot_delete(s.host, "first", &error));
 	ck_fails_with(NOVA_ENOTFOUND, "first", nova_snapshot_delete(s.host, "first", &error));
 	ck_fails_with(NOVA_ENOTFOUND, "first", nova_snapshot_open(s.host, "first", &found, &error));
-	ck_fails(NOVA_ENOTFOUND, nova_vm_restore(s.host, first, &vm, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_vm_restore(s.host, first, NULL, &vm, &error));
 	nova_snapshot_free(first);
 	nova_snapshot_free(second);
 	nova_snapshot_free(third);
@@ -635,7 +635,7 @@ static void restore_fails(nova_host_t *host, const char *name, int expected, con
 	nova_vm_t *vm = NULL;
 	int code = nova_snapshot_open(host, name, &snapshot, &error);
 	if (code == 0)
-		code = nova_vm_restore(host, snapshot, &vm, &error);
+		code = nova_vm_restore(host, snapshot, NULL, &vm, &error);
 	ck_fails_with(expected, part, code);
 	ck_assert_ptr_null(vm);
 	nova_snapshot_free(snapshot);
@@ -827,17 +827,17 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[3];
-	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_park(vm, 1001, 0, &error));
-	ck_ok(nova_vm_park(vm, 2, 0, &error)); /* it was booted: it is a clone of itself from now on */
+	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_park(vm, 1001, 0, NULL, &error));
+	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error)); /* it was booted: it is a clone of itself from now on */
 	int64_t pid = nova_vm_pid(vm);
 	ck_assert_uint_eq(shells_count(s.host), 2);
-	ck_ok(nova_vm_fork(vm, 3, children, &error)); /* one more than there are shells */
+	ck_ok(nova_vm_fork(vm, 3, NULL, children, &error)); /* one more than there are shells */
 	ck_assert_int_eq(nova_vm_pid(vm), pid);
 	ck_assert_uint_eq(shells_count(s.host), 0);
 	for (size_t i = 0; i < 3; i++)
 		answers(children[i], "1");
 
-	ck_ok(nova_vm_park(children[0], 2, 0, &error));
+	ck_ok(nova_vm_park(children[0], 2, 0, NULL, &error));
 	struct frozen *place = NULL;
 	ck_ok(vm_place(children[0], &place, &error));
 	struct machine *shell = shells_take(s.host, place);
@@ -851,25 +851,25 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 
 	take(vm, "one");
 	child = restore(s.host, "one");
-	ck_ok(nova_vm_park(child, 1, 0, &error));
+	ck_ok(nova_vm_park(child, 1, 0, NULL, &error));
 	nova_vm_free(child);
 	child = restore(s.host, "one");
 	ck_assert_uint_eq(shells_count(s.host), 0);
 	answers(child, "1");
-	ck_ok(nova_vm_park(child, 1, 0, &error));
+	ck_ok(nova_vm_park(child, 1, 0, NULL, &error));
 	nova_vm_free(child);
 	ck_ok(nova_snapshot_delete(s.host, "one", &error)); /* what waits for clones of it does not keep it */
 	ck_assert_uint_eq(shells_count(s.host), 0);
 
-	ck_ok(nova_vm_park(vm, 2, 0, &error));
-	ck_ok(nova_vm_park(vm, 0, 0, &error));
+	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
+	ck_ok(nova_vm_park(vm, 0, 0, NULL, &error));
 	ck_assert_uint_eq(shells_count(s.host), 0);
-	ck_ok(nova_vm_park(vm, 1, 0, &error)); /* left to the end of the context */
+	ck_ok(nova_vm_park(vm, 1, 0, NULL, &error)); /* left to the end of the context */
 	frozen_unref(place);
 	for (size_t i = 0; i < 3; i++)
 		nova_vm_free(children[i]);
 	kill_from_outside(vm);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_park(vm, 1, 0, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_park(vm, 1, 0, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -905,7 +905,7 @@ static void *fork_it(void *userdata)
 {
 	nova_vm_t **pair = userdata;
 	nova_error_t *failure = NULL;
-	if (nova_vm_fork(pair[0], 1, &pair[1], &failure) < 0)
+	if (nova_vm_fork(pair[0], 1, NULL, &pair[1], &failure) < 0)
 		fprintf(stderr, "%s\n", nova_error_message(failure));
 	nova_error_free(failure);
 	return NULL;
@@ -917,7 +917,7 @@ START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
 	struct setting s = set_up();
 	nova_vm_t *pair[2] = { start_plain(&s), NULL };
 	pthread_t thread;
-	ck_ok(nova_vm_park(pair[0], 1, 0, &error));
+	ck_ok(nova_vm_park(pair[0], 1, 0, NULL, &error));
 	pid_t shell = the_other_vmm(pair[0]);
 	ck_assert_int_eq(kill(shell, SIGSTOP), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, fork_it, pair), 0);
@@ -943,8 +943,8 @@ static void clone_for_ever(const struct setting *s)
 	ck_ok(nova_host_new(s->config, &host, &error));
 	for (;;) {
 		nova_vm_t *vm = restore(host, "base"), *children[2];
-		ck_ok(nova_vm_park(vm, 1, 0, &error));
-		ck_ok(nova_vm_fork(vm, 2, children, &error));
+		ck_ok(nova_vm_park(vm, 1, 0, NULL, &error));
+		ck_ok(nova_vm_fork(vm, 2, NULL, children, &error));
 		ck_ok(nova_vm_snapshot(children[0], NULL, NULL, &error));
 		nova_vm_free(children[0]);
 		nova_vm_free(children[1]);
@@ -1001,7 +1001,7 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *branches[2], *merged = NULL;
 	free(sh(vm, "cd /tmp; echo 1 >kept; echo 1 >changed; echo 1 >gone; mkdir d; echo 1 >d/old"));
-	ck_ok(nova_vm_fork(vm, 2, branches, &error));
+	ck_ok(nova_vm_fork(vm, 2, NULL, branches, &error));
 	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom >large; mkdir -p n/m; ln -s ../../kept n/m/link"));
 	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
 	nova_merge_t *report;
@@ -1076,8 +1076,8 @@ START_TEST(an_engine_that_cannot_says_so)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *child = NULL;
 	nova_snapshot_t *snapshot = NULL;
-	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, &child, &error));
-	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, NULL, &child, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, NULL, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_merge(vm, &vm, 1, NULL, &child, NULL, &error));
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));

@@ -63,7 +63,7 @@ static nova_vm_t *start_function(const struct setting *s, const char *runtime, c
 
 static int invoke(nova_vm_t *vm, const char *payload, uint32_t timeout_ms, nova_result_t **result)
 {
-	return nova_vm_invoke(vm, payload, strlen(payload), timeout_ms, NULL, NULL, NULL, result, &error);
+	return nova_vm_invoke(vm, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = timeout_ms }, result, &error);
 }
 
 /* One function, one call; the caller looks at code, result and error. */
@@ -73,7 +73,7 @@ static int call_once(const char *runtime, const char *source, const char *payloa
 	nova_vm_t *vm = start_function(&s, runtime, source);
 	int code = invoke(vm, payload, timeout_ms, result);
 	if (code == 0 || nova_error_outcome(error) == NOVA_OUTCOME_RAN)
-		ck_assert_int_eq(nova_vm_ping(vm, 0, NULL), 0); /* the agent survives whatever the function did */
+		ck_assert_int_eq(nova_vm_ping(vm, 0, NULL, NULL), 0); /* the agent survives whatever the function did */
 	nova_vm_free(vm);
 	tear_down(&s);
 	return code;
@@ -89,12 +89,12 @@ START_TEST(a_vm_starts_answers_and_stops)
 	ck_assert_str_eq(nova_vm_engine(vm), engine);
 	ck_assert_uint_eq(strlen(nova_vm_id(vm)), 8);
 	ck_assert_int_gt(nova_vm_pid(vm), 0);
-	ck_ok(nova_vm_ping(vm, 0, &error));
-	ck_ok(nova_vm_stop(vm, 20000, &error));
+	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
+	ck_ok(nova_vm_stop(vm, 20000, NULL, &error));
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
 	ck_assert_int_eq(nova_vm_pid(vm), 0);
-	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, &error));
-	ck_ok(nova_vm_stop(vm, 0, &error));
+	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, NULL, &error));
+	ck_ok(nova_vm_stop(vm, 0, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -106,7 +106,7 @@ START_TEST(a_vm_outlives_the_callers_reference_to_its_host)
 	nova_vm_t *vm = start(&s, "base", NULL);
 	nova_host_ref(s.host);
 	nova_host_unref(s.host);
-	ck_ok(nova_vm_ping(vm, 0, &error));
+	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -117,12 +117,12 @@ START_TEST(pausing_holds_calls_off_and_resuming_lets_them_pass)
 	struct setting s = set_up();
 	nova_vm_t *vm = start_function(&s, "shell", "echo 1");
 	nova_result_t *result;
-	ck_ok(nova_vm_pause(vm, &error));
-	ck_ok(nova_vm_pause(vm, &error));
+	ck_ok(nova_vm_pause(vm, NULL, &error));
+	ck_ok(nova_vm_pause(vm, NULL, &error));
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
 	ck_fails_with(NOVA_EBUSY, "paused", invoke(vm, "{}", 0, &result));
-	ck_ok(nova_vm_resume(vm, &error));
-	ck_ok(nova_vm_resume(vm, &error));
+	ck_ok(nova_vm_resume(vm, NULL, &error));
+	ck_ok(nova_vm_resume(vm, NULL, &error));
 	ck_ok(invoke(vm, "{}", 0, &result));
 	nova_result_free(result);
 	nova_vm_free(vm);
@@ -152,7 +152,7 @@ START_TEST(the_cost_of_a_vm_is_told_and_grows_with_its_work)
 	ck_assert_uint_eq(after[1], 7);
 	ck_fails(NOVA_EINVAL, nova_vm_stats(vm, after, 0, &error));
 	nova_vm_kill(vm);
-	ck_ok(nova_vm_stop(vm, 0, &error));
+	ck_ok(nova_vm_stop(vm, 0, NULL, &error));
 	ck_fails_with(NOVA_ELOST, "dead", nova_vm_stats(vm, after, 1, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
@@ -292,7 +292,7 @@ START_TEST(a_module_that_cannot_be_imported_says_why)
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "python";
 	ck_fails_with(NOVA_EFUNCTION, "no_such_module", nova_vm_init(vm, &init, &error));
-	ck_ok(nova_vm_ping(vm, 0, &error));
+	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -332,7 +332,7 @@ START_TEST(a_fork_bomb_ends_with_its_request)
 	int code = invoke(vm, "{}", 2000, &result);
 	vmtest_failed(NOVA_ETIMEDOUT, code, NOVA_OUTCOME_RAN, "timeout");
 	nova_result_free(result);
-	ck_ok(nova_vm_ping(vm, 20000, &error));
+	ck_ok(nova_vm_ping(vm, 20000, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -360,10 +360,10 @@ START_TEST(payloads_are_checked_before_they_are_sent)
 	size_t len = (6u << 20) + 1;
 	AUTO_FREE char *big = malloc(len);
 	memset(big, '1', len);
-	ck_fails(NOVA_ETOOBIG, nova_vm_invoke(vm, big, len, 0, NULL, NULL, NULL, &result, &error));
-	ck_fails_with(NOVA_EINVAL, "a b", nova_vm_invoke(vm, "1", 1, 0, "a b", NULL, NULL, &result, &error));
+	ck_fails(NOVA_ETOOBIG, nova_vm_invoke(vm, big, len, NULL, &result, &error));
+	ck_fails_with(NOVA_EINVAL, "a b", nova_vm_invoke(vm, "1", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "a b" }, &result, &error));
 	big[0] = big[len - 2] = '"';
-	ck_ok(nova_vm_invoke(vm, big, len - 1, 60000, "big_one", NULL, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, big, len - 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "big_one" }, &result, &error));
 	ck_assert_str_eq(nova_result_request_id(result), "big_one");
 	nova_result_free(result);
 	nova_vm_free(vm);
@@ -384,7 +384,7 @@ START_TEST(output_can_be_watched_while_it_is_produced)
 	nova_vm_t *vm = start_function(&s, "shell", "echo one; echo two >&2");
 	AUTO_BUF struct buf all = BUF_INIT(1000);
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, "{}", 2, 0, NULL, collect, &all, &result, &error));
+	ck_ok(nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .on_output = collect, .userdata = &all }, &result, &error));
 	ck_assert_int_eq(buf_append(&all, "", 1), 0);
 	ck_assert_ptr_nonnull(strstr((char *)all.data, "one\n"));
 	ck_assert_ptr_nonnull(strstr((char *)all.data, "two\n"));
@@ -449,19 +449,19 @@ START_TEST(files_are_written_listed_read_and_removed)
 	AUTO_FREE uint8_t *content = malloc(len);
 	for (size_t i = 0; i < len; i++)
 		content[i] = (uint8_t)(i * 31 + (i >> 9));
-	ck_ok(nova_vm_write_file(vm, large, content, len, 0600, &error));
-	ck_ok(nova_vm_write_file(vm, small, "text", 4, 0, &error));
-	ck_ok(nova_vm_write_file(vm, small, "\"other\"", 7, 0, &error));
+	ck_ok(nova_vm_write_file(vm, large, content, len, 0600, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, small, "text", 4, 0, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, small, "\"other\"", 7, 0, NULL, &error));
 	void *got;
 	size_t got_len;
-	ck_ok(nova_vm_read_file(vm, large, 0, &got, &got_len, &error));
+	ck_ok(nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
 	ck_assert_uint_eq(got_len, len);
 	ck_assert_mem_eq(got, content, len);
 	nova_free(got);
-	ck_fails_with(NOVA_ETOOBIG, "at most 100 ", nova_vm_read_file(vm, large, 100, &got, &got_len, &error));
+	ck_fails_with(NOVA_ETOOBIG, "at most 100 ", nova_vm_read_file(vm, large, 100, NULL, &got, &got_len, &error));
 
 	nova_files_t *files;
-	ck_ok(nova_vm_list_files(vm, dir, 0, &files, &error));
+	ck_ok(nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
 	ck_assert_uint_eq(nova_files_count(files), 2);
 	ck_assert_str_eq(nova_files_path(files, 0), "large");
 	ck_assert_int_eq(nova_files_kind(files, 0), NOVA_FILE_REGULAR);
@@ -479,10 +479,10 @@ START_TEST(files_are_written_listed_read_and_removed)
 	ck_ok(invoke(vm, payload, 0, &result)); /* the function can read what was written for it */
 	ck_assert_str_eq(nova_result_output(result, NULL), "\"other\"");
 	nova_result_free(result);
-	ck_ok(nova_vm_remove_file(vm, large, &error));
-	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_remove_file(vm, large, &error));
-	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_read_file(vm, large, 0, &got, &got_len, &error));
-	ck_ok(nova_vm_read_file(vm, "/proc/version", 0, &got, &got_len, &error));
+	ck_ok(nova_vm_remove_file(vm, large, NULL, &error));
+	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_remove_file(vm, large, NULL, &error));
+	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
+	ck_ok(nova_vm_read_file(vm, "/proc/version", 0, NULL, &got, &got_len, &error));
 	ck_assert_uint_gt(got_len, 0);
 	nova_free(got);
 	nova_vm_free(vm);
@@ -500,29 +500,29 @@ START_TEST(files_that_cannot_be_are_refused_and_a_vm_must_run)
 	size_t len;
 	static const char *const paths[] = { "", "relative", "/tmp/../etc", "/tmp//x", "/tmp/", "/tmp/\xff" };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_write_file(vm, paths[i], "", 0, 0, &error));
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_read_file(vm, paths[i], 0, &got, &len, &error));
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_list_files(vm, paths[i], 0, &files, &error));
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_remove_file(vm, paths[i], &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_write_file(vm, paths[i], "", 0, 0, NULL, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_read_file(vm, paths[i], 0, NULL, &got, &len, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_list_files(vm, paths[i], 0, NULL, &files, &error));
+		ck_fails_with(NOVA_EINVAL, "path", nova_vm_remove_file(vm, paths[i], NULL, &error));
 	}
-	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, 0, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, "", 0, 010000, &error));
-	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, 0, &got, &len, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "missing", nova_vm_list_files(vm, "/missing", 0, &files, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, 0, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, "", 0, 010000, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, 0, NULL, &got, &len, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "missing", nova_vm_list_files(vm, "/missing", 0, NULL, &files, &error));
 	AUTO_FREE char *below = path_join(file, "x");
-	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, 0, &error));
+	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, 0, NULL, &error));
 	if (!is_fake()) {
-		ck_fails_with(NOVA_EINVAL, "agent's own", nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, &error));
-		ck_fails_with(NOVA_EIO, "/etc/x", nova_vm_write_file(vm, "/etc/x", "", 0, 0, &error)); /* read-only */
+		ck_fails_with(NOVA_EINVAL, "agent's own", nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, NULL, &error));
+		ck_fails_with(NOVA_EIO, "/etc/x", nova_vm_write_file(vm, "/etc/x", "", 0, 0, NULL, &error)); /* read-only */
 	}
-	ck_ok(nova_vm_pause(vm, &error));
-	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, &got, &len, &error));
-	ck_ok(nova_vm_resume(vm, &error));
-	ck_ok(nova_vm_write_file(vm, file, "", 0, 0, &error));
+	ck_ok(nova_vm_pause(vm, NULL, &error));
+	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
+	ck_ok(nova_vm_resume(vm, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
 	nova_vm_kill(vm);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_read_file(vm, file, 0, &got, &len, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, &files, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -553,7 +553,7 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), _i == 0 };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2, 60000, NULL, kill_when_it_runs, &killer, &result, &error);
+	int code = nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .on_output = kill_when_it_runs, .userdata = &killer }, &result, &error);
 	vmtest_failed(NOVA_ELOST, code, NOVA_OUTCOME_UNKNOWN, nova_vm_id(vm));
 	ck_assert_ptr_null(result);
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
@@ -576,7 +576,7 @@ START_TEST(an_agent_that_falls_silent_is_given_up_after_its_time)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), false };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2, 1000, NULL, freeze_when_it_runs, &killer, &result, &error);
+	int code = nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 1000, .on_output = freeze_when_it_runs, .userdata = &killer }, &result, &error);
 	vmtest_failed(NOVA_EAGENT, code, NOVA_OUTCOME_UNKNOWN, "did not answer");
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
 	nova_vm_free(vm);

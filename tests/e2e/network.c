@@ -257,12 +257,12 @@ START_TEST(children_get_addresses_and_their_parent_keeps_its_own)
 	struct platform p = open_with_network();
 	nova_vm_t *parent = start(&p), *children[2];
 	ck_seen_as(parent, "172.30.0.2");
-	ck_ok(nova_vm_fork(parent, 2, children, &error));
+	ck_ok(nova_vm_fork(parent, 2, NULL, children, &error));
 	ck_seen_as(children[1], "172.30.0.4");
 	ck_seen_as(parent, "172.30.0.2");
 	ck_seen_as(children[0], "172.30.0.3");
 	nova_vm_free(children[0]);
-	ck_ok(nova_vm_fork(children[1], 1, children, &error));
+	ck_ok(nova_vm_fork(children[1], 1, NULL, children, &error));
 	ck_seen_as(children[0], "172.30.0.5");
 	for (int i = 0; i < 2; i++)
 		nova_vm_free(children[i]);
@@ -280,7 +280,7 @@ START_TEST(a_restored_guest_has_an_address_of_its_own)
 	nova_snapshot_t *snapshot;
 	ck_ok(nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	ck_seen_as(vm, "172.30.0.2");
-	ck_ok(nova_vm_restore(nova_get_host(p.nova), snapshot, &restored, &error));
+	ck_ok(nova_vm_restore(nova_get_host(p.nova), snapshot, NULL, &restored, &error));
 	ck_seen_as(restored, "172.30.0.3");
 	AUTO_FREE char *routes = ask(restored, "ip route | grep -c default");
 	ck_assert_str_eq(routes, "1\n");

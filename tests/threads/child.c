@@ -104,20 +104,20 @@ static void judge_vm_calls(void)
 	init.runtime = "shell";
 	REFUSES(nova_vm_start, s.host, NULL, &vm);
 	REFUSES(nova_vm_init, s.vm, &init);
-	REFUSES(nova_vm_invoke, s.vm, "{}", 2, 0, NULL, NULL, NULL, &r);
+	REFUSES(nova_vm_invoke, s.vm, "{}", 2, NULL, &r);
 	REFUSES(nova_vm_command, s.vm, &command, &r);
-	REFUSES(nova_vm_ping, s.vm, 0);
-	REFUSES(nova_vm_pause, s.vm);
-	REFUSES(nova_vm_resume, s.vm);
-	REFUSES(nova_vm_stop, s.vm, 0);
+	REFUSES(nova_vm_ping, s.vm, 0, NULL);
+	REFUSES(nova_vm_pause, s.vm, NULL);
+	REFUSES(nova_vm_resume, s.vm, NULL);
+	REFUSES(nova_vm_stop, s.vm, 0, NULL);
 	REFUSES(nova_vm_stats, s.vm, &value, 1);
-	REFUSES(nova_vm_fork, s.vm, 1, &vm);
+	REFUSES(nova_vm_fork, s.vm, 1, NULL, &vm);
 	REFUSES(nova_vm_merge, s.vm, pair, 2, NULL, &vm, NULL);
-	REFUSES(nova_vm_park, s.vm, 1, 0);
-	REFUSES(nova_vm_list_files, s.vm, "/tmp", 1, &files);
-	REFUSES(nova_vm_read_file, s.vm, "/tmp/x", 0, &data, &len);
-	REFUSES(nova_vm_write_file, s.vm, "/tmp/x", "x", 1, 0);
-	REFUSES(nova_vm_remove_file, s.vm, "/tmp/x");
+	REFUSES(nova_vm_park, s.vm, 1, 0, NULL);
+	REFUSES(nova_vm_list_files, s.vm, "/tmp", 1, NULL, &files);
+	REFUSES(nova_vm_read_file, s.vm, "/tmp/x", 0, NULL, &data, &len);
+	REFUSES(nova_vm_write_file, s.vm, "/tmp/x", "x", 1, 0, NULL);
+	REFUSES(nova_vm_remove_file, s.vm, "/tmp/x", NULL);
 	REFUSES_BARE(nova_vm_state, s.vm);
 	RETURNS(nova_vm_cancel, s.vm, "x");
 	RETURNS(nova_vm_kill, s.vm);
@@ -136,14 +136,14 @@ static void judge_snapshot_calls(void)
 	nova_snapshot_t *snapshot, **list;
 	size_t count;
 	REFUSES(nova_vm_snapshot, s.vm, NULL, &snapshot);
-	REFUSES(nova_vm_restore, s.host, NO_SNAPSHOT, &vm);
+	REFUSES(nova_vm_restore, s.host, NO_SNAPSHOT, NULL, &vm);
 	REFUSES(nova_snapshot_open, s.host, "x", &snapshot);
 	REFUSES(nova_snapshot_list, s.host, &list, &count);
 	REFUSES(nova_snapshot_delete, s.host, "x");
 	REFUSES(nova_snapshot_prune, s.host, &count);
 	REFUSES(nova_template_list, s.host, &list, &count);
 	REFUSES(nova_template_prune, s.host, 1, &count);
-	REFUSES(nova_template_build, s.p.nova, "echo");
+	REFUSES(nova_template_build, s.p.nova, "echo", NULL);
 }
 
 static void judge_pool_calls(void)
@@ -194,7 +194,7 @@ static void judge_queue_calls(void)
 	nova_call_t *call;
 	REFUSES(nova_queue_new, s.p.nova, NULL, &queue);
 	REFUSES(nova_submit, s.queue, "echo", "{}", 2, NULL, NULL, &call);
-	REFUSES(nova_queue_collect, s.queue, 0, &call);
+	REFUSES(nova_queue_collect, s.queue, 0, NULL, &call);
 	REFUSES_BARE(nova_call_cancel, s.call);
 	GIVES(0, nova_queue_count, s.queue, NOVA_QUEUE_THREADS);
 	RETURNS(nova_queue_free, s.queue);
@@ -227,8 +227,8 @@ static void judge_instance_calls(void)
 	REFUSES(nova_instance_list, s.p.nova, &list, &count);
 	REFUSES(nova_instance_invoke, s.instance, "{}", 2, NULL, &r);
 	REFUSES(nova_instance_command, s.instance, &command, &r);
-	REFUSES(nova_instance_pause, s.instance);
-	REFUSES(nova_instance_resume, s.instance);
+	REFUSES(nova_instance_pause, s.instance, NULL);
+	REFUSES(nova_instance_resume, s.instance, NULL);
 	REFUSES(nova_instance_snapshot, s.instance, NULL, &snapshot);
 	REFUSES(nova_instance_stop, s.instance, 0);
 	REFUSES_BARE(nova_instance_state, s.instance);
@@ -315,6 +315,14 @@ static void judge_result_and_files(void)
 	WORKS_WITH(nova_files_digest, nova_files_digest(f, 0) > 0);
 	WORKS_WITH(nova_files_target, !*nova_files_target(f, 0));
 	RETURNS(nova_files_free, s.files);
+}
+
+static void judge_interrupt(void)
+{
+	nova_interrupt_t *own = NULL;
+	WORKS_WITH(nova_interrupt_new, nova_interrupt_new(&own, NULL) == 0);
+	RETURNS(nova_interrupt_trigger, own);
+	RETURNS(nova_interrupt_free, own);
 }
 
 static void judge_probe(void)
@@ -428,7 +436,7 @@ static void fill(void)
 	AUTO_FREE char *directory = str_format("%s/files", s.p.dir), *mark = str_format("%s/mark", directory);
 	ck_assert_int_eq(fs_mkdirs(directory, 0777), 0);
 	ck_assert_int_eq(fs_write_file(mark, "x", 1, 0600), 0);
-	ck_ok(nova_vm_list_files(s.vm, directory, 1, &s.files, &error));
+	ck_ok(nova_vm_list_files(s.vm, directory, 1, NULL, &s.files, &error));
 	want.key = "x";
 	ck_ok(nova_pool_acquire(s.p.pool, &want, &s.lent, NULL, &error));
 	instance.function = "echo";
@@ -436,7 +444,7 @@ static void fill(void)
 	ck_ok(nova_instance_start(s.p.nova, &instance, &s.instance, &error));
 	ck_ok(nova_queue_new(s.p.nova, NULL, &s.queue, &error));
 	ck_ok(nova_submit(s.queue, "echo", "{}", 2, NULL, &s, NULL, &error));
-	ck_ok(nova_queue_collect(s.queue, UINT32_MAX, &s.collected, &error));
+	ck_ok(nova_queue_collect(s.queue, UINT32_MAX, NULL, &s.collected, &error));
 	ck_ok(nova_submit(s.queue, "slow", "{}", 2, NULL, NULL, &s.call, &error));
 	ck_ok(nova_engine_probe(s.host, &s.probe, &error));
 	s.config = s.p.config;
@@ -466,6 +474,7 @@ static void be_the_child(void)
 	judge_function_object();
 	judge_result_and_files();
 	judge_probe();
+	judge_interrupt();
 	judge_config_and_protocol();
 	judge_what_needs_no_context();
 	judge_a_context_of_its_own();
@@ -489,8 +498,8 @@ START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_f
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 
 	/* The parent has lost nothing. */
-	ck_ok(nova_vm_ping(s.vm, 0, &error));
-	ck_ok(nova_vm_ping(s.lent, 0, &error));
+	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
+	ck_ok(nova_vm_ping(s.lent, 0, NULL, &error));
 	ck_fails(NOVA_ENOTFOUND, nova_get(s.p.nova, "of-the-child", &function, &error));
 	platform_answers(s.p.nova, "echo", "1");
 	ck_assert_int_eq(nova_instance_state(s.instance), NOVA_VM_RUNNING);

@@ -156,7 +156,7 @@ static void use_vm(struct worker *w, nova_vm_t *vm)
 	nova_error_t *failure = NULL;
 	if (draw(w, 5) == 0)
 		nova_vm_kill(vm);
-	int code = nova_vm_ping(vm, 0, &failure);
+	int code = nova_vm_ping(vm, 0, NULL, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "ping", code, failure);
 	nova_error_free(failure);
@@ -267,7 +267,7 @@ static void *use_shared_vm(void *argument)
 	static const int allowed[] = { NOVA_ELOST, NOVA_EAGENT, 0 };
 	for (int i = 0; i < w->operations && !*w->why; i++) {
 		nova_error_t *failure = NULL;
-		int code = nova_vm_ping(shared, 0, &failure);
+		int code = nova_vm_ping(shared, 0, NULL, &failure);
 		if (!any_of(code, allowed))
 			complain(w, "ping", code, failure);
 		nova_error_free(failure);
@@ -287,7 +287,7 @@ START_TEST(threads_may_share_one_vm_and_kill_it)
 	struct platform p = platform_open(NULL);
 	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &shared, &error));
 	run_threads(&p, use_shared_vm, 30);
-	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), NOVA_ELOST);
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), NOVA_ELOST);
 	nova_vm_free(shared);
 	platform_close(&p);
 }
@@ -310,7 +310,7 @@ static void call_shared(struct worker *w)
 	size_t heard = 0;
 	snprintf(id, sizeof(id), "r%u", draw(w, 6));
 	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
-	int code = nova_vm_invoke(shared, payload, strlen(payload), 0, id, draw(w, 2) ? count_output : NULL, &heard, &r, &failure);
+	int code = nova_vm_invoke(shared, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = id, .on_output = draw(w, 2) ? count_output : NULL, .userdata = &heard }, &r, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "invoke", code, failure);
 	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
@@ -331,7 +331,7 @@ static void *use_busy_vm(void *argument)
 		else if (what < 17)
 			nova_vm_cancel(shared, id);
 		else if (what < 18)
-			nova_vm_ping(shared, 0, NULL);
+			nova_vm_ping(shared, 0, NULL, NULL);
 		else if (what < 19)
 			nova_vm_timing_us(shared, NOVA_TIMING_BOOT);
 		else
@@ -363,9 +363,9 @@ START_TEST(threads_may_call_and_cancel_in_one_vm_at_once)
 	struct platform p = platform_open(NULL);
 	give_function(&p, "echo heard >&2; cat \"$1\"");
 	run_threads(&p, use_busy_vm, 30);
-	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), 0); /* cancelling has cost no more than the calls */
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), 0); /* cancelling has cost no more than the calls */
 	run_threads(&p, use_busy_vm, 31);
-	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL), NOVA_ELOST);
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), NOVA_ELOST);
 	nova_vm_free(shared);
 	platform_close(&p);
 }
@@ -445,7 +445,7 @@ static void *use_queue(void *argument)
 		unsigned what = draw(w, 8);
 		if (what < 4)
 			submit_one(w);
-		else if (what < 7 && nova_queue_collect(queue, draw(w, 3), &call, NULL) == 0 && call)
+		else if (what < 7 && nova_queue_collect(queue, draw(w, 3), NULL, &call, NULL) == 0 && call)
 			judge_call(w, call);
 		else if (what == 7 && i % 4 == 0)
 			cancel_one(w);
@@ -469,7 +469,7 @@ START_TEST(threads_may_submit_collect_and_cancel_at_once)
 	while (nova_queue_count(queue, NOVA_QUEUE_WAITING) + nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY) +
 			nova_queue_count(queue, NOVA_QUEUE_FINISHED)) {
 		nova_call_t *call;
-		ck_ok(nova_queue_collect(queue, 10, &call, &error));
+		ck_ok(nova_queue_collect(queue, 10, NULL, &call, &error));
 		if (call)
 			judge_call(&rest, call);
 	}

@@ -122,7 +122,7 @@ static int read_with(const char *const *said, size_t most)
 	void *data = NULL;
 	size_t len = 0;
 	answers = said;
-	int code = nova_vm_read_file(&vm, "/tmp/x", most, &data, &len, &error);
+	int code = nova_vm_read_file(&vm, "/tmp/x", most, NULL, &data, &len, &error);
 	ck_assert((code == 0) == (data != NULL));
 	nova_free(data);
 	return code;
@@ -160,18 +160,19 @@ START_TEST(a_read_takes_what_was_promised_and_nothing_else)
 }
 END_TEST
 
-int __real_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret, nova_error_t **err);
+int __real_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
+	nova_error_t **err);
 
 START_TEST(a_listing_is_asked_for_until_there_is_no_more)
 {
 	struct nova_vm vm = { .id = "a-guest" };
 	nova_files_t *files = NULL;
 	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a/b\",\"f\",0,0,0,\"\"]],\"more\":false}");
-	ck_ok(__real_nova_vm_list_files(&vm, "/tmp", 0, &files, &error));
+	ck_ok(__real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error));
 	ck_assert_uint_eq(nova_files_count(files), 2);
 	nova_files_free(files);
 	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}");
-	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest", __real_nova_vm_list_files(&vm, "/tmp", 0, &files, &error)); /* it would go on for ever */
+	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest", __real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error)); /* it would go on for ever */
 }
 END_TEST
 
@@ -226,11 +227,14 @@ static int order_of_files(const void *a, const void *b)
 	return proto_path_order(((const struct file *)a)->path, ((const struct file *)b)->path);
 }
 
-int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret, nova_error_t **err);
-int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, nova_files_t **ret, nova_error_t **err)
+int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
+	nova_error_t **err);
+int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
+	nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
 	const char *content;
+	(void)wait;
 	ck_assert_uint_eq(depth, 0);
 	if (strcmp(directory, "/tmp") != 0)
 		return nova_fail(err, NOVA_ENOTFOUND, "microVM %s: '%s': No such file or directory", vm->id, directory);
@@ -310,10 +314,11 @@ int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_cha
 	return lose_in_time(vm, err);
 }
 
-int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret, nova_error_t **err);
-int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, nova_vm_t **ret, nova_error_t **err)
+int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret, nova_error_t **err);
+int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret, nova_error_t **err)
 {
 	(void)err;
+	(void)wait;
 	ck_assert_uint_eq(count, 1);
 	struct double_vm *child = malloc(sizeof(*child));
 	*child = *(struct double_vm *)vm;
@@ -368,7 +373,7 @@ static void scene_holds(struct scene *s, const char *expected)
 {
 	nova_files_t *files;
 	AUTO_BUF struct buf text = BUF_INIT(4096);
-	ck_ok(__wrap_nova_vm_list_files(s->merged, "/tmp", 0, &files, &error));
+	ck_ok(__wrap_nova_vm_list_files(s->merged, "/tmp", 0, NULL, &files, &error));
 	for (size_t i = 0; i < files->count; i++) {
 		const struct double_vm *d = (const struct double_vm *)s->merged;
 		const char *line = d->lines[find(d, files->items[i].path)], *at = strstr(line, " @");

@@ -69,9 +69,10 @@ static int set_state(nova_vm_t *vm, int state, nova_error_t **err)
 	return get(&vm->state) == NOVA_VM_DEAD ? nova_fail(err, NOVA_ELOST, "the double is dead") : 0;
 }
 
-int __wrap_nova_vm_pause(nova_vm_t *vm, nova_error_t **err);
-int __wrap_nova_vm_pause(nova_vm_t *vm, nova_error_t **err)
+int __wrap_nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err);
+int __wrap_nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err)
 {
+	(void)wait;
 	return set_state(vm, NOVA_VM_PAUSED, err);
 }
 

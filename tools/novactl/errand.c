@@ -85,13 +85,13 @@ static int do_get(struct errand *errand, nova_instance_t *instance, nova_error_t
 
 static int do_pause(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
-	int code = nova_instance_pause(instance, error);
+	int code = nova_instance_pause(instance, NULL, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 
 static int do_resume(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
-	int code = nova_instance_resume(instance, error);
+	int code = nova_instance_resume(instance, NULL, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 

@@ -79,7 +79,7 @@ static int open_family(struct family *f, char **names, size_t count)
 			return report(error);
 	int status = check_tree(f);
 	for (size_t i = 0; !status && i < count; i++)
-		if (nova_vm_restore(f->host, f->snapshots[i], &f->vms[i], &error) != 0)
+		if (nova_vm_restore(f->host, f->snapshots[i], NULL, &f->vms[i], &error) != 0)
 			status = report(error);
 	return status;
 }

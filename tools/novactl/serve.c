@@ -322,7 +322,7 @@ void clients_collect(struct daemon *daemon)
 	for (struct client *client = daemon->clients; client; client = client->next)
 		if (client->errand && errand_is_done(client->errand))
 			finish_errand(client);
-	while (nova_queue_collect(daemon->queue, 0, &call, NULL) == 0 && call) {
+	while (nova_queue_collect(daemon->queue, 0, NULL, &call, NULL) == 0 && call) {
 		struct client *client = nova_call_userdata(call);
 		client->call = NULL;
 		if (client->state != CLIENT_GONE)

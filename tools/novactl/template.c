@@ -39,7 +39,7 @@ static int build_run(char **args, int count)
 	for (int i = 0; i < count; i++) {
 		nova_error_t *error = NULL;
 		progress_start("making the template");
-		int code = nova_template_build(nova, args[i], &error);
+		int code = nova_template_build(nova, args[i], NULL, &error);
 		progress_stop();
 		if (code == 0) {
 			json_array_append_new(built, json_string(args[i]));

@@ -139,10 +139,10 @@ class Vm:
         """Runs the function once; `payload` is anything that json.dumps() takes."""
         data = encode_payload(payload)
         tap = OutputTap(on_output)
+        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function)
         result = c_void_p()
         with self._handle.using() as vm:
-            return collect(result, tap, "nova_vm_invoke", vm, data, len(data), milliseconds(timeout), text(request_id),
-                           tap.function, None, byref(result))
+            return collect(result, tap, "nova_vm_invoke", vm, data, len(data), byref(options), byref(result))
 
     def cancel(self, request_id: str) -> None:
         """Ends the call of that request id, if it is under way: it raises Canceled. Any thread may do so, and `on_output`."""
@@ -166,14 +166,14 @@ class Vm:
         """All that is in a directory of the guest, `depth` levels deep (0: all), each directory before what is in it."""
         found = c_void_p()
         with self._handle.using() as vm:
-            check("nova_vm_list_files", vm, text(directory), depth, byref(found))
+            check("nova_vm_list_files", vm, text(directory), depth, None, byref(found))
         return take_files(found)
 
     def read_file(self, path: str, most: int = 0) -> bytes:
         """The content of a file of the guest; one of more than `most` bytes (0: 64 MiB) is refused."""
         data, length = c_void_p(), c_size_t()
         with self._handle.using() as vm:
-            check("nova_vm_read_file", vm, text(path), most, byref(data), byref(length))
+            check("nova_vm_read_file", vm, text(path), most, None, byref(data), byref(length))
         try:
             return string_at(data, length.value)
         finally:
@@ -182,33 +182,33 @@ class Vm:
     def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as."""
         with self._handle.using() as vm:
-            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode)
+            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode, None)
 
     def remove_file(self, path: str) -> None:
         """Removes a file, a link or an empty directory of the guest."""
         with self._handle.using() as vm:
-            check("nova_vm_remove_file", vm, text(path))
+            check("nova_vm_remove_file", vm, text(path), None)
 
     def ping(self, timeout: Optional[float] = None) -> None:
         """Asks the agent for a sign of life."""
         with self._handle.using() as vm:
-            check("nova_vm_ping", vm, milliseconds(timeout))
+            check("nova_vm_ping", vm, milliseconds(timeout), None)
 
     def pause(self) -> None:
         """Stops the guest's processors; nothing in it is lost."""
         with self._handle.using() as vm:
-            check("nova_vm_pause", vm)
+            check("nova_vm_pause", vm, None)
 
     def resume(self) -> None:
         """Lets a paused guest go on."""
         with self._handle.using() as vm:
-            check("nova_vm_resume", vm)
+            check("nova_vm_resume", vm, None)
 
     def fork(self, count: int = 1) -> List["Vm"]:
         """`count` children that go on from this instant, with their memory shared copy-on-write."""
         children = (c_void_p * max(count, 1))()
         with self._handle.using() as vm:
-            check("nova_vm_fork", vm, count, children)
+            check("nova_vm_fork", vm, count, None, children)
         return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
 
     def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None, on_conflict: str = "refuse") -> "Tuple[Vm, Merge]":
@@ -234,7 +234,7 @@ class Vm:
     def park(self, count: int, life: Optional[float] = None) -> None:
         """Keeps `count` VMM processes waiting for the next children of this VM, for `life` seconds (a minute); 0 ends them."""
         with self._handle.using() as vm:
-            check("nova_vm_park", vm, count, milliseconds(life))
+            check("nova_vm_park", vm, count, milliseconds(life), None)
 
     def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, compress: Optional[bool] = None) -> str:
         """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds. `compress` None: as the
@@ -253,7 +253,7 @@ class Vm:
         snapshot, made = c_void_p(), c_void_p()
         check("nova_snapshot_open", host, text(name), byref(snapshot))
         try:
-            check("nova_vm_restore", host, snapshot, byref(made))
+            check("nova_vm_restore", host, snapshot, None, byref(made))
         finally:
             _ffi.lib.nova_snapshot_free(snapshot)
         return cls(Handle(made, _ffi.lib.nova_vm_free))
@@ -261,7 +261,7 @@ class Vm:
     def stop(self, grace: Optional[float] = None) -> None:
         """Asks the guest to end and kills it after `grace` seconds. Then it raises FunctionTimeout."""
         with self._handle.using() as vm:
-            check("nova_vm_stop", vm, milliseconds(grace))
+            check("nova_vm_stop", vm, milliseconds(grace), None)
 
     def kill(self) -> None:
         """Kills the VMM at once, from any thread."""

@@ -64,12 +64,12 @@ class Instance:
     def pause(self) -> None:
         """Stops its processors; nothing in it is lost."""
         with self._handle.using() as instance:
-            check("nova_instance_pause", instance)
+            check("nova_instance_pause", instance, None)
 
     def resume(self) -> None:
         """Lets it go on after pause()."""
         with self._handle.using() as instance:
-            check("nova_instance_resume", instance)
+            check("nova_instance_resume", instance, None)
 
     def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
         """Takes a snapshot, from which calls and instances of this version of the function can go on; returns its id."""

@@ -161,7 +161,7 @@ class Queue:
 
     def _take_one(self, queue: c_void_p, wait_ms: int) -> bool:
         pointer = c_void_p()
-        check("nova_queue_collect", queue, wait_ms, byref(pointer))
+        check("nova_queue_collect", queue, wait_ms, None, byref(pointer))
         if not pointer:
             return False
         with self._changed:

@@ -40,6 +40,7 @@ class InstanceOpts(_Options):
         ("snapshot", c_char_p),
         ("memory_mb", c_uint32),
         ("vcpus", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -47,6 +48,7 @@ class InvokeOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
         ("timeout_ms", c_uint32),
+        ("queue_timeout_ms", c_uint32),
         ("request_id", c_char_p),
         ("on_output", OUTPUT_FN),
         ("userdata", c_void_p),
@@ -55,7 +57,7 @@ class InvokeOpts(_Options):
         ("snapshot", c_char_p),
         ("snapshot_after", c_char_p),
         ("instance", c_char_p),
-        ("queue_timeout_ms", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -64,6 +66,8 @@ class MergeOpts(_Options):
         ("size", c_size_t),
         ("directory", c_char_p),
         ("on_conflict", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -77,6 +81,7 @@ class PoolOpts(_Options):
         ("max_queue", c_uint32),
         ("pause_after_ms", c_uint32),
         ("flags", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -119,6 +124,8 @@ class SnapshotOpts(_Options):
         ("name", c_char_p),
         ("life_time_s", c_uint64),
         ("compress", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -133,8 +140,10 @@ class VmCommandOpts(_Options):
         ("stdin_len", c_size_t),
         ("directory", c_char_p),
         ("timeout_ms", c_uint32),
+        ("reserved", c_uint32),
         ("on_output", OUTPUT_FN),
         ("userdata", c_void_p),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -147,6 +156,19 @@ class VmInitOpts(_Options):
         ("env_count", c_size_t),
         ("timeout_ms", c_uint32),
         ("concurrency", c_uint32),
+        ("interrupt", c_void_p),
+    ]
+
+
+class VmInvokeOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("timeout_ms", c_uint32),
+        ("reserved", c_uint32),
+        ("request_id", c_char_p),
+        ("on_output", OUTPUT_FN),
+        ("userdata", c_void_p),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -165,6 +187,14 @@ class VmOpts(_Options):
         ("network", c_char_p),
         ("net_rx_bandwidth", c_uint64),
         ("net_tx_bandwidth", c_uint64),
+        ("interrupt", c_void_p),
+    ]
+
+
+class WaitOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -177,6 +207,8 @@ class PoolWant(_Options):
         ("concurrency", c_uint32),
         ("flags", c_uint32),
         ("queue_timeout_ms", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -193,7 +225,7 @@ FUNCTIONS = {
     "nova_queue_free": (None, [c_void_p]),
     "nova_queue_fd": (c_int, [c_void_p]),
     "nova_submit": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_count": (c_uint64, [c_void_p, c_int]),
     "nova_call_cancel": (c_int, [c_void_p]),
     "nova_call_is_finished": (c_int, [c_void_p]),
@@ -248,7 +280,7 @@ FUNCTIONS = {
     "nova_function_env_count": (c_size_t, [c_void_p]),
     "nova_function_env": (c_char_p, [c_void_p, c_size_t]),
     "nova_function_to_json": (c_void_p, [c_void_p]),
-    "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_invoke": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_new": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_ref": (c_void_p, [c_void_p]),
@@ -288,10 +320,13 @@ FUNCTIONS = {
     "nova_instance_to_json": (c_void_p, [c_void_p]),
     "nova_instance_invoke": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_instance_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_instance_pause": (c_int, [c_void_p, POINTER(c_void_p)]),
-    "nova_instance_resume": (c_int, [c_void_p, POINTER(c_void_p)]),
+    "nova_instance_pause": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_instance_resume": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_instance_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_instance_stop": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
+    "nova_interrupt_new": (c_int, [POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_interrupt_trigger": (None, [c_void_p]),
+    "nova_interrupt_free": (None, [c_void_p]),
     "nova_pool_new": (c_int, [c_void_p, POINTER(PoolOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_pool_free": (None, [c_void_p]),
     "nova_pool_acquire": (c_int, [c_void_p, POINTER(PoolWant), POINTER(c_void_p), POINTER(c_int), POINTER(c_void_p)]),
@@ -325,7 +360,7 @@ FUNCTIONS = {
     "nova_result_timing_us": (c_uint64, [c_void_p, c_int]),
     "nova_result_duration_ms": (c_uint64, [c_void_p]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
-    "nova_vm_fork": (c_int, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_fork": (c_int, [c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_merge": (c_int, [c_void_p, POINTER(c_void_p), c_size_t, POINTER(MergeOpts), POINTER(c_void_p), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_merge_count": (c_size_t, [c_void_p]),
     "nova_merge_conflicts": (c_size_t, [c_void_p]),
@@ -333,14 +368,14 @@ FUNCTIONS = {
     "nova_merge_kind": (c_int, [c_void_p, c_size_t]),
     "nova_merge_branch": (c_int, [c_void_p, c_size_t]),
     "nova_merge_free": (None, [c_void_p]),
-    "nova_vm_park": (c_int, [c_void_p, c_size_t, c_uint32, POINTER(c_void_p)]),
+    "nova_vm_park": (c_int, [c_void_p, c_size_t, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_stood_still_us": (c_uint64, [c_void_p]),
     "nova_vm_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_open": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_snapshot_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_snapshot_prune": (c_int, [c_void_p, POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_vm_restore": (c_int, [c_void_p, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_restore": (c_int, [c_void_p, c_void_p, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_template_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_template_prune": (c_int, [c_void_p, c_int, POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_snapshot_free": (None, [c_void_p]),
@@ -361,10 +396,10 @@ FUNCTIONS = {
     "nova_vm_state": (c_int, [c_void_p]),
     "nova_vm_pid": (c_int64, [c_void_p]),
     "nova_vm_init": (c_int, [c_void_p, POINTER(VmInitOpts), POINTER(c_void_p)]),
-    "nova_vm_invoke": (c_int, [c_void_p, c_void_p, c_size_t, c_uint32, c_char_p, OUTPUT_FN, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_invoke": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_cancel": (None, [c_void_p, c_char_p]),
     "nova_vm_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_vm_list_files": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_list_files": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_files_count": (c_size_t, [c_void_p]),
     "nova_files_path": (c_char_p, [c_void_p, c_size_t]),
     "nova_files_kind": (c_int, [c_void_p, c_size_t]),
@@ -374,13 +409,13 @@ FUNCTIONS = {
     "nova_files_digest": (c_uint64, [c_void_p, c_size_t]),
     "nova_files_target": (c_char_p, [c_void_p, c_size_t]),
     "nova_files_free": (None, [c_void_p]),
-    "nova_vm_read_file": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_vm_write_file": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, c_uint32, POINTER(c_void_p)]),
-    "nova_vm_remove_file": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
-    "nova_vm_ping": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
-    "nova_vm_pause": (c_int, [c_void_p, POINTER(c_void_p)]),
-    "nova_vm_resume": (c_int, [c_void_p, POINTER(c_void_p)]),
-    "nova_vm_stop": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
+    "nova_vm_read_file": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_vm_write_file": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_remove_file": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_ping": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_pause": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_resume": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_stop": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_kill": (None, [c_void_p]),
     "nova_vm_console": (c_void_p, [c_void_p]),
     "nova_vm_timing_us": (c_uint64, [c_void_p, c_int]),
