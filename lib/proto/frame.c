@@ -4,8 +4,6 @@
 
 #include "proto/proto.h"
 
-#define KEEP_CAP (256u << 10) /* a buffer that one large frame made longer than this is given back */
-
 /* --- encoding --- */
 
 /* The usual types without printf: in a clone each piece of code that runs for the first time costs the guest more than this does. */
@@ -70,11 +68,14 @@ int nova_frame_encode(int type, const char *payload, size_t payload_len, void **
 /* --- decoding --- */
 
 struct nova_decoder {
-	struct buf in;    /* whole frames that were not fetched yet, then the one that is coming */
-	size_t start;     /* the next frame to fetch */
-	size_t coming;    /* the frame of which the end is not there yet */
+	uint8_t head[NOVA_FRAME_HEADER];
+	size_t head_len;
+	struct proto_frame *coming; /* its header is whole; NULL: not yet */
+	size_t got;                 /* bytes of it */
+	struct proto_frame *first, **last; /* whole ones that were not fetched yet */
+	struct proto_frame *fetched; /* what nova_decoder_next() has handed out last */
 	size_t max;
-	int failed;       /* the code of a failure, for ever */
+	int failed;                  /* the code of a failure, for ever */
 	char why[160];
 };
 
@@ -84,16 +85,42 @@ int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_error_t **er
 	if (!decoder)
 		return nova_oom(error);
 	decoder->max = max && max < NOVA_FRAME_MAX ? max : NOVA_FRAME_MAX;
-	decoder->in = BUF_INIT(SIZE_MAX / 4);
+	decoder->last = &decoder->first;
 	*ret_decoder = decoder;
 	return 0;
+}
+
+static void drop_fetched(nova_decoder_t *decoder)
+{
+	free(STEAL(decoder->fetched));
+}
+
+static struct proto_frame *pop(nova_decoder_t *decoder)
+{
+	struct proto_frame *frame = decoder->first;
+	if (!frame)
+		return NULL;
+	decoder->first = frame->next;
+	if (!decoder->first)
+		decoder->last = &decoder->first;
+	frame->next = NULL;
+	return frame;
+}
+
+static void drop_all(nova_decoder_t *decoder)
+{
+	struct proto_frame *frame;
+	drop_fetched(decoder);
+	free(STEAL(decoder->coming));
+	while ((frame = pop(decoder)))
+		free(frame);
 }
 
 void nova_decoder_free(nova_decoder_t *decoder)
 {
 	if (!decoder)
 		return;
-	buf_free(&decoder->in);
+	drop_all(decoder);
 	free(decoder);
 }
 
@@ -105,14 +132,8 @@ static int failed_before(const nova_decoder_t *decoder, nova_error_t **error)
 static int fail_for_ever(nova_decoder_t *decoder, int code, nova_error_t **error)
 {
 	decoder->failed = code;
-	buf_free(&decoder->in);
+	drop_all(decoder);
 	return failed_before(decoder, error);
-}
-
-static int out_of_memory(nova_decoder_t *decoder, nova_error_t **error)
-{
-	snprintf(decoder->why, sizeof(decoder->why), "out of memory for a frame");
-	return fail_for_ever(decoder, NOVA_ENOMEM, error);
 }
 
 static size_t length_at(const uint8_t *p)
@@ -120,65 +141,66 @@ static size_t length_at(const uint8_t *p)
 	return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
-/* Makes room by dropping what was fetched; the last payload handed out dies here. */
-static void drop_fetched(nova_decoder_t *decoder)
+/* The header is whole. Memory for all that is announced is asked for at once, but only what comes is touched, and so becomes memory. */
+static int begin_frame(nova_decoder_t *decoder, nova_error_t **error)
 {
-	struct buf *in = &decoder->in;
-	if (!decoder->start)
-		return;
-	buf_consume(in, decoder->start);
-	decoder->coming -= decoder->start;
-	decoder->start = 0;
-	if (!in->len && in->cap > KEEP_CAP)
-		buf_free(in);
-}
-
-/* How many more bytes belong to what is coming: the header first, then the body, once its length is accepted. */
-static int bytes_wanted(nova_decoder_t *decoder, size_t *ret_wanted, nova_error_t **error)
-{
-	size_t have = decoder->in.len - decoder->coming;
-	if (have < NOVA_FRAME_HEADER) {
-		*ret_wanted = NOVA_FRAME_HEADER - have;
-		return 0;
-	}
-	size_t len = length_at(decoder->in.data + decoder->coming);
+	size_t len = length_at(decoder->head);
 	if (len > decoder->max) {
 		snprintf(decoder->why, sizeof(decoder->why), "the other side announced a frame of %zu bytes, over the limit of %zu",
 			len, decoder->max);
 		return fail_for_ever(decoder, NOVA_ETOOBIG, error);
 	}
-	*ret_wanted = NOVA_FRAME_HEADER + len - have;
+	struct proto_frame *frame = malloc(sizeof(*frame) + len + 1);
+	if (!frame) {
+		snprintf(decoder->why, sizeof(decoder->why), "out of memory for a frame");
+		return fail_for_ever(decoder, NOVA_ENOMEM, error);
+	}
+	*frame = (struct proto_frame){ .size = len };
+	decoder->coming = frame;
+	decoder->got = decoder->head_len = 0;
 	return 0;
+}
+
+static void end_frame(nova_decoder_t *decoder)
+{
+	*decoder->last = decoder->coming;
+	decoder->last = &decoder->coming->next;
+	decoder->coming = NULL;
+}
+
+/* Moves what is wanted of the bytes; how many that are. */
+static size_t take(void *to, size_t have, size_t want, const uint8_t *at, size_t len)
+{
+	size_t n = want - have < len ? want - have : len;
+	if (n)
+		memcpy((uint8_t *)to + have, at, n);
+	return n;
 }
 
 int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t len, nova_error_t **error)
 {
-	const uint8_t *at = data;
+	const uint8_t *at = data, *end = at + len;
 	if (decoder->failed)
 		return failed_before(decoder, error);
 	drop_fetched(decoder);
 	for (;;) {
-		size_t wanted = 0;
-		int r = bytes_wanted(decoder, &wanted, error);
-		if (r < 0)
-			return r;
-		if (!wanted) {
-			decoder->coming = decoder->in.len;
-			continue;
+		if (!decoder->coming) {
+			size_t n = take(decoder->head, decoder->head_len, NOVA_FRAME_HEADER, at, (size_t)(end - at));
+			at += n;
+			decoder->head_len += n;
+			if (decoder->head_len < NOVA_FRAME_HEADER)
+				return 0;
+			int code = begin_frame(decoder, error);
+			if (code < 0)
+				return code;
 		}
-		if (!len)
+		size_t n = take(decoder->coming->text, decoder->got, decoder->coming->size, at, (size_t)(end - at));
+		at += n;
+		decoder->got += n;
+		if (decoder->got < decoder->coming->size)
 			return 0;
-		size_t take = wanted < len ? wanted : len;
-		if (buf_append(&decoder->in, at, take) < 0)
-			return out_of_memory(decoder, error);
-		at += take;
-		len -= take;
+		end_frame(decoder);
 	}
-}
-
-static bool span_is(struct json_span span, const char *text)
-{
-	return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
 }
 
 /* A JSON integer that an int can hold. */
@@ -201,48 +223,59 @@ static bool parse_type(struct json_span span, int *ret_type)
 }
 
 /* NULL, or what is wrong with the envelope. */
-static const char *read_envelope(const char *text, size_t len, int *ret_type, struct json_span *ret_payload)
+static const char *read_envelope(struct proto_frame *frame)
 {
 	struct json_walk walk;
+	struct json_unknown unknown = { 0, 0 };
 	struct json_span key, value, type = { NULL, 0 }, payload = { NULL, 0 };
-	int more = json_walk_start(&walk, text, len, PROTO_DEPTH) ? 1 : -1;
+	int more = json_walk_start(&walk, frame->text, frame->size, PROTO_DEPTH) ? 1 : -1;
 	while (more > 0 && (more = json_walk_next(&walk, &key, &value)) > 0) {
-		struct json_span *member = span_is(key, "type") ? &type : span_is(key, "payload") ? &payload : NULL;
-		if (member && member->at)
-			return "has a member twice";
+		struct json_span *member = json_is(key, "type") ? &type : json_is(key, "payload") ? &payload : NULL;
+		if (member ? member->at != NULL : !json_unknown_ok(&unknown, key, value))
+			return member ? "has a member twice" : "has too much besides its payload";
 		if (member)
 			*member = value;
 	}
 	if (more < 0)
 		return "is not a JSON object";
-	if (!type.at || !parse_type(type, ret_type))
+	if (!type.at || !parse_type(type, &frame->type))
 		return "has no \"type\" that is an integer";
 	if (!payload.at || *payload.at != '{')
 		return "has no \"payload\" that is an object";
-	*ret_payload = payload;
+	frame->payload = (char *)payload.at;
+	frame->payload_len = payload.len;
 	return NULL;
+}
+
+int proto_decoder_take(nova_decoder_t *decoder, struct proto_frame **ret_frame, nova_error_t **error)
+{
+	if (decoder->failed)
+		return failed_before(decoder, error);
+	drop_fetched(decoder);
+	AUTO_FREE struct proto_frame *frame = pop(decoder);
+	if (!frame)
+		return 0;
+	const char *wrong = read_envelope(frame);
+	if (wrong) {
+		snprintf(decoder->why, sizeof(decoder->why), "a frame of %zu bytes from the other side %s", frame->size, wrong);
+		return fail_for_ever(decoder, NOVA_EAGENT, error);
+	}
+	/* The envelope's brace or comma is behind the payload: that byte has been read and can end the string. */
+	frame->payload[frame->payload_len] = 0;
+	*ret_frame = STEAL(frame);
+	return 1;
 }
 
 int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload, size_t *ret_len,
 	nova_error_t **error)
 {
-	if (decoder->failed)
-		return failed_before(decoder, error);
-	if (decoder->start == decoder->coming)
-		return 0;
-	uint8_t *head = decoder->in.data + decoder->start;
-	size_t len = length_at(head);
-	char *text = (char *)head + NOVA_FRAME_HEADER;
-	struct json_span payload;
-	const char *wrong = read_envelope(text, len, ret_type, &payload);
-	if (wrong) {
-		snprintf(decoder->why, sizeof(decoder->why), "a frame of %zu bytes from the other side %s", len, wrong);
-		return fail_for_ever(decoder, NOVA_EAGENT, error);
-	}
-	decoder->start += NOVA_FRAME_HEADER + len;
-	/* The envelope's brace or comma is behind the payload: that byte has been read and can end the string. */
-	text[payload.at - text + (ptrdiff_t)payload.len] = 0;
-	*ret_payload = payload.at;
-	*ret_len = payload.len;
+	struct proto_frame *frame;
+	int got = proto_decoder_take(decoder, &frame, error);
+	if (got <= 0)
+		return got;
+	decoder->fetched = frame;
+	*ret_type = frame->type;
+	*ret_payload = frame->payload;
+	*ret_len = frame->payload_len;
 	return 1;
 }

@@ -15,8 +15,12 @@
 #include "base/base.h"
 
 #define PROTO_INPUT_MAX  (6u << 20) /* JSON of one input or output */
-#define PROTO_DEPTH_USER 2000u      /* nesting of one input or output */
-#define PROTO_DEPTH      2040u      /* nesting of a frame; jansson's own limit is 2048 */
+/* Nesting of one input or output. Every other limit of depth follows from this one. */
+#define PROTO_DEPTH_USER 512u
+#define PROTO_DEPTH      (PROTO_DEPTH_USER + 2) /* of a frame: its envelope and its payload are around that */
+/* What may be in an envelope or a payload besides the members that are known there: of all of them together. */
+#define PROTO_UNKNOWN_MEMBERS 64u
+#define PROTO_UNKNOWN_BYTES   (64u << 10)
 
 /* The code disk of a guest whose function comes later begins with this; it is exchanged for the function's own before Init. */
 #define PROTO_CODE_LATER     "nova: code later\n"
@@ -34,15 +38,35 @@ bool json_text_ok(const char *text, size_t len, unsigned max_depth);
 /* The same text without white space around it. */
 struct json_span json_trim(const char *text, size_t len);
 
-/* Steps through the members of an object, checking the text on the way. */
+/* Steps through the members of an object, or the items of a list, checking the text on the way. */
 struct json_walk {
 	const char *at, *end;
 	unsigned depth;
+	char close;
 	bool first;
 };
 bool json_walk_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth);
 /* 1: a member (the key without its quotes, escapes left as they are); 0: end of the text; -1: not JSON. */
 int json_walk_next(struct json_walk *walk, struct json_span *ret_key, struct json_span *ret_value);
+bool json_list_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth);
+/* 1: an item; 0: end of the text; -1: not JSON. */
+int json_list_next(struct json_walk *walk, struct json_span *ret_item);
+static inline bool json_is(struct json_span span, const char *text)
+{
+	return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
+}
+
+/* Counts members that nobody knows. False: they are too many, or too large. */
+struct json_unknown {
+	size_t count, bytes;
+};
+bool json_unknown_ok(struct json_unknown *seen, struct json_span key, struct json_span value);
+
+/* Values that a walk has given, and so are JSON. False: it is of another kind, or the number is none from 0 to `most` written in digits.
+ * json_take_text() puts what the string means in its own place, where it never is longer, with a NUL behind it: the text must be writable. */
+bool json_take_text(struct json_span value, struct json_span *ret);
+bool json_take_number(struct json_span value, int64_t most, int64_t *ret);
+bool json_take_bool(struct json_span value, bool *ret);
 
 /* Writers append to a buffer and return 0, -ENOMEM or -EMSGSIZE. Bytes that are not UTF-8 become U+FFFD. */
 int json_put_string(struct buf *b, const void *text, size_t len);
@@ -52,10 +76,11 @@ ssize_t json_put_string_upto(struct buf *b, const void *text, size_t len, size_t
 
 /* --- base64 --------------------------------------------------------------------------------------- */
 
-
 int base64_put(struct buf *b, const void *data, size_t len);
 /* Appends the bytes; -EINVAL for text that is not padded base64. */
 int base64_get(struct buf *b, const char *text, size_t len);
+/* The same into memory, which may be that of the text; how many bytes, or -EINVAL. */
+ssize_t base64_decode(const char *text, size_t len, void *out);
 
 /* --- paths of a guest's files --------------------------------------------------------------------- */
 
@@ -75,6 +100,17 @@ int proto_path_order(const char *a, const char *b);
 #define PROTO_FRAME_BUF BUF_INIT((size_t)NOVA_FRAME_MAX + NOVA_FRAME_HEADER)
 int proto_frame_begin(struct buf *frame, int type);
 int proto_frame_end(struct buf *frame);
+
+/* A frame as it came. */
+struct proto_frame {
+	struct proto_frame *next; /* for who has it */
+	int type;
+	char *payload; /* JSON text of an object, with a NUL behind it */
+	size_t payload_len, size;
+	char text[]; /* `size` bytes, and one more */
+};
+/* As nova_decoder_next(), but the frame is the caller's, who frees it with free(). */
+int proto_decoder_take(nova_decoder_t *decoder, struct proto_frame **ret_frame, nova_error_t **error);
 
 /* A frame around a JSON object. */
 int proto_encode_json(int type, json_t *payload, void **ret_frame, size_t *ret_len, nova_error_t **error);
@@ -97,6 +133,26 @@ int proto_add_member(const void *frame, size_t len, const char *member, size_t m
  */
 int proto_decode_payload(const char *text, size_t len, const char *raw, json_t **ret_object, struct json_span *ret_raw,
 	nova_error_t **error);
+
+/* --- what a guest says (guest.c) ------------------------------------------------------------------------ */
+
+/*
+ * The members of all messages that guests send: each has one name and one kind, in whichever message. No tree is built of them: texts and JSON
+ * lie in the payload itself, so a message costs what its bytes do.
+ */
+struct guest_message {
+	/* Text, with a NUL behind it; {NULL, 0}: not there. */
+	struct json_span request_id, status, code, error, out, err, data, base64, agent, kernel, root;
+	/* JSON as the text it is, with a NUL behind it; {NULL, 0}: not there. */
+	struct json_span output, entries;
+	/* -1: not there. */
+	int64_t exit_code, signal, stream, size, mode, mtime_us, duration_ms, duration_us, peak_kb, boot_us;
+	/* false: not there, too. */
+	bool warm, hooks, more, timed_out, truncated, canceled, pid1;
+};
+/* Reads a payload, which it writes to. NOVA_EAGENT, naming the member: one is there twice, or of another kind, or out of range; or there are more unknown
+ * ones than PROTO_UNKNOWN_MEMBERS or PROTO_UNKNOWN_BYTES. */
+int guest_message_read(char *payload, size_t len, struct guest_message *ret, nova_error_t **error);
 
 #define AUTO_JSON CLEANUP(json_decrefp) /* the function is jansson's */
 

@@ -229,43 +229,79 @@ struct json_span json_trim(const char *text, size_t len)
 	return (struct json_span){ from, (size_t)(end - from) };
 }
 
-bool json_walk_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth)
+static bool start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth, char open, char close)
 {
 	const char *end = text + len;
 	const char *p = skip_space(text, end);
-	if (p == end || *p != '{' || !max_depth)
+	if (p == end || *p != open || !max_depth)
 		return false;
-	*walk = (struct json_walk){ p + 1, end, max_depth - 1, true };
+	*walk = (struct json_walk){ p + 1, end, max_depth - 1, close, true };
 	return true;
 }
 
-/* The closing brace and nothing but space behind it. */
-static int walk_end(const char *p, const char *end)
+bool json_walk_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth)
 {
-	return skip_space(p + 1, end) == end ? 0 : -1;
+	return start(walk, text, len, max_depth, '{', '}');
 }
 
-int json_walk_next(struct json_walk *walk, struct json_span *ret_key, struct json_span *ret_value)
+bool json_list_start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth)
+{
+	return start(walk, text, len, max_depth, '[', ']');
+}
+
+/* 1: *ret is where the next member or item begins; 0: there is none, and nothing but space behind; -1: not JSON. */
+static int step(struct json_walk *walk, const char **ret)
 {
 	const char *end = walk->end;
 	const char *p = skip_space(walk->at, end);
 	if (p == end)
 		return -1;
-	if (*p == '}')
-		return walk_end(p, end);
+	if (*p == walk->close)
+		return skip_space(p + 1, end) == end ? 0 : -1;
 	if (!walk->first) {
 		if (*p != ',')
 			return -1;
 		p = skip_space(p + 1, end);
 	}
-	const char *value = skip_key(p, end);
-	const char *behind = value ? skip_value(value, end, walk->depth) : NULL;
+	walk->first = false;
+	*ret = p;
+	return 1;
+}
+
+static int take_value(struct json_walk *walk, const char *p, struct json_span *ret)
+{
+	const char *behind = p ? skip_value(p, walk->end, walk->depth) : NULL;
 	if (!behind)
 		return -1;
-	const char *quote = skip_string(p + 1, end);
-	*ret_key = (struct json_span){ p + 1, (size_t)(quote - p - 2) };
-	*ret_value = (struct json_span){ value, (size_t)(behind - value) };
+	*ret = (struct json_span){ p, (size_t)(behind - p) };
 	walk->at = behind;
-	walk->first = false;
 	return 1;
+}
+
+int json_walk_next(struct json_walk *walk, struct json_span *ret_key, struct json_span *ret_value)
+{
+	const char *p;
+	int more = step(walk, &p);
+	if (more <= 0)
+		return more;
+	const char *value = skip_key(p, walk->end);
+	if (take_value(walk, value, ret_value) < 0)
+		return -1;
+	const char *quote = skip_string(p + 1, walk->end);
+	*ret_key = (struct json_span){ p + 1, (size_t)(quote - p - 2) };
+	return 1;
+}
+
+int json_list_next(struct json_walk *walk, struct json_span *ret_item)
+{
+	const char *p;
+	int more = step(walk, &p);
+	return more <= 0 ? more : take_value(walk, p, ret_item);
+}
+
+bool json_unknown_ok(struct json_unknown *seen, struct json_span key, struct json_span value)
+{
+	seen->count++;
+	seen->bytes += key.len + value.len;
+	return seen->count <= PROTO_UNKNOWN_MEMBERS && seen->bytes <= PROTO_UNKNOWN_BYTES;
 }

@@ -123,6 +123,22 @@ static int base64_group(const char *text, bool last, uint8_t out[3])
 	return 3 - pad;
 }
 
+ssize_t base64_decode(const char *text, size_t len, void *out)
+{
+	uint8_t *to = out;
+	if (len % 4)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i += 4) {
+		uint8_t bytes[3];
+		int count = base64_group(text + i, i + 4 == len, bytes);
+		if (count < 0)
+			return -EINVAL;
+		memcpy(to, bytes, (size_t)count);
+		to += count;
+	}
+	return to - (uint8_t *)out;
+}
+
 int base64_get(struct buf *b, const char *text, size_t len)
 {
 	if (len % 4)
@@ -135,14 +151,90 @@ int base64_get(struct buf *b, const char *text, size_t len)
 	uint8_t *to = buf_reserve(b, need);
 	if (!to)
 		return -ENOMEM;
-	for (size_t i = 0; i < len; i += 4) {
-		uint8_t out[3];
-		int count = base64_group(text + i, i + 4 == len, out);
-		if (count < 0)
-			return -EINVAL;
-		memcpy(to, out, (size_t)count);
-		to += count;
-	}
-	b->len += need;
+	ssize_t got = base64_decode(text, len, to);
+	if (got < 0)
+		return (int)got;
+	b->len += (size_t)got;
 	return 0;
+}
+
+/* --- values that are known to be JSON --- */
+
+/* `unit` is a code point; how many bytes. */
+static size_t put_utf8(uint32_t unit, char *to)
+{
+	size_t more = unit < 0x80 ? 0 : unit < 0x800 ? 1 : unit < 0x10000 ? 2 : 3;
+	static const uint8_t lead[] = { 0, 0xC0, 0xE0, 0xF0 };
+	for (size_t i = more; i > 0; i--, unit >>= 6)
+		to[i] = (char)(0x80 | (unit & 0x3F));
+	to[0] = (char)(lead[more] | unit);
+	return more + 1;
+}
+
+static uint32_t hex4(const char *at)
+{
+	uint32_t unit = 0;
+	for (int i = 0; i < 4; i++)
+		unit = unit << 4 | (uint32_t)(at[i] <= '9' ? at[i] - '0' : (at[i] | 32) - 'a' + 10);
+	return unit;
+}
+
+/* What the escape behind the backslash at *at means; *at is then behind it. A surrogate comes with the other half. */
+static size_t put_escape(const char **at, char *to)
+{
+	static const char names[] = "btnfr\"\\/", values[] = "\b\t\n\f\r\"\\/";
+	char c = *(*at)++;
+	if (c != 'u') {
+		*to = values[strchr(names, c) - names];
+		return 1;
+	}
+	uint32_t unit = hex4(*at);
+	*at += 4;
+	if (unit >= 0xD800 && unit <= 0xDBFF) {
+		unit = 0x10000 + ((unit - 0xD800) << 10) + (hex4(*at + 2) - 0xDC00);
+		*at += 6;
+	}
+	return put_utf8(unit, to);
+}
+
+bool json_take_text(struct json_span value, struct json_span *ret)
+{
+	if (*value.at != '"')
+		return false;
+	const char *at = value.at + 1, *end = value.at + value.len - 1;
+	char *text = (char *)at, *to = text;
+	while (at < end) {
+		const char *escape = memchr(at, '\\', (size_t)(end - at));
+		size_t run = (size_t)((escape ? escape : end) - at);
+		if (to != at)
+			memmove(to, at, run);
+		to += run;
+		at += run;
+		if (escape) {
+			at++;
+			to += put_escape(&at, to);
+		}
+	}
+	*to = 0;
+	*ret = (struct json_span){ text, (size_t)(to - text) };
+	return true;
+}
+
+bool json_take_number(struct json_span value, int64_t most, int64_t *ret)
+{
+	int64_t number = 0;
+	for (size_t i = 0; i < value.len; i++) {
+		int digit = value.at[i] - '0';
+		if (digit < 0 || digit > 9 || digit > most || number > (most - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	*ret = number;
+	return true;
+}
+
+bool json_take_bool(struct json_span value, bool *ret)
+{
+	*ret = *value.at == 't';
+	return *ret || *value.at == 'f';
 }

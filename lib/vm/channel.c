@@ -13,6 +13,7 @@
 
 #define WRITE_SLICE_MS 20u          /* who waits to write looks that often whether it should read */
 #define PENDING_MAX    (24u << 20)  /* bytes of frames that a call has not looked at: an agent sends no more than 2 MiB of output and one answer */
+#define WORDS_MOST     4000u        /* bytes of a guest's words in a message */
 #define CANCEL_GRACE   1000u        /* an agent that has not ended a cancelled call after this time is taken for dead, ms */
 
 /* --- the end of a channel --------------------------------------------------------------------------------------------- */
@@ -64,22 +65,26 @@ static int silent(nova_vm_t *vm, const struct vm_call *call, nova_error_t **erro
 
 /* --- reading ------------------------------------------------------------------------------------------------------------- */
 
-/* The member request_id, which agents write first. */
-static struct json_span id_of(const char *text, size_t len)
+/* The member request_id, which agents write first, and without escapes; "" if there is none. False: it is no text. */
+static bool find_id(const struct proto_frame *frame, struct json_span *ret)
 {
 	static const char first[] = "{\"request_id\":\"";
+	const char *text = frame->payload;
 	struct json_walk walk;
 	struct json_span key, value;
-	if (len > sizeof(first) && !memcmp(text, first, sizeof(first) - 1)) {
-		const char *from = text + sizeof(first) - 1, *end = memchr(from, '"', len - (sizeof(first) - 1));
-		if (end)
-			return (struct json_span){ from, (size_t)(end - from) };
+	if (frame->payload_len > sizeof(first) && !memcmp(text, first, sizeof(first) - 1)) {
+		const char *from = text + sizeof(first) - 1; /* it has been checked that the string ends */
+		*ret = (struct json_span){ from, (size_t)((const char *)memchr(from, '"', frame->payload_len) - from) };
+		return true;
 	}
-	if (json_walk_start(&walk, text, len, PROTO_DEPTH))
+	*ret = (struct json_span){ "", 0 };
+	if (json_walk_start(&walk, text, frame->payload_len, PROTO_DEPTH - 1))
 		while (json_walk_next(&walk, &key, &value) > 0)
-			if (key.len == strlen("request_id") && !memcmp(key.at, "request_id", key.len) && *value.at == '"')
-				return (struct json_span){ value.at + 1, value.len - 2 };
-	return (struct json_span){ "", 0 };
+			if (json_is(key, "request_id")) {
+				*ret = (struct json_span){ value.at + 1, value.len > 1 ? value.len - 2 : 0 };
+				return *value.at == '"';
+			}
+	return true;
 }
 
 static bool is_wanted(const struct vm_call *call, int type)
@@ -89,26 +94,26 @@ static bool is_wanted(const struct vm_call *call, int type)
 	return !*call->id || type == NOVA_MSG_RESP || (type == NOVA_MSG_STREAM && call->request->on_output);
 }
 
-/* Puts it where its call will find it. What nobody waits for is passed over. */
-static void route(nova_vm_t *vm, int type, const char *text, size_t len)
+/* Puts it where its call will find it, and takes it over. What nobody waits for is passed over. */
+static void route(nova_vm_t *vm, struct proto_frame *frame)
 {
-	struct json_span id = id_of(text, len);
-	struct vm_call *call = vm_call_find(vm, id.at, id.len);
-	if (!is_wanted(call, type))
-		return;
-	struct vm_frame *frame = malloc(sizeof(*frame) + len + 1);
-	call->pending += len;
-	if (!frame || call->pending > PENDING_MAX) {
-		free(frame);
-		lose(vm, frame ? NOVA_EAGENT : NOVA_ENOMEM, str_format("microVM %s was ended: %s", vm->id,
-			frame ? "its agent sent more output than one may" : "there was no memory for what its agent sent"));
+	AUTO_FREE struct proto_frame *owned = frame;
+	struct json_span id;
+	if (!find_id(frame, &id)) {
+		lose(vm, NOVA_EAGENT, str_format("microVM %s was ended: its agent answers nobody, for \"request_id\" is no text", vm->id));
 		return;
 	}
-	*frame = (struct vm_frame){ .type = type, .len = len };
-	memcpy(frame->text, text, len + 1);
-	*call->last = frame;
+	struct vm_call *call = vm_call_find(vm, id.at, id.len);
+	if (!is_wanted(call, frame->type))
+		return;
+	call->pending += sizeof(*frame) + frame->size;
+	if (call->pending > PENDING_MAX) {
+		lose(vm, NOVA_EAGENT, str_format("microVM %s was ended: its agent sent more output than one may", vm->id));
+		return;
+	}
+	*call->last = STEAL(owned);
 	call->last = &frame->next;
-	call->answered = type == NOVA_MSG_RESP || !*call->id;
+	call->answered = frame->type == NOVA_MSG_RESP || !*call->id;
 	if (call->waits)
 		pthread_cond_signal(&call->woken);
 }
@@ -118,9 +123,8 @@ static bool take_bytes(nova_vm_t *vm)
 {
 	uint8_t block[16384];
 	AUTO_ERROR nova_error_t *error = NULL;
-	int type, got_frame = 0;
-	const char *text;
-	size_t len;
+	struct proto_frame *frame;
+	int got_frame = 0;
 	ssize_t got = sys_recv(vm->machine->channel, block, sizeof(block), MSG_DONTWAIT);
 	if (got == -EAGAIN)
 		return false;
@@ -129,8 +133,8 @@ static bool take_bytes(nova_vm_t *vm)
 		return false;
 	}
 	int code = nova_decoder_feed(vm->decoder, block, (size_t)got, &error);
-	while (code == 0 && !vm->lost && (got_frame = nova_decoder_next(vm->decoder, &type, &text, &len, &error)) > 0)
-		route(vm, type, text, len);
+	while (code == 0 && !vm->lost && (got_frame = proto_decoder_take(vm->decoder, &frame, &error)) > 0)
+		route(vm, frame);
 	if (code < 0 || got_frame < 0)
 		lose(vm, code < 0 ? code : got_frame, strdup(nova_error_message(error)));
 	return got == (ssize_t)sizeof(block) && !vm->lost;
@@ -273,56 +277,54 @@ static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error
 
 /* --- a call ------------------------------------------------------------------------------------------------------------------ */
 
-static void pass_output(const struct vm_request *request, const json_t *payload)
+/* A piece of output: bytes that are no text come in base64. */
+static int pass_output(const struct vm_request *request, struct guest_message *said, nova_error_t **error)
 {
-	json_t *text = json_object_get(payload, "data"), *coded = json_object_get(payload, "base64");
-	int stream = (int)json_integer_value(json_object_get(payload, "stream"));
-	if (json_is_string(text)) {
-		request->on_output(request->userdata, stream, json_string_value(text), json_string_length(text));
-	} else if (json_is_string(coded)) {
-		AUTO_BUF struct buf bytes = BUF_INIT(NOVA_FRAME_MAX);
-		if (base64_get(&bytes, json_string_value(coded), json_string_length(coded)) == 0)
-			request->on_output(request->userdata, stream, bytes.data, bytes.len);
-	}
+	struct json_span bytes = said->data.at ? said->data : said->base64;
+	bool coded = bytes.at && bytes.at == said->base64.at;
+	ssize_t len = coded ? base64_decode(bytes.at, bytes.len, (char *)bytes.at) : (ssize_t)bytes.len;
+	if (!bytes.at || len < 0 || said->stream < 1)
+		return nova_fail(error, NOVA_EAGENT, "what the guest sends as output is none");
+	request->on_output(request->userdata, (int)said->stream, bytes.at, (size_t)len);
+	return 0;
 }
 
 /* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served meanwhile. */
-static int open_frame(const struct vm_request *request, struct vm_frame *frame, struct vm_answer *answer, nova_error_t **error)
+static int open_frame(const struct vm_request *request, struct proto_frame *frame, struct vm_answer *answer, nova_error_t **error)
 {
-	AUTO_FREE struct vm_frame *owned = frame;
-	AUTO_JSON json_t *payload = NULL;
-	struct json_span raw = { NULL, 0 };
-	int code = proto_decode_payload(frame->text, frame->len, frame->type == NOVA_MSG_RESP ? request->raw : NULL, &payload, &raw, error);
+	AUTO_FREE struct proto_frame *owned = frame;
+	struct guest_message said;
+	int code = guest_message_read(frame->payload, frame->payload_len, &said, error);
 	if (code < 0)
 		return code;
-	if (frame->type == NOVA_MSG_STREAM) {
-		pass_output(request, payload);
-		return 0;
-	}
-	*answer = (struct vm_answer){ STEAL(payload), raw, frame->type, STEAL(owned) };
+	if (frame->type == NOVA_MSG_STREAM && request->on_output)
+		return pass_output(request, &said, error);
+	*answer = (struct vm_answer){ said, STEAL(owned) };
 	return 1;
 }
 
 static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	struct vm_frame *frame = call->first;
+	struct proto_frame *frame = call->first;
 	call->first = frame->next;
 	if (!call->first)
 		call->last = &call->first;
-	call->pending -= frame->len;
+	call->pending -= sizeof(*frame) + frame->size;
 	pass_on_reading(vm);
 	pthread_mutex_unlock(&vm->lock);
 	int code = open_frame(call->request, frame, answer, error);
 	pthread_mutex_lock(&vm->lock);
-	if (code < 0)
+	if (code < 0) {
 		lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent could not be understood", vm->id));
+		nova_wrap(error, code, "microVM %s", vm->id);
+	}
 	return code;
 }
 
-/* 1: the answer is there; 0: not yet. */
+/* 1: the answer is there; 0: not yet. Output without end does not put the deadline off. */
 static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	if (call->first)
+	if (call->first && (call->answered || !deadline_passed(call->deadline)))
 		return take_frame(vm, call, answer, error);
 	if (vm->lost)
 		return lost(vm, error);
@@ -374,7 +376,7 @@ static int introduce(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 		vm_call_unlist(vm, &intro);
 	}
 	vm_call_done(&intro);
-	return code < 0 ? code : vm_refusal(&answer, error);
+	return code < 0 ? code : vm_done(&answer, error);
 }
 
 /* Within the request, where there is room, or before it. */
@@ -428,7 +430,6 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 
 void vm_answer_done(struct vm_answer *answer)
 {
-	json_decref(answer->payload);
 	free(answer->frame);
 	*answer = (struct vm_answer)VM_ANSWER_NONE;
 }
@@ -533,9 +534,9 @@ int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 	int code = vm_await(vm, &request, &answer, error);
 	if (code < 0)
 		return code == NOVA_ELOST ? nova_wrap(error, code, "the guest ended before its agent was up") : code;
-	if (answer.type != NOVA_MSG_READY)
-		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s begins with message %d instead of Ready", vm->id, answer.type);
-	const char *failure = json_string_value(json_object_get(answer.payload, "error"));
+	if (answer.frame->type != NOVA_MSG_READY)
+		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s begins with message %d instead of Ready", vm->id, answer.frame->type);
+	const char *failure = answer.said.error.at;
 	return failure ? nova_fail(error, NOVA_EAGENT, "the agent in microVM %s cannot work: %s", vm->id, failure) : 0;
 }
 
@@ -554,19 +555,20 @@ void nova_vm_cancel(nova_vm_t *vm, const char *request_id)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-/* The last line that is not empty: of a traceback, the one that says what happened. */
-static char *last_line(const char *text)
+/* The last line that is not empty: of a traceback, the one that says what happened. Not more than is good for a message. */
+static struct json_span last_line(struct json_span text)
 {
-	size_t end = strlen(text);
-	while (end && (unsigned char)text[end - 1] <= ' ')
+	size_t end = text.len;
+	while (end && (unsigned char)text.at[end - 1] <= ' ')
 		end--;
 	size_t begin = end;
-	while (begin && text[begin - 1] != '\n')
+	while (begin && text.at[begin - 1] != '\n')
 		begin--;
-	return strndup(text + begin, end - begin);
+	size_t len = utf8_valid_prefix((const uint8_t *)text.at + begin, end - begin < WORDS_MOST ? end - begin : WORDS_MOST);
+	return (struct json_span){ text.at + begin, len };
 }
 
-int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
+static int refusal_code(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -580,14 +582,29 @@ int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
 		{ "space", NOVA_ENOSPC },
 		{ "io", NOVA_EIO },
 	};
-	const char *name = json_string_value(json_object_get(answer->payload, "code"));
-	const char *text = json_string_value(json_object_get(answer->payload, "error"));
-	if (!name)
-		return 0;
-	const char *words = json_string_value(json_object_get(answer->payload, "stderr"));
-	AUTO_FREE char *last = last_line(words ? words : "");
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
 		if (!strcmp(refusals[i].name, name))
-			return nova_fail(error, refusals[i].code, "%s%s%s", text ? text : name, last && *last ? ": " : "", last ? last : "");
-	return nova_fail(error, NOVA_EAGENT, "the agent failed: %s", text ? text : name);
+			return refusals[i].code;
+	return 0;
+}
+
+int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
+{
+	const struct guest_message *said = &answer->said;
+	if (!said->code.at)
+		return 0;
+	const char *text = said->error.at ? said->error.at : said->code.at;
+	int code = refusal_code(said->code.at);
+	if (!code)
+		return nova_fail(error, NOVA_EAGENT, "the agent failed: %.*s", (int)WORDS_MOST, text);
+	struct json_span last = said->err.at ? last_line(said->err) : (struct json_span){ "", 0 };
+	return nova_fail(error, code, "%.*s%s%.*s", (int)WORDS_MOST, text, last.len ? ": " : "", (int)last.len, last.at);
+}
+
+int vm_done(const struct vm_answer *answer, nova_error_t **error)
+{
+	int code = vm_refusal(answer, error);
+	if (code < 0 || answer->said.status.at)
+		return code;
+	return nova_fail(error, NOVA_EAGENT, "the agent answers without saying that it is done");
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of a guest. What it says of them is checked as if it came from a stranger: it may be one by then. */
+#include <errno.h>
+
 #include "vm/files.h"
 
 #define READ_MOST (64u << 20)
@@ -34,29 +36,48 @@ const struct file *files_find(const struct nova_files *files, const char *path, 
 	return NULL;
 }
 
-/* One entry: [path, kind, mode, size, mtime_us, digest or target]. False: it is none. */
-static bool read_file(const json_t *entry, struct file *f)
+static bool read_kind(struct json_span kind, int *ret)
 {
 	static const char kinds[] = "fdlo"; /* in the order of nova_file_kind */
-	const json_t *path = json_array_get(entry, 0), *more = json_array_get(entry, 5);
-	const char *kind = json_string_value(json_array_get(entry, 1)), *text = json_string_value(more);
-	json_int_t mode = json_integer_value(json_array_get(entry, 2)), size = json_integer_value(json_array_get(entry, 3));
-	json_int_t mtime = json_integer_value(json_array_get(entry, 4));
-	const char *known = kind && *kind && !kind[1] ? strchr(kinds, *kind) : NULL;
-	size_t len = text ? json_string_length(more) : 0;
-	if (!json_is_string(path) || !proto_path_ok(json_string_value(path), json_string_length(path)) || !known || !text || mode < 0 || mode > 07777 ||
-		size < 0 || mtime < 0)
+	const char *known = kind.len == 1 && *kind.at ? strchr(kinds, *kind.at) : NULL;
+	*ret = known ? (int)(known - kinds) + 1 : 0;
+	return known;
+}
+
+/* The last text of an entry: of a link where it leads, of a file what its content is. */
+static bool read_text(struct json_span text, struct file *f)
+{
+	bool link = f->kind == NOVA_FILE_LINK;
+	if (link ? !text.len || text.len >= PROTO_PATH_MAX || strlen(text.at) != text.len :
+		text.len && (text.len != 16 || strspn(text.at, "0123456789abcdef") != 16))
 		return false;
-	f->kind = (int)(known - kinds) + 1;
+	snprintf(f->digest, sizeof(f->digest), "%s", link ? "" : text.at);
+	f->target = strdup(link ? text.at : "");
+	return true;
+}
+
+/* One entry: [path, kind, mode, size, mtime_us, digest or target]. False: it is none. */
+static bool read_file(struct json_span entry, struct file *f)
+{
+	enum { PATH, KIND, MODE, SIZE, TIME, MORE, ITEMS };
+	struct json_span items[ITEMS], extra, path, kind, text;
+	struct json_walk walk;
+	int64_t mode, size, time;
+	if (!json_list_start(&walk, entry.at, entry.len, 1))
+		return false;
+	for (size_t i = 0; i < ITEMS; i++)
+		if (json_list_next(&walk, &items[i]) <= 0)
+			return false;
+	if (json_list_next(&walk, &extra) != 0 || !json_take_text(items[PATH], &path) || !proto_path_ok(path.at, path.len) ||
+		!json_take_text(items[KIND], &kind) || !read_kind(kind, &f->kind) || !json_take_number(items[MODE], 07777, &mode) ||
+		!json_take_number(items[SIZE], INT64_MAX, &size) || !json_take_number(items[TIME], INT64_MAX, &time) || !json_take_text(items[MORE], &text))
+		return false;
 	f->mode = (uint32_t)mode;
 	f->size = (uint64_t)size;
-	f->mtime_us = (uint64_t)mtime;
-	bool link = f->kind == NOVA_FILE_LINK;
-	if (link ? !len || len >= PROTO_PATH_MAX || strlen(text) != len : len && (len != 16 || strspn(text, "0123456789abcdef") != 16))
+	f->mtime_us = (uint64_t)time;
+	if (!read_text(text, f))
 		return false;
-	snprintf(f->digest, sizeof(f->digest), "%s", link ? "" : text);
-	f->path = strdup(json_string_value(path));
-	f->target = strdup(link ? text : "");
+	f->path = strdup(path.at);
 	return true;
 }
 
@@ -88,26 +109,33 @@ static int add_file(struct nova_files *files, struct file *f, nova_error_t **err
 	return 0;
 }
 
-int files_add_page(struct nova_files *files, json_t *payload, bool *ret_more, nova_error_t **error)
+/* 0; 1: it makes no sense; or a code. */
+static int add_entry(struct nova_files *files, struct json_span entry, nova_error_t **error)
 {
-	const json_t *entries = json_object_get(payload, "entries"), *entry;
-	size_t i;
-	int code = 0;
-	*ret_more = json_is_true(json_object_get(payload, "more"));
-	bool sound = json_is_array(entries) && (!*ret_more || json_array_size(entries));
-	json_array_foreach(entries, i, entry) {
-		struct file f = { .path = NULL };
-		sound = read_file(entry, &f);
-		if (sound && (!f.path || !f.target))
-			code = nova_oom(error);
-		else if (sound && (sound = fits(files, &f)))
-			code = add_file(files, &f, error);
-		free(f.path);
-		free(f.target);
-		if (!sound || code < 0)
+	struct file f = { .path = NULL };
+	int code = !read_file(entry, &f) ? 1 : !f.path || !f.target ? nova_oom(error) : !fits(files, &f) ? 1 : add_file(files, &f, error);
+	free(f.path);
+	free(f.target);
+	return code;
+}
+
+int files_add_page(struct nova_files *files, const struct guest_message *said, nova_error_t **error)
+{
+	struct json_walk walk;
+	struct json_span entry;
+	size_t count = 0;
+	int next = said->entries.at && json_list_start(&walk, said->entries.at, said->entries.len, 2) ? 1 : -1;
+	while (next > 0 && (next = json_list_next(&walk, &entry)) > 0) {
+		int code = add_entry(files, entry, error);
+		if (code < 0)
+			return code;
+		if (code > 0)
 			break;
+		count++;
 	}
-	return sound || code < 0 ? code : nova_fail(error, NOVA_EAGENT, "the listing by the guest makes no sense at entry %zu of a page", i);
+	if (next == 0 && (count || !said->more))
+		return 0;
+	return nova_fail(error, NOVA_EAGENT, "the listing by the guest makes no sense at entry %zu of a page", count);
 }
 
 static const struct file *file_at(const nova_files_t *files, size_t index)
@@ -181,7 +209,7 @@ static int ask(nova_vm_t *vm, int type, json_t *payload, struct vm_answer *answe
 	vm_call_done(&call);
 	if (code < 0)
 		return code;
-	code = vm_refusal(answer, error);
+	code = vm_done(answer, error);
 	return code < 0 ? nova_wrap(error, code, "microVM %s", vm->id) : 0;
 }
 
@@ -201,8 +229,9 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, con
 		const char *after = files->count ? files->items[files->count - 1].path : "";
 		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth", (json_int_t)depth, "after", after);
 		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &answer, error);
-		if (code == 0 && (code = files_add_page(files, answer.payload, &more, error)) < 0)
+		if (code == 0 && (code = files_add_page(files, &answer.said, error)) < 0)
 			nova_wrap(error, code, "'%s' of microVM %s", directory, vm->id);
+		more = answer.said.more;
 	}
 	if (code < 0)
 		nova_files_free(files);
@@ -211,21 +240,21 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, con
 	return code;
 }
 
-/* What is expected of a read, or known after the first one. */
-static int read_answer(json_t *payload, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
+/* `seen`: what is expected of a read, or known after the first piece. */
+static int read_answer(const struct guest_message *said, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
 {
-	const json_t *coded = json_object_get(payload, "base64");
-	json_int_t size = json_integer_value(json_object_get(payload, "size")), mtime = json_integer_value(json_object_get(payload, "mtime_us"));
-	uint64_t all = size > 0 ? (uint64_t)size : 0, time = mtime > 0 ? (uint64_t)mtime : 0;
+	uint64_t size = said->size > 0 ? (uint64_t)said->size : 0, time = said->mtime_us > 0 ? (uint64_t)said->mtime_us : 0;
 	size_t before = out->len;
-	int r = json_is_string(coded) ? base64_get(out, json_string_value(coded), json_string_length(coded)) : -1;
+	int r = said->base64.at ? base64_get(out, said->base64.at, said->base64.len) : -1;
 	size_t got = out->len - before;
+	if (r == -ENOMEM)
+		return nova_oom(error);
 	if (r < 0 || got > PROTO_FILE_PIECE)
 		return nova_fail(error, NOVA_EAGENT, "the guest's answer holds no piece of a file");
 	if (first)
-		seen->size = all, seen->mtime_us = time;
-	uint64_t left = all > offset ? all - offset : 0;
-	if (seen->size != all || seen->mtime_us != time || got != (left < PROTO_FILE_PIECE ? left : PROTO_FILE_PIECE))
+		seen->size = size, seen->mtime_us = time;
+	uint64_t left = size > offset ? size - offset : 0;
+	if (seen->size != size || seen->mtime_us != time || got != (left < PROTO_FILE_PIECE ? left : PROTO_FILE_PIECE))
 		return nova_fail(error, NOVA_EBUSY, "the file was changed while it was read");
 	return 0;
 }
@@ -235,7 +264,7 @@ static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:s, s:I, s:I}", "path", path, "offset", (json_int_t)offset, "length", (json_int_t)PROTO_FILE_PIECE);
 	int code = ask(vm, NOVA_MSG_FILE_READ, payload, &answer, error);
-	if (code == 0 && (code = read_answer(answer.payload, seen, offset, first, out, error)) < 0)
+	if (code == 0 && (code = read_answer(&answer.said, seen, offset, first, out, error)) < 0)
 		nova_wrap(error, code, "'%s' of microVM %s", path, vm->id);
 	return code;
 }

@@ -25,7 +25,7 @@ struct nova_files {
 };
 
 /* Adds a page of a listing, as the guest answered it. NOVA_EAGENT for what cannot be true; NOVA_ETOOBIG. */
-int files_add_page(struct nova_files *files, json_t *payload, bool *ret_more, nova_error_t **error);
+int files_add_page(struct nova_files *files, const struct guest_message *said, nova_error_t **error);
 const struct file *files_find(const struct nova_files *files, const char *path, size_t len);
 
 /* A piece of the file at `path`, whose listing said `expected`: NOVA_EBUSY if it has changed. */

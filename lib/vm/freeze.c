@@ -194,7 +194,7 @@ static int run_hook(nova_vm_t *vm, nova_error_t **error)
 	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);
 	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), false, NULL, NULL, &answer, error);
 	if (code == 0)
-		code = vm_refusal(&answer, error);
+		code = vm_done(&answer, error);
 	return code < 0 ? nova_wrap(error, code, "the function's hook before_snapshot") : 0;
 }
 

@@ -1,49 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "vm/vm.h"
 
-static int copy_text(const json_t *text, char **ret_copy, size_t *ret_len)
+static struct json_span or_empty(struct json_span text)
 {
-	size_t len = json_string_length(text);
-	char *copy = malloc(len + 1);
-	if (!copy)
-		return -1;
-	if (len)
-		memcpy(copy, json_string_value(text), len);
-	copy[len] = 0;
-	*ret_copy = copy;
-	*ret_len = len;
-	return 0;
+	return text.at ? text : (struct json_span){ "", 0 };
 }
 
-static int copy_texts(nova_result_t *r, const json_t *payload, struct json_span output)
+/* What is told of a process that ended has to be there, and a failure has its words. */
+static const char *fault(const struct guest_message *said)
 {
-	size_t ignored;
-	r->output_len = output.at ? output.len : strlen("null");
-	r->output = output.at ? strndup(output.at, output.len) : strdup("null");
-	if (!r->output)
-		return -1;
-	return copy_text(json_object_get(payload, "stdout"), &r->out, &r->out_len) |
-		copy_text(json_object_get(payload, "stderr"), &r->err, &r->err_len) |
-		copy_text(json_object_get(payload, "error"), &r->failure, &ignored);
+	if (!said->output.at || said->exit_code < 0)
+		return "no result";
+	return (said->timed_out || said->canceled) && !said->error.len ? "a failure without a reason" : NULL;
 }
 
-int result_from_answer(const struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
+int result_from_answer(struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
 	nova_error_t **error)
 {
-	const json_t *payload = answer->payload;
+	const struct guest_message *said = &answer->said;
+	const char *wrong = fault(said);
+	if (wrong)
+		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s answers with %s", vm_id, wrong);
 	nova_result_t *r = calloc(1, sizeof(*r));
-	if (!r || copy_texts(r, payload, answer->raw) < 0) {
-		nova_result_free(r);
+	if (!r)
 		return nova_oom(error);
-	}
-	int signal = (int)json_integer_value(json_object_get(payload, "signal"));
+	r->output = said->output;
+	r->failure = or_empty(said->error);
+	r->out = or_empty(said->out);
+	r->err = or_empty(said->err);
 	snprintf(r->request_id, sizeof(r->request_id), "%s", request_id ? request_id : "");
 	snprintf(r->vm_id, sizeof(r->vm_id), "%s", vm_id);
-	r->exit_code = signal ? 128 + signal : (int)json_integer_value(json_object_get(payload, "exit_code"));
-	r->truncated = json_is_true(json_object_get(payload, "truncated"));
-	r->timed_out = json_is_true(json_object_get(payload, "timed_out"));
-	r->canceled = json_is_true(json_object_get(payload, "canceled"));
-	r->timing_us[NOVA_TIMING_GUEST] = (uint64_t)json_integer_value(json_object_get(payload, "duration_us"));
+	r->exit_code = said->signal > 0 ? 128 + (int)said->signal : (int)said->exit_code;
+	r->truncated = said->truncated;
+	r->timed_out = said->timed_out;
+	r->canceled = said->canceled;
+	r->timing_us[NOVA_TIMING_GUEST] = said->duration_us > 0 ? (uint64_t)said->duration_us : 0;
+	r->frame = STEAL(answer->frame);
 	*ret_result = r;
 	return 0;
 }
@@ -52,33 +44,30 @@ void nova_result_free(nova_result_t *result)
 {
 	if (!result)
 		return;
-	free(result->output);
-	free(result->failure);
-	free(result->out);
-	free(result->err);
+	free(result->frame);
 	free(result);
 }
 
-static const char *give(const char *text, size_t len, size_t *ret_len)
+static const char *give(struct json_span text, size_t *ret_len)
 {
 	if (ret_len)
-		*ret_len = len;
-	return text;
+		*ret_len = text.len;
+	return text.at;
 }
 
 const char *nova_result_output(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->output, result->output_len, ret_len);
+	return give(result->output, ret_len);
 }
 
 const char *nova_result_stdout(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->out, result->out_len, ret_len);
+	return give(result->out, ret_len);
 }
 
 const char *nova_result_stderr(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->err, result->err_len, ret_len);
+	return give(result->err, ret_len);
 }
 
 int nova_result_truncated(const nova_result_t *result)
@@ -88,7 +77,7 @@ int nova_result_truncated(const nova_result_t *result)
 
 const char *nova_result_failure(const nova_result_t *result)
 {
-	return result->failure;
+	return result->failure.at;
 }
 
 int nova_result_exit_code(const nova_result_t *result)
@@ -131,23 +120,66 @@ uint64_t nova_result_duration_ms(const nova_result_t *result)
 	return (result->timing_us[NOVA_TIMING_TOTAL] + 500u) / 1000u;
 }
 
-static json_t *timings(const nova_result_t *r)
+/* --- as JSON, without a tree: it can be megabytes --- */
+
+static int put_text(struct buf *b, const char *name, struct json_span text)
+{
+	int r = buf_append_str(b, name);
+	return r < 0 ? r : json_put_string(b, text.at, text.len);
+}
+
+static int put_word(struct buf *b, const char *name, const char *text)
+{
+	return put_text(b, name, (struct json_span){ text, strlen(text) });
+}
+
+static int put_timings(struct buf *b, const nova_result_t *r)
 {
 	static const char *const names[VM_TIMINGS] = { "total", "lookup", "queue", "start", "boot", "init", "exec", "guest" };
-	json_t *object = json_object();
-	for (size_t i = 0; i < VM_TIMINGS; i++)
-		json_object_set_new(object, names[i], json_integer((json_int_t)r->timing_us[i]));
-	return object;
+	int code = buf_append_str(b, ",\"timing_us\":{");
+	for (size_t i = 0; i < VM_TIMINGS && code == 0; i++) {
+		char pair[64];
+		snprintf(pair, sizeof(pair), "%s\"%s\":%llu", i ? "," : "", names[i], (unsigned long long)r->timing_us[i]);
+		code = buf_append_str(b, pair);
+	}
+	return code < 0 ? code : buf_append_str(b, "}}");
+}
+
+static int put_result(struct buf *b, const nova_result_t *r)
+{
+	char times[96], status[64];
+	snprintf(times, sizeof(times), ",\"cold_start\":%s,\"duration_ms\":%llu", r->cold_start ? "true" : "false",
+		(unsigned long long)nova_result_duration_ms(r));
+	snprintf(status, sizeof(status), ",\"exit_code\":%d", r->exit_code);
+	/* The output keeps its own text: numbers in it may be larger than any parser's. */
+	int code = buf_append_str(b, "{\"output\":");
+	if (code == 0)
+		code = buf_append(b, r->output.at, r->output.len);
+	if (code == 0)
+		code = put_word(b, ",\"request_id\":", r->request_id);
+	if (code == 0)
+		code = buf_append_str(b, times);
+	if (code == 0)
+		code = put_word(b, ",\"vm\":", r->vm_id);
+	if (code == 0)
+		code = put_word(b, ",\"snapshot\":", r->snapshot);
+	if (code == 0)
+		code = put_word(b, ",\"instance\":", r->instance);
+	if (code == 0)
+		code = buf_append_str(b, status);
+	if (code == 0)
+		code = put_text(b, ",\"error\":", r->failure);
+	if (code == 0)
+		code = put_text(b, ",\"stdout\":", r->out);
+	if (code == 0)
+		code = put_text(b, ",\"stderr\":", r->err);
+	if (code == 0)
+		code = buf_append_str(b, r->truncated ? ",\"truncated\":true" : ",\"truncated\":false");
+	return code < 0 ? code : put_timings(b, r);
 }
 
 char *nova_result_to_json(const nova_result_t *r)
 {
-	/* The output keeps its own text: numbers in it may be larger than any parser's. */
-	AUTO_JSON json_t *rest = json_pack("{s:s, s:b, s:I, s:s, s:s, s:s, s:i, s:s, s:s%, s:s%, s:b, s:o}", "request_id", r->request_id,
-		"cold_start", r->cold_start, "duration_ms", (json_int_t)nova_result_duration_ms(r), "vm", r->vm_id, "snapshot",
-		r->snapshot, "instance", r->instance, "exit_code",
-		r->exit_code, "error", r->failure, "stdout", r->out, r->out_len, "stderr", r->err, r->err_len, "truncated", r->truncated,
-		"timing_us", timings(r));
-	AUTO_FREE char *text = rest ? json_dumps(rest, JSON_COMPACT) : NULL;
-	return text ? str_format("{\"output\":%.*s,%s", (int)r->output_len, r->output, text + 1) : NULL;
+	AUTO_BUF struct buf b = BUF_INIT(SIZE_MAX / 4);
+	return put_result(&b, r) < 0 ? NULL : buf_steal_str(&b);
 }

@@ -38,11 +38,11 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **
 	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), false, NULL,
 		NULL, &answer, error);
 	if (code == 0)
-		code = vm_refusal(&answer, error);
+		code = vm_done(&answer, error);
 	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
 	vm->has_function = code == 0;
 	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
-	vm->has_hooks = code == 0 && json_is_true(json_object_get(answer.payload, "hooks"));
+	vm->has_hooks = code == 0 && answer.said.hooks;
 	return code;
 }
 
@@ -79,9 +79,9 @@ static int function_failure(const nova_result_t *result, nova_error_t **error)
 	if (result->canceled)
 		return nova_fail_ran(error, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
 	if (result->timed_out)
-		return nova_fail_ran(error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure);
-	if (*result->failure)
-		return nova_fail_ran(error, NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "%s", result->failure);
+		return nova_fail_ran(error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure.at);
+	if (result->failure.len)
+		return nova_fail_ran(error, NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "%s", result->failure.at);
 	return 0;
 }
 
@@ -108,7 +108,7 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_request request = {
-		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .raw = "output", .runs_code = true, .may_carry = true,
+		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .runs_code = true, .may_carry = true,
 		.on_output = exec->on_output, .userdata = exec->userdata,
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
@@ -207,8 +207,7 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, nova_res
 		code = vm_refusal(&answer, error);
 	if (code < 0)
 		return code;
-	const char *id = json_string_value(json_object_get(answer.payload, "request_id"));
-	code = result_from_answer(&answer, id, vm->id, ret_result, error);
+	code = result_from_answer(&answer, answer.said.request_id.at, vm->id, ret_result, error);
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
 	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
@@ -254,6 +253,8 @@ int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait,
 	if (code == 0) {
 		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
 			&answer, error);
+		if (code == 0)
+			code = vm_done(&answer, error);
 		vm_leave(vm, &call);
 	}
 	vm_call_done(&call);

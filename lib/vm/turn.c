@@ -19,7 +19,7 @@ void vm_call_init(struct vm_call *call, const char *id)
 void vm_call_done(struct vm_call *call)
 {
 	while (call->first) {
-		struct vm_frame *gone = call->first;
+		struct proto_frame *gone = call->first;
 		call->first = gone->next;
 		free(gone);
 	}

@@ -219,7 +219,7 @@ int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_await(vm, &request, &answer, error);
-	return code < 0 ? code : vm_refusal(&answer, error);
+	return code < 0 ? code : vm_done(&answer, error);
 }
 
 int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct vm_shape *shape, const struct machine *same, nova_error_t **error)

@@ -55,14 +55,6 @@ struct frozen {
 	char snapshot[17]; /* on disk, that it is or came from: the parent of the next one; "": none */
 };
 
-/* A frame for a call that has not looked at it yet. */
-struct vm_frame {
-	struct vm_frame *next;
-	int type;
-	size_t len;
-	char text[]; /* the payload, and a NUL */
-};
-
 /* Somebody who uses a VM, or waits to: on the stack of its thread. Protected by vm->lock. */
 struct vm_call {
 	struct vm_call *next; /* in vm->calls */
@@ -75,7 +67,7 @@ struct vm_call {
 	/* on the channel */
 	const struct vm_request *request; /* NULL: it is not there yet */
 	uint64_t deadline;
-	struct vm_frame *first, **last;
+	struct proto_frame *first, **last; /* that it has not looked at yet */
 	size_t pending;    /* bytes of these */
 	bool answered;     /* the last one is the answer */
 	bool waits, wants_pen; /* for frames that another call reads; to write */
@@ -129,7 +121,6 @@ struct vm_request {
 	const char *id;        /* request_id in the frame */
 	const void *frame;
 	size_t frame_len;
-	const char *raw;       /* member of the Resp that is wanted as text, NULL: none */
 	bool runs_code;        /* lost answers have the outcome "unknown"; it can be cancelled */
 	bool may_carry;        /* an Exec: what tells a clone who it is may go into its frame */
 	nova_output_fn on_output;
@@ -138,12 +129,10 @@ struct vm_request {
 };
 
 struct vm_answer {
-	json_t *payload;
-	struct json_span raw; /* lives as long as the answer */
-	int type;
-	struct vm_frame *frame;
+	struct guest_message said; /* lies in the frame */
+	struct proto_frame *frame;
 };
-#define VM_ANSWER_NONE { NULL, { NULL, 0 }, 0, NULL }
+#define VM_ANSWER_NONE { .frame = NULL }
 void vm_answer_done(struct vm_answer *answer);
 #define AUTO_ANSWER CLEANUP(vm_answer_done)
 
@@ -265,6 +254,8 @@ int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, boo
 int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
 /* The failure that a Resp with a `code` reports, or 0. */
 int vm_refusal(const struct vm_answer *answer, nova_error_t **error);
+/* The same, or NOVA_EAGENT if it does not say that it is done. Not for results, which have no status. */
+int vm_done(const struct vm_answer *answer, nova_error_t **error);
 
 /* --- run.c: a request that is checked and framed before there is a VM for it --- */
 
@@ -300,8 +291,8 @@ int snapshot_check_name(const char *name, nova_error_t **error);
 /* --- result.c --- */
 
 struct nova_result {
-	char *output, *failure, *out, *err;
-	size_t output_len, out_len, err_len;
+	struct proto_frame *frame; /* the answer, in which these are; each ends with a NUL */
+	struct json_span output, failure, out, err;
 	char request_id[65], vm_id[9];
 	char snapshot[17], instance[9]; /* "": none; written by the platform */
 	int exit_code, cold_start;
@@ -309,8 +300,8 @@ struct nova_result {
 	uint64_t timing_us[VM_TIMINGS];
 };
 
-/* From the answer to Exec or Command. */
-int result_from_answer(const struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
+/* From the answer to Exec or Command, whose frame it takes. NOVA_EAGENT: it is no result. */
+int result_from_answer(struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
 	nova_error_t **error);
 
 static inline uint64_t us_since(uint64_t begin_ns)

@@ -43,8 +43,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (at < end && more && code == 0) {
 		const char *line = memchr(at, '\n', (size_t)(end - at));
 		size_t line_len = (size_t)((line ? line : end) - at);
-		AUTO_JSON json_t *payload = json_loadb(at, line_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-		code = files_add_page(files, payload, &more, NULL);
+		AUTO_FREE char *payload = strndup(at, line_len);
+		struct guest_message said;
+		code = guest_message_read(payload, strlen(payload), &said, NULL);
+		if (code == 0)
+			code = files_add_page(files, &said, NULL);
+		more = code == 0 && said.more;
 		assert(code == 0 || code == NOVA_EAGENT || code == NOVA_ETOOBIG);
 		at += line_len + 1;
 	}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a hostile guest may say to its host: it is refused, or ended by the deadline, and the host's memory stays the host's own.
+ * The agent is tests/conform/liar.c, whose script stands in each case. Run as `hostile fake`.
+ */
+#include <pthread.h>
+
+#include "proto/proto.h"
+#include "vmtest.h"
+
+#define MIB (1u << 20)
+
+/* --- setting --------------------------------------------------------------------------------------------------------------- */
+
+struct setting {
+	char *dir;
+	nova_config_t *config;
+	nova_host_t *host;
+};
+
+static struct setting set_up(void)
+{
+	struct setting s = { .dir = test_dir() };
+	ck_assert_int_eq(setenv("NOVA_AGENT", NOVA_LIAR, 1), 0);
+	s.config = vmtest_config(s.dir);
+	ck_ok(nova_config_set(s.config, "qemu.boot_timeout", "2s", &error));
+	ck_ok(nova_host_new(s.config, &s.host, &error));
+	return s;
+}
+
+static void tear_down(struct setting *s)
+{
+	nova_host_unref(s->host);
+	vmtest_nothing_left(s->dir);
+	nova_config_free(s->config);
+	test_dir_remove(s->dir);
+}
+
+static char *disk_of(const struct setting *s, const char *script)
+{
+	char *path = str_format("%s/script.ext4", s->dir);
+	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
+	disk.data = script;
+	disk.data_len = strlen(script);
+	ck_ok(nova_disk_build(path, &disk, &error));
+	return path;
+}
+
+static int begin(const struct setting *s, const char *disk, nova_vm_t **ret_vm, nova_error_t **err)
+{
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	opts.code_disk = disk;
+	init.runtime = "shell";
+	init.timeout_ms = 2000;
+	*ret_vm = NULL;
+	int code = nova_vm_start(s->host, &opts, ret_vm, err);
+	return code < 0 ? code : nova_vm_init(*ret_vm, &init, err);
+}
+
+static void ignore(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)data;
+	ck_assert_msg(stream == 1 || stream == 2, "%d", stream);
+	*(size_t *)userdata += len;
+}
+
+/* Starts it, gives it a function, and calls that; the first failure. */
+static int try(const struct setting *s, const char *script, bool output, nova_result_t **ret_result)
+{
+	AUTO_FREE char *disk = disk_of(s, script);
+	nova_vm_t *vm;
+	size_t got = 0;
+	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
+	opts.timeout_ms = 1000;
+	opts.on_output = output ? ignore : NULL;
+	opts.userdata = &got;
+	int code = begin(s, disk, &vm, &error);
+	*ret_result = NULL;
+	if (code == 0)
+		code = nova_vm_invoke(vm, "{}", 2, &opts, ret_result, &error);
+	nova_vm_free(vm);
+	return code;
+}
+
+/* --- one lie ---------------------------------------------------------------------------------------------------------------- */
+
+#define RESP(members) "{\"type\":3,\"payload\":{\"request_id\":\"$\"," members "}}"
+#define GOOD "\"output\":1,\"exit_code\":0"
+#define DEEP "514" /* what is around it makes it too much by one */
+
+static const struct {
+	const char *script, *words;
+	int code;
+} lies[] = {
+	/* Ready */
+	{ "ready {\"type\":64,\"payload\":{\"error\":5}}", "\"error\"", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{\"error\":\"%s%n\\u0000\\n<5000*x>\"}}", "cannot work: %s%n", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{\"pid1\":1}}", "\"pid1\"", NOVA_EAGENT },
+	{ "ready {\"type\":3,\"payload\":{\"request_id\":\"\"}}", "instead of Ready", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"type\":64,\"payload\":{}}", "twice", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{},\"x\":\"<70000*y>\"}", "too much", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{<70*\"x\":0,>\"pid1\":true}}", "too much", NOVA_EAGENT },
+	{ "ready! ", "ended before its agent", NOVA_ELOST },
+	/* Init */
+	{ "init " RESP("\"status\":{}"), "\"status\"", NOVA_EAGENT },
+	{ "init " RESP("\"status\":\"initialized\",\"hooks\":\"x\""), "\"hooks\"", NOVA_EAGENT },
+	{ "init " RESP("\"warm\":true"), "without saying that it is done", NOVA_EAGENT },
+	{ "init " RESP("\"code\":\"zzz\",\"error\":\"%s%n\""), "the agent failed: %s%n", NOVA_EAGENT },
+	{ "init " RESP("\"code\":\"code\",\"error\":\"no\",\"stderr\":\"<1000000*\\n>the <100000*\xc3\xa9>\""), "no: the \xc3\xa9", NOVA_EFUNCTION },
+	/* Exec: what is no answer */
+	{ "exec hello", "not a JSON object", NOVA_EAGENT },
+	{ "exec {\"type\":\"3\",\"payload\":{}}", "\"type\"", NOVA_EAGENT },
+	{ "exec {\"type\":99999999999,\"payload\":{}}", "\"type\"", NOVA_EAGENT },
+	{ "exec {\"type\":3,\"payload\":[]}", "\"payload\"", NOVA_EAGENT },
+	{ "exec {\"type\":3,\"payload\":{\"request_id\":5,\"output\":1}}", "\"request_id\"", NOVA_EAGENT },
+	{ "exec {\"type\":3,\"payload\":{\"output\":1,\"request_id\":[\"$\"]}}", "\"request_id\"", NOVA_EAGENT },
+	{ "exec! {\"type\":3", "", NOVA_EAGENT },
+	{ "exec+! " RESP(GOOD), "", NOVA_ELOST },
+	{ "exec <8388609*x>", "over the limit", NOVA_ETOOBIG },
+	/* Exec: what is no result */
+	{ "exec " RESP("\"output\":1"), "no result", NOVA_EAGENT },
+	{ "exec " RESP("\"exit_code\":0"), "no result", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"timed_out\":true"), "without a reason", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"output\":2"), "\"output\" twice", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"request_id\":\"$\""), "\"request_id\" twice", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"stdout\":7"), "\"stdout\"", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"truncated\":\"y\""), "\"truncated\"", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"duration_us\":-1"), "\"duration_us\"", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":1,\"exit_code\":<4000000*9>"), "\"exit_code\"", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":1,\"exit_code\":1e99999"), "\"exit_code\"", NOVA_EAGENT },
+	{ "exec " RESP(GOOD ",\"signal\":65"), "\"signal\"", NOVA_EAGENT },
+	/* Exec: too much */
+	{ "exec " RESP(GOOD ",\"x\":[<2700000*{},>{}]"), "not known", NOVA_EAGENT },
+	{ "exec " RESP("<400000*\"k\":0,>" GOOD), "not known", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":<" DEEP "*[><" DEEP "*]>,\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":<1000000*{\"a\":>"), "not a JSON object", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":\"\xff\xfe\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":\"\\ud800\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	/* Output */
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"data\":\"x\"}}", "none", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":3,\"data\":\"x\"}}", "\"stream\"", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"base64\":\"@@@@\"}}", "none", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1}}", "none", NOVA_EAGENT },
+};
+
+static void refuses(const struct setting *s, size_t i)
+{
+	nova_result_t *result;
+	const char *script = lies[i].script;
+	int code = try(s, script, true, &result);
+	ck_assert_msg(code == lies[i].code, "%s: %s %s", script, nova_code_name(code), nova_error_message(error));
+	ck_assert_msg(strstr(nova_error_message(error), lies[i].words), "%s: %s", script, nova_error_message(error));
+	ck_assert_msg(strlen(nova_error_message(error)) < 10000 && text_is_utf8(nova_error_message(error)), "%s", script);
+	ck_assert_msg(!result, "%s", script);
+	nova_error_free(error);
+	error = NULL;
+}
+
+START_TEST(a_lie_is_refused_by_name_and_never_taken_for_a_result)
+{
+	struct setting s = set_up();
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++)
+		refuses(&s, i);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- what may be strange, and is no lie --------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *script, *output, *out;
+} truths[] = {
+	{ "exec " RESP(GOOD), "1", "" },
+	{ "exec {\"type\":3,\"payload\":{\"output\":2,\"exit_code\":0,\"request_id\":\"$\"},\"x\":{}}", "2", "" },
+	{ "exec " RESP("\"output\" : [1.10, 123456789012345678901234567890e5 ] , \"exit_code\":0,\"later\":{\"a\":[1]}"),
+		"[1.10, 123456789012345678901234567890e5 ]", "" },
+	{ "exec " RESP(GOOD ",\"stdout\":\"\\u0061\\n\\\"\\\\\\/\\b\\u00e9\\u20ac\\ud83d\\ude00z\""), "1",
+		"a\n\"\\/\b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z" },
+	{ "exec {\"type\":3,\"payload\":{\"request_id\":\"deadbeef\",\"output\":\"wrong\",\"exit_code\":0}}\nexec " RESP(GOOD), "1", "" },
+	{ "exec {\"type\":99,\"payload\":{\"request_id\":\"$\"}}\nexec {\"type\":65,\"payload\":{}}\nexec " RESP(GOOD), "1", "" },
+};
+
+START_TEST(what_is_strange_but_true_is_taken_letter_by_letter)
+{
+	struct setting s = set_up();
+	for (size_t i = 0; i < ARRAY_LEN(truths); i++) {
+		nova_result_t *result;
+		size_t len;
+		ck_ok(try(&s, truths[i].script, false, &result));
+		ck_assert_str_eq(nova_result_output(result, &len), truths[i].output);
+		ck_assert_uint_eq(len, strlen(truths[i].output));
+		ck_assert_str_eq(nova_result_stdout(result, NULL), truths[i].out);
+		nova_result_free(result);
+	}
+	tear_down(&s);
+}
+END_TEST
+
+static const struct {
+	const char *script;
+	size_t len;
+	char first, last;
+} large[] = {
+	{ "exec " RESP("\"output\":\"<3145700*\\\">\",\"exit_code\":0"), 6291402, '"', '"' },
+	{ "exec " RESP("\"output\":[<3145700*1,>1],\"exit_code\":0"), 6291403, '[', ']' },
+	{ "exec " RESP("\"output\":<512*[><512*]>,\"exit_code\":0"), 1024, '[', ']' },
+};
+
+START_TEST(large_and_deep_output_is_taken_whole)
+{
+	struct setting s = set_up();
+	nova_result_t *result;
+	size_t len;
+	ck_ok(try(&s, large[_i].script, false, &result));
+	const char *output = nova_result_output(result, &len);
+	ck_assert_uint_eq(len, large[_i].len);
+	ck_assert_uint_eq(strlen(output), len);
+	ck_assert(output[0] == large[_i].first && output[len - 1] == large[_i].last);
+	char *json = nova_result_to_json(result);
+	ck_assert_ptr_nonnull(json);
+	ck_assert(json_text_ok(json, strlen(json), PROTO_DEPTH));
+	nova_free(json);
+	nova_result_free(result);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- other messages ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(a_ping_is_answered_by_saying_so)
+{
+	static const char *const answers[] = { RESP("\"x\":1"), RESP("\"status\":7"), RESP("\"code\":\"io\",\"error\":\"broken\"") };
+	static const int codes[] = { NOVA_EAGENT, NOVA_EAGENT, NOVA_EIO };
+	struct setting s = set_up();
+	AUTO_FREE char *script = str_format("ping %s", answers[_i]), *disk = disk_of(&s, script);
+	nova_vm_t *vm;
+	ck_ok(begin(&s, disk, &vm, &error));
+	ck_fails(codes[_i], nova_vm_ping(vm, 1000, NULL, &error));
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(a_listing_of_wrong_things_is_refused)
+{
+	static const char *const answers[] = {
+		RESP("\"status\":\"ok\",\"entries\":7"), RESP("\"status\":\"ok\",\"entries\":[[<100000*[],>[]]]"),
+		RESP("\"status\":\"ok\",\"entries\":[<1000000*{},>{}]"), RESP("\"status\":\"ok\",\"entries\":[],\"more\":1"),
+	};
+	struct setting s = set_up();
+	AUTO_FREE char *script = str_format("list %s", answers[_i]), *disk = disk_of(&s, script);
+	nova_vm_t *vm;
+	nova_files_t *files = NULL;
+	ck_ok(begin(&s, disk, &vm, &error));
+	ck_fails(NOVA_EAGENT, nova_vm_list_files(vm, "/tmp", 0, NULL, &files, &error));
+	ck_assert_ptr_null(files);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* --- eight at once --------------------------------------------------------------------------------------------------------------- */
+
+static size_t memory_kb(const char *what)
+{
+	AUTO_BUF struct buf text = BUF_INIT(MIB);
+	ck_assert_int_eq(fs_read_file("/proc/self/status", &text), 0);
+	AUTO_FREE char *status = buf_steal_str(&text);
+	const char *line = strstr(status, what);
+	ck_assert_ptr_nonnull(line);
+	return strtoul(line + strlen(what) + 1, NULL, 10);
+}
+
+#define AT_ONCE 8
+
+struct hostile_call {
+	pthread_t thread;
+	pthread_barrier_t *together;
+	nova_vm_t *vm;
+	int code;
+	size_t streamed;
+	nova_result_t *result;
+	nova_error_t *error;
+};
+
+static void *call(void *argument)
+{
+	struct hostile_call *c = argument;
+	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
+	opts.timeout_ms = 100;
+	opts.on_output = ignore;
+	opts.userdata = &c->streamed;
+	pthread_barrier_wait(c->together);
+	c->code = nova_vm_invoke(c->vm, "{}", 2, &opts, &c->result, &c->error);
+	return NULL;
+}
+
+/* Eight calls, each in its own VM: all fail, and the peak of memory is at most `most_mb` over what it was before. */
+static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
+{
+	struct setting s = set_up();
+	struct hostile_call calls[AT_ONCE] = { 0 };
+	pthread_barrier_t together;
+	pthread_barrier_init(&together, NULL, AT_ONCE);
+	for (int i = 0; i < AT_ONCE; i++) {
+		AUTO_FREE char *disk = disk_of(&s, scripts[i]);
+		calls[i].together = &together;
+		ck_ok(begin(&s, disk, &calls[i].vm, &error));
+	}
+	uint64_t limit = deadline_in_ms(60000);
+	size_t before = memory_kb("VmRSS:");
+	for (int i = 0; i < AT_ONCE; i++)
+		ck_assert_int_eq(pthread_create(&calls[i].thread, NULL, call, &calls[i]), 0);
+	for (int i = 0; i < AT_ONCE; i++)
+		pthread_join(calls[i].thread, NULL);
+	size_t peak = memory_kb("VmHWM:");
+	ck_assert(!deadline_passed(limit));
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+	ck_assert_msg(peak < before + most_mb * 1024, "%zu KB before, %zu KB at most", before, peak);
+#endif
+	for (int i = 0; i < AT_ONCE; i++) {
+		ck_assert_msg(calls[i].code == NOVA_EAGENT, "%s: %s (%s)", scripts[i], nova_code_name(calls[i].code), nova_error_message(calls[i].error));
+		ck_assert_int_eq(nova_error_outcome(calls[i].error), NOVA_OUTCOME_UNKNOWN);
+		ck_assert_ptr_null(calls[i].result);
+		nova_error_free(calls[i].error);
+		nova_vm_free(calls[i].vm);
+	}
+	pthread_barrier_destroy(&together);
+	tear_down(&s);
+}
+
+START_TEST(eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host)
+{
+	static const char *const values[] = { "{},", "0,", "[],", "\"\"," };
+	const char *scripts[AT_ONCE];
+	for (int i = 0; i < AT_ONCE; i++) {
+		const char *value = values[i % 4];
+		scripts[i] = str_format("exec " RESP(GOOD ",\"x\":[<%zu*%s>0]"), (size_t)(MIB * 31 / 4) / strlen(value), value);
+	}
+	eight_at_once(scripts, 64);
+	for (int i = 0; i < AT_ONCE; i++)
+		free((char *)scripts[i]);
+}
+END_TEST
+
+START_TEST(eight_agents_that_never_answer_are_ended_by_the_deadline)
+{
+	static const char *const scripts[AT_ONCE] = {
+		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"data\":\"<60000*x>\"}}",
+		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":2,\"base64\":\"<1000000*AAAA>\"}}",
+		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"data\":\"\"}}",
+		"exec* {\"type\":65,\"payload\":{}}",
+		"exec* {\"type\":3,\"payload\":{\"request_id\":\"ffffffff\"," GOOD "}}",
+		"exec* {\"type\":3,\"payload\":{\"x\":[<2000000*0,>0],\"request_id\":\"ffffffff\"}}",
+		"exec+ " RESP("\"output\":[<2000000*{},>{}],\"exit_code\":0"),
+		"exec- " RESP(GOOD),
+	};
+	eight_at_once(scripts, 64);
+}
+END_TEST
+
+static Suite *hostile_suite(void)
+{
+	Suite *suite = suite_create("hostile");
+	TCase *tc = tcase_create("hostile");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, a_lie_is_refused_by_name_and_never_taken_for_a_result);
+	tcase_add_test(tc, what_is_strange_but_true_is_taken_letter_by_letter);
+	tcase_add_loop_test(tc, large_and_deep_output_is_taken_whole, 0, ARRAY_LEN(large));
+	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
+	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);
+	tcase_add_test(tc, eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host);
+	tcase_add_test(tc, eight_agents_that_never_answer_are_ended_by_the_deadline);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, hostile_suite);
+}
