@@ -43,6 +43,13 @@ char *image_cache_path(const char *name, bool environment);
 char *image_command(const char *directory, const char *path);
 
 /*
+ * The ELF kernel in an image: *ret_unpacked, which the caller frees, or NULL if the image is one itself.
+ * NOVA_ECORRUPT; NOVA_ENOTSUP for a compression that cannot be read.
+ */
+int image_read_kernel(const uint8_t *image, size_t len, uint8_t **ret_unpacked, size_t *ret_len,
+	nova_error_t **error);
+
+/*
  * Uncompresses the payload of a kernel into memory of exactly the size that it declares. `len`
  * includes the declaration, four bytes at the end. The caller frees *ret_data.
  */

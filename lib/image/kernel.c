@@ -72,22 +72,38 @@ static const char *payload_fault(const uint8_t *image, size_t len, size_t *ret_a
 	return NULL;
 }
 
-/* Leaves *ret_data alone when the input is an ELF file already. */
+/* Of a bzImage. */
 static int unpack(
-	const struct buf *image, uint8_t **ret_data, size_t *ret_len, nova_error_t **error)
+	const uint8_t *image, size_t image_len, uint8_t **ret_data, size_t *ret_len, nova_error_t **error)
 {
 	size_t at, len;
-	const char *fault = payload_fault(image->data, image->len, &at, &len);
+	const char *fault = payload_fault(image, image_len, &at, &len);
 	if (fault)
 		return nova_fail(error, NOVA_ECORRUPT, "%s", fault);
-	if (!is_elf(image->data + at, len))
-		return image_inflate(image->data + at, len, ret_data, ret_len, error);
+	if (!is_elf(image + at, len))
+		return image_inflate(image + at, len, ret_data, ret_len, error);
 	/* A kernel that was built without compression. */
 	*ret_data = malloc(len);
 	if (!*ret_data)
 		return nova_oom(error);
-	memcpy(*ret_data, image->data + at, len);
+	memcpy(*ret_data, image + at, len);
 	*ret_len = len;
+	return 0;
+}
+
+int image_read_kernel(const uint8_t *image, size_t len, uint8_t **ret_unpacked, size_t *ret_len,
+	nova_error_t **error)
+{
+	AUTO_FREE uint8_t *unpacked = NULL;
+	size_t unpacked_len = len;
+	int r = is_elf(image, len) ? 0 : unpack(image, len, &unpacked, &unpacked_len, error);
+	if (r < 0)
+		return r;
+	const char *fault = elf_fault(unpacked ? unpacked : image, unpacked_len);
+	if (fault)
+		return nova_fail(error, NOVA_ECORRUPT, "%s", fault);
+	*ret_unpacked = STEAL(unpacked);
+	*ret_len = unpacked_len;
 	return 0;
 }
 
@@ -101,16 +117,10 @@ int nova_image_extract_kernel(const char *bzimage, const char *vmlinux, nova_err
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot read the kernel '%s'", bzimage);
 	AUTO_FREE uint8_t *unpacked = NULL;
-	size_t len = image.len;
-	if (!is_elf(image.data, image.len)) {
-		r = unpack(&image, &unpacked, &len, error);
-		if (r < 0)
-			return nova_wrap(error, r, "kernel '%s'", bzimage);
-	}
-	const uint8_t *data = unpacked ? unpacked : image.data;
-	const char *fault = elf_fault(data, len);
-	if (fault)
-		return nova_fail(error, NOVA_ECORRUPT, "kernel '%s': %s", bzimage, fault);
-	r = fs_write_file(vmlinux, data, len, 0644);
+	size_t len = 0;
+	r = image_read_kernel(image.data, image.len, &unpacked, &len, error);
+	if (r < 0)
+		return nova_wrap(error, r, "kernel '%s'", bzimage);
+	r = fs_write_file(vmlinux, unpacked ? unpacked : image.data, len, 0644);
 	return r < 0 ? nova_fail_os(error, r, "cannot write '%s'", vmlinux) : 0;
 }

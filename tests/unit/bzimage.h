@@ -77,7 +77,7 @@ static inline size_t bz_payload(
 	case BZ_GZIP:
 		return bz_gzip(in, len, out, room);
 	case BZ_XZ:
-		lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, in, len, out, &made, room);
+		lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, in, len, out, &made, room);
 		break;
 	case BZ_LZ4:
 		made = bz_lz4(in, len, out, room);
