@@ -41,15 +41,23 @@ int proto_encode_json(int type, json_t *payload, void **ret_frame, size_t *ret_l
 	return give_frame(&frame, r, "a message", ret_frame, ret_len, error);
 }
 
-/* Only for the words and the place: the text is known to be wrong. */
-static int not_json(const char *input, size_t len, nova_error_t **error)
+/* 0, or what is wrong and where: lines and columns (in bytes) begin with 1. */
+static int check_input(const char *input, size_t len, nova_error_t **error)
 {
-	json_error_t why;
-	AUTO_JSON json_t *parsed = json_loadb(input, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
-	if (parsed || !len)
-		return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: %s",
-			len ? "it is nested too deeply" : "it is empty; write {} for no input");
-	return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: %s (line %d, column %d)", why.text, why.line, why.column);
+	struct json_fault fault;
+	size_t line = 1, begin = 0;
+	if (json_text_check(input, len, PROTO_DEPTH_USER, &fault))
+		return 0;
+	if (!len)
+		return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: it is empty; write {} for no input");
+	if (fault.too_deep)
+		return nova_fail(error, NOVA_EINVAL, "the payload is nested too deeply: %u levels are the limit", PROTO_DEPTH_USER);
+	for (size_t i = 0; i < fault.at; i++)
+		if (input[i] == '\n') {
+			line++;
+			begin = i + 1;
+		}
+	return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: see what begins at line %zu, column %zu", line, fault.at - begin + 1);
 }
 
 int proto_exec_frame(const char *request_id, const void *input, size_t input_len, uint32_t timeout_ms, bool stream,
@@ -59,12 +67,13 @@ int proto_exec_frame(const char *request_id, const void *input, size_t input_len
 	if (input_len > PROTO_INPUT_MAX)
 		return nova_fail(error, NOVA_ETOOBIG, "a payload of %zu bytes is over the limit of %u MiB", input_len,
 			PROTO_INPUT_MAX >> 20);
-	if (!json_text_ok(input, input_len, PROTO_DEPTH_USER))
-		return not_json(input, input_len, error);
+	int r = check_input(input, input_len, error);
+	if (r < 0)
+		return r;
 	AUTO_BUF struct buf frame = PROTO_FRAME_BUF;
 	if (!buf_reserve(&frame, input_len + 256))
 		return nova_oom(error);
-	int r = proto_frame_begin(&frame, NOVA_MSG_EXEC);
+	r = proto_frame_begin(&frame, NOVA_MSG_EXEC);
 	if (r == 0)
 		r = buf_append_str(&frame, "{\"request_id\":");
 	if (r == 0)

@@ -35,6 +35,12 @@ struct json_span {
 
 /* Whether the text is one JSON value (RFC 8259, strict UTF-8), white space around it allowed. */
 bool json_text_ok(const char *text, size_t len, unsigned max_depth);
+/* The same, and where the value begins that is wrong, or behind which it is. */
+struct json_fault {
+	size_t at;
+	bool too_deep;
+};
+bool json_text_check(const char *text, size_t len, unsigned max_depth, struct json_fault *ret_fault);
 /* The same text without white space around it. */
 struct json_span json_trim(const char *text, size_t len);
 

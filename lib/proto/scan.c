@@ -141,8 +141,9 @@ static const char *skip_key(const char *p, const char *end)
 	return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
 }
 
-/* Which of the open brackets are objects: one bit each. */
+/* Which of the open brackets are objects: one bit each. And the value that was begun last. */
 struct nesting {
+	const char *at;
 	unsigned depth, max;
 	uint8_t object[NESTING_BYTES];
 };
@@ -184,18 +185,23 @@ static const char *after_value(const char *p, const char *end, struct nesting *n
 	return p;
 }
 
-/* One value at `p`; returns what is behind it, or NULL. */
-static const char *skip_value(const char *p, const char *end, unsigned max_depth)
+static void nesting_start(struct nesting *n, const char *text, unsigned max_depth)
 {
-	struct nesting n;
-	n.depth = 0;
-	n.max = max_depth < PROTO_DEPTH ? max_depth : PROTO_DEPTH;
+	n->at = text;
+	n->depth = 0;
+	n->max = max_depth < PROTO_DEPTH ? max_depth : PROTO_DEPTH;
+}
+
+/* One value at `p`; returns what is behind it, or NULL. */
+static const char *skip_nested(const char *p, const char *end, struct nesting *n)
+{
 	do {
 		if (!p || p == end)
 			return NULL;
+		n->at = p;
 		bool object = *p == '{';
 		if (object || *p == '[') {
-			if (!nest(&n, object))
+			if (!nest(n, object))
 				return NULL;
 			p = skip_space(p + 1, end);
 			if (p == end)
@@ -207,17 +213,35 @@ static const char *skip_value(const char *p, const char *end, unsigned max_depth
 		} else if (!(p = skip_scalar(p, end))) {
 			return NULL;
 		}
-		p = after_value(p, end, &n);
-	} while (n.depth);
+		p = after_value(p, end, n);
+	} while (n->depth);
 	return p;
+}
+
+static const char *skip_value(const char *p, const char *end, unsigned max_depth)
+{
+	struct nesting n;
+	nesting_start(&n, p, max_depth);
+	return skip_nested(p, end, &n);
+}
+
+bool json_text_check(const char *text, size_t len, unsigned max_depth, struct json_fault *ret_fault)
+{
+	struct nesting n;
+	const char *end = text + len, *p = skip_space(text, end);
+	nesting_start(&n, p, max_depth);
+	p = skip_nested(p, end, &n);
+	if (p && skip_space(p, end) == end)
+		return true;
+	size_t at = (size_t)((p ? skip_space(p, end) : n.at) - text);
+	*ret_fault = (struct json_fault){ at, !p && n.at < end && n.depth == n.max && (*n.at == '[' || *n.at == '{') };
+	return false;
 }
 
 bool json_text_ok(const char *text, size_t len, unsigned max_depth)
 {
-	const char *end = text + len;
-	const char *p = skip_space(text, end);
-	p = skip_value(p, end, max_depth);
-	return p && skip_space(p, end) == end;
+	struct json_fault fault;
+	return json_text_check(text, len, max_depth, &fault);
 }
 
 struct json_span json_trim(const char *text, size_t len)
