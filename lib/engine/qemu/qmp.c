@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/qemu/qemu.h"
 
-#define QMP_MAX_LINE (1u << 20)
+#define QMP_MAX_LINE (64u << 10) /* a guest may have broken into QEMU, and a line becomes a tree a hundred times its size */
 
 void qmp_init(struct qmp *q, int fd)
 {
@@ -36,7 +36,7 @@ static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 		searched = q->in.len;
 		struct pollfd p = { q->fd, POLLIN, 0 };
 		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
-		if (n == 0 && deadline_passed(deadline))
+		if (n <= 0 && deadline_passed(deadline))
 			return lost(error, "does not answer its monitor");
 		if (n <= 0)
 			continue;
