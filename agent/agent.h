@@ -83,6 +83,7 @@ enum worker_state { WORKER_OFF, WORKER_STARTING, WORKER_READY };
 /* The fork that waits for the next request: with all that a request needs but its input. */
 struct spare {
 	bool made, ready; /* ready: it said so, and does nothing but wait */
+	bool copied;      /* the machine has become another one since it was made */
 	unsigned seq;
 	pid_t pid;
 	struct slot *slot;
@@ -92,7 +93,7 @@ struct spare {
 /* Calls in the interpreter itself: its ends are lent to the request that runs. */
 struct place {
 	bool on, broken;         /* broken: the interpreter is being ended */
-	bool reseed;             /* the machine has become another one since the last request */
+	bool copied;             /* the machine has become another one since the last request */
 	struct request *current; /* NULL: it is free */
 	int output[2], talk;     /* our ends */
 };
@@ -105,6 +106,7 @@ struct worker {
 	int sock, log_fd;
 	struct buf log;      /* what was printed while importing; the newest part */
 	bool hook_before, hook_after; /* the module has declared some */
+	char draws[256];     /* the first of its import that no reseeding takes back; "": none */
 	bool script;         /* each request runs the file, instead of calling a function of it */
 	uint64_t deadline;   /* of the start */
 	uint32_t timeout_ms;
@@ -390,7 +392,7 @@ void worker_watch(struct agent *agent);
 /* A new one after its end: for those that wait, or because it was ours to end it. */
 void worker_revive(struct agent *agent);
 /* prefork.c. Sends a request to who runs it, in a fork or in place; -errno. */
-int worker_say(int talk, struct request *request, bool reseed);
+int worker_say(int talk, struct request *request, bool copied);
 /* Sees to it that a fork waits for a request, or is on its way; -errno. */
 int worker_prefork(struct agent *agent);
 /* The fork and all its pipes become the request's; -errno, and EPIPE for one that has ended. */

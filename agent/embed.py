@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Turns a file into a C array: embed.py INPUT OUTPUT NAME."""
+"""Turns files, one behind the other, into a C array: embed.py OUTPUT NAME INPUT..."""
 import sys
 
-source, target, name = sys.argv[1:4]
-with open(source, "rb") as file:
-    data = file.read()
+target, name, *sources = sys.argv[1:]
+data = b""
+for source in sources:
+    with open(source, "rb") as file:
+        data += file.read()
 lines = [", ".join(str(byte) for byte in data[at:at + 24]) for at in range(0, len(data), 24)]
 with open(target, "w") as file:
     file.write(f"static const unsigned char {name}[] = {{\n\t" + ",\n\t".join(lines) + ",\n};\n")

@@ -30,14 +30,17 @@ void message_ready(struct agent *agent)
 
 void message_init_done(struct agent *agent, bool warm)
 {
-	char more[96];
 	if (!agent->init.pending)
 		return;
 	agent->init.pending = false;
-	snprintf(more, sizeof(more), ",\"warm\":%s,\"hooks\":%s,\"duration_us\":%llu", warm ? "true" : "false",
-		hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false",
+	AUTO_BUF struct buf draws = BUF_INIT(6 * sizeof(agent->worker.draws) + 3);
+	if (json_put_string(&draws, agent->worker.draws, strlen(agent->worker.draws)) < 0)
+		return;
+	AUTO_FREE char *more = str_format(",\"warm\":%s,\"hooks\":%s,\"draws\":%.*s,\"duration_us\":%llu", warm ? "true" : "false",
+		hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false", (int)draws.len, (char *)draws.data,
 		(unsigned long long)(clock_ns() - agent->init.start) / 1000);
-	answer_status_with(agent, agent->init.id, "initialized", more);
+	if (more)
+		answer_status_with(agent, agent->init.id, "initialized", more);
 }
 
 void message_init_failed(struct agent *agent, const char *error, const void *text, size_t text_len)

@@ -76,12 +76,12 @@ void place_next(struct agent *agent)
 	struct request *request = agent->worker.state == WORKER_READY && !place->current && !place->broken ? first_waiting(agent) : NULL;
 	if (!request)
 		return;
-	if (worker_say(place->talk, request, place->reseed) < 0) {
+	if (worker_say(place->talk, request, place->copied) < 0) {
 		/* It is about to end, or has hidden its socket; whoever waits gets the next one. */
 		kill_group(agent->worker.pid);
 		return;
 	}
-	place->reseed = false;
+	place->copied = false;
 	place->current = request;
 	request_lend_ends(request, place->talk, place->output);
 }

@@ -137,15 +137,15 @@ static int put_text(struct buf *text, const char *word)
 	return buf_append(text, word, strlen(word) + 1);
 }
 
-/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: seed anew), file, each ended by NUL; the input. */
-static int compose(struct buf *text, const struct request *request, bool large, bool reseed)
+/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the machine), file, each ended by NUL; the input. */
+static int compose(struct buf *text, const struct request *request, bool large, bool copied)
 {
 	char flags[4] = "", *flag = flags;
 	if (large)
 		*flag++ = 'm';
 	if (request->stream)
 		*flag++ = 's';
-	if (reseed)
+	if (copied)
 		*flag++ = 'r';
 
 	int r = put_text(text, request->id);
@@ -160,12 +160,12 @@ static int compose(struct buf *text, const struct request *request, bool large, 
 	return r;
 }
 
-int worker_say(int talk, struct request *request, bool reseed)
+int worker_say(int talk, struct request *request, bool copied)
 {
 	static uint8_t room[REQUEST_ROOM];
 	struct buf text = { room, 0, sizeof(room), sizeof(room) };
 	bool large = request->input.len > INLINE_MAX;
-	int r = compose(&text, request, large, reseed);
+	int r = compose(&text, request, large, copied);
 	AUTO_FD int memory = r == 0 && large ? memory_input(request) : -1;
 	if (r == 0 && large && memory < 0)
 		r = memory;
@@ -181,7 +181,7 @@ int worker_say(int talk, struct request *request, bool reseed)
 int worker_hand_over(struct agent *agent, struct request *request)
 {
 	struct spare *spare = &agent->worker.spare;
-	int r = worker_say(spare->talk, request, false);
+	int r = worker_say(spare->talk, request, spare->copied);
 	if (r < 0) {
 		worker_drop_spare(agent);
 		return r;

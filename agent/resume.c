@@ -152,7 +152,8 @@ bool resume_scan(const char *text, size_t len, struct resume_order *order, char 
 
 char *resume(struct agent *agent, const struct resume_order *order)
 {
-	agent->worker.place.reseed = true;
-	/* As a plain process the machine is somebody else's. The fork that waits seeds what it has when it gets a request. */
+	if (order->entropy.len) /* else it is the same machine as before, and only late */
+		agent->worker.place.copied = agent->worker.spare.copied = true;
+	/* As a plain process the machine is somebody else's. */
 	return agent->pid1 ? resume_guest(&agent->identity, order) : NULL;
 }

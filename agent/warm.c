@@ -7,7 +7,7 @@
  *            B, A              run the hooks: before a snapshot, after a restore
  *            W                 look after the children
  *            P                 calls in place from now on; descriptors: stdout, stderr, its end of the talk, to which B and A go too
- *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place   ready
+ *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place, \0, what it drew (reseed.py)   ready
  *            D                 the hooks have run
  *            F error           a hook has failed; it ends
  *            E error \0 text   the module cannot be had
@@ -116,6 +116,7 @@ static void forget(struct agent *agent)
 	fd_close(worker->sock);
 	fd_close(worker->log_fd);
 	worker->sock = worker->log_fd = -1;
+	worker->draws[0] = 0;
 	worker->pid = 0;
 	worker->state = WORKER_OFF;
 }
@@ -206,25 +207,34 @@ static void begin_in_place(struct agent *agent)
 		message_init_done(agent, true);
 }
 
+/* Behind the kind, ended by NUL each: letters; the draw of the import that no reseeding takes back. */
+static void take_ready(struct agent *agent, const char *text, size_t len)
+{
+	struct worker *worker = &agent->worker;
+	size_t kind = strlen(text);
+	const char *letters = kind < len ? text + kind + 1 : "", *end = letters + strlen(letters);
+	worker->state = WORKER_READY;
+	cgroup_measure_worker(agent);
+	worker->script = strcmp(text, "Rscript") == 0;
+	worker->hook_before = strchr(letters, 'b');
+	worker->hook_after = strchr(letters, 'a');
+	snprintf(worker->draws, sizeof(worker->draws), "%s", end < text + len ? end + 1 : "");
+	/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what is wrong. */
+	if (strchr(letters, 'p'))
+		begin_in_place(agent);
+	else if (worker_prefork(agent) < 0)
+		message_init_done(agent, true);
+	request_worker_ready(agent);
+}
+
 static void take_message(struct agent *agent, char *text, size_t len)
 {
 	struct worker *worker = &agent->worker;
 	size_t error_len = strlen(text);
 	switch (text[0]) {
 	case 'R':
-		if (worker->state != WORKER_STARTING)
-			break;
-		worker->state = WORKER_READY;
-		cgroup_measure_worker(agent);
-		worker->script = strcmp(text, "Rscript") == 0;
-		worker->hook_before = len > error_len && strchr(text + error_len + 1, 'b');
-		worker->hook_after = len > error_len && strchr(text + error_len + 1, 'a');
-		/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what is wrong. */
-		if (len > error_len && strchr(text + error_len + 1, 'p'))
-			begin_in_place(agent);
-		else if (worker_prefork(agent) < 0)
-			message_init_done(agent, true);
-		request_worker_ready(agent);
+		if (worker->state == WORKER_STARTING)
+			take_ready(agent, text, len);
 		break;
 	case 'E':
 		if (worker->state == WORKER_STARTING)

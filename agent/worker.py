@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The warm interpreter: imports the function once, then answers each request in a fork of itself, or in place if the module says so.
 
-Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY`; warm.c describes the messages. All that the
+Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY`; warm.c describes the messages. reseed.py
+stands in front of this file, in the same program. All that the
 hot path needs is imported here, before the first request. A handler runs in a child only, so what it breaks is its own.
 """
 import _socket
@@ -151,6 +152,7 @@ class Worker:
         self.count = 1
         self.in_place = self.by_lines = False
         self.serving = False  # in place
+        self.randomness = Randomness(directory)
         self.room = memoryview(bytearray(ROOM))  # of which a fork needs only the pages that it writes to
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
         self.scan = json.JSONDecoder().scan_once
@@ -212,6 +214,7 @@ class Worker:
             text = f"{self.path} cannot be imported: {describe(error)}"
             self.sock.send(b"E" + text[:4000].encode("utf-8", "replace").replace(b"\0", b" "))
             os._exit(1)
+        draws = self.randomness.imported()
         flush()
         signal.signal(signal.SIGCHLD, self.reap)
         gc.disable()
@@ -221,16 +224,17 @@ class Worker:
         os.unsetenv("NOVA_REQUEST_ID")
         self.settle()
         hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"") + (b"p" if self.in_place else b"")
-        self.sock.send((b"Rhandler" if self.function else b"Rscript") + b"\0" + hooks)
+        self.sock.send((b"Rhandler" if self.function else b"Rscript") + b"\0" + hooks + b"\0" + draws.encode("utf-8", "replace")[:400])
 
-    @staticmethod
-    def settle():
+    def settle(self):
         """What there is now stays, in all forks: the collector need not write to it."""
         gc.collect()
+        self.randomness.settle()
         if hasattr(gc, "freeze"):
             gc.freeze()
 
     def hook(self, hooks):
+        (self.randomness.copied if hooks is Hooks.after else self.randomness.renew)()
         try:
             for function in hooks:
                 function()
@@ -309,13 +313,14 @@ class Worker:
             if text in (b"B", b"A"):
                 self.hook(Hooks.before if text == b"B" else Hooks.after)
             elif text:
-                self.reply(talk, self.answer(talk, text, ()))
+                self.reply(talk, self.answer(talk, text))
             else:
                 os._exit(0)
 
     def begin(self, seq, control):
         fds = self.descriptors(control)
         self.early.clear()
+        self.randomness.forks.for_request = True
         try:
             pid = os.fork()
         except OSError as error:
@@ -325,6 +330,8 @@ class Worker:
             for fd in fds:
                 os.close(fd)
             return
+        finally:
+            self.randomness.forks.for_request = False
         if pid == 0:
             try:
                 self.child(fds)
@@ -356,7 +363,7 @@ class Worker:
         self.sock.close()
         talk = fds[2]
         gc.enable()
-        reseeds = self.reseeds()
+        self.randomness.renew(forked=True)
         count = self.look(talk)
         if count < 0:
             self.rehearse()
@@ -367,7 +374,7 @@ class Worker:
             count = os.readv(talk, (self.room,))
         if not count:
             os._exit(0)
-        self.reply(talk, self.answer(talk, bytes(self.room[:count]), reseeds))
+        self.reply(talk, self.answer(talk, bytes(self.room[:count])))
         os._exit(0)
 
     def look(self, talk):
@@ -388,13 +395,11 @@ class Worker:
         else:
             os.write(talk, message)
 
-    def answer(self, talk, text, reseeds):
+    def answer(self, talk, text):
         request_id, timeout_ms, flags, path, event = text.split(b"\0", 4)
         if not self.serving:  # the C library keeps every value that it was ever given
             os.putenv(b"NOVA_REQUEST_ID", request_id)
         self.environ[b"NOVA_REQUEST_ID"] = request_id
-        for reseed in reseeds:
-            reseed()
         if flags or self.by_lines:
             event = self.special(talk, flags, event)
         kind, value = self.outcome(path, event, request_id, timeout_ms)
@@ -406,7 +411,7 @@ class Worker:
         """All that a request runs, but the function: its pages are then there, its symbols looked up, its code made fast."""
         function, count = self.function, self.count
         self.function, self.count = nothing, 1
-        self.answer(-1, b"\0000\0\0\0{}", ())
+        self.answer(-1, b"\0000\0\0\0{}")
         self.function, self.count = function, count
 
     def touch(self):
@@ -417,24 +422,12 @@ class Worker:
             for _ in things:
                 pass
 
-    @staticmethod
-    def reseeds():
-        """Whatever was seeded before the wait: clones of the machine would share it."""
-        modules = sys.modules
-        found = []
-        if "random" in modules:
-            found.append(modules["random"].seed)
-        if "numpy.random" in modules:
-            found.append(modules["numpy.random"].seed)
-        return found
-
     def special(self, talk, flags, event):
         if (b"s" in flags) != self.by_lines:
             self.by_lines = not self.by_lines
             sys.stdout.reconfigure(line_buffering=self.by_lines)
         if b"r" in flags:
-            for reseed in self.reseeds():
-                reseed()
+            self.randomness.copied()
         if b"m" in flags:
             talk = _socket.socket(fileno=talk)
             _, control, _, _ = talk.recvmsg(1, 64)

@@ -214,16 +214,40 @@ START_TEST(hooks_run_in_place_and_randomness_is_seeded_anew)
 }
 END_TEST
 
+/* The state of the generator behind random's functions, as a number. */
+#define STATE "import random, _random\n" COUNTS \
+	"    if event:\n        random.seed(event)\n" \
+	"    return hash(_random.Random.getstate(random._inst))\n"
+
+static json_int_t state_after(const char *resume, const char *input)
+{
+	if (resume)
+		json_decref(ask(NOVA_MSG_RESUME, resume));
+	AUTO_JSON json_t *got = exec(input, 0);
+	return number(got, "output");
+}
+
+#define LATER "{\"request_id\":\"r\",\"unix_us\":1}"
+#define CLONE "{\"request_id\":\"r\",\"unix_us\":1,\"entropy\":\"AAAA\",\"hostname\":\"h\",\"machine_id\":\"m\"}"
+
 START_TEST(a_clone_does_not_go_on_with_the_randomness_of_its_origin)
 {
-	python("import random\n" COUNTS "    random.seed(1) if event else None\n    return random.random()\n");
-	AUTO_JSON json_t *seeded = exec("1", 0);
-	AUTO_JSON json_t *went_on = exec("0", 0);
-	json_decref(exec("1", 0));
-	json_decref(ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"unix_us\":1}"));
-	AUTO_JSON json_t *clone = exec("0", 0);
-	ck_assert(json_real_value(json_object_get(seeded, "output")) != json_real_value(json_object_get(went_on, "output")));
-	ck_assert(json_real_value(json_object_get(clone, "output")) != json_real_value(json_object_get(went_on, "output")));
+	python(STATE);
+	json_int_t first = state_after(NULL, "0");
+	ck_assert_int_eq(state_after(NULL, "0"), first);
+	ck_assert_int_eq(state_after(LATER, "0"), first); /* the same machine, after a pause */
+	json_int_t clone = state_after(CLONE, "0");
+	ck_assert_int_ne(clone, first);
+	ck_assert_int_eq(state_after(NULL, "0"), clone);
+}
+END_TEST
+
+START_TEST(a_clone_goes_on_with_what_was_seeded_on_purpose)
+{
+	python(STATE);
+	json_int_t seeded = state_after(NULL, "42");
+	ck_assert_int_eq(state_after(CLONE, "0"), seeded);
+	ck_assert_int_ne(state_after(NULL, "7"), seeded);
 }
 END_TEST
 
@@ -255,6 +279,7 @@ static Suite *place_suite(void)
 	tcase_add_test(tc, large_inputs_and_outputs_pass_in_place);
 	tcase_add_test(tc, hooks_run_in_place_and_randomness_is_seeded_anew);
 	tcase_add_test(tc, a_clone_does_not_go_on_with_the_randomness_of_its_origin);
+	tcase_add_test(tc, a_clone_goes_on_with_what_was_seeded_on_purpose);
 	tcase_add_test(tc, a_host_that_goes_away_takes_the_call_in_place_along);
 	return suite;
 }

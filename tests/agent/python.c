@@ -129,11 +129,11 @@ END_TEST
 
 START_TEST(forks_of_one_interpreter_share_no_randomness)
 {
-	python("import random, uuid, os\nrandom.seed(1)\n"
-		"def handler(event): return [random.random(), str(uuid.uuid4()), os.urandom(4).hex()]\n");
+	python("import random, uuid, os, tempfile\nr = random.Random()\n"
+		"def handler(event): return [random.random(), r.random(), next(tempfile._get_candidate_names()), str(uuid.uuid4()), os.urandom(4).hex()]\n");
 	AUTO_JSON json_t *a = exec("{}", 0);
 	AUTO_JSON json_t *b = exec("{}", 0);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		json_t *left = json_array_get(json_object_get(a, "output"), i);
 		ck_assert_ptr_nonnull(left);
 		ck_assert(!json_equal(left, json_array_get(json_object_get(b, "output"), i)));
@@ -141,18 +141,52 @@ START_TEST(forks_of_one_interpreter_share_no_randomness)
 }
 END_TEST
 
-START_TEST(what_was_seeded_before_the_wait_for_a_request_is_seeded_anew)
+START_TEST(forks_of_one_interpreter_go_on_with_what_was_seeded_on_purpose)
 {
-	/* Each fork begins in the same state, as the clones of a machine do: only what happens at the request can differ. */
-	python("import random, os, tempfile\nos.register_at_fork(after_in_child=lambda: random.seed(1))\n"
-		"def handler(event): return [random.random(), next(tempfile._get_candidate_names())]\n");
-	AUTO_JSON json_t *a = exec("{}", 0);
-	AUTO_JSON json_t *b = exec("{}", 0);
-	for (size_t i = 0; i < 2; i++) {
-		json_t *left = json_array_get(json_object_get(a, "output"), i);
-		ck_assert_ptr_nonnull(left);
-		ck_assert(!json_equal(left, json_array_get(json_object_get(b, "output"), i)));
+	python("import random, os\nrandom.seed(42)\nr = random.Random(42)\n"
+		"def child():\n    pid = os.fork()\n    if pid == 0:\n        os._exit(int(random.random() * 100))\n    return os.waitpid(pid, 0)[1] >> 8\n"
+		"def handler(event): return [random.random() == r.random() == 0.6394267984578837] if event else len({child() for _ in range(4)}) > 1\n");
+	for (int i = 0; i < 2; i++) {
+		AUTO_JSON json_t *got = exec("1", 0);
+		ck_output(got, "[true]");
 	}
+	AUTO_JSON json_t *forks = exec("0", 0);
+	ck_output(forks, "true"); /* in forks of the function's own Python does as always */
+}
+END_TEST
+
+START_TEST(hooks_for_forks_run_again_in_a_clone_whose_fork_was_there_before)
+{
+	static const char clone[] = "{\"request_id\":\"r\",\"unix_us\":1,\"entropy\":\"AAAA\",\"hostname\":\"h\",\"machine_id\":\"m\"}";
+	python("import os\nlog = []\nos.register_at_fork(after_in_child=lambda: log.append(1))\ndef handler(event): return log\n");
+	AUTO_JSON json_t *before = exec("0", 0);
+	ck_output(before, "[1]");
+	json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}")); /* a fork waits when that is answered */
+	json_decref(ask(NOVA_MSG_RESUME, clone));
+	AUTO_JSON json_t *first = exec("0", 0), *second = exec("0", 0);
+	ck_output(first, "[1,1]");
+	ck_output(second, "[1]");
+}
+END_TEST
+
+START_TEST(init_names_what_the_import_drew_and_cannot_be_drawn_anew)
+{
+	static const char *const cases[][2] = {
+		{ "import os\nSALT = os.urandom(16)\ndef handler(event): return 1\n", "os.urandom() in handler, line 2" },
+		{ "import uuid\nID = uuid.uuid4()\ndef handler(event): return 1\n", "uuid.uuid4() in handler, line 2" },
+		{ "import random\nrandom.random()\ndef handler(event): return 1\n", "" },
+		{ "import os\ndef handler(event): return len(os.urandom(1))\n", "" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		write_code("handler", cases[i][0], 0644);
+		AUTO_JSON json_t *ready = init_answer("python", "main.handler");
+		ck_assert_str_eq(text(ready, "draws"), cases[i][1]);
+		AUTO_JSON json_t *got = exec("0", 0);
+		ck_output(got, "1");
+	}
+	write_code("handler", "echo 1", 0644);
+	AUTO_JSON json_t *shell = init_answer("shell", "main.handler");
+	ck_assert_str_eq(text(shell, "draws"), "");
 }
 END_TEST
 
@@ -392,7 +426,9 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, a_module_that_cannot_be_imported_is_told_at_init_with_the_interpreters_words);
 	tcase_add_test(tc, an_import_without_end_is_given_up);
 	tcase_add_test(tc, forks_of_one_interpreter_share_no_randomness);
-	tcase_add_test(tc, what_was_seeded_before_the_wait_for_a_request_is_seeded_anew);
+	tcase_add_test(tc, forks_of_one_interpreter_go_on_with_what_was_seeded_on_purpose);
+	tcase_add_test(tc, hooks_for_forks_run_again_in_a_clone_whose_fork_was_there_before);
+	tcase_add_test(tc, init_names_what_the_import_drew_and_cannot_be_drawn_anew);
 	tcase_add_test(tc, a_fork_that_dies_while_it_waits_costs_no_request);
 	tcase_add_test(tc, a_request_cannot_change_the_next_one);
 	tcase_add_test(tc, handlers_of_every_shape_are_called);
