@@ -198,6 +198,9 @@ NOVA_API const char *nova_snapshot_base(const nova_snapshot_t *snapshot); /**< i
 /** Id of the snapshot that its VM had gone on from, or had left last: the parent of this branch; "" for the first of a VM that was booted. It may be deleted by now. Since 0.1. */
 NOVA_API const char *nova_snapshot_parent(const nova_snapshot_t *snapshot);
 NOVA_API int nova_snapshot_has_function(const nova_snapshot_t *snapshot); /**< 1 if its VM has a function; 0: none, as in the template of a runtime. Since 0.1. */
+/** Of the template of a function that is imported anew in each VM: the call of its import that is the reason, as "uuid.uuid4() in main.py, line 3", since what
+ * it returned would be the same in all clones; else "". Since 0.1. */
+NOVA_API const char *nova_snapshot_draws(const nova_snapshot_t *snapshot);
 NOVA_API uint64_t nova_snapshot_created_us(const nova_snapshot_t *snapshot);  /**< microseconds since 1970. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *snapshot); /**< 0: no end. Since 0.1. */
 NOVA_API uint64_t nova_snapshot_disk_bytes(const nova_snapshot_t *snapshot);  /**< bytes that it takes on disk, holes not counted. Since 0.1. */

@@ -114,11 +114,13 @@ int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **e
 
 /* --- the template of a function: such a guest, given its code --------------------------------------------------------- */
 
-static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, struct frozen **ret, nova_error_t **error)
+/* ret_draws: nothing is frozen then, as what the import has drawn would be in every clone. */
+static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws, struct frozen **ret, nova_error_t **error)
 {
 	int code = nova_vm_init(vm, r->want->init, error);
 	uint64_t begin = clock_ns();
-	if (code == 0)
+	*ret_draws = code == 0 ? STEAL(vm->draws) : NULL;
+	if (code == 0 && !*ret_draws)
 		code = vm_freeze(vm, true, ret, error);
 	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms", r->id, nova_vm_id(vm),
 		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u),
@@ -127,11 +129,9 @@ static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, struct frozen 
 	return code;
 }
 
-static int boot_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+static int boot_guest(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	nova_vm_t *vm;
-	int code = nova_vm_start(r->host, r->want->vm, &vm, error);
-	return code < 0 ? code : init_and_freeze(r, vm, ret, error);
+	return nova_vm_start(r->host, r->want->vm, ret_vm, error);
 }
 
 static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
@@ -147,29 +147,60 @@ static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_
 	return code < 0 ? code : vm_thaw(r->host, with_code, ret_vm, error);
 }
 
-/* What the function itself is to blame for would be no better after a boot. */
-static bool is_functions_own(int code)
+bool template_blames_function(int code)
 {
 	return code == NOVA_EINVAL || code == NOVA_EFUNCTION || code == NOVA_ETIMEDOUT;
+}
+
+/* How the guest of a template comes to be, up to its function. */
+typedef int (*guest_fn)(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error);
+
+/* As the guest is without the function, which each clone is given for itself. */
+static int freeze_before_import(const struct recipe *r, guest_fn guest, char *draws, struct frozen **ret, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = guest(r, &vm, error);
+	if (code < 0)
+		return code;
+	code = vm_freeze(vm, true, ret, error);
+	nova_vm_free(vm);
+	if (code < 0)
+		return code;
+	(*ret)->draws = draws;
+	log_warn(host_log(r->host), "function", "it is imported anew in each VM, as clones would share what its import draws: %s (%s)", draws,
+		r->want->key);
+	return 0;
+}
+
+static int make_in(const struct recipe *r, guest_fn guest, struct frozen **ret, nova_error_t **error)
+{
+	AUTO_FREE char *draws = NULL;
+	nova_vm_t *vm;
+	int code = guest(r, &vm, error);
+	if (code == 0)
+		code = init_and_freeze(r, vm, &draws, ret, error);
+	if (code < 0 || !draws)
+		return code;
+	code = freeze_before_import(r, guest, draws, ret, error);
+	if (code == 0)
+		draws = NULL; /* it is the template's */
+	return code;
 }
 
 static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	nova_vm_t *vm;
-	int code = r->code_disk && r->ops->late_disks ? clone_runtime(r, &vm, &failure) : NOVA_ENOTSUP;
-	if (code == 0)
-		code = init_and_freeze(r, vm, ret, &failure);
+	int code = r->code_disk && r->ops->late_disks ? make_in(r, clone_runtime, ret, &failure) : NOVA_ENOTSUP;
 	if (code == 0)
 		return 0;
-	if (is_functions_own(code)) {
+	if (template_blames_function(code)) {
 		if (error)
 			*error = STEAL(failure);
 		return code;
 	}
 	if (failure)
 		log_warn(host_log(r->host), "template", "%s is made by a boot of its own: %s", r->id, nova_error_message(failure));
-	return boot_function(r, ret, error);
+	return make_in(r, boot_guest, ret, error);
 }
 
 int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)

@@ -77,6 +77,22 @@ static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *
 	template_discard(pool->host, frozen);
 }
 
+/* A clone, with its function. */
+static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = vm_thaw_for_call(pool->host, frozen, &vm, error);
+	if (code < 0)
+		return code;
+	if (frozen->draws)
+		code = nova_vm_init(vm, want->init, error);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
 static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_how,
 	nova_error_t **error)
 {
@@ -86,11 +102,16 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = vm_thaw_for_call(pool->host, frozen, ret_vm, &failure);
+	code = thaw_function(pool, frozen, want, ret_vm, &failure);
 	if (code == 0) {
-		(*ret_vm)->timing_us[NOVA_TIMING_INIT] = made_us;
+		(*ret_vm)->timing_us[NOVA_TIMING_INIT] += made_us;
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
+	}
+	if (frozen->draws && template_blames_function(code)) {
+		if (error)
+			*error = STEAL(failure);
+		return code;
 	}
 	/* A template is only a quicker way: what it cannot do, a boot may. */
 	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work and is forgotten: %s", g->key, nova_error_message(failure));

@@ -17,8 +17,13 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want);
  *
  * It is made from the template of its runtime: the same guest with its root filesystem, but without a function, which
  * is made from a boot at the first use of any function.
+ *
+ * A function whose import draws what clones must not share has a template without it (frozen->draws): each VM is given it anew.
  */
 int template_get(nova_host_t *host, const nova_pool_want *want, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+
+/* What the function itself is to blame for would be no better after a boot. */
+bool template_blames_function(int code);
 
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);

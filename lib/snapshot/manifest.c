@@ -11,7 +11,7 @@
 
 void manifest_done(struct manifest *m)
 {
-	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs, m->rootfs_identity, m->code_disk, m->code_identity, m->owner };
+	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs, m->rootfs_identity, m->code_disk, m->code_identity, m->owner, m->draws };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	strv_free(m->inputs, m->input_count);
@@ -52,12 +52,12 @@ static json_t *list_json(char *const *texts, size_t count)
 
 char *manifest_to_json(const struct manifest *m)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:i, s:o, s:o, s:o}", "format", FORMAT,
+	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "format", FORMAT,
 		"id", m->id, "base", m->base, "parent", m->parent, "name", text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us, "life_time_s",
 		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
 		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
 		"inputs", list_json(m->inputs, m->input_count), "memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "network", m->network, "has_function",
-		m->has_function, "has_hooks", m->has_hooks, "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
+		m->has_function, "has_hooks", m->has_hooks, "draws", text(m->draws), "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
 		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
 	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	json_decref(json);
@@ -147,7 +147,7 @@ static bool read_all(const json_t *json, struct manifest *m)
 	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&
 		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(json, "name", &m->name) &&
-		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(json, "owner", &m->owner) &&
+		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(json, "owner", &m->owner) && read_optional(json, "draws", &m->draws) &&
 		read_text(json, "engine", &m->engine) && read_text(json, "engine_identity", &m->engine_identity) &&
 		read_text(json, "rootfs", &m->rootfs) && read_text(json, "rootfs_identity", &m->rootfs_identity) &&
 		read_text(json, "code_disk", &m->code_disk) && read_text(json, "code_identity", &m->code_identity) &&

@@ -38,6 +38,7 @@ struct manifest {
 	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
 	char **inputs;          /* of a template: the other files that went in, as "identity path"; it is of no use when one has changed */
 	size_t input_count;
+	char *draws; /* of a template that was made before its function's import: the call that is the reason */
 	char *owner; /* whom the platform took it for; "": nobody */
 	uint32_t memory_mb, vcpus;
 	bool network; /* it has a network device */

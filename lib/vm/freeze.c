@@ -55,6 +55,7 @@ void frozen_unref(struct frozen *frozen)
 	pages_done(&frozen->pages);
 	fd_close(frozen->state_fd);
 	shape_done(&frozen->shape);
+	free(frozen->draws);
 	free(frozen);
 }
 

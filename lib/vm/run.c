@@ -4,6 +4,7 @@
 
 #define STDIN_MAX    (4u << 20)
 #define PING_TIMEOUT 3000u
+#define DRAWS_MOST   400u
 
 /* {"NAME": "value"} of "NAME=value" strings. */
 static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
@@ -22,6 +23,16 @@ static int env_object(const char *const *env, size_t count, json_t **ret_object,
 }
 
 /* --- init ---------------------------------------------------------------------------------------------------------- */
+
+/* A guest's words for a log; NULL for none, or without memory. */
+static char *one_line(struct json_span text)
+{
+	char *copy = text.len ? strndup(text.at, utf8_valid_prefix((const uint8_t *)text.at, text.len < DRAWS_MOST ? text.len : DRAWS_MOST)) : NULL;
+	for (char *at = copy; at && *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 127)
+			*at = '?';
+	return copy;
+}
 
 static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **error)
 {
@@ -43,6 +54,8 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **
 	vm->has_function = code == 0;
 	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
 	vm->has_hooks = code == 0 && answer.said.hooks;
+	free(vm->draws);
+	vm->draws = code == 0 ? one_line(answer.said.draws) : NULL;
 	return code;
 }
 

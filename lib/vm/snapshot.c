@@ -42,7 +42,8 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 	m->has_function = f->has_function;
 	m->has_hooks = f->has_hooks;
 	m->concurrency = f->concurrency;
-	int code = m->engine ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
+	m->draws = strdup(f->draws ? f->draws : "");
+	int code = m->engine && m->draws ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
 	return code < 0 ? code : describe_files(m, &f->shape, error);
 }
 
@@ -169,7 +170,8 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 		.concurrency = m->concurrency };
 	memcpy(f->snapshot, m->id, SNAPSHOT_ID);
 	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
-	int code = shape_copy(&f->shape, &shape) < 0 ? nova_oom(error) : check_fit(host, m, ops, error);
+	f->draws = *m->draws ? strdup(m->draws) : NULL;
+	int code = shape_copy(&f->shape, &shape) < 0 || (*m->draws && !f->draws) ? nova_oom(error) : check_fit(host, m, ops, error);
 	if (code == 0)
 		code = snapshot_open(root, m, &files, error);
 	if (code == 0)
@@ -463,6 +465,11 @@ const char *nova_snapshot_base(const nova_snapshot_t *s)
 const char *nova_snapshot_parent(const nova_snapshot_t *s)
 {
 	return s->manifest.parent;
+}
+
+const char *nova_snapshot_draws(const nova_snapshot_t *s)
+{
+	return s->manifest.draws;
 }
 
 int nova_snapshot_has_function(const nova_snapshot_t *s)

@@ -66,6 +66,7 @@ void nova_vm_free(nova_vm_t *vm)
 	nova_decoder_free(vm->decoder);
 	fd_close(vm->wake);
 	free(vm->lost_why);
+	free(vm->draws);
 	base_unref(vm->base);
 	shape_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);

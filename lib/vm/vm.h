@@ -52,6 +52,7 @@ struct frozen {
 	int state_fd;       /* devices and processors */
 	bool has_function, has_hooks;
 	uint32_t concurrency;
+	char *draws;       /* of a template that was made before its function's import: what that draws. NULL: it is no such template */
 	char snapshot[17]; /* on disk, that it is or came from: the parent of the next one; "": none */
 };
 
@@ -102,6 +103,7 @@ struct nova_vm {
 	struct vm_shape shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
+	char *draws;       /* the call by which the function's import got what no clone may share; NULL: none */
 	struct siblings *siblings; /* made by the same fork; NULL: it need not care */
 	bool had_turn;     /* one request has been through since it was forked */
 	bool rests;        /* its processors may stand still, though it is not paused: the next request makes them go on. For who writes, or is alone */

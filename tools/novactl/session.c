@@ -54,9 +54,15 @@ nova_config_t *session_config(int *ret_status)
 	return NULL;
 }
 
+#define ABOUT_CODE "function" /* the log's name for what somebody can change in their code: it is always shown */
+
+static int said_up_to = NOVA_LOG_ERROR;
+
 static void log_to_stderr(void *unused, int level, const char *module, const char *text)
 {
 	(void)unused;
+	if (level > said_up_to && strcmp(module, ABOUT_CODE))
+		return;
 	progress_hide();
 	fprintf(stderr, "novactl: %s: %s: %s\n", level_names[level], module, text);
 	progress_unhide();
@@ -75,12 +81,10 @@ static int log_level(const nova_config_t *config)
 	return asked_for && level >= 0 ? level : NOVA_LOG_ERROR;
 }
 
-static int said_up_to = NOVA_LOG_ERROR;
-
 void session_log(nova_host_t *host, const nova_config_t *config)
 {
 	said_up_to = log_level(config);
-	nova_host_set_log(host, log_to_stderr, NULL, said_up_to);
+	nova_host_set_log(host, log_to_stderr, NULL, !said_up_to || said_up_to > NOVA_LOG_WARN ? said_up_to : NOVA_LOG_WARN);
 }
 
 void session_say(int level, const char *module, const char *format, ...)

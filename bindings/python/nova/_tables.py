@@ -385,6 +385,7 @@ FUNCTIONS = {
     "nova_snapshot_path": (c_char_p, [c_void_p]),
     "nova_snapshot_base": (c_char_p, [c_void_p]),
     "nova_snapshot_parent": (c_char_p, [c_void_p]),
+    "nova_snapshot_draws": (c_char_p, [c_void_p]),
     "nova_snapshot_has_function": (c_int, [c_void_p]),
     "nova_snapshot_created_us": (c_uint64, [c_void_p]),
     "nova_snapshot_life_time_s": (c_uint64, [c_void_p]),
