@@ -56,6 +56,8 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **
 	vm->has_hooks = code == 0 && answer.said.hooks;
 	free(vm->draws);
 	vm->draws = code == 0 ? one_line(answer.said.draws) : NULL;
+	if (code == 0 && answer.said.draws.len && !vm->draws)
+		return nova_oom(error); /* a template would be made of it */
 	return code;
 }
 
