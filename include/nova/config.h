@@ -43,7 +43,7 @@ NOVA_API void nova_config_free(nova_config_t *config);
  * @param path the file; NULL: the variable NOVA_CONFIG, else `nova.yaml` in the user's configuration
  *             directory (`$XDG_CONFIG_HOME/nova`, `~/.config/nova`), else /etc/nova/nova.yaml. The file
  *             that NOVA_CONFIG names must exist; it is no error if there is neither of the other two
- * @return 0; NOVA_ENOTFOUND; NOVA_ECONFIG with file, line and key if it is not YAML, has an unknown key or
+ * @return 0; NOVA_ENOTFOUND; NOVA_EPERM if anybody may write in it; NOVA_ECONFIG with file, line and key if it is not YAML, has an unknown key or
  *         a value of the wrong kind (the config is then unchanged). Since 0.1.
  */
 NOVA_API int nova_config_load(nova_config_t *config, const char *path, nova_error_t **error);

@@ -28,7 +28,8 @@ typedef struct nova_host nova_host_t;
 /**
  * Makes a context.
  * @param config settings, which are copied; NULL: nova_config_load(NULL) and nova_config_load_env() on defaults
- * @return 0; NOVA_ECONFIG; NOVA_EIO or NOVA_EPERM if the state directory (key `home`) cannot be made; NOVA_ENOMEM.
+ * @return 0; NOVA_ECONFIG; NOVA_EIO or NOVA_EPERM if the state directory (key `home`) cannot be made; NOVA_EPERM
+ *         if users other than its owner may write in it; NOVA_ENOMEM.
  * Run directories that dead processes left under `$NOVA_HOME/run` are removed. Since 0.1.
  */
 NOVA_API int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_error_t **error);

@@ -265,10 +265,20 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode);
 int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp);
 /* fsync of `fd`, rename over `path`, fsync of the directory. */
 int fs_publish(int fd, const char *temp, const char *path);
-/* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK unless `wait`. */
+/* Removes temporary files that dead processes have left of the file `name` (NULL: of any) in a
+ * directory. Those of the living are locked. */
+void fs_sweep_temps(const char *directory, const char *name);
+/* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK
+ * unless `wait`. Whoever holds it may remove the file: those who wait then lock a new one. */
 int fs_lock(const char *path, bool wait, int *ret_fd);
 char *path_join(const char *directory, const char *name);
 int fs_chmod(const char *path, mode_t mode);
+/* An empty file with that mode from its first moment on, whatever the umask; 0 if there is one. */
+int fs_make_file(const char *path, mode_t mode);
+/* Takes the rights of group and others away; 0 if there is no such file. */
+int fs_make_own(const char *path);
+/* The bits of S_IWGRP | S_IWOTH that a file or directory has; -errno. */
+int fs_open_to_writers(const char *path);
 int fs_writable(const char *path); /* 0 or -errno, for the effective user */
 int fs_is_directory(const char *path); /* 1, 0 or -errno */
 /* Against the current directory; NULL: out of memory, or the current directory is gone. */

@@ -10,6 +10,9 @@
 
 #include "base/base.h"
 
+#define TEMP_MARK   ".tmp-"
+#define TEMP_DIGITS 12
+
 char *path_join(const char *directory, const char *name)
 {
 	return str_format("%s/%s", directory, name);
@@ -121,21 +124,65 @@ int fs_read_file(const char *path, struct buf *out)
 	}
 }
 
+static int lock_open(int fd, bool wait)
+{
+	int r;
+	do
+		r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static bool is_removed(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && !st.st_nlink;
+}
+
 int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp)
 {
-	char suffix[13];
-	int r = random_hex(suffix, 12);
-	if (r < 0)
-		return r;
-	AUTO_FREE char *temp = str_format("%s.tmp-%s", path, suffix);
-	if (!temp)
-		return -ENOMEM;
-	int fd = sys_open(temp, O_RDWR | O_CREAT | O_EXCL, mode);
-	if (fd < 0)
-		return fd;
-	*ret_fd = fd;
-	*ret_temp = STEAL(temp);
-	return 0;
+	for (;;) {
+		char suffix[TEMP_DIGITS + 1];
+		int r = random_hex(suffix, TEMP_DIGITS);
+		if (r < 0)
+			return r;
+		AUTO_FREE char *temp = str_format("%s" TEMP_MARK "%s", path, suffix);
+		if (!temp)
+			return -ENOMEM;
+		AUTO_FD int fd = sys_open(temp, O_RDWR | O_CREAT | O_EXCL, mode);
+		if (fd < 0)
+			return fd;
+		lock_open(fd, true); /* says that its maker lives */
+		if (is_removed(fd))
+			continue; /* swept before it was locked */
+		*ret_fd = STEAL_FD(fd);
+		*ret_temp = STEAL(temp);
+		return 0;
+	}
+}
+
+static bool is_temp(const char *file, const char *name)
+{
+	size_t len = strlen(file), end = strlen(TEMP_MARK) + TEMP_DIGITS;
+	if (len <= end || (name && (len - end != strlen(name) || !str_starts(file, name))))
+		return false;
+	const char *mark = file + len - end;
+	return str_starts(mark, TEMP_MARK) &&
+	       strspn(mark + strlen(TEMP_MARK), "0123456789abcdef") == TEMP_DIGITS;
+}
+
+void fs_sweep_temps(const char *directory, const char *name)
+{
+	char **names;
+	int count = fs_list(directory, &names);
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *path = is_temp(names[i], name) ? path_join(directory, names[i]) : NULL;
+		AUTO_FD int fd = path ? sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
+		if (fd >= 0 && lock_open(fd, false) == 0)
+			fs_unlink(path);
+	}
+	if (count >= 0)
+		strv_free(names, (size_t)count);
 }
 
 static int sync_directory_of(const char *path)
@@ -177,17 +224,18 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)
 
 int fs_lock(const char *path, bool wait, int *ret_fd)
 {
-	AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT, 0600);
-	if (fd < 0)
-		return fd;
-	int r;
-	do
-		r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -errno;
-	*ret_fd = STEAL_FD(fd);
-	return 0;
+	for (;;) {
+		AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT, 0600);
+		if (fd < 0)
+			return fd;
+		int r = lock_open(fd, wait);
+		if (r < 0)
+			return r;
+		if (is_removed(fd))
+			continue; /* by the one that held it before */
+		*ret_fd = STEAL_FD(fd);
+		return 0;
+	}
 }
 
 static int by_name(const void *a, const void *b)

@@ -274,6 +274,11 @@ int config_parse(nova_config_t *config, const char *origin, const void *text, si
 
 static int load_file(nova_config_t *config, const char *path, nova_error_t **error)
 {
+	/* It names programs that are run. */
+	int writers = fs_open_to_writers(path);
+	if (writers > 0 && writers & S_IWOTH)
+		return nova_fail(error, NOVA_EPERM,
+			"anybody may write in the configuration file %s: chmod o-w '%s'", path, path);
 	AUTO_BUF struct buf text = BUF_INIT(CONFIG_MAX_FILE);
 	int r = fs_read_file(path, &text);
 	if (r < 0 && nova_code_of_errno(r) == NOVA_ETOOBIG)

@@ -172,7 +172,9 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 	host->home = path_absolute(config_str(host->config, "home"));
 	if (!host->home)
 		return nova_oom(error);
-	code = choose_images(host, error);
+	code = home_open(host->home, error);
+	if (code == 0)
+		code = choose_images(host, error);
 	if (code == 0)
 		code = make_run_directory(host, host->home, error);
 	if (code == 0)

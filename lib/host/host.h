@@ -24,6 +24,10 @@ struct host_guest {
 };
 void *host_guest(nova_host_t *host, const struct host_guest *guest);
 
+/* Makes the state directory if needed. NOVA_EPERM if others may write in it; what of it others may
+ * read is closed to them, and what dead processes have left half done in it is removed. */
+int home_open(const char *home, nova_error_t **error);
+
 /* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a thread that does not exist, and
  * the VMs are the parent's: calls that use them are refused, and those that free something leave it alone. */
 int host_check_process(const nova_host_t *host, nova_error_t **error);

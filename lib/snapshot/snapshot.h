@@ -11,7 +11,8 @@
  *                     or either of them as .zst
  *
  * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses `memory` holds a shared lock on it; deleting
- * needs an exclusive one. The kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next writer.
+ * needs an exclusive one. The kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next
+ * writer, and when a context is opened.
  */
 #ifndef NOVA_LIB_SNAPSHOT_H
 #define NOVA_LIB_SNAPSHOT_H
@@ -68,6 +69,8 @@ struct snapshot_parts {
 	int state;
 	bool compress;
 };
+/* Removes what dead processes have left half done. */
+void snapshot_sweep(const char *root);
 /* Writes the files, fills their sums in, and publishes all of it under manifest->id. */
 int snapshot_write(const char *root, struct manifest *manifest, const struct snapshot_parts *parts, nova_error_t **error);
 /* By id or name. NOVA_ENOTFOUND; NOVA_ECORRUPT for a manifest that is none. */

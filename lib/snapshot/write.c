@@ -205,7 +205,7 @@ static int write_files(const struct writing *w, struct manifest *m)
 }
 
 /* Unfinished directories are locked by their writers; those of the dead are not. */
-static void sweep(const char *root)
+static void sweep_unfinished(const char *root)
 {
 	char **names;
 	int count = fs_list(root, &names);
@@ -219,6 +219,35 @@ static void sweep(const char *root)
 		strv_free(names, (size_t)count);
 }
 
+/* The lock of a template that is being made is removed by its maker, if that lives to do it. */
+static void sweep_entry(const char *root, const char *name)
+{
+	AUTO_FREE char *path = path_join(root, name);
+	AUTO_FD int fd = -1;
+	if (!path)
+		return;
+	if (str_starts(name, ".make-") && fs_lock(path, false, &fd) == 0)
+		fs_unlink(path);
+	else if (name[0] != '.')
+		fs_sweep_temps(path, NULL);
+}
+
+void snapshot_sweep(const char *root)
+{
+	AUTO_FREE char *guard = path_join(root, ".lock");
+	AUTO_FD int guard_fd = -1;
+	char **names;
+	if (!guard || !fs_exists(guard) || fs_lock(guard, false, &guard_fd) < 0)
+		return; /* whoever holds it is at work here, and sweeps as well */
+	sweep_unfinished(root);
+	fs_sweep_temps(root, NULL);
+	int count = fs_list(root, &names);
+	for (int i = 0; i < count; i++)
+		sweep_entry(root, names[i]);
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+}
+
 static int begin(const char *root, const char *temp, int *ret_lock)
 {
 	AUTO_FREE char *guard = path_join(root, ".lock");
@@ -228,7 +257,7 @@ static int begin(const char *root, const char *temp, int *ret_lock)
 		r = fs_lock(guard, true, &guard_fd); /* between mkdir and lock a directory looks dead */
 	if (r < 0)
 		return r;
-	sweep(root);
+	sweep_unfinished(root);
 	r = fs_mkdirs(temp, 0700);
 	AUTO_FD int fd = r == 0 ? sys_open(temp, O_RDONLY | O_DIRECTORY, 0) : -1;
 	if (r == 0)

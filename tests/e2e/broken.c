@@ -286,7 +286,7 @@ static bool fill(const char *dir, size_t leave)
 START_TEST(a_full_disk_stores_nothing_and_leaves_nothing)
 {
 	struct place place = place_new();
-	if (mount("none", place.dir, "tmpfs", 0, "size=2m") < 0) {
+	if (mount("none", place.dir, "tmpfs", 0, "size=2m,mode=700") < 0) {
 		fprintf(stderr, "not tested: %s needs the right to mount\n", __func__);
 		place_done(&place);
 		return;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening and closing the database, and what SQLite's failures mean to a user. */
+#include <errno.h>
+
 #include "store/sqlite/sqlite.h"
 
 #define BUSY_TIMEOUT_MS 10000
@@ -108,14 +110,31 @@ static struct sqlite_store *make_store(const char *home)
 	return s;
 }
 
+/* Variables of functions may be secrets, so nobody else may read the file, not even for the moment
+ * in which its maker can be killed. SQLite gives its other files the mode of the first. */
+static int make_private(const char *path, const char *home, nova_error_t **error)
+{
+	static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
+	int r = fs_exists(path) ? 0 : fs_writable(home);
+	if (r == 0)
+		r = fs_make_file(path, 0600);
+	if (r < 0)
+		return nova_fail_os(error, r, "the function store %s: cannot make it", path);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(endings); i++) {
+		AUTO_FREE char *file = str_format("%s%s", path, endings[i]);
+		r = file ? fs_make_own(file) : -ENOMEM;
+	}
+	return r < 0 ? nova_fail_os(error, r,
+			       "the function store %s may be read by other users, and that cannot be "
+			       "changed: chmod 600 it as its owner", path)
+		     : 0;
+}
+
 static int connect_file(struct sqlite_store *s, const char *home, nova_error_t **error)
 {
-	bool is_new = !fs_exists(s->path);
-	/* Asked here because SQLite, refused, tries to read instead, and then says that there is no
-	 * such file. */
-	int r = is_new ? fs_writable(home) : 0;
+	int r = make_private(s->path, home, error);
 	if (r < 0)
-		return nova_fail_os(error, r, "the function store %s: cannot make it", s->path);
+		return r;
 	int rc = sqlite3_open_v2(s->path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!s->db)
@@ -130,11 +149,7 @@ static int connect_file(struct sqlite_store *s, const char *home, nova_error_t *
 	 * now. */
 	if (sqlite3_db_readonly(s->db, "main") == 1)
 		return sqlite_fail(s, SQLITE_READONLY, "open it for writing", error);
-	/* Variables of functions may be secrets. Not by fchmod: closing any descriptor of the file
-	 * would drop SQLite's locks. */
-	r = is_new ? fs_chmod(s->path, 0600) : 0;
-	return r < 0 ? nova_fail_os(error, r, "the function store %s: cannot protect it", s->path)
-		     : 0;
+	return 0;
 }
 
 /* Readers then never wait for a writer. Where it cannot be had (another process is making the
