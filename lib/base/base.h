@@ -223,11 +223,9 @@ void sys_taps_remove(const char *directory); /* those that files in it are named
 
 /* --- processes and descriptors between them -------------------------------------------------------------- */
 
-int sys_pidfd_open_self(void);
 size_t sys_processors(void); /* that this thread may run on; at least 1 */
 int sys_pidfd_open(int64_t pid); /* of a process that is no child of ours, too */
-int sys_pidfd_kill(int pidfd);
-int sys_pidfd_stop(int pidfd, bool stop); /* SIGSTOP, or SIGCONT */
+int sys_pidfd_signal(int pidfd, int sig); /* -ENOSYS before Linux 5.1, and under valgrind */
 int sys_process_cpu_us(int64_t pid, uint64_t *ret_us); /* of all its threads */
 int sys_shutdown_write(int fd);
 struct iovec;
@@ -236,11 +234,27 @@ int sys_process_memory_all(int64_t pid, void *local, size_t len, struct iovec *r
 /* Connects a stream; the descriptor does not block. -ENOENT, -ECONNREFUSED or -EAGAIN while nobody listens, or too many wait. */
 int sys_connect_unix(const char *path);
 int sys_send_fds(int socket, const void *data, size_t len, const int *fds, size_t fd_count);
-/* *ret_fd is written only if a descriptor came along. */
-ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd);
-/* Runs a program that is no child of this process: wait() never sees it and no SIGCHLD is sent. `fds` become 3, 4, …;
- * nothing else is inherited. Safe in a program with threads. */
-int sys_spawn_detached(const char *const *argv, const int *fds, size_t fd_count);
+/* All of it, without ever blocking: -ETIMEDOUT. */
+int sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count, uint64_t deadline);
+/* *ret_fd becomes the one descriptor that came along, -1: none came, -EMFILE: it came and there was no room for it. -ETIMEDOUT. */
+ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd, uint64_t deadline);
+
+/* A program of which, with all that it starts, no wait() of this process sees anything, and whose end sends it no signal: not even if this
+ * process is init or a subreaper (sys_detach.c says how). */
+struct detached {
+	int64_t reaper; /* the process in between; 0: none */
+	int life;       /* nobody holds its other end but the reaper, which ends last */
+	void *memory;   /* the reaper's */
+};
+#define DETACHED_NONE { 0, -1, NULL }
+/* `fds` become 3, 4, … and are followed by `life`, on which the program finds something to read when this process has ended, and only its end
+ * when the reaper was killed; nothing else is inherited. Safe in a program with threads. The program is being executed when it returns. */
+int sys_detached_start(const char *const *argv, const int *fds, size_t fd_count, struct detached *ret);
+void sys_detached_kill(const struct detached *d); /* all of it, with SIGKILL */
+/* True: all has ended. */
+bool sys_detached_wait(const struct detached *d, uint64_t deadline);
+/* The same, and what was held is released then. DETACHED_NONE is accepted. */
+bool sys_detached_end(struct detached *d, uint64_t deadline);
 
 /* Path of one of libnova's own programs: what the variable (NULL: none) says, else beside the library
  * (as in the build tree), else where it is installed. 0 or NOVA_ENOTFOUND with the way out. */
@@ -253,6 +267,10 @@ int fs_mkdirs(const char *path, mode_t mode);
  * user's, or others may write there. */
 int fs_make_private(const char *path);
 int fs_remove_tree(const char *path); /* 0 when it did not exist; does not follow links */
+/* The same for a directory that has its lock in it, which stays until all else has gone: who finds one without has found an empty one. */
+#define FS_LOCK_NAME "lock"
+int fs_remove_locked(const char *path);
+void fs_remove_empty(const char *path); /* if it is an empty directory */
 bool fs_exists(const char *path);
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns); /* regular file; either may be NULL */
 int fs_unlink(const char *path); /* 0 when it did not exist */

@@ -79,6 +79,27 @@ int fs_remove_tree(const char *path)
 	return r;
 }
 
+void fs_remove_empty(const char *path)
+{
+	rmdir(path);
+}
+
+/* The lock goes last, and with it the directory. */
+int fs_remove_locked(const char *path)
+{
+	char **names;
+	int count = fs_list(path, &names), r = 0;
+	if (count < 0)
+		return count == -ENOENT ? 0 : count;
+	for (int i = 0; r == 0 && i < count; i++) {
+		AUTO_FREE char *entry = path_join(path, names[i]);
+		if (strcmp(names[i], FS_LOCK_NAME))
+			r = entry ? fs_remove_tree(entry) : -ENOMEM;
+	}
+	strv_free(names, (size_t)count);
+	return r < 0 ? r : fs_remove_tree(path);
+}
+
 bool fs_exists(const char *path)
 {
 	return access(path, F_OK) == 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The context: settings, log, state and run directories, keeper. */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -52,24 +54,32 @@ void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int le
 
 /* --- run directory ----------------------------------------------------------------------------------------------------- */
 
-/* A run directory whose lock nobody holds belongs to processes that are dead, keeper included. */
+/* A lock that exists and that nobody holds is of processes that are dead, keeper included. One that cannot be had for any other reason says
+ * nothing, and where there is none the directory is empty, or not ours to judge. */
+static void sweep_run_directory(const char *dir, const struct logger *log)
+{
+	AUTO_FREE char *lock = path_join(dir, FS_LOCK_NAME);
+	AUTO_FD int fd = lock ? sys_open(lock, O_RDWR | O_NOFOLLOW, 0) : -ENOMEM;
+	if (fd == -ENOENT)
+		fs_remove_empty(dir);
+	if (fd < 0 || sys_flock(fd, true, false) < 0)
+		return;
+	log_info(log, "host", "removing what a dead process left: %s", dir);
+	for (size_t e = 0; all_engines[e]; e++)
+		if (all_engines[e]->sweep)
+			all_engines[e]->sweep(dir, log);
+	net_sweep(dir);
+	fs_remove_locked(dir);
+}
+
 static void sweep_run_directories(const char *runs, const struct logger *log)
 {
 	char **names;
 	int count = fs_list(runs, &names);
 	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *dir = path_join(runs, names[i]), *lock = dir ? path_join(dir, "lock") : NULL;
-		AUTO_FD int fd = -1;
-		if (names[i][0] == '.' || !lock)
-			continue;
-		if (fs_lock(lock, false, &fd) == 0) {
-			log_info(log, "host", "removing what a dead process left: %s", dir);
-			for (size_t e = 0; all_engines[e]; e++)
-				if (all_engines[e]->sweep)
-					all_engines[e]->sweep(dir, log);
-			net_sweep(dir);
-			fs_remove_tree(dir);
-		}
+		AUTO_FREE char *dir = names[i][0] == '.' ? NULL : path_join(runs, names[i]);
+		if (dir)
+			sweep_run_directory(dir, log);
 	}
 	if (count >= 0)
 		strv_free(names, (size_t)count);
@@ -84,7 +94,7 @@ static int make_run_directory(nova_host_t *host, const char *home, nova_error_t 
 	if (r < 0 || !guard)
 		return nova_oom(error);
 	host->run_dir = str_format("%s/%d-%s", runs, (int)getpid(), suffix);
-	AUTO_FREE char *lock = host->run_dir ? path_join(host->run_dir, "lock") : NULL;
+	AUTO_FREE char *lock = host->run_dir ? path_join(host->run_dir, FS_LOCK_NAME) : NULL;
 	if (!lock)
 		return nova_oom(error);
 	r = fs_mkdirs(runs, 0700);
@@ -127,9 +137,9 @@ static void host_free(nova_host_t *host)
 	if (host->guest)
 		host->guest_done(host->guest);
 	net_free(host->env.net);
-	keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
-	if (host->run_lock >= 0)
-		fs_remove_tree(host->run_dir);
+	bool ended = keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
+	if (ended && host->run_lock >= 0)
+		fs_remove_locked(host->run_dir);
 	fd_close(host->run_lock);
 	nova_config_free(host->config);
 	pthread_mutex_destroy(&host->log_lock);

@@ -2,40 +2,99 @@
 /* The library's side of nova-keeper: starting it so that the host never sees it, and talking to it. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "base/base.h"
 #include "keeper/keeper.h"
 #include "keeper/wire.h"
 
+#define ANSWER_MS 10000u /* for an answer, and for the end of a child that was killed */
+#define HURRY_MS  2000u  /* for all of that together once the context is being closed */
+#define END_MS    1000u  /* for the end of a keeper that was killed, and of its children */
+#define LEAVE_MS  1500u  /* for one that was asked to end */
+#define SLICE_MS  100u   /* after which a wait looks whether there is haste */
+
 struct keeper {
-	pthread_mutex_t lock; /* one request at a time; protects socket */
-	int socket;           /* -1: not running */
+	pthread_mutex_t lock; /* one request at a time; protects what follows */
+	struct detached program;
+	int64_t pid;
+	int socket; /* -1: not running */
+	uint64_t number; /* of the last request */
+	uint64_t lost;   /* number of a KEEPER_SPAWN whose reply did not arrive, which the keeper has yet to be told; 0: none */
+	uint64_t closing; /* atomic: when all patience ends; NEVER unless there is haste */
 	char *run_dir;
 	int lock_fd; /* borrowed */
 	bool bare;   /* the environment is ignored */
 };
 
-/* --- finding and starting the program ----------------------------------------------------------------------- */
+/* --- patience ------------------------------------------------------------------------------------------------- */
+
+void keeper_hurry(struct keeper *keeper)
+{
+	__atomic_store_n(&keeper->closing, deadline_in_ms(HURRY_MS), __ATOMIC_RELAXED);
+}
+
+/* `deadline`, or sooner. */
+static uint64_t in_haste(const struct keeper *keeper, uint64_t deadline)
+{
+	uint64_t closing = __atomic_load_n(&keeper->closing, __ATOMIC_RELAXED);
+	return closing < deadline ? closing : deadline;
+}
+
+static uint64_t next_look(const struct keeper *keeper, uint64_t deadline)
+{
+	uint64_t slice = deadline_in_ms(SLICE_MS);
+	deadline = in_haste(keeper, deadline);
+	return slice < deadline ? slice : deadline;
+}
+
+/* --- finding, starting and ending the program --------------------------------------------------------------------- */
 
 int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **error)
 {
 	return program_find("nova-keeper", keeper->bare ? NULL : "NOVA_KEEPER", ret_path, error);
 }
 
-static int receive_reply(int socket, struct keeper_reply *reply, int *ret_fd)
+/* 0; -EPIPE: the keeper has ended; -ETIMEDOUT; -EPROTO. *ret_fd as of sys_recv_fd(). */
+static int receive(const struct keeper *keeper, struct keeper_reply *reply, int *ret_fd, uint64_t deadline)
 {
-	int fd = -1;
-	ssize_t got = sys_recv_fd(socket, reply, sizeof(*reply), &fd);
-	if (got != (ssize_t)sizeof(*reply) || reply->version != KEEPER_VERSION) {
-		fd_close(fd);
-		return got < 0 ? (int)got : -EPROTO;
-	}
-	if (ret_fd)
-		*ret_fd = fd;
-	else
-		fd_close(fd);
-	return 0;
+	ssize_t got;
+	do
+		got = sys_recv_fd(keeper->socket, reply, sizeof(*reply), ret_fd, next_look(keeper, deadline));
+	while (got == -ETIMEDOUT && !deadline_passed(in_haste(keeper, deadline)));
+	if (got == (ssize_t)sizeof(*reply) && reply->version == KEEPER_VERSION)
+		return 0;
+	if (got >= 0)
+		fd_close(*ret_fd);
+	*ret_fd = -1;
+	return got == 0 || got == -ECONNRESET ? -EPIPE : got < 0 ? (int)got : -EPROTO;
+}
+
+/* All of it, whatever state it is in. What has not ended by then stays in keeper->program, and nothing is started beside it. */
+static void end_program(struct keeper *keeper)
+{
+	sys_detached_kill(&keeper->program);
+	sys_detached_end(&keeper->program, deadline_in_ms(END_MS));
+	fd_close(keeper->socket);
+	keeper->socket = -1;
+	keeper->lost = 0;
+}
+
+static int greet(struct keeper *keeper, const char *program, nova_error_t **error)
+{
+	struct keeper_reply hello = { 0 };
+	int fd = -1, r = receive(keeper, &hello, &fd, deadline_in_ms(ANSWER_MS));
+	fd_close(fd);
+	keeper->pid = hello.pid;
+	if (r == 0 && hello.kind == KEEPER_HELLO)
+		return 0;
+	end_program(keeper);
+	if (r == -ETIMEDOUT)
+		return nova_fail(error, NOVA_EENGINE, "'%s' was started and says nothing", program);
+	if (r < 0 && r != -EPROTO && r != -EPIPE)
+		return nova_fail_os(error, r, "first word of '%s'", program);
+	return nova_fail(error, NOVA_EENGINE, "'%s' does not speak as this libnova expects; install both from the same build", program);
 }
 
 static int start_program(struct keeper *keeper, nova_error_t **error)
@@ -44,27 +103,23 @@ static int start_program(struct keeper *keeper, nova_error_t **error)
 	int code = keeper_program(keeper, &program, error);
 	if (code < 0)
 		return code;
+	/* Two keepers do not share a directory: what is left of the last one has to be gone. */
+	if (!sys_detached_end(&keeper->program, deadline_in_ms(END_MS)))
+		return nova_fail(error, NOVA_EENGINE, "the last nova-keeper (process %lld) was killed, and it or a microVM of it does not end: look for "
+			"what its processes wait for", (long long)keeper->pid);
 	int pair[2];
 	int r = sys_socketpair(SOCK_SEQPACKET, pair);
 	if (r < 0)
 		return nova_fail_os(error, r, "socket to nova-keeper");
 	AUTO_FD int ours = pair[0], theirs = pair[1];
-	AUTO_FD int self = sys_pidfd_open_self();
-	if (self < 0)
-		return nova_fail_os(error, self, "pidfd of this process (Linux 5.3 or later is needed)");
 	const char *const argv[] = { program, keeper->run_dir, NULL };
-	const int fds[] = { theirs, self, keeper->lock_fd };
-	r = sys_spawn_detached(argv, fds, ARRAY_LEN(fds));
+	const int fds[] = { theirs, keeper->lock_fd };
+	r = sys_detached_start(argv, fds, ARRAY_LEN(fds), &keeper->program);
 	if (r < 0)
 		return nova_fail_os(error, r, "start of '%s'", program);
-	theirs = (fd_close(theirs), -1);
-	struct keeper_reply hello;
-	r = receive_reply(ours, &hello, NULL);
-	if (r < 0 || hello.kind != KEEPER_HELLO)
-		return nova_fail(error, NOVA_EENGINE, "'%s' does not speak as this libnova expects; install both from the same build",
-			program);
 	keeper->socket = STEAL_FD(ours);
-	return 0;
+	fd_close(STEAL_FD(theirs)); /* so that its end shows */
+	return greet(keeper, program, error);
 }
 
 int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nova_error_t **error)
@@ -75,7 +130,9 @@ int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nov
 		return nova_oom(error);
 	}
 	pthread_mutex_init(&keeper->lock, NULL);
+	keeper->program = (struct detached)DETACHED_NONE;
 	keeper->socket = -1;
+	keeper->closing = NEVER;
 	keeper->lock_fd = lock_fd;
 	*ret_keeper = keeper;
 	return 0;
@@ -86,36 +143,76 @@ void keeper_obey_environment(struct keeper *keeper, bool obey)
 	keeper->bare = !obey;
 }
 
-void keeper_free(struct keeper *keeper)
+bool keeper_free(struct keeper *keeper)
 {
 	if (!keeper)
-		return;
-	if (keeper->socket >= 0) {
-		/* It sees our end of the conversation, ends its children and then itself: that is when its end closes. */
+		return true;
+	/* It sees our end of the conversation, ends its children and then itself. */
+	if (keeper->socket >= 0)
 		sys_shutdown_write(keeper->socket);
-		char byte;
-		while (sys_recv(keeper->socket, &byte, 1, 0) > 0)
-			;
-		fd_close(keeper->socket);
-	}
+	bool ended = sys_detached_end(&keeper->program, deadline_in_ms(LEAVE_MS));
+	if (!ended)
+		end_program(keeper);
+	ended = keeper->program.reaper == 0;
+	fd_close(keeper->program.life);
+	fd_close(keeper->socket);
 	pthread_mutex_destroy(&keeper->lock);
 	free(keeper->run_dir);
 	free(keeper);
+	return ended;
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------- */
 
-/* A keeper that has died took its children along; nothing is lost by starting another one for a new child. */
-static int ask(struct keeper *keeper, const void *request, size_t len, const int *fds, size_t fd_count,
-	struct keeper_reply *reply, int *ret_fd)
+static int send_request(const struct keeper *keeper, const void *request, size_t len, const int *fds, size_t fd_count, uint64_t deadline)
 {
-	int r = sys_send_fds(keeper->socket, request, len, fds, fd_count);
+	int r;
+	do
+		r = sys_send_fds_until(keeper->socket, request, len, fds, fd_count, next_look(keeper, deadline));
+	while (r == -ETIMEDOUT && !deadline_passed(in_haste(keeper, deadline)));
+	return r == -ECONNRESET ? -EPIPE : r;
+}
+
+/* What was started for a reply that nobody has seen is ended, whenever that can be told. */
+static int tell_lost(struct keeper *keeper, uint64_t deadline)
+{
+	struct keeper_request request = { .kind = KEEPER_ABANDON, .number = ++keeper->number, .lost = keeper->lost };
+	int r = keeper->lost ? send_request(keeper, &request, sizeof(request), NULL, 0, deadline) : 0;
 	if (r == 0)
-		r = receive_reply(keeper->socket, reply, ret_fd);
-	if (r < 0) {
-		fd_close(keeper->socket);
-		keeper->socket = -1;
+		keeper->lost = 0;
+	return r;
+}
+
+static int receive_own(struct keeper *keeper, uint64_t number, struct keeper_reply *reply, int *ret_fd, uint64_t deadline)
+{
+	for (;;) {
+		int r = receive(keeper, reply, ret_fd, deadline);
+		if (r < 0 || reply->number == number)
+			return r;
+		fd_close(*ret_fd); /* of a request that was given up; its process has been abandoned */
+		*ret_fd = -1;
 	}
+}
+
+/* 0 or -errno. Only -EPIPE means that the keeper has ended, and it is gone then, as after -ETIMEDOUT and -EPROTO; anything else passes. */
+static int ask(struct keeper *keeper, struct keeper_request *request, size_t len, const int *fds, struct keeper_reply *reply, int *ret_fd)
+{
+	uint64_t deadline = deadline_in_ms(ANSWER_MS);
+	int r = tell_lost(keeper, deadline);
+	request->number = ++keeper->number;
+	if (r == 0)
+		r = send_request(keeper, request, len, fds, request->fd_count, deadline);
+	if (r == 0) {
+		r = receive_own(keeper, request->number, reply, ret_fd, deadline);
+		if (r == 0 && *ret_fd == -EMFILE)
+			r = -EMFILE;
+		if (r < 0 && request->kind == KEEPER_SPAWN)
+			keeper->lost = request->number;
+	}
+	if (r == -EPIPE || r == -ETIMEDOUT || r == -EPROTO)
+		end_program(keeper);
+	else if (r < 0)
+		tell_lost(keeper, deadline);
 	return r;
 }
 
@@ -123,6 +220,7 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 {
 	struct keeper_request request = {
 		.kind = KEEPER_SPAWN,
+		.fd_count = (uint32_t)spawn->fd_count,
 		.change_user = spawn->change_user,
 		.uid = spawn->uid,
 		.gid = spawn->gid,
@@ -146,8 +244,23 @@ static int spawn_failure(const struct keeper_reply *reply, const char *program, 
 		[KEEPER_STAGE_USER] = "change of user", [KEEPER_STAGE_EXEC] = "execution",
 	};
 	const char *stage = reply->stage < ARRAY_LEN(stages) && stages[reply->stage] ? stages[reply->stage] : "start";
-	int code = nova_fail_os(error, reply->error, "'%s' could not be started (%s)", program, stage);
-	return code == NOVA_EIO ? NOVA_EENGINE : code;
+	return nova_fail_os(error, reply->error, "'%s' could not be started (%s)", program, stage);
+}
+
+static int no_reply(const struct keeper *keeper, int r, const char *program, nova_error_t **error)
+{
+	switch (r) {
+	case -EPIPE:
+		return nova_fail(error, NOVA_EENGINE, "nova-keeper ended while it started '%s'", program);
+	case -ETIMEDOUT:
+		return nova_fail(error, NOVA_EENGINE, "nova-keeper (process %lld) did not answer and was killed, and with it all microVMs of this context: "
+			"'%s' was not started", (long long)keeper->pid, program);
+	case -EPROTO:
+		return nova_fail(error, NOVA_EENGINE, "nova-keeper (process %lld) says what this libnova does not understand; install both from the same build",
+			(long long)keeper->pid);
+	default:
+		return nova_fail_os(error, r, "'%s' could not be started (talking to nova-keeper)", program);
+	}
 }
 
 int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error)
@@ -163,15 +276,15 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 		code = keeper->socket < 0 ? start_program(keeper, error) : 0;
 		if (code < 0)
 			break;
-		r = ask(keeper, request.data, request.len, spawn->fds, spawn->fd_count, &reply, &pidfd);
-		if (r == 0)
+		r = ask(keeper, (struct keeper_request *)(void *)request.data, request.len, spawn->fds, &reply, &pidfd);
+		if (r != -EPIPE) /* one that has died took its children along: nothing is lost by starting another */
 			break;
 	}
+	if (code == 0 && r < 0)
+		code = no_reply(keeper, r, spawn->argv[0], error);
 	pthread_mutex_unlock(&keeper->lock);
 	if (code < 0)
 		return code;
-	if (r < 0)
-		return nova_fail(error, NOVA_EENGINE, "nova-keeper ended while it started '%s'", spawn->argv[0]);
 	if (reply.error)
 		return spawn_failure(&reply, spawn->argv[0], error);
 	*ret_process = (struct process){ keeper, reply.pid, pidfd };
@@ -180,10 +293,36 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 
 /* --- processes --------------------------------------------------------------------------------------------------- */
 
+/* 0 or -errno. */
+static int ask_about(struct keeper *keeper, struct keeper_request *request, struct keeper_reply *reply)
+{
+	int fd = -1;
+	pthread_mutex_lock(&keeper->lock);
+	int r = keeper->socket < 0 ? -ESRCH : ask(keeper, request, sizeof(*request), NULL, reply, &fd);
+	pthread_mutex_unlock(&keeper->lock);
+	fd_close(fd);
+	return r < 0 ? r : -reply->error;
+}
+
+static int process_signal(const struct process *process, int sig)
+{
+	int r = sys_pidfd_signal(process->pidfd, sig);
+	if (r != -ENOSYS)
+		return r;
+	struct keeper_request request = { .kind = KEEPER_SIGNAL, .pid = process->pid, .signal = (uint32_t)sig };
+	struct keeper_reply reply;
+	return ask_about(process->keeper, &request, &reply);
+}
+
 void process_kill(const struct process *process)
 {
 	if (process->pidfd >= 0)
-		sys_pidfd_kill(process->pidfd);
+		process_signal(process, SIGKILL);
+}
+
+int process_stop(const struct process *process, bool stop)
+{
+	return process_signal(process, stop ? SIGSTOP : SIGCONT);
 }
 
 bool process_wait(const struct process *process, uint64_t deadline)
@@ -193,29 +332,44 @@ bool process_wait(const struct process *process, uint64_t deadline)
 	struct pollfd p = { process->pidfd, POLLIN, 0 };
 	do {
 		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
-		if (n != 0)
-			return n > 0;
+		if (n > 0)
+			return true;
 	} while (!deadline_passed(deadline));
 	return false;
 }
 
-static int reap(struct keeper *keeper, int64_t pid)
+static bool await_end(const struct process *process)
 {
-	struct keeper_request request = { .kind = KEEPER_REAP, .pid = pid };
-	struct keeper_reply reply = { 0 };
+	uint64_t deadline = deadline_in_ms(ANSWER_MS);
+	while (!process_wait(process, next_look(process->keeper, deadline)))
+		if (deadline_passed(in_haste(process->keeper, deadline)))
+			return false;
+	return true;
+}
+
+/* The keeper goes on without us. If that cannot be told, it is collected when the keeper ends. */
+static void abandon(const struct process *process)
+{
+	struct keeper *keeper = process->keeper;
+	struct keeper_request request = { .kind = KEEPER_ABANDON, .pid = process->pid };
 	pthread_mutex_lock(&keeper->lock);
-	int r = keeper->socket < 0 ? -1 : ask(keeper, &request, sizeof(request), NULL, 0, &reply, NULL);
+	request.number = ++keeper->number;
+	if (keeper->socket >= 0)
+		send_request(keeper, &request, sizeof(request), NULL, 0, deadline_in_ms(SLICE_MS));
 	pthread_mutex_unlock(&keeper->lock);
-	return r < 0 || reply.error ? -1 : reply.status;
 }
 
 void process_done(struct process *process, int *ret_status)
 {
 	int status = -1;
 	if (process->pidfd >= 0) {
+		struct keeper_request request = { .kind = KEEPER_REAP, .pid = process->pid };
+		struct keeper_reply reply;
 		process_kill(process);
-		process_wait(process, NEVER);
-		status = reap(process->keeper, process->pid);
+		if (await_end(process) && ask_about(process->keeper, &request, &reply) == 0)
+			status = reply.status;
+		else
+			abandon(process);
 		fd_close(process->pidfd);
 	}
 	*process = (struct process)PROCESS_NONE;

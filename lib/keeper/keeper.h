@@ -11,12 +11,16 @@
 
 struct keeper;
 
-/* The keeper process itself is started with the first keeper_spawn(), and anew if it has died. It removes `run_dir` at its end;
- * `lock_fd` (borrowed) stays locked as long as it lives. */
+/* The keeper process itself is started with the first keeper_spawn(), and anew once one that has died is gone with all its children. It removes
+ * `run_dir` when the host program has gone or keeper_free() is called; `lock_fd` (borrowed) stays locked as long as it lives. */
 int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nova_error_t **error);
 
-/* Ends the keeper process and with it every child, and waits for that. NULL is accepted. */
-void keeper_free(struct keeper *keeper);
+/* What waits for the keeper or for its children has two seconds left from now on: the context is being closed. Any thread. */
+void keeper_hurry(struct keeper *keeper);
+
+/* Ends the keeper process and with it every child, and waits for that, at most some seconds: false if something would not end.
+ * NULL is accepted. */
+bool keeper_free(struct keeper *keeper);
 
 /* Whether NOVA_KEEPER may name another program; it may at first. Comes before keeper_spawn(). */
 void keeper_obey_environment(struct keeper *keeper, bool obey);
@@ -43,14 +47,18 @@ struct spawn {
 	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
 };
 
-/* 0; NOVA_ENOTFOUND or NOVA_EPERM for the program; NOVA_EENGINE for everything else. */
+/* 0; NOVA_ENOTFOUND or NOVA_EPERM for the program; NOVA_EENGINE if the keeper does not do its work (one that does not answer in 10 s is ended, and
+ * with it every child); else the code of what this process lacks, of which nothing else suffers. */
 int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error);
 
 /* SIGKILL. Any thread, while the process is not done. */
 void process_kill(const struct process *process);
+/* SIGSTOP, or SIGCONT. 0 or -errno. */
+int process_stop(const struct process *process, bool stop);
 /* Waits for the end. True: it has ended. */
 bool process_wait(const struct process *process, uint64_t deadline);
-/* Kills if needed, waits, reaps; *ret_status (may be NULL) is as by waitpid(2), -1 if unknown. Leaves PROCESS_NONE. */
+/* Kills if needed, waits, reaps; *ret_status (may be NULL) is as by waitpid(2), -1 if unknown. What does not end in 10 s is left to the keeper.
+ * Leaves PROCESS_NONE. */
 void process_done(struct process *process, int *ret_status);
 
 #endif

@@ -3,9 +3,9 @@
  * nova-keeper: the parent of all VMM processes of one host context.
  *
  * A library must not have children of its own: the host's waitpid(-1) would steal them, and PR_SET_PDEATHSIG would fire when the
- * *thread* that forked them ends. So this program forks them. It has one thread, and ends in one way: when the host has gone (its socket
- * or its pidfd says so) it kills every child, removes the run directory and exits. If it is killed itself, the kernel
- * kills the children (PR_SET_PDEATHSIG), and the next start removes the directory.
+ * *thread* that forked them ends. So this program forks them. It has one thread, and ends in one way: when the host has gone (the end
+ * of its socket, or what its reaper says) it kills every child, removes the run directory and exits. If it is killed itself, the kernel
+ * kills the children (PR_SET_PDEATHSIG), and the directory stays the host's. What passes, as a lack of memory, ends nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,10 @@
 #define PR_SET_MEMORY_MERGE 67
 #endif
 
-#define MAX_ARGS 256
+#define MAX_ARGS  256
+#define PAUSE_MS  10    /* before what has failed for lack of something is tried again */
+#define TRIES     50
+#define END_MS    1000u /* for children that were killed: one that waits for a disk may take for ever */
 
 struct incoming {
 	union {
@@ -50,7 +53,11 @@ static volatile struct {
 	uint32_t stage;
 } child_failure;
 /* Every child that has not been reaped. */
-static pid_t *children;
+static struct child {
+	pid_t pid;
+	uint64_t number; /* of the request */
+	bool abandoned;  /* nobody will ask for it */
+} *children;
 static size_t child_count, child_cap;
 
 static uint8_t child_stack[64 * 1024] __attribute__((aligned(16)));
@@ -69,7 +76,7 @@ IN_VFORK static void child_take_fds(void)
 {
 	int high[KEEPER_MAX_FDS];
 	for (size_t i = 0; i < incoming.fd_count; i++) /* above the targets, so that none is overwritten */
-		if ((high[i] = fcntl(incoming.fds[i], F_DUPFD, 64)) < 0)
+		if ((high[i] = fcntl(incoming.fds[i], F_DUPFD_CLOEXEC, KEEPER_FIRST_FD + KEEPER_MAX_FDS)) < 0)
 			child_fail(KEEPER_STAGE_FDS);
 	int null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0)
@@ -80,7 +87,8 @@ IN_VFORK static void child_take_fds(void)
 	for (size_t i = 0; i < incoming.fd_count; i++)
 		if (dup2(high[i], KEEPER_FIRST_FD + (int)i) < 0)
 			child_fail(KEEPER_STAGE_FDS);
-	if (syscall(SYS_close_range, KEEPER_FIRST_FD + (unsigned)incoming.fd_count, ~0u, 0) < 0)
+	/* Before Linux 5.9 this is missing; all that we have open closes with exec anyway. */
+	if (syscall(SYS_close_range, KEEPER_FIRST_FD + (unsigned)incoming.fd_count, ~0u, 0) < 0 && errno != ENOSYS)
 		child_fail(KEEPER_STAGE_FDS);
 }
 
@@ -134,7 +142,7 @@ static bool make_room_for_child(void)
 	if (child_count < child_cap)
 		return true;
 	size_t cap = child_cap ? child_cap * 2 : 64;
-	pid_t *grown = realloc(children, cap * sizeof(*grown));
+	struct child *grown = realloc(children, cap * sizeof(*grown));
 	if (!grown)
 		return false;
 	children = grown;
@@ -146,22 +154,42 @@ static void forget_child(pid_t pid)
 {
 	cgroup_forget(pid);
 	for (size_t i = 0; i < child_count; i++)
-		if (children[i] == pid) {
+		if (children[i].pid == pid) {
 			children[i] = children[--child_count];
 			return;
 		}
 }
 
-static bool is_child(pid_t pid)
+static struct child *find_child(int64_t pid)
 {
 	for (size_t i = 0; i < child_count; i++)
-		if (children[i] == pid)
-			return true;
-	return false;
+		if (children[i].pid == pid)
+			return &children[i];
+	return NULL;
+}
+
+/* Of those that nobody will ask for; true if some are left. */
+static bool collect_abandoned(void)
+{
+	bool left = false;
+	for (size_t i = child_count; i-- > 0;) {
+		if (!children[i].abandoned)
+			continue;
+		if (waitpid(children[i].pid, NULL, WNOHANG) == 0)
+			left = true;
+		else
+			forget_child(children[i].pid); /* the last one takes its place, which has been looked at */
+	}
+	return left;
+}
+
+static void pause_a_little(void)
+{
+	poll(NULL, 0, PAUSE_MS);
 }
 
 /* One look at our children; true if there were some that nobody asked us for. */
-static bool end_strays_once(const char *list)
+static bool end_strays_once(const char *list, uint64_t deadline)
 {
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 	if (fs_read_file(list, &text) < 0)
@@ -172,11 +200,12 @@ static bool end_strays_once(const char *list)
 		pid_t pid = (pid_t)strtol(at, &end, 10);
 		if (end == at)
 			break;
-		if (is_child(pid))
+		if (find_child(pid))
 			continue;
 		found = true;
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		while (waitpid(pid, NULL, WNOHANG) == 0 && !deadline_passed(deadline))
+			poll(NULL, 0, 1);
 	}
 	return found;
 }
@@ -187,7 +216,8 @@ static void end_strays(void)
 {
 	char list[64];
 	snprintf(list, sizeof(list), "/proc/self/task/%d/children", (int)getpid());
-	while (end_strays_once(list))
+	uint64_t deadline = deadline_in_ms(END_MS);
+	while (end_strays_once(list, deadline) && !deadline_passed(deadline))
 		;
 }
 
@@ -217,7 +247,8 @@ static bool split_arguments(size_t len)
 	return at == end;
 }
 
-static void send_reply(const struct keeper_reply *reply, int fd)
+/* False: the host does not get it. What passes is waited for, but not for ever: the host may be stopped, and has its own deadline. */
+static bool send_reply(const struct keeper_reply *reply, int fd)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
@@ -234,17 +265,25 @@ static void send_reply(const struct keeper_reply *reply, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	}
-	sendmsg(KEEPER_SOCKET_FD, &message, MSG_NOSIGNAL);
+	for (int i = 0; i < TRIES; i++) {
+		if (sendmsg(KEEPER_SOCKET_FD, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return true;
+		if (errno == EPIPE || errno == ECONNRESET)
+			return false;
+		pause_a_little();
+	}
+	return false;
 }
 
-static void spawn(size_t len, struct keeper_reply *reply)
+static void abandon(struct child *child)
 {
-	if (!split_arguments(len) || !make_room_for_child()) {
-		reply->error = EINVAL;
-		reply->stage = KEEPER_STAGE_REQUEST;
-		send_reply(reply, -1);
-		return;
-	}
+	kill(child->pid, SIGKILL);
+	child->abandoned = true;
+}
+
+/* The pidfd of the child, or -1 and the failure in the reply. */
+static int start_child(struct keeper_reply *reply)
+{
 	child_failure.error = 0;
 	pid_t self = getpid();
 	int pidfd = -1;
@@ -256,12 +295,31 @@ static void spawn(size_t len, struct keeper_reply *reply)
 		reply->error = child_failure.error;
 		reply->stage = child_failure.stage;
 		waitpid(pid, NULL, 0);
+		fd_close(pidfd);
+		pidfd = -1;
 	} else {
-		children[child_count++] = pid;
+		children[child_count++] = (struct child){ pid, reply->number, false };
 		reply->pid = pid;
 		reply->limited = cgroup_limit(pid, incoming.request.memory_limit);
 	}
-	send_reply(reply, reply->error ? -1 : pidfd);
+	return pidfd;
+}
+
+static void spawn(size_t len, struct keeper_reply *reply)
+{
+	int pidfd = -1;
+	reply->stage = KEEPER_STAGE_REQUEST;
+	if (!split_arguments(len))
+		reply->error = EINVAL;
+	else if (!make_room_for_child())
+		reply->error = ENOMEM;
+	else if (incoming.fd_count != incoming.request.fd_count)
+		reply->error = EMFILE; /* they did not all find room in our table */
+	else
+		pidfd = start_child(reply);
+	struct child *child = find_child(reply->pid);
+	if (!send_reply(reply, pidfd) && child)
+		abandon(child);
 	fd_close(pidfd);
 }
 
@@ -278,6 +336,44 @@ static void reap(struct keeper_reply *reply)
 		end_strays();
 	}
 	send_reply(reply, -1);
+}
+
+/* A child keeps its number until we reap it: nobody else is hit. */
+static void signal_child(struct keeper_reply *reply)
+{
+	const struct child *child = find_child(incoming.request.pid);
+	if (!child)
+		reply->error = ESRCH;
+	else if (kill(child->pid, (int)incoming.request.signal) < 0)
+		reply->error = errno;
+	send_reply(reply, -1);
+}
+
+static void abandon_one(void)
+{
+	const struct keeper_request *r = &incoming.request;
+	for (size_t i = 0; i < child_count; i++)
+		if (r->lost ? children[i].number == r->lost : children[i].pid == r->pid)
+			abandon(&children[i]);
+}
+
+static void serve_request(size_t len)
+{
+	struct keeper_reply reply = { .kind = incoming.request.kind, .version = KEEPER_VERSION, .number = incoming.request.number };
+	switch (incoming.request.kind) {
+	case KEEPER_SPAWN:
+		spawn(len, &reply);
+		break;
+	case KEEPER_REAP:
+		reap(&reply);
+		break;
+	case KEEPER_SIGNAL:
+		signal_child(&reply);
+		break;
+	case KEEPER_ABANDON:
+		abandon_one();
+		break;
+	}
 }
 
 static void take_control(struct msghdr *message)
@@ -302,15 +398,17 @@ static bool serve_one(void)
 	struct msghdr message = {
 		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)
 	};
-	ssize_t len = recvmsg(KEEPER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC);
-	if (len < 0)
-		return errno == EINTR;
+	ssize_t len = recvmsg(KEEPER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (len < 0) {
+		if (errno == ECONNRESET)
+			return false;
+		if (errno != EAGAIN && errno != EINTR)
+			pause_a_little();
+		return true;
+	}
 	take_control(&message);
-	struct keeper_reply reply = { .kind = incoming.request.kind, .version = KEEPER_VERSION };
-	if (len >= (ssize_t)sizeof(incoming.request) && incoming.request.kind == KEEPER_SPAWN)
-		spawn((size_t)len, &reply);
-	else if (len >= (ssize_t)sizeof(incoming.request) && incoming.request.kind == KEEPER_REAP)
-		reap(&reply);
+	if (len >= (ssize_t)sizeof(incoming.request))
+		serve_request((size_t)len);
 	close_incoming_fds();
 	return len > 0;
 }
@@ -319,29 +417,37 @@ static bool serve_one(void)
 
 static void end_all_children(void)
 {
+	uint64_t deadline = deadline_in_ms(END_MS);
 	for (size_t i = 0; i < child_count; i++)
-		kill(children[i], SIGKILL);
-	while (child_count) {
-		pid_t pid = waitpid(-1, NULL, 0);
-		if (pid < 0 && errno != EINTR)
-			return;
-		if (pid > 0)
-			forget_child(pid);
-	}
+		abandon(&children[i]);
+	while (collect_abandoned() && !deadline_passed(deadline))
+		poll(NULL, 0, 1);
 	end_strays();
 }
 
-static void serve(void)
+/* Until the host has gone (true), or what would tell us so has. */
+static bool serve(void)
 {
 	struct pollfd fds[] = { { KEEPER_SOCKET_FD, POLLIN, 0 }, { KEEPER_HOST_FD, POLLIN, 0 } };
 	for (;;) {
-		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
-			return;
+		int timeout = collect_abandoned() ? PAUSE_MS : -1;
+		if (poll(fds, ARRAY_LEN(fds), timeout) < 0) {
+			pause_a_little();
+			continue;
+		}
 		if (fds[0].revents && !serve_one())
-			return;
+			return true;
 		if (fds[1].revents)
-			return;
+			return (fds[1].revents & POLLIN) != 0;
 	}
+}
+
+static void remove_run_directory(const char *path)
+{
+	char taps[PATH_MAX];
+	snprintf(taps, sizeof(taps), "%s/taps", path); /* of VMMs that open them by name, so that they do not end by themselves */
+	sys_taps_remove(taps);
+	fs_remove_locked(path);
 }
 
 int main(int argc, char **argv)
@@ -350,7 +456,7 @@ int main(int argc, char **argv)
 		static const char text[] = "nova-keeper is started by libnova; it is of no use by itself\n";
 		return write(2, text, sizeof(text) - 1) < 0 ? 2 : 2;
 	}
-	for (int fd = KEEPER_SOCKET_FD; fd <= KEEPER_LOCK_FD; fd++)
+	for (int fd = KEEPER_SOCKET_FD; fd <= KEEPER_HOST_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	setsid(); /* a Ctrl-C in the host's terminal is the host's business */
 	for (int sig = 1; sig < NSIG; sig++)
@@ -362,11 +468,9 @@ int main(int argc, char **argv)
 		return 1;
 	struct keeper_reply hello = { .kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid() };
 	send_reply(&hello, -1);
-	serve();
+	bool host_has_gone = serve();
 	end_all_children();
-	char taps[PATH_MAX];
-	snprintf(taps, sizeof(taps), "%s/taps", argv[1]); /* of VMMs that open them by name, so that they do not end by themselves */
-	sys_taps_remove(taps);
-	fs_remove_tree(argv[1]);
+	if (host_has_gone)
+		remove_run_directory(argv[1]);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library and nova-keeper say to each other over one SOCK_SEQPACKET pair: a request, then its reply.
+ * What the library and nova-keeper say to each other over one SOCK_SEQPACKET pair: a request, then its reply, which bears its number, so
+ * that one which nobody waits for any more is not taken for the next.
  * Both come out of one build, so the structs themselves are the format; KEEPER_VERSION guards against a mixed installation.
  */
 #ifndef NOVA_LIB_KEEPER_WIRE_H
@@ -8,10 +9,10 @@
 
 #include <stdint.h>
 
-#define KEEPER_VERSION     1
+#define KEEPER_VERSION     2
 #define KEEPER_SOCKET_FD   3 /* the keeper finds its end of the pair here, */
-#define KEEPER_HOST_FD     4 /* a pidfd of the host program here, */
-#define KEEPER_LOCK_FD     5 /* and the lock of the run directory here, to hold it as long as it lives */
+#define KEEPER_LOCK_FD     4 /* the lock of the run directory here, to hold it as long as it lives, */
+#define KEEPER_HOST_FD     5 /* and here what sys_detached_start() says of the host program */
 #define KEEPER_MAX_FDS     16
 #define KEEPER_MAX_REQUEST 65536
 #define KEEPER_FIRST_FD    3 /* descriptors given to a child are numbered from here */
@@ -20,13 +21,19 @@ enum keeper_kind {
 	KEEPER_HELLO = 1, /* keeper to library, once: it is up */
 	KEEPER_SPAWN = 2, /* start a program; its descriptors come along */
 	KEEPER_REAP = 3,  /* collect the exit status of a child that has ended */
+	KEEPER_SIGNAL = 4, /* to a child, where pidfds know no signals */
+	KEEPER_ABANDON = 5, /* end a child, and collect it when that may be; there is no reply */
 };
 
 /* A request; for KEEPER_SPAWN `argc` NUL-terminated strings follow. */
 struct keeper_request {
 	uint32_t kind;
 	uint32_t argc;
-	int64_t pid;        /* KEEPER_REAP */
+	uint64_t number;    /* of this request, never 0 */
+	uint64_t lost;      /* KEEPER_ABANDON: the number of the KEEPER_SPAWN whose reply was lost, 0: none */
+	int64_t pid;        /* KEEPER_REAP, KEEPER_SIGNAL, KEEPER_ABANDON */
+	uint32_t signal;    /* KEEPER_SIGNAL */
+	uint32_t fd_count;  /* that come along */
 	uint32_t uid, gid;  /* become these if change_user is set; gid2 (a device's group) is added if not 0 */
 	uint32_t gid2;
 	uint32_t change_user;
@@ -50,6 +57,7 @@ struct keeper_reply {
 	uint32_t version;
 	int32_t error; /* 0 or an errno */
 	uint32_t stage;
+	uint64_t number; /* of the request */
 	int64_t pid;     /* KEEPER_SPAWN: with a pidfd beside it */
 	int32_t status;  /* KEEPER_REAP: as waitpid(2) gives it */
 	uint32_t limited; /* KEEPER_SPAWN: the memory limit is in force */

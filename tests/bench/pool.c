@@ -3,6 +3,8 @@
  * What the pool itself costs, with 1, 100 and 10,000 VMs that wait. A VM of the fake engine is a process with three descriptors, and this host has
  * neither for ten thousand; so the VMs are stand-ins: handles without a machine, but with a process that lives, of which the pool asks as of any other.
  */
+#include <unistd.h>
+
 #include <nova/nova.h>
 
 #include "pool/parts.h"
@@ -144,7 +146,7 @@ int bench_pool_scale(const struct bench_run *run)
 		return bench_skip(run, "%s", nova_error_message(error));
 	bench_note(run, "VMs are stand-ins whose process is this one; the mean of rounds of %u; ratio: to 1 VM", ROUND);
 	standing_in = true;
-	pidfd = sys_pidfd_open_self();
+	pidfd = sys_pidfd_open(getpid());
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(layouts); i++)
 		r = measure_layout(run, host, &layouts[i], &first, &error);
 	standing_in = false;

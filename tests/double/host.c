@@ -100,8 +100,9 @@ static pid_t bystander(const char *word)
 static void leave_jail(const char *home, const char *id, pid_t pid)
 {
 	AUTO_FREE char *root = str_format("%s/run/1-deadbeef/jail/firecracker/%s/root", home, id), *file = path_join(root, "firecracker.pid");
-	AUTO_FREE char *text = str_format("%d", (int)pid);
+	AUTO_FREE char *text = str_format("%d", (int)pid), *lock = str_format("%s/run/1-deadbeef/lock", home);
 	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
+	ck_assert_int_eq(fs_write_file(lock, "", 0, 0600), 0);
 	ck_assert_int_eq(fs_write_file(file, text, strlen(text), 0600), 0);
 }
 

@@ -84,7 +84,7 @@ static int fake_start(struct machine *m, const struct engine_env *env, const str
 /* The agent is stopped, which is all that there is of a machine while no function runs. */
 static int stop_agent(struct machine *m, bool stop, nova_error_t **error)
 {
-	int r = sys_pidfd_stop(m->process.pidfd, stop);
+	int r = process_stop(&m->process, stop);
 	return r < 0 ? nova_fail_os(error, r, "pausing the agent") : 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
@@ -306,7 +307,7 @@ static void end_jailed(const char *jail, const char *id, const char *program, co
 	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len || !memmem(command.data, command.len, id, strlen(id)))
 		return;
 	log_info(log, "firecracker", "ending %s, which outlived its keeper", id);
-	sys_pidfd_kill(process);
+	sys_pidfd_signal(process, SIGKILL);
 }
 
 /* The change of user in a jail takes away that the kernel ends a VMM together with its parent. */
