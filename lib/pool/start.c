@@ -93,6 +93,28 @@ static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_po
 	return code;
 }
 
+/* Whether a failure may be the template's own fault: what this host could not do is none. */
+static bool may_be_its_fault(const nova_error_t *failure)
+{
+	int code = nova_error_code(failure);
+	return nova_error_os(failure) == 0 && (code == NOVA_ECORRUPT || code == NOVA_ESTALE || code == NOVA_EENGINE ||
+		code == NOVA_ELOST || code == NOVA_EAGENT);
+}
+
+/* A VMM that was killed says nothing about its template: that takes two. */
+static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, nova_vm_t **ret_vm,
+	nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *first = NULL;
+	int code = thaw_function(pool, frozen, want, ret_vm, &first);
+	if (code == 0)
+		return 0;
+	if (may_be_its_fault(first))
+		return thaw_function(pool, frozen, want, ret_vm, error);
+	*error = STEAL(first);
+	return code;
+}
+
 static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_how,
 	nova_error_t **error)
 {
@@ -102,7 +124,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = thaw_function(pool, frozen, want, ret_vm, &failure);
+	code = thaw(pool, frozen, want, ret_vm, &failure);
 	if (code == 0) {
 		(*ret_vm)->timing_us[NOVA_TIMING_INIT] += made_us;
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
@@ -113,10 +135,12 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 			*error = STEAL(failure);
 		return code;
 	}
-	/* A template is only a quicker way: what it cannot do, a boot may. */
-	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work and is forgotten: %s", g->key, nova_error_message(failure));
-	discard_template(pool, g, frozen);
-	return boot_vm(pool, want, ret_vm, error);
+	/* A template is only a quicker way: what it cannot do, a boot may. That shows whose fault it is. */
+	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work: %s", g->key, nova_error_message(failure));
+	code = boot_vm(pool, want, ret_vm, error);
+	if (code == 0 && may_be_its_fault(failure))
+		discard_template(pool, g, frozen);
+	return code;
 }
 
 /* --- in the books --------------------------------------------------------------------------------------------------------------- */

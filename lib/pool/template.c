@@ -51,11 +51,17 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 		os = fs_lock(lock, true, &fd); /* the others wait here, and find it then */
 	if (os < 0)
 		return nova_fail_os(error, os, "'%s'", r->root);
-	if (find(r, ret, NULL) == 0)
-		return 0;
-	discard(r->host, r->root, r->id);
+	AUTO_ERROR nova_error_t *why = NULL;
+	int code = find(r, ret, &why);
+	if (code == NOVA_ECORRUPT || code == NOVA_ESTALE) {
+		discard(r->host, r->root, r->id);
+	} else if (code != NOVA_ENOTFOUND) { /* found, or this host could not look: then it may be a good one */
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
 	uint64_t begin = clock_ns();
-	int code = r->make(r, ret, error);
+	code = r->make(r, ret, error);
 	uint64_t made_us = us_since(begin);
 	if (code == 0) {
 		keep(r, ret);

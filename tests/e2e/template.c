@@ -249,6 +249,33 @@ START_TEST(a_damaged_template_is_made_anew_unseen)
 }
 END_TEST
 
+/* A QEMU that ends at once if it finds the file `die`, which it removes. */
+static char *frail_qemu(const char *dir)
+{
+	char *program = path_join(dir, "frail-qemu");
+	AUTO_FREE char *script = str_format("#!/bin/sh\ncase \"$*\" in\n*-nodefaults*) rm %s/die 2>/dev/null && exit 1 ;;\n"
+					    "esac\nexec qemu-system-x86_64 \"$@\"\n", dir);
+	ck_assert_int_eq(fs_write_file(program, script, strlen(script), 0755), 0);
+	ck_assert_int_eq(chmod(dir, 0777), 0); /* the VMM runs as somebody else */
+	return program;
+}
+
+START_TEST(a_template_whose_clone_has_died_is_kept)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *program = frail_qemu(dir), *die = path_join(dir, "die");
+	struct platform p = platform_open("qemu.binary", program, NULL);
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	ck_assert_int_eq(fs_write_file(die, "", 0, 0666), 0);
+	ck_assert(!cold_call_loads(&p));
+	ck_assert(!fs_exists(die));
+	ck_assert(!cold_call_loads(&p));
+	platform_close(&p);
+	test_dir_remove(dir);
+}
+END_TEST
+
 #define WHO "import os, random, secrets, tempfile, time, uuid\n" \
 	"def handler(event):\n" \
 	"    return [os.urandom(8).hex(), random.random(), secrets.token_hex(8), str(uuid.uuid4()), next(tempfile._get_candidate_names())," \
@@ -589,6 +616,7 @@ TCase *template_cases(void)
 	tcase_add_test(tc, whatever_goes_into_a_template_makes_another_when_it_changes);
 	tcase_add_test(tc, another_agent_makes_another_template);
 	tcase_add_test(tc, a_damaged_template_is_made_anew_unseen);
+	tcase_add_test(tc, a_template_whose_clone_has_died_is_kept);
 	tcase_add_test(tc, clones_of_one_template_are_told_apart_and_told_the_time);
 	tcase_add_test(tc, processes_that_race_for_a_template_make_one);
 	tcase_add_test(tc, a_template_that_finds_no_room_on_disk_still_serves_its_process);
