@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""A state directory in which things are killed, and what must hold of it afterwards."""
+import os
+import time
+
+import storm
+from daemoncase import DaemonCase
+from model import Model
+from novatest import BUILD
+
+VICTIM = BUILD / "tests/storm/victim"
+KEEPS = {
+    "fake": "echo null",
+    # What it was told last stays in its guest; the answer is what that was before.
+    "qemu": 'cat /tmp/told 2>/dev/null || echo null; cat "$1" >/tmp/told',
+}
+
+
+class StormCase(DaemonCase):
+    def set_up_storm(self, engine, what):
+        self.environment.update(NOVA_ENGINE=engine, TMPDIR=str(self.directory / "tmp"))
+        (self.directory / "tmp").mkdir()
+        self.engine = engine
+        self.rng = storm.chance(f"{what} on {engine}")
+        storm.adopt_orphans()
+        self.model = Model()
+        network = "nat" if storm.own_network() and engine != "fake" else "none"
+        self.register("keeps", KEEPS[engine], "shell", "--network", network)
+        if engine != "fake":
+            self.environment["NOVA_POOL_SHELLS"] = "0"
+            self.novactl("template", "build", "keeps")
+        storm.await_all_children()
+        self.traces = storm.Traces(self.home)
+        self.addCleanup(self.traces.group.leave)
+
+    def rounds(self, kills):
+        """Rounds until so many have been killed."""
+        done, count, begin = 0, 0, time.monotonic()
+        while done < kills:
+            try:
+                done += self.round()
+            except AssertionError as error:
+                raise AssertionError(f"round {count}, NOVA_TEST_SEED={storm.SEED}: {error}") from error
+            count += 1
+        seconds = time.monotonic() - begin
+        print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}", flush=True)
+
+    def check(self):
+        storm.await_all_children()
+        process, lines = storm.start_logged([VICTIM, "{log}", "check"], self.environment)
+        said = lines.take_rest()
+        self.assertEqual(process.wait(), 0, said)
+        self.model.find(said)
+        storm.await_all_children()
+        self.assertEqual(self.traces.now(), self.traces.before)
+        self.assertTrue(self.nothing_runs(), list((self.home / "run").iterdir()))
+        self.assertEqual(os.listdir(self.directory / "tmp"), [])
+        self.assertEqual(self.strange_files(), [])
+
+    def strange_files(self):
+        """Files of the state directory that belong to nothing."""
+        return [str(path.relative_to(self.home)) for path in self.home.rglob("*")
+                if "tmp" in path.name or path.name.startswith(".make")]
