@@ -56,6 +56,7 @@ void bench_note(const struct bench_run *run, const char *format, ...) PRINTF_LIK
 int bench_skip(const struct bench_run *run, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The benches. 0; 1: could not run. */
+int bench_answer(const struct bench_run *run);
 int bench_boot(const struct bench_run *run);
 int bench_burst(const struct bench_run *run);
 int bench_cold(const struct bench_run *run);

@@ -10,6 +10,7 @@ static const struct {
 	int (*run)(const struct bench_run *run);
 	const char *what;
 } benches[] = {
+	{ "answer", bench_answer, "time and memory that an answer of 8 MiB takes, against a parser's tree" },
 	{ "boot", bench_boot, "cold boot to agent ready, against the bare VMM with the same kernel" },
 	{ "burst", bench_burst, "16 and 100 forks of one VM at once, until all have answered" },
 	{ "cold", bench_cold, "a call with a template on disk and nothing running, against docker, bwrap and a plain QEMU" },
