@@ -282,6 +282,73 @@ START_TEST(a_broken_frame_behind_a_good_one_fails_the_decoder_for_ever)
 }
 END_TEST
 
+START_TEST(a_frame_outlives_the_decoder_that_it_is_taken_from)
+{
+	nova_decoder_t *decoder;
+	struct proto_frame *first, *second, *none = NULL;
+	ck_ok(nova_decoder_new(0, &decoder, &error));
+	ck_ok(nova_decoder_feed(decoder, "\0\0\0\x17{\"type\":1,\"payload\":{}}\0\0\0\x1c{\"payload\":{\"a\":1},\"type\":2}", 59, &error));
+	ck_assert_int_eq(proto_decoder_take(decoder, &first, &error), 1);
+	ck_assert_int_eq(proto_decoder_take(decoder, &second, &error), 1);
+	ck_assert_int_eq(proto_decoder_take(decoder, &none, &error), 0);
+	ck_assert_ptr_null(none);
+	nova_decoder_free(decoder);
+	ck_assert_int_eq(first->type, 1);
+	ck_assert_str_eq(first->payload, "{}");
+	ck_assert_int_eq(second->type, 2);
+	ck_assert_uint_eq(second->payload_len, 7);
+	ck_assert_str_eq(second->payload, "{\"a\":1}");
+	free(first);
+	free(second);
+}
+END_TEST
+
+START_TEST(what_is_in_a_frame_besides_its_payload_has_a_limit)
+{
+	for (size_t over = 0; over < 2; over++) {
+		AUTO_BUF struct buf many = BUF_INIT(1 << 20), large = BUF_INIT(1 << 20);
+		buf_append_str(&many, "{");
+		for (size_t i = 0; i < PROTO_UNKNOWN_MEMBERS + over; i++)
+			buf_append_str(&many, "\"x\":0,");
+		buf_append_str(&many, "\"type\":1,\"payload\":{}}");
+		buf_append_str(&large, "{\"type\":1,\"payload\":{},\"x\":\"");
+		for (size_t i = 0; i < PROTO_UNKNOWN_BYTES - 3 + over; i++)
+			buf_append_str(&large, "y");
+		buf_append_str(&large, "\"}");
+		AUTO_FREE char *a = buf_steal_str(&many), *b = buf_steal_str(&large);
+		if (over) {
+			ck_refuses(a, "too much");
+			ck_refuses(b, "too much");
+		} else {
+			ck_decodes(a, 1, "{}");
+			ck_decodes(b, 1, "{}");
+		}
+	}
+}
+END_TEST
+
+START_TEST(lists_are_stepped_through_and_nothing_else)
+{
+	struct json_walk walk;
+	struct json_span item;
+	static const char text[] = " [ 1 ,[2],{\"a\":3} ] ";
+	ck_assert(json_list_start(&walk, text, strlen(text), 2));
+	static const char *const items[] = { "1", "[2]", "{\"a\":3}" };
+	for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+		ck_assert_int_eq(json_list_next(&walk, &item), 1);
+		ck_assert(json_is(item, items[i]));
+	}
+	ck_assert_int_eq(json_list_next(&walk, &item), 0);
+	static const char *const bad[] = { "{}", "1", "", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]x", "[1}", "[\"a\":1]", "[[[1]]]" };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		int more = json_list_start(&walk, bad[i], strlen(bad[i]), 2) ? 1 : -1;
+		while (more > 0)
+			more = json_list_next(&walk, &item);
+		ck_assert_msg(more < 0, "%s", bad[i]);
+	}
+}
+END_TEST
+
 /* The scanner is ours, so it is held against jansson: what it accepts, jansson accepts, and the other way round. */
 START_TEST(the_scanner_agrees_with_jansson)
 {
@@ -494,6 +561,9 @@ static Suite *proto_suite(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("messages");
 	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_frame_outlives_the_decoder_that_it_is_taken_from);
+	tcase_add_test(tc, what_is_in_a_frame_besides_its_payload_has_a_limit);
+	tcase_add_test(tc, lists_are_stepped_through_and_nothing_else);
 	tcase_add_test(tc, the_scanner_agrees_with_jansson);
 	tcase_add_test(tc, an_exec_frame_carries_the_input_letter_by_letter);
 	tcase_add_test(tc, a_member_can_be_added_to_a_frame_that_is_built);
