@@ -283,6 +283,12 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode);
 int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp);
 /* fsync of `fd`, rename over `path`, fsync of the directory. */
 int fs_publish(int fd, const char *temp, const char *path);
+/* Minds a file that holds some room in a directory, for work that is to be possible on a full disk:
+ * opening, reading, deleting. `working`: that follows, so the room is given up if there is little
+ * else; otherwise it is taken again as far as possible. */
+void fs_reserve(const char *directory, bool working);
+/* The disk is so full that this room was given up: nothing that takes more should begin. */
+bool fs_reserve_is_spent(const char *directory);
 /* Removes temporary files that dead processes have left of the file `name` (NULL: of any) in a
  * directory. Those of the living are locked. */
 void fs_sweep_temps(const char *directory, const char *name);

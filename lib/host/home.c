@@ -44,6 +44,7 @@ int home_open(const char *home, nova_error_t **error)
 	if (code < 0)
 		return code;
 	fs_sweep_temps(home, NULL);
+	fs_reserve(home, true);
 	AUTO_FREE char *snapshots = path_join(home, "snapshots");
 	if (snapshots)
 		snapshot_sweep(snapshots);

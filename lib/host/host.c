@@ -141,6 +141,8 @@ static void host_free(nova_host_t *host)
 	if (ended && host->run_lock >= 0)
 		fs_remove_locked(host->run_dir);
 	fd_close(host->run_lock);
+	if (host->run_dir)
+		fs_reserve(host->home, false);
 	nova_config_free(host->config);
 	pthread_mutex_destroy(&host->log_lock);
 	pthread_mutex_destroy(&host->measure_lock);

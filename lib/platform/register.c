@@ -322,6 +322,10 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 		r = code_check(runtime, &o, record.handler, error);
 	if (r < 0)
 		return r;
+	if (fs_reserve_is_spent(nova->home))
+		return nova_fail(error, NOVA_ENOSPC,
+			"there is no room for a function in %s (No space left on device): delete some, or "
+			"something else on that file system", nova->home);
 	/* Made before anything is stored, so that nothing can fail once it is. */
 	AUTO_FUNCTION nova_function_t *function = function_new(&record);
 	if (!function)

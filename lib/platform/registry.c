@@ -214,6 +214,7 @@ int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 	if (r < 0)
 		return r;
 	AUTO_FD int lock = -1;
+	fs_reserve(nova->home, true);
 	r = registry_lock(nova, true, &lock);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
@@ -226,5 +227,6 @@ int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 	registry_forget_vms(nova, &function->record);
 	registry_tell_pool(nova);
 	registry_drop_disk(nova, function->record.code_hash);
+	fs_reserve(nova->home, true);
 	return 0;
 }
