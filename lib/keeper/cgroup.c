@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,5 +72,28 @@ void cgroup_forget(pid_t pid)
 		AUTO_FREE char *group = group_path(&hierarchies[i], pid);
 		if (group)
 			rmdir(group);
+	}
+}
+
+static bool is_of_the_dead(const char *name)
+{
+	int keeper, end = 0;
+	return sscanf(name, "nova-%d-%*d%n", &keeper, &end) == 1 && end && !name[end] && keeper > 0 &&
+		kill(keeper, 0) < 0 && errno == ESRCH;
+}
+
+void cgroup_sweep(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
+		AUTO_FREE char *own = own_group(&hierarchies[i]);
+		char **names;
+		int count = own ? fs_list(own, &names) : -1;
+		for (int k = 0; k < count; k++) {
+			AUTO_FREE char *group = is_of_the_dead(names[k]) ? path_join(own, names[k]) : NULL;
+			if (group)
+				rmdir(group); /* one with processes stays */
+		}
+		if (count >= 0)
+			strv_free(names, (size_t)count);
 	}
 }

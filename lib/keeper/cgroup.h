@@ -14,4 +14,7 @@ bool cgroup_limit(pid_t pid, uint64_t bytes);
 /* Removes the group of a process that has been reaped. */
 void cgroup_forget(pid_t pid);
 
+/* Removes the groups that keepers have left which were killed. */
+void cgroup_sweep(void);
+
 #endif

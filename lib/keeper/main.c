@@ -468,6 +468,7 @@ int main(int argc, char **argv)
 		return 1;
 	struct keeper_reply hello = { .kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid() };
 	send_reply(&hello, -1);
+	cgroup_sweep();
 	bool host_has_gone = serve();
 	end_all_children();
 	if (host_has_gone)
