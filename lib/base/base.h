@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,6 +69,7 @@ int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error);
  *
  * To end others' waits, have a nova_interrupt_t, put it around what they do, and trigger it.
  */
+void interrupt_rearm(nova_interrupt_t *interrupt); /* as if it was never triggered; nobody may have it now */
 struct stop {
 	const nova_interrupt_t *interrupt; /* NULL: none here */
 	const struct stop *outer;
@@ -75,6 +77,21 @@ struct stop {
 bool stop_asked(const struct stop *stop);
 /* NOVA_ECANCELED once it is asked: for between two steps. `what` is what has not been done: "the microVM was started". */
 int stop_check(const struct stop *stop, const char *what, nova_error_t **error);
+/* As sys_poll(), but returns as well when it is asked to stop: look with stop_asked(). For at most 6 descriptors. */
+int stop_poll(const struct stop *stop, struct pollfd *fds, nfds_t count, int timeout_ms);
+
+/* A thread that waits for other threads, under their lock. A condition variable, unless something may end the waiting:
+ * then it is an event, which can be polled along with that. */
+struct sleeper {
+	pthread_cond_t woken;
+	int event; /* -1: none yet */
+};
+void sleeper_init(struct sleeper *s);
+void sleeper_done(struct sleeper *s);
+void sleeper_wake(struct sleeper *s); /* with the lock */
+/* Until it is woken, the deadline has passed or it is asked to stop; or for no reason. */
+void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop);
+
 /* The token in the options of a call that has no others. NOVA_ECANCELED if it is triggered already. */
 int stop_import(struct stop *ret_stop, const nova_wait_opts *wait, nova_error_t **error);
 
@@ -295,6 +312,8 @@ void fs_sweep_temps(const char *directory, const char *name);
 /* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK
  * unless `wait`. Whoever holds it may remove the file: those who wait then lock a new one. */
 int fs_lock(const char *path, bool wait, int *ret_fd);
+/* The same, waiting until it is asked to stop: -ECANCELED. Looks again every few ms: a lock cannot be polled. */
+int fs_lock_unless(const char *path, const struct stop *stop, int *ret_fd);
 char *path_join(const char *directory, const char *name);
 int fs_chmod(const char *path, mode_t mode);
 /* An empty file with that mode from its first moment on, whatever the umask; 0 if there is one. */

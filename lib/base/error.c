@@ -116,6 +116,8 @@ int nova_code_of_errno(int os)
 		return NOVA_ENOSPC;
 	case ENOMEM:
 		return NOVA_ENOMEM;
+	case ECANCELED:
+		return NOVA_ECANCELED;
 	case EFBIG:
 	case EMSGSIZE:
 		return NOVA_ETOOBIG;

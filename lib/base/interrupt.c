@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens that end calls. */
+#include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -40,6 +42,12 @@ void nova_interrupt_free(nova_interrupt_t *interrupt)
 	free(interrupt);
 }
 
+void interrupt_rearm(nova_interrupt_t *interrupt)
+{
+	__atomic_store_n(&interrupt->triggered, 0, __ATOMIC_RELEASE);
+	sys_event_clear(interrupt->event);
+}
+
 /* --- what may end a call ---------------------------------------------------------------------------- */
 
 bool stop_asked(const struct stop *stop)
@@ -53,6 +61,100 @@ bool stop_asked(const struct stop *stop)
 int stop_check(const struct stop *stop, const char *what, nova_error_t **error)
 {
 	return stop_asked(stop) ? nova_fail(error, NOVA_ECANCELED, "the call was interrupted before %s", what) : 0;
+}
+
+#define STOP_FDS   6u  /* of the caller */
+#define STOP_DEPTH 4u  /* sources in a chain */
+#define LOCK_MS    50  /* who waits for a lock looks at least that often */
+#define LOOK_MS    20u /* without a free descriptor for an event, a sleeper looks that often */
+
+int stop_poll(const struct stop *stop, struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	struct pollfd all[STOP_FDS + STOP_DEPTH];
+	nfds_t n = count;
+	if (stop_asked(stop))
+		timeout_ms = 0;
+	if (count)
+		memcpy(all, fds, count * sizeof(*fds));
+	for (; stop && n < ARRAY_LEN(all); stop = stop->outer)
+		if (stop->interrupt)
+			all[n++] = (struct pollfd){ stop->interrupt->event, POLLIN, 0 };
+	int r = sys_poll(all, n, timeout_ms);
+	if (count)
+		memcpy(fds, all, count * sizeof(*fds));
+	return r;
+}
+
+static bool may_be_asked(const struct stop *stop)
+{
+	while (stop && !stop->interrupt)
+		stop = stop->outer;
+	return stop != NULL;
+}
+
+void sleeper_init(struct sleeper *s)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->woken, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	s->event = -1;
+}
+
+void sleeper_done(struct sleeper *s)
+{
+	pthread_cond_destroy(&s->woken);
+	fd_close(s->event);
+}
+
+void sleeper_wake(struct sleeper *s)
+{
+	pthread_cond_signal(&s->woken);
+	if (s->event >= 0)
+		sys_event_raise(s->event);
+}
+
+static void wait_for_signal(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline)
+{
+	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	if (deadline == NEVER)
+		pthread_cond_wait(&s->woken, lock);
+	else
+		pthread_cond_timedwait(&s->woken, lock, &until);
+}
+
+void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
+{
+	bool polls = may_be_asked(stop);
+	if (polls && s->event < 0)
+		s->event = sys_event();
+	if (!polls) {
+		wait_for_signal(s, lock, deadline);
+		return;
+	}
+	if (s->event < 0) {
+		uint64_t look = deadline_in_ms(LOOK_MS);
+		wait_for_signal(s, lock, look < deadline ? look : deadline);
+		return;
+	}
+	struct pollfd p = { s->event, POLLIN, 0 };
+	pthread_mutex_unlock(lock);
+	stop_poll(stop, &p, 1, deadline_poll_ms(deadline));
+	pthread_mutex_lock(lock);
+	sys_event_clear(s->event);
+}
+
+int fs_lock_unless(const char *path, const struct stop *stop, int *ret_fd)
+{
+	for (int pause = 1;; pause = pause < LOCK_MS / 2 ? pause * 2 : LOCK_MS) {
+		int r = fs_lock(path, false, ret_fd);
+		if (r != -EWOULDBLOCK)
+			return r;
+		stop_poll(stop, NULL, 0, pause);
+		if (stop_asked(stop))
+			return -ECANCELED;
+	}
 }
 
 int stop_import(struct stop *ret_stop, const nova_wait_opts *wait, nova_error_t **error)

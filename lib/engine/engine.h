@@ -71,6 +71,7 @@ struct machine_spec {
 	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* bytes a second into and out of the guest; 0: no limit. The same */
 	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
 	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
+	const struct stop *stop; /* what may end that early; NULL: nothing */
 };
 
 struct machine {

@@ -172,7 +172,12 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 		code = check_opts(nova, &o, error);
 	if (code == 0)
 		code = registry_lookup(nova, o.function, &function, error);
-	const struct lease_wish wish = { .fresh = true, .snapshot = (char *)o.snapshot, .memory_mb = o.memory_mb, .vcpus = o.vcpus };
+	const struct stop stop = { o.interrupt, NULL };
+	const struct lease_wish wish = {
+		.fresh = true, .snapshot = (char *)o.snapshot, .memory_mb = o.memory_mb, .vcpus = o.vcpus, .stop = &stop
+	};
+	if (code == 0)
+		code = stop_check(&stop, "the instance was started", error);
 	if (code == 0)
 		code = instance_start(nova, &function, o.name, &wish, &instance, error);
 	if (code < 0)
@@ -378,7 +383,7 @@ int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *
 		return nova_fail(error, NOVA_EINVAL, "nova_instance_snapshot: instance is NULL");
 	int code = instance_enter(instance, error);
 	if (code == 0) {
-		code = lease_snapshot(&instance->lease, &instance->function->record, opts, ret_snapshot, error);
+		code = lease_snapshot(&instance->lease, &instance->function->record, opts, NULL, ret_snapshot, error);
 		instance_leave(instance);
 	}
 	return name_failure(instance, code, error);

@@ -4,74 +4,19 @@
 
 /* --- ending a call from elsewhere ----------------------------------------------------------------------------------------- */
 
-int stop_init(struct call_stop *stop, nova_error_t **error)
+/* Whether anything of the call runs is decided once, by whoever comes first: its own thread, or the one that calls it off. */
+bool invocation_call_off(struct invocation *c)
 {
-	*stop = (struct call_stop){ .asked = false };
-	pool_cancel_init(&stop->waiting);
-	return pthread_mutex_init(&stop->lock, NULL) ? nova_oom(error) : 0;
+	int fate = FATE_OPEN;
+	return __atomic_compare_exchange_n(&c->fate, &fate, FATE_CALLED_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-void stop_done(struct call_stop *stop)
+static int begin(struct invocation *c, nova_error_t **error)
 {
-	pthread_mutex_destroy(&stop->lock);
-}
-
-bool stop_ask(struct call_stop *stop)
-{
-	pthread_mutex_lock(&stop->lock);
-	stop->asked = true;
-	if (stop->vm) {
-		__atomic_store_n(&stop->exec->canceled, 1, __ATOMIC_RELEASE);
-		nova_vm_cancel(stop->vm, stop->exec->id);
-	} else {
-		pool_cancel(&stop->waiting);
-	}
-	bool never_ran = !stop->begun;
-	pthread_mutex_unlock(&stop->lock);
-	return never_ran;
-}
-
-static int fail_canceled(nova_error_t **error)
-{
+	int fate = FATE_OPEN;
+	if (__atomic_compare_exchange_n(&c->fate, &fate, FATE_BEGUN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || fate == FATE_BEGUN)
+		return 0;
 	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before its function ran");
-}
-
-int stop_arm(struct call_stop *stop, nova_error_t **error)
-{
-	if (!stop)
-		return 0;
-	pthread_mutex_lock(&stop->lock);
-	bool asked = stop->asked;
-	if (!asked)
-		pool_cancel_init(&stop->waiting);
-	pthread_mutex_unlock(&stop->lock);
-	return asked ? fail_canceled(error) : 0;
-}
-
-/* From here on stop_ask() reaches into the VM. NOVA_ECANCELED if it came before. */
-static int stop_enter(struct call_stop *stop, nova_vm_t *vm, struct vm_exec *exec, nova_error_t **error)
-{
-	if (!stop)
-		return 0;
-	pthread_mutex_lock(&stop->lock);
-	bool asked = stop->asked;
-	if (!asked) {
-		stop->vm = vm;
-		stop->exec = exec;
-		stop->begun = true;
-	}
-	pthread_mutex_unlock(&stop->lock);
-	return asked ? fail_canceled(error) : 0;
-}
-
-/* The VM is about to be given back: nobody may reach into it any more. */
-static void stop_leave(struct call_stop *stop)
-{
-	if (!stop)
-		return;
-	pthread_mutex_lock(&stop->lock);
-	stop->vm = NULL;
-	pthread_mutex_unlock(&stop->lock);
 }
 
 /* --- one run -------------------------------------------------------------------------------------------------------------------- */
@@ -88,13 +33,9 @@ static bool reusable(int code, const nova_result_t *result)
 /* Runs the request in a VM. *ret_used: it has got there. */
 static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used, nova_error_t **error)
 {
-	int code = stop_enter(c->wish.stop, vm, &c->exec, error);
+	int code = begin(c, error);
 	*ret_used = code == 0;
-	if (code < 0)
-		return code;
-	code = vm_exec(vm, &c->exec, ret_result, error);
-	stop_leave(c->wish.stop);
-	return code;
+	return code < 0 ? code : vm_exec(vm, &c->exec, c->wish.stop, ret_result, error);
 }
 
 /* What the call has left in its VM becomes a snapshot. */
@@ -103,7 +44,7 @@ static int checkpoint(const struct invocation *c, const struct lease *lease, nov
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	nova_snapshot_t *snapshot = NULL;
 	opts.name = c->snapshot_after;
-	int code = lease_snapshot(lease, &c->function->record, &opts, &snapshot, error);
+	int code = lease_snapshot(lease, &c->function->record, &opts, c->wish.stop, &snapshot, error);
 	if (code < 0) {
 		nova_wrap(error, code, "the function succeeded, but its snapshot could not be taken");
 		return nova_set_outcome(error, code, NOVA_OUTCOME_RAN);
@@ -221,6 +162,10 @@ int invocation_prepare(struct invocation *c, const char *function, const void *p
 	c->begin_ns = clock_ns();
 	c->lease.cold = 1;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
+	c->stop.interrupt = o.interrupt;
+	c->wish.stop = &c->stop;
+	if (code == 0)
+		code = stop_check(&c->stop, "it began", error);
 	if (code == 0)
 		code = host_check_process(c->nova->host, error);
 	if (code == 0)
@@ -256,11 +201,12 @@ int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts
 {
 	AUTO_FUNCTION nova_function_t *found = NULL;
 	const struct engine_ops *ops;
-	const struct lease_wish wish = { .fresh = false };
+	struct lease_wish wish = { .fresh = false };
 	struct lease lease;
 	if (!nova || !function)
 		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
 	struct stop stop;
+	wish.stop = &stop;
 	int code = host_check_process(nova->host, error);
 	if (code == 0)
 		code = stop_import(&stop, wait, error);

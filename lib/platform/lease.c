@@ -59,13 +59,6 @@ static void make_special(struct function_want *w, const struct lease_wish *wish)
 	w->want.queue_timeout_ms = wish->queue_timeout_ms;
 }
 
-static int take(struct nova *nova, const nova_pool_want *want, const struct pool_maker *maker, struct call_stop *stop, struct lease *lease,
-	nova_error_t **error)
-{
-	int code = stop_arm(stop, error);
-	return code < 0 ? code : pool_acquire_cancellable(nova->pool, want, maker, stop ? &stop->waiting : NULL, &lease->vm, &lease->cold, error);
-}
-
 static int acquire(struct nova *nova, const nova_function_t *function, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(function_want_done) struct function_want w;
@@ -74,7 +67,7 @@ static int acquire(struct nova *nova, const nova_function_t *function, const str
 	if (code < 0)
 		return code;
 	make_special(&w, wish);
-	code = take(nova, &w.want, NULL, wish->stop, lease, error);
+	code = pool_acquire(nova->pool, &w.want, NULL, wish->stop, &lease->vm, &lease->cold, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
@@ -169,10 +162,10 @@ struct restoring {
 	nova_snapshot_t *snapshot;
 };
 
-static int make_restored(void *userdata, nova_vm_t **ret_vm, nova_error_t **error)
+static int make_restored(void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	const struct restoring *r = userdata;
-	return nova_vm_restore(r->host, r->snapshot, NULL, ret_vm, error);
+	return vm_restore(r->host, r->snapshot, stop, ret_vm, error);
 }
 
 /* Also a restored VM is one of the pool, and counts there. */
@@ -189,7 +182,7 @@ static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot, const 
 	want.vm = &vm;
 	want.flags = NOVA_POOL_FRESH;
 	want.queue_timeout_ms = wish->queue_timeout_ms;
-	return take(nova, &want, &maker, wish->stop, lease, error);
+	return pool_acquire(nova->pool, &want, &maker, wish->stop, &lease->vm, &lease->cold, error);
 }
 
 static int restore(struct nova *nova, const struct function_record *r, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
@@ -205,11 +198,11 @@ static int restore(struct nova *nova, const struct function_record *r, const str
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
-int lease_snapshot(const struct lease *lease, const struct function_record *r, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
-	nova_error_t **error)
+int lease_snapshot(const struct lease *lease, const struct function_record *r, const nova_snapshot_opts *opts, const struct stop *stop,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	AUTO_FREE char *owner = owner_of(r);
-	return owner ? vm_snapshot(lease->vm, owner, opts, ret_snapshot, error) : nova_oom(error);
+	return owner ? vm_snapshot(lease->vm, owner, opts, stop, ret_snapshot, error) : nova_oom(error);
 }
 
 /* --- leases ----------------------------------------------------------------------------------------------------------------------- */

@@ -154,14 +154,12 @@ struct function_want {
 int function_want_init(struct function_want *want, const struct nova *nova, const struct function_record *record, nova_error_t **error);
 void function_want_done(struct function_want *want);
 
-struct call_stop;
-
 struct lease_wish {
 	bool fresh;     /* nobody may have used it */
 	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
 	uint32_t memory_mb, vcpus; /* 0: those of the function */
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
-	struct call_stop *stop;         /* NULL: nobody can end the waiting */
+	const struct stop *stop;   /* what may end the call; NULL: nothing */
 };
 
 struct lease {
@@ -175,7 +173,7 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 void lease_return(struct nova *nova, struct lease *lease, bool reusable);
 /* A snapshot that is known to be of this function. */
 int lease_snapshot(const struct lease *lease, const struct function_record *record, const nova_snapshot_opts *opts,
-	nova_snapshot_t **ret_snapshot, nova_error_t **error);
+	const struct stop *stop, nova_snapshot_t **ret_snapshot, nova_error_t **error);
 
 /* --- instance.c ---------------------------------------------------------------------------------------------------------------- */
 
@@ -206,22 +204,7 @@ void instances_end(struct nova *nova);
 
 /* --- invoke.c: one call, from its options to its result ------------------------------------------------------------------- */
 
-/* Through this another thread ends a call. What the call is busy with changes; `lock` guards it. */
-struct call_stop {
-	pthread_mutex_t lock;
-	bool asked;
-	struct pool_cancel waiting; /* of the acquire that is under way, or was */
-	bool begun;    /* the request has been in a VM, or about to be sent to one */
-	nova_vm_t *vm; /* where it is now; NULL: nowhere */
-	struct vm_exec *exec;
-};
-
-int stop_init(struct call_stop *stop, nova_error_t **error);
-void stop_done(struct call_stop *stop);
-/* The call ends as soon as can be. True: nothing of it has run, nor will it, whatever its thread is waiting for. */
-bool stop_ask(struct call_stop *stop);
-/* Before each acquire: stop->waiting is for that one from now on. NOVA_ECANCELED if stop_ask() came before. `stop` may be NULL. */
-int stop_arm(struct call_stop *stop, nova_error_t **error);
+enum fate { FATE_OPEN, FATE_BEGUN /* the request has been in a VM, or is about to be sent to one */, FATE_CALLED_OFF };
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {
@@ -231,7 +214,9 @@ struct invocation {
 	uint32_t mode;
 	bool checkpoint_after;
 	char *snapshot_after;      /* NULL: the snapshot is named by its id */
-	struct lease_wish wish;    /* its `stop` is set before invocation_prepare() too */
+	struct stop stop;          /* its token, and around it what is set before invocation_run() */
+	int fate;                  /* atomic */
+	struct lease_wish wish;
 	struct lease lease;        /* the VM in it is there during the run only */
 	nova_instance_t *instance; /* NULL: none, or none yet */
 	uint64_t begin_ns, prepared_ns;
@@ -240,6 +225,8 @@ struct invocation {
 /* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done() in every case. */
 int invocation_prepare(struct invocation *c, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
 	nova_error_t **error);
+/* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for. False: what stops it has to be triggered. */
+bool invocation_call_off(struct invocation *c);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);

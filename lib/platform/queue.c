@@ -34,7 +34,7 @@ struct nova_call {
 	struct lane *lane;           /* while it waits or is under way */
 	nova_call_t *before, *after; /* in its lane, under way, or among the finished */
 	struct invocation invocation;
-	struct call_stop stop;
+	struct worker *worker;       /* that performs it */
 	void *userdata;
 	bool abandoned; /* freed before it was finished: nobody collects it */
 	int code;
@@ -63,6 +63,8 @@ struct ring {
 struct worker {
 	struct worker *next;
 	pthread_t thread;
+	nova_queue_t *queue;
+	nova_interrupt_t *end; /* ends the call that it performs; triggered and rearmed with the lock */
 };
 
 struct nova_queue {
@@ -166,7 +168,6 @@ static void call_unref(nova_call_t *call)
 	if (atomic_fetch_sub_explicit(&call->references, 1, memory_order_acq_rel) != 1)
 		return;
 	invocation_done(&call->invocation);
-	stop_done(&call->stop);
 	nova_result_free(call->result);
 	nova_error_free(call->error);
 	free(call);
@@ -225,8 +226,8 @@ static int cancel(nova_call_t *call)
 		finish_canceled(call);
 		return 0;
 	case CALL_UNDER_WAY:
-		/* Its thread may be waiting for a VM, and finds out when it has one. */
-		if (stop_ask(&call->stop)) {
+		nova_interrupt_trigger(call->worker->end);
+		if (invocation_call_off(&call->invocation)) {
 			list_remove(&call->queue->under_way, call);
 			finish_canceled(call);
 		}
@@ -249,24 +250,43 @@ static struct lane *next_lane(const nova_queue_t *q)
 
 static void *work(void *argument);
 
+static void free_worker(struct worker *worker)
+{
+	if (worker)
+		nova_interrupt_free(worker->end);
+	free(worker);
+}
+
+static struct worker *new_worker(nova_queue_t *q)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (!worker)
+		return NULL;
+	worker->queue = q;
+	if (nova_interrupt_new(&worker->end, NULL) == 0)
+		return worker;
+	free(worker);
+	return NULL;
+}
+
 /* 0 or an errno. With the lock held. */
 static int start_thread(nova_queue_t *q)
 {
-	struct worker *worker = malloc(sizeof(*worker));
 	pthread_attr_t attributes;
 	sigset_t all, before;
+	struct worker *worker = new_worker(q);
 	if (!worker || pthread_attr_init(&attributes)) {
-		free(worker);
+		free_worker(worker);
 		return ENOMEM;
 	}
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&worker->thread, &attributes, work, q);
+	int r = pthread_create(&worker->thread, &attributes, work, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	if (r) {
-		free(worker);
+		free_worker(worker);
 		return r;
 	}
 	worker->next = q->workers;
@@ -287,7 +307,7 @@ static int summon(nova_queue_t *q)
 	return q->threads ? 0 : r;
 }
 
-static nova_call_t *begin_next(nova_queue_t *q)
+static nova_call_t *begin_next(nova_queue_t *q, struct worker *worker)
 {
 	struct lane *lane = next_lane(q);
 	if (!lane)
@@ -301,6 +321,7 @@ static nova_call_t *begin_next(nova_queue_t *q)
 	list_add(&q->under_way, call);
 	atomic_fetch_add_explicit(&call->references, 1, memory_order_relaxed);
 	atomic_store_explicit(&call->state, CALL_UNDER_WAY, memory_order_relaxed);
+	call->worker = worker;
 	if (next_lane(q)) /* one signal may have stood for several calls */
 		summon(q);
 	return call;
@@ -312,9 +333,13 @@ static void perform(nova_queue_t *q, nova_call_t *call)
 	nova_result_t *result = NULL;
 	nova_error_t *error = NULL;
 	struct lane *lane = call->lane;
+	struct worker *worker = call->worker;
+	const struct stop end = { worker->end, NULL };
+	call->invocation.stop.outer = &end;
 	pthread_mutex_unlock(&q->lock);
 	int code = invocation_run(&call->invocation, &result, &error);
 	pthread_mutex_lock(&q->lock);
+	interrupt_rearm(worker->end);
 	q->occupied--;
 	if (--lane->under_way == 0)
 		ring_enter(q, lane);
@@ -332,10 +357,11 @@ static void perform(nova_queue_t *q, nova_call_t *call)
 
 static void *work(void *argument)
 {
-	nova_queue_t *q = argument;
+	struct worker *worker = argument;
+	nova_queue_t *q = worker->queue;
 	pthread_mutex_lock(&q->lock);
 	while (!q->closing) {
-		nova_call_t *call = begin_next(q);
+		nova_call_t *call = begin_next(q, worker);
 		if (call) {
 			perform(q, call);
 			continue;
@@ -410,7 +436,7 @@ static void join_threads(nova_queue_t *q)
 		struct worker *worker = q->workers;
 		q->workers = worker->next;
 		pthread_join(worker->thread, NULL);
-		free(worker);
+		free_worker(worker);
 	}
 }
 
@@ -480,16 +506,10 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	nova_call_t *call = calloc(1, sizeof(*call));
 	if (!call)
 		return nova_oom(error);
-	int code = stop_init(&call->stop, error);
-	if (code < 0) {
-		free(call);
-		return code;
-	}
 	atomic_init(&call->references, 1);
 	atomic_init(&call->state, CALL_WAITING);
 	call->queue = q;
 	call->invocation.nova = q->nova;
-	call->invocation.wish.stop = &call->stop;
 	call->userdata = userdata;
 	*ret_call = call;
 	return 0;
@@ -517,10 +537,17 @@ int nova_submit(nova_queue_t *q, const char *function, const void *payload, size
 	return code;
 }
 
-/* False: the deadline has passed. */
-static bool wait_for_finished(nova_queue_t *q, uint64_t deadline)
+/* False: the deadline has passed. Who may be interrupted waits for the descriptor. */
+static bool wait_for_finished(nova_queue_t *q, uint64_t deadline, const struct stop *stop)
 {
 	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	if (stop->interrupt) {
+		struct pollfd p = { q->fd, POLLIN, 0 };
+		pthread_mutex_unlock(&q->lock);
+		stop_poll(stop, &p, 1, deadline_poll_ms(deadline));
+		pthread_mutex_lock(&q->lock);
+		return !deadline_passed(deadline);
+	}
 	int r = deadline == NEVER ? pthread_cond_wait(&q->finished, &q->lock) : pthread_cond_timedwait(&q->finished, &q->lock, &until);
 	return r != ETIMEDOUT;
 }
@@ -537,16 +564,18 @@ int nova_queue_collect(nova_queue_t *q, uint32_t timeout_ms, const nova_wait_opt
 		return code;
 	uint64_t deadline = timeout_ms == UINT32_MAX ? NEVER : deadline_in_ms(timeout_ms);
 	pthread_mutex_lock(&q->lock);
-	while (!q->done.first && timeout_ms && wait_for_finished(q, deadline))
+	while (!q->done.first && timeout_ms && !stop_asked(&stop) && wait_for_finished(q, deadline, &stop))
 		;
 	nova_call_t *call = q->done.first;
+	code = call ? 0 : stop_check(&stop, "a call was finished", error);
 	if (call) {
 		leave_finished(call);
 		atomic_store_explicit(&call->state, CALL_COLLECTED, memory_order_release);
 	}
 	pthread_mutex_unlock(&q->lock);
-	*ret_call = call;
-	return 0;
+	if (code == 0)
+		*ret_call = call;
+	return code;
 }
 
 /* --- one call ------------------------------------------------------------------------------------------------------------------------------ */

@@ -71,6 +71,7 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 		return nova_oom(error);
 	wish->references = 1;
 	wish->want = *want;
+	wish->want.interrupt = NULL; /* a wish outlives it */
 	int code = want->vm ? opts_import(&wish->vm, sizeof(wish->vm), want->vm, "nova_vm_opts", error) : 0;
 	if (code == 0 && want->init)
 		code = opts_import(&wish->init, sizeof(wish->init), want->init, "nova_vm_init_opts", error);
@@ -226,7 +227,7 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 	struct wish *wish = g->wish; /* it may be taken back while the VM starts */
 	wish->references++;
 	g->busy++;
-	int code = slot_start(pool, s, &wish->want, NULL, &failure);
+	int code = slot_start(pool, s, &wish->want, NULL, NULL, &failure);
 	g->busy--;
 	wish_free(wish);
 	if (code < 0) {

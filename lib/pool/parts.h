@@ -135,7 +135,7 @@ struct nova_pool {
 	nova_host_t *host;
 	uint64_t ttl_ms, queue_ms, pause_ms, max_memory_mb; /* 0: is not paused; no limit */
 	uint32_t max_vms, max_queue, shells;
-	pthread_condattr_t monotonic;
+	nova_interrupt_t *end;  /* ends the starts under way, of callers and of the pool's own, when it is triggered */
 
 	pthread_mutex_t lock;
 	pthread_cond_t quieter;  /* while draining: a VM has come back, or a caller has left */
@@ -195,13 +195,14 @@ enum ticket_state {
 	TICKET_GIVEN,    /* a slot, which is out already */
 	TICKET_STARTS,   /* there is room: the caller starts a VM */
 	TICKET_FAILED,   /* with `failure` */
-	TICKET_CANCELED, /* by pool_cancel() */
+	TICKET_CANCELED, /* by its caller's `stop` */
 	TICKET_CLOSED,   /* by nova_pool_drain() */
 };
 struct ticket {
 	struct link link; /* in its group's queue */
 	struct group *group;
-	pthread_cond_t wake;
+	struct sleeper wake;
+	const struct stop *stop; /* what may end its waiting; NULL: nothing */
 	enum ticket_state state;
 	uint64_t deadline;
 	uint64_t until;       /* when it will look for itself */
@@ -230,7 +231,8 @@ bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
 
 /* Starts a VM in a slot of room_take(), which is in no place then. Lets go of the lock. On failure the slot is gone, and those who waited for
  * it, if there is nothing else to wait for, get the same error. group_changed() is to follow. */
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, nova_error_t **error);
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop,
+	nova_error_t **error);
 void group_forget_template(nova_pool_t *pool, struct group *g);
 /* Wants shells for the group's template for another while. */
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);

@@ -11,7 +11,7 @@ struct request {
 	uint32_t memory_mb;
 	uint64_t begin;
 	const struct pool_maker *maker; /* NULL: none, as the next */
-	struct pool_cancel *cancel;
+	struct stop stop;               /* what may end it */
 	struct slot *slot;
 	bool asleep, waited, cold;
 };
@@ -28,6 +28,7 @@ static int check_want(const nova_pool_want *w, nova_error_t **error)
 int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want, uint32_t *ret_memory_mb, nova_error_t **error)
 {
 	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	int code = opts_import(w, sizeof(*w), want, "nova_pool_want", error);
 	if (code == 0)
 		code = opts_reserved(w->reserved, "nova_pool_want", error);
@@ -35,6 +36,10 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 		code = pool ? check_want(w, error) : nova_fail(error, NOVA_EINVAL, "the pool is NULL");
 	if (code == 0 && w->vm)
 		code = opts_import(&vm, sizeof(vm), w->vm, "nova_vm_opts", error);
+	if (code == 0 && w->init)
+		code = opts_import(&init, sizeof(init), w->init, "nova_vm_init_opts", error);
+	if (code == 0 && (vm.interrupt || init.interrupt))
+		code = nova_fail(error, NOVA_EINVAL, "the token of nova_pool_acquire() stands in nova_pool_want.interrupt, not in its vm or init");
 	*ret_memory_mb = vm.memory_mb ? vm.memory_mb : VM_MEMORY_DEFAULT;
 	return code < 0 ? code : host_check_process(pool->host, error);
 }
@@ -42,9 +47,9 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 /* Refused at once: what no waiting can change. */
 static int admit(nova_pool_t *pool, const struct request *r, nova_error_t **error)
 {
-	if (r->cancel && __atomic_load_n(&r->cancel->canceled, __ATOMIC_SEQ_CST)) {
+	if (stop_asked(&r->stop)) {
 		count(pool, NOVA_POOL_CANCELED);
-		return nova_fail(error, NOVA_ECANCELED, "canceled before there was a microVM");
+		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before there was a microVM");
 	}
 	if (pool->draining)
 		return nova_fail(error, NOVA_ECANCELED, "the pool is closing");
@@ -131,7 +136,7 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 	case TICKET_STARTS:
 		r->cold = true;
 		t->group->busy++;
-		code = slot_start(pool, t->slot, &r->want, r->maker, error);
+		code = slot_start(pool, t->slot, &r->want, r->maker, &r->stop, error);
 		t->group->busy--;
 		if (code == 0) {
 			count(pool, NOVA_POOL_MISSES);
@@ -144,7 +149,7 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 		return take_failure(t, error);
 	case TICKET_CANCELED:
 		count(pool, NOVA_POOL_CANCELED);
-		return nova_fail(error, NOVA_ECANCELED, "canceled while it waited for a microVM");
+		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled while it waited for a microVM");
 	default:
 		return nova_fail(error, NOVA_ECANCELED, "the pool is closing");
 	}
@@ -152,16 +157,12 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 
 static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struct slot **doomed, nova_error_t **error)
 {
-	struct ticket t = { .group = g };
-	pthread_cond_init(&t.wake, &pool->monotonic);
-	if (r->cancel)
-		r->cancel->ticket = &t;
+	struct ticket t = { .group = g, .stop = &r->stop };
+	sleeper_init(&t.wake);
 	int code = wait_for_turn(pool, r, &t, doomed, error);
 	if (code == 0)
 		code = redeem(pool, r, &t, doomed, error);
-	if (r->cancel)
-		r->cancel->ticket = NULL;
-	pthread_cond_destroy(&t.wake);
+	sleeper_done(&t.wake);
 	nova_error_free(t.failure);
 	return code;
 }
@@ -181,11 +182,11 @@ static struct group *group_for(nova_pool_t *pool, const struct request *r)
 /* A call that was called off after all gives back what it has got. */
 static int check_canceled(nova_pool_t *pool, struct request *r, struct slot **doomed, nova_error_t **error)
 {
-	if (!r->cancel || !__atomic_load_n(&r->cancel->canceled, __ATOMIC_SEQ_CST))
+	if (!stop_asked(&r->stop))
 		return 0;
 	count(pool, NOVA_POOL_CANCELED);
 	slot_put_back(pool, STEAL(r->slot), true, doomed);
-	return nova_fail(error, NOVA_ECANCELED, "canceled when there was a microVM, before it was used");
+	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled when there was a microVM, before it was used");
 }
 
 static int claim(nova_pool_t *pool, struct request *r, nova_error_t **error)
@@ -243,17 +244,16 @@ static void note_latency(nova_pool_t *pool, const struct request *r)
 		latency_note(pool, r->asleep ? NOVA_POOL_LATENCY_RESUMED : NOVA_POOL_LATENCY_WARM, r->begin);
 }
 
-int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, struct pool_cancel *cancel,
-	nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
+int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm,
+	int *ret_cold, nova_error_t **error)
 {
-	struct request r = { .begin = clock_ns(), .maker = maker, .cancel = cancel };
+	struct request r = { .begin = clock_ns(), .maker = maker };
 	if (!ret_vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_pool_acquire: ret_vm is NULL");
 	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
 	if (code < 0)
 		return code;
-	if (cancel)
-		__atomic_store_n(&cancel->pool, pool, __ATOMIC_SEQ_CST);
+	r.stop = (struct stop){ r.want.interrupt, stop };
 	do
 		code = claim(pool, &r, error);
 	while (code == 0 && !wake(pool, &r));
@@ -268,33 +268,7 @@ int pool_acquire_cancellable(nova_pool_t *pool, const nova_pool_want *want, cons
 
 int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	return pool_acquire_cancellable(pool, want, NULL, NULL, ret_vm, ret_cold, error);
-}
-
-/* --- cancel ----------------------------------------------------------------------------------------------------------- */
-
-void pool_cancel_init(struct pool_cancel *cancel)
-{
-	*cancel = (struct pool_cancel){ NULL, 0, NULL };
-}
-
-/* Either the acquire sees `canceled`, or it is seen here. */
-void pool_cancel(struct pool_cancel *cancel)
-{
-	struct slot *doomed = NULL;
-	__atomic_store_n(&cancel->canceled, 1, __ATOMIC_SEQ_CST);
-	nova_pool_t *pool = __atomic_load_n(&cancel->pool, __ATOMIC_SEQ_CST);
-	if (!pool)
-		return;
-	pthread_mutex_lock(&pool->lock);
-	struct ticket *t = cancel->ticket;
-	if (t && linked(&t->link)) {
-		struct group *g = t->group;
-		ticket_end(pool, t, TICKET_CANCELED);
-		group_changed(pool, g, &doomed);
-		pool_settle(pool, &doomed);
-	}
-	pthread_mutex_unlock(&pool->lock);
+	return pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
 }
 
 /* --- release ---------------------------------------------------------------------------------------------------------- */
@@ -360,9 +334,11 @@ static void init_lists(nova_pool_t *pool)
 
 static void init_locks(nova_pool_t *pool)
 {
-	pthread_condattr_init(&pool->monotonic);
-	pthread_condattr_setclock(&pool->monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->quieter, &pool->monotonic);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->quieter, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&pool->lock, NULL);
 }
 
@@ -372,8 +348,8 @@ static void pool_done(nova_pool_t *pool)
 	table_done(&pool->out);
 	fd_close(pool->timer);
 	pthread_cond_destroy(&pool->quieter);
-	pthread_condattr_destroy(&pool->monotonic);
 	pthread_mutex_destroy(&pool->lock);
+	nova_interrupt_free(pool->end);
 	nova_host_unref(pool->host);
 	free(pool);
 }
@@ -403,6 +379,8 @@ int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **r
 	pool->host = nova_host_ref(host);
 	read_limits(pool, &o, host_config(host));
 	code = table_init(&pool->groups) < 0 || table_init(&pool->out) < 0 ? nova_oom(error) : 0;
+	if (code == 0)
+		code = nova_interrupt_new(&pool->end, error);
 	bool thread = o.flags & NOVA_POOL_THREAD || !strcmp(config_str(host_config(host), "pool.thread"), "on");
 	if (code == 0 && thread)
 		code = pool_thread_start(pool, error);
@@ -460,6 +438,7 @@ int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error
 	pool_settle(pool, &doomed);
 	if (!wait_until_quiet(pool, deadline_in_ms(timeout_ms))) {
 		tickets_close_all(pool);
+		nova_interrupt_trigger(pool->end);
 		code = nova_fail(error, NOVA_ETIMEDOUT, "%u microVMs were not given back in %u ms", pool->alive, timeout_ms);
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -479,6 +458,7 @@ void nova_pool_free(nova_pool_t *pool)
 	if (!pool || host_check_process(pool->host, NULL) < 0)
 		return;
 	struct slot *doomed = NULL;
+	nova_interrupt_trigger(pool->end);
 	pool_thread_end(pool);
 	pthread_mutex_lock(&pool->lock);
 	close_pool(pool, &doomed);

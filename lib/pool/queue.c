@@ -137,7 +137,7 @@ void ticket_end(nova_pool_t *pool, struct ticket *t, enum ticket_state state)
 	t->group->waiting--;
 	pool->counters[NOVA_POOL_WAITING]--;
 	t->state = state;
-	pthread_cond_signal(&t->wake);
+	sleeper_wake(&t->wake);
 }
 
 void tickets_end(nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure)
@@ -204,7 +204,7 @@ void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed)
 	queue_serve(pool, doomed);
 	struct ticket *first = first_ticket(g);
 	if (first && first->until > look_at(first))
-		pthread_cond_signal(&first->wake);
+		sleeper_wake(&first->wake);
 	pool_note(pool);
 	g->busy--;
 	group_put(pool, g);
@@ -223,8 +223,14 @@ bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
 {
 	while (t->state == TICKET_WAITS) {
 		t->until = look_at(t);
-		struct timespec until = { (time_t)(t->until / 1000000000u), (long)(t->until % 1000000000u) };
-		if (pthread_cond_timedwait(&t->wake, &pool->lock, &until) != ETIMEDOUT || t->state != TICKET_WAITS)
+		sleeper_wait(&t->wake, &pool->lock, t->until, t->stop);
+		if (t->state == TICKET_WAITS && stop_asked(t->stop)) {
+			struct group *g = t->group;
+			ticket_end(pool, t, TICKET_CANCELED);
+			group_changed(pool, g, doomed);
+			pool_settle(pool, doomed);
+		}
+		if (t->state != TICKET_WAITS || !deadline_passed(t->until))
 			continue;
 		if (deadline_passed(t->deadline))
 			return false;

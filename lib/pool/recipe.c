@@ -73,10 +73,10 @@ static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_
 	nova_vm_t *vm;
 	nova_vm_opts opts = *r->want->vm;
 	opts.code_disk = r->code_disk;
-	int code = nova_vm_start(r->host, &opts, &vm, error);
+	int code = vm_start(r->host, &opts, r->stop, &vm, error);
 	if (code < 0)
 		return code;
-	code = vm_freeze(vm, true, ret, error);
+	code = vm_freeze(vm, true, r->stop, ret, error);
 	nova_vm_free(vm);
 	return code;
 }
@@ -103,7 +103,7 @@ static char *copy(const char *text)
 int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
 {
 	*r = (struct recipe){
-		.host = f->host, .want = f->want, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
+		.host = f->host, .want = f->want, .stop = f->stop, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
 		.rootfs = copy(f->rootfs), .code_disk = path_join(f->root, ".code-later"), .make = make_runtime,
 	};
 	if (!r->root || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)
@@ -117,11 +117,11 @@ int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **e
 /* ret_draws: nothing is frozen then, as what the import has drawn would be in every clone. */
 static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws, struct frozen **ret, nova_error_t **error)
 {
-	int code = nova_vm_init(vm, r->want->init, error);
+	int code = vm_init(vm, r->want->init, r->stop, error);
 	uint64_t begin = clock_ns();
 	*ret_draws = code == 0 ? STEAL(vm->draws) : NULL;
 	if (code == 0 && !*ret_draws)
-		code = vm_freeze(vm, true, ret, error);
+		code = vm_freeze(vm, true, r->stop, ret, error);
 	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms", r->id, nova_vm_id(vm),
 		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u),
 		(unsigned long long)(vm->timing_us[NOVA_TIMING_INIT] / 1000u), (unsigned long long)(us_since(begin) / 1000u));
@@ -131,7 +131,7 @@ static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_dra
 
 static int boot_guest(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return nova_vm_start(r->host, r->want->vm, ret_vm, error);
+	return vm_start(r->host, r->want->vm, r->stop, ret_vm, error);
 }
 
 static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
@@ -144,7 +144,7 @@ static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_
 		code = template_obtain(&runtime, &empty, &made, error);
 	if (code == 0)
 		code = frozen_with_code(empty, r->code_disk, &with_code, error);
-	return code < 0 ? code : vm_thaw(r->host, with_code, ret_vm, error);
+	return code < 0 ? code : vm_thaw(r->host, with_code, r->stop, ret_vm, error);
 }
 
 bool template_blames_function(int code)
@@ -162,7 +162,7 @@ static int freeze_before_import(const struct recipe *r, guest_fn guest, char *dr
 	int code = guest(r, &vm, error);
 	if (code < 0)
 		return code;
-	code = vm_freeze(vm, true, ret, error);
+	code = vm_freeze(vm, true, r->stop, ret, error);
 	nova_vm_free(vm);
 	if (code < 0)
 		return code;
@@ -193,7 +193,7 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 	int code = r->code_disk && r->ops->late_disks ? make_in(r, clone_runtime, ret, &failure) : NOVA_ENOTSUP;
 	if (code == 0)
 		return 0;
-	if (template_blames_function(code)) {
+	if (code == NOVA_ECANCELED || template_blames_function(code)) {
 		if (error)
 			*error = STEAL(failure);
 		return code;

@@ -7,13 +7,13 @@
 #define TURN_STARTS  4u     /* how many times what its start took a VM may serve its own group while others wait for room */
 #define TURN_SHARE   8u     /* but no longer than this part of the time that they wait at most */
 
-static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, nova_error_t **error)
+static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
-	int code = nova_vm_start(pool->host, want->vm, &vm, error);
+	int code = vm_start(pool->host, want->vm, stop, &vm, error);
 	if (code < 0)
 		return code;
-	code = want->init ? nova_vm_init(vm, want->init, error) : 0;
+	code = want->init ? vm_init(vm, want->init, stop, error) : 0;
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -44,8 +44,8 @@ void group_forget_template(nova_pool_t *pool, struct group *g)
 }
 
 /* The group's template, held for the caller. Until it is known only one thread at a time starts VMs of a group, so only one looks. */
-static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, struct frozen **ret, uint64_t *ret_us,
-	nova_error_t **error)
+static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct stop *stop, struct frozen **ret,
+	uint64_t *ret_us, nova_error_t **error)
 {
 	bool made = false;
 	uint64_t begin = clock_ns();
@@ -54,7 +54,7 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 	uint64_t generation = g->generation;
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
-		int code = template_get(pool->host, want, &found, &made, error);
+		int code = template_get(pool->host, want, stop, &found, &made, error);
 		if (code < 0)
 			return code;
 	}
@@ -78,14 +78,15 @@ static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *
 }
 
 /* A clone, with its function. */
-static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
-	int code = vm_thaw_for_call(pool->host, frozen, &vm, error);
+	int code = vm_thaw_for_call(pool->host, frozen, stop, &vm, error);
 	if (code < 0)
 		return code;
 	if (frozen->draws)
-		code = nova_vm_init(vm, want->init, error);
+		code = vm_init(vm, want->init, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -102,42 +103,42 @@ static bool may_be_its_fault(const nova_error_t *failure)
 }
 
 /* A VMM that was killed says nothing about its template: that takes two. */
-static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, nova_vm_t **ret_vm,
-	nova_error_t **error)
+static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *first = NULL;
-	int code = thaw_function(pool, frozen, want, ret_vm, &first);
+	int code = thaw_function(pool, frozen, want, stop, ret_vm, &first);
 	if (code == 0)
 		return 0;
 	if (may_be_its_fault(first))
-		return thaw_function(pool, frozen, want, ret_vm, error);
+		return thaw_function(pool, frozen, want, stop, ret_vm, error);
 	*error = STEAL(first);
 	return code;
 }
 
-static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_how,
-	nova_error_t **error)
+static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
+	int *ret_how, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	uint64_t made_us = 0;
-	int code = group_template(pool, g, want, &frozen, &made_us, error);
+	int code = group_template(pool, g, want, stop, &frozen, &made_us, error);
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = thaw(pool, frozen, want, ret_vm, &failure);
+	code = thaw(pool, frozen, want, stop, ret_vm, &failure);
 	if (code == 0) {
 		(*ret_vm)->timing_us[NOVA_TIMING_INIT] += made_us;
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
 	}
-	if (frozen->draws && template_blames_function(code)) {
+	if (code == NOVA_ECANCELED || (frozen->draws && template_blames_function(code))) {
 		if (error)
 			*error = STEAL(failure);
 		return code;
 	}
 	/* A template is only a quicker way: what it cannot do, a boot may. That shows whose fault it is. */
 	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work: %s", g->key, nova_error_message(failure));
-	code = boot_vm(pool, want, ret_vm, error);
+	code = boot_vm(pool, want, stop, ret_vm, error);
 	if (code == 0 && may_be_its_fault(failure))
 		discard_template(pool, g, frozen);
 	return code;
@@ -153,7 +154,8 @@ static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_
 	pool->memory_mb -= s->memory_mb;
 	count(pool, NOVA_POOL_START_FAILURES);
 	free(s);
-	if (g->vms == 0) /* trying on would fail as often as there are tickets */
+	/* Trying on would fail as often as there are tickets; but what one caller has called off, another may want. */
+	if (g->vms == 0 && code != NOVA_ECANCELED)
 		tickets_end(pool, g, TICKET_FAILED, failure);
 	return code;
 }
@@ -169,27 +171,29 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 		count(pool, NOVA_POOL_SHELL_STARTS);
 }
 
-static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct pool_maker *maker, nova_vm_t **ret_vm,
-	int *ret_how, nova_error_t **error)
+static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct pool_maker *maker,
+	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
 {
 	*ret_how = NOVA_POOL_BOOTS;
 	if (!maker)
-		return template_possible(pool->host, want) ? start_from_template(pool, g, want, ret_vm, ret_how, error) :
-							     boot_vm(pool, want, ret_vm, error);
+		return template_possible(pool->host, want) ? start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
+							     boot_vm(pool, want, stop, ret_vm, error);
 	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a snapshot */
-	return maker->make(maker->userdata, ret_vm, error);
+	return maker->make(maker->userdata, stop, ret_vm, error);
 }
 
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, nova_error_t **error)
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop,
+	nova_error_t **error)
 {
 	struct group *g = s->group;
 	struct slot *victims = STEAL(s->next);
+	const struct stop any = { pool->end, stop };
 	int how;
 	pthread_mutex_unlock(&pool->lock);
 	slots_bury(victims);
 	nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
-	int code = make_vm(pool, g, want, maker, &s->vm, &how, &failure);
+	int code = make_vm(pool, g, want, maker, &any, &s->vm, &how, &failure);
 	uint64_t end = clock_ns();
 	pthread_mutex_lock(&pool->lock);
 	pool->counters[NOVA_POOL_STARTING]--;

@@ -48,7 +48,7 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 	AUTO_FD int fd = -1;
 	int os = lock ? fs_mkdirs(r->root, 0700) : -ENOMEM;
 	if (os == 0)
-		os = fs_lock(lock, true, &fd); /* the others wait here, and find it then */
+		os = fs_lock_unless(lock, r->stop, &fd); /* the others wait here, and find it then */
 	if (os < 0)
 		return nova_fail_os(error, os, "'%s'", r->root);
 	AUTO_ERROR nova_error_t *why = NULL;
@@ -86,11 +86,13 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want)
 		host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
 }
 
-int template_get(nova_host_t *host, const nova_pool_want *want, struct frozen **ret, bool *ret_made, nova_error_t **error)
+int template_get(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, struct frozen **ret, bool *ret_made,
+	nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };
 	*ret_made = false;
 	int code = recipe_of_function(host, want, &r, error);
+	r.stop = stop;
 	return code < 0 ? code : template_obtain(&r, ret, ret_made, error);
 }
 

@@ -20,7 +20,8 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want);
  *
  * A function whose import draws what clones must not share has a template without it (frozen->draws): each VM is given it anew.
  */
-int template_get(nova_host_t *host, const nova_pool_want *want, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+int template_get(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, struct frozen **ret_frozen, bool *ret_made,
+	nova_error_t **error);
 
 /* What the function itself is to blame for would be no better after a boot. */
 bool template_blames_function(int code);
@@ -34,6 +35,7 @@ void template_discard(nova_host_t *host, const struct frozen *frozen);
 struct recipe {
 	nova_host_t *host;
 	const nova_pool_want *want;
+	const struct stop *stop; /* what may end the making; NULL: nothing */
 	const struct engine_ops *ops;
 	char *root;                    /* where templates are kept */
 	char *kernel, *initramfs, *rootfs, *code_disk;

@@ -68,6 +68,7 @@ struct snapshot_parts {
 	const struct pages *pages;
 	int state;
 	bool compress;
+	const struct stop *stop; /* what may end the writing; NULL: nothing */
 };
 /* Removes what dead processes have left half done. */
 void snapshot_sweep(const char *root);

@@ -60,7 +60,7 @@ static void lay_over(const struct layers *l, struct place *p, uint64_t at, size_
 }
 
 /* The file is as sparse as the memory is empty. */
-static int write_layers(const struct layers *l, int to, struct squeeze *squeeze)
+static int write_layers(const struct layers *l, int to, struct squeeze *squeeze, const struct stop *stop)
 {
 	struct place place = { 0 };
 	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
@@ -70,24 +70,26 @@ static int write_layers(const struct layers *l, int to, struct squeeze *squeeze)
 		memcpy(chunk, l->memory + at, len);
 		lay_over(l, &place, at, len, chunk);
 		r = squeeze ? squeeze_add(squeeze, chunk, len) : sys_pwrite_sparse(to, chunk, len, at);
+		if (r == 0 && stop_asked(stop))
+			r = -ECANCELED;
 	}
 	return r;
 }
 
-static int write_memory(int to, int memory, const struct pages *pages, struct file_sum *sum, bool compress)
+static int write_memory(int to, const struct snapshot_parts *parts, struct file_sum *sum)
 {
 	CLEANUP(layers_done) struct layers layers = { .memory = NULL };
 	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
-	int r = layers_map(&layers, memory, pages);
-	if (r == 0 && !compress) {
+	int r = layers_map(&layers, parts->memory, parts->pages);
+	if (r == 0 && !parts->compress) {
 		r = sys_truncate(to, layers.size);
-		return r < 0 ? r : write_layers(&layers, to, NULL);
+		return r < 0 ? r : write_layers(&layers, to, NULL, parts->stop);
 	}
 	sum->unpacked = layers.size;
 	if (r == 0)
 		r = squeeze_begin(&squeeze, to, layers.size);
 	if (r == 0)
-		r = write_layers(&layers, to, &squeeze);
+		r = write_layers(&layers, to, &squeeze, parts->stop);
 	return r < 0 ? r : squeeze_end(&squeeze);
 }
 
@@ -164,7 +166,7 @@ enum part { PART_MEMORY, PART_PAGES, PART_STATE };
 static int write_part(const struct snapshot_parts *parts, enum part part, int to, struct file_sum *sum)
 {
 	if (part == PART_MEMORY)
-		return write_memory(to, parts->memory, parts->pages, sum, parts->compress);
+		return write_memory(to, parts, sum);
 	return part == PART_PAGES ? write_pages(to, parts->pages, sum, parts->compress) : write_state(to, parts->state);
 }
 

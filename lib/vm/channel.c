@@ -34,7 +34,7 @@ static void lose(nova_vm_t *vm, int code, char *why)
 		process_kill(&vm->machine->process);
 	pthread_mutex_unlock(&vm->end_lock);
 	for (struct vm_call *call = vm->calls; call; call = call->next)
-		pthread_cond_signal(&call->woken);
+		sleeper_wake(&call->woken);
 	if (vm->reader)
 		sys_event_raise(vm->wake);
 }
@@ -115,7 +115,7 @@ static void route(nova_vm_t *vm, struct proto_frame *frame)
 	call->last = &frame->next;
 	call->answered = frame->type == NOVA_MSG_RESP || !*call->id;
 	if (call->waits)
-		pthread_cond_signal(&call->woken);
+		sleeper_wake(&call->woken);
 }
 
 /* Takes what has come. False: that was less than there may be. */
@@ -149,7 +149,7 @@ static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline,
 	};
 	vm->reader = call;
 	pthread_mutex_unlock(&vm->lock);
-	int n = sys_poll(fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
+	int n = stop_poll(vm_call_canceled(call) ? NULL : call->stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
 	pthread_mutex_lock(&vm->lock);
 	vm->reader = NULL;
 	if (n < 0) {
@@ -172,18 +172,14 @@ static void pass_on_reading(nova_vm_t *vm)
 		return;
 	for (struct vm_call *call = vm->calls; call; call = call->next)
 		if (call->waits) {
-			pthread_cond_signal(&call->woken);
+			sleeper_wake(&call->woken);
 			return;
 		}
 }
 
 static void wait_until(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
-	if (deadline == NEVER)
-		pthread_cond_wait(&call->woken, &vm->lock);
-	else
-		pthread_cond_timedwait(&call->woken, &vm->lock, &until);
+	sleeper_wait(&call->woken, &vm->lock, deadline, call->canceled ? NULL : call->stop);
 }
 
 /* --- writing --------------------------------------------------------------------------------------------------------------- */
@@ -191,7 +187,7 @@ static void wait_until(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 /* Frames go out whole, one after the other. */
 static int take_pen(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, nova_error_t **error)
 {
-	while (vm->writer && !vm->lost && !(call->canceled && !call->cancel_sent)) {
+	while (vm->writer && !vm->lost && !(vm_call_canceled(call) && !call->cancel_sent)) {
 		if (deadline_passed(deadline))
 			return silent(vm, call, error);
 		call->wants_pen = true;
@@ -200,7 +196,7 @@ static int take_pen(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, nova
 	}
 	if (vm->lost)
 		return lost(vm, error);
-	if (call->canceled && !call->cancel_sent)
+	if (vm_call_canceled(call) && !call->cancel_sent)
 		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
 	vm->writer = call;
 	return 0;
@@ -211,7 +207,7 @@ static void give_pen(nova_vm_t *vm)
 	vm->writer = NULL;
 	for (struct vm_call *call = vm->calls; call; call = call->next)
 		if (call->wants_pen)
-			pthread_cond_signal(&call->woken);
+			sleeper_wake(&call->woken);
 }
 
 static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
@@ -236,7 +232,7 @@ static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, s
 	while (len) {
 		ssize_t put = vm->lost ? -EPIPE : sys_send(vm->machine->channel, at, len, MSG_DONTWAIT);
 		if (put == -EAGAIN) {
-			if (call->canceled && patience == NEVER)
+			if (vm_call_canceled(call) && patience == NEVER)
 				patience = deadline_in_ms(CANCEL_GRACE);
 			uint64_t end = patience < deadline ? patience : deadline;
 			if (deadline_passed(end))
@@ -321,6 +317,12 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 	return code;
 }
 
+/* What runs no code is not ended in the guest: its answer will be passed over. */
+static int give_up(const nova_vm_t *vm, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled while microVM %s was working on it, which it may still be", vm->id);
+}
+
 /* 1: the answer is there; 0: not yet. Output without end does not put the deadline off. */
 static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
@@ -328,8 +330,8 @@ static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, 
 		return take_frame(vm, call, answer, error);
 	if (vm->lost)
 		return lost(vm, error);
-	if (call->canceled && !call->cancel_sent && call->request->runs_code)
-		return send_cancel(vm, call, error);
+	if (vm_call_canceled(call) && !call->cancel_sent)
+		return call->request->runs_code ? send_cancel(vm, call, error) : give_up(vm, error);
 	if (deadline_passed(call->deadline))
 		return silent(vm, call, error);
 	if (!vm->reader) {
@@ -365,7 +367,7 @@ static int introduce(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 	AUTO_FREE void *frame = (void *)request.frame;
 	if (code < 0)
 		return code;
-	vm_call_init(&intro, request.id);
+	vm_call_init(&intro, request.id, NULL);
 	intro.request = &request;
 	intro.deadline = request.deadline;
 	code = vm_call_list(vm, &intro, error);
@@ -462,7 +464,7 @@ int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *requ
 int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
 {
 	struct vm_call call;
-	vm_call_init(&call, request->id);
+	vm_call_init(&call, request->id, request->stop);
 	pthread_mutex_lock(&vm->lock);
 	int code = vm_call_list(vm, &call, error);
 	pthread_mutex_unlock(&vm->lock);
@@ -482,7 +484,7 @@ int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **erro
 	int code = vm_check_running(vm, error);
 	if (code < 0)
 		return code;
-	vm_call_init(&call, request->id);
+	vm_call_init(&call, request->id, request->stop);
 	pthread_mutex_lock(&vm->lock);
 	code = write_frame(vm, &call, request->frame, request->frame_len, request->deadline, error);
 	code = settle(vm, code);
@@ -493,7 +495,7 @@ int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **erro
 int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
 {
 	struct vm_call call;
-	vm_call_init(&call, request->id);
+	vm_call_init(&call, request->id, request->stop);
 	call.request = request;
 	call.deadline = request->deadline;
 	pthread_mutex_lock(&vm->lock);
@@ -507,29 +509,33 @@ int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *
 	return code;
 }
 
-int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
-	struct vm_answer *ret_answer, nova_error_t **error)
+int vm_ask_json_as(nova_vm_t *vm, int type, json_t *payload, const struct vm_request *how, struct vm_answer *ret_answer, nova_error_t **error)
 {
 	AUTO_JSON json_t *owned = payload;
 	AUTO_FREE void *frame = NULL;
-	size_t len;
+	struct vm_request request = *how;
 	char id[9];
 	if (!owned || random_hex(id, 8) < 0 || json_object_set_new(owned, "request_id", json_string(id)) < 0)
 		return nova_oom(error);
-	int code = proto_encode_json(type, owned, &frame, &len, error);
+	int code = proto_encode_json(type, owned, &frame, &request.frame_len, error);
 	if (code < 0)
 		return code;
-	struct vm_request request = {
-		.id = id, .frame = frame, .frame_len = len, .runs_code = runs_code, .on_output = on_output, .userdata = userdata,
-		.deadline = deadline,
-	};
+	request.id = id;
+	request.frame = frame;
 	return vm_ask(vm, &request, ret_answer, error);
 }
 
-/* What an agent says unasked has no request_id. */
-int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop, struct vm_answer *ret_answer,
+	nova_error_t **error)
 {
-	struct vm_request request = { .id = "", .deadline = deadline };
+	const struct vm_request how = { .deadline = deadline, .stop = stop };
+	return vm_ask_json_as(vm, type, payload, &how, ret_answer, error);
+}
+
+/* What an agent says unasked has no request_id. */
+int vm_await_ready(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error)
+{
+	struct vm_request request = { .id = "", .deadline = deadline, .stop = stop };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_await(vm, &request, &answer, error);
 	if (code < 0)
@@ -548,7 +554,7 @@ void nova_vm_cancel(nova_vm_t *vm, const char *request_id)
 	struct vm_call *call = vm_call_find(vm, request_id, strlen(request_id));
 	if (call) {
 		call->canceled = true;
-		pthread_cond_signal(&call->woken);
+		sleeper_wake(&call->woken);
 		if (vm->reader == call)
 			sys_event_raise(vm->wake);
 	}

@@ -195,15 +195,15 @@ static int check_path(const char *path, nova_error_t **error)
 }
 
 /* One message, and its answer, in its turn. Takes `payload`. */
-static int ask(nova_vm_t *vm, int type, json_t *payload, struct vm_answer *answer, nova_error_t **error)
+static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop, struct vm_answer *answer, nova_error_t **error)
 {
 	struct vm_call call;
-	vm_call_init(&call, NULL);
-	int code = vm_enter(vm, &call, NULL, error);
+	vm_call_init(&call, NULL, stop);
+	int code = vm_enter(vm, &call, error);
 	if (code < 0) {
 		json_decref(payload);
 	} else {
-		code = vm_ask_json(vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), false, NULL, NULL, answer, error);
+		code = vm_ask_json(vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), stop, answer, error);
 		vm_leave(vm, &call);
 	}
 	vm_call_done(&call);
@@ -228,7 +228,7 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, con
 		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 		const char *after = files->count ? files->items[files->count - 1].path : "";
 		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth", (json_int_t)depth, "after", after);
-		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &answer, error);
+		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &stop, &answer, error);
 		if (code == 0 && (code = files_add_page(files, &answer.said, error)) < 0)
 			nova_wrap(error, code, "'%s' of microVM %s", directory, vm->id);
 		more = answer.said.more;
@@ -259,20 +259,22 @@ static int read_answer(const struct guest_message *said, struct file *seen, uint
 	return 0;
 }
 
-static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
+static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64_t offset, bool first, const struct stop *stop, struct buf *out,
+	nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:s, s:I, s:I}", "path", path, "offset", (json_int_t)offset, "length", (json_int_t)PROTO_FILE_PIECE);
-	int code = ask(vm, NOVA_MSG_FILE_READ, payload, &answer, error);
+	int code = ask(vm, NOVA_MSG_FILE_READ, payload, stop, &answer, error);
 	if (code == 0 && (code = read_answer(&answer.said, seen, offset, first, out, error)) < 0)
 		nova_wrap(error, code, "'%s' of microVM %s", path, vm->id);
 	return code;
 }
 
-int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, struct buf *out, nova_error_t **error)
+int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop, struct buf *out,
+	nova_error_t **error)
 {
 	struct file seen = *expected;
-	return read_piece(vm, path, &seen, offset, false, out, error);
+	return read_piece(vm, path, &seen, offset, false, stop, out, error);
 }
 
 int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait, void **ret_data, size_t *ret_len, nova_error_t **error)
@@ -288,7 +290,7 @@ int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_w
 		code = stop_import(&stop, wait, error);
 	do {
 		if (code == 0)
-			code = read_piece(vm, path, &seen, whole.len, !whole.len, &whole, error);
+			code = read_piece(vm, path, &seen, whole.len, !whole.len, &stop, &whole, error);
 		if (code == 0 && seen.size > most)
 			code = nova_fail(error, NOVA_ETOOBIG, "'%s' of microVM %s has %llu bytes, and at most %zu are wanted", path, vm->id, (unsigned long long)seen.size, most);
 	} while (code == 0 && whole.len < seen.size);
@@ -301,7 +303,7 @@ int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_w
 	return 0;
 }
 
-int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, nova_error_t **error)
+int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **error)
 {
 	static const char *const kinds[] = { "", "file", "directory", "link" };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
@@ -315,7 +317,7 @@ int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
 		payload = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s%}", "path", path, "kind", kinds[c->file->kind], "part", c->part, "target",
 			c->file->target ? c->file->target : "", "mode", (int)c->file->mode, "mtime_us", (json_int_t)c->file->mtime_us, "offset", (json_int_t)c->offset, "last",
 			c->last, "base64", coded.len ? (char *)coded.data : "", coded.len);
-	return ask(vm, NOVA_MSG_FILE_WRITE, payload, &answer, error);
+	return ask(vm, NOVA_MSG_FILE_WRITE, payload, stop, &answer, error);
 }
 
 int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, const nova_wait_opts *wait, nova_error_t **error)
@@ -335,7 +337,7 @@ int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t
 		piece.data = (const uint8_t *)data + piece.offset;
 		piece.len = len - piece.offset < PROTO_FILE_PIECE ? len - piece.offset : PROTO_FILE_PIECE;
 		piece.last = piece.offset + piece.len == len;
-		code = vm_file_change(vm, path, &piece, error);
+		code = vm_file_change(vm, path, &piece, &stop, error);
 		piece.offset += piece.len;
 	}
 	return code;
@@ -350,5 +352,5 @@ int nova_vm_remove_file(nova_vm_t *vm, const char *path, const nova_wait_opts *w
 	int code = check_path(path, error);
 	if (code == 0)
 		code = stop_import(&stop, wait, error);
-	return code < 0 ? code : vm_file_change(vm, path, &gone, error);
+	return code < 0 ? code : vm_file_change(vm, path, &gone, &stop, error);
 }

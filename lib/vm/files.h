@@ -29,7 +29,8 @@ int files_add_page(struct nova_files *files, const struct guest_message *said, n
 const struct file *files_find(const struct nova_files *files, const char *path, size_t len);
 
 /* A piece of the file at `path`, whose listing said `expected`: NOVA_EBUSY if it has changed. */
-int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, struct buf *out, nova_error_t **error);
+int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop,
+	struct buf *out, nova_error_t **error);
 /* What shall be at `path`; the content of a regular file comes in pieces of at most PROTO_FILE_PIECE, one after the other, with the same `part`. */
 struct file_change {
 	const struct file *file; /* NULL: it is removed */
@@ -39,7 +40,7 @@ struct file_change {
 	uint64_t offset;
 	bool last;
 };
-int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *change, nova_error_t **error);
+int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *change, const struct stop *stop, nova_error_t **error);
 
 /* --- plan.c: no VM is needed for it --- */
 

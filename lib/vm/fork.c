@@ -18,9 +18,9 @@ int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_v
 		return code;
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	nova_vm_t **children = calloc(count, sizeof(nova_vm_t *));
-	code = children ? vm_freeze(vm, false, &frozen, error) : nova_oom(error);
+	code = children ? vm_freeze(vm, false, &stop, &frozen, error) : nova_oom(error);
 	if (code == 0)
-		code = vm_thaw_many(vm->host, frozen, count, children, error);
+		code = vm_thaw_many(vm->host, frozen, count, &stop, children, error);
 	if (code == 0)
 		memcpy(ret_children, children, count * sizeof(nova_vm_t *));
 	free(children);
@@ -37,7 +37,7 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_
 	if (code == 0)
 		code = stop_import(&stop, wait, error);
 	if (code == 0)
-		code = vm_place(vm, &place, error);
+		code = vm_place(vm, &stop, &place, error);
 	if (code < 0)
 		return code;
 	if (!count) {
@@ -53,7 +53,7 @@ uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
 {
 	if (host_check_process(vm->host, NULL) < 0)
 		return 0;
-	vm_enter_alone(vm);
+	vm_enter_alone(vm, NULL, NULL);
 	uint64_t us = vm->stood_still_us;
 	vm_leave_alone(vm);
 	return us;

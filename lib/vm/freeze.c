@@ -187,19 +187,20 @@ static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t
 
 /* Before its VM stands still the agent clears up after the last request, gets ready for the next one, and runs the function's
  * own hook: a clone would have to do all that. A paused VM cannot. */
-static int run_hook(nova_vm_t *vm, nova_error_t **error)
+static int run_hook(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	if (!vm->has_function || vm->state != NOVA_VM_RUNNING)
 		return 0;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);
-	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), false, NULL, NULL, &answer, error);
+	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), stop, &answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);
 	return code < 0 ? nova_wrap(error, code, "the function's hook before_snapshot") : 0;
 }
 
-static int freeze_locked(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error)
+/* Once the hook has run, it is a matter of milliseconds, and is not cut short: the VM is to go on. */
+static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
 	struct frozen *f = NULL;
 	if (!vm->ops->save)
@@ -208,7 +209,7 @@ static int freeze_locked(nova_vm_t *vm, bool end, struct frozen **ret_frozen, no
 		vm_end(vm);
 		return lost(vm, error);
 	}
-	int code = run_hook(vm, error);
+	int code = run_hook(vm, stop, error);
 	if (code == 0)
 		code = frozen_new(vm, &f, error);
 	if (code < 0)
@@ -233,18 +234,20 @@ static int freeze_locked(nova_vm_t *vm, bool end, struct frozen **ret_frozen, no
 	return lost(vm, error);
 }
 
-int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error)
+int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
-	vm_enter_alone(vm);
-	int code = freeze_locked(vm, end, ret_frozen, error);
+	int code = vm_enter_alone(vm, stop, error);
+	if (code < 0)
+		return code;
+	code = freeze_locked(vm, end, stop, ret_frozen, error);
 	vm_leave_alone(vm);
 	return code;
 }
 
-static int place_locked(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+static int place_locked(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
 	if (!vm->base)
-		return freeze_locked(vm, false, ret_frozen, error);
+		return freeze_locked(vm, false, stop, ret_frozen, error);
 	if (is_lost(vm, 0))
 		return lost(vm, error);
 	int code = frozen_new(vm, ret_frozen, error);
@@ -253,10 +256,12 @@ static int place_locked(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t 
 	return code;
 }
 
-int vm_place(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
+int vm_place(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
-	vm_enter_alone(vm); /* a booted VM is frozen for it, which talks to its agent */
-	int code = place_locked(vm, ret_frozen, error);
+	int code = vm_enter_alone(vm, stop, error); /* a booted VM is frozen for it, which talks to its agent */
+	if (code < 0)
+		return code;
+	code = place_locked(vm, stop, ret_frozen, error);
 	vm_leave_alone(vm);
 	return code;
 }
@@ -353,12 +358,12 @@ static int thaw_greet(nova_vm_t *vm, nova_error_t **error)
 	return vm_introduce_send(vm, error);
 }
 
-static int thaw_finish(nova_vm_t *vm, nova_error_t **error)
+static int thaw_finish(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
-	return vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
+	return vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), stop, error);
 }
 
-static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
@@ -366,12 +371,14 @@ static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, nova_vm
 	if (code < 0)
 		return code;
 	uint64_t started_us = us_since(begin);
-	code = thaw_load(frozen, for_call, &vm, error);
+	code = stop_check(stop, "the microVM was started", error);
+	if (code == 0)
+		code = thaw_load(frozen, for_call, &vm, error);
 	vm->timing_us[NOVA_TIMING_START] += started_us;
 	if (code == 0 && !for_call)
 		code = thaw_greet(vm, error);
 	if (code == 0 && !for_call)
-		code = thaw_finish(vm, error);
+		code = thaw_finish(vm, stop, error);
 	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin) - vm->timing_us[NOVA_TIMING_START];
 	if (code < 0)
 		nova_vm_free(vm);
@@ -380,14 +387,14 @@ static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, nova_vm
 	return code;
 }
 
-int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return thaw(host, frozen, false, ret_vm, error);
+	return thaw(host, frozen, false, stop, ret_vm, error);
 }
 
-int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return thaw(host, frozen, waits_for_call(frozen), ret_vm, error);
+	return thaw(host, frozen, waits_for_call(frozen), stop, ret_vm, error);
 }
 
 /* Of children that are made side by side: those that have got as far as each of the steps. */
@@ -409,10 +416,10 @@ static int brood_load(struct brood *b, bool still, nova_error_t **error)
 	return code;
 }
 
-static int brood_finish(struct brood *b, bool still, nova_error_t **error)
+static int brood_finish(struct brood *b, bool still, const struct stop *stop, nova_error_t **error)
 {
 	nova_vm_t *vm = b->vms[b->finished];
-	int code = still ? 0 : thaw_finish(vm, error);
+	int code = still ? 0 : thaw_finish(vm, stop, error);
 	vm->timing_us[NOVA_TIMING_BOOT] = us_since(b->begin) - vm->timing_us[NOVA_TIMING_START];
 	b->finished += code == 0;
 	return code;
@@ -420,7 +427,8 @@ static int brood_finish(struct brood *b, bool still, nova_error_t **error)
 
 /* More VMMs that come up, or guests that are greeted, than there are processors would only be in each other's way: a guest that gets little of a
  * processor has all of it eaten by its timer, and a hundred such never end. */
-int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error)
+int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const struct stop *stop, nova_vm_t **ret_vms,
+	nova_error_t **error)
 {
 	struct brood b = { .frozen = frozen, .vms = ret_vms, .begin = clock_ns() };
 	size_t ahead = sys_processors();
@@ -433,8 +441,10 @@ int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm
 		} else if (b.loaded < b.started && b.loaded < b.finished + ahead) {
 			code = brood_load(&b, still, error);
 		} else {
-			code = brood_finish(&b, still, error);
+			code = brood_finish(&b, still, stop, error);
 		}
+		if (code == 0)
+			code = stop_check(stop, "all children were made", error);
 	}
 	for (size_t i = 0; code < 0 && i < b.started; i++)
 		nova_vm_free(ret_vms[i]);

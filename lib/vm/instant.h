@@ -19,6 +19,7 @@ struct instant_label {
 	size_t input_count;
 	const char *owner; /* see struct manifest; NULL: nobody */
 	bool whole, compress; /* whole: with memory of its own, even if its base is on disk */
+	const struct stop *stop; /* what may end the writing; NULL: nothing */
 };
 /* With a base on disk under the same root the pages that differ from it are written, else the whole memory. */
 int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const struct instant_label *label,

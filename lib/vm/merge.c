@@ -93,30 +93,31 @@ static int make_report(const struct merge_plan *plan, const char *directory, boo
 
 /* --- doing it --------------------------------------------------------------------------------------------------------- */
 
-static int copy_content(nova_vm_t *from, nova_vm_t *to, const char *path, struct file_change *c, nova_error_t **error)
+static int copy_content(nova_vm_t *from, nova_vm_t *to, const char *path, struct file_change *c, const struct stop *stop,
+	nova_error_t **error)
 {
 	AUTO_BUF struct buf piece = BUF_INIT(PROTO_FILE_PIECE);
 	int code = 0;
 	while (code == 0 && !c->last) {
 		buf_reset(&piece);
-		code = vm_file_piece(from, path, c->file, c->offset, &piece, error);
+		code = vm_file_piece(from, path, c->file, c->offset, stop, &piece, error);
 		c->data = piece.data;
 		c->len = piece.len;
 		c->last = c->offset + piece.len >= c->file->size;
 		if (code == 0)
-			code = vm_file_change(to, path, c, error);
+			code = vm_file_change(to, path, c, stop, error);
 		c->offset += piece.len;
 	}
 	return code;
 }
 
-static int put(nova_vm_t *from, nova_vm_t *to, const char *path, const struct file *file, nova_error_t **error)
+static int put(nova_vm_t *from, nova_vm_t *to, const char *path, const struct file *file, const struct stop *stop, nova_error_t **error)
 {
 	char part[17];
 	struct file_change c = { .file = file, .part = part, .last = file->kind != NOVA_FILE_REGULAR };
 	if (random_hex(part, 16) < 0)
 		return nova_oom(error);
-	return c.last ? vm_file_change(to, path, &c, error) : copy_content(from, to, path, &c, error);
+	return c.last ? vm_file_change(to, path, &c, stop, error) : copy_content(from, to, path, &c, stop, error);
 }
 
 static bool in_the_way(const struct merge_row *row)
@@ -126,20 +127,21 @@ static bool in_the_way(const struct merge_row *row)
 }
 
 /* What is within a directory goes before it, and comes after it. */
-static int apply(const struct merge_plan *plan, const char *directory, nova_vm_t *const *branches, nova_vm_t *to, nova_error_t **error)
+static int apply(const struct merge_plan *plan, const char *directory, nova_vm_t *const *branches, nova_vm_t *to, const struct stop *stop,
+	nova_error_t **error)
 {
 	const struct file_change gone = { .file = NULL };
 	int code = 0;
 	for (size_t i = plan->count; i-- > 0 && code == 0;) {
 		AUTO_FREE char *path = path_in(directory, plan->rows[i].path);
 		if (in_the_way(&plan->rows[i]))
-			code = path ? vm_file_change(to, path, &gone, error) : nova_oom(error);
+			code = path ? vm_file_change(to, path, &gone, stop, error) : nova_oom(error);
 	}
 	for (size_t i = 0; i < plan->count && code == 0; i++) {
 		const struct merge_row *row = &plan->rows[i];
 		AUTO_FREE char *path = path_in(directory, row->path);
 		if (row->final && !files_same(row->base, row->final))
-			code = path ? put(branches[row->branch], to, path, row->final, error) : nova_oom(error);
+			code = path ? put(branches[row->branch], to, path, row->final, stop, error) : nova_oom(error);
 	}
 	return code;
 }
@@ -153,11 +155,12 @@ static int conflict(const struct merge_plan *plan, const char *directory, nova_e
 		plan->conflicts, plan->conflicts == 1 ? "" : "s", directory[1] ? directory : "", "/", plan->rows[i].path);
 }
 
-static int list_all(nova_vm_t *child, nova_vm_t *const *branches, size_t count, const char *directory, nova_files_t **ret_listings, nova_error_t **error)
+static int list_all(nova_vm_t *child, nova_vm_t *const *branches, size_t count, const char *directory, const nova_wait_opts *wait,
+	nova_files_t **ret_listings, nova_error_t **error)
 {
-	int code = nova_vm_list_files(child, directory, 0, NULL, &ret_listings[0], error);
+	int code = nova_vm_list_files(child, directory, 0, wait, &ret_listings[0], error);
 	for (size_t i = 0; i < count && code == 0; i++)
-		code = nova_vm_list_files(branches[i], directory, 0, NULL, &ret_listings[i + 1], error);
+		code = nova_vm_list_files(branches[i], directory, 0, wait, &ret_listings[i + 1], error);
 	return code;
 }
 
@@ -165,7 +168,9 @@ static int merge_into(nova_vm_t *child, nova_vm_t *const *branches, size_t count
 {
 	nova_files_t *listings[MERGE_MOST + 1] = { NULL };
 	CLEANUP(merge_plan_done) struct merge_plan plan = { .rows = NULL };
-	int code = list_all(child, branches, count, o->directory, listings, error);
+	const nova_wait_opts wait = { sizeof(wait), o->interrupt };
+	const struct stop stop = { o->interrupt, NULL };
+	int code = list_all(child, branches, count, o->directory, &wait, listings, error);
 	if (code == 0)
 		code = merge_plan_make(&plan, (const struct nova_files *const *)listings, count, o->on_conflict, error);
 	bool refused = code == 0 && plan.conflicts && o->on_conflict == NOVA_MERGE_REFUSE;
@@ -173,7 +178,7 @@ static int merge_into(nova_vm_t *child, nova_vm_t *const *branches, size_t count
 	if (code == 0)
 		code = make_report(&plan, o->directory, refused, &report, error);
 	if (code == 0)
-		code = refused ? conflict(&plan, o->directory, error) : apply(&plan, o->directory, branches, child, error);
+		code = refused ? conflict(&plan, o->directory, error) : apply(&plan, o->directory, branches, child, &stop, error);
 	if (ret_report && report && (code == 0 || refused))
 		*ret_report = STEAL(report);
 	nova_merge_free(report);
@@ -211,8 +216,9 @@ int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, c
 		code = opts_reserved(o.reserved, "nova_merge_opts", error);
 	if (code == 0)
 		code = check(parent, branches, count, &o, error);
+	const nova_wait_opts wait = { sizeof(wait), o.interrupt };
 	if (code == 0)
-		code = nova_vm_fork(parent, 1, NULL, &child, error);
+		code = nova_vm_fork(parent, 1, &wait, &child, error);
 	if (code == 0)
 		code = merge_into(child, branches, count, &o, ret_report, error);
 	if (code < 0)

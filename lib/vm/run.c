@@ -34,7 +34,7 @@ static char *one_line(struct json_span text)
 	return copy;
 }
 
-static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **error)
+static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
 {
 	json_t *env = NULL;
 	int code = env_object(o->env, o->env_count, &env, error);
@@ -46,8 +46,8 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), false, NULL,
-		NULL, &answer, error);
+	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), stop,
+		&answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);
 	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
@@ -61,7 +61,7 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, nova_error_t **
 	return code;
 }
 
-int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error)
+int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop, nova_error_t **error)
 {
 	nova_vm_init_opts o;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
@@ -74,10 +74,18 @@ int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **er
 	code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
-	vm_enter_alone(vm);
-	code = init_alone(vm, &o, error);
+	const struct stop any = { o.interrupt, stop };
+	code = vm_enter_alone(vm, &any, error);
+	if (code < 0)
+		return code;
+	code = init_alone(vm, &o, &any, error);
 	vm_leave_alone(vm);
 	return code;
+}
+
+int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error)
+{
+	return vm_init(vm, opts, NULL, error);
 }
 
 /* --- invoke --------------------------------------------------------------------------------------------------------- */
@@ -143,11 +151,11 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 	return function_failure(*ret_result, error);
 }
 
-int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
+int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_call call;
-	vm_call_init(&call, exec->id);
-	int code = vm_enter(vm, &call, &exec->canceled, error);
+	vm_call_init(&call, exec->id, stop);
+	int code = vm_enter(vm, &call, error);
 	if (code == 0) {
 		code = exec_inside(vm, &call, exec, ret_result, error);
 		vm_leave(vm, &call);
@@ -172,7 +180,8 @@ int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const
 		return code;
 	AUTO_EXEC struct vm_exec exec = { .on_output = o.on_output, .userdata = o.userdata };
 	code = vm_exec_prepare(&exec, payload, payload_len, o.timeout_ms, o.request_id, error);
-	return code < 0 ? code : vm_exec(vm, &exec, ret_result, error);
+	const struct stop stop = { o.interrupt, NULL };
+	return code < 0 ? code : vm_exec(vm, &exec, &stop, ret_result, error);
 }
 
 /* --- command -------------------------------------------------------------------------------------------------------- */
@@ -207,7 +216,7 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 	return *ret_payload ? 0 : nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
 }
 
-static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, nova_result_t **ret_result, nova_error_t **error)
+static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
 {
 	json_t *payload = NULL;
 	uint32_t limit = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT;
@@ -216,8 +225,11 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, nova_res
 		return code;
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	code = vm_ask_json(vm, NOVA_MSG_COMMAND, payload, deadline_in_ms((uint64_t)limit + ANSWER_GRACE), true, o->on_output, o->userdata,
-		&answer, error);
+	const struct vm_request how = {
+		.runs_code = true, .on_output = o->on_output, .userdata = o->userdata, .deadline = deadline_in_ms((uint64_t)limit + ANSWER_GRACE),
+		.stop = stop,
+	};
+	code = vm_ask_json_as(vm, NOVA_MSG_COMMAND, payload, &how, &answer, error);
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	if (code < 0)
@@ -226,7 +238,7 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, nova_res
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
 	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
-	return (*ret_result)->timed_out ? function_failure(*ret_result, error) : 0;
+	return (*ret_result)->timed_out || (*ret_result)->canceled ? function_failure(*ret_result, error) : 0;
 }
 
 int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
@@ -241,10 +253,11 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: vm or ret_result is NULL");
 	*ret_result = NULL;
 	struct vm_call call;
-	vm_call_init(&call, NULL);
-	code = vm_enter(vm, &call, NULL, error);
+	const struct stop stop = { o.interrupt, NULL };
+	vm_call_init(&call, NULL, &stop);
+	code = vm_enter(vm, &call, error);
 	if (code == 0) {
-		code = command_inside(vm, &o, ret_result, error);
+		code = command_inside(vm, &o, &stop, ret_result, error);
 		vm_leave(vm, &call);
 	}
 	vm_call_done(&call);
@@ -263,10 +276,10 @@ int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait,
 	int code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
-	vm_call_init(&call, NULL);
-	code = vm_enter(vm, &call, NULL, error);
+	vm_call_init(&call, NULL, &stop);
+	code = vm_enter(vm, &call, error);
 	if (code == 0) {
-		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), false, NULL, NULL,
+		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), &stop,
 			&answer, error);
 		if (code == 0)
 			code = vm_done(&answer, error);

@@ -122,7 +122,7 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f, c
 	bool whole = label->whole || !f->base->id || strcmp(f->base->root, root) != 0;
 	if (!whole)
 		memcpy(m.base, f->base->id, SNAPSHOT_ID);
-	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd, label->compress };
+	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd, label->compress, label->stop };
 	code = snapshot_write(root, &m, &parts, error);
 	if (code == 0) {
 		*ret = m;
@@ -230,7 +230,8 @@ static bool wants_compression(const nova_host_t *host, uint32_t asked)
 	return asked ? asked == NOVA_COMPRESS_ON : !strcmp(config_str(host_config(host), "snapshot.compress"), "on");
 }
 
-int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, const struct stop *stop,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	nova_snapshot_opts o;
 	if (!vm)
@@ -252,8 +253,9 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	AUTO_FREE char *root = instants_root(vm->host);
 	if (!root)
 		return nova_oom(error);
-	code = vm_freeze(vm, false, &f, error);
-	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s, .compress = compress };
+	const struct stop any = { o.interrupt, stop };
+	code = vm_freeze(vm, false, &any, &f, error);
+	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s, .compress = compress, .stop = &any };
 	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
 	if (code < 0)
@@ -273,7 +275,7 @@ void vm_snapshot_of(nova_vm_t *vm, char ret_id[17])
 
 int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
-	return vm_snapshot(vm, "", opts, ret_snapshot, error);
+	return vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
 }
 
 const char *snapshot_owner(const nova_snapshot_t *s)
@@ -306,18 +308,22 @@ int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **re
 	return code < 0 ? code : make_handle(root, &m, ret_snapshot, error);
 }
 
+int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *f = NULL;
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
+	return code < 0 ? code : vm_thaw(host, f, stop, ret_vm, error);
+}
+
 int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	if (!host || !snapshot || !ret_vm)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_restore: an argument is NULL");
-	AUTO_FROZEN struct frozen *f = NULL;
 	struct stop stop;
-	int code = host_check_process(host, error);
-	if (code == 0)
-		code = stop_import(&stop, wait, error);
-	if (code == 0)
-		code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
-	return code < 0 ? code : vm_thaw(host, f, ret_vm, error);
+	int code = stop_import(&stop, wait, error);
+	return code < 0 ? code : vm_restore(host, snapshot, &stop, ret_vm, error);
 }
 
 static int by_time(const void *a, const void *b)

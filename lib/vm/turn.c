@@ -5,15 +5,17 @@
  */
 #include "vm/vm.h"
 
-void vm_call_init(struct vm_call *call, const char *id)
+void vm_call_init(struct vm_call *call, const char *id, const struct stop *stop)
 {
-	pthread_condattr_t monotonic;
-	*call = (struct vm_call){ .id = id };
+	*call = (struct vm_call){ .id = id, .stop = stop };
 	call->last = &call->first;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&call->woken, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	sleeper_init(&call->woken);
+}
+
+bool vm_call_canceled(struct vm_call *call)
+{
+	call->canceled |= stop_asked(call->stop);
+	return call->canceled;
 }
 
 void vm_call_done(struct vm_call *call)
@@ -23,7 +25,7 @@ void vm_call_done(struct vm_call *call)
 		call->first = gone->next;
 		free(gone);
 	}
-	pthread_cond_destroy(&call->woken);
+	sleeper_done(&call->woken);
 }
 
 struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len)
@@ -70,7 +72,7 @@ static void admit(struct vm_turns *t)
 		t->alone = next->alone;
 		t->inside += !next->alone;
 		next->admitted = true;
-		pthread_cond_signal(&next->woken);
+		sleeper_wake(&next->woken);
 	}
 }
 
@@ -92,8 +94,8 @@ static bool wait_in_line(nova_vm_t *vm, struct vm_call *call)
 	*t->last = call;
 	t->last = &call->behind;
 	admit(t);
-	while (!call->admitted && !call->canceled)
-		pthread_cond_wait(&call->woken, &vm->lock);
+	while (!call->admitted && !vm_call_canceled(call))
+		sleeper_wait(&call->woken, &vm->lock, NEVER, call->stop);
 	if (!call->admitted)
 		give_up(t, call);
 	return call->admitted;
@@ -107,7 +109,12 @@ void vm_turns_init(struct vm_turns *turns)
 	turns->last = &turns->first;
 }
 
-int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error)
+static int canceled(const nova_vm_t *vm, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+}
+
+int vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 {
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
@@ -115,9 +122,8 @@ int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_erro
 	pthread_mutex_lock(&vm->lock);
 	code = call->id ? vm_call_list(vm, call, error) : 0;
 	if (code == 0) {
-		call->canceled = canceled && __atomic_load_n(canceled, __ATOMIC_ACQUIRE);
-		if (call->canceled || !wait_in_line(vm, call)) {
-			code = nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+		if (vm_call_canceled(call) || !wait_in_line(vm, call)) {
+			code = canceled(vm, error);
 			if (call->id)
 				vm_call_unlist(vm, call);
 		}
@@ -147,15 +153,16 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-void vm_enter_alone(nova_vm_t *vm)
+int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	struct vm_call call;
-	vm_call_init(&call, NULL);
+	vm_call_init(&call, NULL, stop);
 	call.alone = true;
 	pthread_mutex_lock(&vm->lock);
-	wait_in_line(vm, &call);
+	bool alone = wait_in_line(vm, &call);
 	pthread_mutex_unlock(&vm->lock);
 	vm_call_done(&call);
+	return alone ? 0 : canceled(vm, error);
 }
 
 void vm_leave_alone(nova_vm_t *vm)

@@ -85,12 +85,14 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
-	vm_enter_alone(vm);
+	code = vm_enter_alone(vm, &stop, error);
+	if (code < 0)
+		return code;
 	if (!vm->ended) {
 		uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
 		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 		bool asked = vm->state == NOVA_VM_RUNNING &&
-			vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, false, NULL, NULL, &answer, NULL) == 0;
+			vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, NULL) == 0;
 		if (!vm->ended && !(asked && process_wait(&vm->machine->process, deadline)))
 			code = nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
 		vm_end(vm);
@@ -215,9 +217,9 @@ int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
 	return code < 0 ? code : vm_send(vm, &request, error);
 }
 
-int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error)
 {
-	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline };
+	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline, .stop = stop };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_await(vm, &request, &answer, error);
 	return code < 0 ? code : vm_done(&answer, error);
@@ -228,7 +230,7 @@ int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct
 	return shape->network ? net_attach(host_engine_env(host)->net, id, same ? &same->link : NULL, &m->link, error) : 0;
 }
 
-static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs, nova_error_t **error)
+static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs, const struct stop *stop, nova_error_t **error)
 {
 	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
 	struct machine_spec spec = {
@@ -236,6 +238,7 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .disk_iops = vm->shape.disk_iops,
 		.disk_bandwidth = vm->shape.disk_bandwidth, .net_rx_bandwidth = vm->shape.net_rx_bandwidth,
 		.net_tx_bandwidth = vm->shape.net_tx_bandwidth, .base_fd = -1, .deadline = deadline,
+		.stop = stop,
 	};
 	int code = vm_attach(vm->host, vm->machine, vm->id, &vm->shape, NULL, error);
 	if (code == 0)
@@ -244,11 +247,11 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 		return code;
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
 	begin = clock_ns();
-	code = vm_await_ready(vm, deadline, error);
+	code = vm_await_ready(vm, deadline, stop, error);
 	if (code == 0 && vm->ops->needs_guest)
 		code = vm_introduce_send(vm, error);
 	if (code == 0 && vm->ops->needs_guest)
-		code = vm_introduce_await(vm, deadline, error);
+		code = vm_introduce_await(vm, deadline, stop, error);
 	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
 	return code;
 }
@@ -279,7 +282,7 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
 }
 
-static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, nova_vm_t **ret_vm, nova_error_t **error)
+static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
 	enum net_kind kind = NET_NONE;
@@ -298,7 +301,7 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 		return code;
 	if (o->boot_timeout_ms)
 		vm->boot_timeout_ms = o->boot_timeout_ms;
-	code = start_machine(vm, kernel, initramfs, error);
+	code = start_machine(vm, kernel, initramfs, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -306,7 +309,7 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 	return code;
 }
 
-int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_opts o;
 	const struct engine_ops *ops;
@@ -320,14 +323,22 @@ int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_v
 		code = check_opts(&o, error);
 	if (code == 0)
 		code = host_choose_engine(host, o.engine, &ops, error);
+	const struct stop any = { o.interrupt, stop };
 	if (code == 0)
-		code = boot(host, ops, &o, &vm, error);
+		code = stop_check(&any, "the microVM was started", error);
+	if (code == 0)
+		code = boot(host, ops, &o, &any, &vm, error);
 	if (code < 0)
 		return code;
 	log_info(host_log(host), "vm", "%s booted on %s in %llu ms", vm->id, ops->name,
 		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u));
 	*ret_vm = vm;
 	return 0;
+}
+
+int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return vm_start(host, opts, NULL, ret_vm, error);
 }
 
 /* --- pause and resume ---------------------------------------------------------------------------------------------------- */
@@ -341,14 +352,17 @@ int vm_check_running(nova_vm_t *vm, nova_error_t **error)
 	return 0;
 }
 
-static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **), nova_error_t **error)
+static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **), const struct stop *stop,
+	nova_error_t **error)
 {
 	if (!op)
 		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
-	vm_enter_alone(vm);
+	code = vm_enter_alone(vm, stop, error);
+	if (code < 0)
+		return code;
 	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
 	vm->clock_stood |= state == NOVA_VM_PAUSED;
 	if (code == 0)
@@ -365,18 +379,18 @@ int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **erro
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
 	struct stop stop;
 	int code = stop_import(&stop, wait, error);
-	return code < 0 ? code : switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, error);
+	return code < 0 ? code : switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, &stop, error);
 }
 
 /* A clone that goes on before its first request must be somebody of its own too. */
 static int introduce_late(nova_vm_t *vm, nova_error_t **error)
 {
-	vm_enter_alone(vm);
+	vm_enter_alone(vm, NULL, NULL);
 	int code = 0;
 	if (!vm->ended && vm->unintroduced) {
 		code = vm_introduce_send(vm, error);
 		if (code == 0)
-			code = vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), error);
+			code = vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), NULL, error);
 	}
 	vm_leave_alone(vm);
 	return code;
@@ -389,13 +403,13 @@ int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err
 	struct stop stop;
 	int code = stop_import(&stop, wait, error);
 	if (code == 0)
-		code = switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, error);
+		code = switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume, &stop, error);
 	return code < 0 ? code : introduce_late(vm, error);
 }
 
 int vm_wake(nova_vm_t *vm, nova_error_t **error)
 {
-	return switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, error);
+	return switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, NULL, error);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------------------------- */
@@ -425,7 +439,7 @@ char *nova_vm_console(nova_vm_t *vm)
 {
 	if (host_check_process(vm->host, NULL) < 0)
 		return NULL;
-	vm_enter_alone(vm);
+	vm_enter_alone(vm, NULL, NULL);
 	machine_drain(vm->machine);
 	struct buf *console = &vm->machine->console;
 	size_t from = console->len > CONSOLE_KEPT ? console->len - CONSOLE_KEPT : 0;
@@ -443,7 +457,7 @@ uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
 {
 	if (timing < 0 || timing >= VM_TIMINGS || host_check_process(vm->host, NULL) < 0)
 		return 0;
-	vm_enter_alone(vm);
+	vm_enter_alone(vm, NULL, NULL);
 	uint64_t us = vm->timing_us[timing];
 	vm_leave_alone(vm);
 	return us;

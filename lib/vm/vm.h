@@ -60,7 +60,8 @@ struct frozen {
 struct vm_call {
 	struct vm_call *next; /* in vm->calls */
 	const char *id;       /* request_id; "": what the agent says unasked; NULL: not listed */
-	pthread_cond_t woken;
+	struct sleeper woken;
+	const struct stop *stop; /* what may end it; NULL: nothing */
 	bool canceled;
 	/* its turn */
 	struct vm_call *behind;
@@ -128,6 +129,7 @@ struct vm_request {
 	nova_output_fn on_output;
 	void *userdata;
 	uint64_t deadline;
+	const struct stop *stop; /* what may end the waiting for its answer; NULL: nothing */
 };
 
 struct vm_answer {
@@ -140,7 +142,9 @@ void vm_answer_done(struct vm_answer *answer);
 
 /* --- turn.c --- */
 
-void vm_call_init(struct vm_call *call, const char *id);
+void vm_call_init(struct vm_call *call, const char *id, const struct stop *stop);
+/* With vm->lock held: it is to end. */
+bool vm_call_canceled(struct vm_call *call);
 void vm_call_done(struct vm_call *call);
 void vm_turns_init(struct vm_turns *turns);
 /* With vm->lock held. NOVA_EINVAL: one of that id is listed. */
@@ -148,14 +152,18 @@ int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
 void vm_call_unlist(nova_vm_t *vm, struct vm_call *call);
 struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len);
 /* Waits for a turn as a call, one of those that may be inside together. NOVA_EINVAL for an id that is under way; NOVA_ECANCELED by nova_vm_cancel(), or
- * at once if `*canceled` (atomic, NULL: none) is set; NOVA_EBUSY in a fork of the process. */
-int vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **error);
+ * by what may end the call; NOVA_EBUSY in a fork of the process. */
+int vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
 void vm_leave(nova_vm_t *vm, struct vm_call *call);
-/* Waits until the calls before it are over; later ones wait for it. Not in a fork of the process. */
-void vm_enter_alone(nova_vm_t *vm);
+/* Waits until the calls before it are over; later ones wait for it. NOVA_ECANCELED; with `stop` NULL it does not fail. Not in a fork of the process. */
+int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
 void vm_leave_alone(nova_vm_t *vm);
 
 /* --- vm.c --- */
+
+/* As nova_vm_start() and nova_vm_init(), with more that may end them. */
+int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
+int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop, nova_error_t **error);
 
 /* Alone: kills the VMM, waits for its end and releases what it had. Idempotent. */
 void vm_end(nova_vm_t *vm);
@@ -178,7 +186,7 @@ int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct
 int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
-int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
+int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error);
 /* The same as a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL: out of memory). If it is introduced already, the
  * member tells the time only. */
 int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error);
@@ -202,18 +210,20 @@ static inline void frozen_unrefp(struct frozen **frozen)
 
 /* Takes the instant of a VM that runs or is paused. It goes on afterwards as it was, after milliseconds; a booted VM goes on as a clone
  * of itself, since its memory has become the base. `end`: it does not go on, which saves the work. NOVA_ENOTSUP; NOVA_ELOST; NOVA_EENGINE. */
-int vm_freeze(nova_vm_t *vm, bool end, struct frozen **ret_frozen, nova_error_t **error);
+int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error);
 /* Where children of the VM start: base and shape, but no instant. A booted VM becomes a clone of itself, as by vm_freeze(). */
-int vm_place(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error);
+int vm_place(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error);
 /* Starts a machine that waits at the base of `frozen`: all of a thaw that can be done beforehand. */
 int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error);
 /* A new VM that goes on from there, in a shell if one waits. */
-int vm_thaw(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error);
+int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
 /* As vm_thaw(), but the guest is told who it is together with its first request, which saves a round trip through code that it runs for
  * the first time. Whether it lives shows then. */
-int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, nova_vm_t **ret_vm, nova_error_t **error);
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm,
+	nova_error_t **error);
 /* Several at once, side by side: all or none. Where that can be (see waits_for_call()) they stand still until their first request. */
-int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, nova_vm_t **ret_vms, nova_error_t **error);
+int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const struct stop *stop, nova_vm_t **ret_vms,
+	nova_error_t **error);
 
 /* --- siblings.c: children of one fork --- */
 
@@ -250,10 +260,12 @@ int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *requ
 /* For who is alone, or has a call inside that has no id. */
 int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
 /* Builds the frame around `payload` (stolen; request_id is added) and asks. */
-int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
-	struct vm_answer *ret_answer, nova_error_t **error);
+int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop, struct vm_answer *ret_answer,
+	nova_error_t **error);
+/* The same with what `how` has besides id and frame. */
+int vm_ask_json_as(nova_vm_t *vm, int type, json_t *payload, const struct vm_request *how, struct vm_answer *ret_answer, nova_error_t **error);
 /* Waits for Ready. */
-int vm_await_ready(nova_vm_t *vm, uint64_t deadline, nova_error_t **error);
+int vm_await_ready(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error);
 /* The failure that a Resp with a `code` reports, or 0. */
 int vm_refusal(const struct vm_answer *answer, nova_error_t **error);
 /* The same, or NOVA_EAGENT if it does not say that it is done. Not for results, which have no status. */
@@ -268,7 +280,6 @@ struct vm_exec {
 	uint32_t limit_ms;
 	void *frame;
 	size_t frame_len;
-	int canceled; /* atomic; set it before nova_vm_cancel(), which then cannot come too early */
 };
 void vm_exec_done(struct vm_exec *exec);
 #define AUTO_EXEC CLEANUP(vm_exec_done)
@@ -276,12 +287,15 @@ void vm_exec_done(struct vm_exec *exec);
 int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
 	nova_error_t **error);
 /* As nova_vm_invoke(). *ret_result must be NULL. */
-int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error);
+int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error);
 
 /* --- snapshot.c: snapshots that belong to somebody --- */
 
 /* As nova_vm_snapshot(); `owner` is a text of the caller's own, "": nobody. */
-int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error);
+int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, const struct stop *stop,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error);
+/* As nova_vm_restore(). */
+int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
 /* The snapshot that this VM went on from, or has left last. */
 void vm_snapshot_of(nova_vm_t *vm, char ret_id[17]);
 const char *snapshot_owner(const nova_snapshot_t *snapshot);

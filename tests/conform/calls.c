@@ -312,10 +312,14 @@ END_TEST
 START_TEST(a_call_cancelled_before_its_vm_was_known_is_not_sent)
 {
 	struct setting s = set_up("shell", "echo 1", 1);
-	AUTO_EXEC struct vm_exec exec = { .canceled = 1 };
+	AUTO_EXEC struct vm_exec exec = { .limit_ms = 0 };
+	nova_interrupt_t *token = NULL;
 	nova_result_t *result = NULL;
 	ck_ok(vm_exec_prepare(&exec, "{}", 2, 0, NULL, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before it began", vm_exec(s.vm, &exec, &result, &error));
+	ck_ok(nova_interrupt_new(&token, &error));
+	nova_interrupt_trigger(token);
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before it began", vm_exec(s.vm, &exec, &(struct stop){ token, NULL }, &result, &error));
+	nova_interrupt_free(token);
 	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
 	tear_down(&s);
 }

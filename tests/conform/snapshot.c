@@ -839,7 +839,7 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 
 	ck_ok(nova_vm_park(children[0], 2, 0, NULL, &error));
 	struct frozen *place = NULL;
-	ck_ok(vm_place(children[0], &place, &error));
+	ck_ok(vm_place(children[0], NULL, &place, &error));
 	struct machine *shell = shells_take(s.host, place);
 	ck_assert_ptr_nonnull(shell);
 	machine_free(place->ops, shell);

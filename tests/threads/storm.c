@@ -195,7 +195,7 @@ static void wish(struct worker *w, const char *key)
 
 static void *cancel(void *argument)
 {
-	pool_cancel(argument);
+	nova_interrupt_trigger(argument);
 	return NULL;
 }
 
@@ -203,21 +203,26 @@ static void *cancel(void *argument)
 static void give_up(struct worker *w, const char *key)
 {
 	static const int allowed[] = { NOVA_ELIMIT, NOVA_ECANCELED, 0 };
-	struct pool_cancel ticket;
+	nova_interrupt_t *token;
 	pthread_t thread;
 	nova_pool_want want = NOVA_POOL_WANT_INIT;
 	nova_vm_t *vm;
 	nova_error_t *failure = NULL;
 	want.key = key;
-	pool_cancel_init(&ticket);
-	if (pthread_create(&thread, NULL, cancel, &ticket) != 0)
+	if (nova_interrupt_new(&token, NULL) < 0)
 		return;
-	int code = pool_acquire_cancellable(w->p->pool, &want, NULL, &ticket, &vm, NULL, &failure);
+	if (pthread_create(&thread, NULL, cancel, token) != 0) {
+		nova_interrupt_free(token);
+		return;
+	}
+	want.interrupt = token;
+	int code = nova_pool_acquire(w->p->pool, &want, &vm, NULL, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "acquire", code, failure);
 	if (code == 0)
 		nova_pool_release(w->p->pool, vm, 1);
 	pthread_join(thread, NULL);
+	nova_interrupt_free(token);
 	nova_error_free(failure);
 }
 

@@ -89,10 +89,10 @@ END_TEST
 
 static const char *const *answers; /* the next ones, in this order */
 
-int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **err);
-int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, const int *canceled, nova_error_t **err)
+int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **err);
+int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **err)
 {
-	(void)vm, (void)call, (void)canceled, (void)err;
+	(void)vm, (void)call, (void)err;
 	return 0;
 }
 
@@ -104,12 +104,12 @@ void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call)
 
 #define STATUS ",\"status\":\"ok\"" /* of every answer */
 
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop,
 	struct vm_answer *ret, nova_error_t **err);
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, bool runs_code, nova_output_fn on_output, void *userdata,
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop,
 	struct vm_answer *ret, nova_error_t **err)
 {
-	(void)vm, (void)type, (void)deadline, (void)runs_code, (void)on_output, (void)userdata;
+	(void)vm, (void)type, (void)deadline, (void)stop;
 	ck_assert_ptr_nonnull(payload);
 	json_decref(payload);
 	if (!*answers)
@@ -269,10 +269,13 @@ static int lose_in_time(nova_vm_t *vm, nova_error_t **err)
 	return pieces_until_loss && --pieces_until_loss == 0 ? nova_fail(err, NOVA_ELOST, "microVM %s is dead", vm->id) : 0;
 }
 
-int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, struct buf *out, nova_error_t **err);
-int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, struct buf *out, nova_error_t **err)
+int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop,
+	struct buf *out, nova_error_t **err);
+int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop,
+	struct buf *out, nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
+	(void)stop;
 	size_t at = find(d, path + 5);
 	const char *content;
 	ck_assert_msg(at < d->count && offset == 0, "%s", path);
@@ -285,10 +288,11 @@ int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *exp
 }
 
 /* As strict as a file system: nothing without its directory, and no directory goes that holds something. */
-int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, nova_error_t **err);
-int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, nova_error_t **err)
+int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **err);
+int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
+	(void)stop;
 	const char *name = path + 5, *slash = strrchr(name, '/');
 	char line[64];
 	ck_assert(str_starts(path, "/tmp/"));

@@ -25,10 +25,10 @@ static void note_most(int *most, int value)
 		;
 }
 
-int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **err);
-int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **err)
+int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err)
 {
-	(void)host;
+	(void)host, (void)stop; /* a double that cannot be called off */
 	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)VM_MEMORY_DEFAULT;
 	__atomic_add_fetch(&doubles.starts, 1, __ATOMIC_SEQ_CST);
 	note_most(&doubles.most_alive, __atomic_add_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST));
@@ -119,7 +119,7 @@ static void *call(void *argument)
 {
 	struct caller *c = argument;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	c->code = pool_acquire_cancellable(c->pool, &c->want, NULL, &c->cancel, &c->vm, &c->cold, &failure);
+	c->code = nova_pool_acquire(c->pool, &c->want, &c->vm, &c->cold, &failure);
 	snprintf(c->text, sizeof(c->text), "%s", nova_error_message(failure));
 	if (c->order)
 		c->place = __atomic_fetch_add(c->order, 1, __ATOMIC_SEQ_CST);
@@ -134,13 +134,14 @@ void caller_start(struct setting *s, struct caller *c, const char *key)
 	if (!c->want.size)
 		c->want = want_of(key);
 	c->want.key = key;
-	pool_cancel_init(&c->cancel);
+	ck_assert_int_eq(nova_interrupt_new(&c->want.interrupt, NULL), 0);
 	ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
 }
 
 void caller_end(struct caller *c)
 {
 	pthread_join(c->thread, NULL);
+	nova_interrupt_free(STEAL(c->want.interrupt));
 }
 
 void caller_return(struct caller *c)

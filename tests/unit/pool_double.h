@@ -50,7 +50,7 @@ static inline nova_pool_want want_of(const char *key)
 struct caller {
 	nova_pool_t *pool;
 	nova_pool_want want;
-	struct pool_cancel cancel;
+
 	bool keeps;   /* does not give the VM back */
 	int *order;   /* of all callers that share it: how many had a VM before */
 	pthread_t thread;

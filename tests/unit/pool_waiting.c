@@ -66,7 +66,7 @@ START_TEST(who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_o
 	await_count(s.pool, NOVA_POOL_WAITING, 1);
 	pthread_mutex_lock(&s.pool->lock);
 	g->patience = clock_ns();
-	pthread_cond_signal(&HOLDER(g->tickets.next, struct ticket, link)->wake);
+	sleeper_wake(&HOLDER(g->tickets.next, struct ticket, link)->wake);
 	pthread_mutex_unlock(&s.pool->lock);
 	caller_end(&late);
 	ck_assert_msg(late.code == 0, "%s", late.text);
@@ -199,12 +199,12 @@ END_TEST
 START_TEST(a_call_that_is_canceled_before_it_waits_gets_nothing)
 {
 	struct setting s = set_up(NULL);
-	struct pool_cancel cancel;
 	nova_pool_want want = want_of("f");
 	nova_vm_t *vm = NULL;
-	pool_cancel_init(&cancel);
-	pool_cancel(&cancel);
-	ck_fails_with(NOVA_ECANCELED, "canceled", pool_acquire_cancellable(s.pool, &want, NULL, &cancel, &vm, NULL, &error));
+	ck_ok(nova_interrupt_new(&want.interrupt, &error));
+	nova_interrupt_trigger(want.interrupt);
+	ck_fails_with(NOVA_ECANCELED, "cancelled", nova_pool_acquire(s.pool, &want, &vm, NULL, &error));
+	nova_interrupt_free(want.interrupt);
 	ck_assert_ptr_null(vm);
 	ck_assert_int_eq(doubles.starts, 0);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_CANCELED), 1);
@@ -221,8 +221,8 @@ START_TEST(a_call_that_is_canceled_while_it_waits_leaves_the_queue_at_once)
 		caller_start(&s, &callers[i], "f");
 		await_count(s.pool, NOVA_POOL_WAITING, i + 1);
 	}
-	pool_cancel(&callers[1].cancel);
-	pool_cancel(&callers[1].cancel);
+	nova_interrupt_trigger(callers[1].want.interrupt);
+	nova_interrupt_trigger(callers[1].want.interrupt);
 	caller_end(&callers[1]); /* while the VM is still out */
 	ck_assert_int_eq(callers[1].code, NOVA_ECANCELED);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_WAITING), 2);
@@ -244,7 +244,7 @@ START_TEST(a_vm_whose_caller_is_canceled_while_it_starts_serves_the_next)
 	await_int(&doubles.starts, 1);
 	caller_start(&s, &second, "f");
 	await_count(s.pool, NOVA_POOL_WAITING, 1);
-	pool_cancel(&first.cancel);
+	nova_interrupt_trigger(first.want.interrupt);
 	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
 	caller_end(&first);
 	caller_end(&second);
@@ -262,8 +262,9 @@ START_TEST(canceling_a_call_that_has_its_vm_changes_nothing)
 	struct setting s = set_up(NULL);
 	struct caller c = { .keeps = true };
 	caller_start(&s, &c, "f");
+	await_count(s.pool, NOVA_POOL_BUSY, 1);
+	nova_interrupt_trigger(c.want.interrupt);
 	caller_end(&c);
-	pool_cancel(&c.cancel);
 	ck_assert_int_eq(c.code, 0);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_BUSY), 1);
 	nova_pool_release(s.pool, c.vm, 1);

@@ -143,12 +143,12 @@ int fc_await(struct machine *m, nova_error_t **error)
 	return code < 0 ? fc_with_last_words(f, code, error) : 0;
 }
 
-int fc_connect_agent(struct fc_machine *f, uint64_t deadline, nova_error_t **error)
+int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error)
 {
 	if (f->machine.channel >= 0)
 		return 0;
 	AUTO_FREE char *path = fc_path(&f->place, FC_VSOCK);
-	return path ? fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, &f->machine.channel, error) : nova_oom(error);
+	return path ? fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, stop, &f->machine.channel, error) : nova_oom(error);
 }
 
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
@@ -172,7 +172,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 	int code = whole ? fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error) : nova_oom(error);
 	for (int i = 0; i <= FC_VSOCK; i++)
 		free(seen[i]);
-	return code < 0 ? code : fc_connect_agent(f, spec->deadline, error);
+	return code < 0 ? code : fc_connect_agent(f, spec->deadline, spec->stop, error);
 }
 
 static int fc_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
@@ -231,7 +231,7 @@ static int fc_resume(struct machine *m, nova_error_t **error)
 {
 	struct fc_machine *f = fc_of(m);
 	int code = fc_set_running(f, true, error);
-	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
+	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), NULL, error);
 }
 
 static void fc_release(struct machine *m)

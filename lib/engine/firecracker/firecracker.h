@@ -92,7 +92,8 @@ int fc_greet(struct fc_api *api, uint64_t deadline, struct fc_version *ret_versi
 /* --- vsock.c: a stream to the guest's agent -------------------------------------------------------------------------------- */
 
 /* Tries until the agent has sent its first byte, which is left in the socket. NOVA_EAGENT at the deadline; NOVA_ELOST when the VMM has ended. */
-int fc_vsock_connect(const char *path, uint32_t port, const struct process *process, uint64_t deadline, int *ret_fd, nova_error_t **error);
+int fc_vsock_connect(const char *path, uint32_t port, const struct process *process, uint64_t deadline, const struct stop *stop, int *ret_fd,
+	nova_error_t **error);
 
 /* --- machine ----------------------------------------------------------------------------------------------------------------- */
 
@@ -149,7 +150,7 @@ static inline struct fc_machine *fc_of(struct machine *m)
 int fc_await(struct machine *m, nova_error_t **error);
 /* Adds the VMM's last words to the error. */
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error);
-int fc_connect_agent(struct fc_machine *f, uint64_t deadline, nova_error_t **error);
+int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error);
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error);
 
 /* --- place.c: where the files of a machine are ------------------------------------------------------------------------------------ */

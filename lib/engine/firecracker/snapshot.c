@@ -182,7 +182,7 @@ static int load(struct fc_machine *f, nova_error_t **error)
 		return code;
 	fc_plan_restore(&plan, &restore);
 	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
-	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), error);
+	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), NULL, error);
 }
 
 int fc_load(struct machine *m, int state_fd, nova_error_t **error)

@@ -58,7 +58,8 @@ static int attempt(const char *path, uint32_t port, uint64_t deadline)
 	return STEAL_FD(fd);
 }
 
-int fc_vsock_connect(const char *path, uint32_t port, const struct process *process, uint64_t deadline, int *ret_fd, nova_error_t **error)
+int fc_vsock_connect(const char *path, uint32_t port, const struct process *process, uint64_t deadline, const struct stop *stop, int *ret_fd,
+	nova_error_t **error)
 {
 	uint64_t wait = FIRST_WAIT_MS;
 	for (;;) {
@@ -70,6 +71,9 @@ int fc_vsock_connect(const char *path, uint32_t port, const struct process *proc
 		}
 		if (process_wait(process, deadline_in_ms(PAUSE_MS)))
 			return nova_fail(error, NOVA_ELOST, "the guest ended before its agent was up");
+		int code = stop_check(stop, "the guest's agent was up", error);
+		if (code < 0)
+			return code;
 		if (deadline_passed(deadline))
 			return nova_fail(error, NOVA_EAGENT, "the guest's agent did not answer on vsock port %u in time", port);
 		if (clock_ns() - begin >= wait * 1000000u && wait < LAST_WAIT_MS)

@@ -181,7 +181,12 @@ static int qemu_start(struct machine *m, const struct engine_env *env, const str
 	for (size_t i = 0; i < w.count; i++) /* so that the end of QEMU shows as end of file */
 		fd_close(w.theirs[i]);
 	w.count = 0;
-	return spec->base_fd < 0 ? qemu_await(m, error) : 0; /* one that is to wait comes up while others are started */
+	if (spec->base_fd >= 0)
+		return 0; /* one that is to wait comes up while others are started */
+	q->qmp.stop = spec->stop;
+	code = qemu_await(m, error);
+	q->qmp.stop = NULL;
+	return code;
 }
 
 static int set_running(struct machine *m, bool running, nova_error_t **error)

@@ -14,8 +14,9 @@ struct qmp {
 	struct buf in;
 	bool loaded; /* the event that tells of a whole incoming state has come */
 	uint32_t owed; /* replies to qmp_post() that have not been read */
+	const struct stop *stop; /* what may end the waiting, while a machine is booted; NULL: nothing */
 };
-#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false, 0 }
+#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false, 0, NULL }
 
 struct qemu_machine {
 	struct machine machine;

@@ -35,7 +35,9 @@ static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 			return newline - q->in.data;
 		searched = q->in.len;
 		struct pollfd p = { q->fd, POLLIN, 0 };
-		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
+		int n = stop_poll(q->stop, &p, 1, deadline_poll_ms(deadline)), code = stop_check(q->stop, "QEMU came up", error);
+		if (code < 0)
+			return code;
 		if (n <= 0 && deadline_passed(deadline))
 			return lost(error, "does not answer its monitor");
 		if (n <= 0)
