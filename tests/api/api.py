@@ -99,6 +99,12 @@ for _header in headers.public_headers(ROOT):
 
 
 @test
+def no_struct_of_the_public_headers_has_padding_without_a_name():
+    # A later member there would be ignored silently by a library that does not know it.
+    compile_alone("nova.h", CC, "-std=c99", "-Wpadded")
+
+
+@test
 def every_public_header_is_installed_and_in_nova_h():
     names = {path.name for path in headers.public_headers(ROOT)}
     installed = set(re.findall(r"'(\w+\.h)'", (ROOT / "include/nova/meson.build").read_text()))
