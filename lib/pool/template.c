@@ -69,7 +69,7 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 			(unsigned long long)((us_since(begin) - made_us) / 1000u));
 		*ret_made = true;
 	}
-	fs_unlink(lock);
+	fs_unlink(lock); /* who waits for it locks the next one: see fs_lock() */
 	return code;
 }
 

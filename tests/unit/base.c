@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <pthread.h>
 
 #include "test.h"
 
@@ -107,6 +108,46 @@ START_TEST(a_lock_excludes_a_second_holder)
 }
 END_TEST
 
+/* How often this process has the file open. */
+static int times_open(const char *path)
+{
+	struct stat own, there;
+	int times = 0;
+	ck_assert_int_eq(stat(path, &there), 0);
+	for (int fd = 0; fd < 64; fd++)
+		times += fstat(fd, &own) == 0 && own.st_ino == there.st_ino && own.st_dev == there.st_dev;
+	return times;
+}
+
+static void *lock_patiently(void *path)
+{
+	int fd = -1;
+	return (void *)(intptr_t)(fs_lock(path, true, &fd) == 0 ? fd : -1);
+}
+
+START_TEST(who_waits_for_a_lock_whose_file_is_removed_excludes_those_who_come_later)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *path = path_join(dir, "lock");
+	int first, late;
+	pthread_t thread;
+	void *second;
+	ck_assert_int_eq(fs_lock(path, false, &first), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, lock_patiently, path), 0);
+	while (times_open(path) < 2)
+		sys_poll(NULL, 0, 1);
+	ck_assert_int_eq(fs_unlink(path), 0);
+	fd_close(first);
+	pthread_join(thread, &second);
+	ck_assert_int_ge((int)(intptr_t)second, 0);
+	ck_assert_int_eq(fs_lock(path, false, &late), -EWOULDBLOCK);
+	fd_close((int)(intptr_t)second);
+	ck_assert_int_eq(fs_lock(path, false, &late), 0);
+	fd_close(late);
+	test_dir_remove(dir);
+}
+END_TEST
+
 START_TEST(a_deadline_is_rounded_up_so_that_poll_does_not_spin)
 {
 	ck_assert_int_eq(deadline_poll_ms(NEVER), -1);
@@ -183,6 +224,7 @@ static Suite *base_suite(void)
 	tcase_add_test(tc, the_nearest_word_is_found_and_a_far_one_is_not);
 	tcase_add_test(tc, a_file_is_replaced_whole_and_leaves_no_temporary);
 	tcase_add_test(tc, a_lock_excludes_a_second_holder);
+	tcase_add_test(tc, who_waits_for_a_lock_whose_file_is_removed_excludes_those_who_come_later);
 	tcase_add_test(tc, a_deadline_is_rounded_up_so_that_poll_does_not_spin);
 	tcase_add_test(tc, directories_are_made_and_removed_with_what_is_in_them);
 	tcase_add_test(tc, a_private_directory_is_ours_all_the_way_or_refused);
