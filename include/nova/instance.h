@@ -98,8 +98,9 @@ NOVA_API int nova_instance_snapshot(nova_instance_t *instance, const nova_snapsh
 
 /**
  * Ends an instance, which is then in no list any more. New calls are refused; those under way have `grace_ms` (0: 2000) to finish and are then
- * killed, as are commands. Stopping an instance that has ended does nothing.
- * @return 0; NOVA_ETIMEDOUT if something had to be killed. It has ended in both cases. Since 0.1.
+ * killed, as are commands. Who stops it while somebody else does waits for the same end, and is told the same; the shorter of the graces counts. Stopping an
+ * instance that has ended does nothing but tell how it ended.
+ * @return 0; NOVA_ETIMEDOUT if something had to be killed. It has ended in both cases, and is in no list. Since 0.1.
  */
 NOVA_API int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error);
 

@@ -240,7 +240,9 @@ NOVA_API int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error
 NOVA_API int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Asks the guest to end, waits at most `grace_ms` (0: 2000), then kills it. The VM is dead afterwards in every case.
- * @return 0; NOVA_ETIMEDOUT if it had to be killed. Since 0.1. */
+ * Stopping a VM that was stopped before does nothing.
+ * @return 0 if it has ended by itself; NOVA_ETIMEDOUT if it had to be killed, as one that is paused; NOVA_ELOST if it was found dead, or was killed by
+ *         something else. Since 0.1. */
 NOVA_API int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Kills the VMM at once. Never blocks, never fails, may be called at any time from any thread. Since 0.1. */

@@ -5,7 +5,6 @@
  * The platform has a list of those that have not been stopped, and one reference to each. `users` counts the calls that are in one: its VM
  * is given back only when there are none, and none begins once `ended` is set.
  */
-#include <errno.h>
 #include <time.h>
 
 #include "platform/platform.h"
@@ -102,6 +101,7 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 		return nova_oom(error);
 	}
 	instance->created_us = clock_unix_us();
+	instance->deadline = NEVER;
 	*ret = instance;
 	return 0;
 }
@@ -391,19 +391,59 @@ int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *
 
 /* --- the end ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Waits until nobody is in it; false: somebody had to be thrown out. With instance->lock held. */
-static bool wait_for_users(nova_instance_t *instance, uint64_t deadline)
+/* Waits until `*over`, and kills the VM at the deadline. With instance->lock held. */
+static void wait_until(nova_instance_t *instance, bool (*over)(const nova_instance_t *))
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
-	while (instance->users)
-		if (pthread_cond_timedwait(&instance->left, &instance->lock, &until) == ETIMEDOUT)
-			break;
-	if (!instance->users)
-		return true;
-	nova_vm_kill(instance->lease.vm);
-	while (instance->users)
-		pthread_cond_wait(&instance->left, &instance->lock);
-	return false;
+	while (!over(instance)) {
+		uint64_t deadline = instance->killed ? NEVER : instance->deadline;
+		struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+		if (deadline == NEVER) {
+			pthread_cond_wait(&instance->left, &instance->lock);
+		} else if (deadline_passed(deadline)) {
+			nova_vm_kill(instance->lease.vm);
+			instance->killed = true;
+		} else {
+			pthread_cond_timedwait(&instance->left, &instance->lock, &until);
+		}
+	}
+}
+
+static bool is_empty(const nova_instance_t *instance)
+{
+	return !instance->users;
+}
+
+static bool is_gone(const nova_instance_t *instance)
+{
+	return instance->gone;
+}
+
+/* Commands that were left running get the chance to end by themselves. */
+static int end_guest(nova_vm_t *vm, uint64_t deadline)
+{
+	int left_ms = deadline_poll_ms(deadline);
+	return nova_vm_state(vm) == NOVA_VM_RUNNING ? nova_vm_stop(vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL) : 0;
+}
+
+/* By the first who stops it. With instance->lock held, which it lets go of; meanwhile others may kill the VM. */
+static void end_alone(nova_instance_t *instance)
+{
+	wait_until(instance, is_empty);
+	bool gently = !instance->killed;
+	uint64_t deadline = instance->deadline;
+	pthread_mutex_unlock(&instance->lock);
+	int code = gently ? end_guest(instance->lease.vm, deadline) : 0;
+	pthread_mutex_lock(&instance->lock);
+	instance->end_code = instance->killed || code == NOVA_ETIMEDOUT ? NOVA_ETIMEDOUT : 0;
+	instance->killed = true; /* nobody need do it any more */
+	struct lease lease = instance->lease;
+	instance->lease.vm = NULL;
+	pthread_mutex_unlock(&instance->lock);
+	lease_return(instance->nova, &lease, false);
+	take_out(instance->nova, instance);
+	pthread_mutex_lock(&instance->lock);
+	instance->gone = true;
+	pthread_cond_broadcast(&instance->left);
 }
 
 int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error)
@@ -413,22 +453,24 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 	int code = host_check_owner(instance->owner, error);
 	if (code < 0)
 		return code;
-	uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
+	grace_ms = grace_ms ? grace_ms : STOP_GRACE;
+	uint64_t deadline = deadline_in_ms(grace_ms);
 	pthread_mutex_lock(&instance->lock);
 	bool first = !instance->ended;
 	instance->ended = true;
-	bool gently = !first || wait_for_users(instance, deadline);
+	if (deadline < instance->deadline) {
+		instance->deadline = deadline;
+		instance->grace_ms = grace_ms;
+		pthread_cond_broadcast(&instance->left);
+	}
+	if (first)
+		end_alone(instance);
+	else
+		wait_until(instance, is_gone);
+	code = instance->end_code;
+	grace_ms = instance->grace_ms;
 	pthread_mutex_unlock(&instance->lock);
-	if (!first)
-		return 0;
-	/* Commands that were left running get the chance to end by themselves. */
-	int left_ms = deadline_poll_ms(deadline);
-	if (gently && nova_vm_state(instance->lease.vm) == NOVA_VM_RUNNING)
-		nova_vm_stop(instance->lease.vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL);
-	lease_return(instance->nova, &instance->lease, false);
-	take_out(instance->nova, instance);
-	return gently ? 0 : nova_fail(error, NOVA_ETIMEDOUT, "instance '%s' was still busy after %u ms and was killed", instance->name,
-					 grace_ms ? grace_ms : STOP_GRACE);
+	return code == 0 ? 0 : nova_fail(error, code, "instance '%s' was still busy after %u ms and was killed", instance->name, grace_ms);
 }
 
 void instances_end(struct nova *nova)
@@ -436,7 +478,7 @@ void instances_end(struct nova *nova)
 	while (nova->instances) {
 		nova_instance_t *instance = nova->instances;
 		nova->instances = instance->next;
-		instance->ended = true; /* no call may be under way */
+		instance->ended = instance->gone = true; /* no call may be under way */
 		lease_return(nova, &instance->lease, false);
 		nova_instance_free(instance);
 	}

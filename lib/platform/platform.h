@@ -188,9 +188,14 @@ struct nova_instance {
 	uint64_t created_us;
 	struct lease lease; /* its VM is there until `ended`, and longer for users */
 	pthread_mutex_t lock; /* guards those below */
-	pthread_cond_t left;  /* there are no users any more */
+	pthread_cond_t left;  /* there are no users any more; somebody is in a hurry; it is gone */
 	uint32_t users;
-	bool ended;
+	bool ended;           /* it is being stopped, or has been */
+	uint64_t deadline;    /* for those in it, from then on: the earliest of those who stop it */
+	uint32_t grace_ms;    /* that led to it */
+	bool killed;          /* at that deadline */
+	bool gone;            /* its VM, and it from the list */
+	int end_code;         /* of its end, for all who stop it */
 };
 
 /* `name` NULL: its id. */

@@ -75,6 +75,19 @@ void nova_vm_free(nova_vm_t *vm)
 	free(vm);
 }
 
+/* 0: it has. NOVA_ELOST: something else has ended it, perhaps long ago. */
+static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+{
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	int code = vm->state == NOVA_VM_RUNNING ?
+		vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, NULL) : NOVA_EBUSY;
+	if (code == NOVA_ELOST)
+		return nova_fail(error, code, "microVM %s was dead before it could be asked to end", vm->id);
+	if (code == 0 && process_wait(&vm->machine->process, deadline))
+		return 0;
+	return nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
+}
+
 int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (!vm)
@@ -89,12 +102,7 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 	if (code < 0)
 		return code;
 	if (!vm->ended) {
-		uint64_t deadline = deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE);
-		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-		bool asked = vm->state == NOVA_VM_RUNNING &&
-			vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, NULL) == 0;
-		if (!vm->ended && !(asked && process_wait(&vm->machine->process, deadline)))
-			code = nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
+		code = end_by_itself(vm, deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE), error);
 		vm_end(vm);
 	}
 	vm_leave_alone(vm);
