@@ -247,11 +247,8 @@ static int store_record(struct nova *nova, struct function_record *r,
 		registry_drop_disk(nova, r->code_hash);
 		return code;
 	}
-	registry_tell_pool(nova);
-	if (old) {
-		registry_forget_vms(nova, old);
+	if (old)
 		registry_drop_disk(nova, old->code_hash);
-	}
 	return 0;
 }
 
@@ -266,9 +263,15 @@ static int read_present(
 	return r == NOVA_ENOTFOUND ? 0 : r;
 }
 
-/* Under the lock. On success `record` is what is stored. */
+static void record_move(struct function_record *to, struct function_record *from)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+}
+
+/* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it does. */
 static int settle(struct nova *nova, const nova_register_opts *o, struct function_record *record,
-	nova_error_t **error)
+	struct function_record *ret_former, nova_error_t **error)
 {
 	char hash[SHA256_HEX];
 	CLEANUP(unfinished_remove) struct unfinished image = { 0 };
@@ -288,16 +291,29 @@ static int settle(struct nova *nova, const nova_register_opts *o, struct functio
 			"a function '%s' exists and differs in its %s; choose another name, delete "
 			"it first, or ask to replace it (NOVA_REGISTER_REPLACE)",
 			record->name, what);
-	if (what)
-		return store_record(nova, record, &present, &image, error);
+	if (what) {
+		r = store_record(nova, record, &present, &image, error);
+		if (r == 0)
+			record_move(ret_former, &present);
+		return r;
+	}
 	/* The same again; its image is put back should somebody have removed it. */
 	r = place_disk(nova, &image, hash, error);
 	if (r < 0)
 		return r;
 	record_clear(record);
-	*record = present;
-	memset(&present, 0, sizeof(present));
+	record_move(record, &present);
 	return 0;
+}
+
+static int settle_locked(struct nova *nova, const nova_register_opts *o, struct function_record *record,
+	struct function_record *ret_former, nova_error_t **error)
+{
+	AUTO_FD int lock = -1;
+	int r = registry_lock(nova, true, &lock);
+	if (r < 0)
+		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
+	return settle(nova, o, record, ret_former, error);
 }
 
 int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
@@ -330,12 +346,14 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 	AUTO_FUNCTION nova_function_t *function = function_new(&record);
 	if (!function)
 		return nova_oom(error);
-	AUTO_FD int lock = -1;
-	r = registry_lock(nova, true, &lock);
+	AUTO_RECORD struct function_record former = { 0 };
+	r = settle_locked(nova, &o, &function->record, &former, error);
 	if (r < 0)
-		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
-	r = settle(nova, &o, &function->record, error);
-	if (r == 0 && ret_function)
+		return r;
+	if (former.name)
+		registry_forget_vms(nova, &former);
+	registry_tell_pool(nova);
+	if (ret_function)
 		*ret_function = STEAL(function);
-	return r;
+	return 0;
 }

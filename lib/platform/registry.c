@@ -206,27 +206,34 @@ void registry_tell_pool(struct nova *nova)
 		pool_want_tick(nova->pool);
 }
 
+/* Record and image. *ret_function is what it was. */
+static int remove_stored(struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
+{
+	AUTO_FD int lock = -1;
+	fs_reserve(nova->home, true);
+	int r = registry_lock(nova, true, &lock);
+	if (r < 0)
+		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
+	r = read_function(nova, name, ret_function, error);
+	if (r == 0)
+		r = nova->store->ops->remove(nova->store, name, error);
+	if (r == 0)
+		registry_drop_disk(nova, (*ret_function)->record.code_hash);
+	fs_reserve(nova->home, true);
+	return r;
+}
+
 int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
 	if (!nova || !name)
 		return nova_fail(error, NOVA_EINVAL, "nova_delete: nova and name must not be NULL");
-	int r = registry_check_process(nova, error);
-	if (r < 0)
-		return r;
-	AUTO_FD int lock = -1;
-	fs_reserve(nova->home, true);
-	r = registry_lock(nova, true, &lock);
-	if (r < 0)
-		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
 	AUTO_FUNCTION nova_function_t *function = NULL;
-	r = read_function(nova, name, &function, error);
+	int r = registry_check_process(nova, error);
 	if (r == 0)
-		r = nova->store->ops->remove(nova->store, name, error);
+		r = remove_stored(nova, name, &function, error);
 	if (r < 0)
 		return r;
 	registry_forget_vms(nova, &function->record);
 	registry_tell_pool(nova);
-	registry_drop_disk(nova, function->record.code_hash);
-	fs_reserve(nova->home, true);
 	return 0;
 }

@@ -13,6 +13,7 @@ int registry_check_process(const struct nova *nova, nova_error_t **error);
 int registry_lock(struct nova *nova, bool wait, int *ret_fd);
 /* Removes an image if no function uses it. Under the lock. */
 void registry_drop_disk(struct nova *nova, const char *code_hash);
+/* Waits for their end, so not under the lock. */
 void registry_forget_vms(struct nova *nova, const struct function_record *record);
 /* The functions have changed: their min_replicas are to be looked at. */
 void registry_tell_pool(struct nova *nova);

@@ -210,7 +210,7 @@ static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **
 			leave_idle(pool, s);
 			return s;
 		}
-		log_info(host_log(pool->host), "pool", "%s died while it waited", nova_vm_id(s->vm));
+		s->why = "died while it waited";
 		slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
 	}
 	return NULL;
@@ -263,18 +263,23 @@ void pool_expire(nova_pool_t *pool, struct slot **doomed)
 			link_remove(&s->age);
 			continue;
 		}
-		log_debug(host_log(pool->host), "pool", "%s has waited long enough", nova_vm_id(s->vm));
+		s->why = "has waited long enough";
 		slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
 		group_put(pool, g);
 	}
 	groups_forget_rested(pool, MOST_RESTING);
 }
 
-void slots_bury(struct slot *doomed)
+/* Killed together they end side by side. */
+void slots_bury(nova_pool_t *pool, struct slot *doomed)
 {
+	for (struct slot *s = doomed; s; s = s->next)
+		nova_vm_kill(s->vm);
 	while (doomed) {
 		struct slot *s = doomed;
 		doomed = s->next;
+		if (s->why)
+			log_info(host_log(pool->host), "pool", "%s %s", nova_vm_id(s->vm), s->why);
 		nova_vm_free(s->vm);
 		free(s);
 	}
@@ -291,7 +296,7 @@ void pool_settle(nova_pool_t *pool, struct slot **doomed)
 			memory_mb += s->memory_mb;
 		}
 		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
-		slots_bury(list);
+		slots_bury(pool, list);
 		pthread_mutex_lock(&pool->lock);
 		pool->alive -= vms;
 		pool->memory_mb -= memory_mb;

@@ -228,10 +228,14 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 	wish->references++;
 	g->busy++;
 	int code = slot_start(pool, s, &wish->want, NULL, NULL, &failure);
+	if (code < 0) {
+		pthread_mutex_unlock(&pool->lock); /* the host program's log may take its time */
+		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s", g->key, nova_error_message(failure));
+		pthread_mutex_lock(&pool->lock);
+	}
 	g->busy--;
 	wish_free(wish);
 	if (code < 0) {
-		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s", g->key, nova_error_message(failure));
 		try_later(g, g->keep_wait_ms);
 	} else {
 		g->keep_wait_ms = RETRY_MS;

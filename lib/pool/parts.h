@@ -125,6 +125,7 @@ struct slot {
 	uint32_t users;       /* callers who have it now */
 	bool asleep, pausing; /* idle ones: paused, being paused */
 	bool spoiled;         /* is ended when the last caller gives it back */
+	const char *why;      /* it is ended, if that is worth a line in the log */
 };
 
 struct histogram {
@@ -174,14 +175,15 @@ struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm);
 /* A caller is done with it. */
 void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed);
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
-/* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it is buried. */
+/* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it is buried. The log, which may take its time, gets
+ * s->why then. */
 void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doomed);
 void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Ends VMs past their time. */
 void pool_expire(nova_pool_t *pool, struct slot **doomed);
 /* Ends the doomed; lets go of the lock if there are any. */
 void pool_settle(nova_pool_t *pool, struct slot **doomed);
-void slots_bury(struct slot *doomed); /* without the lock, and without the books */
+void slots_bury(nova_pool_t *pool, struct slot *doomed); /* without the lock, and without the books */
 static inline void pool_note(nova_pool_t *pool)
 {
 	if (pool->draining)
@@ -233,7 +235,10 @@ bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
  * it, if there is nothing else to wait for, get the same error. group_changed() is to follow. */
 int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop,
 	nova_error_t **error);
-void group_forget_template(nova_pool_t *pool, struct group *g);
+/* The group's template, which is the caller's now; NULL: it has none. */
+struct frozen *group_lose_template(struct group *g);
+/* Without the lock: ends the shells that wait for clones of it. NULL is accepted. */
+void template_drop(nova_pool_t *pool, struct frozen *frozen);
 /* Wants shells for the group's template for another while. */
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);
 

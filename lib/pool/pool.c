@@ -287,17 +287,19 @@ void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void forget(nova_pool_t *pool, struct group *g, struct slot **doomed)
+/* Its template, which the caller drops. */
+static struct frozen *forget(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
 	if (!g)
-		return;
+		return NULL;
 	g->generation++;
 	group_end_wish(pool, g);
 	group_doom_idle(pool, g, doomed);
-	group_forget_template(pool, g);
+	struct frozen *lost = group_lose_template(g);
 	while (!list_empty(&g->open)) /* takes no more callers */
 		link_remove(g->open.next);
 	group_changed(pool, g, doomed);
+	return lost;
 }
 
 void nova_pool_forget(nova_pool_t *pool, const char *key)
@@ -306,10 +308,12 @@ void nova_pool_forget(nova_pool_t *pool, const char *key)
 		return;
 	struct slot *doomed = NULL;
 	pthread_mutex_lock(&pool->lock);
-	forget(pool, group_get(pool, key, false, false), &doomed);
-	forget(pool, group_get(pool, key, true, false), &doomed);
+	struct frozen *usual = forget(pool, group_get(pool, key, false, false), &doomed);
+	struct frozen *fresh = forget(pool, group_get(pool, key, true, false), &doomed);
 	pool_settle(pool, &doomed);
 	pthread_mutex_unlock(&pool->lock);
+	template_drop(pool, usual);
+	template_drop(pool, fresh);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */
@@ -445,11 +449,12 @@ int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error
 	return code;
 }
 
+/* Nobody else is here any more. */
 static void free_groups(nova_pool_t *pool)
 {
 	for (size_t i = 0; i < pool->groups.size; i++)
 		for (struct node *n = pool->groups.buckets[i]; n; n = n->next)
-			group_forget_template(pool, HOLDER(n, struct group, node));
+			template_drop(pool, group_lose_template(HOLDER(n, struct group, node)));
 	groups_forget_rested(pool, 0);
 }
 
@@ -463,7 +468,7 @@ void nova_pool_free(nova_pool_t *pool)
 	pthread_mutex_lock(&pool->lock);
 	close_pool(pool, &doomed);
 	pool_settle(pool, &doomed);
-	free_groups(pool);
 	pthread_mutex_unlock(&pool->lock);
+	free_groups(pool);
 	pool_done(pool);
 }

@@ -33,14 +33,17 @@ void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
 	pool_due(pool, 0);
 }
 
-void group_forget_template(nova_pool_t *pool, struct group *g)
+struct frozen *group_lose_template(struct group *g)
 {
-	if (!g->frozen)
-		return;
-	shells_drop(pool->host, g->frozen);
-	frozen_unref(g->frozen);
-	g->frozen = NULL;
 	g->shells_until = 0;
+	return STEAL(g->frozen);
+}
+
+void template_drop(nova_pool_t *pool, struct frozen *frozen)
+{
+	if (frozen)
+		shells_drop(pool->host, frozen);
+	frozen_unref(frozen);
 }
 
 /* The group's template, held for the caller. Until it is known only one thread at a time starts VMs of a group, so only one looks. */
@@ -71,9 +74,9 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *frozen)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (g->frozen == frozen)
-		group_forget_template(pool, g);
+	struct frozen *lost = g->frozen == frozen ? group_lose_template(g) : NULL;
 	pthread_mutex_unlock(&pool->lock);
+	template_drop(pool, lost);
 	template_discard(pool->host, frozen);
 }
 
@@ -190,7 +193,7 @@ int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, co
 	const struct stop any = { pool->end, stop };
 	int how;
 	pthread_mutex_unlock(&pool->lock);
-	slots_bury(victims);
+	slots_bury(pool, victims);
 	nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
 	int code = make_vm(pool, g, want, maker, &any, &s->vm, &how, &failure);

@@ -36,10 +36,18 @@ static void *shells_make(void)
 	return s;
 }
 
+/* Killed together they end side by side. */
+static void end_machines(const struct engine_ops *ops, struct machine **machines, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		process_kill(&machines[i]->process);
+	for (size_t i = 0; i < count; i++)
+		machine_free(ops, machines[i]);
+}
+
 static void stock_free(struct stock *stock)
 {
-	for (size_t i = 0; i < stock->count; i++)
-		machine_free(stock->frozen->ops, stock->parked[i]);
+	end_machines(stock->frozen->ops, stock->parked, stock->count);
 	frozen_unref(stock->frozen);
 	free(stock->parked);
 	free(stock);
@@ -116,14 +124,21 @@ static bool is_over(const struct stock *stock)
 
 /* --- start and end: they let go of the lock, and the caller holds the stock ------------------------------------------------- */
 
+#define BATCH 32u
+
 static void end_useless(struct shells *s, struct stock *stock)
 {
-	struct machine *m;
-	while ((m = take_useless(s, stock))) {
+	struct machine *useless[BATCH];
+	size_t count;
+	do {
+		for (count = 0; count < BATCH && (useless[count] = take_useless(s, stock)); count++)
+			;
+		if (!count)
+			return;
 		pthread_mutex_unlock(&s->lock);
-		machine_free(stock->frozen->ops, m);
+		end_machines(stock->frozen->ops, useless, count);
 		pthread_mutex_lock(&s->lock);
-	}
+	} while (count == BATCH);
 }
 
 static bool make_room(struct stock *stock)
@@ -178,8 +193,11 @@ static void tend(nova_host_t *host, struct shells *s, struct stock *stock)
 	AUTO_ERROR nova_error_t *failure = NULL;
 	stock->held++;
 	end_useless(s, stock);
-	if (!waits(stock) && start_missing(host, s, stock, &failure) < 0)
+	int code = waits(stock) ? 0 : start_missing(host, s, stock, &failure);
+	pthread_mutex_unlock(&s->lock); /* the host program's log may take its time */
+	if (code < 0)
 		log_warn(host_log(host), "vm", "no shell can be started: %s", nova_error_message(failure));
+	pthread_mutex_lock(&s->lock);
 	stock->held--;
 }
 

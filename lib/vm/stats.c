@@ -34,32 +34,42 @@ static int read_memory(int64_t pid, uint64_t *values)
 	return 0;
 }
 
-/* The process is reaped under end_lock only, so its number cannot become somebody else's meanwhile. */
-static int read_all(nova_vm_t *vm, uint64_t *values, bool *ret_alive)
+/* The VMM as it is now, to be looked at without the lock: it may end meanwhile. 0, or -errno. */
+static int borrow_process(nova_vm_t *vm, struct process *ret_process)
 {
 	pthread_mutex_lock(&vm->end_lock);
-	int64_t pid = vm->machine->process.pid;
-	int r = 0;
-	*ret_alive = !vm->ended && !process_wait(&vm->machine->process, 0);
-	if (*ret_alive)
-		r = read_memory(pid, values);
-	if (*ret_alive && r == 0)
-		r = sys_process_cpu_us(pid, &values[NOVA_VM_STAT_CPU_US]);
+	const struct process *own = &vm->machine->process;
+	*ret_process = (struct process){ .pid = own->pid, .pidfd = vm->ended ? -1 : sys_dup(own->pidfd) };
+	int r = vm->ended ? -ESRCH : ret_process->pidfd;
 	pthread_mutex_unlock(&vm->end_lock);
-	return r;
+	return r < 0 ? r : 0;
+}
+
+/* A process that lives after the reading has had its number all the time, so what was read is its own. */
+static int read_all(nova_vm_t *vm, uint64_t *values)
+{
+	struct process vmm;
+	int r = borrow_process(vm, &vmm);
+	if (r < 0)
+		return r;
+	r = read_memory(vmm.pid, values);
+	if (r == 0)
+		r = sys_process_cpu_us(vmm.pid, &values[NOVA_VM_STAT_CPU_US]);
+	bool ended = process_wait(&vmm, 0);
+	fd_close(vmm.pidfd);
+	return ended ? -ESRCH : r;
 }
 
 int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error)
 {
 	uint64_t values[NOVA_VM_STAT_CPU_US + 1] = { 0 };
-	bool alive;
 	if (!vm || !ret_values || !count)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_stats: a VM and room for at least one value are needed");
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
-	int r = read_all(vm, values, &alive);
-	if (!alive || r == -ESRCH)
+	int r = read_all(vm, values);
+	if (r == -ESRCH)
 		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
 	if (r < 0)
 		return nova_fail_os(error, r, "the kernel's account of microVM %s", vm->id);

@@ -360,6 +360,7 @@ static void judge_config_and_protocol(void)
 	WORKS_WITH(nova_config_keys, nova_config_keys()[0] != NULL);
 	WORKS_WITH(nova_config_describe, nova_config_describe("engine") != NULL);
 	WORKS_WITH(nova_config_variable, variable && !strcmp(variable, "NOVA_ENGINE"));
+	WORKS_WITH(nova_config_ignore_environment, nova_config_ignore_environment(config, &error) == 0);
 	WORKS_WITH(nova_config_load, nova_config_load(config, "/no/such/file", NULL) < 0);
 	RETURNS(nova_config_free, config);
 	WORKS_WITH(nova_frame_encode, nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error) == 0);

@@ -56,6 +56,24 @@ void __wrap_nova_vm_free(nova_vm_t *vm)
 	free(vm);
 }
 
+/* Its end is awaited by whoever frees it. */
+void __wrap_nova_vm_kill(nova_vm_t *vm);
+void __wrap_nova_vm_kill(nova_vm_t *vm)
+{
+	if (vm)
+		kill_double(vm);
+}
+
+/* Shells take their time to end. Meanwhile others need the pool. */
+void __wrap_shells_drop(nova_host_t *host, const struct frozen *frozen);
+void __wrap_shells_drop(nova_host_t *host, const struct frozen *frozen)
+{
+	(void)host, (void)frozen;
+	ck_assert_int_eq(pthread_mutex_trylock(&doubles.dropping->lock), 0);
+	pthread_mutex_unlock(&doubles.dropping->lock);
+	doubles.dropped++;
+}
+
 int __wrap_nova_vm_state(nova_vm_t *vm);
 int __wrap_nova_vm_state(nova_vm_t *vm)
 {

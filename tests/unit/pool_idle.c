@@ -117,6 +117,30 @@ END_TEST
 
 /* --- kept ones ------------------------------------------------------------------------------------------------------------------------ */
 
+static void give_template(struct setting *s, const char *key)
+{
+	struct frozen *f = calloc(1, sizeof(*f));
+	*f = (struct frozen){ .references = 1, .pages = PAGES_NONE, .state_fd = -1 };
+	nova_pool_release(s->pool, take(s, key), 1);
+	pthread_mutex_lock(&s->pool->lock);
+	group_get(s->pool, key, false, false)->frozen = f;
+	pthread_mutex_unlock(&s->pool->lock);
+}
+
+START_TEST(others_can_use_the_pool_while_shells_of_a_forgotten_kind_end)
+{
+	nova_pool_opts o = limits(2, 0);
+	struct setting s = set_up(&o);
+	doubles.dropping = s.pool;
+	give_template(&s, "f");
+	nova_pool_forget(s.pool, "f");
+	ck_assert_int_eq(doubles.dropped, 1);
+	give_template(&s, "g");
+	tear_down(&s);
+	ck_assert_int_eq(doubles.dropped, 2);
+}
+END_TEST
+
 START_TEST(kept_vms_are_started_replaced_and_not_ended_by_age_or_for_others)
 {
 	nova_pool_opts o = limits(3, 1);
@@ -374,6 +398,7 @@ TCase *idle_cases(void)
 	tcase_add_test(tc, a_vm_that_comes_back_dead_or_is_discarded_is_ended);
 	tcase_add_test(tc, a_vm_is_ended_when_its_time_is_over);
 	tcase_add_test(tc, a_forgotten_kind_is_ended_now_or_when_it_comes_back);
+	tcase_add_test(tc, others_can_use_the_pool_while_shells_of_a_forgotten_kind_end);
 	tcase_add_test(tc, kept_vms_are_started_replaced_and_not_ended_by_age_or_for_others);
 	tcase_add_test(tc, a_kept_vm_that_died_while_it_waited_is_replaced_by_a_tick);
 	tcase_add_test(tc, more_than_the_pool_may_hold_cannot_be_kept);
