@@ -152,7 +152,7 @@ START_TEST(the_cost_of_a_vm_is_told_and_grows_with_its_work)
 	ck_assert_uint_eq(after[1], 7);
 	ck_fails(NOVA_EINVAL, nova_vm_stats(vm, after, 0, &error));
 	nova_vm_kill(vm);
-	ck_ok(nova_vm_stop(vm, 0, NULL, &error));
+	ck_fails_with(NOVA_ELOST, "dead", nova_vm_stop(vm, 0, NULL, &error));
 	ck_fails_with(NOVA_ELOST, "dead", nova_vm_stats(vm, after, 1, &error));
 	nova_vm_free(vm);
 	tear_down(&s);

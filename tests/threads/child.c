@@ -360,9 +360,11 @@ static void judge_config_and_protocol(void)
 	WORKS_WITH(nova_config_keys, nova_config_keys()[0] != NULL);
 	WORKS_WITH(nova_config_describe, nova_config_describe("engine") != NULL);
 	WORKS_WITH(nova_config_variable, variable && !strcmp(variable, "NOVA_ENGINE"));
-	WORKS_WITH(nova_config_ignore_environment, nova_config_ignore_environment(config, &error) == 0);
 	WORKS_WITH(nova_config_load, nova_config_load(config, "/no/such/file", NULL) < 0);
 	RETURNS(nova_config_free, config);
+	WORKS_WITH(nova_config_ignore_environment,
+		nova_config_new(&config, &error) == 0 && nova_config_ignore_environment(config, &error) == 0);
+	nova_config_free(config);
 	WORKS_WITH(nova_frame_encode, nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error) == 0);
 	WORKS_WITH(nova_decoder_new, nova_decoder_new(0, &decoder, &error) == 0);
 	WORKS_WITH(nova_decoder_feed, nova_decoder_feed(decoder, frame, len, &error) == 0);
@@ -412,7 +414,7 @@ static void judge_the_rest(void)
 {
 	static const char *const plain[] = {
 		"nova_snapshot_free", "nova_snapshot_list_free", "nova_snapshot_id", "nova_snapshot_name", "nova_snapshot_path", "nova_snapshot_base",
-		"nova_snapshot_parent", "nova_snapshot_has_function", "nova_snapshot_created_us", "nova_snapshot_life_time_s", "nova_snapshot_disk_bytes",
+		"nova_snapshot_parent", "nova_snapshot_has_function", "nova_snapshot_created_us", "nova_snapshot_life_time_s", "nova_snapshot_draws", "nova_snapshot_disk_bytes",
 		"nova_merge_count", "nova_merge_conflicts", "nova_merge_path", "nova_merge_kind", "nova_merge_branch", "nova_merge_free", "nova_image_check",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
