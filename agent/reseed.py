@@ -8,7 +8,9 @@ other value later: it is reported, and such a function's templates are made with
 Nothing is imported here for its own sake: the library's modules are looked at when the function imports them, if it does.
 """
 import _weakref
+import builtins
 import gc
+import io
 import os
 import sys
 import time
@@ -108,6 +110,13 @@ class Draws:
         self.wrap(os, "urandom")
         if hasattr(os, "getrandom"):
             self.wrap(os, "getrandom")
+        for module in (builtins, io, os):
+            self.wrap(module, "open", self.is_device)
+
+    @staticmethod
+    def is_device(path=None, *_, **named):
+        path = named.get("file", path)
+        return isinstance(path, (str, bytes, os.PathLike)) and os.fsencode(path) in (b"/dev/urandom", b"/dev/random")
 
     def rest(self):
         """The import is over. Who has taken one of the functions by its name keeps it: it only passes on now."""
@@ -119,13 +128,14 @@ class Draws:
         if random is not None:
             random._urandom = os.urandom
 
-    def wrap(self, module, name):
+    def wrap(self, module, name, counts=lambda *_, **named: True):
         function = getattr(module, name)
+        call = name + "()" if module is builtins else f"{module.__name__}.{name}()"
 
         def draw(*args, **named):
             value = function(*args, **named)
-            if self.watching:
-                self.note(value, f"{module.__name__}.{name}()")
+            if self.watching and counts(*args, **named):
+                self.note(value, call)
             return value
         setattr(module, name, like(draw, function))
         self.wrapped.append((module, name, draw, function))

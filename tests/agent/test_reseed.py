@@ -212,6 +212,8 @@ class Reseed(unittest.TestCase):
             ("import secrets\nID = secrets.token_hex()\n", "secrets.token_hex() in main.py, line 2"),
             ("import random\nr = random.Random(random.SystemRandom().random())\n", "random.random() in main.py, line 2"),
             ("import ssl\nID = ssl.RAND_bytes(4)\n", "ssl.RAND_bytes() in main.py, line 2"),
+            ("ID = open('/dev/urandom', 'rb').read(4)\n", "open() in main.py, line 1"),
+            ("from pathlib import Path\nID = Path('/dev/random').open('rb', 0).read(4)\n", "pathlib.open() in main.py, line 2"),
             ("from helper import ID\n", "os.urandom() in helper.py, line 3"),
         ):
             with self.subTest(source):

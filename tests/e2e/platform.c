@@ -4,11 +4,12 @@
 
 static Suite *platform_suite(void)
 {
-	TCase *(*const parts[])(void) = { call_cases, pool_cases, sharing_cases, broken_cases, network_cases, template_cases, runtime_cases, shell_cases };
+	TCase *(*const parts[])(void) = { call_cases, pool_cases, sharing_cases, broken_cases, network_cases, template_cases, runtime_cases, shell_cases, randomness_cases };
 	Suite *suite = suite_create("platform");
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		TCase *tc = parts[i]();
-		tcase_set_timeout(tc, 180);
+		/* Each of these starts sixty VMs, or three hundred in the long form. */
+		tcase_set_timeout(tc, parts[i] == randomness_cases ? 1200 : 180);
 		suite_add_tcase(suite, tc);
 	}
 	return suite;

@@ -11,6 +11,7 @@ TCase *sharing_cases(void);  /* sharing.c: threads, processes, kill -9 */
 TCase *network_cases(void);  /* network.c: guests with a network device */
 TCase *broken_cases(void);   /* broken.c: images, QEMU, disks and rights */
 TCase *template_cases(void); /* template.c: templates … */
+TCase *randomness_cases(void); /* randomness.c: what copies of a function draw */
 TCase *runtime_cases(void);
 TCase *shell_cases(void);    /* … and the shells that wait at them */
 
