@@ -36,7 +36,8 @@ typedef struct nova_function nova_function_t;
  */
 NOVA_API int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error);
 
-/** Ends every VM and frees the platform. No other call may be under way. NULL is accepted. Since 0.1. */
+/** Ends every VM and frees the platform. Processes that do not end are left to the kernel after some seconds. No other call may be
+ * under way. NULL is accepted. Since 0.1. */
 NOVA_API void nova_close(nova_t *nova);
 
 /** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until nova_close(). Since 0.1. */

@@ -9,7 +9,7 @@
  * The context starts one small helper process (`nova-keeper`) when the first VM is made. It owns every VMM process:
  * when the host program ends, however it ends, the keeper and with it every VM of this context ends
  * too, and the files of the context under `$NOVA_HOME/run` are removed. The VMMs are no children of the host
- * program: waitpid() there never sees them and no SIGCHLD is sent for them.
+ * program: waitpid() there never sees them and no SIGCHLD is sent for them, even if it is PID 1 or a subreaper.
  * After fork() only the parent may use the context and what was made from it. In the child, calls that return a code return NOVA_EBUSY, those that end, free or
  * give back something do nothing, and those that look at something alive give 0 or NULL (docs/threading.md). A child can make a context of its own.
  */

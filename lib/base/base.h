@@ -309,11 +309,13 @@ bool fs_reserve_is_spent(const char *directory);
 /* Removes temporary files that dead processes have left of the file `name` (NULL: of any) in a
  * directory. Those of the living are locked. */
 void fs_sweep_temps(const char *directory, const char *name);
-/* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK
- * unless `wait`. Whoever holds it may remove the file: those who wait then lock a new one. */
+/* Exclusive lock of a file that is made if needed; the lock lasts as long as the fd. -EWOULDBLOCK; with
+ * `wait` that is waited for, and after two minutes it is -EBUSY. Whoever holds it may remove the file:
+ * those who wait then lock a new one. */
 int fs_lock(const char *path, bool wait, int *ret_fd);
 /* The same, waiting until it is asked to stop: -ECANCELED. Looks again every few ms: a lock cannot be polled. */
 int fs_lock_unless(const char *path, const struct stop *stop, int *ret_fd);
+int fs_lock_until(const char *path, uint64_t deadline, int *ret_fd); /* -EWOULDBLOCK */
 char *path_join(const char *directory, const char *name);
 int fs_chmod(const char *path, mode_t mode);
 /* An empty file with that mode from its first moment on, whatever the umask; 0 if there is one. */

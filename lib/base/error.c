@@ -111,6 +111,8 @@ int nova_code_of_errno(int os)
 	case EPERM:
 	case EROFS:
 		return NOVA_EPERM;
+	case EBUSY:
+		return NOVA_EBUSY;
 	case ENOSPC:
 	case EDQUOT:
 		return NOVA_ENOSPC;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,13 +144,18 @@ int fs_read_file(const char *path, struct buf *out)
 	}
 }
 
-static int lock_open(int fd, bool wait)
+#define LOCK_PATIENCE_MS 120000u /* what is made under a lock takes seconds */
+#define LOCK_PAUSE_MS    16u
+
+/* The kernel knows no limit for the wait, and no event. */
+static int lock_until(int fd, uint64_t deadline)
 {
 	int r;
-	do
-		r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
+	for (int pause_ms = 1; (r = sys_flock(fd, true, false)) == -EWOULDBLOCK && !deadline_passed(deadline);) {
+		poll(NULL, 0, pause_ms);
+		pause_ms = pause_ms < LOCK_PAUSE_MS ? pause_ms * 2 : pause_ms;
+	}
+	return r;
 }
 
 static bool is_removed(int fd)
@@ -173,7 +177,7 @@ int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp)
 		AUTO_FD int fd = sys_open(temp, O_RDWR | O_CREAT | O_EXCL, mode);
 		if (fd < 0)
 			return fd;
-		lock_open(fd, true); /* says that its maker lives */
+		lock_until(fd, deadline_in_ms(LOCK_PATIENCE_MS)); /* says that its maker lives */
 		if (is_removed(fd))
 			continue; /* swept before it was locked */
 		*ret_fd = STEAL_FD(fd);
@@ -199,7 +203,7 @@ void fs_sweep_temps(const char *directory, const char *name)
 	for (int i = 0; i < count; i++) {
 		AUTO_FREE char *path = is_temp(names[i], name) ? path_join(directory, names[i]) : NULL;
 		AUTO_FD int fd = path ? sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
-		if (fd >= 0 && lock_open(fd, false) == 0)
+		if (fd >= 0 && lock_until(fd, 0) == 0)
 			fs_unlink(path);
 	}
 	if (count >= 0)
@@ -243,13 +247,11 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)
 	return r;
 }
 
-int fs_lock(const char *path, bool wait, int *ret_fd)
+int fs_lock_until(const char *path, uint64_t deadline, int *ret_fd)
 {
 	for (;;) {
 		AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT, 0600);
-		if (fd < 0)
-			return fd;
-		int r = lock_open(fd, wait);
+		int r = fd < 0 ? fd : lock_until(fd, deadline);
 		if (r < 0)
 			return r;
 		if (is_removed(fd))
@@ -257,6 +259,12 @@ int fs_lock(const char *path, bool wait, int *ret_fd)
 		*ret_fd = STEAL_FD(fd);
 		return 0;
 	}
+}
+
+int fs_lock(const char *path, bool wait, int *ret_fd)
+{
+	int r = fs_lock_until(path, wait ? deadline_in_ms(LOCK_PATIENCE_MS) : 0, ret_fd);
+	return wait && r == -EWOULDBLOCK ? -EBUSY : r;
 }
 
 static int by_name(const void *a, const void *b)

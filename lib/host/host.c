@@ -263,6 +263,11 @@ const nova_config_t *host_config(const nova_host_t *host)
 	return host->config;
 }
 
+void host_hurry(nova_host_t *host, bool hurry)
+{
+	keeper_hurry(host->env.keeper, hurry);
+}
+
 void *host_guest(nova_host_t *host, const struct host_guest *guest)
 {
 	pthread_mutex_lock(&host->guest_lock);

@@ -16,6 +16,9 @@ const struct logger *host_log(const nova_host_t *host);
 const struct engine_env *host_engine_env(nova_host_t *host);
 const nova_config_t *host_config(const nova_host_t *host);
 
+/* While VMs are being closed that nobody waits for any more: those that do not end have two seconds together. */
+void host_hurry(nova_host_t *host, bool hurry);
+
 /* Something of a room above that lives as long as the context: made at the first call, ended by `done` before the keeper is. One room has one.
  * NULL: out of memory, or (without `make`) none was made. */
 struct host_guest {

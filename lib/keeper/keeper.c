@@ -30,9 +30,9 @@ struct keeper {
 
 /* --- patience ------------------------------------------------------------------------------------------------- */
 
-void keeper_hurry(struct keeper *keeper)
+void keeper_hurry(struct keeper *keeper, bool hurry)
 {
-	__atomic_store_n(&keeper->closing, deadline_in_ms(HURRY_MS), __ATOMIC_RELAXED);
+	__atomic_store_n(&keeper->closing, hurry ? deadline_in_ms(HURRY_MS) : NEVER, __ATOMIC_RELAXED);
 }
 
 /* `deadline`, or sooner. */

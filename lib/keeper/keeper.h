@@ -15,8 +15,8 @@ struct keeper;
  * `run_dir` when the host program has gone or keeper_free() is called; `lock_fd` (borrowed) stays locked as long as it lives. */
 int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nova_error_t **error);
 
-/* What waits for the keeper or for its children has two seconds left from now on: the context is being closed. Any thread. */
-void keeper_hurry(struct keeper *keeper);
+/* What waits for the keeper or for its children has two seconds left from now on, until `hurry` is false. Any thread. */
+void keeper_hurry(struct keeper *keeper, bool hurry);
 
 /* Ends the keeper process and with it every child, and waits for that, at most some seconds: false if something would not end.
  * NULL is accepted. */

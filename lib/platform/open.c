@@ -43,9 +43,13 @@ void nova_close(nova_t *nova)
 {
 	if (!nova || (nova->host && host_check_process(nova->host, NULL) < 0))
 		return;
+	if (nova->host)
+		host_hurry(nova->host, true);
 	instances_end(nova);
 	nova_pool_free(nova->pool);
 	registry_close(nova);
+	if (nova->host) /* which others may go on with */
+		host_hurry(nova->host, false);
 	nova_host_unref(nova->host);
 	replicas_done(&nova->replicas);
 	pthread_mutex_destroy(&nova->instances_lock);

@@ -101,6 +101,7 @@ START_TEST(a_lock_excludes_a_second_holder)
 	int first, second;
 	ck_assert_int_eq(fs_lock(path, false, &first), 0);
 	ck_assert_int_eq(fs_lock(path, false, &second), -EWOULDBLOCK);
+	ck_assert_int_eq(fs_lock_until(path, deadline_in_ms(20), &second), -EWOULDBLOCK);
 	fd_close(first);
 	ck_assert_int_eq(fs_lock(path, false, &second), 0);
 	fd_close(second);

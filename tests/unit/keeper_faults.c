@@ -253,7 +253,7 @@ END_TEST
 
 static void *hurry_later(void *keeper)
 {
-	keeper_hurry(keeper);
+	keeper_hurry(keeper, true);
 	return NULL;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the qemu engine that only compute. */
+#include <sys/socket.h>
+
 #include "engine/qemu/qemu.h"
 #include "test.h"
 
@@ -15,11 +17,50 @@ START_TEST(versions_of_qemu_are_digits_and_dots)
 }
 END_TEST
 
+/* --- the monitor --------------------------------------------------------------------------------------------------------- */
+
+static nova_error_t *error;
+
+START_TEST(a_qemu_that_does_not_read_its_monitor_holds_nobody_up)
+{
+	int pair[2], code = 0;
+	struct qmp q;
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, pair), 0);
+	qmp_init(&q, pair[0]);
+	for (int i = 0; code == 0 && i < 1000000; i++)
+		code = qmp_post(&q, "stop", &error);
+	ck_fails_with(NOVA_EENGINE, "does not read its monitor", code);
+	ck_fails_with(NOVA_EENGINE, "does not read its monitor", qmp_do(&q, "cont", NULL, deadline_in_ms(20), NULL, &error));
+	qmp_done(&q);
+	fd_close(pair[1]);
+}
+END_TEST
+
+START_TEST(a_late_reply_of_the_monitor_is_not_taken_for_the_next_one)
+{
+	static const char both[] = "{\"return\": {\"of\": \"first\"}}\n{\"return\": {\"of\": \"second\"}}\n";
+	int pair[2];
+	struct qmp q;
+	json_t *value = NULL;
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, pair), 0);
+	qmp_init(&q, pair[0]);
+	ck_fails_with(NOVA_EENGINE, "does not answer", qmp_do(&q, "first", NULL, deadline_in_ms(1), NULL, &error));
+	ck_assert_int_eq(sys_write_all(pair[1], both, strlen(both)), 0);
+	ck_ok(qmp_do(&q, "second", NULL, deadline_in_ms(100000), &value, &error));
+	ck_assert_str_eq(json_string_value(json_object_get(value, "of")), "second");
+	json_decref(value);
+	qmp_done(&q);
+	fd_close(pair[1]);
+}
+END_TEST
+
 static Suite *qemu_suite(void)
 {
 	Suite *suite = suite_create("qemu");
 	TCase *tc = tcase_create("qemu");
 	tcase_add_test(tc, versions_of_qemu_are_digits_and_dots);
+	tcase_add_test(tc, a_qemu_that_does_not_read_its_monitor_holds_nobody_up);
+	tcase_add_test(tc, a_late_reply_of_the_monitor_is_not_taken_for_the_next_one);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

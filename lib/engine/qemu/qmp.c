@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
 #include "engine/qemu/qemu.h"
 
 #define QMP_MAX_LINE (64u << 10) /* a guest may have broken into QEMU, and a line becomes a tree a hundred times its size */
+#define READ_AT_ONCE 4096u
 
 void qmp_init(struct qmp *q, int fd)
 {
@@ -24,6 +27,14 @@ static int lost(nova_error_t **error, const char *what)
 	return nova_fail(error, NOVA_EENGINE, "QEMU %s", what);
 }
 
+/* What ends the conversation, 0 for the end of file, or only this message. */
+static int broken(nova_error_t **error, int r)
+{
+	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+		return lost(error, "has ended");
+	return r == -ETIMEDOUT ? lost(error, "does not read its monitor") : nova_fail_os(error, r, "monitor of QEMU");
+}
+
 /* Reads until a whole line is in the buffer; its length without the newline, or a code. */
 static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 {
@@ -42,10 +53,14 @@ static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 			return lost(error, "does not answer its monitor");
 		if (n <= 0)
 			continue;
-		uint8_t *to = buf_reserve(&q->in, 4096);
-		ssize_t got = to ? sys_recv(q->fd, to, 4096, 0) : -1;
+		if (q->in.len + READ_AT_ONCE > QMP_MAX_LINE)
+			return lost(error, "sends a line without end");
+		uint8_t *to = buf_reserve(&q->in, READ_AT_ONCE);
+		if (!to)
+			return nova_oom(error);
+		ssize_t got = sys_recv(q->fd, to, READ_AT_ONCE, 0);
 		if (got <= 0)
-			return lost(error, to ? "has ended" : "sends a line without end");
+			return broken(error, (int)got);
 		q->in.len += (size_t)got;
 	}
 }
@@ -117,13 +132,16 @@ int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd
 	if (!text)
 		return nova_oom(error);
 	/* QEMU parses as it reads; one send keeps the command whole. */
-	if (sys_send_fds(q->fd, text, strlen(text), &fd, fd >= 0) < 0)
-		return lost(error, "has ended");
+	int r = sys_send_fds_until(q->fd, text, strlen(text), &fd, fd >= 0, deadline);
+	if (r < 0)
+		return broken(error, r);
 	for (;;) {
 		json_t *message;
 		int code = next_message(q, deadline, &message, error);
-		if (code < 0)
+		if (code < 0) {
+			q->owed++; /* should it come after all, it is not taken for the next one's */
 			return code;
+		}
 		code = take_message(q, command, message, ret_value, error);
 		json_decref(message);
 		if (code != 0)
@@ -136,8 +154,9 @@ int qmp_post(struct qmp *q, const char *command, nova_error_t **error)
 	AUTO_FREE char *text = str_format("{\"execute\":\"%s\"}", command);
 	if (!text)
 		return nova_oom(error);
-	if (sys_send_fds(q->fd, text, strlen(text), NULL, 0) < 0)
-		return lost(error, "has ended");
+	int r = sys_send_fds_until(q->fd, text, strlen(text), NULL, 0, 0); /* its socket holds hundreds of them, if it does not read */
+	if (r < 0)
+		return broken(error, r);
 	q->owed++;
 	return 0;
 }

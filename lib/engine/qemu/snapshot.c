@@ -3,6 +3,7 @@
  * Device state out of and into QEMU, without memory: xen-save-devices-state is in every build of QEMU, writes some KB in under
  * 2 ms, and what it writes can be loaded by the ordinary incoming migration of a machine without configuration section.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -33,10 +34,10 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 static int offer_file(struct qmp *q, int fd, int *ret_set, nova_error_t **error)
 {
 	AUTO_FREE char *path = str_format("/proc/self/fd/%d", fd);
-	AUTO_FD int writer = path ? sys_open(path, O_WRONLY, 0) : -1;
+	AUTO_FD int writer = path ? sys_open(path, O_WRONLY, 0) : -ENOMEM;
 	json_t *value = NULL;
 	if (writer < 0)
-		return nova_fail(error, NOVA_EIO, "the file for a machine's state cannot be opened for writing");
+		return nova_fail_os(error, writer, "file for a machine's state");
 	int code = qmp_do_with_fd(q, "add-fd", NULL, writer, deadline_in_ms(MONITOR_TIMEOUT), &value, error);
 	if (code == 0)
 		*ret_set = (int)json_integer_value(json_object_get(value, "fdset-id"));
@@ -76,9 +77,9 @@ static int load(struct machine *m, int state_fd, bool run, nova_error_t **error)
 		return code;
 	/* A description of its own: several machines may read one state at once, each from the start. */
 	AUTO_FREE char *path = str_format("/proc/self/fd/%d", state_fd);
-	AUTO_FD int reader = path ? sys_open(path, O_RDONLY, 0) : -1;
+	AUTO_FD int reader = path ? sys_open(path, O_RDONLY, 0) : -ENOMEM;
 	if (reader < 0)
-		return nova_fail(error, NOVA_EIO, "the state of a machine cannot be opened for reading");
+		return nova_fail_os(error, reader, "state of a machine");
 	code = qmp_do_with_fd(&q->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), reader, deadline, NULL, error);
 	if (code == 0) /* the end of the loading is told */
 		code = qmp_do(&q->qmp, "migrate-set-capabilities", json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1),
