@@ -116,6 +116,10 @@ NOVA_API int nova_probe_choice(const nova_probe_t *probe);
 /** One sentence: why that one was chosen, or why none. Never NULL. Since 0.1. */
 NOVA_API const char *nova_probe_choice_reason(const nova_probe_t *probe);
 
+/** Why the memory that a VMM itself takes cannot be limited on this host (which is also logged at the first that cannot);
+ * "": it can, and is. Since 0.1. */
+NOVA_API const char *nova_probe_unlimited(const nova_probe_t *probe);
+
 /** One sentence about KVM on this host: absent, no rights, too slow to be fit (with the measured speed), or fit. Since 0.1. */
 NOVA_API const char *nova_probe_kvm(const nova_probe_t *probe);
 

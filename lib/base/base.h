@@ -222,6 +222,8 @@ int sys_fsync(int fd);
 int sys_dup(int fd);
 void *sys_map(int fd, uint64_t offset, size_t len, bool writable); /* shared; NULL on failure */
 void sys_unmap(void *at, size_t len);
+/* Locks one byte of a file for this descriptor and its copies, until the last is closed. -EAGAIN: somebody has it. */
+int sys_lock_byte(int fd, uint64_t at);
 int sys_flock(int fd, bool exclusive, bool wait); /* -EWOULDBLOCK unless `wait` */
 /* Where data, or a hole, begins at or after `from`; -ENXIO: nowhere. */
 int64_t sys_next_data(int fd, uint64_t from);

@@ -186,6 +186,14 @@ void sys_unmap(void *at, size_t len)
 		munmap(at, len);
 }
 
+int sys_lock_byte(int fd, uint64_t at)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)at, .l_len = 1
+	};
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
 int sys_flock(int fd, bool exclusive, bool wait)
 {
 	return RETRY(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)));

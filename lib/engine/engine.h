@@ -34,6 +34,12 @@ void kvm_measure(struct kvm_fitness *ret);
 bool kvm_recall(const char *path, struct kvm_fitness *ret);
 void kvm_remember(const char *path, const struct kvm_fitness *kvm);
 
+/* A user of `count` from `first` on that no VMM of this machine has; it is ours until *ret_lock is
+ * closed, by us or by our death. NOVA_EBUSY: none is left. For root (user.c). */
+int vmm_user_take(uint32_t first, uint32_t count, uint32_t *ret_uid, int *ret_lock, nova_error_t **error);
+#define FIRST_VMM_UID 0x70000000u /* far above what any system hands out */
+#define VMM_UIDS      0x01000000u
+
 /* The processor's time stamp counter, measured between two moments at least some ms apart (tsc.c). */
 struct tsc_sample {
 	uint64_t ticks, ns;

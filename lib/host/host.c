@@ -191,8 +191,10 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 		code = make_run_directory(host, host->home, error);
 	if (code == 0)
 		code = keeper_new(host->run_dir, host->run_lock, &host->env.keeper, error);
-	if (code == 0)
+	if (code == 0) {
 		keeper_obey_environment(host->env.keeper, config_environment(host->config));
+		keeper_set_log(host->env.keeper, &host->log);
+	}
 	host->env.log = &host->log;
 	host->env.config = host->config;
 	host->env.run_dir = host->run_dir;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which engines can be used here, which one is, and why. */
 #include "host/host.h"
+#include "keeper/cgroup.h"
 
 #define MAX_ENGINES 8
 
@@ -10,6 +11,7 @@ struct nova_probe {
 	int choice;
 	char *choice_reason;
 	char *kvm;
+	const char *unlimited; /* static; NULL: memory can be limited */
 };
 
 static char *describe_kvm(const struct kvm_fitness *kvm)
@@ -75,6 +77,7 @@ static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
 		if (code < 0)
 			return code;
 	}
+	probe->unlimited = cgroup_obstacle();
 	probe->kvm = describe_kvm(&env->kvm);
 	choose(probe, config_str(env->config, "engine"));
 	return probe->kvm && probe->choice_reason ? 0 : nova_oom(error);
@@ -187,6 +190,11 @@ int nova_probe_choice(const nova_probe_t *probe)
 const char *nova_probe_choice_reason(const nova_probe_t *probe)
 {
 	return probe->choice_reason;
+}
+
+const char *nova_probe_unlimited(const nova_probe_t *probe)
+{
+	return text_of(probe->unlimited);
 }
 
 const char *nova_probe_kvm(const nova_probe_t *probe)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "keeper/cgroup.h"
+
+#define TRIES 3 /* another keeper's sweep may meet a group before its process is in it */
 
 /* Where the memory controller lives: the unified hierarchy, or version 1's own. */
 struct hierarchy {
@@ -28,7 +28,8 @@ static char *own_group(const struct hierarchy *h)
 		return NULL;
 	AUTO_FREE char *lines = buf_steal_str(&text);
 	char *save = NULL;
-	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line;
+		line = strtok_r(NULL, "\n", &save)) {
 		char *at = strstr(line, h->proc_prefix);
 		if (at)
 			return str_format("%s%s", h->mount, at + strlen(h->proc_prefix));
@@ -36,40 +37,74 @@ static char *own_group(const struct hierarchy *h)
 	return NULL;
 }
 
-static char *group_path(const struct hierarchy *h, pid_t pid)
+/* When a process began, in clock ticks: with it a number is that of one process only. 0: there is none. */
+static unsigned long long began(long pid)
 {
-	AUTO_FREE char *own = own_group(h);
-	return own ? str_format("%s/nova-%d-%d", own, (int)getpid(), (int)pid) : NULL;
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	AUTO_FREE char *path = str_format("/proc/%ld/stat", pid);
+	unsigned long long ticks = 0;
+	if (!path || fs_read_file(path, &text) < 0)
+		return 0;
+	AUTO_FREE char *line = buf_steal_str(&text);
+	const char *end = line ? strrchr(line, ')') : NULL;
+	if (!end || sscanf(end, ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				"%*s %*s %llu", &ticks) != 1)
+		return 0;
+	return ticks;
 }
 
-static bool write_number(const char *group, const char *file, uint64_t number)
+/* No two processes ever make one of the same name. */
+static char *group_path(const struct hierarchy *h, const char *child)
+{
+	AUTO_FREE char *own = own_group(h);
+	long self = (long)getpid();
+	return own ? str_format("%s/nova-%ld-%llu-%s", own, self, began(self), child) : NULL;
+}
+
+static int write_number(const char *group, const char *file, uint64_t number)
 {
 	AUTO_FREE char *path = path_join(group, file);
 	AUTO_FREE char *text = str_format("%llu", (unsigned long long)number);
 	if (!path || !text)
-		return false;
+		return -ENOMEM;
 	AUTO_FD int fd = sys_open(path, O_WRONLY, 0);
-	return fd >= 0 && sys_write_all(fd, text, strlen(text)) == 0;
+	return fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
+}
+
+/* `pid` 0: the group stays empty. */
+static int limit_in(const struct hierarchy *h, const char *group, pid_t pid, uint64_t bytes)
+{
+	if (mkdir(group, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	int r = write_number(group, h->limit_file, bytes);
+	if (r == 0 && pid)
+		r = write_number(group, "cgroup.procs", (uint64_t)pid);
+	if (r < 0)
+		rmdir(group);
+	return r;
 }
 
 bool cgroup_limit(pid_t pid, uint64_t bytes)
 {
+	char child[16];
+	snprintf(child, sizeof(child), "%d", (int)pid);
 	for (size_t i = 0; bytes && i < ARRAY_LEN(hierarchies); i++) {
-		AUTO_FREE char *group = group_path(&hierarchies[i], pid);
-		if (!group || mkdir(group, 0755) < 0)
-			continue;
-		if (write_number(group, hierarchies[i].limit_file, bytes) &&
-			write_number(group, "cgroup.procs", (uint64_t)pid))
+		AUTO_FREE char *group = group_path(&hierarchies[i], child);
+		int r = group ? -EAGAIN : -ENOMEM;
+		for (int tries = 0; group && r < 0 && tries < TRIES; tries++)
+			r = limit_in(&hierarchies[i], group, pid, bytes);
+		if (r == 0)
 			return true;
-		rmdir(group);
 	}
 	return false;
 }
 
 void cgroup_forget(pid_t pid)
 {
+	char child[16];
+	snprintf(child, sizeof(child), "%d", (int)pid);
 	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
-		AUTO_FREE char *group = group_path(&hierarchies[i], pid);
+		AUTO_FREE char *group = group_path(&hierarchies[i], child);
 		if (group)
 			rmdir(group);
 	}
@@ -77,23 +112,67 @@ void cgroup_forget(pid_t pid)
 
 static bool is_of_the_dead(const char *name)
 {
-	int keeper, end = 0;
-	return sscanf(name, "nova-%d-%*d%n", &keeper, &end) == 1 && end && !name[end] && keeper > 0 &&
-		kill(keeper, 0) < 0 && errno == ESRCH;
+	long keeper;
+	unsigned long long ticks;
+	int fields = sscanf(name, "nova-%ld-%llu-", &keeper, &ticks);
+	return fields == 2 && began(keeper) != ticks;
 }
 
+/* One with a process in it cannot be removed, so a keeper that cannot be seen from here loses nothing. */
 void cgroup_sweep(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
 		AUTO_FREE char *own = own_group(&hierarchies[i]);
 		char **names;
 		int count = own ? fs_list(own, &names) : -1;
-		for (int k = 0; k < count; k++) {
-			AUTO_FREE char *group = is_of_the_dead(names[k]) ? path_join(own, names[k]) : NULL;
+		for (int n = 0; n < count; n++) {
+			AUTO_FREE char *group = is_of_the_dead(names[n]) ? path_join(own, names[n]) : NULL;
 			if (group)
-				rmdir(group); /* one with processes stays */
+				rmdir(group);
 		}
 		if (count >= 0)
 			strv_free(names, (size_t)count);
 	}
+}
+
+/* The more telling of the two reasons. */
+static const char *reason_of(int r)
+{
+	if (r == -EACCES || r == -EPERM || r == -EROFS)
+		return "this user may make no control group below the one it is in: run as root, or under "
+		       "systemd with Delegate=yes";
+	return "the control group that this process is in has no memory controller for groups below it";
+}
+
+const char *cgroup_obstacle(void)
+{
+	int worst = 0;
+	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
+		AUTO_FREE char *group = group_path(&hierarchies[i], "try");
+		int r = group ? limit_in(&hierarchies[i], group, 0, 64u << 20) : -ENOENT;
+		if (r == 0) {
+			rmdir(group);
+			return NULL;
+		}
+		if (!worst || r != -ENOENT)
+			worst = r;
+	}
+	return reason_of(worst);
+}
+
+void cgroup_remove_everywhere(const char *parent, const char *name)
+{
+	static const char *const root = "/sys/fs/cgroup";
+	char **mounts;
+	AUTO_FREE char *unified = str_format("%s/%s/%s", root, parent, name);
+	if (unified)
+		rmdir(unified);
+	int count = fs_list(root, &mounts);
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *group = str_format("%s/%s/%s/%s", root, mounts[i], parent, name);
+		if (group)
+			rmdir(group);
+	}
+	if (count >= 0)
+		strv_free(mounts, (size_t)count);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory limits for the keeper's children, where the host lets us make control groups. */
+/* Memory limits of children, where control groups can be made by this user; elsewhere there is none. */
 #ifndef NOVA_LIB_KEEPER_CGROUP_H
 #define NOVA_LIB_KEEPER_CGROUP_H
 
@@ -7,14 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Puts the process into a group of its own with that limit; false where that is not possible (no rights, no
- * memory controller). 0 bytes: does nothing. */
+/* Puts a process into a group of its own with that limit; true: the limit is in force. 0 bytes: nothing is done. */
 bool cgroup_limit(pid_t pid, uint64_t bytes);
-
 /* Removes the group of a process that has been reaped. */
 void cgroup_forget(pid_t pid);
-
-/* Removes the groups that keepers have left which were killed. */
+/* Removes the groups that keepers which were killed have left beside ours. */
 void cgroup_sweep(void);
+/* Why no limit can be set here; NULL: it can. Static text. */
+const char *cgroup_obstacle(void);
+/* Removes the groups <parent>/<name> of all hierarchies, where no process is in them. */
+void cgroup_remove_everywhere(const char *parent, const char *name);
 
 #endif

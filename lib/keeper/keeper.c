@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
+#include "keeper/cgroup.h"
 #include "keeper/keeper.h"
 #include "keeper/wire.h"
 
@@ -26,6 +27,8 @@ struct keeper {
 	char *run_dir;
 	int lock_fd; /* borrowed */
 	bool bare;   /* the environment is ignored */
+	bool told;   /* that there are no memory limits */
+	const struct logger *log;
 };
 
 /* --- patience ------------------------------------------------------------------------------------------------- */
@@ -263,6 +266,18 @@ static int no_reply(const struct keeper *keeper, int r, const char *program, nov
 	}
 }
 
+void keeper_set_log(struct keeper *keeper, const struct logger *log)
+{
+	keeper->log = log;
+}
+
+static void tell_unlimited(const struct keeper *keeper)
+{
+	const char *why = cgroup_obstacle();
+	log_warn(keeper->log, "keeper", "the memory that a VMM takes is not limited: %s",
+		why ? why : "the kernel refused it");
+}
+
 int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error)
 {
 	AUTO_BUF struct buf request = BUF_INIT(KEEPER_MAX_REQUEST);
@@ -282,7 +297,11 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 	}
 	if (code == 0 && r < 0)
 		code = no_reply(keeper, r, spawn->argv[0], error);
+	bool tell = !code && !reply.error && spawn->memory_limit && !reply.limited && !keeper->told;
+	keeper->told |= tell;
 	pthread_mutex_unlock(&keeper->lock);
+	if (tell)
+		tell_unlimited(keeper);
 	if (code < 0)
 		return code;
 	if (reply.error)

@@ -22,6 +22,9 @@ void keeper_hurry(struct keeper *keeper, bool hurry);
  * NULL is accepted. */
 bool keeper_free(struct keeper *keeper);
 
+/* Where it is said, once, that a memory limit could not be set. Borrowed. */
+void keeper_set_log(struct keeper *keeper, const struct logger *log);
+
 /* Whether NOVA_KEEPER may name another program; it may at first. Comes before keeper_spawn(). */
 void keeper_obey_environment(struct keeper *keeper, bool obey);
 

@@ -467,8 +467,8 @@ int main(int argc, char **argv)
 	if (chdir("/") < 0)
 		return 1;
 	struct keeper_reply hello = { .kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid() };
-	send_reply(&hello, -1);
 	cgroup_sweep();
+	send_reply(&hello, -1);
 	bool host_has_gone = serve();
 	end_all_children();
 	if (host_has_gone)

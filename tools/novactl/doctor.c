@@ -122,6 +122,10 @@ static json_t *check_engines(struct findings *findings, nova_host_t *host)
 						   : WARN,
 		nova_probe_choice_reason(probe), choice < 0 ? "see the engines below" : "");
 	check_network(findings, features);
+	const char *unlimited = nova_probe_unlimited(probe);
+	found(findings, "memory limit", *unlimited ? WARN : FINE,
+		*unlimited ? "VMMs may take more memory than their guests have"
+			   : "each VMM has a control group of its own", unlimited);
 	nova_probe_free(probe);
 	return engines;
 }

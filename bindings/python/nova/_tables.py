@@ -302,6 +302,7 @@ FUNCTIONS = {
     "nova_probe_features": (c_uint32, [c_void_p, c_size_t]),
     "nova_probe_choice": (c_int, [c_void_p]),
     "nova_probe_choice_reason": (c_char_p, [c_void_p]),
+    "nova_probe_unlimited": (c_char_p, [c_void_p]),
     "nova_probe_kvm": (c_char_p, [c_void_p]),
     "nova_image_extract_kernel": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
     "nova_image_check": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),

@@ -126,7 +126,8 @@ struct fc_place {
 	char *directory; /* private, of the files by name; of a jail: its root */
 	int fd;          /* of it */
 	char id[24];     /* "nova-…", unique */
-	uint32_t uid;    /* of a jailed VMM */
+	uint32_t uid;    /* of a jailed VMM, */
+	int user_lock;   /* which is kept for it by this */
 };
 
 struct fc_machine {

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
+#include "keeper/cgroup.h"
 
-#define FIRST_VMM_UID 0x70000000u   /* far above what any system hands out; as a group: of all jailed VMMs */
 #define INSTALLED     "/opt/nova/bin/jailer"
 
 static const char *const names[] = {
@@ -30,22 +30,23 @@ static int choose_jail(struct fc_place *place, const struct engine_env *env, con
 {
 	AUTO_FREE char *real = realpath(binary, NULL), *jails = fc_jails(env);
 	const char *slash = real ? strrchr(real, '/') : NULL;
-	uint32_t number;
-	if (!slash || !jails || random_bytes(&number, sizeof(number)) < 0)
+	if (!slash || !jails)
 		return nova_fail(error, NOVA_EIO, "no place for the jail of '%s'", binary);
 	if (!fs_allows_devices(env->run_dir))
 		return nova_fail(error, NOVA_EENGINE, "'%s' is mounted with nodev, so a jail in it has no /dev/kvm: set home to another file system, or "
 			"firecracker.jailer to off", env->run_dir);
-	place->uid = FIRST_VMM_UID | (number & 0xffffff);
 	place->remove = str_format("%s/%s/%s", jails, slash + 1, place->id);
 	place->directory = place->remove ? path_join(place->remove, "root") : NULL;
-	return place->directory ? 0 : nova_oom(error);
+	if (!place->directory)
+		return nova_oom(error);
+	/* The first is the group of all. */
+	return vmm_user_take(FIRST_VMM_UID + 1, VMM_UIDS - 1, &place->uid, &place->user_lock, error);
 }
 
 int fc_place_make(struct fc_place *place, const struct engine_env *env, const char *binary, bool jailed, const char *id, nova_error_t **error)
 {
 	char suffix[5];
-	*place = (struct fc_place){ .jailed = jailed, .fd = -1 };
+	*place = (struct fc_place){ .jailed = jailed, .fd = -1, .user_lock = -1 };
 	if (random_hex(suffix, 4) < 0) /* also beside another machine of the same VM, which goes on as a clone of itself */
 		return nova_oom(error);
 	snprintf(place->id, sizeof(place->id), "nova-%.8s-%s", id, suffix);
@@ -64,12 +65,29 @@ int fc_place_make(struct fc_place *place, const struct engine_env *env, const ch
 	return r < 0 ? nova_fail_os(error, r, "directory '%s'", place->directory) : 0;
 }
 
+/* The control groups that the jailer has made stay, and are named as the jail is: <program>/<id>. */
+static void forget_groups(const char *jail)
+{
+	AUTO_FREE char *copy = strdup(jail);
+	char *id = copy ? strrchr(copy, '/') : NULL;
+	if (!id)
+		return;
+	*id++ = 0;
+	char *program = strrchr(copy, '/');
+	if (program)
+		cgroup_remove_everywhere(program + 1, id);
+}
+
 void fc_place_done(struct fc_place *place)
 {
 	if (!place->remove)
 		return;
+	if (place->jailed)
+		forget_groups(place->remove);
 	fs_remove_tree(place->remove);
 	fd_close(place->fd);
+	if (place->jailed)
+		fd_close(place->user_lock);
 	free(place->remove);
 	free(place->directory);
 	*place = (struct fc_place){ .fd = -1 };
@@ -319,8 +337,10 @@ void fc_sweep(const char *run_dir, const struct logger *log)
 	for (int i = 0; i < program_count; i++) {
 		AUTO_FREE char *jail = path_join(jails, programs[i]);
 		int count = jail ? fs_list(jail, &ids) : 0;
-		for (int j = 0; j < count; j++)
+		for (int j = 0; j < count; j++) {
 			end_jailed(jail, ids[j], programs[i], log);
+			cgroup_remove_everywhere(programs[i], ids[j]);
+		}
 		if (count > 0)
 			strv_free(ids, (size_t)count);
 	}

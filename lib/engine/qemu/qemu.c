@@ -8,7 +8,6 @@
 #include "engine/qemu/qemu.h"
 
 #define VMM_OVERHEAD    (256ull << 20) /* what QEMU may need beside the guest's memory */
-#define FIRST_VMM_UID   0x70000000u    /* far above what any system hands out */
 
 /* The descriptors for QEMU, in the order of enum qemu_fd, and our ends of the connections. */
 struct wiring {
@@ -98,17 +97,16 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 }
 
 /* As root, each VMM gets a user of its own that owns nothing and is nobody else's. */
-static int choose_user(struct spawn *spawn, bool kvm, nova_error_t **error)
+static int choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, nova_error_t **error)
 {
 	struct stat device;
-	uint32_t number;
 	if (geteuid() != 0)
 		return 0;
-	int r = random_bytes(&number, sizeof(number));
-	if (r < 0)
-		return nova_fail_os(error, r, "random number");
-	spawn->change_user = true;
-	spawn->uid = spawn->gid = FIRST_VMM_UID | (number & 0xffffff);
+	int code = vmm_user_take(FIRST_VMM_UID + 1, VMM_UIDS - 1, &spawn->uid, &q->user_lock, error);
+	if (code < 0)
+		return code;
+	q->has_user = spawn->change_user = true;
+	spawn->gid = spawn->uid;
 	if (kvm && stat("/dev/kvm", &device) == 0)
 		spawn->gid2 = device.st_gid;
 	return 0;
@@ -133,7 +131,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env, const st
 		.frugal = !qemu_uses_kvm(env), /* QEMU asks for huge ones for its translations, of which a clone has few */
 		.memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
 	};
-	code = choose_user(&spawn, qemu_uses_kvm(env), error);
+	code = choose_user(q, &spawn, qemu_uses_kvm(env), error);
 	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->machine.process, error);
 }
 
@@ -231,7 +229,11 @@ static int qemu_resume_soon(struct machine *m, nova_error_t **error)
 
 static void qemu_release(struct machine *m)
 {
-	qmp_done(&qemu_of(m)->qmp);
+	struct qemu_machine *q = qemu_of(m);
+	qmp_done(&q->qmp);
+	if (q->has_user)
+		fd_close(q->user_lock);
+	q->has_user = false;
 }
 
 const struct engine_ops qemu_engine = {

@@ -22,6 +22,8 @@ struct qemu_machine {
 	struct machine machine;
 	struct qmp qmp;
 	bool paused, greeted;
+	bool has_user; /* of its own, */
+	int user_lock; /* which is kept for it by this */
 	uint64_t deadline; /* for the greeting */
 	uint32_t memory_mb;
 	uint64_t memory_inode; /* of the file behind the guest's memory, to find its mapping by */
