@@ -46,6 +46,10 @@ int nova_oom(nova_error_t **error);
 int nova_wrap(nova_error_t **error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Raises the outcome of an error that is being passed up (see enum nova_outcome). */
 int nova_set_outcome(nova_error_t **error, int code, int outcome);
+/* Whether this says that something was refused (memory, descriptors, a read, room), so that nothing is known of the thing it is about. */
+bool code_is_refusal(int code);
+/* The same failure told to somebody else. */
+void error_copy(nova_error_t **to, const nova_error_t *from);
 /* The code that fits an errno. */
 int nova_code_of_errno(int os);
 
@@ -290,7 +294,7 @@ int fs_remove_tree(const char *path); /* 0 when it did not exist; does not follo
 #define FS_LOCK_NAME "lock"
 int fs_remove_locked(const char *path);
 void fs_remove_empty(const char *path); /* if it is an empty directory */
-bool fs_exists(const char *path);
+int fs_exists(const char *path); /* 1, 0 or -errno, when nobody can tell */
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns); /* regular file; either may be NULL */
 int fs_unlink(const char *path); /* 0 when it did not exist */
 int fs_rename(const char *from, const char *to);
@@ -328,16 +332,16 @@ int fs_make_own(const char *path);
 int fs_open_to_writers(const char *path);
 int fs_writable(const char *path); /* 0 or -errno, for the effective user */
 int fs_is_directory(const char *path); /* 1, 0 or -errno */
-/* Against the current directory; NULL: out of memory, or the current directory is gone. */
-char *path_absolute(const char *path);
+/* Each gives a path that the caller frees, or returns -errno. */
+int path_absolute(const char *path, char **ret_path); /* against the current directory; -ENOENT: that is gone */
 /* These obey HOME and PATH only if `environment` says so. */
-/* $HOME, else what the system knows of this user; NULL: nobody knows, or it is that of a user from
- * whom this program has borrowed rights to keep. */
-char *path_user_home(bool environment);
-/* A copy, a leading "~/" replaced; NULL: out of memory. */
-char *path_expand_user(const char *path, bool environment);
-/* A program in PATH, else where programs are; absolute. NULL: there is none, or out of memory. */
-char *path_search(const char *name, bool environment);
+/* $HOME, else what the system knows of this user; -ENOENT: nothing, or it is that of a user from whom
+ * this program has borrowed rights to keep. */
+int path_user_home(bool environment, char **ret_path);
+/* A copy, a leading "~/" replaced if the home directory is known. */
+int path_expand_user(const char *path, bool environment, char **ret_path);
+/* A program in PATH, else where programs are; absolute. -ENOENT: there is none. */
+int path_search(const char *name, bool environment, char **ret_path);
 /* The n-th name in a directory listing, sorted; caller frees each and the array. -errno or the count. */
 int fs_list(const char *directory, char ***ret_names);
 int fs_list_stream(DIR *dir, char ***ret_names);

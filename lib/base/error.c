@@ -11,8 +11,53 @@ struct nova_error {
 	char *message;
 };
 
-/* Reporting that there is no memory must not need any. Nobody writes to it: nova_wrap() and nova_set_outcome() pass it by. */
-static const struct nova_error out_of_memory = { NOVA_ENOMEM, ENOMEM, NOVA_OUTCOME_NEVER_RAN, NULL };
+/*
+ * What can be said without memory: a code and an outcome. Nobody writes to these objects: nova_wrap() passes them by, and nova_set_outcome() takes the
+ * next one of the row. One without a message says that memory was missing, for the call itself or for more words about its failure.
+ */
+#define WORDLESS(code, os) { { code, os, NOVA_OUTCOME_NEVER_RAN, NULL }, { code, os, NOVA_OUTCOME_RAN, NULL }, { code, os, NOVA_OUTCOME_UNKNOWN, NULL } }
+
+static const struct {
+	int code;
+	const char *name;
+	struct nova_error wordless[3];
+} codes[] = {
+	{ NOVA_OK, "NOVA_OK", WORDLESS(NOVA_OK, 0) },
+	{ NOVA_EINVAL, "NOVA_EINVAL", WORDLESS(NOVA_EINVAL, 0) },
+	{ NOVA_ENOMEM, "NOVA_ENOMEM", WORDLESS(NOVA_ENOMEM, ENOMEM) },
+	{ NOVA_ENOTFOUND, "NOVA_ENOTFOUND", WORDLESS(NOVA_ENOTFOUND, 0) },
+	{ NOVA_EEXIST, "NOVA_EEXIST", WORDLESS(NOVA_EEXIST, 0) },
+	{ NOVA_EBUSY, "NOVA_EBUSY", WORDLESS(NOVA_EBUSY, 0) },
+	{ NOVA_ENOTSUP, "NOVA_ENOTSUP", WORDLESS(NOVA_ENOTSUP, 0) },
+	{ NOVA_EIO, "NOVA_EIO", WORDLESS(NOVA_EIO, 0) },
+	{ NOVA_EPERM, "NOVA_EPERM", WORDLESS(NOVA_EPERM, 0) },
+	{ NOVA_ENOSPC, "NOVA_ENOSPC", WORDLESS(NOVA_ENOSPC, 0) },
+	{ NOVA_ETOOBIG, "NOVA_ETOOBIG", WORDLESS(NOVA_ETOOBIG, 0) },
+	{ NOVA_ECORRUPT, "NOVA_ECORRUPT", WORDLESS(NOVA_ECORRUPT, 0) },
+	{ NOVA_EABI, "NOVA_EABI", WORDLESS(NOVA_EABI, 0) },
+	{ NOVA_ECONFIG, "NOVA_ECONFIG", WORDLESS(NOVA_ECONFIG, 0) },
+	{ NOVA_EENGINE, "NOVA_EENGINE", WORDLESS(NOVA_EENGINE, 0) },
+	{ NOVA_EAGENT, "NOVA_EAGENT", WORDLESS(NOVA_EAGENT, 0) },
+	{ NOVA_ELIMIT, "NOVA_ELIMIT", WORDLESS(NOVA_ELIMIT, 0) },
+	{ NOVA_ECANCELED, "NOVA_ECANCELED", WORDLESS(NOVA_ECANCELED, 0) },
+	{ NOVA_EFUNCTION, "NOVA_EFUNCTION", WORDLESS(NOVA_EFUNCTION, 0) },
+	{ NOVA_ETIMEDOUT, "NOVA_ETIMEDOUT", WORDLESS(NOVA_ETIMEDOUT, 0) },
+	{ NOVA_ELOST, "NOVA_ELOST", WORDLESS(NOVA_ELOST, 0) },
+	{ NOVA_ESTALE, "NOVA_ESTALE", WORDLESS(NOVA_ESTALE, 0) },
+};
+
+static bool is_wordless(const nova_error_t *error)
+{
+	return !error->message;
+}
+
+static nova_error_t *wordless(int code, int outcome)
+{
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (codes[i].code == code)
+			return (nova_error_t *)&codes[i].wordless[outcome];
+	return wordless(NOVA_ENOMEM, outcome);
+}
 
 int nova_error_code(const nova_error_t *error)
 {
@@ -23,7 +68,9 @@ const char *nova_error_message(const nova_error_t *error)
 {
 	if (!error)
 		return "";
-	return error->message ? error->message : "out of memory";
+	if (error->message)
+		return error->message;
+	return error->code == NOVA_ENOMEM ? "out of memory" : "there is no memory for saying more about it";
 }
 
 int nova_error_os(const nova_error_t *error)
@@ -38,7 +85,7 @@ int nova_error_outcome(const nova_error_t *error)
 
 void nova_error_free(nova_error_t *error)
 {
-	if (!error || error == &out_of_memory)
+	if (!error || is_wordless(error))
 		return;
 	free(error->message);
 	free(error);
@@ -47,7 +94,7 @@ void nova_error_free(nova_error_t *error)
 int nova_oom(nova_error_t **error)
 {
 	if (error)
-		*error = (nova_error_t *)&out_of_memory;
+		*error = wordless(NOVA_ENOMEM, NOVA_OUTCOME_NEVER_RAN);
 	return NOVA_ENOMEM;
 }
 
@@ -68,7 +115,7 @@ static int make(nova_error_t **error, int code, int os, int outcome, char *messa
 	struct nova_error *made = message ? malloc(sizeof(*made)) : NULL;
 	if (!made) {
 		free(message);
-		nova_oom(error);
+		*error = wordless(code, outcome);
 		return code;
 	}
 	flatten(message);
@@ -141,7 +188,7 @@ int nova_fail_os(nova_error_t **error, int os, const char *format, ...)
 
 int nova_wrap(nova_error_t **error, int code, const char *format, ...)
 {
-	if (!error || !*error || *error == &out_of_memory)
+	if (!error || !*error || is_wordless(*error))
 		return code;
 	va_list args;
 	va_start(args, format);
@@ -156,46 +203,30 @@ int nova_wrap(nova_error_t **error, int code, const char *format, ...)
 	return code;
 }
 
+bool code_is_refusal(int code)
+{
+	return code == NOVA_ENOMEM || code == NOVA_EIO || code == NOVA_ENOSPC;
+}
+
+void error_copy(nova_error_t **to, const nova_error_t *from)
+{
+	make(to, from->code, from->os, from->outcome, strdup(nova_error_message(from)));
+}
+
 int nova_set_outcome(nova_error_t **error, int code, int outcome)
 {
-	if (error && *error && *error != &out_of_memory)
+	if (error && *error && is_wordless(*error))
+		*error = wordless((*error)->code, outcome);
+	else if (error && *error)
 		(*error)->outcome = outcome;
 	return code;
 }
 
-static const struct {
-	int code;
-	const char *name;
-} code_names[] = {
-	{ NOVA_OK, "NOVA_OK" },
-	{ NOVA_EINVAL, "NOVA_EINVAL" },
-	{ NOVA_ENOMEM, "NOVA_ENOMEM" },
-	{ NOVA_ENOTFOUND, "NOVA_ENOTFOUND" },
-	{ NOVA_EEXIST, "NOVA_EEXIST" },
-	{ NOVA_EBUSY, "NOVA_EBUSY" },
-	{ NOVA_ENOTSUP, "NOVA_ENOTSUP" },
-	{ NOVA_EIO, "NOVA_EIO" },
-	{ NOVA_EPERM, "NOVA_EPERM" },
-	{ NOVA_ENOSPC, "NOVA_ENOSPC" },
-	{ NOVA_ETOOBIG, "NOVA_ETOOBIG" },
-	{ NOVA_ECORRUPT, "NOVA_ECORRUPT" },
-	{ NOVA_EABI, "NOVA_EABI" },
-	{ NOVA_ECONFIG, "NOVA_ECONFIG" },
-	{ NOVA_EENGINE, "NOVA_EENGINE" },
-	{ NOVA_EAGENT, "NOVA_EAGENT" },
-	{ NOVA_ELIMIT, "NOVA_ELIMIT" },
-	{ NOVA_ECANCELED, "NOVA_ECANCELED" },
-	{ NOVA_EFUNCTION, "NOVA_EFUNCTION" },
-	{ NOVA_ETIMEDOUT, "NOVA_ETIMEDOUT" },
-	{ NOVA_ELOST, "NOVA_ELOST" },
-	{ NOVA_ESTALE, "NOVA_ESTALE" },
-};
-
 const char *nova_code_name(int code)
 {
-	for (size_t i = 0; i < ARRAY_LEN(code_names); i++)
-		if (code_names[i].code == code)
-			return code_names[i].name;
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (codes[i].code == code)
+			return codes[i].name;
 	return "NOVA_E?";
 }
 

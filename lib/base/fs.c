@@ -3,8 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -64,18 +64,55 @@ int fs_make_private(const char *path)
 	return r < 0 ? r : make_own(path);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *level)
+static int remove_at(int dir, const char *name);
+
+/* One block of names. 1: there may be more; 0: there were none. */
+static int remove_some(int dir)
 {
-	(void)st, (void)type, (void)level;
-	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
+	_Alignas(struct dirent64) char block[2048];
+	ssize_t len = syscall(SYS_getdents64, dir, block, sizeof(block));
+	int found = 0;
+	if (len < 0)
+		return -errno;
+	for (ssize_t at = 0; at < len;) {
+		const struct dirent64 *entry = (const struct dirent64 *)(block + at);
+		at += entry->d_reclen;
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		int r = remove_at(dir, entry->d_name);
+		if (r < 0)
+			return r;
+		found = 1;
+	}
+	return found || len > 0 ? 1 : 0;
+}
+
+static int remove_content(int dir)
+{
+	int r;
+	do
+		r = remove_some(dir);
+	while (r > 0);
+	return r;
+}
+
+/* Without memory of its own, so that it works when there is none. */
+static int remove_at(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	AUTO_FD int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : remove_content(fd);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int fs_remove_tree(const char *path)
 {
-	int r = nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	if (r == -1)
-		return errno == ENOENT ? 0 : -errno;
-	return r;
+	return remove_at(AT_FDCWD, path);
 }
 
 void fs_remove_empty(const char *path)
@@ -99,9 +136,11 @@ int fs_remove_locked(const char *path)
 	return r < 0 ? r : fs_remove_tree(path);
 }
 
-bool fs_exists(const char *path)
+int fs_exists(const char *path)
 {
-	return access(path, F_OK) == 0;
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 }
 
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns)

@@ -1,50 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 
 #include "base/base.h"
 
 /* The file that this code is in: the program itself, if it is linked statically. A name for that may
- * be the caller's choice (a link to it elsewhere), so where rights are borrowed it does not count. */
-static char *library_path(void)
+ * be the caller's choice (a link to it elsewhere), so where rights are borrowed it does not count:
+ * -ENOENT. */
+static int library_path(char **ret_path)
 {
 	Dl_info info;
 	struct link_map *map = NULL;
-	char *path = NULL;
 	if (!dladdr1((void *)program_find, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
-		return NULL;
-	if (map->l_name && *map->l_name)
-		return env_is_borrowed() && map->l_name[0] != '/' ? NULL : strdup(map->l_name);
-	return env_is_borrowed() || sys_readlinkat(AT_FDCWD, "/proc/self/exe", &path) < 0 ? NULL : path;
+		return -ENOENT;
+	bool named = map->l_name && *map->l_name;
+	if (env_is_borrowed() && (!named || map->l_name[0] != '/'))
+		return -ENOENT;
+	if (!named)
+		return sys_readlinkat(AT_FDCWD, "/proc/self/exe", ret_path);
+	*ret_path = strdup(map->l_name);
+	return *ret_path ? 0 : -ENOMEM;
 }
 
-static char *beside_library(const char *name)
+/* -ENOENT: it is not there. */
+static int beside_library(const char *name, char **ret_path)
 {
 	/* Relative to libnova.so, and to a test program of the build tree that has the library inside. */
 	static const char *const places[] = { "", "../lib/", "../agent/", "../../lib/", "../../agent/" };
-	AUTO_FREE char *library = library_path();
-	const char *slash = library ? strrchr(library, '/') : NULL;
+	AUTO_FREE char *library = NULL;
+	int r = library_path(&library);
+	const char *slash = r == 0 ? strrchr(library, '/') : NULL;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++) {
 		AUTO_FREE char *path =
 			str_format("%.*s/%s%s", (int)(slash - library), library, places[i], name);
-		if (path && fs_exists(path))
-			return realpath(path, NULL); /* the keeper, which executes it, is in another directory */
+		int there = path ? fs_exists(path) : -ENOMEM;
+		if (there == 0)
+			continue;
+		if (there > 0)
+			*ret_path = realpath(path, NULL); /* the keeper, which executes it, is in another directory */
+		return there < 0 ? there : *ret_path ? 0 : -errno;
 	}
-	return NULL;
+	return -ENOENT;
 }
 
 int program_find(const char *name, const char *variable, char **ret_path, nova_error_t **error)
 {
 	const char *configured = variable ? env_get(variable) : NULL;
-	AUTO_FREE char *path = configured && *configured ? path_absolute(configured) : beside_library(name);
-	if (!path)
+	bool named = configured && *configured;
+	AUTO_FREE char *path = NULL;
+	int r = named ? path_absolute(configured, &path) : beside_library(name, &path);
+	if (r == -ENOENT && !named) {
 		path = path_join(NOVA_LIBEXEC, name);
-	if (!path)
-		return nova_oom(error);
-	if (!fs_exists(path))
+		r = path ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = fs_exists(path);
+	if (r == 0)
 		return nova_fail(error, NOVA_ENOTFOUND,
 			"libnova's program %s is not at %s; install it there%s%s%s", name, path, variable ? ", or set " : "", variable ? variable : "", variable ? " to its path" : "");
+	if (r < 0)
+		return nova_fail_os(error, r, "looking for libnova's program %s", name);
 	*ret_path = STEAL(path);
 	return 0;
 }

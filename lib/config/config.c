@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The config object: four layers over the table of keys. */
+#include <errno.h>
+
 #include "config/keys.h"
 
 #define LAYERS (NOVA_CONFIG_SET + 1)
@@ -34,14 +36,18 @@ static void config_freep(nova_config_t **config)
 
 /* A directory of the user after the XDG rules: the variable if it is absolute, else below the home
  * directory. "" when nobody knows where that is. */
-static char *user_directory(
-	const nova_config_t *config, const char *variable, const char *below_home)
+static int user_directory(const nova_config_t *config, const char *variable, const char *below_home,
+	char **ret_path, nova_error_t **error)
 {
 	const char *base = config->bare ? NULL : env_get(variable);
-	if (base && base[0] == '/')
-		return path_join(base, "nova");
-	AUTO_FREE char *home = path_user_home(!config->bare);
-	return home ? str_format("%s/%s/nova", home, below_home) : strdup("");
+	AUTO_FREE char *home = NULL;
+	int r = base && base[0] == '/' ? 0 : path_user_home(!config->bare, &home);
+	if (r < 0 && r != -ENOENT)
+		return nova_fail_os(error, r, "the home directory of this user");
+	*ret_path = r < 0  ? strdup("")
+		    : home ? str_format("%s/%s/nova", home, below_home)
+			   : path_join(base, "nova");
+	return *ret_path ? 0 : nova_oom(error);
 }
 
 static int set_default(nova_config_t *config, int index, nova_error_t **error)
@@ -49,9 +55,9 @@ static int set_default(nova_config_t *config, int index, nova_error_t **error)
 	const struct config_key *key = &config_keys[index];
 	struct value *value = &config->layers[NOVA_CONFIG_DEFAULT].values[index];
 	if (!strcmp(key->key, "home")) {
-		free(value->text);
-		value->text = user_directory(config, "XDG_DATA_HOME", ".local/share");
-		return value->text ? 0 : nova_oom(error);
+		free(STEAL(value->text));
+		return user_directory(
+			config, "XDG_DATA_HOME", ".local/share", &value->text, error);
 	}
 	return key_accept(key, "default", key->value, true, &value->text, &value->number, error);
 }
@@ -293,14 +299,20 @@ static int load_file(nova_config_t *config, const char *path, nova_error_t **err
 /* The first of the places of which none need exist. */
 static int load_standard_file(nova_config_t *config, nova_error_t **error)
 {
-	AUTO_FREE char *directory = user_directory(config, "XDG_CONFIG_HOME", ".config");
-	AUTO_FREE char *users = directory ? path_join(directory, "nova.yaml") : NULL;
+	AUTO_FREE char *directory = NULL;
+	int r = user_directory(config, "XDG_CONFIG_HOME", ".config", &directory, error);
+	AUTO_FREE char *users = r == 0 ? path_join(directory, "nova.yaml") : NULL;
 	if (!users)
-		return nova_oom(error);
-	if (*directory && fs_exists(users))
-		return load_file(config, users, error);
-	return fs_exists("/etc/nova/nova.yaml") ? load_file(config, "/etc/nova/nova.yaml", error)
-						: 0;
+		return r < 0 ? r : nova_oom(error);
+	const char *const places[] = { *directory ? users : "", "/etc/nova/nova.yaml" };
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int there = *places[i] ? fs_exists(places[i]) : 0;
+		if (there < 0 && there != -EACCES) /* what this user may not see is not meant for this user */
+			return nova_fail_os(error, there, "the configuration file %s", places[i]);
+		if (there > 0)
+			return load_file(config, places[i], error);
+	}
+	return 0;
 }
 
 int nova_config_load(nova_config_t *config, const char *path, nova_error_t **error)

@@ -229,7 +229,9 @@ int key_accept(const struct config_key *key, const char *where, const char *text
 		r = accept_number(key, where, text, &number, error);
 	if (r < 0)
 		return r;
-	char *kept = key->kind == KEY_PATH ? path_expand_user(text, environment) : strdup(text);
+	char *kept = key->kind == KEY_PATH ? NULL : strdup(text);
+	if (key->kind == KEY_PATH && (r = path_expand_user(text, environment, &kept)) < 0)
+		return nova_fail_os(error, r, "%s: '%.64s' for '%s'", where, text, key->key);
 	if (!kept)
 		return nova_oom(error);
 	*ret_text = kept;

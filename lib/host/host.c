@@ -166,9 +166,10 @@ static int choose_images(nova_host_t *host, nova_error_t **error)
 			*error = STEAL(missing);
 		return code;
 	}
-	host->images = *configured ? strdup(configured) : image_cache_path("images", environment);
+	if (!*configured && (code = image_cache_path("images", environment, &host->images, error)) < 0)
+		return code;
 	if (!host->images)
-		host->images = strdup(IMAGE_INSTALLED);
+		host->images = strdup(*configured ? configured : IMAGE_INSTALLED);
 	return host->images ? 0 : nova_oom(error);
 }
 
@@ -181,9 +182,9 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 		return nova_fail(error, NOVA_ECONFIG,
 			"there is no place for the state directory, as nobody knows the home directory of "
 			"user %u: name one by the setting home", (unsigned)geteuid());
-	host->home = path_absolute(config_str(host->config, "home"));
-	if (!host->home)
-		return nova_oom(error);
+	int r = path_absolute(config_str(host->config, "home"), &host->home);
+	if (r < 0)
+		return nova_fail_os(error, r, "state directory '%s' (setting home, variable NOVA_HOME)", config_str(host->config, "home"));
 	code = home_open(host->home, error);
 	if (code == 0)
 		code = choose_images(host, error);

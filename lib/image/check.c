@@ -51,10 +51,13 @@ static bool path_ok(const char *path)
 /* Reads one line; false if it is none. */
 static bool parse_line(const char *line, size_t len, struct entry *out)
 {
-	AUTO_FREE char *copy = strndup(line, len);
-	char space;
-	if (!copy || sscanf(copy, "%64[0-9a-f]%c %" SCNu64 " %255s", out->sha256, &space,
-			     &out->size, out->path) != 4)
+	char copy[512], space;
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, line, len);
+	copy[len] = 0;
+	if (sscanf(copy, "%64[0-9a-f]%c %" SCNu64 " %255s", out->sha256, &space, &out->size,
+		    out->path) != 4)
 		return false;
 	return strlen(out->sha256) == 64 && space == ' ' && path_ok(out->path);
 }

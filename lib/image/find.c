@@ -5,19 +5,27 @@
 
 #include "image/image.h"
 
-char *image_cache_path(const char *name, bool environment)
+int image_cache_path(const char *name, bool environment, char **ret_path, nova_error_t **error)
 {
 	const char *cache = environment ? env_get("XDG_CACHE_HOME") : NULL;
-	if (cache && *cache == '/')
-		return str_format("%s/nova/%s", cache, name);
-	AUTO_FREE char *home = path_user_home(environment);
-	return home ? str_format("%s/.cache/nova/%s", home, name) : NULL;
+	bool own = cache && *cache == '/';
+	AUTO_FREE char *home = NULL;
+	int r = own ? 0 : path_user_home(environment, &home);
+	*ret_path = NULL;
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return nova_fail_os(error, r, "the home directory of this user");
+	*ret_path = str_format("%s%s/nova/%s", own ? cache : home, own ? "" : "/.cache", name);
+	return *ret_path ? 0 : nova_oom(error);
 }
 
-static bool has_manifest(const char *directory)
+/* 1, 0 or -errno. */
+static int has_manifest(const char *directory)
 {
-	AUTO_FREE char *path = directory ? path_join(directory, IMAGE_MANIFEST) : NULL;
-	return path && fs_exists(path);
+	AUTO_FREE char *path = path_join(directory, IMAGE_MANIFEST);
+	int r = path ? fs_exists(path) : -ENOMEM;
+	return r == -EACCES ? 0 : r; /* not for this user, so the next place is looked at */
 }
 
 static int take(const char *directory, char **ret, nova_error_t **error)
@@ -30,18 +38,28 @@ int image_find_directory(const char *configured, bool environment, char **ret_di
 	nova_error_t **error)
 {
 	if (configured && *configured) {
-		if (has_manifest(configured))
+		int r = has_manifest(configured);
+		if (r < 0)
+			return nova_fail_os(error, r, "guest images in '%s'", configured);
+		if (r > 0)
 			return take(configured, ret_directory, error);
 		return nova_fail(error, NOVA_ENOTFOUND,
 			"there are no guest images in '%s'; make them with: tools/images --dir "
 			"'%s'",
 			configured, configured);
 	}
-	AUTO_FREE char *cache = image_cache_path("images", environment);
-	if (has_manifest(cache))
-		return take(cache, ret_directory, error);
-	if (has_manifest(IMAGE_INSTALLED))
-		return take(IMAGE_INSTALLED, ret_directory, error);
+	AUTO_FREE char *cache = NULL;
+	int code = image_cache_path("images", environment, &cache, error);
+	if (code < 0)
+		return code;
+	const char *const places[] = { cache, IMAGE_INSTALLED };
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int r = places[i] ? has_manifest(places[i]) : 0;
+		if (r < 0)
+			return nova_fail_os(error, r, "guest images in '%s'", places[i]);
+		if (r > 0)
+			return take(places[i], ret_directory, error);
+	}
 	return nova_fail(error, NOVA_ENOTFOUND,
 		"there are no guest images in '%s' and '%s'; make them with: tools/images",
 		cache ? cache : "~/.cache/nova/images", IMAGE_INSTALLED);
@@ -79,6 +97,8 @@ static int find_own_rootfs(const char *path, char **ret, nova_error_t **error)
 		return nova_fail_os(error, fd, "cannot open the root filesystem '%s'", path);
 	uint8_t magic[2];
 	int r = sys_pread_all(fd, magic, sizeof(magic), 1024 + 56);
+	if (r < 0 && r != -ENODATA)
+		return nova_fail_os(error, r, "cannot read the root filesystem '%s'", path);
 	if (r < 0 || magic[0] != 0x53 || magic[1] != 0xef)
 		return nova_fail(error, NOVA_ECORRUPT,
 			"the root filesystem '%s' is no ext4 image; make one with: novactl disk "

@@ -35,9 +35,8 @@ int image_find_rootfs(
 
 /* nova_image_check(), which obeys the environment. */
 int image_check(const char *directory, const char *name, bool environment, nova_error_t **error);
-/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when nobody knows the home directory,
- * or out of memory. */
-char *image_cache_path(const char *name, bool environment);
+/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when nobody knows the home directory. */
+int image_cache_path(const char *name, bool environment, char **ret_path, nova_error_t **error);
 /* "tools/images --dir DIR TARGET", the command that makes the image of that path; freed by the
  * caller. */
 char *image_command(const char *directory, const char *path);

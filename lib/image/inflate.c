@@ -3,6 +3,7 @@
  * The compressions of a Linux kernel. Each reader writes into memory of the declared size and must
  * fill it exactly, so neither a bomb nor a short stream gets through.
  */
+#include <errno.h>
 #include <limits.h>
 #include <lz4.h>
 #include <lzma.h>
@@ -24,55 +25,61 @@ static uint32_t get32(const uint8_t *at)
 	       (uint32_t)at[3] << 24;
 }
 
-static bool read_gzip(const struct stream *s)
+/* Readers return 0, -EBADMSG for a stream that is damaged, or -ENOMEM. */
+static int read_gzip(const struct stream *s)
 {
 	z_stream z = { .next_in = (Bytef *)s->in,
 		.avail_in = (uInt)s->in_len,
 		.next_out = s->out,
 		.avail_out = (uInt)s->out_len };
 	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
-		return false;
+		return -ENOMEM;
 	int r = inflate(&z, Z_FINISH);
 	bool whole = r == Z_STREAM_END && z.total_out == s->out_len;
 	inflateEnd(&z);
-	return whole;
+	return whole ? 0 : r == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
 }
 
-static bool read_xz(const struct stream *s)
+static int read_xz(const struct stream *s)
 {
 	uint64_t memory = 256u << 20;
 	size_t in_at = 0, out_at = 0;
 	lzma_ret r = lzma_stream_buffer_decode(
 		&memory, 0, NULL, s->in, &in_at, s->in_len, s->out, &out_at, s->out_len);
-	return r == LZMA_OK && out_at == s->out_len;
+	return r == LZMA_OK && out_at == s->out_len ? 0 : r == LZMA_MEM_ERROR ? -ENOMEM : -EBADMSG;
 }
 
-static bool read_zstd(const struct stream *s)
+static int read_zstd(const struct stream *s)
 {
-	return ZSTD_decompress(s->out, s->out_len, s->in, s->in_len) == s->out_len;
+	ZSTD_DCtx *context = ZSTD_createDCtx();
+	if (!context)
+		return -ENOMEM;
+	size_t got = ZSTD_decompressDCtx(context, s->out, s->out_len, s->in, s->in_len);
+	ZSTD_freeDCtx(context);
+	return got == s->out_len ? 0 : -EBADMSG;
 }
 
 /* The legacy frame: a magic, then blocks of 8 MiB of content, each behind its compressed length. */
-static bool read_lz4(const struct stream *s)
+static int read_lz4(const struct stream *s)
 {
 	const size_t block_max = 8u << 20;
 	size_t in_at = 4, out_at = 0;
 	while (in_at < s->in_len && out_at < s->out_len) {
 		if (s->in_len - in_at < 4)
-			return false;
+			return -EBADMSG;
 		uint32_t len = get32(s->in + in_at);
 		in_at += 4;
 		if (!len || len > s->in_len - in_at || len > INT_MAX)
-			return false;
+			return -EBADMSG;
 		size_t room = s->out_len - out_at < block_max ? s->out_len - out_at : block_max;
 		int got = LZ4_decompress_safe(
 			(const char *)s->in + in_at, (char *)s->out + out_at, (int)len, (int)room);
 		if (got <= 0)
-			return false;
+			return -EBADMSG;
 		in_at += len;
 		out_at += (size_t)got;
 	}
-	return in_at == s->in_len && out_at == s->out_len;
+	return in_at == s->in_len && out_at == s->out_len ? 0 : -EBADMSG;
 }
 
 static const struct format {
@@ -80,7 +87,7 @@ static const struct format {
 	uint8_t magic[6];
 	uint8_t magic_len;
 	uint8_t tail; /* bytes at the end that declare the size and are not part of the stream */
-	bool (*read)(const struct stream *s); /* NULL: known only by name */
+	int (*read)(const struct stream *s); /* NULL: known only by name */
 } formats[] = {
 	{ "gzip", { 0x1f, 0x8b }, 2, 0, read_gzip }, /* the size is gzip's own last field */
 	{ "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, 4, read_xz },
@@ -120,7 +127,10 @@ int image_inflate(const uint8_t *payload, size_t len, uint8_t **ret_data, size_t
 	if (!data)
 		return nova_oom(error);
 	struct stream stream = { payload, len - format->tail, data, size };
-	if (!format->read(&stream))
+	int r = format->read(&stream);
+	if (r == -ENOMEM)
+		return nova_oom(error);
+	if (r < 0)
 		return nova_fail(
 			error, NOVA_ECORRUPT, "the %s stream inside is damaged", format->name);
 	*ret_data = STEAL(data);

@@ -6,6 +6,7 @@
  * cache when the images belong to somebody else. To lose it, or a line of it, costs one more check,
  * so nothing here fails.
  */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "image/image.h"
@@ -29,7 +30,8 @@ static char *in_cache(const char *directory, bool environment)
 	if (sha256_hex(directory, strlen(directory), digest) < 0)
 		return NULL;
 	AUTO_FREE char *name = str_format("checked/%.16s", digest);
-	return name ? image_cache_path(name, environment) : NULL;
+	char *path = NULL;
+	return name && image_cache_path(name, environment, &path, NULL) == 0 ? path : NULL;
 }
 
 static char *read_memory(const char *file)
@@ -70,14 +72,19 @@ static void keep_others(struct buf *out, const char *text, const char *path)
 }
 
 /* Beside the images it is for all who use them. */
-static bool write_memory(const char *file, mode_t mode, const char *path, const char *line)
+static int write_memory(const char *file, mode_t mode, const char *path, const char *line)
 {
-	if (!file)
-		return false;
 	AUTO_FREE char *text = read_memory(file);
 	AUTO_BUF struct buf b = BUF_INIT(MEMORY_MAX);
 	keep_others(&b, text, path);
-	return buf_append_str(&b, line) == 0 && fs_write_file(file, b.data, b.len, mode) == 0;
+	int r = buf_append_str(&b, line);
+	return r < 0 ? r : fs_write_file(file, b.data, b.len, mode);
+}
+
+/* Where the images belong to somebody else. */
+static bool is_forbidden(int r)
+{
+	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
 
 void image_remember(
@@ -85,11 +92,12 @@ void image_remember(
 {
 	AUTO_FREE char *line = memory_line(path, sha256, seen);
 	AUTO_FREE char *first = beside(directory);
-	if (!line || write_memory(first, 0644, path, line))
+	if (!line || !first || !is_forbidden(write_memory(first, 0644, path, line)))
 		return;
 	AUTO_FREE char *second = in_cache(directory, seen->environment);
-	AUTO_FREE char *folder = image_cache_path("checked", seen->environment);
-	if (!folder || fs_mkdirs(folder, 0700) < 0)
+	AUTO_FREE char *folder = NULL;
+	if (!second || image_cache_path("checked", seen->environment, &folder, NULL) < 0 || !folder ||
+		fs_mkdirs(folder, 0700) < 0)
 		return;
 	fs_sweep_temps(folder, NULL);
 	write_memory(second, 0600, path, line);

@@ -3,6 +3,7 @@
  * The way out, by one program of this host: iptables where it is, because the hosts that drop what is forwarded (those with a container
  * engine) do that in its chains, and what they drop no other table can let through; else, or where that fails, nft.
  */
+#include <errno.h>
 #include <fcntl.h>
 
 #include "net/net.h"
@@ -118,16 +119,19 @@ static int forward(nova_error_t **error)
 }
 
 /* As root, whose PATH may lack what only root needs. */
-static char *find(const char *name, bool environment)
+static int find(const char *name, bool environment, char **ret_path)
 {
 	static const char *const places[] = { "/usr/sbin", "/sbin", "/usr/bin" };
-	char *path = path_search(name, environment);
-	for (size_t i = 0; !path && i < ARRAY_LEN(places); i++) {
+	int r = path_search(name, environment, ret_path);
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(places); i++) {
 		AUTO_FREE char *candidate = path_join(places[i], name);
-		if (candidate && fs_exists(candidate))
-			path = STEAL(candidate);
+		int there = candidate ? fs_exists(candidate) : -ENOMEM;
+		if (there > 0)
+			*ret_path = STEAL(candidate);
+		if (there)
+			r = there < 0 ? there : 0;
 	}
-	return path;
+	return r;
 }
 
 int nat_make(struct keeper *keeper, bool environment, const char *bridge,
@@ -135,11 +139,12 @@ int nat_make(struct keeper *keeper, bool environment, const char *bridge,
 {
 	char address[NET_TEXT];
 	net_address_text(subnet->address, address);
-	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix);
-	AUTO_FREE char *iptables = find("iptables", environment);
-	AUTO_FREE char *nft = find("nft", environment);
-	if (!range)
-		return nova_oom(error);
+	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix), *iptables = NULL, *nft = NULL;
+	int r = range ? find("iptables", environment, &iptables) : -ENOMEM;
+	if (r == 0 || r == -ENOENT)
+		r = find("nft", environment, &nft);
+	if (r < 0 && r != -ENOENT)
+		return nova_fail_os(error, r, "looking for iptables and nft");
 	if (!iptables && !nft)
 		return nova_fail(error, NOVA_ENOTFOUND, "guests with a network need iptables or nft on this host: apt-get install iptables");
 	int code = forward(error);

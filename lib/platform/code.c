@@ -120,10 +120,13 @@ static int check_directory(
 		str_format("%s/%.*s.py", path, (int)strcspn(handler, "."), handler);
 	if (!entry || !module)
 		return nova_oom(error);
-	if (fs_exists(entry))
+	if (fs_exists(entry)) /* or it cannot be looked at, and the reader says why */
 		return check_file(runtime, entry, error);
 	bool is_python = !strcmp(runtime->name, "python");
-	if (is_python && fs_exists(module))
+	int there = is_python ? fs_exists(module) : 0;
+	if (there < 0)
+		return nova_fail_os(error, there, "code: cannot look at %s", module);
+	if (there)
 		return 0;
 	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'%s%s%s",
 		path, is_python ? " and no '" : "", is_python ? strrchr(module, '/') + 1 : "",

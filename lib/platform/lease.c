@@ -73,10 +73,11 @@ static int acquire(struct nova *nova, const nova_function_t *function, const str
 
 /* --- functions change while calls are on their way ---------------------------------------------------------------------------- */
 
+/* Where that cannot be told, the one who reads it says why. */
 static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
 {
 	AUTO_FREE char *disk = registry_disk_path(nova, function->record.code_hash);
-	return !disk || fs_exists(disk);
+	return !disk || fs_exists(disk) != 0;
 }
 
 /* Looks the function up again: another process may have replaced or deleted it since, and its former code disk with it. */

@@ -80,7 +80,11 @@ static int copy_texts(struct function_record *r, const nova_register_opts *o, no
 	r->name = strdup(o->name);
 	r->runtime = strdup(o->runtime);
 	r->handler = strdup(o->handler ? o->handler : "main.handler");
-	r->code_path = o->code_path ? path_absolute(o->code_path) : strdup("");
+	int os = o->code_path ? path_absolute(o->code_path, &r->code_path) : 0;
+	if (os < 0)
+		return nova_fail_os(error, os, "code: '%s'", o->code_path);
+	if (!o->code_path)
+		r->code_path = strdup("");
 	return r->name && r->runtime && r->handler && r->code_path ? 0 : nova_oom(error);
 }
 
@@ -237,18 +241,21 @@ static int complete(
 static int store_record(struct nova *nova, struct function_record *r,
 	const struct function_record *old, struct unfinished *u, nova_error_t **error)
 {
+	AUTO_FREE char *disk = NULL;
 	int code = complete(r, old, error);
-	if (code == 0)
-		code = place_disk(nova, u, r->code_hash, error);
+	if (code == 0 && old && strcmp(old->code_hash, r->code_hash))
+		code = registry_doomed_disk(nova, old->code_hash, 1, &disk, error);
 	if (code < 0)
 		return code;
-	code = nova->store->ops->put(nova->store, r, old ? old->version : 0, error);
+	code = place_disk(nova, u, r->code_hash, error);
+	if (code == 0)
+		code = nova->store->ops->put(nova->store, r, old ? old->version : 0, error);
 	if (code < 0) {
 		registry_drop_disk(nova, r->code_hash);
 		return code;
 	}
-	if (old)
-		registry_drop_disk(nova, old->code_hash);
+	if (disk)
+		fs_unlink(disk);
 	return 0;
 }
 

@@ -31,11 +31,20 @@ int registry_lock(struct nova *nova, bool wait, int *ret_fd)
 
 void registry_drop_disk(struct nova *nova, const char *code_hash)
 {
-	uint64_t users;
-	AUTO_FREE char *path = registry_disk_path(nova, code_hash);
-	if (path && nova->store->ops->count_code_users(nova->store, code_hash, &users, NULL) == 0 &&
-		users == 0)
+	AUTO_FREE char *path = NULL;
+	if (registry_doomed_disk(nova, code_hash, 0, &path, NULL) == 0 && path)
 		fs_unlink(path);
+}
+
+int registry_doomed_disk(struct nova *nova, const char *code_hash, uint64_t leaving, char **ret_path,
+	nova_error_t **error)
+{
+	uint64_t users;
+	int r = nova->store->ops->count_code_users(nova->store, code_hash, &users, error);
+	if (r < 0 || users > leaving)
+		return r;
+	*ret_path = registry_disk_path(nova, code_hash);
+	return *ret_path ? 0 : nova_oom(error);
 }
 
 /* What a killed process left behind. Whoever holds the lock is the only one who can be building, so
@@ -214,11 +223,14 @@ static int remove_stored(struct nova *nova, const char *name, nova_function_t **
 	int r = registry_lock(nova, true, &lock);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
+	AUTO_FREE char *disk = NULL;
 	r = read_function(nova, name, ret_function, error);
 	if (r == 0)
-		r = nova->store->ops->remove(nova->store, name, error);
+		r = registry_doomed_disk(nova, (*ret_function)->record.code_hash, 1, &disk, error);
 	if (r == 0)
-		registry_drop_disk(nova, (*ret_function)->record.code_hash);
+		r = nova->store->ops->remove(nova->store, name, error);
+	if (r == 0 && disk)
+		fs_unlink(disk);
 	fs_reserve(nova->home, true);
 	return r;
 }

@@ -12,6 +12,9 @@ int registry_check_process(const struct nova *nova, nova_error_t **error);
 /* Taken before the code disks are touched; 0 or -errno. It also excludes threads of this process. */
 int registry_lock(struct nova *nova, bool wait, int *ret_fd);
 /* Removes an image if no function uses it. Under the lock. */
+/* The path of a code disk that nobody needs once `leaving` of its users have gone, or NULL. With the lock: it is asked before anything is changed,
+ * so that nothing is left behind for lack of memory. */
+int registry_doomed_disk(struct nova *nova, const char *code_hash, uint64_t leaving, char **ret_path, nova_error_t **error);
 void registry_drop_disk(struct nova *nova, const char *code_hash);
 /* Waits for their end, so not under the lock. */
 void registry_forget_vms(struct nova *nova, const struct function_record *record);

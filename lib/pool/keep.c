@@ -254,7 +254,8 @@ void pool_keep_tend(nova_pool_t *pool)
 		doom_dead(pool, HOLDER(l, struct group, kept), &doomed);
 	pool_settle(pool, &doomed);
 	for (struct group *g; !pool->draining && (g = missing(pool)) != NULL;) {
-		struct slot *s = room_take(pool, g, &doomed);
+		AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));
+		struct slot *s = fresh ? room_take(pool, g, &fresh, &doomed) : NULL;
 		if (s)
 			start_one(pool, g, s, &doomed);
 		else

@@ -209,9 +209,10 @@ struct ticket {
 	uint64_t deadline;
 	uint64_t until;       /* when it will look for itself */
 	struct slot *slot;    /* TICKET_GIVEN; TICKET_STARTS: from room_take() */
+	struct slot *fresh;   /* for room_take(): whoever gives out room must not fail for lack of memory */
 	nova_error_t *failure;
 };
-/* Puts a ticket (all zero but for group, wake and deadline) into the queue; it may have what it wants then. Lets go of the lock at times. */
+/* Puts a ticket (all zero but for group, wake, fresh and deadline) into the queue; it may have what it wants then. Lets go of the lock at times. */
 void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
 /* Until it is something else than waiting; false: the time is over. */
 bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
@@ -223,9 +224,9 @@ void tickets_close_all(nova_pool_t *pool);
 void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Hands out what room there is. Idle VMs, and those in `doomed`, make place. */
 void queue_serve(nova_pool_t *pool, struct slot **doomed);
-/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): a slot without a VM, which counts as starting. Those that must
- * end first hang at its `next`. NULL: no room, or no memory. */
-struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **doomed);
+/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is taken for it, a slot of zeros, and counts as starting
+ * then. Those that must end first hang at its `next`. NULL: no room. */
+struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
 /* Whether a VM that comes back should make place for the group that has waited longest. */
 bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
 

@@ -159,10 +159,12 @@ static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struc
 {
 	struct ticket t = { .group = g, .stop = &r->stop };
 	sleeper_init(&t.wake);
-	int code = wait_for_turn(pool, r, &t, doomed, error);
+	t.fresh = calloc(1, sizeof(*t.fresh));
+	int code = t.fresh ? wait_for_turn(pool, r, &t, doomed, error) : nova_oom(error);
 	if (code == 0)
 		code = redeem(pool, r, &t, doomed, error);
 	sleeper_done(&t.wake);
+	free(t.fresh);
 	nova_error_free(t.failure);
 	return code;
 }

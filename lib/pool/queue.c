@@ -103,7 +103,7 @@ static struct slot *book(nova_pool_t *pool, struct group *g, struct slot *s, con
 	return s;
 }
 
-struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **doomed)
+struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed)
 {
 	struct room freed = { 0, 0 };
 	struct slot **last = doomed;
@@ -113,9 +113,9 @@ struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **doomed)
 	for (; l != &pool->aged && !fits(pool, g, &freed); l = l->next)
 		if (may_evict(HOLDER(l, struct slot, age)))
 			add_room(&freed, HOLDER(l, struct slot, age));
-	struct slot *s = fits(pool, g, &freed) ? calloc(1, sizeof(*s)) : NULL;
-	if (!s)
+	if (!fits(pool, g, &freed))
 		return NULL;
+	struct slot *s = STEAL(*fresh);
 	struct slot *rest = *last;
 	*last = NULL;
 	s->next = *doomed;
@@ -144,7 +144,7 @@ void tickets_end(nova_pool_t *pool, struct group *g, enum ticket_state state, co
 {
 	for (struct ticket *t; (t = first_ticket(g)) != NULL;) {
 		if (failure)
-			nova_fail(&t->failure, nova_error_code(failure), "%s", nova_error_message(failure));
+			error_copy(&t->failure, failure);
 		ticket_end(pool, t, state);
 	}
 	update_turn(pool, g);
@@ -164,10 +164,10 @@ void tickets_close_all(nova_pool_t *pool)
 void queue_serve(nova_pool_t *pool, struct slot **doomed)
 {
 	for (struct group *g; (g = whose_turn(pool)) != NULL;) {
-		struct slot *s = room_take(pool, g, doomed);
+		struct ticket *t = first_ticket(g);
+		struct slot *s = room_take(pool, g, &t->fresh, doomed);
 		if (!s)
 			return; /* the next one must wait too, or a VM that needs much memory would never get it */
-		struct ticket *t = first_ticket(g);
 		t->slot = s;
 		ticket_end(pool, t, TICKET_STARTS);
 		link_remove(&g->turn);

@@ -89,8 +89,11 @@ static int make_placeholder(const char *root, const char *path, nova_error_t **e
 	AUTO_FREE char *guard = path_join(root, ".lock");
 	AUTO_FD int guard_fd = -1;
 	int r = guard ? fs_lock(guard, true, &guard_fd) : -ENOMEM;
-	bool same = r == 0 && fs_read_file(path, &there) == 0 && there.len == sizeof(content) && !memcmp(there.data, content, sizeof(content));
-	if (r == 0 && !same)
+	int known = r == 0 ? fs_read_file(path, &there) : r;
+	if (known < 0 && known != -ENOENT && known != -EMSGSIZE)
+		return nova_fail_os(error, known, "'%s'", path); /* written anew it would be another file, and no template would fit any more */
+	bool same = known == 0 && there.len == sizeof(content) && !memcmp(there.data, content, sizeof(content));
+	if (!same)
 		r = fs_write_file(path, content, sizeof(content), 0644);
 	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : 0;
 }

@@ -32,11 +32,22 @@ static void keep(const struct recipe *r, struct frozen **frozen)
 	*frozen = on_disk;
 }
 
-/* A template that is damaged or does not fit is worth nothing: away with it. */
+/* Whether it was established that this template is of no use. That it could not be read is no reason to throw it away. */
+static bool is_worthless(int code)
+{
+	return code == NOVA_ECORRUPT || code == NOVA_ESTALE;
+}
+
+/* Whether there is one to be made: there is none, it is just being deleted, or it is worthless. */
+static bool is_to_be_made(int code)
+{
+	return code == NOVA_ENOTFOUND || code == NOVA_EBUSY || is_worthless(code);
+}
+
 static void discard(nova_host_t *host, const char *root, const char *id)
 {
 	AUTO_FREE char *path = path_join(root, id);
-	if (path && fs_exists(path)) {
+	if (path && fs_exists(path) == 1) {
 		log_warn(host_log(host), "template", "%s is damaged and is made anew", id);
 		snapshot_discard(root, id);
 	}
@@ -53,13 +64,13 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 		return nova_fail_os(error, os, "'%s'", r->root);
 	AUTO_ERROR nova_error_t *why = NULL;
 	int code = find(r, ret, &why);
-	if (code == NOVA_ECORRUPT || code == NOVA_ESTALE) {
-		discard(r->host, r->root, r->id);
-	} else if (code != NOVA_ENOTFOUND) { /* found, or this host could not look: then it may be a good one */
+	if (!is_to_be_made(code)) { /* found, or this host could not look: then it may be a good one */
 		if (error)
 			*error = STEAL(why);
 		return code;
 	}
+	if (is_worthless(code))
+		discard(r->host, r->root, r->id);
 	uint64_t begin = clock_ns();
 	code = r->make(r, ret, error);
 	uint64_t made_us = us_since(begin);
@@ -75,8 +86,14 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 
 int template_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
+	AUTO_ERROR nova_error_t *why = NULL;
 	*ret_made = false;
-	return find(r, ret, NULL) == 0 ? 0 : make_once(r, ret, ret_made, error);
+	int code = find(r, ret, &why);
+	if (is_to_be_made(code))
+		return make_once(r, ret, ret_made, error);
+	if (error)
+		*error = STEAL(why);
+	return code;
 }
 
 bool template_possible(nova_host_t *host, const nova_pool_want *want)

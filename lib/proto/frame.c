@@ -126,7 +126,7 @@ void nova_decoder_free(nova_decoder_t *decoder)
 
 static int failed_before(const nova_decoder_t *decoder, nova_error_t **error)
 {
-	return nova_fail(error, decoder->failed, "%s", decoder->why);
+	return decoder->failed == NOVA_ENOMEM ? nova_oom(error) : nova_fail(error, decoder->failed, "%s", decoder->why);
 }
 
 static int fail_for_ever(nova_decoder_t *decoder, int code, nova_error_t **error)
@@ -152,8 +152,8 @@ static int begin_frame(nova_decoder_t *decoder, nova_error_t **error)
 	}
 	struct proto_frame *frame = malloc(sizeof(*frame) + len + 1);
 	if (!frame) {
-		snprintf(decoder->why, sizeof(decoder->why), "out of memory for a frame");
-		return fail_for_ever(decoder, NOVA_ENOMEM, error);
+		fail_for_ever(decoder, NOVA_ENOMEM, NULL);
+		return nova_oom(error);
 	}
 	*frame = (struct proto_frame){ .size = len };
 	decoder->coming = frame;

@@ -94,8 +94,11 @@ int proto_exec_frame(const char *request_id, const void *input, size_t input_len
 static int parse_object(const char *text, size_t len, json_t **ret_object, nova_error_t **error)
 {
 	json_error_t why;
-	json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-	if (!object)
+	json_t *object = NULL;
+	int r = json_parse(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &object, &why);
+	if (r == -ENOMEM)
+		return nova_oom(error);
+	if (r < 0)
 		return nova_fail(error, NOVA_EAGENT, "a message cannot be understood: %s (at byte %d)", why.text, why.position);
 	if (!json_is_object(object)) {
 		json_decref(object);
@@ -151,8 +154,10 @@ int proto_add_member(const void *frame, size_t len, const char *member, size_t m
 	AUTO_BUF struct buf whole = PROTO_FRAME_BUF;
 	if (!found)
 		return nova_fail(error, NOVA_EINVAL, "a frame without payload");
-	if (!buf_reserve(&whole, len + member_len))
+	if (len + member_len > whole.max)
 		return nova_fail(error, NOVA_ETOOBIG, "a frame of %zu bytes is over the limit of %u", len + member_len, NOVA_FRAME_MAX);
+	if (!buf_reserve(&whole, len + member_len))
+		return nova_oom(error);
 	int r = buf_append(&whole, frame, before);
 	if (r == 0)
 		r = buf_append(&whole, member, member_len);

@@ -74,6 +74,12 @@ bool json_take_text(struct json_span value, struct json_span *ret);
 bool json_take_number(struct json_span value, int64_t most, int64_t *ret);
 bool json_take_bool(struct json_span value, bool *ret);
 
+/*
+ * Parses a text whole. -EINVAL: it is not JSON, or not what the flags of json_loadb() allow; ret_why (may be NULL) has jansson's words for it. -ENOMEM: what
+ * jansson does not tell apart.
+ */
+int json_parse(const char *text, size_t len, size_t flags, json_t **ret_value, json_error_t *ret_why);
+
 /* Writers append to a buffer and return 0, -ENOMEM or -EMSGSIZE. Bytes that are not UTF-8 become U+FFFD. */
 int json_put_string(struct buf *b, const void *text, size_t len);
 /* As json_put_string(), but stops where more than `room` bytes would be written; returns how many bytes of the

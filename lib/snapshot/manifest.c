@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include <jansson.h>
-
+#include "proto/proto.h"
 #include "snapshot/manifest.h"
 
 #define FORMAT     2
@@ -45,8 +45,11 @@ static const char *text(const char *value)
 static json_t *list_json(char *const *texts, size_t count)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_string(texts[i]));
+	for (size_t i = 0; list && i < count; i++)
+		if (json_array_append_new(list, json_string(texts[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
 	return list;
 }
 
@@ -74,16 +77,28 @@ static bool read_id(const json_t *json, const char *key, char out[SNAPSHOT_ID])
 	return true;
 }
 
-static bool read_text(const json_t *json, const char *key, char **out)
+/* A manifest that is read. It is of no fault if there was no memory for what it says. */
+struct reading {
+	json_t *json;
+	bool no_memory;
+};
+
+static bool keep(struct reading *in, const char *value, char **out)
 {
-	const char *value = json_string_value(json_object_get(json, key));
-	return value && (*out = strdup(value));
+	*out = value ? strdup(value) : NULL;
+	in->no_memory |= value && !*out;
+	return *out;
+}
+
+static bool read_text(struct reading *in, const char *key, char **out)
+{
+	return keep(in, json_string_value(json_object_get(in->json, key)), out);
 }
 
 /* Manifests of before have no such member. */
-static bool read_optional(const json_t *json, const char *key, char **out)
+static bool read_optional(struct reading *in, const char *key, char **out)
 {
-	return json_object_get(json, key) ? read_text(json, key, out) : (*out = strdup("")) != NULL;
+	return json_object_get(in->json, key) ? read_text(in, key, out) : keep(in, "", out);
 }
 
 static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
@@ -102,17 +117,18 @@ static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
 }
 
 /* Not there: none. */
-static bool read_list(const json_t *json, const char *key, char ***ret_texts, size_t *ret_count)
+static bool read_list(struct reading *in, const char *key, char ***ret_texts, size_t *ret_count)
 {
-	const json_t *list = json_object_get(json, key), *item;
+	const json_t *list = json_object_get(in->json, key), *item;
 	size_t count = json_array_size(list), i;
 	if (!list || !count)
 		return !list || json_is_array(list);
 	*ret_texts = count <= INPUTS_MAX ? calloc(count, sizeof(char *)) : NULL;
+	in->no_memory |= count <= INPUTS_MAX && !*ret_texts;
 	if (!*ret_texts)
 		return false;
 	json_array_foreach(list, i, item) {
-		if (!json_is_string(item) || !((*ret_texts)[i] = strdup(json_string_value(item))))
+		if (!keep(in, json_string_value(item), &(*ret_texts)[i]))
 			return false;
 		*ret_count = i + 1;
 	}
@@ -134,8 +150,9 @@ static uint32_t read_concurrency(const json_t *json)
 	return value >= 1 && value <= 16 ? (uint32_t)value : 1;
 }
 
-static bool read_all(const json_t *json, struct manifest *m)
+static bool read_all(struct reading *in, struct manifest *m)
 {
+	const json_t *json = in->json;
 	json_int_t memory = json_integer_value(json_object_get(json, "memory_mb")), vcpus = json_integer_value(json_object_get(json, "vcpus"));
 	m->created_us = (uint64_t)json_integer_value(json_object_get(json, "created_us"));
 	m->life_time_s = (uint64_t)json_integer_value(json_object_get(json, "life_time_s"));
@@ -146,24 +163,27 @@ static bool read_all(const json_t *json, struct manifest *m)
 	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
 	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&
-		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(json, "name", &m->name) &&
-		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(json, "owner", &m->owner) && read_optional(json, "draws", &m->draws) &&
-		read_text(json, "engine", &m->engine) && read_text(json, "engine_identity", &m->engine_identity) &&
-		read_text(json, "rootfs", &m->rootfs) && read_text(json, "rootfs_identity", &m->rootfs_identity) &&
-		read_text(json, "code_disk", &m->code_disk) && read_text(json, "code_identity", &m->code_identity) &&
-		read_list(json, "inputs", &m->inputs, &m->input_count) &&
+		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
+		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(in, "owner", &m->owner) && read_optional(in, "draws", &m->draws) &&
+		read_text(in, "engine", &m->engine) && read_text(in, "engine_identity", &m->engine_identity) &&
+		read_text(in, "rootfs", &m->rootfs) && read_text(in, "rootfs_identity", &m->rootfs_identity) &&
+		read_text(in, "code_disk", &m->code_disk) && read_text(in, "code_identity", &m->code_identity) &&
+		read_list(in, "inputs", &m->inputs, &m->input_count) &&
 		read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) && read_sum(json, "state", &m->state) &&
 		*m->name && m->state.size && fits_memory(m) && !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;
 }
 
 int manifest_from_json(const char *text_in, size_t len, const char *where, struct manifest *ret, nova_error_t **error)
 {
-	json_t *json = json_loadb(text_in, len, JSON_REJECT_DUPLICATES, NULL);
+	AUTO_JSON json_t *json = NULL;
 	struct manifest m = { .name = NULL };
-	bool whole = json && read_all(json, &m);
-	json_decref(json);
+	int r = json_parse(text_in, len, JSON_REJECT_DUPLICATES, &json, NULL);
+	struct reading in = { json, r == -ENOMEM };
+	bool whole = r == 0 && read_all(&in, &m);
 	if (!whole) {
 		manifest_done(&m);
+		if (in.no_memory)
+			return nova_oom(error);
 		return nova_fail(error, NOVA_ECORRUPT, "'%s' is not the manifest of a snapshot that this libnova can read; delete its directory", where);
 	}
 	*ret = m;

@@ -12,7 +12,7 @@
 /* A file that is missing is damage, unless the whole snapshot is gone. */
 static int fail_file(const char *directory, const char *name, int os, nova_error_t **error)
 {
-	if (os == -ENOENT && fs_exists(directory))
+	if (os == -ENOENT && fs_exists(directory) == 1)
 		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is missing; delete the snapshot", directory, name);
 	return nova_fail_os(error, os, "'%s/%s'", directory, name);
 }
@@ -34,6 +34,27 @@ static int read_manifest(const char *root, const char *id, struct manifest *ret,
 	return code;
 }
 
+/* What is gone meanwhile, damaged or another's is left out; that it could not be read is no reason to. */
+static int add_manifest(const char *root, const char *id, struct manifest *list, size_t *count, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	int code = read_manifest(root, id, &list[*count], &why);
+	if (code == NOVA_ECORRUPT || code == NOVA_ENOTFOUND || code == NOVA_EPERM)
+		return 0;
+	if (code == 0)
+		++*count;
+	else if (error)
+		*error = STEAL(why);
+	return code;
+}
+
+static void manifests_free(struct manifest *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		manifest_done(&list[i]);
+	free(list);
+}
+
 int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error)
 {
 	char **names = NULL;
@@ -44,12 +65,15 @@ int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret
 		return nova_fail_os(error, count, "'%s'", root);
 	struct manifest *list = calloc((size_t)count + 1, sizeof(*list));
 	size_t good = 0;
-	for (int i = 0; list && i < count; i++)
-		if (names[i][0] != '.' && read_manifest(root, names[i], &list[good], NULL) == 0)
-			good++;
+	int code = list ? 0 : nova_oom(error);
+	for (int i = 0; code == 0 && i < count; i++)
+		if (names[i][0] != '.')
+			code = add_manifest(root, names[i], list, &good, error);
 	strv_free(names, (size_t)count);
-	if (!list)
-		return nova_oom(error);
+	if (code < 0) {
+		manifests_free(list, good);
+		return code;
+	}
 	*ret_manifests = list;
 	*ret_count = good;
 	return 0;
@@ -63,7 +87,9 @@ static bool is_id(const char *name)
 int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
 {
 	AUTO_FREE char *directory = is_id(name) ? path_join(root, name) : NULL;
-	if (directory && fs_exists(directory))
+	if (is_id(name) && !directory)
+		return nova_oom(error);
+	if (directory && fs_exists(directory)) /* or it cannot be looked at, and the reader says why */
 		return read_manifest(root, name, ret, error);
 	struct manifest *list = NULL;
 	size_t count = 0;
@@ -209,12 +235,19 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 	if (code < 0)
 		return code;
 	int r = sys_pread_all(pages->fd, &header, sizeof(header), 0);
+	if (r < 0 && r != -ENODATA)
+		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
 	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) && header.run_count <= header.page_count &&
 		header.page_count <= (uint64_t)m->memory_mb << 8;
 	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
 	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES && (pages->runs = malloc(runs_size + 1)) &&
-		sys_pread_all(pages->fd, pages->runs, runs_size, sizeof(header)) == 0;
+	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES;
+	if (sound && !(pages->runs = malloc(runs_size + 1)))
+		return nova_oom(error);
+	r = sound ? sys_pread_all(pages->fd, pages->runs, runs_size, sizeof(header)) : 0;
+	if (r < 0 && r != -ENODATA)
+		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
+	sound = sound && r == 0;
 	pages->run_count = header.run_count;
 	pages->page_count = header.page_count;
 	if (!sound || !runs_are_sound(pages, (uint64_t)m->memory_mb << 8))
@@ -253,12 +286,10 @@ static int check_no_dependent(const char *root, const struct manifest *m, nova_e
 	struct manifest *all = NULL;
 	size_t count = 0;
 	int code = snapshot_list(root, &all, &count, error);
-	for (size_t i = 0; i < count; i++) {
-		if (code == 0 && !strcmp(all[i].base, m->id))
+	for (size_t i = 0; code == 0 && i < count; i++)
+		if (!strcmp(all[i].base, m->id))
 			code = nova_fail(error, NOVA_EBUSY, "snapshot '%s' is the base of snapshot '%s': delete that first", m->name, all[i].name);
-		manifest_done(&all[i]);
-	}
-	free(all);
+	manifests_free(all, count);
 	return code;
 }
 

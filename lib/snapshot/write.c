@@ -291,7 +291,7 @@ static int publish(const char *root, const struct manifest *m, const char *temp,
 	if (code < 0)
 		return code;
 	r = fs_publish(lock, temp, path);
-	if (r < 0 && !fs_exists(temp))
+	if (r < 0 && fs_exists(temp) == 0)
 		fs_rename(path, temp); /* it was there, but may not last: what is reported as failed must not be seen */
 	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", path) : 0;
 }

@@ -2,9 +2,8 @@
 /* The record of a function: memory, rules, and the text form of its variables. */
 #include <errno.h>
 
-#include <jansson.h>
-
 #include "net/net.h"
+#include "proto/proto.h"
 #include "store/store.h"
 
 #define YEAR_10000_US 253402300800000000u
@@ -250,9 +249,10 @@ char *record_env_to_json(const struct function_record *r)
 
 int record_env_from_json(struct function_record *r, const char *json, size_t len)
 {
-	CLEANUP(json_freep) json_t *list = json_loadb(json, len, 0, NULL);
-	if (!json_is_array(list))
-		return -EINVAL;
+	CLEANUP(json_freep) json_t *list = NULL;
+	int os = json_parse(json, len, 0, &list, NULL);
+	if (os < 0 || !json_is_array(list))
+		return os < 0 ? os : -EINVAL;
 	size_t count = json_array_size(list);
 	char **env = count ? calloc(count, sizeof(*env)) : NULL;
 	if (count && !env)

@@ -19,7 +19,7 @@
 /* --- the end of a channel --------------------------------------------------------------------------------------------- */
 
 /* Everybody who waits is told. The VMM is killed at once, the rest is for who leaves last, or is alone. `why` is taken over. */
-static void lose(nova_vm_t *vm, int code, char *why)
+static void lose_as(nova_vm_t *vm, int code, int os, char *why)
 {
 	if (vm->lost) {
 		free(why);
@@ -27,6 +27,7 @@ static void lose(nova_vm_t *vm, int code, char *why)
 	}
 	vm->lost = true;
 	vm->lost_code = code;
+	vm->lost_os = os;
 	vm->lost_why = why;
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&vm->end_lock);
@@ -39,6 +40,22 @@ static void lose(nova_vm_t *vm, int code, char *why)
 		sys_event_raise(vm->wake);
 }
 
+static void lose(nova_vm_t *vm, int code, char *why)
+{
+	lose_as(vm, code, 0, why);
+}
+
+/* The host could not go on with it; the VMM has done nothing wrong. */
+static void lose_os(nova_vm_t *vm, int os, const char *doing)
+{
+	lose_as(vm, nova_code_of_errno(os), os, str_format("microVM %s was ended: %s failed", vm->id, doing));
+}
+
+static bool is_closed(ssize_t r)
+{
+	return r == 0 || r == -EPIPE || r == -ECONNRESET;
+}
+
 static void lose_ended(nova_vm_t *vm)
 {
 	AUTO_FREE char *words = vm->lost ? NULL : machine_last_words(vm->machine, 300);
@@ -47,7 +64,9 @@ static void lose_ended(nova_vm_t *vm)
 
 static int lost(nova_vm_t *vm, nova_error_t **error)
 {
-	return vm->lost_why ? nova_fail(error, vm->lost_code, "%s", vm->lost_why) : nova_oom(error);
+	if (!vm->lost_why)
+		return nova_oom(error);
+	return vm->lost_os ? nova_fail_os(error, vm->lost_os, "%s", vm->lost_why) : nova_fail(error, vm->lost_code, "%s", vm->lost_why);
 }
 
 /* This call has no answer in time; the others lose their VM to that. */
@@ -129,13 +148,18 @@ static bool take_bytes(nova_vm_t *vm)
 	if (got == -EAGAIN)
 		return false;
 	if (got <= 0) {
-		lose_ended(vm);
+		if (is_closed(got))
+			lose_ended(vm);
+		else
+			lose_os(vm, (int)got, "reading from its agent");
 		return false;
 	}
 	int code = nova_decoder_feed(vm->decoder, block, (size_t)got, &error);
 	while (code == 0 && !vm->lost && (got_frame = proto_decoder_take(vm->decoder, &frame, &error)) > 0)
 		route(vm, frame);
-	if (code < 0 || got_frame < 0)
+	if (nova_error_os(error))
+		lose_os(vm, nova_error_os(error), "taking what its agent sent");
+	else if (code < 0 || got_frame < 0)
 		lose(vm, code < 0 ? code : got_frame, strdup(nova_error_message(error)));
 	return got == (ssize_t)sizeof(block) && !vm->lost;
 }
@@ -153,7 +177,7 @@ static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline,
 	pthread_mutex_lock(&vm->lock);
 	vm->reader = NULL;
 	if (n < 0) {
-		lose(vm, NOVA_EIO, str_format("microVM %s was ended: waiting for it failed", vm->id));
+		lose_os(vm, n, "waiting for its agent");
 		return;
 	}
 	if (fds[1].revents || fds[2].revents)
@@ -240,8 +264,13 @@ static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, s
 			wait_to_write(vm, call, end);
 			continue;
 		}
+		if (put < 0 && !is_closed(put) && at == (const uint8_t *)frame)
+			return nova_fail_os(error, (int)put, "nothing could be sent to the agent in microVM %s", vm->id);
 		if (put < 0) {
-			lose_ended(vm);
+			if (is_closed(put))
+				lose_ended(vm);
+			else
+				lose_os(vm, (int)put, "sending to its agent"); /* half a frame cannot be taken back */
 			return lost(vm, error);
 		}
 		at += put;

@@ -245,7 +245,7 @@ static int read_answer(const struct guest_message *said, struct file *seen, uint
 {
 	uint64_t size = said->size > 0 ? (uint64_t)said->size : 0, time = said->mtime_us > 0 ? (uint64_t)said->mtime_us : 0;
 	size_t before = out->len;
-	int r = said->base64.at ? base64_get(out, said->base64.at, said->base64.len) : -1;
+	int r = said->base64.at ? base64_get(out, said->base64.at, said->base64.len) : -EINVAL;
 	size_t got = out->len - before;
 	if (r == -ENOMEM)
 		return nova_oom(error);

@@ -10,13 +10,15 @@
 static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
 {
 	AUTO_JSON json_t *object = json_object();
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; object && i < count; i++) {
 		const char *equals = env[i] ? strchr(env[i], '=') : NULL;
 		if (!equals || equals == env[i])
 			return nova_fail(error, NOVA_EINVAL, "'%s' is no environment variable: write NAME=value", env[i] ? env[i] : "NULL");
+		if (!text_is_utf8(env[i]))
+			return nova_fail(error, NOVA_EINVAL, "the environment variable '%s' is not UTF-8", env[i]);
 		AUTO_FREE char *name = strndup(env[i], (size_t)(equals - env[i]));
 		if (!name || json_object_set_new(object, name, json_string(equals + 1)) < 0)
-			return nova_fail(error, NOVA_EINVAL, "the environment variable '%s' is not UTF-8", env[i]);
+			return nova_oom(error);
 	}
 	*ret_object = STEAL(object);
 	return *ret_object ? 0 : nova_oom(error);
@@ -36,14 +38,16 @@ static char *one_line(struct json_span text)
 
 static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
 {
-	json_t *env = NULL;
+	const char *handler = o->handler ? o->handler : "main.handler";
+	AUTO_JSON json_t *env = NULL;
+	if (!text_is_utf8(o->runtime) || !text_is_utf8(handler))
+		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
 	int code = env_object(o->env, o->env_count, &env, error);
 	if (code < 0)
 		return code;
-	json_t *payload = json_pack("{s:s, s:s, s:o}", "runtime", o->runtime, "handler", o->handler ? o->handler : "main.handler",
-		"env_vars", env);
+	json_t *payload = json_pack("{s:s, s:s, s:O}", "runtime", o->runtime, "handler", handler, "env_vars", env);
 	if (!payload)
-		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
+		return nova_oom(error);
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), stop,
@@ -189,9 +193,12 @@ int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const
 static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_error_t **error)
 {
 	AUTO_JSON json_t *array = json_array();
-	for (size_t i = 0; i < o->argc; i++)
-		if (!o->argv[i] || json_array_append_new(array, json_string(o->argv[i])) < 0)
+	for (size_t i = 0; i < o->argc; i++) {
+		if (!o->argv[i] || !text_is_utf8(o->argv[i]))
 			return nova_fail(error, NOVA_EINVAL, "argument %zu of the command is NULL or not UTF-8", i);
+		if (json_array_append_new(array, json_string(o->argv[i])) < 0)
+			return nova_oom(error);
+	}
 	*ret_array = STEAL(array);
 	return *ret_array ? 0 : nova_oom(error);
 }
@@ -204,6 +211,8 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: argv is empty");
 	if (o->stdin_len > STDIN_MAX)
 		return nova_fail(error, NOVA_ETOOBIG, "stdin of a command is limited to %u bytes", STDIN_MAX);
+	if (o->directory && !text_is_utf8(o->directory))
+		return nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
 	int code = argv_array(o, &argv, error);
 	if (code == 0)
 		code = env_object(o->env, o->env_count, &env, error);
@@ -213,7 +222,7 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 		return nova_oom(error);
 	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b}", "argv", argv, "env", env, "cwd", o->directory ? o->directory : "/tmp",
 		"stdin", coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit, "stream", o->on_output != NULL);
-	return *ret_payload ? 0 : nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
+	return *ret_payload ? 0 : nova_oom(error);
 }
 
 static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)

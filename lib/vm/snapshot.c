@@ -17,14 +17,14 @@ static int describe_files(struct manifest *m, const struct vm_shape *shape, nova
 	const char *const paths[] = { shape->rootfs, shape->code_disk };
 	char **const texts[][2] = { { &m->rootfs, &m->rootfs_identity }, { &m->code_disk, &m->code_identity } };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		*texts[i][0] = paths[i] ? path_absolute(paths[i]) : strdup(""); /* it is read in other directories */
-		int code = paths[i] ? file_identity(paths[i], texts[i][1], error) : 0;
+		if (!paths[i] && (!(*texts[i][0] = strdup("")) || !(*texts[i][1] = strdup(""))))
+			return nova_oom(error);
+		if (!paths[i])
+			continue;
+		int r = path_absolute(paths[i], texts[i][0]); /* it is read in other directories */
+		int code = r < 0 ? nova_fail_os(error, r, "'%s'", paths[i]) : file_identity(paths[i], texts[i][1], error);
 		if (code < 0)
 			return code;
-		if (!paths[i])
-			*texts[i][1] = strdup("");
-		if (!*texts[i][0] || !*texts[i][1])
-			return nova_oom(error);
 	}
 	return 0;
 }
@@ -79,8 +79,9 @@ static int describe_inputs(struct manifest *m, const struct instant_label *label
 	if (label->input_count && !m->inputs)
 		return nova_oom(error);
 	for (size_t i = 0; i < label->input_count; i++) {
-		AUTO_FREE char *identity = NULL, *path = path_absolute(label->inputs[i]);
-		int code = path ? file_identity(path, &identity, error) : nova_oom(error);
+		AUTO_FREE char *identity = NULL, *path = NULL;
+		int r = path_absolute(label->inputs[i], &path);
+		int code = r < 0 ? nova_fail_os(error, r, "'%s'", label->inputs[i]) : file_identity(path, &identity, error);
 		if (code < 0)
 			return code;
 		m->inputs[i] = str_format("%s %s", identity, path);
@@ -91,16 +92,20 @@ static int describe_inputs(struct manifest *m, const struct instant_label *label
 	return 0;
 }
 
-static bool inputs_fit(const struct manifest *m)
+/* NOVA_ESTALE or NOVA_ENOTFOUND: one of them is not what it was. */
+static int check_inputs(const struct manifest *m, nova_error_t **error)
 {
 	for (size_t i = 0; i < m->input_count; i++) {
 		AUTO_FREE char *identity = NULL;
 		const char *space = strchr(m->inputs[i], ' ');
 		size_t len = space ? (size_t)(space - m->inputs[i]) : 0;
-		if (!len || file_identity(space + 1, &identity, NULL) < 0 || strlen(identity) != len || memcmp(identity, m->inputs[i], len))
-			return false;
+		int code = len ? file_identity(space + 1, &identity, error) : NOVA_ESTALE;
+		if (code < 0)
+			return code;
+		if (strlen(identity) != len || memcmp(identity, m->inputs[i], len))
+			return nova_fail(error, NOVA_ESTALE, "'%s' has changed", space + 1);
 	}
-	return true;
+	return 0;
 }
 
 int instant_write(nova_host_t *host, const char *root, const struct frozen *f, const struct instant_label *label, struct manifest *ret,
@@ -397,27 +402,56 @@ int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **err
 	return snapshot_remove(root, &m, error);
 }
 
-static bool is_over(nova_host_t *host, const struct manifest *m)
+/* Whether it is to be pruned: 1, 0, or a code when that cannot be found out. */
+static int is_over(nova_host_t *host, const struct manifest *m, nova_error_t **error)
 {
 	uint64_t now = clock_unix_us();
-	(void)host;
+	(void)host, (void)error;
 	return m->life_time_s && now > m->created_us && (now - m->created_us) / 1000000u >= m->life_time_s;
 }
 
-static bool is_template(nova_host_t *host, const struct manifest *m)
+static int is_template(nova_host_t *host, const struct manifest *m, nova_error_t **error)
 {
-	(void)host;
+	(void)host, (void)error;
 	return str_starts(m->name, TEMPLATE_PREFIX);
 }
 
-static bool is_stale_template(nova_host_t *host, const struct manifest *m)
+static int is_stale_template(nova_host_t *host, const struct manifest *m, nova_error_t **error)
 {
 	const struct engine_ops *ops = engine_find(m->engine);
-	return is_template(host, m) && (!ops || !ops->save || check_fit(host, m, ops, NULL) < 0 || !inputs_fit(m));
+	AUTO_ERROR nova_error_t *why = NULL;
+	if (!is_template(host, m, NULL))
+		return 0;
+	if (!ops || !ops->save)
+		return 1;
+	int code = check_fit(host, m, ops, &why);
+	if (code == 0)
+		code = check_inputs(m, &why);
+	if (!code_is_refusal(code))
+		return code == NOVA_ESTALE || code == NOVA_ENOTFOUND;
+	if (error)
+		*error = STEAL(why);
+	return code;
 }
 
-/* What is in use, or a base, stays. */
-static int prune(nova_host_t *host, bool (*doomed)(nova_host_t *, const struct manifest *), size_t *ret_count, nova_error_t **error)
+/* 1: it was removed; 0: it stays, being good, in use, or a base. */
+static int prune_one(nova_host_t *host, const char *root, const struct manifest *m,
+	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	int code = doomed(host, m, error);
+	if (code <= 0)
+		return code;
+	code = snapshot_remove(root, m, &why);
+	if (!code_is_refusal(code))
+		return code == 0;
+	if (error)
+		*error = STEAL(why);
+	return code;
+}
+
+static int prune(nova_host_t *host, int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
+	nova_error_t **error)
 {
 	if (!host)
 		return nova_fail(error, NOVA_EINVAL, "snapshots cannot be pruned: host is NULL");
@@ -428,8 +462,10 @@ static int prune(nova_host_t *host, bool (*doomed)(nova_host_t *, const struct m
 	if (code == 0)
 		code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
 	for (size_t i = 0; i < count; i++) {
-		if (doomed(host, &all[i]) && snapshot_remove(root, &all[i], NULL) == 0)
-			pruned++;
+		int gone = code == 0 ? prune_one(host, root, &all[i], doomed, error) : 0;
+		if (gone < 0)
+			code = gone;
+		pruned += gone > 0;
 		manifest_done(&all[i]);
 	}
 	free(all);

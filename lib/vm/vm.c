@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a VM: start, pause, resume, end. */
+#include <errno.h>
+
 #include "image/image.h"
 #include "vm/vm.h"
 
@@ -79,8 +81,14 @@ void nova_vm_free(nova_vm_t *vm)
 static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	AUTO_ERROR nova_error_t *why = NULL;
 	int code = vm->state == NOVA_VM_RUNNING ?
-		vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, NULL) : NOVA_EBUSY;
+		vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, &why) : NOVA_EBUSY;
+	if (code_is_refusal(code)) {
+		if (error)
+			*error = STEAL(why);
+		return nova_wrap(error, code, "microVM %s could not be asked to end and was killed", vm->id);
+	}
 	if (code == NOVA_ELOST)
 		return nova_fail(error, code, "microVM %s was dead before it could be asked to end", vm->id);
 	if (code == 0 && process_wait(&vm->machine->process, deadline))
@@ -280,11 +288,14 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 	int code = image_find_kernel(directory, environment, kernel, initramfs, error);
 	if (code == 0 && *own_kernel) {
 		free(*kernel);
-		*kernel = path_absolute(own_kernel);
-		if (!*kernel)
-			return nova_oom(error);
-		if (fs_stat(*kernel, NULL, NULL) < 0)
+		*kernel = NULL;
+		int r = path_absolute(own_kernel, kernel);
+		if (r == 0)
+			r = fs_stat(*kernel, NULL, NULL);
+		if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR || r == -EINVAL)
 			return nova_fail(error, NOVA_ENOTFOUND, "the setting %s names '%s', which is no file", ops->kernel_key, own_kernel);
+		if (r < 0)
+			return nova_fail_os(error, r, "the setting %s, '%s'", ops->kernel_key, own_kernel);
 	}
 	const char *wanted = strchr(name, '/') ? name : *own_rootfs ? own_rootfs : in_dir ? in_dir : name;
 	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);

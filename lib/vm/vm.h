@@ -96,7 +96,7 @@ struct nova_vm {
 	nova_decoder_t *decoder;
 	char snapshot[17];               /* that it went on from, or has left last; "": none */
 	bool lost;                       /* no call can be answered any more, for this reason */
-	int lost_code;
+	int lost_code, lost_os; /* an errno, where that was the reason */
 	char *lost_why;
 
 	/* Changed by who is alone. */

@@ -37,8 +37,9 @@ static int start_vm(const char *home)
 		return 3;
 	}
 	bool obeyed = strcmp(nova_config_get(config, "qemu.accel"), "tcg") == 0;
-	AUTO_FREE char *tool = path_search("nova-test-tool", true);
-	AUTO_FREE char *cache = image_cache_path("x", true);
+	AUTO_FREE char *tool = NULL, *cache = NULL;
+	path_search("nova-test-tool", true, &tool);
+	image_cache_path("x", true, &cache, NULL);
 	obeyed |= tool || (cache && str_starts(cache, "/evil"));
 	obeyed |= str_starts(nova_config_get(config, "images"), "/evil");
 	/* Whether it starts depends on what is installed here; what is run on the way is the point. */

@@ -245,7 +245,8 @@ END_TEST
 
 START_TEST(an_ignored_environment_gives_neither_settings_nor_places)
 {
-	AUTO_FREE char *standard = path_user_home(false);
+	AUTO_FREE char *standard = NULL;
+	ck_assert_int_eq(path_user_home(false, &standard), 0);
 	AUTO_FREE char *home = str_format("%s/.local/share/nova", standard);
 	AUTO_FREE char *below = str_format("%s/x", standard);
 	setenv("NOVA_ENGINE", "qemu", 1);

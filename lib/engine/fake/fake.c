@@ -31,7 +31,13 @@ static int fake_probe(const struct engine_env *env, struct engine_report *report
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
 	report->features = NOVA_FEATURE_PAUSE;
-	report->usable = find_agent(env, &report->binary, &why) == 0;
+	int code = find_agent(env, &report->binary, &why);
+	if (code_is_refusal(code)) {
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
+	report->usable = code == 0;
 	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: isolates NOTHING, for tests only" :
 						 nova_error_message(why));
 	return report->reason ? 0 : nova_oom(error);

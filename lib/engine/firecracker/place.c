@@ -157,11 +157,11 @@ int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_er
 
 int fc_place_path(const struct fc_place *place, enum fc_file file, const char *path, nova_error_t **error)
 {
-	AUTO_FREE char *absolute = path_absolute(path);
+	AUTO_FREE char *absolute = NULL;
 	AUTO_FD int fd = place->jailed ? sys_open(path, O_RDONLY, 0) : -1;
-	if (!absolute)
-		return nova_oom(error);
-	int r = place->jailed ? (fd < 0 ? fd : place_fd(place, file, fd)) : sys_symlinkat(absolute, place->fd, names[file]);
+	int r = path_absolute(path, &absolute);
+	if (r == 0)
+		r = place->jailed ? (fd < 0 ? fd : place_fd(place, file, fd)) : sys_symlinkat(absolute, place->fd, names[file]);
 	return r < 0 ? nova_fail_os(error, r, "'%s' for Firecracker", path) : 0;
 }
 
@@ -190,8 +190,9 @@ static char *make_log(const struct fc_place *place, const char *directory, enum 
 	AUTO_FD int fd = path ? sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600) : -1;
 	if (fd < 0)
 		return NULL;
+	char *absolute = NULL;
 	if (!place->jailed)
-		return path_absolute(path);
+		return path_absolute(path, &absolute) < 0 ? NULL : absolute;
 	if (sys_set_owner(fd, 0, FIRST_VMM_UID, 0660) < 0 || sys_link_fd(fd, place->fd, names[file]) < 0)
 		return NULL;
 	return fc_seen(place, file);
@@ -248,7 +249,7 @@ static void sweep_links(const char *directory)
 	int count = fs_list(directory, &found);
 	for (int i = 0; i < count; i++) {
 		AUTO_FREE char *path = path_join(directory, found[i]), *target = NULL;
-		if (path && str_starts(found[i], "nova-") && sys_readlinkat(AT_FDCWD, path, &target) == 0 && !fs_exists(path))
+		if (path && str_starts(found[i], "nova-") && sys_readlinkat(AT_FDCWD, path, &target) == 0 && fs_exists(path) == 0)
 			fs_unlink(path);
 	}
 	if (count >= 0)
@@ -284,15 +285,18 @@ void fc_place_links(const struct fc_place *place, const struct engine_env *env, 
 
 /* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
 
-static char *beside(const char *binary)
+/* -ENOENT: there is none. */
+static int beside(const char *binary, char **ret_path)
 {
 	AUTO_FREE char *real = realpath(binary, NULL);
 	char *slash = real ? strrchr(real, '/') : NULL;
-	char *path = slash ? str_format("%.*s/jailer", (int)(slash - real), real) : NULL;
-	if (path && access(path, X_OK) == 0)
-		return path;
-	free(path);
-	return NULL;
+	AUTO_FREE char *path = slash ? str_format("%.*s/jailer", (int)(slash - real), real) : NULL;
+	if (!path)
+		return -ENOMEM; /* the binary itself was found just now */
+	if (access(path, X_OK) < 0)
+		return -ENOENT;
+	*ret_path = STEAL(path);
+	return 0;
 }
 
 int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error)
@@ -303,11 +307,13 @@ int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path,
 		return 0;
 	if (*configured && access(configured, X_OK) < 0)
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.jailer names '%s', which cannot be executed", configured);
-	*ret_path = *configured ? path_absolute(configured) : beside(binary);
-	if (!*ret_path)
-		*ret_path = path_search("jailer", config_environment(env->config));
-	if (!*ret_path && access(INSTALLED, X_OK) == 0)
-		*ret_path = strdup(INSTALLED);
+	int r = *configured ? path_absolute(configured, ret_path) : beside(binary, ret_path);
+	if (r == -ENOENT && !*configured)
+		r = path_search("jailer", config_environment(env->config), ret_path);
+	if (r == -ENOENT && !*configured && access(INSTALLED, X_OK) == 0)
+		r = path_absolute(INSTALLED, ret_path);
+	if (r < 0 && (r != -ENOENT || *configured)) /* without a jail only where there is none */
+		return nova_fail_os(error, r, "looking for Firecracker's jailer");
 	if (!*ret_path)
 		log_warn(env->log, "firecracker", "there is no jailer, so Firecracker runs as root and sees all files: install it beside '%s'", binary);
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Is there a Firecracker that can be used here, and with what? */
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -16,13 +17,14 @@ int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **erro
 	bool there = *configured && access(configured, X_OK) == 0;
 	if (*configured && !there && strcmp(configured, STANDARD))
 		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.binary names '%s', which cannot be executed", configured);
-	*ret_path = there ? path_absolute(configured)
-			  : path_search(PROGRAM, config_environment(env->config));
-	if (!*ret_path && !there && access(INSTALLED, X_OK) == 0)
-		*ret_path = strdup(INSTALLED);
-	if (*ret_path)
-		return 0;
-	return there ? nova_oom(error) : nova_fail(error, NOVA_ENOTFOUND, "Firecracker is not installed: no program " PROGRAM " in PATH, and no " INSTALLED);
+	int r = there ? path_absolute(configured, ret_path)
+		      : path_search(PROGRAM, config_environment(env->config), ret_path);
+	if (r == -ENOENT && !there) {
+		if (access(INSTALLED, X_OK) < 0)
+			return nova_fail(error, NOVA_ENOTFOUND, "Firecracker is not installed: no program " PROGRAM " in PATH, and no " INSTALLED);
+		r = path_absolute(INSTALLED, ret_path);
+	}
+	return r < 0 ? nova_fail_os(error, r, "looking for " PROGRAM) : 0;
 }
 
 /* --- what it says of itself ------------------------------------------------------------------------------------------- */
@@ -140,8 +142,11 @@ int fc_probe(const struct engine_env *env, struct engine_report *report, nova_er
 	int code = fc_binary(env, &report->binary, &why);
 	if (code == 0)
 		code = fc_ask(env, report->binary, "--version", &line, &why);
-	if (code == NOVA_ENOMEM)
-		return nova_oom(error);
+	if (code_is_refusal(code)) {
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
 	if (code == 0)
 		return fill_known(env, report, line) == 0 ? 0 : nova_oom(error);
 	report->reason = strdup(nova_error_message(why));

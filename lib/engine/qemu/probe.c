@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Is there a QEMU that can be used here, and with what? */
+#include <errno.h>
 #include <unistd.h>
 
 #include "engine/qemu/qemu.h"
@@ -14,13 +15,13 @@ int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **er
 	if (*configured) {
 		if (access(configured, X_OK) < 0)
 			return nova_fail(error, NOVA_ENOTFOUND, "the setting qemu.binary names '%s', which cannot be executed", configured);
-		*ret_path = path_absolute(configured);
-		return *ret_path ? 0 : nova_oom(error);
+		int r = path_absolute(configured, ret_path);
+		return r < 0 ? nova_fail_os(error, r, "the setting qemu.binary, '%s'", configured) : 0;
 	}
-	*ret_path = path_search(PROGRAM, config_environment(env->config));
-	if (!*ret_path)
+	int r = path_search(PROGRAM, config_environment(env->config), ret_path);
+	if (r == -ENOENT)
 		return nova_fail(error, NOVA_ENOTFOUND, "QEMU is not installed (no " PROGRAM " in PATH): apt-get install qemu-system-x86");
-	return 0;
+	return r < 0 ? nova_fail_os(error, r, "looking for " PROGRAM " in PATH") : 0;
 }
 
 bool qemu_uses_kvm(const struct engine_env *env)
@@ -97,8 +98,11 @@ int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_
 	int code = qemu_binary(env, &report->binary, &why);
 	if (code == 0)
 		code = ask_version(env, report->binary, &line, &why);
-	if (code == NOVA_ENOMEM)
-		return nova_oom(error);
+	if (code_is_refusal(code)) {
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
 	if (code < 0) {
 		report->reason = strdup(nova_error_message(why));
 		report->advice = strdup("apt-get install qemu-system-x86");

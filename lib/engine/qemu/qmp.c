@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "engine/qemu/qemu.h"
+#include "proto/proto.h"
 
 #define QMP_MAX_LINE (64u << 10) /* a guest may have broken into QEMU, and a line becomes a tree a hundred times its size */
 #define READ_AT_ONCE 4096u
@@ -70,9 +71,9 @@ static int next_message(struct qmp *q, uint64_t deadline, json_t **ret_message, 
 	ssize_t len = fill_line(q, deadline, error);
 	if (len < 0)
 		return (int)len;
-	*ret_message = json_loadb((const char *)q->in.data, (size_t)len, 0, NULL);
+	int r = json_parse((const char *)q->in.data, (size_t)len, 0, ret_message, NULL);
 	buf_consume(&q->in, (size_t)len + 1);
-	return *ret_message ? 0 : lost(error, "sends what is no JSON");
+	return r == -ENOMEM ? nova_oom(error) : r < 0 ? lost(error, "sends what is no JSON") : 0;
 }
 
 static void note_event(struct qmp *q, const char *event, const json_t *data)

@@ -6,8 +6,26 @@
 
 #define BUSY_TIMEOUT_MS 10000
 
+/* The errno of the last system call that failed on the database or its log; 0: none did. SQLite's own note of it
+ * is not kept for all of its results. */
+static int last_errno(struct sqlite_store *s)
+{
+	sqlite3_file *log = NULL;
+	int os = sqlite3_system_errno(s->db);
+	if (!os)
+		sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &os);
+	if (!os && sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
+		log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &os);
+	return os;
+}
+
+/* SQLite says "malformed" too when a page could not be read. */
 static int fail_damaged(struct sqlite_store *s, const char *doing, nova_error_t **error)
 {
+	int os = last_errno(s);
+	if (os)
+		return nova_fail_os(error, os, "the function store %s: cannot %s", s->path, doing);
 	return nova_fail(error, NOVA_ECORRUPT,
 		"the function store %s is damaged (cannot %s: %s); it was left as it is: put a "
 		"backup in its place, or move it away to begin with an empty one",
@@ -16,7 +34,7 @@ static int fail_damaged(struct sqlite_store *s, const char *doing, nova_error_t 
 
 static int fail_io(struct sqlite_store *s, int rc, const char *doing, nova_error_t **error)
 {
-	int os = sqlite3_system_errno(s->db);
+	int os = last_errno(s);
 	if (os)
 		return nova_fail_os(error, os, "the function store %s: cannot %s", s->path, doing);
 	/* Only a full disk makes the index of the log too short, and then SQLite keeps no errno. */
@@ -34,9 +52,7 @@ int sqlite_fail(struct sqlite_store *s, int rc, const char *doing, nova_error_t 
 	case SQLITE_NOTADB:
 		return fail_damaged(s, doing, error);
 	case SQLITE_FULL:
-		return nova_fail(error, NOVA_ENOSPC,
-			"the function store %s: cannot %s: no space left on the device", s->path,
-			doing);
+		return nova_fail_os(error, ENOSPC, "the function store %s: cannot %s", s->path, doing);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		if (rc == SQLITE_READONLY_DBMOVED)
