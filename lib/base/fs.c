@@ -103,7 +103,10 @@ static int remove_at(int dir, const char *name)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	AUTO_FD int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int fd = -1;
+	do
+		fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
 	int r = fd < 0 ? -errno : remove_content(fd);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

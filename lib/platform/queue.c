@@ -257,16 +257,18 @@ static void free_worker(struct worker *worker)
 	free(worker);
 }
 
-static struct worker *new_worker(nova_queue_t *q)
+/* 0 or an errno. */
+static int new_worker(nova_queue_t *q, struct worker **ret_worker)
 {
-	struct worker *worker = calloc(1, sizeof(*worker));
+	AUTO_FREE struct worker *worker = calloc(1, sizeof(*worker));
+	AUTO_ERROR nova_error_t *why = NULL;
 	if (!worker)
-		return NULL;
+		return ENOMEM;
 	worker->queue = q;
-	if (nova_interrupt_new(&worker->end, NULL) == 0)
-		return worker;
-	free(worker);
-	return NULL;
+	if (nova_interrupt_new(&worker->end, &why) < 0)
+		return nova_error_os(why) ? nova_error_os(why) : ENOMEM;
+	*ret_worker = STEAL(worker);
+	return 0;
 }
 
 /* 0 or an errno. With the lock held. */
@@ -274,15 +276,18 @@ static int start_thread(nova_queue_t *q)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
-	struct worker *worker = new_worker(q);
-	if (!worker || pthread_attr_init(&attributes)) {
+	struct worker *worker = NULL;
+	int r = new_worker(q, &worker);
+	if (r == 0)
+		r = pthread_attr_init(&attributes);
+	if (r) {
 		free_worker(worker);
-		return ENOMEM;
+		return r;
 	}
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&worker->thread, &attributes, work, worker);
+	r = pthread_create(&worker->thread, &attributes, work, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	if (r) {

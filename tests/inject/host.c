@@ -32,7 +32,7 @@ static int probe(nova_error_t **error)
 	int code = nova_engine_probe(world.host, &found, error);
 	if (code < 0)
 		return code;
-	bool whole = nova_probe_choice(found) >= 0 && *nova_probe_choice_reason(found) && nova_probe_kvm(found);
+	bool whole = nova_probe_choice(found) >= 0 && *nova_probe_choice_reason(found) && nova_probe_kvm(found) && nova_probe_unlimited(found);
 	for (size_t i = 0; i < nova_probe_count(found); i++)
 		whole = whole && *nova_probe_engine(found, i) && *nova_probe_reason(found, i) && nova_probe_advice(found, i) &&
 			nova_probe_version(found, i) && nova_probe_binary(found, i) && nova_probe_accelerator(found, i) &&
@@ -131,7 +131,7 @@ const struct inject_case host_cases[] = {
 	{ "nova_host_new", .run = new_host, .swept = true },
 	{ "nova_host_ref nova_host_unref nova_host_set_log nova_host_home nova_host_images nova_host_setting nova_get_host nova_get_pool", .run = ask_host },
 	{ "nova_engine_probe nova_probe_free nova_probe_count nova_probe_engine nova_probe_usable nova_probe_reason nova_probe_advice nova_probe_version "
-	  "nova_probe_binary nova_probe_accelerator nova_probe_features nova_probe_choice nova_probe_choice_reason nova_probe_kvm", .run = probe },
+	  "nova_probe_binary nova_probe_accelerator nova_probe_features nova_probe_choice nova_probe_choice_reason nova_probe_kvm nova_probe_unlimited", .run = probe },
 	{ "nova_pool_new nova_pool_free", .run = new_pool },
 	{ "nova_pool_acquire", make_pool, NULL, acquire, give_back_and_forget },
 	{ "nova_pool_release nova_pool_forget", make_pool, prepare_vm_of_pool, release, forget },
