@@ -71,7 +71,8 @@ struct function {
 	const struct runtime *runtime; /* NULL: no Init yet */
 	const char *program;           /* NULL: the handler itself */
 	char file[PATH_MAX];           /* the handler's file */
-	char module[128], name[128];   /* main.handler */
+	char module[128], name[128];   /* main.handler; no name: what the module has */
+	bool automatic;                /* nobody has named one */
 	char **env;
 	bool hook_before, hook_after; /* programs in /code/hooks */
 };
@@ -106,6 +107,7 @@ struct worker {
 	int sock, log_fd;
 	struct buf log;      /* what was printed while importing; the newest part */
 	bool hook_before, hook_after; /* the module has declared some */
+	char name[128];      /* of the function that is called; "": none, it is a script */
 	char draws[256];     /* the first of its import that no reseeding takes back; "": none */
 	bool script;         /* each request runs the file, instead of calling a function of it */
 	uint64_t deadline;   /* of the start */
@@ -376,6 +378,8 @@ const char *find_program(const char *const *candidates);
 
 /* The interpreter of the runtime python, NULL if there is none. */
 const char *function_python(void);
+/* A directory with a link to the function's file that is called as its module. */
+void modules_path(const struct agent *agent, char *path, size_t size);
 
 /* blank.c. For PID 1, before the function comes; blocks until the interpreter waits. */
 void blank_start(struct agent *agent);

@@ -99,6 +99,14 @@ static bool failed(const struct request *request)
 	return request->timed_out || request->oom || request->signal || request->exit_code || request->kind == 'E';
 }
 
+/* What stands in the place of the last words of a function that had none. */
+static const char *silent(const struct request *request)
+{
+	if (request->canceled || request->timed_out || request->oom)
+		return "";
+	return ", and nothing was written to stderr";
+}
+
 static int put_error(struct buf *frame, const struct request *request)
 {
 	char what[64];
@@ -119,8 +127,8 @@ static int put_error(struct buf *frame, const struct request *request)
 	else
 		snprintf(what, sizeof(what), "exit %d", request->exit_code);
 	int r = buf_append_str(&text, what);
-	if (r == 0 && words.len)
-		r = buf_append_str(&text, ": ");
+	if (r == 0)
+		r = buf_append_str(&text, words.len ? ": " : silent(request));
 	if (r == 0)
 		r = buf_append(&text, words.at, words.len);
 	return r < 0 ? r : json_put_string(frame, text.data, text.len);

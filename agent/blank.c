@@ -5,7 +5,7 @@
  * only at the start of an interpreter; then it is ended and another one started, as in any guest.
  *
  *   from it  w                                                    it waits
- *   to it    file \0 module \0 name \0 directory \0 variable \0 …   whose it is; variables as NAME=VALUE
+ *   to it    file \0 module \0 name \0 directory \0 modules \0 variable \0 …   whose it is; variables as NAME=VALUE
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -113,7 +113,9 @@ static bool counts_at_start(const struct agent *agent, const char *variable)
 static int compose(const struct agent *agent, struct buf *text)
 {
 	const struct function *function = &agent->function;
-	const char *const fields[] = { function->file, function->module, function->name, agent->code_dir };
+	char modules[PATH_MAX];
+	modules_path(agent, modules, sizeof(modules));
+	const char *const fields[] = { function->file, function->module, function->name, agent->code_dir, modules };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(fields); i++)
 		r = buf_append(text, fields[i], strlen(fields[i]) + (i + 1 < ARRAY_LEN(fields)));

@@ -11,10 +11,15 @@ import signal
 import sys
 import time
 
+del sys.path[0]  # where it was started
+
 try:
     import resource
 except ImportError:
     resource = None
+
+
+FIELDS = 5  # before the variables
 
 
 def wait(program):
@@ -26,11 +31,12 @@ def wait(program):
         os._exit(0)
     fields = text.split(b"\0")
     os.environ.clear()
-    for entry in fields[4:]:
+    for entry in fields[FIELDS:]:
         name, _, value = entry.partition(b"=")
         os.environb[name] = value
     time.tzset()
-    sys.argv[2:] = [os.fsdecode(field) for field in fields[:4]]
+    sys.argv[2:] = [os.fsdecode(field) for field in fields[:FIELDS]]
+    os.chdir(fields[3])  # the code was not there before
     return program
 
 

@@ -47,27 +47,61 @@ void function_clear(struct function *function)
 	*function = (struct function){ 0 };
 }
 
-/* "pkg.mod.fn" is function fn of module pkg.mod; without a dot it is a function of main. */
+/* "pkg.mod.fn" is function fn of module pkg.mod, "dir/mod.fn" of dir.mod; without a dot it is a function of main. "": the
+ * interpreter shall see what there is in main. */
 static bool split_handler(struct function *function, const char *handler)
 {
 	const char *dot = strrchr(handler, '.');
+	function->automatic = !*handler;
+	if (function->automatic) {
+		snprintf(function->module, sizeof(function->module), "main");
+		return true;
+	}
 	size_t module = dot ? (size_t)(dot - handler) : 4;
 	const char *name = dot ? dot + 1 : handler;
 	if (!module || !*name || module >= sizeof(function->module) || strlen(name) >= sizeof(function->name) ||
-		strchr(handler, '/') || strstr(handler, ".."))
+		handler[0] == '/' || strchr(name, '/') || strstr(handler, "..") || strstr(handler, "//"))
 		return false;
 	snprintf(function->module, sizeof(function->module), "%.*s", (int)module, dot ? handler : "main");
+	for (char *slash = function->module; (slash = strchr(slash, '/')); )
+		*slash = '.';
 	snprintf(function->name, sizeof(function->name), "%s", name);
 	return true;
 }
 
-/* /code/handler; for Python also /code/<module>.py. */
+static bool is_file(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Code that is one file has the name of no module. A program that the interpreter starts, such as a process of its
+ * multiprocessing, finds it by a link. */
+static void link_module(const struct agent *agent, const struct function *function)
+{
+	char link[PATH_MAX];
+	modules_path(agent, link, sizeof(link));
+	mkdir(link, 0755);
+	size_t used = strlen(link);
+	snprintf(link + used, sizeof(link) - used, "/%s.py", function->module);
+	unlink(link);
+	(void)!symlink(function->file, link); /* without it only such programs fail, and say what they miss */
+}
+
+void modules_path(const struct agent *agent, char *path, size_t size)
+{
+	snprintf(path, size, "%s/modules", agent->input_dir);
+}
+
+/* /code/handler; for Python also /code/<module>.py and /code/<module>/__init__.py. */
 static bool find_file(const struct agent *agent, struct function *function)
 {
 	snprintf(function->file, sizeof(function->file), "%s/handler", agent->code_dir);
-	struct stat st;
-	if (stat(function->file, &st) == 0 && S_ISREG(st.st_mode))
+	if (is_file(function->file)) {
+		if (function->runtime->warm)
+			link_module(agent, function);
 		return true;
+	}
 	if (!function->runtime->warm)
 		return false;
 	int prefix = snprintf(function->file, sizeof(function->file), "%s/", agent->code_dir);
@@ -77,7 +111,10 @@ static bool find_file(const struct agent *agent, struct function *function)
 			*at = '/';
 	size_t used = strlen(function->file);
 	snprintf(function->file + used, sizeof(function->file) - used, ".py");
-	return stat(function->file, &st) == 0 && S_ISREG(st.st_mode);
+	if (is_file(function->file))
+		return true;
+	snprintf(function->file + used, sizeof(function->file) - used, "/__init__.py");
+	return is_file(function->file);
 }
 
 static char *check_rights(const struct agent *agent, const struct function *function)
@@ -138,8 +175,8 @@ static char *prepare(struct agent *agent, struct function *function)
 		return strdup(function->runtime->missing);
 	if (!find_file(agent, function)) {
 		if (function->runtime->warm)
-			return str_format("the function's code is missing: neither %s/handler nor %s/%s.py is there", agent->code_dir,
-				agent->code_dir, function->module);
+			return str_format("the function's code is missing: there is no module %s in %s, and no file handler",
+				function->module, agent->code_dir);
 		return str_format("the function's code is missing: there is no %s/handler", agent->code_dir);
 	}
 	char *wrong = check_rights(agent, function);

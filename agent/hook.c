@@ -159,7 +159,7 @@ static int run_program(struct agent *agent, struct hook *hook)
 		return r;
 	char *const argv[] = { path, NULL };
 	struct launch launch = {
-		.program = path, .argv = argv, .env = agent->function.env, .directory = agent->temp_dir, .fds = { null, said, said },
+		.program = path, .argv = argv, .env = agent->function.env, .directory = agent->code_dir, .fds = { null, said, said },
 		.keep_fd = -1, .cgroup_procs = hook->slot ? hook->slot->procs : -1, .as_function = true,
 	};
 	pid_t pid = spawn(agent, &launch);

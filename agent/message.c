@@ -33,12 +33,14 @@ void message_init_done(struct agent *agent, bool warm)
 	if (!agent->init.pending)
 		return;
 	agent->init.pending = false;
-	AUTO_BUF struct buf draws = BUF_INIT(6 * sizeof(agent->worker.draws) + 3);
-	if (json_put_string(&draws, agent->worker.draws, strlen(agent->worker.draws)) < 0)
+	const struct worker *worker = &agent->worker;
+	AUTO_BUF struct buf draws = BUF_INIT(6 * sizeof(worker->draws) + 3);
+	if (json_put_string(&draws, worker->draws, strlen(worker->draws)) < 0)
 		return;
-	AUTO_FREE char *more = str_format(",\"warm\":%s,\"hooks\":%s,\"draws\":%.*s,\"duration_us\":%llu", warm ? "true" : "false",
-		hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false", (int)draws.len, (char *)draws.data,
-		(unsigned long long)(clock_ns() - agent->init.start) / 1000);
+	/* The name is that of something in Python, and needs no escapes. */
+	AUTO_FREE char *more = str_format(",\"warm\":%s,\"hooks\":%s,\"draws\":%.*s,\"calls\":\"%s\",\"duration_us\":%llu",
+		warm ? "true" : "false", hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false", (int)draws.len,
+		(char *)draws.data, warm ? worker->name : "", (unsigned long long)(clock_ns() - agent->init.start) / 1000);
 	if (more)
 		answer_status_with(agent, agent->init.id, "initialized", more);
 }
@@ -84,7 +86,7 @@ static bool strings_only(json_t *env)
 
 static void on_init(struct agent *agent, const char *id, json_t *payload)
 {
-	const char *runtime = NULL, *handler = "main.handler", *code = "invalid";
+	const char *runtime = NULL, *handler = "", *code = "invalid";
 	json_t *env = json_object_get(payload, "env_vars");
 	uint32_t timeout_ms;
 	if (json_unpack(payload, "{s:s, s?s}", "runtime", &runtime, "handler", &handler) < 0 || !strings_only(env) ||

@@ -335,7 +335,8 @@ void request_watch(struct agent *agent, struct request *request)
 
 /* --- the beginning --- */
 
-/* A pipe of which we read, without blocking; the other end blocks, as a program expects. */
+/* A pipe of which we read, without blocking; the other end blocks, as a program expects. It belongs to the function's
+ * user, who then can open /dev/stdout and the like. */
 int pipe_from(int *ret_ours, int *ret_theirs)
 {
 	int ends[2];
@@ -344,6 +345,8 @@ int pipe_from(int *ret_ours, int *ret_theirs)
 		return r;
 	*ret_ours = ends[0];
 	*ret_theirs = ends[1];
+	if (getpid() == 1 && fchown(ends[1], FUNCTION_UID, FUNCTION_UID) < 0)
+		return -errno;
 	return sys_set_nonblock(ends[0], true);
 }
 
@@ -477,7 +480,7 @@ static void run_function(struct agent *agent, struct request *request)
 	if (r == 0) {
 		exec_argv(function, request->input_path, argv);
 		struct launch launch = {
-			.program = argv[0], .argv = (char *const *)argv, .env = env, .directory = agent->temp_dir, .as_function = true,
+			.program = argv[0], .argv = (char *const *)argv, .env = env, .directory = agent->code_dir, .as_function = true,
 		};
 		r = run_program(agent, request, &launch);
 	}

@@ -7,7 +7,7 @@
  *            B, A              run the hooks: before a snapshot, after a restore
  *            W                 look after the children
  *            P                 calls in place from now on; descriptors: stdout, stderr, its end of the talk, to which B and A go too
- *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place, \0, what it drew (reseed.py)   ready
+ *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place, \0, what it drew (reseed.py), \0, its name   ready
  *            D                 the hooks have run
  *            F error           a hook has failed; it ends
  *            E error \0 text   the module cannot be had
@@ -51,18 +51,20 @@ static int spawn_worker(struct agent *agent, int sock, int log)
 	struct worker *worker = &agent->worker;
 	const struct function *function = &agent->function;
 	AUTO_FD int null = sys_open("/dev/null", O_RDONLY, 0);
-	char code[48];
+	char code[80], modules[PATH_MAX];
+	modules_path(agent, modules, sizeof(modules));
 	AUTO_FD int program = program_file();
 	if (program < 0)
 		return program;
 	/* The program comes on the interpreter's stdin, and is put aside there once it is read. */
 	if (lseek(program, 0, SEEK_SET) < 0)
 		return -errno;
-	snprintf(code, sizeof(code), "exec(open(0,'rb',closefd=False).read())");
+	/* It runs in the code's directory, from which nothing of its own is to be imported. */
+	snprintf(code, sizeof(code), "import sys;del sys.path[0];exec(open(0,'rb',closefd=False).read())");
 	const char *argv[] = { function->program, "-c", code, "3", function->file, function->module, function->name, agent->code_dir,
-		NULL };
+		modules, NULL };
 	struct launch launch = {
-		.program = function->program, .argv = (char *const *)argv, .env = function->env, .directory = agent->temp_dir,
+		.program = function->program, .argv = (char *const *)argv, .env = function->env, .directory = agent->code_dir,
 		.fds = { program, log, log }, .keep_fd = sock,
 		.cgroup_procs = agent->cgroups.there ? agent->cgroups.worker_procs : -1, .as_function = true,
 	};
@@ -207,18 +209,25 @@ static void begin_in_place(struct agent *agent)
 		message_init_done(agent, true);
 }
 
-/* Behind the kind, ended by NUL each: letters; the draw of the import that no reseeding takes back. */
+/* The field behind this one, each ended by NUL; "" behind the last. */
+static const char *field_behind(const char *field, const char *end)
+{
+	const char *next = field + strlen(field) + 1;
+	return next < end ? next : "";
+}
+
+/* Behind the kind: letters; the draw of the import that no reseeding takes back; what is called. */
 static void take_ready(struct agent *agent, const char *text, size_t len)
 {
 	struct worker *worker = &agent->worker;
-	size_t kind = strlen(text);
-	const char *letters = kind < len ? text + kind + 1 : "", *end = letters + strlen(letters);
+	const char *letters = field_behind(text, text + len), *draws = field_behind(letters, text + len);
 	worker->state = WORKER_READY;
 	cgroup_measure_worker(agent);
 	worker->script = strcmp(text, "Rscript") == 0;
 	worker->hook_before = strchr(letters, 'b');
 	worker->hook_after = strchr(letters, 'a');
-	snprintf(worker->draws, sizeof(worker->draws), "%s", end < text + len ? end + 1 : "");
+	snprintf(worker->draws, sizeof(worker->draws), "%s", draws);
+	snprintf(worker->name, sizeof(worker->name), "%s", field_behind(draws, text + len));
 	/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what is wrong. */
 	if (strchr(letters, 'p'))
 		begin_in_place(agent);

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The warm interpreter: imports the function once, then answers each request in a fork of itself, or in place if the module says so.
 
-Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY`; warm.c describes the messages. reseed.py
-stands in front of this file, in the same program. All that the
+Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY MODULES`; warm.c describes the messages. reseed.py
+and handler.py stand in front of this file, in the same program. All that the
 hot path needs is imported here, before the first request. A handler runs in a child only, so what it breaks is its own.
 """
+import _io
 import _socket
 import gc
 import json
@@ -21,70 +22,17 @@ except ImportError:
 MAX_RESULT = 6 << 20
 ROOM = 72 << 10   # for a request without its large input
 PIECE = 32 << 10  # of a result
-ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to import
+BUFFERED = (_io.TextIOWrapper, _io.BufferedWriter, _io.BufferedRandom)
 
 
-def defines(body, name):
-    """Whether these statements bind the name at the top level of a module. Only looks, runs nothing."""
-    for node in body:
-        kind = type(node).__name__
-        if kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef"):
-            if node.name == name:
-                return True
-        elif kind in ("Import", "ImportFrom"):
-            if any((alias.asname or alias.name) == name for alias in node.names):
-                return True
-        elif kind in ("Assign", "AnnAssign"):
-            targets = node.targets if kind == "Assign" else [node.target]
-            if any(getattr(target, "id", None) == name for target in targets):
-                return True
-        elif kind == "If" and getattr(getattr(node.test, "left", None), "id", None) == "__name__":
-            continue  # the part for running as a program
-        elif kind in ("If", "Try", "With"):
-            parts = [node.body, getattr(node, "orelse", []), getattr(node, "finalbody", [])]
-            parts += [handler.body for handler in getattr(node, "handlers", [])]
-            if any(defines(part, name) for part in parts):
-                return True
-    return False
-
-
-class Context:
-    """Second argument of a handler that takes two."""
-
-    def __init__(self, request_id, timeout_ms):
-        self.request_id = self.aws_request_id = request_id
-        self.timeout_ms = timeout_ms
-        self.function_name = os.environ.get("NOVA_FUNCTION", "")
-        self._end = time.monotonic() + timeout_ms / 1000
-
-    def get_remaining_time_in_millis(self):
-        return max(0, int((self._end - time.monotonic()) * 1000))
-
-
-def how_to_call(function):
-    """How many arguments the handler wants: 0, 1 (event) or 2 (event, context)."""
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
-    if code is None:
-        return 1
-    bound = 1 if hasattr(function, "__self__") else 0
-    names = code.co_varnames[bound:code.co_argcount]
-    if len(names) >= 2:
-        defaults = len(getattr(function, "__defaults__", None) or ())
-        if len(names) - defaults >= 2 or names[1] in ("context", "ctx"):
-            return 2
-    return 1 if names or code.co_flags & 0x04 else 0
-
-
-def describe(error):
-    text = str(error)
-    return type(error).__name__ + (": " + text if text else "")
-
-
-def print_traceback(error, skip):
+def print_traceback(error, directory):
     """As the interpreter would, without our own frames. Written in C, so nothing has to be imported for it."""
-    trace = error.__traceback__
-    for _ in range(skip):
-        trace = trace.tb_next if trace is not None else None
+    trace = first = error.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(directory + "/"):
+        trace = trace.tb_next
+    while trace is None and first is not None and first.tb_frame.f_code.co_filename == "<string>":
+        first = first.tb_next  # none of the function's own
+    trace = trace or first
     sys.__excepthook__(type(error), error.with_traceback(trace), trace)
 
 
@@ -98,6 +46,11 @@ def flush():
             stream.flush()
         except (AttributeError, OSError, ValueError):
             pass
+
+
+def open_files():
+    """Files with a buffer of their own, as far as the collector sees them."""
+    return [one for one in gc.get_objects() if issubclass(type(one), BUFFERED)]
 
 
 class Hooks:
@@ -139,16 +92,20 @@ class Hooks:
         """Functions of the handler's module that have the names of hooks."""
         for name, hooks in (("before_snapshot", cls.before), ("after_restore", cls.after)):
             function = module.__dict__.get(name)
-            if type(function) is type(describe) and function not in hooks:
+            if type(function) is type(nothing) and function not in hooks:
                 hooks.append(function)
 
 
 class Worker:
-    def __init__(self, sock, path, module, name, directory):
+    def __init__(self, sock, path, module, name, directory, modules):
         self.sock = _socket.socket(fileno=sock)
         self.path, self.module, self.name, self.directory = path, module, name, directory
+        self.modules = modules  # a directory in which code that is one file has the name of its module
+        self.me = os.getpid()   # of who answers: not what the function has forked
+        self.files = []
         self.function = self.code = None
-        self.running, self.early = {}, {}
+        self.running, self.stirred = {}, False
+        self.sigchld = signal.SIG_DFL  # what the function had chosen
         self.count = 1
         self.in_place = self.by_lines = False
         self.serving = False  # in place
@@ -178,45 +135,39 @@ class Worker:
         return encode
 
     def load(self):
-        with open(self.path, "rb") as file:
-            source = file.read()
-        tree = compile(source, self.path, "exec", ONLY_TREE, dont_inherit=True)
-        found = defines(tree.body, self.name)
-        self.code = compile(tree, self.path, "exec", dont_inherit=True)
         sys.argv = [self.path]
-        sys.path[0:1] = [os.path.dirname(self.path)]
-        if self.directory not in sys.path:
-            sys.path.insert(1, self.directory)
+        sys.path.insert(0, self.directory)
+        sys.path.append(self.modules)
         sys.dont_write_bytecode = True
         sys.meta_path.append(Hooks)
-        if not found:
-            return
-        module = type(sys)(self.module)
-        module.__file__ = self.path
-        sys.modules[self.module] = module
-        exec(self.code, module.__dict__)
-        self.function = getattr(module, self.name)
-        if not callable(self.function):
-            raise TypeError(f"the handler '{self.name}' is not a function")
+        if not self.name:
+            tree = tree_of(self.path)
+            names = defined_names(tree, self.directory)
+            self.name = next((name for name in AUTOMATIC if name in names), "")
+            if not self.name:
+                self.code = compile(tree, self.path, "exec", dont_inherit=True)
+                return
+        module = import_handler(self.path, self.module, self.name, self.directory)
+        self.function = find_function(module, os.path.relpath(self.path, self.directory), self.name, self.directory)
         Hooks.by_name(module)
         self.count = how_to_call(self.function)
-        self.in_place = bool(getattr(self.function, "__nova_in_place__", False) or module.__dict__.get("__nova_in_place__"))
-        code = getattr(self.function, "__code__", None)
-        if code is not None and code.co_flags & 0x80:
-            import asyncio  # noqa: F401, now rather than in each request
+        self.in_place = bool(getattr(self.function, "__nova_in_place__", False) or module.__dict__.get("__nova_in_place__")
+                             or os.environ.get("NOVA_IN_PLACE") == "1")
+        if code_of(self.function)[1] & IS_COROUTINE:
+            from_library("asyncio", self.directory)  # now rather than in each request
 
     def start(self):
         try:
             self.load()
+        except NoHandler as error:
+            self.refuse(str(error))
         except BaseException as error:
-            print_traceback(error, 2)
+            print_traceback(error, self.directory)
             flush()
-            text = f"{self.path} cannot be imported: {describe(error)}"
-            self.sock.send(b"E" + text[:4000].encode("utf-8", "replace").replace(b"\0", b" "))
-            os._exit(1)
+            self.refuse(f"{os.path.relpath(self.path, self.directory)} cannot be imported: {tell(error, self.directory)}")
         draws = self.randomness.imported()
         flush()
-        signal.signal(signal.SIGCHLD, self.reap)
+        self.sigchld = signal.signal(signal.SIGCHLD, self.reap)
         gc.disable()
         for _ in range(16):
             self.rehearse()
@@ -224,12 +175,19 @@ class Worker:
         os.unsetenv("NOVA_REQUEST_ID")
         self.settle()
         hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"") + (b"p" if self.in_place else b"")
-        self.sock.send((b"Rhandler" if self.function else b"Rscript") + b"\0" + hooks + b"\0" + draws.encode("utf-8", "replace")[:400])
+        fields = [b"Rhandler" if self.function else b"Rscript", hooks, draws.encode("utf-8", "replace")[:400], self.name.encode()]
+        self.sock.send(b"\0".join(fields))
+
+    def refuse(self, text):
+        self.sock.send(b"E" + text.encode("utf-8", "replace").replace(b"\0", b" ")[:4000])
+        os._exit(1)
 
     def settle(self):
         """What there is now stays, in all forks: the collector need not write to it."""
         gc.collect()
         self.randomness.settle()
+        self.files = [file for file in (one() for one in self.files) if file is not None] + open_files()
+        self.files = [_weakref.ref(file) for file in self.files]
         if hasattr(gc, "freeze"):
             gc.freeze()
 
@@ -239,27 +197,24 @@ class Worker:
             for function in hooks:
                 function()
         except BaseException as error:
-            print_traceback(error, 1)
+            print_traceback(error, self.directory)
             flush()
-            self.say(b"F" + describe(error)[:400].encode("utf-8", "replace").replace(b"\0", b" "))
+            self.say(b"F" + tell(error, self.directory)[:400].encode("utf-8", "replace").replace(b"\0", b" "))
             os._exit(1)
         flush()
         self.settle()
         self.say(b"D")
 
     def reap(self, *_):
-        while True:
+        """Only forks for requests: others are waited for by who has made them, such as a hook."""
+        self.stirred = True
+        for pid in list(self.running):
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            seq = self.running.pop(pid, None)
-            if seq is None:
-                self.early[pid] = status
-            else:
-                self.say(b"X%s %d" % (seq, status))
+                ended, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:  # the function has waited for all children there are
+                ended, status = pid, 0
+            if ended:
+                self.say(b"X%s %d" % (self.running.pop(pid), status))
 
     def say(self, text):
         try:
@@ -305,7 +260,7 @@ class Worker:
         os.close(fds[0])
         os.close(fds[1])
         talk = fds[2]
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, self.sigchld)
         gc.enable()
         self.serving = True
         while True:
@@ -319,7 +274,7 @@ class Worker:
 
     def begin(self, seq, control):
         fds = self.descriptors(control)
-        self.early.clear()
+        self.stirred = False
         self.randomness.forks.for_request = True
         try:
             pid = os.fork()
@@ -340,9 +295,8 @@ class Worker:
         self.running[pid] = seq
         for fd in fds:
             os.close(fd)
-        if pid in self.early:
-            self.running.pop(pid, None)
-            self.say(b"X%s %d" % (seq, self.early.pop(pid)))
+        if self.stirred:  # it may have ended before it was known
+            self.reap()
 
     @staticmethod
     def head(kind, text, peak):
@@ -351,7 +305,8 @@ class Worker:
     # --- from here on in the child ---
 
     def child(self, fds):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.me = os.getpid()
+        signal.signal(signal.SIGCHLD, self.sigchld)
         if len(fds) > 3:
             os.write(fds[3], b"0")
             os.close(fds[3])
@@ -404,8 +359,26 @@ class Worker:
             event = self.special(talk, flags, event)
         kind, value = self.outcome(path, event, request_id, timeout_ms)
         flush()
+        if os.getpid() != self.me:
+            self.end_as_child(kind, value)
+        if not self.serving:
+            self.flush_files()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource and not self.serving else 0
         return self.head(kind, value, peak) + value
+
+    def end_as_child(self, kind, value):
+        """The function has forked, and this is not the one that was asked: it ends as it would in any program."""
+        self.flush_files()
+        os._exit(int(value) if kind == b"X" else kind == b"E")
+
+    def flush_files(self):
+        """There is no orderly end of the interpreter, in which they would be written."""
+        for file in [one() for one in self.files] + open_files():
+            try:
+                if file is not None and not file.closed:
+                    file.flush()
+            except (AttributeError, OSError, ValueError):
+                pass
 
     def rehearse(self):
         """All that a request runs, but the function: its pages are then there, its symbols looked up, its code made fast."""
@@ -446,7 +419,7 @@ class Worker:
         except SystemExit as error:
             return b"X", str(self.exit_code(error)).encode()
         except BaseException as error:
-            print_traceback(error, 2)
+            print_traceback(error, self.directory)
             return b"E", describe(error)[:4000].encode("utf-8", "replace")
 
     def call(self, event, request_id, timeout_ms):
@@ -458,7 +431,7 @@ class Worker:
             if self.count == 1:
                 value = self.function(event)
             else:
-                value = self.function(event, Context(request_id.decode(), int(timeout_ms)))
+                value = self.function(event, Context(request_id.decode(), int(timeout_ms), time.monotonic))
         if hasattr(value, "__await__"):
             import asyncio
             value = asyncio.run(value)
@@ -466,7 +439,10 @@ class Worker:
 
     def to_json(self, value):
         try:
-            text = self.encode(value).encode("utf-8", "replace")
+            text = self.encode(value).encode()
+        except UnicodeEncodeError as error:
+            near = error.object[max(0, error.start - 20):error.end + 20]
+            raise ValueError(f"the handler's return value has text in it that is not Unicode, near {ascii(near)}") from None
         except (TypeError, ValueError) as error:
             raise type(error)(f"the handler's return value cannot be written as JSON: {error}") from None
         if len(text) > MAX_RESULT:
@@ -498,9 +474,9 @@ class Worker:
 
 
 def main():
-    fd, path, module, name, directory = sys.argv[1:6]
+    fd, path, module, name, directory, modules = sys.argv[1:7]
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    worker = Worker(int(fd), path, module, name, directory)
+    worker = Worker(int(fd), path, module, name, directory, modules)
     worker.start()
     worker.serve()
 

@@ -60,7 +60,8 @@ typedef struct nova_register_opts {
 	const char *code_path;     /**< file or directory with the code; exactly one of code_path and code is given */
 	const void *code;          /**< or the content of one file */
 	size_t code_len;
-	const char *handler;       /**< NULL: "main.handler" */
+	const char *handler;       /**< Python: "module.function", "package.module.function" or "path/file.function"; it must be there.
+	                                NULL: of module main the function handler, else lambda_handler, else the file is a script */
 	uint32_t memory_mb;        /**< 32 to 65536; 0: 128 */
 	uint32_t timeout_s;        /**< 1 to 86400; 0: 30 */
 	uint32_t vcpus;            /**< 1 to 32; 0: 1 */
@@ -106,7 +107,7 @@ NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count)
 NOVA_API const char *nova_function_id(const nova_function_t *f);        /**< UUID. Since 0.1. */
 NOVA_API const char *nova_function_name(const nova_function_t *f);      /**< Since 0.1. */
 NOVA_API const char *nova_function_runtime(const nova_function_t *f);   /**< Since 0.1. */
-NOVA_API const char *nova_function_handler(const nova_function_t *f);   /**< Since 0.1. */
+NOVA_API const char *nova_function_handler(const nova_function_t *f);   /**< "main.handler" if none was named. Since 0.1. */
 NOVA_API const char *nova_function_code_path(const nova_function_t *f); /**< as given, absolute; "" if from memory. Since 0.1. */
 NOVA_API const char *nova_function_code_hash(const nova_function_t *f); /**< 64 hex digits: SHA-256 of the code disk. Since 0.1. */
 NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);    /**< Since 0.1. */

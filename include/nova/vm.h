@@ -86,7 +86,7 @@ NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
 typedef struct nova_vm_init_opts {
 	size_t size;               /**< sizeof(nova_vm_init_opts) */
 	const char *runtime;       /**< "python", "go", "rust", "wasm", "shell", "binary"; required */
-	const char *handler;       /**< "module.function"; NULL: "main.handler" */
+	const char *handler;       /**< as nova_register_opts.handler */
 	const char *const *env;    /**< "NAME=value" strings; NULL: none */
 	size_t env_count;
 	uint32_t timeout_ms;       /**< for this step; 0: the engine's boot timeout */

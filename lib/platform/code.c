@@ -5,6 +5,7 @@
  * guest.
  */
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 
 #include "platform/platform.h"
@@ -85,9 +86,24 @@ static int check_elf(const struct code *code, const struct runtime *runtime, nov
 	return 0;
 }
 
+/* A zip is what other platforms take; here it would be run as it is. Python runs one that has a __main__, and no handler
+ * of such a one could be found. */
+static int check_not_zip(
+	const struct code *code, const struct runtime *runtime, nova_error_t **error)
+{
+	char magic[4];
+	if (!code_read(code, magic, sizeof(magic), 0) || memcmp(magic, "PK\3\4", sizeof(magic)) != 0)
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"code: %s is a zip file, not %s code; unpack it and give the directory", code->what,
+		runtime->name);
+}
+
 static int check_form(const struct code *code, const struct runtime *runtime, nova_error_t **error)
 {
 	char magic[4];
+	if (!code->len)
+		return nova_fail(error, NOVA_EINVAL, "code: %s is empty", code->what);
 	switch (runtime->form) {
 	case CODE_ELF:
 	case CODE_SOURCE_OR_ELF:
@@ -97,40 +113,75 @@ static int check_form(const struct code *code, const struct runtime *runtime, no
 			return refuse(code, runtime, "is not a WebAssembly module", error);
 		return 0;
 	default:
-		return 0;
+		return check_not_zip(code, runtime, error);
 	}
 }
 
 static int check_file(const struct runtime *runtime, const char *path, nova_error_t **error)
 {
-	/* Not blocking: the path may be a FIFO, which the disk builder refuses by name. */
+	struct stat st;
+	/* Not blocking: the path may be a FIFO. */
 	AUTO_FD int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
-	if (fd < 0)
-		return nova_fail_os(error, fd, "code: cannot read %s", path);
-	struct code code = { path, fd };
+	int r = fd < 0 ? fd : sys_fstat(fd, &st);
+	if (r < 0)
+		return nova_fail_os(error, r, "code: cannot read %s", path);
+	if (!S_ISREG(st.st_mode))
+		return nova_fail(error, NOVA_EINVAL, "code: %s is no regular file", path);
+	struct code code = { path, fd, NULL, (size_t)st.st_size };
 	return check_form(&code, runtime, error);
 }
 
-/* In a directory the entry is `handler`, or for Python the module of the handler's name. */
+/* 1: a regular file, which is then checked; 0: there is none of that name. */
+static int check_entry(const struct runtime *runtime, const char *path, nova_error_t **error)
+{
+	int r = fs_stat(path, NULL, NULL);
+	if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR)
+		return 0; /* what else is wrong with it, the reader says */
+	int code = check_file(runtime, path, error);
+	return code < 0 ? code : 1;
+}
+
+/* Where the module of the handler's name may be: path/pkg/mod and the ending. */
+static char *module_path(const char *path, const char *handler, const char *ending)
+{
+	const char *dot = strrchr(handler, '.');
+	int len = dot ? (int)(dot - handler) : 4;
+	char *file = str_format("%s/%.*s%s", path, len, dot ? handler : "main", ending);
+	for (char *at = file ? file + strlen(path) + 1 : NULL, *end = at ? at + len : NULL; at < end; at++)
+		if (*at == '.')
+			*at = '/';
+	return file;
+}
+
+static int check_python_directory(
+	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
+{
+	static const char *const endings[] = { ".py", "/__init__.py" };
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		AUTO_FREE char *module = module_path(path, handler, endings[i]);
+		int found = module ? check_entry(runtime, module, error) : nova_oom(error);
+		if (found)
+			return found < 0 ? found : 0;
+	}
+	AUTO_FREE char *module = module_path(path, handler, ".py");
+	if (!module)
+		return nova_oom(error);
+	return nova_fail(error, NOVA_EINVAL,
+		"code: the directory %s has no file 'handler' and no '%s', where the handler would be",
+		path, module + strlen(path) + 1);
+}
+
+/* In a directory the entry is the file `handler`, or for Python the module of the handler's name. */
 static int check_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
 	AUTO_FREE char *entry = path_join(path, "handler");
-	AUTO_FREE char *module =
-		str_format("%s/%.*s.py", path, (int)strcspn(handler, "."), handler);
-	if (!entry || !module)
-		return nova_oom(error);
-	if (fs_exists(entry)) /* or it cannot be looked at, and the reader says why */
-		return check_file(runtime, entry, error);
-	bool is_python = !strcmp(runtime->name, "python");
-	int there = is_python ? fs_exists(module) : 0;
-	if (there < 0)
-		return nova_fail_os(error, there, "code: cannot look at %s", module);
-	if (there)
-		return 0;
-	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'%s%s%s",
-		path, is_python ? " and no '" : "", is_python ? strrchr(module, '/') + 1 : "",
-		is_python ? "', where the handler would be" : "");
+	int found = entry ? check_entry(runtime, entry, error) : nova_oom(error);
+	if (found)
+		return found < 0 ? found : 0;
+	if (!strcmp(runtime->name, "python"))
+		return check_python_directory(runtime, path, handler, error);
+	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'", path);
 }
 
 int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,

@@ -61,7 +61,7 @@ const char *nova_function_runtime(const nova_function_t *f)
 
 const char *nova_function_handler(const nova_function_t *f)
 {
-	return f->record.handler;
+	return *f->record.handler ? f->record.handler : "main.handler";
 }
 
 const char *nova_function_code_path(const nova_function_t *f)
@@ -191,7 +191,7 @@ static json_t *json_function(const struct function_record *r)
 {
 	/* "o" takes over its value, also when packing fails; a NULL there makes it fail. */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:I, s:o, s:o}",
-		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", r->handler,
+		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", *r->handler ? r->handler : "main.handler",
 		"code_path", r->code_path, "code_hash", r->code_hash, "memory_mb",
 		(json_int_t)r->memory_mb, "timeout_s", (json_int_t)r->timeout_s, "min_replicas",
 		(json_int_t)r->min_replicas, "concurrency", (json_int_t)r->concurrency, "network", net_kind_name((enum net_kind)r->network), "limits", json_limits(r), "env_vars", json_env(r),

@@ -4,6 +4,28 @@
 
 /* --- what to ask the pool for ------------------------------------------------------------------------------------------------- */
 
+#define IMPORT_LIMIT_MS 30000u /* at least; a function that may run longer may be imported as long */
+
+/* What a function may want to know of itself; its own variables come behind and win. */
+static int function_env(struct function_want *w, const struct function_record *r)
+{
+	size_t facts = ARRAY_LEN(w->facts);
+	w->facts[0] = str_format("NOVA_FUNCTION_NAME=%s", r->name);
+	w->facts[1] = str_format("NOVA_FUNCTION_VERSION=%u", r->version);
+	w->facts[2] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->memory_mb);
+	w->env = calloc(facts + r->env_count, sizeof(*w->env));
+	for (size_t i = 0; i < facts; i++) {
+		if (!w->env || !w->facts[i])
+			return NOVA_ENOMEM;
+		w->env[i] = w->facts[i];
+	}
+	for (size_t i = 0; i < r->env_count; i++)
+		w->env[facts + i] = r->env[i];
+	w->init.env = w->env;
+	w->init.env_count = facts + r->env_count;
+	return 0;
+}
+
 int function_want_init(struct function_want *w, const struct nova *nova, const struct function_record *r, nova_error_t **error)
 {
 	const struct runtime *runtime = runtime_find(r->runtime);
@@ -28,21 +50,23 @@ int function_want_init(struct function_want *w, const struct nova *nova, const s
 	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
 	w->init.runtime = r->runtime;
 	w->init.handler = r->handler;
-	w->init.env = (const char *const *)r->env;
-	w->init.env_count = r->env_count;
+	w->init.timeout_ms = r->timeout_s * 1000 > IMPORT_LIMIT_MS ? r->timeout_s * 1000 : IMPORT_LIMIT_MS;
 	w->init.concurrency = r->concurrency;
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
 	w->want.vm = &w->vm;
 	w->want.init = &w->init;
 	w->want.concurrency = r->concurrency;
-	return 0;
+	return function_env(w, r) < 0 ? nova_oom(error) : 0;
 }
 
 void function_want_done(struct function_want *w)
 {
+	for (size_t i = 0; i < ARRAY_LEN(w->facts); i++)
+		free(w->facts[i]);
+	free(w->env);
 	free(w->disk);
-	w->disk = NULL;
+	memset(w, 0, sizeof(*w));
 }
 
 /* VMs of another size are no good for the others: they have keys of their own. */

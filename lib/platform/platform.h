@@ -147,6 +147,8 @@ char *registry_disk_path(const struct nova *nova, const char *code_hash);
 struct function_want {
 	char key[FUNCTION_POOL_KEY];
 	char *disk;
+	char *facts[3];   /* variables that tell a function of itself */
+	const char **env; /* these, and the function's own */
 	nova_vm_opts vm;
 	nova_vm_init_opts init;
 	nova_pool_want want;

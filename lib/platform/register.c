@@ -79,7 +79,7 @@ static int copy_texts(struct function_record *r, const nova_register_opts *o, no
 {
 	r->name = strdup(o->name);
 	r->runtime = strdup(o->runtime);
-	r->handler = strdup(o->handler ? o->handler : "main.handler");
+	r->handler = strdup(o->handler ? o->handler : "");
 	int os = o->code_path ? path_absolute(o->code_path, &r->code_path) : 0;
 	if (os < 0)
 		return nova_fail_os(error, os, "code: '%s'", o->code_path);

@@ -88,13 +88,33 @@ static bool name_is_good(const char *name)
 	return true;
 }
 
+/* Length of the file or package name that begins here: as an identifier, but with '-' and digits anywhere. */
+static size_t module_length(const char *text)
+{
+	size_t n = 0;
+	while (is_letter(text[n]) || is_digit(text[n]) || text[n] == '_' || (n && text[n] == '-'))
+		n++;
+	return n;
+}
+
+/* "package.module.function" or "path/module.function". "": none was named. */
 static bool handler_is_good(const char *handler)
 {
-	size_t module = identifier_length(handler);
-	if (!module || handler[module] != '.' || strlen(handler) > RECORD_HANDLER_MAX)
+	const char *dot = strrchr(handler, '.'), *at = handler;
+	if (!*handler)
+		return true;
+	if (!dot || strlen(handler) > RECORD_HANDLER_MAX)
 		return false;
-	size_t function = identifier_length(handler + module + 1);
-	return function && !handler[module + 1 + function];
+	for (;; at++) { /* each name, and what is behind it */
+		size_t len = module_length(at);
+		at += len;
+		if (!len || (*at != '.' && *at != '/'))
+			return false;
+		if (at == dot)
+			break;
+	}
+	size_t function = identifier_length(dot + 1);
+	return function && !dot[1 + function];
 }
 
 static int check_range(const char *what, uint64_t value, uint64_t min, uint64_t max, int code,

@@ -38,19 +38,21 @@ static char *one_line(struct json_span text)
 
 static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
 {
-	const char *handler = o->handler ? o->handler : "main.handler";
+	const char *handler = o->handler ? o->handler : "";
 	AUTO_JSON json_t *env = NULL;
 	if (!text_is_utf8(o->runtime) || !text_is_utf8(handler))
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
 	int code = env_object(o->env, o->env_count, &env, error);
 	if (code < 0)
 		return code;
-	json_t *payload = json_pack("{s:s, s:s, s:O}", "runtime", o->runtime, "handler", handler, "env_vars", env);
+	uint32_t limit_ms = o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms;
+	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", o->runtime, "handler", handler,
+		"env_vars", env, "timeout_ms", (json_int_t)limit_ms);
 	if (!payload)
 		return nova_oom(error);
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms(o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms), stop,
+	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms((uint64_t)limit_ms + ANSWER_GRACE), stop,
 		&answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);

@@ -115,7 +115,7 @@ START_TEST(cancel_ends_one_request_with_all_its_processes_and_leaves_the_others)
 	ck_assert(json_is_false(json_object_get(got, "timed_out")));
 	ck_has(got, "error", "canceled");
 	ck_assert_str_eq(text(got, "stdout"), "begun\n");
-	AUTO_FREE char *go = path_join(work, "go");
+	AUTO_FREE char *go = path_join(code, "go");
 	ck_assert_int_eq(fs_write_file(go, "", 0, 0644), 0);
 	AUTO_JSON json_t *other = answer();
 	ck_assert_str_eq(text(other, "request_id"), "b");

@@ -164,7 +164,7 @@ static inline json_t *init_answer(const char *runtime, const char *handler)
 
 static inline void init(const char *runtime)
 {
-	AUTO_JSON json_t *got = init_answer(runtime, "main.handler");
+	AUTO_JSON json_t *got = init_answer(runtime, "");
 	ck_assert_msg(strcmp(text(got, "status"), "initialized") == 0, "%s %s", text(got, "error"), text(got, "stderr"));
 }
 

@@ -117,7 +117,7 @@ END_TEST
 
 START_TEST(an_interpreter_that_ends_by_itself_is_started_again_by_the_next_call)
 {
-	AUTO_FREE char *die = path_join(work, "die"), *starts = path_join(work, "starts");
+	AUTO_FREE char *die = path_join(code, "die"), *starts = path_join(code, "starts");
 	python("import threading, time\n" COUNTS "    return [os.getpid(), count]\n"
 		"def watch():\n    while not os.path.exists('die'):\n        time.sleep(0.01)\n    os._exit(1)\n"
 		"threading.Thread(target=watch, daemon=True).start()\n"

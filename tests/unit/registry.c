@@ -228,8 +228,12 @@ static const struct {
 	{ "net_tx_bandwidth is", { GOOD, .name = "f", .net_tx_bandwidth = 1ull << 63 } },
 	{ "handler: 'main'", { GOOD, .name = "f", .handler = "main" } },
 	{ "handler: '.x'", { GOOD, .name = "f", .handler = ".x" } },
-	{ "handler: 'a.b.c'", { GOOD, .name = "f", .handler = "a.b.c" } },
-	{ "handler: 'a/b.c'", { GOOD, .name = "f", .handler = "a/b.c" } },
+	{ "handler: 'a..c'", { GOOD, .name = "f", .handler = "a..c" } },
+	{ "handler: '../b.c'", { GOOD, .name = "f", .handler = "../b.c" } },
+	{ "handler: '/a.b'", { GOOD, .name = "f", .handler = "/a.b" } },
+	{ "handler: 'a/.b'", { GOOD, .name = "f", .handler = "a/.b" } },
+	{ "handler: 'a.b-c'", { GOOD, .name = "f", .handler = "a.b-c" } },
+	{ "handler: 'a.b.'", { GOOD, .name = "f", .handler = "a.b." } },
 	{ "env: 'NOEQUALS'",
 		{ GOOD, .name = "f", .env = (const char *const[]){ "NOEQUALS" }, .env_count = 1 } },
 	{ "env: '1A=x'",
@@ -398,7 +402,7 @@ START_TEST(a_script_may_be_a_binary_but_not_a_go_program)
 	ck_ok(add_path("binary", script));
 	ck_ok(add_path("shell", script));
 	ck_fails_with(NOVA_EINVAL, "not a Linux program", add_path("go", script));
-	ck_fails_with(NOVA_EINVAL, "not a Linux program", add_path("rust", empty));
+	ck_fails_with(NOVA_EINVAL, "empty is empty", add_path("rust", empty));
 }
 END_TEST
 
@@ -425,6 +429,55 @@ START_TEST(a_directory_needs_an_entry)
 	free(write_code("code/handler", "x", 1));
 	ck_ok(add_path("shell", code));
 	ck_fails_with(NOVA_EINVAL, "code/handler is not a Linux program", add_path("go", code));
+}
+END_TEST
+
+static int add_handler(const char *code, const char *handler)
+{
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "python";
+	o.code_path = code;
+	o.handler = handler;
+	o.flags = NOVA_REGISTER_REPLACE;
+	return nova_register(&nova, &o, NULL, &error);
+}
+
+START_TEST(the_module_of_a_handler_has_to_be_there)
+{
+	AUTO_FREE char *code = path_join(dir, "code"), *inner = path_join(dir, "code/app/inner");
+	ck_assert_int_eq(fs_mkdirs(inner, 0755), 0);
+	free(write_code("code/app/api.py", "x", 1));
+	free(write_code("code/app/inner/__init__.py", "x", 1));
+	free(write_code("code/my-func.py", "x", 1));
+	static const char *const good[] = { "app.api.handler", "app/api.run", "app.inner.handler", "my-func.handler" };
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		ck_ok(add_handler(code, good[i]));
+	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'app/web.py'", add_handler(code, "app.web.handler"));
+	ck_fails_with(NOVA_EINVAL, "no 'main.py'", add_handler(code, NULL));
+	/* A package of the name handler is no file of that name. */
+	AUTO_FREE char *package = path_join(dir, "code/handler");
+	ck_assert_int_eq(fs_mkdirs(package, 0755), 0);
+	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'main.py'", add_handler(code, NULL));
+	free(write_code("code/handler/__init__.py", "x", 1));
+	ck_ok(add_handler(code, "handler.handle"));
+}
+END_TEST
+
+START_TEST(code_that_cannot_be_run_is_refused_where_it_lies)
+{
+	AUTO_FREE char *zip = write_code("code.zip", "PK\3\4rest", 8), *empty = write_code("empty.py", "", 0);
+	AUTO_FREE char *secret = write_code("secret.py", "x", 1), *code = path_join(dir, "code");
+	ck_fails_with(NOVA_EINVAL, "code.zip is a zip file, not python code; unpack it", add_path("python", zip));
+	ck_fails_with(NOVA_EINVAL, "code.zip is a zip file, not shell code", add_path("shell", zip));
+	ck_fails_with(NOVA_EINVAL, "empty.py is empty", add_path("python", empty));
+	ck_assert_int_eq(fs_mkdirs(code, 0755), 0);
+	free(write_code("code/main.py", "", 0));
+	ck_fails_with(NOVA_EINVAL, "main.py is empty", add_path("python", code));
+	if (geteuid() == 0)
+		return; /* whom no mode keeps from reading */
+	ck_assert_int_eq(fs_chmod(secret, 0), 0);
+	ck_fails_with(NOVA_EPERM, "cannot read", add_path("python", secret));
 }
 END_TEST
 
@@ -461,6 +514,8 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, a_script_may_be_a_binary_but_not_a_go_program);
 	tcase_add_test(tc, code_that_is_missing_or_not_a_file_is_named);
 	tcase_add_test(tc, a_directory_needs_an_entry);
+	tcase_add_test(tc, the_module_of_a_handler_has_to_be_there);
+	tcase_add_test(tc, code_that_cannot_be_run_is_refused_where_it_lies);
 	tcase_add_test(tc, a_relative_path_is_stored_absolute);
 	suite_add_tcase(suite, tc);
 	return suite;

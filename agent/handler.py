@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Where the function's code is, what in it is called, and how; and what is said when that fails.
+
+Goes in front of worker.py, in the same program. What is needed only while the function is imported is imported then.
+"""
+import os
+import sys
+
+ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to import
+AUTOMATIC = ("handler", "lambda_handler")  # where no handler was named: the first that the module defines
+DEEPEST = 20  # modules that import each other's names by *
+IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR, TAKES_MORE = 0x20, 0x80, 0x200, 0x04  # of code objects
+
+
+class NoHandler(Exception):
+    """What was named is not there, or nothing that can be called. Its text says all: no traceback."""
+
+
+# --- what a module defines, without running it ---
+
+def tree_of(path):
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec", ONLY_TREE, dont_inherit=True)
+
+
+def kind_of(node):
+    return type(node).__name__
+
+
+def targets_of(node):
+    """Names that an assignment, a loop or a with statement binds, tuples opened."""
+    if isinstance(node, (list, tuple)):
+        return [name for one in node for name in targets_of(one)]
+    kind = kind_of(node)
+    if kind == "Name":
+        return [node.id]
+    if kind in ("Tuple", "List"):
+        return targets_of(node.elts)
+    return targets_of(node.value) if kind == "Starred" else []
+
+
+def bound_by(node, directory, depth):
+    """Names that one statement binds at the top level of a module, what is in it included."""
+    kind = kind_of(node)
+    if kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef"):
+        return [node.name]
+    if kind == "ImportFrom" and node.names[0].name == "*":
+        return bound_by_star(node, directory, depth)
+    if kind in ("Import", "ImportFrom"):
+        return [alias.asname or alias.name.split(".")[0] for alias in node.names]
+    if kind in ("Assign", "AnnAssign", "AugAssign", "For", "AsyncFor"):
+        names = targets_of(getattr(node, "targets", None) or getattr(node, "target", []))
+    else:
+        names = targets_of([item.optional_vars for item in getattr(node, "items", [])])
+    parts = ["orelse"] if is_main_part(node) else ["body", "orelse", "finalbody", "handlers", "cases"]
+    for part in parts:
+        for inner in getattr(node, part, None) or []:
+            names += bound_by(inner, directory, depth)
+    return names
+
+
+def is_main_part(node):
+    """`if __name__ == "__main__":`, which is for running the file as a program."""
+    test = getattr(node, "test", None)
+    return (kind_of(node) == "If" and getattr(getattr(test, "left", None), "id", None) == "__name__"
+            and kind_of(test.ops[0]) == "Eq")
+
+
+def bound_by_star(node, directory, depth):
+    """Those of a module of the function's own; one of the library has no handlers."""
+    path = module_file(directory, node.module or "")
+    if path is None or depth >= DEEPEST:
+        return []
+    try:
+        return defined_names(tree_of(path), directory, depth + 1)
+    except (SyntaxError, ValueError, OSError):
+        return []  # the import will say so
+
+
+def defined_names(tree, directory, depth=0):
+    return [name for node in tree.body for name in bound_by(node, directory, depth)]
+
+
+def module_file(directory, name):
+    base = os.path.join(directory, *name.split("."))
+    for path in (base + ".py", os.path.join(base, "__init__.py")):
+        if name and os.path.isfile(path):
+            return path
+    return None
+
+
+# --- importing it ---
+
+def from_library(name, directory):
+    """A module that we need, wherever the function has one of the same name."""
+    path = sys.path[:]
+    sys.path[:] = [entry for entry in path if entry != directory]
+    try:
+        return __import__(name, fromlist=["its own names"])
+    finally:
+        sys.path[:] = path
+
+
+def import_handler(path, module, name, directory):
+    """The module of that name in the code's directory; `path` where the code is one file, whatever that is called."""
+    if path == module_file(directory, module) and module not in sys.modules:
+        return from_library("importlib", directory).import_module(module)
+    machinery, util = from_library("importlib.machinery", directory), from_library("importlib.util", directory)
+    spec = util.spec_from_file_location(module, path, loader=machinery.SourceFileLoader(module, path))
+    loaded = util.module_from_spec(spec)
+    sys.modules[module] = loaded
+    loaded.__spec__.loader.exec_module(loaded)
+    return loaded
+
+
+def find_function(module, path, name, directory):
+    function = getattr(module, name, None)
+    if function is None and not hasattr(module, name):
+        raise NoHandler(f"there is no '{name}' in {path}{did_you_mean(module, name, directory)}")
+    if not callable(function):
+        raise NoHandler(f"the handler '{name}' in {path} is no function: it is of type {type(function).__name__}")
+    if code_of(function)[1] & (IS_GENERATOR | IS_ASYNC_GENERATOR):
+        raise NoHandler(f"the handler '{name}' in {path} is a generator, as it has a yield in it: have it return a value, such as a list")
+    return function
+
+
+def did_you_mean(module, name, directory):
+    mine = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+            and getattr(value, "__module__", None) == module.__name__]
+    near = from_library("difflib", directory).get_close_matches(name, mine, 1, 0.6) or [key for key in AUTOMATIC if key in mine]
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; there are {', '.join(sorted(mine)[:8])}" if mine else ", and no other function either"
+
+
+# --- calling it ---
+
+def code_of(function, bound=0, named=()):
+    """(names of positional parameters that are free, flags) of what a call runs in the end; (None, 0) if that is not Python."""
+    kind = type(function)
+    code = getattr(function, "__code__", None)
+    if kind.__name__ == "partial" and hasattr(function, "func"):
+        return code_of(function.func, bound + len(function.args), tuple(function.keywords) + named)
+    if hasattr(function, "__func__"):
+        return code_of(function.__func__, bound + 1, named)
+    if code is None:
+        call = getattr(kind, "__call__", None) if not isinstance(function, type) else getattr(function, "__init__", None)
+        return code_of(call, bound + 1, named) if hasattr(call, "__code__") else (None, 0)
+    free = code.co_varnames[:code.co_argcount][bound:]
+    for at, parameter in enumerate(free):
+        if parameter in named:  # it and what follows can be given by name only
+            return free[:at], code.co_flags & ~TAKES_MORE
+    return free, code.co_flags
+
+
+def how_to_call(function):
+    """How many arguments the handler is given: 0, 1 (event) or 2 (event, context)."""
+    free, flags = code_of(function)
+    if free is None:
+        return 1
+    if len(free) < 2 and flags & TAKES_MORE:
+        behind = getattr(function, "__wrapped__", None)  # by functools.wraps: what it takes is what it is passed
+        return max(how_to_call(behind), len(free)) if behind is not None else 2
+    return min(len(free), 2)
+
+
+class Context:
+    """Second argument of a handler that takes two. The names are those of AWS Lambda's; request_id and timeout_ms are ours."""
+
+    identity = client_context = None
+
+    def __init__(self, request_id, timeout_ms, now):
+        setting = os.environ.get
+        self.request_id = self.aws_request_id = request_id
+        self.timeout_ms = timeout_ms
+        self.function_name = setting("NOVA_FUNCTION_NAME", "")
+        self.function_version = setting("NOVA_FUNCTION_VERSION", "")
+        self.memory_limit_in_mb = setting("NOVA_FUNCTION_MEMORY_MB", "")
+        self.invoked_function_arn = f"nova:function:{self.function_name}:{self.function_version}"
+        self.log_group_name = f"/nova/{self.function_name}"
+        self.log_stream_name = os.uname().nodename
+        self._now, self._end = now, now() + timeout_ms / 1000
+
+    def get_remaining_time_in_millis(self):
+        return max(0, int((self._end - self._now()) * 1000))
+
+
+# --- saying what went wrong ---
+
+def describe(error):
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except BaseException as worse:  # it is the function's
+        return f"{kind} (its str() raises {type(worse).__name__})"
+    return kind + (": " + text if text else "")
+
+
+def places(error, directory):
+    """Where in the function's code it happened, the innermost first: "lib/b.py, line 3; main.py, line 1"."""
+    found = []
+    trace = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if path.startswith(directory + "/"):
+            found.append(f"{path[len(directory) + 1:]}, line {trace.tb_lineno}")
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        name = error.filename
+        found.append(f"{name[len(directory) + 1:] if name.startswith(directory + '/') else name}, line {error.lineno}")
+    return "; ".join(list(dict.fromkeys(reversed(found)))[:6])
+
+
+def tell(error, directory):
+    """In one line: what, where in which chain of imports, and what it came from."""
+    parts, seen = [], set()
+    while error is not None and id(error) not in seen and len(parts) < 4:
+        seen.add(id(error))
+        where = places(error, directory)
+        text = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else describe(error)
+        parts.append(text + (f" ({where})" if where else ""))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return ", caused by ".join(parts)
