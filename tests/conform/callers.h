@@ -33,7 +33,7 @@ struct setting {
 
 static char go[64]; /* the file; on the fake engine its /tmp is the one of this machine */
 
-static struct setting set_up(const char *runtime, const char *source, uint32_t concurrency)
+static inline struct setting set_up(const char *runtime, const char *source, uint32_t concurrency)
 {
 	struct setting s = { .dir = test_dir() };
 	s.config = vmtest_config(s.dir);
@@ -54,14 +54,14 @@ static struct setting set_up(const char *runtime, const char *source, uint32_t c
 	return s;
 }
 
-static struct setting set_up_waiting(const char *runtime, uint32_t concurrency)
+static inline struct setting set_up_waiting(const char *runtime, uint32_t concurrency)
 {
 	snprintf(go, sizeof(go), "/tmp/nova-go-%d", (int)getpid());
 	AUTO_FREE char *source = strcmp(runtime, "python") ? str_format(SHELL_WAITS, go) : str_format(PYTHON_WAITS, go);
 	return set_up(runtime, source, concurrency);
 }
 
-static void tear_down(struct setting *s)
+static inline void tear_down(struct setting *s)
 {
 	unlink(go);
 	nova_vm_free(s->vm);
@@ -90,7 +90,7 @@ struct caller {
 static pthread_mutex_t board_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t board_changed = PTHREAD_COND_INITIALIZER;
 
-static void post(bool *what)
+static inline void post(bool *what)
 {
 	pthread_mutex_lock(&board_lock);
 	*what = true;
@@ -98,7 +98,7 @@ static void post(bool *what)
 	pthread_mutex_unlock(&board_lock);
 }
 
-static void await(const bool *what)
+static inline void await(const bool *what)
 {
 	pthread_mutex_lock(&board_lock);
 	while (!*what)
@@ -106,7 +106,7 @@ static void await(const bool *what)
 	pthread_mutex_unlock(&board_lock);
 }
 
-static bool has(const bool *what)
+static inline bool has(const bool *what)
 {
 	pthread_mutex_lock(&board_lock);
 	bool is = *what;
@@ -114,7 +114,7 @@ static bool has(const bool *what)
 	return is;
 }
 
-static void on_output(void *userdata, int stream, const void *data, size_t len)
+static inline void on_output(void *userdata, int stream, const void *data, size_t len)
 {
 	struct caller *c = userdata;
 	(void)stream, (void)data;
@@ -124,7 +124,7 @@ static void on_output(void *userdata, int stream, const void *data, size_t len)
 		c->in_output(c);
 }
 
-static void *call(void *argument)
+static inline void *call(void *argument)
 {
 	struct caller *c = argument;
 	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = c->timeout_ms, .request_id = c->id, .on_output = on_output, .userdata = c }, &c->result, &c->failure);
@@ -132,7 +132,7 @@ static void *call(void *argument)
 	return NULL;
 }
 
-static void begin(struct caller *c, nova_vm_t *vm)
+static inline void begin(struct caller *c, nova_vm_t *vm)
 {
 	c->vm = vm;
 	c->timeout_ms = c->timeout_ms ? c->timeout_ms : 60000;
@@ -140,14 +140,14 @@ static void begin(struct caller *c, nova_vm_t *vm)
 	ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
 }
 
-static void end(struct caller *c)
+static inline void end(struct caller *c)
 {
 	pthread_join(c->thread, NULL);
 	nova_error_free(error);
 	error = c->failure;
 }
 
-static void ends_well(struct caller *c)
+static inline void ends_well(struct caller *c)
 {
 	end(c);
 	ck_ok(c->code);
@@ -155,7 +155,7 @@ static void ends_well(struct caller *c)
 	nova_result_free(c->result);
 }
 
-static void ends_with(struct caller *c, int code, int outcome, const char *part)
+static inline void ends_with(struct caller *c, int code, int outcome, const char *part)
 {
 	end(c);
 	vmtest_failed(code, c->code, outcome, part);
@@ -163,7 +163,7 @@ static void ends_with(struct caller *c, int code, int outcome, const char *part)
 	nova_result_free(c->result);
 }
 
-static void let_them_go(nova_vm_t *vm)
+static inline void let_them_go(nova_vm_t *vm)
 {
 	const char *const argv[] = { "touch", go };
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
@@ -176,7 +176,7 @@ static void let_them_go(nova_vm_t *vm)
 }
 
 /* Somebody stands in line. */
-static void await_line(nova_vm_t *vm)
+static inline void await_line(nova_vm_t *vm)
 {
 	for (bool waits = false; !waits; sched_yield()) {
 		pthread_mutex_lock(&vm->lock);
