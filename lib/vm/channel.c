@@ -172,8 +172,9 @@ static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline,
 		{ m->channel, (short)(POLLIN | more), 0 }, { m->serial, POLLIN, 0 }, { m->diag, POLLIN, 0 }, { vm->wake, POLLIN, 0 },
 	};
 	vm->reader = call;
+	const struct stop *stop = vm_call_canceled(call) ? NULL : call->stop; /* by now it is known */
 	pthread_mutex_unlock(&vm->lock);
-	int n = stop_poll(vm_call_canceled(call) ? NULL : call->stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
+	int n = stop_poll(stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
 	pthread_mutex_lock(&vm->lock);
 	vm->reader = NULL;
 	if (n < 0) {
