@@ -54,7 +54,8 @@ NOVA_API int nova_queue_new(nova_t *nova, const nova_queue_opts *opts, nova_queu
 
 /**
  * Cancels every call that is not finished, waits until nothing of them is under way, ends the threads and frees the queue together with every
- * call that was not collected. Calls that were collected live on. Takes as long as a start of a VM if one is under way. NULL is accepted. Since 0.1.
+ * call that was not collected. Calls that were collected live on. Starts of VMs and functions that are under way are ended, so it returns
+ * within seconds. NULL is accepted. Since 0.1.
  */
 NOVA_API void nova_queue_free(nova_queue_t *queue);
 
