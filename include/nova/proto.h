@@ -65,8 +65,8 @@ NOVA_API int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t
  * The next whole frame.
  * @param ret_type    its type
  * @param ret_payload JSON text of its payload object, NUL-terminated; valid until the next call on the decoder
- * @return 1 if there was one, 0 if more bytes are needed; NOVA_EAGENT if the frame is not `{"type":N,"payload":{…}}`
- *         (sticky, as above). Since 0.1.
+ * @return 1 if there was one, 0 if more bytes are needed; NOVA_EAGENT if the frame is not `{"type":N,"payload":{…}}`, is nested over 514 deep, or
+ *         has more than 64 other members or 64 KiB of them (sticky, as above). Since 0.1.
  */
 NOVA_API int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload, size_t *ret_len,
 	nova_error_t **error);

@@ -120,7 +120,7 @@ typedef struct nova_vm_invoke_opts {
 
 /**
  * Runs the function once.
- * @param payload    JSON text of at most 6 MiB
+ * @param payload    JSON text of at most 6 MiB, nested at most 512 deep
  * @param opts       NULL: defaults
  * @param ret_result receives the result on success **and** whenever the function ran (error outcome
  *                   #NOVA_OUTCOME_RAN); otherwise it is set to NULL

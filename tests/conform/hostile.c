@@ -336,7 +336,7 @@ START_TEST(eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host
 	const char *scripts[AT_ONCE];
 	for (int i = 0; i < AT_ONCE; i++) {
 		const char *value = values[i % 4];
-		scripts[i] = str_format("exec " RESP(GOOD ",\"x\":[<%zu*%s>0]"), (size_t)(MIB * 31 / 4) / strlen(value), value);
+		scripts[i] = str_format("exec " RESP(GOOD ",\"x\":[<%zu*%s>0]"), (size_t)(MIB * 15 / 2) / strlen(value), value);
 	}
 	eight_at_once(scripts, 64);
 	for (int i = 0; i < AT_ONCE; i++)
