@@ -19,13 +19,14 @@ from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds
 from ._files import File, Merge, MergedPath
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
 from ._instance import Instance
+from ._interrupt import Interrupt, interruptible, pointer_of
 from ._options import invoke_options
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
 
 __all__ = [
-    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "InvalidArgument", "Lost", "Merge", "MergedPath", "NotFound", "Nova",
+    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "NotFound", "Nova",
     "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
 ]
 __version__ = "0.1.0"
@@ -105,10 +106,11 @@ class Nova:
         with self._handle.using() as nova:
             check("nova_delete", nova, text(name))
 
+    @interruptible()
     def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
                on_output: Optional[OnOutput] = None, mode: str = "cached", snapshot: Optional[str] = None,
                checkpoint_after: Union[bool, str] = False, instance: Union[Instance, str, None] = None,
-               queue_timeout: Optional[float] = None) -> Result:
+               queue_timeout: Optional[float] = None, interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
         `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in seconds; None is the function's own.
@@ -118,11 +120,13 @@ class Nova:
         `mode` says in which VM: "cached" (one of the pool), "ephemeral" (one that nobody has used), "checkpointed" (the same, or going on from
         `snapshot`), "branched" (from `snapshot`), "persistent" (in `instance`; without one, one is started and stays). `checkpoint_after`, true or
         a name, leaves a snapshot: see Result.snapshot. `queue_timeout` is how long to wait for a VM.
+
+        `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread: the function is killed.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output)
         options = invoke_options(tap, timeout=timeout, request_id=request_id, mode=mode, snapshot=snapshot, checkpoint_after=checkpoint_after,
-                                 instance=instance, queue_timeout=queue_timeout)
+                                 instance=instance, queue_timeout=queue_timeout, interrupt=interrupt)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, len(data), byref(options), byref(result))
@@ -149,10 +153,12 @@ class Nova:
         self._queues.add(queue)
         return queue
 
+    @interruptible(undo=lambda _nova, instance: instance.stop())
     def start_instance(self, function: str, name: Optional[str] = None, *, snapshot: Optional[str] = None, memory_mb: int = 0,
-                       vcpus: int = 0) -> Instance:
+                       vcpus: int = 0, interrupt: Optional[Interrupt] = None) -> Instance:
         """Starts a VM of a function that stays until it is stopped."""
-        options = _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus)
+        options = _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus,
+                                    interrupt=pointer_of(interrupt))
         made = c_void_p()
         with self._handle.using() as nova:
             check("nova_instance_start", nova, byref(options), byref(made))
@@ -174,16 +180,19 @@ class Nova:
         _ffi.lib.nova_instance_list_free(found, 0)  # the array; each handle belongs to its Instance
         return made
 
+    @interruptible(undo=lambda _nova, vm: vm.close())
     def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0, vcpus: int = 0,
-                 engine: Optional[str] = None, boot_timeout: Optional[float] = None, network: Optional[str] = None) -> Vm:
+                 engine: Optional[str] = None, boot_timeout: Optional[float] = None, network: Optional[str] = None,
+                 interrupt: Optional[Interrupt] = None) -> Vm:
         """Starts a microVM of your own, outside the pool, and waits until its agent answers. network: "none" (the default) or "nat"."""
         with self._handle.using() as nova:
-            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network)
+            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network, interrupt)
 
-    def restore_vm(self, snapshot: str) -> Vm:
+    @interruptible(undo=lambda _nova, vm: vm.close())
+    def restore_vm(self, snapshot: str, *, interrupt: Optional[Interrupt] = None) -> Vm:
         """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""
         with self._handle.using() as nova:
-            return Vm._restore(_ffi.lib.nova_get_host(nova), snapshot)
+            return Vm._restore(_ffi.lib.nova_get_host(nova), snapshot, interrupt)
 
     def tick(self) -> Optional[float]:
         """Does what is due by time: ends or pauses VMs that have waited long enough. Seconds until there is something to do; None: nothing is in sight.

@@ -8,6 +8,7 @@ from ctypes import byref, c_char_p, c_void_p
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi, errors
+from ._interrupt import current_job
 
 OnOutput = Callable[[int, bytes], Any]
 
@@ -60,7 +61,10 @@ def milliseconds(seconds: Optional[float]) -> int:
 
 
 class OutputTap:
-    """Passes pieces of output on to a Python function; what that raises is raised when the call is over."""
+    """Passes pieces of output on to a Python function, in the thread that has made the call.
+
+    An Exception that it raises is raised when the call is over; all else, such as KeyboardInterrupt, ends the call.
+    """
 
     def __init__(self, on_output: Optional[OnOutput]) -> None:
         self._on_output = on_output
@@ -70,9 +74,20 @@ class OutputTap:
     def _pass_on(self, _userdata: Any, stream: int, data: int, length: int) -> None:
         if self._raised is not None or self._on_output is None:
             return
+        piece, job = ctypes.string_at(data, length), current_job()
         try:
-            self._on_output(stream, ctypes.string_at(data, length))
+            if job is None:
+                self._on_output(stream, piece)
+            else:
+                job.call_back(lambda: self._hear(stream, piece))
         except BaseException as raised:  # an exception cannot pass through C
+            self._raised = raised
+
+    def _hear(self, stream: int, piece: bytes) -> None:
+        assert self._on_output is not None
+        try:
+            self._on_output(stream, piece)
+        except Exception as raised:
             self._raised = raised
 
     def finish(self) -> None:

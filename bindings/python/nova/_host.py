@@ -9,6 +9,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from . import _ffi
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
+from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result
 from .errors import NovaError
 
@@ -82,9 +83,10 @@ class Vm:
 
     @classmethod
     def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int, vcpus: int, engine: Optional[str],
-               boot_timeout: Optional[float], network: Optional[str]) -> "Vm":
+               boot_timeout: Optional[float], network: Optional[str], interrupt: Optional[Interrupt]) -> "Vm":
         options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk), memory_mb=memory_mb,
-                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout), network=text(network))
+                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout), network=text(network),
+                              interrupt=pointer_of(interrupt))
         made = c_void_p()
         check("nova_vm_start", host, byref(options), byref(made))
         return cls(Handle(made, _ffi.lib.nova_vm_free))
@@ -125,21 +127,24 @@ class Vm:
         with self._handle.using() as vm:
             return _ffi.lib.nova_vm_pid(vm)
 
+    @interruptible()
     def init(self, runtime: str, handler: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-             timeout: Optional[float] = None, concurrency: int = 1) -> None:
+             timeout: Optional[float] = None, concurrency: int = 1, *, interrupt: Optional[Interrupt] = None) -> None:
         """Gives the VM the function on its code disk. `concurrency` calls may be under way at once; more wait for their turn."""
         variables, count = environment(env)
         options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables, env_count=count,
-                                  timeout_ms=milliseconds(timeout), concurrency=concurrency)
+                                  timeout_ms=milliseconds(timeout), concurrency=concurrency, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
             check("nova_vm_init", vm, byref(options))
 
+    @interruptible()
     def invoke(self, payload: Any = None, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None) -> Result:
+               on_output: Optional[OnOutput] = None, *, interrupt: Optional[Interrupt] = None) -> Result:
         """Runs the function once; `payload` is anything that json.dumps() takes."""
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function)
+        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function,
+                                    interrupt=pointer_of(interrupt))
         result = c_void_p()
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_invoke", vm, data, len(data), byref(options), byref(result))
@@ -149,69 +154,83 @@ class Vm:
         with self._handle.using() as vm:
             _ffi.lib.nova_vm_cancel(vm, text(request_id))
 
+    @interruptible()
     def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
-                cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None) -> Result:
+                cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None, *,
+                interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a program in the guest. One that fails raises nothing: see `exit_code`."""
         variables, count = environment(env)
         arguments = text_array(argv)
         tap = OutputTap(on_output)
         options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables, env_count=count,
                                      stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
-                                     timeout_ms=milliseconds(timeout), on_output=tap.function)
+                                     timeout_ms=milliseconds(timeout), on_output=tap.function,
+                                     interrupt=pointer_of(interrupt))
         result = c_void_p()
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
 
-    def list_files(self, directory: str, depth: int = 0) -> List[File]:
+    @interruptible()
+    def list_files(self, directory: str, depth: int = 0, *, interrupt: Optional[Interrupt] = None) -> List[File]:
         """All that is in a directory of the guest, `depth` levels deep (0: all), each directory before what is in it."""
         found = c_void_p()
         with self._handle.using() as vm:
-            check("nova_vm_list_files", vm, text(directory), depth, None, byref(found))
+            check("nova_vm_list_files", vm, text(directory), depth, wait_options(interrupt), byref(found))
         return take_files(found)
 
-    def read_file(self, path: str, most: int = 0) -> bytes:
+    @interruptible()
+    def read_file(self, path: str, most: int = 0, *, interrupt: Optional[Interrupt] = None) -> bytes:
         """The content of a file of the guest; one of more than `most` bytes (0: 64 MiB) is refused."""
         data, length = c_void_p(), c_size_t()
         with self._handle.using() as vm:
-            check("nova_vm_read_file", vm, text(path), most, None, byref(data), byref(length))
+            check("nova_vm_read_file", vm, text(path), most, wait_options(interrupt), byref(data), byref(length))
         try:
             return string_at(data, length.value)
         finally:
             _ffi.lib.nova_free(data)
 
-    def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
+    @interruptible()
+    def write_file(self, path: str, data: bytes, mode: int = 0o644, *, interrupt: Optional[Interrupt] = None) -> None:
         """Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as."""
         with self._handle.using() as vm:
-            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode, None)
+            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode,
+                  wait_options(interrupt))
 
-    def remove_file(self, path: str) -> None:
+    @interruptible()
+    def remove_file(self, path: str, *, interrupt: Optional[Interrupt] = None) -> None:
         """Removes a file, a link or an empty directory of the guest."""
         with self._handle.using() as vm:
-            check("nova_vm_remove_file", vm, text(path), None)
+            check("nova_vm_remove_file", vm, text(path), wait_options(interrupt))
 
-    def ping(self, timeout: Optional[float] = None) -> None:
+    @interruptible()
+    def ping(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
         """Asks the agent for a sign of life."""
         with self._handle.using() as vm:
-            check("nova_vm_ping", vm, milliseconds(timeout), None)
+            check("nova_vm_ping", vm, milliseconds(timeout), wait_options(interrupt))
 
-    def pause(self) -> None:
+    @interruptible()
+    def pause(self, *, interrupt: Optional[Interrupt] = None) -> None:
         """Stops the guest's processors; nothing in it is lost."""
         with self._handle.using() as vm:
-            check("nova_vm_pause", vm, None)
+            check("nova_vm_pause", vm, wait_options(interrupt))
 
-    def resume(self) -> None:
+    @interruptible()
+    def resume(self, *, interrupt: Optional[Interrupt] = None) -> None:
         """Lets a paused guest go on."""
         with self._handle.using() as vm:
-            check("nova_vm_resume", vm, None)
+            check("nova_vm_resume", vm, wait_options(interrupt))
 
-    def fork(self, count: int = 1) -> List["Vm"]:
+    @interruptible(undo=lambda _vm, children: [child.close() for child in children])
+    def fork(self, count: int = 1, *, interrupt: Optional[Interrupt] = None) -> List["Vm"]:
         """`count` children that go on from this instant, with their memory shared copy-on-write."""
         children = (c_void_p * max(count, 1))()
         with self._handle.using() as vm:
-            check("nova_vm_fork", vm, count, None, children)
+            check("nova_vm_fork", vm, count, wait_options(interrupt), children)
         return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
 
-    def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None, on_conflict: str = "refuse") -> "Tuple[Vm, Merge]":
+    @interruptible(undo=lambda _vm, made: made[0].close())
+    def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None, on_conflict: str = "refuse", *,
+              interrupt: Optional[Interrupt] = None) -> "Tuple[Vm, Merge]":
         """A fork of this VM, the parent of the branches, with what they have made of the files below `directory` (/tmp) since; and a report.
 
         Memory and processes are not merged. Paths that branches have changed differently: on_conflict "refuse" raises AlreadyExists, whose `merge` lists
@@ -219,7 +238,7 @@ class Vm:
         """
         if on_conflict not in CONFLICTS:
             raise ValueError(f"on_conflict {on_conflict!r} is not one of {', '.join(CONFLICTS)}")
-        options = _ffi.MergeOpts(directory=text(directory), on_conflict=CONFLICTS.index(on_conflict))
+        options = _ffi.MergeOpts(directory=text(directory), on_conflict=CONFLICTS.index(on_conflict), interrupt=pointer_of(interrupt))
         made, report = c_void_p(), c_void_p()
         with contextlib.ExitStack() as stack:
             parent = stack.enter_context(self._handle.using())
@@ -231,15 +250,19 @@ class Vm:
                 raise
         return Vm(Handle(made, _ffi.lib.nova_vm_free)), take_merge(report)
 
-    def park(self, count: int, life: Optional[float] = None) -> None:
+    @interruptible()
+    def park(self, count: int, life: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
         """Keeps `count` VMM processes waiting for the next children of this VM, for `life` seconds (a minute); 0 ends them."""
         with self._handle.using() as vm:
-            check("nova_vm_park", vm, count, milliseconds(life), None)
+            check("nova_vm_park", vm, count, milliseconds(life), wait_options(interrupt))
 
-    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, compress: Optional[bool] = None) -> str:
+    @interruptible()
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, compress: Optional[bool] = None, *,
+                 interrupt: Optional[Interrupt] = None) -> str:
         """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds. `compress` None: as the
         setting snapshot.compress says."""
-        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0), compress=0 if compress is None else 1 if compress else 2)
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0), compress=0 if compress is None else 1 if compress else 2,
+                                    interrupt=pointer_of(interrupt))
         made = c_void_p()
         with self._handle.using() as vm:
             check("nova_vm_snapshot", vm, byref(options), byref(made))
@@ -249,19 +272,20 @@ class Vm:
             _ffi.lib.nova_snapshot_free(made)
 
     @classmethod
-    def _restore(cls, host: c_void_p, name: str) -> "Vm":
+    def _restore(cls, host: c_void_p, name: str, interrupt: Optional[Interrupt]) -> "Vm":
         snapshot, made = c_void_p(), c_void_p()
         check("nova_snapshot_open", host, text(name), byref(snapshot))
         try:
-            check("nova_vm_restore", host, snapshot, None, byref(made))
+            check("nova_vm_restore", host, snapshot, wait_options(interrupt), byref(made))
         finally:
             _ffi.lib.nova_snapshot_free(snapshot)
         return cls(Handle(made, _ffi.lib.nova_vm_free))
 
-    def stop(self, grace: Optional[float] = None) -> None:
+    @interruptible()
+    def stop(self, grace: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
         """Asks the guest to end and kills it after `grace` seconds. Then it raises FunctionTimeout."""
         with self._handle.using() as vm:
-            check("nova_vm_stop", vm, milliseconds(grace), None)
+            check("nova_vm_stop", vm, milliseconds(grace), wait_options(interrupt))
 
     def kill(self) -> None:
         """Kills the VMM at once, from any thread."""

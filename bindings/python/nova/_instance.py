@@ -7,6 +7,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from . import _ffi
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text, text_array
 from ._host import collect, encode_payload
+from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._options import invoke_options
 from ._results import Result, _time
 
@@ -42,38 +43,48 @@ class Instance:
         with self._handle.using() as instance:
             return {1: "running", 2: "paused", 3: "dead"}[_ffi.lib.nova_instance_state(instance)]
 
+    @interruptible()
     def invoke(self, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None, checkpoint_after: Union[bool, str] = False) -> Result:
+               on_output: Optional[OnOutput] = None, checkpoint_after: Union[bool, str] = False,
+               interrupt: Optional[Interrupt] = None) -> Result:
         """Runs its function once, as Nova.invoke() with mode="persistent" does."""
         data, tap, result = encode_payload(payload), OutputTap(on_output), c_void_p()
-        options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint_after=checkpoint_after)
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint_after=checkpoint_after,
+                                 interrupt=interrupt)
         with self._handle.using() as instance:
             return collect(result, tap, "nova_instance_invoke", instance, data, len(data), byref(options), byref(result))
 
+    @interruptible()
     def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"", cwd: Optional[str] = None,
-                timeout: Optional[float] = None, on_output: Optional[OnOutput] = None) -> Result:
+                timeout: Optional[float] = None, on_output: Optional[OnOutput] = None,
+                *, interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a program in it. One that fails raises nothing: see `exit_code`."""
         variables, count = environment(env)
         tap, result = OutputTap(on_output), c_void_p()
         options = _ffi.VmCommandOpts(argv=text_array(argv), argc=len(argv), env=variables, env_count=count,
                                      stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
-                                     timeout_ms=milliseconds(timeout), on_output=tap.function)
+                                     timeout_ms=milliseconds(timeout), on_output=tap.function,
+                                     interrupt=pointer_of(interrupt))
         with self._handle.using() as instance:
             return collect(result, tap, "nova_instance_command", instance, byref(options), byref(result))
 
-    def pause(self) -> None:
+    @interruptible()
+    def pause(self, *, interrupt: Optional[Interrupt] = None) -> None:
         """Stops its processors; nothing in it is lost."""
         with self._handle.using() as instance:
-            check("nova_instance_pause", instance, None)
+            check("nova_instance_pause", instance, wait_options(interrupt))
 
-    def resume(self) -> None:
+    @interruptible()
+    def resume(self, *, interrupt: Optional[Interrupt] = None) -> None:
         """Lets it go on after pause()."""
         with self._handle.using() as instance:
-            check("nova_instance_resume", instance, None)
+            check("nova_instance_resume", instance, wait_options(interrupt))
 
-    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None) -> str:
+    @interruptible()
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, *,
+                 interrupt: Optional[Interrupt] = None) -> str:
         """Takes a snapshot, from which calls and instances of this version of the function can go on; returns its id."""
-        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0))
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0), interrupt=pointer_of(interrupt))
         made = c_void_p()
         with self._handle.using() as instance:
             check("nova_instance_snapshot", instance, byref(options), byref(made))

@@ -4,13 +4,14 @@ from typing import Any, Optional, Union
 
 from . import _ffi
 from ._call import OutputTap, milliseconds, text
+from ._interrupt import Interrupt, pointer_of
 
 MODES = ("cached", "ephemeral", "checkpointed", "branched", "persistent")
 
 
 def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None, request_id: Optional[str] = None, mode: str = "cached",
                    snapshot: Optional[str] = None, checkpoint_after: Union[bool, str] = False, instance: Any = None,
-                   queue_timeout: Optional[float] = None) -> "_ffi.InvokeOpts":
+                   queue_timeout: Optional[float] = None, interrupt: Optional[Interrupt] = None) -> "_ffi.InvokeOpts":
     """`checkpoint_after` may be a name for the snapshot; `instance` an Instance, its name or its id."""
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}")
@@ -19,4 +20,4 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None, request_i
         timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function, mode=MODES.index(mode),
         checkpoint_after=1 if checkpoint_after else 0, snapshot=text(snapshot),
         snapshot_after=text(checkpoint_after) if isinstance(checkpoint_after, str) else None, instance=text(name),
-        queue_timeout_ms=milliseconds(queue_timeout))
+        queue_timeout_ms=milliseconds(queue_timeout), interrupt=pointer_of(interrupt))

@@ -9,10 +9,12 @@ from typing import Any, Deque, Dict, Optional
 from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, text
 from ._host import encode_payload
+from ._interrupt import Interrupt, interruptible, wait_options
 from ._options import invoke_options
 from ._results import Result
 
-_SLICE_MS = 1000  # how long a wait in C keeps Ctrl-C waiting
+_SLICE_MS = 1000
+_LOOK_S = 0.05  # how often who waits for another thread to collect looks at its token
 
 
 class Call:
@@ -25,6 +27,7 @@ class Call:
         self._done = False
         self._result: Optional[Result] = None
         self._error: Optional[BaseException] = None
+        self._interrupt: Optional[Interrupt] = None  # the library has it until the call is finished
         self.request_id = ""
         """The id that logs and the guest see."""
 
@@ -38,24 +41,29 @@ class Call:
         """Ends it as soon as can be, wherever it is; result() then raises Canceled. False if it was finished already."""
         return self._queue._cancel(self)
 
-    def result(self, timeout: Optional[float] = None) -> Result:
-        """Waits for the answer. Raises what Nova.invoke() would have raised, and TimeoutError if it is not there after so many seconds."""
-        self._queue._wait(self, timeout)
+    @interruptible()
+    def result(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> Result:
+        """Waits for the answer. Raises what Nova.invoke() would have raised, and TimeoutError if it is not there after so many seconds.
+
+        `interrupt`, and Ctrl-C in the main thread, cancel the call.
+        """
+        self._queue._wait(self, timeout, interrupt)
         if self._error is not None:
             raise self._error
         assert self._result is not None
         return self._result
 
-    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+    @interruptible()
+    def exception(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> Optional[BaseException]:
         """What result() would raise, or None."""
-        self._queue._wait(self, timeout)
+        self._queue._wait(self, timeout, interrupt)
         return self._error
 
     def _finish(self, pointer: c_void_p) -> None:
         lib = _ffi.lib
         result, error = lib.nova_call_take_result(pointer), lib.nova_call_take_error(pointer)
         lib.nova_call_free(pointer)
-        self._pointer = None
+        self._pointer = self._interrupt = None
         self._result = Result._take(c_void_p(result)) if result else None
         if error:
             self._error = errors.from_library(c_void_p(error))
@@ -109,22 +117,24 @@ class Queue:
         with self._handle.using() as queue:
             return _ffi.lib.nova_queue_fd(queue)
 
-    def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None, **options: Any) -> Call:
+    def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None, interrupt: Optional[Interrupt] = None,
+               **options: Any) -> Call:
         """Hands in a call and returns at once; takes what Nova.invoke() takes. `on_output` is called in a thread of the queue."""
         tap = OutputTap(on_output)
-        data, opts = encode_payload(payload), invoke_options(tap, **options)
+        data, opts = encode_payload(payload), invoke_options(tap, interrupt=interrupt, **options)
         call, pointer = Call(self, tap), c_void_p()
         with self._handle.using() as queue, self._changed:
             key = self._next
             self._next += 1
             check("nova_submit", queue, text(name), data, len(data), byref(opts), c_void_p(key), byref(pointer))
             # It cannot have been collected yet: that needs the lock too.
-            call._pointer = pointer
+            call._pointer, call._interrupt = pointer, interrupt
             call.request_id = _ffi.lib.nova_call_request_id(pointer).decode()
             self._calls[key] = call
         return call
 
-    def collect(self, timeout: Optional[float] = 0) -> Optional[Call]:
+    @interruptible(undo=lambda queue, call: queue._give_back(call))
+    def collect(self, timeout: Optional[float] = 0, *, interrupt: Optional[Interrupt] = None) -> Optional[Call]:
         """The next call that is finished, each once, in the order in which they finish; None if there is none after so many seconds.
 
         A timeout of None waits for as long as it takes.
@@ -137,21 +147,28 @@ class Queue:
                 if self._finished:
                     return self._finished.popleft()
             left = _left(end)
-            if not self._gather(left) and left == 0:
+            if not self._gather(left, interrupt) and left == 0:
                 with self._changed:
                     return self._finished.popleft() if self._finished else None
 
-    def _gather(self, wait_ms: int = 0) -> bool:
+    def _give_back(self, call: Call) -> None:
+        with self._changed:
+            if self._finished is not None:
+                self._finished.appendleft(call)
+
+    def _gather(self, wait_ms: int = 0, interrupt: Optional[Interrupt] = None) -> bool:
         """Takes finished calls from the library; waits for the first. False: there was none, or another thread is at it."""
         with self._changed:
             if self._collecting:
-                self._changed.wait(wait_ms / 1000)
+                if interrupt is not None and interrupt.triggered:
+                    raise errors.Canceled("interrupted while it waited for a call")
+                self._changed.wait(wait_ms / 1000 if interrupt is None else min(wait_ms / 1000, _LOOK_S))
                 return False
             self._collecting = True
         got = False
         try:
             with self._handle.using() as queue:
-                while self._take_one(queue, 0 if got else wait_ms):
+                while self._take_one(queue, 0 if got else wait_ms, interrupt):
                     got = True
         finally:
             with self._changed:
@@ -159,9 +176,9 @@ class Queue:
                 self._changed.notify_all()
         return got
 
-    def _take_one(self, queue: c_void_p, wait_ms: int) -> bool:
+    def _take_one(self, queue: c_void_p, wait_ms: int, interrupt: Optional[Interrupt]) -> bool:
         pointer = c_void_p()
-        check("nova_queue_collect", queue, wait_ms, None, byref(pointer))
+        check("nova_queue_collect", queue, wait_ms, wait_options(interrupt), byref(pointer))
         if not pointer:
             return False
         with self._changed:
@@ -176,11 +193,19 @@ class Queue:
         with self._changed:
             return call._pointer is not None and _ffi.lib.nova_call_cancel(call._pointer) == 0
 
-    def _wait(self, call: Call, timeout: Optional[float]) -> None:
+    def _wait(self, call: Call, timeout: Optional[float], interrupt: Optional[Interrupt]) -> None:
         end = None if timeout is None else time.monotonic() + timeout
         while not call._done:
             left = _left(end)
-            if not self._gather(left) and left == 0 and not call._done:
+            try:
+                waited = self._gather(left, interrupt)
+            except errors.Canceled:
+                if interrupt is None or not interrupt.triggered:
+                    raise
+                self._cancel(call)
+                end = interrupt = None  # its end is near
+                continue
+            if not waited and left == 0 and not call._done:
                 raise TimeoutError(f"call {call.request_id} is not finished")
         with self._changed:
             if self._finished is not None and call in self._finished:
