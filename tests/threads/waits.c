@@ -6,13 +6,16 @@
  */
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "vmtest.h"
 
 #include "platform/platform.h"
 #include "pool/parts.h"
+#include "store/sqlite/sqlite.h"
 
 /* --- the count ------------------------------------------------------------------------------------------------------------------ */
 
@@ -376,6 +379,103 @@ START_TEST(a_vm_is_killed_while_another_thread_reads_what_it_costs)
 }
 END_TEST
 
+/* --- another process writes to the store for ever --------------------------------------------------- */
+
+struct other {
+	pid_t pid;
+	int to, from;
+};
+
+/* Made while this process has no thread and no database. It writes once it is told where. */
+static struct other other_process(void)
+{
+	int to[2], from[2];
+	char path[4096];
+	ck_assert(sys_pipe(to) == 0 && sys_pipe(from) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		sqlite3 *db;
+		fd_close(to[1]);
+		ssize_t len = read(to[0], path, sizeof(path) - 1);
+		path[len < 0 ? 0 : len] = 0;
+		bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+			  sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+		sys_write_all(from[1], ok ? "y" : "n", 1);
+		ssize_t over = read(to[0], path, 1);
+		_exit(over != 0);
+	}
+	fd_close(to[0]);
+	fd_close(from[1]);
+	return (struct other){ pid, to[1], from[0] };
+}
+
+static void other_begins(struct other *o, const char *path)
+{
+	char answer;
+	ck_assert_int_eq(sys_write_all(o->to, path, strlen(path)), 0);
+	ck_assert_int_eq(read(o->from, &answer, 1), 1);
+	ck_assert_int_eq(answer, 'y');
+}
+
+static void other_ends(struct other *o)
+{
+	int status;
+	fd_close(o->to);
+	fd_close(o->from);
+	ck_assert_int_eq(waitpid(o->pid, &status, 0), o->pid);
+	ck_assert_int_eq(status, 0);
+}
+
+static bool registered;
+
+static void *register_another(void *nova)
+{
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = "another";
+	opts.runtime = "shell";
+	opts.code = "echo 2";
+	opts.code_len = 6;
+	int code = nova_register(nova, &opts, NULL, NULL);
+	__atomic_store_n(&registered, true, __ATOMIC_RELEASE);
+	return (void *)(intptr_t)code;
+}
+
+static void await_writer(struct store *store)
+{
+	struct connection *writer = &((struct sqlite_store *)store)->writer;
+	while (pthread_mutex_trylock(&writer->lock) == 0) {
+		pthread_mutex_unlock(&writer->lock);
+		sched_yield();
+	}
+}
+
+START_TEST(calls_go_on_while_a_registration_waits_for_another_process_that_writes)
+{
+	struct other o = other_process();
+	struct platform p = platform_open(NULL);
+	AUTO_FREE char *path = path_join(p.dir, "nova.db");
+	nova_function_t *function;
+	pthread_t thread;
+	void *code;
+	platform_add(p.nova, "one", "shell", "echo 1");
+	platform_answers(p.nova, "one", "1");
+	other_begins(&o, path);
+	ck_assert_int_eq(pthread_create(&thread, NULL, register_another, p.nova), 0);
+	await_writer(p.nova->store);
+	for (int i = 0; i < 3; i++)
+		platform_answers(p.nova, "one", "1");
+	ck_ok(nova_get(p.nova, "one", &function, &error));
+	nova_function_free(function);
+	ck_fails(NOVA_ENOTFOUND, nova_get(p.nova, "another", &function, &error));
+	ck_assert_msg(!__atomic_load_n(&registered, __ATOMIC_ACQUIRE), "the calls waited for it");
+	other_ends(&o);
+	pthread_join(thread, &code);
+	ck_assert_int_eq((int)(intptr_t)code, 0);
+	platform_answers(p.nova, "another", "2"); /* the reader knows what the writer wrote */
+	platform_close(&p);
+}
+END_TEST
+
 static Suite *waits_suite(void)
 {
 	Suite *suite = suite_create("waits");
@@ -383,6 +483,7 @@ static Suite *waits_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, nothing_that_may_take_its_time_is_done_under_a_lock);
 	tcase_add_test(tc, a_vm_is_killed_while_another_thread_reads_what_it_costs);
+	tcase_add_test(tc, calls_go_on_while_a_registration_waits_for_another_process_that_writes);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations: one prepared statement each, under the lock of the connection. */
+/* The operations: one prepared statement each, under the lock of its connection. */
 #include <errno.h>
 
 #include "store/sqlite/sqlite.h"
@@ -25,7 +25,7 @@ static const char *const sql_texts[STATEMENTS] = {
 
 /* A statement in use: holds the lock of its connection until it goes out of scope. */
 struct use {
-	struct sqlite_store *store;
+	struct connection *connection;
 	sqlite3_stmt *statement;
 };
 
@@ -35,25 +35,34 @@ static void use_end(struct use *use)
 		sqlite3_reset(use->statement);
 		sqlite3_clear_bindings(use->statement);
 	}
-	pthread_mutex_unlock(&use->store->lock);
+	pthread_mutex_unlock(&use->connection->lock);
 }
 #define AUTO_USE CLEANUP(use_end)
 
-static struct use use_begin(struct store *store)
+static struct use use_begin(struct connection *connection)
 {
-	struct use use = { (struct sqlite_store *)store, NULL };
-	pthread_mutex_lock(&use.store->lock);
-	return use;
+	pthread_mutex_lock(&connection->lock);
+	return (struct use){ connection, NULL };
+}
+
+static struct use read_begin(struct store *store)
+{
+	return use_begin(&((struct sqlite_store *)store)->reader);
+}
+
+static struct use write_begin(struct store *store)
+{
+	return use_begin(&((struct sqlite_store *)store)->writer);
 }
 
 static int use_prepare(struct use *use, enum statement which, nova_error_t **error)
 {
-	sqlite3_stmt **kept = &use->store->statements[which];
+	sqlite3_stmt **kept = &use->connection->statements[which];
 	if (!*kept) {
-		int rc = sqlite3_prepare_v3(use->store->db, sql_texts[which], -1,
+		int rc = sqlite3_prepare_v3(use->connection->db, sql_texts[which], -1,
 			SQLITE_PREPARE_PERSISTENT, kept, NULL);
 		if (rc != SQLITE_OK)
-			return sqlite_fail(use->store, rc, "read it", error);
+			return sqlite_fail(use->connection, rc, "read it", error);
 	}
 	use->statement = *kept;
 	return 0;
@@ -145,7 +154,7 @@ static void row_fields(struct row *row, struct function_record *r)
 static int fail_row(struct use *use, const char *name, int code, nova_error_t **error)
 {
 	return nova_wrap(error, code, "the function store %s is damaged at function '%.64s'",
-		use->store->path, name && text_is_utf8(name) ? name : "?");
+		use->connection->path, name && text_is_utf8(name) ? name : "?");
 }
 
 static int read_record(struct use *use, struct function_record *ret, nova_error_t **error)
@@ -194,7 +203,7 @@ static int put(struct store *store, const struct function_record *record, uint32
 	AUTO_FREE char *env = record_env_to_json(record);
 	if (!env)
 		return nova_oom(error);
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = write_begin(store);
 	int r = use_prepare(&use, replaces ? SQL_UPDATE : SQL_INSERT, error);
 	if (r < 0)
 		return r;
@@ -206,18 +215,17 @@ static int put(struct store *store, const struct function_record *record, uint32
 		return nova_fail(
 			error, NOVA_EEXIST, "a function '%s' exists already", record->name);
 	if (rc != SQLITE_DONE)
-		return sqlite_fail(use.store, rc, "write to it", error);
-	if (replaces && sqlite3_changes(use.store->db) == 0)
+		return sqlite_fail(use.connection, rc, "write to it", error);
+	if (replaces && sqlite3_changes(use.connection->db) == 0)
 		return nova_fail(error, NOVA_EBUSY,
 			"the function '%s' was changed by somebody else meanwhile", record->name);
-	use.store->own_changes++;
 	return 0;
 }
 
 static int get(struct store *store, const char *name, struct function_record *ret_record,
 	nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = read_begin(store);
 	int r = use_prepare(&use, SQL_GET, error);
 	if (r < 0)
 		return r;
@@ -227,7 +235,7 @@ static int get(struct store *store, const char *name, struct function_record *re
 		return nova_fail(error, NOVA_ENOTFOUND, "there is no function '%.80s'",
 			text_is_utf8(name) ? name : "(not UTF-8)");
 	if (rc != SQLITE_ROW)
-		return sqlite_fail(use.store, rc, "read it", error);
+		return sqlite_fail(use.connection, rc, "read it", error);
 	return read_record(&use, ret_record, error);
 }
 
@@ -243,7 +251,7 @@ static void *grow(void *array, size_t count, size_t element)
 static int list(struct store *store, struct function_record **ret_records, size_t *ret_count,
 	nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = read_begin(store);
 	struct function_record *records = NULL;
 	size_t count = 0;
 	int rc = SQLITE_DONE, r = use_prepare(&use, SQL_LIST, error);
@@ -258,7 +266,7 @@ static int list(struct store *store, struct function_record **ret_records, size_
 		count += r == 0;
 	}
 	if (r == 0 && rc != SQLITE_DONE)
-		r = sqlite_fail(use.store, rc, "read it", error);
+		r = sqlite_fail(use.connection, rc, "read it", error);
 	if (r < 0) {
 		record_list_free(records, count);
 		return r;
@@ -271,7 +279,7 @@ static int list(struct store *store, struct function_record **ret_records, size_
 static int names(
 	struct store *store, size_t max, char ***ret_names, size_t *ret_count, nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = read_begin(store);
 	int rc = SQLITE_DONE, r = use_prepare(&use, SQL_NAMES, error);
 	if (r < 0)
 		return r;
@@ -286,7 +294,7 @@ static int names(
 			r = nova_oom(error);
 	}
 	if (r == 0 && rc != SQLITE_DONE && rc != SQLITE_ROW)
-		r = sqlite_fail(use.store, rc, "read it", error);
+		r = sqlite_fail(use.connection, rc, "read it", error);
 	if (r < 0) {
 		strv_free(found, count);
 		return r;
@@ -298,18 +306,17 @@ static int names(
 
 static int remove_function(struct store *store, const char *name, nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = write_begin(store);
 	int r = use_prepare(&use, SQL_REMOVE, error);
 	if (r < 0)
 		return r;
 	bind_text(&use, 1, name);
 	int rc = sqlite3_step(use.statement);
 	if (rc != SQLITE_DONE)
-		return sqlite_fail(use.store, rc, "write to it", error);
-	if (sqlite3_changes(use.store->db) == 0)
+		return sqlite_fail(use.connection, rc, "write to it", error);
+	if (sqlite3_changes(use.connection->db) == 0)
 		return nova_fail(error, NOVA_ENOTFOUND, "there is no function '%.80s'",
 			text_is_utf8(name) ? name : "(not UTF-8)");
-	use.store->own_changes++;
 	return 0;
 }
 
@@ -317,7 +324,7 @@ static int ask_number(struct use *use, uint64_t *ret, nova_error_t **error)
 {
 	int rc = sqlite3_step(use->statement);
 	if (rc != SQLITE_ROW)
-		return sqlite_fail(use->store, rc, "read it", error);
+		return sqlite_fail(use->connection, rc, "read it", error);
 	*ret = (uint64_t)sqlite3_column_int64(use->statement, 0);
 	return 0;
 }
@@ -325,7 +332,7 @@ static int ask_number(struct use *use, uint64_t *ret, nova_error_t **error)
 static int count_code_users(
 	struct store *store, const char *code_hash, uint64_t *ret_count, nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
+	AUTO_USE struct use use = read_begin(store);
 	int r = use_prepare(&use, SQL_USERS, error);
 	if (r < 0)
 		return r;
@@ -333,16 +340,12 @@ static int count_code_users(
 	return ask_number(&use, ret_count, error);
 }
 
+/* SQLite counts what others than this connection have committed, and this one commits nothing. */
 static int stamp(struct store *store, uint64_t *ret_stamp, nova_error_t **error)
 {
-	AUTO_USE struct use use = use_begin(store);
-	uint64_t others = 0;
+	AUTO_USE struct use use = read_begin(store);
 	int r = use_prepare(&use, SQL_STAMP, error);
-	if (r == 0)
-		r = ask_number(&use, &others, error);
-	if (r == 0)
-		*ret_stamp = others << 32 | use.store->own_changes;
-	return r;
+	return r < 0 ? r : ask_number(&use, ret_stamp, error);
 }
 
 const struct store_ops store_sqlite = {

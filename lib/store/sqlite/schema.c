@@ -38,73 +38,73 @@ static const char *const steps[] = {
 	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
 };
 
-static int run_missing_steps(struct sqlite_store *s, nova_error_t **error)
+static int run_missing_steps(struct connection *c, nova_error_t **error)
 {
 	int64_t version;
-	int r = sqlite_ask(s, "PRAGMA user_version", &version, error);
+	int r = sqlite_ask(c, "PRAGMA user_version", &version, error);
 	for (int64_t i = version; r == 0 && i < (int64_t)ARRAY_LEN(steps); i++)
-		r = sqlite_run(s, steps[i], "bring it to the present schema", error);
+		r = sqlite_run(c, steps[i], "bring it to the present schema", error);
 	if (r < 0)
 		return r;
 	char finish[96];
 	snprintf(finish, sizeof(finish), "PRAGMA application_id = %d; PRAGMA user_version = %zu",
 		APPLICATION_ID, ARRAY_LEN(steps));
-	return sqlite_run(s, finish, "note the schema version", error);
+	return sqlite_run(c, finish, "note the schema version", error);
 }
 
 /* Whether the file is one of ours that this library understands; a new file has nothing in it at
  * all. */
-static int check_identity(struct sqlite_store *s, int64_t *ret_version, nova_error_t **error)
+static int check_identity(struct connection *c, int64_t *ret_version, nova_error_t **error)
 {
 	int64_t id, tables, version;
-	int r = sqlite_ask(s, "PRAGMA application_id", &id, error);
+	int r = sqlite_ask(c, "PRAGMA application_id", &id, error);
 	if (r == 0)
-		r = sqlite_ask(s, "PRAGMA user_version", &version, error);
+		r = sqlite_ask(c, "PRAGMA user_version", &version, error);
 	if (r == 0)
-		r = sqlite_ask(s, "SELECT count(*) FROM sqlite_schema", &tables, error);
+		r = sqlite_ask(c, "SELECT count(*) FROM sqlite_schema", &tables, error);
 	if (r < 0)
 		return r;
 	if (id != APPLICATION_ID && (id || version || tables))
 		return nova_fail(error, NOVA_ECORRUPT,
 			"%s is a database, but not one of libnova; move it away or choose another "
 			"state directory (setting 'home')",
-			s->path);
+			c->path);
 	if (version < 0 || version > (int64_t)ARRAY_LEN(steps))
 		return nova_fail(error, NOVA_ENOTSUP,
 			"%s has schema %lld and libnova " NOVA_VERSION_STRING
 			" knows %zu at most; use the libnova that wrote it, or a newer one",
-			s->path, (long long)version, ARRAY_LEN(steps));
+			c->path, (long long)version, ARRAY_LEN(steps));
 	*ret_version = version;
 	return 0;
 }
 
 /* In one transaction: between two answers another process may have made the schema, and the file would seem to be neither new nor ours. */
-static int check_at_one_moment(struct sqlite_store *s, int64_t *ret_version, nova_error_t **error)
+static int check_at_one_moment(struct connection *c, int64_t *ret_version, nova_error_t **error)
 {
-	int r = sqlite_run(s, "BEGIN", "look at it", error);
+	int r = sqlite_run(c, "BEGIN", "look at it", error);
 	if (r < 0)
 		return r;
-	r = check_identity(s, ret_version, error);
-	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	r = check_identity(c, ret_version, error);
+	sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 	return r;
 }
 
-int sqlite_migrate(struct sqlite_store *s, nova_error_t **error)
+int sqlite_migrate(struct connection *c, nova_error_t **error)
 {
 	int64_t version;
-	int r = check_at_one_moment(s, &version, error);
+	int r = check_at_one_moment(c, &version, error);
 	if (r < 0 || version == (int64_t)ARRAY_LEN(steps))
 		return r;
-	r = sqlite_run(s, "BEGIN IMMEDIATE", "begin a migration", error);
+	r = sqlite_run(c, "BEGIN IMMEDIATE", "begin a migration", error);
 	if (r < 0)
 		return r;
 	/* Asked again now that nobody else can migrate at the same time. */
-	r = check_identity(s, &version, error);
+	r = check_identity(c, &version, error);
 	if (r == 0)
-		r = run_missing_steps(s, error);
+		r = run_missing_steps(c, error);
 	if (r == 0)
-		r = sqlite_run(s, "COMMIT", "finish a migration", error);
+		r = sqlite_run(c, "COMMIT", "finish a migration", error);
 	if (r < 0)
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 	return r;
 }

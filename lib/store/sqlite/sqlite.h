@@ -20,25 +20,31 @@ enum statement {
 	STATEMENTS,
 };
 
-/* One connection; `lock` is held from the first bind of a statement until it is reset. */
-struct sqlite_store {
-	struct store base;
+/* `lock` is held from the first bind of a statement until it is reset. */
+struct connection {
 	pthread_mutex_t lock;
 	sqlite3 *db;
-	char *path;
+	const char *path;
 	sqlite3_stmt *statements[STATEMENTS]; /* prepared at first use */
-	uint32_t own_changes;                 /* PRAGMA data_version does not count our own */
+};
+
+/* Who writes waits for the disk, and for other processes that write. That is no reason for readers
+ * to wait, so they have a connection of their own. */
+struct sqlite_store {
+	struct store base;
+	char *path;
+	struct connection reader, writer;
 };
 
 int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t **error);
 void sqlite_store_close(struct store *store);
 /* Makes an error of what SQLite reports; names the file. */
-int sqlite_fail(struct sqlite_store *s, int rc, const char *doing, nova_error_t **error);
+int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **error);
 /* Brings the schema to the version of this library. */
-int sqlite_migrate(struct sqlite_store *s, nova_error_t **error);
+int sqlite_migrate(struct connection *c, nova_error_t **error);
 /* Runs statements that give no rows. */
-int sqlite_run(struct sqlite_store *s, const char *sql, const char *doing, nova_error_t **error);
+int sqlite_run(struct connection *c, const char *sql, const char *doing, nova_error_t **error);
 /* The integer in the first column of the first row. */
-int sqlite_ask(struct sqlite_store *s, const char *sql, int64_t *ret_number, nova_error_t **error);
+int sqlite_ask(struct connection *c, const char *sql, int64_t *ret_number, nova_error_t **error);
 
 #endif
