@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Asynchronous calls: nova/call.h. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "gate.h"
@@ -434,6 +436,28 @@ START_TEST(a_call_that_is_freed_before_it_is_finished_is_never_collected)
 }
 END_TEST
 
+START_TEST(a_thread_that_finds_no_free_descriptor_is_an_error_that_says_so)
+{
+	struct platform p = platform_open(NULL);
+	struct rlimit before;
+	nova_call_t *call;
+	platform_add(p.nova, "one", "shell", "echo 1");
+	platform_answers(p.nova, "one", "1"); /* so that submitting takes no descriptor of its own */
+	nova_queue_t *q = queue_of(&p, 1, 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	struct rlimit none = { 3, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int code = nova_submit(q, "one", "{}", 2, NULL, NULL, &call, &error);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(nova_error_os(error), EMFILE);
+	ck_fails_with(NOVA_EIO, "a thread for asynchronous calls", code);
+	submit(q, "one", "{}");
+	collect_answer(q, "1");
+	nova_queue_free(q);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_queue_may_be_freed_with_calls_in_flight)
 {
 	struct platform p = platform_open("pool.max_vms", "2", NULL);
@@ -617,6 +641,7 @@ static TCase *hard_cases(void)
 	tcase_add_test(tc, cancelling_a_finished_call_changes_nothing);
 	tcase_add_test(tc, a_call_may_be_cancelled_from_its_own_output);
 	tcase_add_test(tc, a_call_that_is_freed_before_it_is_finished_is_never_collected);
+	tcase_add_test(tc, a_thread_that_finds_no_free_descriptor_is_an_error_that_says_so);
 	tcase_add_test(tc, a_queue_may_be_freed_with_calls_in_flight);
 	tcase_add_test(tc, a_queue_that_was_never_used_and_no_queue_can_be_freed);
 	tcase_add_test(tc, more_calls_than_are_allowed_are_refused_until_some_are_collected);
