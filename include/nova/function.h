@@ -178,7 +178,8 @@ typedef struct nova_invoke_opts {
  * @param ret_result receives the result on success **and** whenever the function ran, even if it failed; otherwise NULL
  * @return 0, or
  *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image), NOVA_ECORRUPT, NOVA_ENOTSUP,
- *   NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM, NOVA_EIO, and NOVA_EFUNCTION if its code cannot even be loaded;
+ *   NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM, NOVA_EIO, NOVA_EBUSY (another process still makes the template
+ *   after the call's queue timeout), and NOVA_EFUNCTION if its code cannot even be loaded;
  *   by its mode: NOVA_EINVAL (options that do not go together; a snapshot or instance of another function), NOVA_ENOTFOUND (no such
  *   snapshot or instance), NOVA_ESTALE (a snapshot of another version of the function or another engine), NOVA_ENOTSUP (the engine
  *   takes no snapshots), NOVA_EEXIST (the name for the new snapshot is taken), NOVA_EBUSY and NOVA_ELOST (the instance is paused, has ended);

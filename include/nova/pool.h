@@ -78,7 +78,8 @@ typedef struct nova_pool_want {
  * @param ret_cold 1 if it had to be started for you, else 0; may be NULL
  * @return 0; NOVA_ELIMIT with a message that names the setting, if no VM came free in time, too many wait already, or the VM would be
  *         larger than all the memory that the pool may use; NOVA_ECANCELED if the pool is closing, or by the token; the codes of nova_vm_start()
- *         and nova_vm_init(), also when another caller's start failed for which this one waited; NOVA_EBUSY after fork(). Since 0.1.
+ *         and nova_vm_init(), also when another caller's start failed for which this one waited; NOVA_EBUSY if another process still makes the
+ *         template after the time that a caller waits for a VM (the message names it), and after fork(). Since 0.1.
  */
 NOVA_API int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold,
 	nova_error_t **error);

@@ -319,8 +319,9 @@ void fs_sweep_temps(const char *directory, const char *name);
  * `wait` that is waited for, and after two minutes it is -EBUSY. Whoever holds it may remove the file:
  * those who wait then lock a new one. */
 int fs_lock(const char *path, bool wait, int *ret_fd);
-/* The same, waiting until it is asked to stop: -ECANCELED. Looks again every few ms: a lock cannot be polled. */
-int fs_lock_unless(const char *path, const struct stop *stop, int *ret_fd);
+/* The same, waiting until it is asked to stop: -ECANCELED, or the deadline: -EWOULDBLOCK. Looks again
+ * every few ms: a lock cannot be polled. */
+int fs_lock_unless(const char *path, const struct stop *stop, uint64_t deadline, int *ret_fd);
 int fs_lock_until(const char *path, uint64_t deadline, int *ret_fd); /* -EWOULDBLOCK */
 char *path_join(const char *directory, const char *name);
 int fs_chmod(const char *path, mode_t mode);

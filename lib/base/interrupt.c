@@ -145,11 +145,11 @@ void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, c
 	sys_event_clear(s->event);
 }
 
-int fs_lock_unless(const char *path, const struct stop *stop, int *ret_fd)
+int fs_lock_unless(const char *path, const struct stop *stop, uint64_t deadline, int *ret_fd)
 {
 	for (int pause = 1;; pause = pause < LOCK_MS / 2 ? pause * 2 : LOCK_MS) {
 		int r = fs_lock(path, false, ret_fd);
-		if (r != -EWOULDBLOCK)
+		if (r != -EWOULDBLOCK || deadline_passed(deadline))
 			return r;
 		stop_poll(stop, NULL, 0, pause);
 		if (stop_asked(stop))

@@ -106,7 +106,7 @@ static char *copy(const char *text)
 int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
 {
 	*r = (struct recipe){
-		.host = f->host, .want = f->want, .stop = f->stop, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
+		.host = f->host, .want = f->want, .stop = f->stop, .deadline = f->deadline, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
 		.rootfs = copy(f->rootfs), .code_disk = path_join(f->root, ".code-later"), .make = make_runtime,
 	};
 	if (!r->root || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)

@@ -57,7 +57,8 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 	uint64_t generation = g->generation;
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
-		int code = template_get(pool->host, want, stop, &found, &made, error);
+		uint64_t wait_ms = want->queue_timeout_ms ? want->queue_timeout_ms : pool->queue_ms;
+		int code = template_get(pool->host, want, wait_ms, stop, &found, &made, error);
 		if (code < 0)
 			return code;
 	}

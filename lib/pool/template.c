@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Templates on disk: found, or made once. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "pool/template.h"
 
@@ -53,17 +54,54 @@ static void discard(nova_host_t *host, const char *root, const char *id)
 	}
 }
 
+#define MAKER_TEXT "%-10lld\n" /* always as long, so that one replaces another at once */
+
+/* For those who wait in vain. A full disk is no reason to make no template. */
+static void sign(int fd)
+{
+	AUTO_FREE char *maker = str_format(MAKER_TEXT, (long long)getpid());
+	if (maker)
+		sys_pwrite_all(fd, maker, strlen(maker), 0);
+}
+
+static int fail_held(const struct recipe *r, const char *lock, nova_error_t **error)
+{
+	AUTO_BUF struct buf text = BUF_INIT(32);
+	AUTO_FREE char *maker = fs_read_file(lock, &text) == 0 ? buf_steal_str(&text) : NULL;
+	long long pid = maker ? strtoll(maker, NULL, 10) : 0;
+	AUTO_FREE char *who = pid > 0 ? str_format("process %lld", pid) : strdup("another process");
+	return who ? nova_fail(error, NOVA_EBUSY,
+			     "the template of '%s' is still being made by %s: wait longer (setting "
+			     "pool.queue_timeout), or end that process if it hangs",
+			     r->want->key, who)
+		   : nova_oom(error);
+}
+
+/* The others wait here, and find the template then. */
+static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, nova_error_t **error)
+{
+	int os = fs_mkdirs(r->root, 0700);
+	if (os == 0)
+		os = fs_lock_unless(lock, r->stop, r->deadline, ret_fd);
+	if (os == -EWOULDBLOCK)
+		return fail_held(r, lock, error);
+	if (os == -ECANCELED)
+		return stop_check(r->stop, "its template was made", error);
+	if (os < 0)
+		return nova_fail_os(error, os, "'%s'", r->root);
+	sign(*ret_fd);
+	return 0;
+}
+
 static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_FREE char *lock = str_format("%s/.make-%s", r->root, r->id);
 	AUTO_FD int fd = -1;
-	int os = lock ? fs_mkdirs(r->root, 0700) : -ENOMEM;
-	if (os == 0)
-		os = fs_lock_unless(lock, r->stop, &fd); /* the others wait here, and find it then */
-	if (os < 0)
-		return nova_fail_os(error, os, "'%s'", r->root);
+	int code = lock ? lock_recipe(r, lock, &fd, error) : nova_oom(error);
+	if (code < 0)
+		return code;
 	AUTO_ERROR nova_error_t *why = NULL;
-	int code = find(r, ret, &why);
+	code = find(r, ret, &why);
 	if (!is_to_be_made(code)) { /* found, or this host could not look: then it may be a good one */
 		if (error)
 			*error = STEAL(why);
@@ -103,13 +141,14 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want)
 		host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
 }
 
-int template_get(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, struct frozen **ret, bool *ret_made,
+int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms, const struct stop *stop, struct frozen **ret, bool *ret_made,
 	nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };
 	*ret_made = false;
 	int code = recipe_of_function(host, want, &r, error);
 	r.stop = stop;
+	r.deadline = deadline_in_ms(wait_ms);
 	return code < 0 ? code : template_obtain(&r, ret, ret_made, error);
 }
 

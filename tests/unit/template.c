@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Who waits for a template that another process makes. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pool/template.h"
+#include "test.h"
+
+static nova_error_t *error;
+static char *dir;
+static int begun[2];
+static bool made_here;
+
+static void make_dir(void)
+{
+	dir = test_dir();
+	ck_assert_int_eq(sys_pipe(begun), 0);
+	made_here = false;
+}
+
+static void remove_dir(void)
+{
+	fd_close(begun[0]);
+	fd_close(begun[1]);
+	nova_error_free(error);
+	error = NULL;
+	test_dir_remove(dir);
+}
+
+static int make_for_ever(const struct recipe *r, struct frozen **ret, nova_error_t **e)
+{
+	(void)r, (void)ret, (void)e;
+	sys_write_all(begun[1], "x", 1);
+	for (;;)
+		pause();
+}
+
+static int make_nothing(const struct recipe *r, struct frozen **ret, nova_error_t **e)
+{
+	(void)r, (void)ret;
+	made_here = true;
+	return nova_fail(e, NOVA_EFUNCTION, "this is as far as it goes");
+}
+
+static int obtain(int (*make)(const struct recipe *, struct frozen **, nova_error_t **),
+	uint64_t wait_ms, const struct stop *stop)
+{
+	const nova_pool_want want = { sizeof(want), .key = "greet" };
+	const struct recipe r = { .want = &want, .root = dir, .id = "00112233aabbccdd", .stop = stop,
+		.make = make, .deadline = deadline_in_ms(wait_ms) };
+	struct frozen *frozen;
+	bool made;
+	return template_obtain(&r, &frozen, &made, &error);
+}
+
+static pid_t start_maker(void)
+{
+	char byte;
+	pid_t pid = fork();
+	if (pid == 0) {
+		obtain(make_for_ever, 0, NULL);
+		_exit(1);
+	}
+	ck_assert_int_eq(read(begun[0], &byte, 1), 1);
+	return pid;
+}
+
+static void end_maker(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+START_TEST(the_wait_for_anothers_template_has_an_end_and_names_who_makes_it)
+{
+	pid_t maker = start_maker();
+	AUTO_FREE char *who = str_format("'greet' is still being made by process %d:", (int)maker);
+	ck_fails_with(NOVA_EBUSY, who, obtain(make_nothing, 100, NULL));
+	ck_assert(!made_here);
+	end_maker(maker);
+	ck_fails_with(NOVA_EFUNCTION, "this is as far", obtain(make_nothing, 100, NULL));
+	ck_assert(made_here);
+}
+END_TEST
+
+START_TEST(the_wait_for_anothers_template_is_interrupted)
+{
+	nova_interrupt_t *token;
+	pid_t maker = start_maker();
+	ck_ok(nova_interrupt_new(&token, &error));
+	nova_interrupt_trigger(token);
+	const struct stop stop = { token, NULL };
+	ck_fails_with(NOVA_ECANCELED, "its template", obtain(make_nothing, 60000, &stop));
+	ck_assert(!made_here);
+	nova_interrupt_free(token);
+	end_maker(maker);
+}
+END_TEST
+
+static Suite *template_suite(void)
+{
+	Suite *suite = suite_create("template");
+	TCase *tc = tcase_create("waiting");
+	tcase_add_checked_fixture(tc, make_dir, remove_dir);
+	tcase_add_test(tc, the_wait_for_anothers_template_has_an_end_and_names_who_makes_it);
+	tcase_add_test(tc, the_wait_for_anothers_template_is_interrupted);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(template_suite)
