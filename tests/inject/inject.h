@@ -15,6 +15,7 @@ struct inject_case {
 	void (*undo)(void);    /* after each attempt, whatever came of it: nothing may be left that was not there before the first */
 	int expected;          /* what comes of it when nothing fails */
 	bool silent;           /* it has no error parameter: a code is all that can be told */
+	bool slow;             /* an attempt writes or reads megabytes: the short form looks at every fortieth point */
 	bool swept;            /* what it may leave in run/ is for the next context to sweep, as after a crash */
 	bool runs;             /* it runs a function that notes each run: see world.mark */
 };

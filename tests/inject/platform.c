@@ -222,8 +222,8 @@ static int stop_instance(nova_error_t **error)
 
 const struct inject_case platform_cases[] = {
 	{ "nova_open nova_close", .run = open_another, .swept = true },
-	{ "nova_register", NULL, NULL, register_new, delete_new },
-	{ "nova_register", NULL, prepare_new, replace, delete_new },
+	{ "nova_register", NULL, NULL, register_new, delete_new, .slow = true },
+	{ "nova_register", NULL, prepare_new, replace, delete_new, .slow = true },
 	{ "nova_get nova_function_free nova_function_id nova_function_name nova_function_runtime nova_function_handler nova_function_code_path "
 	  "nova_function_code_hash nova_function_memory_mb nova_function_timeout_s nova_function_vcpus nova_function_min_replicas "
 	  "nova_function_concurrency nova_function_disk_iops nova_function_disk_bandwidth nova_function_net_rx_bandwidth nova_function_net_tx_bandwidth "

@@ -124,9 +124,9 @@ const struct inject_case snapshot_cases[] = {
 	{ "nova_snapshot_open", make_snapshots, .run = open_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_snapshot_list nova_snapshot_list_free", make_snapshots, .run = list_snapshots },
 	{ "nova_template_list", make_snapshots, .run = list_templates },
-	{ "nova_snapshot_delete", make_snapshots, prepare_delete, delete, delete_more },
+	{ "nova_snapshot_delete", NULL, prepare_delete, delete, delete_more, .slow = true },
 	{ "nova_snapshot_prune", make_snapshots, .run = prune },
-	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates },
+	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates, .slow = true },
 	{ "nova_vm_restore", make_restore, .run = restore, .expected = NOVA_ESTALE },
 	{ NULL },
 };
