@@ -142,16 +142,51 @@ class Invoke(HomeCase):
         self.assertTrue(self.nothing_runs(), list((self.home / "run").glob("**/*")))
 
     def test_killed_during_a_call_it_leaves_nothing_behind(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        self.killed(signal.SIGKILL)
+        await_that(self.nothing_runs, "the run directory is empty")
+
+    def killed(self, number, *words):
+        """What novactl says that gets this signal while its function runs; it ends by it, which a shell sees as 128 and the number."""
+        started = self.directory / "started"
+        self.register("waits", f"echo >{started}; sleep 600", "shell", "--replace")
+        process = subprocess.Popen([NOVACTL, *words, "invoke", "waits"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        await_that(started.exists, "the function has started")
+        process.send_signal(number)
+        told = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, -number)
+        started.unlink()
+        return told
+
+    def test_a_signal_cancels_the_call_says_so_and_leaves_nothing_when_it_has_ended(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number.name):
-                started = self.directory / "started"
-                self.register("waits", f"echo >{started}; sleep 600", "shell", "--replace")
-                process = subprocess.Popen([NOVACTL, "invoke", "waits"], env=self.environment, stdout=subprocess.DEVNULL)
-                await_that(started.exists, "the function has started")
-                process.send_signal(number)
-                self.assertEqual(process.wait(), -number)
-                await_that(self.nothing_runs, "the run directory is empty")
-                started.unlink()
+                self.assertRegex("".join(self.killed(number)), "cancel|interrupt")
+                self.assertTrue(self.nothing_runs())
+        error = json.loads(self.killed(signal.SIGINT, "--json")[1].strip().splitlines()[-1])["error"]
+        self.assertEqual((error["name"], error["outcome"]), ("NOVA_ECANCELED", "ran"))
+
+    def test_a_shell_sees_128_and_the_number_of_the_signal(self):
+        self.register("signals", f"kill -INT $(cat {self.directory}/pid); sleep 600", "shell")
+        script = f"sh -c 'echo $$ >{self.directory}/pid; exec {NOVACTL} invoke signals'; echo status $?"
+        done = subprocess.run(["bash", "-c", script], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("status 130", done.stdout)
+
+    def test_who_ignores_a_signal_goes_on_ignoring_it(self):
+        self.register("signals", f"kill -INT $(cat {self.directory}/pid); echo 5", "shell")
+        script = f"trap '' INT; echo $$ >{self.directory}/pid; exec {NOVACTL} --json invoke signals"
+        done = subprocess.run(["sh", "-c", script], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((json.loads(done.stdout)["output"], done.returncode), (5, 0))
+
+    def test_a_signal_ends_a_call_whose_function_is_not_ready_yet(self):
+        started = self.directory / "started"
+        self.register("slow", f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(600)\ndef handler(event): pass\n")
+        process = subprocess.Popen([NOVACTL, "invoke", "slow"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        await_that(started.exists, "the function's code is read")
+        process.send_signal(signal.SIGTERM)
+        self.assertIn("cancelled", process.communicate(timeout=20)[1])
+        self.assertEqual(process.returncode, -signal.SIGTERM)
+        self.assertTrue(self.nothing_runs())
 
     def test_on_a_terminal_it_tells_what_it_waits_for_and_cleans_up(self):
         self.register("slow", "sleep 1; echo '\"done\"'", "shell")

@@ -121,12 +121,27 @@ class Instances(DaemonCase):
         self.assertEqual(len({peer.reply()[1]["instance"]["id"] for peer in peers}), 6)
         self.assertEqual(len(self.novactl_json("instance", "list")), 6)
 
-    def test_who_hangs_up_during_a_start_leaves_an_instance_that_can_be_found(self):
+    def test_who_hangs_up_during_a_start_leaves_no_instance(self):
         peer = Peer(self.socket)
         peer.hello()
         peer.send(REQUEST, {"verb": "instance start", "function": "f", "name": "left", "event_len": 0})
         peer.close()
-        await_that(lambda: [i["name"] for i in self.novactl_json("instance", "list")] == ["left"], "the instance is there")
+        await_that(lambda: self.novactl_json("daemon", "status")["clients"] == 1, "the start has ended")
+        self.assertEqual(self.novactl_json("instance", "list"), [])
+
+    def test_a_signal_during_exec_kills_the_command_and_the_instance_goes_on(self):
+        begun, go, through = (self.directory / name for name in ("begun", "go", "through"))
+        self.novactl("instance", "start", "f", "--name", "i")
+        client = self.started("client", "instance", "exec", "i", "--", "sh", "-c",
+                              f"echo >{begun}; while ! test -e {go}; do sleep 0.01; done; echo >{through}")
+        await_that(begun.exists, "the command runs")
+        client.send_signal(signal.SIGTERM)
+        self.assertIn("the daemon cancels what was asked for", client.communicate(timeout=20)[1])
+        self.assertEqual(client.returncode, -signal.SIGTERM)
+        await_that(lambda: self.novactl_json("daemon", "status")["clients"] == 1, "the command has ended")
+        go.touch()
+        self.novactl("instance", "exec", "i", "--", "true")
+        self.assertFalse(through.exists())
 
     def test_a_request_that_makes_no_sense_is_answered(self):
         for request in ({"verb": "instance get"}, {"verb": "instance get", "name": 7}, {"verb": "instance start"},

@@ -7,6 +7,7 @@
 
 #include "daemon.h"
 
+#define LOOK_MS  100  /* a signal just before poll() does not end it: it is seen then */
 #define HELLO_MS 2000 /* a daemon that is there answers within a millisecond */
 
 /* What makes no difference to the answer, or is the daemon's own affair. */
@@ -72,6 +73,16 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The daemon cancels what it does for a client that goes. */
+static void hang_up(struct remote *remote)
+{
+	progress_stop();
+	remote_close(remote);
+	interrupt_end(report_error(NOVA_ECANCELED, NOVA_OUTCOME_UNKNOWN,
+		"interrupted: the daemon cancels what was asked for, which may have been done in part"));
+	exit(STATUS_UNKNOWN);
+}
+
 /* Sends what waits and reads until a frame is there. 1; 0: the time is over; -1: the other side has
  * gone, or talks nonsense. */
 static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, json_t **ret_payload)
@@ -82,7 +93,9 @@ static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, js
 		int got = wire_next(wire, ret_type, ret_payload, NULL);
 		if (got)
 			return got;
-		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+		int64_t left = deadline < 0 ? LOOK_MS : deadline - now_ms();
+		if (interrupted())
+			hang_up(remote);
 		if (deadline >= 0 && left <= 0)
 			return 0;
 		/* Who cannot be sent to may still have said why. */
@@ -209,6 +222,7 @@ enum remote_end remote_ask(struct remote *remote, json_t *request, const char *e
 	json_object_set_new(request, "event_len", json_integer((json_int_t)len));
 	wire_put(&remote->wire, WIRE_REQUEST, request);
 	wire_put_text(&remote->wire, "event", event, len);
+	interruptible();
 	while (next_frame(remote, -1, &type, &payload) > 0) {
 		if (type == WIRE_REPLY)
 			return replied(payload, ret_reply);

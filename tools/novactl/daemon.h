@@ -167,6 +167,8 @@ struct errand;
 bool errand_knows(const char *verb);
 /* Copies the request. NULL: no thread can be started. `wake` is written to when it is done. */
 struct errand *errand_begin(nova_t *nova, int wake, const json_t *request);
+/* Ends it as soon as can be. */
+void errand_cancel(struct errand *errand);
 bool errand_is_done(const struct errand *errand);
 /* Waits for its end and frees it. Texts go to the wire, which may be NULL; the reply is returned.
  */

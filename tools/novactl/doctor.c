@@ -136,8 +136,10 @@ static void check_boot(struct findings *findings, nova_host_t *host)
 	nova_vm_t *vm = NULL;
 	nova_error_t *error = NULL;
 	char text[96];
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	opts.interrupt = interruptible();
 	progress_start("starting microVM");
-	int code = nova_vm_start(host, NULL, &vm, &error);
+	int code = nova_vm_start(host, &opts, &vm, &error);
 	progress_stop();
 	if (code != 0) {
 		found_error(findings, "boot", error);

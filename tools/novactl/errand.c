@@ -14,6 +14,8 @@ struct errand {
 	int wake; /* eventfd of the loop */
 	json_t *request, *reply;
 	struct bytes out, err; /* what a command printed */
+	nova_interrupt_t *interrupt; /* triggered when its client has gone */
+	int canceled;                /* atomic: the same */
 	int done;              /* atomic: all above is the loop's again */
 };
 
@@ -53,9 +55,12 @@ static int do_start(struct errand *errand, nova_instance_t *unused, nova_error_t
 	opts.snapshot = text_of(errand->request, "snapshot");
 	opts.memory_mb = number_of(errand->request, "memory_mb");
 	opts.vcpus = number_of(errand->request, "vcpus");
+	opts.interrupt = errand->interrupt;
 	int code = nova_instance_start(errand->nova, &opts, &instance, error);
 	if (code == 0)
 		reply_with(errand, "instance", instance_json(instance));
+	if (code == 0 && __atomic_load_n(&errand->canceled, __ATOMIC_ACQUIRE))
+		nova_instance_stop(instance, 1, NULL); /* it has come too late for who wanted it */
 	nova_instance_free(instance);
 	return code;
 }
@@ -83,15 +88,24 @@ static int do_get(struct errand *errand, nova_instance_t *instance, nova_error_t
 	return 0;
 }
 
+static nova_wait_opts wait_of(const struct errand *errand)
+{
+	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
+	wait.interrupt = errand->interrupt;
+	return wait;
+}
+
 static int do_pause(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
-	int code = nova_instance_pause(instance, NULL, error);
+	nova_wait_opts wait = wait_of(errand);
+	int code = nova_instance_pause(instance, &wait, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 
 static int do_resume(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
-	int code = nova_instance_resume(instance, NULL, error);
+	nova_wait_opts wait = wait_of(errand);
+	int code = nova_instance_resume(instance, &wait, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 
@@ -100,6 +114,7 @@ static int do_snapshot(struct errand *errand, nova_instance_t *instance, nova_er
 	nova_snapshot_t *snapshot = NULL;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	opts.name = text_of(errand->request, "snapshot_after");
+	opts.interrupt = errand->interrupt;
 	int code = nova_instance_snapshot(instance, &opts, &snapshot, error);
 	if (code == 0)
 		reply_with(errand, "snapshot", need(json_string(nova_snapshot_id(snapshot))));
@@ -134,6 +149,7 @@ static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_
 	for (size_t i = 0; i < opts.argc; i++)
 		argv[i] = json_string_value(json_array_get(words, i));
 	opts.argv = argv;
+	opts.interrupt = errand->interrupt;
 	opts.timeout_ms = number_of(errand->request, "timeout_ms");
 	int code = nova_instance_command(instance, &opts, &result, error);
 	if (code == 0)
@@ -209,11 +225,19 @@ struct errand *errand_begin(nova_t *nova, int wake, const json_t *request)
 	errand->nova = nova;
 	errand->wake = wake;
 	errand->request = need(json_deep_copy(request)); /* counts of references are the loop's */
-	if (pthread_create(&errand->thread, NULL, run, errand) == 0)
+	if (nova_interrupt_new(&errand->interrupt, NULL) == 0 &&
+		pthread_create(&errand->thread, NULL, run, errand) == 0)
 		return errand;
+	nova_interrupt_free(errand->interrupt);
 	json_decref(errand->request);
 	free(errand);
 	return NULL;
+}
+
+void errand_cancel(struct errand *errand)
+{
+	__atomic_store_n(&errand->canceled, 1, __ATOMIC_RELEASE);
+	nova_interrupt_trigger(errand->interrupt);
 }
 
 bool errand_is_done(const struct errand *errand)
@@ -231,6 +255,7 @@ json_t *errand_end(struct errand *errand, struct wire *wire)
 		wire_put_text(wire, "stderr", errand->err.data, errand->err.len);
 	bytes_free(&errand->out);
 	bytes_free(&errand->err);
+	nova_interrupt_free(errand->interrupt);
 	json_decref(errand->request);
 	free(errand);
 	return reply;

@@ -127,6 +127,7 @@ static int invoke_here(const char *name, int mode, const char *payload, size_t l
 	opts.checkpoint_after = given.checkpoint_after;
 	opts.snapshot_after = given.snapshot_after;
 	opts.instance = given.instance;
+	opts.interrupt = interruptible();
 	nova_result_t *result = NULL;
 	nova_error_t *error = NULL;
 	progress_start("starting microVM");

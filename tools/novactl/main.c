@@ -180,5 +180,6 @@ int main(int argc, char **argv)
 		return output_end(verb, STATUS_OK);
 	}
 	/* getopt takes the word before the options for the program's name. */
-	return output_end(verb, run_verb(verb, argc - first - used + 1, argv + first + used - 1));
+	int ran = run_verb(verb, argc - first - used + 1, argv + first + used - 1);
+	return interrupt_end(output_end(verb, ran));
 }

@@ -78,8 +78,10 @@ static int open_family(struct family *f, char **names, size_t count)
 		if (nova_snapshot_open(f->host, names[f->count], &f->snapshots[f->count], &error) != 0)
 			return report(error);
 	int status = check_tree(f);
+	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
+	wait.interrupt = interruptible();
 	for (size_t i = 0; !status && i < count; i++)
-		if (nova_vm_restore(f->host, f->snapshots[i], NULL, &f->vms[i], &error) != 0)
+		if (nova_vm_restore(f->host, f->snapshots[i], &wait, &f->vms[i], &error) != 0)
 			status = report(error);
 	return status;
 }
@@ -140,6 +142,7 @@ static int merge_family(struct family *f, const nova_merge_opts *opts)
 	nova_error_t *error = NULL;
 	nova_snapshot_opts snapshot = NOVA_SNAPSHOT_OPTS_INIT;
 	snapshot.name = given.name;
+	snapshot.interrupt = interruptible();
 	progress_say("merging");
 	int code = nova_vm_merge(f->vms[0], f->vms + 1, f->count - 1, opts, &merged, &merge, &error);
 	bool refused = code != 0 && merge;
@@ -178,6 +181,7 @@ static int merge_run(char **args, int count)
 	if (status)
 		return status;
 	opts.directory = given.directory;
+	opts.interrupt = interruptible();
 	CLEANUP(family_done) struct family family = { .host = session_host(&status) };
 	if (!family.host)
 		return status;

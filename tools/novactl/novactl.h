@@ -159,6 +159,16 @@ void progress_stop(void);
 void progress_hide(void);
 void progress_unhide(void);
 
+/* --- signals
+ * ----------------------------------------------------------------------------------------------- */
+
+/* From now on SIGINT and SIGTERM trigger this token (NULL: none could be made), which is for every
+ * call that may wait. */
+nova_interrupt_t *interruptible(void);
+bool interrupted(void);
+/* Ends the process by the signal that came, unless all was done in spite of it; else the status. */
+int interrupt_end(int status);
+
 /* --- the library
  * ------------------------------------------------------------------------------------------- */
 

@@ -84,6 +84,8 @@ static void client_lose(struct client *client)
 {
 	if (client->call)
 		nova_call_cancel(client->call);
+	if (client->errand)
+		errand_cancel(client->errand);
 	wire_close(&client->wire);
 	client->state = CLIENT_GONE;
 }

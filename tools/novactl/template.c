@@ -36,10 +36,12 @@ static int build_run(char **args, int count)
 	if (!nova)
 		return status;
 	json_t *built = need(json_array());
-	for (int i = 0; i < count; i++) {
+	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
+	wait.interrupt = interruptible();
+	for (int i = 0; i < count && !interrupted(); i++) {
 		nova_error_t *error = NULL;
 		progress_start("making the template");
-		int code = nova_template_build(nova, args[i], NULL, &error);
+		int code = nova_template_build(nova, args[i], &wait, &error);
 		progress_stop();
 		if (code == 0) {
 			json_array_append_new(built, json_string(args[i]));
