@@ -56,7 +56,8 @@ void help_general(FILE *out)
 	      "  3    the function ran and failed, or its code cannot be run\n"
 	      "  4    it was done, but not all of the output could be written\n"
 	      "  124  the function was killed at its time limit\n"
-	      "  125  the VM was lost: the function may have run, wholly or in part\n\n"
+	      "  125  the VM was lost: the function may have run, wholly or in part\n"
+	      "  130, 143  SIGINT or SIGTERM ended it, after what it waited for was cancelled\n\n"
 	      "'novactl help COMMAND' explains a command.\n",
 		out);
 }
