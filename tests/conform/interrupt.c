@@ -396,6 +396,109 @@ START_TEST(who_waits_for_a_turn_is_interrupted_and_the_call_before_it_goes_on)
 }
 END_TEST
 
+/* --- clones and snapshots: where the engine has them --------------------------------------------------- */
+
+static nova_snapshot_t *to_restore;
+static nova_vm_t *branch;
+static nova_host_t *host;
+
+static int call_fork(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
+{
+	const nova_wait_opts wait = { sizeof(wait), stop };
+	nova_vm_t *child = NULL;
+	int code = nova_vm_fork(vm, 1, &wait, &child, failure);
+	ck_assert((code == 0) == (child != NULL));
+	nova_vm_free(child);
+	return code;
+}
+
+static int call_snapshot(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
+{
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	nova_snapshot_t *snapshot = NULL;
+	opts.name = "interrupted";
+	opts.interrupt = stop;
+	int code = nova_vm_snapshot(vm, &opts, &snapshot, failure);
+	ck_assert((code == 0) == (snapshot != NULL));
+	nova_snapshot_free(snapshot);
+	int deleted = nova_snapshot_delete(host, opts.name, NULL);
+	ck_assert_int_eq(deleted, code == 0 ? 0 : NOVA_ENOTFOUND);
+	return code;
+}
+
+static int call_restore(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
+{
+	const nova_wait_opts wait = { sizeof(wait), stop };
+	nova_vm_t *restored = NULL;
+	(void)vm;
+	int code = nova_vm_restore(host, to_restore, &wait, &restored, failure);
+	ck_assert((code == 0) == (restored != NULL));
+	nova_vm_free(restored);
+	return code;
+}
+
+static int call_merge(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
+{
+	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
+	nova_vm_t *merged = NULL;
+	opts.interrupt = stop;
+	int code = nova_vm_merge(vm, &branch, 1, &opts, &merged, NULL, failure);
+	ck_assert((code == 0) == (merged != NULL));
+	nova_vm_free(merged);
+	return code;
+}
+
+static int call_invoke(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
+{
+	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
+	nova_result_t *result = NULL;
+	opts.interrupt = stop;
+	int code = nova_vm_invoke(vm, "{}", 2, &opts, &result, failure);
+	nova_result_free(result);
+	return code;
+}
+
+static void interrupt_call(nova_vm_t *vm, const char *name, vm_call_fn call)
+{
+	nova_error_t *failure = NULL;
+	unsigned interrupted = 0, most = (instants() + 1) / 3;
+	uint64_t begin = clock_ns();
+	ck_ok(call(vm, NULL, &error));
+	unsigned twice = (unsigned)us_since(begin) * 2;
+	size_t before = descriptors();
+	for (unsigned i = 0; i < most; i++) {
+		arm(twice);
+		int code = call(vm, token, &failure);
+		disarm();
+		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", name, nova_code_name(code),
+			nova_error_message(failure));
+		interrupted += code != 0;
+		nova_error_free(STEAL(failure));
+		ck_ok(call_invoke(vm, NULL, &error));
+	}
+	fprintf(stderr, "# %s: %u of %u interrupted\n", name, interrupted, most);
+	ck_assert_uint_eq(descriptors(), before);
+	ck_ok(call(vm, NULL, &error));
+}
+
+START_TEST(clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing)
+{
+	struct setting s = set_up("shell", "echo 1", 1);
+	host = s.host;
+	ck_ok(nova_vm_fork(s.vm, 1, NULL, &branch, &error));
+	ck_ok(nova_vm_snapshot(s.vm, NULL, &to_restore, &error));
+	seed();
+	interrupt_call(s.vm, "invoke", call_invoke);
+	interrupt_call(s.vm, "fork", call_fork);
+	interrupt_call(s.vm, "snapshot", call_snapshot);
+	interrupt_call(s.vm, "restore", call_restore);
+	interrupt_call(s.vm, "merge", call_merge);
+	nova_vm_free(branch);
+	nova_snapshot_free(to_restore);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- pool and instances -------------------------------------------------------------------------------- */
 
 START_TEST(taking_a_vm_from_the_pool_is_interrupted_at_any_instant)
@@ -517,6 +620,11 @@ static Suite *interrupt_suite(void)
 	Suite *suite = suite_create("interrupt");
 	TCase *tc = tcase_create("interrupt");
 	tcase_set_timeout(tc, 300);
+	suite_add_tcase(suite, tc);
+	if (!is_fake()) {
+		tcase_add_test(tc, clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing);
+		return suite;
+	}
 	tcase_add_test(tc, a_triggered_token_ends_calls_before_they_begin_and_no_other);
 	tcase_add_test(tc, a_function_is_interrupted_at_any_instant_and_its_outcome_is_true);
 	tcase_add_loop_test(tc, every_call_of_a_vm_is_interrupted_at_any_instant_and_the_vm_is_of_use, 0, ARRAY_LEN(vm_calls));
@@ -529,7 +637,6 @@ static Suite *interrupt_suite(void)
 	tcase_add_test(tc, a_call_of_the_platform_is_interrupted_at_any_instant_and_its_outcome_is_true);
 	tcase_add_test(tc, who_waits_for_a_turn_is_interrupted_and_the_call_before_it_goes_on);
 	tcase_add_test(tc, collecting_without_limit_is_interrupted);
-	suite_add_tcase(suite, tc);
 	return suite;
 }
 
