@@ -12,7 +12,10 @@
  *    nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
  *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to the
  *    object they came from and live as long as it does, unless the text says that you free them.
- *  - Every `_free` and `_close` accepts NULL.
+ *  - NULL is never a crash. A call that returns a code and lacks an object or argument that it needs gives #NOVA_EINVAL
+ *    and a sentence that names call and argument; options and `ret_…` may be NULL where the text says so. A getter gives
+ *    what stands for nothing: 0, NULL, "" (or the text that its comment names), #NOVA_VM_DEAD, and -1 or #NOVA_EINVAL where
+ *    0 means something. A call that returns nothing, such as every `_free` and `_close`, does nothing.
  *  - Option structs begin with `size_t size`, which you set to `sizeof` the struct (use the `_INIT`
  *    macro); every other member may be left zero and then means its documented default. A struct that
  *    is larger than this library knows, with non-zero bytes in the unknown part, is refused

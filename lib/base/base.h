@@ -50,6 +50,11 @@ int nova_set_outcome(nova_error_t **error, int code, int outcome);
 bool code_is_refusal(int code);
 /* The same failure told to somebody else. */
 void error_copy(nova_error_t **to, const nova_error_t *from);
+/* True, with NOVA_EINVAL and a sentence that names it, if one of these arguments of the public call that this stands in is NULL. */
+#define ANY_NULL(error, ...) \
+	nova_any_null((error), __func__, #__VA_ARGS__, (const void *const[]){ __VA_ARGS__ }, \
+		sizeof((const void *const[]){ __VA_ARGS__ }) / sizeof(void *))
+bool nova_any_null(nova_error_t **error, const char *call, const char *names, const void *const *values, size_t count);
 /* The code that fits an errno. */
 int nova_code_of_errno(int os);
 

@@ -148,6 +148,17 @@ int nova_fail_ran(nova_error_t **error, int code, int outcome, const char *forma
 	return make(error, code, 0, outcome, text);
 }
 
+bool nova_any_null(nova_error_t **error, const char *call, const char *names, const void *const *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++, names += strcspn(names, " ,"), names += strspn(names, " ,")) {
+		if (values[i])
+			continue;
+		nova_fail(error, NOVA_EINVAL, "%s: %.*s must not be NULL", call, (int)strcspn(names, " ,"), names);
+		return true;
+	}
+	return false;
+}
+
 int nova_code_of_errno(int os)
 {
 	switch (abs(os)) {

@@ -14,8 +14,8 @@ struct nova_interrupt {
 
 int nova_interrupt_new(nova_interrupt_t **ret_interrupt, nova_error_t **error)
 {
-	if (!ret_interrupt)
-		return nova_fail(error, NOVA_EINVAL, "nova_interrupt_new: ret_interrupt is NULL");
+	if (ANY_NULL(error, ret_interrupt))
+		return NOVA_EINVAL;
 	AUTO_FREE nova_interrupt_t *interrupt = calloc(1, sizeof(*interrupt));
 	if (!interrupt)
 		return nova_oom(error);

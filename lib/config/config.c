@@ -64,6 +64,8 @@ static int set_default(nova_config_t *config, int index, nova_error_t **error)
 
 int nova_config_new(nova_config_t **ret_config, nova_error_t **error)
 {
+	if (ANY_NULL(error, ret_config))
+		return NOVA_EINVAL;
 	CLEANUP(config_freep) nova_config_t *config = calloc(1, sizeof(*config));
 	if (!config)
 		return nova_oom(error);
@@ -113,13 +115,13 @@ static const struct value *value_in_force(const nova_config_t *config, int index
 
 const char *nova_config_get(const nova_config_t *config, const char *key)
 {
-	int index = key ? key_find(key) : -1;
+	int index = config && key ? key_find(key) : -1;
 	return index < 0 ? NULL : value_in_force(config, index, NULL)->text;
 }
 
 int nova_config_source(const nova_config_t *config, const char *key)
 {
-	int layer, index = key ? key_find(key) : -1;
+	int layer, index = config && key ? key_find(key) : -1;
 	if (index < 0)
 		return NOVA_EINVAL;
 	value_in_force(config, index, &layer);
@@ -192,9 +194,8 @@ const char *nova_config_variable(const char *key)
 
 int nova_config_set(nova_config_t *config, const char *key, const char *value, nova_error_t **error)
 {
-	if (!config || !key)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_config_set: config and key must not be NULL");
+	if (ANY_NULL(error, config, key))
+		return NOVA_EINVAL;
 	int index = key_find(key);
 	const char *nearest = index < 0 ? str_nearest(key, nova_config_keys()) : NULL;
 	if (nearest)
@@ -217,9 +218,8 @@ int nova_config_set(nova_config_t *config, const char *key, const char *value, n
 
 int nova_config_ignore_environment(nova_config_t *config, nova_error_t **error)
 {
-	if (!config)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_config_ignore_environment: config is NULL");
+	if (ANY_NULL(error, config))
+		return NOVA_EINVAL;
 	if (config->read && !config->bare)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_config_ignore_environment() comes before anything is loaded or set: "
@@ -246,9 +246,8 @@ static int read_variable(struct layer *layer, int index, nova_error_t **error)
 int nova_config_load_env(nova_config_t *config, nova_error_t **error)
 {
 	CLEANUP(layer_clear) struct layer layer = { 0 };
-	if (!config)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_config_load_env: config must not be NULL");
+	if (ANY_NULL(error, config))
+		return NOVA_EINVAL;
 	if (config->bare)
 		return 0;
 	config->read = true;
@@ -317,8 +316,8 @@ static int load_standard_file(nova_config_t *config, nova_error_t **error)
 
 int nova_config_load(nova_config_t *config, const char *path, nova_error_t **error)
 {
-	if (!config)
-		return nova_fail(error, NOVA_EINVAL, "nova_config_load: config must not be NULL");
+	if (ANY_NULL(error, config))
+		return NOVA_EINVAL;
 	if (path)
 		return load_file(config, path, error);
 	const char *named = config->bare ? NULL : env_get("NOVA_CONFIG");

@@ -53,6 +53,8 @@ static int write_image(const char *image, const struct disk_tree *tree, const no
 int nova_disk_build(const char *image, const nova_disk_opts *opts, nova_error_t **error)
 {
 	nova_disk_opts o;
+	if (ANY_NULL(error, image, opts))
+		return NOVA_EINVAL;
 	int r = opts_import(&o, sizeof(o), opts, "nova_disk_opts", error);
 	if (r == 0)
 		r = check_opts(&o, image, error);

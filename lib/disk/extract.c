@@ -117,9 +117,8 @@ static void drop_empty_lost(const char *directory)
 
 int nova_disk_extract(const char *image, const char *directory, nova_error_t **error)
 {
-	if (!image || !directory)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_disk_extract() needs an image and a directory");
+	if (ANY_NULL(error, image, directory))
+		return NOVA_EINVAL;
 	char **names = NULL;
 	int count = fs_list(directory, &names);
 	strv_free(names, count > 0 ? (size_t)count : 0);

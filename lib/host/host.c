@@ -205,8 +205,8 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 
 int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_error_t **error)
 {
-	if (!ret_host)
-		return nova_fail(error, NOVA_EINVAL, "nova_host_new: ret_host is NULL");
+	if (ANY_NULL(error, ret_host))
+		return NOVA_EINVAL;
 	nova_host_t *host = calloc(1, sizeof(*host));
 	if (!host)
 		return nova_oom(error);
@@ -229,7 +229,8 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 
 nova_host_t *nova_host_ref(nova_host_t *host)
 {
-	__atomic_add_fetch(&host->references, 1, __ATOMIC_RELAXED);
+	if (host)
+		__atomic_add_fetch(&host->references, 1, __ATOMIC_RELAXED);
 	return host;
 }
 
@@ -243,17 +244,17 @@ void nova_host_unref(nova_host_t *host)
 
 const char *nova_host_home(const nova_host_t *host)
 {
-	return host->home;
+	return host ? host->home : "";
 }
 
 const char *nova_host_images(const nova_host_t *host)
 {
-	return host->images;
+	return host ? host->images : "";
 }
 
 const char *nova_host_setting(const nova_host_t *host, const char *key)
 {
-	return nova_config_get(host->config, key);
+	return host ? nova_config_get(host->config, key) : NULL;
 }
 
 const struct logger *host_log(const nova_host_t *host)

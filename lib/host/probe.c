@@ -85,8 +85,8 @@ static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
 
 int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t **error)
 {
-	if (!host || !ret_probe)
-		return nova_fail(error, NOVA_EINVAL, "nova_engine_probe: an argument is NULL");
+	if (ANY_NULL(error, host, ret_probe))
+		return NOVA_EINVAL;
 	int code = host_check_process(host, error);
 	if (code < 0)
 		return code;
@@ -127,19 +127,19 @@ int host_choose_engine(nova_host_t *host, const char *name, const struct engine_
 
 size_t nova_probe_count(const nova_probe_t *probe)
 {
-	return probe->count;
+	return probe ? probe->count : 0;
 }
 
 const char *nova_probe_engine(const nova_probe_t *probe, size_t i)
 {
-	return i < probe->count ? all_engines[i]->name : NULL;
+	return i < nova_probe_count(probe) ? all_engines[i]->name : NULL;
 }
 
 static const struct engine_report nothing = { .accelerator = "none" };
 
 static const struct engine_report *report_of(const nova_probe_t *probe, size_t i)
 {
-	return i < probe->count ? &probe->reports[i] : &nothing;
+	return i < nova_probe_count(probe) ? &probe->reports[i] : &nothing;
 }
 
 static const char *text_of(const char *text)
@@ -184,20 +184,20 @@ uint32_t nova_probe_features(const nova_probe_t *probe, size_t i)
 
 int nova_probe_choice(const nova_probe_t *probe)
 {
-	return probe->choice;
+	return probe ? probe->choice : -1;
 }
 
 const char *nova_probe_choice_reason(const nova_probe_t *probe)
 {
-	return probe->choice_reason;
+	return probe ? probe->choice_reason : "";
 }
 
 const char *nova_probe_unlimited(const nova_probe_t *probe)
 {
-	return text_of(probe->unlimited);
+	return text_of(probe ? probe->unlimited : NULL);
 }
 
 const char *nova_probe_kvm(const nova_probe_t *probe)
 {
-	return probe->kvm;
+	return probe ? probe->kvm : "";
 }

@@ -143,7 +143,7 @@ static int read_manifest(const char *directory, char **ret_text, nova_error_t **
 
 int image_check(const char *directory, const char *name, bool environment, nova_error_t **error)
 {
-	if (!directory || !*directory)
+	if (!*directory)
 		return nova_fail(error, NOVA_EINVAL, "nova_image_check() needs a directory");
 	AUTO_FREE char *text = NULL;
 	int r = read_manifest(directory, &text, error);
@@ -161,5 +161,5 @@ int image_check(const char *directory, const char *name, bool environment, nova_
 
 int nova_image_check(const char *directory, const char *name, nova_error_t **error)
 {
-	return image_check(directory, name, true, error);
+	return ANY_NULL(error, directory) ? NOVA_EINVAL : image_check(directory, name, true, error);
 }

@@ -109,9 +109,10 @@ int image_read_kernel(const uint8_t *image, size_t len, uint8_t **ret_unpacked, 
 
 int nova_image_extract_kernel(const char *bzimage, const char *vmlinux, nova_error_t **error)
 {
-	if (!bzimage || !vmlinux || !*vmlinux)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_image_extract_kernel() needs a kernel and a path for the result");
+	if (ANY_NULL(error, bzimage, vmlinux))
+		return NOVA_EINVAL;
+	if (!*vmlinux)
+		return nova_fail(error, NOVA_EINVAL, "nova_image_extract_kernel: vmlinux is \"\", not a path for the result");
 	AUTO_BUF struct buf image = BUF_INIT(IMAGE_MAX_KERNEL);
 	int r = fs_read_file(bzimage, &image);
 	if (r < 0)

@@ -34,7 +34,7 @@ void nova_function_free(nova_function_t *function)
 
 void nova_function_list_free(nova_function_t **functions, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; functions && i < count; i++)
 		nova_function_free(functions[i]);
 	free(functions);
 }
@@ -44,109 +44,118 @@ void function_pool_key(const struct function_record *record, char out[FUNCTION_P
 	snprintf(out, FUNCTION_POOL_KEY, "%s:%u", record->id, record->version);
 }
 
+/* What the getters tell of NULL is told of a record without anything. */
+static const struct function_record *record_of(const nova_function_t *function)
+{
+	static const struct function_record nothing = {
+		.id = (char *)"", .name = (char *)"", .runtime = (char *)"", .handler = (char *)"", .code_path = (char *)"", .code_hash = (char *)""
+	};
+	return function ? &function->record : &nothing;
+}
+
 const char *nova_function_id(const nova_function_t *f)
 {
-	return f->record.id;
+	return record_of(f)->id;
 }
 
 const char *nova_function_name(const nova_function_t *f)
 {
-	return f->record.name;
+	return record_of(f)->name;
 }
 
 const char *nova_function_runtime(const nova_function_t *f)
 {
-	return f->record.runtime;
+	return record_of(f)->runtime;
 }
 
 const char *nova_function_handler(const nova_function_t *f)
 {
-	return *f->record.handler ? f->record.handler : "main.handler";
+	return !f || *f->record.handler ? record_of(f)->handler : "main.handler";
 }
 
 const char *nova_function_code_path(const nova_function_t *f)
 {
-	return f->record.code_path;
+	return record_of(f)->code_path;
 }
 
 const char *nova_function_code_hash(const nova_function_t *f)
 {
-	return f->record.code_hash;
+	return record_of(f)->code_hash;
 }
 
 uint32_t nova_function_memory_mb(const nova_function_t *f)
 {
-	return f->record.memory_mb;
+	return record_of(f)->memory_mb;
 }
 
 uint32_t nova_function_timeout_s(const nova_function_t *f)
 {
-	return f->record.timeout_s;
+	return record_of(f)->timeout_s;
 }
 
 uint32_t nova_function_vcpus(const nova_function_t *f)
 {
-	return f->record.vcpus;
+	return record_of(f)->vcpus;
 }
 
 uint32_t nova_function_min_replicas(const nova_function_t *f)
 {
-	return f->record.min_replicas;
+	return record_of(f)->min_replicas;
 }
 
 uint32_t nova_function_concurrency(const nova_function_t *f)
 {
-	return f->record.concurrency;
+	return record_of(f)->concurrency;
 }
 
 uint64_t nova_function_disk_iops(const nova_function_t *f)
 {
-	return f->record.disk_iops;
+	return record_of(f)->disk_iops;
 }
 
 uint64_t nova_function_disk_bandwidth(const nova_function_t *f)
 {
-	return f->record.disk_bandwidth;
+	return record_of(f)->disk_bandwidth;
 }
 
 uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f)
 {
-	return f->record.net_rx_bandwidth;
+	return record_of(f)->net_rx_bandwidth;
 }
 
 uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f)
 {
-	return f->record.net_tx_bandwidth;
+	return record_of(f)->net_tx_bandwidth;
 }
 
 const char *nova_function_network(const nova_function_t *f)
 {
-	return net_kind_name((enum net_kind)f->record.network);
+	return net_kind_name((enum net_kind)record_of(f)->network);
 }
 
 uint32_t nova_function_version(const nova_function_t *f)
 {
-	return f->record.version;
+	return record_of(f)->version;
 }
 
 uint64_t nova_function_created_us(const nova_function_t *f)
 {
-	return f->record.created_us;
+	return record_of(f)->created_us;
 }
 
 uint64_t nova_function_updated_us(const nova_function_t *f)
 {
-	return f->record.updated_us;
+	return record_of(f)->updated_us;
 }
 
 size_t nova_function_env_count(const nova_function_t *f)
 {
-	return f->record.env_count;
+	return record_of(f)->env_count;
 }
 
 const char *nova_function_env(const nova_function_t *f, size_t i)
 {
-	return i < f->record.env_count ? f->record.env[i] : NULL;
+	return i < record_of(f)->env_count ? record_of(f)->env[i] : NULL;
 }
 
 /* --- JSON
@@ -209,7 +218,7 @@ char *nova_function_to_json(const nova_function_t *f)
 	/* Not json_dumps(): the host program may have given jansson another allocator than
 	 * nova_free() knows. */
 	AUTO_BUF struct buf text = BUF_INIT(16u << 20);
-	json_t *json = json_function(&f->record);
+	json_t *json = f ? json_function(&f->record) : NULL;
 	int r = json ? json_dump_callback(json, append_chunk, &text, JSON_COMPACT) : -1;
 	json_decref(json);
 	return r < 0 ? NULL : buf_steal_str(&text);

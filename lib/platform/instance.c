@@ -32,7 +32,7 @@ void nova_instance_free(nova_instance_t *instance)
 
 void nova_instance_list_free(nova_instance_t **instances, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; instances && i < count; i++)
 		nova_instance_free(instances[i]);
 	free(instances);
 }
@@ -163,8 +163,8 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 	nova_instance_opts o;
 	AUTO_FUNCTION nova_function_t *function = NULL;
 	nova_instance_t *instance = NULL;
-	if (!nova || !opts)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_start: nova and opts must not be NULL");
+	if (ANY_NULL(error, nova, opts))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_instance_opts", error);
 	if (code == 0)
 		code = host_check_process(nova->host, error);
@@ -193,8 +193,8 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 
 int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error)
 {
-	if (!nova || !name || !ret_instance)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_get: an argument is NULL");
+	if (ANY_NULL(error, nova, name, ret_instance))
+		return NOVA_EINVAL;
 	int code = host_check_process(nova->host, error);
 	if (code < 0)
 		return code;
@@ -211,8 +211,8 @@ int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_inst
 int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error)
 {
 	size_t count = 0;
-	if (!nova || !ret_instances || !ret_count)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_list: an argument is NULL");
+	if (ANY_NULL(error, nova, ret_instances, ret_count))
+		return NOVA_EINVAL;
 	int code = host_check_process(nova->host, error);
 	if (code < 0)
 		return code;
@@ -231,38 +231,47 @@ int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *r
 	return 0;
 }
 
+/* What the getters tell of NULL. */
+static const nova_instance_t *or_nothing(const nova_instance_t *instance)
+{
+	static const nova_instance_t nothing = { .name = (char *)"" };
+	return instance ? instance : &nothing;
+}
+
 const char *nova_instance_id(const nova_instance_t *instance)
 {
-	return instance->id;
+	return or_nothing(instance)->id;
 }
 
 const char *nova_instance_name(const nova_instance_t *instance)
 {
-	return instance->name;
+	return or_nothing(instance)->name;
 }
 
 const char *nova_instance_function(const nova_instance_t *instance)
 {
-	return instance->function->record.name;
+	return nova_function_name(or_nothing(instance)->function);
 }
 
 uint32_t nova_instance_version(const nova_instance_t *instance)
 {
-	return instance->function->record.version;
+	return nova_function_version(or_nothing(instance)->function);
 }
 
 const char *nova_instance_vm_id(const nova_instance_t *instance)
 {
-	return instance->vm_id;
+	return or_nothing(instance)->vm_id;
 }
 
 uint64_t nova_instance_created_us(const nova_instance_t *instance)
 {
-	return instance->created_us;
+	return or_nothing(instance)->created_us;
 }
 
 int nova_instance_state(nova_instance_t *instance)
 {
+	if (!instance)
+		return NOVA_VM_DEAD;
 	int code = host_check_owner(instance->owner, NULL);
 	if (code < 0)
 		return code;
@@ -277,7 +286,7 @@ char *nova_instance_to_json(nova_instance_t *instance)
 	static const char *const states[] = { [NOVA_VM_RUNNING] = "running", [NOVA_VM_PAUSED] = "paused", [NOVA_VM_DEAD] = "dead" };
 	/* No name has a character in it that JSON would have to escape. */
 	int state = nova_instance_state(instance);
-	if (state < 0) /* in a fork of the process nobody knows */
+	if (!instance || state < 0) /* in a fork of the process nobody knows */
 		return NULL;
 	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
 		instance->id, instance->name, nova_instance_function(instance), nova_instance_version(instance),
@@ -316,9 +325,10 @@ int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t 
 	nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_invoke_opts o;
-	if (!instance || !ret_result)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_invoke: an argument is NULL");
-	*ret_result = NULL;
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, instance, ret_result) || (payload_len && ANY_NULL(error, payload)))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	if (code < 0)
 		return code;
@@ -341,9 +351,10 @@ int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t 
 
 int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
-	if (!instance || !ret_result)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_command: an argument is NULL");
-	*ret_result = NULL;
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, instance, opts, ret_result))
+		return NOVA_EINVAL;
 	int code = instance_enter(instance, error);
 	if (code == 0) {
 		code = nova_vm_command(instance->lease.vm, opts, ret_result, error);
@@ -357,8 +368,6 @@ int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts 
 static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **),
 	const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!instance)
-		return nova_fail(error, NOVA_EINVAL, "instance is NULL");
 	int code = instance_enter(instance, error);
 	if (code == 0) {
 		code = change(instance->lease.vm, wait, error);
@@ -369,18 +378,18 @@ static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, co
 
 int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return switch_state(instance, nova_vm_pause, wait, error);
+	return ANY_NULL(error, instance) ? NOVA_EINVAL : switch_state(instance, nova_vm_pause, wait, error);
 }
 
 int nova_instance_resume(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return switch_state(instance, nova_vm_resume, wait, error);
+	return ANY_NULL(error, instance) ? NOVA_EINVAL : switch_state(instance, nova_vm_resume, wait, error);
 }
 
 int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
-	if (!instance)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_snapshot: instance is NULL");
+	if (ANY_NULL(error, instance))
+		return NOVA_EINVAL;
 	int code = instance_enter(instance, error);
 	if (code == 0) {
 		code = lease_snapshot(&instance->lease, &instance->function->record, opts, NULL, ret_snapshot, error);
@@ -448,8 +457,8 @@ static void end_alone(nova_instance_t *instance)
 
 int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error)
 {
-	if (!instance)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_stop: instance is NULL");
+	if (ANY_NULL(error, instance))
+		return NOVA_EINVAL;
 	int code = host_check_owner(instance->owner, error);
 	if (code < 0)
 		return code;

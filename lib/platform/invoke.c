@@ -203,8 +203,8 @@ int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts
 	const struct engine_ops *ops;
 	struct lease_wish wish = { .fresh = false };
 	struct lease lease;
-	if (!nova || !function)
-		return nova_fail(error, NOVA_EINVAL, "nova_template_build: an argument is NULL");
+	if (ANY_NULL(error, nova, function))
+		return NOVA_EINVAL;
 	struct stop stop;
 	wish.stop = &stop;
 	int code = host_check_process(nova->host, error);
@@ -229,9 +229,10 @@ int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t 
 	nova_result_t **ret_result, nova_error_t **error)
 {
 	struct invocation c = { .nova = nova };
-	if (!nova || !function || !ret_result)
-		return nova_fail(error, NOVA_EINVAL, "nova_invoke: an argument is NULL");
-	*ret_result = NULL;
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, nova, function, ret_result) || (payload_len && ANY_NULL(error, payload)))
+		return NOVA_EINVAL;
 	int code = invocation_prepare(&c, function, payload, payload_len, opts, error);
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);

@@ -23,8 +23,8 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 
 int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error)
 {
-	if (!ret_nova)
-		return nova_fail(error, NOVA_EINVAL, "nova_open: ret_nova is NULL");
+	if (ANY_NULL(error, ret_nova))
+		return NOVA_EINVAL;
 	nova_t *nova = calloc(1, sizeof(*nova));
 	if (!nova)
 		return nova_oom(error);
@@ -59,10 +59,10 @@ void nova_close(nova_t *nova)
 
 nova_host_t *nova_get_host(nova_t *nova)
 {
-	return nova->host;
+	return nova ? nova->host : NULL;
 }
 
 nova_pool_t *nova_get_pool(nova_t *nova)
 {
-	return nova->pool;
+	return nova ? nova->pool : NULL;
 }

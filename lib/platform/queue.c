@@ -395,8 +395,8 @@ static int check_opts(nova_queue_opts *o, nova_error_t **error)
 int nova_queue_new(nova_t *nova, const nova_queue_opts *opts, nova_queue_t **ret_queue, nova_error_t **error)
 {
 	nova_queue_opts o;
-	if (!nova || !ret_queue)
-		return nova_fail(error, NOVA_EINVAL, "nova_queue_new: an argument is NULL");
+	if (ANY_NULL(error, nova, ret_queue))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_queue_opts", error);
 	if (code == 0)
 		code = check_opts(&o, error);
@@ -469,7 +469,7 @@ void nova_queue_free(nova_queue_t *q)
 
 int nova_queue_fd(const nova_queue_t *q)
 {
-	return q->fd;
+	return q ? q->fd : NOVA_EINVAL;
 }
 
 uint64_t nova_queue_count(nova_queue_t *q, int counter)
@@ -520,22 +520,22 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	return 0;
 }
 
-int nova_submit(nova_queue_t *q, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+int nova_submit(nova_queue_t *queue, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
 	void *userdata, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_call_t *call = NULL;
-	if (!q || !function)
-		return nova_fail(error, NOVA_EINVAL, "nova_submit: queue or function is NULL");
-	int code = new_call(q, userdata, &call, error);
+	if (ANY_NULL(error, queue, function) || (payload_len && ANY_NULL(error, payload)))
+		return NOVA_EINVAL;
+	int code = new_call(queue, userdata, &call, error);
 	if (code < 0)
 		return code;
 	code = invocation_prepare(&call->invocation, function, payload, payload_len, opts, error);
 	if (code == 0) {
-		pthread_mutex_lock(&q->lock);
-		code = enqueue(q, call, error);
+		pthread_mutex_lock(&queue->lock);
+		code = enqueue(queue, call, error);
 		if (code == 0 && ret_call)
 			*ret_call = call; /* before another thread can collect it */
-		pthread_mutex_unlock(&q->lock);
+		pthread_mutex_unlock(&queue->lock);
 	}
 	if (code < 0)
 		call_unref(call);
@@ -557,27 +557,27 @@ static bool wait_for_finished(nova_queue_t *q, uint64_t deadline, const struct s
 	return r != ETIMEDOUT;
 }
 
-int nova_queue_collect(nova_queue_t *q, uint32_t timeout_ms, const nova_wait_opts *wait, nova_call_t **ret_call, nova_error_t **error)
+int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait_opts *wait, nova_call_t **ret_call, nova_error_t **error)
 {
-	if (!q || !ret_call)
-		return nova_fail(error, NOVA_EINVAL, "nova_queue_collect: an argument is NULL");
+	if (ANY_NULL(error, queue, ret_call))
+		return NOVA_EINVAL;
 	struct stop stop;
-	int code = host_check_process(q->nova->host, error);
+	int code = host_check_process(queue->nova->host, error);
 	if (code == 0)
 		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
 	uint64_t deadline = timeout_ms == UINT32_MAX ? NEVER : deadline_in_ms(timeout_ms);
-	pthread_mutex_lock(&q->lock);
-	while (!q->done.first && timeout_ms && !stop_asked(&stop) && wait_for_finished(q, deadline, &stop))
+	pthread_mutex_lock(&queue->lock);
+	while (!queue->done.first && timeout_ms && !stop_asked(&stop) && wait_for_finished(queue, deadline, &stop))
 		;
-	nova_call_t *call = q->done.first;
+	nova_call_t *call = queue->done.first;
 	code = call ? 0 : stop_check(&stop, "a call was finished", error);
 	if (call) {
 		leave_finished(call);
 		atomic_store_explicit(&call->state, CALL_COLLECTED, memory_order_release);
 	}
-	pthread_mutex_unlock(&q->lock);
+	pthread_mutex_unlock(&queue->lock);
 	if (code == 0)
 		*ret_call = call;
 	return code;
@@ -593,7 +593,7 @@ static int state_of(const nova_call_t *call)
 
 static bool is_finished(const nova_call_t *call)
 {
-	return state_of(call) >= CALL_FINISHED;
+	return call && state_of(call) >= CALL_FINISHED;
 }
 
 int nova_call_cancel(nova_call_t *call)
@@ -618,6 +618,8 @@ int nova_call_is_finished(const nova_call_t *call)
 
 int nova_call_code(const nova_call_t *call)
 {
+	if (!call)
+		return NOVA_EINVAL;
 	return is_finished(call) ? call->code : NOVA_EBUSY;
 }
 
@@ -633,12 +635,12 @@ nova_error_t *nova_call_take_error(nova_call_t *call)
 
 void *nova_call_userdata(const nova_call_t *call)
 {
-	return call->userdata;
+	return call ? call->userdata : NULL;
 }
 
 const char *nova_call_request_id(const nova_call_t *call)
 {
-	return call->invocation.exec.id;
+	return call ? call->invocation.exec.id : "";
 }
 
 /* With the lock held: a call that nobody collected is to be gone. */

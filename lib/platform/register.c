@@ -326,9 +326,8 @@ static int settle_locked(struct nova *nova, const nova_register_opts *o, struct 
 int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
 	nova_error_t **error)
 {
-	if (!nova || !opts)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_register: nova and opts must not be NULL");
+	if (ANY_NULL(error, nova, opts))
+		return NOVA_EINVAL;
 	nova_register_opts o;
 	AUTO_RECORD struct function_record record = { 0 };
 	const struct runtime *runtime = NULL;

@@ -163,9 +163,8 @@ int registry_lookup(
 
 int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
 {
-	if (!nova || !name || !ret_function)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_get: nova, name and ret_function must not be NULL");
+	if (ANY_NULL(error, nova, name, ret_function))
+		return NOVA_EINVAL;
 	int r = registry_check_process(nova, error);
 	return r < 0 ? r : registry_lookup(nova, name, ret_function, error);
 }
@@ -173,9 +172,8 @@ int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nov
 int nova_list(
 	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
-	if (!nova || !ret_functions || !ret_count)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_list: nova, ret_functions and ret_count must not be NULL");
+	if (ANY_NULL(error, nova, ret_functions, ret_count))
+		return NOVA_EINVAL;
 	int r = registry_check_process(nova, error);
 	if (r < 0)
 		return r;
@@ -237,8 +235,8 @@ static int remove_stored(struct nova *nova, const char *name, nova_function_t **
 
 int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
-	if (!nova || !name)
-		return nova_fail(error, NOVA_EINVAL, "nova_delete: nova and name must not be NULL");
+	if (ANY_NULL(error, nova, name))
+		return NOVA_EINVAL;
 	AUTO_FUNCTION nova_function_t *function = NULL;
 	int r = registry_check_process(nova, error);
 	if (r == 0)

@@ -174,6 +174,8 @@ int nova_pool_keep(nova_pool_t *pool, const nova_pool_want *want, uint32_t count
 	nova_pool_want w;
 	uint32_t memory_mb;
 	struct wish *wish = NULL;
+	if (ANY_NULL(error, pool, want))
+		return NOVA_EINVAL;
 	int code = want_import(pool, &w, want, &memory_mb, error);
 	if (code == 0 && count)
 		code = wish_new(&w, &wish, error);

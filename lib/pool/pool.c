@@ -33,7 +33,7 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 	if (code == 0)
 		code = opts_reserved(w->reserved, "nova_pool_want", error);
 	if (code == 0)
-		code = pool ? check_want(w, error) : nova_fail(error, NOVA_EINVAL, "the pool is NULL");
+		code = check_want(w, error);
 	if (code == 0 && w->vm)
 		code = opts_import(&vm, sizeof(vm), w->vm, "nova_vm_opts", error);
 	if (code == 0 && w->init)
@@ -250,8 +250,6 @@ int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct poo
 	int *ret_cold, nova_error_t **error)
 {
 	struct request r = { .begin = clock_ns(), .maker = maker };
-	if (!ret_vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_acquire: ret_vm is NULL");
 	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
 	if (code < 0)
 		return code;
@@ -270,7 +268,7 @@ int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct poo
 
 int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	return pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
+	return ANY_NULL(error, pool, want, ret_vm) ? NOVA_EINVAL : pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
 }
 
 /* --- release ---------------------------------------------------------------------------------------------------------- */
@@ -363,13 +361,13 @@ static void pool_done(nova_pool_t *pool)
 int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **ret_pool, nova_error_t **error)
 {
 	nova_pool_opts o;
+	if (ANY_NULL(error, host, ret_pool))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_pool_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_pool_opts", error);
 	if (code < 0)
 		return code;
-	if (!host || !ret_pool)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_new: an argument is NULL");
 	if (o.flags & ~(uint32_t)NOVA_POOL_THREAD)
 		return nova_fail(error, NOVA_EINVAL, "nova_pool_opts.flags has unknown bits 0x%x", o.flags);
 	code = host_check_process(host, error);
@@ -433,8 +431,8 @@ static bool wait_until_quiet(nova_pool_t *pool, uint64_t deadline)
 
 int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error)
 {
-	if (!pool)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_drain: pool is NULL");
+	if (ANY_NULL(error, pool))
+		return NOVA_EINVAL;
 	int code = host_check_process(pool->host, error);
 	if (code < 0)
 		return code;

@@ -44,6 +44,8 @@ static int frame_failed(int r, size_t len, nova_error_t **error)
 int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame, size_t *ret_len,
 	nova_error_t **error)
 {
+	if (ANY_NULL(error, ret_frame, ret_len))
+		return NOVA_EINVAL;
 	if (!payload) {
 		payload = "{}";
 		payload_len = 2;
@@ -81,6 +83,8 @@ struct nova_decoder {
 
 int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_error_t **error)
 {
+	if (ANY_NULL(error, ret_decoder))
+		return NOVA_EINVAL;
 	nova_decoder_t *decoder = calloc(1, sizeof(*decoder));
 	if (!decoder)
 		return nova_oom(error);
@@ -179,7 +183,9 @@ static size_t take(void *to, size_t have, size_t want, const uint8_t *at, size_t
 
 int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t len, nova_error_t **error)
 {
-	const uint8_t *at = data, *end = at + len;
+	if (ANY_NULL(error, decoder) || (len && ANY_NULL(error, data)))
+		return NOVA_EINVAL;
+	const uint8_t *at = data, *end = len ? at + len : at;
 	if (decoder->failed)
 		return failed_before(decoder, error);
 	drop_fetched(decoder);
@@ -269,6 +275,8 @@ int proto_decoder_take(nova_decoder_t *decoder, struct proto_frame **ret_frame, 
 int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload, size_t *ret_len,
 	nova_error_t **error)
 {
+	if (ANY_NULL(error, decoder, ret_type, ret_payload, ret_len))
+		return NOVA_EINVAL;
 	struct proto_frame *frame;
 	int got = proto_decoder_take(decoder, &frame, error);
 	if (got <= 0)

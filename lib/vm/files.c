@@ -215,8 +215,8 @@ static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop
 
 int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret_files, nova_error_t **error)
 {
-	if (!vm || !directory || !ret_files)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_list_files: an argument is NULL");
+	if (ANY_NULL(error, vm, directory, ret_files))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = check_path(directory, error);
 	if (code == 0)
@@ -279,8 +279,8 @@ int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, 
 
 int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait, void **ret_data, size_t *ret_len, nova_error_t **error)
 {
-	if (!vm || !path || !ret_data || !ret_len)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_read_file: an argument is NULL");
+	if (ANY_NULL(error, vm, path, ret_data, ret_len))
+		return NOVA_EINVAL;
 	most = most ? most : READ_MOST;
 	AUTO_BUF struct buf whole = BUF_INIT(most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
 	struct file seen = { .size = 0 };
@@ -323,8 +323,10 @@ int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
 int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, const nova_wait_opts *wait, nova_error_t **error)
 {
 	char part[17];
-	if (!vm || !path || (len && !data) || mode > 07777)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_write_file: an argument is NULL, or the mode is over 07777");
+	if (ANY_NULL(error, vm, path) || (len && ANY_NULL(error, data)))
+		return NOVA_EINVAL;
+	if (mode > 07777)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_write_file: the mode 0%o is over 07777", mode);
 	struct stop stop;
 	int code = check_path(path, error);
 	if (code == 0)
@@ -346,8 +348,8 @@ int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t
 int nova_vm_remove_file(nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error)
 {
 	struct file_change gone = { .file = NULL };
-	if (!vm || !path)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_remove_file: vm or path is NULL");
+	if (ANY_NULL(error, vm, path))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = check_path(path, error);
 	if (code == 0)

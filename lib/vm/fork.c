@@ -8,7 +8,9 @@
 
 int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children, nova_error_t **error)
 {
-	if (!vm || !ret_children || !count || count > FORK_MOST)
+	if (ANY_NULL(error, vm, ret_children))
+		return NOVA_EINVAL;
+	if (!count || count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
 	struct stop stop;
 	int code = host_check_process(vm->host, error);
@@ -29,8 +31,10 @@ int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_v
 
 int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!vm || count > FORK_MOST)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_park: a VM and 0 to %u shells for it are needed", FORK_MOST);
+	if (ANY_NULL(error, vm))
+		return NOVA_EINVAL;
+	if (count > FORK_MOST)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_park: 0 to %u shells can wait for one microVM", FORK_MOST);
 	AUTO_FROZEN struct frozen *place = NULL;
 	struct stop stop;
 	int code = host_check_process(vm->host, error);
@@ -51,7 +55,7 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_
 
 uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
 {
-	if (host_check_process(vm->host, NULL) < 0)
+	if (!vm || host_check_process(vm->host, NULL) < 0)
 		return 0;
 	vm_enter_alone(vm, NULL, NULL);
 	uint64_t us = vm->stood_still_us;

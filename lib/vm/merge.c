@@ -209,8 +209,8 @@ int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, c
 	nova_vm_t *child = NULL;
 	if (ret_report)
 		*ret_report = NULL;
-	if (!ret_vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_merge: ret_vm is NULL");
+	if (ANY_NULL(error, parent, branches, ret_vm))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_merge_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_merge_opts", error);

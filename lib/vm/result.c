@@ -48,6 +48,13 @@ void nova_result_free(nova_result_t *result)
 	free(result);
 }
 
+/* What the getters tell of NULL. */
+static const nova_result_t *or_nothing(const nova_result_t *result)
+{
+	static const nova_result_t nothing = { .output = { "null", 4 }, .failure = { "", 0 }, .out = { "", 0 }, .err = { "", 0 } };
+	return result ? result : &nothing;
+}
+
 static const char *give(struct json_span text, size_t *ret_len)
 {
 	if (ret_len)
@@ -57,67 +64,67 @@ static const char *give(struct json_span text, size_t *ret_len)
 
 const char *nova_result_output(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->output, ret_len);
+	return give(or_nothing(result)->output, ret_len);
 }
 
 const char *nova_result_stdout(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->out, ret_len);
+	return give(or_nothing(result)->out, ret_len);
 }
 
 const char *nova_result_stderr(const nova_result_t *result, size_t *ret_len)
 {
-	return give(result->err, ret_len);
+	return give(or_nothing(result)->err, ret_len);
 }
 
 int nova_result_truncated(const nova_result_t *result)
 {
-	return result->truncated;
+	return or_nothing(result)->truncated;
 }
 
 const char *nova_result_failure(const nova_result_t *result)
 {
-	return result->failure.at;
+	return or_nothing(result)->failure.at;
 }
 
 int nova_result_exit_code(const nova_result_t *result)
 {
-	return result->exit_code;
+	return or_nothing(result)->exit_code;
 }
 
 const char *nova_result_request_id(const nova_result_t *result)
 {
-	return result->request_id;
+	return or_nothing(result)->request_id;
 }
 
 int nova_result_cold_start(const nova_result_t *result)
 {
-	return result->cold_start;
+	return or_nothing(result)->cold_start;
 }
 
 const char *nova_result_vm_id(const nova_result_t *result)
 {
-	return result->vm_id;
+	return or_nothing(result)->vm_id;
 }
 
 const char *nova_result_snapshot(const nova_result_t *result)
 {
-	return result->snapshot;
+	return or_nothing(result)->snapshot;
 }
 
 const char *nova_result_instance(const nova_result_t *result)
 {
-	return result->instance;
+	return or_nothing(result)->instance;
 }
 
 uint64_t nova_result_timing_us(const nova_result_t *result, int timing)
 {
-	return timing >= 0 && timing < VM_TIMINGS ? result->timing_us[timing] : 0;
+	return timing >= 0 && timing < VM_TIMINGS ? or_nothing(result)->timing_us[timing] : 0;
 }
 
 uint64_t nova_result_duration_ms(const nova_result_t *result)
 {
-	return (result->timing_us[NOVA_TIMING_TOTAL] + 500u) / 1000u;
+	return (or_nothing(result)->timing_us[NOVA_TIMING_TOTAL] + 500u) / 1000u;
 }
 
 /* --- as JSON, without a tree: it can be megabytes --- */
@@ -181,5 +188,5 @@ static int put_result(struct buf *b, const nova_result_t *r)
 char *nova_result_to_json(const nova_result_t *r)
 {
 	AUTO_BUF struct buf b = BUF_INIT(SIZE_MAX / 4);
-	return put_result(&b, r) < 0 ? NULL : buf_steal_str(&b);
+	return !r || put_result(&b, r) < 0 ? NULL : buf_steal_str(&b);
 }

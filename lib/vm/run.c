@@ -73,8 +73,8 @@ int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *sto
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
 	if (code < 0)
 		return code;
-	if (!vm || !o.runtime)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_init: vm or runtime is NULL");
+	if (!o.runtime)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_init_opts.runtime must not be NULL");
 	if (o.concurrency > VM_CALLS_MOST)
 		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, VM_CALLS_MOST);
 	code = host_check_process(vm->host, error);
@@ -91,7 +91,7 @@ int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *sto
 
 int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error)
 {
-	return vm_init(vm, opts, NULL, error);
+	return ANY_NULL(error, vm, opts) ? NOVA_EINVAL : vm_init(vm, opts, NULL, error);
 }
 
 /* --- invoke --------------------------------------------------------------------------------------------------------- */
@@ -174,11 +174,10 @@ int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const
 	nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_vm_invoke_opts o;
-	if (!ret_result)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: ret_result is NULL");
-	*ret_result = NULL;
-	if (!vm || !payload)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_invoke: vm or payload is NULL");
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, vm, payload, ret_result))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_invoke_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_vm_invoke_opts", error);
@@ -255,14 +254,15 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_vm_command_opts o;
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, vm, opts, ret_result))
+		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_command_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_vm_command_opts", error);
 	if (code < 0)
 		return code;
-	if (!vm || !ret_result)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: vm or ret_result is NULL");
-	*ret_result = NULL;
 	struct vm_call call;
 	const struct stop stop = { o.interrupt, NULL };
 	vm_call_init(&call, NULL, &stop);
@@ -279,8 +279,8 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 
 int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_ping: vm is NULL");
+	if (ANY_NULL(error, vm))
+		return NOVA_EINVAL;
 	struct stop stop;
 	struct vm_call call;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;

@@ -239,8 +239,6 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	nova_snapshot_opts o;
-	if (!vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_snapshot: vm is NULL");
 	int code = opts_import(&o, sizeof(o), opts, "nova_snapshot_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_snapshot_opts", error);
@@ -280,7 +278,7 @@ void vm_snapshot_of(nova_vm_t *vm, char ret_id[17])
 
 int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
-	return vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
+	return ANY_NULL(error, vm) ? NOVA_EINVAL : vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
 }
 
 const char *snapshot_owner(const nova_snapshot_t *s)
@@ -300,8 +298,8 @@ uint32_t snapshot_memory_mb(const nova_snapshot_t *s)
 
 int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
-	if (!host || !name || !ret_snapshot)
-		return nova_fail(error, NOVA_EINVAL, "nova_snapshot_open: an argument is NULL");
+	if (ANY_NULL(error, host, name, ret_snapshot))
+		return NOVA_EINVAL;
 	AUTO_FREE char *root = instants_root(host);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
@@ -324,8 +322,8 @@ int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct 
 
 int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	if (!host || !snapshot || !ret_vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_restore: an argument is NULL");
+	if (ANY_NULL(error, host, snapshot, ret_vm))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = stop_import(&stop, wait, error);
 	return code < 0 ? code : vm_restore(host, snapshot, &stop, ret_vm, error);
@@ -339,8 +337,6 @@ static int by_time(const void *a, const void *b)
 
 static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
 {
-	if (!host || !ret_snapshots || !ret_count)
-		return nova_fail(error, NOVA_EINVAL, "nova_%s_list: an argument is NULL", templates ? "template" : "snapshot");
 	AUTO_FREE char *root = instants_root(host);
 	struct manifest *found = NULL;
 	size_t count = 0, made = 0;
@@ -372,25 +368,25 @@ static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_s
 
 int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
 {
-	return list_kind(host, false, ret_snapshots, ret_count, error);
+	return ANY_NULL(error, host, ret_snapshots, ret_count) ? NOVA_EINVAL : list_kind(host, false, ret_snapshots, ret_count, error);
 }
 
 int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
 {
-	return list_kind(host, true, ret_snapshots, ret_count, error);
+	return ANY_NULL(error, host, ret_snapshots, ret_count) ? NOVA_EINVAL : list_kind(host, true, ret_snapshots, ret_count, error);
 }
 
 void nova_snapshot_list_free(nova_snapshot_t **snapshots, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; snapshots && i < count; i++)
 		nova_snapshot_free(snapshots[i]);
 	free(snapshots);
 }
 
 int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **error)
 {
-	if (!host || !name)
-		return nova_fail(error, NOVA_EINVAL, "nova_snapshot_delete: an argument is NULL");
+	if (ANY_NULL(error, host, name))
+		return NOVA_EINVAL;
 	AUTO_FREE char *root = instants_root(host);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	int code = host_check_process(host, error);
@@ -453,8 +449,6 @@ static int prune_one(nova_host_t *host, const char *root, const struct manifest 
 static int prune(nova_host_t *host, int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
 	nova_error_t **error)
 {
-	if (!host)
-		return nova_fail(error, NOVA_EINVAL, "snapshots cannot be pruned: host is NULL");
 	AUTO_FREE char *root = instants_root(host);
 	struct manifest *all = NULL;
 	size_t count = 0, pruned = 0;
@@ -476,60 +470,67 @@ static int prune(nova_host_t *host, int (*doomed)(nova_host_t *, const struct ma
 
 int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_error_t **error)
 {
-	return prune(host, is_over, ret_count, error);
+	return ANY_NULL(error, host) ? NOVA_EINVAL : prune(host, is_over, ret_count, error);
 }
 
 int nova_template_prune(nova_host_t *host, int all, size_t *ret_count, nova_error_t **error)
 {
-	return prune(host, all ? is_template : is_stale_template, ret_count, error);
+	return ANY_NULL(error, host) ? NOVA_EINVAL : prune(host, all ? is_template : is_stale_template, ret_count, error);
+}
+
+/* What the getters tell of NULL. */
+static const nova_snapshot_t *or_nothing(const nova_snapshot_t *snapshot)
+{
+	static const nova_snapshot_t nothing = { .path = (char *)"", .manifest = { .name = (char *)"", .draws = (char *)"" } };
+	return snapshot ? snapshot : &nothing;
 }
 
 const char *nova_snapshot_id(const nova_snapshot_t *s)
 {
-	return s->manifest.id;
+	return or_nothing(s)->manifest.id;
 }
 
 const char *nova_snapshot_name(const nova_snapshot_t *s)
 {
-	return s->manifest.name;
+	return or_nothing(s)->manifest.name;
 }
 
 const char *nova_snapshot_path(const nova_snapshot_t *s)
 {
-	return s->path;
+	return or_nothing(s)->path;
 }
 
 const char *nova_snapshot_base(const nova_snapshot_t *s)
 {
-	return s->manifest.base;
+	return or_nothing(s)->manifest.base;
 }
 
 const char *nova_snapshot_parent(const nova_snapshot_t *s)
 {
-	return s->manifest.parent;
+	return or_nothing(s)->manifest.parent;
 }
 
 const char *nova_snapshot_draws(const nova_snapshot_t *s)
 {
-	return s->manifest.draws;
+	return or_nothing(s)->manifest.draws;
 }
 
 int nova_snapshot_has_function(const nova_snapshot_t *s)
 {
-	return s->manifest.has_function;
+	return or_nothing(s)->manifest.has_function;
 }
 
 uint64_t nova_snapshot_created_us(const nova_snapshot_t *s)
 {
-	return s->manifest.created_us;
+	return or_nothing(s)->manifest.created_us;
 }
 
 uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *s)
 {
-	return s->manifest.life_time_s;
+	return or_nothing(s)->manifest.life_time_s;
 }
 
 uint64_t nova_snapshot_disk_bytes(const nova_snapshot_t *s)
 {
-	return snapshot_disk_bytes(s->root, s->manifest.id);
+	return !s ? 0 : snapshot_disk_bytes(s->root, s->manifest.id);
 }

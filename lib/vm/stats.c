@@ -63,8 +63,10 @@ static int read_all(nova_vm_t *vm, uint64_t *values)
 int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error)
 {
 	uint64_t values[NOVA_VM_STAT_CPU_US + 1] = { 0 };
-	if (!vm || !ret_values || !count)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_stats: a VM and room for at least one value are needed");
+	if (ANY_NULL(error, vm, ret_values))
+		return NOVA_EINVAL;
+	if (!count)
+		return nova_fail(error, NOVA_EINVAL, "nova_vm_stats: room for at least one value is needed");
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;

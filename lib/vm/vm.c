@@ -51,6 +51,8 @@ bool vm_seems_running(const nova_vm_t *vm)
 
 int nova_vm_state(nova_vm_t *vm)
 {
+	if (!vm)
+		return NOVA_VM_DEAD;
 	int code = host_check_process(vm->host, NULL);
 	if (code < 0)
 		return code;
@@ -98,8 +100,8 @@ static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 
 int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_stop: vm is NULL");
+	if (ANY_NULL(error, vm))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = host_check_process(vm->host, error);
 	if (code == 0)
@@ -333,8 +335,6 @@ int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *sto
 	nova_vm_opts o;
 	const struct engine_ops *ops;
 	nova_vm_t *vm = NULL;
-	if (!host || !ret_vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_start: an argument is NULL");
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_opts", error);
 	if (code == 0)
 		code = host_check_process(host, error);
@@ -357,7 +357,7 @@ int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *sto
 
 int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return vm_start(host, opts, NULL, ret_vm, error);
+	return ANY_NULL(error, host, ret_vm) ? NOVA_EINVAL : vm_start(host, opts, NULL, ret_vm, error);
 }
 
 /* --- pause and resume ---------------------------------------------------------------------------------------------------- */
@@ -394,8 +394,8 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 
 int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_pause: vm is NULL");
+	if (ANY_NULL(error, vm))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = stop_import(&stop, wait, error);
 	return code < 0 ? code : switch_state(vm, NOVA_VM_PAUSED, vm->ops->pause, &stop, error);
@@ -417,8 +417,8 @@ static int introduce_late(nova_vm_t *vm, nova_error_t **error)
 
 int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error)
 {
-	if (!vm)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_resume: vm is NULL");
+	if (ANY_NULL(error, vm))
+		return NOVA_EINVAL;
 	struct stop stop;
 	int code = stop_import(&stop, wait, error);
 	if (code == 0)
@@ -435,18 +435,18 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error)
 
 const char *nova_vm_id(const nova_vm_t *vm)
 {
-	return vm->id;
+	return vm ? vm->id : "";
 }
 
 const char *nova_vm_engine(const nova_vm_t *vm)
 {
-	return vm->ops->name;
+	return vm ? vm->ops->name : "";
 }
 
 int64_t nova_vm_pid(const nova_vm_t *vm)
 {
 	nova_vm_t *locked = (nova_vm_t *)vm; /* the lock is no part of what the caller sees */
-	if (host_check_process(vm->host, NULL) < 0)
+	if (!vm || host_check_process(vm->host, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&locked->end_lock);
 	int64_t pid = vm->ended ? 0 : vm->machine->process.pid;
@@ -456,7 +456,7 @@ int64_t nova_vm_pid(const nova_vm_t *vm)
 
 char *nova_vm_console(nova_vm_t *vm)
 {
-	if (host_check_process(vm->host, NULL) < 0)
+	if (!vm || host_check_process(vm->host, NULL) < 0)
 		return NULL;
 	vm_enter_alone(vm, NULL, NULL);
 	machine_drain(vm->machine);
@@ -474,7 +474,7 @@ char *nova_vm_console(nova_vm_t *vm)
 
 uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
 {
-	if (timing < 0 || timing >= VM_TIMINGS || host_check_process(vm->host, NULL) < 0)
+	if (!vm || timing < 0 || timing >= VM_TIMINGS || host_check_process(vm->host, NULL) < 0)
 		return 0;
 	vm_enter_alone(vm, NULL, NULL);
 	uint64_t us = vm->timing_us[timing];

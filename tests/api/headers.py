@@ -58,14 +58,18 @@ def public_headers(root):
     return sorted((pathlib.Path(root) / "include/nova").glob("*.h"))
 
 
-def declarations(root):
+def prototypes(root):
+    """{name: (result, [parameter, ...])} of every call, as C text."""
     found = {}
     for header in public_headers(root):
         for match in _DECLARATION.finditer(_COMMENT.sub("", header.read_text(encoding="utf-8"))):
             result, name, parameters = match.groups()
-            parameters = [] if parameters.strip() == "void" else parameters.split(",")
-            found[name] = Declaration(name, result, parameters)
+            found[name] = (result.strip(), [] if parameters.strip() == "void" else [p.strip() for p in parameters.split(",")])
     return found
+
+
+def declarations(root):
+    return {name: Declaration(name, *prototype) for name, prototype in prototypes(root).items()}
 
 
 def option_structs(root):
