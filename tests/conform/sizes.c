@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that were compiled with older or newer headers. Older: an option struct that ends where one of its members begins. Newer: one that goes on behind
+ * the last. sized_structs.py makes the list of structs from the headers; one without a full_… and use_… here does not compile.
+ */
+#include "vmtest.h"
+
+#define TAIL 16
+
+static struct platform p;
+static nova_vm_t *vm;
+
+struct sized {
+	const char *name;
+	size_t size;
+	const size_t *places; /* of the members behind `size` */
+	size_t count;
+	size_t reserved;      /* its place; 0: there is none */
+	const void *full;     /* with which the call works */
+	int (*use)(const void *opts, nova_error_t **error);
+};
+
+/* --- a call for each ---------------------------------------------------------------------------------------------- */
+
+static const char *const words[] = { "A=1" };
+
+static const nova_queue_opts full_nova_queue_opts = { sizeof(nova_queue_opts), .threads = 2, .max_calls = 3 };
+static int use_nova_queue_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_queue_t *queue = NULL;
+	int code = nova_queue_new(p.nova, opts, &queue, ret_error);
+	nova_queue_free(queue);
+	return code;
+}
+
+static const nova_disk_opts full_nova_disk_opts = { sizeof(nova_disk_opts), .data = "x", .data_len = 1, .entry_name = "x", .label = "x" };
+static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
+{
+	AUTO_FREE char *image = str_format("%s/x.ext4", p.dir);
+	return nova_disk_build(image, opts, ret_error);
+}
+
+static const nova_register_opts full_nova_register_opts = {
+	sizeof(nova_register_opts), .name = "x", .runtime = "shell", .code = "true", .code_len = 4, .memory_mb = 64, .timeout_s = 2, .vcpus = 1, .env = words,
+	.env_count = 1, .flags = NOVA_REGISTER_REPLACE, .concurrency = 2, .network = "none",
+};
+static int use_nova_register_opts(const void *opts, nova_error_t **ret_error)
+{
+	int code = nova_register(p.nova, opts, NULL, ret_error);
+	nova_delete(p.nova, "x", NULL);
+	return code;
+}
+
+static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts), .timeout_ms = 60000, .queue_timeout_ms = 60000, .request_id = "x" };
+static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_result_t *r = NULL;
+	int code = nova_invoke(p.nova, "echo", "{}", 2, opts, &r, ret_error);
+	nova_result_free(r);
+	return code;
+}
+
+static const nova_instance_opts full_nova_instance_opts = { sizeof(nova_instance_opts), .function = "echo", .name = "x", .memory_mb = 64, .vcpus = 1 };
+static int use_nova_instance_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_instance_t *instance = NULL;
+	int code = nova_instance_start(p.nova, opts, &instance, ret_error);
+	if (instance)
+		nova_instance_stop(instance, 0, NULL);
+	nova_instance_free(instance);
+	return code;
+}
+
+static const nova_wait_opts full_nova_wait_opts = { sizeof(nova_wait_opts), NULL };
+static int use_nova_wait_opts(const void *opts, nova_error_t **ret_error)
+{
+	return nova_vm_ping(vm, 0, opts, ret_error);
+}
+
+static const nova_pool_opts full_nova_pool_opts = { sizeof(nova_pool_opts), .idle_ttl_ms = 1000, .max_vms = 2, .max_queue = 3, .flags = NOVA_POOL_THREAD };
+static int use_nova_pool_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_pool_t *pool = NULL;
+	int code = nova_pool_new(nova_get_host(p.nova), opts, &pool, ret_error);
+	nova_pool_free(pool);
+	return code;
+}
+
+static const nova_pool_want full_nova_pool_want = { sizeof(nova_pool_want), .key = "x", .concurrency = 2, .flags = NOVA_POOL_FRESH, .queue_timeout_ms = 60000 };
+static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
+{
+	nova_vm_t *lent = NULL;
+	int code = nova_pool_acquire(p.pool, want, &lent, NULL, ret_error);
+	nova_pool_release(p.pool, lent, 0);
+	return code;
+}
+
+/* Of these two the fake engine has nothing but the refusal, which comes after a look at the options. */
+static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), .directory = "/tmp", .on_conflict = NOVA_MERGE_FIRST };
+static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_vm_t *merged, *const branches[] = { vm };
+	int code = nova_vm_merge(vm, branches, 1, opts, &merged, NULL, ret_error);
+	return code == NOVA_ENOTSUP || code == NOVA_EINVAL ? 0 : code;
+}
+
+static const nova_snapshot_opts full_nova_snapshot_opts = { sizeof(nova_snapshot_opts), .name = "x", .life_time_s = 9, .compress = NOVA_COMPRESS_OFF };
+static int use_nova_snapshot_opts(const void *opts, nova_error_t **ret_error)
+{
+	int code = nova_vm_snapshot(vm, opts, NULL, ret_error);
+	return code == NOVA_ENOTSUP ? 0 : code;
+}
+
+static const nova_vm_opts full_nova_vm_opts = { sizeof(nova_vm_opts), .engine = "fake", .memory_mb = 64, .vcpus = 1, .boot_timeout_ms = 60000, .network = "none" };
+static int use_nova_vm_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_vm_t *other = NULL;
+	int code = nova_vm_start(nova_get_host(p.nova), opts, &other, ret_error);
+	nova_vm_free(other);
+	return code;
+}
+
+static const nova_vm_init_opts full_nova_vm_init_opts = {
+	sizeof(nova_vm_init_opts), .runtime = "nothing", .handler = "main.handler", .env = words, .env_count = 1, .timeout_ms = 60000, .concurrency = 2,
+};
+static int use_nova_vm_init_opts(const void *opts, nova_error_t **ret_error)
+{
+	int code = nova_vm_init(vm, opts, ret_error);
+	return code == NOVA_EINVAL ? 0 : code; /* there is no such runtime: the options have been read */
+}
+
+static const nova_vm_invoke_opts full_nova_vm_invoke_opts = { sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "x" };
+static int use_nova_vm_invoke_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_result_t *r = NULL;
+	int code = nova_vm_invoke(vm, "{}", 2, opts, &r, ret_error);
+	nova_result_free(r);
+	return code == NOVA_EBUSY ? 0 : code; /* it has no function */
+}
+
+static const char *const command[] = { "true" };
+static const nova_vm_command_opts full_nova_vm_command_opts = {
+	sizeof(nova_vm_command_opts), .argv = command, .argc = 1, .env = words, .env_count = 1, .stdin_data = "x", .stdin_len = 1, .directory = "/tmp",
+	.timeout_ms = 60000,
+};
+static int use_nova_vm_command_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_result_t *r = NULL;
+	int code = nova_vm_command(vm, opts, &r, ret_error);
+	nova_result_free(r);
+	return code;
+}
+
+#include "sized_structs.h"
+
+/* --- the tests -------------------------------------------------------------------------------------------------------- */
+
+static int use_and_forget(const struct sized *s, const void *opts)
+{
+	int code = s->use(opts, &error);
+	nova_error_free(error);
+	error = NULL;
+	return code;
+}
+
+/* The first `size` bytes in memory of just that size, so that a sanitizer sees a look behind them. */
+static int use_older(const struct sized *s, size_t size)
+{
+	uint8_t *opts = malloc(size);
+	memcpy(opts, s->full, size);
+	memcpy(opts, &size, sizeof(size));
+	int code = use_and_forget(s, opts);
+	free(opts);
+	return code;
+}
+
+/* The same members, and the others as an own program would leave them. */
+static int use_zeroed(const struct sized *s, size_t size)
+{
+	uint8_t *opts = calloc(1, s->size);
+	memcpy(opts, s->full, size);
+	memcpy(opts, &s->size, sizeof(s->size));
+	int code = use_and_forget(s, opts);
+	free(opts);
+	return code;
+}
+
+static void check_older(const struct sized *s)
+{
+	ck_assert_msg(use_older(s, s->size) == 0, "%s", s->name);
+	for (size_t i = 0; i < s->count; i++) {
+		int code = use_older(s, s->places[i]), expected = use_zeroed(s, s->places[i]);
+		ck_assert_msg(code == expected && code != NOVA_EABI, "%s of %zu bytes: %s, not %s", s->name, s->places[i], nova_code_name(code),
+			nova_code_name(expected));
+	}
+}
+
+START_TEST(a_struct_of_an_older_program_means_the_same_as_one_with_zeros_behind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(structs); i++)
+		check_older(&structs[i]);
+}
+END_TEST
+
+static void check_newer(const struct sized *s)
+{
+	size_t size = s->size + TAIL;
+	uint8_t *opts = calloc(1, size);
+	memcpy(opts, s->full, s->size);
+	memcpy(opts, &size, sizeof(size));
+	ck_assert_msg(use_and_forget(s, opts) == 0, "%s", s->name);
+	for (size_t at = s->size; at < size; at += TAIL - 1) {
+		opts[at] = 1;
+		ck_fails_with(NOVA_EABI, s->name, s->use(opts, &error));
+		opts[at] = 0;
+	}
+	free(opts);
+}
+
+START_TEST(a_struct_of_a_newer_program_is_accepted_unless_it_asks_for_more)
+{
+	for (size_t i = 0; i < ARRAY_LEN(structs); i++)
+		check_newer(&structs[i]);
+}
+END_TEST
+
+static void check_refusals(const struct sized *s)
+{
+	AUTO_FREE char *reserved = str_format("%s.reserved", s->name), *size_of = str_format("%s.size", s->name);
+	uint8_t *opts = malloc(s->size);
+	memcpy(opts, s->full, s->size);
+	if (s->reserved) {
+		opts[s->reserved] = 1;
+		ck_fails_with(NOVA_EABI, reserved, s->use(opts, &error));
+		opts[s->reserved] = 0;
+	}
+	for (size_t size = 0; size < sizeof(size_t); size++) {
+		memcpy(opts, &size, sizeof(size));
+		ck_fails_with(NOVA_EABI, size_of, s->use(opts, &error));
+	}
+	free(opts);
+}
+
+START_TEST(a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refused_by_name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(structs); i++)
+		check_refusals(&structs[i]);
+}
+END_TEST
+
+static void set_up(void)
+{
+	p = platform_open(NULL);
+	platform_add(p.nova, "echo", "shell", "echo 1");
+	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error));
+}
+
+static void tear_down(void)
+{
+	nova_vm_free(vm);
+	platform_close(&p);
+}
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("sizes");
+	TCase *tc = tcase_create("sizes");
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, a_struct_of_an_older_program_means_the_same_as_one_with_zeros_behind);
+	tcase_add_test(tc, a_struct_of_a_newer_program_is_accepted_unless_it_asks_for_more);
+	tcase_add_test(tc, a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refused_by_name);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, make_suite);
+}
