@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Templates and the shells that wait at them. On engines that can be snapshotted only. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <jansson.h>
@@ -183,6 +185,53 @@ START_TEST(whatever_goes_into_a_template_makes_another_when_it_changes)
 	add_with(p.nova, "echo 2$A", "A=2", 128); /* as before */
 	platform_answers(p.nova, "f", "22");
 	ck_assert_uint_eq(templates(&p), 4);
+	platform_close(&p);
+}
+END_TEST
+
+/* Leaves exactly `count` descriptors free while the call is made. */
+static int call_with_free(nova_t *nova, int count, nova_result_t **ret_result)
+{
+	struct rlimit before, narrow;
+	int held[512], taken = 0;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	narrow = before;
+	narrow.rlim_cur = 256;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &narrow), 0);
+	while (taken < 512 && (held[taken] = dup(0)) >= 0)
+		taken++;
+	for (int i = 0; i < count && taken; i++)
+		close(held[--taken]);
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.mode = NOVA_MODE_EPHEMERAL;
+	int code = nova_invoke(nova, "f", "{}", 2, &opts, ret_result, &error);
+	while (taken)
+		close(held[--taken]);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	return code;
+}
+
+START_TEST(a_moment_without_descriptors_leaves_the_template_in_place)
+{
+	struct platform p = platform_open(NULL);
+	nova_t *other;
+	nova_result_t *r = NULL;
+	platform_add(p.nova, "f", "python", SOURCE);
+	ck_assert(cold_call_loads(&p));
+	AUTO_FREE char *path = only_template(&p, 1);
+	AUTO_FREE char *runtime = only_template(&p, 0);
+	for (int count = 1; count <= 13; count += 3) {
+		ck_ok(nova_open(p.config, &other, &error)); /* one that has not read it yet */
+		int code = call_with_free(other, count, &r);
+		ck_assert_msg(code == 0 || nova_error_os(error) == EMFILE, "with %d free: %s (%s)", count, nova_code_name(code),
+			nova_error_message(error));
+		nova_result_free(STEAL(r));
+		nova_error_free(STEAL(error));
+		nova_close(other);
+		ck_assert_int_eq(fs_exists(path), 1);
+		ck_assert_int_eq(fs_exists(runtime), 1);
+	}
+	ck_assert(!cold_call_loads(&p));
 	platform_close(&p);
 }
 END_TEST
@@ -614,6 +663,7 @@ TCase *template_cases(void)
 		return tc;
 	tcase_add_test(tc, the_first_call_makes_a_template_and_other_processes_use_it);
 	tcase_add_test(tc, whatever_goes_into_a_template_makes_another_when_it_changes);
+	tcase_add_test(tc, a_moment_without_descriptors_leaves_the_template_in_place);
 	tcase_add_test(tc, another_agent_makes_another_template);
 	tcase_add_test(tc, a_damaged_template_is_made_anew_unseen);
 	tcase_add_test(tc, a_template_whose_clone_has_died_is_kept);
