@@ -14,7 +14,7 @@
 
 #define MAX_REQUESTS   16           /* under way at once; more are answered with `busy` */
 #define MAX_ID         128          /* bytes of a request_id */
-#define OUTPUT_CAP     (1u << 20)   /* bytes kept of stdout, and of stderr */
+#define OUTPUT_CAP     (1u << 20)   /* bytes kept of what is printed, unless it is the output */
 #define STDIN_MAX      (4u << 20)
 #define DEFAULT_TIMEOUT_MS 30000u
 #define FUNCTION_UID   1000         /* functions are this user, and group, in a guest */
@@ -128,6 +128,7 @@ enum request_state { REQUEST_FREE, REQUEST_WAITING, REQUEST_RUNNING };
 struct output {
 	int fd;
 	struct buf kept;
+	uint64_t total;  /* bytes that were printed, kept or not */
 	size_t streamed; /* of what was kept, sent as Stream */
 	bool borrowed;   /* the descriptor is somebody else's to close */
 	bool truncated;

@@ -136,11 +136,13 @@ static int put_error(struct buf *frame, const struct request *request)
 
 /* --- results --- */
 
-/* What a function printed, as JSON: as it is, or wrapped into a string without its last newline. */
-static int put_printed(struct buf *frame, struct output *out)
+/* What a function printed, as JSON: as it is, or wrapped into a string without its last newline. 1: it is too much. */
+static int put_printed(struct buf *frame, const struct output *out)
 {
 	const char *text = (const char *)out->kept.data;
-	size_t len = out->kept.len;
+	size_t len = out->kept.len, begin = frame->len;
+	if (out->total > PROTO_INPUT_MAX)
+		return 1;
 	if (len && json_text_ok(text, len, PROTO_DEPTH_USER)) {
 		struct json_span json = json_trim(text, len);
 		return buf_append(frame, json.at, json.len);
@@ -148,21 +150,37 @@ static int put_printed(struct buf *frame, struct output *out)
 	if (len && text[len - 1] == '\n')
 		len--;
 	ssize_t taken = json_put_string_upto(frame, text, len, PROTO_INPUT_MAX);
-	out->truncated |= taken >= 0 && (size_t)taken < len;
-	return taken < 0 ? (int)taken : 0;
+	if (taken < 0 || (size_t)taken == len)
+		return taken < 0 ? (int)taken : 0;
+	frame->len = begin;
+	return 1;
 }
 
-static int put_output(struct buf *frame, struct request *request)
+static int put_output(struct buf *frame, const struct request *request, bool *ret_too_much)
 {
 	int r = buf_append_str(frame, ",\"output\":");
-	if (r < 0 || request->command || failed(request))
-		return r < 0 ? r : buf_append_str(frame, "null");
-	if (request->kind == 'R')
+	*ret_too_much = false;
+	if (r == 0 && request->kind == 'R' && !request->command && !failed(request))
 		return buf_append(frame, request->result.data, request->result.len);
 	/* A handler that ended its process itself has returned nothing. */
-	if (request->kind == 0 && request->warm && !request->input_path)
-		return buf_append_str(frame, "null");
-	return put_printed(frame, &request->output[0]);
+	bool prints = request->kind || !request->warm || request->input_path;
+	if (r == 0 && prints && !request->command && !failed(request)) {
+		r = put_printed(frame, &request->output[0]);
+		*ret_too_much = r == 1;
+		if (r != 1)
+			return r;
+		r = 0;
+	}
+	return r < 0 ? r : buf_append_str(frame, "null");
+}
+
+static int put_too_much(struct buf *frame, const struct output *out)
+{
+	char text[160];
+	const char *why = out->total > PROTO_INPUT_MAX ? "over the limit" : "which as a JSON string is over the limit";
+	snprintf(text, sizeof(text), "the function printed %llu bytes, %s of %u for its output", (unsigned long long)out->total, why,
+		PROTO_INPUT_MAX);
+	return put_text(frame, text);
 }
 
 static int put_stream(struct buf *frame, const char *name, struct output *out, size_t room)
@@ -217,16 +235,13 @@ void answer_result(struct agent *agent, struct request *request)
 	struct output *out = request->output;
 	size_t expect = request->result.len + 2 * out[0].kept.len + out[1].kept.len;
 	struct buf frame = begin(NOVA_MSG_RESP, request->id, expect);
-	int r = frame.data ? put_output(&frame, request) : -ENOMEM;
-	if (r == 0 && failed(request) && !request->command) {
+	bool too_much = false;
+	int r = frame.data ? put_output(&frame, request, &too_much) : -ENOMEM;
+	bool failure = request->command ? request->timed_out || request->canceled : failed(request);
+	if (r == 0 && (failure || too_much))
 		r = buf_append_str(&frame, ",\"error\":");
-		if (r == 0)
-			r = put_error(&frame, request);
-	} else if (r == 0 && (request->timed_out || request->canceled)) {
-		r = buf_append_str(&frame, ",\"error\":");
-		if (r == 0)
-			r = put_error(&frame, request);
-	}
+	if (r == 0 && (failure || too_much))
+		r = failure ? put_error(&frame, request) : put_too_much(&frame, &out[0]);
 	/* Whatever the output left of the frame is shared by the texts. */
 	size_t room = frame.max - frame.len - ENVELOPE_ROOM / 4;
 	size_t before = frame.len;

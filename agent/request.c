@@ -76,7 +76,8 @@ static bool read_output(struct output *out)
 		out->fd = -1;
 		return false;
 	}
-	size_t room = OUTPUT_CAP - out->kept.len, take = (size_t)got < room ? (size_t)got : room;
+	size_t room = out->kept.max - out->kept.len, take = (size_t)got < room ? (size_t)got : room;
+	out->total += (size_t)got;
 	if (buf_append(&out->kept, block, take) < 0 || take < (size_t)got)
 		out->truncated = true;
 	return true;
@@ -383,6 +384,8 @@ static int take_slot(struct agent *agent, struct request *request)
 
 static void run_warm(struct agent *agent, struct request *request)
 {
+	if (agent->worker.script)
+		request->output[0].kept.max = PROTO_INPUT_MAX; /* it is the output */
 	int r = agent->worker.script && !request->input_path ? write_input(agent, request) : 0;
 	while (r == 0) {
 		r = worker_prefork(agent);
@@ -473,6 +476,7 @@ static void run_function(struct agent *agent, struct request *request)
 {
 	const struct function *function = &agent->function;
 	const char *argv[8];
+	request->output[0].kept.max = PROTO_INPUT_MAX;
 	int r = write_input(agent, request);
 	char **env = r == 0 ? exec_env(agent, request) : NULL;
 	if (r == 0 && !env)
