@@ -28,7 +28,8 @@ NOVA_API const char *nova_result_stdout(const nova_result_t *result, size_t *ret
 /** What was written to stderr. Since 0.1. */
 NOVA_API const char *nova_result_stderr(const nova_result_t *result, size_t *ret_len);
 
-/** 1 if stdout or stderr was longer than the cap (1 MiB each for a function; the rest was read and dropped). Since 0.1. */
+/** 1 if stdout or stderr was longer than the cap (the rest was read and dropped): 1 MiB each, but 6 MiB for a function's
+ * stdout that is its output; with more than that the call has failed. Since 0.1. */
 NOVA_API int nova_result_truncated(const nova_result_t *result);
 
 /** Why it failed, such as "exit 3: no such city"; "" if it did not. Since 0.1. */

@@ -42,6 +42,17 @@ class Invoke(HomeCase):
         self.assertTrue(result["cold_start"])
         self.assertRegex(result["request_id"], "^[0-9a-f]{8}$")
 
+    def test_what_a_function_prints_besides_its_output_is_shown_on_stderr(self):
+        self.register("talks", "import sys\ndef handler(event):\n    print('to stdout'); print('to stderr', file=sys.stderr)\n    return 5\n")
+        done = self.novactl("invoke", "talks")
+        self.assertIn("Output:\n5\n", done.stdout)
+        self.assertEqual(sorted(done.stderr.splitlines()), ["to stderr", "to stdout"])
+        self.assertEqual(self.novactl("invoke", "talks", "-q").stderr, "")
+        for name, code, runtime in (("json", "echo '{\"a\":  1}'; echo warned >&2", "shell"), ("text", "echo some text; echo warned >&2", "shell"),
+                                    ("script", "import sys\nprint('text')\nprint('warned', file=sys.stderr)\n", "python")):
+            self.register(name, code, runtime)
+            self.assertEqual(self.novactl("invoke", name).stderr, "warned\n")
+
     def test_text_that_is_not_json_becomes_a_string(self):
         self.register("plain", "echo hello there", "shell")
         self.assertIn('Output:\n"hello there"\n', self.novactl("invoke", "plain").stdout)

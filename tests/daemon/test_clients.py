@@ -386,7 +386,7 @@ class BadClients(DaemonCase):
         texts, reply = slow.reply()
         self.assertGreater(reply["dropped"], 0)
         # The rest is over the library's cap for what a function prints.
-        self.assertEqual(len(texts["stdout"]) + len(texts.get("stderr", "")) + reply["dropped"], (1 << 20) + len("end\n"))
+        self.assertEqual(len(texts["stdout"]) + len(texts.get("stderr", "")) + reply["dropped"], (6 << 20) + len("end\n"))
         self.assertIn("result", reply)
         self.stop(process)
 

@@ -10,6 +10,35 @@ static void copy(struct bytes *bytes, const char *text, size_t len)
 	bytes_add(bytes, text, len);
 }
 
+/* Whether that text, which a function printed, is its output: as it is, or as a JSON string. */
+static bool is_output(const nova_result_t *result, const char *text, size_t len)
+{
+	size_t output_len;
+	const char *output = nova_result_output(result, &output_len);
+	const char *end = text + len;
+	for (; text < end && strchr(" \t\r\n", *text); text++)
+		;
+	for (; end > text && strchr(" \t\r\n", end[-1]); end--)
+		;
+	if ((size_t)(end - text) == output_len && !memcmp(text, output, output_len))
+		return true;
+	json_t *string = *output == '"' ? json_loadb(output, output_len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+	bool same = string && json_string_length(string) >= (size_t)(end - text) &&
+		    !strncmp(json_string_value(string), text, (size_t)(end - text));
+	json_decref(string);
+	return same;
+}
+
+void result_printed(struct bytes *bytes, const nova_result_t *result)
+{
+	size_t len;
+	const char *text = nova_result_stdout(result, &len);
+	if (len && !*nova_result_failure(result) && !is_output(result, text, len))
+		copy(bytes, text, len);
+	text = nova_result_stderr(result, &len);
+	copy(bytes, text, len);
+}
+
 void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error)
 {
 	size_t len;
@@ -28,8 +57,7 @@ void answer_take(struct answer *answer, const nova_result_t *result, const nova_
 	answer->instance = need(strdup(nova_result_instance(result)));
 	text = nova_result_output(result, &len);
 	copy(&answer->output, text, len);
-	text = nova_result_stderr(result, &len);
-	copy(&answer->printed, text, len);
+	result_printed(&answer->printed, result);
 	char *whole = globals.json ? need(nova_result_to_json(result)) : NULL;
 	if (whole)
 		copy(&answer->whole, whole, strlen(whole));
@@ -41,7 +69,7 @@ void answer_take(struct answer *answer, const nova_result_t *result, const nova_
 void answer_text(struct answer *answer, const json_t *payload)
 {
 	wire_text_add(&answer->output, payload, "output");
-	wire_text_add(&answer->printed, payload, "failure");
+	wire_text_add(&answer->printed, payload, "printed");
 	wire_text_add(&answer->whole, payload, "result");
 }
 
@@ -110,11 +138,11 @@ static void show_block(const struct answer *answer, bool streamed)
 	if (!answer->code) {
 		puts("Output:");
 		print_json_text(answer->output.data, answer->output.len);
-		return;
+	} else {
+		print_field("Error", "%s", *answer->failure ? answer->failure : answer->message);
 	}
-	print_field("Error", "%s", *answer->failure ? answer->failure : answer->message);
 	output_flush();
-	if (!streamed) /* else it was shown when it came */
+	if (!streamed && !(globals.quiet && !answer->code)) /* else it was shown when it came */
 		show_printed(answer);
 }
 

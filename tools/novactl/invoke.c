@@ -223,12 +223,13 @@ const struct verb verb_invoke = {
 		    "  novactl invoke hello -p @event.json --timeout 5\n"
 		    "  echo '{\"name\":\"World\"}' | novactl invoke hello -p - --json\n"
 		    "  novactl invoke train --mode checkpointed --checkpoint-after\n",
-	.notes = "If the function fails, a line 'Error:' takes the place of the output, what it "
-		 "wrote to stderr\n"
-		 "follows on stderr, and the exit status is 3 (124: its time was over; 125: the VM "
-		 "was lost and\n"
-		 "the function may have run). With --json the whole result is one object on "
-		 "stdout.\n",
+	.notes = "What the function prints besides its output follows on stderr (with --quiet only if "
+		 "it fails).\n"
+		 "If it fails, a line 'Error:' takes the place of the output, and the exit status "
+		 "is 3 (124: its\n"
+		 "time was over; 125: the VM was lost and the function may have run). With --json "
+		 "the whole result\n"
+		 "is one object on stdout.\n",
 	.options = options,
 	.min_args = 1,
 	.max_args = 1,

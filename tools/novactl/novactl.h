@@ -218,12 +218,14 @@ struct answer {
 	char *request_id, *failure, *snapshot, *instance;
 	bool cold_start;
 	uint64_t duration_ms;
-	struct bytes output, printed; /* JSON text; what it wrote to stderr, if it failed */
+	struct bytes output, printed; /* JSON text; what it printed besides */
 	struct bytes whole;           /* with --json: the result as one object */
 	uint64_t dropped;             /* bytes of a stream */
 	int code, outcome;            /* code 0: no error */
 	char *message;
 };
+/* What a function printed besides its output. */
+void result_printed(struct bytes *bytes, const nova_result_t *result);
 void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error);
 void answer_text(struct answer *answer, const json_t *payload); /* a WIRE_TEXT */
 void answer_reply(struct answer *answer, const json_t *reply);  /* a WIRE_REPLY */

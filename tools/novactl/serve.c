@@ -274,9 +274,12 @@ static void put_result(struct client *client, const nova_result_t *result)
 	}
 	text = nova_result_output(result, &len);
 	wire_put_text(&client->wire, "output", text, len);
-	text = nova_result_stderr(result, &len);
-	if (*nova_result_failure(result) && !flag_of(client->request, "stream"))
-		wire_put_text(&client->wire, "failure", text, len);
+	struct bytes printed = { 0 };
+	if (!flag_of(client->request, "stream"))
+		result_printed(&printed, result);
+	if (printed.len)
+		wire_put_text(&client->wire, "printed", printed.data, printed.len);
+	bytes_free(&printed);
 }
 
 static json_t *call_error_json(const struct client *client, const nova_error_t *error)
