@@ -458,17 +458,17 @@ static int call_invoke(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **fai
 	return code;
 }
 
-static void interrupt_call(nova_vm_t *vm, const char *name, vm_call_fn call)
+static void interrupt_call(nova_vm_t *vm, const char *name, vm_call_fn make)
 {
 	nova_error_t *failure = NULL;
 	unsigned interrupted = 0, most = (instants() + 1) / 3;
 	uint64_t begin = clock_ns();
-	ck_ok(call(vm, NULL, &error));
+	ck_ok(make(vm, NULL, &error));
 	unsigned twice = (unsigned)us_since(begin) * 2;
 	size_t before = descriptors();
 	for (unsigned i = 0; i < most; i++) {
 		arm(twice);
-		int code = call(vm, token, &failure);
+		int code = make(vm, token, &failure);
 		disarm();
 		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", name, nova_code_name(code),
 			nova_error_message(failure));
@@ -478,7 +478,7 @@ static void interrupt_call(nova_vm_t *vm, const char *name, vm_call_fn call)
 	}
 	fprintf(stderr, "# %s: %u of %u interrupted\n", name, interrupted, most);
 	ck_assert_uint_eq(descriptors(), before);
-	ck_ok(call(vm, NULL, &error));
+	ck_ok(make(vm, NULL, &error));
 }
 
 START_TEST(clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing)
