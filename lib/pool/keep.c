@@ -51,6 +51,8 @@ static int copy_env(struct wish *wish)
 	wish->init.env_count = 0; /* as many as are copied */
 	wish->env = count ? calloc(count, sizeof(char *)) : NULL;
 	wish->init.env = (const char *const *)wish->env;
+	if (count && !env)
+		return NOVA_EINVAL;
 	if (count && !wish->env)
 		return NOVA_ENOMEM;
 	for (; wish->init.env_count < count; wish->init.env_count++) {
@@ -88,7 +90,7 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 		wish->init.env_count = 0; /* no copies to be freed */
 	if (code < 0) {
 		wish_free(wish);
-		return code == NOVA_EINVAL ? nova_fail(error, code, "nova_pool_keep: an environment variable is NULL") : nova_oom(error);
+		return code == NOVA_EINVAL ? nova_fail(error, code, "nova_pool_keep: env, or a variable of it, is NULL") : nova_oom(error);
 	}
 	*ret_wish = wish;
 	return 0;

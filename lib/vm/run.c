@@ -10,6 +10,8 @@
 static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
 {
 	AUTO_JSON json_t *object = json_object();
+	if (count && !env)
+		return nova_fail(error, NOVA_EINVAL, "env_count is %zu, but env is NULL", count);
 	for (size_t i = 0; object && i < count; i++) {
 		const char *equals = env[i] ? strchr(env[i], '=') : NULL;
 		if (!equals || equals == env[i])
@@ -210,6 +212,8 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
 	if (!o->argc || !o->argv)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: argv is empty");
+	if (o->stdin_len && !o->stdin_data)
+		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL", o->stdin_len);
 	if (o->stdin_len > STDIN_MAX)
 		return nova_fail(error, NOVA_ETOOBIG, "stdin of a command is limited to %u bytes", STDIN_MAX);
 	if (o->directory && !text_is_utf8(o->directory))

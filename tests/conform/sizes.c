@@ -248,6 +248,21 @@ START_TEST(a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refuse
 }
 END_TEST
 
+START_TEST(a_count_without_what_it_counts_is_refused)
+{
+	nova_vm_command_opts with_env = full_nova_vm_command_opts, with_stdin = full_nova_vm_command_opts;
+	nova_vm_init_opts init = full_nova_vm_init_opts;
+	nova_pool_want want = full_nova_pool_want;
+	with_env.env = init.env = NULL;
+	with_stdin.stdin_data = NULL;
+	want.init = &init;
+	ck_fails_with(NOVA_EINVAL, "env is NULL", use_nova_vm_command_opts(&with_env, &error));
+	ck_fails_with(NOVA_EINVAL, "stdin_data is NULL", use_nova_vm_command_opts(&with_stdin, &error));
+	ck_fails_with(NOVA_EINVAL, "env is NULL", nova_vm_init(vm, &init, &error));
+	ck_fails_with(NOVA_EINVAL, "env, or", nova_pool_keep(p.pool, &want, 1, &error));
+}
+END_TEST
+
 static void set_up(void)
 {
 	p = platform_open(NULL);
@@ -270,6 +285,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_struct_of_an_older_program_means_the_same_as_one_with_zeros_behind);
 	tcase_add_test(tc, a_struct_of_a_newer_program_is_accepted_unless_it_asks_for_more);
 	tcase_add_test(tc, a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refused_by_name);
+	tcase_add_test(tc, a_count_without_what_it_counts_is_refused);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
