@@ -331,6 +331,7 @@ static void judge_probe(void)
 	WORKS_WITH(nova_probe_count, nova_probe_count(p) > 0);
 	WORKS_WITH(nova_probe_engine, *nova_probe_engine(p, 0));
 	WORKS_WITH(nova_probe_usable, nova_probe_usable(p, 0) >= 0);
+	WORKS_WITH(nova_probe_unlimited, nova_probe_unlimited(p) != NULL);
 	WORKS_WITH(nova_probe_reason, nova_probe_reason(p, 0) != NULL);
 	WORKS_WITH(nova_probe_advice, nova_probe_advice(p, 0) != NULL);
 	WORKS_WITH(nova_probe_version, nova_probe_version(p, 0) != NULL);
