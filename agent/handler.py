@@ -174,9 +174,9 @@ class Context:
         self.request_id = self.aws_request_id = request_id
         self.timeout_ms = timeout_ms
         self.function_name = setting("NOVA_FUNCTION_NAME", "")
-        self.function_version = setting("NOVA_FUNCTION_VERSION", "")
+        self.function_version = "$LATEST"
         self.memory_limit_in_mb = setting("NOVA_FUNCTION_MEMORY_MB", "")
-        self.invoked_function_arn = f"nova:function:{self.function_name}:{self.function_version}"
+        self.invoked_function_arn = f"nova:function:{self.function_name}"
         self.log_group_name = f"/nova/{self.function_name}"
         self.log_stream_name = os.uname().nodename
         self._now, self._end = now, now() + timeout_ms / 1000

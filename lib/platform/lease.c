@@ -6,13 +6,13 @@
 
 #define IMPORT_LIMIT_MS 30000u /* at least; a function that may run longer may be imported as long */
 
-/* What a function may want to know of itself; its own variables come behind and win. */
+/* What a function may want to know of itself; its own variables come behind and win. Not its version: a template that
+ * was made for the same code before would not be found again. */
 static int function_env(struct function_want *w, const struct function_record *r)
 {
 	size_t facts = ARRAY_LEN(w->facts);
 	w->facts[0] = str_format("NOVA_FUNCTION_NAME=%s", r->name);
-	w->facts[1] = str_format("NOVA_FUNCTION_VERSION=%u", r->version);
-	w->facts[2] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->memory_mb);
+	w->facts[1] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->memory_mb);
 	w->env = calloc(facts + r->env_count, sizeof(*w->env));
 	for (size_t i = 0; i < facts; i++) {
 		if (!w->env || !w->facts[i])

@@ -147,7 +147,7 @@ char *registry_disk_path(const struct nova *nova, const char *code_hash);
 struct function_want {
 	char key[FUNCTION_POOL_KEY];
 	char *disk;
-	char *facts[3];   /* variables that tell a function of itself */
+	char *facts[2];   /* variables that tell a function of itself */
 	const char **env; /* these, and the function's own */
 	nova_vm_opts vm;
 	nova_vm_init_opts init;

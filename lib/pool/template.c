@@ -93,15 +93,11 @@ static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, no
 	return 0;
 }
 
-static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+/* With the lock. Somebody else may have made it meanwhile. */
+static int find_or_make(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
-	AUTO_FREE char *lock = str_format("%s/.make-%s", r->root, r->id);
-	AUTO_FD int fd = -1;
-	int code = lock ? lock_recipe(r, lock, &fd, error) : nova_oom(error);
-	if (code < 0)
-		return code;
 	AUTO_ERROR nova_error_t *why = NULL;
-	code = find(r, ret, &why);
+	int code = find(r, ret, &why);
 	if (!is_to_be_made(code)) { /* found, or this host could not look: then it may be a good one */
 		if (error)
 			*error = STEAL(why);
@@ -118,6 +114,17 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 			(unsigned long long)((us_since(begin) - made_us) / 1000u));
 		*ret_made = true;
 	}
+	return code;
+}
+
+static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+{
+	AUTO_FREE char *lock = str_format("%s/.make-%s", r->root, r->id);
+	AUTO_FD int fd = -1;
+	int code = lock ? lock_recipe(r, lock, &fd, error) : nova_oom(error);
+	if (code < 0)
+		return code;
+	code = find_or_make(r, ret, ret_made, error);
 	fs_unlink(lock); /* who waits for it locks the next one: see fs_lock() */
 	return code;
 }

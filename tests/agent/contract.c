@@ -192,10 +192,10 @@ START_TEST(the_context_has_the_names_of_other_platforms)
 		"            0 < context.get_remaining_time_in_millis() <= 30000, context.identity, context.client_context,\n"
 		"            context.request_id, context.timeout_ms]\n", 0644);
 	AUTO_JSON json_t *ready = ask(NOVA_MSG_INIT, "{\"runtime\":\"python\",\"env_vars\":{\"NOVA_FUNCTION_NAME\":\"shop\","
-		"\"NOVA_FUNCTION_VERSION\":\"3\",\"NOVA_FUNCTION_MEMORY_MB\":\"128\"}}");
+		"\"NOVA_FUNCTION_MEMORY_MB\":\"128\"}}");
 	ck_assert_str_eq(text(ready, "status"), "initialized");
 	AUTO_JSON json_t *got = exec("{}", 30000);
-	ck_output(got, "[\"r1\",\"shop\",\"3\",\"nova:function:shop:3\",\"128\",\"/nova/shop\",true,true,null,null,\"r1\",30000]");
+	ck_output(got, "[\"r1\",\"shop\",\"$LATEST\",\"nova:function:shop\",\"128\",\"/nova/shop\",true,true,null,null,\"r1\",30000]");
 }
 END_TEST
 

@@ -41,7 +41,7 @@ END_TEST
 
 START_TEST(no_more_calls_are_inside_than_the_concurrency_allows)
 {
-	struct setting s = set_up("shell", "touch in.$$; ls in.* | wc -l; sleep 0.05; ls in.* | wc -l; rm in.$$\n", 2);
+	struct setting s = set_up("shell", "cd \"$HOME\"; touch in.$$; ls in.* | wc -l; sleep 0.05; ls in.* | wc -l; rm in.$$\n", 2);
 	struct caller callers[6] = { 0 };
 	for (int i = 0; i < 6; i++)
 		begin(&callers[i], s.vm);

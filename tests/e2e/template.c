@@ -454,7 +454,7 @@ START_TEST(only_the_first_function_of_a_runtime_boots)
 	AUTO_FREE char *large = str_format("X = '%0200000d'\ndef handler(event):\n    return len(X)\n", 0);
 	answers_python(&p, "two", large, NULL, "200000");
 	answers_python(&p, "env", "import os, sys\ndef handler(event):\n    return [os.environ['WHO'], len(sys.argv), os.getcwd(), __name__]\n", "WHO=me",
-		"[\"me\", 1, \"/tmp\", \"main\"]");
+		"[\"me\", 1, \"/code\", \"main\"]");
 	answers_python(&p, "zone", "import time\ndef handler(event):\n    return time.timezone\n", "TZ=XYZ5", "18000");
 	/* This counts only when an interpreter starts: it gets one of its own. */
 	answers_python(&p, "flags", "import sys\ndef handler(event):\n    return [sys.flags.optimize, sys.flags.hash_randomization]\n", "PYTHONOPTIMIZE=2",
