@@ -104,7 +104,8 @@ class Worker:
         self.me = os.getpid()   # of who answers: not what the function has forked
         self.files = []
         self.function = self.code = None
-        self.running, self.stirred = {}, False
+        self.running = {}  # forks that have not ended, and the requests that they are for
+        self.signals, self.reaping = 0, False
         self.sigchld = signal.SIG_DFL  # what the function had chosen
         self.count = 1
         self.in_place = self.by_lines = False
@@ -206,15 +207,25 @@ class Worker:
         self.say(b"D")
 
     def reap(self, *_):
-        """Only forks for requests: others are waited for by who has made them, such as a hook."""
-        self.stirred = True
-        for pid in list(self.running):
-            try:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:  # the function has waited for all children there are
-                ended, status = pid, 0
-            if ended:
-                self.say(b"X%s %d" % (self.running.pop(pid), status))
+        """Only forks for requests: others are waited for by who has made them, such as a hook. It is the handler of a signal,
+        too, which may come in the middle of it: then it only begins anew."""
+        self.signals += 1
+        while not self.reaping:
+            self.reaping = True
+            seen = self.signals
+            for pid in list(self.running):
+                self.reap_one(pid)
+            self.reaping = False
+            if seen == self.signals:
+                break
+
+    def reap_one(self, pid):
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # the function has waited for all children there are
+            ended, status = pid, 0
+        if ended:
+            self.say(b"X%s %d" % (self.running.pop(pid), status))
 
     def say(self, text):
         try:
@@ -274,7 +285,7 @@ class Worker:
 
     def begin(self, seq, control):
         fds = self.descriptors(control)
-        self.stirred = False
+        signals = self.signals
         self.randomness.forks.for_request = True
         try:
             pid = os.fork()
@@ -295,7 +306,7 @@ class Worker:
         self.running[pid] = seq
         for fd in fds:
             os.close(fd)
-        if self.stirred:  # it may have ended before it was known
+        if signals != self.signals:  # it may have ended before it was known
             self.reap()
 
     @staticmethod

@@ -366,6 +366,28 @@ START_TEST(hooks_see_the_true_status_of_what_they_run)
 }
 END_TEST
 
+/* The interpreter counts its forks in the handler of a signal, which may come while it does so. */
+START_TEST(signals_at_any_moment_cost_no_request)
+{
+	void *frame;
+	size_t len;
+	python("import os, signal\ndef handler(event):\n    while event and not os.path.exists('go'):\n"
+		"        for _ in range(100):\n            os.kill(os.getppid(), signal.SIGCHLD)\n    return os.getppid()\n");
+	AUTO_JSON json_t *first = exec("0", 0);
+	ck_assert_int_eq(proto_exec_frame("flood", "1", 1, PATIENCE_MS, false, &frame, &len, NULL), 0);
+	send_bytes(frame, len);
+	nova_free(frame);
+	for (int i = 0; i < 300; i++) {
+		AUTO_JSON json_t *got = exec("0", 0);
+		ck_assert_msg(json_object_get(got, "error") == NULL, "call %d: %s", i, text(got, "error"));
+		ck_assert_int_eq(number(got, "output"), number(first, "output"));
+	}
+	write_code("go", "", 0644);
+	AUTO_JSON json_t *flood = answer();
+	ck_assert_str_eq(text(flood, "request_id"), "flood");
+}
+END_TEST
+
 static Suite *contract_suite(void)
 {
 	Suite *suite = suite_create("contract");
@@ -373,6 +395,7 @@ static Suite *contract_suite(void)
 	tcase_add_test(tc, only_the_process_that_was_asked_answers);
 	tcase_add_test(tc, a_child_of_a_script_that_ends_does_not_end_the_script);
 	tcase_add_test(tc, what_a_function_has_left_in_buffers_is_written);
+	tcase_add_test(tc, signals_at_any_moment_cost_no_request);
 	tc = add_case(suite, "handlers");
 	tcase_add_test(tc, a_handler_that_was_named_and_is_not_there_is_an_error_with_the_nearest_name);
 	tcase_add_test(tc, a_name_is_found_however_it_was_made);
