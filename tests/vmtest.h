@@ -35,7 +35,7 @@ struct platform {
 struct platform platform_open(const char *setting, ...);
 /* Closes it, and asserts that nothing is left: see vmtest_nothing_left(). Removes the directory. */
 void platform_close(struct platform *p);
-/* Registers (or replaces) a function whose code is one file. */
+/* Registers (or replaces) a function whose code is one file, unchecked. */
 void platform_add(nova_t *nova, const char *name, const char *runtime, const char *source);
 /* nova_invoke() with the payload "{}"; the error goes to `error`. */
 int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result);

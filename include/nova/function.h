@@ -51,6 +51,18 @@ NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
 
 /** In nova_register_opts.flags: take the place of a function of that name that differs. Since 0.1. */
 #define NOVA_REGISTER_REPLACE 1u
+/** Python: calls run in the interpreter itself, one after the other, and what one leaves in the module the next one
+ * finds, as on other platforms. Without it each call is a fork of the interpreter as it was after the import.
+ * Since 0.1. */
+#define NOVA_REGISTER_IN_PLACE 2u
+
+/** Whether nova_register() has the function's module imported in a guest before it is stored. Since 0.1. */
+enum nova_check {
+	NOVA_CHECK_AUTO = 0,   /**< Python, where an engine and guest images are found; if no guest comes up, that is
+	                            logged and the function stored */
+	NOVA_CHECK_ALWAYS = 1, /**< every runtime; if no guest comes up, the function is not stored */
+	NOVA_CHECK_NEVER = 2,  /**< what is wrong is told by the first call, in the same words */
+};
 
 /** What nova_register() stores. Since 0.1. */
 typedef struct nova_register_opts {
@@ -75,15 +87,21 @@ typedef struct nova_register_opts {
 	uint32_t flags;            /**< NOVA_REGISTER_… */
 	uint32_t concurrency;      /**< calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait for others; 0: 1 */
 	const char *network;       /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
+	uint32_t check;            /**< enum nova_check */
+	uint32_t reserved;         /**< 0 */
+	nova_interrupt_t *interrupt; /**< ends the check; borrowed until the call returns; NULL: nothing does */
 } nova_register_opts;
-#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Stores a function. Its code is copied into a code disk under the state directory, so the original may change
- * or go away. Registering the very same thing again succeeds and changes nothing.
+ * or go away. Registering the very same thing again succeeds and changes nothing. A function that is new, or differs, is
+ * checked first (enum nova_check), which takes as long as a clone and its import, and at the very first a boot.
  * @param ret_function the stored function, to be freed; may be NULL
  * @return 0; NOVA_EINVAL naming the bad field; NOVA_EEXIST if a different function has the name; NOVA_ENOTFOUND, NOVA_EPERM for
- *         the code; NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure nothing is stored. Since 0.1.
+ *         the code; NOVA_EFUNCTION if its module cannot be imported or has no such handler, with file, line and the
+ *         nearest name; NOVA_ECANCELED; with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init();
+ *         NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure nothing is stored. Since 0.1.
  */
 NOVA_API int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
 	nova_error_t **error);
@@ -107,7 +125,8 @@ NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count)
 NOVA_API const char *nova_function_id(const nova_function_t *f);        /**< UUID. Since 0.1. */
 NOVA_API const char *nova_function_name(const nova_function_t *f);      /**< Since 0.1. */
 NOVA_API const char *nova_function_runtime(const nova_function_t *f);   /**< Since 0.1. */
-NOVA_API const char *nova_function_handler(const nova_function_t *f);   /**< "main.handler" if none was named. Since 0.1. */
+/** As it was named; else what the check has found, as in "main.lambda_handler"; else "main.handler". Since 0.1. */
+NOVA_API const char *nova_function_handler(const nova_function_t *f);
 NOVA_API const char *nova_function_code_path(const nova_function_t *f); /**< as given, absolute; "" if from memory. Since 0.1. */
 NOVA_API const char *nova_function_code_hash(const nova_function_t *f); /**< 64 hex digits: SHA-256 of the code disk. Since 0.1. */
 NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);    /**< Since 0.1. */

@@ -38,7 +38,11 @@ static int check_presence(const nova_register_opts *o, nova_error_t **error)
 			error, NOVA_EINVAL, "env: env_count is %zu, but env is NULL", o->env_count);
 	if (o->env_count > RECORD_ENV_MAX)
 		return nova_fail(error, NOVA_EINVAL, "env: more than %u variables", RECORD_ENV_MAX);
-	if (o->flags & ~NOVA_REGISTER_REPLACE)
+	if (o->check > NOVA_CHECK_NEVER)
+		return nova_fail(error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
+	if (o->reserved)
+		return nova_fail(error, NOVA_EABI, "nova_register_opts.reserved must be 0");
+	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE))
 		return nova_fail(
 			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
 	return 0;
@@ -59,10 +63,21 @@ static int find_runtime(const char *name, const struct runtime **ret, nova_error
 		shown);
 }
 
+static int add_in_place(struct function_record *r, nova_error_t **error)
+{
+	if (strcmp(r->runtime, "python") != 0)
+		return nova_fail(error, NOVA_EINVAL,
+			"in place: only functions of runtime python can be called so");
+	r->env[r->env_count] = strdup("NOVA_IN_PLACE=1"); /* which the agent's interpreter obeys */
+	return r->env[r->env_count] ? r->env_count++, 0 : nova_oom(error);
+}
+
 static int copy_env(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
 {
-	r->env = o->env_count ? calloc(o->env_count, sizeof(*r->env)) : NULL;
-	if (o->env_count && !r->env)
+	bool in_place = o->flags & NOVA_REGISTER_IN_PLACE;
+	size_t room = o->env_count + in_place;
+	r->env = room ? calloc(room, sizeof(*r->env)) : NULL;
+	if (room && !r->env)
 		return nova_oom(error);
 	for (; r->env_count < o->env_count; r->env_count++) {
 		const char *entry = o->env[r->env_count];
@@ -72,7 +87,8 @@ static int copy_env(struct function_record *r, const nova_register_opts *o, nova
 		if (!(r->env[r->env_count] = strdup(entry)))
 			return nova_oom(error);
 	}
-	return record_sort_env(r, error);
+	int code = in_place ? add_in_place(r, error) : 0;
+	return code < 0 ? code : record_sort_env(r, error);
 }
 
 static int copy_texts(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
@@ -126,6 +142,15 @@ static bool same_env(const struct function_record *a, const struct function_reco
 	return true;
 }
 
+/* One that was not named is what the check finds, if there is one: in the same code the same. */
+static bool same_handler(const struct function_record *a, const struct function_record *b)
+{
+	const char *named = *a->handler ? a->handler : b->handler;
+	if (*a->handler && *b->handler)
+		return !strcmp(a->handler, b->handler);
+	return !*named || !strcmp(named, "main.handler") || !strcmp(named, "main.lambda_handler");
+}
+
 /* The first thing in which two functions of one name differ, or NULL. Where the code lay is no
  * property of the function. */
 static const char *difference(const struct function_record *a, const struct function_record *b)
@@ -136,7 +161,7 @@ static const char *difference(const struct function_record *a, const struct func
 	} fields[] = {
 		{ "code", strcmp(a->code_hash, b->code_hash) != 0 },
 		{ "runtime", strcmp(a->runtime, b->runtime) != 0 },
-		{ "handler", strcmp(a->handler, b->handler) != 0 },
+		{ "handler", !same_handler(a, b) },
 		{ "memory_mb", a->memory_mb != b->memory_mb },
 		{ "timeout_s", a->timeout_s != b->timeout_s },
 		{ "vcpus", a->vcpus != b->vcpus },
@@ -171,6 +196,20 @@ static void unfinished_remove(struct unfinished *u)
 	free(u->path);
 }
 
+int register_image(const char *path, const nova_register_opts *o, char hash[SHA256_HEX],
+	nova_error_t **error)
+{
+	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
+	disk.source = o->code_path;
+	disk.data = o->code;
+	disk.data_len = o->code_len;
+	int r = nova_disk_build(path, &disk, error);
+	if (r < 0)
+		return nova_wrap(error, r, "code");
+	r = sha256_file_hex(path, hash);
+	return r < 0 ? nova_fail_os(error, r, "cannot read the code disk %s", path) : 0;
+}
+
 static int build_disk(struct nova *nova, const nova_register_opts *o, struct unfinished *ret,
 	char hash[SHA256_HEX], nova_error_t **error)
 {
@@ -179,17 +218,7 @@ static int build_disk(struct nova *nova, const nova_register_opts *o, struct unf
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot get random bytes");
 	ret->path = str_format("%s/" REGISTRY_UNFINISHED "%s", nova->disks, random);
-	if (!ret->path)
-		return nova_oom(error);
-	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	disk.source = o->code_path;
-	disk.data = o->code;
-	disk.data_len = o->code_len;
-	r = nova_disk_build(ret->path, &disk, error);
-	if (r < 0)
-		return nova_wrap(error, r, "code");
-	r = sha256_file_hex(ret->path, hash);
-	return r < 0 ? nova_fail_os(error, r, "cannot read the code disk %s", ret->path) : 0;
+	return ret->path ? register_image(ret->path, o, hash, error) : nova_oom(error);
 }
 
 /* Gives the image its name. One that is there already is kept: it has the same content, unless it
@@ -276,6 +305,15 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
+int register_is_stored(
+	struct nova *nova, const struct function_record *record, bool *ret_same, nova_error_t **error)
+{
+	AUTO_RECORD struct function_record present = { 0 };
+	int r = read_present(nova, record->name, &present, error);
+	*ret_same = r == 0 && present.name && !difference(&present, record);
+	return r;
+}
+
 /* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it does. */
 static int settle(struct nova *nova, const nova_register_opts *o, struct function_record *record,
 	struct function_record *ret_former, nova_error_t **error)
@@ -348,6 +386,9 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 		return nova_fail(error, NOVA_ENOSPC,
 			"there is no room for a function in %s (No space left on device): delete some, or "
 			"something else on that file system", nova->home);
+	r = function_check(nova, &o, runtime, &record, error);
+	if (r < 0)
+		return r;
 	/* Made before anything is stored, so that nothing can fail once it is. */
 	AUTO_FUNCTION nova_function_t *function = function_new(&record);
 	if (!function)

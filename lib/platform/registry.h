@@ -7,6 +7,16 @@
 
 #define REGISTRY_UNFINISHED ".new-" /* begins the names of images being built, and of the builder's own temporaries */
 
+/* Builds the image of a function's code; its hash. */
+int register_image(const char *path, const nova_register_opts *opts, char hash[SHA256_HEX],
+	nova_error_t **error);
+/* Whether a function that does not differ is stored already. */
+int register_is_stored(struct nova *nova, const struct function_record *record, bool *ret_same,
+	nova_error_t **error);
+/* check.c: as nova_register_opts.check wants. The handler that was found goes into the record. */
+int function_check(struct nova *nova, const nova_register_opts *opts, const struct runtime *runtime,
+	struct function_record *record, nova_error_t **error);
+
 /* 0; NOVA_EBUSY in a fork of the process, where neither the store's connection nor any lock can be used. */
 int registry_check_process(const struct nova *nova, nova_error_t **error);
 /* Taken before the code disks are touched; 0 or -errno. It also excludes threads of this process. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "pool/pool.h"
 #include "pool/template.h"
 
 #include "image/image.h"
@@ -88,7 +89,9 @@ static int make_placeholder(const char *root, const char *path, nova_error_t **e
 	AUTO_BUF struct buf there = BUF_INIT(sizeof(content));
 	AUTO_FREE char *guard = path_join(root, ".lock");
 	AUTO_FD int guard_fd = -1;
-	int r = guard ? fs_lock(guard, true, &guard_fd) : -ENOMEM;
+	int r = guard ? fs_mkdirs(root, 0700) : -ENOMEM;
+	if (r == 0)
+		r = fs_lock(guard, true, &guard_fd);
 	int known = r == 0 ? fs_read_file(path, &there) : r;
 	if (known < 0 && known != -ENOENT && known != -EMSGSIZE)
 		return nova_fail_os(error, known, "'%s'", path); /* written anew it would be another file, and no template would fit any more */
@@ -148,6 +151,43 @@ static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_
 	if (code == 0)
 		code = frozen_with_code(empty, r->code_disk, &with_code, error);
 	return code < 0 ? code : vm_thaw(r->host, with_code, r->stop, ret_vm, error);
+}
+
+/* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
+static int clone_for_trial(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_RECIPE struct recipe r = { .root = NULL };
+	if (!template_possible(host, want))
+		return NOVA_ENOTSUP;
+	int code = recipe_of_function(host, want, &r, error);
+	r.stop = stop;
+	r.deadline = deadline_in_ms(want->init->timeout_ms);
+	if (code == 0 && (!r.code_disk || !r.ops->late_disks))
+		code = NOVA_ENOTSUP;
+	return code < 0 ? code : clone_runtime(&r, ret_vm, error);
+}
+
+int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
+	nova_error_t **error)
+{
+	nova_vm_t *vm;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = clone_for_trial(host, want, stop, &vm, &failure);
+	if (failure && code != NOVA_ECANCELED)
+		log_warn(host_log(host), "template", "a trial begins with a boot: %s", nova_error_message(failure));
+	if (code < 0 && code != NOVA_ECANCELED)
+		code = vm_start(host, want->vm, stop, &vm, error);
+	else if (code < 0 && error)
+		*error = STEAL(failure);
+	if (code < 0)
+		return code;
+	code = vm_init(vm, want->init, stop, error);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
 }
 
 bool template_blames_function(int code)

@@ -24,7 +24,7 @@ static const struct rule {
 	RULE("duration_ms", NUMBER, duration_ms, INT64_MAX / 1000), RULE("duration_us", NUMBER, duration_us, INT64_MAX),
 	RULE("peak_kb", NUMBER, peak_kb, INT64_MAX / 1024),
 	RULE("status", TEXT, status, 0), RULE("warm", BOOLEAN, warm, 0), RULE("hooks", BOOLEAN, hooks, 0),
-	RULE("draws", TEXT, draws, 0),
+	RULE("draws", TEXT, draws, 0), RULE("calls", TEXT, calls, 0),
 	RULE("stream", NUMBER, stream, 2), RULE("data", TEXT, data, 0), RULE("base64", TEXT, base64, 0),
 	RULE("entries", LIST, entries, 0), RULE("more", BOOLEAN, more, 0), RULE("size", NUMBER, size, INT64_MAX),
 	RULE("mode", NUMBER, mode, 07777), RULE("mtime_us", NUMBER, mtime_us, INT64_MAX),

@@ -154,7 +154,7 @@ int proto_decode_payload(const char *text, size_t len, const char *raw, json_t *
  */
 struct guest_message {
 	/* Text, with a NUL behind it; {NULL, 0}: not there. */
-	struct json_span request_id, status, code, error, out, err, data, base64, agent, kernel, root, draws;
+	struct json_span request_id, status, code, error, out, err, data, base64, agent, kernel, root, draws, calls;
 	/* JSON as the text it is, with a NUL behind it; {NULL, 0}: not there. */
 	struct json_span output, entries;
 	/* -1: not there. */

@@ -634,6 +634,8 @@ int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
 	if (!code)
 		return nova_fail(error, NOVA_EAGENT, "the agent failed: %.*s", (int)WORDS_MOST, text);
 	struct json_span last = said->err.at ? last_line(said->err) : (struct json_span){ "", 0 };
+	if (last.len && memmem(text, strlen(text), last.at, last.len))
+		last.len = 0; /* it says the same */
 	return nova_fail(error, code, "%.*s%s%.*s", (int)WORDS_MOST, text, last.len ? ": " : "", (int)last.len, last.at);
 }
 

@@ -63,8 +63,10 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct st
 	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
 	vm->has_hooks = code == 0 && answer.said.hooks;
 	free(vm->draws);
+	free(vm->entry);
 	vm->draws = code == 0 ? one_line(answer.said.draws) : NULL;
-	if (code == 0 && answer.said.draws.len && !vm->draws)
+	vm->entry = code == 0 ? strndup(answer.said.calls.at ? answer.said.calls.at : "", answer.said.calls.len) : NULL;
+	if (code == 0 && ((answer.said.draws.len && !vm->draws) || !vm->entry))
 		return nova_oom(error); /* a template would be made of it */
 	return code;
 }

@@ -71,6 +71,7 @@ void nova_vm_free(nova_vm_t *vm)
 	fd_close(vm->wake);
 	free(vm->lost_why);
 	free(vm->draws);
+	free(vm->entry);
 	base_unref(vm->base);
 	shape_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);

@@ -104,6 +104,7 @@ struct nova_vm {
 	struct vm_shape shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
+	char *entry;       /* the function that its requests call; "": none, it is run; NULL: it has none */
 	char *draws;       /* the call by which the function's import got what no clone may share; NULL: none */
 	struct siblings *siblings; /* made by the same fork; NULL: it need not care */
 	bool had_turn;     /* one request has been through since it was forked */

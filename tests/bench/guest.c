@@ -101,6 +101,7 @@ static int store(struct guest *g, nova_error_t **error)
 	function.name = FUNCTION;
 	function.runtime = "python";
 	function.code_path = g->code;
+	function.check = NOVA_CHECK_NEVER;
 	return r < 0 ? r : nova_register(g->nova, &function, NULL, error);
 }
 

@@ -123,6 +123,7 @@ static int add_in_place(struct guest *g, nova_error_t **error)
 	function.runtime = "python";
 	function.code = in_place_code;
 	function.code_len = strlen(in_place_code);
+	function.check = NOVA_CHECK_NEVER;
 	return nova_register(g->nova, &function, NULL, error);
 }
 

@@ -45,6 +45,7 @@ static int put(struct storm *s, const char *name, const char *runtime, const cha
 	o.runtime = runtime;
 	o.code = code;
 	o.code_len = strlen(code);
+	o.check = NOVA_CHECK_NEVER;
 	return nova_register(s->nova, &o, NULL, error);
 }
 

@@ -45,6 +45,7 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	function.runtime = "python";
 	function.code = CODE;
 	function.code_len = strlen(CODE);
+	function.check = NOVA_CHECK_NEVER;
 	function.flags = NOVA_REGISTER_REPLACE;
 	function.min_replicas = (uint32_t)(in_flight < VMS_MOST ? in_flight : VMS_MOST);
 	if (r == 0)

@@ -128,6 +128,25 @@ class Store(HomeCase):
         self.assertEqual((stored["memory_mb"], stored["timeout_s"], stored["limits"]["vcpus"]), (512, 120, 2))
         self.assertEqual(stored["limits"]["net_tx_bandwidth"], 5242880)
 
+    def test_a_function_is_looked_at_before_it_is_stored(self):
+        wrong = self.write("wrong.py", "def handler(event):\n    return 1\nimport no_such_module\n")
+        done = self.novactl("register", "wrong", "-r", "python", "-c", wrong, status=3)
+        self.assertIn("ModuleNotFoundError: No module named 'no_such_module' (handler, line 3)", done.stderr)
+        self.novactl("get", "wrong", status=1)
+        self.assertIn("did you mean 'handler'?", self.novactl("register", "w", "-r", "python", "-c", HELLO, "-H", "main.hanlder", status=3).stderr)
+        self.novactl("register", "wrong", "-r", "python", "-c", wrong, "--check", "never")
+        self.assertIn("'sometimes' is not auto", self.novactl("register", "w", "-r", "python", "-c", HELLO, "--check", "sometimes", status=2).stderr)
+        shown = self.novactl("register", "aws", "-r", "python", "-c", self.write("aws.py", "def lambda_handler(e, c): return 1\n")).stdout
+        self.assertRegex(shown, r"(?m)^Handler: +main.lambda_handler$")
+        self.assertRegex(shown, r"(?m)^State: +each call begins with the module as imported$")
+
+    def test_a_function_can_keep_its_state_between_calls(self):
+        counter = self.write("counter.py", "n = 0\ndef handler(event):\n    global n\n    n += 1\n    return n\n")
+        shown = self.novactl("register", "counter", "-r", "python", "-c", counter, "--in-place").stdout
+        self.assertRegex(shown, r"(?m)^Mode: +in place$")
+        self.assertRegex(shown, r"(?m)^State: +kept between calls of a VM$")
+        self.novactl("register", "f", "-r", "shell", "-c", self.write("f.sh", "echo 1"), "--in-place", status=2)
+
     def test_list_has_five_shapes(self):
         self.assertIn("no function yet", self.novactl("list").stderr)
         self.assertEqual(self.novactl_json("list"), [])

@@ -191,7 +191,8 @@ class Invoke(HomeCase):
 
     def test_a_signal_ends_a_call_whose_function_is_not_ready_yet(self):
         started = self.directory / "started"
-        self.register("slow", f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(600)\ndef handler(event): pass\n")
+        self.register("slow", f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(600)\ndef handler(event): pass\n", "python",
+                      "--check", "never")
         process = subprocess.Popen([NOVACTL, "invoke", "slow"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         await_that(started.exists, "the function's code is read")
         process.send_signal(signal.SIGTERM)

@@ -43,6 +43,7 @@ static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
 static const nova_register_opts full_nova_register_opts = {
 	sizeof(nova_register_opts), .name = "x", .runtime = "shell", .code = "true", .code_len = 4, .memory_mb = 64, .timeout_s = 2, .vcpus = 1, .env = words,
 	.env_count = 1, .flags = NOVA_REGISTER_REPLACE, .concurrency = 2, .network = "none",
+	.check = NOVA_CHECK_NEVER,
 };
 static int use_nova_register_opts(const void *opts, nova_error_t **ret_error)
 {

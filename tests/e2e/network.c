@@ -77,6 +77,7 @@ static void add(nova_t *nova, const char *name, const char *network, const char 
 	o.code = source;
 	o.code_len = strlen(source);
 	o.network = network;
+	o.check = NOVA_CHECK_NEVER;
 	ck_ok(nova_register(nova, &o, NULL, &error));
 }
 

@@ -6,6 +6,7 @@
 #include "vmtest.h"
 
 TCase *call_cases(void);     /* calls.c: what one caller sees */
+TCase *check_cases(void);    /* check.c: functions that are looked at before they are stored */
 TCase *pool_cases(void);     /* warm.c: VMs that wait, come back, or die */
 TCase *sharing_cases(void);  /* sharing.c: threads, processes, kill -9 */
 TCase *network_cases(void);  /* network.c: guests with a network device */

@@ -27,6 +27,15 @@ static void show_time(const char *label, uint64_t unix_us)
 	print_field(label, "%s", text);
 }
 
+/* Calls run in the interpreter itself, instead of in a process of their own. */
+static bool is_in_place(const nova_function_t *f)
+{
+	for (size_t i = 0; i < nova_function_env_count(f); i++)
+		if (!strcmp(nova_function_env(f, i), "NOVA_IN_PLACE=1"))
+			return true;
+	return false;
+}
+
 void function_show(const nova_function_t *f)
 {
 	const char *code = nova_function_code_path(f);
@@ -39,8 +48,11 @@ void function_show(const nova_function_t *f)
 	print_field("Memory", "%u MB", nova_function_memory_mb(f));
 	print_field("Timeout", "%u s", nova_function_timeout_s(f));
 	print_field("vCPUs", "%u", nova_function_vcpus(f));
-	/* Every request gets a process of its own; there is no other mode yet. */
-	print_field("Mode", "process");
+	bool in_place = is_in_place(f);
+	print_field("Mode", "%s", in_place ? "in place" : "process");
+	if (!strcmp(nova_function_runtime(f), "python"))
+		print_field("State", "%s", in_place ? "kept between calls of a VM"
+						    : "each call begins with the module as imported");
 	print_field("Min replicas", "%u", nova_function_min_replicas(f));
 	print_field("Concurrency", "%u", nova_function_concurrency(f));
 	print_field("Network", "%s", nova_function_network(f));

@@ -2,11 +2,11 @@
 #include "novactl.h"
 
 static struct {
-	const char *runtime, *code, *handler, *network;
+	const char *runtime, *code, *handler, *network, *check;
 	uint32_t memory, timeout_ms, min_replicas, concurrency, vcpus;
 	uint64_t disk_iops, disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth;
 	struct text_list env;
-	bool replace;
+	bool in_place, replace;
 } given;
 
 static const struct opt options[] = {
@@ -14,7 +14,18 @@ static const struct opt options[] = {
 		&given.runtime },
 	{ OPT_TEXT, 'c', "code", "PATH", "file or directory with the code (required)",
 		&given.code },
-	{ OPT_TEXT, 'H', "handler", "NAME", "module and function [main.handler]", &given.handler },
+	{ OPT_TEXT, 'H', "handler", "NAME",
+		"module and function, as in app.api.run [main.handler, else\n"
+		"main.lambda_handler, else the file is a script]",
+		&given.handler },
+	{ OPT_TEXT, 0, "check", "WHEN",
+		"import it in a VM before it is stored: auto (python, where\n"
+		"there is an engine), always or never [auto]",
+		&given.check },
+	{ OPT_FLAG, 0, "in-place", NULL,
+		"python: what a call leaves in the module the next one finds\n"
+		"[each call begins with the module as it was imported]",
+		&given.in_place },
 	{ OPT_NUMBER, 'm', "memory", "MB", "memory of the VM [128]", &given.memory },
 	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of one call [30]",
 		&given.timeout_ms },
@@ -40,6 +51,19 @@ static const struct opt options[] = {
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
+/* The number of the word, or -1 after telling what is wrong. */
+static int check_of(const char *word)
+{
+	static const char *const words[] = { "auto", "always", "never" };
+	for (size_t i = 0; word && i < ARRAY_LEN(words); i++)
+		if (!strcmp(words[i], word))
+			return (int)i;
+	if (!word)
+		return NOVA_CHECK_AUTO;
+	usage_error(&verb_register, "--check: '%s' is not auto, always or never", word);
+	return -1;
+}
+
 static int check_given(void)
 {
 	if (!given.runtime)
@@ -56,9 +80,9 @@ static int check_given(void)
 static int run(char **args, int count)
 {
 	(void)count;
-	int status = check_given();
-	if (status)
-		return status;
+	int status = check_given(), check = check_of(given.check);
+	if (status || check < 0)
+		return STATUS_USAGE;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
 	if (!nova)
 		return status;
@@ -79,10 +103,16 @@ static int run(char **args, int count)
 	opts.network = given.network;
 	opts.env = given.env.items;
 	opts.env_count = given.env.count;
-	opts.flags = given.replace ? NOVA_REGISTER_REPLACE : 0;
+	opts.flags = (given.replace ? NOVA_REGISTER_REPLACE : 0) |
+		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0);
+	opts.check = (uint32_t)check;
+	opts.interrupt = interruptible();
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;
-	if (nova_register(nova, &opts, &function, &error) != 0)
+	progress_start("checking");
+	int code = nova_register(nova, &opts, &function, &error);
+	progress_stop();
+	if (code != 0)
 		return report(error);
 	if (!print_structured(function_json(function), NULL, &status)) {
 		function_show(function);

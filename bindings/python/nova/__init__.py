@@ -14,7 +14,7 @@ import weakref
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
 from typing import Any, Dict, List, Mapping, Optional, Union
 
-from . import _ffi, errors
+from . import _call, _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
 from ._files import File, Merge, MergedPath
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
@@ -58,21 +58,28 @@ class Nova:
             queue.close()
         self._handle.close()
 
+    @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
                  timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, concurrency: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
                  net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
-                 replace: bool = False, network: Optional[str] = None) -> Function:
+                 replace: bool = False, network: Optional[str] = None, in_place: bool = False, check: str = "auto",
+                 interrupt: Optional[Interrupt] = None) -> Function:
         """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
 
-        Zero and None mean the defaults: handler main.handler, 128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits,
-        network "none" ("nat" is the other one).
+        Zero and None mean the defaults: handler main.handler, else main.lambda_handler, else the file is a script;
+        128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits, network "none" ("nat" is the other one).
+        `in_place`: what a call leaves in the module the next one finds. `check` is "auto", "always" or "never": whether
+        the module is imported in a VM before the function is stored, so that FunctionFailed tells what is wrong with it.
         """
+        if check not in _ffi.CHECKS:
+            raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
         variables, count = environment(env)
         options = _ffi.RegisterOpts(
             name=text(name), runtime=text(runtime), handler=text(handler), memory_mb=memory_mb, timeout_s=timeout_s,
             vcpus=vcpus, min_replicas=min_replicas, concurrency=concurrency, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
             net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
-            network=text(network), flags=_ffi.REGISTER_REPLACE if replace else 0)
+            network=text(network), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
+            flags=(_ffi.REGISTER_REPLACE if replace else 0) | (_ffi.REGISTER_IN_PLACE if in_place else 0))
         if isinstance(code, (bytes, bytearray)):
             content = bytes(code)
             options.code = cast(c_char_p(content), c_void_p)
@@ -81,7 +88,7 @@ class Nova:
             options.code_path = text(code)
         made = c_void_p()
         with self._handle.using() as nova:
-            check("nova_register", nova, byref(options), byref(made))
+            _call.check("nova_register", nova, byref(options), byref(made))
         return _take_function(made)
 
     def get(self, name: str) -> Function:

@@ -115,6 +115,9 @@ class RegisterOpts(_Options):
         ("flags", c_uint32),
         ("concurrency", c_uint32),
         ("network", c_char_p),
+        ("check", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
     ]
 
 
@@ -466,6 +469,9 @@ CONSTANTS = {
     "NOVA_CONFIG_FILE": 1,
     "NOVA_CONFIG_ENV": 2,
     "NOVA_CONFIG_SET": 3,
+    "NOVA_CHECK_AUTO": 0,
+    "NOVA_CHECK_ALWAYS": 1,
+    "NOVA_CHECK_NEVER": 2,
     "NOVA_MODE_CACHED": 0,
     "NOVA_MODE_EPHEMERAL": 1,
     "NOVA_MODE_CHECKPOINTED": 2,

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The look at a function in a guest before it is stored: its module is imported once, as before
+ * every first call. What is wrong with it is told at registering, and which function is called.
+ */
+#include "platform/registry.h"
+#include "pool/pool.h"
+
+/* A code disk for this look only, in the directory of this process, which goes with it. */
+struct trial {
+	char *disk;
+	nova_vm_t *vm;
+};
+
+static void trial_done(struct trial *trial)
+{
+	nova_vm_free(trial->vm);
+	if (trial->disk)
+		fs_unlink(trial->disk);
+	free(trial->disk);
+}
+
+static int build_disk(struct nova *nova, const nova_register_opts *o, struct trial *trial,
+	char hash[SHA256_HEX], nova_error_t **error)
+{
+	char random[17];
+	int r = random_hex(random, 16);
+	if (r < 0)
+		return nova_fail_os(error, r, "cannot get random bytes");
+	const char *directory = host_engine_env(nova->host)->run_dir;
+	trial->disk = str_format("%s/check-%s.ext4", directory, random);
+	return trial->disk ? register_image(trial->disk, o, hash, error) : nova_oom(error);
+}
+
+/* Whether this host can have a guest at all, not whether it would come up. */
+static int find_guest(struct nova *nova, const struct runtime *runtime, nova_error_t **error)
+{
+	const struct engine_ops *ops;
+	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
+	int code = host_choose_engine(nova->host, NULL, &ops, error);
+	if (code < 0 || !ops->needs_guest)
+		return code;
+	return vm_find_images(nova->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);
+}
+
+static int try_in_guest(struct nova *nova, const nova_register_opts *o,
+	const struct function_record *record, struct trial *trial, nova_error_t **error)
+{
+	CLEANUP(function_want_done) struct function_want w = { .disk = NULL };
+	const struct stop stop = { o->interrupt, NULL };
+	struct function_record stored_soon = *record;
+	stored_soon.id = (char *)"check";
+	stored_soon.version = 1;
+	int code = function_want_init(&w, nova, &stored_soon, error);
+	if (code < 0)
+		return code;
+	w.vm.code_disk = trial->disk;
+	code = pool_try(nova->host, &w.want, &stop, &trial->vm, error);
+	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
+}
+
+/* What was found is the handler, unless one was named. */
+static int take_handler(const struct trial *trial, struct function_record *record, nova_error_t **error)
+{
+	if (*record->handler || !*trial->vm->entry)
+		return 0;
+	char *handler = str_format("main.%s", trial->vm->entry);
+	if (!handler)
+		return nova_oom(error);
+	free(record->handler);
+	record->handler = handler;
+	return 0;
+}
+
+static void tell_draws(struct nova *nova, const struct trial *trial, const char *name)
+{
+	if (trial->vm->draws)
+		log_warn(host_log(nova->host), "function",
+			"'%s' is imported anew in each VM, as clones would share what its import draws: %s", name,
+			trial->vm->draws);
+}
+
+/* In the function's code, or asked for by the caller. */
+static bool is_the_answer(int code, const nova_register_opts *o)
+{
+	return code == 0 || code == NOVA_EFUNCTION || code == NOVA_ECANCELED || code == NOVA_ENOMEM ||
+	       o->check == NOVA_CHECK_ALWAYS;
+}
+
+static int check(struct nova *nova, const nova_register_opts *o, struct function_record *record,
+	nova_error_t **error)
+{
+	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
+	char hash[SHA256_HEX];
+	bool same = false;
+	int code = build_disk(nova, o, &trial, hash, error);
+	record->code_hash = hash;
+	if (code == 0)
+		code = register_is_stored(nova, record, &same, error);
+	if (code == 0 && !same) {
+		AUTO_ERROR nova_error_t *failure = NULL;
+		code = try_in_guest(nova, o, record, &trial, &failure);
+		if (!is_the_answer(code, o)) {
+			log_warn(host_log(nova->host), "function", "'%s' is stored unchecked: %s", record->name,
+				nova_error_message(failure));
+			code = 0;
+		} else if (error) {
+			*error = STEAL(failure);
+		}
+	}
+	record->code_hash = NULL; /* the image that is stored is another one */
+	if (code < 0 || !trial.vm)
+		return code;
+	tell_draws(nova, &trial, record->name);
+	return take_handler(&trial, record, error);
+}
+
+int function_check(struct nova *nova, const nova_register_opts *o, const struct runtime *runtime,
+	struct function_record *record, nova_error_t **error)
+{
+	bool always = o->check == NOVA_CHECK_ALWAYS;
+	if (o->check == NOVA_CHECK_NEVER || (!always && strcmp(runtime->name, "python") != 0))
+		return 0;
+	if (!nova->host)
+		return 0; /* a store by itself */
+	int code = find_guest(nova, runtime, always ? error : NULL);
+	if (code < 0)
+		return always ? code : 0;
+	return check(nova, o, record, error);
+}
