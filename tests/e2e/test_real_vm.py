@@ -73,6 +73,30 @@ class RealVm(VmCase):
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as own:
             self.assertNotEqual(self.novactl_json("invoke", "where")["output"], own.read().strip())
 
+    def test_functions_run_as_they_do_elsewhere(self):
+        code = self.directory / "shop"
+        (code / "app").mkdir(parents=True)
+        (code / "app/__init__.py").write_text("")
+        (code / "data.txt").write_text("data")
+        (code / "app/api.py").write_text(
+            "import concurrent.futures, multiprocessing, os\n"
+            "def square(x): return x * x\n"
+            "def handler(event, any_name=None):\n"
+            "    with open('/dev/stderr', 'w') as log: log.write('logged\\n')\n"
+            "    with open('/proc/self/fd/1', 'w') as out: out.write('printed\\n')\n"
+            "    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:\n"
+            "        squares = list(pool.map(square, [2, 3]))\n"
+            "    if os.fork() == 0: return 'a child'\n"
+            "    os.wait()\n"
+            "    return [open('data.txt').read(), squares, any_name.function_name, any_name.memory_limit_in_mb]\n")
+        self.register("shop", code, "python", "--handler", "app.api.handler")
+        done = self.novactl("invoke", "shop", "--timeout", "120")
+        self.assertEqual(json.loads(done.stdout.split("Output:")[1]), ["data", [4, 9], "shop", "128"])
+        self.assertEqual(sorted(done.stderr.splitlines()), ["logged", "printed"])
+        self.register("logs", "echo log > /dev/stderr; echo more | tee /dev/stderr >/dev/null; echo '{\"a\":1}' > /dev/stdout", "shell")
+        done = self.novactl("invoke", "logs")
+        self.assertEqual(done.stderr, "log\nmore\n")
+
     def test_a_failure_in_the_guest_keeps_its_words_and_its_code(self):
         self.register("fails", "echo no such city >&2; exit 3", "shell")
         done = self.novactl("invoke", "fails", status=3)
