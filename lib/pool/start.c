@@ -135,7 +135,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
 	}
-	if (code == NOVA_ECANCELED || (frozen->draws && template_blames_function(code))) {
+	if (code == NOVA_ECANCELED || template_blames_function(code)) {
 		if (error)
 			*error = STEAL(failure);
 		return code;

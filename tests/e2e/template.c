@@ -356,6 +356,28 @@ START_TEST(clones_of_one_template_are_told_apart_and_told_the_time)
 }
 END_TEST
 
+static void ck_hook_fails(const struct platform *p, const char *words)
+{
+	nova_result_t *r;
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, words, platform_call(p->nova, "f", &r));
+	ck_assert_ptr_null(r);
+	ck_assert_uint_eq(nova_pool_count(p->pool, NOVA_POOL_BOOTS), 0);
+}
+
+START_TEST(a_hook_that_fails_is_the_failure_of_the_call_and_not_of_the_template)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "python", "def after_restore():\n    raise ValueError('no database')\n" SOURCE);
+	for (int i = 0; i < 2; i++) {
+		ck_hook_fails(&p, "after_restore: ValueError: no database (handler, line 2)");
+		ck_assert_uint_eq(templates(&p), 1);
+	}
+	platform_add(p.nova, "f", "python", "def before_snapshot():\n    raise ValueError('still busy')\n" SOURCE);
+	ck_hook_fails(&p, "before_snapshot: ValueError: still busy (handler, line 2)");
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(processes_that_race_for_a_template_make_one)
 {
 	struct platform p = platform_open(NULL);
@@ -669,6 +691,7 @@ TCase *template_cases(void)
 	tcase_add_test(tc, a_damaged_template_is_made_anew_unseen);
 	tcase_add_test(tc, a_template_whose_clone_has_died_is_kept);
 	tcase_add_test(tc, clones_of_one_template_are_told_apart_and_told_the_time);
+	tcase_add_test(tc, a_hook_that_fails_is_the_failure_of_the_call_and_not_of_the_template);
 	tcase_add_test(tc, processes_that_race_for_a_template_make_one);
 	tcase_add_test(tc, a_template_that_finds_no_room_on_disk_still_serves_its_process);
 	tcase_add_test(tc, without_templates_functions_boot);
