@@ -85,6 +85,7 @@ class Mistakes(HomeCase):
                             (["register", "x", "-r", "python", "-c", HELLO, "-t", "1500ms"], "whole seconds"),
                             (["register", "x", "-r", "python", "-c", HELLO, "--disk-bandwidth", "10Q"], "is not a size"),
                             (["register", "--memory"], "--memory needs a value"), (["invoke"], "needs NAME"), (["get", "a", "b"], "one word too many"),
+                            (["invoke", "a", "{}"], "'{}' is one word too many; an event is given by --payload"),
                             (["list", "--json=1"], "--json takes no value"), (["list", "-z"], "no option -z"), (["list", "-o", "xml"], "'xml' is not"),
                             (["disk"], "needs another word"), (["disk", "build", HELLO], "-o is required"), (["--log-level", "loud", "list"], "'loud'")):
             with self.subTest(words):

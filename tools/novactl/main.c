@@ -126,12 +126,21 @@ static void scan_early(int argc, char **argv)
 	}
 }
 
+static bool takes_event(const struct verb *verb)
+{
+	const struct opt *o = verb->options;
+	while (o && o->kind != OPT_END && strcmp(o->name, "payload") != 0)
+		o++;
+	return o && o->kind != OPT_END;
+}
+
 static int check_count(const struct verb *verb, char **args, int count)
 {
 	if (count < verb->min_args)
 		return usage_error(verb, "'novactl %s' needs %s", verb->name, verb->args);
 	if (count > verb->max_args)
-		return usage_error(verb, "'%s' is one word too many", args[verb->max_args]);
+		return usage_error(verb, "'%s' is one word too many%s", args[verb->max_args],
+			takes_event(verb) ? "; an event is given by --payload" : "");
 	return STATUS_OK;
 }
 
