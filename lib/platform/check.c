@@ -59,10 +59,17 @@ static int try_in_guest(struct nova *nova, const nova_register_opts *o,
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }
 
-/* What was found is the handler, unless one was named. */
-static int take_handler(const struct trial *trial, struct function_record *record, nova_error_t **error)
+/* What was found is the handler, unless one was named. A typing error in its name makes a script of a file, which is
+ * therefore said. */
+static int take_handler(struct nova *nova, const struct trial *trial, struct function_record *record,
+	nova_error_t **error)
 {
-	if (*record->handler || !*trial->vm->entry)
+	if (*record->handler)
+		return 0;
+	if (!*trial->vm->entry && strcmp(record->runtime, "python") == 0)
+		log_warn(host_log(nova->host), "function",
+			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a script", record->name);
+	if (!*trial->vm->entry)
 		return 0;
 	char *handler = str_format("main.%s", trial->vm->entry);
 	if (!handler)
@@ -112,7 +119,7 @@ static int check(struct nova *nova, const nova_register_opts *o, struct function
 	if (code < 0 || !trial.vm)
 		return code;
 	tell_draws(nova, &trial, record->name);
-	return take_handler(&trial, record, error);
+	return take_handler(nova, &trial, record, error);
 }
 
 int function_check(struct nova *nova, const nova_register_opts *o, const struct runtime *runtime,

@@ -51,9 +51,18 @@ static uint32_t registered(const struct platform *p, const nova_register_opts *o
 	return version;
 }
 
+static void count_scripts(void *userdata, int level, const char *module, const char *text)
+{
+	(void)level;
+	(void)module;
+	*(int *)userdata += strstr(text, "'f' has neither 'handler' nor 'lambda_handler'") != NULL;
+}
+
 START_TEST(what_is_called_is_told_and_stored)
 {
 	struct platform p = platform_open(NULL);
+	int scripts = 0;
+	nova_host_set_log(nova_get_host(p.nova), count_scripts, &scripts, NOVA_LOG_WARN);
 	nova_register_opts o = of("def lambda_handler(event, context): return 'lambda'\n");
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
 	platform_answers(p.nova, "f", "\"lambda\"");
@@ -62,9 +71,11 @@ START_TEST(what_is_called_is_told_and_stored)
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
 	o.handler = "main.lambda_handler";
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
+	ck_assert_int_eq(scripts, 0);
 	nova_register_opts script = of("print('script')\n");
 	script.flags = NOVA_REGISTER_REPLACE;
 	ck_assert_uint_eq(registered(&p, &script, "main.handler"), 2);
+	ck_assert_int_eq(scripts, 1);
 	platform_answers(p.nova, "f", "\"script\"");
 	platform_close(&p);
 }
