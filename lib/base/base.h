@@ -196,8 +196,11 @@ int sha256_file_hex(const char *path, char out[SHA256_HEX]);
 /* Of the pages of 4096 bytes that are not all zero, each with its number before it: much quicker where most of a file is holes. */
 int sha256_pages_hex(const char *path, char out[SHA256_HEX]);
 
-/* --- descriptors: always close-on-exec, EINTR retried ------------------------------------------------ */
+/* --- descriptors: always close-on-exec and above 2, EINTR retried -------------------------------------- */
 
+/* Takes a new descriptor (or -errno, which it gives back) away from 0 to 2: if the host has closed these, its printf() or
+ * a program that it starts would write there. */
+int fd_high(int fd);
 void fd_close(int fd); /* -1 is accepted */
 static inline void fd_closep(int *fd)
 {

@@ -103,11 +103,8 @@ static int remove_at(int dir, const char *name)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	AUTO_FD int fd = -1;
-	do
-		fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
-	int r = fd < 0 ? -errno : remove_content(fd);
+	AUTO_FD int fd = sys_openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r = fd < 0 ? fd : remove_content(fd);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
@@ -352,12 +349,8 @@ int fs_list_stream(DIR *dir, char ***ret_names)
 
 int fs_list(const char *directory, char ***ret_names)
 {
-	DIR *dir = opendir(directory);
-	if (!dir)
-		return -errno;
-	int r = fs_list_stream(dir, ret_names);
-	closedir(dir);
-	return r;
+	AUTO_FD int dir = sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
+	return dir < 0 ? dir : fs_list_at(dir, ret_names);
 }
 
 void strv_free(char **list, size_t count)

@@ -26,9 +26,31 @@ void fd_close(int fd)
 		close(fd); /* on Linux the descriptor is gone even after EINTR */
 }
 
+int fd_high(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int r = high >= 0 ? high : errno == EINVAL ? -EMFILE : -errno; /* EINVAL: above the limit */
+	close(fd);
+	return r;
+}
+
+static int both_high(int fds[2])
+{
+	for (int i = 0; i < 2; i++)
+		fds[i] = fd_high(fds[i]);
+	int r = fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
+	if (r < 0) {
+		fd_close(fds[0]);
+		fd_close(fds[1]);
+	}
+	return r;
+}
+
 int sys_open(const char *path, int flags, mode_t mode)
 {
-	return RETRY(open(path, flags | O_CLOEXEC, mode));
+	return fd_high(RETRY(open(path, flags | O_CLOEXEC, mode)));
 }
 
 ssize_t sys_read(int fd, void *out, size_t len)
@@ -108,22 +130,22 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 
 int sys_socketpair(int type, int ret_fds[2])
 {
-	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : both_high(ret_fds);
 }
 
 int sys_pipe(int ret_fds[2])
 {
-	return pipe2(ret_fds, O_CLOEXEC) < 0 ? -errno : 0;
+	return pipe2(ret_fds, O_CLOEXEC) < 0 ? -errno : both_high(ret_fds);
 }
 
 int sys_memfd(const char *name)
 {
-	return RETRY(memfd_create(name, MFD_CLOEXEC));
+	return fd_high(RETRY(memfd_create(name, MFD_CLOEXEC)));
 }
 
 int sys_event(void)
 {
-	return RETRY(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	return fd_high(RETRY(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 void sys_event_raise(int fd)
@@ -150,8 +172,7 @@ int sys_set_nonblock(int fd, bool on)
 
 int sys_timer_open(void)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+	return fd_high(RETRY(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)));
 }
 
 int sys_timer_set(int fd, uint64_t when)
@@ -171,7 +192,7 @@ int sys_fsync(int fd)
 
 int sys_dup(int fd)
 {
-	return RETRY(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	return RETRY(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
 void *sys_map(int fd, uint64_t offset, size_t len, bool writable)

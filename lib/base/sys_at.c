@@ -15,7 +15,7 @@ int sys_openat(int dir, const char *name, int flags, mode_t mode)
 	do
 		fd = openat(dir, name, flags | O_CLOEXEC, mode);
 	while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : fd_high(fd);
 }
 
 int sys_lstatat(int dir, const char *name, struct stat *out)

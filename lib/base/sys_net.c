@@ -15,7 +15,7 @@
 int sys_netlink_open(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : fd_high(fd);
 }
 
 static int tap_attach(const char *name, int flags)

@@ -24,7 +24,7 @@ size_t sys_processors(void)
 int sys_pidfd_open(int64_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : fd_high(fd);
 }
 
 int sys_pidfd_signal(int pidfd, int sig)
@@ -127,7 +127,7 @@ static int take_fd(struct msghdr *message)
 			int one;
 			memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 			if (fd < 0)
-				fd = one;
+				fd = fd_high(one);
 			else
 				fd_close(one);
 		}

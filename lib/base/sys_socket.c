@@ -12,6 +12,12 @@
 
 #include "base/base.h"
 
+static int new_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd_high(fd);
+}
+
 int sys_connect_unix(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -20,8 +26,8 @@ int sys_connect_unix(const char *path)
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, len + 1);
 	/* Without blocking: a listener whose queue is full would hold us for ever. */
-	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	AUTO_FD int fd = new_socket();
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return STEAL_FD(fd);
 }

@@ -2,6 +2,7 @@
 /* A host on which something is missing, broken or full. */
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "platform.h"
 
@@ -30,6 +31,75 @@ struct place {
 	char *dir;
 	nova_config_t *config;
 };
+
+/* --- a host without stdin, stdout or stderr --------------------------------------------------------------------------------- */
+
+static unsigned closed_fds; /* one bit each */
+
+/* Of those that the host has closed, one that the library has open now; -1: none. SQLite fills such places with /dev/null,
+ * so that it does not get them itself. */
+static int taken_fd(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		char path[32], what[64] = "";
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (closed_fds & 1u << fd && readlink(path, what, sizeof(what) - 1) > 0 && strcmp(what, "/dev/null") != 0)
+			return fd;
+	}
+	return -1;
+}
+
+/* Amid the calls. */
+static void look_at_fds(void *userdata, int level, const char *module, const char *text)
+{
+	(void)userdata, (void)level, (void)module, (void)text;
+	if (taken_fd() >= 0)
+		_exit(10 + taken_fd());
+}
+
+static int call_without_fds(const nova_config_t *config)
+{
+	nova_t *nova;
+	nova_result_t *r = NULL;
+	if (nova_open(config, &nova, &error) < 0)
+		return 1;
+	nova_host_set_log(nova_get_host(nova), look_at_fds, NULL, NOVA_LOG_DEBUG);
+	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	opts.name = "f";
+	opts.runtime = "shell";
+	opts.code = "echo 1";
+	opts.code_len = strlen(opts.code);
+	if (nova_register(nova, &opts, NULL, &error) < 0 || platform_call(nova, "f", &r) < 0)
+		return 2;
+	int wrong = strcmp(nova_result_output(r, NULL), "1") ? 3 : taken_fd() >= 0 ? 20 + taken_fd() : 0;
+	nova_result_free(r);
+	nova_close(nova);
+	return wrong ? wrong : taken_fd() >= 0 ? 30 + taken_fd() : 0;
+}
+
+START_TEST(closed_descriptors_0_to_2_of_the_host_stay_closed)
+{
+	if (!is_fake())
+		return; /* the calls of the host are the same */
+	for (closed_fds = 1; closed_fds < 8; closed_fds++) {
+		char *dir = test_dir();
+		nova_config_t *config = vmtest_config(dir);
+		pid_t pid = fork();
+		if (pid == 0) {
+			for (int fd = 0; fd <= 2; fd++)
+				if (closed_fds & 1u << fd)
+					close(fd);
+			_exit(call_without_fds(config));
+		}
+		int status;
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(status == 0, "without the descriptors 0x%x: exit %d", closed_fds, WEXITSTATUS(status));
+		vmtest_nothing_left(dir);
+		nova_config_free(config);
+		test_dir_remove(dir);
+	}
+}
+END_TEST
 
 static struct place place_new(void)
 {
@@ -327,6 +397,7 @@ END_TEST
 TCase *broken_cases(void)
 {
 	TCase *tc = tcase_create("broken");
+	tcase_add_test(tc, closed_descriptors_0_to_2_of_the_host_stay_closed);
 	tcase_add_test(tc, without_images_the_command_that_makes_them_is_told);
 	tcase_add_loop_test(tc, a_program_of_our_own_that_is_missing_is_named, 0, is_fake() ? 2 : 1);
 	tcase_add_test(tc, a_damaged_store_is_named_and_left_alone);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "test.h"
 
@@ -205,6 +209,108 @@ START_TEST(directories_are_made_and_removed_with_what_is_in_them)
 }
 END_TEST
 
+/* Every call that gives a descriptor, each in a process of its own that has closed 0 to 2. */
+static int new_event(void)
+{
+	return sys_event();
+}
+
+static int new_file(void)
+{
+	return sys_open("/dev/null", O_RDWR, 0);
+}
+
+static int new_in_directory(void)
+{
+	return sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+}
+
+static int new_memory(void)
+{
+	return sys_memfd("test");
+}
+
+static int new_copy(void)
+{
+	int fd = sys_event(), copy = sys_dup(fd);
+	fd_close(fd);
+	return copy;
+}
+
+static int new_process(void)
+{
+	return sys_pidfd_open(getpid());
+}
+
+static int lower_of(int r, const int fds[2])
+{
+	return r < 0 ? r : fds[0] < fds[1] ? fds[0] : fds[1];
+}
+
+static int new_pipe(void)
+{
+	int fds[2], r = sys_pipe(fds);
+	return lower_of(r, fds);
+}
+
+static int new_pair(void)
+{
+	int fds[2], r = sys_socketpair(SOCK_STREAM, fds);
+	return lower_of(r, fds);
+}
+
+static int new_received(void)
+{
+	int fds[2], got = -1;
+	char byte;
+	if (sys_socketpair(SOCK_STREAM, fds) < 0 || sys_send_fds(fds[0], "x", 1, fds, 1) < 0 ||
+		sys_recv_fd(fds[1], &byte, 1, &got, deadline_in_ms(1000)) != 1)
+		return -EIO;
+	return got;
+}
+
+static int new_connection(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), high = fcntl(listener, F_DUPFD, 10);
+	close(listener);
+	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/nova-test-%d", (int)getpid());
+	if (bind(high, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(high, 1) < 0)
+		return -errno;
+	int fd = sys_connect_unix(name.sun_path);
+	unlink(name.sun_path);
+	return fd;
+}
+
+static int descriptor_of(int (*make)(void))
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (int fd = 0; fd <= 2; fd++)
+			close(fd);
+		int fd = make();
+		for (int low = 0; low <= 2; low++)
+			if (fcntl(low, F_GETFD) != -1)
+				_exit(100 + low);
+		_exit(fd < 0 ? 99 : fcntl(fd, F_GETFD) == FD_CLOEXEC ? fd : 98);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+START_TEST(no_descriptor_takes_the_place_of_a_closed_stdin_stdout_or_stderr)
+{
+	int (*const calls[])(void) = { new_file, new_in_directory, new_memory, new_event, sys_timer_open,
+		new_copy, new_process, new_pipe, new_pair, new_received, new_connection, sys_netlink_open };
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		int fd = descriptor_of(calls[i]);
+		ck_assert_msg(fd >= 3 && fd < 98, "call %zu gave %d", i, fd);
+	}
+}
+END_TEST
+
 START_TEST(every_code_has_a_name)
 {
 	for (int code = NOVA_ESTALE; code <= 0; code++)
@@ -229,6 +335,7 @@ static Suite *base_suite(void)
 	tcase_add_test(tc, a_deadline_is_rounded_up_so_that_poll_does_not_spin);
 	tcase_add_test(tc, directories_are_made_and_removed_with_what_is_in_them);
 	tcase_add_test(tc, a_private_directory_is_ours_all_the_way_or_refused);
+	tcase_add_test(tc, no_descriptor_takes_the_place_of_a_closed_stdin_stdout_or_stderr);
 	tcase_add_test(tc, every_code_has_a_name);
 	suite_add_tcase(suite, tc);
 	return suite;
