@@ -191,10 +191,10 @@ static void exec_with(struct agent *agent, struct request *request, struct json_
 	request_exec(agent, request);
 }
 
-/* With hooks the Resume is a message of its own, as it may fail by itself. */
-static bool may_ride(struct agent *agent, const char *id)
+/* With hooks the Resume of a clone is a message of its own, as it may fail by itself. */
+static bool may_ride(struct agent *agent, const char *id, bool clone)
 {
-	if (!hook_wanted(agent, false))
+	if (!clone || !hook_wanted(agent, false))
 		return true;
 	answer_refused(agent, id, "invalid", "the function has a hook for after_restore: send Resume by itself");
 	return false;
@@ -209,21 +209,25 @@ static bool resumed(struct agent *agent, const char *id, const struct resume_ord
 	return !wrong;
 }
 
-static bool resumed_by(struct agent *agent, const char *id, json_t *payload)
+/* `rides`: it came within an Exec. */
+static bool resumed_by(struct agent *agent, const char *id, json_t *payload, bool rides,
+	bool *ret_clone)
 {
 	struct resume_order order;
 	AUTO_FREE char *wrong = resume_read(payload, &order);
+	*ret_clone = order.entropy.len;
 	if (wrong)
 		answer_refused(agent, id, "invalid", "%s", wrong);
-	bool well = !wrong && resumed(agent, id, &order);
+	bool well = !wrong && (!rides || may_ride(agent, id, *ret_clone)) && resumed(agent, id, &order);
 	resume_order_done(&order);
 	return well;
 }
 
 static void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_span input)
 {
-	json_t *clone = json_object_get(payload, "resume");
-	if ((clone && (!may_ride(agent, id) || !resumed_by(agent, id, clone))) || !can_exec(agent, id, input))
+	json_t *resume = json_object_get(payload, "resume");
+	bool clone;
+	if ((resume && !resumed_by(agent, id, resume, true, &clone)) || !can_exec(agent, id, input))
 		return;
 	struct request *request = admit_read(agent, id, payload);
 	if (request)
@@ -248,12 +252,20 @@ static bool scan_exec(const char *text, size_t len, struct order *order)
 	return !clone.at || resume_scan(clone.at, clone.len, &order->resume, no_id);
 }
 
+/* What the order says of the machine's becoming another one, or of its being late. */
+static bool rode(struct agent *agent, const struct order *order)
+{
+	if (!order->resumes)
+		return true;
+	return may_ride(agent, order->id, order->resume.entropy.len) &&
+		resumed(agent, order->id, &order->resume);
+}
+
 static bool plain_exec(struct agent *agent, const char *text, size_t len)
 {
 	struct order order = { .resume.entropy = BUF_INIT(ENTROPY_MAX) };
 	bool plain = scan_exec(text, len, &order);
-	if (plain && (!order.resumes || (may_ride(agent, order.id) && resumed(agent, order.id, &order.resume))) &&
-		can_exec(agent, order.id, order.input)) {
+	if (plain && rode(agent, &order) && can_exec(agent, order.id, order.input)) {
 		struct request *request = admit(agent, order.id, order.timeout_ms, order.stream);
 		if (request)
 			exec_with(agent, request, order.input);
@@ -329,10 +341,11 @@ static void on_stop(struct agent *agent, const char *id)
 	agent->stopping = agent->done = true;
 }
 
-/* A hook has its time from the parser's way only: the short one takes no timeout. */
-static void after_resume(struct agent *agent, const char *id, uint32_t timeout_ms)
+/* A hook is for a clone, not for a machine that is only late. It has its time from the parser's way
+ * only: the short one takes no timeout. */
+static void after_resume(struct agent *agent, const char *id, bool clone, uint32_t timeout_ms)
 {
-	if (!hook_wanted(agent, false))
+	if (!clone || !hook_wanted(agent, false))
 		answer_status(agent, id, "resumed");
 	else if (request_any(agent) || agent->hook.pending)
 		answer_refused(agent, id, "busy", "the hook for after_restore cannot run while requests do");
@@ -343,10 +356,11 @@ static void after_resume(struct agent *agent, const char *id, uint32_t timeout_m
 static void on_resume(struct agent *agent, const char *id, json_t *payload)
 {
 	uint32_t timeout_ms;
+	bool clone;
 	if (!read_timeout(payload, &timeout_ms))
 		answer_refused(agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
-	else if (resumed_by(agent, id, payload))
-		after_resume(agent, id, timeout_ms);
+	else if (resumed_by(agent, id, payload, false, &clone))
+		after_resume(agent, id, clone, timeout_ms);
 }
 
 static void on_freeze(struct agent *agent, const char *id, json_t *payload)
@@ -366,7 +380,7 @@ static bool plain_resume(struct agent *agent, const char *text, size_t len)
 	char id[MAX_ID + 1] = "";
 	bool plain = resume_scan(text, len, &order, id);
 	if (plain && resumed(agent, id, &order))
-		after_resume(agent, id, DEFAULT_TIMEOUT_MS);
+		after_resume(agent, id, order.entropy.len, DEFAULT_TIMEOUT_MS);
 	resume_order_done(&order);
 	return plain;
 }

@@ -131,6 +131,13 @@ char *resume_read(json_t *payload, struct resume_order *order)
 	return NULL;
 }
 
+/* None is well, too. */
+static bool entropy_scan(struct json_span coded, struct buf *ret)
+{
+	return !coded.at ||
+		(coded.at[0] == '"' && base64_get(ret, coded.at + 1, coded.len - 2) == 0);
+}
+
 bool resume_scan(const char *text, size_t len, struct resume_order *order, char id[MAX_ID + 1])
 {
 	enum { ID, ENTROPY, TIME, HOST, MACHINE, ADDRESS, GATEWAY, MAC, SERVERS };
@@ -140,14 +147,14 @@ bool resume_scan(const char *text, size_t len, struct resume_order *order, char 
 	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
 	if (!members_scan(text, len, members, ARRAY_LEN(members)))
 		return false;
-	struct json_span coded = members[ENTROPY].value;
 	return members[TIME].value.at && member_text(&members[ID], id, MAX_ID + 1) &&
 		member_number(&members[TIME], &order->unix_us) &&
 		member_text(&members[HOST], order->hostname, sizeof(order->hostname)) &&
 		member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) &&
 		member_text(&members[ADDRESS], net->address, sizeof(net->address)) && member_text(&members[GATEWAY], net->gateway, sizeof(net->gateway)) &&
-		member_text(&members[MAC], net->mac, sizeof(net->mac)) && member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) && coded.at && coded.at[0] == '"' &&
-		base64_get(&order->entropy, coded.at + 1, coded.len - 2) == 0;
+		member_text(&members[MAC], net->mac, sizeof(net->mac)) &&
+		member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) &&
+		entropy_scan(members[ENTROPY].value, &order->entropy);
 }
 
 char *resume(struct agent *agent, const struct resume_order *order)

@@ -385,21 +385,23 @@ static int await(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, 
 	return call->request->runs_code ? nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) : code;
 }
 
-/* --- who a clone is ------------------------------------------------------------------------------------------------------------ */
+/* --- who a clone is, and what time it is ------------------------------------------------------ */
 
 /* A message of its own, and its answer. The pen is ours. */
-static int introduce(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+static int tell_first(nova_vm_t *vm, struct vm_call *call, enum vm_news kind, nova_error_t **error)
 {
 	struct vm_call intro;
 	struct vm_request request;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	int code = vm_introduction(vm, &request, error);
+	int code = vm_news_message(vm, kind, &request, error);
 	AUTO_FREE void *frame = (void *)request.frame;
 	if (code < 0)
 		return code;
 	vm_call_init(&intro, request.id, NULL);
 	intro.request = &request;
 	intro.deadline = request.deadline;
+	if (kind == VM_IS_LATE && call->deadline < intro.deadline)
+		intro.deadline = call->deadline;
 	code = vm_call_list(vm, &intro, error);
 	if (code == 0) {
 		code = write_frame(vm, call, frame, request.frame_len, request.deadline, error);
@@ -412,28 +414,19 @@ static int introduce(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 }
 
 /* Within the request, where there is room, or before it. */
-static int introduce_with(nova_vm_t *vm, struct vm_call *call, void **ret_longer, size_t *ret_len, nova_error_t **error)
+static int tell(nova_vm_t *vm, struct vm_call *call, enum vm_news kind, void **ret_longer,
+	size_t *ret_len, nova_error_t **error)
 {
 	const struct vm_request *request = call->request;
-	AUTO_FREE char *member = request->may_carry ? vm_introduction_member(vm) : NULL;
+	AUTO_FREE char *member = request->may_carry ? vm_news_member(vm, kind) : NULL;
 	int code = 0;
 	if (request->may_carry && !member)
 		return nova_oom(error);
 	if (!member || proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, ret_len, NULL) < 0)
-		code = introduce(vm, call, error);
+		code = tell_first(vm, call, kind, error);
 	if (code == 0)
-		vm->unintroduced = false;
+		vm->unintroduced = vm->clock_stood = false;
 	return code;
-}
-
-/* The clock of a guest that was paused is late. With hooks a Resume would be more than the time, and a request without room goes without it. */
-static void tell_time(nova_vm_t *vm, const struct vm_request *request, void **ret_longer, size_t *ret_len)
-{
-	if (!request->may_carry || !vm->ops->needs_guest || vm->has_hooks)
-		return;
-	AUTO_FREE char *member = vm_introduction_member(vm);
-	if (member)
-		proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, ret_len, NULL);
 }
 
 static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
@@ -447,10 +440,8 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 	if (vm->rests)
 		vm->ops->resume_soon(vm->machine, NULL); /* that it cannot go on shows on the channel */
 	vm->rests = false;
-	if (vm->unintroduced)
-		code = introduce_with(vm, call, &longer, &len, error);
-	else if (vm->clock_stood)
-		tell_time(vm, request, &longer, &len);
+	if (vm->unintroduced || (vm->clock_stood && vm->ops->needs_guest))
+		code = tell(vm, call, vm->unintroduced ? VM_IS_CLONE : VM_IS_LATE, &longer, &len, error);
 	/* The agent does nothing before it has a frame whole: what fails here never ran. */
 	if (code == 0)
 		code = write_frame(vm, call, longer ? longer : request->frame, len, call->deadline, error);

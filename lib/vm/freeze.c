@@ -217,6 +217,7 @@ static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop, struc
 	uint64_t begin = clock_ns();
 	code = vm->base ? freeze_clone(vm, end, f, error) : freeze_booted(vm, end, f, error);
 	vm->stood_still_us = us_since(begin);
+	vm->clock_stood = true;
 	if (code == 0) {
 		if (end)
 			vm_end(vm);

@@ -207,18 +207,25 @@ static char *introduction(const nova_vm_t *vm)
 		(char *)coded.data, (unsigned long long)clock_unix_us(), vm->id, machine_id, network);
 }
 
-char *vm_introduction_member(nova_vm_t *vm)
+/* The same, or for who is no clone but was paused: the time. Without entropy a Resume is neither
+ * reseeding nor hook. */
+static char *news(const nova_vm_t *vm, enum vm_news kind)
 {
-	vm->clock_stood = false;
-	if (!vm->unintroduced)
-		return str_format("\"resume\":{\"unix_us\":%llu},", (unsigned long long)clock_unix_us());
-	AUTO_FREE char *members = introduction(vm);
+	if (kind == VM_IS_CLONE)
+		return introduction(vm);
+	return str_format("\"unix_us\":%llu", (unsigned long long)clock_unix_us());
+}
+
+char *vm_news_member(nova_vm_t *vm, enum vm_news kind)
+{
+	AUTO_FREE char *members = news(vm, kind);
 	return members ? str_format("\"resume\":{%s},", members) : NULL;
 }
 
-int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error)
+int vm_news_message(nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request,
+	nova_error_t **error)
 {
-	AUTO_FREE char *members = introduction(vm);
+	AUTO_FREE char *members = news(vm, kind);
 	AUTO_FREE char *text = members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
 	void *frame = NULL;
 	*ret_request = (struct vm_request){ .id = INTRODUCTION, .deadline = deadline_in_ms(vm->boot_timeout_ms) };
@@ -230,9 +237,9 @@ int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t 
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
 {
 	struct vm_request request;
-	int code = vm_introduction(vm, &request, error);
+	int code = vm_news_message(vm, VM_IS_CLONE, &request, error);
 	AUTO_FREE void *frame = (void *)request.frame;
-	vm->unintroduced = false;
+	vm->unintroduced = vm->clock_stood = false;
 	return code < 0 ? code : vm_send(vm, &request, error);
 }
 

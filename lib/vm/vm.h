@@ -110,7 +110,9 @@ struct nova_vm {
 	bool had_turn;     /* one request has been through since it was forked */
 	bool rests;        /* its processors may stand still, though it is not paused: the next request makes them go on. For who writes, or is alone */
 	bool from_shell;   /* its VMM had been parked */
-	bool clock_stood;  /* it has been paused, so the guest's clock is late: its next Exec tells the time. For who writes, or is alone */
+	/* It has been paused, so the guest's clock is late: its next request tells the time. For who
+	 * writes, or is alone. */
+	bool clock_stood;
 	bool unintroduced; /* a clone that has not been told who it is: its first request does that. For who writes */
 	uint64_t stood_still_us; /* at the last freeze */
 	uint64_t timing_us[VM_TIMINGS];
@@ -188,10 +190,13 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
 int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error);
-/* The same as a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL: out of memory). If it is introduced already, the
- * member tells the time only. */
-int vm_introduction(nova_vm_t *vm, struct vm_request *ret_request, nova_error_t **error);
-char *vm_introduction_member(nova_vm_t *vm);
+/* What a guest is told before its request: all that, or, after a pause, the time. */
+enum vm_news { VM_IS_CLONE, VM_IS_LATE };
+/* As a request (its frame is freed by the caller), and as a member of an Exec, with a comma (NULL:
+ * out of memory). */
+int vm_news_message(nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request,
+	nova_error_t **error);
+char *vm_news_member(nova_vm_t *vm, enum vm_news kind);
 int shape_copy(struct vm_shape *to, const struct vm_shape *from);
 void shape_done(struct vm_shape *shape);
 

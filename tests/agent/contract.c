@@ -359,7 +359,7 @@ START_TEST(hooks_see_the_true_status_of_what_they_run)
 		"def before_snapshot(): run()\ndef after_restore(): run()\ndef handler(event): return seen\n");
 	AUTO_JSON json_t *frozen = ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}");
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
-	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\"}");
+	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(resumed, "status"), "resumed");
 	AUTO_JSON json_t *got = exec("5", 0);
 	ck_output(got, "[7,8,7,8]");

@@ -208,7 +208,8 @@ START_TEST(hooks_run_in_place_and_randomness_is_seeded_anew)
 	ck_call("0", "[1,[]]");
 	AUTO_JSON json_t *frozen = ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}");
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
-	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"unix_us\":1}");
+	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME,
+		"{\"request_id\":\"r\",\"unix_us\":1,\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(resumed, "status"), "resumed");
 	ck_call("0", "[2,[\"before\",\"after\"]]");
 }

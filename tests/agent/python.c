@@ -234,12 +234,22 @@ START_TEST(the_hooks_of_a_module_run_once_and_every_request_sees_what_they_did)
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
 	AUTO_JSON json_t *closed = exec("0", 0);
 	ck_output(closed, "[\"close\"]");
-	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\"}");
+	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(resumed, "status"), "resumed");
 	for (int i = 0; i < 2; i++) {
 		AUTO_JSON json_t *open = exec("0", 0);
 		ck_output(open, "[\"close\",\"open\"]");
 	}
+}
+END_TEST
+
+START_TEST(a_machine_that_is_only_late_runs_no_hook)
+{
+	python("log = []\ndef after_restore(): log.append('open')\ndef handler(event): return log\n");
+	AUTO_JSON json_t *late = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"unix_us\":1}");
+	ck_assert_str_eq(text(late, "status"), "resumed");
+	AUTO_JSON json_t *got = exec("0", 0);
+	ck_output(got, "[]");
 }
 END_TEST
 
@@ -258,6 +268,9 @@ START_TEST(init_tells_of_hooks_and_then_resume_cannot_ride_in_a_request)
 	AUTO_JSON json_t *refused = ask(NOVA_MSG_EXEC, exec_with);
 	ck_assert_str_eq(text(refused, "code"), "invalid");
 	ck_has(refused, "error", "send Resume by itself");
+	AUTO_JSON json_t *late = ask(NOVA_MSG_EXEC,
+		"{\"request_id\":\"r2\",\"input\":8,\"resume\":{\"unix_us\":1}}");
+	ck_output(late, "8");
 }
 END_TEST
 
@@ -280,7 +293,7 @@ START_TEST(a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_
 	ck_assert_str_eq(text(late, "error"), "before_snapshot: timeout after 300 ms");
 	AUTO_JSON json_t *next = exec("0", 0);
 	ck_output(next, "1");
-	AUTO_JSON json_t *dead = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\"}");
+	AUTO_JSON json_t *dead = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_has(dead, "error", "after_restore: the interpreter has ended");
 	AUTO_JSON json_t *again = exec("0", 0);
 	ck_output(again, "1");
@@ -307,7 +320,7 @@ START_TEST(programs_are_the_hooks_of_other_runtimes)
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
 	AUTO_JSON json_t *got = exec("0", 0);
 	ck_output(got, "\"blue\"");
-	AUTO_JSON json_t *failed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\"}");
+	AUTO_JSON json_t *failed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(failed, "error"), "after_restore: exit 4");
 	ck_assert_str_eq(text(failed, "stderr"), "bad luck\n");
 }
@@ -434,6 +447,7 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, an_interpreter_that_was_killed_or_stopped_is_started_again);
 	tcase_add_test(tc, the_children_of_a_handler_do_not_stay);
 	tcase_add_test(tc, the_hooks_of_a_module_run_once_and_every_request_sees_what_they_did);
+	tcase_add_test(tc, a_machine_that_is_only_late_runs_no_hook);
 	tcase_add_test(tc, init_tells_of_hooks_and_then_resume_cannot_ride_in_a_request);
 	tcase_add_test(tc, a_hook_that_fails_refuses_and_the_next_request_has_a_new_interpreter);
 	tcase_add_test(tc, a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_told);

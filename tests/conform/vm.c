@@ -425,6 +425,28 @@ START_TEST(a_command_gets_arguments_environment_and_stdin)
 }
 END_TEST
 
+/* Whole seconds are what every guest's `date` tells, so the clock has to have stood for more. */
+START_TEST(a_command_after_a_pause_finds_the_right_time)
+{
+	struct setting s = set_up();
+	nova_vm_t *vm = start(&s, "base", NULL);
+	const char *const argv[] = { "date", "+%s" };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	ck_ok(nova_vm_pause(vm, NULL, &error));
+	sys_poll(NULL, 0, 1200);
+	ck_ok(nova_vm_resume(vm, NULL, &error));
+	uint64_t before = clock_unix_us() / 1000000;
+	nova_result_t *result;
+	ck_ok(nova_vm_command(vm, &opts, &result, &error));
+	ck_assert_uint_ge(strtoull(nova_result_stdout(result, NULL), NULL, 10), before);
+	nova_result_free(result);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- files ----------------------------------------------------------------------------------------------------------- */
 
 /* A directory that is there in the guest, for everybody; on the fake engine it is one of this machine. Caller frees. */
@@ -631,6 +653,7 @@ static Suite *vm_suite(void)
 	tcase_add_test(tc, payloads_are_checked_before_they_are_sent);
 	tcase_add_test(tc, output_can_be_watched_while_it_is_produced);
 	tcase_add_test(tc, a_command_gets_arguments_environment_and_stdin);
+	tcase_add_test(tc, a_command_after_a_pause_finds_the_right_time);
 	tcase_add_loop_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown, 0, 2);
 	tcase_add_test(tc, an_agent_that_falls_silent_is_given_up_after_its_time);
 	tcase_add_test(tc, a_guest_that_panics_is_reported_with_its_last_words);

@@ -126,10 +126,10 @@ static void await_pause(const struct platform *p)
 
 #define STANDS_STILL_MS 200 /* so that the guest's clock would be late by more than it can be fast */
 
-START_TEST(a_paused_vm_answers_its_next_call_and_knows_the_time)
+static void tells_the_time(const char *runtime, const char *source)
 {
 	struct platform p = platform_open("pool.pause_after", "1ms", NULL);
-	platform_add(p.nova, "f", "python", "import time\ndef handler(event):\n    return time.time_ns() // 1000\n");
+	platform_add(p.nova, "f", runtime, source);
 	for (int i = 0; i < 3; i++) {
 		nova_result_t *r;
 		uint64_t before = clock_unix_us();
@@ -145,6 +145,21 @@ START_TEST(a_paused_vm_answers_its_next_call_and_knows_the_time)
 	}
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_RESUMED), 2);
 	platform_close(&p);
+}
+
+#define THE_TIME "import time\ndef handler(event):\n    return time.time_ns() // 1000\n"
+
+START_TEST(a_paused_vm_answers_its_next_call_and_knows_the_time)
+{
+	tells_the_time("python", THE_TIME);
+}
+END_TEST
+
+START_TEST(a_paused_vm_with_a_hook_knows_the_time_and_the_hook_does_not_run_again)
+{
+	tells_the_time("python",
+		"runs = []\ndef after_restore():\n    runs.append(1)\n"
+		"    assert len(runs) == 1\n" THE_TIME);
 }
 END_TEST
 
@@ -228,6 +243,7 @@ TCase *pool_cases(void)
 	tcase_add_test(tc, a_vm_that_was_killed_while_it_waited_is_replaced_unseen);
 	tcase_add_test(tc, a_vm_killed_during_a_call_leaves_the_outcome_unknown);
 	tcase_add_test(tc, a_paused_vm_answers_its_next_call_and_knows_the_time);
+	tcase_add_test(tc, a_paused_vm_with_a_hook_knows_the_time_and_the_hook_does_not_run_again);
 	tcase_add_test(tc, a_vm_that_was_killed_while_it_was_paused_is_replaced_unseen);
 	tcase_add_test(tc, draining_waits_for_a_call_that_is_under_way);
 	return tc;
