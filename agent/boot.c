@@ -225,6 +225,12 @@ static void be_quiet(void)
 	write_text("/proc/sys/vm/compaction_proactiveness", "0");
 }
 
+/* As root of a namespace of its own a function would have all capabilities there. */
+static void deny_namespaces(void)
+{
+	write_text("/proc/sys/user/max_user_namespaces", "0");
+}
+
 void boot(struct agent *agent)
 {
 	umask(0);
@@ -249,6 +255,7 @@ void boot(struct agent *agent)
 	cgroups_make(agent);
 	be_first();
 	be_quiet();
+	deny_namespaces();
 	if (*agent->code_later)
 		blank_start(agent);
 	if (agent->channel.fd >= 0)

@@ -68,9 +68,21 @@ char **env_make(const char *const *first, json_t *more)
 	return env;
 }
 
+/* Not even a program with capabilities of its own, or root within a namespace, gets any back. */
+static int drop_bounding_set(void)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -errno;
+	return 0;
+}
+
 /* Functions are nobody in the guest: no capabilities, so the agent, its channel and its groups are out of their reach. */
 static int become_function(void)
 {
+	int r = drop_bounding_set();
+	if (r < 0)
+		return r;
 	if (setgroups(0, NULL) < 0 || setresgid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID) < 0 ||
 		setresuid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID) < 0)
 		return -errno;

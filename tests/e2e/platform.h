@@ -14,6 +14,7 @@ TCase *broken_cases(void);   /* broken.c: images, QEMU, disks and rights */
 TCase *keeper_cases(void);   /* keeper.c: a keeper that stands still, a table that is full */
 TCase *template_cases(void); /* template.c: templates … */
 TCase *randomness_cases(void); /* randomness.c: what copies of a function draw */
+TCase *room_cases(void);       /* room.c: rights, memory and /tmp of a function */
 TCase *runtime_cases(void);
 TCase *shell_cases(void);    /* … and the shells that wait at them */
 
