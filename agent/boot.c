@@ -229,6 +229,7 @@ static void be_quiet(void)
 static void deny_namespaces(void)
 {
 	write_text("/proc/sys/user/max_user_namespaces", "0");
+	write_text("/proc/sys/kernel/io_uring_disabled", "2"); /* Linux 6.6; see spawn.c */
 }
 
 void boot(struct agent *agent)
