@@ -24,9 +24,27 @@
 
 /* --- channel.c: the stream of frames to the host --- */
 
+/* pieces.c: a long output; what is not needed of it yet is no frame yet. */
+struct pieces {
+	char id[MAX_ID + 1];
+	struct buf text;       /* as the function wrote it */
+	struct json_span left; /* of it */
+	bool quote;            /* it becomes a string; else it is JSON */
+	size_t sent, size;     /* bytes of the JSON */
+	struct buf scratch, frame;
+};
+/* `part` of `text`, which it takes over; `size` is that of its JSON. NULL: out of memory, and
+ * nothing is taken. */
+struct pieces *pieces_new(
+	const char *id, struct buf *text, struct json_span part, bool quote, size_t size);
+void pieces_free(struct pieces *pieces);
+/* 1: its `frame` is the next one; 0: there was none left; -errno. */
+int pieces_next(struct pieces *pieces);
+
 struct outgoing {
 	struct outgoing *next;
 	struct buf frame;
+	struct pieces *pieces; /* whose frames are sent instead, one by one; NULL: it is one frame */
 	size_t sent;
 };
 
@@ -254,6 +272,8 @@ int channel_listen(struct channel *channel);
 void channel_watch(struct agent *agent);
 /* Takes the frame over, complete, and sends what goes at once. */
 void channel_send(struct agent *agent, struct buf *frame);
+/* Takes them over. */
+void channel_send_pieces(struct agent *agent, struct pieces *pieces);
 /* Bounded: for the last words before the end. */
 void channel_flush(struct agent *agent, int ms);
 void channel_lost(struct agent *agent);

@@ -136,51 +136,76 @@ static int put_error(struct buf *frame, const struct request *request)
 
 /* --- results --- */
 
-/* What a function printed, as JSON: as it is, or wrapped into a string without its last newline. 1: it is too much. */
-static int put_printed(struct buf *frame, const struct output *out)
+/* What is given for an output, and how. */
+struct given {
+	struct buf *text;      /* where it is; NULL: there is none */
+	struct json_span part; /* of the text */
+	bool quote;            /* it becomes a string; else it is JSON */
+	size_t size;           /* of the JSON */
+	char wrong[200];       /* why it cannot be given; "": it can */
+};
+
+static bool in_pieces(const struct given *given)
+{
+	return given->text && given->size > PROTO_OUTPUT_INLINE;
+}
+
+static void look_at_value(struct given *given, struct buf *result)
+{
+	given->text = result;
+	given->part = (struct json_span){ (char *)result->data, result->len };
+	given->size = result->len;
+}
+
+/* What a function printed, as JSON: as it is, or wrapped into a string without its last newline. */
+static void look_at_printed(struct given *given, struct output *out)
 {
 	const char *text = (const char *)out->kept.data;
-	size_t len = out->kept.len, begin = frame->len;
-	if (out->total > PROTO_INPUT_MAX)
-		return 1;
-	if (len && json_text_ok(text, len, PROTO_DEPTH_USER)) {
-		struct json_span json = json_trim(text, len);
-		return buf_append(frame, json.at, json.len);
+	size_t len = out->kept.len;
+	struct json_fault fault = { 0, false };
+	if (out->total > PROTO_OUTPUT_MAX) {
+		snprintf(given->wrong, sizeof(given->wrong),
+			"the function printed %llu bytes, over the limit of %u for its output",
+			(unsigned long long)out->total, PROTO_OUTPUT_MAX);
+		return;
 	}
-	if (len && text[len - 1] == '\n')
-		len--;
-	ssize_t taken = json_put_string_upto(frame, text, len, PROTO_INPUT_MAX);
-	if (taken < 0 || (size_t)taken == len)
-		return taken < 0 ? (int)taken : 0;
-	frame->len = begin;
-	return 1;
+	given->quote = !len || !json_text_check(text, len, PROTO_DEPTH_USER, &fault);
+	if (fault.too_deep) {
+		snprintf(given->wrong, sizeof(given->wrong),
+			"the function printed JSON that is nested too deeply: %u levels are the limit",
+			PROTO_DEPTH_USER);
+		return;
+	}
+	given->text = &out->kept;
+	given->part = given->quote ? (struct json_span){ text, len - (len && text[len - 1] == '\n') }
+							   : json_trim(text, len);
+	given->size =
+		given->quote ? json_string_size(given->part.at, given->part.len) : given->part.len;
 }
 
-static int put_output(struct buf *frame, const struct request *request, bool *ret_too_much)
+static void look_at_output(struct given *given, struct request *request)
 {
-	int r = buf_append_str(frame, ",\"output\":");
-	*ret_too_much = false;
-	if (r == 0 && request->kind == 'R' && !request->command && !failed(request))
-		return buf_append(frame, request->result.data, request->result.len);
+	*given = (struct given){ .text = NULL };
+	if (request->command || failed(request))
+		return;
 	/* A handler that ended its process itself has returned nothing. */
-	bool prints = request->kind || !request->warm || request->input_path;
-	if (r == 0 && prints && !request->command && !failed(request)) {
-		r = put_printed(frame, &request->output[0]);
-		*ret_too_much = r == 1;
-		if (r != 1)
-			return r;
-		r = 0;
-	}
-	return r < 0 ? r : buf_append_str(frame, "null");
+	if (request->kind == 'R')
+		look_at_value(given, &request->result);
+	else if (request->kind || !request->warm || request->input_path)
+		look_at_printed(given, &request->output[0]);
 }
 
-static int put_too_much(struct buf *frame, const struct output *out)
+static int put_output(struct buf *frame, const struct given *given)
 {
-	char text[160];
-	const char *why = out->total > PROTO_INPUT_MAX ? "over the limit" : "which as a JSON string is over the limit";
-	snprintf(text, sizeof(text), "the function printed %llu bytes, %s of %u for its output", (unsigned long long)out->total, why,
-		PROTO_INPUT_MAX);
-	return put_text(frame, text);
+	if (in_pieces(given))
+		return 0;
+	int r = buf_append_str(frame, ",\"output\":");
+	if (r < 0)
+		return r;
+	if (!given->text)
+		return buf_append_str(frame, "null");
+	return given->quote ? json_put_string(frame, given->part.at, given->part.len)
+						: buf_append(frame, given->part.at, given->part.len);
 }
 
 static int put_stream(struct buf *frame, const char *name, struct output *out, size_t room)
@@ -230,27 +255,41 @@ static int put_numbers(struct buf *frame, const struct request *request)
 	return r < 0 ? r : put_number(frame, ",\"peak_kb\":", request->peak_kb);
 }
 
-void answer_result(struct agent *agent, struct request *request)
+static int put_result(struct buf *frame, struct request *request, const struct given *given)
 {
 	struct output *out = request->output;
-	size_t expect = request->result.len + 2 * out[0].kept.len + out[1].kept.len;
-	struct buf frame = begin(NOVA_MSG_RESP, request->id, expect);
-	bool too_much = false;
-	int r = frame.data ? put_output(&frame, request, &too_much) : -ENOMEM;
 	bool failure = request->command ? request->timed_out || request->canceled : failed(request);
-	if (r == 0 && (failure || too_much))
-		r = buf_append_str(&frame, ",\"error\":");
-	if (r == 0 && (failure || too_much))
-		r = failure ? put_error(&frame, request) : put_too_much(&frame, &out[0]);
+	int r = frame->data ? put_output(frame, given) : -ENOMEM;
+	if (r == 0 && (failure || *given->wrong))
+		r = buf_append_str(frame, ",\"error\":");
+	if (r == 0 && (failure || *given->wrong))
+		r = failure ? put_error(frame, request) : put_text(frame, given->wrong);
 	/* Whatever the output left of the frame is shared by the texts. */
-	size_t room = frame.max - frame.len - ENVELOPE_ROOM / 4;
-	size_t before = frame.len;
+	size_t room = frame->max - frame->len - ENVELOPE_ROOM / 4;
+	size_t before = frame->len;
 	if (r == 0)
-		r = put_stream(&frame, ",\"stderr\":", &out[1], room / 2);
+		r = put_stream(frame, ",\"stderr\":", &out[1], room / 2);
 	if (r == 0)
-		r = put_stream(&frame, ",\"stdout\":", &out[0], room - (frame.len - before));
-	if (r == 0)
-		r = put_numbers(&frame, request);
+		r = put_stream(frame, ",\"stdout\":", &out[0], room - (frame->len - before));
+	return r < 0 ? r : put_numbers(frame, request);
+}
+
+/* A long output goes ahead of the answer. */
+void answer_result(struct agent *agent, struct request *request)
+{
+	struct given given;
+	look_at_output(&given, request);
+	size_t expect = request->output[0].kept.len + request->output[1].kept.len +
+					(in_pieces(&given) ? 0 : given.size);
+	struct buf frame = begin(NOVA_MSG_RESP, request->id, expect);
+	int r = put_result(&frame, request, &given);
+	struct pieces *pieces = NULL;
+	if (r == 0 && in_pieces(&given)) {
+		pieces = pieces_new(request->id, given.text, given.part, given.quote, given.size);
+		r = pieces ? 0 : -ENOMEM;
+	}
+	if (pieces)
+		channel_send_pieces(agent, pieces);
 	end(agent, &frame, r);
 }
 

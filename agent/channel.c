@@ -41,13 +41,19 @@ int channel_listen(struct channel *channel)
 	return 0;
 }
 
+static void outgoing_free(struct outgoing *gone)
+{
+	buf_free(&gone->frame);
+	pieces_free(gone->pieces);
+	free(gone);
+}
+
 static void drop_queue(struct channel *channel)
 {
 	while (channel->first) {
 		struct outgoing *gone = channel->first;
 		channel->first = gone->next;
-		buf_free(&gone->frame);
-		free(gone);
+		outgoing_free(gone);
 	}
 	channel->last = &channel->first;
 	channel->queued = 0;
@@ -75,42 +81,80 @@ void channel_lost(struct agent *agent)
 		agent->done = true;
 }
 
+static const struct buf *frame_of(const struct outgoing *out)
+{
+	return out->pieces ? &out->pieces->frame : &out->frame;
+}
+
+/* What is held for it as long as it waits. */
+static size_t weight(const struct outgoing *out)
+{
+	return out->pieces ? out->pieces->text.len : out->frame.len;
+}
+
+/* Its frame has been sent. 1: it has another one; 0: it is done; -errno. */
+static int next_frame(struct outgoing *out)
+{
+	out->sent = 0;
+	return out->pieces ? pieces_next(out->pieces) : 0;
+}
+
 /* Sends until the channel takes no more; false when it is lost. */
 static bool write_some(struct channel *channel)
 {
 	while (channel->first) {
 		struct outgoing *now = channel->first;
-		ssize_t put = sys_write(channel->fd, now->frame.data + now->sent, now->frame.len - now->sent);
+		const struct buf *frame = frame_of(now);
+		ssize_t put = sys_write(channel->fd, frame->data + now->sent, frame->len - now->sent);
 		if (put < 0)
 			return put == -EAGAIN;
 		now->sent += (size_t)put;
-		channel->queued -= (size_t)put;
-		if (now->sent < now->frame.len)
+		int more = now->sent < frame->len ? 1 : next_frame(now);
+		if (more < 0)
+			return false;
+		if (more)
 			continue;
+		channel->queued -= weight(now);
 		channel->first = now->next;
 		if (!channel->first)
 			channel->last = &channel->first;
-		buf_free(&now->frame);
-		free(now);
+		outgoing_free(now);
 	}
 	return true;
 }
 
-void channel_send(struct agent *agent, struct buf *frame)
+/* Takes both over. */
+static void queue(struct agent *agent, struct buf *frame, struct pieces *pieces)
 {
 	struct channel *channel = &agent->channel;
 	struct outgoing *next = channel->fd < 0 || channel->away ? NULL : calloc(1, sizeof(*next));
 	if (!next) {
 		buf_free(frame);
+		pieces_free(pieces);
 		return;
 	}
 	next->frame = *frame;
+	next->pieces = pieces;
 	*frame = BUF_INIT(frame->max);
-	channel->queued += next->frame.len;
+	channel->queued += weight(next);
 	*channel->last = next;
 	channel->last = &next->next;
 	/* A failure shows again in the poll loop, which is the place to end things. */
 	write_some(channel);
+}
+
+void channel_send(struct agent *agent, struct buf *frame)
+{
+	queue(agent, frame, NULL);
+}
+
+void channel_send_pieces(struct agent *agent, struct pieces *pieces)
+{
+	struct buf none = BUF_INIT(0);
+	if (pieces_next(pieces) > 0)
+		queue(agent, &none, pieces);
+	else
+		pieces_free(pieces);
 }
 
 void channel_flush(struct agent *agent, int ms)

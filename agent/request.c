@@ -37,7 +37,7 @@ struct request *request_new(struct agent *agent, const char *id)
 			continue;
 		*request = (struct request){ .state = REQUEST_WAITING, .seq = ++agent->next_seq, .start = clock_ns() };
 		request->result_fd = request->stdin_fd = -1;
-		request->result = BUF_INIT(PROTO_INPUT_MAX + RESULT_HEAD);
+		request->result = BUF_INIT(PROTO_OUTPUT_JSON_MAX + RESULT_HEAD);
 		for (int n = 0; n < 2; n++)
 			request->output[n] = (struct output){ .fd = -1, .kept = BUF_INIT(OUTPUT_CAP) };
 		memcpy(request->id, id, strlen(id) + 1);
@@ -243,6 +243,12 @@ static void on_stdin(struct agent *agent, void *what, short events)
 		close_fd(&request->stdin_fd);
 }
 
+/* As worker.py words it. */
+#define TOO_DEEP                                                                                   \
+	"ValueError: the handler's return value is nested too deeply: 512 levels are the limit"
+#define NOT_UNDERSTOOD                                                                             \
+	"the interpreter's result cannot be understood (did the function write to its descriptor?)"
+
 static uint32_t number_at(const uint8_t *bytes)
 {
 	uint32_t value;
@@ -265,15 +271,17 @@ static void take_result(struct agent *agent, struct request *request)
 	request->kind = (char)result->data[0];
 	request->peak_kb = number_at(result->data + 5);
 	buf_consume(result, RESULT_HEAD);
-	if (request->kind == 'X')
+	struct json_fault fault = { 0, false };
+	if (request->kind == 'X') {
 		request->exit_code = exit_number(result);
-	else if (request->kind == 'E')
+	} else if (request->kind == 'E') {
 		request->exit_code = 1;
-	else if (request->kind != 'R' || !json_text_ok((char *)result->data, result->len, PROTO_DEPTH_USER)) {
+	} else if (request->kind != 'R' ||
+			   !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault)) {
 		request->kind = 'E';
 		request->exit_code = 1;
 		buf_reset(result);
-		buf_append_str(result, "the interpreter's result cannot be understood (did the function write to its descriptor?)");
+		buf_append_str(result, fault.too_deep ? TOO_DEEP : NOT_UNDERSTOOD);
 	}
 	request_finish(agent, request);
 }
@@ -385,7 +393,7 @@ static int take_slot(struct agent *agent, struct request *request)
 static void run_warm(struct agent *agent, struct request *request)
 {
 	if (agent->worker.script)
-		request->output[0].kept.max = PROTO_INPUT_MAX; /* it is the output */
+		request->output[0].kept.max = PROTO_OUTPUT_MAX; /* it is the output */
 	int r = agent->worker.script && !request->input_path ? write_input(agent, request) : 0;
 	while (r == 0) {
 		r = worker_prefork(agent);
@@ -476,7 +484,7 @@ static void run_function(struct agent *agent, struct request *request)
 {
 	const struct function *function = &agent->function;
 	const char *argv[8];
-	request->output[0].kept.max = PROTO_INPUT_MAX;
+	request->output[0].kept.max = PROTO_OUTPUT_MAX;
 	int r = write_input(agent, request);
 	char **env = r == 0 ? exec_env(agent, request) : NULL;
 	if (r == 0 && !env)

@@ -19,7 +19,8 @@ try:
 except ImportError:
     resource = None
 
-MAX_RESULT = 6 << 20
+MAX_RESULT = 6 << 20  # an escape counts as what it stands for
+MAX_DEPTH = 512       # the agent counts
 ROOM = 72 << 10   # for a request without its large input
 PIECE = 32 << 10  # of a result
 BUFFERED = (_io.TextIOWrapper, _io.BufferedWriter, _io.BufferedRandom)
@@ -456,9 +457,21 @@ class Worker:
             raise ValueError(f"the handler's return value has text in it that is not Unicode, near {ascii(near)}") from None
         except (TypeError, ValueError) as error:
             raise type(error)(f"the handler's return value cannot be written as JSON: {error}") from None
-        if len(text) > MAX_RESULT:
-            raise ValueError(f"the handler's return value is {len(text)} bytes of JSON, over the limit of {MAX_RESULT}")
+        except RecursionError:
+            raise ValueError("the handler's return value is nested too deeply: "
+                             f"{MAX_DEPTH} levels are the limit") from None
+        size = len(text) if len(text) <= MAX_RESULT else self.size_as_written(text)
+        if size > MAX_RESULT:
+            raise ValueError(f"the handler's return value is {size} bytes of JSON, "
+                             f"over the limit of {MAX_RESULT}")
         return text
+
+    @staticmethod
+    def size_as_written(text):
+        """A text of quotes is twice as long as JSON, one of control characters six times."""
+        quotes = 2 * text.startswith(b'"')
+        text = text.replace(b"\\\\", b"-")
+        return len(text) - quotes - text.count(b"\\") - 4 * text.count(b"\\u")
 
     def run_script(self, path):
         main = type(sys)("__main__")

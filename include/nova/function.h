@@ -189,23 +189,27 @@ typedef struct nova_invoke_opts {
 /**
  * Runs a function in its own microVM and waits for the answer.
  *
- * A VM that waits for this function is used, else one is started, unless the mode wants it otherwise. The error tells by nova_error_outcome() whether the
- * function *never ran* (trying again is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
+ * A VM that waits for this function is used, else one is started, unless the mode wants it
+ * otherwise. The error tells by nova_error_outcome() whether the function *never ran* (trying again
+ * is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
  *
- * @param payload    JSON text of at most 6 MiB; NULL with length 0 means "{}"
+ * @param payload    JSON text of at most 6 MiB, nested at most 512 deep; NULL with length 0 means
+ * "{}"
  * @param opts       NULL: defaults
- * @param ret_result receives the result on success **and** whenever the function ran, even if it failed; otherwise NULL
+ * @param ret_result receives the result on success **and** whenever the function ran, even if it
+ * failed; otherwise NULL
  * @return 0, or
- *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image), NOVA_ECORRUPT, NOVA_ENOTSUP,
- *   NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM, NOVA_EIO, NOVA_EBUSY (another process still makes the template
- *   after the call's queue timeout), and NOVA_EFUNCTION if its code cannot even be loaded;
- *   by its mode: NOVA_EINVAL (options that do not go together; a snapshot or instance of another function), NOVA_ENOTFOUND (no such
- *   snapshot or instance), NOVA_ESTALE (a snapshot of another version of the function or another engine), NOVA_ENOTSUP (the engine
- *   takes no snapshots), NOVA_EEXIST (the name for the new snapshot is taken), NOVA_EBUSY and NOVA_ELOST (the instance is paused, has ended);
- *   ran and failed: NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT, and the codes of nova_vm_snapshot() if it succeeded but
- *   its snapshot could not be taken;
- *   unknown: NOVA_ELOST, NOVA_EAGENT.
- * Since 0.1.
+ *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image),
+ * NOVA_ECORRUPT, NOVA_ENOTSUP, NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM,
+ * NOVA_EIO, NOVA_EBUSY (another process still makes the template after the call's queue timeout),
+ * and NOVA_EFUNCTION if its code cannot even be loaded; by its mode: NOVA_EINVAL (options that do
+ * not go together; a snapshot or instance of another function), NOVA_ENOTFOUND (no such snapshot or
+ * instance), NOVA_ESTALE (a snapshot of another version of the function or another engine),
+ * NOVA_ENOTSUP (the engine takes no snapshots), NOVA_EEXIST (the name for the new snapshot is
+ * taken), NOVA_EBUSY and NOVA_ELOST (the instance is paused, has ended); ran and failed:
+ * NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT, and the codes of
+ * nova_vm_snapshot() if it succeeded but its snapshot could not be taken; unknown: NOVA_ELOST,
+ * NOVA_EAGENT. Since 0.1.
  */
 NOVA_API int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len,
 	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);

@@ -20,20 +20,23 @@ extern "C" {
 
 /** Types of messages. 1 to 63 are the protocol's core, 64 and up its additions. Since 0.1. */
 enum nova_message {
-	NOVA_MSG_INIT = 1,    /**< host to guest: runtime, handler, environment */
-	NOVA_MSG_EXEC = 2,    /**< host to guest: request_id, input, timeout */
-	NOVA_MSG_RESP = 3,    /**< guest to host: answer to any of the others */
-	NOVA_MSG_PING = 4,    /**< host to guest: health check */
-	NOVA_MSG_STOP = 5,    /**< host to guest: end */
-	NOVA_MSG_READY = 64,  /**< guest to host: the agent is up */
-	NOVA_MSG_STREAM = 65, /**< guest to host: a piece of stdout or stderr */
-	NOVA_MSG_RESUME = 66, /**< host to guest: you are a clone, or the clock has jumped */
-	NOVA_MSG_COMMAND = 67,/**< host to guest: run a program */
-	NOVA_MSG_FILE_READ = 68,  /**< host to guest: a piece of a file */
-	NOVA_MSG_FILE_WRITE = 69, /**< host to guest: a piece of a file, a directory or link, or that one goes */
-	NOVA_MSG_FILE_LIST = 70,  /**< host to guest: what is in a directory */
-	NOVA_MSG_FREEZE = 74, /**< host to guest: a snapshot is about to be taken */
-	NOVA_MSG_CANCEL = 75, /**< host to guest: end the request of that request_id; not answered itself */
+	NOVA_MSG_INIT = 1,       /**< host to guest: runtime, handler, environment */
+	NOVA_MSG_EXEC = 2,       /**< host to guest: request_id, input, timeout */
+	NOVA_MSG_RESP = 3,       /**< guest to host: answer to any of the others */
+	NOVA_MSG_PING = 4,       /**< host to guest: health check */
+	NOVA_MSG_STOP = 5,       /**< host to guest: end */
+	NOVA_MSG_READY = 64,     /**< guest to host: the agent is up */
+	NOVA_MSG_STREAM = 65,    /**< guest to host: a piece of stdout or stderr */
+	NOVA_MSG_RESUME = 66,    /**< host to guest: you are a clone, or the clock has jumped */
+	NOVA_MSG_COMMAND = 67,   /**< host to guest: run a program */
+	NOVA_MSG_FILE_READ = 68, /**< host to guest: a piece of a file */
+	NOVA_MSG_FILE_WRITE =
+		69, /**< host to guest: a piece of a file, a directory or link, or that one goes */
+	NOVA_MSG_FILE_LIST = 70, /**< host to guest: what is in a directory */
+	NOVA_MSG_FREEZE = 74,    /**< host to guest: a snapshot is about to be taken */
+	NOVA_MSG_OUTPUT = 73,    /**< guest to host: a piece of a long output */
+	NOVA_MSG_CANCEL =
+		75, /**< host to guest: end the request of that request_id; not answered itself */
 };
 
 typedef struct nova_decoder nova_decoder_t;

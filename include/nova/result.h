@@ -17,8 +17,10 @@ typedef struct nova_result nova_result_t;
 /** Frees the result. NULL is accepted. Since 0.1. */
 NOVA_API void nova_result_free(nova_result_t *result);
 
-/** The function's answer as one JSON value in text form, never NULL. What a function wrote to stdout is the answer;
- * if that is not JSON it comes as a JSON string. "null" if it failed, or for a command. `ret_len` may be NULL. Since 0.1. */
+/** The function's answer as one JSON value in text form, never NULL. What a function wrote to
+ * stdout is the answer; if that is not JSON it comes as a JSON string. Up to 6 MiB as the function
+ * wrote it, which as a JSON string may be more (6 MiB of quotes are 12 MiB), and nested at most 512
+ * deep. "null" if it failed, or for a command. `ret_len` may be NULL. Since 0.1. */
 NOVA_API const char *nova_result_output(const nova_result_t *result, size_t *ret_len);
 
 /** What was written to stdout, NUL-terminated (the text may hold NULs: use the length). For a Python handler that was

@@ -16,20 +16,39 @@ static const struct rule {
 	int64_t most; /* of a number; the least is 0 */
 } rules[] = {
 #define RULE(name, kind, member, most) { name, kind, offsetof(struct guest_message, member), most }
-	RULE("request_id", TEXT, request_id, 0), RULE("output", ANY, output, 0),
-	RULE("stdout", TEXT, out, 0), RULE("stderr", TEXT, err, 0),
-	RULE("exit_code", NUMBER, exit_code, 255), RULE("signal", NUMBER, signal, 64),
-	RULE("timed_out", BOOLEAN, timed_out, 0), RULE("truncated", BOOLEAN, truncated, 0),
-	RULE("canceled", BOOLEAN, canceled, 0), RULE("error", TEXT, error, 0), RULE("code", TEXT, code, 0),
-	RULE("duration_ms", NUMBER, duration_ms, INT64_MAX / 1000), RULE("duration_us", NUMBER, duration_us, INT64_MAX),
+	RULE("request_id", TEXT, request_id, 0),
+	RULE("output", ANY, output, 0),
+	RULE("stdout", TEXT, out, 0),
+	RULE("stderr", TEXT, err, 0),
+	RULE("exit_code", NUMBER, exit_code, 255),
+	RULE("signal", NUMBER, signal, 64),
+	RULE("timed_out", BOOLEAN, timed_out, 0),
+	RULE("truncated", BOOLEAN, truncated, 0),
+	RULE("canceled", BOOLEAN, canceled, 0),
+	RULE("error", TEXT, error, 0),
+	RULE("code", TEXT, code, 0),
+	RULE("duration_ms", NUMBER, duration_ms, INT64_MAX / 1000),
+	RULE("duration_us", NUMBER, duration_us, INT64_MAX),
 	RULE("peak_kb", NUMBER, peak_kb, INT64_MAX / 1024),
-	RULE("status", TEXT, status, 0), RULE("warm", BOOLEAN, warm, 0), RULE("hooks", BOOLEAN, hooks, 0),
-	RULE("draws", TEXT, draws, 0), RULE("calls", TEXT, calls, 0),
-	RULE("stream", NUMBER, stream, 2), RULE("data", TEXT, data, 0), RULE("base64", TEXT, base64, 0),
-	RULE("entries", LIST, entries, 0), RULE("more", BOOLEAN, more, 0), RULE("size", NUMBER, size, INT64_MAX),
-	RULE("mode", NUMBER, mode, 07777), RULE("mtime_us", NUMBER, mtime_us, INT64_MAX),
-	RULE("agent", TEXT, agent, 0), RULE("kernel", TEXT, kernel, 0), RULE("boot_us", NUMBER, boot_us, INT64_MAX),
-	RULE("pid1", BOOLEAN, pid1, 0), RULE("root", TEXT, root, 0),
+	RULE("status", TEXT, status, 0),
+	RULE("warm", BOOLEAN, warm, 0),
+	RULE("hooks", BOOLEAN, hooks, 0),
+	RULE("draws", TEXT, draws, 0),
+	RULE("calls", TEXT, calls, 0),
+	RULE("stream", NUMBER, stream, 2),
+	RULE("data", TEXT, data, 0),
+	RULE("base64", TEXT, base64, 0),
+	RULE("entries", LIST, entries, 0),
+	RULE("more", BOOLEAN, more, 0),
+	RULE("offset", NUMBER, offset, INT64_MAX),
+	RULE("size", NUMBER, size, INT64_MAX),
+	RULE("mode", NUMBER, mode, 07777),
+	RULE("mtime_us", NUMBER, mtime_us, INT64_MAX),
+	RULE("agent", TEXT, agent, 0),
+	RULE("kernel", TEXT, kernel, 0),
+	RULE("boot_us", NUMBER, boot_us, INT64_MAX),
+	RULE("pid1", BOOLEAN, pid1, 0),
+	RULE("root", TEXT, root, 0),
 #undef RULE
 };
 
@@ -75,8 +94,17 @@ static void end_text(struct json_span span)
 int guest_message_read(char *payload, size_t len, struct guest_message *ret, nova_error_t **error)
 {
 	struct guest_message m = {
-		.exit_code = -1, .signal = -1, .stream = -1, .size = -1, .mode = -1, .mtime_us = -1, .duration_ms = -1, .duration_us = -1,
-		.peak_kb = -1, .boot_us = -1,
+		.exit_code = -1,
+		.signal = -1,
+		.stream = -1,
+		.offset = -1,
+		.size = -1,
+		.mode = -1,
+		.mtime_us = -1,
+		.duration_ms = -1,
+		.duration_us = -1,
+		.peak_kb = -1,
+		.boot_us = -1,
 	};
 	struct json_unknown unknown = { 0, 0 };
 	struct json_walk walk;

@@ -14,11 +14,19 @@
 
 #include "base/base.h"
 
-#define PROTO_INPUT_MAX  (6u << 20) /* JSON of one input or output */
+#define PROTO_INPUT_MAX (6u << 20) /* JSON of one input */
+/* An output as the function wrote it, and as JSON: of a text each byte may become six, between two
+ * quotes. */
+#define PROTO_OUTPUT_MAX      (6u << 20)
+#define PROTO_OUTPUT_JSON_MAX (6 * PROTO_OUTPUT_MAX + 2)
+#define PROTO_OUTPUT_INLINE   (1u << 20) /* JSON that is longer comes in pieces, before the answer \
+										  */
+#define PROTO_OUTPUT_PIECE (96u << 10)   /* bytes of one; base64 has no rest */
 /* Nesting of one input or output. Every other limit of depth follows from this one. */
 #define PROTO_DEPTH_USER 512u
 #define PROTO_DEPTH      (PROTO_DEPTH_USER + 2) /* of a frame: its envelope and its payload are around that */
-/* What may be in an envelope or a payload besides the members that are known there: of all of them together. */
+/* What may be in an envelope or a payload besides the members that are known there: of all of them
+ * together. */
 #define PROTO_UNKNOWN_MEMBERS 64u
 #define PROTO_UNKNOWN_BYTES   (64u << 10)
 
@@ -82,6 +90,8 @@ int json_parse(const char *text, size_t len, size_t flags, json_t **ret_value, j
 
 /* Writers append to a buffer and return 0, -ENOMEM or -EMSGSIZE. Bytes that are not UTF-8 become U+FFFD. */
 int json_put_string(struct buf *b, const void *text, size_t len);
+/* How long the string becomes, with its quotes. */
+size_t json_string_size(const void *text, size_t len);
 /* As json_put_string(), but stops where more than `room` bytes would be written; returns how many bytes of the
  * text went in, or -errno. */
 ssize_t json_put_string_upto(struct buf *b, const void *text, size_t len, size_t room);
@@ -158,13 +168,32 @@ struct guest_message {
 	/* JSON as the text it is, with a NUL behind it; {NULL, 0}: not there. */
 	struct json_span output, entries;
 	/* -1: not there. */
-	int64_t exit_code, signal, stream, size, mode, mtime_us, duration_ms, duration_us, peak_kb, boot_us;
+	int64_t exit_code, signal, stream, offset, size, mode, mtime_us, duration_ms, duration_us,
+		peak_kb, boot_us;
 	/* false: not there, too. */
 	bool warm, hooks, more, timed_out, truncated, canceled, pid1;
 };
 /* Reads a payload, which it writes to. NOVA_EAGENT, naming the member: one is there twice, or of another kind, or out of range; or there are more unknown
  * ones than PROTO_UNKNOWN_MEMBERS or PROTO_UNKNOWN_BYTES. */
 int guest_message_read(char *payload, size_t len, struct guest_message *ret, nova_error_t **error);
+
+/*
+ * An output that comes in pieces. What it promises is believed up to PROTO_OUTPUT_JSON_MAX; each
+ * piece follows the one before. Without memory for it the rest is passed over, and told at the end.
+ */
+struct output_pieces {
+	struct buf text;
+	size_t size, got; /* promised; 0: nothing has come */
+	bool no_memory;
+};
+/* NOVA_EAGENT: it is no piece, or not the one that follows. */
+int output_pieces_add(
+	struct output_pieces *pieces, struct guest_message *said, nova_error_t **error);
+/* After the last one: puts it into the answer, whose `output` then lies in the pieces. NOVA_EAGENT:
+ * it is not whole, or no JSON, or there is another one in the answer; NOVA_ENOMEM. */
+int output_pieces_end(
+	struct output_pieces *pieces, struct guest_message *answer, nova_error_t **error);
+void output_pieces_free(struct output_pieces *pieces);
 
 #define AUTO_JSON CLEANUP(json_decrefp) /* the function is jansson's */
 

@@ -66,6 +66,19 @@ int json_put_string(struct buf *b, const void *text, size_t len)
 	return r < 0 ? (int)r : 0;
 }
 
+size_t json_string_size(const void *text, size_t len)
+{
+	const uint8_t *from = text;
+	size_t size = 2;
+	for (size_t at = 0; at < len;) {
+		char out[8];
+		size_t out_len = 1;
+		at += plain(from[at]) ? 1 : escape_one(from + at, len - at, out, &out_len);
+		size += out_len;
+	}
+	return size;
+}
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int base64_put(struct buf *b, const void *data, size_t len)

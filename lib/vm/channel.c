@@ -12,7 +12,9 @@
 #include "vm/vm.h"
 
 #define WRITE_SLICE_MS 20u          /* who waits to write looks that often whether it should read */
-#define PENDING_MAX    (24u << 20)  /* bytes of frames that a call has not looked at: an agent sends no more than 2 MiB of output and one answer */
+/* Bytes of frames that a call has not looked at: an agent sends no more than 2 MiB of what is
+ * printed, one answer, and an output in base64. */
+#define PENDING_MAX    ((24u << 20) + PROTO_OUTPUT_JSON_MAX / 2 * 3)
 #define WORDS_MOST     4000u        /* bytes of a guest's words in a message */
 #define CANCEL_GRACE   1000u        /* an agent that has not ended a cancelled call after this time is taken for dead, ms */
 
@@ -110,7 +112,8 @@ static bool is_wanted(const struct vm_call *call, int type)
 {
 	if (!call || !call->request || call->answered)
 		return false;
-	return !*call->id || type == NOVA_MSG_RESP || (type == NOVA_MSG_STREAM && call->request->on_output);
+	return !*call->id || type == NOVA_MSG_RESP || type == NOVA_MSG_OUTPUT ||
+		   (type == NOVA_MSG_STREAM && call->request->on_output);
 }
 
 /* Puts it where its call will find it, and takes it over. What nobody waits for is passed over. */
@@ -315,17 +318,31 @@ static int pass_output(const struct vm_request *request, struct guest_message *s
 	return 0;
 }
 
+static int take_piece(struct vm_call *call, struct guest_message *said, nova_error_t **error)
+{
+	if (!call->request->has_output)
+		return nova_fail(error, NOVA_EAGENT, "the guest sends an output for what has none");
+	return output_pieces_add(&call->output, said, error);
+}
+
 /* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served meanwhile. */
-static int open_frame(const struct vm_request *request, struct proto_frame *frame, struct vm_answer *answer, nova_error_t **error)
+static int open_frame(
+	struct vm_call *call, struct proto_frame *frame, struct vm_answer *answer, nova_error_t **error)
 {
 	AUTO_FREE struct proto_frame *owned = frame;
+	const struct vm_request *request = call->request;
 	struct guest_message said;
 	int code = guest_message_read(frame->payload, frame->payload_len, &said, error);
 	if (code < 0)
 		return code;
 	if (frame->type == NOVA_MSG_STREAM && request->on_output)
 		return pass_output(request, &said, error);
-	*answer = (struct vm_answer){ said, STEAL(owned) };
+	if (frame->type == NOVA_MSG_OUTPUT)
+		return take_piece(call, &said, error);
+	code = output_pieces_end(&call->output, &said, error);
+	if (code < 0)
+		return code;
+	*answer = (struct vm_answer){ said, STEAL(owned), STEAL(call->output.text.data) };
 	return 1;
 }
 
@@ -338,9 +355,9 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 	call->pending -= sizeof(*frame) + frame->size;
 	pass_on_reading(vm);
 	pthread_mutex_unlock(&vm->lock);
-	int code = open_frame(call->request, frame, answer, error);
+	int code = open_frame(call, frame, answer, error);
 	pthread_mutex_lock(&vm->lock);
-	if (code < 0) {
+	if (code < 0 && code != NOVA_ENOMEM) {
 		lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent could not be understood", vm->id));
 		nova_wrap(error, code, "microVM %s", vm->id);
 	}
@@ -454,6 +471,7 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 void vm_answer_done(struct vm_answer *answer)
 {
 	free(answer->frame);
+	free(answer->output);
 	*answer = (struct vm_answer)VM_ANSWER_NONE;
 }
 

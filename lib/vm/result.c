@@ -36,6 +36,7 @@ int result_from_answer(struct vm_answer *answer, const char *request_id, const c
 	r->canceled = said->canceled;
 	r->timing_us[NOVA_TIMING_GUEST] = said->duration_us > 0 ? (uint64_t)said->duration_us : 0;
 	r->frame = STEAL(answer->frame);
+	r->long_output = STEAL(answer->output);
 	*ret_result = r;
 	return 0;
 }
@@ -45,6 +46,7 @@ void nova_result_free(nova_result_t *result)
 	if (!result)
 		return;
 	free(result->frame);
+	free(result->long_output);
 	free(result);
 }
 

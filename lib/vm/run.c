@@ -141,8 +141,14 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_request request = {
-		.id = exec->id, .frame = exec->frame, .frame_len = exec->frame_len, .runs_code = true, .may_carry = true,
-		.on_output = exec->on_output, .userdata = exec->userdata,
+		.id = exec->id,
+		.frame = exec->frame,
+		.frame_len = exec->frame_len,
+		.runs_code = true,
+		.has_output = true,
+		.may_carry = true,
+		.on_output = exec->on_output,
+		.userdata = exec->userdata,
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
 	if (!vm->has_function && !vm->ended)

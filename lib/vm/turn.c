@@ -25,6 +25,7 @@ void vm_call_done(struct vm_call *call)
 		call->first = gone->next;
 		free(gone);
 	}
+	output_pieces_free(&call->output);
 	sleeper_done(&call->woken);
 }
 

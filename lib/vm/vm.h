@@ -72,6 +72,7 @@ struct vm_call {
 	struct proto_frame *first, **last; /* that it has not looked at yet */
 	size_t pending;    /* bytes of these */
 	bool answered;     /* the last one is the answer */
+	struct output_pieces output; /* that have come before it */
 	bool waits, wants_pen; /* for frames that another call reads; to write */
 	bool cancel_sent;
 };
@@ -128,6 +129,7 @@ struct vm_request {
 	const void *frame;
 	size_t frame_len;
 	bool runs_code;        /* lost answers have the outcome "unknown"; it can be cancelled */
+	bool has_output;       /* an Exec: its output may come in pieces */
 	bool may_carry;        /* an Exec: what tells a clone who it is may go into its frame */
 	nova_output_fn on_output;
 	void *userdata;
@@ -136,8 +138,9 @@ struct vm_request {
 };
 
 struct vm_answer {
-	struct guest_message said; /* lies in the frame */
+	struct guest_message said; /* lies in the frame, but for a long output */
 	struct proto_frame *frame;
+	void *output; /* that came in pieces; NULL: none did */
 };
 #define VM_ANSWER_NONE { .frame = NULL }
 void vm_answer_done(struct vm_answer *answer);
@@ -260,8 +263,9 @@ size_t shells_count(nova_host_t *host);
 /* The two halves of an introduction, for several VMs at once. */
 int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error);
 int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
-/* 0, also if the Resp reports a failure; otherwise the VM is lost, as nothing that comes later could be trusted, except after NOVA_ECANCELED
- * or NOVA_EINVAL. `call` has been let in. */
+/* 0, also if the Resp reports a failure; otherwise the VM is lost, as nothing that comes later
+ * could be trusted, except after NOVA_ECANCELED, NOVA_ENOMEM or NOVA_EINVAL. `call` has been let
+ * in. */
 int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
 /* For who is alone, or has a call inside that has no id. */
 int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error);
@@ -314,6 +318,7 @@ int snapshot_check_name(const char *name, nova_error_t **error);
 
 struct nova_result {
 	struct proto_frame *frame; /* the answer, in which these are; each ends with a NUL */
+	void *long_output;         /* the output is here instead; NULL: it is not */
 	struct json_span output, failure, out, err;
 	char request_id[65], vm_id[9];
 	char snapshot[17], instance[9]; /* "": none; written by the platform */

@@ -114,15 +114,34 @@ static inline json_t *receive(int *ret_type)
 	}
 }
 
-/* The next answer; other frames in front of it are dropped. */
+/* A piece of a long output: it follows the one before, and all of them promise the same. */
+static inline void gather(json_t *piece, struct buf *output)
+{
+	json_int_t size = json_integer_value(json_object_get(piece, "size"));
+	ck_assert_int_eq(json_integer_value(json_object_get(piece, "offset")), (json_int_t)output->len);
+	const char *coded = json_string_value(json_object_get(piece, "base64"));
+	ck_assert_int_eq(base64_get(output, coded, strlen(coded)), 0);
+	ck_assert_uint_le(output->len, (size_t)size);
+}
+
+/* The next answer, with its output if that came in pieces; other frames in front of it are dropped.
+ */
 static inline json_t *answer(void)
 {
 	int type = 0;
 	json_t *got = NULL;
+	AUTO_BUF struct buf output = BUF_INIT(PROTO_OUTPUT_JSON_MAX);
 	while (type != NOVA_MSG_RESP) {
 		json_decref(got);
 		got = receive(&type);
 		ck_assert_ptr_nonnull(got);
+		if (type == NOVA_MSG_OUTPUT)
+			gather(got, &output);
+	}
+	if (output.len) {
+		ck_assert_ptr_null(json_object_get(got, "output"));
+		json_object_set_new(got, "output",
+			json_loadb((char *)output.data, output.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
 	}
 	return got;
 }

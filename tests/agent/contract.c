@@ -388,6 +388,95 @@ START_TEST(signals_at_any_moment_cost_no_request)
 }
 END_TEST
 
+/* --- how much, and how deep --- */
+
+#define MOST (6u << 20)
+
+/* A text of that many bytes, all the same. */
+static void ck_text_of(json_t *got, size_t len, char byte)
+{
+	json_t *output = json_object_get(got, "output");
+	const char *value = json_string_value(output);
+	ck_assert_msg(
+		value && !json_object_get(got, "error"), "%s %s", text(got, "error"), text(got, "stderr"));
+	ck_assert_uint_eq(json_string_length(output), len);
+	ck_assert(value[0] == byte && !memcmp(value, value + 1, len - 1));
+}
+
+START_TEST(output_of_6_mib_as_the_function_wrote_it_is_whole_in_every_runtime)
+{
+	static const char *const handlers[] = {
+		"def handler(event):\n    return '\"' * (6 << 20)\n",
+		"__nova_in_place__ = True\ndef handler(event):\n    return '\"' * (6 << 20)\n",
+		"import sys\nsys.stdout.write('\"' * (6 << 20))\n", /* a script */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+		AUTO_JSON json_t *got = run(handlers[i]);
+		ck_text_of(got, MOST, '"');
+	}
+	AUTO_BUF struct buf program = BUF_INIT(16u << 20);
+	ck_assert_int_eq(fs_read_file(QUOTES, &program), 0);
+	AUTO_FREE char *path = path_join(code, "handler");
+	ck_assert_int_eq(fs_write_file(path, program.data, program.len, 0755), 0);
+	ck_assert_int_eq(chmod(path, 0755), 0);
+	init("binary");
+	AUTO_JSON json_t *got = exec("{}", 0);
+	ck_text_of(got, MOST, '"');
+}
+END_TEST
+
+START_TEST(a_returned_list_of_6_mib_is_whole_and_one_byte_more_is_an_error_with_the_sizes)
+{
+	AUTO_JSON json_t *list =
+		run("def handler(event):\n    return [1] * (2 << 20)\n"); /* 1, and a comma and a space
+																	 before each other */
+	ck_assert_uint_eq(json_array_size(json_object_get(list, "output")), 2u << 20);
+	AUTO_JSON json_t *more = run("def handler(event):\n    return '\\n' * ((6 << 20) + 1)\n");
+	ck_assert_str_eq(text(more, "error"), "ValueError: the handler's return value is 6291457 bytes "
+										  "of JSON, over the limit of 6291456");
+}
+END_TEST
+
+START_TEST(json_nests_to_512_levels_and_what_is_deeper_is_an_error_that_says_so)
+{
+	static const struct {
+		const char *runtime, *source, *words;
+	} ways[] = {
+		{ "shell", "printf '%%0%ud' 0 | tr 0 '['; printf '%%0%ud' 0 | tr 0 ']'",
+			"the function printed JSON that is nested too deeply: 512 levels" },
+		{ "python", "print('[' * %u + ']' * %u)",
+			"the function printed JSON that is nested too deeply: 512 levels" },
+		{ "python",
+			"def handler(event):\n    value = []\n    for _ in range(%u - 1): value = [value]\n    "
+			"return value #%u\n",
+			"ValueError: the handler's return value is nested too deeply: 512 levels" },
+	};
+	static const unsigned depths[] = { 512, 513, 5000 };
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+		for (size_t n = 0; n < ARRAY_LEN(depths); n++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			AUTO_FREE char *source = str_format(ways[i].source, depths[n], depths[n]);
+#pragma GCC diagnostic pop
+			write_code("handler", source, 0644);
+			init(ways[i].runtime);
+			AUTO_JSON json_t *got = exec("{}", 0);
+			if (depths[n] > 512)
+				ck_has(got, "error", ways[i].words);
+			else
+				ck_assert_msg(
+					json_is_array(json_object_get(got, "output")), "%s", text(got, "error"));
+		}
+	python("def handler(event):\n    depth = 1\n    while event: event = event[0]; depth += 1\n    "
+		   "return depth\n");
+	char deepest[1025] = "";
+	memset(deepest, '[', 512);
+	memset(deepest + 512, ']', 512);
+	AUTO_JSON json_t *got = exec(deepest, 0);
+	ck_output(got, "512");
+}
+END_TEST
+
 static Suite *contract_suite(void)
 {
 	Suite *suite = suite_create("contract");
@@ -415,6 +504,11 @@ static Suite *contract_suite(void)
 	tcase_add_test(tc, an_exit_status_never_stands_alone);
 	tcase_add_test(tc, text_that_is_not_unicode_is_refused);
 	tcase_add_test(tc, hooks_see_the_true_status_of_what_they_run);
+	tc = add_case(suite, "sizes");
+	tcase_add_test(tc, output_of_6_mib_as_the_function_wrote_it_is_whole_in_every_runtime);
+	tcase_add_test(
+		tc, a_returned_list_of_6_mib_is_whole_and_one_byte_more_is_an_error_with_the_sizes);
+	tcase_add_test(tc, json_nests_to_512_levels_and_what_is_deeper_is_an_error_that_says_so);
 	return suite;
 }
 

@@ -83,10 +83,28 @@ static int try(const struct setting *s, const char *script, bool output, nova_re
 	return code;
 }
 
+static size_t memory_kb(const char *what)
+{
+	AUTO_BUF struct buf text = BUF_INIT(MIB);
+	ck_assert_int_eq(fs_read_file("/proc/self/status", &text), 0);
+	AUTO_FREE char *status = buf_steal_str(&text);
+	const char *line = strstr(status, what);
+	ck_assert_ptr_nonnull(line);
+	return strtoul(line + strlen(what) + 1, NULL, 10);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#define ADDRESSES_ARE_WATCHED true /* what was freed is kept */
+#else
+#define ADDRESSES_ARE_WATCHED false
+#endif
+
 /* --- one lie ---------------------------------------------------------------------------------------------------------------- */
 
 #define RESP(members) "{\"type\":3,\"payload\":{\"request_id\":\"$\"," members "}}"
 #define GOOD "\"output\":1,\"exit_code\":0"
+#define PIECE(members) "{\"type\":73,\"payload\":{\"request_id\":\"$\"," members "}}"
+#define ENDED          "\nexec " RESP("\"exit_code\":0")
 #define DEEP "514" /* what is around it makes it too much by one */
 
 static const struct {
@@ -95,7 +113,8 @@ static const struct {
 } lies[] = {
 	/* Ready */
 	{ "ready {\"type\":64,\"payload\":{\"error\":5}}", "\"error\"", NOVA_EAGENT },
-	{ "ready {\"type\":64,\"payload\":{\"error\":\"%s%n\\u0000\\n<5000*x>\"}}", "cannot work: %s%n", NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{\"error\":\"%s%n\\u0000\\n<5000*x>\"}}", "cannot work: %s%n",
+		NOVA_EAGENT },
 	{ "ready {\"type\":64,\"payload\":{\"pid1\":1}}", "\"pid1\"", NOVA_EAGENT },
 	{ "ready {\"type\":3,\"payload\":{\"request_id\":\"\"}}", "instead of Ready", NOVA_EAGENT },
 	{ "ready {\"type\":64,\"type\":64,\"payload\":{}}", "twice", NOVA_EAGENT },
@@ -107,14 +126,18 @@ static const struct {
 	{ "init " RESP("\"status\":\"initialized\",\"hooks\":\"x\""), "\"hooks\"", NOVA_EAGENT },
 	{ "init " RESP("\"warm\":true"), "without saying that it is done", NOVA_EAGENT },
 	{ "init " RESP("\"code\":\"zzz\",\"error\":\"%s%n\""), "the agent failed: %s%n", NOVA_EAGENT },
-	{ "init " RESP("\"code\":\"code\",\"error\":\"no\",\"stderr\":\"<1000000*\\n>the <100000*\xc3\xa9>\""), "no: the \xc3\xa9", NOVA_EFUNCTION },
+	{ "init " RESP(
+		  "\"code\":\"code\",\"error\":\"no\",\"stderr\":\"<1000000*\\n>the <100000*\xc3\xa9>\""),
+		"no: the \xc3\xa9", NOVA_EFUNCTION },
 	/* Exec: what is no answer */
 	{ "exec hello", "not a JSON object", NOVA_EAGENT },
 	{ "exec {\"type\":\"3\",\"payload\":{}}", "\"type\"", NOVA_EAGENT },
 	{ "exec {\"type\":99999999999,\"payload\":{}}", "\"type\"", NOVA_EAGENT },
 	{ "exec {\"type\":3,\"payload\":[]}", "\"payload\"", NOVA_EAGENT },
-	{ "exec {\"type\":3,\"payload\":{\"request_id\":5,\"output\":1}}", "\"request_id\"", NOVA_EAGENT },
-	{ "exec {\"type\":3,\"payload\":{\"output\":1,\"request_id\":[\"$\"]}}", "\"request_id\"", NOVA_EAGENT },
+	{ "exec {\"type\":3,\"payload\":{\"request_id\":5,\"output\":1}}", "\"request_id\"",
+		NOVA_EAGENT },
+	{ "exec {\"type\":3,\"payload\":{\"output\":1,\"request_id\":[\"$\"]}}", "\"request_id\"",
+		NOVA_EAGENT },
 	{ "exec! {\"type\":3", "", NOVA_EAGENT },
 	{ "exec+! " RESP(GOOD), "", NOVA_ELOST },
 	{ "exec <8388609*x>", "over the limit", NOVA_ETOOBIG },
@@ -133,14 +156,52 @@ static const struct {
 	/* Exec: too much */
 	{ "exec " RESP(GOOD ",\"x\":[<2700000*{},>{}]"), "not known", NOVA_EAGENT },
 	{ "exec " RESP("<400000*\"k\":0,>" GOOD), "not known", NOVA_EAGENT },
-	{ "exec " RESP("\"output\":<" DEEP "*[><" DEEP "*]>,\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":<" DEEP "*[><" DEEP "*]>,\"exit_code\":0"), "not a JSON object",
+		NOVA_EAGENT },
 	{ "exec " RESP("\"output\":<1000000*{\"a\":>"), "not a JSON object", NOVA_EAGENT },
 	{ "exec " RESP("\"output\":\"\xff\xfe\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
 	{ "exec " RESP("\"output\":\"\\ud800\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	/* Output in pieces: IiJh is ""a, MQ== is 1 */
+	{ "exec " PIECE("\"offset\":0,\"size\":1"), "as a piece of output is none", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"\""), "as a piece of output is none",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"@@@@\""), "as a piece of output is none",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"base64\":\"MQ==\""), "promises an output of -1 bytes",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":0,\"base64\":\"MQ==\""), "promises an output of 0 bytes",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":37748739,\"base64\":\"MQ==\""),
+		"promises an output of 37748739 bytes", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":9223372036854775808,\"base64\":\"MQ==\""), "\"size\"",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":1,\"size\":2,\"base64\":\"MQ==\""), "does not follow",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"size\":2,\"base64\":\"MQ==\""), "does not follow", NOVA_EAGENT },
+	{ "exec* " PIECE("\"offset\":0,\"size\":5,\"base64\":\"MQ==\""), "does not follow",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"MQ==\"") "\nexec " PIECE(
+		  "\"offset\":1,\"size\":3,\"base64\":\"MQ==\""),
+		"does not follow", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"IiJh\""), "more output than it promised",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"MQ==\"") ENDED,
+		"less output than it promised", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"") "\nexec " RESP(GOOD),
+		"output twice", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":3,\"base64\":\"IiJh\"") ENDED, "output that is not JSON",
+		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1026,\"base64\":\"<171*W1tb><171*XV1d>\"") ENDED,
+		"nested more than 512 levels deep", NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"") "\nexec! ", "", NOVA_ELOST },
+	{ "init " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\""), "for what has none",
+		NOVA_EAGENT },
 	/* Output */
 	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"data\":\"x\"}}", "none", NOVA_EAGENT },
-	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":3,\"data\":\"x\"}}", "\"stream\"", NOVA_EAGENT },
-	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"base64\":\"@@@@\"}}", "none", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":3,\"data\":\"x\"}}",
+		"\"stream\"", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"base64\":\"@@@@\"}}",
+		"none", NOVA_EAGENT },
 	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1}}", "none", NOVA_EAGENT },
 };
 
@@ -172,13 +233,28 @@ static const struct {
 	const char *script, *output, *out;
 } truths[] = {
 	{ "exec " RESP(GOOD), "1", "" },
-	{ "exec {\"type\":3,\"payload\":{\"output\":2,\"exit_code\":0,\"request_id\":\"$\"},\"x\":{}}", "2", "" },
-	{ "exec " RESP("\"output\" : [1.10, 123456789012345678901234567890e5 ] , \"exit_code\":0,\"later\":{\"a\":[1]}"),
+	{ "exec {\"type\":3,\"payload\":{\"output\":2,\"exit_code\":0,\"request_id\":\"$\"},\"x\":{}}",
+		"2", "" },
+	{ "exec " RESP("\"output\" : [1.10, 123456789012345678901234567890e5 ] , "
+				   "\"exit_code\":0,\"later\":{\"a\":[1]}"),
 		"[1.10, 123456789012345678901234567890e5 ]", "" },
-	{ "exec " RESP(GOOD ",\"stdout\":\"\\u0061\\n\\\"\\\\\\/\\b\\u00e9\\u20ac\\ud83d\\ude00z\""), "1",
-		"a\n\"\\/\b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z" },
-	{ "exec {\"type\":3,\"payload\":{\"request_id\":\"deadbeef\",\"output\":\"wrong\",\"exit_code\":0}}\nexec " RESP(GOOD), "1", "" },
-	{ "exec {\"type\":99,\"payload\":{\"request_id\":\"$\"}}\nexec {\"type\":65,\"payload\":{}}\nexec " RESP(GOOD), "1", "" },
+	{ "exec " RESP(GOOD ",\"stdout\":\"\\u0061\\n\\\"\\\\\\/\\b\\u00e9\\u20ac\\ud83d\\ude00z\""),
+		"1", "a\n\"\\/\b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z" },
+	{ "exec "
+	  "{\"type\":3,\"payload\":{\"request_id\":\"deadbeef\",\"output\":\"wrong\",\"exit_code\":0}}"
+	  "\nexec " RESP(GOOD),
+		"1", "" },
+	{ "exec " PIECE("\"offset\":0,\"size\":5,\"base64\":\"WzEs\"") "\nexec "
+																   "{\"type\":73,\"payload\":{"
+																   "\"request_id\":\"deadbeef\"}}\n"
+																   "exec " PIECE(
+																	   "\"offset\":3,\"size\":5,"
+																	   "\"base64\":\"MV0=\"") ENDED,
+		"[1,1]", "" },
+	{ "exec " RESP(GOOD) "\nexec " PIECE("\"offset\":7,\"size\":4,\"base64\":\"XQ==\""), "1", "" },
+	{ "exec {\"type\":99,\"payload\":{\"request_id\":\"$\"}}\nexec "
+	  "{\"type\":65,\"payload\":{}}\nexec " RESP(GOOD),
+		"1", "" },
 };
 
 START_TEST(what_is_strange_but_true_is_taken_letter_by_letter)
@@ -205,14 +281,32 @@ static const struct {
 	{ "exec " RESP("\"output\":\"<3145700*\\\">\",\"exit_code\":0"), 6291402, '"', '"' },
 	{ "exec " RESP("\"output\":[<3145700*1,>1],\"exit_code\":0"), 6291403, '[', ']' },
 	{ "exec " RESP("\"output\":<512*[><512*]>,\"exit_code\":0"), 1024, '[', ']' },
+	{ "exec " PIECE("\"offset\":0,\"size\":1024,\"base64\":\"<170*W1tb>W1td<170*XV1d>XQ==\"") ENDED,
+		1024, '[', ']' },
+	/* [1,1,1,…]: a tree of it would take hundreds of MB */
+	{ "exec " PIECE(
+		  "\"offset\":0,\"size\":6291455,\"base64\":\"WzEs<500000*MSwxLDEs>\"") "\n"
+																				"exec " PIECE(
+																					"\"offset\":"
+																					"3000003,"
+																					"\"size\":"
+																					"6291455,"
+																					"\"base64\":\"<"
+																					"548575*"
+																					"MSwxLDEs>MV0="
+																					"\"") ENDED,
+		6291455, '[', ']' },
 };
 
 START_TEST(large_and_deep_output_is_taken_whole)
 {
 	struct setting s = set_up();
 	nova_result_t *result;
-	size_t len;
+	size_t len, before = memory_kb("VmRSS:");
 	ck_ok(try(&s, large[_i].script, false, &result));
+	size_t peak = memory_kb("VmHWM:");
+	if (!ADDRESSES_ARE_WATCHED)
+		ck_assert_msg(peak < before + 32 * 1024, "%zu KB before, %zu KB at most", before, peak);
 	const char *output = nova_result_output(result, &len);
 	ck_assert_uint_eq(len, large[_i].len);
 	ck_assert_uint_eq(strlen(output), len);
@@ -262,16 +356,6 @@ END_TEST
 
 /* --- eight at once --------------------------------------------------------------------------------------------------------------- */
 
-static size_t memory_kb(const char *what)
-{
-	AUTO_BUF struct buf text = BUF_INIT(MIB);
-	ck_assert_int_eq(fs_read_file("/proc/self/status", &text), 0);
-	AUTO_FREE char *status = buf_steal_str(&text);
-	const char *line = strstr(status, what);
-	ck_assert_ptr_nonnull(line);
-	return strtoul(line + strlen(what) + 1, NULL, 10);
-}
-
 #define AT_ONCE 8
 
 struct hostile_call {
@@ -295,12 +379,6 @@ static void *call(void *argument)
 	c->code = nova_vm_invoke(c->vm, "{}", 2, &opts, &c->result, &c->error);
 	return NULL;
 }
-
-#ifdef __SANITIZE_ADDRESS__
-#define ADDRESSES_ARE_WATCHED true /* what was freed is kept */
-#else
-#define ADDRESSES_ARE_WATCHED false
-#endif
 
 /* Eight calls, each in its own VM: all fail, and the peak of memory is at most `most_mb` over what it was before. */
 static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)

@@ -324,6 +324,29 @@ START_TEST(a_flood_of_output_is_capped_and_the_function_still_ends)
 }
 END_TEST
 
+/* As JSON these are 12 MiB of escapes, and 2 Mi values. */
+START_TEST(output_of_6_mib_is_whole_whatever_it_becomes_as_json)
+{
+	static const struct {
+		const char *source, *begin, *end;
+		size_t len;
+	} outputs[] = {
+		{ "head -c 6291456 /dev/zero | tr '\\0' '\"'", "\"\\\"\\\"", "\\\"\"", (12u << 20) + 2 },
+		{ "echo '['; yes 1, | head -c 6291450 | tr -d '\\n'; echo '1]'", "[\n1,1,1,", ",1]",
+			4194300 + 4 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(outputs); i++) {
+		nova_result_t *result;
+		size_t len;
+		ck_ok(call_once("shell", outputs[i].source, "{}", 120000, &result));
+		const char *output = nova_result_output(result, &len), *end = outputs[i].end;
+		ck_assert_uint_eq(len, outputs[i].len);
+		ck_assert(str_starts(output, outputs[i].begin) && !strcmp(output + len - strlen(end), end));
+		nova_result_free(result);
+	}
+}
+END_TEST
+
 START_TEST(a_fork_bomb_ends_with_its_request)
 {
 	if (is_fake())
@@ -648,6 +671,7 @@ static Suite *vm_suite(void)
 	tcase_add_test(tc, a_module_that_cannot_be_imported_says_why);
 	tcase_add_test(tc, a_function_that_never_ends_is_killed_and_its_words_are_kept);
 	tcase_add_test(tc, a_flood_of_output_is_capped_and_the_function_still_ends);
+	tcase_add_test(tc, output_of_6_mib_is_whole_whatever_it_becomes_as_json);
 	tcase_add_test(tc, a_fork_bomb_ends_with_its_request);
 	tcase_add_test(tc, a_function_that_eats_all_memory_is_told_so);
 	tcase_add_test(tc, payloads_are_checked_before_they_are_sent);

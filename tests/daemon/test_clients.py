@@ -80,6 +80,24 @@ class Calls(DaemonCase):
         self.assertEqual((error["name"], error["outcome"]), ("NOVA_EINVAL", "never-ran"))
         self.stop(process)
 
+    def test_output_of_6_mib_that_becomes_more_as_json_comes_whole(self):
+        self.register("quotes", "head -c 6291456 /dev/zero | tr '\\0' '\"'", "shell")
+        process = self.daemon()
+        text = self.novactl("invoke", "quotes")
+        self.assertTrue(text.stdout.split("Output:\n")[1] == json.dumps('"' * (6 << 20)) + "\n")
+        self.assertEqual(text.stderr, "")
+        self.stop(process)
+
+    def test_json_of_512_levels_goes_through_and_deeper_is_refused(self):
+        self.register("echo", 'cat "$1"', "shell")
+        process = self.daemon()
+        done = self.novactl("--json", "invoke", "echo", "-p", "[" * 512 + "]" * 512)
+        self.assertEqual(json.dumps(json.loads(done.stdout)["output"]), "[" * 512 + "]" * 512)
+        for words in ([], ["--no-daemon"]):
+            done = self.novactl("invoke", "echo", "-p", "[" * 513 + "]" * 513, *words, status=2)
+            self.assertIn("the payload is nested too deeply: 512 levels are the limit", done.stderr)
+        self.stop(process)
+
     def test_stream_shows_output_as_it_comes(self):
         _begun, go = self.register_gate("later")
         self.register("talks", f"echo one; echo two >&2; while ! test -e {go}; do sleep 0.01; done; printf 'th\\377ree\\n'", "shell")

@@ -20,11 +20,13 @@ static bool is_output(const nova_result_t *result, const char *text, size_t len)
 		;
 	for (; end > text && strchr(" \t\r\n", end[-1]); end--)
 		;
-	if ((size_t)(end - text) == output_len && !memcmp(text, output, output_len))
+	size_t text_len = (size_t)(end - text);
+	bool whole = text_len == output_len || (text_len < output_len && nova_result_truncated(result));
+	if (whole && !memcmp(text, output, text_len))
 		return true;
 	json_t *string = *output == '"' ? json_loadb(output, output_len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
-	bool same = string && json_string_length(string) >= (size_t)(end - text) &&
-		    !strncmp(json_string_value(string), text, (size_t)(end - text));
+	bool same = string && json_string_length(string) >= text_len &&
+				!memcmp(json_string_value(string), text, text_len);
 	json_decref(string);
 	return same;
 }

@@ -11,7 +11,7 @@ from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result
-from .errors import NovaError
+from .errors import InvalidArgument, NovaError
 
 _log = logging.getLogger("nova")
 _log.addHandler(logging.NullHandler())
@@ -303,7 +303,12 @@ def encode_payload(payload: Any) -> bytes:
     """None is "{}"; bytes are JSON text already; all else is turned into JSON."""
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
-    return json.dumps({} if payload is None else payload).encode()
+    try:
+        return json.dumps({} if payload is None else payload).encode()
+    except RecursionError:  # the library would refuse less
+        refused = InvalidArgument("the payload is nested too deeply: 512 levels are the limit")
+        refused.code, refused.name = -1, "NOVA_EINVAL"
+        raise refused from None
 
 
 def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Result:

@@ -130,6 +130,25 @@ class Invoke(PlatformCase):
             self.nova.invoke("echo", b"{raw")
         self.assertTrue(caught.exception.never_ran)
 
+    def test_output_of_6_mib_is_whole_whatever_it_becomes_as_json(self):
+        code = b"def handler(event): return event * (6 << 20)\n"
+        self.nova.register("quotes", runtime="python", code=code)
+        self.assertTrue(self.nova.invoke("quotes", '"').output == '"' * (6 << 20))
+        self.assertTrue(self.nova.submit("quotes", "\n").result().output == "\n" * (6 << 20))
+
+    def test_payloads_and_outputs_nest_to_512_levels(self):
+        self.shell("echo", 'cat "$1"')
+        value = []
+        for _ in range(511):
+            value = [value]
+        self.assertEqual(self.nova.invoke("echo", value).output, value)
+        for _ in range(2):
+            value = [value]
+            with self.assertRaisesRegex(nova.InvalidArgument, "nested too deeply: 512 levels"):
+                self.nova.invoke("echo", value)
+            for _ in range(5000):
+                value = [value]
+
     def test_a_request_id_can_be_given(self):
         self.shell("id", 'printf \'"%s"\' "$NOVA_REQUEST_ID"')
         result = self.nova.invoke("id", request_id="order-17")
