@@ -39,6 +39,7 @@ static void obey(const struct control *c)
 	tell(c->port, PORT_READY);
 	if (c->port == AGENT_PORT) {
 		tell(c->port, PORT_OPEN);
+		counters.streams++;
 		agent_ready(NULL);
 	}
 }
