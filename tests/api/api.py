@@ -118,6 +118,38 @@ def every_declaration_has_a_comment_that_says_since_when():
     expect(headers.undocumented(ROOT), "public declarations without a doc comment with 'Since'")
 
 
+# --- engines --------------------------------------------------------------------------------------
+
+
+def features_of(engine):
+    """{feature: "yes" or "with KVM"} of what the engine's probe reports."""
+    source = "fake" if engine == "fake" else "probe"
+    text = (ROOT / f"lib/engine/{engine}/{source}.c").read_text(encoding="utf-8")
+    report = re.search(r"report->features = ([^;]*);", text)[1]
+    with_kvm = re.findall(r"kvm \? (NOVA_FEATURE_\w+)", report)
+    names = re.findall(r"NOVA_FEATURE_\w+", report)
+    return {name: "with KVM" if name in with_kvm else "yes" for name in names}
+
+
+@test
+def the_table_of_engines_says_what_they_report():
+    header = (ROOT / "include/nova/host.h").read_text(encoding="utf-8")
+    features = re.findall(r"(NOVA_FEATURE_\w+) = ", header)
+    page = (ROOT / "docs/engines.md").read_text(encoding="utf-8")
+    engines = [cell.strip() for cell in re.search(r"^\| \|(.*)\|$", page, re.M)[1].split("|")]
+    known = {path.name for path in (ROOT / "lib/engine").iterdir() if path.is_dir()}
+    expect(set(engines) ^ known, "engines only in one of docs/engines.md and lib/engine")
+    rows = {name: [cell.strip() for cell in cells.split("|")]
+            for name, cells in re.findall(r"^\| `(NOVA_FEATURE_\w+)`[^|]*\|(.*)\|$", page, re.M)}
+    expect(set(features) ^ set(rows), "features only in one of docs/engines.md and host.h")
+    wrong = []
+    for column, engine in enumerate(engines):
+        reported = features_of(engine)
+        wrong += [f"{engine}, {name}: {row[column]}, but the engine reports {reported.get(name, 'no')}"
+                  for name, row in rows.items() if row[column] != reported.get(name, "no")]
+    expect(wrong, "docs/engines.md is wrong")
+
+
 # --- symbols ------------------------------------------------------------------------------------------------
 
 
