@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,49 @@ def await_that(condition, what, seconds=20):
         if time.monotonic() > end:
             raise AssertionError(f"not after {seconds} s: {what}")
         time.sleep(0.02)
+
+
+# What the function of make_tree() returns.
+TREE = {"helper": "helper", "link": "/usr/bin/python3", "names": ["café.txt", "caf\\xe9.txt"],
+        "sub": ["inner.txt"], "inside": "inner"}
+
+
+def make_tree(path):
+    """A code directory as people have them: umask 077, links, a socket, odd names."""
+    path.mkdir()
+    for name in (".venv/bin", "app", "run", "sub"):
+        (path / name).mkdir(parents=True)
+    (path / "app/helper.py").write_text("WORD = 'helper'\n")
+    (path / "sub/inner.txt").write_text("inner")
+    (path / "main.py").write_text(
+        "import os\n"
+        "from app.helper import WORD\n"
+        "def handler(event):\n"
+        "    names = [os.fsencode(n).decode('utf-8', 'backslashreplace')\n"
+        "        for n in os.listdir('.')]\n"
+        "    assert not {'agent.sock', 'pipe'} & {*names, *os.listdir('run')}\n"
+        "    return {'helper': WORD, 'link': os.readlink('.venv/bin/python3'),\n"
+        "            'names': sorted((n for n in names if n.startswith('caf')), reverse=True),\n"
+        "            'sub': os.listdir('sub'), 'inside': open('around').read()}\n")
+    for name in ("café.txt".encode(), b"caf\xe9.txt"):
+        with open(os.path.join(os.fsencode(path), name), "wb"):
+            pass
+    for name, target in ((".venv/bin/python3", "/usr/bin/python3"), ("common", "../common"),
+                         ("around", "app/../sub/inner.txt"), ("dangling", "nowhere")):
+        (path / name).symlink_to(target)
+    os.mkfifo(path / "run/pipe")
+    here = os.getcwd()
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(path)  # the name of a socket is short
+        listener.bind("agent.sock")
+        os.chdir(here)
+    for directory, _, files in os.walk(path):
+        os.chmod(directory, 0o700)
+        for name in files:
+            file = os.path.join(directory, name)
+            if os.path.isfile(file) and not os.path.islink(file):
+                os.chmod(file, 0o600)
+    return path
 
 
 class HomeCase(unittest.TestCase):

@@ -360,6 +360,8 @@ void strv_free(char **list, size_t count); /* NULL is accepted */
 /* --- relative to an open directory ---------------------------------------------------------------------- */
 
 int sys_openat(int dir, const char *name, int flags, mode_t mode);
+/* -EXDEV: a link leads out of the directory, or is absolute. Before Linux 5.6 it is followed. */
+int sys_open_beneath(int dir, const char *path, int flags);
 int sys_lstatat(int dir, const char *name, struct stat *out); /* does not follow a link */
 int sys_fstat(int fd, struct stat *out);
 int sys_readlinkat(int dir, const char *name, char **ret_target); /* freed by the caller */

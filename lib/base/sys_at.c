@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/openat2.h>
 
 #include "base/base.h"
 
@@ -15,6 +18,18 @@ int sys_openat(int dir, const char *name, int flags, mode_t mode)
 	do
 		fd = openat(dir, name, flags | O_CLOEXEC, mode);
 	while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd_high(fd);
+}
+
+int sys_open_beneath(int dir, const char *path, int flags)
+{
+	struct open_how how = { .flags = (__u64)flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
+	int fd;
+	do
+		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* an older kernel or sandbox */
+		return sys_openat(dir, path, flags, 0);
 	return fd < 0 ? -errno : fd_high(fd);
 }
 

@@ -13,6 +13,11 @@ static int check_opts(nova_disk_opts *o, const char *image, nova_error_t **error
 	if (!o->source == !o->data)
 		return nova_fail(
 			error, NOVA_EINVAL, "a code disk needs exactly one of source and data");
+	if (o->reserved)
+		return nova_fail(error, NOVA_EABI, "nova_disk_opts.reserved must be 0");
+	if (o->flags & ~NOVA_DISK_KEEP_MODES)
+		return nova_fail(
+			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
 	if (o->label && strlen(o->label) > 16)
 		return nova_fail(error, NOVA_EINVAL,
 			"the volume label '%s' is longer than 16 bytes", o->label);

@@ -49,6 +49,8 @@ struct disk_tree {
 int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const struct stat *except,
 	nova_error_t **error);
 void disk_tree_free(struct disk_tree *tree);
+/* Only the walk, for what it refuses and what it has to say of a directory to this log. */
+int disk_look(const char *directory, const struct logger *log, nova_error_t **error);
 /* The path of a node inside the source, for messages. NULL when out of memory. */
 char *disk_node_path(const struct disk_node *node);
 /* Blocks that a node needs besides its inode. */
@@ -62,7 +64,7 @@ uint64_t disk_pack_directory(const struct disk_node *node, uint8_t *out);
 
 /* What is told of an image by disk_read(): for a directory its beginning, what is in it, its end; for a
  * file its beginning, its content piece by piece, its end. Names are disk_name_ok(), links
- * disk_link_ok(); the modes are permission bits. What is not 0 ends the reading, and is returned. */
+ * lead anywhere; the modes are permission bits. What is not 0 ends the reading, and is returned. */
 struct disk_visitor {
 	int (*enter)(void *to, const char *name, nova_error_t **error);
 	int (*leave)(void *to, const char *name, mode_t mode, nova_error_t **error);
@@ -76,11 +78,10 @@ struct disk_visitor {
 int disk_read(int fd, const char *image, const struct disk_visitor *visitor, void *to,
 	nova_error_t **error);
 
-/* One component: not "", ".", "..", no '/', at most 255 bytes, UTF-8. */
+/* One component: not "", ".", "..", no '/', at most 255 bytes. */
 bool disk_name_ok(const char *name);
-/* A link in a directory `depth` levels below the root stays inside: relative, ".." only at its
- * beginning and at most `depth` times. */
-bool disk_link_ok(const char *target, unsigned depth);
+/* As it may stand in a message, which is UTF-8: question marks are put over other bytes. */
+void disk_make_readable(char *name);
 
 /* len > 0 */
 static inline bool disk_all_zero(const uint8_t *data, size_t len)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nova_disk_extract(): writes what read.c tells of an image. */
+#include <errno.h>
 #include <fcntl.h>
 
 #include "disk/disk.h"
@@ -15,7 +16,14 @@ struct writer {
 
 static int fail_output(const struct writer *w, int r, const char *name, nova_error_t **error)
 {
-	return nova_fail_os(error, r, "cannot write '%s' of the code disk '%s'", name, w->image);
+	AUTO_FREE char *shown = strdup(name);
+	if (!shown)
+		return nova_oom(error);
+	disk_make_readable(shown);
+	if (r == -EEXIST)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"the code disk '%s' is damaged: '%s' is in a directory twice", w->image, shown);
+	return nova_fail_os(error, r, "cannot write '%s' of the code disk '%s'", shown, w->image);
 }
 
 static int enter(void *to, const char *name, nova_error_t **error)

@@ -168,8 +168,7 @@ static int read_file(
 	return r < 0 ? r : x->visitor->end_file(x->to, name, inode->i_mode & 0777, x->error);
 }
 
-static int read_link(struct reader *x, ext2_ino_t ino, struct ext2_inode *inode, const char *name,
-	unsigned depth)
+static int read_link(struct reader *x, ext2_ino_t ino, struct ext2_inode *inode, const char *name)
 {
 	uint64_t size = EXT2_I_SIZE(inode);
 	if (!size || size >= DISK_BLOCK)
@@ -185,8 +184,8 @@ static int read_link(struct reader *x, ext2_ino_t ino, struct ext2_inode *inode,
 	AUTO_FREE char *text = buf_steal_str(&target);
 	if (!text)
 		return nova_oom(x->error);
-	if (strlen(text) != size || !disk_link_ok(text, depth))
-		return damaged(x, "a symbolic link leads out of it");
+	if (strlen(text) != size)
+		return damaged(x, "a symbolic link has a zero byte in its target");
 	return x->visitor->link(x->to, name, text, x->error);
 }
 
@@ -214,7 +213,7 @@ static int read_entry(struct reader *x, ext2_ino_t ino, const char *name, unsign
 	case S_IFREG:
 		return read_file(x, ino, &inode, name);
 	case S_IFLNK:
-		return read_link(x, ino, &inode, name, depth);
+		return read_link(x, ino, &inode, name);
 	case S_IFDIR:
 		return read_subdirectory(x, ino, &inode, name, depth + 1);
 	default:

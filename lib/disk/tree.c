@@ -6,9 +6,13 @@
 
 #include "disk/disk.h"
 
+#define ABOUT_CODE "function" /* the log's name for what somebody can change in their code */
+
 struct walk {
 	struct disk_tree *tree;
 	const struct stat *except;
+	bool keep_modes;
+	struct logger log;
 	nova_error_t **error;
 };
 
@@ -41,12 +45,8 @@ char *disk_node_path(const struct disk_node *node)
 		free(path);
 		path = longer;
 	}
-	/* Messages are UTF-8; a name that is refused for not being it is shown with question marks.
-	 */
-	if (path && !text_is_utf8(path))
-		for (char *c = path; *c; c++)
-			if ((unsigned char)*c >= 0x80)
-				*c = '?';
+	if (path)
+		disk_make_readable(path);
 	return STEAL(path);
 }
 
@@ -82,12 +82,25 @@ static int refuse_os(struct walk *w, const struct disk_node *node, int r, const 
 	return path ? nova_fail_os(w->error, r, "%s '%s'", what, path) : nova_oom(w->error);
 }
 
+/* One line about what is taken otherwise than it lies there; without memory it is left out. */
+static void tell(const struct walk *w, const struct disk_node *node, const char *what)
+{
+	AUTO_FREE char *path = w->log.fn ? disk_node_path(node) : NULL;
+	if (path)
+		log_warn(&w->log, ABOUT_CODE, "'%s' %s", path, what);
+}
+
 static unsigned depth_of(const struct disk_node *node)
 {
 	unsigned depth = 0;
 	for (; node->parent; node = node->parent)
 		depth++;
 	return depth;
+}
+
+static bool is_lost(const struct disk_node *node)
+{
+	return !node->parent->parent && !strcmp(node->name, DISK_LOST);
 }
 
 static void remember(struct disk_node *node, const struct stat *st)
@@ -99,6 +112,23 @@ static void remember(struct disk_node *node, const struct stat *st)
 
 static int walk_directory(struct walk *w, struct disk_node *node, int dir);
 
+/* By its text alone. What an absolute one leads to is the guest's, as for .venv/bin/python. */
+static bool leads_out(const char *target, unsigned depth)
+{
+	if (*target == '/')
+		return false;
+	while (*target) {
+		size_t len = strcspn(target, "/");
+		bool up = len == 2 && !memcmp(target, "..", 2), stays = len == 1 && *target == '.';
+		if (up && !depth)
+			return true;
+		depth += up ? -1u : !stays;
+		target += len;
+		target += strspn(target, "/");
+	}
+	return false;
+}
+
 static int walk_link(struct walk *w, struct disk_node *node, int dir)
 {
 	int r = sys_readlinkat(dir, node->name, &node->target);
@@ -108,10 +138,9 @@ static int walk_link(struct walk *w, struct disk_node *node, int dir)
 	if (node->size >= DISK_BLOCK)
 		return refuse(
 			w, node, NOVA_EINVAL, "is a symbolic link with a target that is too long");
-	if (!disk_link_ok(node->target, depth_of(node) - 1))
-		return refuse(w, node, NOVA_EINVAL,
-			"is a symbolic link that would lead out of the image: make it relative to "
-			"a place inside, or a copy");
+	if (leads_out(node->target, depth_of(node) - 1))
+		tell(w, node,
+			"is a link that leads out of the code: in the guest there is nothing of yours");
 	return 0;
 }
 
@@ -120,6 +149,10 @@ static int walk_subdirectory(struct walk *w, struct disk_node *node, int dir)
 	if (depth_of(node) > DISK_MAX_DEPTH)
 		return refuse(w, node, NOVA_EINVAL, "lies more than 100 directories deep");
 	AUTO_FD int fd = sys_openat(dir, node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd == -EACCES && is_lost(node)) {
+		node->file = 0; /* the source is a file system of its own, and this is none of its files */
+		return 0;
+	}
 	if (fd < 0)
 		return refuse_os(w, node, fd, "cannot open the directory");
 	struct stat st;
@@ -133,7 +166,7 @@ static int walk_subdirectory(struct walk *w, struct disk_node *node, int dir)
 static int walk_node(struct walk *w, struct disk_node *node, const struct stat *st, int dir)
 {
 	if (!disk_name_ok(node->name))
-		return refuse(w, node, NOVA_EINVAL, "has a name that is not UTF-8");
+		return refuse(w, node, NOVA_EINVAL, "has a name of more than 255 bytes");
 	remember(node, st);
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG:
@@ -141,12 +174,34 @@ static int walk_node(struct walk *w, struct disk_node *node, const struct stat *
 		return 0;
 	case S_IFLNK:
 		return walk_link(w, node, dir);
-	case S_IFDIR:
-		return walk_subdirectory(w, node, dir);
 	default:
-		return refuse(w, node, NOVA_EINVAL,
-			"is a device, socket or FIFO; a code disk holds files, directories and "
-			"links");
+		return walk_subdirectory(w, node, dir);
+	}
+}
+
+/* What the owner may read or execute everybody may: the function's user is another one. */
+static mode_t kept_mode(const struct walk *w, mode_t mode)
+{
+	if (S_ISLNK(mode))
+		return S_IFLNK | 0777;
+	mode_t owner = mode & (S_IRUSR | S_IXUSR);
+	return w->keep_modes ? mode : mode | owner >> 3 | owner >> 6;
+}
+
+/* NULL: it can be in an image. */
+static const char *cannot_be_kept(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+		return NULL;
+	case S_IFSOCK:
+		return "is a socket, and left out";
+	case S_IFIFO:
+		return "is a FIFO, and left out";
+	default:
+		return "is a device, and left out";
 	}
 }
 
@@ -159,16 +214,21 @@ static int walk_name(struct walk *w, struct disk_node *parent, int dir, const ch
 		return refuse_os(w, parent, r, "cannot look at a file in");
 	if (w->except && st.st_dev == w->except->st_dev && st.st_ino == w->except->st_ino)
 		return 0;
+	const char *left_out = cannot_be_kept(st.st_mode);
+	if (left_out) {
+		const struct disk_node shown = { .name = (char *)name, .parent = parent };
+		tell(w, &shown, left_out);
+		return 0;
+	}
 	if (w->tree->nodes >= DISK_MAX_NODES)
 		return nova_fail(w->error, NOVA_ETOOBIG,
 			"more than %u files are too many for one image", DISK_MAX_NODES);
-	mode_t kept = S_ISLNK(st.st_mode) ? S_IFLNK | 0777 : st.st_mode;
-	struct disk_node *node = node_add(w->tree, parent, name, kept);
+	struct disk_node *node = node_add(w->tree, parent, name, kept_mode(w, st.st_mode));
 	if (!node)
 		return nova_oom(w->error);
 	**tail = node;
 	*tail = &node->next;
-	if (!parent->parent && !strcmp(name, DISK_LOST) && !S_ISDIR(st.st_mode))
+	if (is_lost(node) && !S_ISDIR(st.st_mode))
 		return refuse(w, node, NOVA_EINVAL,
 			"must be a directory: ext4 keeps that name for itself");
 	return walk_node(w, node, &st, dir);
@@ -215,9 +275,12 @@ static int walk_file(struct walk *w, const nova_disk_opts *opts, const struct st
 static int add_lost(struct walk *w)
 {
 	struct stat st;
-	if (w->tree->fd >= 0 && !w->tree->is_file && sys_lstatat(w->tree->fd, DISK_LOST, &st) == 0)
+	bool in_source = w->tree->fd >= 0 && !w->tree->is_file;
+	if (in_source && sys_lstatat(w->tree->fd, DISK_LOST, &st) == 0 &&
+		!cannot_be_kept(st.st_mode))
 		return 0;
-	struct disk_node *lost = node_add(w->tree, w->tree->root, DISK_LOST, S_IFDIR | 0700);
+	mode_t mode = kept_mode(w, S_IFDIR | 0700);
+	struct disk_node *lost = node_add(w->tree, w->tree->root, DISK_LOST, mode);
 	w->tree->root->child = lost;
 	return lost ? 0 : nova_oom(w->error);
 }
@@ -244,7 +307,13 @@ static int open_source(struct walk *w, const nova_disk_opts *opts, struct stat *
 int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const struct stat *except,
 	nova_error_t **error)
 {
-	struct walk w = { tree, except, error };
+	struct walk w = {
+		.tree = tree,
+		.except = except,
+		.keep_modes = opts->flags & NOVA_DISK_KEEP_MODES,
+		.log = { opts->log, opts->log_userdata, NOVA_LOG_WARN },
+		.error = error,
+	};
 	*tree = (struct disk_tree){ .fd = -1 };
 	struct disk_node *root = node_add(tree, NULL, "", S_IFDIR | 0755);
 	if (!root)
@@ -261,4 +330,18 @@ int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const str
 		return walk_file(&w, opts, &st);
 	remember(root, &st);
 	return walk_directory(&w, root, tree->fd);
+}
+
+int disk_look(const char *directory, const struct logger *log, nova_error_t **error)
+{
+	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
+	struct disk_tree tree;
+	opts.source = directory;
+	if (log && log->level >= NOVA_LOG_WARN) {
+		opts.log = log->fn;
+		opts.log_userdata = log->userdata;
+	}
+	int r = disk_tree_walk(&tree, &opts, NULL, error);
+	disk_tree_free(&tree);
+	return r < 0 ? nova_wrap(error, r, "code disk of '%s'", directory) : 0;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "disk/disk.h"
 #include "platform/platform.h"
 
 #define MAX_SEGMENTS 256u
@@ -131,52 +132,98 @@ static int check_file(const struct runtime *runtime, const char *path, nova_erro
 	return check_form(&code, runtime, error);
 }
 
-/* 1: a regular file, which is then checked; 0: there is none of that name. */
-static int check_entry(const struct runtime *runtime, const char *path, nova_error_t **error)
+/* --- the entry of a directory --- */
+
+static int fail_entry(int r, const char *path, nova_error_t **error)
 {
-	int r = fs_stat(path, NULL, NULL);
-	if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR)
-		return 0; /* what else is wrong with it, the reader says */
-	int code = check_file(runtime, path, error);
-	return code < 0 ? code : 1;
+	if (r == -EXDEV)
+		return nova_fail(error, NOVA_EINVAL,
+			"code: %s is behind a link that leads out of the directory, which the guest cannot "
+			"follow; put a copy there, or a relative link to a place inside", path);
+	if (r == -ENXIO) /* a socket */
+		return nova_fail(error, NOVA_EINVAL, "code: %s is no regular file", path);
+	return nova_fail_os(error, r, "code: cannot read %s", path);
 }
 
-/* Where the module of the handler's name may be: path/pkg/mod and the ending. */
-static char *module_path(const char *path, const char *handler, const char *ending)
+/* The modes on the code disk are wider than these: what its owner may do the function may. */
+static int check_modes(
+	const struct runtime *runtime, const char *path, mode_t mode, nova_error_t **error)
+{
+	bool runs = runtime->form == CODE_ELF || runtime->form == CODE_SOURCE_OR_ELF;
+	mode_t need = runs ? S_IXUSR | S_IXOTH : S_IRUSR | S_IROTH;
+	if (mode & need)
+		return 0;
+	return nova_fail(error, NOVA_EPERM,
+		"code: %s has the mode %04o, and its owner cannot %s it: chmod u+%s %s", path,
+		(unsigned)mode & 07777, runs ? "execute" : "read", runs ? "x" : "r", path);
+}
+
+static int check_opened(
+	const struct runtime *runtime, const char *path, int fd, nova_error_t **error)
+{
+	struct stat st;
+	int r = sys_fstat(fd, &st);
+	if (r < 0)
+		return fail_entry(r, path, error);
+	if (S_ISDIR(st.st_mode))
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return nova_fail(error, NOVA_EINVAL, "code: %s is no regular file", path);
+	struct code code = { path, fd, NULL, (size_t)st.st_size };
+	r = check_modes(runtime, path, st.st_mode, error);
+	if (r == 0)
+		r = check_form(&code, runtime, error);
+	return r < 0 ? r : 1;
+}
+
+/* 1: a regular file, which is then checked; 0: there is none of that name. */
+static int check_entry(const struct runtime *runtime, const char *directory, const char *name,
+	nova_error_t **error)
+{
+	AUTO_FREE char *path = path_join(directory, name);
+	if (!path)
+		return nova_oom(error);
+	AUTO_FD int dir = sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
+	AUTO_FD int fd = dir < 0 ? dir : sys_open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 0;
+	return fd < 0 ? fail_entry(fd, path, error) : check_opened(runtime, path, fd, error);
+}
+
+/* Where the module of the handler's name may be: pkg/mod and the ending. */
+static char *module_name(const char *handler, const char *ending)
 {
 	const char *dot = strrchr(handler, '.');
 	int len = dot ? (int)(dot - handler) : 4;
-	char *file = str_format("%s/%.*s%s", path, len, dot ? handler : "main", ending);
-	for (char *at = file ? file + strlen(path) + 1 : NULL, *end = at ? at + len : NULL; at < end; at++)
+	char *name = str_format("%.*s%s", len, dot ? handler : "main", ending);
+	for (char *at = name; at && at < name + len; at++)
 		if (*at == '.')
 			*at = '/';
-	return file;
+	return name;
 }
 
 static int check_python_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
-	static const char *const endings[] = { ".py", "/__init__.py" };
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
-		AUTO_FREE char *module = module_path(path, handler, endings[i]);
-		int found = module ? check_entry(runtime, module, error) : nova_oom(error);
-		if (found)
-			return found < 0 ? found : 0;
-	}
-	AUTO_FREE char *module = module_path(path, handler, ".py");
-	if (!module)
+	AUTO_FREE char *module = module_name(handler, ".py"),
+		       *package = module_name(handler, "/__init__.py");
+	if (!module || !package)
 		return nova_oom(error);
+	int found = check_entry(runtime, path, module, error);
+	if (found == 0)
+		found = check_entry(runtime, path, package, error);
+	if (found)
+		return found < 0 ? found : 0;
 	return nova_fail(error, NOVA_EINVAL,
 		"code: the directory %s has no file 'handler' and no '%s', where the handler would be",
-		path, module + strlen(path) + 1);
+		path, module);
 }
 
 /* In a directory the entry is the file `handler`, or for Python the module of the handler's name. */
 static int check_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
-	AUTO_FREE char *entry = path_join(path, "handler");
-	int found = entry ? check_entry(runtime, entry, error) : nova_oom(error);
+	int found = check_entry(runtime, path, "handler", error);
 	if (found)
 		return found < 0 ? found : 0;
 	if (!strcmp(runtime->name, "python"))
@@ -185,7 +232,7 @@ static int check_directory(
 }
 
 int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
-	nova_error_t **error)
+	const struct logger *log, nova_error_t **error)
 {
 	if (!opts->code_path) {
 		struct code code = { "what was given", -1, opts->code, opts->code_len };
@@ -194,7 +241,8 @@ int code_check(const struct runtime *runtime, const nova_register_opts *opts, co
 	int directory = fs_is_directory(opts->code_path);
 	if (directory < 0)
 		return nova_fail_os(error, directory, "code: cannot read %s", opts->code_path);
-	if (directory)
-		return check_directory(runtime, opts->code_path, handler, error);
-	return check_file(runtime, opts->code_path, error);
+	if (!directory)
+		return check_file(runtime, opts->code_path, error);
+	int code = check_directory(runtime, opts->code_path, handler, error);
+	return code < 0 ? code : nova_wrap(error, disk_look(opts->code_path, log, error), "code");
 }

@@ -45,8 +45,10 @@ const char *const *runtime_names(void);
 
 /* --- code ---------------------------------------------------------------------------------------------------------- */
 
-/* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM. */
-int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler, nova_error_t **error);
+/* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM.
+ * What of a directory will not be in the guest is told to the log. */
+int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
+	const struct logger *log, nova_error_t **error);
 
 /* --- function objects ------------------------------------------------------------------------------------------------ */
 

@@ -379,7 +379,8 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 	if (r == 0)
 		r = record_from_opts(&record, &o, error);
 	if (r == 0)
-		r = code_check(runtime, &o, record.handler, error);
+		r = code_check(runtime, &o, record.handler,
+			nova->host ? host_log(nova->host) : NULL, error);
 	if (r < 0)
 		return r;
 	if (fs_reserve_is_spent(nova->home))

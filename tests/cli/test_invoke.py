@@ -11,7 +11,7 @@ import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
+from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that, make_tree
 
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: (true|false)\nDuration:   \d+ ms\n"
          r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
@@ -52,6 +52,18 @@ class Invoke(HomeCase):
                                     ("script", "import sys\nprint('text')\nprint('warned', file=sys.stderr)\n", "python")):
             self.register(name, code, runtime)
             self.assertEqual(self.novactl("invoke", name).stderr, "warned\n")
+
+    def test_a_code_tree_is_taken_as_far_as_it_makes_sense(self):
+        code = make_tree(self.directory / "tree")
+        done = self.register("tree", code)
+        self.assertEqual([line for line in done.stderr.splitlines() if "novactl: " in line], [
+            "novactl: warn: function: 'agent.sock' is a socket, and left out",
+            "novactl: warn: function: 'common' is a link that leads out of the code: in the guest "
+            "there is nothing of yours",
+            "novactl: warn: function: 'run/pipe' is a FIFO, and left out"])
+        self.assertEqual(self.novactl_json("invoke", "tree")["output"], TREE)
+        built = self.novactl("disk", "build", code, "-o", self.directory / "tree.ext4")
+        self.assertEqual(built.stderr.count("left out"), 2)
 
     def test_text_that_is_not_json_becomes_a_string(self):
         self.register("plain", "echo hello there", "shell")

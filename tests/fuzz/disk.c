@@ -107,7 +107,7 @@ static int link_to(void *to, const char *name, const char *target, nova_error_t 
 {
 	struct told *t = to;
 	(void)error;
-	assert(disk_name_ok(name) && !t->in_file && disk_link_ok(target, t->depth));
+	assert(disk_name_ok(name) && !t->in_file && *target && strlen(target) < DISK_BLOCK);
 	return 0;
 }
 

@@ -483,6 +483,59 @@ START_TEST(code_that_cannot_be_run_is_refused_where_it_lies)
 }
 END_TEST
 
+static void link_code(const char *name, const char *target)
+{
+	AUTO_FREE char *path = path_join(dir, name);
+	ck_assert_int_eq(fs_unlink(path), 0);
+	ck_assert_int_eq(symlink(target, path), 0);
+}
+
+START_TEST(an_entry_that_the_guest_cannot_reach_is_refused)
+{
+	AUTO_FREE char *code = path_join(dir, "code"), *inner = path_join(dir, "code/inner");
+	AUTO_FREE char *outside = write_code("outside.py", "x", 1);
+	ck_assert_int_eq(fs_mkdirs(inner, 0755), 0);
+	free(write_code("code/inner/api.py", "x", 1));
+	link_code("code/main.py", "inner/../inner/./api.py");
+	ck_ok(add_path("python", code));
+	link_code("code/python", "/usr/bin/python3"); /* no entry, so it may lead anywhere */
+	link_code("code/nowhere", "nowhere");
+	ck_ok(add_path("python", code));
+	const char *const out[] = { outside, "../outside.py", "inner/../../code/inner/api.py" };
+	for (size_t i = 0; i < ARRAY_LEN(out); i++) {
+		link_code("code/main.py", out[i]);
+		ck_fails_with(NOVA_EINVAL, "code/main.py is behind a link that leads out",
+			add_path("python", code));
+	}
+	link_code("code/main.py", "missing.py");
+	ck_fails_with(NOVA_EINVAL, "no 'main.py'", add_path("python", code));
+	link_code("code/app", dir);
+	ck_fails_with(NOVA_EINVAL, "code/app/outside.py is behind a link",
+		add_handler(code, "app.outside.handler"));
+	link_code("code/handler", outside);
+	ck_fails_with(NOVA_EINVAL, "code/handler is behind a link", add_path("shell", code));
+}
+END_TEST
+
+START_TEST(an_entry_that_nobody_may_use_is_refused)
+{
+	AUTO_FREE char *code = path_join(dir, "code"), *handler = path_join(dir, "code/handler");
+	ck_assert_int_eq(fs_mkdirs(code, 0700), 0);
+	free(write_code("code/handler", "#!/bin/sh\n", 10));
+	ck_assert_int_eq(fs_chmod(handler, 0700), 0);
+	ck_ok(add_path("binary", code));
+	ck_assert_int_eq(fs_chmod(handler, 0600), 0);
+	ck_fails_with(NOVA_EPERM, "owner cannot execute it: chmod u+x", add_path("binary", code));
+	ck_ok(add_path("shell", code));
+	ck_assert_int_eq(fs_chmod(handler, 0200), 0);
+	ck_fails_with(NOVA_EPERM, geteuid() ? "cannot read" : "owner cannot read it: chmod u+r",
+		add_path("shell", code));
+	ck_assert_int_eq(fs_unlink(handler), 0);
+	ck_assert_int_eq(mkfifo(handler, 0600), 0);
+	ck_fails_with(NOVA_EINVAL, "code/handler is no regular file", add_path("shell", code));
+}
+END_TEST
+
 START_TEST(a_relative_path_is_stored_absolute)
 {
 	AUTO_FREE char *path = write_code("hello.py", "x", 1);
@@ -518,6 +571,8 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, a_directory_needs_an_entry);
 	tcase_add_test(tc, the_module_of_a_handler_has_to_be_there);
 	tcase_add_test(tc, code_that_cannot_be_run_is_refused_where_it_lies);
+	tcase_add_test(tc, an_entry_that_the_guest_cannot_reach_is_refused);
+	tcase_add_test(tc, an_entry_that_nobody_may_use_is_refused);
 	tcase_add_test(tc, a_relative_path_is_stored_absolute);
 	suite_add_tcase(suite, tc);
 	return suite;

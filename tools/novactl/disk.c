@@ -4,6 +4,7 @@
 static struct {
 	const char *image, *label;
 	uint64_t size;
+	bool keep_modes;
 } given;
 
 static const struct opt options[] = {
@@ -12,6 +13,8 @@ static const struct opt options[] = {
 		&given.size },
 	{ OPT_TEXT, 0, "label", "TEXT", "volume label, at most 16 bytes [nova-code]",
 		&given.label },
+	{ OPT_FLAG, 0, "keep-modes", NULL,
+		"keep permission bits as they are, as for a root filesystem", &given.keep_modes },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -24,6 +27,8 @@ static int run(char **args, int count)
 	opts.source = args[0];
 	opts.min_size = given.size;
 	opts.label = given.label;
+	opts.flags = given.keep_modes ? NOVA_DISK_KEEP_MODES : 0;
+	opts.log = session_log_line;
 	nova_error_t *error = NULL;
 	if (nova_disk_build(given.image, &opts, &error) != 0)
 		return report(error);
@@ -41,7 +46,9 @@ const struct verb verb_disk_build = {
 	.examples = "  novactl disk build hello.py -o hello.ext4\n"
 		    "  novactl disk build ./app -o app.ext4 --size 64M --label app\n",
 	.notes = "The same input always gives the same bytes. A single file is called 'handler' in "
-		 "the image.\n",
+		 "the image.\nWhat the owner of a file may read or execute everybody may in the image. "
+		 "Sockets, FIFOs and devices\nare left out, with a line on stderr; links are kept "
+		 "as they are.\n",
 	.options = options,
 	.min_args = 1,
 	.max_args = 1,

@@ -182,6 +182,8 @@ nova_host_t *session_host(int *ret_status);
  * ask for them. */
 void session_log(nova_host_t *host, const nova_config_t *config);
 /* A message of the tool's own among them. */
+/* A nova_log_fn: what is wanted of it goes to stderr. */
+void session_log_line(void *unused, int level, const char *module, const char *text);
 void session_say(int level, const char *module, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static inline void config_freep(nova_config_t **config)

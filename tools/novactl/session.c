@@ -58,7 +58,7 @@ nova_config_t *session_config(int *ret_status)
 
 static int said_up_to = NOVA_LOG_ERROR;
 
-static void log_to_stderr(void *unused, int level, const char *module, const char *text)
+void session_log_line(void *unused, int level, const char *module, const char *text)
 {
 	(void)unused;
 	if (level > said_up_to && strcmp(module, ABOUT_CODE))
@@ -84,7 +84,8 @@ static int log_level(const nova_config_t *config)
 void session_log(nova_host_t *host, const nova_config_t *config)
 {
 	said_up_to = log_level(config);
-	nova_host_set_log(host, log_to_stderr, NULL, !said_up_to || said_up_to > NOVA_LOG_WARN ? said_up_to : NOVA_LOG_WARN);
+	nova_host_set_log(host, session_log_line, NULL,
+		!said_up_to || said_up_to > NOVA_LOG_WARN ? said_up_to : NOVA_LOG_WARN);
 }
 
 void session_say(int level, const char *module, const char *format, ...)
@@ -96,7 +97,7 @@ void session_say(int level, const char *module, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_to_stderr(NULL, level, module, text);
+	session_log_line(NULL, level, module, text);
 }
 
 nova_t *session_open(int *ret_status)

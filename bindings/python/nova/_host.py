@@ -326,11 +326,16 @@ def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Res
 
 
 def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None, entry_name: Optional[str] = None,
-               min_size: int = 0, max_size: int = 0, label: Optional[str] = None) -> None:
-    """Builds a read-only ext4 image at `image` from the file or directory `source`, or from the bytes of one file."""
+               min_size: int = 0, max_size: int = 0, label: Optional[str] = None,
+               keep_modes: bool = False) -> None:
+    """Builds a read-only ext4 image from the file or directory `source`, or from one file's bytes.
+
+    What the owner of a file may read or execute everybody may in the image, unless `keep_modes`;
+    what is left out is told to the logger "nova"."""
     options = _ffi.DiskOpts(source=text(source), data=None if data is None else cast(c_char_p(data), c_void_p),
                             data_len=0 if data is None else len(data), entry_name=text(entry_name), min_size=min_size,
-                            max_size=max_size, label=text(label))
+                            max_size=max_size, label=text(label), log=_LOG_FUNCTION,
+                            flags=1 if keep_modes else 0)
     check("nova_disk_build", text(image), byref(options))
 
 

@@ -29,6 +29,10 @@ class DiskOpts(_Options):
         ("min_size", c_uint64),
         ("max_size", c_uint64),
         ("label", c_char_p),
+        ("log", LOG_FN),
+        ("log_userdata", c_void_p),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
