@@ -9,7 +9,7 @@ import sys
 import unittest
 
 from daemoncase import DaemonCase
-from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
+from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that, make_tree
 
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
          r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
@@ -73,6 +73,32 @@ class RealVm(VmCase):
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as own:
             self.assertNotEqual(self.novactl_json("invoke", "where")["output"], own.read().strip())
 
+    def finds_its_code_and_what_programs_expect(self):
+        """A tree of umask 077; zones, libraries, locale, services and certificates."""
+        code = make_tree(self.directory / "tree")
+        with open(code / "main.py", "a", encoding="utf-8") as main:
+            main.write(
+                "tree = handler\n"
+                "def handler(event):\n"
+                "    import ctypes, datetime, locale, shutil, socket, ssl, subprocess, zoneinfo\n"
+                "    noon = datetime.datetime(2026, 7, 1, 12, tzinfo=datetime.timezone.utc)\n"
+                "    shell = subprocess.run(['sh', '-c', 'date -d @1782907200 \"+%H %Z\"'],\n"
+                "        env={'TZ': 'Europe/Berlin'}, capture_output=True, text=True)\n"
+                "    for library in ('libstdc++.so.6', 'libgomp.so.1'): ctypes.CDLL(library)\n"
+                "    shutil.copytree('.', '/tmp/copy', symlinks=True)\n"
+                "    there = noon.astimezone(zoneinfo.ZoneInfo('Europe/Berlin'))\n"
+                "    return {'tree': tree(event), 'uid': os.getuid(),\n"
+                "            'shell': shell.stdout.strip(),\n"
+                "            'zone': there.strftime('%H %Z'),\n"
+                "            'locale': locale.setlocale(locale.LC_ALL, ''),\n"
+                "            'http': socket.getservbyname('http'),\n"
+                "            'tcp': socket.getprotobyname('tcp'),\n"
+                "            'cas': len(ssl.create_default_context().get_ca_certs()) > 50}\n")
+        self.register("tree", code, "python", "--check", "never")
+        self.assertEqual(self.novactl_json("invoke", "tree")["output"], {
+            "tree": TREE, "uid": 1000, "shell": "14 CEST", "zone": "14 CEST", "locale": "C.UTF-8",
+            "http": 80, "tcp": 6, "cas": True})
+
     def test_functions_run_as_they_do_elsewhere(self):
         code = self.directory / "shop"
         (code / "app").mkdir(parents=True)
@@ -96,6 +122,7 @@ class RealVm(VmCase):
         self.register("logs", "echo log > /dev/stderr; echo more | tee /dev/stderr >/dev/null; echo '{\"a\":1}' > /dev/stdout", "shell")
         done = self.novactl("invoke", "logs")
         self.assertEqual(done.stderr, "log\nmore\n")
+        self.finds_its_code_and_what_programs_expect()
 
     def test_a_failure_in_the_guest_keeps_its_words_and_its_code(self):
         self.register("fails", "echo no such city >&2; exit 3", "shell")

@@ -2,7 +2,10 @@
 # shellcheck shell=bash disable=SC2154
 # The read-only root filesystems: trees of unpacked packages, written as ext4 by novactl.
 
-base_list=(busybox-static libc6 libgcc-s1 ca-certificates)
+# Programs and modules made elsewhere expect the libraries of C++ and OpenMP, zones, services, and
+# the locale that LANG names.
+base_list=(busybox-static libc6 libgcc-s1 libstdc++6 libgomp1 ca-certificates netbase tzdata)
+base_list+=(libc-bin)
 python_list=(python3)
 
 # What packages need only to be installed.
@@ -19,6 +22,11 @@ new_tree() {
 	done
 }
 
+left_out=(
+	--exclude=./usr/share/{doc,man,locale,lintian,info,bug,gcc,gdb,zoneinfo/right,zoneinfo/posix}
+	--exclude=./etc/{init.d,default} --exclude='*/gconv'
+)
+
 unpack_all() {
 	local target=$1 packages package
 	shift
@@ -27,9 +35,10 @@ unpack_all() {
 	download "${packages[@]}"
 	step "$target: unpacking"
 	for package in "${packages[@]}"; do
-		unpack "$package" "$tree" --exclude='./usr/share/doc' --exclude='./usr/share/man' \
-			--exclude='./usr/share/locale' --exclude='./usr/share/lintian' --exclude='./usr/share/info' \
-			--exclude='*/gconv' --exclude='./usr/share/bug' --exclude='./etc/init.d' --exclude='./etc/default'
+		case $package in
+		libc-bin=*) unpack "$package" "$tree" ./usr/lib/locale ;; # C.UTF-8
+		*) unpack "$package" "$tree" "${left_out[@]}" ;;
+		esac
 	done
 }
 
@@ -76,22 +85,6 @@ join_certificates() {
 	ln -s ../../../etc/ssl/cert.pem "$tree/usr/lib/ssl/cert.pem"
 }
 
-# Absolute links would lead out of the tree while it is written: "/usr/x" seen from usr/lib/a is "../../usr/x".
-relate_links() {
-	local link target above
-	find "$tree" -type l -lname '/*' -printf '%P\t%l\n' >"$work/links"
-	while IFS=$'\t' read -r link target; do
-		above=${link//[!\/]/}
-		ln -sfn "${above//\//../}${target#/}" "$tree/$link"
-	done <"$work/links"
-	# A ".." behind a name cannot be judged without following the name; spelled out, it can.
-	find "$tree" -type l -printf '%P\t%l\n' | grep -P '\t(.*/)?[^./][^/]*/(.*/)?\.\.(/|$)' >"$work/links" || true
-	while IFS=$'\t' read -r link target; do
-		target=$(realpath -m -s --relative-to="$tree/${link%/*}" "$tree/${link%/*}/$target")
-		ln -sfn "$target" "$tree/$link"
-	done <"$work/links"
-}
-
 fill_base() {
 	new_tree
 	unpack_all "$@"
@@ -103,10 +96,9 @@ fill_base() {
 write_tree() {
 	local target=$1 size=$2 out=$3
 	step "$target: writing the file system"
-	relate_links
-	find "$tree" -xdev \( -type p -o -type s -o -type c -o -type b \) -delete
 	chmod -R u+rwX "$tree"
-	"$novactl" disk build "$tree" -o "$out" --size "$size" --label "nova-$target" >/dev/null 2>>"$work/log"
+	"$novactl" disk build "$tree" -o "$out" --size "$size" --label "nova-$target" --keep-modes \
+		>/dev/null 2>>"$work/log"
 	rm -rf "$tree"
 }
 
