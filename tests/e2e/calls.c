@@ -333,9 +333,28 @@ START_TEST(a_code_disk_removed_by_hand_is_named_and_registering_again_mends_it)
 }
 END_TEST
 
+START_TEST(a_guest_has_as_many_processors_as_its_function_asks_for)
+{
+	if (is_fake())
+		return; /* its guests have those of this machine */
+	struct platform p = platform_open(NULL);
+	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	static const char source[] = "nproc; grep -c ^processor /proc/cpuinfo";
+	o.name = "f";
+	o.runtime = "shell";
+	o.code = source;
+	o.code_len = strlen(source);
+	o.vcpus = 2;
+	ck_ok(nova_register(p.nova, &o, NULL, &error));
+	platform_answers(p.nova, "f", "\"2\\n2\"");
+	platform_close(&p);
+}
+END_TEST
+
 TCase *call_cases(void)
 {
 	TCase *tc = tcase_create("calls");
+	tcase_add_test(tc, a_guest_has_as_many_processors_as_its_function_asks_for);
 	tcase_add_test(tc, a_function_is_called_cold_and_then_warm);
 	tcase_add_test(tc, the_parts_of_the_time_make_up_the_whole);
 	tcase_add_test(tc, a_result_is_one_json_object_too);
