@@ -65,14 +65,21 @@ static bool counts(enum family family)
 	return !inside && __atomic_load_n(&state.armed, __ATOMIC_ACQUIRE) && state.family == family;
 }
 
-/* libext2fs 1.47 ends the program when some of its own allocations fail (ext2fs_create_inode_cache(), ext2fs_super_and_bgd_loc2()). */
-static bool is_spared(const struct point *point)
+/* Whether one of the innermost callers is of this library. */
+static bool comes_from(const struct point *point, const char *library, int most)
 {
 	Dl_info info = { 0 };
-	for (int i = 1; i < point->depth && i < 8; i++)
-		if (dladdr(point->trace[i], &info) && info.dli_fname && strstr(info.dli_fname, "libext2fs"))
+	for (int i = 1; i < point->depth && i < most; i++)
+		if (dladdr(point->trace[i], &info) && info.dli_fname && strstr(info.dli_fname, library))
 			return true;
 	return false;
+}
+
+/* libext2fs 1.47 ends the program when some of its own allocations fail (ext2fs_create_inode_cache(),
+ * ext2fs_super_and_bgd_loc2()), and the address sanitizer when it cannot ask for a new thread's stack. */
+static bool is_spared(const struct point *point)
+{
+	return comes_from(point, "libext2fs", 8) || comes_from(point, "libasan", 5);
 }
 
 /* Whether this is the point that fails; then errno is set. */
