@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the firecracker engine does on its host: jails, files that people want to look at, images, and what the probe says. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -187,6 +188,28 @@ START_TEST(links_to_the_sockets_live_as_long_as_they)
 }
 END_TEST
 
+START_TEST(a_machine_that_starts_beside_leaves_the_links_of_one_that_has_not_bound_its_sockets)
+{
+	static const char *const keys[] = { "firecracker.socket_dir", "firecracker.vsock_dir" };
+	struct setting s = set_up_with(",\"deaf\":true", "off", keys[_i]);
+	AUTO_FREE char *base = path_join(s.dir, "base");
+	AUTO_FD int fd = sys_open(base, O_RDWR | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_ok(start(&s, fd, 10000)); /* it comes up by itself, and here never gets that far */
+	AUTO_FREE char *link = looked_at(&s, ".sock");
+	struct stat st;
+	ck_assert_ptr_nonnull(link);
+	ck_assert_int_ne(stat(link, &st), 0);
+	struct machine *first = s.m;
+	s.m = machine_new(&firecracker_engine);
+	ck_ok(start(&s, fd, 10000));
+	ck_assert_int_eq(lstat(link, &st), 0);
+	machine_free(&firecracker_engine, first);
+	ck_assert_int_ne(lstat(link, &st), 0);
+	tear_down(&s);
+}
+END_TEST
+
 /* Whether this user can have /tmp/nova is not ours to decide. */
 START_TEST(by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine)
 {
@@ -357,6 +380,8 @@ void add_host_tests(TCase *tc)
 	tcase_add_test(tc, the_next_context_ends_jailed_processes_that_outlived_their_keeper);
 	tcase_add_loop_test(tc, logs_and_metrics_go_where_the_setting_says_and_stay, 0, 2);
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
+	tcase_add_loop_test(tc,
+		a_machine_that_starts_beside_leaves_the_links_of_one_that_has_not_bound_its_sockets, 0, 2);
 	tcase_add_test(tc, by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine);
 	tcase_add_test(tc, what_is_switched_off_is_not_made);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);

@@ -242,14 +242,26 @@ int fc_place_logs(const struct fc_place *place, const struct engine_env *env, ch
 	return 0;
 }
 
-/* Links that lead nowhere are those of processes that were killed. */
+/* The directory of a machine is there before its links and until they are gone; its socket may
+ * come later. */
+static bool is_stale(const char *link)
+{
+	AUTO_FREE char *target = NULL;
+	char *slash = sys_readlinkat(AT_FDCWD, link, &target) == 0 ? strrchr(target, '/') : NULL;
+	if (!slash)
+		return false;
+	*slash = 0;
+	return fs_exists(target) == 0;
+}
+
+/* Links of processes that were killed. */
 static void sweep_links(const char *directory)
 {
 	char **found;
 	int count = fs_list(directory, &found);
 	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path = path_join(directory, found[i]), *target = NULL;
-		if (path && str_starts(found[i], "nova-") && sys_readlinkat(AT_FDCWD, path, &target) == 0 && fs_exists(path) == 0)
+		AUTO_FREE char *path = path_join(directory, found[i]);
+		if (path && str_starts(found[i], "nova-") && is_stale(path))
 			fs_unlink(path);
 	}
 	if (count >= 0)
