@@ -201,7 +201,11 @@ static void on_channel(struct agent *agent, void *what, short events)
 		deliver(agent);
 }
 
-/* One host at a time: who connects later is the one that is alive. */
+/*
+ * One host at a time. A snapshot resets all streams, and the next one may get here before the guest
+ * knows, which would end it too. So who connects waits until the former stream has ended: Ready
+ * is a promise that this one stays.
+ */
 static void on_connection(struct agent *agent, void *what, short events)
 {
 	struct channel *channel = what;
@@ -209,8 +213,6 @@ static void on_connection(struct agent *agent, void *what, short events)
 	int fd = accept4(channel->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (channel->fd >= 0)
-		channel_lost(agent);
 	channel->fd = fd;
 	message_ready(agent);
 }
@@ -232,7 +234,7 @@ static bool still_away(struct agent *agent)
 void channel_watch(struct agent *agent)
 {
 	struct channel *channel = &agent->channel;
-	if (channel->listener >= 0)
+	if (channel->listener >= 0 && channel->fd < 0)
 		loop_watch(agent, &channel->listener, POLLIN, on_connection, channel);
 	if (channel->fd < 0 || still_away(agent))
 		return;

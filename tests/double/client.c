@@ -34,6 +34,22 @@ START_TEST(every_version_boots_saves_and_restores)
 }
 END_TEST
 
+/* The double of an old version ends a stream that comes before the reset, after Ready. */
+START_TEST(a_stream_after_a_snapshot_outlives_the_reset_that_comes_late)
+{
+	struct setting s = set_up(",\"version\":\"1.12.1\"");
+	AUTO_FD int state = -1;
+	ck_ok(start(&s, -1, 10000));
+	agent_answers(&s);
+	ck_ok(firecracker_engine.save(s.m, &state, &error));
+	ck_ok(firecracker_engine.resume(s.m, &error));
+	agent_answers(&s);
+	struct pollfd end = { s.m->channel, POLLRDHUP, 0 };
+	ck_assert_int_eq(sys_poll(&end, 1, 100), 0);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_paused_machine_is_paused_once)
 {
 	struct setting s = set_up("");
@@ -333,6 +349,7 @@ static Suite *client_suite(void)
 	TCase *tc = tcase_create("client");
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, every_version_boots_saves_and_restores, 0, ARRAY_LEN(versions));
+	tcase_add_test(tc, a_stream_after_a_snapshot_outlives_the_reset_that_comes_late);
 	tcase_add_test(tc, a_paused_machine_is_paused_once);
 	tcase_add_loop_test(tc, a_start_that_fails_says_why_and_leaves_nothing, 0, ARRAY_LEN(failures));
 	tcase_add_loop_test(tc, what_only_takes_time_or_looks_odd_is_no_failure, 0, ARRAY_LEN(patience));

@@ -162,9 +162,10 @@ static void try_agent(void)
 	check(call(fd, "{\"a\":1}", "{\"a\":1}"), "Exec runs the function");
 	check(large_call(fd), "frames of many packets pass both ways");
 	int second = connect_agent();
-	check(is_ready(second), "who connects later is taken, and gets a Ready of its own");
-	check(recv(fd, &byte, 1, 0) <= 0, "the connection before is ended");
+	check(call(fd, "1", "\"output\":1"), "who connects later does not end the connection before");
+	check(recv(second, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "and has to wait");
 	close(fd);
+	check(is_ready(second), "until that has ended, and gets a Ready of its own");
 	check(call(second, "2", "\"output\":2"), "the function is still there");
 	static const uint8_t half[] = { 0, 0, 1, 0, '{' };
 	check(send_all(second, half, sizeof(half)), "half a frame is sent");

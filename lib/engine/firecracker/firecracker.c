@@ -143,12 +143,26 @@ int fc_await(struct machine *m, nova_error_t **error)
 	return code < 0 ? fc_with_last_words(f, code, error) : 0;
 }
 
+void fc_put_aside(struct fc_machine *f)
+{
+	if (f->machine.channel < 0)
+		return;
+	fd_close(f->former);
+	f->former = STEAL_FD(f->machine.channel);
+}
+
 int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error)
 {
 	if (f->machine.channel >= 0)
 		return 0;
 	AUTO_FREE char *path = fc_path(&f->place, FC_VSOCK);
-	return path ? fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, stop, &f->machine.channel, error) : nova_oom(error);
+	if (!path)
+		return nova_oom(error);
+	int code = fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, stop,
+		&f->machine.channel, error);
+	fd_close(f->former);
+	f->former = -1;
+	return code;
 }
 
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
@@ -179,7 +193,7 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 {
 	struct fc_machine *f = fc_of(m);
 	f->env = env;
-	f->state = f->diff = f->memory = -1;
+	f->state = f->diff = f->memory = f->former = -1;
 	f->written = (struct pages)PAGES_NONE;
 	f->memory_mb = spec->memory_mb;
 	f->deadline = spec->deadline;
@@ -243,7 +257,8 @@ static void fc_release(struct machine *m)
 	fd_close(f->state);
 	fd_close(f->diff);
 	fd_close(f->memory);
-	f->state = f->diff = f->memory = -1;
+	fd_close(f->former);
+	f->state = f->diff = f->memory = f->former = -1;
 	pages_done(&f->written);
 	fc_place_links(&f->place, f->env, false);
 	fc_place_done(&f->place);

@@ -136,6 +136,7 @@ struct fc_machine {
 	struct fc_version version;
 	const struct engine_env *env;
 	struct fc_place place;
+	int former; /* the stream before a snapshot: the guest is not to see its end before the reset, -1: none */
 	int state, diff, memory; /* ours of FC_STATE, FC_DIFF, FC_MEMORY; in a jail the first two are opened when they have been written */
 	char *whole;          /* file with the memory to load instead of the base; NULL: the base */
 	struct pages written; /* since the base */
@@ -151,6 +152,8 @@ static inline struct fc_machine *fc_of(struct machine *m)
 int fc_await(struct machine *m, nova_error_t **error);
 /* Adds the VMM's last words to the error. */
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error);
+/* The stream to the agent is to be renewed: our end of it stays open until the agent has answered on the next one. */
+void fc_put_aside(struct fc_machine *f);
 int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error);
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error);
 

@@ -91,7 +91,7 @@ static int create(struct fc_machine *f, nova_error_t **error)
 	}
 	if (code < 0)
 		return code;
-	fd_close(STEAL_FD(f->machine.channel)); /* the guest's end of it is reset now, also if this fails */
+	fc_put_aside(f); /* the guest's end of it is reset now, also if this fails */
 	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
 	if (code < 0 || !f->place.jailed)
 		return code;

@@ -13,6 +13,15 @@ MOST = 1023
 FIRST_HOST_PORT = 1 << 30
 
 
+def is_closed(sock):
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 class Stream:
     def __init__(self, host):
         self.host = host
@@ -118,6 +127,24 @@ class Vsock:
             self.drop(stream)  # nobody waits for it any more
             return
         self.vmm.watch(stream.guest, lambda: self.move(stream, stream.guest, stream.host))
+        if self.reset_comes_late():
+            self.cut(stream)
+
+    def reset_comes_late(self):
+        """Up to 1.15 a stream can reach the guest before the reset, which then ends both. An agent does not take it, nor say
+        Ready, while it has the former one, unless that has ended otherwise: by the host's closing its end."""
+        if self.vmm.version >= (1, 16) or not self.hanging:
+            return False
+        closed = any(is_closed(host) for host in self.hanging)
+        for host in self.hanging:
+            host.close()
+        self.hanging.clear()
+        return closed
+
+    def cut(self, stream):
+        """What the agent has said gets out before."""
+        self.move(stream, stream.guest, stream.host)
+        self.drop(stream)
 
     def move(self, stream, source, target):
         try:
