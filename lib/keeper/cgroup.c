@@ -159,20 +159,3 @@ const char *cgroup_obstacle(void)
 	}
 	return reason_of(worst);
 }
-
-void cgroup_remove_everywhere(const char *parent, const char *name)
-{
-	static const char *const root = "/sys/fs/cgroup";
-	char **mounts;
-	AUTO_FREE char *unified = str_format("%s/%s/%s", root, parent, name);
-	if (unified)
-		rmdir(unified);
-	int count = fs_list(root, &mounts);
-	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *group = str_format("%s/%s/%s/%s", root, mounts[i], parent, name);
-		if (group)
-			rmdir(group);
-	}
-	if (count >= 0)
-		strv_free(mounts, (size_t)count);
-}

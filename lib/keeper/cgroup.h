@@ -15,7 +15,5 @@ void cgroup_forget(pid_t pid);
 void cgroup_sweep(void);
 /* Why no limit can be set here; NULL: it can. Static text. */
 const char *cgroup_obstacle(void);
-/* Removes the groups <parent>/<name> of all hierarchies, where no process is in them. */
-void cgroup_remove_everywhere(const char *parent, const char *name);
 
 #endif

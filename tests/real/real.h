@@ -39,6 +39,7 @@ void is_call(nova_vm_t *vm, unsigned number);
 int times(int few, int many);
 
 void add_life_tests(TCase *tc, int variants); /* life.c */
+void add_host_tests(TCase *tc, int variants); /* host.c */
 void add_many_tests(TCase *tc, int variants); /* many.c */
 
 #endif

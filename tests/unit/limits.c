@@ -162,23 +162,6 @@ START_TEST(groups_of_killed_keepers_are_swept_and_that_of_a_living_one_stays)
 }
 END_TEST
 
-START_TEST(groups_that_a_jailer_left_are_removed_in_every_hierarchy)
-{
-	AUTO_FREE char *directory = groups();
-	const char *mount = directory && str_starts(directory, "/sys/fs/cgroup/memory") ?
-		"/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
-	AUTO_FREE char *parent = str_format("%s/nova-test-jailer", mount);
-	AUTO_FREE char *group = str_format("%s/nova-0000-0000", parent);
-	if (!directory || mkdir(parent, 0755) < 0 || mkdir(group, 0755) < 0) {
-		fprintf(stderr, "# SKIP %s: no control group can be made\n", __func__);
-		return;
-	}
-	cgroup_remove_everywhere("nova-test-jailer", "nova-0000-0000");
-	ck_assert(!fs_exists(group));
-	rmdir(parent);
-}
-END_TEST
-
 static Suite *limits_suite(void)
 {
 	Suite *suite = suite_create("limits");
@@ -186,7 +169,6 @@ static Suite *limits_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, five_thousand_users_taken_by_four_processes_are_different);
 	tcase_add_test(tc, groups_of_killed_keepers_are_swept_and_that_of_a_living_one_stays);
-	tcase_add_test(tc, groups_that_a_jailer_left_are_removed_in_every_hierarchy);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

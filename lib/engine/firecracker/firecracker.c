@@ -103,7 +103,7 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	int code = place(f, spec, &w, error);
 	if (code < 0)
 		return code;
-	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails, fs_exists("/sys/fs/cgroup/cgroup.controllers") == 1) < 0)
+	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails) < 0)
 		return nova_oom(error);
 	struct spawn spawn = {
 		.argv = command.argv, .fds = w.theirs, .fd_count = w.count,

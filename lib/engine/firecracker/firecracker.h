@@ -184,7 +184,7 @@ struct fc_command {
 	char *api;
 };
 /* The command line, in a jail through the jailer. Pure. The strings given must live as long. NOVA_ENOMEM. */
-int fc_command_make(struct fc_command *command, const char *jailer, const char *binary, const struct fc_place *place, const char *jails, bool cgroup2);
+int fc_command_make(struct fc_command *command, const char *jailer, const char *binary, const struct fc_place *place, const char *jails);
 void fc_command_done(struct fc_command *command);
 /* *ret_path NULL: none is to be used, as this is not root, or the setting says so, or there is none (which is logged). */
 int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error);

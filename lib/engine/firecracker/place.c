@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
-#include "keeper/cgroup.h"
 
 #define INSTALLED     "/opt/nova/bin/jailer"
 
@@ -65,25 +64,10 @@ int fc_place_make(struct fc_place *place, const struct engine_env *env, const ch
 	return r < 0 ? nova_fail_os(error, r, "directory '%s'", place->directory) : 0;
 }
 
-/* The control groups that the jailer has made stay, and are named as the jail is: <program>/<id>. */
-static void forget_groups(const char *jail)
-{
-	AUTO_FREE char *copy = strdup(jail);
-	char *id = copy ? strrchr(copy, '/') : NULL;
-	if (!id)
-		return;
-	*id++ = 0;
-	char *program = strrchr(copy, '/');
-	if (program)
-		cgroup_remove_everywhere(program + 1, id);
-}
-
 void fc_place_done(struct fc_place *place)
 {
 	if (!place->remove)
 		return;
-	if (place->jailed)
-		forget_groups(place->remove);
 	fs_remove_tree(place->remove);
 	fd_close(place->fd);
 	if (place->jailed)
@@ -355,10 +339,8 @@ void fc_sweep(const char *run_dir, const struct logger *log)
 	for (int i = 0; i < program_count; i++) {
 		AUTO_FREE char *jail = path_join(jails, programs[i]);
 		int count = jail ? fs_list(jail, &ids) : 0;
-		for (int j = 0; j < count; j++) {
+		for (int j = 0; j < count; j++)
 			end_jailed(jail, ids[j], programs[i], log);
-			cgroup_remove_everywhere(programs[i], ids[j]);
-		}
 		if (count > 0)
 			strv_free(ids, (size_t)count);
 	}
@@ -372,14 +354,16 @@ static void add(struct fc_command *c, size_t *count, const char *text)
 		c->argv[(*count)++] = text;
 }
 
-int fc_command_make(struct fc_command *c, const char *jailer, const char *binary, const struct fc_place *place, const char *jails, bool cgroup2)
+int fc_command_make(struct fc_command *c, const char *jailer, const char *binary, const struct fc_place *place, const char *jails)
 {
 	size_t count = 0;
 	*c = (struct fc_command){ .api = fc_seen(place, FC_API) };
 	snprintf(c->uid, sizeof(c->uid), "%u", place->uid);
 	snprintf(c->gid, sizeof(c->gid), "%u", FIRST_VMM_UID);
+	/* Of version 2 it would join the group "firecracker" where there is one, out of ours and its limits; of version 1 it joins
+	 * none unless it is told to. */
 	const char *const jail[] = { jailer, "--id", place->id, "--exec-file", binary, "--uid", c->uid, "--gid", c->gid, "--chroot-base-dir", jails,
-		"--cgroup-version", cgroup2 ? "2" : "1", "--resource-limit", "no-file=1024", "--" };
+		"--cgroup-version", "1", "--resource-limit", "no-file=1024", "--" };
 	const char *const plain[] = { binary, "--id", place->id };
 	const char *const both[] = { "--api-sock", c->api, "--level", "Warning" };
 	for (size_t i = 0; place->jailed && i < ARRAY_LEN(jail); i++)
