@@ -11,7 +11,7 @@
 
 #include <nova/nova.h>
 
-#include "bench.h"
+#include "guest.h"
 #include "host/host.h"
 
 extern char **environ;
@@ -45,7 +45,7 @@ static int boot_ours(const struct place *p, struct boots *b, nova_error_t **erro
 {
 	nova_vm_t *vm;
 	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
-	opts.engine = "qemu";
+	opts.engine = bench_engine();
 	opts.rootfs = p->rootfs;
 	opts.code_disk = p->disk;
 	uint64_t begin = clock_ns();
@@ -163,17 +163,10 @@ static int look_around(const struct bench_run *run, struct place *p, nova_probe_
 	if (nova_engine_probe(p->host, &probe, &error) < 0)
 		return bench_skip(run, "%s", nova_error_message(error));
 	*ret_probe = probe;
-	for (size_t i = 0; i < nova_probe_count(probe); i++) {
-		if (strcmp(nova_probe_engine(probe, i), "qemu") != 0)
-			continue;
-		if (!nova_probe_usable(probe, i))
-			return bench_skip(run, "%s", nova_probe_reason(probe, i));
-		p->accel = nova_probe_accelerator(probe, i);
-		p->binary = nova_probe_binary(probe, i);
-		bench_note(run, "engine qemu %s, accelerator %s, kernel %s/kernel/vmlinux; the clock stops when the agent's Ready is read",
-			nova_probe_version(probe, i), p->accel, nova_host_images(p->host));
-	}
-	return p->binary ? 0 : bench_skip(run, "this libnova has no qemu engine");
+	p->accel = nova_probe_accelerator(probe, bench_find_engine(probe, "qemu"));
+	p->binary = nova_probe_binary(probe, bench_find_engine(probe, "qemu"));
+	return bench_say_engine(
+		run, p->host, probe, "the clock stops when the agent's Ready is read");
 }
 
 int bench_boot(const struct bench_run *run)

@@ -9,6 +9,34 @@ static const char code[] = "import json, sys\n"
 			   "    print(json.dumps(handler(json.loads('{\"numbers\": [1, 2, 3]}'))))\n";
 static const char payload[] = "{\"numbers\":[1,2,3]}", answer[] = "{\"sum\":6}";
 
+const char *bench_engine(void)
+{
+	const char *told = getenv("NOVA_ENGINE");
+	return told && *told && strcmp(told, "auto") ? told : "qemu";
+}
+
+size_t bench_find_engine(const nova_probe_t *probe, const char *name)
+{
+	size_t i = 0;
+	while (i < nova_probe_count(probe) && strcmp(nova_probe_engine(probe, i), name))
+		i++;
+	return i;
+}
+
+int bench_say_engine(const struct bench_run *run, nova_host_t *host, const nova_probe_t *probe,
+	const char *what)
+{
+	size_t i = bench_find_engine(probe, bench_engine());
+	if (i == nova_probe_count(probe))
+		return bench_skip(run, "this libnova has no engine %s", bench_engine());
+	if (!nova_probe_usable(probe, i))
+		return bench_skip(run, "engine %s: %s", bench_engine(), nova_probe_reason(probe, i));
+	bench_note(run, "engine %s %s, accelerator %s, kernel %s/kernel/vmlinux; %s", bench_engine(),
+		nova_probe_version(probe, i), nova_probe_accelerator(probe, i), nova_host_images(host),
+		what);
+	return 0;
+}
+
 int guest_failed(const struct guest *g, const nova_error_t *error)
 {
 	return bench_skip(g->run, "%s", error ? nova_error_message(error) : "out of memory");
@@ -77,7 +105,7 @@ int guest_renew(struct guest *g, nova_error_t **error)
 static int configure(struct guest *g, const char *shells, nova_error_t **error)
 {
 	const char *const settings[][2] = {
-		{ "home", g->dir }, { "engine", "qemu" }, { "pool.shells", shells }, { "pool.max_vms", "100000" }, { "pool.pause_after", "100ms" }
+		{ "home", g->dir }, { "engine", bench_engine() }, { "pool.shells", shells }, { "pool.max_vms", "100000" }, { "pool.pause_after", "100ms" }
 	};
 	int r = nova_config_new(&g->config, error);
 	if (r == 0)
@@ -126,18 +154,10 @@ static int say_engine(struct guest *g)
 	AUTO_ERROR nova_error_t *error = NULL;
 	if (nova_engine_probe(nova_get_host(g->nova), &g->probe, &error) < 0)
 		return guest_failed(g, error);
-	for (size_t i = 0; i < nova_probe_count(g->probe); i++) {
-		if (strcmp(nova_probe_engine(g->probe, i), "qemu") != 0)
-			continue;
-		if (!nova_probe_usable(g->probe, i))
-			return bench_skip(g->run, "%s", nova_probe_reason(g->probe, i));
-		g->accel = nova_probe_accelerator(g->probe, i);
-		g->binary = nova_probe_binary(g->probe, i);
-		bench_note(g->run,
-			"engine qemu %s, accelerator %s, kernel %s/kernel/vmlinux; Python function, 128 MB; the clock stops when it has answered",
-			nova_probe_version(g->probe, i), g->accel, nova_host_images(nova_get_host(g->nova)));
-	}
-	return 0;
+	g->accel = nova_probe_accelerator(g->probe, bench_find_engine(g->probe, "qemu"));
+	g->binary = nova_probe_binary(g->probe, bench_find_engine(g->probe, "qemu"));
+	return bench_say_engine(g->run, nova_get_host(g->nova), g->probe,
+		"Python function, 128 MB; the clock stops when it has answered");
 }
 
 int guest_open(const struct bench_run *run, const char *shells, struct guest *g)

@@ -53,6 +53,14 @@ void rivals_run(const struct guest *guest, struct rivals *rivals, size_t i);
 void rivals_report(const struct guest *guest, struct rivals *rivals, double ours_p50);
 void rivals_close(struct rivals *rivals);
 #define AUTO_RIVALS CLEANUP(rivals_close)
+/* The engine that real VMs are measured on: what NOVA_ENGINE says, else qemu. */
+const char *bench_engine(void);
+/* Its place in the probe, or the probe's count. */
+size_t bench_find_engine(const nova_probe_t *probe, const char *name);
+/* Labels what follows with that engine. 0, or what bench_skip() returns: it cannot be used here. */
+int bench_say_engine(const struct bench_run *run, nova_host_t *host, const nova_probe_t *probe,
+	const char *what);
+
 /* rival_qemu.c: boots a plain QEMU and runs the function in it. 0, or -1. */
 int rival_qemu(const struct guest *guest);
 

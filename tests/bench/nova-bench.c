@@ -32,7 +32,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: nova-bench [NAME...] [--json] [-n SAMPLES]\n\n"
 	      "Measures and prints p50, p95 and p99 of each case; with --json one object a "
-	      "line.\n\n",
+	      "line. Real VMs are those of NOVA_ENGINE (qemu).\n\n",
 		to);
 	for (size_t i = 0; i < ARRAY_LEN(benches); i++)
 		fprintf(to, "  %-12s %s\n", benches[i].name, benches[i].what);

@@ -4,7 +4,7 @@
 
 #include <nova/nova.h>
 
-#include "bench.h"
+#include "guest.h"
 
 #define CALLERS   200u
 #define FUNCTIONS 50u
@@ -217,5 +217,5 @@ static int many_functions(const struct bench_run *run)
 int bench_storm(const struct bench_run *run)
 {
 	bench_note(run, "cold functions: nothing is on disk but the function, and the VMM's images");
-	return cold_function(run, "fake") | many_functions(run) | cold_function(run, "qemu");
+	return cold_function(run, "fake") | many_functions(run) | cold_function(run, bench_engine());
 }

@@ -146,7 +146,7 @@ static int measure(const struct bench_run *run, const char *home, const char *en
 
 int bench_throughput(const struct bench_run *run)
 {
-	static const char *const engines[] = { "fake", "qemu" };
+	const char *const engines[] = { "fake", bench_engine() };
 	static const size_t in_flight[] = { 1, 2, 8, 64 };
 	int status = 0;
 	bench_note(run, "a Python handler, forked for each call; one VM for each call in flight, at most %d", VMS_MOST);
