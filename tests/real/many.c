@@ -118,9 +118,53 @@ START_TEST(a_guest_with_a_network_has_a_device_that_its_clone_has_too)
 }
 END_TEST
 
+/* --- what the VMM takes ---------------------------------------------------------------------- */
+
+/* Resident memory of a process, kB, without mappings that are as large as the guest's memory. */
+static unsigned long own_memory(pid_t pid, unsigned long guest_bytes)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/smaps", (int)pid);
+	AUTO_BUF struct buf content = BUF_INIT(4u << 20);
+	ck_assert_int_eq(fs_read_file(path, &content), 0);
+	AUTO_FREE char *text = buf_steal_str(&content);
+	unsigned long from, to, size = 0, kb, sum = 0;
+	char *save = NULL;
+	for (char *at = strtok_r(text, "\n", &save); at; at = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(at, "%lx-%lx ", &from, &to) == 2)
+			size = to - from;
+		else if (sscanf(at, "Rss: %lu kB", &kb) == 1 && size < guest_bytes)
+			sum += kb;
+	}
+	return sum;
+}
+
+START_TEST(the_vmm_takes_less_than_5_mb_beside_the_guest)
+{
+	struct setting s = set_up(_i == 1, NULL);
+	nova_vm_t *vm = start(&s, NULL);
+	is_call(vm, 1);
+	unsigned long booted = own_memory((pid_t)nova_vm_pid(vm), 64ul << 20);
+	nova_vm_t *child = fork_one(vm);
+	is_call(child, 2);
+	unsigned long cloned = own_memory((pid_t)nova_vm_pid(child), 64ul << 20);
+	printf("# note: the VMM takes %lu kB, that of a clone %lu kB%s\n", booted, cloned,
+		_i == 1 ? ", in a jail" : "");
+	fflush(stdout);
+	ck_assert_uint_gt(booted, 100);
+	ck_assert_uint_lt(booted, 5000);
+	ck_assert_uint_lt(cloned, 5000);
+	nova_vm_free(vm);
+	nova_vm_free(child);
+	tear_down(&s);
+}
+END_TEST
+
 void add_many_tests(TCase *tc, int variants)
 {
 	const char *no_network = netns_missing();
+	if (!strcmp(engine, "firecracker"))
+		tcase_add_loop_test(
+			tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
 	tcase_add_loop_test(tc, vms_leave_no_files, 0, variants);
 	tcase_add_loop_test(tc, a_guest_has_the_disks_that_it_is_given, 0, variants);
 	if (no_network)
