@@ -16,6 +16,7 @@
  * printed, one answer, and an output in base64. */
 #define PENDING_MAX    ((24u << 20) + PROTO_OUTPUT_JSON_MAX / 2 * 3)
 #define WORDS_MOST     4000u        /* bytes of a guest's words in a message */
+#define OUTPUT_TIME    30000u       /* a long output, once it begins to come, has so long at least, ms */
 #define CANCEL_GRACE   1000u        /* an agent that has not ended a cancelled call after this time is taken for dead, ms */
 
 /* --- the end of a channel --------------------------------------------------------------------------------------------- */
@@ -346,6 +347,14 @@ static int open_frame(
 	return 1;
 }
 
+/* The function has ended in its time; what it gave takes its own to get here. */
+static void give_time(struct vm_call *call)
+{
+	uint64_t end = deadline_in_ms(OUTPUT_TIME);
+	if (end > call->deadline && !call->canceled)
+		call->deadline = end;
+}
+
 static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
 	struct proto_frame *frame = call->first;
@@ -353,10 +362,13 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 	if (!call->first)
 		call->last = &call->first;
 	call->pending -= sizeof(*frame) + frame->size;
+	bool begun = call->output.size;
 	pass_on_reading(vm);
 	pthread_mutex_unlock(&vm->lock);
 	int code = open_frame(call, frame, answer, error);
 	pthread_mutex_lock(&vm->lock);
+	if (!begun && call->output.size)
+		give_time(call);
 	if (code < 0 && code != NOVA_ENOMEM) {
 		lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent could not be understood", vm->id));
 		nova_wrap(error, code, "microVM %s", vm->id);

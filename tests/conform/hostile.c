@@ -320,6 +320,21 @@ START_TEST(large_and_deep_output_is_taken_whole)
 }
 END_TEST
 
+/* Its time is 1 s, and 5 s more for the answer. */
+START_TEST(an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not)
+{
+	struct setting s = set_up();
+	nova_result_t *result;
+	const char *late = "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"")
+		"\nexec~~ " RESP("\"exit_code\":0");
+	ck_ok(try(&s, late, false, &result));
+	ck_assert_str_eq(nova_result_output(result, NULL), "1");
+	nova_result_free(result);
+	ck_fails(NOVA_EAGENT, try(&s, "exec~~ " RESP(GOOD), false, &result));
+	tear_down(&s);
+}
+END_TEST
+
 /* --- other messages ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_ping_is_answered_by_saying_so)
@@ -450,6 +465,10 @@ static Suite *hostile_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_lie_is_refused_by_name_and_never_taken_for_a_result);
 	tcase_add_test(tc, what_is_strange_but_true_is_taken_letter_by_letter);
+	const char *is_long = getenv("NOVA_TEST_LONG");
+	if (is_long && *is_long)
+		tcase_add_test(
+			tc, an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not);
 	tcase_add_loop_test(tc, large_and_deep_output_is_taken_whole, 0, ARRAY_LEN(large));
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
 	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);

@@ -5,7 +5,7 @@
  * Its function is its script. A line is `WHEN TEXT`: with that text, as the JSON of a frame, it answers the message WHEN (ready, init, exec, command,
  * ping or list; what no line is for gets an honest answer). Several lines for one are sent one after the other. In the text `$` is the request's id, and
  * <COUNT*PIECE> is the piece that often. Signs behind WHEN: `*` the frame is sent without end; `+` its length is announced 100 bytes too large; `-` it comes
- * byte by byte, a second apart; `!` the agent ends after it. An empty text sends no frame at all.
+ * byte by byte, a second apart; `~` it comes four seconds late; `!` the agent ends after it. An empty text sends no frame at all.
  */
 #include <errno.h>
 #include <poll.h>
@@ -81,6 +81,9 @@ static void send_frame(const char *signs, const char *text, size_t text_len, con
 	size_t len = expand(text, text_len, id), said = len + (strchr(signs, '+') ? 100 : 0);
 	for (int i = 0; i < 4; i++)
 		frame[i] = (char)(said >> (24 - 8 * i));
+	for (const char *sign = signs; *sign; sign++)
+		if (*sign == '~')
+			sleep(4);
 	if (strchr(signs, '-'))
 		for (size_t i = 0; i < len + 4; i++, sleep(1))
 			put(frame + i, 1);
@@ -98,7 +101,7 @@ static void answer(const char *when, const char *id, const char *honest)
 	for (const char *line = script; *line;) {
 		size_t size = strcspn(line, "\n"), word = strcspn(line, " \n");
 		char signs[8] = "";
-		if (!strncmp(line, when, len) && strspn(line + len, "*+-!") == word - len && word < size) {
+		if (!strncmp(line, when, len) && strspn(line + len, "*+-~!") == word - len && word < size) {
 			memcpy(signs, line + len, word - len);
 			send_frame(signs, line + word + 1, size - word - 1, id);
 			found++;
