@@ -304,11 +304,13 @@ def encode_payload(payload: Any) -> bytes:
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
     try:
-        return json.dumps({} if payload is None else payload).encode()
+        return json.dumps({} if payload is None else payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        refused = InvalidArgument("the payload has text in it that is not Unicode")
     except RecursionError:  # the library would refuse less
         refused = InvalidArgument("the payload is nested too deeply: 512 levels are the limit")
-        refused.code, refused.name = -1, "NOVA_EINVAL"
-        raise refused from None
+    refused.code, refused.name = -1, "NOVA_EINVAL"
+    raise refused
 
 
 def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Result:

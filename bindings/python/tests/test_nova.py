@@ -136,6 +136,13 @@ class Invoke(PlatformCase):
         self.assertTrue(self.nova.invoke("quotes", '"').output == '"' * (6 << 20))
         self.assertTrue(self.nova.submit("quotes", "\n").result().output == "\n" * (6 << 20))
 
+    def test_letters_of_a_payload_take_no_more_room_than_they_have(self):
+        self.shell("size", 'wc -c < "$1"')
+        self.assertEqual(self.nova.invoke("size", "é" * (3 << 19)).output, (3 << 20) + 2)
+        with self.assertRaisesRegex(nova.InvalidArgument, "not Unicode") as caught:
+            self.nova.invoke("size", "\ud800")
+        self.assertTrue(caught.exception.never_ran)
+
     def test_payloads_and_outputs_nest_to_512_levels(self):
         self.shell("echo", 'cat "$1"')
         value = []
