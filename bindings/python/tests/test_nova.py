@@ -418,6 +418,23 @@ class Machines(PlatformCase):
         self.assertNotIn("isolates", fake.features)
         self.assertNotEqual(nova.probe(home=self.directory / "home", engine="auto").choice, "fake")
 
+    def test_what_of_a_tree_is_left_out_is_logged_and_modes_are_kept_on_request(self):
+        code = self.directory / "tree"
+        code.mkdir(mode=0o700)
+        (code / "main.py").write_bytes(GREET)
+        (code / "main.py").chmod(0o600)
+        os.mkfifo(code / "pipe")
+        line = "WARNING:nova:function: 'pipe' is a FIFO, and left out"
+        images = [self.directory / "open", self.directory / "kept"]
+        for image, keep_modes in zip(images, (False, True)):
+            with self.assertLogs("nova", logging.WARNING) as seen:
+                nova.build_disk(image, code, keep_modes=keep_modes)
+            self.assertEqual(seen.output, [line])
+        self.assertNotEqual(images[0].read_bytes(), images[1].read_bytes())
+        with self.assertLogs("nova", logging.WARNING) as seen:
+            self.nova.register("tree", runtime="python", code=code)
+        self.assertEqual([one for one in seen.output if "FIFO" in one], [line])
+
     def test_build_disk_takes_a_path_or_bytes_but_not_both(self):
         one, two = self.directory / "one.ext4", self.directory / "two.ext4"
         path = self.directory / "hello.py"
