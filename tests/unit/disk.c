@@ -525,6 +525,7 @@ START_TEST(what_cannot_be_read_is_refused_by_name)
 		if (root)
 			ck_assert_int_eq(seteuid(0), 0);
 		ck_fails_with(NOVA_EPERM, i ? "'private'" : "'secrets'", code);
+		ck_assert_int_eq(chmod(in(src, name), 0700), 0);
 		ck_assert_int_eq(fs_remove_tree(in(src, name)), 0);
 	}
 	ck_assert_uint_eq(entries_of(dir), 1);
