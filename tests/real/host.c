@@ -12,7 +12,7 @@
 static bool be_a_cgroup2_host(void)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mount("cgroup2", GROUPS, "cgroup2", 0, NULL) == 0 &&
+		umount2(GROUPS, MNT_DETACH) == 0 && mount("cgroup2", GROUPS, "cgroup2", 0, NULL) == 0 &&
 		(fs_exists(GROUPS "/firecracker") || mkdir(GROUPS "/firecracker", 0755) == 0);
 }
 
