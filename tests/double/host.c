@@ -213,8 +213,10 @@ END_TEST
 /* Whether this user can have /tmp/nova is not ours to decide. */
 START_TEST(by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine)
 {
-	static const char *const directories[] = { "/tmp/nova/sockets", "/tmp/nova/vsock", "/tmp/nova/logs" };
-	static const char *const endings[] = { "sock", "sock", "log" };
+	static const char *const directories[] = {
+		"/tmp/nova/sockets", "/tmp/nova/vsock", "/tmp/nova/logs", "/tmp/nova/logs"
+	};
+	static const char *const endings[] = { "sock", "sock", "log", "metrics" };
 	struct setting s = set_up_with("", "off", "");
 	ck_ok(start(&s, -1, 10000));
 	char id[24];
@@ -252,6 +254,35 @@ START_TEST(what_is_switched_off_is_not_made)
 	fc_place_links(&place, s.env, true);
 	ck_assert(!fs_exists("/tmp/nova/sockets/nova-cafecafe-0000.sock") && !fs_exists("off"));
 	fc_place_links(&place, s.env, false);
+	nova_host_unref(s.host);
+	test_dir_remove(s.dir);
+}
+END_TEST
+
+static void count_line(void *count, int level, const char *module, const char *text)
+{
+	(void)text;
+	if (level <= NOVA_LOG_WARN && !strcmp(module, "firecracker"))
+		++*(int *)count;
+}
+
+START_TEST(a_link_that_could_not_be_made_is_named_once)
+{
+	struct setting s = { .dir = test_dir() };
+	nova_config_t *config;
+	int lines = 0;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", s.dir, &error));
+	ck_ok(nova_config_set(config, "firecracker.socket_dir", "/dev/null/x", &error));
+	ck_ok(nova_config_set(config, "firecracker.vsock_dir", "off", &error));
+	ck_ok(nova_host_new(config, &s.host, &error));
+	nova_config_free(config);
+	nova_host_set_log(s.host, count_line, &lines, NOVA_LOG_WARN);
+	struct fc_place place = { .directory = s.dir, .fd = -1, .id = "nova-cafecafe-0001" };
+	fc_place_links(&place, host_engine_env(s.host), true);
+	int at_start = lines;
+	fc_place_links(&place, host_engine_env(s.host), false);
+	ck_assert_int_eq(lines, at_start);
 	nova_host_unref(s.host);
 	test_dir_remove(s.dir);
 }
@@ -384,6 +415,7 @@ void add_host_tests(TCase *tc)
 		a_machine_that_starts_beside_leaves_the_links_of_one_that_has_not_bound_its_sockets, 0, 2);
 	tcase_add_test(tc, by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_quiet_machine);
 	tcase_add_test(tc, what_is_switched_off_is_not_made);
+	tcase_add_test(tc, a_link_that_could_not_be_made_is_named_once);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);
 	tcase_add_loop_test(tc, the_probe_says_what_is_there, 0, ARRAY_LEN(probes));
 	tcase_add_test(tc, settings_name_images_of_the_users_own);

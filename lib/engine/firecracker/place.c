@@ -201,17 +201,17 @@ static const char *looked_at(const struct engine_env *env, const char *key)
 	return NULL;
 }
 
-/* Most have nothing to say. */
-static void drop_empty_logs(const struct fc_place *place, const struct engine_env *env)
+/* In the default's place only what a VMM had to say stays: metrics are always written. */
+static void drop_logs(const struct fc_place *place, const struct engine_env *env)
 {
-	static const enum fc_file logs[] = { FC_LOG, FC_METRICS };
 	const char *directory = config_str(env->config, "firecracker.log_dir");
-	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
-		AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, names[logs[i]]);
-		uint64_t size;
-		if (path && fs_stat(path, &size, NULL) == 0 && !size)
-			fs_unlink(path);
-	}
+	AUTO_FREE char *log = str_format("%s/%s.%s", directory, place->id, names[FC_LOG]);
+	AUTO_FREE char *metrics = str_format("%s/%s.%s", directory, place->id, names[FC_METRICS]);
+	uint64_t size;
+	if (log && fs_stat(log, &size, NULL) == 0 && !size)
+		fs_unlink(log);
+	if (metrics)
+		fs_unlink(metrics);
 }
 
 int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics)
@@ -272,11 +272,11 @@ void fc_place_links(const struct fc_place *place, const struct engine_env *env, 
 	for (size_t i = 0; place->directory && i < ARRAY_LEN(links); i++) {
 		const char *setting = config_str(env->config, links[i].key), *directory = make ? looked_at(env, links[i].key) : setting;
 		int r = directory && *directory ? link_one(place, directory, links[i].file, make) : 0;
-		if (r < 0)
+		if (r < 0 && make) /* one that was never made cannot be removed */
 			log_warn(env->log, "firecracker", "no link to the %s socket of %s can be made in '%s'", names[links[i].file], place->id, directory);
 	}
 	if (!make && place->directory && is_default(env, "firecracker.log_dir"))
-		drop_empty_logs(place, env);
+		drop_logs(place, env);
 }
 
 /* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
