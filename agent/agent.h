@@ -155,6 +155,7 @@ struct output {
 struct request {
 	enum request_state state;
 	bool command, stream, warm, greeted;
+	bool tidy; /* what it leaves in /tmp goes */
 	bool in_place; /* its descriptors are borrowed from the interpreter's place */
 	unsigned tries; /* how many forks it was handed to */
 	char id[MAX_ID + 1];
@@ -246,6 +247,7 @@ struct agent {
 	int signals;
 	unsigned next_seq;
 	uint64_t memory_limit;
+	uint64_t tmp_marks[2]; /* what is newer in /tmp and /dev/shm is a call's */
 	struct channel channel;
 	struct cgroups cgroups;
 	struct function function;
@@ -371,6 +373,15 @@ void cgroup_kill_worker(struct agent *agent);
 bool cgroup_worker_oom(struct agent *agent);
 /* What the interpreter holds once it is ready is not the requests' to fill. */
 void cgroup_measure_worker(struct agent *agent);
+
+/* --- tmp.c --- */
+
+/* Sizes /tmp and /dev/shm for a function that has so much memory. */
+void tmp_fit(const struct agent *agent, uint64_t memory);
+/* What is there by now stays. */
+void tmp_mark(struct agent *agent);
+/* Removes what functions have made since. */
+void tmp_clean(const struct agent *agent);
 
 /* hook.c. Answers by itself, when the hooks, if there are any, have run and a fork waits. */
 void hook_run(struct agent *agent, const char *id, bool before, uint32_t timeout_ms);

@@ -23,7 +23,7 @@
 #define PORTS        "/sys/class/virtio-ports"
 #define VIRTIO_CONSOLE 3
 #define DEVICE_WAIT_MS 5000
-#define AGENT_MEMORY (12u << 20) /* kept from functions: a large answer is held twice */
+#define AGENT_MEMORY (8u << 20) /* kept from functions, for a large answer */
 
 int write_text(const char *path, const char *text)
 {
@@ -66,11 +66,11 @@ static void mount_kernel(void)
 		{ "proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 		{ "sys", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 		{ "run", "/run", "tmpfs", "mode=0755,size=16m", MS_NOSUID | MS_NODEV },
-		{ "tmp", "/tmp", "tmpfs", "mode=1777,size=64m", MS_NOSUID | MS_NODEV },
+		{ "tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV }, /* see tmp.c */
 		/* Input files: a place within /tmp that functions can neither fill nor remove. */
 		{ "input", "/tmp/.nova", "tmpfs", "mode=0711,size=32m", MS_NOSUID | MS_NODEV | MS_NOEXEC },
 		{ "devpts", "/dev/pts", "devpts", "mode=0620,ptmxmode=0666", MS_NOSUID | MS_NOEXEC },
-		{ "shm", "/dev/shm", "tmpfs", "mode=1777,size=32m", MS_NOSUID | MS_NODEV },
+		{ "shm", "/dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
 	};
 	mount_list(list, ARRAY_LEN(list));
 	mount_cgroups();
@@ -254,6 +254,7 @@ void boot(struct agent *agent)
 	umask(022);
 	agent->memory_limit = memory_for_functions();
 	cgroups_make(agent);
+	tmp_fit(agent, agent->memory_limit);
 	be_first();
 	be_quiet();
 	deny_namespaces();

@@ -175,7 +175,9 @@ void cgroup_measure_worker(struct agent *agent)
 	struct cgroups *groups = &agent->cgroups;
 	if (!groups->there)
 		return;
+	write_text("/proc/sys/vm/drop_caches", "1"); /* files that only the import has read */
 	AUTO_FD int fd = open_in(GROUPS "/worker", "memory.current", O_RDONLY);
 	uint64_t used = number_behind(fd, "");
 	groups->slot_limit = used + SLOT_LEAST < agent->memory_limit ? agent->memory_limit - used : SLOT_LEAST;
+	tmp_fit(agent, groups->slot_limit);
 }

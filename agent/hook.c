@@ -40,6 +40,7 @@ void hooks_find(struct agent *agent)
 static void end(struct agent *agent)
 {
 	struct hook *hook = &agent->hook;
+	tmp_mark(agent);
 	if (hook->slot)
 		slot_kill(hook->slot);
 	else

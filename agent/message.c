@@ -33,6 +33,7 @@ void message_init_done(struct agent *agent, bool warm)
 	if (!agent->init.pending)
 		return;
 	agent->init.pending = false;
+	tmp_mark(agent);
 	const struct worker *worker = &agent->worker;
 	AUTO_BUF struct buf draws = BUF_INIT(6 * sizeof(worker->draws) + 3);
 	if (json_put_string(&draws, worker->draws, strlen(worker->draws)) < 0)
@@ -131,13 +132,14 @@ static void on_init(struct agent *agent, const char *id, json_t *payload)
 struct order {
 	char id[MAX_ID + 1];
 	uint32_t timeout_ms;
-	bool stream, resumes;
+	bool stream, tidy, resumes;
 	struct json_span input;
 	struct resume_order resume;
 };
 
 /* A free place for a request, or NULL after a refusal. */
-static struct request *admit(struct agent *agent, const char *id, uint32_t timeout_ms, bool stream)
+static struct request *admit(struct agent *agent, const char *id, uint32_t timeout_ms, bool stream,
+	bool tidy)
 {
 	if (agent->missing) {
 		answer_refused(agent, id, "internal", "%s", agent->missing);
@@ -155,6 +157,7 @@ static struct request *admit(struct agent *agent, const char *id, uint32_t timeo
 	request->timeout_ms = timeout_ms;
 	request->deadline = deadline_in_ms(timeout_ms);
 	request->stream = stream;
+	request->tidy = tidy;
 	return request;
 }
 
@@ -162,7 +165,8 @@ static struct request *admit_read(struct agent *agent, const char *id, json_t *p
 {
 	uint32_t timeout_ms;
 	if (read_timeout(payload, &timeout_ms))
-		return admit(agent, id, timeout_ms, json_is_true(json_object_get(payload, "stream")));
+		return admit(agent, id, timeout_ms, json_is_true(json_object_get(payload, "stream")),
+			json_is_true(json_object_get(payload, "tidy")));
 	answer_refused(agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
 	return NULL;
 }
@@ -237,12 +241,15 @@ static void on_exec(struct agent *agent, const char *id, json_t *payload, struct
 /* The same without a parser, for what is of the plain shape; false: nothing is done yet. */
 static bool scan_exec(const char *text, size_t len, struct order *order)
 {
-	enum { ID, TIMEOUT, STREAM, INPUT, RESUME };
-	struct member members[] = { { "request_id" }, { "timeout_ms" }, { "stream" }, { "input" }, { "resume" } };
+	enum { ID, TIMEOUT, STREAM, TIDY, INPUT, RESUME };
+	struct member members[] = { { "request_id" }, { "timeout_ms" }, { "stream" }, { "tidy" },
+		{ "input" }, { "resume" } };
 	char no_id[MAX_ID + 1];
 	int64_t timeout_ms = DEFAULT_TIMEOUT_MS;
 	if (!members_scan(text, len, members, ARRAY_LEN(members)) || !member_text(&members[ID], order->id, sizeof(order->id)) ||
-		!member_number(&members[TIMEOUT], &timeout_ms) || !member_bool(&members[STREAM], &order->stream) || timeout_ms < 1 ||
+		!member_number(&members[TIMEOUT], &timeout_ms) ||
+		!member_bool(&members[STREAM], &order->stream) ||
+		!member_bool(&members[TIDY], &order->tidy) || timeout_ms < 1 ||
 		timeout_ms > UINT32_MAX)
 		return false;
 	order->timeout_ms = (uint32_t)timeout_ms;
@@ -266,7 +273,8 @@ static bool plain_exec(struct agent *agent, const char *text, size_t len)
 	struct order order = { .resume.entropy = BUF_INIT(ENTROPY_MAX) };
 	bool plain = scan_exec(text, len, &order);
 	if (plain && rode(agent, &order) && can_exec(agent, order.id, order.input)) {
-		struct request *request = admit(agent, order.id, order.timeout_ms, order.stream);
+		struct request *request = admit(agent, order.id, order.timeout_ms,
+			order.stream, order.tidy);
 		if (request)
 			exec_with(agent, request, order.input);
 	}

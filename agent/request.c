@@ -145,7 +145,10 @@ void request_finish(struct agent *agent, struct request *request)
 	answer_stream(agent, request, true);
 	answer_result(agent, request);
 	bool warm = request->warm;
+	bool tidy = request->tidy && !agent->worker.place.on;
 	release(agent, request);
+	if (tidy && !request_any(agent))
+		tmp_clean(agent);
 	if (agent->worker.place.on)
 		place_next(agent);
 	/* Failing is no harm: the next request tries it again, and tells. */

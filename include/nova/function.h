@@ -55,6 +55,11 @@ NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
  * finds, as on other platforms. Without it each call is a fork of the interpreter as it was after the import.
  * Since 0.1. */
 #define NOVA_REGISTER_IN_PLACE 2u
+/** What a call leaves in /tmp and /dev/shm the next one of the same VM finds, as on other
+ * platforms, and it is the function's to see that there is room. Without it they are cleaned after
+ * each call of mode cached, but for what was there when the function's import and its hooks were
+ * done. Calls in place, and those of the other modes, keep them anyway. Since 0.1. */
+#define NOVA_REGISTER_KEEP_TMP 4u
 
 /** Whether nova_register() has the function's module imported in a guest before it is stored. Since 0.1. */
 enum nova_check {
@@ -74,7 +79,7 @@ typedef struct nova_register_opts {
 	size_t code_len;
 	const char *handler;       /**< Python: "module.function", "package.module.function" or "path/file.function"; it must be there.
 	                                NULL: of module main the function handler, else lambda_handler, else the file is a script */
-	uint32_t memory_mb;        /**< 32 to 65536; 0: 128 */
+	uint32_t memory_mb;        /**< 64 to 65536, for Python from 96; 0: 128 */
 	uint32_t timeout_s;        /**< 1 to 86400; 0: 30 */
 	uint32_t vcpus;            /**< 1 to 32; 0: 1 */
 	uint32_t min_replicas;     /**< VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */

@@ -42,7 +42,7 @@ static int check_presence(const nova_register_opts *o, nova_error_t **error)
 		return nova_fail(error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
 	if (o->reserved)
 		return nova_fail(error, NOVA_EABI, "nova_register_opts.reserved must be 0");
-	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE))
+	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP))
 		return nova_fail(
 			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
 	return 0;
@@ -63,21 +63,30 @@ static int find_runtime(const char *name, const struct runtime **ret, nova_error
 		shown);
 }
 
-static int add_in_place(struct function_record *r, nova_error_t **error)
+static int add_variable(struct function_record *r, const char *entry, nova_error_t **error)
 {
-	if (strcmp(r->runtime, "python") != 0)
+	r->env[r->env_count] = strdup(entry);
+	return r->env[r->env_count] ? r->env_count++, 0 : nova_oom(error);
+}
+
+/* Options that are kept as variables: the interpreter obeys the first one, calls the other. */
+static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
+{
+	int code = 0;
+	if (flags & NOVA_REGISTER_IN_PLACE && strcmp(r->runtime, "python") != 0)
 		return nova_fail(error, NOVA_EINVAL,
 			"in place: only functions of runtime python can be called so");
-	r->env[r->env_count] = strdup("NOVA_IN_PLACE=1"); /* which the agent's interpreter obeys */
-	return r->env[r->env_count] ? r->env_count++, 0 : nova_oom(error);
+	if (flags & NOVA_REGISTER_IN_PLACE)
+		code = add_variable(r, "NOVA_IN_PLACE=1", error);
+	if (code == 0 && flags & NOVA_REGISTER_KEEP_TMP)
+		code = add_variable(r, "NOVA_KEEP_TMP=1", error);
+	return code;
 }
 
 static int copy_env(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
 {
-	bool in_place = o->flags & NOVA_REGISTER_IN_PLACE;
-	size_t room = o->env_count + in_place;
-	r->env = room ? calloc(room, sizeof(*r->env)) : NULL;
-	if (room && !r->env)
+	r->env = calloc(o->env_count + 2, sizeof(*r->env));
+	if (!r->env)
 		return nova_oom(error);
 	for (; r->env_count < o->env_count; r->env_count++) {
 		const char *entry = o->env[r->env_count];
@@ -87,7 +96,7 @@ static int copy_env(struct function_record *r, const nova_register_opts *o, nova
 		if (!(r->env[r->env_count] = strdup(entry)))
 			return nova_oom(error);
 	}
-	int code = in_place ? add_in_place(r, error) : 0;
+	int code = add_options(r, o->flags, error);
 	return code < 0 ? code : record_sort_env(r, error);
 }
 
@@ -102,6 +111,17 @@ static int copy_texts(struct function_record *r, const nova_register_opts *o, no
 	if (!o->code_path)
 		r->code_path = strdup("");
 	return r->name && r->runtime && r->handler && r->code_path ? 0 : nova_oom(error);
+}
+
+/* With less the guest does not boot, or a function cannot be imported. */
+static int check_memory(const struct function_record *r, nova_error_t **error)
+{
+	uint32_t least = !strcmp(r->runtime, "python") ? 96 : 64;
+	if (r->memory_mb >= least)
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"memory_mb is %u; a function of runtime %s needs at least %u to start", r->memory_mb,
+		r->runtime, least);
 }
 
 /* Everything but id, code_hash, version and times. */
@@ -123,6 +143,8 @@ static int record_from_opts(
 			text_is_utf8(o->network) ? o->network : "(not UTF-8)");
 	r->network = network;
 	int code = copy_texts(r, o, error);
+	if (code == 0)
+		code = check_memory(r, error);
 	if (code == 0)
 		code = copy_env(r, o, error);
 	return code < 0 ? code : record_check_fields(r, NOVA_EINVAL, error);

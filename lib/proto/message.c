@@ -60,10 +60,10 @@ static int check_input(const char *input, size_t len, nova_error_t **error)
 	return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: see what begins at line %zu, column %zu", line, fault.at - begin + 1);
 }
 
-int proto_exec_frame(const char *request_id, const void *input, size_t input_len, uint32_t timeout_ms, bool stream,
-	void **ret_frame, size_t *ret_len, nova_error_t **error)
+int proto_exec_frame(const char *request_id, const void *input, size_t input_len,
+	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len, nova_error_t **error)
 {
-	char options[64];
+	char options[80], timeout[32] = "";
 	if (input_len > PROTO_INPUT_MAX)
 		return nova_fail(error, NOVA_ETOOBIG, "a payload of %zu bytes is over the limit of %u MiB", input_len,
 			PROTO_INPUT_MAX >> 20);
@@ -79,9 +79,10 @@ int proto_exec_frame(const char *request_id, const void *input, size_t input_len
 	if (r == 0)
 		r = json_put_string(&frame, request_id, strlen(request_id));
 	if (timeout_ms)
-		snprintf(options, sizeof(options), ",\"timeout_ms\":%u%s,\"input\":", timeout_ms, stream ? ",\"stream\":true" : "");
-	else
-		snprintf(options, sizeof(options), "%s,\"input\":", stream ? ",\"stream\":true" : "");
+		snprintf(timeout, sizeof(timeout), ",\"timeout_ms\":%u", timeout_ms);
+	snprintf(options, sizeof(options), "%s%s%s,\"input\":", timeout,
+		flags & PROTO_EXEC_STREAM ? ",\"stream\":true" : "",
+		flags & PROTO_EXEC_TIDY ? ",\"tidy\":true" : "");
 	if (r == 0)
 		r = buf_append_str(&frame, options);
 	if (r == 0)

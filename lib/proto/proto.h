@@ -141,8 +141,10 @@ int proto_encode_json(int type, json_t *payload, void **ret_frame, size_t *ret_l
  * An Exec frame. The input is checked once and spliced in as it is: NOVA_EINVAL with the place if it is not JSON,
  * NOVA_ETOOBIG over PROTO_INPUT_MAX. `timeout_ms` 0 leaves it to the agent.
  */
-int proto_exec_frame(const char *request_id, const void *input, size_t input_len, uint32_t timeout_ms, bool stream,
-	void **ret_frame, size_t *ret_len, nova_error_t **error);
+#define PROTO_EXEC_STREAM 1u /* what is printed comes while it is printed */
+#define PROTO_EXEC_TIDY   2u /* what the call leaves in /tmp goes */
+int proto_exec_frame(const char *request_id, const void *input, size_t input_len,
+	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len, nova_error_t **error);
 
 /* The same frame with more at the beginning of its payload: `member` is JSON text that ends in a comma. */
 int proto_add_member(const void *frame, size_t len, const char *member, size_t member_len, void **ret_frame, size_t *ret_len,

@@ -134,8 +134,9 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 	else if (random_hex(exec->id, 8) < 0)
 		return nova_oom(error);
 	exec->limit_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT;
-	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, exec->on_output != NULL, &exec->frame, &exec->frame_len,
-		error);
+	unsigned flags = (exec->on_output ? PROTO_EXEC_STREAM : 0) | (exec->tidy ? PROTO_EXEC_TIDY : 0);
+	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
+		&exec->frame_len, error);
 }
 
 static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)

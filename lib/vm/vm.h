@@ -284,8 +284,9 @@ int vm_done(const struct vm_answer *answer, nova_error_t **error);
 /* --- run.c: a request that is checked and framed before there is a VM for it --- */
 
 struct vm_exec {
-	nova_output_fn on_output; /* set these two before vm_exec_prepare() */
+	nova_output_fn on_output; /* set these three before vm_exec_prepare() */
 	void *userdata;
+	bool tidy; /* what it leaves in /tmp goes */
 	char id[65];
 	uint32_t limit_ms;
 	void *frame;

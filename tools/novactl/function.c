@@ -27,13 +27,18 @@ static void show_time(const char *label, uint64_t unix_us)
 	print_field(label, "%s", text);
 }
 
+static bool has_variable(const nova_function_t *f, const char *entry)
+{
+	for (size_t i = 0; i < nova_function_env_count(f); i++)
+		if (!strcmp(nova_function_env(f, i), entry))
+			return true;
+	return false;
+}
+
 /* Calls run in the interpreter itself, instead of in a process of their own. */
 static bool is_in_place(const nova_function_t *f)
 {
-	for (size_t i = 0; i < nova_function_env_count(f); i++)
-		if (!strcmp(nova_function_env(f, i), "NOVA_IN_PLACE=1"))
-			return true;
-	return false;
+	return has_variable(f, "NOVA_IN_PLACE=1");
 }
 
 void function_show(const nova_function_t *f)
@@ -53,6 +58,8 @@ void function_show(const nova_function_t *f)
 	if (!strcmp(nova_function_runtime(f), "python"))
 		print_field("State", "%s", in_place ? "kept between calls of a VM"
 						    : "each call begins with the module as imported");
+	bool kept = in_place || has_variable(f, "NOVA_KEEP_TMP=1");
+	print_field("/tmp", "%s", kept ? "kept between calls of a VM" : "cleaned between calls");
 	print_field("Min replicas", "%u", nova_function_min_replicas(f));
 	print_field("Concurrency", "%u", nova_function_concurrency(f));
 	print_field("Network", "%s", nova_function_network(f));

@@ -6,7 +6,7 @@ static struct {
 	uint32_t memory, timeout_ms, min_replicas, concurrency, vcpus;
 	uint64_t disk_iops, disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth;
 	struct text_list env;
-	bool in_place, replace;
+	bool in_place, keep_tmp, replace;
 } given;
 
 static const struct opt options[] = {
@@ -26,7 +26,12 @@ static const struct opt options[] = {
 		"python: what a call leaves in the module the next one finds\n"
 		"[each call begins with the module as it was imported]",
 		&given.in_place },
-	{ OPT_NUMBER, 'm', "memory", "MB", "memory of the VM [128]", &given.memory },
+	{ OPT_FLAG, 0, "keep-tmp", NULL,
+		"what a call leaves in /tmp the next one finds\n"
+		"[cleaned between calls, unless they are in place]",
+		&given.keep_tmp },
+	{ OPT_NUMBER, 'm', "memory", "MB", "memory of the VM, at least 64, python 96 [128]",
+		&given.memory },
 	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of one call [30]",
 		&given.timeout_ms },
 	{ OPT_NUMBER, 0, "min-replicas", "N", "VMs that a daemon keeps warm [0]",
@@ -104,7 +109,8 @@ static int run(char **args, int count)
 	opts.env = given.env.items;
 	opts.env_count = given.env.count;
 	opts.flags = (given.replace ? NOVA_REGISTER_REPLACE : 0) |
-		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0);
+		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0) |
+		     (given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0);
 	opts.check = (uint32_t)check;
 	opts.interrupt = interruptible();
 	CLEANUP(function_freep) nova_function_t *function = NULL;

@@ -63,12 +63,13 @@ class Nova:
                  timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, concurrency: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
                  net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
                  replace: bool = False, network: Optional[str] = None, in_place: bool = False, check: str = "auto",
-                 interrupt: Optional[Interrupt] = None) -> Function:
+                 keep_tmp: bool = False, interrupt: Optional[Interrupt] = None) -> Function:
         """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
 
         Zero and None mean the defaults: handler main.handler, else main.lambda_handler, else the file is a script;
         128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits, network "none" ("nat" is the other one).
-        `in_place`: what a call leaves in the module the next one finds. `check` is "auto", "always" or "never": whether
+        `in_place`: what a call leaves in the module the next one finds; `keep_tmp`: what it leaves
+        in /tmp. `check` is "auto", "always" or "never": whether
         the module is imported in a VM before the function is stored, so that FunctionFailed tells what is wrong with it.
         """
         if check not in _ffi.CHECKS:
@@ -79,7 +80,9 @@ class Nova:
             vcpus=vcpus, min_replicas=min_replicas, concurrency=concurrency, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
             net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
             network=text(network), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
-            flags=(_ffi.REGISTER_REPLACE if replace else 0) | (_ffi.REGISTER_IN_PLACE if in_place else 0))
+            flags=(_ffi.REGISTER_REPLACE if replace else 0)
+            | (_ffi.REGISTER_IN_PLACE if in_place else 0)
+            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0))
         if isinstance(code, (bytes, bytearray)):
             content = bytes(code)
             options.code = cast(c_char_p(content), c_void_p)

@@ -72,7 +72,7 @@ char *fc_boot_args(bool console, bool own_root, const struct net_link *link)
 	if (!network)
 		return NULL;
 	return str_format("%s quiet reboot=k panic=1 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce tsc=reliable no_timer_check "
-			  "mitigations=off%s%s%s",
+			  "mitigations=off initcall_blacklist=tracer_init_tracefs%s%s%s",
 		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "", *network ? " " : "", network);
 }
 

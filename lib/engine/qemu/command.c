@@ -66,8 +66,10 @@ static void add_kernel(struct arguments *a, bool kvm, uint64_t tsc_khz)
 	arguments_add(a, "-initrd");
 	arguments_add(a, "/proc/self/fd/%d", QEMU_FD_FILES + 1);
 	arguments_add(a, "-append");
-	/* psi and the watchdog would be so much more code to run for the first time in each clone. */
-	arguments_add(a, "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable no_timer_check mitigations=off psi=0 nowatchdog%s", tsc);
+	/* psi and the watchdog would be so much more code to run for the first time in each clone. The
+	 * files of the tracer, ten thousand that nobody reads, would need 9 MB. */
+	arguments_add(a, "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable no_timer_check "
+		"mitigations=off psi=0 nowatchdog initcall_blacklist=tracer_init_tracefs%s", tsc);
 }
 
 static void add_channels(struct arguments *a)
