@@ -27,8 +27,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"VMs alive at once" },
 	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a call waits for a free VM" },
-	{ "pool.max_memory", { "NOVA_POOL_MAX_MEMORY" }, KEY_INTEGER, "0", 0, 1u << 30, { 0 },
-		"Guest memory of all VMs together, in MB; 0: no limit" },
+	{ "pool.max_memory", { "NOVA_POOL_MAX_MEMORY" }, KEY_MEMORY, "0", 0, 1u << 30, { 0 },
+		"Guest memory of all VMs together; 0: no limit" },
 	{ "pool.max_queue", { "NOVA_POOL_MAX_QUEUE" }, KEY_INTEGER, "1000", 1, 1000000, { 0 },
 		"Calls that may wait for a VM at once" },
 	{ "pool.pause_after", { "NOVA_POOL_PAUSE_AFTER" }, KEY_DURATION, "500ms", 1, 24u * HOUR_MS, { "off" },
@@ -137,25 +137,63 @@ bool parse_u64(const char *text, uint64_t *ret_number)
 	return true;
 }
 
-bool parse_duration_ms(const char *text, uint64_t *ret_ms)
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* The whole number that a text begins with; false: there is none, or it is too large. */
+static bool take_number(const char **text, uint64_t *ret)
 {
-	static const struct {
-		const char *unit;
-		uint64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR_MS }, { "", 1000 } };
-	size_t digits = strspn(text, "0123456789");
+	size_t digits = strspn(*text, "0123456789");
 	char number[24];
 	if (digits >= sizeof(number))
 		return false;
-	memcpy(number, text, digits);
+	memcpy(number, *text, digits);
 	number[digits] = 0;
+	*text += digits;
+	return parse_u64(number, ret);
+}
+
+static uint64_t unit_factor(const char *name, const struct unit *units, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(name, units[i].name))
+			return units[i].factor;
+	return 0;
+}
+
+bool parse_duration_ms(const char *text, uint64_t *ret_ms)
+{
+	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR_MS }, { "", 1000 } };
 	uint64_t count;
-	if (!parse_u64(number, &count))
+	if (!take_number(&text, &count))
 		return false;
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (!strcmp(text + digits, units[i].unit))
-			return !__builtin_mul_overflow(count, units[i].ms, ret_ms);
-	return false;
+	uint64_t factor = unit_factor(text, units, ARRAY_LEN(units));
+	return factor && !__builtin_mul_overflow(count, factor, ret_ms);
+}
+
+/* "512", "512M", "0.5G": what comes out has to be whole. */
+bool parse_memory_mb(const char *text, uint64_t *ret_mb)
+{
+	static const struct unit units[] = { { "", 1 }, { "M", 1 }, { "MB", 1 }, { "MiB", 1 }, { "G", 1024 },
+		{ "GB", 1024 }, { "GiB", 1024 } };
+	uint64_t count, thousandths = 0;
+	if (!take_number(&text, &count))
+		return false;
+	if (*text == '.') {
+		uint64_t weight = 100;
+		for (text++; *text >= '0' && *text <= '9'; text++, weight /= 10) {
+			if (!weight)
+				return false;
+			thousandths += (uint64_t)(*text - '0') * weight;
+		}
+		if (weight == 100)
+			return false;
+	}
+	uint64_t factor = unit_factor(text, units, ARRAY_LEN(units)), part = thousandths * factor;
+	return factor && part % 1000 == 0 && !__builtin_mul_overflow(count, factor, ret_mb) &&
+	       !__builtin_add_overflow(*ret_mb, part / 1000, ret_mb);
 }
 
 static int accept_choice(
@@ -203,6 +241,12 @@ static int accept_number(const struct config_key *key, const char *where, const 
 				"%s: '%.64s' is no duration for '%s'; write a whole number and a "
 				"unit, as in 500ms, 60s, 2m or 1h",
 				where, text, key->key);
+	} else if (key->kind == KEY_MEMORY) {
+		if (!parse_memory_mb(text, ret))
+			return nova_fail(error, NOVA_ECONFIG,
+				"%s: '%.64s' is no amount of memory for '%s'; write MB, or a number and a "
+				"unit, as in 512M or 0.5G",
+				where, text, key->key);
 	} else if (!parse_u64(text, ret)) {
 		return nova_fail(error, NOVA_ECONFIG, "%s: '%.64s' is no whole number for '%s'",
 			where, text, key->key);
@@ -212,7 +256,7 @@ static int accept_number(const struct config_key *key, const char *where, const 
 			"%s: '%.64s' is out of range for '%s', which takes %" PRIu64 " to %" PRIu64
 			"%s",
 			where, text, key->key, key->min, key->max,
-			key->kind == KEY_DURATION ? " ms" : "");
+			key->kind == KEY_DURATION ? " ms" : key->kind == KEY_MEMORY ? " MB" : "");
 	return 0;
 }
 

@@ -9,6 +9,7 @@ enum key_kind {
 	KEY_STRING,
 	KEY_PATH,     /* a leading "~/" is expanded */
 	KEY_DURATION, /* kept in milliseconds */
+	KEY_MEMORY,   /* kept in MB */
 	KEY_INTEGER,
 	KEY_ENUM,
 };
@@ -43,6 +44,7 @@ int key_accept(const struct config_key *key, const char *where, const char *text
 
 /* Duration text to milliseconds. */
 bool parse_duration_ms(const char *text, uint64_t *ret_ms);
+bool parse_memory_mb(const char *text, uint64_t *ret_mb);
 bool parse_u64(const char *text, uint64_t *ret_number);
 
 /* --- the layers -------------------------------------------------------------------------------------------- */

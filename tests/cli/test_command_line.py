@@ -79,7 +79,10 @@ class Mistakes(HomeCase):
 
     def test_wrong_options_are_usage_errors(self):
         for words, part in ((["register", "x", "-r", "python"], "--code is required"), (["register", "x", "-c", "y"], "--runtime is required"),
-                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "much"], "'much' is not a whole number"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "much"], "'much' is not a whole number of MB such as 512, 512M or 0.5G"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "512K"], "not a whole number of MB"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "-m", "0.3G"], "not a whole number of MB"),
+                            (["register", "x", "-r", "python", "-c", HELLO, "--disk-bandwidth", "1.5"], "is not a size"),
                             (["register", "x", "-r", "python", "-c", HELLO, "-m", "4294967296"], "not a whole number"),
                             (["register", "x", "-r", "python", "-c", HELLO, "-m", "-1"], "not a whole number"),
                             (["register", "x", "-r", "python", "-c", HELLO, "-t", "1500ms"], "whole seconds"),
@@ -128,6 +131,12 @@ class Store(HomeCase):
         stored = self.novactl_json("get", "big")
         self.assertEqual((stored["memory_mb"], stored["timeout_s"], stored["limits"]["vcpus"]), (512, 120, 2))
         self.assertEqual(stored["limits"]["net_tx_bandwidth"], 5242880)
+
+    def test_sizes_have_units(self):
+        for number, (memory, mb) in enumerate((("512", 512), ("512M", 512), ("0.5G", 512), ("1.25GiB", 1280))):
+            self.register(f"f{number}", HELLO, "python", "--memory", memory, "--disk-bandwidth", "0.5M")
+            stored = self.novactl_json("get", f"f{number}")
+            self.assertEqual((stored["memory_mb"], stored["limits"]["disk_bandwidth"]), (mb, 524288))
 
     def test_a_function_is_looked_at_before_it_is_stored(self):
         wrong = self.write("wrong.py", "def handler(event):\n    return 1\nimport no_such_module\n")

@@ -35,6 +35,8 @@ static struct sample sample_of(const struct config_key *key)
 	switch (key->kind) {
 	case KEY_DURATION:
 		return (struct sample){ "11s", "12s", "13s" };
+	case KEY_MEMORY:
+		return (struct sample){ "11", "12M", "0.5G" };
 	case KEY_INTEGER:
 		return (struct sample){ "11", "12", "13" };
 	case KEY_ENUM:
@@ -175,6 +177,25 @@ START_TEST(a_leading_tilde_is_the_home_directory)
 	ck_assert_str_eq(nova_config_get(config, "images"), "~other/images");
 	ck_ok(nova_config_set(config, "redis.password", "~/x", &error));
 	ck_assert_str_eq(nova_config_get(config, "redis.password"), "~/x");
+}
+END_TEST
+
+START_TEST(memory_takes_units)
+{
+	static const struct {
+		const char *text;
+		uint64_t mb;
+	} good[] = { { "512", 512 }, { "512M", 512 }, { "0.5G", 512 }, { "1.125GiB", 1152 }, { "2GB", 2048 },
+		{ "1.0", 1 }, { "0", 0 }, { "1048576G", 1u << 30 } };
+	static const char *const bad[] = { "", "M", ".5G", "1.G", "1.5", "0.3G", "-1", "1 G", "512K", "1T", "1.0001G",
+		"1048577G", "18446744073709551615G", "1e3" };
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		ck_ok(nova_config_set(config, "pool.max_memory", good[i].text, &error));
+		ck_assert_uint_eq(config_u64(config, "pool.max_memory"), good[i].mb);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_fails_with(NOVA_ECONFIG, "pool.max_memory",
+			nova_config_set(config, "pool.max_memory", bad[i], &error));
 }
 END_TEST
 
@@ -422,6 +443,7 @@ static Suite *config_suite(void)
 	tcase_add_test(tc, the_defaults_are_those_that_were_promised);
 	tcase_add_test(tc, the_state_directory_follows_the_desktop_rules);
 	tcase_add_test(tc, a_leading_tilde_is_the_home_directory);
+	tcase_add_test(tc, memory_takes_units);
 	tcase_add_test(tc, durations_take_units);
 	tcase_add_test(tc, bad_values_are_refused_and_leave_the_old_one);
 	tcase_add_test(tc, an_unknown_key_is_answered_with_the_nearest);

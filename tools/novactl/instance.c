@@ -295,7 +295,7 @@ static const struct opt start_options[] = {
 	{ OPT_TEXT, 'n', "name", "NAME", "what to call it [its id]", &given.name },
 	{ OPT_TEXT, 0, "snapshot", "NAME", "go on from a snapshot of the function",
 		&given.snapshot },
-	{ OPT_NUMBER, 'm', "memory", "MB", "memory of its VM [the function's]", &given.memory },
+	{ OPT_MEMORY, 'm', "memory", "MB", "memory of its VM [the function's]", &given.memory },
 	{ OPT_NUMBER, 0, "vcpus", "N", "processors of its VM [the function's]", &given.vcpus },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };

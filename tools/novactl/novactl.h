@@ -58,6 +58,7 @@ enum opt_kind {
 	OPT_LIST,     /* struct text_list: one more each time */
 	OPT_NUMBER,   /* uint32_t */
 	OPT_SIZE,     /* uint64_t: bytes or a rate; K, M, G behind the number are powers of 1024 */
+	OPT_MEMORY,   /* uint32_t, MB: "512", "512M", "0.5G" */
 	OPT_DURATION, /* uint32_t, milliseconds: "500ms", "2s", "1m"; a bare number is seconds */
 };
 

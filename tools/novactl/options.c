@@ -48,20 +48,36 @@ struct unit {
 	uint64_t factor;
 };
 
+/* The digits behind a point, as in "0.5G": at most six, in millionths. Returns what follows, or NULL. */
+static const char *parse_fraction(const char *text, uint64_t *ret_millionths)
+{
+	uint64_t weight = 1000000;
+	*ret_millionths = 0;
+	if (*text != '.')
+		return text;
+	for (text++; isdigit((unsigned char)*text) && weight > 1; text++) {
+		weight /= 10;
+		*ret_millionths += (uint64_t)(*text - '0') * weight;
+	}
+	return weight < 1000000 && !isdigit((unsigned char)*text) ? text : NULL;
+}
+
+/* The value has to come out whole. */
 static bool parse_scaled(
 	const char *text, const struct unit *units, uint64_t maximum, uint64_t *ret)
 {
-	char *end;
+	char *point;
+	uint64_t millionths;
 	if (!isdigit((unsigned char)*text))
 		return false;
-	unsigned long long number = strtoull(text, &end, 10);
-	for (; units->name; units++) {
+	unsigned long long number = strtoull(text, &point, 10); /* ULLONG_MAX: too large */
+	const char *end = number == ULLONG_MAX ? NULL : parse_fraction(point, &millionths);
+	for (; end && units->name; units++) {
 		if (strcmp(units->name, end) != 0)
 			continue;
-		if (number > maximum / units->factor)
-			return false;
-		*ret = number * units->factor;
-		return true;
+		uint64_t part = millionths * units->factor;
+		return part % 1000000 == 0 && !__builtin_mul_overflow(number, units->factor, ret) &&
+		       !__builtin_add_overflow(*ret, part / 1000000, ret) && *ret <= maximum;
 	}
 	return false;
 }
@@ -75,6 +91,17 @@ static const struct unit size_units[] = {
 	{ "KiB", 1ull << 10 },
 	{ "MiB", 1ull << 20 },
 	{ "GiB", 1ull << 30 },
+	{ NULL, 0 },
+};
+/* Memory is a matter of MB, and a bare number is that. */
+static const struct unit memory_units[] = {
+	{ "", 1 },
+	{ "M", 1 },
+	{ "G", 1 << 10 },
+	{ "MB", 1 },
+	{ "GB", 1 << 10 },
+	{ "MiB", 1 },
+	{ "GiB", 1 << 10 },
 	{ NULL, 0 },
 };
 static const struct unit time_units[] = {
@@ -105,8 +132,18 @@ static int set_number(const struct verb *verb, const struct opt *spec, const cha
 static int set_size(const struct verb *verb, const struct opt *spec, const char *text)
 {
 	if (!parse_scaled(text, size_units, UINT64_MAX, spec->target))
-		return usage_error(verb, "--%s: '%s' is not a size such as 1048576, 512K or 16M",
+		return usage_error(verb, "--%s: '%s' is not a size such as 1048576, 512K, 16M or 0.5G",
 			spec->name, text);
+	return 0;
+}
+
+static int set_memory(const struct verb *verb, const struct opt *spec, const char *text)
+{
+	uint64_t mb;
+	if (!parse_scaled(text, memory_units, UINT32_MAX, &mb))
+		return usage_error(verb, "--%s: '%s' is not a whole number of MB such as 512, 512M or 0.5G",
+			spec->name, text);
+	*(uint32_t *)spec->target = (uint32_t)mb;
 	return 0;
 }
 
@@ -139,6 +176,8 @@ static int set_option(const struct verb *verb, const struct opt *spec, const cha
 		return set_number(verb, spec, text);
 	case OPT_SIZE:
 		return set_size(verb, spec, text);
+	case OPT_MEMORY:
+		return set_memory(verb, spec, text);
 	case OPT_DURATION:
 		return set_duration(verb, spec, text);
 	case OPT_END:

@@ -30,7 +30,7 @@ static const struct opt options[] = {
 		"what a call leaves in /tmp the next one finds\n"
 		"[cleaned between calls, unless they are in place]",
 		&given.keep_tmp },
-	{ OPT_NUMBER, 'm', "memory", "MB", "memory of the VM, at least 64, python 96 [128]",
+	{ OPT_MEMORY, 'm', "memory", "MB", "memory of the VM, at least 64, python 96 [128]",
 		&given.memory },
 	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of one call [30]",
 		&given.timeout_ms },
