@@ -389,10 +389,10 @@ START_TEST(a_handler_that_never_ends_is_killed_and_the_next_one_runs)
 	python("import signal, os, sys\ndef handler(event):\n    if not event: return 'fine'\n"
 		"    signal.signal(signal.SIGTERM, signal.SIG_IGN); print('begun', flush=True)\n"
 		"    if os.fork() == 0:\n        os.setsid()\n    while True: pass\n");
-	AUTO_JSON json_t *got = exec("1", 400);
+	AUTO_JSON json_t *got = exec("1", 2000);
 	ck_assert(json_is_true(json_object_get(got, "timed_out")));
 	ck_assert_str_eq(text(got, "stdout"), "begun\n");
-	ck_has(got, "error", "timeout after 400 ms");
+	ck_has(got, "error", "timeout after 2000 ms");
 	AUTO_JSON json_t *next = exec("0", 0);
 	ck_output(next, "\"fine\"");
 }
