@@ -47,6 +47,11 @@ struct tsc_sample {
 struct tsc_sample tsc_take(void);
 uint64_t tsc_khz_since(const struct tsc_sample *begin);
 
+/* Text that differs between processors of another model or with other features, where a guest of KVM that
+ * is restored would meet an instruction that is not there. Below `root` ("" for this host); caller
+ * frees (cpu.c). */
+int cpu_identity(const char *root, char **ret, nova_error_t **error);
+
 /* What an engine may use. Lives as long as the host context; the members do not change. */
 struct engine_env {
 	const struct logger *log;

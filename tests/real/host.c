@@ -46,7 +46,45 @@ START_TEST(a_vmm_stays_in_the_control_group_that_it_was_started_in)
 }
 END_TEST
 
+/* --- another processor ------------------------------------------------------------------------ */
+
+/* In a mount namespace of our own. */
+static bool pretend_another_processor(const char *dir)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
+	AUTO_FREE char *path = path_join(dir, "cpuinfo");
+	ck_assert_int_eq(fs_read_file("/proc/cpuinfo", &text), 0);
+	uint8_t *flag = memmem(text.data, text.len, " lm ", 4);
+	ck_assert_ptr_nonnull(flag);
+	memcpy(flag, " l2 ", 4);
+	ck_assert_int_eq(fs_write_file(path, text.data, text.len, 0600), 0);
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount(path, "/proc/cpuinfo", NULL, MS_BIND, NULL) == 0;
+}
+
+START_TEST(a_snapshot_of_another_processor_is_not_restored)
+{
+	struct setting s = set_up(_i == 1, NULL);
+	nova_vm_t *vm = start(&s, NULL), *restored = NULL;
+	nova_snapshot_t *snapshot;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	ck_ok(nova_vm_snapshot(vm, &opts, &snapshot, &error));
+	ck_ok(nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
+	is_call(restored, 1);
+	nova_vm_free(restored);
+	if (pretend_another_processor(s.dir))
+		ck_fails(NOVA_ESTALE,
+			nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
+	else
+		printf("# SKIP %s: /proc/cpuinfo cannot be covered\n", __func__);
+	nova_snapshot_free(snapshot);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
 void add_host_tests(TCase *tc, int variants)
 {
 	tcase_add_loop_test(tc, a_vmm_stays_in_the_control_group_that_it_was_started_in, 0, variants);
+	tcase_add_loop_test(tc, a_snapshot_of_another_processor_is_not_restored, 0, variants);
 }

@@ -194,9 +194,12 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 120);
 	add_life_tests(tc, variants);
 	suite_add_tcase(suite, tc);
+	tc = tcase_create("host");
+	tcase_set_timeout(tc, 120);
+	add_host_tests(tc, variants);
+	suite_add_tcase(suite, tc);
 	tc = tcase_create("many");
 	tcase_set_timeout(tc, 300);
-	add_host_tests(tc, variants);
 	add_many_tests(tc, variants);
 	suite_add_tcase(suite, tc);
 	return suite;

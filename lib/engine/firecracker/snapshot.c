@@ -12,29 +12,6 @@
 
 /* --- what must be the same ------------------------------------------------------------------------------------------- */
 
-/* The processor as guests see it: another model, or other features, and a restored guest would meet an instruction that is not there. */
-static int describe_cpu(char **ret, nova_error_t **error)
-{
-	static const char *const wanted[] = { "vendor_id", "cpu family", "model", "stepping", "flags" };
-	char sum[SHA256_HEX];
-	AUTO_BUF struct buf text = BUF_INIT(16u << 20), chosen = BUF_INIT(64u << 10);
-	int r = fs_read_file("/proc/cpuinfo", &text);
-	AUTO_FREE char *lines = r < 0 ? NULL : buf_steal_str(&text);
-	char *save = NULL;
-	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
-		size_t name = strcspn(line, "\t:");
-		for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-			if (name == strlen(wanted[i]) && !memcmp(line, wanted[i], name) && buf_append_str(&chosen, line) < 0)
-				return nova_oom(error);
-		if (str_starts(line, "flags"))
-			break; /* the other processors are the same */
-	}
-	if (!lines || sha256_hex(chosen.data, chosen.len, sum) < 0)
-		return nova_fail(error, NOVA_EIO, "the processor cannot be told from /proc/cpuinfo");
-	*ret = str_format("%.16s", sum);
-	return *ret ? 0 : nova_oom(error);
-}
-
 int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
 {
 	AUTO_FREE char *binary = NULL, *version = NULL, *format = NULL, *cpu = NULL;
@@ -44,7 +21,7 @@ int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t 
 	if (code == 0)
 		code = fc_ask(env, binary, "--snapshot-version", &format, error);
 	if (code == 0)
-		code = describe_cpu(&cpu, error);
+		code = cpu_identity("", &cpu, error);
 	if (code < 0)
 		return code;
 	AUTO_FREE char *jailer = NULL; /* a snapshot knows its disks by name, and in a jail they have others */

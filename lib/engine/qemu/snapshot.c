@@ -15,9 +15,11 @@
 
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
 {
-	AUTO_FREE char *binary = NULL;
+	AUTO_FREE char *binary = NULL, *cpu = NULL;
 	struct stat st;
 	int code = qemu_binary(env, &binary, error);
+	if (code == 0 && qemu_uses_kvm(env)) /* its guests have this host's; TCG's is the same everywhere */
+		code = cpu_identity("", &cpu, error);
 	if (code < 0)
 		return code;
 	AUTO_FD int fd = sys_open(binary, O_RDONLY, 0);
@@ -25,8 +27,10 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 	if (r < 0)
 		return nova_fail_os(error, r, "'%s'", binary);
 	/* A TCG guest was told the frequency of this host's time stamp counter; a tenth of a percent is within what clocks drift. */
-	*ret_identity = str_format("qemu %s size %" PRId64 " changed %" PRId64 " machine %d %s tsc %" PRIu64 " MHz", binary, (int64_t)st.st_size,
-		(int64_t)st.st_mtim.tv_sec, MACHINE_VERSION, qemu_uses_kvm(env) ? "kvm" : "tcg", (env->tsc_khz + 5000) / 10000 * 10);
+	*ret_identity = str_format("qemu %s size %" PRId64 " changed %" PRId64
+				   " machine %d %s%s tsc %" PRIu64 " MHz",
+		binary, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, MACHINE_VERSION,
+		cpu ? "kvm cpu " : "tcg", cpu ? cpu : "", (env->tsc_khz + 5000) / 10000 * 10);
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
