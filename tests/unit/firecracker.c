@@ -36,11 +36,42 @@ START_TEST(versions_are_read_as_the_program_prints_them)
 }
 END_TEST
 
-START_TEST(versions_are_ordered_and_those_that_cannot_work_are_refused)
+/* The versions on either side of where a fact begins and ends; NULL: it does not. */
+static const struct {
+	enum fc_fact fact;
+	const char *before, *first, *last, *after;
+	unsigned upstream;
+} facts[] = {
+	{ FC_KEEPS_DEAD_STREAMS, NULL, "0.25.0", "1.9.99", "1.10.0", 4796 },
+	{ FC_CLONES_ARE_DEAF, "1.15.99", "1.16.0", "1.16.0", "1.16.1", 5969 },
+	{ FC_RESET_COMES_LATE, NULL, "1.10.0", "1.15.99", "1.16.0", 5882 },
+	{ FC_PAUSE_STOPS_STREAMS, "1.15.1", "1.16.0", "1.16.9", "1.17.0", 6100 },
+	{ FC_LOGS_WHAT_GUESTS_PRINT, NULL, "1.10.0", "1.15.1", "1.16.0", 0 },
+	{ FC_NAMES_NETWORKS, "1.11.9", "1.12.0", "2.0.0", NULL, 4731 },
+	{ FC_DIFF_WITHOUT_TRACKING, "1.12.1", "1.13.0", "3.1.0", NULL, 5274 },
+	{ FC_TRACKS_BY_NEW_NAME, "1.12.99", "1.13.0", "2.0.0", NULL, 0 },
+	{ FC_NAMES_VSOCK, "1.15.2", "1.16.0", "2.0.0", NULL, 5323 },
+};
+
+static bool has(const char *text, enum fc_fact fact)
 {
-	struct fc_version v = version("1.13.2");
-	ck_assert(fc_at_least(&v, 1, 13, 2) && fc_at_least(&v, 1, 12, 9) && fc_at_least(&v, 0, 99, 0));
-	ck_assert(!fc_at_least(&v, 1, 13, 3) && !fc_at_least(&v, 1, 14, 0) && !fc_at_least(&v, 2, 0, 0));
+	struct fc_version v = version(text);
+	return fc_has(&v, fact);
+}
+
+START_TEST(a_fact_is_true_of_the_versions_of_its_row_alone)
+{
+	enum fc_fact fact = facts[_i].fact;
+	ck_assert(has(facts[_i].first, fact) && has(facts[_i].last, fact));
+	ck_assert(!facts[_i].before || !has(facts[_i].before, fact));
+	ck_assert(!facts[_i].after || !has(facts[_i].after, fact));
+	ck_assert_uint_eq(fc_upstream(fact), facts[_i].upstream);
+}
+END_TEST
+
+START_TEST(versions_that_cannot_work_are_refused)
+{
+	struct fc_version v;
 	static const char *const good[] = { "1.10.0", "1.15.0", "1.16.1", "2.0.0" };
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		v = version(good[i]);
@@ -540,7 +571,8 @@ static Suite *firecracker_suite(void)
 	Suite *suite = suite_create("firecracker");
 	TCase *tc = tcase_create("versions");
 	tcase_add_test(tc, versions_are_read_as_the_program_prints_them);
-	tcase_add_test(tc, versions_are_ordered_and_those_that_cannot_work_are_refused);
+	tcase_add_loop_test(tc, a_fact_is_true_of_the_versions_of_its_row_alone, 0, ARRAY_LEN(facts));
+	tcase_add_test(tc, versions_that_cannot_work_are_refused);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("requests");
 	tcase_add_test(tc, a_machine_is_made_in_the_order_that_is_demanded);

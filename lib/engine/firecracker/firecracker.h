@@ -20,7 +20,21 @@ struct fc_version {
 };
 /* From "Firecracker v1.16.1", "v1.10.0" or "1.17.0-dev"; false if it is none. */
 bool fc_version_parse(const char *text, struct fc_version *ret);
-bool fc_at_least(const struct fc_version *version, unsigned major, unsigned minor, unsigned patch);
+/* Facts about versions, each in one row of the table there: what nothing else asks a version for. */
+enum fc_fact {
+	FC_KEEPS_DEAD_STREAMS,      /* agents of restored guests would never be heard again */
+	FC_CLONES_ARE_DEAF,         /* restored guests cannot be reached */
+	FC_RESET_COMES_LATE,        /* a stream made after a snapshot may be ended by its reset */
+	FC_PAUSE_STOPS_STREAMS,     /* nothing reaches a guest after a pause without a snapshot */
+	FC_LOGS_WHAT_GUESTS_PRINT,  /* in lines without limit */
+	FC_NAMES_NETWORKS,          /* network_overrides at a load */
+	FC_DIFF_WITHOUT_TRACKING,   /* a Diff of a booted guest holds all that it has touched */
+	FC_TRACKS_BY_NEW_NAME,      /* track_dirty_pages at a load, before: enable_diff_snapshots */
+	FC_NAMES_VSOCK,             /* vsock_override at a load */
+};
+bool fc_has(const struct fc_version *version, enum fc_fact fact);
+/* The issue or request upstream that tells of it; 0: none is known. */
+unsigned fc_upstream(enum fc_fact fact);
 /* NOVA_ENOTSUP for one that is too old, or whose restored guests cannot be reached. */
 int fc_version_check(const struct fc_version *version, nova_error_t **error);
 

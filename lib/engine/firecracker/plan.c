@@ -145,7 +145,7 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 int fc_restore_check(const struct fc_restore *r, nova_error_t **error)
 {
 	const struct fc_version *v = &r->version;
-	if (!r->tap || fc_at_least(v, 1, 12, 0))
+	if (!r->tap || fc_has(v, FC_NAMES_NETWORKS))
 		return 0;
 	return nova_fail(error, NOVA_ENOTSUP, "Firecracker %u.%u.%u cannot give a microVM that goes on from a snapshot a network of its own: install 1.12 or later, "
 		"or do without snapshots (setting pool.templates: off)", v->major, v->minor, v->patch);
@@ -157,10 +157,11 @@ void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
 	json_t *load = json_pack("{s:s, s:{s:s, s:s}, s:b}", "snapshot_path", r->state, "mem_backend", "backend_type", "File", "backend_path",
 		r->memory, "resume_vm", 1);
 	/* Later instants of the clone are written as what differs from here. */
-	const char *tracking = fc_at_least(&r->version, 1, 13, 0) ? "track_dirty_pages" : "enable_diff_snapshots";
+	const char *tracking = fc_has(&r->version, FC_TRACKS_BY_NEW_NAME) ? "track_dirty_pages"
+									  : "enable_diff_snapshots";
 	if (load && json_object_set_new(load, tracking, json_true()) < 0)
 		plan->failed = true;
-	if (load && fc_at_least(&r->version, 1, 16, 0) &&
+	if (load && fc_has(&r->version, FC_NAMES_VSOCK) &&
 		json_object_set_new(load, "vsock_override", json_pack("{s:s}", "uds_path", r->vsock)) < 0)
 		plan->failed = true;
 	if (load && r->tap &&
