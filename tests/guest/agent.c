@@ -2,7 +2,7 @@
 /*
  * The agent's part. A call's payload may ask for something: {"pages": N} writes to N pages of
  * memory, {"hold": 1} is answered when it is cancelled, {"print": N} prints N lines, {"end": 1}
- * ends the guest, {"fault": 1} does so by a fault.
+ * ends the guest, {"fault": 1} does so by a fault, {"ready": N} says when it is ready from then on.
  */
 #include "guest.h"
 
@@ -173,6 +173,8 @@ static void exec(struct stream *stream, struct text frame, struct text id)
 {
 	counters.calls++;
 	counters.resumes += is_there(frame, "\"resume\":");
+	if (is_there(frame, "\"ready\":"))
+		when_ready = (enum when_ready)number(frame, "\"ready\":");
 	use_pages(number(frame, "\"pages\":"));
 	for (uint64_t lines = number(frame, "\"print\":"); lines; lines--)
 		print("the guest prints a line of words that nobody reads\n");

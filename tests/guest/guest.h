@@ -88,6 +88,10 @@ struct stream;
 /* Serves for good. */
 _Noreturn void vsock_serve(uint64_t address);
 _Noreturn void console_serve(uint64_t address);
+/* When it says Ready on a stream: once it knows of no other, as the agent does; the same, but
+ * never before it has looked for events; at once. */
+enum when_ready { ALONE, AFTER_EVENTS, AT_ONCE };
+extern enum when_ready when_ready;
 void vsock_reply(struct stream *stream, const void *data, uint32_t len);
 void console_reply(const void *data, uint32_t len);
 

@@ -2,7 +2,8 @@
 /*
  * Streams of virtio-vsock. At each snapshot the device drops all streams and says so in the queue
  * of events. What the host sends then can be seen before that event, as by Linux, which handles it
- * later: so what has come is looked at first here.
+ * later: so what has come is looked at first here, and answered first, unless a call has told to
+ * do otherwise.
  */
 #include "guest.h"
 
@@ -36,6 +37,7 @@ static struct packet heads[MESSAGES], head;
 static uint8_t bodies[MESSAGES][MESSAGE_MOST];
 static uint32_t events[MESSAGES];
 static uint64_t own_address;
+enum when_ready when_ready;
 
 static void send(
 	uint32_t port, unsigned operation, uint32_t received, const void *data, uint32_t len)
@@ -71,20 +73,25 @@ static struct stream *new_stream(uint32_t port)
 	return NULL;
 }
 
-/* Ready tells the host that a stream will stay. While an older one is there, the event that ends
- * both may be on its way. */
-static void greet(void)
+static bool is_alone(const struct stream *one)
 {
-	struct stream *only = NULL;
+	for (const struct stream *s = streams; s < streams + STREAMS; s++)
+		if (s->used && s != one)
+			return false;
+	return true;
+}
+
+/* Ready tells the host that a stream will stay. While an older one is there, the event that ends
+ * both may be on its way; also when the older one has ended otherwise, but that is not known. */
+static void greet(bool events_seen)
+{
 	for (struct stream *s = streams; s < streams + STREAMS; s++) {
-		if (s->used && only)
-			return;
-		if (s->used)
-			only = s;
-	}
-	if (only && !only->is_ready) {
-		only->is_ready = true;
-		agent_ready(only);
+		if (!s->used || s->is_ready)
+			continue;
+		if (when_ready == AT_ONCE || (is_alone(s) && (when_ready == ALONE || events_seen))) {
+			s->is_ready = true;
+			agent_ready(s);
+		}
 	}
 }
 
@@ -152,12 +159,13 @@ _Noreturn void vsock_serve(uint64_t address)
 			offer_message(id);
 			virtio_notify(&device, RECEIVE);
 		}
+		greet(false);
 		while (virtio_take(&device, EVENTS, &id, &len)) {
 			drop_streams();
 			offer_event(id);
 			virtio_notify(&device, EVENTS);
 		}
-		greet();
+		greet(true);
 		relax();
 	}
 }

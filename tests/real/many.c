@@ -5,18 +5,36 @@
 #include "real.h"
 #include "unit/netns.h"
 
+/* The guest goes on being called from `calls` on. */
+static void fork_and_call(nova_vm_t *vm, int forks, unsigned calls)
+{
+	for (int i = 0; i < forks; i++) {
+		nova_vm_t *child = fork_one(vm);
+		is_call(child, calls + (unsigned)i);
+		nova_vm_free(child);
+		is_call(vm, calls + (unsigned)i);
+	}
+}
+
 START_TEST(no_fork_loses_its_parent_or_child)
 {
 	struct setting s = set_up(_i == 1, NULL);
 	nova_vm_t *vm = start(&s, NULL);
 	bool is_race = _i == 0 && !strcmp(engine, "firecracker"); /* else nothing is to be lost */
-	int forks = is_race ? times(40, 200) : times(5, 40);
-	for (int i = 0; i < forks; i++) {
-		nova_vm_t *child = fork_one(vm);
-		is_call(child, (unsigned)i + 1);
-		nova_vm_free(child);
-		is_call(vm, (unsigned)i + 1);
-	}
+	fork_and_call(vm, is_race ? times(40, 200) : times(5, 40), 1);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* Ready may come after the reset of all streams has been handled, and at once, long before. */
+START_TEST(no_fork_is_lost_whenever_the_guest_says_that_it_is_ready)
+{
+	static const char *const orders[] = { "{\"ready\":1}", "{\"ready\":2}" };
+	struct setting s = set_up(false, NULL);
+	nova_vm_t *vm = start(&s, NULL);
+	call(vm, orders[_i]);
+	fork_and_call(vm, times(10, 200), 2);
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -162,9 +180,12 @@ END_TEST
 void add_many_tests(TCase *tc, int variants)
 {
 	const char *no_network = netns_missing();
-	if (!strcmp(engine, "firecracker"))
+	if (!strcmp(engine, "firecracker")) {
 		tcase_add_loop_test(
 			tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
+		tcase_add_loop_test(
+			tc, no_fork_is_lost_whenever_the_guest_says_that_it_is_ready, 0, 2);
+	}
 	tcase_add_loop_test(tc, vms_leave_no_files, 0, variants);
 	tcase_add_loop_test(tc, a_guest_has_the_disks_that_it_is_given, 0, variants);
 	if (no_network)
