@@ -2,6 +2,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <nova/proto.h>
+
 #include "setting.h"
 
 nova_error_t *error;
@@ -93,11 +95,43 @@ void was_asked(const struct setting *s, const char *part)
 	ck_assert_msg(strstr(all, part) != NULL, "'%s' not in: %s", part, all);
 }
 
-void agent_answers(const struct setting *s)
+/* Whole; false at the end of the stream, or after a time that no answer takes. */
+static bool has_come(int fd, void *to, size_t len)
 {
-	char head[8];
-	ck_assert_int_ge(s->m->channel, 0);
-	ck_assert_int_eq(sys_recv(s->m->channel, head, sizeof(head), MSG_PEEK), 8);
-	ck_assert_int_eq(head[4], '{');
+	uint8_t *at = to;
+	while (len) {
+		struct pollfd p = { fd, POLLIN, 0 };
+		ssize_t got = sys_poll(&p, 1, 20000) > 0 ? sys_recv(fd, at, len, 0) : 0;
+		if (got <= 0)
+			return false;
+		at += got;
+		len -= (size_t)got;
+	}
+	return true;
 }
 
+bool agent_hears(const struct setting *s)
+{
+	char frame[1024];
+	AUTO_FREE void *ping = NULL;
+	size_t len;
+	ck_ok(nova_frame_encode(NOVA_MSG_PING, "{\"request_id\":\"1\"}", 18, &ping, &len, &error));
+	if (sys_send(s->m->channel, ping, len, 0) != (ssize_t)len)
+		return false;
+	do { /* Ready may come first */
+		if (!has_come(s->m->channel, frame, NOVA_FRAME_HEADER))
+			return false;
+		len = (size_t)(uint8_t)frame[2] << 8 | (uint8_t)frame[3];
+		ck_assert_uint_lt(len, sizeof(frame));
+		if (!has_come(s->m->channel, frame, len))
+			return false;
+		frame[len] = 0;
+	} while (!strstr(frame, "\"status\""));
+	return true;
+}
+
+void agent_answers(const struct setting *s)
+{
+	ck_assert_int_ge(s->m->channel, 0);
+	ck_assert(agent_hears(s));
+}

@@ -33,7 +33,8 @@ int start(struct setting *s, int base_fd, uint32_t ms);
 void was_asked(const struct setting *s, const char *part);
 /* What was asked, one request a line; caller frees. */
 char *requests(const struct setting *s);
-/* The agent's Ready is there, which the double sends. */
+/* Whether the agent answers on the machine's stream; the double speaks for it. */
+bool agent_hears(const struct setting *s);
 void agent_answers(const struct setting *s);
 
 void add_host_tests(TCase *tc);    /* host.c */

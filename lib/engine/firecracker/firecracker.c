@@ -151,18 +151,26 @@ void fc_put_aside(struct fc_machine *f)
 	f->former = STEAL_FD(f->machine.channel);
 }
 
-int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error)
+static int connect_agent(struct fc_machine *f, bool renewed, uint64_t deadline,
+	const struct stop *stop, nova_error_t **error)
 {
 	if (f->machine.channel >= 0)
 		return 0;
 	AUTO_FREE char *path = fc_path(&f->place, FC_VSOCK);
 	if (!path)
 		return nova_oom(error);
-	int code = fc_vsock_connect(path, FC_AGENT_PORT, &f->machine.process, deadline, stop,
-		&f->machine.channel, error);
+	bool doubtful = renewed && fc_has(&f->version, FC_RESET_COMES_LATE);
+	int code = fc_vsock_connect(path, FC_AGENT_PORT, doubtful, &f->machine.process, deadline,
+		stop, &f->machine.channel, error);
 	fd_close(f->former);
 	f->former = -1;
 	return code;
+}
+
+int fc_reconnect_agent(struct fc_machine *f, nova_error_t **error)
+{
+	uint64_t ms = config_ms(f->env->config, "firecracker.boot_timeout");
+	return connect_agent(f, true, deadline_in_ms(ms), NULL, error);
 }
 
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
@@ -186,7 +194,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 	int code = whole ? fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error) : nova_oom(error);
 	for (int i = 0; i <= FC_VSOCK; i++)
 		free(seen[i]);
-	return code < 0 ? code : fc_connect_agent(f, spec->deadline, spec->stop, error);
+	return code < 0 ? code : connect_agent(f, false, spec->deadline, spec->stop, error);
 }
 
 static int fc_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
@@ -241,12 +249,15 @@ static int fc_pause(struct machine *m, nova_error_t **error)
 	return fc_set_running(fc_of(m), false, error);
 }
 
-/* A snapshot has cut the stream to the agent. */
+/* A snapshot has cut the stream to the agent, or has to, where nothing goes over it any more. */
 static int fc_resume(struct machine *m, nova_error_t **error)
 {
 	struct fc_machine *f = fc_of(m);
-	int code = fc_set_running(f, true, error);
-	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), NULL, error);
+	bool deaf = f->paused && m->channel >= 0 && fc_has(&f->version, FC_PAUSE_STOPS_STREAMS);
+	int code = deaf ? fc_reset_streams(f, error) : 0;
+	if (code == 0)
+		code = fc_set_running(f, true, error);
+	return code < 0 ? code : fc_reconnect_agent(f, error);
 }
 
 static void fc_release(struct machine *m)

@@ -106,9 +106,11 @@ int fc_greet(struct fc_api *api, uint64_t deadline, struct fc_version *ret_versi
 
 /* --- vsock.c: a stream to the guest's agent -------------------------------------------------------------------------------- */
 
-/* Tries until the agent has sent its first byte, which is left in the socket. NOVA_EAGENT at the deadline; NOVA_ELOST when the VMM has ended. */
-int fc_vsock_connect(const char *path, uint32_t port, const struct process *process, uint64_t deadline, const struct stop *stop, int *ret_fd,
-	nova_error_t **error);
+/* Tries until the agent has sent its first byte, which is left in the socket; of a `doubtful`
+ * stream, which the guest may end yet, until the agent has answered a Ping, with nothing left.
+ * NOVA_EAGENT at the deadline; NOVA_ELOST when the VMM has ended. */
+int fc_vsock_connect(const char *path, uint32_t port, bool doubtful, const struct process *process,
+	uint64_t deadline, const struct stop *stop, int *ret_fd, nova_error_t **error);
 
 /* --- machine ----------------------------------------------------------------------------------------------------------------- */
 
@@ -169,7 +171,8 @@ int fc_await(struct machine *m, nova_error_t **error);
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error);
 /* The stream to the agent is to be renewed: our end of it stays open until the agent has answered on the next one. */
 void fc_put_aside(struct fc_machine *f);
-int fc_connect_agent(struct fc_machine *f, uint64_t deadline, const struct stop *stop, nova_error_t **error);
+/* Once a machine goes on after a snapshot. */
+int fc_reconnect_agent(struct fc_machine *f, nova_error_t **error);
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error);
 
 /* --- place.c: where the files of a machine are ------------------------------------------------------------------------------------ */
@@ -210,6 +213,8 @@ void fc_sweep(const char *run_dir, const struct logger *log);
 
 int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error);
 int fc_save(struct machine *m, int *ret_state_fd, nova_error_t **error);
+/* Has a machine that stands still end its guest's streams. */
+int fc_reset_streams(struct fc_machine *f, nova_error_t **error);
 int fc_load(struct machine *m, int state_fd, nova_error_t **error);
 int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error);

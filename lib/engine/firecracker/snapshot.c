@@ -116,6 +116,23 @@ int fc_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 	return 0;
 }
 
+/* By a snapshot that nobody keeps: only a Diff tells something, which is added up with the others. */
+int fc_reset_streams(struct fc_machine *f, nova_error_t **error)
+{
+	int code = create(f, error);
+	if (code < 0)
+		return fc_with_last_words(f, code, error);
+	code = collect_memory(f, error);
+	if (code < 0 || f->clone)
+		return code;
+	fd_close(f->machine.ram);
+	f->machine.ram = -1;
+	int r = sys_truncate(f->memory, 0);
+	if (r == 0)
+		r = sys_truncate(f->memory, (uint64_t)f->memory_mb << 20);
+	return r < 0 ? nova_fail_os(error, r, "guest memory") : 0;
+}
+
 int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error)
 {
 	return pages_copy(&fc_of(m)->written, ret_pages, error);
@@ -159,7 +176,7 @@ static int load(struct fc_machine *f, nova_error_t **error)
 		return code;
 	fc_plan_restore(&plan, &restore);
 	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
-	return code < 0 ? code : fc_connect_agent(f, deadline_in_ms(config_ms(f->env->config, "firecracker.boot_timeout")), NULL, error);
+	return code < 0 ? code : fc_reconnect_agent(f, error);
 }
 
 int fc_load(struct machine *m, int state_fd, nova_error_t **error)

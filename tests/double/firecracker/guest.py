@@ -70,9 +70,20 @@ class NoGuest:
     def open_channel(self):
         ours, theirs = socket.socketpair()
         self.fds.append(theirs)
-        frame = json.dumps({"type": 64, "payload": {"protocol": 1}}).encode()
-        theirs.sendall(struct.pack(">I", len(frame)) + frame)
+        self.say(theirs, 64, {"protocol": 1})
         return ours
+
+    def say(self, sock, kind, payload):
+        frame = json.dumps({"type": kind, "payload": payload}).encode()
+        sock.sendall(struct.pack(">I", len(frame)) + frame)
+
+    def hear(self):
+        """Each message that is in one piece is agreed with."""
+        block = self.fds[-1].recv(65536)
+        while len(block) > 4:
+            length = struct.unpack(">I", block[:4])[0]
+            message, block = json.loads(block[4:4 + length]), block[4 + length:]
+            self.say(self.fds[-1], 3, {"request_id": message["payload"].get("request_id", ""), "status": "ok"})
 
     def channel_closed(self):
         self.fds.clear()
@@ -243,6 +254,9 @@ class Guest:
         channel = socket.socket(socket.AF_UNIX)
         channel.connect(self.listener_name)
         return channel
+
+    def hear(self):
+        """The agent does."""
 
     def channel_closed(self):
         self.silent_until = time.monotonic() + 0.15

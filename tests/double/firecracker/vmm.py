@@ -56,6 +56,7 @@ class Vmm:
         self.guest = None
         self.vsock = None
         self.tracking = False
+        self.was_saved = True  # since it was paused
         self.metrics = False
         self.exit_code = None
 
@@ -191,6 +192,8 @@ class Vmm:
 
     def answer(self, request):
         odd = self.misbehave(f"{request.method} {request.path}")
+        if odd is not None and request.path == "/snapshot/create":
+            self.cut_streams()
         if odd is not None:
             return odd, bool(self.control["on"][f"{request.method} {request.path}"].get("fatal"))
         try:
@@ -453,15 +456,23 @@ class Vmm:
         if body["state"] == "Paused" and self.state == "Running":
             self.guest.stop()
             self.state = "Paused"
+            self.was_saved = False
         elif body["state"] == "Resumed" and self.state == "Paused":
             self.guest.go_on()
             self.state = "Running"
+            if self.vsock:
+                self.vsock.go_on(self.was_saved)
 
     # --- snapshots
 
-    def put_snapshot_create(self, body):
+    def cut_streams(self):
+        """By a snapshot, also when it then fails."""
+        self.was_saved = True
         if self.vsock:
-            self.vsock.reset()  # also when it then fails
+            self.vsock.reset()
+
+    def put_snapshot_create(self, body):
+        self.cut_streams()
         if self.state != "Paused":
             raise Refusal("Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running")
         kind = body.get("snapshot_type", "Full")
@@ -519,6 +530,7 @@ class Vmm:
             override = body.get("vsock_override") or {}
             self.config["vsock"]["uds_path"] = override.get("uds_path", self.config["vsock"]["uds_path"])
             self.bind_vsock(self.config["vsock"]["uds_path"], "Vsock Error: ")
+            self.vsock.expect_reset()
         elif body.get("vsock_override"):
             raise ValueError("Unknown Vsock Device.")
         for nic in body.get("network_overrides") or []:

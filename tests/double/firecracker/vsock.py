@@ -13,21 +13,13 @@ MOST = 1023
 FIRST_HOST_PORT = 1 << 30
 
 
-def is_closed(sock):
-    try:
-        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
 class Stream:
     def __init__(self, host):
         self.host = host
         self.guest = None
         self.line = b""
         self.asked = False
+        self.is_dead = False  # the guest has ended it, of which the host learns when it sends something
 
 
 class Vsock:
@@ -37,6 +29,8 @@ class Vsock:
         self.port = FIRST_HOST_PORT
         self.waiting = []  # asked for the agent before the guest could answer
         self.hanging = []  # cut by a snapshot: their host ends get no end of file
+        self.reset_is_late = False  # it ends the next stream, too
+        self.is_shut = False  # nothing reaches the guest
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(128)
@@ -69,6 +63,9 @@ class Vsock:
     def on_host(self, stream):
         if not stream.asked:
             self.read_line(stream)
+        elif stream.guest and (self.is_shut or stream.is_dead):
+            if not stream.host.recv(65536) or stream.is_dead:
+                self.drop(stream)
         elif stream.guest:
             self.move(stream, stream.host, stream.guest)
         else:
@@ -95,7 +92,7 @@ class Vsock:
 
     def connect(self, stream, port):
         guest = self.vmm.guest
-        if guest is None or not guest.listening:
+        if guest is None or not guest.listening or self.is_shut:
             self.waiting.append(stream)  # no driver yet: silence
         elif port != AGENT_PORT:
             self.drop(stream)
@@ -127,24 +124,25 @@ class Vsock:
             self.drop(stream)  # nobody waits for it any more
             return
         self.vmm.watch(stream.guest, lambda: self.move(stream, stream.guest, stream.host))
-        if self.reset_comes_late():
-            self.cut(stream)
+        if self.reset_is_late:
+            self.end_in_guest(stream)
 
-    def reset_comes_late(self):
-        """Up to 1.15 a stream can reach the guest before the reset, which then ends both. An agent does not take it, nor say
-        Ready, while it has the former one, unless that has ended otherwise: by the host's closing its end."""
-        if self.vmm.version >= (1, 16) or not self.hanging:
-            return False
-        closed = any(is_closed(host) for host in self.hanging)
-        for host in self.hanging:
-            host.close()
-        self.hanging.clear()
-        return closed
+    def expect_reset(self):
+        """After a snapshot. Up to 1.15 a stream can reach the guest before the reset, which then ends it, too, after whatever an
+        agent has said by then."""
+        self.reset_is_late = self.vmm.version < (1, 16)
+        self.is_shut = False
 
-    def cut(self, stream):
+    def end_in_guest(self, stream):
         """What the agent has said gets out before."""
+        self.reset_is_late = False
         self.move(stream, stream.guest, stream.host)
-        self.drop(stream)
+        self.vmm.unwatch(stream.guest)
+        stream.is_dead = True
+
+    def go_on(self, after_snapshot):
+        """In 1.16 the guest gets nothing after a pause until it has answered a reset, which comes with a snapshot alone."""
+        self.is_shut |= not after_snapshot and (1, 16) <= self.vmm.version < (1, 17)
 
     def move(self, stream, source, target):
         try:
@@ -161,6 +159,8 @@ class Vsock:
             self.drop(stream)
             return
         target.setblocking(False)
+        if target is stream.guest:
+            self.vmm.guest.hear()
 
     def guest_listens(self):
         """Who asked before there was a listener was refused by the guest's kernel."""
@@ -169,6 +169,7 @@ class Vsock:
 
     def reset(self):
         """What a snapshot does: the guest's ends die, the host's ends hang."""
+        self.expect_reset()
         for stream in list(self.streams):
             if stream.guest:
                 self.vmm.unwatch(stream.host)

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -287,8 +288,58 @@ class Streams(DoubleCase):
         with self.assertRaises(TimeoutError):
             stream.recv(1)
 
+    def ping(self):
+        """On the last stream, after whatever has come; false: it has ended."""
+        text = b'{"type":4,"payload":{"request_id":"1"}}'
+        self.open[-1].sendall(struct.pack(">I", len(text)) + text)
+        heard = b""
+        while b'"status"' not in heard:
+            block = self.open[-1].recv(65536)
+            if not block:
+                return False
+            heard += block
+        return True
+
+    def state(self, api, *states):
+        """One after the other; "Saved" is a snapshot."""
+        stream, self.open[-1] = self.open[-1], api
+        for state in states:
+            if state == "Saved":
+                files = {"snapshot_path": str(self.dir / "state"), "mem_file_path": str(self.dir / "memory")}
+                self.done("PUT", "/snapshot/create", files)
+            else:
+                self.done("PATCH", "/vm", {"state": state})
+        self.open[-1] = stream
+
+    def test_up_to_1_15_the_reset_of_a_snapshot_ends_the_next_stream_too(self):
+        for version, stays in (("1.15.1", False), ("1.16.1", True)):
+            with self.subTest(version=version):
+                self.boot(version=version)
+                api = self.open[-1]
+                self.stream(b"CONNECT 9999\n")
+                self.assertTrue(self.ping())
+                self.state(api, "Paused", "Saved", "Resumed")
+                self.stream(b"CONNECT 9999\n")
+                self.assertEqual(self.ping(), stays)
+                self.stream(b"CONNECT 9999\n")
+                self.assertTrue(self.ping())
+                (self.dir / "vsock").unlink()
+
+    def test_in_1_16_nothing_reaches_a_guest_after_a_pause_before_a_snapshot(self):
+        self.boot(version="1.16.1")
+        api = self.open[-1]
+        self.stream(b"CONNECT 9999\n")
+        self.state(api, "Paused", "Resumed")
+        self.open[-1].settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            self.ping()
+            self.ping()
+        self.state(api, "Paused", "Saved", "Resumed")
+        self.stream(b"CONNECT 9999\n")
+        self.assertTrue(self.ping())
+
     def test_a_paused_guest_is_silent(self):
-        self.boot()
+        self.boot(version="1.17.0")
         self.done("PATCH", "/vm", {"state": "Paused"})
         api = self.open[-1]
         stream = self.connect("vsock")
