@@ -171,7 +171,8 @@ const char *const *nova_config_keys(void)
 		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
 		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
 		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
-		"firecracker.console", "firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
+		"firecracker.console", "firecracker.io_engine",
+		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
 		"redis.password", "redis.db", NULL };
 	return names;
 }

@@ -73,6 +73,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"The jailer, used by root only; empty: beside the firecracker program, in PATH and /opt/nova/bin; off: do without" },
 	{ "firecracker.console", { "NOVA_FIRECRACKER_CONSOLE" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
 		"Whether guests of the firecracker engine have a serial console: on helps to find out why one dies, and costs time" },
+	{ "firecracker.io_engine", { "NOVA_FIRECRACKER_IO_ENGINE" }, KEY_ENUM, "Sync", 0, 0,
+		{ "Sync", "Async" },
+		"How firecracker reads disks: Sync, or Async (io_uring; Linux 5.10.51), "
+		"which does not hold a guest's processor up" },
 	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1, 15, { 0 },
 		"Network bridge that guests are attached to" },
 	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0, { 0 },

@@ -373,6 +373,27 @@ START_TEST(an_identity_names_program_format_and_processor)
 }
 END_TEST
 
+START_TEST(how_disks_are_read_is_asked_for_and_belongs_to_a_snapshot)
+{
+	struct setting s = set_up("");
+	struct engine_env env = *s.env;
+	AUTO_FREE char *before = NULL, *after = NULL;
+	nova_config_t *config;
+	ck_ok(config_copy(s.env->config, &config, &error));
+	ck_ok(nova_config_set(config, "firecracker.io_engine", "Async", &error));
+	env.config = config;
+	ck_ok(firecracker_engine.identity(s.env, &before, &error));
+	ck_ok(firecracker_engine.identity(&env, &after, &error));
+	ck_assert_str_ne(before, after);
+	s.env = &env;
+	ck_ok(start(&s, -1, 10000));
+	was_asked(&s, "\"io_engine\":\"Async\"");
+	agent_answers(&s);
+	tear_down(&s);
+	nova_config_free(config);
+}
+END_TEST
+
 static Suite *client_suite(void)
 {
 	Suite *suite = suite_create("firecracker-client");
@@ -395,6 +416,7 @@ static Suite *client_suite(void)
 	tcase_add_loop_test(tc, a_load_that_fails_is_one_event_whatever_ends_with_it, 0, ARRAY_LEN(bad_loads));
 	tcase_add_test(tc, a_parked_process_waits_with_nothing_loaded_and_serves_any_instant);
 	tcase_add_test(tc, an_identity_names_program_format_and_processor);
+	tcase_add_test(tc, how_disks_are_read_is_asked_for_and_belongs_to_a_snapshot);
 	add_host_tests(tc);
 	add_network_tests(tc);
 	suite_add_tcase(suite, tc);

@@ -114,6 +114,19 @@ START_TEST(a_guest_has_the_disks_that_it_is_given)
 }
 END_TEST
 
+START_TEST(disks_can_be_read_by_io_uring)
+{
+	struct setting s = set_up(_i == 1, "firecracker.io_engine", "Async", NULL);
+	AUTO_FREE char *disk = code_disk(&s);
+	nova_vm_t *vm = start(&s, disk), *child = fork_one(vm);
+	has_devices(vm, 2, 0);
+	has_devices(child, 2, 0);
+	nova_vm_free(child);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_guest_with_a_network_has_a_device_that_its_clone_has_too)
 {
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
@@ -185,6 +198,7 @@ void add_many_tests(TCase *tc, int variants)
 			tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
 		tcase_add_loop_test(
 			tc, no_fork_is_lost_whenever_the_guest_says_that_it_is_ready, 0, 2);
+		tcase_add_loop_test(tc, disks_can_be_read_by_io_uring, 0, variants);
 	}
 	tcase_add_loop_test(tc, vms_leave_no_files, 0, variants);
 	tcase_add_loop_test(tc, a_guest_has_the_disks_that_it_is_given, 0, variants);

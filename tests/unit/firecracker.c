@@ -144,6 +144,19 @@ START_TEST(what_is_not_there_is_not_asked_for)
 }
 END_TEST
 
+START_TEST(disks_are_read_by_io_uring_if_that_is_asked_for)
+{
+	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .initramfs = "/i",
+		.rootfs = "/r", .code = "/c", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .async = true };
+	fc_plan_boot(&plan, &boot);
+	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\","
+		"\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
+	is_request(&plan, 3, "/drives/code", "{\"drive_id\":\"code\",\"path_on_host\":\"/c\","
+		"\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
+}
+END_TEST
+
 START_TEST(the_serial_console_is_off_unless_asked_for)
 {
 	AUTO_FREE char *off = fc_boot_args(false, false, NULL), *on = fc_boot_args(true, false, NULL);
@@ -426,6 +439,57 @@ START_TEST(what_is_missing_is_named_one_a_line)
 }
 END_TEST
 
+/* --- io_uring --------------------------------------------------------------------------------- */
+
+static bool async_on(const char *release, const char *disabled, bool is_root, const char *part)
+{
+	char *root = test_dir();
+	nova_config_t *config;
+	bool async = false;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "firecracker.io_engine", "Async", &error));
+	struct engine_env env = { .config = config };
+	put_file(root, "/proc/sys/kernel/osrelease", release);
+	if (disabled)
+		put_file(root, "/proc/sys/kernel/io_uring_disabled", disabled);
+	int code = fc_wants_async(root, &env, is_root, &async, &error);
+	if (part)
+		ck_fails_with(NOVA_ENOTSUP, part, code);
+	else
+		ck_ok(code);
+	nova_config_free(config);
+	test_dir_remove(root);
+	return code == 0 && async;
+}
+
+START_TEST(a_host_that_cannot_read_by_io_uring_is_told_from)
+{
+	async_on("5.10.50\n", NULL, true, "this is 5.10.50: set it to Sync");
+	async_on("5.4.0-150-generic\n", NULL, true, "needs Linux 5.10.51 or later");
+	async_on("unknown\n", NULL, true, "needs Linux 5.10.51");
+	async_on("6.6.1\n", "2\n", true, "switched off");
+	async_on("6.6.1\n", "1\n", false, "switched off");
+	ck_assert(async_on("5.10.51\n", NULL, false, NULL));
+	ck_assert(async_on("5.15.0-91-generic\n", NULL, false, NULL));
+	ck_assert(async_on("6.6.1\n", "1\n", true, NULL));
+	ck_assert(async_on("7.0-rc1\n", "0\n", false, NULL));
+}
+END_TEST
+
+START_TEST(without_the_setting_io_uring_matters_to_nobody)
+{
+	nova_config_t *config;
+	bool async = true;
+	ck_ok(nova_config_new(&config, &error));
+	struct engine_env env = { .config = config };
+	ck_ok(fc_wants_async("/nonexistent", &env, false, &async, &error));
+	ck_assert(!async);
+	ck_fails_with(NOVA_ECONFIG, "it takes one of Sync, Async",
+		nova_config_set(config, "firecracker.io_engine", "async", &error));
+	nova_config_free(config);
+}
+END_TEST
+
 /* --- pages ---------------------------------------------------------------------------------------------------------------- */
 
 #define MEMORY_PAGES 64u
@@ -577,6 +641,7 @@ static Suite *firecracker_suite(void)
 	tc = tcase_create("requests");
 	tcase_add_test(tc, a_machine_is_made_in_the_order_that_is_demanded);
 	tcase_add_test(tc, what_is_not_there_is_not_asked_for);
+	tcase_add_test(tc, disks_are_read_by_io_uring_if_that_is_asked_for);
 	tcase_add_test(tc, the_serial_console_is_off_unless_asked_for);
 	tcase_add_test(tc, a_network_device_has_its_tap_its_address_and_its_limits);
 	tcase_add_test(tc, a_network_device_without_limits_has_no_limiter);
@@ -600,6 +665,8 @@ static Suite *firecracker_suite(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("advice");
 	tcase_add_test(tc, a_host_as_it_should_be_gets_no_advice);
+	tcase_add_test(tc, a_host_that_cannot_read_by_io_uring_is_told_from);
+	tcase_add_test(tc, without_the_setting_io_uring_matters_to_nobody);
 	tcase_add_test(tc, what_is_missing_is_named_one_a_line);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("pages");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What Firecracker's own advice for production hosts asks for, and this host has not. */
+/* What Firecracker's advice for production hosts or a setting asks for, and this host has not. */
 #include "engine/firecracker/firecracker.h"
 
 #define FILE_MOST (1u << 20)
@@ -67,6 +67,38 @@ static void look_at_kernel(const char *root, struct buf *out)
 	bool old = release && str_starts(release, "6.1."), quick = mounts && strstr(mounts, "favordynmods");
 	if (old && !quick && !says(root, "/sys/module/kvm/parameters/nx_huge_pages", "never"))
 		advise(out, "Linux 6.1 restores snapshots slowly: mount cgroup2 with favordynmods");
+}
+
+/* --- io_uring --------------------------------------------------------------------------------- */
+
+/* Whether a release of Linux has io_uring as Firecracker needs it: 5.10.51. */
+static bool has_io_uring(const char *release)
+{
+	unsigned major = 0, minor = 0, patch = 0;
+	if (sscanf(release, "%u.%u.%u", &major, &minor, &patch) < 2)
+		return false;
+	return major * 1000000ull + minor * 1000ull + patch >= 5010051;
+}
+
+int fc_wants_async(const char *root, const struct engine_env *env, bool is_root, bool *ret,
+	nova_error_t **error)
+{
+	*ret = !strcmp(config_str(env->config, "firecracker.io_engine"), "Async");
+	if (!*ret)
+		return 0;
+	AUTO_FREE char *release = text_of(root, "/proc/sys/kernel/osrelease");
+	AUTO_FREE char *off = text_of(root, "/proc/sys/kernel/io_uring_disabled"); /* Linux 6.6 */
+	if (!release || !off)
+		return nova_oom(error);
+	if (!has_io_uring(release))
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the setting firecracker.io_engine is Async, which needs Linux 5.10.51 or later, and "
+			"this is %.*s: set it to Sync", (int)strcspn(release, "\n"), release);
+	if (*off == '2' || (*off == '1' && !is_root))
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the setting firecracker.io_engine is Async, and io_uring is switched off for the "
+			"VMM: set it to Sync, or kernel.io_uring_disabled to 0 (sysctl)");
+	return 0;
 }
 
 int fc_advice(const char *root, bool is_root, const char *jailer, char **ret_text)

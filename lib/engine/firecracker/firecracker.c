@@ -187,6 +187,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.link = f->machine.link.name[0] ? &f->machine.link : NULL, .net_rx_bandwidth = spec->net_rx_bandwidth,
 		.net_tx_bandwidth = spec->net_tx_bandwidth, .log = log, .metrics = metrics,
 		.console = !strcmp(config_str(f->env->config, "firecracker.console"), "on"),
+		.async = f->async,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (whole)
@@ -213,6 +214,8 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	int code = fc_binary(env, &binary, error);
 	if (code == 0)
 		code = fc_jailer(env, binary, &jailer, error);
+	if (code == 0)
+		code = fc_wants_async("", env, geteuid() == 0 && !jailer, &f->async, error);
 	if (code == 0)
 		code = fc_place_make(&f->place, env, binary, jailer != NULL, spec->id, error);
 	if (code == 0 && m->link.name[0])

@@ -60,6 +60,7 @@ struct fc_boot {
 	const struct net_link *link;        /* NULL: no network device */
 	uint64_t net_rx_bandwidth, net_tx_bandwidth;
 	bool console;
+	bool async; /* disks are read by io_uring */
 };
 /* Everything up to and with InstanceStart. */
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *boot);
@@ -160,6 +161,7 @@ struct fc_machine {
 	uint64_t deadline;    /* for coming up */
 	uint32_t memory_mb;
 	bool clone, greeted, paused;
+	bool async; /* its disks are read by io_uring */
 };
 static inline struct fc_machine *fc_of(struct machine *m)
 {
@@ -223,6 +225,10 @@ int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **e
 
 /* What production hosts should have and this one has not, one a line; "": nothing. `jailer` NULL: none. NOVA_ENOMEM. */
 int fc_advice(const char *root, bool is_root, const char *jailer, char **ret_text);
+/* Whether disks are to be read by io_uring, as the setting says. NOVA_ENOTSUP: this host does not
+ * let a VMM do so, which is root's or not. */
+int fc_wants_async(const char *root, const struct engine_env *env, bool is_root, bool *ret,
+	nova_error_t **error);
 
 /* --- probe.c -------------------------------------------------------------------------------------------------------------------- */
 

@@ -84,11 +84,14 @@ static void plan_files(struct fc_plan *plan, const char *log, const char *metric
 		add(plan, "PUT", "/metrics", json_pack("{s:s}", "metrics_path", metrics));
 }
 
-static void plan_drive(struct fc_plan *plan, const char *id, const char *path, bool root, json_t *limiter)
+static void plan_drive(
+	struct fc_plan *plan, const char *id, const char *path, bool root, bool async, json_t *limiter)
 {
 	AUTO_FREE char *where = str_format("/drives/%s", id);
 	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", id, "path_on_host", path, "is_root_device", root, "is_read_only", 1);
 	if (!where || !drive || (limiter && json_object_set(drive, "rate_limiter", limiter) < 0))
+		plan->failed = true;
+	if (drive && async && json_object_set_new(drive, "io_engine", json_string("Async")) < 0)
 		plan->failed = true;
 	json_decref(limiter);
 	add(plan, "PUT", where ? where : "", drive);
@@ -130,9 +133,10 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 	plan_kernel(plan, b);
 	/* The agent in the initramfs mounts the first disk; a kernel without one is told to. */
 	if (b->rootfs)
-		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, NULL);
+		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, b->async, NULL);
 	if (b->code)
-		plan_drive(plan, "code", b->code, false, fc_rate_limiter(b->disk_bandwidth, b->disk_iops, &plan->failed));
+		plan_drive(plan, "code", b->code, false, b->async,
+			fc_rate_limiter(b->disk_bandwidth, b->disk_iops, &plan->failed));
 	if (b->link)
 		plan_network(plan, b);
 	add(plan, "PUT", "/entropy", json_object());

@@ -128,7 +128,9 @@ static int fill_known(const struct engine_env *env, struct engine_report *report
 	report->version = str_format("%u.%u.%u", v.major, v.minor, v.patch);
 	if (!report->version)
 		return NOVA_ENOMEM;
-	if (fc_version_check(&v, &why) == 0 && fc_jailer(env, report->binary, &jailer, &why) == 0)
+	bool async;
+	if (fc_version_check(&v, &why) == 0 && fc_jailer(env, report->binary, &jailer, &why) == 0 &&
+		fc_wants_async("", env, geteuid() == 0 && !jailer, &async, &why) == 0)
 		return describe(env, report, jailer);
 	report->reason = strdup(nova_error_message(why));
 	return report->reason ? 0 : NOVA_ENOMEM;

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
 
@@ -28,7 +29,12 @@ int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t 
 	code = fc_jailer(env, binary, &jailer, error);
 	if (code < 0)
 		return code;
-	*ret_identity = str_format("%s snapshots %s cpu %s%s", version, format, cpu, jailer ? " jailed" : "");
+	bool async; /* a restored guest's disks are read as before */
+	code = fc_wants_async("", env, geteuid() == 0 && !jailer, &async, error);
+	if (code < 0)
+		return code;
+	*ret_identity = str_format("%s snapshots %s cpu %s%s%s", version, format, cpu,
+		jailer ? " jailed" : "", async ? " async" : "");
 	return *ret_identity ? 0 : nova_oom(error);
 }
 

@@ -326,6 +326,9 @@ class Vmm:
     def put_drives(self, body):
         if not body.get("path_on_host") and not body.get("socket"):
             raise Refusal("Unable to create the virtio block device: Running method expected different backend.")
+        engine = body.get("io_engine", "Sync")
+        if engine not in ("Sync", "Async"):
+            raise Refusal(JSON_PREFIX + f"unknown variant `{engine}`, expected `Async` or `Sync`.")
         self.must_open(body["path_on_host"], "Drive config error: Unable to create the virtio block device: Virtio backend error")
         others = [drive for drive in self.config["drives"] if drive["drive_id"] != body["drive_id"]]
         if body["is_root_device"] and any(drive["is_root_device"] for drive in others):

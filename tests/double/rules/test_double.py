@@ -151,6 +151,8 @@ class Fields(DoubleCase):
         self.refused("unknown field `colour`", "PUT", "/drives/a", {**drive, "colour": 1})
         bucket = {"size": 1, "refill_time": 1, "colour": 1}
         self.done("PUT", "/drives/a", {**drive, "rate_limiter": {"ops": bucket}})
+        self.refused("unknown variant `async`", "PUT", "/drives/a", {**drive, "io_engine": "async"})
+        self.done("PUT", "/drives/a", {**drive, "io_engine": "Async"})
         self.refused("unknown field `colour`", "PUT", "/drives/a", {**drive, "rate_limiter": {"ops": bucket, "colour": 1}})
         self.done("PUT", "/metrics", {"metrics_path": str(self.dir / "metrics"), "colour": 1})
         self.refused("missing field `guest_cid`", "PUT", "/vsock", {"uds_path": "x"})
