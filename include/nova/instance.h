@@ -38,7 +38,8 @@ typedef struct nova_instance_opts {
 	const char *function; /**< required */
 	const char *name;     /**< 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; unique among the instances; NULL: the id */
 	const char *snapshot; /**< name or id of a snapshot of this function to go on from; NULL: begin anew */
-	uint32_t memory_mb;   /**< 32 to 65536; 0: the function's. Not with a snapshot, which has its own */
+	uint32_t memory_mb;   /**< 64 to 65536, for Python from 96; 0: the function's. Not with a
+	                           snapshot, which has its own */
 	uint32_t vcpus;       /**< 1 to 32; 0: the function's. Not with a snapshot */
 	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
 } nova_instance_opts;

@@ -41,7 +41,8 @@ typedef struct nova_vm_opts {
 	const char *engine;       /**< "qemu", "firecracker", "fake"; NULL: the setting `engine` */
 	const char *rootfs;       /**< a name as in "python" (found in the image directory) or a path with '/'; NULL: "base" */
 	const char *code_disk;    /**< an image by nova_disk_build(), seen as /code; NULL: none */
-	uint32_t memory_mb;       /**< guest memory, 32 to 65536; 0: 128 */
+	uint32_t memory_mb;       /**< guest memory, 32 to 65536; 0: 128. The images of this
+	                               library need 64, "python" 96: with less they do not boot */
 	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
 	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
 	uint32_t flags;           /**< no flags are defined: 0 */

@@ -36,10 +36,13 @@ struct runtime {
 	const char *image; /* root filesystem */
 	enum code_form form;
 	const char *advice; /* how to make code of that form */
+	uint32_t least_mb;  /* with less the guest does not boot, or a function cannot be imported */
 };
 
 /* NULL: no such runtime. */
 const struct runtime *runtime_find(const char *name);
+/* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
+int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error);
 /* The names, ending with NULL. */
 const char *const *runtime_names(void);
 

@@ -113,17 +113,6 @@ static int copy_texts(struct function_record *r, const nova_register_opts *o, no
 	return r->name && r->runtime && r->handler && r->code_path ? 0 : nova_oom(error);
 }
 
-/* With less the guest does not boot, or a function cannot be imported. */
-static int check_memory(const struct function_record *r, nova_error_t **error)
-{
-	uint32_t least = !strcmp(r->runtime, "python") ? 96 : 64;
-	if (r->memory_mb >= least)
-		return 0;
-	return nova_fail(error, NOVA_EINVAL,
-		"memory_mb is %u; a function of runtime %s needs at least %u to start", r->memory_mb,
-		r->runtime, least);
-}
-
 /* Everything but id, code_hash, version and times. */
 static int record_from_opts(
 	struct function_record *r, const nova_register_opts *o, nova_error_t **error)
@@ -144,7 +133,7 @@ static int record_from_opts(
 	r->network = network;
 	int code = copy_texts(r, o, error);
 	if (code == 0)
-		code = check_memory(r, error);
+		code = runtime_check_memory(r->runtime, r->memory_mb, error);
 	if (code == 0)
 		code = copy_env(r, o, error);
 	return code < 0 ? code : record_check_fields(r, NOVA_EINVAL, error);
