@@ -173,7 +173,7 @@ START_TEST(bodies_are_sent_with_their_length_and_nothing_is_expected_first)
 	AUTO_FREE char *long_args = malloc(2001), *body = NULL;
 	memset(long_args, 'a', 2000);
 	long_args[2000] = 0;
-	body = str_format("{\"log_path\":null,\"module\":\"%s\"}", long_args); /* clients like to ask before they send this much */
+	body = str_format("{\"log_path\":null,\"module\":\"%s\"}", long_args); /* libcurl would ask before it sends this much */
 	ck_ok(fc_call(&fc_of(s.m)->api, "PUT", "/logger", body, deadline_in_ms(5000), NULL, &error));
 	ck_fails_with(NOVA_EENGINE, "unknown field `colour`",
 		fc_call(&fc_of(s.m)->api, "PUT", "/logger", "{\"colour\":1}", deadline_in_ms(5000), NULL, &error));

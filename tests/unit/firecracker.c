@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the firecracker engine that only compute: what a version understands, requests, replies, limits, pages. */
-#include <errno.h>
-
 #include "engine/firecracker/firecracker.h"
 #include "test.h"
 
@@ -582,54 +580,6 @@ START_TEST(a_whole_file_is_made_once_and_goes_with_its_pages)
 }
 END_TEST
 
-/* --- HTTP ---------------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *text;
-	ssize_t result; /* -1: all of it; else as http_read_head() */
-	struct http_head head;
-} heads[] = {
-	{ "HTTP/1.1 200 \r\nContent-Length: 7\r\n\r\n", -1, { 200, 7, false, false } },
-	{ "HTTP/1.0 404 Not Found\r\n\r\n", -1, { 404, HTTP_TO_THE_END, false, false } },
-	{ "HTTP/1.1 204\r\nDEPRECATION:\ttrue \r\n\r\n", -1, { 204, 0, true, false } },
-	{ "HTTP/1.1 503 \r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", -1, { 503, 0, false, true } },
-	{ "HTTP/1.1 200 \r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\n", -1, { 200, 3, false, false } },
-	{ "", 0, { 0 } },
-	{ "HTTP/1.1 200 \r\nContent-Length: 7\r\n\r", 0, { 0 } },
-	{ "SSH-2.0-OpenSSH\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 2000\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 100 Continue\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\n folded\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nno colon\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nContent-Length: \r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nContent-Length: -1\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nContent-Length: 18446744073709551617\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", -EBADMSG, { 0 } },
-	{ "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n", -EBADMSG, { 0 } },
-};
-
-START_TEST(the_head_of_an_answer_is_read_strictly)
-{
-	struct http_head head = { 0 };
-	ssize_t len = (ssize_t)strlen(heads[_i].text), want = heads[_i].result == -1 ? len : heads[_i].result;
-	ck_assert_int_eq(http_read_head((const uint8_t *)heads[_i].text, (size_t)len, &head), want);
-	ck_assert_uint_eq(head.status, heads[_i].head.status);
-	ck_assert_uint_eq(head.length, heads[_i].head.length);
-	ck_assert_int_eq(head.deprecated, heads[_i].head.deprecated);
-	ck_assert_int_eq(head.last, heads[_i].head.last);
-}
-END_TEST
-
-START_TEST(a_head_without_end_is_refused)
-{
-	static uint8_t text[HTTP_HEAD_MOST + 1];
-	struct http_head head;
-	memset(text, 'a', sizeof(text));
-	ck_assert_int_eq(http_read_head(text, HTTP_HEAD_MOST, &head), 0);
-	ck_assert_int_eq(http_read_head(text, sizeof(text), &head), -EMSGSIZE);
-}
-END_TEST
-
 static Suite *firecracker_suite(void)
 {
 	Suite *suite = suite_create("firecracker");
@@ -673,8 +623,6 @@ static Suite *firecracker_suite(void)
 	tcase_add_test(tc, differences_add_up_and_the_latest_counts);
 	tcase_add_test(tc, a_difference_without_holes_is_not_believed);
 	tcase_add_test(tc, a_whole_file_is_made_once_and_goes_with_its_pages);
-	tcase_add_loop_test(tc, the_head_of_an_answer_is_read_strictly, 0, ARRAY_LEN(heads));
-	tcase_add_test(tc, a_head_without_end_is_refused);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

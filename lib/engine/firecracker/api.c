@@ -3,7 +3,7 @@
  * Firecracker's API: HTTP over a Unix socket, one request at a time. Its server is small and has habits: it answers without reason
  * phrases, takes no chunked bodies and no Expect, and after an error of HTTP itself its place in the stream is lost.
  */
-#include <errno.h>
+#include <curl/curl.h>
 
 #include "engine/firecracker/firecracker.h"
 
@@ -13,72 +13,134 @@
 
 void fc_api_done(struct fc_api *api)
 {
-	http_close(&api->http);
+	curl_easy_cleanup(api->curl);
+	api->curl = NULL;
 	free(api->socket);
 	api->socket = NULL;
 }
 
-/* What the answer lacked, if that says nothing of this host; NULL: the errno is to be told. */
-static const char *lack(int r)
+/* After anything that is not understood the connection is given up. */
+static void hang_up(struct fc_api *api)
 {
-	static const struct {
-		int r;
-		const char *words;
-	} lacks[] = {
-		{ -ETIMEDOUT, "nothing came in time" },
-		{ -EBADMSG, "what came is no HTTP" },
-		{ -EMSGSIZE, "what came is too large" },
-		{ -ECONNRESET, "it closed the connection" },
-		{ -ECONNREFUSED, "nobody listens" },
-		{ -ENOENT, "nobody listens" },
-		{ -EAGAIN, "too many wait for it" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(lacks); i++)
-		if (lacks[i].r == r)
-			return lacks[i].words;
-	return NULL;
+	curl_easy_cleanup(api->curl);
+	api->curl = NULL;
 }
 
-static int unreachable(struct fc_api *api, int r, const char *method, const char *path, nova_error_t **error)
+struct exchange {
+	struct buf answer;
+	bool deprecated;
+};
+
+static size_t take_body(char *data, size_t size, size_t count, void *userdata)
 {
-	if (r == -ENOMEM)
+	struct exchange *x = userdata;
+	return buf_append(&x->answer, data, size * count) < 0 ? 0 : size * count;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *userdata)
+{
+	static const char name[] = "Deprecation: true";
+	struct exchange *x = userdata;
+	x->deprecated |= size * count >= sizeof(name) - 1 && !memcmp(data, name, sizeof(name) - 1);
+	return size * count;
+}
+
+static int prepare(struct fc_api *api, nova_error_t **error)
+{
+	if (api->curl)
+		return 0;
+	CURL *curl = curl_easy_init();
+	if (!curl)
+		return nova_oom(error);
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, api->socket);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever the environment says */
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+	api->curl = curl;
+	return 0;
+}
+
+static long time_left_ms(uint64_t deadline)
+{
+	int left = deadline_poll_ms(deadline);
+	return left < 0 ? (long)FC_LONG_TIMEOUT : left ? left : 1;
+}
+
+static CURLcode perform(struct fc_api *api, const char *method, const char *path, const char *body, uint64_t deadline, struct exchange *x)
+{
+	CURL *curl = api->curl;
+	AUTO_FREE char *url = str_format("http://localhost%s", path);
+	/* Without these two libcurl asks before it sends 1 KB, and names a form. */
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+	struct curl_slist *typed = headers ? curl_slist_append(headers, "Content-Type: application/json") : NULL;
+	if (!url || !typed) {
+		curl_slist_free_all(headers);
+		return CURLE_OUT_OF_MEMORY;
+	}
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, typed);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, time_left_ms(deadline));
+	if (body) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+	} else {
+		curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+	}
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	CURLcode result = curl_easy_perform(curl);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
+	curl_slist_free_all(headers);
+	return result;
+}
+
+static int unreachable(struct fc_api *api, CURLcode result, const char *method, const char *path, nova_error_t **error)
+{
+	hang_up(api);
+	if (result == CURLE_OUT_OF_MEMORY)
 		return nova_oom(error);
 	/* The kernel closes its socket a moment before it tells of its end. */
-	if (process_wait(api->process, r == -ETIMEDOUT ? 0 : deadline_in_ms(END_MOMENT_MS)))
+	if (process_wait(api->process, result == CURLE_OPERATION_TIMEDOUT ? 0 : deadline_in_ms(END_MOMENT_MS)))
 		return nova_fail(error, NOVA_EENGINE, "Firecracker ended during %s %s", method, path);
-	const char *words = lack(r);
-	if (!words)
-		return nova_fail_os(error, r, "asking Firecracker for %s %s", method, path);
-	return nova_fail(error, NOVA_EENGINE, "Firecracker did not answer %s %s: %s", method, path, words);
+	return nova_fail(error, NOVA_EENGINE, "Firecracker did not answer %s %s: %s", method, path, curl_easy_strerror(result));
 }
 
 /* A refusal of the API proper leaves the connection as it was; everything else is the end of it. */
-static int refused(struct fc_api *api, unsigned status, const struct buf *answer, const char *method, const char *path,
-	nova_error_t **error)
+static int refused(struct fc_api *api, long status, const struct exchange *x, const char *method, const char *path, nova_error_t **error)
 {
-	AUTO_FREE char *fault = fc_fault((const char *)answer->data, answer->len);
+	AUTO_FREE char *fault = fc_fault((const char *)x->answer.data, x->answer.len);
 	if (fault)
 		return nova_fail(error, NOVA_EENGINE, "Firecracker refuses %s %s: %s", method, path, fault);
-	http_close(&api->http);
-	return nova_fail(error, NOVA_EENGINE, "Firecracker answers %s %s with HTTP %u and no reason", method, path, status);
+	hang_up(api);
+	return nova_fail(error, NOVA_EENGINE, "Firecracker answers %s %s with HTTP %ld and no reason", method, path, status);
 }
 
 int fc_call(struct fc_api *api, const char *method, const char *path, const char *body, uint64_t deadline, char **ret_answer,
 	nova_error_t **error)
 {
-	AUTO_BUF struct buf answer = BUF_INIT(ANSWER_MOST);
-	const struct http_request request = { method, path, body };
-	struct http_head head = { 0 };
-	int code = http_do(&api->http, api->socket, &request, deadline, &head, &answer);
+	struct exchange x = { BUF_INIT(ANSWER_MOST), false };
+	int code = prepare(api, error);
 	if (code < 0)
-		return unreachable(api, code, method, path, error);
-	if (head.deprecated)
+		return code;
+	CURLcode result = perform(api, method, path, body, deadline, &x);
+	long status = 0;
+	if (result == CURLE_OK)
+		curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (result != CURLE_OK)
+		code = unreachable(api, result, method, path, error);
+	else if (status != 200 && status != 204)
+		code = refused(api, status, &x, method, path, error);
+	else if (ret_answer && !(*ret_answer = buf_steal_str(&x.answer)))
+		code = nova_oom(error);
+	if (x.deprecated)
 		log_debug(api->log, "firecracker", "%s %s is deprecated in this version", method, path);
-	if (head.status != 200 && head.status != 204)
-		return refused(api, head.status, &answer, method, path, error);
-	if (ret_answer && !(*ret_answer = buf_steal_str(&answer)))
-		return nova_oom(error);
-	return 0;
+	buf_free(&x.answer);
+	return code;
 }
 
 int fc_call_plan(struct fc_api *api, const struct fc_plan *plan, uint64_t deadline, nova_error_t **error)
@@ -89,7 +151,7 @@ int fc_call_plan(struct fc_api *api, const struct fc_plan *plan, uint64_t deadli
 	return code;
 }
 
-/* Whether somebody listens already; only then is there something to talk to. */
+/* Whether somebody listens already; only then is there something that libcurl could talk to. */
 static int await_listener(const struct fc_api *api, uint64_t deadline, nova_error_t **error)
 {
 	for (;;) {

@@ -207,7 +207,6 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	f->memory_mb = spec->memory_mb;
 	f->deadline = spec->deadline;
 	f->clone = spec->base_fd >= 0;
-	f->api.http = (struct http)HTTP_NONE;
 	f->api.process = &m->process;
 	f->api.log = env->log;
 	AUTO_FREE char *binary = NULL, *jailer = NULL;

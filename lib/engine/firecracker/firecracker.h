@@ -6,7 +6,6 @@
 #include <jansson.h>
 
 #include "engine/engine.h"
-#include "engine/firecracker/http.h"
 
 #define FC_AGENT_PORT   9999u
 #define FC_GUEST_CID    3u
@@ -92,8 +91,8 @@ bool fc_answer_version(const char *text, size_t len, struct fc_version *ret);
 /* --- api.c: one request at a time over the VMM's socket ------------------------------------------------------------------ */
 
 struct fc_api {
-	struct http http;
-	char *socket; /* path */
+	void *curl;           /* CURL *; NULL: not connected yet */
+	char *socket;         /* path */
 	const struct process *process;
 	const struct logger *log;
 };
