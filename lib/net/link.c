@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Links and addresses by netlink: one request, and its answer. No program is run. */
+/* Links and addresses by netlink: one request, and its answer. Messages are built and taken apart by libmnl; no program is run. */
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 
+#include <libmnl/libmnl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -13,69 +13,22 @@
 #include "net/net.h"
 
 struct message {
-	_Alignas(struct nlmsghdr) char space[1024]; /* of all that is sent here, a few times over */
+	_Alignas(NLMSG_ALIGNTO) char space[1024];
 };
-
-/* --- building ------------------------------------------------------------------------------- */
-
-/* Zeroed room for `len` bytes at the end of a message. */
-static void *put(struct nlmsghdr *h, size_t len)
-{
-	void *at = (char *)h + NLMSG_ALIGN(h->nlmsg_len);
-	h->nlmsg_len = (uint32_t)(NLMSG_ALIGN(h->nlmsg_len) + len);
-	assert(h->nlmsg_len <= sizeof(struct message));
-	return at;
-}
 
 static struct nlmsghdr *begin(struct message *m, uint16_t type, uint16_t flags)
 {
 	memset(m, 0, sizeof(*m));
-	struct nlmsghdr *h = put((struct nlmsghdr *)m->space, NLMSG_HDRLEN);
+	struct nlmsghdr *h = mnl_nlmsg_put_header(m->space);
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | flags;
 	return h;
 }
 
-static void put_attr(struct nlmsghdr *h, uint16_t type, size_t len, const void *data)
-{
-	struct rtattr *attr = put(h, RTA_LENGTH(len));
-	attr->rta_type = type;
-	attr->rta_len = (uint16_t)RTA_LENGTH(len);
-	memcpy(RTA_DATA(attr), data, len);
-}
-
-static void put_text(struct nlmsghdr *h, uint16_t type, const char *text)
-{
-	put_attr(h, type, strlen(text) + 1, text);
-}
-
-static void put_u8(struct nlmsghdr *h, uint16_t type, uint8_t value)
-{
-	put_attr(h, type, sizeof(value), &value);
-}
-
-static void put_u32(struct nlmsghdr *h, uint16_t type, uint32_t value)
-{
-	put_attr(h, type, sizeof(value), &value);
-}
-
-/* What is put until nest_end() is inside. */
-static struct rtattr *nest_start(struct nlmsghdr *h, uint16_t type)
-{
-	struct rtattr *attr = put(h, RTA_LENGTH(0));
-	attr->rta_type = type;
-	return attr;
-}
-
-static void nest_end(const struct nlmsghdr *h, struct rtattr *attr)
-{
-	attr->rta_len = (uint16_t)((const char *)h + h->nlmsg_len - (const char *)attr);
-}
-
 static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t family, const char *name, bool up)
 {
 	struct nlmsghdr *h = begin(m, RTM_NEWLINK, NLM_F_ACK | flags);
-	struct ifinfomsg *link = put(h, sizeof(*link));
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(h, sizeof(*link));
 	link->ifi_family = family;
 	link->ifi_index = flags & NLM_F_CREATE ? 0 : (int)sys_link_index(name);
 	link->ifi_flags = up ? IFF_UP : 0;
@@ -88,17 +41,15 @@ static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t fa
 /* 0 or -errno, as the kernel answers. */
 static int ask(struct nlmsghdr *h)
 {
-	_Alignas(struct nlmsghdr) char block[4096];
+	_Alignas(NLMSG_ALIGNTO) char block[4096];
 	AUTO_FD int fd = sys_netlink_open();
 	ssize_t got = fd < 0 ? fd : sys_send(fd, h, h->nlmsg_len, 0);
 	if (got >= 0)
 		got = sys_recv(fd, block, sizeof(block), 0);
 	const struct nlmsghdr *answer = (const struct nlmsghdr *)block;
-	if (got < 0)
-		return (int)got;
-	if (got < NLMSG_SPACE(sizeof(struct nlmsgerr)) || answer->nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return ((const struct nlmsgerr *)NLMSG_DATA(answer))->error;
+	if (got < 0 || !mnl_nlmsg_ok(answer, (int)got) || answer->nlmsg_type != NLMSG_ERROR)
+		return got < 0 ? (int)got : -EPROTO;
+	return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
 }
 
 /* --- a bridge ------------------------------------------------------------------------------------------------------------- */
@@ -110,11 +61,11 @@ static int add_bridge(const char *name, uint32_t address)
 	uint8_t mac[NET_MAC];
 	struct nlmsghdr *h = begin_link(&m, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, true);
 	net_mac(address, mac);
-	put_text(h, IFLA_IFNAME, name);
-	put_attr(h, IFLA_ADDRESS, sizeof(mac), mac);
-	struct rtattr *info = nest_start(h, IFLA_LINKINFO);
-	put_text(h, IFLA_INFO_KIND, "bridge");
-	nest_end(h, info);
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	mnl_attr_put(h, IFLA_ADDRESS, sizeof(mac), mac);
+	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+	mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
+	mnl_attr_nest_end(h, info);
 	return ask(h);
 }
 
@@ -122,13 +73,13 @@ static int add_address(const char *name, uint32_t address, uint8_t prefix)
 {
 	struct message m;
 	struct nlmsghdr *h = begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-	struct ifaddrmsg *a = put(h, sizeof(*a));
+	struct ifaddrmsg *a = mnl_nlmsg_put_extra_header(h, sizeof(*a));
 	a->ifa_family = AF_INET;
 	a->ifa_prefixlen = prefix;
 	a->ifa_index = sys_link_index(name);
-	put_u32(h, IFA_LOCAL, htonl(address));
-	put_u32(h, IFA_ADDRESS, htonl(address));
-	put_u32(h, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
+	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
+	mnl_attr_put_u32(h, IFA_ADDRESS, htonl(address));
+	mnl_attr_put_u32(h, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
 	return ask(h);
 }
 
@@ -149,11 +100,11 @@ static int isolate(const char *tap)
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_BRIDGE, tap, false);
 	h->nlmsg_type = RTM_SETLINK;
-	struct rtattr *port = nest_start(h, IFLA_PROTINFO | NLA_F_NESTED);
-	put_u8(h, IFLA_BRPORT_ISOLATED, 1);
-	put_u8(h, IFLA_BRPORT_LEARNING, 0);
-	put_u8(h, IFLA_BRPORT_UNICAST_FLOOD, 0);
-	nest_end(h, port);
+	struct nlattr *port = mnl_attr_nest_start(h, IFLA_PROTINFO | NLA_F_NESTED);
+	mnl_attr_put_u8(h, IFLA_BRPORT_ISOLATED, 1);
+	mnl_attr_put_u8(h, IFLA_BRPORT_LEARNING, 0);
+	mnl_attr_put_u8(h, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	mnl_attr_nest_end(h, port);
 	return ask(h);
 }
 
@@ -161,7 +112,7 @@ int link_attach(const char *tap, const char *bridge)
 {
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, tap, false);
-	put_u32(h, IFLA_MASTER, sys_link_index(bridge));
+	mnl_attr_put_u32(h, IFLA_MASTER, sys_link_index(bridge));
 	int r = ask(h);
 	return r < 0 ? r : isolate(tap);
 }
@@ -177,7 +128,7 @@ int link_delete(const char *name)
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
 	h->nlmsg_type = RTM_DELLINK;
-	put_text(h, IFLA_IFNAME, name); /* without it index 0, of a device that is gone, would be all there is */
+	mnl_attr_put_strz(h, IFLA_IFNAME, name); /* without it index 0, of a device that is gone, would be all there is */
 	return ask(h);
 }
 
@@ -185,11 +136,11 @@ int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others)
 {
 	struct message m;
 	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
-	struct ndmsg *entry = put(h, sizeof(*entry));
+	struct ndmsg *entry = mnl_nlmsg_put_extra_header(h, sizeof(*entry));
 	entry->ndm_family = PF_BRIDGE;
 	entry->ndm_ifindex = (int)sys_link_index(tap);
 	entry->ndm_state = NUD_NOARP; /* static, but not the bridge's own */
 	entry->ndm_flags = NTF_MASTER;
-	put_attr(h, NDA_LLADDR, NET_MAC, mac);
+	mnl_attr_put(h, NDA_LLADDR, NET_MAC, mac);
 	return ask(h);
 }
