@@ -27,12 +27,19 @@ enum kvm_state {
 struct kvm_fitness {
 	enum kvm_state state;
 	uint64_t instructions_per_s; /* measured; 0 if it could not be */
-	int os_error;
+	int os_error; /* why it could not be opened; 0: it could */
+	bool pvm;     /* kvm_pvm: runs only kernels that are made for it, and is never fit for others */
 };
-void kvm_measure(struct kvm_fitness *ret);
-/* The measurement takes 20 ms, which a short-lived host program need not spend each time: it is kept in a file until the next boot. */
-bool kvm_recall(const char *path, struct kvm_fitness *ret);
-void kvm_remember(const char *path, const struct kvm_fitness *kvm);
+/* The measurement takes 20 ms, which a short-lived host program need not spend each time: it is
+ * kept in the file `memory` (NULL: nowhere) until the next boot. Rights are looked at each time. */
+void kvm_measure(const char *memory, struct kvm_fitness *ret);
+
+/* Whether what is behind /dev/kvm is kvm_pvm; below `root` ("" for this host) (kvm_host.c). */
+bool kvm_is_pvm(const char *root);
+/* The sentence for one who may not open the device, with the way out: this process, or a VMM that
+ * is given a user without rights. Caller frees; NULL: no memory. */
+struct stat;
+char *kvm_closed(const struct stat *device, bool is_vmm);
 
 /* A user of `count` from `first` on that no VMM of this machine has; it is ours until *ret_lock is
  * closed, by us or by our death. NOVA_EBUSY: none is left. For root (user.c). */

@@ -81,57 +81,84 @@ static uint64_t count_instructions(struct tiny_vm *t, uint64_t *ret_ns)
 	return done;
 }
 
-void kvm_measure(struct kvm_fitness *ret)
+/* Virtual registers that upstream's kvm_pvm has and nothing else; not all kinds of it do. */
+static bool has_pvm_registers(int kvm)
 {
-	*ret = (struct kvm_fitness){ .state = KVM_ABSENT };
+	enum { FIRST = 0x4b564df0, LAST = 0x4b564dff, MOST = 1024 };
+	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MOST * sizeof(list->indices[0]));
+	bool found = false;
+	if (!list)
+		return false;
+	list->nmsrs = MOST;
+	if (ioctl(kvm, KVM_GET_MSR_INDEX_LIST, list) == 0)
+		for (uint32_t i = 0; i < list->nmsrs; i++)
+			found |= list->indices[i] >= FIRST && list->indices[i] <= LAST;
+	free(list);
+	return found;
+}
+
+/* Instructions a second. */
+static uint64_t measure_speed(struct tiny_vm *t)
+{
+	uint64_t ns = 1, done = 0;
+	t->vm = ioctl(t->kvm, KVM_CREATE_VM, 0);
+	if (t->vm >= 0 && map_guest(t) && make_vcpu(t))
+		done = count_instructions(t, &ns);
+	return done * 1000000000u / (ns ? ns : 1);
+}
+
+/* --- remembered ------------------------------------------------------------------------------- */
+
+/* What must be the same for an older measurement to hold: this boot of the host. */
+static char *boot_id(void)
+{
+	AUTO_BUF struct buf text = BUF_INIT(256);
+	if (fs_read_file("/proc/sys/kernel/random/boot_id", &text) < 0)
+		return NULL;
+	AUTO_FREE char *id = buf_steal_str(&text);
+	return id ? str_format("%.36s", id) : NULL;
+}
+
+static bool recall(const char *memory, uint64_t *ret_speed)
+{
+	AUTO_BUF struct buf text = BUF_INIT(256);
+	if (!memory || fs_read_file(memory, &text) < 0)
+		return false;
+	AUTO_FREE char *line = buf_steal_str(&text), *now = boot_id();
+	unsigned long long speed;
+	if (!line || !now || !str_starts(line, now) ||
+		sscanf(line + strlen(now), " speed %llu", &speed) != 1)
+		return false;
+	*ret_speed = speed;
+	return true;
+}
+
+static void remember(const char *memory, uint64_t speed)
+{
+	AUTO_FREE char *now = memory ? boot_id() : NULL;
+	AUTO_FREE char *line =
+		now ? str_format("%s speed %llu\n", now, (unsigned long long)speed) : NULL;
+	if (line)
+		fs_write_file(memory, line, strlen(line), 0600); /* else it is measured once more */
+}
+
+void kvm_measure(const char *memory, struct kvm_fitness *ret)
+{
 	struct tiny_vm t = { -1, -1, -1, NULL, NULL, 0 };
+	*ret = (struct kvm_fitness){ .state = KVM_ABSENT, .pvm = kvm_is_pvm("") };
 	t.kvm = sys_open("/dev/kvm", O_RDWR, 0);
 	if (t.kvm < 0) {
 		ret->os_error = -t.kvm;
 		ret->state = nova_code_of_errno(t.kvm) == NOVA_EPERM ? KVM_DENIED : KVM_ABSENT;
 		return;
 	}
-	t.vm = ioctl(t.kvm, KVM_CREATE_VM, 0);
-	uint64_t ns = 1, done = 0;
-	if (t.vm >= 0 && map_guest(&t) && make_vcpu(&t))
-		done = count_instructions(&t, &ns);
+	ret->pvm |= has_pvm_registers(t.kvm);
+	if (!recall(memory, &ret->instructions_per_s)) {
+		ret->instructions_per_s = measure_speed(&t);
+		if (ret->instructions_per_s) /* what fails may be mended */
+			remember(memory, ret->instructions_per_s);
+	}
 	tiny_vm_done(&t);
-	ret->instructions_per_s = done * 1000000000u / (ns ? ns : 1);
-	ret->state = !done ? KVM_ABSENT : ret->instructions_per_s >= FIT_PER_S ? KVM_FIT : KVM_UNFIT;
-}
-
-/* --- remembered --------------------------------------------------------------------------------------------------- */
-
-/* What must be the same for an older measurement to hold: this boot of the host, and this user's rights. */
-static char *circumstances(void)
-{
-	AUTO_BUF struct buf boot_id = BUF_INIT(256);
-	if (fs_read_file("/proc/sys/kernel/random/boot_id", &boot_id) < 0)
-		return NULL;
-	AUTO_FREE char *id = buf_steal_str(&boot_id);
-	return id ? str_format("%.36s %u", id, (unsigned)geteuid()) : NULL;
-}
-
-bool kvm_recall(const char *path, struct kvm_fitness *ret)
-{
-	AUTO_BUF struct buf text = BUF_INIT(256);
-	if (fs_read_file(path, &text) < 0)
-		return false;
-	AUTO_FREE char *line = buf_steal_str(&text), *now = circumstances();
-	int state;
-	unsigned long long speed;
-	size_t length = now ? strlen(now) : 0;
-	if (!line || !now || strncmp(line, now, length) || sscanf(line + length, " %d %llu", &state, &speed) != 2 || state < KVM_ABSENT ||
-		state > KVM_FIT)
-		return false;
-	*ret = (struct kvm_fitness){ .state = (enum kvm_state)state, .instructions_per_s = speed };
-	return true;
-}
-
-void kvm_remember(const char *path, const struct kvm_fitness *kvm)
-{
-	AUTO_FREE char *now = circumstances();
-	AUTO_FREE char *line = now ? str_format("%s %d %llu\n", now, kvm->state, (unsigned long long)kvm->instructions_per_s) : NULL;
-	if (line)
-		fs_write_file(path, line, strlen(line), 0600); /* forgetting costs one more measurement */
+	if (ret->instructions_per_s)
+		ret->state = ret->instructions_per_s >= FIT_PER_S && !ret->pvm ? KVM_FIT : KVM_UNFIT;
 }

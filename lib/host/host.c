@@ -288,11 +288,7 @@ static void measure(nova_host_t *host)
 {
 	AUTO_FREE char *memory = path_join(host->home, "kvm-fitness");
 	host->env.tsc_khz = tsc_khz_since(&host->born);
-	if (memory && kvm_recall(memory, &host->env.kvm))
-		return;
-	kvm_measure(&host->env.kvm);
-	if (memory)
-		kvm_remember(memory, &host->env.kvm);
+	kvm_measure(memory, &host->env.kvm);
 }
 
 const struct engine_env *host_engine_env(nova_host_t *host)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which engines can be used here, which one is, and why. */
+#include <sys/stat.h>
+
 #include "host/host.h"
 #include "keeper/cgroup.h"
 
@@ -17,6 +19,14 @@ struct nova_probe {
 static char *describe_kvm(const struct kvm_fitness *kvm)
 {
 	double millions = (double)kvm->instructions_per_s / 1e6;
+	struct stat device;
+	if (kvm->pvm && kvm->state == KVM_UNFIT)
+		return str_format(
+			"KVM here is kvm_pvm, which needs no virtualisation by the processor, but runs only "
+			"kernels that are built as its guests (CONFIG_PVM_GUEST), and interprets all others "
+			"(a test guest ran at %.1f million instructions a second); it is treated as absent: "
+			"give VMs such a kernel and set engine to firecracker or qemu.accel to kvm, or use a "
+			"host with VT-x or AMD-V", millions);
 	switch (kvm->state) {
 	case KVM_FIT:
 		return str_format("KVM is fit: a test guest ran at %.0f million instructions a second", millions);
@@ -25,7 +35,8 @@ static char *describe_kvm(const struct kvm_fitness *kvm)
 				  "emulation (a nested host that interprets guests); it is treated as absent",
 			millions);
 	case KVM_DENIED:
-		return strdup("KVM exists but this user may not open /dev/kvm: add the user to the group kvm (usermod -aG kvm USER) and log in again");
+		return stat("/dev/kvm", &device) == 0 ? kvm_closed(&device, false)
+						      : strdup("KVM: /dev/kvm has gone");
 	default:
 		return strdup("KVM is absent: no usable /dev/kvm (enable virtualisation in the firmware, or nested virtualisation on the outer host)");
 	}

@@ -96,6 +96,8 @@ bool fc_is_preferred(const struct engine_env *env)
 
 static const char *why_no_kvm(const struct kvm_fitness *kvm)
 {
+	if (kvm->state == KVM_UNFIT && kvm->pvm)
+		return "KVM here is kvm_pvm, which interprets kernels that are not built for it";
 	if (kvm->state == KVM_UNFIT)
 		return "KVM exists here but is not fit: it is slower than emulation";
 	return kvm->state == KVM_DENIED ? "this user may not open /dev/kvm" : "there is no KVM here";
