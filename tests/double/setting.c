@@ -16,10 +16,16 @@ void control(const struct setting *s, const char *text)
 
 struct setting set_up_with(const char *faults, const char *jailer, const char *key)
 {
+	return set_up_program(DOUBLE, faults, jailer, key);
+}
+
+struct setting set_up_program(
+	const char *program, const char *faults, const char *jailer, const char *key)
+{
 	struct setting s = { .dir = test_dir() };
 	nova_config_t *config;
 	s.program = path_join(s.dir, "firecracker");
-	ck_assert_int_eq(symlink(DOUBLE, s.program), 0);
+	ck_assert_int_eq(symlink(program, s.program), 0);
 	AUTO_FREE char *text = str_format("{\"guest\":\"none\",\"record\":\"%s/requests\"%s}", s.dir, faults);
 	control(&s, text);
 	AUTO_FREE char *record = path_join(s.dir, "requests"); /* also for the double of another user */

@@ -23,6 +23,9 @@ struct setting {
  * `key`: the one of the settings of directories to look at that names looked-at, the others being off; NULL: none; "": they are as by default. */
 struct setting set_up_with(const char *faults, const char *jailer, const char *key);
 struct setting set_up(const char *faults);
+/* The same with another program, to which the name firecracker leads. */
+struct setting set_up_program(
+	const char *program, const char *faults, const char *jailer, const char *key);
 /* Asserts that no process and no file is left. */
 void tear_down(struct setting *s);
 /* Replaces the control file. */

@@ -6,10 +6,13 @@ FORMATS = [  # snapshot format by version, newest first
     ((1, 10, 1), "4.0.0"), ((1, 9), "3.0.0"), ((1, 8), "2.0.0"), ((1, 7), "1.0.0"),
 ]
 NONE = (0, 0)
+EXPECTED = {"text": "a string", "bool": "a boolean", "object": "a map", "list": "a sequence"}
 
 
 class Field:
-    def __init__(self, kind, required=False, since=NONE, fields=None, lenient=False, deprecated=False):
+    """`since`, `deprecated`: the versions that brought it, and that told not to use it; None: not told."""
+
+    def __init__(self, kind, required=False, since=NONE, fields=None, lenient=False, deprecated=None):
         self.kind, self.required, self.since = kind, required, since
         self.fields, self.lenient, self.deprecated = fields, lenient, deprecated
 
@@ -38,11 +41,11 @@ ENDPOINTS = {
     ("PUT", "/boot-source"): Endpoint("pre", {
         "kernel_image_path": need("text"), "initrd_path": Field("text"), "boot_args": Field("text")}),
     ("PUT", "/machine-config"): Endpoint("pre", {
-        "vcpu_count": need("u8"), "mem_size_mib": need("u64"), "smt": Field("bool"), "track_dirty_pages": Field("bool"),
-        "huge_pages": Field("text", since=(1, 7)), "cpu_template": Field("text", deprecated=True)}),
+        "vcpu_count": need("u8"), "mem_size_mib": need("u64"), "smt": Field("bool"),
+        "cpu_template": Field("text", deprecated=NONE), "track_dirty_pages": Field("bool"), "huge_pages": Field("text", since=(1, 7))}),
     ("PATCH", "/machine-config"): Endpoint("pre", {
-        "vcpu_count": Field("u8"), "mem_size_mib": Field("u64"), "smt": Field("bool"), "track_dirty_pages": Field("bool"),
-        "huge_pages": Field("text", since=(1, 7)), "cpu_template": Field("text", deprecated=True)}),
+        "vcpu_count": Field("u8"), "mem_size_mib": Field("u64"), "smt": Field("bool"),
+        "cpu_template": Field("text", deprecated=NONE), "track_dirty_pages": Field("bool"), "huge_pages": Field("text", since=(1, 7))}),
     ("PUT", "/drives/"): Endpoint("pre", {
         "drive_id": need("text"), "is_root_device": need("bool"), "partuuid": Field("text"), "cache_type": Field("text"),
         "path_on_host": Field("text"), "is_read_only": Field("bool"), "rate_limiter": limiter(), "io_engine": Field("text"),
@@ -55,7 +58,7 @@ ENDPOINTS = {
     ("PATCH", "/network-interfaces/"): Endpoint("post", {
         "iface_id": need("text"), "rx_rate_limiter": limiter(), "tx_rate_limiter": limiter()}, id_field="iface_id"),
     ("PUT", "/vsock"): Endpoint("pre", {
-        "guest_cid": need("u64"), "uds_path": need("text"), "vsock_id": Field("text", deprecated=True)}),
+        "guest_cid": need("u64"), "uds_path": need("text"), "vsock_id": Field("text", deprecated=NONE)}),
     ("PUT", "/entropy"): Endpoint("pre", {"rate_limiter": limiter()}),
     ("PUT", "/serial"): Endpoint("pre", {
         "serial_out_path": Field("text"), "rate_limiter": Field("object", fields=BUCKET, since=(1, 16), lenient=True)}, since=(1, 14)),
@@ -70,9 +73,8 @@ ENDPOINTS = {
     ("PUT", "/snapshot/create"): Endpoint("post", {
         "snapshot_path": need("text"), "mem_file_path": need("text"), "snapshot_type": Field("text")}),
     ("PUT", "/snapshot/load"): Endpoint("pre", {
-        "snapshot_path": need("text"), "mem_backend": Field("object", fields={
-            "backend_type": need("text"), "backend_path": need("text")}),
-        "mem_file_path": Field("text", deprecated=True), "enable_diff_snapshots": Field("bool", deprecated=True),
+        "snapshot_path": need("text"), "mem_file_path": Field("text", deprecated=NONE), "mem_backend": Field("object", fields={
+            "backend_type": need("text"), "backend_path": need("text")}), "enable_diff_snapshots": Field("bool", deprecated=(1, 13)),
         "track_dirty_pages": Field("bool", since=(1, 13)), "resume_vm": Field("bool"),
         "network_overrides": Field("list", since=(1, 12)),
         "vsock_override": Field("object", since=(1, 16), lenient=True, fields={"uds_path": need("text")}),
@@ -83,6 +85,16 @@ ENDPOINTS = {
 def sentence_of_unknown(name, fields):
     known = ", ".join(f"`{field}`" for field in fields)
     return f"unknown field `{name}`, expected one of {known} at line 1 column {len(name) + 4}"
+
+
+def sentence_of_kind(kind, value):
+    """As serde puts it."""
+    if isinstance(value, int) and kind.startswith("u"):
+        return f"invalid value: integer `{value}`, expected {kind} at line 1 column 1"
+    kinds = {str: ("string", f' "{value}"'), bool: ("boolean", f" `{str(value).lower()}`"), int: ("integer", f" `{value}`"), dict: ("map", ""),
+             list: ("sequence", "")}
+    name, shown = kinds.get(type(value), ("null", ""))
+    return f"invalid type: {name}{shown}, expected {EXPECTED.get(kind, kind)} at line 1 column 1"
 
 
 def right_kind(kind, value):
@@ -106,11 +118,11 @@ def check(fields, body, version, lenient=False):
             if lenient:
                 continue
             return sentence_of_unknown(name, known), False
-        deprecated |= field.deprecated
+        deprecated |= field.deprecated is not None and version >= field.deprecated
         if value is None and not field.required:
             continue
         if not right_kind(field.kind, value):
-            return f"invalid type for `{name}`, expected {field.kind} at line 1 column 1", False
+            return sentence_of_kind(field.kind, value), False
         if field.fields:
             wrong, _ = check(field.fields, value, version, field.lenient)
             if wrong:

@@ -25,6 +25,7 @@ MAGIC = b"FCDOUBLE"
 EARLY = "The requested operation is not supported before starting the microVM."
 LATE = "The requested operation is not supported after starting the microVM."
 JSON_PREFIX = "An error occurred when deserializing the json body of a request: "
+MACHINE = {"vcpu_count": 1, "mem_size_mib": 128, "smt": False, "track_dirty_pages": False, "huge_pages": "None"}
 BOOT_RESOURCES = ("boot-source", "drives", "machine-config", "network-interfaces", "vsock", "entropy")
 
 
@@ -49,7 +50,7 @@ class Vmm:
         self.selector = selectors.DefaultSelector()
         self.timers = []
         self.connections = []
-        self.config = {"machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [], "network-interfaces": []}
+        self.config = {"machine-config": MACHINE, "drives": [], "network-interfaces": []}
         self.configured = set()
         self.taps = {}
         self.state = "Not started"
@@ -196,15 +197,16 @@ class Vmm:
             self.cut_streams()
         if odd is not None:
             return odd, bool(self.control["on"][f"{request.method} {request.path}"].get("fatal"))
+        self.deprecated = False
         try:
-            body, deprecated = self.route(request)
+            body = self.route(request)
         except Refusal as refusal:
-            return wire.reply(400, wire.fault(str(refusal))), refusal.fatal
+            return wire.reply(400, wire.fault(str(refusal)), self.deprecated), refusal.fatal
         except GuestError as error:
             return wire.reply(400, wire.fault(f"The double's guest: {error}")), True
         if body is None:
-            return wire.reply(204, deprecated=deprecated or bool(self.fault("deprecation"))), False
-        return wire.reply(200, json.dumps(body), deprecated), False
+            return wire.reply(204, deprecated=self.deprecated or bool(self.fault("deprecation"))), False
+        return wire.reply(200, json.dumps(body), self.deprecated), False
 
     # --- routing
 
@@ -213,13 +215,13 @@ class Vmm:
         if request.method == "GET":
             if request.body:
                 raise Refusal("GET request cannot have a body.")
-            return self.get(path), False
+            return self.get(path)
         parts = path.strip("/").split("/")
         name = f"/{parts[0]}/" if parts[0] in ("drives", "network-interfaces", "pmem") else "/" + "/".join(parts[:2])
         endpoint = schema.ENDPOINTS.get((request.method, name))
         if endpoint is None or self.version < endpoint.since:
             raise Refusal(f"Invalid request method and/or path: {request.method} {path.lstrip('/')}.")
-        body, deprecated = self.read_body(request, endpoint)
+        body = self.read_body(request, endpoint)
         if endpoint.id_field:
             self.check_id(parts, body, endpoint.id_field)
         if endpoint.when == "pre" and self.state != "Not started":
@@ -228,21 +230,22 @@ class Vmm:
             raise Refusal(EARLY)
         action = f"{request.method.lower()}_{parts[0]}_{parts[1] if parts[0] == 'snapshot' else ''}".strip("_").replace("-", "_")
         getattr(self, action)(body)
-        return None, deprecated
 
     def read_body(self, request, endpoint):
         if not request.body:
             raise Refusal(f"Empty {request.method} request.")
         try:
             body = json.loads(request.body)
-        except ValueError as wrong:
-            raise Refusal(JSON_PREFIX + str(wrong)) from None
+        except ValueError:
+            cut = request.body.count(b"{") > request.body.count(b"}")
+            wrong = "EOF while parsing an object" if cut else "expected value"
+            raise Refusal(f"{JSON_PREFIX}{wrong} at line 1 column {len(request.body)}.") from None
         if not isinstance(body, dict):
             raise Refusal(JSON_PREFIX + "invalid type: expected a struct at line 1 column 1")
-        wrong, deprecated = schema.check(endpoint.fields, body, self.version, endpoint.lenient)
+        wrong, self.deprecated = schema.check(endpoint.fields, body, self.version, endpoint.lenient)
         if wrong:
             raise Refusal(JSON_PREFIX + wrong + ".")
-        return body, deprecated
+        return body
 
     def check_id(self, parts, body, field):
         if len(parts) < 2 or not parts[1]:
@@ -264,18 +267,20 @@ class Vmm:
         if path == "/vm/config":
             return self.config
         if path == "/mmds":
+            if self.version < (1, 13):  # as 1.12.1 was seen to do
+                return {}
             raise Refusal("MMDS error: The MMDS data store is not initialized.")
         raise Refusal(f"Invalid request method and/or path: GET {path.lstrip('/')}.")
 
     # --- before the start
 
     def put_logger(self, body):
-        self.open_log(body.get("log_path"), "Logger")
+        self.open_log(body.get("log_path"), "Logger error: Failed to open target file:")
 
     def put_metrics(self, body):
         if self.metrics:
             raise Refusal("Metrics error: Metrics system already initialized.")
-        self.open_log(body["metrics_path"], "Metrics")
+        self.open_log(body["metrics_path"], "Metrics error: Cannot initialize the metrics system due to bad user input:")
         self.metrics = self.real(body["metrics_path"])
 
     def write_metrics(self):
@@ -291,15 +296,16 @@ class Vmm:
         try:
             os.close(os.open(self.real(path), os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if self.version >= (1, 14) else 0), 0o600))
         except OSError as error:
-            raise Refusal(f"{what} error: Failed to open target file: {error.strerror} (os error {error.errno})") from None
+            raise Refusal(f"{what} {error.strerror} (os error {error.errno})") from None
 
     def put_machine_config(self, body):
         count = body["vcpu_count"]
         if not 1 <= count <= 32 or (body.get("smt") and count > 1 and count % 2):
-            raise Refusal("Invalid vcpu count: The vCPU number is invalid! The vCPU number can only be 1 or an even number when SMT is enabled.")
+            raise Refusal("Machine config error: The number of vCPUs must be greater than 0, less than 32 and must be 1 or an even number if SMT "
+                          "is enabled.")
         if not body["mem_size_mib"]:
-            raise Refusal("The memory size (MiB) is invalid.")
-        self.config["machine-config"] = body
+            raise Refusal("Machine config error: The memory size (MiB) is either 0, or not a multiple of the configured page size.")
+        self.config["machine-config"] = {**MACHINE, **body}
         self.tracking = bool(body.get("track_dirty_pages"))
         self.configured.add("machine-config")
 
@@ -308,28 +314,29 @@ class Vmm:
             raise Refusal("Empty PATCH request.")
         self.put_machine_config({**self.config["machine-config"], **body})
 
-    def must_open(self, path, sentence):
+    def must_open(self, path, sentence, behind=""):
         try:
             os.close(os.open(self.real(path), os.O_RDONLY))
         except OSError as error:
-            raise Refusal(f"{sentence}: {error.strerror} (os error {error.errno})") from None
+            raise Refusal(f"{sentence} {error.strerror} (os error {error.errno}){behind}") from None
 
     def put_boot_source(self, body):
-        self.must_open(body["kernel_image_path"], "Boot source error: The kernel file cannot be opened")
+        self.must_open(body["kernel_image_path"], "Boot source error: The kernel file cannot be opened:")
         if body.get("initrd_path"):
-            self.must_open(body["initrd_path"], "Boot source error: The initrd file cannot be opened due to invalid path or invalid permissions")
+            self.must_open(body["initrd_path"], "Boot source error: The initrd file cannot be opened due to invalid path or invalid permissions.")
         if len(body.get("boot_args") or "") > 2048:
             raise Refusal("Boot source error: The kernel command line is invalid: Command line string overflows capacity.")
         self.config["boot-source"] = body
         self.configured.add("boot-source")
 
     def put_drives(self, body):
-        if not body.get("path_on_host") and not body.get("socket"):
-            raise Refusal("Unable to create the virtio block device: Running method expected different backend.")
         engine = body.get("io_engine", "Sync")
         if engine not in ("Sync", "Async"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{engine}`, expected `Async` or `Sync`.")
-        self.must_open(body["path_on_host"], "Drive config error: Unable to create the virtio block device: Virtio backend error")
+            raise Refusal(JSON_PREFIX + f"unknown variant `{engine}`, expected `Async` or `Sync` at line 1 column 1.")
+        if not body.get("path_on_host") and not body.get("socket"):
+            raise Refusal("Drive config error: Unable to create the virtio block device: Invalid block config.")
+        self.must_open(body["path_on_host"], "Drive config error: Unable to create the virtio block device: Virtio backend error: "
+                       "Error manipulating the backing file:", " " + body["path_on_host"])
         others = [drive for drive in self.config["drives"] if drive["drive_id"] != body["drive_id"]]
         if body["is_root_device"] and any(drive["is_root_device"] for drive in others):
             raise Refusal("Drive config error: A root block device already exists!")
@@ -339,18 +346,19 @@ class Vmm:
     def patch_drives(self, body):
         drive = next((drive for drive in self.config["drives"] if drive["drive_id"] == body["drive_id"]), None)
         if drive is None or not (body.get("path_on_host") or body.get("rate_limiter")):
-            raise Refusal("Running method expected different backend.")
+            raise Refusal("Drive config error: Unable to patch the block device: Device manager error: Failed to find the device on the bus. "
+                          "Please verify the request arguments.")
         drive.update({name: value for name, value in body.items() if value is not None})
 
     def put_network_interfaces(self, body):
         others = [nic for nic in self.config["network-interfaces"] if nic["iface_id"] != body["iface_id"]]
         name = body["host_dev_name"]
         if len(name.encode()) >= 16:
-            raise Refusal("Could not create the network device: Open tap device failed: Invalid interface name")
+            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Invalid interface name")
         if body.get("guest_mac") and any(nic.get("guest_mac") == body["guest_mac"] for nic in others):
             raise Refusal(f"The MAC address is already in use: {body['guest_mac']}")
         if name in self.control.get("busy_taps", []):
-            raise Refusal("Could not create the network device: Open tap device failed: Error while creating ifreq structure: Resource busy "
+            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Error while creating ifreq structure: Resource busy "
                           f"(os error 16). Invalid TUN/TAP Backend provided by {name}.")
         self.taps[body["iface_id"]] = self.open_tap(name)
         self.config["network-interfaces"] = others + [body]
@@ -365,13 +373,13 @@ class Vmm:
             fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
         except OSError as error:
             os.close(tap)
-            raise Refusal("Could not create the network device: Open tap device failed: Error while creating ifreq structure: "
+            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Error while creating ifreq structure: "
                           f"{error.strerror} (os error {error.errno}). Invalid TUN/TAP Backend provided by {name}.") from None
         return tap
 
     def patch_network_interfaces(self, body):
         if not any(nic["iface_id"] == body["iface_id"] for nic in self.config["network-interfaces"]):
-            raise Refusal("Unknown Network Device.")
+            raise Refusal("Network config error: Unable to update the net device: Device manager error: Failed to find the device on the bus.")
 
     def put_entropy(self, body):
         self.config["entropy"] = body
@@ -407,7 +415,7 @@ class Vmm:
             if self.state == "Not started":
                 raise Refusal(EARLY)
         else:
-            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected one of `FlushMetrics`, `InstanceStart`, `SendCtrlAltDel`.")
+            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected one of `FlushMetrics`, `InstanceStart`, `SendCtrlAltDel` at line 1 column 1.")
 
     def make_guest(self):
         kind = NoGuest if self.control.get("guest") == "none" else Guest
@@ -455,7 +463,7 @@ class Vmm:
 
     def patch_vm(self, body):
         if body["state"] not in ("Paused", "Resumed"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{body['state']}`, expected `Paused` or `Resumed`.")
+            raise Refusal(JSON_PREFIX + f"unknown variant `{body['state']}`, expected `Paused` or `Resumed` at line 1 column 1.")
         if body["state"] == "Paused" and self.state == "Running":
             self.guest.stop()
             self.state = "Paused"
@@ -475,12 +483,12 @@ class Vmm:
             self.vsock.reset()
 
     def put_snapshot_create(self, body):
+        kind = body.get("snapshot_type", "Full")
+        if kind not in ("Full", "Diff"):
+            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected `Diff` or `Full` at line 1 column 1.")
         self.cut_streams()
         if self.state != "Paused":
             raise Refusal("Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running")
-        kind = body.get("snapshot_type", "Full")
-        if kind not in ("Full", "Diff"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected `Diff` or `Full`.")
         config = {name: self.config.get(name) for name in ("machine-config", "drives", "vsock", "network-interfaces")}
         head = json.dumps({"format": schema.snapshot_format(self.version), "config": config}).encode()
         content = MAGIC + struct.pack("<I", len(head)) + head + self.guest.save()
@@ -489,7 +497,7 @@ class Vmm:
                 file.write(content + struct.pack("<I", zlib.crc32(content)))
             self.write_memory(self.real(body["mem_file_path"]), kind == "Diff")
         except OSError as error:
-            raise Refusal(f"Create snapshot error: Cannot write the snapshot: {error.strerror} (os error {error.errno})") from None
+            raise Refusal(f"Create snapshot error: Cannot perform open on the snapshot backing file: {error.strerror} (os error {error.errno})") from None
 
     def write_memory(self, path, diff):
         """A file of another size is made anew; in one of the same size what is written lies over what was there."""
@@ -506,17 +514,28 @@ class Vmm:
         if self.configured.intersection(BOOT_RESOURCES):
             raise Refusal("Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.")
         if bool(body.get("mem_backend")) == bool(body.get("mem_file_path")):
-            raise Refusal("Missing field: mem_backend or mem_file_path")
+            raise Refusal(JSON_PREFIX + "missing field: either `mem_backend` or `mem_file_path` is required.")
         try:
             self.load(body)
         except (OSError, ValueError, GuestError, Refusal) as error:
             raise Refusal(f"Load snapshot error: {error}", fatal=True) from None
 
-    def load(self, body):
-        with open(self.real(body["snapshot_path"]), "rb") as file:
-            content = file.read()
+    def read_state(self, path):
+        sentence = "Failed to restore from snapshot: Failed to get snapshot state from file: "
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise ValueError(f"{sentence}Failed to open snapshot file: {error.strerror} (os error {error.errno})") from None
+        sentence += "Failed to load snapshot state from file: "
+        if len(content) < 8:
+            raise ValueError(sentence + "Snapshot file is smaller than CRC length.")
         if content[:8] != MAGIC or struct.unpack("<I", content[-4:])[0] != zlib.crc32(content[:-4]):
-            raise ValueError("Failed to restore from snapshot: Failed to get snapshot state from file: CRC64 validation failed")
+            raise ValueError(f"{sentence}CRC64 validation failed: {1 << 63 | zlib.crc32(content)}")
+        return content
+
+    def load(self, body):
+        content = self.read_state(self.real(body["snapshot_path"]))
         length = struct.unpack("<I", content[8:12])[0]
         head = json.loads(content[12:12 + length])
         ours, theirs = (text.split(".") for text in (schema.snapshot_format(self.version), head["format"]))

@@ -59,7 +59,7 @@ def parse(inbox, limit):
     if len(lines[0]) > LINE_MOST or len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
         raise BadRequest("Invalid request line.")
     if words[0] not in METHODS:
-        raise BadRequest("Invalid HTTP Method")
+        raise BadRequest("Invalid HTTP Method: Unsupported HTTP method.")
     headers = headers_of(lines[1:])
     if "identity;q=0" in headers.get("accept-encoding", "").replace(" ", ""):
         raise BadRequest("Invalid Accept-Encoding.")
