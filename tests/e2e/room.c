@@ -104,11 +104,36 @@ START_TEST(a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_n
 }
 END_TEST
 
+/* The agent has 8 MB of its own, and sends in pieces what the function has written. */
+#define HOLDS \
+	"def handler(event):\n" \
+	"    held = bytearray(26 << 20)\n" \
+	"    return 'x' * ((6 << 20) - 2)\n"
+
+START_TEST(the_longest_output_leaves_a_guest_whose_memory_is_full)
+{
+	if (is_fake())
+		return;
+	struct platform p = platform_open("home", home, NULL);
+	nova_result_t *r = NULL;
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	size_t len;
+	platform_add(p.nova, "holds", "python", HOLDS);
+	opts.timeout_ms = 120000;
+	ck_ok(nova_invoke(p.nova, "holds", "null", 4, &opts, &r, &error));
+	nova_result_output(r, &len);
+	ck_assert_uint_eq(len, 6 << 20);
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
 TCase *room_cases(void)
 {
 	TCase *tc = tcase_create("room");
 	tcase_add_unchecked_fixture(tc, make_home, remove_home);
 	tcase_add_test(tc, a_function_has_no_capabilities_no_way_to_any_and_no_io_uring);
 	tcase_add_test(tc, a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_next);
+	tcase_add_test(tc, the_longest_output_leaves_a_guest_whose_memory_is_full);
 	return tc;
 }

@@ -85,6 +85,8 @@ class RealVm(VmCase):
                 "    shell = subprocess.run(['sh', '-c', 'date -d @1782907200 \"+%H %Z\"'],\n"
                 "        env={'TZ': 'Europe/Berlin'}, capture_output=True, text=True)\n"
                 "    for library in ('libstdc++.so.6', 'libgomp.so.1'): ctypes.CDLL(library)\n"
+                "    linker = subprocess.run(['/lib64/ld-linux-x86-64.so.2', '--help'],\n"
+                "        capture_output=True, text=True).stdout\n"
                 "    shutil.copytree('.', '/tmp/copy', symlinks=True)\n"
                 "    there = noon.astimezone(zoneinfo.ZoneInfo('Europe/Berlin'))\n"
                 "    return {'tree': tree(event), 'uid': os.getuid(),\n"
@@ -92,12 +94,13 @@ class RealVm(VmCase):
                 "            'zone': there.strftime('%H %Z'),\n"
                 "            'locale': locale.setlocale(locale.LC_ALL, ''),\n"
                 "            'http': socket.getservbyname('http'),\n"
+                "            'v2': 'x86-64-v2 (supported' in linker,\n"
                 "            'tcp': socket.getprotobyname('tcp'),\n"
                 "            'cas': len(ssl.create_default_context().get_ca_certs()) > 50}\n")
         self.register("tree", code, "python", "--check", "never")
         self.assertEqual(self.novactl_json("invoke", "tree")["output"], {
             "tree": TREE, "uid": 1000, "shell": "14 CEST", "zone": "14 CEST", "locale": "C.UTF-8",
-            "http": 80, "tcp": 6, "cas": True})
+            "http": 80, "tcp": 6, "v2": True, "cas": True})
 
     def test_functions_run_as_they_do_elsewhere(self):
         code = self.directory / "shop"

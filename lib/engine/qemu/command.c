@@ -21,6 +21,12 @@ void arguments_done(struct arguments *a)
 		free(a->list[--a->count]);
 }
 
+/*
+ * x86-64-v2, which packages of PyPI (numpy) take for granted: without it they die of SIGILL. Not v3:
+ * the AVX of QEMU 7.2 is young, and programs ask for it before they use it.
+ */
+#define TCG_CPU "qemu64,arat=on,+ssse3,+sse4.1,+sse4.2,+popcnt"
+
 static void add_machine(struct arguments *a, bool kvm, const struct machine_spec *spec)
 {
 	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. A second IO-APIC would bring 24 places for devices
@@ -33,7 +39,7 @@ static void add_machine(struct arguments *a, bool kvm, const struct machine_spec
 	arguments_add(a, "-accel");
 	arguments_add(a, kvm ? "kvm" : "tcg,tb-size=16");
 	arguments_add(a, "-cpu");
-	arguments_add(a, kvm ? "host" : "qemu64,arat=on");
+	arguments_add(a, kvm ? "host" : TCG_CPU);
 	arguments_add(a, "-m");
 	arguments_add(a, "%uM", spec->memory_mb);
 	arguments_add(a, "-smp");

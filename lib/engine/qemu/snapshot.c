@@ -11,7 +11,7 @@
 #include "engine/qemu/qemu.h"
 
 /* The version of our command line, the kernel's included, is part of it: devices in another order are another machine. */
-#define MACHINE_VERSION 3
+#define MACHINE_VERSION 4
 
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
 {

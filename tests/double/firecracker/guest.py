@@ -119,7 +119,7 @@ class Guest:
         command = [
             "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-name", "double-guest", "-nodefaults", "-no-user-config", "-nographic",
             "-no-reboot", "-M", "microvm,acpi=on,pic=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on",
-            "-global", "migration.send-configuration=off", "-accel", "tcg,tb-size=16", "-cpu", "qemu64", "-m", f"{mib}M",
+            "-global", "migration.send-configuration=off", "-accel", "tcg,tb-size=16", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt", "-m", f"{mib}M",
             "-smp", str(config["machine-config"]["vcpu_count"]),
             "-object", f"memory-backend-file,id=mem,size={mib}M,mem-path=/proc/self/fd/{memory},share={share}",
             "-chardev", f"socket,id=serial,fd={console.fileno()}", "-serial", "chardev:serial",
