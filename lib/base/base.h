@@ -366,6 +366,7 @@ int sys_lstatat(int dir, const char *name, struct stat *out); /* does not follow
 int sys_fstat(int fd, struct stat *out);
 int sys_readlinkat(int dir, const char *name, char **ret_target); /* freed by the caller */
 int sys_mkdirat(int dir, const char *name, mode_t mode);
+int sys_mkfifoat(int dir, const char *name, mode_t mode);
 int sys_symlinkat(const char *target, int dir, const char *name);
 int sys_link_fd(int fd, int dir, const char *name); /* another name for an open file; -EXDEV elsewhere, -ENOENT if it has none any more */
 int sys_clone_file(int from, int to); /* shares the blocks, where the file system can */

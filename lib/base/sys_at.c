@@ -61,6 +61,11 @@ int sys_mkdirat(int dir, const char *name, mode_t mode)
 	return mkdirat(dir, name, mode) < 0 ? -errno : 0;
 }
 
+int sys_mkfifoat(int dir, const char *name, mode_t mode)
+{
+	return mkfifoat(dir, name, mode) < 0 ? -errno : 0;
+}
+
 int sys_symlinkat(const char *target, int dir, const char *name)
 {
 	return symlinkat(target, dir, name) < 0 ? -errno : 0;

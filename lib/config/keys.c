@@ -66,7 +66,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "firecracker.vsock_dir", { "NOVA_FIRECRACKER_VSOCK_DIR" }, KEY_PATH, "/tmp/nova/vsock", 0, 0, { 0 },
 		"Directory for links to the vsock sockets, <id>.sock; off: none. The same" },
 	{ "firecracker.log_dir", { "NOVA_FIRECRACKER_LOG_DIR" }, KEY_PATH, "/tmp/nova/logs", 0, 0, { 0 },
-		"Directory for log and metrics of each firecracker process, which stay (in the default: only logs that are not empty); off: the log is kept in memory while the VM lives" },
+		"Directory for links to log and metrics of each firecracker process, <id>.log and <id>.metrics, which end "
+		"with it; off: none. The default is left alone if another user has it" },
 	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
 		"How long a guest of the firecracker engine may take until its agent answers" },
 	{ "firecracker.jailer", { "NOVA_FIRECRACKER_JAILER" }, KEY_PATH, "", 0, 0, { 0 },

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of engines, and what all machines have in common. */
-#include <sys/socket.h>
-
 #include "engine/engine.h"
 
 const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &fake_engine, NULL };
@@ -29,7 +27,7 @@ struct machine *machine_new(const struct engine_ops *ops)
 	if (!m)
 		return NULL;
 	m->process = (struct process)PROCESS_NONE;
-	m->channel = m->serial = m->diag = m->ram = -1;
+	m->channel = m->serial = m->diag = m->ram = m->log = -1;
 	m->link = (struct net_link)NET_LINK_NONE;
 	m->console = BUF_INIT(CONSOLE_KEPT * 2);
 	return m;
@@ -52,6 +50,7 @@ void machine_done(const struct engine_ops *ops, struct machine *m)
 	close_slot(&m->serial);
 	close_slot(&m->diag);
 	close_slot(&m->ram);
+	close_slot(&m->log);
 }
 
 void machine_free(const struct engine_ops *ops, struct machine *m)
@@ -63,16 +62,28 @@ void machine_free(const struct engine_ops *ops, struct machine *m)
 	free(m);
 }
 
-static void drain_one(struct buf *console, int *fd)
+/* A log that would grow too long begins anew: it is the guest that decides how much is written. */
+static void keep_in_log(struct machine *m, const void *text, size_t len)
 {
+	if (m->log_bytes + len > CONSOLE_KEPT && sys_truncate(m->log, 0) == 0)
+		m->log_bytes = 0;
+	if (m->log_bytes + len <= CONSOLE_KEPT && sys_pwrite_all(m->log, text, len, m->log_bytes) == 0)
+		m->log_bytes += len;
+}
+
+static void drain_one(struct machine *m, int *fd)
+{
+	struct buf *console = &m->console;
 	while (*fd >= 0) {
 		if (console->len > CONSOLE_KEPT)
 			buf_consume(console, console->len - CONSOLE_KEPT);
 		uint8_t *to = buf_reserve(console, 4096);
 		if (!to)
 			return;
-		ssize_t got = sys_recv(*fd, to, 4096, MSG_DONTWAIT);
+		ssize_t got = sys_read(*fd, to, 4096);
 		if (got > 0) {
+			if (fd == &m->diag && m->log >= 0)
+				keep_in_log(m, to, (size_t)got);
 			console->len += (size_t)got;
 			continue;
 		}
@@ -84,8 +95,8 @@ static void drain_one(struct buf *console, int *fd)
 
 void machine_drain(struct machine *m)
 {
-	drain_one(&m->console, &m->serial);
-	drain_one(&m->console, &m->diag);
+	drain_one(m, &m->serial);
+	drain_one(m, &m->diag);
 }
 
 char *machine_last_words(struct machine *m, size_t max)

@@ -15,7 +15,8 @@
 #include "keeper/keeper.h"
 #include "net/net.h"
 
-#define CONSOLE_KEPT (64u << 10) /* bytes of console and VMM output that are kept */
+/* Bytes of console and VMM output that are kept, in memory and in a file. */
+#define CONSOLE_KEPT (64u << 10)
 
 /* How fast guests really run under /dev/kvm (kvm.c). */
 enum kvm_state {
@@ -101,6 +102,8 @@ struct machine {
 	struct net_link link;   /* its TAP, made before start(); freed after release() */
 	int ram;                /* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a clone, or not yet */
 	struct buf console;     /* the last of both, as far as drained */
+	int log;                /* file that gets what the VMM prints, too, -1: none */
+	uint64_t log_bytes;     /* in it */
 };
 
 struct pages;

@@ -230,6 +230,7 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 		.gid2 = spawn->gid2,
 		.merge_memory = spawn->merge_memory,
 		.frugal = spawn->frugal,
+		.no_stdout = spawn->no_stdout,
 		.memory_limit = spawn->memory_limit,
 	};
 	while (spawn->argv[request.argc])

@@ -47,6 +47,7 @@ struct spawn {
 	uint32_t uid, gid, gid2;
 	bool merge_memory;        /* the kernel may merge its pages with equal ones (KSM), where it can */
 	bool frugal;              /* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
+	bool no_stdout;           /* its stdout is /dev/null, not the first of `fds` */
 	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
 };
 

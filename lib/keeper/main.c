@@ -71,7 +71,8 @@ IN_VFORK static int child_fail(uint32_t stage)
 	_exit(127);
 }
 
-/* The given descriptors become 3, 4, …; everything else is closed. The first of them is stdout and stderr as well. */
+/* The given descriptors become 3, 4, …; everything else is closed. The first of them is stderr, and
+ * stdout unless that is not wanted, as well. */
 IN_VFORK static void child_take_fds(void)
 {
 	int high[KEEPER_MAX_FDS];
@@ -81,9 +82,9 @@ IN_VFORK static void child_take_fds(void)
 	int null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0)
 		child_fail(KEEPER_STAGE_FDS);
-	for (int out = 1; out <= 2; out++)
-		if (dup2(incoming.fd_count ? high[0] : null, out) < 0)
-			child_fail(KEEPER_STAGE_FDS);
+	int err = incoming.fd_count ? high[0] : null, out = incoming.request.no_stdout ? null : err;
+	if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
+		child_fail(KEEPER_STAGE_FDS);
 	for (size_t i = 0; i < incoming.fd_count; i++)
 		if (dup2(high[i], KEEPER_FIRST_FD + (int)i) < 0)
 			child_fail(KEEPER_STAGE_FDS);

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define KEEPER_VERSION     2
+#define KEEPER_VERSION     3
 #define KEEPER_SOCKET_FD   3 /* the keeper finds its end of the pair here, */
 #define KEEPER_LOCK_FD     4 /* the lock of the run directory here, to hold it as long as it lives, */
 #define KEEPER_HOST_FD     5 /* and here what sys_detached_start() says of the host program */
@@ -39,6 +39,7 @@ struct keeper_request {
 	uint32_t change_user;
 	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
 	uint32_t frugal;       /* memory is dearer than speed: no huge pages, and one heap for all threads */
+	uint32_t no_stdout;    /* stdout is /dev/null, and only stderr is the first descriptor */
 	uint64_t memory_limit; /* bytes, for a cgroup; 0: none */
 };
 

@@ -40,39 +40,6 @@ START_TEST(no_fork_is_lost_whenever_the_guest_says_that_it_is_ready)
 }
 END_TEST
 
-/* Files and directories below it. */
-static size_t count_below(const char *directory)
-{
-	char **names;
-	int count = fs_list(directory, &names);
-	size_t sum = count > 0 ? (size_t)count : 0;
-	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path = path_join(directory, names[i]);
-		sum += fs_is_directory(path) == 1 ? count_below(path) : 0;
-	}
-	if (count >= 0)
-		strv_free(names, (size_t)count);
-	return sum;
-}
-
-START_TEST(vms_leave_no_files)
-{
-	struct setting s = set_up(_i == 1, NULL);
-	size_t before = 0;
-	int rounds = times(4, 50); /* of a VM and its child each */
-	for (int i = 0; i < rounds; i++) {
-		nova_vm_t *vm = start(&s, NULL), *child = fork_one(vm);
-		is_call(child, 1);
-		nova_vm_free(vm);
-		nova_vm_free(child);
-		if (!i) /* what the first one finds out of the VMM is kept */
-			before = count_below(s.dir);
-		ck_assert_uint_eq(count_below(s.dir), before);
-	}
-	tear_down(&s);
-}
-END_TEST
-
 /* --- devices -------------------------------------------------------------------------------- */
 
 static unsigned count_letter(const char *text, char letter)
@@ -200,7 +167,6 @@ void add_many_tests(TCase *tc, int variants)
 			tc, no_fork_is_lost_whenever_the_guest_says_that_it_is_ready, 0, 2);
 		tcase_add_loop_test(tc, disks_can_be_read_by_io_uring, 0, variants);
 	}
-	tcase_add_loop_test(tc, vms_leave_no_files, 0, variants);
 	tcase_add_loop_test(tc, a_guest_has_the_disks_that_it_is_given, 0, variants);
 	if (no_network)
 		printf("# note: no test of a network: %s\n", no_network);

@@ -15,6 +15,16 @@
 
 /* --- setting ---------------------------------------------------------------------------------- */
 
+struct setting set_up_seen(bool jailed)
+{
+	struct setting s = { .dir = test_dir() };
+	s.config = vmtest_config(s.dir);
+	if (!jailed)
+		ck_ok(nova_config_set(s.config, "firecracker.jailer", "off", &error));
+	ck_ok(nova_host_new(s.config, &s.host, &error));
+	return s;
+}
+
 struct setting set_up(bool jailed, ...)
 {
 	struct setting s = { .dir = test_dir() };
@@ -201,6 +211,10 @@ static Suite *make_suite(void)
 	tc = tcase_create("many");
 	tcase_set_timeout(tc, 300);
 	add_many_tests(tc, variants);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("files");
+	tcase_set_timeout(tc, 300);
+	add_file_tests(tc, variants);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

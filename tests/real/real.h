@@ -15,6 +15,8 @@ struct setting {
 
 /* Pairs of setting and value besides, up to a NULL. */
 struct setting set_up(bool jailed, ...);
+/* With sockets and logs where people look at them by default. */
+struct setting set_up_seen(bool jailed);
 /* Asserts that nothing is left. */
 void tear_down(struct setting *s);
 
@@ -41,5 +43,6 @@ int times(int few, int many);
 void add_life_tests(TCase *tc, int variants); /* life.c */
 void add_host_tests(TCase *tc, int variants); /* host.c */
 void add_many_tests(TCase *tc, int variants); /* many.c */
+void add_file_tests(TCase *tc, int variants); /* files.c */
 
 #endif

@@ -107,23 +107,21 @@ START_TEST(a_machine_is_made_in_the_order_that_is_demanded)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct fc_boot boot = {
-		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .rootfs = "/r", .code = "/c", .vsock = "/v", .log = "/l",
-		.metrics = "/m", .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760,
+		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .rootfs = "/r", .code = "/c",
+		.vsock = "/v", .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760,
 	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert(!plan.failed);
-	ck_assert_uint_eq(plan.count, 9);
-	is_request(&plan, 0, "/logger", "{\"log_path\":\"/l\",\"level\":\"Warning\",\"show_level\":true}");
-	is_request(&plan, 1, "/metrics", "{\"metrics_path\":\"/m\"}");
-	is_request(&plan, 2, "/machine-config", "{\"vcpu_count\":2,\"mem_size_mib\":512}");
-	ck_assert_str_eq(plan.list[3].path, "/boot-source");
-	is_request(&plan, 4, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":false,\"is_read_only\":true}");
-	is_request(&plan, 5, "/drives/code",
+	ck_assert_uint_eq(plan.count, 7);
+	is_request(&plan, 0, "/machine-config", "{\"vcpu_count\":2,\"mem_size_mib\":512}");
+	ck_assert_str_eq(plan.list[1].path, "/boot-source");
+	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":false,\"is_read_only\":true}");
+	is_request(&plan, 3, "/drives/code",
 		"{\"drive_id\":\"code\",\"path_on_host\":\"/c\",\"is_root_device\":false,\"is_read_only\":true,\"rate_limiter\":{"
 		"\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":1000,\"refill_time\":1000}}}");
-	is_request(&plan, 6, "/entropy", "{}");
-	is_request(&plan, 7, "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/v\"}");
-	is_request(&plan, 8, "/actions", "{\"action_type\":\"InstanceStart\"}");
+	is_request(&plan, 4, "/entropy", "{}");
+	is_request(&plan, 5, "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/v\"}");
+	is_request(&plan, 6, "/actions", "{\"action_type\":\"InstanceStart\"}");
 }
 END_TEST
 
@@ -269,20 +267,24 @@ START_TEST(without_a_jailer_the_program_is_started_plainly)
 	struct fc_place place = { .id = "nova-0123abcd-ffff", .fd = 7 };
 	ck_assert_int_eq(fc_command_make(&command, NULL, "/bin/firecracker", &place, "/jails"), 0);
 	AUTO_FREE char *line = joined(&command);
-	ck_assert_str_eq(line, "/bin/firecracker --id nova-0123abcd-ffff --api-sock /proc/self/fd/4/api --level Warning ");
+	ck_assert_str_eq(line, "/bin/firecracker --id nova-0123abcd-ffff --api-sock /proc/self/fd/4/api "
+		"--log-path /proc/self/fd/4/diag --level Warning --show-level ");
 }
 END_TEST
 
 START_TEST(the_jailer_gets_user_group_place_and_the_programs_own_arguments)
 {
 	CLEANUP(fc_command_done) struct fc_command command;
-	struct fc_place place = { .jailed = true, .id = "nova-0123abcd-ffff", .fd = 7, .uid = 1879048193 };
+	struct fc_place place = {
+		.jailed = true, .id = "nova-0123abcd-ffff", .fd = 7, .uid = 1879048193, .logs = true,
+	};
 	ck_assert_int_eq(fc_command_make(&command, "/bin/jailer", "/bin/firecracker", &place, "/jails"), 0);
 	AUTO_FREE char *line = joined(&command);
 	static const char expected[] =
 		"/bin/jailer --id nova-0123abcd-ffff --exec-file /bin/firecracker --uid 1879048193 "
 		"--gid 1879048192 --chroot-base-dir /jails --cgroup-version 1 "
-		"--resource-limit no-file=1024 -- --api-sock /api --level Warning ";
+		"--resource-limit no-file=1024 -- --api-sock /api "
+		"--log-path /diag --level Warning --show-level --metrics-path /metrics ";
 	ck_assert_str_eq(line, expected);
 }
 END_TEST

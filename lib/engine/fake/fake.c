@@ -79,6 +79,7 @@ static int fake_start(struct machine *m, const struct engine_env *env, const str
 		return nova_fail_os(error, r, "socket to the agent");
 	AUTO_FD int their_channel = channel[1];
 	m->channel = channel[0];
+	sys_set_nonblock(m->diag, true);
 	sys_set_nonblock(their_diag, true);
 	const char *const argv[] = { agent, "--fd", "4", "--code", code_dir, "--work", work_dir, NULL };
 	const int fds[] = { their_diag, their_channel };

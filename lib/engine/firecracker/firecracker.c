@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The firecracker engine: one Firecracker process a machine, spoken to over its API socket. */
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
 
 #define VMM_OVERHEAD (128ull << 20) /* what Firecracker may need beside the guest's memory */
+#define ENDING       16u            /* by which two texts are told to end alike */
 
 /* --- files and descriptors ---------------------------------------------------------------------------------------------- */
 
@@ -31,17 +31,6 @@ static int wire_fd(struct wiring *w, int fd, const char *what, nova_error_t **er
 		return nova_fail_os(error, fd, "%s", what);
 	w->theirs[w->count++] = fd;
 	return 0;
-}
-
-static int wire_diag(struct wiring *w, nova_error_t **error)
-{
-	int pair[2];
-	int r = sys_socketpair(SOCK_STREAM, pair);
-	if (r < 0)
-		return nova_fail_os(error, r, "socket to Firecracker");
-	w->diag = pair[0];
-	sys_set_nonblock(pair[1], true); /* what it prints is dropped rather than waited for */
-	return wire_fd(w, pair[1], "socket to Firecracker", error);
 }
 
 /* A file of ours that the VMM gets too. */
@@ -84,7 +73,8 @@ static int fill_jail(struct fc_machine *f, const struct machine_spec *spec, nova
 
 static int place(struct fc_machine *f, const struct machine_spec *spec, struct wiring *w, nova_error_t **error)
 {
-	int code = wire_diag(w, error);
+	int code = fc_place_diag(&f->place, &w->diag, &w->theirs[0], error);
+	w->count = code == 0;
 	if (code == 0)
 		code = f->place.jailed ? fill_jail(f, spec, error) : wire_files(w, f, spec, error);
 	if (code == 0 && !f->clone)
@@ -95,6 +85,11 @@ static int place(struct fc_machine *f, const struct machine_spec *spec, struct w
 	return code < 0 || f->api.socket ? code : nova_oom(error);
 }
 
+static bool has_console(const struct fc_machine *f)
+{
+	return !strcmp(config_str(f->env->config, "firecracker.console"), "on");
+}
+
 static int launch(struct fc_machine *f, const struct machine_spec *spec, const char *binary, const char *jailer, nova_error_t **error)
 {
 	CLEANUP(wiring_done) struct wiring w = { .diag = -1 };
@@ -103,10 +98,12 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	int code = place(f, spec, &w, error);
 	if (code < 0)
 		return code;
+	fc_place_logs(&f->place, f->env, &f->machine.log);
 	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails) < 0)
 		return nova_oom(error);
 	struct spawn spawn = {
 		.argv = command.argv, .fds = w.theirs, .fd_count = w.count,
+		.no_stdout = !has_console(f), /* that is the serial port, which a guest has in any case */
 		.memory_limit = 2 * ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD, /* twice: a snapshot is in memory, too, and the VMM writes it */
 	};
 	code = keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
@@ -118,11 +115,21 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 
 /* --- start ------------------------------------------------------------------------------------------------------------------ */
 
+/* Firecracker logs what it answers. */
+static bool is_said_already(const char *why, const char *words)
+{
+	size_t len = strlen(why), of_words = strlen(words);
+	return len > ENDING && of_words > ENDING &&
+		!strcmp(why + len - ENDING, words + of_words - ENDING);
+}
+
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error)
 {
 	AUTO_FREE char *words = machine_last_words(&f->machine, 300);
 	const char *why = error && *error ? nova_error_message(*error) : "Firecracker failed";
 	nova_error_t *whole = NULL;
+	if (words && is_said_already(why, words))
+		return code;
 	nova_fail(&whole, code, "%s; it said: %s", why, words ? words : "");
 	if (error) {
 		nova_error_free(*error);
@@ -176,8 +183,7 @@ int fc_reconnect_agent(struct fc_machine *f, nova_error_t **error)
 static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
 	char *seen[FC_VSOCK + 1];
-	AUTO_FREE char *log = NULL, *metrics = NULL;
-	bool whole = fc_place_logs(&f->place, f->env, &log, &metrics) == 0;
+	bool whole = true;
 	for (int i = 0; i <= FC_VSOCK; i++)
 		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
@@ -185,8 +191,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.rootfs = spec->rootfs ? seen[FC_ROOTFS] : NULL, .code = spec->code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
 		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus, .disk_iops = spec->disk_iops, .disk_bandwidth = spec->disk_bandwidth,
 		.link = f->machine.link.name[0] ? &f->machine.link : NULL, .net_rx_bandwidth = spec->net_rx_bandwidth,
-		.net_tx_bandwidth = spec->net_tx_bandwidth, .log = log, .metrics = metrics,
-		.console = !strcmp(config_str(f->env->config, "firecracker.console"), "on"),
+		.net_tx_bandwidth = spec->net_tx_bandwidth, .console = has_console(f),
 		.async = f->async,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };

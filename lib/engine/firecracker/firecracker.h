@@ -53,7 +53,7 @@ void fc_plan_done(struct fc_plan *plan);
 /* Every path is one that the VMM sees; NULL: none. */
 struct fc_boot {
 	struct fc_version version;
-	const char *kernel, *initramfs, *rootfs, *code, *vsock, *log, *metrics;
+	const char *kernel, *initramfs, *rootfs, *code, *vsock;
 	uint32_t memory_mb, vcpus;
 	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit */
 	const struct net_link *link;        /* NULL: no network device */
@@ -66,7 +66,7 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *boot);
 
 struct fc_restore {
 	struct fc_version version;
-	const char *state, *memory, *vsock, *log, *metrics;
+	const char *state, *memory, *vsock;
 	const char *tap; /* in the place of the snapshot's; NULL: it has no network device */
 };
 /* NOVA_ENOTSUP for a version that cannot do that. */
@@ -126,8 +126,9 @@ enum fc_file {
 	FC_VSOCK,
 	FC_API,
 	FC_WHOLE,  /* base and pages in one */
-	FC_LOG,
+	FC_LOG,    /* what it has said, written by us; in a jail outside its root */
 	FC_METRICS,
+	FC_DIAG,   /* FIFO for what it prints and logs */
 };
 /* Without a jail the first of them are descriptors that the VMM inherits, numbered in their order, and the rest lie in a directory that it inherits:
  * paths that are the same for every clone. In a jail they lie in its root. */
@@ -145,6 +146,7 @@ struct fc_place {
 	char id[24];     /* "nova-…", unique */
 	uint32_t uid;    /* of a jailed VMM, */
 	int user_lock;   /* which is kept for it by this */
+	bool logs;       /* there are a log and metrics */
 };
 
 struct fc_machine {
@@ -191,16 +193,22 @@ int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_er
 int fc_place_open(const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error);
 int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t **error);
 
-/* Log and metrics as the VMM is to be told, in files that stay; both NULL where the setting names no directory, or not one that can be written. NOVA_ENOMEM. */
-int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics);
-/* Links to the sockets, where the settings want some; or their removal. What cannot be made is logged. */
+/* What the VMM prints and logs comes through a FIFO: *ret_theirs is to be its stderr. What has no
+ * room there until we read is dropped, so that no guest can fill anything with it. */
+int fc_place_diag(const struct fc_place *place, int *ret_ours, int *ret_theirs,
+	nova_error_t **error);
+/* Makes files for log and metrics, if the setting names a directory to look at them in; *ret_log is
+ * -1 if not, or if they cannot be made, which is logged. */
+void fc_place_logs(struct fc_place *place, const struct engine_env *env, int *ret_log);
+/* Links to sockets, log and metrics, where the settings want some; or their removal. What cannot be
+ * made is logged. */
 void fc_place_links(const struct fc_place *place, const struct engine_env *env, bool make);
 
 #define FC_ARGS 32
 struct fc_command {
 	const char *argv[FC_ARGS];
 	char uid[12], gid[12];
-	char *api;
+	char *api, *diag, *metrics;
 };
 /* The command line, in a jail through the jailer. Pure. The strings given must live as long. NOVA_ENOMEM. */
 int fc_command_make(struct fc_command *command, const char *jailer, const char *binary, const struct fc_place *place, const char *jails);

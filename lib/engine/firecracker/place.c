@@ -15,6 +15,7 @@
 static const char *const names[] = {
 	[FC_ROOTFS] = "rootfs", [FC_CODE] = "code", [FC_MEMORY] = "memory", [FC_STATE] = "state", [FC_DIFF] = "diff", [FC_KERNEL] = "kernel",
 	[FC_INITRAMFS] = "initramfs", [FC_VSOCK] = "vsock", [FC_API] = "api", [FC_WHOLE] = "whole", [FC_LOG] = "log", [FC_METRICS] = "metrics",
+	[FC_DIAG] = "diag",
 };
 
 /* --- the directory ------------------------------------------------------------------------------------------------------- */
@@ -167,63 +168,82 @@ int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t
 
 /* --- what people want to look at ----------------------------------------------------------------------------------------------- */
 
-/* An empty file <directory>/<id>.<ending>, which a VMM of any version can open; in a jail by a second name. */
-static char *make_log(const struct fc_place *place, const char *directory, enum fc_file file)
-{
-	AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, names[file]);
-	AUTO_FD int fd = path ? sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600) : -1;
-	if (fd < 0)
-		return NULL;
-	char *absolute = NULL;
-	if (!place->jailed)
-		return path_absolute(path, &absolute) < 0 ? NULL : absolute;
-	if (sys_set_owner(fd, 0, FIRST_VMM_UID, 0660) < 0 || sys_link_fd(fd, place->fd, names[file]) < 0)
-		return NULL;
-	return fc_seen(place, file);
-}
-
 static bool is_default(const struct engine_env *env, const char *key)
 {
 	return nova_config_source(env->config, key) == NOVA_CONFIG_DEFAULT;
 }
 
-/* What a setting names, made; NULL: nothing is wanted, or the default cannot be had. In the default's place, /tmp, others can have put what they like. */
-static const char *looked_at(const struct engine_env *env, const char *key)
+/* That no VM can be looked at there is no failure of it. */
+static void warn_os(const struct engine_env *env, int r, const char *what, const char *path)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	nova_fail_os(&why, r, "%s '%s'", what, path);
+	log_warn(env->log, "firecracker", "%s", nova_error_message(why));
+}
+
+/* The directory that a setting names; NULL: none is wanted. */
+static const char *named(const struct engine_env *env, const char *key)
 {
 	const char *directory = config_str(env->config, key);
-	if (!*directory || !strcmp(directory, "off"))
+	return *directory && strcmp(directory, "off") != 0 ? directory : NULL;
+}
+
+/* It, made; NULL also if it cannot be had, which is logged. In the place of the default, /tmp, others
+ * can have put what they like. */
+static const char *looked_at(const struct engine_env *env, const char *key)
+{
+	const char *directory = named(env, key);
+	if (!directory)
 		return NULL;
-	if (!is_default(env, key))
-		return fs_mkdirs(directory, 0700) < 0 ? NULL : directory;
+	if (!is_default(env, key)) {
+		int r = fs_mkdirs(directory, 0700);
+		if (r < 0)
+			warn_os(env, r, key, directory);
+		return r < 0 ? NULL : directory;
+	}
 	if (fs_make_private(directory) == 0)
 		return directory;
 	log_info(env->log, "firecracker", "'%s' is not this user's alone, so nothing is put there (setting %s)", directory, key);
 	return NULL;
 }
 
-/* In the default's place only what a VMM had to say stays: metrics are always written. */
-static void drop_logs(const struct fc_place *place, const struct engine_env *env)
+int fc_place_diag(const struct fc_place *place, int *ret_ours, int *ret_theirs,
+	nova_error_t **error)
 {
-	const char *directory = config_str(env->config, "firecracker.log_dir");
-	AUTO_FREE char *log = str_format("%s/%s.%s", directory, place->id, names[FC_LOG]);
-	AUTO_FREE char *metrics = str_format("%s/%s.%s", directory, place->id, names[FC_METRICS]);
-	uint64_t size;
-	if (log && fs_stat(log, &size, NULL) == 0 && !size)
-		fs_unlink(log);
-	if (metrics)
-		fs_unlink(metrics);
+	const char *name = names[FC_DIAG];
+	int r = sys_mkfifoat(place->fd, name, 0600);
+	AUTO_FD int ours = r < 0 ? r : sys_openat(place->fd, name, O_RDONLY | O_NONBLOCK, 0);
+	AUTO_FD int theirs = ours < 0 ? ours : sys_openat(place->fd, name, O_WRONLY | O_NONBLOCK, 0);
+	r = theirs;
+	if (r >= 0 && place->jailed)
+		r = sys_set_owner(theirs, place->uid, FIRST_VMM_UID, 0600);
+	if (r < 0)
+		return nova_fail_os(error, r, "FIFO in '%s'", place->directory);
+	*ret_ours = STEAL_FD(ours);
+	*ret_theirs = STEAL_FD(theirs);
+	return 0;
 }
 
-int fc_place_logs(const struct fc_place *place, const struct engine_env *env, char **ret_log, char **ret_metrics)
+/* An empty file of metrics, which a VMM of any version can open. */
+static int make_metrics(const struct fc_place *place)
 {
-	const char *setting = config_str(env->config, "firecracker.log_dir"), *directory = looked_at(env, "firecracker.log_dir");
-	bool unwanted = !*setting || !strcmp(setting, "off") || is_default(env, "firecracker.log_dir");
-	*ret_log = directory ? make_log(place, directory, FC_LOG) : NULL;
-	*ret_metrics = *ret_log ? make_log(place, directory, FC_METRICS) : NULL;
-	if (!*ret_metrics && !unwanted)
-		log_warn(env->log, "firecracker", "no log of %s can be made in firecracker.log_dir '%s'%s", place->id, setting,
-			place->jailed ? ", which must be on the file system of home" : "");
-	return 0;
+	AUTO_FD int fd = sys_openat(place->fd, names[FC_METRICS], O_RDWR | O_CREAT | O_EXCL, 0600);
+	return fd >= 0 && place->jailed ? sys_set_owner(fd, place->uid, FIRST_VMM_UID, 0600) : fd;
+}
+
+void fc_place_logs(struct fc_place *place, const struct engine_env *env, int *ret_log)
+{
+	if (!looked_at(env, "firecracker.log_dir"))
+		return;
+	AUTO_FREE char *path = path_join(place->remove, names[FC_LOG]);
+	AUTO_FD int log = path ? sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600) : -ENOMEM;
+	int r = log < 0 ? log : make_metrics(place);
+	if (r < 0) {
+		warn_os(env, r, "log and metrics in", place->remove);
+		return;
+	}
+	place->logs = true;
+	*ret_log = STEAL_FD(log);
 }
 
 /* The directory of a machine is there before its links and until they are gone; its socket may
@@ -252,9 +272,23 @@ static void sweep_links(const char *directory)
 		strv_free(found, (size_t)count);
 }
 
-static int link_one(const struct fc_place *place, const char *directory, enum fc_file file, bool make)
+static const struct link {
+	const char *key;
+	enum fc_file file;
+	const char *ending, *what;
+} links[] = {
+	{ "firecracker.socket_dir", FC_API, "sock", "API socket" },
+	{ "firecracker.vsock_dir", FC_VSOCK, "sock", "vsock socket" },
+	{ "firecracker.log_dir", FC_LOG, "log", "log" },
+	{ "firecracker.log_dir", FC_METRICS, "metrics", "metrics" },
+};
+
+static int link_one(const struct fc_place *place, const char *directory, const struct link *link,
+	bool make)
 {
-	AUTO_FREE char *path = str_format("%s/%s.sock", directory, place->id), *target = path_join(place->directory, names[file]);
+	AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, link->ending);
+	const char *in = link->file == FC_LOG ? place->remove : place->directory;
+	AUTO_FREE char *target = path_join(in, names[link->file]);
 	if (!path || !target)
 		return -ENOMEM;
 	if (!make)
@@ -265,18 +299,16 @@ static int link_one(const struct fc_place *place, const char *directory, enum fc
 
 void fc_place_links(const struct fc_place *place, const struct engine_env *env, bool make)
 {
-	static const struct {
-		const char *key;
-		enum fc_file file;
-	} links[] = { { "firecracker.socket_dir", FC_API }, { "firecracker.vsock_dir", FC_VSOCK } };
 	for (size_t i = 0; place->directory && i < ARRAY_LEN(links); i++) {
-		const char *setting = config_str(env->config, links[i].key), *directory = make ? looked_at(env, links[i].key) : setting;
-		int r = directory && *directory ? link_one(place, directory, links[i].file, make) : 0;
+		const char *key = links[i].key, *directory = NULL;
+		if (place->logs || (links[i].file != FC_LOG && links[i].file != FC_METRICS))
+			directory = make ? looked_at(env, key) : named(env, key);
+		int r = directory ? link_one(place, directory, &links[i], make) : 0;
 		if (r < 0 && make) /* one that was never made cannot be removed */
-			log_warn(env->log, "firecracker", "no link to the %s socket of %s can be made in '%s'", names[links[i].file], place->id, directory);
+			log_warn(env->log, "firecracker",
+				"no link to the %s of %s can be made in '%s' (setting %s)",
+				links[i].what, place->id, directory, key);
 	}
-	if (!make && place->directory && is_default(env, "firecracker.log_dir"))
-		drop_logs(place, env);
 }
 
 /* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
@@ -357,7 +389,10 @@ static void add(struct fc_command *c, size_t *count, const char *text)
 int fc_command_make(struct fc_command *c, const char *jailer, const char *binary, const struct fc_place *place, const char *jails)
 {
 	size_t count = 0;
-	*c = (struct fc_command){ .api = fc_seen(place, FC_API) };
+	*c = (struct fc_command){
+		.api = fc_seen(place, FC_API), .diag = fc_seen(place, FC_DIAG),
+		.metrics = fc_seen(place, FC_METRICS),
+	};
 	snprintf(c->uid, sizeof(c->uid), "%u", place->uid);
 	snprintf(c->gid, sizeof(c->gid), "%u", FIRST_VMM_UID);
 	/* Of version 2 it would join the group "firecracker" where there is one, out of ours and its limits; of version 1 it joins
@@ -365,18 +400,25 @@ int fc_command_make(struct fc_command *c, const char *jailer, const char *binary
 	const char *const jail[] = { jailer, "--id", place->id, "--exec-file", binary, "--uid", c->uid, "--gid", c->gid, "--chroot-base-dir", jails,
 		"--cgroup-version", "1", "--resource-limit", "no-file=1024", "--" };
 	const char *const plain[] = { binary, "--id", place->id };
-	const char *const both[] = { "--api-sock", c->api, "--level", "Warning" };
+	const char *const both[] = {
+		"--api-sock", c->api, "--log-path", c->diag, "--level", "Warning", "--show-level",
+	};
+	const char *const metrics[] = { "--metrics-path", c->metrics };
 	for (size_t i = 0; place->jailed && i < ARRAY_LEN(jail); i++)
 		add(c, &count, jail[i]);
 	for (size_t i = 0; !place->jailed && i < ARRAY_LEN(plain); i++)
 		add(c, &count, plain[i]);
 	for (size_t i = 0; i < ARRAY_LEN(both); i++)
 		add(c, &count, both[i]);
-	return c->api ? 0 : NOVA_ENOMEM;
+	for (size_t i = 0; place->logs && i < ARRAY_LEN(metrics); i++)
+		add(c, &count, metrics[i]);
+	return c->api && c->diag && c->metrics ? 0 : NOVA_ENOMEM;
 }
 
 void fc_command_done(struct fc_command *c)
 {
 	free(c->api);
-	c->api = NULL;
+	free(c->diag);
+	free(c->metrics);
+	*c = (struct fc_command){ .api = NULL };
 }

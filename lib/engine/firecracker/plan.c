@@ -76,14 +76,6 @@ char *fc_boot_args(bool console, bool own_root, const struct net_link *link)
 		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "", *network ? " " : "", network);
 }
 
-static void plan_files(struct fc_plan *plan, const char *log, const char *metrics)
-{
-	if (log)
-		add(plan, "PUT", "/logger", json_pack("{s:s, s:s, s:b}", "log_path", log, "level", "Warning", "show_level", 1));
-	if (metrics)
-		add(plan, "PUT", "/metrics", json_pack("{s:s}", "metrics_path", metrics));
-}
-
 static void plan_drive(
 	struct fc_plan *plan, const char *id, const char *path, bool root, bool async, json_t *limiter)
 {
@@ -128,7 +120,6 @@ static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
 
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 {
-	plan_files(plan, b->log, b->metrics);
 	add(plan, "PUT", "/machine-config", json_pack("{s:i, s:i}", "vcpu_count", (int)b->vcpus, "mem_size_mib", (int)b->memory_mb));
 	plan_kernel(plan, b);
 	/* The agent in the initramfs mounts the first disk; a kernel without one is told to. */
@@ -157,7 +148,6 @@ int fc_restore_check(const struct fc_restore *r, nova_error_t **error)
 
 void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
 {
-	plan_files(plan, r->log, r->metrics);
 	json_t *load = json_pack("{s:s, s:{s:s, s:s}, s:b}", "snapshot_path", r->state, "mem_backend", "backend_type", "File", "backend_path",
 		r->memory, "resume_vm", 1);
 	/* Later instants of the clone are written as what differs from here. */

@@ -171,10 +171,9 @@ static int load(struct fc_machine *f, nova_error_t **error)
 {
 	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *vsock = fc_seen(&f->place, FC_VSOCK);
 	AUTO_FREE char *memory = !f->whole ? fc_seen(&f->place, FC_MEMORY) : f->place.jailed ? fc_seen(&f->place, FC_WHOLE) : strdup(f->whole);
-	AUTO_FREE char *log = NULL, *metrics = NULL;
-	if (!state || !memory || !vsock || fc_place_logs(&f->place, f->env, &log, &metrics) < 0)
+	if (!state || !memory || !vsock)
 		return nova_oom(error);
-	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock, .log = log, .metrics = metrics,
+	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock,
 		.tap = f->machine.link.name[0] ? f->machine.link.name : NULL };
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	int code = fc_restore_check(&restore, error);

@@ -91,9 +91,12 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 			code = wire_file(w, files[i], error);
 	if (code == 0 && m->link.name[0])
 		code = wire_tap(w, m, boots, error);
-	if (code == 0)
-		sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
-	return code;
+	if (code < 0)
+		return code;
+	sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
+	sys_set_nonblock(w->diag, true);
+	sys_set_nonblock(w->serial, true);
+	return 0;
 }
 
 /* As root, each VMM gets a user of its own that owns nothing and is nobody else's. */

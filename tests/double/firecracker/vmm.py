@@ -60,6 +60,7 @@ class Vmm:
         self.was_saved = True  # since it was paused
         self.metrics = False
         self.exit_code = None
+        self.open_files_of_flags()
 
     def real(self, path):
         """Where a path of the API is: the double of the jailer cannot change the root."""
@@ -288,6 +289,16 @@ class Vmm:
         if self.metrics:
             with open(self.metrics, "a", encoding="ascii") as file:
                 file.write('{"utc_timestamp_ms":1}\n')
+
+    def open_files_of_flags(self):
+        """It ends at once where the API would refuse."""
+        try:
+            self.open_log(self.options.get("log-path"), "Logger")
+            if "metrics-path" in self.options:
+                self.put_metrics({"metrics_path": self.options["metrics-path"]})
+        except Refusal as refusal:
+            print(f"RunWithApiError error: {refusal}", file=sys.stderr)
+            sys.exit(1)
 
     def open_log(self, path, what):
         """Before 1.14 the file must exist."""
