@@ -16,6 +16,7 @@
 #define MAX_ID         128          /* bytes of a request_id */
 #define OUTPUT_CAP     (1u << 20)   /* bytes kept of what is printed, unless it is the output */
 #define STDIN_MAX      (4u << 20)
+#define FLOW_AHEAD     (64u << 10)  /* bytes of a stream that are read before they can be sent */
 #define DEFAULT_TIMEOUT_MS 30000u
 #define FUNCTION_UID   1000         /* functions are this user, and group, in a guest */
 #define MAX_PIDS       512          /* processes of one request */
@@ -149,6 +150,8 @@ struct output {
 	uint64_t total;  /* bytes that were printed, kept or not */
 	size_t streamed; /* of what was kept, sent as Stream */
 	bool borrowed;   /* the descriptor is somebody else's to close */
+	bool whole;      /* all of it is streamed, kept or not */
+	struct buf unsent; /* of that */
 	bool truncated;
 };
 
@@ -166,6 +169,9 @@ struct request {
 	int result_fd, stdin_fd;
 	struct buf result;
 	struct buf stdin_data, input;
+	bool flows, stdin_ended; /* stdin comes in pieces; the last one is there */
+	size_t stdin_taken;      /* by the command, and not told yet */
+	size_t window;           /* bytes of its output that may be sent */
 	char *input_path;
 	uint64_t start, deadline;
 	uint32_t timeout_ms;
@@ -318,6 +324,7 @@ void answer_refused_text(struct agent *agent, const char *id, const char *code, 
 	size_t text_len);
 void answer_result(struct agent *agent, struct request *request);
 void answer_stream(struct agent *agent, struct request *request, bool all);
+void answer_credit(struct agent *agent, const char *id, size_t size);
 
 /* request.c */
 struct request *request_new(struct agent *agent, const char *id);
@@ -343,6 +350,23 @@ void request_drop_all(struct agent *agent);
 void request_check_deadlines(struct agent *agent);
 /* Ends it as its deadline would, and has it answered. */
 void request_cancel(struct agent *agent, struct request *request);
+/* Ends it without a result, for what the host has done wrong. */
+void request_refuse(struct agent *agent, struct request *request, const char *why);
+
+/* flow.c: a command whose stdin comes, and whose output goes, in pieces while it runs */
+void flow_begin(struct request *request);
+/* A piece of its stdin, and the end of it. */
+void flow_input(struct agent *agent, struct request *request, json_t *payload);
+/* The host has taken so much of the output. */
+void flow_credit(struct agent *agent, struct request *request, json_t *payload);
+/* The command has taken bytes of its stdin, or will take no more. */
+void flow_stdin_taken(struct agent *agent, struct request *request, size_t len);
+void flow_stdin_refused(struct request *request);
+/* Nothing is read of it before more of what was read is sent. */
+static inline bool flow_is_full(const struct output *out)
+{
+	return out->whole && out->unsent.len >= FLOW_AHEAD;
+}
 
 /* spawn.c */
 struct launch {

@@ -320,22 +320,56 @@ static size_t piece_length(const uint8_t *data, size_t len, bool last)
 	return !last && whole && len - whole < 4 && utf8_sequence(data + whole, len - whole) < 0 ? whole : len;
 }
 
+/* The next piece of an output that is streamed whole, as far as there is a window. */
+static size_t next_of_whole(struct request *request, const struct output *out, bool all)
+{
+	size_t len = piece_length(out->unsent.data, out->unsent.len, all);
+	if (all || len <= request->window)
+		return len;
+	return request->window;
+}
+
+static void stream_whole(struct agent *agent, struct request *request, int i, bool all)
+{
+	struct output *out = &request->output[i];
+	while (out->unsent.len && (all || (!agent->channel.first && request->window))) {
+		size_t len = next_of_whole(request, out, all);
+		send_piece(agent, request->id, i + 1, out->unsent.data, len);
+		buf_consume(&out->unsent, len);
+		request->window -= len < request->window ? len : request->window;
+	}
+}
+
+static void stream_kept(struct agent *agent, struct request *request, int i, bool all)
+{
+	struct output *out = &request->output[i];
+	while (out->streamed < out->kept.len && (all || !agent->channel.first)) {
+		const uint8_t *data = out->kept.data + out->streamed;
+		size_t left = out->kept.len - out->streamed;
+		if (!all && utf8_valid_prefix(data, left) == 0 && utf8_sequence(data, left) < 0)
+			break;
+		size_t len = piece_length(data, left, all);
+		send_piece(agent, request->id, i + 1, data, len);
+		out->streamed += len;
+	}
+}
+
 /*
- * Sends what was kept and not yet streamed. A host that reads slowly gets fewer and larger pieces, not more memory: while
- * the queue is not empty nothing is added, and all that can ever wait is what was kept. `all`: the request has ended.
+ * Sends what was not yet streamed: what was kept, or all. A host that reads slowly gets fewer and
+ * larger pieces, not more memory: while the queue is not empty nothing is added, and what can ever
+ * wait is bounded. `all`: the request has ended.
  */
 void answer_stream(struct agent *agent, struct request *request, bool all)
 {
-	for (int i = 0; i < 2 && request->stream; i++) {
-		struct output *out = &request->output[i];
-		while (out->streamed < out->kept.len && (all || !agent->channel.first)) {
-			const uint8_t *data = out->kept.data + out->streamed;
-			size_t left = out->kept.len - out->streamed;
-			if (!all && utf8_valid_prefix(data, left) == 0 && utf8_sequence(data, left) < 0)
-				break;
-			size_t len = piece_length(data, left, all);
-			send_piece(agent, request->id, i + 1, data, len);
-			out->streamed += len;
-		}
-	}
+	for (int i = 0; i < 2 && request->stream; i++)
+		if (request->output[i].whole)
+			stream_whole(agent, request, i, all);
+		else
+			stream_kept(agent, request, i, all);
+}
+
+void answer_credit(struct agent *agent, const char *id, size_t size)
+{
+	struct buf frame = begin(NOVA_MSG_CREDIT, id, 0);
+	end(agent, &frame, put_number(&frame, ",\"size\":", size));
 }

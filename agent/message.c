@@ -327,6 +327,9 @@ static void on_command(struct agent *agent, const char *id, json_t *payload)
 		request->command = true;
 		request->stdin_data = bytes;
 		bytes.data = NULL;
+		request->stdin_ended = true;
+		if (json_is_true(json_object_get(payload, "flow")))
+			flow_begin(request);
 		request_command(agent, request, argv, variables, directory ? directory : agent->temp_dir);
 	}
 	strings_free(variables);
@@ -341,6 +344,16 @@ static void on_cancel(struct agent *agent, const char *id)
 	struct request *request = request_find(agent, id);
 	if (request)
 		request_cancel(agent, request);
+}
+
+/* Neither has an answer, and what is over needs none. */
+static void on_flow(struct agent *agent, int type, const char *id, json_t *payload)
+{
+	struct request *request = request_find(agent, id);
+	if (request && type == NOVA_MSG_INPUT)
+		flow_input(agent, request, payload);
+	else if (request)
+		flow_credit(agent, request, payload);
 }
 
 static void on_stop(struct agent *agent, const char *id)
@@ -448,6 +461,10 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 		break;
 	case NOVA_MSG_CANCEL:
 		on_cancel(agent, id);
+		break;
+	case NOVA_MSG_INPUT:
+	case NOVA_MSG_CREDIT:
+		on_flow(agent, type, id, object);
 		break;
 	default:
 		if (files_handle(agent, type, id, object, input))

@@ -76,6 +76,8 @@ static bool read_output(struct output *out)
 		out->fd = -1;
 		return false;
 	}
+	if (out->whole && buf_append(&out->unsent, block, (size_t)got) < 0)
+		out->truncated = true;
 	size_t room = out->kept.max - out->kept.len, take = (size_t)got < room ? (size_t)got : room;
 	out->total += (size_t)got;
 	if (buf_append(&out->kept, block, take) < 0 || take < (size_t)got)
@@ -121,6 +123,7 @@ static void release(struct agent *agent, struct request *request)
 	for (int n = 0; n < 2; n++) {
 		close_fd(&request->output[n].fd);
 		buf_free(&request->output[n].kept);
+		buf_free(&request->output[n].unsent);
 	}
 	close_fd(&request->result_fd);
 	close_fd(&request->stdin_fd);
@@ -224,13 +227,23 @@ void request_cancel(struct agent *agent, struct request *request)
 	cut_off(agent, request);
 }
 
+void request_refuse(struct agent *agent, struct request *request, const char *why)
+{
+	if (request->in_place) {
+		cut_off(agent, request); /* which answers it; the interpreter has to end */
+		return;
+	}
+	answer_refused(agent, request->id, "invalid", "%s", why);
+	release(agent, request);
+}
+
 /* --- while it runs --- */
 
 static void on_output(struct agent *agent, void *what, short events)
 {
 	struct output *out = what;
 	(void)events, (void)agent;
-	for (int i = 0; i < 4 && out->fd >= 0; i++)
+	for (int i = 0; i < 4 && out->fd >= 0 && !flow_is_full(out); i++)
 		if (!read_output(out))
 			break;
 }
@@ -238,12 +251,14 @@ static void on_output(struct agent *agent, void *what, short events)
 static void on_stdin(struct agent *agent, void *what, short events)
 {
 	struct request *request = what;
-	(void)agent, (void)events;
+	(void)events;
 	ssize_t put = sys_write(request->stdin_fd, request->stdin_data.data, request->stdin_data.len);
 	if (put > 0)
 		buf_consume(&request->stdin_data, (size_t)put);
-	if ((put < 0 && put != -EAGAIN) || !request->stdin_data.len)
-		close_fd(&request->stdin_fd);
+	if (put < 0 && put != -EAGAIN)
+		flow_stdin_refused(request);
+	else if (put > 0)
+		flow_stdin_taken(agent, request, (size_t)put);
 }
 
 /* As worker.py words it. */
@@ -341,8 +356,10 @@ void request_watch(struct agent *agent, struct request *request)
 	answer_stream(agent, request, false);
 	loop_watch(agent, &request->result_fd, POLLIN, on_result, request);
 	for (int n = 0; n < 2; n++)
-		loop_watch(agent, &request->output[n].fd, POLLIN, on_output, &request->output[n]);
-	loop_watch(agent, &request->stdin_fd, POLLOUT, on_stdin, request);
+		if (!flow_is_full(&request->output[n]))
+			loop_watch(agent, &request->output[n].fd, POLLIN, on_output, &request->output[n]);
+	if (request->stdin_data.len)
+		loop_watch(agent, &request->stdin_fd, POLLOUT, on_stdin, request);
 }
 
 /* --- the beginning --- */
@@ -436,7 +453,7 @@ static int run_program(struct agent *agent, struct request *request, struct laun
 		r = pipe_from(&request->output[0].fd, &out);
 	if (r == 0)
 		r = pipe_from(&request->output[1].fd, &err);
-	if (r == 0 && request->stdin_data.len)
+	if (r == 0 && (request->stdin_data.len || request->flows))
 		r = stdin_pipe(&request->stdin_fd, &in);
 	else if (r == 0 && (in = sys_open("/dev/null", O_RDONLY, 0)) < 0)
 		r = in;

@@ -37,6 +37,8 @@ enum nova_message {
 	NOVA_MSG_OUTPUT = 73,    /**< guest to host: a piece of a long output */
 	NOVA_MSG_CANCEL =
 		75, /**< host to guest: end the request of that request_id; not answered itself */
+	NOVA_MSG_INPUT = 76,  /**< host to guest: a piece of a command's stdin */
+	NOVA_MSG_CREDIT = 77, /**< both ways: so much more of a command's streams may be sent */
 };
 
 typedef struct nova_decoder nova_decoder_t;

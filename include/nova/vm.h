@@ -142,6 +142,14 @@ NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_l
  */
 NOVA_API void nova_vm_cancel(nova_vm_t *vm, const char *request_id);
 
+/** Bits of nova_vm_command_opts.flags. Since 0.1. */
+enum nova_command_flags {
+	/** What goes in and out is passed on while the command runs, however much it is and however slow either
+	 * side: stdin comes from `stdin_fd`, and `on_output` gets all that is printed (without it, it gets the
+	 * first MiB of each, as the result has them). A command waits where `on_output` takes its time. */
+	NOVA_COMMAND_STREAMED = 1,
+};
+
 /** Options of nova_vm_command(). Since 0.1. */
 typedef struct nova_vm_command_opts {
 	size_t size;             /**< sizeof(nova_vm_command_opts) */
@@ -149,7 +157,7 @@ typedef struct nova_vm_command_opts {
 	size_t argc;
 	const char *const *env;  /**< "NAME=value", added to the guest's own */
 	size_t env_count;
-	const void *stdin_data;  /**< bytes for stdin, at most 4 MiB */
+	const void *stdin_data;  /**< bytes for stdin, at most 4 MiB; more: NOVA_COMMAND_STREAMED */
 	size_t stdin_len;
 	const char *directory;   /**< working directory; NULL: /tmp */
 	uint32_t timeout_ms;     /**< 0: 30000 */
@@ -157,13 +165,19 @@ typedef struct nova_vm_command_opts {
 	nova_output_fn on_output;/**< called with output as it comes, or NULL */
 	void *userdata;
 	nova_interrupt_t *interrupt; /**< ends the call and kills the command; borrowed until it returns; NULL: nothing does */
+	uint32_t flags;              /**< of #nova_command_flags */
+	int stdin_fd;                /**< with #NOVA_COMMAND_STREAMED: a pipe, socket, terminal or file that is read in the thread of the
+	                                  call, until its end, whenever poll() says that it can be and the guest has room. Borrowed until
+	                                  the call returns; its flags stay as they are, and nobody else should read it meanwhile. Up to
+	                                  256 KiB may have been read that the command has not taken when it ends. -1: stdin is empty */
 } nova_vm_command_opts;
-#define NOVA_VM_COMMAND_OPTS_INIT { sizeof(nova_vm_command_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_VM_COMMAND_OPTS_INIT { sizeof(nova_vm_command_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Runs a command in the guest and waits for its end. A command that fails is no error of this call: see
  * nova_result_exit_code() (127: not found, 126: cannot be executed).
- * @return 0; NOVA_EINVAL; NOVA_ETOOBIG; NOVA_EBUSY; NOVA_ETIMEDOUT (with a result); NOVA_EAGENT; NOVA_ELOST. Since 0.1.
+ * @return 0; NOVA_EINVAL; NOVA_ETOOBIG; NOVA_EBUSY; NOVA_ETIMEDOUT (with a result); NOVA_EAGENT; NOVA_ELOST; NOVA_EIO or another code of the
+ *         system's error if stdin_fd cannot be read, which ends the command. Since 0.1.
  */
 NOVA_API int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
 	nova_error_t **error);

@@ -100,6 +100,9 @@ void sleeper_done(struct sleeper *s);
 void sleeper_wake(struct sleeper *s); /* with the lock */
 /* Until it is woken, the deadline has passed or it is asked to stop; or for no reason. */
 void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop);
+/* The same, or until `fd` (-1: none) can be read from: true then. */
+bool sleeper_wait_readable(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline,
+	const struct stop *stop, int fd);
 
 /* The token in the options of a call that has no others. NOVA_ECANCELED if it is triggered already. */
 int stop_import(struct stop *ret_stop, const nova_wait_opts *wait, nova_error_t **error);

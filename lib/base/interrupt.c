@@ -124,25 +124,32 @@ static void wait_for_signal(struct sleeper *s, pthread_mutex_t *lock, uint64_t d
 		pthread_cond_timedwait(&s->woken, lock, &until);
 }
 
-void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
+bool sleeper_wait_readable(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline,
+	const struct stop *stop, int fd)
 {
-	bool polls = may_be_asked(stop);
+	bool polls = may_be_asked(stop) || fd >= 0;
 	if (polls && s->event < 0)
 		s->event = sys_event();
 	if (!polls) {
 		wait_for_signal(s, lock, deadline);
-		return;
+		return false;
 	}
+	struct pollfd fds[] = { { s->event, POLLIN, 0 }, { fd, POLLIN, 0 } };
 	if (s->event < 0) {
 		uint64_t look = deadline_in_ms(LOOK_MS);
 		wait_for_signal(s, lock, look < deadline ? look : deadline);
-		return;
+		return sys_poll(fds, ARRAY_LEN(fds), 0) > 0 && fds[1].revents;
 	}
-	struct pollfd p = { s->event, POLLIN, 0 };
 	pthread_mutex_unlock(lock);
-	stop_poll(stop, &p, 1, deadline_poll_ms(deadline));
+	stop_poll(stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
 	pthread_mutex_lock(lock);
 	sys_event_clear(s->event);
+	return fds[1].revents;
+}
+
+void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
+{
+	sleeper_wait_readable(s, lock, deadline, stop, -1);
 }
 
 int fs_lock_unless(const char *path, const struct stop *stop, uint64_t deadline, int *ret_fd)

@@ -22,6 +22,10 @@
 #define PROTO_OUTPUT_INLINE   (1u << 20) /* JSON that is longer comes in pieces, before the answer \
 										  */
 #define PROTO_OUTPUT_PIECE (96u << 10)   /* bytes of one; base64 has no rest */
+/* Of a command whose streams flow: bytes that may be on their way, of its stdin and of what it
+ * prints, and those of one piece of stdin. */
+#define PROTO_WINDOW      (256u << 10)
+#define PROTO_STDIN_PIECE (48u << 10)
 /* Nesting of one input or output. Every other limit of depth follows from this one. */
 #define PROTO_DEPTH_USER 512u
 #define PROTO_DEPTH      (PROTO_DEPTH_USER + 2) /* of a frame: its envelope and its payload are around that */

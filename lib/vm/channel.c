@@ -114,6 +114,7 @@ static bool is_wanted(const struct vm_call *call, int type)
 	if (!call || !call->request || call->answered)
 		return false;
 	return !*call->id || type == NOVA_MSG_RESP || type == NOVA_MSG_OUTPUT ||
+		   type == NOVA_MSG_CREDIT ||
 		   (type == NOVA_MSG_STREAM && call->request->on_output);
 }
 
@@ -168,12 +169,20 @@ static bool take_bytes(nova_vm_t *vm)
 	return got == (ssize_t)sizeof(block) && !vm->lost;
 }
 
+/* Where a command's stdin is to be waited for; -1: nowhere. */
+static int stdin_of(const struct vm_call *call)
+{
+	bool flows = call->request && call->request->flow && !call->cancel_sent;
+	return flows ? flow_wants(call->request->flow) : -1;
+}
+
 /* Waits for bytes, takes console output along, and hands out the frames. `more`: what else to wait for on the channel. */
 static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, short more)
 {
 	struct machine *m = vm->machine;
 	struct pollfd fds[] = {
 		{ m->channel, (short)(POLLIN | more), 0 }, { m->serial, POLLIN, 0 }, { m->diag, POLLIN, 0 }, { vm->wake, POLLIN, 0 },
+		{ more ? -1 : stdin_of(call), POLLIN, 0 },
 	};
 	vm->reader = call;
 	const struct stop *stop = vm_call_canceled(call) ? NULL : call->stop; /* by now it is known */
@@ -189,6 +198,8 @@ static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline,
 		machine_drain(m);
 	if (fds[3].revents)
 		sys_event_clear(vm->wake);
+	if (fds[4].revents)
+		call->request->flow->ready = true;
 	if (fds[0].revents & ~POLLOUT)
 		for (int i = 0; i < 64 && take_bytes(vm); i++)
 			;
@@ -305,6 +316,27 @@ static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error
 	return code;
 }
 
+/* What a command's streams have to send. A piece that a cancelled call cannot send any more is
+ * dropped: the cancel comes next. */
+static int send_flow(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	AUTO_FREE void *frame = NULL;
+	size_t len;
+	pthread_mutex_unlock(&vm->lock);
+	int code = flow_next(call->request->flow, call->id, &frame, &len, error);
+	pthread_mutex_lock(&vm->lock);
+	if (call->request->flow->os)
+		call->canceled = true;
+	if (code <= 0)
+		return code;
+	AUTO_ERROR nova_error_t *dropped = NULL;
+	if (take_pen(vm, call, call->deadline, &dropped) < 0)
+		return 0; /* whatever it was is seen again */
+	code = write_frame(vm, call, frame, len, call->deadline, error);
+	give_pen(vm);
+	return code;
+}
+
 /* --- a call ------------------------------------------------------------------------------------------------------------------ */
 
 /* A piece of output: bytes that are no text come in base64. */
@@ -316,6 +348,8 @@ static int pass_output(const struct vm_request *request, struct guest_message *s
 	if (!bytes.at || len < 0 || said->stream < 1)
 		return nova_fail(error, NOVA_EAGENT, "what the guest sends as output is none");
 	request->on_output(request->userdata, (int)said->stream, bytes.at, (size_t)len);
+	if (request->flow)
+		request->flow->taken += (size_t)len;
 	return 0;
 }
 
@@ -340,6 +374,8 @@ static int open_frame(
 		return pass_output(request, &said, error);
 	if (frame->type == NOVA_MSG_OUTPUT)
 		return take_piece(call, &said, error);
+	if (frame->type == NOVA_MSG_CREDIT)
+		return flow_take_credit(request->flow, &said, error);
 	code = output_pieces_end(&call->output, &said, error);
 	if (code < 0)
 		return code;
@@ -363,10 +399,14 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 		call->last = &call->first;
 	call->pending -= sizeof(*frame) + frame->size;
 	bool begun = call->output.size;
+	uint64_t since = clock_ns();
 	pass_on_reading(vm);
 	pthread_mutex_unlock(&vm->lock);
 	int code = open_frame(call, frame, answer, error);
 	pthread_mutex_lock(&vm->lock);
+	/* Nobody has looked at the channel meanwhile: who takes output slowly does not lose the VM. */
+	if (call->request->flow && call->deadline != NEVER)
+		call->deadline += clock_ns() - since;
 	if (!begun && call->output.size)
 		give_time(call);
 	if (code < 0 && code != NOVA_ENOMEM) {
@@ -382,6 +422,15 @@ static int give_up(const nova_vm_t *vm, nova_error_t **error)
 	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled while microVM %s was working on it, which it may still be", vm->id);
 }
 
+static void wait_for_frame(nova_vm_t *vm, struct vm_call *call)
+{
+	call->waits = true;
+	if (sleeper_wait_readable(&call->woken, &vm->lock, call->deadline,
+			call->canceled ? NULL : call->stop, stdin_of(call)))
+		call->request->flow->ready = true;
+	call->waits = false;
+}
+
 /* 1: the answer is there; 0: not yet. Output without end does not put the deadline off. */
 static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
@@ -393,13 +442,12 @@ static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, 
 		return call->request->runs_code ? send_cancel(vm, call, error) : give_up(vm, error);
 	if (deadline_passed(call->deadline))
 		return silent(vm, call, error);
-	if (!vm->reader) {
+	if (call->request->flow && !call->cancel_sent && flow_is_due(call->request->flow))
+		return send_flow(vm, call, error);
+	if (!vm->reader)
 		read_for_all(vm, call, call->deadline, 0);
-		return 0;
-	}
-	call->waits = true;
-	wait_until(vm, call, call->deadline);
-	call->waits = false;
+	else
+		wait_for_frame(vm, call);
 	return 0;
 }
 

@@ -224,7 +224,12 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 	if (o->stdin_len && !o->stdin_data)
 		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL", o->stdin_len);
 	if (o->stdin_len > STDIN_MAX)
-		return nova_fail(error, NOVA_ETOOBIG, "stdin of a command is limited to %u bytes", STDIN_MAX);
+		return nova_fail(error, NOVA_ETOOBIG,
+			"stdin_data is limited to %u bytes: more can come from stdin_fd", STDIN_MAX);
+	if (o->flags & ~(uint32_t)NOVA_COMMAND_STREAMED)
+		return nova_fail(error, NOVA_EABI, "nova_vm_command_opts.flags has bits that this library does not know");
+	if (o->stdin_len && o->flags & NOVA_COMMAND_STREAMED)
+		return nova_fail(error, NOVA_EINVAL, "stdin is either stdin_data or, with NOVA_COMMAND_STREAMED, stdin_fd");
 	if (o->directory && !text_is_utf8(o->directory))
 		return nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
 	int code = argv_array(o, &argv, error);
@@ -234,9 +239,22 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 		return code;
 	if (base64_put(&coded, o->stdin_data, o->stdin_len) < 0)
 		return nova_oom(error);
-	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b}", "argv", argv, "env", env, "cwd", o->directory ? o->directory : "/tmp",
-		"stdin", coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit, "stream", o->on_output != NULL);
+	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b, s:b}", "argv", argv, "env", env, "cwd", o->directory ? o->directory : "/tmp",
+		"stdin", coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit, "stream", o->on_output != NULL,
+		"flow", (o->flags & NOVA_COMMAND_STREAMED) != 0);
 	return *ret_payload ? 0 : nova_oom(error);
+}
+
+/* It has ended the call, whatever that says of itself. */
+static int stdin_failure(const struct vm_flow *flow, int code, nova_error_t **error)
+{
+	int outcome = code < 0 ? NOVA_OUTCOME_UNKNOWN : NOVA_OUTCOME_RAN;
+	if (error && *error) {
+		nova_error_free(*error);
+		*error = NULL;
+	}
+	code = nova_fail_os(error, flow->os, "stdin of the command cannot be read");
+	return nova_set_outcome(error, code, outcome);
 }
 
 static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
@@ -248,13 +266,16 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 		return code;
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	struct vm_flow flow = { .fd = o->stdin_fd < 0 ? -1 : o->stdin_fd };
 	const struct vm_request how = {
 		.runs_code = true, .on_output = o->on_output, .userdata = o->userdata, .deadline = deadline_in_ms((uint64_t)limit + ANSWER_GRACE),
-		.stop = stop,
+		.stop = stop, .flow = o->flags & NOVA_COMMAND_STREAMED ? &flow : NULL,
 	};
 	code = vm_ask_json_as(vm, NOVA_MSG_COMMAND, payload, &how, &answer, error);
 	if (code == 0)
 		code = vm_refusal(&answer, error);
+	if (flow.os)
+		return stdin_failure(&flow, code, error);
 	if (code < 0)
 		return code;
 	code = result_from_answer(&answer, answer.said.request_id.at, vm->id, ret_result, error);

@@ -124,6 +124,25 @@ struct nova_vm {
 	int state;                /* atomic; enum nova_vm_state */
 };
 
+/* flow.c: the streams of a command that come and go while it runs. Of the thread of its call. */
+struct vm_flow {
+	int fd; /* where its stdin comes from; -1: it has none */
+	bool ready, ended; /* something can be read there; the end has been sent */
+	int os;            /* why it could not be read; 0: it could */
+	size_t on_its_way; /* bytes of stdin for which no credit has come yet */
+	size_t taken;      /* bytes of output for which none has been given yet */
+};
+/* Where more of its stdin is to be waited for; -1: nowhere, now. */
+int flow_wants(const struct vm_flow *flow);
+/* It has something to send. */
+bool flow_is_due(const struct vm_flow *flow);
+/* The frame of that: 1; 0: there is none after all. Sets `os` instead of failing when its stdin
+ * cannot be read. */
+int flow_next(struct vm_flow *flow, const char *id, void **ret_frame, size_t *ret_len,
+	nova_error_t **error);
+/* NOVA_EAGENT: more than was sent. */
+int flow_take_credit(struct vm_flow *flow, const struct guest_message *said, nova_error_t **error);
+
 struct vm_request {
 	const char *id;        /* request_id in the frame */
 	const void *frame;
@@ -133,6 +152,7 @@ struct vm_request {
 	bool may_carry;        /* an Exec: what tells a clone who it is may go into its frame */
 	nova_output_fn on_output;
 	void *userdata;
+	struct vm_flow *flow;  /* NULL: its streams do not flow */
 	uint64_t deadline;
 	const struct stop *stop; /* what may end the waiting for its answer; NULL: nothing */
 };
