@@ -145,8 +145,8 @@ NOVA_API void nova_vm_cancel(nova_vm_t *vm, const char *request_id);
 /** Bits of nova_vm_command_opts.flags. Since 0.1. */
 enum nova_command_flags {
 	/** What goes in and out is passed on while the command runs, however much it is and however slow either
-	 * side: stdin comes from `stdin_fd`, and `on_output` gets all that is printed (without it, it gets the
-	 * first MiB of each, as the result has them). A command waits where `on_output` takes its time. */
+	 * side: stdin comes from `stdin_fd`, and `on_output` gets all that is printed (without this flag:
+	 * what the result has, too, the first MiB of each). A command waits where `on_output` takes its time. */
 	NOVA_COMMAND_STREAMED = 1,
 };
 

@@ -178,6 +178,72 @@ START_TEST(a_command_gets_its_input_environment_and_directory)
 }
 END_TEST
 
+START_TEST(input_that_has_no_place_ends_its_request_and_only_that)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(1u << 20), coded = BUF_INIT(1u << 20);
+	ck_assert_ptr_nonnull(buf_reserve(&bytes, PROTO_WINDOW + 100000));
+	memset(bytes.data, 'x', PROTO_WINDOW + 100000);
+	ck_assert_int_eq(base64_put(&coded, bytes.data, PROTO_WINDOW + 100000), 0);
+	AUTO_FREE char *much =
+		str_format("{\"request_id\":\"c\",\"base64\":\"%.*s\"}", (int)coded.len, (char *)coded.data);
+	const struct {
+		const char *flow;
+		int type;
+		const char *payload, *words;
+	} wrong[] = {
+		{ "true", NOVA_MSG_INPUT, "{\"request_id\":\"c\",\"base64\":\"@\"}", "base64" },
+		{ "true", NOVA_MSG_INPUT, "{\"request_id\":\"c\",\"base64\":7}", "base64" },
+		{ "true", NOVA_MSG_INPUT, much, "credit" },
+		{ "true", NOVA_MSG_CREDIT, "{\"request_id\":\"c\",\"size\":1}", "Credit" },
+		{ "true", NOVA_MSG_CREDIT, "{\"request_id\":\"c\"}", "Credit" },
+		{ "false", NOVA_MSG_INPUT, "{\"request_id\":\"c\",\"base64\":\"\"}", "flow" },
+		{ "false", NOVA_MSG_CREDIT, "{\"request_id\":\"c\",\"size\":1}", "flow" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		AUTO_FREE char *command = str_format(
+			"{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"],\"flow\":%s}", wrong[i].flow);
+		send_text(NOVA_MSG_COMMAND, command);
+		AUTO_JSON json_t *got = ask(wrong[i].type, wrong[i].payload);
+		ck_assert_str_eq(text(got, "code"), "invalid");
+		ck_has(got, "error", wrong[i].words);
+	}
+	/* What is for no request has no answer. */
+	send_text(NOVA_MSG_INPUT, "{\"request_id\":\"c\",\"base64\":\"\"}");
+	send_text(NOVA_MSG_CREDIT, "{\"request_id\":\"c\",\"size\":1}");
+	AUTO_JSON json_t *pong = ask(NOVA_MSG_PING, "{\"request_id\":\"p\"}");
+	ck_assert_str_eq(text(pong, "request_id"), "p");
+}
+END_TEST
+
+START_TEST(a_command_that_flows_sends_no_more_than_its_window_before_there_is_credit)
+{
+	int type = 0;
+	size_t got = 0;
+	send_text(NOVA_MSG_COMMAND,
+		"{\"request_id\":\"c\",\"stream\":true,\"flow\":true,\"argv\":[\"sh\",\"-c\","
+		"\"head -c 600000 /dev/zero | tr '\\\\0' x\"]}");
+	while (got < PROTO_WINDOW) {
+		AUTO_JSON json_t *piece = receive(&type);
+		ck_assert_int_eq(type, NOVA_MSG_STREAM);
+		got += json_string_length(json_object_get(piece, "data"));
+	}
+	ck_assert_uint_eq(got, PROTO_WINDOW);
+	/* Nothing is ahead of the answer to this. */
+	send_text(NOVA_MSG_PING, "{\"request_id\":\"p\"}");
+	AUTO_JSON json_t *pong = receive(&type);
+	ck_assert_int_eq(type, NOVA_MSG_RESP);
+	ck_assert_str_eq(text(pong, "request_id"), "p");
+	while (type != NOVA_MSG_RESP || got < 600000) {
+		send_text(NOVA_MSG_CREDIT, "{\"request_id\":\"c\",\"size\":32768}");
+		AUTO_JSON json_t *piece = receive(&type);
+		ck_assert_ptr_nonnull(piece);
+		got += type == NOVA_MSG_STREAM ? json_string_length(json_object_get(piece, "data")) : 0;
+		if (type == NOVA_MSG_RESP)
+			ck_assert_uint_eq(got, 600000);
+	}
+}
+END_TEST
+
 START_TEST(a_command_that_cannot_be_started_is_told_as_a_shell_would)
 {
 	AUTO_JSON json_t *none = ask(NOVA_MSG_COMMAND, "{\"argv\":[\"no-such-program\"]}");
@@ -471,6 +537,8 @@ static Suite *agent_suite(void)
 	tcase_add_test(tc, a_command_can_be_cancelled_too);
 	tcase_add_test(tc, resume_as_a_plain_process_touches_nothing_but_the_interpreter);
 	tcase_add_test(tc, a_command_gets_its_input_environment_and_directory);
+	tcase_add_test(tc, input_that_has_no_place_ends_its_request_and_only_that);
+	tcase_add_test(tc, a_command_that_flows_sends_no_more_than_its_window_before_there_is_credit);
 	tcase_add_test(tc, a_command_that_cannot_be_started_is_told_as_a_shell_would);
 	tcase_add_test(tc, a_command_with_much_input_that_nobody_reads_ends_all_the_same);
 	tcase_add_test(tc, many_requests_run_at_once_and_one_too_many_is_told_so);

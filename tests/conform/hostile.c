@@ -335,6 +335,51 @@ START_TEST(an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_
 }
 END_TEST
 
+/* A command whose streams flow, which has been sent the end of its stdin and nothing else. */
+static int try_command(const struct setting *s, const char *script, nova_result_t **ret_result)
+{
+	AUTO_FREE char *disk = disk_of(s, script);
+	nova_vm_t *vm;
+	size_t got = 0;
+	const char *const argv[] = { "true" };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = 1;
+	opts.timeout_ms = 1000;
+	opts.flags = NOVA_COMMAND_STREAMED;
+	opts.stdin_fd = -1;
+	opts.on_output = ignore;
+	opts.userdata = &got;
+	ck_ok(begin(s, disk, &vm, &error));
+	int code = nova_vm_command(vm, &opts, ret_result, &error);
+	nova_vm_free(vm);
+	return code;
+}
+
+#define CREDIT(members) "{\"type\":77,\"payload\":{\"request_id\":\"$\"" members "}}"
+
+START_TEST(credit_for_what_was_not_sent_is_refused)
+{
+	static const struct {
+		const char *script, *words;
+	} credits[] = {
+		{ "command " CREDIT(""), "gives credit" },
+		{ "command " CREDIT(",\"size\":0"), "gives credit" },
+		{ "command " CREDIT(",\"size\":1"), "gives credit" },
+		{ "command* " CREDIT(",\"size\":9223372036854775807"), "gives credit" },
+		{ "command " CREDIT(",\"size\":-1"), "\"size\"" },
+	};
+	struct setting s = set_up();
+	nova_result_t *result;
+	for (size_t i = 0; i < ARRAY_LEN(credits); i++)
+		ck_fails_with(NOVA_EAGENT, credits[i].words, try_command(&s, credits[i].script, &result));
+	ck_fails_with(NOVA_EAGENT, "gives credit", try(&s, "exec " CREDIT(",\"size\":1"), false, &result));
+	ck_ok(try_command(&s, "command " RESP(GOOD) "\ncommand " CREDIT(",\"size\":1"), &result));
+	nova_result_free(result);
+	tear_down(&s);
+}
+END_TEST
+
 /* --- other messages ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_ping_is_answered_by_saying_so)
@@ -470,6 +515,7 @@ static Suite *hostile_suite(void)
 		tcase_add_test(
 			tc, an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not);
 	tcase_add_loop_test(tc, large_and_deep_output_is_taken_whole, 0, ARRAY_LEN(large));
+	tcase_add_test(tc, credit_for_what_was_not_sent_is_refused);
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
 	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);
 	tcase_add_test(tc, eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host);

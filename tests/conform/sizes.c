@@ -142,7 +142,7 @@ static int use_nova_vm_invoke_opts(const void *opts, nova_error_t **ret_error)
 static const char *const command[] = { "true" };
 static const nova_vm_command_opts full_nova_vm_command_opts = {
 	sizeof(nova_vm_command_opts), .argv = command, .argc = 1, .env = words, .env_count = 1, .stdin_data = "x", .stdin_len = 1, .directory = "/tmp",
-	.timeout_ms = 60000,
+	.timeout_ms = 60000, .stdin_fd = -1,
 };
 static int use_nova_vm_command_opts(const void *opts, nova_error_t **ret_error)
 {

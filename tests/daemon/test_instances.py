@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Modes of novactl invoke, and instances, which live in the daemon."""
+import hashlib
+import os
 import signal
 import subprocess
 import unittest
@@ -76,6 +78,74 @@ class Instances(DaemonCase):
         long = self.novactl("instance", "exec", "i", "--", "sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x").stdout
         self.assertEqual(long, "x" * 900000)
         self.novactl("instance", "exec", "i", "-t", "100ms", "--", "sleep", "100", status=124)
+
+    def test_a_command_gets_what_novactl_is_given_and_all_that_it_prints_comes(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        data = bytes(range(256)) * (4096 * (40 if os.environ.get("NOVA_TEST_LONG") else 10))
+        done = subprocess.run([NOVACTL, "instance", "exec", "i", "-t", "300s", "--", "cat"], input=data, capture_output=True,
+                              env=self.environment, check=True)
+        self.assertEqual(hashlib.sha256(done.stdout).hexdigest(), hashlib.sha256(data).hexdigest())
+        self.assertEqual(done.stderr, b"")
+        value = self.novactl_json("instance", "exec", "i", "--", "wc", "-c", stdin="four")
+        self.assertEqual(value["stdout"].strip(), "4")
+
+    def exec(self, *words, **options):
+        process = subprocess.Popen([NOVACTL, "instance", "exec", "i", "-t", "300s", "--", *words], env=self.environment,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            self.addCleanup(lambda pipe=pipe: pipe.closed or pipe.close())
+        return process
+
+    def test_who_types_slowly_sees_the_answer_before_the_end(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        process = self.exec("cat")
+        for line in (b"one\n", b"two\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), line)
+        process.stdin.close()
+        self.assertEqual(process.wait(60), 0)
+
+    def test_a_command_that_ends_without_reading_ends_novactl(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        process = self.exec("sh", "-c", "exit 7")  # nobody closes its stdin
+        self.assertEqual(process.wait(60), 7)
+        with open("/dev/zero", "rb") as zero:
+            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "sh", "-c", "head -c 9; exit 8"], stdin=zero,
+                                  capture_output=True, env=self.environment, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (8, bytes(9)))
+
+    def test_a_signal_ends_a_command_that_waits_for_its_stdin(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        process = self.exec("sh", "-c", "echo $$; cat")
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), -signal.SIGINT)
+        await_that(lambda: not os.path.exists(f"/proc/{pid}"), "the command has ended")
+        self.assertEqual(self.novactl_json("instance", "get", "i")["state"], "running")
+
+    def test_stdin_that_cannot_be_read_ends_the_command_and_none_is_no_failure(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        with open("/dev/null", "rb") as null:
+            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "cat"], stdin=null, env=self.environment, check=False)
+        self.assertEqual(done.returncode, 0)
+        done = subprocess.run(["sh", "-c", f"exec {NOVACTL} instance exec i -- cat <&-"], env=self.environment, check=False)
+        self.assertEqual(done.returncode, 0)
+        done = subprocess.run(["sh", "-c", f"exec {NOVACTL} instance exec i -- cat < /"], env=self.environment, check=False,
+                              stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("standard input cannot be read", done.stderr)
+
+    def test_output_that_nobody_takes_holds_up_its_command_and_no_other(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        process = self.exec("cat", "/dev/zero")
+        process.stdout.read(1 << 20)
+        self.novactl("instance", "list")
+        self.novactl("instance", "stop", "i")
+        process.stdout.close()
+        process.wait(60)
 
     def test_what_is_no_status_of_the_command_lies_beyond_those_that_commands_have(self):
         self.novactl("instance", "start", "f", "--name", "i")

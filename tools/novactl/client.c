@@ -8,6 +8,7 @@
 #include "daemon.h"
 
 #define LOOK_MS  100  /* a signal just before poll() does not end it: it is seen then */
+#define INPUT_PIECE (16u << 10)
 #define HELLO_MS 2000 /* a daemon that is there answers within a millisecond */
 
 /* What makes no difference to the answer, or is the daemon's own affair. */
@@ -83,6 +84,23 @@ static void hang_up(struct remote *remote)
 	exit(STATUS_UNKNOWN);
 }
 
+/* The next piece of what the request is given while it is served. False: it cannot be read. */
+static bool send_input(struct remote *remote)
+{
+	char piece[INPUT_PIECE];
+	ssize_t got = input_read(remote->input, piece, sizeof(piece));
+	if (got > 0)
+		wire_put_text(&remote->wire, "stdin", piece, (size_t)got);
+	if (got == 0) {
+		wire_put_end(&remote->wire, "stdin");
+		remote->input = -1;
+	}
+	remote->input_failed = got == -1;
+	if (remote->input_failed)
+		failure("standard input cannot be read, so the command is ended: %m");
+	return !remote->input_failed;
+}
+
 /* Sends what waits and reads until a frame is there. 1; 0: the time is over; -1: the other side has
  * gone, or talks nonsense. */
 static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, json_t **ret_payload)
@@ -101,9 +119,14 @@ static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, js
 		/* Who cannot be sent to may still have said why. */
 		writable = writable && wire_flush(wire);
 		bool more = writable && wire->out.len;
-		struct pollfd pollfd = { wire->fd, (short)(POLLIN | (more ? POLLOUT : 0)), 0 };
-		poll(&pollfd, 1, (int)left);
-		if (pollfd.revents & (POLLIN | POLLHUP | POLLERR) && !wire_fill(wire))
+		struct pollfd fds[] = {
+			{ wire->fd, (short)(POLLIN | (more ? POLLOUT : 0)), 0 },
+			{ writable && !more ? remote->input : -1, POLLIN, 0 },
+		};
+		poll(fds, ARRAY_LEN(fds), (int)left);
+		if (fds[1].revents && !send_input(remote))
+			return -1;
+		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR) && !wire_fill(wire))
 			return wire_next(wire, ret_type, ret_payload, NULL) > 0 ? 1 : -1;
 	}
 }
@@ -169,7 +192,7 @@ static bool connect_to(struct remote *remote, const char *home)
 
 bool remote_connect(struct remote *remote, const nova_config_t *config, bool alike)
 {
-	*remote = (struct remote){ .wire.fd = -1 };
+	*remote = (struct remote){ .wire.fd = -1, .input = -1 };
 	if (connect_to(remote, nova_config_get(config, "home")) &&
 		shake_hands(remote, config, alike))
 		return true;
@@ -190,7 +213,7 @@ void remote_close(struct remote *remote)
 	wire_close(&remote->wire);
 	json_decref(remote->hello);
 	free(remote->socket);
-	*remote = (struct remote){ .wire.fd = -1 };
+	*remote = (struct remote){ .wire.fd = -1, .input = -1 };
 }
 
 static enum remote_end lost(struct remote *remote)

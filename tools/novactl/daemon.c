@@ -148,7 +148,7 @@ static int wait_ms(int64_t deadline)
 
 static void step(struct daemon *daemon)
 {
-	struct pollfd *fds = need(calloc(FD_CLIENTS + daemon->client_count, sizeof(*fds)));
+	struct pollfd *fds = need(calloc(FD_CLIENTS + 2 * daemon->client_count, sizeof(*fds)));
 	int64_t deadline = daemon->phase_end;
 	bool accepts = daemon->listener >= 0 && now_ms() >= daemon->accept_after &&
 		       daemon->client_count < 2 * CLIENTS_MAX;

@@ -35,12 +35,14 @@ void wire_close(struct wire *wire);
 /* Both only append to `out`. The first takes the reference. */
 void wire_put(struct wire *wire, enum wire_type type, json_t *payload);
 void wire_put_text(struct wire *wire, const char *part, const void *data, size_t len);
+void wire_put_end(struct wire *wire, const char *part); /* a WIRE_TEXT without text: the last of it */
 /* Sends what the socket takes without waiting. False: the other side has gone. */
 bool wire_flush(struct wire *wire);
 /* Reads what is there without waiting. False: the other side has gone. */
 bool wire_fill(struct wire *wire);
 /* The next frame, its payload a new reference. 1; 0: none is whole yet; -1: it is no frame. */
 int wire_next(struct wire *wire, int *ret_type, json_t **ret_payload, nova_error_t **error);
+bool wire_text_ends(const json_t *payload, const char *part);
 /* Appends the piece that a WIRE_TEXT carries, if it belongs to `part`. False: it is malformed. */
 bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part);
 
@@ -56,6 +58,12 @@ int socket_accept(int listener);
 /* As write(2) and read(2), without waiting; 0: nothing now; -1: the other side has gone. */
 ssize_t socket_send(int fd, const void *data, size_t len);
 ssize_t socket_receive(int fd, void *out, size_t len);
+/* What a program is given. As read(2); -2: nothing now. */
+ssize_t input_read(int fd, void *out, size_t len);
+/* A pipe that is written to without waiting; false with errno set. */
+bool pipe_make(int ends[2]);
+/* 0: there is no room now; -1: nobody reads. */
+ssize_t pipe_write(int fd, const void *data, size_t len);
 /* The process at the other end. Only one of the same user, or of root, may talk. */
 bool socket_peer_allowed(int fd, pid_t *ret_pid, uid_t *ret_uid);
 
@@ -84,6 +92,8 @@ struct remote {
 	pid_t pid;
 	json_t *hello; /* what the daemon said of itself */
 	char *socket;
+	int input; /* what is sent of while the request is served; -1: nothing */
+	bool input_failed; /* it could not be read, which has been told */
 };
 /* What the two compare when they meet. */
 json_t *hello_json(void);
@@ -144,7 +154,8 @@ int64_t now_ms(void);
 /* Clients, one request each. */
 void client_accept(struct daemon *daemon);
 void clients_free(struct daemon *daemon);
-/* Descriptors to poll, one for each client that has one, in the order of the list. */
+/* Descriptors to poll, two for each client that has one, in the order of the list: its connection,
+ * and where its stdin goes. */
 struct pollfd;
 size_t clients_poll(const struct daemon *daemon, struct pollfd *fds, int64_t *deadline);
 void clients_step(struct daemon *daemon, const struct pollfd *fds);
@@ -167,6 +178,14 @@ struct errand;
 bool errand_knows(const char *verb);
 /* Copies the request. NULL: no thread can be started. `wake` is written to when it is done. */
 struct errand *errand_begin(nova_t *nova, int wake, const json_t *request);
+/* A WIRE_TEXT of its stdin. False: it has none, or the text is malformed. */
+bool errand_input(struct errand *errand, const json_t *payload);
+/* Passes on what waits of its stdin; the descriptor to poll for it, -1: nothing waits. */
+int errand_input_flush(struct errand *errand);
+/* So much waits that no more is to be read from its client. */
+bool errand_is_full(const struct errand *errand);
+/* Passes on what its command has printed. */
+void errand_printed(struct errand *errand, struct wire *wire);
 /* Ends it as soon as can be. */
 void errand_cancel(struct errand *errand);
 bool errand_is_done(const struct errand *errand);

@@ -5,6 +5,8 @@
  */
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "daemon.h"
 
@@ -13,11 +15,30 @@ struct errand {
 	nova_t *nova;
 	int wake; /* eventfd of the loop */
 	json_t *request, *reply;
-	struct bytes out, err; /* what a command printed */
+	struct bytes out, err; /* what a command printed, if it is not passed on meanwhile */
+	/* stdin of a command: a pipe, -1 if there is none, and what waits for room there. All but the
+	 * reading end is the loop's. */
+	int input[2];
+	struct bytes pending;
+	bool input_ended;
+	nova_instance_t *instance;
+	/* what is passed on while it is printed: records of a struct piece and its bytes */
+	pthread_mutex_t lock;
+	pthread_cond_t room;
+	struct bytes printed;
 	nova_interrupt_t *interrupt; /* triggered when its client has gone */
 	int canceled;                /* atomic: the same */
 	int done;              /* atomic: all above is the loop's again */
 };
+
+struct piece {
+	int stream;
+	size_t len;
+};
+
+#define INPUT_FULL   (128u << 10)
+#define PRINTED_FULL (256u << 10)
+#define LOOK_NS      100000000 /* how often a VM is looked at whose client does not read */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -139,6 +160,32 @@ static void take_printed(struct errand *errand, const nova_result_t *result)
 		"truncated", nova_result_truncated(result)));
 }
 
+static bool is_wanted(const struct errand *errand)
+{
+	return !__atomic_load_n(&errand->canceled, __ATOMIC_ACQUIRE) &&
+	       nova_instance_state(errand->instance) != NOVA_VM_DEAD;
+}
+
+/* A client that reads slowly holds its command up. */
+static void on_output(void *userdata, int stream, const void *data, size_t len)
+{
+	struct errand *errand = userdata;
+	struct piece piece = { stream, len };
+	pthread_mutex_lock(&errand->lock);
+	while (errand->printed.len > PRINTED_FULL && is_wanted(errand)) {
+		struct timespec look;
+		clock_gettime(CLOCK_REALTIME, &look);
+		look.tv_nsec += LOOK_NS;
+		look.tv_sec += look.tv_nsec / 1000000000;
+		look.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&errand->room, &errand->lock, &look);
+	}
+	bytes_add(&errand->printed, &piece, sizeof(piece));
+	bytes_add(&errand->printed, data, len);
+	pthread_mutex_unlock(&errand->lock);
+	eventfd_write(errand->wake, 1);
+}
+
 static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
 	const json_t *words = json_object_get(errand->request, "argv");
@@ -151,9 +198,18 @@ static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_
 	opts.argv = argv;
 	opts.interrupt = errand->interrupt;
 	opts.timeout_ms = number_of(errand->request, "timeout_ms");
+	opts.flags = NOVA_COMMAND_STREAMED;
+	opts.stdin_fd = errand->input[0];
+	opts.on_output = json_is_true(json_object_get(errand->request, "stream")) ? on_output : NULL;
+	opts.userdata = errand;
+	errand->instance = instance;
 	int code = nova_instance_command(instance, &opts, &result, error);
 	if (code == 0)
 		take_printed(errand, result);
+	if (opts.on_output) {
+		bytes_free(&errand->out);
+		bytes_free(&errand->err);
+	}
 	free(argv);
 	return code;
 }
@@ -219,24 +275,100 @@ static void *run(void *userdata)
 
 /* --- for the loop --- */
 
-struct errand *errand_begin(nova_t *nova, int wake, const json_t *request)
+static void errand_free(struct errand *errand)
 {
-	struct errand *errand = need(calloc(1, sizeof(*errand)));
-	errand->nova = nova;
-	errand->wake = wake;
-	errand->request = need(json_deep_copy(request)); /* counts of references are the loop's */
-	if (nova_interrupt_new(&errand->interrupt, NULL) == 0 &&
-		pthread_create(&errand->thread, NULL, run, errand) == 0)
-		return errand;
+	for (int i = 0; i < 2; i++)
+		if (errand->input[i] >= 0)
+			close(errand->input[i]);
+	bytes_free(&errand->out);
+	bytes_free(&errand->err);
+	bytes_free(&errand->pending);
+	bytes_free(&errand->printed);
+	pthread_mutex_destroy(&errand->lock);
+	pthread_cond_destroy(&errand->room);
 	nova_interrupt_free(errand->interrupt);
 	json_decref(errand->request);
 	free(errand);
+}
+
+struct errand *errand_begin(nova_t *nova, int wake, const json_t *request)
+{
+	struct errand *errand = need(calloc(1, sizeof(*errand)));
+	errand->input[0] = errand->input[1] = -1;
+	pthread_mutex_init(&errand->lock, NULL);
+	pthread_cond_init(&errand->room, NULL);
+	errand->nova = nova;
+	errand->wake = wake;
+	errand->request = need(json_deep_copy(request)); /* counts of references are the loop's */
+	bool piped = json_is_true(json_object_get(request, "stdin"));
+	if ((!piped || pipe_make(errand->input)) &&
+		nova_interrupt_new(&errand->interrupt, NULL) == 0 &&
+		pthread_create(&errand->thread, NULL, run, errand) == 0)
+		return errand;
+	errand_free(errand);
 	return NULL;
+}
+
+bool errand_input(struct errand *errand, const json_t *payload)
+{
+	if (errand->input[1] < 0 || errand->input_ended)
+		return false;
+	errand->input_ended = wire_text_ends(payload, "stdin");
+	return errand->input_ended || wire_text_add(&errand->pending, payload, "stdin");
+}
+
+int errand_input_flush(struct errand *errand)
+{
+	struct bytes *pending = &errand->pending;
+	ssize_t n = 1;
+	while (pending->len && n > 0) {
+		n = pipe_write(errand->input[1], pending->data, pending->len);
+		if (n > 0)
+			bytes_drop(pending, (size_t)n);
+	}
+	if (pending->len)
+		return errand->input[1];
+	if (errand->input_ended && errand->input[1] >= 0) {
+		close(errand->input[1]);
+		errand->input[1] = -1;
+	}
+	return -1;
+}
+
+bool errand_is_full(const struct errand *errand)
+{
+	return errand->pending.len >= INPUT_FULL;
+}
+
+static void put_printed(struct errand *errand, struct wire *wire)
+{
+	struct piece piece;
+	const struct bytes *printed = &errand->printed;
+	for (size_t at = 0; at < printed->len; at += sizeof(piece) + piece.len) {
+		memcpy(&piece, printed->data + at, sizeof(piece));
+		wire_put_text(wire, piece.stream == 2 ? "stderr" : "stdout",
+			printed->data + at + sizeof(piece), piece.len);
+	}
+	bytes_drop(&errand->printed, printed->len);
+}
+
+/* Not while much waits to be sent: so both together are bounded. */
+void errand_printed(struct errand *errand, struct wire *wire)
+{
+	if (wire->out.len - wire->sent > PRINTED_FULL)
+		return;
+	pthread_mutex_lock(&errand->lock);
+	put_printed(errand, wire);
+	pthread_cond_signal(&errand->room);
+	pthread_mutex_unlock(&errand->lock);
 }
 
 void errand_cancel(struct errand *errand)
 {
 	__atomic_store_n(&errand->canceled, 1, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&errand->lock);
+	pthread_cond_signal(&errand->room);
+	pthread_mutex_unlock(&errand->lock);
 	nova_interrupt_trigger(errand->interrupt);
 }
 
@@ -247,17 +379,17 @@ bool errand_is_done(const struct errand *errand)
 
 json_t *errand_end(struct errand *errand, struct wire *wire)
 {
+	if (!errand_is_done(errand))
+		errand_cancel(errand); /* it may wait for a client that has gone */
 	pthread_join(errand->thread, NULL);
 	json_t *reply = errand->reply;
+	if (wire)
+		put_printed(errand, wire);
 	if (wire && errand->out.len)
 		wire_put_text(wire, "stdout", errand->out.data, errand->out.len);
 	if (wire && errand->err.len)
 		wire_put_text(wire, "stderr", errand->err.data, errand->err.len);
-	bytes_free(&errand->out);
-	bytes_free(&errand->err);
-	nova_interrupt_free(errand->interrupt);
-	json_decref(errand->request);
-	free(errand);
+	errand_free(errand);
 	return reply;
 }
 

@@ -4,7 +4,9 @@
  * which does what is asked for in errand.c; here are the questions, and what is shown of the
  * answers.
  */
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon.h"
 
@@ -84,13 +86,30 @@ static int show_instances(const json_t *list)
 /* What was printed by a command that ran there. */
 struct printed {
 	struct bytes out, err;
+	bool pass_on; /* at once; stdin goes there meanwhile */
 };
+
+static void pass_on(struct printed *printed)
+{
+	if (!printed->out.len && !printed->err.len)
+		return;
+	progress_stop();
+	if (printed->out.len)
+		fwrite(printed->out.data, 1, printed->out.len, stdout);
+	output_flush();
+	if (printed->err.len)
+		fwrite(printed->err.data, 1, printed->err.len, stderr);
+	bytes_drop(&printed->out, printed->out.len);
+	bytes_drop(&printed->err, printed->err.len);
+}
 
 static void on_text(void *userdata, const json_t *payload)
 {
 	struct printed *printed = userdata;
 	wire_text_add(&printed->out, payload, "stdout");
 	wire_text_add(&printed->err, payload, "stderr");
+	if (printed->pass_on)
+		pass_on(printed);
 }
 
 static int report_reply(const json_t *reply)
@@ -104,7 +123,12 @@ static int report_reply(const json_t *reply)
 static int ask_remote(
 	struct remote *remote, json_t *request, struct printed *printed, json_t **ret_reply)
 {
-	switch (remote_ask(remote, request, NULL, 0, on_text, printed, ret_reply)) {
+	bool has_input = json_is_true(json_object_get(request, "stdin"));
+	remote->input = has_input ? STDIN_FILENO : -1;
+	enum remote_end end = remote_ask(remote, request, NULL, 0, on_text, printed, ret_reply);
+	if (remote->input_failed)
+		return STATUS_FAILED;
+	switch (end) {
 	case REMOTE_REPLIED:
 		return report_reply(*ret_reply);
 	case REMOTE_DECLINED:
@@ -262,22 +286,22 @@ static int exec_show(const json_t *reply, const struct printed *printed)
 					     "--json");
 		return status ? STATUS_EXEC : code;
 	}
-	if (printed->out.len)
-		fwrite(printed->out.data, 1, printed->out.len, stdout);
-	output_flush();
-	if (printed->err.len)
-		fwrite(printed->err.data, 1, printed->err.len, stderr);
-	if (json_is_true(json_object_get(reply, "truncated")))
-		note("novactl: what the command printed was cut");
 	return code;
+}
+
+/* A closed one has been replaced by something that cannot be read. */
+static bool has_stdin(void)
+{
+	return (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY;
 }
 
 static int exec_run(char **args, int count)
 {
-	struct printed printed = { 0 };
+	struct printed printed = { .pass_on = !globals.json };
 	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
-	json_t *request = json_pack("{s:s,s:s,s:I,s:o}", "verb", "instance exec", "name", args[0],
-		"timeout_ms", (json_int_t)given.timeout_ms, "argv", argv);
+	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:o}", "verb", "instance exec", "name",
+		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin",
+		has_stdin(), "stream", printed.pass_on, "argv", argv);
 	progress_start("running");
 	int status = ask(request, &printed, &reply);
 	progress_stop();
@@ -353,9 +377,11 @@ const struct verb verb_instance_exec = {
 	.name = "instance exec",
 	.args = "NAME -- COMMAND...",
 	.purpose = "Run a command in an instance.",
-	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n",
-	.notes = "What it prints and its exit status become those of novactl. No shell is "
-		 "involved.\n"
+	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n"
+		    "  novactl instance exec session-7 -- tar x -C /tmp < files.tar\n",
+	.notes = "What it prints and its exit status become those of novactl, whose stdin it "
+		 "gets, however much\nit is and while it runs: '< /dev/null' gives it none. No "
+		 "shell is involved.\n"
 		 "Statuses that are not the command's: 124 if its time was over, 125 if novactl "
 		 "could not run it,\n126 and 127 if it cannot be executed or is not there.\n",
 	.options = exec_options,

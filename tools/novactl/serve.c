@@ -435,7 +435,7 @@ static bool take_frame(struct client *client, int type, json_t *payload)
 	case CLIENT_EVENT:
 		return take_event(client, type, payload);
 	case CLIENT_BUSY:
-		return false;
+		return type == WIRE_TEXT && client->errand && errand_input(client->errand, payload);
 	case CLIENT_REPLYING: /* it was declined before it had sent all: let it */
 	case CLIENT_GONE:
 		break;
@@ -472,9 +472,15 @@ static void client_read(struct client *client)
 static void client_write(struct client *client)
 {
 	size_t before = client->wire.out.len - client->wire.sent;
+	bool open = true;
 	if (client->state == CLIENT_BUSY)
 		pass_printed(client, false);
-	if (!wire_flush(&client->wire)) {
+	if (client->state == CLIENT_BUSY && client->errand) {
+		open = wire_flush(&client->wire); /* else what waits for room might not be woken for */
+		errand_input_flush(client->errand);
+		errand_printed(client->errand, &client->wire);
+	}
+	if (!open || !wire_flush(&client->wire)) {
 		client_lose(client);
 		return;
 	}
@@ -493,7 +499,10 @@ size_t clients_poll(const struct daemon *daemon, struct pollfd *fds, int64_t *de
 		if (client->state == CLIENT_GONE)
 			continue;
 		short out = client->wire.out.len ? POLLOUT : 0;
-		fds[count++] = (struct pollfd){ client->wire.fd, (short)(POLLIN | out), 0 };
+		short in = client->errand && errand_is_full(client->errand) ? 0 : POLLIN;
+		int input = client->errand ? errand_input_flush(client->errand) : -1;
+		fds[count++] = (struct pollfd){ client->wire.fd, (short)(in | out), 0 };
+		fds[count++] = (struct pollfd){ input, POLLOUT, 0 };
 		if (client->deadline >= 0 && (*deadline < 0 || client->deadline < *deadline))
 			*deadline = client->deadline;
 	}
@@ -507,8 +516,9 @@ void clients_step(struct daemon *daemon, const struct pollfd *fds)
 	for (struct client *client = daemon->clients; client; client = client->next) {
 		if (client->state == CLIENT_GONE)
 			continue;
-		if (fds[polled++].revents & (POLLIN | POLLHUP | POLLERR))
+		if (fds[polled].revents & (POLLIN | POLLHUP | POLLERR))
 			client_read(client);
+		polled += 2;
 		if (client->state == CLIENT_GONE || client->deadline < 0 || now < client->deadline)
 			continue;
 		session_say(NOVA_LOG_INFO, "daemon", "process %d took too long and was hung up on",
@@ -543,6 +553,9 @@ void clients_cancel(struct daemon *daemon)
 	for (struct client *client = daemon->clients; client; client = client->next)
 		if (client->call)
 			nova_call_cancel(client->call);
+	for (struct client *client = daemon->clients; client; client = client->next)
+		if (client->errand)
+			errand_cancel(client->errand);
 	errands_cut(daemon->nova);
 }
 

@@ -122,6 +122,25 @@ ssize_t socket_receive(int fd, void *out, size_t len)
 	return n > 0 ? n : n < 0 && only_later() ? 0 : -1;
 }
 
+ssize_t input_read(int fd, void *out, size_t len)
+{
+	ssize_t n = read(fd, out, len);
+	return n < 0 && only_later() ? -2 : n;
+}
+
+bool pipe_make(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	return fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0;
+}
+
+ssize_t pipe_write(int fd, const void *data, size_t len)
+{
+	ssize_t n = write(fd, data, len);
+	return n >= 0 ? n : only_later() ? 0 : -1;
+}
+
 bool socket_peer_allowed(int fd, pid_t *ret_pid, uid_t *ret_uid)
 {
 	struct ucred peer;

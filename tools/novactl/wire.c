@@ -109,6 +109,17 @@ void wire_put_text(struct wire *wire, const char *part, const void *data, size_t
 	}
 }
 
+void wire_put_end(struct wire *wire, const char *part)
+{
+	wire_put(wire, WIRE_TEXT, json_pack("{s:s,s:b}", "part", part, "end", 1));
+}
+
+bool wire_text_ends(const json_t *payload, const char *part)
+{
+	const char *name = json_string_value(json_object_get(payload, "part"));
+	return name && !strcmp(name, part) && json_is_true(json_object_get(payload, "end"));
+}
+
 bool wire_flush(struct wire *wire)
 {
 	struct bytes *out = &wire->out;
