@@ -11,6 +11,7 @@ from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result
+from ._stdin import Stdin, stdin_options
 from .errors import InvalidArgument, NovaError
 
 _log = logging.getLogger("nova")
@@ -155,20 +156,24 @@ class Vm:
             _ffi.lib.nova_vm_cancel(vm, text(request_id))
 
     @interruptible()
-    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
+    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: Stdin = b"",
                 cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None, *,
                 interrupt: Optional[Interrupt] = None) -> Result:
-        """Runs a program in the guest. One that fails raises nothing: see `exit_code`."""
+        """Runs a program in the guest. One that fails raises nothing: see `exit_code`.
+
+        `stdin` may be a file with a descriptor, or an iterable of bytes: it is passed on while the command runs.
+        """
         variables, count = environment(env)
         arguments = text_array(argv)
         tap = OutputTap(on_output)
-        options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables, env_count=count,
-                                     stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
-                                     timeout_ms=milliseconds(timeout), on_output=tap.function,
-                                     interrupt=pointer_of(interrupt))
         result = c_void_p()
-        with self._handle.using() as vm:
-            return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
+        with stdin_options(stdin) as given:
+            options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables, env_count=count,
+                                         directory=text(cwd),
+                                         timeout_ms=milliseconds(timeout), on_output=tap.function,
+                                         interrupt=pointer_of(interrupt), **given)
+            with self._handle.using() as vm:
+                return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
 
     @interruptible()
     def list_files(self, directory: str, depth: int = 0, *, interrupt: Optional[Interrupt] = None) -> List[File]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Instances: VMs of one function that stay until they are stopped."""
-from ctypes import byref, c_char_p, c_void_p, cast
+from ctypes import byref, c_void_p
 from datetime import datetime
 from typing import Any, Mapping, Optional, Sequence, Union
 
@@ -10,6 +10,7 @@ from ._host import collect, encode_payload
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._options import invoke_options
 from ._results import Result, _time
+from ._stdin import Stdin, stdin_options
 
 
 class Instance:
@@ -55,18 +56,22 @@ class Instance:
             return collect(result, tap, "nova_instance_invoke", instance, data, len(data), byref(options), byref(result))
 
     @interruptible()
-    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: bytes = b"", cwd: Optional[str] = None,
+    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: Stdin = b"", cwd: Optional[str] = None,
                 timeout: Optional[float] = None, on_output: Optional[OnOutput] = None,
                 *, interrupt: Optional[Interrupt] = None) -> Result:
-        """Runs a program in it. One that fails raises nothing: see `exit_code`."""
+        """Runs a program in it. One that fails raises nothing: see `exit_code`.
+
+        `stdin` may be a file with a descriptor, or an iterable of bytes: it is passed on while the command runs.
+        """
         variables, count = environment(env)
         tap, result = OutputTap(on_output), c_void_p()
-        options = _ffi.VmCommandOpts(argv=text_array(argv), argc=len(argv), env=variables, env_count=count,
-                                     stdin_data=cast(c_char_p(stdin), c_void_p), stdin_len=len(stdin), directory=text(cwd),
-                                     timeout_ms=milliseconds(timeout), on_output=tap.function,
-                                     interrupt=pointer_of(interrupt))
-        with self._handle.using() as instance:
-            return collect(result, tap, "nova_instance_command", instance, byref(options), byref(result))
+        with stdin_options(stdin) as given:
+            options = _ffi.VmCommandOpts(argv=text_array(argv), argc=len(argv), env=variables, env_count=count,
+                                         directory=text(cwd),
+                                         timeout_ms=milliseconds(timeout), on_output=tap.function,
+                                         interrupt=pointer_of(interrupt), **given)
+            with self._handle.using() as instance:
+                return collect(result, tap, "nova_instance_command", instance, byref(options), byref(result))
 
     @interruptible()
     def pause(self, *, interrupt: Optional[Interrupt] = None) -> None:

@@ -151,6 +151,8 @@ class VmCommandOpts(_Options):
         ("on_output", OUTPUT_FN),
         ("userdata", c_void_p),
         ("interrupt", c_void_p),
+        ("flags", c_uint32),
+        ("stdin_fd", c_int),
     ]
 
 
@@ -533,6 +535,8 @@ CONSTANTS = {
     "NOVA_MSG_FREEZE": 74,
     "NOVA_MSG_OUTPUT": 73,
     "NOVA_MSG_CANCEL": 75,
+    "NOVA_MSG_INPUT": 76,
+    "NOVA_MSG_CREDIT": 77,
     "NOVA_TIMING_TOTAL": 0,
     "NOVA_TIMING_LOOKUP": 1,
     "NOVA_TIMING_QUEUE": 2,
@@ -554,6 +558,7 @@ CONSTANTS = {
     "NOVA_VM_RUNNING": 1,
     "NOVA_VM_PAUSED": 2,
     "NOVA_VM_DEAD": 3,
+    "NOVA_COMMAND_STREAMED": 1,
     "NOVA_FILE_REGULAR": 1,
     "NOVA_FILE_DIRECTORY": 2,
     "NOVA_FILE_LINK": 3,

@@ -323,6 +323,13 @@ class Machines(PlatformCase):
             self.assertEqual((vm.state, vm.engine), ("running", "fake"))
             self.assertRegex(vm.id, "^[0-9a-f]{8}$")
             vm.ping()
+            pieces = [b"x" * 100000] * 60
+            self.assertEqual(vm.command(["wc", "-c"], stdin=iter(pieces)).stdout.strip(), "6000000")
+            with open(os.devnull, "rb") as nothing:
+                self.assertEqual(vm.command(["wc", "-c"], stdin=nothing).stdout.strip(), "0")
+            self.assertEqual(vm.command(["true"], stdin=iter(pieces)).exit_code, 0)
+            with self.assertRaises(ZeroDivisionError):
+                vm.command(["cat"], stdin=(bytes(1 // 0) for _ in "x"))
             done = vm.command(["sh", "-c", 'cat; echo "$A" >&2; exit 7'], env={"A": "word"}, stdin=b"a\0b")
             self.assertEqual((done.exit_code, done.stdout, done.stderr), (7, "a\0b", "word\n"))
             vm.init("python")
