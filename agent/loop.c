@@ -74,6 +74,14 @@ static int next_timeout(const struct agent *agent)
 	return ms;
 }
 
+/* Comes before anything is watched: what the channel does not take at once makes it wait for room. */
+static void stream_all(struct agent *agent)
+{
+	for (size_t i = 0; i < MAX_REQUESTS; i++)
+		if (agent->requests[i].state == REQUEST_RUNNING)
+			answer_stream(agent, &agent->requests[i], false);
+}
+
 static void watch_all(struct agent *agent)
 {
 	agent->watched = 0;
@@ -89,6 +97,7 @@ static void watch_all(struct agent *agent)
 void agent_loop(struct agent *agent)
 {
 	while (!agent->done) {
+		stream_all(agent);
 		watch_all(agent);
 		if (sys_poll(agent->fds, agent->watched, next_timeout(agent)) < 0)
 			continue;

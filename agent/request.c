@@ -353,7 +353,6 @@ void request_fork_exited(struct agent *agent, struct request *request, int statu
 
 void request_watch(struct agent *agent, struct request *request)
 {
-	answer_stream(agent, request, false);
 	loop_watch(agent, &request->result_fd, POLLIN, on_result, request);
 	for (int n = 0; n < 2; n++)
 		if (!flow_is_full(&request->output[n]))

@@ -246,6 +246,42 @@ START_TEST(a_command_that_flows_sends_no_more_than_its_window_before_there_is_cr
 }
 END_TEST
 
+static bool agent_sleeps(void)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/stat", (int)pid);
+	AUTO_BUF struct buf stat = BUF_INIT(4096);
+	ck_assert_int_eq(fs_read_file(path, &stat), 0);
+	ck_assert_int_eq(buf_append(&stat, "", 1), 0);
+	const char *name_end = strrchr((char *)stat.data, ')');
+	return name_end && name_end[2] == 'S';
+}
+
+/* Each zero is six bytes of JSON, so the socket is full again and again. */
+START_TEST(output_that_the_host_takes_late_comes_whole_while_its_command_is_silent)
+{
+	static const size_t printed = 200000;
+	AUTO_FREE char *said = path_join(dir, "said");
+	for (int flows = 0; flows < 2; flows++) {
+		int type = 0;
+		size_t got = 0;
+		AUTO_FREE char *command = str_format(
+			"{\"request_id\":\"c\",\"timeout_ms\":600000,\"stream\":true,\"flow\":%s,\"argv\":[\"sh\",\"-c\","
+			"\"head -c %zu /dev/zero; : >%s; exec sleep 1000\"]}", flows ? "true" : "false", printed, said);
+		send_text(NOVA_MSG_COMMAND, command);
+		while (got < printed) {
+			while ((!flows && fs_exists(said) != 1) || !agent_sleeps())
+				sys_poll(NULL, 0, 1);
+			AUTO_JSON json_t *piece = receive(&type);
+			got += type == NOVA_MSG_STREAM ? json_string_length(json_object_get(piece, "data")) : 0;
+		}
+		ck_assert_uint_eq(got, printed);
+		ck_assert_int_eq(fs_unlink(said), 0);
+		send_text(NOVA_MSG_CANCEL, "{\"request_id\":\"c\"}");
+		json_decref(answer());
+	}
+}
+END_TEST
+
 START_TEST(a_command_that_cannot_be_started_is_told_as_a_shell_would)
 {
 	AUTO_JSON json_t *none = ask(NOVA_MSG_COMMAND, "{\"argv\":[\"no-such-program\"]}");
@@ -541,6 +577,7 @@ static Suite *agent_suite(void)
 	tcase_add_test(tc, a_command_gets_its_input_environment_and_directory);
 	tcase_add_test(tc, input_that_has_no_place_ends_its_request_and_only_that);
 	tcase_add_test(tc, a_command_that_flows_sends_no_more_than_its_window_before_there_is_credit);
+	tcase_add_test(tc, output_that_the_host_takes_late_comes_whole_while_its_command_is_silent);
 	tcase_add_test(tc, a_command_that_cannot_be_started_is_told_as_a_shell_would);
 	tcase_add_test(tc, a_command_with_much_input_that_nobody_reads_ends_all_the_same);
 	tcase_add_test(tc, many_requests_run_at_once_and_one_too_many_is_told_so);
