@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands whose stdin comes, and whose output goes, while they run. What is on its way is bounded by
- * a window for each direction: who sends waits for credit, which comes when the other side has
+ * Commands whose stdin comes, and whose output goes, while they run. What is on its way is bounded
+ * by a window for each direction: who sends waits for credit, which comes when the other side has
  * passed on what it got.
  */
 #include <errno.h>
@@ -65,7 +65,7 @@ void flow_input(struct agent *agent, struct request *request, json_t *payload)
 		return;
 	}
 	if (r < 0) {
-		request_refuse(agent, request, "Input needs \"base64\", no more of it than there is credit for");
+		request_refuse(agent, request, "Input needs \"base64\", no more than there is credit for");
 		return;
 	}
 	request->stdin_ended = json_is_true(json_object_get(payload, "end"));

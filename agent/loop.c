@@ -74,7 +74,7 @@ static int next_timeout(const struct agent *agent)
 	return ms;
 }
 
-/* Comes before anything is watched: what the channel does not take at once makes it wait for room. */
+/* Comes before anything is watched: what the channel does not take at once has to be waited for. */
 static void stream_all(struct agent *agent)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++)

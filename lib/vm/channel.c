@@ -316,24 +316,38 @@ static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error
 	return code;
 }
 
+/* A frame that cannot be sent at all ends the command, whose streams nobody would pass on. */
+static int write_flow(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len,
+	nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *own = NULL;
+	int code = write_frame(vm, call, frame, len, call->deadline, &own);
+	if (code < 0 && !vm->lost) {
+		flow_fail(call->request->flow, -nova_error_os(own), "nothing can be sent to the command");
+		return 0;
+	}
+	if (code < 0 && error)
+		*error = STEAL(own);
+	return code;
+}
+
 /* What a command's streams have to send. A piece that a cancelled call cannot send any more is
  * dropped: the cancel comes next. */
 static int send_flow(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 {
 	AUTO_FREE void *frame = NULL;
-	size_t len;
-	pthread_mutex_unlock(&vm->lock);
-	int code = flow_next(call->request->flow, call->id, &frame, &len, error);
-	pthread_mutex_lock(&vm->lock);
-	if (call->request->flow->os)
-		call->canceled = true;
-	if (code <= 0)
-		return code;
 	AUTO_ERROR nova_error_t *dropped = NULL;
-	if (take_pen(vm, call, call->deadline, &dropped) < 0)
-		return 0; /* whatever it was is seen again */
-	code = write_frame(vm, call, frame, len, call->deadline, error);
-	give_pen(vm);
+	struct vm_flow *flow = call->request->flow;
+	size_t len;
+	int code = 0;
+	pthread_mutex_unlock(&vm->lock);
+	bool is_made = flow_next(flow, call->id, &frame, &len);
+	pthread_mutex_lock(&vm->lock);
+	if (is_made && take_pen(vm, call, call->deadline, &dropped) == 0) {
+		code = write_flow(vm, call, frame, len, error);
+		give_pen(vm);
+	}
+	call->canceled |= flow->os != 0;
 	return code;
 }
 

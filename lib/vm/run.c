@@ -245,18 +245,6 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 	return *ret_payload ? 0 : nova_oom(error);
 }
 
-/* It has ended the call, whatever that says of itself. */
-static int stdin_failure(const struct vm_flow *flow, int code, nova_error_t **error)
-{
-	int outcome = code < 0 ? NOVA_OUTCOME_UNKNOWN : NOVA_OUTCOME_RAN;
-	if (error && *error) {
-		nova_error_free(*error);
-		*error = NULL;
-	}
-	code = nova_fail_os(error, flow->os, "stdin of the command cannot be read");
-	return nova_set_outcome(error, code, outcome);
-}
-
 static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
 {
 	json_t *payload = NULL;
@@ -275,7 +263,7 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	if (flow.os)
-		return stdin_failure(&flow, code, error);
+		return flow_failure(&flow, code, error);
 	if (code < 0)
 		return code;
 	code = result_from_answer(&answer, answer.said.request_id.at, vm->id, ret_result, error);

@@ -128,7 +128,8 @@ struct nova_vm {
 struct vm_flow {
 	int fd; /* where its stdin comes from; -1: it has none */
 	bool ready, ended; /* something can be read there; the end has been sent */
-	int os;            /* why it could not be read; 0: it could */
+	int os;            /* -errno: why it cannot go on; 0: it can */
+	const char *what;  /* cannot be done then */
 	size_t on_its_way; /* bytes of stdin for which no credit has come yet */
 	size_t taken;      /* bytes of output for which none has been given yet */
 };
@@ -136,12 +137,14 @@ struct vm_flow {
 int flow_wants(const struct vm_flow *flow);
 /* It has something to send. */
 bool flow_is_due(const struct vm_flow *flow);
-/* The frame of that: 1; 0: there is none after all. Sets `os` instead of failing when its stdin
- * cannot be read. */
-int flow_next(struct vm_flow *flow, const char *id, void **ret_frame, size_t *ret_len,
-	nova_error_t **error);
+/* The frame of that: 1; 0: there is none after all. Sets `os` when its stdin cannot be read, or
+ * there is no memory. */
+int flow_next(struct vm_flow *flow, const char *id, void **ret_frame, size_t *ret_len);
 /* NOVA_EAGENT: more than was sent. */
 int flow_take_credit(struct vm_flow *flow, const struct guest_message *said, nova_error_t **error);
+void flow_fail(struct vm_flow *flow, int os, const char *what);
+/* What `os` says, which has ended the call with `code`, whatever that says of itself. */
+int flow_failure(const struct vm_flow *flow, int code, nova_error_t **error);
 
 struct vm_request {
 	const char *id;        /* request_id in the frame */

@@ -18,6 +18,7 @@ struct inject_case {
 	bool slow;             /* an attempt writes or reads megabytes: the short form looks at every fortieth point */
 	bool swept;            /* what it may leave in run/ is for the next context to sweep, as after a crash */
 	bool runs;             /* it runs a function that notes each run: see world.mark */
+	bool commands;         /* it runs a command, which notes nothing */
 };
 
 /* Tables that end with an empty row. */

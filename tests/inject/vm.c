@@ -103,6 +103,53 @@ static void free_command(void)
 	nova_result_free(STEAL(result));
 }
 
+/* --- a command whose streams flow: a pipe has its stdin, and it prints enough for credit --- */
+
+#define PRINTED (5 + 70000)
+
+static int stdin_fd = -1;
+static size_t heard;
+
+static void prepare_stream(void)
+{
+	int ends[2];
+	world_vm();
+	heard = 0;
+	MUST(sys_pipe(ends));
+	MUST(sys_write_all(ends[1], "hello", 5));
+	fd_close(ends[1]);
+	stdin_fd = ends[0];
+}
+
+static void hear(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)userdata, (void)data;
+	heard += stream == 1 ? len : 0;
+}
+
+static int stream_command(nova_error_t **error)
+{
+	static const char *const argv[] = { "sh", "-c", "cat; head -c 70000 /dev/zero" };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	opts.flags = NOVA_COMMAND_STREAMED;
+	opts.stdin_fd = stdin_fd;
+	opts.on_output = hear;
+	int code = nova_vm_command(world.vm, &opts, &result, error);
+	if (code < 0)
+		return code;
+	size_t kept;
+	bool whole = str_starts(nova_result_stdout(result, &kept), "hello") && kept == PRINTED;
+	return whole && heard == PRINTED ? 0 : NOVA_EAGENT;
+}
+
+static void free_stream(void)
+{
+	fd_close(stdin_fd);
+	free_command();
+}
+
 static char *directory, *file;
 
 static void make_files(void)
@@ -248,6 +295,7 @@ const struct inject_case vm_cases[] = {
 	{ "nova_result_to_json", NULL, prepare_result, result_to_json, free_result, .silent = true },
 	{ "nova_vm_cancel", NULL, world_vm, cancel },
 	{ "nova_vm_command", NULL, world_vm, command, free_command },
+	{ "nova_vm_command", NULL, prepare_stream, stream_command, free_stream, .commands = true },
 	{ "nova_vm_list_files nova_files_count nova_files_path nova_files_kind nova_files_size nova_files_mode nova_files_mtime_us nova_files_digest "
 	  "nova_files_target nova_files_free", make_files, prepare_files, list_files, remove_files },
 	{ "nova_vm_read_file", make_files, prepare_files, read_file, remove_files },
