@@ -46,7 +46,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "qemu.binary", { "NOVA_QEMU" }, KEY_PATH, "", 0, 0, { 0 },
 		"Program of the qemu engine; empty: qemu-system-x86_64 is searched in PATH" },
 	{ "qemu.accel", { "NOVA_QEMU_ACCEL" }, KEY_ENUM, "auto", 0, 0, { "auto", "kvm", "tcg" },
-		"What executes guest code: kvm, tcg (emulation), or auto (kvm where it is fit)" },
+		"What executes guest code: kvm, tcg (emulation), or auto (kvm where it is fit and QEMU "
+		"comes up with it)" },
 	{ "qemu.merge_memory", { "NOVA_QEMU_MERGE_MEMORY" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
 		"Whether the kernel may merge equal pages of VMs (KSM): saves memory, but lets tenants find out what others have in theirs" },
 	{ "qemu.boot_timeout", { "NOVA_QEMU_BOOT_TIMEOUT" }, KEY_DURATION, "60s", 1, HOUR_MS, { 0 },

@@ -45,6 +45,8 @@ int cpu_identity(const char *root, char **ret, nova_error_t **error)
 	text[got] = 0;
 	if (choose_lines(text, &chosen) < 0)
 		return nova_oom(error);
+	if (kvm_is_pvm(root) && buf_append_str(&chosen, "kvm_pvm") < 0) /* shows guests less of it */
+		return nova_oom(error);
 	if (!chosen.len || sha256_hex(chosen.data, chosen.len, sum) < 0)
 		return nova_fail(error, NOVA_EIO, "the processor cannot be told from '%s'", path);
 	*ret = str_format("%.16s", sum);

@@ -8,6 +8,8 @@
 #ifndef NOVA_LIB_ENGINE_ENGINE_H
 #define NOVA_LIB_ENGINE_ENGINE_H
 
+#include <pthread.h>
+
 #include <nova/host.h>
 
 #include "base/base.h"
@@ -41,6 +43,8 @@ bool kvm_is_pvm(const char *root);
  * is given a user without rights. Caller frees; NULL: no memory. */
 struct stat;
 char *kvm_closed(const struct stat *device, bool is_vmm);
+/* The one for this process, if it may not. */
+char *kvm_is_closed(const struct kvm_fitness *kvm);
 
 /* A user of `count` from `first` on that no VMM of this machine has; it is ours until *ret_lock is
  * closed, by us or by our death. NOVA_EBUSY: none is left. For root (user.c). */
@@ -60,6 +64,16 @@ uint64_t tsc_khz_since(const struct tsc_sample *begin);
  * frees (cpu.c). */
 int cpu_identity(const char *root, char **ret, nova_error_t **error);
 
+/* Whether QEMU comes up with KVM: found out when it is first asked (qemu/accel.c). */
+#define QEMU_CPU 256
+struct qemu_kvm {
+	pthread_mutex_t lock; /* protects what follows until it is known, which does not change */
+	char *memory;         /* file where what was found is kept until the next boot; NULL: nowhere */
+	bool known;
+	char cpu[QEMU_CPU];   /* for -cpu */
+	nova_error_t *why;    /* why it does not; NULL: it does */
+};
+
 /* What an engine may use. Lives as long as the host context; the members do not change. */
 struct engine_env {
 	const struct logger *log;
@@ -68,6 +82,7 @@ struct engine_env {
 	const char *run_dir; /* private directory for files that must exist by name */
 	struct net *net;
 	struct kvm_fitness kvm;
+	struct qemu_kvm *qemu_kvm;
 	uint64_t tsc_khz; /* of this host's time stamp counter */
 };
 

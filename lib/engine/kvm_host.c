@@ -56,3 +56,10 @@ char *kvm_closed(const struct stat *device, bool is_vmm)
 		"/dev/kvm, or chgrp kvm /dev/kvm && chmod g+rw /dev/kvm and join the group kvm",
 		gid, mode, (unsigned)geteuid());
 }
+
+char *kvm_is_closed(const struct kvm_fitness *kvm)
+{
+	struct stat device;
+	bool is_closed = kvm->state == KVM_DENIED && stat("/dev/kvm", &device) == 0;
+	return is_closed ? kvm_closed(&device, false) : NULL;
+}

@@ -24,6 +24,7 @@ struct nova_host {
 
 	pthread_mutex_t measure_lock; /* protects measured and, until then, env.kvm and env.tsc_khz */
 	bool measured;
+	struct qemu_kvm qemu_kvm;
 	struct tsc_sample born; /* the longer ago, the better the measurement */
 
 	pthread_mutex_t guest_lock; /* protects guest until it is made */
@@ -147,6 +148,9 @@ static void host_free(nova_host_t *host)
 	pthread_mutex_destroy(&host->log_lock);
 	pthread_mutex_destroy(&host->measure_lock);
 	pthread_mutex_destroy(&host->guest_lock);
+	pthread_mutex_destroy(&host->qemu_kvm.lock);
+	nova_error_free(host->qemu_kvm.why);
+	free(host->qemu_kvm.memory);
 	free(host->home);
 	free(host->images);
 	free(host->run_dir);
@@ -217,6 +221,8 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 	pthread_mutex_init(&host->log_lock, NULL);
 	pthread_mutex_init(&host->measure_lock, NULL);
 	pthread_mutex_init(&host->guest_lock, NULL);
+	pthread_mutex_init(&host->qemu_kvm.lock, NULL);
+	host->env.qemu_kvm = &host->qemu_kvm;
 	host->log = (struct logger){ forward_log, host, NOVA_LOG_NONE };
 	int code = fill(host, config, error);
 	if (code < 0) {
@@ -289,6 +295,7 @@ static void measure(nova_host_t *host)
 	AUTO_FREE char *memory = path_join(host->home, "kvm-fitness");
 	host->env.tsc_khz = tsc_khz_since(&host->born);
 	kvm_measure(memory, &host->env.kvm);
+	host->qemu_kvm.memory = path_join(host->home, "kvm-qemu"); /* NULL: it is kept nowhere */
 }
 
 const struct engine_env *host_engine_env(nova_host_t *host)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Which engines can be used here, which one is, and why. */
-#include <sys/stat.h>
-
 #include "host/host.h"
 #include "keeper/cgroup.h"
 
@@ -19,12 +17,12 @@ struct nova_probe {
 static char *describe_kvm(const struct kvm_fitness *kvm)
 {
 	double millions = (double)kvm->instructions_per_s / 1e6;
-	struct stat device;
+	char *closed;
 	if (kvm->pvm && kvm->state == KVM_UNFIT)
 		return str_format(
 			"KVM here is kvm_pvm, which needs no virtualisation by the processor, but runs only "
 			"kernels that are built as its guests (CONFIG_PVM_GUEST), and interprets all others "
-			"(a test guest ran at %.1f million instructions a second); it is treated as absent: "
+			"(a test guest ran at %.1f million instructions a second); auto treats it as absent: "
 			"give VMs such a kernel and set engine to firecracker or qemu.accel to kvm, or use a "
 			"host with VT-x or AMD-V", millions);
 	switch (kvm->state) {
@@ -35,11 +33,21 @@ static char *describe_kvm(const struct kvm_fitness *kvm)
 				  "emulation (a nested host that interprets guests); it is treated as absent",
 			millions);
 	case KVM_DENIED:
-		return stat("/dev/kvm", &device) == 0 ? kvm_closed(&device, false)
-						      : strdup("KVM: /dev/kvm has gone");
+		closed = kvm_is_closed(kvm);
+		return closed ? closed : strdup("KVM: this user may not open /dev/kvm");
 	default:
 		return strdup("KVM is absent: no usable /dev/kvm (enable virtualisation in the firmware, or nested virtualisation on the outer host)");
 	}
+}
+
+/* Of all that isolate, qemu needs the least. */
+static char *why_none(const nova_probe_t *probe)
+{
+	for (size_t i = 0; i < probe->count; i++)
+		if (!strcmp(all_engines[i]->name, "qemu"))
+			return str_format("no engine that isolates can be used here; qemu: %s",
+				probe->reports[i].reason);
+	return strdup("no engine that isolates is part of this libnova");
 }
 
 /* `auto` never takes an engine that isolates less than a VM. */
@@ -64,8 +72,8 @@ static void choose(nova_probe_t *probe, const char *wanted)
 			return;
 		}
 	}
-	probe->choice_reason = automatic ? strdup("no engine that isolates can be used here; install QEMU (apt-get install qemu-system-x86)") :
-					   str_format("there is no engine '%s' in this libnova", wanted);
+	probe->choice_reason = automatic ? why_none(probe)
+					 : str_format("there is no engine '%s' in this libnova", wanted);
 }
 
 void nova_probe_free(nova_probe_t *probe)

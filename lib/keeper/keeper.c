@@ -231,6 +231,8 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 		.merge_memory = spawn->merge_memory,
 		.frugal = spawn->frugal,
 		.no_stdout = spawn->no_stdout,
+		.needs_kvm = spawn->no_kvm != NULL,
+		.only_try = spawn->only_try,
 		.memory_limit = spawn->memory_limit,
 	};
 	while (spawn->argv[request.argc])
@@ -241,14 +243,20 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 	return r;
 }
 
-static int spawn_failure(const struct keeper_reply *reply, const char *program, nova_error_t **error)
+static int spawn_failure(
+	const struct keeper_reply *reply, const struct spawn *spawn, nova_error_t **error)
 {
 	static const char *const stages[] = {
 		[KEEPER_STAGE_REQUEST] = "request", [KEEPER_STAGE_FORK] = "fork", [KEEPER_STAGE_FDS] = "descriptors",
-		[KEEPER_STAGE_USER] = "change of user", [KEEPER_STAGE_EXEC] = "execution",
+		[KEEPER_STAGE_USER] = "change of user",
+		[KEEPER_STAGE_KVM] = "/dev/kvm", [KEEPER_STAGE_EXEC] = "execution",
 	};
 	const char *stage = reply->stage < ARRAY_LEN(stages) && stages[reply->stage] ? stages[reply->stage] : "start";
-	return nova_fail_os(error, reply->error, "'%s' could not be started (%s)", program, stage);
+	int code = nova_code_of_errno(reply->error);
+	if (reply->stage == KEEPER_STAGE_KVM && code == NOVA_EPERM)
+		return nova_fail(error, code, "%s", spawn->no_kvm);
+	return nova_fail_os(
+		error, reply->error, "'%s' could not be started (%s)", spawn->argv[0], stage);
 }
 
 static int no_reply(const struct keeper *keeper, int r, const char *program, nova_error_t **error)
@@ -306,7 +314,7 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 	if (code < 0)
 		return code;
 	if (reply.error)
-		return spawn_failure(&reply, spawn->argv[0], error);
+		return spawn_failure(&reply, spawn, error);
 	*ret_process = (struct process){ keeper, reply.pid, pidfd };
 	return 0;
 }

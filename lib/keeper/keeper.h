@@ -48,6 +48,8 @@ struct spawn {
 	bool merge_memory;        /* the kernel may merge its pages with equal ones (KSM), where it can */
 	bool frugal;              /* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
 	bool no_stdout;           /* its stdout is /dev/null, not the first of `fds` */
+	const char *no_kvm;       /* it needs /dev/kvm; what is said if that is closed. NULL: not */
+	bool only_try;            /* it ends where it would be executed */
 	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
 };
 

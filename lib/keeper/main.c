@@ -112,6 +112,16 @@ IN_VFORK static void child_drop_rights(void)
 		child_fail(KEEPER_STAGE_USER);
 }
 
+/* As the user that it has become. */
+IN_VFORK static void child_try(void)
+{
+	const struct keeper_request *r = &incoming.request;
+	if (r->needs_kvm && open("/dev/kvm", O_RDWR | O_CLOEXEC) < 0)
+		child_fail(KEEPER_STAGE_KVM);
+	if (r->only_try)
+		_exit(0);
+}
+
 IN_VFORK static int child_main(void *keeper_pid)
 {
 	for (int sig = 1; sig < NSIG; sig++)
@@ -120,6 +130,7 @@ IN_VFORK static int child_main(void *keeper_pid)
 	umask(0077);
 	child_take_fds();
 	child_drop_rights();
+	child_try();
 	/* After the change of user, which clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		child_fail(KEEPER_STAGE_USER);

@@ -40,6 +40,8 @@ struct keeper_request {
 	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
 	uint32_t frugal;       /* memory is dearer than speed: no huge pages, and one heap for all threads */
 	uint32_t no_stdout;    /* stdout is /dev/null, and only stderr is the first descriptor */
+	uint32_t needs_kvm;    /* a failure if it may not open /dev/kvm */
+	uint32_t only_try;     /* it ends where it would be executed */
 	uint64_t memory_limit; /* bytes, for a cgroup; 0: none */
 };
 
@@ -50,6 +52,7 @@ enum keeper_stage {
 	KEEPER_STAGE_FORK,
 	KEEPER_STAGE_FDS,
 	KEEPER_STAGE_USER,
+	KEEPER_STAGE_KVM,
 	KEEPER_STAGE_EXEC,
 };
 

@@ -268,6 +268,19 @@ START_TEST(a_save_that_is_refused_costs_the_connection_and_nothing_else)
 }
 END_TEST
 
+START_TEST(one_who_may_not_open_kvm_is_told_so_when_the_vmm_fails)
+{
+	struct setting s = set_up(",\"on\":{\"PUT /actions\":{\"die\":\"sigsys\"}}");
+	struct engine_env env = *s.env;
+	env.kvm.state = KVM_DENIED;
+	s.env = &env;
+	bool is_there = fs_exists("/dev/kvm") == 1;
+	ck_fails_with(NOVA_EENGINE, is_there ? "setfacl -m u:" : "it said:",
+		start(&s, -1, 10000));
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_save_may_take_its_time)
 {
 	struct setting s = set_up(",\"on\":{\"PUT /snapshot/create\":{\"delay_ms\":1500}, \"PATCH /vm\":{\"delay_ms\":900}}");
@@ -410,6 +423,7 @@ static Suite *client_suite(void)
 	tcase_add_test(tc, a_call_after_a_lost_connection_makes_a_new_one);
 	tcase_add_test(tc, the_differences_of_a_clone_add_up_over_its_life);
 	tcase_add_loop_test(tc, a_save_that_is_refused_costs_the_connection_and_nothing_else, 0, ARRAY_LEN(bad_saves));
+	tcase_add_test(tc, one_who_may_not_open_kvm_is_told_so_when_the_vmm_fails);
 	tcase_add_test(tc, a_save_may_take_its_time);
 	tcase_add_test(tc, a_snapshot_of_a_running_machine_is_refused_and_resets_its_connections);
 	tcase_add_loop_test(tc, a_vmm_that_dies_in_a_request_is_told, 0, ARRAY_LEN(deaths));

@@ -4,6 +4,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "engine/qemu/qemu.h"
+#include "host/host.h"
 #include "real.h"
 
 #define GROUPS "/sys/fs/cgroup"
@@ -83,8 +85,126 @@ START_TEST(a_snapshot_of_another_processor_is_not_restored)
 }
 END_TEST
 
+/* --- QEMU with KVM ---------------------------------------------------------------------------- */
+
+/* This context on a host whose KVM is fit, with `auto`: KVM is taken if QEMU comes up with it. */
+static struct engine_env on_a_fit_host(struct setting *s, struct qemu_kvm *kvm)
+{
+	struct engine_env env = *host_engine_env(s->host);
+	nova_config_t *config;
+	ck_ok(config_copy(s->config, &config, &error));
+	ck_ok(nova_config_set(config, "qemu.accel", "auto", &error));
+	pthread_mutex_init(&kvm->lock, NULL);
+	env.kvm.state = KVM_FIT;
+	env.config = config;
+	env.qemu_kvm = kvm;
+	return env;
+}
+
+/* What is taken, and why: *ret_reason is the caller's. */
+static const char *accelerator(struct setting *s, char **ret_reason)
+{
+	struct qemu_kvm kvm = { .known = false };
+	struct engine_env env = on_a_fit_host(s, &kvm);
+	struct engine_report report = { .usable = false };
+	ck_ok(qemu_engine.probe(&env, &report, &error));
+	ck_assert(report.usable);
+	*ret_reason = STEAL(report.reason);
+	const char *taken = report.accelerator;
+	engine_report_done(&report);
+	nova_error_free(kvm.why);
+	pthread_mutex_destroy(&kvm.lock);
+	nova_config_free((nova_config_t *)env.config);
+	return taken;
+}
+
+START_TEST(a_device_that_is_closed_to_qemus_user_is_told_of)
+{
+	static const char way_out[] = "chgrp kvm /dev/kvm && chmod g+rw /dev/kvm";
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	nova_vm_t *vm = NULL;
+	nova_probe_t *probe;
+	if (geteuid() != 0 || !cover_kvm(0600)) {
+		printf("# SKIP %s: /dev/kvm cannot be covered\n", __func__);
+		return;
+	}
+	struct setting s = set_up(false, NULL);
+	ck_fails_with(NOVA_EPERM, way_out, nova_vm_start(s.host, &opts, &vm, &error));
+	ck_ok(nova_engine_probe(s.host, &probe, &error));
+	ck_assert_msg(strstr(nova_probe_choice_reason(probe), way_out) != NULL, "%s",
+		nova_probe_choice_reason(probe));
+	ck_assert_int_eq(nova_probe_choice(probe), -1);
+	nova_probe_free(probe);
+	AUTO_FREE char *why = NULL, *well = NULL;
+	ck_assert_str_eq(accelerator(&s, &why), "tcg");
+	ck_assert_msg(strstr(why, way_out) != NULL, "%s", why);
+	ck_assert_int_eq(chmod("/dev/kvm", 0666), 0); /* of this mount namespace */
+	ck_assert_str_eq(accelerator(&s, &well), "kvm");
+	vm = start(&s, NULL);
+	is_call(vm, 1);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+/* A QEMU on a KVM that refuses the registers `first` and `second`, until it is told to do without.
+ * Others than root must be able to execute it. Caller frees the path and removes its directory. */
+static char *strict_qemu(char *dir, const char *first, const char *second)
+{
+	char *path = path_join(dir, "qemu");
+	AUTO_FREE char *text = str_format(
+		"#!/bin/sh\n"
+		"refuse() { echo \"qemu: error: failed to set MSR $1 to 0x69\" >&2; kill -ABRT $$; }\n"
+		"case \"$*\" in\n"
+		"*'-cpu host '*) refuse %s ;;\n"
+		"*'-cpu host,arch-capabilities=off '*) refuse %s ;;\n"
+		"*) exec qemu-system-x86_64 \"$@\" ;;\n"
+		"esac\n", first, second);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0755), 0);
+	ck_assert_int_eq(chmod(path, 0755), 0);
+	return path;
+}
+
+START_TEST(registers_that_kvm_refuses_are_done_without)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *qemu = strict_qemu(dir, "0x10a", "0x345"), *reason = NULL;
+	struct setting s = set_up(false, "qemu.binary", qemu, NULL);
+	nova_vm_t *vm = start(&s, NULL), *child = fork_one(vm);
+	is_call(vm, 1);
+	is_call(child, 1);
+	ck_assert_str_eq(accelerator(&s, &reason), "kvm");
+	nova_vm_free(vm);
+	nova_vm_free(child);
+	tear_down(&s);
+	test_dir_remove(dir);
+}
+END_TEST
+
+START_TEST(a_register_that_nothing_helps_against_is_named)
+{
+	char *dir = test_dir();
+	AUTO_FREE char *qemu = strict_qemu(dir, "0x10a", "0x123456"), *reason = NULL;
+	struct setting s = set_up(false, "qemu.binary", qemu, NULL);
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	nova_vm_t *vm = NULL;
+	ck_fails_with(NOVA_EENGINE, "failed to set MSR 0x123456",
+		nova_vm_start(s.host, &opts, &vm, &error));
+	ck_assert_str_eq(accelerator(&s, &reason), "tcg");
+	ck_assert_msg(strstr(reason, "failed to set MSR 0x123456") != NULL, "%s", reason);
+	tear_down(&s);
+	test_dir_remove(dir);
+}
+END_TEST
+
 void add_host_tests(TCase *tc, int variants)
 {
+	if (!strcmp(engine, "qemu")) {
+		tcase_add_test(tc, a_device_that_is_closed_to_qemus_user_is_told_of);
+		tcase_add_test(tc, registers_that_kvm_refuses_are_done_without);
+		tcase_add_test(tc, a_register_that_nothing_helps_against_is_named);
+	}
 	tcase_add_loop_test(tc, a_vmm_stays_in_the_control_group_that_it_was_started_in, 0, variants);
 	tcase_add_loop_test(tc, a_snapshot_of_another_processor_is_not_restored, 0, variants);
 }

@@ -143,33 +143,37 @@ static bool find_firecracker(void)
 	return access(path, X_OK) == 0 && setenv("NOVA_FIRECRACKER", path, 1) == 0;
 }
 
-/* A device of the same number that every user may open, below `dir`, takes the place of /dev/kvm.
- */
-static bool cover_kvm(const char *dir, dev_t number)
+static bool cover(const char *dir, dev_t number, mode_t mode)
 {
 	AUTO_FREE char *device = path_join(dir, "kvm");
 	return unshare(CLONE_NEWNS) == 0 &&
 	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("none", dir, "tmpfs", 0, "size=64k") == 0 &&
-	       mknod(device, S_IFCHR | 0666, number) == 0 && chmod(device, 0666) == 0 &&
+	       mknod(device, S_IFCHR | mode, number) == 0 && chmod(device, mode) == 0 &&
 	       mount(device, "/dev/kvm", NULL, MS_BIND, NULL) == 0;
+}
+
+bool cover_kvm(mode_t mode)
+{
+	char dir[] = "/tmp/nova-kvm-XXXXXX";
+	struct stat kvm;
+	bool covered = stat("/dev/kvm", &kvm) == 0 && mkdtemp(dir) && cover(dir, kvm.st_rdev, mode);
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
+	return covered;
 }
 
 /* As root, libnova runs QEMU as another user, who must be let in. Where the host does not do so,
  * it is done for this program alone, in a mount namespace. */
 static const char *qemu_obstacle(void)
 {
-	char dir[] = "/tmp/nova-kvm-XXXXXX";
 	struct stat kvm;
 	if (setenv("NOVA_QEMU_ACCEL", "kvm", 1) < 0 || stat("/dev/kvm", &kvm) < 0)
 		return "nothing is known of /dev/kvm";
 	if (geteuid() != 0 || (kvm.st_mode & 0006) == 0006)
 		return NULL;
-	bool covered = mkdtemp(dir) && cover_kvm(dir, kvm.st_rdev);
-	umount2(dir, MNT_DETACH);
-	rmdir(dir);
-	return covered ? NULL
-		       : "/dev/kvm is not for QEMU's user, and no mount namespace can be made";
+	return cover_kvm(0666) ? NULL
+			       : "/dev/kvm is not for QEMU's user, and no mount namespace can be made";
 }
 
 static bool is_in_ci(void)

@@ -37,6 +37,10 @@ struct counters call(nova_vm_t *vm, const char *payload);
 /* The guest has been called that often, this time included. */
 void is_call(nova_vm_t *vm, unsigned number);
 
+/* A device of the same number and of these rights takes the place of /dev/kvm, in a mount namespace
+ * of this process. */
+bool cover_kvm(mode_t mode);
+
 /* How often something is tried: with NOVA_TEST_LONG the larger number. */
 int times(int few, int many);
 

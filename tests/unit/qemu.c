@@ -17,6 +17,41 @@ START_TEST(versions_of_qemu_are_digits_and_dots)
 }
 END_TEST
 
+/* --- the processor with KVM ------------------------------------------------------------------- */
+
+#define REFUSED(number)                                                                            \
+	"QEMU has ended; it said: qemu-system-x86_64: error: failed to set MSR " number " to 0x69\n"   \
+	"qemu-system-x86_64: ../target/i386/kvm/kvm.c:2996: kvm_buf_set_msrs: Assertion failed."
+
+START_TEST(what_kvm_refuses_is_done_without_one_by_one)
+{
+	static const struct {
+		const char *words, *cpu;
+	} steps[] = {
+		{ REFUSED("0x10a"), "host,arch-capabilities=off" },
+		{ REFUSED("0x48d"), "host,arch-capabilities=off,vmx=off" },
+		{ REFUSED("0xc0000104"), "host,arch-capabilities=off,vmx=off,tsc-scale=off" },
+	};
+	char cpu[QEMU_CPU] = "host";
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		ck_assert(qemu_cpu_adapt(cpu, steps[i].words));
+		ck_assert_str_eq(cpu, steps[i].cpu);
+	}
+}
+END_TEST
+
+START_TEST(what_nothing_helps_against_is_left_as_it_is)
+{
+	static const char *const words[] = {
+		"", "QEMU has ended", REFUSED("0x12345"), REFUSED("0x"), REFUSED("0x10a"),
+	};
+	char cpu[QEMU_CPU] = "host,arch-capabilities=off";
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		ck_assert_msg(!qemu_cpu_adapt(cpu, words[i]), "%s", words[i]);
+	ck_assert_str_eq(cpu, "host,arch-capabilities=off");
+}
+END_TEST
+
 /* --- the monitor --------------------------------------------------------------------------------------------------------- */
 
 static nova_error_t *error;
@@ -59,6 +94,8 @@ static Suite *qemu_suite(void)
 	Suite *suite = suite_create("qemu");
 	TCase *tc = tcase_create("qemu");
 	tcase_add_test(tc, versions_of_qemu_are_digits_and_dots);
+	tcase_add_test(tc, what_kvm_refuses_is_done_without_one_by_one);
+	tcase_add_test(tc, what_nothing_helps_against_is_left_as_it_is);
 	tcase_add_test(tc, a_qemu_that_does_not_read_its_monitor_holds_nobody_up);
 	tcase_add_test(tc, a_late_reply_of_the_monitor_is_not_taken_for_the_next_one);
 	suite_add_tcase(suite, tc);

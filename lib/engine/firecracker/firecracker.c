@@ -126,11 +126,14 @@ static bool is_said_already(const char *why, const char *words)
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error)
 {
 	AUTO_FREE char *words = machine_last_words(&f->machine, 300);
+	AUTO_FREE char *closed = kvm_is_closed(&f->env->kvm); /* to this user, who it runs as then */
 	const char *why = error && *error ? nova_error_message(*error) : "Firecracker failed";
 	nova_error_t *whole = NULL;
-	if (words && is_said_already(why, words))
+	bool said = words && is_said_already(why, words);
+	if (said && !closed)
 		return code;
-	nova_fail(&whole, code, "%s; it said: %s", why, words ? words : "");
+	nova_fail(&whole, code, "%s%s%s%s%s", why, said ? "" : "; it said: ", said || !words ? "" : words,
+		closed ? "; " : "", closed ? closed : "");
 	if (error) {
 		nova_error_free(*error);
 		*error = whole;

@@ -27,7 +27,7 @@ void arguments_done(struct arguments *a)
  */
 #define TCG_CPU "qemu64,arat=on,+ssse3,+sse4.1,+sse4.2,+popcnt"
 
-static void add_machine(struct arguments *a, bool kvm, const struct machine_spec *spec)
+static void add_machine(struct arguments *a, const char *cpu, const struct machine_spec *spec)
 {
 	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. A second IO-APIC would bring 24 places for devices
 	 * instead of 8, all of which exist, need memory and are reset. Without pic=off QEMU 10 kills a
@@ -37,9 +37,9 @@ static void add_machine(struct arguments *a, bool kvm, const struct machine_spec
 	arguments_add(a, "-global"); /* device state comes and goes without configuration and description, as xen-save-devices-state writes it */
 	arguments_add(a, "migration.send-configuration=off");
 	arguments_add(a, "-accel");
-	arguments_add(a, kvm ? "kvm" : "tcg,tb-size=16");
+	arguments_add(a, cpu ? "kvm" : "tcg,tb-size=16");
 	arguments_add(a, "-cpu");
-	arguments_add(a, kvm ? "host" : TCG_CPU);
+	arguments_add(a, "%s", cpu ? cpu : TCG_CPU);
 	arguments_add(a, "-m");
 	arguments_add(a, "%uM", spec->memory_mb);
 	arguments_add(a, "-smp");
@@ -117,15 +117,15 @@ static void add_network(struct arguments *a, const struct net_link *link, int fd
 	arguments_add(a, "virtio-net-device,netdev=net,guest_announce=off,mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec, const struct net_link *link)
+void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,
+	const struct machine_spec *spec, const struct net_link *link)
 {
-	bool kvm = qemu_uses_kvm(env);
 	arguments_add(a, "%s", binary);
 	add_process(a, spec);
-	add_machine(a, kvm, spec);
+	add_machine(a, cpu, spec);
 	int fd = QEMU_FD_FILES;
 	if (spec->base_fd < 0) {
-		add_kernel(a, kvm, env->tsc_khz);
+		add_kernel(a, cpu != NULL, tsc_khz);
 		fd += 2;
 	} else {
 		arguments_add(a, "-incoming");

@@ -24,12 +24,6 @@ int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **er
 	return r < 0 ? nova_fail_os(error, r, "looking for " PROGRAM " in PATH") : 0;
 }
 
-bool qemu_uses_kvm(const struct engine_env *env)
-{
-	const char *accel = config_str(env->config, "qemu.accel");
-	return !strcmp(accel, "kvm") || (!strcmp(accel, "auto") && env->kvm.state == KVM_FIT);
-}
-
 /* The first line of `qemu --version`, with a few seconds to answer. */
 static int ask_version(const struct engine_env *env, const char *binary, char **ret_line, nova_error_t **error)
 {
@@ -74,20 +68,37 @@ bool qemu_version_parse(const char *line, struct qemu_version *ret)
 	return true;
 }
 
-static int fill_usable(const struct engine_env *env, struct engine_report *report)
+static char *describe(const struct engine_report *report, bool kvm, const struct qemu_kvm *tried)
 {
-	bool kvm = qemu_uses_kvm(env);
-	report->usable = true;
-	report->accelerator = kvm ? "kvm" : "tcg";
+	if (kvm)
+		return str_format("QEMU %s with KVM", report->version);
+	return str_format(
+		"QEMU %s with TCG emulation: works everywhere, but is slower, and no security boundary "
+		"against hostile code by QEMU's own policy%s%s", report->version,
+		tried->why ? "; KVM is not used because " : "",
+		tried->why ? nova_error_message(tried->why) : "");
+}
+
+static int fill_usable(
+	const struct engine_env *env, struct engine_report *report, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	const char *cpu;
+	int code = qemu_cpu(env, &cpu, &why);
+	bool kvm = cpu != NULL;
+	if (code_is_refusal(code)) {
+		error_copy(error, why);
+		return code;
+	}
+	report->usable = code == 0;
+	report->accelerator = code < 0 ? "none" : kvm ? "kvm" : "tcg";
 	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
 		(kvm ? NOVA_FEATURE_HARDWARE : 0);
-	report->reason = str_format(kvm ? "QEMU %s with KVM" :
-					  "QEMU %s with TCG emulation: works everywhere, but is slower, and no security boundary "
-					  "against hostile code by QEMU's own policy",
-		report->version);
-	if (!kvm)
+	report->reason = code < 0 ? strdup(nova_error_message(why))
+				  : describe(report, kvm, env->qemu_kvm);
+	if (code == 0 && !kvm)
 		report->advice = strdup("use a host with fit KVM before running code that you do not trust");
-	return report->reason ? 0 : NOVA_ENOMEM;
+	return report->reason ? 0 : nova_oom(error);
 }
 
 int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
@@ -116,5 +127,5 @@ int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_
 		return report->reason ? 0 : nova_oom(error);
 	}
 	report->version = str_format("%u.%u.%u", v.major, v.minor, v.patch);
-	return report->version && fill_usable(env, report) == 0 ? 0 : nova_oom(error);
+	return report->version ? fill_usable(env, report, error) : nova_oom(error);
 }

@@ -100,30 +100,39 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 }
 
 /* As root, each VMM gets a user of its own that owns nothing and is nobody else's. */
-static int choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, nova_error_t **error)
+int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char **ret_closed,
+	nova_error_t **error)
 {
 	struct stat device;
+	bool there = kvm && stat("/dev/kvm", &device) == 0;
+	if (there) {
+		*ret_closed = kvm_closed(&device, geteuid() == 0);
+		spawn->no_kvm = *ret_closed;
+		if (!*ret_closed)
+			return nova_oom(error);
+	}
 	if (geteuid() != 0)
 		return 0;
-	int code = vmm_user_take(FIRST_VMM_UID + 1, VMM_UIDS - 1, &spawn->uid, &q->user_lock, error);
+	int code = vmm_user_take(
+		FIRST_VMM_UID + 1, VMM_UIDS - 1, &spawn->uid, &q->user_lock, error);
 	if (code < 0)
 		return code;
 	q->has_user = spawn->change_user = true;
 	spawn->gid = spawn->uid;
-	if (kvm && stat("/dev/kvm", &device) == 0)
+	if (there)
 		spawn->gid2 = device.st_gid;
 	return 0;
 }
 
-static int launch(struct qemu_machine *q, const struct engine_env *env, const struct machine_spec *spec, struct wiring *w,
-	nova_error_t **error)
+static int launch(struct qemu_machine *q, const struct engine_env *env,
+	const struct machine_spec *spec, const char *cpu, struct wiring *w, nova_error_t **error)
 {
-	AUTO_FREE char *binary = NULL;
+	AUTO_FREE char *binary = NULL, *closed = NULL;
 	int code = qemu_binary(env, &binary, error);
 	if (code < 0)
 		return code;
 	CLEANUP(arguments_done) struct arguments arguments = { .count = 0 };
-	qemu_command(&arguments, binary, env, spec, &q->machine.link);
+	qemu_command(&arguments, binary, cpu, env->tsc_khz, spec, &q->machine.link);
 	if (arguments.failed)
 		return nova_oom(error);
 	struct spawn spawn = {
@@ -131,10 +140,10 @@ static int launch(struct qemu_machine *q, const struct engine_env *env, const st
 		.fds = w->theirs,
 		.fd_count = w->count,
 		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
-		.frugal = !qemu_uses_kvm(env), /* QEMU asks for huge ones for its translations, of which a clone has few */
+		.frugal = !cpu, /* QEMU asks for huge ones for its translations, of which a clone has few */
 		.memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
 	};
-	code = choose_user(q, &spawn, qemu_uses_kvm(env), error);
+	code = qemu_choose_user(q, &spawn, cpu != NULL, &closed, error);
 	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->machine.process, error);
 }
 
@@ -154,7 +163,7 @@ static int with_last_words(struct qemu_machine *q, int code, nova_error_t **erro
 }
 
 /* QEMU has come up when it greets: by then its command line is done and the guest's memory is mapped. */
-static int qemu_await(struct machine *m, nova_error_t **error)
+int qemu_await(struct machine *m, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
 	if (q->greeted)
@@ -164,7 +173,8 @@ static int qemu_await(struct machine *m, nova_error_t **error)
 	return code < 0 ? with_last_words(q, code, error) : 0;
 }
 
-static int qemu_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
+int qemu_start_as(struct machine *m, const struct engine_env *env, const struct machine_spec *spec,
+	const char *cpu, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
 	q->qmp.fd = -1;
@@ -172,7 +182,7 @@ static int qemu_start(struct machine *m, const struct engine_env *env, const str
 	CLEANUP(wiring_done) struct wiring w = { .diag = -1, .channel = -1, .qmp = -1, .serial = -1 };
 	int code = wire(&w, m, spec, error);
 	if (code == 0)
-		code = launch(q, env, spec, &w, error);
+		code = launch(q, env, spec, cpu, &w, error);
 	if (code < 0)
 		return code;
 	m->channel = STEAL_FD(w.channel);
@@ -188,6 +198,16 @@ static int qemu_start(struct machine *m, const struct engine_env *env, const str
 	code = qemu_await(m, error);
 	q->qmp.stop = NULL;
 	return code;
+}
+
+static int qemu_start(struct machine *m, const struct engine_env *env,
+	const struct machine_spec *spec, nova_error_t **error)
+{
+	const char *cpu;
+	int code = qemu_cpu(env, &cpu, error);
+	if (code < 0)
+		qemu_of(m)->qmp.fd = -1; /* it is released */
+	return code < 0 ? code : qemu_start_as(m, env, spec, cpu, error);
 }
 
 static int set_running(struct machine *m, bool running, nova_error_t **error)

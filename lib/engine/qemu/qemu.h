@@ -71,8 +71,29 @@ struct arguments {
 void arguments_add(struct arguments *a, const char *format, ...) PRINTF_LIKE(2, 3);
 void arguments_done(struct arguments *a);
 
-/* The whole command line, for a boot or for waiting at a base. */
-void qemu_command(struct arguments *a, const char *binary, const struct engine_env *env, const struct machine_spec *spec, const struct net_link *link);
+/* The whole command line, for a boot or for waiting at a base. `cpu`: see qemu_cpu(). */
+void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,
+	const struct machine_spec *spec, const struct net_link *link);
+
+/* --- qemu.c ----------------------------------------------------------------------------------- */
+
+/* As start(), with a processor of qemu_cpu(). */
+int qemu_start_as(struct machine *m, const struct engine_env *env, const struct machine_spec *spec,
+	const char *cpu, nova_error_t **error);
+int qemu_await(struct machine *m, nova_error_t **error);
+/* A user for QEMU, if this is root, which q->user_lock keeps. With KVM, who must be able to open
+ * its device: *ret_closed, which spawn->no_kvm borrows, says what is to be done if he cannot. */
+int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char **ret_closed,
+	nova_error_t **error);
+
+/* --- accel.c ---------------------------------------------------------------------------------- */
+
+/* What follows -cpu with KVM; NULL: guests are emulated. An error if KVM is demanded and cannot be
+ * used, NOVA_EPERM where rights are all that is missing. */
+int qemu_cpu(const struct engine_env *env, const char **ret_cpu, nova_error_t **error);
+/* Takes the feature away for which QEMU set the register that KVM refused; false: that is not what
+ * it died of, or nothing is known against it. */
+bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words);
 
 /* --- probe.c --- */
 
@@ -94,7 +115,6 @@ int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, no
 
 /* Path of the program; NOVA_ENOTFOUND with the way out. */
 int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);
-bool qemu_uses_kvm(const struct engine_env *env);
 int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
 
 #endif

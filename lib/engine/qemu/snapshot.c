@@ -15,11 +15,14 @@
 
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
 {
-	AUTO_FREE char *binary = NULL, *cpu = NULL;
+	AUTO_FREE char *binary = NULL, *host = NULL;
+	const char *cpu = NULL;
 	struct stat st;
 	int code = qemu_binary(env, &binary, error);
-	if (code == 0 && qemu_uses_kvm(env)) /* its guests have this host's; TCG's is the same everywhere */
-		code = cpu_identity("", &cpu, error);
+	if (code == 0)
+		code = qemu_cpu(env, &cpu, error);
+	if (code == 0 && cpu) /* its guests have this host's; TCG's is the same everywhere */
+		code = cpu_identity("", &host, error);
 	if (code < 0)
 		return code;
 	AUTO_FD int fd = sys_open(binary, O_RDONLY, 0);
@@ -28,9 +31,10 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 		return nova_fail_os(error, r, "'%s'", binary);
 	/* A TCG guest was told the frequency of this host's time stamp counter; a tenth of a percent is within what clocks drift. */
 	*ret_identity = str_format("qemu %s size %" PRId64 " changed %" PRId64
-				   " machine %d %s%s tsc %" PRIu64 " MHz",
+				   " machine %d %s%s%s%s tsc %" PRIu64 " MHz",
 		binary, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, MACHINE_VERSION,
-		cpu ? "kvm cpu " : "tcg", cpu ? cpu : "", (env->tsc_khz + 5000) / 10000 * 10);
+		cpu ? "kvm cpu " : "tcg", cpu ? cpu : "", cpu ? " " : "", cpu ? host : "",
+		(env->tsc_khz + 5000) / 10000 * 10);
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
