@@ -3,7 +3,8 @@
  * The door of engine: what starts, pauses and ends machines.
  *
  * An engine is one const table of operations. It knows processes, devices and snapshots; of what the
- * agent says over the channel it knows at most that a Ping is answered, and it never calls upwards. All machines of all engines begin with struct machine, which the rooms above use directly.
+ * agent says over the channel it knows at most that a Ping is answered, and it never calls upwards.
+ * All machines of all engines begin with struct machine, which the rooms above use directly.
  */
 #ifndef NOVA_LIB_ENGINE_ENGINE_H
 #define NOVA_LIB_ENGINE_ENGINE_H

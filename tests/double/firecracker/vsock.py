@@ -19,7 +19,9 @@ class Stream:
         self.guest = None
         self.line = b""
         self.asked = False
-        self.is_dead = False  # the guest has ended it, of which the host learns when it sends something
+        self.is_doomed = False  # the guest ends it once the agent has said something,
+        self.is_dead = False
+        self.is_told = False  # of which the host learns when it sends something
 
 
 class Vsock:
@@ -63,7 +65,8 @@ class Vsock:
     def on_host(self, stream):
         if not stream.asked:
             self.read_line(stream)
-        elif stream.guest and (self.is_shut or stream.is_dead):
+        elif stream.guest and (self.is_shut or stream.is_doomed):
+            stream.is_told = True
             if not stream.host.recv(65536) or stream.is_dead:
                 self.drop(stream)
         elif stream.guest:
@@ -124,21 +127,13 @@ class Vsock:
             self.drop(stream)  # nobody waits for it any more
             return
         self.vmm.watch(stream.guest, lambda: self.move(stream, stream.guest, stream.host))
-        if self.reset_is_late:
-            self.end_in_guest(stream)
+        stream.is_doomed, self.reset_is_late = self.reset_is_late, False
 
     def expect_reset(self):
         """After a snapshot. Up to 1.15 a stream can reach the guest before the reset, which then ends it, too, after whatever an
         agent has said by then."""
         self.reset_is_late = self.vmm.version < (1, 16)
         self.is_shut = False
-
-    def end_in_guest(self, stream):
-        """What the agent has said gets out before."""
-        self.reset_is_late = False
-        self.move(stream, stream.guest, stream.host)
-        self.vmm.unwatch(stream.guest)
-        stream.is_dead = True
 
     def go_on(self, after_snapshot):
         """In 1.16 the guest gets nothing after a pause until it has answered a reset, which comes with a snapshot alone."""
@@ -161,6 +156,11 @@ class Vsock:
         target.setblocking(False)
         if target is stream.guest:
             self.vmm.guest.hear()
+        elif stream.is_doomed:
+            self.vmm.unwatch(stream.guest)
+            stream.is_dead = True
+            if stream.is_told:
+                self.drop(stream)
 
     def guest_listens(self):
         """Who asked before there was a listener was refused by the guest's kernel."""
