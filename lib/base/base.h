@@ -221,6 +221,8 @@ int sys_pread_all(int fd, void *out, size_t len, uint64_t offset);
 int sys_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
 /* Writes what is not zero, in pages of 4096: the rest stays a hole. `len` is a multiple of that. */
 int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset);
+/* All of a file, without filling holes of either: a mapping would fill those of a memfd. */
+int sys_copy_sparse(int from, int to, uint64_t size);
 void sys_write_behind(int fd); /* has what was written go to the disk while other things are done */
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms); /* not retried on EINTR: returns 0 events then */
 int sys_socketpair(int type, int ret_fds[2]);

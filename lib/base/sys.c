@@ -225,6 +225,23 @@ void sys_write_behind(int fd)
 	sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+#define COPIED_AT_ONCE (1u << 20)
+
+int sys_copy_sparse(int from, int to, uint64_t size)
+{
+	AUTO_FREE uint8_t *part = malloc(COPIED_AT_ONCE);
+	int r = part ? 0 : -ENOMEM;
+	for (uint64_t at = 0; r == 0 && at < size; at += COPIED_AT_ONCE) {
+		size_t len = size - at < COPIED_AT_ONCE ? (size_t)(size - at) : COPIED_AT_ONCE;
+		size_t whole = (len + 4095) & ~(size_t)4095;
+		memset(part + len, 0, whole - len);
+		r = sys_pread_all(from, part, len, at);
+		if (r == 0)
+			r = sys_pwrite_sparse(to, part, whole, at);
+	}
+	return r < 0 ? r : sys_truncate(to, size);
+}
+
 int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset)
 {
 	static const uint8_t zeros[4096];

@@ -127,11 +127,7 @@ int pages_lay_over(const struct pages *pages, int to)
 static int write_whole(const struct pages *pages, int base_fd, uint64_t size, const char *path)
 {
 	AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-	uint8_t *base = fd < 0 ? NULL : sys_map(base_fd, 0, size, false);
-	int r = fd < 0 ? fd : base ? sys_truncate(fd, size) : -ENOMEM;
-	if (r == 0)
-		r = sys_pwrite_sparse(fd, base, size, 0);
-	sys_unmap(base, size);
+	int r = fd < 0 ? fd : sys_copy_sparse(base_fd, fd, size);
 	return r == 0 ? pages_lay_over(pages, fd) : r;
 }
 

@@ -12,14 +12,14 @@
 /* --- memory: as it is in the base, with the pages laid over it ------------------------------------------------------------ */
 
 struct layers {
-	uint8_t *memory, *content; /* mapped */
+	int memory;       /* read, not mapped: a look at a hole of a memfd through a mapping fills it */
+	uint8_t *content; /* mapped */
 	uint64_t size, content_size;
 	const struct pages *pages;
 };
 
 static void layers_done(struct layers *l)
 {
-	sys_unmap(l->memory, l->size);
 	sys_unmap(l->content, l->content_size);
 }
 
@@ -32,9 +32,9 @@ static int layers_map(struct layers *l, int memory, const struct pages *pages)
 	l->pages = pages;
 	l->size = (uint64_t)st.st_size;
 	l->content_size = pages->page_count * (uint64_t)PAGE_BYTES;
-	l->memory = sys_map(memory, 0, l->size, false);
+	l->memory = memory;
 	l->content = l->content_size ? sys_map(pages->fd, pages->offset, l->content_size, false) : NULL;
-	return !l->memory || (l->content_size && !l->content) ? -ENOMEM : 0;
+	return l->content_size && !l->content ? -ENOMEM : 0;
 }
 
 /* Where the next runs are, for a walk from the start. */
@@ -67,9 +67,11 @@ static int write_layers(const struct layers *l, int to, struct squeeze *squeeze,
 	int r = chunk ? 0 : -ENOMEM;
 	for (uint64_t at = 0; r == 0 && at < l->size; at += CHUNK) {
 		size_t len = l->size - at < CHUNK ? (size_t)(l->size - at) : CHUNK;
-		memcpy(chunk, l->memory + at, len);
-		lay_over(l, &place, at, len, chunk);
-		r = squeeze ? squeeze_add(squeeze, chunk, len) : sys_pwrite_sparse(to, chunk, len, at);
+		r = sys_pread_all(l->memory, chunk, len, at);
+		if (r == 0)
+			lay_over(l, &place, at, len, chunk);
+		if (r == 0)
+			r = squeeze ? squeeze_add(squeeze, chunk, len) : sys_pwrite_sparse(to, chunk, len, at);
 		if (r == 0 && stop_asked(stop))
 			r = -ECANCELED;
 	}
@@ -78,7 +80,7 @@ static int write_layers(const struct layers *l, int to, struct squeeze *squeeze,
 
 static int write_memory(int to, const struct snapshot_parts *parts, struct file_sum *sum)
 {
-	CLEANUP(layers_done) struct layers layers = { .memory = NULL };
+	CLEANUP(layers_done) struct layers layers = { .memory = -1 };
 	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
 	int r = layers_map(&layers, parts->memory, parts->pages);
 	if (r == 0 && !parts->compress) {

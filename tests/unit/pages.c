@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -157,6 +158,35 @@ START_TEST(more_than_two_gibibytes_of_private_pages_are_moved)
 }
 END_TEST
 
+/* --- as files -------------------------------------------------------------------------------- */
+
+static uint64_t kept(int fd)
+{
+	struct stat st;
+	ck_assert_int_eq(sys_fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+START_TEST(a_copy_is_as_sparse_as_its_source_which_stays_so)
+{
+	AUTO_FD int from = sys_memfd("from"), to = sys_memfd("to");
+	char found[4];
+	uint64_t size = 64 * MIB + 10;
+	ck_assert_int_eq(sys_truncate(from, size), 0);
+	ck_assert_int_eq(sys_pwrite_all(from, "late", 4, 40 * MIB + 4094), 0); /* in two pages */
+	ck_assert_int_eq(sys_pwrite_all(from, "last", 4, size - 4), 0);
+	uint64_t before = kept(from);
+	ck_assert_uint_lt(before, 8 * MIB); /* huge pages, where a host has them there */
+	ck_assert_int_eq(sys_copy_sparse(from, to, size), 0);
+	ck_assert_uint_eq(kept(from), before);
+	ck_assert_uint_le(kept(to), before);
+	ck_assert_int_eq(sys_pread_all(to, found, 4, 40 * MIB + 4094), 0);
+	ck_assert_mem_eq(found, "late", 4);
+	ck_assert_int_eq(sys_pread_all(to, found, 4, size - 4), 0);
+	ck_assert_mem_eq(found, "last", 4);
+}
+END_TEST
+
 START_TEST(what_fails_in_the_middle_is_told_with_its_own_reason)
 {
 	struct pages pages = PAGES_NONE;
@@ -181,6 +211,7 @@ static Suite *pages_suite(void)
 	tcase_add_loop_test(tc, pages_are_moved_whole_however_little_one_call_moves, 0, 3);
 	tcase_add_test(tc, more_than_two_gibibytes_of_private_pages_are_moved);
 	tcase_add_test(tc, what_fails_in_the_middle_is_told_with_its_own_reason);
+	tcase_add_test(tc, a_copy_is_as_sparse_as_its_source_which_stays_so);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

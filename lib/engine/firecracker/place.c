@@ -99,13 +99,7 @@ static int copy(int from, int to)
 	int r = sys_fstat(from, &st);
 	if (r < 0 || sys_clone_file(from, to) == 0)
 		return r;
-	size_t whole = ((size_t)st.st_size + 4095) & ~(size_t)4095;
-	uint8_t *content = whole ? sys_map(from, 0, whole, false) : NULL;
-	r = whole && !content ? -ENOMEM : 0;
-	if (r == 0 && whole)
-		r = sys_pwrite_sparse(to, content, whole, 0);
-	sys_unmap(content, whole);
-	return r < 0 ? r : sys_truncate(to, (uint64_t)st.st_size);
+	return sys_copy_sparse(from, to, (uint64_t)st.st_size);
 }
 
 /* The VMM's user must be able to read it, and no VMM may write what others map: what is not so is given to the group of the jailed, for reading. */
