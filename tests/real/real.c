@@ -220,6 +220,10 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 300);
 	add_file_tests(tc, variants);
 	suite_add_tcase(suite, tc);
+	tc = tcase_create("large");
+	tcase_set_timeout(tc, 300);
+	add_large_tests(tc);
+	suite_add_tcase(suite, tc);
 	return suite;
 }
 

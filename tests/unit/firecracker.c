@@ -251,6 +251,32 @@ START_TEST(a_snapshot_is_whole_or_a_difference)
 }
 END_TEST
 
+START_TEST(a_first_difference_is_whole_by_version_and_swap)
+{
+	static const struct {
+		const char *version;
+		bool swap, tracks;
+	} cases[] = {
+		{ "1.10.0", false, true },
+		{ "1.12.1", false, true },
+		{ "1.13.0", false, false },
+		{ "1.13.0", true, true },
+		{ "1.17.0", false, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
+		struct fc_boot boot = { .version = version(cases[i].version), .kernel = "/k",
+			.vsock = "/v", .memory_mb = 128, .vcpus = 1 };
+		boot.track = fc_must_track(&boot.version, cases[i].swap);
+		ck_assert_msg(boot.track == cases[i].tracks, "%s", cases[i].version);
+		fc_plan_boot(&plan, &boot);
+		json_t *machine = body_of(&plan, 0);
+		ck_assert(json_is_true(json_object_get(machine, "track_dirty_pages")) == boot.track);
+		json_decref(machine);
+	}
+}
+END_TEST
+
 /* --- command line -------------------------------------------------------------------------------------------------------- */
 
 static char *joined(const struct fc_command *command)
@@ -600,6 +626,7 @@ static Suite *firecracker_suite(void)
 	tcase_add_test(tc, a_clone_gets_a_tap_of_its_own_from_version_1_12_on);
 	tcase_add_loop_test(tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
 	tcase_add_test(tc, a_snapshot_is_whole_or_a_difference);
+	tcase_add_test(tc, a_first_difference_is_whole_by_version_and_swap);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("command line");
 	tcase_add_test(tc, without_a_jailer_the_program_is_started_plainly);

@@ -28,11 +28,16 @@ static void advise(struct buf *out, const char *text)
 	buf_append_str(out, text);
 }
 
-static void look_at_memory(const char *root, struct buf *out)
+bool fc_swap_is_on(const char *root)
 {
 	AUTO_FREE char *swaps = text_of(root, "/proc/swaps");
 	const char *second = swaps ? strchr(swaps, '\n') : NULL;
-	if (second && second[1])
+	return !swaps || (second && second[1]);
+}
+
+static void look_at_memory(const char *root, struct buf *out)
+{
+	if (fc_swap_is_on(root))
 		advise(out, "swap is on, so guest memory can get onto a disk: swapoff -a");
 	if (says(root, "/sys/kernel/mm/ksm/run", "1"))
 		advise(out, "the kernel merges equal pages (KSM), which lets tenants find out about each other: echo 0 > /sys/kernel/mm/ksm/run");

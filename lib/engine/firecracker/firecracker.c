@@ -187,6 +187,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 {
 	char *seen[FC_VSOCK + 1];
 	bool whole = true;
+	f->tracked = fc_must_track(&f->version, fc_swap_is_on(""));
 	for (int i = 0; i <= FC_VSOCK; i++)
 		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
@@ -195,7 +196,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus, .disk_iops = spec->disk_iops, .disk_bandwidth = spec->disk_bandwidth,
 		.link = f->machine.link.name[0] ? &f->machine.link : NULL, .net_rx_bandwidth = spec->net_rx_bandwidth,
 		.net_tx_bandwidth = spec->net_tx_bandwidth, .console = has_console(f),
-		.async = f->async,
+		.async = f->async, .track = f->tracked,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (whole)

@@ -32,6 +32,9 @@ enum fc_fact {
 	FC_NAMES_VSOCK,             /* vsock_override at a load */
 };
 bool fc_has(const struct fc_version *version, enum fc_fact fact);
+/* Whether what a booted guest writes to must be noted from its start on, for its first snapshot to
+ * be a Diff. */
+bool fc_must_track(const struct fc_version *version, bool swap_is_on);
 /* The issue or request upstream that tells of it; 0: none is known. */
 unsigned fc_upstream(enum fc_fact fact);
 /* NOVA_ENOTSUP for one that is too old, or whose restored guests cannot be reached. */
@@ -60,6 +63,7 @@ struct fc_boot {
 	uint64_t net_rx_bandwidth, net_tx_bandwidth;
 	bool console;
 	bool async; /* disks are read by io_uring */
+	bool track; /* what the guest writes to is noted from its start on */
 };
 /* Everything up to and with InstanceStart. */
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *boot);
@@ -163,6 +167,7 @@ struct fc_machine {
 	uint32_t memory_mb;
 	bool clone, greeted, paused;
 	bool async; /* its disks are read by io_uring */
+	bool tracked, saved; /* a booted one: what it writes to is noted; a snapshot has been taken */
 };
 static inline struct fc_machine *fc_of(struct machine *m)
 {
@@ -230,6 +235,8 @@ int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **e
 
 /* --- advice.c: reads files below `root` ("" for this host) ------------------------------------------------------------------------- */
 
+/* Guest memory can be elsewhere than in memory. */
+bool fc_swap_is_on(const char *root);
 /* What production hosts should have and this one has not, one a line; "": nothing. `jailer` NULL: none. NOVA_ENOMEM. */
 int fc_advice(const char *root, bool is_root, const char *jailer, char **ret_text);
 /* Whether disks are to be read by io_uring, as the setting says. NOVA_ENOTSUP: this host does not

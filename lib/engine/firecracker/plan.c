@@ -120,7 +120,11 @@ static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
 
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 {
-	add(plan, "PUT", "/machine-config", json_pack("{s:i, s:i}", "vcpu_count", (int)b->vcpus, "mem_size_mib", (int)b->memory_mb));
+	json_t *machine = json_pack(
+		"{s:i, s:i}", "vcpu_count", (int)b->vcpus, "mem_size_mib", (int)b->memory_mb);
+	if (machine && b->track && json_object_set_new(machine, "track_dirty_pages", json_true()) < 0)
+		plan->failed = true;
+	add(plan, "PUT", "/machine-config", machine);
 	plan_kernel(plan, b);
 	/* The agent in the initramfs mounts the first disk; a kernel without one is told to. */
 	if (b->rootfs)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Snapshots. The first of a booted machine is Full: its memory file becomes the base. A clone maps its base privately, and writes
- * Diffs, which hold what has changed since the Diff before; added up they are what differs from the base.
+ * Snapshots. That of a booted machine holds all of its memory, whose file becomes the base. A clone
+ * maps its base privately, and writes Diffs, which hold what has changed since the Diff before; added
+ * up they are what differs from the base.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,13 +60,23 @@ static enum fc_file memory_file(const struct fc_machine *f)
 	return f->clone ? FC_DIFF : FC_MEMORY;
 }
 
+/* Of a booted machine a Diff is all of its memory that is not zero, and takes a moment where a Full
+ * takes seconds: but not if what had been noted was forgotten by a snapshot before, or if some may
+ * have gone to a swap that was not there when it started. */
+static bool wants_diff(const struct fc_machine *f)
+{
+	if (f->clone)
+		return true;
+	return f->tracked ? !f->saved : !fc_swap_is_on("");
+}
+
 static int create(struct fc_machine *f, nova_error_t **error)
 {
 	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *memory = fc_seen(&f->place, memory_file(f));
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (!state || !memory)
 		return nova_oom(error);
-	fc_plan_save(&plan, state, memory, f->clone);
+	fc_plan_save(&plan, state, memory, wants_diff(f));
 	int code = 0;
 	if (f->place.jailed) { /* what is there is ours, or written already: it makes them anew, as its own user */
 		code = fc_place_clear(&f->place, FC_STATE, error);
@@ -74,6 +85,7 @@ static int create(struct fc_machine *f, nova_error_t **error)
 	}
 	if (code < 0)
 		return code;
+	f->saved = true;
 	fc_put_aside(f); /* the guest's end of it is reset now, also if this fails */
 	code = fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error);
 	if (code < 0 || !f->place.jailed)

@@ -49,6 +49,12 @@ bool fc_has(const struct fc_version *v, enum fc_fact fact)
 	return compare(v, &facts[fact].since) >= 0 && (!until->major || compare(v, until) < 0);
 }
 
+/* Else a Diff holds what is resident, which is not all where some is swapped out. */
+bool fc_must_track(const struct fc_version *v, bool swap_is_on)
+{
+	return swap_is_on || !fc_has(v, FC_DIFF_WITHOUT_TRACKING);
+}
+
 unsigned fc_upstream(enum fc_fact fact)
 {
 	return facts[fact].upstream;

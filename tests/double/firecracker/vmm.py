@@ -500,6 +500,9 @@ class Vmm:
         self.cut_streams()
         if self.state != "Paused":
             raise Refusal("Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running")
+        if kind == "Diff" and not self.tracking and self.version < (1, 13):
+            raise Refusal("Create snapshot error: Diff snapshots are not allowed on uVMs with dirty page "
+                          "tracking disabled.")
         config = {name: self.config.get(name) for name in ("machine-config", "drives", "vsock", "network-interfaces")}
         head = json.dumps({"format": schema.snapshot_format(self.version), "config": config}).encode()
         content = MAGIC + struct.pack("<I", len(head)) + head + self.guest.save()
