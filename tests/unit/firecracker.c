@@ -44,7 +44,6 @@ static const struct {
 	{ FC_CLONES_ARE_DEAF, "1.15.99", "1.16.0", "1.16.0", "1.16.1", 5969 },
 	{ FC_RESET_COMES_LATE, NULL, "1.10.0", "1.15.99", "1.16.0", 5882 },
 	{ FC_PAUSE_STOPS_STREAMS, "1.15.1", "1.16.0", "1.16.9", "1.17.0", 6100 },
-	{ FC_LOGS_WHAT_GUESTS_PRINT, NULL, "1.10.0", "1.15.1", "1.16.0", 0 },
 	{ FC_NAMES_NETWORKS, "1.11.9", "1.12.0", "2.0.0", NULL, 4731 },
 	{ FC_DIFF_WITHOUT_TRACKING, "1.12.1", "1.13.0", "3.1.0", NULL, 5274 },
 	{ FC_TRACKS_BY_NEW_NAME, "1.12.99", "1.13.0", "2.0.0", NULL, 0 },

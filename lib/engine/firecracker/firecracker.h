@@ -25,7 +25,6 @@ enum fc_fact {
 	FC_CLONES_ARE_DEAF,         /* restored guests cannot be reached */
 	FC_RESET_COMES_LATE,        /* a stream made after a snapshot may be ended by its reset */
 	FC_PAUSE_STOPS_STREAMS,     /* nothing reaches a guest after a pause without a snapshot */
-	FC_LOGS_WHAT_GUESTS_PRINT,  /* in lines without limit */
 	FC_NAMES_NETWORKS,          /* network_overrides at a load */
 	FC_DIFF_WITHOUT_TRACKING,   /* a Diff of a booted guest holds all that it has touched */
 	FC_TRACKS_BY_NEW_NAME,      /* track_dirty_pages at a load, before: enable_diff_snapshots */

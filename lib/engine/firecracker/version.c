@@ -27,7 +27,6 @@ static const struct {
 	[FC_CLONES_ARE_DEAF] = { { 1, 16, 0 }, { 1, 16, 1 }, 5969 },
 	[FC_RESET_COMES_LATE] = { { 0, 0, 0 }, { 1, 16, 0 }, 5882 },
 	[FC_PAUSE_STOPS_STREAMS] = { { 1, 16, 0 }, { 1, 17, 0 }, 6100 },
-	[FC_LOGS_WHAT_GUESTS_PRINT] = { { 0, 0, 0 }, { 1, 16, 0 }, 0 },
 	[FC_NAMES_NETWORKS] = { { 1, 12, 0 }, { 0, 0, 0 }, 4731 },
 	[FC_DIFF_WITHOUT_TRACKING] = { { 1, 13, 0 }, { 0, 0, 0 }, 5274 },
 	[FC_TRACKS_BY_NEW_NAME] = { { 1, 13, 0 }, { 0, 0, 0 }, 0 },
