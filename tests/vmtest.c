@@ -224,9 +224,5 @@ int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 		printf("1..0 # SKIP %s\n", why);
 		return EXIT_SUCCESS; /* with TAP the plan says it all */
 	}
-	SRunner *runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return test_run(make_suite());
 }

@@ -92,9 +92,8 @@ END_TEST
 
 void add_network_tests(TCase *tc)
 {
-	const char *reason = netns_missing();
-	if (reason) {
-		fprintf(stderr, "SKIPPED: machines with a network device: %s\n", reason);
+	if (netns_missing()) {
+		netns_add_skip(tc);
 		return;
 	}
 	tcase_add_loop_test(tc, a_machine_opens_its_tap_and_takes_it_along_at_its_end, 0, ARRAY_LEN(jailers));

@@ -176,9 +176,8 @@ START_TEST(a_guest_reaches_another_host_in_this_hosts_name)
 	char byte = 0;
 	struct platform p = open_with_network();
 	if (!fs_exists("/sbin/ip") && !fs_exists("/usr/sbin/ip")) {
-		fprintf(stderr, "SKIPPED: a guest that reaches another host: no program ip\n");
 		platform_close(&p);
-		return;
+		test_skip("there is no program ip");
 	}
 	ck_assert_int_eq(sys_pipe(told) | sys_pipe(done), 0);
 	pid_t neighbour = start_neighbour(told[0], done[1]);
@@ -375,9 +374,8 @@ TCase *network_cases(void)
 		tcase_add_test(tc, an_engine_without_network_says_so);
 		return tc;
 	}
-	const char *reason = netns_missing();
-	if (reason) {
-		fprintf(stderr, "SKIPPED: guests with a network: %s\n", reason);
+	if (netns_missing()) {
+		netns_add_skip(tc);
 		return tc;
 	}
 	tcase_add_test(tc, the_example_of_a_network_call_returns_login_and_name);

@@ -342,10 +342,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 2 || fs_read_file(argv[1], &map) < 0)
 		return 2;
-	SRunner *runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	int status = test_run(make_suite());
 	buf_free(&map);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }

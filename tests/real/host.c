@@ -6,6 +6,7 @@
 
 #include "engine/qemu/qemu.h"
 #include "host/host.h"
+#include "keeper/cgroup.h"
 #include "real.h"
 
 #define GROUPS "/sys/fs/cgroup"
@@ -33,10 +34,8 @@ static char *group_of(pid_t pid)
 
 START_TEST(a_vmm_stays_in_the_control_group_that_it_was_started_in)
 {
-	if (strcmp(engine, "firecracker") || !be_a_cgroup2_host()) {
-		fprintf(stderr, "# SKIP %s: no hierarchy of version 2 can be mounted\n", __func__);
-		return;
-	}
+	if (!be_a_cgroup2_host())
+		test_skip("no hierarchy of version 2 can be mounted");
 	struct setting s = set_up(_i == 1, NULL);
 	nova_vm_t *vm = start(&s, NULL);
 	is_call(vm, 1);
@@ -45,6 +44,34 @@ START_TEST(a_vmm_stays_in_the_control_group_that_it_was_started_in)
 	nova_vm_free(vm);
 	tear_down(&s);
 	rmdir(GROUPS "/firecracker");
+}
+END_TEST
+
+/* Its control files of version 2, by the path in /proc: 0::/… */
+static char *limit_of(const char *group)
+{
+	AUTO_FREE char *path = str_format(GROUPS "%s/memory.max", group + strlen("0::"));
+	AUTO_BUF struct buf text = BUF_INIT(64);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	return buf_steal_str(&text);
+}
+
+START_TEST(a_vmm_is_held_to_its_memory_by_a_group_of_version_2)
+{
+	if (!be_a_cgroup2_host())
+		test_skip("no hierarchy of version 2 can be mounted");
+	if (cgroup_obstacle())
+		test_skip("%s", cgroup_obstacle());
+	struct setting s = set_up(_i == 1, NULL);
+	nova_vm_t *vm = start(&s, NULL);
+	AUTO_FREE char *group = group_of((pid_t)nova_vm_pid(vm));
+	ck_assert_msg(strstr(group, "/nova-"), "it is in %s", group);
+	AUTO_FREE char *limit = limit_of(group);
+	ck_assert_int_eq(strtoull(limit, NULL, 10) % 4096, 0);
+	ck_assert_uint_gt(strtoull(limit, NULL, 10), 64u << 20);
+	ck_assert_uint_lt(strtoull(limit, NULL, 10), 1024u << 20);
+	nova_vm_free(vm);
+	tear_down(&s);
 }
 END_TEST
 
@@ -74,14 +101,15 @@ START_TEST(a_snapshot_of_another_processor_is_not_restored)
 	ck_ok(nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
 	is_call(restored, 1);
 	nova_vm_free(restored);
-	if (pretend_another_processor(s.dir))
+	bool pretends = pretend_another_processor(s.dir);
+	if (pretends)
 		ck_fails(NOVA_ESTALE,
 			nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
-	else
-		printf("# SKIP %s: /proc/cpuinfo cannot be covered\n", __func__);
 	nova_snapshot_free(snapshot);
 	nova_vm_free(vm);
 	tear_down(&s);
+	if (!pretends)
+		test_skip("/proc/cpuinfo cannot be covered");
 }
 END_TEST
 
@@ -206,5 +234,6 @@ void add_host_tests(TCase *tc, int variants)
 		tcase_add_test(tc, a_register_that_nothing_helps_against_is_named);
 	}
 	tcase_add_loop_test(tc, a_vmm_stays_in_the_control_group_that_it_was_started_in, 0, variants);
+	tcase_add_loop_test(tc, a_vmm_is_held_to_its_memory_by_a_group_of_version_2, 0, variants);
 	tcase_add_loop_test(tc, a_snapshot_of_another_processor_is_not_restored, 0, variants);
 }

@@ -234,9 +234,5 @@ int main(int argc, char **argv)
 	engine = argv[1];
 	if (!can_run())
 		return EXIT_SUCCESS; /* with TAP the plan says it all */
-	SRunner *runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return test_run(make_suite());
 }

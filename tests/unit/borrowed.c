@@ -151,9 +151,8 @@ START_TEST(a_borrowed_user_or_group_obeys_no_environment)
 	dir = test_dir();
 	const char *why = missing();
 	if (why) {
-		fprintf(stderr, "# SKIP %s: %s\n", __func__, why);
 		test_dir_remove(dir);
-		return;
+		test_skip("%s", why);
 	}
 	prepare();
 	AUTO_FREE char *subject = copy_of_this_program();
@@ -186,9 +185,5 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--inside"))
 		return start_vm(argv[2]);
-	SRunner *runner = srunner_create(borrowed_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return test_run(borrowed_suite());
 }

@@ -20,13 +20,11 @@ static nova_error_t *error;
 #define EACH      1250u
 #define RANGE     20000u /* small, so that some hundred would be the same without the lock */
 
-static bool can_reserve(const char *test)
+static void reserve(void)
 {
 	struct rlimit files = { 4096, 4096 };
-	if (geteuid() == 0 && setrlimit(RLIMIT_NOFILE, &files) == 0)
-		return true;
-	fprintf(stderr, "# SKIP %s: not root, or too few descriptors\n", test);
-	return false;
+	if (geteuid() != 0 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+		test_skip("not root, or too few descriptors");
 }
 
 static void take_many(uint32_t *taken, int ready, int go)
@@ -45,8 +43,7 @@ static void take_many(uint32_t *taken, int ready, int go)
 
 START_TEST(five_thousand_users_taken_by_four_processes_are_different)
 {
-	if (!can_reserve(__func__))
-		return;
+	reserve();
 	int ready[2], go[2], status;
 	pid_t pids[PROCESSES];
 	char byte;
@@ -137,10 +134,8 @@ static void be_killed_with_a_child(void)
 START_TEST(groups_of_killed_keepers_are_swept_and_that_of_a_living_one_stays)
 {
 	AUTO_FREE char *directory = groups();
-	if (!directory) {
-		fprintf(stderr, "# SKIP %s: %s\n", __func__, cgroup_obstacle());
-		return;
-	}
+	if (!directory)
+		test_skip("%s", cgroup_obstacle());
 	pid_t makers[MAKERS] = { getpid() };
 	for (int i = 1; i < MAKERS; i++) {
 		int status;

@@ -504,9 +504,8 @@ static Suite *net_suite(void)
 	tcase_add_test(tc, name_servers_that_a_guest_can_ask_are_taken);
 	tcase_add_test(tc, a_resolver_on_the_loopback_is_replaced_by_those_behind_it);
 	suite_add_tcase(suite, tc);
-	const char *reason = netns_missing();
-	if (reason) {
-		fprintf(stderr, "SKIPPED: the kernel's side of net (TAPs, isolation, addresses of several processes, kill -9, masquerade): %s\n", reason);
+	if (netns_missing()) {
+		netns_add_skip(tc);
 		return suite;
 	}
 	tc = tcase_create("kernel");
