@@ -19,6 +19,13 @@ class WithoutDaemon(HomeCase):
             self.assertIn("'novactl daemon' starts it", error["message"])
         self.assertIn("--no-daemon asks for none", self.error_of("--no-daemon", "instance", "list", status=1)["message"])
 
+    def test_what_it_was_given_is_left_when_there_is_nobody_to_take_it(self):
+        script = f"{NOVACTL} instance exec i -- cat; echo $?; cat"
+        done = subprocess.run(["sh", "-c", script], text=True, input="a\nb\n", capture_output=True,
+                              env=self.environment, check=True)
+        self.assertEqual(done.stdout, "125\na\nb\n")
+        self.assertIn("instances live in the daemon", done.stderr)
+
     def test_an_ephemeral_call_runs_here(self):
         self.register("f", "echo 1", "shell")
         result = self.novactl_json("invoke", "f", "--mode", "ephemeral")
@@ -74,7 +81,8 @@ class Instances(DaemonCase):
         done = self.novactl("instance", "exec", "i", "--", "sh", "-c", "echo out; echo err >&2; exit 5", status=5)
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
         value = self.novactl_json("instance", "exec", "i", "--", "echo", "-n", "x")
-        self.assertEqual(value, {"exit_code": 0, "stdout": "x", "stderr": ""})
+        self.assertEqual(value, {"exit_code": 0, "stdout": "x", "stderr": "", "truncated": False,
+                                 "stdout_bytes": 1, "stderr_bytes": 0})
         long = self.novactl("instance", "exec", "i", "--", "sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x").stdout
         self.assertEqual(long, "x" * 900000)
         self.novactl("instance", "exec", "i", "-t", "100ms", "--", "sleep", "100", status=124)
@@ -87,7 +95,28 @@ class Instances(DaemonCase):
         self.assertEqual(hashlib.sha256(done.stdout).hexdigest(), hashlib.sha256(data).hexdigest())
         self.assertEqual(done.stderr, b"")
         value = self.novactl_json("instance", "exec", "i", "--", "wc", "-c", stdin="four")
-        self.assertEqual(value["stdout"].strip(), "4")
+        self.assertEqual((value["stdout"].strip(), value["truncated"]), ("4", False))
+
+    def test_json_has_the_first_mib_and_says_how_much_it_was(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        command = ("instance", "exec", "i", "--")
+        value = self.novactl_json(*command, "cat", stdin="x" + "\u00e4" * 700000)
+        self.assertEqual(value["stdout"], "x" + "\u00e4" * ((1 << 19) - 1), "whole characters")
+        self.assertEqual((value["stdout_bytes"], value["stderr_bytes"]), (1400001, 0))
+        self.assertTrue(value["truncated"])
+        exact = self.novactl_json(*command, "sh", "-c", "cat >&2", stdin="x" * (1 << 20))
+        self.assertEqual((len(exact["stderr"]), exact["stderr_bytes"]), (1 << 20, 1 << 20))
+        self.assertFalse(exact["truncated"])
+
+    def test_a_loop_that_reads_its_lines_keeps_them(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        command = "sh -c 'echo got $0; cat' $line"
+        each = "got a\ngot b\n"
+        for option, printed in (("-n", each), ("--no-stdin", each), ("", "got a\nb\n")):
+            loop = f"while read -r line; do {NOVACTL} instance exec {option} i -- {command}; done"
+            done = subprocess.run(["sh", "-c", loop], text=True, input="a\nb\n", check=True,
+                                  capture_output=True, env=self.environment)
+            self.assertEqual(done.stdout, printed, option)
 
     def exec(self, *words, **options):
         process = subprocess.Popen([NOVACTL, "instance", "exec", "i", "-t", "300s", "--", *words], env=self.environment,
@@ -143,7 +172,7 @@ class Instances(DaemonCase):
         process = self.exec("cat", "/dev/zero")
         process.stdout.read(1 << 20)
         self.novactl("instance", "list")
-        self.novactl("instance", "stop", "i", status=1)  # it says that a call was killed
+        self.assertIn("still busy", self.error_of("instance", "stop", "i", status=1)["message"])
         process.stdout.close()
         process.wait(60)
 

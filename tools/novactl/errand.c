@@ -15,7 +15,6 @@ struct errand {
 	nova_t *nova;
 	int wake; /* eventfd of the loop */
 	json_t *request, *reply;
-	struct bytes out, err; /* what a command printed, if it is not passed on meanwhile */
 	/* stdin of a command: a pipe, -1 if there is none, and what waits for room there. All but the
 	 * reading end is the loop's. */
 	int input[2];
@@ -149,17 +148,6 @@ static int do_stop(struct errand *errand, nova_instance_t *instance, nova_error_
 	return nova_instance_stop(instance, number_of(errand->request, "grace_ms"), error);
 }
 
-static void take_printed(struct errand *errand, const nova_result_t *result)
-{
-	size_t len;
-	const char *text = nova_result_stdout(result, &len);
-	bytes_add(&errand->out, text, len);
-	text = nova_result_stderr(result, &len);
-	bytes_add(&errand->err, text, len);
-	errand->reply = need(json_pack("{s:i,s:b}", "exit_code", nova_result_exit_code(result),
-		"truncated", nova_result_truncated(result)));
-}
-
 static bool is_wanted(const struct errand *errand)
 {
 	return !__atomic_load_n(&errand->canceled, __ATOMIC_ACQUIRE) &&
@@ -200,16 +188,12 @@ static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_
 	opts.timeout_ms = number_of(errand->request, "timeout_ms");
 	opts.flags = NOVA_COMMAND_STREAMED;
 	opts.stdin_fd = errand->input[0];
-	opts.on_output = json_is_true(json_object_get(errand->request, "stream")) ? on_output : NULL;
+	opts.on_output = on_output;
 	opts.userdata = errand;
 	errand->instance = instance;
 	int code = nova_instance_command(instance, &opts, &result, error);
 	if (code == 0)
-		take_printed(errand, result);
-	if (opts.on_output) {
-		bytes_free(&errand->out);
-		bytes_free(&errand->err);
-	}
+		reply_with(errand, "exit_code", need(json_integer(nova_result_exit_code(result))));
 	free(argv);
 	return code;
 }
@@ -280,8 +264,6 @@ static void errand_free(struct errand *errand)
 	for (int i = 0; i < 2; i++)
 		if (errand->input[i] >= 0)
 			close(errand->input[i]);
-	bytes_free(&errand->out);
-	bytes_free(&errand->err);
 	bytes_free(&errand->pending);
 	bytes_free(&errand->printed);
 	pthread_mutex_destroy(&errand->lock);
@@ -385,10 +367,6 @@ json_t *errand_end(struct errand *errand, struct wire *wire)
 	json_t *reply = errand->reply;
 	if (wire)
 		put_printed(errand, wire);
-	if (wire && errand->out.len)
-		wire_put_text(wire, "stdout", errand->out.data, errand->out.len);
-	if (wire && errand->err.len)
-		wire_put_text(wire, "stderr", errand->err.data, errand->err.len);
 	errand_free(errand);
 	return reply;
 }

@@ -13,8 +13,11 @@
 /* As of env(1) and timeout(1): few commands end with it themselves. */
 #define STATUS_EXEC 125
 
+#define KEPT_MAX    (1u << 20) /* bytes of each stream that --json shows */
+
 static struct {
 	const char *name, *snapshot;
+	bool no_stdin;
 	uint32_t memory, vcpus, timeout_ms, grace_ms;
 } given;
 
@@ -83,10 +86,11 @@ static int show_instances(const json_t *list)
 
 /* --- asking --- */
 
-/* What was printed by a command that ran there. */
+/* What was printed by a command that ran there: it is passed on at once or, of --json, kept as far
+ * as it is shown. */
 struct printed {
 	struct bytes out, err;
-	bool pass_on; /* at once; stdin goes there meanwhile */
+	uint64_t out_total, err_total;
 };
 
 static void pass_on(struct printed *printed)
@@ -103,12 +107,22 @@ static void pass_on(struct printed *printed)
 	bytes_drop(&printed->err, printed->err.len);
 }
 
+static void take_text(
+	struct bytes *bytes, uint64_t *total, const json_t *payload, const char *part)
+{
+	size_t before = bytes->len;
+	wire_text_add(bytes, payload, part);
+	*total += bytes->len - before;
+	if (globals.json && bytes->len > KEPT_MAX)
+		bytes->len = KEPT_MAX;
+}
+
 static void on_text(void *userdata, const json_t *payload)
 {
 	struct printed *printed = userdata;
-	wire_text_add(&printed->out, payload, "stdout");
-	wire_text_add(&printed->err, payload, "stderr");
-	if (printed->pass_on)
+	take_text(&printed->out, &printed->out_total, payload, "stdout");
+	take_text(&printed->err, &printed->err_total, payload, "stderr");
+	if (!globals.json)
 		pass_on(printed);
 }
 
@@ -273,35 +287,51 @@ static json_t *words_json(char **words, int count)
 	return array;
 }
 
+/* Without the beginning of a character that was cut. */
+static json_t *shown(const struct bytes *bytes, uint64_t total)
+{
+	size_t len = bytes->len, cut = len;
+	for (int i = 0; total > len && i < 3 && cut && (bytes->data[cut - 1] & 0xc0) == 0x80; i++)
+		cut--;
+	unsigned char lead = total > len && cut ? (unsigned char)bytes->data[cut - 1] : 0;
+	size_t needs = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
+	if (len - cut + 1 < needs)
+		len = cut - 1;
+	return json_stringn(len ? bytes->data : "", len);
+}
+
+static int exec_show_json(int code, const struct printed *printed)
+{
+	bool cut = printed->out_total > printed->out.len || printed->err_total > printed->err.len;
+	json_t *value = json_pack("{s:i,s:o,s:o,s:b,s:I,s:I}", "exit_code", code, "stdout",
+		shown(&printed->out, printed->out_total), "stderr",
+		shown(&printed->err, printed->err_total), "truncated", cut, "stdout_bytes",
+		(json_int_t)printed->out_total, "stderr_bytes", (json_int_t)printed->err_total);
+	int status = value ? print_json(value)
+			   : failure("what the command printed is not UTF-8: ask without --json");
+	return status ? STATUS_EXEC : code;
+}
+
 /* The command's own streams and status become this one's. */
 static int exec_show(const json_t *reply, const struct printed *printed)
 {
 	int code = (int)number_of(reply, "exit_code");
-	if (globals.json) {
-		json_t *value = json_pack("{s:i,s:s%,s:s%}", "exit_code", code, "stdout",
-			printed->out.len ? printed->out.data : "", printed->out.len, "stderr",
-			printed->err.len ? printed->err.data : "", printed->err.len);
-		int status = value ? print_json(value)
-				   : failure("what the command printed is not UTF-8: ask without "
-					     "--json");
-		return status ? STATUS_EXEC : code;
-	}
-	return code;
+	return globals.json ? exec_show_json(code, printed) : code;
 }
 
 /* A closed one has been replaced by something that cannot be read. */
-static bool has_stdin(void)
+static bool gives_stdin(void)
 {
-	return (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY;
+	return !given.no_stdin && (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY;
 }
 
 static int exec_run(char **args, int count)
 {
-	struct printed printed = { .pass_on = !globals.json };
+	struct printed printed = { 0 };
 	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
-	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:o}", "verb", "instance exec", "name",
-		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin",
-		has_stdin(), "stream", printed.pass_on, "argv", argv);
+	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:o}", "verb", "instance exec", "name",
+		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin", gives_stdin(),
+		"argv", argv);
 	progress_start("running");
 	int status = ask(request, &printed, &reply);
 	progress_stop();
@@ -327,6 +357,8 @@ static const struct opt start_options[] = {
 static const struct opt exec_options[] = {
 	{ OPT_DURATION, 't', "timeout", "SECONDS", "time limit of the command [30]",
 		&given.timeout_ms },
+	{ OPT_FLAG, 'n', "no-stdin", NULL, "leave stdin alone; the command's is empty",
+		&given.no_stdin },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -380,8 +412,10 @@ const struct verb verb_instance_exec = {
 	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n"
 		    "  novactl instance exec session-7 -- tar x -C /tmp < files.tar\n",
 	.notes = "What it prints and its exit status become those of novactl, whose stdin it "
-		 "gets, however much\nit is and while it runs: '< /dev/null' gives it none. No "
-		 "shell is involved.\n"
+		 "gets, however much\nit is and while it runs. In a loop that reads its lines from "
+		 "there, use -n. No shell is involved.\n"
+		 "With --json the first MiB of each stream is shown; \"truncated\" says if that is "
+		 "not all, and\n\"stdout_bytes\" and \"stderr_bytes\" how much it was.\n"
 		 "Statuses that are not the command's: 124 if its time was over, 125 if novactl "
 		 "could not run it,\n126 and 127 if it cannot be executed or is not there.\n",
 	.options = exec_options,
