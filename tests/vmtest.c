@@ -214,6 +214,17 @@ static char *find_obstacle(void)
 	return why;
 }
 
+size_t vmtest_memory_kb(pid_t pid, const char *what)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/status", (int)pid);
+	AUTO_BUF struct buf text = BUF_INIT(1u << 20);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *status = buf_steal_str(&text);
+	const char *line = strstr(status, what);
+	ck_assert_ptr_nonnull(line);
+	return strtoul(line + strlen(what) + 1, NULL, 10);
+}
+
 int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 {
 	if (argc != 2)

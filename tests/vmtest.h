@@ -55,6 +55,14 @@ void vmtest_await_end(int pidfd);
 /* Waits for the end of all processes whose command line contains the text. */
 void vmtest_await_none(const char *text);
 
+/* A line of /proc/PID/status, as "VmHWM:". */
+size_t vmtest_memory_kb(pid_t pid, const char *what);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ADDRESSES_ARE_WATCHED true /* what was freed is kept */
+#else
+#define ADDRESSES_ARE_WATCHED false
+#endif
+
 int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void));
 
 #endif

@@ -175,6 +175,16 @@ static inline void let_them_go(nova_vm_t *vm)
 	nova_result_free(result);
 }
 
+/* Somebody waits for what the agent says. */
+static inline void await_reader(nova_vm_t *vm)
+{
+	for (bool reads = false; !reads; sched_yield()) {
+		pthread_mutex_lock(&vm->lock);
+		reads = vm->reader != NULL;
+		pthread_mutex_unlock(&vm->lock);
+	}
+}
+
 /* Somebody stands in line. */
 static inline void await_line(nova_vm_t *vm)
 {

@@ -59,6 +59,61 @@ START_TEST(no_more_calls_are_inside_than_the_concurrency_allows)
 }
 END_TEST
 
+/* A command that says back what it hears: each line that comes lets the next one go. */
+struct talk {
+	int end, left;
+};
+
+static void talk_on(void *userdata, int stream, const void *data, size_t len)
+{
+	struct talk *t = userdata;
+	(void)stream;
+	for (size_t i = 0; i < len; i++) {
+		if (((const char *)data)[i] != '\n')
+			continue;
+		if (--t->left)
+			ck_assert_int_eq(sys_write_all(t->end, "word\n", 5), 0);
+		else
+			fd_close(t->end);
+	}
+}
+
+static void talk_to(nova_vm_t *vm, int lines)
+{
+	int ends[2];
+	const char *const argv[] = { "cat" };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	nova_result_t *result;
+	ck_assert_int_eq(sys_pipe(ends), 0);
+	struct talk talk = { ends[1], lines };
+	ck_assert_int_eq(sys_write_all(ends[1], "word\n", 5), 0);
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	opts.flags = NOVA_COMMAND_STREAMED;
+	opts.stdin_fd = ends[0];
+	opts.on_output = talk_on;
+	opts.userdata = &talk;
+	opts.timeout_ms = 300000;
+	ck_ok(nova_vm_command(vm, &opts, &result, &error));
+	ck_assert_int_eq(talk.left, 0);
+	nova_result_free(result);
+	fd_close(ends[0]);
+}
+
+START_TEST(a_command_is_given_its_stdin_while_another_call_reads_for_both)
+{
+	struct setting s = set_up_waiting("shell", 2);
+	struct caller waiting = { .timeout_ms = 300000 };
+	begin(&waiting, s.vm);
+	await(&waiting.begun);
+	await_reader(s.vm);
+	talk_to(s.vm, 100);
+	let_them_go(s.vm);
+	ends_well(&waiting);
+	tear_down(&s);
+}
+END_TEST
+
 static void until_the_other_has_ended(struct caller *c)
 {
 	await(&c->other->ended);
@@ -460,6 +515,7 @@ static Suite *calls_suite(void)
 	tc = tcase_create("apart");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, no_more_calls_are_inside_than_the_concurrency_allows);
+	tcase_add_test(tc, a_command_is_given_its_stdin_while_another_call_reads_for_both);
 	tcase_add_test(tc, a_slow_reader_of_output_holds_up_only_its_own_call);
 	tcase_add_test(tc, every_call_has_its_own_time_limit);
 	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);

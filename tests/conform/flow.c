@@ -6,6 +6,8 @@
 #include "vmtest.h"
 
 #define MIB ((size_t)1 << 20)
+/* More than the windows, what is kept for the result and what is made of both on the way. */
+#define FLAT_KB 8192
 
 struct setting {
 	char *dir;
@@ -93,7 +95,28 @@ static size_t stream_size(void)
 	return is_fake() ? (is_long && *is_long ? 100 : 10) * MIB : MIB;
 }
 
-START_TEST(a_command_gets_stdin_of_any_length_and_all_it_prints_comes_back)
+/* What the process has had at most beyond what it has now. */
+struct memory {
+	pid_t pid;
+	size_t before;
+};
+
+static struct memory memory_of(pid_t pid)
+{
+	return (struct memory){ pid, vmtest_memory_kb(pid, "VmRSS:") };
+}
+
+static void was_flat(const struct memory *memory, const char *whose)
+{
+	size_t peak = vmtest_memory_kb(memory->pid, "VmHWM:");
+	printf("# %s: %zu KB before, %zu KB at most\n", whose, memory->before, peak);
+	if (!ADDRESSES_ARE_WATCHED)
+		ck_assert_msg(peak < memory->before + FLAT_KB, "%s: %zu KB before, %zu KB at most", whose,
+			memory->before, peak);
+}
+
+/* On the fake engine the agent is a process that can be looked at. */
+START_TEST(a_command_gets_stdin_of_any_length_and_all_it_prints_comes_back_in_flat_memory)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start(&s);
@@ -103,9 +126,13 @@ START_TEST(a_command_gets_stdin_of_any_length_and_all_it_prints_comes_back)
 	struct consumer consumer = { .len = 0 };
 	ck_assert_int_eq(sys_pipe(ends), 0);
 	struct producer producer = { ends[1], stream_size() };
+	struct memory host = memory_of(getpid());
+	struct memory agent = memory_of(is_fake() ? nova_vm_pid(vm) : getpid());
 	ck_assert_int_eq(pthread_create(&thread, NULL, produce, &producer), 0);
 	ck_ok(stream(vm, "cat", ends[0], check_bytes, &consumer, &result));
 	pthread_join(thread, NULL);
+	was_flat(&host, "host");
+	was_flat(&agent, "agent");
 	ck_assert_int_eq(nova_result_exit_code(result), 0);
 	ck_assert_uint_eq(consumer.len, producer.len);
 	ck_assert_uint_eq(consumer.wrong, 0);
@@ -181,6 +208,43 @@ START_TEST(what_a_command_prints_comes_before_its_stdin_has_ended)
 	ck_assert_int_eq(consumer.end, -1);
 	nova_result_free(result);
 	fd_close(ends[0]);
+	nova_vm_free(vm);
+	tear_down(&s);
+}
+END_TEST
+
+#define TIME_MS  2000
+#define GRACE_MS 5000 /* after that an agent is dead that has said nothing */
+
+static void take_it_late(void *userdata, int stream_number, const void *data, size_t len)
+{
+	struct consumer *c = userdata;
+	(void)stream_number, (void)data;
+	if (!c->len)
+		sys_poll(NULL, 0, TIME_MS + GRACE_MS + 200);
+	c->len += len;
+}
+
+START_TEST(who_takes_output_when_its_time_is_long_over_loses_the_call_and_not_the_vm)
+{
+	if (!is_fake() || ADDRESSES_ARE_WATCHED)
+		return;
+	struct setting s = set_up();
+	nova_vm_t *vm = start(&s);
+	const char *const argv[] = { "cat", "/dev/zero" };
+	nova_result_t *result = NULL;
+	struct consumer consumer = { .len = 0 };
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	opts.argv = argv;
+	opts.argc = ARRAY_LEN(argv);
+	opts.flags = NOVA_COMMAND_STREAMED;
+	opts.stdin_fd = -1;
+	opts.on_output = take_it_late;
+	opts.userdata = &consumer;
+	opts.timeout_ms = TIME_MS;
+	ck_fails(NOVA_ETIMEDOUT, nova_vm_command(vm, &opts, &result, &error));
+	nova_result_free(result);
+	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -264,10 +328,12 @@ static Suite *flow_suite(void)
 	Suite *suite = suite_create("flow");
 	TCase *tc = tcase_create(engine);
 	tcase_set_timeout(tc, 300);
-	tcase_add_test(tc, a_command_gets_stdin_of_any_length_and_all_it_prints_comes_back);
+	tcase_add_test(
+		tc, a_command_gets_stdin_of_any_length_and_all_it_prints_comes_back_in_flat_memory);
 	tcase_add_test(tc, a_command_may_end_without_reading_its_stdin);
 	tcase_add_test(tc, a_command_that_is_given_nothing_finds_its_stdin_at_the_end);
 	tcase_add_test(tc, what_a_command_prints_comes_before_its_stdin_has_ended);
+	tcase_add_test(tc, who_takes_output_when_its_time_is_long_over_loses_the_call_and_not_the_vm);
 	tcase_add_test(tc, a_command_that_waits_for_stdin_can_be_interrupted);
 	tcase_add_test(tc, stdin_that_cannot_be_read_ends_the_command_and_is_told);
 	tcase_add_test(tc, flags_that_are_unknown_are_refused_and_stdin_comes_from_one_place);

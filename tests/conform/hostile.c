@@ -83,22 +83,6 @@ static int try(const struct setting *s, const char *script, bool output, nova_re
 	return code;
 }
 
-static size_t memory_kb(const char *what)
-{
-	AUTO_BUF struct buf text = BUF_INIT(MIB);
-	ck_assert_int_eq(fs_read_file("/proc/self/status", &text), 0);
-	AUTO_FREE char *status = buf_steal_str(&text);
-	const char *line = strstr(status, what);
-	ck_assert_ptr_nonnull(line);
-	return strtoul(line + strlen(what) + 1, NULL, 10);
-}
-
-#ifdef __SANITIZE_ADDRESS__
-#define ADDRESSES_ARE_WATCHED true /* what was freed is kept */
-#else
-#define ADDRESSES_ARE_WATCHED false
-#endif
-
 /* --- one lie ---------------------------------------------------------------------------------------------------------------- */
 
 #define RESP(members) "{\"type\":3,\"payload\":{\"request_id\":\"$\"," members "}}"
@@ -302,9 +286,9 @@ START_TEST(large_and_deep_output_is_taken_whole)
 {
 	struct setting s = set_up();
 	nova_result_t *result;
-	size_t len, before = memory_kb("VmRSS:");
+	size_t len, before = vmtest_memory_kb(getpid(), "VmRSS:");
 	ck_ok(try(&s, large[_i].script, false, &result));
-	size_t peak = memory_kb("VmHWM:");
+	size_t peak = vmtest_memory_kb(getpid(), "VmHWM:");
 	if (!ADDRESSES_ARE_WATCHED)
 		ck_assert_msg(peak < before + 32 * 1024, "%zu KB before, %zu KB at most", before, peak);
 	const char *output = nova_result_output(result, &len);
@@ -453,12 +437,12 @@ static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
 		ck_ok(begin(&s, disk, &calls[i].vm, &error));
 	}
 	uint64_t limit = deadline_in_ms(60000);
-	size_t before = memory_kb("VmRSS:");
+	size_t before = vmtest_memory_kb(getpid(), "VmRSS:");
 	for (int i = 0; i < AT_ONCE; i++)
 		ck_assert_int_eq(pthread_create(&calls[i].thread, NULL, call, &calls[i]), 0);
 	for (int i = 0; i < AT_ONCE; i++)
 		pthread_join(calls[i].thread, NULL);
-	size_t peak = memory_kb("VmHWM:");
+	size_t peak = vmtest_memory_kb(getpid(), "VmHWM:");
 	ck_assert(!deadline_passed(limit));
 	if (!ADDRESSES_ARE_WATCHED)
 		ck_assert_msg(peak < before + most_mb * 1024, "%zu KB before, %zu KB at most", before, peak);
