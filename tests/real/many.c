@@ -2,6 +2,7 @@
 /* What shows only now and then, and devices. */
 #include <sched.h>
 
+#include "host/host.h"
 #include "real.h"
 #include "unit/netns.h"
 
@@ -157,6 +158,31 @@ START_TEST(the_vmm_takes_less_than_5_mb_beside_the_guest)
 }
 END_TEST
 
+/* The figure is 125 ms, and what is asserted is ten times that, of the best of some: others may be
+ * at work here. Where KVM interprets guests it says nothing. */
+START_TEST(a_guest_answers_soon_where_kvm_is_fit)
+{
+	struct setting s = set_up(_i == 1, NULL);
+	uint64_t best = UINT64_MAX;
+	bool fit = host_engine_env(s.host)->kvm.state == KVM_FIT;
+	for (int i = 0; fit && i < 3; i++) {
+		nova_vm_t *vm = start(&s, NULL);
+		uint64_t us = nova_vm_timing_us(vm, NOVA_TIMING_START) +
+			nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
+		best = us < best ? us : best;
+		nova_vm_free(vm);
+	}
+	if (fit)
+		printf("# note: a guest answers after %llu us%s\n", (unsigned long long)best,
+			_i == 1 ? ", in a jail" : "");
+	else
+		printf("# SKIP a_guest_answers_soon_where_kvm_is_fit: KVM is not fit here\n");
+	fflush(stdout);
+	ck_assert(!fit || best < 1250000);
+	tear_down(&s);
+}
+END_TEST
+
 void add_many_tests(TCase *tc, int variants)
 {
 	if (!strcmp(engine, "firecracker")) {
@@ -164,6 +190,7 @@ void add_many_tests(TCase *tc, int variants)
 			tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
 		tcase_add_loop_test(
 			tc, no_fork_is_lost_whenever_the_guest_says_that_it_is_ready, 0, 2);
+		tcase_add_loop_test(tc, a_guest_answers_soon_where_kvm_is_fit, 0, variants);
 		tcase_add_loop_test(tc, disks_can_be_read_by_io_uring, 0, variants);
 	}
 	tcase_add_loop_test(tc, a_guest_has_the_disks_that_it_is_given, 0, variants);
