@@ -775,14 +775,33 @@ START_TEST(a_full_disk_is_told_and_nothing_half_made_stays)
 }
 END_TEST
 
-/* In another process, which lives until it is killed. */
-static void snapshot_for_ever(const struct setting *s)
+/* In another process, which lives until it is killed. It tells of each. */
+static void snapshot_for_ever(const struct setting *s, int told)
 {
 	nova_host_t *host;
 	ck_ok(nova_host_new(s->config, &host, &error));
 	nova_vm_t *vm = restore(host, "base");
-	for (;;)
+	for (;;) {
 		ck_ok(nova_vm_snapshot(vm, NULL, NULL, &error));
+		ck_assert_int_eq(sys_write(told, "1", 1), 1);
+	}
+}
+
+/* Some time after its first one is there. */
+static void kill_in_snapshots(const struct setting *s, int ms)
+{
+	int ends[2];
+	ck_assert_int_eq(sys_pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		snapshot_for_ever(s, ends[1]);
+	struct pollfd first = { ends[0], POLLIN, 0 };
+	ck_assert_int_eq(sys_poll(&first, 1, 60000), 1);
+	sys_poll(NULL, 0, ms);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	fd_close(ends[0]);
+	fd_close(ends[1]);
 }
 
 START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
@@ -791,14 +810,8 @@ START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
 	nova_vm_t *vm = start_plain(&s);
 	take(vm, "base");
 	nova_vm_free(vm);
-	for (int round = 0; round < 5; round++) {
-		pid_t pid = fork();
-		if (pid == 0)
-			snapshot_for_ever(&s);
-		sys_poll(NULL, 0, 500 + 137 * round);
-		kill(pid, SIGKILL);
-		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	}
+	for (int round = 0; round < 5; round++)
+		kill_in_snapshots(&s, 137 * round);
 	nova_snapshot_t **list, *one;
 	size_t count;
 	ck_ok(nova_snapshot_list(s.host, &list, &count, &error));
