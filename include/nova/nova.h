@@ -17,6 +17,7 @@
 #include <nova/instance.h>
 #include <nova/interrupt.h>
 #include <nova/pool.h>
+#include <nova/property.h>
 #include <nova/proto.h>
 #include <nova/result.h>
 #include <nova/snapshot.h>

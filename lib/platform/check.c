@@ -64,9 +64,9 @@ static int try_in_guest(struct nova *nova, const nova_register_opts *o,
 static int take_handler(struct nova *nova, const struct trial *trial, struct function_record *record,
 	nova_error_t **error)
 {
-	if (*record->handler)
+	if (*record->config.handler)
 		return 0;
-	if (!*trial->vm->entry && strcmp(record->runtime, "python") == 0)
+	if (!*trial->vm->entry && strcmp(record->config.runtime, "python") == 0)
 		log_warn(host_log(nova->host), "function",
 			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a script", record->name);
 	if (!*trial->vm->entry)
@@ -74,8 +74,8 @@ static int take_handler(struct nova *nova, const struct trial *trial, struct fun
 	char *handler = str_format("main.%s", trial->vm->entry);
 	if (!handler)
 		return nova_oom(error);
-	free(record->handler);
-	record->handler = handler;
+	free(record->config.handler);
+	record->config.handler = handler;
 	return 0;
 }
 

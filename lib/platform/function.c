@@ -48,7 +48,8 @@ void function_pool_key(const struct function_record *record, char out[FUNCTION_P
 static const struct function_record *record_of(const nova_function_t *function)
 {
 	static const struct function_record nothing = {
-		.id = (char *)"", .name = (char *)"", .runtime = (char *)"", .handler = (char *)"", .code_path = (char *)"", .code_hash = (char *)""
+		.id = (char *)"", .name = (char *)"", .code_path = (char *)"", .code_hash = (char *)"",
+		.config = { .runtime = (char *)"", .handler = (char *)"" },
 	};
 	return function ? &function->record : &nothing;
 }
@@ -65,12 +66,12 @@ const char *nova_function_name(const nova_function_t *f)
 
 const char *nova_function_runtime(const nova_function_t *f)
 {
-	return record_of(f)->runtime;
+	return record_of(f)->config.runtime;
 }
 
 const char *nova_function_handler(const nova_function_t *f)
 {
-	return !f || *f->record.handler ? record_of(f)->handler : "main.handler";
+	return !f || *f->record.config.handler ? record_of(f)->config.handler : "main.handler";
 }
 
 const char *nova_function_code_path(const nova_function_t *f)
@@ -85,52 +86,52 @@ const char *nova_function_code_hash(const nova_function_t *f)
 
 uint32_t nova_function_memory_mb(const nova_function_t *f)
 {
-	return record_of(f)->memory_mb;
+	return record_of(f)->config.machine.memory_mb;
 }
 
 uint32_t nova_function_timeout_s(const nova_function_t *f)
 {
-	return record_of(f)->timeout_s;
+	return record_of(f)->config.timeout_s;
 }
 
 uint32_t nova_function_vcpus(const nova_function_t *f)
 {
-	return record_of(f)->vcpus;
+	return record_of(f)->config.machine.vcpus;
 }
 
 uint32_t nova_function_min_replicas(const nova_function_t *f)
 {
-	return record_of(f)->min_replicas;
+	return record_of(f)->config.min_replicas;
 }
 
 uint32_t nova_function_concurrency(const nova_function_t *f)
 {
-	return record_of(f)->concurrency;
+	return record_of(f)->config.concurrency;
 }
 
 uint64_t nova_function_disk_iops(const nova_function_t *f)
 {
-	return record_of(f)->disk_iops;
+	return record_of(f)->config.machine.disk_iops;
 }
 
 uint64_t nova_function_disk_bandwidth(const nova_function_t *f)
 {
-	return record_of(f)->disk_bandwidth;
+	return record_of(f)->config.machine.disk_bandwidth;
 }
 
 uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f)
 {
-	return record_of(f)->net_rx_bandwidth;
+	return record_of(f)->config.machine.net_rx_bandwidth;
 }
 
 uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f)
 {
-	return record_of(f)->net_tx_bandwidth;
+	return record_of(f)->config.machine.net_tx_bandwidth;
 }
 
 const char *nova_function_network(const nova_function_t *f)
 {
-	return net_kind_name((enum net_kind)record_of(f)->network);
+	return net_kind_name((enum net_kind)record_of(f)->config.machine.network);
 }
 
 uint32_t nova_function_version(const nova_function_t *f)
@@ -150,17 +151,15 @@ uint64_t nova_function_updated_us(const nova_function_t *f)
 
 size_t nova_function_env_count(const nova_function_t *f)
 {
-	return record_of(f)->env_count;
+	return record_of(f)->config.env.count;
 }
 
 const char *nova_function_env(const nova_function_t *f, size_t i)
 {
-	return i < record_of(f)->env_count ? record_of(f)->env[i] : NULL;
+	return i < record_of(f)->config.env.count ? record_of(f)->config.env.items[i] : NULL;
 }
 
-/* --- JSON
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- JSON --- */
 
 static json_t *json_time(uint64_t us)
 {
@@ -173,39 +172,17 @@ static json_t *json_time(uint64_t us)
 	return json_string(text);
 }
 
-static json_t *json_env(const struct function_record *r)
-{
-	json_t *env = json_object();
-	for (size_t i = 0; i < r->env_count; i++) {
-		const char *equals = strchr(r->env[i], '=');
-		AUTO_FREE char *name =
-			equals ? strndup(r->env[i], (size_t)(equals - r->env[i])) : NULL;
-		if (!name || json_object_set_new(env, name, json_string(equals + 1)) < 0) {
-			json_decref(env);
-			return NULL;
-		}
-	}
-	return env;
-}
-
-static json_t *json_limits(const struct function_record *r)
-{
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "vcpus", (json_int_t)r->vcpus, "disk_iops",
-		(json_int_t)r->disk_iops, "disk_bandwidth", (json_int_t)r->disk_bandwidth,
-		"net_rx_bandwidth", (json_int_t)r->net_rx_bandwidth, "net_tx_bandwidth",
-		(json_int_t)r->net_tx_bandwidth);
-}
-
 static json_t *json_function(const struct function_record *r)
 {
-	/* "o" takes over its value, also when packing fails; a NULL there makes it fail. */
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:I, s:o, s:o}",
-		"id", r->id, "name", r->name, "runtime", r->runtime, "handler", *r->handler ? r->handler : "main.handler",
-		"code_path", r->code_path, "code_hash", r->code_hash, "memory_mb",
-		(json_int_t)r->memory_mb, "timeout_s", (json_int_t)r->timeout_s, "min_replicas",
-		(json_int_t)r->min_replicas, "concurrency", (json_int_t)r->concurrency, "network", net_kind_name((enum net_kind)r->network), "limits", json_limits(r), "env_vars", json_env(r),
-		"version", (json_int_t)r->version, "created_at", json_time(r->created_us),
-		"updated_at", json_time(r->updated_us));
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s}", "id", r->id, "name", r->name, "code_path",
+		r->code_path, "code_hash", r->code_hash);
+	if (json && function_config_to_json(&r->config, json) &&
+		json_object_set_new(json, "version", json_integer(r->version)) == 0 &&
+		json_object_set_new(json, "created_at", json_time(r->created_us)) == 0 &&
+		json_object_set_new(json, "updated_at", json_time(r->updated_us)) == 0)
+		return json;
+	json_decref(json);
+	return NULL;
 }
 
 static int append_chunk(const char *data, size_t len, void *out)

@@ -173,7 +173,7 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 	if (code == 0)
 		code = registry_lookup(nova, o.function, &function, error);
 	if (code == 0 && o.memory_mb)
-		code = runtime_check_memory(function->record.runtime, o.memory_mb, error);
+		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
 	const struct stop stop = { o.interrupt, NULL };
 	const struct lease_wish wish = {
 		.fresh = true, .snapshot = (char *)o.snapshot, .memory_mb = o.memory_mb, .vcpus = o.vcpus, .stop = &stop

@@ -143,8 +143,8 @@ static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t
 /* See NOVA_REGISTER_KEEP_TMP. */
 static bool keeps_tmp(const struct function_record *r)
 {
-	for (size_t i = 0; i < r->env_count; i++)
-		if (!strcmp(r->env[i], "NOVA_KEEP_TMP=1"))
+	for (size_t i = 0; i < r->config.env.count; i++)
+		if (!strcmp(r->config.env.items[i], "NOVA_KEEP_TMP=1"))
 			return true;
 	return false;
 }
@@ -161,7 +161,7 @@ static int prepare(struct invocation *c, const char *name, const void *payload, 
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
 	c->exec.tidy = opts->mode == NOVA_MODE_CACHED && !keeps_tmp(&c->function->record);
-	uint32_t limit = opts->timeout_ms ? opts->timeout_ms : c->function->record.timeout_s * 1000u;
+	uint32_t limit = opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
 	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit, opts->request_id, error);
 }
 

@@ -12,51 +12,44 @@ static int function_env(struct function_want *w, const struct function_record *r
 {
 	size_t facts = ARRAY_LEN(w->facts);
 	w->facts[0] = str_format("NOVA_FUNCTION_NAME=%s", r->name);
-	w->facts[1] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->memory_mb);
-	w->env = calloc(facts + r->env_count, sizeof(*w->env));
+	w->facts[1] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->config.machine.memory_mb);
+	w->env = calloc(facts + r->config.env.count, sizeof(*w->env));
 	for (size_t i = 0; i < facts; i++) {
 		if (!w->env || !w->facts[i])
 			return NOVA_ENOMEM;
 		w->env[i] = w->facts[i];
 	}
-	for (size_t i = 0; i < r->env_count; i++)
-		w->env[facts + i] = r->env[i];
+	for (size_t i = 0; i < r->config.env.count; i++)
+		w->env[facts + i] = r->config.env.items[i];
 	w->init.env = w->env;
-	w->init.env_count = facts + r->env_count;
+	w->init.env_count = facts + r->config.env.count;
 	return 0;
 }
 
 int function_want_init(struct function_want *w, const struct nova *nova, const struct function_record *r, nova_error_t **error)
 {
-	const struct runtime *runtime = runtime_find(r->runtime);
+	const struct runtime *runtime = runtime_find(r->config.runtime);
 	memset(w, 0, sizeof(*w));
 	if (!runtime)
 		return nova_fail(error, NOVA_ECORRUPT, "function '%s' has the runtime '%s', which this libnova does not know", r->name,
-			r->runtime);
+			r->config.runtime);
 	w->disk = registry_disk_path(nova, r->code_hash);
 	if (!w->disk)
 		return nova_oom(error);
 	function_pool_key(r, w->key);
 	w->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
+	properties_export(&r->config, IN_VM, &w->vm);
 	w->vm.rootfs = runtime->image;
 	w->vm.code_disk = w->disk;
-	w->vm.memory_mb = r->memory_mb;
-	w->vm.vcpus = r->vcpus;
-	w->vm.disk_iops = r->disk_iops;
-	w->vm.disk_bandwidth = r->disk_bandwidth;
-	w->vm.network = net_kind_name((enum net_kind)r->network);
-	w->vm.net_rx_bandwidth = r->net_rx_bandwidth;
-	w->vm.net_tx_bandwidth = r->net_tx_bandwidth;
 	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	w->init.runtime = r->runtime;
-	w->init.handler = r->handler;
-	w->init.timeout_ms = r->timeout_s * 1000 > IMPORT_LIMIT_MS ? r->timeout_s * 1000 : IMPORT_LIMIT_MS;
-	w->init.concurrency = r->concurrency;
+	properties_export(&r->config, IN_INIT, &w->init);
+	uint32_t limit_ms = r->config.timeout_s * 1000u;
+	w->init.timeout_ms = limit_ms > IMPORT_LIMIT_MS ? limit_ms : IMPORT_LIMIT_MS;
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
 	w->want.vm = &w->vm;
 	w->want.init = &w->init;
-	w->want.concurrency = r->concurrency;
+	w->want.concurrency = r->config.concurrency;
 	return function_env(w, r) < 0 ? nova_oom(error) : 0;
 }
 

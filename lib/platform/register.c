@@ -33,11 +33,6 @@ static int check_presence(const nova_register_opts *o, nova_error_t **error)
 			error, NOVA_EINVAL, "code: give either code_path or code, not both");
 	if (!o->code_path && !o->code_len)
 		return nova_fail(error, NOVA_EINVAL, "code: it is empty");
-	if (o->env_count && !o->env)
-		return nova_fail(
-			error, NOVA_EINVAL, "env: env_count is %zu, but env is NULL", o->env_count);
-	if (o->env_count > RECORD_ENV_MAX)
-		return nova_fail(error, NOVA_EINVAL, "env: more than %u variables", RECORD_ENV_MAX);
 	if (o->check > NOVA_CHECK_NEVER)
 		return nova_fail(error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
 	if (o->reserved)
@@ -63,132 +58,57 @@ static int find_runtime(const char *name, const struct runtime **ret, nova_error
 		shown);
 }
 
-static int add_variable(struct function_record *r, const char *entry, nova_error_t **error)
-{
-	r->env[r->env_count] = strdup(entry);
-	return r->env[r->env_count] ? r->env_count++, 0 : nova_oom(error);
-}
-
 /* Options that are kept as variables: the interpreter obeys the first one, calls the other. */
 static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
 {
 	int code = 0;
-	if (flags & NOVA_REGISTER_IN_PLACE && strcmp(r->runtime, "python") != 0)
+	if (flags & NOVA_REGISTER_IN_PLACE && strcmp(r->config.runtime, "python") != 0)
 		return nova_fail(error, NOVA_EINVAL,
 			"in place: only functions of runtime python can be called so");
 	if (flags & NOVA_REGISTER_IN_PLACE)
-		code = add_variable(r, "NOVA_IN_PLACE=1", error);
+		code = text_list_add(&r->config.env, "NOVA_IN_PLACE=1");
 	if (code == 0 && flags & NOVA_REGISTER_KEEP_TMP)
-		code = add_variable(r, "NOVA_KEEP_TMP=1", error);
-	return code;
-}
-
-static int copy_env(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
-{
-	r->env = calloc(o->env_count + 2, sizeof(*r->env));
-	if (!r->env)
-		return nova_oom(error);
-	for (; r->env_count < o->env_count; r->env_count++) {
-		const char *entry = o->env[r->env_count];
-		if (!entry)
-			return nova_fail(
-				error, NOVA_EINVAL, "env: entry %zu is NULL", r->env_count);
-		if (!(r->env[r->env_count] = strdup(entry)))
-			return nova_oom(error);
-	}
-	int code = add_options(r, o->flags, error);
-	return code < 0 ? code : record_sort_env(r, error);
+		code = text_list_add(&r->config.env, "NOVA_KEEP_TMP=1");
+	return code < 0 ? nova_oom(error) : 0;
 }
 
 static int copy_texts(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
 {
 	r->name = strdup(o->name);
-	r->runtime = strdup(o->runtime);
-	r->handler = strdup(o->handler ? o->handler : "");
 	int os = o->code_path ? path_absolute(o->code_path, &r->code_path) : 0;
 	if (os < 0)
 		return nova_fail_os(error, os, "code: '%s'", o->code_path);
 	if (!o->code_path)
 		r->code_path = strdup("");
-	return r->name && r->runtime && r->handler && r->code_path ? 0 : nova_oom(error);
+	return r->name && r->code_path ? 0 : nova_oom(error);
 }
 
 /* Everything but id, code_hash, version and times. */
 static int record_from_opts(
 	struct function_record *r, const nova_register_opts *o, nova_error_t **error)
 {
-	r->memory_mb = o->memory_mb ? o->memory_mb : 128;
-	r->timeout_s = o->timeout_s ? o->timeout_s : 30;
-	r->vcpus = o->vcpus ? o->vcpus : 1;
-	r->min_replicas = o->min_replicas;
-	r->concurrency = o->concurrency ? o->concurrency : 1;
-	r->disk_iops = o->disk_iops;
-	r->disk_bandwidth = o->disk_bandwidth;
-	r->net_rx_bandwidth = o->net_rx_bandwidth;
-	r->net_tx_bandwidth = o->net_tx_bandwidth;
-	enum net_kind network;
-	if (!net_kind_parse(o->network, &network))
-		return nova_fail(error, NOVA_EINVAL, "network: '%.32s' is unknown; it is none or nat",
-			text_is_utf8(o->network) ? o->network : "(not UTF-8)");
-	r->network = network;
-	int code = copy_texts(r, o, error);
+	int code = properties_import(&r->config, IN_REGISTER, o, error);
 	if (code == 0)
-		code = runtime_check_memory(r->runtime, r->memory_mb, error);
+		code = copy_texts(r, o, error);
 	if (code == 0)
-		code = copy_env(r, o, error);
+		code = runtime_check_memory(
+			r->config.runtime, r->config.machine.memory_mb, error);
+	if (code == 0)
+		code = add_options(r, o->flags, error);
+	if (code == 0)
+		code = function_config_sort(&r->config, error);
 	return code < 0 ? code : record_check_fields(r, NOVA_EINVAL, error);
 }
 
-/* --- comparing
- * ----------------------------------------------------------------------------------------------------
- */
-
-static bool same_env(const struct function_record *a, const struct function_record *b)
-{
-	if (a->env_count != b->env_count)
-		return false;
-	for (size_t i = 0; i < a->env_count; i++)
-		if (strcmp(a->env[i], b->env[i]) != 0)
-			return false;
-	return true;
-}
-
-/* One that was not named is what the check finds, if there is one: in the same code the same. */
-static bool same_handler(const struct function_record *a, const struct function_record *b)
-{
-	const char *named = *a->handler ? a->handler : b->handler;
-	if (*a->handler && *b->handler)
-		return !strcmp(a->handler, b->handler);
-	return !*named || !strcmp(named, "main.handler") || !strcmp(named, "main.lambda_handler");
-}
+/* --- comparing --- */
 
 /* The first thing in which two functions of one name differ, or NULL. Where the code lay is no
  * property of the function. */
 static const char *difference(const struct function_record *a, const struct function_record *b)
 {
-	const struct {
-		const char *what;
-		bool differs;
-	} fields[] = {
-		{ "code", strcmp(a->code_hash, b->code_hash) != 0 },
-		{ "runtime", strcmp(a->runtime, b->runtime) != 0 },
-		{ "handler", !same_handler(a, b) },
-		{ "memory_mb", a->memory_mb != b->memory_mb },
-		{ "timeout_s", a->timeout_s != b->timeout_s },
-		{ "vcpus", a->vcpus != b->vcpus },
-		{ "min_replicas", a->min_replicas != b->min_replicas },
-		{ "concurrency", a->concurrency != b->concurrency },
-		{ "disk_iops", a->disk_iops != b->disk_iops },
-		{ "disk_bandwidth", a->disk_bandwidth != b->disk_bandwidth },
-		{ "net_rx_bandwidth", a->net_rx_bandwidth != b->net_rx_bandwidth },
-		{ "net_tx_bandwidth", a->net_tx_bandwidth != b->net_tx_bandwidth },
-		{ "network", a->network != b->network },
-		{ "env", !same_env(a, b) },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		if (fields[i].differs)
-			return fields[i].what;
-	return NULL;
+	return strcmp(a->code_hash, b->code_hash) ?
+		       "code" :
+		       function_config_difference(&a->config, &b->config);
 }
 
 /* --- the code disk
@@ -390,7 +310,7 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 	if (r == 0)
 		r = record_from_opts(&record, &o, error);
 	if (r == 0)
-		r = code_check(runtime, &o, record.handler,
+		r = code_check(runtime, &o, record.config.handler,
 			nova->host ? host_log(nova->host) : NULL, error);
 	if (r < 0)
 		return r;

@@ -24,9 +24,9 @@ static bool ask_pool(struct nova *nova, const struct function_record *record)
 	CLEANUP(function_want_done) struct function_want w;
 	int code = function_want_init(&w, nova, record, &failure);
 	if (code == 0)
-		code = nova_pool_keep(nova->pool, &w.want, record->min_replicas, &failure);
+		code = nova_pool_keep(nova->pool, &w.want, record->config.min_replicas, &failure);
 	if (code < 0)
-		log_warn(host_log(nova->host), "pool", "function '%s': its %u VMs cannot be kept warm: %s", record->name, record->min_replicas,
+		log_warn(host_log(nova->host), "pool", "function '%s': its %u VMs cannot be kept warm: %s", record->name, record->config.min_replicas,
 			nova_error_message(failure));
 	return code == 0;
 }
@@ -84,7 +84,7 @@ static void collect(struct nova *nova, const struct function_record *records, si
 {
 	for (size_t i = 0; i < count; i++) {
 		function_pool_key(&records[i], all->list[all->count++]);
-		if (records[i].min_replicas && ask_pool(nova, &records[i]))
+		if (records[i].config.min_replicas && ask_pool(nova, &records[i]))
 			function_pool_key(&records[i], kept->list[kept->count++]);
 	}
 	keys_sort(all);

@@ -10,38 +10,22 @@
 #ifndef NOVA_LIB_STORE_H
 #define NOVA_LIB_STORE_H
 
-#include "base/base.h"
+#include "property/property.h"
 
 /* Everything that is stored about a function. Texts are owned by the record and never NULL in a whole one. */
 struct function_record {
 	char *id; /* UUID, stays through replacements */
 	char *name;
-	char *runtime;
-	char *handler;
 	char *code_path; /* "" if the code came from memory */
 	char *code_hash;
-	uint32_t memory_mb;
-	uint32_t timeout_s;
-	uint32_t vcpus;
-	uint32_t min_replicas;
-	uint32_t concurrency;
-	uint64_t disk_iops;
-	uint64_t disk_bandwidth;
-	uint64_t net_rx_bandwidth;
-	uint64_t net_tx_bandwidth;
-	uint32_t network; /* enum net_kind */
-	char **env; /* "NAME=value", sorted, no name twice */
-	size_t env_count;
+	struct function_config config; /* the lists are sorted */
 	uint32_t version;
 	uint64_t created_us;
 	uint64_t updated_us;
 };
 
 #define RECORD_NAME_MAX 64
-#define RECORD_HANDLER_MAX 128
-#define RECORD_ENV_MAX (64u << 10) /* bytes of all variables together, each with one byte more */
 #define RECORD_PATH_MAX 4096
-#define RECORD_MAX_NUMBER INT64_MAX /* what every database can hold */
 
 void record_clear(struct function_record *record); /* frees what it owns; the struct is then zero */
 int record_copy(struct function_record *to, const struct function_record *from, nova_error_t **error);
@@ -49,11 +33,6 @@ int record_copy(struct function_record *to, const struct function_record *from, 
 int record_check_fields(const struct function_record *record, int code, nova_error_t **error);
 /* Checks all of it. */
 int record_check(const struct function_record *record, int code, nova_error_t **error);
-/* Brings the variables into the one order; fails with NOVA_EINVAL if a name comes twice. */
-int record_sort_env(struct function_record *record, nova_error_t **error);
-/* The variables as a JSON array of texts, and back. NULL: out of memory. -EINVAL: not such an array. */
-char *record_env_to_json(const struct function_record *record);
-int record_env_from_json(struct function_record *record, const char *json, size_t len);
 #define AUTO_RECORD CLEANUP(record_clear)
 
 struct store {

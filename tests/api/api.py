@@ -21,7 +21,7 @@ CC = os.environ.get("CC", "cc")
 CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)), None)
 MAX_FUNCTION = 100
 MAX_FILE = 800
-ROOMS = ["base", "proto", "keeper", "disk", "image", "config", "net", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
+ROOMS = ["base", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
     "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",
@@ -249,7 +249,7 @@ def the_python_table_has_the_declared_types():
 @test
 def the_python_structs_have_the_layout_of_the_headers():
     module = ffi()
-    structs = headers.option_structs(ROOT)
+    structs = headers.structs(ROOT)
     lines = ["#include <nova/nova.h>", "#include <stdio.h>", "int main(void) {"]
     for struct, members in structs.items():
         lines.append(f'printf("{struct} %zu\\n", sizeof({struct}));')

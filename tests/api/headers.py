@@ -15,6 +15,9 @@ _SCALARS = {
     "int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64", "int64_t": "c_int64",
     "double": "c_double", "void": "None", "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
 }
+# What the caller gives, and what is handed out.
+_OPTIONS = ("_opts", "_want")
+_STRUCTS = _OPTIONS + ("_property",)
 
 
 class Declaration:
@@ -40,7 +43,7 @@ def ctypes_name(declared, is_result=False):
         return "c_char_p" if "const" in text or not is_result else "c_void_p"
     if base == "char":
         return "POINTER(c_char_p)"
-    if stars == 1 and (base.endswith("_opts") or base.endswith("_want")):
+    if stars == 1 and base.endswith(_STRUCTS):
         return f"POINTER({struct_name(base)})"
     if stars == 1 and base in ("size_t", "int"):
         return f"POINTER({_SCALARS[base]})"
@@ -74,6 +77,11 @@ def declarations(root):
 
 def option_structs(root):
     """{name: [(member, ctypes name), ...]} of every option struct."""
+    return {name: members for name, members in structs(root).items() if name.endswith(_OPTIONS)}
+
+
+def structs(root):
+    """The same of every struct."""
     found = {}
     for header in public_headers(root):
         text = _COMMENT.sub("", header.read_text(encoding="utf-8"))
@@ -114,9 +122,10 @@ def python_tables(root):
     """The text of _tables.py."""
     parts = [_TABLES_HEAD]
     # A struct that points to others comes after them.
-    structs = sorted(option_structs(root).items(), key=lambda item: (sum("Opts)" in kind for _, kind in item[1]), item[0]))
-    for name, members in structs:
-        lines = [f"class {struct_name(name)}(_Options):", "    _fields_ = ["]
+    known = sorted(structs(root).items(), key=lambda item: (sum("Opts)" in kind for _, kind in item[1]), item[0]))
+    for name, members in known:
+        base = "_Options" if name.endswith(_OPTIONS) else "Structure"
+        lines = [f"class {struct_name(name)}({base}):", "    _fields_ = ["]
         lines += [f'        ("{member}", {kind}),' for member, kind in members] + ["    ]"]
         parts.append("\n".join(lines) + "\n")
     exported = mapped(root)

@@ -37,22 +37,21 @@ static struct function_record sample(const char *name, const char *id)
 	static char *env[] = { first, second };
 	return (struct function_record){ .id = TEXT(id),
 		.name = TEXT(name),
-		.runtime = TEXT("python"),
-		.handler = TEXT("main.handler"),
+		.config.runtime = TEXT("python"),
+		.config.handler = TEXT("main.handler"),
 		.code_path = TEXT("/src/x.py"),
 		.code_hash = TEXT(HASH_A),
-		.memory_mb = 512,
-		.timeout_s = 120,
-		.vcpus = 2,
-		.min_replicas = 3,
-		.concurrency = 4,
-		.disk_iops = 1000,
-		.disk_bandwidth = 10485760,
-		.net_rx_bandwidth = 5242880,
-		.net_tx_bandwidth = INT64_MAX,
-		.network = 1,
-		.env = env,
-		.env_count = 2,
+		.config.machine.memory_mb = 512,
+		.config.timeout_s = 120,
+		.config.machine.vcpus = 2,
+		.config.min_replicas = 3,
+		.config.concurrency = 4,
+		.config.machine.disk_iops = 1000,
+		.config.machine.disk_bandwidth = 10485760,
+		.config.machine.net_rx_bandwidth = 5242880,
+		.config.machine.net_tx_bandwidth = INT64_MAX,
+		.config.machine.network = 1,
+		.config.env = { env, 2 },
 		.version = 1,
 		.created_us = 1700000000000001,
 		.updated_us = 1700000000000002 };
@@ -65,26 +64,13 @@ static void ck_same(const struct function_record *a, const struct function_recor
 {
 	ck_assert_str_eq(a->id, b->id);
 	ck_assert_str_eq(a->name, b->name);
-	ck_assert_str_eq(a->runtime, b->runtime);
-	ck_assert_str_eq(a->handler, b->handler);
+	ck_assert_str_eq(a->config.handler, b->config.handler);
+	ck_assert_ptr_null(function_config_difference(&a->config, &b->config));
 	ck_assert_str_eq(a->code_path, b->code_path);
 	ck_assert_str_eq(a->code_hash, b->code_hash);
-	ck_assert_uint_eq(a->memory_mb, b->memory_mb);
-	ck_assert_uint_eq(a->timeout_s, b->timeout_s);
-	ck_assert_uint_eq(a->vcpus, b->vcpus);
-	ck_assert_uint_eq(a->min_replicas, b->min_replicas);
-	ck_assert_uint_eq(a->concurrency, b->concurrency);
-	ck_assert_uint_eq(a->disk_iops, b->disk_iops);
-	ck_assert_uint_eq(a->disk_bandwidth, b->disk_bandwidth);
-	ck_assert_uint_eq(a->net_rx_bandwidth, b->net_rx_bandwidth);
-	ck_assert_uint_eq(a->net_tx_bandwidth, b->net_tx_bandwidth);
-	ck_assert_uint_eq(a->network, b->network);
 	ck_assert_uint_eq(a->version, b->version);
 	ck_assert_uint_eq(a->created_us, b->created_us);
 	ck_assert_uint_eq(a->updated_us, b->updated_us);
-	ck_assert_uint_eq(a->env_count, b->env_count);
-	for (size_t i = 0; i < a->env_count; i++)
-		ck_assert_str_eq(a->env[i], b->env[i]);
 }
 
 START_TEST(what_is_put_comes_back_whole_also_after_reopening)
@@ -109,7 +95,7 @@ START_TEST(a_name_is_given_once)
 	open_store(_i);
 	struct function_record first = sample("hello", ID_1), second = sample("hello", ID_2),
 			       out = { 0 };
-	second.memory_mb = 64;
+	second.config.machine.memory_mb = 64;
 	ck_ok(ops->put(store, &first, 0, &error));
 	ck_fails_with(NOVA_EEXIST, "hello", ops->put(store, &second, 0, &error));
 	ck_ok(ops->get(store, "hello", &out, &error));
@@ -127,7 +113,7 @@ START_TEST(a_record_is_replaced_only_from_the_version_that_was_seen)
 	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
 	ck_ok(ops->put(store, &record, 0, &error));
 	record.version = 2;
-	record.env_count = 0;
+	record.config.env.count = 0;
 	ck_ok(ops->put(store, &record, 1, &error));
 	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
 	ck_fails(NOVA_EBUSY, ops->put(store, &other, 2, &error));

@@ -52,7 +52,7 @@ static int set_config(nova_error_t **error)
 	if (code < 0)
 		return code;
 	bool same = !strcmp(nova_config_get(config, "engine"), "fake") && nova_config_source(config, "engine") == NOVA_CONFIG_SET &&
-		nova_config_keys()[0] && nova_config_describe("engine") && nova_config_variable("engine");
+		nova_config_keys()[0] && nova_property_get(0) && nova_config_describe("engine") && nova_config_variable("engine");
 	return same ? 0 : NOVA_EAGENT;
 }
 
@@ -190,7 +190,7 @@ const struct inject_case base_cases[] = {
 	{ "nova_config_new nova_config_free", .run = new_config },
 	{ "nova_config_load", make_config, NULL, load_config, NULL },
 	{ "nova_config_load_env", make_config, .run = load_environment },
-	{ "nova_config_set nova_config_get nova_config_source nova_config_keys nova_config_describe nova_config_variable", make_config,
+	{ "nova_config_set nova_config_get nova_config_source nova_config_keys nova_property_get nova_config_describe nova_config_variable", make_config,
 		.run = set_config },
 	{ "nova_config_ignore_environment", .run = ignore_environment },
 	{ "nova_interrupt_new nova_interrupt_trigger nova_interrupt_free", .run = trigger_token },

@@ -359,6 +359,7 @@ static void judge_config_and_protocol(void)
 	WORKS_WITH(nova_config_get, !strcmp(nova_config_get(s.config, "engine"), "fake"));
 	WORKS_WITH(nova_config_source, nova_config_source(config, "engine") != NOVA_CONFIG_DEFAULT);
 	WORKS_WITH(nova_config_keys, nova_config_keys()[0] != NULL);
+	WORKS_WITH(nova_property_get, nova_property_get(0) != NULL);
 	WORKS_WITH(nova_config_describe, nova_config_describe("engine") != NULL);
 	WORKS_WITH(nova_config_variable, variable && !strcmp(variable, "NOVA_ENGINE"));
 	WORKS_WITH(nova_config_load, nova_config_load(config, "/no/such/file", NULL) < 0);

@@ -40,17 +40,16 @@ static int put(const char *name, size_t number)
 	snprintf(id, sizeof(id), "00000000-0000-4000-8000-%012zu", number);
 	struct function_record record = { .id = id,
 		.name = (char *)name,
-		.runtime = (char[]){ "python" },
-		.handler = (char[]){ "main.handler" },
+		.config.runtime = (char[]){ "python" },
+		.config.handler = (char[]){ "main.handler" },
 		.code_path = (char[]){ "" },
 		.code_hash = (char[]){ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 				       "aaaaa" },
-		.memory_mb = 128,
-		.timeout_s = 30,
-		.vcpus = 1,
-		.concurrency = 1,
-		.env = env,
-		.env_count = 1,
+		.config.machine.memory_mb = 128,
+		.config.timeout_s = 30,
+		.config.machine.vcpus = 1,
+		.config.concurrency = 1,
+		.config.env = { env, 1 },
 		.version = 1 };
 	return store_sqlite.put(store, &record, 0, &error);
 }
@@ -146,13 +145,13 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 	for (int opening = 0; opening < 2; opening++) {
 		ck_ok(try_open());
 		ck_ok(store_sqlite.get(store, "old", &out, &error));
-		ck_assert_uint_eq(out.concurrency, 1);
-		ck_assert_uint_eq(out.network, 0);
-		ck_assert_uint_eq(out.memory_mb, 512);
-		ck_assert_uint_eq(out.net_tx_bandwidth, 7);
+		ck_assert_uint_eq(out.config.concurrency, 1);
+		ck_assert_uint_eq(out.config.machine.network, 0);
+		ck_assert_uint_eq(out.config.machine.memory_mb, 512);
+		ck_assert_uint_eq(out.config.machine.net_tx_bandwidth, 7);
 		ck_assert_uint_eq(out.version, 8);
 		ck_assert_uint_eq(out.updated_us, 10);
-		ck_assert_str_eq(out.env[0], "A=1");
+		ck_assert_str_eq(out.config.env.items[0], "A=1");
 		record_clear(&out);
 		store_sqlite.close(store);
 	}

@@ -89,6 +89,28 @@ class PoolOpts(_Options):
     ]
 
 
+class Property(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("type", c_uint32),
+        ("unit", c_uint32),
+        ("least", c_uint64),
+        ("most", c_uint64),
+        ("standard", c_uint64),
+        ("choices", POINTER(c_char_p)),
+        ("since", c_char_p),
+        ("features", c_uint32),
+        ("flags", c_uint32),
+        ("label", c_char_p),
+        ("option", c_char_p),
+        ("letter", c_char_p),
+        ("value", c_char_p),
+        ("help", c_char_p),
+        ("offset", c_size_t),
+    ]
+
+
 class QueueOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -350,6 +372,7 @@ FUNCTIONS = {
     "nova_pool_stats": (c_int, [c_void_p, c_void_p, c_size_t]),
     "nova_pool_percentile_us": (c_uint64, [c_void_p, c_int, c_double]),
     "nova_pool_histogram": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_size_t]),
+    "nova_property_get": (POINTER(Property), [c_size_t]),
     "nova_frame_encode": (c_int, [c_int, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_decoder_new": (c_int, [c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_decoder_free": (None, [c_void_p]),
@@ -520,6 +543,16 @@ CONSTANTS = {
     "NOVA_POOL_LATENCY_RESUMED": 1,
     "NOVA_POOL_LATENCY_COLD": 2,
     "NOVA_POOL_LATENCY_WAIT": 3,
+    "NOVA_PROPERTY_U32": 1,
+    "NOVA_PROPERTY_U64": 2,
+    "NOVA_PROPERTY_TEXT": 3,
+    "NOVA_PROPERTY_CHOICE": 4,
+    "NOVA_PROPERTY_LIST": 5,
+    "NOVA_UNIT_NONE": 0,
+    "NOVA_UNIT_MB": 1,
+    "NOVA_UNIT_SECONDS": 2,
+    "NOVA_UNIT_OPERATIONS": 3,
+    "NOVA_UNIT_BYTES": 4,
     "NOVA_MSG_INIT": 1,
     "NOVA_MSG_EXEC": 2,
     "NOVA_MSG_RESP": 3,

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations: one prepared statement each, under the lock of its connection. */
-#include <errno.h>
-
 #include "store/sqlite/sqlite.h"
 
-#define COLUMNS                                                                                    \
-	"id, name, runtime, handler, code_path, code_hash, memory_mb, timeout_s, vcpus, "          \
-	"min_replicas, disk_iops, "                                                                \
-	"disk_bandwidth, net_rx_bandwidth, net_tx_bandwidth, env, version, created_us, updated_us, concurrency, network"
-
+/* "@" stands for the columns, "#" for a parameter for each: the id, the name, and the rest. */
 static const char *const sql_texts[STATEMENTS] = {
-	[SQL_INSERT] = "INSERT INTO functions (" COLUMNS
-		       ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
-	[SQL_UPDATE] = "UPDATE functions SET (" COLUMNS
-		       ") = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"
-		       " WHERE name = ?2 AND id = ?1 AND version = ?21",
-	[SQL_GET] = "SELECT " COLUMNS " FROM functions WHERE name = ?1",
-	[SQL_LIST] = "SELECT " COLUMNS " FROM functions ORDER BY name",
+	[SQL_INSERT] = "INSERT INTO functions (@) VALUES (#)",
+	[SQL_UPDATE] = "UPDATE functions SET (@) = (#)"
+		       " WHERE name = ?2 AND id = ?1 AND version = $behind_them",
+	[SQL_GET] = "SELECT @ FROM functions WHERE name = ?1",
+	[SQL_LIST] = "SELECT @ FROM functions ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
 	[SQL_REMOVE] = "DELETE FROM functions WHERE name = ?1",
 	[SQL_USERS] = "SELECT count(*) FROM functions WHERE code_hash = ?1",
@@ -59,7 +51,10 @@ static int use_prepare(struct use *use, enum statement which, nova_error_t **err
 {
 	sqlite3_stmt **kept = &use->connection->statements[which];
 	if (!*kept) {
-		int rc = sqlite3_prepare_v3(use->connection->db, sql_texts[which], -1,
+		AUTO_FREE char *sql = columns_fill_in(sql_texts[which]);
+		if (!sql)
+			return nova_oom(error);
+		int rc = sqlite3_prepare_v3(use->connection->db, sql, -1,
 			SQLITE_PREPARE_PERSISTENT, kept, NULL);
 		if (rc != SQLITE_OK)
 			return sqlite_fail(use->connection, rc, "read it", error);
@@ -80,77 +75,6 @@ static void bind_number(struct use *use, int at, uint64_t number)
 	sqlite3_bind_int64(use->statement, at, (sqlite3_int64)number);
 }
 
-/* --- a row to a record
- * -------------------------------------------------------------------------------------------- */
-
-/* A cursor over the columns of a row; remembers the first that is not what the schema promises. */
-struct row {
-	sqlite3_stmt *statement;
-	int next;
-	const char *bad;
-	bool no_memory;
-};
-
-static char *row_text(struct row *row)
-{
-	int at = row->next++;
-	const char *text = (const char *)sqlite3_column_text(row->statement, at);
-	if (sqlite3_column_type(row->statement, at) != SQLITE_TEXT || !text ||
-		strlen(text) != (size_t)sqlite3_column_bytes(row->statement, at)) {
-		row->bad = sqlite3_column_name(row->statement, at);
-		return NULL;
-	}
-	char *copy = strdup(text);
-	row->no_memory |= !copy;
-	return copy;
-}
-
-static uint64_t row_number(struct row *row, uint64_t max)
-{
-	int at = row->next++;
-	sqlite3_int64 number = sqlite3_column_int64(row->statement, at);
-	if (sqlite3_column_type(row->statement, at) != SQLITE_INTEGER || number < 0 ||
-		(uint64_t)number > max) {
-		row->bad = sqlite3_column_name(row->statement, at);
-		return 0;
-	}
-	return (uint64_t)number;
-}
-
-static void row_env(struct row *row, struct function_record *record)
-{
-	AUTO_FREE char *json = row_text(row);
-	int r = json ? record_env_from_json(record, json, strlen(json)) : 0;
-	row->no_memory |= r == -ENOMEM;
-	if (r == -EINVAL)
-		row->bad = "env";
-}
-
-/* In the order of COLUMNS. */
-static void row_fields(struct row *row, struct function_record *r)
-{
-	r->id = row_text(row);
-	r->name = row_text(row);
-	r->runtime = row_text(row);
-	r->handler = row_text(row);
-	r->code_path = row_text(row);
-	r->code_hash = row_text(row);
-	r->memory_mb = (uint32_t)row_number(row, UINT32_MAX);
-	r->timeout_s = (uint32_t)row_number(row, UINT32_MAX);
-	r->vcpus = (uint32_t)row_number(row, UINT32_MAX);
-	r->min_replicas = (uint32_t)row_number(row, UINT32_MAX);
-	r->disk_iops = row_number(row, RECORD_MAX_NUMBER);
-	r->disk_bandwidth = row_number(row, RECORD_MAX_NUMBER);
-	r->net_rx_bandwidth = row_number(row, RECORD_MAX_NUMBER);
-	r->net_tx_bandwidth = row_number(row, RECORD_MAX_NUMBER);
-	row_env(row, r);
-	r->version = (uint32_t)row_number(row, UINT32_MAX);
-	r->created_us = row_number(row, RECORD_MAX_NUMBER);
-	r->updated_us = row_number(row, RECORD_MAX_NUMBER);
-	r->concurrency = (uint32_t)row_number(row, UINT32_MAX);
-	r->network = (uint32_t)row_number(row, UINT32_MAX);
-}
-
 static int fail_row(struct use *use, const char *name, int code, nova_error_t **error)
 {
 	return nova_wrap(error, code, "the function store %s is damaged at function '%.64s'",
@@ -160,13 +84,9 @@ static int fail_row(struct use *use, const char *name, int code, nova_error_t **
 static int read_record(struct use *use, struct function_record *ret, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record record = { 0 };
-	struct row row = { use->statement };
-	row_fields(&row, &record);
-	if (row.no_memory)
-		return nova_oom(error);
-	int r = row.bad ? nova_fail(error, NOVA_ECORRUPT,
-				  "column '%s' has a value that cannot be there", row.bad)
-			: record_check(&record, NOVA_ECORRUPT, error);
+	int r = columns_read(use->statement, &record, error);
+	if (r == NOVA_ENOMEM)
+		return r;
 	if (r < 0)
 		return fail_row(use, record.name, r, error);
 	*ret = record;
@@ -174,42 +94,20 @@ static int read_record(struct use *use, struct function_record *ret, nova_error_
 	return 0;
 }
 
-/* --- operations
- * ---------------------------------------------------------------------------------------------------
- */
-
-static void bind_record(struct use *use, const struct function_record *r, const char *env)
-{
-	const char *const texts[] = { r->id, r->name, r->runtime, r->handler, r->code_path,
-		r->code_hash };
-	const uint64_t numbers[] = { r->memory_mb, r->timeout_s, r->vcpus, r->min_replicas,
-		r->disk_iops, r->disk_bandwidth, r->net_rx_bandwidth, r->net_tx_bandwidth };
-	int at = 1;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		bind_text(use, at++, texts[i]);
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		bind_number(use, at++, numbers[i]);
-	bind_text(use, at++, env);
-	bind_number(use, at++, r->version);
-	bind_number(use, at++, r->created_us);
-	bind_number(use, at++, r->updated_us);
-	bind_number(use, at++, r->concurrency);
-	bind_number(use, at, r->network);
-}
+/* --- operations --- */
 
 static int put(struct store *store, const struct function_record *record, uint32_t replaces,
 	nova_error_t **error)
 {
-	AUTO_FREE char *env = record_env_to_json(record);
-	if (!env)
-		return nova_oom(error);
 	AUTO_USE struct use use = write_begin(store);
 	int r = use_prepare(&use, replaces ? SQL_UPDATE : SQL_INSERT, error);
 	if (r < 0)
 		return r;
-	bind_record(&use, record, env);
+	int behind = columns_bind(use.statement, record, error);
+	if (behind < 0)
+		return behind;
 	if (replaces)
-		bind_number(&use, 21, replaces);
+		bind_number(&use, behind, replaces);
 	int rc = sqlite3_step(use.statement);
 	if ((rc & 0xff) == SQLITE_CONSTRAINT && !replaces)
 		return nova_fail(

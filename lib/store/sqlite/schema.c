@@ -4,6 +4,9 @@
  * seen; those missing are run in one transaction. A step is never changed after a release: what
  * comes later (versions, aliases …) is a step of its own that adds tables, which point to
  * functions(id).
+ *
+ * From step 4 on a property brings its own column: the step whose number stands in its row as
+ * `schema`. It needs no text here (NULL, if a step with text comes behind it).
  */
 #include "store/sqlite/sqlite.h"
 
@@ -37,18 +40,50 @@ static const char *const steps[] = {
 	/* 3 */
 	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
 };
+#define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
+
+/* The version that this library knows. */
+static int64_t latest(void)
+{
+	int64_t last = ARRAY_LEN(steps);
+	FOR_EACH_PROPERTY(p)
+		last = p->schema > last ? p->schema : last;
+	return last;
+}
+
+static int add_columns(struct connection *c, int64_t version, nova_error_t **error)
+{
+	int r = 0;
+	FOR_EACH_PROPERTY(p) {
+		if (r < 0 || p->schema != version)
+			continue;
+		AUTO_FREE char *column = column_definition(p);
+		AUTO_FREE char *sql =
+			column ? str_format("ALTER TABLE functions ADD COLUMN %s", column) : NULL;
+		r = sql ? sqlite_run(c, sql, "bring it to the present schema", error) :
+			  nova_oom(error);
+	}
+	return r;
+}
+
+static int run_step(struct connection *c, int64_t version, nova_error_t **error)
+{
+	const char *text = version <= (int64_t)ARRAY_LEN(steps) ? steps[version - 1] : NULL;
+	int r = text ? sqlite_run(c, text, "bring it to the present schema", error) : 0;
+	return r < 0 || version <= STEPS_OF_TABLE ? r : add_columns(c, version, error);
+}
 
 static int run_missing_steps(struct connection *c, nova_error_t **error)
 {
 	int64_t version;
 	int r = sqlite_ask(c, "PRAGMA user_version", &version, error);
-	for (int64_t i = version; r == 0 && i < (int64_t)ARRAY_LEN(steps); i++)
-		r = sqlite_run(c, steps[i], "bring it to the present schema", error);
+	while (r == 0 && version < latest())
+		r = run_step(c, ++version, error);
 	if (r < 0)
 		return r;
 	char finish[96];
-	snprintf(finish, sizeof(finish), "PRAGMA application_id = %d; PRAGMA user_version = %zu",
-		APPLICATION_ID, ARRAY_LEN(steps));
+	snprintf(finish, sizeof(finish), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
+		APPLICATION_ID, (long long)latest());
 	return sqlite_run(c, finish, "note the schema version", error);
 }
 
@@ -69,11 +104,11 @@ static int check_identity(struct connection *c, int64_t *ret_version, nova_error
 			"%s is a database, but not one of libnova; move it away or choose another "
 			"state directory (setting 'home')",
 			c->path);
-	if (version < 0 || version > (int64_t)ARRAY_LEN(steps))
+	if (version < 0 || version > latest())
 		return nova_fail(error, NOVA_ENOTSUP,
 			"%s has schema %lld and libnova " NOVA_VERSION_STRING
-			" knows %zu at most; use the libnova that wrote it, or a newer one",
-			c->path, (long long)version, ARRAY_LEN(steps));
+			" knows %lld at most; use the libnova that wrote it, or a newer one",
+			c->path, (long long)version, (long long)latest());
 	*ret_version = version;
 	return 0;
 }
@@ -93,7 +128,7 @@ int sqlite_migrate(struct connection *c, nova_error_t **error)
 {
 	int64_t version;
 	int r = check_at_one_moment(c, &version, error);
-	if (r < 0 || version == (int64_t)ARRAY_LEN(steps))
+	if (r < 0 || version == latest())
 		return r;
 	r = sqlite_run(c, "BEGIN IMMEDIATE", "begin a migration", error);
 	if (r < 0)

@@ -47,4 +47,15 @@ int sqlite_run(struct connection *c, const char *sql, const char *doing, nova_er
 /* The integer in the first column of the first row. */
 int sqlite_ask(struct connection *c, const char *sql, int64_t *ret_number, nova_error_t **error);
 
+/* --- columns.c --- */
+
+/* A statement with "@" and "#" (queries.c) filled in. NULL: out of memory. */
+char *columns_fill_in(const char *sql);
+/* "name TYPE NOT NULL DEFAULT …" of a property. NULL: out of memory. */
+char *column_definition(const struct property *p);
+/* Binds the parameters, borrowing the texts; returns the number behind the last. NOVA_ENOMEM. */
+int columns_bind(sqlite3_stmt *s, const struct function_record *record, nova_error_t **error);
+/* Fills an empty record. NOVA_ENOMEM, NOVA_ECORRUPT: what could be read is there. */
+int columns_read(sqlite3_stmt *s, struct function_record *record, nova_error_t **error);
+
 #endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file nova/property.h
+ * The properties that a function can be given, as a table: for programs that ask for them, check or
+ * show them without knowing each by name. It is the one that the library itself goes by.
+ */
+#ifndef NOVA_PROPERTY_H
+#define NOVA_PROPERTY_H
+
+#include <nova/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a property is in nova_register_opts. Since 0.1. */
+enum nova_property_type {
+	NOVA_PROPERTY_U32 = 1,    /**< uint32_t */
+	NOVA_PROPERTY_U64 = 2,    /**< uint64_t */
+	NOVA_PROPERTY_TEXT = 3,   /**< const char * */
+	NOVA_PROPERTY_CHOICE = 4, /**< const char *, one of nova_property.choices */
+	NOVA_PROPERTY_LIST = 5,   /**< const char *const *, and behind it a size_t that counts them:
+	                               "NAME=value", no name twice */
+};
+
+/** What a number counts. Since 0.1. */
+enum nova_property_unit {
+	NOVA_UNIT_NONE = 0,
+	NOVA_UNIT_MB = 1,
+	NOVA_UNIT_SECONDS = 2,
+	NOVA_UNIT_OPERATIONS = 3, /**< a second */
+	NOVA_UNIT_BYTES = 4,      /**< a second */
+};
+
+/** In nova_property.flags: a clone may have another value than the VM that it was made of.
+ * Since 0.1. */
+#define NOVA_PROPERTY_PER_CLONE 1u
+
+/** One property. Later releases add members at the end: `size` tells which there are. Since 0.1. */
+typedef struct nova_property {
+	size_t size;
+	const char *name;      /**< of the member of nova_register_opts, in JSON, SQL and Python */
+	uint32_t type;         /**< enum nova_property_type */
+	uint32_t unit;         /**< enum nova_property_unit, of a number */
+	uint64_t least;        /**< of a number */
+	uint64_t most;         /**< of a number; of a list: entries */
+	uint64_t standard;     /**< the number that 0 stands for */
+	const char *const *choices; /**< of a choice, the first is what NULL stands for; ends with NULL */
+	const char *since;     /**< release that brought it */
+	uint32_t features;     /**< of enum nova_feature, that an engine needs to honour it; 0: all do */
+	uint32_t flags;        /**< NOVA_PROPERTY_… */
+	const char *label;     /**< what it is called where it is shown */
+	const char *option;    /**< of `novactl register`, without "--" and any letter */
+	const char *letter;    /**< its short form; "": it has none */
+	const char *value;     /**< what help calls its value */
+	const char *help;      /**< one or two lines without the range and what 0 or NULL stands for */
+	size_t offset;         /**< of the member in nova_register_opts */
+} nova_property;
+
+/** The property at an index, from 0 on; NULL behind the last. Constant, and there for good.
+ * Since 0.1. */
+NOVA_API const nova_property *nova_property_get(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Properties in option structs of the public headers, which are borrowed, and their copies. */
+#include "property/property.h"
+
+static size_t offset_in(const struct property *p, enum property_face face)
+{
+	return face == IN_REGISTER ? p->is.offset : face == IN_VM ? p->in_vm : p->in_init;
+}
+
+#define FOR_EACH_IN(p, face) \
+	FOR_EACH_PROPERTY(p) \
+		if (offset_in(p, face))
+
+static void *member(const struct property *p, enum property_face face, const void *opts)
+{
+	return (char *)opts + offset_in(p, face);
+}
+
+/* A list is two members: the texts and, behind them, their count. */
+struct borrowed_list {
+	const char *const *items;
+	size_t count;
+};
+
+static struct borrowed_list list_in(const void *at)
+{
+	struct borrowed_list list;
+	memcpy(&list.items, at, sizeof(list.items));
+	memcpy(&list.count, (const char *)at + sizeof(list.items), sizeof(list.count));
+	return list;
+}
+
+static void set_list(void *at, const char *const *items, size_t count)
+{
+	memcpy(at, &items, sizeof(items));
+	memcpy((char *)at + sizeof(items), &count, sizeof(count));
+}
+
+/* --- in --- */
+
+static int import_number(const struct property *p, void *to, const void *at)
+{
+	uint64_t number = p->is.type == NOVA_PROPERTY_U64 ? *(const uint64_t *)at :
+							    *(const uint32_t *)at;
+	property_set_number(p, to, number ? number : p->is.standard);
+	return 0;
+}
+
+static int import_choice(
+	const struct property *p, void *to, const char *text, nova_error_t **error)
+{
+	AUTO_BUF struct buf all = BUF_INIT(256);
+	for (uint32_t i = 0; p->is.choices[i]; i++) {
+		if (!text || !strcmp(p->is.choices[i], text)) {
+			property_set_number(p, to, i);
+			return 0;
+		}
+		if ((i && buf_append_str(&all, p->is.choices[i + 1] ? ", " : " or ") < 0) ||
+			buf_append_str(&all, p->is.choices[i]) < 0)
+			return nova_oom(error);
+	}
+	return nova_fail(error, NOVA_EINVAL, "%s: '%.32s' is unknown; it is %.*s", p->is.name,
+		text_is_utf8(text) ? text : "(not UTF-8)", (int)all.len, (const char *)all.data);
+}
+
+static int import_text(
+	const struct property *p, void *to, const char *text, nova_error_t **error)
+{
+	/* A machine without one has NULL, as it is a path; a function has "". */
+	if (!text && p->of_machine)
+		return 0;
+	*property_text(p, to) = strdup(text ? text : "");
+	return *property_text(p, to) ? 0 : nova_oom(error);
+}
+
+static int import_list(const struct property *p, void *to, const void *at, nova_error_t **error)
+{
+	struct borrowed_list from = list_in(at);
+	struct text_list *list = property_list(p, to);
+	const char *name = p->is.name;
+	if (from.count && !from.items)
+		return nova_fail(error, NOVA_EINVAL, "%s: %s_count is %zu, but %s is NULL", name,
+			name, from.count, name);
+	if (from.count > p->is.most)
+		return nova_fail(error, NOVA_EINVAL, "%s: %zu entries; at most %llu are possible",
+			name, from.count, (unsigned long long)p->is.most);
+	for (size_t i = 0; i < from.count; i++) {
+		if (!from.items[i])
+			return nova_fail(error, NOVA_EINVAL, "%s: entry %zu is NULL", name, i);
+		if (text_list_add(list, from.items[i]) < 0)
+			return nova_oom(error);
+	}
+	return 0;
+}
+
+static int import(const struct property *p, void *to, const void *at, nova_error_t **error)
+{
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+		return import_text(p, to, *(const char *const *)at, error);
+	case NOVA_PROPERTY_CHOICE:
+		return import_choice(p, to, *(const char *const *)at, error);
+	case NOVA_PROPERTY_LIST:
+		return import_list(p, to, at, error);
+	default:
+		return import_number(p, to, at);
+	}
+}
+
+int properties_import(struct function_config *to, enum property_face face, const void *opts,
+	nova_error_t **error)
+{
+	int code = 0;
+	FOR_EACH_IN(p, face)
+		if (code == 0)
+			code = import(p, to, member(p, face, opts), error);
+	return code;
+}
+
+/* --- out --- */
+
+static void export(const struct property *p, const void *from, void *at)
+{
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+		*(const char **)at = *property_text(p, from);
+		break;
+	case NOVA_PROPERTY_CHOICE:
+		*(const char **)at = p->is.choices[property_number(p, from)];
+		break;
+	case NOVA_PROPERTY_LIST:
+		set_list(at, (const char *const *)property_list(p, from)->items,
+			property_list(p, from)->count);
+		break;
+	case NOVA_PROPERTY_U64:
+		*(uint64_t *)at = property_number(p, from);
+		break;
+	default:
+		*(uint32_t *)at = (uint32_t)property_number(p, from);
+	}
+}
+
+void properties_export(const struct function_config *from, enum property_face face, void *opts)
+{
+	FOR_EACH_IN(p, face)
+		export(p, from, member(p, face, opts));
+}
+
+/* --- copies in place --- */
+
+static int own_list(void *at)
+{
+	struct borrowed_list from = list_in(at);
+	struct text_list copy = { NULL, 0 };
+	int code = from.count && !from.items ? NOVA_EINVAL : 0;
+	for (size_t i = 0; code == 0 && i < from.count; i++)
+		code = from.items[i] ? text_list_add(&copy, from.items[i]) : NOVA_EINVAL;
+	set_list(at, (const char *const *)copy.items, copy.count);
+	return code;
+}
+
+static bool is_text(const struct property *p)
+{
+	return p->is.type == NOVA_PROPERTY_TEXT || p->is.type == NOVA_PROPERTY_CHOICE;
+}
+
+int properties_own(enum property_face face, void *opts)
+{
+	int code = 0;
+	FOR_EACH_IN(p, face) {
+		void *at = member(p, face, opts);
+		if (is_text(p)) {
+			const char *text = *(const char **)at;
+			*(const char **)at = text && code == 0 ? strdup(text) : NULL;
+			if (text && code == 0 && !*(const char **)at)
+				code = NOVA_ENOMEM;
+		} else if (p->is.type == NOVA_PROPERTY_LIST && code == 0) {
+			code = own_list(at);
+		} else if (p->is.type == NOVA_PROPERTY_LIST) {
+			set_list(at, NULL, 0);
+		}
+	}
+	return code;
+}
+
+void properties_disown(enum property_face face, void *opts)
+{
+	FOR_EACH_IN(p, face) {
+		void *at = member(p, face, opts);
+		if (is_text(p)) {
+			free((char *)*(const char **)at);
+		} else if (p->is.type == NOVA_PROPERTY_LIST) {
+			struct borrowed_list list = list_in(at);
+			strv_free((char **)list.items, list.count);
+		}
+	}
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* The one table of properties, in the order in which they are shown. */
+#include <stddef.h>
+
+#include <nova/function.h>
+
+#include "net/net.h"
+#include "property/property.h"
+
+#define ENV_MAX (64u << 10)
+
+static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", NULL };
+
+#define PUBLIC(member) \
+	.size = sizeof(nova_property), .name = #member, .offset = offsetof(nova_register_opts, member)
+#define OF_MACHINE(member) \
+	.of_machine = true, .at = offsetof(struct function_config, machine.member), \
+	.in_vm = offsetof(nova_vm_opts, member)
+#define OF_FUNCTION(member)      .at = offsetof(struct function_config, member)
+#define ALSO_IN_INIT(member)     .in_init = offsetof(nova_vm_init_opts, member)
+
+/* clang-format off */
+const struct property properties[] = {
+	{
+		.is = { PUBLIC(runtime), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Runtime", .option = "runtime", .letter = "r", .value = "NAME",
+			.help = "python, go, rust, wasm, shell or binary (required)" },
+		OF_FUNCTION(runtime), ALSO_IN_INIT(runtime),
+		.json = "runtime", .schema = 1, .check = check_runtime,
+	}, {
+		.is = { PUBLIC(handler), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Handler", .option = "handler", .letter = "H", .value = "NAME",
+			.help = "module and function, as in app.api.run [main.handler, else\n"
+				"main.lambda_handler, else the file is a script]" },
+		OF_FUNCTION(handler), ALSO_IN_INIT(handler),
+		.json = "handler", .json_none = "main.handler", .schema = 1,
+		.check = check_handler, .same = same_handler,
+	}, {
+		.is = { PUBLIC(memory_mb), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_MB,
+			.least = 64, .most = 65536, .standard = 128, .since = "0.1",
+			.label = "Memory", .option = "memory", .letter = "m", .value = "MB",
+			.help = "memory of the VM; python needs 96" },
+		OF_MACHINE(memory_mb), .least_of_vm = 32, .json = "memory_mb", .schema = 1,
+	}, {
+		.is = { PUBLIC(timeout_s), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_SECONDS,
+			.least = 1, .most = 86400, .standard = 30, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Timeout", .option = "timeout", .letter = "t", .value = "SECONDS",
+			.help = "time limit of one call" },
+		OF_FUNCTION(timeout_s), .json = "timeout_s", .schema = 1,
+	}, {
+		.is = { PUBLIC(vcpus), .type = NOVA_PROPERTY_U32,
+			.least = 1, .most = 32, .standard = 1, .since = "0.1",
+			.label = "vCPUs", .option = "vcpus", .letter = "", .value = "N",
+			.help = "processors of the VM" },
+		OF_MACHINE(vcpus), .json = "limits.vcpus", .schema = 1,
+	}, {
+		.is = { PUBLIC(min_replicas), .type = NOVA_PROPERTY_U32,
+			.least = 0, .most = 1000, .standard = 0, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Min replicas", .option = "min-replicas", .letter = "", .value = "N",
+			.help = "VMs that a daemon keeps warm" },
+		OF_FUNCTION(min_replicas), .json = "min_replicas", .schema = 1,
+	}, {
+		.is = { PUBLIC(concurrency), .type = NOVA_PROPERTY_U32,
+			.least = 1, .most = 16, .standard = 1, .since = "0.1",
+			.label = "Concurrency", .option = "concurrency", .letter = "", .value = "N",
+			.help = "calls at once in one VM" },
+		OF_FUNCTION(concurrency), ALSO_IN_INIT(concurrency),
+		.json = "concurrency", .schema = 2,
+	}, {
+		.is = { PUBLIC(network), .type = NOVA_PROPERTY_CHOICE, .choices = networks,
+			.most = ARRAY_LEN(networks) - 2, .since = "0.1", .features = NOVA_FEATURE_NETWORK,
+			.label = "Network", .option = "network", .letter = "", .value = "KIND",
+			.help = "none, or nat: the way out to this host's network (root)" },
+		OF_MACHINE(network), .json = "network", .schema = 3,
+	}, {
+		.is = { PUBLIC(disk_iops), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_OPERATIONS,
+			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_DISK_LIMITS,
+			.label = "Disk IOPS", .option = "disk-iops", .letter = "", .value = "N",
+			.help = "operations a second on its disk" },
+		OF_MACHINE(disk_iops), .json = "limits.disk_iops", .schema = 1,
+	}, {
+		.is = { PUBLIC(disk_bandwidth), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_BYTES,
+			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_DISK_LIMITS,
+			.label = "Disk bandwidth", .option = "disk-bandwidth", .letter = "",
+			.value = "BYTES", .help = "bytes a second on its disk" },
+		OF_MACHINE(disk_bandwidth), .json = "limits.disk_bandwidth", .schema = 1,
+	}, {
+		.is = { PUBLIC(net_rx_bandwidth), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_BYTES,
+			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_NET_LIMITS,
+			.label = "Net RX bandwidth", .option = "net-rx-bandwidth", .letter = "",
+			.value = "BYTES", .help = "bytes a second into the VM" },
+		OF_MACHINE(net_rx_bandwidth), .json = "limits.net_rx_bandwidth", .schema = 1,
+	}, {
+		.is = { PUBLIC(net_tx_bandwidth), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_BYTES,
+			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_NET_LIMITS,
+			.label = "Net TX bandwidth", .option = "net-tx-bandwidth", .letter = "",
+			.value = "BYTES", .help = "bytes a second out of the VM" },
+		OF_MACHINE(net_tx_bandwidth), .json = "limits.net_tx_bandwidth", .schema = 1,
+	}, {
+		.is = { PUBLIC(env), .type = NOVA_PROPERTY_LIST, .most = ENV_MAX, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Env", .option = "env", .letter = "e", .value = "NAME=VALUE",
+			.help = "variable of its environment; repeatable" },
+		OF_FUNCTION(env), ALSO_IN_INIT(env), .most_bytes = ENV_MAX,
+		.json = "env_vars", .schema = 1, .check = check_env,
+	},
+	/* Of a machine only: a function has them by its runtime and its code. */
+	{
+		.is = { .name = "rootfs", .type = NOVA_PROPERTY_TEXT }, OF_MACHINE(rootfs),
+	}, {
+		.is = { .name = "code_disk", .type = NOVA_PROPERTY_TEXT,
+			.flags = NOVA_PROPERTY_PER_CLONE },
+		OF_MACHINE(code_disk),
+	},
+	{ .is = { .name = NULL } },
+};
+/* clang-format on */
+
+const struct property *property_find(const char *name)
+{
+	FOR_EACH_PROPERTY(p)
+		if (!strcmp(p->is.name, name))
+			return p;
+	return NULL;
+}
+
+const nova_property *nova_property_get(size_t index)
+{
+	FOR_EACH_PROPERTY(p)
+		if (p->is.offset && index-- == 0)
+			return &p->is;
+	return NULL;
+}
