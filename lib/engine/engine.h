@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "keeper/keeper.h"
 #include "net/net.h"
+#include "property/property.h"
 
 /* Bytes of console and VMM output that are kept, in memory and in a file. */
 #define CONSOLE_KEPT (64u << 10)
@@ -99,11 +100,7 @@ void engine_report_done(struct engine_report *report);
 struct machine_spec {
 	const char *id; /* 8 hex digits */
 	const char *kernel, *initramfs; /* NULL for an engine that needs none */
-	const char *rootfs;             /* NULL: none */
-	const char *code_disk;          /* NULL: none */
-	uint32_t memory_mb, vcpus;
-	uint64_t disk_iops, disk_bandwidth; /* of the code disk, a second; 0: no limit. For engines that can */
-	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* bytes a second into and out of the guest; 0: no limit. The same */
+	struct machine_config config; /* limits are for engines that can; texts are borrowed */
 	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
 	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
 	const struct stop *stop; /* what may end that early; NULL: nothing */

@@ -13,57 +13,36 @@ struct wish {
 	nova_pool_want want;
 	nova_vm_opts vm;
 	nova_vm_init_opts init;
-	char *texts[7]; /* owned: key, and the strings of vm and init */
-	char **env;
 };
 
+/* Also the texts that vm and init hold are copies of its own. */
 void wish_free(struct wish *wish)
 {
 	if (!wish || --wish->references)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(wish->texts); i++)
-		free(wish->texts[i]);
-	strv_free(wish->env, wish->init.env_count);
+	properties_disown(IN_VM, &wish->vm);
+	properties_disown(IN_INIT, &wish->init);
+	free((char *)wish->vm.engine);
+	free((char *)wish->want.key);
 	free(wish);
 }
 
-static int copy_texts(struct wish *wish)
+static int own_text(const char **text)
 {
-	const char **const texts[] = {
-		&wish->want.key, &wish->vm.engine, &wish->vm.rootfs, &wish->vm.code_disk, &wish->vm.network, &wish->init.runtime, &wish->init.handler
-	};
-	_Static_assert(ARRAY_LEN(texts) == ARRAY_LEN(wish->texts), "each has its place");
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (!*texts[i])
-			continue;
-		wish->texts[i] = strdup(*texts[i]);
-		if (!wish->texts[i])
-			return NOVA_ENOMEM;
-		*texts[i] = wish->texts[i];
-	}
-	return 0;
+	const char *borrowed = *text;
+	*text = borrowed ? strdup(borrowed) : NULL;
+	return !borrowed || *text ? 0 : NOVA_ENOMEM;
 }
 
-static int copy_env(struct wish *wish)
+/* Each of them in any case: what could not be copied is no longer held then. */
+static int own_texts(struct wish *wish)
 {
-	const char *const *env = wish->init.env;
-	size_t count = wish->init.env_count;
-	wish->init.env_count = 0; /* as many as are copied */
-	wish->env = count ? calloc(count, sizeof(char *)) : NULL;
-	wish->init.env = (const char *const *)wish->env;
-	if (count && !env)
-		return NOVA_EINVAL;
-	if (count && !wish->env)
-		return NOVA_ENOMEM;
-	for (; wish->init.env_count < count; wish->init.env_count++) {
-		const char *text = env[wish->init.env_count];
-		if (!text)
-			return NOVA_EINVAL;
-		wish->env[wish->init.env_count] = strdup(text);
-		if (!wish->env[wish->init.env_count])
-			return NOVA_ENOMEM;
-	}
-	return 0;
+	const int codes[] = { own_text(&wish->want.key), own_text(&wish->vm.engine),
+		properties_own(IN_VM, &wish->vm), properties_own(IN_INIT, &wish->init) };
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < ARRAY_LEN(codes); i++)
+		code = codes[i];
+	return code;
 }
 
 static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_error_t **error)
@@ -83,11 +62,7 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 	}
 	wish->want.vm = want->vm ? &wish->vm : NULL;
 	wish->want.init = want->init ? &wish->init : NULL;
-	code = copy_texts(wish);
-	if (code == 0)
-		code = copy_env(wish);
-	else
-		wish->init.env_count = 0; /* no copies to be freed */
+	code = own_texts(wish);
 	if (code < 0) {
 		wish_free(wish);
 		return code == NOVA_EINVAL ? nova_fail(error, code, "nova_pool_keep: env, or a variable of it, is NULL") : nova_oom(error);

@@ -40,7 +40,7 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 		code = opts_import(&init, sizeof(init), w->init, "nova_vm_init_opts", error);
 	if (code == 0 && (vm.interrupt || init.interrupt))
 		code = nova_fail(error, NOVA_EINVAL, "the token of nova_pool_acquire() stands in nova_pool_want.interrupt, not in its vm or init");
-	*ret_memory_mb = vm.memory_mb ? vm.memory_mb : VM_MEMORY_DEFAULT;
+	*ret_memory_mb = vm.memory_mb ? vm.memory_mb : MEMORY_MB_STANDARD;
 	return code < 0 ? code : host_check_process(pool->host, error);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into a template, and how one is made of it. */
 #include <errno.h>
-#include <inttypes.h>
 
 #include "pool/pool.h"
 #include "pool/template.h"
@@ -27,12 +26,14 @@ static int add_file(struct buf *key, const char *path, nova_error_t **error)
 
 static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **error)
 {
-	const nova_vm_opts *vm = r->want->vm;
-	AUTO_FREE char *engine = NULL, *shape = str_format("%u %u %" PRIu64 " %" PRIu64 " %s %" PRIu64 " %" PRIu64, vm->memory_mb, vm->vcpus,
-		vm->disk_iops, vm->disk_bandwidth, vm->network ? vm->network : "none", vm->net_rx_bandwidth, vm->net_tx_bandwidth);
+	AUTO_FREE char *engine = NULL;
+	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
 	const char *const files[] = { r->kernel, r->initramfs, r->rootfs, r->code_disk };
-	int code = shape ? r->ops->identity(host_engine_env(r->host), &engine, error) : nova_oom(error);
-	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 || add_text(key, shape) < 0))
+	int code = properties_import(&config, IN_VM, r->want->vm, error);
+	if (code == 0)
+		code = r->ops->identity(host_engine_env(r->host), &engine, error);
+	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 ||
+				 machine_config_key(&config.machine, key) < 0))
 		code = nova_oom(error);
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
 		code = add_file(key, files[i], error);

@@ -35,6 +35,7 @@ struct machine_config {
 	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* bytes a second, into the guest and out of it */
 	uint32_t network; /* enum net_kind */
 };
+#define MEMORY_MB_STANDARD 128u
 
 struct function_config {
 	struct machine_config machine; /* first: a row's place in one is its place in the other */

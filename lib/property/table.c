@@ -39,7 +39,7 @@ const struct property properties[] = {
 		.check = check_handler, .same = same_handler,
 	}, {
 		.is = { PUBLIC(memory_mb), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_MB,
-			.least = 64, .most = 65536, .standard = 128, .since = "0.1",
+			.least = 64, .most = 65536, .standard = MEMORY_MB_STANDARD, .since = "0.1",
 			.label = "Memory", .option = "memory", .letter = "m", .value = "MB",
 			.help = "memory of the VM; python needs 96" },
 		OF_MACHINE(memory_mb), .least_of_vm = 32, .json = "memory_mb", .schema = 1,

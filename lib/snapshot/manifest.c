@@ -11,10 +11,12 @@
 
 void manifest_done(struct manifest *m)
 {
-	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs, m->rootfs_identity, m->code_disk, m->code_identity, m->owner, m->draws };
+	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs_identity,
+		m->code_identity, m->owner, m->draws };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	strv_free(m->inputs, m->input_count);
+	machine_config_done(&m->config);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -55,16 +57,21 @@ static json_t *list_json(char *const *texts, size_t count)
 
 char *manifest_to_json(const struct manifest *m)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:b, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "format", FORMAT,
-		"id", m->id, "base", m->base, "parent", m->parent, "name", text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us, "life_time_s",
-		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity", text(m->engine_identity), "rootfs", text(m->rootfs),
-		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(m->code_disk), "code_identity", text(m->code_identity),
-		"inputs", list_json(m->inputs, m->input_count), "memory_mb", (int)m->memory_mb, "vcpus", (int)m->vcpus, "network", m->network, "has_function",
-		m->has_function, "has_hooks", m->has_hooks, "draws", text(m->draws), "concurrency", (int)m->concurrency, "memory", sum_json(&m->memory),
-		"pages", sum_json(&m->pages), "state", sum_json(&m->state));
-	char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-	json_decref(json);
-	return out;
+	const struct machine_config *c = &m->config;
+	AUTO_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "format",
+		FORMAT, "id", m->id, "base", m->base, "parent", m->parent, "name", text(m->name),
+		"owner", text(m->owner), "created_us", (json_int_t)m->created_us, "life_time_s",
+		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity",
+		text(m->engine_identity));
+	AUTO_JSON json_t *rest = json_pack(
+		"{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs", text(c->rootfs),
+		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(c->code_disk),
+		"code_identity", text(m->code_identity), "inputs", list_json(m->inputs, m->input_count),
+		"has_function", m->has_function, "has_hooks", m->has_hooks, "draws", text(m->draws),
+		"concurrency", (int)m->concurrency, "memory", sum_json(&m->memory), "pages",
+		sum_json(&m->pages), "state", sum_json(&m->state));
+	bool whole = json && rest && machine_config_to_json(c, json) && json_object_update(json, rest) == 0;
+	return whole ? json_dumps(json, JSON_INDENT(2)) : NULL;
 }
 
 static bool read_id(const json_t *json, const char *key, char out[SNAPSHOT_ID])
@@ -93,6 +100,13 @@ static bool keep(struct reading *in, const char *value, char **out)
 static bool read_text(struct reading *in, const char *key, char **out)
 {
 	return keep(in, json_string_value(json_object_get(in->json, key)), out);
+}
+
+/* "": none, which is NULL. */
+static bool read_path(struct reading *in, const char *key, char **out)
+{
+	const char *path = json_string_value(json_object_get(in->json, key));
+	return path && (!*path || keep(in, path, out));
 }
 
 /* Manifests of before have no such member. */
@@ -137,7 +151,7 @@ static bool read_list(struct reading *in, const char *key, char ***ret_texts, si
 
 static bool fits_memory(const struct manifest *m)
 {
-	const uint64_t size = (uint64_t)m->memory_mb << 20;
+	const uint64_t size = (uint64_t)m->config.memory_mb << 20;
 	/* A list of pages has at most all of them, and a run for each. */
 	return (!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size) && m->pages.unpacked <= 2 * size &&
 		!m->state.unpacked;
@@ -153,21 +167,19 @@ static uint32_t read_concurrency(const json_t *json)
 static bool read_all(struct reading *in, struct manifest *m)
 {
 	const json_t *json = in->json;
-	json_int_t memory = json_integer_value(json_object_get(json, "memory_mb")), vcpus = json_integer_value(json_object_get(json, "vcpus"));
 	m->created_us = (uint64_t)json_integer_value(json_object_get(json, "created_us"));
 	m->life_time_s = (uint64_t)json_integer_value(json_object_get(json, "life_time_s"));
-	m->memory_mb = (uint32_t)memory;
-	m->vcpus = (uint32_t)vcpus;
 	m->has_function = json_is_true(json_object_get(json, "has_function"));
-	m->network = json_is_true(json_object_get(json, "network"));
 	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
 	m->concurrency = read_concurrency(json);
-	return json_integer_value(json_object_get(json, "format")) == FORMAT && memory >= 32 && memory <= 65536 && vcpus >= 1 && vcpus <= 32 &&
+	return json_integer_value(json_object_get(json, "format")) == FORMAT &&
+		json_object_get(json, "memory_mb") && json_object_get(json, "vcpus") &&
+		machine_config_from_json(&m->config, json) &&
 		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
 		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(in, "owner", &m->owner) && read_optional(in, "draws", &m->draws) &&
 		read_text(in, "engine", &m->engine) && read_text(in, "engine_identity", &m->engine_identity) &&
-		read_text(in, "rootfs", &m->rootfs) && read_text(in, "rootfs_identity", &m->rootfs_identity) &&
-		read_text(in, "code_disk", &m->code_disk) && read_text(in, "code_identity", &m->code_identity) &&
+		read_path(in, "rootfs", &m->config.rootfs) && read_text(in, "rootfs_identity", &m->rootfs_identity) &&
+		read_path(in, "code_disk", &m->config.code_disk) && read_text(in, "code_identity", &m->code_identity) &&
 		read_list(in, "inputs", &m->inputs, &m->input_count) &&
 		read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) && read_sum(json, "state", &m->state) &&
 		*m->name && m->state.size && fits_memory(m) && !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;

@@ -238,7 +238,7 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 	if (r < 0 && r != -ENODATA)
 		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
 	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) && header.run_count <= header.page_count &&
-		header.page_count <= (uint64_t)m->memory_mb << 8;
+		header.page_count <= (uint64_t)m->config.memory_mb << 8;
 	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
 	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES;
@@ -250,7 +250,7 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 	sound = sound && r == 0;
 	pages->run_count = header.run_count;
 	pages->page_count = header.page_count;
-	if (!sound || !runs_are_sound(pages, (uint64_t)m->memory_mb << 8))
+	if (!sound || !runs_are_sound(pages, (uint64_t)m->config.memory_mb << 8))
 		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is no list of pages; delete the snapshot", directory, pages_name(m));
 	return 0;
 }

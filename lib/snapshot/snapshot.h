@@ -36,13 +36,12 @@ struct manifest {
 	uint64_t created_us, life_time_s;
 	char *engine;
 	char *engine_identity;  /* the VMM's program and the processor it shows to guests: must be the same at restore */
-	char *rootfs, *rootfs_identity, *code_disk, *code_identity;
+	struct machine_config config;
+	char *rootfs_identity, *code_identity; /* of the files that its paths name; "": none */
 	char **inputs;          /* of a template: the other files that went in, as "identity path"; it is of no use when one has changed */
 	size_t input_count;
 	char *draws; /* of a template that was made before its function's import: the call that is the reason */
 	char *owner; /* whom the platform took it for; "": nobody */
-	uint32_t memory_mb, vcpus;
-	bool network; /* it has a network device */
 	bool has_function, has_hooks;
 	uint32_t concurrency; /* calls that may be under way at once */
 	struct file_sum memory, pages, state; /* size 0: no such file */

@@ -54,7 +54,7 @@ void frozen_unref(struct frozen *frozen)
 	base_unref(frozen->base);
 	pages_done(&frozen->pages);
 	fd_close(frozen->state_fd);
-	shape_done(&frozen->shape);
+	machine_config_done(&frozen->shape);
 	free(frozen->draws);
 	free(frozen);
 }
@@ -69,7 +69,7 @@ static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **
 		.has_hooks = vm->has_hooks, .concurrency = vm->turns.most
 	};
 	vm_snapshot_of(vm, f->snapshot);
-	if (shape_copy(&f->shape, &vm->shape) < 0) {
+	if (machine_config_copy(&f->shape, &vm->shape) < 0) {
 		frozen_unref(f);
 		return nova_oom(error);
 	}
@@ -115,8 +115,7 @@ static int start_waiting(nova_host_t *host, const struct frozen *f, struct machi
 	nova_error_t **error)
 {
 	struct machine_spec spec = {
-		.id = id, .rootfs = f->shape.rootfs, .code_disk = f->shape.code_disk, .memory_mb = f->shape.memory_mb,
-		.vcpus = f->shape.vcpus, .base_fd = f->base->fd,
+		.id = id, .config = f->shape, .base_fd = f->base->fd,
 		.deadline = deadline_in_ms(config_ms(host_config(host), f->ops->boot_timeout_key)),
 	};
 	int code = vm_attach(host, m, id, &f->shape, same, error);
@@ -459,7 +458,7 @@ int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const s
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
-	struct vm_shape shape = from->shape;
+	struct machine_config shape = from->shape;
 	if (!f)
 		return nova_oom(error);
 	*f = (struct frozen){ .references = 1, .ops = from->ops, .pages = PAGES_NONE, .state_fd = sys_dup(from->state_fd), .base = base_ref(from->base) };
@@ -467,7 +466,7 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 	shape.code_disk = (char *)code_disk;
 	if (from->has_function || from->pages.page_count)
 		return nova_fail(error, NOVA_EINVAL, "only an instant without function and with its own memory takes another code disk");
-	if (shape_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
+	if (machine_config_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
 		return nova_oom(error);
 	*ret_frozen = STEAL(f);
 	return 0;

@@ -75,17 +75,11 @@ static struct shells *shells_lock(nova_host_t *host, bool make)
 	return s;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 static bool fits(const struct stock *stock, const struct frozen *f)
 {
 	const struct frozen *own = stock->frozen;
-	const struct vm_shape *a = &own->shape, *b = &f->shape;
-	return own->ops == f->ops && own->base->device == f->base->device && own->base->inode == f->base->inode &&
-		a->memory_mb == b->memory_mb && a->vcpus == b->vcpus && a->network == b->network && same_text(a->rootfs, b->rootfs) && same_text(a->code_disk, b->code_disk);
+	return own->ops == f->ops && own->base->device == f->base->device &&
+	       own->base->inode == f->base->inode && machine_config_same(&own->shape, &f->shape);
 }
 
 static struct stock *find(struct shells *s, const struct frozen *f)
@@ -320,6 +314,11 @@ void shells_drop(nova_host_t *host, const struct frozen *frozen)
 	if (stock)
 		drop(s, stock);
 	pthread_mutex_unlock(&s->lock);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 static struct stock *find_base(struct shells *s, const char *root, const char *id)

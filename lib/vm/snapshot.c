@@ -12,21 +12,22 @@ struct nova_snapshot {
 
 /* --- what must be the same ------------------------------------------------------------------------------------- */
 
-static int describe_files(struct manifest *m, const struct vm_shape *shape, nova_error_t **error)
+static int describe_file(const char *path, char **ret_path, char **ret_identity, nova_error_t **error)
 {
-	const char *const paths[] = { shape->rootfs, shape->code_disk };
-	char **const texts[][2] = { { &m->rootfs, &m->rootfs_identity }, { &m->code_disk, &m->code_identity } };
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		if (!paths[i] && (!(*texts[i][0] = strdup("")) || !(*texts[i][1] = strdup(""))))
-			return nova_oom(error);
-		if (!paths[i])
-			continue;
-		int r = path_absolute(paths[i], texts[i][0]); /* it is read in other directories */
-		int code = r < 0 ? nova_fail_os(error, r, "'%s'", paths[i]) : file_identity(paths[i], texts[i][1], error);
-		if (code < 0)
-			return code;
-	}
-	return 0;
+	if (!path)
+		return (*ret_identity = strdup("")) ? 0 : nova_oom(error);
+	int r = path_absolute(path, ret_path); /* it is read in other directories */
+	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : file_identity(path, ret_identity, error);
+}
+
+static int describe_machine(
+	struct manifest *m, const struct machine_config *shape, nova_error_t **error)
+{
+	m->config = *shape;
+	m->config.rootfs = m->config.code_disk = NULL;
+	int code = describe_file(shape->rootfs, &m->config.rootfs, &m->rootfs_identity, error);
+	return code < 0 ? code :
+			  describe_file(shape->code_disk, &m->config.code_disk, &m->code_identity, error);
 }
 
 static int describe(nova_host_t *host, const struct frozen *f, struct manifest *m, nova_error_t **error)
@@ -36,15 +37,12 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 	m->created_us = clock_unix_us();
 	m->engine = strdup(f->ops->name);
 	memcpy(m->parent, f->snapshot, SNAPSHOT_ID);
-	m->memory_mb = f->shape.memory_mb;
-	m->vcpus = f->shape.vcpus;
-	m->network = f->shape.network;
 	m->has_function = f->has_function;
 	m->has_hooks = f->has_hooks;
 	m->concurrency = f->concurrency;
 	m->draws = strdup(f->draws ? f->draws : "");
 	int code = m->engine && m->draws ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
-	return code < 0 ? code : describe_files(m, &f->shape, error);
+	return code < 0 ? code : describe_machine(m, &f->shape, error);
 }
 
 static int differs(const char *what, const char *name, nova_error_t **error)
@@ -56,14 +54,13 @@ static int check_fit(nova_host_t *host, const struct manifest *m, const struct e
 {
 	AUTO_FREE char *engine = NULL;
 	AUTO_MANIFEST struct manifest now = { .name = NULL };
-	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
 	int code = ops->identity(host_engine_env(host), &engine, error);
 	if (code < 0)
 		return code;
 	if (strcmp(engine, m->engine_identity))
 		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' does not fit any more: it was made with the engine %s, here is %s; make it anew",
 			m->name, m->engine_identity, engine);
-	code = describe_files(&now, &shape, error);
+	code = describe_machine(&now, &m->config, error);
 	if (code < 0)
 		return nova_wrap(error, code == NOVA_ENOTFOUND ? NOVA_ESTALE : code, "snapshot '%s' does not fit any more", m->name);
 	if (strcmp(now.rootfs_identity, m->rootfs_identity))
@@ -141,7 +138,7 @@ static int open_base(const char *root, const char *id, uint32_t memory_mb, struc
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	int code = snapshot_find(root, id, &m, error);
-	if (code == 0 && (!m.memory.size || m.memory_mb != memory_mb))
+	if (code == 0 && (!m.memory.size || m.config.memory_mb != memory_mb))
 		code = nova_fail(error, NOVA_ECORRUPT, "snapshot '%s' has no memory of its own of %u MB and cannot be the base", id, memory_mb);
 	if (code == 0)
 		code = snapshot_open(root, &m, &files, error);
@@ -174,13 +171,13 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks,
 		.concurrency = m->concurrency };
 	memcpy(f->snapshot, m->id, SNAPSHOT_ID);
-	struct vm_shape shape = { *m->rootfs ? m->rootfs : NULL, *m->code_disk ? m->code_disk : NULL, m->memory_mb, m->vcpus, .network = m->network };
 	f->draws = *m->draws ? strdup(m->draws) : NULL;
-	int code = shape_copy(&f->shape, &shape) < 0 || (*m->draws && !f->draws) ? nova_oom(error) : check_fit(host, m, ops, error);
+	bool copied = machine_config_copy(&f->shape, &m->config) == 0 && (!*m->draws || f->draws);
+	int code = copied ? check_fit(host, m, ops, error) : nova_oom(error);
 	if (code == 0)
 		code = snapshot_open(root, m, &files, error);
 	if (code == 0)
-		code = open_base(root, *m->base ? m->base : m->id, m->memory_mb, &f->base, error);
+		code = open_base(root, *m->base ? m->base : m->id, m->config.memory_mb, &f->base, error);
 	if (code < 0)
 		return *m->base && code == NOVA_ENOTFOUND ? nova_wrap(error, code, "the base of snapshot '%s'", m->name) : code;
 	f->state_fd = STEAL_FD(files.state);
@@ -293,7 +290,7 @@ const char *snapshot_engine(const nova_snapshot_t *s)
 
 uint32_t snapshot_memory_mb(const nova_snapshot_t *s)
 {
-	return s->manifest.memory_mb;
+	return s->manifest.config.memory_mb;
 }
 
 int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)

@@ -5,9 +5,6 @@
 #include "image/image.h"
 #include "vm/vm.h"
 
-#define MEMORY_LEAST   32u
-#define MEMORY_MOST    65536u
-#define VCPUS_MOST     32u
 #define STOP_GRACE     2000u
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
@@ -73,7 +70,7 @@ void nova_vm_free(nova_vm_t *vm)
 	free(vm->draws);
 	free(vm->entry);
 	base_unref(vm->base);
-	shape_done(&vm->shape);
+	machine_config_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);
 	pthread_mutex_destroy(&vm->end_lock);
 	nova_host_unref(vm->host);
@@ -122,50 +119,34 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 
 /* --- start ------------------------------------------------------------------------------------------------------------- */
 
-static int check_opts(const nova_vm_opts *o, nova_error_t **error)
+static int import_opts(
+	struct function_config *config, const nova_vm_opts *o, nova_error_t **error)
 {
 	if (o->flags)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_opts.flags has unknown bits 0x%x", o->flags);
-	if (o->memory_mb && (o->memory_mb < MEMORY_LEAST || o->memory_mb > MEMORY_MOST))
-		return nova_fail(error, NOVA_EINVAL, "memory of %u MB is out of range: %u to %u", o->memory_mb, MEMORY_LEAST, MEMORY_MOST);
-	if (o->vcpus > VCPUS_MOST)
-		return nova_fail(error, NOVA_EINVAL, "%u vCPUs are out of range: 1 to %u", o->vcpus, VCPUS_MOST);
-	enum net_kind kind;
-	return net_kind_parse(o->network, &kind) ? 0 : nova_fail(error, NOVA_EINVAL, "there is no network '%.32s': none or nat", o->network);
+	int code = properties_import(config, IN_VM, o, error);
+	return code < 0 ? code : machine_config_check(&config->machine, NOVA_EINVAL, error);
 }
 
 /* A limit that would not be kept is refused, but one for a network that is not there says nothing. */
-static int check_network(const struct engine_ops *ops, const nova_vm_opts *o, nova_error_t **error)
+static int check_network(
+	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error)
 {
-	enum net_kind kind;
-	if (!net_kind_parse(o->network, &kind) || kind == NET_NONE)
+	if (config->network == NET_NONE)
 		return 0;
 	if (!ops->network)
-		return nova_fail(error, NOVA_ENOTSUP, "the engine %s has no network devices: use qemu or firecracker, or the network none", ops->name);
-	if ((o->net_rx_bandwidth || o->net_tx_bandwidth) && !ops->net_limits)
-		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot limit the bandwidth of a network: set net_rx_bandwidth and net_tx_bandwidth to 0, or use "
-			"firecracker", ops->name);
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the engine %s has no network devices: use qemu or firecracker, or the network none",
+			ops->name);
+	if ((config->net_rx_bandwidth || config->net_tx_bandwidth) && !ops->net_limits)
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the engine %s cannot limit the bandwidth of a network: set net_rx_bandwidth and "
+			"net_tx_bandwidth to 0, or use firecracker",
+			ops->name);
 	return 0;
 }
 
-void shape_done(struct vm_shape *shape)
-{
-	free(shape->rootfs);
-	free(shape->code_disk);
-	shape->rootfs = shape->code_disk = NULL;
-}
-
-int shape_copy(struct vm_shape *to, const struct vm_shape *from)
-{
-	*to = (struct vm_shape){
-		from->rootfs ? strdup(from->rootfs) : NULL, from->code_disk ? strdup(from->code_disk) : NULL, from->memory_mb, from->vcpus,
-		from->disk_iops, from->disk_bandwidth, from->net_rx_bandwidth, from->net_tx_bandwidth, from->network
-	};
-	bool whole = !from->rootfs == !to->rootfs && !from->code_disk == !to->code_disk;
-	return whole ? 0 : NOVA_ENOMEM;
-}
-
-int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm = calloc(1, sizeof(*vm));
 	if (!vm)
@@ -179,7 +160,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shap
 	vm->state = NOVA_VM_RUNNING;
 	vm->machine = machine_new(ops);
 	vm->boot_timeout_ms = (uint32_t)config_ms(host_config(host), ops->boot_timeout_key);
-	int code = vm->machine && random_hex(vm->id, 8) == 0 && shape_copy(&vm->shape, shape) == 0 ? 0 : nova_oom(error);
+	int code = vm->machine && random_hex(vm->id, 8) == 0 && machine_config_copy(&vm->shape, shape) == 0 ? 0 : nova_oom(error);
 	if (code == 0 && vm->wake < 0)
 		code = nova_fail_os(error, vm->wake, "event of microVM %s", vm->id);
 	if (code == 0)
@@ -251,7 +232,7 @@ int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop
 	return code < 0 ? code : vm_done(&answer, error);
 }
 
-int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct vm_shape *shape, const struct machine *same, nova_error_t **error)
+int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct machine_config *shape, const struct machine *same, nova_error_t **error)
 {
 	return shape->network ? net_attach(host_engine_env(host)->net, id, same ? &same->link : NULL, &m->link, error) : 0;
 }
@@ -260,10 +241,8 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 {
 	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
 	struct machine_spec spec = {
-		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .rootfs = vm->shape.rootfs, .code_disk = vm->shape.code_disk,
-		.memory_mb = vm->shape.memory_mb, .vcpus = vm->shape.vcpus, .disk_iops = vm->shape.disk_iops,
-		.disk_bandwidth = vm->shape.disk_bandwidth, .net_rx_bandwidth = vm->shape.net_rx_bandwidth,
-		.net_tx_bandwidth = vm->shape.net_tx_bandwidth, .base_fd = -1, .deadline = deadline,
+		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .config = vm->shape,
+		.base_fd = -1, .deadline = deadline,
 		.stop = stop,
 	};
 	int code = vm_attach(vm->host, vm->machine, vm->id, &vm->shape, NULL, error);
@@ -311,21 +290,26 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
 }
 
-static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+/* The path of the images' file takes the place of its name. */
+static int find_images(nova_host_t *host, const struct engine_ops *ops, struct machine_config *config,
+	char **kernel, char **initramfs, nova_error_t **error)
 {
-	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
-	enum net_kind kind = NET_NONE;
-	int code = check_network(ops, o, error);
-	if (code == 0 && ops->needs_guest)
-		code = vm_find_images(host, ops, o->rootfs ? o->rootfs : "base", &kernel, &initramfs, &rootfs, error);
-	net_kind_parse(o->network, &kind);
-	struct vm_shape shape = {
-		rootfs, (char *)o->code_disk, o->memory_mb ? o->memory_mb : VM_MEMORY_DEFAULT, o->vcpus ? o->vcpus : 1,
-		o->disk_iops, o->disk_bandwidth, o->net_rx_bandwidth, o->net_tx_bandwidth, kind == NET_NAT
-	};
+	AUTO_FREE char *name = STEAL(config->rootfs);
+	if (!ops->needs_guest)
+		return 0;
+	return vm_find_images(host, ops, name ? name : "base", kernel, initramfs, &config->rootfs, error);
+}
+
+static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o,
+	struct machine_config *config, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_FREE char *kernel = NULL, *initramfs = NULL;
 	nova_vm_t *vm = NULL;
+	int code = check_network(ops, config, error);
 	if (code == 0)
-		code = vm_new(host, ops, &shape, &vm, error);
+		code = find_images(host, ops, config, &kernel, &initramfs, error);
+	if (code == 0)
+		code = vm_new(host, ops, config, &vm, error);
 	if (code < 0)
 		return code;
 	if (o->boot_timeout_ms)
@@ -341,20 +325,21 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_opts o;
+	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
 	const struct engine_ops *ops;
 	nova_vm_t *vm = NULL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_opts", error);
 	if (code == 0)
 		code = host_check_process(host, error);
 	if (code == 0)
-		code = check_opts(&o, error);
+		code = import_opts(&config, &o, error);
 	if (code == 0)
 		code = host_choose_engine(host, o.engine, &ops, error);
 	const struct stop any = { o.interrupt, stop };
 	if (code == 0)
 		code = stop_check(&any, "the microVM was started", error);
 	if (code == 0)
-		code = boot(host, ops, &o, &any, &vm, error);
+		code = boot(host, ops, &o, &config.machine, &any, &vm, error);
 	if (code < 0)
 		return code;
 	log_info(host_log(host), "vm", "%s booted on %s in %llu ms", vm->id, ops->name,

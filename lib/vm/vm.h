@@ -18,20 +18,10 @@
 #include "host/host.h"
 #include "proto/proto.h"
 
-#define VM_MEMORY_DEFAULT 128u /* MB */
 #define VM_TIMINGS      8     /* enum nova_timing */
 #define VM_CALLS_MOST   16u   /* at once in one VM: as many as an agent takes */
 #define DEFAULT_TIMEOUT 30000u /* of a function or command, ms */
 #define ANSWER_GRACE    5000u  /* the agent enforces the time limit; this long after it, it is taken for dead */
-
-/* What a machine is made of besides its memory: a clone must be made of the same. */
-struct vm_shape {
-	char *rootfs, *code_disk; /* paths; NULL: none */
-	uint32_t memory_mb, vcpus;
-	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit. What was true at the boot stays true for clones */
-	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* the same */
-	bool network;
-};
 
 /* Memory that clones share. Immutable and counted; the file must not change while anyone uses it. */
 struct vm_base {
@@ -46,7 +36,7 @@ struct vm_base {
 struct frozen {
 	int references; /* atomic */
 	const struct engine_ops *ops;
-	struct vm_shape shape;
+	struct machine_config shape; /* what was true at the boot stays true for clones */
 	struct vm_base *base;
 	struct pages pages; /* what differs from the base */
 	int state_fd;       /* devices and processors */
@@ -102,7 +92,7 @@ struct nova_vm {
 
 	/* Changed by who is alone. */
 	struct machine *machine;
-	struct vm_shape shape;
+	struct machine_config shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
 	char *entry;       /* the function that its requests call; "": none, it is run; NULL: it has none */
@@ -210,9 +200,9 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error);
 int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
 	nova_error_t **error);
 /* Gives a machine that is to be started its TAP, if its shape has a network. `same`: the machine whose place it takes, NULL: none. */
-int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct vm_shape *shape, const struct machine *same, nova_error_t **error);
+int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct machine_config *shape, const struct machine *same, nova_error_t **error);
 /* A VM without machine; the engine's name is checked by the caller. */
-int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct vm_shape *shape, nova_vm_t **ret_vm, nova_error_t **error);
+int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape, nova_vm_t **ret_vm, nova_error_t **error);
 /* Tells a guest that has just come to life who it is: entropy, clock, names. First half and second half. */
 int vm_introduce_send(nova_vm_t *vm, nova_error_t **error);
 int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error);
@@ -223,8 +213,6 @@ enum vm_news { VM_IS_CLONE, VM_IS_LATE };
 int vm_news_message(nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request,
 	nova_error_t **error);
 char *vm_news_member(nova_vm_t *vm, enum vm_news kind);
-int shape_copy(struct vm_shape *to, const struct vm_shape *from);
-void shape_done(struct vm_shape *shape);
 
 /* --- freeze.c --- */
 

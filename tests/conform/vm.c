@@ -165,10 +165,10 @@ START_TEST(bad_options_are_refused_before_anything_starts)
 	nova_vm_t *vm;
 	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
 	opts.memory_mb = 1;
-	ck_fails_with(NOVA_EINVAL, "1 MB", nova_vm_start(s.host, &opts, &vm, &error));
+	ck_fails_with(NOVA_EINVAL, "memory_mb is 1; it must be 32", nova_vm_start(s.host, &opts, &vm, &error));
 	opts.memory_mb = 0;
 	opts.vcpus = 33;
-	ck_fails_with(NOVA_EINVAL, "33", nova_vm_start(s.host, &opts, &vm, &error));
+	ck_fails_with(NOVA_EINVAL, "vcpus is 33", nova_vm_start(s.host, &opts, &vm, &error));
 	opts.vcpus = 0;
 	opts.flags = 8;
 	ck_fails(NOVA_EINVAL, nova_vm_start(s.host, &opts, &vm, &error));

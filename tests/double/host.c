@@ -293,8 +293,8 @@ START_TEST(the_limits_of_the_code_disk_are_the_functions)
 {
 	struct setting s = set_up("");
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .code_disk = "/dev/null", .memory_mb = 32, .vcpus = 1, .base_fd = -1,
-		.disk_iops = 250, .disk_bandwidth = 10485760, .deadline = deadline_in_ms(10000),
+		.id = "0123abcd", .kernel = "/dev/null", .config.code_disk = (char[]){ "/dev/null" }, .config.memory_mb = 32, .config.vcpus = 1, .base_fd = -1,
+		.config.disk_iops = 250, .config.disk_bandwidth = 10485760, .deadline = deadline_in_ms(10000),
 	};
 	ck_ok(firecracker_engine.start(s.m, s.env, &spec, &error));
 	was_asked(&s, "\"rate_limiter\":{\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":250,\"refill_time\":1000}}");

@@ -11,8 +11,8 @@ static void attach(struct setting *s, const struct net_link *same)
 static void boot_with_limits(struct setting *s)
 {
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .memory_mb = 32, .vcpus = 1, .base_fd = -1, .net_rx_bandwidth = 10485760,
-		.net_tx_bandwidth = 5242880, .deadline = deadline_in_ms(10000),
+		.id = "0123abcd", .kernel = "/dev/null", .config.memory_mb = 32, .config.vcpus = 1, .base_fd = -1, .config.net_rx_bandwidth = 10485760,
+		.config.net_tx_bandwidth = 5242880, .deadline = deadline_in_ms(10000),
 	};
 	attach(s, NULL);
 	ck_ok(firecracker_engine.start(s->m, s->env, &spec, &error));
@@ -81,7 +81,7 @@ START_TEST(a_start_that_fails_leaves_no_tap)
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
 	struct setting s = set_up(",\"busy_taps\":[\"nova-0123ab\"]");
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .memory_mb = 32, .vcpus = 1, .base_fd = -1, .deadline = deadline_in_ms(10000),
+		.id = "0123abcd", .kernel = "/dev/null", .config.memory_mb = 32, .config.vcpus = 1, .base_fd = -1, .deadline = deadline_in_ms(10000),
 	};
 	attach(&s, NULL);
 	ck_fails_with(NOVA_EENGINE, "Resource busy", firecracker_engine.start(s.m, s.env, &spec, &error));

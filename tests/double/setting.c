@@ -55,7 +55,7 @@ struct setting set_up(const char *faults)
 int start(struct setting *s, int base_fd, uint32_t ms)
 {
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .initramfs = "/dev/null", .rootfs = "/dev/null", .memory_mb = 32, .vcpus = 1,
+		.id = "0123abcd", .kernel = "/dev/null", .initramfs = "/dev/null", .config.rootfs = (char[]){ "/dev/null" }, .config.memory_mb = 32, .config.vcpus = 1,
 		.base_fd = base_fd, .deadline = deadline_in_ms(ms),
 	};
 	return firecracker_engine.start(s->m, s->env, &spec, &error);

@@ -9,10 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static void sound(const struct manifest *m)
 {
 	assert(strlen(m->id) == SNAPSHOT_ID - 1 && (!*m->base || strlen(m->base) == SNAPSHOT_ID - 1));
-	assert(m->memory_mb >= 32 && m->memory_mb <= 65536 && m->vcpus >= 1 && m->vcpus <= 32);
-	assert(*m->name && m->engine && m->engine_identity && m->rootfs && m->code_disk);
+	const struct machine_config *c = &m->config;
+	assert(c->memory_mb >= 32 && c->memory_mb <= 65536 && c->vcpus >= 1 && c->vcpus <= 32);
+	assert(*m->name && m->engine && m->engine_identity && m->rootfs_identity && m->code_identity);
 	assert(m->state.size && (m->memory.size != 0) != (m->pages.size != 0));
-	const uint64_t size = (uint64_t)m->memory_mb << 20;
+	const uint64_t size = (uint64_t)c->memory_mb << 20;
 	assert(!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size);
 	assert(m->pages.unpacked <= 2 * size && !m->state.unpacked && m->input_count <= 64);
 }

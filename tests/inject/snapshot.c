@@ -15,8 +15,8 @@ static void write_as(const char *id, const char *name)
 	AUTO_FREE char *root = path_join(world.home, "snapshots");
 	AUTO_FD int memory = sys_memfd("memory"), state = sys_memfd("state");
 	AUTO_MANIFEST struct manifest m = { .name = strdup(name), .created_us = 1, .engine = strdup("qemu"), .engine_identity = strdup("q"),
-		.rootfs = strdup(""), .rootfs_identity = strdup(""), .code_disk = strdup(""), .code_identity = strdup(""), .memory_mb = MEMORY_MB,
-		.vcpus = 1 };
+		.rootfs_identity = strdup(""), .code_identity = strdup(""),
+		.config = { .memory_mb = MEMORY_MB, .vcpus = 1 } };
 	snprintf(m.id, sizeof(m.id), "%s", id);
 	MUST(sys_truncate(memory, (uint64_t)MEMORY_MB << 20));
 	MUST(sys_pwrite_all(state, "state", 5, 0));

@@ -107,7 +107,8 @@ START_TEST(a_machine_is_made_in_the_order_that_is_demanded)
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct fc_boot boot = {
 		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .rootfs = "/r", .code = "/c",
-		.vsock = "/v", .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760,
+		.vsock = "/v",
+		.config = { .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760 },
 	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert(!plan.failed);
@@ -127,7 +128,7 @@ END_TEST
 START_TEST(what_is_not_there_is_not_asked_for)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .rootfs = "/r", .vsock = "/v", .memory_mb = 128, .vcpus = 1 };
+	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .rootfs = "/r", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1 };
 	fc_plan_boot(&plan, &boot);
 	ck_assert_uint_eq(plan.count, 6);
 	json_t *source = body_of(&plan, 1);
@@ -143,7 +144,7 @@ START_TEST(disks_are_read_by_io_uring_if_that_is_asked_for)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .initramfs = "/i",
-		.rootfs = "/r", .code = "/c", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .async = true };
+		.rootfs = "/r", .code = "/c", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .async = true };
 	fc_plan_boot(&plan, &boot);
 	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\","
 		"\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
@@ -175,8 +176,8 @@ START_TEST(a_network_device_has_its_tap_its_address_and_its_limits)
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct net_link link = link_of("nova-012345", "172.30.0.0/24", "172.30.0.7");
 	struct fc_boot boot = {
-		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .link = &link,
-		.net_rx_bandwidth = 5242880, .net_tx_bandwidth = 1000,
+		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .link = &link,
+		.config.net_rx_bandwidth = 5242880, .config.net_tx_bandwidth = 1000,
 	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert(!plan.failed);
@@ -194,7 +195,7 @@ START_TEST(a_network_device_without_limits_has_no_limiter)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct net_link link = link_of("nova-012345", "10.0.0.0/8", "10.1.2.3");
-	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .vsock = "/v", .memory_mb = 128, .vcpus = 1, .link = &link };
+	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .link = &link };
 	fc_plan_boot(&plan, &boot);
 	is_request(&plan, 2, "/network-interfaces/eth0", "{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:01:02:03\"}");
 }
@@ -265,7 +266,7 @@ START_TEST(a_first_difference_is_whole_by_version_and_swap)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 		struct fc_boot boot = { .version = version(cases[i].version), .kernel = "/k",
-			.vsock = "/v", .memory_mb = 128, .vcpus = 1 };
+			.vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1 };
 		boot.track = fc_must_track(&boot.version, cases[i].swap);
 		ck_assert_msg(boot.track == cases[i].tracks, "%s", cases[i].version);
 		fc_plan_boot(&plan, &boot);

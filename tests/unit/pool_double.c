@@ -29,7 +29,7 @@ int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct st
 int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err)
 {
 	(void)host, (void)stop; /* a double that cannot be called off */
-	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)VM_MEMORY_DEFAULT;
+	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)MEMORY_MB_STANDARD;
 	__atomic_add_fetch(&doubles.starts, 1, __ATOMIC_SEQ_CST);
 	note_most(&doubles.most_alive, __atomic_add_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST));
 	note_most(&doubles.most_memory, __atomic_add_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST));

@@ -58,10 +58,12 @@ static void tear_down(struct setting *s)
 
 static struct frozen *make_frozen(struct vm_base *base, const char *rootfs, const char *code)
 {
-	struct vm_shape shape = { (char *)rootfs, (char *)code, 64, 1 };
+	const struct machine_config shape = {
+		.rootfs = (char *)rootfs, .code_disk = (char *)code, .memory_mb = 64, .vcpus = 1
+	};
 	struct frozen *f = calloc(1, sizeof(*f));
 	*f = (struct frozen){ .references = 1, .ops = &sleep_engine, .pages = PAGES_NONE, .state_fd = -1 };
-	ck_assert_int_eq(shape_copy(&f->shape, &shape), 0);
+	ck_assert_int_eq(machine_config_copy(&f->shape, &shape), 0);
 	f->base = base ? base_ref(base) : base_new(sys_memfd("base"));
 	ck_assert_ptr_nonnull(f->base);
 	return f;

@@ -106,8 +106,7 @@ static void tear_down(struct play *p)
 static struct manifest manifest_for(const char *id, const char *base, const char *name)
 {
 	struct manifest m = { .name = strdup(name), .created_us = 1, .engine = strdup("qemu"), .engine_identity = strdup("q"),
-		.rootfs = strdup(""), .rootfs_identity = strdup(""), .code_disk = strdup(""), .code_identity = strdup(""),
-		.memory_mb = MEMORY_MB, .vcpus = 1 };
+		.rootfs_identity = strdup(""), .code_identity = strdup(""), .config = { .memory_mb = MEMORY_MB, .vcpus = 1 } };
 	snprintf(m.id, sizeof(m.id), "%s", id);
 	snprintf(m.base, sizeof(m.base), "%s", base);
 	return m;

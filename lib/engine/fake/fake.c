@@ -56,7 +56,7 @@ static int prepare(struct fake_machine *f, const struct engine_env *env, const s
 		r = fs_mkdirs(*ret_work, 0777);
 	if (r < 0)
 		return nova_fail_os(error, r, "directory '%s'", f->directory);
-	return spec->code_disk ? nova_disk_extract(spec->code_disk, *ret_code, error) : 0;
+	return spec->config.code_disk ? nova_disk_extract(spec->config.code_disk, *ret_code, error) : 0;
 }
 
 static int fake_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)

@@ -42,8 +42,8 @@ static int wire_shared(struct wiring *w, int fd, int *ours, const char *what, no
 
 static int wire_files(struct wiring *w, struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	uint64_t bytes = (uint64_t)spec->memory_mb << 20;
-	const char *const disks[] = { spec->rootfs ? spec->rootfs : "/dev/null", spec->code_disk ? spec->code_disk : "/dev/null" };
+	uint64_t bytes = (uint64_t)spec->config.memory_mb << 20;
+	const char *const disks[] = { spec->config.rootfs ? spec->config.rootfs : "/dev/null", spec->config.code_disk ? spec->config.code_disk : "/dev/null" };
 	int code = wire_fd(w, sys_dup(f->place.fd), "directory of Firecracker", error);
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(disks); i++)
 		code = wire_fd(w, sys_open(disks[i], O_RDONLY, 0), disks[i], error);
@@ -56,15 +56,15 @@ static int wire_files(struct wiring *w, struct fc_machine *f, const struct machi
 	int r = code < 0 ? 0 : sys_truncate(f->diff, bytes);
 	if (r == 0 && code == 0 && !f->clone)
 		r = sys_truncate(f->memory, bytes);
-	return r < 0 ? nova_fail_os(error, r, "guest memory of %u MB", spec->memory_mb) : code;
+	return r < 0 ? nova_fail_os(error, r, "guest memory of %u MB", spec->config.memory_mb) : code;
 }
 
 /* Into a jail nothing can be handed: all must lie in it before. */
 static int fill_jail(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	int code = spec->rootfs ? fc_place_path(&f->place, FC_ROOTFS, spec->rootfs, error) : 0;
-	if (code == 0 && spec->code_disk)
-		code = fc_place_path(&f->place, FC_CODE, spec->code_disk, error);
+	int code = spec->config.rootfs ? fc_place_path(&f->place, FC_ROOTFS, spec->config.rootfs, error) : 0;
+	if (code == 0 && spec->config.code_disk)
+		code = fc_place_path(&f->place, FC_CODE, spec->config.code_disk, error);
 	if (code < 0 || !f->clone)
 		return code;
 	f->memory = sys_dup(spec->base_fd);
@@ -104,7 +104,8 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	struct spawn spawn = {
 		.argv = command.argv, .fds = w.theirs, .fd_count = w.count,
 		.no_stdout = !has_console(f), /* that is the serial port, which a guest has in any case */
-		.memory_limit = 2 * ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD, /* twice: a snapshot is in memory, too, and the VMM writes it */
+		/* twice: a snapshot is in memory, too, and the VMM writes it */
+		.memory_limit = 2 * ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
 	code = keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
 	f->machine.diag = code == 0 ? STEAL_FD(w.diag) : -1;
@@ -192,11 +193,10 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
 		.version = f->version, .kernel = seen[FC_KERNEL], .initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
-		.rootfs = spec->rootfs ? seen[FC_ROOTFS] : NULL, .code = spec->code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
-		.memory_mb = spec->memory_mb, .vcpus = spec->vcpus, .disk_iops = spec->disk_iops, .disk_bandwidth = spec->disk_bandwidth,
-		.link = f->machine.link.name[0] ? &f->machine.link : NULL, .net_rx_bandwidth = spec->net_rx_bandwidth,
-		.net_tx_bandwidth = spec->net_tx_bandwidth, .console = has_console(f),
-		.async = f->async, .track = f->tracked,
+		.rootfs = spec->config.rootfs ? seen[FC_ROOTFS] : NULL,
+		.code = spec->config.code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
+		.config = spec->config, .link = f->machine.link.name[0] ? &f->machine.link : NULL,
+		.console = has_console(f), .async = f->async, .track = f->tracked,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (whole)
@@ -213,7 +213,7 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	f->env = env;
 	f->state = f->diff = f->memory = f->former = -1;
 	f->written = (struct pages)PAGES_NONE;
-	f->memory_mb = spec->memory_mb;
+	f->memory_mb = spec->config.memory_mb;
 	f->deadline = spec->deadline;
 	f->clone = spec->base_fd >= 0;
 	f->api.process = &m->process;

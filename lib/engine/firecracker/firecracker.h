@@ -56,10 +56,8 @@ void fc_plan_done(struct fc_plan *plan);
 struct fc_boot {
 	struct fc_version version;
 	const char *kernel, *initramfs, *rootfs, *code, *vsock;
-	uint32_t memory_mb, vcpus;
-	uint64_t disk_iops, disk_bandwidth; /* of the code disk; 0: no limit */
-	const struct net_link *link;        /* NULL: no network device */
-	uint64_t net_rx_bandwidth, net_tx_bandwidth;
+	struct machine_config config; /* but its paths, which are those of the host */
+	const struct net_link *link;  /* NULL: no network device */
 	bool console;
 	bool async; /* disks are read by io_uring */
 	bool track; /* what the guest writes to is noted from its start on */

@@ -104,8 +104,8 @@ static void plan_network(struct fc_plan *plan, const struct fc_boot *b)
 	net_mac(b->link->address, mac);
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	json_t *device = json_pack("{s:s, s:s, s:s}", "iface_id", NETWORK, "host_dev_name", b->link->name, "guest_mac", text);
-	add_limiter(plan, device, "rx_rate_limiter", b->net_rx_bandwidth);
-	add_limiter(plan, device, "tx_rate_limiter", b->net_tx_bandwidth);
+	add_limiter(plan, device, "rx_rate_limiter", b->config.net_rx_bandwidth);
+	add_limiter(plan, device, "tx_rate_limiter", b->config.net_tx_bandwidth);
 	add(plan, "PUT", "/network-interfaces/" NETWORK, device);
 }
 
@@ -120,8 +120,8 @@ static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
 
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 {
-	json_t *machine = json_pack(
-		"{s:i, s:i}", "vcpu_count", (int)b->vcpus, "mem_size_mib", (int)b->memory_mb);
+	json_t *machine = json_pack("{s:i, s:i}", "vcpu_count", (int)b->config.vcpus, "mem_size_mib",
+		(int)b->config.memory_mb);
 	if (machine && b->track && json_object_set_new(machine, "track_dirty_pages", json_true()) < 0)
 		plan->failed = true;
 	add(plan, "PUT", "/machine-config", machine);
@@ -131,7 +131,7 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, b->async, NULL);
 	if (b->code)
 		plan_drive(plan, "code", b->code, false, b->async,
-			fc_rate_limiter(b->disk_bandwidth, b->disk_iops, &plan->failed));
+			fc_rate_limiter(b->config.disk_bandwidth, b->config.disk_iops, &plan->failed));
 	if (b->link)
 		plan_network(plan, b);
 	add(plan, "PUT", "/entropy", json_object());

@@ -76,7 +76,7 @@ bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words)
 
 static int try_cpu(const struct engine_env *env, const char *cpu, nova_error_t **error)
 {
-	struct machine_spec spec = { .id = "00000000", .memory_mb = TRIAL_MB, .vcpus = 1 };
+	struct machine_spec spec = { .id = "00000000", .config = { .memory_mb = TRIAL_MB, .vcpus = 1 } };
 	AUTO_FD int memory = sys_memfd("nova-trial");
 	int r = memory < 0 ? memory : sys_truncate(memory, (uint64_t)TRIAL_MB << 20);
 	struct machine *m = r < 0 ? NULL : machine_new(&qemu_engine);

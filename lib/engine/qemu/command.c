@@ -41,11 +41,11 @@ static void add_machine(struct arguments *a, const char *cpu, const struct machi
 	arguments_add(a, "-cpu");
 	arguments_add(a, "%s", cpu ? cpu : TCG_CPU);
 	arguments_add(a, "-m");
-	arguments_add(a, "%uM", spec->memory_mb);
+	arguments_add(a, "%uM", spec->config.memory_mb);
 	arguments_add(a, "-smp");
-	arguments_add(a, "%u", spec->vcpus);
+	arguments_add(a, "%u", spec->config.vcpus);
 	arguments_add(a, "-object");
-	arguments_add(a, "memory-backend-file,id=mem,size=%uM,mem-path=/proc/self/fd/%d,share=%s", spec->memory_mb, QEMU_FD_MEMORY,
+	arguments_add(a, "memory-backend-file,id=mem,size=%uM,mem-path=/proc/self/fd/%d,share=%s", spec->config.memory_mb, QEMU_FD_MEMORY,
 		spec->base_fd < 0 ? "on" : "off");
 }
 
@@ -133,9 +133,9 @@ void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint
 		arguments_add(a, "-S"); /* whether it runs once it is loaded is said then */
 	}
 	add_channels(a);
-	if (spec->rootfs)
+	if (spec->config.rootfs)
 		add_disk(a, "root", fd++);
-	if (spec->code_disk)
+	if (spec->config.code_disk)
 		add_disk(a, "code", fd++);
 	if (link->name[0])
 		add_network(a, link, fd);

@@ -54,12 +54,12 @@ static int wire_memory(struct wiring *w, struct machine *m, const struct machine
 	if (fd < 0)
 		return nova_fail_os(error, fd, "guest memory");
 	w->theirs[w->count++] = fd;
-	int r = spec->base_fd < 0 ? sys_truncate(fd, (uint64_t)spec->memory_mb << 20) : 0;
+	int r = spec->base_fd < 0 ? sys_truncate(fd, (uint64_t)spec->config.memory_mb << 20) : 0;
 	if (r == 0 && spec->base_fd < 0)
 		r = m->ram = sys_dup(fd);
 	if (r < 0 || fstat(fd, &st) < 0)
-		return nova_fail_os(error, r, "guest memory of %u MB", spec->memory_mb);
-	qemu_of(m)->memory_mb = spec->memory_mb;
+		return nova_fail_os(error, r, "guest memory of %u MB", spec->config.memory_mb);
+	qemu_of(m)->memory_mb = spec->config.memory_mb;
 	qemu_of(m)->memory_inode = st.st_ino;
 	return 0;
 }
@@ -79,7 +79,7 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 	bool boots = spec->base_fd < 0;
 	int *const ours[] = { &w->diag, &w->channel, &w->qmp, &w->serial };
 	const char *const files[] = {
-		boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL, spec->rootfs, spec->code_disk
+		boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL, spec->config.rootfs, spec->config.code_disk
 	};
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(ours); i++)
@@ -141,7 +141,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 		.fd_count = w->count,
 		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
 		.frugal = !cpu, /* QEMU asks for huge ones for its translations, of which a clone has few */
-		.memory_limit = ((uint64_t)spec->memory_mb << 20) + VMM_OVERHEAD,
+		.memory_limit = ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
 	code = qemu_choose_user(q, &spawn, cpu != NULL, &closed, error);
 	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->machine.process, error);
