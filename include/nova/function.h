@@ -149,6 +149,11 @@ NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);   /**< mic
 NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
 NOVA_API size_t nova_function_env_count(const nova_function_t *f);      /**< Since 0.1. */
 NOVA_API const char *nova_function_env(const nova_function_t *f, size_t i); /**< "NAME=value"; NULL past the end. Since 0.1. */
+/** A property by its name (nova/property.h) if it is a number, else 0. Since 0.1. */
+NOVA_API uint64_t nova_function_number(const nova_function_t *f, const char *property);
+/** A property by its name if it is a text or a choice (index 0), or an entry of a list; NULL behind the last, and for every other
+ * name. Since 0.1. */
+NOVA_API const char *nova_function_text(const nova_function_t *f, const char *property, size_t index);
 /** The whole function as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1. */
 NOVA_API char *nova_function_to_json(const nova_function_t *f);
 

@@ -159,6 +159,25 @@ const char *nova_function_env(const nova_function_t *f, size_t i)
 	return i < record_of(f)->config.env.count ? record_of(f)->config.env.items[i] : NULL;
 }
 
+static const struct property *find(const char *name)
+{
+	const struct property *p = name ? property_find(name) : NULL;
+	return p && p->is.offset ? p : NULL;
+}
+
+uint64_t nova_function_number(const nova_function_t *f, const char *property)
+{
+	const struct property *p = find(property);
+	bool is_number = p && (p->is.type == NOVA_PROPERTY_U32 || p->is.type == NOVA_PROPERTY_U64);
+	return is_number ? property_number(p, &record_of(f)->config) : 0;
+}
+
+const char *nova_function_text(const nova_function_t *f, const char *property, size_t index)
+{
+	const struct property *p = find(property);
+	return p ? property_shown(p, &record_of(f)->config, index) : NULL;
+}
+
 /* --- JSON --- */
 
 static json_t *json_time(uint64_t us)

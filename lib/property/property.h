@@ -55,7 +55,7 @@ struct property {
 	uint64_t least_of_vm;  /* where a machine without a function may have less; 0: not */
 	size_t most_bytes;     /* of a list: all entries together, each with one byte more */
 	const char *json;      /* where it stands in nova_function_to_json(): "limits.vcpus" */
-	const char *json_none; /* of a text: what stands there for "" */
+	const char *none;      /* of a text: what is shown for "" */
 	unsigned schema;       /* the version of the store's schema that brought its column; 0: none */
 	/* Of texts and lists: what else must be true; NULL: nothing. */
 	int (*check)(const struct property *p, const void *value, int code, nova_error_t **error);
@@ -124,6 +124,9 @@ int check_env(const struct property *p, const void *value, int code, nova_error_
 bool same_handler(const char *a, const char *b);
 
 /* --- text forms (text.c) --- */
+
+/* What is shown of a text or a choice (index 0), or of an entry of a list; NULL: nothing. */
+const char *property_shown(const struct property *p, const void *config, size_t index);
 
 /* "name=value" of each property of a machine, each with a NUL: what went into it, for a hash.
  * -ENOMEM or -EMSGSIZE. */

@@ -35,13 +35,13 @@ const struct property properties[] = {
 			.help = "module and function, as in app.api.run [main.handler, else\n"
 				"main.lambda_handler, else the file is a script]" },
 		OF_FUNCTION(handler), ALSO_IN_INIT(handler),
-		.json = "handler", .json_none = "main.handler", .schema = 1,
+		.json = "handler", .none = "main.handler", .schema = 1,
 		.check = check_handler, .same = same_handler,
 	}, {
 		.is = { PUBLIC(memory_mb), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_MB,
 			.least = 64, .most = 65536, .standard = MEMORY_MB_STANDARD, .since = "0.1",
 			.label = "Memory", .option = "memory", .letter = "m", .value = "MB",
-			.help = "memory of the VM; python needs 96" },
+			.help = "memory of the VM (python: from 96)" },
 		OF_MACHINE(memory_mb), .least_of_vm = 32, .json = "memory_mb", .schema = 1,
 	}, {
 		.is = { PUBLIC(timeout_s), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_SECONDS,

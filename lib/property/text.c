@@ -39,15 +39,30 @@ static json_t *list_object(const struct text_list *list)
 	return object;
 }
 
-json_t *property_json(const struct property *p, const void *config)
+const char *property_shown(const struct property *p, const void *config, size_t index)
 {
 	const char *text;
 	switch (p->is.type) {
 	case NOVA_PROPERTY_TEXT:
 		text = *property_text(p, config);
-		return json_string(text && *text ? text : p->json_none ? p->json_none : "");
+		return index ? NULL : text && *text ? text : p->none ? p->none : "";
 	case NOVA_PROPERTY_CHOICE:
-		return json_string(p->is.choices[property_number(p, config)]);
+		return index ? NULL : p->is.choices[property_number(p, config)];
+	case NOVA_PROPERTY_LIST:
+		return index < property_list(p, config)->count ?
+			       property_list(p, config)->items[index] :
+			       NULL;
+	default:
+		return NULL;
+	}
+}
+
+json_t *property_json(const struct property *p, const void *config)
+{
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+	case NOVA_PROPERTY_CHOICE:
+		return json_string(property_shown(p, config, 0));
 	case NOVA_PROPERTY_LIST:
 		return list_object(property_list(p, config));
 	default:

@@ -33,6 +33,7 @@ OPTIONAL_IN = {
 NOTHING = {
     "NULL": {
         "nova_config_get", "nova_config_describe", "nova_config_variable", "nova_host_setting", "nova_probe_engine", "nova_function_env",
+        "nova_function_text",
         "nova_files_path", "nova_merge_path",
     },
     '"null"': {"nova_result_output"},

@@ -282,6 +282,8 @@ static void judge_function_object(void)
 	WORKS_WITH(nova_function_updated_us, nova_function_updated_us(f) > 0);
 	WORKS_WITH(nova_function_env_count, nova_function_env_count(f) == 0);
 	WORKS_WITH(nova_function_env, !nova_function_env(f, 0));
+	WORKS_WITH(nova_function_number, nova_function_number(f, "vcpus") == 1);
+	WORKS_WITH(nova_function_text, !strcmp(nova_function_text(f, "network", 0), "none"));
 	RETURNS(nova_function_free, s.function);
 	RETURNS(nova_function_list_free, NULL, 0);
 }

@@ -42,12 +42,14 @@ static void print_bash(void)
 			printf("\t%.*s) [[ $second == %s ]] && names+='",
 				(int)(space - verbs[i]->name), verbs[i]->name, space + 1);
 			print_option_words(verbs[i]->options);
+			print_option_words(more_options(verbs[i]));
 			puts("' ;;&");
 			continue;
 		}
 		printf("\t%s%s%s) names+='", verbs[i]->name, verbs[i]->alias ? "|" : "",
 			verbs[i]->alias ? verbs[i]->alias : "");
 		print_option_words(verbs[i]->options);
+		print_option_words(more_options(verbs[i]));
 		puts("'");
 		if (verbs[i]->completes_functions)
 			puts("\t\tnames+=\" $(novactl --quiet list -o name 2>/dev/null)\"");
@@ -99,6 +101,7 @@ static void print_fish(void)
 			       "2>/dev/null)'\n",
 				condition);
 		fish_options(verbs[i]->options, condition);
+		fish_options(more_options(verbs[i]), condition);
 	}
 }
 

@@ -12,12 +12,6 @@ json_t *function_json(const nova_function_t *function)
 	return json;
 }
 
-static void show_limit(const char *label, uint64_t value, const char *unit)
-{
-	if (value)
-		print_field(label, "%llu %s", (unsigned long long)value, unit);
-}
-
 static void show_time(const char *label, uint64_t unix_us)
 {
 	char text[32];
@@ -46,13 +40,9 @@ void function_show(const nova_function_t *f)
 	const char *code = nova_function_code_path(f);
 	print_field("ID", "%s", nova_function_id(f));
 	print_field("Name", "%s", nova_function_name(f));
-	print_field("Runtime", "%s", nova_function_runtime(f));
-	print_field("Handler", "%s", nova_function_handler(f));
 	print_field("Code", "%s", *code ? code : "(from memory)");
 	print_field("Code hash", "%s", nova_function_code_hash(f));
-	print_field("Memory", "%u MB", nova_function_memory_mb(f));
-	print_field("Timeout", "%u s", nova_function_timeout_s(f));
-	print_field("vCPUs", "%u", nova_function_vcpus(f));
+	properties_show(f);
 	bool in_place = is_in_place(f);
 	print_field("Mode", "%s", in_place ? "in place" : "process");
 	if (!strcmp(nova_function_runtime(f), "python"))
@@ -60,15 +50,6 @@ void function_show(const nova_function_t *f)
 						    : "each call begins with the module as imported");
 	bool kept = in_place || has_variable(f, "NOVA_KEEP_TMP=1");
 	print_field("/tmp", "%s", kept ? "kept between calls of a VM" : "cleaned between calls");
-	print_field("Min replicas", "%u", nova_function_min_replicas(f));
-	print_field("Concurrency", "%u", nova_function_concurrency(f));
-	print_field("Network", "%s", nova_function_network(f));
-	show_limit("Disk IOPS", nova_function_disk_iops(f), "operations/s");
-	show_limit("Disk bandwidth", nova_function_disk_bandwidth(f), "bytes/s");
-	show_limit("Net RX bandwidth", nova_function_net_rx_bandwidth(f), "bytes/s");
-	show_limit("Net TX bandwidth", nova_function_net_tx_bandwidth(f), "bytes/s");
-	for (size_t i = 0; i < nova_function_env_count(f); i++)
-		print_field("Env", "%s", nova_function_env(f, i));
 	print_field("Version", "%u", nova_function_version(f));
 	show_time("Created", nova_function_created_us(f));
 	show_time("Updated", nova_function_updated_us(f));

@@ -25,6 +25,7 @@ void help_verb(FILE *out, const struct verb *verb)
 	if (verb->options) {
 		fputs("\nOptions:\n", out);
 		print_options(out, verb->options);
+		print_options(out, more_options(verb));
 	}
 	if (verb->notes)
 		fprintf(out, "\n%s", verb->notes);

@@ -79,6 +79,7 @@ struct verb {
 	const char *examples;      /* whole lines */
 	const char *notes;         /* whole lines, or NULL */
 	const struct opt *options; /* ends with OPT_END; NULL: none */
+	const struct opt *(*more_options)(void); /* that are made when they are needed; NULL: none */
 	int min_args, max_args;
 	int own_status; /* for failures of its own, if those of another program come through */
 	bool completes_functions; /* operands are names of functions */
@@ -95,6 +96,19 @@ struct globals {
 extern struct globals globals;
 extern const struct opt global_options[];
 extern const struct verb *const verbs[]; /* ends with NULL */
+
+static inline const struct opt *more_options(const struct verb *verb)
+{
+	return verb && verb->more_options ? verb->more_options() : NULL;
+}
+
+/* --- properties of functions --- */
+
+/* Options for all of them, ends with OPT_END. */
+const struct opt *property_options(void);
+/* Puts what was given by them in its place; STATUS_USAGE after telling what is wrong. */
+int properties_given(const struct verb *verb, nova_register_opts *opts);
+void properties_show(const nova_function_t *function);
 
 /* Parses the options of a verb (NULL: only the global ones, up to the first operand). Operands are
  * moved to the end of argv; their index comes back. Returns 0, or STATUS_USAGE after telling what

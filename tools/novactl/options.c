@@ -217,6 +217,7 @@ int options_parse(const struct verb *verb, int argc, char **argv, int *ret_first
 	memcpy(parser.letters, verb ? ":" : "+:", verb ? 2 : 3);
 	parser_add(&parser, global_options);
 	parser_add(&parser, verb ? verb->options : NULL);
+	parser_add(&parser, more_options(verb));
 	optind = 0;
 	opterr = 0;
 	for (int value;

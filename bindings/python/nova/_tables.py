@@ -310,6 +310,8 @@ FUNCTIONS = {
     "nova_function_updated_us": (c_uint64, [c_void_p]),
     "nova_function_env_count": (c_size_t, [c_void_p]),
     "nova_function_env": (c_char_p, [c_void_p, c_size_t]),
+    "nova_function_number": (c_uint64, [c_void_p, c_char_p]),
+    "nova_function_text": (c_char_p, [c_void_p, c_char_p, c_size_t]),
     "nova_function_to_json": (c_void_p, [c_void_p]),
     "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_invoke": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
