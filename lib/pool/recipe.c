@@ -42,16 +42,11 @@ static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **err
 
 static int add_function(const struct recipe *recipe, struct buf *key, nova_error_t **error)
 {
-	const nova_vm_init_opts *init = recipe->want->init;
-	AUTO_FREE char *seats = str_format("%u", init->concurrency ? init->concurrency : 1);
-	int r = seats ? add_text(key, seats) : -1;
-	if (r == 0)
-		r = add_text(key, init->runtime);
-	if (r == 0)
-		r = add_text(key, init->handler);
-	for (size_t i = 0; r == 0 && i < init->env_count; i++)
-		r = add_text(key, init->env[i]);
-	return r < 0 ? nova_oom(error) : 0;
+	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
+	int code = properties_import(&config, IN_INIT, recipe->want->init, error);
+	if (code < 0)
+		return code;
+	return function_config_key(&config, key) < 0 ? nova_oom(error) : 0;
 }
 
 static int make_id(struct recipe *r, bool function, nova_error_t **error)

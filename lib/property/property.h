@@ -128,9 +128,10 @@ bool same_handler(const char *a, const char *b);
 /* What is shown of a text or a choice (index 0), or of an entry of a list; NULL: nothing. */
 const char *property_shown(const struct property *p, const void *config, size_t index);
 
-/* "name=value" of each property of a machine, each with a NUL: what went into it, for a hash.
- * -ENOMEM or -EMSGSIZE. */
+/* "name=value" of each, with a NUL: what went into an instant of a machine, but for its files, and
+ * of its function, for a hash. -ENOMEM or -EMSGSIZE. */
 int machine_config_key(const struct machine_config *config, struct buf *key);
+int function_config_key(const struct function_config *config, struct buf *key);
 /* A number, a text, or a list as an object. NULL: out of memory. */
 json_t *property_json(const struct property *p, const void *config);
 /* Adds the members of a function, each where its row says. False: out of memory. */

@@ -23,14 +23,12 @@ static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", 
 const struct property properties[] = {
 	{
 		.is = { PUBLIC(runtime), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
-			.flags = NOVA_PROPERTY_PER_CLONE,
 			.label = "Runtime", .option = "runtime", .letter = "r", .value = "NAME",
 			.help = "python, go, rust, wasm, shell or binary (required)" },
 		OF_FUNCTION(runtime), ALSO_IN_INIT(runtime),
 		.json = "runtime", .schema = 1, .check = check_runtime,
 	}, {
 		.is = { PUBLIC(handler), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
-			.flags = NOVA_PROPERTY_PER_CLONE,
 			.label = "Handler", .option = "handler", .letter = "H", .value = "NAME",
 			.help = "module and function, as in app.api.run [main.handler, else\n"
 				"main.lambda_handler, else the file is a script]" },
@@ -102,7 +100,6 @@ const struct property properties[] = {
 		OF_MACHINE(net_tx_bandwidth), .json = "limits.net_tx_bandwidth", .schema = 1,
 	}, {
 		.is = { PUBLIC(env), .type = NOVA_PROPERTY_LIST, .most = ENV_MAX, .since = "0.1",
-			.flags = NOVA_PROPERTY_PER_CLONE,
 			.label = "Env", .option = "env", .letter = "e", .value = "NAME=VALUE",
 			.help = "variable of its environment; repeatable" },
 		OF_FUNCTION(env), ALSO_IN_INIT(env), .most_bytes = ENV_MAX,

@@ -9,18 +9,51 @@
 
 /* --- keys --- */
 
+/* "name=value", with a NUL that keeps "a", "b" and "ab", "" apart. */
+static int add_entry(struct buf *key, const char *name, const char *value)
+{
+	const char *text = value ? value : "";
+	int r = buf_append_str(key, name);
+	if (r == 0)
+		r = buf_append_str(key, "=");
+	return r == 0 ? buf_append(key, text, strlen(text) + 1) : r;
+}
+
+static int add_to_key(const struct property *p, const void *config, struct buf *key)
+{
+	char number[24];
+	const struct text_list *list;
+	int r = 0;
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+		return add_entry(key, p->is.name, *property_text(p, config));
+	case NOVA_PROPERTY_LIST:
+		list = property_list(p, config);
+		for (size_t i = 0; r == 0 && i < list->count; i++)
+			r = add_entry(key, p->is.name, list->items[i]);
+		return r;
+	default:
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)property_number(p, config));
+		return add_entry(key, p->is.name, number);
+	}
+}
+
 int machine_config_key(const struct machine_config *config, struct buf *key)
 {
-	FOR_EACH_PROPERTY(p) {
-		if (!p->of_machine || p->is.type == NOVA_PROPERTY_TEXT)
-			continue;
-		AUTO_FREE char *text = str_format("%s=%llu", p->is.name,
-			(unsigned long long)property_number(p, config));
-		int r = text ? buf_append(key, text, strlen(text) + 1) : -ENOMEM;
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	int r = 0;
+	FOR_EACH_PROPERTY(p)
+		if (r == 0 && p->of_machine && p->is.type != NOVA_PROPERTY_TEXT)
+			r = add_to_key(p, config, key);
+	return r;
+}
+
+int function_config_key(const struct function_config *config, struct buf *key)
+{
+	int r = 0;
+	FOR_EACH_PROPERTY(p)
+		if (r == 0 && !p->of_machine && !(p->is.flags & NOVA_PROPERTY_PER_CLONE))
+			r = add_to_key(p, config, key);
+	return r;
 }
 
 /* --- JSON --- */

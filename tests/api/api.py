@@ -13,6 +13,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import exceptions  # noqa: E402
 import headers  # noqa: E402
+import properties  # noqa: E402
 
 ROOT = pathlib.Path(sys.argv[1]).resolve()
 BUILD = pathlib.Path(sys.argv[2]).resolve()
@@ -275,6 +276,11 @@ def the_python_structs_have_the_layout_of_the_headers():
 def the_python_tables_are_those_of_the_headers():
     kept = (ROOT / "bindings/python/nova/_tables.py").read_text(encoding="utf-8")
     assert kept == headers.python_tables(ROOT), "type: tests/api/headers.py update"
+
+
+@test
+def the_document_and_the_python_keywords_are_those_of_the_table():
+    assert not properties.wrong(ROOT, BUILD), "type: tests/api/properties.py BUILD update"
 
 
 @test

@@ -122,6 +122,9 @@ START_TEST(the_document_has_a_row_for_each_key_and_no_other)
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 	ck_assert_int_eq(fs_read_file(NOVA_SOURCE_ROOT "/docs/configuration.md", &text), 0);
 	AUTO_FREE char *document = buf_steal_str(&text);
+	char *behind = strstr(document, "\n# Properties of functions");
+	ck_assert_ptr_nonnull(behind);
+	*behind = 0;
 	size_t rows = 0;
 	for (const char *at = document; (at = strstr(at, "\n| `")); at++)
 		rows++;

@@ -12,18 +12,23 @@ Every call may be made from several threads at once. Failures are exceptions: se
 import threading
 import weakref
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from . import _call, _ffi, errors
-from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, text
+from ._call import Handle, OnOutput, OutputTap, check, milliseconds, text
 from ._files import File, Merge, MergedPath
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
-from ._options import invoke_options
+from ._options import invoke_options, property_members
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._properties import Properties
 
 __all__ = [
     "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "NotFound", "Nova",
@@ -59,30 +64,24 @@ class Nova:
         self._handle.close()
 
     @interruptible()
-    def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], handler: Optional[str] = None, memory_mb: int = 0,
-                 timeout_s: int = 0, vcpus: int = 0, min_replicas: int = 0, concurrency: int = 0, disk_iops: int = 0, disk_bandwidth: int = 0,
-                 net_rx_bandwidth: int = 0, net_tx_bandwidth: int = 0, env: Optional[Mapping[str, str]] = None,
-                 replace: bool = False, network: Optional[str] = None, in_place: bool = False, check: str = "auto",
-                 keep_tmp: bool = False, interrupt: Optional[Interrupt] = None) -> Function:
+    def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], replace: bool = False,
+                 in_place: bool = False, check: str = "auto", keep_tmp: bool = False,
+                 interrupt: Optional[Interrupt] = None, **properties: "Unpack[Properties]") -> Function:
         """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
 
-        Zero and None mean the defaults: handler main.handler, else main.lambda_handler, else the file is a script;
-        128 MB, 30 s, 1 processor, 1 call at once in a VM, no limits, network "none" ("nat" is the other one).
-        `in_place`: what a call leaves in the module the next one finds; `keep_tmp`: what it leaves
-        in /tmp. `check` is "auto", "always" or "never": whether
-        the module is imported in a VM before the function is stored, so that FunctionFailed tells what is wrong with it.
+        `properties` are those that docs/configuration.md lists, as in handler="app.run", memory_mb=512, env={"A": "1"};
+        zero and None mean the defaults. `in_place`: what a call leaves in the module the next one finds; `keep_tmp`: what
+        it leaves in /tmp. `check` is "auto", "always" or "never": whether the module is imported in a VM before the
+        function is stored, so that FunctionFailed tells what is wrong with it.
         """
         if check not in _ffi.CHECKS:
             raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
-        variables, count = environment(env)
         options = _ffi.RegisterOpts(
-            name=text(name), runtime=text(runtime), handler=text(handler), memory_mb=memory_mb, timeout_s=timeout_s,
-            vcpus=vcpus, min_replicas=min_replicas, concurrency=concurrency, disk_iops=disk_iops, disk_bandwidth=disk_bandwidth,
-            net_rx_bandwidth=net_rx_bandwidth, net_tx_bandwidth=net_tx_bandwidth, env=variables, env_count=count,
-            network=text(network), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
+            name=text(name), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
             flags=(_ffi.REGISTER_REPLACE if replace else 0)
             | (_ffi.REGISTER_IN_PLACE if in_place else 0)
-            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0))
+            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0),
+            **property_members("register", {"runtime": runtime, **properties}))
         if isinstance(code, (bytes, bytearray)):
             content = bytes(code)
             options.code = cast(c_char_p(content), c_void_p)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Dict, Tuple
 
 from . import _ffi
+from ._properties import LISTS, NUMBERS, TEXTS, FunctionProperties
 
 _TIMINGS = ("total", "lookup", "queue", "start", "boot", "init", "exec", "guest")
 
@@ -85,32 +86,28 @@ def _time(unix_us: int) -> datetime:
     return datetime.fromtimestamp(unix_us / 1e6, timezone.utc)
 
 
+def _list(pointer: c_void_p, name: str) -> Dict[str, str]:
+    """A list of "NAME=value" of a nova_function_t."""
+    pairs: Dict[str, str] = {}
+    while True:
+        entry = _ffi.lib.nova_function_text(pointer, name.encode(), len(pairs))
+        if entry is None:
+            return pairs
+        key, _, value = entry.decode("utf-8", "replace").partition("=")
+        pairs[key] = value
+
+
 @dataclass(frozen=True)
-class Function:
-    """A registered function."""
+class Function(FunctionProperties):
+    """A registered function, with its properties (docs/configuration.md)."""
 
     id: str
     name: str
-    runtime: str
-    handler: str
     code_path: str
     """As given, absolute; "" if the code came from memory."""
     code_hash: str
-    memory_mb: int
-    timeout_s: int
-    vcpus: int
-    min_replicas: int
-    concurrency: int
-    """Calls that may be under way in one VM at once."""
-    disk_iops: int
-    disk_bandwidth: int
-    net_rx_bandwidth: int
-    net_tx_bandwidth: int
-    network: str
-    """"none" or "nat"."""
     version: int
     """1, and one more with each replacement."""
-    env: Dict[str, str]
     created: datetime
     updated: datetime
 
@@ -118,15 +115,16 @@ class Function:
     def _read(cls, pointer: c_void_p) -> "Function":
         """Copies a nova_function_t."""
         lib = _ffi.lib
-        texts = {name: _str("nova_function_" + name, pointer)
-                 for name in ("id", "name", "runtime", "handler", "code_path", "code_hash", "network")}
-        numbers = {name: getattr(lib, "nova_function_" + name)(pointer)
-                   for name in ("memory_mb", "timeout_s", "vcpus", "min_replicas", "concurrency", "disk_iops", "disk_bandwidth",
-                                "net_rx_bandwidth", "net_tx_bandwidth", "version")}
-        pairs = [lib.nova_function_env(pointer, i).decode("utf-8", "replace").partition("=")
-                 for i in range(lib.nova_function_env_count(pointer))]
-        return cls(env={name: value for name, _, value in pairs}, created=_time(lib.nova_function_created_us(pointer)),
-                   updated=_time(lib.nova_function_updated_us(pointer)), **texts, **numbers)
+        values: Dict[str, Any] = {
+            name: _str("nova_function_" + name, pointer) for name in ("id", "name", "code_path", "code_hash")}
+        for name in NUMBERS:
+            values[name] = lib.nova_function_number(pointer, name.encode())
+        for name in TEXTS:
+            values[name] = lib.nova_function_text(pointer, name.encode(), 0).decode("utf-8", "replace")
+        for name in LISTS:
+            values[name] = _list(pointer, name)
+        return cls(version=lib.nova_function_version(pointer), created=_time(lib.nova_function_created_us(pointer)),
+                   updated=_time(lib.nova_function_updated_us(pointer)), **values)
 
 
 @dataclass(frozen=True)
