@@ -175,7 +175,7 @@ void buf_free(struct buf *b);
 char *buf_steal_str(struct buf *b);
 #define AUTO_BUF CLEANUP(buf_free)
 
-/* --- clock, randomness, hashes ---------------------------------------------------------------------- */
+/* --- clock, randomness ---------------------------------------------------------------------- */
 
 #define NEVER UINT64_MAX /* a deadline that does not come */
 
@@ -192,12 +192,6 @@ static inline bool deadline_passed(uint64_t deadline)
 int random_bytes(void *out, size_t len);
 /* Writes `digits` (at most 64) random hex digits and a NUL. */
 int random_hex(char *out, size_t digits);
-
-#define SHA256_HEX 65 /* 64 digits and a NUL */
-int sha256_hex(const void *data, size_t len, char out[SHA256_HEX]);
-int sha256_file_hex(const char *path, char out[SHA256_HEX]);
-/* Of the pages of 4096 bytes that are not all zero, each with its number before it: much quicker where most of a file is holes. */
-int sha256_pages_hex(const char *path, char out[SHA256_HEX]);
 
 /* --- descriptors: always close-on-exec and above 2, EINTR retried -------------------------------------- */
 
@@ -295,6 +289,11 @@ bool sys_detached_end(struct detached *d, uint64_t deadline);
 /* Path of one of libnova's own programs: what the variable (NULL: none) says, else beside the library
  * (as in the build tree), else where it is installed. 0 or NOVA_ENOTFOUND with the way out. */
 int program_find(const char *name, const char *variable, char **ret_path, nova_error_t **error);
+/* A file in one of these places, relative to the directory that libnova.so (or the program that has it inside) is in. -ENOENT. */
+int library_beside(const char *const *places, size_t count, const char *name, char **ret_path);
+/* A shared object that keeps its names to itself and stays when libnova.so is unloaded: what it holds, as SQLite's memory, has no end.
+ * -ELIBACC: see dlerror(). */
+int sys_load(const char *path, void **ret_handle);
 
 /* --- files ------------------------------------------------------------------------------------------- */
 

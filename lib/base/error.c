@@ -176,6 +176,8 @@ int nova_code_of_errno(int os)
 		return NOVA_ENOSPC;
 	case ENOMEM:
 		return NOVA_ENOMEM;
+	case ELIBACC: /* a module (lib/module) */
+		return NOVA_ENOTSUP;
 	case ECANCELED:
 		return NOVA_ECANCELED;
 	case EFBIG:

@@ -24,17 +24,14 @@ static int library_path(char **ret_path)
 	return *ret_path ? 0 : -ENOMEM;
 }
 
-/* -ENOENT: it is not there. */
-static int beside_library(const char *name, char **ret_path)
+int library_beside(const char *const *places, size_t count, const char *name, char **ret_path)
 {
-	/* Relative to libnova.so, and to a test program of the build tree that has the library inside. */
-	static const char *const places[] = { "", "../lib/", "../agent/", "../../lib/", "../../agent/" };
 	AUTO_FREE char *library = NULL;
 	int r = library_path(&library);
 	const char *slash = r == 0 ? strrchr(library, '/') : NULL;
 	if (r < 0)
 		return r;
-	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++) {
+	for (size_t i = 0; slash && i < count; i++) {
 		AUTO_FREE char *path =
 			str_format("%.*s/%s%s", (int)(slash - library), library, places[i], name);
 		int there = path ? fs_exists(path) : -ENOMEM;
@@ -45,6 +42,23 @@ static int beside_library(const char *name, char **ret_path)
 		return there < 0 ? there : *ret_path ? 0 : -errno;
 	}
 	return -ENOENT;
+}
+
+/* -ENOENT: it is not there. */
+static int beside_library(const char *name, char **ret_path)
+{
+	/* Relative to libnova.so, and to a test program of the build tree that has the library inside. */
+	static const char *const places[] = { "", "../lib/", "../agent/", "../../lib/", "../../agent/" };
+	return library_beside(places, ARRAY_LEN(places), name, ret_path);
+}
+
+int sys_load(const char *path, void **ret_handle)
+{
+	errno = 0;
+	*ret_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (*ret_handle)
+		return 0;
+	return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ELIBACC;
 }
 
 int program_find(const char *name, const char *variable, char **ret_path, nova_error_t **error)

@@ -6,9 +6,8 @@
  * could blow up. Aliases are refused, and a mapping is entered only where its key begins a key of
  * the table, so depth and number of what is accepted are bounded by the table.
  */
-#include <yaml.h>
-
 #include "config/keys.h"
+#include "module/yaml.h"
 
 struct reader {
 	yaml_parser_t parser;
@@ -193,11 +192,14 @@ int yaml_read_layer(
 	struct reader r = {
 		.origin = origin, .layer = layer, .environment = environment, .error = error
 	};
+	int code = yaml_load(error);
+	if (code < 0)
+		return code;
 	if (!yaml_parser_initialize(&r.parser))
 		return nova_oom(error);
 	yaml_parser_set_input_string(&r.parser, text, len);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	int code = read_stream(&r);
+	code = read_stream(&r);
 	yaml_event_delete(&r.event);
 	yaml_parser_delete(&r.parser);
 	return code;

@@ -8,11 +8,10 @@
 #ifndef NOVA_LIB_DISK_H
 #define NOVA_LIB_DISK_H
 
-#include <ext2fs/ext2fs.h>
-
 #include <nova/disk.h>
 
 #include "base/base.h"
+#include "module/ext2fs.h"
 
 #define DISK_BLOCK     4096u
 #define DISK_MAX_DEPTH 100u     /* directories in directories; both walks recurse */

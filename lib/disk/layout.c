@@ -451,11 +451,14 @@ static int fill(struct layout *l, const struct disk_tree *tree, const char *labe
 int disk_layout(
 	const struct disk_tree *tree, int fd, const nova_disk_opts *opts, nova_error_t **error)
 {
+	int r = ext2fs_load(error);
+	if (r < 0)
+		return r;
 	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
 	struct layout l = { .fd = fd, .chunk = chunk, .error = error };
 	if (!chunk)
 		return nova_oom(error);
-	int r = make_fitting_fs(&l, tree, opts->min_size, opts->max_size);
+	r = make_fitting_fs(&l, tree, opts->min_size, opts->max_size);
 	if (r == 0)
 		r = fill(&l, tree, opts->label ? opts->label : "nova-code");
 	if (l.fs)

@@ -283,7 +283,9 @@ int disk_read(int fd, const char *image, const struct disk_visitor *visitor, voi
 	nova_error_t **error)
 {
 	struct reader x = { .image = image, .visitor = visitor, .to = to, .error = error };
-	int r = check_super(&x, fd);
+	int r = ext2fs_load(error);
+	if (r == 0)
+		r = check_super(&x, fd);
 	if (r < 0)
 		return r;
 	char name[32];

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "engine/engine.h"
+#include "hash/hash.h"
 
 #define FIRST_OF_ALL 16384 /* bytes that hold the first processor; of hundreds the rest would cost */
 

@@ -189,7 +189,9 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 	int r = path_absolute(config_str(host->config, "home"), &host->home);
 	if (r < 0)
 		return nova_fail_os(error, r, "state directory '%s' (setting home, variable NOVA_HOME)", config_str(host->config, "home"));
-	code = home_open(host->home, error);
+	code = hash_ready(error);
+	if (code == 0)
+		code = home_open(host->home, error);
 	if (code == 0)
 		code = choose_images(host, error);
 	if (code == 0)

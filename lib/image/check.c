@@ -146,7 +146,9 @@ int image_check(const char *directory, const char *name, bool environment, nova_
 	if (!*directory)
 		return nova_fail(error, NOVA_EINVAL, "nova_image_check() needs a directory");
 	AUTO_FREE char *text = NULL;
-	int r = read_manifest(directory, &text, error);
+	int r = hash_ready(error);
+	if (r == 0)
+		r = read_manifest(directory, &text, error);
 	if (r < 0)
 		return r;
 	size_t found = 0;

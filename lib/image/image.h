@@ -12,6 +12,7 @@
 #include <nova/image.h>
 
 #include "base/base.h"
+#include "hash/hash.h"
 
 #define IMAGE_KERNEL     "kernel/vmlinux"
 #define IMAGE_INITRAMFS  "kernel/initramfs.cpio"

@@ -5,12 +5,9 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <lz4.h>
-#include <lzma.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "image/image.h"
+#include "module/compress.h"
 
 struct stream {
 	const uint8_t *in;
@@ -123,6 +120,9 @@ int image_inflate(const uint8_t *payload, size_t len, uint8_t **ret_data, size_t
 	if (!size || size > IMAGE_MAX_KERNEL)
 		return nova_fail(error, NOVA_ECORRUPT,
 			"the %s stream inside declares an impossible size", format->name);
+	int code = compress_load(error);
+	if (code < 0)
+		return code;
 	AUTO_FREE uint8_t *data = malloc(size);
 	if (!data)
 		return nova_oom(error);

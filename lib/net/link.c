@@ -4,13 +4,18 @@
 #include <errno.h>
 #include <net/if.h>
 
-#include <libmnl/libmnl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#include "module/mnl.h"
 #include "net/net.h"
+
+int link_ready(nova_error_t **error)
+{
+	return mnl_load(error);
+}
 
 struct message {
 	_Alignas(NLMSG_ALIGNTO) char space[1024];
@@ -85,6 +90,8 @@ static int add_address(const char *name, uint32_t address, uint8_t prefix)
 
 int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
 {
+	if (link_ready(NULL) < 0)
+		return -ELIBACC;
 	struct message m;
 	int r = add_bridge(name, address);
 	if (r == -EEXIST) /* ours of before, or the user's own */
@@ -125,6 +132,8 @@ int link_raise(const char *tap)
 
 int link_delete(const char *name)
 {
+	if (link_ready(NULL) < 0)
+		return -ELIBACC;
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
 	h->nlmsg_type = RTM_DELLINK;

@@ -115,6 +115,9 @@ static int check_settings(const struct net *net, struct net_subnet *ret, nova_er
 /* Made anew if somebody has removed it. With net->lock held. */
 static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_error_t **error)
 {
+	int code = link_ready(error);
+	if (code < 0)
+		return code;
 	bool there = sys_link_index(bridge_of(net)) > 0;
 	if (there && net->routed)
 		return 0;
@@ -125,7 +128,7 @@ static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_er
 	if (r < 0)
 		return refuse(r, bridge_of(net), error);
 	bool environment = config_environment(net->config);
-	int code = nat_make(net->keeper, environment, bridge_of(net), subnet, error);
+	code = nat_make(net->keeper, environment, bridge_of(net), subnet, error);
 	net->routed = code == 0;
 	if (code == 0 && !there)
 		log_info(net->log, "net", "the bridge %s was made for microVMs with a network, and stays", bridge_of(net));

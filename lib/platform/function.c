@@ -2,8 +2,7 @@
 /* Function objects: counted, immutable views of a record. */
 #include <time.h>
 
-#include <jansson.h>
-
+#include "json/json.h"
 #include "platform/platform.h"
 
 nova_function_t *function_new(struct function_record *record)

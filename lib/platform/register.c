@@ -13,6 +13,7 @@
 
 #include <nova/disk.h>
 
+#include "hash/hash.h"
 #include "platform/registry.h"
 
 /* --- options to a record

@@ -3,6 +3,7 @@
 #ifndef NOVA_LIB_PLATFORM_REGISTRY_H
 #define NOVA_LIB_PLATFORM_REGISTRY_H
 
+#include "hash/hash.h"
 #include "platform/platform.h"
 
 #define REGISTRY_UNFINISHED ".new-" /* begins the names of images being built, and of the builder's own temporaries */

@@ -2,6 +2,7 @@
 /* What goes into a template, and how one is made of it. */
 #include <errno.h>
 
+#include "hash/hash.h"
 #include "pool/pool.h"
 #include "pool/template.h"
 

@@ -15,11 +15,10 @@
 #ifndef NOVA_LIB_PROPERTY_H
 #define NOVA_LIB_PROPERTY_H
 
-#include <jansson.h>
-
 #include <nova/property.h>
 
 #include "base/base.h"
+#include "json/json.h"
 
 /* "NAME=value", in the order of their bytes once they are sorted. */
 struct text_list {

@@ -207,6 +207,9 @@ static int open_content(const char *directory, const char *name, const struct fi
 	int code = open_file(directory, name, O_RDONLY, sum->unpacked ? &packed : ret_fd, error);
 	if (code < 0 || !sum->unpacked)
 		return code;
+	code = snapshot_can_compress(error);
+	if (code < 0)
+		return code;
 	int r = unsqueeze(packed, sum->unpacked, ret_fd);
 	if (r == -EBADMSG)
 		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' cannot be uncompressed; delete the snapshot", directory, name);

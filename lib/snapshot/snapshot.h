@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "hash/hash.h"
 
 #define SNAPSHOT_ID 17 /* 16 hex digits and a NUL */
 
@@ -60,6 +61,9 @@ struct snapshot_files {
 };
 #define SNAPSHOT_FILES_NONE { -1, -1, -1, PAGES_NONE }
 void snapshot_files_done(struct snapshot_files *files);
+
+/* NOVA_ENOTSUP without its module: to be asked before parts with `compress` are written. */
+int snapshot_can_compress(nova_error_t **error);
 
 /* What an instant consists of. */
 struct snapshot_parts {

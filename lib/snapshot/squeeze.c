@@ -2,7 +2,7 @@
 /* Files of a snapshot compressed with zstd: plain .zst files, which any tool can read. */
 #include <errno.h>
 
-#include <zstd.h>
+#include "module/compress.h"
 
 #include "snapshot/manifest.h"
 
@@ -10,8 +10,15 @@
 
 /* --- writing ---------------------------------------------------------------------------------------------------------- */
 
+int snapshot_can_compress(nova_error_t **error)
+{
+	return compress_load(error);
+}
+
 int squeeze_begin(struct squeeze *s, int fd, uint64_t size)
 {
+	if (compress_load(NULL) < 0)
+		return -ELIBACC;
 	*s = (struct squeeze){ .fd = fd, .context = ZSTD_createCCtx(), .room = ZSTD_CStreamOutSize() };
 	s->out = malloc(s->room);
 	if (!s->context || !s->out || ZSTD_isError(ZSTD_CCtx_setParameter(s->context, ZSTD_c_compressionLevel, LEVEL)) ||
@@ -47,7 +54,8 @@ int squeeze_end(struct squeeze *s)
 
 void squeeze_done(struct squeeze *s)
 {
-	ZSTD_freeCCtx(s->context);
+	if (s->context) /* else the module may not be there */
+		ZSTD_freeCCtx(s->context);
 	free(s->out);
 	*s = (struct squeeze){ .context = NULL };
 }

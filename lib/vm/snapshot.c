@@ -246,6 +246,8 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	bool compress = code == 0 && wants_compression(vm->host, o.compress);
 	if (code == 0 && o.compress > NOVA_COMPRESS_OFF)
 		code = nova_fail(error, NOVA_EINVAL, "nova_snapshot_opts.compress is %u: 0, NOVA_COMPRESS_ON or NOVA_COMPRESS_OFF", o.compress);
+	if (code == 0 && compress)
+		code = snapshot_can_compress(error);
 	if (code < 0)
 		return code;
 	AUTO_FROZEN struct frozen *f = NULL;

@@ -22,7 +22,7 @@ CC = os.environ.get("CC", "cc")
 CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)), None)
 MAX_FUNCTION = 100
 MAX_FILE = 800
-ROOMS = ["base", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
+ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
     "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",
@@ -178,6 +178,7 @@ def the_library_keeps_no_writable_global_data():
             found.add(cells[0])
     # Made by the linker and the C runtime, not by us.
     found = {name for name in found if not re.match(r"completed\.\d+$|__dso_handle$|__TMC_END__$", name)}
+    found = {re.sub(r"\.\d+$", "", name) for name in found}
     expect(found - set(exceptions.WRITABLE_DATA), "writable data")
     expect(set(exceptions.WRITABLE_DATA) - found, "exceptions that are no longer needed")
 
@@ -188,6 +189,43 @@ def the_library_imports_nothing_that_prints_or_ends_the_process():
     expect(imported & FORBIDDEN_IMPORTS - set(exceptions.IMPORTS), "forbidden imports")
     # Others that the exceptions name must still be there, or their reasons mislead.
     expect(set(exceptions.IMPORTS) - imported - {"__assert_fail"}, "exceptions that are no longer needed")
+
+
+@test
+def library_and_modules_need_nothing_but_the_c_library():
+    # What they call of others is linked in, so no name of a program can take its place.
+    # Two have no archive that could be: they are looked up by name, and import nothing either.
+    shared = {"nova-curl.so": {"libcurl.so.4"}, "nova-mnl.so": {"libmnl.so.0"}}
+    wrong = []
+    for path in [LIBRARY, *sorted((BUILD / "lib/module").glob("*.so"))]:
+        text = run("readelf", "--dynamic", "--wide", path)[1]
+        needed = {name for name in re.findall(r"\(NEEDED\).*\[(.*)\]", text) if not re.match(r"lib[cm]\.so|ld-linux", name)}
+        wrong += [f"{path.name} needs {name}" for name in needed ^ shared.get(path.name, set())]
+        for line in run("nm", "-D", "--undefined-only", path)[1].splitlines():
+            kind, name = line.split()[-2:]
+            if kind not in "wv" and "@GLIBC_" not in name:
+                wrong.append(f"{path.name} imports {name}")
+    expect(wrong, "what is not of the C library")
+
+
+@test
+def a_module_exports_its_table_alone():
+    modules = sorted((BUILD / "lib/module").glob("*.so"))
+    assert modules
+    wrong = []
+    for path in modules:
+        names = {line.split()[-1].split("@")[0] for line in run("nm", "-D", "--defined-only", path)[1].splitlines()}
+        if names != {"nova_module_" + path.stem.removeprefix("nova-")}:
+            wrong.append(f"{path.name}: {sorted(names)}")
+    expect(wrong, "exports")
+
+
+@test
+def each_library_is_behind_one_header():
+    allowed = re.compile(r"^lib/(module/(\w+)\.[ch]$|json/json\.h$)")
+    pattern = re.compile(r"^#include <(jansson|openssl/|curl/|libmnl/|sqlite3|ext2fs/|yaml|lz4|lzma|zlib|zstd)", re.M)
+    expect((relative(path) for path in sources("lib") if pattern.search(path.read_text(encoding="utf-8")) and not allowed.match(relative(path))),
+           "headers of libraries included elsewhere")
 
 
 @test

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "hash/hash.h"
 #include "platform.h"
 
 /* Opening, registering and calling; the first failure is left in `error`. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that need no machine: errors, settings, frames, disks, images. */
 #include "inject.h"
+#include "hash/hash.h"
 #include "unit/bzimage.h"
 
 static char *path, *other; /* what a call reads, and what it writes */

@@ -398,7 +398,8 @@ static struct other other_process(void)
 		fd_close(to[1]);
 		ssize_t len = read(to[0], path, sizeof(path) - 1);
 		path[len < 0 ? 0 : len] = 0;
-		bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+		bool ok = sqlite_load(NULL) == 0 &&
+			  sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
 			  sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
 		sys_write_all(from[1], ok ? "y" : "n", 1);
 		ssize_t over = read(to[0], path, 1);

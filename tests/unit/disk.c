@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "disk/disk.h"
+#include "hash/hash.h"
 #include "test.h"
 
 static nova_error_t *error;

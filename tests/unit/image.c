@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "bzimage.h"
+#include "hash/hash.h"
 #include "image/image.h"
 #include "test.h"
 

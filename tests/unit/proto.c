@@ -308,11 +308,11 @@ START_TEST(what_is_in_a_frame_besides_its_payload_has_a_limit)
 	for (size_t over = 0; over < 2; over++) {
 		AUTO_BUF struct buf many = BUF_INIT(1 << 20), large = BUF_INIT(1 << 20);
 		buf_append_str(&many, "{");
-		for (size_t i = 0; i < PROTO_UNKNOWN_MEMBERS + over; i++)
+		for (size_t i = 0; i < JSON_UNKNOWN_MEMBERS + over; i++)
 			buf_append_str(&many, "\"x\":0,");
 		buf_append_str(&many, "\"type\":1,\"payload\":{}}");
 		buf_append_str(&large, "{\"type\":1,\"payload\":{},\"x\":\"");
-		for (size_t i = 0; i < PROTO_UNKNOWN_BYTES - 3 + over; i++)
+		for (size_t i = 0; i < JSON_UNKNOWN_BYTES - 3 + over; i++)
 			buf_append_str(&large, "y");
 		buf_append_str(&large, "\"}");
 		AUTO_FREE char *a = buf_steal_str(&many), *b = buf_steal_str(&large);

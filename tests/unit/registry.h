@@ -3,6 +3,7 @@
 #ifndef NOVA_TESTS_REGISTRY_H
 #define NOVA_TESTS_REGISTRY_H
 
+#include "hash/hash.h"
 #include "platform/platform.h"
 #include "test.h"
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "hash/hash.h"
 #include "snapshot/manifest.h"
 #include "test.h"
 

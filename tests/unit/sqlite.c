@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "hash/hash.h"
 #include "store/store.h"
 #include "test.h"
 

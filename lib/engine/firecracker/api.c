@@ -3,27 +3,26 @@
  * Firecracker's API: HTTP over a Unix socket, one request at a time. Its server is small and has habits: it answers without reason
  * phrases, takes no chunked bodies and no Expect, and after an error of HTTP itself its place in the stream is lost.
  */
-#include <curl/curl.h>
-
 #include "engine/firecracker/firecracker.h"
+#include "module/curl.h"
 
 #define ANSWER_MOST (64u << 10) /* its JSON becomes a tree a hundred times its size */
 #define RETRY_MS    2u
 #define END_MOMENT_MS 200u
 
-void fc_api_done(struct fc_api *api)
-{
-	curl_easy_cleanup(api->curl);
-	api->curl = NULL;
-	free(api->socket);
-	api->socket = NULL;
-}
-
 /* After anything that is not understood the connection is given up. */
 static void hang_up(struct fc_api *api)
 {
-	curl_easy_cleanup(api->curl);
+	if (api->curl) /* else the module may not be there */
+		curl_easy_cleanup(api->curl);
 	api->curl = NULL;
+}
+
+void fc_api_done(struct fc_api *api)
+{
+	hang_up(api);
+	free(api->socket);
+	api->socket = NULL;
 }
 
 struct exchange {
@@ -49,6 +48,9 @@ static int prepare(struct fc_api *api, nova_error_t **error)
 {
 	if (api->curl)
 		return 0;
+	int code = curl_load(error);
+	if (code < 0)
+		return code;
 	CURL *curl = curl_easy_init();
 	if (!curl)
 		return nova_oom(error);

@@ -3,9 +3,8 @@
 #ifndef NOVA_LIB_ENGINE_FIRECRACKER_H
 #define NOVA_LIB_ENGINE_FIRECRACKER_H
 
-#include <jansson.h>
-
 #include "engine/engine.h"
+#include "json/json.h"
 
 #define FC_AGENT_PORT   9999u
 #define FC_GUEST_CID    3u

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/firecracker/firecracker.h"
+#include "hash/hash.h"
 
 #define STATE_MOST (10u << 20) /* Firecracker's own limit */
 

@@ -3,9 +3,8 @@
 #ifndef NOVA_LIB_ENGINE_QEMU_H
 #define NOVA_LIB_ENGINE_QEMU_H
 
-#include <jansson.h>
-
 #include "engine/engine.h"
+#include "json/json.h"
 
 /* --- QMP (qmp.c): QEMU's monitor, JSON lines over a socket pair ------------------------------------------------- */
 

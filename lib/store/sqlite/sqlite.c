@@ -188,10 +188,13 @@ static int prefer_wal(struct connection *c, nova_error_t **error)
 
 int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t **error)
 {
+	int r = sqlite_load(error);
+	if (r < 0)
+		return r;
 	struct sqlite_store *s = make_store(home);
 	if (!s)
 		return nova_oom(error);
-	int r = make_private(s->path, home, error);
+	r = make_private(s->path, home, error);
 	if (r == 0)
 		r = connect_file(&s->writer, error);
 	if (r == 0)

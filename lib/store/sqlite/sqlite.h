@@ -4,8 +4,8 @@
 #define NOVA_LIB_STORE_SQLITE_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 
+#include "module/sqlite.h"
 #include "store/store.h"
 
 enum statement {

@@ -3,9 +3,9 @@
  * Checks JSON text without building anything: one pass, no allocation, no recursion. A tree of 8 MiB of small
  * numbers would take 100 MiB in a guest that may have 128.
  */
-#include "proto/proto.h"
+#include "json/json.h"
 
-#define NESTING_BYTES (PROTO_DEPTH / 8 + 1)
+#define NESTING_BYTES (JSON_DEPTH / 8 + 1)
 
 static const char *skip_space(const char *p, const char *end)
 {
@@ -189,7 +189,7 @@ static void nesting_start(struct nesting *n, const char *text, unsigned max_dept
 {
 	n->at = text;
 	n->depth = 0;
-	n->max = max_depth < PROTO_DEPTH ? max_depth : PROTO_DEPTH;
+	n->max = max_depth < JSON_DEPTH ? max_depth : JSON_DEPTH;
 }
 
 /* One value at `p`; returns what is behind it, or NULL. */
@@ -327,5 +327,5 @@ bool json_unknown_ok(struct json_unknown *seen, struct json_span key, struct jso
 {
 	seen->count++;
 	seen->bytes += key.len + value.len;
-	return seen->count <= PROTO_UNKNOWN_MEMBERS && seen->bytes <= PROTO_UNKNOWN_BYTES;
+	return seen->count <= JSON_UNKNOWN_MEMBERS && seen->bytes <= JSON_UNKNOWN_BYTES;
 }

@@ -2,7 +2,7 @@
 /* Strings as JSON, base64. */
 #include <errno.h>
 
-#include "proto/proto.h"
+#include "json/json.h"
 
 static bool plain(uint8_t c)
 {

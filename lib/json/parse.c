@@ -2,7 +2,7 @@
 /* Parsing JSON with jansson, which tells a lack of memory as bad syntax. */
 #include <errno.h>
 
-#include "proto/proto.h"
+#include "json/json.h"
 
 #define JANSSON_DEPTH 2048u
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#define IN_MODULE
+#include "module/ext2fs.h"
+
+MODULE(ext2fs, EXT2FS_FUNCTIONS, "e2fsprogs " NOVA_EXT2FS_VERSION);
+
+#ifdef NOVA_MODULE_FILE
+/*
+ * libext2fs tells the terminal of bits of a bitmap that it is asked for and has not. Ours has one
+ * caller, who asks for none of these, and the library does not print. Besides, the archive of
+ * com_err cannot be linked into a shared object.
+ */
+void com_err(const char *who, errcode_t code, const char *format, ...)
+{
+	(void)who;
+	(void)code;
+	(void)format;
+}
+
+/*
+ * Distributions compile their archives for programs, in which stderr can be addressed directly. In
+ * a shared object that needs one of its own: the linker is told to take this (--defsym). It is for
+ * the statistics of bitmaps, which are off.
+ */
+extern FILE _IO_2_1_stderr_;
+extern FILE *const module_stderr;
+FILE *const module_stderr = &_IO_2_1_stderr_;
+#endif

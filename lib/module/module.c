@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "module/module.h"
+
+static const struct known {
+	const char *name, *what;
+} known[MODULES] = {
+	[MODULE_COMPRESS] = { "compress", "compressed kernels and snapshots" },
+	[MODULE_CRYPTO] = { "crypto", "checksums" },
+	[MODULE_CURL] = { "curl", "the engine firecracker" },
+	[MODULE_EXT2FS] = { "ext2fs", "disk images" },
+	[MODULE_MNL] = { "mnl", "guests with a network" },
+	[MODULE_SQLITE] = { "sqlite", "the store of functions" },
+	[MODULE_YAML] = { "yaml", "files of settings" },
+};
+
+/* Each is set once, by whoever comes first: code that was loaded belongs to the process. */
+static const struct module_table *loaded[MODULES];
+
+static const struct module_table *loaded_one(enum module module)
+{
+	return __atomic_load_n(&loaded[module], __ATOMIC_ACQUIRE);
+}
+
+const void *module_table(enum module module)
+{
+	const struct module_table *m = loaded_one(module);
+	return m ? m->table : NULL;
+}
+
+const char *module_contents(enum module module)
+{
+	const struct module_table *m = loaded_one(module);
+	return m ? m->contents : "";
+}
+
+static int find(const struct known *k, char **ret_path, nova_error_t **error)
+{
+	/* Where it is installed; beside the library, as in a Python package; in the build tree. */
+	static const char *const places[] = { "nova/", "", "module/" };
+	AUTO_FREE char *file = str_format("nova-%s.so", k->name);
+	int r = file ? library_beside(places, ARRAY_LEN(places), file, ret_path) : -ENOMEM;
+	if (r == -ENOENT)
+		return nova_fail(error, NOVA_ENOTSUP,
+			"libnova's module %s, for %s, is not installed: put it into the directory "
+			"nova beside libnova.so",
+			file, k->what);
+	return r < 0 ? nova_fail_os(error, r, "looking for libnova's module %s", k->name) : 0;
+}
+
+static int fail_loading(const char *path, nova_error_t **error)
+{
+	const char *why = dlerror();
+	return nova_fail(error, NOVA_ENOTSUP, "libnova's module '%s' cannot be loaded: %s", path,
+		why ? why : "no reason given");
+}
+
+static int open_file(
+	const struct known *k, const char *path, void **ret_handle, nova_error_t **error)
+{
+	int code = module_check(path, k->name, error);
+	if (code < 0)
+		return code;
+	int r = sys_load(path, ret_handle);
+	return r == 0          ? 0
+	       : r == -ELIBACC ? fail_loading(path, error)
+			       : nova_fail_os(error, r, "loading '%s'", path);
+}
+
+/*
+ * A copy whose functions are looked up in the module and what it needs, and nowhere else: a program
+ * with a function of the same name is not asked (but by the library itself: see module.h).
+ */
+static int bind(void *handle, const char *path, const struct module_table *m,
+	struct module_table **ret, nova_error_t **error)
+{
+	size_t count = 0;
+	for (const char *c = m->functions; *c; c++)
+		count += *c == ' ';
+	AUTO_FREE char *names = strdup(m->functions);
+	AUTO_FREE struct module_table *bound = calloc(1, sizeof(*m) + count * sizeof(void *));
+	if (!names || !bound)
+		return nova_oom(error);
+	void **to = (void **)(bound + 1);
+	*bound = (struct module_table){ m->functions, m->contents, to };
+	char *rest = names;
+	for (size_t i = 0; i < count; i++)
+		if (!(to[i] = dlsym(handle, strsep(&rest, " "))))
+			return fail_loading(path, error);
+	*ret = STEAL(bound);
+	return 0;
+}
+
+/* *ret_bound is NULL, or what *ret is and the caller may free. */
+static int load(const struct known *k, const char *functions, const struct module_table **ret,
+	struct module_table **ret_bound, nova_error_t **error)
+{
+	AUTO_FREE char *path = NULL, *symbol = str_format("nova_module_%s", k->name);
+	void *handle = NULL;
+	int code = symbol ? find(k, &path, error) : nova_oom(error);
+	if (code == 0)
+		code = open_file(k, path, &handle, error);
+	if (code < 0)
+		return code;
+	*ret = dlsym(handle, symbol);
+	if (!*ret)
+		return fail_loading(path, error);
+	if (strcmp((*ret)->functions, functions) != 0)
+		return nova_fail(error, NOVA_EABI,
+			"'%s' was built from other sources than libnova: install both from the "
+			"same build",
+			path);
+	if (!(*ret)->table)
+		code = bind(handle, path, *ret, ret_bound, error);
+	if (*ret_bound)
+		*ret = *ret_bound;
+	return code;
+}
+
+int module_load(enum module module, const char *functions, nova_error_t **error)
+{
+	if (loaded_one(module))
+		return 0;
+	const struct module_table *m = module_builtin(module), *none = NULL;
+	AUTO_FREE struct module_table *bound = NULL;
+	int code = m ? 0 : load(&known[module], functions, &m, &bound, error);
+	/* Whoever comes second has the same functions. */
+	if (code == 0 && __atomic_compare_exchange_n(&loaded[module], &none, m, false,
+				 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		bound = NULL;
+	return code;
+}
