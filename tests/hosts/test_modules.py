@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Modules that are missing, cut off, of another version, or something else."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+from novatest import BUILD, NOVACTL, HomeCase
+
+SANITIZED = os.environ.get("NOVA_SANITIZED", "none") != "none"
+
+
+class Modules(HomeCase):
+    """An installation of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.library = self.directory / "lib"
+        self.modules = self.library / "nova"
+        self.modules.mkdir(parents=True)
+        for path in (BUILD / "lib/module").glob("*.so"):
+            shutil.copy(path, self.modules)
+        for name in ("libnova.so.0", "nova-keeper"):
+            shutil.copy(BUILD / "lib" / name, self.library / name)
+        self.environment["LD_LIBRARY_PATH"] = str(self.library)
+
+    def refusal(self, *words):
+        """Code and sentence of a command that fails; a sentence is one line."""
+        done = subprocess.run(
+            [str(NOVACTL), "--json", *map(str, words)], capture_output=True, text=True,
+            timeout=100, check=False, env=self.environment)
+        self.assertGreater(done.returncode, 0, done.stdout + done.stderr)
+        error = json.loads(done.stderr.strip().splitlines()[-1])["error"]
+        names = {-6: "NOVA_ENOTSUP", -11: "NOVA_ECORRUPT", -12: "NOVA_EABI"}
+        return names.get(error["code"], error["code"]), error["message"]
+
+    def uses(self):
+        """Module -> a command that needs it."""
+        source = self.write("source.py", "")
+        settings = self.write("settings.yaml", "engine: fake\n")
+        return {
+            "crypto": ["list"], "sqlite": ["list"],
+            "ext2fs": ["disk", "build", source, "--output", self.directory / "disk.img"],
+            "yaml": ["--config", settings, "list"],
+        }
+
+    def test_each_that_is_missing_is_named_and_what_needs_it(self):
+        for name, words in self.uses().items():
+            with self.subTest(name):
+                file = self.modules / f"nova-{name}.so"
+                kept = file.rename(self.directory / "kept")
+                code, message = self.refusal(*words)
+                kept.rename(file)
+                self.assertEqual(code, "NOVA_ENOTSUP", message)
+                self.assertIn(f"nova-{name}.so", message)
+                self.novactl(*words)
+
+    def test_one_that_is_missing_hinders_nothing_else(self):
+        for name in ("compress", "curl", "mnl", "yaml", "ext2fs"):
+            (self.modules / f"nova-{name}.so").unlink()
+        self.novactl("list")
+
+    def damaged(self, content, code, part):
+        (self.modules / "nova-sqlite.so").write_bytes(content)
+        got, message = self.refusal("list")
+        self.assertEqual(got, code, message)
+        self.assertIn(part, message)
+        self.assertIn("nova-sqlite.so", message)
+
+    def test_one_that_is_cut_off_anywhere_is_told_from_a_whole_one(self):
+        whole = (self.modules / "nova-sqlite.so").read_bytes()
+        for size in (0, 3, 63, 64, 500, 5000, len(whole) // 2, len(whole) - 1):
+            with self.subTest(size):
+                self.damaged(whole[:size], "NOVA_ECORRUPT", "is cut off")
+
+    def test_what_is_no_module_or_another_one_is_refused_before_it_runs(self):
+        yaml = (self.modules / "nova-yaml.so").read_bytes()
+        library = pathlib.Path(NOVACTL).read_bytes()
+        self.damaged(b"not even a library\n" * 100, "NOVA_ECORRUPT", "no shared library")
+        self.damaged(yaml, "NOVA_ECORRUPT", "is not libnova's module for sqlite")
+        self.damaged(library, "NOVA_ECORRUPT", "is not libnova's module for sqlite")
+
+    def test_one_of_another_version_is_refused_with_both_versions(self):
+        whole = (self.modules / "nova-sqlite.so").read_bytes()
+        at = whole.index(b"nova\0\0\0\0sqlite\0")
+        note = whole[at:at + 40]
+        version = note[24:].rstrip(b"\0")
+        other = whole[:at + 24] + b"9.8.7".ljust(16, b"\0") + whole[at + 40:]
+        self.damaged(other, "NOVA_EABI",
+                     f"belongs to libnova 9.8.7, and this is {version.decode()}")
+
+    def test_one_with_other_functions_is_refused(self):
+        whole = (self.modules / "nova-sqlite.so").read_bytes()
+        self.damaged(whole.replace(b"sqlite3_step sqlite3", b"sqlite3_stop sqlite3"),
+                     "NOVA_EABI", "was built from other sources")
