@@ -58,8 +58,8 @@ START_TEST(a_guest_that_floods_its_serial_port_fills_no_disk)
 	is_call(vm, 1);
 	uint64_t before = bytes_below(s.dir);
 	/* With a console it is more than what is kept of one. */
-	AUTO_FREE char *flood = str_format("{\"print\":%d}", times(console ? 1500 : 400, 40000));
-	call(vm, flood);
+	for (int i = 0; i < times(1, 25); i++)
+		call(vm, console ? "{\"print\":1500}" : "{\"print\":400}");
 	ck_assert_uint_le(bytes_below(s.dir), before + (128u << 10));
 	ck_assert_uint_le(bytes_below(parent), 16u << 10); /* links */
 	ck_assert_uint_le(console_length(vm), CONSOLE_KEPT);
