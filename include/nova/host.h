@@ -120,7 +120,9 @@ NOVA_API const char *nova_probe_choice_reason(const nova_probe_t *probe);
  * "": it can, and is. Since 0.1. */
 NOVA_API const char *nova_probe_unlimited(const nova_probe_t *probe);
 
-/** One sentence about KVM on this host: absent, no rights, too slow to be fit (with the measured speed), or fit. Since 0.1. */
+/** One sentence about KVM on this host: absent, no rights (and who gives them), the kvm_pvm of a host
+ * that is a guest itself (and what it would need), too slow to be fit (with the measured speed), or
+ * fit. Since 0.1. */
 NOVA_API const char *nova_probe_kvm(const nova_probe_t *probe);
 
 #ifdef __cplusplus
