@@ -3,33 +3,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-#include "vmtest.h"
+#include "conform/setting.h"
 
 #define MIB ((size_t)1 << 20)
 /* More than the windows, what is kept for the result and what is made of both on the way. */
 #define FLAT_KB 8192
-
-struct setting {
-	char *dir;
-	nova_config_t *config;
-	nova_host_t *host;
-};
-
-static struct setting set_up(void)
-{
-	struct setting s = { .dir = test_dir() };
-	s.config = vmtest_config(s.dir);
-	ck_ok(nova_host_new(s.config, &s.host, &error));
-	return s;
-}
-
-static void tear_down(struct setting *s)
-{
-	nova_host_unref(s->host);
-	vmtest_nothing_left(s->dir);
-	nova_config_free(s->config);
-	test_dir_remove(s->dir);
-}
 
 static nova_vm_t *start(const struct setting *s)
 {

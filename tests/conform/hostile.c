@@ -6,19 +6,13 @@
 #include <pthread.h>
 
 #include "proto/proto.h"
-#include "vmtest.h"
+#include "conform/setting.h"
 
 #define MIB (1u << 20)
 
 /* --- setting --------------------------------------------------------------------------------------------------------------- */
 
-struct setting {
-	char *dir;
-	nova_config_t *config;
-	nova_host_t *host;
-};
-
-static struct setting set_up(void)
+static struct setting set_up_liar(void)
 {
 	struct setting s = { .dir = test_dir() };
 	ck_assert_int_eq(setenv("NOVA_AGENT", NOVA_LIAR, 1), 0);
@@ -26,14 +20,6 @@ static struct setting set_up(void)
 	ck_ok(nova_config_set(s.config, "qemu.boot_timeout", "2s", &error));
 	ck_ok(nova_host_new(s.config, &s.host, &error));
 	return s;
-}
-
-static void tear_down(struct setting *s)
-{
-	nova_host_unref(s->host);
-	vmtest_nothing_left(s->dir);
-	nova_config_free(s->config);
-	test_dir_remove(s->dir);
 }
 
 static char *disk_of(const struct setting *s, const char *script)
@@ -204,7 +190,7 @@ static void refuses(const struct setting *s, size_t i)
 
 START_TEST(a_lie_is_refused_by_name_and_never_taken_for_a_result)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	for (size_t i = 0; i < ARRAY_LEN(lies); i++)
 		refuses(&s, i);
 	tear_down(&s);
@@ -243,7 +229,7 @@ static const struct {
 
 START_TEST(what_is_strange_but_true_is_taken_letter_by_letter)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	for (size_t i = 0; i < ARRAY_LEN(truths); i++) {
 		nova_result_t *result;
 		size_t len;
@@ -284,7 +270,7 @@ static const struct {
 
 START_TEST(large_and_deep_output_is_taken_whole)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	nova_result_t *result;
 	size_t len, before = vmtest_memory_kb(getpid(), "VmRSS:");
 	ck_ok(try(&s, large[_i].script, false, &result));
@@ -307,7 +293,7 @@ END_TEST
 /* Its time is 1 s, and 5 s more for the answer. */
 START_TEST(an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	nova_result_t *result;
 	const char *late = "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"")
 		"\nexec~~ " RESP("\"exit_code\":0");
@@ -353,7 +339,7 @@ START_TEST(credit_for_what_was_not_sent_is_refused)
 		{ "command* " CREDIT(",\"size\":9223372036854775807"), "gives credit" },
 		{ "command " CREDIT(",\"size\":-1"), "\"size\"" },
 	};
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	nova_result_t *result;
 	for (size_t i = 0; i < ARRAY_LEN(credits); i++)
 		ck_fails_with(NOVA_EAGENT, credits[i].words, try_command(&s, credits[i].script, &result));
@@ -370,7 +356,7 @@ START_TEST(a_ping_is_answered_by_saying_so)
 {
 	static const char *const answers[] = { RESP("\"x\":1"), RESP("\"status\":7"), RESP("\"code\":\"io\",\"error\":\"broken\"") };
 	static const int codes[] = { NOVA_EAGENT, NOVA_EAGENT, NOVA_EIO };
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	AUTO_FREE char *script = str_format("ping %s", answers[_i]), *disk = disk_of(&s, script);
 	nova_vm_t *vm;
 	ck_ok(begin(&s, disk, &vm, &error));
@@ -386,7 +372,7 @@ START_TEST(a_listing_of_wrong_things_is_refused)
 		RESP("\"status\":\"ok\",\"entries\":7"), RESP("\"status\":\"ok\",\"entries\":[[<100000*[],>[]]]"),
 		RESP("\"status\":\"ok\",\"entries\":[<1000000*{},>{}]"), RESP("\"status\":\"ok\",\"entries\":[],\"more\":1"),
 	};
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	AUTO_FREE char *script = str_format("list %s", answers[_i]), *disk = disk_of(&s, script);
 	nova_vm_t *vm;
 	nova_files_t *files = NULL;
@@ -427,7 +413,7 @@ static void *call(void *argument)
 /* Eight calls, each in its own VM: all fail, and the peak of memory is at most `most_mb` over what it was before. */
 static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_liar();
 	struct hostile_call calls[AT_ONCE] = { 0 };
 	pthread_barrier_t together;
 	pthread_barrier_init(&together, NULL, AT_ONCE);

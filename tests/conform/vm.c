@@ -5,31 +5,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "vmtest.h"
+#include "conform/setting.h"
 
 /* --- setting ------------------------------------------------------------------------------------------------------- */
-
-struct setting {
-	char *dir;
-	nova_config_t *config;
-	nova_host_t *host;
-};
-
-static struct setting set_up(void)
-{
-	struct setting s = { .dir = test_dir() };
-	s.config = vmtest_config(s.dir);
-	ck_ok(nova_host_new(s.config, &s.host, &error));
-	return s;
-}
-
-static void tear_down(struct setting *s)
-{
-	nova_host_unref(s->host);
-	vmtest_nothing_left(s->dir);
-	nova_config_free(s->config);
-	test_dir_remove(s->dir);
-}
 
 static char *code_disk(const struct setting *s, const char *name, const char *source)
 {

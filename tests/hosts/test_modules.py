@@ -17,14 +17,14 @@ class Modules(HomeCase):
 
     def setUp(self):
         super().setUp()
-        self.library = self.directory / "lib"
-        self.modules = self.library / "nova"
+        self.lib = self.directory / "lib"
+        self.modules = self.lib / "nova"
         self.modules.mkdir(parents=True)
         for path in (BUILD / "lib/module").glob("*.so"):
             shutil.copy(path, self.modules)
         for name in ("libnova.so.0", "nova-keeper"):
-            shutil.copy(BUILD / "lib" / name, self.library / name)
-        self.environment["LD_LIBRARY_PATH"] = str(self.library)
+            shutil.copy(BUILD / "lib" / name, self.lib / name)
+        self.environment["LD_LIBRARY_PATH"] = str(self.lib)
 
     def refusal(self, *words):
         """Code and sentence of a command that fails; a sentence is one line."""
