@@ -2,8 +2,8 @@
 /*
  * The agent's one private header: what its files know of each other.
  *
- * One thread, one poll loop (loop.c). Everything that lives is in struct agent, in fixed places: a handler that runs
- * later in the same round can find a request ended, but never freed.
+ * One thread, one poll loop (loop.c). Everything that lives is in struct agent, in fixed places: a
+ * handler that runs later in the same round can find a request ended, but never freed.
  */
 #ifndef NOVA_AGENT_H
 #define NOVA_AGENT_H
@@ -12,16 +12,16 @@
 
 #include "proto/proto.h"
 
-#define MAX_REQUESTS   16           /* under way at once; more are answered with `busy` */
-#define MAX_ID         128          /* bytes of a request_id */
-#define OUTPUT_CAP     (1u << 20)   /* bytes kept of what is printed, unless it is the output */
-#define STDIN_MAX      (4u << 20)
-#define FLOW_AHEAD     (64u << 10)  /* bytes of a stream that are read before they can be sent */
+#define MAX_REQUESTS       16         /* under way at once; more are answered with `busy` */
+#define MAX_ID             128        /* bytes of a request_id */
+#define OUTPUT_CAP         (1u << 20) /* bytes kept of what is printed, unless it is the output */
+#define STDIN_MAX          (4u << 20)
+#define FLOW_AHEAD         (64u << 10) /* bytes of a stream that are read before they can be sent */
 #define DEFAULT_TIMEOUT_MS 30000u
-#define FUNCTION_UID   1000         /* functions are this user, and group, in a guest */
-#define MAX_PIDS       512          /* processes of one request */
-#define VSOCK_PORT     9999
-#define FUNCTION_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define FUNCTION_UID       1000 /* functions are this user, and group, in a guest */
+#define MAX_PIDS           512  /* processes of one request */
+#define VSOCK_PORT         9999
+#define FUNCTION_PATH      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* --- channel.c: the stream of frames to the host --- */
 
@@ -45,7 +45,8 @@ int pieces_next(struct pieces *pieces);
 struct outgoing {
 	struct outgoing *next;
 	struct buf frame;
-	struct pieces *pieces; /* whose frames are sent instead, one by one; NULL: it is one frame */
+	/* whose frames are sent instead, one by one; NULL: it is one frame */
+	struct pieces *pieces;
 	size_t sent;
 };
 
@@ -83,7 +84,7 @@ struct runtime {
 	const char *programs[4]; /* first that exists; none: /code/handler itself */
 	const char *before[3];   /* arguments before the handler */
 	bool warm;
-	const char *missing;     /* what to say when no program exists */
+	const char *missing; /* what to say when no program exists */
 };
 
 struct function {
@@ -124,12 +125,12 @@ struct worker {
 	struct spare spare;
 	struct place place;
 	int sock, log_fd;
-	struct buf log;      /* what was printed while importing; the newest part */
+	struct buf log;               /* what was printed while importing; the newest part */
 	bool hook_before, hook_after; /* the module has declared some */
-	char name[128];      /* of the function that is called; "": none, it is a script */
-	char draws[256];     /* the first of its import that no reseeding takes back; "": none */
-	bool script;         /* each request runs the file, instead of calling a function of it */
-	uint64_t deadline;   /* of the start */
+	char name[128];               /* of the function that is called; "": none, it is a script */
+	char draws[256];   /* the first of its import that no reseeding takes back; "": none */
+	bool script;       /* each request runs the file, instead of calling a function of it */
+	uint64_t deadline; /* of the start */
 	uint32_t timeout_ms;
 };
 
@@ -147,10 +148,10 @@ enum request_state { REQUEST_FREE, REQUEST_WAITING, REQUEST_RUNNING };
 struct output {
 	int fd;
 	struct buf kept;
-	uint64_t total;  /* bytes that were printed, kept or not */
-	size_t streamed; /* of what was kept, sent as Stream */
-	bool borrowed;   /* the descriptor is somebody else's to close */
-	bool whole;      /* all of it is streamed, kept or not */
+	uint64_t total;    /* bytes that were printed, kept or not */
+	size_t streamed;   /* of what was kept, sent as Stream */
+	bool borrowed;     /* the descriptor is somebody else's to close */
+	bool whole;        /* all of it is streamed, kept or not */
 	struct buf unsent; /* of that */
 	bool truncated;
 };
@@ -158,8 +159,8 @@ struct output {
 struct request {
 	enum request_state state;
 	bool command, stream, warm, greeted;
-	bool tidy; /* what it leaves in /tmp goes */
-	bool in_place; /* its descriptors are borrowed from the interpreter's place */
+	bool tidy;      /* what it leaves in /tmp goes */
+	bool in_place;  /* its descriptors are borrowed from the interpreter's place */
 	unsigned tries; /* how many forks it was handed to */
 	char id[MAX_ID + 1];
 	unsigned seq;
@@ -238,7 +239,8 @@ typedef void (*watch_fn)(struct agent *agent, void *what, short events);
 struct watch {
 	watch_fn fn;
 	void *what;
-	const int *fd; /* where the descriptor is kept: no longer the one that was polled, no call */
+	/* where the descriptor is kept: no longer the one that was polled, no call */
+	const int *fd;
 };
 
 #define MAX_WATCHES (MAX_REQUESTS * 4 + 10)
@@ -247,9 +249,11 @@ struct agent {
 	bool pid1, done, stopping;
 	char code_dir[PATH_MAX - 256], input_dir[PATH_MAX - 256];
 	const char *temp_dir;
-	const char *root;     /* device of the root filesystem, or "none" */
-	char code_later[32];  /* the virtio device that will be the code disk, until Init; "": it is mounted, or there is none */
-	char *missing;        /* why no function can run here, for Ready; NULL: all is well */
+	const char *root; /* device of the root filesystem, or "none" */
+	/* the virtio device that will be the code disk, until Init; "": it is mounted, or there is
+	 * none */
+	char code_later[32];
+	char *missing; /* why no function can run here, for Ready; NULL: all is well */
 	int signals;
 	unsigned next_seq;
 	uint64_t memory_limit;
@@ -294,7 +298,8 @@ void message_init_failed(struct agent *agent, const char *error, const void *tex
 
 /* files.c. False: it is no message about files. */
 /* `content`: the member base64 of a File write, as text. */
-bool files_handle(struct agent *agent, int type, const char *id, json_t *payload, struct json_span content);
+bool files_handle(
+	struct agent *agent, int type, const char *id, json_t *payload, struct json_span content);
 /* A normal path, whose last name is in the open directory. */
 struct files_place {
 	int directory;
@@ -319,9 +324,10 @@ void files_list(struct agent *agent, const char *id, json_t *payload);
 void answer_status(struct agent *agent, const char *id, const char *status);
 /* `more`: further members, as in ",\"a\":1", or NULL. */
 void answer_status_with(struct agent *agent, const char *id, const char *status, const char *more);
-void answer_refused(struct agent *agent, const char *id, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);
-void answer_refused_text(struct agent *agent, const char *id, const char *code, const char *error, const void *text,
-	size_t text_len);
+void answer_refused(struct agent *agent, const char *id, const char *code, const char *format, ...)
+	PRINTF_LIKE(4, 5);
+void answer_refused_text(struct agent *agent, const char *id, const char *code, const char *error,
+	const void *text, size_t text_len);
 void answer_result(struct agent *agent, struct request *request);
 void answer_stream(struct agent *agent, struct request *request, bool all);
 void answer_credit(struct agent *agent, const char *id, size_t size);
@@ -332,7 +338,8 @@ struct request *request_find(struct agent *agent, const char *id);
 bool request_any(const struct agent *agent);
 /* Starts an Exec; its input is in request->input. Answers by itself, whatever happens. */
 void request_exec(struct agent *agent, struct request *request);
-void request_command(struct agent *agent, struct request *request, char **argv, char **env, const char *directory);
+void request_command(struct agent *agent, struct request *request, char **argv, char **env,
+	const char *directory);
 int pipe_from(int *ret_ours, int *ret_theirs);
 void request_watch(struct agent *agent, struct request *request);
 void request_exited(struct agent *agent, struct request *request, int status, uint64_t peak_kb);
@@ -340,7 +347,8 @@ void request_exited(struct agent *agent, struct request *request, int status, ui
 void request_fork_exited(struct agent *agent, struct request *request, int status);
 /* The interpreter is ready (or, with a reason, is not): what waited for it goes on. */
 void request_worker_ready(struct agent *agent);
-void request_worker_failed(struct agent *agent, const char *error, const void *text, size_t text_len);
+void request_worker_failed(
+	struct agent *agent, const char *error, const void *text, size_t text_len);
 void request_worker_lost(struct agent *agent, bool out_of_memory);
 void request_finish(struct agent *agent, struct request *request);
 void request_lend_ends(struct request *request, int talk, const int output[2]);
@@ -422,12 +430,14 @@ void hook_drop(struct agent *agent);
 
 /* kill.c: without cgroups */
 void kill_group(pid_t pid);
-/* Children that were left to us by their parents; all of them if `all`, else those that carry this request's id. */
+/* Children that were left to us by their parents; all of them if `all`, else those that carry this
+ * request's id. */
 void kill_orphans(struct agent *agent, const char *id, bool all);
 
 /* function.c */
 /* NULL when it is accepted, else what is wrong (freed by the caller); `*code` is then set. */
-char *function_set(struct agent *agent, const char *runtime, const char *handler, json_t *env, const char **code);
+char *function_set(struct agent *agent, const char *runtime, const char *handler, json_t *env,
+	const char **code);
 void function_clear(struct function *function);
 /* The first file of that name that can be run, NULL if none. */
 const char *find_program(const char *const *candidates);
@@ -439,7 +449,8 @@ void modules_path(const struct agent *agent, char *path, size_t size);
 
 /* blank.c. For PID 1, before the function comes; blocks until the interpreter waits. */
 void blank_start(struct agent *agent);
-/* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and is ended. */
+/* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and
+ * is ended. */
 bool blank_take(struct agent *agent, struct blank *ret_blank);
 void blank_drop(struct agent *agent);
 void blank_exited(struct agent *agent);
@@ -483,7 +494,8 @@ int place_tell(struct agent *agent, const char *what);
 void boot(struct agent *agent);
 void boot_channel(struct agent *agent, int uevents);
 char *boot_root(struct agent *agent, int uevents);
-/* The code disk that was put in the place of an empty one is looked at now. NULL, or what is wrong (freed by the caller). */
+/* The code disk that was put in the place of an empty one is looked at now. NULL, or what is wrong
+ * (freed by the caller). */
 char *code_arrive(struct agent *agent);
 bool boot_wait(int uevents, bool (*there)(void *), void *what, int ms);
 bool boot_has_device(unsigned virtio_id);
@@ -500,7 +512,8 @@ char *resume_read(json_t *payload, struct resume_order *order);
 bool resume_scan(const char *text, size_t len, struct resume_order *order, char id[MAX_ID + 1]);
 void resume_order_done(struct resume_order *order);
 
-/* members.c: a payload without a parser. False means that it is not plain enough, not that it is wrong. */
+/* members.c: a payload without a parser. False means that it is not plain enough, not that it is
+ * wrong. */
 struct member {
 	const char *name;
 	struct json_span value; /* not there: NULL */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes Resp, Stream and their texts. Straight into the frame: a result may be most of the memory there is. */
+/* Writes Resp, Stream and their texts. Straight into the frame: a result may be most of the memory
+ * there is. */
 #include <errno.h>
 #include <signal.h>
 
@@ -18,12 +19,14 @@ static struct buf begin(int type, const char *id, size_t expect)
 	struct buf frame = PROTO_FRAME_BUF;
 	size_t room = expect + ENVELOPE_ROOM < frame.max ? expect + ENVELOPE_ROOM : frame.max;
 	buf_reserve(&frame, expect ? room : 512);
-	if (proto_frame_begin(&frame, type) < 0 || buf_append_str(&frame, "{\"request_id\":") < 0 || put_text(&frame, id) < 0)
+	if (proto_frame_begin(&frame, type) < 0 || buf_append_str(&frame, "{\"request_id\":") < 0 ||
+		put_text(&frame, id) < 0)
 		buf_free(&frame);
 	return frame;
 }
 
-/* Out of memory here leaves nothing to say, and nothing to say it with: the host's own deadline has to notice. */
+/* Out of memory here leaves nothing to say, and nothing to say it with: the host's own deadline has
+ * to notice. */
 static void end(struct agent *agent, struct buf *frame, int r)
 {
 	if (r == 0)
@@ -55,8 +58,8 @@ void answer_status(struct agent *agent, const char *id, const char *status)
 	answer_status_with(agent, id, status, NULL);
 }
 
-void answer_refused_text(struct agent *agent, const char *id, const char *code, const char *error, const void *text,
-	size_t text_len)
+void answer_refused_text(struct agent *agent, const char *id, const char *code, const char *error,
+	const void *text, size_t text_len)
 {
 	struct buf frame = begin(NOVA_MSG_RESP, id, 0);
 	int r = member(&frame, ",\"code\":", code);
@@ -96,7 +99,8 @@ static struct json_span last_words(const struct buf *text)
 
 static bool failed(const struct request *request)
 {
-	return request->timed_out || request->oom || request->signal || request->exit_code || request->kind == 'E';
+	return request->timed_out || request->oom || request->signal || request->exit_code ||
+	       request->kind == 'E';
 }
 
 /* What stands in the place of the last words of a function that had none. */
@@ -172,13 +176,15 @@ static void look_at_printed(struct given *given, struct output *out)
 	given->quote = !len || !json_text_check(text, len, PROTO_DEPTH_USER, &fault);
 	if (fault.too_deep) {
 		snprintf(given->wrong, sizeof(given->wrong),
-			"the function printed JSON that is nested too deeply: %u levels are the limit",
+			"the function printed JSON that is nested too deeply: %u levels are the "
+			"limit",
 			PROTO_DEPTH_USER);
 		return;
 	}
 	given->text = &out->kept;
-	given->part = given->quote ? (struct json_span){ text, len - (len && text[len - 1] == '\n') }
-							   : json_trim(text, len);
+	given->part = given->quote ?
+			      (struct json_span){ text, len - (len && text[len - 1] == '\n') } :
+			      json_trim(text, len);
 	given->size =
 		given->quote ? json_string_size(given->part.at, given->part.len) : given->part.len;
 }
@@ -204,8 +210,8 @@ static int put_output(struct buf *frame, const struct given *given)
 		return r;
 	if (!given->text)
 		return buf_append_str(frame, "null");
-	return given->quote ? json_put_string(frame, given->part.at, given->part.len)
-						: buf_append(frame, given->part.at, given->part.len);
+	return given->quote ? json_put_string(frame, given->part.at, given->part.len) :
+			      buf_append(frame, given->part.at, given->part.len);
 }
 
 static int put_stream(struct buf *frame, const char *name, struct output *out, size_t room)
@@ -239,13 +245,15 @@ static int put_bool(struct buf *frame, const char *name, bool value)
 static int put_numbers(struct buf *frame, const struct request *request)
 {
 	uint64_t us = (clock_ns() - request->start) / 1000;
-	int r = put_number(frame, ",\"exit_code\":", (uint64_t)(request->signal ? 128 + request->signal : request->exit_code));
+	int r = put_number(frame, ",\"exit_code\":",
+		(uint64_t)(request->signal ? 128 + request->signal : request->exit_code));
 	if (r == 0)
 		r = put_number(frame, ",\"signal\":", (uint64_t)request->signal);
 	if (r == 0)
 		r = put_bool(frame, ",\"timed_out\":", request->timed_out);
 	if (r == 0)
-		r = put_bool(frame, ",\"truncated\":", request->output[0].truncated || request->output[1].truncated);
+		r = put_bool(frame, ",\"truncated\":",
+			request->output[0].truncated || request->output[1].truncated);
 	if (r == 0 && request->canceled)
 		r = put_bool(frame, ",\"canceled\":", true);
 	if (r == 0)
@@ -280,7 +288,7 @@ void answer_result(struct agent *agent, struct request *request)
 	struct given given;
 	look_at_output(&given, request);
 	size_t expect = request->output[0].kept.len + request->output[1].kept.len +
-					(in_pieces(&given) ? 0 : given.size);
+			(in_pieces(&given) ? 0 : given.size);
 	struct buf frame = begin(NOVA_MSG_RESP, request->id, expect);
 	int r = put_result(&frame, request, &given);
 	struct pieces *pieces = NULL;
@@ -295,7 +303,8 @@ void answer_result(struct agent *agent, struct request *request)
 
 /* --- streams --- */
 
-static void send_piece(struct agent *agent, const char *id, int stream, const uint8_t *data, size_t len)
+static void send_piece(
+	struct agent *agent, const char *id, int stream, const uint8_t *data, size_t len)
 {
 	char head[32];
 	bool text = utf8_valid_prefix(data, len) == len;
@@ -304,7 +313,8 @@ static void send_piece(struct agent *agent, const char *id, int stream, const ui
 	int r = buf_append_str(&frame, head);
 	if (r == 0 && text)
 		r = json_put_string(&frame, data, len);
-	else if (r == 0 && (r = buf_append(&frame, "\"", 1)) == 0 && (r = base64_put(&frame, data, len)) == 0)
+	else if (r == 0 && (r = buf_append(&frame, "\"", 1)) == 0 &&
+		 (r = base64_put(&frame, data, len)) == 0)
 		r = buf_append(&frame, "\"", 1);
 	end(agent, &frame, r);
 }
@@ -317,7 +327,9 @@ static size_t piece_length(const uint8_t *data, size_t len, bool last)
 		last = false;
 	}
 	size_t whole = utf8_valid_prefix(data, len);
-	return !last && whole && len - whole < 4 && utf8_sequence(data + whole, len - whole) < 0 ? whole : len;
+	return !last && whole && len - whole < 4 && utf8_sequence(data + whole, len - whole) < 0 ?
+		       whole :
+		       len;
 }
 
 /* The next piece of an output that is streamed whole, as far as there is a window. */

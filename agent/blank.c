@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A blank interpreter: started before there is a function, in guests whose function comes later (root.c), so that the snapshot that
- * functions are made from holds it. At Init it becomes the warm interpreter (warm.c), unless the function's environment has something that counts
- * only at the start of an interpreter; then it is ended and another one started, as in any guest.
+ * A blank interpreter: started before there is a function, in guests whose function comes later
+ * (root.c), so that the snapshot that functions are made from holds it. At Init it becomes the warm
+ * interpreter (warm.c), unless the function's environment has something that counts only at the
+ * start of an interpreter; then it is ended and another one started, as in any guest.
  *
  *   from it  w                                                    it waits
- *   to it    file \0 module \0 name \0 directory \0 modules \0 variable \0 …   whose it is; variables as NAME=VALUE
+ *   to it    file \0 module \0 name \0 directory \0 modules \0 variable \0 …   whose it is;
+ * variables as NAME=VALUE
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -32,12 +34,19 @@ static pid_t launch_blank(struct agent *agent, const char *python, int sock, int
 {
 	AUTO_FD int program = program_on_stdin();
 	AUTO_FREE char *text = strndup((const char *)blank_py, blank_py_len);
-	const char *const env_first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG", "C.UTF-8", NULL };
+	const char *const env_first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG",
+		"C.UTF-8", NULL };
 	char **env = env_make(env_first, NULL);
 	const char *argv[] = { python, "-c", text, "3", NULL };
 	struct launch launch = {
-		.program = python, .argv = (char *const *)argv, .env = env, .directory = agent->temp_dir, .fds = { program, log, log },
-		.keep_fd = sock, .cgroup_procs = agent->cgroups.there ? agent->cgroups.worker_procs : -1, .as_function = true,
+		.program = python,
+		.argv = (char *const *)argv,
+		.env = env,
+		.directory = agent->temp_dir,
+		.fds = { program, log, log },
+		.keep_fd = sock,
+		.cgroup_procs = agent->cgroups.there ? agent->cgroups.worker_procs : -1,
+		.as_function = true,
 	};
 	pid_t pid = program < 0 ? program : text && env ? spawn(agent, &launch) : -ENOMEM;
 	strings_free(env);
@@ -101,7 +110,8 @@ void blank_drop(struct agent *agent)
 
 static bool counts_at_start(const struct agent *agent, const char *variable)
 {
-	static const char *const prefixes[] = { "PYTHON", "LD_", "LC_", "LANGUAGE=", "MALLOC_", "GLIBC_" };
+	static const char *const prefixes[] = { "PYTHON", "LD_", "LC_", "LANGUAGE=", "MALLOC_",
+		"GLIBC_" };
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (str_starts(variable, prefixes[i]))
 			return true;
@@ -115,7 +125,8 @@ static int compose(const struct agent *agent, struct buf *text)
 	const struct function *function = &agent->function;
 	char modules[PATH_MAX];
 	modules_path(agent, modules, sizeof(modules));
-	const char *const fields[] = { function->file, function->module, function->name, agent->code_dir, modules };
+	const char *const fields[] = { function->file, function->module, function->name,
+		agent->code_dir, modules };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(fields); i++)
 		r = buf_append(text, fields[i], strlen(fields[i]) + (i + 1 < ARRAY_LEN(fields)));
@@ -135,7 +146,8 @@ bool blank_take(struct agent *agent, struct blank *ret_blank)
 	struct blank *blank = &agent->blank;
 	if (!blank->pid)
 		return false;
-	if (compose(agent, &text) < 0 || sys_send(blank->sock, text.data, text.len, MSG_DONTWAIT) != (ssize_t)text.len) {
+	if (compose(agent, &text) < 0 ||
+		sys_send(blank->sock, text.data, text.len, MSG_DONTWAIT) != (ssize_t)text.len) {
 		blank_drop(agent);
 		return false;
 	}

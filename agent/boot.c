@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PID 1, first half: kernel file systems, modules, devices, the channel. Waits for events, never for time to pass. */
+/* PID 1, first half: kernel file systems, modules, devices, the channel. Waits for events, never
+ * for time to pass. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -19,11 +20,11 @@
 
 #include "agent.h"
 
-#define PORT_NAME    "nova.agent"
-#define PORTS        "/sys/class/virtio-ports"
+#define PORT_NAME      "nova.agent"
+#define PORTS          "/sys/class/virtio-ports"
 #define VIRTIO_CONSOLE 3
 #define DEVICE_WAIT_MS 5000
-#define AGENT_MEMORY (8u << 20) /* kept from functions, for a large answer */
+#define AGENT_MEMORY   (8u << 20) /* kept from functions, for a large answer */
 
 int write_text(const char *path, const char *text)
 {
@@ -45,12 +46,15 @@ static void mount_list(const struct mount_point *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		mkdir(list[i].target, 0755);
-		if (mount(list[i].source, list[i].target, list[i].type, list[i].flags, list[i].options) < 0 && errno != EBUSY)
+		if (mount(list[i].source, list[i].target, list[i].type, list[i].flags,
+			    list[i].options) < 0 &&
+			errno != EBUSY)
 			complain(list[i].target, -errno);
 	}
 }
 
-/* favordynmods (Linux 6.0): without it, moving a process into its group waits for an RCU grace period, tens of ms. */
+/* favordynmods (Linux 6.0): without it, moving a process into its group waits for an RCU grace
+ * period, tens of ms. */
 static void mount_cgroups(void)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -68,14 +72,17 @@ static void mount_kernel(void)
 		{ "run", "/run", "tmpfs", "mode=0755,size=16m", MS_NOSUID | MS_NODEV },
 		{ "tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV }, /* see tmp.c */
 		/* Input files: a place within /tmp that functions can neither fill nor remove. */
-		{ "input", "/tmp/.nova", "tmpfs", "mode=0711,size=32m", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-		{ "devpts", "/dev/pts", "devpts", "mode=0620,ptmxmode=0666", MS_NOSUID | MS_NOEXEC },
+		{ "input", "/tmp/.nova", "tmpfs", "mode=0711,size=32m",
+			MS_NOSUID | MS_NODEV | MS_NOEXEC },
+		{ "devpts", "/dev/pts", "devpts", "mode=0620,ptmxmode=0666",
+			MS_NOSUID | MS_NOEXEC },
 		{ "shm", "/dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
 	};
 	mount_list(list, ARRAY_LEN(list));
 	mount_cgroups();
-	static const char *const links[][2] = { { "/proc/self/fd", "/dev/fd" }, { "/proc/self/fd/0", "/dev/stdin" },
-		{ "/proc/self/fd/1", "/dev/stdout" }, { "/proc/self/fd/2", "/dev/stderr" } };
+	static const char *const links[][2] = { { "/proc/self/fd", "/dev/fd" },
+		{ "/proc/self/fd/0", "/dev/stdin" }, { "/proc/self/fd/1", "/dev/stdout" },
+		{ "/proc/self/fd/2", "/dev/stderr" } };
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		(void)!symlink(links[i][0], links[i][1]);
 }
@@ -116,7 +123,8 @@ static void load_modules(void)
 static int open_uevents(void)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+	int fd = socket(
+		AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		close(STEAL_FD(fd));
 	return fd;
@@ -130,7 +138,8 @@ bool boot_wait(int uevents, bool (*there)(void *), void *what, int ms)
 		if (deadline_passed(end))
 			return false;
 		struct pollfd in = { uevents, POLLIN, 0 };
-		/* Without the events (they need CONFIG_NET) this is a plain poll of the predicate. */
+		/* Without the events (they need CONFIG_NET) this is a plain poll of the predicate.
+		 */
 		sys_poll(&in, 1, uevents < 0 ? 5 : deadline_poll_ms(end));
 		while (uevents >= 0 && recv(uevents, dropped, sizeof(dropped), 0) > 0)
 			;
@@ -183,7 +192,9 @@ void boot_channel(struct agent *agent, int uevents)
 	if (r < 0)
 		r = channel_listen(&agent->channel);
 	if (r < 0)
-		complain("no virtio port named " PORT_NAME " and no vsock: nobody can reach this guest", r);
+		complain("no virtio port named " PORT_NAME
+			 " and no vsock: nobody can reach this guest",
+			r);
 }
 
 static void loopback_up(void)
@@ -208,17 +219,20 @@ static uint64_t memory_for_functions(void)
 	return available > 2 * AGENT_MEMORY ? available - AGENT_MEMORY : AGENT_MEMORY;
 }
 
-/* The agent goes first, however many processes a function has made, and is the last to be killed for memory. A real-time class
- * would do it too, but its code is more for each clone to run for the first time. */
+/* The agent goes first, however many processes a function has made, and is the last to be killed
+ * for memory. A real-time class would do it too, but its code is more for each clone to run for the
+ * first time. */
 static void be_first(void)
 {
 	setpriority(PRIO_PROCESS, 0, -20);
 	write_text("/proc/self/oom_score_adj", "-1000");
-	/* The fork that handles a request goes before the interpreter that only waits for the next one. */
+	/* The fork that handles a request goes before the interpreter that only waits for the next
+	 * one. */
 	write_text("/proc/sys/kernel/sched_child_runs_first", "1");
 }
 
-/* Housekeeping that would wake in each clone, to find nothing to do: the folding of counters, and the moving of pages. */
+/* Housekeeping that would wake in each clone, to find nothing to do: the folding of counters, and
+ * the moving of pages. */
 static void be_quiet(void)
 {
 	write_text("/proc/sys/vm/stat_interval", "86400");
@@ -264,7 +278,8 @@ void boot(struct agent *agent)
 		message_ready(agent);
 }
 
-/* The kernel's command line decides what a restart means: with reboot=t and a VMM that does not reboot, the end. */
+/* The kernel's command line decides what a restart means: with reboot=t and a VMM that does not
+ * reboot, the end. */
 _Noreturn void boot_end(void)
 {
 	kill(-1, SIGKILL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control groups, version 2: every request runs in a slot of its own, so that killing it reaches all its processes,
- * whatever they did with sessions and parents. Slots are made once and used again: making one costs more than a request.
+ * Control groups, version 2: every request runs in a slot of its own, so that killing it reaches
+ * all its processes, whatever they did with sessions and parents. Slots are made once and used
+ * again: making one costs more than a request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,13 +35,16 @@ void cgroups_make(struct agent *agent)
 	char limit[32];
 	groups->worker_procs = groups->worker_kill = groups->worker_memory = -1;
 	groups->slot_limit = agent->memory_limit;
-	if (write_in("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids") < 0 || mkdir(GROUPS, 0755) < 0 ||
-		write_in(GROUPS, "cgroup.subtree_control", "+memory +pids") < 0 || mkdir(GROUPS "/worker", 0755) < 0)
+	if (write_in("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids") < 0 ||
+		mkdir(GROUPS, 0755) < 0 ||
+		write_in(GROUPS, "cgroup.subtree_control", "+memory +pids") < 0 ||
+		mkdir(GROUPS "/worker", 0755) < 0)
 		return;
 	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)agent->memory_limit);
 	write_in(GROUPS, "memory.max", limit);
 	write_in(GROUPS "/worker", "pids.max", "512");
-	/* A function that fills the memory is to be killed for it, not to squeeze the interpreter's code out of the cache first. */
+	/* A function that fills the memory is to be killed for it, not to squeeze the interpreter's
+	 * code out of the cache first. */
 	write_in(GROUPS "/worker", "memory.min", limit);
 	groups->worker_procs = open_in(GROUPS "/worker", "cgroup.procs", O_WRONLY);
 	groups->worker_kill = open_in(GROUPS "/worker", "cgroup.kill", O_WRONLY);
@@ -83,8 +87,8 @@ static bool populated(const struct slot *slot)
 }
 
 /*
- * Below the limit of all: a request that fills the memory meets its own limit first, and is killed for it, where the
- * common one might cost the interpreter.
+ * Below the limit of all: a request that fills the memory meets its own limit first, and is killed
+ * for it, where the common one might cost the interpreter.
  */
 static void slot_set_limit(struct slot *slot, size_t index, uint64_t limit)
 {
@@ -115,7 +119,8 @@ struct slot *slot_take(struct agent *agent)
 	return NULL;
 }
 
-/* For kernels before 5.14. Every process seen is killed; whatever forked meanwhile is seen in the next round. */
+/* For kernels before 5.14. Every process seen is killed; whatever forked meanwhile is seen in the
+ * next round. */
 static void kill_listed(struct slot *slot)
 {
 	char text[8192];
@@ -164,7 +169,8 @@ void cgroup_kill_worker(struct agent *agent)
 
 bool cgroup_worker_oom(struct agent *agent)
 {
-	uint64_t now = agent->cgroups.there ? number_behind(agent->cgroups.worker_memory, "oom_kill ") : 0;
+	uint64_t now =
+		agent->cgroups.there ? number_behind(agent->cgroups.worker_memory, "oom_kill ") : 0;
 	bool grown = now > agent->cgroups.worker_oom_seen;
 	agent->cgroups.worker_oom_seen = now;
 	return grown;
@@ -178,6 +184,7 @@ void cgroup_measure_worker(struct agent *agent)
 	write_text("/proc/sys/vm/drop_caches", "1"); /* files that only the import has read */
 	AUTO_FD int fd = open_in(GROUPS "/worker", "memory.current", O_RDONLY);
 	uint64_t used = number_behind(fd, "");
-	groups->slot_limit = used + SLOT_LEAST < agent->memory_limit ? agent->memory_limit - used : SLOT_LEAST;
+	groups->slot_limit =
+		used + SLOT_LEAST < agent->memory_limit ? agent->memory_limit - used : SLOT_LEAST;
 	tmp_fit(agent, groups->slot_limit);
 }

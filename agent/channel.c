@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream to the host: a virtio port, a vsock connection, or the descriptor that a parent handed over. */
+/* The stream to the host: a virtio port, a vsock connection, or the descriptor that a parent handed
+ * over. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -9,8 +10,10 @@
 
 #include "agent.h"
 
-#define READ_BLOCK  (64u << 10)
-#define QUEUE_LIMIT (16u << 20) /* a host that does not read is not read from either, beyond this */
+#define READ_BLOCK (64u << 10)
+#define QUEUE_LIMIT                                                                                \
+	(16u << 20) /* a host that does not read is not read from either, beyond this              \
+		     */
 
 int channel_init(struct channel *channel)
 {
@@ -32,10 +35,13 @@ int channel_open_port(struct channel *channel, const char *path)
 int channel_listen(struct channel *channel)
 {
 	struct sockaddr_vm address = {
-		.svm_family = AF_VSOCK, .svm_port = VSOCK_PORT, .svm_cid = VMADDR_CID_ANY,
+		.svm_family = AF_VSOCK,
+		.svm_port = VSOCK_PORT,
+		.svm_cid = VMADDR_CID_ANY,
 	};
 	AUTO_FD int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(fd, 4) < 0)
 		return -errno;
 	channel->listener = STEAL_FD(fd);
 	return 0;
@@ -105,7 +111,8 @@ static bool write_some(struct channel *channel)
 	while (channel->first) {
 		struct outgoing *now = channel->first;
 		const struct buf *frame = frame_of(now);
-		ssize_t put = sys_write(channel->fd, frame->data + now->sent, frame->len - now->sent);
+		ssize_t put =
+			sys_write(channel->fd, frame->data + now->sent, frame->len - now->sent);
 		if (put < 0)
 			return put == -EAGAIN;
 		now->sent += (size_t)put;
@@ -161,7 +168,8 @@ void channel_flush(struct agent *agent, int ms)
 {
 	struct channel *channel = &agent->channel;
 	uint64_t end = deadline_in_ms((uint64_t)ms);
-	while (channel->first && channel->fd >= 0 && write_some(channel) && channel->first && !deadline_passed(end)) {
+	while (channel->first && channel->fd >= 0 && write_some(channel) && channel->first &&
+		!deadline_passed(end)) {
 		struct pollfd out = { channel->fd, POLLOUT, 0 };
 		sys_poll(&out, 1, deadline_poll_ms(end));
 	}
@@ -239,5 +247,6 @@ void channel_watch(struct agent *agent)
 	if (channel->fd < 0 || still_away(agent))
 		return;
 	short events = channel->queued < QUEUE_LIMIT ? POLLIN : 0;
-	loop_watch(agent, &channel->fd, (short)(events | (channel->first ? POLLOUT : 0)), on_channel, channel);
+	loop_watch(agent, &channel->fd, (short)(events | (channel->first ? POLLOUT : 0)),
+		on_channel, channel);
 }

@@ -8,7 +8,7 @@
 
 #include "agent.h"
 
-#define TOLD_AT    (PROTO_WINDOW / 4)
+#define TOLD_AT (PROTO_WINDOW / 4)
 /* What is in the pipes when the command has ended is read and sent at once, past the window. */
 #define UNSENT_MAX (4u << 20)
 
@@ -56,7 +56,8 @@ void flow_input(struct agent *agent, struct request *request, json_t *payload)
 	AUTO_BUF struct buf passed_over = BUF_INIT(PROTO_WINDOW);
 	struct buf *to = request->stdin_fd < 0 ? &passed_over : &request->stdin_data;
 	if (!request->flows || request->stdin_ended) {
-		request_refuse(agent, request, "Input is for a Command with \"flow\", and ends once");
+		request_refuse(
+			agent, request, "Input is for a Command with \"flow\", and ends once");
 		return;
 	}
 	int r = coded ? base64_get(to, coded, text ? json_string_length(text) : 0) : -EINVAL;
@@ -65,7 +66,8 @@ void flow_input(struct agent *agent, struct request *request, json_t *payload)
 		return;
 	}
 	if (r < 0) {
-		request_refuse(agent, request, "Input needs \"base64\", no more than there is credit for");
+		request_refuse(
+			agent, request, "Input needs \"base64\", no more than there is credit for");
 		return;
 	}
 	request->stdin_ended = json_is_true(json_object_get(payload, "end"));
@@ -77,7 +79,8 @@ void flow_credit(struct agent *agent, struct request *request, json_t *payload)
 {
 	json_int_t size = json_integer_value(json_object_get(payload, "size"));
 	if (!request->flows || size < 1 || size > (json_int_t)(PROTO_WINDOW - request->window))
-		request_refuse(agent, request, "Credit is for what a Command with \"flow\" has sent");
+		request_refuse(
+			agent, request, "Credit is for what a Command with \"flow\" has sent");
 	else
 		request->window += (size_t)size;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runtimes as data, and the check that a function can be run at all: at Init, so that a call need not find out. */
+/* Runtimes as data, and the check that a function can be run at all: at Init, so that a call need
+ * not find out. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +10,8 @@
 #include "agent.h"
 
 static const struct runtime runtimes[] = {
-	{ "python", { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" }, { NULL }, true,
-		"there is no python3 in this root filesystem; use the rootfs 'python'" },
+	{ "python", { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" }, { NULL },
+		true, "there is no python3 in this root filesystem; use the rootfs 'python'" },
 	{ "go", { NULL }, { NULL }, false, NULL },
 	{ "rust", { NULL }, { NULL }, false, NULL },
 	{ "binary", { NULL }, { NULL }, false, NULL },
@@ -47,8 +48,8 @@ void function_clear(struct function *function)
 	*function = (struct function){ 0 };
 }
 
-/* "pkg.mod.fn" is function fn of module pkg.mod, "dir/mod.fn" of dir.mod; without a dot it is a function of main. "": the
- * interpreter shall see what there is in main. */
+/* "pkg.mod.fn" is function fn of module pkg.mod, "dir/mod.fn" of dir.mod; without a dot it is a
+ * function of main. "": the interpreter shall see what there is in main. */
 static bool split_handler(struct function *function, const char *handler)
 {
 	const char *dot = strrchr(handler, '.');
@@ -59,11 +60,13 @@ static bool split_handler(struct function *function, const char *handler)
 	}
 	size_t module = dot ? (size_t)(dot - handler) : 4;
 	const char *name = dot ? dot + 1 : handler;
-	if (!module || !*name || module >= sizeof(function->module) || strlen(name) >= sizeof(function->name) ||
-		handler[0] == '/' || strchr(name, '/') || strstr(handler, "..") || strstr(handler, "//"))
+	if (!module || !*name || module >= sizeof(function->module) ||
+		strlen(name) >= sizeof(function->name) || handler[0] == '/' || strchr(name, '/') ||
+		strstr(handler, "..") || strstr(handler, "//"))
 		return false;
-	snprintf(function->module, sizeof(function->module), "%.*s", (int)module, dot ? handler : "main");
-	for (char *slash = function->module; (slash = strchr(slash, '/')); )
+	snprintf(function->module, sizeof(function->module), "%.*s", (int)module,
+		dot ? handler : "main");
+	for (char *slash = function->module; (slash = strchr(slash, '/'));)
 		*slash = '.';
 	snprintf(function->name, sizeof(function->name), "%s", name);
 	return true;
@@ -75,8 +78,8 @@ static bool is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Code that is one file has the name of no module. A program that the interpreter starts, such as a process of its
- * multiprocessing, finds it by a link. */
+/* Code that is one file has the name of no module. A program that the interpreter starts, such as a
+ * process of its multiprocessing, finds it by a link. */
 static void link_module(const struct agent *agent, const struct function *function)
 {
 	char link[PATH_MAX];
@@ -85,7 +88,8 @@ static void link_module(const struct agent *agent, const struct function *functi
 	size_t used = strlen(link);
 	snprintf(link + used, sizeof(link) - used, "/%s.py", function->module);
 	unlink(link);
-	(void)!symlink(function->file, link); /* without it only such programs fail, and say what they miss */
+	/* without it only such programs fail, and say what they miss */
+	(void)!symlink(function->file, link);
 }
 
 void modules_path(const struct agent *agent, char *path, size_t size)
@@ -105,7 +109,8 @@ static bool find_file(const struct agent *agent, struct function *function)
 	if (!function->runtime->warm)
 		return false;
 	int prefix = snprintf(function->file, sizeof(function->file), "%s/", agent->code_dir);
-	snprintf(function->file + prefix, sizeof(function->file) - (size_t)prefix, "%s", function->module);
+	snprintf(function->file + prefix, sizeof(function->file) - (size_t)prefix, "%s",
+		function->module);
 	for (char *at = function->file + prefix; *at; at++)
 		if (*at == '.')
 			*at = '/';
@@ -126,11 +131,14 @@ static char *check_rights(const struct agent *agent, const struct function *func
 	mode_t need = agent->pid1 ? (run ? 0001 : 0004) : (run ? 0100 : 0400);
 	if (st.st_mode & need)
 		return NULL;
-	return str_format("%s (mode %04o) cannot be %s by the function's user; chmod %s it before the code disk is made",
-		function->file, (unsigned)st.st_mode & 07777, run ? "executed" : "read", run ? "755" : "644");
+	return str_format("%s (mode %04o) cannot be %s by the function's user; chmod %s it before "
+			  "the code disk is made",
+		function->file, (unsigned)st.st_mode & 07777, run ? "executed" : "read",
+		run ? "755" : "644");
 }
 
-/* The loader that an ELF file asks for: 1 and its path, 0 if it needs none, -1 if the file makes no sense. */
+/* The loader that an ELF file asks for: 1 and its path, 0 if it needs none, -1 if the file makes no
+ * sense. */
 static int elf_loader(int fd, const Elf64_Ehdr *elf, char *ret_path, size_t size)
 {
 	for (unsigned i = 0; i < elf->e_phnum && i < 64; i++) {
@@ -139,7 +147,8 @@ static int elf_loader(int fd, const Elf64_Ehdr *elf, char *ret_path, size_t size
 			return -1;
 		if (part.p_type != PT_INTERP)
 			continue;
-		if (!part.p_filesz || part.p_filesz >= size || sys_pread_all(fd, ret_path, part.p_filesz, part.p_offset) < 0)
+		if (!part.p_filesz || part.p_filesz >= size ||
+			sys_pread_all(fd, ret_path, part.p_filesz, part.p_offset) < 0)
 			return -1;
 		ret_path[part.p_filesz] = 0;
 		return 1;
@@ -157,44 +166,54 @@ static char *check_binary(const struct function *function)
 		return str_format("%s cannot be read: %s", function->file, strerror(-fd));
 	if (sys_pread_all(fd, &elf, 2, 0) == 0 && memcmp(&elf, "#!", 2) == 0)
 		return NULL;
-	if (sys_pread_all(fd, &elf, sizeof(elf), 0) < 0 || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
+	if (sys_pread_all(fd, &elf, sizeof(elf), 0) < 0 ||
+		memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
 		return str_format("%s is not an executable file: %s", function->file, rule);
-	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64 || elf.e_phentsize != sizeof(Elf64_Phdr))
-		return str_format("%s was built for another kind of machine: %s", function->file, rule);
+	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64 ||
+		elf.e_phentsize != sizeof(Elf64_Phdr))
+		return str_format(
+			"%s was built for another kind of machine: %s", function->file, rule);
 	int has = elf_loader(fd, &elf, loader, sizeof(loader));
 	if (has < 0)
 		return str_format("%s is damaged: %s", function->file, rule);
 	if (has && access(loader, X_OK) < 0)
-		return str_format("%s needs the loader %s, which this root filesystem has not: %s", function->file, loader, rule);
+		return str_format("%s needs the loader %s, which this root filesystem has not: %s",
+			function->file, loader, rule);
 	return NULL;
 }
 
 static char *prepare(struct agent *agent, struct function *function)
 {
-	if (function->runtime->programs[0] && !(function->program = find_program(function->runtime->programs)))
+	if (function->runtime->programs[0] &&
+		!(function->program = find_program(function->runtime->programs)))
 		return strdup(function->runtime->missing);
 	if (!find_file(agent, function)) {
 		if (function->runtime->warm)
-			return str_format("the function's code is missing: there is no module %s in %s, and no file handler",
+			return str_format("the function's code is missing: there is no module %s "
+					  "in %s, and no file handler",
 				function->module, agent->code_dir);
-		return str_format("the function's code is missing: there is no %s/handler", agent->code_dir);
+		return str_format(
+			"the function's code is missing: there is no %s/handler", agent->code_dir);
 	}
 	char *wrong = check_rights(agent, function);
 	return wrong || function->program ? wrong : check_binary(function);
 }
 
-char *function_set(struct agent *agent, const char *runtime, const char *handler, json_t *env, const char **code)
+char *function_set(struct agent *agent, const char *runtime, const char *handler, json_t *env,
+	const char **code)
 {
 	struct function *function = &agent->function;
 	function_clear(function);
 	*code = "invalid";
 	const struct runtime *found = find_runtime(runtime);
 	if (!found)
-		return str_format("unknown runtime '%s'; there are python, go, rust, wasm, shell and binary", runtime);
+		return str_format(
+			"unknown runtime '%s'; there are python, go, rust, wasm, shell and binary",
+			runtime);
 	if (!split_handler(function, handler))
 		return str_format("the handler '%s' is not of the form module.function", handler);
-	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG", "C.UTF-8", "NOVA_RUNTIME", runtime,
-		"NOVA_HANDLER", handler, NULL };
+	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG",
+		"C.UTF-8", "NOVA_RUNTIME", runtime, "NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
 	*code = "internal";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a function wants done before a snapshot of its machine is taken, and after each restore: a Python module declares it
- * (worker.py), any other function has programs for it in /code/hooks. While a hook runs nothing else begins.
+ * What a function wants done before a snapshot of its machine is taken, and after each restore: a
+ * Python module declares it (worker.py), any other function has programs for it in /code/hooks.
+ * While a hook runs nothing else begins.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,8 @@ static const char *name_of(const struct hook *hook)
 
 static bool hook_path(const struct agent *agent, bool before, char *path, size_t size)
 {
-	snprintf(path, size, "%s/hooks/%s", agent->code_dir, before ? "before_snapshot" : "after_restore");
+	snprintf(path, size, "%s/hooks/%s", agent->code_dir,
+		before ? "before_snapshot" : "after_restore");
 	return agent->function.runtime && !agent->function.runtime->warm && access(path, X_OK) == 0;
 }
 
@@ -83,7 +85,8 @@ void hook_settled(struct agent *agent)
 void hook_done(struct agent *agent)
 {
 	agent->hook.runs = false;
-	if (agent->worker.state != WORKER_READY || agent->worker.place.on || worker_prefork(agent) < 0 || agent->worker.spare.ready)
+	if (agent->worker.state != WORKER_READY || agent->worker.place.on ||
+		worker_prefork(agent) < 0 || agent->worker.spare.ready)
 		hook_settled(agent);
 }
 
@@ -91,12 +94,14 @@ static void read_said(struct hook *hook)
 {
 	uint8_t block[4096];
 	ssize_t got;
-	while (hook->said_fd >= 0 && (got = sys_read(hook->said_fd, block, sizeof(block))) != -EAGAIN) {
+	while (hook->said_fd >= 0 &&
+		(got = sys_read(hook->said_fd, block, sizeof(block))) != -EAGAIN) {
 		if (got <= 0) {
 			fd_close(hook->said_fd);
 			hook->said_fd = -1;
 		} else {
-			buf_append(&hook->said, block, (size_t)got); /* what is too much is dropped */
+			/* what is too much is dropped */
+			buf_append(&hook->said, block, (size_t)got);
 		}
 	}
 }
@@ -160,8 +165,14 @@ static int run_program(struct agent *agent, struct hook *hook)
 		return r;
 	char *const argv[] = { path, NULL };
 	struct launch launch = {
-		.program = path, .argv = argv, .env = agent->function.env, .directory = agent->code_dir, .fds = { null, said, said },
-		.keep_fd = -1, .cgroup_procs = hook->slot ? hook->slot->procs : -1, .as_function = true,
+		.program = path,
+		.argv = argv,
+		.env = agent->function.env,
+		.directory = agent->code_dir,
+		.fds = { null, said, said },
+		.keep_fd = -1,
+		.cgroup_procs = hook->slot ? hook->slot->procs : -1,
+		.as_function = true,
 	};
 	pid_t pid = spawn(agent, &launch);
 	hook->pid = pid < 0 ? 0 : pid;
@@ -178,7 +189,9 @@ bool hook_wanted(const struct agent *agent, bool before)
 void hook_run(struct agent *agent, const char *id, bool before, uint32_t timeout_ms)
 {
 	struct hook *hook = &agent->hook;
-	*hook = (struct hook){ .pending = true, .before = before, .said_fd = -1, .said = BUF_INIT(SAID_MAX) };
+	*hook = (struct hook){
+		.pending = true, .before = before, .said_fd = -1, .said = BUF_INIT(SAID_MAX)
+	};
 	memcpy(hook->id, id, strlen(id) + 1);
 	hook->timeout_ms = timeout_ms;
 	hook->deadline = deadline_in_ms(timeout_ms);
@@ -187,7 +200,8 @@ void hook_run(struct agent *agent, const char *id, bool before, uint32_t timeout
 		return;
 	}
 	hook->runs = true;
-	int r = agent->worker.state == WORKER_READY ? worker_hook(agent, before) : run_program(agent, hook);
+	int r = agent->worker.state == WORKER_READY ? worker_hook(agent, before) :
+						      run_program(agent, hook);
 	if (r < 0)
 		hook_failed(agent, strerror(-r), NULL, 0);
 }

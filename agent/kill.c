@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ending processes where there are no cgroups: the process group, and what left it. As a subreaper the agent becomes the
- * parent of everything whose own parent has ended, so what escaped turns up among its children.
+ * Ending processes where there are no cgroups: the process group, and what left it. As a subreaper
+ * the agent becomes the parent of everything whose own parent has ended, so what escaped turns up
+ * among its children.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -36,7 +37,7 @@ static bool carries(pid_t pid, const char *id)
 	int want_len = snprintf(want, sizeof(want), "NOVA_REQUEST_ID=%s", id);
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 	return fs_read_file(path, &text) == 0 && buf_append(&text, "", 1) == 0 &&
-		memmem(text.data, text.len, want, (size_t)want_len + 1) != NULL;
+	       memmem(text.data, text.len, want, (size_t)want_len + 1) != NULL;
 }
 
 static bool kill_round(struct agent *agent, const char *id, bool all)

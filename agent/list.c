@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is in a directory of the guest, page by page: a page ends when it is long, or has taken a while, and the next one goes on behind its last entry. */
+/* What is in a directory of the guest, page by page: a page ends when it is long, or has taken a
+ * while, and the next one goes on behind its last entry. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +9,7 @@
 
 #define PAGE_BYTES  (512u << 10) /* the entry that passes it is the last one */
 #define PAGE_MS     50u
-#define DIGEST_MOST (64u << 20)  /* bytes of a file; a larger one has no digest */
+#define DIGEST_MOST (64u << 20) /* bytes of a file; a larger one has no digest */
 #define DEPTH_MOST  64u
 
 static uint64_t mix(uint64_t hash, uint64_t word)
@@ -59,7 +60,9 @@ static int put_content(struct buf *out, int dir, const char *name, const struct 
 	int r = 0;
 	if (S_ISLNK(st->st_mode)) {
 		r = sys_readlinkat(dir, name, &target);
-		return r < 0 ? r : !text_is_utf8(target) ? -EILSEQ : json_put_string(out, target, strlen(target));
+		return r < 0                 ? r :
+		       !text_is_utf8(target) ? -EILSEQ :
+					       json_put_string(out, target, strlen(target));
 	}
 	if (S_ISREG(st->st_mode) && (uint64_t)st->st_size <= DIGEST_MOST) {
 		uint64_t hash = 0;
@@ -74,10 +77,13 @@ static int put_entry(struct listing *l, int dir, const char *name, const struct 
 {
 	char text[96];
 	size_t before = l->out.len;
-	char kind = S_ISREG(st->st_mode) ? 'f' : S_ISDIR(st->st_mode) ? 'd' : S_ISLNK(st->st_mode) ? 'l' : 'o';
+	char kind = S_ISREG(st->st_mode) ? 'f' :
+		    S_ISDIR(st->st_mode) ? 'd' :
+		    S_ISLNK(st->st_mode) ? 'l' :
+					   'o';
 	int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
-	snprintf(text, sizeof(text), ",\"%c\",%u,%lld,%lld,", kind, (unsigned)st->st_mode & 07777, kind == 'f' ? (long long)st->st_size : 0LL,
-		mtime > 0 ? (long long)mtime : 0LL);
+	snprintf(text, sizeof(text), ",\"%c\",%u,%lld,%lld,", kind, (unsigned)st->st_mode & 07777,
+		kind == 'f' ? (long long)st->st_size : 0LL, mtime > 0 ? (long long)mtime : 0LL);
 	if (utf8_valid_prefix((const uint8_t *)name, strlen(name)) != strlen(name))
 		return -EILSEQ;
 	int r = buf_append_str(&l->out, before ? ",[" : "[");
@@ -99,7 +105,8 @@ static int put_entry(struct listing *l, int dir, const char *name, const struct 
 static int list_directory(struct listing *l, int dir, const char *after, unsigned level);
 
 /* `seen`: it was in the page before, but not all that is in it. */
-static int list_one(struct listing *l, int dir, const char *name, bool seen, const char *after, unsigned level)
+static int list_one(
+	struct listing *l, int dir, const char *name, bool seen, const char *after, unsigned level)
 {
 	struct stat st;
 	int r = sys_lstatat(dir, name, &st);
@@ -116,7 +123,9 @@ static int list_one(struct listing *l, int dir, const char *name, bool seen, con
 	if (level >= DEPTH_MOST)
 		return -ENAMETOOLONG;
 	AUTO_FD int inside = files_step(dir, name, strlen(name), O_RDONLY);
-	return inside >= 0 ? list_directory(l, inside, after, level + 1) : inside == -ENOENT || inside == -ENOTDIR ? 0 : inside;
+	return inside >= 0 ? list_directory(l, inside, after, level + 1) :
+	       inside == -ENOENT || inside == -ENOTDIR ? 0 :
+							 inside;
 }
 
 /* In order, from what comes behind `after` on. */
@@ -134,7 +143,9 @@ static int list_directory(struct listing *l, int dir, const char *after, unsigne
 		if (order < 0)
 			continue;
 		l->len = before + (size_t)put;
-		r = (size_t)put >= room ? -ENAMETOOLONG : list_one(l, dir, names[i], order == 0, order == 0 && slash ? slash + 1 : "", level);
+		r = (size_t)put >= room ? -ENAMETOOLONG :
+					  list_one(l, dir, names[i], order == 0,
+						  order == 0 && slash ? slash + 1 : "", level);
 	}
 	l->len = before;
 	strv_free(names, count > 0 ? (size_t)count : 0);
@@ -165,14 +176,18 @@ void files_list(struct agent *agent, const char *id, json_t *payload)
 	int64_t depth;
 	if (!path)
 		return;
-	if (!files_number(payload, "depth", UINT32_MAX, &depth) || !after || (*after && !proto_path_ok(after, json_string_length(behind)))) {
-		answer_refused(agent, id, "invalid", "\"depth\" has to be a number, \"after\" a path of the listing");
+	if (!files_number(payload, "depth", UINT32_MAX, &depth) || !after ||
+		(*after && !proto_path_ok(after, json_string_length(behind)))) {
+		answer_refused(agent, id, "invalid",
+			"\"depth\" has to be a number, \"after\" a path of the listing");
 		return;
 	}
 	l = (struct listing){ .out = BUF_INIT(NOVA_FRAME_MAX / 2), .depth = (unsigned)depth };
 	int r = list_page(path, after, &l);
 	AUTO_FREE char *entries = r == 0 ? buf_steal_str(&l.out) : NULL;
-	AUTO_FREE char *more = entries ? str_format(",\"entries\":[%s],\"more\":%s", entries, l.full ? "true" : "false") : NULL;
+	AUTO_FREE char *more = entries ? str_format(",\"entries\":[%s],\"more\":%s", entries,
+						 l.full ? "true" : "false") :
+					 NULL;
 	if (more)
 		answer_status_with(agent, id, "ok", more);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The poll loop. What to watch is asked anew each round: there are few descriptors, and nothing can be forgotten. */
+/* The poll loop. What to watch is asked anew each round: there are few descriptors, and nothing can
+ * be forgotten. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -62,7 +63,9 @@ static void on_signal(struct agent *agent, void *what, short events)
 
 static int next_timeout(const struct agent *agent)
 {
-	uint64_t next = agent->worker.state == WORKER_STARTING || agent->init.pending ? agent->worker.deadline : NEVER;
+	uint64_t next = agent->worker.state == WORKER_STARTING || agent->init.pending ?
+				agent->worker.deadline :
+				NEVER;
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (agent->requests[i].state != REQUEST_FREE && agent->requests[i].deadline < next)
 			next = agent->requests[i].deadline;

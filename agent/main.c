@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nova-agent: as /init it is PID 1 of a guest; with --fd it is a plain process that serves one descriptor. */
+/* nova-agent: as /init it is PID 1 of a guest; with --fd it is a plain process that serves one
+ * descriptor. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -15,11 +16,11 @@ static struct agent agent; /* large, and there is one */
 static int usage(FILE *to)
 {
 	fputs("nova-agent: runs functions inside a microVM. In a guest it is /init.\n"
-		"As a plain process, without any isolation, for tests:\n"
-		"  nova-agent --fd N --code DIRECTORY --work DIRECTORY\n"
-		"    --fd     descriptor that carries the protocol (a socket)\n"
-		"    --code   directory that stands for /code\n"
-		"    --work   directory that stands for /tmp, and takes the input files\n",
+	      "As a plain process, without any isolation, for tests:\n"
+	      "  nova-agent --fd N --code DIRECTORY --work DIRECTORY\n"
+	      "    --fd     descriptor that carries the protocol (a socket)\n"
+	      "    --code   directory that stands for /code\n"
+	      "    --work   directory that stands for /tmp, and takes the input files\n",
 		to);
 	return to == stdout ? 0 : 2;
 }
@@ -87,9 +88,12 @@ static _Noreturn void serve_guest(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "fd", required_argument, NULL, 'f' }, { "code", required_argument, NULL, 'c' },
-		{ "work", required_argument, NULL, 'w' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' }, { 0 },
+		{ "fd", required_argument, NULL, 'f' },
+		{ "code", required_argument, NULL, 'c' },
+		{ "work", required_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 },
 	};
 	const char *code = NULL, *work = NULL;
 	int fd = -1, option;

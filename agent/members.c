@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The short way through a payload. What hosts send is nearly always of one plain shape; reading just that takes a tenth of the
- * code that a parser has, and in a clone under emulation code that runs for the first time is what a call costs. Whatever
- * is not of that shape is not judged here, but goes to the parser.
+ * The short way through a payload. What hosts send is nearly always of one plain shape; reading
+ * just that takes a tenth of the code that a parser has, and in a clone under emulation code that
+ * runs for the first time is what a call costs. Whatever is not of that shape is not judged here,
+ * but goes to the parser.
  */
 #include "agent.h"
 
 static struct member *find(struct member *members, size_t count, struct json_span key)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strlen(members[i].name) == key.len && memcmp(members[i].name, key.at, key.len) == 0)
+		if (strlen(members[i].name) == key.len &&
+			memcmp(members[i].name, key.at, key.len) == 0)
 			return &members[i];
 	return NULL;
 }

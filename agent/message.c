@@ -13,8 +13,10 @@ void message_ready(struct agent *agent)
 	struct timespec up;
 	uname(&name);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	AUTO_JSON json_t *ready = json_pack("{s:s, s:s, s:I, s:b, s:s}", "agent", NOVA_VERSION_STRING, "kernel", name.release,
-		"boot_us", (json_int_t)(up.tv_sec * 1000000 + up.tv_nsec / 1000), "pid1", agent->pid1, "root", agent->root);
+	AUTO_JSON json_t *ready = json_pack("{s:s, s:s, s:I, s:b, s:s}", "agent",
+		NOVA_VERSION_STRING, "kernel", name.release, "boot_us",
+		(json_int_t)(up.tv_sec * 1000000 + up.tv_nsec / 1000), "pid1", agent->pid1, "root",
+		agent->root);
 	if (agent->missing)
 		json_object_set_new(ready, "error", json_string(agent->missing));
 	struct buf frame = PROTO_FRAME_BUF;
@@ -39,9 +41,12 @@ void message_init_done(struct agent *agent, bool warm)
 	if (json_put_string(&draws, worker->draws, strlen(worker->draws)) < 0)
 		return;
 	/* The name is that of something in Python, and needs no escapes. */
-	AUTO_FREE char *more = str_format(",\"warm\":%s,\"hooks\":%s,\"draws\":%.*s,\"calls\":\"%s\",\"duration_us\":%llu",
-		warm ? "true" : "false", hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false", (int)draws.len,
-		(char *)draws.data, warm ? worker->name : "", (unsigned long long)(clock_ns() - agent->init.start) / 1000);
+	AUTO_FREE char *more = str_format(
+		",\"warm\":%s,\"hooks\":%s,\"draws\":%.*s,\"calls\":\"%s\",\"duration_us\":%llu",
+		warm ? "true" : "false",
+		hook_wanted(agent, true) || hook_wanted(agent, false) ? "true" : "false",
+		(int)draws.len, (char *)draws.data, warm ? worker->name : "",
+		(unsigned long long)(clock_ns() - agent->init.start) / 1000);
 	if (more)
 		answer_status_with(agent, agent->init.id, "initialized", more);
 }
@@ -58,7 +63,8 @@ void message_init_failed(struct agent *agent, const char *error, const void *tex
 /* Milliseconds from "timeout_ms" or "timeout_s"; false for what is no time. */
 static bool read_timeout(json_t *payload, uint32_t *ret_ms)
 {
-	json_t *ms = json_object_get(payload, "timeout_ms"), *s = json_object_get(payload, "timeout_s");
+	json_t *ms = json_object_get(payload, "timeout_ms"),
+	       *s = json_object_get(payload, "timeout_s");
 	double value = DEFAULT_TIMEOUT_MS;
 	if (ms && !json_is_null(ms))
 		value = json_is_number(ms) ? json_number_value(ms) : -1;
@@ -70,16 +76,19 @@ static bool read_timeout(json_t *payload, uint32_t *ret_ms)
 	return true;
 }
 
-/* An object whose values are strings, and whose names can be names of variables; NULL is one, too. */
+/* An object whose values are strings, and whose names can be names of variables; NULL is one, too.
+ */
 static bool strings_only(json_t *env)
 {
 	const char *name;
 	json_t *value;
 	if (env && !json_is_null(env) && !json_is_object(env))
 		return false;
-	json_object_foreach(env, name, value) {
+	json_object_foreach(env, name, value)
+	{
 		const char *text = json_string_value(value);
-		if (!*name || strchr(name, '=') || !text || strlen(text) != json_string_length(value))
+		if (!*name || strchr(name, '=') || !text ||
+			strlen(text) != json_string_length(value))
 			return false;
 	}
 	return true;
@@ -90,9 +99,11 @@ static void on_init(struct agent *agent, const char *id, json_t *payload)
 	const char *runtime = NULL, *handler = "", *code = "invalid";
 	json_t *env = json_object_get(payload, "env_vars");
 	uint32_t timeout_ms;
-	if (json_unpack(payload, "{s:s, s?s}", "runtime", &runtime, "handler", &handler) < 0 || !strings_only(env) ||
-		!read_timeout(payload, &timeout_ms)) {
-		answer_refused(agent, id, "invalid", "Init needs \"runtime\", and \"handler\" and the values of \"env_vars\" as text");
+	if (json_unpack(payload, "{s:s, s?s}", "runtime", &runtime, "handler", &handler) < 0 ||
+		!strings_only(env) || !read_timeout(payload, &timeout_ms)) {
+		answer_refused(agent, id, "invalid",
+			"Init needs \"runtime\", and \"handler\" and the values of \"env_vars\" as "
+			"text");
 		return;
 	}
 	if (agent->missing) {
@@ -121,7 +132,8 @@ static void on_init(struct agent *agent, const char *id, json_t *payload)
 	int r = worker_start(agent);
 	if (r < 0) {
 		char text[160];
-		snprintf(text, sizeof(text), "%s cannot be started: %s", agent->function.program, strerror(-r));
+		snprintf(text, sizeof(text), "%s cannot be started: %s", agent->function.program,
+			strerror(-r));
 		message_init_failed(agent, text, NULL, 0);
 	}
 }
@@ -138,8 +150,8 @@ struct order {
 };
 
 /* A free place for a request, or NULL after a refusal. */
-static struct request *admit(struct agent *agent, const char *id, uint32_t timeout_ms, bool stream,
-	bool tidy)
+static struct request *admit(
+	struct agent *agent, const char *id, uint32_t timeout_ms, bool stream, bool tidy)
 {
 	if (agent->missing) {
 		answer_refused(agent, id, "internal", "%s", agent->missing);
@@ -151,7 +163,8 @@ static struct request *admit(struct agent *agent, const char *id, uint32_t timeo
 	}
 	struct request *request = request_new(agent, id);
 	if (!request) {
-		answer_refused(agent, id, "busy", "%d requests are under way, which is the limit", MAX_REQUESTS);
+		answer_refused(agent, id, "busy", "%d requests are under way, which is the limit",
+			MAX_REQUESTS);
 		return NULL;
 	}
 	request->timeout_ms = timeout_ms;
@@ -165,7 +178,8 @@ static struct request *admit_read(struct agent *agent, const char *id, json_t *p
 {
 	uint32_t timeout_ms;
 	if (read_timeout(payload, &timeout_ms))
-		return admit(agent, id, timeout_ms, json_is_true(json_object_get(payload, "stream")),
+		return admit(agent, id, timeout_ms,
+			json_is_true(json_object_get(payload, "stream")),
 			json_is_true(json_object_get(payload, "tidy")));
 	answer_refused(agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
 	return NULL;
@@ -176,9 +190,11 @@ static bool can_exec(struct agent *agent, const char *id, struct json_span input
 	if (agent->hook.pending)
 		answer_refused(agent, id, "busy", "a hook of the function runs");
 	else if (!agent->function.runtime || agent->init.pending)
-		answer_refused(agent, id, "invalid", "no function yet: send Init, and wait for its answer");
+		answer_refused(agent, id, "invalid",
+			"no function yet: send Init, and wait for its answer");
 	else if (!input.at || input.len > PROTO_INPUT_MAX)
-		answer_refused(agent, id, "invalid", "Exec needs \"input\", JSON of at most %u MiB", PROTO_INPUT_MAX >> 20);
+		answer_refused(agent, id, "invalid", "Exec needs \"input\", JSON of at most %u MiB",
+			PROTO_INPUT_MAX >> 20);
 	else
 		return true;
 	return false;
@@ -200,7 +216,8 @@ static bool may_ride(struct agent *agent, const char *id, bool clone)
 {
 	if (!clone || !hook_wanted(agent, false))
 		return true;
-	answer_refused(agent, id, "invalid", "the function has a hook for after_restore: send Resume by itself");
+	answer_refused(agent, id, "invalid",
+		"the function has a hook for after_restore: send Resume by itself");
 	return false;
 }
 
@@ -214,15 +231,16 @@ static bool resumed(struct agent *agent, const char *id, const struct resume_ord
 }
 
 /* `rides`: it came within an Exec. */
-static bool resumed_by(struct agent *agent, const char *id, json_t *payload, bool rides,
-	bool *ret_clone)
+static bool resumed_by(
+	struct agent *agent, const char *id, json_t *payload, bool rides, bool *ret_clone)
 {
 	struct resume_order order;
 	AUTO_FREE char *wrong = resume_read(payload, &order);
 	*ret_clone = order.entropy.len;
 	if (wrong)
 		answer_refused(agent, id, "invalid", "%s", wrong);
-	bool well = !wrong && (!rides || may_ride(agent, id, *ret_clone)) && resumed(agent, id, &order);
+	bool well =
+		!wrong && (!rides || may_ride(agent, id, *ret_clone)) && resumed(agent, id, &order);
 	resume_order_done(&order);
 	return well;
 }
@@ -246,7 +264,8 @@ static bool scan_exec(const char *text, size_t len, struct order *order)
 		{ "input" }, { "resume" } };
 	char no_id[MAX_ID + 1];
 	int64_t timeout_ms = DEFAULT_TIMEOUT_MS;
-	if (!members_scan(text, len, members, ARRAY_LEN(members)) || !member_text(&members[ID], order->id, sizeof(order->id)) ||
+	if (!members_scan(text, len, members, ARRAY_LEN(members)) ||
+		!member_text(&members[ID], order->id, sizeof(order->id)) ||
 		!member_number(&members[TIMEOUT], &timeout_ms) ||
 		!member_bool(&members[STREAM], &order->stream) ||
 		!member_bool(&members[TIDY], &order->tidy) || timeout_ms < 1 ||
@@ -265,7 +284,7 @@ static bool rode(struct agent *agent, const struct order *order)
 	if (!order->resumes)
 		return true;
 	return may_ride(agent, order->id, order->resume.entropy.len) &&
-		resumed(agent, order->id, &order->resume);
+	       resumed(agent, order->id, &order->resume);
 }
 
 static bool plain_exec(struct agent *agent, const char *text, size_t len)
@@ -273,8 +292,8 @@ static bool plain_exec(struct agent *agent, const char *text, size_t len)
 	struct order order = { .resume.entropy = BUF_INIT(ENTROPY_MAX) };
 	bool plain = scan_exec(text, len, &order);
 	if (plain && rode(agent, &order) && can_exec(agent, order.id, order.input)) {
-		struct request *request = admit(agent, order.id, order.timeout_ms,
-			order.stream, order.tidy);
+		struct request *request =
+			admit(agent, order.id, order.timeout_ms, order.stream, order.tidy);
 		if (request)
 			exec_with(agent, request, order.input);
 	}
@@ -289,7 +308,8 @@ static char **argv_of(json_t *list)
 	char **argv = count ? calloc(count + 1, sizeof(*argv)) : NULL;
 	if (!argv)
 		return NULL;
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		const char *text = json_string_value(item);
 		argv[i] = text && strlen(text) == json_string_length(item) ? strdup(text) : NULL;
 		if (!argv[i]) {
@@ -302,7 +322,8 @@ static char **argv_of(json_t *list)
 
 static char **command_env(const struct agent *agent, const char *id, json_t *more)
 {
-	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG", "C.UTF-8", "NOVA_REQUEST_ID", id, NULL };
+	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG",
+		"C.UTF-8", "NOVA_REQUEST_ID", id, NULL };
 	return env_make(first, more);
 }
 
@@ -314,10 +335,12 @@ static void on_command(struct agent *agent, const char *id, json_t *payload)
 	char **argv = argv_of(json_object_get(payload, "argv"));
 	AUTO_BUF struct buf bytes = BUF_INIT(STDIN_MAX);
 	if (!argv || !argv[0][0] || !strings_only(env) ||
-		json_unpack(payload, "{s?s, s?s%}", "cwd", &directory, "stdin", &input, &input_len) < 0 ||
+		json_unpack(payload, "{s?s, s?s%}", "cwd", &directory, "stdin", &input,
+			&input_len) < 0 ||
 		base64_get(&bytes, input, input_len) < 0) {
 		answer_refused(agent, id, "invalid",
-			"Command needs \"argv\", a list of texts; \"env\" with texts, \"cwd\", and \"stdin\" of at most 4 MiB in base64");
+			"Command needs \"argv\", a list of texts; \"env\" with texts, \"cwd\", and "
+			"\"stdin\" of at most 4 MiB in base64");
 		strings_free(argv);
 		return;
 	}
@@ -330,7 +353,8 @@ static void on_command(struct agent *agent, const char *id, json_t *payload)
 		request->stdin_ended = true;
 		if (json_is_true(json_object_get(payload, "flow")))
 			flow_begin(request);
-		request_command(agent, request, argv, variables, directory ? directory : agent->temp_dir);
+		request_command(
+			agent, request, argv, variables, directory ? directory : agent->temp_dir);
 	}
 	strings_free(variables);
 	strings_free(argv);
@@ -369,7 +393,8 @@ static void after_resume(struct agent *agent, const char *id, bool clone, uint32
 	if (!clone || !hook_wanted(agent, false))
 		answer_status(agent, id, "resumed");
 	else if (request_any(agent) || agent->hook.pending)
-		answer_refused(agent, id, "busy", "the hook for after_restore cannot run while requests do");
+		answer_refused(agent, id, "busy",
+			"the hook for after_restore cannot run while requests do");
 	else
 		hook_run(agent, id, false, timeout_ms);
 }
@@ -379,7 +404,8 @@ static void on_resume(struct agent *agent, const char *id, json_t *payload)
 	uint32_t timeout_ms;
 	bool clone;
 	if (!read_timeout(payload, &timeout_ms))
-		answer_refused(agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
+		answer_refused(
+			agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
 	else if (resumed_by(agent, id, payload, false, &clone))
 		after_resume(agent, id, clone, timeout_ms);
 }
@@ -388,9 +414,11 @@ static void on_freeze(struct agent *agent, const char *id, json_t *payload)
 {
 	uint32_t timeout_ms;
 	if (!read_timeout(payload, &timeout_ms))
-		answer_refused(agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
+		answer_refused(
+			agent, id, "invalid", "\"timeout_ms\" is not a number of milliseconds");
 	else if (request_any(agent) || agent->init.pending || agent->hook.pending)
-		answer_refused(agent, id, "busy", "a snapshot would hold a request that is under way");
+		answer_refused(
+			agent, id, "busy", "a snapshot would hold a request that is under way");
 	else
 		hook_run(agent, id, true, timeout_ms);
 }
@@ -425,9 +453,12 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 	AUTO_JSON json_t *object = NULL;
 	AUTO_ERROR nova_error_t *error = NULL;
 	struct json_span input = { NULL, 0 };
-	if ((type == NOVA_MSG_EXEC && plain_exec(agent, payload, len)) || (type == NOVA_MSG_RESUME && plain_resume(agent, payload, len)))
+	if ((type == NOVA_MSG_EXEC && plain_exec(agent, payload, len)) ||
+		(type == NOVA_MSG_RESUME && plain_resume(agent, payload, len)))
 		return;
-	const char *raw = type == NOVA_MSG_EXEC ? "input" : type == NOVA_MSG_FILE_WRITE ? "base64" : NULL;
+	const char *raw = type == NOVA_MSG_EXEC       ? "input" :
+			  type == NOVA_MSG_FILE_WRITE ? "base64" :
+							NULL;
 	if (proto_decode_payload(payload, len, raw, &object, &input, &error) < 0) {
 		answer_refused(agent, id, "invalid", "%s", nova_error_message(error));
 		return;
@@ -469,6 +500,7 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 	default:
 		if (files_handle(agent, type, id, object, input))
 			break;
-		answer_refused(agent, id, "invalid", "this agent (%s) has no message of type %d", NOVA_VERSION_STRING, type);
+		answer_refused(agent, id, "invalid", "this agent (%s) has no message of type %d",
+			NOVA_VERSION_STRING, type);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network device, as the host wants it. Kernels of distributions have neither the driver nor the reader of ip= built in, and a clone wakes up
- * with the address of the guest that it was made of: so it is all done here, by the host's word, and done again in each clone.
+ * The network device, as the host wants it. Kernels of distributions have neither the driver nor
+ * the reader of ip= built in, and a clone wakes up with the address of the guest that it was made
+ * of: so it is all done here, by the host's word, and done again in each clone.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -74,7 +75,8 @@ static int set_up(int fd)
 		return -errno;
 	if (r.ifr_flags & IFF_UP)
 		return 0;
-	write_text("/proc/sys/net/ipv6/conf/" DEVICE "/disable_ipv6", "1"); /* the bridge has none: it would only be noise */
+	/* the bridge has none: it would only be noise */
+	write_text("/proc/sys/net/ipv6/conf/" DEVICE "/disable_ipv6", "1");
 	r.ifr_flags |= IFF_UP;
 	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? -errno : 0;
 }
@@ -86,7 +88,10 @@ static int set_route(int fd, const char *gateway)
 	if (inet_pton(AF_INET, gateway, &by) != 1)
 		return -EINVAL;
 	struct rtentry route = {
-		.rt_dst = to_sockaddr(any), .rt_genmask = to_sockaddr(any), .rt_gateway = to_sockaddr(by), .rt_flags = RTF_UP | RTF_GATEWAY
+		.rt_dst = to_sockaddr(any),
+		.rt_genmask = to_sockaddr(any),
+		.rt_gateway = to_sockaddr(by),
+		.rt_flags = RTF_UP | RTF_GATEWAY,
 	};
 	return ioctl(fd, SIOCADDRT, &route) < 0 && errno != EEXIST ? -errno : 0;
 }
@@ -101,7 +106,9 @@ static int set_nameservers(const char *servers)
 	if (fd < 0 || !copy)
 		return fd < 0 ? fd : -ENOMEM;
 	while ((word = strsep(&rest, " ")))
-		if (*word && (buf_append_str(&text, "nameserver ") < 0 || buf_append_str(&text, word) < 0 || buf_append_str(&text, "\n") < 0))
+		if (*word &&
+			(buf_append_str(&text, "nameserver ") < 0 ||
+				buf_append_str(&text, word) < 0 || buf_append_str(&text, "\n") < 0))
 			return -ENOMEM;
 	return sys_write_all(fd, text.data, text.len);
 }
@@ -110,11 +117,13 @@ char *net_set(const struct net_order *order)
 {
 	struct in_addr address, mask;
 	if (!read_address(order->address, &address, &mask))
-		return str_format("resume: \"address\" is no IPv4 address with its length, as in 172.30.0.2/24");
+		return str_format("resume: \"address\" is no IPv4 address with its length, as in "
+				  "172.30.0.2/24");
 	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : set_mac(fd, order->mac);
 	if (r == -ENODEV)
-		return str_format("resume: this guest has no network device " DEVICE ": its initramfs needs the module virtio_net");
+		return str_format("resume: this guest has no network device " DEVICE
+				  ": its initramfs needs the module virtio_net");
 	if (r == 0)
 		r = set_sockaddr(fd, SIOCSIFADDR, address);
 	if (r == 0)

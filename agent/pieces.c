@@ -64,8 +64,8 @@ static struct json_span next_of_string(struct pieces *p)
 static int put_piece(struct pieces *p, struct json_span piece)
 {
 	char numbers[96];
-	snprintf(
-		numbers, sizeof(numbers), ",\"offset\":%zu,\"size\":%zu,\"base64\":\"", p->sent, p->size);
+	snprintf(numbers, sizeof(numbers), ",\"offset\":%zu,\"size\":%zu,\"base64\":\"", p->sent,
+		p->size);
 	buf_reset(&p->frame);
 	int r = proto_frame_begin(&p->frame, NOVA_MSG_OUTPUT);
 	if (r == 0)
@@ -86,8 +86,9 @@ int pieces_next(struct pieces *p)
 	if (p->sent == p->size)
 		return 0;
 	struct json_span piece =
-		p->quote ? next_of_string(p)
-				 : cut(p, p->left.len < PROTO_OUTPUT_PIECE ? p->left.len : PROTO_OUTPUT_PIECE);
+		p->quote ?
+			next_of_string(p) :
+			cut(p, p->left.len < PROTO_OUTPUT_PIECE ? p->left.len : PROTO_OUTPUT_PIECE);
 	int r = piece.len ? put_piece(p, piece) : -EINVAL;
 	p->sent += piece.len;
 	return r < 0 ? r : 1;

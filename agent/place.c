@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls in place: a module that says so has its handler called in the interpreter itself, one call at a time, without a fork. The interpreter has one
- * pair of pipes and one talk for all of them, which a request borrows while it is the one that runs. What has to be killed
- * takes the interpreter with it, and a new one is started.
+ * Calls in place: a module that says so has its handler called in the interpreter itself, one call
+ * at a time, without a fork. The interpreter has one pair of pipes and one talk for all of them,
+ * which a request borrows while it is the one that runs. What has to be killed takes the
+ * interpreter with it, and a new one is started.
  */
 #include <errno.h>
 #include <signal.h>
@@ -59,7 +60,8 @@ static struct request *first_waiting(struct agent *agent)
 	struct request *first = NULL;
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
 		struct request *request = &agent->requests[i];
-		if (request->state == REQUEST_WAITING && request->warm && (!first || request->seq < first->seq))
+		if (request->state == REQUEST_WAITING && request->warm &&
+			(!first || request->seq < first->seq))
 			first = request;
 	}
 	return first;
@@ -73,7 +75,10 @@ bool place_wanted(struct agent *agent)
 void place_next(struct agent *agent)
 {
 	struct place *place = &agent->worker.place;
-	struct request *request = agent->worker.state == WORKER_READY && !place->current && !place->broken ? first_waiting(agent) : NULL;
+	struct request *request =
+		agent->worker.state == WORKER_READY && !place->current && !place->broken ?
+			first_waiting(agent) :
+			NULL;
 	if (!request)
 		return;
 	if (worker_say(place->talk, request, place->copied) < 0) {

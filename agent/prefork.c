@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One request ahead: a fork of the warm interpreter that has its pipes, its group and its user, and waits. A request only hands over
- * its input, and what has to be done for the next one is done after the answer. A snapshot holds the fork too, so the first
- * call of a clone runs little more than the handler. In a clone under emulation every piece of code that runs for
- * the first time costs, which counts more than what is saved in a warm VM.
+ * One request ahead: a fork of the warm interpreter that has its pipes, its group and its user, and
+ * waits. A request only hands over its input, and what has to be done for the next one is done
+ * after the answer. A snapshot holds the fork too, so the first call of a clone runs little more
+ * than the handler. In a clone under emulation every piece of code that runs for the first time
+ * costs, which counts more than what is saved in a warm VM.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -77,7 +78,9 @@ int worker_prefork(struct agent *agent)
 		return 0;
 	if (agent->worker.sock < 0)
 		return -EPIPE;
-	*spare = (struct spare){ .made = true, .seq = ++agent->next_seq, .output = { -1, -1 }, .talk = -1 };
+	*spare = (struct spare){
+		.made = true, .seq = ++agent->next_seq, .output = { -1, -1 }, .talk = -1
+	};
 	spare->slot = slot_take(agent);
 	int r = agent->cgroups.there && !spare->slot ? -EAGAIN : make(agent, spare);
 	if (r < 0)
@@ -107,7 +110,8 @@ static void on_talk(struct agent *agent, void *what, short events)
 void worker_watch_spare(struct agent *agent)
 {
 	struct spare *spare = &agent->worker.spare;
-	/* Its end shows when something is handed to it, so a spare that is ready need not be watched. */
+	/* Its end shows when something is handed to it, so a spare that is ready need not be
+	 * watched. */
 	if (spare->made && !spare->ready)
 		loop_watch(agent, &spare->talk, POLLIN, on_talk, spare);
 }
@@ -137,7 +141,8 @@ static int put_text(struct buf *text, const char *word)
 	return buf_append(text, word, strlen(word) + 1);
 }
 
-/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the machine), file, each ended by NUL; the input. */
+/* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the
+ * machine), file, each ended by NUL; the input. */
 static int compose(struct buf *text, const struct request *request, bool large, bool copied)
 {
 	char flags[4] = "", *flag = flags;
@@ -192,7 +197,8 @@ int worker_hand_over(struct agent *agent, struct request *request)
 	request->greeted = spare->ready;
 	request->output[0].fd = STEAL_FD(spare->output[0]);
 	request->output[1].fd = STEAL_FD(spare->output[1]);
-	/* What poll() has found there in this turn is the request's too: on_talk() would take the greeting from it. */
+	/* What poll() has found there in this turn is the request's too: on_talk() would take the
+	 * greeting from it. */
 	request->result_fd = STEAL_FD(spare->talk);
 	spare->made = false;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A request under way: its pipes, its time, its end. Every path out leads through request_finish(), which answers once. */
+/* A request under way: its pipes, its time, its end. Every path out leads through request_finish(),
+ * which answers once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,13 +11,14 @@
 #include "agent.h"
 
 #define RESULT_HEAD 9 /* kind; length and peak memory, four bytes each: see worker.py */
-#define MOST_TRIES  3  /* forks for one request, when they end before they have read it */
+#define MOST_TRIES  3 /* forks for one request, when they end before they have read it */
 #define READ_BLOCK  (64u << 10)
 
 struct request *request_find(struct agent *agent, const char *id)
 {
 	for (size_t i = 0; i < MAX_REQUESTS && *id; i++)
-		if (agent->requests[i].state != REQUEST_FREE && strcmp(agent->requests[i].id, id) == 0)
+		if (agent->requests[i].state != REQUEST_FREE &&
+			strcmp(agent->requests[i].id, id) == 0)
 			return &agent->requests[i];
 	return NULL;
 }
@@ -35,11 +37,14 @@ struct request *request_new(struct agent *agent, const char *id)
 		struct request *request = &agent->requests[i];
 		if (request->state != REQUEST_FREE)
 			continue;
-		*request = (struct request){ .state = REQUEST_WAITING, .seq = ++agent->next_seq, .start = clock_ns() };
+		*request = (struct request){
+			.state = REQUEST_WAITING, .seq = ++agent->next_seq, .start = clock_ns()
+		};
 		request->result_fd = request->stdin_fd = -1;
 		request->result = BUF_INIT(PROTO_OUTPUT_JSON_MAX + RESULT_HEAD);
 		for (int n = 0; n < 2; n++)
-			request->output[n] = (struct output){ .fd = -1, .kept = BUF_INIT(OUTPUT_CAP) };
+			request->output[n] =
+				(struct output){ .fd = -1, .kept = BUF_INIT(OUTPUT_CAP) };
 		memcpy(request->id, id, strlen(id) + 1);
 		return request;
 	}
@@ -144,7 +149,8 @@ void request_finish(struct agent *agent, struct request *request)
 {
 	drain(request);
 	if (request->signal == SIGKILL || request->timed_out || request->exit_code)
-		request->oom = (slot_oom(request->slot) || request->oom) && !request->timed_out && !request->canceled;
+		request->oom = (slot_oom(request->slot) || request->oom) && !request->timed_out &&
+			       !request->canceled;
 	answer_stream(agent, request, true);
 	answer_result(agent, request);
 	bool warm = request->warm;
@@ -159,7 +165,8 @@ void request_finish(struct agent *agent, struct request *request)
 		worker_prefork(agent);
 }
 
-static void refuse(struct agent *agent, struct request *request, const char *code, const char *what, int r)
+static void refuse(
+	struct agent *agent, struct request *request, const char *code, const char *what, int r)
 {
 	answer_refused(agent, request->id, code, "%s: %s", what, strerror(-r));
 	release(agent, request);
@@ -170,8 +177,10 @@ void request_exited(struct agent *agent, struct request *request, int status, ui
 	request->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	request->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	request->peak_kb = peak_kb;
-	/* The group still holds what it left, but its own number may be given to another from now on. */
-	if (!request->slot && request->pid > 1) /* 0: it had not said its name yet; that would be our own group */
+	/* The group still holds what it left, but its own number may be given to another from now
+	 * on. */
+	/* 0: it had not said its name yet; that would be our own group */
+	if (!request->slot && request->pid > 1)
 		kill(-request->pid, SIGKILL);
 	request->pid = 0;
 	request_finish(agent, request);
@@ -219,7 +228,8 @@ void request_check_deadlines(struct agent *agent)
 void request_cancel(struct agent *agent, struct request *request)
 {
 	if (request->state == REQUEST_WAITING) {
-		answer_refused(agent, request->id, "canceled", "the request was cancelled before it began");
+		answer_refused(agent, request->id, "canceled",
+			"the request was cancelled before it began");
 		release(agent, request);
 		return;
 	}
@@ -252,7 +262,8 @@ static void on_stdin(struct agent *agent, void *what, short events)
 {
 	struct request *request = what;
 	(void)events;
-	ssize_t put = sys_write(request->stdin_fd, request->stdin_data.data, request->stdin_data.len);
+	ssize_t put =
+		sys_write(request->stdin_fd, request->stdin_data.data, request->stdin_data.len);
 	if (put > 0)
 		buf_consume(&request->stdin_data, (size_t)put);
 	if (put < 0 && put != -EAGAIN)
@@ -265,7 +276,8 @@ static void on_stdin(struct agent *agent, void *what, short events)
 #define TOO_DEEP                                                                                   \
 	"ValueError: the handler's return value is nested too deeply: 512 levels are the limit"
 #define NOT_UNDERSTOOD                                                                             \
-	"the interpreter's result cannot be understood (did the function write to its descriptor?)"
+	"the interpreter's result cannot be understood (did the function write to its "            \
+	"descriptor?)"
 
 static uint32_t number_at(const uint8_t *bytes)
 {
@@ -282,7 +294,8 @@ static int exit_number(const struct buf *digits)
 	return value & 255;
 }
 
-/* The interpreter's word on how it went; the function could have written there too, so nothing is taken for granted. */
+/* The interpreter's word on how it went; the function could have written there too, so nothing is
+ * taken for granted. */
 static void take_result(struct agent *agent, struct request *request)
 {
 	struct buf *result = &request->result;
@@ -295,7 +308,7 @@ static void take_result(struct agent *agent, struct request *request)
 	} else if (request->kind == 'E') {
 		request->exit_code = 1;
 	} else if (request->kind != 'R' ||
-			   !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault)) {
+		   !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault)) {
 		request->kind = 'E';
 		request->exit_code = 1;
 		buf_reset(result);
@@ -310,10 +323,12 @@ static bool try_again(struct agent *agent, struct request *request);
 static bool take_piece(struct agent *agent, struct request *request)
 {
 	struct buf *result = &request->result;
-	size_t want = READ_BLOCK < result->max - result->len ? READ_BLOCK : result->max - result->len;
+	size_t want =
+		READ_BLOCK < result->max - result->len ? READ_BLOCK : result->max - result->len;
 	uint8_t *to = want ? buf_reserve(result, want) : NULL;
 	ssize_t got = to ? sys_read(request->result_fd, to, want) : 0;
-	if (got == -EAGAIN || (got == -ECONNRESET && !request->in_place && try_again(agent, request)))
+	if (got == -EAGAIN ||
+		(got == -ECONNRESET && !request->in_place && try_again(agent, request)))
 		return false;
 	if (got <= 0) {
 		/* The process ended without a word; the interpreter, its parent, will tell how. */
@@ -330,7 +345,8 @@ static bool take_piece(struct agent *agent, struct request *request)
 		request->pid = worker_greeting(result->data);
 		buf_consume(result, GREETING);
 	}
-	if (request->greeted && result->len >= RESULT_HEAD && result->len - RESULT_HEAD >= number_at(result->data + 1))
+	if (request->greeted && result->len >= RESULT_HEAD &&
+		result->len - RESULT_HEAD >= number_at(result->data + 1))
 		take_result(agent, request);
 	return true;
 }
@@ -345,7 +361,8 @@ void request_fork_exited(struct agent *agent, struct request *request, int statu
 {
 	unsigned seq = request->seq;
 	/* Its last words are in the socket, if it had any. */
-	while (request->result_fd >= 0 && request->state == REQUEST_RUNNING && request->seq == seq && take_piece(agent, request))
+	while (request->result_fd >= 0 && request->state == REQUEST_RUNNING &&
+		request->seq == seq && take_piece(agent, request))
 		;
 	if (request->state == REQUEST_RUNNING && request->seq == seq)
 		request_exited(agent, request, status, 0);
@@ -356,15 +373,16 @@ void request_watch(struct agent *agent, struct request *request)
 	loop_watch(agent, &request->result_fd, POLLIN, on_result, request);
 	for (int n = 0; n < 2; n++)
 		if (!flow_is_full(&request->output[n]))
-			loop_watch(agent, &request->output[n].fd, POLLIN, on_output, &request->output[n]);
+			loop_watch(agent, &request->output[n].fd, POLLIN, on_output,
+				&request->output[n]);
 	if (request->stdin_data.len)
 		loop_watch(agent, &request->stdin_fd, POLLOUT, on_stdin, request);
 }
 
 /* --- the beginning --- */
 
-/* A pipe of which we read, without blocking; the other end blocks, as a program expects. It belongs to the function's
- * user, who then can open /dev/stdout and the like. */
+/* A pipe of which we read, without blocking; the other end blocks, as a program expects. It belongs
+ * to the function's user, who then can open /dev/stdout and the like. */
 int pipe_from(int *ret_ours, int *ret_theirs)
 {
 	int ends[2];
@@ -424,13 +442,15 @@ static void run_warm(struct agent *agent, struct request *request)
 	}
 	request->state = REQUEST_RUNNING;
 	if (r < 0)
-		refuse(agent, request, "internal", "the request cannot be given to the interpreter", r);
+		refuse(agent, request, "internal", "the request cannot be given to the interpreter",
+			r);
 }
 
 /* The fork was gone before it read its request: nothing has run yet, so another one can have it. */
 static bool try_again(struct agent *agent, struct request *request)
 {
-	if (agent->worker.state != WORKER_READY || ++request->tries >= MOST_TRIES || (!request->input.len && !request->input_path))
+	if (agent->worker.state != WORKER_READY || ++request->tries >= MOST_TRIES ||
+		(!request->input.len && !request->input_path))
 		return false;
 	kill_processes(request);
 	slot_give_back(request->slot);
@@ -511,13 +531,18 @@ static void run_function(struct agent *agent, struct request *request)
 	if (r == 0) {
 		exec_argv(function, request->input_path, argv);
 		struct launch launch = {
-			.program = argv[0], .argv = (char *const *)argv, .env = env, .directory = agent->code_dir, .as_function = true,
+			.program = argv[0],
+			.argv = (char *const *)argv,
+			.env = env,
+			.directory = agent->code_dir,
+			.as_function = true,
 		};
 		r = run_program(agent, request, &launch);
 	}
 	strings_free(env);
 	if (r < 0)
-		refuse(agent, request, r == -ENOMEM || r == -EAGAIN || r == -ENOSPC ? "internal" : "code",
+		refuse(agent, request,
+			r == -ENOMEM || r == -EAGAIN || r == -ENOSPC ? "internal" : "code",
 			"the function cannot be started", r);
 }
 
@@ -557,7 +582,8 @@ void request_worker_ready(struct agent *agent)
 			run_warm(agent, &agent->requests[i]);
 }
 
-void request_worker_failed(struct agent *agent, const char *error, const void *text, size_t text_len)
+void request_worker_failed(
+	struct agent *agent, const char *error, const void *text, size_t text_len)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
 		struct request *request = &agent->requests[i];
@@ -568,7 +594,8 @@ void request_worker_failed(struct agent *agent, const char *error, const void *t
 	}
 }
 
-/* Requests in forks of it may still send their result; those of which no word can come any more end here. */
+/* Requests in forks of it may still send their result; those of which no word can come any more end
+ * here. */
 void request_worker_lost(struct agent *agent, bool out_of_memory)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
@@ -582,15 +609,21 @@ void request_worker_lost(struct agent *agent, bool out_of_memory)
 	}
 }
 
-void request_command(struct agent *agent, struct request *request, char **argv, char **env, const char *directory)
+void request_command(struct agent *agent, struct request *request, char **argv, char **env,
+	const char *directory)
 {
 	struct launch launch = {
-		.program = argv[0], .argv = argv, .env = env, .directory = directory, .search = true,
+		.program = argv[0],
+		.argv = argv,
+		.env = env,
+		.directory = directory,
+		.search = true,
 	};
 	int r = run_program(agent, request, &launch);
 	if (r == 0)
 		return;
-	if (r != -ENOENT && r != -EACCES && r != -ENOTDIR && r != -ENOEXEC && r != -ELOOP && r != -EISDIR && r != -ENAMETOOLONG) {
+	if (r != -ENOENT && r != -EACCES && r != -ENOTDIR && r != -ENOEXEC && r != -ELOOP &&
+		r != -EISDIR && r != -ENAMETOOLONG) {
 		refuse(agent, request, "internal", "the command cannot be started", r);
 		return;
 	}

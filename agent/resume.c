@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a clone has to do before it handles anything: it holds the same memory as its siblings, and an old clock. It is the
- * first code that runs in each clone, so what can be kept open or mapped since the first Resume (that of the boot) is kept.
+ * What a clone has to do before it handles anything: it holds the same memory as its siblings, and
+ * an old clock. It is the first code that runs in each clone, so what can be kept open or mapped
+ * since the first Resume (that of the boot) is kept.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 
 #define MACHINE_ID_MAX 64
 
-/* Mixed in and used at once: the generator would otherwise go on as in the snapshot for up to a minute. */
+/* Mixed in and used at once: the generator would otherwise go on as in the snapshot for up to a
+ * minute. */
 static int mix_entropy(struct identity *self, const struct buf *bytes)
 {
 	struct {
@@ -54,7 +56,8 @@ static int make_machine_id(struct identity *self, const char *line, size_t len)
 	if (r < 0)
 		return r;
 	if (!self->machine) {
-		void *page = mmap(NULL, MACHINE_ID_MAX + 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		void *page =
+			mmap(NULL, MACHINE_ID_MAX + 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		self->machine = page == MAP_FAILED ? NULL : page;
 	}
 	if (self->machine)
@@ -84,11 +87,14 @@ static char *failed(const char *what, int r)
 
 static char *resume_guest(struct identity *self, const struct resume_order *order)
 {
-	char *wrong = order->entropy.len ? failed("random generator", mix_entropy(self, &order->entropy)) : NULL;
+	char *wrong = order->entropy.len ?
+			      failed("random generator", mix_entropy(self, &order->entropy)) :
+			      NULL;
 	if (!wrong && order->unix_us > 0)
 		wrong = failed("clock", set_clock(order->unix_us));
 	if (!wrong && *order->hostname)
-		wrong = failed("host name", sethostname(order->hostname, strlen(order->hostname)) < 0 ? -errno : 0);
+		wrong = failed("host name",
+			sethostname(order->hostname, strlen(order->hostname)) < 0 ? -errno : 0);
 	if (!wrong && *order->machine_id)
 		wrong = failed("machine id", set_machine_id(self, order->machine_id));
 	if (!wrong && *order->net.address)
@@ -120,13 +126,17 @@ char *resume_read(json_t *payload, struct resume_order *order)
 	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
 	order->unix_us = json_integer_value(json_object_get(payload, "unix_us"));
 	copy_text(order->hostname, sizeof(order->hostname), json_object_get(payload, "hostname"));
-	copy_text(order->machine_id, sizeof(order->machine_id), json_object_get(payload, "machine_id"));
-	copy_text(order->net.address, sizeof(order->net.address), json_object_get(payload, "address"));
-	copy_text(order->net.gateway, sizeof(order->net.gateway), json_object_get(payload, "gateway"));
+	copy_text(order->machine_id, sizeof(order->machine_id),
+		json_object_get(payload, "machine_id"));
+	copy_text(order->net.address, sizeof(order->net.address),
+		json_object_get(payload, "address"));
+	copy_text(order->net.gateway, sizeof(order->net.gateway),
+		json_object_get(payload, "gateway"));
 	copy_text(order->net.mac, sizeof(order->net.mac), json_object_get(payload, "mac"));
-	copy_text(order->net.nameservers, sizeof(order->net.nameservers), json_object_get(payload, "nameservers"));
-	if (text &&
-		(!json_is_string(text) || base64_get(&order->entropy, json_string_value(text), json_string_length(text)) < 0))
+	copy_text(order->net.nameservers, sizeof(order->net.nameservers),
+		json_object_get(payload, "nameservers"));
+	if (text && (!json_is_string(text) || base64_get(&order->entropy, json_string_value(text),
+						      json_string_length(text)) < 0))
 		return bad_entropy();
 	return NULL;
 }
@@ -135,26 +145,27 @@ char *resume_read(json_t *payload, struct resume_order *order)
 static bool entropy_scan(struct json_span coded, struct buf *ret)
 {
 	return !coded.at ||
-		(coded.at[0] == '"' && base64_get(ret, coded.at + 1, coded.len - 2) == 0);
+	       (coded.at[0] == '"' && base64_get(ret, coded.at + 1, coded.len - 2) == 0);
 }
 
 bool resume_scan(const char *text, size_t len, struct resume_order *order, char id[MAX_ID + 1])
 {
 	enum { ID, ENTROPY, TIME, HOST, MACHINE, ADDRESS, GATEWAY, MAC, SERVERS };
-	struct member members[] = { { "request_id" }, { "entropy" }, { "unix_us" }, { "hostname" }, { "machine_id" }, { "address" }, { "gateway" }, { "mac" },
-		{ "nameservers" } };
+	struct member members[] = { { "request_id" }, { "entropy" }, { "unix_us" }, { "hostname" },
+		{ "machine_id" }, { "address" }, { "gateway" }, { "mac" }, { "nameservers" } };
 	struct net_order *net = &order->net;
 	*order = (struct resume_order){ .entropy = BUF_INIT(ENTROPY_MAX) };
 	if (!members_scan(text, len, members, ARRAY_LEN(members)))
 		return false;
 	return members[TIME].value.at && member_text(&members[ID], id, MAX_ID + 1) &&
-		member_number(&members[TIME], &order->unix_us) &&
-		member_text(&members[HOST], order->hostname, sizeof(order->hostname)) &&
-		member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) &&
-		member_text(&members[ADDRESS], net->address, sizeof(net->address)) && member_text(&members[GATEWAY], net->gateway, sizeof(net->gateway)) &&
-		member_text(&members[MAC], net->mac, sizeof(net->mac)) &&
-		member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) &&
-		entropy_scan(members[ENTROPY].value, &order->entropy);
+	       member_number(&members[TIME], &order->unix_us) &&
+	       member_text(&members[HOST], order->hostname, sizeof(order->hostname)) &&
+	       member_text(&members[MACHINE], order->machine_id, sizeof(order->machine_id)) &&
+	       member_text(&members[ADDRESS], net->address, sizeof(net->address)) &&
+	       member_text(&members[GATEWAY], net->gateway, sizeof(net->gateway)) &&
+	       member_text(&members[MAC], net->mac, sizeof(net->mac)) &&
+	       member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) &&
+	       entropy_scan(members[ENTROPY].value, &order->entropy);
 }
 
 char *resume(struct agent *agent, const struct resume_order *order)

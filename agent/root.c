@@ -19,15 +19,18 @@ static bool is_there(void *path)
 	return access(path, F_OK) == 0;
 }
 
-/* Drivers are bound while their module is loaded, so this waits only for a disk that is known to come. */
+/* Drivers are bound while their module is loaded, so this waits only for a disk that is known to
+ * come. */
 static bool disk_there(int uevents, char *path)
 {
-	return is_there(path) || (boot_has_device(VIRTIO_BLOCK) && boot_wait(uevents, is_there, path, DISK_WAIT_MS));
+	return is_there(path) ||
+	       (boot_has_device(VIRTIO_BLOCK) && boot_wait(uevents, is_there, path, DISK_WAIT_MS));
 }
 
 static dev_t initramfs;
 
-/* Memory of what was needed for booting only; never leaves the file system that PID 1 was started from. */
+/* Memory of what was needed for booting only; never leaves the file system that PID 1 was started
+ * from. */
 static int remove_boot_file(const char *path, const struct stat *st, int type, struct FTW *level)
 {
 	(void)level;
@@ -52,7 +55,9 @@ static char *move_mounts(void)
 		char target[32];
 		snprintf(target, sizeof(target), "/newroot%s", points[i]);
 		if (mount(points[i], target, NULL, MS_MOVE, NULL) < 0)
-			return str_format("the root filesystem has no directory %s to mount on (%s)", points[i], strerror(errno));
+			return str_format(
+				"the root filesystem has no directory %s to mount on (%s)",
+				points[i], strerror(errno));
 	}
 	return NULL;
 }
@@ -61,12 +66,14 @@ static char *switch_root(void)
 {
 	mkdir("/newroot", 0755);
 	if (mount(ROOT_DISK, "/newroot", "ext4", MS_RDONLY | MS_NODEV, NULL) < 0)
-		return str_format("the root filesystem on " ROOT_DISK " cannot be mounted: %s", strerror(errno));
+		return str_format("the root filesystem on " ROOT_DISK " cannot be mounted: %s",
+			strerror(errno));
 	char *wrong = move_mounts();
 	if (wrong)
 		return wrong;
 	free_initramfs();
-	if (chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+	if (chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+		chdir("/") < 0)
 		return str_format("the root filesystem cannot be entered: %s", strerror(errno));
 	return NULL;
 }
@@ -76,14 +83,16 @@ static char *mount_code(void)
 	mkdir("/code", 0755);
 	if (mount(CODE_DISK, "/code", "ext4", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL) == 0)
 		return NULL;
-	return str_format("the code disk on " CODE_DISK " cannot be mounted on /code: %s", strerror(errno));
+	return str_format(
+		"the code disk on " CODE_DISK " cannot be mounted on /code: %s", strerror(errno));
 }
 
-/* --- code that comes later ---------------------------------------------------------------------------------------------------
+/* --- code that comes later ---
  *
- * A guest that is to serve any function is snapshotted without one. Its code disk is then only a placeholder, and a clone is started with
- * another in that place. The driver has to let go of the device before the snapshot and to take it again in the clone: it reads
- * the size only when it takes it.
+ * A guest that is to serve any function is snapshotted without one. Its code disk is then only a
+ * placeholder, and a clone is started with another in that place. The driver has to let go of the
+ * device before the snapshot and to take it again in the clone: it reads the size only when it
+ * takes it.
  */
 
 #define DRIVER "/sys/bus/virtio/drivers/virtio_blk/"
@@ -92,7 +101,8 @@ static bool is_placeholder(void)
 {
 	char begin[PROTO_CODE_LATER_LEN];
 	AUTO_FD int fd = sys_open(CODE_DISK, O_RDONLY, 0);
-	return fd >= 0 && sys_pread_all(fd, begin, sizeof(begin), 0) == 0 && !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
+	return fd >= 0 && sys_pread_all(fd, begin, sizeof(begin), 0) == 0 &&
+	       !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
 }
 
 static char *leave_code(struct agent *agent)
@@ -101,9 +111,12 @@ static char *leave_code(struct agent *agent)
 	ssize_t len = readlink("/sys/block/vdb/device", link, sizeof(link) - 1);
 	link[len > 0 ? len : 0] = 0;
 	char *name = strrchr(link, '/');
-	int r = name && strlen(name + 1) < sizeof(agent->code_later) ? write_text(DRIVER "unbind", name + 1) : -ENODEV;
+	int r = name && strlen(name + 1) < sizeof(agent->code_later) ?
+			write_text(DRIVER "unbind", name + 1) :
+			-ENODEV;
 	if (r < 0)
-		return str_format("the place for the code disk cannot be kept free: %s", strerror(-r));
+		return str_format(
+			"the place for the code disk cannot be kept free: %s", strerror(-r));
 	snprintf(agent->code_later, sizeof(agent->code_later), "%s", name + 1);
 	return NULL;
 }
@@ -114,7 +127,8 @@ char *code_arrive(struct agent *agent)
 		return NULL;
 	int r = write_text(DRIVER "bind", agent->code_later);
 	if (r < 0)
-		return str_format("the code disk (%s) cannot be taken: %s", agent->code_later, strerror(-r));
+		return str_format(
+			"the code disk (%s) cannot be taken: %s", agent->code_later, strerror(-r));
 	if (is_placeholder()) {
 		write_text(DRIVER "unbind", agent->code_later);
 		return strdup("this guest has no code disk yet");

@@ -62,9 +62,8 @@ char **env_make(const char *const *first, json_t *more)
 	int r = env ? 0 : -ENOMEM;
 	for (; r == 0 && first && first[0]; first += 2)
 		r = env_add(&env, first[0], first[1]);
-	json_object_foreach(more, name, value)
-		if (r == 0)
-			r = env_add(&env, name, json_string_value(value));
+	json_object_foreach(more, name, value) if (r == 0) r =
+		env_add(&env, name, json_string_value(value));
 	if (r < 0) {
 		strings_free(env);
 		return NULL;
@@ -100,7 +99,8 @@ static int refuse_io_uring(void)
 	return r == -EINVAL ? 0 : r; /* a kernel without filters */
 }
 
-/* Functions are nobody in the guest: no capabilities, so the agent, its channel and its groups are out of their reach. */
+/* Functions are nobody in the guest: no capabilities, so the agent, its channel and its groups are
+ * out of their reach. */
 static int become_function(void)
 {
 	int r = drop_bounding_set();

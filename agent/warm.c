@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The warm interpreter. worker.py imports the module once; each request is a fork of it that gets its pipes as descriptors
- * over a socket. Messages of the socket, one datagram each:
+ * The warm interpreter. worker.py imports the module once; each request is a fork of it that gets
+ * its pipes as descriptors over a socket. Messages of the socket, one datagram each:
  *
- *   to it    N seq             a fork for the next request; descriptors: stdout, stderr, its end of the talk, the group's cgroup.procs
- *            B, A              run the hooks: before a snapshot, after a restore
- *            W                 look after the children
- *            P                 calls in place from now on; descriptors: stdout, stderr, its end of the talk, to which B and A go too
- *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place, \0, what it drew (reseed.py), \0, its name   ready
- *            D                 the hooks have run
- *            F error           a hook has failed; it ends
- *            E error \0 text   the module cannot be had
- *            X seq status      that fork has ended
+ *   to it    N seq             a fork for the next request; descriptors: stdout, stderr, its end of
+ * the talk, the group's cgroup.procs B, A              run the hooks: before a snapshot, after a
+ * restore W                 look after the children P                 calls in place from now on;
+ * descriptors: stdout, stderr, its end of the talk, to which B and A go too from it  R handler | R
+ * script, \0, b and a for hooks that it has, p for calls in place, \0, what it drew (reseed.py),
+ * \0, its name   ready D                 the hooks have run F error           a hook has failed; it
+ * ends E error \0 text   the module cannot be had X seq status      that fork has ended
  *
  * The talk with a fork (prefork.c), datagrams too:
  *
  *   from it  r pid             it waits now (pid: four bytes)
- *   to it    id \0 timeout_ms \0 flags \0 file \0 input; by flag m a second one, with the input as a descriptor
- *   from it  kind, length, peak memory (four bytes each), text: the result, in pieces
+ *   to it    id \0 timeout_ms \0 flags \0 file \0 input; by flag m a second one, with the input as
+ * a descriptor from it  kind, length, peak memory (four bytes each), text: the result, in pieces
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,15 +28,22 @@
 #include "agent.h"
 #include "worker.h"
 
-#define LOG_MAX    (64u << 10)
+#define LOG_MAX     (64u << 10)
 #define MESSAGE_MAX (160u << 10)
 
 void worker_init(struct worker *worker)
 {
-	*worker = (struct worker){ .spare.talk = -1, .place = { .output = { -1, -1 }, .talk = -1 }, .sock = -1, .log_fd = -1, .log = BUF_INIT(LOG_MAX) };
+	*worker = (struct worker){
+		.spare.talk = -1,
+		.place = { .output = { -1, -1 }, .talk = -1 },
+		.sock = -1,
+		.log_fd = -1,
+		.log = BUF_INIT(LOG_MAX),
+	};
 }
 
-/* The program as a file of memory, so that it needs no place on disk that could be full, or changed. */
+/* The program as a file of memory, so that it needs no place on disk that could be full, or
+ * changed. */
 static int program_file(void)
 {
 	AUTO_FD int fd = sys_memfd("nova-worker");
@@ -60,13 +65,19 @@ static int spawn_worker(struct agent *agent, int sock, int log)
 	if (lseek(program, 0, SEEK_SET) < 0)
 		return -errno;
 	/* It runs in the code's directory, from which nothing of its own is to be imported. */
-	snprintf(code, sizeof(code), "import sys;del sys.path[0];exec(open(0,'rb',closefd=False).read())");
-	const char *argv[] = { function->program, "-c", code, "3", function->file, function->module, function->name, agent->code_dir,
-		modules, NULL };
+	snprintf(code, sizeof(code),
+		"import sys;del sys.path[0];exec(open(0,'rb',closefd=False).read())");
+	const char *argv[] = { function->program, "-c", code, "3", function->file, function->module,
+		function->name, agent->code_dir, modules, NULL };
 	struct launch launch = {
-		.program = function->program, .argv = (char *const *)argv, .env = function->env, .directory = agent->code_dir,
-		.fds = { program, log, log }, .keep_fd = sock,
-		.cgroup_procs = agent->cgroups.there ? agent->cgroups.worker_procs : -1, .as_function = true,
+		.program = function->program,
+		.argv = (char *const *)argv,
+		.env = function->env,
+		.directory = agent->code_dir,
+		.fds = { program, log, log },
+		.keep_fd = sock,
+		.cgroup_procs = agent->cgroups.there ? agent->cgroups.worker_procs : -1,
+		.as_function = true,
 	};
 	pid_t pid = spawn(agent, &launch);
 	if (pid < 0)
@@ -81,7 +92,8 @@ static int starting(struct worker *worker, int sock, int log)
 	worker->sock = sock;
 	worker->log_fd = log;
 	worker->state = WORKER_STARTING;
-	worker->deadline = deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
+	worker->deadline =
+		deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
 	return 0;
 }
 
@@ -138,7 +150,8 @@ static void read_log(struct worker *worker)
 {
 	uint8_t block[4096];
 	ssize_t got;
-	while (worker->log_fd >= 0 && (got = sys_read(worker->log_fd, block, sizeof(block))) != -EAGAIN) {
+	while (worker->log_fd >= 0 &&
+		(got = sys_read(worker->log_fd, block, sizeof(block))) != -EAGAIN) {
 		if (got <= 0) {
 			fd_close(worker->log_fd);
 			worker->log_fd = -1;
@@ -170,7 +183,8 @@ void worker_check_deadline(struct agent *agent)
 {
 	struct worker *worker = &agent->worker;
 	char error[96];
-	if (worker->state == WORKER_READY && agent->init.pending && deadline_passed(worker->deadline))
+	if (worker->state == WORKER_READY && agent->init.pending &&
+		deadline_passed(worker->deadline))
 		message_init_done(agent, true);
 	if (worker->state != WORKER_STARTING || !deadline_passed(worker->deadline))
 		return;
@@ -182,7 +196,8 @@ void worker_check_deadline(struct agent *agent)
 static struct request *by_seq(struct agent *agent, unsigned long seq)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
-		if (agent->requests[i].state == REQUEST_RUNNING && agent->requests[i].warm && agent->requests[i].seq == seq)
+		if (agent->requests[i].state == REQUEST_RUNNING && agent->requests[i].warm &&
+			agent->requests[i].seq == seq)
 			return &agent->requests[i];
 	return NULL;
 }
@@ -198,7 +213,8 @@ static void take_exit(struct agent *agent, char *text)
 		spare->pid = 0; /* the number is free again */
 		worker_drop_spare(agent);
 	} else if (!agent->cgroups.there)
-		kill_orphans(agent, "", !request_any(agent)); /* what it had started is ours since it is gone */
+		/* what it had started is ours since it is gone */
+		kill_orphans(agent, "", !request_any(agent));
 }
 
 static void begin_in_place(struct agent *agent)
@@ -220,7 +236,8 @@ static const char *field_behind(const char *field, const char *end)
 static void take_ready(struct agent *agent, const char *text, size_t len)
 {
 	struct worker *worker = &agent->worker;
-	const char *letters = field_behind(text, text + len), *draws = field_behind(letters, text + len);
+	const char *letters = field_behind(text, text + len),
+		   *draws = field_behind(letters, text + len);
 	worker->state = WORKER_READY;
 	cgroup_measure_worker(agent);
 	worker->script = strcmp(text, "Rscript") == 0;
@@ -228,7 +245,8 @@ static void take_ready(struct agent *agent, const char *text, size_t len)
 	worker->hook_after = strchr(letters, 'a');
 	snprintf(worker->draws, sizeof(worker->draws), "%s", draws);
 	snprintf(worker->name, sizeof(worker->name), "%s", field_behind(draws, text + len));
-	/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what is wrong. */
+	/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what
+	 * is wrong. */
 	if (strchr(letters, 'p'))
 		begin_in_place(agent);
 	else if (worker_prefork(agent) < 0)
@@ -247,7 +265,8 @@ static void take_message(struct agent *agent, char *text, size_t len)
 		break;
 	case 'E':
 		if (worker->state == WORKER_STARTING)
-			start_failed(agent, text + 1, text + error_len + 1, len > error_len ? len - error_len - 1 : 0);
+			start_failed(agent, text + 1, text + error_len + 1,
+				len > error_len ? len - error_len - 1 : 0);
 		break;
 	case 'D':
 		hook_done(agent);
@@ -287,7 +306,8 @@ static void on_sock(struct agent *agent, void *what, short events)
 {
 	struct worker *worker = what;
 	(void)events;
-	/* Without its socket it is about to end, or has hidden it: of no more use. Its status tells more. */
+	/* Without its socket it is about to end, or has hidden it: of no more use. Its status tells
+	 * more. */
 	if (!take_next(agent) && worker->sock < 0)
 		kill_group(worker->pid);
 }
@@ -305,7 +325,8 @@ static void end_in_place(struct agent *agent, int status)
 
 void worker_revive(struct agent *agent)
 {
-	int r = agent->function.runtime && agent->worker.state == WORKER_OFF ? worker_start(agent) : 0;
+	int r = agent->function.runtime && agent->worker.state == WORKER_OFF ? worker_start(agent) :
+									       0;
 	if (r < 0)
 		request_worker_failed(agent, strerror(-r), NULL, 0);
 }
@@ -322,10 +343,14 @@ void worker_exited(struct agent *agent, int status)
 		return;
 	if (worker->state == WORKER_STARTING) {
 		if (WIFSIGNALED(status))
-			snprintf(error, sizeof(error), "the interpreter was ended by signal %d while it imported the function",
+			snprintf(error, sizeof(error),
+				"the interpreter was ended by signal %d while it imported the "
+				"function",
 				WTERMSIG(status));
 		else
-			snprintf(error, sizeof(error), "the interpreter ended with exit status %d while it imported the function",
+			snprintf(error, sizeof(error),
+				"the interpreter ended with exit status %d while it imported the "
+				"function",
 				WEXITSTATUS(status));
 		start_failed(agent, error, NULL, 0);
 		return;
@@ -337,7 +362,8 @@ void worker_exited(struct agent *agent, int status)
 	forget(agent);
 	request_worker_lost(agent, cgroup_worker_oom(agent));
 	hook_failed(agent, "the interpreter has ended", NULL, 0);
-	/* With nobody waiting the next request starts it: a module that ends by itself would be started for ever. */
+	/* With nobody waiting the next request starts it: a module that ends by itself would be
+	 * started for ever. */
 	if (in_place && place_wanted(agent))
 		worker_revive(agent);
 }
@@ -367,7 +393,8 @@ int worker_hook(struct agent *agent, bool before)
 	return put < 0 ? (int)put : 0;
 }
 
-/* Python runs its signal handlers between two steps only: a signal just before it waits is not seen until a message comes. */
+/* Python runs its signal handlers between two steps only: a signal just before it waits is not seen
+ * until a message comes. */
 void worker_nudge(struct agent *agent)
 {
 	if (agent->worker.sock >= 0)

@@ -20,18 +20,19 @@ nova_config_t *vmtest_config(const char *home)
 
 void vmtest_failed(int expected, int code, int outcome, const char *part)
 {
-	ck_assert_msg(code == expected, "got %s (%s), expected %s", nova_code_name(code), nova_error_message(error),
-		nova_code_name(expected));
+	ck_assert_msg(code == expected, "got %s (%s), expected %s", nova_code_name(code),
+		nova_error_message(error), nova_code_name(expected));
 	ck_assert_int_eq(nova_error_code(error), expected);
-	ck_assert_msg(nova_error_outcome(error) == outcome, "outcome %d, expected %d: %s", nova_error_outcome(error), outcome,
+	ck_assert_msg(nova_error_outcome(error) == outcome, "outcome %d, expected %d: %s",
+		nova_error_outcome(error), outcome, nova_error_message(error));
+	ck_assert_msg(strstr(nova_error_message(error), part) != NULL, "'%s' not in '%s'", part,
 		nova_error_message(error));
-	ck_assert_msg(strstr(nova_error_message(error), part) != NULL, "'%s' not in '%s'", part, nova_error_message(error));
 	ck_assert_ptr_null(strchr(nova_error_message(error), '\n'));
 	nova_error_free(error);
 	error = NULL;
 }
 
-/* --- platform ------------------------------------------------------------------------------------------------------------ */
+/* --- platform --- */
 
 #define MAX_VMS 512
 
@@ -101,13 +102,14 @@ void platform_answers(nova_t *nova, const char *name, const char *output)
 	nova_result_free(result);
 }
 
-/* --- what is left ---------------------------------------------------------------------------------------------------------- */
+/* --- what is left --- */
 
 static bool command_line_has(const char *pid, const char *text)
 {
 	AUTO_FREE char *path = str_format("/proc/%s/cmdline", pid);
 	AUTO_BUF struct buf line = BUF_INIT(1 << 20);
-	return fs_read_file(path, &line) == 0 && line.len && memmem(line.data, line.len, text, strlen(text)) != NULL;
+	return fs_read_file(path, &line) == 0 && line.len &&
+	       memmem(line.data, line.len, text, strlen(text)) != NULL;
 }
 
 static pid_t find_process(const char *text, const char *also)
@@ -117,7 +119,8 @@ static pid_t find_process(const char *text, const char *also)
 	int count = fs_list("/proc", &names);
 	ck_assert_int_gt(count, 0);
 	for (int i = 0; i < count && !found; i++)
-		if (isdigit((unsigned char)names[i][0]) && atoi(names[i]) != getpid() && command_line_has(names[i], text) &&
+		if (isdigit((unsigned char)names[i][0]) && atoi(names[i]) != getpid() &&
+			command_line_has(names[i], text) &&
 			(!also || command_line_has(names[i], also)))
 			found = (pid_t)atoi(names[i]);
 	strv_free(names, (size_t)count);
@@ -132,7 +135,9 @@ pid_t vmtest_process(const char *text)
 pid_t vmtest_vmm(const char *id)
 {
 	AUTO_FREE char *name = str_format("%s-%s", is_fake() ? "fake" : "nova", id);
-	return find_process(name, is_fake() ? "nova-agent" : !strcmp(engine, "qemu") ? "-nodefaults" : "--api-sock");
+	return find_process(name, is_fake()               ? "nova-agent" :
+				  !strcmp(engine, "qemu") ? "-nodefaults" :
+							    "--api-sock");
 }
 
 void vmtest_nothing_left(const char *home)
@@ -144,7 +149,8 @@ void vmtest_nothing_left(const char *home)
 		ck_assert_msg(!strcmp(names[i], ".lock"), "%s/%s is left", runs, names[i]);
 	if (count > 0)
 		strv_free(names, (size_t)count);
-	ck_assert_msg(vmtest_process(runs) == 0, "process %d of %s is left", (int)vmtest_process(runs), runs);
+	ck_assert_msg(vmtest_process(runs) == 0, "process %d of %s is left",
+		(int)vmtest_process(runs), runs);
 	for (size_t i = 0; i < seen.count; i++) {
 		AUTO_FREE char *name = str_format("nova-%s", seen.ids[i]);
 		ck_assert_msg(vmtest_process(name) == 0, "the VMM of %s is left", name);
@@ -174,13 +180,15 @@ void vmtest_await_none(const char *text)
 	}
 }
 
-/* --- main -------------------------------------------------------------------------------------------------------------------- */
+/* --- main --- */
 
-/* Why the engine is not there. The double of Firecracker needs no KVM, but QEMU, which runs its guests. */
+/* Why the engine is not there. The double of Firecracker needs no KVM, but QEMU, which runs its
+ * guests. */
 static char *engine_obstacle(const nova_probe_t *probe)
 {
 	if (!getenv("NOVA_TEST_DOUBLE"))
-		return nova_probe_choice(probe) < 0 ? strdup(nova_probe_choice_reason(probe)) : NULL;
+		return nova_probe_choice(probe) < 0 ? strdup(nova_probe_choice_reason(probe)) :
+						      NULL;
 	for (size_t i = 0; i < nova_probe_count(probe); i++)
 		if (!strcmp(nova_probe_engine(probe, i), "qemu") && !nova_probe_usable(probe, i))
 			return strdup(nova_probe_reason(probe, i));
@@ -208,7 +216,8 @@ static char *find_obstacle(void)
 	AUTO_ERROR nova_error_t *failure = NULL;
 	if (!mkdtemp(home) || setenv("NOVA_HOME", home, 1) || setenv("NOVA_ENGINE", engine, 1))
 		return strdup("no temporary directory");
-	char *why = nova_host_new(NULL, &host, &failure) < 0 ? strdup(nova_error_message(failure)) : obstacle(host);
+	char *why = nova_host_new(NULL, &host, &failure) < 0 ? strdup(nova_error_message(failure)) :
+							       obstacle(host);
 	nova_host_unref(host);
 	fs_remove_tree(home);
 	return why;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the suites that run on an engine share. Such a program is run as `NAME ENGINE`; where the engine or the guest images
- * are missing it says why and exits with 77. */
+/* What the suites that run on an engine share. Such a program is run as `NAME ENGINE`; where the
+ * engine or the guest images are missing it says why and exits with 77. */
 #ifndef NOVA_TESTS_VMTEST_H
 #define NOVA_TESTS_VMTEST_H
 
@@ -8,8 +8,8 @@
 
 #include "unit/test.h"
 
-extern const char *engine;   /* the name from the command line */
-extern nova_error_t *error;  /* for ck_ok() and its like */
+extern const char *engine;  /* the name from the command line */
+extern nova_error_t *error; /* for ck_ok() and its like */
 
 static inline bool is_fake(void)
 {
@@ -19,10 +19,12 @@ static inline bool is_fake(void)
 /* Settings from the environment, with this engine and that state directory. */
 nova_config_t *vmtest_config(const char *home);
 
-/* The call failed in this way, with this outcome, and its message contains `part`; takes the error. */
+/* The call failed in this way, with this outcome, and its message contains `part`; takes the error.
+ */
 void vmtest_failed(int expected, int code, int outcome, const char *part);
 /* ck_assert_int_eq(code, NOVA_E…) and all that vmtest_failed() says. */
-#define ck_failed(expected, outcome, part, call) vmtest_failed((expected), (call), (outcome), (part))
+#define ck_failed(expected, outcome, part, call)                                                   \
+	vmtest_failed((expected), (call), (outcome), (part))
 
 /* The platform in a state directory of its own. */
 struct platform {
@@ -42,14 +44,15 @@ int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result);
 /* It succeeds with this output. */
 void platform_answers(nova_t *nova, const char *name, const char *output);
 
-/* No run directory under `home`, no process that has `home` on its command line, none of a VM that this program's platforms
- * logged. A zombie counts as gone: its parent is not ours to choose. */
+/* No run directory under `home`, no process that has `home` on its command line, none of a VM that
+ * this program's platforms logged. A zombie counts as gone: its parent is not ours to choose. */
 void vmtest_nothing_left(const char *home);
 /* The process whose command line contains the text; 0: none. */
 pid_t vmtest_process(const char *text);
 /* The VMM of a VM; 0: it does not run. */
 pid_t vmtest_vmm(const char *id);
-/* Waits for the end of processes that are no children of ours. Open the pidfds before whatever is to end them. */
+/* Waits for the end of processes that are no children of ours. Open the pidfds before whatever is
+ * to end them. */
 int vmtest_pidfd(pid_t pid);
 void vmtest_await_end(int pidfd);
 /* Waits for the end of all processes whose command line contains the text. */

@@ -26,7 +26,9 @@ static void collect_some(nova_queue_t *queue, int *left)
 	nova_call_t *call;
 	while (nova_queue_collect(queue, 0, NULL, &call, NULL) == NOVA_OK && call) {
 		nova_result_t *result = nova_call_take_result(call);
-		printf("%d left: %s\n", --*left, result ? nova_result_output(result, NULL) : nova_code_name(nova_call_code(call)));
+		printf("%d left: %s\n", --*left,
+			result ? nova_result_output(result, NULL) :
+				 nova_code_name(nova_call_code(call)));
 		nova_result_free(result);
 		nova_call_free(call);
 	}

@@ -5,25 +5,26 @@
  *
  * Conventions that hold for the whole library:
  *  - A call that can fail returns `int`: 0 (#NOVA_OK), or one negative code of #nova_code.
- *  - Its last parameter is `nova_error_t **error`. Pass NULL if the code is enough; otherwise, on failure
- *    only, `*error` receives an object that you free with nova_error_free(). Do not pass an address
- *    that already holds an error: it would be lost.
- *  - Results come back through parameters called `ret_…`. They are written only when the call succeeds;
- *    nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
- *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to the
- *    object they came from and live as long as it does, unless the text says that you free them.
- *  - NULL is never a crash. A call that returns a code and lacks an object or argument that it needs gives #NOVA_EINVAL
- *    and a sentence that names call and argument; options and `ret_…` may be NULL where the text says so. A getter gives
- *    what stands for nothing: 0, NULL, "" (or the text that its comment names), #NOVA_VM_DEAD, and -1 or #NOVA_EINVAL where
- *    0 means something. A call that returns nothing, such as every `_free` and `_close`, does nothing.
+ *  - Its last parameter is `nova_error_t **error`. Pass NULL if the code is enough; otherwise, on
+ * failure only, `*error` receives an object that you free with nova_error_free(). Do not pass an
+ * address that already holds an error: it would be lost.
+ *  - Results come back through parameters called `ret_…`. They are written only when the call
+ * succeeds; nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
+ *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to
+ * the object they came from and live as long as it does, unless the text says that you free them.
+ *  - NULL is never a crash. A call that returns a code and lacks an object or argument that it
+ * needs gives #NOVA_EINVAL and a sentence that names call and argument; options and `ret_…` may be
+ * NULL where the text says so. A getter gives what stands for nothing: 0, NULL, "" (or the text
+ * that its comment names), #NOVA_VM_DEAD, and -1 or #NOVA_EINVAL where 0 means something. A call
+ * that returns nothing, such as every `_free` and `_close`, does nothing.
  *  - Option structs begin with `size_t size`, which you set to `sizeof` the struct (use the `_INIT`
- *    macro); every other member may be left zero and then means its documented default. A struct that
- *    is larger than this library knows, with non-zero bytes in the unknown part, is refused
- *    with #NOVA_EABI, so nothing that you ask for is silently ignored.
+ *    macro); every other member may be left zero and then means its documented default. A struct
+ * that is larger than this library knows, with non-zero bytes in the unknown part, is refused with
+ * #NOVA_EABI, so nothing that you ask for is silently ignored.
  *  - The library never prints, exits, aborts on bad input, changes directory, installs a
  *    signal handler or starts a thread that you did not ask for.
- *  - Text is UTF-8. Times are in the unit that the name ends in (`_ms`, `_us`, `_s`); sizes are bytes
- *    unless the name ends in `_mb` (mebibytes).
+ *  - Text is UTF-8. Times are in the unit that the name ends in (`_ms`, `_us`, `_s`); sizes are
+ * bytes unless the name ends in `_mb` (mebibytes).
  */
 #ifndef NOVA_BASE_H
 #define NOVA_BASE_H
@@ -41,9 +42,9 @@ extern "C" {
 #define NOVA_API
 #endif
 
-#define NOVA_VERSION_MAJOR 0
-#define NOVA_VERSION_MINOR 1
-#define NOVA_VERSION_PATCH 0
+#define NOVA_VERSION_MAJOR  0
+#define NOVA_VERSION_MINOR  1
+#define NOVA_VERSION_PATCH  0
 #define NOVA_VERSION_STRING "0.1.0"
 
 /**
@@ -53,26 +54,29 @@ extern "C" {
 NOVA_API const char *nova_version(void);
 
 /**
- * Every code that a call can return. The list is closed within a major version: a code never changes its
- * meaning and a retired number is never used again. Since 0.1.
+ * Every code that a call can return. The list is closed within a major version: a code never
+ * changes its meaning and a retired number is never used again. Since 0.1.
  */
 enum nova_code {
 	NOVA_OK = 0,
-	NOVA_EINVAL = -1,     /**< a bad argument, name, flag or combination; nothing was done */
-	NOVA_ENOMEM = -2,     /**< out of memory */
-	NOVA_ENOTFOUND = -3,  /**< no function, file, image or VM of that name */
-	NOVA_EEXIST = -4,     /**< the name is taken by something else */
-	NOVA_EBUSY = -5,      /**< the state of the object forbids this now */
-	NOVA_ENOTSUP = -6,    /**< not available with this engine or on this host */
-	NOVA_EIO = -7,        /**< the operating system refused; see nova_error_os() */
-	NOVA_EPERM = -8,      /**< missing rights */
-	NOVA_ENOSPC = -9,     /**< no space left where something had to be written */
-	NOVA_ETOOBIG = -10,   /**< over a documented size limit */
-	NOVA_ECORRUPT = -11,  /**< a file, image or database is damaged or not what it claims */
-	NOVA_EABI = -12,      /**< an option struct has a size or content this library does not know */
-	NOVA_ECONFIG = -13,   /**< a configuration file, variable or setting cannot be understood */
-	NOVA_EENGINE = -14,   /**< the virtual machine monitor did not start, or refused a command */
-	NOVA_EAGENT = -15,    /**< the agent in the guest did not answer in time, or not in its protocol */
+	NOVA_EINVAL = -1,    /**< a bad argument, name, flag or combination; nothing was done */
+	NOVA_ENOMEM = -2,    /**< out of memory */
+	NOVA_ENOTFOUND = -3, /**< no function, file, image or VM of that name */
+	NOVA_EEXIST = -4,    /**< the name is taken by something else */
+	NOVA_EBUSY = -5,     /**< the state of the object forbids this now */
+	NOVA_ENOTSUP = -6,   /**< not available with this engine or on this host */
+	NOVA_EIO = -7,       /**< the operating system refused; see nova_error_os() */
+	NOVA_EPERM = -8,     /**< missing rights */
+	NOVA_ENOSPC = -9,    /**< no space left where something had to be written */
+	NOVA_ETOOBIG = -10,  /**< over a documented size limit */
+	NOVA_ECORRUPT = -11, /**< a file, image or database is damaged or not what it claims */
+	/** an option struct has a size or content this library does not know */
+	NOVA_EABI = -12,
+	NOVA_ECONFIG = -13, /**< a configuration file, variable or setting cannot be understood */
+	/** the virtual machine monitor did not start, or refused a command */
+	NOVA_EENGINE = -14,
+	/** the agent in the guest did not answer in time, or not in its protocol */
+	NOVA_EAGENT = -15,
 	NOVA_ELIMIT = -16,    /**< a limit on VMs, memory, queue or waiting time was reached */
 	NOVA_ECANCELED = -17, /**< cancelled by the caller, or because the object is closing */
 	NOVA_EFUNCTION = -18, /**< the function ran and failed */
@@ -87,7 +91,8 @@ enum nova_code {
 enum nova_outcome {
 	NOVA_OUTCOME_NEVER_RAN = 0, /**< not one instruction of it: safe to try again */
 	NOVA_OUTCOME_RAN = 1,       /**< it ran, and this is its failure */
-	NOVA_OUTCOME_UNKNOWN = 2,   /**< it was sent and no answer came: it may have run, wholly or in part */
+	/** it was sent and no answer came: it may have run, wholly or in part */
+	NOVA_OUTCOME_UNKNOWN = 2,
 };
 
 /** The detail of one failure. Immutable; may be read from any thread. */
@@ -97,8 +102,8 @@ typedef struct nova_error nova_error_t;
 NOVA_API int nova_error_code(const nova_error_t *error);
 
 /**
- * One clear sentence, without a newline: what failed, the thing it concerns, and the way out where there
- * is one. Never NULL; "" for NULL. Lives as long as the error. Since 0.1.
+ * One clear sentence, without a newline: what failed, the thing it concerns, and the way out where
+ * there is one. Never NULL; "" for NULL. Lives as long as the error. Since 0.1.
  */
 NOVA_API const char *nova_error_message(const nova_error_t *error);
 
@@ -121,8 +126,9 @@ NOVA_API void nova_free(void *memory);
 
 /** Levels of a log message. Since 0.1. */
 enum nova_log_level {
-	NOVA_LOG_NONE = 0,  /**< as a limit: no messages at all */
-	NOVA_LOG_ERROR = 1, /**< something was lost or left behind that the caller is not told otherwise */
+	NOVA_LOG_NONE = 0, /**< as a limit: no messages at all */
+	/** something was lost or left behind that the caller is not told otherwise */
+	NOVA_LOG_ERROR = 1,
 	NOVA_LOG_WARN = 2,  /**< works, but less safely or slowly than it could */
 	NOVA_LOG_INFO = 3,  /**< decisions: engine chosen, VM started, VM thrown away */
 	NOVA_LOG_DEBUG = 4, /**< every step */

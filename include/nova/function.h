@@ -9,8 +9,8 @@
  *     nova_invoke(nova, "hello", "{}", 2, NULL, &result, NULL);
  *     puts(nova_result_output(result, NULL));
  *
- * Threads: every call may be made from any number of threads at once, except nova_close(), which must be the
- * last. Several processes may use one state directory at the same time.
+ * Threads: every call may be made from any number of threads at once, except nova_close(), which
+ * must be the last. Several processes may use one state directory at the same time.
  */
 #ifndef NOVA_FUNCTION_H
 #define NOVA_FUNCTION_H
@@ -31,29 +31,33 @@ typedef struct nova_function nova_function_t;
 /**
  * Opens the platform: state directory, function store and an empty pool. No VM is started yet.
  * @param config settings, copied; NULL: configuration file and environment on top of the defaults
- * @return 0; NOVA_ECONFIG; NOVA_ECORRUPT if the store is damaged (the file is named and left alone); NOVA_EPERM; NOVA_ENOSPC;
- *         NOVA_EIO; NOVA_ENOMEM. Since 0.1.
+ * @return 0; NOVA_ECONFIG; NOVA_ECORRUPT if the store is damaged (the file is named and left
+ * alone); NOVA_EPERM; NOVA_ENOSPC; NOVA_EIO; NOVA_ENOMEM. Since 0.1.
  */
 NOVA_API int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error);
 
-/** Ends every VM and frees the platform. Processes that do not end are left to the kernel after some seconds. No other call may be
- * under way. NULL is accepted. Since 0.1. */
+/** Ends every VM and frees the platform. Processes that do not end are left to the kernel after
+ * some seconds. No other call may be under way. NULL is accepted. Since 0.1. */
 NOVA_API void nova_close(nova_t *nova);
 
-/** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until nova_close(). Since 0.1. */
+/** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until
+ * nova_close(). Since 0.1. */
 NOVA_API nova_host_t *nova_get_host(nova_t *nova);
 
-/** The pool inside, for counters and for ticking: each nova_pool_tick() also applies the `min_replicas` of all functions, as they are in the store by then.
- * What this process registers or deletes makes a tick due by itself; what others do is seen when there is one. Borrowed: lives until nova_close(). Since 0.1. */
+/** The pool inside, for counters and for ticking: each nova_pool_tick() also applies the
+ * `min_replicas` of all functions, as they are in the store by then. What this process registers or
+ * deletes makes a tick due by itself; what others do is seen when there is one. Borrowed: lives
+ * until nova_close(). Since 0.1. */
 NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
 
-/* --- functions ----------------------------------------------------------------------------------------- */
+/* --- functions --- */
 
-/** In nova_register_opts.flags: take the place of a function of that name that differs. Since 0.1. */
+/** In nova_register_opts.flags: take the place of a function of that name that differs. Since 0.1.
+ */
 #define NOVA_REGISTER_REPLACE 1u
-/** Python: calls run in the interpreter itself, one after the other, and what one leaves in the module the next one
- * finds, as on other platforms. Without it each call is a fork of the interpreter as it was after the import.
- * Since 0.1. */
+/** Python: calls run in the interpreter itself, one after the other, and what one leaves in the
+ * module the next one finds, as on other platforms. Without it each call is a fork of the
+ * interpreter as it was after the import. Since 0.1. */
 #define NOVA_REGISTER_IN_PLACE 2u
 /** What a call leaves in /tmp and /dev/shm the next one of the same VM finds, as on other
  * platforms, and it is the function's to see that there is room. Without it they are cleaned after
@@ -61,64 +65,88 @@ NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
  * done. Calls in place, and those of the other modes, keep them anyway. Since 0.1. */
 #define NOVA_REGISTER_KEEP_TMP 4u
 
-/** Whether nova_register() has the function's module imported in a guest before it is stored. Since 0.1. */
+/** Whether nova_register() has the function's module imported in a guest before it is stored. Since
+ * 0.1. */
 enum nova_check {
-	NOVA_CHECK_AUTO = 0,   /**< Python, where an engine and guest images are found; if no guest comes up, that is
-	                            logged and the function stored */
-	NOVA_CHECK_ALWAYS = 1, /**< every runtime; if no guest comes up, the function is not stored */
-	NOVA_CHECK_NEVER = 2,  /**< what is wrong is told by the first call, in the same words */
+	/** Python, where an engine and guest images are found; if no guest comes up, that is logged
+	   and the function stored */
+	NOVA_CHECK_AUTO = 0,
+	/** every runtime; if no guest comes up, the function is not stored */
+	NOVA_CHECK_ALWAYS = 1,
+	NOVA_CHECK_NEVER = 2, /**< what is wrong is told by the first call, in the same words */
 };
 
 /** What nova_register() stores. Since 0.1. */
 typedef struct nova_register_opts {
-	size_t size;               /**< sizeof(nova_register_opts) */
-	const char *name;          /**< 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
-	const char *runtime;       /**< "python", "go", "rust", "wasm", "shell" or "binary"; required */
-	const char *code_path;     /**< file or directory with the code; exactly one of code_path and code is given */
-	const void *code;          /**< or the content of one file */
+	size_t size; /**< sizeof(nova_register_opts) */
+	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
+	const char *name;
+	/** "python", "go", "rust", "wasm", "shell" or "binary"; required */
+	const char *runtime;
+	/** file or directory with the code; exactly one of code_path and code is given */
+	const char *code_path;
+	const void *code; /**< or the content of one file */
 	size_t code_len;
-	const char *handler;       /**< Python: "module.function", "package.module.function" or "path/file.function"; it must be there.
-	                                NULL: of module main the function handler, else lambda_handler, else the file is a script */
-	uint32_t memory_mb;        /**< 64 to 65536, for Python from 96; 0: 128 */
-	uint32_t timeout_s;        /**< 1 to 86400; 0: 30 */
-	uint32_t vcpus;            /**< 1 to 32; 0: 1 */
-	uint32_t min_replicas;     /**< VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */
-	uint64_t disk_iops;        /**< operations a second on the code disk; 0: no limit */
-	uint64_t disk_bandwidth;   /**< bytes a second on the code disk; 0: no limit */
-	uint64_t net_rx_bandwidth; /**< bytes a second into the guest; 0: no limit. Without network it says nothing */
+	/** Python: "module.function", "package.module.function" or "path/file.function"; it must be
+	 * there. NULL: of module main the function handler, else lambda_handler, else the file is a
+	 * script */
+	const char *handler;
+	uint32_t memory_mb; /**< 64 to 65536, for Python from 96; 0: 128 */
+	uint32_t timeout_s; /**< 1 to 86400; 0: 30 */
+	uint32_t vcpus;     /**< 1 to 32; 0: 1 */
+	/** VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */
+	uint32_t min_replicas;
+	uint64_t disk_iops;      /**< operations a second on the code disk; 0: no limit */
+	uint64_t disk_bandwidth; /**< bytes a second on the code disk; 0: no limit */
+	/** bytes a second into the guest; 0: no limit. Without network it says nothing */
+	uint64_t net_rx_bandwidth;
 	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; 0: no limit. The same */
 	const char *const *env;    /**< "NAME=value" strings */
 	size_t env_count;
-	uint32_t flags;            /**< NOVA_REGISTER_… */
-	uint32_t concurrency;      /**< calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait for others; 0: 1 */
-	const char *network;       /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
-	uint32_t check;            /**< enum nova_check */
-	uint32_t reserved;         /**< 0 */
-	nova_interrupt_t *interrupt; /**< ends the check; borrowed until the call returns; NULL: nothing does */
+	uint32_t flags; /**< NOVA_REGISTER_… */
+	/** calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait
+	 * for others; 0: 1 */
+	uint32_t concurrency;
+	const char *network; /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
+	uint32_t check;      /**< enum nova_check */
+	uint32_t reserved;   /**< 0 */
+	/** ends the check; borrowed until the call returns; NULL: nothing does */
+	nova_interrupt_t *interrupt;
 } nova_register_opts;
-#define NOVA_REGISTER_OPTS_INIT { sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_REGISTER_OPTS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
+			0, 0, 0, 0                                                                 \
+	}
 
 /**
- * Stores a function. Its code is copied into a code disk under the state directory, so the original may change
- * or go away. Registering the very same thing again succeeds and changes nothing. A function that is new, or differs, is
- * checked first (enum nova_check), which takes as long as a clone and its import, and at the very first a boot.
+ * Stores a function. Its code is copied into a code disk under the state directory, so the original
+ * may change or go away. Registering the very same thing again succeeds and changes nothing. A
+ * function that is new, or differs, is checked first (enum nova_check), which takes as long as a
+ * clone and its import, and at the very first a boot.
  * @param ret_function the stored function, to be freed; may be NULL
- * @return 0; NOVA_EINVAL naming the bad field; NOVA_EEXIST if a different function has the name; NOVA_ENOTFOUND, NOVA_EPERM for
- *         the code; NOVA_EFUNCTION if its module cannot be imported or has no such handler, with file, line and the
- *         nearest name; NOVA_ECANCELED; with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init();
- *         NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure nothing is stored. Since 0.1.
+ * @return 0; NOVA_EINVAL naming the bad field; NOVA_EEXIST if a different function has the name;
+ * NOVA_ENOTFOUND, NOVA_EPERM for the code; NOVA_EFUNCTION if its module cannot be imported or has
+ * no such handler, with file, line and the nearest name; NOVA_ECANCELED; with #NOVA_CHECK_ALWAYS
+ * the codes of nova_vm_start() and nova_vm_init(); NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure
+ * nothing is stored. Since 0.1.
  */
-NOVA_API int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
-	nova_error_t **error);
+NOVA_API int nova_register(nova_t *nova, const nova_register_opts *opts,
+	nova_function_t **ret_function, nova_error_t **error);
 
-/** Looks a function up. @return 0; NOVA_ENOTFOUND (the nearest name is offered); NOVA_EIO; NOVA_ECORRUPT. Since 0.1. */
-NOVA_API int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
+/** Looks a function up. @return 0; NOVA_ENOTFOUND (the nearest name is offered); NOVA_EIO;
+ * NOVA_ECORRUPT. Since 0.1. */
+NOVA_API int nova_get(
+	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
 
-/** All functions, by name. Free the array with nova_function_list_free(). An empty list is NULL with count 0.
+/** All functions, by name. Free the array with nova_function_list_free(). An empty list is NULL
+ * with count 0.
  * @return 0; NOVA_EIO; NOVA_ECORRUPT; NOVA_ENOMEM. Since 0.1. */
-NOVA_API int nova_list(nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
+NOVA_API int nova_list(
+	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 
-/** Deletes a function; its warm VMs end, calls under way finish. @return 0; NOVA_ENOTFOUND; NOVA_EIO. Since 0.1. */
+/** Deletes a function; its warm VMs end, calls under way finish. @return 0; NOVA_ENOTFOUND;
+ * NOVA_EIO. Since 0.1. */
 NOVA_API int nova_delete(nova_t *nova, const char *name, nova_error_t **error);
 
 /** Frees one function. NULL is accepted. Since 0.1. */
@@ -127,74 +155,103 @@ NOVA_API void nova_function_free(nova_function_t *function);
 /** Frees what nova_list() gave, functions included. Since 0.1. */
 NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count);
 
-NOVA_API const char *nova_function_id(const nova_function_t *f);        /**< UUID. Since 0.1. */
-NOVA_API const char *nova_function_name(const nova_function_t *f);      /**< Since 0.1. */
-NOVA_API const char *nova_function_runtime(const nova_function_t *f);   /**< Since 0.1. */
-/** As it was named; else what the check has found, as in "main.lambda_handler"; else "main.handler". Since 0.1. */
+NOVA_API const char *nova_function_id(const nova_function_t *f);      /**< UUID. Since 0.1. */
+NOVA_API const char *nova_function_name(const nova_function_t *f);    /**< Since 0.1. */
+NOVA_API const char *nova_function_runtime(const nova_function_t *f); /**< Since 0.1. */
+/** As it was named; else what the check has found, as in "main.lambda_handler"; else
+ * "main.handler". Since 0.1. */
 NOVA_API const char *nova_function_handler(const nova_function_t *f);
-NOVA_API const char *nova_function_code_path(const nova_function_t *f); /**< as given, absolute; "" if from memory. Since 0.1. */
-NOVA_API const char *nova_function_code_hash(const nova_function_t *f); /**< 64 hex digits: SHA-256 of the code disk. Since 0.1. */
-NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);    /**< Since 0.1. */
-NOVA_API uint32_t nova_function_timeout_s(const nova_function_t *f);    /**< Since 0.1. */
-NOVA_API uint32_t nova_function_vcpus(const nova_function_t *f);        /**< Since 0.1. */
-NOVA_API uint32_t nova_function_min_replicas(const nova_function_t *f); /**< Since 0.1. */
-NOVA_API uint32_t nova_function_concurrency(const nova_function_t *f);  /**< Since 0.1. */
-NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);    /**< Since 0.1. */
+/** as given, absolute; "" if from memory. Since 0.1. */
+NOVA_API const char *nova_function_code_path(const nova_function_t *f);
+/** 64 hex digits: SHA-256 of the code disk. Since 0.1. */
+NOVA_API const char *nova_function_code_hash(const nova_function_t *f);
+NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);        /**< Since 0.1. */
+NOVA_API uint32_t nova_function_timeout_s(const nova_function_t *f);        /**< Since 0.1. */
+NOVA_API uint32_t nova_function_vcpus(const nova_function_t *f);            /**< Since 0.1. */
+NOVA_API uint32_t nova_function_min_replicas(const nova_function_t *f);     /**< Since 0.1. */
+NOVA_API uint32_t nova_function_concurrency(const nova_function_t *f);      /**< Since 0.1. */
+NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);        /**< Since 0.1. */
 NOVA_API uint64_t nova_function_disk_bandwidth(const nova_function_t *f);   /**< Since 0.1. */
 NOVA_API uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
 NOVA_API uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
-NOVA_API const char *nova_function_network(const nova_function_t *f);       /**< "none" or "nat". Since 0.1. */
-NOVA_API uint32_t nova_function_version(const nova_function_t *f);      /**< 1, and one more with each replacement. Since 0.1. */
-NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
-NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);   /**< microseconds since 1970. Since 0.1. */
-NOVA_API size_t nova_function_env_count(const nova_function_t *f);      /**< Since 0.1. */
-NOVA_API const char *nova_function_env(const nova_function_t *f, size_t i); /**< "NAME=value"; NULL past the end. Since 0.1. */
+/** "none" or "nat". Since 0.1. */
+NOVA_API const char *nova_function_network(const nova_function_t *f);
+/** 1, and one more with each replacement. Since 0.1. */
+NOVA_API uint32_t nova_function_version(const nova_function_t *f);
+/** microseconds since 1970. Since 0.1. */
+NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);
+/** microseconds since 1970. Since 0.1. */
+NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);
+NOVA_API size_t nova_function_env_count(const nova_function_t *f); /**< Since 0.1. */
+/** "NAME=value"; NULL past the end. Since 0.1. */
+NOVA_API const char *nova_function_env(const nova_function_t *f, size_t i);
 /** A property by its name (nova/property.h) if it is a number, else 0. Since 0.1. */
 NOVA_API uint64_t nova_function_number(const nova_function_t *f, const char *property);
-/** A property by its name if it is a text or a choice (index 0), or an entry of a list; NULL behind the last, and for every other
- * name. Since 0.1. */
-NOVA_API const char *nova_function_text(const nova_function_t *f, const char *property, size_t index);
-/** The whole function as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1. */
+/** A property by its name if it is a text or a choice (index 0), or an entry of a list; NULL behind
+ * the last, and for every other name. Since 0.1. */
+NOVA_API const char *nova_function_text(
+	const nova_function_t *f, const char *property, size_t index);
+/** The whole function as one JSON object. Free with nova_free(); NULL when out of memory. Since
+ * 0.1. */
 NOVA_API char *nova_function_to_json(const nova_function_t *f);
 
 /**
- * Makes what the first call of a function would have to make, so that it need not: its template, where the engine can have one.
- * The VM made on the way waits in the pool afterwards.
- * @return 0; NOVA_ENOTSUP if the engine takes no snapshots, or they are switched off (setting `pool.templates`); NOVA_ENOTFOUND; NOVA_EFUNCTION
- *         if the code cannot be loaded; the codes of nova_pool_acquire(). Since 0.1.
+ * Makes what the first call of a function would have to make, so that it need not: its template,
+ * where the engine can have one. The VM made on the way waits in the pool afterwards.
+ * @return 0; NOVA_ENOTSUP if the engine takes no snapshots, or they are switched off (setting
+ * `pool.templates`); NOVA_ENOTFOUND; NOVA_EFUNCTION if the code cannot be loaded; the codes of
+ * nova_pool_acquire(). Since 0.1.
  */
-NOVA_API int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);
+NOVA_API int nova_template_build(
+	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);
 
-/* --- the main job ------------------------------------------------------------------------------------------ */
+/* --- the main job --- */
 
 /** In which VM a call runs, and what becomes of that VM: docs/modes.md. Since 0.1. */
 enum nova_mode {
-	NOVA_MODE_CACHED = 0,       /**< a VM of the pool: one that waits for this function, or a new one; it waits for further calls afterwards */
-	NOVA_MODE_EPHEMERAL = 1,    /**< a VM that nobody has used, ended after the call */
-	NOVA_MODE_CHECKPOINTED = 2, /**< a VM that nobody has used, or that goes on from `snapshot`; ended after the call, and what it
-	                                 knew then is in a new snapshot if `checkpoint_after` asks for one */
-	NOVA_MODE_BRANCHED = 3,     /**< a VM that goes on from `snapshot`, which any number of calls may do at once; ended after the call */
-	NOVA_MODE_PERSISTENT = 4,   /**< in an instance (nova/instance.h), which stays until it is stopped */
+	/** a VM of the pool: one that waits for this function, or a new one; it waits for further
+	   calls afterwards */
+	NOVA_MODE_CACHED = 0,
+	NOVA_MODE_EPHEMERAL = 1, /**< a VM that nobody has used, ended after the call */
+	/** a VM that nobody has used, or that goes on from `snapshot`; ended after the call, and
+	   what it knew then is in a new snapshot if `checkpoint_after` asks for one */
+	NOVA_MODE_CHECKPOINTED = 2,
+	/** a VM that goes on from `snapshot`, which any number of calls may do at once; ended after
+	   the call */
+	NOVA_MODE_BRANCHED = 3,
+	/** in an instance (nova/instance.h), which stays until it is stopped */
+	NOVA_MODE_PERSISTENT = 4,
 };
 
 /** Options of nova_invoke(). Since 0.1. */
 typedef struct nova_invoke_opts {
-	size_t size;              /**< sizeof(nova_invoke_opts) */
-	uint32_t timeout_ms;      /**< time limit of the function; 0: the function's own */
-	uint32_t queue_timeout_ms; /**< how long the call waits for a VM; 0: the setting `pool.queue_timeout` */
+	size_t size;         /**< sizeof(nova_invoke_opts) */
+	uint32_t timeout_ms; /**< time limit of the function; 0: the function's own */
+	/** how long the call waits for a VM; 0: the setting `pool.queue_timeout` */
+	uint32_t queue_timeout_ms;
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
 	void *userdata;
-	uint32_t mode;              /**< enum nova_mode */
-	uint32_t checkpoint_after;  /**< 1: a call that succeeds leaves a snapshot, nova_result_snapshot(); not in modes cached and ephemeral */
-	const char *snapshot;       /**< name or id of a snapshot of this function to go on from: required in mode branched, possible in checkpointed
-	                                 and, for a new instance, persistent */
-	const char *snapshot_after; /**< name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
-	const char *instance;       /**< mode persistent: name or id of the instance; NULL: one is started and stays, nova_result_instance() */
-	nova_interrupt_t *interrupt; /**< ends the call and kills the function; borrowed until the call returns, of nova_submit() until
-	                                  it is finished; NULL: nothing does */
+	uint32_t mode; /**< enum nova_mode */
+	/** 1: a call that succeeds leaves a snapshot, nova_result_snapshot(); not in modes cached
+	 * and ephemeral */
+	uint32_t checkpoint_after;
+	/** name or id of a snapshot of this function to go on from: required in mode branched,
+	 * possible in checkpointed and, for a new instance, persistent */
+	const char *snapshot;
+	/** name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
+	const char *snapshot_after;
+	/** mode persistent: name or id of the instance; NULL: one is started and stays,
+	 * nova_result_instance() */
+	const char *instance;
+	/** ends the call and kills the function; borrowed until the call returns, of nova_submit()
+	 * until it is finished; NULL: nothing does */
+	nova_interrupt_t *interrupt;
 } nova_invoke_opts;
-#define NOVA_INVOKE_OPTS_INIT { sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NOVA_INVOKE_OPTS_INIT                                                                      \
+	{                                                                                          \
+		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                          \
+	}
 
 /**
  * Runs a function in its own microVM and waits for the answer.
@@ -221,8 +278,9 @@ typedef struct nova_invoke_opts {
  * nova_vm_snapshot() if it succeeded but its snapshot could not be taken; unknown: NOVA_ELOST,
  * NOVA_EAGENT. Since 0.1.
  */
-NOVA_API int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len,
-	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
+NOVA_API int nova_invoke(nova_t *nova, const char *function, const void *payload,
+	size_t payload_len, const nova_invoke_opts *opts, nova_result_t **ret_result,
+	nova_error_t **error);
 
 #ifdef __cplusplus
 }

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/instance.h
- * Instances: VMs of one function that stay until they are stopped. What a call leaves in /tmp, or in the memory of a function that works in place, is there
- * for the next one.
+ * Instances: VMs of one function that stay until they are stopped. What a call leaves in /tmp, or
+ * in the memory of a function that works in place, is there for the next one.
  *
  *     nova_instance_start(nova, &opts, &instance, NULL);
  *     nova_instance_invoke(instance, "{}", 2, NULL, &result, NULL);
  *     nova_instance_stop(instance, 0, NULL);
  *     nova_instance_free(instance);
  *
- * The platform owns its instances: they live, and can be found by name or id, until nova_instance_stop() or nova_close(), whoever holds a handle. A
- * handle is good for as long as its holder keeps it; once the instance has ended, calls fail with #NOVA_ELOST. An instance whose VM
- * died stays in the list as #NOVA_VM_DEAD until it is stopped. Each counts as a VM against the limits of the pool.
+ * The platform owns its instances: they live, and can be found by name or id, until
+ * nova_instance_stop() or nova_close(), whoever holds a handle. A handle is good for as long as its
+ * holder keeps it; once the instance has ended, calls fail with #NOVA_ELOST. An instance whose VM
+ * died stays in the list as #NOVA_VM_DEAD until it is stopped. Each counts as a VM against the
+ * limits of the pool.
  *
- * An instance goes on with the function as it was when it was started, also when that is replaced or deleted.
+ * An instance goes on with the function as it was when it was started, also when that is replaced
+ * or deleted.
  *
- * Threads: every call may be made from any thread at any time; calls that run something in one instance wait for one another.
+ * Threads: every call may be made from any thread at any time; calls that run something in one
+ * instance wait for one another.
  */
 #ifndef NOVA_INSTANCE_H
 #define NOVA_INSTANCE_H
@@ -36,28 +40,40 @@ typedef struct nova_instance nova_instance_t;
 typedef struct nova_instance_opts {
 	size_t size;          /**< sizeof(nova_instance_opts) */
 	const char *function; /**< required */
-	const char *name;     /**< 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; unique among the instances; NULL: the id */
-	const char *snapshot; /**< name or id of a snapshot of this function to go on from; NULL: begin anew */
-	uint32_t memory_mb;   /**< 64 to 65536, for Python from 96; 0: the function's. Not with a
-	                           snapshot, which has its own */
-	uint32_t vcpus;       /**< 1 to 32; 0: the function's. Not with a snapshot */
-	nova_interrupt_t *interrupt; /**< ends the call; borrowed until it returns; NULL: nothing does */
+	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; unique
+	 * among the instances; NULL: the id */
+	const char *name;
+	/** name or id of a snapshot of this function to go on from; NULL: begin anew */
+	const char *snapshot;
+	/** 64 to 65536, for Python from 96; 0: the function's. Not with a snapshot, which has its
+	 * own */
+	uint32_t memory_mb;
+	uint32_t vcpus; /**< 1 to 32; 0: the function's. Not with a snapshot */
+	/** ends the call; borrowed until it returns; NULL: nothing does */
+	nova_interrupt_t *interrupt;
 } nova_instance_opts;
-#define NOVA_INSTANCE_OPTS_INIT { sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0 }
+#define NOVA_INSTANCE_OPTS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0                                       \
+	}
 
 /**
  * Starts an instance.
  * @param ret_instance a handle, to be freed with nova_instance_free(); may be NULL
- * @return 0; NOVA_EEXIST for a name that is taken; NOVA_EINVAL; NOVA_ENOTFOUND (function, snapshot); the codes of nova_pool_acquire() and
- *         nova_vm_restore(). Since 0.1.
+ * @return 0; NOVA_EEXIST for a name that is taken; NOVA_EINVAL; NOVA_ENOTFOUND (function,
+ * snapshot); the codes of nova_pool_acquire() and nova_vm_restore(). Since 0.1.
  */
-NOVA_API int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_instance_t **ret_instance, nova_error_t **error);
+NOVA_API int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
+	nova_instance_t **ret_instance, nova_error_t **error);
 
 /** Finds an instance by id or name. @return 0; NOVA_ENOTFOUND. Since 0.1. */
-NOVA_API int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error);
+NOVA_API int nova_instance_get(
+	nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error);
 
-/** All instances, the oldest first. Free with nova_instance_list_free(). @return 0; NOVA_ENOMEM. Since 0.1. */
-NOVA_API int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error);
+/** All instances, the oldest first. Free with nova_instance_list_free(). @return 0; NOVA_ENOMEM.
+ * Since 0.1. */
+NOVA_API int nova_instance_list(
+	nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error);
 
 /** Lets go of a handle; the instance goes on. NULL is accepted. Since 0.1. */
 NOVA_API void nova_instance_free(nova_instance_t *instance);
@@ -65,43 +81,59 @@ NOVA_API void nova_instance_free(nova_instance_t *instance);
 /** Frees what nova_instance_list() gave. Since 0.1. */
 NOVA_API void nova_instance_list_free(nova_instance_t **instances, size_t count);
 
-NOVA_API const char *nova_instance_id(const nova_instance_t *instance);       /**< 8 hex digits. Since 0.1. */
-NOVA_API const char *nova_instance_name(const nova_instance_t *instance);     /**< Since 0.1. */
-NOVA_API const char *nova_instance_function(const nova_instance_t *instance); /**< name of its function. Since 0.1. */
-NOVA_API uint32_t nova_instance_version(const nova_instance_t *instance);     /**< version of the function that it runs. Since 0.1. */
-NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance);    /**< Since 0.1. */
-NOVA_API uint64_t nova_instance_created_us(const nova_instance_t *instance);  /**< microseconds since 1970. Since 0.1. */
-NOVA_API int nova_instance_state(nova_instance_t *instance);                  /**< one of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
-/** The whole instance as one JSON object. Free with nova_free(); NULL when out of memory, or after fork(). Since 0.1. */
+/** 8 hex digits. Since 0.1. */
+NOVA_API const char *nova_instance_id(const nova_instance_t *instance);
+NOVA_API const char *nova_instance_name(const nova_instance_t *instance); /**< Since 0.1. */
+/** name of its function. Since 0.1. */
+NOVA_API const char *nova_instance_function(const nova_instance_t *instance);
+/** version of the function that it runs. Since 0.1. */
+NOVA_API uint32_t nova_instance_version(const nova_instance_t *instance);
+NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance); /**< Since 0.1. */
+/** microseconds since 1970. Since 0.1. */
+NOVA_API uint64_t nova_instance_created_us(const nova_instance_t *instance);
+/** one of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
+NOVA_API int nova_instance_state(nova_instance_t *instance);
+/** The whole instance as one JSON object. Free with nova_free(); NULL when out of memory, or after
+ * fork(). Since 0.1. */
 NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 
 /**
  * Runs its function once, as nova_invoke() in mode persistent does.
- * @param opts as of nova_invoke(), but for `mode`, `snapshot` and `instance`, which must be 0; NULL: defaults
- * @return as nova_invoke(); NOVA_EBUSY if it is paused; NOVA_ELOST with #NOVA_OUTCOME_NEVER_RAN once it has ended. Since 0.1.
+ * @param opts as of nova_invoke(), but for `mode`, `snapshot` and `instance`, which must be 0;
+ * NULL: defaults
+ * @return as nova_invoke(); NOVA_EBUSY if it is paused; NOVA_ELOST with #NOVA_OUTCOME_NEVER_RAN
+ * once it has ended. Since 0.1.
  */
-NOVA_API int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
+NOVA_API int nova_instance_invoke(nova_instance_t *instance, const void *payload,
+	size_t payload_len, const nova_invoke_opts *opts, nova_result_t **ret_result,
+	nova_error_t **error);
+
+/** Runs a command in it: see nova_vm_command(). @return as that; NOVA_EBUSY; NOVA_ELOST. Since 0.1.
+ */
+NOVA_API int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error);
 
-/** Runs a command in it: see nova_vm_command(). @return as that; NOVA_EBUSY; NOVA_ELOST. Since 0.1. */
-NOVA_API int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts, nova_result_t **ret_result,
-	nova_error_t **error);
-
-/** Stops its processors until nova_instance_resume(). Waits for a call under way. @return as nova_vm_pause(). Since 0.1. */
-NOVA_API int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
+/** Stops its processors until nova_instance_resume(). Waits for a call under way. @return as
+ * nova_vm_pause(). Since 0.1. */
+NOVA_API int nova_instance_pause(
+	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
 
 /** Lets a paused instance go on. @return as nova_vm_resume(). Since 0.1. */
-NOVA_API int nova_instance_resume(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
+NOVA_API int nova_instance_resume(
+	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Takes a snapshot of it, from which calls and instances of this version of the function can go on. @return as nova_vm_snapshot(). Since 0.1. */
-NOVA_API int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
-	nova_error_t **error);
+/** Takes a snapshot of it, from which calls and instances of this version of the function can go
+ * on. @return as nova_vm_snapshot(). Since 0.1. */
+NOVA_API int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error);
 
 /**
- * Ends an instance, which is then in no list any more. New calls are refused; those under way have `grace_ms` (0: 2000) to finish and are then
- * killed, as are commands. Who stops it while somebody else does waits for the same end, and is told the same; the shorter of the graces counts. Stopping an
- * instance that has ended does nothing but tell how it ended.
- * @return 0; NOVA_ETIMEDOUT if something had to be killed. It has ended in both cases, and is in no list. Since 0.1.
+ * Ends an instance, which is then in no list any more. New calls are refused; those under way have
+ * `grace_ms` (0: 2000) to finish and are then killed, as are commands. Who stops it while somebody
+ * else does waits for the same end, and is told the same; the shorter of the graces counts.
+ * Stopping an instance that has ended does nothing but tell how it ended.
+ * @return 0; NOVA_ETIMEDOUT if something had to be killed. It has ended in both cases, and is in no
+ * list. Since 0.1.
  */
 NOVA_API int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error);
 

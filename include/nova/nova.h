@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/nova.h
- * Everything. Begin with nova/function.h (register and invoke), or with nova/vm.h if you want a VM and nothing else;
- * nova/base.h holds the conventions for errors, ownership and options.
+ * Everything. Begin with nova/function.h (register and invoke), or with nova/vm.h if you want a VM
+ * and nothing else; nova/base.h holds the conventions for errors, ownership and options.
  */
 #ifndef NOVA_NOVA_H
 #define NOVA_NOVA_H

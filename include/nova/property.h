@@ -19,8 +19,9 @@ enum nova_property_type {
 	NOVA_PROPERTY_U64 = 2,    /**< uint64_t */
 	NOVA_PROPERTY_TEXT = 3,   /**< const char * */
 	NOVA_PROPERTY_CHOICE = 4, /**< const char *, one of nova_property.choices */
-	NOVA_PROPERTY_LIST = 5,   /**< const char *const *, and behind it a size_t that counts them:
-	                               "NAME=value", no name twice */
+	/** const char *const *, and behind it a size_t that counts them: "NAME=value", no name
+	   twice */
+	NOVA_PROPERTY_LIST = 5,
 };
 
 /** What a number counts. Since 0.1. */
@@ -39,22 +40,25 @@ enum nova_property_unit {
 /** One property. Later releases add members at the end: `size` tells which there are. Since 0.1. */
 typedef struct nova_property {
 	size_t size;
-	const char *name;      /**< of the member of nova_register_opts, in JSON, SQL and Python */
-	uint32_t type;         /**< enum nova_property_type */
-	uint32_t unit;         /**< enum nova_property_unit, of a number */
-	uint64_t least;        /**< of a number */
-	uint64_t most;         /**< of a number; of a list: entries */
-	uint64_t standard;     /**< the number that 0 stands for */
-	const char *const *choices; /**< of a choice, the first is what NULL stands for; ends with NULL */
-	const char *since;     /**< release that brought it */
-	uint32_t features;     /**< of enum nova_feature, that an engine needs to honour it; 0: all do */
-	uint32_t flags;        /**< NOVA_PROPERTY_… */
-	const char *label;     /**< what it is called where it is shown */
-	const char *option;    /**< of `novactl register`, without "--" and any letter */
-	const char *letter;    /**< its short form; "": it has none */
-	const char *value;     /**< what help calls its value */
-	const char *help;      /**< one or two lines without the range and what 0 or NULL stands for */
-	size_t offset;         /**< of the member in nova_register_opts */
+	const char *name;  /**< of the member of nova_register_opts, in JSON, SQL and Python */
+	uint32_t type;     /**< enum nova_property_type */
+	uint32_t unit;     /**< enum nova_property_unit, of a number */
+	uint64_t least;    /**< of a number */
+	uint64_t most;     /**< of a number; of a list: entries */
+	uint64_t standard; /**< the number that 0 stands for */
+	/** of a choice, the first is what NULL stands for; ends with NULL */
+	const char *const *choices;
+	const char *since; /**< release that brought it */
+	/** of enum nova_feature, that an engine needs to honour it; 0: all do */
+	uint32_t features;
+	uint32_t flags;     /**< NOVA_PROPERTY_… */
+	const char *label;  /**< what it is called where it is shown */
+	const char *option; /**< of `novactl register`, without "--" and any letter */
+	const char *letter; /**< its short form; "": it has none */
+	const char *value;  /**< what help calls its value */
+	/** one or two lines without the range and what 0 or NULL stands for */
+	const char *help;
+	size_t offset; /**< of the member in nova_register_opts */
 } nova_property;
 
 /** The property at an index, from 0 on; NULL behind the last. Constant, and there for good.

@@ -15,8 +15,8 @@
 extern "C" {
 #endif
 
-#define NOVA_FRAME_MAX (8u << 20) /**< bytes of JSON in one frame */
-#define NOVA_FRAME_HEADER 4u      /**< bytes before them */
+#define NOVA_FRAME_MAX    (8u << 20) /**< bytes of JSON in one frame */
+#define NOVA_FRAME_HEADER 4u         /**< bytes before them */
 
 /** Types of messages. 1 to 63 are the protocol's core, 64 and up its additions. Since 0.1. */
 enum nova_message {
@@ -49,32 +49,36 @@ typedef struct nova_decoder nova_decoder_t;
  * @param ret_frame free with nova_free()
  * @return 0; NOVA_ETOOBIG; NOVA_ENOMEM. Since 0.1.
  */
-NOVA_API int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame, size_t *ret_len,
-	nova_error_t **error);
+NOVA_API int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame,
+	size_t *ret_len, nova_error_t **error);
 
-/** A decoder. `max` is the longest frame it accepts; 0: #NOVA_FRAME_MAX. @return 0; NOVA_ENOMEM. Since 0.1. */
+/** A decoder. `max` is the longest frame it accepts; 0: #NOVA_FRAME_MAX. @return 0; NOVA_ENOMEM.
+ * Since 0.1. */
 NOVA_API int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_error_t **error);
 
 /** Frees the decoder. NULL is accepted. Since 0.1. */
 NOVA_API void nova_decoder_free(nova_decoder_t *decoder);
 
 /**
- * Feeds bytes, as they come. They are copied. A length over the limit is refused as soon as its 4 bytes are there, before anything is
- * stored for it.
- * @return 0; NOVA_ETOOBIG; NOVA_ENOMEM. After a failure the decoder stays failed: nova_decoder_feed() and
- *         nova_decoder_next() return that code again. Since 0.1.
+ * Feeds bytes, as they come. They are copied. A length over the limit is refused as soon as its 4
+ * bytes are there, before anything is stored for it.
+ * @return 0; NOVA_ETOOBIG; NOVA_ENOMEM. After a failure the decoder stays failed:
+ * nova_decoder_feed() and nova_decoder_next() return that code again. Since 0.1.
  */
-NOVA_API int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t len, nova_error_t **error);
+NOVA_API int nova_decoder_feed(
+	nova_decoder_t *decoder, const void *data, size_t len, nova_error_t **error);
 
 /**
  * The next whole frame.
  * @param ret_type    its type
- * @param ret_payload JSON text of its payload object, NUL-terminated; valid until the next call on the decoder
- * @return 1 if there was one, 0 if more bytes are needed; NOVA_EAGENT if the frame is not `{"type":N,"payload":{…}}`, is nested over 514 deep, or
- *         has more than 64 other members or 64 KiB of them (sticky, as above). Since 0.1.
+ * @param ret_payload JSON text of its payload object, NUL-terminated; valid until the next call on
+ * the decoder
+ * @return 1 if there was one, 0 if more bytes are needed; NOVA_EAGENT if the frame is not
+ * `{"type":N,"payload":{…}}`, is nested over 514 deep, or has more than 64 other members or 64 KiB
+ * of them (sticky, as above). Since 0.1.
  */
-NOVA_API int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload, size_t *ret_len,
-	nova_error_t **error);
+NOVA_API int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload,
+	size_t *ret_len, nova_error_t **error);
 
 #ifdef __cplusplus
 }

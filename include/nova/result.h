@@ -23,15 +23,16 @@ NOVA_API void nova_result_free(nova_result_t *result);
  * deep. "null" if it failed, or for a command. `ret_len` may be NULL. Since 0.1. */
 NOVA_API const char *nova_result_output(const nova_result_t *result, size_t *ret_len);
 
-/** What was written to stdout, NUL-terminated (the text may hold NULs: use the length). For a Python handler that was
- * called, what it printed; its return value is the output. Since 0.1. */
+/** What was written to stdout, NUL-terminated (the text may hold NULs: use the length). For a
+ * Python handler that was called, what it printed; its return value is the output. Since 0.1. */
 NOVA_API const char *nova_result_stdout(const nova_result_t *result, size_t *ret_len);
 
 /** What was written to stderr. Since 0.1. */
 NOVA_API const char *nova_result_stderr(const nova_result_t *result, size_t *ret_len);
 
-/** 1 if stdout or stderr was longer than the cap (the rest was read and dropped): 1 MiB each, but 6 MiB for a function's
- * stdout that is its output; with more than that the call has failed. Since 0.1. */
+/** 1 if stdout or stderr was longer than the cap (the rest was read and dropped): 1 MiB each, but 6
+ * MiB for a function's stdout that is its output; with more than that the call has failed. Since
+ * 0.1. */
 NOVA_API int nova_result_truncated(const nova_result_t *result);
 
 /** Why it failed, such as "exit 3: no such city"; "" if it did not. Since 0.1. */
@@ -64,7 +65,8 @@ enum nova_timing {
 	NOVA_TIMING_BOOT = 4,   /**< guest running until the agent is ready, or snapshot loaded */
 	NOVA_TIMING_INIT = 5,   /**< agent given the function: code found, interpreter warm */
 	NOVA_TIMING_EXEC = 6,   /**< request sent until answer received */
-	NOVA_TIMING_GUEST = 7,  /**< of that, the time the function itself took, by the guest's clock */
+	/** of that, the time the function itself took, by the guest's clock */
+	NOVA_TIMING_GUEST = 7,
 };
 
 /** Microseconds of one part; 0 for a part that did not occur or is unknown. Since 0.1. */
@@ -73,7 +75,8 @@ NOVA_API uint64_t nova_result_timing_us(const nova_result_t *result, int timing)
 /** Same as nova_result_timing_us(result, NOVA_TIMING_TOTAL) rounded to milliseconds. Since 0.1. */
 NOVA_API uint64_t nova_result_duration_ms(const nova_result_t *result);
 
-/** The whole result as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1. */
+/** The whole result as one JSON object. Free with nova_free(); NULL when out of memory. Since 0.1.
+ */
 NOVA_API char *nova_result_to_json(const nova_result_t *result);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one place that reads the environment. Whoever starts a program chooses it, so one that runs with
- * rights which that user lacks (setuid, setgid, file capabilities) must not obey it.
+ * The one place that reads the environment. Whoever starts a program chooses it, so one that runs
+ * with rights which that user lacks (setuid, setgid, file capabilities) must not obey it.
  */
 #include <sys/auxv.h>
 #include <unistd.h>

@@ -12,10 +12,17 @@ struct nova_error {
 };
 
 /*
- * What can be said without memory: a code and an outcome. Nobody writes to these objects: nova_wrap() passes them by, and nova_set_outcome() takes the
- * next one of the row. One without a message says that memory was missing, for the call itself or for more words about its failure.
+ * What can be said without memory: a code and an outcome. Nobody writes to these objects:
+ * nova_wrap() passes them by, and nova_set_outcome() takes the next one of the row. One without a
+ * message says that memory was missing, for the call itself or for more words about its failure.
  */
-#define WORDLESS(code, os) { { code, os, NOVA_OUTCOME_NEVER_RAN, NULL }, { code, os, NOVA_OUTCOME_RAN, NULL }, { code, os, NOVA_OUTCOME_UNKNOWN, NULL } }
+#define WORDLESS(code, os)                                                                         \
+	{                                                                                          \
+		{ code, os, NOVA_OUTCOME_NEVER_RAN, NULL }, { code, os, NOVA_OUTCOME_RAN, NULL },  \
+		{                                                                                  \
+			code, os, NOVA_OUTCOME_UNKNOWN, NULL                                       \
+		}                                                                                  \
+	}
 
 static const struct {
 	int code;
@@ -70,7 +77,8 @@ const char *nova_error_message(const nova_error_t *error)
 		return "";
 	if (error->message)
 		return error->message;
-	return error->code == NOVA_ENOMEM ? "out of memory" : "there is no memory for saying more about it";
+	return error->code == NOVA_ENOMEM ? "out of memory" :
+					    "there is no memory for saying more about it";
 }
 
 int nova_error_os(const nova_error_t *error)
@@ -148,12 +156,15 @@ int nova_fail_ran(nova_error_t **error, int code, int outcome, const char *forma
 	return make(error, code, 0, outcome, text);
 }
 
-bool nova_any_null(nova_error_t **error, const char *call, const char *names, const void *const *values, size_t count)
+bool nova_any_null(nova_error_t **error, const char *call, const char *names,
+	const void *const *values, size_t count)
 {
-	for (size_t i = 0; i < count; i++, names += strcspn(names, " ,"), names += strspn(names, " ,")) {
+	for (size_t i = 0; i < count;
+		i++, names += strcspn(names, " ,"), names += strspn(names, " ,")) {
 		if (values[i])
 			continue;
-		nova_fail(error, NOVA_EINVAL, "%s: %.*s must not be NULL", call, (int)strcspn(names, " ,"), names);
+		nova_fail(error, NOVA_EINVAL, "%s: %.*s must not be NULL", call,
+			(int)strcspn(names, " ,"), names);
 		return true;
 	}
 	return false;
@@ -195,7 +206,9 @@ int nova_fail_os(nova_error_t **error, int os, const char *format, ...)
 	va_start(args, format);
 	AUTO_FREE char *text = format_text(format, args);
 	va_end(args);
-	char *whole = text ? str_format("%s: %s", text, strerror_r(abs(os), reason, sizeof(reason))) : NULL;
+	char *whole =
+		text ? str_format("%s: %s", text, strerror_r(abs(os), reason, sizeof(reason))) :
+		       NULL;
 	return make(error, nova_code_of_errno(os), abs(os), NOVA_OUTCOME_NEVER_RAN, whole);
 }
 
@@ -263,7 +276,8 @@ int opts_import(void *dst, size_t known, const void *src, const char *what, nova
 	size_t size;
 	memcpy(&size, src, sizeof(size));
 	if (size < sizeof(size_t) || size > 65536)
-		return nova_fail(error, NOVA_EABI, "%s.size is %zu: set it to sizeof(%s)", what, size, what);
+		return nova_fail(
+			error, NOVA_EABI, "%s.size is %zu: set it to sizeof(%s)", what, size, what);
 	for (size_t i = known; i < size; i++)
 		if (((const uint8_t *)src)[i])
 			return nova_fail(error, NOVA_EABI,
@@ -277,6 +291,9 @@ int opts_import(void *dst, size_t known, const void *src, const char *what, nova
 
 int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error)
 {
-	return reserved ? nova_fail(error, NOVA_EABI, "%s.reserved is %u: libnova " NOVA_VERSION_STRING " wants 0 there; update the library",
-		what, reserved) : 0;
+	return reserved ? nova_fail(error, NOVA_EABI,
+				  "%s.reserved is %u: libnova " NOVA_VERSION_STRING
+				  " wants 0 there; update the library",
+				  what, reserved) :
+			  0;
 }

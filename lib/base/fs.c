@@ -153,7 +153,8 @@ int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns)
 	if (ret_size)
 		*ret_size = (uint64_t)st.st_size;
 	if (ret_mtime_ns)
-		*ret_mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+		*ret_mtime_ns =
+			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
 	return 0;
 }
 
@@ -190,7 +191,8 @@ int fs_read_file(const char *path, struct buf *out)
 static int lock_until(int fd, uint64_t deadline)
 {
 	int r;
-	for (int pause_ms = 1; (r = sys_flock(fd, true, false)) == -EWOULDBLOCK && !deadline_passed(deadline);) {
+	for (int pause_ms = 1;
+		(r = sys_flock(fd, true, false)) == -EWOULDBLOCK && !deadline_passed(deadline);) {
 		poll(NULL, 0, pause_ms);
 		pause_ms = pause_ms < LOCK_PAUSE_MS ? pause_ms * 2 : pause_ms;
 	}
@@ -240,7 +242,8 @@ void fs_sweep_temps(const char *directory, const char *name)
 	char **names;
 	int count = fs_list(directory, &names);
 	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path = is_temp(names[i], name) ? path_join(directory, names[i]) : NULL;
+		AUTO_FREE char *path =
+			is_temp(names[i], name) ? path_join(directory, names[i]) : NULL;
 		AUTO_FD int fd = path ? sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
 		if (fd >= 0 && lock_until(fd, 0) == 0)
 			fs_unlink(path);

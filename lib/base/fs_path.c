@@ -17,7 +17,8 @@ int fs_chmod(const char *path, mode_t mode)
 
 int fs_make_file(const char *path, mode_t mode)
 {
-	/* Not by open(): the close would drop the locks of another thread that is as far already. */
+	/* Not by open(): the close would drop the locks of another thread that is as far already.
+	 */
 	int r = mknod(path, S_IFREG | mode, 0) < 0 ? -errno : 0;
 	if (r == -EEXIST)
 		return 0;
@@ -80,7 +81,8 @@ int path_user_home(bool environment, char **ret_path)
 	const char *home = environment ? env_get("HOME") : NULL;
 	if (home && home[0] == '/')
 		return give(strdup(home), ret_path);
-	/* With a group or capabilities that are lent, it is the home of the one who must not choose. */
+	/* With a group or capabilities that are lent, it is the home of the one who must not
+	 * choose. */
 	if (env_is_borrowed() && geteuid() == getuid())
 		return -ENOENT;
 	struct passwd entry, *found = NULL;
@@ -94,7 +96,8 @@ int path_user_home(bool environment, char **ret_path)
 int path_expand_user(const char *path, bool environment, char **ret_path)
 {
 	AUTO_FREE char *home = NULL;
-	int r = !strcmp(path, "~") || str_starts(path, "~/") ? path_user_home(environment, &home) : -ENOENT;
+	int r = !strcmp(path, "~") || str_starts(path, "~/") ? path_user_home(environment, &home) :
+							       -ENOENT;
 	if (r == -ENOENT)
 		return give(strdup(path), ret_path);
 	if (r < 0)
@@ -102,7 +105,8 @@ int path_expand_user(const char *path, bool environment, char **ret_path)
 	return give(path[1] ? path_join(home, path + 2) : STEAL(home), ret_path);
 }
 
-/* What is wrong with one place of several is no reason not to look at the next; that nothing can be looked up is. */
+/* What is wrong with one place of several is no reason not to look at the next; that nothing can be
+ * looked up is. */
 static int executable(const char *path)
 {
 	if (access(path, X_OK) == 0)

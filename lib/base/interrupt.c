@@ -30,7 +30,8 @@ int nova_interrupt_new(nova_interrupt_t **ret_interrupt, nova_error_t **error)
 /* In signal handlers too: nothing here but getpid(2), an atomic and write(2). */
 void nova_interrupt_trigger(nova_interrupt_t *interrupt)
 {
-	if (interrupt && interrupt->process == getpid() && !__atomic_exchange_n(&interrupt->triggered, 1, __ATOMIC_ACQ_REL))
+	if (interrupt && interrupt->process == getpid() &&
+		!__atomic_exchange_n(&interrupt->triggered, 1, __ATOMIC_ACQ_REL))
 		sys_event_raise(interrupt->event);
 }
 
@@ -48,19 +49,22 @@ void interrupt_rearm(nova_interrupt_t *interrupt)
 	sys_event_clear(interrupt->event);
 }
 
-/* --- what may end a call ---------------------------------------------------------------------------- */
+/* --- what may end a call --- */
 
 bool stop_asked(const struct stop *stop)
 {
 	for (; stop; stop = stop->outer)
-		if (stop->interrupt && __atomic_load_n(&stop->interrupt->triggered, __ATOMIC_ACQUIRE))
+		if (stop->interrupt &&
+			__atomic_load_n(&stop->interrupt->triggered, __ATOMIC_ACQUIRE))
 			return true;
 	return false;
 }
 
 int stop_check(const struct stop *stop, const char *what, nova_error_t **error)
 {
-	return stop_asked(stop) ? nova_fail(error, NOVA_ECANCELED, "the call was interrupted before %s", what) : 0;
+	return stop_asked(stop) ? nova_fail(error, NOVA_ECANCELED,
+					  "the call was interrupted before %s", what) :
+				  0;
 }
 
 #define STOP_FDS   6u  /* of the caller */
@@ -117,7 +121,8 @@ void sleeper_wake(struct sleeper *s)
 
 static void wait_for_signal(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	struct timespec until = { (time_t)(deadline / 1000000000u),
+		(long)(deadline % 1000000000u) };
 	if (deadline == NEVER)
 		pthread_cond_wait(&s->woken, lock);
 	else
@@ -147,7 +152,8 @@ bool sleeper_wait_readable(struct sleeper *s, pthread_mutex_t *lock, uint64_t de
 	return fds[1].revents;
 }
 
-void sleeper_wait(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
+void sleeper_wait(
+	struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
 {
 	sleeper_wait_readable(s, lock, deadline, stop, -1);
 }

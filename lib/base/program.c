@@ -6,9 +6,9 @@
 
 #include "base/base.h"
 
-/* The file that this code is in: the program itself, if it is linked statically. A name for that may
- * be the caller's choice (a link to it elsewhere), so where rights are borrowed it does not count:
- * -ENOENT. */
+/* The file that this code is in: the program itself, if it is linked statically. A name for that
+ * may be the caller's choice (a link to it elsewhere), so where rights are borrowed it does not
+ * count: -ENOENT. */
 static int library_path(char **ret_path)
 {
 	Dl_info info;
@@ -38,7 +38,8 @@ int library_beside(const char *const *places, size_t count, const char *name, ch
 		if (there == 0)
 			continue;
 		if (there > 0)
-			*ret_path = realpath(path, NULL); /* the keeper, which executes it, is in another directory */
+			*ret_path = realpath(path,
+				NULL); /* the keeper, which executes it, is in another directory */
 		return there < 0 ? there : *ret_path ? 0 : -errno;
 	}
 	return -ENOENT;
@@ -47,8 +48,10 @@ int library_beside(const char *const *places, size_t count, const char *name, ch
 /* -ENOENT: it is not there. */
 static int beside_library(const char *name, char **ret_path)
 {
-	/* Relative to libnova.so, and to a test program of the build tree that has the library inside. */
-	static const char *const places[] = { "", "../lib/", "../agent/", "../../lib/", "../../agent/" };
+	/* Relative to libnova.so, and to a test program of the build tree that has the library
+	 * inside. */
+	static const char *const places[] = { "", "../lib/", "../agent/", "../../lib/",
+		"../../agent/" };
 	return library_beside(places, ARRAY_LEN(places), name, ret_path);
 }
 
@@ -75,7 +78,9 @@ int program_find(const char *name, const char *variable, char **ret_path, nova_e
 		r = fs_exists(path);
 	if (r == 0)
 		return nova_fail(error, NOVA_ENOTFOUND,
-			"libnova's program %s is not at %s; install it there%s%s%s", name, path, variable ? ", or set " : "", variable ? variable : "", variable ? " to its path" : "");
+			"libnova's program %s is not at %s; install it there%s%s%s", name, path,
+			variable ? ", or set " : "", variable ? variable : "",
+			variable ? " to its path" : "");
 	if (r < 0)
 		return nova_fail_os(error, r, "looking for libnova's program %s", name);
 	*ret_path = STEAL(path);

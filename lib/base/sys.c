@@ -11,13 +11,13 @@
 
 #include "base/base.h"
 
-#define RETRY(expr) \
-	(__extension__({ \
-		__typeof__(expr) r_; \
-		do \
-			r_ = (expr); \
-		while (r_ < 0 && errno == EINTR); \
-		r_ < 0 ? -errno : r_; \
+#define RETRY(expr)                                                                                \
+	(__extension__({                                                                           \
+		__typeof__(expr) r_;                                                               \
+		do                                                                                 \
+			r_ = (expr);                                                               \
+		while (r_ < 0 && errno == EINTR);                                                  \
+		r_ < 0 ? -errno : r_;                                                              \
 	}))
 
 void fd_close(int fd)
@@ -130,7 +130,8 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 
 int sys_socketpair(int type, int ret_fds[2])
 {
-	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : both_high(ret_fds);
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno :
+									  both_high(ret_fds);
 }
 
 int sys_pipe(int ret_fds[2])
@@ -177,7 +178,8 @@ int sys_timer_open(void)
 
 int sys_timer_set(int fd, uint64_t when)
 {
-	struct itimerspec at = { { 0, 0 }, { (time_t)(when / 1000000000u), (long)(when % 1000000000u) } };
+	struct itimerspec at = { { 0, 0 },
+		{ (time_t)(when / 1000000000u), (long)(when % 1000000000u) } };
 	if (when == NEVER)
 		at.it_value = (struct timespec){ 0, 0 };
 	else if (when == 0)
@@ -197,7 +199,8 @@ int sys_dup(int fd)
 
 void *sys_map(int fd, uint64_t offset, size_t len, bool writable)
 {
-	void *at = mmap(NULL, len, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	void *at = mmap(NULL, len, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd,
+		(off_t)offset);
 	return at == MAP_FAILED ? NULL : at;
 }
 
@@ -248,7 +251,8 @@ int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset
 	int r = 0;
 	for (uint64_t at = 0; r == 0 && at < len;) {
 		uint64_t end = at;
-		while (end < len && end - at < (1u << 20) && memcmp(data + end, zeros, sizeof(zeros)))
+		while (end < len && end - at < (1u << 20) &&
+			memcmp(data + end, zeros, sizeof(zeros)))
 			end += sizeof(zeros);
 		if (end > at)
 			r = sys_pwrite_all(fd, data + at, end - at, offset + at);

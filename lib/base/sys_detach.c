@@ -2,10 +2,12 @@
 /*
  * A program that no wait() of this process ever sees, nor anything that it starts.
  *
- * Two rules of Linux are in the way: who executes a program gets the exit signal SIGCHLD, and whose parent dies becomes a child of init or of
- * the nearest subreaper, either of which this process may be. So there is a reaper in between. It is a child of ours with exit signal
- * 0, which only wait(__WCLONE) sees; it never executes anything, and it collects what dies below it. It shares our memory, because a copy
- * would cost a large host much, and makes plain system calls and nothing else: the C library keeps notes that would be ours.
+ * Two rules of Linux are in the way: who executes a program gets the exit signal SIGCHLD, and whose
+ * parent dies becomes a child of init or of the nearest subreaper, either of which this process may
+ * be. So there is a reaper in between. It is a child of ours with exit signal 0, which only
+ * wait(__WCLONE) sees; it never executes anything, and it collects what dies below it. It shares
+ * our memory, because a copy would cost a large host much, and makes plain system calls and nothing
+ * else: the C library keeps notes that would be ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,8 @@
 #else
 #define NO_CANARY
 #endif
-/* Runs where the thread that it was made by, and with it the memory of that thread's variables, may have ended. */
+/* Runs where the thread that it was made by, and with it the memory of that thread's variables, may
+ * have ended. */
 #define BARE     IN_VFORK NO_CANARY
 #define MEMORY   (64u * 1024) /* a description, and above it the stack */
 #define MAX_FDS  16
@@ -45,26 +48,33 @@ struct family {
 	char *const *environment;
 	int fds[MAX_FDS + 1];
 	size_t fd_count;
-	int told, life; /* where success or failure of exec is told, once; what is open as long as the reaper lives */
+	/* where success or failure of exec is told, once; what is open as long as the reaper lives
+	 */
+	int told, life;
 	pid_t parent;
 	unsigned fd_limit;
 	char text[4096]; /* of argv */
 };
 
-/* --- system calls, without errno ------------------------------------------------------------------------------- */
+/* --- system calls, without errno --- */
 
 static inline __attribute__((always_inline)) long call4(long number, long a, long b, long c, long d)
 {
 	long r;
 	register long r10 __asm__("r10") = d;
-	__asm__ volatile("syscall" : "=a"(r) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
 	return r;
 }
 
 #define call3(number, a, b, c) call4(number, a, b, c, 0)
 
-/* A clone() or clone3() whose child calls `fn`, which does not return: on the stack that it was given, or further down the one of its parent. */
-static inline __attribute__((always_inline)) long clone_call(long number, long a, long b, int (*fn)(struct family *), struct family *f)
+/* A clone() or clone3() whose child calls `fn`, which does not return: on the stack that it was
+ * given, or further down the one of its parent. */
+static inline __attribute__((always_inline)) long clone_call(
+	long number, long a, long b, int (*fn)(struct family *), struct family *f)
 {
 	long r;
 	register void *called __asm__("r12") = (void *)fn;
@@ -85,7 +95,7 @@ static inline __attribute__((always_inline)) long clone_call(long number, long a
 	return r;
 }
 
-/* --- in the children -------------------------------------------------------------------------------------------- */
+/* --- in the children --- */
 
 /* close_range() is younger than the rest of what is needed (Linux 5.9). */
 BARE static void close_from(const struct family *f, unsigned first)
@@ -106,7 +116,8 @@ BARE static void fail_exec(int told, long r)
 /* What the host ignores or blocks would stay so across exec. */
 BARE static void reset_signals(void)
 {
-	static const unsigned long nothing[8]; /* as the kernel's struct sigaction: SIG_DFL; as a signal set: none */
+	/* as the kernel's struct sigaction: SIG_DFL; as a signal set: none */
+	static const unsigned long nothing[8];
 	for (int sig = 1; sig < NSIG; sig++)
 		call4(SYS_rt_sigaction, sig, (long)nothing, 0, sizeof(nothing[0]));
 	call4(SYS_rt_sigprocmask, SIG_SETMASK, (long)nothing, 0, sizeof(nothing[0]));
@@ -121,11 +132,13 @@ BARE static int lift(const struct family *f, int told, long fd)
 	return (int)high;
 }
 
-/* The descriptors become 3, 4, …; after them comes the one that tells a failure, and closes with exec. */
+/* The descriptors become 3, 4, …; after them comes the one that tells a failure, and closes with
+ * exec. */
 BARE static int take_fds(const struct family *f)
 {
 	int high[MAX_FDS + 1], last = 3 + (int)f->fd_count;
-	int told = lift(f, f->told, f->told), null = lift(f, told, call4(SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDWR, 0));
+	int told = lift(f, f->told, f->told),
+	    null = lift(f, told, call4(SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDWR, 0));
 	for (size_t i = 0; i < f->fd_count; i++)
 		high[i] = lift(f, told, f->fds[i]);
 	for (int fd = 0; fd <= 2; fd++)
@@ -154,7 +167,8 @@ BARE static void keep_life_only(const struct family *f)
 	close_from(f, 1);
 }
 
-/* "/proc/self/task/<our number>/children": where /proc belongs to another PID namespace, its numbers are not ours, and this does not exist. */
+/* "/proc/self/task/<our number>/children": where /proc belongs to another PID namespace, its
+ * numbers are not ours, and this does not exist. */
 BARE static long open_children(void)
 {
 	char path[64], digits[16];
@@ -171,7 +185,8 @@ BARE static long open_children(void)
 	return call4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
 }
 
-/* Whatever is below us is to end: what a child leaves comes to us when it ends, and then it is its turn. */
+/* Whatever is below us is to end: what a child leaves comes to us when it ends, and then it is its
+ * turn. */
 BARE static void kill_children(void)
 {
 	char list[1024];
@@ -180,7 +195,8 @@ BARE static void kill_children(void)
 	for (long i = 0; i < len; i++) {
 		if (list[i] >= '0' && list[i] <= '9') {
 			pid = pid * 10 + (list[i] - '0');
-		} else if (pid) { /* it is there until we collect it, so the number is nobody else's */
+		} else if (pid) { /* it is there until we collect it, so the number is nobody else's
+				   */
 			call3(SYS_kill, pid, SIGKILL, 0);
 			pid = 0;
 		}
@@ -193,7 +209,8 @@ BARE static void prepare_reaper(void)
 {
 	const unsigned long all = ~0ul, dfl[4] = { 0 };
 	call4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all));
-	call4(SYS_rt_sigaction, SIGCHLD, (long)dfl, 0, sizeof(all)); /* ignored, it would leave nothing to collect */
+	/* ignored, it would leave nothing to collect */
+	call4(SYS_rt_sigaction, SIGCHLD, (long)dfl, 0, sizeof(all));
 	call3(SYS_setsid, 0, 0, 0);
 	call3(SYS_chdir, (long)"/", 0, 0);
 	call3(SYS_prctl, PR_SET_NAME, (long)"nova-reaper", 0);
@@ -201,10 +218,12 @@ BARE static void prepare_reaper(void)
 	call3(SYS_prctl, PR_SET_PDEATHSIG, SIGHUP, 0);
 }
 
-/* SIGCHLD: something has ended; SIGTERM: all is to end; SIGHUP: a thread of the parent has ended, or the parent, which another parent tells. */
+/* SIGCHLD: something has ended; SIGTERM: all is to end; SIGHUP: a thread of the parent has ended,
+ * or the parent, which another parent tells. */
 BARE static void collect(const struct family *f, long program)
 {
-	const unsigned long awaited = 1ul << (SIGCHLD - 1) | 1ul << (SIGHUP - 1) | 1ul << (SIGTERM - 1);
+	const unsigned long awaited =
+		1ul << (SIGCHLD - 1) | 1ul << (SIGHUP - 1) | 1ul << (SIGTERM - 1);
 	for (bool ending = false;;) {
 		long r;
 		while ((r = call4(SYS_wait4, -1, 0, WNOHANG | __WALL, 0)) > 0)
@@ -217,7 +236,8 @@ BARE static void collect(const struct family *f, long program)
 		}
 		if (ending)
 			kill_children();
-		ending |= call4(SYS_rt_sigtimedwait, (long)&awaited, 0, 0, sizeof(awaited)) == SIGTERM;
+		ending |= call4(SYS_rt_sigtimedwait, (long)&awaited, 0, 0, sizeof(awaited)) ==
+			  SIGTERM;
 	}
 }
 
@@ -228,14 +248,15 @@ BARE static int reap(struct family *f)
 	long program = clone_call(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, execute, f);
 	if (program < 0)
 		fail_exec(f->told, program);
-	call3(SYS_write, f->told, (long)&well, sizeof(well)); /* if it could not be executed, that has been told before */
+	/* if it could not be executed, that has been told before */
+	call3(SYS_write, f->told, (long)&well, sizeof(well));
 	keep_life_only(f);
 	collect(f, program);
 	call3(SYS_exit_group, 0, 0, 0);
 	return 0;
 }
 
-/* --- in the parent ----------------------------------------------------------------------------------------------- */
+/* --- in the parent --- */
 
 static int describe(struct family *f, const char *const *argv, const int *fds, size_t fd_count)
 {
@@ -254,21 +275,27 @@ static int describe(struct family *f, const char *const *argv, const int *fds, s
 	f->fd_count = fd_count;
 	f->environment = environ;
 	f->parent = getpid();
-	f->fd_limit = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1u << 20 ? (unsigned)limit.rlim_cur : 1u << 20;
+	f->fd_limit = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1u << 20 ?
+			      (unsigned)limit.rlim_cur :
+			      1u << 20;
 	return 0;
 }
 
-/* Where clone3() is missing (before Linux 5.3, under valgrind, in old sandboxes) the reaper has a copy of our memory instead. */
+/* Where clone3() is missing (before Linux 5.3, under valgrind, in old sandboxes) the reaper has a
+ * copy of our memory instead. */
 static int start_reaper(struct family *f)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM, .stack = (uintptr_t)f + sizeof(*f), .stack_size = MEMORY - sizeof(*f)
+		.flags = CLONE_VM,
+		.stack = (uintptr_t)f + sizeof(*f),
+		.stack_size = MEMORY - sizeof(*f),
 	};
 	args.stack = (args.stack + 63) & ~(uint64_t)63;
 	args.stack_size = (uintptr_t)f + MEMORY - args.stack;
 	sigset_t all, before;
 	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before); /* no handler of the host may run in a child that shares its memory */
+	/* no handler of the host may run in a child that shares its memory */
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	long pid = clone_call(SYS_clone3, (long)&args, sizeof(args), reap, f);
 	if (pid < 0)
 		pid = clone_call(SYS_clone, 0, 0, reap, f);
@@ -310,10 +337,12 @@ static int start(struct family *f, struct detached *d)
 	return r < 0 ? r : await_exec(told_begin);
 }
 
-int sys_detached_start(const char *const *argv, const int *fds, size_t fd_count, struct detached *ret)
+int sys_detached_start(
+	const char *const *argv, const int *fds, size_t fd_count, struct detached *ret)
 {
 	struct detached d = DETACHED_NONE;
-	d.memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	d.memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (d.memory == MAP_FAILED)
 		return -errno;
 	int r = describe(d.memory, argv, fds, fd_count);
@@ -330,7 +359,8 @@ int sys_detached_start(const char *const *argv, const int *fds, size_t fd_count,
 static bool has_ended(int64_t reaper)
 {
 	siginfo_t info = { .si_pid = 0 };
-	return waitid(P_PID, (id_t)reaper, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || info.si_pid > 0;
+	return waitid(P_PID, (id_t)reaper, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
+	       info.si_pid > 0;
 }
 
 bool sys_detached_wait(const struct detached *d, uint64_t deadline)
@@ -360,7 +390,8 @@ bool sys_detached_end(struct detached *d, uint64_t deadline)
 {
 	if (!sys_detached_wait(d, deadline))
 		return false;
-	if (d->reaper > 0) /* it closes its files a moment before it can be waited for, and nothing holds it up */
+	/* it closes its files a moment before it can be waited for, and nothing holds it up */
+	if (d->reaper > 0)
 		while (waitpid((pid_t)d->reaper, NULL, __WALL) < 0 && errno == EINTR)
 			;
 	if (d->memory)

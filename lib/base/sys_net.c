@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Network devices of this host: TAPs, and the socket on which the kernel is asked for links and addresses. */
+/* Network devices of this host: TAPs, and the socket on which the kernel is asked for links and
+ * addresses. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>

@@ -50,7 +50,8 @@ int sys_shutdown_write(int fd)
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-static ssize_t send_once(int socket, const void *data, size_t len, const int *fds, size_t fd_count, int flags)
+static ssize_t send_once(
+	int socket, const void *data, size_t len, const int *fds, size_t fd_count, int flags)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int) * MAX_SENT_FDS)];
@@ -95,7 +96,8 @@ static int await_socket(int socket, short events, uint64_t deadline)
 	}
 }
 
-int sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count, uint64_t deadline)
+int sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count,
+	uint64_t deadline)
 {
 	const char *at = data;
 	for (;;) {
@@ -115,7 +117,8 @@ int sys_send_fds_until(int socket, const void *data, size_t len, const int *fds,
 	}
 }
 
-/* There is room for two beside the header, and a sender is not to be trusted to send only one: who is not wanted is closed. */
+/* There is room for two beside the header, and a sender is not to be trusted to send only one: who
+ * is not wanted is closed. */
 static int take_fd(struct msghdr *message)
 {
 	int fd = -1;
@@ -146,7 +149,10 @@ ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd, uint64_t dea
 	ssize_t got;
 	for (;;) {
 		message = (struct msghdr){
-			.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)
+			.msg_iov = &io,
+			.msg_iovlen = 1,
+			.msg_control = control.space,
+			.msg_controllen = sizeof(control.space),
 		};
 		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 		if (got >= 0)
@@ -179,7 +185,8 @@ static size_t iov_consume(struct iovec *iov, size_t count, size_t done)
 }
 
 /* One call moves less than 2 GiB, and may move less than it was asked for. */
-int sys_process_memory_all(int64_t pid, void *local, size_t len, struct iovec *remote, size_t count, bool out)
+int sys_process_memory_all(
+	int64_t pid, void *local, size_t len, struct iovec *remote, size_t count, bool out)
 {
 	uint8_t *at = local;
 	while (len) {

@@ -9,8 +9,8 @@
 struct nova_config {
 	struct layer
 		layers[LAYERS]; /* by enum nova_config_source; the default layer is always full */
-	bool bare; /* the environment is ignored */
-	bool read; /* something was loaded or set */
+	bool bare;              /* the environment is ignored */
+	bool read;              /* something was loaded or set */
 };
 
 void layer_clear(struct layer *layer)
@@ -44,9 +44,9 @@ static int user_directory(const nova_config_t *config, const char *variable, con
 	int r = base && base[0] == '/' ? 0 : path_user_home(!config->bare, &home);
 	if (r < 0 && r != -ENOENT)
 		return nova_fail_os(error, r, "the home directory of this user");
-	*ret_path = r < 0  ? strdup("")
-		    : home ? str_format("%s/%s/nova", home, below_home)
-			   : path_join(base, "nova");
+	*ret_path = r < 0 ? strdup("") :
+		    home  ? str_format("%s/%s/nova", home, below_home) :
+			    path_join(base, "nova");
 	return *ret_path ? 0 : nova_oom(error);
 }
 
@@ -56,8 +56,7 @@ static int set_default(nova_config_t *config, int index, nova_error_t **error)
 	struct value *value = &config->layers[NOVA_CONFIG_DEFAULT].values[index];
 	if (!strcmp(key->key, "home")) {
 		free(STEAL(value->text));
-		return user_directory(
-			config, "XDG_DATA_HOME", ".local/share", &value->text, error);
+		return user_directory(config, "XDG_DATA_HOME", ".local/share", &value->text, error);
 	}
 	return key_accept(key, "default", key->value, true, &value->text, &value->number, error);
 }
@@ -99,9 +98,7 @@ int config_copy(const nova_config_t *config, nova_config_t **ret_copy, nova_erro
 	return 0;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static const struct value *value_in_force(const nova_config_t *config, int index, int *ret_layer)
 {
@@ -166,14 +163,16 @@ const char *const *nova_config_keys(void)
 	/* In step with the table by a test; a list of its own because the caller walks an array of
 	 * names. */
 	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
-		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout", "pool.max_memory", "pool.max_queue",
-		"pool.pause_after", "pool.thread", "pool.templates", "pool.shells", "pool.max_shells", "snapshot.compress",
-		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
-		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
-		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
-		"firecracker.console", "firecracker.io_engine",
-		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
-		"redis.password", "redis.db", NULL };
+		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout",
+		"pool.max_memory", "pool.max_queue", "pool.pause_after", "pool.thread",
+		"pool.templates", "pool.shells", "pool.max_shells", "snapshot.compress",
+		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout",
+		"firecracker.binary", "firecracker.kernel", "firecracker.rootfs_dir",
+		"firecracker.rootfs", "firecracker.socket_dir", "firecracker.vsock_dir",
+		"firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
+		"firecracker.console", "firecracker.io_engine", "firecracker.bridge_name",
+		"firecracker.subnet", "postgres.dsn", "redis.addr", "redis.password", "redis.db",
+		NULL };
 	return names;
 }
 
@@ -189,9 +188,7 @@ const char *nova_config_variable(const char *key)
 	return index < 0 ? NULL : config_keys[index].variables[0];
 }
 
-/* --- setting
- * ------------------------------------------------------------------------------------------------
- */
+/* --- setting --- */
 
 int nova_config_set(nova_config_t *config, const char *key, const char *value, nova_error_t **error)
 {
@@ -207,8 +204,8 @@ int nova_config_set(nova_config_t *config, const char *key, const char *value, n
 			"unknown setting '%.128s'; docs/configuration.md lists them", key);
 	struct value *slot = &config->layers[NOVA_CONFIG_SET].values[index], made = { 0 };
 	if (value) {
-		int r = key_accept(
-			&config_keys[index], "setting", value, !config->bare, &made.text, &made.number, error);
+		int r = key_accept(&config_keys[index], "setting", value, !config->bare, &made.text,
+			&made.number, error);
 		if (r < 0)
 			return r;
 	}
@@ -284,7 +281,8 @@ static int load_file(nova_config_t *config, const char *path, nova_error_t **err
 	int writers = fs_open_to_writers(path);
 	if (writers > 0 && writers & S_IWOTH)
 		return nova_fail(error, NOVA_EPERM,
-			"anybody may write in the configuration file %s: chmod o-w '%s'", path, path);
+			"anybody may write in the configuration file %s: chmod o-w '%s'", path,
+			path);
 	AUTO_BUF struct buf text = BUF_INIT(CONFIG_MAX_FILE);
 	int r = fs_read_file(path, &text);
 	if (r < 0 && nova_code_of_errno(r) == NOVA_ETOOBIG)
@@ -307,7 +305,8 @@ static int load_standard_file(nova_config_t *config, nova_error_t **error)
 	const char *const places[] = { *directory ? users : "", "/etc/nova/nova.yaml" };
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		int there = *places[i] ? fs_exists(places[i]) : 0;
-		if (there < 0 && there != -EACCES) /* what this user may not see is not meant for this user */
+		/* what this user may not see is not meant for this user */
+		if (there < 0 && there != -EACCES)
 			return nova_fail_os(error, there, "the configuration file %s", places[i]);
 		if (there > 0)
 			return load_file(config, places[i], error);

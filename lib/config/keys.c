@@ -11,77 +11,106 @@
 /* clang-format off */
 const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "home", { "NOVA_HOME" }, KEY_PATH, "", 1, 0, { 0 },
-		"State directory: function store, code disks, run files. "
-		"Default: $XDG_DATA_HOME/nova, else ~/.local/share/nova" },
+		"State directory: function store, code disks, run files. Default: "
+		"$XDG_DATA_HOME/nova, else ~/.local/share/nova" },
 	{ "images", { "NOVA_IMAGES" }, KEY_PATH, "", 0, 0, { 0 },
-		"Directory with kernel and root filesystems; empty: the user's cache, then /opt/nova" },
+		"Directory with kernel and root filesystems; empty: the user's cache, then "
+		"/opt/nova" },
 	{ "store", { "NOVA_STORE" }, KEY_ENUM, "sqlite", 0, 0, { "sqlite", "postgres" },
 		"Where functions are kept: sqlite (a file in the state directory) or postgres" },
-	{ "engine", { "NOVA_ENGINE" }, KEY_ENUM, "auto", 0, 0, { "auto", "firecracker", "qemu", "fake" },
-		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates nothing)" },
-	{ "log.level", { "NOVA_LOG" }, KEY_ENUM, "warn", 0, 0, { "none", "error", "warn", "info", "debug" },
+	{ "engine", { "NOVA_ENGINE" }, KEY_ENUM, "auto", 0, 0,
+		{ "auto", "firecracker", "qemu", "fake" },
+		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates "
+		"nothing)" },
+	{ "log.level", { "NOVA_LOG" }, KEY_ENUM, "warn", 0, 0,
+		{ "none", "error", "warn", "info", "debug" },
 		"Least important log messages that are passed on" },
 	{ "pool.idle_ttl", { "NOVA_POOL_IDLE_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a VM waits for the next call of its function" },
 	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "16", 1, 100000, { 0 },
 		"VMs alive at once" },
-	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
+	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1,
+		24u * HOUR_MS, { 0 },
 		"How long a call waits for a free VM" },
 	{ "pool.max_memory", { "NOVA_POOL_MAX_MEMORY" }, KEY_MEMORY, "0", 0, 1u << 30, { 0 },
 		"Guest memory of all VMs together; 0: no limit" },
 	{ "pool.max_queue", { "NOVA_POOL_MAX_QUEUE" }, KEY_INTEGER, "1000", 1, 1000000, { 0 },
 		"Calls that may wait for a VM at once" },
-	{ "pool.pause_after", { "NOVA_POOL_PAUSE_AFTER" }, KEY_DURATION, "500ms", 1, 24u * HOUR_MS, { "off" },
-		"After what time a VM that waits is paused until its next call, so that it costs no processor time; off: never" },
+	{ "pool.pause_after", { "NOVA_POOL_PAUSE_AFTER" }, KEY_DURATION, "500ms", 1,
+		24u * HOUR_MS, { "off" },
+		"After what time a VM that waits is paused until its next call, so that it "
+		"costs no processor time; off: never" },
 	{ "pool.thread", { "NOVA_POOL_THREAD" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
-		"Whether a pool does what is due by time in a thread of its own; off: when the program calls nova_pool_tick()" },
+		"Whether a pool does what is due by time in a thread of its own; off: when the "
+		"program calls nova_pool_tick()" },
 	{ "pool.templates", { "NOVA_POOL_TEMPLATES" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
 		"Whether functions start from a snapshot that is made at their first call" },
 	{ "pool.shells", { "NOVA_POOL_SHELLS" }, KEY_INTEGER, "0", 0, 1000, { 0 },
-		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of each function in use" },
+		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of "
+		"each function in use" },
 	{ "pool.max_shells", { "NOVA_POOL_MAX_SHELLS" }, KEY_INTEGER, "64", 0, 100000, { 0 },
 		"VMM processes that wait for a clone to come, for all functions and VMs together" },
 	{ "snapshot.compress", { "NOVA_SNAPSHOT_COMPRESS" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
-		"Whether snapshots are compressed (zstd): smaller, but slower to take and to restore; templates never are" },
+		"Whether snapshots are compressed (zstd): smaller, but slower to take and to "
+		"restore; templates never are" },
 	{ "qemu.binary", { "NOVA_QEMU" }, KEY_PATH, "", 0, 0, { 0 },
 		"Program of the qemu engine; empty: qemu-system-x86_64 is searched in PATH" },
 	{ "qemu.accel", { "NOVA_QEMU_ACCEL" }, KEY_ENUM, "auto", 0, 0, { "auto", "kvm", "tcg" },
-		"What executes guest code: kvm, tcg (emulation), or auto (kvm where it is fit and QEMU "
-		"comes up with it)" },
+		"What executes guest code: kvm, tcg (emulation), or auto (kvm where it is fit "
+		"and QEMU comes up with it)" },
 	{ "qemu.merge_memory", { "NOVA_QEMU_MERGE_MEMORY" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
-		"Whether the kernel may merge equal pages of VMs (KSM): saves memory, but lets tenants find out what others have in theirs" },
+		"Whether the kernel may merge equal pages of VMs (KSM): saves memory, but lets "
+		"tenants find out what others have in theirs" },
 	{ "qemu.boot_timeout", { "NOVA_QEMU_BOOT_TIMEOUT" }, KEY_DURATION, "60s", 1, HOUR_MS, { 0 },
 		"How long a guest of the qemu engine may take until its agent answers" },
-	{ "firecracker.binary", { "NOVA_FIRECRACKER", "NOVA_FIRECRACKER_BINARY", "FC_BINARY_PATH" }, KEY_PATH,
+	{ "firecracker.binary",
+		{ "NOVA_FIRECRACKER", "NOVA_FIRECRACKER_BINARY", "FC_BINARY_PATH" }, KEY_PATH,
 		"/usr/local/bin/firecracker", 0, 0, { 0 },
-		"Program of the firecracker engine; if the default is not there: firecracker in PATH, then /opt/nova/bin" },
+		"Program of the firecracker engine; if the default is not there: firecracker in "
+		"PATH, then /opt/nova/bin" },
 	{ "firecracker.kernel", { "NOVA_FIRECRACKER_KERNEL", "FC_KERNEL_PATH" }, KEY_PATH,
 		"/opt/nova/kernel/vmlinux", 0, 0, { 0 },
-		"Guest kernel (vmlinux) of the firecracker engine, if set; else that of the images" },
-	{ "firecracker.rootfs_dir", { "NOVA_FIRECRACKER_ROOTFS_DIR" }, KEY_PATH, "/opt/nova/rootfs", 0, 0, { 0 },
-		"Directory with root filesystems (python.ext4 …) of the firecracker engine, if set; else those of the images" },
-	{ "firecracker.rootfs", { "NOVA_FIRECRACKER_ROOTFS", "FC_ROOTFS_PATH" }, KEY_PATH, "", 0, 0, { 0 },
-		"One root filesystem for every runtime instead of those in firecracker.rootfs_dir" },
-	{ "firecracker.socket_dir", { "NOVA_FIRECRACKER_SOCKET_DIR" }, KEY_PATH, "/tmp/nova/sockets", 0, 0, { 0 },
-		"Directory for links to the API sockets, <id>.sock; off: none. The default is left alone if another user has it" },
-	{ "firecracker.vsock_dir", { "NOVA_FIRECRACKER_VSOCK_DIR" }, KEY_PATH, "/tmp/nova/vsock", 0, 0, { 0 },
+		"Guest kernel (vmlinux) of the firecracker engine, if set; else that of the "
+		"images" },
+	{ "firecracker.rootfs_dir", { "NOVA_FIRECRACKER_ROOTFS_DIR" }, KEY_PATH,
+		"/opt/nova/rootfs", 0, 0, { 0 },
+		"Directory with root filesystems (python.ext4 …) of the firecracker engine, if "
+		"set; else those of the images" },
+	{ "firecracker.rootfs", { "NOVA_FIRECRACKER_ROOTFS", "FC_ROOTFS_PATH" }, KEY_PATH, "", 0,
+		0, { 0 },
+		"One root filesystem for every runtime instead of those in "
+		"firecracker.rootfs_dir" },
+	{ "firecracker.socket_dir", { "NOVA_FIRECRACKER_SOCKET_DIR" }, KEY_PATH,
+		"/tmp/nova/sockets", 0, 0, { 0 },
+		"Directory for links to the API sockets, <id>.sock; off: none. The default is "
+		"left alone if another user has it" },
+	{ "firecracker.vsock_dir", { "NOVA_FIRECRACKER_VSOCK_DIR" }, KEY_PATH, "/tmp/nova/vsock",
+		0, 0, { 0 },
 		"Directory for links to the vsock sockets, <id>.sock; off: none. The same" },
-	{ "firecracker.log_dir", { "NOVA_FIRECRACKER_LOG_DIR" }, KEY_PATH, "/tmp/nova/logs", 0, 0, { 0 },
-		"Directory for links to log and metrics of each firecracker process, <id>.log and <id>.metrics, which end "
-		"with it; off: none. The default is left alone if another user has it" },
-	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
+	{ "firecracker.log_dir", { "NOVA_FIRECRACKER_LOG_DIR" }, KEY_PATH, "/tmp/nova/logs", 0, 0,
+		{ 0 },
+		"Directory for links to log and metrics of each firecracker process, <id>.log "
+		"and <id>.metrics, which end with it; off: none. The default is left alone if "
+		"another user has it" },
+	{ "firecracker.boot_timeout", { "NOVA_FIRECRACKER_BOOT_TIMEOUT" }, KEY_DURATION, "10s", 1,
+		HOUR_MS, { 0 },
 		"How long a guest of the firecracker engine may take until its agent answers" },
 	{ "firecracker.jailer", { "NOVA_FIRECRACKER_JAILER" }, KEY_PATH, "", 0, 0, { 0 },
-		"The jailer, used by root only; empty: beside the firecracker program, in PATH and /opt/nova/bin; off: do without" },
-	{ "firecracker.console", { "NOVA_FIRECRACKER_CONSOLE" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
-		"Whether guests of the firecracker engine have a serial console: on helps to find out why one dies, and costs time" },
+		"The jailer, used by root only; empty: beside the firecracker program, in PATH "
+		"and /opt/nova/bin; off: do without" },
+	{ "firecracker.console", { "NOVA_FIRECRACKER_CONSOLE" }, KEY_ENUM, "off", 0, 0,
+		{ "off", "on" },
+		"Whether guests of the firecracker engine have a serial console: on helps to "
+		"find out why one dies, and costs time" },
 	{ "firecracker.io_engine", { "NOVA_FIRECRACKER_IO_ENGINE" }, KEY_ENUM, "Sync", 0, 0,
 		{ "Sync", "Async" },
-		"How firecracker reads disks: Sync, or Async (io_uring; Linux 5.10.51), "
-		"which does not hold a guest's processor up" },
-	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1, 15, { 0 },
+		"How firecracker reads disks: Sync, or Async (io_uring; Linux 5.10.51), which "
+		"does not hold a guest's processor up" },
+	{ "firecracker.bridge_name", { "NOVA_FIRECRACKER_BRIDGE_NAME" }, KEY_STRING, "novabr0", 1,
+		15, { 0 },
 		"Network bridge that guests are attached to" },
-	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0, { 0 },
+	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0,
+		{ 0 },
 		"Addresses of the guests on that bridge" },
 	{ "postgres.dsn", { "NOVA_PG_DSN", "NOVA_POSTGRES_DSN" }, KEY_STRING,
 		"postgres://nova:nova@localhost:5432/nova?sslmode=disable", 0, 0, { 0 },
@@ -171,7 +200,8 @@ static uint64_t unit_factor(const char *name, const struct unit *units, size_t c
 
 bool parse_duration_ms(const char *text, uint64_t *ret_ms)
 {
-	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR_MS }, { "", 1000 } };
+	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
+		{ "h", HOUR_MS }, { "", 1000 } };
 	uint64_t count;
 	if (!take_number(&text, &count))
 		return false;
@@ -182,8 +212,8 @@ bool parse_duration_ms(const char *text, uint64_t *ret_ms)
 /* "512", "512M", "0.5G": what comes out has to be whole. */
 bool parse_memory_mb(const char *text, uint64_t *ret_mb)
 {
-	static const struct unit units[] = { { "", 1 }, { "M", 1 }, { "MB", 1 }, { "MiB", 1 }, { "G", 1024 },
-		{ "GB", 1024 }, { "GiB", 1024 } };
+	static const struct unit units[] = { { "", 1 }, { "M", 1 }, { "MB", 1 }, { "MiB", 1 },
+		{ "G", 1024 }, { "GB", 1024 }, { "GiB", 1024 } };
 	uint64_t count, thousandths = 0;
 	if (!take_number(&text, &count))
 		return false;
@@ -250,8 +280,8 @@ static int accept_number(const struct config_key *key, const char *where, const 
 	} else if (key->kind == KEY_MEMORY) {
 		if (!parse_memory_mb(text, ret))
 			return nova_fail(error, NOVA_ECONFIG,
-				"%s: '%.64s' is no amount of memory for '%s'; write MB, or a number and a "
-				"unit, as in 512M or 0.5G",
+				"%s: '%.64s' is no amount of memory for '%s'; write MB, or a "
+				"number and a unit, as in 512M or 0.5G",
 				where, text, key->key);
 	} else if (!parse_u64(text, ret)) {
 		return nova_fail(error, NOVA_ECONFIG, "%s: '%.64s' is no whole number for '%s'",
@@ -262,7 +292,9 @@ static int accept_number(const struct config_key *key, const char *where, const 
 			"%s: '%.64s' is out of range for '%s', which takes %" PRIu64 " to %" PRIu64
 			"%s",
 			where, text, key->key, key->min, key->max,
-			key->kind == KEY_DURATION ? " ms" : key->kind == KEY_MEMORY ? " MB" : "");
+			key->kind == KEY_DURATION ? " ms" :
+			key->kind == KEY_MEMORY   ? " MB" :
+						    "");
 	return 0;
 }
 

@@ -16,7 +16,8 @@ enum key_kind {
 
 struct config_key {
 	const char *key;
-	const char *variables[3]; /* the main one first; the systematic name is implied if it is not here */
+	/* the main one first; the systematic name is implied if it is not here */
+	const char *variables[3];
 	enum key_kind kind;
 	const char *value; /* default */
 	uint64_t min, max; /* of the number; of a text, its length (max 0: the general limit) */
@@ -34,8 +35,10 @@ int key_find(const char *key);
 /* "NOVA_POOL_IDLE_TTL" for "pool.idle_ttl". */
 #define KEY_VARIABLE_MAX 64
 void key_systematic_variable(const char *key, char out[KEY_VARIABLE_MAX]);
-/* The next variable that can set the key, strongest first: start with *turn 0; NULL after the last. */
-const char *key_next_variable(const struct config_key *key, unsigned *turn, char space[KEY_VARIABLE_MAX]);
+/* The next variable that can set the key, strongest first: start with *turn 0; NULL after the last.
+ */
+const char *key_next_variable(
+	const struct config_key *key, unsigned *turn, char space[KEY_VARIABLE_MAX]);
 
 /* Brings text into the form that is kept, and reads its number. `where` begins the error message;
  * "~/" is $HOME only with `environment`. */
@@ -47,7 +50,7 @@ bool parse_duration_ms(const char *text, uint64_t *ret_ms);
 bool parse_memory_mb(const char *text, uint64_t *ret_mb);
 bool parse_u64(const char *text, uint64_t *ret_number);
 
-/* --- the layers -------------------------------------------------------------------------------------------- */
+/* --- the layers --- */
 
 struct value {
 	char *text; /* NULL: this layer says nothing */
@@ -67,7 +70,7 @@ static inline void layer_value_move(struct value *to, struct value *from)
 }
 
 /* Reads a file's text into a layer that is empty. */
-int yaml_read_layer(struct layer *layer, const char *origin, const void *text, size_t len, bool environment,
-	nova_error_t **error);
+int yaml_read_layer(struct layer *layer, const char *origin, const void *text, size_t len,
+	bool environment, nova_error_t **error);
 
 #endif

@@ -185,9 +185,8 @@ static int read_stream(struct reader *r)
 	return expect(r, YAML_STREAM_END_EVENT, "only one YAML document is expected");
 }
 
-int yaml_read_layer(
-	struct layer *layer, const char *origin, const void *text, size_t len, bool environment,
-	nova_error_t **error)
+int yaml_read_layer(struct layer *layer, const char *origin, const void *text, size_t len,
+	bool environment, nova_error_t **error)
 {
 	struct reader r = {
 		.origin = origin, .layer = layer, .environment = environment, .error = error

@@ -61,8 +61,8 @@ int disk_layout(
 /* Packs a directory's entries into blocks; with `out` NULL it only counts them. */
 uint64_t disk_pack_directory(const struct disk_node *node, uint8_t *out);
 
-/* What is told of an image by disk_read(): for a directory its beginning, what is in it, its end; for a
- * file its beginning, its content piece by piece, its end. Names are disk_name_ok(), links
+/* What is told of an image by disk_read(): for a directory its beginning, what is in it, its end;
+ * for a file its beginning, its content piece by piece, its end. Names are disk_name_ok(), links
  * lead anywhere; the modes are permission bits. What is not 0 ends the reading, and is returned. */
 struct disk_visitor {
 	int (*enter)(void *to, const char *name, nova_error_t **error);
@@ -72,8 +72,8 @@ struct disk_visitor {
 	int (*end_file)(void *to, const char *name, mode_t mode, nova_error_t **error);
 	int (*link)(void *to, const char *name, const char *target, nova_error_t **error);
 };
-/* Reads an image that nova_disk_build() has made; `image` is its name in messages. Directories are not
- * nested deeper than DISK_MAX_DEPTH. NOVA_ECORRUPT: it is not sound. */
+/* Reads an image that nova_disk_build() has made; `image` is its name in messages. Directories are
+ * not nested deeper than DISK_MAX_DEPTH. NOVA_ECORRUPT: it is not sound. */
 int disk_read(int fd, const char *image, const struct disk_visitor *visitor, void *to,
 	nova_error_t **error);
 

@@ -7,10 +7,11 @@
 
 struct writer {
 	const char *image;
-	int dirs[DISK_MAX_DEPTH + 1]; /* open directories, each in the one before; the first is the caller's */
-	size_t depth;                 /* the last of them */
-	int file;                     /* -1: none is being written */
-	const char *name;             /* its name */
+	/* open directories, each in the one before; the first is the caller's */
+	int dirs[DISK_MAX_DEPTH + 1];
+	size_t depth;     /* the last of them */
+	int file;         /* -1: none is being written */
+	const char *name; /* its name */
 	uint64_t at;
 };
 
@@ -22,7 +23,8 @@ static int fail_output(const struct writer *w, int r, const char *name, nova_err
 	disk_make_readable(shown);
 	if (r == -EEXIST)
 		return nova_fail(error, NOVA_ECORRUPT,
-			"the code disk '%s' is damaged: '%s' is in a directory twice", w->image, shown);
+			"the code disk '%s' is damaged: '%s' is in a directory twice", w->image,
+			shown);
 	return nova_fail_os(error, r, "cannot write '%s' of the code disk '%s'", shown, w->image);
 }
 
@@ -31,8 +33,7 @@ static int enter(void *to, const char *name, nova_error_t **error)
 	struct writer *w = to;
 	int r = sys_mkdirat(w->dirs[w->depth], name, 0700);
 	if (r == 0)
-		r = sys_openat(
-			w->dirs[w->depth], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		r = sys_openat(w->dirs[w->depth], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (r < 0)
 		return fail_output(w, r, name, error);
 	w->dirs[++w->depth] = r;
@@ -51,7 +52,8 @@ static int leave(void *to, const char *name, mode_t mode, nova_error_t **error)
 static int begin_file(void *to, const char *name, uint64_t size, nova_error_t **error)
 {
 	struct writer *w = to;
-	w->file = sys_openat(w->dirs[w->depth], name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	w->file =
+		sys_openat(w->dirs[w->depth], name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	w->name = name;
 	w->at = 0;
 	/* Born as a hole. */
@@ -84,15 +86,15 @@ static int make_link(void *to, const char *name, const char *target, nova_error_
 
 static int extract_image(const char *image, const char *directory, nova_error_t **error)
 {
-	static const struct disk_visitor visitor = { enter, leave, begin_file, piece, end_file, make_link };
+	static const struct disk_visitor visitor = { enter, leave, begin_file, piece, end_file,
+		make_link };
 	AUTO_FD int fd = sys_open(image, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return nova_fail_os(error, fd, "cannot open the code disk '%s'", image);
 	struct writer w = { .image = image, .file = -1 };
 	w.dirs[0] = sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
 	if (w.dirs[0] < 0)
-		return nova_fail_os(
-			error, w.dirs[0], "cannot open the directory '%s'", directory);
+		return nova_fail_os(error, w.dirs[0], "cannot open the directory '%s'", directory);
 	int r = disk_read(fd, image, &visitor, &w, error);
 	fd_close(w.file);
 	for (size_t i = 0; i <= w.depth; i++)

@@ -201,9 +201,9 @@ static int check_unchanged(struct layout *l, const struct disk_node *node, int f
 	int r = sys_fstat(fd, &st);
 	if (r < 0)
 		return fail_os_at(l, node, r, "cannot look at");
-	return unchanged(node, &st)
-		       ? 0
-		       : fail_at(l, node, NOVA_EBUSY, "changed while it was read; try again");
+	return unchanged(node, &st) ?
+		       0 :
+		       fail_at(l, node, NOVA_EBUSY, "changed while it was read; try again");
 }
 
 /* Files of /proc have content beyond their size, and never change it. */
@@ -321,8 +321,8 @@ static int place_tree(struct layout *l, const struct disk_tree *tree)
 static uint64_t blocks_of_tree(const struct disk_node *node)
 {
 	uint64_t blocks = disk_node_blocks(node);
-	if (blocks > MAX_RANGE) /* its extents may not fit the inode, and take up to two levels of
-				   blocks */
+	/* its extents may not fit the inode, and take up to two levels of blocks */
+	if (blocks > MAX_RANGE)
 		blocks += 4;
 	for (const struct disk_node *child = node->child; child; child = child->next)
 		blocks += blocks_of_tree(child);
@@ -413,9 +413,9 @@ static int make_fitting_fs(
 		if (code && code != EXT2_ET_TOO_MANY_INODES && code != EXT2_ET_TOOSMALL &&
 			code != EXT2_ET_BLOCK_ALLOC_FAIL)
 			return fail_ext2(l, code);
-		least = blocks + (code == EXT2_ET_TOO_MANY_INODES ? 4096
-					 : code                   ? 64
-								  : need - free_blocks);
+		least = blocks + (code == EXT2_ET_TOO_MANY_INODES ? 4096 :
+					 code                     ? 64 :
+								    need - free_blocks);
 	}
 }
 

@@ -50,9 +50,9 @@ static void pack(struct packer *p, const char *name, uint32_t inode, uint8_t typ
 
 static uint8_t type_of(const struct disk_node *node)
 {
-	return S_ISDIR(node->mode)   ? EXT2_FT_DIR
-	       : S_ISLNK(node->mode) ? EXT2_FT_SYMLINK
-				     : EXT2_FT_REG_FILE;
+	return S_ISDIR(node->mode) ? EXT2_FT_DIR :
+	       S_ISLNK(node->mode) ? EXT2_FT_SYMLINK :
+				     EXT2_FT_REG_FILE;
 }
 
 uint64_t disk_pack_directory(const struct disk_node *node, uint8_t *out)

@@ -114,8 +114,7 @@ static int take_inode(struct reader *x, ext2_ino_t ino, struct ext2_inode *inode
 /* Calls `put` with each piece of an inode's content, in order. */
 typedef int (*piece_fn)(struct reader *x, void *to, const uint8_t *data, size_t len);
 
-static int read_open_file(
-	struct reader *x, ext2_file_t file, uint64_t size, piece_fn put, void *to)
+static int read_open_file(struct reader *x, ext2_file_t file, uint64_t size, piece_fn put, void *to)
 {
 	while (size) {
 		unsigned want = size < CHUNK ? (unsigned)size : CHUNK, got = 0;
@@ -156,8 +155,7 @@ static int put_visitor(struct reader *x, void *to, const uint8_t *data, size_t l
 
 /* --- files, links, directories --- */
 
-static int read_file(
-	struct reader *x, ext2_ino_t ino, struct ext2_inode *inode, const char *name)
+static int read_file(struct reader *x, ext2_ino_t ino, struct ext2_inode *inode, const char *name)
 {
 	uint64_t size = EXT2_I_SIZE(inode);
 	if (!(inode->i_flags & EXT4_EXTENTS_FL) && size)

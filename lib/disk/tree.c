@@ -140,7 +140,8 @@ static int walk_link(struct walk *w, struct disk_node *node, int dir)
 			w, node, NOVA_EINVAL, "is a symbolic link with a target that is too long");
 	if (leads_out(node->target, depth_of(node) - 1))
 		tell(w, node,
-			"is a link that leads out of the code: in the guest there is nothing of yours");
+			"is a link that leads out of the code: in the guest there is nothing of "
+			"yours");
 	return 0;
 }
 
@@ -150,7 +151,8 @@ static int walk_subdirectory(struct walk *w, struct disk_node *node, int dir)
 		return refuse(w, node, NOVA_EINVAL, "lies more than 100 directories deep");
 	AUTO_FD int fd = sys_openat(dir, node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd == -EACCES && is_lost(node)) {
-		node->file = 0; /* the source is a file system of its own, and this is none of its files */
+		/* the source is a file system of its own, and this is none of its files */
+		node->file = 0;
 		return 0;
 	}
 	if (fd < 0)

@@ -5,7 +5,8 @@
 #include "engine/engine.h"
 #include "hash/hash.h"
 
-#define FIRST_OF_ALL 16384 /* bytes that hold the first processor; of hundreds the rest would cost */
+/* bytes that hold the first processor; of hundreds the rest would cost */
+#define FIRST_OF_ALL 16384
 
 /* What a guest can find out and rely on. Frequency, microcode and numbers of cores may differ. */
 static bool counts(const char *line)
@@ -46,7 +47,8 @@ int cpu_identity(const char *root, char **ret, nova_error_t **error)
 	text[got] = 0;
 	if (choose_lines(text, &chosen) < 0)
 		return nova_oom(error);
-	if (kvm_is_pvm(root) && buf_append_str(&chosen, "kvm_pvm") < 0) /* shows guests less of it */
+	/* shows guests less of it */
+	if (kvm_is_pvm(root) && buf_append_str(&chosen, "kvm_pvm") < 0)
 		return nova_oom(error);
 	if (!chosen.len || sha256_hex(chosen.data, chosen.len, sum) < 0)
 		return nova_fail(error, NOVA_EIO, "the processor cannot be told from '%s'", path);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages as files: for engines that write what has changed into a sparse file, and take memory as a whole file. */
+/* Pages as files: for engines that write what has changed into a sparse file, and take memory as a
+ * whole file. */
 #include <errno.h>
 #include <fcntl.h>
 
 #include "engine/engine.h"
 
-/* --- adding up ------------------------------------------------------------------------------------------------------------ */
+/* --- adding up --- */
 
 /* Steps through the page numbers of a list of runs, upwards. */
 struct cursor {
@@ -32,21 +33,26 @@ static void step(struct cursor *c)
 static int runs_of(int fd, uint64_t size, struct pages *ret)
 {
 	size_t cap = 0;
-	for (int64_t at = 0, end; (at = sys_next_data(fd, (uint64_t)at)) >= 0 && (uint64_t)at < size; at = end) {
+	for (int64_t at = 0, end;
+		(at = sys_next_data(fd, (uint64_t)at)) >= 0 && (uint64_t)at < size; at = end) {
 		end = sys_next_hole(fd, (uint64_t)at);
 		if (end < 0)
 			return (int)end;
 		if (at == 0 && (uint64_t)end >= size)
-			return -EOPNOTSUPP; /* a file system that knows no holes: nothing of it could be believed */
-		for (int64_t page = at / PAGE_BYTES; page < (end + PAGE_BYTES - 1) / PAGE_BYTES; page++)
+			/* a file system that knows no holes: nothing of it could be believed */
+			return -EOPNOTSUPP;
+		for (int64_t page = at / PAGE_BYTES; page < (end + PAGE_BYTES - 1) / PAGE_BYTES;
+			page++)
 			if (pages_add(ret, &cap, (uint32_t)page) < 0)
 				return -ENOMEM;
 	}
 	return 0;
 }
 
-/* Both lists as one; where both have a page, the newer content counts. `newer` lies at its place in a file of all memory. */
-static int merge(const struct pages *older, const uint8_t *old_content, const struct pages *newer, const uint8_t *new_memory, struct pages *ret)
+/* Both lists as one; where both have a page, the newer content counts. `newer` lies at its place in
+ * a file of all memory. */
+static int merge(const struct pages *older, const uint8_t *old_content, const struct pages *newer,
+	const uint8_t *new_memory, struct pages *ret)
 {
 	struct cursor o = { older, 0, 0, 0 }, n = { newer, 0, 0, 0 };
 	size_t cap = 0;
@@ -54,8 +60,10 @@ static int merge(const struct pages *older, const uint8_t *old_content, const st
 	while (r == 0 && (here(&o) != UINT32_MAX || here(&n) != UINT32_MAX)) {
 		bool take_new = here(&n) <= here(&o);
 		uint32_t page = take_new ? here(&n) : here(&o);
-		const uint8_t *content = take_new ? new_memory + (uint64_t)page * PAGE_BYTES : old_content + o.index * PAGE_BYTES;
-		r = sys_pwrite_all(ret->fd, content, PAGE_BYTES, ret->page_count * (uint64_t)PAGE_BYTES);
+		const uint8_t *content = take_new ? new_memory + (uint64_t)page * PAGE_BYTES :
+						    old_content + o.index * PAGE_BYTES;
+		r = sys_pwrite_all(
+			ret->fd, content, PAGE_BYTES, ret->page_count * (uint64_t)PAGE_BYTES);
 		if (r == 0 && pages_add(ret, &cap, page) < 0)
 			r = -ENOMEM;
 		if (here(&o) == page)
@@ -108,7 +116,7 @@ int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **erro
 	return 0;
 }
 
-/* --- a whole file ------------------------------------------------------------------------------------------------------------ */
+/* --- a whole file --- */
 
 int pages_lay_over(const struct pages *pages, int to)
 {
@@ -117,7 +125,8 @@ int pages_lay_over(const struct pages *pages, int to)
 	int r = bytes && !content ? -ENOMEM : 0;
 	for (size_t i = 0; r == 0 && i < pages->run_count; i++) {
 		size_t len = (size_t)pages->runs[i].count * PAGE_BYTES;
-		r = sys_pwrite_all(to, content + done, len, (uint64_t)pages->runs[i].first * PAGE_BYTES);
+		r = sys_pwrite_all(
+			to, content + done, len, (uint64_t)pages->runs[i].first * PAGE_BYTES);
 		done += len;
 	}
 	sys_unmap(content, bytes);
@@ -131,19 +140,23 @@ static int write_whole(const struct pages *pages, int base_fd, uint64_t size, co
 	return r == 0 ? pages_lay_over(pages, fd) : r;
 }
 
-int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size, char **ret_path, nova_error_t **error)
+int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size,
+	char **ret_path, nova_error_t **error)
 {
 	char **kept = (char **)&pages->whole; /* what is remembered there is no part of the pages */
 	char suffix[17], *nothing = NULL, *known = __atomic_load_n(kept, __ATOMIC_ACQUIRE);
 	if (!known) {
-		AUTO_FREE char *path = random_hex(suffix, 16) < 0 ? NULL : str_format("%s/memory-%s", directory, suffix);
+		AUTO_FREE char *path = random_hex(suffix, 16) < 0 ?
+					       NULL :
+					       str_format("%s/memory-%s", directory, suffix);
 		int r = path ? write_whole(pages, base_fd, size, path) : -ENOMEM;
 		if (r < 0) {
 			if (path)
 				fs_unlink(path);
 			return nova_fail_os(error, r, "copy of the memory of a microVM");
 		}
-		if (__atomic_compare_exchange_n(kept, &nothing, path, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		if (__atomic_compare_exchange_n(
+			    kept, &nothing, path, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			known = STEAL(path);
 		} else { /* another thread was faster */
 			fs_unlink(path);

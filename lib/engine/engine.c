@@ -2,7 +2,8 @@
 /* The list of engines, and what all machines have in common. */
 #include "engine/engine.h"
 
-const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &fake_engine, NULL };
+const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &fake_engine,
+	NULL };
 
 const struct engine_ops *engine_find(const char *name)
 {
@@ -67,7 +68,8 @@ static void keep_in_log(struct machine *m, const void *text, size_t len)
 {
 	if (m->log_bytes + len > CONSOLE_KEPT && sys_truncate(m->log, 0) == 0)
 		m->log_bytes = 0;
-	if (m->log_bytes + len <= CONSOLE_KEPT && sys_pwrite_all(m->log, text, len, m->log_bytes) == 0)
+	if (m->log_bytes + len <= CONSOLE_KEPT &&
+		sys_pwrite_all(m->log, text, len, m->log_bytes) == 0)
 		m->log_bytes += len;
 }
 
@@ -112,5 +114,6 @@ char *machine_last_words(struct machine *m, size_t max)
 		from = (size_t)(panic - m->console.data);
 		len = from + max;
 	}
-	return len ? str_format("%.*s", (int)(len - from), (const char *)m->console.data + from) : strdup("nothing was printed");
+	return len ? str_format("%.*s", (int)(len - from), (const char *)m->console.data + from) :
+		     strdup("nothing was printed");
 }

@@ -2,9 +2,10 @@
 /*
  * The door of engine: what starts, pauses and ends machines.
  *
- * An engine is one const table of operations. It knows processes, devices and snapshots; of what the
- * agent says over the channel it knows at most that a Ping is answered, and it never calls upwards.
- * All machines of all engines begin with struct machine, which the rooms above use directly.
+ * An engine is one const table of operations. It knows processes, devices and snapshots; of what
+ * the agent says over the channel it knows at most that a Ping is answered, and it never calls
+ * upwards. All machines of all engines begin with struct machine, which the rooms above use
+ * directly.
  */
 #ifndef NOVA_LIB_ENGINE_ENGINE_H
 #define NOVA_LIB_ENGINE_ENGINE_H
@@ -32,8 +33,9 @@ enum kvm_state {
 struct kvm_fitness {
 	enum kvm_state state;
 	uint64_t instructions_per_s; /* measured; 0 if it could not be */
-	int os_error; /* why it could not be opened; 0: it could */
-	bool pvm;     /* kvm_pvm: runs only kernels that are made for it, and is never fit for others */
+	int os_error;                /* why it could not be opened; 0: it could */
+	/* kvm_pvm: runs only kernels that are made for it, and is never fit for others */
+	bool pvm;
 };
 /* The measurement takes 20 ms, which a short-lived host program need not spend each time: it is
  * kept in the file `memory` (NULL: nowhere) until the next boot. Rights are looked at each time. */
@@ -50,30 +52,33 @@ char *kvm_is_closed(const struct kvm_fitness *kvm);
 
 /* A user of `count` from `first` on that no VMM of this machine has; it is ours until *ret_lock is
  * closed, by us or by our death. NOVA_EBUSY: none is left. For root (user.c). */
-int vmm_user_take(uint32_t first, uint32_t count, uint32_t *ret_uid, int *ret_lock, nova_error_t **error);
+int vmm_user_take(
+	uint32_t first, uint32_t count, uint32_t *ret_uid, int *ret_lock, nova_error_t **error);
 #define FIRST_VMM_UID 0x70000000u /* far above what any system hands out */
 #define VMM_UIDS      0x01000000u
 
-/* The processor's time stamp counter, measured between two moments at least some ms apart (tsc.c). */
+/* The processor's time stamp counter, measured between two moments at least some ms apart (tsc.c).
+ */
 struct tsc_sample {
 	uint64_t ticks, ns;
 };
 struct tsc_sample tsc_take(void);
 uint64_t tsc_khz_since(const struct tsc_sample *begin);
 
-/* Text that differs between processors of another model or with other features, where a guest of KVM that
- * is restored would meet an instruction that is not there. Below `root` ("" for this host); caller
- * frees (cpu.c). */
+/* Text that differs between processors of another model or with other features, where a guest of
+ * KVM that is restored would meet an instruction that is not there. Below `root` ("" for this
+ * host); caller frees (cpu.c). */
 int cpu_identity(const char *root, char **ret, nova_error_t **error);
 
 /* Whether QEMU comes up with KVM: found out when it is first asked (qemu/accel.c). */
 #define QEMU_CPU 256
 struct qemu_kvm {
 	pthread_mutex_t lock; /* protects what follows until it is known, which does not change */
-	char *memory;         /* file where what was found is kept until the next boot; NULL: nowhere */
+	/* file where what was found is kept until the next boot; NULL: nowhere */
+	char *memory;
 	bool known;
-	char cpu[QEMU_CPU];   /* for -cpu */
-	nova_error_t *why;    /* why it does not; NULL: it does */
+	char cpu[QEMU_CPU]; /* for -cpu */
+	nova_error_t *why;  /* why it does not; NULL: it does */
 };
 
 /* What an engine may use. Lives as long as the host context; the members do not change. */
@@ -91,18 +96,21 @@ struct engine_env {
 /* Every string is owned; NULL means "". */
 struct engine_report {
 	bool usable;
-	uint32_t features; /* enum nova_feature */
+	uint32_t features;       /* enum nova_feature */
 	const char *accelerator; /* static */
 	char *binary, *version, *reason, *advice;
 };
 void engine_report_done(struct engine_report *report);
 
 struct machine_spec {
-	const char *id; /* 8 hex digits */
+	const char *id;                 /* 8 hex digits */
 	const char *kernel, *initramfs; /* NULL for an engine that needs none */
-	struct machine_config config; /* limits are for engines that can; texts are borrowed */
-	int base_fd;       /* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay its own */
-	uint64_t deadline; /* for the start of the VMM; the boot of the guest is waited for by the caller */
+	struct machine_config config;   /* limits are for engines that can; texts are borrowed */
+	/* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay
+	 * its own */
+	int base_fd;
+	/* for the start of the VMM; the boot of the guest is waited for by the caller */
+	uint64_t deadline;
 	const struct stop *stop; /* what may end that early; NULL: nothing */
 };
 
@@ -113,10 +121,12 @@ struct machine {
 	int serial;             /* what the guest's console prints, -1: none; not blocking */
 	int diag;               /* what the VMM prints, -1: none; not blocking */
 	struct net_link link;   /* its TAP, made before start(); freed after release() */
-	int ram;                /* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a clone, or not yet */
-	struct buf console;     /* the last of both, as far as drained */
-	int log;                /* file that gets what the VMM prints, too, -1: none */
-	uint64_t log_bytes;     /* in it */
+	/* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a
+	 * clone, or not yet */
+	int ram;
+	struct buf console; /* the last of both, as far as drained */
+	int log;            /* file that gets what the VMM prints, too, -1: none */
+	uint64_t log_bytes; /* in it */
 };
 
 struct pages;
@@ -125,54 +135,72 @@ struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
 	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
-	bool network;     /* machines can have a network device, for machine.link */
-	bool net_limits;  /* and limits of its bandwidth */
-	bool late_disks;  /* a guest can let go of a disk before a snapshot, and take another in its place in a clone */
+	bool network;        /* machines can have a network device, for machine.link */
+	bool net_limits;     /* and limits of its bandwidth */
+	/* a guest can let go of a disk before a snapshot, and take another in its place in a clone
+	 */
+	bool late_disks;
 	const char *boot_timeout_key;
-	const char *kernel_key, *rootfs_key, *rootfs_dir_key; /* settings that name images instead of those in the image directory, if set; NULL: none */
+	/* settings that name images instead of those in the image directory, if set; NULL: none */
+	const char *kernel_key, *rootfs_key, *rootfs_dir_key;
 
 	/* Fills the report; looks, but starts nothing that lasts. 0 or NOVA_ENOMEM. */
-	int (*probe)(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
+	int (*probe)(
+		const struct engine_env *env, struct engine_report *report, nova_error_t **error);
 
 	/* Whether `auto` is to take it: a quick look, which starts no machine. NULL: never. */
 	bool (*is_preferred)(const struct engine_env *env);
 
-	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is zeroed but for its descriptors (-1) and its link. On success process, channel, serial and diag
-	 * are set. On failure whatever was set is released by the caller with machine_done(). May block until spec->deadline. */
-	int (*start)(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error);
+	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is
+	 * zeroed but for its descriptors (-1) and its link. On success process, channel, serial and
+	 * diag are set. On failure whatever was set is released by the caller with machine_done().
+	 * May block until spec->deadline. */
+	int (*start)(struct machine *m, const struct engine_env *env,
+		const struct machine_spec *spec, nova_error_t **error);
 
-	/* Waits until a machine that start() left coming up at its base can load(). load() does it too if need be. NULL: nothing to wait for. */
+	/* Waits until a machine that start() left coming up at its base can load(). load() does it
+	 * too if need be. NULL: nothing to wait for. */
 	int (*await)(struct machine *m, nova_error_t **error);
 
-	/* Stop and restart the processors; idempotent; block for milliseconds. NULL: not supported. */
+	/* Stop and restart the processors; idempotent; block for milliseconds. NULL: not supported.
+	 */
 	int (*pause)(struct machine *m, nova_error_t **error);
 	int (*resume)(struct machine *m, nova_error_t **error);
-	/* As resume(), but does not wait until they run: what is sent over the channel is read then. NULL: resume() does not wait either. */
+	/* As resume(), but does not wait until they run: what is sent over the channel is read
+	 * then. NULL: resume() does not wait either. */
 	int (*resume_soon)(struct machine *m, nova_error_t **error);
 	/* As pause(), but does not wait until they stand still. NULL: not supported. */
 	int (*pause_soon)(struct machine *m, nova_error_t **error);
 
 	/* Snapshots; NULL: not supported. */
 
-	/* Text that differs whenever a state of save() would not fit: the VMM's program, and the processor that it shows to guests. Caller frees. */
+	/* Text that differs whenever a state of save() would not fit: the VMM's program, and the
+	 * processor that it shows to guests. Caller frees. */
 	int (*identity)(const struct engine_env *env, char **ret_identity, nova_error_t **error);
-	/* Stops the processors and writes the state of the devices (some KB, no memory) to a new file. A booted machine's memory is in m->ram then. May cut the
-	 * channel, which resume() and load() restore. */
+	/* Stops the processors and writes the state of the devices (some KB, no memory) to a new
+	 * file. A booted machine's memory is in m->ram then. May cut the channel, which resume()
+	 * and load() restore. */
 	int (*save)(struct machine *m, int *ret_state_fd, nova_error_t **error);
-	/* Starts a machine that waits at `base_fd`: from the state of save(), which is read from its start. The processors run then. */
+	/* Starts a machine that waits at `base_fd`: from the state of save(), which is read from
+	 * its start. The processors run then. */
 	int (*load)(struct machine *m, int state_fd, nova_error_t **error);
-	/* As load(), but the processors stand still until resume() or resume_soon(), which there is then. NULL: not supported. */
+	/* As load(), but the processors stand still until resume() or resume_soon(), which there is
+	 * then. NULL: not supported. */
 	int (*load_still)(struct machine *m, int state_fd, nova_error_t **error);
-	/* What a clone has written since its base, after save(), and putting it in before load(): either through the VMM's memory, whose place memory() tells, */
-	int (*memory)(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
+	/* What a clone has written since its base, after save(), and putting it in before load():
+	 * either through the VMM's memory, whose place memory() tells, */
+	int (*memory)(
+		struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
 	/* or by the engine itself (the other NULL). */
 	int (*take_pages)(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 	int (*give_pages)(struct machine *m, const struct pages *pages, nova_error_t **error);
 
-	/* Ends what machines have left of a context that died with its keeper, before `run_dir` is removed. NULL: the kernel has ended all. */
+	/* Ends what machines have left of a context that died with its keeper, before `run_dir` is
+	 * removed. NULL: the kernel has ended all. */
 	void (*sweep)(const char *run_dir, const struct logger *log);
 
-	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a machine that was half started. */
+	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a
+	 * machine that was half started. */
 	void (*release)(struct machine *m);
 };
 
@@ -186,12 +214,14 @@ void machine_done(const struct engine_ops *ops, struct machine *m);
 void machine_free(const struct engine_ops *ops, struct machine *m); /* NULL is accepted */
 /* Moves what console and VMM have printed into m->console. Does not block. */
 void machine_drain(struct machine *m);
-/* The last lines of the console in one line of at most `max` bytes, for an error message; caller frees. */
+/* The last lines of the console in one line of at most `max` bytes, for an error message; caller
+ * frees. */
 char *machine_last_words(struct machine *m, size_t max);
 
 /* --- memory of a clone: what it has written since it was loaded (pages.c) --- */
 
-/* Pages of guest memory that differ from the base: runs of neighbours, and their content one after the other in `fd`. */
+/* Pages of guest memory that differ from the base: runs of neighbours, and their content one after
+ * the other in `fd`. */
 struct page_run {
 	uint32_t first, count; /* in pages of PAGE_BYTES */
 };
@@ -200,17 +230,23 @@ struct pages {
 	size_t run_count, page_count;
 	int fd;          /* -1: no pages */
 	uint64_t offset; /* of the first content in fd, a multiple of PAGE_BYTES */
-	char *whole;     /* atomic; file made by pages_whole(), which ends with the pages. NULL: none yet */
+	/* atomic; file made by pages_whole(), which ends with the pages. NULL: none yet */
+	char *whole;
 };
 #define PAGE_BYTES 4096u
-#define PAGES_NONE { NULL, 0, 0, -1, 0, NULL }
+#define PAGES_NONE                                                                                 \
+	{                                                                                          \
+		NULL, 0, 0, -1, 0, NULL                                                            \
+	}
 void pages_done(struct pages *pages);
 /* Appends a page to the runs; numbers must rise. `cap` begins with 0. NOVA_ENOMEM. */
 int pages_add(struct pages *pages, size_t *cap, uint32_t page);
 /* Copies them out of a machine whose processors stand still. */
-int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages, nova_error_t **error);
+int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
+	nova_error_t **error);
 /* Puts them into a machine that waits at the same base. */
-int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages, nova_error_t **error);
+int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
+	nova_error_t **error);
 
 /* --- pages as files (diff.c) --- */
 
@@ -219,8 +255,10 @@ int pages_update(struct pages *pages, int diff_fd, uint64_t size, nova_error_t *
 int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **error);
 /* Writes them to their places in a file; 0 or -errno. */
 int pages_lay_over(const struct pages *pages, int to);
-/* A file in `directory` with the base and the pages over it: made once, and removed by pages_done(). Any thread. Caller frees the path. */
-int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size, char **ret_path, nova_error_t **error);
+/* A file in `directory` with the base and the pages over it: made once, and removed by
+ * pages_done(). Any thread. Caller frees the path. */
+int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size,
+	char **ret_path, nova_error_t **error);
 
 extern const struct engine_ops firecracker_engine;
 extern const struct engine_ops qemu_engine;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is KVM fit? On some nested hosts the device opens and every call succeeds, but guests are interpreted so slowly that Linux never
- * gets up. So a tiny guest counts down a register in real mode, in rounds, until 20 ms are over or it has proved itself.
+ * Is KVM fit? On some nested hosts the device opens and every call succeeds, but guests are
+ * interpreted so slowly that Linux never gets up. So a tiny guest counts down a register in real
+ * mode, in rounds, until 20 ms are over or it has proved itself.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -11,14 +12,16 @@
 
 #include "engine/engine.h"
 
-#define ROUND_LOOPS  2000u /* two instructions each: at most some ms even where it is a thousand times too slow */
+/* two instructions each: at most some ms even where it is a thousand times too slow */
+#define ROUND_LOOPS  2000u
 #define BUDGET_NS    20000000u
 #define ENOUGH       4000000u  /* instructions after which a fast host need not go on */
 #define FIT_PER_S    50000000u /* emulation does some hundred millions; real KVM thousands */
 #define GUEST_MEMORY 4096u
 
 /* mov cx, ROUND_LOOPS; 1: dec cx; jnz 1b; hlt; jmp 0 */
-static const uint8_t guest_code[] = { 0xb9, ROUND_LOOPS & 0xff, ROUND_LOOPS >> 8, 0x49, 0x75, 0xfd, 0xf4, 0xeb, 0xf7 };
+static const uint8_t guest_code[] = { 0xb9, ROUND_LOOPS & 0xff, ROUND_LOOPS >> 8, 0x49, 0x75, 0xfd,
+	0xf4, 0xeb, 0xf7 };
 
 struct tiny_vm {
 	int kvm, vm, vcpu;
@@ -40,13 +43,15 @@ static void tiny_vm_done(struct tiny_vm *t)
 
 static bool map_guest(struct tiny_vm *t)
 {
-	void *memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(
+		NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
 	t->memory = memory;
 	memcpy(memory, guest_code, sizeof(guest_code));
 	struct kvm_userspace_memory_region region = {
-		.memory_size = GUEST_MEMORY, .userspace_addr = (uint64_t)(uintptr_t)memory
+		.memory_size = GUEST_MEMORY,
+		.userspace_addr = (uint64_t)(uintptr_t)memory,
 	};
 	return ioctl(t->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0;
 }
@@ -66,7 +71,8 @@ static bool make_vcpu(struct tiny_vm *t)
 		return false;
 	sregs.cs.base = sregs.cs.selector = 0;
 	struct kvm_regs regs = { .rip = 0, .rflags = 2 };
-	return ioctl(t->vcpu, KVM_SET_SREGS, &sregs) == 0 && ioctl(t->vcpu, KVM_SET_REGS, &regs) == 0;
+	return ioctl(t->vcpu, KVM_SET_SREGS, &sregs) == 0 &&
+	       ioctl(t->vcpu, KVM_SET_REGS, &regs) == 0;
 }
 
 static uint64_t count_instructions(struct tiny_vm *t, uint64_t *ret_ns)
@@ -107,7 +113,7 @@ static uint64_t measure_speed(struct tiny_vm *t)
 	return done * 1000000000u / (ns ? ns : 1);
 }
 
-/* --- remembered ------------------------------------------------------------------------------- */
+/* --- remembered --- */
 
 /* What must be the same for an older measurement to hold: this boot of the host. */
 static char *boot_id(void)
@@ -160,5 +166,6 @@ void kvm_measure(const char *memory, struct kvm_fitness *ret)
 	}
 	tiny_vm_done(&t);
 	if (ret->instructions_per_s)
-		ret->state = ret->instructions_per_s >= FIT_PER_S && !ret->pvm ? KVM_FIT : KVM_UNFIT;
+		ret->state =
+			ret->instructions_per_s >= FIT_PER_S && !ret->pvm ? KVM_FIT : KVM_UNFIT;
 }

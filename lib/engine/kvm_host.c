@@ -42,18 +42,18 @@ char *kvm_closed(const struct stat *device, bool is_vmm)
 {
 	unsigned mode = device->st_mode & 0777, gid = device->st_gid;
 	if (is_vmm)
-		return str_format(
-			"/dev/kvm (group %u, mode %04o) is closed to the user that QEMU runs as, which has no "
-			"rights of root's but the device's group: chgrp kvm /dev/kvm && chmod g+rw /dev/kvm",
+		return str_format("/dev/kvm (group %u, mode %04o) is closed to the user that QEMU "
+				  "runs as, which has no rights of root's but the device's group: "
+				  "chgrp kvm /dev/kvm && chmod g+rw /dev/kvm",
 			gid, mode);
 	if (gid && (mode & 060) == 060)
-		return str_format(
-			"/dev/kvm is there, but this user is not in its group (%u): usermod -aG $(stat -c %%G "
-			"/dev/kvm) USER and log in again, or setfacl -m u:%u:rw /dev/kvm",
+		return str_format("/dev/kvm is there, but this user is not in its group (%u): "
+				  "usermod -aG $(stat -c %%G /dev/kvm) USER and log in again, or "
+				  "setfacl -m u:%u:rw /dev/kvm",
 			gid, (unsigned)geteuid());
-	return str_format(
-		"/dev/kvm (group %u, mode %04o) is there, but closed to this user: setfacl -m u:%u:rw "
-		"/dev/kvm, or chgrp kvm /dev/kvm && chmod g+rw /dev/kvm and join the group kvm",
+	return str_format("/dev/kvm (group %u, mode %04o) is there, but closed to this user: "
+			  "setfacl -m u:%u:rw /dev/kvm, or chgrp kvm /dev/kvm && chmod g+rw "
+			  "/dev/kvm and join the group kvm",
 		gid, mode, (unsigned)geteuid());
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pages that a clone has written. Its memory is a private mapping of the base, so the kernel knows them: they are in memory and
- * no longer pages of the file. Reading and writing another process's memory needs the right to trace it: root, or the same user.
+ * The pages that a clone has written. Its memory is a private mapping of the base, so the kernel
+ * knows them: they are in memory and no longer pages of the file. Reading and writing another
+ * process's memory needs the right to trace it: root, or the same user.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -49,7 +50,8 @@ int pages_add(struct pages *pages, size_t *cap, uint32_t page)
 	return 0;
 }
 
-static int find_runs(const struct machine *m, uint64_t address, uint64_t size, struct pages *pages, nova_error_t **error)
+static int find_runs(const struct machine *m, uint64_t address, uint64_t size, struct pages *pages,
+	nova_error_t **error)
 {
 	size_t count = size / PAGE_BYTES, cap = 0;
 	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/pagemap", m->process.pid);
@@ -57,7 +59,9 @@ static int find_runs(const struct machine *m, uint64_t address, uint64_t size, s
 	if (!path || !entries)
 		return nova_oom(error);
 	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
-	int r = fd < 0 ? fd : sys_pread_all(fd, entries, count * sizeof(*entries), address / PAGE_BYTES * sizeof(*entries));
+	int r = fd < 0 ? fd :
+			 sys_pread_all(fd, entries, count * sizeof(*entries),
+				 address / PAGE_BYTES * sizeof(*entries));
 	if (r < 0)
 		return nova_fail_os(error, r, "pages of process %" PRId64, m->process.pid);
 	for (size_t i = 0; i < count; i++)
@@ -67,28 +71,35 @@ static int find_runs(const struct machine *m, uint64_t address, uint64_t size, s
 }
 
 /* Moves all runs between the VMM and `local`, in which they lie one after the other. */
-static int transfer(const struct machine *m, uint64_t address, const struct pages *pages, uint8_t *local, bool out, nova_error_t **error)
+static int transfer(const struct machine *m, uint64_t address, const struct pages *pages,
+	uint8_t *local, bool out, nova_error_t **error)
 {
 	struct iovec remote[IOV_AT_ONCE];
 	for (size_t from = 0; from < pages->run_count;) {
 		size_t n = 0, bytes = 0;
 		while (n < IOV_AT_ONCE && from + n < pages->run_count) {
 			const struct page_run *run = &pages->runs[from + n];
-			remote[n] = (struct iovec){ (void *)(uintptr_t)(address + (uint64_t)run->first * PAGE_BYTES),
-				(size_t)run->count * PAGE_BYTES };
+			remote[n] = (struct iovec){
+				(void *)(uintptr_t)(address + (uint64_t)run->first * PAGE_BYTES),
+				(size_t)run->count * PAGE_BYTES
+			};
 			bytes += remote[n++].iov_len;
 		}
 		int r = sys_process_memory_all(m->process.pid, local, bytes, remote, n, out);
 		if (r < 0)
-			return nova_fail_os(error, r, "memory of process %" PRId64 "%s", m->process.pid,
-				nova_code_of_errno(r) == NOVA_EPERM ? " (this needs the right to trace it)" : "");
+			return nova_fail_os(error, r, "memory of process %" PRId64 "%s",
+				m->process.pid,
+				nova_code_of_errno(r) == NOVA_EPERM ?
+					" (this needs the right to trace it)" :
+					"");
 		local += bytes;
 		from += n;
 	}
 	return 0;
 }
 
-static int move(const struct engine_ops *ops, struct machine *m, const struct pages *pages, bool out, nova_error_t **error)
+static int move(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
+	bool out, nova_error_t **error)
 {
 	uint64_t address, size;
 	size_t bytes = pages->page_count * PAGE_BYTES;
@@ -103,7 +114,8 @@ static int move(const struct engine_ops *ops, struct machine *m, const struct pa
 	return code;
 }
 
-int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages, nova_error_t **error)
+int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
+	nova_error_t **error)
 {
 	struct pages pages = PAGES_NONE;
 	uint64_t address, size;
@@ -114,8 +126,10 @@ int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *re
 		code = find_runs(m, address, size, &pages, error);
 	if (code == 0) {
 		pages.fd = sys_memfd("nova-pages");
-		int r = pages.fd < 0 ? pages.fd : sys_truncate(pages.fd, pages.page_count * PAGE_BYTES);
-		code = r < 0 ? nova_fail_os(error, r, "file for %zu pages", pages.page_count) : move(ops, m, &pages, true, error);
+		int r = pages.fd < 0 ? pages.fd :
+				       sys_truncate(pages.fd, pages.page_count * PAGE_BYTES);
+		code = r < 0 ? nova_fail_os(error, r, "file for %zu pages", pages.page_count) :
+			       move(ops, m, &pages, true, error);
 	}
 	if (code < 0)
 		pages_done(&pages);
@@ -124,7 +138,9 @@ int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *re
 	return code;
 }
 
-int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages, nova_error_t **error)
+int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
+	nova_error_t **error)
 {
-	return ops->give_pages ? ops->give_pages(m, pages, error) : move(ops, m, pages, false, error);
+	return ops->give_pages ? ops->give_pages(m, pages, error) :
+				 move(ops, m, pages, false, error);
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How fast does the processor's time stamp counter run? Under TCG the guest reads the host's counter, but has nothing to measure it by
- * that is reliable on a loaded host: Linux tries the PIT, fails when the host is busy, and hangs. So it is told.
+ * How fast does the processor's time stamp counter run? Under TCG the guest reads the host's
+ * counter, but has nothing to measure it by that is reliable on a loaded host: Linux tries the PIT,
+ * fails when the host is busy, and hangs. So it is told.
  */
 #include <time.h>
 #include <x86intrin.h>
 
 #include "engine/engine.h"
 
-#define LEAST_NS 8000000u /* reading both clocks costs some 50 ns: an error of under 10 in a million */
+/* reading both clocks costs some 50 ns: an error of under 10 in a million */
+#define LEAST_NS 8000000u
 
 /* Both clocks at one moment: the closest of a few pairs, as any of them may be interrupted. */
 struct tsc_sample tsc_take(void)

@@ -62,7 +62,9 @@ int sha256_pages_hex(const char *path, char out[SHA256_HEX])
 	struct stat st;
 	r = fd < 0 ? fd : sys_fstat(fd, &st);
 	for (uint64_t at = 0; r == 0 && at < (uint64_t)st.st_size; at += 1 << 18) {
-		size_t n = (uint64_t)st.st_size - at < 1 << 18 ? (size_t)((uint64_t)st.st_size - at) : 1 << 18;
+		size_t n = (uint64_t)st.st_size - at < 1 << 18 ?
+				   (size_t)((uint64_t)st.st_size - at) :
+				   1 << 18;
 		r = sys_pread_all(fd, block, n, at);
 		if (r == 0)
 			add_pages(&ctx, block, n, at);

@@ -12,9 +12,10 @@ static int check_rights(const char *home, nova_error_t **error)
 	if (writers < 0)
 		return nova_fail_os(error, writers, "state directory '%s' (setting home)", home);
 	return writers ? nova_fail(error, NOVA_EPERM,
-				 "other users may write in the state directory '%s': chmod go-w '%s', or "
-				 "name another by the setting home", home, home)
-		       : 0;
+				 "other users may write in the state directory '%s': chmod go-w "
+				 "'%s', or name another by the setting home",
+				 home, home) :
+			 0;
 }
 
 /* What lies in them is for this user alone, though the directory itself may be open to readers. */
@@ -26,8 +27,9 @@ static int close_rooms(const char *home, nova_error_t **error)
 		int r = path ? fs_make_own(path) : -ENOMEM;
 		if (r < 0)
 			return nova_fail_os(error, r,
-				"'%s/%s' may be read by other users, and that cannot be changed: chmod "
-				"700 it as its owner", home, rooms[i]);
+				"'%s/%s' may be read by other users, and that cannot be changed: "
+				"chmod 700 it as its owner",
+				home, rooms[i]);
 	}
 	return 0;
 }

@@ -12,17 +12,20 @@ struct nova_host {
 	int references; /* atomic */
 	pid_t owner;
 	nova_config_t *config;
-	char *home;     /* absolute: the keeper, which clears up below it, is in another directory */
-	char *images;   /* found or configured; need not exist */
+	/* absolute: the keeper, which clears up below it, is in another directory */
+	char *home;
+	char *images; /* found or configured; need not exist */
 	char *run_dir;
 	int run_lock;
 	struct engine_env env;
 
 	pthread_mutex_t log_lock; /* protects sink */
 	struct logger sink;       /* what the host program set */
-	struct logger log;        /* ours: forwards to sink under the lock; its level is read without it */
+	/* ours: forwards to sink under the lock; its level is read without it */
+	struct logger log;
 
-	pthread_mutex_t measure_lock; /* protects measured and, until then, env.kvm and env.tsc_khz */
+	/* protects measured and, until then, env.kvm and env.tsc_khz */
+	pthread_mutex_t measure_lock;
 	bool measured;
 	struct qemu_kvm qemu_kvm;
 	struct tsc_sample born; /* the longer ago, the better the measurement */
@@ -32,7 +35,7 @@ struct nova_host {
 	void (*guest_done)(void *);
 };
 
-/* --- log ------------------------------------------------------------------------------------------------------------- */
+/* --- log --- */
 
 static void forward_log(void *userdata, int level, const char *module, const char *text)
 {
@@ -53,10 +56,11 @@ void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int le
 	pthread_mutex_unlock(&host->log_lock);
 }
 
-/* --- run directory ----------------------------------------------------------------------------------------------------- */
+/* --- run directory --- */
 
-/* A lock that exists and that nobody holds is of processes that are dead, keeper included. One that cannot be had for any other reason says
- * nothing, and where there is none the directory is empty, or not ours to judge. */
+/* A lock that exists and that nobody holds is of processes that are dead, keeper included. One that
+ * cannot be had for any other reason says nothing, and where there is none the directory is empty,
+ * or not ours to judge. */
 static void sweep_run_directory(const char *dir, const struct logger *log)
 {
 	AUTO_FREE char *lock = path_join(dir, FS_LOCK_NAME);
@@ -101,17 +105,20 @@ static int make_run_directory(nova_host_t *host, const char *home, nova_error_t 
 	r = fs_mkdirs(runs, 0700);
 	AUTO_FD int guard_fd = -1;
 	if (r == 0)
-		r = fs_lock(guard, true, &guard_fd); /* between mkdir and lock a directory looks dead */
+		/* between mkdir and lock a directory looks dead */
+		r = fs_lock(guard, true, &guard_fd);
 	if (r == 0) {
 		sweep_run_directories(runs, &host->log);
 		r = fs_mkdirs(host->run_dir, 0700);
 	}
 	if (r == 0)
 		r = fs_lock(lock, false, &host->run_lock);
-	return r < 0 ? nova_fail_os(error, r, "state directory '%s' (setting home, variable NOVA_HOME)", home) : 0;
+	return r < 0 ? nova_fail_os(error, r,
+			       "state directory '%s' (setting home, variable NOVA_HOME)", home) :
+		       0;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 int64_t host_owner(const nova_host_t *host)
 {
@@ -123,7 +130,9 @@ int host_check_owner(int64_t owner, nova_error_t **error)
 	if (owner == getpid())
 		return 0;
 	return nova_fail(error, NOVA_EBUSY,
-		"this context belongs to process %d, which has called fork(): the child must make one of its own", (int)owner);
+		"this context belongs to process %d, which has called fork(): the child must make "
+		"one of its own",
+		(int)owner);
 }
 
 int host_check_process(const nova_host_t *host, nova_error_t **error)
@@ -138,7 +147,8 @@ static void host_free(nova_host_t *host)
 	if (host->guest)
 		host->guest_done(host->guest);
 	net_free(host->env.net);
-	bool ended = keeper_free(host->env.keeper); /* removes the run directory too, if it was ever started */
+	/* removes the run directory too, if it was ever started */
+	bool ended = keeper_free(host->env.keeper);
 	if (ended && host->run_lock >= 0)
 		fs_remove_locked(host->run_dir);
 	fd_close(host->run_lock);
@@ -157,8 +167,8 @@ static void host_free(nova_host_t *host)
 	free(host);
 }
 
-/* Images are needed when a VM is started and not before, so that functions can be listed without any: where none
- * are, the place is remembered in which they would be made. */
+/* Images are needed when a VM is started and not before, so that functions can be listed without
+ * any: where none are, the place is remembered in which they would be made. */
 static int choose_images(nova_host_t *host, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *missing = NULL;
@@ -170,7 +180,8 @@ static int choose_images(nova_host_t *host, nova_error_t **error)
 			*error = STEAL(missing);
 		return code;
 	}
-	if (!*configured && (code = image_cache_path("images", environment, &host->images, error)) < 0)
+	if (!*configured &&
+		(code = image_cache_path("images", environment, &host->images, error)) < 0)
 		return code;
 	if (!host->images)
 		host->images = strdup(*configured ? configured : IMAGE_INSTALLED);
@@ -179,16 +190,20 @@ static int choose_images(nova_host_t *host, nova_error_t **error)
 
 static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **error)
 {
-	int code = config ? config_copy(config, &host->config, error) : config_standard(&host->config, error);
+	int code = config ? config_copy(config, &host->config, error) :
+			    config_standard(&host->config, error);
 	if (code < 0)
 		return code;
 	if (!*config_str(host->config, "home"))
 		return nova_fail(error, NOVA_ECONFIG,
-			"there is no place for the state directory, as nobody knows the home directory of "
-			"user %u: name one by the setting home", (unsigned)geteuid());
+			"there is no place for the state directory, as nobody knows the home "
+			"directory of user %u: name one by the setting home",
+			(unsigned)geteuid());
 	int r = path_absolute(config_str(host->config, "home"), &host->home);
 	if (r < 0)
-		return nova_fail_os(error, r, "state directory '%s' (setting home, variable NOVA_HOME)", config_str(host->config, "home"));
+		return nova_fail_os(error, r,
+			"state directory '%s' (setting home, variable NOVA_HOME)",
+			config_str(host->config, "home"));
 	code = hash_ready(error);
 	if (code == 0)
 		code = home_open(host->home, error);
@@ -205,7 +220,9 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 	host->env.log = &host->log;
 	host->env.config = host->config;
 	host->env.run_dir = host->run_dir;
-	host->env.net = code == 0 ? net_new(host->env.keeper, host->config, &host->log, host->run_dir) : NULL;
+	host->env.net = code == 0 ?
+				net_new(host->env.keeper, host->config, &host->log, host->run_dir) :
+				NULL;
 	return code < 0 || host->env.net ? code : nova_oom(error);
 }
 
@@ -248,7 +265,7 @@ void nova_host_unref(nova_host_t *host)
 		host_free(host);
 }
 
-/* --- what others ask ------------------------------------------------------------------------------------------------------- */
+/* --- what others ask --- */
 
 const char *nova_host_home(const nova_host_t *host)
 {

@@ -2,7 +2,8 @@
 /*
  * The door of host: the context that VMs and pools are made from.
  *
- * A host is immutable once made, but for its reference count (atomic), its log (log_lock) and what is measured (measure_lock).
+ * A host is immutable once made, but for its reference count (atomic), its log (log_lock) and what
+ * is measured (measure_lock).
  */
 #ifndef NOVA_LIB_HOST_HOST_H
 #define NOVA_LIB_HOST_HOST_H
@@ -11,16 +12,19 @@
 
 #include "engine/engine.h"
 
-/* For every room above: the log of the context, and what engines may use. The host is measured at the first call. */
+/* For every room above: the log of the context, and what engines may use. The host is measured at
+ * the first call. */
 const struct logger *host_log(const nova_host_t *host);
 const struct engine_env *host_engine_env(nova_host_t *host);
 const nova_config_t *host_config(const nova_host_t *host);
 
-/* While VMs are being closed that nobody waits for any more: those that do not end have two seconds together. */
+/* While VMs are being closed that nobody waits for any more: those that do not end have two seconds
+ * together. */
 void host_hurry(nova_host_t *host, bool hurry);
 
-/* Something of a room above that lives as long as the context: made at the first call, ended by `done` before the keeper is. One room has one.
- * NULL: out of memory, or (without `make`) none was made. */
+/* Something of a room above that lives as long as the context: made at the first call, ended by
+ * `done` before the keeper is. One room has one. NULL: out of memory, or (without `make`) none was
+ * made. */
 struct host_guest {
 	void *(*make)(void);
 	void (*done)(void *);
@@ -31,14 +35,17 @@ void *host_guest(nova_host_t *host, const struct host_guest *guest);
  * read is closed to them, and what dead processes have left half done in it is removed. */
 int home_open(const char *home, nova_error_t **error);
 
-/* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a thread that does not exist, and
- * the VMs are the parent's: calls that use them are refused, and those that free something leave it alone. */
+/* 0; NOVA_EBUSY in a fork of the process that made the context. There every lock may be held by a
+ * thread that does not exist, and the VMs are the parent's: calls that use them are refused, and
+ * those that free something leave it alone. */
 int host_check_process(const nova_host_t *host, nova_error_t **error);
 /* The same for what may outlive its context: `owner` is what host_owner() said. */
 int64_t host_owner(const nova_host_t *host);
 int host_check_owner(int64_t owner, nova_error_t **error);
 
-/* The engine for a VM: by name, or (NULL) by the setting. NOVA_EINVAL for an unknown name, NOVA_ENOTSUP if none is usable, with the reason. */
-int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error);
+/* The engine for a VM: by name, or (NULL) by the setting. NOVA_EINVAL for an unknown name,
+ * NOVA_ENOTSUP if none is usable, with the reason. */
+int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops,
+	nova_error_t **error);
 
 #endif

@@ -20,23 +20,28 @@ static char *describe_kvm(const struct kvm_fitness *kvm)
 	char *closed;
 	if (kvm->pvm && kvm->state == KVM_UNFIT)
 		return str_format(
-			"KVM here is kvm_pvm, which needs no virtualisation by the processor, but runs only "
-			"kernels that are built as its guests (CONFIG_PVM_GUEST), and interprets all others "
-			"(a test guest ran at %.1f million instructions a second); auto treats it as absent: "
-			"give VMs such a kernel and set engine to firecracker or qemu.accel to kvm, or use a "
-			"host with VT-x or AMD-V", millions);
+			"KVM here is kvm_pvm, which needs no virtualisation by the processor, but "
+			"runs only kernels that are built as its guests (CONFIG_PVM_GUEST), and "
+			"interprets all others (a test guest ran at %.1f million instructions a "
+			"second); auto treats it as absent: give VMs such a kernel and set engine "
+			"to firecracker or qemu.accel to kvm, or use a host with VT-x or AMD-V",
+			millions);
 	switch (kvm->state) {
 	case KVM_FIT:
-		return str_format("KVM is fit: a test guest ran at %.0f million instructions a second", millions);
+		return str_format(
+			"KVM is fit: a test guest ran at %.0f million instructions a second",
+			millions);
 	case KVM_UNFIT:
-		return str_format("KVM exists but is not fit: a test guest ran at %.1f million instructions a second, slower than "
-				  "emulation (a nested host that interprets guests); it is treated as absent",
+		return str_format("KVM exists but is not fit: a test guest ran at %.1f million "
+				  "instructions a second, slower than emulation (a nested host "
+				  "that interprets guests); it is treated as absent",
 			millions);
 	case KVM_DENIED:
 		closed = kvm_is_closed(kvm);
 		return closed ? closed : strdup("KVM: this user may not open /dev/kvm");
 	default:
-		return strdup("KVM is absent: no usable /dev/kvm (enable virtualisation in the firmware, or nested virtualisation on the outer host)");
+		return strdup("KVM is absent: no usable /dev/kvm (enable virtualisation in the "
+			      "firmware, or nested virtualisation on the outer host)");
 	}
 }
 
@@ -57,23 +62,28 @@ static void choose(nova_probe_t *probe, const char *wanted)
 	probe->choice = -1;
 	for (size_t i = 0; i < probe->count; i++) {
 		const struct engine_report *report = &probe->reports[i];
-		bool eligible = automatic ? (report->features & NOVA_FEATURE_ISOLATES) != 0 : !strcmp(all_engines[i]->name, wanted);
+		bool eligible = automatic ? (report->features & NOVA_FEATURE_ISOLATES) != 0 :
+					    !strcmp(all_engines[i]->name, wanted);
 		if (!eligible)
 			continue;
 		if (report->usable) {
 			probe->choice = (int)i;
-			probe->choice_reason = str_format("%s was chosen %s: %s", all_engines[i]->name,
-				automatic ? "as the first usable engine" : "by the setting engine", report->reason);
-			return;
-		}
-		if (!automatic) {
-			probe->choice_reason = str_format("the engine %s, which the setting engine names, cannot be used: %s", wanted,
+			probe->choice_reason = str_format("%s was chosen %s: %s",
+				all_engines[i]->name,
+				automatic ? "as the first usable engine" : "by the setting engine",
 				report->reason);
 			return;
 		}
+		if (!automatic) {
+			probe->choice_reason = str_format(
+				"the engine %s, which the setting engine names, cannot be used: %s",
+				wanted, report->reason);
+			return;
+		}
 	}
-	probe->choice_reason = automatic ? why_none(probe)
-					 : str_format("there is no engine '%s' in this libnova", wanted);
+	probe->choice_reason =
+		automatic ? why_none(probe) :
+			    str_format("there is no engine '%s' in this libnova", wanted);
 }
 
 void nova_probe_free(nova_probe_t *probe)
@@ -120,7 +130,8 @@ int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t 
 	return code;
 }
 
-/* Probing starts the engines' programs, so a VM is started without: the engine's own start says what is missing. */
+/* Probing starts the engines' programs, so a VM is started without: the engine's own start says
+ * what is missing. */
 static const struct engine_ops *preferred(nova_host_t *host)
 {
 	const struct engine_env *env = host_engine_env(host);
@@ -130,7 +141,8 @@ static const struct engine_ops *preferred(nova_host_t *host)
 	return &qemu_engine;
 }
 
-int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops, nova_error_t **error)
+int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops,
+	nova_error_t **error)
 {
 	const char *wanted = name && *name ? name : config_str(host_config(host), "engine");
 	if (!strcmp(wanted, "auto")) {
@@ -141,7 +153,9 @@ int host_choose_engine(nova_host_t *host, const char *name, const struct engine_
 	*ret_ops = engine_find(wanted);
 	if (*ret_ops)
 		return 0;
-	return nova_fail(error, NOVA_EINVAL, "there is no engine '%s' in this libnova; firecracker, qemu and fake are there", wanted);
+	return nova_fail(error, NOVA_EINVAL,
+		"there is no engine '%s' in this libnova; firecracker, qemu and fake are there",
+		wanted);
 }
 
 size_t nova_probe_count(const nova_probe_t *probe)

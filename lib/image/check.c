@@ -78,8 +78,8 @@ static int check_content(const char *directory, const struct entry *e, bool envi
 		return fail_image(error, NOVA_ECORRUPT, directory, e->path,
 			"has another size than it was made with");
 	struct image_seen seen = { e->size,
-		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
-		st.st_ino, environment };
+		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, st.st_ino,
+		environment };
 	if (image_remembered(directory, e->path, e->sha256, &seen))
 		return 0;
 	char digest[SHA256_HEX];

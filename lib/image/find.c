@@ -34,8 +34,8 @@ static int take(const char *directory, char **ret, nova_error_t **error)
 	return *ret ? 0 : nova_oom(error);
 }
 
-int image_find_directory(const char *configured, bool environment, char **ret_directory,
-	nova_error_t **error)
+int image_find_directory(
+	const char *configured, bool environment, char **ret_directory, nova_error_t **error)
 {
 	if (configured && *configured) {
 		int r = has_manifest(configured);
@@ -65,8 +65,8 @@ int image_find_directory(const char *configured, bool environment, char **ret_di
 		cache ? cache : "~/.cache/nova/images", IMAGE_INSTALLED);
 }
 
-static int find_checked(const char *directory, const char *path, bool environment, char **ret,
-	nova_error_t **error)
+static int find_checked(
+	const char *directory, const char *path, bool environment, char **ret, nova_error_t **error)
 {
 	int r = image_check(directory, path, environment, error);
 	if (r < 0)
@@ -75,9 +75,8 @@ static int find_checked(const char *directory, const char *path, bool environmen
 	return *ret ? 0 : nova_oom(error);
 }
 
-int image_find_kernel(
-	const char *directory, bool environment, char **ret_vmlinux, char **ret_initramfs,
-	nova_error_t **error)
+int image_find_kernel(const char *directory, bool environment, char **ret_vmlinux,
+	char **ret_initramfs, nova_error_t **error)
 {
 	AUTO_FREE char *vmlinux = NULL;
 	int r = find_checked(directory, IMAGE_KERNEL, environment, &vmlinux, error);
@@ -107,8 +106,7 @@ static int find_own_rootfs(const char *path, char **ret, nova_error_t **error)
 	return take(path, ret, error);
 }
 
-int image_find_rootfs(
-	const char *directory, const char *name, bool environment, char **ret_path,
+int image_find_rootfs(const char *directory, const char *name, bool environment, char **ret_path,
 	nova_error_t **error)
 {
 	if (strchr(name, '/'))

@@ -22,29 +22,28 @@
 
 /* The directory of the images: `configured` if it is given, else the user's cache, else /opt/nova.
  * The caller frees it. Here and below, `environment` says whether its variables may name places. */
-int image_find_directory(const char *configured, bool environment, char **ret_directory,
-	nova_error_t **error);
+int image_find_directory(
+	const char *configured, bool environment, char **ret_directory, nova_error_t **error);
 /* The checked kernel and initramfs. The caller frees both paths. */
-int image_find_kernel(
-	const char *directory, bool environment, char **ret_vmlinux, char **ret_initramfs,
-	nova_error_t **error);
+int image_find_kernel(const char *directory, bool environment, char **ret_vmlinux,
+	char **ret_initramfs, nova_error_t **error);
 /* The checked root filesystem of a name such as "python"; a name with a '/' is a path of the user's
  * own image. */
-int image_find_rootfs(
-	const char *directory, const char *name, bool environment, char **ret_path,
+int image_find_rootfs(const char *directory, const char *name, bool environment, char **ret_path,
 	nova_error_t **error);
 
 /* nova_image_check(), which obeys the environment. */
 int image_check(const char *directory, const char *name, bool environment, nova_error_t **error);
-/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when nobody knows the home directory. */
+/* $XDG_CACHE_HOME/nova/`name` or ~/.cache/nova/`name`; NULL when nobody knows the home directory.
+ */
 int image_cache_path(const char *name, bool environment, char **ret_path, nova_error_t **error);
 /* "tools/images --dir DIR TARGET", the command that makes the image of that path; freed by the
  * caller. */
 char *image_command(const char *directory, const char *path);
 
 /*
- * The ELF kernel in an image: *ret_unpacked, which the caller frees, or NULL if the image is one itself.
- * NOVA_ECORRUPT; NOVA_ENOTSUP for a compression that cannot be read.
+ * The ELF kernel in an image: *ret_unpacked, which the caller frees, or NULL if the image is one
+ * itself. NOVA_ECORRUPT; NOVA_ENOTSUP for a compression that cannot be read.
  */
 int image_read_kernel(const uint8_t *image, size_t len, uint8_t **ret_unpacked, size_t *ret_len,
 	nova_error_t **error);

@@ -25,10 +25,12 @@ static uint32_t get32(const uint8_t *at)
 /* Readers return 0, -EBADMSG for a stream that is damaged, or -ENOMEM. */
 static int read_gzip(const struct stream *s)
 {
-	z_stream z = { .next_in = (Bytef *)s->in,
+	z_stream z = {
+		.next_in = (Bytef *)s->in,
 		.avail_in = (uInt)s->in_len,
 		.next_out = s->out,
-		.avail_out = (uInt)s->out_len };
+		.avail_out = (uInt)s->out_len,
+	};
 	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
 		return -ENOMEM;
 	int r = inflate(&z, Z_FINISH);

@@ -73,8 +73,8 @@ static const char *payload_fault(const uint8_t *image, size_t len, size_t *ret_a
 }
 
 /* Of a bzImage. */
-static int unpack(
-	const uint8_t *image, size_t image_len, uint8_t **ret_data, size_t *ret_len, nova_error_t **error)
+static int unpack(const uint8_t *image, size_t image_len, uint8_t **ret_data, size_t *ret_len,
+	nova_error_t **error)
 {
 	size_t at, len;
 	const char *fault = payload_fault(image, image_len, &at, &len);
@@ -112,7 +112,8 @@ int nova_image_extract_kernel(const char *bzimage, const char *vmlinux, nova_err
 	if (ANY_NULL(error, bzimage, vmlinux))
 		return NOVA_EINVAL;
 	if (!*vmlinux)
-		return nova_fail(error, NOVA_EINVAL, "nova_image_extract_kernel: vmlinux is \"\", not a path for the result");
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_image_extract_kernel: vmlinux is \"\", not a path for the result");
 	AUTO_BUF struct buf image = BUF_INIT(IMAGE_MAX_KERNEL);
 	int r = fs_read_file(bzimage, &image);
 	if (r < 0)

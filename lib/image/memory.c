@@ -96,8 +96,8 @@ void image_remember(
 		return;
 	AUTO_FREE char *second = in_cache(directory, seen->environment);
 	AUTO_FREE char *folder = NULL;
-	if (!second || image_cache_path("checked", seen->environment, &folder, NULL) < 0 || !folder ||
-		fs_mkdirs(folder, 0700) < 0)
+	if (!second || image_cache_path("checked", seen->environment, &folder, NULL) < 0 ||
+		!folder || fs_mkdirs(folder, 0700) < 0)
 		return;
 	fs_sweep_temps(folder, NULL);
 	write_memory(second, 0600, path, line);

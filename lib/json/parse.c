@@ -21,7 +21,8 @@ static bool is_about_content(const json_error_t *why)
 	}
 }
 
-/* Without memory for a longer token jansson leaves out one of its bytes and says nothing. That does not happen twice in the same way. */
+/* Without memory for a longer token jansson leaves out one of its bytes and says nothing. That does
+ * not happen twice in the same way. */
 static bool is_true_to(const json_t *value, const char *text, size_t len, size_t flags)
 {
 	json_t *again = json_loadb(text, len, flags, NULL);
@@ -36,7 +37,8 @@ static bool is_allowed(const char *text, size_t len, size_t flags)
 	return (flags & JSON_DECODE_ANY) || *all.at == '{' || *all.at == '[';
 }
 
-int json_parse(const char *text, size_t len, size_t flags, json_t **ret_value, json_error_t *ret_why)
+int json_parse(
+	const char *text, size_t len, size_t flags, json_t **ret_value, json_error_t *ret_why)
 {
 	json_error_t why = { .line = -1 }; /* jansson writes its code with the words only */
 	json_t *value = json_loadb(text, len, flags, &why);
@@ -49,5 +51,8 @@ int json_parse(const char *text, size_t len, size_t flags, json_t **ret_value, j
 	json_decref(value);
 	if (value)
 		return -ENOMEM;
-	return is_about_content(&why) || !json_text_ok(text, len, JANSSON_DEPTH) || !is_allowed(text, len, flags) ? -EINVAL : -ENOMEM;
+	return is_about_content(&why) || !json_text_ok(text, len, JANSSON_DEPTH) ||
+			       !is_allowed(text, len, flags) ?
+		       -EINVAL :
+		       -ENOMEM;
 }

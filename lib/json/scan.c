@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks JSON text without building anything: one pass, no allocation, no recursion. A tree of 8 MiB of small
- * numbers would take 100 MiB in a guest that may have 128.
+ * Checks JSON text without building anything: one pass, no allocation, no recursion. A tree of 8
+ * MiB of small numbers would take 100 MiB in a guest that may have 128.
  */
 #include "json/json.h"
 
@@ -234,7 +234,8 @@ bool json_text_check(const char *text, size_t len, unsigned max_depth, struct js
 	if (p && skip_space(p, end) == end)
 		return true;
 	size_t at = (size_t)((p ? skip_space(p, end) : n.at) - text);
-	*ret_fault = (struct json_fault){ at, !p && n.at < end && n.depth == n.max && (*n.at == '[' || *n.at == '{') };
+	*ret_fault = (struct json_fault){ at,
+		!p && n.at < end && n.depth == n.max && (*n.at == '[' || *n.at == '{') };
 	return false;
 }
 
@@ -253,7 +254,8 @@ struct json_span json_trim(const char *text, size_t len)
 	return (struct json_span){ from, (size_t)(end - from) };
 }
 
-static bool start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth, char open, char close)
+static bool start(struct json_walk *walk, const char *text, size_t len, unsigned max_depth,
+	char open, char close)
 {
 	const char *end = text + len;
 	const char *p = skip_space(text, end);
@@ -273,7 +275,8 @@ bool json_list_start(struct json_walk *walk, const char *text, size_t len, unsig
 	return start(walk, text, len, max_depth, '[', ']');
 }
 
-/* 1: *ret is where the next member or item begins; 0: there is none, and nothing but space behind; -1: not JSON. */
+/* 1: *ret is where the next member or item begins; 0: there is none, and nothing but space behind;
+ * -1: not JSON. */
 static int step(struct json_walk *walk, const char **ret)
 {
 	const char *end = walk->end;

@@ -9,7 +9,8 @@ static bool plain(uint8_t c)
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* What one byte or sequence at `text` becomes; `out` holds 8 bytes. Returns how many bytes of text it was. */
+/* What one byte or sequence at `text` becomes; `out` holds 8 bytes. Returns how many bytes of text
+ * it was. */
 static size_t escape_one(const uint8_t *text, size_t len, char out[8], size_t *ret_len)
 {
 	static const char names[] = "btn\0fr"; /* from 8 on; 11 has no short form */
@@ -94,7 +95,8 @@ int base64_put(struct buf *b, const void *data, size_t len)
 		return -ENOMEM;
 	for (size_t i = 0; i < len; i += 3) {
 		size_t left = len - i;
-		uint32_t v = (uint32_t)from[i] << 16 | (left > 1 ? (uint32_t)from[i + 1] << 8 : 0) | (left > 2 ? from[i + 2] : 0);
+		uint32_t v = (uint32_t)from[i] << 16 | (left > 1 ? (uint32_t)from[i + 1] << 8 : 0) |
+			     (left > 2 ? from[i + 2] : 0);
 		*to++ = alphabet[v >> 18];
 		*to++ = alphabet[v >> 12 & 63];
 		*to++ = left > 1 ? alphabet[v >> 6 & 63] : '=';
@@ -192,7 +194,8 @@ static uint32_t hex4(const char *at)
 	return unit;
 }
 
-/* What the escape behind the backslash at *at means; *at is then behind it. A surrogate comes with the other half. */
+/* What the escape behind the backslash at *at means; *at is then behind it. A surrogate comes with
+ * the other half. */
 static size_t put_escape(const char **at, char *to)
 {
 	static const char names[] = "btnfr\"\\/", values[] = "\b\t\n\f\r\"\\/";

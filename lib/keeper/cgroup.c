@@ -37,7 +37,8 @@ static char *own_group(const struct hierarchy *h)
 	return NULL;
 }
 
-/* When a process began, in clock ticks: with it a number is that of one process only. 0: there is none. */
+/* When a process began, in clock ticks: with it a number is that of one process only. 0: there is
+ * none. */
 static unsigned long long began(long pid)
 {
 	AUTO_BUF struct buf text = BUF_INIT(4096);
@@ -47,8 +48,10 @@ static unsigned long long began(long pid)
 		return 0;
 	AUTO_FREE char *line = buf_steal_str(&text);
 	const char *end = line ? strrchr(line, ')') : NULL;
-	if (!end || sscanf(end, ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				"%*s %*s %llu", &ticks) != 1)
+	if (!end || sscanf(end,
+			    ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %llu",
+			    &ticks) != 1)
 		return 0;
 	return ticks;
 }
@@ -118,7 +121,8 @@ static bool is_of_the_dead(const char *name)
 	return fields == 2 && began(keeper) != ticks;
 }
 
-/* One with a process in it cannot be removed, so a keeper that cannot be seen from here loses nothing. */
+/* One with a process in it cannot be removed, so a keeper that cannot be seen from here loses
+ * nothing. */
 void cgroup_sweep(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
@@ -126,7 +130,8 @@ void cgroup_sweep(void)
 		char **names;
 		int count = own ? fs_list(own, &names) : -1;
 		for (int n = 0; n < count; n++) {
-			AUTO_FREE char *group = is_of_the_dead(names[n]) ? path_join(own, names[n]) : NULL;
+			AUTO_FREE char *group =
+				is_of_the_dead(names[n]) ? path_join(own, names[n]) : NULL;
 			if (group)
 				rmdir(group);
 		}
@@ -139,9 +144,10 @@ void cgroup_sweep(void)
 static const char *reason_of(int r)
 {
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
-		return "this user may make no control group below the one it is in: run as root, or under "
-		       "systemd with Delegate=yes";
-	return "the control group that this process is in has no memory controller for groups below it";
+		return "this user may make no control group below the one it is in: run as root, "
+		       "or under systemd with Delegate=yes";
+	return "the control group that this process is in has no memory controller for groups "
+	       "below it";
 }
 
 const char *cgroup_obstacle(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory limits of children, where control groups can be made by this user; elsewhere there is none. */
+/* Memory limits of children, where control groups can be made by this user; elsewhere there is
+ * none. */
 #ifndef NOVA_LIB_KEEPER_CGROUP_H
 #define NOVA_LIB_KEEPER_CGROUP_H
 
@@ -7,7 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Puts a process into a group of its own with that limit; true: the limit is in force. 0 bytes: nothing is done. */
+/* Puts a process into a group of its own with that limit; true: the limit is in force. 0 bytes:
+ * nothing is done. */
 bool cgroup_limit(pid_t pid, uint64_t bytes);
 /* Removes the group of a process that has been reaped. */
 void cgroup_forget(pid_t pid);

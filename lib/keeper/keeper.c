@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The library's side of nova-keeper: starting it so that the host never sees it, and talking to it. */
+/* The library's side of nova-keeper: starting it so that the host never sees it, and talking to it.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,9 +21,11 @@ struct keeper {
 	pthread_mutex_t lock; /* one request at a time; protects what follows */
 	struct detached program;
 	int64_t pid;
-	int socket; /* -1: not running */
+	int socket;      /* -1: not running */
 	uint64_t number; /* of the last request */
-	uint64_t lost;   /* number of a KEEPER_SPAWN whose reply did not arrive, which the keeper has yet to be told; 0: none */
+	/* number of a KEEPER_SPAWN whose reply did not arrive, which the keeper has yet to be told;
+	 * 0: none */
+	uint64_t lost;
 	uint64_t closing; /* atomic: when all patience ends; NEVER unless there is haste */
 	char *run_dir;
 	int lock_fd; /* borrowed */
@@ -31,11 +34,12 @@ struct keeper {
 	const struct logger *log;
 };
 
-/* --- patience ------------------------------------------------------------------------------------------------- */
+/* --- patience --- */
 
 void keeper_hurry(struct keeper *keeper, bool hurry)
 {
-	__atomic_store_n(&keeper->closing, hurry ? deadline_in_ms(HURRY_MS) : NEVER, __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&keeper->closing, hurry ? deadline_in_ms(HURRY_MS) : NEVER, __ATOMIC_RELAXED);
 }
 
 /* `deadline`, or sooner. */
@@ -52,7 +56,7 @@ static uint64_t next_look(const struct keeper *keeper, uint64_t deadline)
 	return slice < deadline ? slice : deadline;
 }
 
-/* --- finding, starting and ending the program --------------------------------------------------------------------- */
+/* --- finding, starting and ending the program --- */
 
 int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **error)
 {
@@ -60,11 +64,13 @@ int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **
 }
 
 /* 0; -EPIPE: the keeper has ended; -ETIMEDOUT; -EPROTO. *ret_fd as of sys_recv_fd(). */
-static int receive(const struct keeper *keeper, struct keeper_reply *reply, int *ret_fd, uint64_t deadline)
+static int receive(
+	const struct keeper *keeper, struct keeper_reply *reply, int *ret_fd, uint64_t deadline)
 {
 	ssize_t got;
 	do
-		got = sys_recv_fd(keeper->socket, reply, sizeof(*reply), ret_fd, next_look(keeper, deadline));
+		got = sys_recv_fd(
+			keeper->socket, reply, sizeof(*reply), ret_fd, next_look(keeper, deadline));
 	while (got == -ETIMEDOUT && !deadline_passed(in_haste(keeper, deadline)));
 	if (got == (ssize_t)sizeof(*reply) && reply->version == KEEPER_VERSION)
 		return 0;
@@ -74,7 +80,8 @@ static int receive(const struct keeper *keeper, struct keeper_reply *reply, int 
 	return got == 0 || got == -ECONNRESET ? -EPIPE : got < 0 ? (int)got : -EPROTO;
 }
 
-/* All of it, whatever state it is in. What has not ended by then stays in keeper->program, and nothing is started beside it. */
+/* All of it, whatever state it is in. What has not ended by then stays in keeper->program, and
+ * nothing is started beside it. */
 static void end_program(struct keeper *keeper)
 {
 	sys_detached_kill(&keeper->program);
@@ -97,7 +104,9 @@ static int greet(struct keeper *keeper, const char *program, nova_error_t **erro
 		return nova_fail(error, NOVA_EENGINE, "'%s' was started and says nothing", program);
 	if (r < 0 && r != -EPROTO && r != -EPIPE)
 		return nova_fail_os(error, r, "first word of '%s'", program);
-	return nova_fail(error, NOVA_EENGINE, "'%s' does not speak as this libnova expects; install both from the same build", program);
+	return nova_fail(error, NOVA_EENGINE,
+		"'%s' does not speak as this libnova expects; install both from the same build",
+		program);
 }
 
 static int start_program(struct keeper *keeper, nova_error_t **error)
@@ -108,8 +117,10 @@ static int start_program(struct keeper *keeper, nova_error_t **error)
 		return code;
 	/* Two keepers do not share a directory: what is left of the last one has to be gone. */
 	if (!sys_detached_end(&keeper->program, deadline_in_ms(END_MS)))
-		return nova_fail(error, NOVA_EENGINE, "the last nova-keeper (process %lld) was killed, and it or a microVM of it does not end: look for "
-			"what its processes wait for", (long long)keeper->pid);
+		return nova_fail(error, NOVA_EENGINE,
+			"the last nova-keeper (process %lld) was killed, and it or a microVM of it "
+			"does not end: look for what its processes wait for",
+			(long long)keeper->pid);
 	int pair[2];
 	int r = sys_socketpair(SOCK_SEQPACKET, pair);
 	if (r < 0)
@@ -165,13 +176,15 @@ bool keeper_free(struct keeper *keeper)
 	return ended;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
-static int send_request(const struct keeper *keeper, const void *request, size_t len, const int *fds, size_t fd_count, uint64_t deadline)
+static int send_request(const struct keeper *keeper, const void *request, size_t len,
+	const int *fds, size_t fd_count, uint64_t deadline)
 {
 	int r;
 	do
-		r = sys_send_fds_until(keeper->socket, request, len, fds, fd_count, next_look(keeper, deadline));
+		r = sys_send_fds_until(
+			keeper->socket, request, len, fds, fd_count, next_look(keeper, deadline));
 	while (r == -ETIMEDOUT && !deadline_passed(in_haste(keeper, deadline)));
 	return r == -ECONNRESET ? -EPIPE : r;
 }
@@ -179,26 +192,33 @@ static int send_request(const struct keeper *keeper, const void *request, size_t
 /* What was started for a reply that nobody has seen is ended, whenever that can be told. */
 static int tell_lost(struct keeper *keeper, uint64_t deadline)
 {
-	struct keeper_request request = { .kind = KEEPER_ABANDON, .number = ++keeper->number, .lost = keeper->lost };
-	int r = keeper->lost ? send_request(keeper, &request, sizeof(request), NULL, 0, deadline) : 0;
+	struct keeper_request request = {
+		.kind = KEEPER_ABANDON, .number = ++keeper->number, .lost = keeper->lost
+	};
+	int r = keeper->lost ? send_request(keeper, &request, sizeof(request), NULL, 0, deadline) :
+			       0;
 	if (r == 0)
 		keeper->lost = 0;
 	return r;
 }
 
-static int receive_own(struct keeper *keeper, uint64_t number, struct keeper_reply *reply, int *ret_fd, uint64_t deadline)
+static int receive_own(struct keeper *keeper, uint64_t number, struct keeper_reply *reply,
+	int *ret_fd, uint64_t deadline)
 {
 	for (;;) {
 		int r = receive(keeper, reply, ret_fd, deadline);
 		if (r < 0 || reply->number == number)
 			return r;
-		fd_close(*ret_fd); /* of a request that was given up; its process has been abandoned */
+		/* of a request that was given up; its process has been abandoned */
+		fd_close(*ret_fd);
 		*ret_fd = -1;
 	}
 }
 
-/* 0 or -errno. Only -EPIPE means that the keeper has ended, and it is gone then, as after -ETIMEDOUT and -EPROTO; anything else passes. */
-static int ask(struct keeper *keeper, struct keeper_request *request, size_t len, const int *fds, struct keeper_reply *reply, int *ret_fd)
+/* 0 or -errno. Only -EPIPE means that the keeper has ended, and it is gone then, as after
+ * -ETIMEDOUT and -EPROTO; anything else passes. */
+static int ask(struct keeper *keeper, struct keeper_request *request, size_t len, const int *fds,
+	struct keeper_reply *reply, int *ret_fd)
 {
 	uint64_t deadline = deadline_in_ms(ANSWER_MS);
 	int r = tell_lost(keeper, deadline);
@@ -247,11 +267,16 @@ static int spawn_failure(
 	const struct keeper_reply *reply, const struct spawn *spawn, nova_error_t **error)
 {
 	static const char *const stages[] = {
-		[KEEPER_STAGE_REQUEST] = "request", [KEEPER_STAGE_FORK] = "fork", [KEEPER_STAGE_FDS] = "descriptors",
+		[KEEPER_STAGE_REQUEST] = "request",
+		[KEEPER_STAGE_FORK] = "fork",
+		[KEEPER_STAGE_FDS] = "descriptors",
 		[KEEPER_STAGE_USER] = "change of user",
-		[KEEPER_STAGE_KVM] = "/dev/kvm", [KEEPER_STAGE_EXEC] = "execution",
+		[KEEPER_STAGE_KVM] = "/dev/kvm",
+		[KEEPER_STAGE_EXEC] = "execution",
 	};
-	const char *stage = reply->stage < ARRAY_LEN(stages) && stages[reply->stage] ? stages[reply->stage] : "start";
+	const char *stage = reply->stage < ARRAY_LEN(stages) && stages[reply->stage] ?
+				    stages[reply->stage] :
+				    "start";
 	int code = nova_code_of_errno(reply->error);
 	if (reply->stage == KEEPER_STAGE_KVM && code == NOVA_EPERM)
 		return nova_fail(error, code, "%s", spawn->no_kvm);
@@ -263,15 +288,21 @@ static int no_reply(const struct keeper *keeper, int r, const char *program, nov
 {
 	switch (r) {
 	case -EPIPE:
-		return nova_fail(error, NOVA_EENGINE, "nova-keeper ended while it started '%s'", program);
+		return nova_fail(
+			error, NOVA_EENGINE, "nova-keeper ended while it started '%s'", program);
 	case -ETIMEDOUT:
-		return nova_fail(error, NOVA_EENGINE, "nova-keeper (process %lld) did not answer and was killed, and with it all microVMs of this context: "
-			"'%s' was not started", (long long)keeper->pid, program);
+		return nova_fail(error, NOVA_EENGINE,
+			"nova-keeper (process %lld) did not answer and was killed, and with it all "
+			"microVMs of this context: '%s' was not started",
+			(long long)keeper->pid, program);
 	case -EPROTO:
-		return nova_fail(error, NOVA_EENGINE, "nova-keeper (process %lld) says what this libnova does not understand; install both from the same build",
+		return nova_fail(error, NOVA_EENGINE,
+			"nova-keeper (process %lld) says what this libnova does not understand; "
+			"install both from the same build",
 			(long long)keeper->pid);
 	default:
-		return nova_fail_os(error, r, "'%s' could not be started (talking to nova-keeper)", program);
+		return nova_fail_os(
+			error, r, "'%s' could not be started (talking to nova-keeper)", program);
 	}
 }
 
@@ -287,7 +318,8 @@ static void tell_unlimited(const struct keeper *keeper)
 		why ? why : "the kernel refused it");
 }
 
-int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error)
+int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process,
+	nova_error_t **error)
 {
 	AUTO_BUF struct buf request = BUF_INIT(KEEPER_MAX_REQUEST);
 	int r = encode_spawn(spawn, &request);
@@ -300,8 +332,10 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 		code = keeper->socket < 0 ? start_program(keeper, error) : 0;
 		if (code < 0)
 			break;
-		r = ask(keeper, (struct keeper_request *)(void *)request.data, request.len, spawn->fds, &reply, &pidfd);
-		if (r != -EPIPE) /* one that has died took its children along: nothing is lost by starting another */
+		r = ask(keeper, (struct keeper_request *)(void *)request.data, request.len,
+			spawn->fds, &reply, &pidfd);
+		/* one that has died took its children along: nothing is lost by starting another */
+		if (r != -EPIPE)
 			break;
 	}
 	if (code == 0 && r < 0)
@@ -319,14 +353,16 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 	return 0;
 }
 
-/* --- processes --------------------------------------------------------------------------------------------------- */
+/* --- processes --- */
 
 /* 0 or -errno. */
-static int ask_about(struct keeper *keeper, struct keeper_request *request, struct keeper_reply *reply)
+static int ask_about(
+	struct keeper *keeper, struct keeper_request *request, struct keeper_reply *reply)
 {
 	int fd = -1;
 	pthread_mutex_lock(&keeper->lock);
-	int r = keeper->socket < 0 ? -ESRCH : ask(keeper, request, sizeof(*request), NULL, reply, &fd);
+	int r = keeper->socket < 0 ? -ESRCH :
+				     ask(keeper, request, sizeof(*request), NULL, reply, &fd);
 	pthread_mutex_unlock(&keeper->lock);
 	fd_close(fd);
 	return r < 0 ? r : -reply->error;
@@ -337,7 +373,9 @@ static int process_signal(const struct process *process, int sig)
 	int r = sys_pidfd_signal(process->pidfd, sig);
 	if (r != -ENOSYS)
 		return r;
-	struct keeper_request request = { .kind = KEEPER_SIGNAL, .pid = process->pid, .signal = (uint32_t)sig };
+	struct keeper_request request = {
+		.kind = KEEPER_SIGNAL, .pid = process->pid, .signal = (uint32_t)sig
+	};
 	struct keeper_reply reply;
 	return ask_about(process->keeper, &request, &reply);
 }

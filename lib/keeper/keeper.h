@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door of keeper: programs started as children of nova-keeper, never of the host program (main.c says why).
+ * The door of keeper: programs started as children of nova-keeper, never of the host program
+ * (main.c says why).
  *
- * A struct keeper may be used from many threads; a struct process belongs to one owner, except process_kill().
+ * A struct keeper may be used from many threads; a struct process belongs to one owner, except
+ * process_kill().
  */
 #ifndef NOVA_LIB_KEEPER_KEEPER_H
 #define NOVA_LIB_KEEPER_KEEPER_H
@@ -11,15 +13,17 @@
 
 struct keeper;
 
-/* The keeper process itself is started with the first keeper_spawn(), and anew once one that has died is gone with all its children. It removes
- * `run_dir` when the host program has gone or keeper_free() is called; `lock_fd` (borrowed) stays locked as long as it lives. */
+/* The keeper process itself is started with the first keeper_spawn(), and anew once one that has
+ * died is gone with all its children. It removes `run_dir` when the host program has gone or
+ * keeper_free() is called; `lock_fd` (borrowed) stays locked as long as it lives. */
 int keeper_new(const char *run_dir, int lock_fd, struct keeper **ret_keeper, nova_error_t **error);
 
-/* What waits for the keeper or for its children has two seconds left from now on, until `hurry` is false. Any thread. */
+/* What waits for the keeper or for its children has two seconds left from now on, until `hurry` is
+ * false. Any thread. */
 void keeper_hurry(struct keeper *keeper, bool hurry);
 
-/* Ends the keeper process and with it every child, and waits for that, at most some seconds: false if something would not end.
- * NULL is accepted. */
+/* Ends the keeper process and with it every child, and waits for that, at most some seconds: false
+ * if something would not end. NULL is accepted. */
 bool keeper_free(struct keeper *keeper);
 
 /* Where it is said, once, that a memory limit could not be set. Borrowed. */
@@ -37,25 +41,33 @@ struct process {
 	int64_t pid;
 	int pidfd; /* readable when it has ended */
 };
-#define PROCESS_NONE { NULL, 0, -1 }
+#define PROCESS_NONE                                                                               \
+	{                                                                                          \
+		NULL, 0, -1                                                                        \
+	}
 
 struct spawn {
-	const char *const *argv;  /* ends with NULL; argv[0] is the path of the program */
-	const int *fds;           /* borrowed; they become 3, 4, … in the program, and the first its stdout and stderr too */
+	const char *const *argv; /* ends with NULL; argv[0] is the path of the program */
+	/* borrowed; they become 3, 4, … in the program, and the first its stdout and stderr too */
+	const int *fds;
 	size_t fd_count;
-	bool change_user;         /* become uid and gid, with gid2 (0: none) as only other group */
+	bool change_user; /* become uid and gid, with gid2 (0: none) as only other group */
 	uint32_t uid, gid, gid2;
-	bool merge_memory;        /* the kernel may merge its pages with equal ones (KSM), where it can */
-	bool frugal;              /* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
-	bool no_stdout;           /* its stdout is /dev/null, not the first of `fds` */
-	const char *no_kvm;       /* it needs /dev/kvm; what is said if that is closed. NULL: not */
-	bool only_try;            /* it ends where it would be executed */
-	uint64_t memory_limit;    /* bytes for a control group, where one can be made; 0: none */
+	/* the kernel may merge its pages with equal ones (KSM), where it can */
+	bool merge_memory;
+	/* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
+	bool frugal;
+	bool no_stdout;        /* its stdout is /dev/null, not the first of `fds` */
+	const char *no_kvm;    /* it needs /dev/kvm; what is said if that is closed. NULL: not */
+	bool only_try;         /* it ends where it would be executed */
+	uint64_t memory_limit; /* bytes for a control group, where one can be made; 0: none */
 };
 
-/* 0; NOVA_ENOTFOUND or NOVA_EPERM for the program; NOVA_EENGINE if the keeper does not do its work (one that does not answer in 10 s is ended, and
- * with it every child); else the code of what this process lacks, of which nothing else suffers. */
-int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **error);
+/* 0; NOVA_ENOTFOUND or NOVA_EPERM for the program; NOVA_EENGINE if the keeper does not do its work
+ * (one that does not answer in 10 s is ended, and with it every child); else the code of what this
+ * process lacks, of which nothing else suffers. */
+int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process,
+	nova_error_t **error);
 
 /* SIGKILL. Any thread, while the process is not done. */
 void process_kill(const struct process *process);
@@ -63,8 +75,8 @@ void process_kill(const struct process *process);
 int process_stop(const struct process *process, bool stop);
 /* Waits for the end. True: it has ended. */
 bool process_wait(const struct process *process, uint64_t deadline);
-/* Kills if needed, waits, reaps; *ret_status (may be NULL) is as by waitpid(2), -1 if unknown. What does not end in 10 s is left to the keeper.
- * Leaves PROCESS_NONE. */
+/* Kills if needed, waits, reaps; *ret_status (may be NULL) is as by waitpid(2), -1 if unknown. What
+ * does not end in 10 s is left to the keeper. Leaves PROCESS_NONE. */
 void process_done(struct process *process, int *ret_status);
 
 #endif

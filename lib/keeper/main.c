@@ -2,10 +2,12 @@
 /*
  * nova-keeper: the parent of all VMM processes of one host context.
  *
- * A library must not have children of its own: the host's waitpid(-1) would steal them, and PR_SET_PDEATHSIG would fire when the
- * *thread* that forked them ends. So this program forks them. It has one thread, and ends in one way: when the host has gone (the end
- * of its socket, or what its reaper says) it kills every child, removes the run directory and exits. If it is killed itself, the kernel
- * kills the children (PR_SET_PDEATHSIG), and the directory stays the host's. What passes, as a lack of memory, ends nothing.
+ * A library must not have children of its own: the host's waitpid(-1) would steal them, and
+ * PR_SET_PDEATHSIG would fire when the *thread* that forked them ends. So this program forks them.
+ * It has one thread, and ends in one way: when the host has gone (the end of its socket, or what
+ * its reaper says) it kills every child, removes the run directory and exits. If it is killed
+ * itself, the kernel kills the children (PR_SET_PDEATHSIG), and the directory stays the host's.
+ * What passes, as a lack of memory, ends nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,10 +32,11 @@
 #define PR_SET_MEMORY_MERGE 67
 #endif
 
-#define MAX_ARGS  256
-#define PAUSE_MS  10    /* before what has failed for lack of something is tried again */
-#define TRIES     50
-#define END_MS    1000u /* for children that were killed: one that waits for a disk may take for ever */
+#define MAX_ARGS 256
+#define PAUSE_MS 10 /* before what has failed for lack of something is tried again */
+#define TRIES    50
+/* for children that were killed: one that waits for a disk may take for ever */
+#define END_MS 1000u
 
 struct incoming {
 	union {
@@ -45,8 +48,8 @@ struct incoming {
 	size_t fd_count;
 };
 
-/* Shared with the child until it executes: vfork semantics, one at a time. Volatile, as glibc declares clone() a function that
- * never comes back into this file. */
+/* Shared with the child until it executes: vfork semantics, one at a time. Volatile, as glibc
+ * declares clone() a function that never comes back into this file. */
 static struct incoming incoming;
 static volatile struct {
 	int error;
@@ -57,12 +60,12 @@ static struct child {
 	pid_t pid;
 	uint64_t number; /* of the request */
 	bool abandoned;  /* nobody will ask for it */
-} *children;
+} * children;
 static size_t child_count, child_cap;
 
 static uint8_t child_stack[64 * 1024] __attribute__((aligned(16)));
 
-/* --- in the child, between fork and exec: async-signal-safe calls only ---------------------------------- */
+/* --- in the child, between fork and exec: async-signal-safe calls only --- */
 
 IN_VFORK static int child_fail(uint32_t stage)
 {
@@ -76,8 +79,10 @@ IN_VFORK static int child_fail(uint32_t stage)
 IN_VFORK static void child_take_fds(void)
 {
 	int high[KEEPER_MAX_FDS];
-	for (size_t i = 0; i < incoming.fd_count; i++) /* above the targets, so that none is overwritten */
-		if ((high[i] = fcntl(incoming.fds[i], F_DUPFD_CLOEXEC, KEEPER_FIRST_FD + KEEPER_MAX_FDS)) < 0)
+	/* above the targets, so that none is overwritten */
+	for (size_t i = 0; i < incoming.fd_count; i++)
+		if ((high[i] = fcntl(incoming.fds[i], F_DUPFD_CLOEXEC,
+			     KEEPER_FIRST_FD + KEEPER_MAX_FDS)) < 0)
 			child_fail(KEEPER_STAGE_FDS);
 	int null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0)
@@ -89,7 +94,8 @@ IN_VFORK static void child_take_fds(void)
 		if (dup2(high[i], KEEPER_FIRST_FD + (int)i) < 0)
 			child_fail(KEEPER_STAGE_FDS);
 	/* Before Linux 5.9 this is missing; all that we have open closes with exec anyway. */
-	if (syscall(SYS_close_range, KEEPER_FIRST_FD + (unsigned)incoming.fd_count, ~0u, 0) < 0 && errno != ENOSYS)
+	if (syscall(SYS_close_range, KEEPER_FIRST_FD + (unsigned)incoming.fd_count, ~0u, 0) < 0 &&
+		errno != ENOSYS)
 		child_fail(KEEPER_STAGE_FDS);
 }
 
@@ -100,12 +106,14 @@ IN_VFORK static void child_drop_rights(void)
 	setrlimit(RLIMIT_CORE, &no_core); /* a core of a VMM is the guest's memory on disk */
 	if (r->change_user) {
 		gid_t extra = r->gid2;
-		if (setgroups(r->gid2 ? 1 : 0, &extra) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
+		if (setgroups(r->gid2 ? 1 : 0, &extra) < 0 ||
+			setresgid(r->gid, r->gid, r->gid) < 0 ||
 			setresuid(r->uid, r->uid, r->uid) < 0)
 			child_fail(KEEPER_STAGE_USER);
 	}
 	if (r->merge_memory)
-		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0); /* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
+		/* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
+		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
 	if (r->frugal)
 		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* inherited across exec too */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -139,14 +147,16 @@ IN_VFORK static int child_main(void *keeper_pid)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
+	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		    locale[] = "LC_ALL=C";
 	static char one_heap[] = "MALLOC_ARENA_MAX=1";
-	char *const environment[] = { path, locale, incoming.request.frugal ? one_heap : NULL, NULL };
+	char *const environment[] = { path, locale, incoming.request.frugal ? one_heap : NULL,
+		NULL };
 	execve(incoming.argv[0], incoming.argv, environment);
 	return child_fail(KEEPER_STAGE_EXEC);
 }
 
-/* --- the list of children ------------------------------------------------------------------------------------ */
+/* --- the list of children --- */
 
 /* Room is made before the fork, so that a child can always be remembered. */
 static bool make_room_for_child(void)
@@ -190,7 +200,8 @@ static bool collect_abandoned(void)
 		if (waitpid(children[i].pid, NULL, WNOHANG) == 0)
 			left = true;
 		else
-			forget_child(children[i].pid); /* the last one takes its place, which has been looked at */
+			forget_child(children[i].pid); /* the last one takes its place, which has
+							  been looked at */
 	}
 	return left;
 }
@@ -222,8 +233,9 @@ static bool end_strays_once(const char *list, uint64_t deadline)
 	return found;
 }
 
-/* What a child leaves behind at its end becomes ours (PR_SET_CHILD_SUBREAPER): functions of the fake engine, whose agent has
- * no guest that would end with it. Each of them can leave some in turn. */
+/* What a child leaves behind at its end becomes ours (PR_SET_CHILD_SUBREAPER): functions of the
+ * fake engine, whose agent has no guest that would end with it. Each of them can leave some in
+ * turn. */
 static void end_strays(void)
 {
 	char list[64];
@@ -233,7 +245,7 @@ static void end_strays(void)
 		;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static void close_incoming_fds(void)
 {
@@ -259,7 +271,8 @@ static bool split_arguments(size_t len)
 	return at == end;
 }
 
-/* False: the host does not get it. What passes is waited for, but not for ever: the host may be stopped, and has its own deadline. */
+/* False: the host does not get it. What passes is waited for, but not for ever: the host may be
+ * stopped, and has its own deadline. */
 static bool send_reply(const struct keeper_reply *reply, int fd)
 {
 	union {
@@ -299,7 +312,8 @@ static int start_child(struct keeper_reply *reply)
 	child_failure.error = 0;
 	pid_t self = getpid();
 	int pidfd = -1;
-	int pid = clone(child_main, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &self, &pidfd);
+	int pid = clone(child_main, child_stack + sizeof(child_stack),
+		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &self, &pidfd);
 	if (pid < 0) {
 		reply->error = errno;
 		reply->stage = KEEPER_STAGE_FORK;
@@ -371,7 +385,11 @@ static void abandon_one(void)
 
 static void serve_request(size_t len)
 {
-	struct keeper_reply reply = { .kind = incoming.request.kind, .version = KEEPER_VERSION, .number = incoming.request.number };
+	struct keeper_reply reply = {
+		.kind = incoming.request.kind,
+		.version = KEEPER_VERSION,
+		.number = incoming.request.number,
+	};
 	switch (incoming.request.kind) {
 	case KEEPER_SPAWN:
 		spawn(len, &reply);
@@ -394,7 +412,8 @@ static void take_control(struct msghdr *message)
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(incoming.fds, CMSG_DATA(c), count * sizeof(int)); /* bounded by the control buffer */
+		/* bounded by the control buffer */
+		memcpy(incoming.fds, CMSG_DATA(c), count * sizeof(int));
 		incoming.fd_count = count;
 	}
 }
@@ -408,7 +427,10 @@ static bool serve_one(void)
 	} control;
 	struct iovec io = { incoming.bytes, sizeof(incoming.bytes) };
 	struct msghdr message = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)
+		.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
 	};
 	ssize_t len = recvmsg(KEEPER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (len < 0) {
@@ -425,7 +447,7 @@ static bool serve_one(void)
 	return len > 0;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void end_all_children(void)
 {
@@ -457,7 +479,8 @@ static bool serve(void)
 static void remove_run_directory(const char *path)
 {
 	char taps[PATH_MAX];
-	snprintf(taps, sizeof(taps), "%s/taps", path); /* of VMMs that open them by name, so that they do not end by themselves */
+	/* of VMMs that open them by name, so that they do not end by themselves */
+	snprintf(taps, sizeof(taps), "%s/taps", path);
 	sys_taps_remove(taps);
 	fs_remove_locked(path);
 }
@@ -465,7 +488,8 @@ static void remove_run_directory(const char *path)
 int main(int argc, char **argv)
 {
 	if (argc != 2 || fcntl(KEEPER_SOCKET_FD, F_GETFD) < 0) {
-		static const char text[] = "nova-keeper is started by libnova; it is of no use by itself\n";
+		static const char text[] =
+			"nova-keeper is started by libnova; it is of no use by itself\n";
 		return write(2, text, sizeof(text) - 1) < 0 ? 2 : 2;
 	}
 	for (int fd = KEEPER_SOCKET_FD; fd <= KEEPER_HOST_FD; fd++)
@@ -478,7 +502,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (chdir("/") < 0)
 		return 1;
-	struct keeper_reply hello = { .kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid() };
+	struct keeper_reply hello = {
+		.kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid()
+	};
 	cgroup_sweep();
 	send_reply(&hello, -1);
 	bool host_has_gone = serve();

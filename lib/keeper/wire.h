@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library and nova-keeper say to each other over one SOCK_SEQPACKET pair: a request, then its reply, which bears its number, so
- * that one which nobody waits for any more is not taken for the next.
- * Both come out of one build, so the structs themselves are the format; KEEPER_VERSION guards against a mixed installation.
+ * What the library and nova-keeper say to each other over one SOCK_SEQPACKET pair: a request, then
+ * its reply, which bears its number, so that one which nobody waits for any more is not taken for
+ * the next. Both come out of one build, so the structs themselves are the format; KEEPER_VERSION
+ * guards against a mixed installation.
  */
 #ifndef NOVA_LIB_KEEPER_WIRE_H
 #define NOVA_LIB_KEEPER_WIRE_H
 
 #include <stdint.h>
 
-#define KEEPER_VERSION     3
-#define KEEPER_SOCKET_FD   3 /* the keeper finds its end of the pair here, */
-#define KEEPER_LOCK_FD     4 /* the lock of the run directory here, to hold it as long as it lives, */
+#define KEEPER_VERSION   3
+#define KEEPER_SOCKET_FD 3 /* the keeper finds its end of the pair here, */
+/* the lock of the run directory here, to hold it as long as it lives, */
+#define KEEPER_LOCK_FD     4
 #define KEEPER_HOST_FD     5 /* and here what sys_detached_start() says of the host program */
 #define KEEPER_MAX_FDS     16
 #define KEEPER_MAX_REQUEST 65536
 #define KEEPER_FIRST_FD    3 /* descriptors given to a child are numbered from here */
 
 enum keeper_kind {
-	KEEPER_HELLO = 1, /* keeper to library, once: it is up */
-	KEEPER_SPAWN = 2, /* start a program; its descriptors come along */
-	KEEPER_REAP = 3,  /* collect the exit status of a child that has ended */
-	KEEPER_SIGNAL = 4, /* to a child, where pidfds know no signals */
+	KEEPER_HELLO = 1,   /* keeper to library, once: it is up */
+	KEEPER_SPAWN = 2,   /* start a program; its descriptors come along */
+	KEEPER_REAP = 3,    /* collect the exit status of a child that has ended */
+	KEEPER_SIGNAL = 4,  /* to a child, where pidfds know no signals */
 	KEEPER_ABANDON = 5, /* end a child, and collect it when that may be; there is no reply */
 };
 
@@ -29,16 +31,19 @@ enum keeper_kind {
 struct keeper_request {
 	uint32_t kind;
 	uint32_t argc;
-	uint64_t number;    /* of this request, never 0 */
-	uint64_t lost;      /* KEEPER_ABANDON: the number of the KEEPER_SPAWN whose reply was lost, 0: none */
-	int64_t pid;        /* KEEPER_REAP, KEEPER_SIGNAL, KEEPER_ABANDON */
-	uint32_t signal;    /* KEEPER_SIGNAL */
-	uint32_t fd_count;  /* that come along */
-	uint32_t uid, gid;  /* become these if change_user is set; gid2 (a device's group) is added if not 0 */
+	uint64_t number; /* of this request, never 0 */
+	/* KEEPER_ABANDON: the number of the KEEPER_SPAWN whose reply was lost, 0: none */
+	uint64_t lost;
+	int64_t pid;       /* KEEPER_REAP, KEEPER_SIGNAL, KEEPER_ABANDON */
+	uint32_t signal;   /* KEEPER_SIGNAL */
+	uint32_t fd_count; /* that come along */
+	/* become these if change_user is set; gid2 (a device's group) is added if not 0 */
+	uint32_t uid, gid;
 	uint32_t gid2;
 	uint32_t change_user;
 	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
-	uint32_t frugal;       /* memory is dearer than speed: no huge pages, and one heap for all threads */
+	/* memory is dearer than speed: no huge pages, and one heap for all threads */
+	uint32_t frugal;
 	uint32_t no_stdout;    /* stdout is /dev/null, and only stderr is the first descriptor */
 	uint32_t needs_kvm;    /* a failure if it may not open /dev/kvm */
 	uint32_t only_try;     /* it ends where it would be executed */
@@ -61,9 +66,9 @@ struct keeper_reply {
 	uint32_t version;
 	int32_t error; /* 0 or an errno */
 	uint32_t stage;
-	uint64_t number; /* of the request */
-	int64_t pid;     /* KEEPER_SPAWN: with a pidfd beside it */
-	int32_t status;  /* KEEPER_REAP: as waitpid(2) gives it */
+	uint64_t number;  /* of the request */
+	int64_t pid;      /* KEEPER_SPAWN: with a pidfd beside it */
+	int32_t status;   /* KEEPER_REAP: as waitpid(2) gives it */
 	uint32_t limited; /* KEEPER_SPAWN: the memory limit is in force */
 };
 

@@ -64,9 +64,9 @@ static int open_file(
 	if (code < 0)
 		return code;
 	int r = sys_load(path, ret_handle);
-	return r == 0          ? 0
-	       : r == -ELIBACC ? fail_loading(path, error)
-			       : nova_fail_os(error, r, "loading '%s'", path);
+	return r == 0        ? 0 :
+	       r == -ELIBACC ? fail_loading(path, error) :
+			       nova_fail_os(error, r, "loading '%s'", path);
 }
 
 /*

@@ -33,8 +33,9 @@ enum module {
 struct module_table {
 	const char *functions; /* their names, in the order of the table */
 	const char *contents;  /* the libraries inside with their versions */
-	const void *table; /* NULL: the functions are in a shared library that the module needs, to
-			      be found there by name */
+	/* NULL: the functions are in a shared library that the module needs, to be found there by
+	 * name */
+	const void *table;
 };
 
 /*
@@ -53,8 +54,7 @@ const struct module_table *module_builtin(enum module module);
  * code. 0, NOVA_EABI, NOVA_ECORRUPT, or what the system refuses. */
 int module_check(const char *path, const char *name, nova_error_t **error);
 
-/* --- for the doors: LIST(F) is F(function) for each function
- * -------------------------------------- */
+/* --- for the doors: LIST(F) is F(function) for each function --- */
 
 #define MODULE_FIELD(f) __typeof__(f) *f;
 #define MODULE_NAME(f)  #f " "
@@ -78,8 +78,7 @@ int module_check(const char *path, const char *name, nova_error_t **error);
 		return table;                                                                      \
 	}
 
-/* --- for the modules
- * ------------------------------------------------------------------------------------ */
+/* --- for the modules --- */
 
 /* Says in the file what it is, so that one of another version is refused before any of its code
  * runs. */

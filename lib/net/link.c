@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Links and addresses by netlink: one request, and its answer. Messages are built and taken apart by libmnl; no program is run. */
+/* Links and addresses by netlink: one request, and its answer. Messages are built and taken apart
+ * by libmnl; no program is run. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -30,7 +31,8 @@ static struct nlmsghdr *begin(struct message *m, uint16_t type, uint16_t flags)
 	return h;
 }
 
-static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t family, const char *name, bool up)
+static struct nlmsghdr *begin_link(
+	struct message *m, uint16_t flags, uint8_t family, const char *name, bool up)
 {
 	struct nlmsghdr *h = begin(m, RTM_NEWLINK, NLM_F_ACK | flags);
 	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(h, sizeof(*link));
@@ -41,7 +43,7 @@ static struct nlmsghdr *begin_link(struct message *m, uint16_t flags, uint8_t fa
 	return h;
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------------ */
+/* --- asking --- */
 
 /* 0 or -errno, as the kernel answers. */
 static int ask(struct nlmsghdr *h)
@@ -57,9 +59,10 @@ static int ask(struct nlmsghdr *h)
 	return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
 }
 
-/* --- a bridge ------------------------------------------------------------------------------------------------------------- */
+/* --- a bridge --- */
 
-/* With an address of its own: else it takes that of its lowest port, so that it changes while guests remember it. */
+/* With an address of its own: else it takes that of its lowest port, so that it changes while
+ * guests remember it. */
 static int add_bridge(const char *name, uint32_t address)
 {
 	struct message m;
@@ -99,9 +102,10 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
 	return r < 0 ? r : add_address(name, address, prefix);
 }
 
-/* --- a TAP ------------------------------------------------------------------------------------------------------------------ */
+/* --- a TAP --- */
 
-/* Nothing is learned from what guests send, and nothing is sent to a port on the chance that somebody is there: link_claim() says who is. */
+/* Nothing is learned from what guests send, and nothing is sent to a port on the chance that
+ * somebody is there: link_claim() says who is. */
 static int isolate(const char *tap)
 {
 	struct message m;
@@ -137,14 +141,16 @@ int link_delete(const char *name)
 	struct message m;
 	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
 	h->nlmsg_type = RTM_DELLINK;
-	mnl_attr_put_strz(h, IFLA_IFNAME, name); /* without it index 0, of a device that is gone, would be all there is */
+	/* without it index 0, of a device that is gone, would be all there is */
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	return ask(h);
 }
 
 int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others)
 {
 	struct message m;
-	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
+	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH,
+		NLM_F_ACK | NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
 	struct ndmsg *entry = mnl_nlmsg_put_extra_header(h, sizeof(*entry));
 	entry->ndm_family = PF_BRIDGE;
 	entry->ndm_ifindex = (int)sys_link_index(tap);

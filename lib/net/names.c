@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/net.h"
 
-#define PUBLIC "8.8.8.8 8.8.4.4" /* what container engines take, too, where a host names no server that can be reached from elsewhere */
+/* what container engines take, too, where a host names no server that can be reached from elsewhere
+ */
+#define PUBLIC "8.8.8.8 8.8.4.4"
 
 static void add_server(const char *word, size_t len, char out[NET_SERVERS_MAX])
 {
@@ -20,7 +22,8 @@ void net_servers_in(const char *text, char out[NET_SERVERS_MAX])
 {
 	unsigned found = 0;
 	*out = 0;
-	for (const char *line = text; line && *line && found < NET_SERVERS; line = strchr(line, '\n'), line += line != NULL) {
+	for (const char *line = text; line && *line && found < NET_SERVERS;
+		line = strchr(line, '\n'), line += line != NULL) {
 		const char *word = line + strspn(line, " \t");
 		if (!str_starts(word, "nameserver") || !strspn(word + strlen("nameserver"), " \t"))
 			continue;
@@ -35,12 +38,14 @@ void net_servers_in(const char *text, char out[NET_SERVERS_MAX])
 /* The resolver of systemd is on the loopback, and has the real ones in a file of its own. */
 void net_servers(const char *root, char out[NET_SERVERS_MAX])
 {
-	static const char *const files[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+	static const char *const files[] = { "/etc/resolv.conf",
+		"/run/systemd/resolve/resolv.conf" };
 	*out = 0;
 	for (size_t i = 0; i < ARRAY_LEN(files) && !*out; i++) {
 		AUTO_BUF struct buf content = BUF_INIT(64u << 10);
 		AUTO_FREE char *path = str_format("%s%s", root, files[i]);
-		AUTO_FREE char *text = path && fs_read_file(path, &content) == 0 ? buf_steal_str(&content) : NULL;
+		AUTO_FREE char *text =
+			path && fs_read_file(path, &content) == 0 ? buf_steal_str(&content) : NULL;
 		if (text)
 			net_servers_in(text, out);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way out, by one program of this host: iptables where it is, because the hosts that drop what is forwarded (those with a container
- * engine) do that in its chains, and what they drop no other table can let through; else, or where that fails, nft.
+ * The way out, by one program of this host: iptables where it is, because the hosts that drop what
+ * is forwarded (those with a container engine) do that in its chains, and what they drop no other
+ * table can let through; else, or where that fails, nft.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,10 +13,11 @@
 #define WORDS      16
 #define PATIENCE   20000u /* ms; the program waits for others that change rules */
 
-/* --- running it ------------------------------------------------------------------------------------------------------------ */
+/* --- running it --- */
 
 /* The exit status, or a negative code. `said` receives the first line of what it printed. */
-static int run(struct keeper *keeper, const char *const *argv, char *said, size_t size, nova_error_t **error)
+static int run(struct keeper *keeper, const char *const *argv, char *said, size_t size,
+	nova_error_t **error)
 {
 	int pair[2], status;
 	int r = sys_pipe(pair);
@@ -42,36 +44,46 @@ static int run_well(struct keeper *keeper, const char *const *argv, nova_error_t
 {
 	char said[256];
 	int code = run(keeper, argv, said, sizeof(said), error);
-	return code > 0 ? nova_fail(error, NOVA_EIO, "'%s' cannot make the way out of the guests' network: %s", argv[0], said) : code;
+	return code > 0 ? nova_fail(error, NOVA_EIO,
+				  "'%s' cannot make the way out of the guests' network: %s",
+				  argv[0], said) :
+			  code;
 }
 
-/* --- iptables ----------------------------------------------------------------------------------------------------------------- */
+/* --- iptables --- */
 
 struct rule {
 	const char *table, *how, *chain;
 	const char *words[WORDS]; /* "BRIDGE" and "SUBNET" stand for those */
 };
 
-/* The last one comes first in its chain: what goes from guest to guest by way of this host ends there, as the bridge lets none through either. */
+/* The last one comes first in its chain: what goes from guest to guest by way of this host ends
+ * there, as the bridge lets none through either. */
 static const struct rule rules[] = {
 	{ "nat", "-A", "POSTROUTING", { "-s", "SUBNET", "!", "-o", "BRIDGE", "-j", "MASQUERADE" } },
 	{ "filter", "-I", "FORWARD", { "-i", "BRIDGE", "-j", "ACCEPT" } },
-	{ "filter", "-I", "FORWARD", { "-o", "BRIDGE", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT" } },
+	{ "filter", "-I", "FORWARD",
+		{ "-o", "BRIDGE", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j",
+			"ACCEPT" } },
 	{ "filter", "-I", "FORWARD", { "-i", "BRIDGE", "-o", "BRIDGE", "-j", "DROP" } },
 };
 
-static void fill(const char *argv[], const char *program, const struct rule *rule, const char *how, const char *bridge, const char *subnet)
+static void fill(const char *argv[], const char *program, const struct rule *rule, const char *how,
+	const char *bridge, const char *subnet)
 {
 	const char *const begin[] = { program, "-w", "-t", rule->table, how, rule->chain };
 	size_t count = 0;
 	for (; count < ARRAY_LEN(begin); count++)
 		argv[count] = begin[count];
 	for (size_t i = 0; i < WORDS && rule->words[i]; i++)
-		argv[count++] = !strcmp(rule->words[i], "BRIDGE") ? bridge : !strcmp(rule->words[i], "SUBNET") ? subnet : rule->words[i];
+		argv[count++] = !strcmp(rule->words[i], "BRIDGE") ? bridge :
+				!strcmp(rule->words[i], "SUBNET") ? subnet :
+								    rule->words[i];
 	argv[count] = NULL;
 }
 
-static int add_rule(struct keeper *keeper, const char *program, const struct rule *rule, const char *bridge, const char *subnet, nova_error_t **error)
+static int add_rule(struct keeper *keeper, const char *program, const struct rule *rule,
+	const char *bridge, const char *subnet, nova_error_t **error)
 {
 	const char *argv[WORDS + 8];
 	char said[256];
@@ -83,7 +95,8 @@ static int add_rule(struct keeper *keeper, const char *program, const struct rul
 	return run_well(keeper, argv, error);
 }
 
-static int by_iptables(struct keeper *keeper, const char *program, const char *bridge, const char *subnet, nova_error_t **error)
+static int by_iptables(struct keeper *keeper, const char *program, const char *bridge,
+	const char *subnet, nova_error_t **error)
 {
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(rules); i++)
@@ -91,22 +104,24 @@ static int by_iptables(struct keeper *keeper, const char *program, const char *b
 	return code;
 }
 
-/* --- nft -------------------------------------------------------------------------------------------------------------------------- */
+/* --- nft --- */
 
 /* A table of our own, emptied and filled in one step. */
-static int by_nft(struct keeper *keeper, const char *program, const char *bridge, const char *subnet, nova_error_t **error)
+static int by_nft(struct keeper *keeper, const char *program, const char *bridge,
+	const char *subnet, nova_error_t **error)
 {
-	AUTO_FREE char *script = str_format("add table ip nova-%s; flush table ip nova-%s; "
-		"add chain ip nova-%s out { type nat hook postrouting priority 100; policy accept; }; "
-		"add rule ip nova-%s out ip saddr %s oifname != \"%s\" masquerade; "
-		"add chain ip nova-%s across { type filter hook forward priority 0; policy accept; }; "
-		"add rule ip nova-%s across iifname \"%s\" oifname \"%s\" drop",
+	AUTO_FREE char *script = str_format(
+		"add table ip nova-%s; flush table ip nova-%s; add chain ip nova-%s out { type nat "
+		"hook postrouting priority 100; policy accept; }; add rule ip nova-%s out ip saddr "
+		"%s oifname != \"%s\" masquerade; add chain ip nova-%s across { type filter hook "
+		"forward priority 0; policy accept; }; add rule ip nova-%s across iifname \"%s\" "
+		"oifname \"%s\" drop",
 		bridge, bridge, bridge, bridge, subnet, bridge, bridge, bridge, bridge, bridge);
 	const char *const argv[] = { program, script, NULL };
 	return script ? run_well(keeper, argv, error) : nova_oom(error);
 }
 
-/* --- the door ----------------------------------------------------------------------------------------------------------------------- */
+/* --- the door --- */
 
 static int forward(nova_error_t **error)
 {
@@ -115,7 +130,10 @@ static int forward(nova_error_t **error)
 		return 0;
 	AUTO_FD int fd = sys_open(FORWARDING, O_WRONLY, 0);
 	int r = fd < 0 ? fd : sys_write_all(fd, "1", 1);
-	return r < 0 ? nova_fail_os(error, r, "this host cannot be told to forward what guests send (" FORWARDING ")") : 0;
+	return r < 0 ? nova_fail_os(error, r,
+			       "this host cannot be told to forward what guests send (" FORWARDING
+			       ")") :
+		       0;
 }
 
 /* As root, whose PATH may lack what only root needs. */
@@ -139,14 +157,17 @@ int nat_make(struct keeper *keeper, bool environment, const char *bridge,
 {
 	char address[NET_TEXT];
 	net_address_text(subnet->address, address);
-	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix), *iptables = NULL, *nft = NULL;
+	AUTO_FREE char *range = str_format("%s/%u", address, subnet->prefix), *iptables = NULL,
+		       *nft = NULL;
 	int r = range ? find("iptables", environment, &iptables) : -ENOMEM;
 	if (r == 0 || r == -ENOENT)
 		r = find("nft", environment, &nft);
 	if (r < 0 && r != -ENOENT)
 		return nova_fail_os(error, r, "looking for iptables and nft");
 	if (!iptables && !nft)
-		return nova_fail(error, NOVA_ENOTFOUND, "guests with a network need iptables or nft on this host: apt-get install iptables");
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"guests with a network need iptables or nft on this host: apt-get install "
+			"iptables");
 	int code = forward(error);
 	if (code < 0)
 		return code;

@@ -6,7 +6,8 @@
 
 #include "net/net.h"
 
-#define LOCK       "/run/nova-net.lock" /* of this host, whatever the state directory: while the bridge and the way out are made */
+/* of this host, whatever the state directory: while the bridge and the way out are made */
+#define LOCK       "/run/nova-net.lock"
 #define NAME_TURNS 1000u
 
 struct net {
@@ -16,10 +17,13 @@ struct net {
 	const char *run_dir;
 	pthread_mutex_t lock; /* held while a link is made; protects what follows */
 	bool routed;          /* the way out is there */
-	uint32_t last;        /* address that was given; what was freed waits its turn, so that nobody mistakes the new guest for the old */
+	/* address that was given; what was freed waits its turn, so that nobody mistakes the new
+	 * guest for the old */
+	uint32_t last;
 };
 
-struct net *net_new(struct keeper *keeper, const nova_config_t *config, const struct logger *log, const char *run_dir)
+struct net *net_new(struct keeper *keeper, const nova_config_t *config, const struct logger *log,
+	const char *run_dir)
 {
 	struct net *net = calloc(1, sizeof(*net));
 	if (!net)
@@ -44,12 +48,14 @@ static const char *bridge_of(const struct net *net)
 static int refuse(int r, const char *what, nova_error_t **error)
 {
 	if (r == -EPERM || r == -EACCES)
-		return nova_fail(error, NOVA_EPERM, "a microVM with a network needs the rights of root (%s was refused): run as root, or ask for the network none",
+		return nova_fail(error, NOVA_EPERM,
+			"a microVM with a network needs the rights of root (%s was refused): run "
+			"as root, or ask for the network none",
 			what);
 	return nova_fail_os(error, r, "'%s', for a microVM's network", what);
 }
 
-/* --- a TAP ------------------------------------------------------------------------------------------------------------------- */
+/* --- a TAP --- */
 
 static int make_tap(const char *id, struct net_link *link, nova_error_t **error)
 {
@@ -64,7 +70,9 @@ static int make_tap(const char *id, struct net_link *link, nova_error_t **error)
 	}
 	link->name[0] = 0;
 	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
-		return nova_fail(error, NOVA_ENOTSUP, "this host has no /dev/net/tun, so no microVM can have a network: load the module tun, or give the container that device");
+		return nova_fail(error, NOVA_ENOTSUP,
+			"this host has no /dev/net/tun, so no microVM can have a network: load the "
+			"module tun, or give the container that device");
 	return refuse(fd, "/dev/net/tun", error);
 }
 
@@ -81,7 +89,9 @@ static int claim_address(struct net *net, struct net_link *link, nova_error_t **
 	}
 	link->address = net->last;
 	if (r == -EEXIST)
-		return nova_fail(error, NOVA_ELIMIT, "all addresses for microVMs are in use: give the setting firecracker.subnet a wider one");
+		return nova_fail(error, NOVA_ELIMIT,
+			"all addresses for microVMs are in use: give the setting "
+			"firecracker.subnet a wider one");
 	return r < 0 ? refuse(r, bridge_of(net), error) : 0;
 }
 
@@ -99,16 +109,22 @@ static int plug_in(struct net *net, struct net_link *link, nova_error_t **error)
 	return r < 0 ? refuse(r, link->name, error) : code;
 }
 
-/* --- the bridge ----------------------------------------------------------------------------------------------------------------- */
+/* --- the bridge --- */
 
 static int check_settings(const struct net *net, struct net_subnet *ret, nova_error_t **error)
 {
 	const char *text = config_str(net->config, "firecracker.subnet"), *bridge = bridge_of(net);
 	if (!net_subnet_parse(text, ret))
-		return nova_fail(error, NOVA_ECONFIG, "the setting firecracker.subnet is '%s': write an IPv4 network and its length, 1 to 30, as in 172.30.0.0/24",
+		return nova_fail(error, NOVA_ECONFIG,
+			"the setting firecracker.subnet is '%s': write an IPv4 network and its "
+			"length, 1 to 30, as in 172.30.0.0/24",
 			text);
-	if (strspn(bridge, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(bridge))
-		return nova_fail(error, NOVA_ECONFIG, "the setting firecracker.bridge_name is '%s': letters, digits, '-' and '_' make up a name", bridge);
+	if (strspn(bridge, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+		strlen(bridge))
+		return nova_fail(error, NOVA_ECONFIG,
+			"the setting firecracker.bridge_name is '%s': letters, digits, '-' and '_' "
+			"make up a name",
+			bridge);
 	return 0;
 }
 
@@ -131,13 +147,16 @@ static int make_bridge(struct net *net, const struct net_subnet *subnet, nova_er
 	code = nat_make(net->keeper, environment, bridge_of(net), subnet, error);
 	net->routed = code == 0;
 	if (code == 0 && !there)
-		log_info(net->log, "net", "the bridge %s was made for microVMs with a network, and stays", bridge_of(net));
+		log_info(net->log, "net",
+			"the bridge %s was made for microVMs with a network, and stays",
+			bridge_of(net));
 	return code;
 }
 
-/* --- the door -------------------------------------------------------------------------------------------------------------------- */
+/* --- the door --- */
 
-static int attach_locked(struct net *net, const char *id, struct net_link *link, nova_error_t **error)
+static int attach_locked(
+	struct net *net, const char *id, struct net_link *link, nova_error_t **error)
 {
 	int code = make_bridge(net, &link->subnet, error);
 	if (code == 0)
@@ -153,7 +172,8 @@ static int share(const struct net_link *same, struct net_link *link, nova_error_
 	return link->fd < 0 ? nova_fail_os(error, link->fd, "TAP %s", same->name) : 0;
 }
 
-int net_attach(struct net *net, const char *id, const struct net_link *same, struct net_link *ret_link, nova_error_t **error)
+int net_attach(struct net *net, const char *id, const struct net_link *same,
+	struct net_link *ret_link, nova_error_t **error)
 {
 	struct net_link link = NET_LINK_NONE;
 	if (same && same->fd >= 0)
@@ -177,7 +197,8 @@ int net_attach(struct net *net, const char *id, const struct net_link *same, str
 
 int net_hand_over(struct net *net, struct net_link *link, uint32_t owner, nova_error_t **error)
 {
-	AUTO_FREE char *taps = path_join(net->run_dir, "taps"), *record = taps ? path_join(taps, link->name) : NULL;
+	AUTO_FREE char *taps = path_join(net->run_dir, "taps"),
+		       *record = taps ? path_join(taps, link->name) : NULL;
 	if (!record)
 		return nova_oom(error);
 	int r = fs_mkdirs(taps, 0700);
@@ -229,8 +250,11 @@ char *net_members(const struct net_link *link)
 	net_address_text(net_gateway(&link->subnet), gateway);
 	net_servers("", servers);
 	net_mac(link->address, mac);
-	return str_format(",\"address\":\"%s/%u\",\"gateway\":\"%s\",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nameservers\":\"%s\"", address,
-		link->subnet.prefix, gateway, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], servers);
+	return str_format(",\"address\":\"%s/"
+			  "%u\",\"gateway\":\"%s\",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\","
+			  "\"nameservers\":\"%s\"",
+		address, link->subnet.prefix, gateway, mac[0], mac[1], mac[2], mac[3], mac[4],
+		mac[5], servers);
 }
 
 char *net_kernel_argument(const struct net_link *link)

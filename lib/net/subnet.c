@@ -33,7 +33,8 @@ bool net_address_parse(const char *text, uint32_t *ret)
 
 void net_address_text(uint32_t address, char out[NET_TEXT])
 {
-	snprintf(out, NET_TEXT, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
+	snprintf(out, NET_TEXT, "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
+		address >> 8 & 255, address & 255);
 }
 
 uint32_t net_mask(const struct net_subnet *subnet)
@@ -45,7 +46,8 @@ bool net_subnet_parse(const char *text, struct net_subnet *ret)
 {
 	char address[NET_TEXT];
 	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : 0, digits = slash ? strspn(slash + 1, "0123456789") : 0;
+	size_t len = slash ? (size_t)(slash - text) : 0,
+	       digits = slash ? strspn(slash + 1, "0123456789") : 0;
 	if (!len || len >= sizeof(address) || !digits || digits > 2 || slash[1 + digits])
 		return false;
 	memcpy(address, text, len);
@@ -65,7 +67,8 @@ uint32_t net_gateway(const struct net_subnet *subnet)
 
 uint32_t net_address_count(const struct net_subnet *subnet)
 {
-	return ~net_mask(subnet) - 2; /* without the gateway, the network itself and the broadcast */
+	/* without the gateway, the network itself and the broadcast */
+	return ~net_mask(subnet) - 2;
 }
 
 uint32_t net_next_address(const struct net_subnet *subnet, uint32_t address)
@@ -76,7 +79,8 @@ uint32_t net_next_address(const struct net_subnet *subnet, uint32_t address)
 
 void net_mac(uint32_t address, uint8_t out[NET_MAC])
 {
-	const uint8_t mac[NET_MAC] = { 0x02, 0xfc, 0x00, (uint8_t)(address >> 16), (uint8_t)(address >> 8), (uint8_t)address };
+	const uint8_t mac[NET_MAC] = { 0x02, 0xfc, 0x00, (uint8_t)(address >> 16),
+		(uint8_t)(address >> 8), (uint8_t)address };
 	memcpy(out, mac, NET_MAC);
 }
 

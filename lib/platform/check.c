@@ -59,16 +59,18 @@ static int try_in_guest(struct nova *nova, const nova_register_opts *o,
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }
 
-/* What was found is the handler, unless one was named. A typing error in its name makes a script of a file, which is
- * therefore said. */
-static int take_handler(struct nova *nova, const struct trial *trial, struct function_record *record,
-	nova_error_t **error)
+/* What was found is the handler, unless one was named. A typing error in its name makes a script of
+ * a file, which is therefore said. */
+static int take_handler(struct nova *nova, const struct trial *trial,
+	struct function_record *record, nova_error_t **error)
 {
 	if (*record->config.handler)
 		return 0;
 	if (!*trial->vm->entry && strcmp(record->config.runtime, "python") == 0)
 		log_warn(host_log(nova->host), "function",
-			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a script", record->name);
+			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a "
+			"script",
+			record->name);
 	if (!*trial->vm->entry)
 		return 0;
 	char *handler = str_format("main.%s", trial->vm->entry);
@@ -83,15 +85,16 @@ static void tell_draws(struct nova *nova, const struct trial *trial, const char 
 {
 	if (trial->vm->draws)
 		log_warn(host_log(nova->host), "function",
-			"'%s' is imported anew in each VM, as clones would share what its import draws: %s", name,
-			trial->vm->draws);
+			"'%s' is imported anew in each VM, as clones would share what its import "
+			"draws: %s",
+			name, trial->vm->draws);
 }
 
 /* In the function's code, or asked for by the caller. */
 static bool is_the_answer(int code, const nova_register_opts *o)
 {
-	return code == 0 || code == NOVA_EFUNCTION || code == NOVA_ECANCELED || code == NOVA_ENOMEM ||
-	       o->check == NOVA_CHECK_ALWAYS;
+	return code == 0 || code == NOVA_EFUNCTION || code == NOVA_ECANCELED ||
+	       code == NOVA_ENOMEM || o->check == NOVA_CHECK_ALWAYS;
 }
 
 static int check(struct nova *nova, const nova_register_opts *o, struct function_record *record,
@@ -108,8 +111,8 @@ static int check(struct nova *nova, const nova_register_opts *o, struct function
 		AUTO_ERROR nova_error_t *failure = NULL;
 		code = try_in_guest(nova, o, record, &trial, &failure);
 		if (!is_the_answer(code, o)) {
-			log_warn(host_log(nova->host), "function", "'%s' is stored unchecked: %s", record->name,
-				nova_error_message(failure));
+			log_warn(host_log(nova->host), "function", "'%s' is stored unchecked: %s",
+				record->name, nova_error_message(failure));
 			code = 0;
 		} else if (error) {
 			*error = STEAL(failure);

@@ -67,9 +67,9 @@ static int check_elf(const struct code *code, const struct runtime *runtime, nov
 	char magic[SELFMAG];
 	bool is_elf = code_read(code, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG);
 	if (!is_elf)
-		return runtime->form == CODE_ELF
-			       ? refuse(code, runtime, "is not a Linux program (ELF)", error)
-			       : 0;
+		return runtime->form == CODE_ELF ?
+			       refuse(code, runtime, "is not a Linux program (ELF)", error) :
+			       0;
 	if (!code_read(code, &header, sizeof(header), 0))
 		return refuse(code, runtime, "is a damaged program (ELF header cut short)", error);
 	if (!elf_fits_guest(&header))
@@ -87,13 +87,14 @@ static int check_elf(const struct code *code, const struct runtime *runtime, nov
 	return 0;
 }
 
-/* A zip is what other platforms take; here it would be run as it is. Python runs one that has a __main__, and no handler
- * of such a one could be found. */
+/* A zip is what other platforms take; here it would be run as it is. Python runs one that has a
+ * __main__, and no handler of such a one could be found. */
 static int check_not_zip(
 	const struct code *code, const struct runtime *runtime, nova_error_t **error)
 {
 	char magic[4];
-	if (!code_read(code, magic, sizeof(magic), 0) || memcmp(magic, "PK\3\4", sizeof(magic)) != 0)
+	if (!code_read(code, magic, sizeof(magic), 0) ||
+		memcmp(magic, "PK\3\4", sizeof(magic)) != 0)
 		return 0;
 	return nova_fail(error, NOVA_EINVAL,
 		"code: %s is a zip file, not %s code; unpack it and give the directory", code->what,
@@ -138,8 +139,10 @@ static int fail_entry(int r, const char *path, nova_error_t **error)
 {
 	if (r == -EXDEV)
 		return nova_fail(error, NOVA_EINVAL,
-			"code: %s is behind a link that leads out of the directory, which the guest cannot "
-			"follow; put a copy there, or a relative link to a place inside", path);
+			"code: %s is behind a link that leads out of the directory, which the "
+			"guest cannot "
+			"follow; put a copy there, or a relative link to a place inside",
+			path);
 	if (r == -ENXIO) /* a socket */
 		return nova_fail(error, NOVA_EINVAL, "code: %s is no regular file", path);
 	return nova_fail_os(error, r, "code: cannot read %s", path);
@@ -215,11 +218,13 @@ static int check_python_directory(
 	if (found)
 		return found < 0 ? found : 0;
 	return nova_fail(error, NOVA_EINVAL,
-		"code: the directory %s has no file 'handler' and no '%s', where the handler would be",
+		"code: the directory %s has no file 'handler' and no '%s', where the handler would "
+		"be",
 		path, module);
 }
 
-/* In a directory the entry is the file `handler`, or for Python the module of the handler's name. */
+/* In a directory the entry is the file `handler`, or for Python the module of the handler's name.
+ */
 static int check_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {

@@ -47,7 +47,10 @@ void function_pool_key(const struct function_record *record, char out[FUNCTION_P
 static const struct function_record *record_of(const nova_function_t *function)
 {
 	static const struct function_record nothing = {
-		.id = (char *)"", .name = (char *)"", .code_path = (char *)"", .code_hash = (char *)"",
+		.id = (char *)"",
+		.name = (char *)"",
+		.code_path = (char *)"",
+		.code_hash = (char *)"",
 		.config = { .runtime = (char *)"", .handler = (char *)"" },
 	};
 	return function ? &function->record : &nothing;

@@ -2,8 +2,9 @@
 /*
  * Instances: nova/instance.h.
  *
- * The platform has a list of those that have not been stopped, and one reference to each. `users` counts the calls that are in one: its VM
- * is given back only when there are none, and none begins once `ended` is set.
+ * The platform has a list of those that have not been stopped, and one reference to each. `users`
+ * counts the calls that are in one: its VM is given back only when there are none, and none begins
+ * once `ended` is set.
  */
 #include <time.h>
 
@@ -11,7 +12,7 @@
 
 #define STOP_GRACE 2000u
 
-/* --- handles ------------------------------------------------------------------------------------------------------------------- */
+/* --- handles --- */
 
 static nova_instance_t *instance_ref(nova_instance_t *instance)
 {
@@ -21,7 +22,8 @@ static nova_instance_t *instance_ref(nova_instance_t *instance)
 
 void nova_instance_free(nova_instance_t *instance)
 {
-	if (!instance || atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) != 1)
+	if (!instance ||
+		atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) != 1)
 		return;
 	pthread_cond_destroy(&instance->left);
 	pthread_mutex_destroy(&instance->lock);
@@ -37,7 +39,7 @@ void nova_instance_list_free(nova_instance_t **instances, size_t count)
 	free(instances);
 }
 
-/* --- the list of the platform. With nova->instances_lock held. ------------------------------------------------------------------- */
+/* --- the list of the platform. With nova->instances_lock held. --- */
 
 static nova_instance_t *find(const struct nova *nova, const char *name)
 {
@@ -51,7 +53,8 @@ static int check_free(const struct nova *nova, const char *name, nova_error_t **
 {
 	if (!find(nova, name))
 		return 0;
-	return nova_fail(error, NOVA_EEXIST, "there is an instance '%s' already; stop it first or take another name", name);
+	return nova_fail(error, NOVA_EEXIST,
+		"there is an instance '%s' already; stop it first or take another name", name);
 }
 
 static int add(struct nova *nova, nova_instance_t *instance, nova_error_t **error)
@@ -82,7 +85,7 @@ static void take_out(struct nova *nova, nova_instance_t *instance)
 		nova_instance_free(instance);
 }
 
-/* --- start ------------------------------------------------------------------------------------------------------------------------ */
+/* --- start --- */
 
 static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 {
@@ -96,7 +99,8 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&instance->lock, NULL);
 	atomic_init(&instance->references, 1);
-	if (random_hex(instance->id, 8) < 0 || !(instance->name = strdup(name ? name : instance->id))) {
+	if (random_hex(instance->id, 8) < 0 ||
+		!(instance->name = strdup(name ? name : instance->id))) {
 		nova_instance_free(instance);
 		return nova_oom(error);
 	}
@@ -106,8 +110,8 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 	return 0;
 }
 
-int instance_start(struct nova *nova, nova_function_t **function, const char *name, const struct lease_wish *wish, nova_instance_t **ret,
-	nova_error_t **error)
+int instance_start(struct nova *nova, nova_function_t **function, const char *name,
+	const struct lease_wish *wish, nova_instance_t **ret, nova_error_t **error)
 {
 	nova_instance_t *instance = NULL;
 	int code = make(name, &instance, error);
@@ -133,7 +137,8 @@ int instance_start(struct nova *nova, nova_function_t **function, const char *na
 
 static bool name_ok(const char *name)
 {
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+	size_t len =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 	return len && len <= 64 && !name[len] && !strchr("-_.", *name);
 }
 
@@ -141,13 +146,16 @@ static bool name_ok(const char *name)
 static int check_opts(struct nova *nova, const nova_instance_opts *o, nova_error_t **error)
 {
 	if (!o->function)
-		return nova_fail(error, NOVA_EINVAL, "function: an instance needs the function that it runs");
+		return nova_fail(error, NOVA_EINVAL,
+			"function: an instance needs the function that it runs");
 	if (o->name && !name_ok(o->name))
 		return nova_fail(error, NOVA_EINVAL,
-			"'%.80s' is no name for an instance: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+			"'%.80s' is no name for an instance: 1 to 64 letters, digits, '-', '_' and "
+			"'.', beginning with a letter or digit",
 			text_is_utf8(o->name) ? o->name : "(not UTF-8)");
 	if (o->snapshot && (o->memory_mb || o->vcpus))
-		return nova_fail(error, NOVA_EINVAL, "memory_mb and vcpus are those of the snapshot and cannot be chosen");
+		return nova_fail(error, NOVA_EINVAL,
+			"memory_mb and vcpus are those of the snapshot and cannot be chosen");
 	if (o->name) {
 		pthread_mutex_lock(&nova->instances_lock);
 		int code = check_free(nova, o->name, error);
@@ -158,7 +166,8 @@ static int check_opts(struct nova *nova, const nova_instance_opts *o, nova_error
 	return o->snapshot ? mode_check_engine(nova, error) : 0;
 }
 
-int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_instance_t **ret_instance, nova_error_t **error)
+int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
+	nova_instance_t **ret_instance, nova_error_t **error)
 {
 	nova_instance_opts o;
 	AUTO_FUNCTION nova_function_t *function = NULL;
@@ -176,7 +185,11 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
 	const struct stop stop = { o.interrupt, NULL };
 	const struct lease_wish wish = {
-		.fresh = true, .snapshot = (char *)o.snapshot, .memory_mb = o.memory_mb, .vcpus = o.vcpus, .stop = &stop
+		.fresh = true,
+		.snapshot = (char *)o.snapshot,
+		.memory_mb = o.memory_mb,
+		.vcpus = o.vcpus,
+		.stop = &stop,
 	};
 	if (code == 0)
 		code = stop_check(&stop, "the instance was started", error);
@@ -191,9 +204,10 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts, nova_insta
 	return 0;
 }
 
-/* --- looking ---------------------------------------------------------------------------------------------------------------------- */
+/* --- looking --- */
 
-int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error)
+int nova_instance_get(
+	nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error)
 {
 	if (ANY_NULL(error, nova, name, ret_instance))
 		return NOVA_EINVAL;
@@ -207,10 +221,13 @@ int nova_instance_get(nova_t *nova, const char *name, nova_instance_t **ret_inst
 	pthread_mutex_unlock(&nova->instances_lock);
 	if (instance)
 		return 0;
-	return nova_fail(error, NOVA_ENOTFOUND, "there is no instance '%.80s'; it may have been stopped", text_is_utf8(name) ? name : "(not UTF-8)");
+	return nova_fail(error, NOVA_ENOTFOUND,
+		"there is no instance '%.80s'; it may have been stopped",
+		text_is_utf8(name) ? name : "(not UTF-8)");
 }
 
-int nova_instance_list(nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error)
+int nova_instance_list(
+	nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error)
 {
 	size_t count = 0;
 	if (ANY_NULL(error, nova, ret_instances, ret_count))
@@ -285,17 +302,21 @@ int nova_instance_state(nova_instance_t *instance)
 
 char *nova_instance_to_json(nova_instance_t *instance)
 {
-	static const char *const states[] = { [NOVA_VM_RUNNING] = "running", [NOVA_VM_PAUSED] = "paused", [NOVA_VM_DEAD] = "dead" };
+	static const char *const states[] = {
+		[NOVA_VM_RUNNING] = "running", [NOVA_VM_PAUSED] = "paused", [NOVA_VM_DEAD] = "dead"
+	};
 	/* No name has a character in it that JSON would have to escape. */
 	int state = nova_instance_state(instance);
 	if (!instance || state < 0) /* in a fork of the process nobody knows */
 		return NULL;
-	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
-		instance->id, instance->name, nova_instance_function(instance), nova_instance_version(instance),
-		states[state], instance->vm_id, (unsigned long long)instance->created_us);
+	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,"
+			  "\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
+		instance->id, instance->name, nova_instance_function(instance),
+		nova_instance_version(instance), states[state], instance->vm_id,
+		(unsigned long long)instance->created_us);
 }
 
-/* --- use --------------------------------------------------------------------------------------------------------------------------- */
+/* --- use --- */
 
 int instance_enter(nova_instance_t *instance, nova_error_t **error)
 {
@@ -323,8 +344,8 @@ static int name_failure(nova_instance_t *instance, int code, nova_error_t **erro
 	return code < 0 ? nova_wrap(error, code, "instance '%s'", instance->name) : 0;
 }
 
-int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error)
+int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_invoke_opts o;
 	if (ret_result)
@@ -335,11 +356,16 @@ int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t 
 	if (code < 0)
 		return code;
 	if (o.mode || o.snapshot || o.instance)
-		return nova_fail(error, NOVA_EINVAL, "nova_instance_invoke: mode, snapshot and instance are given by the instance and must be 0");
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_instance_invoke: mode, snapshot and instance are given by the "
+			"instance and must be 0");
 	code = instance_enter(instance, error); /* keeps the platform from being gone */
 	if (code < 0)
 		return name_failure(instance, code, error);
-	struct invocation c = { .nova = instance->nova, .function = function_ref(instance->function) };
+	struct invocation c = {
+		.nova = instance->nova,
+		.function = function_ref(instance->function),
+	};
 	o.size = sizeof(o);
 	o.mode = NOVA_MODE_PERSISTENT;
 	o.instance = instance->id;
@@ -351,7 +377,8 @@ int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t 
 	return code;
 }
 
-int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	if (ret_result)
 		*ret_result = NULL;
@@ -363,11 +390,13 @@ int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts 
 		instance_leave(instance);
 	}
 	if (*ret_result)
-		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s", instance->id);
+		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s",
+			instance->id);
 	return name_failure(instance, code, error);
 }
 
-static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **),
+static int switch_state(nova_instance_t *instance,
+	int (*change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **),
 	const nova_wait_opts *wait, nova_error_t **error)
 {
 	int code = instance_enter(instance, error);
@@ -380,34 +409,40 @@ static int switch_state(nova_instance_t *instance, int (*change)(nova_vm_t *, co
 
 int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return ANY_NULL(error, instance) ? NOVA_EINVAL : switch_state(instance, nova_vm_pause, wait, error);
+	return ANY_NULL(error, instance) ? NOVA_EINVAL :
+					   switch_state(instance, nova_vm_pause, wait, error);
 }
 
-int nova_instance_resume(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
+int nova_instance_resume(
+	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
 {
-	return ANY_NULL(error, instance) ? NOVA_EINVAL : switch_state(instance, nova_vm_resume, wait, error);
+	return ANY_NULL(error, instance) ? NOVA_EINVAL :
+					   switch_state(instance, nova_vm_resume, wait, error);
 }
 
-int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts,
+	nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	if (ANY_NULL(error, instance))
 		return NOVA_EINVAL;
 	int code = instance_enter(instance, error);
 	if (code == 0) {
-		code = lease_snapshot(&instance->lease, &instance->function->record, opts, NULL, ret_snapshot, error);
+		code = lease_snapshot(&instance->lease, &instance->function->record, opts, NULL,
+			ret_snapshot, error);
 		instance_leave(instance);
 	}
 	return name_failure(instance, code, error);
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* Waits until `*over`, and kills the VM at the deadline. With instance->lock held. */
 static void wait_until(nova_instance_t *instance, bool (*over)(const nova_instance_t *))
 {
 	while (!over(instance)) {
 		uint64_t deadline = instance->killed ? NEVER : instance->deadline;
-		struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+		struct timespec until = { (time_t)(deadline / 1000000000u),
+			(long)(deadline % 1000000000u) };
 		if (deadline == NEVER) {
 			pthread_cond_wait(&instance->left, &instance->lock);
 		} else if (deadline_passed(deadline)) {
@@ -433,10 +468,13 @@ static bool is_gone(const nova_instance_t *instance)
 static int end_guest(nova_vm_t *vm, uint64_t deadline)
 {
 	int left_ms = deadline_poll_ms(deadline);
-	return nova_vm_state(vm) == NOVA_VM_RUNNING ? nova_vm_stop(vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL) : 0;
+	return nova_vm_state(vm) == NOVA_VM_RUNNING ?
+		       nova_vm_stop(vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL) :
+		       0;
 }
 
-/* By the first who stops it. With instance->lock held, which it lets go of; meanwhile others may kill the VM. */
+/* By the first who stops it. With instance->lock held, which it lets go of; meanwhile others may
+ * kill the VM. */
 static void end_alone(nova_instance_t *instance)
 {
 	wait_until(instance, is_empty);
@@ -481,7 +519,10 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 	code = instance->end_code;
 	grace_ms = instance->grace_ms;
 	pthread_mutex_unlock(&instance->lock);
-	return code == 0 ? 0 : nova_fail(error, code, "instance '%s' was still busy after %u ms and was killed", instance->name, grace_ms);
+	return code == 0 ? 0 :
+			   nova_fail(error, code,
+				   "instance '%s' was still busy after %u ms and was killed",
+				   instance->name, grace_ms);
 }
 
 void instances_end(struct nova *nova)

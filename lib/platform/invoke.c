@@ -2,27 +2,32 @@
 /* The main job: function -> VM -> run -> give the VM back. */
 #include "platform/platform.h"
 
-/* --- ending a call from elsewhere ----------------------------------------------------------------------------------------- */
+/* --- ending a call from elsewhere --- */
 
-/* Whether anything of the call runs is decided once, by whoever comes first: its own thread, or the one that calls it off. */
+/* Whether anything of the call runs is decided once, by whoever comes first: its own thread, or the
+ * one that calls it off. */
 bool invocation_call_off(struct invocation *c)
 {
 	int fate = FATE_OPEN;
-	return __atomic_compare_exchange_n(&c->fate, &fate, FATE_CALLED_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return __atomic_compare_exchange_n(
+		&c->fate, &fate, FATE_CALLED_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static int begin(struct invocation *c, nova_error_t **error)
 {
 	int fate = FATE_OPEN;
-	if (__atomic_compare_exchange_n(&c->fate, &fate, FATE_BEGUN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || fate == FATE_BEGUN)
+	if (__atomic_compare_exchange_n(
+		    &c->fate, &fate, FATE_BEGUN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+		fate == FATE_BEGUN)
 		return 0;
 	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before its function ran");
 }
 
-/* --- one run -------------------------------------------------------------------------------------------------------------------- */
+/* --- one run --- */
 
-/* A VM that was lost, fell silent, had to kill its function or ran out of memory (its /tmp may be full) is not used again; one whose
- * function merely failed, or was cancelled, is as good as before, for no process of a request outlives it. */
+/* A VM that was lost, fell silent, had to kill its function or ran out of memory (its /tmp may be
+ * full) is not used again; one whose function merely failed, or was cancelled, is as good as
+ * before, for no process of a request outlives it. */
 static bool reusable(int code, const nova_result_t *result)
 {
 	if (code == NOVA_EFUNCTION)
@@ -31,7 +36,8 @@ static bool reusable(int code, const nova_result_t *result)
 }
 
 /* Runs the request in a VM. *ret_used: it has got there. */
-static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used, nova_error_t **error)
+static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used,
+	nova_error_t **error)
 {
 	int code = begin(c, error);
 	*ret_used = code == 0;
@@ -39,14 +45,17 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 }
 
 /* What the call has left in its VM becomes a snapshot. */
-static int checkpoint(const struct invocation *c, const struct lease *lease, nova_result_t *result, nova_error_t **error)
+static int checkpoint(const struct invocation *c, const struct lease *lease, nova_result_t *result,
+	nova_error_t **error)
 {
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	nova_snapshot_t *snapshot = NULL;
 	opts.name = c->snapshot_after;
-	int code = lease_snapshot(lease, &c->function->record, &opts, c->wish.stop, &snapshot, error);
+	int code =
+		lease_snapshot(lease, &c->function->record, &opts, c->wish.stop, &snapshot, error);
 	if (code < 0) {
-		nova_wrap(error, code, "the function succeeded, but its snapshot could not be taken");
+		nova_wrap(
+			error, code, "the function succeeded, but its snapshot could not be taken");
 		return nova_set_outcome(error, code, NOVA_OUTCOME_RAN);
 	}
 	snprintf(result->snapshot, sizeof(result->snapshot), "%s", nova_snapshot_id(snapshot));
@@ -78,9 +87,12 @@ static int run_in_instance(struct invocation *c, nova_result_t **ret_result, nov
 	if (code == 0 && c->checkpoint_after)
 		code = checkpoint(c, &c->instance->lease, *ret_result, error);
 	if (*ret_result)
-		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s", c->instance->id);
+		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s",
+			c->instance->id);
 	instance_leave(c->instance);
-	return code < 0 && !*ret_result ? nova_wrap(error, code, "instance '%s'", c->instance->name) : code;
+	return code < 0 && !*ret_result ?
+		       nova_wrap(error, code, "instance '%s'", c->instance->name) :
+		       code;
 }
 
 /* One that nobody could name, for want of a result, does not stay. */
@@ -102,13 +114,17 @@ static int run_persistent(struct invocation *c, nova_result_t **ret_result, nova
 
 static int run_once(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
-	return c->mode == NOVA_MODE_PERSISTENT ? run_persistent(c, ret_result, error) : run_leased(c, ret_result, error);
+	return c->mode == NOVA_MODE_PERSISTENT ? run_persistent(c, ret_result, error) :
+						 run_leased(c, ret_result, error);
 }
 
-/* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM is tried, once. */
+/* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM
+ * is tried, once. */
 static bool worth_another(const struct invocation *c, int code, const nova_error_t *failure)
 {
-	return c->mode == NOVA_MODE_CACHED && !c->lease.cold && (code == NOVA_ELOST || code == NOVA_EAGENT) && nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
+	return c->mode == NOVA_MODE_CACHED && !c->lease.cold &&
+	       (code == NOVA_ELOST || code == NOVA_EAGENT) &&
+	       nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }
 
 static int run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
@@ -138,7 +154,7 @@ static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t
 	r->cold_start = c->lease.cold;
 }
 
-/* --- a call as a whole ---------------------------------------------------------------------------------------------------------- */
+/* --- a call as a whole --- */
 
 /* See NOVA_REGISTER_KEEP_TMP. */
 static bool keeps_tmp(const struct function_record *r)
@@ -150,8 +166,8 @@ static bool keeps_tmp(const struct function_record *r)
 }
 
 /* The request is checked before a VM is started for it. */
-static int prepare(struct invocation *c, const char *name, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	nova_error_t **error)
+static int prepare(struct invocation *c, const char *name, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, nova_error_t **error)
 {
 	if (!c->function) {
 		int code = registry_lookup(c->nova, name, &c->function, error);
@@ -161,12 +177,14 @@ static int prepare(struct invocation *c, const char *name, const void *payload, 
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
 	c->exec.tidy = opts->mode == NOVA_MODE_CACHED && !keeps_tmp(&c->function->record);
-	uint32_t limit = opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
-	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit, opts->request_id, error);
+	uint32_t limit =
+		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
+	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit,
+		opts->request_id, error);
 }
 
-int invocation_prepare(struct invocation *c, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	nova_error_t **error)
+int invocation_prepare(struct invocation *c, const char *function, const void *payload,
+	size_t payload_len, const nova_invoke_opts *opts, nova_error_t **error)
 {
 	nova_invoke_opts o;
 	c->begin_ns = clock_ns();
@@ -207,7 +225,8 @@ void invocation_done(struct invocation *c)
 	c->wish.snapshot = c->snapshot_after = NULL;
 }
 
-int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error)
+int nova_template_build(
+	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error)
 {
 	AUTO_FUNCTION nova_function_t *found = NULL;
 	const struct engine_ops *ops;
@@ -225,7 +244,8 @@ int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts
 	if (code == 0 && !ops->save)
 		code = nova_fail(error, NOVA_ENOTSUP, "the engine %s has no templates", ops->name);
 	if (code == 0 && strcmp(config_str(host_config(nova->host), "pool.templates"), "on"))
-		code = nova_fail(error, NOVA_ENOTSUP, "templates are switched off: set pool.templates to \"on\"");
+		code = nova_fail(error, NOVA_ENOTSUP,
+			"templates are switched off: set pool.templates to \"on\"");
 	if (code == 0)
 		code = registry_lookup(nova, function, &found, error);
 	if (code == 0)
@@ -235,13 +255,14 @@ int nova_template_build(nova_t *nova, const char *function, const nova_wait_opts
 	return code;
 }
 
-int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error)
+int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct invocation c = { .nova = nova };
 	if (ret_result)
 		*ret_result = NULL;
-	if (ANY_NULL(error, nova, function, ret_result) || (payload_len && ANY_NULL(error, payload)))
+	if (ANY_NULL(error, nova, function, ret_result) ||
+		(payload_len && ANY_NULL(error, payload)))
 		return NOVA_EINVAL;
 	int code = invocation_prepare(&c, function, payload, payload_len, opts, error);
 	if (code == 0)

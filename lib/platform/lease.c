@@ -2,12 +2,13 @@
 /* A VM for a call or an instance: out of the pool, or from a snapshot; and its way back. */
 #include "platform/platform.h"
 
-/* --- what to ask the pool for ------------------------------------------------------------------------------------------------- */
+/* --- what to ask the pool for --- */
 
-#define IMPORT_LIMIT_MS 30000u /* at least; a function that may run longer may be imported as long */
+/* at least; a function that may run longer may be imported as long */
+#define IMPORT_LIMIT_MS 30000u
 
-/* What a function may want to know of itself; its own variables come behind and win. Not its version: a template that
- * was made for the same code before would not be found again. */
+/* What a function may want to know of itself; its own variables come behind and win. Not its
+ * version: a template that was made for the same code before would not be found again. */
 static int function_env(struct function_want *w, const struct function_record *r)
 {
 	size_t facts = ARRAY_LEN(w->facts);
@@ -26,13 +27,15 @@ static int function_env(struct function_want *w, const struct function_record *r
 	return 0;
 }
 
-int function_want_init(struct function_want *w, const struct nova *nova, const struct function_record *r, nova_error_t **error)
+int function_want_init(struct function_want *w, const struct nova *nova,
+	const struct function_record *r, nova_error_t **error)
 {
 	const struct runtime *runtime = runtime_find(r->config.runtime);
 	memset(w, 0, sizeof(*w));
 	if (!runtime)
-		return nova_fail(error, NOVA_ECORRUPT, "function '%s' has the runtime '%s', which this libnova does not know", r->name,
-			r->config.runtime);
+		return nova_fail(error, NOVA_ECORRUPT,
+			"function '%s' has the runtime '%s', which this libnova does not know",
+			r->name, r->config.runtime);
 	w->disk = registry_disk_path(nova, r->code_hash);
 	if (!w->disk)
 		return nova_oom(error);
@@ -71,12 +74,14 @@ static void make_special(struct function_want *w, const struct lease_wish *wish)
 	if (wish->vcpus)
 		w->vm.vcpus = wish->vcpus;
 	if (wish->memory_mb || wish->vcpus)
-		snprintf(w->key + len, sizeof(w->key) - len, ":%u:%u", w->vm.memory_mb, w->vm.vcpus);
+		snprintf(
+			w->key + len, sizeof(w->key) - len, ":%u:%u", w->vm.memory_mb, w->vm.vcpus);
 	w->want.flags = wish->fresh ? NOVA_POOL_FRESH : 0;
 	w->want.queue_timeout_ms = wish->queue_timeout_ms;
 }
 
-static int acquire(struct nova *nova, const nova_function_t *function, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+static int acquire(struct nova *nova, const nova_function_t *function,
+	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(function_want_done) struct function_want w;
 	const struct function_record *r = &function->record;
@@ -88,7 +93,7 @@ static int acquire(struct nova *nova, const nova_function_t *function, const str
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
-/* --- functions change while calls are on their way ---------------------------------------------------------------------------- */
+/* --- functions change while calls are on their way --- */
 
 /* Where that cannot be told, the one who reads it says why. */
 static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
@@ -97,7 +102,8 @@ static bool disk_is_there(const struct nova *nova, const nova_function_t *functi
 	return !disk || fs_exists(disk) != 0;
 }
 
-/* Looks the function up again: another process may have replaced or deleted it since, and its former code disk with it. */
+/* Looks the function up again: another process may have replaced or deleted it since, and its
+ * former code disk with it. */
 static int look_again(struct nova *nova, nova_function_t **function, nova_error_t **error)
 {
 	const struct function_record *old = &(*function)->record;
@@ -107,7 +113,9 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 		return code;
 	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
 		AUTO_FREE char *disk = registry_disk_path(nova, old->code_hash);
-		return nova_fail(error, NOVA_ECORRUPT, "the code disk of function '%s' is gone: %s; register the function again to make it",
+		return nova_fail(error, NOVA_ECORRUPT,
+			"the code disk of function '%s' is gone: %s; register the function again "
+			"to make it",
 			old->name, disk ? disk : "");
 	}
 	nova_function_free(*function);
@@ -115,8 +123,8 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 	return 0;
 }
 
-static int acquire_present(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *lease,
-	nova_error_t **error)
+static int acquire_present(struct nova *nova, nova_function_t **function,
+	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	for (;;) {
 		nova_error_t *failure = NULL;
@@ -135,7 +143,7 @@ static int acquire_present(struct nova *nova, nova_function_t **function, const 
 	}
 }
 
-/* --- snapshots of functions ----------------------------------------------------------------------------------------------------- */
+/* --- snapshots of functions --- */
 
 /* "id:version:name", by which a snapshot is known to be of this function. NULL: out of memory. */
 static char *owner_of(const struct function_record *r)
@@ -144,19 +152,26 @@ static char *owner_of(const struct function_record *r)
 }
 
 /* What owner_of() has made of some function comes apart here. */
-static int check_owner(const nova_snapshot_t *snapshot, const struct function_record *r, nova_error_t **error)
+static int check_owner(
+	const nova_snapshot_t *snapshot, const struct function_record *r, nova_error_t **error)
 {
 	const char *owner = snapshot_owner(snapshot), *given = nova_snapshot_name(snapshot);
 	const char *version = strchr(owner, ':'), *name = version ? strchr(version + 1, ':') : NULL;
 	if (!name)
-		return nova_fail(error, NOVA_EINVAL, "snapshot '%s' was not taken of function '%s' but of a microVM by itself; nova_vm_restore() goes on from it",
+		return nova_fail(error, NOVA_EINVAL,
+			"snapshot '%s' was not taken of function '%s' but of a microVM by itself; "
+			"nova_vm_restore() goes on from it",
 			given, r->name);
 	if ((size_t)(version - owner) != strlen(r->id) || strncmp(owner, r->id, strlen(r->id)) != 0)
-		return nova_fail(error, NOVA_EINVAL, "snapshot '%s' is of another function, '%s', and not of '%s'", given, name + 1, r->name);
+		return nova_fail(error, NOVA_EINVAL,
+			"snapshot '%s' is of another function, '%s', and not of '%s'", given,
+			name + 1, r->name);
 	unsigned long taken = strtoul(version + 1, NULL, 10);
 	if (taken != r->version)
-		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' is of version %lu of function '%s', which is at version %u now; make it anew", given,
-			taken, r->name, r->version);
+		return nova_fail(error, NOVA_ESTALE,
+			"snapshot '%s' is of version %lu of function '%s', which is at version %u "
+			"now; make it anew",
+			given, taken, r->name, r->version);
 	return 0;
 }
 
@@ -166,8 +181,11 @@ static int check_engine(struct nova *nova, const nova_snapshot_t *snapshot, nova
 	int code = host_choose_engine(nova->host, NULL, &ops, error);
 	if (code < 0 || !strcmp(ops->name, snapshot_engine(snapshot)))
 		return code;
-	return nova_fail(error, NOVA_ESTALE, "snapshot '%s' was made with the engine %s, and here %s is used; set engine to %s, or make it anew",
-		nova_snapshot_name(snapshot), snapshot_engine(snapshot), ops->name, snapshot_engine(snapshot));
+	return nova_fail(error, NOVA_ESTALE,
+		"snapshot '%s' was made with the engine %s, and here %s is used; set engine to %s, "
+		"or make it anew",
+		nova_snapshot_name(snapshot), snapshot_engine(snapshot), ops->name,
+		snapshot_engine(snapshot));
 }
 
 static void snapshot_freep(nova_snapshot_t **snapshot)
@@ -180,14 +198,16 @@ struct restoring {
 	nova_snapshot_t *snapshot;
 };
 
-static int make_restored(void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+static int make_restored(
+	void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	const struct restoring *r = userdata;
 	return vm_restore(r->host, r->snapshot, stop, ret_vm, error);
 }
 
 /* Also a restored VM is one of the pool, and counts there. */
-static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot,
+	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	char key[64];
 	struct restoring restoring = { nova->host, snapshot };
@@ -203,7 +223,8 @@ static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot, const 
 	return pool_acquire(nova->pool, &want, &maker, wish->stop, &lease->vm, &lease->cold, error);
 }
 
-static int restore(struct nova *nova, const struct function_record *r, const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+static int restore(struct nova *nova, const struct function_record *r,
+	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(snapshot_freep) nova_snapshot_t *snapshot = NULL;
 	int code = nova_snapshot_open(nova->host, wish->snapshot, &snapshot, error);
@@ -216,16 +237,19 @@ static int restore(struct nova *nova, const struct function_record *r, const str
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
-int lease_snapshot(const struct lease *lease, const struct function_record *r, const nova_snapshot_opts *opts, const struct stop *stop,
-	nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int lease_snapshot(const struct lease *lease, const struct function_record *r,
+	const nova_snapshot_opts *opts, const struct stop *stop, nova_snapshot_t **ret_snapshot,
+	nova_error_t **error)
 {
 	AUTO_FREE char *owner = owner_of(r);
-	return owner ? vm_snapshot(lease->vm, owner, opts, stop, ret_snapshot, error) : nova_oom(error);
+	return owner ? vm_snapshot(lease->vm, owner, opts, stop, ret_snapshot, error) :
+		       nova_oom(error);
 }
 
-/* --- leases ----------------------------------------------------------------------------------------------------------------------- */
+/* --- leases --- */
 
-int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *ret, nova_error_t **error)
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish,
+	struct lease *ret, nova_error_t **error)
 {
 	struct lease lease = { .cold = 1 };
 	uint64_t begin = clock_ns();
@@ -234,7 +258,8 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 	if (code < 0)
 		return code;
 	lease.took_us = us_since(begin);
-	/* Not by nova_vm_timing_us(), which would wait for the calls of others who share the VM by now. Nobody writes them after the start. */
+	/* Not by nova_vm_timing_us(), which would wait for the calls of others who share the VM by
+	 * now. Nobody writes them after the start. */
 	for (int part = NOVA_TIMING_START; lease.cold && part <= NOVA_TIMING_INIT; part++)
 		lease.part_us[part] = lease.vm->timing_us[part];
 	*ret = lease;

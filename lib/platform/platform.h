@@ -2,10 +2,11 @@
 /*
  * The door of platform: nova_t, the registry of functions, and what nova_invoke() asks of it.
  *
- * On disk, below the state directory: the store (sqlite: nova.db), and disks/ with one image per code, named by its own
- * SHA-256. disks/.lock is held by whoever adds or removes an image together with the record that uses it, so a record
- * without its image cannot come to be, in whichever order processes run or die. A process that dies leaves at most an
- * image without user or an unfinished one; the next registry_open() removes both.
+ * On disk, below the state directory: the store (sqlite: nova.db), and disks/ with one image per
+ * code, named by its own SHA-256. disks/.lock is held by whoever adds or removes an image together
+ * with the record that uses it, so a record without its image cannot come to be, in whichever order
+ * processes run or die. A process that dies leaves at most an image without user or an unfinished
+ * one; the next registry_open() removes both.
  */
 #ifndef NOVA_LIB_PLATFORM_H
 #define NOVA_LIB_PLATFORM_H
@@ -21,7 +22,7 @@
 #include "store/store.h"
 #include "vm/vm.h"
 
-/* --- runtimes -------------------------------------------------------------------------------------------------- */
+/* --- runtimes --- */
 
 /* What the code of a runtime must look like before it is accepted. */
 enum code_form {
@@ -36,7 +37,8 @@ struct runtime {
 	const char *image; /* root filesystem */
 	enum code_form form;
 	const char *advice; /* how to make code of that form */
-	uint32_t least_mb;  /* with less the guest does not boot, or a function cannot be imported */
+	/* with less the guest does not boot, or a function cannot be imported */
+	uint32_t least_mb;
 };
 
 /* NULL: no such runtime. */
@@ -46,14 +48,14 @@ int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **er
 /* The names, ending with NULL. */
 const char *const *runtime_names(void);
 
-/* --- code ---------------------------------------------------------------------------------------------------------- */
+/* --- code --- */
 
 /* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM.
  * What of a directory will not be in the guest is told to the log. */
 int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
 	const struct logger *log, nova_error_t **error);
 
-/* --- function objects ------------------------------------------------------------------------------------------------ */
+/* --- function objects --- */
 
 /* Immutable and counted, so the cache and any number of threads can share one. */
 struct nova_function {
@@ -61,7 +63,8 @@ struct nova_function {
 	struct function_record record;
 };
 
-/* Takes the content of the record, which is then empty. NULL: out of memory, the record is as it was. */
+/* Takes the content of the record, which is then empty. NULL: out of memory, the record is as it
+ * was. */
 nova_function_t *function_new(struct function_record *record);
 nova_function_t *function_ref(nova_function_t *function);
 static inline void function_freep(nova_function_t **function)
@@ -74,10 +77,10 @@ static inline void function_freep(nova_function_t **function)
 /* VMs are interchangeable for one version of one function. */
 void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY]);
 
-/* --- cache ------------------------------------------------------------------------------------------------------------ */
+/* --- cache --- */
 
 #define CACHE_BUCKETS 256u
-#define CACHE_MAX 1024u
+#define CACHE_MAX     1024u
 
 struct cache_entry;
 
@@ -96,7 +99,7 @@ nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const c
 /* Remembers what was read after `stamp`; forgetting to is no failure. */
 void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *function);
 
-/* --- replicas.c: VMs that are kept warm --------------------------------------------------------------------------------------- */
+/* --- replicas.c: VMs that are kept warm --- */
 
 /* What the pool was asked to keep, as of one stamp of the store. */
 /* Sorted. */
@@ -109,15 +112,17 @@ struct replicas {
 	pthread_mutex_t lock;
 	bool known; /* there was a stamp */
 	uint64_t stamp;
-	struct pool_keys all, kept; /* of the functions then in the store, and of those that want VMs kept */
+	/* of the functions then in the store, and of those that want VMs kept */
+	struct pool_keys all, kept;
 };
 int replicas_init(struct replicas *replicas, nova_error_t **error);
 void replicas_done(struct replicas *replicas);
-/* At each tick of the pool: asks it to keep what the functions in the store want, and to end the VMs of those that are gone, whichever process
- * has deleted or replaced them. `nova` is a struct nova. */
+/* At each tick of the pool: asks it to keep what the functions in the store want, and to end the
+ * VMs of those that are gone, whichever process has deleted or replaced them. `nova` is a struct
+ * nova. */
 void replicas_apply(void *nova);
 
-/* --- nova_t ------------------------------------------------------------------------------------------------------------- */
+/* --- nova_t --- */
 
 struct nova {
 	nova_host_t *host;
@@ -131,24 +136,27 @@ struct nova {
 	struct replicas replicas;
 };
 
-/* Makes the state directory `nova->home` if needed, opens the store named by the setting `store`, and removes what a
- * killed process left in disks/. On failure nothing is open. */
+/* Makes the state directory `nova->home` if needed, opens the store named by the setting `store`,
+ * and removes what a killed process left in disks/. On failure nothing is open. */
 int registry_open(struct nova *nova, const char *store_name, nova_error_t **error);
 /* Accepts a registry that was never opened (all members zero). */
 void registry_close(struct nova *nova);
 
-/* As nova_get(), in microseconds for a function that was looked up before; sees what other processes changed. */
-int registry_lookup(struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
+/* As nova_get(), in microseconds for a function that was looked up before; sees what other
+ * processes changed. */
+int registry_lookup(
+	struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
 
 /*
- * Path of a code disk; NULL: out of memory. Between lookup and use another process may delete or replace the function, and
- * its image with it: who finds no file there looks the function up again.
+ * Path of a code disk; NULL: out of memory. Between lookup and use another process may delete or
+ * replace the function, and its image with it: who finds no file there looks the function up again.
  */
 char *registry_disk_path(const struct nova *nova, const char *code_hash);
 
-/* --- lease.c: a VM for a call or an instance, and its way back -------------------------------------------------------------------- */
+/* --- lease.c: a VM for a call or an instance, and its way back --- */
 
-/* What the pool is asked for on behalf of a function. Points into itself and into the record: does not move, and the record stays. */
+/* What the pool is asked for on behalf of a function. Points into itself and into the record: does
+ * not move, and the record stays. */
 struct function_want {
 	char key[FUNCTION_POOL_KEY];
 	char *disk;
@@ -158,12 +166,13 @@ struct function_want {
 	nova_vm_init_opts init;
 	nova_pool_want want;
 };
-int function_want_init(struct function_want *want, const struct nova *nova, const struct function_record *record, nova_error_t **error);
+int function_want_init(struct function_want *want, const struct nova *nova,
+	const struct function_record *record, nova_error_t **error);
 void function_want_done(struct function_want *want);
 
 struct lease_wish {
-	bool fresh;     /* nobody may have used it */
-	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
+	bool fresh;                /* nobody may have used it */
+	char *snapshot;            /* to go on from, which nobody has used either; NULL: none */
 	uint32_t memory_mb, vcpus; /* 0: those of the function */
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
 	const struct stop *stop;   /* what may end the call; NULL: nothing */
@@ -176,47 +185,53 @@ struct lease {
 };
 
 /* Replaces *function by what it is now should its code disk be gone. */
-int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish, struct lease *ret_lease, nova_error_t **error);
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish,
+	struct lease *ret_lease, nova_error_t **error);
 void lease_return(struct nova *nova, struct lease *lease, bool reusable);
 /* A snapshot that is known to be of this function. */
-int lease_snapshot(const struct lease *lease, const struct function_record *record, const nova_snapshot_opts *opts,
-	const struct stop *stop, nova_snapshot_t **ret_snapshot, nova_error_t **error);
+int lease_snapshot(const struct lease *lease, const struct function_record *record,
+	const nova_snapshot_opts *opts, const struct stop *stop, nova_snapshot_t **ret_snapshot,
+	nova_error_t **error);
 
-/* --- instance.c ---------------------------------------------------------------------------------------------------------------- */
+/* --- instance.c --- */
 
 struct nova_instance {
 	atomic_uint references;
 	nova_instance_t *next; /* in nova->instances */
-	struct nova *nova; /* which a handle may outlive */
-	int64_t owner;     /* of its context */
+	struct nova *nova;     /* which a handle may outlive */
+	int64_t owner;         /* of its context */
 	nova_function_t *function;
 	char id[9], vm_id[9];
 	char *name;
 	uint64_t created_us;
-	struct lease lease; /* its VM is there until `ended`, and longer for users */
+	struct lease lease;   /* its VM is there until `ended`, and longer for users */
 	pthread_mutex_t lock; /* guards those below */
 	pthread_cond_t left;  /* there are no users any more; somebody is in a hurry; it is gone */
 	uint32_t users;
-	bool ended;           /* it is being stopped, or has been */
-	uint64_t deadline;    /* for those in it, from then on: the earliest of those who stop it */
-	uint32_t grace_ms;    /* that led to it */
-	bool killed;          /* at that deadline */
-	bool gone;            /* its VM, and it from the list */
-	int end_code;         /* of its end, for all who stop it */
+	bool ended;        /* it is being stopped, or has been */
+	uint64_t deadline; /* for those in it, from then on: the earliest of those who stop it */
+	uint32_t grace_ms; /* that led to it */
+	bool killed;       /* at that deadline */
+	bool gone;         /* its VM, and it from the list */
+	int end_code;      /* of its end, for all who stop it */
 };
 
 /* `name` NULL: its id. */
-int instance_start(struct nova *nova, nova_function_t **function, const char *name, const struct lease_wish *wish,
-	nova_instance_t **ret_instance, nova_error_t **error);
+int instance_start(struct nova *nova, nova_function_t **function, const char *name,
+	const struct lease_wish *wish, nova_instance_t **ret_instance, nova_error_t **error);
 /* Its VM stays until instance_leave(). NOVA_ELOST: it has been stopped. */
 int instance_enter(nova_instance_t *instance, nova_error_t **error);
 void instance_leave(nova_instance_t *instance);
 /* All, when nothing else goes on. */
 void instances_end(struct nova *nova);
 
-/* --- invoke.c: one call, from its options to its result ------------------------------------------------------------------- */
+/* --- invoke.c: one call, from its options to its result --- */
 
-enum fate { FATE_OPEN, FATE_BEGUN /* the request has been in a VM, or is about to be sent to one */, FATE_CALLED_OFF };
+enum fate {
+	FATE_OPEN,
+	FATE_BEGUN /* the request has been in a VM, or is about to be sent to one */,
+	FATE_CALLED_OFF
+};
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {
@@ -225,25 +240,28 @@ struct invocation {
 	struct vm_exec exec;
 	uint32_t mode;
 	bool checkpoint_after;
-	char *snapshot_after;      /* NULL: the snapshot is named by its id */
-	struct stop stop;          /* its token, and around it what is set before invocation_run() */
-	int fate;                  /* atomic */
+	char *snapshot_after; /* NULL: the snapshot is named by its id */
+	/* its token, and around it what is set before invocation_run() */
+	struct stop stop;
+	int fate; /* atomic */
 	struct lease_wish wish;
 	struct lease lease;        /* the VM in it is there during the run only */
 	nova_instance_t *instance; /* NULL: none, or none yet */
 	uint64_t begin_ns, prepared_ns;
 };
 
-/* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done() in every case. */
-int invocation_prepare(struct invocation *c, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	nova_error_t **error);
-/* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for. False: what stops it has to be triggered. */
+/* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done()
+ * in every case. */
+int invocation_prepare(struct invocation *c, const char *function, const void *payload,
+	size_t payload_len, const nova_invoke_opts *opts, nova_error_t **error);
+/* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for.
+ * False: what stops it has to be triggered. */
 bool invocation_call_off(struct invocation *c);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);
 
-/* --- mode.c ----------------------------------------------------------------------------------------------------------------------- */
+/* --- mode.c --- */
 
 /* With c->function: checks the options that concern the mode, and copies them. */
 int mode_prepare(struct invocation *c, const nova_invoke_opts *opts, nova_error_t **error);

@@ -2,12 +2,12 @@
 /*
  * Asynchronous calls: nova/call.h.
  *
- * `lock` guards the queue, its lanes and what is said of the calls in it. A call is in one place: waiting in the lane of its function, with
- * the thread that performs it, among the finished ones, or with whoever collected it. The descriptor is readable exactly while there
- * are finished ones.
+ * `lock` guards the queue, its lanes and what is said of the calls in it. A call is in one place:
+ * waiting in the lane of its function, with the thread that performs it, among the finished ones,
+ * or with whoever collected it. The descriptor is readable exactly while there are finished ones.
  *
- * A lane is one function that has calls waiting or under way. Lanes with calls waiting stand in one of two rings, `fresh` (none under way) and
- * `busy`; who is taken from goes to the end.
+ * A lane is one function that has calls waiting or under way. Lanes with calls waiting stand in one
+ * of two rings, `fresh` (none under way) and `busy`; who is taken from goes to the end.
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,20 +21,22 @@
 #define THREADS_MOST    4096u
 #define CALLS_DEFAULT   10000u
 #define CALLS_MOST      10000000u
-#define RESERVE_PART    8u        /* one thread in so many is for functions that have no call under way */
-#define STACK_SIZE      (1u << 20) /* only what is touched is memory */
-#define LANE_BUCKETS    256u
+/* one thread in so many is for functions that have no call under way */
+#define RESERVE_PART 8u
+#define STACK_SIZE   (1u << 20) /* only what is touched is memory */
+#define LANE_BUCKETS 256u
 
 enum call_state { CALL_WAITING, CALL_UNDER_WAY, CALL_FINISHED, CALL_COLLECTED };
 
 struct nova_call {
-	atomic_uint references; /* one for whoever may collect or has collected it, one for the thread that performs it */
-	atomic_int state;       /* changed under the queue's lock */
+	/* one for whoever may collect or has collected it, one for the thread that performs it */
+	atomic_uint references;
+	atomic_int state; /* changed under the queue's lock */
 	nova_queue_t *queue;
 	struct lane *lane;           /* while it waits or is under way */
 	nova_call_t *before, *after; /* in its lane, under way, or among the finished */
 	struct invocation invocation;
-	struct worker *worker;       /* that performs it */
+	struct worker *worker; /* that performs it */
 	void *userdata;
 	bool abandoned; /* freed before it was finished: nobody collects it */
 	int code;
@@ -64,7 +66,8 @@ struct worker {
 	struct worker *next;
 	pthread_t thread;
 	nova_queue_t *queue;
-	nova_interrupt_t *end; /* ends the call that it performs; triggered and rearmed with the lock */
+	/* ends the call that it performs; triggered and rearmed with the lock */
+	nova_interrupt_t *end;
 };
 
 struct nova_queue {
@@ -79,13 +82,14 @@ struct nova_queue {
 	struct worker *workers;
 	uint32_t threads, idle; /* started; of those, without a call */
 	uint32_t calls;         /* submitted and not collected */
-	uint32_t waiting, occupied; /* calls that no thread has begun; threads with a call, which may be finished already */
+	/* calls that no thread has begun; threads with a call, which may be finished already */
+	uint32_t waiting, occupied;
 	struct call_list under_way, done;
 	struct ring fresh, busy;
 	struct lane *lanes[LANE_BUCKETS];
 };
 
-/* --- lists. All with the lock held. ------------------------------------------------------------------------------------------- */
+/* --- lists. All with the lock held. --- */
 
 static void list_add(struct call_list *list, nova_call_t *call)
 {
@@ -161,7 +165,7 @@ static void lane_put(nova_queue_t *q, struct lane *lane)
 	free(lane);
 }
 
-/* --- calls ----------------------------------------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static void call_unref(nova_call_t *call)
 {
@@ -202,7 +206,8 @@ static void leave_finished(nova_call_t *call)
 
 static void finish_canceled(nova_call_t *call)
 {
-	finish(call, nova_fail(&call->error, NOVA_ECANCELED, "the call was cancelled before its function ran"));
+	finish(call, nova_fail(&call->error, NOVA_ECANCELED,
+			     "the call was cancelled before its function ran"));
 }
 
 /* With the lock held; a call that nobody has begun. */
@@ -237,7 +242,7 @@ static int cancel(nova_call_t *call)
 	}
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------------------------ */
+/* --- threads --- */
 
 /* The lane whose turn it is, or NULL. With the lock held. */
 static struct lane *next_lane(const nova_queue_t *q)
@@ -300,8 +305,8 @@ static int start_thread(nova_queue_t *q)
 	return 0;
 }
 
-/* A call has come to wait: wakes a thread for it, or starts one. It is enough that one thread lives: it comes to that call some time.
- * 0 or an errno. With the lock held. */
+/* A call has come to wait: wakes a thread for it, or starts one. It is enough that one thread
+ * lives: it comes to that call some time. 0 or an errno. With the lock held. */
 static int summon(nova_queue_t *q)
 {
 	if (q->idle) {
@@ -332,7 +337,8 @@ static nova_call_t *begin_next(nova_queue_t *q, struct worker *worker)
 	return call;
 }
 
-/* With the lock held, which it lets go of meanwhile. The call may be finished, collected and freed by others before its thread is done with it. */
+/* With the lock held, which it lets go of meanwhile. The call may be finished, collected and freed
+ * by others before its thread is done with it. */
 static void perform(nova_queue_t *q, nova_call_t *call)
 {
 	nova_result_t *result = NULL;
@@ -379,20 +385,25 @@ static void *work(void *argument)
 	return NULL;
 }
 
-/* --- the queue ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the queue --- */
 
 static int check_opts(nova_queue_opts *o, nova_error_t **error)
 {
 	o->threads = o->threads ? o->threads : THREADS_DEFAULT;
 	o->max_calls = o->max_calls ? o->max_calls : CALLS_DEFAULT;
 	if (o->threads > THREADS_MOST)
-		return nova_fail(error, NOVA_EINVAL, "nova_queue_opts.threads is %u; at most %u are possible", o->threads, THREADS_MOST);
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_queue_opts.threads is %u; at most %u are possible", o->threads,
+			THREADS_MOST);
 	if (o->max_calls > CALLS_MOST)
-		return nova_fail(error, NOVA_EINVAL, "nova_queue_opts.max_calls is %u; at most %u are possible", o->max_calls, CALLS_MOST);
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_queue_opts.max_calls is %u; at most %u are possible", o->max_calls,
+			CALLS_MOST);
 	return 0;
 }
 
-int nova_queue_new(nova_t *nova, const nova_queue_opts *opts, nova_queue_t **ret_queue, nova_error_t **error)
+int nova_queue_new(
+	nova_t *nova, const nova_queue_opts *opts, nova_queue_t **ret_queue, nova_error_t **error)
 {
 	nova_queue_opts o;
 	if (ANY_NULL(error, nova, ret_queue))
@@ -474,7 +485,8 @@ int nova_queue_fd(const nova_queue_t *q)
 
 uint64_t nova_queue_count(nova_queue_t *q, int counter)
 {
-	if (!q || counter < NOVA_QUEUE_WAITING || counter > NOVA_QUEUE_THREADS || host_check_process(q->nova->host, NULL) < 0)
+	if (!q || counter < NOVA_QUEUE_WAITING || counter > NOVA_QUEUE_THREADS ||
+		host_check_process(q->nova->host, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&q->lock);
 	const uint64_t counts[] = { q->waiting, q->occupied, q->done.count, q->threads };
@@ -482,14 +494,16 @@ uint64_t nova_queue_count(nova_queue_t *q, int counter)
 	return counts[counter];
 }
 
-/* --- submit and collect ----------------------------------------------------------------------------------------------------------------- */
+/* --- submit and collect --- */
 
 /* Takes the call on success. With the lock held. */
 static int enqueue(nova_queue_t *q, nova_call_t *call, nova_error_t **error)
 {
 	if (q->calls >= q->max_calls)
-		return nova_fail(error, NOVA_ELIMIT, "%u calls are submitted and not collected, and no more are allowed (nova_queue_opts.max_calls): "
-			"collect some first", q->calls);
+		return nova_fail(error, NOVA_ELIMIT,
+			"%u calls are submitted and not collected, and no more are allowed "
+			"(nova_queue_opts.max_calls): collect some first",
+			q->calls);
 	call->lane = lane_get(q, call->invocation.function->record.name);
 	if (!call->lane)
 		return nova_oom(error);
@@ -520,8 +534,8 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	return 0;
 }
 
-int nova_submit(nova_queue_t *queue, const char *function, const void *payload, size_t payload_len, const nova_invoke_opts *opts,
-	void *userdata, nova_call_t **ret_call, nova_error_t **error)
+int nova_submit(nova_queue_t *queue, const char *function, const void *payload, size_t payload_len,
+	const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_call_t *call = NULL;
 	if (ANY_NULL(error, queue, function) || (payload_len && ANY_NULL(error, payload)))
@@ -545,7 +559,8 @@ int nova_submit(nova_queue_t *queue, const char *function, const void *payload, 
 /* False: the deadline has passed. Who may be interrupted waits for the descriptor. */
 static bool wait_for_finished(nova_queue_t *q, uint64_t deadline, const struct stop *stop)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	struct timespec until = { (time_t)(deadline / 1000000000u),
+		(long)(deadline % 1000000000u) };
 	if (stop->interrupt) {
 		struct pollfd p = { q->fd, POLLIN, 0 };
 		pthread_mutex_unlock(&q->lock);
@@ -553,11 +568,13 @@ static bool wait_for_finished(nova_queue_t *q, uint64_t deadline, const struct s
 		pthread_mutex_lock(&q->lock);
 		return !deadline_passed(deadline);
 	}
-	int r = deadline == NEVER ? pthread_cond_wait(&q->finished, &q->lock) : pthread_cond_timedwait(&q->finished, &q->lock, &until);
+	int r = deadline == NEVER ? pthread_cond_wait(&q->finished, &q->lock) :
+				    pthread_cond_timedwait(&q->finished, &q->lock, &until);
 	return r != ETIMEDOUT;
 }
 
-int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait_opts *wait, nova_call_t **ret_call, nova_error_t **error)
+int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait_opts *wait,
+	nova_call_t **ret_call, nova_error_t **error)
 {
 	if (ANY_NULL(error, queue, ret_call))
 		return NOVA_EINVAL;
@@ -569,7 +586,8 @@ int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait
 		return code;
 	uint64_t deadline = timeout_ms == UINT32_MAX ? NEVER : deadline_in_ms(timeout_ms);
 	pthread_mutex_lock(&queue->lock);
-	while (!queue->done.first && timeout_ms && !stop_asked(&stop) && wait_for_finished(queue, deadline, &stop))
+	while (!queue->done.first && timeout_ms && !stop_asked(&stop) &&
+		wait_for_finished(queue, deadline, &stop))
 		;
 	nova_call_t *call = queue->done.first;
 	code = call ? 0 : stop_check(&stop, "a call was finished", error);
@@ -583,7 +601,7 @@ int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait
 	return code;
 }
 
-/* --- one call ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- one call --- */
 
 /* A collected call may outlive its queue, which is then not to be looked at. */
 static int state_of(const nova_call_t *call)

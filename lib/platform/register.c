@@ -16,8 +16,7 @@
 #include "hash/hash.h"
 #include "platform/registry.h"
 
-/* --- options to a record
- * ------------------------------------------------------------------------------------------ */
+/* --- options to a record --- */
 
 static int check_presence(const nova_register_opts *o, nova_error_t **error)
 {
@@ -35,7 +34,8 @@ static int check_presence(const nova_register_opts *o, nova_error_t **error)
 	if (!o->code_path && !o->code_len)
 		return nova_fail(error, NOVA_EINVAL, "code: it is empty");
 	if (o->check > NOVA_CHECK_NEVER)
-		return nova_fail(error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
+		return nova_fail(
+			error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
 	if (o->reserved)
 		return nova_fail(error, NOVA_EABI, "nova_register_opts.reserved must be 0");
 	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP))
@@ -92,8 +92,7 @@ static int record_from_opts(
 	if (code == 0)
 		code = copy_texts(r, o, error);
 	if (code == 0)
-		code = runtime_check_memory(
-			r->config.runtime, r->config.machine.memory_mb, error);
+		code = runtime_check_memory(r->config.runtime, r->config.machine.memory_mb, error);
 	if (code == 0)
 		code = add_options(r, o->flags, error);
 	if (code == 0)
@@ -112,9 +111,7 @@ static const char *difference(const struct function_record *a, const struct func
 		       function_config_difference(&a->config, &b->config);
 }
 
-/* --- the code disk
- * --------------------------------------------------------------------------------------------------
- */
+/* --- the code disk --- */
 
 /* An image that has not found its place; removed when it goes out of scope. */
 struct unfinished {
@@ -128,8 +125,8 @@ static void unfinished_remove(struct unfinished *u)
 	free(u->path);
 }
 
-int register_image(const char *path, const nova_register_opts *o, char hash[SHA256_HEX],
-	nova_error_t **error)
+int register_image(
+	const char *path, const nova_register_opts *o, char hash[SHA256_HEX], nova_error_t **error)
 {
 	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
 	disk.source = o->code_path;
@@ -170,9 +167,7 @@ static int place_disk(
 	return r < 0 ? nova_fail_os(error, r, "cannot store the code disk %s", path) : 0;
 }
 
-/* --- storing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- storing --- */
 
 static char *make_uuid(void)
 {
@@ -237,8 +232,8 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
-int register_is_stored(
-	struct nova *nova, const struct function_record *record, bool *ret_same, nova_error_t **error)
+int register_is_stored(struct nova *nova, const struct function_record *record, bool *ret_same,
+	nova_error_t **error)
 {
 	AUTO_RECORD struct function_record present = { 0 };
 	int r = read_present(nova, record->name, &present, error);
@@ -246,7 +241,8 @@ int register_is_stored(
 	return r;
 }
 
-/* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it does. */
+/* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it
+ * does. */
 static int settle(struct nova *nova, const nova_register_opts *o, struct function_record *record,
 	struct function_record *ret_former, nova_error_t **error)
 {
@@ -283,8 +279,8 @@ static int settle(struct nova *nova, const nova_register_opts *o, struct functio
 	return 0;
 }
 
-static int settle_locked(struct nova *nova, const nova_register_opts *o, struct function_record *record,
-	struct function_record *ret_former, nova_error_t **error)
+static int settle_locked(struct nova *nova, const nova_register_opts *o,
+	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
 	int r = registry_lock(nova, true, &lock);
@@ -317,8 +313,10 @@ int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t 
 		return r;
 	if (fs_reserve_is_spent(nova->home))
 		return nova_fail(error, NOVA_ENOSPC,
-			"there is no room for a function in %s (No space left on device): delete some, or "
-			"something else on that file system", nova->home);
+			"there is no room for a function in %s (No space left on device): delete "
+			"some, or "
+			"something else on that file system",
+			nova->home);
 	r = function_check(nova, &o, runtime, &record, error);
 	if (r < 0)
 		return r;

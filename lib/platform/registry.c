@@ -36,8 +36,8 @@ void registry_drop_disk(struct nova *nova, const char *code_hash)
 		fs_unlink(path);
 }
 
-int registry_doomed_disk(struct nova *nova, const char *code_hash, uint64_t leaving, char **ret_path,
-	nova_error_t **error)
+int registry_doomed_disk(struct nova *nova, const char *code_hash, uint64_t leaving,
+	char **ret_path, nova_error_t **error)
 {
 	uint64_t users;
 	int r = nova->store->ops->count_code_users(nova->store, code_hash, &users, error);
@@ -106,9 +106,7 @@ void registry_close(struct nova *nova)
 	free(STEAL(nova->disks));
 }
 
-/* --- looking up
- * --------------------------------------------------------------------------------------------------
- */
+/* --- looking up --- */
 
 static int fail_not_found(struct nova *nova, const char *name, nova_error_t **error)
 {
@@ -119,8 +117,8 @@ static int fail_not_found(struct nova *nova, const char *name, nova_error_t **er
 		nearest = str_nearest(name, (const char *const *)names);
 	int r = nearest ? nova_fail(error, NOVA_ENOTFOUND,
 				  "there is no function '%.80s'; did you mean '%s'?", shown,
-				  nearest)
-			: nova_fail(error, NOVA_ENOTFOUND,
+				  nearest) :
+			  nova_fail(error, NOVA_ENOTFOUND,
 				  "there is no function '%.80s'; register it first", shown);
 	strv_free(names, count);
 	return r;
@@ -195,9 +193,7 @@ int nova_list(
 	return 0;
 }
 
-/* --- deleting
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- deleting --- */
 
 void registry_forget_vms(struct nova *nova, const struct function_record *record)
 {
@@ -214,7 +210,8 @@ void registry_tell_pool(struct nova *nova)
 }
 
 /* Record and image. *ret_function is what it was. */
-static int remove_stored(struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
+static int remove_stored(
+	struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
 	fs_reserve(nova->home, true);

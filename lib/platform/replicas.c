@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the store says, applied to the pool: min_replicas of the functions, and which VMs are of no use any more. The store says by its stamp whether
- * anything has changed, so a tick costs one look at that.
+ * What the store says, applied to the pool: min_replicas of the functions, and which VMs are of no
+ * use any more. The store says by its stamp whether anything has changed, so a tick costs one look
+ * at that.
  */
 #include "platform/platform.h"
 
@@ -26,8 +27,9 @@ static bool ask_pool(struct nova *nova, const struct function_record *record)
 	if (code == 0)
 		code = nova_pool_keep(nova->pool, &w.want, record->config.min_replicas, &failure);
 	if (code < 0)
-		log_warn(host_log(nova->host), "pool", "function '%s': its %u VMs cannot be kept warm: %s", record->name, record->config.min_replicas,
-			nova_error_message(failure));
+		log_warn(host_log(nova->host), "pool",
+			"function '%s': its %u VMs cannot be kept warm: %s", record->name,
+			record->config.min_replicas, nova_error_message(failure));
 	return code == 0;
 }
 
@@ -80,7 +82,8 @@ static void forget(struct nova *nova, const struct pool_keys *all)
 			nova_pool_forget(nova->pool, before->list[i]);
 }
 
-static void collect(struct nova *nova, const struct function_record *records, size_t count, struct pool_keys *all, struct pool_keys *kept)
+static void collect(struct nova *nova, const struct function_record *records, size_t count,
+	struct pool_keys *all, struct pool_keys *kept)
 {
 	for (size_t i = 0; i < count; i++) {
 		function_pool_key(&records[i], all->list[all->count++]);

@@ -27,8 +27,8 @@ int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **er
 	if (!runtime || memory_mb >= runtime->least_mb)
 		return 0;
 	return nova_fail(error, NOVA_EINVAL,
-		"memory_mb is %u; a function of runtime %s needs at least %u to start", memory_mb, name,
-		runtime->least_mb);
+		"memory_mb is %u; a function of runtime %s needs at least %u to start", memory_mb,
+		name, runtime->least_mb);
 }
 
 const char *const *runtime_names(void)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups and their VMs: where each is, and how it gets from one place to another. All with the lock held. */
+/* Groups and their VMs: where each is, and how it gets from one place to another. All with the lock
+ * held. */
 #include "pool/parts.h"
 
-/* --- groups ------------------------------------------------------------------------------------------------------------- */
+/* --- groups --- */
 
 static uint64_t hash_of_key(const char *key, bool fresh)
 {
@@ -65,7 +66,8 @@ void group_put(nova_pool_t *pool, struct group *g)
 		group_free(pool, g);
 		return;
 	}
-	g->rests_until = deadline_in_ms(pool->ttl_ms); /* the template need not be looked for again at the next call */
+	/* the template need not be looked for again at the next call */
+	g->rests_until = deadline_in_ms(pool->ttl_ms);
 	list_append(&pool->resting, &g->rest);
 	pool->resting_count++;
 	groups_forget_rested(pool, MOST_RESTING);
@@ -81,7 +83,7 @@ void groups_forget_rested(nova_pool_t *pool, size_t most)
 	}
 }
 
-/* --- out ------------------------------------------------------------------------------------------------------------------ */
+/* --- out --- */
 
 static uint64_t hash_of_vm(const nova_vm_t *vm)
 {
@@ -101,7 +103,8 @@ struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm)
 static void note_seats(struct slot *s)
 {
 	struct group *g = s->group;
-	bool open = s->users && s->users < g->seats && !s->spoiled && s->generation == g->generation;
+	bool open =
+		s->users && s->users < g->seats && !s->spoiled && s->generation == g->generation;
 	if (open && !linked(&s->open))
 		list_append(&g->open, &s->open);
 	else if (!open)
@@ -135,7 +138,8 @@ void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **
 		come_back(pool, s);
 		if (s->spoiled)
 			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
-		else if (g->fresh || (pool->draining && !g->waiting) || s->generation != g->generation)
+		else if (g->fresh || (pool->draining && !g->waiting) ||
+			 s->generation != g->generation)
 			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
 		else if (slot_must_yield(pool, s))
 			slot_doom(pool, s, NOVA_POOL_EVICTED, doomed);
@@ -145,7 +149,7 @@ void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **
 	group_changed(pool, g, doomed);
 }
 
-/* --- idle ----------------------------------------------------------------------------------------------------------------- */
+/* --- idle --- */
 
 void slot_make_idle(nova_pool_t *pool, struct slot *s)
 {
@@ -216,7 +220,8 @@ static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **
 	return NULL;
 }
 
-/* A VM that is out with room for one more. One that has died takes no more callers; those who have it will find out. */
+/* A VM that is out with room for one more. One that has died takes no more callers; those who have
+ * it will find out. */
 static struct slot *find_open(struct group *g)
 {
 	while (!list_empty(&g->open)) {
@@ -246,7 +251,7 @@ struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed
 	return s;
 }
 
-/* --- the end ---------------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 void pool_expire(nova_pool_t *pool, struct slot **doomed)
 {
@@ -259,7 +264,8 @@ void pool_expire(nova_pool_t *pool, struct slot **doomed)
 		struct group *g = s->group;
 		if (s->pausing)
 			continue;
-		if (g->vms <= g->keep) { /* it does not age any more; should it be used again, it will */
+		/* it does not age any more; should it be used again, it will */
+		if (g->vms <= g->keep) {
 			link_remove(&s->age);
 			continue;
 		}

@@ -2,11 +2,11 @@
 /* VMs that are there before anyone asks for them. */
 #include "pool/parts.h"
 
-#define LOOK_MS       1000u  /* a kept VM that died while it waited is missed within this time */
-#define RETRY_MS      1000u  /* after a start that failed, twice that after the next, … */
+#define LOOK_MS       1000u /* a kept VM that died while it waited is missed within this time */
+#define RETRY_MS      1000u /* after a start that failed, twice that after the next, … */
 #define RETRY_MOST_MS 60000u
 
-/* --- a wish: a copy of what a caller said --------------------------------------------------------------------------------------- */
+/* --- a wish: a copy of what a caller said --- */
 
 struct wish {
 	uint32_t references; /* with the lock: its group, and the start that is under way */
@@ -53,9 +53,12 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 	wish->references = 1;
 	wish->want = *want;
 	wish->want.interrupt = NULL; /* a wish outlives it */
-	int code = want->vm ? opts_import(&wish->vm, sizeof(wish->vm), want->vm, "nova_vm_opts", error) : 0;
+	int code = want->vm ? opts_import(&wish->vm, sizeof(wish->vm), want->vm, "nova_vm_opts",
+				      error) :
+			      0;
 	if (code == 0 && want->init)
-		code = opts_import(&wish->init, sizeof(wish->init), want->init, "nova_vm_init_opts", error);
+		code = opts_import(
+			&wish->init, sizeof(wish->init), want->init, "nova_vm_init_opts", error);
 	if (code < 0) {
 		free(wish); /* holds nothing of its own yet */
 		return code;
@@ -65,24 +68,33 @@ static int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_err
 	code = own_texts(wish);
 	if (code < 0) {
 		wish_free(wish);
-		return code == NOVA_EINVAL ? nova_fail(error, code, "nova_pool_keep: env, or a variable of it, is NULL") : nova_oom(error);
+		return code == NOVA_EINVAL ?
+			       nova_fail(error, code,
+				       "nova_pool_keep: env, or a variable of it, is NULL") :
+			       nova_oom(error);
 	}
 	*ret_wish = wish;
 	return 0;
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------------------- */
+/* --- asking --- */
 
-int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms, uint32_t memory_mb, nova_error_t **error)
+int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms,
+	uint32_t memory_mb, nova_error_t **error)
 {
-	uint64_t others = pool->kept_vms - g->keep, memory = pool->kept_memory_mb - g->kept_memory_mb;
+	uint64_t others = pool->kept_vms - g->keep,
+		 memory = pool->kept_memory_mb - g->kept_memory_mb;
 	if (others + vms > pool->max_vms)
-		return nova_fail(error, NOVA_ELIMIT, "there is no room for %u microVMs: %llu of at most %u are kept for other functions (setting pool.max_vms)",
+		return nova_fail(error, NOVA_ELIMIT,
+			"there is no room for %u microVMs: %llu of at most %u are kept for other "
+			"functions (setting pool.max_vms)",
 			vms, (unsigned long long)others, pool->max_vms);
 	if (pool->max_memory_mb && memory + (uint64_t)vms * memory_mb > pool->max_memory_mb)
 		return nova_fail(error, NOVA_ELIMIT,
-			"there is no room for %u microVMs of %u MB: %llu of at most %llu MB are kept for other functions (setting pool.max_memory)", vms,
-			memory_mb, (unsigned long long)memory, (unsigned long long)pool->max_memory_mb);
+			"there is no room for %u microVMs of %u MB: %llu of at most %llu MB are "
+			"kept for other functions (setting pool.max_memory)",
+			vms, memory_mb, (unsigned long long)memory,
+			(unsigned long long)pool->max_memory_mb);
 	return 0;
 }
 
@@ -112,13 +124,15 @@ void group_end_wish(nova_pool_t *pool, struct group *g)
 }
 
 /* Takes the wish over on success. */
-static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, uint32_t count, nova_error_t **error)
+static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, uint32_t count,
+	nova_error_t **error)
 {
 	bool fresh = wish->want.flags & NOVA_POOL_FRESH;
 	struct group *g = group_get(pool, wish->want.key, fresh, true);
 	if (!g)
 		return nova_oom(error);
-	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") : keep_leaves_room(pool, g, count, memory_mb, error);
+	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") :
+				    keep_leaves_room(pool, g, count, memory_mb, error);
 	if (code < 0) {
 		group_put(pool, g);
 		return code;
@@ -146,7 +160,8 @@ static void end_wish(nova_pool_t *pool, const nova_pool_want *want)
 	group_put(pool, g);
 }
 
-int nova_pool_keep(nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error)
+int nova_pool_keep(
+	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error)
 {
 	nova_pool_want w;
 	uint32_t memory_mb;
@@ -169,7 +184,7 @@ int nova_pool_keep(nova_pool_t *pool, const nova_pool_want *want, uint32_t count
 	return code;
 }
 
-/* --- keeping ------------------------------------------------------------------------------------------------------------------- */
+/* --- keeping --- */
 
 static void doom_dead(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
@@ -209,7 +224,8 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 	int code = slot_start(pool, s, &wish->want, NULL, NULL, &failure);
 	if (code < 0) {
 		pthread_mutex_unlock(&pool->lock); /* the host program's log may take its time */
-		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s", g->key, nova_error_message(failure));
+		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s",
+			g->key, nova_error_message(failure));
 		pthread_mutex_lock(&pool->lock);
 	}
 	g->busy--;

@@ -2,13 +2,15 @@
 /*
  * Inside pool only: what its files share.
  *
- * `lock` protects everything in the pool and its groups; VMs are started, paused and ended without it. Each VM is a slot, and each slot is in
- * one place: idle in its group, out with its callers, or in a list of doomed ones that one thread is about to end. Nothing here lets
- * go of the lock unless it says so: functions put the VMs that are to end into the list `doomed` of their caller, who buries
- * them (pool_settle()) before it waits for anything.
+ * `lock` protects everything in the pool and its groups; VMs are started, paused and ended without
+ * it. Each VM is a slot, and each slot is in one place: idle in its group, out with its callers, or
+ * in a list of doomed ones that one thread is about to end. Nothing here lets go of the lock unless
+ * it says so: functions put the VMs that are to end into the list `doomed` of their caller, who
+ * buries them (pool_settle()) before it waits for anything.
  *
- * Callers that have to wait take a ticket in the queue of their group. Whoever changes something hands VMs, or the permission to start one, to the
- * tickets whose turn it is, and wakes these and no others.
+ * Callers that have to wait take a ticket in the queue of their group. Whoever changes something
+ * hands VMs, or the permission to start one, to the tickets whose turn it is, and wakes these and
+ * no others.
  */
 #ifndef NOVA_LIB_POOL_PARTS_H
 #define NOVA_LIB_POOL_PARTS_H
@@ -18,12 +20,12 @@
 #include "pool/pool.h"
 #include "vm/vm.h"
 
-#define KEY_MAX          255u
-#define LATENCIES        4u
-#define LATENCY_BUCKETS  200u
-#define POOL_COUNTERS    (NOVA_POOL_EVICTED + 1)
+#define KEY_MAX         255u
+#define LATENCIES       4u
+#define LATENCY_BUCKETS 200u
+#define POOL_COUNTERS   (NOVA_POOL_EVICTED + 1)
 
-/* --- lists and tables -------------------------------------------------------------------------- */
+/* --- lists and tables --- */
 
 /* Of a ring whose head is one too. All zero: in no list. */
 struct link {
@@ -64,7 +66,8 @@ static inline void list_append(struct link *head, struct link *l)
 	link_after(head->prev, l);
 }
 
-/* A hash table that grows with what is in it, so that looking up takes no longer with ten thousand VMs. */
+/* A hash table that grows with what is in it, so that looking up takes no longer with ten thousand
+ * VMs. */
 struct node {
 	struct node *next;
 	uint64_t hash;
@@ -75,36 +78,42 @@ struct table {
 };
 int table_init(struct table *t); /* 0 or NOVA_ENOMEM */
 void table_done(struct table *t);
-struct node *table_bucket(const struct table *t, uint64_t hash); /* the first of those among which it must be */
+/* the first of those among which it must be */
+struct node *table_bucket(const struct table *t, uint64_t hash);
 void table_add(struct table *t, struct node *n, uint64_t hash);
 void table_remove(struct table *t, struct node *n);
 
-/* --- groups: VMs with the same key -------------------------------------------------------------------------------------------- */
+/* --- groups: VMs with the same key --- */
 
 struct wish; /* what is needed to start a VM without a caller (keep.c) */
 
 struct group {
 	struct node node;
-	struct link idle;     /* slots; the one that was used last is first: its memory is the warmest */
-	struct link open;     /* slots that are out and have room for more callers */
-	struct link tickets;  /* who waits, in order of arrival */
-	struct link turn;     /* in pool->starved or pool->hungry: it may start a VM as soon as there is room */
-	struct link kept;     /* in pool->kept */
-	struct link rest;     /* in pool->resting: it has no VM and no caller */
-	bool fresh;           /* VMs are not used twice, so waiting for one that comes back is no use */
-	bool proven;          /* one has been started: its template is there */
-	uint32_t vms;         /* idle, out and starting */
+	/* slots; the one that was used last is first: its memory is the warmest */
+	struct link idle;
+	struct link open;    /* slots that are out and have room for more callers */
+	struct link tickets; /* who waits, in order of arrival */
+	/* in pool->starved or pool->hungry: it may start a VM as soon as there is room */
+	struct link turn;
+	struct link kept; /* in pool->kept */
+	struct link rest; /* in pool->resting: it has no VM and no caller */
+	/* VMs are not used twice, so waiting for one that comes back is no use */
+	bool fresh;
+	bool proven;  /* one has been started: its template is there */
+	uint32_t vms; /* idle, out and starting */
 	uint32_t starting, out, pausing, waiting;
-	uint32_t busy;        /* functions that go on using it whatever comes back or ends meanwhile */
-	uint32_t seats;       /* callers that may share a VM */
-	uint32_t memory_mb;   /* of each VM */
+	/* functions that go on using it whatever comes back or ends meanwhile */
+	uint32_t busy;
+	uint32_t seats;        /* callers that may share a VM */
+	uint32_t memory_mb;    /* of each VM */
 	struct frozen *frozen; /* the template, once it is known */
 	uint64_t shells_until;
-	uint64_t generation;  /* nova_pool_forget() moves it on */
-	uint64_t patience;    /* until then a caller hopes for a VM that comes back: see group_hopes() */
-	uint64_t start_ns;    /* what the last start took */
+	uint64_t generation; /* nova_pool_forget() moves it on */
+	/* until then a caller hopes for a VM that comes back: see group_hopes() */
+	uint64_t patience;
+	uint64_t start_ns; /* what the last start took */
 	uint64_t rests_until;
-	uint32_t keep;        /* VMs that nova_pool_keep() asks for */
+	uint32_t keep;           /* VMs that nova_pool_keep() asks for */
 	uint64_t kept_memory_mb; /* of these together */
 	struct wish *wish;
 	uint64_t keep_retry, keep_wait_ms;
@@ -112,12 +121,13 @@ struct group {
 };
 
 struct slot {
-	struct node node;     /* in pool->out, by VM */
-	struct link idle;     /* in its group's */
-	struct link age;      /* in pool->aged: may be ended when its time is over, or for another's sake */
-	struct link awake;    /* in pool->awake: is to be paused */
-	struct link open;     /* in its group's */
-	struct slot *next;    /* in a list of doomed ones */
+	struct node node; /* in pool->out, by VM */
+	struct link idle; /* in its group's */
+	/* in pool->aged: may be ended when its time is over, or for another's sake */
+	struct link age;
+	struct link awake; /* in pool->awake: is to be paused */
+	struct link open;  /* in its group's */
+	struct slot *next; /* in a list of doomed ones */
 	nova_vm_t *vm;
 	struct group *group;
 	uint64_t generation, idle_since, turn_ends;
@@ -136,24 +146,27 @@ struct nova_pool {
 	nova_host_t *host;
 	uint64_t ttl_ms, queue_ms, pause_ms, max_memory_mb; /* 0: is not paused; no limit */
 	uint32_t max_vms, max_queue, shells;
-	nova_interrupt_t *end;  /* ends the starts under way, of callers and of the pool's own, when it is triggered */
+	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
+	nova_interrupt_t *end;
 
 	pthread_mutex_t lock;
-	pthread_cond_t quieter;  /* while draining: a VM has come back, or a caller has left */
+	pthread_cond_t quieter; /* while draining: a VM has come back, or a caller has left */
 	bool draining, closing;
 	uint32_t alive;
 	uint64_t memory_mb;
 	struct table groups, out;
-	struct link aged, awake;        /* slots, the longest idle first */
-	struct link starved, hungry;    /* groups whose next start waits for room: those without any VM, and the others */
-	struct link kept;               /* groups with a wish */
-	uint32_t kept_vms;              /* of all of them together */
+	struct link aged, awake; /* slots, the longest idle first */
+	/* groups whose next start waits for room: those without any VM, and the others */
+	struct link starved, hungry;
+	struct link kept;  /* groups with a wish */
+	uint32_t kept_vms; /* of all of them together */
 	uint64_t kept_memory_mb;
-	struct link resting;            /* groups that nobody uses, the longest so first */
+	struct link resting; /* groups that nobody uses, the longest so first */
 	size_t resting_count;
 	uint64_t counters[POOL_COUNTERS];
-	int timer;                      /* of nova_pool_fd(); -1: nobody has asked */
-	uint64_t armed;                 /* when the next tick has something to do, as far as is known */
+	int timer; /* of nova_pool_fd(); -1: nobody has asked */
+	/* when the next tick has something to do, as far as is known */
+	uint64_t armed;
 	bool threaded;
 	pthread_t thread;
 
@@ -165,25 +178,28 @@ struct nova_pool {
 /* --- group.c --- */
 
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create);
-/* Lets a group that nobody uses rest, and forgets those that have rested too long, so that a host with ever new keys does not grow. */
+/* Lets a group that nobody uses rest, and forgets those that have rested too long, so that a host
+ * with ever new keys does not grow. */
 void group_put(nova_pool_t *pool, struct group *g);
 void groups_forget_rested(nova_pool_t *pool, size_t most);
-/* Room for callers of the group: an idle VM that lives, or one that is out and may be shared. It is out then. NULL: none. */
+/* Room for callers of the group: an idle VM that lives, or one that is out and may be shared. It is
+ * out then. NULL: none. */
 struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed);
 void slot_hand_out(nova_pool_t *pool, struct slot *s);
 struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm);
 /* A caller is done with it. */
 void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed);
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
-/* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it is buried. The log, which may take its time, gets
- * s->why then. */
+/* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it
+ * is buried. The log, which may take its time, gets s->why then. */
 void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doomed);
 void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Ends VMs past their time. */
 void pool_expire(nova_pool_t *pool, struct slot **doomed);
 /* Ends the doomed; lets go of the lock if there are any. */
 void pool_settle(nova_pool_t *pool, struct slot **doomed);
-void slots_bury(nova_pool_t *pool, struct slot *doomed); /* without the lock, and without the books */
+/* without the lock, and without the books */
+void slots_bury(nova_pool_t *pool, struct slot *doomed);
 static inline void pool_note(nova_pool_t *pool)
 {
 	if (pool->draining)
@@ -207,35 +223,41 @@ struct ticket {
 	const struct stop *stop; /* what may end its waiting; NULL: nothing */
 	enum ticket_state state;
 	uint64_t deadline;
-	uint64_t until;       /* when it will look for itself */
-	struct slot *slot;    /* TICKET_GIVEN; TICKET_STARTS: from room_take() */
-	struct slot *fresh;   /* for room_take(): whoever gives out room must not fail for lack of memory */
+	uint64_t until;    /* when it will look for itself */
+	struct slot *slot; /* TICKET_GIVEN; TICKET_STARTS: from room_take() */
+	/* for room_take(): whoever gives out room must not fail for lack of memory */
+	struct slot *fresh;
 	nova_error_t *failure;
 };
-/* Puts a ticket (all zero but for group, wake, fresh and deadline) into the queue; it may have what it wants then. Lets go of the lock at times. */
+/* Puts a ticket (all zero but for group, wake, fresh and deadline) into the queue; it may have what
+ * it wants then. Lets go of the lock at times. */
 void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
 /* Until it is something else than waiting; false: the time is over. */
 bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
 /* Out of the queue; group_changed() is to follow. */
 void ticket_end(nova_pool_t *pool, struct ticket *t, enum ticket_state state);
-void tickets_end(nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure);
+void tickets_end(
+	nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure);
 void tickets_close_all(nova_pool_t *pool);
 /* After a change in a group: gives what it has to its tickets, and room to whom it is due. */
 void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Hands out what room there is. Idle VMs, and those in `doomed`, make place. */
 void queue_serve(nova_pool_t *pool, struct slot **doomed);
-/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is taken for it, a slot of zeros, and counts as starting
- * then. Those that must end first hang at its `next`. NULL: no room. */
-struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
+/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is
+ * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
+ * `next`. NULL: no room. */
+struct slot *room_take(
+	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
 /* Whether a VM that comes back should make place for the group that has waited longest. */
 bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
 
 /* --- start.c --- */
 
-/* Starts a VM in a slot of room_take(), which is in no place then. Lets go of the lock. On failure the slot is gone, and those who waited for
- * it, if there is nothing else to wait for, get the same error. group_changed() is to follow. */
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop,
-	nova_error_t **error);
+/* Starts a VM in a slot of room_take(), which is in no place then. Lets go of the lock. On failure
+ * the slot is gone, and those who waited for it, if there is nothing else to wait for, get the same
+ * error. group_changed() is to follow. */
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
+	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error);
 /* The group's template, which is the caller's now; NULL: it has none. */
 struct frozen *group_lose_template(struct group *g);
 /* Without the lock: ends the shells that wait for clones of it. NULL is accepted. */
@@ -245,8 +267,10 @@ void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);
 
 /* --- pool.c --- */
 
-/* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the process. */
-int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want, uint32_t *ret_memory_mb, nova_error_t **error);
+/* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the
+ * process. */
+int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
+	uint32_t *ret_memory_mb, nova_error_t **error);
 
 /* --- keep.c --- */
 
@@ -256,7 +280,8 @@ void pool_keep_tend(nova_pool_t *pool);
 uint64_t pool_keep_due(const nova_pool_t *pool);
 void group_end_wish(nova_pool_t *pool, struct group *g);
 /* NOVA_ELIMIT if `vms` VMs of a group never find room beside those that are kept for others. */
-int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms, uint32_t memory_mb, nova_error_t **error);
+int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms,
+	uint32_t memory_mb, nova_error_t **error);
 
 /* --- tend.c --- */
 

@@ -4,7 +4,7 @@
 
 #include "pool/parts.h"
 
-/* --- acquire ---------------------------------------------------------------------------------------------------------- */
+/* --- acquire --- */
 
 struct request {
 	nova_pool_want want;
@@ -19,13 +19,16 @@ struct request {
 static int check_want(const nova_pool_want *w, nova_error_t **error)
 {
 	if (!w->key || !*w->key || strlen(w->key) > KEY_MAX)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_want: a key of 1 to %u bytes is needed", KEY_MAX);
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_pool_want: a key of 1 to %u bytes is needed", KEY_MAX);
 	if (w->flags & ~(uint32_t)NOVA_POOL_FRESH)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_want.flags has unknown bits 0x%x", w->flags);
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_pool_want.flags has unknown bits 0x%x", w->flags);
 	return 0;
 }
 
-int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want, uint32_t *ret_memory_mb, nova_error_t **error)
+int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
+	uint32_t *ret_memory_mb, nova_error_t **error)
 {
 	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
@@ -39,7 +42,9 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 	if (code == 0 && w->init)
 		code = opts_import(&init, sizeof(init), w->init, "nova_vm_init_opts", error);
 	if (code == 0 && (vm.interrupt || init.interrupt))
-		code = nova_fail(error, NOVA_EINVAL, "the token of nova_pool_acquire() stands in nova_pool_want.interrupt, not in its vm or init");
+		code = nova_fail(error, NOVA_EINVAL,
+			"the token of nova_pool_acquire() stands in nova_pool_want.interrupt, not "
+			"in its vm or init");
 	*ret_memory_mb = vm.memory_mb ? vm.memory_mb : MEMORY_MB_STANDARD;
 	return code < 0 ? code : host_check_process(pool->host, error);
 }
@@ -49,38 +54,48 @@ static int admit(nova_pool_t *pool, const struct request *r, nova_error_t **erro
 {
 	if (stop_asked(&r->stop)) {
 		count(pool, NOVA_POOL_CANCELED);
-		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before there was a microVM");
+		return nova_fail(
+			error, NOVA_ECANCELED, "the call was cancelled before there was a microVM");
 	}
 	if (pool->draining)
 		return nova_fail(error, NOVA_ECANCELED, "the pool is closing");
 	if (!pool->max_memory_mb || r->memory_mb <= pool->max_memory_mb)
 		return 0;
 	count(pool, NOVA_POOL_TOO_LARGE);
-	return nova_fail(error, NOVA_ELIMIT, "a microVM of %u MB is larger than all microVMs together may be: %llu MB (setting pool.max_memory)",
+	return nova_fail(error, NOVA_ELIMIT,
+		"a microVM of %u MB is larger than all microVMs together may be: %llu MB (setting "
+		"pool.max_memory)",
 		r->memory_mb, (unsigned long long)pool->max_memory_mb);
 }
 
-static int out_of_time(nova_pool_t *pool, const struct ticket *t, uint64_t waited_ms, nova_error_t **error)
+static int out_of_time(
+	nova_pool_t *pool, const struct ticket *t, uint64_t waited_ms, nova_error_t **error)
 {
 	const struct group *g = t->group;
 	unsigned long long ms = waited_ms;
 	count(pool, NOVA_POOL_TIMEOUTS);
 	if (g->starting)
-		return nova_fail(error, NOVA_ELIMIT, "no microVM was ready in %llu ms: one is still being started (setting pool.queue_timeout)", ms);
+		return nova_fail(error, NOVA_ELIMIT,
+			"no microVM was ready in %llu ms: one is still being started (setting "
+			"pool.queue_timeout)",
+			ms);
 	if (pool->alive < pool->max_vms && linked(&g->turn))
 		return nova_fail(error, NOVA_ELIMIT,
-			"no guest memory came free in %llu ms: %llu of at most %llu MB are in use, and %u are needed (settings pool.max_memory, "
-			"pool.queue_timeout)",
-			ms, (unsigned long long)pool->memory_mb, (unsigned long long)pool->max_memory_mb, g->memory_mb);
+			"no guest memory came free in %llu ms: %llu of at most %llu MB are in use, "
+			"and %u are needed (settings pool.max_memory, pool.queue_timeout)",
+			ms, (unsigned long long)pool->memory_mb,
+			(unsigned long long)pool->max_memory_mb, g->memory_mb);
 	return nova_fail(error, NOVA_ELIMIT,
-		"no microVM came free in %llu ms: %u of at most %u are alive (settings pool.max_vms, pool.queue_timeout)", ms, pool->alive,
-		pool->max_vms);
+		"no microVM came free in %llu ms: %u of at most %u are alive (settings "
+		"pool.max_vms, pool.queue_timeout)",
+		ms, pool->alive, pool->max_vms);
 }
 
 static int queue_is_full(nova_pool_t *pool, nova_error_t **error)
 {
 	count(pool, NOVA_POOL_QUEUE_FULL);
-	return nova_fail(error, NOVA_ELIMIT, "%u callers wait for a microVM already, and no more may (setting pool.max_queue)",
+	return nova_fail(error, NOVA_ELIMIT,
+		"%u callers wait for a microVM already, and no more may (setting pool.max_queue)",
 		pool->max_queue);
 }
 
@@ -91,7 +106,8 @@ static void leave(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
 	group_changed(pool, t->group, doomed);
 }
 
-static int wait_for_turn(nova_pool_t *pool, struct request *r, struct ticket *t, struct slot **doomed, nova_error_t **error)
+static int wait_for_turn(nova_pool_t *pool, struct request *r, struct ticket *t,
+	struct slot **doomed, nova_error_t **error)
 {
 	uint64_t timeout_ms = r->want.queue_timeout_ms ? r->want.queue_timeout_ms : pool->queue_ms;
 	t->deadline = deadline_in_ms(timeout_ms);
@@ -126,7 +142,8 @@ static int take_failure(struct ticket *t, nova_error_t **error)
 }
 
 /* What has come of the ticket. */
-static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct slot **doomed, nova_error_t **error)
+static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct slot **doomed,
+	nova_error_t **error)
 {
 	int code;
 	switch (t->state) {
@@ -149,13 +166,15 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 		return take_failure(t, error);
 	case TICKET_CANCELED:
 		count(pool, NOVA_POOL_CANCELED);
-		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled while it waited for a microVM");
+		return nova_fail(error, NOVA_ECANCELED,
+			"the call was cancelled while it waited for a microVM");
 	default:
 		return nova_fail(error, NOVA_ECANCELED, "the pool is closing");
 	}
 }
 
-static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struct slot **doomed, nova_error_t **error)
+static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struct slot **doomed,
+	nova_error_t **error)
 {
 	struct ticket t = { .group = g, .stop = &r->stop };
 	sleeper_init(&t.wake);
@@ -182,13 +201,15 @@ static struct group *group_for(nova_pool_t *pool, const struct request *r)
 }
 
 /* A call that was called off after all gives back what it has got. */
-static int check_canceled(nova_pool_t *pool, struct request *r, struct slot **doomed, nova_error_t **error)
+static int check_canceled(
+	nova_pool_t *pool, struct request *r, struct slot **doomed, nova_error_t **error)
 {
 	if (!stop_asked(&r->stop))
 		return 0;
 	count(pool, NOVA_POOL_CANCELED);
 	slot_put_back(pool, STEAL(r->slot), true, doomed);
-	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled when there was a microVM, before it was used");
+	return nova_fail(error, NOVA_ECANCELED,
+		"the call was cancelled when there was a microVM, before it was used");
 }
 
 static int claim(nova_pool_t *pool, struct request *r, nova_error_t **error)
@@ -225,7 +246,8 @@ static bool wake(nova_pool_t *pool, struct request *r)
 	bool awake = vm_wake(r->slot->vm, &failure) == 0;
 	struct slot *doomed = NULL;
 	if (!awake)
-		log_info(host_log(pool->host), "pool", "%s did not wake: %s", nova_vm_id(r->slot->vm), nova_error_message(failure));
+		log_info(host_log(pool->host), "pool", "%s did not wake: %s",
+			nova_vm_id(r->slot->vm), nova_error_message(failure));
 	pthread_mutex_lock(&pool->lock);
 	r->slot->asleep = false;
 	if (!awake) {
@@ -243,11 +265,12 @@ static void note_latency(nova_pool_t *pool, const struct request *r)
 	if (r->cold)
 		latency_note(pool, NOVA_POOL_LATENCY_COLD, r->begin);
 	else if (!r->waited)
-		latency_note(pool, r->asleep ? NOVA_POOL_LATENCY_RESUMED : NOVA_POOL_LATENCY_WARM, r->begin);
+		latency_note(pool, r->asleep ? NOVA_POOL_LATENCY_RESUMED : NOVA_POOL_LATENCY_WARM,
+			r->begin);
 }
 
-int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm,
-	int *ret_cold, nova_error_t **error)
+int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
+	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
 	struct request r = { .begin = clock_ns(), .maker = maker };
 	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
@@ -266,12 +289,15 @@ int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct poo
 	return 0;
 }
 
-int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
+int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm,
+	int *ret_cold, nova_error_t **error)
 {
-	return ANY_NULL(error, pool, want, ret_vm) ? NOVA_EINVAL : pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
+	return ANY_NULL(error, pool, want, ret_vm) ?
+		       NOVA_EINVAL :
+		       pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
 }
 
-/* --- release ---------------------------------------------------------------------------------------------------------- */
+/* --- release --- */
 
 void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 {
@@ -316,22 +342,27 @@ void nova_pool_forget(nova_pool_t *pool, const char *key)
 	template_drop(pool, fresh);
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_config_t *config)
 {
 	pool->ttl_ms = o->idle_ttl_ms ? o->idle_ttl_ms : config_ms(config, "pool.idle_ttl");
-	pool->queue_ms = o->queue_timeout_ms ? o->queue_timeout_ms : config_ms(config, "pool.queue_timeout");
-	pool->pause_ms = o->pause_after_ms ? o->pause_after_ms : config_ms(config, "pool.pause_after");
+	pool->queue_ms =
+		o->queue_timeout_ms ? o->queue_timeout_ms : config_ms(config, "pool.queue_timeout");
+	pool->pause_ms =
+		o->pause_after_ms ? o->pause_after_ms : config_ms(config, "pool.pause_after");
 	pool->max_vms = o->max_vms ? o->max_vms : (uint32_t)config_u64(config, "pool.max_vms");
-	pool->max_queue = o->max_queue ? o->max_queue : (uint32_t)config_u64(config, "pool.max_queue");
-	pool->max_memory_mb = o->max_memory_mb ? o->max_memory_mb : config_u64(config, "pool.max_memory");
+	pool->max_queue =
+		o->max_queue ? o->max_queue : (uint32_t)config_u64(config, "pool.max_queue");
+	pool->max_memory_mb =
+		o->max_memory_mb ? o->max_memory_mb : config_u64(config, "pool.max_memory");
 	pool->shells = (uint32_t)config_u64(config, "pool.shells");
 }
 
 static void init_lists(nova_pool_t *pool)
 {
-	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->starved, &pool->hungry, &pool->kept, &pool->resting };
+	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->starved, &pool->hungry,
+		&pool->kept, &pool->resting };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }
@@ -358,7 +389,8 @@ static void pool_done(nova_pool_t *pool)
 	free(pool);
 }
 
-int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **ret_pool, nova_error_t **error)
+int nova_pool_new(
+	nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **ret_pool, nova_error_t **error)
 {
 	nova_pool_opts o;
 	if (ANY_NULL(error, host, ret_pool))
@@ -369,7 +401,8 @@ int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **r
 	if (code < 0)
 		return code;
 	if (o.flags & ~(uint32_t)NOVA_POOL_THREAD)
-		return nova_fail(error, NOVA_EINVAL, "nova_pool_opts.flags has unknown bits 0x%x", o.flags);
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_pool_opts.flags has unknown bits 0x%x", o.flags);
 	code = host_check_process(host, error);
 	if (code < 0)
 		return code;
@@ -385,7 +418,8 @@ int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **r
 	code = table_init(&pool->groups) < 0 || table_init(&pool->out) < 0 ? nova_oom(error) : 0;
 	if (code == 0)
 		code = nova_interrupt_new(&pool->end, error);
-	bool thread = o.flags & NOVA_POOL_THREAD || !strcmp(config_str(host_config(host), "pool.thread"), "on");
+	bool thread = o.flags & NOVA_POOL_THREAD ||
+		      !strcmp(config_str(host_config(host), "pool.thread"), "on");
 	if (code == 0 && thread)
 		code = pool_thread_start(pool, error);
 	if (code < 0)
@@ -423,7 +457,8 @@ static bool is_quiet(const nova_pool_t *pool)
 /* False: the time is over. */
 static bool wait_until_quiet(nova_pool_t *pool, uint64_t deadline)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u) };
+	struct timespec until = { (time_t)(deadline / 1000000000u),
+		(long)(deadline % 1000000000u) };
 	while (!is_quiet(pool) && !deadline_passed(deadline))
 		pthread_cond_timedwait(&pool->quieter, &pool->lock, &until);
 	return is_quiet(pool);
@@ -443,7 +478,8 @@ int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error
 	if (!wait_until_quiet(pool, deadline_in_ms(timeout_ms))) {
 		tickets_close_all(pool);
 		nova_interrupt_trigger(pool->end);
-		code = nova_fail(error, NOVA_ETIMEDOUT, "%u microVMs were not given back in %u ms", pool->alive, timeout_ms);
+		code = nova_fail(error, NOVA_ETIMEDOUT, "%u microVMs were not given back in %u ms",
+			pool->alive, timeout_ms);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return code;

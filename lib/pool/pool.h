@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door of pool, for the rooms above: what nova/pool.h offers, and how to take back a wish for a VM.
+ * The door of pool, for the rooms above: what nova/pool.h offers, and how to take back a wish for a
+ * VM.
  */
 #ifndef NOVA_LIB_POOL_POOL_H
 #define NOVA_LIB_POOL_POOL_H
@@ -9,23 +10,27 @@
 
 #include "base/base.h"
 
-/* Makes VMs in another way than out of want->vm, of which only the size then counts. All wants of one key must be made in the same way. */
+/* Makes VMs in another way than out of want->vm, of which only the size then counts. All wants of
+ * one key must be made in the same way. */
 struct pool_maker {
-	int (*make)(void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
+	int (*make)(
+		void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
 	void *userdata;
 };
 
-/* As nova_pool_acquire(), with more that may end it: the waiting and the start of a VM. `maker` and `stop` may be NULL. A VM that there is by then
- * goes to the next who waits, or waits itself. */
-int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm,
-	int *ret_cold, nova_error_t **error);
+/* As nova_pool_acquire(), with more that may end it: the waiting and the start of a VM. `maker` and
+ * `stop` may be NULL. A VM that there is by then goes to the next who waits, or waits itself. */
+int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
+	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error);
 
-/* A VM with its function, as it is made for a template, but without leaving one of the function; it counts against no limit. */
-int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
-	nova_error_t **error);
+/* A VM with its function, as it is made for a template, but without leaving one of the function; it
+ * counts against no limit. */
+int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error);
 
-/* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a lock; NULL: none any more. It may use the pool, but for
- * nova_pool_tick() and nova_pool_free(). A tick that is under way in another thread may still call the former one. */
+/* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a
+ * lock; NULL: none any more. It may use the pool, but for nova_pool_tick() and nova_pool_free(). A
+ * tick that is under way in another thread may still call the former one. */
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata);
 /* Something has changed that this function looks at: a tick is due. */
 void pool_want_tick(nova_pool_t *pool);

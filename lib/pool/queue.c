@@ -2,8 +2,9 @@
 /*
  * Who waits, and whose turn it is. All with the lock held.
  *
- * Within a group the first in the queue gets the first VM. Between groups there is one thing to compete for, room for another VM. Groups
- * without any VM come first, in turns; then those that want one more than they have. A group that is waited for keeps each VM for a turn (four times
+ * Within a group the first in the queue gets the first VM. Between groups there is one thing to
+ * compete for, room for another VM. Groups without any VM come first, in turns; then those that
+ * want one more than they have. A group that is waited for keeps each VM for a turn (four times
  * what its start took), so that starts cannot eat up all the time.
  */
 #include <errno.h>
@@ -11,16 +12,18 @@
 
 #include "pool/parts.h"
 
-/* --- does a group want to start a VM? ------------------------------------------------------------------------------------------- */
+/* --- does a group want to start a VM? --- */
 
-/* A call mostly takes less time than a start. So after a start the others wait for that VM to come back, for as long as another
- * start would take: a burst of short calls costs one start, and long calls wait at most twice as long as needed. */
+/* A call mostly takes less time than a start. So after a start the others wait for that VM to come
+ * back, for as long as another start would take: a burst of short calls costs one start, and long
+ * calls wait at most twice as long as needed. */
 static bool group_hopes(const struct group *g)
 {
 	return !g->fresh && g->out && !deadline_passed(g->patience);
 }
 
-/* One start at a time, as the next one may not be needed; fresh VMs are, but the first of them makes the template for the others. */
+/* One start at a time, as the next one may not be needed; fresh VMs are, but the first of them
+ * makes the template for the others. */
 static bool wants_start(const struct group *g)
 {
 	if (!g->waiting)
@@ -52,7 +55,7 @@ bool slot_must_yield(const nova_pool_t *pool, const struct slot *s)
 	return other->vms == 0 || g->vms >= other->vms + 2;
 }
 
-/* --- room ---------------------------------------------------------------------------------------------------------------------- */
+/* --- room --- */
 
 struct room {
 	uint32_t vms;
@@ -62,7 +65,8 @@ struct room {
 static bool fits(const nova_pool_t *pool, const struct group *g, const struct room *freed)
 {
 	return pool->alive - freed->vms < pool->max_vms &&
-		(!pool->max_memory_mb || pool->memory_mb - freed->memory_mb + g->memory_mb <= pool->max_memory_mb);
+	       (!pool->max_memory_mb ||
+		       pool->memory_mb - freed->memory_mb + g->memory_mb <= pool->max_memory_mb);
 }
 
 static void add_room(struct room *room, const struct slot *s)
@@ -90,7 +94,8 @@ static void evict(nova_pool_t *pool, const struct link *end, struct slot **victi
 	}
 }
 
-static struct slot *book(nova_pool_t *pool, struct group *g, struct slot *s, const struct room *freed)
+static struct slot *book(
+	nova_pool_t *pool, struct group *g, struct slot *s, const struct room *freed)
 {
 	s->group = g;
 	s->generation = g->generation;
@@ -103,7 +108,8 @@ static struct slot *book(nova_pool_t *pool, struct group *g, struct slot *s, con
 	return s;
 }
 
-struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed)
+struct slot *room_take(
+	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed)
 {
 	struct room freed = { 0, 0 };
 	struct slot **last = doomed;
@@ -124,7 +130,7 @@ struct slot *room_take(nova_pool_t *pool, struct group *g, struct slot **fresh, 
 	return book(pool, g, s, &freed);
 }
 
-/* --- tickets --------------------------------------------------------------------------------------------------------------------- */
+/* --- tickets --- */
 
 static struct ticket *first_ticket(const struct group *g)
 {
@@ -140,7 +146,8 @@ void ticket_end(nova_pool_t *pool, struct ticket *t, enum ticket_state state)
 	sleeper_wake(&t->wake);
 }
 
-void tickets_end(nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure)
+void tickets_end(
+	nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure)
 {
 	for (struct ticket *t; (t = first_ticket(g)) != NULL;) {
 		if (failure)
@@ -167,7 +174,9 @@ void queue_serve(nova_pool_t *pool, struct slot **doomed)
 		struct ticket *t = first_ticket(g);
 		struct slot *s = room_take(pool, g, &t->fresh, doomed);
 		if (!s)
-			return; /* the next one must wait too, or a VM that needs much memory would never get it */
+			/* the next one must wait too, or a VM that needs much memory would never
+			 * get it */
+			return;
 		t->slot = s;
 		ticket_end(pool, t, TICKET_STARTS);
 		link_remove(&g->turn);
@@ -175,12 +184,14 @@ void queue_serve(nova_pool_t *pool, struct slot **doomed)
 	}
 }
 
-/* When a ticket should look for itself: only the first of a group that waits for nothing but the end of its patience must. That may have come since
- * update_turn() looked, so the clock is not asked again here. */
+/* When a ticket should look for itself: only the first of a group that waits for nothing but the
+ * end of its patience must. That may have come since update_turn() looked, so the clock is not
+ * asked again here. */
 static uint64_t look_at(const struct ticket *t)
 {
 	const struct group *g = t->group;
-	bool hopes = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing && !linked(&g->turn);
+	bool hopes = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing &&
+		     !linked(&g->turn);
 	return hopes && g->patience < t->deadline ? g->patience : t->deadline;
 }
 

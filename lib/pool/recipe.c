@@ -9,11 +9,12 @@
 #include "image/image.h"
 #include "proto/proto.h"
 
-/* --- the key --------------------------------------------------------------------------------------------------------- */
+/* --- the key --- */
 
 static int add_text(struct buf *key, const char *text)
 {
-	return buf_append(key, text ? text : "", strlen(text ? text : "") + 1); /* the NUL keeps "a","b" and "ab","" apart */
+	/* the NUL keeps "a","b" and "ab","" apart */
+	return buf_append(key, text ? text : "", strlen(text ? text : "") + 1);
 }
 
 static int add_file(struct buf *key, const char *path, nova_error_t **error)
@@ -64,7 +65,7 @@ static int make_id(struct recipe *r, bool function, nova_error_t **error)
 	return code;
 }
 
-/* --- the template of a runtime: a guest that has booted --------------------------------------------------------------- */
+/* --- the template of a runtime: a guest that has booted --- */
 
 static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
@@ -79,7 +80,8 @@ static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_
 	return code;
 }
 
-/* The disk that stands where a function's will be. It is small, read only by the agent, and the same file for all: it is part of the key. */
+/* The disk that stands where a function's will be. It is small, read only by the agent, and the
+ * same file for all: it is part of the key. */
 static int make_placeholder(const char *root, const char *path, nova_error_t **error)
 {
 	uint8_t content[4096] = PROTO_CODE_LATER;
@@ -91,8 +93,10 @@ static int make_placeholder(const char *root, const char *path, nova_error_t **e
 		r = fs_lock(guard, true, &guard_fd);
 	int known = r == 0 ? fs_read_file(path, &there) : r;
 	if (known < 0 && known != -ENOENT && known != -EMSGSIZE)
-		return nova_fail_os(error, known, "'%s'", path); /* written anew it would be another file, and no template would fit any more */
-	bool same = known == 0 && there.len == sizeof(content) && !memcmp(there.data, content, sizeof(content));
+		/* written anew it would be another file, and no template would fit any more */
+		return nova_fail_os(error, known, "'%s'", path);
+	bool same = known == 0 && there.len == sizeof(content) &&
+		    !memcmp(there.data, content, sizeof(content));
 	if (!same)
 		r = fs_write_file(path, content, sizeof(content), 0644);
 	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : 0;
@@ -106,8 +110,17 @@ static char *copy(const char *text)
 int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
 {
 	*r = (struct recipe){
-		.host = f->host, .want = f->want, .stop = f->stop, .deadline = f->deadline, .ops = f->ops, .root = copy(f->root), .kernel = copy(f->kernel), .initramfs = copy(f->initramfs),
-		.rootfs = copy(f->rootfs), .code_disk = path_join(f->root, ".code-later"), .make = make_runtime,
+		.host = f->host,
+		.want = f->want,
+		.stop = f->stop,
+		.deadline = f->deadline,
+		.ops = f->ops,
+		.root = copy(f->root),
+		.kernel = copy(f->kernel),
+		.initramfs = copy(f->initramfs),
+		.rootfs = copy(f->rootfs),
+		.code_disk = path_join(f->root, ".code-later"),
+		.make = make_runtime,
 	};
 	if (!r->root || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)
 		return nova_oom(error);
@@ -115,19 +128,24 @@ int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **e
 	return code < 0 ? code : make_id(r, false, error);
 }
 
-/* --- the template of a function: such a guest, given its code --------------------------------------------------------- */
+/* --- the template of a function: such a guest, given its code --- */
 
 /* ret_draws: nothing is frozen then, as what the import has drawn would be in every clone. */
-static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws, struct frozen **ret, nova_error_t **error)
+static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws,
+	struct frozen **ret, nova_error_t **error)
 {
 	int code = vm_init(vm, r->want->init, r->stop, error);
 	uint64_t begin = clock_ns();
 	*ret_draws = code == 0 ? STEAL(vm->draws) : NULL;
 	if (code == 0 && !*ret_draws)
 		code = vm_freeze(vm, true, r->stop, ret, error);
-	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms", r->id, nova_vm_id(vm),
-		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u),
-		(unsigned long long)(vm->timing_us[NOVA_TIMING_INIT] / 1000u), (unsigned long long)(us_since(begin) / 1000u));
+	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms",
+		r->id, nova_vm_id(vm),
+		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] +
+					     vm->timing_us[NOVA_TIMING_BOOT]) /
+				     1000u),
+		(unsigned long long)(vm->timing_us[NOVA_TIMING_INIT] / 1000u),
+		(unsigned long long)(us_since(begin) / 1000u));
 	nova_vm_free(vm);
 	return code;
 }
@@ -165,14 +183,15 @@ static int clone_for_trial(nova_host_t *host, const nova_pool_want *want, const 
 	return code < 0 ? code : clone_runtime(&r, ret_vm, error);
 }
 
-int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
-	nova_error_t **error)
+int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	AUTO_ERROR nova_error_t *failure = NULL;
 	int code = clone_for_trial(host, want, stop, &vm, &failure);
 	if (failure && code != NOVA_ECANCELED)
-		log_warn(host_log(host), "template", "a trial begins with a boot: %s", nova_error_message(failure));
+		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
+			nova_error_message(failure));
 	if (code < 0 && code != NOVA_ECANCELED)
 		code = vm_start(host, want->vm, stop, &vm, error);
 	else if (code < 0 && error)
@@ -196,7 +215,8 @@ bool template_blames_function(int code)
 typedef int (*guest_fn)(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error);
 
 /* As the guest is without the function, which each clone is given for itself. */
-static int freeze_before_import(const struct recipe *r, guest_fn guest, char *draws, struct frozen **ret, nova_error_t **error)
+static int freeze_before_import(const struct recipe *r, guest_fn guest, char *draws,
+	struct frozen **ret, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = guest(r, &vm, error);
@@ -207,12 +227,15 @@ static int freeze_before_import(const struct recipe *r, guest_fn guest, char *dr
 	if (code < 0)
 		return code;
 	(*ret)->draws = draws;
-	log_warn(host_log(r->host), "function", "it is imported anew in each VM, as clones would share what its import draws: %s (%s)", draws,
-		r->want->key);
+	log_warn(host_log(r->host), "function",
+		"it is imported anew in each VM, as clones would share what its import draws: %s "
+		"(%s)",
+		draws, r->want->key);
 	return 0;
 }
 
-static int make_in(const struct recipe *r, guest_fn guest, struct frozen **ret, nova_error_t **error)
+static int make_in(
+	const struct recipe *r, guest_fn guest, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_FREE char *draws = NULL;
 	nova_vm_t *vm;
@@ -230,7 +253,8 @@ static int make_in(const struct recipe *r, guest_fn guest, struct frozen **ret, 
 static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = r->code_disk && r->ops->late_disks ? make_in(r, clone_runtime, ret, &failure) : NOVA_ENOTSUP;
+	int code = r->code_disk && r->ops->late_disks ? make_in(r, clone_runtime, ret, &failure) :
+							NOVA_ENOTSUP;
 	if (code == 0)
 		return 0;
 	if (code == NOVA_ECANCELED || template_blames_function(code)) {
@@ -239,21 +263,28 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 		return code;
 	}
 	if (failure)
-		log_warn(host_log(r->host), "template", "%s is made by a boot of its own: %s", r->id, nova_error_message(failure));
+		log_warn(host_log(r->host), "template", "%s is made by a boot of its own: %s",
+			r->id, nova_error_message(failure));
 	return make_in(r, boot_guest, ret, error);
 }
 
-int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)
+int recipe_of_function(
+	nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)
 {
 	const char *rootfs = want->vm->rootfs ? want->vm->rootfs : "base";
 	*r = (struct recipe){
-		.host = host, .want = want, .root = instants_root(host), .code_disk = copy(want->vm->code_disk), .make = make_function
+		.host = host,
+		.want = want,
+		.root = instants_root(host),
+		.code_disk = copy(want->vm->code_disk),
+		.make = make_function,
 	};
 	if (!r->root || (want->vm->code_disk && !r->code_disk))
 		return nova_oom(error);
 	int code = host_choose_engine(host, want->vm->engine, &r->ops, error);
 	if (code == 0)
-		code = vm_find_images(host, r->ops, rootfs, &r->kernel, &r->initramfs, &r->rootfs, error);
+		code = vm_find_images(
+			host, r->ops, rootfs, &r->kernel, &r->initramfs, &r->rootfs, error);
 	return code < 0 ? code : make_id(r, true, error);
 }
 

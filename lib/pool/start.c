@@ -4,10 +4,12 @@
 #include "pool/template.h"
 
 #define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
-#define TURN_STARTS  4u     /* how many times what its start took a VM may serve its own group while others wait for room */
-#define TURN_SHARE   8u     /* but no longer than this part of the time that they wait at most */
+/* how many times what its start took a VM may serve its own group while others wait for room */
+#define TURN_STARTS 4u
+#define TURN_SHARE  8u /* but no longer than this part of the time that they wait at most */
 
-static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = vm_start(pool->host, want->vm, stop, &vm, error);
@@ -21,7 +23,7 @@ static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct s
 	return code;
 }
 
-/* --- from a template ---------------------------------------------------------------------------------------------------------- */
+/* --- from a template --- */
 
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
 {
@@ -46,9 +48,10 @@ void template_drop(nova_pool_t *pool, struct frozen *frozen)
 	frozen_unref(frozen);
 }
 
-/* The group's template, held for the caller. Until it is known only one thread at a time starts VMs of a group, so only one looks. */
-static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct stop *stop, struct frozen **ret,
-	uint64_t *ret_us, nova_error_t **error)
+/* The group's template, held for the caller. Until it is known only one thread at a time starts VMs
+ * of a group, so only one looks. */
+static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+	const struct stop *stop, struct frozen **ret, uint64_t *ret_us, nova_error_t **error)
 {
 	bool made = false;
 	uint64_t begin = clock_ns();
@@ -82,8 +85,8 @@ static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *
 }
 
 /* A clone, with its function. */
-static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = vm_thaw_for_call(pool->host, frozen, stop, &vm, error);
@@ -102,13 +105,14 @@ static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_po
 static bool may_be_its_fault(const nova_error_t *failure)
 {
 	int code = nova_error_code(failure);
-	return nova_error_os(failure) == 0 && (code == NOVA_ECORRUPT || code == NOVA_ESTALE || code == NOVA_EENGINE ||
-		code == NOVA_ELOST || code == NOVA_EAGENT);
+	return nova_error_os(failure) == 0 &&
+	       (code == NOVA_ECORRUPT || code == NOVA_ESTALE || code == NOVA_EENGINE ||
+		       code == NOVA_ELOST || code == NOVA_EAGENT);
 }
 
 /* A VMM that was killed says nothing about its template: that takes two. */
-static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *first = NULL;
 	int code = thaw_function(pool, frozen, want, stop, ret_vm, &first);
@@ -120,8 +124,8 @@ static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *
 	return code;
 }
 
-static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
-	int *ret_how, nova_error_t **error)
+static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	uint64_t made_us = 0;
@@ -140,15 +144,17 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 			*error = STEAL(failure);
 		return code;
 	}
-	/* A template is only a quicker way: what it cannot do, a boot may. That shows whose fault it is. */
-	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work: %s", g->key, nova_error_message(failure));
+	/* A template is only a quicker way: what it cannot do, a boot may. That shows whose fault
+	 * it is. */
+	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work: %s", g->key,
+		nova_error_message(failure));
 	code = boot_vm(pool, want, stop, ret_vm, error);
 	if (code == 0 && may_be_its_fault(failure))
 		discard_template(pool, g, frozen);
 	return code;
 }
 
-/* --- in the books --------------------------------------------------------------------------------------------------------------- */
+/* --- in the books --- */
 
 static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_error_t *failure)
 {
@@ -158,7 +164,8 @@ static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_
 	pool->memory_mb -= s->memory_mb;
 	count(pool, NOVA_POOL_START_FAILURES);
 	free(s);
-	/* Trying on would fail as often as there are tickets; but what one caller has called off, another may want. */
+	/* Trying on would fail as often as there are tickets; but what one caller has called off,
+	 * another may want. */
 	if (g->vms == 0 && code != NOVA_ECANCELED)
 		tickets_end(pool, g, TICKET_FAILED, failure);
 	return code;
@@ -175,19 +182,22 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 		count(pool, NOVA_POOL_SHELL_STARTS);
 }
 
-static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want, const struct pool_maker *maker,
-	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
+static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+	const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm, int *ret_how,
+	nova_error_t **error)
 {
 	*ret_how = NOVA_POOL_BOOTS;
 	if (!maker)
-		return template_possible(pool->host, want) ? start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
-							     boot_vm(pool, want, stop, ret_vm, error);
-	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a snapshot */
+		return template_possible(pool->host, want) ?
+			       start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
+			       boot_vm(pool, want, stop, ret_vm, error);
+	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a
+						 snapshot */
 	return maker->make(maker->userdata, stop, ret_vm, error);
 }
 
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want, const struct pool_maker *maker, const struct stop *stop,
-	nova_error_t **error)
+int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
+	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error)
 {
 	struct group *g = s->group;
 	struct slot *victims = STEAL(s->next);

@@ -2,7 +2,7 @@
 /* Numbers for the host program. */
 #include "pool/parts.h"
 
-/* --- counters ---------------------------------------------------------------------------------------------------------- */
+/* --- counters --- */
 
 int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 {
@@ -24,14 +24,16 @@ int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 uint64_t nova_pool_count(nova_pool_t *pool, int counter)
 {
 	uint64_t values[POOL_COUNTERS];
-	if (counter < 0 || counter >= (int)POOL_COUNTERS || nova_pool_stats(pool, values, POOL_COUNTERS) < 0)
+	if (counter < 0 || counter >= (int)POOL_COUNTERS ||
+		nova_pool_stats(pool, values, POOL_COUNTERS) < 0)
 		return 0;
 	return values[counter];
 }
 
-/* --- latencies ---------------------------------------------------------------------------------------------------------- */
+/* --- latencies --- */
 
-#define STEPS 8u /* buckets for each power of two, so that one is at most an eighth wider than its lower end */
+/* buckets for each power of two, so that one is at most an eighth wider than its lower end */
+#define STEPS 8u
 
 /* Below STEPS there is a bucket for each microsecond. */
 static size_t bucket_of(uint64_t us)
@@ -55,10 +57,12 @@ static uint64_t limit_of(size_t bucket)
 
 void latency_note(nova_pool_t *pool, int latency, uint64_t begin_ns)
 {
-	__atomic_fetch_add(&pool->latency[latency].counts[bucket_of(us_since(begin_ns))], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(
+		&pool->latency[latency].counts[bucket_of(us_since(begin_ns))], 1, __ATOMIC_RELAXED);
 }
 
-int nova_pool_histogram(nova_pool_t *pool, int latency, uint64_t *ret_limits_us, uint64_t *ret_counts, size_t room)
+int nova_pool_histogram(
+	nova_pool_t *pool, int latency, uint64_t *ret_limits_us, uint64_t *ret_counts, size_t room)
 {
 	if (!pool || latency < 0 || latency >= (int)LATENCIES)
 		return NOVA_EINVAL;
@@ -69,7 +73,8 @@ int nova_pool_histogram(nova_pool_t *pool, int latency, uint64_t *ret_limits_us,
 		if (ret_limits_us)
 			ret_limits_us[i] = limit_of(i);
 		if (ret_counts)
-			ret_counts[i] = __atomic_load_n(&pool->latency[latency].counts[i], __ATOMIC_RELAXED);
+			ret_counts[i] = __atomic_load_n(
+				&pool->latency[latency].counts[i], __ATOMIC_RELAXED);
 	}
 	return LATENCY_BUCKETS;
 }

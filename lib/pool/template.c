@@ -20,20 +20,29 @@ static void keep(const struct recipe *r, struct frozen **frozen)
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	const char *const inputs[] = { r->kernel, r->initramfs };
 	/* Whole, so that clones share what the function brought in, and need not copy it. */
-	struct instant_label label = { .id = r->id, .name = name, .inputs = inputs, .input_count = ARRAY_LEN(inputs), .whole = true };
+	struct instant_label label = {
+		.id = r->id,
+		.name = name,
+		.inputs = inputs,
+		.input_count = ARRAY_LEN(inputs),
+		.whole = true,
+	};
 	struct frozen *on_disk = NULL;
-	int code = name ? instant_write(r->host, r->root, *frozen, &label, &m, &failure) : NOVA_ENOMEM;
+	int code =
+		name ? instant_write(r->host, r->root, *frozen, &label, &m, &failure) : NOVA_ENOMEM;
 	if (code == 0)
 		code = instant_read(r->host, r->root, &m, &on_disk, &failure);
 	if (code < 0) {
-		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id, nova_error_message(failure));
+		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
+			nova_error_message(failure));
 		return;
 	}
 	frozen_unref(*frozen);
 	*frozen = on_disk;
 }
 
-/* Whether it was established that this template is of no use. That it could not be read is no reason to throw it away. */
+/* Whether it was established that this template is of no use. That it could not be read is no
+ * reason to throw it away. */
 static bool is_worthless(int code)
 {
 	return code == NOVA_ECORRUPT || code == NOVA_ESTALE;
@@ -73,8 +82,8 @@ static int fail_held(const struct recipe *r, const char *lock, nova_error_t **er
 	return who ? nova_fail(error, NOVA_EBUSY,
 			     "the template of '%s' is still being made by %s: wait longer (setting "
 			     "pool.queue_timeout), or end that process if it hangs",
-			     r->want->key, who)
-		   : nova_oom(error);
+			     r->want->key, who) :
+		     nova_oom(error);
 }
 
 /* The others wait here, and find the template then. */
@@ -94,11 +103,13 @@ static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, no
 }
 
 /* With the lock. Somebody else may have made it meanwhile. */
-static int find_or_make(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+static int find_or_make(
+	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	int code = find(r, ret, &why);
-	if (!is_to_be_made(code)) { /* found, or this host could not look: then it may be a good one */
+	/* found, or this host could not look: then it may be a good one */
+	if (!is_to_be_made(code)) {
 		if (error)
 			*error = STEAL(why);
 		return code;
@@ -110,14 +121,17 @@ static int find_or_make(const struct recipe *r, struct frozen **ret, bool *ret_m
 	uint64_t made_us = us_since(begin);
 	if (code == 0) {
 		keep(r, ret);
-		log_info(host_log(r->host), "template", "%s was made in %llu ms and written in %llu ms", r->id, (unsigned long long)(made_us / 1000u),
+		log_info(host_log(r->host), "template",
+			"%s was made in %llu ms and written in %llu ms", r->id,
+			(unsigned long long)(made_us / 1000u),
 			(unsigned long long)((us_since(begin) - made_us) / 1000u));
 		*ret_made = true;
 	}
 	return code;
 }
 
-static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+static int make_once(
+	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_FREE char *lock = str_format("%s/.make-%s", r->root, r->id);
 	AUTO_FD int fd = -1;
@@ -129,7 +143,8 @@ static int make_once(const struct recipe *r, struct frozen **ret, bool *ret_made
 	return code;
 }
 
-int template_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+int template_obtain(
+	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	*ret_made = false;
@@ -144,12 +159,13 @@ int template_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made,
 bool template_possible(nova_host_t *host, const nova_pool_want *want)
 {
 	const struct engine_ops *ops;
-	return want->init && want->vm && !strcmp(config_str(host_config(host), "pool.templates"), "on") &&
-		host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
+	return want->init && want->vm &&
+	       !strcmp(config_str(host_config(host), "pool.templates"), "on") &&
+	       host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
 }
 
-int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms, const struct stop *stop, struct frozen **ret, bool *ret_made,
-	nova_error_t **error)
+int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms,
+	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };
 	*ret_made = false;

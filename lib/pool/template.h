@@ -11,17 +11,19 @@
 bool template_possible(nova_host_t *host, const nova_pool_want *want);
 
 /*
- * The instant of a VM that has just been given its function. It is keyed by everything that went in (kernel, agent, root filesystem, code, handler,
- * environment, memory, vCPUs, VMM), so a changed input simply is another template. It is made at first use, by one process while the
- * others wait, for `wait_ms` at most: then it is NOVA_EBUSY with the maker's name. *ret_made tells.
+ * The instant of a VM that has just been given its function. It is keyed by everything that went in
+ * (kernel, agent, root filesystem, code, handler, environment, memory, vCPUs, VMM), so a changed
+ * input simply is another template. It is made at first use, by one process while the others wait,
+ * for `wait_ms` at most: then it is NOVA_EBUSY with the maker's name. *ret_made tells.
  *
- * It is made from the template of its runtime: the same guest with its root filesystem, but without a function, which
- * is made from a boot at the first use of any function.
+ * It is made from the template of its runtime: the same guest with its root filesystem, but without
+ * a function, which is made from a boot at the first use of any function.
  *
- * A function whose import draws what clones must not share has a template without it (frozen->draws): each VM is given it anew.
+ * A function whose import draws what clones must not share has a template without it
+ * (frozen->draws): each VM is given it anew.
  */
-int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms, const struct stop *stop, struct frozen **ret_frozen,
-	bool *ret_made, nova_error_t **error);
+int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms,
+	const struct stop *stop, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
 
 /* What the function itself is to blame for would be no better after a boot. */
 bool template_blames_function(int code);
@@ -38,7 +40,7 @@ struct recipe {
 	const struct stop *stop; /* what may end the making; NULL: nothing */
 	uint64_t deadline;       /* of the wait for another who makes it */
 	const struct engine_ops *ops;
-	char *root;                    /* where templates are kept */
+	char *root; /* where templates are kept */
 	char *kernel, *initramfs, *rootfs, *code_disk;
 	char id[SNAPSHOT_ID];
 	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
@@ -46,11 +48,15 @@ struct recipe {
 void recipe_done(struct recipe *recipe);
 #define AUTO_RECIPE CLEANUP(recipe_done)
 
-/* For a function; for the runtime that it is made from. Both are left for recipe_done() in any case. */
-int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *ret_recipe, nova_error_t **error);
-int recipe_of_runtime(const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
+/* For a function; for the runtime that it is made from. Both are left for recipe_done() in any
+ * case. */
+int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *ret_recipe,
+	nova_error_t **error);
+int recipe_of_runtime(
+	const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
 
 /* Found, or made by one process while the others wait. */
-int template_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+int template_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,
+	nova_error_t **error);
 
 #endif

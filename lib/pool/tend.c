@@ -4,7 +4,7 @@
 
 #include "pool/parts.h"
 
-/* --- when ------------------------------------------------------------------------------------------------------------------- */
+/* --- when --- */
 
 void pool_due(nova_pool_t *pool, uint64_t when)
 {
@@ -24,9 +24,11 @@ static uint64_t next_due(const nova_pool_t *pool)
 {
 	uint64_t due = pool_keep_due(pool);
 	if (!list_empty(&pool->aged))
-		due = earlier(due, HOLDER(pool->aged.next, struct slot, age)->idle_since + pool->ttl_ms * 1000000u);
+		due = earlier(due, HOLDER(pool->aged.next, struct slot, age)->idle_since +
+					   pool->ttl_ms * 1000000u);
 	if (!list_empty(&pool->awake))
-		due = earlier(due, HOLDER(pool->awake.next, struct slot, awake)->idle_since + pool->pause_ms * 1000000u);
+		due = earlier(due, HOLDER(pool->awake.next, struct slot, awake)->idle_since +
+					   pool->pause_ms * 1000000u);
 	if (!list_empty(&pool->resting))
 		due = earlier(due, HOLDER(pool->resting.next, struct group, rest)->rests_until);
 	return due;
@@ -55,7 +57,7 @@ int nova_pool_fd(nova_pool_t *pool)
 	return fd < 0 ? NOVA_EIO : fd;
 }
 
-/* --- pausing ------------------------------------------------------------------------------------------------------------------- */
+/* --- pausing --- */
 
 static struct slot *next_to_pause(nova_pool_t *pool)
 {
@@ -65,7 +67,8 @@ static struct slot *next_to_pause(nova_pool_t *pool)
 	return deadline_passed(s->idle_since + pool->pause_ms * 1000000u) ? s : NULL;
 }
 
-/* With the lock held again. A VM that cannot be paused stays awake; one that has died on it is thrown away. */
+/* With the lock held again. A VM that cannot be paused stays awake; one that has died on it is
+ * thrown away. */
 static void paused(nova_pool_t *pool, struct slot *s, int code, struct slot **doomed)
 {
 	struct group *g = s->group;
@@ -82,7 +85,8 @@ static void paused(nova_pool_t *pool, struct slot *s, int code, struct slot **do
 	group_changed(pool, g, doomed);
 }
 
-/* Lets go of the lock while each of them is paused. It keeps its place, but nobody takes it meanwhile. */
+/* Lets go of the lock while each of them is paused. It keeps its place, but nobody takes it
+ * meanwhile. */
 static void pause_due(nova_pool_t *pool, struct slot **doomed)
 {
 	for (struct slot *s; (s = next_to_pause(pool)) != NULL;) {
@@ -93,13 +97,14 @@ static void pause_due(nova_pool_t *pool, struct slot **doomed)
 		AUTO_ERROR nova_error_t *failure = NULL;
 		int code = nova_vm_pause(s->vm, NULL, &failure);
 		if (code < 0)
-			log_info(host_log(pool->host), "pool", "%s was not paused: %s", nova_vm_id(s->vm), nova_error_message(failure));
+			log_info(host_log(pool->host), "pool", "%s was not paused: %s",
+				nova_vm_id(s->vm), nova_error_message(failure));
 		pthread_mutex_lock(&pool->lock);
 		paused(pool, s, code, doomed);
 	}
 }
 
-/* --- the tick ------------------------------------------------------------------------------------------------------------------- */
+/* --- the tick --- */
 
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata)
 {
@@ -133,7 +138,8 @@ static void call_hook(nova_pool_t *pool)
 static uint64_t tend_shells(nova_pool_t *pool)
 {
 	int64_t ms = shells_tend(pool->host); /* nova_vm_park() may want some too */
-	return ms < 0 ? NEVER : deadline_in_ms((uint64_t)(ms < SHELLS_PAUSE_MS ? SHELLS_PAUSE_MS : ms));
+	return ms < 0 ? NEVER :
+			deadline_in_ms((uint64_t)(ms < SHELLS_PAUSE_MS ? SHELLS_PAUSE_MS : ms));
 }
 
 int64_t nova_pool_tick(nova_pool_t *pool)
@@ -158,7 +164,7 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	return deadline_poll_ms(due);
 }
 
-/* --- the thread -------------------------------------------------------------------------------------------------------------------- */
+/* --- the thread --- */
 
 static bool closing(nova_pool_t *pool)
 {

@@ -144,8 +144,8 @@ int function_config_sort(struct function_config *config, nova_error_t **error)
 {
 	int code = 0;
 	FOR_EACH_PROPERTY(p)
-		if (code == 0 && p->is.type == NOVA_PROPERTY_LIST)
-			code = sort(p, property_list(p, config), error);
+	if (code == 0 && p->is.type == NOVA_PROPERTY_LIST)
+		code = sort(p, property_list(p, config), error);
 	return code;
 }
 
@@ -179,8 +179,8 @@ static int check(const void *config, bool machine, int code, nova_error_t **erro
 {
 	int bad = 0;
 	FOR_EACH_PROPERTY(p)
-		if (bad == 0 && (p->of_machine || !machine))
-			bad = check_value(p, config, code, error);
+	if (bad == 0 && (p->of_machine || !machine))
+		bad = check_value(p, config, code, error);
 	return bad;
 }
 

@@ -75,7 +75,8 @@ static bool list_same(const struct text_list *a, const struct text_list *b)
 
 static void done(void *config, bool machine)
 {
-	FOR_EACH_PROPERTY(p) {
+	FOR_EACH_PROPERTY(p)
+	{
 		if (machine && !p->of_machine)
 			continue;
 		if (p->is.type == NOVA_PROPERTY_TEXT)
@@ -105,8 +106,8 @@ static int copy(void *to, const void *from, bool machine)
 {
 	int code = 0;
 	FOR_EACH_PROPERTY(p)
-		if (code == 0 && (p->of_machine || !machine))
-			code = copy_value(p, to, from);
+	if (code == 0 && (p->of_machine || !machine))
+		code = copy_value(p, to, from);
 	return code;
 }
 
@@ -132,8 +133,8 @@ static bool same_value(const struct property *p, const void *a, const void *b)
 static const char *difference(const void *a, const void *b, bool machine)
 {
 	FOR_EACH_PROPERTY(p)
-		if ((p->of_machine || !machine) && !same_value(p, a, b))
-			return p->is.name;
+	if ((p->of_machine || !machine) && !same_value(p, a, b))
+		return p->is.name;
 	return NULL;
 }
 

@@ -7,9 +7,9 @@ static size_t offset_in(const struct property *p, enum property_face face)
 	return face == IN_REGISTER ? p->is.offset : face == IN_VM ? p->in_vm : p->in_init;
 }
 
-#define FOR_EACH_IN(p, face) \
-	FOR_EACH_PROPERTY(p) \
-		if (offset_in(p, face))
+#define FOR_EACH_IN(p, face)                                                                       \
+	FOR_EACH_PROPERTY(p)                                                                       \
+	if (offset_in(p, face))
 
 static void *member(const struct property *p, enum property_face face, const void *opts)
 {
@@ -40,14 +40,13 @@ static void set_list(void *at, const char *const *items, size_t count)
 
 static int import_number(const struct property *p, void *to, const void *at)
 {
-	uint64_t number = p->is.type == NOVA_PROPERTY_U64 ? *(const uint64_t *)at :
-							    *(const uint32_t *)at;
+	uint64_t number =
+		p->is.type == NOVA_PROPERTY_U64 ? *(const uint64_t *)at : *(const uint32_t *)at;
 	property_set_number(p, to, number ? number : p->is.standard);
 	return 0;
 }
 
-static int import_choice(
-	const struct property *p, void *to, const char *text, nova_error_t **error)
+static int import_choice(const struct property *p, void *to, const char *text, nova_error_t **error)
 {
 	AUTO_BUF struct buf all = BUF_INIT(256);
 	for (uint32_t i = 0; p->is.choices[i]; i++) {
@@ -63,8 +62,7 @@ static int import_choice(
 		text_is_utf8(text) ? text : "(not UTF-8)", (int)all.len, (const char *)all.data);
 }
 
-static int import_text(
-	const struct property *p, void *to, const char *text, nova_error_t **error)
+static int import_text(const struct property *p, void *to, const char *text, nova_error_t **error)
 {
 	/* A machine without one has NULL, as it is a path; a function has "". */
 	if (!text && p->of_machine)
@@ -107,13 +105,13 @@ static int import(const struct property *p, void *to, const void *at, nova_error
 	}
 }
 
-int properties_import(struct function_config *to, enum property_face face, const void *opts,
-	nova_error_t **error)
+int properties_import(
+	struct function_config *to, enum property_face face, const void *opts, nova_error_t **error)
 {
 	int code = 0;
 	FOR_EACH_IN(p, face)
-		if (code == 0)
-			code = import(p, to, member(p, face, opts), error);
+	if (code == 0)
+		code = import(p, to, member(p, face, opts), error);
 	return code;
 }
 
@@ -143,7 +141,7 @@ static void export(const struct property *p, const void *from, void *at)
 void properties_export(const struct function_config *from, enum property_face face, void *opts)
 {
 	FOR_EACH_IN(p, face)
-		export(p, from, member(p, face, opts));
+	export(p, from, member(p, face, opts));
 }
 
 /* --- copies in place --- */
@@ -167,7 +165,8 @@ static bool is_text(const struct property *p)
 int properties_own(enum property_face face, void *opts)
 {
 	int code = 0;
-	FOR_EACH_IN(p, face) {
+	FOR_EACH_IN(p, face)
+	{
 		void *at = member(p, face, opts);
 		if (is_text(p)) {
 			const char *text = *(const char **)at;
@@ -185,7 +184,8 @@ int properties_own(enum property_face face, void *opts)
 
 void properties_disown(enum property_face face, void *opts)
 {
-	FOR_EACH_IN(p, face) {
+	FOR_EACH_IN(p, face)
+	{
 		void *at = member(p, face, opts);
 		if (is_text(p)) {
 			free((char *)*(const char **)at);

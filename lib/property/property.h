@@ -8,7 +8,8 @@
  * has to name them. Who needs one of them uses the member.
  *
  *     nova_register_opts -> function_config (in the record of the store) -> nova_vm_opts and
- *     nova_vm_init_opts -> machine_config (in the VM, its instants, manifests, and the engine's spec)
+ *     nova_vm_init_opts -> machine_config (in the VM, its instants, manifests, and the engine's
+ * spec)
  *
  * Texts and lists are owned by the struct that they stand in. Nothing here keeps state.
  */
@@ -31,7 +32,8 @@ struct machine_config {
 	char *rootfs, *code_disk; /* paths; NULL: none. Of a function: NULL */
 	uint32_t memory_mb, vcpus;
 	uint64_t disk_iops, disk_bandwidth; /* of the code disk, a second; 0: no limit */
-	uint64_t net_rx_bandwidth, net_tx_bandwidth; /* bytes a second, into the guest and out of it */
+	/* bytes a second, into the guest and out of it */
+	uint64_t net_rx_bandwidth, net_tx_bandwidth;
 	uint32_t network; /* enum net_kind */
 };
 #define MEMORY_MB_STANDARD 128u
@@ -55,7 +57,8 @@ struct property {
 	size_t most_bytes;     /* of a list: all entries together, each with one byte more */
 	const char *json;      /* where it stands in nova_function_to_json(): "limits.vcpus" */
 	const char *none;      /* of a text: what is shown for "" */
-	unsigned schema;       /* the version of the store's schema that brought its column; 0: none */
+	/* the version of the store's schema that brought its column; 0: none */
+	unsigned schema;
 	/* Of texts and lists: what else must be true; NULL: nothing. */
 	int (*check)(const struct property *p, const void *value, int code, nova_error_t **error);
 	/* Of texts: whether two mean the same; NULL: if they are equal. */
@@ -104,7 +107,8 @@ int properties_import(struct function_config *to, enum property_face face, const
 /* Sets the members; texts and lists are those of the config. */
 void properties_export(const struct function_config *from, enum property_face face, void *opts);
 /* Makes the texts and lists of options copies of their own, in place; properties_disown() frees
- * them. NOVA_EINVAL for a list with a NULL in it, NOVA_ENOMEM: those that are no copies are NULL. */
+ * them. NOVA_EINVAL for a list with a NULL in it, NOVA_ENOMEM: those that are no copies are NULL.
+ */
 int properties_own(enum property_face face, void *opts);
 void properties_disown(enum property_face face, void *opts);
 

@@ -11,13 +11,14 @@
 
 static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", NULL };
 
-#define PUBLIC(member) \
-	.size = sizeof(nova_property), .name = #member, .offset = offsetof(nova_register_opts, member)
-#define OF_MACHINE(member) \
-	.of_machine = true, .at = offsetof(struct function_config, machine.member), \
+#define PUBLIC(member)                                                                             \
+	.size = sizeof(nova_property), .name = #member,                                            \
+	.offset = offsetof(nova_register_opts, member)
+#define OF_MACHINE(member)                                                                         \
+	.of_machine = true, .at = offsetof(struct function_config, machine.member),                \
 	.in_vm = offsetof(nova_vm_opts, member)
-#define OF_FUNCTION(member)      .at = offsetof(struct function_config, member)
-#define ALSO_IN_INIT(member)     .in_init = offsetof(nova_vm_init_opts, member)
+#define OF_FUNCTION(member)  .at = offsetof(struct function_config, member)
+#define ALSO_IN_INIT(member) .in_init = offsetof(nova_vm_init_opts, member)
 
 /* clang-format off */
 const struct property properties[] = {
@@ -58,7 +59,8 @@ const struct property properties[] = {
 		.is = { PUBLIC(min_replicas), .type = NOVA_PROPERTY_U32,
 			.least = 0, .most = 1000, .standard = 0, .since = "0.1",
 			.flags = NOVA_PROPERTY_PER_CLONE,
-			.label = "Min replicas", .option = "min-replicas", .letter = "", .value = "N",
+			.label = "Min replicas", .option = "min-replicas", .letter = "",
+			.value = "N",
 			.help = "VMs that a daemon keeps warm" },
 		OF_FUNCTION(min_replicas), .json = "min_replicas", .schema = 1,
 	}, {
@@ -70,7 +72,8 @@ const struct property properties[] = {
 		.json = "concurrency", .schema = 2,
 	}, {
 		.is = { PUBLIC(network), .type = NOVA_PROPERTY_CHOICE, .choices = networks,
-			.most = ARRAY_LEN(networks) - 2, .since = "0.1", .features = NOVA_FEATURE_NETWORK,
+			.most = ARRAY_LEN(networks) - 2, .since = "0.1",
+			.features = NOVA_FEATURE_NETWORK,
 			.label = "Network", .option = "network", .letter = "", .value = "KIND",
 			.help = "none, or nat: the way out to this host's network (root)" },
 		OF_MACHINE(network), .json = "network", .schema = 3,
@@ -87,13 +90,15 @@ const struct property properties[] = {
 			.value = "BYTES", .help = "bytes a second on its disk" },
 		OF_MACHINE(disk_bandwidth), .json = "limits.disk_bandwidth", .schema = 1,
 	}, {
-		.is = { PUBLIC(net_rx_bandwidth), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_BYTES,
+		.is = { PUBLIC(net_rx_bandwidth), .type = NOVA_PROPERTY_U64,
+			.unit = NOVA_UNIT_BYTES,
 			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_NET_LIMITS,
 			.label = "Net RX bandwidth", .option = "net-rx-bandwidth", .letter = "",
 			.value = "BYTES", .help = "bytes a second into the VM" },
 		OF_MACHINE(net_rx_bandwidth), .json = "limits.net_rx_bandwidth", .schema = 1,
 	}, {
-		.is = { PUBLIC(net_tx_bandwidth), .type = NOVA_PROPERTY_U64, .unit = NOVA_UNIT_BYTES,
+		.is = { PUBLIC(net_tx_bandwidth), .type = NOVA_PROPERTY_U64,
+			.unit = NOVA_UNIT_BYTES,
 			.most = INT64_MAX, .since = "0.1", .features = NOVA_FEATURE_NET_LIMITS,
 			.label = "Net TX bandwidth", .option = "net-tx-bandwidth", .letter = "",
 			.value = "BYTES", .help = "bytes a second out of the VM" },
@@ -110,7 +115,7 @@ const struct property properties[] = {
 		.is = { .name = "rootfs", .type = NOVA_PROPERTY_TEXT }, OF_MACHINE(rootfs),
 	}, {
 		.is = { .name = "code_disk", .type = NOVA_PROPERTY_TEXT,
-			.flags = NOVA_PROPERTY_PER_CLONE },
+			.flags = NOVA_PROPERTY_PER_CLONE, },
 		OF_MACHINE(code_disk),
 	},
 	{ .is = { .name = NULL } },
@@ -120,15 +125,15 @@ const struct property properties[] = {
 const struct property *property_find(const char *name)
 {
 	FOR_EACH_PROPERTY(p)
-		if (!strcmp(p->is.name, name))
-			return p;
+	if (!strcmp(p->is.name, name))
+		return p;
 	return NULL;
 }
 
 const nova_property *nova_property_get(size_t index)
 {
 	FOR_EACH_PROPERTY(p)
-		if (p->is.offset && index-- == 0)
-			return &p->is;
+	if (p->is.offset && index-- == 0)
+		return &p->is;
 	return NULL;
 }

@@ -33,7 +33,8 @@ static int add_to_key(const struct property *p, const void *config, struct buf *
 			r = add_entry(key, p->is.name, list->items[i]);
 		return r;
 	default:
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)property_number(p, config));
+		snprintf(number, sizeof(number), "%llu",
+			(unsigned long long)property_number(p, config));
 		return add_entry(key, p->is.name, number);
 	}
 }
@@ -42,8 +43,8 @@ int machine_config_key(const struct machine_config *config, struct buf *key)
 {
 	int r = 0;
 	FOR_EACH_PROPERTY(p)
-		if (r == 0 && p->of_machine && p->is.type != NOVA_PROPERTY_TEXT)
-			r = add_to_key(p, config, key);
+	if (r == 0 && p->of_machine && p->is.type != NOVA_PROPERTY_TEXT)
+		r = add_to_key(p, config, key);
 	return r;
 }
 
@@ -51,8 +52,8 @@ int function_config_key(const struct function_config *config, struct buf *key)
 {
 	int r = 0;
 	FOR_EACH_PROPERTY(p)
-		if (r == 0 && !p->of_machine && !(p->is.flags & NOVA_PROPERTY_PER_CLONE))
-			r = add_to_key(p, config, key);
+	if (r == 0 && !p->of_machine && !(p->is.flags & NOVA_PROPERTY_PER_CLONE))
+		r = add_to_key(p, config, key);
 	return r;
 }
 
@@ -118,7 +119,8 @@ static json_t *group_of(json_t *object, const char *path)
 
 bool function_config_to_json(const struct function_config *config, json_t *object)
 {
-	FOR_EACH_PROPERTY(p) {
+	FOR_EACH_PROPERTY(p)
+	{
 		if (!p->json)
 			continue;
 		const char *dot = strchr(p->json, '.');
@@ -138,9 +140,8 @@ static bool in_manifest(const struct property *p)
 bool machine_config_to_json(const struct machine_config *config, json_t *object)
 {
 	FOR_EACH_PROPERTY(p)
-		if (in_manifest(p) &&
-			json_object_set_new(object, p->is.name, property_json(p, config)) < 0)
-			return false;
+	if (in_manifest(p) && json_object_set_new(object, p->is.name, property_json(p, config)) < 0)
+		return false;
 	return true;
 }
 
@@ -173,9 +174,8 @@ static bool read_value(const struct property *p, void *config, const json_t *val
 bool machine_config_from_json(struct machine_config *config, const json_t *object)
 {
 	FOR_EACH_PROPERTY(p)
-		if (in_manifest(p) &&
-			!read_value(p, config, json_object_get(object, p->is.name)))
-			return false;
+	if (in_manifest(p) && !read_value(p, config, json_object_get(object, p->is.name)))
+		return false;
 	return machine_config_check(config, NOVA_ECORRUPT, NULL) == 0;
 }
 

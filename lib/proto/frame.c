@@ -6,7 +6,8 @@
 
 /* --- encoding --- */
 
-/* The usual types without printf: in a clone each piece of code that runs for the first time costs the guest more than this does. */
+/* The usual types without printf: in a clone each piece of code that runs for the first time costs
+ * the guest more than this does. */
 int proto_frame_begin(struct buf *frame, int type)
 {
 	char head[48] = "    {\"type\":", *at = head + strlen(head);
@@ -37,12 +38,13 @@ static int frame_failed(int r, size_t len, nova_error_t **error)
 {
 	if (r != -EMSGSIZE)
 		return nova_oom(error);
-	return nova_fail(error, NOVA_ETOOBIG, "a message with %zu bytes of payload is over the limit of %u MiB a frame", len,
+	return nova_fail(error, NOVA_ETOOBIG,
+		"a message with %zu bytes of payload is over the limit of %u MiB a frame", len,
 		NOVA_FRAME_MAX >> 20);
 }
 
-int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame, size_t *ret_len,
-	nova_error_t **error)
+int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame,
+	size_t *ret_len, nova_error_t **error)
 {
 	if (ANY_NULL(error, ret_frame, ret_len))
 		return NOVA_EINVAL;
@@ -72,12 +74,12 @@ int nova_frame_encode(int type, const char *payload, size_t payload_len, void **
 struct nova_decoder {
 	uint8_t head[NOVA_FRAME_HEADER];
 	size_t head_len;
-	struct proto_frame *coming; /* its header is whole; NULL: not yet */
-	size_t got;                 /* bytes of it */
+	struct proto_frame *coming;        /* its header is whole; NULL: not yet */
+	size_t got;                        /* bytes of it */
 	struct proto_frame *first, **last; /* whole ones that were not fetched yet */
-	struct proto_frame *fetched; /* what nova_decoder_next() has handed out last */
+	struct proto_frame *fetched;       /* what nova_decoder_next() has handed out last */
 	size_t max;
-	int failed;                  /* the code of a failure, for ever */
+	int failed; /* the code of a failure, for ever */
 	char why[160];
 };
 
@@ -130,7 +132,9 @@ void nova_decoder_free(nova_decoder_t *decoder)
 
 static int failed_before(const nova_decoder_t *decoder, nova_error_t **error)
 {
-	return decoder->failed == NOVA_ENOMEM ? nova_oom(error) : nova_fail(error, decoder->failed, "%s", decoder->why);
+	return decoder->failed == NOVA_ENOMEM ?
+		       nova_oom(error) :
+		       nova_fail(error, decoder->failed, "%s", decoder->why);
 }
 
 static int fail_for_ever(nova_decoder_t *decoder, int code, nova_error_t **error)
@@ -145,13 +149,15 @@ static size_t length_at(const uint8_t *p)
 	return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
-/* The header is whole. Memory for all that is announced is asked for at once, but only what comes is touched, and so becomes memory. */
+/* The header is whole. Memory for all that is announced is asked for at once, but only what comes
+ * is touched, and so becomes memory. */
 static int begin_frame(nova_decoder_t *decoder, nova_error_t **error)
 {
 	size_t len = length_at(decoder->head);
 	if (len > decoder->max) {
-		snprintf(decoder->why, sizeof(decoder->why), "the other side announced a frame of %zu bytes, over the limit of %zu",
-			len, decoder->max);
+		snprintf(decoder->why, sizeof(decoder->why),
+			"the other side announced a frame of %zu bytes, over the limit of %zu", len,
+			decoder->max);
 		return fail_for_ever(decoder, NOVA_ETOOBIG, error);
 	}
 	struct proto_frame *frame = malloc(sizeof(*frame) + len + 1);
@@ -191,7 +197,8 @@ int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t len, nov
 	drop_fetched(decoder);
 	for (;;) {
 		if (!decoder->coming) {
-			size_t n = take(decoder->head, decoder->head_len, NOVA_FRAME_HEADER, at, (size_t)(end - at));
+			size_t n = take(decoder->head, decoder->head_len, NOVA_FRAME_HEADER, at,
+				(size_t)(end - at));
 			at += n;
 			decoder->head_len += n;
 			if (decoder->head_len < NOVA_FRAME_HEADER)
@@ -200,7 +207,8 @@ int nova_decoder_feed(nova_decoder_t *decoder, const void *data, size_t len, nov
 			if (code < 0)
 				return code;
 		}
-		size_t n = take(decoder->coming->text, decoder->got, decoder->coming->size, at, (size_t)(end - at));
+		size_t n = take(decoder->coming->text, decoder->got, decoder->coming->size, at,
+			(size_t)(end - at));
 		at += n;
 		decoder->got += n;
 		if (decoder->got < decoder->coming->size)
@@ -236,7 +244,9 @@ static const char *read_envelope(struct proto_frame *frame)
 	struct json_span key, value, type = { NULL, 0 }, payload = { NULL, 0 };
 	int more = json_walk_start(&walk, frame->text, frame->size, PROTO_DEPTH) ? 1 : -1;
 	while (more > 0 && (more = json_walk_next(&walk, &key, &value)) > 0) {
-		struct json_span *member = json_is(key, "type") ? &type : json_is(key, "payload") ? &payload : NULL;
+		struct json_span *member = json_is(key, "type")    ? &type :
+					   json_is(key, "payload") ? &payload :
+								     NULL;
 		if (member ? member->at != NULL : !json_unknown_ok(&unknown, key, value))
 			return member ? "has a member twice" : "has too much besides its payload";
 		if (member)
@@ -253,7 +263,8 @@ static const char *read_envelope(struct proto_frame *frame)
 	return NULL;
 }
 
-int proto_decoder_take(nova_decoder_t *decoder, struct proto_frame **ret_frame, nova_error_t **error)
+int proto_decoder_take(
+	nova_decoder_t *decoder, struct proto_frame **ret_frame, nova_error_t **error)
 {
 	if (decoder->failed)
 		return failed_before(decoder, error);
@@ -263,17 +274,19 @@ int proto_decoder_take(nova_decoder_t *decoder, struct proto_frame **ret_frame, 
 		return 0;
 	const char *wrong = read_envelope(frame);
 	if (wrong) {
-		snprintf(decoder->why, sizeof(decoder->why), "a frame of %zu bytes from the other side %s", frame->size, wrong);
+		snprintf(decoder->why, sizeof(decoder->why),
+			"a frame of %zu bytes from the other side %s", frame->size, wrong);
 		return fail_for_ever(decoder, NOVA_EAGENT, error);
 	}
-	/* The envelope's brace or comma is behind the payload: that byte has been read and can end the string. */
+	/* The envelope's brace or comma is behind the payload: that byte has been read and can end
+	 * the string. */
 	frame->payload[frame->payload_len] = 0;
 	*ret_frame = STEAL(frame);
 	return 1;
 }
 
-int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload, size_t *ret_len,
-	nova_error_t **error)
+int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload,
+	size_t *ret_len, nova_error_t **error)
 {
 	if (ANY_NULL(error, decoder, ret_type, ret_payload, ret_len))
 		return NOVA_EINVAL;

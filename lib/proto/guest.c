@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a guest says. It may be a stranger by then: a message is read in one pass, in its own memory, with one rule for each member.
- * docs/protocol.md has the same rules in words.
+ * What a guest says. It may be a stranger by then: a message is read in one pass, in its own
+ * memory, with one rule for each member. docs/protocol.md has the same rules in words.
  */
 #include <stddef.h>
 
@@ -15,7 +15,10 @@ static const struct rule {
 	size_t at;    /* in struct guest_message */
 	int64_t most; /* of a number; the least is 0 */
 } rules[] = {
-#define RULE(name, kind, member, most) { name, kind, offsetof(struct guest_message, member), most }
+#define RULE(name, kind, member, most)                                                             \
+	{                                                                                          \
+		name, kind, offsetof(struct guest_message, member), most                           \
+	}
 	RULE("request_id", TEXT, request_id, 0),
 	RULE("output", ANY, output, 0),
 	RULE("stdout", TEXT, out, 0),
@@ -79,9 +82,12 @@ static bool take_member(const struct rule *rule, struct json_span value, struct 
 
 static int wrong(const struct rule *rule, bool twice, nova_error_t **error)
 {
-	static const char *const kinds[] = { "a text", "a whole number in its range", "true or false", "a list", "" };
+	static const char *const kinds[] = { "a text", "a whole number in its range",
+		"true or false", "a list", "" };
 	return twice ? nova_fail(error, NOVA_EAGENT, "the guest says \"%s\" twice", rule->name) :
-		       nova_fail(error, NOVA_EAGENT, "the guest says something else for \"%s\" than %s", rule->name, kinds[rule->kind]);
+		       nova_fail(error, NOVA_EAGENT,
+			       "the guest says something else for \"%s\" than %s", rule->name,
+			       kinds[rule->kind]);
 }
 
 /* Behind a value stands a comma, a brace or space, which has been read. */
@@ -114,7 +120,8 @@ int guest_message_read(char *payload, size_t len, struct guest_message *ret, nov
 	while (more > 0 && (more = json_walk_next(&walk, &key, &value)) > 0) {
 		int i = rule_of(key);
 		if (i < 0 && !json_unknown_ok(&unknown, key, value))
-			return nova_fail(error, NOVA_EAGENT, "a message of the guest has too much in it that is not known");
+			return nova_fail(error, NOVA_EAGENT,
+				"a message of the guest has too much in it that is not known");
 		if (i < 0)
 			continue;
 		bool twice = seen >> i & 1;

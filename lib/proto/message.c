@@ -4,12 +4,14 @@
 
 #include "proto/proto.h"
 
-static int give_frame(struct buf *frame, int r, const char *what, void **ret_frame, size_t *ret_len, nova_error_t **error)
+static int give_frame(struct buf *frame, int r, const char *what, void **ret_frame, size_t *ret_len,
+	nova_error_t **error)
 {
 	if (r == 0)
 		r = proto_frame_end(frame);
 	if (r == -EMSGSIZE)
-		return nova_fail(error, NOVA_ETOOBIG, "%s is over the limit of %u MiB a frame", what, NOVA_FRAME_MAX >> 20);
+		return nova_fail(error, NOVA_ETOOBIG, "%s is over the limit of %u MiB a frame",
+			what, NOVA_FRAME_MAX >> 20);
 	if (r < 0)
 		return nova_oom(error);
 	*ret_len = frame->len;
@@ -29,12 +31,14 @@ static int append_dumped(const char *text, size_t len, void *userdata)
 	return sink->result < 0 ? -1 : 0;
 }
 
-int proto_encode_json(int type, json_t *payload, void **ret_frame, size_t *ret_len, nova_error_t **error)
+int proto_encode_json(
+	int type, json_t *payload, void **ret_frame, size_t *ret_len, nova_error_t **error)
 {
 	AUTO_BUF struct buf frame = PROTO_FRAME_BUF;
 	struct sink sink = { &frame, 0 };
 	if (!json_is_object(payload))
-		return nova_oom(error); /* built by the caller, piece by piece: only memory can have been missing */
+		/* built by the caller, piece by piece: only memory can have been missing */
+		return nova_oom(error);
 	int r = proto_frame_begin(&frame, type);
 	if (r == 0 && json_dump_callback(payload, append_dumped, &sink, JSON_COMPACT) < 0)
 		r = sink.result < 0 ? sink.result : -ENOMEM;
@@ -49,23 +53,30 @@ static int check_input(const char *input, size_t len, nova_error_t **error)
 	if (json_text_check(input, len, PROTO_DEPTH_USER, &fault))
 		return 0;
 	if (!len)
-		return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: it is empty; write {} for no input");
+		return nova_fail(error, NOVA_EINVAL,
+			"the payload is not JSON: it is empty; write {} for no input");
 	if (fault.too_deep)
-		return nova_fail(error, NOVA_EINVAL, "the payload is nested too deeply: %u levels are the limit", PROTO_DEPTH_USER);
+		return nova_fail(error, NOVA_EINVAL,
+			"the payload is nested too deeply: %u levels are the limit",
+			PROTO_DEPTH_USER);
 	for (size_t i = 0; i < fault.at; i++)
 		if (input[i] == '\n') {
 			line++;
 			begin = i + 1;
 		}
-	return nova_fail(error, NOVA_EINVAL, "the payload is not JSON: see what begins at line %zu, column %zu", line, fault.at - begin + 1);
+	return nova_fail(error, NOVA_EINVAL,
+		"the payload is not JSON: see what begins at line %zu, column %zu", line,
+		fault.at - begin + 1);
 }
 
 int proto_exec_frame(const char *request_id, const void *input, size_t input_len,
-	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len, nova_error_t **error)
+	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len,
+	nova_error_t **error)
 {
 	char options[80], timeout[32] = "";
 	if (input_len > PROTO_INPUT_MAX)
-		return nova_fail(error, NOVA_ETOOBIG, "a payload of %zu bytes is over the limit of %u MiB", input_len,
+		return nova_fail(error, NOVA_ETOOBIG,
+			"a payload of %zu bytes is over the limit of %u MiB", input_len,
 			PROTO_INPUT_MAX >> 20);
 	int r = check_input(input, input_len, error);
 	if (r < 0)
@@ -100,7 +111,8 @@ static int parse_object(const char *text, size_t len, json_t **ret_object, nova_
 	if (r == -ENOMEM)
 		return nova_oom(error);
 	if (r < 0)
-		return nova_fail(error, NOVA_EAGENT, "a message cannot be understood: %s (at byte %d)", why.text, why.position);
+		return nova_fail(error, NOVA_EAGENT,
+			"a message cannot be understood: %s (at byte %d)", why.text, why.position);
 	if (!json_is_object(object)) {
 		json_decref(object);
 		return nova_fail(error, NOVA_EAGENT, "a message is not a JSON object");
@@ -109,8 +121,10 @@ static int parse_object(const char *text, size_t len, json_t **ret_object, nova_
 	return 0;
 }
 
-/* The first member of that name; a second one is found by jansson later, as both names stay in the text. */
-static int find_member(const char *text, size_t len, const char *name, struct json_span *ret, nova_error_t **error)
+/* The first member of that name; a second one is found by jansson later, as both names stay in the
+ * text. */
+static int find_member(
+	const char *text, size_t len, const char *name, struct json_span *ret, nova_error_t **error)
 {
 	struct json_walk walk;
 	struct json_span key, value;
@@ -124,8 +138,8 @@ static int find_member(const char *text, size_t len, const char *name, struct js
 	return more < 0 ? nova_fail(error, NOVA_EAGENT, "a message is not a JSON object") : 0;
 }
 
-int proto_decode_payload(const char *text, size_t len, const char *raw, json_t **ret_object, struct json_span *ret_raw,
-	nova_error_t **error)
+int proto_decode_payload(const char *text, size_t len, const char *raw, json_t **ret_object,
+	struct json_span *ret_raw, nova_error_t **error)
 {
 	struct json_span found = { NULL, 0 };
 	int r = raw ? find_member(text, len, raw, &found, error) : 0;
@@ -146,23 +160,27 @@ int proto_decode_payload(const char *text, size_t len, const char *raw, json_t *
 	return r;
 }
 
-int proto_add_member(const void *frame, size_t len, const char *member, size_t member_len, void **ret_frame, size_t *ret_len,
-	nova_error_t **error)
+int proto_add_member(const void *frame, size_t len, const char *member, size_t member_len,
+	void **ret_frame, size_t *ret_len, nova_error_t **error)
 {
-	static const char mark[] = ",\"payload\":{"; /* of every frame built here; the first one is not inside of anything */
+	/* of every frame built here; the first one is not inside of anything */
+	static const char mark[] = ",\"payload\":{";
 	const uint8_t *found = memmem(frame, len, mark, sizeof(mark) - 1);
 	size_t before = found ? (size_t)(found - (const uint8_t *)frame) + sizeof(mark) - 1 : 0;
 	AUTO_BUF struct buf whole = PROTO_FRAME_BUF;
 	if (!found)
 		return nova_fail(error, NOVA_EINVAL, "a frame without payload");
 	if (len + member_len > whole.max)
-		return nova_fail(error, NOVA_ETOOBIG, "a frame of %zu bytes is over the limit of %u", len + member_len, NOVA_FRAME_MAX);
+		return nova_fail(error, NOVA_ETOOBIG,
+			"a frame of %zu bytes is over the limit of %u", len + member_len,
+			NOVA_FRAME_MAX);
 	if (!buf_reserve(&whole, len + member_len))
 		return nova_oom(error);
 	int r = buf_append(&whole, frame, before);
 	if (r == 0)
 		r = buf_append(&whole, member, member_len);
 	if (r == 0)
-		r = buf_append(&whole, (const uint8_t *)frame + before, len - before - 1); /* without the brace that proto_frame_end() sets */
+		/* without the brace that proto_frame_end() sets */
+		r = buf_append(&whole, (const uint8_t *)frame + before, len - before - 1);
 	return give_frame(&whole, r, "a request", ret_frame, ret_len, error);
 }

@@ -7,8 +7,8 @@ static int begin(struct output_pieces *pieces, int64_t size, nova_error_t **erro
 {
 	if (size < 1 || size > PROTO_OUTPUT_JSON_MAX)
 		return nova_fail(error, NOVA_EAGENT,
-			"the guest promises an output of %lld bytes; 1 to %u are possible", (long long)size,
-			PROTO_OUTPUT_JSON_MAX);
+			"the guest promises an output of %lld bytes; 1 to %u are possible",
+			(long long)size, PROTO_OUTPUT_JSON_MAX);
 	pieces->size = (size_t)size;
 	pieces->text = BUF_INIT((size_t)size + 1);
 	/* All at once, but only what comes is touched, and so becomes memory. */
@@ -22,7 +22,8 @@ int output_pieces_add(
 	char *bytes = (char *)said->base64.at;
 	ssize_t len = bytes ? base64_decode(bytes, said->base64.len, bytes) : 0;
 	if (len < 1)
-		return nova_fail(error, NOVA_EAGENT, "what the guest sends as a piece of output is none");
+		return nova_fail(
+			error, NOVA_EAGENT, "what the guest sends as a piece of output is none");
 	int code = pieces->size ? 0 : begin(pieces, said->size, error);
 	if (code < 0)
 		return code;
@@ -30,7 +31,8 @@ int output_pieces_add(
 		return nova_fail(error, NOVA_EAGENT,
 			"the guest sends a piece of output that does not follow the one before");
 	if ((size_t)len > pieces->size - pieces->got)
-		return nova_fail(error, NOVA_EAGENT, "the guest sends more output than it promised");
+		return nova_fail(
+			error, NOVA_EAGENT, "the guest sends more output than it promised");
 	pieces->got += (size_t)len;
 	if (!pieces->no_memory)
 		buf_append(&pieces->text, bytes, (size_t)len); /* there is room */
@@ -43,17 +45,19 @@ int output_pieces_end(
 	if (!pieces->size)
 		return 0;
 	if (answer->output.at)
-		return nova_fail(
-			error, NOVA_EAGENT, "the guest sends its output twice: in pieces and in the answer");
+		return nova_fail(error, NOVA_EAGENT,
+			"the guest sends its output twice: in pieces and in the answer");
 	if (pieces->got < pieces->size)
-		return nova_fail(error, NOVA_EAGENT, "the guest sends less output than it promised");
+		return nova_fail(
+			error, NOVA_EAGENT, "the guest sends less output than it promised");
 	if (pieces->no_memory)
 		return nova_oom(error);
 	char *text = (char *)pieces->text.data;
 	text[pieces->size] = 0;
 	if (!json_text_ok(text, pieces->size, PROTO_DEPTH_USER))
 		return nova_fail(error, NOVA_EAGENT,
-			"the guest sends output that is not JSON, or nested more than %u levels deep",
+			"the guest sends output that is not JSON, or nested more than %u levels "
+			"deep",
 			PROTO_DEPTH_USER);
 	answer->output = (struct json_span){ text, pieces->size };
 	return 0;

@@ -6,13 +6,15 @@
 
 static bool name_ok(const char *name, size_t len)
 {
-	return len && len <= NAME_MOST && !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+	return len && len <= NAME_MOST &&
+	       !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
 }
 
 bool proto_path_ok(const char *path, size_t len)
 {
 	const char *end = path + len;
-	if (!len || len >= PROTO_PATH_MAX || memchr(path, 0, len) || utf8_valid_prefix((const uint8_t *)path, len) != len)
+	if (!len || len >= PROTO_PATH_MAX || memchr(path, 0, len) ||
+		utf8_valid_prefix((const uint8_t *)path, len) != len)
 		return false;
 	for (const char *slash; (slash = memchr(path, '/', (size_t)(end - path))); path = slash + 1)
 		if (!name_ok(path, (size_t)(slash - path)))

@@ -27,8 +27,8 @@ int file_identity(const char *path, char **ret_identity, nova_error_t **error)
 	int r = fd < 0 ? fd : sys_fstat(fd, &st);
 	if (r < 0)
 		return nova_fail_os(error, r, "'%s'", path);
-	*ret_identity = str_format("%" PRIu64 ":%" PRId64 ".%09ld:%" PRIu64, (uint64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
-		st.st_mtim.tv_nsec, (uint64_t)st.st_ino);
+	*ret_identity = str_format("%" PRIu64 ":%" PRId64 ".%09ld:%" PRIu64, (uint64_t)st.st_size,
+		(int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (uint64_t)st.st_ino);
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
@@ -36,7 +36,8 @@ static json_t *sum_json(const struct file_sum *sum)
 {
 	if (!sum->size)
 		return json_null();
-	return json_pack("{s:I, s:I, s:s}", "size", (json_int_t)sum->size, "unpacked", (json_int_t)sum->unpacked, "sha256", sum->sha256);
+	return json_pack("{s:I, s:I, s:s}", "size", (json_int_t)sum->size, "unpacked",
+		(json_int_t)sum->unpacked, "sha256", sum->sha256);
 }
 
 static const char *text(const char *value)
@@ -58,19 +59,20 @@ static json_t *list_json(char *const *texts, size_t count)
 char *manifest_to_json(const struct manifest *m)
 {
 	const struct machine_config *c = &m->config;
-	AUTO_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "format",
-		FORMAT, "id", m->id, "base", m->base, "parent", m->parent, "name", text(m->name),
-		"owner", text(m->owner), "created_us", (json_int_t)m->created_us, "life_time_s",
-		(json_int_t)m->life_time_s, "engine", text(m->engine), "engine_identity",
-		text(m->engine_identity));
+	AUTO_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}",
+		"format", FORMAT, "id", m->id, "base", m->base, "parent", m->parent, "name",
+		text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us,
+		"life_time_s", (json_int_t)m->life_time_s, "engine", text(m->engine),
+		"engine_identity", text(m->engine_identity));
 	AUTO_JSON json_t *rest = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs", text(c->rootfs),
-		"rootfs_identity", text(m->rootfs_identity), "code_disk", text(c->code_disk),
-		"code_identity", text(m->code_identity), "inputs", list_json(m->inputs, m->input_count),
-		"has_function", m->has_function, "has_hooks", m->has_hooks, "draws", text(m->draws),
-		"concurrency", (int)m->concurrency, "memory", sum_json(&m->memory), "pages",
-		sum_json(&m->pages), "state", sum_json(&m->state));
-	bool whole = json && rest && machine_config_to_json(c, json) && json_object_update(json, rest) == 0;
+		"{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs",
+		text(c->rootfs), "rootfs_identity", text(m->rootfs_identity), "code_disk",
+		text(c->code_disk), "code_identity", text(m->code_identity), "inputs",
+		list_json(m->inputs, m->input_count), "has_function", m->has_function, "has_hooks",
+		m->has_hooks, "draws", text(m->draws), "concurrency", (int)m->concurrency, "memory",
+		sum_json(&m->memory), "pages", sum_json(&m->pages), "state", sum_json(&m->state));
+	bool whole = json && rest && machine_config_to_json(c, json) &&
+		     json_object_update(json, rest) == 0;
 	return whole ? json_dumps(json, JSON_INDENT(2)) : NULL;
 }
 
@@ -119,7 +121,8 @@ static bool read_sum(const json_t *json, const char *key, struct file_sum *out)
 {
 	const json_t *sum = json_object_get(json, key);
 	const char *sha = json_string_value(json_object_get(sum, "sha256"));
-	json_int_t size = json_integer_value(json_object_get(sum, "size")), unpacked = json_integer_value(json_object_get(sum, "unpacked"));
+	json_int_t size = json_integer_value(json_object_get(sum, "size")),
+		   unpacked = json_integer_value(json_object_get(sum, "unpacked"));
 	if (json_is_null(sum))
 		return true;
 	if (size <= 0 || unpacked < 0 || !sha || strlen(sha) != SHA256_HEX - 1)
@@ -141,7 +144,8 @@ static bool read_list(struct reading *in, const char *key, char ***ret_texts, si
 	in->no_memory |= count <= INPUTS_MAX && !*ret_texts;
 	if (!*ret_texts)
 		return false;
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		if (!keep(in, json_string_value(item), &(*ret_texts)[i]))
 			return false;
 		*ret_count = i + 1;
@@ -153,8 +157,9 @@ static bool fits_memory(const struct manifest *m)
 {
 	const uint64_t size = (uint64_t)m->config.memory_mb << 20;
 	/* A list of pages has at most all of them, and a run for each. */
-	return (!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size) && m->pages.unpacked <= 2 * size &&
-		!m->state.unpacked;
+	return (!m->memory.size ||
+		       (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size) &&
+	       m->pages.unpacked <= 2 * size && !m->state.unpacked;
 }
 
 /* Snapshots from before there was such a thing have none. */
@@ -173,19 +178,25 @@ static bool read_all(struct reading *in, struct manifest *m)
 	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
 	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT &&
-		json_object_get(json, "memory_mb") && json_object_get(json, "vcpus") &&
-		machine_config_from_json(&m->config, json) &&
-		read_id(json, "id", m->id) && *m->id && read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
-		(!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) && read_optional(in, "owner", &m->owner) && read_optional(in, "draws", &m->draws) &&
-		read_text(in, "engine", &m->engine) && read_text(in, "engine_identity", &m->engine_identity) &&
-		read_path(in, "rootfs", &m->config.rootfs) && read_text(in, "rootfs_identity", &m->rootfs_identity) &&
-		read_path(in, "code_disk", &m->config.code_disk) && read_text(in, "code_identity", &m->code_identity) &&
-		read_list(in, "inputs", &m->inputs, &m->input_count) &&
-		read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) && read_sum(json, "state", &m->state) &&
-		*m->name && m->state.size && fits_memory(m) && !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;
+	       json_object_get(json, "memory_mb") && json_object_get(json, "vcpus") &&
+	       machine_config_from_json(&m->config, json) && read_id(json, "id", m->id) && *m->id &&
+	       read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
+	       (!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) &&
+	       read_optional(in, "owner", &m->owner) && read_optional(in, "draws", &m->draws) &&
+	       read_text(in, "engine", &m->engine) &&
+	       read_text(in, "engine_identity", &m->engine_identity) &&
+	       read_path(in, "rootfs", &m->config.rootfs) &&
+	       read_text(in, "rootfs_identity", &m->rootfs_identity) &&
+	       read_path(in, "code_disk", &m->config.code_disk) &&
+	       read_text(in, "code_identity", &m->code_identity) &&
+	       read_list(in, "inputs", &m->inputs, &m->input_count) &&
+	       read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) &&
+	       read_sum(json, "state", &m->state) && *m->name && m->state.size && fits_memory(m) &&
+	       !m->memory.size == !!m->pages.size && !!*m->base == !!m->pages.size;
 }
 
-int manifest_from_json(const char *text_in, size_t len, const char *where, struct manifest *ret, nova_error_t **error)
+int manifest_from_json(const char *text_in, size_t len, const char *where, struct manifest *ret,
+	nova_error_t **error)
 {
 	AUTO_JSON json_t *json = NULL;
 	struct manifest m = { .name = NULL };
@@ -196,7 +207,10 @@ int manifest_from_json(const char *text_in, size_t len, const char *where, struc
 		manifest_done(&m);
 		if (in.no_memory)
 			return nova_oom(error);
-		return nova_fail(error, NOVA_ECORRUPT, "'%s' is not the manifest of a snapshot that this libnova can read; delete its directory", where);
+		return nova_fail(error, NOVA_ECORRUPT,
+			"'%s' is not the manifest of a snapshot that this libnova can read; delete "
+			"its directory",
+			where);
 	}
 	*ret = m;
 	return 0;

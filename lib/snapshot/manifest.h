@@ -8,7 +8,8 @@
 /* NULL: out of memory. */
 char *manifest_to_json(const struct manifest *manifest);
 /* NOVA_ECORRUPT naming `where`. */
-int manifest_from_json(const char *text, size_t len, const char *where, struct manifest *ret_manifest, nova_error_t **error);
+int manifest_from_json(const char *text, size_t len, const char *where,
+	struct manifest *ret_manifest, nova_error_t **error);
 
 /* What the files are called. */
 static inline const char *memory_name(const struct manifest *m)
@@ -21,7 +22,8 @@ static inline const char *pages_name(const struct manifest *m)
 }
 
 /* The memory file's lock, shared or exclusive. -EWOULDBLOCK. */
-int memory_lock(const char *directory, const struct manifest *manifest, bool exclusive, int *ret_fd);
+int memory_lock(
+	const char *directory, const struct manifest *manifest, bool exclusive, int *ret_fd);
 
 /* --- squeeze.c --- */
 
@@ -37,7 +39,8 @@ int squeeze_begin(struct squeeze *s, int fd, uint64_t size);
 int squeeze_add(struct squeeze *s, const void *data, size_t len);
 int squeeze_end(struct squeeze *s);
 void squeeze_done(struct squeeze *s);
-/* From the place where the file stands into a new file of memory, sparse. -EBADMSG if it is no compressed file of `size` bytes. */
+/* From the place where the file stands into a new file of memory, sparse. -EBADMSG if it is no
+ * compressed file of `size` bytes. */
 int unsqueeze(int from, uint64_t size, int *ret_fd);
 
 /* The file format of `pages`: header, runs, zeros up to a page, content. */

@@ -13,13 +13,16 @@
 static int fail_file(const char *directory, const char *name, int os, nova_error_t **error)
 {
 	if (os == -ENOENT && fs_exists(directory) == 1)
-		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is missing; delete the snapshot", directory, name);
+		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is missing; delete the snapshot",
+			directory, name);
 	return nova_fail_os(error, os, "'%s/%s'", directory, name);
 }
 
-static int read_manifest(const char *root, const char *id, struct manifest *ret, nova_error_t **error)
+static int read_manifest(
+	const char *root, const char *id, struct manifest *ret, nova_error_t **error)
 {
-	AUTO_FREE char *directory = path_join(root, id), *path = str_format("%s/%s/manifest.json", root, id);
+	AUTO_FREE char *directory = path_join(root, id),
+		       *path = str_format("%s/%s/manifest.json", root, id);
 	AUTO_BUF struct buf text = BUF_INIT(MANIFEST_MAX);
 	if (!directory || !path)
 		return nova_oom(error);
@@ -28,14 +31,18 @@ static int read_manifest(const char *root, const char *id, struct manifest *ret,
 		return fail_file(directory, "manifest.json", r, error);
 	int code = manifest_from_json((const char *)text.data, text.len, path, ret, error);
 	if (code == 0 && strcmp(ret->id, id)) {
-		code = nova_fail(error, NOVA_ECORRUPT, "'%s' is the manifest of another snapshot, '%s'; delete its directory", path, ret->id);
+		code = nova_fail(error, NOVA_ECORRUPT,
+			"'%s' is the manifest of another snapshot, '%s'; delete its directory",
+			path, ret->id);
 		manifest_done(ret);
 	}
 	return code;
 }
 
-/* What is gone meanwhile, damaged or another's is left out; that it could not be read is no reason to. */
-static int add_manifest(const char *root, const char *id, struct manifest *list, size_t *count, nova_error_t **error)
+/* What is gone meanwhile, damaged or another's is left out; that it could not be read is no reason
+ * to. */
+static int add_manifest(const char *root, const char *id, struct manifest *list, size_t *count,
+	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	int code = read_manifest(root, id, &list[*count], &why);
@@ -55,7 +62,8 @@ static void manifests_free(struct manifest *list, size_t count)
 	free(list);
 }
 
-int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error)
+int snapshot_list(
+	const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error)
 {
 	char **names = NULL;
 	int count = fs_list(root, &names);
@@ -81,7 +89,8 @@ int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret
 
 static bool is_id(const char *name)
 {
-	return strlen(name) == SNAPSHOT_ID - 1 && strspn(name, "0123456789abcdef") == SNAPSHOT_ID - 1;
+	return strlen(name) == SNAPSHOT_ID - 1 &&
+	       strspn(name, "0123456789abcdef") == SNAPSHOT_ID - 1;
 }
 
 int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
@@ -89,7 +98,8 @@ int snapshot_find(const char *root, const char *name, struct manifest *ret, nova
 	AUTO_FREE char *directory = is_id(name) ? path_join(root, name) : NULL;
 	if (is_id(name) && !directory)
 		return nova_oom(error);
-	if (directory && fs_exists(directory)) /* or it cannot be looked at, and the reader says why */
+	/* or it cannot be looked at, and the reader says why */
+	if (directory && fs_exists(directory))
 		return read_manifest(root, name, ret, error);
 	struct manifest *list = NULL;
 	size_t count = 0;
@@ -109,14 +119,15 @@ int snapshot_find(const char *root, const char *name, struct manifest *ret, nova
 	return nova_fail(error, NOVA_ENOTFOUND, "there is no snapshot '%s'", name);
 }
 
-/* --- checks that are remembered ---------------------------------------------------------------------------------- */
+/* --- checks that are remembered --- */
 
 struct checked_file {
 	const char *name;
 	const struct file_sum *sum;
 };
 
-/* One line for all files: their identities and sums. The same line in .checked means that they were found whole before. */
+/* One line for all files: their identities and sums. The same line in .checked means that they were
+ * found whole before. */
 static char *fingerprint(const char *directory, const struct checked_file *files, size_t count)
 {
 	AUTO_BUF struct buf line = BUF_INIT(4096);
@@ -124,7 +135,8 @@ static char *fingerprint(const char *directory, const struct checked_file *files
 		AUTO_FREE char *path = path_join(directory, files[i].name), *identity = NULL;
 		if (!path || file_identity(path, &identity, NULL) < 0)
 			return NULL;
-		AUTO_FREE char *part = str_format("%s %s %s\n", files[i].name, identity, files[i].sum->sha256);
+		AUTO_FREE char *part =
+			str_format("%s %s %s\n", files[i].name, identity, files[i].sum->sha256);
 		if (!part || buf_append_str(&line, part) < 0)
 			return NULL;
 	}
@@ -134,7 +146,8 @@ static char *fingerprint(const char *directory, const struct checked_file *files
 static bool remembered(const char *memory, const char *line)
 {
 	AUTO_BUF struct buf known = BUF_INIT(8192);
-	return fs_read_file(memory, &known) == 0 && known.len == strlen(line) && memcmp(known.data, line, known.len) == 0;
+	return fs_read_file(memory, &known) == 0 && known.len == strlen(line) &&
+	       memcmp(known.data, line, known.len) == 0;
 }
 
 static int check_file(const char *directory, const struct checked_file *file, nova_error_t **error)
@@ -144,19 +157,25 @@ static int check_file(const char *directory, const struct checked_file *file, no
 	uint64_t size = 0;
 	int r = path ? fs_stat(path, &size, NULL) : -ENOMEM;
 	if (r == 0 && size == file->sum->size)
-		r = !strcmp(file->name, "memory") ? sha256_pages_hex(path, sha) : sha256_file_hex(path, sha);
+		r = !strcmp(file->name, "memory") ? sha256_pages_hex(path, sha) :
+						    sha256_file_hex(path, sha);
 	if (r < 0)
 		return fail_file(directory, file->name, r, error);
 	if (size != file->sum->size || strcmp(sha, file->sum->sha256))
-		return nova_fail(error, NOVA_ECORRUPT, "'%s' is damaged: its %s is not what the manifest says; delete the snapshot", path,
-			size != file->sum->size ? "size" : "checksum");
+		return nova_fail(error, NOVA_ECORRUPT,
+			"'%s' is damaged: its %s is not what the manifest says; delete the "
+			"snapshot",
+			path, size != file->sum->size ? "size" : "checksum");
 	return 0;
 }
 
 static int check_files(const char *directory, const struct manifest *m, nova_error_t **error)
 {
-	struct checked_file files[] = { { m->memory.size ? memory_name(m) : pages_name(m), m->memory.size ? &m->memory : &m->pages }, { "state", &m->state } };
-	AUTO_FREE char *memory = path_join(directory, ".checked"), *line = fingerprint(directory, files, ARRAY_LEN(files));
+	struct checked_file files[] = { { m->memory.size ? memory_name(m) : pages_name(m),
+						m->memory.size ? &m->memory : &m->pages },
+		{ "state", &m->state } };
+	AUTO_FREE char *memory = path_join(directory, ".checked"),
+		       *line = fingerprint(directory, files, ARRAY_LEN(files));
 	if (memory && line && remembered(memory, line))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -165,11 +184,12 @@ static int check_files(const char *directory, const struct manifest *m, nova_err
 			return code;
 	}
 	if (memory && line)
-		fs_write_file(memory, line, strlen(line), 0600); /* forgetting costs one more check */
+		/* forgetting costs one more check */
+		fs_write_file(memory, line, strlen(line), 0600);
 	return 0;
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 void snapshot_files_done(struct snapshot_files *files)
 {
@@ -190,7 +210,8 @@ int memory_lock(const char *directory, const struct manifest *m, bool exclusive,
 	return r;
 }
 
-static int open_file(const char *directory, const char *name, int flags, int *ret_fd, nova_error_t **error)
+static int open_file(
+	const char *directory, const char *name, int flags, int *ret_fd, nova_error_t **error)
 {
 	AUTO_FREE char *path = path_join(directory, name);
 	int fd = path ? sys_open(path, flags, 0) : -ENOMEM;
@@ -201,7 +222,8 @@ static int open_file(const char *directory, const char *name, int flags, int *re
 }
 
 /* A compressed file is opened as a file of memory. */
-static int open_content(const char *directory, const char *name, const struct file_sum *sum, int *ret_fd, nova_error_t **error)
+static int open_content(const char *directory, const char *name, const struct file_sum *sum,
+	int *ret_fd, nova_error_t **error)
 {
 	AUTO_FD int packed = -1;
 	int code = open_file(directory, name, O_RDONLY, sum->unpacked ? &packed : ret_fd, error);
@@ -212,17 +234,20 @@ static int open_content(const char *directory, const char *name, const struct fi
 		return code;
 	int r = unsqueeze(packed, sum->unpacked, ret_fd);
 	if (r == -EBADMSG)
-		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' cannot be uncompressed; delete the snapshot", directory, name);
+		return nova_fail(error, NOVA_ECORRUPT,
+			"'%s/%s' cannot be uncompressed; delete the snapshot", directory, name);
 	return r < 0 ? nova_fail_os(error, r, "'%s/%s'", directory, name) : 0;
 }
 
-/* The sum has been checked; these checks keep a manifest that was forged with it from harming us. */
+/* The sum has been checked; these checks keep a manifest that was forged with it from harming us.
+ */
 static bool runs_are_sound(const struct pages *pages, uint64_t memory_pages)
 {
 	uint64_t total = 0, next = 0;
 	for (size_t i = 0; i < pages->run_count; i++) {
 		const struct page_run *run = &pages->runs[i];
-		if (!run->count || run->first < next || (uint64_t)run->first + run->count > memory_pages)
+		if (!run->count || run->first < next ||
+			(uint64_t)run->first + run->count > memory_pages)
 			return false;
 		next = (uint64_t)run->first + run->count;
 		total += run->count;
@@ -230,7 +255,8 @@ static bool runs_are_sound(const struct pages *pages, uint64_t memory_pages)
 	return total == pages->page_count;
 }
 
-static int read_pages(const char *directory, const struct manifest *m, struct pages *pages, nova_error_t **error)
+static int read_pages(
+	const char *directory, const struct manifest *m, struct pages *pages, nova_error_t **error)
 {
 	struct pages_header header = { .run_count = 0 };
 	const uint64_t size = m->pages.unpacked ? m->pages.unpacked : m->pages.size;
@@ -240,8 +266,9 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 	int r = sys_pread_all(pages->fd, &header, sizeof(header), 0);
 	if (r < 0 && r != -ENODATA)
 		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
-	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) && header.run_count <= header.page_count &&
-		header.page_count <= (uint64_t)m->config.memory_mb << 8;
+	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) &&
+		     header.run_count <= header.page_count &&
+		     header.page_count <= (uint64_t)m->config.memory_mb << 8;
 	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
 	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES;
@@ -254,11 +281,14 @@ static int read_pages(const char *directory, const struct manifest *m, struct pa
 	pages->run_count = header.run_count;
 	pages->page_count = header.page_count;
 	if (!sound || !runs_are_sound(pages, (uint64_t)m->config.memory_mb << 8))
-		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is no list of pages; delete the snapshot", directory, pages_name(m));
+		return nova_fail(error, NOVA_ECORRUPT,
+			"'%s/%s' is no list of pages; delete the snapshot", directory,
+			pages_name(m));
 	return 0;
 }
 
-int snapshot_open(const char *root, const struct manifest *m, struct snapshot_files *ret, nova_error_t **error)
+int snapshot_open(const char *root, const struct manifest *m, struct snapshot_files *ret,
+	nova_error_t **error)
 {
 	struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	AUTO_FREE char *directory = path_join(root, m->id);
@@ -266,8 +296,9 @@ int snapshot_open(const char *root, const struct manifest *m, struct snapshot_fi
 		return nova_oom(error);
 	/* The lock first: what is checked then stays. */
 	int r = m->memory.size ? memory_lock(directory, m, false, &files.memory_lock) : 0;
-	int code = r == -EWOULDBLOCK ? nova_fail(error, NOVA_EBUSY, "snapshot '%s' is just being deleted", m->name) :
-		r < 0                ? fail_file(directory, memory_name(m), r, error) :
+	int code = r == -EWOULDBLOCK ? nova_fail(error, NOVA_EBUSY,
+					       "snapshot '%s' is just being deleted", m->name) :
+		   r < 0             ? fail_file(directory, memory_name(m), r, error) :
 				       check_files(directory, m, error);
 	if (code == 0 && m->memory.size)
 		code = open_content(directory, memory_name(m), &m->memory, &files.memory, error);
@@ -282,7 +313,7 @@ int snapshot_open(const char *root, const struct manifest *m, struct snapshot_fi
 	return code;
 }
 
-/* --- removing ------------------------------------------------------------------------------------------------------ */
+/* --- removing --- */
 
 static int check_no_dependent(const char *root, const struct manifest *m, nova_error_t **error)
 {
@@ -291,17 +322,21 @@ static int check_no_dependent(const char *root, const struct manifest *m, nova_e
 	int code = snapshot_list(root, &all, &count, error);
 	for (size_t i = 0; code == 0 && i < count; i++)
 		if (!strcmp(all[i].base, m->id))
-			code = nova_fail(error, NOVA_EBUSY, "snapshot '%s' is the base of snapshot '%s': delete that first", m->name, all[i].name);
+			code = nova_fail(error, NOVA_EBUSY,
+				"snapshot '%s' is the base of snapshot '%s': delete that first",
+				m->name, all[i].name);
 	manifests_free(all, count);
 	return code;
 }
 
-/* With the lock of the root held. Gone in one step; the rest may take its time, or be swept later. */
+/* With the lock of the root held. Gone in one step; the rest may take its time, or be swept later.
+ */
 static int throw_away(const char *root, const char *id)
 {
 	char unique[9];
 	int r = random_hex(unique, 8);
-	AUTO_FREE char *path = path_join(root, id), *trash = r < 0 ? NULL : str_format("%s/.tmp-%s-%s", root, id, unique);
+	AUTO_FREE char *path = path_join(root, id),
+		       *trash = r < 0 ? NULL : str_format("%s/.tmp-%s-%s", root, id, unique);
 	r = path && trash ? fs_rename(path, trash) : -ENOMEM;
 	if (r == 0)
 		fs_remove_tree(trash);
@@ -317,7 +352,8 @@ int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **e
 	int r = fs_lock(guard, true, &guard_fd);
 	if (r < 0)
 		return nova_fail_os(error, r, "'%s'", guard);
-	/* Nothing is published now, and who writes a snapshot that depends on this one holds the lock of its memory. */
+	/* Nothing is published now, and who writes a snapshot that depends on this one holds the
+	 * lock of its memory. */
 	int code = check_no_dependent(root, m, error);
 	if (code < 0)
 		return code;
@@ -326,7 +362,8 @@ int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **e
 	if (r == 0 || r == -ENOENT)
 		r = throw_away(root, m->id);
 	if (r == -EWOULDBLOCK)
-		return nova_fail(error, NOVA_EBUSY, "snapshot '%s' is in use by a running microVM", m->name);
+		return nova_fail(
+			error, NOVA_EBUSY, "snapshot '%s' is in use by a running microVM", m->name);
 	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", m->name) : 0;
 }
 
@@ -340,7 +377,8 @@ void snapshot_discard(const char *root, const char *id)
 
 uint64_t snapshot_disk_bytes(const char *root, const char *id)
 {
-	static const char *const names[] = { "manifest.json", "state", "memory", "pages", "memory.zst", "pages.zst" };
+	static const char *const names[] = { "manifest.json", "state", "memory", "pages",
+		"memory.zst", "pages.zst" };
 	uint64_t total = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *path = str_format("%s/%s/%s", root, id, names[i]);

@@ -2,7 +2,8 @@
 /*
  * The door of snapshot: instants of VMs in directories.
  *
- * A root (snapshots/ or templates/ in the state directory) holds one directory an instant, named by its id:
+ * A root (snapshots/ or templates/ in the state directory) holds one directory an instant, named by
+ * its id:
  *
  *     manifest.json   what it is, what it needs, sizes and checksums of the files
  *     state           devices and processors
@@ -10,9 +11,10 @@
  *     pages           what differs from the memory of `base`
  *                     or either of them as .zst
  *
- * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses `memory` holds a shared lock on it; deleting
- * needs an exclusive one. The kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next
- * writer, and when a context is opened.
+ * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses
+ * `memory` holds a shared lock on it; deleting needs an exclusive one. The kernel drops the locks
+ * of the dead. What a dead process left as .tmp-… is removed by the next writer, and when a context
+ * is opened.
  */
 #ifndef NOVA_LIB_SNAPSHOT_H
 #define NOVA_LIB_SNAPSHOT_H
@@ -25,26 +27,32 @@
 
 struct file_sum {
 	uint64_t size;
-	uint64_t unpacked; /* its size once uncompressed; 0: it is not compressed */
+	uint64_t unpacked;       /* its size once uncompressed; 0: it is not compressed */
 	char sha256[SHA256_HEX]; /* of `memory`: as by sha256_pages_hex() */
 };
 
 /* Texts are owned; "" or NULL where nothing applies. */
 struct manifest {
 	char id[SNAPSHOT_ID], base[SNAPSHOT_ID];
-	char parent[SNAPSHOT_ID]; /* of this branch: what its VM had gone on from, or left last; "": nothing. It may be gone */
+	/* of this branch: what its VM had gone on from, or left last; "": nothing. It may be gone
+	 */
+	char parent[SNAPSHOT_ID];
 	char *name;
 	uint64_t created_us, life_time_s;
 	char *engine;
-	char *engine_identity;  /* the VMM's program and the processor it shows to guests: must be the same at restore */
+	/* the VMM's program and the processor it shows to guests: must be the same at restore */
+	char *engine_identity;
 	struct machine_config config;
 	char *rootfs_identity, *code_identity; /* of the files that its paths name; "": none */
-	char **inputs;          /* of a template: the other files that went in, as "identity path"; it is of no use when one has changed */
+	/* of a template: the other files that went in, as "identity path"; it is of no use when one
+	 * has changed */
+	char **inputs;
 	size_t input_count;
-	char *draws; /* of a template that was made before its function's import: the call that is the reason */
+	/* of a template that was made before its function's import: the call that is the reason */
+	char *draws;
 	char *owner; /* whom the platform took it for; "": nobody */
 	bool has_function, has_hooks;
-	uint32_t concurrency; /* calls that may be under way at once */
+	uint32_t concurrency;                 /* calls that may be under way at once */
 	struct file_sum memory, pages, state; /* size 0: no such file */
 };
 void manifest_done(struct manifest *manifest);
@@ -59,7 +67,10 @@ struct snapshot_files {
 	int state;
 	struct pages pages;
 };
-#define SNAPSHOT_FILES_NONE { -1, -1, -1, PAGES_NONE }
+#define SNAPSHOT_FILES_NONE                                                                        \
+	{                                                                                          \
+		-1, -1, -1, PAGES_NONE                                                             \
+	}
 void snapshot_files_done(struct snapshot_files *files);
 
 /* NOVA_ENOTSUP without its module: to be asked before parts with `compress` are written. */
@@ -67,7 +78,9 @@ int snapshot_can_compress(nova_error_t **error);
 
 /* What an instant consists of. */
 struct snapshot_parts {
-	int memory; /* -1: the pages are written, for an instant with a base; else the memory with the pages laid over it */
+	/* -1: the pages are written, for an instant with a base; else the memory with the pages
+	 * laid over it */
+	int memory;
 	const struct pages *pages;
 	int state;
 	bool compress;
@@ -76,13 +89,17 @@ struct snapshot_parts {
 /* Removes what dead processes have left half done. */
 void snapshot_sweep(const char *root);
 /* Writes the files, fills their sums in, and publishes all of it under manifest->id. */
-int snapshot_write(const char *root, struct manifest *manifest, const struct snapshot_parts *parts, nova_error_t **error);
+int snapshot_write(const char *root, struct manifest *manifest, const struct snapshot_parts *parts,
+	nova_error_t **error);
 /* By id or name. NOVA_ENOTFOUND; NOVA_ECORRUPT for a manifest that is none. */
-int snapshot_find(const char *root, const char *name, struct manifest *ret_manifest, nova_error_t **error);
+int snapshot_find(
+	const char *root, const char *name, struct manifest *ret_manifest, nova_error_t **error);
 /* Checks and opens the files. NOVA_ECORRUPT naming the file; NOVA_ENOTFOUND. */
-int snapshot_open(const char *root, const struct manifest *manifest, struct snapshot_files *ret_files, nova_error_t **error);
+int snapshot_open(const char *root, const struct manifest *manifest,
+	struct snapshot_files *ret_files, nova_error_t **error);
 /* All that can be read, by time. Free the array after its elements. */
-int snapshot_list(const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error);
+int snapshot_list(
+	const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error);
 /* NOVA_EBUSY while a VM uses its memory, or another snapshot is based on it (it is named). */
 int snapshot_remove(const char *root, const struct manifest *manifest, nova_error_t **error);
 /* Removes what is damaged, whoever uses it: VMs keep the files that they have open. */

@@ -6,9 +6,10 @@
 
 #include "snapshot/manifest.h"
 
-#define LEVEL 1 /* guest memory shrinks little more with the others, which take many times as long */
+/* guest memory shrinks little more with the others, which take many times as long */
+#define LEVEL 1
 
-/* --- writing ---------------------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 int snapshot_can_compress(nova_error_t **error)
 {
@@ -19,10 +20,14 @@ int squeeze_begin(struct squeeze *s, int fd, uint64_t size)
 {
 	if (compress_load(NULL) < 0)
 		return -ELIBACC;
-	*s = (struct squeeze){ .fd = fd, .context = ZSTD_createCCtx(), .room = ZSTD_CStreamOutSize() };
+	*s = (struct squeeze){
+		.fd = fd, .context = ZSTD_createCCtx(), .room = ZSTD_CStreamOutSize()
+	};
 	s->out = malloc(s->room);
-	if (!s->context || !s->out || ZSTD_isError(ZSTD_CCtx_setParameter(s->context, ZSTD_c_compressionLevel, LEVEL)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(s->context, ZSTD_c_checksumFlag, 1)) || ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(s->context, size)))
+	if (!s->context || !s->out ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(s->context, ZSTD_c_compressionLevel, LEVEL)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(s->context, ZSTD_c_checksumFlag, 1)) ||
+		ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(s->context, size)))
 		return -ENOMEM;
 	return 0;
 }
@@ -34,7 +39,8 @@ static int feed(struct squeeze *s, const void *data, size_t len, ZSTD_EndDirecti
 	do {
 		ZSTD_outBuffer out = { s->out, s->room, 0 };
 		left = ZSTD_compressStream2(s->context, &out, &in, how);
-		int r = ZSTD_isError(left) ? -ENOMEM : sys_pwrite_all(s->fd, out.dst, out.pos, s->at);
+		int r = ZSTD_isError(left) ? -ENOMEM :
+					     sys_pwrite_all(s->fd, out.dst, out.pos, s->at);
 		if (r < 0)
 			return r;
 		s->at += out.pos;
@@ -60,7 +66,7 @@ void squeeze_done(struct squeeze *s)
 	*s = (struct squeeze){ .context = NULL };
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 struct stretch {
 	ZSTD_DCtx *context;
@@ -127,7 +133,10 @@ static int stretch_all(struct stretch *s, int from, int to, uint64_t size)
 
 int unsqueeze(int from, uint64_t size, int *ret_fd)
 {
-	CLEANUP(stretch_done) struct stretch s = { .context = ZSTD_createDCtx(), .in_room = ZSTD_DStreamInSize(), .out_room = 1u << 20 };
+	CLEANUP(stretch_done)
+	struct stretch s = {
+		.context = ZSTD_createDCtx(), .in_room = ZSTD_DStreamInSize(), .out_room = 1u << 20
+	};
 	AUTO_FD int to = sys_memfd("nova-guest-memory");
 	s.in = malloc(s.in_room);
 	s.out = malloc(s.out_room);

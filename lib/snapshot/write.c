@@ -9,10 +9,11 @@
 
 #define CHUNK (1u << 20)
 
-/* --- memory: as it is in the base, with the pages laid over it ------------------------------------------------------------ */
+/* --- memory: as it is in the base, with the pages laid over it --- */
 
 struct layers {
-	int memory;       /* read, not mapped: a look at a hole of a memfd through a mapping fills it */
+	/* read, not mapped: a look at a hole of a memfd through a mapping fills it */
+	int memory;
 	uint8_t *content; /* mapped */
 	uint64_t size, content_size;
 	const struct pages *pages;
@@ -33,7 +34,8 @@ static int layers_map(struct layers *l, int memory, const struct pages *pages)
 	l->size = (uint64_t)st.st_size;
 	l->content_size = pages->page_count * (uint64_t)PAGE_BYTES;
 	l->memory = memory;
-	l->content = l->content_size ? sys_map(pages->fd, pages->offset, l->content_size, false) : NULL;
+	l->content =
+		l->content_size ? sys_map(pages->fd, pages->offset, l->content_size, false) : NULL;
 	return l->content_size && !l->content ? -ENOMEM : 0;
 }
 
@@ -48,7 +50,8 @@ static void lay_over(const struct layers *l, struct place *p, uint64_t at, size_
 {
 	for (; p->run < l->pages->run_count; p->run++) {
 		const struct page_run *run = &l->pages->runs[p->run];
-		uint64_t begin = (uint64_t)run->first * PAGE_BYTES, end = begin + (uint64_t)run->count * PAGE_BYTES;
+		uint64_t begin = (uint64_t)run->first * PAGE_BYTES,
+			 end = begin + (uint64_t)run->count * PAGE_BYTES;
 		if (begin >= at + len)
 			return;
 		uint64_t from = begin > at ? begin : at, to = end < at + len ? end : at + len;
@@ -60,7 +63,8 @@ static void lay_over(const struct layers *l, struct place *p, uint64_t at, size_
 }
 
 /* The file is as sparse as the memory is empty. */
-static int write_layers(const struct layers *l, int to, struct squeeze *squeeze, const struct stop *stop)
+static int write_layers(
+	const struct layers *l, int to, struct squeeze *squeeze, const struct stop *stop)
 {
 	struct place place = { 0 };
 	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
@@ -71,7 +75,8 @@ static int write_layers(const struct layers *l, int to, struct squeeze *squeeze,
 		if (r == 0)
 			lay_over(l, &place, at, len, chunk);
 		if (r == 0)
-			r = squeeze ? squeeze_add(squeeze, chunk, len) : sys_pwrite_sparse(to, chunk, len, at);
+			r = squeeze ? squeeze_add(squeeze, chunk, len) :
+				      sys_pwrite_sparse(to, chunk, len, at);
 		if (r == 0 && stop_asked(stop))
 			r = -ECANCELED;
 	}
@@ -95,7 +100,7 @@ static int write_memory(int to, const struct snapshot_parts *parts, struct file_
 	return r < 0 ? r : squeeze_end(&squeeze);
 }
 
-/* --- pages ------------------------------------------------------------------------------------------------------------------ */
+/* --- pages --- */
 
 struct page_file {
 	struct pages_header header;
@@ -112,7 +117,8 @@ static int page_file_map(struct page_file *f, const struct pages *pages)
 {
 	*f = (struct page_file){
 		.header = { PAGES_MAGIC, (uint32_t)pages->run_count, (uint32_t)pages->page_count },
-		.runs_size = pages->run_count * sizeof(*pages->runs), .content_size = pages->page_count * (uint64_t)PAGE_BYTES,
+		.runs_size = pages->run_count * sizeof(*pages->runs),
+		.content_size = pages->page_count * (uint64_t)PAGE_BYTES,
 	};
 	f->padding = (PAGE_BYTES - (sizeof(f->header) + f->runs_size) % PAGE_BYTES) % PAGE_BYTES;
 	if (f->content_size)
@@ -129,19 +135,21 @@ static int write_pages(int to, const struct pages *pages, struct file_sum *sum, 
 	const struct {
 		const void *data;
 		uint64_t len;
-	} parts[] = { { &f.header, sizeof(f.header) }, { pages->runs, f.runs_size }, { zeros, f.padding }, { f.content, f.content_size } };
+	} parts[] = { { &f.header, sizeof(f.header) }, { pages->runs, f.runs_size },
+		{ zeros, f.padding }, { f.content, f.content_size } };
 	uint64_t size = sizeof(f.header) + f.runs_size + f.padding + f.content_size, at = 0;
 	sum->unpacked = compress ? size : 0;
 	if (r == 0 && compress)
 		r = squeeze_begin(&squeeze, to, size);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {
-		r = compress ? squeeze_add(&squeeze, parts[i].data, parts[i].len) : sys_pwrite_all(to, parts[i].data, parts[i].len, at);
+		r = compress ? squeeze_add(&squeeze, parts[i].data, parts[i].len) :
+			       sys_pwrite_all(to, parts[i].data, parts[i].len, at);
 		at += parts[i].len;
 	}
 	return r == 0 && compress ? squeeze_end(&squeeze) : r;
 }
 
-/* --- all of it -------------------------------------------------------------------------------------------------------------- */
+/* --- all of it --- */
 
 static int write_state(int to, int from)
 {
@@ -149,7 +157,9 @@ static int write_state(int to, int from)
 	struct stat st;
 	int r = sys_fstat(from, &st);
 	for (uint64_t at = 0; r == 0 && at < (uint64_t)st.st_size;) {
-		size_t n = (uint64_t)st.st_size - at < sizeof(block) ? (size_t)((uint64_t)st.st_size - at) : sizeof(block);
+		size_t n = (uint64_t)st.st_size - at < sizeof(block) ?
+				   (size_t)((uint64_t)st.st_size - at) :
+				   sizeof(block);
 		r = sys_pread_all(from, block, n, at);
 		if (r == 0)
 			r = sys_pwrite_all(to, block, n, at);
@@ -165,11 +175,13 @@ struct writing {
 
 enum part { PART_MEMORY, PART_PAGES, PART_STATE };
 
-static int write_part(const struct snapshot_parts *parts, enum part part, int to, struct file_sum *sum)
+static int write_part(
+	const struct snapshot_parts *parts, enum part part, int to, struct file_sum *sum)
 {
 	if (part == PART_MEMORY)
 		return write_memory(to, parts, sum);
-	return part == PART_PAGES ? write_pages(to, parts->pages, sum, parts->compress) : write_state(to, parts->state);
+	return part == PART_PAGES ? write_pages(to, parts->pages, sum, parts->compress) :
+				    write_state(to, parts->state);
 }
 
 static int sum_part(const char *path, bool sparse, struct file_sum *sum)
@@ -182,9 +194,11 @@ static int sum_part(const char *path, bool sparse, struct file_sum *sum)
 
 static int write_one(const struct writing *w, enum part part, struct file_sum *sum)
 {
-	static const char *const names[][2] = { { "memory", "memory.zst" }, { "pages", "pages.zst" }, { "state", "state" } };
+	static const char *const names[][2] = { { "memory", "memory.zst" },
+		{ "pages", "pages.zst" }, { "state", "state" } };
 	AUTO_FREE char *path = path_join(w->directory, names[part][w->parts->compress]);
-	/* Any user may open it by its descriptor, as a VMM with a user of its own does; nobody else reaches it, as the root is closed. */
+	/* Any user may open it by its descriptor, as a VMM with a user of its own does; nobody else
+	 * reaches it, as the root is closed. */
 	AUTO_FD int fd = path ? sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600) : -ENOMEM;
 	int r = fd < 0 ? fd : sys_fchmod(fd, 0666);
 	if (r == 0)
@@ -199,7 +213,8 @@ static int write_one(const struct writing *w, enum part part, struct file_sum *s
 static int write_files(const struct writing *w, struct manifest *m)
 {
 	AUTO_FREE char *manifest = path_join(w->directory, "manifest.json");
-	int r = w->parts->memory >= 0 ? write_one(w, PART_MEMORY, &m->memory) : write_one(w, PART_PAGES, &m->pages);
+	int r = w->parts->memory >= 0 ? write_one(w, PART_MEMORY, &m->memory) :
+					write_one(w, PART_PAGES, &m->pages);
 	if (r == 0)
 		r = write_one(w, PART_STATE, &m->state);
 	AUTO_FREE char *json = r == 0 ? manifest_to_json(m) : NULL;
@@ -214,7 +229,8 @@ static void sweep_unfinished(const char *root)
 	char **names;
 	int count = fs_list(root, &names);
 	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path = str_starts(names[i], ".tmp-") ? path_join(root, names[i]) : NULL;
+		AUTO_FREE char *path =
+			str_starts(names[i], ".tmp-") ? path_join(root, names[i]) : NULL;
 		AUTO_FD int fd = path ? sys_open(path, O_RDONLY | O_DIRECTORY, 0) : -1;
 		if (fd >= 0 && sys_flock(fd, true, false) == 0)
 			fs_remove_tree(path);
@@ -258,7 +274,8 @@ static int begin(const char *root, const char *temp, int *ret_lock)
 	AUTO_FD int guard_fd = -1;
 	int r = guard ? fs_mkdirs(root, 0700) : -ENOMEM;
 	if (r == 0)
-		r = fs_lock(guard, true, &guard_fd); /* between mkdir and lock a directory looks dead */
+		/* between mkdir and lock a directory looks dead */
+		r = fs_lock(guard, true, &guard_fd);
 	if (r < 0)
 		return r;
 	sweep_unfinished(root);
@@ -276,11 +293,13 @@ static int check_name_is_free(const char *root, const char *name, nova_error_t *
 	AUTO_MANIFEST struct manifest other = { .name = NULL };
 	if (snapshot_find(root, name, &other, NULL) < 0)
 		return 0;
-	return nova_fail(error, NOVA_EEXIST, "there is a snapshot '%s' already; delete it first or take another name", name);
+	return nova_fail(error, NOVA_EEXIST,
+		"there is a snapshot '%s' already; delete it first or take another name", name);
 }
 
 /* The name is unique among those that can be seen; looked at under the lock of the root. */
-static int publish(const char *root, const struct manifest *m, const char *temp, int lock, nova_error_t **error)
+static int publish(const char *root, const struct manifest *m, const char *temp, int lock,
+	nova_error_t **error)
 {
 	AUTO_FREE char *guard = path_join(root, ".lock"), *path = path_join(root, m->id);
 	AUTO_FD int guard_fd = -1;
@@ -294,22 +313,26 @@ static int publish(const char *root, const struct manifest *m, const char *temp,
 		return code;
 	r = fs_publish(lock, temp, path);
 	if (r < 0 && fs_exists(temp) == 0)
-		fs_rename(path, temp); /* it was there, but may not last: what is reported as failed must not be seen */
+		/* it was there, but may not last: what is reported as failed must not be seen */
+		fs_rename(path, temp);
 	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", path) : 0;
 }
 
-int snapshot_write(const char *root, struct manifest *m, const struct snapshot_parts *parts, nova_error_t **error)
+int snapshot_write(const char *root, struct manifest *m, const struct snapshot_parts *parts,
+	nova_error_t **error)
 {
 	AUTO_FREE char *temp = str_format("%s/.tmp-%s", root, m->id);
 	AUTO_FD int lock = -1;
-	int free_name = check_name_is_free(root, m->name, error); /* looked at again in the end; this spares writing for nothing */
+	/* looked at again in the end; this spares writing for nothing */
+	int free_name = check_name_is_free(root, m->name, error);
 	if (free_name < 0)
 		return free_name;
 	int r = temp ? begin(root, temp, &lock) : -ENOMEM;
 	struct writing w = { temp, parts };
 	if (r == 0)
 		r = write_files(&w, m);
-	int code = r < 0 ? nova_fail_os(error, r, "snapshot in '%s'", root) : publish(root, m, temp, lock, error);
+	int code = r < 0 ? nova_fail_os(error, r, "snapshot in '%s'", root) :
+			   publish(root, m, temp, lock, error);
 	if (code < 0 && temp)
 		fs_remove_tree(temp);
 	return code;

@@ -31,7 +31,9 @@ int record_copy(
 	struct function_record *to, const struct function_record *from, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record copy = {
-		.version = from->version, .created_us = from->created_us, .updated_us = from->updated_us
+		.version = from->version,
+		.created_us = from->created_us,
+		.updated_us = from->updated_us,
 	};
 	if (!copy_text(&copy.id, from->id) || !copy_text(&copy.name, from->name) ||
 		!copy_text(&copy.code_path, from->code_path) ||
@@ -74,8 +76,8 @@ int record_check_fields(const struct function_record *r, int code, nova_error_t 
 static bool is_hex_text(const char *text, const char *shape)
 {
 	for (; *shape; shape++, text++)
-		if (*shape == '-' ? *text != '-'
-				  : !(is_digit(*text) || (*text >= 'a' && *text <= 'f')))
+		if (*shape == '-' ? *text != '-' :
+				    !(is_digit(*text) || (*text >= 'a' && *text <= 'f')))
 			return false;
 	return !*text;
 }

@@ -2,17 +2,20 @@
 /*
  * The door of store: where functions are remembered.
  *
- * A store is one const table of operations. It keeps records and answers questions about them; it decides nothing:
- * versions, times and the meaning of fields are its caller's. A store never sees a VM or a code disk.
+ * A store is one const table of operations. It keeps records and answers questions about them; it
+ * decides nothing: versions, times and the meaning of fields are its caller's. A store never sees a
+ * VM or a code disk.
  *
- * Every operation may be called from any thread at any time, and several processes may use the same store.
+ * Every operation may be called from any thread at any time, and several processes may use the same
+ * store.
  */
 #ifndef NOVA_LIB_STORE_H
 #define NOVA_LIB_STORE_H
 
 #include "property/property.h"
 
-/* Everything that is stored about a function. Texts are owned by the record and never NULL in a whole one. */
+/* Everything that is stored about a function. Texts are owned by the record and never NULL in a
+ * whole one. */
 struct function_record {
 	char *id; /* UUID, stays through replacements */
 	char *name;
@@ -28,8 +31,10 @@ struct function_record {
 #define RECORD_PATH_MAX 4096
 
 void record_clear(struct function_record *record); /* frees what it owns; the struct is then zero */
-int record_copy(struct function_record *to, const struct function_record *from, nova_error_t **error);
-/* Checks what a user gives: everything but id, code_hash, version and times. Fails with `code`, naming the field. */
+int record_copy(
+	struct function_record *to, const struct function_record *from, nova_error_t **error);
+/* Checks what a user gives: everything but id, code_hash, version and times. Fails with `code`,
+ * naming the field. */
 int record_check_fields(const struct function_record *record, int code, nova_error_t **error);
 /* Checks all of it. */
 int record_check(const struct function_record *record, int code, nova_error_t **error);
@@ -44,9 +49,10 @@ struct store_ops {
 	const char *name;
 
 	/*
-	 * Opens the store at `where` (sqlite: the state directory, which exists), making or migrating it if needed.
-	 * NOVA_ECORRUPT if it is damaged or something else (it is then left as it is), NOVA_ENOTSUP if a newer
-	 * libnova made it, NOVA_EPERM if it cannot be written, NOVA_ENOSPC, NOVA_EIO.
+	 * Opens the store at `where` (sqlite: the state directory, which exists), making or
+	 * migrating it if needed. NOVA_ECORRUPT if it is damaged or something else (it is then left
+	 * as it is), NOVA_ENOTSUP if a newer libnova made it, NOVA_EPERM if it cannot be written,
+	 * NOVA_ENOSPC, NOVA_EIO.
 	 */
 	int (*open)(const char *where, struct store **ret_store, nova_error_t **error);
 
@@ -54,30 +60,38 @@ struct store_ops {
 	void (*close)(struct store *store);
 
 	/*
-	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0: the name must be free, else
-	 * NOVA_EEXIST. Otherwise the stored record of that name must have the same id and the version `replaces`, else
-	 * NOVA_EBUSY: somebody else was faster, look again. On failure nothing has changed.
+	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0:
+	 * the name must be free, else NOVA_EEXIST. Otherwise the stored record of that name must
+	 * have the same id and the version `replaces`, else NOVA_EBUSY: somebody else was faster,
+	 * look again. On failure nothing has changed.
 	 */
-	int (*put)(struct store *store, const struct function_record *record, uint32_t replaces, nova_error_t **error);
+	int (*put)(struct store *store, const struct function_record *record, uint32_t replaces,
+		nova_error_t **error);
 
-	/* Fills an empty record. NOVA_ENOTFOUND; NOVA_ECORRUPT if what is stored is no valid record. */
-	int (*get)(struct store *store, const char *name, struct function_record *ret_record, nova_error_t **error);
+	/* Fills an empty record. NOVA_ENOTFOUND; NOVA_ECORRUPT if what is stored is no valid
+	 * record. */
+	int (*get)(struct store *store, const char *name, struct function_record *ret_record,
+		nova_error_t **error);
 
 	/* All records by name (bytewise). Free with record_list_free(). None: NULL and 0. */
-	int (*list)(struct store *store, struct function_record **ret_records, size_t *ret_count, nova_error_t **error);
+	int (*list)(struct store *store, struct function_record **ret_records, size_t *ret_count,
+		nova_error_t **error);
 
 	/* At most `max` names, for suggestions; the list ends with NULL. Free with strv_free(). */
-	int (*names)(struct store *store, size_t max, char ***ret_names, size_t *ret_count, nova_error_t **error);
+	int (*names)(struct store *store, size_t max, char ***ret_names, size_t *ret_count,
+		nova_error_t **error);
 
 	/* NOVA_ENOTFOUND if there is none of that name. */
 	int (*remove)(struct store *store, const char *name, nova_error_t **error);
 
 	/* How many functions have that code. */
-	int (*count_code_users)(struct store *store, const char *code_hash, uint64_t *ret_count, nova_error_t **error);
+	int (*count_code_users)(struct store *store, const char *code_hash, uint64_t *ret_count,
+		nova_error_t **error);
 
 	/*
-	 * A number that differs from each one given before if anyone, this or another process, has changed the store in between.
-	 * It may also differ without a change. What was read after stamp N is current as long as the stamp is N.
+	 * A number that differs from each one given before if anyone, this or another process, has
+	 * changed the store in between. It may also differ without a change. What was read after
+	 * stamp N is current as long as the stamp is N.
 	 */
 	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
 };
@@ -86,7 +100,8 @@ void record_list_free(struct function_record *records, size_t count);
 
 extern const struct store_ops store_sqlite;
 
-/* The operations of the store with that name (setting `store`); NOVA_ENOTSUP if this build has none. */
+/* The operations of the store with that name (setting `store`); NOVA_ENOTSUP if this build has
+ * none. */
 int store_find(const char *name, const struct store_ops **ret_ops, nova_error_t **error);
 
 static inline void store_closep(struct store **store)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Talking to the agent. Several calls may be under way in one VM: each frame goes to the call whose id it bears. There is no thread for
- * that: of the callers that wait one reads for all, and when it has its own answer, or is busy with output, the next one does.
+ * Talking to the agent. Several calls may be under way in one VM: each frame goes to the call whose
+ * id it bears. There is no thread for that: of the callers that wait one reads for all, and when it
+ * has its own answer, or is busy with output, the next one does.
  *
  * All is done with vm->lock held, except waiting, parsing, and what callers do with output.
  */
@@ -11,17 +12,19 @@
 
 #include "vm/vm.h"
 
-#define WRITE_SLICE_MS 20u          /* who waits to write looks that often whether it should read */
+#define WRITE_SLICE_MS 20u /* who waits to write looks that often whether it should read */
 /* Bytes of frames that a call has not looked at: an agent sends no more than 2 MiB of what is
  * printed, one answer, and an output in base64. */
-#define PENDING_MAX    ((24u << 20) + PROTO_OUTPUT_JSON_MAX / 2 * 3)
-#define WORDS_MOST     4000u        /* bytes of a guest's words in a message */
-#define OUTPUT_TIME    30000u       /* a long output, once it begins to come, has so long at least, ms */
-#define CANCEL_GRACE   1000u        /* an agent that has not ended a cancelled call after this time is taken for dead, ms */
+#define PENDING_MAX ((24u << 20) + PROTO_OUTPUT_JSON_MAX / 2 * 3)
+/* a long output, once it begins to come, has so long at least, ms */
+#define OUTPUT_TIME 30000u
+/* an agent that has not ended a cancelled call after this time is taken for dead, ms */
+#define CANCEL_GRACE 1000u
 
-/* --- the end of a channel --------------------------------------------------------------------------------------------- */
+/* --- the end of a channel --- */
 
-/* Everybody who waits is told. The VMM is killed at once, the rest is for who leaves last, or is alone. `why` is taken over. */
+/* Everybody who waits is told. The VMM is killed at once, the rest is for who leaves last, or is
+ * alone. `why` is taken over. */
 static void lose_as(nova_vm_t *vm, int code, int os, char *why)
 {
 	if (vm->lost) {
@@ -51,7 +54,8 @@ static void lose(nova_vm_t *vm, int code, char *why)
 /* The host could not go on with it; the VMM has done nothing wrong. */
 static void lose_os(nova_vm_t *vm, int os, const char *doing)
 {
-	lose_as(vm, nova_code_of_errno(os), os, str_format("microVM %s was ended: %s failed", vm->id, doing));
+	lose_as(vm, nova_code_of_errno(os), os,
+		str_format("microVM %s was ended: %s failed", vm->id, doing));
 }
 
 static bool is_closed(ssize_t r)
@@ -62,14 +66,16 @@ static bool is_closed(ssize_t r)
 static void lose_ended(nova_vm_t *vm)
 {
 	AUTO_FREE char *words = vm->lost ? NULL : machine_last_words(vm->machine, 300);
-	lose(vm, NOVA_ELOST, str_format("microVM %s has ended; its last words: %s", vm->id, words ? words : ""));
+	lose(vm, NOVA_ELOST,
+		str_format("microVM %s has ended; its last words: %s", vm->id, words ? words : ""));
 }
 
 static int lost(nova_vm_t *vm, nova_error_t **error)
 {
 	if (!vm->lost_why)
 		return nova_oom(error);
-	return vm->lost_os ? nova_fail_os(error, vm->lost_os, "%s", vm->lost_why) : nova_fail(error, vm->lost_code, "%s", vm->lost_why);
+	return vm->lost_os ? nova_fail_os(error, vm->lost_os, "%s", vm->lost_why) :
+			     nova_fail(error, vm->lost_code, "%s", vm->lost_why);
 }
 
 /* This call has no answer in time; the others lose their VM to that. */
@@ -78,16 +84,24 @@ static int silent(nova_vm_t *vm, const struct vm_call *call, nova_error_t **erro
 	if (vm->lost)
 		return lost(vm, error);
 	AUTO_FREE char *words = machine_last_words(vm->machine, 300);
-	lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent did not answer another call in time", vm->id));
+	lose(vm, NOVA_ELOST,
+		str_format("microVM %s was ended, because its agent did not answer another call in "
+			   "time",
+			vm->id));
 	if (call->canceled)
-		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled; as the agent in microVM %s did not answer, the microVM was ended", vm->id);
-	return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s did not answer in time; last words of the guest: %s", vm->id,
-		words ? words : "");
+		return nova_fail(error, NOVA_ECANCELED,
+			"the call was cancelled; as the agent in microVM %s did not answer, the "
+			"microVM was ended",
+			vm->id);
+	return nova_fail(error, NOVA_EAGENT,
+		"the agent in microVM %s did not answer in time; last words of the guest: %s",
+		vm->id, words ? words : "");
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
-/* The member request_id, which agents write first, and without escapes; "" if there is none. False: it is no text. */
+/* The member request_id, which agents write first, and without escapes; "" if there is none. False:
+ * it is no text. */
 static bool find_id(const struct proto_frame *frame, struct json_span *ret)
 {
 	static const char first[] = "{\"request_id\":\"";
@@ -95,15 +109,18 @@ static bool find_id(const struct proto_frame *frame, struct json_span *ret)
 	struct json_walk walk;
 	struct json_span key, value;
 	if (frame->payload_len > sizeof(first) && !memcmp(text, first, sizeof(first) - 1)) {
-		const char *from = text + sizeof(first) - 1; /* it has been checked that the string ends */
-		*ret = (struct json_span){ from, (size_t)((const char *)memchr(from, '"', frame->payload_len) - from) };
+		/* it has been checked that the string ends */
+		const char *from = text + sizeof(first) - 1;
+		*ret = (struct json_span){ from,
+			(size_t)((const char *)memchr(from, '"', frame->payload_len) - from) };
 		return true;
 	}
 	*ret = (struct json_span){ "", 0 };
 	if (json_walk_start(&walk, text, frame->payload_len, PROTO_DEPTH - 1))
 		while (json_walk_next(&walk, &key, &value) > 0)
 			if (json_is(key, "request_id")) {
-				*ret = (struct json_span){ value.at + 1, value.len > 1 ? value.len - 2 : 0 };
+				*ret = (struct json_span){ value.at + 1,
+					value.len > 1 ? value.len - 2 : 0 };
 				return *value.at == '"';
 			}
 	return true;
@@ -114,8 +131,7 @@ static bool is_wanted(const struct vm_call *call, int type)
 	if (!call || !call->request || call->answered)
 		return false;
 	return !*call->id || type == NOVA_MSG_RESP || type == NOVA_MSG_OUTPUT ||
-		   type == NOVA_MSG_CREDIT ||
-		   (type == NOVA_MSG_STREAM && call->request->on_output);
+	       type == NOVA_MSG_CREDIT || (type == NOVA_MSG_STREAM && call->request->on_output);
 }
 
 /* Puts it where its call will find it, and takes it over. What nobody waits for is passed over. */
@@ -124,7 +140,10 @@ static void route(nova_vm_t *vm, struct proto_frame *frame)
 	AUTO_FREE struct proto_frame *owned = frame;
 	struct json_span id;
 	if (!find_id(frame, &id)) {
-		lose(vm, NOVA_EAGENT, str_format("microVM %s was ended: its agent answers nobody, for \"request_id\" is no text", vm->id));
+		lose(vm, NOVA_EAGENT,
+			str_format("microVM %s was ended: its agent answers nobody, for "
+				   "\"request_id\" is no text",
+				vm->id));
 		return;
 	}
 	struct vm_call *call = vm_call_find(vm, id.at, id.len);
@@ -132,7 +151,9 @@ static void route(nova_vm_t *vm, struct proto_frame *frame)
 		return;
 	call->pending += sizeof(*frame) + frame->size;
 	if (call->pending > PENDING_MAX) {
-		lose(vm, NOVA_EAGENT, str_format("microVM %s was ended: its agent sent more output than one may", vm->id));
+		lose(vm, NOVA_EAGENT,
+			str_format("microVM %s was ended: its agent sent more output than one may",
+				vm->id));
 		return;
 	}
 	*call->last = STEAL(owned);
@@ -160,7 +181,8 @@ static bool take_bytes(nova_vm_t *vm)
 		return false;
 	}
 	int code = nova_decoder_feed(vm->decoder, block, (size_t)got, &error);
-	while (code == 0 && !vm->lost && (got_frame = proto_decoder_take(vm->decoder, &frame, &error)) > 0)
+	while (code == 0 && !vm->lost &&
+		(got_frame = proto_decoder_take(vm->decoder, &frame, &error)) > 0)
 		route(vm, frame);
 	if (nova_error_os(error))
 		lose_os(vm, nova_error_os(error), "taking what its agent sent");
@@ -176,16 +198,21 @@ static int stdin_of(const struct vm_call *call)
 	return flows ? flow_wants(call->request->flow) : -1;
 }
 
-/* Waits for bytes, takes console output along, and hands out the frames. `more`: what else to wait for on the channel. */
+/* Waits for bytes, takes console output along, and hands out the frames. `more`: what else to wait
+ * for on the channel. */
 static void read_for_all(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, short more)
 {
 	struct machine *m = vm->machine;
 	struct pollfd fds[] = {
-		{ m->channel, (short)(POLLIN | more), 0 }, { m->serial, POLLIN, 0 }, { m->diag, POLLIN, 0 }, { vm->wake, POLLIN, 0 },
+		{ m->channel, (short)(POLLIN | more), 0 },
+		{ m->serial, POLLIN, 0 },
+		{ m->diag, POLLIN, 0 },
+		{ vm->wake, POLLIN, 0 },
 		{ more ? -1 : stdin_of(call), POLLIN, 0 },
 	};
 	vm->reader = call;
-	const struct stop *stop = vm_call_canceled(call) ? NULL : call->stop; /* by now it is known */
+	/* by now it is known */
+	const struct stop *stop = vm_call_canceled(call) ? NULL : call->stop;
 	pthread_mutex_unlock(&vm->lock);
 	int n = stop_poll(stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
 	pthread_mutex_lock(&vm->lock);
@@ -222,7 +249,7 @@ static void wait_until(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 	sleeper_wait(&call->woken, &vm->lock, deadline, call->canceled ? NULL : call->stop);
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 /* Frames go out whole, one after the other. */
 static int take_pen(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, nova_error_t **error)
@@ -237,7 +264,8 @@ static int take_pen(nova_vm_t *vm, struct vm_call *call, uint64_t deadline, nova
 	if (vm->lost)
 		return lost(vm, error);
 	if (vm_call_canceled(call) && !call->cancel_sent)
-		return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+		return nova_fail(error, NOVA_ECANCELED,
+			"the call was cancelled before it began in microVM %s", vm->id);
 	vm->writer = call;
 	return 0;
 }
@@ -254,7 +282,8 @@ static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline
 {
 	uint64_t slice = deadline_in_ms(WRITE_SLICE_MS);
 	if (!vm->reader) {
-		read_for_all(vm, call, deadline, POLLOUT); /* the agent may have to get rid of something first */
+		/* the agent may have to get rid of something first */
+		read_for_all(vm, call, deadline, POLLOUT);
 		pass_on_reading(vm);
 		return;
 	}
@@ -264,13 +293,18 @@ static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline
 	pthread_mutex_lock(&vm->lock);
 }
 
-/* Sending 6 MiB to an agent that is stuck must not outlast the deadline, so the socket never blocks us. */
-static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len, uint64_t deadline, nova_error_t **error)
+/* Sending 6 MiB to an agent that is stuck must not outlast the deadline, so the socket never blocks
+ * us. */
+static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len,
+	uint64_t deadline, nova_error_t **error)
 {
 	const uint8_t *at = frame;
-	uint64_t patience = NEVER; /* of a call that is cancelled meanwhile: its frame has to go out whole, as long as somebody reads it */
+	/* of a call that is cancelled meanwhile: its frame has to go out whole, as long as somebody
+	 * reads it */
+	uint64_t patience = NEVER;
 	while (len) {
-		ssize_t put = vm->lost ? -EPIPE : sys_send(vm->machine->channel, at, len, MSG_DONTWAIT);
+		ssize_t put =
+			vm->lost ? -EPIPE : sys_send(vm->machine->channel, at, len, MSG_DONTWAIT);
 		if (put == -EAGAIN) {
 			if (vm_call_canceled(call) && patience == NEVER)
 				patience = deadline_in_ms(CANCEL_GRACE);
@@ -281,12 +315,15 @@ static int write_frame(nova_vm_t *vm, struct vm_call *call, const void *frame, s
 			continue;
 		}
 		if (put < 0 && !is_closed(put) && at == (const uint8_t *)frame)
-			return nova_fail_os(error, (int)put, "nothing could be sent to the agent in microVM %s", vm->id);
+			return nova_fail_os(error, (int)put,
+				"nothing could be sent to the agent in microVM %s", vm->id);
 		if (put < 0) {
 			if (is_closed(put))
 				lose_ended(vm);
 			else
-				lose_os(vm, (int)put, "sending to its agent"); /* half a frame cannot be taken back */
+				lose_os(vm, (int)put,
+					"sending to its agent"); /* half a frame cannot be taken
+								    back */
 			return lost(vm, error);
 		}
 		at += put;
@@ -303,7 +340,9 @@ static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error
 	AUTO_FREE char *text = str_format("{\"request_id\":\"%s\"}", call->id);
 	AUTO_FREE void *frame = NULL;
 	size_t len;
-	int code = text ? nova_frame_encode(NOVA_MSG_CANCEL, text, strlen(text), &frame, &len, error) : nova_oom(error);
+	int code =
+		text ? nova_frame_encode(NOVA_MSG_CANCEL, text, strlen(text), &frame, &len, error) :
+		       nova_oom(error);
 	call->cancel_sent = true;
 	if (patience < call->deadline)
 		call->deadline = patience;
@@ -317,13 +356,14 @@ static int send_cancel(nova_vm_t *vm, struct vm_call *call, nova_error_t **error
 }
 
 /* A frame that cannot be sent at all ends the command, whose streams nobody would pass on. */
-static int write_flow(nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len,
-	nova_error_t **error)
+static int write_flow(
+	nova_vm_t *vm, struct vm_call *call, const void *frame, size_t len, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *own = NULL;
 	int code = write_frame(vm, call, frame, len, call->deadline, &own);
 	if (code < 0 && !vm->lost) {
-		flow_fail(call->request->flow, -nova_error_os(own), "nothing can be sent to the command");
+		flow_fail(call->request->flow, -nova_error_os(own),
+			"nothing can be sent to the command");
 		return 0;
 	}
 	if (code < 0 && error)
@@ -351,14 +391,16 @@ static int send_flow(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 	return code;
 }
 
-/* --- a call ------------------------------------------------------------------------------------------------------------------ */
+/* --- a call --- */
 
 /* A piece of output: bytes that are no text come in base64. */
-static int pass_output(const struct vm_request *request, struct guest_message *said, nova_error_t **error)
+static int pass_output(
+	const struct vm_request *request, struct guest_message *said, nova_error_t **error)
 {
 	struct json_span bytes = said->data.at ? said->data : said->base64;
 	bool coded = bytes.at && bytes.at == said->base64.at;
-	ssize_t len = coded ? base64_decode(bytes.at, bytes.len, (char *)bytes.at) : (ssize_t)bytes.len;
+	ssize_t len =
+		coded ? base64_decode(bytes.at, bytes.len, (char *)bytes.at) : (ssize_t)bytes.len;
 	if (!bytes.at || len < 0 || said->stream < 1)
 		return nova_fail(error, NOVA_EAGENT, "what the guest sends as output is none");
 	request->on_output(request->userdata, (int)said->stream, bytes.at, (size_t)len);
@@ -374,9 +416,10 @@ static int take_piece(struct vm_call *call, struct guest_message *said, nova_err
 	return output_pieces_add(&call->output, said, error);
 }
 
-/* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served meanwhile. */
-static int open_frame(
-	struct vm_call *call, struct proto_frame *frame, struct vm_answer *answer, nova_error_t **error)
+/* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served
+ * meanwhile. */
+static int open_frame(struct vm_call *call, struct proto_frame *frame, struct vm_answer *answer,
+	nova_error_t **error)
 {
 	AUTO_FREE struct proto_frame *owned = frame;
 	const struct vm_request *request = call->request;
@@ -405,7 +448,8 @@ static void give_time(struct vm_call *call)
 		call->deadline = end;
 }
 
-static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
+static int take_frame(
+	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
 	struct proto_frame *frame = call->first;
 	call->first = frame->next;
@@ -418,13 +462,17 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 	pthread_mutex_unlock(&vm->lock);
 	int code = open_frame(call, frame, answer, error);
 	pthread_mutex_lock(&vm->lock);
-	/* Nobody has looked at the channel meanwhile: who takes output slowly does not lose the VM. */
+	/* Nobody has looked at the channel meanwhile: who takes output slowly does not lose the VM.
+	 */
 	if (call->request->flow && call->deadline != NEVER)
 		call->deadline += clock_ns() - since;
 	if (!begun && call->output.size)
 		give_time(call);
 	if (code < 0 && code != NOVA_ENOMEM) {
-		lose(vm, NOVA_ELOST, str_format("microVM %s was ended, because its agent could not be understood", vm->id));
+		lose(vm, NOVA_ELOST,
+			str_format(
+				"microVM %s was ended, because its agent could not be understood",
+				vm->id));
 		nova_wrap(error, code, "microVM %s", vm->id);
 	}
 	return code;
@@ -433,20 +481,23 @@ static int take_frame(nova_vm_t *vm, struct vm_call *call, struct vm_answer *ans
 /* What runs no code is not ended in the guest: its answer will be passed over. */
 static int give_up(const nova_vm_t *vm, nova_error_t **error)
 {
-	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled while microVM %s was working on it, which it may still be", vm->id);
+	return nova_fail(error, NOVA_ECANCELED,
+		"the call was cancelled while microVM %s was working on it, which it may still be",
+		vm->id);
 }
 
 static void wait_for_frame(nova_vm_t *vm, struct vm_call *call)
 {
 	call->waits = true;
 	if (sleeper_wait_readable(&call->woken, &vm->lock, call->deadline,
-			call->canceled ? NULL : call->stop, stdin_of(call)))
+		    call->canceled ? NULL : call->stop, stdin_of(call)))
 		call->request->flow->ready = true;
 	call->waits = false;
 }
 
 /* 1: the answer is there; 0: not yet. Output without end does not put the deadline off. */
-static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
+static int go_on(
+	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
 	if (call->first && (call->answered || !deadline_passed(call->deadline)))
 		return take_frame(vm, call, answer, error);
@@ -465,7 +516,8 @@ static int go_on(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, 
 	return 0;
 }
 
-static int await(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
+static int await(
+	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
 	int code = 0;
 	while (code == 0)
@@ -473,10 +525,11 @@ static int await(nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, 
 	pass_on_reading(vm);
 	if (code > 0)
 		return 0;
-	return call->request->runs_code ? nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) : code;
+	return call->request->runs_code ? nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) :
+					  code;
 }
 
-/* --- who a clone is, and what time it is ------------------------------------------------------ */
+/* --- who a clone is, and what time it is --- */
 
 /* A message of its own, and its answer. The pen is ours. */
 static int tell_first(nova_vm_t *vm, struct vm_call *call, enum vm_news kind, nova_error_t **error)
@@ -513,7 +566,8 @@ static int tell(nova_vm_t *vm, struct vm_call *call, enum vm_news kind, void **r
 	int code = 0;
 	if (request->may_carry && !member)
 		return nova_oom(error);
-	if (!member || proto_add_member(request->frame, request->frame_len, member, strlen(member), ret_longer, ret_len, NULL) < 0)
+	if (!member || proto_add_member(request->frame, request->frame_len, member, strlen(member),
+			       ret_longer, ret_len, NULL) < 0)
 		code = tell_first(vm, call, kind, error);
 	if (code == 0)
 		vm->unintroduced = vm->clock_stood = false;
@@ -529,18 +583,21 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 	if (code < 0)
 		return code;
 	if (vm->rests)
-		vm->ops->resume_soon(vm->machine, NULL); /* that it cannot go on shows on the channel */
+		/* that it cannot go on shows on the channel */
+		vm->ops->resume_soon(vm->machine, NULL);
 	vm->rests = false;
 	if (vm->unintroduced || (vm->clock_stood && vm->ops->needs_guest))
-		code = tell(vm, call, vm->unintroduced ? VM_IS_CLONE : VM_IS_LATE, &longer, &len, error);
+		code = tell(vm, call, vm->unintroduced ? VM_IS_CLONE : VM_IS_LATE, &longer, &len,
+			error);
 	/* The agent does nothing before it has a frame whole: what fails here never ran. */
 	if (code == 0)
-		code = write_frame(vm, call, longer ? longer : request->frame, len, call->deadline, error);
+		code = write_frame(
+			vm, call, longer ? longer : request->frame, len, call->deadline, error);
 	give_pen(vm);
 	return code;
 }
 
-/* --- the door -------------------------------------------------------------------------------------------------------------------- */
+/* --- the door --- */
 
 void vm_answer_done(struct vm_answer *answer)
 {
@@ -559,7 +616,8 @@ static int settle(nova_vm_t *vm, int code)
 	return code;
 }
 
-int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
+int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *request,
+	struct vm_answer *ret_answer, nova_error_t **error)
 {
 	int code = vm_check_running(vm, error);
 	if (code < 0)
@@ -574,7 +632,8 @@ int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *requ
 	return settle(vm, code);
 }
 
-int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
+int vm_ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer,
+	nova_error_t **error)
 {
 	struct vm_call call;
 	vm_call_init(&call, request->id, request->stop);
@@ -605,7 +664,8 @@ int vm_send(nova_vm_t *vm, const struct vm_request *request, nova_error_t **erro
 	return code;
 }
 
-int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer, nova_error_t **error)
+int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *ret_answer,
+	nova_error_t **error)
 {
 	struct vm_call call;
 	vm_call_init(&call, request->id, request->stop);
@@ -622,13 +682,15 @@ int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *
 	return code;
 }
 
-int vm_ask_json_as(nova_vm_t *vm, int type, json_t *payload, const struct vm_request *how, struct vm_answer *ret_answer, nova_error_t **error)
+int vm_ask_json_as(nova_vm_t *vm, int type, json_t *payload, const struct vm_request *how,
+	struct vm_answer *ret_answer, nova_error_t **error)
 {
 	AUTO_JSON json_t *owned = payload;
 	AUTO_FREE void *frame = NULL;
 	struct vm_request request = *how;
 	char id[9];
-	if (!owned || random_hex(id, 8) < 0 || json_object_set_new(owned, "request_id", json_string(id)) < 0)
+	if (!owned || random_hex(id, 8) < 0 ||
+		json_object_set_new(owned, "request_id", json_string(id)) < 0)
 		return nova_oom(error);
 	int code = proto_encode_json(type, owned, &frame, &request.frame_len, error);
 	if (code < 0)
@@ -638,8 +700,8 @@ int vm_ask_json_as(nova_vm_t *vm, int type, json_t *payload, const struct vm_req
 	return vm_ask(vm, &request, ret_answer, error);
 }
 
-int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop, struct vm_answer *ret_answer,
-	nova_error_t **error)
+int vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+	const struct stop *stop, struct vm_answer *ret_answer, nova_error_t **error)
 {
 	const struct vm_request how = { .deadline = deadline, .stop = stop };
 	return vm_ask_json_as(vm, type, payload, &how, ret_answer, error);
@@ -652,11 +714,17 @@ int vm_await_ready(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, no
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_await(vm, &request, &answer, error);
 	if (code < 0)
-		return code == NOVA_ELOST ? nova_wrap(error, code, "the guest ended before its agent was up") : code;
+		return code == NOVA_ELOST ?
+			       nova_wrap(error, code, "the guest ended before its agent was up") :
+			       code;
 	if (answer.frame->type != NOVA_MSG_READY)
-		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s begins with message %d instead of Ready", vm->id, answer.frame->type);
+		return nova_fail(error, NOVA_EAGENT,
+			"the agent in microVM %s begins with message %d instead of Ready", vm->id,
+			answer.frame->type);
 	const char *failure = answer.said.error.at;
-	return failure ? nova_fail(error, NOVA_EAGENT, "the agent in microVM %s cannot work: %s", vm->id, failure) : 0;
+	return failure ? nova_fail(error, NOVA_EAGENT, "the agent in microVM %s cannot work: %s",
+				 vm->id, failure) :
+			 0;
 }
 
 void nova_vm_cancel(nova_vm_t *vm, const char *request_id)
@@ -672,60 +740,4 @@ void nova_vm_cancel(nova_vm_t *vm, const char *request_id)
 			sys_event_raise(vm->wake);
 	}
 	pthread_mutex_unlock(&vm->lock);
-}
-
-/* The last line that is not empty: of a traceback, the one that says what happened. Not more than is good for a message. */
-static struct json_span last_line(struct json_span text)
-{
-	size_t end = text.len;
-	while (end && (unsigned char)text.at[end - 1] <= ' ')
-		end--;
-	size_t begin = end;
-	while (begin && text.at[begin - 1] != '\n')
-		begin--;
-	size_t len = utf8_valid_prefix((const uint8_t *)text.at + begin, end - begin < WORDS_MOST ? end - begin : WORDS_MOST);
-	return (struct json_span){ text.at + begin, len };
-}
-
-static int refusal_code(const char *name)
-{
-	static const struct {
-		const char *name;
-		int code;
-	} refusals[] = {
-		{ "invalid", NOVA_EINVAL },
-		{ "code", NOVA_EFUNCTION },
-		{ "busy", NOVA_EBUSY },
-		{ "canceled", NOVA_ECANCELED },
-		{ "missing", NOVA_ENOTFOUND },
-		{ "space", NOVA_ENOSPC },
-		{ "io", NOVA_EIO },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-		if (!strcmp(refusals[i].name, name))
-			return refusals[i].code;
-	return 0;
-}
-
-int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
-{
-	const struct guest_message *said = &answer->said;
-	if (!said->code.at)
-		return 0;
-	const char *text = said->error.at ? said->error.at : said->code.at;
-	int code = refusal_code(said->code.at);
-	if (!code)
-		return nova_fail(error, NOVA_EAGENT, "the agent failed: %.*s", (int)WORDS_MOST, text);
-	struct json_span last = said->err.at ? last_line(said->err) : (struct json_span){ "", 0 };
-	if (last.len && memmem(text, strlen(text), last.at, last.len))
-		last.len = 0; /* it says the same */
-	return nova_fail(error, code, "%.*s%s%.*s", (int)WORDS_MOST, text, last.len ? ": " : "", (int)last.len, last.at);
-}
-
-int vm_done(const struct vm_answer *answer, nova_error_t **error)
-{
-	int code = vm_refusal(answer, error);
-	if (code < 0 || answer->said.status.at)
-		return code;
-	return nova_fail(error, NOVA_EAGENT, "the agent answers without saying that it is done");
 }

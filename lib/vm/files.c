@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of a guest. What it says of them is checked as if it came from a stranger: it may be one by then. */
+/* Files of a guest. What it says of them is checked as if it came from a stranger: it may be one by
+ * then. */
 #include <errno.h>
 
 #include "vm/files.h"
 
 #define READ_MOST (64u << 20)
 
-/* --- listings ------------------------------------------------------------------------------------------------------- */
+/* --- listings --- */
 
 void nova_files_free(nova_files_t *files)
 {
@@ -49,7 +50,7 @@ static bool read_text(struct json_span text, struct file *f)
 {
 	bool link = f->kind == NOVA_FILE_LINK;
 	if (link ? !text.len || text.len >= PROTO_PATH_MAX || strlen(text.at) != text.len :
-		text.len && (text.len != 16 || strspn(text.at, "0123456789abcdef") != 16))
+		   text.len && (text.len != 16 || strspn(text.at, "0123456789abcdef") != 16))
 		return false;
 	snprintf(f->digest, sizeof(f->digest), "%s", link ? "" : text.at);
 	f->target = strdup(link ? text.at : "");
@@ -68,9 +69,12 @@ static bool read_file(struct json_span entry, struct file *f)
 	for (size_t i = 0; i < ITEMS; i++)
 		if (json_list_next(&walk, &items[i]) <= 0)
 			return false;
-	if (json_list_next(&walk, &extra) != 0 || !json_take_text(items[PATH], &path) || !proto_path_ok(path.at, path.len) ||
-		!json_take_text(items[KIND], &kind) || !read_kind(kind, &f->kind) || !json_take_number(items[MODE], 07777, &mode) ||
-		!json_take_number(items[SIZE], INT64_MAX, &size) || !json_take_number(items[TIME], INT64_MAX, &time) || !json_take_text(items[MORE], &text))
+	if (json_list_next(&walk, &extra) != 0 || !json_take_text(items[PATH], &path) ||
+		!proto_path_ok(path.at, path.len) || !json_take_text(items[KIND], &kind) ||
+		!read_kind(kind, &f->kind) || !json_take_number(items[MODE], 07777, &mode) ||
+		!json_take_number(items[SIZE], INT64_MAX, &size) ||
+		!json_take_number(items[TIME], INT64_MAX, &time) ||
+		!json_take_text(items[MORE], &text))
 		return false;
 	f->mode = (uint32_t)mode;
 	f->size = (uint64_t)size;
@@ -85,16 +89,21 @@ static bool read_file(struct json_span entry, struct file *f)
 static bool fits(const struct nova_files *files, const struct file *f)
 {
 	const char *slash = strrchr(f->path, '/');
-	const struct file *parent = slash ? files_find(files, f->path, (size_t)(slash - f->path)) : NULL;
+	const struct file *parent =
+		slash ? files_find(files, f->path, (size_t)(slash - f->path)) : NULL;
 	return (!slash || (parent && parent->kind == NOVA_FILE_DIRECTORY)) &&
-		(!files->count || proto_path_order(files->items[files->count - 1].path, f->path) < 0);
+	       (!files->count ||
+		       proto_path_order(files->items[files->count - 1].path, f->path) < 0);
 }
 
 static int add_file(struct nova_files *files, struct file *f, nova_error_t **error)
 {
 	size_t names = files->names + strlen(f->path) + strlen(f->target);
 	if (files->count >= FILES_MOST || names > FILES_NAMES)
-		return nova_fail(error, NOVA_ETOOBIG, "the directory holds more than %u files, or %u MiB of names: list a part of it", FILES_MOST, FILES_NAMES >> 20);
+		return nova_fail(error, NOVA_ETOOBIG,
+			"the directory holds more than %u files, or %u MiB of names: list a part "
+			"of it",
+			FILES_MOST, FILES_NAMES >> 20);
 	if (files->count == files->capacity) {
 		size_t more = files->capacity ? files->capacity * 2 : 64;
 		struct file *larger = realloc(files->items, more * sizeof(*larger));
@@ -113,7 +122,10 @@ static int add_file(struct nova_files *files, struct file *f, nova_error_t **err
 static int add_entry(struct nova_files *files, struct json_span entry, nova_error_t **error)
 {
 	struct file f = { .path = NULL };
-	int code = !read_file(entry, &f) ? 1 : !f.path || !f.target ? nova_oom(error) : !fits(files, &f) ? 1 : add_file(files, &f, error);
+	int code = !read_file(entry, &f) ? 1 :
+		   !f.path || !f.target  ? nova_oom(error) :
+		   !fits(files, &f)      ? 1 :
+					   add_file(files, &f, error);
 	free(f.path);
 	free(f.target);
 	return code;
@@ -124,7 +136,10 @@ int files_add_page(struct nova_files *files, const struct guest_message *said, n
 	struct json_walk walk;
 	struct json_span entry;
 	size_t count = 0;
-	int next = said->entries.at && json_list_start(&walk, said->entries.at, said->entries.len, 2) ? 1 : -1;
+	int next =
+		said->entries.at && json_list_start(&walk, said->entries.at, said->entries.len, 2) ?
+			1 :
+			-1;
 	while (next > 0 && (next = json_list_next(&walk, &entry)) > 0) {
 		int code = add_entry(files, entry, error);
 		if (code < 0)
@@ -135,7 +150,8 @@ int files_add_page(struct nova_files *files, const struct guest_message *said, n
 	}
 	if (next == 0 && (count || !said->more))
 		return 0;
-	return nova_fail(error, NOVA_EAGENT, "the listing by the guest makes no sense at entry %zu of a page", count);
+	return nova_fail(error, NOVA_EAGENT,
+		"the listing by the guest makes no sense at entry %zu of a page", count);
 }
 
 static const struct file *file_at(const nova_files_t *files, size_t index)
@@ -184,18 +200,21 @@ const char *nova_files_target(const nova_files_t *files, size_t index)
 	return file_at(files, index)->target;
 }
 
-/* --- messages ------------------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 static int check_path(const char *path, nova_error_t **error)
 {
 	if (path && proto_path_absolute_ok(path, strlen(path)))
 		return 0;
-	return nova_fail(error, NOVA_EINVAL, "'%s' is no path in a guest: it begins with '/', has single slashes, no '.' or '..', and is UTF-8",
+	return nova_fail(error, NOVA_EINVAL,
+		"'%s' is no path in a guest: it begins with '/', has single slashes, no '.' or "
+		"'..', and is UTF-8",
 		path && text_is_utf8(path) ? path : "?");
 }
 
 /* One message, and its answer, in its turn. Takes `payload`. */
-static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop, struct vm_answer *answer, nova_error_t **error)
+static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop,
+	struct vm_answer *answer, nova_error_t **error)
 {
 	struct vm_call call;
 	vm_call_init(&call, NULL, stop);
@@ -203,7 +222,8 @@ static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop
 	if (code < 0) {
 		json_decref(payload);
 	} else {
-		code = vm_ask_json(vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), stop, answer, error);
+		code = vm_ask_json(
+			vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), stop, answer, error);
 		vm_leave(vm, &call);
 	}
 	vm_call_done(&call);
@@ -213,7 +233,8 @@ static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop
 	return code < 0 ? nova_wrap(error, code, "microVM %s", vm->id) : 0;
 }
 
-int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret_files, nova_error_t **error)
+int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
+	const nova_wait_opts *wait, nova_files_t **ret_files, nova_error_t **error)
 {
 	if (ANY_NULL(error, vm, directory, ret_files))
 		return NOVA_EINVAL;
@@ -227,7 +248,8 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, con
 	for (bool more = true; more && code == 0;) {
 		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 		const char *after = files->count ? files->items[files->count - 1].path : "";
-		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth", (json_int_t)depth, "after", after);
+		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth",
+			(json_int_t)depth, "after", after);
 		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &stop, &answer, error);
 		if (code == 0 && (code = files_add_page(files, &answer.said, error)) < 0)
 			nova_wrap(error, code, "'%s' of microVM %s", directory, vm->id);
@@ -241,9 +263,11 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, con
 }
 
 /* `seen`: what is expected of a read, or known after the first piece. */
-static int read_answer(const struct guest_message *said, struct file *seen, uint64_t offset, bool first, struct buf *out, nova_error_t **error)
+static int read_answer(const struct guest_message *said, struct file *seen, uint64_t offset,
+	bool first, struct buf *out, nova_error_t **error)
 {
-	uint64_t size = said->size > 0 ? (uint64_t)said->size : 0, time = said->mtime_us > 0 ? (uint64_t)said->mtime_us : 0;
+	uint64_t size = said->size > 0 ? (uint64_t)said->size : 0,
+		 time = said->mtime_us > 0 ? (uint64_t)said->mtime_us : 0;
 	size_t before = out->len;
 	int r = said->base64.at ? base64_get(out, said->base64.at, said->base64.len) : -EINVAL;
 	size_t got = out->len - before;
@@ -254,35 +278,39 @@ static int read_answer(const struct guest_message *said, struct file *seen, uint
 	if (first)
 		seen->size = size, seen->mtime_us = time;
 	uint64_t left = size > offset ? size - offset : 0;
-	if (seen->size != size || seen->mtime_us != time || got != (left < PROTO_FILE_PIECE ? left : PROTO_FILE_PIECE))
+	if (seen->size != size || seen->mtime_us != time ||
+		got != (left < PROTO_FILE_PIECE ? left : PROTO_FILE_PIECE))
 		return nova_fail(error, NOVA_EBUSY, "the file was changed while it was read");
 	return 0;
 }
 
-static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64_t offset, bool first, const struct stop *stop, struct buf *out,
-	nova_error_t **error)
+static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64_t offset,
+	bool first, const struct stop *stop, struct buf *out, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	json_t *payload = json_pack("{s:s, s:I, s:I}", "path", path, "offset", (json_int_t)offset, "length", (json_int_t)PROTO_FILE_PIECE);
+	json_t *payload = json_pack("{s:s, s:I, s:I}", "path", path, "offset", (json_int_t)offset,
+		"length", (json_int_t)PROTO_FILE_PIECE);
 	int code = ask(vm, NOVA_MSG_FILE_READ, payload, stop, &answer, error);
 	if (code == 0 && (code = read_answer(&answer.said, seen, offset, first, out, error)) < 0)
 		nova_wrap(error, code, "'%s' of microVM %s", path, vm->id);
 	return code;
 }
 
-int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop, struct buf *out,
-	nova_error_t **error)
+int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset,
+	const struct stop *stop, struct buf *out, nova_error_t **error)
 {
 	struct file seen = *expected;
 	return read_piece(vm, path, &seen, offset, false, stop, out, error);
 }
 
-int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait, void **ret_data, size_t *ret_len, nova_error_t **error)
+int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait,
+	void **ret_data, size_t *ret_len, nova_error_t **error)
 {
 	if (ANY_NULL(error, vm, path, ret_data, ret_len))
 		return NOVA_EINVAL;
 	most = most ? most : READ_MOST;
-	AUTO_BUF struct buf whole = BUF_INIT(most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
+	AUTO_BUF struct buf whole = BUF_INIT(
+		most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
 	struct file seen = { .size = 0 };
 	struct stop stop;
 	int code = check_path(path, error);
@@ -290,9 +318,12 @@ int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_w
 		code = stop_import(&stop, wait, error);
 	do {
 		if (code == 0)
-			code = read_piece(vm, path, &seen, whole.len, !whole.len, &stop, &whole, error);
+			code = read_piece(
+				vm, path, &seen, whole.len, !whole.len, &stop, &whole, error);
 		if (code == 0 && seen.size > most)
-			code = nova_fail(error, NOVA_ETOOBIG, "'%s' of microVM %s has %llu bytes, and at most %zu are wanted", path, vm->id, (unsigned long long)seen.size, most);
+			code = nova_fail(error, NOVA_ETOOBIG,
+				"'%s' of microVM %s has %llu bytes, and at most %zu are wanted",
+				path, vm->id, (unsigned long long)seen.size, most);
 	} while (code == 0 && whole.len < seen.size);
 	size_t len = whole.len;
 	void *data = code == 0 ? buf_steal_str(&whole) : NULL;
@@ -303,7 +334,8 @@ int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_w
 	return 0;
 }
 
-int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **error)
+int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
+	const struct stop *stop, nova_error_t **error)
 {
 	static const char *const kinds[] = { "", "file", "directory", "link" };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
@@ -314,19 +346,23 @@ int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
 	if (!c->file)
 		payload = json_pack("{s:s, s:s}", "path", path, "kind", "remove");
 	else
-		payload = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s%}", "path", path, "kind", kinds[c->file->kind], "part", c->part, "target",
-			c->file->target ? c->file->target : "", "mode", (int)c->file->mode, "mtime_us", (json_int_t)c->file->mtime_us, "offset", (json_int_t)c->offset, "last",
-			c->last, "base64", coded.len ? (char *)coded.data : "", coded.len);
+		payload = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s%}", "path", path,
+			"kind", kinds[c->file->kind], "part", c->part, "target",
+			c->file->target ? c->file->target : "", "mode", (int)c->file->mode,
+			"mtime_us", (json_int_t)c->file->mtime_us, "offset", (json_int_t)c->offset,
+			"last", c->last, "base64", coded.len ? (char *)coded.data : "", coded.len);
 	return ask(vm, NOVA_MSG_FILE_WRITE, payload, stop, &answer, error);
 }
 
-int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode, const nova_wait_opts *wait, nova_error_t **error)
+int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode,
+	const nova_wait_opts *wait, nova_error_t **error)
 {
 	char part[17];
 	if (ANY_NULL(error, vm, path) || (len && ANY_NULL(error, data)))
 		return NOVA_EINVAL;
 	if (mode > 07777)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_write_file: the mode 0%o is over 07777", mode);
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_vm_write_file: the mode 0%o is over 07777", mode);
 	struct stop stop;
 	int code = check_path(path, error);
 	if (code == 0)
@@ -337,7 +373,8 @@ int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t
 	struct file_change piece = { .file = &file, .part = part };
 	while (code == 0 && !piece.last) {
 		piece.data = (const uint8_t *)data + piece.offset;
-		piece.len = len - piece.offset < PROTO_FILE_PIECE ? len - piece.offset : PROTO_FILE_PIECE;
+		piece.len = len - piece.offset < PROTO_FILE_PIECE ? len - piece.offset :
+								    PROTO_FILE_PIECE;
 		piece.last = piece.offset + piece.len == len;
 		code = vm_file_change(vm, path, &piece, &stop, error);
 		piece.offset += piece.len;
@@ -345,7 +382,8 @@ int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t
 	return code;
 }
 
-int nova_vm_remove_file(nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error)
+int nova_vm_remove_file(
+	nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error)
 {
 	struct file_change gone = { .file = NULL };
 	if (ANY_NULL(error, vm, path))

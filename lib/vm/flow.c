@@ -35,8 +35,8 @@ static int no_memory(struct vm_flow *flow)
 	return 0;
 }
 
-static int make_frame(struct vm_flow *flow, int type, const struct buf *text, void **ret_frame,
-	size_t *ret_len)
+static int make_frame(
+	struct vm_flow *flow, int type, const struct buf *text, void **ret_frame, size_t *ret_len)
 {
 	if (nova_frame_encode(type, (char *)text->data, text->len, ret_frame, ret_len, NULL) < 0)
 		return no_memory(flow);
@@ -46,7 +46,8 @@ static int make_frame(struct vm_flow *flow, int type, const struct buf *text, vo
 static int credit_frame(struct vm_flow *flow, const char *id, void **ret_frame, size_t *ret_len)
 {
 	char text[192];
-	int len = snprintf(text, sizeof(text), "{\"request_id\":\"%s\",\"size\":%zu}", id, flow->taken);
+	int len = snprintf(
+		text, sizeof(text), "{\"request_id\":\"%s\",\"size\":%zu}", id, flow->taken);
 	AUTO_BUF struct buf payload = BUF_INIT(sizeof(text));
 	if (buf_append(&payload, text, (size_t)len) < 0)
 		return no_memory(flow);
@@ -60,7 +61,8 @@ static int input_frame(struct vm_flow *flow, const char *id, void **ret_frame, s
 	AUTO_FREE uint8_t *piece = malloc(PROTO_STDIN_PIECE);
 	AUTO_BUF struct buf payload = BUF_INIT(2 * PROTO_STDIN_PIECE);
 	if (!piece || buf_append_str(&payload, "{\"request_id\":\"") < 0 ||
-		buf_append_str(&payload, id) < 0 || buf_append_str(&payload, "\",\"base64\":\"") < 0)
+		buf_append_str(&payload, id) < 0 ||
+		buf_append_str(&payload, "\",\"base64\":\"") < 0)
 		return no_memory(flow);
 	ssize_t got = flow->fd < 0 ? 0 : sys_read(flow->fd, piece, PROTO_STDIN_PIECE);
 	flow->ready = false;
@@ -88,7 +90,8 @@ int flow_next(struct vm_flow *flow, const char *id, void **ret_frame, size_t *re
 int flow_take_credit(struct vm_flow *flow, const struct guest_message *said, nova_error_t **error)
 {
 	if (!flow || said->size < 1 || said->size > (int64_t)flow->on_its_way)
-		return nova_fail(error, NOVA_EAGENT, "the guest gives credit for what was not sent to it");
+		return nova_fail(
+			error, NOVA_EAGENT, "the guest gives credit for what was not sent to it");
 	flow->on_its_way -= (size_t)said->size;
 	return 0;
 }

@@ -6,12 +6,14 @@
 #define FORK_MOST    1000u
 #define PARK_LIFE_MS 60000u
 
-int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children, nova_error_t **error)
+int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children,
+	nova_error_t **error)
 {
 	if (ANY_NULL(error, vm, ret_children))
 		return NOVA_EINVAL;
 	if (!count || count > FORK_MOST)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
 	struct stop stop;
 	int code = host_check_process(vm->host, error);
 	if (code == 0)
@@ -29,12 +31,14 @@ int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_v
 	return code;
 }
 
-int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait, nova_error_t **error)
+int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait,
+	nova_error_t **error)
 {
 	if (ANY_NULL(error, vm))
 		return NOVA_EINVAL;
 	if (count > FORK_MOST)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_park: 0 to %u shells can wait for one microVM", FORK_MOST);
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_vm_park: 0 to %u shells can wait for one microVM", FORK_MOST);
 	AUTO_FROZEN struct frozen *place = NULL;
 	struct stop stop;
 	int code = host_check_process(vm->host, error);

@@ -2,9 +2,10 @@
 /*
  * VMs at an instant: taking it, and going on from it.
  *
- * The memory of a booted VM is a file of its own. At the first freeze that file becomes the base, which must not change any more, so the
- * VM itself goes on as the first clone of it: nothing is copied. A clone's instant is its base, the pages that it has
- * written, and the state of its devices.
+ * The memory of a booted VM is a file of its own. At the first freeze that file becomes the base,
+ * which must not change any more, so the VM itself goes on as the first clone of it: nothing is
+ * copied. A clone's instant is its base, the pages that it has written, and the state of its
+ * devices.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -13,7 +14,7 @@
 
 #define END_MOMENT_MS 200u
 
-/* --- counted objects --------------------------------------------------------------------------------------------- */
+/* --- counted objects --- */
 
 struct vm_base *base_ref(struct vm_base *base)
 {
@@ -37,7 +38,13 @@ struct vm_base *base_new(int fd)
 	struct stat st;
 	struct vm_base *base = sys_fstat(fd, &st) == 0 ? calloc(1, sizeof(*base)) : NULL;
 	if (base)
-		*base = (struct vm_base){ .references = 1, .fd = fd, .device = st.st_dev, .inode = st.st_ino, .lock_fd = -1 };
+		*base = (struct vm_base){
+			.references = 1,
+			.fd = fd,
+			.device = st.st_dev,
+			.inode = st.st_ino,
+			.lock_fd = -1,
+		};
 	return base;
 }
 
@@ -65,8 +72,13 @@ static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **
 	if (!f)
 		return nova_oom(error);
 	*f = (struct frozen){
-		.references = 1, .ops = vm->ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = vm->has_function,
-		.has_hooks = vm->has_hooks, .concurrency = vm->turns.most
+		.references = 1,
+		.ops = vm->ops,
+		.pages = PAGES_NONE,
+		.state_fd = -1,
+		.has_function = vm->has_function,
+		.has_hooks = vm->has_hooks,
+		.concurrency = vm->turns.most,
 	};
 	vm_snapshot_of(vm, f->snapshot);
 	if (machine_config_copy(&f->shape, &vm->shape) < 0) {
@@ -77,20 +89,22 @@ static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **
 	return 0;
 }
 
-/* --- freeze -------------------------------------------------------------------------------------------------------- */
+/* --- freeze --- */
 
 static int lost(const nova_vm_t *vm, nova_error_t **error)
 {
 	return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
 }
 
-/* Alone. The kernel closes what a killed VMM had open a moment before it tells of its end, so a failure is given that moment. */
+/* Alone. The kernel closes what a killed VMM had open a moment before it tells of its end, so a
+ * failure is given that moment. */
 static bool is_lost(nova_vm_t *vm, uint64_t patience_ms)
 {
 	pthread_mutex_lock(&vm->end_lock);
 	bool gone = vm->ended || vm->killed;
 	pthread_mutex_unlock(&vm->end_lock);
-	return gone || process_wait(&vm->machine->process, patience_ms ? deadline_in_ms(patience_ms) : 0);
+	return gone ||
+	       process_wait(&vm->machine->process, patience_ms ? deadline_in_ms(patience_ms) : 0);
 }
 
 static int go_on(nova_vm_t *vm, nova_error_t **error)
@@ -111,18 +125,21 @@ static int freeze_clone(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t 
 	return code;
 }
 
-static int start_waiting(nova_host_t *host, const struct frozen *f, struct machine *m, const char *id, const struct machine *same,
-	nova_error_t **error)
+static int start_waiting(nova_host_t *host, const struct frozen *f, struct machine *m,
+	const char *id, const struct machine *same, nova_error_t **error)
 {
 	struct machine_spec spec = {
-		.id = id, .config = f->shape, .base_fd = f->base->fd,
+		.id = id,
+		.config = f->shape,
+		.base_fd = f->base->fd,
 		.deadline = deadline_in_ms(config_ms(host_config(host), f->ops->boot_timeout_key)),
 	};
 	int code = vm_attach(host, m, id, &f->shape, same, error);
 	return code < 0 ? code : f->ops->start(m, host_engine_env(host), &spec, error);
 }
 
-/* Returns the machine that is to go: the former one, or the new one if the VM has been killed meanwhile. */
+/* Returns the machine that is to go: the former one, or the new one if the VM has been killed
+ * meanwhile. */
 static struct machine *take_place(nova_vm_t *vm, struct machine *m)
 {
 	pthread_mutex_lock(&vm->end_lock);
@@ -180,30 +197,35 @@ static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t
 	memory = -1;
 	code = end ? 0 : continue_as_clone(vm, f, error);
 	if (code < 0)
-		go_on(vm, NULL); /* nobody maps the base, so the old machine may go on writing to it */
+		/* nobody maps the base, so the old machine may go on writing to it */
+		go_on(vm, NULL);
 	return code;
 }
 
-/* Before its VM stands still the agent clears up after the last request, gets ready for the next one, and runs the function's
- * own hook: a clone would have to do all that. A paused VM cannot. */
+/* Before its VM stands still the agent clears up after the last request, gets ready for the next
+ * one, and runs the function's own hook: a clone would have to do all that. A paused VM cannot. */
 static int run_hook(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	if (!vm->has_function || vm->state != NOVA_VM_RUNNING)
 		return 0;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);
-	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload, deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), stop, &answer, error);
+	int code = vm_ask_json(vm, NOVA_MSG_FREEZE, payload,
+		deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), stop, &answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);
 	return code < 0 ? nova_wrap(error, code, "the function's hook before_snapshot") : 0;
 }
 
-/* Once the hook has run, it is a matter of milliseconds, and is not cut short: the VM is to go on. */
-static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
+/* Once the hook has run, it is a matter of milliseconds, and is not cut short: the VM is to go on.
+ */
+static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop,
+	struct frozen **ret_frozen, nova_error_t **error)
 {
 	struct frozen *f = NULL;
 	if (!vm->ops->save)
-		return nova_fail(error, NOVA_ENOTSUP, "the engine %s takes no snapshots", vm->ops->name);
+		return nova_fail(
+			error, NOVA_ENOTSUP, "the engine %s takes no snapshots", vm->ops->name);
 	if (is_lost(vm, 0)) {
 		vm_end(vm);
 		return lost(vm, error);
@@ -234,7 +256,8 @@ static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop, struc
 	return lost(vm, error);
 }
 
-int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
+int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **ret_frozen,
+	nova_error_t **error)
 {
 	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
@@ -244,7 +267,8 @@ int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **
 	return code;
 }
 
-static int place_locked(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
+static int place_locked(
+	nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
 	if (!vm->base)
 		return freeze_locked(vm, false, stop, ret_frozen, error);
@@ -256,9 +280,11 @@ static int place_locked(nova_vm_t *vm, const struct stop *stop, struct frozen **
 	return code;
 }
 
-int vm_place(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
+int vm_place(
+	nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen, nova_error_t **error)
 {
-	int code = vm_enter_alone(vm, stop, error); /* a booted VM is frozen for it, which talks to its agent */
+	/* a booted VM is frozen for it, which talks to its agent */
+	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
 	code = place_locked(vm, stop, ret_frozen, error);
@@ -266,9 +292,10 @@ int vm_place(nova_vm_t *vm, const struct stop *stop, struct frozen **ret_frozen,
 	return code;
 }
 
-/* --- thaw ------------------------------------------------------------------------------------------------------------- */
+/* --- thaw --- */
 
-int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine, nova_error_t **error)
+int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machine,
+	nova_error_t **error)
 {
 	char id[9];
 	struct machine *m = machine_new(frozen->ops);
@@ -285,9 +312,11 @@ int vm_park(nova_host_t *host, struct frozen *frozen, struct machine **ret_machi
 	return code;
 }
 
-/* Steps, so that several VMs can take each of them side by side. The VMM comes up by itself after the first, the guest after the second. */
+/* Steps, so that several VMs can take each of them side by side. The VMM comes up by itself after
+ * the first, the guest after the second. */
 
-static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nova_vm_t **ret_vm,
+	nova_error_t **error)
 {
 	nova_vm_t *vm = NULL;
 	int code = vm_new(host, frozen->ops, &frozen->shape, &vm, error);
@@ -297,7 +326,8 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	if (shell) {
 		machine_free(vm->ops, vm->machine);
 		vm->machine = shell;
-		memcpy(vm->id, shell->id, sizeof(vm->id)); /* by which its VMM and its TAP are called */
+		/* by which its VMM and its TAP are called */
+		memcpy(vm->id, shell->id, sizeof(vm->id));
 		vm->from_shell = true;
 	} else {
 		code = start_waiting(host, frozen, vm->machine, vm->id, NULL, error);
@@ -314,10 +344,13 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool shells, nov
 	return code;
 }
 
-/* A clone whose first request tells it who it is has nothing to do before that, so it may stand still until then. */
+/* A clone whose first request tells it who it is has nothing to do before that, so it may stand
+ * still until then. */
 static bool waits_for_call(const struct frozen *f)
 {
-	return f->has_function && !f->has_hooks; /* a hook after_restore may fail or take its time, which must not look like the call's doing */
+	/* a hook after_restore may fail or take its time, which must not look like the call's doing
+	 */
+	return f->has_function && !f->has_hooks;
 }
 
 static int load(nova_vm_t *vm, const struct frozen *f, bool still, nova_error_t **error)
@@ -329,7 +362,8 @@ static int load(nova_vm_t *vm, const struct frozen *f, bool still, nova_error_t 
 	if (code == 0)
 		code = pages_write(vm->ops, vm->machine, &f->pages, error);
 	if (code == 0)
-		code = (vm->rests ? vm->ops->load_still : vm->ops->load)(vm->machine, f->state_fd, error);
+		code = (vm->rests ? vm->ops->load_still : vm->ops->load)(
+			vm->machine, f->state_fd, error);
 	vm->unintroduced = true;
 	return code;
 }
@@ -342,7 +376,8 @@ static int thaw_load(struct frozen *f, bool still, nova_vm_t **vm, nova_error_t 
 		return load(*vm, f, still, error);
 	if (load(*vm, f, still, &failure) == 0)
 		return 0;
-	log_info(host_log((*vm)->host), "vm", "a shell was of no use: %s", nova_error_message(failure));
+	log_info(host_log((*vm)->host), "vm", "a shell was of no use: %s",
+		nova_error_message(failure));
 	nova_vm_t *other = NULL;
 	int code = thaw_start((*vm)->host, f, false, &other, error);
 	if (code < 0)
@@ -352,7 +387,8 @@ static int thaw_load(struct frozen *f, bool still, nova_vm_t **vm, nova_error_t 
 	return load(other, f, still, error);
 }
 
-/* No byte of work before the clone is somebody of its own: the introduction is the first thing it reads. */
+/* No byte of work before the clone is somebody of its own: the introduction is the first thing it
+ * reads. */
 static int thaw_greet(nova_vm_t *vm, nova_error_t **error)
 {
 	return vm_introduce_send(vm, error);
@@ -363,7 +399,8 @@ static int thaw_finish(nova_vm_t *vm, const struct stop *stop, nova_error_t **er
 	return vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), stop, error);
 }
 
-static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
@@ -387,12 +424,14 @@ static int thaw(nova_host_t *host, struct frozen *frozen, bool for_call, const s
 	return code;
 }
 
-int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm,
+	nova_error_t **error)
 {
 	return thaw(host, frozen, false, stop, ret_vm, error);
 }
 
-int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	return thaw(host, frozen, waits_for_call(frozen), stop, ret_vm, error);
 }
@@ -425,10 +464,11 @@ static int brood_finish(struct brood *b, bool still, const struct stop *stop, no
 	return code;
 }
 
-/* More VMMs that come up, or guests that are greeted, than there are processors would only be in each other's way: a guest that gets little of a
- * processor has all of it eaten by its timer, and a hundred such never end. */
-int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const struct stop *stop, nova_vm_t **ret_vms,
-	nova_error_t **error)
+/* More VMMs that come up, or guests that are greeted, than there are processors would only be in
+ * each other's way: a guest that gets little of a processor has all of it eaten by its timer, and a
+ * hundred such never end. */
+int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const struct stop *stop,
+	nova_vm_t **ret_vms, nova_error_t **error)
 {
 	struct brood b = { .frozen = frozen, .vms = ret_vms, .begin = clock_ns() };
 	size_t ahead = sys_processors();
@@ -453,19 +493,28 @@ int vm_thaw_many(nova_host_t *host, struct frozen *frozen, size_t count, const s
 	return code;
 }
 
-/* --- another code disk ------------------------------------------------------------------------------------------------------ */
+/* --- another code disk --- */
 
-int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error)
+int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
+	nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
 	struct machine_config shape = from->shape;
 	if (!f)
 		return nova_oom(error);
-	*f = (struct frozen){ .references = 1, .ops = from->ops, .pages = PAGES_NONE, .state_fd = sys_dup(from->state_fd), .base = base_ref(from->base) };
+	*f = (struct frozen){
+		.references = 1,
+		.ops = from->ops,
+		.pages = PAGES_NONE,
+		.state_fd = sys_dup(from->state_fd),
+		.base = base_ref(from->base),
+	};
 	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
 	shape.code_disk = (char *)code_disk;
 	if (from->has_function || from->pages.page_count)
-		return nova_fail(error, NOVA_EINVAL, "only an instant without function and with its own memory takes another code disk");
+		return nova_fail(error, NOVA_EINVAL,
+			"only an instant without function and with its own memory takes another "
+			"code disk");
 	if (machine_config_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
 		return nova_oom(error);
 	*ret_frozen = STEAL(f);

@@ -17,18 +17,22 @@ struct instant_label {
 	uint64_t life_time_s;
 	const char *const *inputs; /* paths: see struct manifest */
 	size_t input_count;
-	const char *owner; /* see struct manifest; NULL: nobody */
-	bool whole, compress; /* whole: with memory of its own, even if its base is on disk */
+	const char *owner;       /* see struct manifest; NULL: nobody */
+	bool whole, compress;    /* whole: with memory of its own, even if its base is on disk */
 	const struct stop *stop; /* what may end the writing; NULL: nothing */
 };
-/* With a base on disk under the same root the pages that differ from it are written, else the whole memory. */
-int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen, const struct instant_label *label,
-	struct manifest *ret_manifest, nova_error_t **error);
+/* With a base on disk under the same root the pages that differ from it are written, else the whole
+ * memory. */
+int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen,
+	const struct instant_label *label, struct manifest *ret_manifest, nova_error_t **error);
 
 /* NOVA_ESTALE naming what does not fit; NOVA_ECORRUPT; NOVA_ENOTFOUND. */
-int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest, struct frozen **ret_frozen, nova_error_t **error);
+int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest,
+	struct frozen **ret_frozen, nova_error_t **error);
 
-/* The same instant, with another code disk. For one that was taken without a function (PROTO_CODE_LATER) and has its own memory. */
-int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen, nova_error_t **error);
+/* The same instant, with another code disk. For one that was taken without a function
+ * (PROTO_CODE_LATER) and has its own memory. */
+int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
+	nova_error_t **error);
 
 #endif

@@ -10,7 +10,8 @@ bool files_same(const struct file *a, const struct file *b)
 		return !strcmp(a->target, b->target);
 	if (a->kind == NOVA_FILE_DIRECTORY)
 		return a->mode == b->mode;
-	return a->mode == b->mode && a->size == b->size && !strcmp(a->digest, b->digest) && (*a->digest || a->mtime_us == b->mtime_us);
+	return a->mode == b->mode && a->size == b->size && !strcmp(a->digest, b->digest) &&
+	       (*a->digest || a->mtime_us == b->mtime_us);
 }
 
 static bool is_directory(const struct file *f)
@@ -35,9 +36,10 @@ static bool *needs_of(const struct merge_plan *plan, size_t row, size_t branch)
 	return &plan->needs[row * plan->branches + branch];
 }
 
-/* --- rows ---------------------------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
-/* The next entry of a listing that a merge looks at: pipes, sockets and devices belong to processes. */
+/* The next entry of a listing that a merge looks at: pipes, sockets and devices belong to
+ * processes. */
 static const struct file *peek(const struct nova_files *files, size_t *at)
 {
 	while (*at < files->count && files->items[*at].kind == NOVA_FILE_OTHER)
@@ -50,7 +52,8 @@ static size_t parent_of(const struct merge_plan *plan, size_t row)
 	size_t at = row ? row - 1 : SIZE_MAX;
 	while (at != SIZE_MAX) {
 		size_t len = strlen(plan->rows[at].path);
-		if (!strncmp(plan->rows[row].path, plan->rows[at].path, len) && plan->rows[row].path[len] == '/')
+		if (!strncmp(plan->rows[row].path, plan->rows[at].path, len) &&
+			plan->rows[row].path[len] == '/')
 			break;
 		at = plan->rows[at].parent;
 	}
@@ -78,27 +81,30 @@ static size_t walk(struct merge_plan *plan, const struct nova_files *const *list
 				continue;
 			at[i]++;
 			if (plan->rows)
-				*(i ? &plan->files[row * plan->branches + i - 1] : &plan->rows[row].base) = f;
+				*(i ? &plan->files[row * plan->branches + i - 1] :
+				      &plan->rows[row].base) = f;
 		}
 		if (plan->rows)
 			plan->rows[row].parent = parent_of(plan, row);
 	}
 }
 
-static int make_rows(struct merge_plan *plan, const struct nova_files *const *listings, nova_error_t **error)
+static int make_rows(
+	struct merge_plan *plan, const struct nova_files *const *listings, nova_error_t **error)
 {
 	plan->count = walk(plan, listings);
 	size_t cells = plan->count * plan->branches + 1;
 	plan->files = calloc(cells, sizeof(*plan->files));
 	plan->needs = calloc(cells, sizeof(*plan->needs));
-	plan->rows = plan->files && plan->needs ? calloc(plan->count + 1, sizeof(*plan->rows)) : NULL;
+	plan->rows =
+		plan->files && plan->needs ? calloc(plan->count + 1, sizeof(*plan->rows)) : NULL;
 	if (!plan->rows)
 		return nova_oom(error);
 	walk(plan, listings);
 	return 0;
 }
 
-/* --- who has his way ------------------------------------------------------------------------------------------------- */
+/* --- who has his way --- */
 
 static bool changed(const struct merge_plan *plan, size_t row, size_t branch)
 {
@@ -110,12 +116,15 @@ static void mark_needs(struct merge_plan *plan)
 {
 	for (size_t row = plan->count; row-- > 0;)
 		for (size_t b = 0; b < plan->branches; b++)
-			if (plan->rows[row].parent != SIZE_MAX && (*needs_of(plan, row, b) || (file_of(plan, row, b) && changed(plan, row, b))))
+			if (plan->rows[row].parent != SIZE_MAX &&
+				(*needs_of(plan, row, b) ||
+					(file_of(plan, row, b) && changed(plan, row, b))))
 				*needs_of(plan, plan->rows[row].parent, b) = true;
 }
 
-/* The first branch that has changed the path; -1: none. `ret_differ`: not all those that have a say want the same. `ret_tree`: one wants no directory here, so those
- * that need one have a say, too. */
+/* The first branch that has changed the path; -1: none. `ret_differ`: not all those that have a say
+ * want the same. `ret_tree`: one wants no directory here, so those that need one have a say, too.
+ */
 static int opinions(const struct merge_plan *plan, size_t row, bool *ret_differ, bool *ret_tree)
 {
 	int first = -1;
@@ -127,7 +136,8 @@ static int opinions(const struct merge_plan *plan, size_t row, bool *ret_differ,
 		if (first < 0)
 			first = (int)b;
 		else
-			*ret_differ |= !files_same(file_of(plan, row, (size_t)first), file_of(plan, row, b));
+			*ret_differ |= !files_same(
+				file_of(plan, row, (size_t)first), file_of(plan, row, b));
 	}
 	for (size_t b = 0; first >= 0 && b < plan->branches; b++)
 		*ret_differ |= *ret_tree && *needs_of(plan, row, b) && !changed(plan, row, b);
@@ -145,7 +155,9 @@ static int choose(const struct merge_plan *plan, size_t row, bool tree, uint32_t
 	for (size_t b = 0; b < plan->branches; b++) {
 		if (!changed(plan, row, b) && !(tree && *needs_of(plan, row, b)))
 			continue;
-		if (chosen < 0 || (on_conflict == NOVA_MERGE_LATEST && age(file_of(plan, row, b)) > age(file_of(plan, row, (size_t)chosen))))
+		if (chosen < 0 || (on_conflict == NOVA_MERGE_LATEST &&
+					  age(file_of(plan, row, b)) >
+						  age(file_of(plan, row, (size_t)chosen))))
 			chosen = (int)b;
 	}
 	return chosen;
@@ -162,12 +174,14 @@ static void resolve(struct merge_plan *plan, size_t row, uint32_t on_conflict)
 	}
 	r->branch = opinions(plan, row, &r->conflict, &tree);
 	if (r->conflict)
-		r->branch = on_conflict == NOVA_MERGE_REFUSE ? -1 : choose(plan, row, tree, on_conflict);
+		r->branch = on_conflict == NOVA_MERGE_REFUSE ? -1 :
+							       choose(plan, row, tree, on_conflict);
 	r->final = r->branch < 0 ? r->base : file_of(plan, row, (size_t)r->branch);
 	plan->conflicts += r->conflict;
 }
 
-int merge_plan_make(struct merge_plan *plan, const struct nova_files *const *listings, size_t branches, uint32_t on_conflict, nova_error_t **error)
+int merge_plan_make(struct merge_plan *plan, const struct nova_files *const *listings,
+	size_t branches, uint32_t on_conflict, nova_error_t **error)
 {
 	*plan = (struct merge_plan){ .branches = branches };
 	int code = make_rows(plan, listings, error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vm/vm.h"
 
+#define WORDS_MOST 4000u /* bytes of a guest's words in a message */
+
 static struct json_span or_empty(struct json_span text)
 {
 	return text.at ? text : (struct json_span){ "", 0 };
@@ -11,16 +13,19 @@ static const char *fault(const struct guest_message *said)
 {
 	if (!said->output.at || said->exit_code < 0)
 		return "no result";
-	return (said->timed_out || said->canceled) && !said->error.len ? "a failure without a reason" : NULL;
+	return (said->timed_out || said->canceled) && !said->error.len ?
+		       "a failure without a reason" :
+		       NULL;
 }
 
-int result_from_answer(struct vm_answer *answer, const char *request_id, const char *vm_id, nova_result_t **ret_result,
-	nova_error_t **error)
+int result_from_answer(struct vm_answer *answer, const char *request_id, const char *vm_id,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	const struct guest_message *said = &answer->said;
 	const char *wrong = fault(said);
 	if (wrong)
-		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s answers with %s", vm_id, wrong);
+		return nova_fail(error, NOVA_EAGENT, "the agent in microVM %s answers with %s",
+			vm_id, wrong);
 	nova_result_t *r = calloc(1, sizeof(*r));
 	if (!r)
 		return nova_oom(error);
@@ -53,7 +58,9 @@ void nova_result_free(nova_result_t *result)
 /* What the getters tell of NULL. */
 static const nova_result_t *or_nothing(const nova_result_t *result)
 {
-	static const nova_result_t nothing = { .output = { "null", 4 }, .failure = { "", 0 }, .out = { "", 0 }, .err = { "", 0 } };
+	static const nova_result_t nothing = {
+		.output = { "null", 4 }, .failure = { "", 0 }, .out = { "", 0 }, .err = { "", 0 }
+	};
 	return result ? result : &nothing;
 }
 
@@ -129,6 +136,68 @@ uint64_t nova_result_duration_ms(const nova_result_t *result)
 	return (or_nothing(result)->timing_us[NOVA_TIMING_TOTAL] + 500u) / 1000u;
 }
 
+/* --- a refusal --- */
+
+/* The last line that is not empty: of a traceback, the one that says what happened. Not more than
+ * is good for a message. */
+static struct json_span last_line(struct json_span text)
+{
+	size_t end = text.len;
+	while (end && (unsigned char)text.at[end - 1] <= ' ')
+		end--;
+	size_t begin = end;
+	while (begin && text.at[begin - 1] != '\n')
+		begin--;
+	size_t len = utf8_valid_prefix((const uint8_t *)text.at + begin,
+		end - begin < WORDS_MOST ? end - begin : WORDS_MOST);
+	return (struct json_span){ text.at + begin, len };
+}
+
+static int refusal_code(const char *name)
+{
+	static const struct {
+		const char *name;
+		int code;
+	} refusals[] = {
+		{ "invalid", NOVA_EINVAL },
+		{ "code", NOVA_EFUNCTION },
+		{ "busy", NOVA_EBUSY },
+		{ "canceled", NOVA_ECANCELED },
+		{ "missing", NOVA_ENOTFOUND },
+		{ "space", NOVA_ENOSPC },
+		{ "io", NOVA_EIO },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (!strcmp(refusals[i].name, name))
+			return refusals[i].code;
+	return 0;
+}
+
+int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
+{
+	const struct guest_message *said = &answer->said;
+	if (!said->code.at)
+		return 0;
+	const char *text = said->error.at ? said->error.at : said->code.at;
+	int code = refusal_code(said->code.at);
+	if (!code)
+		return nova_fail(
+			error, NOVA_EAGENT, "the agent failed: %.*s", (int)WORDS_MOST, text);
+	struct json_span last = said->err.at ? last_line(said->err) : (struct json_span){ "", 0 };
+	if (last.len && memmem(text, strlen(text), last.at, last.len))
+		last.len = 0; /* it says the same */
+	return nova_fail(error, code, "%.*s%s%.*s", (int)WORDS_MOST, text, last.len ? ": " : "",
+		(int)last.len, last.at);
+}
+
+int vm_done(const struct vm_answer *answer, nova_error_t **error)
+{
+	int code = vm_refusal(answer, error);
+	if (code < 0 || answer->said.status.at)
+		return code;
+	return nova_fail(error, NOVA_EAGENT, "the agent answers without saying that it is done");
+}
+
 /* --- as JSON, without a tree: it can be megabytes --- */
 
 static int put_text(struct buf *b, const char *name, struct json_span text)
@@ -144,11 +213,13 @@ static int put_word(struct buf *b, const char *name, const char *text)
 
 static int put_timings(struct buf *b, const nova_result_t *r)
 {
-	static const char *const names[VM_TIMINGS] = { "total", "lookup", "queue", "start", "boot", "init", "exec", "guest" };
+	static const char *const names[VM_TIMINGS] = { "total", "lookup", "queue", "start", "boot",
+		"init", "exec", "guest" };
 	int code = buf_append_str(b, ",\"timing_us\":{");
 	for (size_t i = 0; i < VM_TIMINGS && code == 0; i++) {
 		char pair[64];
-		snprintf(pair, sizeof(pair), "%s\"%s\":%llu", i ? "," : "", names[i], (unsigned long long)r->timing_us[i]);
+		snprintf(pair, sizeof(pair), "%s\"%s\":%llu", i ? "," : "", names[i],
+			(unsigned long long)r->timing_us[i]);
 		code = buf_append_str(b, pair);
 	}
 	return code < 0 ? code : buf_append_str(b, "}}");
@@ -157,8 +228,8 @@ static int put_timings(struct buf *b, const nova_result_t *r)
 static int put_result(struct buf *b, const nova_result_t *r)
 {
 	char times[96], status[64];
-	snprintf(times, sizeof(times), ",\"cold_start\":%s,\"duration_ms\":%llu", r->cold_start ? "true" : "false",
-		(unsigned long long)nova_result_duration_ms(r));
+	snprintf(times, sizeof(times), ",\"cold_start\":%s,\"duration_ms\":%llu",
+		r->cold_start ? "true" : "false", (unsigned long long)nova_result_duration_ms(r));
 	snprintf(status, sizeof(status), ",\"exit_code\":%d", r->exit_code);
 	/* The output keeps its own text: numbers in it may be larger than any parser's. */
 	int code = buf_append_str(b, "{\"output\":");
@@ -183,7 +254,8 @@ static int put_result(struct buf *b, const nova_result_t *r)
 	if (code == 0)
 		code = put_text(b, ",\"stderr\":", r->err);
 	if (code == 0)
-		code = buf_append_str(b, r->truncated ? ",\"truncated\":true" : ",\"truncated\":false");
+		code = buf_append_str(
+			b, r->truncated ? ",\"truncated\":true" : ",\"truncated\":false");
 	return code < 0 ? code : put_timings(b, r);
 }
 

@@ -7,7 +7,8 @@
 #define DRAWS_MOST   400u
 
 /* {"NAME": "value"} of "NAME=value" strings. */
-static int env_object(const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
+static int env_object(
+	const char *const *env, size_t count, json_t **ret_object, nova_error_t **error)
 {
 	AUTO_JSON json_t *object = json_object();
 	if (count && !env)
@@ -15,9 +16,12 @@ static int env_object(const char *const *env, size_t count, json_t **ret_object,
 	for (size_t i = 0; object && i < count; i++) {
 		const char *equals = env[i] ? strchr(env[i], '=') : NULL;
 		if (!equals || equals == env[i])
-			return nova_fail(error, NOVA_EINVAL, "'%s' is no environment variable: write NAME=value", env[i] ? env[i] : "NULL");
+			return nova_fail(error, NOVA_EINVAL,
+				"'%s' is no environment variable: write NAME=value",
+				env[i] ? env[i] : "NULL");
 		if (!text_is_utf8(env[i]))
-			return nova_fail(error, NOVA_EINVAL, "the environment variable '%s' is not UTF-8", env[i]);
+			return nova_fail(error, NOVA_EINVAL,
+				"the environment variable '%s' is not UTF-8", env[i]);
 		AUTO_FREE char *name = strndup(env[i], (size_t)(equals - env[i]));
 		if (!name || json_object_set_new(object, name, json_string(equals + 1)) < 0)
 			return nova_oom(error);
@@ -26,19 +30,23 @@ static int env_object(const char *const *env, size_t count, json_t **ret_object,
 	return *ret_object ? 0 : nova_oom(error);
 }
 
-/* --- init ---------------------------------------------------------------------------------------------------------- */
+/* --- init --- */
 
 /* A guest's words for a log; NULL for none, or without memory. */
 static char *one_line(struct json_span text)
 {
-	char *copy = text.len ? strndup(text.at, utf8_valid_prefix((const uint8_t *)text.at, text.len < DRAWS_MOST ? text.len : DRAWS_MOST)) : NULL;
+	char *copy = text.len ? strndup(text.at,
+					utf8_valid_prefix((const uint8_t *)text.at,
+						text.len < DRAWS_MOST ? text.len : DRAWS_MOST)) :
+				NULL;
 	for (char *at = copy; at && *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 127)
 			*at = '?';
 	return copy;
 }
 
-static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
+static int init_alone(
+	nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
 {
 	const char *handler = o->handler ? o->handler : "";
 	AUTO_JSON json_t *env = NULL;
@@ -48,14 +56,14 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct st
 	if (code < 0)
 		return code;
 	uint32_t limit_ms = o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms;
-	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", o->runtime, "handler", handler,
-		"env_vars", env, "timeout_ms", (json_int_t)limit_ms);
+	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", o->runtime, "handler",
+		handler, "env_vars", env, "timeout_ms", (json_int_t)limit_ms);
 	if (!payload)
 		return nova_oom(error);
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	code = vm_ask_json(vm, NOVA_MSG_INIT, payload, deadline_in_ms((uint64_t)limit_ms + ANSWER_GRACE), stop,
-		&answer, error);
+	code = vm_ask_json(vm, NOVA_MSG_INIT, payload,
+		deadline_in_ms((uint64_t)limit_ms + ANSWER_GRACE), stop, &answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);
 	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
@@ -65,13 +73,16 @@ static int init_alone(nova_vm_t *vm, const nova_vm_init_opts *o, const struct st
 	free(vm->draws);
 	free(vm->entry);
 	vm->draws = code == 0 ? one_line(answer.said.draws) : NULL;
-	vm->entry = code == 0 ? strndup(answer.said.calls.at ? answer.said.calls.at : "", answer.said.calls.len) : NULL;
+	vm->entry = code == 0 ? strndup(answer.said.calls.at ? answer.said.calls.at : "",
+					answer.said.calls.len) :
+				NULL;
 	if (code == 0 && ((answer.said.draws.len && !vm->draws) || !vm->entry))
 		return nova_oom(error); /* a template would be made of it */
 	return code;
 }
 
-int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop, nova_error_t **error)
+int vm_init(
+	nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop, nova_error_t **error)
 {
 	nova_vm_init_opts o;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
@@ -80,7 +91,8 @@ int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *sto
 	if (!o.runtime)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_init_opts.runtime must not be NULL");
 	if (o.concurrency > VM_CALLS_MOST)
-		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u", o.concurrency, VM_CALLS_MOST);
+		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u",
+			o.concurrency, VM_CALLS_MOST);
 	code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
@@ -98,7 +110,7 @@ int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **er
 	return ANY_NULL(error, vm, opts) ? NOVA_EINVAL : vm_init(vm, opts, NULL, error);
 }
 
-/* --- invoke --------------------------------------------------------------------------------------------------------- */
+/* --- invoke --- */
 
 static bool request_id_ok(const char *id)
 {
@@ -110,11 +122,14 @@ static bool request_id_ok(const char *id)
 static int function_failure(const nova_result_t *result, nova_error_t **error)
 {
 	if (result->canceled)
-		return nova_fail_ran(error, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
+		return nova_fail_ran(
+			error, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
 	if (result->timed_out)
-		return nova_fail_ran(error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure.at);
+		return nova_fail_ran(
+			error, NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "%s", result->failure.at);
 	if (result->failure.len)
-		return nova_fail_ran(error, NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "%s", result->failure.at);
+		return nova_fail_ran(
+			error, NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "%s", result->failure.at);
 	return 0;
 }
 
@@ -124,22 +139,26 @@ void vm_exec_done(struct vm_exec *exec)
 	exec->frame = NULL;
 }
 
-int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len, uint32_t timeout_ms, const char *request_id,
-	nova_error_t **error)
+int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len,
+	uint32_t timeout_ms, const char *request_id, nova_error_t **error)
 {
 	if (request_id && !request_id_ok(request_id))
-		return nova_fail(error, NOVA_EINVAL, "'%s' is no request id: at most 64 letters, digits, '-' and '_'", request_id);
+		return nova_fail(error, NOVA_EINVAL,
+			"'%s' is no request id: at most 64 letters, digits, '-' and '_'",
+			request_id);
 	if (request_id)
 		snprintf(exec->id, sizeof(exec->id), "%s", request_id);
 	else if (random_hex(exec->id, 8) < 0)
 		return nova_oom(error);
 	exec->limit_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT;
-	unsigned flags = (exec->on_output ? PROTO_EXEC_STREAM : 0) | (exec->tidy ? PROTO_EXEC_TIDY : 0);
+	unsigned flags =
+		(exec->on_output ? PROTO_EXEC_STREAM : 0) | (exec->tidy ? PROTO_EXEC_TIDY : 0);
 	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
 		&exec->frame_len, error);
 }
 
-static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec, nova_result_t **ret_result, nova_error_t **error)
+static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_request request = {
 		.id = exec->id,
@@ -153,7 +172,8 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
 	if (!vm->has_function && !vm->ended)
-		return nova_fail(error, NOVA_EBUSY, "microVM %s has no function yet: nova_vm_init() comes first", vm->id);
+		return nova_fail(error, NOVA_EBUSY,
+			"microVM %s has no function yet: nova_vm_init() comes first", vm->id);
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_ask_as(vm, call, &request, &answer, error);
@@ -164,11 +184,13 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 	code = result_from_answer(&answer, exec->id, vm->id, ret_result, error);
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
-	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
+	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] =
+		us_since(begin);
 	return function_failure(*ret_result, error);
 }
 
-int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
+int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	struct vm_call call;
 	vm_call_init(&call, exec->id, stop);
@@ -181,8 +203,8 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop, 
 	return code;
 }
 
-int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const nova_vm_invoke_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error)
+int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len,
+	const nova_vm_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_vm_invoke_opts o;
 	if (ret_result)
@@ -200,14 +222,15 @@ int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len, const
 	return code < 0 ? code : vm_exec(vm, &exec, &stop, ret_result, error);
 }
 
-/* --- command -------------------------------------------------------------------------------------------------------- */
+/* --- command --- */
 
 static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_error_t **error)
 {
 	AUTO_JSON json_t *array = json_array();
 	for (size_t i = 0; i < o->argc; i++) {
 		if (!o->argv[i] || !text_is_utf8(o->argv[i]))
-			return nova_fail(error, NOVA_EINVAL, "argument %zu of the command is NULL or not UTF-8", i);
+			return nova_fail(error, NOVA_EINVAL,
+				"argument %zu of the command is NULL or not UTF-8", i);
 		if (json_array_append_new(array, json_string(o->argv[i])) < 0)
 			return nova_oom(error);
 	}
@@ -215,23 +238,29 @@ static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_er
 	return *ret_array ? 0 : nova_oom(error);
 }
 
-static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t **ret_payload, nova_error_t **error)
+static int command_payload(
+	const nova_vm_command_opts *o, uint32_t limit, json_t **ret_payload, nova_error_t **error)
 {
 	AUTO_JSON json_t *argv = NULL, *env = NULL;
 	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
 	if (!o->argc || !o->argv)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: argv is empty");
 	if (o->stdin_len && !o->stdin_data)
-		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL", o->stdin_len);
+		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL",
+			o->stdin_len);
 	if (o->stdin_len > STDIN_MAX)
 		return nova_fail(error, NOVA_ETOOBIG,
-			"stdin_data is limited to %u bytes: more can come from stdin_fd", STDIN_MAX);
+			"stdin_data is limited to %u bytes: more can come from stdin_fd",
+			STDIN_MAX);
 	if (o->flags & ~(uint32_t)NOVA_COMMAND_STREAMED)
-		return nova_fail(error, NOVA_EABI, "nova_vm_command_opts.flags has bits that this library does not know");
+		return nova_fail(error, NOVA_EABI,
+			"nova_vm_command_opts.flags has bits that this library does not know");
 	if (o->stdin_len && o->flags & NOVA_COMMAND_STREAMED)
-		return nova_fail(error, NOVA_EINVAL, "stdin is either stdin_data or, with NOVA_COMMAND_STREAMED, stdin_fd");
+		return nova_fail(error, NOVA_EINVAL,
+			"stdin is either stdin_data or, with NOVA_COMMAND_STREAMED, stdin_fd");
 	if (o->directory && !text_is_utf8(o->directory))
-		return nova_fail(error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
+		return nova_fail(
+			error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
 	int code = argv_array(o, &argv, error);
 	if (code == 0)
 		code = env_object(o->env, o->env_count, &env, error);
@@ -239,13 +268,15 @@ static int command_payload(const nova_vm_command_opts *o, uint32_t limit, json_t
 		return code;
 	if (base64_put(&coded, o->stdin_data, o->stdin_len) < 0)
 		return nova_oom(error);
-	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b, s:b}", "argv", argv, "env", env, "cwd", o->directory ? o->directory : "/tmp",
-		"stdin", coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit, "stream", o->on_output != NULL,
-		"flow", (o->flags & NOVA_COMMAND_STREAMED) != 0);
+	*ret_payload = json_pack("{s:O, s:O, s:s, s:s%, s:I, s:b, s:b}", "argv", argv, "env", env,
+		"cwd", o->directory ? o->directory : "/tmp", "stdin",
+		coded.len ? (char *)coded.data : "", coded.len, "timeout_ms", (json_int_t)limit,
+		"stream", o->on_output != NULL, "flow", (o->flags & NOVA_COMMAND_STREAMED) != 0);
 	return *ret_payload ? 0 : nova_oom(error);
 }
 
-static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop, nova_result_t **ret_result, nova_error_t **error)
+static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	json_t *payload = NULL;
 	uint32_t limit = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT;
@@ -256,8 +287,12 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	struct vm_flow flow = { .fd = o->stdin_fd < 0 ? -1 : o->stdin_fd };
 	const struct vm_request how = {
-		.runs_code = true, .on_output = o->on_output, .userdata = o->userdata, .deadline = deadline_in_ms((uint64_t)limit + ANSWER_GRACE),
-		.stop = stop, .flow = o->flags & NOVA_COMMAND_STREAMED ? &flow : NULL,
+		.runs_code = true,
+		.on_output = o->on_output,
+		.userdata = o->userdata,
+		.deadline = deadline_in_ms((uint64_t)limit + ANSWER_GRACE),
+		.stop = stop,
+		.flow = o->flags & NOVA_COMMAND_STREAMED ? &flow : NULL,
 	};
 	code = vm_ask_json_as(vm, NOVA_MSG_COMMAND, payload, &how, &answer, error);
 	if (code == 0)
@@ -269,11 +304,15 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 	code = result_from_answer(&answer, answer.said.request_id.at, vm->id, ret_result, error);
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
-	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] = us_since(begin);
-	return (*ret_result)->timed_out || (*ret_result)->canceled ? function_failure(*ret_result, error) : 0;
+	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] =
+		us_since(begin);
+	return (*ret_result)->timed_out || (*ret_result)->canceled ?
+		       function_failure(*ret_result, error) :
+		       0;
 }
 
-int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
+	nova_error_t **error)
 {
 	nova_vm_command_opts o;
 	if (ret_result)
@@ -297,9 +336,10 @@ int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result
 	return code;
 }
 
-/* --- ping ------------------------------------------------------------------------------------------------------------ */
+/* --- ping --- */
 
-int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error)
+int nova_vm_ping(
+	nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (ANY_NULL(error, vm))
 		return NOVA_EINVAL;
@@ -312,8 +352,9 @@ int nova_vm_ping(nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait,
 	vm_call_init(&call, NULL, &stop);
 	code = vm_enter(vm, &call, error);
 	if (code == 0) {
-		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(), deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), &stop,
-			&answer, error);
+		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(),
+			deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), &stop, &answer,
+			error);
 		if (code == 0)
 			code = vm_done(&answer, error);
 		vm_leave(vm, &call);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parked shells: VMMs that have come up and wait at a base for the next clone of it. One collection for each context.
+ * Parked shells: VMMs that have come up and wait at a base for the next clone of it. One collection
+ * for each context.
  *
- * A VMM maps guest memory and opens its disks as it starts, so a shell fits the clones of one base in one shape; it belongs to no VM and no
- * caller. `lock` protects the collection; VMMs are started and ended without it. A stock that somebody works on without the
- * lock is `held`, and stays in the list.
+ * A VMM maps guest memory and opens its disks as it starts, so a shell fits the clones of one base
+ * in one shape; it belongs to no VM and no caller. `lock` protects the collection; VMMs are started
+ * and ended without it. A stock that somebody works on without the lock is `held`, and stays in the
+ * list.
  */
 #include "vm/vm.h"
 
@@ -26,7 +28,7 @@ struct shells {
 	size_t total; /* parked, or being started */
 };
 
-/* --- the collection. Functions below: with the lock held ------------------------------------------------------------------ */
+/* --- the collection. Functions below: with the lock held --- */
 
 static void *shells_make(void)
 {
@@ -65,7 +67,8 @@ static void shells_done(void *collection)
 	free(s);
 }
 
-/* In a fork of the process nothing is touched: the shells are the parent's, and the lock may be held for ever. */
+/* In a fork of the process nothing is touched: the shells are the parent's, and the lock may be
+ * held for ever. */
 static struct shells *shells_lock(nova_host_t *host, bool make)
 {
 	struct host_guest guest = { make ? shells_make : NULL, shells_done };
@@ -98,7 +101,8 @@ static struct machine *take_out(struct shells *s, struct stock *stock, size_t at
 	return m;
 }
 
-/* The first shell that is dead; else, of a stock that is over or has too many, one that lives. NULL: none. */
+/* The first shell that is dead; else, of a stock that is over or has too many, one that lives.
+ * NULL: none. */
 static struct machine *take_useless(struct shells *s, struct stock *stock)
 {
 	for (size_t i = 0; i < stock->count; i++)
@@ -116,7 +120,7 @@ static bool is_over(const struct stock *stock)
 	return !stock->wanted && !stock->count && !stock->starting && !stock->held;
 }
 
-/* --- start and end: they let go of the lock, and the caller holds the stock ------------------------------------------------- */
+/* --- start and end: they let go of the lock, and the caller holds the stock --- */
 
 #define BATCH 32u
 
@@ -167,7 +171,8 @@ static int start_one(nova_host_t *host, struct shells *s, struct stock *stock, n
 }
 
 /* 0 also when the limit of the context leaves no room for more. */
-static int start_missing(nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
+static int start_missing(
+	nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
 {
 	size_t limit = config_u64(host_config(host), "pool.max_shells");
 	int code = 0;
@@ -190,7 +195,8 @@ static void tend(nova_host_t *host, struct shells *s, struct stock *stock)
 	int code = waits(stock) ? 0 : start_missing(host, s, stock, &failure);
 	pthread_mutex_unlock(&s->lock); /* the host program's log may take its time */
 	if (code < 0)
-		log_warn(host_log(host), "vm", "no shell can be started: %s", nova_error_message(failure));
+		log_warn(host_log(host), "vm", "no shell can be started: %s",
+			nova_error_message(failure));
 	pthread_mutex_lock(&s->lock);
 	stock->held--;
 }
@@ -211,14 +217,16 @@ static int64_t next_tend(const struct shells *s)
 {
 	uint64_t next = NEVER;
 	for (const struct stock *stock = s->stocks; stock; stock = stock->next) {
-		uint64_t due = stock->count < stock->wanted && waits(stock) ? stock->begun + AGAIN_NS : stock->until;
+		uint64_t due = stock->count < stock->wanted && waits(stock) ?
+				       stock->begun + AGAIN_NS :
+				       stock->until;
 		if (due < next)
 			next = due;
 	}
 	return deadline_poll_ms(next);
 }
 
-/* --- what others call ------------------------------------------------------------------------------------------------------- */
+/* --- what others call --- */
 
 struct machine *shells_take(nova_host_t *host, const struct frozen *frozen)
 {
@@ -279,7 +287,8 @@ int shells_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **e
 		pthread_mutex_unlock(&s->lock);
 	if (code < 0 || !full)
 		return code;
-	return nova_fail(error, NOVA_ELIMIT, "no more than %llu shells may wait at once (setting pool.max_shells)",
+	return nova_fail(error, NOVA_ELIMIT,
+		"no more than %llu shells may wait at once (setting pool.max_shells)",
 		(unsigned long long)config_u64(host_config(host), "pool.max_shells"));
 }
 
@@ -289,7 +298,8 @@ int64_t shells_tend(nova_host_t *host)
 	if (!s)
 		return -1;
 	for (struct stock *stock = s->stocks; stock; stock = stock->next)
-		tend(host, s, stock); /* it stays in the list meanwhile; whoever comes is put before it */
+		/* it stays in the list meanwhile; whoever comes is put before it */
+		tend(host, s, stock);
 	remove_over(s);
 	int64_t ms = next_tend(s);
 	pthread_mutex_unlock(&s->lock);
@@ -324,7 +334,8 @@ static bool same_text(const char *a, const char *b)
 static struct stock *find_base(struct shells *s, const char *root, const char *id)
 {
 	struct stock *stock = s->stocks;
-	while (stock && !(stock->wanted && same_text(stock->frozen->base->root, root) && same_text(stock->frozen->base->id, id)))
+	while (stock && !(stock->wanted && same_text(stock->frozen->base->root, root) &&
+				same_text(stock->frozen->base->id, id)))
 		stock = stock->next;
 	return stock;
 }

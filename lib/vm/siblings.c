@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Children of one fork, of which there are more than processors. A guest works on after an answer: it clears up, and gets ready for the next call,
- * which under emulation takes more processor time than a first call itself. The siblings who have not been asked yet need that
- * time more. So who has answered stands still meanwhile, and clears up at its next request.
+ * Children of one fork, of which there are more than processors. A guest works on after an answer:
+ * it clears up, and gets ready for the next call, which under emulation takes more processor time
+ * than a first call itself. The siblings who have not been asked yet need that time more. So who
+ * has answered stands still meanwhile, and clears up at its next request.
  */
 #include "vm/vm.h"
 
@@ -25,7 +26,8 @@ void siblings_had_turn(nova_vm_t *vm)
 	if (!vm->siblings || vm->had_turn)
 		return;
 	vm->had_turn = true;
-	if (__atomic_sub_fetch(&vm->siblings->waiting, 1, __ATOMIC_ACQ_REL) == 0 || vm->lost || !vm->ops->pause_soon)
+	if (__atomic_sub_fetch(&vm->siblings->waiting, 1, __ATOMIC_ACQ_REL) == 0 || vm->lost ||
+		!vm->ops->pause_soon)
 		return;
 	if (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) != NOVA_VM_RUNNING)
 		return;

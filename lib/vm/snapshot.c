@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots of VMs on disk: frozen instants written down, and read back after a check that they fit. */
+/* Snapshots of VMs on disk: frozen instants written down, and read back after a check that they
+ * fit. */
 #include <nova/snapshot.h>
 
 #include "vm/instant.h"
@@ -10,14 +11,16 @@ struct nova_snapshot {
 	char *path;
 };
 
-/* --- what must be the same ------------------------------------------------------------------------------------- */
+/* --- what must be the same --- */
 
-static int describe_file(const char *path, char **ret_path, char **ret_identity, nova_error_t **error)
+static int describe_file(
+	const char *path, char **ret_path, char **ret_identity, nova_error_t **error)
 {
 	if (!path)
 		return (*ret_identity = strdup("")) ? 0 : nova_oom(error);
 	int r = path_absolute(path, ret_path); /* it is read in other directories */
-	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : file_identity(path, ret_identity, error);
+	return r < 0 ? nova_fail_os(error, r, "'%s'", path) :
+		       file_identity(path, ret_identity, error);
 }
 
 static int describe_machine(
@@ -27,10 +30,12 @@ static int describe_machine(
 	m->config.rootfs = m->config.code_disk = NULL;
 	int code = describe_file(shape->rootfs, &m->config.rootfs, &m->rootfs_identity, error);
 	return code < 0 ? code :
-			  describe_file(shape->code_disk, &m->config.code_disk, &m->code_identity, error);
+			  describe_file(
+				  shape->code_disk, &m->config.code_disk, &m->code_identity, error);
 }
 
-static int describe(nova_host_t *host, const struct frozen *f, struct manifest *m, nova_error_t **error)
+static int describe(
+	nova_host_t *host, const struct frozen *f, struct manifest *m, nova_error_t **error)
 {
 	if (random_hex(m->id, SNAPSHOT_ID - 1) < 0)
 		return nova_oom(error);
@@ -41,16 +46,20 @@ static int describe(nova_host_t *host, const struct frozen *f, struct manifest *
 	m->has_hooks = f->has_hooks;
 	m->concurrency = f->concurrency;
 	m->draws = strdup(f->draws ? f->draws : "");
-	int code = m->engine && m->draws ? f->ops->identity(host_engine_env(host), &m->engine_identity, error) : nova_oom(error);
+	int code = m->engine && m->draws ?
+			   f->ops->identity(host_engine_env(host), &m->engine_identity, error) :
+			   nova_oom(error);
 	return code < 0 ? code : describe_machine(m, &f->shape, error);
 }
 
 static int differs(const char *what, const char *name, nova_error_t **error)
 {
-	return nova_fail(error, NOVA_ESTALE, "snapshot '%s' does not fit any more: %s; make it anew", name, what);
+	return nova_fail(error, NOVA_ESTALE,
+		"snapshot '%s' does not fit any more: %s; make it anew", name, what);
 }
 
-static int check_fit(nova_host_t *host, const struct manifest *m, const struct engine_ops *ops, nova_error_t **error)
+static int check_fit(nova_host_t *host, const struct manifest *m, const struct engine_ops *ops,
+	nova_error_t **error)
 {
 	AUTO_FREE char *engine = NULL;
 	AUTO_MANIFEST struct manifest now = { .name = NULL };
@@ -58,19 +67,25 @@ static int check_fit(nova_host_t *host, const struct manifest *m, const struct e
 	if (code < 0)
 		return code;
 	if (strcmp(engine, m->engine_identity))
-		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' does not fit any more: it was made with the engine %s, here is %s; make it anew",
+		return nova_fail(error, NOVA_ESTALE,
+			"snapshot '%s' does not fit any more: it was made with the engine %s, here "
+			"is %s; make it anew",
 			m->name, m->engine_identity, engine);
 	code = describe_machine(&now, &m->config, error);
 	if (code < 0)
-		return nova_wrap(error, code == NOVA_ENOTFOUND ? NOVA_ESTALE : code, "snapshot '%s' does not fit any more", m->name);
+		return nova_wrap(error, code == NOVA_ENOTFOUND ? NOVA_ESTALE : code,
+			"snapshot '%s' does not fit any more", m->name);
 	if (strcmp(now.rootfs_identity, m->rootfs_identity))
 		return differs("its root filesystem has changed", m->name, error);
-	return strcmp(now.code_identity, m->code_identity) ? differs("its code disk has changed", m->name, error) : 0;
+	return strcmp(now.code_identity, m->code_identity) ?
+		       differs("its code disk has changed", m->name, error) :
+		       0;
 }
 
-/* --- frozen instants <-> directories ------------------------------------------------------------------------------ */
+/* --- frozen instants <-> directories --- */
 
-static int describe_inputs(struct manifest *m, const struct instant_label *label, nova_error_t **error)
+static int describe_inputs(
+	struct manifest *m, const struct instant_label *label, nova_error_t **error)
 {
 	m->inputs = label->input_count ? calloc(label->input_count, sizeof(char *)) : NULL;
 	if (label->input_count && !m->inputs)
@@ -78,7 +93,8 @@ static int describe_inputs(struct manifest *m, const struct instant_label *label
 	for (size_t i = 0; i < label->input_count; i++) {
 		AUTO_FREE char *identity = NULL, *path = NULL;
 		int r = path_absolute(label->inputs[i], &path);
-		int code = r < 0 ? nova_fail_os(error, r, "'%s'", label->inputs[i]) : file_identity(path, &identity, error);
+		int code = r < 0 ? nova_fail_os(error, r, "'%s'", label->inputs[i]) :
+				   file_identity(path, &identity, error);
 		if (code < 0)
 			return code;
 		m->inputs[i] = str_format("%s %s", identity, path);
@@ -105,8 +121,8 @@ static int check_inputs(const struct manifest *m, nova_error_t **error)
 	return 0;
 }
 
-int instant_write(nova_host_t *host, const char *root, const struct frozen *f, const struct instant_label *label, struct manifest *ret,
-	nova_error_t **error)
+int instant_write(nova_host_t *host, const char *root, const struct frozen *f,
+	const struct instant_label *label, struct manifest *ret, nova_error_t **error)
 {
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	int code = describe(host, f, &m, error);
@@ -124,7 +140,8 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f, c
 	bool whole = label->whole || !f->base->id || strcmp(f->base->root, root) != 0;
 	if (!whole)
 		memcpy(m.base, f->base->id, SNAPSHOT_ID);
-	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd, label->compress, label->stop };
+	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd,
+		label->compress, label->stop };
 	code = snapshot_write(root, &m, &parts, error);
 	if (code == 0) {
 		*ret = m;
@@ -133,13 +150,16 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f, c
 	return code;
 }
 
-static int open_base(const char *root, const char *id, uint32_t memory_mb, struct vm_base **ret_base, nova_error_t **error)
+static int open_base(const char *root, const char *id, uint32_t memory_mb,
+	struct vm_base **ret_base, nova_error_t **error)
 {
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	int code = snapshot_find(root, id, &m, error);
 	if (code == 0 && (!m.memory.size || m.config.memory_mb != memory_mb))
-		code = nova_fail(error, NOVA_ECORRUPT, "snapshot '%s' has no memory of its own of %u MB and cannot be the base", id, memory_mb);
+		code = nova_fail(error, NOVA_ECORRUPT,
+			"snapshot '%s' has no memory of its own of %u MB and cannot be the base",
+			id, memory_mb);
 	if (code == 0)
 		code = snapshot_open(root, &m, &files, error);
 	if (code < 0)
@@ -159,17 +179,28 @@ static int open_base(const char *root, const char *id, uint32_t memory_mb, struc
 	return 0;
 }
 
-int instant_read(nova_host_t *host, const char *root, const struct manifest *m, struct frozen **ret_frozen, nova_error_t **error)
+int instant_read(nova_host_t *host, const char *root, const struct manifest *m,
+	struct frozen **ret_frozen, nova_error_t **error)
 {
 	const struct engine_ops *ops = engine_find(m->engine);
 	if (!ops || !ops->save)
-		return nova_fail(error, NOVA_ESTALE, "snapshot '%s' was made by the engine '%s', which this libnova does not have", m->name, m->engine);
+		return nova_fail(error, NOVA_ESTALE,
+			"snapshot '%s' was made by the engine '%s', which this libnova does not "
+			"have",
+			m->name, m->engine);
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
 	if (!f)
 		return nova_oom(error);
-	*f = (struct frozen){ .references = 1, .ops = ops, .pages = PAGES_NONE, .state_fd = -1, .has_function = m->has_function, .has_hooks = m->has_hooks,
-		.concurrency = m->concurrency };
+	*f = (struct frozen){
+		.references = 1,
+		.ops = ops,
+		.pages = PAGES_NONE,
+		.state_fd = -1,
+		.has_function = m->has_function,
+		.has_hooks = m->has_hooks,
+		.concurrency = m->concurrency,
+	};
 	memcpy(f->snapshot, m->id, SNAPSHOT_ID);
 	f->draws = *m->draws ? strdup(m->draws) : NULL;
 	bool copied = machine_config_copy(&f->shape, &m->config) == 0 && (!*m->draws || f->draws);
@@ -177,9 +208,12 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 	if (code == 0)
 		code = snapshot_open(root, m, &files, error);
 	if (code == 0)
-		code = open_base(root, *m->base ? m->base : m->id, m->config.memory_mb, &f->base, error);
+		code = open_base(
+			root, *m->base ? m->base : m->id, m->config.memory_mb, &f->base, error);
 	if (code < 0)
-		return *m->base && code == NOVA_ENOTFOUND ? nova_wrap(error, code, "the base of snapshot '%s'", m->name) : code;
+		return *m->base && code == NOVA_ENOTFOUND ?
+			       nova_wrap(error, code, "the base of snapshot '%s'", m->name) :
+			       code;
 	f->state_fd = STEAL_FD(files.state);
 	f->pages = files.pages;
 	files.pages = (struct pages)PAGES_NONE;
@@ -187,14 +221,15 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m, 
 	return 0;
 }
 
-/* --- the public calls ----------------------------------------------------------------------------------------------- */
+/* --- the public calls --- */
 
 char *instants_root(const nova_host_t *host)
 {
 	return path_join(nova_host_home(host), "snapshots");
 }
 
-static int make_handle(const char *root, struct manifest *m, nova_snapshot_t **ret, nova_error_t **error)
+static int make_handle(
+	const char *root, struct manifest *m, nova_snapshot_t **ret, nova_error_t **error)
 {
 	nova_snapshot_t *s = calloc(1, sizeof(*s));
 	if (!s || !(s->root = strdup(root)) || !(s->path = path_join(root, m->id))) {
@@ -219,21 +254,25 @@ void nova_snapshot_free(nova_snapshot_t *s)
 
 int snapshot_check_name(const char *name, nova_error_t **error)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	size_t len = strspn(name, allowed);
 	if (!len || len > 64 || name[len] || name[0] == '.' || name[0] == '-')
 		return nova_fail(error, NOVA_EINVAL,
-			"'%s' is no name for a snapshot: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit", name);
+			"'%s' is no name for a snapshot: 1 to 64 letters, digits, '-', '_' and "
+			"'.', beginning with a letter or digit",
+			name);
 	return 0;
 }
 
 static bool wants_compression(const nova_host_t *host, uint32_t asked)
 {
-	return asked ? asked == NOVA_COMPRESS_ON : !strcmp(config_str(host_config(host), "snapshot.compress"), "on");
+	return asked ? asked == NOVA_COMPRESS_ON :
+		       !strcmp(config_str(host_config(host), "snapshot.compress"), "on");
 }
 
-int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts, const struct stop *stop,
-	nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts,
+	const struct stop *stop, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	nova_snapshot_opts o;
 	int code = opts_import(&o, sizeof(o), opts, "nova_snapshot_opts", error);
@@ -245,7 +284,10 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 		code = snapshot_check_name(o.name, error);
 	bool compress = code == 0 && wants_compression(vm->host, o.compress);
 	if (code == 0 && o.compress > NOVA_COMPRESS_OFF)
-		code = nova_fail(error, NOVA_EINVAL, "nova_snapshot_opts.compress is %u: 0, NOVA_COMPRESS_ON or NOVA_COMPRESS_OFF", o.compress);
+		code = nova_fail(error, NOVA_EINVAL,
+			"nova_snapshot_opts.compress is %u: 0, NOVA_COMPRESS_ON or "
+			"NOVA_COMPRESS_OFF",
+			o.compress);
 	if (code == 0 && compress)
 		code = snapshot_can_compress(error);
 	if (code < 0)
@@ -257,7 +299,13 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 		return nova_oom(error);
 	const struct stop any = { o.interrupt, stop };
 	code = vm_freeze(vm, false, &any, &f, error);
-	struct instant_label label = { .name = o.name, .owner = owner, .life_time_s = o.life_time_s, .compress = compress, .stop = &any };
+	struct instant_label label = {
+		.name = o.name,
+		.owner = owner,
+		.life_time_s = o.life_time_s,
+		.compress = compress,
+		.stop = &any,
+	};
 	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
 	if (code < 0)
@@ -275,9 +323,11 @@ void vm_snapshot_of(nova_vm_t *vm, char ret_id[17])
 	pthread_mutex_unlock(&vm->lock);
 }
 
-int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
+	nova_error_t **error)
 {
-	return ANY_NULL(error, vm) ? NOVA_EINVAL : vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
+	return ANY_NULL(error, vm) ? NOVA_EINVAL :
+				     vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
 }
 
 const char *snapshot_owner(const nova_snapshot_t *s)
@@ -295,7 +345,8 @@ uint32_t snapshot_memory_mb(const nova_snapshot_t *s)
 	return s->manifest.config.memory_mb;
 }
 
-int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
+int nova_snapshot_open(
+	nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {
 	if (ANY_NULL(error, host, name, ret_snapshot))
 		return NOVA_EINVAL;
@@ -310,7 +361,8 @@ int nova_snapshot_open(nova_host_t *host, const char *name, nova_snapshot_t **re
 	return code < 0 ? code : make_handle(root, &m, ret_snapshot, error);
 }
 
-int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *f = NULL;
 	int code = host_check_process(host, error);
@@ -319,7 +371,8 @@ int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct 
 	return code < 0 ? code : vm_thaw(host, f, stop, ret_vm, error);
 }
 
-int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait, nova_vm_t **ret_vm, nova_error_t **error)
+int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const nova_wait_opts *wait,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	if (ANY_NULL(error, host, snapshot, ret_vm))
 		return NOVA_EINVAL;
@@ -330,11 +383,13 @@ int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const no
 
 static int by_time(const void *a, const void *b)
 {
-	uint64_t first = (*(nova_snapshot_t *const *)a)->manifest.created_us, second = (*(nova_snapshot_t *const *)b)->manifest.created_us;
+	uint64_t first = (*(nova_snapshot_t *const *)a)->manifest.created_us,
+		 second = (*(nova_snapshot_t *const *)b)->manifest.created_us;
 	return first < second ? -1 : first > second;
 }
 
-static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_snapshots,
+	size_t *ret_count, nova_error_t **error)
 {
 	AUTO_FREE char *root = instants_root(host);
 	struct manifest *found = NULL;
@@ -365,14 +420,20 @@ static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_s
 	return 0;
 }
 
-int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count,
+	nova_error_t **error)
 {
-	return ANY_NULL(error, host, ret_snapshots, ret_count) ? NOVA_EINVAL : list_kind(host, false, ret_snapshots, ret_count, error);
+	return ANY_NULL(error, host, ret_snapshots, ret_count) ?
+		       NOVA_EINVAL :
+		       list_kind(host, false, ret_snapshots, ret_count, error);
 }
 
-int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count, nova_error_t **error)
+int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapshots, size_t *ret_count,
+	nova_error_t **error)
 {
-	return ANY_NULL(error, host, ret_snapshots, ret_count) ? NOVA_EINVAL : list_kind(host, true, ret_snapshots, ret_count, error);
+	return ANY_NULL(error, host, ret_snapshots, ret_count) ?
+		       NOVA_EINVAL :
+		       list_kind(host, true, ret_snapshots, ret_count, error);
 }
 
 void nova_snapshot_list_free(nova_snapshot_t **snapshots, size_t count)
@@ -402,7 +463,8 @@ static int is_over(nova_host_t *host, const struct manifest *m, nova_error_t **e
 {
 	uint64_t now = clock_unix_us();
 	(void)host, (void)error;
-	return m->life_time_s && now > m->created_us && (now - m->created_us) / 1000000u >= m->life_time_s;
+	return m->life_time_s && now > m->created_us &&
+	       (now - m->created_us) / 1000000u >= m->life_time_s;
 }
 
 static int is_template(nova_host_t *host, const struct manifest *m, nova_error_t **error)
@@ -431,7 +493,8 @@ static int is_stale_template(nova_host_t *host, const struct manifest *m, nova_e
 
 /* 1: it was removed; 0: it stays, being good, in use, or a base. */
 static int prune_one(nova_host_t *host, const char *root, const struct manifest *m,
-	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), nova_error_t **error)
+	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **),
+	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	int code = doomed(host, m, error);
@@ -445,7 +508,8 @@ static int prune_one(nova_host_t *host, const char *root, const struct manifest 
 	return code;
 }
 
-static int prune(nova_host_t *host, int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
+static int prune(nova_host_t *host,
+	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
 	nova_error_t **error)
 {
 	AUTO_FREE char *root = instants_root(host);
@@ -474,13 +538,18 @@ int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_error_t **err
 
 int nova_template_prune(nova_host_t *host, int all, size_t *ret_count, nova_error_t **error)
 {
-	return ANY_NULL(error, host) ? NOVA_EINVAL : prune(host, all ? is_template : is_stale_template, ret_count, error);
+	return ANY_NULL(error, host) ?
+		       NOVA_EINVAL :
+		       prune(host, all ? is_template : is_stale_template, ret_count, error);
 }
 
 /* What the getters tell of NULL. */
 static const nova_snapshot_t *or_nothing(const nova_snapshot_t *snapshot)
 {
-	static const nova_snapshot_t nothing = { .path = (char *)"", .manifest = { .name = (char *)"", .draws = (char *)"" } };
+	static const nova_snapshot_t nothing = {
+		.path = (char *)"",
+		.manifest = { .name = (char *)"", .draws = (char *)"" },
+	};
 	return snapshot ? snapshot : &nothing;
 }
 

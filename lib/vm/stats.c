@@ -5,7 +5,8 @@
 
 #include "vm/vm.h"
 
-/* "Name:   123 kB" in smaps_rollup, as bytes. A name that this kernel does not have counts nothing. */
+/* "Name:   123 kB" in smaps_rollup, as bytes. A name that this kernel does not have counts nothing.
+ */
 static uint64_t rollup_bytes(const char *text, const char *name)
 {
 	size_t len = strlen(name);
@@ -28,8 +29,10 @@ static int read_memory(int64_t pid, uint64_t *values)
 	if (!text)
 		return -ENOMEM;
 	values[NOVA_VM_STAT_PSS] = rollup_bytes(text, "Pss");
-	values[NOVA_VM_STAT_PRIVATE] = rollup_bytes(text, "Private_Clean") + rollup_bytes(text, "Private_Dirty");
-	values[NOVA_VM_STAT_SHARED] = rollup_bytes(text, "Shared_Clean") + rollup_bytes(text, "Shared_Dirty");
+	values[NOVA_VM_STAT_PRIVATE] =
+		rollup_bytes(text, "Private_Clean") + rollup_bytes(text, "Private_Dirty");
+	values[NOVA_VM_STAT_SHARED] =
+		rollup_bytes(text, "Shared_Clean") + rollup_bytes(text, "Shared_Dirty");
 	values[NOVA_VM_STAT_RSS] = rollup_bytes(text, "Rss");
 	return 0;
 }
@@ -39,13 +42,15 @@ static int borrow_process(nova_vm_t *vm, struct process *ret_process)
 {
 	pthread_mutex_lock(&vm->end_lock);
 	const struct process *own = &vm->machine->process;
-	*ret_process = (struct process){ .pid = own->pid, .pidfd = vm->ended ? -1 : sys_dup(own->pidfd) };
+	*ret_process =
+		(struct process){ .pid = own->pid, .pidfd = vm->ended ? -1 : sys_dup(own->pidfd) };
 	int r = vm->ended ? -ESRCH : ret_process->pidfd;
 	pthread_mutex_unlock(&vm->end_lock);
 	return r < 0 ? r : 0;
 }
 
-/* A process that lives after the reading has had its number all the time, so what was read is its own. */
+/* A process that lives after the reading has had its number all the time, so what was read is its
+ * own. */
 static int read_all(nova_vm_t *vm, uint64_t *values)
 {
 	struct process vmm;
@@ -66,7 +71,8 @@ int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_
 	if (ANY_NULL(error, vm, ret_values))
 		return NOVA_EINVAL;
 	if (!count)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_stats: room for at least one value is needed");
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_vm_stats: room for at least one value is needed");
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose turn it is in a VM. Calls may be inside together, as many as its concurrency allows; whatever changes the machine is alone. All of
- * them wait in one line, in the order they came: nobody is overtaken for ever, and one that leaves wakes only those who can go on.
+ * Whose turn it is in a VM. Calls may be inside together, as many as its concurrency allows;
+ * whatever changes the machine is alone. All of them wait in one line, in the order they came:
+ * nobody is overtaken for ever, and one that leaves wakes only those who can go on.
  */
 #include "vm/vm.h"
 
@@ -40,8 +41,10 @@ struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len)
 int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 {
 	if (vm_call_find(vm, call->id, strlen(call->id)))
-		return nova_fail(error, NOVA_EINVAL, "a call with the request id '%s' is under way in microVM %s: each needs its own", call->id,
-			vm->id);
+		return nova_fail(error, NOVA_EINVAL,
+			"a call with the request id '%s' is under way in microVM %s: each needs "
+			"its own",
+			call->id, vm->id);
 	call->next = vm->calls;
 	vm->calls = call;
 	return 0;
@@ -55,7 +58,7 @@ void vm_call_unlist(nova_vm_t *vm, struct vm_call *call)
 	*at = call->next;
 }
 
-/* --- the line: all with vm->lock held -------------------------------------------------------------------------------- */
+/* --- the line: all with vm->lock held --- */
 
 static bool there_is_room(const struct vm_turns *t, bool alone)
 {
@@ -102,7 +105,7 @@ static bool wait_in_line(nova_vm_t *vm, struct vm_call *call)
 	return call->admitted;
 }
 
-/* --- coming and going -------------------------------------------------------------------------------------------------- */
+/* --- coming and going --- */
 
 void vm_turns_init(struct vm_turns *turns)
 {
@@ -112,7 +115,8 @@ void vm_turns_init(struct vm_turns *turns)
 
 static int canceled(const nova_vm_t *vm, nova_error_t **error)
 {
-	return nova_fail(error, NOVA_ECANCELED, "the call was cancelled before it began in microVM %s", vm->id);
+	return nova_fail(error, NOVA_ECANCELED,
+		"the call was cancelled before it began in microVM %s", vm->id);
 }
 
 int vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
@@ -139,7 +143,8 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	pthread_mutex_lock(&vm->lock);
 	if (call->id)
 		vm_call_unlist(vm, call);
-	/* The last one out of a VM that is lost disposes of it: as long as somebody is inside, its descriptors are in use. */
+	/* The last one out of a VM that is lost disposes of it: as long as somebody is inside, its
+	 * descriptors are in use. */
 	bool dispose = --t->inside == 0 && vm->lost;
 	if (dispose) {
 		t->alone = true;

@@ -5,9 +5,9 @@
 #include "image/image.h"
 #include "vm/vm.h"
 
-#define STOP_GRACE     2000u
+#define STOP_GRACE 2000u
 
-/* --- the end ------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 void vm_end(nova_vm_t *vm)
 {
@@ -82,18 +82,22 @@ static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	AUTO_ERROR nova_error_t *why = NULL;
-	int code = vm->state == NOVA_VM_RUNNING ?
-		vm_ask_json(vm, NOVA_MSG_STOP, json_object(), deadline, NULL, &answer, &why) : NOVA_EBUSY;
+	int code = vm->state == NOVA_VM_RUNNING ? vm_ask_json(vm, NOVA_MSG_STOP, json_object(),
+							  deadline, NULL, &answer, &why) :
+						  NOVA_EBUSY;
 	if (code_is_refusal(code)) {
 		if (error)
 			*error = STEAL(why);
-		return nova_wrap(error, code, "microVM %s could not be asked to end and was killed", vm->id);
+		return nova_wrap(
+			error, code, "microVM %s could not be asked to end and was killed", vm->id);
 	}
 	if (code == NOVA_ELOST)
-		return nova_fail(error, code, "microVM %s was dead before it could be asked to end", vm->id);
+		return nova_fail(
+			error, code, "microVM %s was dead before it could be asked to end", vm->id);
 	if (code == 0 && process_wait(&vm->machine->process, deadline))
 		return 0;
-	return nova_fail(error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
+	return nova_fail(
+		error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
 }
 
 int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error)
@@ -117,18 +121,19 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 	return code;
 }
 
-/* --- start ------------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
-static int import_opts(
-	struct function_config *config, const nova_vm_opts *o, nova_error_t **error)
+static int import_opts(struct function_config *config, const nova_vm_opts *o, nova_error_t **error)
 {
 	if (o->flags)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_opts.flags has unknown bits 0x%x", o->flags);
+		return nova_fail(
+			error, NOVA_EINVAL, "nova_vm_opts.flags has unknown bits 0x%x", o->flags);
 	int code = properties_import(config, IN_VM, o, error);
 	return code < 0 ? code : machine_config_check(&config->machine, NOVA_EINVAL, error);
 }
 
-/* A limit that would not be kept is refused, but one for a network that is not there says nothing. */
+/* A limit that would not be kept is refused, but one for a network that is not there says nothing.
+ */
 static int check_network(
 	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error)
 {
@@ -136,17 +141,19 @@ static int check_network(
 		return 0;
 	if (!ops->network)
 		return nova_fail(error, NOVA_ENOTSUP,
-			"the engine %s has no network devices: use qemu or firecracker, or the network none",
+			"the engine %s has no network devices: use qemu or firecracker, or the "
+			"network none",
 			ops->name);
 	if ((config->net_rx_bandwidth || config->net_tx_bandwidth) && !ops->net_limits)
 		return nova_fail(error, NOVA_ENOTSUP,
-			"the engine %s cannot limit the bandwidth of a network: set net_rx_bandwidth and "
-			"net_tx_bandwidth to 0, or use firecracker",
+			"the engine %s cannot limit the bandwidth of a network: set "
+			"net_rx_bandwidth and net_tx_bandwidth to 0, or use firecracker",
 			ops->name);
 	return 0;
 }
 
-int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm = calloc(1, sizeof(*vm));
 	if (!vm)
@@ -160,7 +167,10 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	vm->state = NOVA_VM_RUNNING;
 	vm->machine = machine_new(ops);
 	vm->boot_timeout_ms = (uint32_t)config_ms(host_config(host), ops->boot_timeout_key);
-	int code = vm->machine && random_hex(vm->id, 8) == 0 && machine_config_copy(&vm->shape, shape) == 0 ? 0 : nova_oom(error);
+	int code = vm->machine && random_hex(vm->id, 8) == 0 &&
+				   machine_config_copy(&vm->shape, shape) == 0 ?
+			   0 :
+			   nova_oom(error);
 	if (code == 0 && vm->wake < 0)
 		code = nova_fail_os(error, vm->wake, "event of microVM %s", vm->id);
 	if (code == 0)
@@ -182,10 +192,13 @@ static char *introduction(const nova_vm_t *vm)
 	char machine_id[33];
 	AUTO_BUF struct buf coded = BUF_INIT(256);
 	AUTO_FREE char *network = vm->shape.network ? net_members(&vm->machine->link) : strdup("");
-	if (!network || random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 || base64_put(&coded, seed, sizeof(seed)) < 0)
+	if (!network || random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 ||
+		base64_put(&coded, seed, sizeof(seed)) < 0)
 		return NULL;
-	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\",\"machine_id\":\"%s\"%s", (int)coded.len,
-		(char *)coded.data, (unsigned long long)clock_unix_us(), vm->id, machine_id, network);
+	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\","
+			  "\"machine_id\":\"%s\"%s",
+		(int)coded.len, (char *)coded.data, (unsigned long long)clock_unix_us(), vm->id,
+		machine_id, network);
 }
 
 /* The same, or for who is no clone but was paused: the time. Without entropy a Resume is neither
@@ -203,14 +216,20 @@ char *vm_news_member(nova_vm_t *vm, enum vm_news kind)
 	return members ? str_format("\"resume\":{%s},", members) : NULL;
 }
 
-int vm_news_message(nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request,
-	nova_error_t **error)
+int vm_news_message(
+	nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request, nova_error_t **error)
 {
 	AUTO_FREE char *members = news(vm, kind);
-	AUTO_FREE char *text = members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
+	AUTO_FREE char *text =
+		members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
 	void *frame = NULL;
-	*ret_request = (struct vm_request){ .id = INTRODUCTION, .deadline = deadline_in_ms(vm->boot_timeout_ms) };
-	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame, &ret_request->frame_len, error) : nova_oom(error);
+	*ret_request = (struct vm_request){
+		.id = INTRODUCTION,
+		.deadline = deadline_in_ms(vm->boot_timeout_ms),
+	};
+	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame,
+				  &ret_request->frame_len, error) :
+			  nova_oom(error);
 	ret_request->frame = frame;
 	return code;
 }
@@ -224,7 +243,8 @@ int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
 	return code < 0 ? code : vm_send(vm, &request, error);
 }
 
-int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error)
+int vm_introduce_await(
+	nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error)
 {
 	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline, .stop = stop };
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
@@ -232,17 +252,25 @@ int vm_introduce_await(nova_vm_t *vm, uint64_t deadline, const struct stop *stop
 	return code < 0 ? code : vm_done(&answer, error);
 }
 
-int vm_attach(nova_host_t *host, struct machine *m, const char *id, const struct machine_config *shape, const struct machine *same, nova_error_t **error)
+int vm_attach(nova_host_t *host, struct machine *m, const char *id,
+	const struct machine_config *shape, const struct machine *same, nova_error_t **error)
 {
-	return shape->network ? net_attach(host_engine_env(host)->net, id, same ? &same->link : NULL, &m->link, error) : 0;
+	return shape->network ? net_attach(host_engine_env(host)->net, id,
+					same ? &same->link : NULL, &m->link, error) :
+				0;
 }
 
-static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs, const struct stop *stop, nova_error_t **error)
+static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs,
+	const struct stop *stop, nova_error_t **error)
 {
 	uint64_t begin = clock_ns(), deadline = deadline_in_ms(vm->boot_timeout_ms);
 	struct machine_spec spec = {
-		.id = vm->id, .kernel = kernel, .initramfs = initramfs, .config = vm->shape,
-		.base_fd = -1, .deadline = deadline,
+		.id = vm->id,
+		.kernel = kernel,
+		.initramfs = initramfs,
+		.config = vm->shape,
+		.base_fd = -1,
+		.deadline = deadline,
 		.stop = stop,
 	};
 	int code = vm_attach(vm->host, vm->machine, vm->id, &vm->shape, NULL, error);
@@ -263,17 +291,22 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 
 static const char *if_set(const nova_config_t *config, const char *key)
 {
-	return key && nova_config_source(config, key) != NOVA_CONFIG_DEFAULT ? config_str(config, key) : "";
+	return key && nova_config_source(config, key) != NOVA_CONFIG_DEFAULT ?
+		       config_str(config, key) :
+		       "";
 }
 
-int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel, char **initramfs, char **rootfs,
-	nova_error_t **error)
+int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel,
+	char **initramfs, char **rootfs, nova_error_t **error)
 {
 	const nova_config_t *config = host_config(host);
 	bool environment = config_environment(config);
-	const char *directory = nova_host_images(host), *own_kernel = if_set(config, ops->kernel_key);
-	const char *own_rootfs = if_set(config, ops->rootfs_key), *own_dir = if_set(config, ops->rootfs_dir_key);
-	AUTO_FREE char *in_dir = *own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
+	const char *directory = nova_host_images(host),
+		   *own_kernel = if_set(config, ops->kernel_key);
+	const char *own_rootfs = if_set(config, ops->rootfs_key),
+		   *own_dir = if_set(config, ops->rootfs_dir_key);
+	AUTO_FREE char *in_dir =
+		*own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
 	int code = image_find_kernel(directory, environment, kernel, initramfs, error);
 	if (code == 0 && *own_kernel) {
 		free(*kernel);
@@ -282,26 +315,34 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 		if (r == 0)
 			r = fs_stat(*kernel, NULL, NULL);
 		if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR || r == -EINVAL)
-			return nova_fail(error, NOVA_ENOTFOUND, "the setting %s names '%s', which is no file", ops->kernel_key, own_kernel);
+			return nova_fail(error, NOVA_ENOTFOUND,
+				"the setting %s names '%s', which is no file", ops->kernel_key,
+				own_kernel);
 		if (r < 0)
-			return nova_fail_os(error, r, "the setting %s, '%s'", ops->kernel_key, own_kernel);
+			return nova_fail_os(
+				error, r, "the setting %s, '%s'", ops->kernel_key, own_kernel);
 	}
-	const char *wanted = strchr(name, '/') ? name : *own_rootfs ? own_rootfs : in_dir ? in_dir : name;
+	const char *wanted = strchr(name, '/') ? name :
+			     *own_rootfs       ? own_rootfs :
+			     in_dir            ? in_dir :
+						 name;
 	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
 }
 
 /* The path of the images' file takes the place of its name. */
-static int find_images(nova_host_t *host, const struct engine_ops *ops, struct machine_config *config,
-	char **kernel, char **initramfs, nova_error_t **error)
+static int find_images(nova_host_t *host, const struct engine_ops *ops,
+	struct machine_config *config, char **kernel, char **initramfs, nova_error_t **error)
 {
 	AUTO_FREE char *name = STEAL(config->rootfs);
 	if (!ops->needs_guest)
 		return 0;
-	return vm_find_images(host, ops, name ? name : "base", kernel, initramfs, &config->rootfs, error);
+	return vm_find_images(
+		host, ops, name ? name : "base", kernel, initramfs, &config->rootfs, error);
 }
 
 static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o,
-	struct machine_config *config, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+	struct machine_config *config, const struct stop *stop, nova_vm_t **ret_vm,
+	nova_error_t **error)
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL;
 	nova_vm_t *vm = NULL;
@@ -322,7 +363,8 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 	return code;
 }
 
-int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_opts o;
 	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
@@ -343,39 +385,46 @@ int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *sto
 	if (code < 0)
 		return code;
 	log_info(host_log(host), "vm", "%s booted on %s in %llu ms", vm->id, ops->name,
-		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] + vm->timing_us[NOVA_TIMING_BOOT]) / 1000u));
+		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] +
+					     vm->timing_us[NOVA_TIMING_BOOT]) /
+				     1000u));
 	*ret_vm = vm;
 	return 0;
 }
 
-int nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+int nova_vm_start(
+	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return ANY_NULL(error, host, ret_vm) ? NOVA_EINVAL : vm_start(host, opts, NULL, ret_vm, error);
+	return ANY_NULL(error, host, ret_vm) ? NOVA_EINVAL :
+					       vm_start(host, opts, NULL, ret_vm, error);
 }
 
-/* --- pause and resume ---------------------------------------------------------------------------------------------------- */
+/* --- pause and resume --- */
 
 int vm_check_running(nova_vm_t *vm, nova_error_t **error)
 {
 	if (vm->ended)
 		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
 	if (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == NOVA_VM_PAUSED)
-		return nova_fail(error, NOVA_EBUSY, "microVM %s is paused: resume it first", vm->id);
+		return nova_fail(
+			error, NOVA_EBUSY, "microVM %s is paused: resume it first", vm->id);
 	return 0;
 }
 
-static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **), const struct stop *stop,
-	nova_error_t **error)
+static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **),
+	const struct stop *stop, nova_error_t **error)
 {
 	if (!op)
-		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines", vm->ops->name);
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s cannot pause its machines",
+			vm->ops->name);
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
 	code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) : op(vm->machine, error);
+	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) :
+			   op(vm->machine, error);
 	vm->clock_stood |= state == NOVA_VM_PAUSED;
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
@@ -402,7 +451,8 @@ static int introduce_late(nova_vm_t *vm, nova_error_t **error)
 	if (!vm->ended && vm->unintroduced) {
 		code = vm_introduce_send(vm, error);
 		if (code == 0)
-			code = vm_introduce_await(vm, deadline_in_ms(vm->boot_timeout_ms), NULL, error);
+			code = vm_introduce_await(
+				vm, deadline_in_ms(vm->boot_timeout_ms), NULL, error);
 	}
 	vm_leave_alone(vm);
 	return code;
@@ -421,10 +471,11 @@ int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err
 
 int vm_wake(nova_vm_t *vm, nova_error_t **error)
 {
-	return switch_state(vm, NOVA_VM_RUNNING, vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, NULL, error);
+	return switch_state(vm, NOVA_VM_RUNNING,
+		vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, NULL, error);
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------------- */
+/* --- looking --- */
 
 const char *nova_vm_id(const nova_vm_t *vm)
 {

@@ -26,17 +26,26 @@ START_TEST(what_the_agent_does_not_know_is_refused_and_the_connection_goes_on)
 		int type;
 		const char *payload, *part;
 	} cases[] = {
-		{ 999, "{\"request_id\":\"x\"}", "type 999" }, { -1, "{}", "type -1" }, { 0, "{}", "type 0" },
-		{ NOVA_MSG_RESP, "{}", "type 3" }, { 71, "{}", "type 71" },
-		{ NOVA_MSG_EXEC, "{\"input\":1}", "send Init" }, { NOVA_MSG_EXEC, "{\"input\":1,\"input\":2}", "duplicate" },
-		{ NOVA_MSG_PING, "{\"request_id\":7}", "not a text" }, { NOVA_MSG_PING, "{\"a\":1,\"a\":2}", "duplicate" },
+		{ 999, "{\"request_id\":\"x\"}", "type 999" },
+		{ -1, "{}", "type -1" },
+		{ 0, "{}", "type 0" },
+		{ NOVA_MSG_RESP, "{}", "type 3" },
+		{ 71, "{}", "type 71" },
+		{ NOVA_MSG_EXEC, "{\"input\":1}", "send Init" },
+		{ NOVA_MSG_EXEC, "{\"input\":1,\"input\":2}", "duplicate" },
+		{ NOVA_MSG_PING, "{\"request_id\":7}", "not a text" },
+		{ NOVA_MSG_PING, "{\"a\":1,\"a\":2}", "duplicate" },
 		{ NOVA_MSG_PING, "{\"request_id\":\"a\\u0000b\"}", "NUL" },
-		{ NOVA_MSG_INIT, "{}", "runtime" }, { NOVA_MSG_INIT, "{\"runtime\":\"cobol\"}", "unknown runtime 'cobol'" },
+		{ NOVA_MSG_INIT, "{}", "runtime" },
+		{ NOVA_MSG_INIT, "{\"runtime\":\"cobol\"}", "unknown runtime 'cobol'" },
 		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\",\"env_vars\":{\"A\":1}}", "as text" },
 		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\",\"env_vars\":{\"A=B\":\"\"}}", "as text" },
-		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\",\"handler\":\"../x.y\"}", "module.function" },
-		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\"}", "no " }, { NOVA_MSG_COMMAND, "{}", "argv" },
-		{ NOVA_MSG_COMMAND, "{\"argv\":[]}", "argv" }, { NOVA_MSG_COMMAND, "{\"argv\":[1]}", "argv" },
+		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\",\"handler\":\"../x.y\"}",
+			"module.function" },
+		{ NOVA_MSG_INIT, "{\"runtime\":\"shell\"}", "no " },
+		{ NOVA_MSG_COMMAND, "{}", "argv" },
+		{ NOVA_MSG_COMMAND, "{\"argv\":[]}", "argv" },
+		{ NOVA_MSG_COMMAND, "{\"argv\":[1]}", "argv" },
 		{ NOVA_MSG_COMMAND, "{\"argv\":[\"\"]}", "argv" },
 		{ NOVA_MSG_COMMAND, "{\"argv\":[\"true\"],\"stdin\":\"%\"}", "base64" },
 		{ NOVA_MSG_COMMAND, "{\"argv\":[\"true\"],\"timeout_ms\":-1}", "timeout_ms" },
@@ -78,14 +87,16 @@ START_TEST(a_frame_may_come_byte_by_byte_and_be_cut_off)
 	for (size_t i = 0; i < len; i++)
 		send_bytes((uint8_t *)frame + i, 1);
 	json_decref(answer());
-	send_bytes(frame, len - 1); /* and then the host is gone: the agent ends, as teardown checks */
+	/* and then the host is gone: the agent ends, as teardown checks */
+	send_bytes(frame, len - 1);
 	nova_free(frame);
 }
 END_TEST
 
 START_TEST(stop_is_answered_and_ends_everything_that_runs)
 {
-	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"setsid sleep 1000 & sleep 1000\"]}");
+	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"setsid sleep "
+				    "1000 & sleep 1000\"]}");
 	AUTO_JSON json_t *got = ask(NOVA_MSG_STOP, "{\"request_id\":\"s\"}");
 	ck_assert_str_eq(text(got, "status"), "stopping");
 	ck_assert_str_eq(text(got, "request_id"), "s");
@@ -98,7 +109,8 @@ END_TEST
 static void exec_until_it_speaks(const char *id)
 {
 	int type = 0;
-	AUTO_FREE char *payload = str_format("{\"request_id\":\"%s\",\"input\":1,\"stream\":true}", id);
+	AUTO_FREE char *payload =
+		str_format("{\"request_id\":\"%s\",\"input\":1,\"stream\":true}", id);
 	send_text(NOVA_MSG_EXEC, payload);
 	while (type != NOVA_MSG_STREAM)
 		json_decref(receive(&type));
@@ -106,7 +118,8 @@ static void exec_until_it_speaks(const char *id)
 
 START_TEST(cancel_ends_one_request_with_all_its_processes_and_leaves_the_others)
 {
-	shell("trap '' TERM INT; (sleep 1000 & sleep 1000) & echo begun; while ! [ -e go ]; do sleep 0.05; done");
+	shell("trap '' TERM INT; (sleep 1000 & sleep 1000) & echo begun; while ! [ -e go ]; do "
+	      "sleep 0.05; done");
 	exec_until_it_speaks("a");
 	exec_until_it_speaks("b");
 	AUTO_JSON json_t *got = ask(NOVA_MSG_CANCEL, "{\"request_id\":\"a\"}");
@@ -136,11 +149,13 @@ END_TEST
 
 START_TEST(cancel_before_the_interpreter_is_there_is_a_refusal)
 {
-	python("import os, time\ndef handler(event):\n    os.kill(os.getppid(), 9)\n    time.sleep(1000)\n");
+	python("import os, time\ndef handler(event):\n    os.kill(os.getppid(), 9)\n    "
+	       "time.sleep(1000)\n");
 	AUTO_JSON json_t *killed = exec("1", 0);
 	ck_assert_str_ne(text(killed, "error"), "");
 	/* It is started anew with a module that does not come to an end of its import. */
-	write_code("handler", "import time\ntime.sleep(1000)\ndef handler(event):\n    return event\n", 0644);
+	write_code("handler",
+		"import time\ntime.sleep(1000)\ndef handler(event):\n    return event\n", 0644);
 	send_text(NOVA_MSG_EXEC, "{\"request_id\":\"a\",\"input\":1}");
 	AUTO_JSON json_t *got = ask(NOVA_MSG_CANCEL, "{\"request_id\":\"a\"}");
 	ck_assert_str_eq(text(got, "code"), "canceled");
@@ -161,7 +176,8 @@ END_TEST
 START_TEST(resume_as_a_plain_process_touches_nothing_but_the_interpreter)
 {
 	uint64_t before = clock_unix_us();
-	AUTO_JSON json_t *got = ask(NOVA_MSG_RESUME, "{\"request_id\":\"x\",\"entropy\":\"AAAA\",\"unix_us\":1000000}");
+	AUTO_JSON json_t *got = ask(
+		NOVA_MSG_RESUME, "{\"request_id\":\"x\",\"entropy\":\"AAAA\",\"unix_us\":1000000}");
 	ck_assert_str_eq(text(got, "status"), "resumed");
 	ck_assert_uint_ge(clock_unix_us(), before);
 }
@@ -169,8 +185,9 @@ END_TEST
 
 START_TEST(a_command_gets_its_input_environment_and_directory)
 {
-	AUTO_JSON json_t *got = ask(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"cat; echo $X; pwd; echo bad >&2; exit 3\"],"
-		"\"env\":{\"X\":\"y\"},\"stdin\":\"YWJjCg==\",\"cwd\":\"/\"}");
+	AUTO_JSON json_t *got = ask(NOVA_MSG_COMMAND,
+		"{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"cat; echo $X; pwd; echo bad >&2; "
+		"exit 3\"],\"env\":{\"X\":\"y\"},\"stdin\":\"YWJjCg==\",\"cwd\":\"/\"}");
 	ck_assert_str_eq(text(got, "stdout"), "abc\ny\n/\n");
 	ck_assert_str_eq(text(got, "stderr"), "bad\n");
 	ck_assert_int_eq(number(got, "exit_code"), 3);
@@ -184,8 +201,8 @@ START_TEST(input_that_has_no_place_ends_its_request_and_only_that)
 	ck_assert_ptr_nonnull(buf_reserve(&bytes, PROTO_WINDOW + 100000));
 	memset(bytes.data, 'x', PROTO_WINDOW + 100000);
 	ck_assert_int_eq(base64_put(&coded, bytes.data, PROTO_WINDOW + 100000), 0);
-	AUTO_FREE char *much =
-		str_format("{\"request_id\":\"c\",\"base64\":\"%.*s\"}", (int)coded.len, (char *)coded.data);
+	AUTO_FREE char *much = str_format(
+		"{\"request_id\":\"c\",\"base64\":\"%.*s\"}", (int)coded.len, (char *)coded.data);
 	const struct {
 		const char *flow;
 		int type;
@@ -201,7 +218,8 @@ START_TEST(input_that_has_no_place_ends_its_request_and_only_that)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		AUTO_FREE char *command = str_format(
-			"{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"],\"flow\":%s}", wrong[i].flow);
+			"{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"],\"flow\":%s}",
+			wrong[i].flow);
 		send_text(NOVA_MSG_COMMAND, command);
 		AUTO_JSON json_t *got = ask(wrong[i].type, wrong[i].payload);
 		ck_assert_str_eq(text(got, "code"), "invalid");
@@ -221,9 +239,8 @@ START_TEST(a_command_that_flows_sends_no_more_than_its_window_before_there_is_cr
 	size_t got = 0, credit = PROTO_WINDOW;
 	AUTO_JSON json_t *ready = receive(&type);
 	ck_assert_int_eq(type, NOVA_MSG_READY);
-	send_text(NOVA_MSG_COMMAND,
-		"{\"request_id\":\"c\",\"stream\":true,\"flow\":true,\"argv\":[\"sh\",\"-c\","
-		"\"head -c 600000 /dev/zero | tr '\\\\0' x\"]}");
+	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"stream\":true,\"flow\":true,\"argv\":["
+				    "\"sh\",\"-c\",\"head -c 600000 /dev/zero | tr '\\\\0' x\"]}");
 	while (got < PROTO_WINDOW) {
 		AUTO_JSON json_t *piece = receive(&type);
 		ck_assert_int_eq(type, NOVA_MSG_STREAM);
@@ -264,15 +281,19 @@ START_TEST(output_that_the_host_takes_late_comes_whole_while_its_command_is_sile
 	for (int flows = 0; flows < 2; flows++) {
 		int type = 0;
 		size_t got = 0;
-		AUTO_FREE char *command = str_format(
-			"{\"request_id\":\"c\",\"timeout_ms\":600000,\"stream\":true,\"flow\":%s,\"argv\":[\"sh\",\"-c\","
-			"\"head -c %zu /dev/zero; : >%s; exec sleep 1000\"]}", flows ? "true" : "false", printed, said);
+		AUTO_FREE char *command =
+			str_format("{\"request_id\":\"c\",\"timeout_ms\":600000,\"stream\":true,"
+				   "\"flow\":%s,\"argv\":[\"sh\",\"-c\",\"head -c %zu /dev/zero; : "
+				   ">%s; exec sleep 1000\"]}",
+				flows ? "true" : "false", printed, said);
 		send_text(NOVA_MSG_COMMAND, command);
 		while (got < printed) {
 			while ((!flows && fs_exists(said) != 1) || !agent_sleeps())
 				sys_poll(NULL, 0, 1);
 			AUTO_JSON json_t *piece = receive(&type);
-			got += type == NOVA_MSG_STREAM ? json_string_length(json_object_get(piece, "data")) : 0;
+			got += type == NOVA_MSG_STREAM ?
+				       json_string_length(json_object_get(piece, "data")) :
+				       0;
 		}
 		ck_assert_uint_eq(got, printed);
 		ck_assert_int_eq(fs_unlink(said), 0);
@@ -288,7 +309,8 @@ START_TEST(a_command_that_cannot_be_started_is_told_as_a_shell_would)
 	ck_assert_int_eq(number(none, "exit_code"), 127);
 	AUTO_JSON json_t *not_one = ask(NOVA_MSG_COMMAND, "{\"argv\":[\"/etc\"]}");
 	ck_assert_int_eq(number(not_one, "exit_code"), 126);
-	AUTO_JSON json_t *nowhere = ask(NOVA_MSG_COMMAND, "{\"argv\":[\"true\"],\"cwd\":\"/nowhere\"}");
+	AUTO_JSON json_t *nowhere =
+		ask(NOVA_MSG_COMMAND, "{\"argv\":[\"true\"],\"cwd\":\"/nowhere\"}");
 	ck_assert_int_eq(number(nowhere, "exit_code"), 127);
 }
 END_TEST
@@ -310,13 +332,15 @@ END_TEST
 START_TEST(many_requests_run_at_once_and_one_too_many_is_told_so)
 {
 	for (int i = 0; i < 17; i++) {
-		AUTO_FREE char *payload = str_format("{\"request_id\":\"c%d\",\"argv\":[\"sleep\",\"1000\"]}", i);
+		AUTO_FREE char *payload =
+			str_format("{\"request_id\":\"c%d\",\"argv\":[\"sleep\",\"1000\"]}", i);
 		send_text(NOVA_MSG_COMMAND, payload);
 	}
 	AUTO_JSON json_t *got = answer();
 	ck_assert_str_eq(text(got, "request_id"), "c16");
 	ck_assert_str_eq(text(got, "code"), "busy");
-	AUTO_JSON json_t *twice = ask(NOVA_MSG_COMMAND, "{\"request_id\":\"c3\",\"argv\":[\"true\"]}");
+	AUTO_JSON json_t *twice =
+		ask(NOVA_MSG_COMMAND, "{\"request_id\":\"c3\",\"argv\":[\"true\"]}");
 	ck_has(twice, "error", "under way");
 	AUTO_JSON json_t *init_now = init_answer("shell", "main.handler");
 	ck_assert_str_eq(text(init_now, "code"), "busy");
@@ -328,7 +352,8 @@ END_TEST
 
 START_TEST(a_function_reads_its_input_file_and_prints_json)
 {
-	shell("echo log >&2; cat \"$1\"; [ -n \"$COLOUR\" ] && [ \"$NOVA_REQUEST_ID\" = r1 ] && [ \"$NOVA_RUNTIME\" = shell ]");
+	shell("echo log >&2; cat \"$1\"; [ -n \"$COLOUR\" ] && [ \"$NOVA_REQUEST_ID\" = r1 ] && [ "
+	      "\"$NOVA_RUNTIME\" = shell ]");
 	AUTO_JSON json_t *got = exec("{\"b\": [1.50, 2],\"a\":12345678}", 0);
 	ck_output(got, "{\"a\":12345678,\"b\":[1.5,2]}");
 	ck_assert_str_eq(text(got, "stdout"), "{\"b\": [1.50, 2],\"a\":12345678}");
@@ -343,7 +368,8 @@ START_TEST(what_is_not_json_becomes_a_string)
 	ck_output(got, "\"hello\\n\"");
 	shell("printf 'a\\377\\200\\0b'");
 	AUTO_JSON json_t *rubbish = exec("null", 0);
-	ck_assert_mem_eq(json_string_value(json_object_get(rubbish, "output")), "a\xEF\xBF\xBD\xEF\xBF\xBD\0b", 9);
+	ck_assert_mem_eq(json_string_value(json_object_get(rubbish, "output")),
+		"a\xEF\xBF\xBD\xEF\xBF\xBD\0b", 9);
 	shell(":");
 	AUTO_JSON json_t *nothing = exec("null", 0);
 	ck_output(nothing, "\"\"");
@@ -367,7 +393,8 @@ END_TEST
 
 START_TEST(a_function_that_never_ends_is_killed_and_keeps_its_text)
 {
-	shell("trap '' TERM INT HUP; echo begun; echo why >&2; (setsid sleep 1000 &) ; while :; do sleep 1000; done");
+	shell("trap '' TERM INT HUP; echo begun; echo why >&2; (setsid sleep 1000 &) ; while :; do "
+	      "sleep 1000; done");
 	AUTO_JSON json_t *got = exec("{}", 2000);
 	ck_assert(json_is_true(json_object_get(got, "timed_out")));
 	ck_assert_str_eq(text(got, "stdout"), "begun\n");
@@ -386,11 +413,13 @@ END_TEST
 
 START_TEST(output_without_end_is_read_and_dropped)
 {
-	shell("head -c 100000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2");
+	shell("head -c 100000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y "
+	      ">&2");
 	AUTO_JSON json_t *got = exec("{}", PATIENCE_MS);
 	ck_assert_int_eq(number(got, "exit_code"), 0);
 	ck_assert(json_is_null(json_object_get(got, "output")));
-	ck_assert_str_eq(text(got, "error"), "the function printed 100000000 bytes, over the limit of 6291456 for its output");
+	ck_assert_str_eq(text(got, "error"),
+		"the function printed 100000000 bytes, over the limit of 6291456 for its output");
 	ck_assert(json_is_true(json_object_get(got, "truncated")));
 	ck_assert_uint_ge(json_string_length(json_object_get(got, "stdout")), 1u << 20);
 	ck_assert_uint_eq(json_string_length(json_object_get(got, "stderr")), 1u << 20);
@@ -399,7 +428,8 @@ END_TEST
 
 START_TEST(output_that_swells_as_json_is_whole_and_the_texts_beside_it_fit_a_frame)
 {
-	shell("head -c 1048576 /dev/zero | tr '\\0' '\\1'; head -c 1048576 /dev/zero | tr '\\0' '\\2' >&2");
+	shell("head -c 1048576 /dev/zero | tr '\\0' '\\1'; head -c 1048576 /dev/zero | tr '\\0' "
+	      "'\\2' >&2");
 	AUTO_JSON json_t *got = exec("{}", PATIENCE_MS);
 	ck_assert_int_eq(number(got, "exit_code"), 0);
 	ck_assert_ptr_null(json_object_get(got, "error"));
@@ -420,12 +450,14 @@ START_TEST(output_of_up_to_the_limit_is_whole_and_beyond_it_an_error)
 	for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
 		shell(fits[i]);
 		AUTO_JSON json_t *got = exec("{}", PATIENCE_MS);
-		ck_assert_msg(json_object_get(got, "error") == NULL, "%s: %s", fits[i], text(got, "error"));
+		ck_assert_msg(json_object_get(got, "error") == NULL, "%s: %s", fits[i],
+			text(got, "error"));
 		ck_assert(!json_is_null(json_object_get(got, "output")));
 	}
 	shell("printf '\"'; head -c 6291455 /dev/zero | tr '\\0' x; printf '\"'");
 	AUTO_JSON json_t *got = exec("{}", PATIENCE_MS);
-	ck_assert_str_eq(text(got, "error"), "the function printed 6291457 bytes, over the limit of 6291456 for its output");
+	ck_assert_str_eq(text(got, "error"),
+		"the function printed 6291457 bytes, over the limit of 6291456 for its output");
 	ck_assert(json_is_null(json_object_get(got, "output")));
 }
 END_TEST
@@ -488,8 +520,9 @@ END_TEST
 
 START_TEST(output_is_streamed_while_it_is_produced)
 {
-	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"s\",\"stream\":true,\"argv\":[\"sh\",\"-c\","
-		"\"printf '\\\\303'; read x; printf '\\\\251\\\\377'; printf no >&2\"],\"stdin\":\"Cg==\"}");
+	send_text(NOVA_MSG_COMMAND,
+		"{\"request_id\":\"s\",\"stream\":true,\"argv\":[\"sh\",\"-c\",\"printf '\\\\303'; "
+		"read x; printf '\\\\251\\\\377'; printf no >&2\"],\"stdin\":\"Cg==\"}");
 	struct buf out[2] = { BUF_INIT(100), BUF_INIT(100) };
 	int type = 0;
 	json_t *got = NULL;
@@ -499,12 +532,15 @@ START_TEST(output_is_streamed_while_it_is_produced)
 		if (type != NOVA_MSG_STREAM)
 			continue;
 		struct buf *b = &out[number(got, "stream") - 1];
-		json_t *plain = json_object_get(got, "data"), *coded = json_object_get(got, "base64");
+		json_t *plain = json_object_get(got, "data"),
+		       *coded = json_object_get(got, "base64");
 		ck_assert(!plain != !coded);
 		if (plain)
 			buf_append(b, json_string_value(plain), json_string_length(plain));
 		else
-			ck_assert_int_eq(base64_get(b, json_string_value(coded), json_string_length(coded)), 0);
+			ck_assert_int_eq(
+				base64_get(b, json_string_value(coded), json_string_length(coded)),
+				0);
 	}
 	json_decref(got);
 	ck_assert_uint_eq(out[0].len, 3);
@@ -517,7 +553,8 @@ END_TEST
 
 START_TEST(a_slow_reader_gets_everything_that_was_kept)
 {
-	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"s\",\"stream\":true,\"argv\":[\"sh\",\"-c\","
+	send_text(NOVA_MSG_COMMAND,
+		"{\"request_id\":\"s\",\"stream\":true,\"argv\":[\"sh\",\"-c\","
 		"\"head -c 5000000 /dev/zero | tr '\\\\\\\\0' x; sleep 0.2\"]}");
 	/* Pings pile up behind it, and are all answered once we read. */
 	for (int i = 0; i < 2000; i++)
@@ -541,7 +578,8 @@ END_TEST
 
 START_TEST(ping_is_answered_while_a_function_runs)
 {
-	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"],\"timeout_ms\":500}");
+	send_text(NOVA_MSG_COMMAND,
+		"{\"request_id\":\"c\",\"argv\":[\"sleep\",\"1000\"],\"timeout_ms\":500}");
 	ck_alive();
 	AUTO_JSON json_t *got = answer();
 	ck_assert_str_eq(text(got, "request_id"), "c");
@@ -551,12 +589,15 @@ END_TEST
 
 START_TEST(a_host_that_goes_away_during_a_run_leaves_nothing_running)
 {
-	python("import time, os\nopen(os.environ['HOME'] + '/begun', 'w')\ndef handler(e):\n    if os.fork() == 0: os.setsid()\n    time.sleep(1000)\n");
+	python("import time, os\nopen(os.environ['HOME'] + '/begun', 'w')\ndef handler(e):\n    if "
+	       "os.fork() == 0: os.setsid()\n    time.sleep(1000)\n");
 	send_text(NOVA_MSG_EXEC, "{\"request_id\":\"r\",\"input\":1}");
-	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"echo; (setsid sleep 1000 &); sleep 1000\"],\"stream\":true}");
+	send_text(NOVA_MSG_COMMAND, "{\"request_id\":\"c\",\"argv\":[\"sh\",\"-c\",\"echo; (setsid "
+				    "sleep 1000 &); sleep 1000\"],\"stream\":true}");
 	int type = 0;
 	while (type != NOVA_MSG_STREAM)
-		json_decref(receive(&type)); /* now both are under way; teardown hangs up and counts */
+		/* now both are under way; teardown hangs up and counts */
+		json_decref(receive(&type));
 }
 END_TEST
 
@@ -576,7 +617,8 @@ static Suite *agent_suite(void)
 	tcase_add_test(tc, resume_as_a_plain_process_touches_nothing_but_the_interpreter);
 	tcase_add_test(tc, a_command_gets_its_input_environment_and_directory);
 	tcase_add_test(tc, input_that_has_no_place_ends_its_request_and_only_that);
-	tcase_add_test(tc, a_command_that_flows_sends_no_more_than_its_window_before_there_is_credit);
+	tcase_add_test(
+		tc, a_command_that_flows_sends_no_more_than_its_window_before_there_is_credit);
 	tcase_add_test(tc, output_that_the_host_takes_late_comes_whole_while_its_command_is_silent);
 	tcase_add_test(tc, a_command_that_cannot_be_started_is_told_as_a_shell_would);
 	tcase_add_test(tc, a_command_with_much_input_that_nobody_reads_ends_all_the_same);

@@ -38,7 +38,8 @@ static inline void setup(void)
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
-	char *argv[] = { (char *)AGENT, (char *)"--fd", (char *)"3", (char *)"--code", code, (char *)"--work", work, NULL };
+	char *argv[] = { (char *)AGENT, (char *)"--fd", (char *)"3", (char *)"--code", code,
+		(char *)"--work", work, NULL };
 	ck_assert_int_eq(posix_spawn(&pid, AGENT, &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
 	fd_close(ends[1]);
@@ -58,13 +59,17 @@ static inline void teardown(void)
 	int status;
 	hang_up();
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the agent ended with status %x", status);
-	while (waitpid(-1, &status, 0) > 0) /* zombies at most: a living one would hang here until the test's time is over */
-		ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "left behind: %x", status);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		"the agent ended with status %x", status);
+	/* zombies at most: a living one would hang here until the test's time is over */
+	while (waitpid(-1, &status, 0) > 0)
+		ck_assert_msg(
+			WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "left behind: %x", status);
 	char **names;
 	int count = fs_list(work, &names);
 	for (int i = 0; i < count; i++)
-		ck_assert_msg(!str_starts(names[i], "input-"), "an input file was left: %s", names[i]);
+		ck_assert_msg(
+			!str_starts(names[i], "input-"), "an input file was left: %s", names[i]);
 	strv_free(names, (size_t)count);
 	nova_decoder_free(decoder);
 	test_dir_remove(dir);
@@ -103,7 +108,8 @@ static inline json_t *receive(int *ret_type)
 		int r = nova_decoder_next(decoder, ret_type, &payload, &len, NULL);
 		ck_assert_int_ge(r, 0);
 		if (r == 1)
-			return json_loadb(payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+			return json_loadb(
+				payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 		struct pollfd in = { sock, POLLIN, 0 };
 		ck_assert_msg(sys_poll(&in, 1, PATIENCE_MS) > 0, "the agent is silent");
 		static uint8_t block[1 << 16];
@@ -118,7 +124,8 @@ static inline json_t *receive(int *ret_type)
 static inline void gather(json_t *piece, struct buf *output)
 {
 	json_int_t size = json_integer_value(json_object_get(piece, "size"));
-	ck_assert_int_eq(json_integer_value(json_object_get(piece, "offset")), (json_int_t)output->len);
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(piece, "offset")), (json_int_t)output->len);
 	const char *coded = json_string_value(json_object_get(piece, "base64"));
 	ck_assert_int_eq(base64_get(output, coded, strlen(coded)), 0);
 	ck_assert_uint_le(output->len, (size_t)size);
@@ -141,7 +148,8 @@ static inline json_t *answer(void)
 	if (output.len) {
 		ck_assert_ptr_null(json_object_get(got, "output"));
 		json_object_set_new(got, "output",
-			json_loadb((char *)output.data, output.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+			json_loadb((char *)output.data, output.len,
+				JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
 	}
 	return got;
 }
@@ -163,9 +171,9 @@ static inline json_int_t number(json_t *object, const char *name)
 	return json_integer_value(json_object_get(object, name));
 }
 
-#define ck_has(object, name, part) \
-	ck_assert_msg(strstr(text((object), (name)), (part)), "%s: '%s' not in %s", (name), (part), \
-		json_dumps((object), JSON_ENCODE_ANY))
+#define ck_has(object, name, part)                                                                 \
+	ck_assert_msg(strstr(text((object), (name)), (part)), "%s: '%s' not in %s", (name),        \
+		(part), json_dumps((object), JSON_ENCODE_ANY))
 
 static inline void write_code(const char *name, const char *content, mode_t mode)
 {
@@ -176,22 +184,27 @@ static inline void write_code(const char *name, const char *content, mode_t mode
 
 static inline json_t *init_answer(const char *runtime, const char *handler)
 {
-	AUTO_FREE char *payload = str_format("{\"request_id\":\"init\",\"runtime\":\"%s\",\"handler\":\"%s\","
-		"\"env_vars\":{\"COLOUR\":\"blue\"}}", runtime, handler);
+	AUTO_FREE char *payload =
+		str_format("{\"request_id\":\"init\",\"runtime\":\"%s\",\"handler\":\"%s\","
+			   "\"env_vars\":{\"COLOUR\":\"blue\"}}",
+			runtime, handler);
 	return ask(NOVA_MSG_INIT, payload);
 }
 
 static inline void init(const char *runtime)
 {
 	AUTO_JSON json_t *got = init_answer(runtime, "");
-	ck_assert_msg(strcmp(text(got, "status"), "initialized") == 0, "%s %s", text(got, "error"), text(got, "stderr"));
+	ck_assert_msg(strcmp(text(got, "status"), "initialized") == 0, "%s %s", text(got, "error"),
+		text(got, "stderr"));
 }
 
 static inline json_t *exec(const char *input, unsigned timeout_ms)
 {
 	void *frame;
 	size_t len;
-	ck_assert_int_eq(proto_exec_frame("r1", input, strlen(input), timeout_ms, false, &frame, &len, NULL), 0);
+	ck_assert_int_eq(
+		proto_exec_frame("r1", input, strlen(input), timeout_ms, false, &frame, &len, NULL),
+		0);
 	send_bytes(frame, len);
 	nova_free(frame);
 	json_t *got = answer();
@@ -201,9 +214,10 @@ static inline json_t *exec(const char *input, unsigned timeout_ms)
 
 static inline void ck_output(json_t *got, const char *expected)
 {
-	AUTO_FREE char *output = json_dumps(json_object_get(got, "output"), JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-	ck_assert_msg(output && strcmp(output, expected) == 0, "output %s, error %s, stderr %s", output, text(got, "error"),
-		text(got, "stderr"));
+	AUTO_FREE char *output = json_dumps(
+		json_object_get(got, "output"), JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
+	ck_assert_msg(output && strcmp(output, expected) == 0, "output %s, error %s, stderr %s",
+		output, text(got, "error"), text(got, "stderr"));
 	ck_assert_int_eq(number(got, "exit_code"), 0);
 	ck_assert_ptr_null(json_object_get(got, "error"));
 }

@@ -5,7 +5,8 @@
 /* A message about a path in the work directory, with further members. */
 static json_t *about(int type, const char *name, const char *more)
 {
-	AUTO_FREE char *payload = str_format("{\"request_id\":\"f\",\"path\":\"%s%s%s\"%s}", work, *name ? "/" : "", name, more);
+	AUTO_FREE char *payload = str_format(
+		"{\"request_id\":\"f\",\"path\":\"%s%s%s\"%s}", work, *name ? "/" : "", name, more);
 	json_t *got = ask(type, payload);
 	ck_assert_str_eq(text(got, "request_id"), "f");
 	return got;
@@ -17,7 +18,8 @@ static void ck_fine(int type, const char *name, const char *more)
 	ck_assert_msg(!strcmp(text(got, "status"), "ok"), "%s: %s", name, text(got, "error"));
 }
 
-static void ck_refused(int type, const char *name, const char *more, const char *code_expected, const char *part)
+static void ck_refused(
+	int type, const char *name, const char *more, const char *code_expected, const char *part)
 {
 	AUTO_JSON json_t *got = about(type, name, more);
 	ck_assert_str_eq(text(got, "code"), code_expected);
@@ -63,13 +65,15 @@ static size_t entries_in_work(void)
 /* One member of an entry, as text. */
 static const char *member(json_t *got, size_t entry, size_t at)
 {
-	const char *value = json_string_value(json_array_get(json_array_get(json_object_get(got, "entries"), entry), at));
+	const char *value = json_string_value(
+		json_array_get(json_array_get(json_object_get(got, "entries"), entry), at));
 	return value ? value : "";
 }
 
 static json_int_t member_number(json_t *got, size_t entry, size_t at)
 {
-	return json_integer_value(json_array_get(json_array_get(json_object_get(got, "entries"), entry), at));
+	return json_integer_value(
+		json_array_get(json_array_get(json_object_get(got, "entries"), entry), at));
 }
 
 START_TEST(a_listing_tells_kind_mode_size_time_and_a_digest_or_target)
@@ -83,8 +87,10 @@ START_TEST(a_listing_tells_kind_mode_size_time_and_a_digest_or_target)
 	AUTO_FREE char *fifo = path_join(work, "e");
 	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
 	AUTO_JSON json_t *got = about(NOVA_MSG_FILE_LIST, "", "");
-	static const char *const expected[][2] = { { "a", "f" }, { "b", "d" }, { "b/x", "f" }, { "b/y", "l" }, { "b-c", "f" }, { "d", "l" }, { "e", "o" } };
-	ck_assert_uint_eq(json_array_size(json_object_get(got, "entries")), ARRAY_LEN(expected)); /* what a link leads to is not in it */
+	static const char *const expected[][2] = { { "a", "f" }, { "b", "d" }, { "b/x", "f" },
+		{ "b/y", "l" }, { "b-c", "f" }, { "d", "l" }, { "e", "o" } };
+	/* what a link leads to is not in it */
+	ck_assert_uint_eq(json_array_size(json_object_get(got, "entries")), ARRAY_LEN(expected));
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
 		ck_assert_str_eq(member(got, i, 0), expected[i][0]);
 		ck_assert_str_eq(member(got, i, 1), expected[i][1]);
@@ -127,7 +133,8 @@ START_TEST(a_long_listing_comes_in_pages_that_lose_nothing)
 	size_t seen = 0, pages = 0;
 	make_directory("many");
 	for (int i = 0; i < MANY; i++) {
-		snprintf(name, sizeof(name), "%s/many/%s%06d", work, "a-long-name-makes-long-pages-and-fewer-files-are-enough-", i);
+		snprintf(name, sizeof(name), "%s/many/%s%06d", work,
+			"a-long-name-makes-long-pages-and-fewer-files-are-enough-", i);
 		fd_close(sys_open(name, O_CREAT | O_WRONLY, 0600));
 	}
 	put("zzz", "");
@@ -177,7 +184,8 @@ START_TEST(a_file_is_read_in_pieces)
 	ck_assert_int_eq(number(got, "mode"), 0644);
 	AUTO_JSON json_t *rest = about(NOVA_MSG_FILE_READ, "a", ",\"offset\":8,\"length\":1000");
 	ck_assert_str_eq(text(rest, "base64"), "ODk=");
-	AUTO_JSON json_t *kernel = ask(NOVA_MSG_FILE_READ, "{\"path\":\"/proc/version\",\"length\":4096}");
+	AUTO_JSON json_t *kernel =
+		ask(NOVA_MSG_FILE_READ, "{\"path\":\"/proc/version\",\"length\":4096}");
 	ck_assert_int_gt(number(kernel, "size"), 10); /* of which stat() says 0 */
 	ck_assert_str_ne(text(kernel, "base64"), "");
 }
@@ -185,10 +193,12 @@ END_TEST
 
 START_TEST(what_is_no_file_or_no_path_is_refused)
 {
-	static const char *const paths[] = { "", "a", "a/b", "/..", "/a/../b", "/a/./b", "//", "/a//b", "/a/", "/a\\u0000b" };
+	static const char *const paths[] = { "", "a", "a/b", "/..", "/a/../b", "/a/./b", "//",
+		"/a//b", "/a/", "/a\\u0000b" };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		for (int type = NOVA_MSG_FILE_READ; type <= NOVA_MSG_FILE_LIST; type++) {
-			AUTO_FREE char *payload = str_format("{\"path\":\"%s\",\"kind\":\"remove\"}", paths[i]);
+			AUTO_FREE char *payload =
+				str_format("{\"path\":\"%s\",\"kind\":\"remove\"}", paths[i]);
 			AUTO_JSON json_t *got = ask(type, payload);
 			ck_assert_str_eq(text(got, "code"), "invalid");
 			ck_has(got, "error", "absolute");
@@ -203,7 +213,8 @@ START_TEST(what_is_no_file_or_no_path_is_refused)
 	ck_refused(NOVA_MSG_FILE_READ, "link", ",\"length\":1", "invalid", "symbolic link");
 	ck_refused(NOVA_MSG_FILE_READ, "linked/inner", ",\"length\":1", "invalid", "symbolic link");
 	ck_refused(NOVA_MSG_FILE_READ, "file/inner", ",\"length\":1", "invalid", "no directory");
-	ck_refused(NOVA_MSG_FILE_WRITE, "linked/new", ",\"kind\":\"file\",\"part\":\"ab\",\"mode\":420", "invalid", "symbolic link");
+	ck_refused(NOVA_MSG_FILE_WRITE, "linked/new",
+		",\"kind\":\"file\",\"part\":\"ab\",\"mode\":420", "invalid", "symbolic link");
 	ck_refused(NOVA_MSG_FILE_LIST, "linked", "", "invalid", "symbolic link");
 	ck_refused(NOVA_MSG_FILE_LIST, "file", "", "invalid", "no directory");
 	AUTO_JSON json_t *large = about(NOVA_MSG_FILE_READ, "file", ",\"length\":1048577");
@@ -222,7 +233,9 @@ START_TEST(a_file_is_there_whole_or_not_at_all)
 	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"last\":false");
 	AUTO_FREE char *path = path_join(work, "a");
 	ck_assert(!fs_exists(path));
-	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MzQ1\",\"offset\":3,\"mtime_us\":1700000000000000,\"last\":true");
+	ck_fine(NOVA_MSG_FILE_WRITE, "a",
+		PIECE
+		"\"base64\":\"MzQ1\",\"offset\":3,\"mtime_us\":1700000000000000,\"last\":true");
 	ck_content("a", "012345");
 	struct stat st;
 	ck_assert_int_eq(stat(path, &st), 0);
@@ -230,7 +243,8 @@ START_TEST(a_file_is_there_whole_or_not_at_all)
 	ck_assert_int_eq(st.st_mtime, 1700000000);
 	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"\"");
 	ck_content("a", "");
-	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"\\u004dDEy\""); /* a letter that somebody has escaped */
+	/* a letter that somebody has escaped */
+	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"\\u004dDEy\"");
 	ck_content("a", "012");
 	ck_assert_uint_eq(entries_in_work(), 1);
 }
@@ -239,19 +253,30 @@ END_TEST
 START_TEST(pieces_that_do_not_fit_or_were_tampered_with_are_refused)
 {
 	put("victim", "untouched");
-	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":3", "invalid", "does not follow");
+	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":3", "invalid",
+		"does not follow");
 	ck_fine(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"last\":false");
-	AUTO_FREE char *part = path_join(work, ".nova-0a1b"), *victim = path_join(work, "victim"), *other = path_join(work, "other");
+	AUTO_FREE char *part = path_join(work, ".nova-0a1b"), *victim = path_join(work, "victim"),
+		       *other = path_join(work, "other");
 	ck_assert_int_eq(link(part, other), 0); /* a second name: somebody could write by it */
-	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":3", "invalid", "does not follow");
+	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":3", "invalid",
+		"does not follow");
 	ck_assert_int_eq(unlink(part), 0);
 	ck_assert_int_eq(symlink(victim, part), 0);
-	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":9", "invalid", "symbolic link");
+	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\",\"offset\":9", "invalid",
+		"symbolic link");
 	ck_refused(NOVA_MSG_FILE_WRITE, "a", PIECE "\"base64\":\"MDEy\"", "invalid", "exists");
 	ck_content("victim", "untouched");
 	static const char *const wrong[] = {
-		",\"kind\":\"file\",\"part\":\"../x\"", ",\"kind\":\"file\"", ",\"kind\":\"pipe\",\"part\":\"ab\"", "", ",\"kind\":7",
-		",\"kind\":\"file\",\"part\":\"ab\",\"mode\":4096", ",\"kind\":\"file\",\"part\":\"ab\",\"base64\":\"*\"", ",\"kind\":\"file\",\"part\":\"ab\",\"base64\":7", ",\"kind\":\"file\",\"part\":\"00112233445566778\"",
+		",\"kind\":\"file\",\"part\":\"../x\"",
+		",\"kind\":\"file\"",
+		",\"kind\":\"pipe\",\"part\":\"ab\"",
+		"",
+		",\"kind\":7",
+		",\"kind\":\"file\",\"part\":\"ab\",\"mode\":4096",
+		",\"kind\":\"file\",\"part\":\"ab\",\"base64\":\"*\"",
+		",\"kind\":\"file\",\"part\":\"ab\",\"base64\":7",
+		",\"kind\":\"file\",\"part\":\"00112233445566778\"",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		AUTO_JSON json_t *got = about(NOVA_MSG_FILE_WRITE, "a", wrong[i]);
@@ -283,15 +308,20 @@ START_TEST(directories_and_links_are_made_and_all_can_be_removed)
 	ck_fine(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"directory\",\"mode\":493");
 	ck_assert_int_eq(stat(dir_path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0755);
-	ck_fine(NOVA_MSG_FILE_WRITE, "d/l", ",\"kind\":\"link\",\"part\":\"1\",\"target\":\"/old\"");
-	ck_fine(NOVA_MSG_FILE_WRITE, "d/l", ",\"kind\":\"link\",\"part\":\"1\",\"target\":\"/new\"");
+	ck_fine(NOVA_MSG_FILE_WRITE, "d/l",
+		",\"kind\":\"link\",\"part\":\"1\",\"target\":\"/old\"");
+	ck_fine(NOVA_MSG_FILE_WRITE, "d/l",
+		",\"kind\":\"link\",\"part\":\"1\",\"target\":\"/new\"");
 	ck_assert_int_eq(readlink(link_path, target, sizeof(target) - 1), 4);
 	ck_assert_str_eq(target, "/new");
-	ck_refused(NOVA_MSG_FILE_WRITE, "d/l", ",\"kind\":\"directory\",\"mode\":493", "invalid", "symbolic link");
+	ck_refused(NOVA_MSG_FILE_WRITE, "d/l", ",\"kind\":\"directory\",\"mode\":493", "invalid",
+		"symbolic link");
 	ck_refused(NOVA_MSG_FILE_WRITE, "d", PIECE "\"base64\":\"\"", "invalid", "directory");
-	ck_refused(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"link\",\"part\":\"1\",\"target\":\"x\"", "invalid", "directory");
+	ck_refused(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"link\",\"part\":\"1\",\"target\":\"x\"",
+		"invalid", "directory");
 	ck_refused(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"remove\"", "invalid", "not empty");
-	ck_refused(NOVA_MSG_FILE_WRITE, "none/x", PIECE "\"base64\":\"\"", "missing", "No such file");
+	ck_refused(
+		NOVA_MSG_FILE_WRITE, "none/x", PIECE "\"base64\":\"\"", "missing", "No such file");
 	ck_fine(NOVA_MSG_FILE_WRITE, "d/l", ",\"kind\":\"remove\"");
 	ck_fine(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"remove\"");
 	ck_refused(NOVA_MSG_FILE_WRITE, "d", ",\"kind\":\"remove\"", "missing", "No such file");

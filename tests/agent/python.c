@@ -5,8 +5,9 @@
 START_TEST(a_python_handler_is_called_with_the_event)
 {
 	python("import sys, os\nprint('only once')\n"
-		"def handler(event):\n    print('said'); print('logged', file=sys.stderr)\n"
-		"    return {'hello': event['name'], 'colour': os.environ['COLOUR'], 'id': os.environ['NOVA_REQUEST_ID']}\n");
+	       "def handler(event):\n    print('said'); print('logged', file=sys.stderr)\n"
+	       "    return {'hello': event['name'], 'colour': os.environ['COLOUR'], 'id': "
+	       "os.environ['NOVA_REQUEST_ID']}\n");
 	AUTO_JSON json_t *got = exec("{\"name\":\"W\xc3\xb6rld\"}", 0);
 	ck_output(got, "{\"colour\":\"blue\",\"hello\":\"W\xc3\xb6rld\",\"id\":\"r1\"}");
 	ck_assert_str_eq(text(got, "stdout"), "said\n");
@@ -27,7 +28,10 @@ END_TEST
 
 START_TEST(a_module_in_a_directory_is_found_by_its_name)
 {
-	write_code("app.py", "import helper\ndef run(event, context):\n    return [helper.twice(event), context.request_id]\n", 0644);
+	write_code("app.py",
+		"import helper\ndef run(event, context):\n    return [helper.twice(event), "
+		"context.request_id]\n",
+		0644);
 	write_code("helper.py", "def twice(x): return 2 * x\n", 0644);
 	AUTO_JSON json_t *ready = init_answer("python", "app.run");
 	ck_assert_str_eq(text(ready, "status"), "initialized");
@@ -39,7 +43,8 @@ END_TEST
 START_TEST(the_same_file_without_the_name_runs_as_a_script)
 {
 	python("import json, sys\nif __name__ == '__main__':\n    def handler(e): return e\n"
-		"    print(json.dumps([handler(json.load(open(sys.argv[1]))), len(sys.argv), __file__.endswith('handler')]))\n");
+	       "    print(json.dumps([handler(json.load(open(sys.argv[1]))), len(sys.argv), "
+	       "__file__.endswith('handler')]))\n");
 	AUTO_JSON json_t *got = exec("{\"a\":1}", 0);
 	ck_output(got, "[{\"a\":1},2,true]");
 	python("print('hello')\nimport sys\nsys.exit(4)\n");
@@ -73,8 +78,10 @@ START_TEST(every_way_out_of_a_handler_is_told_apart)
 		{ "sys.exit('no luck')", "exit 1: no luck", 1 },
 		{ "os._exit(9)", "exit 9", 9 },
 		{ "os.kill(os.getpid(), 6)", "signal 6", 134 },
-		{ "return {1, 2}", "TypeError: the handler's return value cannot be written as JSON", 1 },
-		{ "return float('nan')", "ValueError: the handler's return value cannot be written as JSON", 1 },
+		{ "return {1, 2}",
+			"TypeError: the handler's return value cannot be written as JSON", 1 },
+		{ "return float('nan')",
+			"ValueError: the handler's return value cannot be written as JSON", 1 },
 		{ "return 'x' * (7 << 20)", "ValueError: the handler's return value is", 1 },
 		{ "return [[]] * 2 if event else deep()", "RecursionError", 1 },
 		{ "os.closerange(0, 100)", "exit 1", 1 },
@@ -82,7 +89,8 @@ START_TEST(every_way_out_of_a_handler_is_told_apart)
 		{ "1/0", "ZeroDivisionError: division by zero", 1 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		AUTO_FREE char *source = str_format("import os, sys\ndef deep(): return [deep()]\ndef handler(event):\n    %s\n",
+		AUTO_FREE char *source = str_format("import os, sys\ndef deep(): return "
+						    "[deep()]\ndef handler(event):\n    %s\n",
 			cases[i].body);
 		python(source);
 		AUTO_JSON json_t *got = exec("null", 0);
@@ -97,8 +105,10 @@ START_TEST(a_module_that_cannot_be_imported_is_told_at_init_with_the_interpreter
 {
 	static const char *const cases[][2] = {
 		{ "def handler(event: return 1\n", "SyntaxError" },
-		{ "import no_such_module\ndef handler(e): pass\n", "ModuleNotFoundError: No module named 'no_such_module'" },
-		{ "def handler(e): pass\nraise ValueError('at import')\n", "ValueError: at import" },
+		{ "import no_such_module\ndef handler(e): pass\n",
+			"ModuleNotFoundError: No module named 'no_such_module'" },
+		{ "def handler(e): pass\nraise ValueError('at import')\n",
+			"ValueError: at import" },
 		{ "handler = 5\n", "is no function: it is of type int" },
 		{ "import os\ndef handler(e): pass\nos._exit(3)\n", "exit status 3" },
 		{ "import os\ndef handler(e): pass\nos.kill(os.getpid(), 9)\n", "signal 9" },
@@ -130,7 +140,8 @@ END_TEST
 START_TEST(forks_of_one_interpreter_share_no_randomness)
 {
 	python("import random, uuid, os, tempfile\nr = random.Random()\n"
-		"def handler(event): return [random.random(), r.random(), next(tempfile._get_candidate_names()), str(uuid.uuid4()), os.urandom(4).hex()]\n");
+	       "def handler(event): return [random.random(), r.random(), "
+	       "next(tempfile._get_candidate_names()), str(uuid.uuid4()), os.urandom(4).hex()]\n");
 	AUTO_JSON json_t *a = exec("{}", 0);
 	AUTO_JSON json_t *b = exec("{}", 0);
 	for (size_t i = 0; i < 5; i++) {
@@ -144,8 +155,10 @@ END_TEST
 START_TEST(forks_of_one_interpreter_go_on_with_what_was_seeded_on_purpose)
 {
 	python("import random, os\nrandom.seed(42)\nr = random.Random(42)\n"
-		"def child():\n    pid = os.fork()\n    if pid == 0:\n        os._exit(int(random.random() * 100))\n    return os.waitpid(pid, 0)[1] >> 8\n"
-		"def handler(event): return [random.random() == r.random() == 0.6394267984578837] if event else len({child() for _ in range(4)}) > 1\n");
+	       "def child():\n    pid = os.fork()\n    if pid == 0:\n        "
+	       "os._exit(int(random.random() * 100))\n    return os.waitpid(pid, 0)[1] >> 8\n"
+	       "def handler(event): return [random.random() == r.random() == 0.6394267984578837] "
+	       "if event else len({child() for _ in range(4)}) > 1\n");
 	for (int i = 0; i < 2; i++) {
 		AUTO_JSON json_t *got = exec("1", 0);
 		ck_output(got, "[true]");
@@ -157,11 +170,14 @@ END_TEST
 
 START_TEST(hooks_for_forks_run_again_in_a_clone_whose_fork_was_there_before)
 {
-	static const char clone[] = "{\"request_id\":\"r\",\"unix_us\":1,\"entropy\":\"AAAA\",\"hostname\":\"h\",\"machine_id\":\"m\"}";
-	python("import os\nlog = []\nos.register_at_fork(after_in_child=lambda: log.append(1))\ndef handler(event): return log\n");
+	static const char clone[] = "{\"request_id\":\"r\",\"unix_us\":1,\"entropy\":\"AAAA\","
+				    "\"hostname\":\"h\",\"machine_id\":\"m\"}";
+	python("import os\nlog = []\nos.register_at_fork(after_in_child=lambda: "
+	       "log.append(1))\ndef handler(event): return log\n");
 	AUTO_JSON json_t *before = exec("0", 0);
 	ck_output(before, "[1]");
-	json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}")); /* a fork waits when that is answered */
+	/* a fork waits when that is answered */
+	json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}"));
 	json_decref(ask(NOVA_MSG_RESUME, clone));
 	AUTO_JSON json_t *first = exec("0", 0), *second = exec("0", 0);
 	ck_output(first, "[1,1]");
@@ -172,8 +188,10 @@ END_TEST
 START_TEST(init_names_what_the_import_drew_and_cannot_be_drawn_anew)
 {
 	static const char *const cases[][2] = {
-		{ "import os\nSALT = os.urandom(16)\ndef handler(event): return 1\n", "os.urandom() in handler, line 2" },
-		{ "import uuid\nID = uuid.uuid4()\ndef handler(event): return 1\n", "uuid.uuid4() in handler, line 2" },
+		{ "import os\nSALT = os.urandom(16)\ndef handler(event): return 1\n",
+			"os.urandom() in handler, line 2" },
+		{ "import uuid\nID = uuid.uuid4()\ndef handler(event): return 1\n",
+			"uuid.uuid4() in handler, line 2" },
 		{ "import random\nrandom.random()\ndef handler(event): return 1\n", "" },
 		{ "import os\ndef handler(event): return len(os.urandom(1))\n", "" },
 	};
@@ -198,7 +216,8 @@ static void kill_and_await(pid_t spare)
 	ck_assert_int_eq(kill(spare, SIGKILL), 0);
 	for (;;) {
 		AUTO_BUF struct buf stat = BUF_INIT(4096);
-		if (fs_read_file(path, &stat) < 0 || buf_append(&stat, "", 1) < 0 || strstr((char *)stat.data, ") Z"))
+		if (fs_read_file(path, &stat) < 0 || buf_append(&stat, "", 1) < 0 ||
+			strstr((char *)stat.data, ") Z"))
 			return;
 		sys_poll(&never, 1, 1);
 	}
@@ -210,10 +229,12 @@ START_TEST(a_fork_that_dies_while_it_waits_costs_no_request)
 	AUTO_JSON json_t *first = exec("0", 0);
 	int worker = (int)json_integer_value(json_object_get(first, "output"));
 	/* The interpreter's youngest child is the one that waits. */
-	AUTO_FREE char *list = str_format("{\"request_id\":\"c\",\"argv\":[\"awk\",\"{print $NF}\",\"/proc/%d/task/%d/children\"]}",
+	AUTO_FREE char *list = str_format("{\"request_id\":\"c\",\"argv\":[\"awk\",\"{print "
+					  "$NF}\",\"/proc/%d/task/%d/children\"]}",
 		worker, worker);
 	for (int round = 0; round < 5; round++) {
-		json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}")); /* a fork waits when that is answered */
+		/* a fork waits when that is answered */
+		json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}"));
 		AUTO_JSON json_t *children = ask(NOVA_MSG_COMMAND, list);
 		kill_and_await(atoi(text(children, "stdout")));
 		AUTO_JSON json_t *got = exec("0", 0);
@@ -227,14 +248,15 @@ END_TEST
 START_TEST(the_hooks_of_a_module_run_once_and_every_request_sees_what_they_did)
 {
 	python("import nova\nlog = []\n@nova.before_snapshot\ndef close(): log.append('close')\n"
-		"def after_restore(): log.append('open')\ndef handler(event): return log\n");
+	       "def after_restore(): log.append('open')\ndef handler(event): return log\n");
 	AUTO_JSON json_t *before = exec("0", 0);
 	ck_output(before, "[]");
 	AUTO_JSON json_t *frozen = ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}");
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
 	AUTO_JSON json_t *closed = exec("0", 0);
 	ck_output(closed, "[\"close\"]");
-	AUTO_JSON json_t *resumed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
+	AUTO_JSON json_t *resumed =
+		ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(resumed, "status"), "resumed");
 	for (int i = 0; i < 2; i++) {
 		AUTO_JSON json_t *open = exec("0", 0);
@@ -245,7 +267,8 @@ END_TEST
 
 START_TEST(a_machine_that_is_only_late_runs_no_hook)
 {
-	python("log = []\ndef after_restore(): log.append('open')\ndef handler(event): return log\n");
+	python("log = []\ndef after_restore(): log.append('open')\ndef handler(event): return "
+	       "log\n");
 	AUTO_JSON json_t *late = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"unix_us\":1}");
 	ck_assert_str_eq(text(late, "status"), "resumed");
 	AUTO_JSON json_t *got = exec("0", 0);
@@ -255,31 +278,35 @@ END_TEST
 
 START_TEST(init_tells_of_hooks_and_then_resume_cannot_ride_in_a_request)
 {
-	static const char exec_with[] = "{\"request_id\":\"r1\",\"input\":7,\"resume\":{\"entropy\":\"AAAA\",\"unix_us\":1,"
+	static const char exec_with[] =
+		"{\"request_id\":\"r1\",\"input\":7,\"resume\":{\"entropy\":\"AAAA\",\"unix_us\":1,"
 		"\"hostname\":\"h\",\"machine_id\":\"m\"}}";
 	write_code("handler", "def handler(event): return event\n", 0644);
 	AUTO_JSON json_t *plain = init_answer("python", "main.handler");
 	ck_assert(json_is_false(json_object_get(plain, "hooks")));
 	AUTO_JSON json_t *ridden = ask(NOVA_MSG_EXEC, exec_with);
 	ck_output(ridden, "7");
-	write_code("handler", "def after_restore(): pass\ndef handler(event): return event\n", 0644);
+	write_code(
+		"handler", "def after_restore(): pass\ndef handler(event): return event\n", 0644);
 	AUTO_JSON json_t *hooked = init_answer("python", "main.handler");
 	ck_assert(json_is_true(json_object_get(hooked, "hooks")));
 	AUTO_JSON json_t *refused = ask(NOVA_MSG_EXEC, exec_with);
 	ck_assert_str_eq(text(refused, "code"), "invalid");
 	ck_has(refused, "error", "send Resume by itself");
-	AUTO_JSON json_t *late = ask(NOVA_MSG_EXEC,
-		"{\"request_id\":\"r2\",\"input\":8,\"resume\":{\"unix_us\":1}}");
+	AUTO_JSON json_t *late = ask(
+		NOVA_MSG_EXEC, "{\"request_id\":\"r2\",\"input\":8,\"resume\":{\"unix_us\":1}}");
 	ck_output(late, "8");
 }
 END_TEST
 
 START_TEST(a_hook_that_fails_refuses_and_the_next_request_has_a_new_interpreter)
 {
-	python("broken = []\ndef before_snapshot():\n    broken.append(1)\n    raise OSError('no way')\ndef handler(event): return broken\n");
+	python("broken = []\ndef before_snapshot():\n    broken.append(1)\n    raise OSError('no "
+	       "way')\ndef handler(event): return broken\n");
 	AUTO_JSON json_t *refused = ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}");
 	ck_assert_str_eq(text(refused, "code"), "code");
-	ck_assert_str_eq(text(refused, "error"), "before_snapshot: OSError: no way (handler, line 4)");
+	ck_assert_str_eq(
+		text(refused, "error"), "before_snapshot: OSError: no way (handler, line 4)");
 	ck_has(refused, "stderr", "Traceback");
 	AUTO_JSON json_t *next = exec("0", 0);
 	ck_output(next, "[]");
@@ -288,12 +315,14 @@ END_TEST
 
 START_TEST(a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_told)
 {
-	python("import os, time\ndef before_snapshot(): time.sleep(1000)\ndef after_restore(): os._exit(3)\ndef handler(event): return 1\n");
+	python("import os, time\ndef before_snapshot(): time.sleep(1000)\ndef after_restore(): "
+	       "os._exit(3)\ndef handler(event): return 1\n");
 	AUTO_JSON json_t *late = ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\",\"timeout_ms\":300}");
 	ck_assert_str_eq(text(late, "error"), "before_snapshot: timeout after 300 ms");
 	AUTO_JSON json_t *next = exec("0", 0);
 	ck_output(next, "1");
-	AUTO_JSON json_t *dead = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
+	AUTO_JSON json_t *dead =
+		ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_has(dead, "error", "after_restore: the interpreter has ended");
 	AUTO_JSON json_t *again = exec("0", 0);
 	ck_output(again, "1");
@@ -320,7 +349,8 @@ START_TEST(programs_are_the_hooks_of_other_runtimes)
 	ck_assert_str_eq(text(frozen, "status"), "frozen");
 	AUTO_JSON json_t *got = exec("0", 0);
 	ck_output(got, "\"blue\"");
-	AUTO_JSON json_t *failed = ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
+	AUTO_JSON json_t *failed =
+		ask(NOVA_MSG_RESUME, "{\"request_id\":\"r\",\"entropy\":\"AAAA\"}");
 	ck_assert_str_eq(text(failed, "error"), "after_restore: exit 4");
 	ck_assert_str_eq(text(failed, "stderr"), "bad luck\n");
 }
@@ -341,8 +371,9 @@ END_TEST
 
 START_TEST(a_request_cannot_change_the_next_one)
 {
-	python("import os\nstate = []\ndef handler(event):\n    state.append(1); os.environ['X'] = 'y'; os.chdir('/')\n"
-		"    return [len(state), os.environ.get('Y', ''), os.getcwd() != '/' ]\n");
+	python("import os\nstate = []\ndef handler(event):\n    state.append(1); os.environ['X'] = "
+	       "'y'; os.chdir('/')\n"
+	       "    return [len(state), os.environ.get('Y', ''), os.getcwd() != '/' ]\n");
 	for (int i = 0; i < 2; i++) {
 		AUTO_JSON json_t *got = exec("{}", 0);
 		ck_output(got, "[1,\"\",false]");
@@ -356,10 +387,15 @@ START_TEST(handlers_of_every_shape_are_called)
 		{ "async def handler(event): return event", "5" },
 		{ "handler = lambda event: event + 1", "6" },
 		{ "def handler(): return 'none'", "\"none\"" },
-		{ "def handler(event, context): return context.get_remaining_time_in_millis() > 0", "true" },
-		{ "class C:\n    def __call__(self, event): return 'called'\nhandler = C()", "\"called\"" },
-		{ "class C:\n    def m(self, event, ctx): return ctx.request_id\nhandler = C().m", "\"r1\"" },
-		{ "try:\n    from nowhere import handler\nexcept ImportError:\n    def handler(e): return 'fallback'", "\"fallback\"" },
+		{ "def handler(event, context): return context.get_remaining_time_in_millis() > 0",
+			"true" },
+		{ "class C:\n    def __call__(self, event): return 'called'\nhandler = C()",
+			"\"called\"" },
+		{ "class C:\n    def m(self, event, ctx): return ctx.request_id\nhandler = C().m",
+			"\"r1\"" },
+		{ "try:\n    from nowhere import handler\nexcept ImportError:\n    def handler(e): "
+		  "return 'fallback'",
+			"\"fallback\"" },
 		{ "def handler(event): return None", "null" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -387,8 +423,8 @@ END_TEST
 START_TEST(a_handler_that_never_ends_is_killed_and_the_next_one_runs)
 {
 	python("import signal, os, sys\ndef handler(event):\n    if not event: return 'fine'\n"
-		"    signal.signal(signal.SIGTERM, signal.SIG_IGN); print('begun', flush=True)\n"
-		"    if os.fork() == 0:\n        os.setsid()\n    while True: pass\n");
+	       "    signal.signal(signal.SIGTERM, signal.SIG_IGN); print('begun', flush=True)\n"
+	       "    if os.fork() == 0:\n        os.setsid()\n    while True: pass\n");
 	AUTO_JSON json_t *got = exec("1", 2000);
 	ck_assert(json_is_true(json_object_get(got, "timed_out")));
 	ck_assert_str_eq(text(got, "stdout"), "begun\n");
@@ -400,8 +436,10 @@ END_TEST
 
 START_TEST(an_interpreter_that_was_killed_or_stopped_is_started_again)
 {
-	python("import os, signal, time\ndef handler(event):\n    if event == 'kill': os.kill(os.getppid(), 9); time.sleep(1000)\n"
-		"    if event == 'stop': os.kill(os.getppid(), signal.SIGSTOP)\n    return 'fine'\n");
+	python("import os, signal, time\ndef handler(event):\n    if event == 'kill': "
+	       "os.kill(os.getppid(), 9); time.sleep(1000)\n"
+	       "    if event == 'stop': os.kill(os.getppid(), signal.SIGSTOP)\n    return "
+	       "'fine'\n");
 	AUTO_JSON json_t *killed = exec("\"kill\"", 0);
 	ck_assert_str_ne(text(killed, "error"), "");
 	AUTO_JSON json_t *next = exec("0", 0);
@@ -416,8 +454,10 @@ END_TEST
 
 START_TEST(the_children_of_a_handler_do_not_stay)
 {
-	python("import subprocess, os\ndef handler(event):\n    subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
-		"    if os.fork() == 0:\n        import time\n        time.sleep(1000)\n    return 'gone'\n");
+	python("import subprocess, os\ndef handler(event):\n    subprocess.Popen(['sleep', "
+	       "'1000'], start_new_session=True)\n"
+	       "    if os.fork() == 0:\n        import time\n        time.sleep(1000)\n    return "
+	       "'gone'\n");
 	AUTO_JSON json_t *got = exec("{}", PATIENCE_MS);
 	ck_output(got, "\"gone\"");
 }
@@ -433,7 +473,8 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, the_same_file_without_the_name_runs_as_a_script);
 	tcase_add_test(tc, an_exception_is_named_and_its_traceback_kept);
 	tcase_add_test(tc, every_way_out_of_a_handler_is_told_apart);
-	tcase_add_test(tc, a_module_that_cannot_be_imported_is_told_at_init_with_the_interpreters_words);
+	tcase_add_test(
+		tc, a_module_that_cannot_be_imported_is_told_at_init_with_the_interpreters_words);
 	tcase_add_test(tc, an_import_without_end_is_given_up);
 	tcase_add_test(tc, forks_of_one_interpreter_share_no_randomness);
 	tcase_add_test(tc, forks_of_one_interpreter_go_on_with_what_was_seeded_on_purpose);
@@ -450,7 +491,8 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, a_machine_that_is_only_late_runs_no_hook);
 	tcase_add_test(tc, init_tells_of_hooks_and_then_resume_cannot_ride_in_a_request);
 	tcase_add_test(tc, a_hook_that_fails_refuses_and_the_next_request_has_a_new_interpreter);
-	tcase_add_test(tc, a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_told);
+	tcase_add_test(
+		tc, a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_told);
 	tcase_add_test(tc, a_function_that_brings_a_module_of_the_name_nova_has_its_own);
 	tcase_add_test(tc, programs_are_the_hooks_of_other_runtimes);
 	tcase_add_test(tc, freeze_waits_for_no_hook_and_is_refused_while_a_request_runs);

@@ -22,6 +22,7 @@ CC = os.environ.get("CC", "cc")
 CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)), None)
 MAX_FUNCTION = 100
 MAX_FILE = 800
+FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "pool", "store", "platform"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
@@ -347,6 +348,21 @@ def no_function_and_no_file_is_too_long():
     expect(long - set(exceptions.LONG_FUNCTIONS), f"functions of more than {MAX_FUNCTION} lines")
     big = {relative(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE}
     expect(big - set(exceptions.LONG_FILES), f"files of more than {MAX_FILE} lines")
+
+
+@test
+def the_c_files_are_as_the_formatter_leaves_them():
+    status, text = run(ROOT / "tools/format", "--check")
+    if status == 3:
+        raise Skip(text.strip())
+    assert status == 0, "type tools/format:\n" + text[:4000]
+
+
+@test
+def no_line_of_c_is_longer_than_100_columns():
+    expect((f"{relative(path)}:{number}" for path in sources(*FOLDERS)
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            if len(line.expandtabs(8)) > 100), "lines of more than 100 columns")
 
 
 @test

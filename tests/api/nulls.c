@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every public call with NULL in the place of each of its pointers that is not optional. nulls_cases.py makes the cases from the headers, so a new call
- * has its cases at once. Each runs in a process of its own, where a crash tells which call it was.
+ * Every public call with NULL in the place of each of its pointers that is not optional.
+ * nulls_cases.py makes the cases from the headers, so a new call has its cases at once. Each runs
+ * in a process of its own, where a crash tells which call it was.
  */
 #include <sys/wait.h>
 
@@ -28,7 +29,8 @@ static bool is_text(const char *text, const char *expected)
 static bool is_refusal(int code, const char *call, const char *argument)
 {
 	char *expected = str_format("%s: %s must not be NULL", call, argument);
-	return code == NOVA_EINVAL && nova_error_code(error) == code && is_text(nova_error_message(error), expected);
+	return code == NOVA_EINVAL && nova_error_code(error) == code &&
+	       is_text(nova_error_message(error), expected);
 }
 
 #include "nulls_cases.h"
@@ -44,7 +46,9 @@ static const char *try_in_child(const struct null_case *c)
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	if (WIFSIGNALED(status))
 		return strsignal(WTERMSIG(status));
-	return WEXITSTATUS(status) == 0 ? NULL : WEXITSTATUS(status) == 1 ? "gives something else than the rule says" : "was stopped by a sanitizer";
+	return WEXITSTATUS(status) == 0 ? NULL :
+	       WEXITSTATUS(status) == 1 ? "gives something else than the rule says" :
+					  "was stopped by a sanitizer";
 }
 
 START_TEST(no_call_crashes_on_null_and_all_keep_the_rule_of_base_h)
@@ -54,7 +58,8 @@ START_TEST(no_call_crashes_on_null_and_all_keep_the_rule_of_base_h)
 		const char *what = try_in_child(&cases[i]);
 		if (!what)
 			continue;
-		fprintf(stderr, "# %s with NULL for %s: %s\n", cases[i].call, cases[i].argument, what);
+		fprintf(stderr, "# %s with NULL for %s: %s\n", cases[i].call, cases[i].argument,
+			what);
 		wrong++;
 	}
 	ck_assert_uint_eq(wrong, 0);

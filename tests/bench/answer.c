@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading an answer of nearly 8 MiB: how long, and how much memory it takes, ours in its own bytes and a parser's tree beside it. Each sample is
- * a process of its own, so that its peak is its own.
+ * Reading an answer of nearly 8 MiB: how long, and how much memory it takes, ours in its own bytes
+ * and a parser's tree beside it. Each sample is a process of its own, so that its peak is its own.
  */
 #include <malloc.h>
 #include <sys/wait.h>
@@ -29,7 +29,8 @@ static const struct {
 static double memory_mb(const char *what)
 {
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
-	AUTO_FREE char *status = fs_read_file("/proc/self/status", &text) == 0 ? buf_steal_str(&text) : NULL;
+	AUTO_FREE char *status =
+		fs_read_file("/proc/self/status", &text) == 0 ? buf_steal_str(&text) : NULL;
 	const char *line = status ? strstr(status, what) : NULL;
 	return line ? strtod(line + strlen(what), NULL) / 1024 : 0;
 }
@@ -55,7 +56,9 @@ static int make_frame(size_t kind, void **ret_frame, size_t *ret_len)
 		r = buf_append_str(&b, kinds[kind].behind);
 	if (r == 0)
 		r = buf_append_str(&b, "}");
-	return r < 0 ? r : nova_frame_encode(NOVA_MSG_RESP, (char *)b.data, b.len, ret_frame, ret_len, NULL);
+	return r < 0 ? r :
+		       nova_frame_encode(
+			       NOVA_MSG_RESP, (char *)b.data, b.len, ret_frame, ret_len, NULL);
 }
 
 /* As it comes over a channel. */
@@ -78,11 +81,13 @@ static void read_tree(const uint8_t *bytes, size_t len)
 {
 	char *copy = malloc(len);
 	memcpy(copy, bytes, len);
-	json_decref(json_loadb(copy + NOVA_FRAME_HEADER, len - NOVA_FRAME_HEADER, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL));
+	json_decref(json_loadb(copy + NOVA_FRAME_HEADER, len - NOVA_FRAME_HEADER,
+		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL));
 	free(copy);
 }
 
-static struct figures measure_here(void (*read_it)(const uint8_t *, size_t), const void *frame, size_t len)
+static struct figures measure_here(
+	void (*read_it)(const uint8_t *, size_t), const void *frame, size_t len)
 {
 	malloc_trim(0); /* what was freed would be used again unseen */
 	double before = memory_mb("VmRSS:");
@@ -92,7 +97,8 @@ static struct figures measure_here(void (*read_it)(const uint8_t *, size_t), con
 	return (struct figures){ ms, memory_mb("VmHWM:") - before };
 }
 
-static int measure(void (*read_it)(const uint8_t *, size_t), const void *frame, size_t len, struct samples *ms, struct samples *mb)
+static int measure(void (*read_it)(const uint8_t *, size_t), const void *frame, size_t len,
+	struct samples *ms, struct samples *mb)
 {
 	int fds[2];
 	struct figures f;
@@ -123,11 +129,15 @@ static int measure_kind(const struct bench_run *run, size_t kind)
 	if (make_frame(kind, &frame, &len) < 0)
 		return bench_skip(run, "out of memory");
 	for (size_t i = 0; i < bench_n(run, 10); i++)
-		if (measure(read_ours, frame, len, &ours, &ours_mb) < 0 || measure(read_tree, frame, len, &tree, &tree_mb) < 0)
+		if (measure(read_ours, frame, len, &ours, &ours_mb) < 0 ||
+			measure(read_tree, frame, len, &tree, &tree_mb) < 0)
 			return bench_skip(run, "a process cannot be made");
 	const struct bench_extra extra[] = {
-		{ "mb", samples_percentile(&ours_mb, 50) }, { "tree_mb", samples_percentile(&tree_mb, 50) },
-		{ "tree_ms", samples_percentile(&tree, 50) }, { "ratio", samples_percentile(&ours, 50) / samples_percentile(&tree, 50) }, { NULL, 0 },
+		{ "mb", samples_percentile(&ours_mb, 50) },
+		{ "tree_mb", samples_percentile(&tree_mb, 50) },
+		{ "tree_ms", samples_percentile(&tree, 50) },
+		{ "ratio", samples_percentile(&ours, 50) / samples_percentile(&tree, 50) },
+		{ NULL, 0 },
 	};
 	AUTO_FREE char *name = str_format("7.75 MiB of %s", kinds[kind].name);
 	bench_report(run, name, "ms", &ours, extra);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cold boots until the agent is ready, and what they are made of. In turns with ours, QEMU started by hand with the same kernel,
- * initramfs, root filesystem and memory, and of our tuning only that without which this kernel does not boot under emulation: until
- * the first byte of the same agent's Ready.
+ * Cold boots until the agent is ready, and what they are made of. In turns with ours, QEMU started
+ * by hand with the same kernel, initramfs, root filesystem and memory, and of our tuning only that
+ * without which this kernel does not boot under emulation: until the first byte of the same agent's
+ * Ready.
  */
 #include <signal.h>
 #include <spawn.h>
@@ -39,7 +40,7 @@ struct place {
 	const char *accel, *binary; /* of the probe */
 };
 
-/* --- ours -------------------------------------------------------------------------------------------------------------------- */
+/* --- ours --- */
 
 static int boot_ours(const struct place *p, struct boots *b, nova_error_t **error)
 {
@@ -63,21 +64,28 @@ static int boot_ours(const struct place *p, struct boots *b, nova_error_t **erro
 	return r;
 }
 
-/* --- by hand ------------------------------------------------------------------------------------------------------------------- */
+/* --- by hand --- */
 
 static pid_t spawn_plain(const struct place *p, int channel)
 {
 	const char *images = nova_host_images(p->host);
-	AUTO_FREE char *kernel = path_join(images, "kernel/vmlinux"), *initrd = path_join(images, "kernel/initramfs.cpio");
-	AUTO_FREE char *drive = str_format("driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=%s/rootfs/%s.ext4",
+	AUTO_FREE char *kernel = path_join(images, "kernel/vmlinux"),
+		       *initrd = path_join(images, "kernel/initramfs.cpio");
+	AUTO_FREE char *drive = str_format("driver=raw,node-name=root,read-only=on,file.driver="
+					   "file,file.filename=%s/rootfs/%s.ext4",
 		images, p->rootfs);
-	AUTO_FREE char *append = !strcmp(p->accel, "kvm") ? strdup("console=ttyS0") :
-		str_format("console=ttyS0 no_timer_check tsc_early_khz=%llu", (unsigned long long)host_engine_env(p->host)->tsc_khz);
+	AUTO_FREE char *append =
+		!strcmp(p->accel, "kvm") ?
+			strdup("console=ttyS0") :
+			str_format("console=ttyS0 no_timer_check tsc_early_khz=%llu",
+				(unsigned long long)host_engine_env(p->host)->tsc_khz);
 	AUTO_FREE char *chardev = str_format("socket,id=agent,fd=%d", CHANNEL_FD);
-	const char *const argv[] = { p->binary, "-M", "microvm,acpi=on,pic=off", "-accel", p->accel, "-m", "128M", "-nodefaults",
-		"-nographic", "-no-reboot", "-serial", "null", "-kernel", kernel, "-initrd", initrd, "-append", append, "-device",
-		"virtio-serial-device", "-chardev", chardev, "-device", "virtserialport,chardev=agent,name=nova.agent", "-blockdev", drive,
-		"-device", "virtio-blk-device,drive=root", NULL };
+	const char *const argv[] = { p->binary, "-M", "microvm,acpi=on,pic=off", "-accel", p->accel,
+		"-m", "128M", "-nodefaults", "-nographic", "-no-reboot", "-serial", "null",
+		"-kernel", kernel, "-initrd", initrd, "-append", append, "-device",
+		"virtio-serial-device", "-chardev", chardev, "-device",
+		"virtserialport,chardev=agent,name=nova.agent", "-blockdev", drive, "-device",
+		"virtio-blk-device,drive=root", NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, channel, CHANNEL_FD);
@@ -107,12 +115,14 @@ static int boot_plain(const struct place *p, struct boots *b)
 	return ready ? 0 : -1;
 }
 
-/* --- the bench ------------------------------------------------------------------------------------------------------------------ */
+/* --- the bench --- */
 
 static void report(const struct bench_run *run, const char *rootfs, struct boots *b)
 {
 	const struct bench_extra ratio[] = {
-		{ "ratio_to_plain", samples_percentile(&b->ready, 50) / samples_percentile(&b->plain, 50) }, { NULL, 0 },
+		{ "ratio_to_plain",
+			samples_percentile(&b->ready, 50) / samples_percentile(&b->plain, 50) },
+		{ NULL, 0 },
 	};
 	AUTO_FREE char *ready = str_format("cold boot to agent ready, %s", rootfs);
 	bench_report(run, ready, "ms", &b->ready, ratio);
@@ -183,7 +193,8 @@ int bench_boot(const struct bench_run *run)
 	if (r == 0)
 		r = nova_host_new(config, &p.host, &error);
 	nova_config_free(config);
-	int failed = r < 0 ? bench_skip(run, "%s", nova_error_message(error)) : look_around(run, &p, &probe);
+	int failed = r < 0 ? bench_skip(run, "%s", nova_error_message(error)) :
+			     look_around(run, &p, &probe);
 	if (!failed)
 		failed = measure_both(run, &p);
 	nova_probe_free(probe);

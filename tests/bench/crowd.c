@@ -10,7 +10,7 @@
 #define IDLE_S  5u
 #define TOUCHED (16u << 20)
 
-/* --- create-rate ----------------------------------------------------------------------------------------------------------------- */
+/* --- create-rate --- */
 
 struct maker {
 	struct guest *g;
@@ -36,14 +36,16 @@ static void *make_some(void *argument)
 	return NULL;
 }
 
-static void report_rate(const struct bench_run *run, struct maker *makers, size_t cores, double wall_ms)
+static void report_rate(
+	const struct bench_run *run, struct maker *makers, size_t cores, double wall_ms)
 {
 	AUTO_SAMPLES struct samples all = { 0 };
 	for (size_t i = 0; i < cores; i++)
 		for (size_t j = 0; j < makers[i].each.count; j++)
 			samples_add(&all, makers[i].each.values[j]);
 	double rate = (double)all.count * 1000 / wall_ms;
-	const struct bench_extra extra[] = { { "vms_a_second", rate }, { "vms_a_second_and_core", rate / (double)cores }, { NULL, 0 } };
+	const struct bench_extra extra[] = { { "vms_a_second", rate },
+		{ "vms_a_second_and_core", rate / (double)cores }, { NULL, 0 } };
 	bench_report(run, "made, answered and ended, as many at once as cores", "ms", &all, extra);
 }
 
@@ -58,7 +60,8 @@ int bench_create_rate(const struct bench_run *run)
 	cores = cores > ARRAY_LEN(makers) ? ARRAY_LEN(makers) : cores;
 	uint64_t begin = clock_ns();
 	for (; started < cores; started++) {
-		makers[started] = (struct maker){ .g = &g, .count = (bench_n(run, 200) + cores - 1) / cores };
+		makers[started] =
+			(struct maker){ .g = &g, .count = (bench_n(run, 200) + cores - 1) / cores };
 		if (pthread_create(&threads[started], NULL, make_some, &makers[started]) != 0)
 			break;
 	}
@@ -78,7 +81,7 @@ int bench_create_rate(const struct bench_run *run)
 	return failed;
 }
 
-/* --- density ---------------------------------------------------------------------------------------------------------------------- */
+/* --- density --- */
 
 struct crowd {
 	struct guest *g;
@@ -98,11 +101,13 @@ static uint64_t available_bytes(void)
 	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024u : 0;
 }
 
-/* What it takes here to get memory that nobody uses: where this is a virtual machine too, its host may give each page only when it is touched, and that slows down the later clones. */
+/* What it takes here to get memory that nobody uses: where this is a virtual machine too, its host
+ * may give each page only when it is touched, and that slows down the later clones. */
 static void touch_memory(struct crowd *c)
 {
 	uint64_t begin = clock_ns();
-	void *block = mmap(NULL, TOUCHED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *block = mmap(NULL, TOUCHED, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (block == MAP_FAILED)
 		return;
 	samples_add(&c->touch, bench_ms_since(begin));
@@ -168,9 +173,12 @@ static void report_crowd(const struct bench_run *run, struct crowd *c)
 {
 	AUTO_SAMPLES struct samples first = { 0 }, last = { 0 }, by_host = { 0 };
 	first_and_last(c, &first, &last);
-	samples_add(&by_host, ((double)c->available - (double)available_bytes()) / 1e6 / (double)c->count);
+	samples_add(&by_host,
+		((double)c->available - (double)available_bytes()) / 1e6 / (double)c->count);
 	double p50 = samples_percentile(&first, 50);
-	const struct bench_extra slower[] = { { "by_the_first", p50 > 0 ? samples_percentile(&last, 50) / p50 : 0 }, { NULL, 0 } };
+	const struct bench_extra slower[] = {
+		{ "by_the_first", p50 > 0 ? samples_percentile(&last, 50) / p50 : 0 }, { NULL, 0 }
+	};
 	const struct bench_extra clones[] = { { "clones", (double)c->count }, { NULL, 0 } };
 	bench_report(run, "memory each, by MemAvailable", "MB", &by_host, clones);
 	bench_report(run, "memory each, by PSS", "MB", &c->pss, clones);
@@ -179,8 +187,10 @@ static void report_crowd(const struct bench_run *run, struct crowd *c)
 	bench_report(run, "made and answered", "ms", &c->made, clones);
 	bench_report(run, "  the first ten", "ms", &first, NULL);
 	bench_report(run, "  the last ten", "ms", &last, slower);
-	double touch_first = c->touch.count ? c->touch.values[0] : 0, touch_last = c->touch.count > 1 ? c->touch.values[1] : 0;
-	const struct bench_extra dearer[] = { { "first", touch_first }, { "last", touch_last }, { NULL, 0 } };
+	double touch_first = c->touch.count ? c->touch.values[0] : 0,
+	       touch_last = c->touch.count > 1 ? c->touch.values[1] : 0;
+	const struct bench_extra dearer[] = { { "first", touch_first }, { "last", touch_last },
+		{ NULL, 0 } };
 	bench_report(run, "16 MB of memory from this host", "ms", &c->touch, dearer);
 }
 
@@ -215,7 +225,10 @@ int bench_density(const struct bench_run *run)
 	allow_descriptors(wanted);
 	if (guest_open(run, "0", &g))
 		return 1;
-	CLEANUP(crowd_free) struct crowd c = { .g = &g, .vms = calloc(wanted, sizeof(nova_vm_t *)), .available = available_bytes() };
+	CLEANUP(crowd_free)
+	struct crowd c = {
+		.g = &g, .vms = calloc(wanted, sizeof(nova_vm_t *)), .available = available_bytes()
+	};
 	int r = c.vms ? 0 : nova_fail(&error, NOVA_ENOMEM, "no memory for %zu clones", wanted);
 	touch_memory(&c);
 	while (r == 0 && c.count < wanted)

@@ -17,7 +17,8 @@ static int take_parent(struct guest *g, nova_vm_t **ret_vm, nova_error_t **error
 	return r;
 }
 
-static int fork_once(nova_vm_t *parent, struct samples *pause, struct samples *child, nova_error_t **error)
+static int fork_once(
+	nova_vm_t *parent, struct samples *pause, struct samples *child, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
@@ -81,7 +82,8 @@ static void *ask_children(void *argument)
 	}
 }
 
-static int burst_once(nova_vm_t *parent, struct burst *b, struct samples *wall, struct samples *each, nova_error_t **error)
+static int burst_once(nova_vm_t *parent, struct burst *b, struct samples *wall,
+	struct samples *each, nova_error_t **error)
 {
 	pthread_t threads[16];
 	size_t cores = (size_t)sysconf(_SC_NPROCESSORS_ONLN), started = 0;
@@ -90,7 +92,8 @@ static int burst_once(nova_vm_t *parent, struct burst *b, struct samples *wall, 
 	int r = nova_vm_fork(parent, b->count, NULL, b->children, error);
 	if (r < 0)
 		return r;
-	while (started < cores && started < ARRAY_LEN(threads) && pthread_create(&threads[started], NULL, ask_children, b) == 0)
+	while (started < cores && started < ARRAY_LEN(threads) &&
+		pthread_create(&threads[started], NULL, ask_children, b) == 0)
 		started++;
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
@@ -115,8 +118,11 @@ static int bursts_of(struct guest *g, size_t count, size_t times)
 		guest_drop(g, parent);
 	if (r < 0)
 		return guest_failed(g, error);
-	AUTO_FREE char *wall_name = str_format("wall, %zu at once", count), *each_name = str_format("  each child, %zu at once", count);
-	const struct bench_extra extra[] = { { "ms_a_child", samples_percentile(&wall, 50) / (double)count }, { NULL, 0 } };
+	AUTO_FREE char *wall_name = str_format("wall, %zu at once", count),
+		       *each_name = str_format("  each child, %zu at once", count);
+	const struct bench_extra extra[] = {
+		{ "ms_a_child", samples_percentile(&wall, 50) / (double)count }, { NULL, 0 }
+	};
 	bench_report(g->run, wall_name, "ms", &wall, extra);
 	bench_report(g->run, each_name, "ms", &each, NULL);
 	return 0;

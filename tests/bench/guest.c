@@ -2,11 +2,12 @@
 #include "engine/engine.h"
 #include "guest.h"
 
-static const char code[] = "import json, sys\n"
-			   "def handler(event):\n"
-			   "    return {'sum': sum(event['numbers'])}\n"
-			   "if __name__ == '__main__':\n"
-			   "    print(json.dumps(handler(json.loads('{\"numbers\": [1, 2, 3]}'))))\n";
+static const char code[] =
+	"import json, sys\n"
+	"def handler(event):\n"
+	"    return {'sum': sum(event['numbers'])}\n"
+	"if __name__ == '__main__':\n"
+	"    print(json.dumps(handler(json.loads('{\"numbers\": [1, 2, 3]}'))))\n";
 static const char payload[] = "{\"numbers\":[1,2,3]}", answer[] = "{\"sum\":6}";
 
 const char *bench_engine(void)
@@ -23,17 +24,18 @@ size_t bench_find_engine(const nova_probe_t *probe, const char *name)
 	return i;
 }
 
-int bench_say_engine(const struct bench_run *run, nova_host_t *host, const nova_probe_t *probe,
-	const char *what)
+int bench_say_engine(
+	const struct bench_run *run, nova_host_t *host, const nova_probe_t *probe, const char *what)
 {
 	size_t i = bench_find_engine(probe, bench_engine());
 	if (i == nova_probe_count(probe))
 		return bench_skip(run, "this libnova has no engine %s", bench_engine());
 	if (!nova_probe_usable(probe, i))
-		return bench_skip(run, "engine %s: %s", bench_engine(), nova_probe_reason(probe, i));
-	bench_note(run, "engine %s %s, accelerator %s, kernel %s/kernel/vmlinux; %s", bench_engine(),
-		nova_probe_version(probe, i), nova_probe_accelerator(probe, i), nova_host_images(host),
-		what);
+		return bench_skip(
+			run, "engine %s: %s", bench_engine(), nova_probe_reason(probe, i));
+	bench_note(run, "engine %s %s, accelerator %s, kernel %s/kernel/vmlinux; %s",
+		bench_engine(), nova_probe_version(probe, i), nova_probe_accelerator(probe, i),
+		nova_host_images(host), what);
 	return 0;
 }
 
@@ -57,7 +59,8 @@ static int check_result(nova_result_t *result, nova_error_t **error)
 	const char *output = nova_result_output(result, NULL);
 	if (output && is_answer(output))
 		return 0;
-	return nova_fail(error, NOVA_EFUNCTION, "the function answered %s", output ? output : "nothing");
+	return nova_fail(
+		error, NOVA_EFUNCTION, "the function answered %s", output ? output : "nothing");
 }
 
 int guest_call(struct guest *g, nova_result_t **ret_result, nova_error_t **error)
@@ -78,7 +81,10 @@ int guest_answer(nova_vm_t *vm, nova_error_t **error)
 
 int guest_take(struct guest *g, const char *shared_key, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	AUTO_FREE char *key = shared_key ? strdup(shared_key) : str_format("bench-%zu", __atomic_fetch_add(&g->made, 1, __ATOMIC_RELAXED));
+	AUTO_FREE char *key =
+		shared_key ?
+			strdup(shared_key) :
+			str_format("bench-%zu", __atomic_fetch_add(&g->made, 1, __ATOMIC_RELAXED));
 	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
 	vm.rootfs = "python";
 	vm.code_disk = g->disk;
@@ -104,10 +110,9 @@ int guest_renew(struct guest *g, nova_error_t **error)
 
 static int configure(struct guest *g, const char *shells, nova_error_t **error)
 {
-	const char *const settings[][2] = {
-		{ "home", g->dir }, { "engine", bench_engine() }, { "pool.shells", shells },
-		{ "pool.max_vms", "100000" }, { "pool.pause_after", "100ms" }
-	};
+	const char *const settings[][2] = { { "home", g->dir }, { "engine", bench_engine() },
+		{ "pool.shells", shells }, { "pool.max_vms", "100000" },
+		{ "pool.pause_after", "100ms" } };
 	int r = nova_config_new(&g->config, error);
 	if (r == 0)
 		r = nova_config_load_env(g->config, error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the benches with clones share: a platform in a state directory of its own, with one Python function whose template is on disk. */
+/* What the benches with clones share: a platform in a state directory of its own, with one Python
+ * function whose template is on disk. */
 #ifndef NOVA_TESTS_BENCH_GUEST_H
 #define NOVA_TESTS_BENCH_GUEST_H
 
@@ -11,16 +12,17 @@
 
 struct guest {
 	const struct bench_run *run;
-	char *dir, *disk, *code;  /* state directory; the function as an image, and as a file */
+	char *dir, *disk, *code;    /* state directory; the function as an image, and as a file */
 	const char *accel, *binary; /* of QEMU; live as long as the probe */
 	uint64_t tsc_khz;
 	nova_config_t *config;
 	nova_probe_t *probe;
-	nova_t *nova;             /* NULL between contexts */
-	size_t made;              /* VMs that were asked for by guest_take() */
+	nova_t *nova; /* NULL between contexts */
+	size_t made;  /* VMs that were asked for by guest_take() */
 };
 
-/* Opens it, makes the template and says what is measured. On failure it tells why and returns 1. `shells`: the setting pool.shells. */
+/* Opens it, makes the template and says what is measured. On failure it tells why and returns 1.
+ * `shells`: the setting pool.shells. */
 int guest_open(const struct bench_run *run, const char *shells, struct guest *ret_guest);
 void guest_close(struct guest *guest);
 #define AUTO_GUEST CLEANUP(guest_close)
@@ -29,7 +31,8 @@ void guest_close(struct guest *guest);
 int guest_renew(struct guest *guest, nova_error_t **error);
 /* nova_invoke(); the result tells where the time went. */
 int guest_call(struct guest *guest, nova_result_t **ret_result, nova_error_t **error);
-/* A VM from the template. Give it back with guest_drop(). `key` NULL: one of its own, which no other call has; such calls may be made side by side. */
+/* A VM from the template. Give it back with guest_drop(). `key` NULL: one of its own, which no
+ * other call has; such calls may be made side by side. */
 int guest_take(struct guest *guest, const char *key, nova_vm_t **ret_vm, nova_error_t **error);
 void guest_drop(struct guest *guest, nova_vm_t *vm);
 /* One call in a VM. */
@@ -41,7 +44,7 @@ int guest_failed(const struct guest *guest, const nova_error_t *error);
 
 #define RIVALS 3
 struct rivals {
-	char *tree;           /* the root filesystem as files */
+	char *tree; /* the root filesystem as files */
 	bool there[RIVALS];
 	struct samples times[RIVALS];
 };

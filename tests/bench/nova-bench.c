@@ -10,29 +10,42 @@ static const struct {
 	int (*run)(const struct bench_run *run);
 	const char *what;
 } benches[] = {
-	{ "answer", bench_answer, "time and memory that an answer of 8 MiB takes, against a parser's tree" },
-	{ "boot", bench_boot, "cold boot to agent ready, against the bare VMM with the same kernel" },
+	{ "answer", bench_answer,
+		"time and memory that an answer of 8 MiB takes, against a parser's tree" },
+	{ "boot", bench_boot,
+		"cold boot to agent ready, against the bare VMM with the same kernel" },
 	{ "burst", bench_burst, "16 and 100 forks of one VM at once, until all have answered" },
-	{ "cold", bench_cold, "a call with a template on disk and nothing running, against docker, bwrap and a plain QEMU" },
-	{ "create-rate", bench_create_rate, "VMs from the template a second and core, each answered a call" },
+	{ "cold", bench_cold,
+		"a call with a template on disk and nothing running, against docker, bwrap and a "
+		"plain QEMU" },
+	{ "create-rate", bench_create_rate,
+		"VMs from the template a second and core, each answered a call" },
 	{ "density", bench_density, "memory, idle CPU and making of N paused clones (-n)" },
 	{ "disk", bench_disk, "code disk of a 10 KB function, against mkfs.ext4 and debugfs" },
-	{ "fork", bench_fork, "a live fork: how long the parent stands still, and until the child has answered" },
-	{ "overhead", bench_overhead, "nova_invoke on the fake engine, against a bare socket pair" },
-	{ "pool-scale", bench_pool_scale, "acquire and release with 1, 100 and 10,000 VMs that wait" },
-	{ "resume", bench_resume, "a call in a VM that is paused, against one in a VM that is not" },
+	{ "fork", bench_fork,
+		"a live fork: how long the parent stands still, and until the child has answered" },
+	{ "overhead", bench_overhead,
+		"nova_invoke on the fake engine, against a bare socket pair" },
+	{ "pool-scale", bench_pool_scale,
+		"acquire and release with 1, 100 and 10,000 VMs that wait" },
+	{ "resume", bench_resume,
+		"a call in a VM that is paused, against one in a VM that is not" },
 	{ "shell", bench_shell, "a call with a template and a parked shell" },
-	{ "snapshot", bench_snapshot, "time and bytes of a snapshot of a booted VM and of a live clone" },
-	{ "storm", bench_storm, "200 callers of one cold function; 50 functions on a pool that holds 20" },
-	{ "throughput", bench_throughput, "calls a second with 1, 2, 8 and 64 in flight, on the fake engine and in real VMs" },
+	{ "snapshot", bench_snapshot,
+		"time and bytes of a snapshot of a booted VM and of a live clone" },
+	{ "storm", bench_storm,
+		"200 callers of one cold function; 50 functions on a pool that holds 20" },
+	{ "throughput", bench_throughput,
+		"calls a second with 1, 2, 8 and 64 in flight, on the fake engine and in real "
+		"VMs" },
 	{ "warm", bench_warm, "a call in a VM that waits" },
 };
 
 static void usage(FILE *to)
 {
 	fputs("usage: nova-bench [NAME...] [--json] [-n SAMPLES]\n\n"
-	      "Measures and prints p50, p95 and p99 of each case; with --json one object a "
-	      "line. Real VMs are those of NOVA_ENGINE (qemu).\n\n",
+	      "Measures and prints p50, p95 and p99 of each case; with --json one object a line. "
+	      "Real VMs are those of NOVA_ENGINE (qemu).\n\n",
 		to);
 	for (size_t i = 0; i < ARRAY_LEN(benches); i++)
 		fprintf(to, "  %-12s %s\n", benches[i].name, benches[i].what);
@@ -44,8 +57,8 @@ static void print_host(bool json)
 	uname(&host);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	printf(json ? "{\"host\":\"%s\",\"kernel\":\"%s\",\"machine\":\"%s\",\"cores\":%ld,"
-		      "\"nova\":\"%s\"}\n"
-		    : "host %s, kernel %s, %s, %ld cores, libnova %s\n",
+		      "\"nova\":\"%s\"}\n" :
+		      "host %s, kernel %s, %s, %ld cores, libnova %s\n",
 		host.nodename, host.release, host.machine, cores, nova_version());
 }
 
@@ -65,7 +78,8 @@ static bool known(const char *name)
 	return false;
 }
 
-/* Sorts the names to the front of argv, behind the program's own, by which it is found; 0, or the exit status. */
+/* Sorts the names to the front of argv, behind the program's own, by which it is found; 0, or the
+ * exit status. */
 static int parse(int argc, char **argv, struct bench_run *run, int *ret_names)
 {
 	for (int i = 1; i < argc; i++) {

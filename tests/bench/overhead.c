@@ -2,15 +2,19 @@
 /*
  * What libnova adds to a function, on the fake engine, so that no hardware is in the way.
  *
- * The floor is a bare ping-pong: as many bytes there and back, over a socket pair, between two processes that do nothing else. Beside
- * it, in turns: nova_vm_ping() and nova_invoke() of a function that echoes its input. Of a call, the agent tells how long the function
- * took (from the request being there until its answer was written); the rest is ours, and is what is compared with the floor.
+ * The floor is a bare ping-pong: as many bytes there and back, over a socket pair, between two
+ * processes that do nothing else. Beside it, in turns: nova_vm_ping() and nova_invoke() of a
+ * function that echoes its input. Of a call, the agent tells how long the function took (from the
+ * request being there until its answer was written); the rest is ours, and is what is compared with
+ * the floor.
  *
- * A function that is called in place starts no process, so its calls follow one another, hot like the floor: what is left of those is the library's
- * and the agent's own, with nothing cold about it.
+ * A function that is called in place starts no process, so its calls follow one another, hot like
+ * the floor: what is left of those is the library's and the agent's own, with nothing cold about
+ * it.
  *
- * A second floor makes the same ping-pong with a process started and awaited in between, whose time is taken off again: that a
- * function runs makes the way back dearer (processors have gone to sleep or are taken, caches are cold), whoever carries the bytes.
+ * A second floor makes the same ping-pong with a process started and awaited in between, whose time
+ * is taken off again: that a function runs makes the way back dearer (processors have gone to sleep
+ * or are taken, caches are cold), whoever carries the bytes.
  */
 #include <signal.h>
 #include <sys/socket.h>
@@ -23,10 +27,11 @@
 #include "vm/vm.h"
 
 #define PAYLOAD "{\"name\":\"World\"}"
-#define PAUSE_US 2000 /* before calls: the agent clears up behind a function after it has answered */
-#define WARMING  5    /* of what is measured hot, so many go before unmeasured */
+/* before calls: the agent clears up behind a function after it has answered */
+#define PAUSE_US 2000
+#define WARMING  5 /* of what is measured hot, so many go before unmeasured */
 
-/* --- the floor ----------------------------------------------------------------------------------------------------------- */
+/* --- the floor --- */
 
 struct floor {
 	int fd;
@@ -100,7 +105,7 @@ static double floor_once(const struct floor *f)
 	return (double)(all - worked) / 1e3;
 }
 
-/* --- ours ------------------------------------------------------------------------------------------------------------------ */
+/* --- ours --- */
 
 struct ours {
 	char *dir;
@@ -182,7 +187,8 @@ static double raw_ping_once(struct ours *o)
 static int measure_bytes(struct floor *f, const nova_result_t *result)
 {
 	void *frame = NULL;
-	int r = proto_exec_frame("01234567", PAYLOAD, strlen(PAYLOAD), 30000, false, &frame, &f->request_len, NULL);
+	int r = proto_exec_frame(
+		"01234567", PAYLOAD, strlen(PAYLOAD), 30000, false, &frame, &f->request_len, NULL);
 	free(frame);
 	size_t output;
 	nova_result_output(result, &output);
@@ -191,7 +197,7 @@ static int measure_bytes(struct floor *f, const nova_result_t *result)
 	return r;
 }
 
-/* --- the bench --------------------------------------------------------------------------------------------------------------- */
+/* --- the bench --- */
 
 struct figures {
 	struct samples floor, floor_working, raw, ping, get, total, guest, exec, lookup, rest;
@@ -211,7 +217,8 @@ static void figures_free(struct figures *f)
 	samples_free(&f->rest);
 }
 
-/* The lookup of nova_invoke(): with hot caches it shows what the code costs; within a call everything is cold. */
+/* The lookup of nova_invoke(): with hot caches it shows what the code costs; within a call
+ * everything is cold. */
 static double lookup_once(struct ours *o)
 {
 	nova_function_t *function = NULL;
@@ -222,7 +229,8 @@ static double lookup_once(struct ours *o)
 	return us;
 }
 
-static int sample_hot(struct ours *o, const struct floor *floor, struct figures *f, nova_error_t **error)
+static int sample_hot(
+	struct ours *o, const struct floor *floor, struct figures *f, nova_error_t **error)
 {
 	double bare = 0, raw = 0, ping = 0, get = 0;
 	int r = 0;
@@ -241,7 +249,8 @@ static int sample_hot(struct ours *o, const struct floor *floor, struct figures 
 	return r;
 }
 
-static int sample(struct ours *o, const struct floor *floor, const struct floor *working, struct figures *f, nova_error_t **error)
+static int sample(struct ours *o, const struct floor *floor, const struct floor *working,
+	struct figures *f, nova_error_t **error)
 {
 	int r = sample_hot(o, floor, f, error);
 	usleep(PAUSE_US);
@@ -259,20 +268,29 @@ static int sample(struct ours *o, const struct floor *floor, const struct floor 
 	return 0;
 }
 
-static void report(const struct bench_run *run, const char *name, const struct floor *floor, struct figures *f)
+static void report(
+	const struct bench_run *run, const char *name, const struct floor *floor, struct figures *f)
 {
-	double floor50 = samples_percentile(&f->floor, 50), working50 = samples_percentile(&f->floor_working, 50);
+	double floor50 = samples_percentile(&f->floor, 50),
+	       working50 = samples_percentile(&f->floor_working, 50);
 	const struct bench_extra bytes[] = {
-		{ "bytes_there", (double)floor->request_len }, { "bytes_back", (double)floor->answer_len }, { NULL, 0 },
+		{ "bytes_there", (double)floor->request_len },
+		{ "bytes_back", (double)floor->answer_len },
+		{ NULL, 0 },
 	};
-	const struct bench_extra ping[] = { { "ratio", samples_percentile(&f->ping, 50) / floor50 }, { NULL, 0 } };
+	const struct bench_extra ping[] = { { "ratio", samples_percentile(&f->ping, 50) / floor50 },
+		{ NULL, 0 } };
 	double rest50 = samples_percentile(&f->rest, 50);
-	const struct bench_extra rest[] = { { "ratio", rest50 / floor50 }, { "ratio_with_work", rest50 / working50 }, { NULL, 0 } };
-	AUTO_FREE char *total = str_format("nova_invoke, %s", name), *guest = str_format("  the function, %s", name);
-	AUTO_FREE char *exec = str_format("  sent until answered, %s", name), *lookup = str_format("  lookup and framing, %s", name);
+	const struct bench_extra rest[] = { { "ratio", rest50 / floor50 },
+		{ "ratio_with_work", rest50 / working50 }, { NULL, 0 } };
+	AUTO_FREE char *total = str_format("nova_invoke, %s", name),
+		       *guest = str_format("  the function, %s", name);
+	AUTO_FREE char *exec = str_format("  sent until answered, %s", name),
+		       *lookup = str_format("  lookup and framing, %s", name);
 	AUTO_FREE char *ours = str_format("  all but the function, %s", name);
 	bench_report(run, "bare socket pair, hot", "us", &f->floor, bytes);
-	bench_report(run, "bare socket pair, less a process between", "us", &f->floor_working, NULL);
+	bench_report(
+		run, "bare socket pair, less a process between", "us", &f->floor_working, NULL);
 	bench_report(run, "a ping by hand to the agent, hot", "us", &f->raw, NULL);
 	bench_report(run, "nova_vm_ping, hot", "us", &f->ping, ping);
 	bench_report(run, "nova_get, hot", "us", &f->get, NULL);
@@ -309,14 +327,16 @@ static int measure(const struct bench_run *run, const char *name, struct ours *o
 	return 0;
 }
 
-static int measure_runtime(const struct bench_run *run, const char *name, const char *runtime, const char *code, bool hot)
+static int measure_runtime(const struct bench_run *run, const char *name, const char *runtime,
+	const char *code, bool hot)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	struct ours o = { .dir = bench_dir(NULL), .hot = hot };
 	if (!o.dir)
 		return bench_skip(run, "no temporary directory");
 	int r = ours_start(&o, runtime, code, &error);
-	int failed = r < 0 ? bench_skip(run, "%s", nova_error_message(error)) : measure(run, name, &o);
+	int failed =
+		r < 0 ? bench_skip(run, "%s", nova_error_message(error)) : measure(run, name, &o);
 	nova_vm_free(o.vm);
 	nova_close(o.nova);
 	fs_remove_tree(o.dir);
@@ -326,8 +346,12 @@ static int measure_runtime(const struct bench_run *run, const char *name, const 
 
 int bench_overhead(const struct bench_run *run)
 {
-	bench_note(run, "engine fake (the agent as a plain process), no accelerator, no guest kernel; the clock stops when the call returns");
+	bench_note(run, "engine fake (the agent as a plain process), no accelerator, no guest "
+			"kernel; the clock stops when the call returns");
 	int failed = measure_runtime(run, "shell", "shell", "cat \"$1\"\n", false);
-	failed |= measure_runtime(run, "python", "python", "def handler(event):\n    return event\n", false);
-	return failed | measure_runtime(run, "in place, hot", "python", "__nova_in_place__ = True\ndef handler(event):\n    return event\n", true);
+	failed |= measure_runtime(
+		run, "python", "python", "def handler(event):\n    return event\n", false);
+	return failed | measure_runtime(run, "in place, hot", "python",
+				"__nova_in_place__ = True\ndef handler(event):\n    return event\n",
+				true);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the pool itself costs, with 1, 100 and 10,000 VMs that wait. A VM of the fake engine is a process with three descriptors, and this host has
- * neither for ten thousand; so the VMs are stand-ins: handles without a machine, but with a process that lives, of which the pool asks as of any other.
+ * What the pool itself costs, with 1, 100 and 10,000 VMs that wait. A VM of the fake engine is a
+ * process with three descriptors, and this host has neither for ten thousand; so the VMs are
+ * stand-ins: handles without a machine, but with a process that lives, of which the pool asks as of
+ * any other.
  */
 #include <unistd.h>
 
@@ -14,9 +16,12 @@
 static bool standing_in;
 static int pidfd = -1; /* of this process */
 
-int __real_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
-int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
-int __wrap_nova_vm_start(nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+int __real_nova_vm_start(
+	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
+int __wrap_nova_vm_start(
+	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
+int __wrap_nova_vm_start(
+	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	if (!standing_in)
 		return __real_nova_vm_start(host, opts, ret_vm, error);
@@ -85,7 +90,8 @@ static uint64_t draw(uint64_t *state)
 /* A round is many operations, as one is hardly longer than the reading of the clock. */
 #define ROUND 200u
 
-static int measure_round(nova_pool_t *pool, size_t kinds, uint64_t *state, struct samples *s, nova_error_t **error)
+static int measure_round(
+	nova_pool_t *pool, size_t kinds, uint64_t *state, struct samples *s, nova_error_t **error)
 {
 	uint64_t begin = clock_ns();
 	for (unsigned i = 0; i < ROUND; i++) {
@@ -99,7 +105,8 @@ static int measure_round(nova_pool_t *pool, size_t kinds, uint64_t *state, struc
 	return 0;
 }
 
-static int measure(nova_host_t *host, const struct layout *l, size_t rounds, struct samples *s, nova_error_t **error)
+static int measure(nova_host_t *host, const struct layout *l, size_t rounds, struct samples *s,
+	nova_error_t **error)
 {
 	nova_pool_opts o = NOVA_POOL_OPTS_INIT;
 	nova_pool_t *pool;
@@ -116,7 +123,8 @@ static int measure(nova_host_t *host, const struct layout *l, size_t rounds, str
 	return r;
 }
 
-static int measure_layout(const struct bench_run *run, nova_host_t *host, const struct layout *l, double *first, nova_error_t **error)
+static int measure_layout(const struct bench_run *run, nova_host_t *host, const struct layout *l,
+	double *first, nova_error_t **error)
 {
 	AUTO_SAMPLES struct samples s = { 0 };
 	int r = measure(host, l, bench_n(run, 500), &s, error);
@@ -144,7 +152,10 @@ int bench_pool_scale(const struct bench_run *run)
 	int r = 0;
 	if (nova_host_new(NULL, &host, &error) < 0)
 		return bench_skip(run, "%s", nova_error_message(error));
-	bench_note(run, "VMs are stand-ins whose process is this one; the mean of rounds of %u; ratio: to 1 VM", ROUND);
+	bench_note(run,
+		"VMs are stand-ins whose process is this one; the mean of rounds of %u; ratio: to "
+		"1 VM",
+		ROUND);
 	standing_in = true;
 	pidfd = sys_pidfd_open(getpid());
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(layouts); i++)

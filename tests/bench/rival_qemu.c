@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU started by hand with the same kernel, initramfs and disks, and spoken to as the library would: a cold start as it is without
- * templates, and without our tuning. But the guest is told the frequency of its clock: on a busy host it cannot measure it under emulation, and hangs. */
+/* QEMU started by hand with the same kernel, initramfs and disks, and spoken to as the library
+ * would: a cold start as it is without templates, and without our tuning. But the guest is told the
+ * frequency of its clock: on a busy host it cannot measure it under emulation, and hangs. */
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -17,15 +18,24 @@ extern char **environ;
 static pid_t spawn(const struct guest *g, int channel, uint64_t tsc_khz)
 {
 	const char *images = nova_host_images(nova_get_host(g->nova));
-	AUTO_FREE char *kernel = path_join(images, "kernel/vmlinux"), *initrd = path_join(images, "kernel/initramfs.cpio");
-	AUTO_FREE char *root = str_format("driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=%s/rootfs/python.ext4", images);
-	AUTO_FREE char *disk = str_format("driver=raw,node-name=code,read-only=on,file.driver=file,file.filename=%s", g->disk);
+	AUTO_FREE char *kernel = path_join(images, "kernel/vmlinux"),
+		       *initrd = path_join(images, "kernel/initramfs.cpio");
+	AUTO_FREE char *root = str_format("driver=raw,node-name=root,read-only=on,file.driver=file,"
+					  "file.filename=%s/rootfs/python.ext4",
+		images);
+	AUTO_FREE char *disk = str_format(
+		"driver=raw,node-name=code,read-only=on,file.driver=file,file.filename=%s",
+		g->disk);
 	AUTO_FREE char *chardev = str_format("socket,id=agent,fd=%d", CHANNEL_FD);
-	AUTO_FREE char *kernel_line = str_format("console=ttyS0 tsc_early_khz=%llu", (unsigned long long)tsc_khz);
-	const char *const argv[] = { g->binary, "-M", "microvm,acpi=on,pic=off", "-accel", g->accel, "-m", "128M", "-nodefaults", "-nographic",
-		"-no-reboot", "-serial", "null", "-kernel", kernel, "-initrd", initrd, "-append", kernel_line, "-device", "virtio-serial-device",
-		"-chardev", chardev, "-device", "virtserialport,chardev=agent,name=nova.agent", "-blockdev", root, "-device",
-		"virtio-blk-device,drive=root", "-blockdev", disk, "-device", "virtio-blk-device,drive=code", NULL };
+	AUTO_FREE char *kernel_line =
+		str_format("console=ttyS0 tsc_early_khz=%llu", (unsigned long long)tsc_khz);
+	const char *const argv[] = { g->binary, "-M", "microvm,acpi=on,pic=off", "-accel", g->accel,
+		"-m", "128M", "-nodefaults", "-nographic", "-no-reboot", "-serial", "null",
+		"-kernel", kernel, "-initrd", initrd, "-append", kernel_line, "-device",
+		"virtio-serial-device", "-chardev", chardev, "-device",
+		"virtserialport,chardev=agent,name=nova.agent", "-blockdev", root, "-device",
+		"virtio-blk-device,drive=root", "-blockdev", disk, "-device",
+		"virtio-blk-device,drive=code", NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, channel, CHANNEL_FD);
@@ -73,11 +83,15 @@ static int talk(int channel)
 		return -1;
 	int r = hear(channel, decoder, NOVA_MSG_READY, "agent");
 	if (r == 0)
-		r = say(channel, NOVA_MSG_INIT, "{\"request_id\":\"1\",\"runtime\":\"python\",\"handler\":\"main.handler\",\"env_vars\":{}}");
+		r = say(channel, NOVA_MSG_INIT,
+			"{\"request_id\":\"1\",\"runtime\":\"python\",\"handler\":\"main.handler\","
+			"\"env_vars\":{}}");
 	if (r == 0)
 		r = hear(channel, decoder, NOVA_MSG_RESP, "initialized");
 	if (r == 0)
-		r = say(channel, NOVA_MSG_EXEC, "{\"request_id\":\"2\",\"input\":{\"numbers\":[1,2,3]},\"timeout_ms\":30000}");
+		r = say(channel, NOVA_MSG_EXEC,
+			"{\"request_id\":\"2\",\"input\":{\"numbers\":[1,2,3]},\"timeout_ms\":"
+			"30000}");
 	if (r == 0)
 		r = hear(channel, decoder, NOVA_MSG_RESP, "\"sum\"");
 	nova_decoder_free(decoder);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The same Python file with the same root filesystem in docker and bubblewrap, a process each; and in a QEMU that boots for it. */
+/* The same Python file with the same root filesystem in docker and bubblewrap, a process each; and
+ * in a QEMU that boots for it. */
 #include "guest.h"
 
 #define QEMU_RUNS 3u /* it takes seconds and varies little */
@@ -9,15 +10,17 @@ static const char *const names[RIVALS] = { "bwrap", "docker run", "plain QEMU bo
 
 static int run_bwrap(const struct guest *g, const struct rivals *r)
 {
-	const char *const argv[] = { "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", r->tree, "/", "--proc", "/proc", "--dev", "/dev",
-		"--tmpfs", "/tmp", "--ro-bind", g->code, "/tmp/bench.py", "python3", "/tmp/bench.py", NULL };
+	const char *const argv[] = { "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind",
+		r->tree, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind",
+		g->code, "/tmp/bench.py", "python3", "/tmp/bench.py", NULL };
 	return bench_program(argv);
 }
 
 static int run_docker(const struct guest *g)
 {
 	AUTO_FREE char *volume = str_format("%s:/tmp/bench.py:ro", g->code);
-	const char *const argv[] = { "docker", "run", "--rm", "--network", "none", "-v", volume, "nova-bench", "python3", "/tmp/bench.py", NULL };
+	const char *const argv[] = { "docker", "run", "--rm", "--network", "none", "-v", volume,
+		"nova-bench", "python3", "/tmp/bench.py", NULL };
 	return bench_program(argv);
 }
 
@@ -30,7 +33,8 @@ static int run_one(const struct guest *g, const struct rivals *r, int which)
 static bool unpack(const struct guest *g, struct rivals *r)
 {
 	r->tree = path_join(g->dir, "tree");
-	AUTO_FREE char *image = path_join(nova_host_images(nova_get_host(g->nova)), "rootfs/python.ext4");
+	AUTO_FREE char *image =
+		path_join(nova_host_images(nova_get_host(g->nova)), "rootfs/python.ext4");
 	AUTO_FREE char *command = str_format("rdump / %s", r->tree);
 	const char *const argv[] = { "debugfs", "-R", command, image, NULL };
 	return fs_mkdirs(r->tree, 0755) == 0 && bench_program(argv) == 0;
@@ -39,7 +43,9 @@ static bool unpack(const struct guest *g, struct rivals *r)
 static bool docker_ready(const struct guest *g, const struct rivals *r)
 {
 	const char *const asks[] = { "docker", "info", "--format", "{{.ID}}", NULL };
-	AUTO_FREE char *command = str_format("docker info >/dev/null 2>&1 && tar -C '%s' -c . | docker import - nova-bench", r->tree);
+	AUTO_FREE char *command = str_format(
+		"docker info >/dev/null 2>&1 && tar -C '%s' -c . | docker import - nova-bench",
+		r->tree);
 	const char *const import[] = { "sh", "-c", command, NULL };
 	if (bench_program((const char *const[]){ "docker", "--version", NULL }) < 0)
 		bench_note(g->run, "docker: not installed");
@@ -55,7 +61,8 @@ void rivals_open(const struct guest *g, struct rivals *r)
 	*r = (struct rivals){ .tree = NULL };
 	r->there[PLAIN_QEMU] = true;
 	if (!unpack(g, r)) {
-		bench_note(g->run, "bwrap, docker: left out, as debugfs (package e2fsprogs) cannot unpack the root filesystem");
+		bench_note(g->run, "bwrap, docker: left out, as debugfs (package e2fsprogs) cannot "
+				   "unpack the root filesystem");
 		return;
 	}
 	r->there[BWRAP] = run_bwrap(g, r) == 0;
@@ -84,7 +91,9 @@ void rivals_report(const struct guest *g, struct rivals *r, double ours)
 			bench_note(g->run, "%s: no figures", names[i]);
 			continue;
 		}
-		const struct bench_extra extra[] = { { "ours_by_this", ours / samples_percentile(&r->times[i], 50) }, { NULL, 0 } };
+		const struct bench_extra extra[] = {
+			{ "ours_by_this", ours / samples_percentile(&r->times[i], 50) }, { NULL, 0 }
+		};
 		bench_report(g->run, names[i], "ms", &r->times[i], extra);
 	}
 }

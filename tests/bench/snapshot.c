@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots to disk: of a VM that has just booted, whose memory is written too, and of a clone, which is stored as what it has written. */
+/* Snapshots to disk: of a VM that has just booted, whose memory is written too, and of a clone,
+ * which is stored as what it has written. */
 #include "guest.h"
 
-static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct samples *time, struct samples *pause, struct samples *bytes,
-	nova_error_t **error)
+static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct samples *time,
+	struct samples *pause, struct samples *bytes, nova_error_t **error)
 {
 	nova_snapshot_t *snapshot;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
@@ -20,7 +21,8 @@ static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct s
 	return r < 0 && error && *error && nova_error_code(*error) == NOVA_EBUSY ? 0 : r;
 }
 
-static void report(const struct bench_run *run, const char *what, struct samples *time, struct samples *pause, struct samples *bytes)
+static void report(const struct bench_run *run, const char *what, struct samples *time,
+	struct samples *pause, struct samples *bytes)
 {
 	bench_report(run, what, "ms", time, NULL);
 	bench_report(run, "  of that, it stood still", "ms", pause, NULL);
@@ -47,7 +49,9 @@ static int of_booted(struct guest *g, bool compress)
 		if (r < 0)
 			return guest_failed(g, error);
 	}
-	report(g->run, compress ? "booted VM with a function, compressed" : "booted VM with a function", &time, &pause, &bytes);
+	report(g->run,
+		compress ? "booted VM with a function, compressed" : "booted VM with a function",
+		&time, &pause, &bytes);
 	return 0;
 }
 
@@ -75,5 +79,6 @@ int bench_snapshot(const struct bench_run *run)
 	AUTO_GUEST struct guest g;
 	if (guest_open(run, "0", &g))
 		return 1;
-	return of_clone(&g, false) | of_clone(&g, true) | of_booted(&g, false) | of_booted(&g, true);
+	return of_clone(&g, false) | of_clone(&g, true) | of_booted(&g, false) |
+	       of_booted(&g, true);
 }

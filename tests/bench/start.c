@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a call to its answer: with nothing but a template on disk, with a parked shell, and in a VM that waits; rivals in turns with the first. */
+/* From a call to its answer: with nothing but a template on disk, with a parked shell, and in a VM
+ * that waits; rivals in turns with the first. */
 #include <unistd.h>
 
 #include "guest.h"
@@ -27,9 +28,12 @@ static int call(struct guest *g, struct parts *p, bool cold, nova_error_t **erro
 	if (r == 0 && nova_result_cold_start(result) != cold)
 		r = nova_fail(error, NOVA_EAGENT, "the call was %s", cold ? "warm" : "cold");
 	if (r == 0) {
-		samples_add(&p->start, (double)nova_result_timing_us(result, NOVA_TIMING_START) / 1e3);
-		samples_add(&p->boot, (double)nova_result_timing_us(result, NOVA_TIMING_BOOT) / 1e3);
-		samples_add(&p->exec, (double)nova_result_timing_us(result, NOVA_TIMING_EXEC) / 1e3);
+		samples_add(
+			&p->start, (double)nova_result_timing_us(result, NOVA_TIMING_START) / 1e3);
+		samples_add(
+			&p->boot, (double)nova_result_timing_us(result, NOVA_TIMING_BOOT) / 1e3);
+		samples_add(
+			&p->exec, (double)nova_result_timing_us(result, NOVA_TIMING_EXEC) / 1e3);
 	}
 	nova_result_free(result);
 	return r;
@@ -71,7 +75,8 @@ int bench_cold(const struct bench_run *run)
 
 #define SHELL_UP_US 150000 /* a shell needs about 15 ms of a processor to come up */
 
-/* One call with the shell that the last tick has parked. The next one is parked outside of the clock. */
+/* One call with the shell that the last tick has parked. The next one is parked outside of the
+ * clock. */
 static int call_shell(struct guest *g, struct parts *p, nova_error_t **error)
 {
 	nova_vm_t *vm;
@@ -108,13 +113,16 @@ int bench_shell(const struct bench_run *run)
 	return 0;
 }
 
-/* --- a VM that has answered before ---------------------------------------------------------------------------------------- */
+/* --- a VM that has answered before --- */
 
 #define IN_PLACE "in-place"
-#define BREATH_US 30000 /* of a caller that has something to do between calls: the guest clears up behind a fork, and makes the next one */
-#define WARMING   20    /* calls before the clock: the emulator has translated the code then */
+/* of a caller that has something to do between calls: the guest clears up behind a fork, and makes
+ * the next one */
+#define BREATH_US 30000
+#define WARMING   20 /* calls before the clock: the emulator has translated the code then */
 
-static const char in_place_code[] = "__nova_in_place__ = True\ndef handler(event):\n    return {'sum': sum(event['numbers'])}\n";
+static const char in_place_code[] = "__nova_in_place__ = True\ndef handler(event):\n    return "
+				    "{'sum': sum(event['numbers'])}\n";
 
 static int add_in_place(struct guest *g, nova_error_t **error)
 {
@@ -146,14 +154,17 @@ static int call_warm(struct guest *g, const char *function, struct warm *w, nova
 	int r = nova_invoke(g->nova, function, payload, strlen(payload), NULL, &result, error);
 	samples_add(&w->total, bench_ms_since(begin));
 	if (r == 0) {
-		samples_add(&w->exec, (double)nova_result_timing_us(result, NOVA_TIMING_EXEC) / 1e3);
-		samples_add(&w->guest, (double)nova_result_timing_us(result, NOVA_TIMING_GUEST) / 1e3);
+		samples_add(
+			&w->exec, (double)nova_result_timing_us(result, NOVA_TIMING_EXEC) / 1e3);
+		samples_add(
+			&w->guest, (double)nova_result_timing_us(result, NOVA_TIMING_GUEST) / 1e3);
 	}
 	nova_result_free(result);
 	return r;
 }
 
-static int warm_case(struct guest *g, const char *function, const char *name, useconds_t breath_us, size_t n)
+static int warm_case(
+	struct guest *g, const char *function, const char *name, useconds_t breath_us, size_t n)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	CLEANUP(warm_free) struct warm w = { 0 };
@@ -180,8 +191,9 @@ int bench_warm(const struct bench_run *run)
 		return 1;
 	if (add_in_place(&g, &error) < 0)
 		return guest_failed(&g, error);
-	return warm_case(&g, IN_PLACE, "in place, back to back", 0, n) | warm_case(&g, FUNCTION, "a fork for each call, 30 ms between calls", BREATH_US, n) |
-		warm_case(&g, FUNCTION, "a fork for each call, back to back", 0, n);
+	return warm_case(&g, IN_PLACE, "in place, back to back", 0, n) |
+	       warm_case(&g, FUNCTION, "a fork for each call, 30 ms between calls", BREATH_US, n) |
+	       warm_case(&g, FUNCTION, "a fork for each call, back to back", 0, n);
 }
 
 /* Until the VM that waits is paused; by then its agent has cleared up after the last call. */
@@ -198,7 +210,8 @@ static int await_pause(struct guest *g, nova_error_t **error)
 	return 0;
 }
 
-static int call_once(struct guest *g, struct samples *total, struct samples *queue, nova_error_t **error)
+static int call_once(
+	struct guest *g, struct samples *total, struct samples *queue, nova_error_t **error)
 {
 	nova_result_t *result = NULL;
 	uint64_t begin = clock_ns();
@@ -216,7 +229,8 @@ int bench_resume(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_GUEST struct guest g;
-	AUTO_SAMPLES struct samples running = { 0 }, paused = { 0 }, take_running = { 0 }, take_paused = { 0 };
+	AUTO_SAMPLES struct samples running = { 0 }, paused = { 0 }, take_running = { 0 },
+				    take_paused = { 0 };
 	if (guest_open(run, "0", &g))
 		return 1;
 	for (size_t i = 0; i < bench_n(run, 200); i++) {

@@ -18,9 +18,11 @@ struct storm {
 	nova_t *nova;
 };
 
-static int open_storm(struct storm *s, const char *engine, const char *max_vms, nova_error_t **error)
+static int open_storm(
+	struct storm *s, const char *engine, const char *max_vms, nova_error_t **error)
 {
-	const char *const settings[][2] = { { "home", s->dir }, { "engine", engine }, { "pool.max_vms", max_vms } };
+	const char *const settings[][2] = { { "home", s->dir }, { "engine", engine },
+		{ "pool.max_vms", max_vms } };
 	int r = nova_config_new(&s->config, error);
 	if (r == 0)
 		r = nova_config_load_env(s->config, error);
@@ -38,7 +40,8 @@ static void close_storm(struct storm *s)
 	free(s->dir);
 }
 
-static int put(struct storm *s, const char *name, const char *runtime, const char *code, nova_error_t **error)
+static int put(struct storm *s, const char *name, const char *runtime, const char *code,
+	nova_error_t **error)
 {
 	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
 	o.name = name;
@@ -127,7 +130,9 @@ static int run_callers(struct storm *s, size_t count, size_t calls, bool drawn, 
 	size_t started = 0;
 	uint64_t begin = clock_ns();
 	for (; callers && started < count; started++) {
-		callers[started] = (struct caller){ .s = s, .seed = started + 1, .calls = calls, .drawn = drawn };
+		callers[started] = (struct caller){
+			.s = s, .seed = started + 1, .calls = calls, .drawn = drawn
+		};
 		if (pthread_create(&callers[started].thread, NULL, call, &callers[started]) != 0)
 			break;
 	}
@@ -140,7 +145,7 @@ static int run_callers(struct storm *s, size_t count, size_t calls, bool drawn, 
 	return started == count ? 0 : bench_skip(s->run, "no thread could be made");
 }
 
-/* --- one cold function --------------------------------------------------------------------------------------------------------- */
+/* --- one cold function --- */
 
 static int cold_function(const struct bench_run *run, const char *engine)
 {
@@ -155,18 +160,23 @@ static int cold_function(const struct bench_run *run, const char *engine)
 	if (run_callers(&s, CALLERS, 1, false, &o))
 		return 1;
 	nova_pool_t *pool = nova_get_pool(s.nova);
-	AUTO_FREE char *name = str_format("%u callers of one cold function, %s, room for " ROOM, CALLERS, engine);
+	AUTO_FREE char *name =
+		str_format("%u callers of one cold function, %s, room for " ROOM, CALLERS, engine);
 	const struct bench_extra extra[] = {
-		{ "errors", (double)o.failed }, { "vms", (double)nova_pool_count(pool, NOVA_POOL_MISSES) },
-		{ "from_template", (double)nova_pool_count(pool, NOVA_POOL_TEMPLATE_STARTS) }, { "wall_ms", o.wall_ms }, { NULL, 0 },
+		{ "errors", (double)o.failed },
+		{ "vms", (double)nova_pool_count(pool, NOVA_POOL_MISSES) },
+		{ "from_template", (double)nova_pool_count(pool, NOVA_POOL_TEMPLATE_STARTS) },
+		{ "wall_ms", o.wall_ms },
+		{ NULL, 0 },
 	};
 	bench_report(run, name, "ms", &o.all, extra);
 	return o.failed ? bench_skip(run, "%s", o.why) : 0;
 }
 
-/* --- more functions than room ----------------------------------------------------------------------------------------------------- */
+/* --- more functions than room --- */
 
-/* How evenly the functions are served: 1 if their mean times are the same, 1/50 if one of them gets it all. */
+/* How evenly the functions are served: 1 if their mean times are the same, 1/50 if one of them gets
+ * it all. */
 static double fairness(const struct outcome *o)
 {
 	double sum = 0, squares = 0;
@@ -207,8 +217,12 @@ static int many_functions(const struct bench_run *run)
 	if (run_callers(&s, THREADS, calls, true, &o))
 		return 1;
 	const struct bench_extra extra[] = {
-		{ "errors", (double)o.failed }, { "share_cold", (double)o.cold / (double)o.all.count },
-		{ "fairness", fairness(&o) }, { "worst_p99_ms", worst_p99(&o) }, { "calls_a_second", (double)o.all.count * 1000 / o.wall_ms }, { NULL, 0 },
+		{ "errors", (double)o.failed },
+		{ "share_cold", (double)o.cold / (double)o.all.count },
+		{ "fairness", fairness(&o) },
+		{ "worst_p99_ms", worst_p99(&o) },
+		{ "calls_a_second", (double)o.all.count * 1000 / o.wall_ms },
+		{ NULL, 0 },
 	};
 	bench_report(run, "64 callers of 50 functions, fake, room for " ROOM, "ms", &o.all, extra);
 	return o.failed ? bench_skip(run, "%s", o.why) : 0;
@@ -216,6 +230,8 @@ static int many_functions(const struct bench_run *run)
 
 int bench_storm(const struct bench_run *run)
 {
-	bench_note(run, "cold functions: nothing is on disk but the function, and the VMM's images");
-	return cold_function(run, "fake") | many_functions(run) | cold_function(run, bench_engine());
+	bench_note(
+		run, "cold functions: nothing is on disk but the function, and the VMM's images");
+	return cold_function(run, "fake") | many_functions(run) |
+	       cold_function(run, bench_engine());
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls a second through a queue with 1, 2, 8 and 64 calls in flight all the time: when one is collected, the next is submitted. The time of
- * a call is what its caller sees, from submitting until it is collected.
+ * Calls a second through a queue with 1, 2, 8 and 64 calls in flight all the time: when one is
+ * collected, the next is submitted. The time of a call is what its caller sees, from submitting
+ * until it is collected.
  *
- * Beside it stands the processor time of a call, of the whole machine: it has to be quiet. Two processors give no more than 2000 ms of it a second, so where one
- * call in flight already has more than one of them at work, two in flight cannot be twice as fast.
+ * Beside it stands the processor time of a call, of the whole machine: it has to be quiet. Two
+ * processors give no more than 2000 ms of it a second, so where one call in flight already has more
+ * than one of them at work, two in flight cannot be twice as fast.
  *
- * There is one VM for each call in flight, up to VMS_MOST; the others wait for those. All are there before anything is measured.
+ * There is one VM for each call in flight, up to VMS_MOST; the others wait for those. All are there
+ * before anything is measured.
  */
 #include <unistd.h>
 
@@ -25,7 +28,8 @@ struct load {
 	uint64_t begun[64]; /* of the calls in flight, one place each */
 };
 
-static int load_open(struct load *l, const char *home, const char *engine, size_t in_flight, nova_error_t **error)
+static int load_open(struct load *l, const char *home, const char *engine, size_t in_flight,
+	nova_error_t **error)
 {
 	char vms[16];
 	nova_config_t *config = NULL;
@@ -34,7 +38,8 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	int r = nova_config_new(&config, error);
 	if (r == 0)
 		r = nova_config_load_env(config, error);
-	const char *const settings[][2] = { { "home", home }, { "engine", engine }, { "pool.max_vms", vms } };
+	const char *const settings[][2] = { { "home", home }, { "engine", engine },
+		{ "pool.max_vms", vms } };
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
 		r = nova_config_set(config, settings[i][0], settings[i][1], error);
 	if (r == 0)
@@ -51,7 +56,8 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	if (r == 0)
 		r = nova_register(l->nova, &function, NULL, error);
 	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
-	opts.threads = (uint32_t)(in_flight * 8 / 7 + 1); /* an eighth is kept for other functions */
+	/* an eighth is kept for other functions */
+	opts.threads = (uint32_t)(in_flight * 8 / 7 + 1);
 	if (r == 0)
 		r = nova_queue_new(l->nova, &opts, &l->queue, error);
 	if (r == 0)
@@ -68,11 +74,13 @@ static void load_close(struct load *l)
 static int submit(struct load *l, uint64_t *place, nova_error_t **error)
 {
 	*place = clock_ns();
-	return nova_submit(l->queue, FUNCTION, "{\"name\":\"World\"}", 16, NULL, place, NULL, error);
+	return nova_submit(
+		l->queue, FUNCTION, "{\"name\":\"World\"}", 16, NULL, place, NULL, error);
 }
 
 /* The place of a call that has been answered. */
-static int collect(struct load *l, uint64_t **ret_place, struct samples *times, nova_error_t **error)
+static int collect(
+	struct load *l, uint64_t **ret_place, struct samples *times, nova_error_t **error)
 {
 	nova_call_t *call;
 	int r = nova_queue_collect(l->queue, UINT32_MAX, NULL, &call, error);
@@ -105,19 +113,22 @@ static int run_calls(struct load *l, size_t count, struct samples *times, nova_e
 	return r;
 }
 
-/* What all processors have worked so far, ms; of the whole machine, as the VMs are no children of ours. */
+/* What all processors have worked so far, ms; of the whole machine, as the VMs are no children of
+ * ours. */
 static double cpu_ms(void)
 {
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 	unsigned long long user, nice, system, idle, waiting, irq, softirq;
 	if (fs_read_file("/proc/stat", &text) < 0 || buf_append(&text, "", 1) < 0 ||
-		sscanf((const char *)text.data, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &waiting, &irq, &softirq) != 7)
+		sscanf((const char *)text.data, "cpu %llu %llu %llu %llu %llu %llu %llu", &user,
+			&nice, &system, &idle, &waiting, &irq, &softirq) != 7)
 		return 0;
 	return (double)(user + nice + system + irq + softirq) * 1e3 / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* *one: calls a second with one in flight, which the others are compared with. */
-static int measure(const struct bench_run *run, const char *home, const char *engine, size_t in_flight, double *one, nova_error_t **error)
+static int measure(const struct bench_run *run, const char *home, const char *engine,
+	size_t in_flight, double *one, nova_error_t **error)
 {
 	struct load l;
 	char what[64];
@@ -138,8 +149,9 @@ static int measure(const struct bench_run *run, const char *home, const char *en
 	if (in_flight == 1)
 		*one = rate;
 	snprintf(what, sizeof(what), "%s, %zu in flight", engine, in_flight);
-	const struct bench_extra extra[] = { { "calls_per_s", rate }, { "times_that_of_1", rate / *one },
-		{ "cpu_ms_per_call", cpu / (double)count }, { "cpus_busy", cpu / took }, { NULL, 0 } };
+	const struct bench_extra extra[] = { { "calls_per_s", rate },
+		{ "times_that_of_1", rate / *one }, { "cpu_ms_per_call", cpu / (double)count },
+		{ "cpus_busy", cpu / took }, { NULL, 0 } };
 	bench_report(run, what, "ms", &times, extra);
 	return 0;
 }
@@ -149,7 +161,10 @@ int bench_throughput(const struct bench_run *run)
 	const char *const engines[] = { "fake", bench_engine() };
 	static const size_t in_flight[] = { 1, 2, 8, 64 };
 	int status = 0;
-	bench_note(run, "a Python handler, forked for each call; one VM for each call in flight, at most %d", VMS_MOST);
+	bench_note(run,
+		"a Python handler, forked for each call; one VM for each call in flight, at most "
+		"%d",
+		VMS_MOST);
 	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
 		AUTO_FREE char *home = bench_dir(NULL);
 		AUTO_ERROR nova_error_t *error = NULL;
@@ -159,7 +174,8 @@ int bench_throughput(const struct bench_run *run)
 			r = measure(run, home, engines[e], in_flight[i], &one, &error);
 		fs_remove_tree(home);
 		if (r < 0)
-			status = bench_skip(run, "engine %s: %s", engines[e], nova_error_message(error));
+			status = bench_skip(
+				run, "engine %s: %s", engines[e], nova_error_message(error));
 	}
 	return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A VM with a function, and callers of it in threads of their own, which post on a board what has happened. */
+/* A VM with a function, and callers of it in threads of their own, which post on a board what has
+ * happened. */
 #ifndef NOVA_TESTS_CALLERS_H
 #define NOVA_TESTS_CALLERS_H
 
@@ -11,18 +12,19 @@
 #include "vm/vm.h"
 #include "vmtest.h"
 
-/* Says that it has begun, and waits until there is a file of that name; then it answers with its input. */
-#define SHELL_WAITS  "echo begun >&2; while ! [ -e %s ]; do sleep 0.05; done; cat \"$1\"\n"
-#define PYTHON_WAITS \
-	"import os, time\n" \
-	"def handler(event):\n" \
-	"    print('begun', flush=True)\n" \
-	"    while not os.path.exists('%s'):\n" \
-	"        time.sleep(0.02)\n" \
+/* Says that it has begun, and waits until there is a file of that name; then it answers with its
+ * input. */
+#define SHELL_WAITS "echo begun >&2; while ! [ -e %s ]; do sleep 0.05; done; cat \"$1\"\n"
+#define PYTHON_WAITS                                                                               \
+	"import os, time\n"                                                                        \
+	"def handler(event):\n"                                                                    \
+	"    print('begun', flush=True)\n"                                                         \
+	"    while not os.path.exists('%s'):\n"                                                    \
+	"        time.sleep(0.02)\n"                                                               \
 	"    return event\n"
 #define SHELL_NEVER_ENDS "trap '' TERM INT; echo begun; while :; do sleep 1000; done\n"
 
-/* --- setting ------------------------------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 struct setting {
 	char *dir;
@@ -57,7 +59,8 @@ static inline struct setting set_up(const char *runtime, const char *source, uin
 static inline struct setting set_up_waiting(const char *runtime, uint32_t concurrency)
 {
 	snprintf(go, sizeof(go), "/tmp/nova-go-%d", (int)getpid());
-	AUTO_FREE char *source = strcmp(runtime, "python") ? str_format(SHELL_WAITS, go) : str_format(PYTHON_WAITS, go);
+	AUTO_FREE char *source = strcmp(runtime, "python") ? str_format(SHELL_WAITS, go) :
+							     str_format(PYTHON_WAITS, go);
 	return set_up(runtime, source, concurrency);
 }
 
@@ -71,7 +74,7 @@ static inline void tear_down(struct setting *s)
 	test_dir_remove(s->dir);
 }
 
-/* --- callers: one thread each ------------------------------------------------------------------------------------------ */
+/* --- callers: one thread each --- */
 
 struct caller {
 	nova_vm_t *vm;
@@ -80,7 +83,7 @@ struct caller {
 	void (*in_output)(struct caller *); /* runs in each call of on_output; NULL: nothing */
 	struct caller *other;
 	pthread_t thread;
-	size_t output;  /* bytes that on_output was given */
+	size_t output; /* bytes that on_output was given */
 	bool begun, ended;
 	int code;
 	nova_result_t *result;
@@ -127,7 +130,10 @@ static inline void on_output(void *userdata, int stream, const void *data, size_
 static inline void *call(void *argument)
 {
 	struct caller *c = argument;
-	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = c->timeout_ms, .request_id = c->id, .on_output = on_output, .userdata = c }, &c->result, &c->failure);
+	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload),
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = c->timeout_ms,
+			.request_id = c->id, .on_output = on_output, .userdata = c },
+		&c->result, &c->failure);
 	post(&c->ended);
 	return NULL;
 }

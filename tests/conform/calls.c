@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Several calls in one VM, and ending them, on every engine. Run as `conform-calls ENGINE`. What runs side by side is shown by the order of events. */
+/* Several calls in one VM, and ending them, on every engine. Run as `conform-calls ENGINE`. What
+ * runs side by side is shown by the order of events. */
 #include "callers.h"
 
-/* --- side by side ---------------------------------------------------------------------------------------------------------- */
+/* --- side by side --- */
 
 static void run_four(nova_vm_t *vm)
 {
-	struct caller callers[4] = { { .payload = "1" }, { .payload = "[2]" }, { .payload = "\"three\"" }, { .payload = "[4, {}]" } };
+	struct caller callers[4] = { { .payload = "1" }, { .payload = "[2]" },
+		{ .payload = "\"three\"" }, { .payload = "[4, {}]" } };
 	for (int i = 0; i < 4; i++)
 		begin(&callers[i], vm);
 	for (int i = 0; i < 4; i++)
@@ -41,7 +43,10 @@ END_TEST
 
 START_TEST(no_more_calls_are_inside_than_the_concurrency_allows)
 {
-	struct setting s = set_up("shell", "cd \"$HOME\"; touch in.$$; ls in.* | wc -l; sleep 0.05; ls in.* | wc -l; rm in.$$\n", 2);
+	struct setting s = set_up("shell",
+		"cd \"$HOME\"; touch in.$$; ls in.* | wc -l; sleep 0.05; ls in.* | wc -l; rm "
+		"in.$$\n",
+		2);
 	struct caller callers[6] = { 0 };
 	for (int i = 0; i < 6; i++)
 		begin(&callers[i], s.vm);
@@ -49,7 +54,9 @@ START_TEST(no_more_calls_are_inside_than_the_concurrency_allows)
 		int before = 0, after = 0;
 		end(&callers[i]);
 		ck_ok(callers[i].code);
-		ck_assert_int_eq(sscanf(nova_result_stdout(callers[i].result, NULL), "%d %d", &before, &after), 2);
+		ck_assert_int_eq(sscanf(nova_result_stdout(callers[i].result, NULL), "%d %d",
+					 &before, &after),
+			2);
 		ck_assert_int_ge(before, 1);
 		ck_assert_int_le(before, 2);
 		ck_assert_int_le(after, 2);
@@ -121,8 +128,13 @@ static void until_the_other_has_ended(struct caller *c)
 
 START_TEST(a_slow_reader_of_output_holds_up_only_its_own_call)
 {
-	struct setting s = set_up("shell", "case $(cat $1) in 1) dd if=/dev/zero bs=1000 count=400 2>/dev/null | tr '\\0' x;; *) echo 2;; esac\n", 2);
-	struct caller quick = { .payload = "2" }, slow = { .payload = "1", .in_output = until_the_other_has_ended, .other = &quick };
+	struct setting s = set_up("shell",
+		"case $(cat $1) in 1) dd if=/dev/zero bs=1000 count=400 2>/dev/null | tr '\\0' x;; "
+		"*) echo 2;; esac\n",
+		2);
+	struct caller quick = { .payload = "2" }, slow = {
+		.payload = "1", .in_output = until_the_other_has_ended, .other = &quick
+	};
 	begin(&slow, s.vm);
 	await(&slow.begun);
 	begin(&quick, s.vm);
@@ -158,7 +170,8 @@ START_TEST(large_inputs_and_outputs_pass_each_other)
 	memset(big, 'x', len);
 	big[0] = big[len - 1] = '"';
 	big[len] = 0;
-	struct caller callers[6] = { { .payload = big }, { .payload = "1" }, { .payload = "2" }, { .payload = big }, { .payload = "3" }, { .payload = big } };
+	struct caller callers[6] = { { .payload = big }, { .payload = "1" }, { .payload = "2" },
+		{ .payload = big }, { .payload = "3" }, { .payload = big } };
 	for (int i = 0; i < 6; i++)
 		begin(&callers[i], s.vm);
 	for (int i = 0; i < 6; i++) {
@@ -196,7 +209,7 @@ START_TEST(a_concurrency_that_no_agent_has_is_refused)
 }
 END_TEST
 
-/* --- the end of all ------------------------------------------------------------------------------------------------------------- */
+/* --- the end of all --- */
 
 START_TEST(a_vm_that_is_lost_fails_every_call_and_says_which_may_have_run)
 {
@@ -287,7 +300,7 @@ START_TEST(pausing_waits_for_the_calls_before_it)
 }
 END_TEST
 
-/* --- cancel ---------------------------------------------------------------------------------------------------------------------- */
+/* --- cancel --- */
 
 static void cancel_it(struct caller *c)
 {
@@ -370,7 +383,8 @@ START_TEST(a_call_cancelled_before_its_vm_was_known_is_not_sent)
 	ck_ok(vm_exec_prepare(&exec, "{}", 2, 0, NULL, &error));
 	ck_ok(nova_interrupt_new(&token, &error));
 	nova_interrupt_trigger(token);
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before it began", vm_exec(s.vm, &exec, &(struct stop){ token, NULL }, &result, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before it began",
+		vm_exec(s.vm, &exec, &(struct stop){ token, NULL }, &result, &error));
 	nova_interrupt_free(token);
 	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
 	tear_down(&s);
@@ -384,10 +398,14 @@ START_TEST(cancelling_what_is_over_or_unknown_does_nothing)
 	nova_vm_cancel(NULL, "x");
 	nova_vm_cancel(s.vm, NULL);
 	nova_vm_cancel(s.vm, "never-there");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" }, &result, &error));
+	ck_ok(nova_vm_invoke(s.vm, "{}", 2,
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" },
+		&result, &error));
 	nova_result_free(result);
 	nova_vm_cancel(s.vm, "over");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" }, &result, &error));
+	ck_ok(nova_vm_invoke(s.vm, "{}", 2,
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" },
+		&result, &error));
 	nova_result_free(result);
 	tear_down(&s);
 }
@@ -435,31 +453,37 @@ START_TEST(a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran)
 }
 END_TEST
 
-/* --- in place ---------------------------------------------------------------------------------------------------------------------- */
+/* --- in place --- */
 
-#define COUNTS \
-	"import random, time\n" \
-	"__nova_in_place__ = True\n" \
-	"count = 0\n" \
-	"def handler(event):\n" \
-	"    global count\n" \
+#define COUNTS                                                                                     \
+	"import random, time\n"                                                                    \
+	"__nova_in_place__ = True\n"                                                               \
+	"count = 0\n"                                                                              \
+	"def handler(event):\n"                                                                    \
+	"    global count\n"                                                                       \
 	"    count += 1\n"
 
 static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &result, &error));
+	ck_ok(nova_vm_invoke(vm, payload, strlen(payload),
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &result,
+		&error));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
 	nova_result_free(result);
 }
 
 START_TEST(calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_that)
 {
-	struct setting s = set_up("python", COUNTS "    while event:\n        time.sleep(1)\n    return count\n", 3);
+	struct setting s = set_up(
+		"python", COUNTS "    while event:\n        time.sleep(1)\n    return count\n", 3);
 	nova_result_t *result;
 	ck_answers(s.vm, "0", "1");
 	ck_answers(s.vm, "0", "2");
-	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout", nova_vm_invoke(s.vm, "1", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 500 }, &result, &error));
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout",
+		nova_vm_invoke(s.vm, "1", 1,
+			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 500 },
+			&result, &error));
 	nova_result_free(result);
 	ck_answers(s.vm, "0", "1");
 	struct caller hangs = { .id = "hangs", .payload = "1" }, waits = { .payload = "0" };
@@ -483,17 +507,21 @@ START_TEST(forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomn
 {
 	if (is_fake())
 		return;
-	struct setting s = set_up("python", COUNTS "    return count if event else random.random()\n", 1);
+	struct setting s =
+		set_up("python", COUNTS "    return count if event else random.random()\n", 1);
 	nova_vm_t *children[2];
 	nova_result_t *drawn[3];
 	ck_answers(s.vm, "1", "1");
 	ck_ok(nova_vm_fork(s.vm, 2, NULL, children, &error));
 	nova_vm_t *all[] = { s.vm, children[0], children[1] };
 	for (int i = 0; i < 3; i++)
-		ck_ok(nova_vm_invoke(all[i], "0", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &drawn[i], &error));
+		ck_ok(nova_vm_invoke(all[i], "0", 1,
+			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 },
+			&drawn[i], &error));
 	for (int i = 0; i < 3; i++) {
 		ck_answers(all[i], "1", "3");
-		ck_assert_str_ne(nova_result_output(drawn[i], NULL), nova_result_output(drawn[(i + 1) % 3], NULL));
+		ck_assert_str_ne(nova_result_output(drawn[i], NULL),
+			nova_result_output(drawn[(i + 1) % 3], NULL));
 	}
 	for (int i = 0; i < 3; i++)
 		nova_result_free(drawn[i]);
@@ -525,7 +553,8 @@ static Suite *calls_suite(void)
 
 	tc = tcase_create("lost");
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, a_vm_that_is_lost_fails_every_call_and_says_which_may_have_run, 0, 2);
+	tcase_add_loop_test(
+		tc, a_vm_that_is_lost_fails_every_call_and_says_which_may_have_run, 0, 2);
 	tcase_add_test(tc, an_agent_that_is_silent_for_one_call_has_lost_them_all);
 	tcase_add_test(tc, stopping_waits_for_the_calls_before_it_and_refuses_those_behind);
 	tcase_add_test(tc, pausing_waits_for_the_calls_before_it);
@@ -545,8 +574,10 @@ static Suite *calls_suite(void)
 
 	tc = tcase_create("place");
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_that);
-	tcase_add_test(tc, forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomness);
+	tcase_add_test(
+		tc, calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_that);
+	tcase_add_test(
+		tc, forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomness);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

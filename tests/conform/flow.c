@@ -89,8 +89,8 @@ static void was_flat(const struct memory *memory, const char *whose)
 	size_t peak = vmtest_memory_kb(memory->pid, "VmHWM:");
 	printf("# %s: %zu KB before, %zu KB at most\n", whose, memory->before, peak);
 	if (!ADDRESSES_ARE_WATCHED)
-		ck_assert_msg(peak < memory->before + FLAT_KB, "%s: %zu KB before, %zu KB at most", whose,
-			memory->before, peak);
+		ck_assert_msg(peak < memory->before + FLAT_KB, "%s: %zu KB before, %zu KB at most",
+			whose, memory->before, peak);
 }
 
 /* On the fake engine the agent is a process that can be looked at. */
@@ -123,7 +123,8 @@ END_TEST
 
 START_TEST(a_command_may_end_without_reading_its_stdin)
 {
-	static const char *const scripts[] = { "exit 3", "exec <&-; sleep 0.2; exit 3", "head -c 5 >/dev/null; exit 3" };
+	static const char *const scripts[] = { "exit 3", "exec <&-; sleep 0.2; exit 3",
+		"head -c 5 >/dev/null; exit 3" };
 	struct setting s = set_up();
 	nova_vm_t *vm = start(&s);
 	int zero = sys_open("/dev/zero", O_RDONLY, 0);
@@ -270,7 +271,8 @@ START_TEST(stdin_that_cannot_be_read_ends_the_command_and_is_told)
 	int directory = sys_open("/", O_RDONLY | O_DIRECTORY, 0);
 	int code = stream(vm, "cat", directory, NULL, NULL, &result);
 	ck_assert_int_lt(code, 0);
-	ck_assert_ptr_nonnull(strstr(nova_error_message(error), "stdin of the command cannot be read"));
+	ck_assert_ptr_nonnull(
+		strstr(nova_error_message(error), "stdin of the command cannot be read"));
 	nova_error_free(error);
 	error = NULL;
 	nova_result_free(result);
@@ -295,7 +297,8 @@ START_TEST(flags_that_are_unknown_are_refused_and_stdin_comes_from_one_place)
 	opts.flags = NOVA_COMMAND_STREAMED;
 	opts.stdin_data = "x";
 	opts.stdin_len = 1;
-	ck_fails_with(NOVA_EINVAL, "either stdin_data or", nova_vm_command(vm, &opts, &result, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "either stdin_data or", nova_vm_command(vm, &opts, &result, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -311,7 +314,8 @@ static Suite *flow_suite(void)
 	tcase_add_test(tc, a_command_may_end_without_reading_its_stdin);
 	tcase_add_test(tc, a_command_that_is_given_nothing_finds_its_stdin_at_the_end);
 	tcase_add_test(tc, what_a_command_prints_comes_before_its_stdin_has_ended);
-	tcase_add_test(tc, who_takes_output_when_its_time_is_long_over_loses_the_call_and_not_the_vm);
+	tcase_add_test(
+		tc, who_takes_output_when_its_time_is_long_over_loses_the_call_and_not_the_vm);
 	tcase_add_test(tc, a_command_that_waits_for_stdin_can_be_interrupted);
 	tcase_add_test(tc, stdin_that_cannot_be_read_ends_the_command_and_is_told);
 	tcase_add_test(tc, flags_that_are_unknown_are_refused_and_stdin_comes_from_one_place);

@@ -9,8 +9,9 @@
 
 #include "vmtest.h"
 
-/* On the fake engine a function sees this host's files. Each one that waits takes one byte. The agent does not wait for the end of those
- * that it kills, so one that was killed while it waited may still take one: let one more go for each. */
+/* On the fake engine a function sees this host's files. Each one that waits takes one byte. The
+ * agent does not wait for the end of those that it kills, so one that was killed while it waited
+ * may still take one: let one more go for each. */
 struct gate {
 	char *path;
 	int fd;
@@ -39,7 +40,8 @@ static inline void gate_free(struct gate *gate)
 
 static inline void add_waiting(struct platform *p, struct gate *gate, const char *name)
 {
-	AUTO_FREE char *source = str_format("echo started >&2; exec 3<>'%s'; read x <&3; cat \"$1\"", gate->path);
+	AUTO_FREE char *source =
+		str_format("echo started >&2; exec 3<>'%s'; read x <&3; cat \"$1\"", gate->path);
 	platform_add(p->nova, name, "shell", source);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a hostile guest may say to its host: it is refused, or ended by the deadline, and the host's memory stays the host's own.
- * The agent is tests/conform/liar.c, whose script stands in each case. Run as `hostile fake`.
+ * What a hostile guest may say to its host: it is refused, or ended by the deadline, and the host's
+ * memory stays the host's own. The agent is tests/conform/liar.c, whose script stands in each case.
+ * Run as `hostile fake`.
  */
 #include <pthread.h>
 
@@ -10,7 +11,7 @@
 
 #define MIB (1u << 20)
 
-/* --- setting --------------------------------------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 static struct setting set_up_liar(void)
 {
@@ -69,13 +70,13 @@ static int try(const struct setting *s, const char *script, bool output, nova_re
 	return code;
 }
 
-/* --- one lie ---------------------------------------------------------------------------------------------------------------- */
+/* --- one lie --- */
 
-#define RESP(members) "{\"type\":3,\"payload\":{\"request_id\":\"$\"," members "}}"
-#define GOOD "\"output\":1,\"exit_code\":0"
+#define RESP(members)  "{\"type\":3,\"payload\":{\"request_id\":\"$\"," members "}}"
+#define GOOD           "\"output\":1,\"exit_code\":0"
 #define PIECE(members) "{\"type\":73,\"payload\":{\"request_id\":\"$\"," members "}}"
 #define ENDED          "\nexec " RESP("\"exit_code\":0")
-#define DEEP "514" /* what is around it makes it too much by one */
+#define DEEP           "514" /* what is around it makes it too much by one */
 
 static const struct {
 	const char *script, *words;
@@ -83,8 +84,8 @@ static const struct {
 } lies[] = {
 	/* Ready */
 	{ "ready {\"type\":64,\"payload\":{\"error\":5}}", "\"error\"", NOVA_EAGENT },
-	{ "ready {\"type\":64,\"payload\":{\"error\":\"%s%n\\u0000\\n<5000*x>\"}}", "cannot work: %s%n",
-		NOVA_EAGENT },
+	{ "ready {\"type\":64,\"payload\":{\"error\":\"%s%n\\u0000\\n<5000*x>\"}}",
+		"cannot work: %s%n", NOVA_EAGENT },
 	{ "ready {\"type\":64,\"payload\":{\"pid1\":1}}", "\"pid1\"", NOVA_EAGENT },
 	{ "ready {\"type\":3,\"payload\":{\"request_id\":\"\"}}", "instead of Ready", NOVA_EAGENT },
 	{ "ready {\"type\":64,\"type\":64,\"payload\":{}}", "twice", NOVA_EAGENT },
@@ -95,9 +96,10 @@ static const struct {
 	{ "init " RESP("\"status\":{}"), "\"status\"", NOVA_EAGENT },
 	{ "init " RESP("\"status\":\"initialized\",\"hooks\":\"x\""), "\"hooks\"", NOVA_EAGENT },
 	{ "init " RESP("\"warm\":true"), "without saying that it is done", NOVA_EAGENT },
-	{ "init " RESP("\"code\":\"zzz\",\"error\":\"%s%n\""), "the agent failed: %s%n", NOVA_EAGENT },
-	{ "init " RESP(
-		  "\"code\":\"code\",\"error\":\"no\",\"stderr\":\"<1000000*\\n>the <100000*\xc3\xa9>\""),
+	{ "init " RESP("\"code\":\"zzz\",\"error\":\"%s%n\""), "the agent failed: %s%n",
+		NOVA_EAGENT },
+	{ "init " RESP("\"code\":\"code\",\"error\":\"no\",\"stderr\":\"<1000000*\\n>the "
+		       "<100000*\xc3\xa9>\""),
 		"no: the \xc3\xa9", NOVA_EFUNCTION },
 	/* Exec: what is no answer */
 	{ "exec hello", "not a JSON object", NOVA_EAGENT },
@@ -129,22 +131,24 @@ static const struct {
 	{ "exec " RESP("\"output\":<" DEEP "*[><" DEEP "*]>,\"exit_code\":0"), "not a JSON object",
 		NOVA_EAGENT },
 	{ "exec " RESP("\"output\":<1000000*{\"a\":>"), "not a JSON object", NOVA_EAGENT },
-	{ "exec " RESP("\"output\":\"\xff\xfe\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
-	{ "exec " RESP("\"output\":\"\\ud800\",\"exit_code\":0"), "not a JSON object", NOVA_EAGENT },
+	{ "exec " RESP("\"output\":\"\xff\xfe\",\"exit_code\":0"), "not a JSON object",
+		NOVA_EAGENT },
+	{ "exec " RESP("\"output\":\"\\ud800\",\"exit_code\":0"), "not a JSON object",
+		NOVA_EAGENT },
 	/* Output in pieces: IiJh is ""a, MQ== is 1 */
 	{ "exec " PIECE("\"offset\":0,\"size\":1"), "as a piece of output is none", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"\""), "as a piece of output is none",
 		NOVA_EAGENT },
-	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"@@@@\""), "as a piece of output is none",
-		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"@@@@\""),
+		"as a piece of output is none", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"base64\":\"MQ==\""), "promises an output of -1 bytes",
 		NOVA_EAGENT },
-	{ "exec " PIECE("\"offset\":0,\"size\":0,\"base64\":\"MQ==\""), "promises an output of 0 bytes",
-		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":0,\"base64\":\"MQ==\""),
+		"promises an output of 0 bytes", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":37748739,\"base64\":\"MQ==\""),
 		"promises an output of 37748739 bytes", NOVA_EAGENT },
-	{ "exec " PIECE("\"offset\":0,\"size\":9223372036854775808,\"base64\":\"MQ==\""), "\"size\"",
-		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":9223372036854775808,\"base64\":\"MQ==\""),
+		"\"size\"", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":1,\"size\":2,\"base64\":\"MQ==\""), "does not follow",
 		NOVA_EAGENT },
 	{ "exec " PIECE("\"size\":2,\"base64\":\"MQ==\""), "does not follow", NOVA_EAGENT },
@@ -153,26 +157,28 @@ static const struct {
 	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"MQ==\"") "\nexec " PIECE(
 		  "\"offset\":1,\"size\":3,\"base64\":\"MQ==\""),
 		"does not follow", NOVA_EAGENT },
-	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"IiJh\""), "more output than it promised",
-		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"IiJh\""),
+		"more output than it promised", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":2,\"base64\":\"MQ==\"") ENDED,
 		"less output than it promised", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"") "\nexec " RESP(GOOD),
 		"output twice", NOVA_EAGENT },
-	{ "exec " PIECE("\"offset\":0,\"size\":3,\"base64\":\"IiJh\"") ENDED, "output that is not JSON",
-		NOVA_EAGENT },
+	{ "exec " PIECE("\"offset\":0,\"size\":3,\"base64\":\"IiJh\"") ENDED,
+		"output that is not JSON", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":1026,\"base64\":\"<171*W1tb><171*XV1d>\"") ENDED,
 		"nested more than 512 levels deep", NOVA_EAGENT },
 	{ "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"") "\nexec! ", "", NOVA_ELOST },
 	{ "init " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\""), "for what has none",
 		NOVA_EAGENT },
 	/* Output */
-	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"data\":\"x\"}}", "none", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"data\":\"x\"}}", "none",
+		NOVA_EAGENT },
 	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":3,\"data\":\"x\"}}",
 		"\"stream\"", NOVA_EAGENT },
 	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"base64\":\"@@@@\"}}",
 		"none", NOVA_EAGENT },
-	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1}}", "none", NOVA_EAGENT },
+	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1}}", "none",
+		NOVA_EAGENT },
 };
 
 static void refuses(const struct setting *s, size_t i)
@@ -180,9 +186,13 @@ static void refuses(const struct setting *s, size_t i)
 	nova_result_t *result;
 	const char *script = lies[i].script;
 	int code = try(s, script, true, &result);
-	ck_assert_msg(code == lies[i].code, "%s: %s %s", script, nova_code_name(code), nova_error_message(error));
-	ck_assert_msg(strstr(nova_error_message(error), lies[i].words), "%s: %s", script, nova_error_message(error));
-	ck_assert_msg(strlen(nova_error_message(error)) < 10000 && text_is_utf8(nova_error_message(error)), "%s", script);
+	ck_assert_msg(code == lies[i].code, "%s: %s %s", script, nova_code_name(code),
+		nova_error_message(error));
+	ck_assert_msg(strstr(nova_error_message(error), lies[i].words), "%s: %s", script,
+		nova_error_message(error));
+	ck_assert_msg(strlen(nova_error_message(error)) < 10000 &&
+			      text_is_utf8(nova_error_message(error)),
+		"%s", script);
 	ck_assert_msg(!result, "%s", script);
 	nova_error_free(error);
 	error = NULL;
@@ -197,31 +207,36 @@ START_TEST(a_lie_is_refused_by_name_and_never_taken_for_a_result)
 }
 END_TEST
 
-/* --- what may be strange, and is no lie --------------------------------------------------------------------------------------- */
+/* --- what may be strange, and is no lie --- */
 
 static const struct {
 	const char *script, *output, *out;
 } truths[] = {
 	{ "exec " RESP(GOOD), "1", "" },
-	{ "exec {\"type\":3,\"payload\":{\"output\":2,\"exit_code\":0,\"request_id\":\"$\"},\"x\":{}}",
+	{ "exec "
+	  "{\"type\":3,\"payload\":{\"output\":2,\"exit_code\":0,\"request_id\":\"$\"},\"x\":{}}",
 		"2", "" },
 	{ "exec " RESP("\"output\" : [1.10, 123456789012345678901234567890e5 ] , "
-				   "\"exit_code\":0,\"later\":{\"a\":[1]}"),
+		       "\"exit_code\":0,\"later\":{\"a\":[1]}"),
 		"[1.10, 123456789012345678901234567890e5 ]", "" },
-	{ "exec " RESP(GOOD ",\"stdout\":\"\\u0061\\n\\\"\\\\\\/\\b\\u00e9\\u20ac\\ud83d\\ude00z\""),
+	{ "exec " RESP(
+		  GOOD ",\"stdout\":\"\\u0061\\n\\\"\\\\\\/\\b\\u00e9\\u20ac\\ud83d\\ude00z\""),
 		"1", "a\n\"\\/\b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z" },
 	{ "exec "
-	  "{\"type\":3,\"payload\":{\"request_id\":\"deadbeef\",\"output\":\"wrong\",\"exit_code\":0}}"
-	  "\nexec " RESP(GOOD),
+	  "{\"type\":3,\"payload\":{\"request_id\":\"deadbeef\",\"output\":\"wrong\",\"exit_code\":"
+	  "0}}\nexec " RESP(GOOD),
 		"1", "" },
-	{ "exec " PIECE("\"offset\":0,\"size\":5,\"base64\":\"WzEs\"") "\nexec "
-																   "{\"type\":73,\"payload\":{"
-																   "\"request_id\":\"deadbeef\"}}\n"
-																   "exec " PIECE(
-																	   "\"offset\":3,\"size\":5,"
-																	   "\"base64\":\"MV0=\"") ENDED,
+	{ "exec " PIECE(
+		  "\"offset\":0,\"size\":5,\"base64\":\"WzEs\"") "\nexec "
+								 "{\"type\":73,\"payload\":{"
+								 "\"request_id\":\"deadbeef\"}}\n"
+								 "exec " PIECE(
+									 "\"offset\":3,\"size\":5,"
+									 "\"base64\":\"MV0=\"")
+									 ENDED,
 		"[1,1]", "" },
-	{ "exec " RESP(GOOD) "\nexec " PIECE("\"offset\":7,\"size\":4,\"base64\":\"XQ==\""), "1", "" },
+	{ "exec " RESP(GOOD) "\nexec " PIECE("\"offset\":7,\"size\":4,\"base64\":\"XQ==\""), "1",
+		"" },
 	{ "exec {\"type\":99,\"payload\":{\"request_id\":\"$\"}}\nexec "
 	  "{\"type\":65,\"payload\":{}}\nexec " RESP(GOOD),
 		"1", "" },
@@ -251,20 +266,14 @@ static const struct {
 	{ "exec " RESP("\"output\":\"<3145700*\\\">\",\"exit_code\":0"), 6291402, '"', '"' },
 	{ "exec " RESP("\"output\":[<3145700*1,>1],\"exit_code\":0"), 6291403, '[', ']' },
 	{ "exec " RESP("\"output\":<512*[><512*]>,\"exit_code\":0"), 1024, '[', ']' },
-	{ "exec " PIECE("\"offset\":0,\"size\":1024,\"base64\":\"<170*W1tb>W1td<170*XV1d>XQ==\"") ENDED,
+	{ "exec " PIECE("\"offset\":0,\"size\":1024,\"base64\":\"<170*W1tb>W1td<170*XV1d>XQ==\"")
+			ENDED,
 		1024, '[', ']' },
 	/* [1,1,1,…]: a tree of it would take hundreds of MB */
-	{ "exec " PIECE(
-		  "\"offset\":0,\"size\":6291455,\"base64\":\"WzEs<500000*MSwxLDEs>\"") "\n"
-																				"exec " PIECE(
-																					"\"offset\":"
-																					"3000003,"
-																					"\"size\":"
-																					"6291455,"
-																					"\"base64\":\"<"
-																					"548575*"
-																					"MSwxLDEs>MV0="
-																					"\"") ENDED,
+	{ "exec " PIECE("\"offset\":0,\"size\":6291455,\"base64\":\"WzEs<500000*MSwxLDEs>"
+			"\"") "\n"
+			      "exec " PIECE("\"offset\":3000003,\"size\":6291455,"
+					    "\"base64\":\"<548575*MSwxLDEs>MV0=\"") ENDED,
 		6291455, '[', ']' },
 };
 
@@ -276,7 +285,8 @@ START_TEST(large_and_deep_output_is_taken_whole)
 	ck_ok(try(&s, large[_i].script, false, &result));
 	size_t peak = vmtest_memory_kb(getpid(), "VmHWM:");
 	if (!ADDRESSES_ARE_WATCHED)
-		ck_assert_msg(peak < before + 32 * 1024, "%zu KB before, %zu KB at most", before, peak);
+		ck_assert_msg(
+			peak < before + 32 * 1024, "%zu KB before, %zu KB at most", before, peak);
 	const char *output = nova_result_output(result, &len);
 	ck_assert_uint_eq(len, large[_i].len);
 	ck_assert_uint_eq(strlen(output), len);
@@ -295,8 +305,8 @@ START_TEST(an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_
 {
 	struct setting s = set_up_liar();
 	nova_result_t *result;
-	const char *late = "exec " PIECE("\"offset\":0,\"size\":1,\"base64\":\"MQ==\"")
-		"\nexec~~ " RESP("\"exit_code\":0");
+	const char *late = "exec " PIECE(
+		"\"offset\":0,\"size\":1,\"base64\":\"MQ==\"") "\nexec~~ " RESP("\"exit_code\":0");
 	ck_ok(try(&s, late, false, &result));
 	ck_assert_str_eq(nova_result_output(result, NULL), "1");
 	nova_result_free(result);
@@ -342,19 +352,22 @@ START_TEST(credit_for_what_was_not_sent_is_refused)
 	struct setting s = set_up_liar();
 	nova_result_t *result;
 	for (size_t i = 0; i < ARRAY_LEN(credits); i++)
-		ck_fails_with(NOVA_EAGENT, credits[i].words, try_command(&s, credits[i].script, &result));
-	ck_fails_with(NOVA_EAGENT, "gives credit", try(&s, "exec " CREDIT(",\"size\":1"), false, &result));
+		ck_fails_with(
+			NOVA_EAGENT, credits[i].words, try_command(&s, credits[i].script, &result));
+	ck_fails_with(NOVA_EAGENT, "gives credit",
+		try(&s, "exec " CREDIT(",\"size\":1"), false, &result));
 	ck_ok(try_command(&s, "command " RESP(GOOD) "\ncommand " CREDIT(",\"size\":1"), &result));
 	nova_result_free(result);
 	tear_down(&s);
 }
 END_TEST
 
-/* --- other messages ------------------------------------------------------------------------------------------------------------ */
+/* --- other messages --- */
 
 START_TEST(a_ping_is_answered_by_saying_so)
 {
-	static const char *const answers[] = { RESP("\"x\":1"), RESP("\"status\":7"), RESP("\"code\":\"io\",\"error\":\"broken\"") };
+	static const char *const answers[] = { RESP("\"x\":1"), RESP("\"status\":7"),
+		RESP("\"code\":\"io\",\"error\":\"broken\"") };
 	static const int codes[] = { NOVA_EAGENT, NOVA_EAGENT, NOVA_EIO };
 	struct setting s = set_up_liar();
 	AUTO_FREE char *script = str_format("ping %s", answers[_i]), *disk = disk_of(&s, script);
@@ -369,8 +382,10 @@ END_TEST
 START_TEST(a_listing_of_wrong_things_is_refused)
 {
 	static const char *const answers[] = {
-		RESP("\"status\":\"ok\",\"entries\":7"), RESP("\"status\":\"ok\",\"entries\":[[<100000*[],>[]]]"),
-		RESP("\"status\":\"ok\",\"entries\":[<1000000*{},>{}]"), RESP("\"status\":\"ok\",\"entries\":[],\"more\":1"),
+		RESP("\"status\":\"ok\",\"entries\":7"),
+		RESP("\"status\":\"ok\",\"entries\":[[<100000*[],>[]]]"),
+		RESP("\"status\":\"ok\",\"entries\":[<1000000*{},>{}]"),
+		RESP("\"status\":\"ok\",\"entries\":[],\"more\":1"),
 	};
 	struct setting s = set_up_liar();
 	AUTO_FREE char *script = str_format("list %s", answers[_i]), *disk = disk_of(&s, script);
@@ -384,7 +399,7 @@ START_TEST(a_listing_of_wrong_things_is_refused)
 }
 END_TEST
 
-/* --- eight at once --------------------------------------------------------------------------------------------------------------- */
+/* --- eight at once --- */
 
 #define AT_ONCE 8
 
@@ -410,7 +425,8 @@ static void *call(void *argument)
 	return NULL;
 }
 
-/* Eight calls, each in its own VM: all fail, and the peak of memory is at most `most_mb` over what it was before. */
+/* Eight calls, each in its own VM: all fail, and the peak of memory is at most `most_mb` over what
+ * it was before. */
 static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
 {
 	struct setting s = set_up_liar();
@@ -431,9 +447,11 @@ static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
 	size_t peak = vmtest_memory_kb(getpid(), "VmHWM:");
 	ck_assert(!deadline_passed(limit));
 	if (!ADDRESSES_ARE_WATCHED)
-		ck_assert_msg(peak < before + most_mb * 1024, "%zu KB before, %zu KB at most", before, peak);
+		ck_assert_msg(peak < before + most_mb * 1024, "%zu KB before, %zu KB at most",
+			before, peak);
 	for (int i = 0; i < AT_ONCE; i++) {
-		ck_assert_msg(calls[i].code == NOVA_EAGENT, "%s: %s (%s)", scripts[i], nova_code_name(calls[i].code), nova_error_message(calls[i].error));
+		ck_assert_msg(calls[i].code == NOVA_EAGENT, "%s: %s (%s)", scripts[i],
+			nova_code_name(calls[i].code), nova_error_message(calls[i].error));
 		ck_assert_int_eq(nova_error_outcome(calls[i].error), NOVA_OUTCOME_UNKNOWN);
 		ck_assert_ptr_null(calls[i].result);
 		nova_error_free(calls[i].error);
@@ -449,7 +467,8 @@ START_TEST(eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host
 	const char *scripts[AT_ONCE];
 	for (int i = 0; i < AT_ONCE; i++) {
 		const char *value = values[i % 4];
-		scripts[i] = str_format("exec " RESP(GOOD ",\"x\":[<%zu*%s>0]"), (size_t)(MIB * 15 / 2) / strlen(value), value);
+		scripts[i] = str_format("exec " RESP(GOOD ",\"x\":[<%zu*%s>0]"),
+			(size_t)(MIB * 15 / 2) / strlen(value), value);
 	}
 	eight_at_once(scripts, 64);
 	for (int i = 0; i < AT_ONCE; i++)
@@ -460,12 +479,17 @@ END_TEST
 START_TEST(eight_agents_that_never_answer_are_ended_by_the_deadline)
 {
 	static const char *const scripts[AT_ONCE] = {
-		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"data\":\"<60000*x>\"}}",
-		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":2,\"base64\":\"<1000000*AAAA>\"}}",
+		"exec* "
+		"{\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"data\":\"<60000*x>"
+		"\"}}",
+		"exec* "
+		"{\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":2,\"base64\":\"<1000000*"
+		"AAAA>\"}}",
 		"exec* {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,\"data\":\"\"}}",
 		"exec* {\"type\":65,\"payload\":{}}",
 		"exec* {\"type\":3,\"payload\":{\"request_id\":\"ffffffff\"," GOOD "}}",
-		"exec* {\"type\":3,\"payload\":{\"x\":[<2000000*0,>0],\"request_id\":\"ffffffff\"}}",
+		"exec* "
+		"{\"type\":3,\"payload\":{\"x\":[<2000000*0,>0],\"request_id\":\"ffffffff\"}}",
 		"exec+ " RESP("\"output\":[<2000000*{},>{}],\"exit_code\":0"),
 		"exec- " RESP(GOOD),
 	};
@@ -482,8 +506,8 @@ static Suite *hostile_suite(void)
 	tcase_add_test(tc, what_is_strange_but_true_is_taken_letter_by_letter);
 	const char *is_long = getenv("NOVA_TEST_LONG");
 	if (is_long && *is_long)
-		tcase_add_test(
-			tc, an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not);
+		tcase_add_test(tc,
+			an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not);
 	tcase_add_loop_test(tc, large_and_deep_output_is_taken_whole, 0, ARRAY_LEN(large));
 	tcase_add_test(tc, credit_for_what_was_not_sent_is_refused);
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);

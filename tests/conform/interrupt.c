@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tokens: a signal handler triggers one at random instants of every kind of call; what is said of the outcome must be true. */
+/* Tokens: a signal handler triggers one at random instants of every kind of call; what is said of
+ * the outcome must be true. */
 #include <dirent.h>
 #include <sys/time.h>
 
@@ -66,7 +67,8 @@ static uint64_t marks(const char *path)
 static void judge(int code, const nova_error_t *failure, uint64_t runs)
 {
 	int outcome = nova_error_outcome(failure);
-	ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s", nova_code_name(code), nova_error_message(failure));
+	ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s", nova_code_name(code),
+		nova_error_message(failure));
 	ck_assert_uint_le(runs, 1);
 	if (code == 0)
 		ck_assert_uint_eq(runs, 1);
@@ -104,7 +106,7 @@ START_TEST(a_function_is_interrupted_at_any_instant_and_its_outcome_is_true)
 }
 END_TEST
 
-/* --- other calls of a VM ---------------------------------------------------------------------------- */
+/* --- other calls of a VM --- */
 
 /* Each frees what it was given. */
 typedef int (*vm_call_fn)(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure);
@@ -242,8 +244,8 @@ START_TEST(every_call_of_a_vm_is_interrupted_at_any_instant_and_the_vm_is_of_use
 		arm(most_us);
 		int code = vm_calls[_i].call(s.vm, token, &failure);
 		disarm();
-		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", vm_calls[_i].name, nova_code_name(code),
-			nova_error_message(failure));
+		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", vm_calls[_i].name,
+			nova_code_name(code), nova_error_message(failure));
 		interrupted += code != 0;
 		nova_error_free(failure);
 		vm_is_of_use(s.vm);
@@ -262,7 +264,8 @@ START_TEST(every_call_of_a_vm_ends_before_it_begins_with_a_triggered_token)
 	nova_interrupt_t *stop;
 	ck_ok(nova_interrupt_new(&stop, &error));
 	nova_interrupt_trigger(stop);
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "", vm_calls[_i].call(s.vm, stop, &error));
+	ck_failed(
+		NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "", vm_calls[_i].call(s.vm, stop, &error));
 	vm_is_of_use(s.vm);
 	nova_interrupt_free(stop);
 	unlink(file);
@@ -286,7 +289,7 @@ START_TEST(a_trigger_after_the_call_does_nothing)
 }
 END_TEST
 
-/* --- starts ----------------------------------------------------------------------------------------- */
+/* --- starts --- */
 
 START_TEST(a_start_is_interrupted_at_any_instant_and_leaves_nothing)
 {
@@ -301,7 +304,8 @@ START_TEST(a_start_is_interrupted_at_any_instant_and_leaves_nothing)
 		opts.interrupt = token;
 		int code = nova_vm_start(s.host, &opts, &vm, &failure);
 		disarm();
-		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
+		ck_assert_msg(
+			code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
 		ck_assert((code == 0) == (vm != NULL));
 		nova_error_free(failure);
 		nova_vm_free(vm);
@@ -354,12 +358,18 @@ START_TEST(a_triggered_token_ends_calls_before_they_begin_and_no_other)
 	nova_vm_invoke_opts invoke = NOVA_VM_INVOKE_OPTS_INIT;
 	nova_vm_opts start = NOVA_VM_OPTS_INIT;
 	invoke.interrupt = start.interrupt = stop;
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "cancelled", nova_vm_invoke(s.vm, "{}", 2, &invoke, &result, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_vm_start(s.host, &start, &vm, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_vm_ping(s.vm, 0, &wait, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_vm_pause(s.vm, &wait, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_vm_list_files(s.vm, "/tmp", 1, &wait, &files, &error));
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_vm_stop(s.vm, 0, &wait, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "cancelled",
+		nova_vm_invoke(s.vm, "{}", 2, &invoke, &result, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_vm_start(s.host, &start, &vm, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_vm_ping(s.vm, 0, &wait, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_vm_pause(s.vm, &wait, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_vm_list_files(s.vm, "/tmp", 1, &wait, &files, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_vm_stop(s.vm, 0, &wait, &error));
 	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
 	nova_interrupt_free(stop);
 	tear_down(&s);
@@ -396,7 +406,7 @@ START_TEST(who_waits_for_a_turn_is_interrupted_and_the_call_before_it_goes_on)
 }
 END_TEST
 
-/* --- clones and snapshots: where the engine has them --------------------------------------------------- */
+/* --- clones and snapshots: where the engine has them --- */
 
 static nova_snapshot_t *to_restore;
 static nova_vm_t *branch;
@@ -470,8 +480,8 @@ static void interrupt_call(nova_vm_t *vm, const char *name, vm_call_fn make)
 		arm(twice);
 		int code = make(vm, token, &failure);
 		disarm();
-		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", name, nova_code_name(code),
-			nova_error_message(failure));
+		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s: %s: %s", name,
+			nova_code_name(code), nova_error_message(failure));
 		interrupted += code != 0;
 		nova_error_free(STEAL(failure));
 		ck_ok(call_invoke(vm, NULL, &error));
@@ -499,7 +509,7 @@ START_TEST(clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing
 }
 END_TEST
 
-/* --- pool and instances -------------------------------------------------------------------------------- */
+/* --- pool and instances --- */
 
 START_TEST(taking_a_vm_from_the_pool_is_interrupted_at_any_instant)
 {
@@ -518,7 +528,8 @@ START_TEST(taking_a_vm_from_the_pool_is_interrupted_at_any_instant)
 		want.interrupt = token;
 		int code = nova_pool_acquire(p.pool, &want, &vm, NULL, &failure);
 		disarm();
-		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
+		ck_assert_msg(
+			code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
 		if (code == 0)
 			nova_pool_release(p.pool, vm, 0);
 		nova_error_free(failure);
@@ -531,7 +542,8 @@ START_TEST(taking_a_vm_from_the_pool_is_interrupted_at_any_instant)
 }
 END_TEST
 
-static int start_instance(nova_t *nova, nova_interrupt_t *stop, nova_instance_t **ret, nova_error_t **failure)
+static int start_instance(
+	nova_t *nova, nova_interrupt_t *stop, nova_instance_t **ret, nova_error_t **failure)
 {
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	opts.function = "marks";
@@ -552,7 +564,8 @@ START_TEST(the_start_of_an_instance_is_interrupted_at_any_instant_and_leaves_non
 		arm(30000);
 		int code = start_instance(p.nova, token, &instance, &failure);
 		disarm();
-		ck_assert_msg(code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
+		ck_assert_msg(
+			code == 0 || code == NOVA_ECANCELED, "%s", nova_error_message(failure));
 		ck_ok(nova_instance_list(p.nova, &list, &count, &error));
 		ck_assert_uint_eq(count, code == 0);
 		nova_instance_list_free(list, count);
@@ -608,7 +621,8 @@ START_TEST(collecting_without_limit_is_interrupted)
 	ck_ok(nova_queue_new(p.nova, NULL, &queue, &error));
 	arm(50000);
 	const nova_wait_opts wait = { sizeof(wait), token };
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted", nova_queue_collect(queue, UINT32_MAX, &wait, &call, &error));
+	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
+		nova_queue_collect(queue, UINT32_MAX, &wait, &call, &error));
 	disarm();
 	nova_queue_free(queue);
 	platform_close(&p);
@@ -622,19 +636,25 @@ static Suite *interrupt_suite(void)
 	tcase_set_timeout(tc, 300);
 	suite_add_tcase(suite, tc);
 	if (!is_fake()) {
-		tcase_add_test(tc, clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing);
+		tcase_add_test(
+			tc, clones_and_snapshots_are_interrupted_at_any_instant_and_leave_nothing);
 		return suite;
 	}
 	tcase_add_test(tc, a_triggered_token_ends_calls_before_they_begin_and_no_other);
 	tcase_add_test(tc, a_function_is_interrupted_at_any_instant_and_its_outcome_is_true);
-	tcase_add_loop_test(tc, every_call_of_a_vm_is_interrupted_at_any_instant_and_the_vm_is_of_use, 0, ARRAY_LEN(vm_calls));
-	tcase_add_loop_test(tc, every_call_of_a_vm_ends_before_it_begins_with_a_triggered_token, 0, ARRAY_LEN(vm_calls));
+	tcase_add_loop_test(tc,
+		every_call_of_a_vm_is_interrupted_at_any_instant_and_the_vm_is_of_use, 0,
+		ARRAY_LEN(vm_calls));
+	tcase_add_loop_test(tc, every_call_of_a_vm_ends_before_it_begins_with_a_triggered_token, 0,
+		ARRAY_LEN(vm_calls));
 	tcase_add_test(tc, a_trigger_after_the_call_does_nothing);
 	tcase_add_test(tc, a_start_is_interrupted_at_any_instant_and_leaves_nothing);
 	tcase_add_test(tc, taking_a_vm_from_the_pool_is_interrupted_at_any_instant);
 	tcase_add_test(tc, the_start_of_an_instance_is_interrupted_at_any_instant_and_leaves_none);
-	tcase_add_test(tc, a_call_of_an_instance_is_interrupted_at_any_instant_and_the_instance_stays);
-	tcase_add_test(tc, a_call_of_the_platform_is_interrupted_at_any_instant_and_its_outcome_is_true);
+	tcase_add_test(
+		tc, a_call_of_an_instance_is_interrupted_at_any_instant_and_the_instance_stays);
+	tcase_add_test(
+		tc, a_call_of_the_platform_is_interrupted_at_any_instant_and_its_outcome_is_true);
 	tcase_add_test(tc, who_waits_for_a_turn_is_interrupted_and_the_call_before_it_goes_on);
 	tcase_add_test(tc, collecting_without_limit_is_interrupted);
 	return suite;

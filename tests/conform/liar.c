@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An agent that says what it is told to, for tests of a host that does not believe it. It has none of the library's code.
+ * An agent that says what it is told to, for tests of a host that does not believe it. It has none
+ * of the library's code.
  *
- * Its function is its script. A line is `WHEN TEXT`: with that text, as the JSON of a frame, it answers the message WHEN (ready, init, exec, command,
- * ping or list; what no line is for gets an honest answer). Several lines for one are sent one after the other. In the text `$` is the request's id, and
- * <COUNT*PIECE> is the piece that often. Signs behind WHEN: `*` the frame is sent without end; `+` its length is announced 100 bytes too large; `-` it comes
- * byte by byte, a second apart; `~` it comes four seconds late; `!` the agent ends after it. An empty text sends no frame at all.
+ * Its function is its script. A line is `WHEN TEXT`: with that text, as the JSON of a frame, it
+ * answers the message WHEN (ready, init, exec, command, ping or list; what no line is for gets an
+ * honest answer). Several lines for one are sent one after the other. In the text `$` is the
+ * request's id, and <COUNT*PIECE> is the piece that often. Signs behind WHEN: `*` the frame is sent
+ * without end; `+` its length is announced 100 bytes too large; `-` it comes byte by byte, a second
+ * apart; `~` it comes four seconds late; `!` the agent ends after it. An empty text sends no frame
+ * at all.
  */
 #include <errno.h>
 #include <poll.h>
@@ -64,7 +68,8 @@ static size_t expand(const char *text, size_t len, const char *id)
 		if (*text == '$') {
 			at += (size_t)snprintf(frame + at, MOST - at, "%s", id);
 		} else if (times) {
-			const char *piece = behind + 1, *close = memchr(piece, '>', (size_t)(end - piece));
+			const char *piece = behind + 1,
+				   *close = memchr(piece, '>', (size_t)(end - piece));
 			size_t size = (size_t)(close - piece);
 			for (; times && at + size < MOST; times--, at += size)
 				memcpy(frame + at, piece, size);
@@ -101,7 +106,8 @@ static void answer(const char *when, const char *id, const char *honest)
 	for (const char *line = script; *line;) {
 		size_t size = strcspn(line, "\n"), word = strcspn(line, " \n");
 		char signs[8] = "";
-		if (!strncmp(line, when, len) && strspn(line + len, "*+-~!") == word - len && word < size) {
+		if (!strncmp(line, when, len) && strspn(line + len, "*+-~!") == word - len &&
+			word < size) {
 			memcpy(signs, line + len, word - len);
 			send_frame(signs, line + word + 1, size - word - 1, id);
 			found++;
@@ -116,8 +122,8 @@ static void serve(void)
 {
 	char id[200] = "";
 	get(message, 4);
-	uint32_t len = (uint32_t)(uint8_t)message[0] << 24 | (uint32_t)(uint8_t)message[1] << 16 | (uint32_t)(uint8_t)message[2] << 8 |
-		(uint8_t)message[3];
+	uint32_t len = (uint32_t)(uint8_t)message[0] << 24 | (uint32_t)(uint8_t)message[1] << 16 |
+		       (uint32_t)(uint8_t)message[2] << 8 | (uint8_t)message[3];
 	if (len >= MOST)
 		_exit(1);
 	get(message, len);
@@ -128,12 +134,16 @@ static void serve(void)
 	static const struct {
 		int type;
 		const char *name;
-	} names[] = { { 1, "init" }, { 4, "ping" }, { 70, "list" }, { 67, "command" }, { 2, "exec" } };
+	} names[] = { { 1, "init" }, { 4, "ping" }, { 70, "list" }, { 67, "command" },
+		{ 2, "exec" } };
 	for (size_t i = 0; type && i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == atoi(type + 7))
-			answer(names[i].name, id, names[i].type == 2 || names[i].type == 67 ?
-				"{\"type\":3,\"payload\":{\"request_id\":\"$\",\"output\":1,\"exit_code\":0}}" :
-				"{\"type\":3,\"payload\":{\"request_id\":\"$\",\"status\":\"ok\"}}");
+			answer(names[i].name, id,
+				names[i].type == 2 || names[i].type == 67 ?
+					"{\"type\":3,\"payload\":{\"request_id\":\"$\",\"output\":"
+					"1,\"exit_code\":0}}" :
+					"{\"type\":3,\"payload\":{\"request_id\":\"$\",\"status\":"
+					"\"ok\"}}");
 }
 
 int main(int argc, char **argv)

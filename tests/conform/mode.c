@@ -12,7 +12,8 @@ static int call(struct platform *p, const char *name, nova_invoke_opts opts, nov
 }
 
 /* It succeeds with this output. */
-static nova_result_t *answers(struct platform *p, const char *name, const char *output, nova_invoke_opts opts)
+static nova_result_t *answers(
+	struct platform *p, const char *name, const char *output, nova_invoke_opts opts)
 {
 	nova_result_t *r;
 	ck_ok(call(p, name, opts, &r));
@@ -21,7 +22,8 @@ static nova_result_t *answers(struct platform *p, const char *name, const char *
 }
 
 /* It fails, and nothing ran. */
-static void refused(struct platform *p, const char *name, int code, const char *part, nova_invoke_opts opts)
+static void refused(
+	struct platform *p, const char *name, int code, const char *part, nova_invoke_opts opts)
 {
 	nova_result_t *r;
 	ck_failed(code, NOVA_OUTCOME_NEVER_RAN, part, call(p, name, opts, &r));
@@ -31,10 +33,11 @@ static void refused(struct platform *p, const char *name, int code, const char *
 /* Counts its calls in this VM. */
 static void add_counter(struct platform *p, const char *name)
 {
-	platform_add(p->nova, name, "shell", "n=$(cat /tmp/n 2>/dev/null || echo 0); n=$((n+1)); echo $n >/tmp/n; echo $n");
+	platform_add(p->nova, name, "shell",
+		"n=$(cat /tmp/n 2>/dev/null || echo 0); n=$((n+1)); echo $n >/tmp/n; echo $n");
 }
 
-/* --- ephemeral ---------------------------------------------------------------------------------------------------------------- */
+/* --- ephemeral --- */
 
 START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
 {
@@ -76,23 +79,32 @@ START_TEST(an_ephemeral_call_counts_against_the_limit_of_the_pool)
 }
 END_TEST
 
-/* --- what does not go together --------------------------------------------------------------------------------------------------- */
+/* --- what does not go together --- */
 
 START_TEST(options_that_make_no_sense_together_are_refused_with_the_way_out)
 {
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	refused(&p, "f", NOVA_EINVAL, "mode 5 is unknown", MODE_OPTS(.mode = 5));
-	refused(&p, "f", NOVA_EINVAL, "mode cached does not go on from a snapshot: use mode branched", MODE_OPTS(.snapshot = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode ephemeral does not go on", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode cached leaves no snapshot", MODE_OPTS(.checkpoint_after = 1));
-	refused(&p, "f", NOVA_EINVAL, "mode ephemeral leaves no snapshot", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot_after = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode branched needs the snapshot", MODE_OPTS(.mode = NOVA_MODE_BRANCHED));
-	refused(&p, "f", NOVA_EINVAL, "needs a snapshot to go on from, or checkpoint_after", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED));
-	refused(&p, "f", NOVA_EINVAL, "mode cached does not run in an instance", MODE_OPTS(.instance = "i"));
+	refused(&p, "f", NOVA_EINVAL,
+		"mode cached does not go on from a snapshot: use mode branched",
+		MODE_OPTS(.snapshot = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode ephemeral does not go on",
+		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode cached leaves no snapshot",
+		MODE_OPTS(.checkpoint_after = 1));
+	refused(&p, "f", NOVA_EINVAL, "mode ephemeral leaves no snapshot",
+		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot_after = "s"));
+	refused(&p, "f", NOVA_EINVAL, "mode branched needs the snapshot",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED));
+	refused(&p, "f", NOVA_EINVAL, "needs a snapshot to go on from, or checkpoint_after",
+		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED));
+	refused(&p, "f", NOVA_EINVAL, "mode cached does not run in an instance",
+		MODE_OPTS(.instance = "i"));
 	refused(&p, "f", NOVA_EINVAL, "either the instance or a snapshot",
 		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i", .snapshot = "s"));
-	refused(&p, "f", NOVA_ENOTFOUND, "there is no instance 'i'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	refused(&p, "f", NOVA_ENOTFOUND, "there is no instance 'i'",
+		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
 	platform_close(&p);
 }
@@ -103,17 +115,21 @@ START_TEST(an_engine_without_snapshots_refuses_the_modes_that_need_them)
 	struct platform p = platform_open(NULL);
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	platform_add(p.nova, "f", "shell", "echo 1");
-	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
-	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "s"));
-	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .checkpoint_after = 1));
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
+		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "s"));
+	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
+		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .checkpoint_after = 1));
 	opts.function = "f";
 	opts.snapshot = "s";
-	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "takes no snapshots", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "takes no snapshots",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	platform_close(&p);
 }
 END_TEST
 
-/* --- instances ----------------------------------------------------------------------------------------------------------------------- */
+/* --- instances --- */
 
 static nova_instance_t *start(struct platform *p, const char *function, const char *name)
 {
@@ -156,13 +172,16 @@ START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
 	ck_assert_ptr_eq(found, b);
 	nova_instance_free(found);
 	AUTO_FREE char *json = nova_instance_to_json(a);
-	AUTO_FREE char *expected = str_format("{\"id\":\"%s\",\"name\":\"first\",\"function\":\"f\",\"version\":1,\"state\":\"running\",\"vm\":\"%s\",",
-		nova_instance_id(a), nova_instance_vm_id(a));
+	AUTO_FREE char *expected =
+		str_format("{\"id\":\"%s\",\"name\":\"first\",\"function\":\"f\",\"version\":1,"
+			   "\"state\":\"running\",\"vm\":\"%s\",",
+			nova_instance_id(a), nova_instance_vm_id(a));
 	ck_assert_msg(str_starts(json, expected), "%s", json);
 	ck_ok(nova_instance_stop(a, 0, &error));
 	ck_ok(nova_instance_stop(a, 0, &error));
 	ck_assert_int_eq(nova_instance_state(a), NOVA_VM_DEAD);
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no instance 'first'", nova_instance_get(p.nova, "first", &found, &error));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no instance 'first'",
+		nova_instance_get(p.nova, "first", &found, &error));
 	ck_assert_uint_eq(instance_count(&p), 1);
 	nova_instance_free(a);
 	nova_instance_free(b);
@@ -188,7 +207,8 @@ START_TEST(calls_in_an_instance_find_the_same_vm)
 	ck_assert_ptr_nonnull(strstr(json, nova_instance_id(instance)));
 	nova_result_free(r);
 	nova_invoke_opts wrong = MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL);
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "must be 0", nova_instance_invoke(instance, "1", 1, &wrong, &r, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "must be 0",
+		nova_instance_invoke(instance, "1", 1, &wrong, &r, &error));
 	const char *const argv[] = { "sh", "-c", "echo $((6 * 7))" };
 	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
 	command.argv = argv;
@@ -225,22 +245,28 @@ START_TEST(names_of_instances_are_checked_and_unique)
 	struct platform p = platform_open(NULL);
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	platform_add(p.nova, "f", "shell", "echo 1");
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "needs the function", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "needs the function",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.function = "f";
 	opts.name = "a b";
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "'a b' is no name for an instance", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "'a b' is no name for an instance",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.name = "a";
 	ck_ok(nova_instance_start(p.nova, &opts, NULL, &error));
-	ck_failed(NOVA_EEXIST, NOVA_OUTCOME_NEVER_RAN, "an instance 'a' already", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_EEXIST, NOVA_OUTCOME_NEVER_RAN, "an instance 'a' already",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.name = "b";
 	opts.function = "g";
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no function 'g'", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no function 'g'",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.function = "f";
 	opts.memory_mb = 63;
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "memory_mb is 63; a function of runtime shell needs at least 64",
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN,
+		"memory_mb is 63; a function of runtime shell needs at least 64",
 		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.snapshot = "s";
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "cannot be chosen", nova_instance_start(p.nova, &opts, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "cannot be chosen",
+		nova_instance_start(p.nova, &opts, NULL, &error));
 	ck_assert_uint_eq(instance_count(&p), 1);
 	platform_close(&p);
 }
@@ -252,7 +278,8 @@ START_TEST(an_instance_of_another_function_is_refused)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_add(p.nova, "g", "shell", "echo 2");
 	nova_instance_t *instance = start(&p, "f", "i");
-	refused(&p, "g", NOVA_EINVAL, "instance 'i' is of another function, 'f'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	refused(&p, "g", NOVA_EINVAL, "instance 'i' is of another function, 'f'",
+		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -265,11 +292,13 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
 	platform_add(p.nova, "f", "shell", "echo 2");
-	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(
+		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CACHED)));
 	ck_assert_uint_eq(nova_instance_version(instance), 1);
 	ck_ok(nova_delete(p.nova, "f", &error));
-	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'",
+		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
 	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	nova_result_free(r);
@@ -284,7 +313,8 @@ START_TEST(a_function_that_fails_leaves_its_instance_alive)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "exit 3");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3",
+		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	nova_result_free(r);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
@@ -304,13 +334,16 @@ START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
 	int end = vmtest_pidfd(pid);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	vmtest_await_end(end);
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
+		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
 	ck_assert_uint_eq(instance_count(&p), 1);
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	ck_assert_uint_eq(instance_count(&p), 0);
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_resume(instance, NULL, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
+		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
+		nova_instance_resume(instance, NULL, &error));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -319,7 +352,8 @@ END_TEST
 static nova_call_t *submit_to(nova_queue_t *q, const char *name, const char *instance)
 {
 	nova_call_t *c;
-	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance, .on_output = note_start);
+	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance,
+		.on_output = note_start);
 	ck_ok(nova_submit(q, name, "1", 1, &opts, NULL, &c, &error));
 	return c;
 }
@@ -335,7 +369,8 @@ START_TEST(stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it)
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
 	submit_to(q, "f", "i");
 	await_starts(1);
-	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms and was killed", nova_instance_stop(instance, 10, &error));
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms and was killed",
+		nova_instance_stop(instance, 10, &error));
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	error = nova_call_take_error(c);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "instance 'i'", nova_call_code(c));
@@ -360,7 +395,8 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 	struct gate gate = gate_new(p.dir);
 	nova_queue_t *q;
 	nova_call_t *c;
-	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i", .on_output = let_go, .userdata = &gate);
+	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i",
+		.on_output = let_go, .userdata = &gate);
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
@@ -419,7 +455,8 @@ START_TEST(a_handle_outlives_the_platform)
 	nova_instance_t *instance = start(&p, "f", "i");
 	platform_close(&p);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
+		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	nova_instance_free(instance);
 	nova_instance_free(NULL);
@@ -434,18 +471,22 @@ START_TEST(a_paused_instance_runs_nothing_until_it_is_resumed)
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
-	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
+		"instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_ok(nova_instance_resume(instance, NULL, &error));
-	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", nova_instance_snapshot(instance, NULL, NULL, &error));
+	nova_result_free(
+		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
+		nova_instance_snapshot(instance, NULL, NULL, &error));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
 END_TEST
 
-/* --- several calls in one VM, and VMs that are kept ---------------------------------------------------------------------------------------- */
+/* --- several calls in one VM, and VMs that are kept --- */
 
-static void add_with(struct platform *p, const char *name, const char *source, uint32_t concurrency, uint32_t min_replicas)
+static void add_with(struct platform *p, const char *name, const char *source, uint32_t concurrency,
+	uint32_t min_replicas)
 {
 	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
 	opts.name = name;
@@ -462,7 +503,8 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 {
 	struct platform p = platform_open("pool.max_vms", "1", NULL);
 	struct gate gate = gate_new(p.dir);
-	AUTO_FREE char *source = str_format("echo started >&2; exec 3<>'%s'; read x <&3; cat \"$1\"", gate.path);
+	AUTO_FREE char *source =
+		str_format("echo started >&2; exec 3<>'%s'; read x <&3; cat \"$1\"", gate.path);
 	nova_queue_t *q;
 	nova_invoke_opts opts = MODE_OPTS(.on_output = note_start);
 	add_with(&p, "f", source, 3, 0);
@@ -492,7 +534,8 @@ START_TEST(a_call_waits_for_a_vm_no_longer_than_it_wants_to)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
 	refused(&p, "f", NOVA_ELIMIT, "10 ms", MODE_OPTS(.queue_timeout_ms = 10));
-	refused(&p, "f", NOVA_ELIMIT, "10 ms", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .queue_timeout_ms = 10));
+	refused(&p, "f", NOVA_ELIMIT, "10 ms",
+		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .queue_timeout_ms = 10));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -513,7 +556,8 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
 	platform_answers(p.nova, "f", "2");
-	ck_ok(nova_open(other.config, &other.nova, &error)); /* what somebody else registers is seen too */
+	/* what somebody else registers is seen too */
+	ck_ok(nova_open(other.config, &other.nova, &error));
 	add_with(&other, "g", "echo 3", 0, 1);
 	nova_close(other.nova);
 	nova_config_free(other.config);
@@ -556,32 +600,41 @@ START_TEST(the_descriptor_of_the_pool_tells_of_functions_that_want_vms)
 }
 END_TEST
 
-/* --- snapshots of calls: real microVMs only ------------------------------------------------------------------------------------------------ */
+/* --- snapshots of calls: real microVMs only --- */
 
 START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
 {
 	struct platform p = platform_open(NULL);
 	add_counter(&p, "f");
 	platform_add(p.nova, "g", "shell", "echo 1");
-	nova_result_t *first = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+	nova_result_t *first = answers(
+		&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
 	const char *id = nova_result_snapshot(first);
 	ck_assert_uint_eq(strlen(id), 16);
-	nova_result_t *second = answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot = id, .snapshot_after = "two"));
+	nova_result_t *second = answers(&p, "f", "2",
+		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot = id, .snapshot_after = "two"));
 	ck_assert_str_ne(nova_result_snapshot(second), id);
 	for (int i = 0; i < 2; i++) {
-		nova_result_t *r = answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = id));
+		nova_result_t *r = answers(
+			&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = id));
 		ck_assert_str_eq(nova_result_snapshot(r), "");
 		nova_result_free(r);
 	}
-	nova_result_t *third = answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	nova_result_t *third =
+		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
 	ck_assert_int_eq(nova_result_cold_start(third), 1);
 	nova_result_free(third);
-	refused(&p, "g", NOVA_EINVAL, "is of another function, 'f', and not of 'g'", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
-	refused(&p, "f", NOVA_ENOTFOUND, "three", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "three"));
-	refused(&p, "f", NOVA_EEXIST, "there is a snapshot 'two' already", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "two"));
-	refused(&p, "f", NOVA_EINVAL, "no name for a snapshot", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "t w o"));
+	refused(&p, "g", NOVA_EINVAL, "is of another function, 'f', and not of 'g'",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	refused(&p, "f", NOVA_ENOTFOUND, "three",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "three"));
+	refused(&p, "f", NOVA_EEXIST, "there is a snapshot 'two' already",
+		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "two"));
+	refused(&p, "f", NOVA_EINVAL, "no name for a snapshot",
+		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "t w o"));
 	platform_add(p.nova, "f", "shell", "echo 9");
-	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
 	nova_result_free(first);
 	nova_result_free(second);
@@ -602,20 +655,29 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	opts.name = "i";
 	opts.memory_mb = 192;
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
-	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(
+		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(
+		answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
-	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
+		"instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
 	ck_ok(nova_instance_resume(instance, NULL, &error));
 	name.name = "of-instance";
 	ck_ok(nova_instance_snapshot(instance, &name, NULL, &error));
-	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-instance")));
-	opts = (nova_instance_opts){ .size = sizeof(opts), .function = "f", .name = "j", .snapshot = "of-instance" };
+	nova_result_free(
+		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
+	nova_result_free(answers(
+		&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-instance")));
+	opts = (nova_instance_opts){
+		.size = sizeof(opts), .function = "f", .name = "j", .snapshot = "of-instance"
+	};
 	ck_ok(nova_instance_start(p.nova, &opts, &other, &error));
-	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
-	nova_result_free(answers(&p, "f", "4", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
+	nova_result_free(
+		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
+	nova_result_free(
+		answers(&p, "f", "4", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
 	ck_ok(nova_instance_stop(other, 0, &error));
 	nova_instance_free(other);
 	nova_instance_free(instance);
@@ -624,7 +686,8 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	name.name = "of-vm";
 	ck_ok(nova_vm_snapshot(vm, &name, NULL, &error));
 	nova_vm_free(vm);
-	refused(&p, "f", NOVA_EINVAL, "but of a microVM by itself", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-vm"));
+	refused(&p, "f", NOVA_EINVAL, "but of a microVM by itself",
+		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-vm"));
 	platform_close(&p);
 }
 END_TEST

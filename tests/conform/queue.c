@@ -8,7 +8,7 @@
 
 #include "gate.h"
 
-/* --- short ways ----------------------------------------------------------------------------------------------------------------- */
+/* --- short ways --- */
 
 static nova_queue_t *queue_of(struct platform *p, uint32_t threads, uint32_t max_calls)
 {
@@ -59,7 +59,8 @@ static void collect_answer(nova_queue_t *q, const char *output)
 }
 
 /* The next one to be collected is this one, which failed so; frees it. */
-static void collect_failure(nova_queue_t *q, nova_call_t *expected, int code, int outcome, const char *part)
+static void collect_failure(
+	nova_queue_t *q, nova_call_t *expected, int code, int outcome, const char *part)
 {
 	nova_call_t *call = collect(q);
 	ck_assert_ptr_eq(call, expected);
@@ -81,7 +82,7 @@ static void collects_nothing(nova_queue_t *q)
 	ck_assert_ptr_null(call);
 }
 
-/* --- the usual way -------------------------------------------------------------------------------------------------------------------- */
+/* --- the usual way --- */
 
 START_TEST(a_call_that_was_submitted_is_collected_with_its_answer)
 {
@@ -103,7 +104,8 @@ START_TEST(a_call_that_was_submitted_is_collected_with_its_answer)
 	ck_assert_str_eq(nova_result_output(result, NULL), "{\"n\":1}");
 	ck_assert_str_eq(nova_result_request_id(result), id);
 	ck_assert_int_eq(nova_result_cold_start(result), 1);
-	ck_assert_uint_gt(nova_result_timing_us(result, NOVA_TIMING_TOTAL), nova_result_timing_us(result, NOVA_TIMING_EXEC));
+	ck_assert_uint_gt(nova_result_timing_us(result, NOVA_TIMING_TOTAL),
+		nova_result_timing_us(result, NOVA_TIMING_EXEC));
 	ck_assert_ptr_null(nova_call_take_result(call));
 	ck_assert_ptr_null(nova_call_take_error(call));
 	nova_queue_free(q);
@@ -144,7 +146,8 @@ START_TEST(one_thread_keeps_a_hundred_calls_in_flight)
 	for (int i = 0; i < count; i++) {
 		char payload[8];
 		snprintf(payload, sizeof(payload), "%d", i);
-		ck_ok(nova_submit(q, "echo", payload, strlen(payload), NULL, &seen[i], NULL, &error));
+		ck_ok(nova_submit(
+			q, "echo", payload, strlen(payload), NULL, &seen[i], NULL, &error));
 	}
 	for (int left = count; left;) {
 		struct pollfd event = { nova_queue_fd(q), POLLIN, 0 };
@@ -215,7 +218,7 @@ START_TEST(collecting_waits_no_longer_than_it_may)
 }
 END_TEST
 
-/* --- turns --------------------------------------------------------------------------------------------------------------------------- */
+/* --- turns --- */
 
 START_TEST(calls_of_one_function_keep_their_order)
 {
@@ -283,7 +286,7 @@ START_TEST(a_function_with_many_slow_calls_does_not_hold_up_another)
 }
 END_TEST
 
-/* --- cancelling ------------------------------------------------------------------------------------------------------------------------ */
+/* --- cancelling --- */
 
 START_TEST(a_call_cancelled_before_it_begins_never_runs)
 {
@@ -297,7 +300,8 @@ START_TEST(a_call_cancelled_before_it_begins_never_runs)
 	ck_assert_int_eq(nova_call_code(second), NOVA_EBUSY);
 	ck_assert_int_eq(nova_call_cancel(second), 0);
 	ck_assert_int_eq(nova_call_cancel(second), NOVA_EBUSY);
-	collect_failure(q, second, NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before its function ran");
+	collect_failure(
+		q, second, NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before its function ran");
 	gate_let_go(&gate, 2);
 	collect_answer(q, "1");
 	ck_assert_int_eq(nova_call_is_finished(third), 0);
@@ -322,8 +326,10 @@ START_TEST(a_call_cancelled_while_it_waits_for_a_vm_is_finished_at_once)
 	while (nova_queue_count(q, NOVA_QUEUE_UNDER_WAY) < 2)
 		sys_poll(NULL, 0, 1);
 	ck_assert_int_eq(nova_call_cancel(second), 0);
-	collect_failure(q, second, NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before its function ran");
-	while (nova_queue_count(q, NOVA_QUEUE_UNDER_WAY) > 1) /* its thread is free too, although no VM has come */
+	collect_failure(
+		q, second, NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "before its function ran");
+	/* its thread is free too, although no VM has come */
+	while (nova_queue_count(q, NOVA_QUEUE_UNDER_WAY) > 1)
 		sys_poll(NULL, 0, 1);
 	gate_let_go(&gate, 1);
 	collect_answer(q, "1");
@@ -389,7 +395,8 @@ START_TEST(a_call_may_be_cancelled_from_its_own_output)
 	opts.userdata = &call;
 	add_waiting(&p, &gate, "a");
 	platform_add(p.nova, "long", "shell", "echo started >&2; exec sleep 1000");
-	first = submit_waiting(q, "a", "1"); /* so that the other does not begin before `call` is written */
+	/* so that the other does not begin before `call` is written */
+	first = submit_waiting(q, "a", "1");
 	await_starts(1);
 	ck_ok(nova_submit(q, "long", "1", 1, &opts, NULL, &call, &error));
 	gate_let_go(&gate, 1);
@@ -405,7 +412,7 @@ START_TEST(a_call_may_be_cancelled_from_its_own_output)
 }
 END_TEST
 
-/* --- freeing --------------------------------------------------------------------------------------------------------------------------- */
+/* --- freeing --- */
 
 START_TEST(a_call_that_is_freed_before_it_is_finished_is_never_collected)
 {
@@ -442,7 +449,8 @@ START_TEST(a_thread_that_finds_no_free_descriptor_is_an_error_that_says_so)
 	struct rlimit before;
 	nova_call_t *call;
 	platform_add(p.nova, "one", "shell", "echo 1");
-	platform_answers(p.nova, "one", "1"); /* so that submitting takes no descriptor of its own */
+	/* so that submitting takes no descriptor of its own */
+	platform_answers(p.nova, "one", "1");
 	nova_queue_t *q = queue_of(&p, 1, 0);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	struct rlimit none = { 3, before.rlim_max };
@@ -492,7 +500,7 @@ START_TEST(a_queue_that_was_never_used_and_no_queue_can_be_freed)
 }
 END_TEST
 
-/* --- limits and mistakes ------------------------------------------------------------------------------------------------------------------ */
+/* --- limits and mistakes --- */
 
 START_TEST(more_calls_than_are_allowed_are_refused_until_some_are_collected)
 {
@@ -502,7 +510,8 @@ START_TEST(more_calls_than_are_allowed_are_refused_until_some_are_collected)
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	submit(q, "echo", "1");
 	submit(q, "echo", "1");
-	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "max_calls", nova_submit(q, "echo", "1", 1, NULL, NULL, &untouched, &error));
+	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "max_calls",
+		nova_submit(q, "echo", "1", 1, NULL, NULL, &untouched, &error));
 	ck_assert_ptr_null(untouched);
 	collect_answer(q, "1");
 	submit(q, "echo", "1");
@@ -519,11 +528,15 @@ START_TEST(a_request_that_is_wrong_is_refused_when_it_is_submitted)
 	nova_queue_t *q = queue_of(&p, 0, 0);
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'echo'", nova_submit(q, "ecko", "1", 1, NULL, NULL, NULL, &error));
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "JSON", nova_submit(q, "echo", "{", 1, NULL, NULL, NULL, &error));
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "NULL", nova_submit(q, NULL, "1", 1, NULL, NULL, NULL, &error));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'echo'",
+		nova_submit(q, "ecko", "1", 1, NULL, NULL, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "JSON",
+		nova_submit(q, "echo", "{", 1, NULL, NULL, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "NULL",
+		nova_submit(q, NULL, "1", 1, NULL, NULL, NULL, &error));
 	opts.request_id = "a b";
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "request id", nova_submit(q, "echo", "1", 1, &opts, NULL, NULL, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "request id",
+		nova_submit(q, "echo", "1", 1, &opts, NULL, NULL, &error));
 	ck_assert_uint_eq(nova_queue_count(q, NOVA_QUEUE_THREADS), 0);
 	nova_queue_free(q);
 	platform_close(&p);
@@ -536,11 +549,14 @@ START_TEST(limits_of_a_queue_that_cannot_be_are_named)
 	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
 	nova_queue_t *q;
 	opts.threads = 4097;
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "threads is 4097; at most 4096", nova_queue_new(p.nova, &opts, &q, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "threads is 4097; at most 4096",
+		nova_queue_new(p.nova, &opts, &q, &error));
 	opts.threads = 1;
 	opts.max_calls = 10000001;
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "max_calls is 10000001", nova_queue_new(p.nova, &opts, &q, &error));
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "NULL", nova_queue_new(NULL, NULL, &q, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "max_calls is 10000001",
+		nova_queue_new(p.nova, &opts, &q, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "NULL",
+		nova_queue_new(NULL, NULL, &q, &error));
 	platform_close(&p);
 }
 END_TEST
@@ -558,14 +574,15 @@ START_TEST(a_function_that_was_deleted_after_the_submit_is_reported_by_the_call)
 	ck_ok(nova_delete(p.nova, "b", &error));
 	gate_let_go(&gate, 1);
 	collect_answer(q, "1");
-	collect_failure(q, call, NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "there is no function 'b'");
+	collect_failure(
+		q, call, NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "there is no function 'b'");
 	nova_queue_free(q);
 	gate_free(&gate);
 	platform_close(&p);
 }
 END_TEST
 
-/* --- the host's process ---------------------------------------------------------------------------------------------------------------------- */
+/* --- the host's process --- */
 
 START_TEST(signals_stay_with_the_threads_of_the_host)
 {
@@ -580,7 +597,8 @@ START_TEST(signals_stay_with_the_threads_of_the_host)
 	sigemptyset(&one);
 	sigaddset(&one, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &one, &before);
-	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0); /* would end us, had a thread of the queue not blocked it */
+	/* would end us, had a thread of the queue not blocked it */
+	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
 	sigpending(&pending);
 	ck_assert_int_eq(sigismember(&pending, SIGUSR1), 1);
 	int got;
@@ -599,7 +617,8 @@ START_TEST(a_queue_is_refused_in_a_fork_of_its_process)
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	pid_t child = fork();
 	if (child == 0) {
-		bool refused = nova_submit(q, "echo", "1", 1, NULL, NULL, &call, NULL) == NOVA_EBUSY &&
+		bool refused =
+			nova_submit(q, "echo", "1", 1, NULL, NULL, &call, NULL) == NOVA_EBUSY &&
 			nova_queue_collect(q, 0, NULL, &call, NULL) == NOVA_EBUSY;
 		nova_queue_free(q); /* leaves it alone */
 		_exit(refused ? 0 : 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that were compiled with older or newer headers. Older: an option struct that ends where one of its members begins. Newer: one that goes on behind
- * the last. sized_structs.py makes the list of structs from the headers; one without a full_… and use_… here does not compile.
+ * Programs that were compiled with older or newer headers. Older: an option struct that ends where
+ * one of its members begins. Newer: one that goes on behind the last. sized_structs.py makes the
+ * list of structs from the headers; one without a full_… and use_… here does not compile.
  */
 #include "vmtest.h"
 
@@ -15,16 +16,17 @@ struct sized {
 	size_t size;
 	const size_t *places; /* of the members behind `size` */
 	size_t count;
-	size_t reserved;      /* its place; 0: there is none */
-	const void *full;     /* with which the call works */
+	size_t reserved;  /* its place; 0: there is none */
+	const void *full; /* with which the call works */
 	int (*use)(const void *opts, nova_error_t **error);
 };
 
-/* --- a call for each ---------------------------------------------------------------------------------------------- */
+/* --- a call for each --- */
 
 static const char *const words[] = { "A=1" };
 
-static const nova_queue_opts full_nova_queue_opts = { sizeof(nova_queue_opts), .threads = 2, .max_calls = 3 };
+static const nova_queue_opts full_nova_queue_opts = { sizeof(nova_queue_opts), .threads = 2,
+	.max_calls = 3 };
 static int use_nova_queue_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_queue_t *queue = NULL;
@@ -33,7 +35,8 @@ static int use_nova_queue_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
-static const nova_disk_opts full_nova_disk_opts = { sizeof(nova_disk_opts), .data = "x", .data_len = 1, .entry_name = "x", .label = "x" };
+static const nova_disk_opts full_nova_disk_opts = { sizeof(nova_disk_opts), .data = "x",
+	.data_len = 1, .entry_name = "x", .label = "x" };
 static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
 {
 	AUTO_FREE char *image = str_format("%s/x.ext4", p.dir);
@@ -41,8 +44,19 @@ static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_register_opts full_nova_register_opts = {
-	sizeof(nova_register_opts), .name = "x", .runtime = "shell", .code = "true", .code_len = 4, .memory_mb = 64, .timeout_s = 2, .vcpus = 1, .env = words,
-	.env_count = 1, .flags = NOVA_REGISTER_REPLACE, .concurrency = 2, .network = "none",
+	sizeof(nova_register_opts),
+	.name = "x",
+	.runtime = "shell",
+	.code = "true",
+	.code_len = 4,
+	.memory_mb = 64,
+	.timeout_s = 2,
+	.vcpus = 1,
+	.env = words,
+	.env_count = 1,
+	.flags = NOVA_REGISTER_REPLACE,
+	.concurrency = 2,
+	.network = "none",
 	.check = NOVA_CHECK_NEVER,
 };
 static int use_nova_register_opts(const void *opts, nova_error_t **ret_error)
@@ -52,7 +66,8 @@ static int use_nova_register_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
-static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts), .timeout_ms = 60000, .queue_timeout_ms = 60000, .request_id = "x" };
+static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts),
+	.timeout_ms = 60000, .queue_timeout_ms = 60000, .request_id = "x" };
 static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_result_t *r = NULL;
@@ -61,7 +76,8 @@ static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
-static const nova_instance_opts full_nova_instance_opts = { sizeof(nova_instance_opts), .function = "echo", .name = "x", .memory_mb = 64, .vcpus = 1 };
+static const nova_instance_opts full_nova_instance_opts = { sizeof(nova_instance_opts),
+	.function = "echo", .name = "x", .memory_mb = 64, .vcpus = 1 };
 static int use_nova_instance_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_instance_t *instance = NULL;
@@ -78,7 +94,8 @@ static int use_nova_wait_opts(const void *opts, nova_error_t **ret_error)
 	return nova_vm_ping(vm, 0, opts, ret_error);
 }
 
-static const nova_pool_opts full_nova_pool_opts = { sizeof(nova_pool_opts), .idle_ttl_ms = 1000, .max_vms = 2, .max_queue = 3, .flags = NOVA_POOL_THREAD };
+static const nova_pool_opts full_nova_pool_opts = { sizeof(nova_pool_opts), .idle_ttl_ms = 1000,
+	.max_vms = 2, .max_queue = 3, .flags = NOVA_POOL_THREAD };
 static int use_nova_pool_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_pool_t *pool = NULL;
@@ -87,7 +104,8 @@ static int use_nova_pool_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
-static const nova_pool_want full_nova_pool_want = { sizeof(nova_pool_want), .key = "x", .concurrency = 2, .flags = NOVA_POOL_FRESH, .queue_timeout_ms = 60000 };
+static const nova_pool_want full_nova_pool_want = { sizeof(nova_pool_want), .key = "x",
+	.concurrency = 2, .flags = NOVA_POOL_FRESH, .queue_timeout_ms = 60000 };
 static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
 {
 	nova_vm_t *lent = NULL;
@@ -96,8 +114,10 @@ static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
 	return code;
 }
 
-/* Of these two the fake engine has nothing but the refusal, which comes after a look at the options. */
-static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), .directory = "/tmp", .on_conflict = NOVA_MERGE_FIRST };
+/* Of these two the fake engine has nothing but the refusal, which comes after a look at the
+ * options. */
+static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), .directory = "/tmp",
+	.on_conflict = NOVA_MERGE_FIRST };
 static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_vm_t *merged, *const branches[] = { vm };
@@ -105,14 +125,16 @@ static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
 	return code == NOVA_ENOTSUP || code == NOVA_EINVAL ? 0 : code;
 }
 
-static const nova_snapshot_opts full_nova_snapshot_opts = { sizeof(nova_snapshot_opts), .name = "x", .life_time_s = 9, .compress = NOVA_COMPRESS_OFF };
+static const nova_snapshot_opts full_nova_snapshot_opts = { sizeof(nova_snapshot_opts), .name = "x",
+	.life_time_s = 9, .compress = NOVA_COMPRESS_OFF };
 static int use_nova_snapshot_opts(const void *opts, nova_error_t **ret_error)
 {
 	int code = nova_vm_snapshot(vm, opts, NULL, ret_error);
 	return code == NOVA_ENOTSUP ? 0 : code;
 }
 
-static const nova_vm_opts full_nova_vm_opts = { sizeof(nova_vm_opts), .engine = "fake", .memory_mb = 64, .vcpus = 1, .boot_timeout_ms = 60000, .network = "none" };
+static const nova_vm_opts full_nova_vm_opts = { sizeof(nova_vm_opts), .engine = "fake",
+	.memory_mb = 64, .vcpus = 1, .boot_timeout_ms = 60000, .network = "none" };
 static int use_nova_vm_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_vm_t *other = NULL;
@@ -122,15 +144,23 @@ static int use_nova_vm_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_vm_init_opts full_nova_vm_init_opts = {
-	sizeof(nova_vm_init_opts), .runtime = "nothing", .handler = "main.handler", .env = words, .env_count = 1, .timeout_ms = 60000, .concurrency = 2,
+	sizeof(nova_vm_init_opts),
+	.runtime = "nothing",
+	.handler = "main.handler",
+	.env = words,
+	.env_count = 1,
+	.timeout_ms = 60000,
+	.concurrency = 2,
 };
 static int use_nova_vm_init_opts(const void *opts, nova_error_t **ret_error)
 {
 	int code = nova_vm_init(vm, opts, ret_error);
-	return code == NOVA_EINVAL ? 0 : code; /* there is no such runtime: the options have been read */
+	/* there is no such runtime: the options have been read */
+	return code == NOVA_EINVAL ? 0 : code;
 }
 
-static const nova_vm_invoke_opts full_nova_vm_invoke_opts = { sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "x" };
+static const nova_vm_invoke_opts full_nova_vm_invoke_opts = { sizeof(nova_vm_invoke_opts),
+	.timeout_ms = 60000, .request_id = "x" };
 static int use_nova_vm_invoke_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_result_t *r = NULL;
@@ -141,8 +171,16 @@ static int use_nova_vm_invoke_opts(const void *opts, nova_error_t **ret_error)
 
 static const char *const command[] = { "true" };
 static const nova_vm_command_opts full_nova_vm_command_opts = {
-	sizeof(nova_vm_command_opts), .argv = command, .argc = 1, .env = words, .env_count = 1, .stdin_data = "x", .stdin_len = 1, .directory = "/tmp",
-	.timeout_ms = 60000, .stdin_fd = -1,
+	sizeof(nova_vm_command_opts),
+	.argv = command,
+	.argc = 1,
+	.env = words,
+	.env_count = 1,
+	.stdin_data = "x",
+	.stdin_len = 1,
+	.directory = "/tmp",
+	.timeout_ms = 60000,
+	.stdin_fd = -1,
 };
 static int use_nova_vm_command_opts(const void *opts, nova_error_t **ret_error)
 {
@@ -154,7 +192,7 @@ static int use_nova_vm_command_opts(const void *opts, nova_error_t **ret_error)
 
 #include "sized_structs.h"
 
-/* --- the tests -------------------------------------------------------------------------------------------------------- */
+/* --- the tests --- */
 
 static int use_and_forget(const struct sized *s, const void *opts)
 {
@@ -164,7 +202,8 @@ static int use_and_forget(const struct sized *s, const void *opts)
 	return code;
 }
 
-/* The first `size` bytes in memory of just that size, so that a sanitizer sees a look behind them. */
+/* The first `size` bytes in memory of just that size, so that a sanitizer sees a look behind them.
+ */
 static int use_older(const struct sized *s, size_t size)
 {
 	uint8_t *opts = malloc(size);
@@ -191,8 +230,8 @@ static void check_older(const struct sized *s)
 	ck_assert_msg(use_older(s, s->size) == 0, "%s", s->name);
 	for (size_t i = 0; i < s->count; i++) {
 		int code = use_older(s, s->places[i]), expected = use_zeroed(s, s->places[i]);
-		ck_assert_msg(code == expected && code != NOVA_EABI, "%s of %zu bytes: %s, not %s", s->name, s->places[i], nova_code_name(code),
-			nova_code_name(expected));
+		ck_assert_msg(code == expected && code != NOVA_EABI, "%s of %zu bytes: %s, not %s",
+			s->name, s->places[i], nova_code_name(code), nova_code_name(expected));
 	}
 }
 
@@ -227,7 +266,8 @@ END_TEST
 
 static void check_refusals(const struct sized *s)
 {
-	AUTO_FREE char *reserved = str_format("%s.reserved", s->name), *size_of = str_format("%s.size", s->name);
+	AUTO_FREE char *reserved = str_format("%s.reserved", s->name),
+		       *size_of = str_format("%s.size", s->name);
 	uint8_t *opts = malloc(s->size);
 	memcpy(opts, s->full, s->size);
 	if (s->reserved) {
@@ -251,14 +291,16 @@ END_TEST
 
 START_TEST(a_count_without_what_it_counts_is_refused)
 {
-	nova_vm_command_opts with_env = full_nova_vm_command_opts, with_stdin = full_nova_vm_command_opts;
+	nova_vm_command_opts with_env = full_nova_vm_command_opts,
+			     with_stdin = full_nova_vm_command_opts;
 	nova_vm_init_opts init = full_nova_vm_init_opts;
 	nova_pool_want want = full_nova_pool_want;
 	with_env.env = init.env = NULL;
 	with_stdin.stdin_data = NULL;
 	want.init = &init;
 	ck_fails_with(NOVA_EINVAL, "env is NULL", use_nova_vm_command_opts(&with_env, &error));
-	ck_fails_with(NOVA_EINVAL, "stdin_data is NULL", use_nova_vm_command_opts(&with_stdin, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "stdin_data is NULL", use_nova_vm_command_opts(&with_stdin, &error));
 	ck_fails_with(NOVA_EINVAL, "env is NULL", nova_vm_init(vm, &init, &error));
 	ck_fails_with(NOVA_EINVAL, "env, or", nova_pool_keep(p.pool, &want, 1, &error));
 }
@@ -285,7 +327,8 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_struct_of_an_older_program_means_the_same_as_one_with_zeros_behind);
 	tcase_add_test(tc, a_struct_of_a_newer_program_is_accepted_unless_it_asks_for_more);
-	tcase_add_test(tc, a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refused_by_name);
+	tcase_add_test(
+		tc, a_reserved_member_that_is_not_zero_and_a_size_that_is_none_are_refused_by_name);
 	tcase_add_test(tc, a_count_without_what_it_counts_is_refused);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -13,7 +13,7 @@
 #include "vm/vm.h"
 #include "conform/setting.h"
 
-/* --- setting ------------------------------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 static char *code_path(const struct setting *s)
 {
@@ -53,7 +53,8 @@ static char *sh(nova_vm_t *vm, const char *script)
 	opts.argc = ARRAY_LEN(argv);
 	nova_result_t *result;
 	ck_ok(nova_vm_command(vm, &opts, &result, &error));
-	ck_assert_msg(nova_result_exit_code(result) == 0, "%s: %s", script, nova_result_stderr(result, NULL));
+	ck_assert_msg(nova_result_exit_code(result) == 0, "%s: %s", script,
+		nova_result_stderr(result, NULL));
 	char *out = strdup(nova_result_stdout(result, NULL));
 	nova_result_free(result);
 	return out;
@@ -98,7 +99,7 @@ static void kill_from_outside(nova_vm_t *vm)
 	vmtest_await_end(end);
 }
 
-/* --- fork ------------------------------------------------------------------------------------------------------------ */
+/* --- fork --- */
 
 START_TEST(children_go_on_from_the_same_instant_and_then_alone)
 {
@@ -112,7 +113,8 @@ START_TEST(children_go_on_from_the_same_instant_and_then_alone)
 	free(sh(vm, "echo later >/tmp/mark"));
 	says(children[1], "cat /tmp/mark", "parent\n");
 
-	nova_vm_t *of_clone = fork_one(children[0]), *of_fork = fork_one(of_clone), *again = fork_one(vm);
+	nova_vm_t *of_clone = fork_one(children[0]), *of_fork = fork_one(of_clone),
+		  *again = fork_one(vm);
 	says(of_clone, "cat /tmp/mark", "parent\nchild\n");
 	free(sh(of_clone, "echo only here >/tmp/mark"));
 	says(of_fork, "cat /tmp/mark", "parent\nchild\n");
@@ -121,7 +123,8 @@ START_TEST(children_go_on_from_the_same_instant_and_then_alone)
 	nova_vm_t *const all[] = { vm, children[0], children[1], of_clone, of_fork, again };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		answers(all[i], "1");
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) /* the parent first: the children need it no more */
+	/* the parent first: the children need it no more */
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		nova_vm_free(all[i]);
 	tear_down(&s);
 }
@@ -138,7 +141,8 @@ START_TEST(eight_children_are_made_at_once_and_one_may_die_alone)
 	kill_from_outside(children[3]);
 	ck_fails(NOVA_ELOST, nova_vm_ping(children[3], 0, NULL, &error));
 	nova_vm_t *none = NULL;
-	ck_fails_with(NOVA_ELOST, nova_vm_id(children[4]), (nova_vm_kill(children[4]), nova_vm_fork(children[4], 1, NULL, &none, &error)));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(children[4]),
+		(nova_vm_kill(children[4]), nova_vm_fork(children[4], 1, NULL, &none, &error)));
 	for (size_t i = 0; i < 8; i++)
 		if (i != 3 && i != 4)
 			answers(children[i], "1");
@@ -156,7 +160,8 @@ static void name_differs(nova_vm_t *vm, const char *other)
 	ck_assert_str_ne(name, other);
 }
 
-/* Where the engine can, a child has not run at all when the fork is done. Whatever comes first, it is somebody of its own by then. */
+/* Where the engine can, a child has not run at all when the fork is done. Whatever comes first, it
+ * is somebody of its own by then. */
 START_TEST(a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm)
 {
 	struct setting s = set_up();
@@ -179,8 +184,10 @@ START_TEST(a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm)
 	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", 2, NULL, &result, &error));
 	nova_vm_free(children[5]);
 
-	nova_vm_t *const alive[] = { children[0], children[1], children[2], children[6], children[7], of_paused, of_sleeping };
-	for (int round = 0; round < 3; round++) /* who has answered may rest while siblings wait for their turn */
+	nova_vm_t *const alive[] = { children[0], children[1], children[2], children[6],
+		children[7], of_paused, of_sleeping };
+	/* who has answered may rest while siblings wait for their turn */
+	for (int round = 0; round < 3; round++)
 		for (size_t i = 0; i < ARRAY_LEN(alive); i++)
 			answers(alive[i], "1");
 	for (size_t i = 0; i < ARRAY_LEN(alive); i++) {
@@ -210,7 +217,10 @@ static void *call_slowly(void *userdata)
 {
 	struct caller *c = userdata;
 	nova_result_t *result = NULL;
-	if (nova_vm_invoke(c->vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .on_output = tell, .userdata = c }, &result, NULL) == 0)
+	if (nova_vm_invoke(c->vm, "{}", 2,
+		    &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000,
+			    .on_output = tell, .userdata = c },
+		    &result, NULL) == 0)
 		c->output = strdup(nova_result_stdout(result, NULL));
 	nova_result_free(result);
 	return NULL;
@@ -219,7 +229,10 @@ static void *call_slowly(void *userdata)
 START_TEST(a_fork_during_a_call_waits_for_its_end)
 {
 	struct setting s = set_up();
-	struct caller c = { .vm = start_function(&s, "shell", "echo begun; sleep 2; echo done; echo seen >/tmp/seen") };
+	struct caller c = {
+		.vm = start_function(
+			&s, "shell", "echo begun; sleep 2; echo done; echo seen >/tmp/seen"),
+	};
 	pthread_t thread;
 	char byte;
 	ck_assert_int_eq(sys_pipe(c.pipe), 0);
@@ -263,7 +276,8 @@ END_TEST
 START_TEST(a_dead_vm_cannot_be_forked)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start_plain(&s), *child = fork_one(vm), *second = fork_one(child), *none[3] = { NULL };
+	nova_vm_t *vm = start_plain(&s), *child = fork_one(vm), *second = fork_one(child),
+		  *none[3] = { NULL };
 	nova_vm_t *booted = start_plain(&s);
 	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 0, NULL, none, &error));
 	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_fork(vm, 1001, NULL, none, &error));
@@ -301,7 +315,8 @@ static void *kill_soon(void *userdata)
 	return NULL;
 }
 
-/* At several points of the fork; whatever comes of it, the parent is dead afterwards and nothing else is left. */
+/* At several points of the fork; whatever comes of it, the parent is dead afterwards and nothing
+ * else is left. */
 START_TEST(a_parent_killed_while_it_forks_is_dead_and_leaves_nothing)
 {
 	struct setting s = set_up();
@@ -348,12 +363,13 @@ START_TEST(a_booted_vm_killed_in_its_first_fork_is_dead)
 }
 END_TEST
 
-/* --- who a clone is ------------------------------------------------------------------------------------------------------ */
+/* --- who a clone is --- */
 
-#define IDENTITY \
-	"import os, random, secrets, tempfile, uuid, time\n" \
-	"def handler(event):\n" \
-	"    return [os.urandom(8).hex(), str(uuid.uuid4()), random.random(), secrets.token_hex(8), tempfile.mktemp(),\n" \
+#define IDENTITY                                                                                   \
+	"import os, random, secrets, tempfile, uuid, time\n"                                       \
+	"def handler(event):\n"                                                                    \
+	"    return [os.urandom(8).hex(), str(uuid.uuid4()), random.random(), "                    \
+	"secrets.token_hex(8), tempfile.mktemp(),\n"                                               \
 	"            str(uuid.uuid1()), os.uname().nodename]\n"
 
 static void all_differ(json_t *const *lists, size_t count)
@@ -361,16 +377,19 @@ static void all_differ(json_t *const *lists, size_t count)
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++)
 			for (size_t k = 0; k < json_array_size(lists[i]); k++) {
-				AUTO_FREE char *text = json_dumps(json_array_get(lists[i], k), JSON_ENCODE_ANY);
-				ck_assert_msg(!json_equal(json_array_get(lists[i], k), json_array_get(lists[j], k)), "clones %zu and %zu: value %zu is %s",
-					i, j, k, text);
+				AUTO_FREE char *text =
+					json_dumps(json_array_get(lists[i], k), JSON_ENCODE_ANY);
+				ck_assert_msg(!json_equal(json_array_get(lists[i], k),
+						      json_array_get(lists[j], k)),
+					"clones %zu and %zu: value %zu is %s", i, j, k, text);
 			}
 }
 
 static json_t *identity(nova_vm_t *vm)
 {
-	AUTO_FREE char *out = call(vm), *machine = sh(vm, "cat /run/machine-id"), *host = sh(vm, "hostname"),
-		*kernel = sh(vm, "cat /proc/sys/kernel/random/uuid");
+	AUTO_FREE char *out = call(vm), *machine = sh(vm, "cat /run/machine-id"),
+		       *host = sh(vm, "hostname"),
+		       *kernel = sh(vm, "cat /proc/sys/kernel/random/uuid");
 	AUTO_FREE char *expected = str_format("nova-%s\n", nova_vm_id(vm));
 	ck_assert_uint_eq(strlen(machine), 33);
 	ck_assert_str_eq(host, expected);
@@ -432,7 +451,8 @@ START_TEST(a_clock_set_back_by_hours_is_right_in_clones)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s);
-	AUTO_FREE char *set = str_format("date -s @%llu", (unsigned long long)(clock_unix_us() / 1000000u - 3u * 3600u));
+	AUTO_FREE char *set = str_format(
+		"date -s @%llu", (unsigned long long)(clock_unix_us() / 1000000u - 3u * 3600u));
 	free(sh(vm, set));
 	nova_vm_t *child = fork_one(vm);
 	clock_is_right(child);
@@ -447,7 +467,7 @@ START_TEST(a_clock_set_back_by_hours_is_right_in_clones)
 }
 END_TEST
 
-/* --- on disk --------------------------------------------------------------------------------------------------------------- */
+/* --- on disk --- */
 
 static bool has_file(const nova_snapshot_t *snapshot, const char *name)
 {
@@ -519,10 +539,13 @@ START_TEST(a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained)
 	ck_assert_str_eq(nova_snapshot_name(list[2]), "third");
 	nova_snapshot_list_free(list, count);
 
-	ck_fails_with(NOVA_EBUSY, "'first' is the base of snapshot '", nova_snapshot_delete(s.host, "first", &error));
-	ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(second), &error)); /* the VM that came from it needs only the base */
+	ck_fails_with(NOVA_EBUSY, "'first' is the base of snapshot '",
+		nova_snapshot_delete(s.host, "first", &error));
+	/* the VM that came from it needs only the base */
+	ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(second), &error));
 	ck_ok(nova_snapshot_delete(s.host, "third", &error));
-	ck_fails_with(NOVA_EBUSY, "'first' is in use", nova_snapshot_delete(s.host, "first", &error));
+	ck_fails_with(
+		NOVA_EBUSY, "'first' is in use", nova_snapshot_delete(s.host, "first", &error));
 	answers(vm, "1");
 	nova_vm_free(vm);
 	ck_ok(nova_snapshot_delete(s.host, "first", &error));
@@ -590,7 +613,7 @@ START_TEST(a_compressed_snapshot_is_smaller_and_goes_on_as_any)
 }
 END_TEST
 
-/* --- what does not fit ------------------------------------------------------------------------------------------------------ */
+/* --- what does not fit --- */
 
 static char *manifest_path(const nova_snapshot_t *snapshot)
 {
@@ -736,7 +759,8 @@ START_TEST(a_full_disk_is_told_and_nothing_half_made_stays)
 	AUTO_FREE char *root = path_join(s.dir, "snapshots");
 	nova_vm_t *vm = start_plain(&s);
 	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
-	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) { /* otherwise we may not mount here */
+	/* otherwise we may not mount here */
+	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) {
 		ck_fails_with(NOVA_ENOSPC, "snapshot", nova_vm_snapshot(vm, NULL, NULL, &error));
 		ck_assert_uint_eq(unfinished(s.dir), 0);
 		nova_snapshot_t **list;
@@ -812,14 +836,15 @@ START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
 }
 END_TEST
 
-/* --- shells ------------------------------------------------------------------------------------------------------------------ */
+/* --- shells --- */
 
 START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[3];
 	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_park(vm, 1001, 0, NULL, &error));
-	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error)); /* it was booted: it is a clone of itself from now on */
+	/* it was booted: it is a clone of itself from now on */
+	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
 	int64_t pid = nova_vm_pid(vm);
 	ck_assert_uint_eq(shells_count(s.host), 2);
 	ck_ok(nova_vm_fork(vm, 3, NULL, children, &error)); /* one more than there are shells */
@@ -849,7 +874,8 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 	answers(child, "1");
 	ck_ok(nova_vm_park(child, 1, 0, NULL, &error));
 	nova_vm_free(child);
-	ck_ok(nova_snapshot_delete(s.host, "one", &error)); /* what waits for clones of it does not keep it */
+	/* what waits for clones of it does not keep it */
+	ck_ok(nova_snapshot_delete(s.host, "one", &error));
 	ck_assert_uint_eq(shells_count(s.host), 0);
 
 	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
@@ -925,9 +951,10 @@ START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
 }
 END_TEST
 
-/* --- killed -------------------------------------------------------------------------------------------------------------------- */
+/* --- killed --- */
 
-/* In another process, until it is killed: each step of restore, park, fork and snapshot, again and again. */
+/* In another process, until it is killed: each step of restore, park, fork and snapshot, again and
+ * again. */
 static void clone_for_ever(const struct setting *s)
 {
 	nova_host_t *host;
@@ -963,7 +990,8 @@ START_TEST(a_process_killed_while_it_restores_or_forks_leaves_nothing)
 		ck_assert_msg(WIFSIGNALED(status), "the clones failed");
 		dead[round] = pid;
 	}
-	for (int round = 0; round < ROUNDS; round++) { /* their keepers take the time that the kernel takes to end VMs */
+	/* their keepers take the time that the kernel takes to end VMs */
+	for (int round = 0; round < ROUNDS; round++) {
 		AUTO_FREE char *directory = str_format("%s/run/%d-", s.dir, (int)dead[round]);
 		vmtest_await_none(directory);
 	}
@@ -974,7 +1002,8 @@ START_TEST(a_process_killed_while_it_restores_or_forks_leaves_nothing)
 		ck_ok(nova_snapshot_open(s.host, nova_snapshot_id(list[i]), &one, &error));
 		nova_snapshot_free(one);
 		if (strcmp(nova_snapshot_name(list[i]), "base") != 0)
-			ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(list[i]), &error)); /* the dead hold nothing */
+			/* the dead hold nothing */
+			ck_ok(nova_snapshot_delete(s.host, nova_snapshot_id(list[i]), &error));
 	}
 	nova_snapshot_list_free(list, count);
 	ck_ok(nova_snapshot_delete(s.host, "base", &error));
@@ -985,22 +1014,25 @@ START_TEST(a_process_killed_while_it_restores_or_forks_leaves_nothing)
 }
 END_TEST
 
-/* --- branches ------------------------------------------------------------------------------------------------------------------ */
+/* --- branches --- */
 
 START_TEST(branches_of_a_fork_are_merged_into_one)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *branches[2], *merged = NULL;
-	free(sh(vm, "cd /tmp; echo 1 >kept; echo 1 >changed; echo 1 >gone; mkdir d; echo 1 >d/old"));
+	free(sh(vm,
+		"cd /tmp; echo 1 >kept; echo 1 >changed; echo 1 >gone; mkdir d; echo 1 >d/old"));
 	ck_ok(nova_vm_fork(vm, 2, NULL, branches, &error));
-	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom >large; mkdir -p n/m; ln -s ../../kept n/m/link"));
+	free(sh(branches[0], "cd /tmp; echo first >changed; rm gone; head -c 3000000 /dev/urandom "
+			     ">large; mkdir -p n/m; ln -s ../../kept n/m/link"));
 	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
 	nova_merge_t *report;
 	ck_ok(nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
 	ck_assert_uint_eq(nova_merge_conflicts(report), 0);
 	AUTO_FREE char *sum = sh(branches[0], "sha256sum /tmp/large");
 	says(merged, "sha256sum /tmp/large", sum);
-	says(merged, "cd /tmp; cat changed kept d/* n/m/link; ls; stat -c '%a %u' kept large", "first\n1\nsecond\n1\n1\nchanged\nd\nkept\nlarge\nn\n600 1000\n644 1000\n");
+	says(merged, "cd /tmp; cat changed kept d/* n/m/link; ls; stat -c '%a %u' kept large",
+		"first\n1\nsecond\n1\n1\nchanged\nd\nkept\nlarge\nn\n600 1000\n644 1000\n");
 	says(vm, "cd /tmp; cat changed gone; ls", "1\n1\nchanged\nd\ngone\nkept\n");
 	answers(merged, "1");
 	nova_merge_free(report);
@@ -1008,7 +1040,8 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 
 	free(sh(branches[1], "sleep 1; echo other >/tmp/changed"));
 	merged = NULL;
-	ck_fails_with(NOVA_EEXIST, "'/tmp/changed'", nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_fails_with(NOVA_EEXIST, "'/tmp/changed'",
+		nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
 	ck_assert(!merged && nova_merge_count(report) == 1 && nova_merge_branch(report, 0) == -1);
 	nova_merge_free(report);
 	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
@@ -1019,7 +1052,8 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 	nova_vm_free(merged);
 	merged = NULL;
 	nova_vm_kill(branches[1]);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(branches[1]), nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(branches[1]),
+		nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
 	ck_assert(!merged && !report);
 	nova_vm_free(branches[0]);
 	nova_vm_free(branches[1]);
@@ -1060,7 +1094,7 @@ START_TEST(snapshots_know_the_branch_that_they_grow_on)
 }
 END_TEST
 
-/* --- engines that cannot ------------------------------------------------------------------------------------------------------ */
+/* --- engines that cannot --- */
 
 START_TEST(an_engine_that_cannot_says_so)
 {
@@ -1074,7 +1108,8 @@ START_TEST(an_engine_that_cannot_says_so)
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
 	answers(vm, "1");
 	nova_vm_free(vm);
-	ck_fails_with(NOVA_ENOTFOUND, "none", nova_snapshot_open(s.host, "none", &snapshot, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "none", nova_snapshot_open(s.host, "none", &snapshot, &error));
 	ck_fails_with(NOVA_ENOTFOUND, "none", nova_snapshot_delete(s.host, "none", &error));
 	ck_ok(nova_snapshot_prune(s.host, NULL, &error));
 	tear_down(&s);
@@ -1114,7 +1149,8 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
-	tcase_add_test(new_case(suite, "killed"), a_process_killed_while_it_restores_or_forks_leaves_nothing);
+	tcase_add_test(new_case(suite, "killed"),
+		a_process_killed_while_it_restores_or_forks_leaves_nothing);
 	tc = new_case(suite, "branches");
 	tcase_add_test(tc, branches_of_a_fork_are_merged_into_one);
 	tcase_add_test(tc, snapshots_know_the_branch_that_they_grow_on);

@@ -35,7 +35,8 @@ static struct function_record sample(const char *name, const char *id)
 {
 	static char first[] = "A=1", second[] = "B=\x01 \"quoted\" = \xc3\xa4";
 	static char *env[] = { first, second };
-	return (struct function_record){ .id = TEXT(id),
+	return (struct function_record){
+		.id = TEXT(id),
 		.name = TEXT(name),
 		.config.runtime = TEXT("python"),
 		.config.handler = TEXT("main.handler"),
@@ -54,7 +55,8 @@ static struct function_record sample(const char *name, const char *id)
 		.config.env = { env, 2 },
 		.version = 1,
 		.created_us = 1700000000000001,
-		.updated_us = 1700000000000002 };
+		.updated_us = 1700000000000002,
+	};
 }
 
 #define ID_1 "00000000-0000-4000-8000-000000000001"

@@ -7,7 +7,7 @@
 
 #include "conform/setting.h"
 
-/* --- setting ------------------------------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 static char *code_disk(const struct setting *s, const char *name, const char *source)
 {
@@ -41,23 +41,27 @@ static nova_vm_t *start_function(const struct setting *s, const char *runtime, c
 
 static int invoke(nova_vm_t *vm, const char *payload, uint32_t timeout_ms, nova_result_t **result)
 {
-	return nova_vm_invoke(vm, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = timeout_ms }, result, &error);
+	return nova_vm_invoke(vm, payload, strlen(payload),
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = timeout_ms },
+		result, &error);
 }
 
 /* One function, one call; the caller looks at code, result and error. */
-static int call_once(const char *runtime, const char *source, const char *payload, uint32_t timeout_ms, nova_result_t **result)
+static int call_once(const char *runtime, const char *source, const char *payload,
+	uint32_t timeout_ms, nova_result_t **result)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_function(&s, runtime, source);
 	int code = invoke(vm, payload, timeout_ms, result);
 	if (code == 0 || nova_error_outcome(error) == NOVA_OUTCOME_RAN)
-		ck_assert_int_eq(nova_vm_ping(vm, 0, NULL, NULL), 0); /* the agent survives whatever the function did */
+		/* the agent survives whatever the function did */
+		ck_assert_int_eq(nova_vm_ping(vm, 0, NULL, NULL), 0);
 	nova_vm_free(vm);
 	tear_down(&s);
 	return code;
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 START_TEST(a_vm_starts_answers_and_stops)
 {
@@ -111,14 +115,16 @@ END_TEST
 START_TEST(the_cost_of_a_vm_is_told_and_grows_with_its_work)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start_function(&s, "shell", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo 1");
+	nova_vm_t *vm = start_function(
+		&s, "shell", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo 1");
 	uint64_t before[NOVA_VM_STAT_CPU_US + 1], after[NOVA_VM_STAT_CPU_US + 2];
 	nova_result_t *result;
 	ck_ok(nova_vm_stats(vm, before, ARRAY_LEN(before), &error));
 	ck_assert_uint_gt(before[NOVA_VM_STAT_PSS], 0);
 	ck_assert_uint_le(before[NOVA_VM_STAT_PSS], before[NOVA_VM_STAT_RSS]);
 	ck_assert_uint_le(before[NOVA_VM_STAT_PRIVATE], before[NOVA_VM_STAT_PSS]);
-	ck_assert_uint_eq(before[NOVA_VM_STAT_PRIVATE] + before[NOVA_VM_STAT_SHARED], before[NOVA_VM_STAT_RSS]);
+	ck_assert_uint_eq(before[NOVA_VM_STAT_PRIVATE] + before[NOVA_VM_STAT_SHARED],
+		before[NOVA_VM_STAT_RSS]);
 	ck_ok(invoke(vm, "{}", 0, &result));
 	nova_result_free(result);
 	after[NOVA_VM_STAT_CPU_US + 1] = 1;
@@ -143,7 +149,8 @@ START_TEST(bad_options_are_refused_before_anything_starts)
 	nova_vm_t *vm;
 	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
 	opts.memory_mb = 1;
-	ck_fails_with(NOVA_EINVAL, "memory_mb is 1; it must be 32", nova_vm_start(s.host, &opts, &vm, &error));
+	ck_fails_with(NOVA_EINVAL, "memory_mb is 1; it must be 32",
+		nova_vm_start(s.host, &opts, &vm, &error));
 	opts.memory_mb = 0;
 	opts.vcpus = 33;
 	ck_fails_with(NOVA_EINVAL, "vcpus is 33", nova_vm_start(s.host, &opts, &vm, &error));
@@ -155,12 +162,13 @@ START_TEST(bad_options_are_refused_before_anything_starts)
 	ck_fails_with(NOVA_EINVAL, "warp", nova_vm_start(s.host, &opts, &vm, &error));
 	opts.engine = NULL;
 	opts.code_disk = "/no/such/disk.ext4";
-	ck_fails_with(NOVA_ENOTFOUND, "/no/such/disk.ext4", nova_vm_start(s.host, &opts, &vm, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "/no/such/disk.ext4", nova_vm_start(s.host, &opts, &vm, &error));
 	tear_down(&s);
 }
 END_TEST
 
-/* --- functions ------------------------------------------------------------------------------------------------------ */
+/* --- functions --- */
 
 START_TEST(a_python_handler_gets_its_event_and_answers)
 {
@@ -170,7 +178,8 @@ START_TEST(a_python_handler_gets_its_event_and_answers)
 		"    print('seen')\n"
 		"    return {'got': event, 'sum': sum(event['n'])}\n",
 		"{\"n\": [1, 2, 3]}", 0, &result));
-	ck_assert_str_eq(nova_result_output(result, NULL), "{\"got\": {\"n\": [1, 2, 3]}, \"sum\": 6}");
+	ck_assert_str_eq(
+		nova_result_output(result, NULL), "{\"got\": {\"n\": [1, 2, 3]}, \"sum\": 6}");
 	ck_assert_str_eq(nova_result_stdout(result, NULL), "seen\n");
 	ck_assert_int_eq(nova_result_exit_code(result), 0);
 	ck_assert_uint_eq(strlen(nova_result_request_id(result)), 8);
@@ -215,7 +224,8 @@ START_TEST(calls_on_one_vm_do_not_see_each_other)
 	ck_ok(invoke(vm, "{}", 0, &second));
 	ck_assert(str_starts(nova_result_output(first, NULL), "[1, "));
 	ck_assert(str_starts(nova_result_output(second, NULL), "[1, "));
-	ck_assert_str_ne(strrchr(nova_result_output(first, NULL), ','), strrchr(nova_result_output(second, NULL), ','));
+	ck_assert_str_ne(strrchr(nova_result_output(first, NULL), ','),
+		strrchr(nova_result_output(second, NULL), ','));
 	nova_result_free(first);
 	nova_result_free(second);
 	nova_vm_free(vm);
@@ -226,7 +236,8 @@ END_TEST
 START_TEST(an_exception_is_a_failure_with_its_traceback)
 {
 	nova_result_t *result;
-	int code = call_once("python", "def handler(event):\n    raise ValueError('no such city')\n", "{}", 0, &result);
+	int code = call_once("python",
+		"def handler(event):\n    raise ValueError('no such city')\n", "{}", 0, &result);
 	vmtest_failed(NOVA_EFUNCTION, code, NOVA_OUTCOME_RAN, "ValueError: no such city");
 	ck_assert_ptr_nonnull(strstr(nova_result_stderr(result, NULL), "Traceback"));
 	ck_assert_str_eq(nova_result_output(result, NULL), "null");
@@ -265,7 +276,8 @@ END_TEST
 START_TEST(a_module_that_cannot_be_imported_says_why)
 {
 	struct setting s = set_up();
-	AUTO_FREE char *disk = code_disk(&s, "broken", "import no_such_module\ndef handler(event):\n    return 1\n");
+	AUTO_FREE char *disk = code_disk(
+		&s, "broken", "import no_such_module\ndef handler(event):\n    return 1\n");
 	nova_vm_t *vm = start(&s, "python", disk);
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "python";
@@ -279,8 +291,10 @@ END_TEST
 START_TEST(a_function_that_never_ends_is_killed_and_its_words_are_kept)
 {
 	nova_result_t *result;
-	int code = call_once("shell", "trap '' TERM INT; echo begun; (while :; do sleep 1000; done) & while :; do sleep 1000; done", "{}",
-		5000, &result); /* a new guest on a busy machine takes a while to begin */
+	int code = call_once("shell",
+		"trap '' TERM INT; echo begun; (while :; do sleep 1000; done) & while :; do sleep "
+		"1000; done",
+		"{}", 5000, &result); /* a new guest on a busy machine takes a while to begin */
 	vmtest_failed(NOVA_ETIMEDOUT, code, NOVA_OUTCOME_RAN, "timeout after 5000 ms");
 	ck_assert_str_eq(nova_result_stdout(result, NULL), "begun\n");
 	nova_result_free(result);
@@ -290,8 +304,11 @@ END_TEST
 START_TEST(a_flood_of_output_is_capped_and_the_function_still_ends)
 {
 	nova_result_t *result;
-	int code = call_once("shell", "dd if=/dev/zero bs=1M count=100 2>/dev/null | tr '\\0' x; echo done >&2", "{}", 120000, &result);
-	vmtest_failed(NOVA_EFUNCTION, code, NOVA_OUTCOME_RAN, "104857600 bytes, over the limit of 6291456");
+	int code = call_once("shell",
+		"dd if=/dev/zero bs=1M count=100 2>/dev/null | tr '\\0' x; echo done >&2", "{}",
+		120000, &result);
+	vmtest_failed(NOVA_EFUNCTION, code, NOVA_OUTCOME_RAN,
+		"104857600 bytes, over the limit of 6291456");
 	size_t len;
 	nova_result_stdout(result, &len);
 	ck_assert_uint_gt(len, 1 << 20);
@@ -309,7 +326,8 @@ START_TEST(output_of_6_mib_is_whole_whatever_it_becomes_as_json)
 		const char *source, *begin, *end;
 		size_t len;
 	} outputs[] = {
-		{ "head -c 6291456 /dev/zero | tr '\\0' '\"'", "\"\\\"\\\"", "\\\"\"", (12u << 20) + 2 },
+		{ "head -c 6291456 /dev/zero | tr '\\0' '\"'", "\"\\\"\\\"", "\\\"\"",
+			(12u << 20) + 2 },
 		{ "echo '['; yes 1, | head -c 6291450 | tr -d '\\n'; echo '1]'", "[\n1,1,1,", ",1]",
 			4194300 + 4 },
 	};
@@ -319,7 +337,8 @@ START_TEST(output_of_6_mib_is_whole_whatever_it_becomes_as_json)
 		ck_ok(call_once("shell", outputs[i].source, "{}", 120000, &result));
 		const char *output = nova_result_output(result, &len), *end = outputs[i].end;
 		ck_assert_uint_eq(len, outputs[i].len);
-		ck_assert(str_starts(output, outputs[i].begin) && !strcmp(output + len - strlen(end), end));
+		ck_assert(str_starts(output, outputs[i].begin) &&
+			  !strcmp(output + len - strlen(end), end));
 		nova_result_free(result);
 	}
 }
@@ -346,8 +365,10 @@ START_TEST(a_function_that_eats_all_memory_is_told_so)
 	if (is_fake())
 		return; /* it would be this host's memory */
 	nova_result_t *result;
-	int code = call_once("python", "def handler(event):\n    hoard = []\n    while True:\n        hoard.append(bytearray(1 << 20))\n", "{}",
-		60000, &result);
+	int code = call_once("python",
+		"def handler(event):\n    hoard = []\n    while True:\n        "
+		"hoard.append(bytearray(1 << 20))\n",
+		"{}", 60000, &result);
 	vmtest_failed(NOVA_EFUNCTION, code, NOVA_OUTCOME_RAN, "memory");
 	nova_result_free(result);
 }
@@ -364,9 +385,15 @@ START_TEST(payloads_are_checked_before_they_are_sent)
 	AUTO_FREE char *big = malloc(len);
 	memset(big, '1', len);
 	ck_fails(NOVA_ETOOBIG, nova_vm_invoke(vm, big, len, NULL, &result, &error));
-	ck_fails_with(NOVA_EINVAL, "a b", nova_vm_invoke(vm, "1", 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "a b" }, &result, &error));
+	ck_fails_with(NOVA_EINVAL, "a b",
+		nova_vm_invoke(vm, "1", 1,
+			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "a b" },
+			&result, &error));
 	big[0] = big[len - 2] = '"';
-	ck_ok(nova_vm_invoke(vm, big, len - 1, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "big_one" }, &result, &error));
+	ck_ok(nova_vm_invoke(vm, big, len - 1,
+		&(nova_vm_invoke_opts){
+			sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "big_one" },
+		&result, &error));
 	ck_assert_str_eq(nova_result_request_id(result), "big_one");
 	nova_result_free(result);
 	nova_vm_free(vm);
@@ -387,7 +414,10 @@ START_TEST(output_can_be_watched_while_it_is_produced)
 	nova_vm_t *vm = start_function(&s, "shell", "echo one; echo two >&2");
 	AUTO_BUF struct buf all = BUF_INIT(1000);
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .on_output = collect, .userdata = &all }, &result, &error));
+	ck_ok(nova_vm_invoke(vm, "{}", 2,
+		&(nova_vm_invoke_opts){
+			sizeof(nova_vm_invoke_opts), .on_output = collect, .userdata = &all },
+		&result, &error));
 	ck_assert_int_eq(buf_append(&all, "", 1), 0);
 	ck_assert_ptr_nonnull(strstr((char *)all.data, "one\n"));
 	ck_assert_ptr_nonnull(strstr((char *)all.data, "two\n"));
@@ -448,9 +478,10 @@ START_TEST(a_command_after_a_pause_finds_the_right_time)
 }
 END_TEST
 
-/* --- files ----------------------------------------------------------------------------------------------------------- */
+/* --- files --- */
 
-/* A directory that is there in the guest, for everybody; on the fake engine it is one of this machine. Caller frees. */
+/* A directory that is there in the guest, for everybody; on the fake engine it is one of this
+ * machine. Caller frees. */
 static char *guest_directory(const struct setting *s, nova_vm_t *vm)
 {
 	char *path = is_fake() ? path_join(s->dir, "guest") : strdup("/tmp/guest");
@@ -469,7 +500,8 @@ START_TEST(files_are_written_listed_read_and_removed)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_function(&s, "shell", "cat \"$(sed 's/\"//g' \"$1\")\"");
-	AUTO_FREE char *dir = guest_directory(&s, vm), *large = path_join(dir, "large"), *small = path_join(dir, "small");
+	AUTO_FREE char *dir = guest_directory(&s, vm), *large = path_join(dir, "large"),
+		       *small = path_join(dir, "small");
 	const size_t len = (5u << 19) + 7; /* three pieces */
 	AUTO_FREE uint8_t *content = malloc(len);
 	for (size_t i = 0; i < len; i++)
@@ -483,7 +515,8 @@ START_TEST(files_are_written_listed_read_and_removed)
 	ck_assert_uint_eq(got_len, len);
 	ck_assert_mem_eq(got, content, len);
 	nova_free(got);
-	ck_fails_with(NOVA_ETOOBIG, "at most 100 ", nova_vm_read_file(vm, large, 100, NULL, &got, &got_len, &error));
+	ck_fails_with(NOVA_ETOOBIG, "at most 100 ",
+		nova_vm_read_file(vm, large, 100, NULL, &got, &got_len, &error));
 
 	nova_files_t *files;
 	ck_ok(nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
@@ -506,7 +539,8 @@ START_TEST(files_are_written_listed_read_and_removed)
 	nova_result_free(result);
 	ck_ok(nova_vm_remove_file(vm, large, NULL, &error));
 	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_remove_file(vm, large, NULL, &error));
-	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
+	ck_fails_with(NOVA_ENOTFOUND, large,
+		nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
 	ck_ok(nova_vm_read_file(vm, "/proc/version", 0, NULL, &got, &got_len, &error));
 	ck_assert_uint_gt(got_len, 0);
 	nova_free(got);
@@ -523,37 +557,49 @@ START_TEST(files_that_cannot_be_are_refused_and_a_vm_must_run)
 	nova_files_t *files;
 	void *got;
 	size_t len;
-	static const char *const paths[] = { "", "relative", "/tmp/../etc", "/tmp//x", "/tmp/", "/tmp/\xff" };
+	static const char *const paths[] = { "", "relative", "/tmp/../etc", "/tmp//x", "/tmp/",
+		"/tmp/\xff" };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_write_file(vm, paths[i], "", 0, 0, NULL, &error));
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_read_file(vm, paths[i], 0, NULL, &got, &len, &error));
-		ck_fails_with(NOVA_EINVAL, "path", nova_vm_list_files(vm, paths[i], 0, NULL, &files, &error));
+		ck_fails_with(NOVA_EINVAL, "path",
+			nova_vm_write_file(vm, paths[i], "", 0, 0, NULL, &error));
+		ck_fails_with(NOVA_EINVAL, "path",
+			nova_vm_read_file(vm, paths[i], 0, NULL, &got, &len, &error));
+		ck_fails_with(NOVA_EINVAL, "path",
+			nova_vm_list_files(vm, paths[i], 0, NULL, &files, &error));
 		ck_fails_with(NOVA_EINVAL, "path", nova_vm_remove_file(vm, paths[i], NULL, &error));
 	}
 	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, 0, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, "", 0, 010000, NULL, &error));
 	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, 0, NULL, &got, &len, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "missing", nova_vm_list_files(vm, "/missing", 0, NULL, &files, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "missing",
+		nova_vm_list_files(vm, "/missing", 0, NULL, &files, &error));
 	AUTO_FREE char *below = path_join(file, "x");
 	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, 0, NULL, &error));
 	if (!is_fake()) {
-		ck_fails_with(NOVA_EINVAL, "agent's own", nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, NULL, &error));
-		ck_fails_with(NOVA_EIO, "/etc/x", nova_vm_write_file(vm, "/etc/x", "", 0, 0, NULL, &error)); /* read-only */
+		ck_fails_with(NOVA_EINVAL, "agent's own",
+			nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, NULL, &error));
+		/* read-only */
+		ck_fails_with(NOVA_EIO, "/etc/x",
+			nova_vm_write_file(vm, "/etc/x", "", 0, 0, NULL, &error));
 	}
 	ck_ok(nova_vm_pause(vm, NULL, &error));
-	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
+	ck_fails_with(
+		NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
 	ck_ok(nova_vm_resume(vm, NULL, &error));
 	ck_ok(nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
 	nova_vm_kill(vm);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
+	ck_fails_with(NOVA_ELOST, nova_vm_id(vm),
+		nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
+	ck_fails_with(
+		NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
+	ck_fails_with(
+		NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
 END_TEST
 
-/* --- losses ---------------------------------------------------------------------------------------------------------- */
+/* --- losses --- */
 
 struct killer {
 	nova_vm_t *vm;
@@ -578,7 +624,10 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), _i == 0 };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .on_output = kill_when_it_runs, .userdata = &killer }, &result, &error);
+	int code = nova_vm_invoke(vm, "{}", 2,
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000,
+			.on_output = kill_when_it_runs, .userdata = &killer },
+		&result, &error);
 	vmtest_failed(NOVA_ELOST, code, NOVA_OUTCOME_UNKNOWN, nova_vm_id(vm));
 	ck_assert_ptr_null(result);
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
@@ -601,7 +650,10 @@ START_TEST(an_agent_that_falls_silent_is_given_up_after_its_time)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), false };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2, &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 1000, .on_output = freeze_when_it_runs, .userdata = &killer }, &result, &error);
+	int code = nova_vm_invoke(vm, "{}", 2,
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 1000,
+			.on_output = freeze_when_it_runs, .userdata = &killer },
+		&result, &error);
 	vmtest_failed(NOVA_EAGENT, code, NOVA_OUTCOME_UNKNOWN, "did not answer");
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
 	nova_vm_free(vm);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the firecracker engine does on its host: jails, files that people want to look at, images, and what the probe says. */
+/* What the firecracker engine does on its host: jails, files that people want to look at, images,
+ * and what the probe says. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -9,7 +10,7 @@
 #include "hash/hash.h"
 #include "vm/vm.h"
 
-/* --- the jail --------------------------------------------------------------------------------------------------------------- */
+/* --- the jail --- */
 
 static void is_owned(const struct setting *s, const char *name, bool by_root)
 {
@@ -17,7 +18,8 @@ static void is_owned(const struct setting *s, const char *name, bool by_root)
 	AUTO_FREE char *path = path_join(fc_of(s->m)->place.directory, name);
 	ck_assert_msg(stat(path, &st) == 0, "%s", path);
 	ck_assert_msg((st.st_uid == 0) == by_root, "%s belongs to %u", path, st.st_uid);
-	ck_assert_msg(by_root || st.st_uid == fc_of(s->m)->place.uid, "%s belongs to %u", path, st.st_uid);
+	ck_assert_msg(by_root || st.st_uid == fc_of(s->m)->place.uid, "%s belongs to %u", path,
+		st.st_uid);
 	ck_assert_msg((st.st_mode & 022) == 0, "%s has mode %o", path, st.st_mode);
 }
 
@@ -94,15 +96,18 @@ static pid_t bystander(const char *word)
 	AUTO_FREE char *path = str_format("/proc/%d/cmdline", (int)pid);
 	for (bool there = false; !there;) { /* exec */
 		AUTO_BUF struct buf line = BUF_INIT(1 << 20);
-		there = fs_read_file(path, &line) == 0 && line.len && memmem(line.data, line.len, word, strlen(word));
+		there = fs_read_file(path, &line) == 0 && line.len &&
+			memmem(line.data, line.len, word, strlen(word));
 	}
 	return pid;
 }
 
 static void leave_jail(const char *home, const char *id, pid_t pid)
 {
-	AUTO_FREE char *root = str_format("%s/run/1-deadbeef/jail/firecracker/%s/root", home, id), *file = path_join(root, "firecracker.pid");
-	AUTO_FREE char *text = str_format("%d", (int)pid), *lock = str_format("%s/run/1-deadbeef/lock", home);
+	AUTO_FREE char *root = str_format("%s/run/1-deadbeef/jail/firecracker/%s/root", home, id),
+		       *file = path_join(root, "firecracker.pid");
+	AUTO_FREE char *text = str_format("%d", (int)pid),
+		       *lock = str_format("%s/run/1-deadbeef/lock", home);
 	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
 	ck_assert_int_eq(fs_write_file(lock, "", 0, 0600), 0);
 	ck_assert_int_eq(fs_write_file(file, text, strlen(text), 0600), 0);
@@ -113,7 +118,8 @@ START_TEST(the_next_context_ends_jailed_processes_that_outlived_their_keeper)
 	char *home = test_dir();
 	pid_t ours = bystander("nova-0123abcd-ffff"), other = bystander("nova-something-else");
 	leave_jail(home, "nova-0123abcd-ffff", ours);
-	leave_jail(home, "nova-76543210-ffff", other); /* the number has been given to another process since */
+	/* the number has been given to another process since */
+	leave_jail(home, "nova-76543210-ffff", other);
 	nova_config_t *config;
 	nova_host_t *host;
 	ck_ok(nova_config_new(&config, &error));
@@ -133,7 +139,7 @@ START_TEST(the_next_context_ends_jailed_processes_that_outlived_their_keeper)
 }
 END_TEST
 
-/* --- what people want to look at --------------------------------------------------------------------------------------------- */
+/* --- what people want to look at --- */
 
 /* The file whose name ends so; NULL: none. */
 static char *looked_at(const struct setting *s, const char *ending)
@@ -170,7 +176,8 @@ END_TEST
 
 START_TEST(links_to_the_sockets_live_as_long_as_they)
 {
-	struct setting s = set_up_with("", "off", _i ? "firecracker.vsock_dir" : "firecracker.socket_dir");
+	struct setting s =
+		set_up_with("", "off", _i ? "firecracker.vsock_dir" : "firecracker.socket_dir");
 	ck_ok(start(&s, -1, 10000));
 	AUTO_FREE char *link = looked_at(&s, ".sock");
 	ck_assert_ptr_nonnull(link);
@@ -178,7 +185,8 @@ START_TEST(links_to_the_sockets_live_as_long_as_they)
 	ck_assert_int_ge(fd, 0);
 	fd_close(fd);
 	/* One whose process was killed together with us. */
-	AUTO_FREE char *directory = path_join(s.dir, "looked-at"), *stale = path_join(directory, "nova-deadbeef-0000.sock");
+	AUTO_FREE char *directory = path_join(s.dir, "looked-at"),
+		       *stale = path_join(directory, "nova-deadbeef-0000.sock");
 	ck_assert_int_eq(symlink("/no/such/socket", stale), 0);
 	machine_free(&firecracker_engine, s.m);
 	s.m = machine_new(&firecracker_engine);
@@ -215,9 +223,8 @@ END_TEST
 /* Whether this user can have /tmp/nova is not ours to decide. */
 START_TEST(by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_machine)
 {
-	static const char *const directories[] = {
-		"/tmp/nova/sockets", "/tmp/nova/vsock", "/tmp/nova/logs", "/tmp/nova/logs"
-	};
+	static const char *const directories[] = { "/tmp/nova/sockets", "/tmp/nova/vsock",
+		"/tmp/nova/logs", "/tmp/nova/logs" };
 	static const char *const endings[] = { "sock", "sock", "log", "metrics" };
 	struct setting s = set_up_with("", "off", "");
 	ck_ok(start(&s, -1, 10000));
@@ -225,7 +232,8 @@ START_TEST(by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_
 	snprintf(id, sizeof(id), "%s", fc_of(s.m)->place.id);
 	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
 		AUTO_FREE char *path = str_format("%s/%s.%s", directories[i], id, endings[i]);
-		ck_assert_msg(fs_exists(path) == (fs_make_private(directories[i]) == 0), "%s", path);
+		ck_assert_msg(
+			fs_exists(path) == (fs_make_private(directories[i]) == 0), "%s", path);
 	}
 	machine_free(&firecracker_engine, s.m);
 	s.m = machine_new(&firecracker_engine);
@@ -294,16 +302,24 @@ START_TEST(the_limits_of_the_code_disk_are_the_functions)
 {
 	struct setting s = set_up("");
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .config.code_disk = (char[]){ "/dev/null" }, .config.memory_mb = 32, .config.vcpus = 1, .base_fd = -1,
-		.config.disk_iops = 250, .config.disk_bandwidth = 10485760, .deadline = deadline_in_ms(10000),
+		.id = "0123abcd",
+		.kernel = "/dev/null",
+		.config.code_disk = (char[]){ "/dev/null" },
+		.config.memory_mb = 32,
+		.config.vcpus = 1,
+		.base_fd = -1,
+		.config.disk_iops = 250,
+		.config.disk_bandwidth = 10485760,
+		.deadline = deadline_in_ms(10000),
 	};
 	ck_ok(firecracker_engine.start(s.m, s.env, &spec, &error));
-	was_asked(&s, "\"rate_limiter\":{\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":250,\"refill_time\":1000}}");
+	was_asked(&s, "\"rate_limiter\":{\"bandwidth\":{\"size\":1048576,\"refill_time\":100},"
+		      "\"ops\":{\"size\":250,\"refill_time\":1000}}");
 	tear_down(&s);
 }
 END_TEST
 
-/* --- probe ---------------------------------------------------------------------------------------------------------------- */
+/* --- probe --- */
 
 static const struct {
 	const char *faults, *part;
@@ -326,7 +342,7 @@ START_TEST(the_probe_says_what_is_there)
 }
 END_TEST
 
-/* --- images ------------------------------------------------------------------------------------------------------------------ */
+/* --- images --- */
 
 /* A file that looks enough like a root filesystem, and its line of a MANIFEST. */
 static void put_image(const char *directory, const char *path, struct buf *manifest)
@@ -349,10 +365,14 @@ static void finds(nova_config_t *config, const char *kernel, const char *rootfs)
 	nova_host_t *host;
 	AUTO_FREE char *found_kernel = NULL, *initramfs = NULL, *found_rootfs = NULL;
 	ck_ok(nova_host_new(config, &host, &error));
-	ck_ok(vm_find_images(host, &firecracker_engine, "base", &found_kernel, &initramfs, &found_rootfs, &error));
-	const char *const ends[][2] = { { found_kernel, kernel }, { found_rootfs, rootfs }, { initramfs, "/images/kernel/initramfs.cpio" } };
+	ck_ok(vm_find_images(host, &firecracker_engine, "base", &found_kernel, &initramfs,
+		&found_rootfs, &error));
+	const char *const ends[][2] = { { found_kernel, kernel }, { found_rootfs, rootfs },
+		{ initramfs, "/images/kernel/initramfs.cpio" } };
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-		ck_assert_msg(strlen(ends[i][0]) > strlen(ends[i][1]) && !strcmp(ends[i][0] + strlen(ends[i][0]) - strlen(ends[i][1]), ends[i][1]),
+		ck_assert_msg(strlen(ends[i][0]) > strlen(ends[i][1]) &&
+				      !strcmp(ends[i][0] + strlen(ends[i][0]) - strlen(ends[i][1]),
+					      ends[i][1]),
 			"%s is not %s", ends[i][0], ends[i][1]);
 	nova_host_unref(host);
 }
@@ -362,7 +382,8 @@ START_TEST(settings_name_images_of_the_users_own)
 	char *dir = test_dir();
 	nova_config_t *config;
 	AUTO_BUF struct buf manifest = BUF_INIT(4096);
-	AUTO_FREE char *images = path_join(dir, "images"), *list = path_join(images, "MANIFEST"), *own = path_join(dir, "own");
+	AUTO_FREE char *images = path_join(dir, "images"), *list = path_join(images, "MANIFEST"),
+		       *own = path_join(dir, "own");
 	AUTO_FREE char *kernel = path_join(own, "vmlinux"), *rootfs = path_join(own, "all.ext4");
 	put_image(images, "kernel/vmlinux", &manifest);
 	put_image(images, "kernel/initramfs.cpio", &manifest);
@@ -384,7 +405,8 @@ START_TEST(settings_name_images_of_the_users_own)
 	nova_host_t *host;
 	AUTO_FREE char *k = NULL, *i = NULL, *r = NULL;
 	ck_ok(nova_host_new(config, &host, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "firecracker.kernel names '/no/such/kernel'", vm_find_images(host, &firecracker_engine, "base", &k, &i, &r, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "firecracker.kernel names '/no/such/kernel'",
+		vm_find_images(host, &firecracker_engine, "base", &k, &i, &r, &error));
 	nova_host_unref(host);
 	nova_config_free(config);
 	test_dir_remove(dir);
@@ -411,12 +433,14 @@ void add_host_tests(TCase *tc)
 	tcase_add_test(tc, in_a_jail_files_are_linked_and_everything_goes_with_it);
 	tcase_add_test(tc, a_jailer_that_fails_is_told_and_leaves_no_jail);
 	tcase_add_test(tc, the_next_context_ends_jailed_processes_that_outlived_their_keeper);
-	tcase_add_loop_test(tc, log_and_metrics_are_where_the_setting_says_as_long_as_their_vm, 0, 2);
+	tcase_add_loop_test(
+		tc, log_and_metrics_are_where_the_setting_says_as_long_as_their_vm, 0, 2);
 	tcase_add_loop_test(tc, links_to_the_sockets_live_as_long_as_they, 0, 2);
 	tcase_add_loop_test(tc,
-		a_machine_that_starts_beside_leaves_the_links_of_one_that_has_not_bound_its_sockets, 0, 2);
-	tcase_add_test(tc,
-		by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_machine);
+		a_machine_that_starts_beside_leaves_the_links_of_one_that_has_not_bound_its_sockets,
+		0, 2);
+	tcase_add_test(
+		tc, by_default_they_are_below_tmp_if_that_is_ours_and_nothing_is_left_of_a_machine);
 	tcase_add_test(tc, what_is_switched_off_is_not_made);
 	tcase_add_test(tc, a_link_that_could_not_be_made_is_named_once);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_the_functions);

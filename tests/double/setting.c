@@ -26,9 +26,11 @@ struct setting set_up_program(
 	nova_config_t *config;
 	s.program = path_join(s.dir, "firecracker");
 	ck_assert_int_eq(symlink(program, s.program), 0);
-	AUTO_FREE char *text = str_format("{\"guest\":\"none\",\"record\":\"%s/requests\"%s}", s.dir, faults);
+	AUTO_FREE char *text =
+		str_format("{\"guest\":\"none\",\"record\":\"%s/requests\"%s}", s.dir, faults);
 	control(&s, text);
-	AUTO_FREE char *record = path_join(s.dir, "requests"); /* also for the double of another user */
+	/* also for the double of another user */
+	AUTO_FREE char *record = path_join(s.dir, "requests");
 	ck_assert_int_eq(fs_write_file(record, "", 0, 0666), 0);
 	ck_assert_int_eq(fs_chmod(record, 0666), 0);
 	ck_assert_int_eq(fs_chmod(s.dir, 0755), 0);
@@ -37,9 +39,11 @@ struct setting set_up_program(
 	ck_ok(nova_config_set(config, "firecracker.binary", s.program, &error));
 	ck_ok(nova_config_set(config, "firecracker.jailer", jailer, &error));
 	AUTO_FREE char *looked_at = path_join(s.dir, "looked-at");
-	static const char *const keys[] = { "firecracker.log_dir", "firecracker.socket_dir", "firecracker.vsock_dir" };
+	static const char *const keys[] = { "firecracker.log_dir", "firecracker.socket_dir",
+		"firecracker.vsock_dir" };
 	for (size_t i = 0; i < ARRAY_LEN(keys) && !(key && !*key); i++)
-		ck_ok(nova_config_set(config, keys[i], key && !strcmp(key, keys[i]) ? looked_at : "off", &error));
+		ck_ok(nova_config_set(
+			config, keys[i], key && !strcmp(key, keys[i]) ? looked_at : "off", &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	s.env = host_engine_env(s.host);
@@ -55,8 +59,14 @@ struct setting set_up(const char *faults)
 int start(struct setting *s, int base_fd, uint32_t ms)
 {
 	struct machine_spec spec = {
-		.id = "0123abcd", .kernel = "/dev/null", .initramfs = "/dev/null", .config.rootfs = (char[]){ "/dev/null" }, .config.memory_mb = 32, .config.vcpus = 1,
-		.base_fd = base_fd, .deadline = deadline_in_ms(ms),
+		.id = "0123abcd",
+		.kernel = "/dev/null",
+		.initramfs = "/dev/null",
+		.config.rootfs = (char[]){ "/dev/null" },
+		.config.memory_mb = 32,
+		.config.vcpus = 1,
+		.base_fd = base_fd,
+		.deadline = deadline_in_ms(ms),
 	};
 	return firecracker_engine.start(s->m, s->env, &spec, &error);
 }
@@ -66,7 +76,8 @@ static void nothing_is_left(const struct setting *s)
 	char **names;
 	int count = fs_list(s->env->run_dir, &names);
 	for (int i = 0; i < count; i++)
-		ck_assert_msg(!str_starts(names[i], "fc-") && !str_starts(names[i], "memory-"), "%s is left", names[i]);
+		ck_assert_msg(!str_starts(names[i], "fc-") && !str_starts(names[i], "memory-"),
+			"%s is left", names[i]);
 	strv_free(names, (size_t)count);
 	AUTO_FREE char *jails = path_join(s->env->run_dir, "jail/firecracker");
 	count = fs_list(jails, &names);

@@ -19,8 +19,9 @@ struct setting {
 	struct machine *m; /* not started yet */
 };
 
-/* A context whose firecracker is the double. `faults`: members of the control file, with a comma before each. `jailer`: the setting of that name.
- * `key`: the one of the settings of directories to look at that names looked-at, the others being off; NULL: none; "": they are as by default. */
+/* A context whose firecracker is the double. `faults`: members of the control file, with a comma
+ * before each. `jailer`: the setting of that name. `key`: the one of the settings of directories to
+ * look at that names looked-at, the others being off; NULL: none; "": they are as by default. */
 struct setting set_up_with(const char *faults, const char *jailer, const char *key);
 struct setting set_up(const char *faults);
 /* The same with another program, to which the name firecracker leads. */

@@ -46,15 +46,15 @@ static const struct mistake early[] = {
 		"{\"kernel_image_path\":\"/dev/null\",\"initrd_path\":\"/none\"}" },
 	{ "PUT", "/boot-source", "{\"kernel_image_path\":\"/dev/null\",\"colour\":1}" },
 	{ "PUT", "/drives/a-b",
-		"{\"drive_id\":\"a-b\",\"path_on_host\":\"/none\","
-		"\"is_root_device\":false}" },
+		"{\"drive_id\":\"a-b\",\"path_on_host\":\"/none\",\"is_root_device\":false}" },
 	{ "PUT", "/drives/a",
 		"{\"drive_id\":\"b\",\"path_on_host\":\"/none\",\"is_root_device\":false}" },
 	{ "PUT", "/drives/a",
 		"{\"drive_id\":\"a\",\"path_on_host\":\"/none\",\"is_root_device\":false}" },
 	{ "PUT", "/drives/a", "{\"drive_id\":\"a\",\"is_root_device\":false}" },
-	{ "PUT", "/drives/a", "{\"drive_id\":\"a\",\"path_on_host\":\"/none\","
-			      "\"is_root_device\":false,\"io_engine\":\"Fast\"}" },
+	{ "PUT", "/drives/a",
+		"{\"drive_id\":\"a\",\"path_on_host\":\"/"
+		"none\",\"is_root_device\":false,\"io_engine\":\"Fast\"}" },
 	{ "PUT", "/drives", "{\"drive_id\":\"a\",\"is_root_device\":false}" },
 	{ "PUT", "/network-interfaces/a", "{\"iface_id\":\"b\",\"host_dev_name\":\"none\"}" },
 	{ "PUT", "/network-interfaces/a",
@@ -77,11 +77,10 @@ static const struct mistake early[] = {
 	{ "PUT", "/snapshot/load",
 		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"colour\":1}" },
 	{ "PUT", "/snapshot/load",
-		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\","
-		"\"vsock_override\":{\"uds_path\":\"/v\"}}" },
+		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/"
+		"m\",\"vsock_override\":{\"uds_path\":\"/v\"}}" },
 	{ "PUT", "/snapshot/load",
-		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\","
-		"\"track_dirty_pages\":true}" },
+		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"track_dirty_pages\":true}" },
 	{ "PUT", "/machine-config", "{\"vcpu_count\":1,\"mem_size_mib\":64}" },
 	{ "GET", "/machine-config", NULL },
 	{ "PUT", "/snapshot/load", "{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\"}" },
@@ -123,14 +122,14 @@ static const struct mistake paused[] = {
 /* Each is the end of a VMM that waits. */
 static const struct mistake fatal[] = {
 	{ "PUT", "/snapshot/load",
-		"{\"snapshot_path\":\"/none/s\",\"mem_backend\":"
-		"{\"backend_type\":\"File\",\"backend_path\":\"/none/m\"}}" },
+		"{\"snapshot_path\":\"/none/"
+		"s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/none/m\"}}" },
 	{ "PUT", "/snapshot/load",
-		"{\"snapshot_path\":\"/proc/self/fd/8\",\"mem_backend\":"
-		"{\"backend_type\":\"File\",\"backend_path\":\"/none/m\"}}" },
+		"{\"snapshot_path\":\"/proc/self/fd/"
+		"8\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/none/m\"}}" },
 };
 
-/* --- the life ------------------------------------------------------------------------------------
+/* --- the life ---
  */
 
 static void make(struct setting *s, const struct mistake *list, size_t count)
@@ -211,8 +210,7 @@ static void live(struct setting *s)
 	fd_close(empty);
 }
 
-/* --- comparing
- * ------------------------------------------------------------------------------------ */
+/* --- comparing --- */
 
 /* What was asked and answered in a life of the program, an exchange a line. `version`: of a double;
  * NULL: it is the real one. Caller frees. */

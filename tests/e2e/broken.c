@@ -33,18 +33,19 @@ struct place {
 	nova_config_t *config;
 };
 
-/* --- a host without stdin, stdout or stderr --------------------------------------------------------------------------------- */
+/* --- a host without stdin, stdout or stderr --- */
 
 static unsigned closed_fds; /* one bit each */
 
-/* Of those that the host has closed, one that the library has open now; -1: none. SQLite fills such places with /dev/null,
- * so that it does not get them itself. */
+/* Of those that the host has closed, one that the library has open now; -1: none. SQLite fills such
+ * places with /dev/null, so that it does not get them itself. */
 static int taken_fd(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
 		char path[32], what[64] = "";
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		if (closed_fds & 1u << fd && readlink(path, what, sizeof(what) - 1) > 0 && strcmp(what, "/dev/null") != 0)
+		if (closed_fds & 1u << fd && readlink(path, what, sizeof(what) - 1) > 0 &&
+			strcmp(what, "/dev/null") != 0)
 			return fd;
 	}
 	return -1;
@@ -72,7 +73,9 @@ static int call_without_fds(const nova_config_t *config)
 	opts.code_len = strlen(opts.code);
 	if (nova_register(nova, &opts, NULL, &error) < 0 || platform_call(nova, "f", &r) < 0)
 		return 2;
-	int wrong = strcmp(nova_result_output(r, NULL), "1") ? 3 : taken_fd() >= 0 ? 20 + taken_fd() : 0;
+	int wrong = strcmp(nova_result_output(r, NULL), "1") ? 3 :
+		    taken_fd() >= 0                          ? 20 + taken_fd() :
+							       0;
 	nova_result_free(r);
 	nova_close(nova);
 	return wrong ? wrong : taken_fd() >= 0 ? 30 + taken_fd() : 0;
@@ -94,7 +97,8 @@ START_TEST(closed_descriptors_0_to_2_of_the_host_stay_closed)
 		}
 		int status;
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		ck_assert_msg(status == 0, "without the descriptors 0x%x: exit %d", closed_fds, WEXITSTATUS(status));
+		ck_assert_msg(status == 0, "without the descriptors 0x%x: exit %d", closed_fds,
+			WEXITSTATUS(status));
 		vmtest_nothing_left(dir);
 		nova_config_free(config);
 		test_dir_remove(dir);
@@ -116,14 +120,16 @@ static void place_done(struct place *place)
 	test_dir_remove(place->dir);
 }
 
-/* --- images ---------------------------------------------------------------------------------------------------------------- */
+/* --- images --- */
 
 #define KERNEL    "kernel/vmlinux"
 #define INITRAMFS "kernel/initramfs.cpio"
 #define ROOTFS    "rootfs/base.ext4"
 
-/* An image directory like the real one, in which one file is replaced by another content of `size` bytes (0: it is missing). */
-static char *images_with(const struct place *place, const char *broken, const void *content, size_t len, uint64_t size)
+/* An image directory like the real one, in which one file is replaced by another content of `size`
+ * bytes (0: it is missing). */
+static char *images_with(const struct place *place, const char *broken, const void *content,
+	size_t len, uint64_t size)
 {
 	static const char *const files[] = { "MANIFEST", KERNEL, INITRAMFS, ROOTFS };
 	AUTO_FREE char *real = NULL;
@@ -178,12 +184,14 @@ static const struct {
 START_TEST(a_damaged_image_is_named_with_the_command_that_makes_it)
 {
 	struct place place = place_new();
-	uint64_t size = size_of_real(&place, damages[_i].file) * (uint64_t)damages[_i].permille / 1000;
+	uint64_t size =
+		size_of_real(&place, damages[_i].file) * (uint64_t)damages[_i].permille / 1000;
 	AUTO_FREE char *dir = images_with(&place, damages[_i].file, "rubbish", 7, size);
 	AUTO_FREE char *command = str_format("tools/images --dir '%s' %s", dir, damages[_i].target);
 	AUTO_FREE char *file = path_join(dir, damages[_i].file);
 	int code = try_all(place.config);
-	ck_assert_msg(strstr(nova_error_message(error), file) != NULL, "%s", nova_error_message(error));
+	ck_assert_msg(
+		strstr(nova_error_message(error), file) != NULL, "%s", nova_error_message(error));
 	vmtest_failed(damages[_i].code, code, NOVA_OUTCOME_NEVER_RAN, command);
 	place_done(&place);
 }
@@ -196,16 +204,20 @@ START_TEST(an_image_that_cannot_boot_is_given_up_with_its_last_words)
 	const char *file = _i == 0 ? KERNEL : INITRAMFS;
 	struct place place = place_new();
 	AUTO_FREE char *dir = images_with(&place, file, text, sizeof(text), sizeof(text));
-	AUTO_FREE char *manifest = path_join(dir, "MANIFEST"), *real_kernel = path_join(dir, KERNEL);
-	AUTO_FREE char *real_initramfs = path_join(dir, INITRAMFS), *real_rootfs = path_join(dir, ROOTFS);
+	AUTO_FREE char *manifest = path_join(dir, "MANIFEST"),
+		       *real_kernel = path_join(dir, KERNEL);
+	AUTO_FREE char *real_initramfs = path_join(dir, INITRAMFS),
+		       *real_rootfs = path_join(dir, ROOTFS);
 	const char *const files[] = { real_kernel, real_initramfs, real_rootfs };
 	static const char *const names[] = { KERNEL, INITRAMFS, ROOTFS };
 	AUTO_BUF struct buf lines = BUF_INIT(4096);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char hash[SHA256_HEX];
 		uint64_t size;
-		ck_assert_int_eq(sha256_file_hex(files[i], hash) | fs_stat(files[i], &size, NULL), 0);
-		AUTO_FREE char *line = str_format("%s  %llu  %s\n", hash, (unsigned long long)size, names[i]);
+		ck_assert_int_eq(
+			sha256_file_hex(files[i], hash) | fs_stat(files[i], &size, NULL), 0);
+		AUTO_FREE char *line =
+			str_format("%s  %llu  %s\n", hash, (unsigned long long)size, names[i]);
 		ck_assert_int_eq(buf_append_str(&lines, line), 0);
 	}
 	ck_assert_int_eq(fs_unlink(manifest), 0);
@@ -228,24 +240,27 @@ START_TEST(without_images_the_command_that_makes_them_is_told)
 	if (is_fake())
 		ck_ok(try_all(place.config));
 	else
-		ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "tools/images --dir", try_all(place.config));
+		ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "tools/images --dir",
+			try_all(place.config));
 	ck_ok(nova_config_set(place.config, "images", "", &error));
 	ck_assert_int_eq(setenv("XDG_CACHE_HOME", none, 1), 0);
 	if (is_fake())
 		ck_ok(try_all(place.config));
 	else if (!fs_exists("/opt/nova/MANIFEST"))
-		ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "tools/images", try_all(place.config));
+		ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "tools/images",
+			try_all(place.config));
 	place_done(&place);
 }
 END_TEST
 
-/* --- the VMM ----------------------------------------------------------------------------------------------------------------- */
+/* --- the VMM --- */
 
 START_TEST(without_qemu_the_package_to_install_is_told)
 {
 	struct place place = place_new();
 	ck_assert_int_eq(setenv("PATH", place.dir, 1), 0);
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "apt-get install qemu-system-x86", try_all(place.config));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "apt-get install qemu-system-x86",
+		try_all(place.config));
 	place_done(&place);
 }
 END_TEST
@@ -259,8 +274,10 @@ static const struct {
 	{ "#!/bin/sh\nexit 0\n", "QEMU has ended", NOVA_EENGINE },
 	{ "#!/bin/sh\nexec sleep 1000\n", "does not answer its monitor", NOVA_EENGINE },
 	{ "#!/bin/sh\nsleep 1000 & sleep 1000\n", "does not answer its monitor", NOVA_EENGINE },
-	{ "#!/bin/sh\necho '{\"hello\": 1}' >&5; exec sleep 1000\n", "greets in an unknown way", NOVA_EENGINE },
-	{ "#!/bin/sh\necho '{\"QMP\": {}}' >&5; echo '{\"return\": {}}' >&5; exec sleep 1000\n", "did not answer", NOVA_EAGENT },
+	{ "#!/bin/sh\necho '{\"hello\": 1}' >&5; exec sleep 1000\n", "greets in an unknown way",
+		NOVA_EENGINE },
+	{ "#!/bin/sh\necho '{\"QMP\": {}}' >&5; echo '{\"return\": {}}' >&5; exec sleep 1000\n",
+		"did not answer", NOVA_EAGENT },
 	{ "#!/no/such/interpreter\n", "qemu-double", NOVA_ENOTFOUND },
 };
 
@@ -296,18 +313,20 @@ START_TEST(a_program_of_our_own_that_is_missing_is_named)
 	const char *variable = _i == 0 ? "NOVA_KEEPER" : "NOVA_AGENT";
 	struct place place = place_new();
 	ck_assert_int_eq(setenv(variable, "/no/such/program", 1), 0);
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "/no/such/program", try_all(place.config));
+	ck_failed(
+		NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "/no/such/program", try_all(place.config));
 	place_done(&place);
 }
 END_TEST
 
-/* --- the state directory --------------------------------------------------------------------------------------------------------- */
+/* --- the state directory --- */
 
 START_TEST(a_damaged_store_is_named_and_left_alone)
 {
 	struct place place = place_new();
 	AUTO_FREE char *file = path_join(place.dir, "nova.db");
-	static const char rubbish[] = "this was a database once, but it is not any more; it is long enough to be looked at";
+	static const char rubbish[] = "this was a database once, but it is not any more; it is "
+				      "long enough to be looked at";
 	ck_assert_int_eq(fs_write_file(file, rubbish, sizeof(rubbish), 0600), 0);
 	ck_failed(NOVA_ECORRUPT, NOVA_OUTCOME_NEVER_RAN, file, try_all(place.config));
 	AUTO_BUF struct buf now = BUF_INIT(4096);
@@ -340,7 +359,7 @@ START_TEST(a_state_directory_that_cannot_be_written_is_named)
 }
 END_TEST
 
-/* --- a full disk ------------------------------------------------------------------------------------------------------------------- */
+/* --- a full disk --- */
 
 static bool fill(const char *dir, size_t leave)
 {
@@ -375,7 +394,8 @@ START_TEST(a_full_disk_stores_nothing_and_leaves_nothing)
 	opts.code_len = len;
 	for (size_t leave = 0; leave <= 200000; leave += 50000) {
 		ck_assert(fill(place.dir, leave));
-		ck_failed(NOVA_ENOSPC, NOVA_OUTCOME_NEVER_RAN, "No space", nova_register(nova, &opts, NULL, &error));
+		ck_failed(NOVA_ENOSPC, NOVA_OUTCOME_NEVER_RAN, "No space",
+			nova_register(nova, &opts, NULL, &error));
 	}
 	free(code);
 	AUTO_FREE char *disks = path_join(place.dir, "disks");
@@ -400,16 +420,19 @@ TCase *broken_cases(void)
 	TCase *tc = tcase_create("broken");
 	tcase_add_test(tc, closed_descriptors_0_to_2_of_the_host_stay_closed);
 	tcase_add_test(tc, without_images_the_command_that_makes_them_is_told);
-	tcase_add_loop_test(tc, a_program_of_our_own_that_is_missing_is_named, 0, is_fake() ? 2 : 1);
+	tcase_add_loop_test(
+		tc, a_program_of_our_own_that_is_missing_is_named, 0, is_fake() ? 2 : 1);
 	tcase_add_test(tc, a_damaged_store_is_named_and_left_alone);
 	tcase_add_test(tc, a_state_directory_that_cannot_be_written_is_named);
 	tcase_add_test(tc, a_full_disk_stores_nothing_and_leaves_nothing);
 	if (is_fake())
 		return tc;
-	tcase_add_loop_test(tc, a_damaged_image_is_named_with_the_command_that_makes_it, 0, (int)ARRAY_LEN(damages));
+	tcase_add_loop_test(tc, a_damaged_image_is_named_with_the_command_that_makes_it, 0,
+		(int)ARRAY_LEN(damages));
 	tcase_add_loop_test(tc, an_image_that_cannot_boot_is_given_up_with_its_last_words, 0, 2);
 	tcase_add_test(tc, without_qemu_the_package_to_install_is_told);
-	tcase_add_loop_test(tc, a_program_that_is_no_qemu_is_given_up_with_its_last_words, 0, (int)ARRAY_LEN(vmms));
+	tcase_add_loop_test(tc, a_program_that_is_no_qemu_is_given_up_with_its_last_words, 0,
+		(int)ARRAY_LEN(vmms));
 	tcase_add_test(tc, a_qemu_that_is_not_there_or_no_program_is_named);
 	return tc;
 }

@@ -45,8 +45,10 @@ START_TEST(the_parts_of_the_time_make_up_the_whole)
 		ck_assert_uint_gt(nova_result_timing_us(r, NOVA_TIMING_GUEST), 0);
 		ck_assert_uint_eq(nova_result_timing_us(r, 99), 0);
 		for (int part = NOVA_TIMING_START; part <= NOVA_TIMING_INIT; part++)
-			ck_assert_msg((nova_result_timing_us(r, part) == 0) == warm, "part %d, warm %d", part, warm);
-		ck_assert_uint_eq(nova_result_duration_ms(r), (nova_result_timing_us(r, NOVA_TIMING_TOTAL) + 500) / 1000);
+			ck_assert_msg((nova_result_timing_us(r, part) == 0) == warm,
+				"part %d, warm %d", part, warm);
+		ck_assert_uint_eq(nova_result_duration_ms(r),
+			(nova_result_timing_us(r, NOVA_TIMING_TOTAL) + 500) / 1000);
 		nova_result_free(r);
 	}
 	platform_close(&p);
@@ -65,9 +67,11 @@ START_TEST(a_result_is_one_json_object_too)
 	char *rest = str_format("{%s", strchr(text, ',') + 1);
 	json_t *json = json_loads(rest, 0, NULL);
 	ck_assert_str_eq(json_string_value(json_object_get(json, "stderr")), "a \"word\"\n");
-	ck_assert_str_eq(json_string_value(json_object_get(json, "request_id")), nova_result_request_id(r));
+	ck_assert_str_eq(
+		json_string_value(json_object_get(json, "request_id")), nova_result_request_id(r));
 	ck_assert(json_is_true(json_object_get(json, "cold_start")));
-	ck_assert(json_integer_value(json_object_get(json_object_get(json, "timing_us"), "exec")) > 0);
+	ck_assert(json_integer_value(json_object_get(json_object_get(json, "timing_us"), "exec")) >
+		  0);
 	json_decref(json);
 	free(rest);
 	nova_free(text);
@@ -80,10 +84,12 @@ START_TEST(an_unknown_function_offers_the_nearest_name)
 {
 	struct platform p = platform_open(NULL);
 	nova_result_t *r;
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "register it first", platform_call(p.nova, "hello", &r));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "register it first",
+		platform_call(p.nova, "hello", &r));
 	ck_assert_ptr_null(r);
 	platform_add(p.nova, "hello-python", "shell", "echo 1");
-	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'hello-python'?", platform_call(p.nova, "helo-python", &r));
+	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'hello-python'?",
+		platform_call(p.nova, "helo-python", &r));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
 	platform_close(&p);
 }
@@ -92,16 +98,19 @@ END_TEST
 START_TEST(what_cannot_become_a_function_is_refused_at_once)
 {
 	struct platform p = platform_open(NULL);
-	AUTO_FREE char *file = path_join(p.dir, "handler.py"), *object = path_join(p.dir, "handler");
+	AUTO_FREE char *file = path_join(p.dir, "handler.py"),
+		       *object = path_join(p.dir, "handler");
 	ck_assert_int_eq(fs_write_file(file, "1", 1, 0600), 0);
 	ck_assert_int_eq(fs_write_file(object, "no program", 10, 0755), 0);
 	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
 	opts.name = "f";
 	opts.code_path = file;
 	opts.runtime = "pyhton";
-	ck_fails_with(NOVA_EINVAL, "did you mean 'python'?", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "did you mean 'python'?", nova_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "cobol";
-	ck_fails_with(NOVA_EINVAL, "python, go, rust, wasm, shell, binary", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "python, go, rust, wasm, shell, binary",
+		nova_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "go";
 	opts.code_path = object;
 	ck_fails_with(NOVA_EINVAL, "go build", nova_register(p.nova, &opts, NULL, &error));
@@ -111,7 +120,8 @@ START_TEST(what_cannot_become_a_function_is_refused_at_once)
 	ck_assert_int_eq(fs_unlink(object), 0);
 	ck_fails_with(NOVA_EINVAL, "main.py", nova_register(p.nova, &opts, NULL, &error));
 	opts.code_path = "/no/such/handler.py";
-	ck_fails_with(NOVA_ENOTFOUND, "/no/such/handler.py", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "/no/such/handler.py", nova_register(p.nova, &opts, NULL, &error));
 	opts.code_path = file;
 	opts.name = "../etc";
 	ck_fails_with(NOVA_EINVAL, "name", nova_register(p.nova, &opts, NULL, &error));
@@ -146,14 +156,17 @@ START_TEST(a_payload_is_checked_before_any_vm_is_started)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "cat", "shell", "cat \"$1\"");
 	nova_result_t *r;
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "column", nova_invoke(p.nova, "cat", "{'a': 1}", 8, NULL, &r, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "column",
+		nova_invoke(p.nova, "cat", "{'a': 1}", 8, NULL, &r, &error));
 	ck_assert_ptr_null(r);
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "empty", nova_invoke(p.nova, "cat", "", 0, NULL, &r, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "empty",
+		nova_invoke(p.nova, "cat", "", 0, NULL, &r, &error));
 	size_t len = (6u << 20) + 1;
 	char *big = malloc(len);
 	memset(big, ' ', len);
 	big[0] = '1';
-	ck_failed(NOVA_ETOOBIG, NOVA_OUTCOME_NEVER_RAN, "6 MiB", nova_invoke(p.nova, "cat", big, len, NULL, &r, &error));
+	ck_failed(NOVA_ETOOBIG, NOVA_OUTCOME_NEVER_RAN, "6 MiB",
+		nova_invoke(p.nova, "cat", big, len, NULL, &r, &error));
 	free(big);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
 	ck_ok(nova_invoke(p.nova, "cat", NULL, 0, NULL, &r, &error));
@@ -166,9 +179,11 @@ END_TEST
 START_TEST(code_that_cannot_be_loaded_never_ran)
 {
 	struct platform p = platform_open(NULL);
-	platform_add(p.nova, "broken", "python", "import no_such_module\ndef handler(event):\n    return 1\n");
+	platform_add(p.nova, "broken", "python",
+		"import no_such_module\ndef handler(event):\n    return 1\n");
 	nova_result_t *r;
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, "no_such_module", platform_call(p.nova, "broken", &r));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, "no_such_module",
+		platform_call(p.nova, "broken", &r));
 	ck_assert_ptr_null(r);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
 	platform_close(&p);
@@ -178,10 +193,12 @@ END_TEST
 START_TEST(a_handler_that_raises_has_its_words_in_the_result_and_its_vm_is_kept)
 {
 	struct platform p = platform_open(NULL);
-	platform_add(p.nova, "raise", "python", "def handler(event):\n    raise ValueError('no such city')\n");
+	platform_add(p.nova, "raise", "python",
+		"def handler(event):\n    raise ValueError('no such city')\n");
 	for (int warm = 0; warm < 2; warm++) {
 		nova_result_t *r;
-		ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "ValueError: no such city", platform_call(p.nova, "raise", &r));
+		ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "ValueError: no such city",
+			platform_call(p.nova, "raise", &r));
 		ck_assert_ptr_nonnull(strstr(nova_result_stderr(r, NULL), "Traceback"));
 		ck_assert_str_eq(nova_result_failure(r), "ValueError: no such city");
 		ck_assert_str_eq(nova_result_output(r, NULL), "null");
@@ -197,7 +214,8 @@ START_TEST(an_exit_status_is_kept)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "exit", "shell", "echo said; echo 'out of tea' >&2; exit 3");
 	nova_result_t *r;
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3: out of tea", platform_call(p.nova, "exit", &r));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3: out of tea",
+		platform_call(p.nova, "exit", &r));
 	ck_assert_int_eq(nova_result_exit_code(r), 3);
 	ck_assert_str_eq(nova_result_stdout(r, NULL), "said\n");
 	nova_result_free(r);
@@ -214,7 +232,8 @@ START_TEST(a_function_over_its_time_keeps_its_words_and_its_vm_is_not_used_again
 	opts.runtime = "shell";
 	opts.code = "case $(cat \"$1\") in *stay*) echo begun; sleep 1000;; esac; echo 1";
 	opts.code_len = strlen(opts.code);
-	opts.timeout_s = 4; /* enough for a new guest to begin, also while others keep this machine busy */
+	/* enough for a new guest to begin, also while others keep this machine busy */
+	opts.timeout_s = 4;
 	ck_ok(nova_register(p.nova, &opts, NULL, &error));
 	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
 	call.timeout_ms = _i == 0 ? 3500 : 0;
@@ -250,7 +269,8 @@ START_TEST(a_request_id_goes_all_the_way)
 	ck_assert_uint_eq(strlen(nova_result_request_id(r)), 8);
 	nova_result_free(r);
 	call.request_id = "two words";
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "two words", nova_invoke(p.nova, "who", "1", 1, &call, &r, &error));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "two words",
+		nova_invoke(p.nova, "who", "1", 1, &call, &r, &error));
 	ck_assert_ptr_null(r);
 	platform_close(&p);
 }
@@ -326,7 +346,8 @@ START_TEST(a_code_disk_removed_by_hand_is_named_and_registering_again_mends_it)
 	ck_assert_int_eq(unlink(disk), 0);
 	nova_result_t *r;
 	ck_failed(NOVA_ECORRUPT, NOVA_OUTCOME_NEVER_RAN, disk, platform_call(p.nova, "f", &r));
-	ck_failed(NOVA_ECORRUPT, NOVA_OUTCOME_NEVER_RAN, "register", platform_call(p.nova, "f", &r));
+	ck_failed(
+		NOVA_ECORRUPT, NOVA_OUTCOME_NEVER_RAN, "register", platform_call(p.nova, "f", &r));
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
 	platform_close(&p);
@@ -365,7 +386,8 @@ TCase *call_cases(void)
 	tcase_add_test(tc, code_that_cannot_be_loaded_never_ran);
 	tcase_add_test(tc, a_handler_that_raises_has_its_words_in_the_result_and_its_vm_is_kept);
 	tcase_add_test(tc, an_exit_status_is_kept);
-	tcase_add_loop_test(tc, a_function_over_its_time_keeps_its_words_and_its_vm_is_not_used_again, 0, 2);
+	tcase_add_loop_test(
+		tc, a_function_over_its_time_keeps_its_words_and_its_vm_is_not_used_again, 0, 2);
 	tcase_add_test(tc, a_request_id_goes_all_the_way);
 	tcase_add_test(tc, variables_of_a_function_reach_it);
 	tcase_add_test(tc, a_replaced_function_runs_its_new_code_at_once);

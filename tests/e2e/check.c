@@ -21,18 +21,21 @@ static void ck_not_stored(const struct platform *p)
 	ck_assert_uint_eq(nova_pool_count(p->pool, NOVA_POOL_IDLE), 0);
 }
 
-static void ck_refused(const struct platform *p, const char *source, const char *handler, const char *words)
+static void ck_refused(
+	const struct platform *p, const char *source, const char *handler, const char *words)
 {
 	nova_register_opts o = of(source);
 	o.handler = handler;
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, words, nova_register(p->nova, &o, NULL, &error));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, words,
+		nova_register(p->nova, &o, NULL, &error));
 	ck_not_stored(p);
 }
 
 START_TEST(a_function_that_cannot_be_imported_is_refused_with_file_and_line)
 {
 	struct platform p = platform_open(NULL);
-	ck_refused(&p, "def handler(event:\n", NULL, "SyntaxError: '(' was never closed (handler, line 1)");
+	ck_refused(&p, "def handler(event:\n", NULL,
+		"SyntaxError: '(' was never closed (handler, line 1)");
 	ck_refused(&p, "import os\nimport no_such_module\ndef handler(event): pass\n", NULL,
 		"ModuleNotFoundError: No module named 'no_such_module' (handler, line 2)");
 	ck_refused(&p, "def handler(event): pass\n", "main.hanlder", "did you mean 'handler'?");
@@ -41,7 +44,8 @@ START_TEST(a_function_that_cannot_be_imported_is_refused_with_file_and_line)
 }
 END_TEST
 
-static uint32_t registered(const struct platform *p, const nova_register_opts *o, const char *handler)
+static uint32_t registered(
+	const struct platform *p, const nova_register_opts *o, const char *handler)
 {
 	nova_function_t *f;
 	ck_ok(nova_register(p->nova, o, &f, &error));
@@ -106,7 +110,8 @@ START_TEST(what_is_stored_already_is_not_imported_again)
 		return; /* the import leaves its mark on this host */
 	struct platform p = platform_open(NULL);
 	AUTO_FREE char *mark = path_join(p.dir, "imports");
-	AUTO_FREE char *source = str_format("open('%s', 'a').write('x')\ndef handler(event): return 1\n", mark);
+	AUTO_FREE char *source =
+		str_format("open('%s', 'a').write('x')\ndef handler(event): return 1\n", mark);
 	nova_register_opts o = of(source);
 	for (int i = 0; i < 3; i++) {
 		AUTO_BUF struct buf marks = BUF_INIT(100);
@@ -127,7 +132,8 @@ START_TEST(unchecked_the_first_call_says_the_same)
 	o.handler = "main.hanlder";
 	o.check = NOVA_CHECK_NEVER;
 	registered(&p, &o, "main.hanlder");
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, "did you mean 'handler'?", platform_call(p.nova, "f", &r));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, "did you mean 'handler'?",
+		platform_call(p.nova, "f", &r));
 	platform_close(&p);
 }
 END_TEST
@@ -167,7 +173,8 @@ END_TEST
 
 START_TEST(state_stays_between_calls_where_it_was_registered_so)
 {
-	static const char source[] = "count = 0\ndef handler(event):\n    global count\n    count += 1\n    return count\n";
+	static const char source[] = "count = 0\ndef handler(event):\n    global count\n    count "
+				     "+= 1\n    return count\n";
 	struct platform p = platform_open(NULL);
 	nova_register_opts o = of(source);
 	o.flags = NOVA_REGISTER_REPLACE;

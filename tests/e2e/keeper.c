@@ -12,10 +12,13 @@ static pid_t keeper_of(const struct platform *p)
 	pid_t found = 0;
 	int count = fs_list("/proc", &names);
 	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *comm = str_format("/proc/%s/comm", names[i]), *cmdline = str_format("/proc/%s/cmdline", names[i]);
+		AUTO_FREE char *comm = str_format("/proc/%s/comm", names[i]),
+			       *cmdline = str_format("/proc/%s/cmdline", names[i]);
 		AUTO_BUF struct buf name = BUF_INIT(64), line = BUF_INIT(1u << 20);
-		if (fs_read_file(comm, &name) == 0 && name.len == 12 && !memcmp(name.data, "nova-keeper\n", 12) && fs_read_file(cmdline, &line) == 0 &&
-			line.len && memmem(line.data, line.len, p->dir, strlen(p->dir)))
+		if (fs_read_file(comm, &name) == 0 && name.len == 12 &&
+			!memcmp(name.data, "nova-keeper\n", 12) &&
+			fs_read_file(cmdline, &line) == 0 && line.len &&
+			memmem(line.data, line.len, p->dir, strlen(p->dir)))
 			found = (pid_t)strtol(names[i], NULL, 10);
 	}
 	ck_assert_int_gt(found, 1);
@@ -33,7 +36,8 @@ START_TEST(a_platform_whose_keeper_stands_still_closes_all_the_same)
 	ck_assert_int_eq(kill(keeper, SIGSTOP), 0);
 	uint64_t limit = deadline_in_ms(50000);
 	platform_close(&p); /* and nothing is left */
-	ck_assert_msg(!deadline_passed(limit), "it took more than ten times the five seconds that it may take");
+	ck_assert_msg(!deadline_passed(limit),
+		"it took more than ten times the five seconds that it may take");
 	vmtest_await_end(end);
 }
 END_TEST
@@ -85,7 +89,8 @@ START_TEST(a_vm_for_which_descriptors_are_missing_leaves_nothing_and_harms_no_ot
 		code = nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error);
 		empty_table(&table);
 		if (code < 0) {
-			ck_assert_msg(nova_error_os(error) == EMFILE, "with %zu left: %s", left, nova_error_message(error));
+			ck_assert_msg(nova_error_os(error) == EMFILE, "with %zu left: %s", left,
+				nova_error_message(error));
 			ck_assert_uint_eq(open_fds(), before);
 		}
 		nova_error_free(error);
@@ -103,6 +108,7 @@ TCase *keeper_cases(void)
 {
 	TCase *tc = tcase_create("keeper");
 	tcase_add_test(tc, a_platform_whose_keeper_stands_still_closes_all_the_same);
-	tcase_add_test(tc, a_vm_for_which_descriptors_are_missing_leaves_nothing_and_harms_no_other);
+	tcase_add_test(
+		tc, a_vm_for_which_descriptors_are_missing_leaves_nothing_and_harms_no_other);
 	return tc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Guests with a network, in a network namespace of the test's own: bridge, TAPs and rules are there, and the host's network is left alone. */
+/* Guests with a network, in a network namespace of the test's own: bridge, TAPs and rules are
+ * there, and the host's network is left alone. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,17 +11,22 @@
 
 #define PORT 8000
 
-/* --- a web server on this host ---------------------------------------------------------------------------------------------- */
+/* --- a web server on this host --- */
 
-/* Answers every request with who asked; "/both" not before two of them are there. Ends with the process. */
+/* Answers every request with who asked; "/both" not before two of them are there. Ends with the
+ * process. */
 static void answer(int client)
 {
 	struct sockaddr_in from;
 	socklen_t len = sizeof(from);
 	char text[INET_ADDRSTRLEN];
-	if (getpeername(client, (struct sockaddr *)&from, &len) == 0 && inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text))) {
-		AUTO_FREE char *body = str_format("{\"login\": \"octocat\", \"name\": \"The Octocat\", \"from\": \"%s\"}", text);
-		AUTO_FREE char *reply = str_format("HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+	if (getpeername(client, (struct sockaddr *)&from, &len) == 0 &&
+		inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text))) {
+		AUTO_FREE char *body = str_format(
+			"{\"login\": \"octocat\", \"name\": \"The Octocat\", \"from\": \"%s\"}",
+			text);
+		AUTO_FREE char *reply = str_format(
+			"HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
 		sys_send(client, reply, strlen(reply), 0);
 	}
 	fd_close(client);
@@ -60,7 +66,7 @@ static void start_server(void)
 	pthread_detach(thread);
 }
 
-/* --- functions and guests ---------------------------------------------------------------------------------------------------- */
+/* --- functions and guests --- */
 
 static struct platform open_with_network(void)
 {
@@ -99,7 +105,8 @@ static char *ask(nova_vm_t *vm, const char *command)
 	o.argv = argv;
 	o.argc = 3;
 	ck_ok(nova_vm_command(vm, &o, &r, &error));
-	ck_assert_msg(nova_result_exit_code(r) == 0, "%s: %s", command, nova_result_stderr(r, NULL));
+	ck_assert_msg(
+		nova_result_exit_code(r) == 0, "%s: %s", command, nova_result_stderr(r, NULL));
 	char *text = strdup(nova_result_stdout(r, NULL));
 	nova_result_free(r);
 	return text;
@@ -107,13 +114,15 @@ static char *ask(nova_vm_t *vm, const char *command)
 
 static void ck_seen_as(nova_vm_t *vm, const char *address)
 {
-	AUTO_FREE char *text = ask(vm, "wget -q -O - http://172.30.0.1:8000/"), *wanted = str_format("\"from\": \"%s\"", address);
+	AUTO_FREE char *text = ask(vm, "wget -q -O - http://172.30.0.1:8000/"),
+		       *wanted = str_format("\"from\": \"%s\"", address);
 	ck_assert_msg(strstr(text, wanted), "%s, not %s", text, address);
 }
 
-/* --- cases ----------------------------------------------------------------------------------------------------------------------- */
+/* --- cases --- */
 
-/* The example calls a service of the public network by HTTPS; another address of it is a variable. */
+/* The example calls a service of the public network by HTTPS; another address of it is a variable.
+ */
 static void add_example(nova_t *nova, const char *service)
 {
 	AUTO_FREE char *variable = str_format("USERS_API=%s", service);
@@ -142,7 +151,8 @@ END_TEST
 
 static void sh(const char *format, pid_t pid)
 {
-	AUTO_FREE char *command = str_format("export PATH=$PATH:/usr/sbin:/sbin; %s %d", format, (int)pid);
+	AUTO_FREE char *command =
+		str_format("export PATH=$PATH:/usr/sbin:/sbin; %s %d", format, (int)pid);
 	const char *const argv[] = { "sh", "-c", command, NULL };
 	pid_t child = fork();
 	int status;
@@ -161,7 +171,8 @@ static pid_t start_neighbour(int told, int done)
 	pid_t pid = fork();
 	if (pid)
 		return pid;
-	if (unshare(CLONE_NEWNET) < 0 || sys_write_all(done, &byte, 1) < 0 || sys_read(told, &byte, 1) != 1)
+	if (unshare(CLONE_NEWNET) < 0 || sys_write_all(done, &byte, 1) < 0 ||
+		sys_read(told, &byte, 1) != 1)
 		_exit(1);
 	sh("ip addr add 10.77.0.2/24 dev inside && ip link set inside up #", 0);
 	start_server();
@@ -182,7 +193,9 @@ START_TEST(a_guest_reaches_another_host_in_this_hosts_name)
 	ck_assert_int_eq(sys_pipe(told) | sys_pipe(done), 0);
 	pid_t neighbour = start_neighbour(told[0], done[1]);
 	ck_assert_int_eq(sys_read(done[0], &byte, 1), 1);
-	sh("ip link add outside type veth peer name inside && ip addr add 10.77.0.1/24 dev outside && ip link set outside up && ip link set inside netns", neighbour);
+	sh("ip link add outside type veth peer name inside && ip addr add 10.77.0.1/24 dev outside "
+	   "&& ip link set outside up && ip link set inside netns",
+		neighbour);
 	ck_assert_int_eq(sys_write_all(told[1], &byte, 1), 0);
 	ck_assert_int_eq(sys_read(done[0], &byte, 1), 1);
 	nova_vm_t *vm = start(&p);
@@ -202,7 +215,9 @@ END_TEST
 START_TEST(a_function_has_no_network_unless_it_is_asked_for)
 {
 	struct platform p = open_with_network();
-	add(p.nova, "alone", NULL, "import os\ndef handler(event):\n    return sorted(os.listdir('/sys/class/net'))\n");
+	add(p.nova, "alone", NULL,
+		"import os\ndef handler(event):\n    return "
+		"sorted(os.listdir('/sys/class/net'))\n");
 	platform_answers(p.nova, "alone", "[\"lo\"]");
 	ck_assert_uint_eq(netns_count_taps(), 0);
 	ck_assert_uint_eq(if_nametoindex("novabr0"), 0);
@@ -215,7 +230,8 @@ static const char waits_for_another[] =
 	"def handler(event):\n"
 	"    with urllib.request.urlopen('http://172.30.0.1:8000/both', timeout=60) as reply:\n"
 	"        seen = json.load(reply)['from']\n"
-	"    servers = [line for line in open('/etc/resolv.conf') if line.startswith('nameserver ')]\n"
+	"    servers = [line for line in open('/etc/resolv.conf') if line.startswith('nameserver "
+	"')]\n"
 	"    mac = open('/sys/class/net/eth0/address').read().strip()\n"
 	"    return [seen, mac, len(servers) > 0]\n";
 
@@ -224,7 +240,8 @@ static void *call_both(void *nova)
 	nova_result_t *r = NULL;
 	nova_error_t *failure = NULL;
 	int code = nova_invoke(nova, "both", "{}", 2, NULL, &r, &failure);
-	char *output = code == 0 ? strdup(nova_result_output(r, NULL)) : str_format("%s", nova_error_message(failure));
+	char *output = code == 0 ? strdup(nova_result_output(r, NULL)) :
+				   str_format("%s", nova_error_message(failure));
 	nova_error_free(failure);
 	nova_result_free(r);
 	return output;
@@ -239,10 +256,12 @@ START_TEST(clones_of_one_template_have_addresses_of_their_own)
 	ck_assert_int_eq(pthread_create(&other, NULL, call_both, p.nova), 0);
 	AUTO_FREE char *first = call_both(p.nova);
 	ck_assert_int_eq(pthread_join(other, &second), 0);
-	const char *low = strcmp(first, second) < 0 ? first : second, *high = low == first ? second : first;
+	const char *low = strcmp(first, second) < 0 ? first : second,
+		   *high = low == first ? second : first;
 	/* Which addresses they get depends on whether the template's own guest was still there. */
 	ck_assert_str_ne(low, high);
-	ck_assert_msg(str_starts(low, "[\"172.30.0.") && str_starts(high, "[\"172.30.0."), "%s %s", low, high);
+	ck_assert_msg(str_starts(low, "[\"172.30.0.") && str_starts(high, "[\"172.30.0."), "%s %s",
+		low, high);
 	ck_assert_msg(strstr(low, "02:fc:00:1e:00:0") && strstr(low, "true]"), "%s", low);
 	ck_assert_msg(strstr(high, "02:fc:00:1e:00:0") && strstr(high, "true]"), "%s", high);
 	ck_assert_uint_eq(netns_count_taps(), 2);
@@ -298,7 +317,8 @@ static int be_a_host(const struct platform *p, int pipe)
 	nova_vm_t *vm;
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	o.network = "nat";
-	if (nova_open(p->config, &nova, NULL) < 0 || nova_vm_start(nova_get_host(nova), &o, &vm, NULL) < 0)
+	if (nova_open(p->config, &nova, NULL) < 0 ||
+		nova_vm_start(nova_get_host(nova), &o, &vm, NULL) < 0)
 		return 1;
 	int64_t vmm = nova_vm_pid(vm);
 	sys_write_all(pipe, &vmm, sizeof(vmm));
@@ -323,7 +343,8 @@ START_TEST(a_host_killed_with_9_leaves_no_tap)
 	int pidfds[] = { vmtest_pidfd(keeper), vmtest_pidfd((pid_t)vmm) };
 	ck_assert_uint_eq(netns_count_taps(), 1);
 	if (_i)
-		ck_assert_int_eq(kill(keeper, SIGSTOP), 0); /* it shall not tidy up between the two */
+		/* it shall not tidy up between the two */
+		ck_assert_int_eq(kill(keeper, SIGSTOP), 0);
 	ck_assert_int_eq(kill(host, SIGKILL), 0);
 	if (_i)
 		ck_assert_int_eq(kill(keeper, SIGKILL), 0);
@@ -348,7 +369,8 @@ START_TEST(a_limit_that_would_not_be_kept_is_refused)
 	o.network = "nat";
 	o.net_rx_bandwidth = 1 << 20;
 	if (!strcmp(engine, "qemu"))
-		ck_fails_with(NOVA_ENOTSUP, "cannot limit", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+		ck_fails_with(NOVA_ENOTSUP, "cannot limit",
+			nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
 	o.network = "nato";
 	ck_fails_with(NOVA_EINVAL, "nato", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
 	ck_assert_uint_eq(netns_count_taps(), 0);
@@ -362,7 +384,8 @@ START_TEST(an_engine_without_network_says_so)
 	nova_vm_t *vm;
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	o.network = "nat";
-	ck_fails_with(NOVA_ENOTSUP, "has no network devices", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+	ck_fails_with(NOVA_ENOTSUP, "has no network devices",
+		nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
 	platform_close(&p);
 }
 END_TEST

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies of a function: calls of a warm VM, clones of its template, forks and restored snapshots. No two of them draw the same. */
+/* Copies of a function: calls of a warm VM, clones of its template, forks and restored snapshots.
+ * No two of them draw the same. */
 #include <jansson.h>
 
 #include "platform.h"
 #include "proto/proto.h"
 
-/* The tests of this file have one state directory, so that the template of the runtime is made once. */
+/* The tests of this file have one state directory, so that the template of the runtime is made
+ * once. */
 static char *home;
 
 static void make_home(void)
@@ -25,46 +27,55 @@ static size_t copies(void)
 	return is_long && *is_long ? 100 : 20;
 }
 
-/* --- the function ------------------------------------------------------------------------------------------------------- */
+/* --- the function --- */
 
 /* All has been used once when the import is over. What the import keeps of it is no secret. */
-#define GENERATORS \
-	"import os, random, secrets, ssl, subprocess, tempfile, uuid\n" \
-	"class Sampler(random.Random): pass\n" \
-	"own, boxed = random.Random(), {'a': [Sampler()]}\n" \
-	"def default(r=random.Random()): return r.randbytes(16).hex()\n" \
-	"names, context = tempfile._RandomNameSequence(), ssl.create_default_context()\n" \
-	"seeded, hooked = random.Random(42), random.Random(1)\n" \
-	"os.register_at_fork(after_in_child=lambda: hooked.seed(os.urandom(16)))\n" \
-	"def hello():\n" \
-	"    a, b = ssl.MemoryBIO(), ssl.MemoryBIO()\n" \
-	"    s = context.wrap_bio(a, b, server_hostname='example.org')\n" \
-	"    try: s.do_handshake()\n" \
-	"    except ssl.SSLWantReadError: pass\n" \
-	"    return b.read().hex()\n" \
-	"random.random(), own.gauss(0, 1), next(names), tempfile.mktemp(), uuid.uuid1(), hello()\n" \
-	"try:\n" \
-	"    import numpy\n" \
-	"    numbers, legacy = numpy.random.default_rng(), numpy.random.RandomState()\n" \
-	"    def of_numpy(): return {'numpy': numbers.bytes(16).hex(), 'RandomState': legacy.bytes(16).hex(), 'numpy.random': numpy.random.bytes(16).hex()}\n" \
-	"except ImportError:\n" \
-	"    def of_numpy(): return {}\n" \
-	"def of_program(name):\n" \
-	"    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)\n" \
-	"    return {name: subprocess.run([path], capture_output=True, text=True).stdout} if os.path.exists(path) else {}\n" \
-	"def handler(event):\n" \
-	"    random_, shake = random.randbytes(16).hex(), hello()\n" \
-	"    out = {'random': random_, 'instance': own.randbytes(16).hex(), 'gauss': own.gauss(0, 1), 'subclass': boxed['a'][0].randbytes(16).hex(),\n" \
-	"        'default': default(), 'secrets': secrets.token_hex(16), 'urandom': os.urandom(16).hex(),\n" \
-	"        'hook': hooked.randbytes(16).hex() if event['copied'] else secrets.token_hex(16),\n" \
-	"        'uuid1': str(uuid.uuid1()), 'node': str(uuid.uuid1())[19:] if event['first'] else secrets.token_hex(8), 'uuid4': str(uuid.uuid4()),\n" \
-	"        'name': next(names), 'mktemp': tempfile.mktemp(), 'RAND_bytes': ssl.RAND_bytes(16).hex(), 'hello': shake[22:86], 'share': shake[86:]}\n" \
-	"    out.update(of_numpy())\n" \
-	"    for name in event['programs']: out.update(of_program(name))\n" \
+#define GENERATORS                                                                                 \
+	"import os, random, secrets, ssl, subprocess, tempfile, uuid\n"                            \
+	"class Sampler(random.Random): pass\n"                                                     \
+	"own, boxed = random.Random(), {'a': [Sampler()]}\n"                                       \
+	"def default(r=random.Random()): return r.randbytes(16).hex()\n"                           \
+	"names, context = tempfile._RandomNameSequence(), ssl.create_default_context()\n"          \
+	"seeded, hooked = random.Random(42), random.Random(1)\n"                                   \
+	"os.register_at_fork(after_in_child=lambda: hooked.seed(os.urandom(16)))\n"                \
+	"def hello():\n"                                                                           \
+	"    a, b = ssl.MemoryBIO(), ssl.MemoryBIO()\n"                                            \
+	"    s = context.wrap_bio(a, b, server_hostname='example.org')\n"                          \
+	"    try: s.do_handshake()\n"                                                              \
+	"    except ssl.SSLWantReadError: pass\n"                                                  \
+	"    return b.read().hex()\n"                                                              \
+	"random.random(), own.gauss(0, 1), next(names), tempfile.mktemp(), uuid.uuid1(), "         \
+	"hello()\n"                                                                                \
+	"try:\n"                                                                                   \
+	"    import numpy\n"                                                                       \
+	"    numbers, legacy = numpy.random.default_rng(), numpy.random.RandomState()\n"           \
+	"    def of_numpy(): return {'numpy': numbers.bytes(16).hex(), 'RandomState': "            \
+	"legacy.bytes(16).hex(), 'numpy.random': numpy.random.bytes(16).hex()}\n"                  \
+	"except ImportError:\n"                                                                    \
+	"    def of_numpy(): return {}\n"                                                          \
+	"def of_program(name):\n"                                                                  \
+	"    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)\n"              \
+	"    return {name: subprocess.run([path], capture_output=True, text=True).stdout} if "     \
+	"os.path.exists(path) else {}\n"                                                           \
+	"def handler(event):\n"                                                                    \
+	"    random_, shake = random.randbytes(16).hex(), hello()\n"                               \
+	"    out = {'random': random_, 'instance': own.randbytes(16).hex(), 'gauss': "             \
+	"own.gauss(0, 1), 'subclass': boxed['a'][0].randbytes(16).hex(),\n"                        \
+	"        'default': default(), 'secrets': secrets.token_hex(16), 'urandom': "              \
+	"os.urandom(16).hex(),\n"                                                                  \
+	"        'hook': hooked.randbytes(16).hex() if event['copied'] else "                      \
+	"secrets.token_hex(16),\n"                                                                 \
+	"        'uuid1': str(uuid.uuid1()), 'node': str(uuid.uuid1())[19:] if event['first'] "    \
+	"else secrets.token_hex(8), 'uuid4': str(uuid.uuid4()),\n"                                 \
+	"        'name': next(names), 'mktemp': tempfile.mktemp(), 'RAND_bytes': "                 \
+	"ssl.RAND_bytes(16).hex(), 'hello': shake[22:86], 'share': shake[86:]}\n"                  \
+	"    out.update(of_numpy())\n"                                                             \
+	"    for name in event['programs']: out.update(of_program(name))\n"                        \
 	"    return {'draws': out, 'on purpose': [seeded.random(), seeded.random()]}\n"
 
 /* A program that prints what its language draws at random, if its compiler is here. */
-static void compile_program(const char *directory, const char *name, const char *source, const char *text, const char *command)
+static void compile_program(const char *directory, const char *name, const char *source,
+	const char *text, const char *command)
 {
 	AUTO_FREE char *path = path_join(directory, source);
 	AUTO_FREE char *line = str_format("cd '%s' && %s >/dev/null 2>&1", directory, command);
@@ -77,12 +88,15 @@ static void compile_program(const char *directory, const char *name, const char 
 static void compile_programs(const char *directory)
 {
 	compile_program(directory, "go", "main.go",
-		"package main\nimport (\"fmt\"; \"hash/maphash\"; \"math/rand\"; \"runtime\"; \"strings\")\n"
+		"package main\nimport (\"fmt\"; \"hash/maphash\"; \"math/rand\"; \"runtime\"; "
+		"\"strings\")\n"
 		"func main() {\n\tfmt.Println(maphash.String(maphash.MakeSeed(), \"\"))\n"
-		"\tif !strings.HasPrefix(runtime.Version(), \"go1.1\") { fmt.Println(rand.Uint64()) } // those seed with 1\n}\n",
+		"\tif !strings.HasPrefix(runtime.Version(), \"go1.1\") { "
+		"fmt.Println(rand.Uint64()) } // those seed with 1\n}\n",
 		"GO111MODULE=off CGO_ENABLED=0 go build -o go main.go");
 	compile_program(directory, "rust", "main.rs",
-		"use std::hash::{BuildHasher, Hasher};\nfn main() { println!(\"{}\", std::collections::hash_map::RandomState::new().build_hasher().finish()); }\n",
+		"use std::hash::{BuildHasher, Hasher};\nfn main() { println!(\"{}\", "
+		"std::collections::hash_map::RandomState::new().build_hasher().finish()); }\n",
 		"rustc -O -C target-feature=+crt-static -o rust main.rs");
 }
 
@@ -93,7 +107,8 @@ struct function {
 	nova_pool_want want;
 };
 
-static void make_function(struct function *f, const char *dir, const char *key, const char *source, bool programs)
+static void make_function(
+	struct function *f, const char *dir, const char *key, const char *source, bool programs)
 {
 	f->directory = path_join(dir, key);
 	f->disk = str_format("%s/%s.ext4", dir, key);
@@ -122,7 +137,7 @@ static void free_function(struct function *f)
 	free(f->disk);
 }
 
-/* --- what was drawn ------------------------------------------------------------------------------------------------------- */
+/* --- what was drawn --- */
 
 struct seen {
 	json_t *values;  /* "name: value" of all that was drawn -> who drew it */
@@ -140,16 +155,20 @@ static json_t *draw(nova_vm_t *vm, const char *payload)
 	return output;
 }
 
-/* `first`: the first call of a copy. In place the streams that were seeded on purpose go on from call to call. */
+/* `first`: the first call of a copy. In place the streams that were seeded on purpose go on from
+ * call to call. */
 static void note(struct seen *seen, nova_vm_t *vm, const char *who, bool first, bool programs)
 {
 	const char *name;
 	json_t *value;
-	AUTO_FREE char *payload = str_format("{\"first\":%s,\"copied\":%s,\"programs\":[%s]}", first ? "true" : "false",
-		is_fake() && seen->in_place ? "false" : "true", programs ? "\"go\",\"rust\"" : "");
+	AUTO_FREE char *payload = str_format("{\"first\":%s,\"copied\":%s,\"programs\":[%s]}",
+		first ? "true" : "false", is_fake() && seen->in_place ? "false" : "true",
+		programs ? "\"go\",\"rust\"" : "");
 	AUTO_JSON json_t *output = draw(vm, payload);
-	json_object_foreach(json_object_get(output, "draws"), name, value) {
-		AUTO_FREE char *text = json_dumps(value, JSON_ENCODE_ANY), *key = str_format("%s: %s", name, text);
+	json_object_foreach(json_object_get(output, "draws"), name, value)
+	{
+		AUTO_FREE char *text = json_dumps(value, JSON_ENCODE_ANY),
+			       *key = str_format("%s: %s", name, text);
 		const char *other = json_string_value(json_object_get(seen->values, key));
 		ck_assert_msg(!other, "%s was drawn by %s and by %s", key, other, who);
 		json_object_set_new(seen->values, key, json_string(who));
@@ -158,7 +177,8 @@ static void note(struct seen *seen, nova_vm_t *vm, const char *who, bool first, 
 	ck_assert_uint_eq(json_array_size(purpose), 2);
 	if (!seen->purpose)
 		seen->purpose = json_incref(purpose);
-	ck_assert_msg(json_equal(purpose, seen->purpose) == (first || !seen->in_place), "%s: what was seeded on purpose is another stream", who);
+	ck_assert_msg(json_equal(purpose, seen->purpose) == (first || !seen->in_place),
+		"%s: what was seeded on purpose is another stream", who);
 }
 
 static nova_vm_t *take(const struct platform *p, const struct function *f)
@@ -170,7 +190,8 @@ static nova_vm_t *take(const struct platform *p, const struct function *f)
 
 static void note_clones(struct seen *seen, const struct platform *p, const struct function *f)
 {
-	for (size_t i = 0; i < (is_fake() ? 3 : copies()); i++) { /* there they are no clones, but imports of their own */
+	/* there they are no clones, but imports of their own */
+	for (size_t i = 0; i < (is_fake() ? 3 : copies()); i++) {
 		nova_vm_t *vm = take(p, f);
 		note(seen, vm, "a clone", true, i < 2);
 		nova_pool_release(p->pool, vm, 0);
@@ -213,7 +234,8 @@ static void nothing_is_drawn_twice(bool in_place)
 	struct platform p = platform_open("home", home, NULL);
 	struct function f;
 	struct seen seen = { .values = json_object(), .in_place = in_place };
-	AUTO_FREE char *source = str_format("%s%s", in_place ? "__nova_in_place__ = True\n" : "", GENERATORS);
+	AUTO_FREE char *source =
+		str_format("%s%s", in_place ? "__nova_in_place__ = True\n" : "", GENERATORS);
 	make_function(&f, p.dir, in_place ? "in-place" : "forked", source, !in_place && !is_fake());
 	nova_vm_t *vm = take(&p, &f);
 	for (size_t i = 0; i < copies(); i++)
@@ -244,11 +266,12 @@ START_TEST(no_two_copies_draw_the_same_if_calls_are_in_place)
 }
 END_TEST
 
-/* --- what the import draws ------------------------------------------------------------------------------------------------------ */
+/* --- what the import draws --- */
 
 static void count_words(void *userdata, int level, const char *module, const char *text)
 {
-	if (level == NOVA_LOG_WARN && !strcmp(module, "function") && strstr(text, "uuid.uuid4() in main.py, line 3"))
+	if (level == NOVA_LOG_WARN && !strcmp(module, "function") &&
+		strstr(text, "uuid.uuid4() in main.py, line 3"))
 		__atomic_add_fetch((int *)userdata, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -258,7 +281,9 @@ static size_t templates_that_draw(const struct platform *p)
 	size_t count, found = 0;
 	ck_ok(nova_template_list(nova_get_host(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++)
-		found += strcmp(nova_snapshot_draws(list[i]), "uuid.uuid4() in main.py, line 3") == 0 && !nova_snapshot_has_function(list[i]);
+		found += strcmp(nova_snapshot_draws(list[i]), "uuid.uuid4() in main.py, line 3") ==
+				 0 &&
+			 !nova_snapshot_has_function(list[i]);
 	nova_snapshot_list_free(list, count);
 	return found;
 }
@@ -269,9 +294,12 @@ START_TEST(what_an_import_draws_is_each_vms_own_and_is_named_once)
 	size_t expected = is_fake() ? 0 : 1;
 	json_t *seen = json_object();
 	struct function f;
-	make_function(&f, home, "draws", "import uuid\n\nID = str(uuid.uuid4())\ncount = 0\n__nova_in_place__ = True\n"
-		"def handler(event):\n    global count\n    count += 1\n    return [ID, count]\n", false);
-	for (int process = 0; process < 2; process++) { /* as two of them would: the second finds the template */
+	make_function(&f, home, "draws",
+		"import uuid\n\nID = str(uuid.uuid4())\ncount = 0\n__nova_in_place__ = True\n"
+		"def handler(event):\n    global count\n    count += 1\n    return [ID, count]\n",
+		false);
+	/* as two of them would: the second finds the template */
+	for (int process = 0; process < 2; process++) {
 		struct platform p = platform_open("home", home, NULL);
 		nova_host_set_log(nova_get_host(p.nova), count_words, &named, NOVA_LOG_WARN);
 		for (int i = process; i < 2; i++) {
@@ -279,7 +307,8 @@ START_TEST(what_an_import_draws_is_each_vms_own_and_is_named_once)
 			AUTO_JSON json_t *first = draw(vm, "{}"), *second = draw(vm, "{}");
 			const char *id = json_string_value(json_array_get(first, 0));
 			ck_assert_ptr_nonnull(id);
-			ck_assert_str_eq(id, json_string_value(json_array_get(second, 0))); /* it is warm then, as any other */
+			/* it is warm then, as any other */
+			ck_assert_str_eq(id, json_string_value(json_array_get(second, 0)));
 			ck_assert_int_eq(json_integer_value(json_array_get(second, 1)), 2);
 			ck_assert_msg(!json_object_get(seen, id), "two VMs have the ID %s", id);
 			json_object_set_new(seen, id, json_true());

@@ -17,18 +17,20 @@ static void remove_home(void)
 
 /* 425 to 427 are io_uring_setup() to io_uring_register(); 424 is pidfd_send_signal(), their
  * neighbour, which fails for its arguments. */
-#define RIGHTS \
-	"import ctypes, errno, subprocess\n" \
-	"libc = ctypes.CDLL(None, use_errno=True)\n" \
-	"def says(number):\n" \
-	"    libc.syscall(number, 999, 0, 0, 0, 0)\n" \
-	"    return errno.errorcode[ctypes.get_errno()]\n" \
-	"def handler(event):\n" \
-	"    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n" \
-	"    held = {int(status['Cap' + kind], 16) for kind in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')}\n" \
-	"    root = subprocess.run(['unshare', '-r', 'true'], stderr=subprocess.DEVNULL).returncode\n" \
-	"    return [sorted(held), int(status['NoNewPrivs']), root != 0,\n" \
-	"            open('/proc/sys/user/max_user_namespaces').read().strip(),\n" \
+#define RIGHTS                                                                                     \
+	"import ctypes, errno, subprocess\n"                                                       \
+	"libc = ctypes.CDLL(None, use_errno=True)\n"                                               \
+	"def says(number):\n"                                                                      \
+	"    libc.syscall(number, 999, 0, 0, 0, 0)\n"                                              \
+	"    return errno.errorcode[ctypes.get_errno()]\n"                                         \
+	"def handler(event):\n"                                                                    \
+	"    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"            \
+	"    held = {int(status['Cap' + kind], 16) for kind in ('Inh', 'Prm', 'Eff', 'Bnd', "      \
+	"'Amb')}\n"                                                                                \
+	"    root = subprocess.run(['unshare', '-r', 'true'], "                                    \
+	"stderr=subprocess.DEVNULL).returncode\n"                                                  \
+	"    return [sorted(held), int(status['NoNewPrivs']), root != 0,\n"                        \
+	"            open('/proc/sys/user/max_user_namespaces').read().strip(),\n"                 \
 	"            [says(n) for n in (424, 425, 426, 427)]]\n"
 
 START_TEST(a_function_has_no_capabilities_no_way_to_any_and_no_io_uring)
@@ -47,32 +49,33 @@ END_TEST
  * dropped they are 32. Then: what is there, whether `df` tells the truth, and how a full /tmp and
  * /dev/shm show. What is closed to all, and what is in a directory of the import, goes, too; what
  * the import made stays. */
-#define FILLS \
-	"import errno, os\n" \
-	"os.mkdir('/tmp/import')\n" \
-	"def fill(place):\n" \
-	"    size = os.statvfs(place).f_blocks * os.statvfs(place).f_frsize\n" \
-	"    done = 0\n" \
-	"    try:\n" \
-	"        with open(place + '/fill', 'wb', buffering=0) as file:\n" \
-	"            while True:\n" \
-	"                done += file.write(bytes(1 << 16))\n" \
-	"    except OSError as e:\n" \
-	"        return [errno.errorcode[e.errno], size * 0.9 < done <= size, size >= 8 << 20]\n" \
-	"def handler(event):\n" \
-	"    assert len(b'x' * (35 << 20))\n" \
-	"    seen = sorted(os.listdir('/tmp/import') + os.listdir('/tmp') + os.listdir('/dev/shm'))\n" \
-	"    os.makedirs('/tmp/closed/more')\n" \
-	"    os.chmod('/tmp/closed', 0)\n" \
-	"    open('/tmp/import/more', 'w').close()\n" \
+#define FILLS                                                                                      \
+	"import errno, os\n"                                                                       \
+	"os.mkdir('/tmp/import')\n"                                                                \
+	"def fill(place):\n"                                                                       \
+	"    size = os.statvfs(place).f_blocks * os.statvfs(place).f_frsize\n"                     \
+	"    done = 0\n"                                                                           \
+	"    try:\n"                                                                               \
+	"        with open(place + '/fill', 'wb', buffering=0) as file:\n"                         \
+	"            while True:\n"                                                                \
+	"                done += file.write(bytes(1 << 16))\n"                                     \
+	"    except OSError as e:\n"                                                               \
+	"        return [errno.errorcode[e.errno], size * 0.9 < done <= size, size >= 8 << 20]\n"  \
+	"def handler(event):\n"                                                                    \
+	"    assert len(b'x' * (35 << 20))\n"                                                      \
+	"    seen = sorted(os.listdir('/tmp/import') + os.listdir('/tmp') + "                      \
+	"os.listdir('/dev/shm'))\n"                                                                \
+	"    os.makedirs('/tmp/closed/more')\n"                                                    \
+	"    os.chmod('/tmp/closed', 0)\n"                                                         \
+	"    open('/tmp/import/more', 'w').close()\n"                                              \
 	"    return [seen, fill('/tmp'), fill('/dev/shm')]\n"
 
 #define FULL "[\"ENOSPC\", true, true], [\"ENOSPC\", true, true]]"
 
-#define COUNTS \
-	"def handler(event):\n" \
-	"    with open('/tmp/count', 'a+') as file:\n" \
-	"        file.write('x')\n" \
+#define COUNTS                                                                                     \
+	"def handler(event):\n"                                                                    \
+	"    with open('/tmp/count', 'a+') as file:\n"                                             \
+	"        file.write('x')\n"                                                                \
 	"        return file.tell()\n"
 
 static void add_that_keeps(nova_t *nova, const char *name, const char *source, uint32_t flag)
@@ -105,9 +108,9 @@ START_TEST(a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_n
 END_TEST
 
 /* The agent has 8 MB of its own, and sends in pieces what the function has written. */
-#define HOLDS \
-	"def handler(event):\n" \
-	"    held = bytearray(26 << 20)\n" \
+#define HOLDS                                                                                      \
+	"def handler(event):\n"                                                                    \
+	"    held = bytearray(26 << 20)\n"                                                         \
 	"    return 'x' * ((6 << 20) - 2)\n"
 
 START_TEST(the_longest_output_leaves_a_guest_whose_memory_is_full)
@@ -133,7 +136,8 @@ TCase *room_cases(void)
 	TCase *tc = tcase_create("room");
 	tcase_add_unchecked_fixture(tc, make_home, remove_home);
 	tcase_add_test(tc, a_function_has_no_capabilities_no_way_to_any_and_no_io_uring);
-	tcase_add_test(tc, a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_next);
+	tcase_add_test(
+		tc, a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_next);
 	tcase_add_test(tc, the_longest_output_leaves_a_guest_whose_memory_is_full);
 	return tc;
 }

@@ -7,7 +7,7 @@
 
 #define THREADS 8
 
-/* --- threads ------------------------------------------------------------------------------------------------------------ */
+/* --- threads --- */
 
 struct caller {
 	nova_t *nova;
@@ -27,7 +27,8 @@ static void *call_often(void *argument)
 		nova_error_t *failure = NULL;
 		char payload[16];
 		snprintf(payload, sizeof(payload), "%d", i);
-		c->code = nova_invoke(c->nova, c->name, payload, strlen(payload), NULL, &r, &failure);
+		c->code =
+			nova_invoke(c->nova, c->name, payload, strlen(payload), NULL, &r, &failure);
 		snprintf(c->why, sizeof(c->why), "%s", nova_error_message(failure));
 		c->answers += c->code == 0 && !strcmp(nova_result_output(r, NULL), payload);
 		nova_error_free(failure);
@@ -51,7 +52,8 @@ static void call_from_threads(nova_t *nova, int functions, int calls, int expect
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < THREADS; i++) {
-		ck_assert_msg(callers[i].code == expected, "thread %d: %s %s", i, nova_code_name(callers[i].code), callers[i].why);
+		ck_assert_msg(callers[i].code == expected, "thread %d: %s %s", i,
+			nova_code_name(callers[i].code), callers[i].why);
 		ck_assert_int_eq(callers[i].answers, expected ? 0 : calls);
 	}
 	pthread_barrier_destroy(&barrier);
@@ -84,7 +86,8 @@ END_TEST
 START_TEST(a_start_that_fails_fails_for_all_who_waited_for_it)
 {
 	struct platform p = platform_open(NULL);
-	platform_add(p.nova, "f0", "python", "import no_such_module\ndef handler(event):\n    return 1\n");
+	platform_add(p.nova, "f0", "python",
+		"import no_such_module\ndef handler(event):\n    return 1\n");
 	call_from_threads(p.nova, 1, 1, NOVA_EFUNCTION);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
@@ -114,7 +117,7 @@ START_TEST(threads_that_outnumber_the_vms_take_turns)
 }
 END_TEST
 
-/* --- processes ------------------------------------------------------------------------------------------------------------- */
+/* --- processes --- */
 
 /* What one of two processes does; its exit status is how far it came. */
 static int live_in(const struct platform *p, int number)
@@ -135,10 +138,12 @@ static int live_in(const struct platform *p, int number)
 		opts.flags = NOVA_REGISTER_REPLACE;
 		if (nova_register(nova, &opts, NULL, NULL) < 0)
 			return 2;
-		if (nova_invoke(nova, own, NULL, 0, NULL, &r, NULL) < 0 || strcmp(nova_result_output(r, NULL), source + 5) != 0)
+		if (nova_invoke(nova, own, NULL, 0, NULL, &r, NULL) < 0 ||
+			strcmp(nova_result_output(r, NULL), source + 5) != 0)
 			return 3;
 		nova_result_free(r);
-		if (nova_invoke(nova, "f0", "7", 1, NULL, &r, NULL) < 0 || strcmp(nova_result_output(r, NULL), "7") != 0)
+		if (nova_invoke(nova, "f0", "7", 1, NULL, &r, NULL) < 0 ||
+			strcmp(nova_result_output(r, NULL), "7") != 0)
 			return 4;
 		nova_result_free(r);
 	}
@@ -171,7 +176,8 @@ START_TEST(two_processes_share_one_state_directory)
 }
 END_TEST
 
-/* A fork may exit, and a garbage collector in it may close what it inherited: neither is the parent's loss. */
+/* A fork may exit, and a garbage collector in it may close what it inherited: neither is the
+ * parent's loss. */
 START_TEST(a_fork_of_the_host_harms_nothing)
 {
 	struct platform p = platform_open(NULL);
@@ -182,7 +188,8 @@ START_TEST(a_fork_of_the_host_harms_nothing)
 	pid_t pid = fork();
 	if (pid == 0) {
 		nova_error_t *failure = NULL;
-		bool refused = nova_invoke(p.nova, "f0", "1", 1, NULL, &r, &failure) == NOVA_EBUSY &&
+		bool refused =
+			nova_invoke(p.nova, "f0", "1", 1, NULL, &r, &failure) == NOVA_EBUSY &&
 			strstr(nova_error_message(failure), "fork");
 		nova_error_free(failure);
 		nova_close(p.nova);
@@ -198,7 +205,7 @@ START_TEST(a_fork_of_the_host_harms_nothing)
 }
 END_TEST
 
-/* --- kill -9 ------------------------------------------------------------------------------------------------------------------ */
+/* --- kill -9 --- */
 
 static void say_so(void *userdata, int stream, const void *data, size_t len)
 {
@@ -234,7 +241,8 @@ static size_t descendants(pid_t of, int fds[MAX_PROCESSES], size_t count)
 			continue;
 		AUTO_FREE char *stat = buf_steal_str(&text);
 		char *behind = stat ? strrchr(stat, ')') : NULL;
-		if (!behind || sscanf(behind + 1, " %*c %d", &parent) != 1 || parent != of || count == MAX_PROCESSES)
+		if (!behind || sscanf(behind + 1, " %*c %d", &parent) != 1 || parent != of ||
+			count == MAX_PROCESSES)
 			continue;
 		fds[count++] = vmtest_pidfd(pid);
 		count = descendants(pid, fds, count);

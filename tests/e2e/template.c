@@ -11,7 +11,7 @@
 
 #include "platform.h"
 
-/* --- looking ------------------------------------------------------------------------------------------------------------ */
+/* --- looking --- */
 
 /* Files of the state directory's snapshots that begin so. */
 static size_t count_entries(const char *home, const char *prefix)
@@ -27,7 +27,8 @@ static size_t count_entries(const char *home, const char *prefix)
 	return found;
 }
 
-/* Templates of functions, or of the runtimes that they are made from. ret_last (may be NULL): the directory of the last one. */
+/* Templates of functions, or of the runtimes that they are made from. ret_last (may be NULL): the
+ * directory of the last one. */
 static size_t templates_of(const struct platform *p, int functions, char **ret_last)
 {
 	nova_snapshot_t **list;
@@ -112,7 +113,8 @@ static void end_idle(const struct platform *p)
 
 #define SOURCE "import time\nloaded = 7\ndef handler(event):\n    return loaded\n"
 
-/* What a handle of its own on the same state directory has to do for a cold call. Whether the function had to be loaded. */
+/* What a handle of its own on the same state directory has to do for a cold call. Whether the
+ * function had to be loaded. */
 static bool cold_call_loads(const struct platform *p)
 {
 	nova_t *other;
@@ -127,7 +129,7 @@ static bool cold_call_loads(const struct platform *p)
 	return loads;
 }
 
-/* --- templates ------------------------------------------------------------------------------------------------------------ */
+/* --- templates --- */
 
 START_TEST(the_first_call_makes_a_template_and_other_processes_use_it)
 {
@@ -223,8 +225,8 @@ START_TEST(a_moment_without_descriptors_leaves_the_template_in_place)
 	for (int count = 1; count <= 13; count += 3) {
 		ck_ok(nova_open(p.config, &other, &error)); /* one that has not read it yet */
 		int code = call_with_free(other, count, &r);
-		ck_assert_msg(code == 0 || nova_error_os(error) == EMFILE, "with %d free: %s (%s)", count, nova_code_name(code),
-			nova_error_message(error));
+		ck_assert_msg(code == 0 || nova_error_os(error) == EMFILE, "with %d free: %s (%s)",
+			count, nova_code_name(code), nova_error_message(error));
 		nova_result_free(STEAL(r));
 		nova_error_free(STEAL(error));
 		nova_close(other);
@@ -240,12 +242,14 @@ END_TEST
 static void make_images(const char *real, const char *images)
 {
 	static const char *const same[] = { "MANIFEST", "kernel/vmlinux", "rootfs" };
-	AUTO_FREE char *kernel = path_join(images, "kernel"), *from = path_join(real, "kernel/initramfs.cpio"),
-		*to = path_join(images, "kernel/initramfs.cpio");
+	AUTO_FREE char *kernel = path_join(images, "kernel"),
+		       *from = path_join(real, "kernel/initramfs.cpio"),
+		       *to = path_join(images, "kernel/initramfs.cpio");
 	AUTO_BUF struct buf content = BUF_INIT(256u << 20);
 	ck_assert_int_eq(fs_mkdirs(kernel, 0755), 0);
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
-		AUTO_FREE char *target = path_join(real, same[i]), *link = path_join(images, same[i]);
+		AUTO_FREE char *target = path_join(real, same[i]),
+			       *link = path_join(images, same[i]);
 		if (!fs_exists(link))
 			ck_assert_int_eq(symlink(target, link), 0);
 	}
@@ -256,7 +260,8 @@ static void make_images(const char *real, const char *images)
 START_TEST(another_agent_makes_another_template)
 {
 	struct platform p = platform_open(NULL);
-	AUTO_FREE char *images = path_join(p.dir, "images"), *real = strdup(nova_host_images(nova_get_host(p.nova)));
+	AUTO_FREE char *images = path_join(p.dir, "images"),
+		       *real = strdup(nova_host_images(nova_get_host(p.nova)));
 	make_images(real, images);
 	ck_ok(nova_config_set(p.config, "images", images, &error));
 	platform_add(p.nova, "f", "python", SOURCE);
@@ -284,7 +289,9 @@ START_TEST(a_damaged_template_is_made_anew_unseen)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "python", SOURCE);
 	ck_assert(cold_call_loads(&p));
-	AUTO_FREE char *template = only_template(&p, 1), *manifest = path_join(template, "manifest.json"), *memory = path_join(template, "memory");
+	AUTO_FREE char *template = only_template(&p, 1),
+		       *manifest = path_join(template, "manifest.json"),
+		       *memory = path_join(template, "memory");
 	for (int damage = 0; damage < 4; damage++) {
 		if (damage < 2)
 			flip(template, damage ? "state" : "memory");
@@ -302,8 +309,10 @@ END_TEST
 static char *frail_qemu(const char *dir)
 {
 	char *program = path_join(dir, "frail-qemu");
-	AUTO_FREE char *script = str_format("#!/bin/sh\ncase \"$*\" in\n*-nodefaults*) rm %s/die 2>/dev/null && exit 1 ;;\n"
-					    "esac\nexec qemu-system-x86_64 \"$@\"\n", dir);
+	AUTO_FREE char *script = str_format(
+		"#!/bin/sh\ncase \"$*\" in\n*-nodefaults*) rm %s/die 2>/dev/null && exit 1 ;;\n"
+		"esac\nexec qemu-system-x86_64 \"$@\"\n",
+		dir);
 	ck_assert_int_eq(fs_write_file(program, script, strlen(script), 0755), 0);
 	ck_assert_int_eq(chmod(dir, 0777), 0); /* the VMM runs as somebody else */
 	return program;
@@ -325,10 +334,13 @@ START_TEST(a_template_whose_clone_has_died_is_kept)
 }
 END_TEST
 
-#define WHO "import os, random, secrets, tempfile, time, uuid\n" \
-	"def handler(event):\n" \
-	"    return [os.urandom(8).hex(), random.random(), secrets.token_hex(8), str(uuid.uuid4()), next(tempfile._get_candidate_names())," \
-	" open('/proc/sys/kernel/hostname').read(), open('/etc/machine-id').read(), time.time()]\n"
+#define WHO                                                                                        \
+	"import os, random, secrets, tempfile, time, uuid\n"                                       \
+	"def handler(event):\n"                                                                    \
+	"    return [os.urandom(8).hex(), random.random(), secrets.token_hex(8), "                 \
+	"str(uuid.uuid4()), next(tempfile._get_candidate_names()),"                                \
+	" open('/proc/sys/kernel/hostname').read(), open('/etc/machine-id').read(), "              \
+	"time.time()]\n"
 
 START_TEST(clones_of_one_template_are_told_apart_and_told_the_time)
 {
@@ -340,11 +352,14 @@ START_TEST(clones_of_one_template_are_told_apart_and_told_the_time)
 		ck_ok(platform_call(p.nova, "f", &result));
 		ck_assert_int_eq(nova_result_cold_start(result), 1);
 		answers[i] = json_loads(nova_result_output(result, NULL), 0, NULL);
-		double now = (double)clock_unix_us() / 1e6, there = json_real_value(json_array_get(answers[i], 7));
-		ck_assert_msg(there > now - 60 && there < now + 60, "the guest's clock says %f, ours %f", there, now);
+		double now = (double)clock_unix_us() / 1e6,
+		       there = json_real_value(json_array_get(answers[i], 7));
+		ck_assert_msg(there > now - 60 && there < now + 60,
+			"the guest's clock says %f, ours %f", there, now);
 		for (size_t other = 0; other < i; other++)
 			for (size_t what = 0; what < 7; what++)
-				ck_assert_msg(!json_equal(json_array_get(answers[i], what), json_array_get(answers[other], what)),
+				ck_assert_msg(!json_equal(json_array_get(answers[i], what),
+						      json_array_get(answers[other], what)),
 					"clones %zu and %zu agree in %zu", i, other, what);
 		nova_result_free(result);
 		end_idle(&p);
@@ -367,12 +382,14 @@ static void ck_hook_fails(const struct platform *p, const char *words)
 START_TEST(a_hook_that_fails_is_the_failure_of_the_call_and_not_of_the_template)
 {
 	struct platform p = platform_open(NULL);
-	platform_add(p.nova, "f", "python", "def after_restore():\n    raise ValueError('no database')\n" SOURCE);
+	platform_add(p.nova, "f", "python",
+		"def after_restore():\n    raise ValueError('no database')\n" SOURCE);
 	for (int i = 0; i < 2; i++) {
 		ck_hook_fails(&p, "after_restore: ValueError: no database (handler, line 2)");
 		ck_assert_uint_eq(templates(&p), 1);
 	}
-	platform_add(p.nova, "f", "python", "def before_snapshot():\n    raise ValueError('still busy')\n" SOURCE);
+	platform_add(p.nova, "f", "python",
+		"def before_snapshot():\n    raise ValueError('still busy')\n" SOURCE);
 	ck_hook_fails(&p, "before_snapshot: ValueError: still busy (handler, line 2)");
 	platform_close(&p);
 }
@@ -400,7 +417,8 @@ START_TEST(processes_that_race_for_a_template_make_one)
 	for (int i = 0; i < 4; i++) {
 		int status = -1;
 		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
-		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 10 || WEXITSTATUS(status) == 20));
+		ck_assert(WIFEXITED(status) &&
+			  (WEXITSTATUS(status) == 10 || WEXITSTATUS(status) == 20));
 		made += WEXITSTATUS(status) == 10;
 	}
 	ck_assert_int_eq(made, 1);
@@ -416,7 +434,8 @@ START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
 	AUTO_FREE char *root = path_join(p.dir, "snapshots");
 	platform_add(p.nova, "f", "python", SOURCE);
 	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
-	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) { /* otherwise we may not mount here */
+	/* otherwise we may not mount here */
+	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) {
 		platform_answers(p.nova, "f", "7");
 		ck_assert_uint_eq(templates(&p), 0);
 		end_idle(&p);
@@ -441,7 +460,7 @@ START_TEST(without_templates_functions_boot)
 }
 END_TEST
 
-/* --- the templates of runtimes ---------------------------------------------------------------------------------------------- */
+/* --- the templates of runtimes --- */
 
 static void count_boots(void *userdata, int level, const char *module, const char *text)
 {
@@ -450,7 +469,8 @@ static void count_boots(void *userdata, int level, const char *module, const cha
 		__atomic_add_fetch((int *)userdata, 1, __ATOMIC_SEQ_CST);
 }
 
-static void answers_python(const struct platform *p, const char *name, const char *source, const char *variable, const char *output)
+static void answers_python(const struct platform *p, const char *name, const char *source,
+	const char *variable, const char *output)
 {
 	const char *const env[] = { variable };
 	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
@@ -474,14 +494,20 @@ START_TEST(only_the_first_function_of_a_runtime_boots)
 	ck_assert_int_eq(boots, 1);
 	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
 	/* A larger disk than the first one's: its size is read anew. */
-	AUTO_FREE char *large = str_format("X = '%0200000d'\ndef handler(event):\n    return len(X)\n", 0);
+	AUTO_FREE char *large =
+		str_format("X = '%0200000d'\ndef handler(event):\n    return len(X)\n", 0);
 	answers_python(&p, "two", large, NULL, "200000");
-	answers_python(&p, "env", "import os, sys\ndef handler(event):\n    return [os.environ['WHO'], len(sys.argv), os.getcwd(), __name__]\n", "WHO=me",
-		"[\"me\", 1, \"/code\", \"main\"]");
-	answers_python(&p, "zone", "import time\ndef handler(event):\n    return time.timezone\n", "TZ=XYZ5", "18000");
+	answers_python(&p, "env",
+		"import os, sys\ndef handler(event):\n    return [os.environ['WHO'], "
+		"len(sys.argv), os.getcwd(), __name__]\n",
+		"WHO=me", "[\"me\", 1, \"/code\", \"main\"]");
+	answers_python(&p, "zone", "import time\ndef handler(event):\n    return time.timezone\n",
+		"TZ=XYZ5", "18000");
 	/* This counts only when an interpreter starts: it gets one of its own. */
-	answers_python(&p, "flags", "import sys\ndef handler(event):\n    return [sys.flags.optimize, sys.flags.hash_randomization]\n", "PYTHONOPTIMIZE=2",
-		"[2, 1]");
+	answers_python(&p, "flags",
+		"import sys\ndef handler(event):\n    return [sys.flags.optimize, "
+		"sys.flags.hash_randomization]\n",
+		"PYTHONOPTIMIZE=2", "[2, 1]");
 	ck_assert_int_eq(boots, 1);
 	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
 	ck_assert_uint_eq(templates(&p), 5);
@@ -506,7 +532,8 @@ START_TEST(a_function_that_cannot_be_loaded_is_told_so_without_a_boot)
 	answers_python(&p, "good", "def handler(event):\n    return 1\n", NULL, "1");
 	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
 	platform_add(p.nova, "bad", "python", "import nothing_of_that_name\n");
-	ck_fails_with(NOVA_EFUNCTION, "nothing_of_that_name", platform_call(p.nova, "bad", &result));
+	ck_fails_with(
+		NOVA_EFUNCTION, "nothing_of_that_name", platform_call(p.nova, "bad", &result));
 	ck_assert_int_eq(boots, 0);
 	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
 	platform_close(&p);
@@ -519,7 +546,8 @@ START_TEST(a_damaged_runtime_template_is_made_anew)
 	int boots = 0;
 	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
 	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
-	AUTO_FREE char *first = only_template(&p, 0), *place = path_join(p.dir, "snapshots/.code-later");
+	AUTO_FREE char *first = only_template(&p, 0),
+		       *place = path_join(p.dir, "snapshots/.code-later");
 	flip(first, "memory");
 	answers_python(&p, "two", "def handler(event):\n    return 2\n", NULL, "2");
 	ck_assert_int_eq(boots, 1);
@@ -539,7 +567,8 @@ START_TEST(functions_that_race_for_a_runtime_template_boot_once)
 	pid_t pids[ARRAY_LEN(names)];
 	int boots = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		AUTO_FREE char *source = str_format(SOURCE "# %s\n", names[i]); /* the same code would have the same template */
+		/* the same code would have the same template */
+		AUTO_FREE char *source = str_format(SOURCE "# %s\n", names[i]);
 		platform_add(p.nova, names[i], "python", source);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -570,7 +599,8 @@ START_TEST(pruning_sees_a_changed_kernel_or_agent)
 {
 	struct platform p = platform_open(NULL);
 	size_t pruned = 9;
-	AUTO_FREE char *images = path_join(p.dir, "images"), *real = strdup(nova_host_images(nova_get_host(p.nova)));
+	AUTO_FREE char *images = path_join(p.dir, "images"),
+		       *real = strdup(nova_host_images(nova_get_host(p.nova)));
 	make_images(real, images);
 	ck_ok(nova_config_set(p.config, "images", images, &error));
 	platform_add(p.nova, "f", "python", SOURCE);
@@ -585,7 +615,7 @@ START_TEST(pruning_sees_a_changed_kernel_or_agent)
 }
 END_TEST
 
-/* --- shells ------------------------------------------------------------------------------------------------------------------ */
+/* --- shells --- */
 
 /* The idle VM ends with the next tick, so that the call after it is a cold one. */
 static void call_and_tick(const struct platform *p, pid_t *ret_keeper)
@@ -633,7 +663,8 @@ START_TEST(shells_are_kept_used_and_replaced)
 	kill_and_await(shells[1]);
 	call_and_tick(&p, NULL);
 	await_shells(&p, keeper, shells);
-	ck_assert_uint_eq(templates(&p), 1); /* the death of a shell says nothing about the template */
+	/* the death of a shell says nothing about the template */
+	ck_assert_uint_eq(templates(&p), 1);
 
 	int ends[2] = { vmtest_pidfd(shells[0]), vmtest_pidfd(shells[1]) };
 	if (_i == 1) {

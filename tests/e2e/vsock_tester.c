@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tries the agent's vsock side from within its own guest: there the host's part is taken by the module vsock_loopback. It is started as PID 1, leaves that
- * to the agent (/init), talks to it as a host would, and prints TAP to the serial port.
+ * Tries the agent's vsock side from within its own guest: there the host's part is taken by the
+ * module vsock_loopback. It is started as PID 1, leaves that to the agent (/init), talks to it as a
+ * host would, and prints TAP to the serial port.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,9 @@
 
 #include <linux/vm_sockets.h>
 
-#define PORT      9999
-#define ATTEMPTS  3000
-#define LARGE     300000
+#define PORT       9999
+#define ATTEMPTS   3000
+#define LARGE      300000
 #define FRAME_MOST (1u << 20)
 
 static int console, number, failures;
@@ -50,7 +51,9 @@ static void check(bool good, const char *what)
 /* The modules are being loaded, or nobody listens yet. */
 static int connect_agent(void)
 {
-	struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_port = PORT, .svm_cid = VMADDR_CID_LOCAL };
+	struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK, .svm_port = PORT, .svm_cid = VMADDR_CID_LOCAL
+	};
 	struct timeval patience = { .tv_sec = 30 };
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
@@ -113,12 +116,14 @@ static bool ask(int fd, const char *text, const char *expected)
 {
 	uint8_t head[4];
 	put_length(head, strlen(text));
-	return send_all(fd, head, sizeof(head)) && send_all(fd, text, strlen(text)) && receive_frame(fd) && strstr(answer, expected) != NULL;
+	return send_all(fd, head, sizeof(head)) && send_all(fd, text, strlen(text)) &&
+	       receive_frame(fd) && strstr(answer, expected) != NULL;
 }
 
 static bool is_ready(int fd)
 {
-	return fd >= 0 && receive_frame(fd) && strstr(answer, "\"type\":64") && !strstr(answer, "\"error\"");
+	return fd >= 0 && receive_frame(fd) && strstr(answer, "\"type\":64") &&
+	       !strstr(answer, "\"error\"");
 }
 
 static bool ping(int fd)
@@ -132,7 +137,9 @@ static bool call(int fd, const char *input, const char *expected)
 	char *text = malloc(size);
 	if (!text)
 		return false;
-	snprintf(text, size, "{\"type\":2,\"payload\":{\"request_id\":\"e\",\"timeout_ms\":30000,\"input\":%s}}", input);
+	snprintf(text, size,
+		"{\"type\":2,\"payload\":{\"request_id\":\"e\",\"timeout_ms\":30000,\"input\":%s}}",
+		input);
 	bool good = ask(fd, text, expected);
 	free(text);
 	return good;
@@ -157,12 +164,16 @@ static void try_agent(void)
 	int fd = connect_agent();
 	check(is_ready(fd), "a connection to port 9999 begins with Ready");
 	check(ping(fd), "Ping is answered");
-	check(ask(fd, "{\"type\":1,\"payload\":{\"request_id\":\"i\",\"runtime\":\"shell\",\"handler\":\"main.handler\",\"env_vars\":{}}}", "initialized"),
+	check(ask(fd,
+		      "{\"type\":1,\"payload\":{\"request_id\":\"i\",\"runtime\":\"shell\","
+		      "\"handler\":\"main.handler\",\"env_vars\":{}}}",
+		      "initialized"),
 		"Init takes the code disk");
 	check(call(fd, "{\"a\":1}", "{\"a\":1}"), "Exec runs the function");
 	check(large_call(fd), "frames of many packets pass both ways");
 	int second = connect_agent();
-	check(call(fd, "1", "\"output\":1"), "who connects later does not end the connection before");
+	check(call(fd, "1", "\"output\":1"),
+		"who connects later does not end the connection before");
 	check(recv(second, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "and has to wait");
 	close(fd);
 	check(is_ready(second), "until that has ended, and gets a Ready of its own");
@@ -171,7 +182,8 @@ static void try_agent(void)
 	check(send_all(second, half, sizeof(half)), "half a frame is sent");
 	close(second);
 	int third = connect_agent();
-	check(is_ready(third) && ping(third), "after a connection that ended in the middle of a frame the next one works");
+	check(is_ready(third) && ping(third),
+		"after a connection that ended in the middle of a frame the next one works");
 	check(call(third, "3", "\"output\":3"), "and runs functions");
 	close(third);
 	say("1..%d\r\n", number);

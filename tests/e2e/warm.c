@@ -24,7 +24,8 @@ static void call_another(void *userdata, int stream, const void *data, size_t le
 {
 	nova_result_t *r;
 	(void)stream, (void)data, (void)len;
-	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "pool.max_vms", platform_call(userdata, "b", &r));
+	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "pool.max_vms",
+		platform_call(userdata, "b", &r));
 	ck_assert_ptr_null(r);
 }
 
@@ -91,7 +92,8 @@ static void kill_vmm(void *userdata, int stream, const void *data, size_t len)
 }
 
 /* Its hostname is nova-ID in a guest; on the fake engine its working directory has the ID. */
-#define SAY_VM_ID "case $(hostname) in nova-*) hostname | cut -c6-;; *) pwd | sed 's/.*fake-//';; esac;"
+#define SAY_VM_ID                                                                                  \
+	"case $(hostname) in nova-*) hostname | cut -c6-;; *) pwd | sed 's/.*fake-//';; esac;"
 
 START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 {
@@ -102,7 +104,8 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	call.on_output = kill_vmm;
 	call.userdata = &killed;
 	nova_result_t *r;
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "has ended", nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "has ended",
+		nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
 	ck_assert_ptr_null(r);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
 	ck_ok(platform_call(p.nova, "f", &r));
@@ -112,7 +115,7 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 }
 END_TEST
 
-/* --- paused while they wait --------------------------------------------------------------------------------------------------- */
+/* --- paused while they wait --- */
 
 static void await_pause(const struct platform *p)
 {
@@ -124,7 +127,8 @@ static void await_pause(const struct platform *p)
 	}
 }
 
-#define STANDS_STILL_MS 200 /* so that the guest's clock would be late by more than it can be fast */
+/* so that the guest's clock would be late by more than it can be fast */
+#define STANDS_STILL_MS 200
 
 static void tells_the_time(const char *runtime, const char *source)
 {
@@ -137,7 +141,8 @@ static void tells_the_time(const char *runtime, const char *source)
 		if (i) {
 			uint64_t told = strtoull(nova_result_output(r, NULL), NULL, 10);
 			ck_assert_int_eq(nova_result_cold_start(r), 0);
-			ck_assert_msg(told + 1000 >= before, "late by %llu us", (unsigned long long)(before - told));
+			ck_assert_msg(told + 1000 >= before, "late by %llu us",
+				(unsigned long long)(before - told));
 		}
 		nova_result_free(r);
 		await_pause(&p);
@@ -157,9 +162,8 @@ END_TEST
 
 START_TEST(a_paused_vm_with_a_hook_knows_the_time_and_the_hook_does_not_run_again)
 {
-	tells_the_time("python",
-		"runs = []\ndef after_restore():\n    runs.append(1)\n"
-		"    assert len(runs) == 1\n" THE_TIME);
+	tells_the_time("python", "runs = []\ndef after_restore():\n    runs.append(1)\n"
+				 "    assert len(runs) == 1\n" THE_TIME);
 }
 END_TEST
 
@@ -184,7 +188,7 @@ START_TEST(a_vm_that_was_killed_while_it_was_paused_is_replaced_unseen)
 }
 END_TEST
 
-/* --- the end, with calls under way ----------------------------------------------------------------------------------------------- */
+/* --- the end, with calls under way --- */
 
 struct drain {
 	struct platform *p;
@@ -229,7 +233,8 @@ START_TEST(draining_waits_for_a_call_that_is_under_way)
 	pthread_join(d.thread, NULL);
 	ck_assert_int_eq(d.code, 0);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
-	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "closing", platform_call(p.nova, "f", &r));
+	ck_failed(
+		NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "closing", platform_call(p.nova, "f", &r));
 	platform_close(&p);
 }
 END_TEST

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct fc_version v;
-	AUTO_FREE char *fault = fc_fault((const char *)data, len), *text = strndup((const char *)data, len);
+	AUTO_FREE char *fault = fc_fault((const char *)data, len),
+		       *text = strndup((const char *)data, len);
 	if (fault)
 		assert(strlen(fault) <= 600 && !strchr(fault, '\n') && text_is_utf8(fault));
 	fc_answer_version((const char *)data, len, &v);

@@ -113,7 +113,8 @@ static int link_to(void *to, const char *name, const char *target, nova_error_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct disk_visitor visitor = { enter, leave, begin_file, piece, end_file, link_to };
+	static const struct disk_visitor visitor = { enter, leave, begin_file, piece, end_file,
+		link_to };
 	struct told told = { .depth = 0 };
 	if (!good)
 		make_good();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any Input and Credit at both ends of a command's streams: what each keeps, and what it takes to be
- * under way, stays within the window. Each line is a step: its first letter says which, and the rest
- * is the payload or a number.
+ * Any Input and Credit at both ends of a command's streams: what each keeps, and what it takes to
+ * be under way, stays within the window. Each line is a step: its first letter says which, and the
+ * rest is the payload or a number.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static void all_lines(struct request *request, char *text)
 	char *save = NULL;
 	int steps = 0;
 	for (char *line = strtok_r(text, "\n", &save); line && !refused && steps++ < STEPS_MAX;
-		 line = strtok_r(NULL, "\n", &save)) {
+		line = strtok_r(NULL, "\n", &save)) {
 		size_t before = request->stdin_data.len;
 		step(request, *line, line + 1, strlen(line + 1));
 		taken += *line == 't' ? before - request->stdin_data.len : 0;

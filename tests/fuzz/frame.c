@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a hostile guest may send: the bytes go to one decoder in one piece and to another in pieces, and both have to
- * tell the same story. Payloads go on through the message helpers, and the scanner is held against jansson.
+ * What a hostile guest may send: the bytes go to one decoder in one piece and to another in pieces,
+ * and both have to tell the same story. Payloads go on through the message helpers, and the scanner
+ * is held against jansson.
  */
 #include <stdlib.h>
 
@@ -15,7 +16,8 @@ static void require(bool truth)
 		abort();
 }
 
-/* jansson knows no numbers beyond a double, counts nesting a little differently, and takes a NUL byte for the end. */
+/* jansson knows no numbers beyond a double, counts nesting a little differently, and takes a NUL
+ * byte for the end. */
 static bool comparable(const char *text, size_t len)
 {
 	size_t digits = 0, open = 0;
@@ -24,7 +26,7 @@ static bool comparable(const char *text, size_t len)
 		open += text[i] == '[' || text[i] == '{';
 	}
 	return digits < 100 && open < 1000 && !memchr(text, 'e', len) && !memchr(text, 'E', len) &&
-		!memchr(text, 0, len);
+	       !memchr(text, 0, len);
 }
 
 static void compare_scanners(const char *text, size_t len)
@@ -32,7 +34,8 @@ static void compare_scanners(const char *text, size_t len)
 	if (!comparable(text, len))
 		return;
 	json_error_t why = { 0 };
-	AUTO_JSON json_t *parsed = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &why);
+	AUTO_JSON json_t *parsed = json_loadb(
+		text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &why);
 	if (!parsed && json_error_code(&why) == json_error_null_byte_in_key)
 		return;
 	require(json_text_ok(text, len, PROTO_DEPTH) == !!parsed);
@@ -70,12 +73,14 @@ static void decode(const uint8_t *data, size_t size)
 {
 	nova_decoder_t *whole, *pieces;
 	size_t whole_count = 0, pieces_count = 0;
-	require(nova_decoder_new(1 << 16, &whole, NULL) == 0 && nova_decoder_new(1 << 16, &pieces, NULL) == 0);
+	require(nova_decoder_new(1 << 16, &whole, NULL) == 0 &&
+		nova_decoder_new(1 << 16, &pieces, NULL) == 0);
 	int whole_end = nova_decoder_feed(whole, data, size, NULL);
 	if (whole_end == 0)
 		whole_end = drain(whole, &whole_count, true);
 	int pieces_end = 0;
-	for (size_t at = 0, step = 1; at < size && pieces_end == 0; at += step, step = step * 3 % 61) {
+	for (size_t at = 0, step = 1; at < size && pieces_end == 0;
+		at += step, step = step * 3 % 61) {
 		size_t len = step < size - at ? step : size - at;
 		pieces_end = nova_decoder_feed(pieces, data + at, len, NULL);
 		if (pieces_end == 0)

@@ -29,7 +29,8 @@ static const uint8_t *good_image(size_t format, size_t *ret_len)
 	static uint8_t kernel[KERNEL_SIZE];
 	if (!good[format].len) {
 		bz_kernel(kernel);
-		good[format].len = bz_image((enum bz_format)format, kernel, sizeof(kernel), good[format].image);
+		good[format].len = bz_image(
+			(enum bz_format)format, kernel, sizeof(kernel), good[format].image);
 	}
 	*ret_len = good[format].len;
 	return good[format].image;
@@ -43,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	size_t size;
 	const uint8_t *good = good_image(data[0], &size);
-	AUTO_FREE uint8_t *image = malloc(size); /* of just that size: a read past its end is seen */
+	/* of just that size: a read past its end is seen */
+	AUTO_FREE uint8_t *image = malloc(size);
 	memcpy(image, good, size);
 	apply_patches(image, size, data + 1, len - 1);
 	read_kernel(image, size);

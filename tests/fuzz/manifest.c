@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as the manifest of a snapshot: refused with an error, or taken, and then the same after being written and read again. */
+/* Any bytes as the manifest of a snapshot: refused with an error, or taken, and then the same after
+ * being written and read again. */
 #include <assert.h>
 
 #include "snapshot/manifest.h"
@@ -8,13 +9,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void sound(const struct manifest *m)
 {
-	assert(strlen(m->id) == SNAPSHOT_ID - 1 && (!*m->base || strlen(m->base) == SNAPSHOT_ID - 1));
+	assert(strlen(m->id) == SNAPSHOT_ID - 1 &&
+		(!*m->base || strlen(m->base) == SNAPSHOT_ID - 1));
 	const struct machine_config *c = &m->config;
 	assert(c->memory_mb >= 32 && c->memory_mb <= 65536 && c->vcpus >= 1 && c->vcpus <= 32);
-	assert(*m->name && m->engine && m->engine_identity && m->rootfs_identity && m->code_identity);
+	assert(*m->name && m->engine && m->engine_identity && m->rootfs_identity &&
+		m->code_identity);
 	assert(m->state.size && (m->memory.size != 0) != (m->pages.size != 0));
 	const uint64_t size = (uint64_t)c->memory_mb << 20;
-	assert(!m->memory.size || (m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size);
+	assert(!m->memory.size ||
+		(m->memory.unpacked ? m->memory.unpacked : m->memory.size) == size);
 	assert(m->pages.unpacked <= 2 * size && !m->state.unpacked && m->input_count <= 64);
 }
 
@@ -33,8 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char *text = manifest_to_json(&m);
 	assert(text);
 	code = manifest_from_json(text, strlen(text), "again", &again, NULL);
-	assert(code == 0 && !strcmp(again.id, m.id) && !strcmp(again.name, m.name) && again.created_us == m.created_us);
-	assert(again.state.size == m.state.size && again.pages.size == m.pages.size && again.has_function == m.has_function);
+	assert(code == 0 && !strcmp(again.id, m.id) && !strcmp(again.name, m.name) &&
+		again.created_us == m.created_us);
+	assert(again.state.size == m.state.size && again.pages.size == m.pages.size &&
+		again.has_function == m.has_function);
 	free(text);
 	manifest_done(&again);
 	manifest_done(&m);

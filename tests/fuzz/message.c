@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as what a guest says: refused, or read as jansson reads them, which keeps a tree where we keep the text. */
+/* Any bytes as what a guest says: refused, or read as jansson reads them, which keeps a tree where
+ * we keep the text. */
 #include <assert.h>
 
 #include "proto/proto.h"
@@ -13,7 +14,8 @@ static void same_text(const json_t *object, const char *name, struct json_span t
 	const json_t *value = json_object_get(object, name);
 	assert(escapes || json_is_string(value) == (text.at != NULL));
 	if (text.at)
-		assert(text.len == json_string_length(value) && !memcmp(text.at, json_string_value(value), text.len + 1));
+		assert(text.len == json_string_length(value) &&
+			!memcmp(text.at, json_string_value(value), text.len + 1));
 }
 
 static void same_number(const json_t *object, const char *name, int64_t number)
@@ -62,9 +64,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	assert(json_text_ok((const char *)data, len, PROTO_DEPTH - 1));
 	if (said.output.at)
-		assert(strlen(said.output.at) == said.output.len && json_text_ok(said.output.at, said.output.len, PROTO_DEPTH_USER));
+		assert(strlen(said.output.at) == said.output.len &&
+			json_text_ok(said.output.at, said.output.len, PROTO_DEPTH_USER));
 	json_error_t why;
-	AUTO_JSON json_t *object = json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+	AUTO_JSON json_t *object =
+		json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 	escapes = memchr(data, '\\', len) != NULL;
 	if (object) /* jansson takes no member twice, and no number over 63 bits, wherever it is */
 		same(object, &said);

@@ -19,7 +19,7 @@ static void join(struct output_pieces *pieces, char *line, size_t len)
 		size_t before = pieces->got;
 		if (output_pieces_add(pieces, &said, NULL) == 0)
 			assert(pieces->got > before && pieces->got <= pieces->size &&
-				   pieces->size <= PROTO_OUTPUT_JSON_MAX);
+				pieces->size <= PROTO_OUTPUT_JSON_MAX);
 		else
 			assert(pieces->got == before);
 		return;
@@ -27,7 +27,7 @@ static void join(struct output_pieces *pieces, char *line, size_t len)
 	if (output_pieces_end(pieces, &said, NULL) < 0)
 		return;
 	assert(!pieces->size ||
-		   (!own && said.output.len == pieces->size && said.output.at[pieces->size] == 0));
+		(!own && said.output.len == pieces->size && said.output.at[pieces->size] == 0));
 	assert(!said.output.at || json_text_ok(said.output.at, said.output.len, PROTO_DEPTH_USER));
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as what QEMU says on its monitor, and prints of its version: each command comes to an end, with a reason where it fails. */
+/* Any bytes as what QEMU says on its monitor, and prints of its version: each command comes to an
+ * end, with a reason where it fails. */
 #include <assert.h>
 #include <sys/socket.h>
 
@@ -20,7 +21,8 @@ static void talk(int fd)
 	struct qmp q;
 	nova_error_t *error = NULL;
 	json_t *value = NULL;
-	uint64_t deadline = deadline_in_ms(5000); /* the other side has ended: nothing is waited for */
+	/* the other side has ended: nothing is waited for */
+	uint64_t deadline = deadline_in_ms(5000);
 	qmp_init(&q, fd);
 	ended(qmp_hello(&q, deadline, &error), &error);
 	ended(qmp_post(&q, "cont", &error), &error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a fuzz target over every file of the directories given: what libFuzzer found once is tested for ever. */
+/* Runs a fuzz target over every file of the directories given: what libFuzzer found once is tested
+ * for ever. */
 #include "base/base.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -24,7 +24,7 @@ static char held[128]; /* the request that waits for its end */
 static size_t held_len;
 static struct stream *held_by;
 
-/* --- words ------------------------------------------------------------------------------------ */
+/* --- words --- */
 
 static void put(const char *text)
 {
@@ -72,7 +72,7 @@ static struct text id_of(struct text frame)
 	return id;
 }
 
-/* --- answers ---------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static void begin(unsigned type)
 {
@@ -106,8 +106,8 @@ static void finish(struct stream *stream)
 void agent_ready(struct stream *stream)
 {
 	begin(READY);
-	put("\"agent\":\"guest of the tests\",\"kernel\":\"none\",\"boot_us\":1,\"pid1\":true,"
-	    "\"root\":\"vda\"");
+	put("\"agent\":\"guest of the "
+	    "tests\",\"kernel\":\"none\",\"boot_us\":1,\"pid1\":true,\"root\":\"vda\"");
 	finish(stream);
 }
 
@@ -136,7 +136,7 @@ static void put_result(bool canceled)
 		put(",\"canceled\":true,\"error\":\"canceled: by the caller\"");
 }
 
-/* --- calls ------------------------------------------------------------------------------------ */
+/* --- calls --- */
 
 static volatile uint64_t *page_at(uint64_t i)
 {

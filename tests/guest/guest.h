@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- start.S, main.c -------------------------------------------------------------------------- */
+/* --- start.S, main.c --- */
 
 _Noreturn void guest_end(void);
 _Noreturn void guest_fault(void);
@@ -36,7 +36,7 @@ static inline void barrier(void)
 	__asm__ volatile("" : : : "memory");
 }
 
-/* --- virtio.c: a device behind MMIO, of version 1 or 2 ---------------------------------------- */
+/* --- virtio.c: a device behind MMIO, of version 1 or 2 --- */
 
 #define QUEUE_SIZE  16
 #define QUEUES_MOST 6
@@ -82,7 +82,7 @@ bool virtio_take(struct device *d, unsigned queue, unsigned *ret_id, uint32_t *r
 void virtio_send(struct device *d, unsigned queue, void *head, uint32_t head_len, const void *data,
 	uint32_t len);
 
-/* --- vsock.c, console.c: the channel ---------------------------------------------------------- */
+/* --- vsock.c, console.c: the channel --- */
 
 struct stream;
 /* Serves for good. */
@@ -95,7 +95,7 @@ extern enum when_ready when_ready;
 void vsock_reply(struct stream *stream, const void *data, uint32_t len);
 void console_reply(const void *data, uint32_t len);
 
-/* --- agent.c ---------------------------------------------------------------------------------- */
+/* --- agent.c --- */
 
 #define INPUT_MOST (64u << 10)
 

@@ -102,8 +102,8 @@ static void meet_named(const char *command)
 _Noreturn void guest_main(const uint8_t *start_info, const uint8_t *parameters);
 _Noreturn void guest_main(const uint8_t *start_info, const uint8_t *parameters)
 {
-	uint64_t command = start_info ? *(const uint64_t *)(start_info + 24)
-				      : *(const uint32_t *)(parameters + 0x228);
+	uint64_t command = start_info ? *(const uint64_t *)(start_info + 24) :
+					*(const uint32_t *)(parameters + 0x228);
 	meet_named((const char *)command);
 	bool named = channel != 0;
 	for (unsigned i = 0; !named && i < SLOT_MOST; i++)

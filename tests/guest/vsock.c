@@ -88,7 +88,8 @@ static void greet(bool events_seen)
 	for (struct stream *s = streams; s < streams + STREAMS; s++) {
 		if (!s->used || s->is_ready)
 			continue;
-		if (when_ready == AT_ONCE || (is_alone(s) && (when_ready == ALONE || events_seen))) {
+		if (when_ready == AT_ONCE ||
+			(is_alone(s) && (when_ready == ALONE || events_seen))) {
 			s->is_ready = true;
 			agent_ready(s);
 		}

@@ -6,18 +6,19 @@
 
 static char *path, *other; /* what a call reads, and what it writes */
 
-/* --- errors ----------------------------------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 static int read_errors(nova_error_t **error)
 {
 	int code = nova_config_set(world.config, "no such key", "", error);
-	bool told = nova_error_code(*error) == code && *nova_error_message(*error) && nova_error_outcome(*error) == NOVA_OUTCOME_NEVER_RAN &&
-		*nova_code_name(code) && *nova_version() && nova_error_os(*error) == 0;
+	bool told = nova_error_code(*error) == code && *nova_error_message(*error) &&
+		    nova_error_outcome(*error) == NOVA_OUTCOME_NEVER_RAN && *nova_code_name(code) &&
+		    *nova_version() && nova_error_os(*error) == 0;
 	nova_error_free(STEAL(*error));
 	return told ? code : NOVA_EAGENT;
 }
 
-/* --- settings --------------------------------------------------------------------------------------------------------------------- */
+/* --- settings --- */
 
 static nova_config_t *config;
 
@@ -52,8 +53,10 @@ static int set_config(nova_error_t **error)
 	int code = nova_config_set(config, "engine", "fake", error);
 	if (code < 0)
 		return code;
-	bool same = !strcmp(nova_config_get(config, "engine"), "fake") && nova_config_source(config, "engine") == NOVA_CONFIG_SET &&
-		nova_config_keys()[0] && nova_property_get(0) && nova_config_describe("engine") && nova_config_variable("engine");
+	bool same = !strcmp(nova_config_get(config, "engine"), "fake") &&
+		    nova_config_source(config, "engine") == NOVA_CONFIG_SET &&
+		    nova_config_keys()[0] && nova_property_get(0) &&
+		    nova_config_describe("engine") && nova_config_variable("engine");
 	return same ? 0 : NOVA_EAGENT;
 }
 
@@ -67,7 +70,7 @@ static int ignore_environment(nova_error_t **error)
 	return code;
 }
 
-/* --- tokens ------------------------------------------------------------------------------------------------------------------------ */
+/* --- tokens --- */
 
 static int trigger_token(nova_error_t **error)
 {
@@ -79,7 +82,7 @@ static int trigger_token(nova_error_t **error)
 	return code;
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------------------------------ */
+/* --- frames --- */
 
 static int encode(nova_error_t **error)
 {
@@ -105,7 +108,7 @@ static int decode(nova_error_t **error)
 	return code;
 }
 
-/* --- disks and images -------------------------------------------------------------------------------------------------------------- */
+/* --- disks and images --- */
 
 static void make_source(void)
 {
@@ -186,17 +189,20 @@ static int check_images(nova_error_t **error)
 }
 
 const struct inject_case base_cases[] = {
-	{ "nova_version nova_error_code nova_error_message nova_error_os nova_error_outcome nova_error_free nova_code_name", .run = read_errors,
-		.expected = NOVA_EINVAL, .silent = true },
+	{ "nova_version nova_error_code nova_error_message nova_error_os nova_error_outcome "
+	  "nova_error_free nova_code_name",
+		.run = read_errors, .expected = NOVA_EINVAL, .silent = true },
 	{ "nova_config_new nova_config_free", .run = new_config },
 	{ "nova_config_load", make_config, NULL, load_config, NULL },
 	{ "nova_config_load_env", make_config, .run = load_environment },
-	{ "nova_config_set nova_config_get nova_config_source nova_config_keys nova_property_get nova_config_describe nova_config_variable", make_config,
-		.run = set_config },
+	{ "nova_config_set nova_config_get nova_config_source nova_config_keys nova_property_get "
+	  "nova_config_describe nova_config_variable",
+		make_config, .run = set_config },
 	{ "nova_config_ignore_environment", .run = ignore_environment },
 	{ "nova_interrupt_new nova_interrupt_trigger nova_interrupt_free", .run = trigger_token },
 	{ "nova_frame_encode nova_free", .run = encode },
-	{ "nova_decoder_new nova_decoder_free nova_decoder_feed nova_decoder_next", .run = decode, .expected = 1 },
+	{ "nova_decoder_new nova_decoder_free nova_decoder_feed nova_decoder_next", .run = decode,
+		.expected = 1 },
 	{ "nova_disk_build", make_source, .run = build_disk, .undo = remove_other },
 	{ "nova_disk_extract", make_image, make_directory, extract_disk, remove_other },
 	{ "nova_image_extract_kernel", make_kernel, .run = extract_kernel, .undo = remove_other },

@@ -15,7 +15,8 @@ static int new_queue(nova_error_t **error)
 	return code;
 }
 
-/* A function has threads only while it has calls: a queue of its own for each attempt has all of them end. */
+/* A function has threads only while it has calls: a queue of its own for each attempt has all of
+ * them end. */
 static void prepare_queue(void)
 {
 	MUST(nova_queue_new(world.nova, NULL, &queue, &world.error));
@@ -39,7 +40,8 @@ static int submit_and_collect(nova_error_t **error)
 	if (error)
 		*error = mine;
 	nova_result_t *result = nova_call_take_result(call);
-	bool whole = nova_call_is_finished(call) && *nova_call_request_id(call) && nova_call_userdata(call) == &call && !!result == (code == 0);
+	bool whole = nova_call_is_finished(call) && *nova_call_request_id(call) &&
+		     nova_call_userdata(call) == &call && !!result == (code == 0);
 	nova_result_free(result);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -59,8 +61,11 @@ static int cancel(nova_error_t **error)
 
 const struct inject_case call_cases[] = {
 	{ "nova_queue_new nova_queue_free nova_queue_fd", .run = new_queue },
-	{ "nova_submit nova_queue_collect nova_call_code nova_call_take_result nova_call_take_error nova_call_userdata nova_call_request_id nova_call_free "
-	  "nova_call_is_finished", NULL, prepare_queue, submit_and_collect, free_queue, .runs = true },
-	{ "nova_call_cancel nova_queue_count", NULL, prepare_finished, cancel, free_queue, .expected = NOVA_EBUSY, .silent = true },
+	{ "nova_submit nova_queue_collect nova_call_code nova_call_take_result "
+	  "nova_call_take_error nova_call_userdata nova_call_request_id nova_call_free "
+	  "nova_call_is_finished",
+		NULL, prepare_queue, submit_and_collect, free_queue, .runs = true },
+	{ "nova_call_cancel nova_queue_count", NULL, prepare_finished, cancel, free_queue,
+		.expected = NOVA_EBUSY, .silent = true },
 	{ NULL },
 };

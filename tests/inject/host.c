@@ -2,7 +2,7 @@
 /* The host, what is found out about it, and pools. */
 #include "inject.h"
 
-/* --- host ------------------------------------------------------------------------------------------------------------------------- */
+/* --- host --- */
 
 static int new_host(nova_error_t **error)
 {
@@ -22,8 +22,12 @@ static int ask_host(nova_error_t **error)
 	(void)error;
 	nova_host_unref(nova_host_ref(world.host));
 	nova_host_set_log(world.host, ignore, NULL, NOVA_LOG_DEBUG);
-	return !strcmp(nova_host_home(world.host), world.home) && *nova_host_images(world.host) && *nova_host_setting(world.host, "engine") &&
-		nova_get_host(world.nova) == world.host && nova_get_pool(world.nova) == world.pool ? 0 : NOVA_EAGENT;
+	return !strcmp(nova_host_home(world.host), world.home) && *nova_host_images(world.host) &&
+			       *nova_host_setting(world.host, "engine") &&
+			       nova_get_host(world.nova) == world.host &&
+			       nova_get_pool(world.nova) == world.pool ?
+		       0 :
+		       NOVA_EAGENT;
 }
 
 static int probe(nova_error_t **error)
@@ -32,16 +36,18 @@ static int probe(nova_error_t **error)
 	int code = nova_engine_probe(world.host, &found, error);
 	if (code < 0)
 		return code;
-	bool whole = nova_probe_choice(found) >= 0 && *nova_probe_choice_reason(found) && nova_probe_kvm(found) && nova_probe_unlimited(found);
+	bool whole = nova_probe_choice(found) >= 0 && *nova_probe_choice_reason(found) &&
+		     nova_probe_kvm(found) && nova_probe_unlimited(found);
 	for (size_t i = 0; i < nova_probe_count(found); i++)
-		whole = whole && *nova_probe_engine(found, i) && *nova_probe_reason(found, i) && nova_probe_advice(found, i) &&
-			nova_probe_version(found, i) && nova_probe_binary(found, i) && nova_probe_accelerator(found, i) &&
+		whole = whole && *nova_probe_engine(found, i) && *nova_probe_reason(found, i) &&
+			nova_probe_advice(found, i) && nova_probe_version(found, i) &&
+			nova_probe_binary(found, i) && nova_probe_accelerator(found, i) &&
 			(nova_probe_usable(found, i) || nova_probe_features(found, i) < UINT32_MAX);
 	nova_probe_free(found);
 	return whole ? 0 : NOVA_EAGENT;
 }
 
-/* --- pool ------------------------------------------------------------------------------------------------------------------------- */
+/* --- pool --- */
 
 static nova_pool_t *pool;
 static nova_vm_t *vm;
@@ -117,7 +123,10 @@ static int look_at_pool(nova_error_t **error)
 	nova_pool_count(pool, NOVA_POOL_IDLE);
 	nova_pool_percentile_us(pool, NOVA_POOL_LATENCY_COLD, 50);
 	int code = nova_pool_stats(pool, values, 64);
-	return code < 0 ? code : nova_pool_histogram(pool, NOVA_POOL_LATENCY_COLD, limits, counts, 64) < 0 ? NOVA_EAGENT : 0;
+	return code < 0 ? code :
+	       nova_pool_histogram(pool, NOVA_POOL_LATENCY_COLD, limits, counts, 64) < 0 ?
+			  NOVA_EAGENT :
+			  0;
 }
 
 static int drain(nova_error_t **error)
@@ -129,14 +138,21 @@ static int drain(nova_error_t **error)
 
 const struct inject_case host_cases[] = {
 	{ "nova_host_new", .run = new_host, .swept = true },
-	{ "nova_host_ref nova_host_unref nova_host_set_log nova_host_home nova_host_images nova_host_setting nova_get_host nova_get_pool", .run = ask_host },
-	{ "nova_engine_probe nova_probe_free nova_probe_count nova_probe_engine nova_probe_usable nova_probe_reason nova_probe_advice nova_probe_version "
-	  "nova_probe_binary nova_probe_accelerator nova_probe_features nova_probe_choice nova_probe_choice_reason nova_probe_kvm nova_probe_unlimited", .run = probe },
+	{ "nova_host_ref nova_host_unref nova_host_set_log nova_host_home nova_host_images "
+	  "nova_host_setting nova_get_host nova_get_pool",
+		.run = ask_host },
+	{ "nova_engine_probe nova_probe_free nova_probe_count nova_probe_engine nova_probe_usable "
+	  "nova_probe_reason nova_probe_advice nova_probe_version nova_probe_binary "
+	  "nova_probe_accelerator nova_probe_features nova_probe_choice nova_probe_choice_reason "
+	  "nova_probe_kvm nova_probe_unlimited",
+		.run = probe },
 	{ "nova_pool_new nova_pool_free", .run = new_pool },
 	{ "nova_pool_acquire", make_pool, NULL, acquire, give_back_and_forget },
 	{ "nova_pool_release nova_pool_forget", make_pool, prepare_vm_of_pool, release, forget },
 	{ "nova_pool_keep nova_pool_tick", make_pool, NULL, keep, forget },
-	{ "nova_pool_fd nova_pool_count nova_pool_stats nova_pool_percentile_us nova_pool_histogram", make_pool, .run = look_at_pool, .silent = true },
+	{ "nova_pool_fd nova_pool_count nova_pool_stats nova_pool_percentile_us "
+	  "nova_pool_histogram",
+		make_pool, .run = look_at_pool, .silent = true },
 	{ "nova_pool_drain", NULL, make_pool, drain },
 	{ NULL },
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every call of the library is refused what it needs, one thing at a time: see points.h. What it then says must be true, and nothing may be left behind.
- * Every tenth point, or fortieth where an attempt is slow; with NOVA_TEST_LONG set, every one. Run as `inject MAP`, the library's symbol map.
+ * Every call of the library is refused what it needs, one thing at a time: see points.h. What it
+ * then says must be true, and nothing may be left behind. Every tenth point, or fortieth where an
+ * attempt is slow; with NOVA_TEST_LONG set, every one. Run as `inject MAP`, the library's symbol
+ * map.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -13,12 +15,13 @@
 #include "points.h"
 #include "unit/test.h"
 
-static const struct inject_case *const tables[] = { base_cases, host_cases, vm_cases, platform_cases, call_cases, snapshot_cases };
+static const struct inject_case *const tables[] = { base_cases, host_cases, vm_cases,
+	platform_cases, call_cases, snapshot_cases };
 static const struct inject_case *cases[256];
 static int case_count;
 static struct buf map = BUF_INIT(1 << 20);
 
-/* --- what is there ------------------------------------------------------------------------------------------------------------- */
+/* --- what is there --- */
 
 struct list {
 	char **entries;
@@ -61,7 +64,8 @@ static void add_files(struct list *list, const char *directory)
 	int count = fs_list(directory, &names);
 	for (int i = 0; i < count; i++) {
 		char *path = path_join(directory, names[i]);
-		if (fs_is_directory(path) == 1 && strcmp(names[i], "work")) /* what the agent writes there is its own affair */
+		/* what the agent writes there is its own affair */
+		if (fs_is_directory(path) == 1 && strcmp(names[i], "work"))
 			add_files(list, path);
 		list_add(list, without_ids(path));
 	}
@@ -99,8 +103,8 @@ static struct list processes_now(void)
 	for (int i = 0; i < count; i++) {
 		AUTO_FREE char *path = str_format("/proc/%s/cmdline", names[i]);
 		AUTO_BUF struct buf line = BUF_INIT(1 << 20);
-		if (isdigit((unsigned char)names[i][0]) && fs_read_file(path, &line) == 0 && line.len &&
-			memmem(line.data, line.len, world.home, strlen(world.home)))
+		if (isdigit((unsigned char)names[i][0]) && fs_read_file(path, &line) == 0 &&
+			line.len && memmem(line.data, line.len, world.home, strlen(world.home)))
 			list_add(&list, strdup(names[i]));
 	}
 	strv_free(names, (size_t)count);
@@ -122,7 +126,7 @@ static bool no_more_processes(size_t before)
 	}
 }
 
-/* --- one attempt ------------------------------------------------------------------------------------------------------------------ */
+/* --- one attempt --- */
 
 static struct {
 	const struct inject_case *now;
@@ -164,10 +168,12 @@ static void judge_error(int code, const nova_error_t *error)
 	if (at.now->silent)
 		return;
 	if (nova_error_code(error) != code)
-		complain("the call returns %s and its error says %s", nova_code_name(code), nova_code_name(nova_error_code(error)));
+		complain("the call returns %s and its error says %s", nova_code_name(code),
+			nova_code_name(nova_error_code(error)));
 	if (nova_error_os(error) != at.point.os)
 		complain("the error has errno %d: '%s'", nova_error_os(error), message);
-	if (!strstr(message, strerror(at.point.os)) && !(at.point.os == ENOMEM && !strcmp(message, "out of memory")))
+	if (!strstr(message, strerror(at.point.os)) &&
+		!(at.point.os == ENOMEM && !strcmp(message, "out of memory")))
 		complain("'%s' does not say why", message);
 	if (strchr(message, '\n'))
 		complain("'%s' is more than a line", message);
@@ -178,12 +184,15 @@ static void judge_outcome(int code, const nova_error_t *error, size_t runs)
 	int outcome = nova_error_outcome(error);
 	if (at.now->commands && outcome == NOVA_OUTCOME_RAN)
 		return;
-	if (code == 0 ? at.now->runs && runs != 1 : outcome == NOVA_OUTCOME_NEVER_RAN ? runs != 0 : outcome == NOVA_OUTCOME_RAN && runs != 1)
-		complain("%s, outcome %d, but the function ran %zu times: '%s'", nova_code_name(code), outcome, runs, nova_error_message(error));
+	if (code == 0                             ? at.now->runs && runs != 1 :
+		outcome == NOVA_OUTCOME_NEVER_RAN ? runs != 0 :
+						    outcome == NOVA_OUTCOME_RAN && runs != 1)
+		complain("%s, outcome %d, but the function ran %zu times: '%s'",
+			nova_code_name(code), outcome, runs, nova_error_message(error));
 }
 
-/* What cannot be removed without a descriptor is swept later: a machine's directory with that of its context, an unfinished snapshot by the next
- * one that is written. */
+/* What cannot be removed without a descriptor is swept later: a machine's directory with that of
+ * its context, an unfinished snapshot by the next one that is written. */
 static bool is_swept(const char *path)
 {
 	bool full = at.point.os == EMFILE || at.point.os == ENFILE;
@@ -198,7 +207,8 @@ static void judge_rest(void)
 	}
 	AUTO_LIST struct list fds = fds_now(), files = files_now();
 	if (fds.count > at.fds) {
-		complain("%zu descriptors are left: the last one is %s", fds.count - at.fds, fds.entries[fds.count - 1]);
+		complain("%zu descriptors are left: the last one is %s", fds.count - at.fds,
+			fds.entries[fds.count - 1]);
 		at.fds = fds.count;
 	}
 	for (size_t i = 0; i < files.count; i++)
@@ -208,7 +218,8 @@ static void judge_rest(void)
 			list_add(&at.files, strdup(files.entries[i]));
 		}
 	for (size_t i = 0; i < at.files.count; i++)
-		if (*at.files.entries[i] && !count_of(&files, at.files.entries[i]) && !strstr(at.files.entries[i], "/run/") &&
+		if (*at.files.entries[i] && !count_of(&files, at.files.entries[i]) &&
+			!strstr(at.files.entries[i], "/run/") &&
 			!strstr(at.files.entries[i], "/.tmp-")) {
 			complain("%s is gone", at.files.entries[i]);
 			at.files.entries[i][0] = 0;
@@ -229,7 +240,8 @@ static void succeed(void)
 	int code = at.now->run(&error);
 	call_back(at.now->undo);
 	if (code != at.now->expected)
-		complain("without a failure it is %s '%s'", nova_code_name(code), nova_error_message(error));
+		complain("without a failure it is %s '%s'", nova_code_name(code),
+			nova_error_message(error));
 }
 
 static bool attempt(enum family family)
@@ -259,7 +271,7 @@ static bool is_long(void)
 	return text && *text;
 }
 
-/* --- tests ----------------------------------------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 START_TEST(a_call_that_is_refused_something_says_so_and_leaves_nothing)
 {
@@ -284,9 +296,10 @@ START_TEST(a_call_that_is_refused_something_says_so_and_leaves_nothing)
 	list_done(&at.files);
 	world_close();
 	if (getenv("NOVA_TEST_TALK"))
-		fprintf(stderr, "%-40.40s %5u %4u %4u %6.1f s\n", at.now->calls, points[MEMORY], points[SYSTEM], points[INTERRUPT],
-			(double)(clock_ns() - begin) / 1e9);
-	ck_assert_msg(at.complaints == 0, "%s: %u complaints, see above", at.now->calls, at.complaints);
+		fprintf(stderr, "%-40.40s %5u %4u %4u %6.1f s\n", at.now->calls, points[MEMORY],
+			points[SYSTEM], points[INTERRUPT], (double)(clock_ns() - begin) / 1e9);
+	ck_assert_msg(
+		at.complaints == 0, "%s: %u complaints, see above", at.now->calls, at.complaints);
 }
 END_TEST
 
@@ -303,21 +316,27 @@ START_TEST(every_call_of_the_symbol_map_has_a_case)
 	AUTO_FREE char *text = buf_steal_str(&map), *copy = strdup(text);
 	char *save = NULL;
 	size_t calls = 0;
-	for (char *word = strtok_r(copy, " \t\n;", &save); word; word = strtok_r(NULL, " \t\n;", &save)) {
+	for (char *word = strtok_r(copy, " \t\n;", &save); word;
+		word = strtok_r(NULL, " \t\n;", &save)) {
 		bool found = false;
 		if (!str_starts(word, "nova_"))
 			continue;
 		for (int i = 0; i < case_count && !found; i++)
 			found = names(cases[i]->calls, word, strlen(word));
-		ck_assert_msg(found, "%s has no case in tests/inject: what happens if it is refused memory or a descriptor?", word);
+		ck_assert_msg(found,
+			"%s has no case in tests/inject: what happens if it is refused memory or a "
+			"descriptor?",
+			word);
 		calls++;
 	}
 	ck_assert_uint_gt(calls, 150);
 	for (int i = 0; i < case_count; i++) {
 		AUTO_FREE char *mine = strdup(cases[i]->calls);
-		for (char *word = strtok_r(mine, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		for (char *word = strtok_r(mine, " ", &save); word;
+			word = strtok_r(NULL, " ", &save)) {
 			AUTO_FREE char *line = str_format("\t%s;", word);
-			ck_assert_msg(strstr(text, line), "there is no call %s in the symbol map", word);
+			ck_assert_msg(
+				strstr(text, line), "there is no call %s in the symbol map", word);
 		}
 	}
 }
@@ -332,7 +351,8 @@ static Suite *make_suite(void)
 			cases[case_count++] = c;
 	tcase_set_timeout(points_case, is_long() ? 3600 : 240);
 	tcase_add_test(names_case, every_call_of_the_symbol_map_has_a_case);
-	tcase_add_loop_test(points_case, a_call_that_is_refused_something_says_so_and_leaves_nothing, 0, case_count);
+	tcase_add_loop_test(points_case,
+		a_call_that_is_refused_something_says_so_and_leaves_nothing, 0, case_count);
 	suite_add_tcase(suite, names_case);
 	suite_add_tcase(suite, points_case);
 	return suite;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a case is, and the world that cases are in: a platform on the fake engine, in a state directory of its own. */
+/* What a case is, and the world that cases are in: a platform on the fake engine, in a state
+ * directory of its own. */
 #ifndef NOVA_TESTS_INJECT_H
 #define NOVA_TESTS_INJECT_H
 
@@ -12,17 +13,22 @@ struct inject_case {
 	void (*make)(void);    /* once; NULL: nothing */
 	void (*prepare)(void); /* before each attempt */
 	int (*run)(nova_error_t **error);
-	void (*undo)(void);    /* after each attempt, whatever came of it: nothing may be left that was not there before the first */
-	int expected;          /* what comes of it when nothing fails */
-	bool silent;           /* it has no error parameter: a code is all that can be told */
-	bool slow;             /* an attempt writes or reads megabytes: the short form looks at every fortieth point */
-	bool swept;            /* what it may leave in run/ is for the next context to sweep, as after a crash */
-	bool runs;             /* it runs a function that notes each run: see world.mark */
-	bool commands;         /* it runs a command, which notes nothing */
+	/* after each attempt, whatever came of it: nothing may be left that was not there before
+	 * the first */
+	void (*undo)(void);
+	int expected; /* what comes of it when nothing fails */
+	bool silent;  /* it has no error parameter: a code is all that can be told */
+	/* an attempt writes or reads megabytes: the short form looks at every fortieth point */
+	bool slow;
+	/* what it may leave in run/ is for the next context to sweep, as after a crash */
+	bool swept;
+	bool runs;     /* it runs a function that notes each run: see world.mark */
+	bool commands; /* it runs a command, which notes nothing */
 };
 
 /* Tables that end with an empty row. */
-extern const struct inject_case base_cases[], host_cases[], vm_cases[], platform_cases[], call_cases[], snapshot_cases[];
+extern const struct inject_case base_cases[], host_cases[], vm_cases[], platform_cases[],
+	call_cases[], snapshot_cases[];
 
 extern struct world {
 	char *home, *mark; /* `mark` gets a line for each run of the function "f" */
@@ -35,7 +41,7 @@ extern struct world {
 	bool persistent; /* the VM is to live on from attempt to attempt */
 } world;
 
-void world_open(void);  /* with the function "f" */
+void world_open(void); /* with the function "f" */
 void world_close(void);
 /* A VM with the function, in world.vm, unless it is there and lives; with `make` or `prepare`. */
 void world_vm(void);

@@ -12,7 +12,7 @@ static int open_another(nova_error_t **error)
 	return code;
 }
 
-/* --- functions ------------------------------------------------------------------------------------------------------------------------ */
+/* --- functions --- */
 
 static int register_new(nova_error_t **error)
 {
@@ -49,13 +49,19 @@ static int get(nova_error_t **error)
 	int code = nova_get(world.nova, "f", &f, error);
 	if (code < 0)
 		return code;
-	bool whole = *nova_function_id(f) && !strcmp(nova_function_name(f), "f") && !strcmp(nova_function_runtime(f), "shell") &&
-		nova_function_handler(f) && nova_function_code_path(f) && strlen(nova_function_code_hash(f)) == 64 && nova_function_memory_mb(f) &&
-		nova_function_timeout_s(f) && nova_function_vcpus(f) && nova_function_concurrency(f) && nova_function_version(f) &&
-		nova_function_created_us(f) && nova_function_updated_us(f) && nova_function_env_count(f) == 2 && nova_function_env(f, 1) &&
-		!(nova_function_min_replicas(f) + nova_function_disk_iops(f) + nova_function_disk_bandwidth(f) + nova_function_net_rx_bandwidth(f) +
-			nova_function_net_tx_bandwidth(f)) && !strcmp(nova_function_network(f), "none") &&
-		nova_function_number(f, "vcpus") == 1 && nova_function_text(f, "env", 1);
+	bool whole = *nova_function_id(f) && !strcmp(nova_function_name(f), "f") &&
+		     !strcmp(nova_function_runtime(f), "shell") && nova_function_handler(f) &&
+		     nova_function_code_path(f) && strlen(nova_function_code_hash(f)) == 64 &&
+		     nova_function_memory_mb(f) && nova_function_timeout_s(f) &&
+		     nova_function_vcpus(f) && nova_function_concurrency(f) &&
+		     nova_function_version(f) && nova_function_created_us(f) &&
+		     nova_function_updated_us(f) && nova_function_env_count(f) == 2 &&
+		     nova_function_env(f, 1) &&
+		     !(nova_function_min_replicas(f) + nova_function_disk_iops(f) +
+			     nova_function_disk_bandwidth(f) + nova_function_net_rx_bandwidth(f) +
+			     nova_function_net_tx_bandwidth(f)) &&
+		     !strcmp(nova_function_network(f), "none") &&
+		     nova_function_number(f, "vcpus") == 1 && nova_function_text(f, "env", 1);
 	nova_function_free(f);
 	return whole ? 0 : NOVA_EAGENT;
 }
@@ -89,7 +95,7 @@ static int list(nova_error_t **error)
 	return code == 0 && count != 1 ? NOVA_EAGENT : code;
 }
 
-static int delete(nova_error_t **error)
+static int delete (nova_error_t **error)
 {
 	int code = nova_delete(world.nova, "g", error);
 	return code == 0 && there_is("g") ? NOVA_EAGENT : code;
@@ -100,7 +106,7 @@ static int build_template(nova_error_t **error)
 	return nova_template_build(world.nova, "f", NULL, error);
 }
 
-/* --- calls ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static int invoke_with(uint32_t mode, nova_error_t **error)
 {
@@ -131,7 +137,7 @@ static void free_result(void)
 	nova_result_free(STEAL(result));
 }
 
-/* --- instances ------------------------------------------------------------------------------------------------------------------------ */
+/* --- instances --- */
 
 static nova_instance_t *instance;
 
@@ -163,8 +169,11 @@ static int get_instance(nova_error_t **error)
 {
 	nova_instance_t *i = NULL;
 	int code = nova_instance_get(world.nova, "i", &i, error);
-	bool whole = code < 0 || (*nova_instance_id(i) && !strcmp(nova_instance_name(i), "i") && !strcmp(nova_instance_function(i), "f") &&
-		nova_instance_version(i) == 1 && *nova_instance_vm_id(i) && nova_instance_created_us(i) && nova_instance_state(i) == NOVA_VM_RUNNING);
+	bool whole = code < 0 || (*nova_instance_id(i) && !strcmp(nova_instance_name(i), "i") &&
+					 !strcmp(nova_instance_function(i), "f") &&
+					 nova_instance_version(i) == 1 && *nova_instance_vm_id(i) &&
+					 nova_instance_created_us(i) &&
+					 nova_instance_state(i) == NOVA_VM_RUNNING);
 	nova_instance_free(i);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -225,11 +234,14 @@ const struct inject_case platform_cases[] = {
 	{ "nova_open nova_close", .run = open_another, .swept = true },
 	{ "nova_register", NULL, NULL, register_new, delete_new, .slow = true },
 	{ "nova_register", NULL, prepare_new, replace, delete_new, .slow = true },
-	{ "nova_get nova_function_free nova_function_id nova_function_name nova_function_runtime nova_function_handler nova_function_code_path "
-	  "nova_function_code_hash nova_function_memory_mb nova_function_timeout_s nova_function_vcpus nova_function_min_replicas "
-	  "nova_function_concurrency nova_function_disk_iops nova_function_disk_bandwidth nova_function_net_rx_bandwidth nova_function_net_tx_bandwidth "
-	  "nova_function_network nova_function_version nova_function_created_us nova_function_updated_us nova_function_env_count nova_function_env "
-	  "nova_function_number nova_function_text",
+	{ "nova_get nova_function_free nova_function_id nova_function_name nova_function_runtime "
+	  "nova_function_handler nova_function_code_path nova_function_code_hash "
+	  "nova_function_memory_mb nova_function_timeout_s nova_function_vcpus "
+	  "nova_function_min_replicas nova_function_concurrency nova_function_disk_iops "
+	  "nova_function_disk_bandwidth nova_function_net_rx_bandwidth "
+	  "nova_function_net_tx_bandwidth nova_function_network nova_function_version "
+	  "nova_function_created_us nova_function_updated_us nova_function_env_count "
+	  "nova_function_env nova_function_number nova_function_text",
 		.run = get },
 	{ "nova_get", .run = get_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_function_to_json", make_function, .run = function_to_json, .silent = true },
@@ -239,13 +251,17 @@ const struct inject_case platform_cases[] = {
 	{ "nova_invoke", NULL, NULL, invoke_cold, free_result, .runs = true },
 	{ "nova_invoke", NULL, warm, invoke_warm, free_result, .runs = true },
 	{ "nova_instance_start", NULL, NULL, start, stop },
-	{ "nova_instance_get nova_instance_free nova_instance_id nova_instance_name nova_instance_function nova_instance_version nova_instance_vm_id "
-	  "nova_instance_created_us nova_instance_state", NULL, prepare_instance, get_instance },
+	{ "nova_instance_get nova_instance_free nova_instance_id nova_instance_name "
+	  "nova_instance_function nova_instance_version nova_instance_vm_id "
+	  "nova_instance_created_us nova_instance_state",
+		NULL, prepare_instance, get_instance },
 	{ "nova_instance_list nova_instance_list_free", NULL, prepare_instance, list_instances },
 	{ "nova_instance_to_json", NULL, prepare_instance, instance_to_json, .silent = true },
-	{ "nova_instance_invoke", NULL, prepare_instance, invoke_instance, free_result, .runs = true },
+	{ "nova_instance_invoke", NULL, prepare_instance, invoke_instance, free_result,
+		.runs = true },
 	{ "nova_instance_command", NULL, prepare_instance, command, free_result },
-	{ "nova_instance_pause nova_instance_resume", NULL, prepare_instance, pause_and_resume, resume },
+	{ "nova_instance_pause nova_instance_resume", NULL, prepare_instance, pause_and_resume,
+		resume },
 	{ "nova_instance_snapshot", NULL, prepare_instance, snapshot, .expected = NOVA_ENOTSUP },
 	{ "nova_instance_stop", NULL, prepare_instance, stop_instance, stop },
 	{ NULL },

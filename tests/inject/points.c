@@ -54,8 +54,11 @@ void point_print(const struct point *point)
 	for (int i = 2; i < point->depth; i++) {
 		Dl_info info = { 0 };
 		if (dladdr(point->trace[i], &info) && info.dli_fname)
-			fprintf(stderr, " %s+0x%lx", strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') + 1 : info.dli_fname,
-				(unsigned long)((char *)point->trace[i] - (char *)info.dli_fbase - 1));
+			fprintf(stderr, " %s+0x%lx",
+				strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') + 1 :
+							       info.dli_fname,
+				(unsigned long)((char *)point->trace[i] - (char *)info.dli_fbase -
+						1));
 	}
 	fputc('\n', stderr);
 }
@@ -70,13 +73,15 @@ static bool comes_from(const struct point *point, const char *library, int most)
 {
 	Dl_info info = { 0 };
 	for (int i = 1; i < point->depth && i < most; i++)
-		if (dladdr(point->trace[i], &info) && info.dli_fname && strstr(info.dli_fname, library))
+		if (dladdr(point->trace[i], &info) && info.dli_fname &&
+			strstr(info.dli_fname, library))
 			return true;
 	return false;
 }
 
-/* libext2fs 1.47 ends the program when some of its own allocations fail (ext2fs_create_inode_cache(),
- * ext2fs_super_and_bgd_loc2()), and the address sanitizer when it cannot ask for a new thread's stack. */
+/* libext2fs 1.47 ends the program when some of its own allocations fail
+ * (ext2fs_create_inode_cache(), ext2fs_super_and_bgd_loc2()), and the address sanitizer when it
+ * cannot ask for a new thread's stack. */
 static bool is_spared(const struct point *point)
 {
 	return comes_from(point, "libext2fs", 8) || comes_from(point, "libasan", 5);
@@ -111,7 +116,8 @@ static bool fails(const char *function, int os)
 	return counts(SYSTEM) && hit(function, os);
 }
 
-/* Data moves from and to files and sockets; what else there is (events, timers, devices) refuses nothing. */
+/* Data moves from and to files and sockets; what else there is (events, timers, devices) refuses
+ * nothing. */
 static bool move_fails(const char *function, int fd, bool out)
 {
 	if (counts(INTERRUPT))
@@ -129,16 +135,17 @@ static bool open_fails(const char *function)
 	return counts(INTERRUPT) ? hit(function, EINTR) : fails(function, one_of(EMFILE, ENFILE));
 }
 
-/* --- memory: where the address sanitizer is built in, its functions are the real ones ------------------------------------------- */
+/* --- memory: where the address sanitizer is built in, its functions are the real ones --- */
 
-#define MEMORY_FUNCTION(type, name, parameters, arguments) \
-	extern type __libc_##name parameters __attribute__((weak)); \
-	extern type __interceptor_##name parameters __attribute__((weak)); \
-	type name parameters \
-	{ \
-		if (counts(MEMORY) && hit(#name, ENOMEM)) \
-			return NULL; \
-		return __interceptor_##name ? __interceptor_##name arguments : __libc_##name arguments; \
+#define MEMORY_FUNCTION(type, name, parameters, arguments)                                         \
+	extern type __libc_##name parameters __attribute__((weak));                                \
+	extern type __interceptor_##name parameters __attribute__((weak));                         \
+	type name parameters                                                                       \
+	{                                                                                          \
+		if (counts(MEMORY) && hit(#name, ENOMEM))                                          \
+			return NULL;                                                               \
+		return __interceptor_##name ? __interceptor_##name arguments :                     \
+					      __libc_##name arguments;                             \
 	}
 
 MEMORY_FUNCTION(void *, malloc, (size_t size), (size))
@@ -151,7 +158,8 @@ void *aligned_alloc(size_t alignment, size_t size)
 {
 	if (counts(MEMORY) && hit("aligned_alloc", ENOMEM))
 		return NULL;
-	return __interceptor_aligned_alloc ? __interceptor_aligned_alloc(alignment, size) : __libc_memalign(alignment, size);
+	return __interceptor_aligned_alloc ? __interceptor_aligned_alloc(alignment, size) :
+					     __libc_memalign(alignment, size);
 }
 
 /* The sanitizer's own would allocate past the above. */
@@ -173,44 +181,46 @@ char *strdup(const char *text)
 	return copy ? memcpy(copy, text, size) : NULL;
 }
 
-/* --- system calls ------------------------------------------------------------------------------------------------------------------ */
+/* --- system calls --- */
 
-#define REAL(name) \
-	static __typeof__(name) *real; \
-	if (!real) { \
-		bool was = inside; \
-		inside = true; \
-		real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
-		inside = was; \
+#define REAL(name)                                                                                 \
+	static __typeof__(name) *real;                                                             \
+	if (!real) {                                                                               \
+		bool was = inside;                                                                 \
+		inside = true;                                                                     \
+		real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                \
+		inside = was;                                                                      \
 	}
 
-#define SYSTEM_CALL(type, name, parameters, arguments, failure, condition) \
-	type name parameters \
-	{ \
-		REAL(name) \
-		return (condition) ? failure : real arguments; \
+#define SYSTEM_CALL(type, name, parameters, arguments, failure, condition)                         \
+	type name parameters                                                                       \
+	{                                                                                          \
+		REAL(name)                                                                         \
+		return (condition) ? failure : real arguments;                                     \
 	}
 
-#define OPEN_CALL(name, parameters, arguments) \
-	int name parameters \
-	{ \
-		REAL(name) \
-		mode_t mode = 0; \
-		va_list rest; \
-		va_start(rest, flags); \
-		if (flags & (O_CREAT | __O_TMPFILE)) \
-			mode = va_arg(rest, mode_t); \
-		va_end(rest); \
-		return open_fails(#name) ? -1 : real arguments; \
+#define OPEN_CALL(name, parameters, arguments)                                                     \
+	int name parameters                                                                        \
+	{                                                                                          \
+		REAL(name)                                                                         \
+		mode_t mode = 0;                                                                   \
+		va_list rest;                                                                      \
+		va_start(rest, flags);                                                             \
+		if (flags & (O_CREAT | __O_TMPFILE))                                               \
+			mode = va_arg(rest, mode_t);                                               \
+		va_end(rest);                                                                      \
+		return open_fails(#name) ? -1 : real arguments;                                    \
 	}
 
 OPEN_CALL(open, (const char *path, int flags, ...), (path, flags, mode))
 OPEN_CALL(open64, (const char *path, int flags, ...), (path, flags, mode))
 OPEN_CALL(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
 OPEN_CALL(openat64, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
-SYSTEM_CALL(DIR *, opendir, (const char *path), (path), NULL, fails("opendir", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(
+	DIR *, opendir, (const char *path), (path), NULL, fails("opendir", one_of(EMFILE, ENFILE)))
 
-#define MOVE_CALL(name, out, parameters, arguments) SYSTEM_CALL(ssize_t, name, parameters, arguments, -1, move_fails(#name, fd, out))
+#define MOVE_CALL(name, out, parameters, arguments)                                                \
+	SYSTEM_CALL(ssize_t, name, parameters, arguments, -1, move_fails(#name, fd, out))
 
 MOVE_CALL(read, false, (int fd, void *to, size_t len), (fd, to, len))
 MOVE_CALL(pread, false, (int fd, void *to, size_t len, off_t at), (fd, to, len, at))
@@ -223,26 +233,40 @@ MOVE_CALL(recv, false, (int fd, void *to, size_t len, int flags), (fd, to, len, 
 MOVE_CALL(sendmsg, true, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 MOVE_CALL(recvmsg, false, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 
-#define MAP_CALL(name, off) \
-	SYSTEM_CALL(void *, name, (void *at, size_t len, int protection, int flags, int fd, off offset), (at, len, protection, flags, fd, offset), MAP_FAILED, \
+#define MAP_CALL(name, off)                                                                        \
+	SYSTEM_CALL(void *, name,                                                                  \
+		(void *at, size_t len, int protection, int flags, int fd, off offset),             \
+		(at, len, protection, flags, fd, offset), MAP_FAILED,                              \
 		fd >= 0 && fails(#name, ENOMEM))
 MAP_CALL(mmap, off_t)
 MAP_CALL(mmap64, off64_t)
-SYSTEM_CALL(int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1, fails("socket", one_of(EMFILE, ENFILE)))
-SYSTEM_CALL(int, socketpair, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds), -1,
-	fails("socketpair", one_of(EMFILE, ENFILE)))
-SYSTEM_CALL(int, pipe2, (int fds[2], int flags), (fds, flags), -1, fails("pipe2", one_of(EMFILE, ENFILE)))
-SYSTEM_CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, fails("memfd_create", one_of(EMFILE, ENOMEM)))
-SYSTEM_CALL(int, eventfd, (unsigned value, int flags), (value, flags), -1, fails("eventfd", one_of(EMFILE, ENFILE)))
-SYSTEM_CALL(int, timerfd_create, (int clock, int flags), (clock, flags), -1, fails("timerfd_create", one_of(EMFILE, ENFILE)))
-SYSTEM_CALL(int, flock, (int fd, int what), (fd, what), -1, counts(INTERRUPT) ? hit("flock", EINTR) : fails("flock", ENOLCK))
-SYSTEM_CALL(int, rename, (const char *from, const char *to), (from, to), -1, fails("rename", one_of(EIO, ENOSPC)))
-SYSTEM_CALL(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, fails("mkdir", one_of(ENOSPC, EIO)))
-SYSTEM_CALL(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), -1, fails("mkdirat", one_of(ENOSPC, EIO)))
-SYSTEM_CALL(int, ftruncate, (int fd, off_t size), (fd, size), -1, fails("ftruncate", one_of(ENOSPC, EIO)))
-SYSTEM_CALL(int, ftruncate64, (int fd, off64_t size), (fd, size), -1, fails("ftruncate64", one_of(ENOSPC, EIO)))
+SYSTEM_CALL(int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1,
+	fails("socket", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(int, socketpair, (int domain, int type, int protocol, int fds[2]),
+	(domain, type, protocol, fds), -1, fails("socketpair", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(int, pipe2, (int fds[2], int flags), (fds, flags), -1,
+	fails("pipe2", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1,
+	fails("memfd_create", one_of(EMFILE, ENOMEM)))
+SYSTEM_CALL(int, eventfd, (unsigned value, int flags), (value, flags), -1,
+	fails("eventfd", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(int, timerfd_create, (int clock, int flags), (clock, flags), -1,
+	fails("timerfd_create", one_of(EMFILE, ENFILE)))
+SYSTEM_CALL(int, flock, (int fd, int what), (fd, what), -1,
+	counts(INTERRUPT) ? hit("flock", EINTR) : fails("flock", ENOLCK))
+SYSTEM_CALL(int, rename, (const char *from, const char *to), (from, to), -1,
+	fails("rename", one_of(EIO, ENOSPC)))
+SYSTEM_CALL(int, mkdir, (const char *path, mode_t mode), (path, mode), -1,
+	fails("mkdir", one_of(ENOSPC, EIO)))
+SYSTEM_CALL(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), -1,
+	fails("mkdirat", one_of(ENOSPC, EIO)))
+SYSTEM_CALL(int, ftruncate, (int fd, off_t size), (fd, size), -1,
+	fails("ftruncate", one_of(ENOSPC, EIO)))
+SYSTEM_CALL(int, ftruncate64, (int fd, off64_t size), (fd, size), -1,
+	fails("ftruncate64", one_of(ENOSPC, EIO)))
 
-/* Nothing here has to outlive a crash of the machine, and waiting for its disk would take most of the time. */
+/* Nothing here has to outlive a crash of the machine, and waiting for its disk would take most of
+ * the time. */
 int fsync(int fd)
 {
 	(void)fd;
@@ -256,7 +280,8 @@ int fdatasync(int fd)
 }
 
 /* Returns what went wrong; errno is not its business. */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+int pthread_create(
+	pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
 	REAL(pthread_create)
 	return fails("pthread_create", EAGAIN) ? EAGAIN : real(thread, attributes, run, argument);
@@ -269,7 +294,9 @@ int fcntl(int fd, int command, ...)
 	va_start(rest, command);
 	void *argument = va_arg(rest, void *);
 	va_end(rest);
-	return (command == F_DUPFD || command == F_DUPFD_CLOEXEC) && fails("fcntl", EMFILE) ? -1 : real(fd, command, argument);
+	return (command == F_DUPFD || command == F_DUPFD_CLOEXEC) && fails("fcntl", EMFILE) ?
+		       -1 :
+		       real(fd, command, argument);
 }
 
 int __clone(int (*run)(void *), void *stack, int flags, void *argument, ...);

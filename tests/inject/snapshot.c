@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots and templates on disk. They are written without a machine: the fake engine has none that could be saved. */
+/* Snapshots and templates on disk. They are written without a machine: the fake engine has none
+ * that could be saved. */
 #include <fcntl.h>
 
 #include "inject.h"
@@ -14,9 +15,15 @@ static void write_as(const char *id, const char *name)
 	static const struct pages none = PAGES_NONE;
 	AUTO_FREE char *root = path_join(world.home, "snapshots");
 	AUTO_FD int memory = sys_memfd("memory"), state = sys_memfd("state");
-	AUTO_MANIFEST struct manifest m = { .name = strdup(name), .created_us = 1, .engine = strdup("qemu"), .engine_identity = strdup("q"),
-		.rootfs_identity = strdup(""), .code_identity = strdup(""),
-		.config = { .memory_mb = MEMORY_MB, .vcpus = 1 } };
+	AUTO_MANIFEST struct manifest m = {
+		.name = strdup(name),
+		.created_us = 1,
+		.engine = strdup("qemu"),
+		.engine_identity = strdup("q"),
+		.rootfs_identity = strdup(""),
+		.code_identity = strdup(""),
+		.config = { .memory_mb = MEMORY_MB, .vcpus = 1 },
+	};
 	snprintf(m.id, sizeof(m.id), "%s", id);
 	MUST(sys_truncate(memory, (uint64_t)MEMORY_MB << 20));
 	MUST(sys_pwrite_all(state, "state", 5, 0));
@@ -35,9 +42,13 @@ static int open_snapshot(nova_error_t **error)
 {
 	nova_snapshot_t *s = NULL;
 	int code = nova_snapshot_open(world.host, "second", &s, error);
-	bool whole = code < 0 || (!strcmp(nova_snapshot_id(s), "00000000000000bb") && !strcmp(nova_snapshot_name(s), "second") &&
-		*nova_snapshot_path(s) && !*nova_snapshot_base(s) && !*nova_snapshot_parent(s) && !*nova_snapshot_draws(s) && !nova_snapshot_has_function(s) &&
-		nova_snapshot_created_us(s) == 1 && !nova_snapshot_life_time_s(s) && nova_snapshot_disk_bytes(s));
+	bool whole = code < 0 ||
+		     (!strcmp(nova_snapshot_id(s), "00000000000000bb") &&
+			     !strcmp(nova_snapshot_name(s), "second") && *nova_snapshot_path(s) &&
+			     !*nova_snapshot_base(s) && !*nova_snapshot_parent(s) &&
+			     !*nova_snapshot_draws(s) && !nova_snapshot_has_function(s) &&
+			     nova_snapshot_created_us(s) == 1 && !nova_snapshot_life_time_s(s) &&
+			     nova_snapshot_disk_bytes(s));
 	nova_snapshot_free(s);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -48,7 +59,8 @@ static int open_nothing(nova_error_t **error)
 	return nova_snapshot_open(world.host, "third", &s, error);
 }
 
-static int list_some(int (*get)(nova_host_t *, nova_snapshot_t ***, size_t *, nova_error_t **), size_t expected, nova_error_t **error)
+static int list_some(int (*get)(nova_host_t *, nova_snapshot_t ***, size_t *, nova_error_t **),
+	size_t expected, nova_error_t **error)
 {
 	nova_snapshot_t **list = NULL;
 	size_t count = 0;
@@ -73,7 +85,7 @@ static void prepare_delete(void)
 	write_as("00000000000000dd", "more");
 }
 
-static int delete(nova_error_t **error)
+static int delete (nova_error_t **error)
 {
 	return nova_snapshot_delete(world.host, "more", error);
 }
@@ -119,14 +131,18 @@ static int restore(nova_error_t **error)
 }
 
 const struct inject_case snapshot_cases[] = {
-	{ "nova_snapshot_open nova_snapshot_free nova_snapshot_id nova_snapshot_name nova_snapshot_path nova_snapshot_base nova_snapshot_parent nova_snapshot_draws "
-	  "nova_snapshot_has_function nova_snapshot_created_us nova_snapshot_life_time_s nova_snapshot_disk_bytes", make_snapshots, .run = open_snapshot },
+	{ "nova_snapshot_open nova_snapshot_free nova_snapshot_id nova_snapshot_name "
+	  "nova_snapshot_path nova_snapshot_base nova_snapshot_parent nova_snapshot_draws "
+	  "nova_snapshot_has_function nova_snapshot_created_us nova_snapshot_life_time_s "
+	  "nova_snapshot_disk_bytes",
+		make_snapshots, .run = open_snapshot },
 	{ "nova_snapshot_open", make_snapshots, .run = open_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_snapshot_list nova_snapshot_list_free", make_snapshots, .run = list_snapshots },
 	{ "nova_template_list", make_snapshots, .run = list_templates },
 	{ "nova_snapshot_delete", NULL, prepare_delete, delete, delete_more, .slow = true },
 	{ "nova_snapshot_prune", make_snapshots, .run = prune },
-	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates, .slow = true },
+	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates,
+		.slow = true },
 	{ "nova_vm_restore", make_restore, .run = restore, .expected = NOVA_ESTALE },
 	{ NULL },
 };

@@ -8,8 +8,12 @@ static nova_result_t *result;
 static int start(nova_error_t **error)
 {
 	int code = nova_vm_start(world.host, NULL, &vm, error);
-	return code < 0 || (*nova_vm_id(vm) && nova_vm_pid(vm) > 0 && !strcmp(nova_vm_engine(vm), "fake") && nova_vm_state(vm) == NOVA_VM_RUNNING &&
-		nova_vm_timing_us(vm, NOVA_TIMING_BOOT) > 0) ? code : NOVA_EAGENT;
+	return code < 0 || (*nova_vm_id(vm) && nova_vm_pid(vm) > 0 &&
+				   !strcmp(nova_vm_engine(vm), "fake") &&
+				   nova_vm_state(vm) == NOVA_VM_RUNNING &&
+				   nova_vm_timing_us(vm, NOVA_TIMING_BOOT) > 0) ?
+		       code :
+		       NOVA_EAGENT;
 }
 
 static void end(void)
@@ -22,7 +26,7 @@ static void prepare_start(void)
 	MUST(start(&world.error));
 }
 
-/* --- its function --------------------------------------------------------------------------------------------------------------------- */
+/* --- its function --- */
 
 static void prepare_code(void)
 {
@@ -46,10 +50,13 @@ static bool result_is_whole(const nova_result_t *r, const char *output)
 {
 	size_t len;
 	AUTO_FREE char *json = nova_result_to_json(r);
-	return !strcmp(nova_result_output(r, &len), output) && nova_result_stdout(r, &len) && nova_result_stderr(r, &len) && !nova_result_truncated(r) &&
-		!*nova_result_failure(r) && nova_result_exit_code(r) == 0 && *nova_result_request_id(r) && nova_result_cold_start(r) < 2 &&
-		*nova_result_vm_id(r) && nova_result_snapshot(r) && nova_result_instance(r) && nova_result_timing_us(r, NOVA_TIMING_BOOT) < UINT64_MAX &&
-		nova_result_duration_ms(r) < UINT64_MAX;
+	return !strcmp(nova_result_output(r, &len), output) && nova_result_stdout(r, &len) &&
+	       nova_result_stderr(r, &len) && !nova_result_truncated(r) &&
+	       !*nova_result_failure(r) && nova_result_exit_code(r) == 0 &&
+	       *nova_result_request_id(r) && nova_result_cold_start(r) < 2 &&
+	       *nova_result_vm_id(r) && nova_result_snapshot(r) && nova_result_instance(r) &&
+	       nova_result_timing_us(r, NOVA_TIMING_BOOT) < UINT64_MAX &&
+	       nova_result_duration_ms(r) < UINT64_MAX;
 }
 
 static int invoke(nova_error_t **error)
@@ -84,7 +91,7 @@ static int cancel(nova_error_t **error)
 	return 0;
 }
 
-/* --- commands and files --------------------------------------------------------------------------------------------------------------- */
+/* --- commands and files --- */
 
 static int command(nova_error_t **error)
 {
@@ -95,7 +102,10 @@ static int command(nova_error_t **error)
 	opts.stdin_data = "hello";
 	opts.stdin_len = 5;
 	int code = nova_vm_command(world.vm, &opts, &result, error);
-	return code < 0 || (!strcmp(nova_result_stdout(result, NULL), "hello") && !strcmp(nova_result_stderr(result, NULL), "e\n")) ? code : NOVA_EAGENT;
+	return code < 0 || (!strcmp(nova_result_stdout(result, NULL), "hello") &&
+				   !strcmp(nova_result_stderr(result, NULL), "e\n")) ?
+		       code :
+		       NOVA_EAGENT;
 }
 
 static void free_command(void)
@@ -174,9 +184,12 @@ static int list_files(nova_error_t **error)
 {
 	nova_files_t *files = NULL;
 	int code = nova_vm_list_files(world.vm, directory, 1, NULL, &files, error);
-	bool whole = code < 0 || (nova_files_count(files) == 1 && !strcmp(nova_files_path(files, 0), "file") && nova_files_size(files, 0) == 7 &&
-		nova_files_kind(files, 0) == NOVA_FILE_REGULAR && nova_files_mode(files, 0) == 0644 && nova_files_mtime_us(files, 0) &&
-		nova_files_digest(files, 0) && !*nova_files_target(files, 0));
+	bool whole = code < 0 ||
+		     (nova_files_count(files) == 1 && !strcmp(nova_files_path(files, 0), "file") &&
+			     nova_files_size(files, 0) == 7 &&
+			     nova_files_kind(files, 0) == NOVA_FILE_REGULAR &&
+			     nova_files_mode(files, 0) == 0644 && nova_files_mtime_us(files, 0) &&
+			     nova_files_digest(files, 0) && !*nova_files_target(files, 0));
 	nova_files_free(files);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -201,7 +214,7 @@ static int remove_file(nova_error_t **error)
 	return nova_vm_remove_file(world.vm, file, NULL, error);
 }
 
-/* --- the machine ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the machine --- */
 
 static int ping(nova_error_t **error)
 {
@@ -246,7 +259,7 @@ static int stats(nova_error_t **error)
 	return code < 0 ? code : 0;
 }
 
-/* --- what the fake engine cannot do, and says so ---------------------------------------------------------------------------------------- */
+/* --- what the fake engine cannot do, and says so --- */
 
 static int fork_vm(nova_error_t **error)
 {
@@ -266,7 +279,8 @@ static int merge(nova_error_t **error)
 	nova_merge_t *report = NULL;
 	int code = nova_vm_merge(world.vm, branches, 1, NULL, &merged, &report, error);
 	if (report)
-		(void)(nova_merge_count(report) + nova_merge_conflicts(report) + (nova_merge_path(report, 0) != NULL) + nova_merge_kind(report, 0) +
+		(void)(nova_merge_count(report) + nova_merge_conflicts(report) +
+			(nova_merge_path(report, 0) != NULL) + nova_merge_kind(report, 0) +
 			nova_merge_branch(report, 0));
 	nova_merge_free(report);
 	return code;
@@ -286,18 +300,23 @@ static int snapshot(nova_error_t **error)
 }
 
 const struct inject_case vm_cases[] = {
-	{ "nova_vm_start nova_vm_id nova_vm_engine nova_vm_state nova_vm_pid nova_vm_timing_us", .run = start, .undo = end },
+	{ "nova_vm_start nova_vm_id nova_vm_engine nova_vm_state nova_vm_pid nova_vm_timing_us",
+		.run = start, .undo = end },
 	{ "nova_vm_free nova_vm_kill", .prepare = prepare_start, .run = kill_and_free },
 	{ "nova_vm_init", NULL, prepare_code, init, end },
-	{ "nova_vm_invoke nova_result_free nova_result_output nova_result_stdout nova_result_stderr nova_result_truncated nova_result_failure "
-	  "nova_result_exit_code nova_result_request_id nova_result_cold_start nova_result_vm_id nova_result_snapshot nova_result_instance "
-	  "nova_result_timing_us nova_result_duration_ms", NULL, world_vm, invoke, free_result, .runs = true },
-	{ "nova_result_to_json", NULL, prepare_result, result_to_json, free_result, .silent = true },
+	{ "nova_vm_invoke nova_result_free nova_result_output nova_result_stdout "
+	  "nova_result_stderr nova_result_truncated nova_result_failure nova_result_exit_code "
+	  "nova_result_request_id nova_result_cold_start nova_result_vm_id nova_result_snapshot "
+	  "nova_result_instance nova_result_timing_us nova_result_duration_ms",
+		NULL, world_vm, invoke, free_result, .runs = true },
+	{ "nova_result_to_json", NULL, prepare_result, result_to_json, free_result,
+		.silent = true },
 	{ "nova_vm_cancel", NULL, world_vm, cancel },
 	{ "nova_vm_command", NULL, world_vm, command, free_command },
 	{ "nova_vm_command", NULL, prepare_stream, stream_command, free_stream, .commands = true },
-	{ "nova_vm_list_files nova_files_count nova_files_path nova_files_kind nova_files_size nova_files_mode nova_files_mtime_us nova_files_digest "
-	  "nova_files_target nova_files_free", make_files, prepare_files, list_files, remove_files },
+	{ "nova_vm_list_files nova_files_count nova_files_path nova_files_kind nova_files_size "
+	  "nova_files_mode nova_files_mtime_us nova_files_digest nova_files_target nova_files_free",
+		make_files, prepare_files, list_files, remove_files },
 	{ "nova_vm_read_file", make_files, prepare_files, read_file, remove_files },
 	{ "nova_vm_write_file", make_files, world_vm, write_file, remove_files },
 	{ "nova_vm_remove_file", make_files, prepare_files, remove_file, remove_files },
@@ -308,8 +327,10 @@ const struct inject_case vm_cases[] = {
 	{ "nova_vm_stats", NULL, world_vm, stats },
 	{ "nova_vm_fork", NULL, world_vm, fork_vm, .expected = NOVA_ENOTSUP },
 	{ "nova_vm_park", NULL, world_vm, park, .expected = NOVA_ENOTSUP },
-	{ "nova_vm_merge nova_merge_count nova_merge_conflicts nova_merge_path nova_merge_kind nova_merge_branch nova_merge_free", NULL, prepare_merge, merge,
-		end, .expected = NOVA_ENOTSUP },
-	{ "nova_vm_snapshot nova_vm_stood_still_us", NULL, world_vm, snapshot, .expected = NOVA_ENOTSUP },
+	{ "nova_vm_merge nova_merge_count nova_merge_conflicts nova_merge_path nova_merge_kind "
+	  "nova_merge_branch nova_merge_free",
+		NULL, prepare_merge, merge, end, .expected = NOVA_ENOTSUP },
+	{ "nova_vm_snapshot nova_vm_stood_still_us", NULL, world_vm, snapshot,
+		.expected = NOVA_ENOTSUP },
 	{ NULL },
 };

@@ -6,7 +6,8 @@ struct world world;
 
 void must(int code, const char *what)
 {
-	ck_assert_msg(code >= 0, "set-up: %s: %s: %s", what, nova_code_name(code), nova_error_message(world.error));
+	ck_assert_msg(code >= 0, "set-up: %s: %s: %s", what, nova_code_name(code),
+		nova_error_message(world.error));
 }
 
 static void set(const char *key, const char *value)

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 #include "real.h"
 
-/* --- what a guest writes -------------------------------------------------------------------- */
+/* --- what a guest writes --- */
 
 /* Bytes on disk of everything below a directory, links left out. */
 static uint64_t bytes_below(const char *directory)
@@ -18,7 +18,8 @@ static uint64_t bytes_below(const char *directory)
 		AUTO_FREE char *path = path_join(directory, names[i]);
 		struct stat st;
 		if (lstat(path, &st) == 0)
-			sum += S_ISDIR(st.st_mode) ? bytes_below(path) : (uint64_t)st.st_blocks * 512;
+			sum += S_ISDIR(st.st_mode) ? bytes_below(path) :
+						     (uint64_t)st.st_blocks * 512;
 	}
 	if (count >= 0)
 		strv_free(names, (size_t)count);
@@ -72,12 +73,13 @@ START_TEST(a_guest_that_floods_its_serial_port_fills_no_disk)
 }
 END_TEST
 
-/* --- what stays ----------------------------------------------------------------------------- */
+/* --- what stays --- */
 
 #define ID      8
 #define VM_MOST 1024
 
-/* Those that have been, with those that failed to start: messages of the module vm begin with it. */
+/* Those that have been, with those that failed to start: messages of the module vm begin with it.
+ */
 static char ids[VM_MOST][ID + 1];
 static size_t id_count;
 
@@ -122,8 +124,8 @@ static void list_groups(struct buf *into, pid_t keeper)
 	char *save = NULL;
 	for (char *line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		bool memory = strstr(line, ":memory:") != NULL;
-		AUTO_FREE char *group =
-			str_format("/sys/fs/cgroup%s%s", memory ? "/memory" : "", strchr(line, '/'));
+		AUTO_FREE char *group = str_format(
+			"/sys/fs/cgroup%s%s", memory ? "/memory" : "", strchr(line, '/'));
 		char **names;
 		int count = memory || str_starts(line, "0::") ? fs_list(group, &names) : -1;
 		for (int i = 0; i < count; i++)
@@ -182,8 +184,8 @@ static void end_by_a_fault(struct setting *s)
 	nova_vm_free(vm);
 }
 
-/* Of a VMM that refuses what it is to run: a kernel that is none, or a directory for a disk. What it
- * says to that is told. */
+/* Of a VMM that refuses what it is to run: a kernel that is none, or a directory for a disk. What
+ * it says to that is told. */
 static void fail_to_start(struct setting *s)
 {
 	nova_host_t *host;
@@ -202,8 +204,12 @@ static void fail_to_start(struct setting *s)
 
 START_TEST(vms_leave_no_file_however_they_end)
 {
-	static void (*const ways[])(struct setting *s) = {
-		end_in_peace, end_with_a_child, end_by_a_kill, end_by_a_fault, fail_to_start,
+	static void (*const ways[])(struct setting * s) = {
+		end_in_peace,
+		end_with_a_child,
+		end_by_a_kill,
+		end_by_a_fault,
+		fail_to_start,
 	};
 	struct setting s = set_up_seen(_i == 1);
 	nova_host_set_log(s.host, note_id, NULL, NOVA_LOG_DEBUG);

@@ -14,9 +14,11 @@
 /* A host of version 2 in a mount namespace of our own, with the group that a jailer once made. */
 static bool be_a_cgroup2_host(void)
 {
-	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		umount2(GROUPS, MNT_DETACH) == 0 && mount("cgroup2", GROUPS, "cgroup2", 0, NULL) == 0 &&
-		(fs_exists(GROUPS "/firecracker") || mkdir(GROUPS "/firecracker", 0755) == 0);
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       umount2(GROUPS, MNT_DETACH) == 0 &&
+	       mount("cgroup2", GROUPS, "cgroup2", 0, NULL) == 0 &&
+	       (fs_exists(GROUPS "/firecracker") || mkdir(GROUPS "/firecracker", 0755) == 0);
 }
 
 /* The group of version 2 that a process is in; caller frees. */
@@ -75,7 +77,7 @@ START_TEST(a_vmm_is_held_to_its_memory_by_a_group_of_version_2)
 }
 END_TEST
 
-/* --- another processor ------------------------------------------------------------------------ */
+/* --- another processor --- */
 
 /* In a mount namespace of our own. */
 static bool pretend_another_processor(const char *dir)
@@ -87,8 +89,9 @@ static bool pretend_another_processor(const char *dir)
 	ck_assert_ptr_nonnull(flag);
 	memcpy(flag, " l2 ", 4);
 	ck_assert_int_eq(fs_write_file(path, text.data, text.len, 0600), 0);
-	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mount(path, "/proc/cpuinfo", NULL, MS_BIND, NULL) == 0;
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount(path, "/proc/cpuinfo", NULL, MS_BIND, NULL) == 0;
 }
 
 START_TEST(a_snapshot_of_another_processor_is_not_restored)
@@ -103,8 +106,7 @@ START_TEST(a_snapshot_of_another_processor_is_not_restored)
 	nova_vm_free(restored);
 	bool pretends = pretend_another_processor(s.dir);
 	if (pretends)
-		ck_fails(NOVA_ESTALE,
-			nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
+		ck_fails(NOVA_ESTALE, nova_vm_restore(s.host, snapshot, NULL, &restored, &error));
 	nova_snapshot_free(snapshot);
 	nova_vm_free(vm);
 	tear_down(&s);
@@ -113,7 +115,7 @@ START_TEST(a_snapshot_of_another_processor_is_not_restored)
 }
 END_TEST
 
-/* --- QEMU with KVM ---------------------------------------------------------------------------- */
+/* --- QEMU with KVM --- */
 
 /* This context on a host whose KVM is fit, with `auto`: KVM is taken if QEMU comes up with it. */
 static struct engine_env on_a_fit_host(struct setting *s, struct qemu_kvm *kvm)
@@ -180,14 +182,15 @@ END_TEST
 static char *strict_qemu(char *dir, const char *first, const char *second)
 {
 	char *path = path_join(dir, "qemu");
-	AUTO_FREE char *text = str_format(
-		"#!/bin/sh\n"
-		"refuse() { echo \"qemu: error: failed to set MSR $1 to 0x69\" >&2; kill -ABRT $$; }\n"
-		"case \"$*\" in\n"
-		"*'-cpu host '*) refuse %s ;;\n"
-		"*'-cpu host,arch-capabilities=off '*) refuse %s ;;\n"
-		"*) exec qemu-system-x86_64 \"$@\" ;;\n"
-		"esac\n", first, second);
+	AUTO_FREE char *text = str_format("#!/bin/sh\n"
+					  "refuse() { echo \"qemu: error: failed to set MSR $1 to "
+					  "0x69\" >&2; kill -ABRT $$; }\n"
+					  "case \"$*\" in\n"
+					  "*'-cpu host '*) refuse %s ;;\n"
+					  "*'-cpu host,arch-capabilities=off '*) refuse %s ;;\n"
+					  "*) exec qemu-system-x86_64 \"$@\" ;;\n"
+					  "esac\n",
+		first, second);
 	ck_assert_int_eq(chmod(dir, 0755), 0);
 	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0755), 0);
 	ck_assert_int_eq(chmod(path, 0755), 0);
@@ -233,7 +236,8 @@ void add_host_tests(TCase *tc, int variants)
 		tcase_add_test(tc, registers_that_kvm_refuses_are_done_without);
 		tcase_add_test(tc, a_register_that_nothing_helps_against_is_named);
 	}
-	tcase_add_loop_test(tc, a_vmm_stays_in_the_control_group_that_it_was_started_in, 0, variants);
+	tcase_add_loop_test(
+		tc, a_vmm_stays_in_the_control_group_that_it_was_started_in, 0, variants);
 	tcase_add_loop_test(tc, a_vmm_is_held_to_its_memory_by_a_group_of_version_2, 0, variants);
 	tcase_add_loop_test(tc, a_snapshot_of_another_processor_is_not_restored, 0, variants);
 }

@@ -43,8 +43,10 @@ static uint64_t still_us(const char *kind)
 	pid_t pid = (pid_t)nova_vm_pid(vm);
 	struct process process = { .pid = pid, .pidfd = vmtest_pidfd(pid) };
 	struct fc_api api = { .socket = api_socket(sockets), .process = &process };
-	AUTO_FREE char *body = str_format("{\"snapshot_path\":\"" STATE "\",\"mem_file_path\":\"" MEMORY
-					  "\",\"snapshot_type\":\"%s\"}", kind);
+	AUTO_FREE char *body =
+		str_format("{\"snapshot_path\":\"" STATE "\",\"mem_file_path\":\"" MEMORY
+			   "\",\"snapshot_type\":\"%s\"}",
+			kind);
 	uint64_t begin = clock_ns();
 	ask(&api, "PATCH", "/vm", "{\"state\":\"Paused\"}");
 	ask(&api, "PUT", "/snapshot/create", body);
@@ -76,10 +78,11 @@ START_TEST(the_first_snapshot_of_a_large_guest_writes_only_what_it_has_touched)
 	nova_snapshot_t *snapshot;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	ck_ok(nova_vm_snapshot(vm, &opts, &snapshot, &error));
-	printf("# note: a guest of %u MB stands still for its first snapshot: Full %llu us, Diff %llu us"
-	       " (1/%llu), and as a whole %llu us; its base has %llu MB\n", LARGE_MB,
-		(unsigned long long)full, (unsigned long long)diff, (unsigned long long)(full / diff),
-		(unsigned long long)nova_vm_stood_still_us(vm), (unsigned long long)base_mb(vm));
+	printf("# note: a guest of %u MB stands still for its first snapshot: Full %llu us, Diff "
+	       "%llu us (1/%llu), and as a whole %llu us; its base has %llu MB\n",
+		LARGE_MB, (unsigned long long)full, (unsigned long long)diff,
+		(unsigned long long)(full / diff), (unsigned long long)nova_vm_stood_still_us(vm),
+		(unsigned long long)base_mb(vm));
 	fflush(stdout);
 	ck_assert_uint_lt(base_mb(vm), TOUCHED_MB);
 	is_call(vm, 2);

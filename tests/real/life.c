@@ -121,7 +121,7 @@ START_TEST(a_parked_process_becomes_a_child)
 }
 END_TEST
 
-/* --- ends ------------------------------------------------------------------------------------- */
+/* --- ends --- */
 
 START_TEST(a_guest_whose_vmm_is_killed_is_lost_and_leaves_nothing)
 {

@@ -41,7 +41,7 @@ START_TEST(no_fork_is_lost_whenever_the_guest_says_that_it_is_ready)
 }
 END_TEST
 
-/* --- devices -------------------------------------------------------------------------------- */
+/* --- devices --- */
 
 static unsigned count_letter(const char *text, char letter)
 {
@@ -117,7 +117,7 @@ START_TEST(a_guest_with_a_network_has_a_device_that_its_clone_has_too)
 }
 END_TEST
 
-/* --- what the VMM takes ---------------------------------------------------------------------- */
+/* --- what the VMM takes --- */
 
 /* Resident memory of a process, kB, without mappings that are as large as the guest's memory. */
 static unsigned long own_memory(pid_t pid, unsigned long guest_bytes)
@@ -168,7 +168,7 @@ START_TEST(a_guest_answers_soon_where_kvm_is_fit)
 	for (int i = 0; fit && i < 3; i++) {
 		nova_vm_t *vm = start(&s, NULL);
 		uint64_t us = nova_vm_timing_us(vm, NOVA_TIMING_START) +
-			nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
+			      nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
 		best = us < best ? us : best;
 		nova_vm_free(vm);
 	}
@@ -186,8 +186,7 @@ END_TEST
 void add_many_tests(TCase *tc, int variants)
 {
 	if (!strcmp(engine, "firecracker")) {
-		tcase_add_loop_test(
-			tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
+		tcase_add_loop_test(tc, the_vmm_takes_less_than_5_mb_beside_the_guest, 0, variants);
 		tcase_add_loop_test(
 			tc, no_fork_is_lost_whenever_the_guest_says_that_it_is_ready, 0, 2);
 		tcase_add_loop_test(tc, a_guest_answers_soon_where_kvm_is_fit, 0, variants);

@@ -13,7 +13,7 @@
 
 #define FIRECRACKER "firecracker-1.12.1/firecracker"
 
-/* --- setting ---------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 struct setting set_up_seen(bool jailed)
 {
@@ -61,7 +61,7 @@ int times(int few, int many)
 	return wanted && *wanted ? many : few;
 }
 
-/* --- VMs -------------------------------------------------------------------------------------- */
+/* --- VMs --- */
 
 char *code_disk(const struct setting *s)
 {
@@ -120,7 +120,7 @@ void is_call(nova_vm_t *vm, unsigned number)
 	ck_assert_uint_eq(call(vm, "{\"pages\":40}").calls, number);
 }
 
-/* --- main ------------------------------------------------------------------------------------- */
+/* --- main --- */
 
 static const char *kvm_obstacle(void)
 {
@@ -172,8 +172,9 @@ static const char *qemu_obstacle(void)
 		return "nothing is known of /dev/kvm";
 	if (geteuid() != 0 || (kvm.st_mode & 0006) == 0006)
 		return NULL;
-	return cover_kvm(0666) ? NULL
-			       : "/dev/kvm is not for QEMU's user, and no mount namespace can be made";
+	return cover_kvm(0666) ?
+		       NULL :
+		       "/dev/kvm is not for QEMU's user, and no mount namespace can be made";
 }
 
 static bool is_in_ci(void)

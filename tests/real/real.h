@@ -48,6 +48,6 @@ void add_life_tests(TCase *tc, int variants); /* life.c */
 void add_host_tests(TCase *tc, int variants); /* host.c */
 void add_many_tests(TCase *tc, int variants); /* many.c */
 void add_file_tests(TCase *tc, int variants); /* files.c */
-void add_large_tests(TCase *tc);               /* large.c */
+void add_large_tests(TCase *tc);              /* large.c */
 
 #endif

@@ -54,7 +54,8 @@ static unsigned draw(struct worker *w, unsigned below)
 /* "E thread code text": the text is an answer, or the message of the error. */
 static void tell(struct worker *w, int code, const char *text, nova_error_t *error)
 {
-	say("E %s%u %s %s", w->slot, w->number, nova_code_name(code), code ? nova_error_message(error) : text);
+	say("E %s%u %s %s", w->slot, w->number, nova_code_name(code),
+		code ? nova_error_message(error) : text);
 	nova_error_free(error);
 }
 
@@ -64,7 +65,7 @@ static void tell_result(struct worker *w, int code, nova_result_t *result, nova_
 	nova_result_free(result);
 }
 
-/* --- functions --------------------------------------------------------------------------------- */
+/* --- functions --- */
 
 static void add(struct worker *w, const char *name, unsigned number)
 {
@@ -115,7 +116,7 @@ static void build(struct worker *w, const char *name)
 	tell(w, code, "", error);
 }
 
-/* --- instances --------------------------------------------------------------------------------- */
+/* --- instances --- */
 
 static void start(struct worker *w, const char *name)
 {
@@ -143,7 +144,7 @@ static void stop(struct worker *w, const char *name)
 	tell(w, code, "", error);
 }
 
-/* --- snapshots --------------------------------------------------------------------------------- */
+/* --- snapshots --- */
 
 /* The function keeps what it was told in its guest, and answers what it was told before. */
 static void take(struct worker *w, const char *name)
@@ -213,7 +214,7 @@ static void fork_from(struct worker *w, const char *name)
 	tell_result(w, code, result, error);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void name_one(char name[32], char kind, struct worker *w)
 {
@@ -226,7 +227,8 @@ static void use_functions(struct worker *w)
 	name_one(name, 'f', w);
 	unsigned what = draw(w, has_snapshots ? 11 : 10);
 	if (what < 3)
-		add(w, name, draw(w, has_snapshots ? 3 : 1000)); /* each costs a template, if there are any */
+		/* each costs a template, if there are any */
+		add(w, name, draw(w, has_snapshots ? 3 : 1000));
 	else if (what < 4)
 		erase(w, name);
 	else if (what < 9)
@@ -324,15 +326,19 @@ static void be_a_victim(char **argv)
 	pthread_t thread;
 	unsigned seed = (unsigned)atoi(argv[2]), threads = (unsigned)atoi(argv[4]);
 	for (unsigned i = 0; i < threads && i < MAX_THREADS; i++)
-		workers[i] = (struct worker){ .slot = argv[3], .number = i, .seed = seed * MAX_THREADS + i,
-			.names = has_snapshots ? 1 : 2 };
+		workers[i] = (struct worker){
+			.slot = argv[3],
+			.number = i,
+			.seed = seed * MAX_THREADS + i,
+			.names = has_snapshots ? 1 : 2,
+		};
 	for (unsigned i = 1; i < threads && i < MAX_THREADS; i++)
 		pthread_create(&thread, NULL, work, &workers[i]);
 	begin_with(&workers[0], argv[6]);
 	work(&workers[0]);
 }
 
-/* --- the next user ----------------------------------------------------------------------------- */
+/* --- the next user --- */
 
 static void check_functions(void)
 {

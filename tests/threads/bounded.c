@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ends something returns soon, whatever that is busy with: starts of VMs whose guest hangs, VMMs that stand still, functions that do not
- * end. Nothing here would end by itself within an hour, so each test is its own clock: it returns, or the limit ends it.
+ * What ends something returns soon, whatever that is busy with: starts of VMs whose guest hangs,
+ * VMMs that stand still, functions that do not end. Nothing here would end by itself within an
+ * hour, so each test is its own clock: it returns, or the limit ends it.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 
 #define HANG_S 50 /* ten times what is promised */
 
-/* --- guests that hang at boot -------------------------------------------------------------------------------------------------------- */
+/* --- guests that hang at boot --- */
 
 /* An agent that never says that it is ready. Its processes can be found by their directory. */
 static char *hanging_agent(void)
@@ -27,7 +28,8 @@ static char *hanging_agent(void)
 static struct platform open_hanging(char **ret_directory, const char *thread)
 {
 	*ret_directory = hanging_agent();
-	struct platform p = platform_open("qemu.boot_timeout", "3600s", "pool.queue_timeout", "3600s", "pool.thread", thread, NULL);
+	struct platform p = platform_open("qemu.boot_timeout", "3600s", "pool.queue_timeout",
+		"3600s", "pool.thread", thread, NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	return p;
 }
@@ -104,7 +106,7 @@ START_TEST(a_platform_is_closed_while_its_pool_starts_a_vm_to_keep)
 }
 END_TEST
 
-/* --- VMMs that stand still ------------------------------------------------------------------------------------------------------------- */
+/* --- VMMs that stand still --- */
 
 /* With functions under way that do not end, each of which has left its number. */
 static struct platform open_busy(nova_queue_t **ret_queue, nova_call_t **calls, size_t count)
@@ -116,7 +118,8 @@ static struct platform open_busy(nova_queue_t **ret_queue, nova_call_t **calls, 
 	for (size_t i = 0; i < count; i++) {
 		char number[8];
 		snprintf(number, sizeof(number), "%zu", i);
-		ck_ok(nova_submit(*ret_queue, "f", number, strlen(number), NULL, NULL, &calls[i], &error));
+		ck_ok(nova_submit(
+			*ret_queue, "f", number, strlen(number), NULL, NULL, &calls[i], &error));
 		AUTO_FREE char *mark = str_format("%s/mark-%zu", p.dir, i);
 		while (!fs_exists(mark))
 			sys_poll(NULL, 0, 1);
@@ -133,7 +136,8 @@ static void stop_vmms(const struct platform *p, int count)
 	for (int i = 0; i < n; i++) {
 		AUTO_FREE char *path = str_format("/proc/%s/cmdline", names[i]);
 		AUTO_BUF struct buf line = BUF_INIT(1u << 20);
-		if (fs_read_file(path, &line) < 0 || !line.len || !memmem(line.data, line.len, runs, strlen(runs)) ||
+		if (fs_read_file(path, &line) < 0 || !line.len ||
+			!memmem(line.data, line.len, runs, strlen(runs)) ||
 			!memmem(line.data, line.len, "nova-agent", 10))
 			continue;
 		ck_assert_int_eq(kill(atoi(names[i]), SIGSTOP), 0);
@@ -172,7 +176,8 @@ START_TEST(a_queue_is_freed_with_calls_in_every_state)
 	platform_add(p.nova, "quick", "shell", "echo 1");
 	ck_ok(nova_submit(q, "quick", "{}", 2, NULL, NULL, &kept, &error));
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &kept, &error));
-	ck_ok(nova_submit(q, "quick", "{}", 2, NULL, NULL, NULL, &error)); /* is finished, and never collected */
+	/* is finished, and never collected */
+	ck_ok(nova_submit(q, "quick", "{}", 2, NULL, NULL, NULL, &error));
 	while (nova_queue_count(q, NOVA_QUEUE_FINISHED) < 1)
 		sys_poll(NULL, 0, 1);
 	ck_ok(nova_submit(q, "f", "9", 1, NULL, NULL, &waits, &error));

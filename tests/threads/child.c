@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every public call in a child that fork() has made, while the parent's threads hold every lock that can be got hold of. The list of calls is
- * the symbol map: one that is not judged here fails the test. A call that takes a lock would hang, and the alarm ends the child.
+ * Every public call in a child that fork() has made, while the parent's threads hold every lock
+ * that can be got hold of. The list of calls is the symbol map: one that is not judged here fails
+ * the test. A call that takes a lock would hang, and the alarm ends the child.
  */
 #include <sys/wait.h>
 
@@ -10,9 +11,10 @@
 #include "platform/platform.h"
 #include "pool/parts.h"
 
-#define HANG_S      60
-#define CALLS_ROOM  400
-#define NO_SNAPSHOT ((nova_snapshot_t *)&nothing) /* the fake engine takes none; nobody may look at it */
+#define HANG_S     60
+#define CALLS_ROOM 400
+/* the fake engine takes none; nobody may look at it */
+#define NO_SNAPSHOT ((nova_snapshot_t *)&nothing)
 
 static const char nothing[256];
 
@@ -31,7 +33,7 @@ static struct parent {
 	nova_config_t *config;
 } s;
 
-/* --- the judgement --------------------------------------------------------------------------------------------------------- */
+/* --- the judgement --- */
 
 static const char *judged[CALLS_ROOM];
 static size_t judged_count;
@@ -43,23 +45,25 @@ static void judge(const char *name, bool right, const char *what, int code)
 	if (right)
 		return;
 	wrong++;
-	fprintf(stderr, "# %s in a child of fork(): %s (%s)\n", name, what, code < 0 ? nova_code_name(code) : "no code");
+	fprintf(stderr, "# %s in a child of fork(): %s (%s)\n", name, what,
+		code < 0 ? nova_code_name(code) : "no code");
 }
 
 /* With an error that says so, where the call can give one. */
 static void judge_refusal(const char *name, int code, bool has_error)
 {
-	bool said = !has_error || (nova_error_code(error) == NOVA_EBUSY && strstr(nova_error_message(error), "fork"));
+	bool said = !has_error || (nova_error_code(error) == NOVA_EBUSY &&
+					  strstr(nova_error_message(error), "fork"));
 	judge(name, code == NOVA_EBUSY && said, "is not refused", code);
 	nova_error_free(error);
 	error = NULL;
 }
 
-#define REFUSES(call, ...)   judge_refusal(#call, call(__VA_ARGS__, &error), true)
+#define REFUSES(call, ...)      judge_refusal(#call, call(__VA_ARGS__, &error), true)
 #define REFUSES_BARE(call, ...) judge_refusal(#call, call(__VA_ARGS__), false)
 #define GIVES(value, call, ...) judge(#call, call(__VA_ARGS__) == (value), "gives something", 0)
-#define RETURNS(call, ...)   (call(__VA_ARGS__), judge(#call, true, "", 0))
-#define WORKS_WITH(call, ok) judge(#call, (ok), "does not work", 0)
+#define RETURNS(call, ...)      (call(__VA_ARGS__), judge(#call, true, "", 0))
+#define WORKS_WITH(call, ok)    judge(#call, (ok), "does not work", 0)
 
 static bool is_judged(const char *name, size_t len)
 {
@@ -82,11 +86,13 @@ static void judge_the_list(void)
 		if (is_judged(at, len))
 			continue;
 		wrong++;
-		fprintf(stderr, "# %.*s: say in tests/threads/child.c what it does in a child of fork()\n", (int)len, at);
+		fprintf(stderr,
+			"# %.*s: say in tests/threads/child.c what it does in a child of fork()\n",
+			(int)len, at);
 	}
 }
 
-/* --- what uses the context is refused, or does nothing ---------------------------------------------------------------------------- */
+/* --- what uses the context is refused, or does nothing --- */
 
 static void judge_vm_calls(void)
 {
@@ -200,8 +206,10 @@ static void judge_queue_calls(void)
 	RETURNS(nova_queue_free, s.queue);
 	RETURNS(nova_call_free, s.call);
 	WORKS_WITH(nova_queue_fd, nova_queue_fd(s.queue) >= 0);
-	WORKS_WITH(nova_call_is_finished, nova_call_is_finished(s.collected) && !nova_call_is_finished(s.call));
-	WORKS_WITH(nova_call_code, nova_call_code(s.collected) == 0 && nova_call_code(s.call) == NOVA_EBUSY);
+	WORKS_WITH(nova_call_is_finished,
+		nova_call_is_finished(s.collected) && !nova_call_is_finished(s.call));
+	WORKS_WITH(nova_call_code,
+		nova_call_code(s.collected) == 0 && nova_call_code(s.call) == NOVA_EBUSY);
 	WORKS_WITH(nova_call_userdata, nova_call_userdata(s.collected) == &s);
 	WORKS_WITH(nova_call_request_id, *nova_call_request_id(s.collected));
 	WORKS_WITH(nova_call_take_error, !nova_call_take_error(s.collected));
@@ -254,7 +262,7 @@ static void judge_host_calls(void)
 	nova_host_unref(s.host); /* more often than it was taken: the parent's is left alone */
 }
 
-/* --- what is immutable, or belongs to no context, works --------------------------------------------------------------------------------- */
+/* --- what is immutable, or belongs to no context, works --- */
 
 static void judge_function_object(void)
 {
@@ -367,9 +375,11 @@ static void judge_config_and_protocol(void)
 	WORKS_WITH(nova_config_load, nova_config_load(config, "/no/such/file", NULL) < 0);
 	RETURNS(nova_config_free, config);
 	WORKS_WITH(nova_config_ignore_environment,
-		nova_config_new(&config, &error) == 0 && nova_config_ignore_environment(config, &error) == 0);
+		nova_config_new(&config, &error) == 0 &&
+			nova_config_ignore_environment(config, &error) == 0);
 	nova_config_free(config);
-	WORKS_WITH(nova_frame_encode, nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error) == 0);
+	WORKS_WITH(nova_frame_encode,
+		nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error) == 0);
 	WORKS_WITH(nova_decoder_new, nova_decoder_new(0, &decoder, &error) == 0);
 	WORKS_WITH(nova_decoder_feed, nova_decoder_feed(decoder, frame, len, &error) == 0);
 	WORKS_WITH(nova_decoder_next, nova_decoder_next(decoder, &type, &text, &len, &error) == 1);
@@ -378,13 +388,16 @@ static void judge_config_and_protocol(void)
 
 static void judge_what_needs_no_context(void)
 {
-	AUTO_FREE char *disk = str_format("%s/of-the-child.ext4", s.p.dir), *tree = str_format("%s/tree", s.p.dir);
+	AUTO_FREE char *disk = str_format("%s/of-the-child.ext4", s.p.dir),
+		       *tree = str_format("%s/tree", s.p.dir);
 	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
 	opts.data = "x";
 	opts.data_len = 1;
 	WORKS_WITH(nova_disk_build, nova_disk_build(disk, &opts, &error) == 0);
-	WORKS_WITH(nova_disk_extract, fs_mkdirs(tree, 0700) == 0 && nova_disk_extract(disk, tree, &error) == 0);
-	WORKS_WITH(nova_image_extract_kernel, nova_image_extract_kernel("/no/such/file", disk, NULL) < 0);
+	WORKS_WITH(nova_disk_extract,
+		fs_mkdirs(tree, 0700) == 0 && nova_disk_extract(disk, tree, &error) == 0);
+	WORKS_WITH(nova_image_extract_kernel,
+		nova_image_extract_kernel("/no/such/file", disk, NULL) < 0);
 	WORKS_WITH(nova_version, *nova_version());
 	WORKS_WITH(nova_code_name, !strcmp(nova_code_name(NOVA_EBUSY), "NOVA_EBUSY"));
 	WORKS_WITH(nova_error_code, nova_error_code(NULL) == 0);
@@ -407,19 +420,38 @@ static void judge_a_context_of_its_own(void)
 	nova_host_unref(host);
 	WORKS_WITH(nova_open, nova_open(config, &nova, &error) == 0);
 	platform_add(nova, "own", "shell", "echo 2");
-	judge("nova_invoke", platform_call(nova, "own", &r) == 0 && !strcmp(nova_result_output(r, NULL), "2"), "fails in a context of its own", 0);
+	judge("nova_invoke",
+		platform_call(nova, "own", &r) == 0 && !strcmp(nova_result_output(r, NULL), "2"),
+		"fails in a context of its own", 0);
 	nova_result_free(r);
 	nova_close(nova);
 	nova_config_free(config);
 }
 
-/* Objects that the fake engine has none of, and what is the same as one of the above: they hold no lock and no context. */
+/* Objects that the fake engine has none of, and what is the same as one of the above: they hold no
+ * lock and no context. */
 static void judge_the_rest(void)
 {
 	static const char *const plain[] = {
-		"nova_snapshot_free", "nova_snapshot_list_free", "nova_snapshot_id", "nova_snapshot_name", "nova_snapshot_path", "nova_snapshot_base",
-		"nova_snapshot_parent", "nova_snapshot_has_function", "nova_snapshot_created_us", "nova_snapshot_life_time_s", "nova_snapshot_draws", "nova_snapshot_disk_bytes",
-		"nova_merge_count", "nova_merge_conflicts", "nova_merge_path", "nova_merge_kind", "nova_merge_branch", "nova_merge_free", "nova_image_check",
+		"nova_snapshot_free",
+		"nova_snapshot_list_free",
+		"nova_snapshot_id",
+		"nova_snapshot_name",
+		"nova_snapshot_path",
+		"nova_snapshot_base",
+		"nova_snapshot_parent",
+		"nova_snapshot_has_function",
+		"nova_snapshot_created_us",
+		"nova_snapshot_life_time_s",
+		"nova_snapshot_draws",
+		"nova_snapshot_disk_bytes",
+		"nova_merge_count",
+		"nova_merge_conflicts",
+		"nova_merge_path",
+		"nova_merge_kind",
+		"nova_merge_branch",
+		"nova_merge_free",
+		"nova_image_check",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		judge(plain[i], true, "", 0);
@@ -427,7 +459,7 @@ static void judge_the_rest(void)
 	RETURNS(nova_instance_free, s.instance); /* the child's own copy */
 }
 
-/* --- the parent ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the parent --- */
 
 static void fill(void)
 {
@@ -440,7 +472,8 @@ static void fill(void)
 	ck_ok(platform_call(s.p.nova, "echo", &s.result));
 	ck_ok(nova_get(s.p.nova, "echo", &s.function, &error));
 	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
-	AUTO_FREE char *directory = str_format("%s/files", s.p.dir), *mark = str_format("%s/mark", directory);
+	AUTO_FREE char *directory = str_format("%s/files", s.p.dir),
+		       *mark = str_format("%s/mark", directory);
 	ck_assert_int_eq(fs_mkdirs(directory, 0777), 0);
 	ck_assert_int_eq(fs_write_file(mark, "x", 1, 0600), 0);
 	ck_ok(nova_vm_list_files(s.vm, directory, 1, NULL, &s.files, &error));
@@ -461,8 +494,15 @@ static void fill(void)
 static void hold_locks(bool hold)
 {
 	pthread_mutex_t *const locks[] = {
-		&s.vm->lock, &s.vm->end_lock, &s.lent->lock, &s.lent->end_lock, &s.p.pool->lock, &s.instance->lock, &s.p.nova->instances_lock,
-		&s.p.nova->cache.lock, &s.p.nova->replicas.lock,
+		&s.vm->lock,
+		&s.vm->end_lock,
+		&s.lent->lock,
+		&s.lent->end_lock,
+		&s.p.pool->lock,
+		&s.instance->lock,
+		&s.p.nova->instances_lock,
+		&s.p.nova->cache.lock,
+		&s.p.nova->replicas.lock,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		(hold ? pthread_mutex_lock : pthread_mutex_unlock)(locks[i]);
@@ -529,7 +569,8 @@ static Suite *child_suite(void)
 	Suite *suite = suite_create("child");
 	TCase *tc = tcase_create("fork");
 	tcase_set_timeout(tc, 2 * HANG_S);
-	tcase_add_test(tc, in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_for_a_lock);
+	tcase_add_test(
+		tc, in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_for_a_lock);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

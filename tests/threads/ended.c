@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Ended means ended: whoever is told that something has ended can rely on it, and on how it is said to have ended. */
+/* Ended means ended: whoever is told that something has ended can rely on it, and on how it is said
+ * to have ended. */
 #include <pthread.h>
 #include <signal.h>
 
 #include "vmtest.h"
 
-/* --- instances -------------------------------------------------------------------------------------------------------------------- */
+/* --- instances --- */
 
 struct stopper {
 	nova_instance_t *instance;
@@ -99,7 +100,7 @@ START_TEST(an_instance_whose_guest_does_not_end_is_said_to_have_been_killed)
 }
 END_TEST
 
-/* --- VMs ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- VMs --- */
 
 static nova_vm_t *start(struct platform *p)
 {
@@ -111,7 +112,8 @@ static nova_vm_t *start(struct platform *p)
 START_TEST(a_vm_that_ends_by_itself_or_is_killed_or_was_dead_is_said_to_have)
 {
 	struct platform p = platform_open(NULL);
-	nova_vm_t *gentle = start(&p), *stopped = start(&p), *paused = start(&p), *killed = start(&p);
+	nova_vm_t *gentle = start(&p), *stopped = start(&p), *paused = start(&p),
+		  *killed = start(&p);
 	ck_ok(nova_vm_stop(gentle, 60000, NULL, &error));
 	ck_ok(nova_vm_stop(gentle, 0, NULL, &error));
 	ck_assert_int_eq(kill((pid_t)nova_vm_pid(stopped), SIGSTOP), 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads at random on the fake engine, to be built with the thread sanitizer. What comes of a call is checked only as far as
- * it must hold in any order: an answer is the one of this call, a failure has a code that the headers allow. The numbers are
- * bounded, and drawn from a seed of the test, so that each run does the same things.
+ * Threads at random on the fake engine, to be built with the thread sanitizer. What comes of a call
+ * is checked only as far as it must hold in any order: an answer is the one of this call, a failure
+ * has a code that the headers allow. The numbers are bounded, and drawn from a seed of the test, so
+ * that each run does the same things.
  */
 #include <pthread.h>
 
@@ -27,7 +28,8 @@ static unsigned draw(struct worker *w, unsigned below)
 
 static void complain(struct worker *w, const char *what, int code, const nova_error_t *failure)
 {
-	snprintf(w->why, sizeof(w->why), "%s: %s %s", what, nova_code_name(code), nova_error_message(failure));
+	snprintf(w->why, sizeof(w->why), "%s: %s %s", what, nova_code_name(code),
+		nova_error_message(failure));
 }
 
 static bool any_of(int code, const int *codes)
@@ -53,13 +55,14 @@ static void run_threads(struct platform *p, void *(*body)(void *), int operation
 		ck_assert_str_eq(workers[i].why, "");
 }
 
-/* --- the platform ----------------------------------------------------------------------------------------------------------- */
+/* --- the platform --- */
 
 #define FUNCTIONS 3
 
 static void invoke(struct worker *w, const char *name)
 {
-	/* It may have been deleted, or its VM killed; with few VMs allowed, the wait may end first. */
+	/* It may have been deleted, or its VM killed; with few VMs allowed, the wait may end first.
+	 */
 	static const int allowed[] = { NOVA_ENOTFOUND, NOVA_ELOST, NOVA_EAGENT, NOVA_ELIMIT, 0 };
 	char payload[16];
 	nova_result_t *r;
@@ -69,7 +72,8 @@ static void invoke(struct worker *w, const char *name)
 	if (!any_of(code, allowed))
 		complain(w, "invoke", code, failure);
 	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
-		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload, nova_result_output(r, NULL));
+		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload,
+			nova_result_output(r, NULL));
 	nova_result_free(r);
 	nova_error_free(failure);
 }
@@ -148,7 +152,7 @@ START_TEST(threads_may_do_everything_with_one_platform_at_once)
 }
 END_TEST
 
-/* --- the pool ------------------------------------------------------------------------------------------------------------------- */
+/* --- the pool --- */
 
 static void use_vm(struct worker *w, nova_vm_t *vm)
 {
@@ -249,7 +253,8 @@ static void *use_pool(void *argument)
 
 START_TEST(threads_may_borrow_return_forget_and_kill_at_once)
 {
-	struct platform p = platform_open("pool.max_vms", "3", "pool.idle_ttl", "5ms", "pool.pause_after", "1ms", "pool.thread", _i ? "on" : "off", NULL);
+	struct platform p = platform_open("pool.max_vms", "3", "pool.idle_ttl", "5ms",
+		"pool.pause_after", "1ms", "pool.thread", _i ? "on" : "off", NULL);
 	run_threads(&p, use_pool, 40);
 	ck_ok(nova_pool_drain(p.pool, 60000, &error));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
@@ -262,7 +267,7 @@ START_TEST(threads_may_borrow_return_forget_and_kill_at_once)
 }
 END_TEST
 
-/* --- one VM ----------------------------------------------------------------------------------------------------------------------- */
+/* --- one VM --- */
 
 static nova_vm_t *shared; /* of one test; set before its threads begin */
 
@@ -298,7 +303,8 @@ START_TEST(threads_may_share_one_vm_and_kill_it)
 }
 END_TEST
 
-/* Inside a VM that takes several calls, and at its line: calls with output, cancelled by whoever draws their number. */
+/* Inside a VM that takes several calls, and at its line: calls with output, cancelled by whoever
+ * draws their number. */
 
 static void count_output(void *userdata, int stream, const void *data, size_t len)
 {
@@ -308,18 +314,23 @@ static void count_output(void *userdata, int stream, const void *data, size_t le
 
 static void call_shared(struct worker *w)
 {
-	static const int allowed[] = { NOVA_ECANCELED, NOVA_EINVAL, NOVA_ELOST, NOVA_EAGENT, 0 }; /* EINVAL: the number is taken */
+	/* EINVAL: the number is taken */
+	static const int allowed[] = { NOVA_ECANCELED, NOVA_EINVAL, NOVA_ELOST, NOVA_EAGENT, 0 };
 	char id[8], payload[16];
 	nova_result_t *r;
 	nova_error_t *failure = NULL;
 	size_t heard = 0;
 	snprintf(id, sizeof(id), "r%u", draw(w, 6));
 	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
-	int code = nova_vm_invoke(shared, payload, strlen(payload), &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = id, .on_output = draw(w, 2) ? count_output : NULL, .userdata = &heard }, &r, &failure);
+	int code = nova_vm_invoke(shared, payload, strlen(payload),
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = id,
+			.on_output = draw(w, 2) ? count_output : NULL, .userdata = &heard },
+		&r, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "invoke", code, failure);
 	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
-		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload, nova_result_output(r, NULL));
+		snprintf(w->why, sizeof(w->why), "sent %s, got %s", payload,
+			nova_result_output(r, NULL));
 	nova_result_free(r);
 	nova_error_free(failure);
 }
@@ -368,7 +379,8 @@ START_TEST(threads_may_call_and_cancel_in_one_vm_at_once)
 	struct platform p = platform_open(NULL);
 	give_function(&p, "echo heard >&2; cat \"$1\"");
 	run_threads(&p, use_busy_vm, 30);
-	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), 0); /* cancelling has cost no more than the calls */
+	/* cancelling has cost no more than the calls */
+	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), 0);
 	run_threads(&p, use_busy_vm, 31);
 	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), NOVA_ELOST);
 	nova_vm_free(shared);
@@ -376,7 +388,7 @@ START_TEST(threads_may_call_and_cancel_in_one_vm_at_once)
 }
 END_TEST
 
-/* --- asynchronous calls ------------------------------------------------------------------------------------------------------------- */
+/* --- asynchronous calls --- */
 
 static nova_queue_t *queue; /* of the one test below; set before its threads begin */
 
@@ -390,7 +402,8 @@ static void judge_call(struct worker *w, nova_call_t *call)
 	if (!any_of(code, allowed))
 		complain(w, "call", code, failure);
 	if (code == 0 && (unsigned)atoi(nova_result_output(r, NULL)) != *number)
-		snprintf(w->why, sizeof(w->why), "sent %u, got %s", *number, nova_result_output(r, NULL));
+		snprintf(w->why, sizeof(w->why), "sent %u, got %s", *number,
+			nova_result_output(r, NULL));
 	nova_error_free(failure);
 	nova_result_free(r);
 	nova_call_free(call);
@@ -414,7 +427,8 @@ static void submit_one(struct worker *w)
 	opts.on_output = look_at_queue;
 	snprintf(name, sizeof(name), "f%u", draw(w, FUNCTIONS));
 	snprintf(payload, sizeof(payload), "%u", *number);
-	int code = nova_submit(queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
+	int code =
+		nova_submit(queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
 	if (code < 0) {
 		complain(w, "submit", code, failure);
 		free(number);
@@ -422,7 +436,8 @@ static void submit_one(struct worker *w)
 	nova_error_free(failure);
 }
 
-/* A call may be cancelled only by who knows that nobody has freed it: with a queue of one's own, at any moment. */
+/* A call may be cancelled only by who knows that nobody has freed it: with a queue of one's own, at
+ * any moment. */
 static void cancel_one(struct worker *w)
 {
 	nova_queue_t *own;
@@ -450,7 +465,8 @@ static void *use_queue(void *argument)
 		unsigned what = draw(w, 8);
 		if (what < 4)
 			submit_one(w);
-		else if (what < 7 && nova_queue_collect(queue, draw(w, 3), NULL, &call, NULL) == 0 && call)
+		else if (what < 7 &&
+			 nova_queue_collect(queue, draw(w, 3), NULL, &call, NULL) == 0 && call)
 			judge_call(w, call);
 		else if (what == 7 && i % 4 == 0)
 			cancel_one(w);
@@ -471,8 +487,9 @@ START_TEST(threads_may_submit_collect_and_cancel_at_once)
 	}
 	ck_ok(nova_queue_new(p.nova, &opts, &queue, &error));
 	run_threads(&p, use_queue, 25);
-	while (nova_queue_count(queue, NOVA_QUEUE_WAITING) + nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY) +
-			nova_queue_count(queue, NOVA_QUEUE_FINISHED)) {
+	while (nova_queue_count(queue, NOVA_QUEUE_WAITING) +
+		nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY) +
+		nova_queue_count(queue, NOVA_QUEUE_FINISHED)) {
 		nova_call_t *call;
 		ck_ok(nova_queue_collect(queue, 10, NULL, &call, &error));
 		if (call)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nothing waits for a process, another program's lock, a disk or the host program's log, and nothing reads /proc, while it holds a lock that
- * others need at once. The locks that each thread holds are counted by doubles of pthread_mutex_lock() and its like; those of all that may take
- * its time look at the count. So one thread that does everything once shows what a thousand would suffer from.
+ * Nothing waits for a process, another program's lock, a disk or the host program's log, and
+ * nothing reads /proc, while it holds a lock that others need at once. The locks that each thread
+ * holds are counted by doubles of pthread_mutex_lock() and its like; those of all that may take its
+ * time look at the count. So one thread that does everything once shows what a thousand would
+ * suffer from.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -17,7 +19,7 @@
 #include "pool/parts.h"
 #include "store/sqlite/sqlite.h"
 
-/* --- the count ------------------------------------------------------------------------------------------------------------------ */
+/* --- the count --- */
 
 #define LOCKS_MOST 16
 
@@ -36,7 +38,8 @@ static int wrong;
 static bool is_quiet_lock(const void *lock)
 {
 	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
-		if ((const char *)lock >= quiet[i].begin && (const char *)lock < quiet[i].begin + quiet[i].size)
+		if ((const char *)lock >= quiet[i].begin &&
+			(const char *)lock < quiet[i].begin + quiet[i].size)
 			return true;
 	return false;
 }
@@ -51,7 +54,9 @@ static void exempt(size_t at, const void *object, size_t size)
 static size_t place_of(const void *address)
 {
 	Dl_info info;
-	return dladdr(address, &info) ? (size_t)((const char *)address - (const char *)info.dli_fbase) : 0;
+	return dladdr(address, &info) ?
+		       (size_t)((const char *)address - (const char *)info.dli_fbase) :
+		       0;
 }
 
 static void judge(const char *what, const void *place, const void *but)
@@ -60,7 +65,8 @@ static void judge(const char *what, const void *place, const void *but)
 		if (held[i].lock == but || is_quiet_lock(held[i].lock))
 			continue;
 		__atomic_add_fetch(&wrong, 1, __ATOMIC_SEQ_CST);
-		fprintf(stderr, "# %s at %#zx under the lock taken at %#zx\n", what, place_of(place), place_of(held[i].place));
+		fprintf(stderr, "# %s at %#zx under the lock taken at %#zx\n", what,
+			place_of(place), place_of(held[i].place));
 	}
 }
 
@@ -107,9 +113,12 @@ int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock)
 	return __real_pthread_cond_wait(condition, lock);
 }
 
-int __real_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until);
-int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until);
-int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until)
+int __real_pthread_cond_timedwait(
+	pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until);
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until);
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until)
 {
 	judge("waits", HERE, lock);
 	return __real_pthread_cond_timedwait(condition, lock, until);
@@ -123,7 +132,7 @@ int __wrap_pthread_join(pthread_t thread, void **ret)
 	return __real_pthread_join(thread, ret);
 }
 
-/* --- what may take its time --------------------------------------------------------------------------------------------------------- */
+/* --- what may take its time --- */
 
 bool __real_process_wait(const struct process *process, uint64_t deadline);
 bool __wrap_process_wait(const struct process *process, uint64_t deadline);
@@ -142,9 +151,12 @@ void __wrap_process_done(struct process *process, int *ret_status)
 	__real_process_done(process, ret_status);
 }
 
-int __real_keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **err);
-int __wrap_keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **err);
-int __wrap_keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process, nova_error_t **err)
+int __real_keeper_spawn(struct keeper *keeper, const struct spawn *spawn,
+	struct process *ret_process, nova_error_t **err);
+int __wrap_keeper_spawn(struct keeper *keeper, const struct spawn *spawn,
+	struct process *ret_process, nova_error_t **err);
+int __wrap_keeper_spawn(struct keeper *keeper, const struct spawn *spawn,
+	struct process *ret_process, nova_error_t **err)
 {
 	judge("starts a process", HERE, NULL);
 	return __real_keeper_spawn(keeper, spawn, ret_process, err);
@@ -206,7 +218,7 @@ static void look_at_output(void *userdata, int stream, const void *data, size_t 
 	*(size_t *)userdata += len;
 }
 
-/* --- all that a platform does --------------------------------------------------------------------------------------------------------- */
+/* --- all that a platform does --- */
 
 static void use_functions(struct platform *p)
 {
@@ -245,7 +257,8 @@ static void use_pool(struct platform *p)
 	nova_pool_release(p->pool, vm, 1);
 	nova_vm_kill(vm);
 	vmtest_await_end(pidfd);
-	nova_pool_release(p->pool, lend(p, "a"), 1); /* in the place of one that died while it waited */
+	/* in the place of one that died while it waited */
+	nova_pool_release(p->pool, lend(p, "a"), 1);
 	nova_pool_want want = NOVA_POOL_WANT_INIT;
 	nova_vm_opts bad = NOVA_VM_OPTS_INIT;
 	bad.code_disk = "/no/such/disk";
@@ -323,11 +336,13 @@ static void use_vm(struct platform *p)
 
 START_TEST(nothing_that_may_take_its_time_is_done_under_a_lock)
 {
-	struct platform p = platform_open("pool.max_vms", "2", "pool.idle_ttl", "20ms", "pool.pause_after", "1ms", NULL);
+	struct platform p = platform_open(
+		"pool.max_vms", "2", "pool.idle_ttl", "20ms", "pool.pause_after", "1ms", NULL);
 	nova_host_t *host = nova_get_host(p.nova);
 	exempt(0, host_engine_env(host)->keeper, 0); /* one request to the keeper at a time */
 	exempt(1, &p.nova->replicas.lock, sizeof(pthread_mutex_t)); /* ticks only */
-	exempt(2, host, 0);                          /* the log's: one line at a time. The host was measured by the line before */
+	/* the log's: one line at a time. The host was measured by the line before */
+	exempt(2, host, 0);
 	nova_host_set_log(host, look_at_log, NULL, NOVA_LOG_DEBUG);
 	judging = true;
 	use_functions(&p);
@@ -342,7 +357,7 @@ START_TEST(nothing_that_may_take_its_time_is_done_under_a_lock)
 }
 END_TEST
 
-/* --- for ever ---------------------------------------------------------------------------------------------------------------------- */
+/* --- for ever --- */
 
 static void *read_stats(void *vm)
 {
@@ -373,13 +388,14 @@ START_TEST(a_vm_is_killed_while_another_thread_reads_what_it_costs)
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
 	sem_post(&read_on);
 	pthread_join(thread, &code);
-	ck_assert_int_eq((int)(intptr_t)code, NOVA_ELOST); /* nothing is told of who has that number now */
+	/* nothing is told of who has that number now */
+	ck_assert_int_eq((int)(intptr_t)code, NOVA_ELOST);
 	nova_vm_free(vm);
 	platform_close(&p);
 }
 END_TEST
 
-/* --- another process writes to the store for ever --------------------------------------------------- */
+/* --- another process writes to the store for ever --- */
 
 struct other {
 	pid_t pid;

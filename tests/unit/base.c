@@ -18,7 +18,8 @@ START_TEST(an_error_carries_code_errno_and_one_line)
 	ck_assert_int_eq(nova_error_os(error), ENOSPC);
 	ck_assert_str_eq(nova_error_message(error), "code disk 'a b': No space left on device");
 	nova_wrap(&error, code, "register '%s'", "f");
-	ck_assert_str_eq(nova_error_message(error), "register 'f': code disk 'a b': No space left on device");
+	ck_assert_str_eq(nova_error_message(error),
+		"register 'f': code disk 'a b': No space left on device");
 	nova_error_free(error);
 }
 END_TEST
@@ -58,7 +59,8 @@ START_TEST(a_newer_option_struct_is_refused_only_if_it_asks_for_more)
 	in.later = 1;
 	ck_fails(NOVA_EABI, opts_import(&out, sizeof(out), &in, "sample_opts", &error));
 	in.known.size = 0;
-	ck_fails_with(NOVA_EABI, "sample_opts.size", opts_import(&out, sizeof(out), &in, "sample_opts", &error));
+	ck_fails_with(NOVA_EABI, "sample_opts.size",
+		opts_import(&out, sizeof(out), &in, "sample_opts", &error));
 }
 END_TEST
 
@@ -120,7 +122,8 @@ static int times_open(const char *path)
 	int times = 0;
 	ck_assert_int_eq(stat(path, &there), 0);
 	for (int fd = 0; fd < 64; fd++)
-		times += fstat(fd, &own) == 0 && own.st_ino == there.st_ino && own.st_dev == there.st_dev;
+		times += fstat(fd, &own) == 0 && own.st_ino == there.st_ino &&
+			 own.st_dev == there.st_dev;
 	return times;
 }
 
@@ -167,7 +170,8 @@ START_TEST(a_private_directory_is_ours_all_the_way_or_refused)
 {
 	char *dir = test_dir();
 	struct stat st;
-	AUTO_FREE char *parent = path_join(dir, "nova"), *logs = path_join(parent, "logs"), *real = path_join(dir, "real");
+	AUTO_FREE char *parent = path_join(dir, "nova"), *logs = path_join(parent, "logs"),
+		       *real = path_join(dir, "real");
 	ck_assert_int_eq(fs_make_private(logs), 0);
 	ck_assert_int_eq(fs_make_private(logs), 0);
 	ck_assert_int_eq(stat(parent, &st), 0);
@@ -302,8 +306,9 @@ static int descriptor_of(int (*make)(void))
 
 START_TEST(no_descriptor_takes_the_place_of_a_closed_stdin_stdout_or_stderr)
 {
-	int (*const calls[])(void) = { new_file, new_in_directory, new_memory, new_event, sys_timer_open,
-		new_copy, new_process, new_pipe, new_pair, new_received, new_connection, sys_netlink_open };
+	int (*const calls[])(void) = { new_file, new_in_directory, new_memory, new_event,
+		sys_timer_open, new_copy, new_process, new_pipe, new_pair, new_received,
+		new_connection, sys_netlink_open };
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		int fd = descriptor_of(calls[i]);
 		ck_assert_msg(fd >= 3 && fd < 98, "call %zu gave %d", i, fd);
@@ -331,7 +336,8 @@ static Suite *base_suite(void)
 	tcase_add_test(tc, the_nearest_word_is_found_and_a_far_one_is_not);
 	tcase_add_test(tc, a_file_is_replaced_whole_and_leaves_no_temporary);
 	tcase_add_test(tc, a_lock_excludes_a_second_holder);
-	tcase_add_test(tc, who_waits_for_a_lock_whose_file_is_removed_excludes_those_who_come_later);
+	tcase_add_test(
+		tc, who_waits_for_a_lock_whose_file_is_removed_excludes_those_who_come_later);
 	tcase_add_test(tc, a_deadline_is_rounded_up_so_that_poll_does_not_spin);
 	tcase_add_test(tc, directories_are_made_and_removed_with_what_is_in_them);
 	tcase_add_test(tc, a_private_directory_is_ours_all_the_way_or_refused);

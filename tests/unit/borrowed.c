@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program with rights that its user lacks runs no program of that user's. This one is its own
- * subject: a copy of it is given a setuid or setgid bit and run as somebody else, with an environment
- * that names programs, files and places of hers.
+ * subject: a copy of it is given a setuid or setgid bit and run as somebody else, with an
+ * environment that names programs, files and places of hers.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -21,7 +21,7 @@
 static nova_error_t *error;
 static char *dir;
 
-/* --- the subject ------------------------------------------------------------------------------------------*/
+/* --- the subject --- */
 
 static int start_vm(const char *home)
 {
@@ -42,7 +42,8 @@ static int start_vm(const char *home)
 	image_cache_path("x", true, &cache, NULL);
 	obeyed |= tool || (cache && str_starts(cache, "/evil"));
 	obeyed |= str_starts(nova_config_get(config, "images"), "/evil");
-	/* Whether it starts depends on what is installed here; what is run on the way is the point. */
+	/* Whether it starts depends on what is installed here; what is run on the way is the point.
+	 */
 	nova_vm_start(host, NULL, &vm, NULL);
 	nova_vm_free(vm);
 	nova_host_unref(host);
@@ -50,7 +51,7 @@ static int start_vm(const char *home)
 	return obeyed;
 }
 
-/* --- the test ----------------------------------------------------------------------------------------------*/
+/* --- the test --- */
 
 static const char *missing(void)
 {
@@ -64,7 +65,8 @@ static const char *missing(void)
 
 static void write_evil(const char *name, const char *marker)
 {
-	AUTO_FREE char *path = path_join(dir, name), *text = str_format("#!/bin/sh\n: > %s\n", marker);
+	AUTO_FREE char *path = path_join(dir, name),
+		       *text = str_format("#!/bin/sh\n: > %s\n", marker);
 	ck_assert_int_eq(fs_write_file(path, text, strlen(text), 0755), 0);
 	ck_assert_int_eq(fs_chmod(path, 0755), 0);
 }

@@ -27,11 +27,13 @@ static inline void bz_kernel(uint8_t out[KERNEL_SIZE])
 {
 	for (size_t i = 0; i < KERNEL_SIZE; i++)
 		out[i] = (uint8_t)(i * i >> 5);
-	Elf64_Ehdr head = { .e_type = ET_EXEC,
+	Elf64_Ehdr head = {
+		.e_type = ET_EXEC,
 		.e_machine = EM_X86_64,
 		.e_phoff = sizeof(head),
 		.e_phnum = 1,
-		.e_phentsize = sizeof(Elf64_Phdr) };
+		.e_phentsize = sizeof(Elf64_Phdr),
+	};
 	memcpy(head.e_ident, ELFMAG, SELFMAG);
 	head.e_ident[EI_CLASS] = ELFCLASS64;
 	head.e_ident[EI_DATA] = ELFDATA2LSB;
@@ -42,10 +44,12 @@ static inline void bz_kernel(uint8_t out[KERNEL_SIZE])
 
 static inline size_t bz_gzip(const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
-	z_stream z = { .next_in = (Bytef *)in,
+	z_stream z = {
+		.next_in = (Bytef *)in,
 		.avail_in = (uInt)len,
 		.next_out = out,
-		.avail_out = (uInt)room };
+		.avail_out = (uInt)room,
+	};
 	deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
 	deflate(&z, Z_FINISH);
 	size_t made = z.total_out;

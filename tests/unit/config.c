@@ -188,10 +188,10 @@ START_TEST(memory_takes_units)
 	static const struct {
 		const char *text;
 		uint64_t mb;
-	} good[] = { { "512", 512 }, { "512M", 512 }, { "0.5G", 512 }, { "1.125GiB", 1152 }, { "2GB", 2048 },
-		{ "1.0", 1 }, { "0", 0 }, { "1048576G", 1u << 30 } };
-	static const char *const bad[] = { "", "M", ".5G", "1.G", "1.5", "0.3G", "-1", "1 G", "512K", "1T", "1.0001G",
-		"1048577G", "18446744073709551615G", "1e3" };
+	} good[] = { { "512", 512 }, { "512M", 512 }, { "0.5G", 512 }, { "1.125GiB", 1152 },
+		{ "2GB", 2048 }, { "1.0", 1 }, { "0", 0 }, { "1048576G", 1u << 30 } };
+	static const char *const bad[] = { "", "M", ".5G", "1.G", "1.5", "0.3G", "-1", "1 G",
+		"512K", "1T", "1.0001G", "1048577G", "18446744073709551615G", "1e3" };
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		ck_ok(nova_config_set(config, "pool.max_memory", good[i].text, &error));
 		ck_assert_uint_eq(config_u64(config, "pool.max_memory"), good[i].mb);

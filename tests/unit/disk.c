@@ -216,9 +216,10 @@ START_TEST(what_the_owner_may_read_or_execute_everybody_may)
 	static const struct {
 		const char *name;
 		mode_t here, there;
-	} files[] = { { "file", 0600, 0644 }, { "program", 0700, 0755 }, { "only-read", 0400, 0444 },
-		{ "shared", 0664, 0664 }, { "of-group", 0640, 0644 }, { "of-others", 0604, 0644 },
-		{ "executed", 0100, 0111 }, { "of-nobody", 0000, 0000 }, { "usual", 0755, 0755 } };
+	} files[] = { { "file", 0600, 0644 }, { "program", 0700, 0755 },
+		{ "only-read", 0400, 0444 }, { "shared", 0664, 0664 }, { "of-group", 0640, 0644 },
+		{ "of-others", 0604, 0644 }, { "executed", 0100, 0111 },
+		{ "of-nobody", 0000, 0000 }, { "usual", 0755, 0755 } };
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		put(files[i].name, "x", files[i].here);
 	ck_assert_int_eq(mkdir(in(src, "pkg"), 0700), 0);
@@ -233,7 +234,8 @@ START_TEST(what_the_owner_may_read_or_execute_everybody_may)
 	ck_assert_uint_eq(mode_of(in(out, "pkg")), S_IFDIR | 0755);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (geteuid() == 0 || files[i].here & 0400)
-			ck_assert_uint_eq(mode_of(in(out, files[i].name)), S_IFREG | files[i].there);
+			ck_assert_uint_eq(
+				mode_of(in(out, files[i].name)), S_IFREG | files[i].there);
 }
 END_TEST
 
@@ -409,14 +411,15 @@ START_TEST(devices_sockets_and_fifos_are_left_out_with_a_line_each)
 	ck_assert_int_eq(mkfifo(in(src, "run/pipe"), 0600), 0);
 	put_socket("s");
 	put_socket(DISK_LOST);
-	bool device = mknod(in(src, "null"), S_IFCHR | 0666, makedev(1, 3)) == 0; /* only root may */
+	/* only root may */
+	bool device = mknod(in(src, "null"), S_IFCHR | 0666, makedev(1, 3)) == 0;
 	ck_ok(build());
 	ck_sound(image);
 	ck_assert_msg(!strcmp(told, device ? "'lost+found' is a socket, and left out\n"
 					     "'null' is a device, and left out\n"
 					     "'run/pipe' is a FIFO, and left out\n"
-					     "'s' is a socket, and left out\n"
-					   : "'lost+found' is a socket, and left out\n"
+					     "'s' is a socket, and left out\n" :
+					     "'lost+found' is a socket, and left out\n"
 					     "'run/pipe' is a FIFO, and left out\n"
 					     "'s' is a socket, and left out\n"),
 		"%s", told);
@@ -458,17 +461,18 @@ START_TEST(a_link_is_kept_wherever_it_leads)
 		bool told;
 	} links[] = { { "/etc/passwd", false }, { "/usr/bin/python3", false }, { "//x", false },
 		{ "nowhere", false }, { "a/../x", false }, { "d/..", false }, { "../link", false },
-		{ "./a/../../link", false }, { "\xff", false },
-		{ "../../x", true }, { "./../../x", true }, { "a/../../../x", true }, { "../..", true } };
+		{ "./a/../../link", false }, { "\xff", false }, { "../../x", true },
+		{ "./../../x", true }, { "a/../../../x", true }, { "../..", true } };
 	AUTO_FREE char *sub = path_join(src, "sub");
 	ck_assert_int_eq(mkdir(sub, 0755), 0);
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
 		ck_assert_int_eq(symlink(links[i].target, in(sub, "link")), 0);
 		ck_ok(build());
 		ck_sound(image);
-		static const char line[] = "'sub/link' is a link that leads out of the code: "
-					   "in the guest there is nothing of yours\n";
-		ck_assert_msg(!strcmp(told, links[i].told ? line : ""), "%s: %s", links[i].target, told);
+		static const char line[] = "'sub/link' is a link that leads out of the code: in "
+					   "the guest there is nothing of yours\n";
+		ck_assert_msg(
+			!strcmp(told, links[i].told ? line : ""), "%s: %s", links[i].target, told);
 		ck_link(in(extracted(), "sub"), links[i].target);
 		ck_assert_int_eq(unlink(in(sub, "link")), 0);
 	}

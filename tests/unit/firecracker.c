@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the firecracker engine that only compute: what a version understands, requests, replies, limits, pages. */
+/* The parts of the firecracker engine that only compute: what a version understands, requests,
+ * replies, limits, pages. */
 #include "engine/firecracker/firecracker.h"
 #include "test.h"
 
 static nova_error_t *error;
 
-/* --- versions ---------------------------------------------------------------------------------------------------------- */
+/* --- versions --- */
 
 static struct fc_version version(const char *text)
 {
@@ -20,14 +21,20 @@ START_TEST(versions_are_read_as_the_program_prints_them)
 		const char *text;
 		unsigned major, minor, patch;
 	} good[] = {
-		{ "Firecracker v1.16.1", 1, 16, 1 }, { "1.10.0", 1, 10, 0 }, { "v2.0.12\n", 2, 0, 12 }, { "1.17.0-dev", 1, 17, 0 },
+		{ "Firecracker v1.16.1", 1, 16, 1 },
+		{ "1.10.0", 1, 10, 0 },
+		{ "v2.0.12\n", 2, 0, 12 },
+		{ "1.17.0-dev", 1, 17, 0 },
 		{ "Firecracker v1.12.1+local", 1, 12, 1 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		struct fc_version v = version(good[i].text);
-		ck_assert_msg(v.major == good[i].major && v.minor == good[i].minor && v.patch == good[i].patch, "%s", good[i].text);
+		ck_assert_msg(v.major == good[i].major && v.minor == good[i].minor &&
+				      v.patch == good[i].patch,
+			"%s", good[i].text);
 	}
-	static const char *const bad[] = { "", "Firecracker", "1.16", "v1.x.3", "1.16.1beta", "1.99999.0", "7.1.-1", "1.+2.3", "1. 2.3", "1.2. 3", "1..3", "1.2.", "1.2.00003" };
+	static const char *const bad[] = { "", "Firecracker", "1.16", "v1.x.3", "1.16.1beta",
+		"1.99999.0", "7.1.-1", "1.+2.3", "1. 2.3", "1.2. 3", "1..3", "1.2.", "1.2.00003" };
 	struct fc_version v;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(!fc_version_parse(bad[i], &v), "%s", bad[i]);
@@ -81,7 +88,7 @@ START_TEST(versions_that_cannot_work_are_refused)
 }
 END_TEST
 
-/* --- requests ---------------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static json_t *body_of(const struct fc_plan *plan, size_t i)
 {
@@ -97,7 +104,8 @@ static void is_request(const struct fc_plan *plan, size_t i, const char *path, c
 	ck_assert_str_eq(plan->list[i].path, path);
 	json_t *got = body_of(plan, i), *expected = json_loads(body, 0, NULL);
 	ck_assert_ptr_nonnull(expected);
-	ck_assert_msg(json_equal(got, expected), "%s: got %s, expected %s", path, plan->list[i].body, body);
+	ck_assert_msg(json_equal(got, expected), "%s: got %s, expected %s", path,
+		plan->list[i].body, body);
 	json_decref(got);
 	json_decref(expected);
 }
@@ -106,19 +114,30 @@ START_TEST(a_machine_is_made_in_the_order_that_is_demanded)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct fc_boot boot = {
-		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .rootfs = "/r", .code = "/c",
+		.version = version("1.16.1"),
+		.kernel = "/k",
+		.initramfs = "/i",
+		.rootfs = "/r",
+		.code = "/c",
 		.vsock = "/v",
-		.config = { .memory_mb = 512, .vcpus = 2, .disk_iops = 1000, .disk_bandwidth = 10485760 },
+		.config = { .memory_mb = 512,
+			.vcpus = 2,
+			.disk_iops = 1000,
+			.disk_bandwidth = 10485760, },
 	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert(!plan.failed);
 	ck_assert_uint_eq(plan.count, 7);
 	is_request(&plan, 0, "/machine-config", "{\"vcpu_count\":2,\"mem_size_mib\":512}");
 	ck_assert_str_eq(plan.list[1].path, "/boot-source");
-	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":false,\"is_read_only\":true}");
+	is_request(&plan, 2, "/drives/rootfs",
+		"{\"drive_id\":\"rootfs\",\"path_on_host\":\"/"
+		"r\",\"is_root_device\":false,\"is_read_only\":true}");
 	is_request(&plan, 3, "/drives/code",
-		"{\"drive_id\":\"code\",\"path_on_host\":\"/c\",\"is_root_device\":false,\"is_read_only\":true,\"rate_limiter\":{"
-		"\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":1000,\"refill_time\":1000}}}");
+		"{\"drive_id\":\"code\",\"path_on_host\":\"/"
+		"c\",\"is_root_device\":false,\"is_read_only\":true,\"rate_limiter\":{"
+		"\"bandwidth\":{\"size\":1048576,\"refill_time\":100},\"ops\":{\"size\":1000,"
+		"\"refill_time\":1000}}}");
 	is_request(&plan, 4, "/entropy", "{}");
 	is_request(&plan, 5, "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/v\"}");
 	is_request(&plan, 6, "/actions", "{\"action_type\":\"InstanceStart\"}");
@@ -128,37 +147,60 @@ END_TEST
 START_TEST(what_is_not_there_is_not_asked_for)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .rootfs = "/r", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1 };
+	struct fc_boot boot = {
+		.version = version("1.10.0"),
+		.kernel = "/k",
+		.rootfs = "/r",
+		.vsock = "/v",
+		.config.memory_mb = 128,
+		.config.vcpus = 1,
+	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert_uint_eq(plan.count, 6);
 	json_t *source = body_of(&plan, 1);
 	ck_assert_ptr_null(json_object_get(source, "initrd_path"));
-	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(source, "boot_args")), "init=/init"));
+	ck_assert_ptr_nonnull(
+		strstr(json_string_value(json_object_get(source, "boot_args")), "init=/init"));
 	json_decref(source);
 	/* A kernel without initramfs mounts the disk itself. */
-	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\",\"is_root_device\":true,\"is_read_only\":true}");
+	is_request(&plan, 2, "/drives/rootfs",
+		"{\"drive_id\":\"rootfs\",\"path_on_host\":\"/"
+		"r\",\"is_root_device\":true,\"is_read_only\":true}");
 }
 END_TEST
 
 START_TEST(disks_are_read_by_io_uring_if_that_is_asked_for)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .initramfs = "/i",
-		.rootfs = "/r", .code = "/c", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .async = true };
+	struct fc_boot boot = {
+		.version = version("1.10.0"),
+		.kernel = "/k",
+		.initramfs = "/i",
+		.rootfs = "/r",
+		.code = "/c",
+		.vsock = "/v",
+		.config.memory_mb = 128,
+		.config.vcpus = 1,
+		.async = true,
+	};
 	fc_plan_boot(&plan, &boot);
-	is_request(&plan, 2, "/drives/rootfs", "{\"drive_id\":\"rootfs\",\"path_on_host\":\"/r\","
-		"\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
-	is_request(&plan, 3, "/drives/code", "{\"drive_id\":\"code\",\"path_on_host\":\"/c\","
-		"\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
+	is_request(&plan, 2, "/drives/rootfs",
+		"{\"drive_id\":\"rootfs\",\"path_on_host\":\"/"
+		"r\",\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
+	is_request(&plan, 3, "/drives/code",
+		"{\"drive_id\":\"code\",\"path_on_host\":\"/"
+		"c\",\"is_root_device\":false,\"is_read_only\":true,\"io_engine\":\"Async\"}");
 }
 END_TEST
 
 START_TEST(the_serial_console_is_off_unless_asked_for)
 {
-	AUTO_FREE char *off = fc_boot_args(false, false, NULL), *on = fc_boot_args(true, false, NULL);
+	AUTO_FREE char *off = fc_boot_args(false, false, NULL),
+		       *on = fc_boot_args(true, false, NULL);
 	ck_assert(strstr(off, "8250.nr_uarts=0") && !strstr(off, "console="));
 	ck_assert(strstr(on, "console=ttyS0") && !strstr(on, "nr_uarts"));
-	ck_assert(strstr(off, "reboot=k panic=1")); /* the guest ends by the keyboard controller, also after a panic */
+	/* the guest ends by the keyboard controller, also after a panic */
+	ck_assert(strstr(off, "reboot=k panic=1"));
 	ck_assert_uint_lt(strlen(off), 1024);
 }
 END_TEST
@@ -167,7 +209,8 @@ static struct net_link link_of(const char *name, const char *subnet, const char 
 {
 	struct net_link link = NET_LINK_NONE;
 	snprintf(link.name, sizeof(link.name), "%s", name);
-	ck_assert(net_subnet_parse(subnet, &link.subnet) && net_address_parse(address, &link.address));
+	ck_assert(net_subnet_parse(subnet, &link.subnet) &&
+		  net_address_parse(address, &link.address));
 	return link;
 }
 
@@ -176,18 +219,27 @@ START_TEST(a_network_device_has_its_tap_its_address_and_its_limits)
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct net_link link = link_of("nova-012345", "172.30.0.0/24", "172.30.0.7");
 	struct fc_boot boot = {
-		.version = version("1.16.1"), .kernel = "/k", .initramfs = "/i", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .link = &link,
-		.config.net_rx_bandwidth = 5242880, .config.net_tx_bandwidth = 1000,
+		.version = version("1.16.1"),
+		.kernel = "/k",
+		.initramfs = "/i",
+		.vsock = "/v",
+		.config.memory_mb = 128,
+		.config.vcpus = 1,
+		.link = &link,
+		.config.net_rx_bandwidth = 5242880,
+		.config.net_tx_bandwidth = 1000,
 	};
 	fc_plan_boot(&plan, &boot);
 	ck_assert(!plan.failed);
 	json_t *source = body_of(&plan, 1);
-	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(source, "boot_args")), " ip=172.30.0.7::172.30.0.1:255.255.255.0::eth0:off"));
+	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(source, "boot_args")),
+		" ip=172.30.0.7::172.30.0.1:255.255.255.0::eth0:off"));
 	json_decref(source);
 	is_request(&plan, 2, "/network-interfaces/eth0",
-		"{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:1e:00:07\","
-		"\"rx_rate_limiter\":{\"bandwidth\":{\"size\":524288,\"refill_time\":100}},"
-		"\"tx_rate_limiter\":{\"bandwidth\":{\"size\":65536,\"refill_time\":65536}}}");
+		"{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:"
+		"1e:00:07\",\"rx_rate_limiter\":{\"bandwidth\":{\"size\":524288,\"refill_time\":"
+		"100}},\"tx_rate_limiter\":{\"bandwidth\":{\"size\":65536,\"refill_time\":65536}}"
+		"}");
 }
 END_TEST
 
@@ -195,21 +247,38 @@ START_TEST(a_network_device_without_limits_has_no_limiter)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	struct net_link link = link_of("nova-012345", "10.0.0.0/8", "10.1.2.3");
-	struct fc_boot boot = { .version = version("1.10.0"), .kernel = "/k", .vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1, .link = &link };
+	struct fc_boot boot = {
+		.version = version("1.10.0"),
+		.kernel = "/k",
+		.vsock = "/v",
+		.config.memory_mb = 128,
+		.config.vcpus = 1,
+		.link = &link,
+	};
 	fc_plan_boot(&plan, &boot);
-	is_request(&plan, 2, "/network-interfaces/eth0", "{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:01:02:03\"}");
+	is_request(&plan, 2, "/network-interfaces/eth0",
+		"{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-012345\",\"guest_mac\":\"02:fc:00:"
+		"01:02:03\"}");
 }
 END_TEST
 
 START_TEST(a_clone_gets_a_tap_of_its_own_from_version_1_12_on)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	struct fc_restore restore = { .version = version("1.12.0"), .state = "/s", .memory = "/m", .vsock = "/v", .tap = "nova-abcdef-1" };
+	struct fc_restore restore = {
+		.version = version("1.12.0"),
+		.state = "/s",
+		.memory = "/m",
+		.vsock = "/v",
+		.tap = "nova-abcdef-1",
+	};
 	ck_ok(fc_restore_check(&restore, &error));
 	fc_plan_restore(&plan, &restore);
 	is_request(&plan, 0, "/snapshot/load",
-		"{\"snapshot_path\":\"/s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/m\"},\"resume_vm\":true,"
-		"\"enable_diff_snapshots\":true,\"network_overrides\":[{\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-abcdef-1\"}]}");
+		"{\"snapshot_path\":\"/"
+		"s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/"
+		"m\"},\"resume_vm\":true,\"enable_diff_snapshots\":true,\"network_overrides\":[{"
+		"\"iface_id\":\"eth0\",\"host_dev_name\":\"nova-abcdef-1\"}]}");
 	restore.version = version("1.11.3");
 	ck_fails_with(NOVA_ENOTSUP, "1.12 or later", fc_restore_check(&restore, &error));
 	restore.tap = NULL;
@@ -231,10 +300,16 @@ static const struct {
 START_TEST(each_version_is_sent_only_fields_that_it_knows)
 {
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-	struct fc_restore restore = { .version = version(restores[_i].version), .state = "/s", .memory = "/m", .vsock = "/v" };
+	struct fc_restore restore = {
+		.version = version(restores[_i].version),
+		.state = "/s",
+		.memory = "/m",
+		.vsock = "/v",
+	};
 	fc_plan_restore(&plan, &restore);
-	AUTO_FREE char *body = str_format("{\"snapshot_path\":\"/s\",\"mem_backend\":{\"backend_type\":\"File\",\"backend_path\":\"/m\"},"
-					  "\"resume_vm\":true,%s}",
+	AUTO_FREE char *body = str_format("{\"snapshot_path\":\"/"
+					  "s\",\"mem_backend\":{\"backend_type\":\"File\","
+					  "\"backend_path\":\"/m\"},\"resume_vm\":true,%s}",
 		restores[_i].body);
 	ck_assert_uint_eq(plan.count, 1);
 	is_request(&plan, 0, "/snapshot/load", body);
@@ -246,8 +321,10 @@ START_TEST(a_snapshot_is_whole_or_a_difference)
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	fc_plan_save(&plan, "/s", "/m", false);
 	fc_plan_save(&plan, "/s", "/m", true);
-	is_request(&plan, 0, "/snapshot/create", "{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Full\"}");
-	is_request(&plan, 1, "/snapshot/create", "{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Diff\"}");
+	is_request(&plan, 0, "/snapshot/create",
+		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Full\"}");
+	is_request(&plan, 1, "/snapshot/create",
+		"{\"snapshot_path\":\"/s\",\"mem_file_path\":\"/m\",\"snapshot_type\":\"Diff\"}");
 }
 END_TEST
 
@@ -265,25 +342,32 @@ START_TEST(a_first_difference_is_whole_by_version_and_swap)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
-		struct fc_boot boot = { .version = version(cases[i].version), .kernel = "/k",
-			.vsock = "/v", .config.memory_mb = 128, .config.vcpus = 1 };
+		struct fc_boot boot = {
+			.version = version(cases[i].version),
+			.kernel = "/k",
+			.vsock = "/v",
+			.config.memory_mb = 128,
+			.config.vcpus = 1,
+		};
 		boot.track = fc_must_track(&boot.version, cases[i].swap);
 		ck_assert_msg(boot.track == cases[i].tracks, "%s", cases[i].version);
 		fc_plan_boot(&plan, &boot);
 		json_t *machine = body_of(&plan, 0);
-		ck_assert(json_is_true(json_object_get(machine, "track_dirty_pages")) == boot.track);
+		ck_assert(
+			json_is_true(json_object_get(machine, "track_dirty_pages")) == boot.track);
 		json_decref(machine);
 	}
 }
 END_TEST
 
-/* --- command line -------------------------------------------------------------------------------------------------------- */
+/* --- command line --- */
 
 static char *joined(const struct fc_command *command)
 {
 	AUTO_BUF struct buf line = BUF_INIT(4096);
 	for (size_t i = 0; command->argv[i]; i++)
-		ck_assert(buf_append_str(&line, command->argv[i]) == 0 && buf_append_str(&line, " ") == 0);
+		ck_assert(buf_append_str(&line, command->argv[i]) == 0 &&
+			  buf_append_str(&line, " ") == 0);
 	return buf_steal_str(&line);
 }
 
@@ -293,7 +377,8 @@ START_TEST(without_a_jailer_the_program_is_started_plainly)
 	struct fc_place place = { .id = "nova-0123abcd-ffff", .fd = 7 };
 	ck_assert_int_eq(fc_command_make(&command, NULL, "/bin/firecracker", &place, "/jails"), 0);
 	AUTO_FREE char *line = joined(&command);
-	ck_assert_str_eq(line, "/bin/firecracker --id nova-0123abcd-ffff --api-sock /proc/self/fd/4/api "
+	ck_assert_str_eq(line,
+		"/bin/firecracker --id nova-0123abcd-ffff --api-sock /proc/self/fd/4/api "
 		"--log-path /proc/self/fd/4/diag --level Warning --show-level ");
 }
 END_TEST
@@ -302,15 +387,20 @@ START_TEST(the_jailer_gets_user_group_place_and_the_programs_own_arguments)
 {
 	CLEANUP(fc_command_done) struct fc_command command;
 	struct fc_place place = {
-		.jailed = true, .id = "nova-0123abcd-ffff", .fd = 7, .uid = 1879048193, .logs = true,
+		.jailed = true,
+		.id = "nova-0123abcd-ffff",
+		.fd = 7,
+		.uid = 1879048193,
+		.logs = true,
 	};
-	ck_assert_int_eq(fc_command_make(&command, "/bin/jailer", "/bin/firecracker", &place, "/jails"), 0);
+	ck_assert_int_eq(
+		fc_command_make(&command, "/bin/jailer", "/bin/firecracker", &place, "/jails"), 0);
 	AUTO_FREE char *line = joined(&command);
 	static const char expected[] =
 		"/bin/jailer --id nova-0123abcd-ffff --exec-file /bin/firecracker --uid 1879048193 "
-		"--gid 1879048192 --chroot-base-dir /jails --cgroup-version 1 "
-		"--resource-limit no-file=1024 -- --api-sock /api "
-		"--log-path /diag --level Warning --show-level --metrics-path /metrics ";
+		"--gid 1879048192 --chroot-base-dir /jails --cgroup-version 1 --resource-limit "
+		"no-file=1024 -- --api-sock /api --log-path /diag --level Warning --show-level "
+		"--metrics-path /metrics ";
 	ck_assert_str_eq(line, expected);
 }
 END_TEST
@@ -318,19 +408,22 @@ END_TEST
 START_TEST(files_have_the_same_names_in_every_clone)
 {
 	struct fc_place a = { .id = "nova-1", .fd = 7 }, jailed = { .jailed = true, .fd = 7 };
-	static const char *const plain[] = { "/proc/self/fd/5", "/proc/self/fd/6", "/proc/self/fd/7", "/proc/self/fd/8", "/proc/self/fd/9",
-		"/proc/self/fd/4/kernel", "/proc/self/fd/4/initramfs", "/proc/self/fd/4/vsock" };
+	static const char *const plain[] = { "/proc/self/fd/5", "/proc/self/fd/6",
+		"/proc/self/fd/7", "/proc/self/fd/8", "/proc/self/fd/9", "/proc/self/fd/4/kernel",
+		"/proc/self/fd/4/initramfs", "/proc/self/fd/4/vsock" };
 	for (int i = 0; i < (int)ARRAY_LEN(plain); i++) {
-		AUTO_FREE char *seen = fc_seen(&a, (enum fc_file)i), *inside = fc_seen(&jailed, (enum fc_file)i);
+		AUTO_FREE char *seen = fc_seen(&a, (enum fc_file)i),
+			       *inside = fc_seen(&jailed, (enum fc_file)i);
 		ck_assert_str_eq(seen, plain[i]);
 		ck_assert_msg(inside[0] == '/' && !strchr(inside + 1, '/'), "%s", inside);
 	}
 	AUTO_FREE char *ours = fc_path(&jailed, FC_VSOCK);
-	ck_assert_str_eq(ours, "/proc/self/fd/7/vsock"); /* however long the path of the jail is, a socket's address holds it */
+	/* however long the path of the jail is, a socket's address holds it */
+	ck_assert_str_eq(ours, "/proc/self/fd/7/vsock");
 }
 END_TEST
 
-/* --- limits ------------------------------------------------------------------------------------------------------------- */
+/* --- limits --- */
 
 static const uint64_t rates[] = { 1, 1000, 65535, 655359, 655360, 10485760, 5242880, 1ull << 40 };
 
@@ -346,8 +439,8 @@ START_TEST(a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts)
 	ck_assert_uint_ge(size, 65536);
 	ck_assert_uint_ge(refill, 100);
 	double got = (double)size * 1000 / (double)refill;
-	ck_assert_msg(got >= (double)rates[_i] * 0.99 && got <= (double)rates[_i] * 1.01, "%g instead of %llu", got,
-		(unsigned long long)rates[_i]);
+	ck_assert_msg(got >= (double)rates[_i] * 0.99 && got <= (double)rates[_i] * 1.01,
+		"%g instead of %llu", got, (unsigned long long)rates[_i]);
 	json_decref(limiter);
 }
 END_TEST
@@ -364,7 +457,7 @@ START_TEST(no_limit_is_no_limiter_and_operations_are_counted_by_the_second)
 }
 END_TEST
 
-/* --- replies ------------------------------------------------------------------------------------------------------------ */
+/* --- replies --- */
 
 static const struct {
 	const char *text, *fault;
@@ -403,18 +496,25 @@ END_TEST
 START_TEST(only_firecracker_is_taken_for_firecracker)
 {
 	struct fc_version v;
-	static const char good[] = "{\"id\":\"x\",\"state\":\"Not started\",\"vmm_version\":\"1.16.1\",\"app_name\":\"Firecracker\"}";
+	static const char good[] =
+		"{\"id\":\"x\",\"state\":\"Not "
+		"started\",\"vmm_version\":\"1.16.1\",\"app_name\":\"Firecracker\"}";
 	ck_assert(fc_answer_version(good, strlen(good), &v) && v.minor == 16);
 	static const char *const bad[] = {
-		"{}", "", "null", "{\"vmm_version\":\"1.16.1\"}", "{\"vmm_version\":\"x\",\"app_name\":\"Firecracker\"}",
-		"{\"vmm_version\":1,\"app_name\":\"Firecracker\"}", "{\"vmm_version\":\"1.16.1\",\"app_name\":\"nginx\"}",
+		"{}",
+		"",
+		"null",
+		"{\"vmm_version\":\"1.16.1\"}",
+		"{\"vmm_version\":\"x\",\"app_name\":\"Firecracker\"}",
+		"{\"vmm_version\":1,\"app_name\":\"Firecracker\"}",
+		"{\"vmm_version\":\"1.16.1\",\"app_name\":\"nginx\"}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(!fc_answer_version(bad[i], strlen(bad[i]), &v), "%s", bad[i]);
 }
 END_TEST
 
-/* --- advice --------------------------------------------------------------------------------------------------------------- */
+/* --- advice --- */
 
 static void put_file(const char *root, const char *path, const char *text)
 {
@@ -443,16 +543,19 @@ START_TEST(what_is_missing_is_named_one_a_line)
 {
 	char *root = test_dir();
 	AUTO_FREE char *all = NULL, *user = NULL;
-	put_file(root, "/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
+	put_file(root, "/proc/swaps",
+		"Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
 	put_file(root, "/proc/sys/kernel/osrelease", "6.1.0-56-amd64\n");
 	put_file(root, "/proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n");
 	put_file(root, "/sys/kernel/mm/ksm/run", "1\n");
 	put_file(root, "/sys/devices/system/cpu/smt/active", "1\n");
-	put_file(root, "/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable: Clear CPU buffers attempted, no microcode\n");
+	put_file(root, "/sys/devices/system/cpu/vulnerabilities/mds",
+		"Vulnerable: Clear CPU buffers attempted, no microcode\n");
 	put_file(root, "/sys/devices/system/cpu/vulnerabilities/retbleed", "Vulnerable\n");
 	put_file(root, "/sys/devices/system/cpu/vulnerabilities/tsx", "Mitigation: x\n");
 	ck_assert_int_eq(fc_advice(root, true, NULL, &all), 0);
-	static const char *const parts[] = { "no jailer", "swapoff -a", "KSM", "SMT", "open to mds, retbleed:", "favordynmods" };
+	static const char *const parts[] = { "no jailer", "swapoff -a", "KSM", "SMT",
+		"open to mds, retbleed:", "favordynmods" };
 	size_t lines = 1;
 	for (const char *at = all; (at = strchr(at, '\n')); at++)
 		lines++;
@@ -465,7 +568,7 @@ START_TEST(what_is_missing_is_named_one_a_line)
 }
 END_TEST
 
-/* --- io_uring --------------------------------------------------------------------------------- */
+/* --- io_uring --- */
 
 static bool async_on(const char *release, const char *disabled, bool is_root, const char *part)
 {
@@ -516,7 +619,7 @@ START_TEST(without_the_setting_io_uring_matters_to_nobody)
 }
 END_TEST
 
-/* --- pages ---------------------------------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 #define MEMORY_PAGES 64u
 #define MEMORY_BYTES ((uint64_t)MEMORY_PAGES * PAGE_BYTES)
@@ -525,7 +628,8 @@ static void put_page(int fd, uint32_t page, char letter)
 {
 	uint8_t content[PAGE_BYTES];
 	memset(content, letter, sizeof(content));
-	ck_assert_int_eq(sys_pwrite_all(fd, content, sizeof(content), (uint64_t)page * PAGE_BYTES), 0);
+	ck_assert_int_eq(
+		sys_pwrite_all(fd, content, sizeof(content), (uint64_t)page * PAGE_BYTES), 0);
 }
 
 static int sparse(const char *letters) /* one for each page, '.' is a hole */
@@ -543,9 +647,11 @@ static void memory_is(int fd, const char *letters)
 {
 	char page[PAGE_BYTES];
 	for (uint32_t i = 0; letters[i]; i++) {
-		ck_assert_int_eq(sys_pread_all(fd, page, sizeof(page), (uint64_t)i * PAGE_BYTES), 0);
+		ck_assert_int_eq(
+			sys_pread_all(fd, page, sizeof(page), (uint64_t)i * PAGE_BYTES), 0);
 		char expected = letters[i] == '.' ? 0 : letters[i];
-		ck_assert_msg(page[0] == expected && page[PAGE_BYTES - 1] == expected, "page %u is '%c', not '%c'", i, page[0], letters[i]);
+		ck_assert_msg(page[0] == expected && page[PAGE_BYTES - 1] == expected,
+			"page %u is '%c', not '%c'", i, page[0], letters[i]);
 	}
 }
 
@@ -603,7 +709,8 @@ START_TEST(a_whole_file_is_made_once_and_goes_with_its_pages)
 	ck_assert(!fs_exists(first));
 	free(first);
 	free(second);
-	ck_fails(NOVA_ENOTFOUND, pages_whole(&(struct pages)PAGES_NONE, "/no/such/place", base, MEMORY_BYTES, &first, &error));
+	ck_fails(NOVA_ENOTFOUND, pages_whole(&(struct pages)PAGES_NONE, "/no/such/place", base,
+					 MEMORY_BYTES, &first, &error));
 	test_dir_remove(dir);
 }
 END_TEST
@@ -613,7 +720,8 @@ static Suite *firecracker_suite(void)
 	Suite *suite = suite_create("firecracker");
 	TCase *tc = tcase_create("versions");
 	tcase_add_test(tc, versions_are_read_as_the_program_prints_them);
-	tcase_add_loop_test(tc, a_fact_is_true_of_the_versions_of_its_row_alone, 0, ARRAY_LEN(facts));
+	tcase_add_loop_test(
+		tc, a_fact_is_true_of_the_versions_of_its_row_alone, 0, ARRAY_LEN(facts));
 	tcase_add_test(tc, versions_that_cannot_work_are_refused);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("requests");
@@ -624,7 +732,8 @@ static Suite *firecracker_suite(void)
 	tcase_add_test(tc, a_network_device_has_its_tap_its_address_and_its_limits);
 	tcase_add_test(tc, a_network_device_without_limits_has_no_limiter);
 	tcase_add_test(tc, a_clone_gets_a_tap_of_its_own_from_version_1_12_on);
-	tcase_add_loop_test(tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
+	tcase_add_loop_test(
+		tc, each_version_is_sent_only_fields_that_it_knows, 0, ARRAY_LEN(restores));
 	tcase_add_test(tc, a_snapshot_is_whole_or_a_difference);
 	tcase_add_test(tc, a_first_difference_is_whole_by_version_and_swap);
 	suite_add_tcase(suite, tc);
@@ -634,7 +743,8 @@ static Suite *firecracker_suite(void)
 	tcase_add_test(tc, files_have_the_same_names_in_every_clone);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("limits");
-	tcase_add_loop_test(tc, a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts, 0, ARRAY_LEN(rates));
+	tcase_add_loop_test(
+		tc, a_rate_becomes_a_bucket_that_neither_stalls_nor_bursts, 0, ARRAY_LEN(rates));
 	tcase_add_test(tc, no_limit_is_no_limiter_and_operations_are_counted_by_the_second);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("replies");

@@ -113,16 +113,17 @@ static int novactl(const char *arguments)
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[len > 0 ? len : 0] = 0;
 	AUTO_FREE char *command =
-		str_format("%s/../../tools/novactl --no-daemon --home %s --engine fake %s", dirname(self),
-			home, arguments);
+		str_format("%s/../../tools/novactl --no-daemon --home %s --engine fake %s",
+			dirname(self), home, arguments);
 	return system(command);
 }
 
 static void use_novactl(void)
 {
 	static const char *const commands[] = { "list >/dev/null", "get two >/dev/null",
-		"snapshot list >/dev/null", "snapshot prune 2>/dev/null", "template prune 2>/dev/null",
-		"delete one 2>/dev/null", "doctor | grep -q 'ok .*store'", "delete two 2>/dev/null" };
+		"snapshot list >/dev/null", "snapshot prune 2>/dev/null",
+		"template prune 2>/dev/null", "delete one 2>/dev/null",
+		"doctor | grep -q 'ok .*store'", "delete two 2>/dev/null" };
 	prepare();
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		fill();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The one reader of what guests say: each member has its kind, its range, and a place in one message. */
+/* The one reader of what guests say: each member has its kind, its range, and a place in one
+ * message. */
 #include "proto/proto.h"
 #include "test.h"
 
@@ -14,33 +15,45 @@ static int read_text(const char *text, struct guest_message *ret)
 	return guest_message_read(copy, strlen(copy), ret, &error);
 }
 
-static const char *const texts[] = { "request_id", "stdout", "stderr", "error", "code", "status", "data", "base64", "agent", "kernel", "root" };
-static const char *const bools[] = { "timed_out", "truncated", "canceled", "warm", "hooks", "more", "pid1" };
+static const char *const texts[] = { "request_id", "stdout", "stderr", "error", "code", "status",
+	"data", "base64", "agent", "kernel", "root" };
+static const char *const bools[] = { "timed_out", "truncated", "canceled", "warm", "hooks", "more",
+	"pid1" };
 static const struct {
 	const char *name, *most, *over;
 } numbers[] = {
-	{ "exit_code", "255", "256" }, { "signal", "64", "65" }, { "stream", "2", "3" }, { "mode", "4095", "4096" },
-	{ "size", "9223372036854775807", "9223372036854775808" }, { "mtime_us", "9223372036854775807", "9223372036854775808" },
-	{ "duration_us", "9223372036854775807", "99999999999999999999" }, { "boot_us", "9223372036854775807", "18446744073709551617" },
-	{ "duration_ms", "9223372036854775", "9223372036854776" }, { "peak_kb", "9007199254740991", "9007199254740992" },
+	{ "exit_code", "255", "256" },
+	{ "signal", "64", "65" },
+	{ "stream", "2", "3" },
+	{ "mode", "4095", "4096" },
+	{ "size", "9223372036854775807", "9223372036854775808" },
+	{ "mtime_us", "9223372036854775807", "9223372036854775808" },
+	{ "duration_us", "9223372036854775807", "99999999999999999999" },
+	{ "boot_us", "9223372036854775807", "18446744073709551617" },
+	{ "duration_ms", "9223372036854775", "9223372036854776" },
+	{ "peak_kb", "9007199254740991", "9007199254740992" },
 };
 
 static void refuses(const char *name, const char *value)
 {
 	struct guest_message said;
-	AUTO_FREE char *text = str_format("{\"%s\":%s}", name, value), *quoted = str_format("\"%s\"", name);
+	AUTO_FREE char *text = str_format("{\"%s\":%s}", name, value),
+		       *quoted = str_format("\"%s\"", name);
 	int code = read_text(text, &said);
 	ck_assert_msg(code == NOVA_EAGENT, "%s", text);
-	ck_assert_msg(strstr(nova_error_message(error), quoted), "%s: %s", text, nova_error_message(error));
+	ck_assert_msg(strstr(nova_error_message(error), quoted), "%s: %s", text,
+		nova_error_message(error));
 	nova_error_free(error);
 	error = NULL;
 }
 
 START_TEST(a_member_of_another_kind_is_refused_by_name)
 {
-	static const char *const no_text[] = { "null", "0", "-1", "1.5", "true", "false", "[]", "{}", "[\"a\"]" };
+	static const char *const no_text[] = { "null", "0", "-1", "1.5", "true", "false", "[]",
+		"{}", "[\"a\"]" };
 	static const char *const no_bool[] = { "null", "0", "1", "\"true\"", "[]", "{}" };
-	static const char *const no_number[] = { "null", "-1", "-0", "1.0", "0.5", "1e2", "1E400", "true", "\"1\"", "[1]", "{}" };
+	static const char *const no_number[] = { "null", "-1", "-0", "1.0", "0.5", "1e2", "1E400",
+		"true", "\"1\"", "[1]", "{}" };
 	static const char *const no_list[] = { "null", "{}", "\"\"", "1", "true" };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		for (size_t j = 0; j < ARRAY_LEN(no_text); j++)
@@ -71,7 +84,8 @@ START_TEST(a_member_that_is_there_twice_is_refused)
 {
 	struct guest_message said;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		AUTO_FREE char *text = str_format("{\"%s\":\"a\",\"x\":1,\"%s\":\"a\"}", texts[i], texts[i]);
+		AUTO_FREE char *text =
+			str_format("{\"%s\":\"a\",\"x\":1,\"%s\":\"a\"}", texts[i], texts[i]);
 		ck_fails_with(NOVA_EAGENT, "twice", read_text(text, &said));
 	}
 	ck_fails_with(NOVA_EAGENT, "twice", read_text("{\"output\":1,\"output\":2}", &said));
@@ -85,8 +99,11 @@ START_TEST(what_is_not_there_is_told_from_what_is)
 	struct guest_message said;
 	ck_ok(read_text("{}", &said));
 	ck_assert(!said.error.at && !said.output.at && !said.entries.at && !said.hooks);
-	ck_assert(said.exit_code == -1 && said.signal == -1 && said.size == -1 && said.stream == -1);
-	ck_ok(read_text("{\"error\":\"\",\"exit_code\":0,\"hooks\":true,\"output\":null,\"entries\":[]}", &said));
+	ck_assert(
+		said.exit_code == -1 && said.signal == -1 && said.size == -1 && said.stream == -1);
+	ck_ok(read_text(
+		"{\"error\":\"\",\"exit_code\":0,\"hooks\":true,\"output\":null,\"entries\":[]}",
+		&said));
 	ck_assert(said.error.at && said.error.len == 0 && said.exit_code == 0 && said.hooks);
 	ck_assert_str_eq(said.output.at, "null");
 	ck_assert_str_eq(said.entries.at, "[]");
@@ -96,8 +113,13 @@ END_TEST
 START_TEST(text_is_what_its_escapes_mean)
 {
 	struct guest_message said;
-	ck_ok(read_text("{ \"stdout\" : \"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00DF\\u20aC\\uD83D\\uDE00\xc3\xa9.\" , \"stderr\":\"x\\u0000y\"}", &said));
-	ck_assert_str_eq(said.out.at, "a\"\\/\b\f\n\r\tA\xc3\x9f\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9.");
+	ck_ok(read_text(
+		"{ \"stdout\" : "
+		"\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00DF\\u20aC\\uD83D\\uDE00\xc3\xa9.\" , "
+		"\"stderr\":\"x\\u0000y\"}",
+		&said));
+	ck_assert_str_eq(
+		said.out.at, "a\"\\/\b\f\n\r\tA\xc3\x9f\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9.");
 	ck_assert_uint_eq(said.out.len, strlen(said.out.at));
 	ck_assert_uint_eq(said.err.len, 3);
 	ck_assert_mem_eq(said.err.at, "x\0y", 4);
@@ -107,7 +129,9 @@ END_TEST
 START_TEST(output_keeps_its_digits_and_its_spaces)
 {
 	struct guest_message said;
-	ck_ok(read_text("{\"output\": [1.10, -0, 12345678901234567890123, 1e999 ] ,\"exit_code\":7}", &said));
+	ck_ok(read_text(
+		"{\"output\": [1.10, -0, 12345678901234567890123, 1e999 ] ,\"exit_code\":7}",
+		&said));
 	ck_assert_str_eq(said.output.at, "[1.10, -0, 12345678901234567890123, 1e999 ]");
 	ck_assert_int_eq(said.exit_code, 7);
 }
@@ -158,7 +182,8 @@ END_TEST
 
 START_TEST(every_truncation_is_refused)
 {
-	static const char whole[] = "{\"request_id\":\"a\\u0041\",\"output\":[1],\"entries\":[[]],\"exit_code\":0,\"hooks\":true,\"x\":{\"y\":null}}";
+	static const char whole[] = "{\"request_id\":\"a\\u0041\",\"output\":[1],\"entries\":[[]],"
+				    "\"exit_code\":0,\"hooks\":true,\"x\":{\"y\":null}}";
 	struct guest_message said;
 	for (size_t len = 0; len < sizeof(whole) - 1; len++) {
 		AUTO_FREE char *text = strndup(whole, len);

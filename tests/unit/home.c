@@ -58,7 +58,7 @@ static char *put(const char *name, mode_t mode)
 	return path;
 }
 
-/* --- rights ----------------------------------------------------------------------------------- */
+/* --- rights --- */
 
 START_TEST(a_home_that_others_may_write_is_refused_with_the_way_out)
 {
@@ -160,7 +160,7 @@ START_TEST(a_configuration_file_that_anybody_may_write_is_refused)
 }
 END_TEST
 
-/* --- what the dead leave ------------------------------------------------------------------------ */
+/* --- what the dead leave --- */
 
 START_TEST(what_the_dead_left_half_done_is_swept_and_that_of_the_living_stays)
 {
@@ -227,7 +227,8 @@ static void *locker(void *path)
 {
 	for (int i = 0; i < 50; i++) {
 		AUTO_FD int fd = -1;
-		if (fs_lock(path, true, &fd) < 0 || __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) > 1)
+		if (fs_lock(path, true, &fd) < 0 ||
+			__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) > 1)
 			__atomic_add_fetch(&collisions, 1, __ATOMIC_SEQ_CST);
 		sched_yield();
 		__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);

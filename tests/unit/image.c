@@ -333,8 +333,8 @@ START_TEST(images_are_looked_for_where_the_header_says)
 	ck_assert_str_eq(second, target);
 	ck_assert_int_eq(fs_unlink(target), 0);
 	if (!fs_exists(IMAGE_INSTALLED "/" IMAGE_MANIFEST))
-		ck_fails_with(
-			NOVA_ENOTFOUND, "tools/images", image_find_directory("", true, &none, &error));
+		ck_fails_with(NOVA_ENOTFOUND, "tools/images",
+			image_find_directory("", true, &none, &error));
 }
 END_TEST
 
@@ -345,8 +345,10 @@ START_TEST(kernel_and_rootfs_are_found_by_name_and_by_path)
 	ck_assert(str_starts(vmlinux, images) && strstr(initramfs, IMAGE_INITRAMFS));
 	ck_ok(image_find_rootfs(images, "base", true, &rootfs, &error));
 	char *none = NULL;
-	ck_fails_with(NOVA_ENOTFOUND, "python", image_find_rootfs(images, "python", true, &none, &error));
-	ck_fails_with(NOVA_ECORRUPT, "no ext4", image_find_rootfs(images, rootfs, true, &none, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "python", image_find_rootfs(images, "python", true, &none, &error));
+	ck_fails_with(
+		NOVA_ECORRUPT, "no ext4", image_find_rootfs(images, rootfs, true, &none, &error));
 	ck_fails(NOVA_ENOTFOUND, image_find_rootfs(images, "/no/such.ext4", true, &none, &error));
 	uint8_t block[2048] = { 0 };
 	block[1080] = 0x53;

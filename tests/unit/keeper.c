@@ -10,7 +10,8 @@ START_TEST(a_child_is_given_its_descriptors_and_nothing_else)
 	struct setting s = set_up();
 	int pair[2], stray = open("/dev/null", O_RDONLY); /* inheritable on purpose */
 	ck_assert_int_eq(sys_pipe(pair), 0);
-	const char *const argv[] = { "/bin/sh", "-c", "ls /proc/self/fd | tr '\\n' ' '; echo given >&3", NULL };
+	const char *const argv[] = { "/bin/sh", "-c",
+		"ls /proc/self/fd | tr '\\n' ' '; echo given >&3", NULL };
 	struct spawn spawn = { .argv = argv, .fds = &pair[1], .fd_count = 1 };
 	struct process process;
 	ck_ok(keeper_spawn(s.keeper, &spawn, &process, &error));
@@ -50,7 +51,8 @@ START_TEST(a_missing_program_is_named)
 	const char *const argv[] = { "/no/such/vmm", NULL };
 	struct spawn spawn = { .argv = argv };
 	struct process process;
-	ck_fails_with(NOVA_ENOTFOUND, "/no/such/vmm", keeper_spawn(s.keeper, &spawn, &process, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "/no/such/vmm", keeper_spawn(s.keeper, &spawn, &process, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -116,7 +118,8 @@ static void be_a_host(const char *dir, int out)
 	int lock_fd;
 	struct spawn spawn = { .argv = sleeper };
 	if (fs_mkdirs(run_dir, 0700) < 0 || fs_lock(lock, false, &lock_fd) < 0 ||
-		keeper_new(run_dir, lock_fd, &keeper, NULL) < 0 || keeper_spawn(keeper, &spawn, &process, NULL) < 0)
+		keeper_new(run_dir, lock_fd, &keeper, NULL) < 0 ||
+		keeper_spawn(keeper, &spawn, &process, NULL) < 0)
 		_exit(1);
 	if (fork() == 0)
 		pause(); /* holds copies of all descriptors, as a careless host's worker does */
@@ -159,9 +162,13 @@ START_TEST(a_root_host_can_hand_the_child_to_another_user)
 	if (geteuid() != 0)
 		return; /* the other half of this behaviour, EPERM, is the kernel's */
 	struct setting s = set_up();
-	const char *const argv[] = { "/bin/sh", "-c", "test $(id -u) = 12345 && test \"$(id -G)\" = '12346 77' && "
-		"grep -q 'NoNewPrivs:.1' /proc/self/status", NULL };
-	struct spawn spawn = { .argv = argv, .change_user = true, .uid = 12345, .gid = 12346, .gid2 = 77 };
+	const char *const argv[] = { "/bin/sh", "-c",
+		"test $(id -u) = 12345 && test \"$(id -G)\" = '12346 77' && grep -q "
+		"'NoNewPrivs:.1' /proc/self/status",
+		NULL };
+	struct spawn spawn = {
+		.argv = argv, .change_user = true, .uid = 12345, .gid = 12346, .gid2 = 77
+	};
 	struct process process;
 	ck_ok(keeper_spawn(s.keeper, &spawn, &process, &error));
 	ck_assert(process_wait(&process, NEVER));

@@ -10,13 +10,16 @@
 
 #define HANG_MS 100000u
 
-/* --- one failure on the socket, at will ------------------------------------------------------------------------------ */
+/* --- one failure on the socket, at will --- */
 
 static int send_failure, receive_failure; /* an errno, once */
 
-int __real_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count, uint64_t deadline);
-int __wrap_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count, uint64_t deadline);
-int __wrap_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count, uint64_t deadline)
+int __real_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds,
+	size_t fd_count, uint64_t deadline);
+int __wrap_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds,
+	size_t fd_count, uint64_t deadline);
+int __wrap_sys_send_fds_until(int socket, const void *data, size_t len, const int *fds,
+	size_t fd_count, uint64_t deadline)
 {
 	int r = -send_failure;
 	send_failure = 0;
@@ -32,7 +35,7 @@ ssize_t __wrap_sys_recv_fd(int socket, void *out, size_t len, int *ret_fd, uint6
 	return r < 0 ? r : __real_sys_recv_fd(socket, out, len, ret_fd, deadline);
 }
 
-/* --- a child whose life shows on a pipe --------------------------------------------------------------------------------- */
+/* --- a child whose life shows on a pipe --- */
 
 static const char *const speaker[] = { "/bin/sh", "-c", "echo x >&3; exec sleep 1000", NULL };
 
@@ -67,7 +70,7 @@ static size_t open_fds(void)
 	return (size_t)count;
 }
 
-/* --- descriptors -------------------------------------------------------------------------------------------------------- */
+/* --- descriptors --- */
 
 struct crowd {
 	struct rlimit before;
@@ -138,7 +141,8 @@ START_TEST(with_few_free_descriptors_a_start_succeeds_or_leaves_nothing)
 		ck_assert_int_eq(code == 0, succeeded);
 		disperse(&crowd);
 		if (!succeeded)
-			ck_assert_msg(nova_error_os(error) == EMFILE, "%zu left: %s", left, nova_error_message(error));
+			ck_assert_msg(nova_error_os(error) == EMFILE, "%zu left: %s", left,
+				nova_error_message(error));
 		nova_error_free(error);
 		error = NULL;
 		process_done(&process, NULL);
@@ -179,7 +183,7 @@ START_TEST(a_keeper_that_has_no_room_for_descriptors_starts_nothing_without_them
 }
 END_TEST
 
-/* --- what passes ---------------------------------------------------------------------------------------------------------- */
+/* --- what passes --- */
 
 static void check_locked(const struct setting *s)
 {
@@ -242,14 +246,15 @@ START_TEST(a_child_whose_status_could_not_be_asked_for_is_collected_all_the_same
 		pid_t keeper = parent_of(process.pid);
 		*failures[side] = ENOBUFS;
 		process_done(&process, NULL);
-		for (uint64_t until = deadline_in_ms(HANG_MS); has_children(keeper); poll(NULL, 0, 2))
+		for (uint64_t until = deadline_in_ms(HANG_MS); has_children(keeper);
+			poll(NULL, 0, 2))
 			ck_assert(!deadline_passed(until));
 	}
 	tear_down(&s);
 }
 END_TEST
 
-/* --- who does not answer ---------------------------------------------------------------------------------------------------- */
+/* --- who does not answer --- */
 
 static void *hurry_later(void *keeper)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Hosts that collect every process they can get, and hosts whose kernel lacks calls: each in a process of its own. */
+/* Hosts that collect every process they can get, and hosts whose kernel lacks calls: each in a
+ * process of its own. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,7 +25,7 @@ static void count_child(int sig)
 	children_told++;
 }
 
-/* --- what each host does ---------------------------------------------------------------------------------------------- */
+/* --- what each host does --- */
 
 static void check_nobody_seen(void)
 {
@@ -33,8 +34,10 @@ static void check_nobody_seen(void)
 	ck_assert_int_eq(children_told, 0);
 }
 
-/* Leaves a process behind that has turned its back on everybody; it is alive as long as the pipe is open. */
-static const char *const parent_of_a_stray[] = { "/bin/sh", "-c", "setsid sleep 1000 & echo x >&3; exec sleep 1000", NULL };
+/* Leaves a process behind that has turned its back on everybody; it is alive as long as the pipe is
+ * open. */
+static const char *const parent_of_a_stray[] = { "/bin/sh", "-c",
+	"setsid sleep 1000 & echo x >&3; exec sleep 1000", NULL };
 
 static struct process spawn_watched(struct setting *s, const char *const *argv, int *ret_pipe)
 {
@@ -59,7 +62,8 @@ static void await_closed(int pipe)
 	fd_close(pipe);
 }
 
-/* A child that ends by itself, one that is killed, a keeper that is killed with a stray below it, and the end of it all. */
+/* A child that ends by itself, one that is killed, a keeper that is killed with a stray below it,
+ * and the end of it all. */
 static void live_as_host(void)
 {
 	static const char *const ends_soon[] = { "/bin/true", NULL };
@@ -94,7 +98,7 @@ static void live_as_host(void)
 	check_nobody_seen();
 }
 
-/* --- hosts that collect ------------------------------------------------------------------------------------------------- */
+/* --- hosts that collect --- */
 
 static void *collect_for_ever(void *unused)
 {
@@ -139,7 +143,8 @@ static void be_init(void)
 	live_as_host();
 }
 
-/* In a child, so that its signals, its limits and its children are its own; as PID 1 of a namespace if need be. */
+/* In a child, so that its signals, its limits and its children are its own; as PID 1 of a namespace
+ * if need be. */
 static void in_host(void (*host)(void), int flags)
 {
 	int status;
@@ -172,7 +177,7 @@ START_TEST(a_host_sees_no_child_and_no_signal_whatever_it_is)
 }
 END_TEST
 
-/* --- hosts without some calls --------------------------------------------------------------------------------------------- */
+/* --- hosts without some calls --- */
 
 static const int lacking[][4] = {
 	{ SYS_pidfd_open },
@@ -217,7 +222,8 @@ static Suite *hosts_suite(void)
 	Suite *suite = suite_create("keeper-hosts");
 	TCase *tc = tcase_create("hosts");
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, a_host_sees_no_child_and_no_signal_whatever_it_is, 0, ARRAY_LEN(hosts));
+	tcase_add_loop_test(
+		tc, a_host_sees_no_child_and_no_signal_whatever_it_is, 0, ARRAY_LEN(hosts));
 	tcase_add_loop_test(tc, an_old_kernel_is_enough, 0, ARRAY_LEN(lacking));
 	suite_add_tcase(suite, tc);
 	return suite;

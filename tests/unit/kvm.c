@@ -16,7 +16,7 @@ static void put(const char *root, const char *path, const char *text)
 	ck_assert_int_eq(fs_write_file(whole, text, strlen(text), 0644), 0);
 }
 
-/* --- the processor ---------------------------------------------------------------------------- */
+/* --- the processor --- */
 
 #define FIRST                                                                                      \
 	"processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\n"              \
@@ -79,7 +79,7 @@ START_TEST(a_processor_of_which_nothing_is_known_is_no_processor)
 }
 END_TEST
 
-/* --- what is behind /dev/kvm ------------------------------------------------------------------ */
+/* --- what is behind /dev/kvm --- */
 
 static const struct {
 	const char *modules[4], *flags;
@@ -154,7 +154,7 @@ START_TEST(a_measurement_of_another_boot_is_not_believed)
 }
 END_TEST
 
-/* --- for whom it is --------------------------------------------------------------------------- */
+/* --- for whom it is --- */
 
 static void says(bool is_vmm, unsigned gid, unsigned mode, const char *part)
 {

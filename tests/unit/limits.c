@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory limits by control groups, and users of VMMs: both are of the whole machine, so these tests need root. */
+/* Memory limits by control groups, and users of VMMs: both are of the whole machine, so these tests
+ * need root. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@
 
 static nova_error_t *error;
 
-/* --- users ---------------------------------------------------------------------------------------- */
+/* --- users --- */
 
 #define FIRST     0x6f000000u /* not those that VMMs really get */
 #define PROCESSES 4u
@@ -79,7 +80,7 @@ START_TEST(five_thousand_users_taken_by_four_processes_are_different)
 }
 END_TEST
 
-/* --- control groups ---------------------------------------------------------------------------------- */
+/* --- control groups --- */
 
 /* The directory in which groups are made here; NULL: there is none. */
 static char *groups(void)
@@ -96,7 +97,8 @@ static char *groups(void)
 
 #define MAKERS 6
 
-/* Those that one of these processes has made: other programs beside have groups there, and sweep. */
+/* Those that one of these processes has made: other programs beside have groups there, and sweep.
+ */
 static size_t count_groups(const char *directory, const pid_t *makers)
 {
 	char **names;

@@ -6,7 +6,7 @@
 
 static nova_error_t *error;
 
-/* --- listings ---------------------------------------------------------------------------------------------------- */
+/* --- listings --- */
 
 static int add_page(nova_files_t *files, const char *text, bool *ret_more)
 {
@@ -21,9 +21,15 @@ START_TEST(pages_are_put_together)
 {
 	nova_files_t *files = calloc(1, sizeof(*files));
 	bool more;
-	ck_ok(add_page(files, "{\"entries\":[[\"d\",\"d\",493,0,5,\"\"],[\"d/x\",\"f\",420,3,6,\"00112233445566ff\"]],\"more\":true}", &more));
+	ck_ok(add_page(files,
+		"{\"entries\":[[\"d\",\"d\",493,0,5,\"\"],[\"d/"
+		"x\",\"f\",420,3,6,\"00112233445566ff\"]],\"more\":true}",
+		&more));
 	ck_assert(more);
-	ck_ok(add_page(files, "{\"entries\":[[\"d/y\",\"l\",511,0,7,\"../z\"],[\"d-\",\"o\",384,0,8,\"\"],[\"e\",\"f\",0,1,0,\"\"]],\"more\":false}", &more));
+	ck_ok(add_page(files,
+		"{\"entries\":[[\"d/y\",\"l\",511,0,7,\"../"
+		"z\"],[\"d-\",\"o\",384,0,8,\"\"],[\"e\",\"f\",0,1,0,\"\"]],\"more\":false}",
+		&more));
 	ck_assert(!more);
 	ck_assert_uint_eq(nova_files_count(files), 5);
 	ck_assert_uint_eq(nova_files_digest(files, 1), 0x00112233445566ffu);
@@ -41,25 +47,52 @@ END_TEST
 START_TEST(a_guest_that_lies_is_not_believed)
 {
 	static const char *const entries[] = {
-		"7", "[]", "[\"a\"]", "{}", "[1,\"f\",0,0,0,\"\"]", "[\"a\",\"f\",0,0,0]", "[\"a\",\"f\",0,0,0,7]",
+		"7",
+		"[]",
+		"[\"a\"]",
+		"{}",
+		"[1,\"f\",0,0,0,\"\"]",
+		"[\"a\",\"f\",0,0,0]",
+		"[\"a\",\"f\",0,0,0,7]",
 		/* no path */
-		"[\"\",\"f\",0,0,0,\"\"]", "[\"/etc/passwd\",\"f\",0,0,0,\"\"]", "[\"../x\",\"f\",0,0,0,\"\"]", "[\"..\",\"d\",0,0,0,\"\"]", "[\"a/../../x\",\"f\",0,0,0,\"\"]",
-		"[\"a//b\",\"f\",0,0,0,\"\"]", "[\"a/\",\"d\",0,0,0,\"\"]", "[\"./a\",\"f\",0,0,0,\"\"]", "[\"a\\u0000b\",\"f\",0,0,0,\"\"]",
+		"[\"\",\"f\",0,0,0,\"\"]",
+		"[\"/etc/passwd\",\"f\",0,0,0,\"\"]",
+		"[\"../x\",\"f\",0,0,0,\"\"]",
+		"[\"..\",\"d\",0,0,0,\"\"]",
+		"[\"a/../../x\",\"f\",0,0,0,\"\"]",
+		"[\"a//b\",\"f\",0,0,0,\"\"]",
+		"[\"a/\",\"d\",0,0,0,\"\"]",
+		"[\"./a\",\"f\",0,0,0,\"\"]",
+		"[\"a\\u0000b\",\"f\",0,0,0,\"\"]",
 		/* no kind, no numbers, no digest */
-		"[\"a\",\"x\",0,0,0,\"\"]", "[\"a\",\"\",0,0,0,\"\"]", "[\"a\",\"fd\",0,0,0,\"\"]", "[\"a\",\"f\",-1,0,0,\"\"]", "[\"a\",\"f\",4096,0,0,\"\"]",
-		"[\"a\",\"f\",0,-1,0,\"\"]", "[\"a\",\"f\",0,0,-1,\"\"]", "[\"a\",\"f\",0,0,0,\"12\"]", "[\"a\",\"f\",0,0,0,\"0011223344556677889\"]",
-		"[\"a\",\"f\",0,0,0,\"zz11223344556677\"]", "[\"a\",\"l\",0,0,0,\"\"]", "[\"a\",\"l\",0,0,0,\"x\\u0000y\"]",
+		"[\"a\",\"x\",0,0,0,\"\"]",
+		"[\"a\",\"\",0,0,0,\"\"]",
+		"[\"a\",\"fd\",0,0,0,\"\"]",
+		"[\"a\",\"f\",-1,0,0,\"\"]",
+		"[\"a\",\"f\",4096,0,0,\"\"]",
+		"[\"a\",\"f\",0,-1,0,\"\"]",
+		"[\"a\",\"f\",0,0,-1,\"\"]",
+		"[\"a\",\"f\",0,0,0,\"12\"]",
+		"[\"a\",\"f\",0,0,0,\"0011223344556677889\"]",
+		"[\"a\",\"f\",0,0,0,\"zz11223344556677\"]",
+		"[\"a\",\"l\",0,0,0,\"\"]",
+		"[\"a\",\"l\",0,0,0,\"x\\u0000y\"]",
 		/* in no directory, behind what is not, twice */
-		"[\"a/b\",\"f\",0,0,0,\"\"]", "[\"f/b\",\"f\",0,0,0,\"\"]", "[\"A\",\"f\",0,0,0,\"\"]", "[\"f\",\"f\",0,0,0,\"\"]",
+		"[\"a/b\",\"f\",0,0,0,\"\"]",
+		"[\"f/b\",\"f\",0,0,0,\"\"]",
+		"[\"A\",\"f\",0,0,0,\"\"]",
+		"[\"f\",\"f\",0,0,0,\"\"]",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
 		nova_files_t *files = calloc(1, sizeof(*files));
 		bool more;
-		AUTO_FREE char *text = str_format("{\"entries\":[[\"f\",\"f\",0,0,0,\"\"],%s],\"more\":false}", entries[i]);
+		AUTO_FREE char *text = str_format(
+			"{\"entries\":[[\"f\",\"f\",0,0,0,\"\"],%s],\"more\":false}", entries[i]);
 		ck_fails_with(NOVA_EAGENT, "entry 1", add_page(files, text, &more));
 		nova_files_free(files);
 	}
-	static const char *const pages[] = { "{}", "{\"entries\":{}}", "{\"entries\":[],\"more\":true}" };
+	static const char *const pages[] = { "{}", "{\"entries\":{}}",
+		"{\"entries\":[],\"more\":true}" };
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
 		nova_files_t *files = calloc(1, sizeof(*files));
 		bool more;
@@ -76,7 +109,10 @@ START_TEST(a_listing_without_end_is_broken_off)
 	for (unsigned i = 0; code == 0; i++) {
 		char entries[64];
 		snprintf(entries, sizeof(entries), "[[\"%08u\",\"f\",0,0,0,\"\"]]", i);
-		struct guest_message said = { .entries = { entries, strlen(entries) }, .more = true };
+		struct guest_message said = {
+			.entries = { entries, strlen(entries) },
+			.more = true,
+		};
 		code = files_add_page(files, &said, i < FILES_MOST ? NULL : &error);
 	}
 	ck_assert_uint_eq(nova_files_count(files), FILES_MOST);
@@ -85,7 +121,7 @@ START_TEST(a_listing_without_end_is_broken_off)
 }
 END_TEST
 
-/* --- a guest's answers ---------------------------------------------------------------------------------------------- */
+/* --- a guest's answers --- */
 
 static const char *const *answers; /* the next ones, in this order */
 
@@ -104,10 +140,10 @@ void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call)
 
 #define STATUS ",\"status\":\"ok\"" /* of every answer */
 
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop,
-	struct vm_answer *ret, nova_error_t **err);
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop,
-	struct vm_answer *ret, nova_error_t **err)
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+	const struct stop *stop, struct vm_answer *ret, nova_error_t **err);
+int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+	const struct stop *stop, struct vm_answer *ret, nova_error_t **err)
 {
 	(void)vm, (void)type, (void)deadline, (void)stop;
 	ck_assert_ptr_nonnull(payload);
@@ -117,8 +153,11 @@ int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadli
 	const char *text = *answers++;
 	size_t len = strlen(text) + strlen(STATUS);
 	ret->frame = malloc(sizeof(*ret->frame) + len + 1);
-	*ret->frame = (struct proto_frame){ .type = NOVA_MSG_RESP, .payload = ret->frame->text, .payload_len = len };
-	snprintf(ret->frame->text, len + 1, "%.*s%s}", (int)strlen(text) - 1, text, text[1] == '}' ? STATUS + 1 : STATUS);
+	*ret->frame = (struct proto_frame){
+		.type = NOVA_MSG_RESP, .payload = ret->frame->text, .payload_len = len
+	};
+	snprintf(ret->frame->text, len + 1, "%.*s%s}", (int)strlen(text) - 1, text,
+		text[1] == '}' ? STATUS + 1 : STATUS);
 	ret->frame->payload_len = strlen(ret->frame->text);
 	return guest_message_read(ret->frame->payload, ret->frame->payload_len, &ret->said, err);
 }
@@ -141,26 +180,37 @@ START_TEST(a_read_takes_what_was_promised_and_nothing_else)
 {
 	ck_ok(read_with(SAID("{\"size\":3,\"mtime_us\":1,\"base64\":\"YWJj\"}"), 0));
 	ck_ok(read_with(SAID("{\"size\":0,\"base64\":\"\"}"), 0));
-	static const char *const nonsense[] = { "{}", "{\"size\":3}", "{\"size\":3,\"base64\":\"YW%j\"}" };
+	static const char *const nonsense[] = { "{}", "{\"size\":3}",
+		"{\"size\":3,\"base64\":\"YW%j\"}" };
 	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++)
-		ck_fails_with(NOVA_EAGENT, "'/tmp/x' of microVM a-guest", read_with(SAID(nonsense[i]), 0));
+		ck_fails_with(NOVA_EAGENT, "'/tmp/x' of microVM a-guest",
+			read_with(SAID(nonsense[i]), 0));
 	/* More or less than it says, or another file in the middle. */
-	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID("{\"size\":2,\"base64\":\"YWJj\"}"), 0));
-	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID("{\"size\":4,\"base64\":\"YWJj\"}"), 0));
-	ck_fails_with(NOVA_EAGENT, "\"size\"", read_with(SAID("{\"size\":-1,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(
+		NOVA_EBUSY, "changed", read_with(SAID("{\"size\":2,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(
+		NOVA_EBUSY, "changed", read_with(SAID("{\"size\":4,\"base64\":\"YWJj\"}"), 0));
+	ck_fails_with(
+		NOVA_EAGENT, "\"size\"", read_with(SAID("{\"size\":-1,\"base64\":\"YWJj\"}"), 0));
 	ck_fails_with(NOVA_EAGENT, "\"base64\"", read_with(SAID("{\"size\":3,\"base64\":7}"), 0));
-	ck_fails_with(NOVA_ETOOBIG, "at most 2 ", read_with(SAID("{\"size\":3,\"base64\":\"YWJj\"}"), 2));
-	ck_fails_with(NOVA_EINVAL, "microVM a-guest: 'x': no", read_with(SAID("{\"code\":\"invalid\",\"error\":\"'x': no\"}"), 0));
+	ck_fails_with(
+		NOVA_ETOOBIG, "at most 2 ", read_with(SAID("{\"size\":3,\"base64\":\"YWJj\"}"), 2));
+	ck_fails_with(NOVA_EINVAL, "microVM a-guest: 'x': no",
+		read_with(SAID("{\"code\":\"invalid\",\"error\":\"'x': no\"}"), 0));
 
 	const size_t coded_len = ((size_t)PROTO_FILE_PIECE + 2) / 3 * 4;
 	AUTO_FREE char *coded = malloc(coded_len + 1);
 	memset(coded, 'A', coded_len);
 	strcpy(coded + coded_len - 2, "==");
-	AUTO_FREE char *first = str_format("{\"size\":%u,\"mtime_us\":5,\"base64\":\"%s\"}", PROTO_FILE_PIECE + 3, coded);
+	AUTO_FREE char *first = str_format(
+		"{\"size\":%u,\"mtime_us\":5,\"base64\":\"%s\"}", PROTO_FILE_PIECE + 3, coded);
 	char good[80], later[80], longer[80];
-	snprintf(good, sizeof(good), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 3);
-	snprintf(later, sizeof(later), "{\"size\":%u,\"mtime_us\":6,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 3);
-	snprintf(longer, sizeof(longer), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}", PROTO_FILE_PIECE + 4);
+	snprintf(good, sizeof(good), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}",
+		PROTO_FILE_PIECE + 3);
+	snprintf(later, sizeof(later), "{\"size\":%u,\"mtime_us\":6,\"base64\":\"YWJj\"}",
+		PROTO_FILE_PIECE + 3);
+	snprintf(longer, sizeof(longer), "{\"size\":%u,\"mtime_us\":5,\"base64\":\"YWJj\"}",
+		PROTO_FILE_PIECE + 4);
 	ck_ok(read_with(SAID(first, good), 0));
 	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID(first, later), 0));
 	ck_fails_with(NOVA_EBUSY, "changed", read_with(SAID(first, longer), 0));
@@ -168,25 +218,30 @@ START_TEST(a_read_takes_what_was_promised_and_nothing_else)
 }
 END_TEST
 
-int __real_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
-	nova_error_t **err);
+int __real_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
+	const nova_wait_opts *wait, nova_files_t **ret, nova_error_t **err);
 
 START_TEST(a_listing_is_asked_for_until_there_is_no_more)
 {
 	struct nova_vm vm = { .id = "a-guest" };
 	nova_files_t *files = NULL;
-	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a/b\",\"f\",0,0,0,\"\"]],\"more\":false}");
+	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}",
+		"{\"entries\":[[\"a/b\",\"f\",0,0,0,\"\"]],\"more\":false}");
 	ck_ok(__real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error));
 	ck_assert_uint_eq(nova_files_count(files), 2);
 	nova_files_free(files);
-	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}", "{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}");
-	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest", __real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error)); /* it would go on for ever */
+	answers = SAID("{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}",
+		"{\"entries\":[[\"a\",\"d\",0,0,0,\"\"]],\"more\":true}");
+	/* it would go on for ever */
+	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest",
+		__real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error));
 }
 END_TEST
 
-/* --- VMs ------------------------------------------------------------------------------------------------------------ */
+/* --- VMs --- */
 
-/* What stands for a VM: names and contents of files, "path=content", "path/" and "path>target", with " @time" for another time than 1. */
+/* What stands for a VM: names and contents of files, "path=content", "path/" and "path>target",
+ * with " @time" for another time than 1. */
 struct double_vm {
 	struct nova_vm vm; /* first */
 	char lines[20][64];
@@ -235,17 +290,18 @@ static int order_of_files(const void *a, const void *b)
 	return proto_path_order(((const struct file *)a)->path, ((const struct file *)b)->path);
 }
 
-int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
-	nova_error_t **err);
-int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth, const nova_wait_opts *wait, nova_files_t **ret,
-	nova_error_t **err)
+int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
+	const nova_wait_opts *wait, nova_files_t **ret, nova_error_t **err);
+int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
+	const nova_wait_opts *wait, nova_files_t **ret, nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
 	const char *content;
 	(void)wait;
 	ck_assert_uint_eq(depth, 0);
 	if (strcmp(directory, "/tmp") != 0)
-		return nova_fail(err, NOVA_ENOTFOUND, "microVM %s: '%s': No such file or directory", vm->id, directory);
+		return nova_fail(err, NOVA_ENOTFOUND, "microVM %s: '%s': No such file or directory",
+			vm->id, directory);
 	nova_files_t *files = calloc(1, sizeof(*files));
 	files->items = calloc(d->count + 1, sizeof(*files->items));
 	for (; files->count < d->count; files->count++)
@@ -258,21 +314,25 @@ int __wrap_nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t dep
 static size_t find(const struct double_vm *d, const char *path)
 {
 	size_t len = strlen(path), i = 0;
-	while (i < d->count && (strncmp(d->lines[i], path, len) != 0 || !strchr("=>/", d->lines[i][len]) || (d->lines[i][len] == '/' && d->lines[i][len + 1] &&
-		d->lines[i][len + 1] != ' ')))
+	while (i < d->count &&
+		(strncmp(d->lines[i], path, len) != 0 || !strchr("=>/", d->lines[i][len]) ||
+			(d->lines[i][len] == '/' && d->lines[i][len + 1] &&
+				d->lines[i][len + 1] != ' ')))
 		i++;
 	return i;
 }
 
 static int lose_in_time(nova_vm_t *vm, nova_error_t **err)
 {
-	return pieces_until_loss && --pieces_until_loss == 0 ? nova_fail(err, NOVA_ELOST, "microVM %s is dead", vm->id) : 0;
+	return pieces_until_loss && --pieces_until_loss == 0 ?
+		       nova_fail(err, NOVA_ELOST, "microVM %s is dead", vm->id) :
+		       0;
 }
 
-int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop,
-	struct buf *out, nova_error_t **err);
-int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, uint64_t offset, const struct stop *stop,
-	struct buf *out, nova_error_t **err)
+int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected,
+	uint64_t offset, const struct stop *stop, struct buf *out, nova_error_t **err);
+int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected,
+	uint64_t offset, const struct stop *stop, struct buf *out, nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
 	(void)stop;
@@ -287,9 +347,12 @@ int __wrap_vm_file_piece(nova_vm_t *vm, const char *path, const struct file *exp
 	return lose_in_time(vm, err);
 }
 
-/* As strict as a file system: nothing without its directory, and no directory goes that holds something. */
-int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **err);
-int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c, const struct stop *stop, nova_error_t **err)
+/* As strict as a file system: nothing without its directory, and no directory goes that holds
+ * something. */
+int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
+	const struct stop *stop, nova_error_t **err);
+int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
+	const struct stop *stop, nova_error_t **err)
 {
 	struct double_vm *d = (struct double_vm *)vm;
 	(void)stop;
@@ -302,12 +365,15 @@ int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_cha
 	bool was_directory = at < d->count && !strpbrk(d->lines[at], "=>");
 	if (at < d->count) {
 		bool stays = c->file && was_directory;
-		ck_assert_msg(!c->file || was_directory == (c->file->kind == NOVA_FILE_DIRECTORY), "%s is in the way", path);
+		ck_assert_msg(!c->file || was_directory == (c->file->kind == NOVA_FILE_DIRECTORY),
+			"%s is in the way", path);
 		if (!stays)
 			memmove(d->lines[at], d->lines[--d->count], sizeof(d->lines[0]));
 		if (was_directory && !c->file)
 			for (size_t i = 0; i < d->count; i++)
-				ck_assert_msg(strncmp(d->lines[i], name, strlen(name)) || d->lines[i][strlen(name)] != '/', "%s holds %s", name, d->lines[i]);
+				ck_assert_msg(strncmp(d->lines[i], name, strlen(name)) ||
+						      d->lines[i][strlen(name)] != '/',
+					"%s holds %s", name, d->lines[i]);
 		if (stays)
 			return lose_in_time(vm, err);
 	}
@@ -317,17 +383,27 @@ int __wrap_vm_file_change(nova_vm_t *vm, const char *path, const struct file_cha
 		char parent[64];
 		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name), name);
 		size_t above = find(d, parent);
-		ck_assert_msg(above < d->count && !strpbrk(d->lines[above], "=>"), "%s has no directory", path);
+		ck_assert_msg(above < d->count && !strpbrk(d->lines[above], "=>"),
+			"%s has no directory", path);
 	}
 	bool link = c->file->kind == NOVA_FILE_LINK, file = c->file->kind == NOVA_FILE_REGULAR;
-	snprintf(line, sizeof(line), "%s%s%.*s @%llu", name, link ? ">" : file ? "=" : "/", link ? (int)strlen(c->file->target) : (int)c->len,
-		link ? c->file->target : c->len ? (const char *)c->data : "", (unsigned long long)c->file->mtime_us);
+	snprintf(line, sizeof(line), "%s%s%.*s @%llu", name,
+		link ? ">" :
+		file ? "=" :
+		       "/",
+		link ? (int)strlen(c->file->target) : (int)c->len,
+		link   ? c->file->target :
+		c->len ? (const char *)c->data :
+			 "",
+		(unsigned long long)c->file->mtime_us);
 	add_line(d, line);
 	return lose_in_time(vm, err);
 }
 
-int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret, nova_error_t **err);
-int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret, nova_error_t **err)
+int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret,
+	nova_error_t **err);
+int __wrap_nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret,
+	nova_error_t **err)
 {
 	(void)err;
 	(void)wait;
@@ -352,7 +428,7 @@ int __wrap_host_check_process(const nova_host_t *host, nova_error_t **err)
 	return 0;
 }
 
-/* --- merges ----------------------------------------------------------------------------------------------------------- */
+/* --- merges --- */
 
 #define LINES(...) ((const char *const[]){ __VA_ARGS__ })
 
@@ -362,7 +438,8 @@ struct scene {
 	nova_merge_t *report;
 };
 
-static void scene_begin(struct scene *s, const char *const *parent, const char *const *a, const char *const *b)
+static void scene_begin(
+	struct scene *s, const char *const *parent, const char *const *a, const char *const *b)
 {
 	*s = (struct scene){ .merged = NULL };
 	freed = pieces_until_loss = 0;
@@ -388,7 +465,8 @@ static void scene_holds(struct scene *s, const char *expected)
 	ck_ok(__wrap_nova_vm_list_files(s->merged, "/tmp", 0, NULL, &files, &error));
 	for (size_t i = 0; i < files->count; i++) {
 		const struct double_vm *d = (const struct double_vm *)s->merged;
-		const char *line = d->lines[find(d, files->items[i].path)], *at = strstr(line, " @");
+		const char *line = d->lines[find(d, files->items[i].path)],
+			   *at = strstr(line, " @");
 		buf_append(&text, line, at ? (size_t)(at - line) : strlen(line));
 		buf_append_str(&text, " ");
 	}
@@ -401,7 +479,9 @@ static void scene_reports(struct scene *s, const char *expected)
 {
 	AUTO_BUF struct buf text = BUF_INIT(4096);
 	for (size_t i = 0; i < nova_merge_count(s->report); i++) {
-		AUTO_FREE char *item = str_format("%c%s:%d ", "?+~-!"[nova_merge_kind(s->report, i)], nova_merge_path(s->report, i) + 5, nova_merge_branch(s->report, i));
+		AUTO_FREE char *item =
+			str_format("%c%s:%d ", "?+~-!"[nova_merge_kind(s->report, i)],
+				nova_merge_path(s->report, i) + 5, nova_merge_branch(s->report, i));
 		ck_assert(str_starts(nova_merge_path(s->report, i), "/tmp/"));
 		buf_append_str(&text, item);
 	}
@@ -420,12 +500,18 @@ static void scene_end(struct scene *s)
 START_TEST(different_paths_and_equal_changes_are_no_conflict)
 {
 	struct scene s;
-	scene_begin(&s, LINES("keep=1", "both=1", "gone=1", "d/", "d/x=1", "e/", "e/y=1", "turn=1", "l>old", NULL),
-		LINES("keep=1", "both=2 @9", "d/", "d/x=7", "e/", "e/y=1", "new=a", "n/", "n/m/", "n/m/o=1", "turn/", "turn/in=1", "l>old", NULL),
-		LINES("keep=1 @5", "both=2 @3", "gone=1", "d/", "d/x=1", "d/z=2", "e>keep", "turn=1", "l>new", NULL));
+	scene_begin(&s,
+		LINES("keep=1", "both=1", "gone=1", "d/", "d/x=1", "e/", "e/y=1", "turn=1", "l>old",
+			NULL),
+		LINES("keep=1", "both=2 @9", "d/", "d/x=7", "e/", "e/y=1", "new=a", "n/", "n/m/",
+			"n/m/o=1", "turn/", "turn/in=1", "l>old", NULL),
+		LINES("keep=1 @5", "both=2 @3", "gone=1", "d/", "d/x=1", "d/z=2", "e>keep",
+			"turn=1", "l>new", NULL));
 	ck_ok(scene_merge(&s, NOVA_MERGE_REFUSE));
-	scene_holds(&s, "both=2 d/ d/x=7 d/z=2 e>keep keep=1 l>new n/ n/m/ n/m/o=1 new=a turn/ turn/in=1 ");
-	scene_reports(&s, "~both:0 ~d/x:0 +d/z:1 ~e:1 -e/y:1 -gone:0 ~l:1 +n:0 +n/m:0 +n/m/o:0 +new:0 ~turn:0 +turn/in:0 ");
+	scene_holds(&s,
+		"both=2 d/ d/x=7 d/z=2 e>keep keep=1 l>new n/ n/m/ n/m/o=1 new=a turn/ turn/in=1 ");
+	scene_reports(&s, "~both:0 ~d/x:0 +d/z:1 ~e:1 -e/y:1 -gone:0 ~l:1 +n:0 +n/m:0 +n/m/o:0 "
+			  "+new:0 ~turn:0 +turn/in:0 ");
 	ck_assert_uint_eq(nova_merge_conflicts(s.report), 0);
 	ck_assert_uint_eq(s.parent.count, 9); /* as it was */
 	ck_assert_str_eq(nova_merge_path(s.report, 99) ? "path" : "none", "none");
@@ -435,25 +521,37 @@ START_TEST(different_paths_and_equal_changes_are_no_conflict)
 }
 END_TEST
 
-/* Two branches that do not agree: what remains when the latest, and when the first of them has its way. */
+/* Two branches that do not agree: what remains when the latest, and when the first of them has its
+ * way. */
 static const struct {
 	const char *const *parent, *const *a, *const *b;
 	const char *refused, *latest, *first;
 } disputes[] = {
-	{ LINES("p=1", NULL), LINES("p=2 @5", NULL), LINES("p=3 @6", NULL), "!p:-1 ", "p=3 ", "p=2 " },
-	{ LINES("p=1", NULL), LINES("p=2 @6", NULL), LINES("p=3 @6", NULL), "!p:-1 ", "p=2 ", "p=2 " },
+	{ LINES("p=1", NULL), LINES("p=2 @5", NULL), LINES("p=3 @6", NULL), "!p:-1 ", "p=3 ",
+		"p=2 " },
+	{ LINES("p=1", NULL), LINES("p=2 @6", NULL), LINES("p=3 @6", NULL), "!p:-1 ", "p=2 ",
+		"p=2 " },
 	{ LINES("p=1", NULL), LINES(NULL), LINES("p=3", NULL), "!p:-1 ", "p=3 ", "" },
 	{ LINES("p=1", NULL), LINES("p=3", NULL), LINES(NULL), "!p:-1 ", "p=3 ", "p=3 " },
 	{ LINES(NULL), LINES("p=2 @7", NULL), LINES("p=3 @6", NULL), "!p:-1 ", "p=2 ", "p=2 " },
-	{ LINES(NULL), LINES("p=2 @3", NULL), LINES("p/ @6", "p/q=1", NULL), "!p:-1 ", "p/ p/q=1 ", "p=2 " },
-	{ LINES(NULL), LINES("p=2 @8", NULL), LINES("p/ @6", "p/q=1", NULL), "!p:-1 ", "p=2 ", "p=2 " },
+	{ LINES(NULL), LINES("p=2 @3", NULL), LINES("p/ @6", "p/q=1", NULL), "!p:-1 ", "p/ p/q=1 ",
+		"p=2 " },
+	{ LINES(NULL), LINES("p=2 @8", NULL), LINES("p/ @6", "p/q=1", NULL), "!p:-1 ", "p=2 ",
+		"p=2 " },
 	{ LINES("l>a", NULL), LINES("l>b", NULL), LINES("l>c @9", NULL), "!l:-1 ", "l>c ", "l>b " },
 	/* a directory is removed, and something put into it */
-	{ LINES("d/", "d/old=1", NULL), LINES(NULL), LINES("d/ @4", "d/old=1", "d/x/", "d/x/y=1", NULL), "!d:-1 ", "d/ d/x/ d/x/y=1 ", "" },
-	{ LINES("d/", "d/old=1", NULL), LINES("d/ @4", "d/old=1", "d/x=1", NULL), LINES(NULL), "!d:-1 ", "d/ d/x=1 ", "d/ d/x=1 " },
-	{ LINES("d/", "d/old=1", NULL), LINES("d=file @9", NULL), LINES("d/ @4", "d/old=2", NULL), "!d:-1 !d/old:-1 ", "d=file ", "d=file " },
-	{ LINES("d/", "d/old=1", NULL), LINES("d/ @4", "d/old=2", NULL), LINES("d>x @3", NULL), "!d:-1 !d/old:-1 ", "d/ d/old=2 ", "d/ d/old=2 " },
-	{ LINES("d/", "d/e/", "d/e/f=1", NULL), LINES(NULL), LINES("d/ @2", "d/e/ @2", "d/e/f=2", NULL), "!d:-1 !d/e:-1 !d/e/f:-1 ", "d/ d/e/ d/e/f=2 ", "" },
+	{ LINES("d/", "d/old=1", NULL), LINES(NULL),
+		LINES("d/ @4", "d/old=1", "d/x/", "d/x/y=1", NULL), "!d:-1 ", "d/ d/x/ d/x/y=1 ",
+		"" },
+	{ LINES("d/", "d/old=1", NULL), LINES("d/ @4", "d/old=1", "d/x=1", NULL), LINES(NULL),
+		"!d:-1 ", "d/ d/x=1 ", "d/ d/x=1 " },
+	{ LINES("d/", "d/old=1", NULL), LINES("d=file @9", NULL), LINES("d/ @4", "d/old=2", NULL),
+		"!d:-1 !d/old:-1 ", "d=file ", "d=file " },
+	{ LINES("d/", "d/old=1", NULL), LINES("d/ @4", "d/old=2", NULL), LINES("d>x @3", NULL),
+		"!d:-1 !d/old:-1 ", "d/ d/old=2 ", "d/ d/old=2 " },
+	{ LINES("d/", "d/e/", "d/e/f=1", NULL), LINES(NULL),
+		LINES("d/ @2", "d/e/ @2", "d/e/f=2", NULL), "!d:-1 !d/e:-1 !d/e/f:-1 ",
+		"d/ d/e/ d/e/f=2 ", "" },
 };
 
 START_TEST(a_conflict_is_refused_or_decided_as_asked)
@@ -480,7 +578,8 @@ END_TEST
 START_TEST(deletions_that_agree_or_do_not_touch_are_no_conflict)
 {
 	struct scene s;
-	scene_begin(&s, LINES("d/", "d/a=1", "d/b=1", "x=1", NULL), LINES(NULL), LINES("d/", "d/a=1", NULL));
+	scene_begin(&s, LINES("d/", "d/a=1", "d/b=1", "x=1", NULL), LINES(NULL),
+		LINES("d/", "d/a=1", NULL));
 	ck_ok(scene_merge(&s, NOVA_MERGE_REFUSE)); /* b has removed less of what a has removed */
 	scene_holds(&s, "");
 	scene_reports(&s, "-d:0 -d/a:0 -d/b:0 -x:0 ");
@@ -493,7 +592,8 @@ START_TEST(a_branch_that_dies_in_the_middle_leaves_no_merged_vm)
 	struct scene s;
 	int after = 1;
 	for (;; after++) {
-		scene_begin(&s, LINES("p=1", "q=1", NULL), LINES("p=2", "q=1", "d/", "d/r=1", NULL), LINES("p=1", NULL));
+		scene_begin(&s, LINES("p=1", "q=1", NULL), LINES("p=2", "q=1", "d/", "d/r=1", NULL),
+			LINES("p=1", NULL));
 		pieces_until_loss = after;
 		int code = scene_merge(&s, NOVA_MERGE_REFUSE);
 		if (code == 0)
@@ -519,16 +619,20 @@ START_TEST(bad_arguments_are_refused_before_a_fork)
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, NULL, 2, NULL, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, none, 1, NULL, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, list, 0, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, list, MERGE_MOST + 1, NULL, &s.merged, NULL, &error));
+	ck_fails(NOVA_EINVAL,
+		nova_vm_merge(&s.parent.vm, list, MERGE_MOST + 1, NULL, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, list, 2, NULL, NULL, NULL, &error));
 	opts.on_conflict = 3;
-	ck_fails_with(NOVA_EINVAL, "on_conflict is 3", nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "on_conflict is 3",
+		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
 	opts.on_conflict = 0;
 	opts.directory = "/tmp/../etc";
-	ck_fails_with(NOVA_EINVAL, "directory", nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "directory",
+		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
 	ck_assert_int_eq(freed, 0);
 	opts.directory = "/missing";
-	ck_fails_with(NOVA_ENOTFOUND, "/missing", nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "/missing",
+		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
 	ck_assert_int_eq(freed, 1);
 	ck_ok(nova_vm_merge(&s.parent.vm, list, 2, NULL, &s.merged, NULL, &error));
 	scene_holds(&s, "p=1 ");

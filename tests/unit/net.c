@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The network of VMs: addresses, names and what guests are told; and, for root, real TAPs at a real bridge in a network namespace of the test's own. */
+/* The network of VMs: addresses, names and what guests are told; and, for root, real TAPs at a real
+ * bridge in a network namespace of the test's own. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +14,17 @@
 
 static nova_error_t *error;
 
-/* --- what is only computed ---------------------------------------------------------------------------------------------- */
+/* --- what is only computed --- */
 
 START_TEST(a_subnet_is_an_address_and_a_length)
 {
 	static const struct {
 		const char *text, *network, *mask, *gateway;
 	} good[] = {
-		{ "172.30.0.0/24", "172.30.0.0", "255.255.255.0", "172.30.0.1" }, { "10.1.2.3/8", "10.0.0.0", "255.0.0.0", "10.0.0.1" },
-		{ "192.168.7.77/30", "192.168.7.76", "255.255.255.252", "192.168.7.77" }, { "172.30.4.0/22", "172.30.4.0", "255.255.252.0", "172.30.4.1" },
+		{ "172.30.0.0/24", "172.30.0.0", "255.255.255.0", "172.30.0.1" },
+		{ "10.1.2.3/8", "10.0.0.0", "255.0.0.0", "10.0.0.1" },
+		{ "192.168.7.77/30", "192.168.7.76", "255.255.255.252", "192.168.7.77" },
+		{ "172.30.4.0/22", "172.30.4.0", "255.255.252.0", "172.30.4.1" },
 		{ "10.0.0.0/1", "0.0.0.0", "128.0.0.0", "0.0.0.1" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -35,8 +38,9 @@ START_TEST(a_subnet_is_an_address_and_a_length)
 		net_address_text(net_gateway(&s), text);
 		ck_assert_str_eq(text, good[i].gateway);
 	}
-	static const char *const bad[] = { "", "172.30.0.0", "172.30.0.0/", "172.30.0.0/31", "172.30.0.0/0", "172.30.0.0/024", "172.30.0.0/2x", "172.30.0/24",
-		"172.30.0.256/24", "fd00::/64", "/24", "172.30.0.0/24 ", "0172.030.0000.00000000/24" };
+	static const char *const bad[] = { "", "172.30.0.0", "172.30.0.0/", "172.30.0.0/31",
+		"172.30.0.0/0", "172.30.0.0/024", "172.30.0.0/2x", "172.30.0/24", "172.30.0.256/24",
+		"fd00::/64", "/24", "172.30.0.0/24 ", "0172.030.0000.00000000/24" };
 	struct net_subnet s;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(!net_subnet_parse(bad[i], &s), "%s", bad[i]);
@@ -99,7 +103,10 @@ START_TEST(a_guest_is_told_its_address_in_two_ways)
 	link.address = number("172.30.3.9");
 	AUTO_FREE char *argument = net_kernel_argument(&link), *members = net_members(&link);
 	ck_assert_str_eq(argument, "ip=172.30.3.9::172.30.0.1:255.255.252.0::eth0:off");
-	ck_assert_msg(str_starts(members, ",\"address\":\"172.30.3.9/22\",\"gateway\":\"172.30.0.1\",\"mac\":\"02:fc:00:1e:03:09\",\"nameservers\":\""), "%s", members);
+	ck_assert_msg(str_starts(members, ",\"address\":\"172.30.3.9/"
+					  "22\",\"gateway\":\"172.30.0.1\",\"mac\":\"02:fc:00:1e:"
+					  "03:09\",\"nameservers\":\""),
+		"%s", members);
 }
 END_TEST
 
@@ -119,10 +126,15 @@ START_TEST(name_servers_that_a_guest_can_ask_are_taken)
 	static const struct {
 		const char *text, *servers;
 	} cases[] = {
-		{ "nameserver 10.0.0.53\nsearch example.org\nnameserver\t192.168.1.1 \n", "10.0.0.53 192.168.1.1" },
+		{ "nameserver 10.0.0.53\nsearch example.org\nnameserver\t192.168.1.1 \n",
+			"10.0.0.53 192.168.1.1" },
 		{ "nameserver 127.0.0.53\n", "" },
-		{ "# nameserver 1.1.1.1\nnameserver fe80::1\nnameserver 127.0.0.1\n nameserver 9.9.9.9", "9.9.9.9" },
-		{ "nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver 1.0.0.4\n", "1.0.0.1 1.0.0.2 1.0.0.3" },
+		{ "# nameserver 1.1.1.1\nnameserver fe80::1\nnameserver 127.0.0.1\n nameserver "
+		  "9.9.9.9",
+			"9.9.9.9" },
+		{ "nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver "
+		  "1.0.0.4\n",
+			"1.0.0.1 1.0.0.2 1.0.0.3" },
 		{ "nameservers 1.1.1.1\nnameserver 1.1.1.1x\nnameserver\n", "" },
 		{ "", "" },
 	};
@@ -150,7 +162,7 @@ START_TEST(a_resolver_on_the_loopback_is_replaced_by_those_behind_it)
 }
 END_TEST
 
-/* --- the kernel's side: root, in a namespace of its own ------------------------------------------------------------------- */
+/* --- the kernel's side: root, in a namespace of its own --- */
 
 static char *dir, *run_dir;
 static nova_config_t *config;
@@ -271,7 +283,11 @@ static void next_frame(int tap, char out[64])
 
 static int on_bridge(void)
 {
-	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE), .sll_ifindex = (int)sys_link_index("novabr0") };
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETHERTYPE),
+		.sll_ifindex = (int)sys_link_index("novabr0"),
+	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETHERTYPE));
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -309,7 +325,8 @@ START_TEST(without_isolation_the_same_frame_arrives)
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
 	ck_ok(net_attach(net, "44556677", NULL, &second, &error));
 	net_mac(second.address, mac);
-	ck_assert_int_eq(system("bridge link set dev nova-001122 isolated off"), 0); // NOLINT: a control
+	ck_assert_int_eq(
+		system("bridge link set dev nova-001122 isolated off"), 0); // NOLINT: a control
 	put_frame(first.fd, frame_to(mac, "to the other one"));
 	next_frame(second.fd, got);
 	ck_assert_str_eq(got, "to the other one");
@@ -326,7 +343,8 @@ START_TEST(a_forged_sender_draws_no_frames_to_itself)
 	ck_ok(net_attach(net, "44556677", NULL, &second, &error));
 	AUTO_FD int host = on_bridge();
 	net_mac(second.address, mac);
-	struct frame f = frame_to(all, "I am the other one"), answer = frame_to(mac, "for the other one");
+	struct frame f = frame_to(all, "I am the other one"),
+		     answer = frame_to(mac, "for the other one");
 	memcpy(f.from, mac, 6);
 	put_frame(first.fd, f);
 	ck_assert_int_gt(sys_recv(host, f.to, sizeof(f) - 10, 0), 0);
@@ -345,7 +363,11 @@ static pid_t holder(int ready, bool hands_over)
 	struct net_link link = NET_LINK_NONE;
 	char id[9];
 	random_hex(id, 8);
-	uint32_t address = net_attach(net, id, NULL, &link, NULL) == 0 && (!hands_over || net_hand_over(net, &link, 0, NULL) == 0) ? link.address : 0;
+	uint32_t address =
+		net_attach(net, id, NULL, &link, NULL) == 0 &&
+				(!hands_over || net_hand_over(net, &link, 0, NULL) == 0) ?
+			link.address :
+			0;
 	sys_write(ready, &address, sizeof(address));
 	for (;;)
 		pause();
@@ -401,7 +423,8 @@ END_TEST
 
 START_TEST(the_keeper_removes_what_stays_when_its_host_has_ended)
 {
-	ck_ok(net_attach(net, "00112233", NULL, &first, &error)); /* with the keeper, which has run iptables */
+	/* with the keeper, which has run iptables */
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
 	ck_ok(net_hand_over(net, &first, 0, &error));
 	ck_assert_int_eq(first.fd, -1);
 	ck_assert_uint_eq(netns_count_taps(), 1);
@@ -430,7 +453,8 @@ START_TEST(a_full_subnet_is_said_to_be_full)
 {
 	ck_ok(nova_config_set(config, "firecracker.subnet", "10.99.0.0/30", &error));
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
-	ck_fails_with(NOVA_ELIMIT, "firecracker.subnet", net_attach(net, "44556677", NULL, &second, &error));
+	ck_fails_with(NOVA_ELIMIT, "firecracker.subnet",
+		net_attach(net, "44556677", NULL, &second, &error));
 	ck_assert_uint_eq(netns_count_taps(), 1);
 	net_detach(&first);
 	ck_ok(net_attach(net, "44556677", NULL, &second, &error));
@@ -440,10 +464,12 @@ END_TEST
 START_TEST(settings_that_cannot_be_are_named)
 {
 	ck_ok(nova_config_set(config, "firecracker.subnet", "172.30.0.0/33", &error));
-	ck_fails_with(NOVA_ECONFIG, "firecracker.subnet", net_attach(net, "00112233", NULL, &first, &error));
+	ck_fails_with(NOVA_ECONFIG, "firecracker.subnet",
+		net_attach(net, "00112233", NULL, &first, &error));
 	ck_ok(nova_config_set(config, "firecracker.subnet", "172.30.0.0/24", &error));
 	ck_ok(nova_config_set(config, "firecracker.bridge_name", "a/b", &error));
-	ck_fails_with(NOVA_ECONFIG, "firecracker.bridge_name", net_attach(net, "00112233", NULL, &first, &error));
+	ck_fails_with(NOVA_ECONFIG, "firecracker.bridge_name",
+		net_attach(net, "00112233", NULL, &first, &error));
 }
 END_TEST
 
@@ -455,9 +481,12 @@ START_TEST(the_way_out_is_made_once)
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
 	ck_ok(net_attach(other, "44556677", NULL, &second, &error));
 	net_free(other);
-	ck_assert(runs_with("PATH=$PATH:/usr/sbin:/sbin iptables -t nat -S POSTROUTING | grep -- '-s 172.30.0.0/24 ! -o novabr0 -j MASQUERADE'"));
-	ck_assert(runs_with("PATH=$PATH:/usr/sbin:/sbin iptables -S FORWARD | sed -n 2p | grep -- '-i novabr0 -o novabr0 -j DROP'"));
-	ck_assert(!runs_with("PATH=$PATH:/usr/sbin:/sbin iptables-save | grep novabr0 | sort | uniq -d"));
+	ck_assert(runs_with("PATH=$PATH:/usr/sbin:/sbin iptables -t nat -S POSTROUTING | grep -- "
+			    "'-s 172.30.0.0/24 ! -o novabr0 -j MASQUERADE'"));
+	ck_assert(runs_with("PATH=$PATH:/usr/sbin:/sbin iptables -S FORWARD | sed -n 2p | grep -- "
+			    "'-i novabr0 -o novabr0 -j DROP'"));
+	ck_assert(!runs_with(
+		"PATH=$PATH:/usr/sbin:/sbin iptables-save | grep novabr0 | sort | uniq -d"));
 	ck_assert(runs_with("grep 1 /proc/sys/net/ipv4/ip_forward"));
 }
 END_TEST
@@ -466,7 +495,8 @@ START_TEST(where_iptables_fails_nft_makes_the_way_out)
 {
 	if (!runs_with("PATH=$PATH:/usr/sbin:/sbin; command -v nft"))
 		return;
-	AUTO_FREE char *broken = path_join(dir, "iptables"), *path = str_format("%s:/usr/sbin:/usr/bin:/sbin:/bin", dir);
+	AUTO_FREE char *broken = path_join(dir, "iptables"),
+		       *path = str_format("%s:/usr/sbin:/usr/bin:/sbin:/bin", dir);
 	ck_assert_int_eq(fs_write_file(broken, "#!/bin/sh\nexit 3\n", 17, 0755), 0);
 	ck_assert_int_eq(fs_chmod(dir, 0755) | setenv("PATH", path, 1), 0);
 	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
@@ -482,13 +512,14 @@ START_TEST(without_the_rights_it_says_what_to_do)
 	int code = net_attach(net, "44556677", NULL, &second, &error);
 	ck_assert_int_eq(seteuid(0) | setegid(0), 0);
 	ck_assert_int_eq(code, NOVA_EPERM);
-	ck_assert_ptr_nonnull(strstr(nova_error_message(error), "run as root, or ask for the network none"));
+	ck_assert_ptr_nonnull(
+		strstr(nova_error_message(error), "run as root, or ask for the network none"));
 	nova_error_free(error);
 	ck_assert_uint_eq(netns_count_taps(), 1);
 }
 END_TEST
 
-/* --- together ----------------------------------------------------------------------------------------------------------------- */
+/* --- together --- */
 
 static Suite *net_suite(void)
 {
@@ -517,7 +548,8 @@ static Suite *net_suite(void)
 	tcase_add_test(tc, guests_reach_the_host_but_not_each_other);
 	tcase_add_test(tc, without_isolation_the_same_frame_arrives);
 	tcase_add_test(tc, a_forged_sender_draws_no_frames_to_itself);
-	tcase_add_test(tc, processes_that_choose_at_once_choose_different_addresses_and_kill_9_leaves_none);
+	tcase_add_test(tc,
+		processes_that_choose_at_once_choose_different_addresses_and_kill_9_leaves_none);
 	tcase_add_test(tc, a_tap_that_stays_without_its_process_is_removed_by_its_record);
 	tcase_add_test(tc, the_keeper_removes_what_stays_when_its_host_has_ended);
 	tcase_add_test(tc, a_machine_that_takes_anothers_place_keeps_its_address);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests with real devices, in a network namespace of their own: the network of this machine is left alone. */
+/* Tests with real devices, in a network namespace of their own: the network of this machine is left
+ * alone. */
 #ifndef NOVA_TESTS_NETNS_H
 #define NOVA_TESTS_NETNS_H
 
@@ -11,7 +12,8 @@
 
 static inline bool netns_has_program(void)
 {
-	static const char *const programs[] = { "/usr/sbin/iptables", "/sbin/iptables", "/usr/sbin/nft", "/sbin/nft" };
+	static const char *const programs[] = { "/usr/sbin/iptables", "/sbin/iptables",
+		"/usr/sbin/nft", "/sbin/nft" };
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++)
 		if (fs_exists(programs[i]))
 			return true;
@@ -31,7 +33,8 @@ static inline const char *netns_missing(void)
 	if (!pid)
 		_exit(unshare(CLONE_NEWNET) < 0);
 	int status;
-	return waitpid(pid, &status, 0) == pid && status == 0 ? NULL : "no network namespace can be made";
+	return waitpid(pid, &status, 0) == pid && status == 0 ? NULL :
+								"no network namespace can be made";
 }
 
 START_TEST(what_needs_a_network_of_its_own)

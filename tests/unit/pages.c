@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The private pages of another process, which the kernel moves less than 2 GiB of at once: the short form gives the system call a smaller
- * limit, the long form (NOVA_TEST_LONG) has the true one.
+ * The private pages of another process, which the kernel moves less than 2 GiB of at once: the
+ * short form gives the system call a smaller limit, the long form (NOVA_TEST_LONG) has the true
+ * one.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,15 +19,18 @@
 
 static nova_error_t *error;
 
-/* --- a system call that moves less than it is asked for ----------------------------------------------------------------- */
+/* --- a system call that moves less than it is asked for --- */
 
 static size_t at_most = SIZE_MAX; /* bytes a call */
 static unsigned calls, fails_at;  /* fails_at: the call that fails with EFAULT; 0: none */
 
-typedef ssize_t move_fn(pid_t pid, const struct iovec *local, unsigned long n, const struct iovec *remote, unsigned long m, unsigned long flags);
-move_fn __real_process_vm_readv, __real_process_vm_writev, __wrap_process_vm_readv, __wrap_process_vm_writev;
+typedef ssize_t move_fn(pid_t pid, const struct iovec *local, unsigned long n,
+	const struct iovec *remote, unsigned long m, unsigned long flags);
+move_fn __real_process_vm_readv, __real_process_vm_writev, __wrap_process_vm_readv,
+	__wrap_process_vm_writev;
 
-static ssize_t move_some(move_fn *move, pid_t pid, const struct iovec *local, const struct iovec *remote, unsigned long count)
+static ssize_t move_some(move_fn *move, pid_t pid, const struct iovec *local,
+	const struct iovec *remote, unsigned long count)
 {
 	struct iovec here = *local;
 	if (++calls == fails_at) {
@@ -37,24 +41,27 @@ static ssize_t move_some(move_fn *move, pid_t pid, const struct iovec *local, co
 	return move(pid, &here, 1, remote, count, 0);
 }
 
-ssize_t __wrap_process_vm_readv(pid_t pid, const struct iovec *local, unsigned long n, const struct iovec *remote, unsigned long m, unsigned long flags)
+ssize_t __wrap_process_vm_readv(pid_t pid, const struct iovec *local, unsigned long n,
+	const struct iovec *remote, unsigned long m, unsigned long flags)
 {
 	(void)n, (void)flags;
 	return move_some(__real_process_vm_readv, pid, local, remote, m);
 }
 
-ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *local, unsigned long n, const struct iovec *remote, unsigned long m, unsigned long flags)
+ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *local, unsigned long n,
+	const struct iovec *remote, unsigned long m, unsigned long flags)
 {
 	(void)n, (void)flags;
 	return move_some(__real_process_vm_writev, pid, local, remote, m);
 }
 
-/* --- a machine that is a process with memory ------------------------------------------------------------------------------ */
+/* --- a machine that is a process with memory --- */
 
 static uint8_t *memory;
 static size_t memory_size;
 
-static int memory_of(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **err)
+static int memory_of(
+	struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **err)
 {
 	(void)m, (void)err;
 	*ret_address = (uint64_t)(uintptr_t)memory;
@@ -77,13 +84,15 @@ static void fill(void)
 			*(volatile size_t *)(memory + page * PAGE_BYTES) = page;
 }
 
-/* A child with that much memory, whose pages are its own: with `filled`, once this returns they are in it. */
+/* A child with that much memory, whose pages are its own: with `filled`, once this returns they are
+ * in it. */
 static struct machine start(size_t size, bool filled)
 {
 	int ready[2];
 	char byte;
 	memory_size = size;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ck_assert_ptr_ne(memory, MAP_FAILED);
 	madvise(memory, size, MADV_NOHUGEPAGE); /* there would be no holes */
 	ck_assert_int_eq(pipe(ready), 0);
@@ -136,7 +145,8 @@ static void there_and_back(size_t size)
 	ck_ok(pages_read(&ops, &to, &again, &error));
 	end(&to);
 	ck_assert_uint_eq(again.page_count, count - 2);
-	for (size_t i = 0; i < again.page_count; i += i < 4 || i + 8 > again.page_count ? 1 : again.page_count / 64)
+	for (size_t i = 0; i < again.page_count;
+		i += i < 4 || i + 8 > again.page_count ? 1 : again.page_count / 64)
 		ck_assert_uint_eq(first_word(&again, i), first_word(&pages, i));
 	pages_done(&pages);
 	pages_done(&again);
@@ -158,7 +168,7 @@ START_TEST(more_than_two_gibibytes_of_private_pages_are_moved)
 }
 END_TEST
 
-/* --- as files -------------------------------------------------------------------------------- */
+/* --- as files --- */
 
 static uint64_t kept(int fd)
 {

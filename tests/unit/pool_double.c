@@ -4,7 +4,7 @@
 nova_error_t *error;
 struct doubles doubles;
 
-/* --- doubles of the room vm --------------------------------------------------------------------------------------------------- */
+/* --- doubles of the room vm --- */
 
 static int no_pause(struct machine *m, nova_error_t **err)
 {
@@ -21,18 +21,22 @@ static int get(const int *value)
 static void note_most(int *most, int value)
 {
 	int seen = get(most);
-	while (value > seen && !__atomic_compare_exchange_n(most, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (value > seen && !__atomic_compare_exchange_n(most, &seen, value, false,
+				       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
 }
 
-int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err);
-int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err)
+int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err)
 {
 	(void)host, (void)stop; /* a double that cannot be called off */
 	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)MEMORY_MB_STANDARD;
 	__atomic_add_fetch(&doubles.starts, 1, __ATOMIC_SEQ_CST);
 	note_most(&doubles.most_alive, __atomic_add_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST));
-	note_most(&doubles.most_memory, __atomic_add_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST));
+	note_most(&doubles.most_memory,
+		__atomic_add_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST));
 	while (get(&doubles.gate))
 		sys_poll(NULL, 0, 1);
 	if (get(&doubles.failing)) {
@@ -83,8 +87,10 @@ int __wrap_nova_vm_state(nova_vm_t *vm)
 static int set_state(nova_vm_t *vm, int state, nova_error_t **err)
 {
 	int seen = state == NOVA_VM_PAUSED ? NOVA_VM_RUNNING : NOVA_VM_PAUSED;
-	__atomic_compare_exchange_n(&vm->state, &seen, state, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	return get(&vm->state) == NOVA_VM_DEAD ? nova_fail(err, NOVA_ELOST, "the double is dead") : 0;
+	__atomic_compare_exchange_n(
+		&vm->state, &seen, state, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return get(&vm->state) == NOVA_VM_DEAD ? nova_fail(err, NOVA_ELOST, "the double is dead") :
+						 0;
 }
 
 int __wrap_nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err);
@@ -109,7 +115,7 @@ void kill_double(nova_vm_t *vm)
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_SEQ_CST);
 }
 
-/* --- setting ------------------------------------------------------------------------------------------------------------------- */
+/* --- setting --- */
 
 struct setting set_up(const nova_pool_opts *opts)
 {

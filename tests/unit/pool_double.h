@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool whose VMs are nothing but handles: their start can be held up, made to fail and counted. */
+/* A pool whose VMs are nothing but handles: their start can be held up, made to fail and counted.
+ */
 #ifndef NOVA_TESTS_POOL_DOUBLE_H
 #define NOVA_TESTS_POOL_DOUBLE_H
 
@@ -14,9 +15,9 @@ extern nova_error_t *error;
 /* What the doubles have seen and are told; atomic. */
 struct doubles {
 	int starts, alive, most_alive, most_memory, memory, frees;
-	int gate;   /* 1: starts wait until it is 0 again */
+	int gate; /* 1: starts wait until it is 0 again */
 	int failing;
-	int deep_sleep; /* VMs die of being woken, that many times */
+	int deep_sleep;        /* VMs die of being woken, that many times */
 	nova_pool_t *dropping; /* whose shells are dropped */
 	int dropped;
 };
@@ -53,8 +54,8 @@ struct caller {
 	nova_pool_t *pool;
 	nova_pool_want want;
 
-	bool keeps;   /* does not give the VM back */
-	int *order;   /* of all callers that share it: how many had a VM before */
+	bool keeps; /* does not give the VM back */
+	int *order; /* of all callers that share it: how many had a VM before */
 	pthread_t thread;
 	int code, place, cold;
 	nova_vm_t *vm;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* VMs that wait: their time, their sleep, their death, those that are kept; and what the pool tells of itself. */
+/* VMs that wait: their time, their sleep, their death, those that are kept; and what the pool tells
+ * of itself. */
 #include "pool_double.h"
 
 static nova_pool_opts sleepy(uint32_t max_vms)
@@ -115,7 +116,7 @@ START_TEST(a_forgotten_kind_is_ended_now_or_when_it_comes_back)
 }
 END_TEST
 
-/* --- kept ones ------------------------------------------------------------------------------------------------------------------------ */
+/* --- kept ones --- */
 
 static void give_template(struct setting *s, const char *key)
 {
@@ -205,8 +206,10 @@ START_TEST(more_than_the_pool_may_hold_cannot_be_kept)
 	ck_ok(nova_pool_keep(s.pool, &g, 0, &error));
 	ck_ok(nova_pool_keep(s.pool, &g, 0, &error));
 	ck_ok(nova_pool_keep(s.pool, &f, 2, &error));
-	ck_fails_with(NOVA_ELIMIT, "256 of at most 256 MB are kept for other functions (setting pool.max_memory)",
-		nova_pool_acquire(s.pool, &g, &vm, NULL, &error)); /* at once, and not after a minute in vain */
+	ck_fails_with(NOVA_ELIMIT,
+		"256 of at most 256 MB are kept for other functions (setting pool.max_memory)",
+		/* at once, and not after a minute in vain */
+		nova_pool_acquire(s.pool, &g, &vm, NULL, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -246,7 +249,7 @@ START_TEST(fresh_vms_are_kept_for_callers_who_want_one)
 }
 END_TEST
 
-/* --- who ticks -------------------------------------------------------------------------------------------------------------------------- */
+/* --- who ticks --- */
 
 START_TEST(the_descriptor_is_readable_when_a_tick_has_something_to_do)
 {
@@ -304,7 +307,7 @@ START_TEST(the_hook_is_called_at_each_tick)
 }
 END_TEST
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- numbers --- */
 
 START_TEST(all_counters_come_at_once_and_one_by_one_alike)
 {
@@ -330,11 +333,14 @@ START_TEST(each_latency_has_its_bucket_and_percentiles_are_found)
 	struct setting s = set_up(NULL);
 	uint64_t limits_us[LATENCY_BUCKETS], counts[LATENCY_BUCKETS], total = 0;
 	ck_assert_uint_eq(nova_pool_percentile_us(s.pool, NOVA_POOL_LATENCY_WARM, 50), 0);
-	ck_assert_int_eq(nova_pool_histogram(s.pool, NOVA_POOL_LATENCY_WARM, limits_us, NULL, LATENCY_BUCKETS), (int)LATENCY_BUCKETS);
+	ck_assert_int_eq(nova_pool_histogram(
+				 s.pool, NOVA_POOL_LATENCY_WARM, limits_us, NULL, LATENCY_BUCKETS),
+		(int)LATENCY_BUCKETS);
 	for (size_t i = 1; i < LATENCY_BUCKETS; i++) {
 		ck_assert_uint_gt(limits_us[i], limits_us[i - 1]);
 		if (i >= 8 && i < LATENCY_BUCKETS - 1)
-			ck_assert_uint_le((limits_us[i] - limits_us[i - 1]) * 8, limits_us[i - 1] + 1);
+			ck_assert_uint_le(
+				(limits_us[i] - limits_us[i - 1]) * 8, limits_us[i - 1] + 1);
 	}
 	ck_assert_uint_eq(limits_us[LATENCY_BUCKETS - 1], UINT64_MAX);
 	ck_assert_uint_gt(limits_us[LATENCY_BUCKETS - 2], 10000000);
@@ -349,7 +355,8 @@ START_TEST(each_latency_has_its_bucket_and_percentiles_are_found)
 		while (!counts[at])
 			at++;
 		ck_assert_uint_ge(limits_us[at], us);
-		ck_assert(at == 0 || limits_us[at - 1] <= us * 2 + 1000); /* not far above, though the clock goes on */
+		/* not far above, though the clock goes on */
+		ck_assert(at == 0 || limits_us[at - 1] <= us * 2 + 1000);
 	}
 	memset(s.pool->latency, 0, sizeof(s.pool->latency));
 	for (int i = 0; i < 5; i++)

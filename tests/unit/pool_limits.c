@@ -10,10 +10,12 @@ START_TEST(the_limit_on_vms_is_named_when_the_wait_for_one_is_over)
 	struct setting s = set_up(&o);
 	nova_vm_t *vm = take(&s, "a"), *none = NULL;
 	nova_pool_want want = want_of("b");
-	ck_fails_with(NOVA_ELIMIT, "1 of at most 1 are alive (settings pool.max_vms, pool.queue_timeout)",
+	ck_fails_with(NOVA_ELIMIT,
+		"1 of at most 1 are alive (settings pool.max_vms, pool.queue_timeout)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
 	want.queue_timeout_ms = 2;
-	ck_fails_with(NOVA_ELIMIT, "in 2 ms", nova_pool_acquire(s.pool, &want, &none, NULL, &error));
+	ck_fails_with(
+		NOVA_ELIMIT, "in 2 ms", nova_pool_acquire(s.pool, &want, &none, NULL, &error));
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_TIMEOUTS), 2);
 	nova_pool_release(s.pool, vm, 1);
 	tear_down(&s);
@@ -30,7 +32,9 @@ START_TEST(the_limit_on_memory_is_named_when_the_wait_for_it_is_over)
 	nova_pool_want want = want_of("b");
 	large.memory_mb = 256;
 	want.vm = &large;
-	ck_fails_with(NOVA_ELIMIT, "128 of at most 300 MB are in use, and 256 are needed (settings pool.max_memory, pool.queue_timeout)",
+	ck_fails_with(NOVA_ELIMIT,
+		"128 of at most 300 MB are in use, and 256 are needed (settings pool.max_memory, "
+		"pool.queue_timeout)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_MEMORY_MB), 128);
 	nova_pool_release(s.pool, vm, 1);
@@ -45,7 +49,9 @@ START_TEST(a_vm_larger_than_all_memory_is_refused_at_once)
 	struct setting s = set_up(&o);
 	nova_vm_t *none = NULL;
 	nova_pool_want want = want_of("f");
-	ck_fails_with(NOVA_ELIMIT, "a microVM of 128 MB is larger than all microVMs together may be: 100 MB (setting pool.max_memory)",
+	ck_fails_with(NOVA_ELIMIT,
+		"a microVM of 128 MB is larger than all microVMs together may be: 100 MB (setting "
+		"pool.max_memory)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_TOO_LARGE), 1);
 	tear_down(&s);
@@ -88,7 +94,8 @@ START_TEST(a_full_queue_is_named_and_leaves_those_who_wait_alone)
 		caller_start(&s, &waiting[i], "f");
 		await_count(s.pool, NOVA_POOL_WAITING, i + 1);
 	}
-	ck_fails_with(NOVA_ELIMIT, "2 callers wait for a microVM already, and no more may (setting pool.max_queue)",
+	ck_fails_with(NOVA_ELIMIT,
+		"2 callers wait for a microVM already, and no more may (setting pool.max_queue)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_QUEUE_FULL), 1);
 	nova_pool_release(s.pool, vm, 1);
@@ -145,7 +152,7 @@ START_TEST(wrong_options_are_refused)
 }
 END_TEST
 
-/* --- sharing and fresh ones ----------------------------------------------------------------------------------------------------------- */
+/* --- sharing and fresh ones --- */
 
 static nova_vm_t *take_shared(struct setting *s, uint32_t concurrency)
 {
@@ -281,15 +288,17 @@ START_TEST(fresh_vms_start_side_by_side_once_one_has_started)
 }
 END_TEST
 
-/* --- fork --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- fork --- */
 
 static bool is_left_alone(struct setting *s, nova_vm_t *vm)
 {
 	nova_vm_t *none;
 	nova_pool_want want = want_of("f");
 	uint64_t values[4];
-	if (nova_pool_acquire(s->pool, &want, &none, NULL, NULL) != NOVA_EBUSY || nova_pool_keep(s->pool, &want, 1, NULL) != NOVA_EBUSY ||
-		nova_pool_drain(s->pool, 0, NULL) != NOVA_EBUSY || nova_pool_fd(s->pool) != NOVA_EBUSY || nova_pool_tick(s->pool) != -1 ||
+	if (nova_pool_acquire(s->pool, &want, &none, NULL, NULL) != NOVA_EBUSY ||
+		nova_pool_keep(s->pool, &want, 1, NULL) != NOVA_EBUSY ||
+		nova_pool_drain(s->pool, 0, NULL) != NOVA_EBUSY ||
+		nova_pool_fd(s->pool) != NOVA_EBUSY || nova_pool_tick(s->pool) != -1 ||
 		nova_pool_stats(s->pool, values, 4) != NOVA_EBUSY)
 		return false;
 	nova_pool_forget(s->pool, "f");

@@ -51,7 +51,8 @@ START_TEST(two_hundred_callers_of_a_cold_function_cost_one_start_and_no_error)
 }
 END_TEST
 
-/* The first in the queue is woken to wait for the end of its patience, and gets to it only when that is over. */
+/* The first in the queue is woken to wait for the end of its patience, and gets to it only when
+ * that is over. */
 START_TEST(who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_once)
 {
 	nova_pool_opts o = limits(2, 5000);
@@ -180,21 +181,24 @@ START_TEST(fifty_functions_on_a_pool_of_twenty_all_make_progress)
 	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
 		callers[i] = (struct steady){ .s = &s };
 		snprintf(callers[i].key, sizeof(callers[i].key), "f%zu", i % 50);
-		ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call_steadily, &callers[i]), 0);
+		ck_assert_int_eq(
+			pthread_create(&callers[i].thread, NULL, call_steadily, &callers[i]), 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
 		pthread_join(callers[i].thread, NULL);
 		ck_assert_int_eq(callers[i].code, 0);
 	}
 	ck_assert_int_le(doubles.most_alive, 20);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_HITS) + nova_pool_count(s.pool, NOVA_POOL_MISSES), 100 * CALLS);
+	ck_assert_uint_eq(
+		nova_pool_count(s.pool, NOVA_POOL_HITS) + nova_pool_count(s.pool, NOVA_POOL_MISSES),
+		100 * CALLS);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_WAITING), 0);
 	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_BUSY), 0);
 	tear_down(&s);
 }
 END_TEST
 
-/* --- cancelling ------------------------------------------------------------------------------------------------------------------- */
+/* --- cancelling --- */
 
 START_TEST(a_call_that_is_canceled_before_it_waits_gets_nothing)
 {
@@ -203,7 +207,8 @@ START_TEST(a_call_that_is_canceled_before_it_waits_gets_nothing)
 	nova_vm_t *vm = NULL;
 	ck_ok(nova_interrupt_new(&want.interrupt, &error));
 	nova_interrupt_trigger(want.interrupt);
-	ck_fails_with(NOVA_ECANCELED, "cancelled", nova_pool_acquire(s.pool, &want, &vm, NULL, &error));
+	ck_fails_with(
+		NOVA_ECANCELED, "cancelled", nova_pool_acquire(s.pool, &want, &vm, NULL, &error));
 	nova_interrupt_free(want.interrupt);
 	ck_assert_ptr_null(vm);
 	ck_assert_int_eq(doubles.starts, 0);
@@ -273,7 +278,7 @@ START_TEST(canceling_a_call_that_has_its_vm_changes_nothing)
 }
 END_TEST
 
-/* --- draining ---------------------------------------------------------------------------------------------------------------------- */
+/* --- draining --- */
 
 struct drain {
 	nova_pool_t *pool;
@@ -311,7 +316,8 @@ START_TEST(draining_lets_calls_under_way_finish_and_takes_no_new_ones)
 	ck_assert_int_eq(pthread_create(&d.thread, NULL, drain, &d), 0);
 	while (!is_draining(s.pool))
 		sys_poll(NULL, 0, 1);
-	ck_fails_with(NOVA_ECANCELED, "closing", nova_pool_acquire(s.pool, &want, &late, NULL, &error));
+	ck_fails_with(
+		NOVA_ECANCELED, "closing", nova_pool_acquire(s.pool, &want, &late, NULL, &error));
 	nova_pool_release(s.pool, vm, 1);
 	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
 	caller_end(&waiting);
@@ -346,7 +352,8 @@ TCase *waiting_cases(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, callers_of_one_kind_are_served_in_the_order_in_which_they_came);
 	tcase_add_test(tc, two_hundred_callers_of_a_cold_function_cost_one_start_and_no_error);
-	tcase_add_test(tc, who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_once);
+	tcase_add_test(
+		tc, who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_once);
 	tcase_add_test(tc, a_start_that_fails_fails_once_for_all_who_waited_for_it);
 	tcase_add_test(tc, a_kind_without_a_vm_gets_the_room_of_one_that_has_had_its_turn);
 	tcase_add_test(tc, a_kind_keeps_its_vm_for_its_turn_while_others_wait);

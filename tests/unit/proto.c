@@ -41,22 +41,23 @@ static int decode_text(const char *text, size_t len, int *ret_type, char **ret_p
 	return r;
 }
 
-#define ck_decodes(text, expected_type, expected_payload) \
-	do { \
-		int type_; \
-		char *payload_ = NULL; \
-		int r_ = decode_text((text), strlen(text), &type_, &payload_); \
-		ck_assert_msg(r_ == 1, "%s: %s", (text), nova_error_message(error)); \
-		ck_assert_int_eq(type_, (expected_type)); \
-		ck_assert_str_eq(payload_, (expected_payload)); \
-		free(payload_); \
+#define ck_decodes(text, expected_type, expected_payload)                                          \
+	do {                                                                                       \
+		int type_;                                                                         \
+		char *payload_ = NULL;                                                             \
+		int r_ = decode_text((text), strlen(text), &type_, &payload_);                     \
+		ck_assert_msg(r_ == 1, "%s: %s", (text), nova_error_message(error));               \
+		ck_assert_int_eq(type_, (expected_type));                                          \
+		ck_assert_str_eq(payload_, (expected_payload));                                    \
+		free(payload_);                                                                    \
 	} while (0)
 
-#define ck_refuses(text, part) \
-	do { \
-		int type_; \
-		char *payload_ = NULL; \
-		ck_fails_with(NOVA_EAGENT, (part), decode_text((text), strlen(text), &type_, &payload_)); \
+#define ck_refuses(text, part)                                                                     \
+	do {                                                                                       \
+		int type_;                                                                         \
+		char *payload_ = NULL;                                                             \
+		ck_fails_with(NOVA_EAGENT, (part),                                                 \
+			decode_text((text), strlen(text), &type_, &payload_));                     \
 	} while (0)
 
 START_TEST(a_frame_is_a_big_endian_length_and_an_envelope)
@@ -76,9 +77,11 @@ END_TEST
 START_TEST(a_payload_of_any_spelling_is_found)
 {
 	ck_decodes("{\"type\":4,\"payload\":{}}", 4, "{}");
-	ck_decodes(" {\t\"payload\" : { \"a\" : [1, 2] } ,\n \"type\" : 65 } ", 65, "{ \"a\" : [1, 2] }");
+	ck_decodes(" {\t\"payload\" : { \"a\" : [1, 2] } ,\n \"type\" : 65 } ", 65,
+		"{ \"a\" : [1, 2] }");
 	ck_decodes("{\"type\":-0,\"x\":[{}],\"payload\":{\"type\":9}}", 0, "{\"type\":9}");
-	ck_decodes("{\"type\":2147483647,\"payload\":{\"\\u0000\":\"\\u0000}\"}}", 2147483647, "{\"\\u0000\":\"\\u0000}\"}");
+	ck_decodes("{\"type\":2147483647,\"payload\":{\"\\u0000\":\"\\u0000}\"}}", 2147483647,
+		"{\"\\u0000\":\"\\u0000}\"}");
 	ck_decodes("{\"type\":99999,\"payload\":{}}", 99999, "{}");
 }
 END_TEST
@@ -136,12 +139,15 @@ START_TEST(nesting_has_an_end)
 }
 END_TEST
 
-/* Two frames, cut at every byte; the inputs end at an unreadable page, so reading too far is a crash. */
+/* Two frames, cut at every byte; the inputs end at an unreadable page, so reading too far is a
+ * crash. */
 START_TEST(every_cut_of_the_stream_gives_the_same_frames)
 {
-	static const char stream[] = "\0\0\0\x1c{\"type\":4,\"payload\":{\"a\":1}}\0\0\0\x18{\"type\":65,\"payload\":{}}";
+	static const char stream[] = "\0\0\0\x1c{\"type\":4,\"payload\":{\"a\":1}}\0\0\0\x18{"
+				     "\"type\":65,\"payload\":{}}";
 	size_t total = sizeof(stream) - 1, page = 4096;
-	uint8_t *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert_int_eq(mprotect(pages + page, page, PROT_NONE), 0);
 	for (size_t cut = 0; cut <= total; cut++) {
 		nova_decoder_t *decoder;
@@ -177,7 +183,8 @@ START_TEST(a_stream_fed_byte_by_byte_gives_its_frame_with_the_last_byte)
 	ck_ok(nova_frame_encode(3, "{\"output\":\"x\"}", 14, &frame, &len, &error));
 	ck_ok(nova_decoder_new(0, &decoder, &error));
 	for (size_t i = 0; i < len; i++) {
-		ck_assert_int_eq(nova_decoder_next(decoder, &type, &payload, &payload_len, &error), 0);
+		ck_assert_int_eq(
+			nova_decoder_next(decoder, &type, &payload, &payload_len, &error), 0);
 		ck_ok(nova_decoder_feed(decoder, (uint8_t *)frame + i, 1, &error));
 	}
 	ck_assert_int_eq(nova_decoder_next(decoder, &type, &payload, &payload_len, &error), 1);
@@ -190,13 +197,15 @@ END_TEST
 
 START_TEST(every_truncation_of_an_envelope_is_refused)
 {
-	static const char text[] = "{\"type\":12,\"payload\":{\"a\":[true,false,null,-1.5e+3,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{}}}";
+	static const char text[] = "{\"type\":12,\"payload\":{\"a\":[true,false,null,-1.5e+3,"
+				   "\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{}}}";
 	for (size_t len = 0; len < sizeof(text) - 1; len++) {
 		int type;
 		char *payload;
 		ck_fails(NOVA_EAGENT, decode_text(text, len, &type, &payload));
 	}
-	ck_decodes(text, 12, "{\"a\":[true,false,null,-1.5e+3,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{}}");
+	ck_decodes(
+		text, 12, "{\"a\":[true,false,null,-1.5e+3,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{}}");
 }
 END_TEST
 
@@ -212,9 +221,12 @@ START_TEST(a_length_over_the_limit_is_refused_with_its_fourth_byte)
 		put_length(head, lies[i]);
 		ck_ok(nova_decoder_new(0, &decoder, &error));
 		ck_ok(nova_decoder_feed(decoder, head, 3, &error));
-		ck_fails_with(NOVA_ETOOBIG, "over the limit", nova_decoder_feed(decoder, head + 3, 1, &error));
-		ck_fails_with(NOVA_ETOOBIG, "over the limit", nova_decoder_feed(decoder, "x", 1, &error));
-		ck_fails_with(NOVA_ETOOBIG, "over the limit", nova_decoder_next(decoder, &type, &payload, &len, &error));
+		ck_fails_with(NOVA_ETOOBIG, "over the limit",
+			nova_decoder_feed(decoder, head + 3, 1, &error));
+		ck_fails_with(
+			NOVA_ETOOBIG, "over the limit", nova_decoder_feed(decoder, "x", 1, &error));
+		ck_fails_with(NOVA_ETOOBIG, "over the limit",
+			nova_decoder_next(decoder, &type, &payload, &len, &error));
 		nova_decoder_free(decoder);
 	}
 }
@@ -231,10 +243,13 @@ START_TEST(the_limit_of_a_decoder_is_exact)
 		const char *payload;
 		ck_ok(nova_decoder_new(len + off, &decoder, &error));
 		if (off < 0) {
-			ck_fails(NOVA_ETOOBIG, nova_decoder_feed(decoder, frame, frame_len, &error));
+			ck_fails(
+				NOVA_ETOOBIG, nova_decoder_feed(decoder, frame, frame_len, &error));
 		} else {
 			ck_ok(nova_decoder_feed(decoder, frame, frame_len, &error));
-			ck_assert_int_eq(nova_decoder_next(decoder, &type, &payload, &payload_len, &error), 1);
+			ck_assert_int_eq(
+				nova_decoder_next(decoder, &type, &payload, &payload_len, &error),
+				1);
 		}
 		nova_decoder_free(decoder);
 	}
@@ -272,7 +287,8 @@ START_TEST(a_broken_frame_behind_a_good_one_fails_the_decoder_for_ever)
 	const char *payload;
 	size_t len;
 	ck_ok(nova_decoder_new(0, &decoder, &error));
-	ck_ok(nova_decoder_feed(decoder, "\0\0\0\x17{\"type\":1,\"payload\":{}}\0\0\0\x02[]\0\0\0\x17", 37, &error));
+	ck_ok(nova_decoder_feed(decoder,
+		"\0\0\0\x17{\"type\":1,\"payload\":{}}\0\0\0\x02[]\0\0\0\x17", 37, &error));
 	ck_assert_int_eq(nova_decoder_next(decoder, &type, &payload, &len, &error), 1);
 	ck_fails(NOVA_EAGENT, nova_decoder_next(decoder, &type, &payload, &len, &error));
 	ck_fails(NOVA_EAGENT, nova_decoder_next(decoder, &type, &payload, &len, &error));
@@ -287,7 +303,9 @@ START_TEST(a_frame_outlives_the_decoder_that_it_is_taken_from)
 	nova_decoder_t *decoder;
 	struct proto_frame *first, *second, *none = NULL;
 	ck_ok(nova_decoder_new(0, &decoder, &error));
-	ck_ok(nova_decoder_feed(decoder, "\0\0\0\x17{\"type\":1,\"payload\":{}}\0\0\0\x1c{\"payload\":{\"a\":1},\"type\":2}", 59, &error));
+	ck_ok(nova_decoder_feed(decoder,
+		"\0\0\0\x17{\"type\":1,\"payload\":{}}\0\0\0\x1c{\"payload\":{\"a\":1},\"type\":2}",
+		59, &error));
 	ck_assert_int_eq(proto_decoder_take(decoder, &first, &error), 1);
 	ck_assert_int_eq(proto_decoder_take(decoder, &second, &error), 1);
 	ck_assert_int_eq(proto_decoder_take(decoder, &none, &error), 0);
@@ -339,7 +357,8 @@ START_TEST(lists_are_stepped_through_and_nothing_else)
 		ck_assert(json_is(item, items[i]));
 	}
 	ck_assert_int_eq(json_list_next(&walk, &item), 0);
-	static const char *const bad[] = { "{}", "1", "", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]x", "[1}", "[\"a\":1]", "[[[1]]]" };
+	static const char *const bad[] = { "{}", "1", "", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]",
+		"[1]x", "[1}", "[\"a\":1]", "[[[1]]]" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		int more = json_list_start(&walk, bad[i], strlen(bad[i]), 2) ? 1 : -1;
 		while (more > 0)
@@ -349,21 +368,26 @@ START_TEST(lists_are_stepped_through_and_nothing_else)
 }
 END_TEST
 
-/* The scanner is ours, so it is held against jansson: what it accepts, jansson accepts, and the other way round. */
+/* The scanner is ours, so it is held against jansson: what it accepts, jansson accepts, and the
+ * other way round. */
 START_TEST(the_scanner_agrees_with_jansson)
 {
-	static const char *const texts[] = { "", " ", "0", "-0", "-", "01", "1.", ".5", "1.5", "1e5", "1E+5", "1e", "1e+", "+1",
-		"\"\"", "\"", "\"\\\"", "\"\\x\"", "\"\\/\"", "\"\\u12\"", "\"\\u1234\"", "\"\\uD834\\uDD1E\"", "\"\\uD834\"",
-		"\"\\uD834\\u0041\"", "\"\\uDD1E\"", "\"\\uD834x\"", "\"\t\"", "\"\x7f\"", "\"\xc3\xa9\"", "\"\xc3\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
-		"\"\xf4\x90\x80\x80\"", "\"\xf0\x9f\x98\x80\"", "\"\xe2\x82\"", "tru", "true", "True", "nulll", "null", "false", "[]", "[ ]",
-		"[1,]", "[,1]", "[1 2]", "[1,2]", "[", "]", "[1", "[1,", "{}", "{ }", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
-		"{\"a\":1 \"b\":2}", "{\"a\":1,\"b\":[{\"c\":{}}]}", "{\"a\" :\n1 }", "{\"a\":1]", "[}", "{]", "1 1", "[] []", "\v1", "\xef\xbb\xbf{}",
-		"'a'", "NaN", "Infinity", "[[[[]]]]", "[[[[]]]", "\"a\\u0000b\"", "--1", "1-", "0x1", "/**/1" };
+	static const char *const texts[] = { "", " ", "0", "-0", "-", "01", "1.", ".5", "1.5",
+		"1e5", "1E+5", "1e", "1e+", "+1", "\"\"", "\"", "\"\\\"", "\"\\x\"", "\"\\/\"",
+		"\"\\u12\"", "\"\\u1234\"", "\"\\uD834\\uDD1E\"", "\"\\uD834\"",
+		"\"\\uD834\\u0041\"", "\"\\uDD1E\"", "\"\\uD834x\"", "\"\t\"", "\"\x7f\"",
+		"\"\xc3\xa9\"", "\"\xc3\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
+		"\"\xf4\x90\x80\x80\"", "\"\xf0\x9f\x98\x80\"", "\"\xe2\x82\"", "tru", "true",
+		"True", "nulll", "null", "false", "[]", "[ ]", "[1,]", "[,1]", "[1 2]", "[1,2]",
+		"[", "]", "[1", "[1,", "{}", "{ }", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
+		"{\"a\":1 \"b\":2}", "{\"a\":1,\"b\":[{\"c\":{}}]}", "{\"a\" :\n1 }", "{\"a\":1]",
+		"[}", "{]", "1 1", "[] []", "\v1", "\xef\xbb\xbf{}", "'a'", "NaN", "Infinity",
+		"[[[[]]]]", "[[[[]]]", "\"a\\u0000b\"", "--1", "1-", "0x1", "/**/1" };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		AUTO_JSON json_t *parsed = json_loadb(texts[i], strlen(texts[i]),
 			JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-		ck_assert_msg(json_text_ok(texts[i], strlen(texts[i]), PROTO_DEPTH) == !!parsed, "'%s': jansson says %s", texts[i],
-			parsed ? "JSON" : "not JSON");
+		ck_assert_msg(json_text_ok(texts[i], strlen(texts[i]), PROTO_DEPTH) == !!parsed,
+			"'%s': jansson says %s", texts[i], parsed ? "JSON" : "not JSON");
 	}
 }
 END_TEST
@@ -414,11 +438,14 @@ START_TEST(a_member_can_be_added_to_a_frame_that_is_built)
 	ck_assert_int_eq(type, NOVA_MSG_EXEC);
 	AUTO_JSON json_t *object = NULL;
 	ck_ok(proto_decode_payload(payload, payload_len, NULL, &object, NULL, &error));
-	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(object, "resume"), "unix_us")), 7);
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(json_object_get(object, "resume"), "unix_us")),
+		7);
 	ck_assert_str_eq(json_string_value(json_object_get(object, "request_id")), "r");
 	ck_assert_str_eq(json_string_value(json_object_get(object, "input")), ",\"payload\":{");
 	nova_decoder_free(decoder);
-	ck_fails(NOVA_EINVAL, proto_add_member("x", 1, member, strlen(member), &longer, &longer_len, &error));
+	ck_fails(NOVA_EINVAL,
+		proto_add_member("x", 1, member, strlen(member), &longer, &longer_len, &error));
 	nova_free(longer);
 	nova_free(frame);
 }
@@ -428,18 +455,23 @@ START_TEST(an_input_that_is_not_json_is_refused_with_the_place)
 {
 	void *frame;
 	size_t len;
-	ck_fails_with(NOVA_EINVAL, "line 2, column 5", proto_exec_frame("r", "{\n\"a\":x}", 8, 0, false, &frame, &len, &error));
-	ck_fails_with(NOVA_EINVAL, "empty", proto_exec_frame("r", "", 0, 0, false, &frame, &len, &error));
-	ck_fails_with(NOVA_EINVAL, "line 1, column 3", proto_exec_frame("r", "{},\"x\":{}", 9, 0, false, &frame, &len, &error));
+	ck_fails_with(NOVA_EINVAL, "line 2, column 5",
+		proto_exec_frame("r", "{\n\"a\":x}", 8, 0, false, &frame, &len, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "empty", proto_exec_frame("r", "", 0, 0, false, &frame, &len, &error));
+	ck_fails_with(NOVA_EINVAL, "line 1, column 3",
+		proto_exec_frame("r", "{},\"x\":{}", 9, 0, false, &frame, &len, &error));
 	ck_fails(NOVA_EINVAL, proto_exec_frame("r", "\"\0\"", 3, 0, false, &frame, &len, &error));
 	AUTO_FREE char *big = malloc(PROTO_INPUT_MAX + 1);
 	memset(big, ' ', PROTO_INPUT_MAX + 1);
 	big[0] = '1';
-	ck_fails(NOVA_ETOOBIG, proto_exec_frame("r", big, PROTO_INPUT_MAX + 1, 0, false, &frame, &len, &error));
+	ck_fails(NOVA_ETOOBIG,
+		proto_exec_frame("r", big, PROTO_INPUT_MAX + 1, 0, false, &frame, &len, &error));
 	ck_ok(proto_exec_frame("r", big, PROTO_INPUT_MAX, 0, false, &frame, &len, &error));
 	nova_free(frame);
 	memset(big, '[', PROTO_INPUT_MAX);
-	ck_fails_with(NOVA_EINVAL, "512 levels", proto_exec_frame("r", big, PROTO_INPUT_MAX, 0, false, &frame, &len, &error));
+	ck_fails_with(NOVA_EINVAL, "512 levels",
+		proto_exec_frame("r", big, PROTO_INPUT_MAX, 0, false, &frame, &len, &error));
 }
 END_TEST
 
@@ -447,10 +479,11 @@ START_TEST(a_payload_with_a_member_twice_is_refused)
 {
 	json_t *object;
 	struct json_span raw;
-	static const char *const texts[] = { "{\"a\":1,\"a\":2}", "{\"input\":1,\"input\":2}", "{\"input\":1,\"inpu\\u0074\":2}",
-		"{\"a\":99999999999999999999}", "[]", "" };
+	static const char *const texts[] = { "{\"a\":1,\"a\":2}", "{\"input\":1,\"input\":2}",
+		"{\"input\":1,\"inpu\\u0074\":2}", "{\"a\":99999999999999999999}", "[]", "" };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		ck_fails(NOVA_EAGENT, proto_decode_payload(texts[i], strlen(texts[i]), "input", &object, &raw, &error));
+		ck_fails(NOVA_EAGENT, proto_decode_payload(texts[i], strlen(texts[i]), "input",
+					      &object, &raw, &error));
 	ck_ok(proto_decode_payload("{\"a\":1}", 7, "input", &object, &raw, &error));
 	ck_assert_ptr_null(raw.at);
 	json_decref(object);
@@ -463,7 +496,8 @@ START_TEST(an_object_becomes_a_frame)
 	void *frame;
 	size_t len;
 	ck_ok(proto_encode_json(4, object, &frame, &len, &error));
-	ck_assert_mem_eq((char *)frame + 4, "{\"type\":4,\"payload\":{\"request_id\":\"abc\"}}", len - 4);
+	ck_assert_mem_eq(
+		(char *)frame + 4, "{\"type\":4,\"payload\":{\"request_id\":\"abc\"}}", len - 4);
 	nova_free(frame);
 	AUTO_FREE char *big = malloc(NOVA_FRAME_MAX + 1);
 	memset(big, 'x', NOVA_FRAME_MAX);
@@ -486,9 +520,14 @@ static void check_string(const char *in, size_t len, const char *expected)
 START_TEST(text_becomes_a_json_string_whatever_is_in_it)
 {
 	check_string("", 0, "\"\"");
-	check_string("a\"\\\n\t\r\b\f\v\0\x1f/", 12, "\"a\\\"\\\\\\n\\t\\r\\b\\f\\u000b\\u0000\\u001f/\"");
+	check_string("a\"\\\n\t\r\b\f\v\0\x1f/", 12,
+		"\"a\\\"\\\\\\n\\t\\r\\b\\f\\u000b\\u0000\\u001f/\"");
 	check_string("\xc3\xa9\xf0\x9f\x98\x80", 6, "\"\xc3\xa9\xf0\x9f\x98\x80\"");
-	check_string("\xff" "a\xc3", 3, "\"\xEF\xBF\xBD" "a\xEF\xBF\xBD\"");
+	check_string("\xff"
+		     "a\xc3",
+		3,
+		"\"\xEF\xBF\xBD"
+		"a\xEF\xBF\xBD\"");
 	check_string("\xed\xa0\x80", 3, "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
 	check_string("\x7f", 1, "\"\x7f\"");
 }
@@ -498,7 +537,8 @@ START_TEST(a_string_stops_where_its_room_ends)
 {
 	for (size_t room = 2; room < 40; room++) {
 		AUTO_BUF struct buf b = BUF_INIT(1000);
-		ssize_t taken = json_put_string_upto(&b, "ab\x01\xc3\xa9\xff\"cdefghijkl", 17, room);
+		ssize_t taken =
+			json_put_string_upto(&b, "ab\x01\xc3\xa9\xff\"cdefghijkl", 17, room);
 		ck_assert_int_ge(taken, 0);
 		ck_assert_uint_le(b.len, room);
 		ck_assert(json_text_ok((char *)b.data, b.len, 1));
@@ -520,7 +560,8 @@ START_TEST(base64_goes_there_and_back_and_refuses_the_rest)
 		ck_assert_uint_eq(back.len, len);
 		ck_assert(!len || memcmp(back.data, bytes, len) == 0);
 	}
-	static const char *const bad[] = { "A", "AA", "AAA", "A===", "AA=A", "====", "AA==AAAA", "AB==", "AAB=", "AA-_", "AA A" };
+	static const char *const bad[] = { "A", "AA", "AAA", "A===", "AA=A", "====", "AA==AAAA",
+		"AB==", "AAB=", "AA-_", "AA A" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		AUTO_BUF struct buf back = BUF_INIT(1000);
 		ck_assert_int_eq(base64_get(&back, bad[i], strlen(bad[i])), -EINVAL);

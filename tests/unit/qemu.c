@@ -8,19 +8,23 @@
 START_TEST(versions_of_qemu_are_digits_and_dots)
 {
 	struct qemu_version v;
-	ck_assert(qemu_version_parse("QEMU emulator version 10.0.3 (Debian 1:10.0.3+ds-0+deb13u1)", &v));
+	ck_assert(qemu_version_parse(
+		"QEMU emulator version 10.0.3 (Debian 1:10.0.3+ds-0+deb13u1)", &v));
 	ck_assert(v.major == 10 && v.minor == 0 && v.patch == 3);
-	ck_assert(qemu_version_parse("QEMU emulator version 8.2", &v) && v.minor == 2 && v.patch == 0);
-	static const char *const bad[] = { "", "QEMU", "version ", "version 8", "version -8.1.0", "version 8.-1.0", "version 8.1.-1", "version 8. 1", "version 99999.1" };
+	ck_assert(qemu_version_parse("QEMU emulator version 8.2", &v) && v.minor == 2 &&
+		  v.patch == 0);
+	static const char *const bad[] = { "", "QEMU", "version ", "version 8", "version -8.1.0",
+		"version 8.-1.0", "version 8.1.-1", "version 8. 1", "version 99999.1" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(!qemu_version_parse(bad[i], &v), "%s", bad[i]);
 }
 END_TEST
 
-/* --- the processor with KVM ------------------------------------------------------------------- */
+/* --- the processor with KVM --- */
 
 #define REFUSED(number)                                                                            \
-	"QEMU has ended; it said: qemu-system-x86_64: error: failed to set MSR " number " to 0x69\n"   \
+	"QEMU has ended; it said: qemu-system-x86_64: error: failed to set MSR " number            \
+	" to 0x69\n"                                                                               \
 	"qemu-system-x86_64: ../target/i386/kvm/kvm.c:2996: kvm_buf_set_msrs: Assertion failed."
 
 START_TEST(what_kvm_refuses_is_done_without_one_by_one)
@@ -43,7 +47,11 @@ END_TEST
 START_TEST(what_nothing_helps_against_is_left_as_it_is)
 {
 	static const char *const words[] = {
-		"", "QEMU has ended", REFUSED("0x12345"), REFUSED("0x"), REFUSED("0x10a"),
+		"",
+		"QEMU has ended",
+		REFUSED("0x12345"),
+		REFUSED("0x"),
+		REFUSED("0x10a"),
 	};
 	char cpu[QEMU_CPU] = "host,arch-capabilities=off";
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -52,7 +60,7 @@ START_TEST(what_nothing_helps_against_is_left_as_it_is)
 }
 END_TEST
 
-/* --- the monitor --------------------------------------------------------------------------------------------------------- */
+/* --- the monitor --- */
 
 static nova_error_t *error;
 
@@ -65,7 +73,8 @@ START_TEST(a_qemu_that_does_not_read_its_monitor_holds_nobody_up)
 	for (int i = 0; code == 0 && i < 1000000; i++)
 		code = qmp_post(&q, "stop", &error);
 	ck_fails_with(NOVA_EENGINE, "does not read its monitor", code);
-	ck_fails_with(NOVA_EENGINE, "does not read its monitor", qmp_do(&q, "cont", NULL, deadline_in_ms(20), NULL, &error));
+	ck_fails_with(NOVA_EENGINE, "does not read its monitor",
+		qmp_do(&q, "cont", NULL, deadline_in_ms(20), NULL, &error));
 	qmp_done(&q);
 	fd_close(pair[1]);
 }
@@ -73,13 +82,15 @@ END_TEST
 
 START_TEST(a_late_reply_of_the_monitor_is_not_taken_for_the_next_one)
 {
-	static const char both[] = "{\"return\": {\"of\": \"first\"}}\n{\"return\": {\"of\": \"second\"}}\n";
+	static const char both[] =
+		"{\"return\": {\"of\": \"first\"}}\n{\"return\": {\"of\": \"second\"}}\n";
 	int pair[2];
 	struct qmp q;
 	json_t *value = NULL;
 	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, pair), 0);
 	qmp_init(&q, pair[0]);
-	ck_fails_with(NOVA_EENGINE, "does not answer", qmp_do(&q, "first", NULL, deadline_in_ms(1), NULL, &error));
+	ck_fails_with(NOVA_EENGINE, "does not answer",
+		qmp_do(&q, "first", NULL, deadline_in_ms(1), NULL, &error));
 	ck_assert_int_eq(sys_write_all(pair[1], both, strlen(both)), 0);
 	ck_ok(qmp_do(&q, "second", NULL, deadline_in_ms(100000), &value, &error));
 	ck_assert_str_eq(json_string_value(json_object_get(value, "of")), "second");

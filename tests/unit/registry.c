@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions registered, looked up, replaced and deleted: on a real store and real code disks, without VMs. */
+/* Functions registered, looked up, replaced and deleted: on a real store and real code disks,
+ * without VMs. */
 #include <elf.h>
 #include <jansson.h>
 #include <sys/stat.h>
 
 #include "registry.h"
 
-/* --- what is stored
- * ------------------------------------------------------------------------------------------------
- */
+/* --- what is stored --- */
 
 START_TEST(a_function_comes_back_with_every_field)
 {
@@ -82,8 +81,8 @@ START_TEST(the_json_of_a_function_has_its_members)
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
-		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "network", "limits", "env_vars",
-		"version", "created_at", "updated_at" };
+		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "network",
+		"limits", "env_vars", "version", "created_at", "updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		ck_assert_ptr_nonnull(json_object_get(json, members[i]));
@@ -122,7 +121,8 @@ START_TEST(something_else_needs_the_replace_flag)
 	ck_fails_with(NOVA_EEXIST, "differs in its code", add(&nova, "hello", "print(2)", 0));
 	nova_register_opts o = opts_of("hello", "print(1)");
 	o.concurrency = 2;
-	ck_fails_with(NOVA_EEXIST, "differs in its concurrency", nova_register(&nova, &o, NULL, &error));
+	ck_fails_with(
+		NOVA_EEXIST, "differs in its concurrency", nova_register(&nova, &o, NULL, &error));
 	o.memory_mb = 256;
 	ck_fails_with(
 		NOVA_EEXIST, "differs in its memory_mb", nova_register(&nova, &o, NULL, &error));
@@ -196,9 +196,7 @@ START_TEST(names_are_listed_sorted_and_a_wrong_one_gets_the_nearest)
 }
 END_TEST
 
-/* --- what is refused
- * ------------------------------------------------------------------------------------------------
- */
+/* --- what is refused --- */
 
 static char *const too_long =
 	(char[]){ "a23456789012345678901234567890123456789012345678901234567890123456" };
@@ -252,7 +250,8 @@ static const struct {
 	{ "shell needs at least 64", { CODED, .name = "f", .runtime = "shell", .memory_mb = 63 } },
 	{ "flags: 0x8", { GOOD, .name = "f", .flags = 8 } },
 	{ "check: 3", { GOOD, .name = "f", .check = 3 } },
-	{ "in place: only", { CODED, .name = "f", .runtime = "shell", .flags = NOVA_REGISTER_IN_PLACE } },
+	{ "in place: only",
+		{ CODED, .name = "f", .runtime = "shell", .flags = NOVA_REGISTER_IN_PLACE } },
 	{ "not both", { GOOD, .name = "f", .code_path = "/etc/passwd" } },
 	{ "code: give", { .size = sizeof(nova_register_opts), .name = "f", .runtime = "python" } },
 	{ "code: it is empty", { .size = sizeof(nova_register_opts),
@@ -321,9 +320,7 @@ START_TEST(a_null_where_something_is_needed_is_refused)
 }
 END_TEST
 
-/* --- code
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- code --- */
 
 static int add_path(const char *runtime, const char *path)
 {
@@ -350,7 +347,7 @@ static struct tiny_elf tiny_elf(void)
 			.e_version = EV_CURRENT,
 			.e_phoff = sizeof(Elf64_Ehdr),
 			.e_phentsize = sizeof(Elf64_Phdr),
-			.e_phnum = 2 },
+			.e_phnum = 2, },
 		.segments = { { .p_type = PT_LOAD }, { .p_type = PT_LOAD } },
 	};
 }
@@ -454,10 +451,12 @@ START_TEST(the_module_of_a_handler_has_to_be_there)
 	free(write_code("code/app/api.py", "x", 1));
 	free(write_code("code/app/inner/__init__.py", "x", 1));
 	free(write_code("code/my-func.py", "x", 1));
-	static const char *const good[] = { "app.api.handler", "app/api.run", "app.inner.handler", "my-func.handler" };
+	static const char *const good[] = { "app.api.handler", "app/api.run", "app.inner.handler",
+		"my-func.handler" };
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		ck_ok(add_handler(code, good[i]));
-	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'app/web.py'", add_handler(code, "app.web.handler"));
+	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'app/web.py'",
+		add_handler(code, "app.web.handler"));
 	ck_fails_with(NOVA_EINVAL, "no 'main.py'", add_handler(code, NULL));
 	/* A package of the name handler is no file of that name. */
 	AUTO_FREE char *package = path_join(dir, "code/handler");
@@ -470,10 +469,13 @@ END_TEST
 
 START_TEST(code_that_cannot_be_run_is_refused_where_it_lies)
 {
-	AUTO_FREE char *zip = write_code("code.zip", "PK\3\4rest", 8), *empty = write_code("empty.py", "", 0);
+	AUTO_FREE char *zip = write_code("code.zip", "PK\3\4rest", 8),
+		       *empty = write_code("empty.py", "", 0);
 	AUTO_FREE char *secret = write_code("secret.py", "x", 1), *code = path_join(dir, "code");
-	ck_fails_with(NOVA_EINVAL, "code.zip is a zip file, not python code; unpack it", add_path("python", zip));
-	ck_fails_with(NOVA_EINVAL, "code.zip is a zip file, not shell code", add_path("shell", zip));
+	ck_fails_with(NOVA_EINVAL, "code.zip is a zip file, not python code; unpack it",
+		add_path("python", zip));
+	ck_fails_with(
+		NOVA_EINVAL, "code.zip is a zip file, not shell code", add_path("shell", zip));
 	ck_fails_with(NOVA_EINVAL, "empty.py is empty", add_path("python", empty));
 	ck_assert_int_eq(fs_mkdirs(code, 0755), 0);
 	free(write_code("code/main.py", "", 0));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the suites of the registry share: one open registry in a directory of its own, and a pool that only takes notes. */
+/* What the suites of the registry share: one open registry in a directory of its own, and a pool
+ * that only takes notes. */
 #ifndef NOVA_TESTS_REGISTRY_H
 #define NOVA_TESTS_REGISTRY_H
 

@@ -9,9 +9,7 @@
 
 #include "registry.h"
 
-/* --- several at once
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- several at once --- */
 
 static uint32_t version_seen(const char *name)
 {
@@ -183,9 +181,7 @@ START_TEST(a_damaged_store_costs_no_disk)
 }
 END_TEST
 
-/* --- no room, no rights
- * --------------------------------------------------------------------------------------------------
- */
+/* --- no room, no rights --- */
 
 static int child_status(pid_t child)
 {
@@ -245,9 +241,9 @@ START_TEST(without_rights_nothing_is_stored_and_the_code_is_named)
 		o.code_path = secret;
 		error = NULL;
 		_exit(nova_register(&own, &o, NULL, &error) == NOVA_EPERM &&
-					strstr(nova_error_message(error), "secret.py")
-				? 0
-				: 3);
+					strstr(nova_error_message(error), "secret.py") ?
+				0 :
+				3);
 	}
 	ck_assert_int_eq(child_status(child), 0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The collection of parked shells, with an engine whose VMMs are `sleep` processes that can be told to fail. */
+/* The collection of parked shells, with an engine whose VMMs are `sleep` processes that can be told
+ * to fail. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -13,7 +14,8 @@ static nova_error_t *error;
 static int started, fail_after; /* starts so far; from that one on they fail, 0: never */
 static int64_t pids[256];       /* of those started */
 
-static int sleep_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **err)
+static int sleep_start(struct machine *m, const struct engine_env *env,
+	const struct machine_spec *spec, nova_error_t **err)
 {
 	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
 	ck_assert_int_ge(spec->base_fd, 0);
@@ -28,7 +30,10 @@ static int sleep_start(struct machine *m, const struct engine_env *env, const st
 }
 
 static const struct engine_ops sleep_engine = {
-	.name = "sleep", .machine_size = sizeof(struct machine), .boot_timeout_key = "qemu.boot_timeout", .start = sleep_start
+	.name = "sleep",
+	.machine_size = sizeof(struct machine),
+	.boot_timeout_key = "qemu.boot_timeout",
+	.start = sleep_start,
 };
 
 struct setting {
@@ -62,7 +67,9 @@ static struct frozen *make_frozen(struct vm_base *base, const char *rootfs, cons
 		.rootfs = (char *)rootfs, .code_disk = (char *)code, .memory_mb = 64, .vcpus = 1
 	};
 	struct frozen *f = calloc(1, sizeof(*f));
-	*f = (struct frozen){ .references = 1, .ops = &sleep_engine, .pages = PAGES_NONE, .state_fd = -1 };
+	*f = (struct frozen){
+		.references = 1, .ops = &sleep_engine, .pages = PAGES_NONE, .state_fd = -1
+	};
 	ck_assert_int_eq(machine_config_copy(&f->shape, &shape), 0);
 	f->base = base ? base_ref(base) : base_new(sys_memfd("base"));
 	ck_assert_ptr_nonnull(f->base);
@@ -122,8 +129,10 @@ END_TEST
 START_TEST(a_shell_fits_one_base_in_one_shape)
 {
 	struct setting s = set_up(NULL);
-	struct frozen *f = make_frozen(NULL, "r", "c"), *other_base = make_frozen(NULL, "r", "c"), *same = make_frozen(f->base, "r", "c"),
-		      *other_disk = make_frozen(f->base, "r", "d"), *no_disk = make_frozen(f->base, "r", NULL);
+	struct frozen *f = make_frozen(NULL, "r", "c"), *other_base = make_frozen(NULL, "r", "c"),
+		      *same = make_frozen(f->base, "r", "c"),
+		      *other_disk = make_frozen(f->base, "r", "d"),
+		      *no_disk = make_frozen(f->base, "r", NULL);
 	ck_assert_int_eq(shells_keep(s.host, f, 1, 60000), 0);
 	shells_tend(s.host);
 	ck_assert_ptr_null(shells_take(s.host, other_base));
@@ -134,7 +143,8 @@ START_TEST(a_shell_fits_one_base_in_one_shape)
 	end(shells_take(s.host, same));
 	ck_assert_ptr_null(shells_take(s.host, f));
 
-	struct vm_base *reopened = base_new(sys_dup(f->base->fd)); /* as by another look at the same file */
+	/* as by another look at the same file */
+	struct vm_base *reopened = base_new(sys_dup(f->base->fd));
 	struct frozen *again = make_frozen(reopened, "r", "c");
 	shells_tend(s.host);
 	end(shells_take(s.host, again));
@@ -161,7 +171,8 @@ START_TEST(a_shell_that_died_is_not_handed_out_and_is_replaced)
 	shells_tend(s.host);
 	ck_assert_uint_eq(shells_count(s.host), 3);
 
-	/* Dead ones that nobody asked for are found by tending; what dies at once is not started anew all the time. */
+	/* Dead ones that nobody asked for are found by tending; what dies at once is not started
+	 * anew all the time. */
 	kill_shell(4);
 	int64_t ms = shells_tend(s.host);
 	ck_assert(ms >= 0 && ms <= 1000);
@@ -220,7 +231,8 @@ END_TEST
 START_TEST(shells_end_when_their_time_is_over)
 {
 	struct setting s = set_up(NULL);
-	struct frozen *brief = make_frozen(NULL, "a", NULL), *lasting = make_frozen(NULL, "b", NULL);
+	struct frozen *brief = make_frozen(NULL, "a", NULL),
+		      *lasting = make_frozen(NULL, "b", NULL);
 	ck_assert_int_eq(shells_keep(s.host, brief, 1, 300), 0);
 	ck_assert_int_eq(shells_keep(s.host, lasting, 1, 60000), 0);
 	ck_ok(shells_fill(s.host, brief, &error));
@@ -240,7 +252,8 @@ END_TEST
 START_TEST(a_deleted_snapshot_takes_its_shells_along)
 {
 	struct setting s = set_up(NULL);
-	struct frozen *f = make_frozen(NULL, "a", NULL), *of_disk = make_frozen(NULL, "a", NULL), *twin = make_frozen(of_disk->base, "b", NULL);
+	struct frozen *f = make_frozen(NULL, "a", NULL), *of_disk = make_frozen(NULL, "a", NULL),
+		      *twin = make_frozen(of_disk->base, "b", NULL);
 	of_disk->base->root = strdup("/r");
 	of_disk->base->id = strdup("x");
 	struct frozen *const all[] = { f, of_disk, twin };
@@ -251,7 +264,8 @@ START_TEST(a_deleted_snapshot_takes_its_shells_along)
 	ck_assert_uint_eq(shells_count(s.host), 3);
 	shells_drop_base(s.host, "/r", "x");
 	ck_assert_uint_eq(shells_count(s.host), 1);
-	ck_assert_int_eq(__atomic_load_n(&of_disk->base->references, __ATOMIC_SEQ_CST), 2); /* nothing holds its file but we */
+	/* nothing holds its file but we */
+	ck_assert_int_eq(__atomic_load_n(&of_disk->base->references, __ATOMIC_SEQ_CST), 2);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		frozen_unref(all[i]);
 	tear_down(&s);
@@ -281,8 +295,8 @@ START_TEST(a_fork_of_the_process_leaves_them_alone)
 	shells_tend(s.host);
 	pid_t pid = fork();
 	if (pid == 0) {
-		bool untouched = !shells_take(s.host, f) && shells_tend(s.host) == -1 && shells_count(s.host) == 0 &&
-			shells_keep(s.host, f, 0, 0) == 0;
+		bool untouched = !shells_take(s.host, f) && shells_tend(s.host) == -1 &&
+				 shells_count(s.host) == 0 && shells_keep(s.host, f, 0, 0) == 0;
 		shells_drop(s.host, f);
 		shells_drop_base(s.host, NULL, NULL);
 		nova_host_unref(s.host);
@@ -299,7 +313,7 @@ START_TEST(a_fork_of_the_process_leaves_them_alone)
 }
 END_TEST
 
-/* --- many threads ------------------------------------------------------------------------------------------------------------- */
+/* --- many threads --- */
 
 struct crowd {
 	nova_host_t *host;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots on disk without any VM: files in memory stand for a guest's. System calls of the room can be made to fail. */
+/* Snapshots on disk without any VM: files in memory stand for a guest's. System calls of the room
+ * can be made to fail. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 
 static nova_error_t *error;
 
-/* --- calls that fail on demand ------------------------------------------------------------------------------------------ */
+/* --- calls that fail on demand --- */
 
 static int countdown; /* the call that takes it to 0 fails; 0: none does */
 static int fault;
@@ -21,12 +22,12 @@ static bool fails_now(void)
 	return countdown && --countdown == 0;
 }
 
-#define WRAP(type, name, parameters, arguments) \
-	type __real_##name parameters; \
-	type __wrap_##name parameters; \
-	type __wrap_##name parameters \
-	{ \
-		return fails_now() ? -fault : __real_##name arguments; \
+#define WRAP(type, name, parameters, arguments)                                                    \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters                                                              \
+	{                                                                                          \
+		return fails_now() ? -fault : __real_##name arguments;                             \
 	}
 
 WRAP(int, sys_open, (const char *path, int flags, mode_t mode), (path, flags, mode))
@@ -37,12 +38,14 @@ WRAP(int, sys_flock, (int fd, bool exclusive, bool wait), (fd, exclusive, wait))
 WRAP(int, sys_truncate, (int fd, uint64_t size), (fd, size))
 WRAP(int, sys_pread_all, (int fd, void *out, size_t len, uint64_t at), (fd, out, len, at))
 WRAP(int, sys_pwrite_all, (int fd, const void *data, size_t len, uint64_t at), (fd, data, len, at))
-WRAP(int, sys_pwrite_sparse, (int fd, const uint8_t *data, uint64_t len, uint64_t at), (fd, data, len, at))
+WRAP(int, sys_pwrite_sparse, (int fd, const uint8_t *data, uint64_t len, uint64_t at),
+	(fd, data, len, at))
 WRAP(int, fs_mkdirs, (const char *path, mode_t mode), (path, mode))
 WRAP(int, fs_lock, (const char *path, bool wait, int *ret_fd), (path, wait, ret_fd))
 WRAP(int, fs_rename, (const char *from, const char *to), (from, to))
 WRAP(int, fs_stat, (const char *path, uint64_t *size, uint64_t *mtime), (path, size, mtime))
-WRAP(int, fs_write_file, (const char *path, const void *data, size_t len, mode_t mode), (path, data, len, mode))
+WRAP(int, fs_write_file, (const char *path, const void *data, size_t len, mode_t mode),
+	(path, data, len, mode))
 WRAP(int, fs_read_file, (const char *path, struct buf *out), (path, out))
 WRAP(int, fs_list, (const char *path, char ***ret_names), (path, ret_names))
 WRAP(int, sha256_file_hex, (const char *path, char *out), (path, out))
@@ -61,7 +64,7 @@ int __wrap_fs_publish(int fd, const char *temp, const char *path)
 	return fails_after_rename ? -fault : r;
 }
 
-/* --- snapshots to play with ------------------------------------------------------------------------------------------------ */
+/* --- snapshots to play with --- */
 
 #define MEMORY_MB 32u
 #define BASE_ID   "00000000000000aa"
@@ -106,8 +109,15 @@ static void tear_down(struct play *p)
 
 static struct manifest manifest_for(const char *id, const char *base, const char *name)
 {
-	struct manifest m = { .name = strdup(name), .created_us = 1, .engine = strdup("qemu"), .engine_identity = strdup("q"),
-		.rootfs_identity = strdup(""), .code_identity = strdup(""), .config = { .memory_mb = MEMORY_MB, .vcpus = 1 } };
+	struct manifest m = {
+		.name = strdup(name),
+		.created_us = 1,
+		.engine = strdup("qemu"),
+		.engine_identity = strdup("q"),
+		.rootfs_identity = strdup(""),
+		.code_identity = strdup(""),
+		.config = { .memory_mb = MEMORY_MB, .vcpus = 1 },
+	};
 	snprintf(m.id, sizeof(m.id), "%s", id);
 	snprintf(m.base, sizeof(m.base), "%s", base);
 	return m;
@@ -120,7 +130,8 @@ static int write_as(const struct play *p, const char *id, const char *name)
 	static const struct pages none = PAGES_NONE;
 	bool own = strcmp(id, CHILD_ID) != 0;
 	AUTO_MANIFEST struct manifest m = manifest_for(id, own ? "" : BASE_ID, name);
-	struct snapshot_parts parts = { own ? p->memory : -1, own ? &none : &p->pages, p->state, compress };
+	struct snapshot_parts parts = { own ? p->memory : -1, own ? &none : &p->pages, p->state,
+		compress };
 	return snapshot_write(p->root, &m, &parts, &error);
 }
 
@@ -148,7 +159,8 @@ static void does_not_open(const struct play *p, const char *name, int expected, 
 {
 	struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	ck_fails_with(expected, part, open_it(p, name, &files));
-	ck_assert(files.memory == -1 && files.memory_lock == -1 && files.state == -1 && files.pages.fd == -1);
+	ck_assert(files.memory == -1 && files.memory_lock == -1 && files.state == -1 &&
+		  files.pages.fd == -1);
 }
 
 static int remove_it(const struct play *p, const char *name)
@@ -181,7 +193,7 @@ static size_t names_with(const struct play *p, const char *prefix)
 	return found;
 }
 
-/* --- the whole way ----------------------------------------------------------------------------------------------------------- */
+/* --- the whole way --- */
 
 START_TEST(what_is_written_is_read)
 {
@@ -205,9 +217,11 @@ START_TEST(what_is_written_is_read)
 	ck_assert_int_eq(memcmp(child.pages.runs, p.pages.runs, 2 * sizeof(struct page_run)), 0);
 	ck_assert_uint_eq(child.pages.offset % PAGE_BYTES, 0);
 	memset(text, 0, sizeof(text));
-	ck_assert_int_eq(sys_pread_all(child.pages.fd, text, 5, child.pages.offset + 2 * PAGE_BYTES), 0);
+	ck_assert_int_eq(
+		sys_pread_all(child.pages.fd, text, 5, child.pages.offset + 2 * PAGE_BYTES), 0);
 	ck_assert_str_eq(text, "third");
-	ck_assert_uint_lt(snapshot_disk_bytes(p.root, BASE_ID), 1 << 20); /* the rest of 32 MB is a hole */
+	/* the rest of 32 MB is a hole */
+	ck_assert_uint_lt(snapshot_disk_bytes(p.root, BASE_ID), 1 << 20);
 	struct stat st;
 	ck_assert_int_eq(sys_fstat(base.memory, &st), 0);
 	ck_assert_uint_eq((uint64_t)st.st_size, (uint64_t)MEMORY_MB << 20);
@@ -224,12 +238,15 @@ START_TEST(what_is_written_is_read)
 }
 END_TEST
 
-/* Runs that begin, end, lie across and fill the pieces in which memory is written; content that is random, so that it does not shrink away. */
+/* Runs that begin, end, lie across and fill the pieces in which memory is written; content that is
+ * random, so that it does not shrink away. */
 START_TEST(pages_are_laid_over_the_memory_that_is_written_whole)
 {
-	static const struct page_run runs[] = { { 0, 1 }, { 255, 2 }, { 511, 258 }, { 1023, 1 }, { 1024, 1 }, { 2047, 600 }, { 8190, 2 } };
+	static const struct page_run runs[] = { { 0, 1 }, { 255, 2 }, { 511, 258 }, { 1023, 1 },
+		{ 1024, 1 }, { 2047, 600 }, { 8190, 2 } };
 	struct play p = set_up();
-	AUTO_FREE uint8_t *expected = malloc((size_t)MEMORY_MB << 20), *got = malloc((size_t)MEMORY_MB << 20);
+	AUTO_FREE uint8_t *expected = malloc((size_t)MEMORY_MB << 20),
+			  *got = malloc((size_t)MEMORY_MB << 20);
 	size_t count = 0;
 	uint8_t page[PAGE_BYTES];
 	compress = _i == 1;
@@ -243,10 +260,14 @@ START_TEST(pages_are_laid_over_the_memory_that_is_written_whole)
 			ck_assert_int_eq(random_bytes(page, sizeof(page)), 0);
 			if (n % 5 == 4)
 				memset(page, 0, sizeof(page));
-			memcpy(expected + (size_t)(runs[i].first + n) * PAGE_BYTES, page, sizeof(page));
-			ck_assert_int_eq(sys_pwrite_all(p.pages.fd, page, sizeof(page), (1 + count) * PAGE_BYTES), 0);
+			memcpy(expected + (size_t)(runs[i].first + n) * PAGE_BYTES, page,
+				sizeof(page));
+			ck_assert_int_eq(sys_pwrite_all(p.pages.fd, page, sizeof(page),
+						 (1 + count) * PAGE_BYTES),
+				0);
 		}
-	struct pages pages = { (struct page_run *)runs, ARRAY_LEN(runs), count, p.pages.fd, PAGE_BYTES };
+	struct pages pages = { (struct page_run *)runs, ARRAY_LEN(runs), count, p.pages.fd,
+		PAGE_BYTES };
 	AUTO_MANIFEST struct manifest m = manifest_for(BASE_ID, "", "whole");
 	struct snapshot_parts parts = { p.memory, &pages, p.state, compress };
 	struct snapshot_files files = SNAPSHOT_FILES_NONE;
@@ -282,7 +303,7 @@ START_TEST(a_name_is_taken_by_one)
 }
 END_TEST
 
-/* --- damage -------------------------------------------------------------------------------------------------------------------- */
+/* --- damage --- */
 
 static char *file_of(const struct play *p, const char *id, const char *name)
 {
@@ -301,8 +322,13 @@ static void flip(const char *path, uint64_t at)
 static const struct {
 	const char *id, *file;
 } parts[] = {
-	{ BASE_ID, "memory" }, { BASE_ID, "state" }, { CHILD_ID, "pages" }, { CHILD_ID, "state" }, { BASE_ID, "manifest.json" },
-	{ BASE_ID, "memory.zst" }, { CHILD_ID, "pages.zst" },
+	{ BASE_ID, "memory" },
+	{ BASE_ID, "state" },
+	{ CHILD_ID, "pages" },
+	{ CHILD_ID, "state" },
+	{ BASE_ID, "manifest.json" },
+	{ BASE_ID, "memory.zst" },
+	{ CHILD_ID, "pages.zst" },
 };
 
 /* Checked before, so the check that is remembered must not hide it. */
@@ -352,9 +378,11 @@ START_TEST(a_file_that_was_exchanged_is_found)
 END_TEST
 
 /* A pages file with these runs, under a manifest with the right checksum. */
-static void forge(const struct play *p, const struct pages_header *header, const struct page_run *runs, size_t run_count, size_t pages)
+static void forge(const struct play *p, const struct pages_header *header,
+	const struct page_run *runs, size_t run_count, size_t pages)
 {
-	AUTO_FREE char *path = file_of(p, CHILD_ID, "pages"), *manifest = file_of(p, CHILD_ID, "manifest.json");
+	AUTO_FREE char *path = file_of(p, CHILD_ID, "pages"),
+		       *manifest = file_of(p, CHILD_ID, "manifest.json");
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	ck_ok(snapshot_find(p->root, CHILD_ID, &m, &error));
 	AUTO_FD int fd = sys_open(path, O_RDWR | O_TRUNC, 0);
@@ -374,16 +402,17 @@ START_TEST(forged_pages_are_refused_in_spite_of_their_checksum)
 		struct page_run runs[2];
 		size_t pages;
 	} forged[] = {
-		{ { PAGES_MAGIC, 1, 1 }, { { 8192, 1 } }, 1 },                 /* behind the end */
-		{ { PAGES_MAGIC, 1, 2 }, { { 8191, 2 } }, 2 },                 /* over the end */
-		{ { PAGES_MAGIC, 1, 2 }, { { UINT32_MAX, 2 } }, 2 },           /* around it */
-		{ { PAGES_MAGIC, 2, 2 }, { { 7, 1 }, { 7, 1 } }, 2 },          /* twice */
-		{ { PAGES_MAGIC, 2, 2 }, { { 9, 1 }, { 7, 1 } }, 2 },          /* out of order */
-		{ { PAGES_MAGIC, 2, 2 }, { { 7, 2 }, { 9, 0 } }, 2 },          /* empty */
-		{ { PAGES_MAGIC, 1, 2 }, { { 7, 1 } }, 2 },                    /* fewer than said */
-		{ { PAGES_MAGIC, 1, 1 }, { { 7, 2 } }, 1 },                    /* more than said */
-		{ { PAGES_MAGIC, 2, 1 }, { { 7, 1 }, { 9, 1 } }, 1 },          /* more runs than pages */
-		{ { PAGES_MAGIC, 1, 3 }, { { 7, 3 } }, 1 },                    /* content cut off */
+		{ { PAGES_MAGIC, 1, 1 }, { { 8192, 1 } }, 1 },        /* behind the end */
+		{ { PAGES_MAGIC, 1, 2 }, { { 8191, 2 } }, 2 },        /* over the end */
+		{ { PAGES_MAGIC, 1, 2 }, { { UINT32_MAX, 2 } }, 2 },  /* around it */
+		{ { PAGES_MAGIC, 2, 2 }, { { 7, 1 }, { 7, 1 } }, 2 }, /* twice */
+		{ { PAGES_MAGIC, 2, 2 }, { { 9, 1 }, { 7, 1 } }, 2 }, /* out of order */
+		{ { PAGES_MAGIC, 2, 2 }, { { 7, 2 }, { 9, 0 } }, 2 }, /* empty */
+		{ { PAGES_MAGIC, 1, 2 }, { { 7, 1 } }, 2 },           /* fewer than said */
+		{ { PAGES_MAGIC, 1, 1 }, { { 7, 2 } }, 1 },           /* more than said */
+		/* more runs than pages */
+		{ { PAGES_MAGIC, 2, 1 }, { { 7, 1 }, { 9, 1 } }, 1 },
+		{ { PAGES_MAGIC, 1, 3 }, { { 7, 3 } }, 1 }, /* content cut off */
 		{ { PAGES_MAGIC, UINT32_MAX, UINT32_MAX }, { { 7, 1 } }, 1 },
 		{ { "novapgs2", 1, 1 }, { { 7, 1 } }, 1 },
 	};
@@ -400,7 +429,8 @@ END_TEST
 /* A compressed file with this content, under a manifest with the right checksum. */
 static void forge_squeezed(const struct play *p, const void *data, size_t len, uint64_t unpacked)
 {
-	AUTO_FREE char *path = file_of(p, BASE_ID, "memory.zst"), *manifest = file_of(p, BASE_ID, "manifest.json");
+	AUTO_FREE char *path = file_of(p, BASE_ID, "memory.zst"),
+		       *manifest = file_of(p, BASE_ID, "manifest.json");
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	ck_ok(snapshot_find(p->root, BASE_ID, &m, &error));
 	AUTO_FD int fd = sys_open(path, O_RDWR | O_TRUNC, 0);
@@ -434,13 +464,16 @@ START_TEST(forged_compression_is_refused_in_spite_of_its_checksum)
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	good.data[good.len / 2] ^= 1;
 	AUTO_BUF struct buf twice = BUF_INIT(1u << 20); /* more than the memory */
-	ck_assert_int_eq(buf_append(&twice, good.data, good.len) + buf_append(&twice, good.data, good.len), 0);
+	ck_assert_int_eq(
+		buf_append(&twice, good.data, good.len) + buf_append(&twice, good.data, good.len),
+		0);
 	forge_squeezed(&p, twice.data, twice.len, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	ck_assert_int_eq(buf_append_str(&good, "x"), 0);
 	forge_squeezed(&p, good.data, good.len, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
-	forge_squeezed(&p, good.data, good.len - 1, size * 2); /* a manifest that promises another size */
+	/* a manifest that promises another size */
+	forge_squeezed(&p, good.data, good.len - 1, size * 2);
 	does_not_open(&p, BASE_ID, NOVA_ECORRUPT, "manifest");
 	tear_down(&p);
 }
@@ -449,7 +482,8 @@ END_TEST
 START_TEST(a_directory_with_the_manifest_of_another_is_not_listed)
 {
 	struct play p = set_up();
-	AUTO_FREE char *from = path_join(p.root, BASE_ID), *to = path_join(p.root, "00000000000000cc");
+	AUTO_FREE char *from = path_join(p.root, BASE_ID),
+		       *to = path_join(p.root, "00000000000000cc");
 	write_both(&p);
 	ck_assert_int_eq(fs_rename(from, to), 0);
 	ck_assert_uint_eq(listed(&p), 1);
@@ -459,14 +493,15 @@ START_TEST(a_directory_with_the_manifest_of_another_is_not_listed)
 }
 END_TEST
 
-/* --- the n-th call fails -------------------------------------------------------------------------------------------------------- */
+/* --- the n-th call fails --- */
 
 /* The former snapshot is whole, the new one is there whole or not at all. */
 static void check_after_write(const struct play *p, int code, int n)
 {
 	struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	if (code < 0) {
-		ck_assert_msg(listed(p) == 1, "call %d failed (%s), but the snapshot is there", n, nova_error_message(error));
+		ck_assert_msg(listed(p) == 1, "call %d failed (%s), but the snapshot is there", n,
+			nova_error_message(error));
 		ck_assert_str_ne(nova_error_message(error), "");
 		nova_error_free(error);
 		error = NULL;
@@ -494,7 +529,8 @@ START_TEST(writing_may_fail_anywhere)
 		check_after_write(&p, code, n);
 		if (code == 0)
 			ck_ok(remove_it(&p, "child"));
-		ck_ok(write_as(&p, CHILD_ID, "child")); /* a retry works, and sweeps what could not be removed */
+		/* a retry works, and sweeps what could not be removed */
+		ck_ok(write_as(&p, CHILD_ID, "child"));
 		ck_assert_uint_eq(names_with(&p, ".tmp-"), 0);
 		ck_ok(remove_it(&p, "child"));
 		if (!reached)
@@ -583,7 +619,7 @@ START_TEST(opening_may_fail_anywhere)
 }
 END_TEST
 
-/* --- killed --------------------------------------------------------------------------------------------------------------------- */
+/* --- killed --- */
 
 static void write_and_remove_for_ever(const struct play *p)
 {

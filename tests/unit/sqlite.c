@@ -39,7 +39,8 @@ static int put(const char *name, size_t number)
 	char id[64];
 	static char variable[] = "A=1", *env[] = { variable };
 	snprintf(id, sizeof(id), "00000000-0000-4000-8000-%012zu", number);
-	struct function_record record = { .id = id,
+	struct function_record record = {
+		.id = id,
 		.name = (char *)name,
 		.config.runtime = (char[]){ "python" },
 		.config.handler = (char[]){ "main.handler" },
@@ -51,7 +52,8 @@ static int put(const char *name, size_t number)
 		.config.machine.vcpus = 1,
 		.config.concurrency = 1,
 		.config.env = { env, 1 },
-		.version = 1 };
+		.version = 1,
+	};
 	return store_sqlite.put(store, &record, 0, &error);
 }
 
@@ -129,15 +131,17 @@ END_TEST
 
 /* As the first schema had it, whatever the present one looks like. */
 static const char first_schema[] =
-	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime TEXT NOT NULL,"
-	" handler TEXT NOT NULL, code_path TEXT NOT NULL, code_hash TEXT NOT NULL, memory_mb INTEGER NOT NULL,"
-	" timeout_s INTEGER NOT NULL, vcpus INTEGER NOT NULL, min_replicas INTEGER NOT NULL, disk_iops INTEGER NOT NULL,"
-	" disk_bandwidth INTEGER NOT NULL, net_rx_bandwidth INTEGER NOT NULL, net_tx_bandwidth INTEGER NOT NULL,"
-	" env TEXT NOT NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) STRICT;"
-	"CREATE INDEX functions_by_code ON functions (code_hash);"
-	"PRAGMA application_id = 1852798561; PRAGMA user_version = 1;"
-	"INSERT INTO functions VALUES ('00000000-0000-4000-8000-000000000001', 'old', 'python', 'main.handler', '/src/x.py',"
-	" 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 512, 120, 2, 3, 4, 5, 6, 7, '[\"A=1\"]', 8, 9, 10);";
+	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
+	"TEXT NOT NULL, handler TEXT NOT NULL, code_path TEXT NOT NULL, code_hash TEXT NOT NULL, "
+	"memory_mb INTEGER NOT NULL, timeout_s INTEGER NOT NULL, vcpus INTEGER NOT NULL, "
+	"min_replicas INTEGER NOT NULL, disk_iops INTEGER NOT NULL, disk_bandwidth INTEGER NOT "
+	"NULL, net_rx_bandwidth INTEGER NOT NULL, net_tx_bandwidth INTEGER NOT NULL, env TEXT NOT "
+	"NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) "
+	"STRICT;CREATE INDEX functions_by_code ON functions (code_hash);PRAGMA application_id = "
+	"1852798561; PRAGMA user_version = 1;INSERT INTO functions VALUES "
+	"('00000000-0000-4000-8000-000000000001', 'old', 'python', 'main.handler', '/src/x.py', "
+	"'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 512, 120, 2, 3, 4, 5, "
+	"6, 7, '[\"A=1\"]', 8, 9, 10);";
 
 START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 {
@@ -208,8 +212,8 @@ static const char *const damages[] = {
 	"UPDATE functions SET handler = 'main.handler' || char(0) || 'x'",
 	"UPDATE functions SET created_us = 9000000000000000000",
 	"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') "
-	"WHERE name = 'functions';"
-	" PRAGMA writable_schema = RESET; UPDATE functions SET timeout_s = 'soon'",
+	"WHERE name = 'functions'; PRAGMA writable_schema = RESET; UPDATE functions SET timeout_s "
+	"= 'soon'",
 };
 
 START_TEST(a_damaged_row_is_an_error_that_names_the_function)

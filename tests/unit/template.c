@@ -48,8 +48,14 @@ static int obtain(int (*make)(const struct recipe *, struct frozen **, nova_erro
 	uint64_t wait_ms, const struct stop *stop)
 {
 	const nova_pool_want want = { sizeof(want), .key = "greet" };
-	const struct recipe r = { .want = &want, .root = dir, .id = "00112233aabbccdd", .stop = stop,
-		.make = make, .deadline = deadline_in_ms(wait_ms) };
+	const struct recipe r = {
+		.want = &want,
+		.root = dir,
+		.id = "00112233aabbccdd",
+		.stop = stop,
+		.make = make,
+		.deadline = deadline_in_ms(wait_ms),
+	};
 	struct frozen *frozen;
 	bool made;
 	return template_obtain(&r, &frozen, &made, &error);

@@ -21,12 +21,15 @@ static bool is_output(const nova_result_t *result, const char *text, size_t len)
 	for (; end > text && strchr(" \t\r\n", end[-1]); end--)
 		;
 	size_t text_len = (size_t)(end - text);
-	bool whole = text_len == output_len || (text_len < output_len && nova_result_truncated(result));
+	bool whole =
+		text_len == output_len || (text_len < output_len && nova_result_truncated(result));
 	if (whole && !memcmp(text, output, text_len))
 		return true;
-	json_t *string = *output == '"' ? json_loadb(output, output_len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *string = *output == '"' ? json_loadb(output, output_len,
+						  JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) :
+					  NULL;
 	bool same = string && json_string_length(string) >= text_len &&
-				!memcmp(json_string_value(string), text, text_len);
+		    !memcmp(json_string_value(string), text, text_len);
 	json_decref(string);
 	return same;
 }
@@ -45,9 +48,11 @@ void answer_take(struct answer *answer, const nova_result_t *result, const nova_
 {
 	size_t len;
 	const char *text;
-	*answer = (struct answer){ .code = nova_error_code(error),
+	*answer = (struct answer){
+		.code = nova_error_code(error),
 		.outcome = nova_error_outcome(error),
-		.message = need(strdup(nova_error_message(error))) };
+		.message = need(strdup(nova_error_message(error))),
+	};
 	if (!result)
 		return;
 	answer->ran = true;

@@ -7,9 +7,9 @@
 
 #include "daemon.h"
 
-#define LOOK_MS  100  /* a signal just before poll() does not end it: it is seen then */
+#define LOOK_MS     100 /* a signal just before poll() does not end it: it is seen then */
 #define INPUT_PIECE (16u << 10)
-#define HELLO_MS 2000 /* a daemon that is there answers within a millisecond */
+#define HELLO_MS    2000 /* a daemon that is there answers within a millisecond */
 
 /* What makes no difference to the answer, or is the daemon's own affair. */
 static bool setting_matters(const char *key)
@@ -80,7 +80,8 @@ static void hang_up(struct remote *remote)
 	progress_stop();
 	remote_close(remote);
 	interrupt_end(report_error(NOVA_ECANCELED, NOVA_OUTCOME_UNKNOWN,
-		"interrupted: the daemon cancels what was asked for, which may have been done in part"));
+		"interrupted: the daemon cancels what was asked for, which may have been done in "
+		"part"));
 	exit(STATUS_UNKNOWN);
 }
 
@@ -160,8 +161,8 @@ static bool shake_hands(struct remote *remote, const nova_config_t *config, bool
 	int got = next_frame(remote, now_ms() + HELLO_MS, &type, &remote->hello);
 	if (got > 0 && type == WIRE_HELLO)
 		return !alike || hello_fits(remote, config);
-	no_daemon(got == 0 ? "the one with process id %d does not answer"
-			   : "the one with process id %d hangs up",
+	no_daemon(got == 0 ? "the one with process id %d does not answer" :
+			     "the one with process id %d hangs up",
 		(int)remote->pid);
 	return false;
 }
@@ -204,8 +205,8 @@ int instances_need_daemon(void)
 {
 	return failure("instances live in the daemon, and %s: 'novactl daemon' starts it%s",
 		globals.no_daemon ? "--no-daemon asks for none" : "there is none to be used here",
-		globals.no_daemon || globals.verbose ? ""
-						     : " (--verbose tells what was looked for)");
+		globals.no_daemon || globals.verbose ? "" :
+						       " (--verbose tells what was looked for)");
 }
 
 void remote_close(struct remote *remote)

@@ -125,8 +125,8 @@ static void on_signal(struct daemon *daemon)
 	char why[64];
 	if (read(daemon->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (daemon->signalled) { /* not the first signal after 'daemon stop', which asks for the
-				    same */
+	/* not the first signal after 'daemon stop', which asks for the same */
+	if (daemon->signalled) {
 		session_say(NOVA_LOG_WARN, "daemon", "stopping at once: another signal");
 		daemon->phase = PHASE_OVER;
 		return;
@@ -287,8 +287,8 @@ static int refused(const struct daemon *daemon)
 	if (!daemon_lock_read(daemon->directory, &pid, &socket))
 		return failure("another daemon for '%s' is just starting or stopping", home);
 	free(socket);
-	return failure("the daemon with process id %d serves '%s' already; "
-		       "'novactl daemon stop' ends it",
+	return failure(
+		"the daemon with process id %d serves '%s' already; 'novactl daemon stop' ends it",
 		(int)pid, home);
 }
 
@@ -299,8 +299,8 @@ static char *socket_path(const char *directory)
 	if (given.socket && *given.socket != '/')
 		here = need(getcwd(NULL, 0));
 	int len = given.socket ? asprintf(&path, "%s%s%s", here ? here : "", here ? "/" : "",
-					 given.socket)
-			       : asprintf(&path, "%s/socket", directory);
+					 given.socket) :
+				 asprintf(&path, "%s/socket", directory);
 	free(here);
 	return len < 0 ? need(NULL) : path;
 }
@@ -339,8 +339,8 @@ static int take_signals(struct daemon *daemon)
 	pthread_sigmask(SIG_BLOCK, &stops, NULL);
 	daemon->signals = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
 	daemon->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return daemon->signals < 0 || daemon->wake < 0 ? failure("cannot make a descriptor: %m")
-						       : 0;
+	return daemon->signals < 0 || daemon->wake < 0 ? failure("cannot make a descriptor: %m") :
+							 0;
 }
 
 /* Each client and each VM takes descriptors; the usual soft limit of 1024 is meant for select(2).
@@ -436,7 +436,8 @@ static int run(char **args, int count)
 	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
 	if (!config)
 		return status;
-	struct daemon daemon = { .config = config,
+	struct daemon daemon = {
+		.config = config,
 		.lock = -1,
 		.listener = -1,
 		.signals = -1,
@@ -444,7 +445,8 @@ static int run(char **args, int count)
 		.phase_end = -1,
 		.started = now_ms(),
 		.client_ms = given.client_ms,
-		.stop_ms = given.stop_ms };
+		.stop_ms = given.stop_ms,
+	};
 	struct ticker ticker = { .stop = -1 };
 	fill_standard_fds();
 	raise_limits();
@@ -484,9 +486,9 @@ static int ask(struct remote *remote, const char *verb, json_t **ret_reply)
 {
 	enum remote_end end = remote_ask(
 		remote, need(json_pack("{s:s}", "verb", verb)), NULL, 0, NULL, NULL, ret_reply);
-	return end == REMOTE_REPLIED
-		       ? 0
-		       : failure("the daemon with process id %d has just ended", (int)remote->pid);
+	return end == REMOTE_REPLIED ?
+		       0 :
+		       failure("the daemon with process id %d has just ended", (int)remote->pid);
 }
 
 static long long number_of(const json_t *object, const char *key)

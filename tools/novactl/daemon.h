@@ -21,8 +21,7 @@ enum wire_type {
 	WIRE_REPLY = 4, /* daemon: the end of a request */
 };
 
-/* --- one end of a conversation
- * ----------------------------------------------------------------------- */
+/* --- one end of a conversation --- */
 
 struct wire {
 	int fd;
@@ -35,7 +34,8 @@ void wire_close(struct wire *wire);
 /* Both only append to `out`. The first takes the reference. */
 void wire_put(struct wire *wire, enum wire_type type, json_t *payload);
 void wire_put_text(struct wire *wire, const char *part, const void *data, size_t len);
-void wire_put_end(struct wire *wire, const char *part); /* a WIRE_TEXT without text: the last of it */
+/* a WIRE_TEXT without text: the last of it */
+void wire_put_end(struct wire *wire, const char *part);
 /* Sends what the socket takes without waiting. False: the other side has gone. */
 bool wire_flush(struct wire *wire);
 /* Reads what is there without waiting. False: the other side has gone. */
@@ -46,8 +46,7 @@ bool wire_text_ends(const json_t *payload, const char *part);
 /* Appends the piece that a WIRE_TEXT carries, if it belongs to `part`. False: it is malformed. */
 bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part);
 
-/* --- sockets and the lock: the only file that meets the system's error numbers
- * ------------------------ */
+/* --- sockets and the lock: the only file that meets the system's error numbers --- */
 
 /* A listening socket of mode 0600 in place of whatever is at `path`; -1 with errno set. */
 int socket_listen(const char *path);
@@ -84,15 +83,14 @@ void process_await(int process);
 /* Tells the service manager, if there is one (variable NOTIFY_SOCKET). */
 void service_notify(const char *state);
 
-/* --- the client's half
- * ------------------------------------------------------------------------------- */
+/* --- the client's half --- */
 
 struct remote {
 	struct wire wire;
 	pid_t pid;
 	json_t *hello; /* what the daemon said of itself */
 	char *socket;
-	int input; /* what is sent of while the request is served; -1: nothing */
+	int input;         /* what is sent of while the request is served; -1: nothing */
 	bool input_failed; /* it could not be read, which has been told */
 };
 /* What the two compare when they meet. */
@@ -118,8 +116,7 @@ enum remote_end {
 enum remote_end remote_ask(struct remote *remote, json_t *request, const char *event, size_t len,
 	void (*on_text)(void *userdata, const json_t *payload), void *userdata, json_t **ret_reply);
 
-/* --- the daemon's half
- * ------------------------------------------------------------------------------- */
+/* --- the daemon's half --- */
 
 enum phase {
 	PHASE_SERVING,

@@ -46,9 +46,9 @@ const struct verb verb_disk_build = {
 	.examples = "  novactl disk build hello.py -o hello.ext4\n"
 		    "  novactl disk build ./app -o app.ext4 --size 64M --label app\n",
 	.notes = "The same input always gives the same bytes. A single file is called 'handler' in "
-		 "the image.\nWhat the owner of a file may read or execute everybody may in the image. "
-		 "Sockets, FIFOs and devices\nare left out, with a line on stderr; links are kept "
-		 "as they are.\n",
+		 "the image.\nWhat the owner of a file may read or execute everybody may in the "
+		 "image. Sockets, FIFOs and devices\nare left out, with a line on stderr; links "
+		 "are kept as they are.\n",
 	.options = options,
 	.min_args = 1,
 	.max_args = 1,

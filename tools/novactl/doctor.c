@@ -41,8 +41,8 @@ static void check_library(struct findings *findings)
 {
 	bool same = !strcmp(nova_version(), NOVA_VERSION_STRING);
 	found(findings, "library", same ? FINE : WARN, nova_version(),
-		same ? ""
-		     : "novactl was built with headers of version " NOVA_VERSION_STRING
+		same ? "" :
+		       "novactl was built with headers of version " NOVA_VERSION_STRING
 		       "; install matching packages");
 }
 
@@ -94,8 +94,10 @@ static void check_network(struct findings *findings, uint32_t features)
 	bool allowed = geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
 	if (!(features & NOVA_FEATURE_NETWORK))
 		return;
-	found(findings, "network", FINE, allowed ? "functions registered with --network nat get one" : "not for this user",
-		allowed ? "" : "functions registered with --network nat need root and /dev/net/tun");
+	found(findings, "network", FINE,
+		allowed ? "functions registered with --network nat get one" : "not for this user",
+		allowed ? "" :
+			  "functions registered with --network nat need root and /dev/net/tun");
 }
 
 static json_t *check_engines(struct findings *findings, nova_host_t *host)
@@ -111,21 +113,22 @@ static json_t *check_engines(struct findings *findings, nova_host_t *host)
 	uint32_t features = choice >= 0 ? nova_probe_features(probe, (size_t)choice) : 0;
 	found(findings, "kvm", features & NOVA_FEATURE_HARDWARE ? FINE : WARN,
 		nova_probe_kvm(probe),
-		features & NOVA_FEATURE_HARDWARE ? ""
-						 : "without KVM guests are emulated: slower, and "
+		features & NOVA_FEATURE_HARDWARE ? "" :
+						   "without KVM guests are emulated: slower, and "
 						   "no boundary against hostile code");
 	for (size_t i = 0; i < nova_probe_count(probe); i++)
 		json_array_append_new(engines, engine_json(probe, i, (int)i == choice));
 	found(findings, "engine",
-		choice < 0                         ? BAD
-		: features & NOVA_FEATURE_ISOLATES ? FINE
-						   : WARN,
+		choice < 0                       ? BAD :
+		features & NOVA_FEATURE_ISOLATES ? FINE :
+						   WARN,
 		nova_probe_choice_reason(probe), choice < 0 ? "see the engines below" : "");
 	check_network(findings, features);
 	const char *unlimited = nova_probe_unlimited(probe);
 	found(findings, "memory limit", *unlimited ? WARN : FINE,
-		*unlimited ? "VMMs may take more memory than their guests have"
-			   : "each VMM has a control group of its own", unlimited);
+		*unlimited ? "VMMs may take more memory than their guests have" :
+			     "each VMM has a control group of its own",
+		unlimited);
 	nova_probe_free(probe);
 	return engines;
 }
@@ -189,8 +192,9 @@ static void show(const struct findings *findings, const json_t *engines)
 		show_line(usable ? "ok" : "-", text_of(item, "name"), text_of(item, "reason"),
 			text_of(item, "advice"));
 	}
-	printf("\n%s\n", findings->bad ? "Functions cannot run here yet: see the lines marked bad."
-				       : "Functions can run here.");
+	printf("\n%s\n", findings->bad ?
+				 "Functions cannot run here yet: see the lines marked bad." :
+				 "Functions can run here.");
 }
 
 static int run(char **args, int count)

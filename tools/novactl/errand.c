@@ -15,8 +15,8 @@ struct errand {
 	nova_t *nova;
 	int wake; /* eventfd of the loop */
 	json_t *request, *reply;
-	/* stdin of a command: a pipe, -1 if there is none, and what waits for room there. All but the
-	 * reading end is the loop's. */
+	/* stdin of a command: a pipe, -1 if there is none, and what waits for room there. All but
+	 * the reading end is the loop's. */
 	int input[2];
 	struct bytes pending;
 	bool input_ended;
@@ -27,7 +27,7 @@ struct errand {
 	struct bytes printed;
 	nova_interrupt_t *interrupt; /* triggered when its client has gone */
 	int canceled;                /* atomic: the same */
-	int done;              /* atomic: all above is the loop's again */
+	int done;                    /* atomic: all above is the loop's again */
 };
 
 struct piece {
@@ -231,9 +231,9 @@ static int perform(struct errand *errand, nova_error_t **error)
 	size_t which = find(text_of(errand->request, "verb"));
 	const char *name = text_of(errand->request, "name");
 	nova_instance_t *instance = NULL;
-	int code = errands[which].of_one
-			   ? nova_instance_get(errand->nova, name ? name : "", &instance, error)
-			   : 0;
+	int code = errands[which].of_one ?
+			   nova_instance_get(errand->nova, name ? name : "", &instance, error) :
+			   0;
 	if (code == 0)
 		code = errands[which].run(errand, instance, error);
 	nova_instance_free(instance);

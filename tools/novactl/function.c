@@ -46,8 +46,9 @@ void function_show(const nova_function_t *f)
 	bool in_place = is_in_place(f);
 	print_field("Mode", "%s", in_place ? "in place" : "process");
 	if (!strcmp(nova_function_runtime(f), "python"))
-		print_field("State", "%s", in_place ? "kept between calls of a VM"
-						    : "each call begins with the module as imported");
+		print_field("State", "%s",
+			in_place ? "kept between calls of a VM" :
+				   "each call begins with the module as imported");
 	bool kept = in_place || has_variable(f, "NOVA_KEEP_TMP=1");
 	print_field("/tmp", "%s", kept ? "kept between calls of a VM" : "cleaned between calls");
 	print_field("Version", "%u", nova_function_version(f));

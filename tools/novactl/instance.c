@@ -13,7 +13,7 @@
 /* As of env(1) and timeout(1): few commands end with it themselves. */
 #define STATUS_EXEC 125
 
-#define KEPT_MAX    (1u << 20) /* bytes of each stream that --json shows */
+#define KEPT_MAX (1u << 20) /* bytes of each stream that --json shows */
 
 static struct {
 	const char *name, *snapshot;
@@ -107,8 +107,7 @@ static void pass_on(struct printed *printed)
 	bytes_drop(&printed->err, printed->err.len);
 }
 
-static void take_text(
-	struct bytes *bytes, uint64_t *total, const json_t *payload, const char *part)
+static void take_text(struct bytes *bytes, uint64_t *total, const json_t *payload, const char *part)
 {
 	size_t before = bytes->len;
 	wire_text_add(bytes, payload, part);
@@ -130,8 +129,8 @@ static int report_reply(const json_t *reply)
 {
 	const json_t *error = json_object_get(reply, "error");
 	return error ? report_error((int)number_of(error, "code"), (int)number_of(error, "outcome"),
-			       text_of(error, "message"))
-		     : STATUS_OK;
+			       text_of(error, "message")) :
+		       STATUS_OK;
 }
 
 static int ask_remote(
@@ -307,8 +306,8 @@ static int exec_show_json(int code, const struct printed *printed)
 		shown(&printed->out, printed->out_total), "stderr",
 		shown(&printed->err, printed->err_total), "truncated", cut, "stdout_bytes",
 		(json_int_t)printed->out_total, "stderr_bytes", (json_int_t)printed->err_total);
-	int status = value ? print_json(value)
-			   : failure("what the command printed is not UTF-8: ask without --json");
+	int status = value ? print_json(value) :
+			     failure("what the command printed is not UTF-8: ask without --json");
 	return status ? STATUS_EXEC : code;
 }
 
@@ -330,8 +329,8 @@ static int exec_run(char **args, int count)
 	struct printed printed = { 0 };
 	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
 	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:o}", "verb", "instance exec", "name",
-		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin", gives_stdin(),
-		"argv", argv);
+		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin", gives_stdin(), "argv",
+		argv);
 	progress_start("running");
 	int status = ask(request, &printed, &reply);
 	progress_stop();
@@ -411,8 +410,8 @@ const struct verb verb_instance_exec = {
 	.purpose = "Run a command in an instance.",
 	.examples = "  novactl instance exec session-7 -- ls -l /tmp\n"
 		    "  novactl instance exec session-7 -- tar x -C /tmp < files.tar\n",
-	.notes = "What it prints and its exit status become those of novactl, whose stdin it "
-		 "gets, however much\nit is and while it runs. In a loop that reads its lines from "
+	.notes = "What it prints and its exit status become those of novactl, whose stdin it gets, "
+		 "however much\nit is and while it runs. In a loop that reads its lines from "
 		 "there, use -n. No shell is involved.\n"
 		 "With --json the first MiB of each stream is shown; \"truncated\" says if that is "
 		 "not all, and\n\"stdout_bytes\" and \"stderr_bytes\" how much it was.\n"

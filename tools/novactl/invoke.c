@@ -44,8 +44,8 @@ static int mode_of(const char *name)
 			return name ? (int)i : NOVA_MODE_CACHED;
 	const char *near = nearest_word(name, names, ARRAY_LEN(names));
 	usage_error(&verb_invoke,
-		near ? "--mode: there is no mode '%s'; did you mean '%s'?"
-		     : "--mode: '%s' is not cached, ephemeral, checkpointed, branched or "
+		near ? "--mode: there is no mode '%s'; did you mean '%s'?" :
+		       "--mode: '%s' is not cached, ephemeral, checkpointed, branched or "
 		       "persistent",
 		name, near);
 	return -1;
@@ -223,7 +223,8 @@ const struct verb verb_invoke = {
 		    "  novactl invoke hello -p @event.json --timeout 5\n"
 		    "  echo '{\"name\":\"World\"}' | novactl invoke hello -p - --json\n"
 		    "  novactl invoke train --mode checkpointed --checkpoint-after\n",
-	.notes = "What the function prints besides its output follows on stderr (with --quiet only if "
+	.notes = "What the function prints besides its output follows on stderr (with --quiet only "
+		 "if "
 		 "it fails).\n"
 		 "If it fails, a line 'Error:' takes the place of the output, and the exit status "
 		 "is 3 (124: its\n"

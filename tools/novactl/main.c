@@ -22,7 +22,8 @@ const struct opt global_options[] = {
 		"NOVA_REDIS_PASSWORD",
 		&globals.redis_pass },
 	{ OPT_TEXT, 0, "redis-db", "N", "its database", &globals.redis_db },
-	{ OPT_FLAG, 0, "no-daemon", NULL, "use no daemon, even if one is there", &globals.no_daemon },
+	{ OPT_FLAG, 0, "no-daemon", NULL, "use no daemon, even if one is there",
+		&globals.no_daemon },
 	{ OPT_FLAG, 0, "json", NULL, "results and errors as JSON", &globals.json },
 	{ OPT_FLAG, 'q', "quiet", NULL, "no progress and no remarks, only results and errors",
 		&globals.quiet },
@@ -112,8 +113,8 @@ static int unknown_verb(char **words, int count)
 	if (!near)
 		near = nearest_word(words[0], names, total);
 	return near ? usage_error(NULL, "there is no command '%s'; did you mean 'novactl %s'?",
-			      words[0], near)
-		    : usage_error(NULL, "there is no command '%s'", words[0]);
+			      words[0], near) :
+		      usage_error(NULL, "there is no command '%s'", words[0]);
 }
 
 /* What must hold even for a command line that cannot be parsed. */

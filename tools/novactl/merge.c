@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot merge: branches that are snapshots, put together in a new one. The VMs that it takes are gone afterwards. */
+/* snapshot merge: branches that are snapshots, put together in a new one. The VMs that it takes are
+ * gone afterwards. */
 #include "novactl.h"
 
 #define BRANCHES_MOST 64
@@ -11,9 +12,10 @@ static struct {
 
 static const struct opt merge_options[] = {
 	{ OPT_TEXT, 'n', "name", "NAME", "what to call the new snapshot [its id]", &given.name },
-	{ OPT_TEXT, 'd', "directory", "PATH", "merge what is below this directory of the guests [/tmp]",
-		&given.directory },
-	{ OPT_TEXT, 0, "on-conflict", "HOW", "refuse, latest or first [refuse]", &given.on_conflict },
+	{ OPT_TEXT, 'd', "directory", "PATH",
+		"merge what is below this directory of the guests [/tmp]", &given.directory },
+	{ OPT_TEXT, 0, "on-conflict", "HOW", "refuse, latest or first [refuse]",
+		&given.on_conflict },
 	{ OPT_TEXT, 'o', "output", "FORMAT", "table, json or yaml [table]", &given.format },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
@@ -60,12 +62,12 @@ static int check_tree(const struct family *f)
 		const char *name = nova_snapshot_name(f->snapshots[i]);
 		int found = descends(f->host, f->snapshots[i], nova_snapshot_id(f->snapshots[0]));
 		if (!found)
-			return failure("snapshot '%s' does not descend from '%s': novactl snapshot list shows the "
-				       "parents",
+			return failure("snapshot '%s' does not descend from '%s': novactl snapshot "
+				       "list shows the parents",
 				name, parent);
 		if (found < 0)
-			note("Whether %s descends from %s cannot be seen any more: a snapshot between them is "
-			     "deleted.",
+			note("Whether %s descends from %s cannot be seen any more: a snapshot "
+			     "between them is deleted.",
 				name, parent);
 	}
 	return STATUS_OK;
@@ -75,7 +77,8 @@ static int open_family(struct family *f, char **names, size_t count)
 {
 	nova_error_t *error = NULL;
 	for (; f->count < count; f->count++)
-		if (nova_snapshot_open(f->host, names[f->count], &f->snapshots[f->count], &error) != 0)
+		if (nova_snapshot_open(f->host, names[f->count], &f->snapshots[f->count], &error) !=
+			0)
 			return report(error);
 	int status = check_tree(f);
 	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
@@ -115,9 +118,10 @@ static int show(const struct family *f, const nova_merge_t *merge, const nova_sn
 {
 	static const char *const headings[] = { "CHANGE", "PATH", "BRANCH" };
 	int status = STATUS_OK;
-	json_t *whole = json_pack("{s:s,s:s,s:s,s:I,s:o}", "snapshot", made ? nova_snapshot_id(made) : "",
-		"name", made ? nova_snapshot_name(made) : "", "parent", nova_snapshot_id(f->snapshots[0]),
-		"conflicts", (json_int_t)nova_merge_conflicts(merge), "paths", paths_json(f, merge));
+	json_t *whole = json_pack("{s:s,s:s,s:s,s:I,s:o}", "snapshot",
+		made ? nova_snapshot_id(made) : "", "name", made ? nova_snapshot_name(made) : "",
+		"parent", nova_snapshot_id(f->snapshots[0]), "conflicts",
+		(json_int_t)nova_merge_conflicts(merge), "paths", paths_json(f, merge));
 	if (print_structured(need(whole), given.format, &status))
 		return status;
 	struct table table;
@@ -144,7 +148,8 @@ static int merge_family(struct family *f, const nova_merge_opts *opts)
 	snapshot.name = given.name;
 	snapshot.interrupt = interruptible();
 	progress_say("merging");
-	int code = nova_vm_merge(f->vms[0], f->vms + 1, f->count - 1, opts, &merged, &merge, &error);
+	int code =
+		nova_vm_merge(f->vms[0], f->vms + 1, f->count - 1, opts, &merged, &merge, &error);
 	bool refused = code != 0 && merge;
 	if (code == 0) {
 		progress_say("writing the snapshot");
@@ -162,22 +167,26 @@ static int merge_family(struct family *f, const nova_merge_opts *opts)
 
 static int read_conflict(const char *word, uint32_t *ret)
 {
-	static const char *const words[] = { "refuse", "latest", "first" }; /* as the values are numbered */
+	/* as the values are numbered */
+	static const char *const words[] = { "refuse", "latest", "first" };
 	for (uint32_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(words[i], word)) {
 			*ret = i;
 			return STATUS_OK;
 		}
-	return usage_error(&verb_snapshot_merge, "--on-conflict '%s' is not one of refuse, latest, first", word);
+	return usage_error(&verb_snapshot_merge,
+		"--on-conflict '%s' is not one of refuse, latest, first", word);
 }
 
 static int merge_run(char **args, int count)
 {
 	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
-	int status = given.on_conflict ? read_conflict(given.on_conflict, &opts.on_conflict) : STATUS_OK;
-	if (!status && given.format && strcmp(given.format, "table") && strcmp(given.format, "json") &&
-		strcmp(given.format, "yaml"))
-		status = usage_error(&verb_snapshot_merge, "--output '%s' is not one of table, json, yaml", given.format);
+	int status =
+		given.on_conflict ? read_conflict(given.on_conflict, &opts.on_conflict) : STATUS_OK;
+	if (!status && given.format && strcmp(given.format, "table") &&
+		strcmp(given.format, "json") && strcmp(given.format, "yaml"))
+		status = usage_error(&verb_snapshot_merge,
+			"--output '%s' is not one of table, json, yaml", given.format);
 	if (status)
 		return status;
 	opts.directory = given.directory;
@@ -199,10 +208,13 @@ const struct verb verb_snapshot_merge = {
 	.purpose = "Make a snapshot of several that have gone on from one, with the files of all.",
 	.examples = "  novactl snapshot merge start try-a try-b --name both\n"
 		    "  novactl snapshot merge start try-a try-b --on-conflict latest\n",
-	.notes = "Files below one directory are merged, as a comparison of each branch with the parent\n"
-		 "shows what it has added, changed and deleted. Memory and processes are the parent's.\n"
-		 "What two branches have changed differently is a conflict: refuse merges nothing,\n"
-		 "latest takes the path that was changed last, first that of the first branch.\n",
+	.notes =
+		"Files below one directory are merged, as a comparison of each branch with the "
+		"parent\n"
+		"shows what it has added, changed and deleted. Memory and processes are the "
+		"parent's.\n"
+		"What two branches have changed differently is a conflict: refuse merges nothing,\n"
+		"latest takes the path that was changed last, first that of the first branch.\n",
 	.options = merge_options,
 	.min_args = 2,
 	.max_args = BRANCHES_MOST + 1,

@@ -31,8 +31,7 @@ enum exit_status {
 	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
 };
 
-/* --- bytes that grow
- * ---------------------------------------------------------------------------------- */
+/* --- bytes that grow --- */
 
 struct bytes {
 	char *data; /* NUL-terminated once anything was added */
@@ -42,8 +41,7 @@ void bytes_add(struct bytes *bytes, const void *data, size_t len);
 void bytes_drop(struct bytes *bytes, size_t len); /* from the front */
 void bytes_free(struct bytes *bytes);
 
-/* --- options
- * ---------------------------------------------------------------------------------------- */
+/* --- options --- */
 
 struct text_list {
 	const char **items;
@@ -79,7 +77,8 @@ struct verb {
 	const char *examples;      /* whole lines */
 	const char *notes;         /* whole lines, or NULL */
 	const struct opt *options; /* ends with OPT_END; NULL: none */
-	const struct opt *(*more_options)(void); /* that are made when they are needed; NULL: none */
+	/* that are made when they are needed; NULL: none */
+	const struct opt *(*more_options)(void);
 	int min_args, max_args;
 	int own_status; /* for failures of its own, if those of another program come through */
 	bool completes_functions; /* operands are names of functions */
@@ -122,8 +121,7 @@ const struct verb *verb_find(char **words, int count, int *ret_used);
 void help_general(FILE *out);
 void help_verb(FILE *out, const struct verb *verb);
 
-/* --- output
- * ------------------------------------------------------------------------------------------- */
+/* --- output --- */
 
 /* Tells what is wrong with the command line and returns STATUS_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -163,8 +161,7 @@ void table_begin(struct table *table, size_t columns, const char *const *heading
 void table_cell(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 void table_end(struct table *table); /* prints and frees */
 
-/* --- progress
- * --------------------------------------------------------------------------------------------- */
+/* --- progress --- */
 
 /* One line on a terminal that tells what is awaited and since when; nothing elsewhere. */
 void progress_start(const char *what);
@@ -174,8 +171,7 @@ void progress_stop(void);
 void progress_hide(void);
 void progress_unhide(void);
 
-/* --- signals
- * ----------------------------------------------------------------------------------------------- */
+/* --- signals --- */
 
 /* From now on SIGINT and SIGTERM trigger this token (NULL: none could be made), which is for every
  * call that may wait. */
@@ -184,8 +180,7 @@ bool interrupted(void);
 /* Ends the process by the signal that came, unless all was done in spite of it; else the status. */
 int interrupt_end(int status);
 
-/* --- the library
- * ------------------------------------------------------------------------------------------- */
+/* --- the library --- */
 
 /* Settings from file, environment and command line. NULL after telling why, with the status in
  * ret_status. */
@@ -258,9 +253,9 @@ int pruned_print(size_t count, const char *what);
 extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
 	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_disk_build,
 	verb_image_kernel, verb_image_check, verb_snapshot_list, verb_snapshot_delete,
-	verb_snapshot_merge, verb_snapshot_prune, verb_instance_start, verb_instance_list, verb_instance_get,
-	verb_instance_exec, verb_instance_pause, verb_instance_resume, verb_instance_snapshot,
-	verb_instance_stop, verb_template_list, verb_template_build, verb_template_prune,
-	verb_completion, verb_help;
+	verb_snapshot_merge, verb_snapshot_prune, verb_instance_start, verb_instance_list,
+	verb_instance_get, verb_instance_exec, verb_instance_pause, verb_instance_resume,
+	verb_instance_snapshot, verb_instance_stop, verb_template_list, verb_template_build,
+	verb_template_prune, verb_completion, verb_help;
 
 #endif

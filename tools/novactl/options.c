@@ -48,7 +48,8 @@ struct unit {
 	uint64_t factor;
 };
 
-/* The digits behind a point, as in "0.5G": at most six, in millionths. Returns what follows, or NULL. */
+/* The digits behind a point, as in "0.5G": at most six, in millionths. Returns what follows, or
+ * NULL. */
 static const char *parse_fraction(const char *text, uint64_t *ret_millionths)
 {
 	uint64_t weight = 1000000;
@@ -132,8 +133,9 @@ static int set_number(const struct verb *verb, const struct opt *spec, const cha
 static int set_size(const struct verb *verb, const struct opt *spec, const char *text)
 {
 	if (!parse_scaled(text, size_units, UINT64_MAX, spec->target))
-		return usage_error(verb, "--%s: '%s' is not a size such as 1048576, 512K, 16M or 0.5G",
-			spec->name, text);
+		return usage_error(verb,
+			"--%s: '%s' is not a size such as 1048576, 512K, 16M or 0.5G", spec->name,
+			text);
 	return 0;
 }
 
@@ -141,7 +143,8 @@ static int set_memory(const struct verb *verb, const struct opt *spec, const cha
 {
 	uint64_t mb;
 	if (!parse_scaled(text, memory_units, UINT32_MAX, &mb))
-		return usage_error(verb, "--%s: '%s' is not a whole number of MB such as 512, 512M or 0.5G",
+		return usage_error(verb,
+			"--%s: '%s' is not a whole number of MB such as 512, 512M or 0.5G",
 			spec->name, text);
 	*(uint32_t *)spec->target = (uint32_t)mb;
 	return 0;
@@ -195,8 +198,8 @@ static int unknown_option(const struct verb *verb, const struct parser *parser, 
 		names[i] = parser->specs[i]->name;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
 	const char *near = nearest_word(name, names, parser->count);
-	return near ? usage_error(verb, "there is no option --%s; did you mean --%s?", name, near)
-		    : usage_error(verb, "there is no option --%s", name);
+	return near ? usage_error(verb, "there is no option --%s; did you mean --%s?", name, near) :
+		      usage_error(verb, "there is no option --%s", name);
 }
 
 static int bad_option(const struct verb *verb, const struct parser *parser, const char *word)

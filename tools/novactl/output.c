@@ -25,9 +25,9 @@ bool use_color(FILE *out)
 
 static const char *outcome_name(int outcome)
 {
-	return outcome == NOVA_OUTCOME_RAN       ? "ran"
-	       : outcome == NOVA_OUTCOME_UNKNOWN ? "unknown"
-						 : "never-ran";
+	return outcome == NOVA_OUTCOME_RAN     ? "ran" :
+	       outcome == NOVA_OUTCOME_UNKNOWN ? "unknown" :
+						 "never-ran";
 }
 
 static void tell(int code, int outcome, const char *message)
@@ -97,8 +97,8 @@ int report_error(int code, int outcome, const char *message)
 
 int report(nova_error_t *error)
 {
-	int status = report_error(nova_error_code(error), nova_error_outcome(error),
-		nova_error_message(error));
+	int status = report_error(
+		nova_error_code(error), nova_error_outcome(error), nova_error_message(error));
 	nova_error_free(error);
 	return status;
 }

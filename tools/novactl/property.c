@@ -22,7 +22,7 @@ static enum opt_kind kind_of(const nova_property *p)
 	case NOVA_PROPERTY_U64:
 		return OPT_SIZE;
 	case NOVA_PROPERTY_U32:
-		return p->unit == NOVA_UNIT_MB	    ? OPT_MEMORY :
+		return p->unit == NOVA_UNIT_MB      ? OPT_MEMORY :
 		       p->unit == NOVA_UNIT_SECONDS ? OPT_DURATION :
 						      OPT_NUMBER;
 	default:
@@ -103,8 +103,10 @@ int properties_given(const struct verb *verb, nova_register_opts *opts)
 
 static void show_number(const nova_property *p, unsigned long long number)
 {
-	static const char *const units[] = { [NOVA_UNIT_MB] = "MB", [NOVA_UNIT_SECONDS] = "s",
-		[NOVA_UNIT_OPERATIONS] = "operations/s", [NOVA_UNIT_BYTES] = "bytes/s" };
+	static const char *const units[] = { [NOVA_UNIT_MB] = "MB",
+		[NOVA_UNIT_SECONDS] = "s",
+		[NOVA_UNIT_OPERATIONS] = "operations/s",
+		[NOVA_UNIT_BYTES] = "bytes/s" };
 	const char *unit = p->unit < ARRAY_LEN(units) ? units[p->unit] : NULL;
 	if (number || !is_limit(p))
 		print_field(p->label, unit ? "%llu %s" : "%llu", number, unit);

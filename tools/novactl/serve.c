@@ -145,8 +145,8 @@ json_t *error_json(int code, int outcome, const char *message)
 {
 	json_t *error =
 		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
-	return need(error ? error
-			  : json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
+	return need(error ? error :
+			    json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
 				    "the text of this error is not UTF-8"));
 }
 
@@ -476,7 +476,8 @@ static void client_write(struct client *client)
 	if (client->state == CLIENT_BUSY)
 		pass_printed(client, false);
 	if (client->state == CLIENT_BUSY && client->errand) {
-		open = wire_flush(&client->wire); /* else what waits for room might not be woken for */
+		/* else what waits for room might not be woken for */
+		open = wire_flush(&client->wire);
 		errand_input_flush(client->errand);
 		errand_printed(client->errand, &client->wire);
 	}

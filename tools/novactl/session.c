@@ -54,7 +54,8 @@ nova_config_t *session_config(int *ret_status)
 	return NULL;
 }
 
-#define ABOUT_CODE "function" /* the log's name for what somebody can change in their code: it is always shown */
+/* the log's name for what somebody can change in their code: it is always shown */
+#define ABOUT_CODE "function"
 
 static int said_up_to = NOVA_LOG_ERROR;
 

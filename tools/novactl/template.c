@@ -22,8 +22,8 @@ static int list_run(char **args, int count)
 		return status;
 	if (nova_template_list(host, &list, &found, &error) != 0)
 		return report(error);
-	status = snapshots_print(list, found,
-		"There is no template. The first call of a function makes one.");
+	status = snapshots_print(
+		list, found, "There is no template. The first call of a function makes one.");
 	nova_snapshot_list_free(list, found);
 	return status;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fake engine: the guest's agent as a plain child process, with the code disk unpacked into a directory. It isolates
- * nothing, says so, and is never chosen by itself. Tests and the measurement of our own overhead use it.
+ * The fake engine: the guest's agent as a plain child process, with the code disk unpacked into a
+ * directory. It isolates nothing, says so, and is never chosen by itself. Tests and the measurement
+ * of our own overhead use it.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ static int find_agent(const struct engine_env *env, char **ret_path, nova_error_
 	return program_find("nova-agent", variable, ret_path, error);
 }
 
-static int fake_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error)
+static int fake_probe(
+	const struct engine_env *env, struct engine_report *report, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
@@ -38,13 +40,14 @@ static int fake_probe(const struct engine_env *env, struct engine_report *report
 		return code;
 	}
 	report->usable = code == 0;
-	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: isolates NOTHING, for tests only" :
+	report->reason = strdup(report->usable ? "runs functions as plain processes of this host: "
+						 "isolates NOTHING, for tests only" :
 						 nova_error_message(why));
 	return report->reason ? 0 : nova_oom(error);
 }
 
-static int prepare(struct fake_machine *f, const struct engine_env *env, const struct machine_spec *spec, char **ret_code, char **ret_work,
-	nova_error_t **error)
+static int prepare(struct fake_machine *f, const struct engine_env *env,
+	const struct machine_spec *spec, char **ret_code, char **ret_work, nova_error_t **error)
 {
 	f->directory = str_format("%s/fake-%s", env->run_dir, spec->id);
 	*ret_code = f->directory ? path_join(f->directory, "code") : NULL;
@@ -56,10 +59,13 @@ static int prepare(struct fake_machine *f, const struct engine_env *env, const s
 		r = fs_mkdirs(*ret_work, 0777);
 	if (r < 0)
 		return nova_fail_os(error, r, "directory '%s'", f->directory);
-	return spec->config.code_disk ? nova_disk_extract(spec->config.code_disk, *ret_code, error) : 0;
+	return spec->config.code_disk ?
+		       nova_disk_extract(spec->config.code_disk, *ret_code, error) :
+		       0;
 }
 
-static int fake_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
+static int fake_start(struct machine *m, const struct engine_env *env,
+	const struct machine_spec *spec, nova_error_t **error)
 {
 	struct fake_machine *f = fake_of(m);
 	AUTO_FREE char *agent = NULL, *code_dir = NULL, *work_dir = NULL;
@@ -81,10 +87,13 @@ static int fake_start(struct machine *m, const struct engine_env *env, const str
 	m->channel = channel[0];
 	sys_set_nonblock(m->diag, true);
 	sys_set_nonblock(their_diag, true);
-	const char *const argv[] = { agent, "--fd", "4", "--code", code_dir, "--work", work_dir, NULL };
+	const char *const argv[] = { agent, "--fd", "4", "--code", code_dir, "--work", work_dir,
+		NULL };
 	const int fds[] = { their_diag, their_channel };
 	struct spawn spawn = { .argv = argv, .fds = fds, .fd_count = ARRAY_LEN(fds) };
-	log_warn(env->log, "fake", "machine %s isolates nothing: its functions run as processes of this host", spec->id);
+	log_warn(env->log, "fake",
+		"machine %s isolates nothing: its functions run as processes of this host",
+		spec->id);
 	return keeper_spawn(env->keeper, &spawn, &m->process, error);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Replies are taken from a process that a guest may have broken into: nothing in them is believed. */
+/* Replies are taken from a process that a guest may have broken into: nothing in them is believed.
+ */
 #include "engine/firecracker/firecracker.h"
 
 #define FAULT_MOST 600u

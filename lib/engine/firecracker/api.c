@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Firecracker's API: HTTP over a Unix socket, one request at a time. Its server is small and has habits: it answers without reason
- * phrases, takes no chunked bodies and no Expect, and after an error of HTTP itself its place in the stream is lost.
+ * Firecracker's API: HTTP over a Unix socket, one request at a time. Its server is small and has
+ * habits: it answers without reason phrases, takes no chunked bodies and no Expect, and after an
+ * error of HTTP itself its place in the stream is lost.
  */
 #include "engine/firecracker/firecracker.h"
 #include "module/curl.h"
 
-#define ANSWER_MOST (64u << 10) /* its JSON becomes a tree a hundred times its size */
-#define RETRY_MS    2u
+#define ANSWER_MOST   (64u << 10) /* its JSON becomes a tree a hundred times its size */
+#define RETRY_MS      2u
 #define END_MOMENT_MS 200u
 
 /* After anything that is not understood the connection is given up. */
@@ -71,13 +72,15 @@ static long time_left_ms(uint64_t deadline)
 	return left < 0 ? (long)FC_LONG_TIMEOUT : left ? left : 1;
 }
 
-static CURLcode perform(struct fc_api *api, const char *method, const char *path, const char *body, uint64_t deadline, struct exchange *x)
+static CURLcode perform(struct fc_api *api, const char *method, const char *path, const char *body,
+	uint64_t deadline, struct exchange *x)
 {
 	CURL *curl = api->curl;
 	AUTO_FREE char *url = str_format("http://localhost%s", path);
 	/* Without these two libcurl asks before it sends 1 KB, and names a form. */
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-	struct curl_slist *typed = headers ? curl_slist_append(headers, "Content-Type: application/json") : NULL;
+	struct curl_slist *typed =
+		headers ? curl_slist_append(headers, "Content-Type: application/json") : NULL;
 	if (!url || !typed) {
 		curl_slist_free_all(headers);
 		return CURLE_OUT_OF_MEMORY;
@@ -101,29 +104,36 @@ static CURLcode perform(struct fc_api *api, const char *method, const char *path
 	return result;
 }
 
-static int unreachable(struct fc_api *api, CURLcode result, const char *method, const char *path, nova_error_t **error)
+static int unreachable(struct fc_api *api, CURLcode result, const char *method, const char *path,
+	nova_error_t **error)
 {
 	hang_up(api);
 	if (result == CURLE_OUT_OF_MEMORY)
 		return nova_oom(error);
 	/* The kernel closes its socket a moment before it tells of its end. */
-	if (process_wait(api->process, result == CURLE_OPERATION_TIMEDOUT ? 0 : deadline_in_ms(END_MOMENT_MS)))
-		return nova_fail(error, NOVA_EENGINE, "Firecracker ended during %s %s", method, path);
-	return nova_fail(error, NOVA_EENGINE, "Firecracker did not answer %s %s: %s", method, path, curl_easy_strerror(result));
+	if (process_wait(api->process,
+		    result == CURLE_OPERATION_TIMEDOUT ? 0 : deadline_in_ms(END_MOMENT_MS)))
+		return nova_fail(
+			error, NOVA_EENGINE, "Firecracker ended during %s %s", method, path);
+	return nova_fail(error, NOVA_EENGINE, "Firecracker did not answer %s %s: %s", method, path,
+		curl_easy_strerror(result));
 }
 
 /* A refusal of the API proper leaves the connection as it was; everything else is the end of it. */
-static int refused(struct fc_api *api, long status, const struct exchange *x, const char *method, const char *path, nova_error_t **error)
+static int refused(struct fc_api *api, long status, const struct exchange *x, const char *method,
+	const char *path, nova_error_t **error)
 {
 	AUTO_FREE char *fault = fc_fault((const char *)x->answer.data, x->answer.len);
 	if (fault)
-		return nova_fail(error, NOVA_EENGINE, "Firecracker refuses %s %s: %s", method, path, fault);
+		return nova_fail(
+			error, NOVA_EENGINE, "Firecracker refuses %s %s: %s", method, path, fault);
 	hang_up(api);
-	return nova_fail(error, NOVA_EENGINE, "Firecracker answers %s %s with HTTP %ld and no reason", method, path, status);
+	return nova_fail(error, NOVA_EENGINE,
+		"Firecracker answers %s %s with HTTP %ld and no reason", method, path, status);
 }
 
-int fc_call(struct fc_api *api, const char *method, const char *path, const char *body, uint64_t deadline, char **ret_answer,
-	nova_error_t **error)
+int fc_call(struct fc_api *api, const char *method, const char *path, const char *body,
+	uint64_t deadline, char **ret_answer, nova_error_t **error)
 {
 	struct exchange x = { BUF_INIT(ANSWER_MOST), false };
 	int code = prepare(api, error);
@@ -140,16 +150,19 @@ int fc_call(struct fc_api *api, const char *method, const char *path, const char
 	else if (ret_answer && !(*ret_answer = buf_steal_str(&x.answer)))
 		code = nova_oom(error);
 	if (x.deprecated)
-		log_debug(api->log, "firecracker", "%s %s is deprecated in this version", method, path);
+		log_debug(api->log, "firecracker", "%s %s is deprecated in this version", method,
+			path);
 	buf_free(&x.answer);
 	return code;
 }
 
-int fc_call_plan(struct fc_api *api, const struct fc_plan *plan, uint64_t deadline, nova_error_t **error)
+int fc_call_plan(
+	struct fc_api *api, const struct fc_plan *plan, uint64_t deadline, nova_error_t **error)
 {
 	int code = plan->failed ? nova_oom(error) : 0;
 	for (size_t i = 0; code == 0 && i < plan->count; i++)
-		code = fc_call(api, plan->list[i].method, plan->list[i].path, plan->list[i].body, deadline, NULL, error);
+		code = fc_call(api, plan->list[i].method, plan->list[i].path, plan->list[i].body,
+			deadline, NULL, error);
 	return code;
 }
 
@@ -161,13 +174,16 @@ static int await_listener(const struct fc_api *api, uint64_t deadline, nova_erro
 		if (fd >= 0)
 			return 0;
 		if (process_wait(api->process, deadline_in_ms(RETRY_MS)))
-			return nova_fail(error, NOVA_EENGINE, "Firecracker ended before its API was up");
+			return nova_fail(
+				error, NOVA_EENGINE, "Firecracker ended before its API was up");
 		if (deadline_passed(deadline))
-			return nova_fail(error, NOVA_EENGINE, "the API of Firecracker did not come up in time");
+			return nova_fail(error, NOVA_EENGINE,
+				"the API of Firecracker did not come up in time");
 	}
 }
 
-int fc_greet(struct fc_api *api, uint64_t deadline, struct fc_version *ret_version, nova_error_t **error)
+int fc_greet(
+	struct fc_api *api, uint64_t deadline, struct fc_version *ret_version, nova_error_t **error)
 {
 	AUTO_FREE char *answer = NULL;
 	int code = await_listener(api, deadline, error);
@@ -176,6 +192,7 @@ int fc_greet(struct fc_api *api, uint64_t deadline, struct fc_version *ret_versi
 	if (code < 0)
 		return code;
 	if (!fc_answer_version(answer, strlen(answer), ret_version))
-		return nova_fail(error, NOVA_EENGINE, "what listens on the API socket is no Firecracker");
+		return nova_fail(
+			error, NOVA_EENGINE, "what listens on the API socket is no Firecracker");
 	return fc_version_check(ret_version, error);
 }

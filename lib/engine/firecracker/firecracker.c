@@ -8,7 +8,7 @@
 #define VMM_OVERHEAD (128ull << 20) /* what Firecracker may need beside the guest's memory */
 #define ENDING       16u            /* by which two texts are told to end alike */
 
-/* --- files and descriptors ---------------------------------------------------------------------------------------------- */
+/* --- files and descriptors --- */
 
 /* For the VMM, in the order of enum fc_fd, and our end of what it prints. */
 struct wiring {
@@ -40,38 +40,49 @@ static int wire_shared(struct wiring *w, int fd, int *ours, const char *what, no
 	return wire_fd(w, fd < 0 ? fd : sys_dup(fd), what, error);
 }
 
-static int wire_files(struct wiring *w, struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
+static int wire_files(struct wiring *w, struct fc_machine *f, const struct machine_spec *spec,
+	nova_error_t **error)
 {
 	uint64_t bytes = (uint64_t)spec->config.memory_mb << 20;
-	const char *const disks[] = { spec->config.rootfs ? spec->config.rootfs : "/dev/null", spec->config.code_disk ? spec->config.code_disk : "/dev/null" };
+	const char *const disks[] = { spec->config.rootfs ? spec->config.rootfs : "/dev/null",
+		spec->config.code_disk ? spec->config.code_disk : "/dev/null" };
 	int code = wire_fd(w, sys_dup(f->place.fd), "directory of Firecracker", error);
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(disks); i++)
 		code = wire_fd(w, sys_open(disks[i], O_RDONLY, 0), disks[i], error);
 	if (code == 0)
-		code = wire_shared(w, f->clone ? sys_dup(spec->base_fd) : sys_memfd("nova-guest-memory"), &f->memory, "guest memory", error);
+		code = wire_shared(w,
+			f->clone ? sys_dup(spec->base_fd) : sys_memfd("nova-guest-memory"),
+			&f->memory, "guest memory", error);
 	if (code == 0)
-		code = wire_shared(w, sys_memfd("nova-device-state"), &f->state, "file for a machine's state", error);
+		code = wire_shared(w, sys_memfd("nova-device-state"), &f->state,
+			"file for a machine's state", error);
 	if (code == 0)
-		code = wire_shared(w, sys_memfd("nova-changed-memory"), &f->diff, "file for changed memory", error);
+		code = wire_shared(w, sys_memfd("nova-changed-memory"), &f->diff,
+			"file for changed memory", error);
 	int r = code < 0 ? 0 : sys_truncate(f->diff, bytes);
 	if (r == 0 && code == 0 && !f->clone)
 		r = sys_truncate(f->memory, bytes);
-	return r < 0 ? nova_fail_os(error, r, "guest memory of %u MB", spec->config.memory_mb) : code;
+	return r < 0 ? nova_fail_os(error, r, "guest memory of %u MB", spec->config.memory_mb) :
+		       code;
 }
 
 /* Into a jail nothing can be handed: all must lie in it before. */
 static int fill_jail(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	int code = spec->config.rootfs ? fc_place_path(&f->place, FC_ROOTFS, spec->config.rootfs, error) : 0;
+	int code = spec->config.rootfs ?
+			   fc_place_path(&f->place, FC_ROOTFS, spec->config.rootfs, error) :
+			   0;
 	if (code == 0 && spec->config.code_disk)
 		code = fc_place_path(&f->place, FC_CODE, spec->config.code_disk, error);
 	if (code < 0 || !f->clone)
 		return code;
 	f->memory = sys_dup(spec->base_fd);
-	return f->memory < 0 ? nova_fail_os(error, f->memory, "guest memory") : fc_place_fd(&f->place, FC_MEMORY, f->memory, error);
+	return f->memory < 0 ? nova_fail_os(error, f->memory, "guest memory") :
+			       fc_place_fd(&f->place, FC_MEMORY, f->memory, error);
 }
 
-static int place(struct fc_machine *f, const struct machine_spec *spec, struct wiring *w, nova_error_t **error)
+static int place(struct fc_machine *f, const struct machine_spec *spec, struct wiring *w,
+	nova_error_t **error)
 {
 	int code = fc_place_diag(&f->place, &w->diag, &w->theirs[0], error);
 	w->count = code == 0;
@@ -90,7 +101,8 @@ static bool has_console(const struct fc_machine *f)
 	return !strcmp(config_str(f->env->config, "firecracker.console"), "on");
 }
 
-static int launch(struct fc_machine *f, const struct machine_spec *spec, const char *binary, const char *jailer, nova_error_t **error)
+static int launch(struct fc_machine *f, const struct machine_spec *spec, const char *binary,
+	const char *jailer, nova_error_t **error)
 {
 	CLEANUP(wiring_done) struct wiring w = { .diag = -1 };
 	CLEANUP(fc_command_done) struct fc_command command = { .api = NULL };
@@ -102,8 +114,11 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails) < 0)
 		return nova_oom(error);
 	struct spawn spawn = {
-		.argv = command.argv, .fds = w.theirs, .fd_count = w.count,
-		.no_stdout = !has_console(f), /* that is the serial port, which a guest has in any case */
+		.argv = command.argv,
+		.fds = w.theirs,
+		.fd_count = w.count,
+		/* that is the serial port, which a guest has in any case */
+		.no_stdout = !has_console(f),
 		/* twice: a snapshot is in memory, too, and the VMM writes it */
 		.memory_limit = 2 * ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
@@ -114,27 +129,29 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	return code;
 }
 
-/* --- start ------------------------------------------------------------------------------------------------------------------ */
+/* --- start --- */
 
 /* Firecracker logs what it answers. */
 static bool is_said_already(const char *why, const char *words)
 {
 	size_t len = strlen(why), of_words = strlen(words);
 	return len > ENDING && of_words > ENDING &&
-		!strcmp(why + len - ENDING, words + of_words - ENDING);
+	       !strcmp(why + len - ENDING, words + of_words - ENDING);
 }
 
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error)
 {
 	AUTO_FREE char *words = machine_last_words(&f->machine, 300);
-	AUTO_FREE char *closed = kvm_is_closed(&f->env->kvm); /* to this user, who it runs as then */
+	/* to this user, who it runs as then */
+	AUTO_FREE char *closed = kvm_is_closed(&f->env->kvm);
 	const char *why = error && *error ? nova_error_message(*error) : "Firecracker failed";
 	nova_error_t *whole = NULL;
 	bool said = words && is_said_already(why, words);
 	if (said && !closed)
 		return code;
-	nova_fail(&whole, code, "%s%s%s%s%s", why, said ? "" : "; it said: ", said || !words ? "" : words,
-		closed ? "; " : "", closed ? closed : "");
+	nova_fail(&whole, code, "%s%s%s%s%s", why,
+		said ? "" : "; it said: ", said || !words ? "" : words, closed ? "; " : "",
+		closed ? closed : "");
 	if (error) {
 		nova_error_free(*error);
 		*error = whole;
@@ -192,22 +209,30 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 	for (int i = 0; i <= FC_VSOCK; i++)
 		whole &= (seen[i] = fc_seen(&f->place, (enum fc_file)i)) != NULL;
 	struct fc_boot b = {
-		.version = f->version, .kernel = seen[FC_KERNEL], .initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
+		.version = f->version,
+		.kernel = seen[FC_KERNEL],
+		.initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
 		.rootfs = spec->config.rootfs ? seen[FC_ROOTFS] : NULL,
-		.code = spec->config.code_disk ? seen[FC_CODE] : NULL, .vsock = seen[FC_VSOCK],
-		.config = spec->config, .link = f->machine.link.name[0] ? &f->machine.link : NULL,
-		.console = has_console(f), .async = f->async, .track = f->tracked,
+		.code = spec->config.code_disk ? seen[FC_CODE] : NULL,
+		.vsock = seen[FC_VSOCK],
+		.config = spec->config,
+		.link = f->machine.link.name[0] ? &f->machine.link : NULL,
+		.console = has_console(f),
+		.async = f->async,
+		.track = f->tracked,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (whole)
 		fc_plan_boot(&plan, &b);
-	int code = whole ? fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error) : nova_oom(error);
+	int code = whole ? fc_call_plan(&f->api, &plan, deadline_in_ms(FC_LONG_TIMEOUT), error) :
+			   nova_oom(error);
 	for (int i = 0; i <= FC_VSOCK; i++)
 		free(seen[i]);
 	return code < 0 ? code : connect_agent(f, false, spec->deadline, spec->stop, error);
 }
 
-static int fc_start(struct machine *m, const struct engine_env *env, const struct machine_spec *spec, nova_error_t **error)
+static int fc_start(struct machine *m, const struct engine_env *env,
+	const struct machine_spec *spec, nova_error_t **error)
 {
 	struct fc_machine *f = fc_of(m);
 	f->env = env;
@@ -227,7 +252,8 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	if (code == 0)
 		code = fc_place_make(&f->place, env, binary, jailer != NULL, spec->id, error);
 	if (code == 0 && m->link.name[0])
-		code = net_hand_over(env->net, &m->link, f->place.jailed ? f->place.uid : geteuid(), error);
+		code = net_hand_over(
+			env->net, &m->link, f->place.jailed ? f->place.uid : geteuid(), error);
 	if (code == 0)
 		code = launch(f, spec, binary, jailer, error);
 	if (code < 0)
@@ -241,7 +267,7 @@ static int fc_start(struct machine *m, const struct engine_env *env, const struc
 	return code < 0 ? fc_with_last_words(f, code, error) : 0;
 }
 
-/* --- pause and resume --------------------------------------------------------------------------------------------------------- */
+/* --- pause and resume --- */
 
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error)
 {
@@ -292,7 +318,9 @@ static void fc_release(struct machine *m)
 const struct engine_ops firecracker_engine = {
 	.name = "firecracker",
 	.machine_size = sizeof(struct fc_machine),
-	.needs_guest = true, /* but not late_disks: its devices cannot be reset, so a driver that has let go of one does not get it again */
+	/* but not late_disks: its devices cannot be reset, so a driver that has let go of one does
+	   not get it again */
+	.needs_guest = true,
 	.network = true,
 	.net_limits = true,
 	.boot_timeout_key = "firecracker.boot_timeout",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the files of a machine are. Without a jail the VMM inherits them, and finds them below /proc/self/fd. In a jail it inherits nothing
- * and sees nothing but the jail's root, into which they are linked: beside the state directory, so that links are possible.
+ * Where the files of a machine are. Without a jail the VMM inherits them, and finds them below
+ * /proc/self/fd. In a jail it inherits nothing and sees nothing but the jail's root, into which
+ * they are linked: beside the state directory, so that links are possible.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,15 +11,25 @@
 
 #include "engine/firecracker/firecracker.h"
 
-#define INSTALLED     "/opt/nova/bin/jailer"
+#define INSTALLED "/opt/nova/bin/jailer"
 
 static const char *const names[] = {
-	[FC_ROOTFS] = "rootfs", [FC_CODE] = "code", [FC_MEMORY] = "memory", [FC_STATE] = "state", [FC_DIFF] = "diff", [FC_KERNEL] = "kernel",
-	[FC_INITRAMFS] = "initramfs", [FC_VSOCK] = "vsock", [FC_API] = "api", [FC_WHOLE] = "whole", [FC_LOG] = "log", [FC_METRICS] = "metrics",
+	[FC_ROOTFS] = "rootfs",
+	[FC_CODE] = "code",
+	[FC_MEMORY] = "memory",
+	[FC_STATE] = "state",
+	[FC_DIFF] = "diff",
+	[FC_KERNEL] = "kernel",
+	[FC_INITRAMFS] = "initramfs",
+	[FC_VSOCK] = "vsock",
+	[FC_API] = "api",
+	[FC_WHOLE] = "whole",
+	[FC_LOG] = "log",
+	[FC_METRICS] = "metrics",
 	[FC_DIAG] = "diag",
 };
 
-/* --- the directory ------------------------------------------------------------------------------------------------------- */
+/* --- the directory --- */
 
 char *fc_jails(const struct engine_env *env)
 {
@@ -26,28 +37,34 @@ char *fc_jails(const struct engine_env *env)
 }
 
 /* <base>/<name of the program>/<id>/root, as the jailer will have it. */
-static int choose_jail(struct fc_place *place, const struct engine_env *env, const char *binary, nova_error_t **error)
+static int choose_jail(struct fc_place *place, const struct engine_env *env, const char *binary,
+	nova_error_t **error)
 {
 	AUTO_FREE char *real = realpath(binary, NULL), *jails = fc_jails(env);
 	const char *slash = real ? strrchr(real, '/') : NULL;
 	if (!slash || !jails)
 		return nova_fail(error, NOVA_EIO, "no place for the jail of '%s'", binary);
 	if (!fs_allows_devices(env->run_dir))
-		return nova_fail(error, NOVA_EENGINE, "'%s' is mounted with nodev, so a jail in it has no /dev/kvm: set home to another file system, or "
-			"firecracker.jailer to off", env->run_dir);
+		return nova_fail(error, NOVA_EENGINE,
+			"'%s' is mounted with nodev, so a jail in it has no /dev/kvm: set home to "
+			"another file system, or firecracker.jailer to off",
+			env->run_dir);
 	place->remove = str_format("%s/%s/%s", jails, slash + 1, place->id);
 	place->directory = place->remove ? path_join(place->remove, "root") : NULL;
 	if (!place->directory)
 		return nova_oom(error);
 	/* The first is the group of all. */
-	return vmm_user_take(FIRST_VMM_UID + 1, VMM_UIDS - 1, &place->uid, &place->user_lock, error);
+	return vmm_user_take(
+		FIRST_VMM_UID + 1, VMM_UIDS - 1, &place->uid, &place->user_lock, error);
 }
 
-int fc_place_make(struct fc_place *place, const struct engine_env *env, const char *binary, bool jailed, const char *id, nova_error_t **error)
+int fc_place_make(struct fc_place *place, const struct engine_env *env, const char *binary,
+	bool jailed, const char *id, nova_error_t **error)
 {
 	char suffix[5];
 	*place = (struct fc_place){ .jailed = jailed, .fd = -1, .user_lock = -1 };
-	if (random_hex(suffix, 4) < 0) /* also beside another machine of the same VM, which goes on as a clone of itself */
+	/* also beside another machine of the same VM, which goes on as a clone of itself */
+	if (random_hex(suffix, 4) < 0)
 		return nova_oom(error);
 	snprintf(place->id, sizeof(place->id), "nova-%.8s-%s", id, suffix);
 	int code = 0;
@@ -91,7 +108,7 @@ char *fc_path(const struct fc_place *place, enum fc_file file)
 	return str_format("/proc/self/fd/%d/%s", place->fd, names[file]);
 }
 
-/* --- files in it ------------------------------------------------------------------------------------------------------------ */
+/* --- files in it --- */
 
 static int copy(int from, int to)
 {
@@ -102,12 +119,14 @@ static int copy(int from, int to)
 	return sys_copy_sparse(from, to, (uint64_t)st.st_size);
 }
 
-/* The VMM's user must be able to read it, and no VMM may write what others map: what is not so is given to the group of the jailed, for reading. */
+/* The VMM's user must be able to read it, and no VMM may write what others map: what is not so is
+ * given to the group of the jailed, for reading. */
 static int let_read(int fd)
 {
 	struct stat st;
 	int r = sys_fstat(fd, &st);
-	bool fits = r == 0 && st.st_mode & S_IROTH && !(st.st_mode & (S_IWGRP | S_IWOTH)) && st.st_uid == 0;
+	bool fits = r == 0 && st.st_mode & S_IROTH && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+		    st.st_uid == 0;
 	return r < 0 || fits ? r : sys_set_owner(fd, 0, FIRST_VMM_UID, 0640);
 }
 
@@ -116,7 +135,8 @@ static bool may_link(enum fc_file file, int fd)
 {
 	struct stat st;
 	bool ours = file == FC_MEMORY || file == FC_STATE || file == FC_WHOLE;
-	return ours || (sys_fstat(fd, &st) == 0 && st.st_mode & S_IROTH && !(st.st_mode & (S_IWGRP | S_IWOTH)));
+	return ours || (sys_fstat(fd, &st) == 0 && st.st_mode & S_IROTH &&
+			       !(st.st_mode & (S_IWGRP | S_IWOTH)));
 }
 
 static int place_fd(const struct fc_place *place, enum fc_file file, int fd)
@@ -131,22 +151,28 @@ static int place_fd(const struct fc_place *place, enum fc_file file, int fd)
 int fc_place_fd(const struct fc_place *place, enum fc_file file, int fd, nova_error_t **error)
 {
 	int r = place_fd(place, file, fd);
-	return r < 0 ? nova_fail_os(error, r, "%s in the jail '%s'", names[file], place->directory) : 0;
+	return r < 0 ? nova_fail_os(
+			       error, r, "%s in the jail '%s'", names[file], place->directory) :
+		       0;
 }
 
-int fc_place_path(const struct fc_place *place, enum fc_file file, const char *path, nova_error_t **error)
+int fc_place_path(
+	const struct fc_place *place, enum fc_file file, const char *path, nova_error_t **error)
 {
 	AUTO_FREE char *absolute = NULL;
 	AUTO_FD int fd = place->jailed ? sys_open(path, O_RDONLY, 0) : -1;
 	int r = path_absolute(path, &absolute);
 	if (r == 0)
-		r = place->jailed ? (fd < 0 ? fd : place_fd(place, file, fd)) : sys_symlinkat(absolute, place->fd, names[file]);
+		r = place->jailed ? (fd < 0 ? fd : place_fd(place, file, fd)) :
+				    sys_symlinkat(absolute, place->fd, names[file]);
 	return r < 0 ? nova_fail_os(error, r, "'%s' for Firecracker", path) : 0;
 }
 
-int fc_place_open(const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error)
+int fc_place_open(
+	const struct fc_place *place, enum fc_file file, int *ret_fd, nova_error_t **error)
 {
-	int fd = sys_openat(place->fd, names[file], O_RDWR | O_NOFOLLOW, 0); /* whoever is in the jail chooses what lies there */
+	/* whoever is in the jail chooses what lies there */
+	int fd = sys_openat(place->fd, names[file], O_RDWR | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return nova_fail_os(error, fd, "%s of Firecracker", names[file]);
 	fd_close(*ret_fd);
@@ -160,7 +186,7 @@ int fc_place_clear(const struct fc_place *place, enum fc_file file, nova_error_t
 	return r < 0 ? nova_fail_os(error, r, "%s of Firecracker", names[file]) : 0;
 }
 
-/* --- what people want to look at ----------------------------------------------------------------------------------------------- */
+/* --- what people want to look at --- */
 
 static bool is_default(const struct engine_env *env, const char *key)
 {
@@ -182,8 +208,8 @@ static const char *named(const struct engine_env *env, const char *key)
 	return *directory && strcmp(directory, "off") != 0 ? directory : NULL;
 }
 
-/* It, made; NULL also if it cannot be had, which is logged. In the place of the default, /tmp, others
- * can have put what they like. */
+/* It, made; NULL also if it cannot be had, which is logged. In the place of the default, /tmp,
+ * others can have put what they like. */
 static const char *looked_at(const struct engine_env *env, const char *key)
 {
 	const char *directory = named(env, key);
@@ -197,17 +223,20 @@ static const char *looked_at(const struct engine_env *env, const char *key)
 	}
 	if (fs_make_private(directory) == 0)
 		return directory;
-	log_info(env->log, "firecracker", "'%s' is not this user's alone, so nothing is put there (setting %s)", directory, key);
+	log_info(env->log, "firecracker",
+		"'%s' is not this user's alone, so nothing is put there (setting %s)", directory,
+		key);
 	return NULL;
 }
 
-int fc_place_diag(const struct fc_place *place, int *ret_ours, int *ret_theirs,
-	nova_error_t **error)
+int fc_place_diag(
+	const struct fc_place *place, int *ret_ours, int *ret_theirs, nova_error_t **error)
 {
 	const char *name = names[FC_DIAG];
 	int r = sys_mkfifoat(place->fd, name, 0600);
 	AUTO_FD int ours = r < 0 ? r : sys_openat(place->fd, name, O_RDONLY | O_NONBLOCK, 0);
-	AUTO_FD int theirs = ours < 0 ? ours : sys_openat(place->fd, name, O_WRONLY | O_NONBLOCK, 0);
+	AUTO_FD int theirs =
+		ours < 0 ? ours : sys_openat(place->fd, name, O_WRONLY | O_NONBLOCK, 0);
 	r = theirs;
 	if (r >= 0 && place->jailed)
 		r = sys_set_owner(theirs, place->uid, FIRST_VMM_UID, 0600);
@@ -277,8 +306,8 @@ static const struct link {
 	{ "firecracker.log_dir", FC_METRICS, "metrics", "metrics" },
 };
 
-static int link_one(const struct fc_place *place, const char *directory, const struct link *link,
-	bool make)
+static int link_one(
+	const struct fc_place *place, const char *directory, const struct link *link, bool make)
 {
 	AUTO_FREE char *path = str_format("%s/%s.%s", directory, place->id, link->ending);
 	const char *in = link->file == FC_LOG ? place->remove : place->directory;
@@ -305,7 +334,7 @@ void fc_place_links(const struct fc_place *place, const struct engine_env *env, 
 	}
 }
 
-/* --- the jailer ------------------------------------------------------------------------------------------------------------------ */
+/* --- the jailer --- */
 
 /* -ENOENT: there is none. */
 static int beside(const char *binary, char **ret_path)
@@ -321,14 +350,17 @@ static int beside(const char *binary, char **ret_path)
 	return 0;
 }
 
-int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error)
+int fc_jailer(
+	const struct engine_env *env, const char *binary, char **ret_path, nova_error_t **error)
 {
 	const char *configured = config_str(env->config, "firecracker.jailer");
 	*ret_path = NULL;
 	if (!strcmp(configured, "off") || geteuid() != 0)
 		return 0;
 	if (*configured && access(configured, X_OK) < 0)
-		return nova_fail(error, NOVA_ENOTFOUND, "the setting firecracker.jailer names '%s', which cannot be executed", configured);
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"the setting firecracker.jailer names '%s', which cannot be executed",
+			configured);
 	int r = *configured ? path_absolute(configured, ret_path) : beside(binary, ret_path);
 	if (r == -ENOENT && !*configured)
 		r = path_search("jailer", config_environment(env->config), ret_path);
@@ -337,20 +369,28 @@ int fc_jailer(const struct engine_env *env, const char *binary, char **ret_path,
 	if (r < 0 && (r != -ENOENT || *configured)) /* without a jail only where there is none */
 		return nova_fail_os(error, r, "looking for Firecracker's jailer");
 	if (!*ret_path)
-		log_warn(env->log, "firecracker", "there is no jailer, so Firecracker runs as root and sees all files: install it beside '%s'", binary);
+		log_warn(env->log, "firecracker",
+			"there is no jailer, so Firecracker runs as root and sees all files: "
+			"install it beside '%s'",
+			binary);
 	return 0;
 }
 
-/* The process that a jail's pid file names, if it is still the one: its command line has the jail's id, which nothing else has. */
-static void end_jailed(const char *jail, const char *id, const char *program, const struct logger *log)
+/* The process that a jail's pid file names, if it is still the one: its command line has the jail's
+ * id, which nothing else has. */
+static void end_jailed(
+	const char *jail, const char *id, const char *program, const struct logger *log)
 {
-	AUTO_FREE char *path = str_format("%s/%s/root/%s.pid", jail, id, program), *pid = NULL, *line = NULL;
+	AUTO_FREE char *path = str_format("%s/%s/root/%s.pid", jail, id, program), *pid = NULL,
+		       *line = NULL;
 	AUTO_BUF struct buf text = BUF_INIT(64), command = BUF_INIT(1u << 20);
 	if (!path || fs_read_file(path, &text) < 0 || !(pid = buf_steal_str(&text)))
 		return;
-	AUTO_FD int process = sys_pidfd_open(strtol(pid, NULL, 10)); /* before the look at its command line: it is that process which is ended */
+	/* before the look at its command line: it is that process which is ended */
+	AUTO_FD int process = sys_pidfd_open(strtol(pid, NULL, 10));
 	line = str_format("/proc/%.10s/cmdline", pid);
-	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len || !memmem(command.data, command.len, id, strlen(id)))
+	if (process < 0 || !line || fs_read_file(line, &command) < 0 || !command.len ||
+		!memmem(command.data, command.len, id, strlen(id)))
 		return;
 	log_info(log, "firecracker", "ending %s, which outlived its keeper", id);
 	sys_pidfd_signal(process, SIGKILL);
@@ -380,22 +420,31 @@ static void add(struct fc_command *c, size_t *count, const char *text)
 		c->argv[(*count)++] = text;
 }
 
-int fc_command_make(struct fc_command *c, const char *jailer, const char *binary, const struct fc_place *place, const char *jails)
+int fc_command_make(struct fc_command *c, const char *jailer, const char *binary,
+	const struct fc_place *place, const char *jails)
 {
 	size_t count = 0;
 	*c = (struct fc_command){
-		.api = fc_seen(place, FC_API), .diag = fc_seen(place, FC_DIAG),
+		.api = fc_seen(place, FC_API),
+		.diag = fc_seen(place, FC_DIAG),
 		.metrics = fc_seen(place, FC_METRICS),
 	};
 	snprintf(c->uid, sizeof(c->uid), "%u", place->uid);
 	snprintf(c->gid, sizeof(c->gid), "%u", FIRST_VMM_UID);
-	/* Of version 2 it would join the group "firecracker" where there is one, out of ours and its limits; of version 1 it joins
-	 * none unless it is told to. */
-	const char *const jail[] = { jailer, "--id", place->id, "--exec-file", binary, "--uid", c->uid, "--gid", c->gid, "--chroot-base-dir", jails,
-		"--cgroup-version", "1", "--resource-limit", "no-file=1024", "--" };
+	/* Of version 2 it would join the group "firecracker" where there is one, out of ours and
+	 * its limits; of version 1 it joins none unless it is told to. */
+	const char *const jail[] = { jailer, "--id", place->id, "--exec-file", binary, "--uid",
+		c->uid, "--gid", c->gid, "--chroot-base-dir", jails, "--cgroup-version", "1",
+		"--resource-limit", "no-file=1024", "--" };
 	const char *const plain[] = { binary, "--id", place->id };
 	const char *const both[] = {
-		"--api-sock", c->api, "--log-path", c->diag, "--level", "Warning", "--show-level",
+		"--api-sock",
+		c->api,
+		"--log-path",
+		c->diag,
+		"--level",
+		"Warning",
+		"--show-level",
 	};
 	const char *const metrics[] = { "--metrics-path", c->metrics };
 	for (size_t i = 0; place->jailed && i < ARRAY_LEN(jail); i++)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The requests that make a machine. Firecracker refuses every field that it does not know, so each is sent only to versions that
- * do, and it refuses requests in another order.
+ * The requests that make a machine. Firecracker refuses every field that it does not know, so each
+ * is sent only to versions that do, and it refuses requests in another order.
  */
 #include "engine/firecracker/firecracker.h"
 
-#define LEAST_REFILL_MS 100u   /* a limiter is looked at every 100 ms, so nothing finer has an effect */
+/* a limiter is looked at every 100 ms, so nothing finer has an effect */
+#define LEAST_REFILL_MS 100u
 #define NETWORK         "eth0" /* the device's id; no '-' may be in it */
 #define LEAST_SIZE      65536u /* under the size of one request a device can stall for ever */
 
@@ -21,7 +22,8 @@ void fc_plan_done(struct fc_plan *plan)
 /* `body` is stolen. */
 static void add(struct fc_plan *plan, const char *method, const char *path, json_t *body)
 {
-	struct fc_request request = { method, strdup(path), body ? json_dumps(body, JSON_COMPACT) : NULL };
+	struct fc_request request = { method, strdup(path),
+		body ? json_dumps(body, JSON_COMPACT) : NULL };
 	json_decref(body);
 	if (!request.path || !request.body || plan->count == ARRAY_LEN(plan->list)) {
 		plan->failed = true;
@@ -32,11 +34,12 @@ static void add(struct fc_plan *plan, const char *method, const char *path, json
 	plan->list[plan->count++] = request;
 }
 
-/* --- rate limits ---------------------------------------------------------------------------------------------------- */
+/* --- rate limits --- */
 
 static json_t *bucket(uint64_t size, uint64_t refill_ms)
 {
-	return json_pack("{s:I, s:I}", "size", (json_int_t)size, "refill_time", (json_int_t)refill_ms);
+	return json_pack(
+		"{s:I, s:I}", "size", (json_int_t)size, "refill_time", (json_int_t)refill_ms);
 }
 
 static json_t *bandwidth_bucket(uint64_t bytes_per_s)
@@ -63,24 +66,28 @@ json_t *fc_rate_limiter(uint64_t bytes_per_s, uint64_t ops_per_s, bool *ret_fail
 	return limiter;
 }
 
-/* --- boot ------------------------------------------------------------------------------------------------------------- */
+/* --- boot --- */
 
-/* Without a serial port nothing that the guest prints costs an exit, and it cannot fill anything on the host. */
+/* Without a serial port nothing that the guest prints costs an exit, and it cannot fill anything on
+ * the host. */
 char *fc_boot_args(bool console, bool own_root, const struct net_link *link)
 {
 	AUTO_FREE char *network = link ? net_kernel_argument(link) : strdup("");
 	if (!network)
 		return NULL;
-	return str_format("%s quiet reboot=k panic=1 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce tsc=reliable no_timer_check "
-			  "mitigations=off initcall_blacklist=tracer_init_tracefs%s%s%s",
-		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "", *network ? " " : "", network);
+	return str_format("%s quiet reboot=k panic=1 i8042.noaux i8042.nomux i8042.dumbkbd "
+			  "swiotlb=noforce tsc=reliable no_timer_check mitigations=off "
+			  "initcall_blacklist=tracer_init_tracefs%s%s%s",
+		console ? "console=ttyS0" : "8250.nr_uarts=0", own_root ? " init=/init" : "",
+		*network ? " " : "", network);
 }
 
-static void plan_drive(
-	struct fc_plan *plan, const char *id, const char *path, bool root, bool async, json_t *limiter)
+static void plan_drive(struct fc_plan *plan, const char *id, const char *path, bool root,
+	bool async, json_t *limiter)
 {
 	AUTO_FREE char *where = str_format("/drives/%s", id);
-	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", id, "path_on_host", path, "is_root_device", root, "is_read_only", 1);
+	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", id, "path_on_host", path,
+		"is_root_device", root, "is_read_only", 1);
 	if (!where || !drive || (limiter && json_object_set(drive, "rate_limiter", limiter) < 0))
 		plan->failed = true;
 	if (drive && async && json_object_set_new(drive, "io_engine", json_string("Async")) < 0)
@@ -102,8 +109,10 @@ static void plan_network(struct fc_plan *plan, const struct fc_boot *b)
 	uint8_t mac[NET_MAC];
 	char text[18];
 	net_mac(b->link->address, mac);
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	json_t *device = json_pack("{s:s, s:s, s:s}", "iface_id", NETWORK, "host_dev_name", b->link->name, "guest_mac", text);
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		mac[3], mac[4], mac[5]);
+	json_t *device = json_pack("{s:s, s:s, s:s}", "iface_id", NETWORK, "host_dev_name",
+		b->link->name, "guest_mac", text);
 	add_limiter(plan, device, "rx_rate_limiter", b->config.net_rx_bandwidth);
 	add_limiter(plan, device, "tx_rate_limiter", b->config.net_tx_bandwidth);
 	add(plan, "PUT", "/network-interfaces/" NETWORK, device);
@@ -112,17 +121,21 @@ static void plan_network(struct fc_plan *plan, const struct fc_boot *b)
 static void plan_kernel(struct fc_plan *plan, const struct fc_boot *b)
 {
 	AUTO_FREE char *args = fc_boot_args(b->console, !b->initramfs, b->link);
-	json_t *source = args ? json_pack("{s:s, s:s}", "kernel_image_path", b->kernel, "boot_args", args) : NULL;
-	if (source && b->initramfs && json_object_set_new(source, "initrd_path", json_string(b->initramfs)) < 0)
+	json_t *source =
+		args ? json_pack("{s:s, s:s}", "kernel_image_path", b->kernel, "boot_args", args) :
+		       NULL;
+	if (source && b->initramfs &&
+		json_object_set_new(source, "initrd_path", json_string(b->initramfs)) < 0)
 		plan->failed = true;
 	add(plan, "PUT", "/boot-source", source);
 }
 
 void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 {
-	json_t *machine = json_pack("{s:i, s:i}", "vcpu_count", (int)b->config.vcpus, "mem_size_mib",
-		(int)b->config.memory_mb);
-	if (machine && b->track && json_object_set_new(machine, "track_dirty_pages", json_true()) < 0)
+	json_t *machine = json_pack("{s:i, s:i}", "vcpu_count", (int)b->config.vcpus,
+		"mem_size_mib", (int)b->config.memory_mb);
+	if (machine && b->track &&
+		json_object_set_new(machine, "track_dirty_pages", json_true()) < 0)
 		plan->failed = true;
 	add(plan, "PUT", "/machine-config", machine);
 	plan_kernel(plan, b);
@@ -131,39 +144,47 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, b->async, NULL);
 	if (b->code)
 		plan_drive(plan, "code", b->code, false, b->async,
-			fc_rate_limiter(b->config.disk_bandwidth, b->config.disk_iops, &plan->failed));
+			fc_rate_limiter(
+				b->config.disk_bandwidth, b->config.disk_iops, &plan->failed));
 	if (b->link)
 		plan_network(plan, b);
 	add(plan, "PUT", "/entropy", json_object());
-	add(plan, "PUT", "/vsock", json_pack("{s:i, s:s}", "guest_cid", (int)FC_GUEST_CID, "uds_path", b->vsock));
+	add(plan, "PUT", "/vsock",
+		json_pack("{s:i, s:s}", "guest_cid", (int)FC_GUEST_CID, "uds_path", b->vsock));
 	add(plan, "PUT", "/actions", json_pack("{s:s}", "action_type", "InstanceStart"));
 }
 
-/* --- snapshots ------------------------------------------------------------------------------------------------------------ */
+/* --- snapshots --- */
 
 int fc_restore_check(const struct fc_restore *r, nova_error_t **error)
 {
 	const struct fc_version *v = &r->version;
 	if (!r->tap || fc_has(v, FC_NAMES_NETWORKS))
 		return 0;
-	return nova_fail(error, NOVA_ENOTSUP, "Firecracker %u.%u.%u cannot give a microVM that goes on from a snapshot a network of its own: install 1.12 or later, "
-		"or do without snapshots (setting pool.templates: off)", v->major, v->minor, v->patch);
+	return nova_fail(error, NOVA_ENOTSUP,
+		"Firecracker %u.%u.%u cannot give a microVM that goes on from a snapshot a network "
+		"of its own: install 1.12 or later, or do without snapshots (setting "
+		"pool.templates: off)",
+		v->major, v->minor, v->patch);
 }
 
 void fc_plan_restore(struct fc_plan *plan, const struct fc_restore *r)
 {
-	json_t *load = json_pack("{s:s, s:{s:s, s:s}, s:b}", "snapshot_path", r->state, "mem_backend", "backend_type", "File", "backend_path",
-		r->memory, "resume_vm", 1);
+	json_t *load = json_pack("{s:s, s:{s:s, s:s}, s:b}", "snapshot_path", r->state,
+		"mem_backend", "backend_type", "File", "backend_path", r->memory, "resume_vm", 1);
 	/* Later instants of the clone are written as what differs from here. */
-	const char *tracking = fc_has(&r->version, FC_TRACKS_BY_NEW_NAME) ? "track_dirty_pages"
-									  : "enable_diff_snapshots";
+	const char *tracking = fc_has(&r->version, FC_TRACKS_BY_NEW_NAME) ? "track_dirty_pages" :
+									    "enable_diff_snapshots";
 	if (load && json_object_set_new(load, tracking, json_true()) < 0)
 		plan->failed = true;
 	if (load && fc_has(&r->version, FC_NAMES_VSOCK) &&
-		json_object_set_new(load, "vsock_override", json_pack("{s:s}", "uds_path", r->vsock)) < 0)
+		json_object_set_new(
+			load, "vsock_override", json_pack("{s:s}", "uds_path", r->vsock)) < 0)
 		plan->failed = true;
 	if (load && r->tap &&
-		json_object_set_new(load, "network_overrides", json_pack("[{s:s, s:s}]", "iface_id", NETWORK, "host_dev_name", r->tap)) < 0)
+		json_object_set_new(load, "network_overrides",
+			json_pack("[{s:s, s:s}]", "iface_id", NETWORK, "host_dev_name", r->tap)) <
+			0)
 		plan->failed = true;
 	add(plan, "PUT", "/snapshot/load", load);
 }
@@ -175,6 +196,7 @@ void fc_plan_state(struct fc_plan *plan, bool running)
 
 void fc_plan_save(struct fc_plan *plan, const char *state, const char *memory, bool diff)
 {
-	add(plan, "PUT", "/snapshot/create", json_pack("{s:s, s:s, s:s}", "snapshot_path", state, "mem_file_path", memory, "snapshot_type",
-		diff ? "Diff" : "Full"));
+	add(plan, "PUT", "/snapshot/create",
+		json_pack("{s:s, s:s, s:s}", "snapshot_path", state, "mem_file_path", memory,
+			"snapshot_type", diff ? "Diff" : "Full"));
 }

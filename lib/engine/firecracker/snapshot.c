@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Snapshots. That of a booted machine holds all of its memory, whose file becomes the base. A clone
- * maps its base privately, and writes Diffs, which hold what has changed since the Diff before; added
- * up they are what differs from the base.
+ * maps its base privately, and writes Diffs, which hold what has changed since the Diff before;
+ * added up they are what differs from the base.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #define STATE_MOST (10u << 20) /* Firecracker's own limit */
 
-/* --- what must be the same ------------------------------------------------------------------------------------------- */
+/* --- what must be the same --- */
 
 int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
 {
@@ -27,7 +27,8 @@ int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t 
 		code = cpu_identity("", &cpu, error);
 	if (code < 0)
 		return code;
-	AUTO_FREE char *jailer = NULL; /* a snapshot knows its disks by name, and in a jail they have others */
+	/* a snapshot knows its disks by name, and in a jail they have others */
+	AUTO_FREE char *jailer = NULL;
 	code = fc_jailer(env, binary, &jailer, error);
 	if (code < 0)
 		return code;
@@ -40,7 +41,7 @@ int fc_identity(const struct engine_env *env, char **ret_identity, nova_error_t 
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
-/* --- out ----------------------------------------------------------------------------------------------------------------- */
+/* --- out --- */
 
 static int copy_file(int from, int to)
 {
@@ -73,13 +74,15 @@ static bool wants_diff(const struct fc_machine *f)
 
 static int create(struct fc_machine *f, nova_error_t **error)
 {
-	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *memory = fc_seen(&f->place, memory_file(f));
+	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE),
+		       *memory = fc_seen(&f->place, memory_file(f));
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (!state || !memory)
 		return nova_oom(error);
 	fc_plan_save(&plan, state, memory, wants_diff(f));
 	int code = 0;
-	if (f->place.jailed) { /* what is there is ours, or written already: it makes them anew, as its own user */
+	/* what is there is ours, or written already: it makes them anew, as its own user */
+	if (f->place.jailed) {
 		code = fc_place_clear(&f->place, FC_STATE, error);
 		if (code == 0)
 			code = fc_place_clear(&f->place, memory_file(f), error);
@@ -92,7 +95,9 @@ static int create(struct fc_machine *f, nova_error_t **error)
 	if (code < 0 || !f->place.jailed)
 		return code;
 	code = fc_place_open(&f->place, FC_STATE, &f->state, error);
-	return code < 0 ? code : fc_place_open(&f->place, memory_file(f), f->clone ? &f->diff : &f->memory, error);
+	return code < 0 ? code :
+			  fc_place_open(&f->place, memory_file(f), f->clone ? &f->diff : &f->memory,
+				  error);
 }
 
 static int collect_memory(struct fc_machine *f, nova_error_t **error)
@@ -101,7 +106,8 @@ static int collect_memory(struct fc_machine *f, nova_error_t **error)
 	struct stat st;
 	int memory = f->clone ? f->diff : f->memory, r = sys_fstat(memory, &st);
 	if (r < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != bytes)
-		return nova_fail(error, NOVA_EENGINE, "Firecracker has written no memory of %u MB", f->memory_mb);
+		return nova_fail(error, NOVA_EENGINE, "Firecracker has written no memory of %u MB",
+			f->memory_mb);
 	if (!f->clone) {
 		fd_close(f->machine.ram);
 		f->machine.ram = sys_dup(f->memory);
@@ -135,7 +141,8 @@ int fc_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 	return 0;
 }
 
-/* By a snapshot that nobody keeps: only a Diff tells something, which is added up with the others. */
+/* By a snapshot that nobody keeps: only a Diff tells something, which is added up with the others.
+ */
 int fc_reset_streams(struct fc_machine *f, nova_error_t **error)
 {
 	int code = create(f, error);
@@ -157,7 +164,7 @@ int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **err
 	return pages_copy(&fc_of(m)->written, ret_pages, error);
 }
 
-/* --- in ------------------------------------------------------------------------------------------------------------------ */
+/* --- in --- */
 
 int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error)
 {
@@ -166,7 +173,8 @@ int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **e
 		return 0;
 	int code = pages_copy(pages, &f->written, error);
 	if (code == 0)
-		code = pages_whole(pages, f->env->run_dir, f->memory, (uint64_t)f->memory_mb << 20, &f->whole, error);
+		code = pages_whole(pages, f->env->run_dir, f->memory, (uint64_t)f->memory_mb << 20,
+			&f->whole, error);
 	return code;
 }
 
@@ -177,17 +185,25 @@ static int fill_jail(struct fc_machine *f, int state_fd, nova_error_t **error)
 	AUTO_FD int whole = code == 0 && f->whole ? sys_open(f->whole, O_RDONLY, 0) : -1;
 	if (code < 0 || !f->whole)
 		return code;
-	return whole < 0 ? nova_fail_os(error, whole, "'%s'", f->whole) : fc_place_fd(&f->place, FC_WHOLE, whole, error);
+	return whole < 0 ? nova_fail_os(error, whole, "'%s'", f->whole) :
+			   fc_place_fd(&f->place, FC_WHOLE, whole, error);
 }
 
 static int load(struct fc_machine *f, nova_error_t **error)
 {
 	AUTO_FREE char *state = fc_seen(&f->place, FC_STATE), *vsock = fc_seen(&f->place, FC_VSOCK);
-	AUTO_FREE char *memory = !f->whole ? fc_seen(&f->place, FC_MEMORY) : f->place.jailed ? fc_seen(&f->place, FC_WHOLE) : strdup(f->whole);
+	AUTO_FREE char *memory = !f->whole       ? fc_seen(&f->place, FC_MEMORY) :
+				 f->place.jailed ? fc_seen(&f->place, FC_WHOLE) :
+						   strdup(f->whole);
 	if (!state || !memory || !vsock)
 		return nova_oom(error);
-	struct fc_restore restore = { .version = f->version, .state = state, .memory = memory, .vsock = vsock,
-		.tap = f->machine.link.name[0] ? f->machine.link.name : NULL };
+	struct fc_restore restore = {
+		.version = f->version,
+		.state = state,
+		.memory = memory,
+		.vsock = vsock,
+		.tap = f->machine.link.name[0] ? f->machine.link.name : NULL,
+	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	int code = fc_restore_check(&restore, error);
 	if (code < 0)

@@ -10,7 +10,8 @@ bool fc_version_parse(const char *text, struct fc_version *ret)
 {
 	struct fc_version v;
 	const char *at = text + strcspn(text, "0123456789");
-	if (!str_take_number(&at, &v.major) || !take_dot(&at) || !str_take_number(&at, &v.minor) || !take_dot(&at) || !str_take_number(&at, &v.patch))
+	if (!str_take_number(&at, &v.major) || !take_dot(&at) || !str_take_number(&at, &v.minor) ||
+		!take_dot(&at) || !str_take_number(&at, &v.patch))
 		return false;
 	if (*at && !strchr("-+ \n\r", *at))
 		return false;
@@ -67,8 +68,8 @@ int fc_version_check(const struct fc_version *v, nova_error_t **error)
 			v->major, v->minor, v->patch, fc_upstream(FC_KEEPS_DEAD_STREAMS));
 	if (fc_has(v, FC_CLONES_ARE_DEAF))
 		return nova_fail(error, NOVA_ENOTSUP,
-			"Firecracker %u.%u.%u cannot reach the guests that it restores (upstream %u); "
-			"install 1.16.1 or later",
+			"Firecracker %u.%u.%u cannot reach the guests that it restores (upstream "
+			"%u); install 1.16.1 or later",
 			v->major, v->minor, v->patch, fc_upstream(FC_CLONES_ARE_DEAF));
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream to the guest's agent: Firecracker's vsock device shows as a Unix socket, on which the first line names the guest's
- * port. Before the guest's driver is up nothing answers, and before the agent listens the stream
- * ends: so an attempt counts when the agent's first byte has come, and until then there is another.
+ * The stream to the guest's agent: Firecracker's vsock device shows as a Unix socket, on which the
+ * first line names the guest's port. Before the guest's driver is up nothing answers, and before
+ * the agent listens the stream ends: so an attempt counts when the agent's first byte has come, and
+ * until then there is another.
  *
  * A snapshot ends all streams, of which the guest learns by an event. One that was made since then
  * may get there before the event, and is ended with them, perhaps after the agent has said Ready:
@@ -15,10 +16,11 @@
 #include "engine/firecracker/firecracker.h"
 #include "proto/proto.h"
 
-#define LINE_MOST     32
-#define FIRST_WAIT_MS 100u  /* for the answer to the first attempt; doubled with each that stays silent */
+#define LINE_MOST 32
+/* for the answer to the first attempt; doubled with each that stays silent */
+#define FIRST_WAIT_MS 100u
 #define LAST_WAIT_MS  2000u
-#define PAUSE_MS      5u    /* between attempts */
+#define PAUSE_MS      5u     /* between attempts */
 #define FRAME_MOST    16384u /* of what an agent says of itself */
 
 /* 1: there is something to read, or the end; 0: not within the time. */
@@ -55,7 +57,8 @@ static bool read_whole(int fd, void *to, size_t len, uint64_t deadline)
 {
 	uint8_t *at = to;
 	while (len) {
-		ssize_t got = await_bytes(fd, deadline) > 0 ? sys_recv(fd, at, len, MSG_DONTWAIT) : 0;
+		ssize_t got =
+			await_bytes(fd, deadline) > 0 ? sys_recv(fd, at, len, MSG_DONTWAIT) : 0;
 		if (got <= 0)
 			return false;
 		at += got;
@@ -108,9 +111,11 @@ static int attempt(const char *path, uint32_t port, bool doubtful, uint64_t dead
 	int len = snprintf(request, sizeof(request), "CONNECT %u\n", port);
 	AUTO_FD int fd = sys_connect_unix(path);
 	/* In one piece: a short first read makes Firecracker drop the connection. */
-	if (fd < 0 || sys_send(fd, request, (size_t)len, 0) != len || !read_line(fd, deadline, line) || !is_ok(line))
+	if (fd < 0 || sys_send(fd, request, (size_t)len, 0) != len ||
+		!read_line(fd, deadline, line) || !is_ok(line))
 		return -1;
-	if (await_bytes(fd, deadline) <= 0 || sys_recv(fd, &first, 1, MSG_PEEK) != 1 || sys_set_nonblock(fd, false) < 0)
+	if (await_bytes(fd, deadline) <= 0 || sys_recv(fd, &first, 1, MSG_PEEK) != 1 ||
+		sys_set_nonblock(fd, false) < 0)
 		return -1;
 	if (doubtful && !stays(fd, deadline))
 		return -1;
@@ -129,12 +134,14 @@ int fc_vsock_connect(const char *path, uint32_t port, bool doubtful, const struc
 			return 0;
 		}
 		if (process_wait(process, deadline_in_ms(PAUSE_MS)))
-			return nova_fail(error, NOVA_ELOST, "the guest ended before its agent was up");
+			return nova_fail(
+				error, NOVA_ELOST, "the guest ended before its agent was up");
 		int code = stop_check(stop, "the guest's agent was up", error);
 		if (code < 0)
 			return code;
 		if (deadline_passed(deadline))
-			return nova_fail(error, NOVA_EAGENT, "the guest's agent did not answer on vsock port %u in time", port);
+			return nova_fail(error, NOVA_EAGENT,
+				"the guest's agent did not answer on vsock port %u in time", port);
 		if (clock_ns() - begin >= wait * 1000000u && wait < LAST_WAIT_MS)
 			wait *= 2;
 	}

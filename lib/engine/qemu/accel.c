@@ -3,9 +3,9 @@
  * Does QEMU come up with KVM here, and with which processor?
  *
  * That the device works says little: as root QEMU runs as a user of its own, who may not open it,
- * and with the host's processor QEMU aborts where KVM refuses one of the registers that it sets. So one is
- * started that waits for a state, as a clone's does, with one feature less at each register that was
- * refused. What was found is kept until the next boot; rights are looked at each time.
+ * and with the host's processor QEMU aborts where KVM refuses one of the registers that it sets. So
+ * one is started that waits for a state, as a clone's does, with one feature less at each register
+ * that was refused. What was found is kept until the next boot; rights are looked at each time.
  */
 #include <inttypes.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@
 #define TRIAL_MB     16u
 #define MOST_REFUSED 8
 
-/* --- the processor ---------------------------------------------------------------------------- */
+/* --- the processor --- */
 
 /* Registers, and the property of QEMU's processor without which they are not set. */
 static const struct {
@@ -61,7 +61,8 @@ bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words)
 {
 	unsigned refused = refused_register(words);
 	size_t i = 0, used = strlen(cpu);
-	while (i < ARRAY_LEN(registers) && (refused < registers[i].first || refused > registers[i].last))
+	while (i < ARRAY_LEN(registers) &&
+		(refused < registers[i].first || refused > registers[i].last))
 		i++;
 	if (!refused || i == ARRAY_LEN(registers))
 		return false;
@@ -72,11 +73,14 @@ bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words)
 	return true;
 }
 
-/* --- trials ----------------------------------------------------------------------------------- */
+/* --- trials --- */
 
 static int try_cpu(const struct engine_env *env, const char *cpu, nova_error_t **error)
 {
-	struct machine_spec spec = { .id = "00000000", .config = { .memory_mb = TRIAL_MB, .vcpus = 1 } };
+	struct machine_spec spec = {
+		.id = "00000000",
+		.config = { .memory_mb = TRIAL_MB, .vcpus = 1 },
+	};
 	AUTO_FD int memory = sys_memfd("nova-trial");
 	int r = memory < 0 ? memory : sys_truncate(memory, (uint64_t)TRIAL_MB << 20);
 	struct machine *m = r < 0 ? NULL : machine_new(&qemu_engine);
@@ -104,15 +108,18 @@ static int try_all(const struct engine_env *env, char cpu[QEMU_CPU], nova_error_
 		if (!qemu_cpu_adapt(cpu, nova_error_message(why))) {
 			error_copy(error, why);
 			bool says_all = code == NOVA_EPERM || code_is_refusal(code);
-			return says_all ? code : nova_wrap(error, code,
-				"QEMU does not come up with KVM here (tcg as qemu.accel does without)");
+			return says_all ? code :
+					  nova_wrap(error, code,
+						  "QEMU does not come up with KVM here (tcg as "
+						  "qemu.accel does without)");
 		}
 		log_info(env->log, "qemu", "KVM refuses register 0x%x, so processors are '%s'",
 			refused_register(nova_error_message(why)), cpu);
 	}
 	return nova_fail(error, NOVA_ENOTSUP,
-		"QEMU does not come up with KVM here, which refuses too many registers (processor '%s'): "
-		"set qemu.accel to tcg", cpu);
+		"QEMU does not come up with KVM here, which refuses too many registers (processor "
+		"'%s'): set qemu.accel to tcg",
+		cpu);
 }
 
 /* Whether the user that QEMU will be may open the device: a process becomes it and looks. */
@@ -132,7 +139,7 @@ static int try_rights(const struct engine_env *env, nova_error_t **error)
 	return code;
 }
 
-/* --- remembered ------------------------------------------------------------------------------- */
+/* --- remembered --- */
 
 /* What must be the same for an older finding to hold: this boot of the host, and the program. */
 static char *circumstances(const char *binary)
@@ -143,7 +150,8 @@ static char *circumstances(const char *binary)
 		fs_read_file("/proc/sys/kernel/random/boot_id", &text) < 0)
 		return NULL;
 	AUTO_FREE char *id = buf_steal_str(&text);
-	return id ? str_format("%.36s %s %" PRIu64 " %" PRIu64 "\n", id, binary, size, changed) : NULL;
+	return id ? str_format("%.36s %s %" PRIu64 " %" PRIu64 "\n", id, binary, size, changed) :
+		    NULL;
 }
 
 static bool recall(const char *memory, const char *now, char cpu[QEMU_CPU])
@@ -171,23 +179,27 @@ static int find_out(const struct engine_env *env, struct qemu_kvm *kvm, nova_err
 	code = try_all(env, kvm->cpu, error);
 	AUTO_FREE char *known = code == 0 && now ? str_format("%s%s", now, kvm->cpu) : NULL;
 	if (known && kvm->memory)
-		fs_write_file(kvm->memory, known, strlen(known), 0600); /* else it is tried once more */
+		/* else it is tried once more */
+		fs_write_file(kvm->memory, known, strlen(known), 0600);
 	return code;
 }
 
-/* --- what is asked ---------------------------------------------------------------------------- */
+/* --- what is asked --- */
 
 static int no_device(const struct kvm_fitness *fitness, nova_error_t **error)
 {
 	AUTO_FREE char *closed = kvm_is_closed(fitness);
 	if (closed)
-		return nova_fail(error, NOVA_EPERM, "the setting qemu.accel is kvm, but %s", closed);
+		return nova_fail(
+			error, NOVA_EPERM, "the setting qemu.accel is kvm, but %s", closed);
 	return nova_fail(error, NOVA_ENOTSUP,
-		"the setting qemu.accel is kvm, but there is no /dev/kvm here that can be opened: set it to auto");
+		"the setting qemu.accel is kvm, but there is no /dev/kvm here that can be opened: "
+		"set it to auto");
 }
 
 /* With `auto`, what does not come up is told once, and done without. */
-static int look(const struct engine_env *env, struct qemu_kvm *kvm, bool forced, nova_error_t **error)
+static int look(
+	const struct engine_env *env, struct qemu_kvm *kvm, bool forced, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	int code = find_out(env, kvm, &why);

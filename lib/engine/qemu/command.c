@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's command line. Everything it opens comes by descriptor, so it needs no path, no rights and no home. */
+/* QEMU's command line. Everything it opens comes by descriptor, so it needs no path, no rights and
+ * no home. */
 #include "engine/qemu/qemu.h"
 
 void arguments_add(struct arguments *a, const char *format, ...)
@@ -22,19 +23,23 @@ void arguments_done(struct arguments *a)
 }
 
 /*
- * x86-64-v2, which packages of PyPI (numpy) take for granted: without it they die of SIGILL. Not v3:
- * the AVX of QEMU 7.2 is young, and programs ask for it before they use it.
+ * x86-64-v2, which packages of PyPI (numpy) take for granted: without it they die of SIGILL. Not
+ * v3: the AVX of QEMU 7.2 is young, and programs ask for it before they use it.
  */
 #define TCG_CPU "qemu64,arat=on,+ssse3,+sse4.1,+sse4.2,+popcnt"
 
 static void add_machine(struct arguments *a, const char *cpu, const struct machine_spec *spec)
 {
-	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command line. A second IO-APIC would bring 24 places for devices
-	 * instead of 8, all of which exist, need memory and are reset. Without pic=off QEMU 10 kills a
-	 * PVH kernel by a stray vector 0. */
+	/* ACPI describes the virtio devices, as Debian's cloud kernel takes none from its command
+	 * line. A second IO-APIC would bring 24 places for devices instead of 8, all of which
+	 * exist, need memory and are reset. Without pic=off QEMU 10 kills a PVH kernel by a stray
+	 * vector 0. */
 	arguments_add(a, "-M");
-	arguments_add(a, "microvm,acpi=on,pic=off,ioapic2=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on");
-	arguments_add(a, "-global"); /* device state comes and goes without configuration and description, as xen-save-devices-state writes it */
+	arguments_add(a, "microvm,acpi=on,pic=off,ioapic2=off,memory-backend=mem,dump-guest-core="
+			 "off,mem-merge=off,suppress-vmdesc=on");
+	/* device state comes and goes without configuration and description, as
+	 * xen-save-devices-state writes it */
+	arguments_add(a, "-global");
 	arguments_add(a, "migration.send-configuration=off");
 	arguments_add(a, "-accel");
 	arguments_add(a, cpu ? "kvm" : "tcg,tb-size=16");
@@ -45,8 +50,8 @@ static void add_machine(struct arguments *a, const char *cpu, const struct machi
 	arguments_add(a, "-smp");
 	arguments_add(a, "%u", spec->config.vcpus);
 	arguments_add(a, "-object");
-	arguments_add(a, "memory-backend-file,id=mem,size=%uM,mem-path=/proc/self/fd/%d,share=%s", spec->config.memory_mb, QEMU_FD_MEMORY,
-		spec->base_fd < 0 ? "on" : "off");
+	arguments_add(a, "memory-backend-file,id=mem,size=%uM,mem-path=/proc/self/fd/%d,share=%s",
+		spec->config.memory_mb, QEMU_FD_MEMORY, spec->base_fd < 0 ? "on" : "off");
 }
 
 static void add_process(struct arguments *a, const struct machine_spec *spec)
@@ -72,10 +77,12 @@ static void add_kernel(struct arguments *a, bool kvm, uint64_t tsc_khz)
 	arguments_add(a, "-initrd");
 	arguments_add(a, "/proc/self/fd/%d", QEMU_FD_FILES + 1);
 	arguments_add(a, "-append");
-	/* psi and the watchdog would be so much more code to run for the first time in each clone. The
-	 * files of the tracer, ten thousand that nobody reads, would need 9 MB. */
-	arguments_add(a, "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable no_timer_check "
-		"mitigations=off psi=0 nowatchdog initcall_blacklist=tracer_init_tracefs%s", tsc);
+	/* psi and the watchdog would be so much more code to run for the first time in each clone.
+	 * The files of the tracer, ten thousand that nobody reads, would need 9 MB. */
+	arguments_add(a,
+		"console=ttyS0 quiet reboot=t panic=-1 tsc=reliable no_timer_check mitigations=off "
+		"psi=0 nowatchdog initcall_blacklist=tracer_init_tracefs%s",
+		tsc);
 }
 
 static void add_channels(struct arguments *a)
@@ -85,7 +92,8 @@ static void add_channels(struct arguments *a)
 	arguments_add(a, "-serial");
 	arguments_add(a, "chardev:serial");
 	arguments_add(a, "-device");
-	arguments_add(a, "virtio-serial-device,max_ports=2"); /* ours, and one that is kept for a console: each has two queues to be set up and loaded */
+	/* ours, and one that is kept for a console: each has two queues to be set up and loaded */
+	arguments_add(a, "virtio-serial-device,max_ports=2");
 	arguments_add(a, "-chardev");
 	arguments_add(a, "socket,id=agent,fd=%d", QEMU_FD_CHANNEL);
 	arguments_add(a, "-device");
@@ -101,12 +109,16 @@ static void add_disk(struct arguments *a, const char *name, int fd)
 	arguments_add(a, "-add-fd");
 	arguments_add(a, "fd=%d,set=%d", fd, fd);
 	arguments_add(a, "-blockdev");
-	arguments_add(a, "driver=raw,node-name=%s,read-only=on,file.driver=file,file.filename=/dev/fdset/%d,file.locking=off", name, fd);
+	arguments_add(a,
+		"driver=raw,node-name=%s,read-only=on,file.driver=file,file.filename=/dev/fdset/"
+		"%d,file.locking=off",
+		name, fd);
 	arguments_add(a, "-device");
 	arguments_add(a, "virtio-blk-device,drive=%s", name);
 }
 
-/* The address is what a guest boots with; a clone has that of its base until the agent sets its own. To announce it is then of no use. */
+/* The address is what a guest boots with; a clone has that of its base until the agent sets its
+ * own. To announce it is then of no use. */
 static void add_network(struct arguments *a, const struct net_link *link, int fd)
 {
 	uint8_t mac[NET_MAC];
@@ -114,7 +126,9 @@ static void add_network(struct arguments *a, const struct net_link *link, int fd
 	arguments_add(a, "-netdev");
 	arguments_add(a, "tap,id=net,fd=%d,vhost=off", fd);
 	arguments_add(a, "-device");
-	arguments_add(a, "virtio-net-device,netdev=net,guest_announce=off,mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	arguments_add(a,
+		"virtio-net-device,netdev=net,guest_announce=off,mac=%02x:%02x:%02x:%02x:%02x:%02x",
+		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,

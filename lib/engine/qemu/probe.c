@@ -14,18 +14,24 @@ int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **er
 	const char *configured = config_str(env->config, "qemu.binary");
 	if (*configured) {
 		if (access(configured, X_OK) < 0)
-			return nova_fail(error, NOVA_ENOTFOUND, "the setting qemu.binary names '%s', which cannot be executed", configured);
+			return nova_fail(error, NOVA_ENOTFOUND,
+				"the setting qemu.binary names '%s', which cannot be executed",
+				configured);
 		int r = path_absolute(configured, ret_path);
-		return r < 0 ? nova_fail_os(error, r, "the setting qemu.binary, '%s'", configured) : 0;
+		return r < 0 ? nova_fail_os(error, r, "the setting qemu.binary, '%s'", configured) :
+			       0;
 	}
 	int r = path_search(PROGRAM, config_environment(env->config), ret_path);
 	if (r == -ENOENT)
-		return nova_fail(error, NOVA_ENOTFOUND, "QEMU is not installed (no " PROGRAM " in PATH): apt-get install qemu-system-x86");
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"QEMU is not installed (no " PROGRAM
+			" in PATH): apt-get install qemu-system-x86");
 	return r < 0 ? nova_fail_os(error, r, "looking for " PROGRAM " in PATH") : 0;
 }
 
 /* The first line of `qemu --version`, with a few seconds to answer. */
-static int ask_version(const struct engine_env *env, const char *binary, char **ret_line, nova_error_t **error)
+static int ask_version(
+	const struct engine_env *env, const char *binary, char **ret_line, nova_error_t **error)
 {
 	int pair[2];
 	int r = sys_pipe(pair);
@@ -45,7 +51,8 @@ static int ask_version(const struct engine_env *env, const char *binary, char **
 	char text[512];
 	ssize_t got = ended ? sys_read(ours, text, sizeof(text) - 1) : 0;
 	if (got <= 0 || status != 0)
-		return nova_fail(error, NOVA_EENGINE, "'%s --version' does not work%s", binary, ended ? "" : ": no answer in 10 s");
+		return nova_fail(error, NOVA_EENGINE, "'%s --version' does not work%s", binary,
+			ended ? "" : ": no answer in 10 s");
 	text[got] = 0;
 	text[strcspn(text, "\n")] = 0;
 	*ret_line = strdup(text);
@@ -72,10 +79,9 @@ static char *describe(const struct engine_report *report, bool kvm, const struct
 {
 	if (kvm)
 		return str_format("QEMU %s with KVM", report->version);
-	return str_format(
-		"QEMU %s with TCG emulation: works everywhere, but is slower, and no security boundary "
-		"against hostile code by QEMU's own policy%s%s", report->version,
-		tried->why ? "; KVM is not used because " : "",
+	return str_format("QEMU %s with TCG emulation: works everywhere, but is slower, and no "
+			  "security boundary against hostile code by QEMU's own policy%s%s",
+		report->version, tried->why ? "; KVM is not used because " : "",
 		tried->why ? nova_error_message(tried->why) : "");
 }
 
@@ -92,12 +98,14 @@ static int fill_usable(
 	}
 	report->usable = code == 0;
 	report->accelerator = code < 0 ? "none" : kvm ? "kvm" : "tcg";
-	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
-		(kvm ? NOVA_FEATURE_HARDWARE : 0);
-	report->reason = code < 0 ? strdup(nova_error_message(why))
-				  : describe(report, kvm, env->qemu_kvm);
+	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT |
+			   NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
+			   (kvm ? NOVA_FEATURE_HARDWARE : 0);
+	report->reason =
+		code < 0 ? strdup(nova_error_message(why)) : describe(report, kvm, env->qemu_kvm);
 	if (code == 0 && !kvm)
-		report->advice = strdup("use a host with fit KVM before running code that you do not trust");
+		report->advice =
+			strdup("use a host with fit KVM before running code that you do not trust");
 	return report->reason ? 0 : nova_oom(error);
 }
 
@@ -120,9 +128,10 @@ int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_
 		return report->reason ? 0 : nova_oom(error);
 	}
 	struct qemu_version v;
-	if (!qemu_version_parse(line, &v) || v.major < LEAST_MAJOR || (v.major == LEAST_MAJOR && v.minor < LEAST_MINOR)) {
-		report->reason = str_format("'%s' is too old or no QEMU (%s); %d.%d is needed", report->binary, line, LEAST_MAJOR,
-			LEAST_MINOR);
+	if (!qemu_version_parse(line, &v) || v.major < LEAST_MAJOR ||
+		(v.major == LEAST_MAJOR && v.minor < LEAST_MINOR)) {
+		report->reason = str_format("'%s' is too old or no QEMU (%s); %d.%d is needed",
+			report->binary, line, LEAST_MAJOR, LEAST_MINOR);
 		report->advice = strdup("install the QEMU of Debian 12 or later");
 		return report->reason ? 0 : nova_oom(error);
 	}

@@ -7,7 +7,7 @@
 
 #include "engine/qemu/qemu.h"
 
-#define VMM_OVERHEAD    (256ull << 20) /* what QEMU may need beside the guest's memory */
+#define VMM_OVERHEAD (256ull << 20) /* what QEMU may need beside the guest's memory */
 
 /* The descriptors for QEMU, in the order of enum qemu_fd, and our ends of the connections. */
 struct wiring {
@@ -46,8 +46,10 @@ static int wire_file(struct wiring *w, const char *path, nova_error_t **error)
 	return 0;
 }
 
-/* The guest's memory: a new file that is shared with QEMU, or the base that QEMU maps for itself. */
-static int wire_memory(struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
+/* The guest's memory: a new file that is shared with QEMU, or the base that QEMU maps for itself.
+ */
+static int wire_memory(
+	struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
 {
 	struct stat st;
 	int fd = spec->base_fd < 0 ? sys_memfd("nova-guest-memory") : sys_dup(spec->base_fd);
@@ -74,13 +76,13 @@ static int wire_tap(struct wiring *w, struct machine *m, bool boots, nova_error_
 	return 0;
 }
 
-static int wire(struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
+static int wire(
+	struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
 {
 	bool boots = spec->base_fd < 0;
 	int *const ours[] = { &w->diag, &w->channel, &w->qmp, &w->serial };
-	const char *const files[] = {
-		boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL, spec->config.rootfs, spec->config.code_disk
-	};
+	const char *const files[] = { boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL,
+		spec->config.rootfs, spec->config.code_disk };
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(ours); i++)
 		code = wire_socket(w, ours[i], error);
@@ -93,7 +95,8 @@ static int wire(struct wiring *w, struct machine *m, const struct machine_spec *
 		code = wire_tap(w, m, boots, error);
 	if (code < 0)
 		return code;
-	sys_set_nonblock(w->theirs[0], true); /* QEMU's complaints are dropped rather than waited for */
+	/* QEMU's complaints are dropped rather than waited for */
+	sys_set_nonblock(w->theirs[0], true);
 	sys_set_nonblock(w->diag, true);
 	sys_set_nonblock(w->serial, true);
 	return 0;
@@ -113,8 +116,8 @@ int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char
 	}
 	if (geteuid() != 0)
 		return 0;
-	int code = vmm_user_take(
-		FIRST_VMM_UID + 1, VMM_UIDS - 1, &spawn->uid, &q->user_lock, error);
+	int code =
+		vmm_user_take(FIRST_VMM_UID + 1, VMM_UIDS - 1, &spawn->uid, &q->user_lock, error);
 	if (code < 0)
 		return code;
 	q->has_user = spawn->change_user = true;
@@ -140,7 +143,8 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 		.fds = w->theirs,
 		.fd_count = w->count,
 		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
-		.frugal = !cpu, /* QEMU asks for huge ones for its translations, of which a clone has few */
+		/* QEMU asks for huge ones for its translations, of which a clone has few */
+		.frugal = !cpu,
 		.memory_limit = ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
 	code = qemu_choose_user(q, &spawn, cpu != NULL, &closed, error);
@@ -162,7 +166,8 @@ static int with_last_words(struct qemu_machine *q, int code, nova_error_t **erro
 	return code;
 }
 
-/* QEMU has come up when it greets: by then its command line is done and the guest's memory is mapped. */
+/* QEMU has come up when it greets: by then its command line is done and the guest's memory is
+ * mapped. */
 int qemu_await(struct machine *m, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
@@ -179,7 +184,8 @@ int qemu_start_as(struct machine *m, const struct engine_env *env, const struct 
 	struct qemu_machine *q = qemu_of(m);
 	q->qmp.fd = -1;
 	q->deadline = spec->deadline;
-	CLEANUP(wiring_done) struct wiring w = { .diag = -1, .channel = -1, .qmp = -1, .serial = -1 };
+	CLEANUP(wiring_done)
+	struct wiring w = { .diag = -1, .channel = -1, .qmp = -1, .serial = -1 };
 	int code = wire(&w, m, spec, error);
 	if (code == 0)
 		code = launch(q, env, spec, cpu, &w, error);
@@ -215,7 +221,8 @@ static int set_running(struct machine *m, bool running, nova_error_t **error)
 	struct qemu_machine *q = qemu_of(m);
 	if (q->paused == !running)
 		return 0;
-	int code = qmp_do(&q->qmp, running ? "cont" : "stop", NULL, deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
+	int code = qmp_do(&q->qmp, running ? "cont" : "stop", NULL, deadline_in_ms(MONITOR_TIMEOUT),
+		NULL, error);
 	if (code == 0)
 		q->paused = !running;
 	return code;

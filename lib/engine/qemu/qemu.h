@@ -6,27 +6,31 @@
 #include "engine/engine.h"
 #include "json/json.h"
 
-/* --- QMP (qmp.c): QEMU's monitor, JSON lines over a socket pair ------------------------------------------------- */
+/* --- QMP (qmp.c): QEMU's monitor, JSON lines over a socket pair --- */
 
 struct qmp {
 	int fd;
 	struct buf in;
-	bool loaded; /* the event that tells of a whole incoming state has come */
+	bool loaded;   /* the event that tells of a whole incoming state has come */
 	uint32_t owed; /* replies to qmp_post() that have not been read */
-	const struct stop *stop; /* what may end the waiting, while a machine is booted; NULL: nothing */
+	/* what may end the waiting, while a machine is booted; NULL: nothing */
+	const struct stop *stop;
 };
-#define QMP_NONE { -1, { NULL, 0, 0, 0 }, false, 0, NULL }
+#define QMP_NONE                                                                                   \
+	{                                                                                          \
+		-1, { NULL, 0, 0, 0 }, false, 0, NULL                                              \
+	}
 
 struct qemu_machine {
 	struct machine machine;
 	struct qmp qmp;
 	bool paused, greeted;
-	bool has_user; /* of its own, */
-	int user_lock; /* which is kept for it by this */
+	bool has_user;     /* of its own, */
+	int user_lock;     /* which is kept for it by this */
 	uint64_t deadline; /* for the greeting */
 	uint32_t memory_mb;
 	uint64_t memory_inode; /* of the file behind the guest's memory, to find its mapping by */
-	uint64_t ram_address; /* 0: not looked for yet */
+	uint64_t ram_address;  /* 0: not looked for yet */
 };
 static inline struct qemu_machine *qemu_of(struct machine *m)
 {
@@ -42,14 +46,17 @@ int qmp_hello(struct qmp *q, uint64_t deadline, nova_error_t **error);
 /* Waits until an incoming state is in. */
 int qmp_await_loaded(struct qmp *q, uint64_t deadline, nova_error_t **error);
 /* Hands a descriptor along with the command; -1: none. Otherwise as qmp_do(). */
-int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
-	nova_error_t **error);
-/* A command without arguments whose reply nobody waits for: it is passed over when the next one's is read. */
+int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline,
+	json_t **ret_value, nova_error_t **error);
+/* A command without arguments whose reply nobody waits for: it is passed over when the next one's
+ * is read. */
 int qmp_post(struct qmp *q, const char *command, nova_error_t **error);
-/* One command. `arguments` is stolen and may be NULL. ret_value (may be NULL) receives a new reference. */
-int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline, json_t **ret_value, nova_error_t **error);
+/* One command. `arguments` is stolen and may be NULL. ret_value (may be NULL) receives a new
+ * reference. */
+int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline,
+	json_t **ret_value, nova_error_t **error);
 
-/* --- command line (command.c) --------------------------------------------------------------------------------------- */
+/* --- command line (command.c) --- */
 
 /* Numbers that the descriptors have in QEMU: the order in which they are handed to the keeper. */
 enum qemu_fd {
@@ -74,7 +81,7 @@ void arguments_done(struct arguments *a);
 void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,
 	const struct machine_spec *spec, const struct net_link *link);
 
-/* --- qemu.c ----------------------------------------------------------------------------------- */
+/* --- qemu.c --- */
 
 /* As start(), with a processor of qemu_cpu(). */
 int qemu_start_as(struct machine *m, const struct engine_env *env, const struct machine_spec *spec,
@@ -85,7 +92,7 @@ int qemu_await(struct machine *m, nova_error_t **error);
 int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char **ret_closed,
 	nova_error_t **error);
 
-/* --- accel.c ---------------------------------------------------------------------------------- */
+/* --- accel.c --- */
 
 /* What follows -cpu with KVM; NULL: guests are emulated. An error if KVM is demanded and cannot be
  * used, NOVA_EPERM where rights are all that is missing. */
@@ -110,7 +117,7 @@ int qemu_load(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
 
-/* --- probe.c ------------------------------------------------------------------------------------------------------------- */
+/* --- probe.c --- */
 
 /* Path of the program; NOVA_ENOTFOUND with the way out. */
 int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);

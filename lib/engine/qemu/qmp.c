@@ -4,7 +4,8 @@
 #include "engine/qemu/qemu.h"
 #include "proto/proto.h"
 
-#define QMP_MAX_LINE (64u << 10) /* a guest may have broken into QEMU, and a line becomes a tree a hundred times its size */
+/* a guest may have broken into QEMU, and a line becomes a tree a hundred times its size */
+#define QMP_MAX_LINE (64u << 10)
 #define READ_AT_ONCE 4096u
 
 void qmp_init(struct qmp *q, int fd)
@@ -33,7 +34,8 @@ static int broken(nova_error_t **error, int r)
 {
 	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
 		return lost(error, "has ended");
-	return r == -ETIMEDOUT ? lost(error, "does not read its monitor") : nova_fail_os(error, r, "monitor of QEMU");
+	return r == -ETIMEDOUT ? lost(error, "does not read its monitor") :
+				 nova_fail_os(error, r, "monitor of QEMU");
 }
 
 /* Reads until a whole line is in the buffer; its length without the newline, or a code. */
@@ -42,12 +44,15 @@ static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 	size_t searched = 0;
 	for (;;) {
 		/* An empty buffer has no memory yet, and memchr() takes no NULL. */
-		uint8_t *newline = q->in.len > searched ? memchr(q->in.data + searched, '\n', q->in.len - searched) : NULL;
+		uint8_t *newline = q->in.len > searched ? memchr(q->in.data + searched, '\n',
+								  q->in.len - searched) :
+							  NULL;
 		if (newline)
 			return newline - q->in.data;
 		searched = q->in.len;
 		struct pollfd p = { q->fd, POLLIN, 0 };
-		int n = stop_poll(q->stop, &p, 1, deadline_poll_ms(deadline)), code = stop_check(q->stop, "QEMU came up", error);
+		int n = stop_poll(q->stop, &p, 1, deadline_poll_ms(deadline)),
+		    code = stop_check(q->stop, "QEMU came up", error);
 		if (code < 0)
 			return code;
 		if (n <= 0 && deadline_passed(deadline))
@@ -66,7 +71,8 @@ static ssize_t fill_line(struct qmp *q, uint64_t deadline, nova_error_t **error)
 	}
 }
 
-static int next_message(struct qmp *q, uint64_t deadline, json_t **ret_message, nova_error_t **error)
+static int next_message(
+	struct qmp *q, uint64_t deadline, json_t **ret_message, nova_error_t **error)
 {
 	ssize_t len = fill_line(q, deadline, error);
 	if (len < 0)
@@ -84,26 +90,30 @@ static void note_event(struct qmp *q, const char *event, const json_t *data)
 }
 
 /* 1: that was the reply; 0: something else. */
-static int take_message(struct qmp *q, const char *command, json_t *message, json_t **ret_value, nova_error_t **error)
+static int take_message(struct qmp *q, const char *command, json_t *message, json_t **ret_value,
+	nova_error_t **error)
 {
 	const char *event = json_string_value(json_object_get(message, "event"));
 	if (event)
 		note_event(q, event, json_object_get(message, "data"));
-	json_t *failure = json_object_get(message, "error"), *value = json_object_get(message, "return");
+	json_t *failure = json_object_get(message, "error"),
+	       *value = json_object_get(message, "return");
 	if ((failure || value) && q->owed) { /* a guest that does not go on shows by its silence */
 		q->owed--;
 		return 0;
 	}
 	if (failure) {
 		const char *text = json_string_value(json_object_get(failure, "desc"));
-		return nova_fail(error, NOVA_EENGINE, "QEMU refuses %s: %s", command, text ? text : "no reason given");
+		return nova_fail(error, NOVA_EENGINE, "QEMU refuses %s: %s", command,
+			text ? text : "no reason given");
 	}
 	if (value && ret_value)
 		*ret_value = json_incref(value);
 	return value != NULL;
 }
 
-int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline, json_t **ret_value, nova_error_t **error)
+int qmp_do(struct qmp *q, const char *command, json_t *arguments, uint64_t deadline,
+	json_t **ret_value, nova_error_t **error)
 {
 	return qmp_do_with_fd(q, command, arguments, -1, deadline, ret_value, error);
 }
@@ -123,11 +133,12 @@ int qmp_await_loaded(struct qmp *q, uint64_t deadline, nova_error_t **error)
 	return 0;
 }
 
-int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline, json_t **ret_value,
-	nova_error_t **error)
+int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, uint64_t deadline,
+	json_t **ret_value, nova_error_t **error)
 {
-	json_t *request = arguments ? json_pack("{s:s, s:o}", "execute", command, "arguments", arguments) :
-				      json_pack("{s:s}", "execute", command);
+	json_t *request =
+		arguments ? json_pack("{s:s, s:o}", "execute", command, "arguments", arguments) :
+			    json_pack("{s:s}", "execute", command);
 	AUTO_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_decref(request);
 	if (!text)
@@ -140,7 +151,8 @@ int qmp_do_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd
 		json_t *message;
 		int code = next_message(q, deadline, &message, error);
 		if (code < 0) {
-			q->owed++; /* should it come after all, it is not taken for the next one's */
+			/* should it come after all, it is not taken for the next one's */
+			q->owed++;
 			return code;
 		}
 		code = take_message(q, command, message, ret_value, error);
@@ -155,7 +167,8 @@ int qmp_post(struct qmp *q, const char *command, nova_error_t **error)
 	AUTO_FREE char *text = str_format("{\"execute\":\"%s\"}", command);
 	if (!text)
 		return nova_oom(error);
-	int r = sys_send_fds_until(q->fd, text, strlen(text), NULL, 0, 0); /* its socket holds hundreds of them, if it does not read */
+	/* its socket holds hundreds of them, if it does not read */
+	int r = sys_send_fds_until(q->fd, text, strlen(text), NULL, 0, 0);
 	if (r < 0)
 		return broken(error, r);
 	q->owed++;
@@ -170,5 +183,6 @@ int qmp_hello(struct qmp *q, uint64_t deadline, nova_error_t **error)
 		return code;
 	bool fits = json_object_get(greeting, "QMP") != NULL;
 	json_decref(greeting);
-	return fits ? qmp_do(q, "qmp_capabilities", NULL, deadline, NULL, error) : lost(error, "greets in an unknown way");
+	return fits ? qmp_do(q, "qmp_capabilities", NULL, deadline, NULL, error) :
+		      lost(error, "greets in an unknown way");
 }

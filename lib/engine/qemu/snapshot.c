@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device state out of and into QEMU, without memory: xen-save-devices-state is in every build of QEMU, writes some KB in under
- * 2 ms, and what it writes can be loaded by the ordinary incoming migration of a machine without configuration section.
+ * Device state out of and into QEMU, without memory: xen-save-devices-state is in every build of
+ * QEMU, writes some KB in under 2 ms, and what it writes can be loaded by the ordinary incoming
+ * migration of a machine without configuration section.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,8 @@
 
 #include "engine/qemu/qemu.h"
 
-/* The version of our command line, the kernel's included, is part of it: devices in another order are another machine. */
+/* The version of our command line, the kernel's included, is part of it: devices in another order
+ * are another machine. */
 #define MACHINE_VERSION 4
 
 int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_t **error)
@@ -29,7 +31,8 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 	int r = fd < 0 ? fd : sys_fstat(fd, &st);
 	if (r < 0)
 		return nova_fail_os(error, r, "'%s'", binary);
-	/* A TCG guest was told the frequency of this host's time stamp counter; a tenth of a percent is within what clocks drift. */
+	/* A TCG guest was told the frequency of this host's time stamp counter; a tenth of a
+	 * percent is within what clocks drift. */
 	*ret_identity = str_format("qemu %s size %" PRId64 " changed %" PRId64
 				   " machine %d %s%s%s%s tsc %" PRIu64 " MHz",
 		binary, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, MACHINE_VERSION,
@@ -38,7 +41,8 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 	return *ret_identity ? 0 : nova_oom(error);
 }
 
-/* QEMU opens a set of descriptors by name, and takes the one whose access mode fits: writing only. */
+/* QEMU opens a set of descriptors by name, and takes the one whose access mode fits: writing only.
+ */
 static int offer_file(struct qmp *q, int fd, int *ret_set, nova_error_t **error)
 {
 	AUTO_FREE char *path = str_format("/proc/self/fd/%d", fd);
@@ -46,7 +50,8 @@ static int offer_file(struct qmp *q, int fd, int *ret_set, nova_error_t **error)
 	json_t *value = NULL;
 	if (writer < 0)
 		return nova_fail_os(error, writer, "file for a machine's state");
-	int code = qmp_do_with_fd(q, "add-fd", NULL, writer, deadline_in_ms(MONITOR_TIMEOUT), &value, error);
+	int code = qmp_do_with_fd(
+		q, "add-fd", NULL, writer, deadline_in_ms(MONITOR_TIMEOUT), &value, error);
 	if (code == 0)
 		*ret_set = (int)json_integer_value(json_object_get(value, "fdset-id"));
 	json_decref(value);
@@ -67,9 +72,11 @@ int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 		return code;
 	AUTO_FREE char *name = str_format("/dev/fdset/%d", set);
 	json_t *arguments = json_pack("{s:s, s:b}", "filename", name, "live", 0);
-	code = qmp_do(&q->qmp, "xen-save-devices-state", arguments, deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
+	code = qmp_do(&q->qmp, "xen-save-devices-state", arguments, deadline_in_ms(MONITOR_TIMEOUT),
+		NULL, error);
 	if (code == 0)
-		code = qmp_do(&q->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", set), deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
+		code = qmp_do(&q->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", set),
+			deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
 	if (code == 0)
 		*ret_state_fd = STEAL_FD(fd);
 	return code;
@@ -83,25 +90,31 @@ static int load(struct machine *m, int state_fd, bool run, nova_error_t **error)
 	int code = qemu_engine.await(m, error);
 	if (code < 0)
 		return code;
-	/* A description of its own: several machines may read one state at once, each from the start. */
+	/* A description of its own: several machines may read one state at once, each from the
+	 * start. */
 	AUTO_FREE char *path = str_format("/proc/self/fd/%d", state_fd);
 	AUTO_FD int reader = path ? sys_open(path, O_RDONLY, 0) : -ENOMEM;
 	if (reader < 0)
 		return nova_fail_os(error, reader, "state of a machine");
-	code = qmp_do_with_fd(&q->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), reader, deadline, NULL, error);
+	code = qmp_do_with_fd(&q->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), reader,
+		deadline, NULL, error);
 	if (code == 0) /* the end of the loading is told */
-		code = qmp_do(&q->qmp, "migrate-set-capabilities", json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1),
+		code = qmp_do(&q->qmp, "migrate-set-capabilities",
+			json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events",
+				"state", 1),
 			deadline, NULL, error);
 	if (code == 0 && run)
 		code = qmp_post(&q->qmp, "cont", error);
 	if (code == 0)
-		code = qmp_do(&q->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), deadline, NULL, error);
+		code = qmp_do(&q->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"),
+			deadline, NULL, error);
 	if (code == 0)
 		code = qmp_await_loaded(&q->qmp, deadline, error);
 	q->paused = !run;
 	if (code < 0) {
 		AUTO_FREE char *words = machine_last_words(m, 300);
-		return nova_wrap(error, code, "the state cannot be loaded (%s)", words ? words : "");
+		return nova_wrap(
+			error, code, "the state cannot be loaded (%s)", words ? words : "");
 	}
 	return 0;
 }
@@ -116,7 +129,8 @@ int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error)
 	return load(m, state_fd, false, error);
 }
 
-/* The mapping of guest memory among those of QEMU: the one of our file that is as large as the guest's memory. */
+/* The mapping of guest memory among those of QEMU: the one of our file that is as large as the
+ * guest's memory. */
 int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
@@ -131,14 +145,17 @@ int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, no
 	int r = path ? fs_read_file(path, &text) : 0;
 	AUTO_FREE char *lines = r == 0 ? buf_steal_str(&text) : NULL;
 	char *save = NULL;
-	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = lines ? strtok_r(lines, "\n", &save) : NULL; line;
+		line = strtok_r(NULL, "\n", &save)) {
 		uint64_t low, high, inode;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64, &low, &high, &inode) == 3 && inode == q->memory_inode &&
-			high - low == size) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64, &low, &high,
+			    &inode) == 3 &&
+			inode == q->memory_inode && high - low == size) {
 			*ret_address = q->ram_address = low;
 			return 0;
 		}
 	}
-	return nova_fail(error, r < 0 ? NOVA_EPERM : NOVA_EENGINE, "the memory of the guest was not found in QEMU (process %" PRId64 ")",
+	return nova_fail(error, r < 0 ? NOVA_EPERM : NOVA_EENGINE,
+		"the memory of the guest was not found in QEMU (process %" PRId64 ")",
 		m->process.pid);
 }

@@ -7,9 +7,9 @@
 #define FIXED       "id, name, code_path, code_hash, version, created_us, updated_us"
 #define FIXED_COUNT 7
 
-#define FOR_EACH_COLUMN(p) \
-	FOR_EACH_PROPERTY(p) \
-		if (p->schema)
+#define FOR_EACH_COLUMN(p)                                                                         \
+	FOR_EACH_PROPERTY(p)                                                                       \
+	if (p->schema)
 
 /* --- statements --- */
 
@@ -17,8 +17,8 @@ static int add_columns(struct buf *sql)
 {
 	int r = buf_append_str(sql, FIXED);
 	FOR_EACH_COLUMN(p)
-		if (r == 0 && (r = buf_append_str(sql, ", ")) == 0)
-			r = buf_append_str(sql, p->is.name);
+	if (r == 0 && (r = buf_append_str(sql, ", ")) == 0)
+		r = buf_append_str(sql, p->is.name);
 	return r;
 }
 
@@ -27,7 +27,7 @@ static int add_parameters(struct buf *sql)
 	char text[16];
 	int count = FIXED_COUNT, r = 0;
 	FOR_EACH_COLUMN(p)
-		count++;
+	count++;
 	for (int i = 1; r == 0 && i <= count; i++) {
 		snprintf(text, sizeof(text), "%s?%d", i > 1 ? "," : "", i);
 		r = buf_append_str(sql, text);
@@ -56,8 +56,8 @@ char *column_definition(const struct property *p)
 		return str_format("%s TEXT NOT NULL DEFAULT ''", p->is.name);
 	if (p->is.type == NOVA_PROPERTY_LIST)
 		return str_format("%s TEXT NOT NULL DEFAULT '[]'", p->is.name);
-	return str_format("%s INTEGER NOT NULL DEFAULT %llu", p->is.name,
-		(unsigned long long)p->is.standard);
+	return str_format(
+		"%s INTEGER NOT NULL DEFAULT %llu", p->is.name, (unsigned long long)p->is.standard);
 }
 
 /* --- a record to parameters --- */
@@ -95,8 +95,8 @@ int columns_bind(sqlite3_stmt *s, const struct function_record *r, nova_error_t 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		sqlite3_bind_int64(s, at++, (sqlite3_int64)numbers[i]);
 	FOR_EACH_COLUMN(p)
-		if (!bind_property(s, at++, p, &r->config))
-			return nova_oom(error);
+	if (!bind_property(s, at++, p, &r->config))
+		return nova_oom(error);
 	return at;
 }
 
@@ -145,8 +145,7 @@ static void row_list(struct row *row, const char *name, struct text_list *list)
 		row->bad = name;
 }
 
-static void row_property(
-	struct row *row, const struct property *p, struct function_config *config)
+static void row_property(struct row *row, const struct property *p, struct function_config *config)
 {
 	switch (p->is.type) {
 	case NOVA_PROPERTY_TEXT:
@@ -174,7 +173,7 @@ int columns_read(sqlite3_stmt *s, struct function_record *r, nova_error_t **erro
 	r->created_us = row_number(&row, INT64_MAX);
 	r->updated_us = row_number(&row, INT64_MAX);
 	FOR_EACH_COLUMN(p)
-		row_property(&row, p, &r->config);
+	row_property(&row, p, &r->config);
 	if (row.no_memory)
 		return nova_oom(error);
 	if (row.bad)

@@ -5,8 +5,8 @@
 /* "@" stands for the columns, "#" for a parameter for each: the id, the name, and the rest. */
 static const char *const sql_texts[STATEMENTS] = {
 	[SQL_INSERT] = "INSERT INTO functions (@) VALUES (#)",
-	[SQL_UPDATE] = "UPDATE functions SET (@) = (#)"
-		       " WHERE name = ?2 AND id = ?1 AND version = $behind_them",
+	[SQL_UPDATE] = "UPDATE functions SET (@) = (#) WHERE name = ?2 AND id = ?1 AND version = "
+		       "$behind_them",
 	[SQL_GET] = "SELECT @ FROM functions WHERE name = ?1",
 	[SQL_LIST] = "SELECT @ FROM functions ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
@@ -54,8 +54,8 @@ static int use_prepare(struct use *use, enum statement which, nova_error_t **err
 		AUTO_FREE char *sql = columns_fill_in(sql_texts[which]);
 		if (!sql)
 			return nova_oom(error);
-		int rc = sqlite3_prepare_v3(use->connection->db, sql, -1,
-			SQLITE_PREPARE_PERSISTENT, kept, NULL);
+		int rc = sqlite3_prepare_v3(
+			use->connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL);
 		if (rc != SQLITE_OK)
 			return sqlite_fail(use->connection, rc, "read it", error);
 	}

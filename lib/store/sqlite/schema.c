@@ -14,27 +14,13 @@
 
 static const char *const steps[] = {
 	/* 1 */
-	"CREATE TABLE functions ("
-	" id TEXT NOT NULL PRIMARY KEY,"
-	" name TEXT NOT NULL UNIQUE,"
-	" runtime TEXT NOT NULL,"
-	" handler TEXT NOT NULL,"
-	" code_path TEXT NOT NULL,"
-	" code_hash TEXT NOT NULL,"
-	" memory_mb INTEGER NOT NULL,"
-	" timeout_s INTEGER NOT NULL,"
-	" vcpus INTEGER NOT NULL,"
-	" min_replicas INTEGER NOT NULL,"
-	" disk_iops INTEGER NOT NULL,"
-	" disk_bandwidth INTEGER NOT NULL,"
-	" net_rx_bandwidth INTEGER NOT NULL,"
-	" net_tx_bandwidth INTEGER NOT NULL,"
-	" env TEXT NOT NULL,"
-	" version INTEGER NOT NULL,"
-	" created_us INTEGER NOT NULL,"
-	" updated_us INTEGER NOT NULL"
-	") STRICT;"
-	"CREATE INDEX functions_by_code ON functions (code_hash);",
+	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
+	"TEXT NOT NULL, handler TEXT NOT NULL, code_path TEXT NOT NULL, code_hash TEXT NOT NULL, "
+	"memory_mb INTEGER NOT NULL, timeout_s INTEGER NOT NULL, vcpus INTEGER NOT NULL, "
+	"min_replicas INTEGER NOT NULL, disk_iops INTEGER NOT NULL, disk_bandwidth INTEGER NOT "
+	"NULL, net_rx_bandwidth INTEGER NOT NULL, net_tx_bandwidth INTEGER NOT NULL, env TEXT NOT "
+	"NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) "
+	"STRICT;CREATE INDEX functions_by_code ON functions (code_hash);",
 	/* 2 */
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 	/* 3 */
@@ -47,14 +33,15 @@ static int64_t latest(void)
 {
 	int64_t last = ARRAY_LEN(steps);
 	FOR_EACH_PROPERTY(p)
-		last = p->schema > last ? p->schema : last;
+	last = p->schema > last ? p->schema : last;
 	return last;
 }
 
 static int add_columns(struct connection *c, int64_t version, nova_error_t **error)
 {
 	int r = 0;
-	FOR_EACH_PROPERTY(p) {
+	FOR_EACH_PROPERTY(p)
+	{
 		if (r < 0 || p->schema != version)
 			continue;
 		AUTO_FREE char *column = column_definition(p);
@@ -113,7 +100,8 @@ static int check_identity(struct connection *c, int64_t *ret_version, nova_error
 	return 0;
 }
 
-/* In one transaction: between two answers another process may have made the schema, and the file would seem to be neither new nor ours. */
+/* In one transaction: between two answers another process may have made the schema, and the file
+ * would seem to be neither new nor ours. */
 static int check_at_one_moment(struct connection *c, int64_t *ret_version, nova_error_t **error)
 {
 	int r = sqlite_run(c, "BEGIN", "look at it", error);

@@ -6,16 +6,18 @@
 
 #define BUSY_TIMEOUT_MS 10000
 
-/* The errno of the last system call that failed on the database or its log; 0: none did. SQLite's own note of it
- * is not kept for all of its results. */
+/* The errno of the last system call that failed on the database or its log; 0: none did. SQLite's
+ * own note of it is not kept for all of its results. */
 static int last_errno(struct connection *c)
 {
 	sqlite3_file *log = NULL;
 	int os = sqlite3_system_errno(c->db);
 	if (!os)
 		sqlite3_file_control(c->db, "main", SQLITE_FCNTL_LAST_ERRNO, &os);
-	if (!os && sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
-		log->pMethods)
+	if (!os &&
+		sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) ==
+			SQLITE_OK &&
+		log && log->pMethods)
 		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &os);
 	return os;
 }
@@ -52,7 +54,8 @@ int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **
 	case SQLITE_NOTADB:
 		return fail_damaged(c, doing, error);
 	case SQLITE_FULL:
-		return nova_fail_os(error, ENOSPC, "the function store %s: cannot %s", c->path, doing);
+		return nova_fail_os(
+			error, ENOSPC, "the function store %s: cannot %s", c->path, doing);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		if (rc == SQLITE_READONLY_DBMOVED)
@@ -66,8 +69,8 @@ int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **
 			"the function store %s: cannot %s: another process has kept it locked for "
 			"%d s",
 			c->path, doing, BUSY_TIMEOUT_MS / 1000);
-	case SQLITE_ERROR: /* a table or column is missing: the schema is not what its version says
-			    */
+	/* a table or column is missing: the schema is not what its version says */
+	case SQLITE_ERROR:
 		return fail_damaged(c, doing, error);
 	default:
 		return fail_io(c, rc, doing, error);
@@ -88,9 +91,9 @@ int sqlite_ask(struct connection *c, const char *sql, int64_t *ret_number, nova_
 		rc = sqlite3_step(statement);
 	if (rc == SQLITE_ROW)
 		*ret_number = sqlite3_column_int64(statement, 0);
-	int r = rc == SQLITE_ROW
-			? 0
-			: sqlite_fail(c, sqlite3_extended_errcode(c->db), "read it", error);
+	int r = rc == SQLITE_ROW ?
+			0 :
+			sqlite_fail(c, sqlite3_extended_errcode(c->db), "read it", error);
 	sqlite3_finalize(statement);
 	return r;
 }
@@ -145,9 +148,10 @@ static int make_private(const char *path, const char *home, nova_error_t **error
 		r = file ? fs_make_own(file) : -ENOMEM;
 	}
 	return r < 0 ? nova_fail_os(error, r,
-			       "the function store %s may be read by other users, and that cannot be "
-			       "changed: chmod 600 it as its owner", path)
-		     : 0;
+			       "the function store %s may be read by other users, and that cannot "
+			       "be changed: chmod 600 it as its owner",
+			       path) :
+		       0;
 }
 
 static int connect_file(struct connection *c, nova_error_t **error)
@@ -170,8 +174,9 @@ static int connect_file(struct connection *c, nova_error_t **error)
 	int r = sqlite_ask(c, "PRAGMA schema_version", &ignored, error);
 	if (r < 0)
 		return r;
-	return sqlite_run(c, "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; "
-		"PRAGMA temp_store = MEMORY",
+	return sqlite_run(c,
+		"PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA temp_store = "
+		"MEMORY",
 		"set it up", error);
 }
 
