@@ -79,14 +79,14 @@ void platform_close(struct platform *p)
 
 void platform_add(nova_t *nova, const char *name, const char *runtime, const char *source)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = name;
 	opts.runtime = runtime;
 	opts.code = source;
 	opts.code_len = strlen(source);
 	opts.flags = NOVA_REGISTER_REPLACE;
 	opts.check = NOVA_CHECK_NEVER;
-	ck_ok(nova_register(nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(nova, &opts, NULL, &error));
 }
 
 int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result)

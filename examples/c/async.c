@@ -10,14 +10,14 @@
 
 static int submit_all(nova_t *nova, nova_queue_t *queue, const char *code, nova_error_t **error)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "hello";
 	opts.runtime = "python";
 	opts.code_path = code;
 	opts.flags = NOVA_REGISTER_REPLACE;
-	int status = nova_register(nova, &opts, NULL, error);
+	int status = nova_function_register(nova, &opts, NULL, error);
 	for (int i = 0; i < CALLS && status == NOVA_OK; i++)
-		status = nova_submit(queue, "hello", "{}", 2, NULL, NULL, NULL, error);
+		status = nova_queue_submit(queue, "hello", "{}", 2, NULL, NULL, NULL, error);
 	return status;
 }
 

@@ -8,13 +8,13 @@
 
 static int run(nova_t *nova, const char *code, const char *event, nova_error_t **error)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_result_t *result = NULL;
 	opts.name = "hello";
 	opts.runtime = "python";
 	opts.code_path = code;
 	opts.flags = NOVA_REGISTER_REPLACE;
-	int status = nova_register(nova, &opts, NULL, error);
+	int status = nova_function_register(nova, &opts, NULL, error);
 	if (status == NOVA_OK)
 		status = nova_invoke(nova, "hello", event, strlen(event), NULL, &result, error);
 	if (status == NOVA_OK)

@@ -6,7 +6,7 @@
  *
  *     nova_queue_new(nova, NULL, &queue, NULL);
  *     for (i = 0; i < 100; i++)
- *             nova_submit(queue, "hello", "{}", 2, NULL, &mine[i], NULL, NULL);
+ *             nova_queue_submit(queue, "hello", "{}", 2, NULL, &mine[i], NULL, NULL);
  *     ... poll(2) on nova_queue_fd(queue) among whatever else the program waits for ...
  *     while (nova_queue_collect(queue, 0, NULL, &call, NULL) == 0 && call) {
  *             result = nova_call_take_result(call);
@@ -14,9 +14,9 @@
  *             nova_call_free(call);
  *     }
  *
- * A queue starts no thread before the first nova_submit(), then one for each call that is under
- * way, up to `threads`; they are kept for later calls and end in nova_queue_free(). They block
- * every signal, so handlers of the host run in threads of the host.
+ * A queue starts no thread before the first nova_queue_submit(), then one for each call that is
+ * under way, up to `threads`; they are kept for later calls and end in nova_queue_free(). They
+ * block every signal, so handlers of the host run in threads of the host.
  *
  * Which call is next: functions take turns, and the calls of one function keep their order. A
  * function that has no call under way comes before one that has, and an eighth of the threads is
@@ -87,7 +87,7 @@ NOVA_API int nova_queue_fd(const nova_queue_t *queue);
  * function), NOVA_ECORRUPT, NOVA_EBUSY in a fork, NOVA_EIO (no thread can be started), NOVA_ENOMEM.
  * Since 0.1.
  */
-NOVA_API int nova_submit(nova_queue_t *queue, const char *function, const void *payload,
+NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const void *payload,
 	size_t payload_len, const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call,
 	nova_error_t **error);
 
@@ -138,11 +138,11 @@ NOVA_API nova_result_t *nova_call_take_result(nova_call_t *call);
 /** The error of a call that failed, once: from then on it is yours. NULL otherwise. Since 0.1. */
 NOVA_API nova_error_t *nova_call_take_error(nova_call_t *call);
 
-/** As given to nova_submit(). Since 0.1. */
+/** As given to nova_queue_submit(). Since 0.1. */
 NOVA_API void *nova_call_userdata(const nova_call_t *call);
 
-/** The id of its request: known from nova_submit() on, and the same that logs and the guest see.
- * Lives as long as the call. Since 0.1. */
+/** The id of its request: known from nova_queue_submit() on, and the same that logs and the guest
+ * see. Lives as long as the call. Since 0.1. */
 NOVA_API const char *nova_call_request_id(const nova_call_t *call);
 
 /** Frees a call, with its result and error if they were not taken. One that was not collected is

@@ -52,7 +52,8 @@ NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
 
 /* --- functions --- */
 
-/** In nova_register_opts.flags: take the place of a function of that name that differs. Since 0.1.
+/** In nova_function_opts.flags: take the place of a function of that name that differs.
+ * Since 0.1.
  */
 #define NOVA_REGISTER_REPLACE 1u
 /** Python: calls run in the interpreter itself, one after the other, and what one leaves in the
@@ -65,8 +66,8 @@ NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
  * done. Calls in place, and those of the other modes, keep them anyway. Since 0.1. */
 #define NOVA_REGISTER_KEEP_TMP 4u
 
-/** Whether nova_register() has the function's module imported in a guest before it is stored. Since
- * 0.1. */
+/** Whether nova_function_register() has the function's module imported in a guest before it is
+ * stored. Since 0.1. */
 enum nova_check {
 	/** Python, where an engine and guest images are found; if no guest comes up, that is logged
 	   and the function stored */
@@ -76,9 +77,9 @@ enum nova_check {
 	NOVA_CHECK_NEVER = 2, /**< what is wrong is told by the first call, in the same words */
 };
 
-/** What nova_register() stores. Since 0.1. */
-typedef struct nova_register_opts {
-	size_t size; /**< sizeof(nova_register_opts) */
+/** What nova_function_register() stores. Since 0.1. */
+typedef struct nova_function_opts {
+	size_t size; /**< sizeof(nova_function_opts) */
 	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
 	const char *name;
 	/** "python", "go", "rust", "wasm", "shell" or "binary"; required */
@@ -112,10 +113,10 @@ typedef struct nova_register_opts {
 	uint32_t reserved;   /**< 0 */
 	/** ends the check; borrowed until the call returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
-} nova_register_opts;
-#define NOVA_REGISTER_OPTS_INIT                                                                    \
+} nova_function_opts;
+#define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
-		sizeof(nova_register_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
+		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
 			0, 0, 0, 0                                                                 \
 	}
 
@@ -131,28 +132,28 @@ typedef struct nova_register_opts {
  * the codes of nova_vm_start() and nova_vm_init(); NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure
  * nothing is stored. Since 0.1.
  */
-NOVA_API int nova_register(nova_t *nova, const nova_register_opts *opts,
+NOVA_API int nova_function_register(nova_t *nova, const nova_function_opts *opts,
 	nova_function_t **ret_function, nova_error_t **error);
 
 /** Looks a function up. @return 0; NOVA_ENOTFOUND (the nearest name is offered); NOVA_EIO;
  * NOVA_ECORRUPT. Since 0.1. */
-NOVA_API int nova_get(
+NOVA_API int nova_function_get(
 	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
 
 /** All functions, by name. Free the array with nova_function_list_free(). An empty list is NULL
  * with count 0.
  * @return 0; NOVA_EIO; NOVA_ECORRUPT; NOVA_ENOMEM. Since 0.1. */
-NOVA_API int nova_list(
+NOVA_API int nova_function_list(
 	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 
 /** Deletes a function; its warm VMs end, calls under way finish. @return 0; NOVA_ENOTFOUND;
  * NOVA_EIO. Since 0.1. */
-NOVA_API int nova_delete(nova_t *nova, const char *name, nova_error_t **error);
+NOVA_API int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error);
 
 /** Frees one function. NULL is accepted. Since 0.1. */
 NOVA_API void nova_function_free(nova_function_t *function);
 
-/** Frees what nova_list() gave, functions included. Since 0.1. */
+/** Frees what nova_function_list() gave, functions included. Since 0.1. */
 NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count);
 
 NOVA_API const char *nova_function_id(const nova_function_t *f);      /**< UUID. Since 0.1. */
@@ -244,8 +245,8 @@ typedef struct nova_invoke_opts {
 	/** mode persistent: name or id of the instance; NULL: one is started and stays,
 	 * nova_result_instance() */
 	const char *instance;
-	/** ends the call and kills the function; borrowed until the call returns, of nova_submit()
-	 * until it is finished; NULL: nothing does */
+	/** ends the call and kills the function; borrowed until the call returns, of
+	 * nova_queue_submit() until it is finished; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_invoke_opts;
 #define NOVA_INVOKE_OPTS_INIT                                                                      \

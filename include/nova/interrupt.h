@@ -12,7 +12,7 @@
  *
  * The rule: every call that may have to wait for a VM, for its guest or for its turn takes a token,
  * in its options or, if it has none of its own, in #nova_wait_opts. Calls that work on files of
- * this host (such as nova_register()) or that end something within a time of their own
+ * this host (such as nova_function_register()) or that end something within a time of their own
  * (nova_instance_stop(), nova_pool_drain(), every `_free` and `_close`) take none.
  *
  * A call whose token is triggered returns #NOVA_ECANCELED as soon as can be, or its ordinary result

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/** What a property is in nova_register_opts. Since 0.1. */
+/** What a property is in nova_function_opts. Since 0.1. */
 enum nova_property_type {
 	NOVA_PROPERTY_U32 = 1,    /**< uint32_t */
 	NOVA_PROPERTY_U64 = 2,    /**< uint64_t */
@@ -40,7 +40,7 @@ enum nova_property_unit {
 /** One property. Later releases add members at the end: `size` tells which there are. Since 0.1. */
 typedef struct nova_property {
 	size_t size;
-	const char *name;  /**< of the member of nova_register_opts, in JSON, SQL and Python */
+	const char *name;  /**< of the member of nova_function_opts, in JSON, SQL and Python */
 	uint32_t type;     /**< enum nova_property_type */
 	uint32_t unit;     /**< enum nova_property_unit, of a number */
 	uint64_t least;    /**< of a number */
@@ -58,7 +58,7 @@ typedef struct nova_property {
 	const char *value;  /**< what help calls its value */
 	/** one or two lines without the range and what 0 or NULL stands for */
 	const char *help;
-	size_t offset; /**< of the member in nova_register_opts */
+	size_t offset; /**< of the member in nova_function_opts */
 } nova_property;
 
 /** The property at an index, from 0 on; NULL behind the last. Constant, and there for good.

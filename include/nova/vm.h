@@ -110,7 +110,7 @@ typedef struct nova_vm_init_opts {
 	size_t size; /**< sizeof(nova_vm_init_opts) */
 	/** "python", "go", "rust", "wasm", "shell", "binary"; required */
 	const char *runtime;
-	const char *handler;    /**< as nova_register_opts.handler */
+	const char *handler;    /**< as nova_function_opts.handler */
 	const char *const *env; /**< "NAME=value" strings; NULL: none */
 	size_t env_count;
 	uint32_t timeout_ms; /**< for this step; 0: the engine's boot timeout */

@@ -20,7 +20,7 @@ static void trial_done(struct trial *trial)
 	free(trial->disk);
 }
 
-static int build_disk(struct nova *nova, const nova_register_opts *o, struct trial *trial,
+static int build_disk(struct nova *nova, const nova_function_opts *o, struct trial *trial,
 	char hash[SHA256_HEX], nova_error_t **error)
 {
 	char random[17];
@@ -43,7 +43,7 @@ static int find_guest(struct nova *nova, const struct runtime *runtime, nova_err
 	return vm_find_images(nova->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);
 }
 
-static int try_in_guest(struct nova *nova, const nova_register_opts *o,
+static int try_in_guest(struct nova *nova, const nova_function_opts *o,
 	const struct function_record *record, struct trial *trial, nova_error_t **error)
 {
 	CLEANUP(function_want_done) struct function_want w = { .disk = NULL };
@@ -91,13 +91,13 @@ static void tell_draws(struct nova *nova, const struct trial *trial, const char 
 }
 
 /* In the function's code, or asked for by the caller. */
-static bool is_the_answer(int code, const nova_register_opts *o)
+static bool is_the_answer(int code, const nova_function_opts *o)
 {
 	return code == 0 || code == NOVA_EFUNCTION || code == NOVA_ECANCELED ||
 	       code == NOVA_ENOMEM || o->check == NOVA_CHECK_ALWAYS;
 }
 
-static int check(struct nova *nova, const nova_register_opts *o, struct function_record *record,
+static int check(struct nova *nova, const nova_function_opts *o, struct function_record *record,
 	nova_error_t **error)
 {
 	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
@@ -125,7 +125,7 @@ static int check(struct nova *nova, const nova_register_opts *o, struct function
 	return take_handler(nova, &trial, record, error);
 }
 
-int function_check(struct nova *nova, const nova_register_opts *o, const struct runtime *runtime,
+int function_check(struct nova *nova, const nova_function_opts *o, const struct runtime *runtime,
 	struct function_record *record, nova_error_t **error)
 {
 	bool always = o->check == NOVA_CHECK_ALWAYS;

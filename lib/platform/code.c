@@ -236,7 +236,7 @@ static int check_directory(
 	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'", path);
 }
 
-int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
+int code_check(const struct runtime *runtime, const nova_function_opts *opts, const char *handler,
 	const struct logger *log, nova_error_t **error)
 {
 	if (!opts->code_path) {

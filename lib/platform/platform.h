@@ -52,7 +52,7 @@ const char *const *runtime_names(void);
 
 /* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM.
  * What of a directory will not be in the guest is told to the log. */
-int code_check(const struct runtime *runtime, const nova_register_opts *opts, const char *handler,
+int code_check(const struct runtime *runtime, const nova_function_opts *opts, const char *handler,
 	const struct logger *log, nova_error_t **error);
 
 /* --- function objects --- */
@@ -142,7 +142,7 @@ int registry_open(struct nova *nova, const char *store_name, nova_error_t **erro
 /* Accepts a registry that was never opened (all members zero). */
 void registry_close(struct nova *nova);
 
-/* As nova_get(), in microseconds for a function that was looked up before; sees what other
+/* As nova_function_get(), in microseconds for a function that was looked up before; sees what other
  * processes changed. */
 int registry_lookup(
 	struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);

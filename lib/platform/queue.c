@@ -534,8 +534,9 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	return 0;
 }
 
-int nova_submit(nova_queue_t *queue, const char *function, const void *payload, size_t payload_len,
-	const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call, nova_error_t **error)
+int nova_queue_submit(nova_queue_t *queue, const char *function, const void *payload,
+	size_t payload_len, const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call,
+	nova_error_t **error)
 {
 	nova_call_t *call = NULL;
 	if (ANY_NULL(error, queue, function) || (payload_len && ANY_NULL(error, payload)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nova_register(): from options to a checked record, a code disk and a row, in this order and under
- * one lock:
+ * nova_function_register(): from options to a checked record, a code disk and a row, in this order
+ * and under one lock:
  *
  *     image under a temporary name -> its hash -> what is stored under the name -> image to its
  * place -> row written
@@ -18,7 +18,7 @@
 
 /* --- options to a record --- */
 
-static int check_presence(const nova_register_opts *o, nova_error_t **error)
+static int check_presence(const nova_function_opts *o, nova_error_t **error)
 {
 	if (!o->name)
 		return nova_fail(error, NOVA_EINVAL, "name: a function needs a name");
@@ -37,7 +37,7 @@ static int check_presence(const nova_register_opts *o, nova_error_t **error)
 		return nova_fail(
 			error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
 	if (o->reserved)
-		return nova_fail(error, NOVA_EABI, "nova_register_opts.reserved must be 0");
+		return nova_fail(error, NOVA_EABI, "nova_function_opts.reserved must be 0");
 	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP))
 		return nova_fail(
 			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
@@ -73,7 +73,7 @@ static int add_options(struct function_record *r, uint32_t flags, nova_error_t *
 	return code < 0 ? nova_oom(error) : 0;
 }
 
-static int copy_texts(struct function_record *r, const nova_register_opts *o, nova_error_t **error)
+static int copy_texts(struct function_record *r, const nova_function_opts *o, nova_error_t **error)
 {
 	r->name = strdup(o->name);
 	int os = o->code_path ? path_absolute(o->code_path, &r->code_path) : 0;
@@ -86,7 +86,7 @@ static int copy_texts(struct function_record *r, const nova_register_opts *o, no
 
 /* Everything but id, code_hash, version and times. */
 static int record_from_opts(
-	struct function_record *r, const nova_register_opts *o, nova_error_t **error)
+	struct function_record *r, const nova_function_opts *o, nova_error_t **error)
 {
 	int code = properties_import(&r->config, IN_REGISTER, o, error);
 	if (code == 0)
@@ -126,7 +126,7 @@ static void unfinished_remove(struct unfinished *u)
 }
 
 int register_image(
-	const char *path, const nova_register_opts *o, char hash[SHA256_HEX], nova_error_t **error)
+	const char *path, const nova_function_opts *o, char hash[SHA256_HEX], nova_error_t **error)
 {
 	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
 	disk.source = o->code_path;
@@ -139,7 +139,7 @@ int register_image(
 	return r < 0 ? nova_fail_os(error, r, "cannot read the code disk %s", path) : 0;
 }
 
-static int build_disk(struct nova *nova, const nova_register_opts *o, struct unfinished *ret,
+static int build_disk(struct nova *nova, const nova_function_opts *o, struct unfinished *ret,
 	char hash[SHA256_HEX], nova_error_t **error)
 {
 	char random[17];
@@ -243,7 +243,7 @@ int register_is_stored(struct nova *nova, const struct function_record *record, 
 
 /* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it
  * does. */
-static int settle(struct nova *nova, const nova_register_opts *o, struct function_record *record,
+static int settle(struct nova *nova, const nova_function_opts *o, struct function_record *record,
 	struct function_record *ret_former, nova_error_t **error)
 {
 	char hash[SHA256_HEX];
@@ -279,7 +279,7 @@ static int settle(struct nova *nova, const nova_register_opts *o, struct functio
 	return 0;
 }
 
-static int settle_locked(struct nova *nova, const nova_register_opts *o,
+static int settle_locked(struct nova *nova, const nova_function_opts *o,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
@@ -289,15 +289,15 @@ static int settle_locked(struct nova *nova, const nova_register_opts *o,
 	return settle(nova, o, record, ret_former, error);
 }
 
-int nova_register(nova_t *nova, const nova_register_opts *opts, nova_function_t **ret_function,
-	nova_error_t **error)
+int nova_function_register(nova_t *nova, const nova_function_opts *opts,
+	nova_function_t **ret_function, nova_error_t **error)
 {
 	if (ANY_NULL(error, nova, opts))
 		return NOVA_EINVAL;
-	nova_register_opts o;
+	nova_function_opts o;
 	AUTO_RECORD struct function_record record = { 0 };
 	const struct runtime *runtime = NULL;
-	int r = opts_import(&o, sizeof(o), opts, "nova_register_opts", error);
+	int r = opts_import(&o, sizeof(o), opts, "nova_function_opts", error);
 	if (r == 0)
 		r = registry_check_process(nova, error);
 	if (r == 0)

@@ -159,7 +159,8 @@ int registry_lookup(
 	return 0;
 }
 
-int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
+int nova_function_get(
+	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
 {
 	if (ANY_NULL(error, nova, name, ret_function))
 		return NOVA_EINVAL;
@@ -167,7 +168,7 @@ int nova_get(nova_t *nova, const char *name, nova_function_t **ret_function, nov
 	return r < 0 ? r : registry_lookup(nova, name, ret_function, error);
 }
 
-int nova_list(
+int nova_function_list(
 	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
 	if (ANY_NULL(error, nova, ret_functions, ret_count))
@@ -230,7 +231,7 @@ static int remove_stored(
 	return r;
 }
 
-int nova_delete(nova_t *nova, const char *name, nova_error_t **error)
+int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
 	if (ANY_NULL(error, nova, name))
 		return NOVA_EINVAL;

@@ -10,13 +10,14 @@
 #define REGISTRY_UNFINISHED ".new-"
 
 /* Builds the image of a function's code; its hash. */
-int register_image(const char *path, const nova_register_opts *opts, char hash[SHA256_HEX],
+int register_image(const char *path, const nova_function_opts *opts, char hash[SHA256_HEX],
 	nova_error_t **error);
 /* Whether a function that does not differ is stored already. */
 int register_is_stored(struct nova *nova, const struct function_record *record, bool *ret_same,
 	nova_error_t **error);
-/* check.c: as nova_register_opts.check wants. The handler that was found goes into the record. */
-int function_check(struct nova *nova, const nova_register_opts *opts, const struct runtime *runtime,
+/* check.c: as nova_function_opts.check wants. The handler that was found goes into the
+ * record. */
+int function_check(struct nova *nova, const nova_function_opts *opts, const struct runtime *runtime,
 	struct function_record *record, nova_error_t **error);
 
 /* 0; NOVA_EBUSY in a fork of the process, where neither the store's connection nor any lock can be

@@ -7,8 +7,8 @@
  * novactl, keywords in Python, the table in docs/configuration.md) walks the rows, so that nothing
  * has to name them. Who needs one of them uses the member.
  *
- *     nova_register_opts -> function_config (in the record of the store) -> nova_vm_opts and
- *     nova_vm_init_opts -> machine_config (in the VM, its instants, manifests, and the engine's
+ *     nova_function_opts -> function_config (in the record of the store) -> nova_vm_opts
+ * and nova_vm_init_opts -> machine_config (in the VM, its instants, manifests, and the engine's
  * spec)
  *
  * Texts and lists are owned by the struct that they stand in. Nothing here keeps state.
@@ -96,7 +96,7 @@ void text_list_done(struct text_list *list);
 /* --- option structs of the public headers that have properties as members (options.c) --- */
 
 enum property_face {
-	IN_REGISTER, /* nova_register_opts */
+	IN_REGISTER, /* nova_function_opts */
 	IN_VM,       /* nova_vm_opts */
 	IN_INIT,     /* nova_vm_init_opts */
 };

@@ -13,7 +13,7 @@ static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", 
 
 #define PUBLIC(member)                                                                             \
 	.size = sizeof(nova_property), .name = #member,                                            \
-	.offset = offsetof(nova_register_opts, member)
+	.offset = offsetof(nova_function_opts, member)
 #define OF_MACHINE(member)                                                                         \
 	.of_machine = true, .at = offsetof(struct function_config, machine.member),                \
 	.in_vm = offsetof(nova_vm_opts, member)

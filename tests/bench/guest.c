@@ -131,12 +131,12 @@ static int store(struct guest *g, nova_error_t **error)
 	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
 	disk.source = g->code;
 	r = nova_disk_build(g->disk, &disk, error);
-	nova_register_opts function = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts function = NOVA_FUNCTION_OPTS_INIT;
 	function.name = FUNCTION;
 	function.runtime = "python";
 	function.code_path = g->code;
 	function.check = NOVA_CHECK_NEVER;
-	return r < 0 ? r : nova_register(g->nova, &function, NULL, error);
+	return r < 0 ? r : nova_function_register(g->nova, &function, NULL, error);
 }
 
 /* Both templates: that of the registered function, and that of guest_take(). */

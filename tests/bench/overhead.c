@@ -126,14 +126,14 @@ static int ours_start(struct ours *o, const char *runtime, const char *code, nov
 	if (r == 0)
 		r = nova_open(config, &o->nova, error);
 	nova_config_free(config);
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "echo";
 	opts.runtime = runtime;
 	opts.code = code;
 	opts.code_len = strlen(code);
 	opts.check = NOVA_CHECK_NEVER;
 	if (r == 0)
-		r = nova_register(o->nova, &opts, NULL, error);
+		r = nova_function_register(o->nova, &opts, NULL, error);
 	return r == 0 ? nova_vm_start(nova_get_host(o->nova), NULL, &o->vm, error) : r;
 }
 
@@ -223,7 +223,7 @@ static double lookup_once(struct ours *o)
 {
 	nova_function_t *function = NULL;
 	uint64_t start = clock_ns();
-	nova_get(o->nova, "echo", &function, NULL);
+	nova_function_get(o->nova, "echo", &function, NULL);
 	double us = (double)(clock_ns() - start) / 1e3;
 	nova_function_free(function);
 	return us;
@@ -293,7 +293,7 @@ static void report(
 		run, "bare socket pair, less a process between", "us", &f->floor_working, NULL);
 	bench_report(run, "a ping by hand to the agent, hot", "us", &f->raw, NULL);
 	bench_report(run, "nova_vm_ping, hot", "us", &f->ping, ping);
-	bench_report(run, "nova_get, hot", "us", &f->get, NULL);
+	bench_report(run, "nova_function_get, hot", "us", &f->get, NULL);
 	bench_report(run, total, "us", &f->total, NULL);
 	bench_report(run, guest, "us", &f->guest, NULL);
 	bench_report(run, exec, "us", &f->exec, NULL);

@@ -126,13 +126,13 @@ static const char in_place_code[] = "__nova_in_place__ = True\ndef handler(event
 
 static int add_in_place(struct guest *g, nova_error_t **error)
 {
-	nova_register_opts function = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts function = NOVA_FUNCTION_OPTS_INIT;
 	function.name = IN_PLACE;
 	function.runtime = "python";
 	function.code = in_place_code;
 	function.code_len = strlen(in_place_code);
 	function.check = NOVA_CHECK_NEVER;
-	return nova_register(g->nova, &function, NULL, error);
+	return nova_function_register(g->nova, &function, NULL, error);
 }
 
 struct warm {

@@ -43,13 +43,13 @@ static void close_storm(struct storm *s)
 static int put(struct storm *s, const char *name, const char *runtime, const char *code,
 	nova_error_t **error)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = name;
 	o.runtime = runtime;
 	o.code = code;
 	o.code_len = strlen(code);
 	o.check = NOVA_CHECK_NEVER;
-	return nova_register(s->nova, &o, NULL, error);
+	return nova_function_register(s->nova, &o, NULL, error);
 }
 
 struct caller {

@@ -45,7 +45,7 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	if (r == 0)
 		r = nova_open(config, &l->nova, error);
 	nova_config_free(config);
-	nova_register_opts function = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts function = NOVA_FUNCTION_OPTS_INIT;
 	function.name = FUNCTION;
 	function.runtime = "python";
 	function.code = CODE;
@@ -54,7 +54,7 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	function.flags = NOVA_REGISTER_REPLACE;
 	function.min_replicas = (uint32_t)(in_flight < VMS_MOST ? in_flight : VMS_MOST);
 	if (r == 0)
-		r = nova_register(l->nova, &function, NULL, error);
+		r = nova_function_register(l->nova, &function, NULL, error);
 	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
 	/* an eighth is kept for other functions */
 	opts.threads = (uint32_t)(in_flight * 8 / 7 + 1);
@@ -74,7 +74,7 @@ static void load_close(struct load *l)
 static int submit(struct load *l, uint64_t *place, nova_error_t **error)
 {
 	*place = clock_ns();
-	return nova_submit(
+	return nova_queue_submit(
 		l->queue, FUNCTION, "{\"name\":\"World\"}", 16, NULL, place, NULL, error);
 }
 

@@ -296,7 +296,7 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
 	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CACHED)));
 	ck_assert_uint_eq(nova_instance_version(instance), 1);
-	ck_ok(nova_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", &error));
 	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'",
 		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
 	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
@@ -354,7 +354,7 @@ static nova_call_t *submit_to(nova_queue_t *q, const char *name, const char *ins
 	nova_call_t *c;
 	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance,
 		.on_output = note_start);
-	ck_ok(nova_submit(q, name, "1", 1, &opts, NULL, &c, &error));
+	ck_ok(nova_queue_submit(q, name, "1", 1, &opts, NULL, &c, &error));
 	return c;
 }
 
@@ -400,7 +400,7 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
-	ck_ok(nova_submit(q, "f", "1", 1, &opts, NULL, &c, &error));
+	ck_ok(nova_queue_submit(q, "f", "1", 1, &opts, NULL, &c, &error));
 	await_starts(1);
 	ck_ok(nova_instance_stop(instance, 60000, &error));
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
@@ -488,7 +488,7 @@ END_TEST
 static void add_with(struct platform *p, const char *name, const char *source, uint32_t concurrency,
 	uint32_t min_replicas)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = name;
 	opts.runtime = "shell";
 	opts.code = source;
@@ -496,7 +496,7 @@ static void add_with(struct platform *p, const char *name, const char *source, u
 	opts.concurrency = concurrency;
 	opts.min_replicas = min_replicas;
 	opts.flags = NOVA_REGISTER_REPLACE;
-	ck_ok(nova_register(p->nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(p->nova, &opts, NULL, &error));
 }
 
 START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
@@ -510,7 +510,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 	add_with(&p, "f", source, 3, 0);
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
 	for (int i = 0; i < 4; i++)
-		ck_ok(nova_submit(q, "f", "1", 1, &opts, NULL, NULL, &error));
+		ck_ok(nova_queue_submit(q, "f", "1", 1, &opts, NULL, NULL, &error));
 	await_starts(3);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
 	gate_let_go(&gate, 4);
@@ -563,7 +563,7 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	nova_config_free(other.config);
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
-	ck_ok(nova_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", &error));
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
 	platform_close(&p);

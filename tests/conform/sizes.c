@@ -43,8 +43,8 @@ static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
 	return nova_disk_build(image, opts, ret_error);
 }
 
-static const nova_register_opts full_nova_register_opts = {
-	sizeof(nova_register_opts),
+static const nova_function_opts full_nova_function_opts = {
+	sizeof(nova_function_opts),
 	.name = "x",
 	.runtime = "shell",
 	.code = "true",
@@ -59,10 +59,10 @@ static const nova_register_opts full_nova_register_opts = {
 	.network = "none",
 	.check = NOVA_CHECK_NEVER,
 };
-static int use_nova_register_opts(const void *opts, nova_error_t **ret_error)
+static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {
-	int code = nova_register(p.nova, opts, NULL, ret_error);
-	nova_delete(p.nova, "x", NULL);
+	int code = nova_function_register(p.nova, opts, NULL, ret_error);
+	nova_function_delete(p.nova, "x", NULL);
 	return code;
 }
 

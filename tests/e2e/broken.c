@@ -15,12 +15,12 @@ static int try_all(const nova_config_t *config)
 	int code = nova_open(config, &nova, &error);
 	if (code < 0)
 		return code;
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.runtime = "shell";
 	opts.code = "echo 1";
 	opts.code_len = strlen(opts.code);
-	code = nova_register(nova, &opts, NULL, &error);
+	code = nova_function_register(nova, &opts, NULL, &error);
 	if (code == 0)
 		code = platform_call(nova, "f", &r);
 	nova_result_free(r);
@@ -66,12 +66,13 @@ static int call_without_fds(const nova_config_t *config)
 	if (nova_open(config, &nova, &error) < 0)
 		return 1;
 	nova_host_set_log(nova_get_host(nova), look_at_fds, NULL, NOVA_LOG_DEBUG);
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.runtime = "shell";
 	opts.code = "echo 1";
 	opts.code_len = strlen(opts.code);
-	if (nova_register(nova, &opts, NULL, &error) < 0 || platform_call(nova, "f", &r) < 0)
+	if (nova_function_register(nova, &opts, NULL, &error) < 0 ||
+		platform_call(nova, "f", &r) < 0)
 		return 2;
 	int wrong = strcmp(nova_result_output(r, NULL), "1") ? 3 :
 		    taken_fd() >= 0                          ? 20 + taken_fd() :
@@ -384,7 +385,7 @@ START_TEST(a_full_disk_stores_nothing_and_leaves_nothing)
 	nova_t *nova;
 	ck_ok(nova_open(place.config, &nova, &error));
 	platform_add(nova, "old", "shell", "echo old");
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "new";
 	opts.runtime = "shell";
 	size_t len = 300000;
@@ -395,7 +396,7 @@ START_TEST(a_full_disk_stores_nothing_and_leaves_nothing)
 	for (size_t leave = 0; leave <= 200000; leave += 50000) {
 		ck_assert(fill(place.dir, leave));
 		ck_failed(NOVA_ENOSPC, NOVA_OUTCOME_NEVER_RAN, "No space",
-			nova_register(nova, &opts, NULL, &error));
+			nova_function_register(nova, &opts, NULL, &error));
 	}
 	free(code);
 	AUTO_FREE char *disks = path_join(place.dir, "disks");

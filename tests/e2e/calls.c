@@ -102,32 +102,32 @@ START_TEST(what_cannot_become_a_function_is_refused_at_once)
 		       *object = path_join(p.dir, "handler");
 	ck_assert_int_eq(fs_write_file(file, "1", 1, 0600), 0);
 	ck_assert_int_eq(fs_write_file(object, "no program", 10, 0755), 0);
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.code_path = file;
 	opts.runtime = "pyhton";
-	ck_fails_with(
-		NOVA_EINVAL, "did you mean 'python'?", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "did you mean 'python'?",
+		nova_function_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "cobol";
 	ck_fails_with(NOVA_EINVAL, "python, go, rust, wasm, shell, binary",
-		nova_register(p.nova, &opts, NULL, &error));
+		nova_function_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "go";
 	opts.code_path = object;
-	ck_fails_with(NOVA_EINVAL, "go build", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "go build", nova_function_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "python";
 	opts.code_path = p.dir;
 	opts.handler = "main.handler";
 	ck_assert_int_eq(fs_unlink(object), 0);
-	ck_fails_with(NOVA_EINVAL, "main.py", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "main.py", nova_function_register(p.nova, &opts, NULL, &error));
 	opts.code_path = "/no/such/handler.py";
-	ck_fails_with(
-		NOVA_ENOTFOUND, "/no/such/handler.py", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "/no/such/handler.py",
+		nova_function_register(p.nova, &opts, NULL, &error));
 	opts.code_path = file;
 	opts.name = "../etc";
-	ck_fails_with(NOVA_EINVAL, "name", nova_register(p.nova, &opts, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "name", nova_function_register(p.nova, &opts, NULL, &error));
 	nova_function_t **list;
 	size_t count;
-	ck_ok(nova_list(p.nova, &list, &count, &error));
+	ck_ok(nova_function_list(p.nova, &list, &count, &error));
 	ck_assert_uint_eq(count, 0);
 	platform_close(&p);
 }
@@ -138,13 +138,13 @@ START_TEST(code_that_may_not_be_read_is_named)
 	struct platform p = platform_open(NULL);
 	AUTO_FREE char *file = path_join(p.dir, "secret.py");
 	ck_assert_int_eq(fs_write_file(file, "1", 1, 0), 0);
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.runtime = "python";
 	opts.code_path = file;
 	bool root = geteuid() == 0; /* whom no mode stops */
 	ck_assert_int_eq(root ? seteuid(65534) : 0, 0);
-	int code = nova_register(p.nova, &opts, NULL, &error);
+	int code = nova_function_register(p.nova, &opts, NULL, &error);
 	ck_assert_int_eq(root ? seteuid(0) : 0, 0);
 	ck_fails_with(NOVA_EPERM, "secret.py", code);
 	platform_close(&p);
@@ -227,14 +227,14 @@ END_TEST
 START_TEST(a_function_over_its_time_keeps_its_words_and_its_vm_is_not_used_again)
 {
 	struct platform p = platform_open(NULL);
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "sleeper";
 	opts.runtime = "shell";
 	opts.code = "case $(cat \"$1\") in *stay*) echo begun; sleep 1000;; esac; echo 1";
 	opts.code_len = strlen(opts.code);
 	/* enough for a new guest to begin, also while others keep this machine busy */
 	opts.timeout_s = 4;
-	ck_ok(nova_register(p.nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(p.nova, &opts, NULL, &error));
 	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
 	call.timeout_ms = _i == 0 ? 3500 : 0;
 	nova_result_t *r;
@@ -280,14 +280,14 @@ START_TEST(variables_of_a_function_reach_it)
 {
 	struct platform p = platform_open(NULL);
 	const char *const env[] = { "CITY=Porto Alegre", "EMPTY=" };
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "env";
 	opts.runtime = "shell";
 	opts.code = "echo \"$CITY|${EMPTY-unset}|$NOVA_RUNTIME\"";
 	opts.code_len = strlen(opts.code);
 	opts.env = env;
 	opts.env_count = ARRAY_LEN(env);
-	ck_ok(nova_register(p.nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(p.nova, &opts, NULL, &error));
 	platform_answers(p.nova, "env", "\"Porto Alegre||shell\"");
 	platform_close(&p);
 }
@@ -306,7 +306,7 @@ START_TEST(a_replaced_function_runs_its_new_code_at_once)
 	platform_add(other, "f", "shell", "echo 3");
 	platform_answers(p.nova, "f", "3");
 	nova_function_t *f;
-	ck_ok(nova_get(p.nova, "f", &f, &error));
+	ck_ok(nova_function_get(p.nova, "f", &f, &error));
 	ck_assert_uint_eq(nova_function_version(f), 3);
 	nova_function_free(f);
 	nova_close(other);
@@ -319,7 +319,7 @@ START_TEST(a_deleted_function_is_gone_with_its_vms)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
-	ck_ok(nova_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", &error));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
 	nova_result_t *r;
@@ -340,7 +340,7 @@ START_TEST(a_code_disk_removed_by_hand_is_named_and_registering_again_mends_it)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_function_t *f;
-	ck_ok(nova_get(p.nova, "f", &f, &error));
+	ck_ok(nova_function_get(p.nova, "f", &f, &error));
 	AUTO_FREE char *disk = str_format("%s/disks/%s.ext4", p.dir, nova_function_code_hash(f));
 	nova_function_free(f);
 	ck_assert_int_eq(unlink(disk), 0);
@@ -359,14 +359,14 @@ START_TEST(a_guest_has_as_many_processors_as_its_function_asks_for)
 	if (is_fake())
 		return; /* its guests have those of this machine */
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	static const char source[] = "nproc; grep -c ^processor /proc/cpuinfo";
 	o.name = "f";
 	o.runtime = "shell";
 	o.code = source;
 	o.code_len = strlen(source);
 	o.vcpus = 2;
-	ck_ok(nova_register(p.nova, &o, NULL, &error));
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
 	platform_answers(p.nova, "f", "\"2\\n2\"");
 	platform_close(&p);
 }

@@ -4,9 +4,9 @@
 
 #include "platform.h"
 
-static nova_register_opts of(const char *source)
+static nova_function_opts of(const char *source)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = "python";
 	o.code = source;
@@ -17,17 +17,17 @@ static nova_register_opts of(const char *source)
 static void ck_not_stored(const struct platform *p)
 {
 	nova_function_t *f;
-	ck_fails(NOVA_ENOTFOUND, nova_get(p->nova, "f", &f, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_function_get(p->nova, "f", &f, &error));
 	ck_assert_uint_eq(nova_pool_count(p->pool, NOVA_POOL_IDLE), 0);
 }
 
 static void ck_refused(
 	const struct platform *p, const char *source, const char *handler, const char *words)
 {
-	nova_register_opts o = of(source);
+	nova_function_opts o = of(source);
 	o.handler = handler;
 	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, words,
-		nova_register(p->nova, &o, NULL, &error));
+		nova_function_register(p->nova, &o, NULL, &error));
 	ck_not_stored(p);
 }
 
@@ -45,10 +45,10 @@ START_TEST(a_function_that_cannot_be_imported_is_refused_with_file_and_line)
 END_TEST
 
 static uint32_t registered(
-	const struct platform *p, const nova_register_opts *o, const char *handler)
+	const struct platform *p, const nova_function_opts *o, const char *handler)
 {
 	nova_function_t *f;
-	ck_ok(nova_register(p->nova, o, &f, &error));
+	ck_ok(nova_function_register(p->nova, o, &f, &error));
 	ck_assert_str_eq(nova_function_handler(f), handler);
 	uint32_t version = nova_function_version(f);
 	nova_function_free(f);
@@ -67,7 +67,7 @@ START_TEST(what_is_called_is_told_and_stored)
 	struct platform p = platform_open(NULL);
 	int scripts = 0;
 	nova_host_set_log(nova_get_host(p.nova), count_scripts, &scripts, NOVA_LOG_WARN);
-	nova_register_opts o = of("def lambda_handler(event, context): return 'lambda'\n");
+	nova_function_opts o = of("def lambda_handler(event, context): return 'lambda'\n");
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
 	platform_answers(p.nova, "f", "\"lambda\"");
 	/* The same is the same, looked at or not, named or not. */
@@ -76,7 +76,7 @@ START_TEST(what_is_called_is_told_and_stored)
 	o.handler = "main.lambda_handler";
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
 	ck_assert_int_eq(scripts, 0);
-	nova_register_opts script = of("print('script')\n");
+	nova_function_opts script = of("print('script')\n");
 	script.flags = NOVA_REGISTER_REPLACE;
 	ck_assert_uint_eq(registered(&p, &script, "main.handler"), 2);
 	ck_assert_int_eq(scripts, 1);
@@ -90,7 +90,7 @@ START_TEST(a_function_is_imported_once_and_leaves_no_template)
 	if (is_fake())
 		return; /* which has none */
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = of("def handler(event): return 1\n");
+	nova_function_opts o = of("def handler(event): return 1\n");
 	size_t count;
 	for (int i = 0; i < 2; i++) {
 		nova_snapshot_t **list;
@@ -112,7 +112,7 @@ START_TEST(what_is_stored_already_is_not_imported_again)
 	AUTO_FREE char *mark = path_join(p.dir, "imports");
 	AUTO_FREE char *source =
 		str_format("open('%s', 'a').write('x')\ndef handler(event): return 1\n", mark);
-	nova_register_opts o = of(source);
+	nova_function_opts o = of(source);
 	for (int i = 0; i < 3; i++) {
 		AUTO_BUF struct buf marks = BUF_INIT(100);
 		registered(&p, &o, "main.handler");
@@ -127,7 +127,7 @@ END_TEST
 START_TEST(unchecked_the_first_call_says_the_same)
 {
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = of("def handler(event): return 1\n");
+	nova_function_opts o = of("def handler(event): return 1\n");
 	nova_result_t *r;
 	o.handler = "main.hanlder";
 	o.check = NOVA_CHECK_NEVER;
@@ -144,9 +144,9 @@ START_TEST(a_guest_that_does_not_come_up_is_no_fault_of_the_function)
 		return; /* whose guests are not that easily broken */
 	setenv("NOVA_AGENT", "/bin/false", 1);
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = of("def handler(event): return 1\n");
+	nova_function_opts o = of("def handler(event): return 1\n");
 	o.check = NOVA_CHECK_ALWAYS;
-	int code = nova_register(p.nova, &o, NULL, &error);
+	int code = nova_function_register(p.nova, &o, NULL, &error);
 	ck_assert_msg(code < 0 && code != NOVA_EFUNCTION, "%s", nova_code_name(code));
 	nova_error_free(error);
 	error = NULL;
@@ -161,10 +161,10 @@ END_TEST
 START_TEST(a_check_can_be_called_off)
 {
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = of("def handler(event): return 1\n");
+	nova_function_opts o = of("def handler(event): return 1\n");
 	ck_ok(nova_interrupt_new(&o.interrupt, &error));
 	nova_interrupt_trigger(o.interrupt);
-	ck_fails(NOVA_ECANCELED, nova_register(p.nova, &o, NULL, &error));
+	ck_fails(NOVA_ECANCELED, nova_function_register(p.nova, &o, NULL, &error));
 	ck_not_stored(&p);
 	nova_interrupt_free(o.interrupt);
 	platform_close(&p);
@@ -176,7 +176,7 @@ START_TEST(state_stays_between_calls_where_it_was_registered_so)
 	static const char source[] = "count = 0\ndef handler(event):\n    global count\n    count "
 				     "+= 1\n    return count\n";
 	struct platform p = platform_open(NULL);
-	nova_register_opts o = of(source);
+	nova_function_opts o = of(source);
 	o.flags = NOVA_REGISTER_REPLACE;
 	registered(&p, &o, "main.handler");
 	platform_answers(p.nova, "f", "1");

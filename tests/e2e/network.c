@@ -77,14 +77,14 @@ static struct platform open_with_network(void)
 
 static void add(nova_t *nova, const char *name, const char *network, const char *source)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = name;
 	o.runtime = "python";
 	o.code = source;
 	o.code_len = strlen(source);
 	o.network = network;
 	o.check = NOVA_CHECK_NEVER;
-	ck_ok(nova_register(nova, &o, NULL, &error));
+	ck_ok(nova_function_register(nova, &o, NULL, &error));
 }
 
 static nova_vm_t *start(const struct platform *p)
@@ -127,14 +127,14 @@ static void add_example(nova_t *nova, const char *service)
 {
 	AUTO_FREE char *variable = str_format("USERS_API=%s", service);
 	const char *const env[] = { variable };
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "fetch";
 	o.runtime = "python";
 	o.code_path = NOVA_SOURCE_ROOT "/examples/functions/python/fetch.py";
 	o.env = env;
 	o.env_count = 1;
 	o.network = "nat";
-	ck_ok(nova_register(nova, &o, NULL, &error));
+	ck_ok(nova_function_register(nova, &o, NULL, &error));
 }
 
 START_TEST(the_example_of_a_network_call_returns_login_and_name)

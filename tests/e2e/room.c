@@ -80,14 +80,14 @@ END_TEST
 
 static void add_that_keeps(nova_t *nova, const char *name, const char *source, uint32_t flag)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = name;
 	opts.runtime = "python";
 	opts.code = source;
 	opts.code_len = strlen(source);
 	opts.flags = flag;
 	opts.check = NOVA_CHECK_NEVER;
-	ck_ok(nova_register(nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(nova, &opts, NULL, &error));
 }
 
 START_TEST(a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_next)

@@ -130,13 +130,13 @@ static int live_in(const struct platform *p, int number)
 	for (int i = 0; i < 3; i++) {
 		nova_result_t *r;
 		snprintf(source, sizeof(source), "echo %d%d", number, i);
-		nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+		nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 		opts.name = own;
 		opts.runtime = "shell";
 		opts.code = source;
 		opts.code_len = strlen(source);
 		opts.flags = NOVA_REGISTER_REPLACE;
-		if (nova_register(nova, &opts, NULL, NULL) < 0)
+		if (nova_function_register(nova, &opts, NULL, NULL) < 0)
 			return 2;
 		if (nova_invoke(nova, own, NULL, 0, NULL, &r, NULL) < 0 ||
 			strcmp(nova_result_output(r, NULL), source + 5) != 0)
@@ -147,7 +147,7 @@ static int live_in(const struct platform *p, int number)
 			return 4;
 		nova_result_free(r);
 	}
-	if (nova_delete(nova, own, NULL) < 0)
+	if (nova_function_delete(nova, own, NULL) < 0)
 		return 5;
 	nova_close(nova);
 	return 0;
@@ -168,7 +168,7 @@ START_TEST(two_processes_share_one_state_directory)
 	}
 	nova_function_t **list;
 	size_t count;
-	ck_ok(nova_list(p.nova, &list, &count, &error));
+	ck_ok(nova_function_list(p.nova, &list, &count, &error));
 	ck_assert_uint_eq(count, 1);
 	nova_function_list_free(list, count);
 	platform_answers(p.nova, "f0", "{}");

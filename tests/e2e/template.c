@@ -157,7 +157,7 @@ END_TEST
 static void add_with(nova_t *nova, const char *source, const char *variable, uint32_t memory_mb)
 {
 	const char *const env[] = { variable };
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.runtime = "shell";
 	opts.code = source;
@@ -166,7 +166,7 @@ static void add_with(nova_t *nova, const char *source, const char *variable, uin
 	opts.env = env;
 	opts.env_count = 1;
 	opts.memory_mb = memory_mb;
-	ck_ok(nova_register(nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(nova, &opts, NULL, &error));
 }
 
 START_TEST(whatever_goes_into_a_template_makes_another_when_it_changes)
@@ -473,7 +473,7 @@ static void answers_python(const struct platform *p, const char *name, const cha
 	const char *variable, const char *output)
 {
 	const char *const env[] = { variable };
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = name;
 	opts.runtime = "python";
 	opts.code = source;
@@ -481,7 +481,7 @@ static void answers_python(const struct platform *p, const char *name, const cha
 	opts.env = env;
 	opts.env_count = variable ? 1 : 0;
 	opts.check = NOVA_CHECK_NEVER;
-	ck_ok(nova_register(p->nova, &opts, NULL, &error));
+	ck_ok(nova_function_register(p->nova, &opts, NULL, &error));
 	platform_answers(p->nova, name, output);
 }
 
@@ -668,7 +668,7 @@ START_TEST(shells_are_kept_used_and_replaced)
 
 	int ends[2] = { vmtest_pidfd(shells[0]), vmtest_pidfd(shells[1]) };
 	if (_i == 1) {
-		ck_ok(nova_delete(p.nova, "f", &error)); /* they are of no use any more */
+		ck_ok(nova_function_delete(p.nova, "f", &error)); /* they are of no use any more */
 		ck_assert_uint_eq(vmms(keeper, shells), 0);
 	}
 	platform_close(&p);

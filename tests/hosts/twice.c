@@ -14,12 +14,12 @@ static pthread_barrier_t together;
 
 static int call(nova_t *nova, nova_error_t **error)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_result_t *result = NULL;
 	opts.name = "hello";
 	opts.runtime = "python";
 	opts.code_path = code;
-	int status = nova_register(nova, &opts, NULL, error);
+	int status = nova_function_register(nova, &opts, NULL, error);
 	if (status == NOVA_OK)
 		status = nova_invoke(nova, "hello", "{}", 2, NULL, &result, error);
 	nova_result_free(result);

@@ -30,7 +30,7 @@ static void free_queue(void)
 
 static int submit_and_collect(nova_error_t **error)
 {
-	int code = nova_submit(queue, "f", "{}", 2, NULL, &call, NULL, error);
+	int code = nova_queue_submit(queue, "f", "{}", 2, NULL, &call, NULL, error);
 	if (code == 0)
 		code = nova_queue_collect(queue, 60000, NULL, &call, error);
 	if (code < 0 || !call)
@@ -61,7 +61,7 @@ static int cancel(nova_error_t **error)
 
 const struct inject_case call_cases[] = {
 	{ "nova_queue_new nova_queue_free nova_queue_fd", .run = new_queue },
-	{ "nova_submit nova_queue_collect nova_call_code nova_call_take_result "
+	{ "nova_queue_submit nova_queue_collect nova_call_code nova_call_take_result "
 	  "nova_call_take_error nova_call_userdata nova_call_request_id nova_call_free "
 	  "nova_call_is_finished",
 		NULL, prepare_queue, submit_and_collect, free_queue, .runs = true },

@@ -22,7 +22,7 @@ static int register_new(nova_error_t **error)
 static bool there_is(const char *name)
 {
 	nova_function_t *function = NULL;
-	int code = nova_get(world.nova, name, &function, NULL);
+	int code = nova_function_get(world.nova, name, &function, NULL);
 	nova_function_free(function);
 	return code == 0;
 }
@@ -30,7 +30,7 @@ static bool there_is(const char *name)
 static void delete_new(void)
 {
 	MUST(there_is("f") ? 0 : NOVA_ECORRUPT);
-	nova_delete(world.nova, "g", NULL);
+	nova_function_delete(world.nova, "g", NULL);
 }
 
 static int replace(nova_error_t **error)
@@ -46,7 +46,7 @@ static void prepare_new(void)
 static int get(nova_error_t **error)
 {
 	nova_function_t *f = NULL;
-	int code = nova_get(world.nova, "f", &f, error);
+	int code = nova_function_get(world.nova, "f", &f, error);
 	if (code < 0)
 		return code;
 	bool whole = *nova_function_id(f) && !strcmp(nova_function_name(f), "f") &&
@@ -69,14 +69,14 @@ static int get(nova_error_t **error)
 static int get_nothing(nova_error_t **error)
 {
 	nova_function_t *f = NULL;
-	return nova_get(world.nova, "h", &f, error);
+	return nova_function_get(world.nova, "h", &f, error);
 }
 
 static nova_function_t *function;
 
 static void make_function(void)
 {
-	MUST(nova_get(world.nova, "f", &function, &world.error));
+	MUST(nova_function_get(world.nova, "f", &function, &world.error));
 }
 
 static int function_to_json(nova_error_t **error)
@@ -90,14 +90,14 @@ static int list(nova_error_t **error)
 {
 	nova_function_t **functions = NULL;
 	size_t count = 0;
-	int code = nova_list(world.nova, &functions, &count, error);
+	int code = nova_function_list(world.nova, &functions, &count, error);
 	nova_function_list_free(functions, count);
 	return code == 0 && count != 1 ? NOVA_EAGENT : code;
 }
 
 static int delete (nova_error_t **error)
 {
-	int code = nova_delete(world.nova, "g", error);
+	int code = nova_function_delete(world.nova, "g", error);
 	return code == 0 && there_is("g") ? NOVA_EAGENT : code;
 }
 
@@ -232,9 +232,10 @@ static int stop_instance(nova_error_t **error)
 
 const struct inject_case platform_cases[] = {
 	{ "nova_open nova_close", .run = open_another, .swept = true },
-	{ "nova_register", NULL, NULL, register_new, delete_new, .slow = true },
-	{ "nova_register", NULL, prepare_new, replace, delete_new, .slow = true },
-	{ "nova_get nova_function_free nova_function_id nova_function_name nova_function_runtime "
+	{ "nova_function_register", NULL, NULL, register_new, delete_new, .slow = true },
+	{ "nova_function_register", NULL, prepare_new, replace, delete_new, .slow = true },
+	{ "nova_function_get nova_function_free nova_function_id nova_function_name "
+	  "nova_function_runtime "
 	  "nova_function_handler nova_function_code_path nova_function_code_hash "
 	  "nova_function_memory_mb nova_function_timeout_s nova_function_vcpus "
 	  "nova_function_min_replicas nova_function_concurrency nova_function_disk_iops "
@@ -243,10 +244,10 @@ const struct inject_case platform_cases[] = {
 	  "nova_function_created_us nova_function_updated_us nova_function_env_count "
 	  "nova_function_env nova_function_number nova_function_text",
 		.run = get },
-	{ "nova_get", .run = get_nothing, .expected = NOVA_ENOTFOUND },
+	{ "nova_function_get", .run = get_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_function_to_json", make_function, .run = function_to_json, .silent = true },
-	{ "nova_list nova_function_list_free", .run = list },
-	{ "nova_delete", NULL, prepare_new, delete, delete_new },
+	{ "nova_function_list nova_function_list_free", .run = list },
+	{ "nova_function_delete", NULL, prepare_new, delete, delete_new },
 	{ "nova_template_build", .run = build_template, .expected = NOVA_ENOTSUP },
 	{ "nova_invoke", NULL, NULL, invoke_cold, free_result, .runs = true },
 	{ "nova_invoke", NULL, warm, invoke_warm, free_result, .runs = true },

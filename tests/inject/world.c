@@ -21,7 +21,7 @@ int world_register(const char *name, const char *extra, nova_error_t **error)
 	snprintf(code, sizeof(code), "#!/bin/sh\n# %s\nprintf x >>\"$MARK\"\necho '{}'\n", extra);
 	snprintf(env, sizeof(env), "MARK=%s", world.mark);
 	const char *const variables[] = { env, "OTHER=1" };
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = name;
 	opts.runtime = "shell";
 	opts.code = code;
@@ -29,7 +29,7 @@ int world_register(const char *name, const char *extra, nova_error_t **error)
 	opts.env = variables;
 	opts.env_count = ARRAY_LEN(variables);
 	opts.flags = NOVA_REGISTER_REPLACE;
-	return nova_register(world.nova, &opts, NULL, error);
+	return nova_function_register(world.nova, &opts, NULL, error);
 }
 
 void world_open(void)

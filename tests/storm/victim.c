@@ -70,7 +70,7 @@ static void tell_result(struct worker *w, int code, nova_result_t *result, nova_
 static void add(struct worker *w, const char *name, unsigned number)
 {
 	char code[64];
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_error_t *error = NULL;
 	snprintf(code, sizeof(code), "echo %u", number);
 	opts.name = name;
@@ -79,7 +79,7 @@ static void add(struct worker *w, const char *name, unsigned number)
 	opts.code_len = strlen(code);
 	opts.flags = NOVA_REGISTER_REPLACE;
 	say("B %s%u register %s %u", w->slot, w->number, name, number);
-	int result = nova_register(nova, &opts, NULL, &error);
+	int result = nova_function_register(nova, &opts, NULL, &error);
 	tell(w, result, "", error);
 }
 
@@ -87,7 +87,7 @@ static void erase(struct worker *w, const char *name)
 {
 	nova_error_t *error = NULL;
 	say("B %s%u delete %s", w->slot, w->number, name);
-	int code = nova_delete(nova, name, &error);
+	int code = nova_function_delete(nova, name, &error);
 	tell(w, code, "", error);
 }
 
@@ -345,7 +345,7 @@ static void check_functions(void)
 	nova_function_t **list;
 	size_t count;
 	nova_error_t *error = NULL;
-	if (nova_list(nova, &list, &count, &error) != 0)
+	if (nova_function_list(nova, &list, &count, &error) != 0)
 		say("failed list: %s", nova_error_message(error));
 	for (size_t i = 0; !error && i < count; i++) {
 		nova_error_t *failure = NULL;

@@ -176,7 +176,7 @@ static void judge_pool_calls(void)
 
 static void judge_platform_calls(void)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_function_t *function, **list;
 	nova_result_t *r;
 	size_t count;
@@ -184,10 +184,10 @@ static void judge_platform_calls(void)
 	opts.runtime = "shell";
 	opts.code = "true";
 	opts.code_len = 4;
-	REFUSES(nova_register, s.p.nova, &opts, &function);
-	REFUSES(nova_get, s.p.nova, "echo", &function);
-	REFUSES(nova_list, s.p.nova, &list, &count);
-	REFUSES(nova_delete, s.p.nova, "echo");
+	REFUSES(nova_function_register, s.p.nova, &opts, &function);
+	REFUSES(nova_function_get, s.p.nova, "echo", &function);
+	REFUSES(nova_function_list, s.p.nova, &list, &count);
+	REFUSES(nova_function_delete, s.p.nova, "echo");
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", 2, NULL, &r);
 	RETURNS(nova_close, s.p.nova);
 	WORKS_WITH(nova_get_host, nova_get_host(s.p.nova) == s.host);
@@ -199,7 +199,7 @@ static void judge_queue_calls(void)
 	nova_queue_t *queue;
 	nova_call_t *call;
 	REFUSES(nova_queue_new, s.p.nova, NULL, &queue);
-	REFUSES(nova_submit, s.queue, "echo", "{}", 2, NULL, NULL, &call);
+	REFUSES(nova_queue_submit, s.queue, "echo", "{}", 2, NULL, NULL, &call);
 	REFUSES(nova_queue_collect, s.queue, 0, NULL, &call);
 	REFUSES_BARE(nova_call_cancel, s.call);
 	GIVES(0, nova_queue_count, s.queue, NOVA_QUEUE_THREADS);
@@ -470,7 +470,7 @@ static void fill(void)
 	platform_add(s.p.nova, "echo", "shell", "echo 1");
 	platform_add(s.p.nova, "slow", "shell", "sleep 1000");
 	ck_ok(platform_call(s.p.nova, "echo", &s.result));
-	ck_ok(nova_get(s.p.nova, "echo", &s.function, &error));
+	ck_ok(nova_function_get(s.p.nova, "echo", &s.function, &error));
 	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
 	AUTO_FREE char *directory = str_format("%s/files", s.p.dir),
 		       *mark = str_format("%s/mark", directory);
@@ -483,9 +483,9 @@ static void fill(void)
 	instance.name = "x";
 	ck_ok(nova_instance_start(s.p.nova, &instance, &s.instance, &error));
 	ck_ok(nova_queue_new(s.p.nova, NULL, &s.queue, &error));
-	ck_ok(nova_submit(s.queue, "echo", "{}", 2, NULL, &s, NULL, &error));
+	ck_ok(nova_queue_submit(s.queue, "echo", "{}", 2, NULL, &s, NULL, &error));
 	ck_ok(nova_queue_collect(s.queue, UINT32_MAX, NULL, &s.collected, &error));
-	ck_ok(nova_submit(s.queue, "slow", "{}", 2, NULL, NULL, &s.call, &error));
+	ck_ok(nova_queue_submit(s.queue, "slow", "{}", 2, NULL, NULL, &s.call, &error));
 	ck_ok(nova_engine_probe(s.host, &s.probe, &error));
 	s.config = s.p.config;
 }
@@ -547,7 +547,7 @@ START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_f
 	/* The parent has lost nothing. */
 	ck_ok(nova_vm_ping(s.vm, 0, NULL, &error));
 	ck_ok(nova_vm_ping(s.lent, 0, NULL, &error));
-	ck_fails(NOVA_ENOTFOUND, nova_get(s.p.nova, "of-the-child", &function, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_function_get(s.p.nova, "of-the-child", &function, &error));
 	platform_answers(s.p.nova, "echo", "1");
 	ck_assert_int_eq(nova_instance_state(s.instance), NOVA_VM_RUNNING);
 	nova_call_free(s.call);

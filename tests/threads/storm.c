@@ -81,7 +81,7 @@ static void invoke(struct worker *w, const char *name)
 static void put(struct worker *w, const char *name)
 {
 	char source[32];
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_error_t *failure = NULL;
 	snprintf(source, sizeof(source), "cat \"$1\" # %u", draw(w, 2));
 	opts.name = name;
@@ -89,7 +89,7 @@ static void put(struct worker *w, const char *name)
 	opts.code = source;
 	opts.code_len = strlen(source);
 	opts.flags = NOVA_REGISTER_REPLACE;
-	int code = nova_register(w->p->nova, &opts, NULL, &failure);
+	int code = nova_function_register(w->p->nova, &opts, NULL, &failure);
 	if (code < 0)
 		complain(w, "register", code, failure);
 	nova_error_free(failure);
@@ -99,7 +99,7 @@ static void erase(struct worker *w, const char *name)
 {
 	static const int allowed[] = { NOVA_ENOTFOUND, 0 };
 	nova_error_t *failure = NULL;
-	int code = nova_delete(w->p->nova, name, &failure);
+	int code = nova_function_delete(w->p->nova, name, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "delete", code, failure);
 	nova_error_free(failure);
@@ -109,9 +109,9 @@ static void look(struct worker *w, const char *name)
 {
 	nova_function_t **list, *function;
 	size_t count;
-	if (nova_get(w->p->nova, name, &function, NULL) == 0)
+	if (nova_function_get(w->p->nova, name, &function, NULL) == 0)
 		nova_function_free(function);
-	if (nova_list(w->p->nova, &list, &count, NULL) == 0)
+	if (nova_function_list(w->p->nova, &list, &count, NULL) == 0)
 		nova_function_list_free(list, count);
 	nova_pool_tick(w->p->pool);
 	if (nova_pool_count(w->p->pool, NOVA_POOL_STARTING) > THREADS)
@@ -427,8 +427,8 @@ static void submit_one(struct worker *w)
 	opts.on_output = look_at_queue;
 	snprintf(name, sizeof(name), "f%u", draw(w, FUNCTIONS));
 	snprintf(payload, sizeof(payload), "%u", *number);
-	int code =
-		nova_submit(queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
+	int code = nova_queue_submit(
+		queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
 	if (code < 0) {
 		complain(w, "submit", code, failure);
 		free(number);
@@ -447,7 +447,7 @@ static void cancel_one(struct worker *w)
 	if (nova_queue_new(w->p->nova, &opts, &own, NULL) < 0)
 		return;
 	for (int i = 0; i < 6; i++)
-		if (nova_submit(own, "f0", "1", 1, NULL, NULL, &calls[i], NULL) < 0)
+		if (nova_queue_submit(own, "f0", "1", 1, NULL, NULL, &calls[i], NULL) < 0)
 			calls[i] = NULL;
 	sys_poll(NULL, 0, (int)draw(w, 8));
 	for (int i = 0; i < 4; i++)

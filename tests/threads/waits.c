@@ -234,10 +234,10 @@ static void use_functions(struct platform *p)
 	ck_assert_uint_gt(heard, 0);
 	platform_add(p->nova, "f", "shell", "echo 2"); /* its VM ends */
 	platform_answers(p->nova, "f", "2");
-	ck_ok(nova_list(p->nova, &list, &count, &error));
+	ck_ok(nova_function_list(p->nova, &list, &count, &error));
 	nova_function_list_free(list, count);
 	nova_pool_tick(p->pool);
-	ck_ok(nova_delete(p->nova, "f", &error));
+	ck_ok(nova_function_delete(p->nova, "f", &error));
 	nova_pool_tick(p->pool);
 }
 
@@ -288,7 +288,8 @@ static void use_queue(struct platform *p)
 	platform_add(p->nova, "f", "shell", "echo 1");
 	ck_ok(nova_queue_new(p->nova, &opts, &q, &error));
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		ck_ok(nova_submit(q, i < 3 ? "slow" : "f", "{}", 2, NULL, NULL, &calls[i], &error));
+		ck_ok(nova_queue_submit(
+			q, i < 3 ? "slow" : "f", "{}", 2, NULL, NULL, &calls[i], &error));
 	while (nova_pool_count(p->pool, NOVA_POOL_WAITING) < 1)
 		sys_poll(NULL, 0, 1);
 	for (size_t i = 0; i < 2; i++)
@@ -447,12 +448,12 @@ static bool registered;
 
 static void *register_another(void *nova)
 {
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "another";
 	opts.runtime = "shell";
 	opts.code = "echo 2";
 	opts.code_len = 6;
-	int code = nova_register(nova, &opts, NULL, NULL);
+	int code = nova_function_register(nova, &opts, NULL, NULL);
 	__atomic_store_n(&registered, true, __ATOMIC_RELEASE);
 	return (void *)(intptr_t)code;
 }
@@ -481,9 +482,9 @@ START_TEST(calls_go_on_while_a_registration_waits_for_another_process_that_write
 	await_writer(p.nova->store);
 	for (int i = 0; i < 3; i++)
 		platform_answers(p.nova, "one", "1");
-	ck_ok(nova_get(p.nova, "one", &function, &error));
+	ck_ok(nova_function_get(p.nova, "one", &function, &error));
 	nova_function_free(function);
-	ck_fails(NOVA_ENOTFOUND, nova_get(p.nova, "another", &function, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_function_get(p.nova, "another", &function, &error));
 	ck_assert_msg(!__atomic_load_n(&registered, __ATOMIC_ACQUIRE), "the calls waited for it");
 	other_ends(&o);
 	pthread_join(thread, &code);

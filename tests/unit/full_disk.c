@@ -53,12 +53,12 @@ static nova_t *open_platform(void)
 static int add(nova_t *nova, const char *name)
 {
 	AUTO_FREE char *code = str_format("#!/bin/sh\necho %s\n", name);
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = name;
 	o.runtime = "shell";
 	o.code = code;
 	o.code_len = strlen(code);
-	return nova_register(nova, &o, NULL, &error);
+	return nova_function_register(nova, &o, NULL, &error);
 }
 
 static void prepare(void)
@@ -75,7 +75,7 @@ static size_t count_functions(nova_t *nova)
 {
 	nova_function_t **functions;
 	size_t count;
-	ck_ok(nova_list(nova, &functions, &count, &error));
+	ck_ok(nova_function_list(nova, &functions, &count, &error));
 	nova_function_list_free(functions, count);
 	return count;
 }
@@ -87,17 +87,17 @@ static void use_library(void)
 	ck_assert_uint_eq(count_functions(nova), 3);
 	fill();
 	nova_function_t *function;
-	ck_ok(nova_get(nova, "two", &function, &error));
+	ck_ok(nova_function_get(nova, "two", &function, &error));
 	nova_function_free(function);
 	nova_close(nova);
 	fill();
 	nova = open_platform();
 	ck_fails_with(NOVA_ENOSPC, "No space left", add(nova, "four"));
-	ck_ok(nova_delete(nova, "one", &error));
+	ck_ok(nova_function_delete(nova, "one", &error));
 	nova_close(nova);
 	fill();
 	nova = open_platform();
-	ck_ok(nova_delete(nova, "two", &error));
+	ck_ok(nova_function_delete(nova, "two", &error));
 	size_t pruned;
 	ck_ok(nova_template_prune(nova_get_host(nova), 1, &pruned, &error));
 	ck_assert_uint_eq(count_functions(nova), 1);

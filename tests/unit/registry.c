@@ -12,7 +12,7 @@
 START_TEST(a_function_comes_back_with_every_field)
 {
 	static const char *const env[] = { "ZED=last", "A_1=first=1" };
-	nova_register_opts o = opts_of("hello", "print(1)");
+	nova_function_opts o = opts_of("hello", "print(1)");
 	AUTO_FUNCTION nova_function_t *f = NULL;
 	o.handler = "app.run";
 	o.memory_mb = 512;
@@ -26,8 +26,8 @@ START_TEST(a_function_comes_back_with_every_field)
 	o.network = "nat";
 	o.env = env;
 	o.env_count = 2;
-	ck_ok(nova_register(&nova, &o, NULL, &error));
-	ck_ok(nova_get(&nova, "hello", &f, &error));
+	ck_ok(nova_function_register(&nova, &o, NULL, &error));
+	ck_ok(nova_function_get(&nova, "hello", &f, &error));
 	ck_assert_str_eq(nova_function_name(f), "hello");
 	ck_assert_str_eq(nova_function_runtime(f), "python");
 	ck_assert_str_eq(nova_function_handler(f), "app.run");
@@ -55,8 +55,8 @@ END_TEST
 START_TEST(what_is_not_said_has_its_default)
 {
 	AUTO_FUNCTION nova_function_t *f = NULL;
-	nova_register_opts o = opts_of("hello", "print(1)");
-	ck_ok(nova_register(&nova, &o, &f, &error));
+	nova_function_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_function_register(&nova, &o, &f, &error));
 	ck_assert_str_eq(nova_function_handler(f), "main.handler");
 	ck_assert_uint_eq(nova_function_memory_mb(f), 128);
 	ck_assert_uint_eq(nova_function_timeout_s(f), 30);
@@ -73,10 +73,10 @@ START_TEST(the_json_of_a_function_has_its_members)
 {
 	static const char *const env[] = { "GREETING=gr\xc3\xbc\xc3\x9f \"dich\"" };
 	AUTO_FUNCTION nova_function_t *f = NULL;
-	nova_register_opts o = opts_of("hello", "print(1)");
+	nova_function_opts o = opts_of("hello", "print(1)");
 	o.env = env;
 	o.env_count = 1;
-	ck_ok(nova_register(&nova, &o, &f, &error));
+	ck_ok(nova_function_register(&nova, &o, &f, &error));
 	f->record.created_us = 1700000000000042;
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
@@ -100,12 +100,12 @@ END_TEST
 START_TEST(the_same_again_changes_nothing)
 {
 	AUTO_FUNCTION nova_function_t *first = NULL, *second = NULL;
-	nova_register_opts o = opts_of("hello", "print(1)");
-	ck_ok(nova_register(&nova, &o, &first, &error));
-	ck_ok(nova_register(&nova, &o, &second, &error));
+	nova_function_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_function_register(&nova, &o, &first, &error));
+	ck_ok(nova_function_register(&nova, &o, &second, &error));
 	o.flags = NOVA_REGISTER_REPLACE;
 	nova_function_free(STEAL(second));
-	ck_ok(nova_register(&nova, &o, &second, &error));
+	ck_ok(nova_function_register(&nova, &o, &second, &error));
 	ck_assert_str_eq(nova_function_id(first), nova_function_id(second));
 	ck_assert_uint_eq(nova_function_version(second), 1);
 	ck_assert_uint_eq(nova_function_updated_us(second), nova_function_updated_us(first));
@@ -117,21 +117,21 @@ START_TEST(something_else_needs_the_replace_flag)
 {
 	AUTO_FUNCTION nova_function_t *old = NULL, *now = NULL;
 	ck_ok(add(&nova, "hello", "print(1)", 0));
-	ck_ok(nova_get(&nova, "hello", &old, &error));
+	ck_ok(nova_function_get(&nova, "hello", &old, &error));
 	ck_fails_with(NOVA_EEXIST, "differs in its code", add(&nova, "hello", "print(2)", 0));
-	nova_register_opts o = opts_of("hello", "print(1)");
+	nova_function_opts o = opts_of("hello", "print(1)");
 	o.concurrency = 2;
-	ck_fails_with(
-		NOVA_EEXIST, "differs in its concurrency", nova_register(&nova, &o, NULL, &error));
+	ck_fails_with(NOVA_EEXIST, "differs in its concurrency",
+		nova_function_register(&nova, &o, NULL, &error));
 	o.memory_mb = 256;
-	ck_fails_with(
-		NOVA_EEXIST, "differs in its memory_mb", nova_register(&nova, &o, NULL, &error));
+	ck_fails_with(NOVA_EEXIST, "differs in its memory_mb",
+		nova_function_register(&nova, &o, NULL, &error));
 	ck_consistent();
 	nova.pool = (nova_pool_t *)&nova;
 	ck_ok(add(&nova, "hello", "print(2)", NOVA_REGISTER_REPLACE));
 	AUTO_FREE char *key = str_format("%s:1", nova_function_id(old));
 	ck_assert_str_eq(forgotten, key);
-	ck_ok(nova_get(&nova, "hello", &now, &error));
+	ck_ok(nova_function_get(&nova, "hello", &now, &error));
 	ck_assert_str_eq(nova_function_id(now), nova_function_id(old));
 	ck_assert_uint_eq(nova_function_version(now), 2);
 	ck_assert_uint_eq(nova_function_created_us(now), nova_function_created_us(old));
@@ -145,18 +145,18 @@ START_TEST(one_code_has_one_disk_as_long_as_anyone_uses_it)
 	AUTO_FUNCTION nova_function_t *a = NULL, *b = NULL;
 	ck_ok(add(&nova, "a", "print(1)", 0));
 	ck_ok(add(&nova, "b", "print(1)", 0));
-	ck_ok(nova_get(&nova, "a", &a, &error));
-	ck_ok(nova_get(&nova, "b", &b, &error));
+	ck_ok(nova_function_get(&nova, "a", &a, &error));
+	ck_ok(nova_function_get(&nova, "b", &b, &error));
 	ck_assert_str_eq(nova_function_code_hash(a), nova_function_code_hash(b));
-	ck_ok(nova_delete(&nova, "a", &error));
+	ck_ok(nova_function_delete(&nova, "a", &error));
 	ck_assert(has_disk(nova_function_code_hash(b)));
 	nova.pool = (nova_pool_t *)&nova;
-	ck_ok(nova_delete(&nova, "b", &error));
+	ck_ok(nova_function_delete(&nova, "b", &error));
 	ck_assert(!has_disk(nova_function_code_hash(b)));
 	char key[FUNCTION_POOL_KEY];
 	function_pool_key(&b->record, key);
 	ck_assert_str_eq(forgotten, key);
-	ck_fails_with(NOVA_ENOTFOUND, "'b'", nova_delete(&nova, "b", &error));
+	ck_fails_with(NOVA_ENOTFOUND, "'b'", nova_function_delete(&nova, "b", &error));
 	ck_consistent();
 }
 END_TEST
@@ -164,8 +164,8 @@ END_TEST
 START_TEST(an_image_cut_short_or_lost_is_put_back_by_registering_again)
 {
 	AUTO_FUNCTION nova_function_t *f = NULL;
-	nova_register_opts o = opts_of("hello", "print(1)");
-	ck_ok(nova_register(&nova, &o, &f, &error));
+	nova_function_opts o = opts_of("hello", "print(1)");
+	ck_ok(nova_function_register(&nova, &o, &f, &error));
 	AUTO_FREE char *path = registry_disk_path(&nova, nova_function_code_hash(f));
 	ck_assert_int_eq(truncate(path, 4096), 0);
 	ck_ok(add(&nova, "hello", "print(1)", 0));
@@ -180,19 +180,22 @@ START_TEST(names_are_listed_sorted_and_a_wrong_one_gets_the_nearest)
 {
 	nova_function_t **functions, *f;
 	size_t count;
-	ck_ok(nova_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, &functions, &count, &error));
 	ck_assert_ptr_null(functions);
 	ck_assert_uint_eq(count, 0);
-	ck_fails_with(NOVA_ENOTFOUND, "register it first", nova_get(&nova, "hello", &f, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "register it first", nova_function_get(&nova, "hello", &f, &error));
 	ck_ok(add(&nova, "resize", "print(1)", 0));
 	ck_ok(add(&nova, "hello", "print(1)", 0));
-	ck_ok(nova_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, &functions, &count, &error));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(nova_function_name(functions[0]), "hello");
 	ck_assert_str_eq(nova_function_name(functions[1]), "resize");
 	nova_function_list_free(functions, count);
-	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'", nova_get(&nova, "helo", &f, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'", nova_delete(&nova, "helo", &error));
+	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'",
+		nova_function_get(&nova, "helo", &f, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'",
+		nova_function_delete(&nova, "helo", &error));
 }
 END_TEST
 
@@ -203,9 +206,9 @@ static char *const too_long =
 
 static const struct {
 	const char *message;
-	nova_register_opts o;
+	nova_function_opts o;
 } refused[] = {
-#define CODED .size = sizeof(nova_register_opts), .code = "x", .code_len = 1
+#define CODED .size = sizeof(nova_function_opts), .code = "x", .code_len = 1
 #define GOOD  CODED, .runtime = "python"
 	{ "name: a function needs", { GOOD, .name = NULL } },
 	{ "name: ''", { GOOD, .name = "" } },
@@ -253,8 +256,8 @@ static const struct {
 	{ "in place: only",
 		{ CODED, .name = "f", .runtime = "shell", .flags = NOVA_REGISTER_IN_PLACE } },
 	{ "not both", { GOOD, .name = "f", .code_path = "/etc/passwd" } },
-	{ "code: give", { .size = sizeof(nova_register_opts), .name = "f", .runtime = "python" } },
-	{ "code: it is empty", { .size = sizeof(nova_register_opts),
+	{ "code: give", { .size = sizeof(nova_function_opts), .name = "f", .runtime = "python" } },
+	{ "code: it is empty", { .size = sizeof(nova_function_opts),
 				       .name = "f",
 				       .runtime = "python",
 				       .code = "" } },
@@ -269,7 +272,7 @@ START_TEST(a_bad_field_is_named_and_nothing_is_stored)
 {
 	char **names;
 	ck_fails_with(NOVA_EINVAL, refused[_i].message,
-		nova_register(&nova, &refused[_i].o, NULL, &error));
+		nova_function_register(&nova, &refused[_i].o, NULL, &error));
 	int files = fs_list(nova.disks, &names);
 	ck_assert_int_le(files, 1);
 	strv_free(names, (size_t)files);
@@ -278,8 +281,8 @@ END_TEST
 
 START_TEST(limits_are_inclusive)
 {
-	nova_register_opts o = opts_of(too_long, "x");
-	ck_fails_with(NOVA_EINVAL, "1 to 64", nova_register(&nova, &o, NULL, &error));
+	nova_function_opts o = opts_of(too_long, "x");
+	ck_fails_with(NOVA_EINVAL, "1 to 64", nova_function_register(&nova, &o, NULL, &error));
 	char name[65] = { 0 };
 	memcpy(name, too_long, 64);
 	o.name = name;
@@ -295,26 +298,27 @@ START_TEST(limits_are_inclusive)
 	big[65535] = 0;
 	o.env = (const char *const[]){ big };
 	o.env_count = 1;
-	ck_ok(nova_register(&nova, &o, NULL, &error));
+	ck_ok(nova_function_register(&nova, &o, NULL, &error));
 	o.env = (const char *const[]){ big, "B=" };
 	o.env_count = 2;
 	o.flags = NOVA_REGISTER_REPLACE;
-	ck_fails_with(NOVA_EINVAL, "at most 65536", nova_register(&nova, &o, NULL, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "at most 65536", nova_function_register(&nova, &o, NULL, &error));
 	free(big);
 }
 END_TEST
 
 START_TEST(a_null_where_something_is_needed_is_refused)
 {
-	nova_register_opts o = opts_of("f", "x");
+	nova_function_opts o = opts_of("f", "x");
 	nova_function_t *f;
-	ck_fails(NOVA_EINVAL, nova_register(NULL, &o, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_register(&nova, NULL, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_get(&nova, NULL, &f, &error));
-	ck_fails(NOVA_EINVAL, nova_delete(&nova, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_list(&nova, NULL, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_register(NULL, &o, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_register(&nova, NULL, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_get(&nova, NULL, &f, &error));
+	ck_fails(NOVA_EINVAL, nova_function_delete(&nova, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_list(&nova, NULL, NULL, &error));
 	o.size = 4;
-	ck_fails(NOVA_EABI, nova_register(&nova, &o, NULL, &error));
+	ck_fails(NOVA_EABI, nova_function_register(&nova, &o, NULL, &error));
 	nova_function_free(NULL);
 	nova_function_list_free(NULL, 0);
 }
@@ -324,12 +328,12 @@ END_TEST
 
 static int add_path(const char *runtime, const char *path)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = runtime;
 	o.code_path = path;
 	o.flags = NOVA_REGISTER_REPLACE;
-	return nova_register(&nova, &o, NULL, &error);
+	return nova_function_register(&nova, &o, NULL, &error);
 }
 
 struct tiny_elf {
@@ -355,13 +359,13 @@ static struct tiny_elf tiny_elf(void)
 static int add_elf(const struct tiny_elf *elf, size_t len)
 {
 	AUTO_FREE char *path = write_code("elf", elf, len);
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = "go";
 	o.code = elf;
 	o.code_len = len;
 	o.flags = NOVA_REGISTER_REPLACE;
-	int from_memory = nova_register(&nova, &o, NULL, NULL);
+	int from_memory = nova_function_register(&nova, &o, NULL, NULL);
 	int from_file = add_path("binary", path);
 	ck_assert_int_eq(from_memory, from_file);
 	return from_file;
@@ -435,13 +439,13 @@ END_TEST
 
 static int add_handler(const char *code, const char *handler)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = "python";
 	o.code_path = code;
 	o.handler = handler;
 	o.flags = NOVA_REGISTER_REPLACE;
-	return nova_register(&nova, &o, NULL, &error);
+	return nova_function_register(&nova, &o, NULL, &error);
 }
 
 START_TEST(the_module_of_a_handler_has_to_be_there)
@@ -546,7 +550,7 @@ START_TEST(a_relative_path_is_stored_absolute)
 	AUTO_FUNCTION nova_function_t *f = NULL;
 	ck_assert_int_eq(chdir(dir), 0);
 	ck_ok(add_path("python", "./hello.py"));
-	ck_ok(nova_get(&nova, "f", &f, &error));
+	ck_ok(nova_function_get(&nova, "f", &f, &error));
 	ck_assert_str_eq(nova_function_code_path(f), path);
 }
 END_TEST

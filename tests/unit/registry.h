@@ -47,9 +47,9 @@ static inline void tear_down(void)
 	test_dir_remove(dir);
 }
 
-static inline nova_register_opts opts_of(const char *name, const char *code)
+static inline nova_function_opts opts_of(const char *name, const char *code)
 {
-	nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = name;
 	o.runtime = "python";
 	o.code = code;
@@ -59,9 +59,9 @@ static inline nova_register_opts opts_of(const char *name, const char *code)
 
 static inline int add(struct nova *n, const char *name, const char *code, uint32_t flags)
 {
-	nova_register_opts o = opts_of(name, code);
+	nova_function_opts o = opts_of(name, code);
 	o.flags = flags;
-	return nova_register(n, &o, NULL, &error);
+	return nova_function_register(n, &o, NULL, &error);
 }
 
 static inline bool has_disk(const char *hash)
@@ -76,7 +76,7 @@ static void ck_consistent(void)
 	nova_function_t **functions;
 	size_t count;
 	char **names, hash[SHA256_HEX];
-	ck_ok(nova_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, &functions, &count, &error));
 	for (size_t i = 0; i < count; i++) {
 		AUTO_FREE char *path =
 			registry_disk_path(&nova, nova_function_code_hash(functions[i]));

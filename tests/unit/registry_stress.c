@@ -32,7 +32,7 @@ START_TEST(a_lookup_sees_what_others_changed_and_else_shares_one_object)
 	ck_assert_uint_eq(version_seen("hello"), 2);
 	ck_ok(add(&nova, "hello", "print(3)", NOVA_REGISTER_REPLACE));
 	ck_assert_uint_eq(version_seen("hello"), 3);
-	ck_ok(nova_delete(&other, "hello", &error));
+	ck_ok(nova_function_delete(&other, "hello", &error));
 	nova_function_t *gone;
 	ck_fails(NOVA_ENOTFOUND, registry_lookup(&nova, "hello", &gone, &error));
 	ck_assert_uint_eq(nova_function_version(a), 1); /* what is held stays as it was */
@@ -71,12 +71,13 @@ static int work(struct nova *n, unsigned seed, unsigned rounds)
 		char name[16], code[32];
 		snprintf(name, sizeof(name), "f%u", (seed + i) % 3);
 		snprintf(code, sizeof(code), "print(%u)", (seed * 7 + i) % 4);
-		nova_register_opts o = opts_of(name, code);
+		nova_function_opts o = opts_of(name, code);
 		o.flags = NOVA_REGISTER_REPLACE;
-		int r = i % 4 == 3 ? nova_delete(n, name, NULL) : nova_register(n, &o, NULL, NULL);
+		int r = i % 4 == 3 ? nova_function_delete(n, name, NULL) :
+				     nova_function_register(n, &o, NULL, NULL);
 		if (r < 0 && r != NOVA_ENOTFOUND)
 			return r;
-		r = nova_get(n, name, &f, NULL);
+		r = nova_function_get(n, name, &f, NULL);
 		if (r < 0 && r != NOVA_ENOTFOUND)
 			return r;
 	}
@@ -170,7 +171,7 @@ START_TEST(a_damaged_store_costs_no_disk)
 {
 	ck_ok(add(&nova, "hello", "print(1)", 0));
 	AUTO_FUNCTION nova_function_t *f = NULL;
-	ck_ok(nova_get(&nova, "hello", &f, &error));
+	ck_ok(nova_function_get(&nova, "hello", &f, &error));
 	AUTO_FREE char *disk = registry_disk_path(&nova, nova_function_code_hash(f));
 	AUTO_FREE char *db = path_join(nova.home, "nova.db");
 	close_registry(&nova);
@@ -204,15 +205,17 @@ START_TEST(a_full_disk_is_an_error_and_leaves_nothing)
 			_exit(77);
 		if (open_registry(&nova) < 0 || add(&nova, "small", "print(1)", 0) < 0)
 			_exit(1);
-		nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+		nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 		o.name = "big";
 		o.runtime = "python";
 		o.code = code;
 		o.code_len = len;
-		if (nova_register(&nova, &o, NULL, &error) != NOVA_ENOSPC)
+		if (nova_function_register(&nova, &o, NULL, &error) != NOVA_ENOSPC)
 			_exit(2);
 		ck_consistent();
-		_exit(nova_get(&nova, "small", &(nova_function_t *){ NULL }, NULL) == 0 ? 0 : 3);
+		_exit(nova_function_get(&nova, "small", &(nova_function_t *){ NULL }, NULL) == 0 ?
+				0 :
+				3);
 	}
 	int status = child_status(child);
 	ck_assert_msg(status == 0 || status == 77, "step %d", status);
@@ -235,12 +238,12 @@ START_TEST(without_rights_nothing_is_stored_and_the_code_is_named)
 		struct nova own = { .home = path_join(dir, "own") };
 		if (registry_open(&own, "sqlite", NULL) != 0)
 			_exit(2);
-		nova_register_opts o = NOVA_REGISTER_OPTS_INIT;
+		nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 		o.name = "f";
 		o.runtime = "python";
 		o.code_path = secret;
 		error = NULL;
-		_exit(nova_register(&own, &o, NULL, &error) == NOVA_EPERM &&
+		_exit(nova_function_register(&own, &o, NULL, &error) == NOVA_EPERM &&
 					strstr(nova_error_message(error), "secret.py") ?
 				0 :
 				3);

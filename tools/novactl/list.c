@@ -101,7 +101,7 @@ static int list_run(char **args, int count)
 	nova_function_t **functions = NULL;
 	size_t found = 0;
 	nova_error_t *error = NULL;
-	if (nova_list(nova, &functions, &found, &error) != 0)
+	if (nova_function_list(nova, &functions, &found, &error) != 0)
 		return report(error);
 	status = list_print(functions, found);
 	nova_function_list_free(functions, found);
@@ -120,7 +120,7 @@ static int get_run(char **args, int count)
 		return status;
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;
-	if (nova_get(nova, args[0], &function, &error) != 0)
+	if (nova_function_get(nova, args[0], &function, &error) != 0)
 		return report(error);
 	status = STATUS_OK;
 	if (!print_structured(function_json(function), given.format, &status))
@@ -138,7 +138,7 @@ static int delete_run(char **args, int count)
 	json_t *deleted = need(json_array());
 	for (int i = 0; i < count; i++) {
 		nova_error_t *error = NULL;
-		int code = nova_delete(nova, args[i], &error);
+		int code = nova_function_delete(nova, args[i], &error);
 		if (code == 0) {
 			json_array_append_new(deleted, json_string(args[i]));
 			note("Deleted %s.", args[i]);

@@ -106,7 +106,7 @@ static inline const struct opt *more_options(const struct verb *verb)
 /* Options for all of them, ends with OPT_END. */
 const struct opt *property_options(void);
 /* Puts what was given by them in its place; STATUS_USAGE after telling what is wrong. */
-int properties_given(const struct verb *verb, nova_register_opts *opts);
+int properties_given(const struct verb *verb, nova_function_opts *opts);
 void properties_show(const nova_function_t *function);
 
 /* Parses the options of a verb (NULL: only the global ones, up to the first operand). Operands are

@@ -88,7 +88,7 @@ static void put(const nova_property *p, const union value *value, void *at)
 	}
 }
 
-int properties_given(const struct verb *verb, nova_register_opts *opts)
+int properties_given(const struct verb *verb, nova_function_opts *opts)
 {
 	const nova_property *p;
 	for (size_t i = 0; i < MOST && (p = nova_property_get(i)) != NULL; i++) {

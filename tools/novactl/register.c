@@ -39,7 +39,7 @@ static int check_of(const char *word)
 	return -1;
 }
 
-static int check_given(const nova_register_opts *opts)
+static int check_given(const nova_function_opts *opts)
 {
 	if (!opts->runtime)
 		return usage_error(&verb_register,
@@ -53,7 +53,7 @@ static int check_given(const nova_register_opts *opts)
 static int run(char **args, int count)
 {
 	(void)count;
-	nova_register_opts opts = NOVA_REGISTER_OPTS_INIT;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	int status = properties_given(&verb_register, &opts), check = check_of(given.check);
 	if (status || check < 0 || check_given(&opts))
 		return STATUS_USAGE;
@@ -70,7 +70,7 @@ static int run(char **args, int count)
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;
 	progress_start("checking");
-	int code = nova_register(nova, &opts, &function, &error);
+	int code = nova_function_register(nova, &opts, &function, &error);
 	progress_stop();
 	if (code != 0)
 		return report(error);

@@ -240,8 +240,8 @@ static void begin_invoke(struct client *client)
 	opts.instance = text_of(request, "instance");
 	opts.on_output = flag_of(request, "stream") ? on_output : NULL;
 	opts.userdata = client;
-	int code = nova_submit(client->daemon->queue, function ? function : "", client->event.data,
-		client->event.len, &opts, client, &client->call, &error);
+	int code = nova_queue_submit(client->daemon->queue, function ? function : "",
+		client->event.data, client->event.len, &opts, client, &client->call, &error);
 	bytes_free(&client->event);
 	if (code != 0) {
 		reply_error(client, error);

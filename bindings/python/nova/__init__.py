@@ -76,7 +76,7 @@ class Nova:
         """
         if check not in _ffi.CHECKS:
             raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
-        options = _ffi.RegisterOpts(
+        options = _ffi.FunctionOpts(
             name=text(name), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
             flags=(_ffi.REGISTER_REPLACE if replace else 0)
             | (_ffi.REGISTER_IN_PLACE if in_place else 0)
@@ -90,21 +90,21 @@ class Nova:
             options.code_path = text(code)
         made = c_void_p()
         with self._handle.using() as nova:
-            _call.check("nova_register", nova, byref(options), byref(made))
+            _call.check("nova_function_register", nova, byref(options), byref(made))
         return _take_function(made)
 
     def get(self, name: str) -> Function:
         """Looks a function up; raises NotFound."""
         found = c_void_p()
         with self._handle.using() as nova:
-            check("nova_get", nova, text(name), byref(found))
+            check("nova_function_get", nova, text(name), byref(found))
         return _take_function(found)
 
     def list(self) -> "List[Function]":
         """All functions, by name."""
         found, count = POINTER(c_void_p)(), c_size_t()
         with self._handle.using() as nova:
-            check("nova_list", nova, byref(found), byref(count))
+            check("nova_function_list", nova, byref(found), byref(count))
         try:
             return [Function._read(c_void_p(found[i])) for i in range(count.value)]
         finally:
@@ -113,7 +113,7 @@ class Nova:
     def delete(self, name: str) -> None:
         """Deletes a function; raises NotFound."""
         with self._handle.using() as nova:
-            check("nova_delete", nova, text(name))
+            check("nova_function_delete", nova, text(name))
 
     @interruptible()
     def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,

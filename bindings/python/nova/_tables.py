@@ -36,6 +36,34 @@ class DiskOpts(_Options):
     ]
 
 
+class FunctionOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("runtime", c_char_p),
+        ("code_path", c_char_p),
+        ("code", c_void_p),
+        ("code_len", c_size_t),
+        ("handler", c_char_p),
+        ("memory_mb", c_uint32),
+        ("timeout_s", c_uint32),
+        ("vcpus", c_uint32),
+        ("min_replicas", c_uint32),
+        ("disk_iops", c_uint64),
+        ("disk_bandwidth", c_uint64),
+        ("net_rx_bandwidth", c_uint64),
+        ("net_tx_bandwidth", c_uint64),
+        ("env", POINTER(c_char_p)),
+        ("env_count", c_size_t),
+        ("flags", c_uint32),
+        ("concurrency", c_uint32),
+        ("network", c_char_p),
+        ("check", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
+    ]
+
+
 class InstanceOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -116,34 +144,6 @@ class QueueOpts(_Options):
         ("size", c_size_t),
         ("threads", c_uint32),
         ("max_calls", c_uint32),
-    ]
-
-
-class RegisterOpts(_Options):
-    _fields_ = [
-        ("size", c_size_t),
-        ("name", c_char_p),
-        ("runtime", c_char_p),
-        ("code_path", c_char_p),
-        ("code", c_void_p),
-        ("code_len", c_size_t),
-        ("handler", c_char_p),
-        ("memory_mb", c_uint32),
-        ("timeout_s", c_uint32),
-        ("vcpus", c_uint32),
-        ("min_replicas", c_uint32),
-        ("disk_iops", c_uint64),
-        ("disk_bandwidth", c_uint64),
-        ("net_rx_bandwidth", c_uint64),
-        ("net_tx_bandwidth", c_uint64),
-        ("env", POINTER(c_char_p)),
-        ("env_count", c_size_t),
-        ("flags", c_uint32),
-        ("concurrency", c_uint32),
-        ("network", c_char_p),
-        ("check", c_uint32),
-        ("reserved", c_uint32),
-        ("interrupt", c_void_p),
     ]
 
 
@@ -255,7 +255,7 @@ FUNCTIONS = {
     "nova_queue_new": (c_int, [c_void_p, POINTER(QueueOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_free": (None, [c_void_p]),
     "nova_queue_fd": (c_int, [c_void_p]),
-    "nova_submit": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_count": (c_uint64, [c_void_p, c_int]),
     "nova_call_cancel": (c_int, [c_void_p]),
@@ -283,10 +283,10 @@ FUNCTIONS = {
     "nova_close": (None, [c_void_p]),
     "nova_get_host": (c_void_p, [c_void_p]),
     "nova_get_pool": (c_void_p, [c_void_p]),
-    "nova_register": (c_int, [c_void_p, POINTER(RegisterOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_function_register": (c_int, [c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_function_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_function_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_function_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_function_id": (c_char_p, [c_void_p]),
