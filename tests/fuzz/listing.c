@@ -3,7 +3,7 @@
  * be merged with itself and with half of itself. */
 #include <assert.h>
 
-#include "vm/files.h"
+#include "files/files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

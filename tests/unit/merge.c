@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Listings that a guest may answer, and merges of VMs that are tables of files. */
-#include "vm/files.h"
+#include "files/files.h"
 
 #include "test.h"
 

@@ -3,7 +3,7 @@
  * then. */
 #include <errno.h>
 
-#include "vm/files.h"
+#include "files/files.h"
 
 #define READ_MOST (64u << 20)
 

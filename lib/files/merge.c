@@ -3,7 +3,7 @@
  * only when all is done, so nothing half-merged is ever seen. */
 #include <nova/snapshot.h>
 
-#include "vm/files.h"
+#include "files/files.h"
 
 struct merge_item {
 	char *path;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of guests: listings, the messages about them, and what a merge makes of several. */
-#ifndef NOVA_LIB_VM_FILES_H
-#define NOVA_LIB_VM_FILES_H
+#ifndef NOVA_LIB_FILES_FILES_H
+#define NOVA_LIB_FILES_FILES_H
 
 #include "vm/vm.h"
 

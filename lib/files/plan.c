@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a merge will do: a comparison of listings, path by path, before anything is done. */
-#include "vm/files.h"
+#include "files/files.h"
 
 bool files_same(const struct file *a, const struct file *b)
 {
