@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 void message_ready(struct agent *agent)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the interpreter of a function does about randomness in a copy of its machine (agent/reseed.py).
+"""What the interpreter of a function does about randomness in a copy of its machine (agent/python/reseed.py).
 
 A copy is made as a machine's is: the process goes on in another one with the same memory and the same process number, and
 nothing in it is told. That is a clone() into a new namespace of process numbers, without the C library's or Python's fork().
@@ -72,7 +72,7 @@ class Reseed(unittest.TestCase):
     def copies(self, source, copies=COPIES, calls=2):
         """What the import drew, and the values of each copy."""
         self.write("main.py", source)
-        done = subprocess.run([PYTHON, "-c", DRIVER, os.path.join(ROOT, "agent/reseed.py"), self.directory, str(copies), str(calls)],
+        done = subprocess.run([PYTHON, "-c", DRIVER, os.path.join(ROOT, "agent/python/reseed.py"), self.directory, str(copies), str(calls)],
                               capture_output=True, text=True, check=False, timeout=120)
         if done.stdout.startswith("no: "):
             self.skipTest("no namespaces of process numbers: " + done.stdout[4:].strip())

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <fcntl.h>
 
-#include "../../agent/agent.h"
+#include "agent/agent.h"
 
 #define STEPS_MAX 4096
 
@@ -30,7 +30,7 @@ void answer_credit(struct agent *agent, const char *id, size_t size)
 	told += size;
 }
 
-/* As agent/request.c does when the command has read some of it. */
+/* As agent/run/request.c does when the command has read some of it. */
 static void take(struct request *request, size_t most)
 {
 	size_t len = most < request->stdin_data.len ? most : request->stdin_data.len;

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define RESULT_HEAD 9 /* kind; length and peak memory, four bytes each: see worker.py */
 #define MOST_TRIES  3 /* forks for one request, when they end before they have read it */

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define HEAD_ROOM 1024 /* of a frame, for all but the piece */
 

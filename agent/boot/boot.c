@@ -18,7 +18,7 @@
 
 #include <linux/netlink.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define PORT_NAME      "nova.agent"
 #define PORTS          "/sys/class/virtio-ports"

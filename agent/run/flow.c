@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define TOLD_AT (PROTO_WINDOW / 4)
 /* What is in the pipes when the command has ended is read and sent at once, past the window. */

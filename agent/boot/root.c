@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define ROOT_DISK    "/dev/vda"
 #define CODE_DISK    "/dev/vdb"

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 static void close_fd(int *fd)
 {

@@ -14,7 +14,7 @@
 
 #include <linux/random.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define MACHINE_ID_MAX 64
 

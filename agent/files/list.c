@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define PAGE_BYTES  (512u << 10) /* the entry that passes it is the last one */
 #define PAGE_MS     50u

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 static const struct runtime runtimes[] = {
 	{ "python", { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" }, { NULL },

@@ -8,7 +8,7 @@
 
 #include <linux/vm_sockets.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define READ_BLOCK (64u << 10)
 #define QUEUE_LIMIT                                                                                \

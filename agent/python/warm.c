@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 #include "worker.h"
 
 #define LOG_MAX     (64u << 10)

@@ -14,7 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 void strings_free(char **list)
 {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define ENVELOPE_ROOM (16u << 10) /* of a frame, for all but output, stdout and stderr */
 #define STREAM_PIECE  (32u << 10)

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 void kill_group(pid_t pid)
 {

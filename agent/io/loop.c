@@ -7,7 +7,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define AWAY_MS 50 /* how often a hung-up virtio port is looked at */
 

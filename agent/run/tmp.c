@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define OPEN_MOST   16
 #define ROUNDS_MOST 64 /* each opens one more level of directories that were closed */

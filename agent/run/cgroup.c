@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define GROUPS     "/sys/fs/cgroup/nova"
 #define SLOT_LEAST (8u << 20)
