@@ -4,7 +4,7 @@
  * every first call. What is wrong with it is told at registering, and which function is called.
  */
 #include "platform/registry.h"
-#include "pool/pool.h"
+#include "template/template.h"
 
 /* A code disk for this look only, in the directory of this process, which goes with it. */
 struct trial {
@@ -55,7 +55,8 @@ static int try_in_guest(struct nova *nova, const nova_function_opts *o,
 	if (code < 0)
 		return code;
 	w.vm.code_disk = trial->disk;
-	code = pool_try(nova->host, &w.want, &stop, &trial->vm, error);
+	const struct template_want want = { w.key, &w.vm, &w.init };
+	code = template_try(nova->host, &want, &stop, &trial->vm, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }
 

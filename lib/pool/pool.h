@@ -23,11 +23,6 @@ struct pool_maker {
 int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error);
 
-/* A VM with its function, as it is made for a template, but without leaving one of the function; it
- * counts against no limit. */
-int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error);
-
 /* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a
  * lock; NULL: none any more. It may use the pool, but for nova_pool_tick() and nova_pool_free(). A
  * tick that is under way in another thread may still call the former one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting a VM of a group: from its template if there can be one, else by booting. */
 #include "pool/parts.h"
-#include "pool/template.h"
+#include "template/template.h"
 
 #define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
 /* how many times what its start took a VM may serve its own group while others wait for room */
@@ -24,6 +24,11 @@ static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct s
 }
 
 /* --- from a template --- */
+
+static struct template_want template_of(const nova_pool_want *want)
+{
+	return (struct template_want){ want->key, want->vm, want->init };
+}
 
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
 {
@@ -61,7 +66,8 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
 		uint64_t wait_ms = want->queue_timeout_ms ? want->queue_timeout_ms : pool->queue_ms;
-		int code = template_get(pool->host, want, wait_ms, stop, &found, &made, error);
+		const struct template_want of = template_of(want);
+		int code = template_get(pool->host, &of, wait_ms, stop, &found, &made, error);
 		if (code < 0)
 			return code;
 	}
@@ -187,8 +193,9 @@ static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *wan
 	nova_error_t **error)
 {
 	*ret_how = NOVA_POOL_BOOTS;
+	const struct template_want of = template_of(want);
 	if (!maker)
-		return template_possible(pool->host, want) ?
+		return template_possible(pool->host, &of) ?
 			       start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
 			       boot_vm(pool, want, stop, ret_vm, error);
 	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a

@@ -56,13 +56,15 @@ CIRCLES = {
     ],
     "lib/pool": [
         "group.c keep.c pool.c queue.c start.c tend.c",
-        "recipe.c template.c",
     ],
     "lib/property": [
         "check.c config.c table.c",
     ],
     "lib/store": [
         "sqlite/queries.c sqlite/schema.c sqlite/sqlite.c",
+    ],
+    "lib/template": [
+        "recipe.c template.c",
     ],
     "lib/vm": [
         "channel.c freeze.c shells.c snapshot.c turn.c vm.c",

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pool/template.h"
+#include "template/template.h"
 #include "test.h"
 
 static nova_error_t *error;
@@ -47,7 +47,7 @@ static int make_nothing(const struct recipe *r, struct frozen **ret, nova_error_
 static int obtain(int (*make)(const struct recipe *, struct frozen **, nova_error_t **),
 	uint64_t wait_ms, const struct stop *stop)
 {
-	const nova_pool_want want = { sizeof(want), .key = "greet" };
+	const struct template_want want = { .name = "greet" };
 	const struct recipe r = {
 		.want = &want,
 		.root = dir,

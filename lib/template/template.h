@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Templates: instants with a function ready to run, found or made. Used by the pool only. */
-#ifndef NOVA_LIB_POOL_TEMPLATE_H
-#define NOVA_LIB_POOL_TEMPLATE_H
-
-#include <nova/pool.h>
+/* The door of template: instants with a function ready to run, found or made. */
+#ifndef NOVA_LIB_TEMPLATE_H
+#define NOVA_LIB_TEMPLATE_H
 
 #include "vm/instant.h"
 
+/* What a template is of; borrowed. */
+struct template_want {
+	const char *name; /* for errors and the log */
+	const nova_vm_opts *vm;
+	const nova_vm_init_opts *init;
+};
+
 /* Whether VMs for this want can come from a template: there is a function, and the engine can. */
-bool template_possible(nova_host_t *host, const nova_pool_want *want);
+bool template_possible(nova_host_t *host, const struct template_want *want);
 
 /*
  * The instant of a VM that has just been given its function. It is keyed by everything that went in
@@ -22,11 +27,15 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want);
  * A function whose import draws what clones must not share has a template without it
  * (frozen->draws): each VM is given it anew.
  */
-int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms,
+int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
 	const struct stop *stop, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
 
 /* What the function itself is to blame for would be no better after a boot. */
 bool template_blames_function(int code);
+
+/* A VM with its function, as it is made for a template, but without leaving one of the function. */
+int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error);
 
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);
@@ -36,7 +45,7 @@ void template_discard(nova_host_t *host, const struct frozen *frozen);
 /* One kind of template: what went into it, and how it comes to be. */
 struct recipe {
 	nova_host_t *host;
-	const nova_pool_want *want;
+	const struct template_want *want;
 	const struct stop *stop; /* what may end the making; NULL: nothing */
 	uint64_t deadline;       /* of the wait for another who makes it */
 	const struct engine_ops *ops;
@@ -50,8 +59,8 @@ void recipe_done(struct recipe *recipe);
 
 /* For a function; for the runtime that it is made from. Both are left for recipe_done() in any
  * case. */
-int recipe_of_function(nova_host_t *host, const nova_pool_want *want, struct recipe *ret_recipe,
-	nova_error_t **error);
+int recipe_of_function(nova_host_t *host, const struct template_want *want,
+	struct recipe *ret_recipe, nova_error_t **error);
 int recipe_of_runtime(
 	const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "pool/template.h"
+#include "template/template.h"
 
 static int find(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
@@ -82,7 +82,7 @@ static int fail_held(const struct recipe *r, const char *lock, nova_error_t **er
 	return who ? nova_fail(error, NOVA_EBUSY,
 			     "the template of '%s' is still being made by %s: wait longer (setting "
 			     "pool.queue_timeout), or end that process if it hangs",
-			     r->want->key, who) :
+			     r->want->name, who) :
 		     nova_oom(error);
 }
 
@@ -156,7 +156,7 @@ int template_obtain(
 	return code;
 }
 
-bool template_possible(nova_host_t *host, const nova_pool_want *want)
+bool template_possible(nova_host_t *host, const struct template_want *want)
 {
 	const struct engine_ops *ops;
 	return want->init && want->vm &&
@@ -164,7 +164,7 @@ bool template_possible(nova_host_t *host, const nova_pool_want *want)
 	       host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
 }
 
-int template_get(nova_host_t *host, const nova_pool_want *want, uint64_t wait_ms,
+int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
 	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };

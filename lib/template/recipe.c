@@ -3,8 +3,7 @@
 #include <errno.h>
 
 #include "hash/hash.h"
-#include "pool/pool.h"
-#include "pool/template.h"
+#include "template/template.h"
 
 #include "image/image.h"
 #include "proto/proto.h"
@@ -169,8 +168,8 @@ static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_
 }
 
 /* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
-static int clone_for_trial(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
+static int clone_for_trial(nova_host_t *host, const struct template_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };
 	if (!template_possible(host, want))
@@ -183,7 +182,7 @@ static int clone_for_trial(nova_host_t *host, const nova_pool_want *want, const 
 	return code < 0 ? code : clone_runtime(&r, ret_vm, error);
 }
 
-int pool_try(nova_host_t *host, const nova_pool_want *want, const struct stop *stop,
+int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
@@ -230,7 +229,7 @@ static int freeze_before_import(const struct recipe *r, guest_fn guest, char *dr
 	log_warn(host_log(r->host), "function",
 		"it is imported anew in each VM, as clones would share what its import draws: %s "
 		"(%s)",
-		draws, r->want->key);
+		draws, r->want->name);
 	return 0;
 }
 
@@ -269,7 +268,7 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 }
 
 int recipe_of_function(
-	nova_host_t *host, const nova_pool_want *want, struct recipe *r, nova_error_t **error)
+	nova_host_t *host, const struct template_want *want, struct recipe *r, nova_error_t **error)
 {
 	const char *rootfs = want->vm->rootfs ? want->vm->rootfs : "base";
 	*r = (struct recipe){
