@@ -67,14 +67,14 @@ static int take_handler(struct nova *nova, const struct trial *trial,
 {
 	if (*record->config.handler)
 		return 0;
-	if (!*trial->vm->entry && strcmp(record->config.runtime, "python") == 0)
+	if (!*vm_entry(trial->vm) && strcmp(record->config.runtime, "python") == 0)
 		log_warn(host_log(nova->host), "function",
 			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a "
 			"script",
 			record->name);
-	if (!*trial->vm->entry)
+	if (!*vm_entry(trial->vm))
 		return 0;
-	char *handler = str_format("main.%s", trial->vm->entry);
+	char *handler = str_format("main.%s", vm_entry(trial->vm));
 	if (!handler)
 		return nova_oom(error);
 	free(record->config.handler);
@@ -84,11 +84,11 @@ static int take_handler(struct nova *nova, const struct trial *trial,
 
 static void tell_draws(struct nova *nova, const struct trial *trial, const char *name)
 {
-	if (trial->vm->draws)
+	if (vm_draws(trial->vm))
 		log_warn(host_log(nova->host), "function",
 			"'%s' is imported anew in each VM, as clones would share what its import "
 			"draws: %s",
-			name, trial->vm->draws);
+			name, vm_draws(trial->vm));
 }
 
 /* In the function's code, or asked for by the caller. */

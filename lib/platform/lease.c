@@ -258,10 +258,9 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 	if (code < 0)
 		return code;
 	lease.took_us = us_since(begin);
-	/* Not by nova_vm_timing_us(), which would wait for the calls of others who share the VM by
-	 * now. Nobody writes them after the start. */
+	/* Nobody writes them after the start, and others may share the VM by now. */
 	for (int part = NOVA_TIMING_START; lease.cold && part <= NOVA_TIMING_INIT; part++)
-		lease.part_us[part] = lease.vm->timing_us[part];
+		lease.part_us[part] = vm_timing_us(lease.vm, part);
 	*ret = lease;
 	return 0;
 }

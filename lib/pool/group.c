@@ -160,7 +160,7 @@ void slot_make_idle(nova_pool_t *pool, struct slot *s)
 	pool_due(pool, s->idle_since + pool->ttl_ms * 1000000u);
 	if (s->asleep) /* nobody woke it */
 		count(pool, NOVA_POOL_PAUSED);
-	if (s->asleep || !pool->pause_ms || !s->vm->ops->pause)
+	if (s->asleep || !pool->pause_ms || !vm_ops(s->vm)->pause)
 		return;
 	list_append(&pool->awake, &s->awake);
 	pool_due(pool, s->idle_since + pool->pause_ms * 1000000u);

@@ -98,7 +98,7 @@ static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_po
 	int code = vm_thaw_for_call(pool->host, frozen, stop, &vm, error);
 	if (code < 0)
 		return code;
-	if (frozen->draws)
+	if (frozen_draws(frozen))
 		code = vm_init(vm, want->init, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
@@ -184,7 +184,7 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	s->turn_ends = g->patience - g->start_ns + (turn < most ? turn : most);
 	g->proven = true;
 	count(pool, how);
-	if (s->vm->from_shell)
+	if (vm_from_standby(s->vm))
 		count(pool, NOVA_POOL_SHELL_STARTS);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into a template, and how one is made of it. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "hash/hash.h"
 #include "template/template.h"
@@ -129,22 +130,29 @@ int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **e
 
 /* --- the template of a function: such a guest, given its code --- */
 
+static void tell_timings(const struct recipe *r, const nova_vm_t *vm, uint64_t freeze_ms)
+{
+	uint64_t start_us =
+		vm_timing_us(vm, NOVA_TIMING_START) + vm_timing_us(vm, NOVA_TIMING_BOOT);
+	log_debug(host_log(r->host), "template",
+		"%s: %s in %" PRIu64 " ms, init %" PRIu64 " ms, freeze %" PRIu64 " ms", r->id,
+		nova_vm_id(vm), start_us / 1000u, vm_timing_us(vm, NOVA_TIMING_INIT) / 1000u,
+		freeze_ms);
+}
+
 /* ret_draws: nothing is frozen then, as what the import has drawn would be in every clone. */
 static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws,
 	struct frozen **ret, nova_error_t **error)
 {
 	int code = vm_init(vm, r->want->init, r->stop, error);
 	uint64_t begin = clock_ns();
-	*ret_draws = code == 0 ? STEAL(vm->draws) : NULL;
-	if (code == 0 && !*ret_draws)
+	const char *draws = code == 0 ? vm_draws(vm) : NULL;
+	*ret_draws = draws ? strdup(draws) : NULL;
+	if (draws && !*ret_draws)
+		code = nova_oom(error);
+	else if (code == 0 && !draws)
 		code = vm_freeze(vm, true, r->stop, ret, error);
-	log_debug(host_log(r->host), "template", "%s: %s in %llu ms, init %llu ms, freeze %llu ms",
-		r->id, nova_vm_id(vm),
-		(unsigned long long)((vm->timing_us[NOVA_TIMING_START] +
-					     vm->timing_us[NOVA_TIMING_BOOT]) /
-				     1000u),
-		(unsigned long long)(vm->timing_us[NOVA_TIMING_INIT] / 1000u),
-		(unsigned long long)(us_since(begin) / 1000u));
+	tell_timings(r, vm, us_since(begin) / 1000u);
 	nova_vm_free(vm);
 	return code;
 }
@@ -225,7 +233,7 @@ static int freeze_before_import(const struct recipe *r, guest_fn guest, char *dr
 	nova_vm_free(vm);
 	if (code < 0)
 		return code;
-	(*ret)->draws = draws;
+	frozen_set_draws(*ret, draws);
 	log_warn(host_log(r->host), "function",
 		"it is imported anew in each VM, as clones would share what its import draws: %s "
 		"(%s)",

@@ -177,6 +177,7 @@ int template_get(nova_host_t *host, const struct template_want *want, uint64_t w
 
 void template_discard(nova_host_t *host, const struct frozen *frozen)
 {
-	if (frozen->base->root && frozen->base->id)
-		discard(host, frozen->base->root, frozen->base->id);
+	const char *root, *id;
+	if (frozen_on_disk(frozen, &root, &id))
+		discard(host, root, id);
 }

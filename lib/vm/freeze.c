@@ -66,6 +66,24 @@ void frozen_unref(struct frozen *frozen)
 	free(frozen);
 }
 
+const char *frozen_draws(const struct frozen *frozen)
+{
+	return frozen->draws;
+}
+
+void frozen_set_draws(struct frozen *frozen, char *draws)
+{
+	free(frozen->draws);
+	frozen->draws = draws;
+}
+
+bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
+{
+	*ret_root = frozen->base->root;
+	*ret_id = frozen->base->id;
+	return *ret_root && *ret_id;
+}
+
 static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **error)
 {
 	struct frozen *f = calloc(1, sizeof(*f));

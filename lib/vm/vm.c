@@ -477,6 +477,31 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error)
 
 /* --- looking --- */
 
+const struct engine_ops *vm_ops(const nova_vm_t *vm)
+{
+	return vm->ops;
+}
+
+const char *vm_draws(const nova_vm_t *vm)
+{
+	return vm->draws;
+}
+
+const char *vm_entry(const nova_vm_t *vm)
+{
+	return vm->entry;
+}
+
+uint64_t vm_timing_us(const nova_vm_t *vm, int timing)
+{
+	return vm->timing_us[timing];
+}
+
+bool vm_from_standby(const nova_vm_t *vm)
+{
+	return vm->from_shell;
+}
+
 const char *nova_vm_id(const nova_vm_t *vm)
 {
 	return vm ? vm->id : "";

@@ -243,7 +243,26 @@ int vm_news_message(
 	nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request, nova_error_t **error);
 char *vm_news_member(nova_vm_t *vm, enum vm_news kind);
 
+/* --- what the rooms above see of a VM; none of these waits --- */
+
+const struct engine_ops *vm_ops(const nova_vm_t *vm);
+/* By the last vm_init(), and lent until the next one: the call by which the function's import got
+ * what no clone may share (NULL: none), and the function that requests call ("": none, it is run;
+ * NULL: the VM has none). */
+const char *vm_draws(const nova_vm_t *vm);
+const char *vm_entry(const nova_vm_t *vm);
+/* Of its start: as nova_vm_timing_us(), for who started it. */
+uint64_t vm_timing_us(const nova_vm_t *vm, int timing);
+/* Its VMM had been waiting for it. */
+bool vm_from_standby(const nova_vm_t *vm);
+
 /* --- freeze.c --- */
+
+/* See struct frozen; the second takes `draws` over. */
+const char *frozen_draws(const struct frozen *frozen);
+void frozen_set_draws(struct frozen *frozen, char *draws);
+/* Whether its memory is on disk: in which snapshot. Lent. */
+bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id);
 
 /* Takes `fd` over; NULL: it is left to the caller. */
 struct vm_base *base_new(int fd);
