@@ -110,7 +110,8 @@ typedef struct nova_function_opts {
 	uint32_t concurrency;
 	const char *network; /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
 	uint32_t check;      /**< enum nova_check */
-	uint32_t reserved;   /**< 0 */
+	/** time limit of its import, at most 86400; 0: 30, or timeout_s if that is more */
+	uint32_t init_timeout_s;
 	/** ends the check; borrowed until the call returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_function_opts;

@@ -4,8 +4,15 @@
 
 /* --- what to ask the pool for --- */
 
-/* at least; a function that may run longer may be imported as long */
-#define IMPORT_LIMIT_MS 30000u
+/* Unless it says so itself: at least; who may run longer may be imported as long. */
+#define IMPORT_LIMIT_S 30u
+
+static uint32_t import_limit_s(const struct function_config *config)
+{
+	if (config->init_timeout_s)
+		return config->init_timeout_s;
+	return config->timeout_s > IMPORT_LIMIT_S ? config->timeout_s : IMPORT_LIMIT_S;
+}
 
 /* What a function may want to know of itself; its own variables come behind and win. Not its
  * version: a template that was made for the same code before would not be found again. */
@@ -46,8 +53,7 @@ int function_want_init(struct function_want *w, const struct nova *nova,
 	w->vm.code_disk = w->disk;
 	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
 	properties_export(&r->config, IN_INIT, &w->init);
-	uint32_t limit_ms = r->config.timeout_s * 1000u;
-	w->init.timeout_ms = limit_ms > IMPORT_LIMIT_MS ? limit_ms : IMPORT_LIMIT_MS;
+	w->init.timeout_ms = import_limit_s(&r->config) * 1000u;
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
 	w->want.vm = &w->vm;

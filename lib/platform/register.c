@@ -36,8 +36,6 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 	if (o->check > NOVA_CHECK_NEVER)
 		return nova_fail(
 			error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
-	if (o->reserved)
-		return nova_fail(error, NOVA_EABI, "nova_function_opts.reserved must be 0");
 	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP))
 		return nova_fail(
 			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);

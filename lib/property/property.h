@@ -43,6 +43,7 @@ struct function_config {
 	char *runtime;
 	char *handler; /* "": none was named */
 	uint32_t timeout_s;
+	uint32_t init_timeout_s; /* 0: by timeout_s */
 	uint32_t min_replicas;
 	uint32_t concurrency;
 	struct text_list env;

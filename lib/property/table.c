@@ -50,6 +50,14 @@ const struct property properties[] = {
 			.help = "time limit of one call" },
 		OF_FUNCTION(timeout_s), .json = "timeout_s", .schema = 1,
 	}, {
+		.is = { PUBLIC(init_timeout_s), .type = NOVA_PROPERTY_U32,
+			.unit = NOVA_UNIT_SECONDS, .most = 86400, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Init timeout", .option = "init-timeout", .letter = "",
+			.value = "SECONDS",
+			.help = "time limit of its import; 0: 30, or the timeout if that is more" },
+		OF_FUNCTION(init_timeout_s), .json = "init_timeout_s", .schema = 4,
+	}, {
 		.is = { PUBLIC(vcpus), .type = NOVA_PROPERTY_U32,
 			.least = 1, .most = 32, .standard = 1, .since = "0.1",
 			.label = "vCPUs", .option = "vcpus", .letter = "", .value = "N",

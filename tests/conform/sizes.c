@@ -58,6 +58,7 @@ static const nova_function_opts full_nova_function_opts = {
 	.concurrency = 2,
 	.network = "none",
 	.check = NOVA_CHECK_NEVER,
+	.init_timeout_s = 60,
 };
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -138,6 +138,28 @@ START_TEST(unchecked_the_first_call_says_the_same)
 }
 END_TEST
 
+static void ck_ended_at_its_limit(int code)
+{
+	vmtest_failed(NOVA_EFUNCTION, code, NOVA_OUTCOME_NEVER_RAN,
+		"importing the function took longer than 1000 ms");
+}
+
+START_TEST(an_import_without_end_is_ended_at_the_limit_that_it_was_given)
+{
+	struct platform p = platform_open(NULL);
+	nova_function_opts o = of("def handler(event): return 1\nwhile True: pass\n");
+	nova_result_t *r;
+	o.init_timeout_s = 1;
+	o.check = NOVA_CHECK_ALWAYS;
+	ck_ended_at_its_limit(nova_function_register(p.nova, &o, NULL, &error));
+	ck_not_stored(&p);
+	o.check = NOVA_CHECK_NEVER;
+	registered(&p, &o, "main.handler");
+	ck_ended_at_its_limit(platform_call(p.nova, "f", &r));
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_guest_that_does_not_come_up_is_no_fault_of_the_function)
 {
 	if (!is_fake())
@@ -198,6 +220,7 @@ TCase *check_cases(void)
 	tcase_add_test(tc, a_function_is_imported_once_and_leaves_no_template);
 	tcase_add_test(tc, what_is_stored_already_is_not_imported_again);
 	tcase_add_test(tc, unchecked_the_first_call_says_the_same);
+	tcase_add_test(tc, an_import_without_end_is_ended_at_the_limit_that_it_was_given);
 	tcase_add_test(tc, a_guest_that_does_not_come_up_is_no_fault_of_the_function);
 	tcase_add_test(tc, a_check_can_be_called_off);
 	tcase_add_test(tc, state_stays_between_calls_where_it_was_registered_so);

@@ -540,6 +540,34 @@ START_TEST(a_function_that_cannot_be_loaded_is_told_so_without_a_boot)
 }
 END_TEST
 
+/* What its import draws is no part of the template, which leaves the import to each clone. */
+START_TEST(a_clone_imports_within_the_limit_that_its_function_has_now)
+{
+	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	static const char source[] = "import time, uuid\n"
+				     "token = uuid.uuid4()\n"
+				     "time.sleep(2)\n"
+				     "def handler(event): return 1\n";
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	nova_result_t *result = NULL;
+	o.name = "f";
+	o.runtime = "python";
+	o.code = source;
+	o.code_len = sizeof(source) - 1;
+	o.flags = NOVA_REGISTER_REPLACE;
+	o.check = NOVA_CHECK_NEVER;
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
+	platform_answers(p.nova, "f", "1");
+	end_idle(&p);
+	o.init_timeout_s = 1;
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
+	ck_fails_with(
+		NOVA_EFUNCTION, "took longer than 1000 ms", platform_call(p.nova, "f", &result));
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BOOTS), 0);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_damaged_runtime_template_is_made_anew)
 {
 	struct platform p = platform_open(NULL);
@@ -736,6 +764,7 @@ TCase *runtime_cases(void)
 		return tc;
 	tcase_add_test(tc, only_the_first_function_of_a_runtime_boots);
 	tcase_add_test(tc, a_function_that_cannot_be_loaded_is_told_so_without_a_boot);
+	tcase_add_test(tc, a_clone_imports_within_the_limit_that_its_function_has_now);
 	tcase_add_test(tc, a_damaged_runtime_template_is_made_anew);
 	tcase_add_test(tc, functions_that_race_for_a_runtime_template_boot_once);
 	tcase_add_test(tc, pruning_sees_a_changed_kernel_or_agent);

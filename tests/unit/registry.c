@@ -81,8 +81,9 @@ START_TEST(the_json_of_a_function_has_its_members)
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
-		"code_hash", "memory_mb", "timeout_s", "min_replicas", "concurrency", "network",
-		"limits", "env_vars", "version", "created_at", "updated_at" };
+		"code_hash", "memory_mb", "timeout_s", "init_timeout_s", "min_replicas",
+		"concurrency", "network", "limits", "env_vars", "version", "created_at",
+		"updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		ck_assert_ptr_nonnull(json_object_get(json, members[i]));

@@ -6,6 +6,7 @@ from typing import Dict, Mapping, Optional, TypedDict
 NUMBERS = (
     "memory_mb",
     "timeout_s",
+    "init_timeout_s",
     "vcpus",
     "min_replicas",
     "concurrency",
@@ -33,6 +34,8 @@ class Properties(TypedDict, total=False):
     memory_mb: int
     # Time limit of one call (seconds): 1 to 86400.
     timeout_s: int
+    # Time limit of its import; 0: 30, or the timeout if that is more (seconds): 0 to 86400.
+    init_timeout_s: int
     # Processors of the VM: 1 to 32.
     vcpus: int
     # VMs that a daemon keeps warm: 0 to 1000.
@@ -61,6 +64,7 @@ class FunctionProperties:
     handler: str
     memory_mb: int
     timeout_s: int
+    init_timeout_s: int
     vcpus: int
     min_replicas: int
     concurrency: int

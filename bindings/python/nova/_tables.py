@@ -59,7 +59,7 @@ class FunctionOpts(_Options):
         ("concurrency", c_uint32),
         ("network", c_char_p),
         ("check", c_uint32),
-        ("reserved", c_uint32),
+        ("init_timeout_s", c_uint32),
         ("interrupt", c_void_p),
     ]
 
