@@ -3,18 +3,16 @@
 #include "module/module.h"
 
 extern const struct module_table nova_module_compress, nova_module_crypto, nova_module_curl,
-	nova_module_ext2fs, nova_module_mnl, nova_module_sqlite, nova_module_yaml;
+	nova_module_ext2fs, nova_module_netlink, nova_module_sqlite, nova_module_yaml;
 
 const struct module_table *module_builtin(enum module module)
 {
 	static const struct module_table *const all[MODULES] = {
 		[MODULE_COMPRESS] = &nova_module_compress,
 		[MODULE_CRYPTO] = &nova_module_crypto,
-#ifndef NOVA_ARCHIVE /* these have no archive to be linked in */
 		[MODULE_CURL] = &nova_module_curl,
-		[MODULE_MNL] = &nova_module_mnl,
-#endif
 		[MODULE_EXT2FS] = &nova_module_ext2fs,
+		[MODULE_NETLINK] = &nova_module_netlink,
 		[MODULE_SQLITE] = &nova_module_sqlite,
 		[MODULE_YAML] = &nova_module_yaml,
 	};

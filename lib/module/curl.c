@@ -2,4 +2,4 @@
 #define IN_MODULE
 #include "module/curl.h"
 
-MODULE_OF_SHARED(curl, CURL_FUNCTIONS, "the libcurl of this system");
+MODULE(curl, CURL_FUNCTIONS, "libcurl " LIBCURL_VERSION);

@@ -16,13 +16,4 @@ void com_err(const char *who, errcode_t code, const char *format, ...)
 	(void)code;
 	(void)format;
 }
-
-/*
- * Distributions compile their archives for programs, in which stderr can be addressed directly. In
- * a shared object that needs one of its own: the linker is told to take this (--defsym). It is for
- * the statistics of bitmaps, which are off.
- */
-extern FILE _IO_2_1_stderr_;
-extern FILE *const module_stderr;
-FILE *const module_stderr = &_IO_2_1_stderr_;
 #endif

@@ -11,7 +11,7 @@ static const struct known {
 	[MODULE_CRYPTO] = { "crypto", "checksums" },
 	[MODULE_CURL] = { "curl", "the engine firecracker" },
 	[MODULE_EXT2FS] = { "ext2fs", "disk images" },
-	[MODULE_MNL] = { "mnl", "guests with a network" },
+	[MODULE_NETLINK] = { "netlink", "guests with a network" },
 	[MODULE_SQLITE] = { "sqlite", "the store of functions" },
 	[MODULE_YAML] = { "yaml", "files of settings" },
 };
@@ -69,33 +69,8 @@ static int open_file(
 			       nova_fail_os(error, r, "loading '%s'", path);
 }
 
-/*
- * A copy whose functions are looked up in the module and what it needs, and nowhere else: a program
- * with a function of the same name is not asked (but by the library itself: see module.h).
- */
-static int bind(void *handle, const char *path, const struct module_table *m,
-	struct module_table **ret, nova_error_t **error)
-{
-	size_t count = 0;
-	for (const char *c = m->functions; *c; c++)
-		count += *c == ' ';
-	AUTO_FREE char *names = strdup(m->functions);
-	AUTO_FREE struct module_table *bound = calloc(1, sizeof(*m) + count * sizeof(void *));
-	if (!names || !bound)
-		return nova_oom(error);
-	void **to = (void **)(bound + 1);
-	*bound = (struct module_table){ m->functions, m->contents, to };
-	char *rest = names;
-	for (size_t i = 0; i < count; i++)
-		if (!(to[i] = dlsym(handle, strsep(&rest, " "))))
-			return fail_loading(path, error);
-	*ret = STEAL(bound);
-	return 0;
-}
-
-/* *ret_bound is NULL, or what *ret is and the caller may free. */
 static int load(const struct known *k, const char *functions, const struct module_table **ret,
-	struct module_table **ret_bound, nova_error_t **error)
+	nova_error_t **error)
 {
 	AUTO_FREE char *path = NULL, *symbol = str_format("nova_module_%s", k->name);
 	void *handle = NULL;
@@ -112,23 +87,17 @@ static int load(const struct known *k, const char *functions, const struct modul
 			"'%s' was built from other sources than libnova: install both from the "
 			"same build",
 			path);
-	if (!(*ret)->table)
-		code = bind(handle, path, *ret, ret_bound, error);
-	if (*ret_bound)
-		*ret = *ret_bound;
-	return code;
+	return 0;
 }
 
 int module_load(enum module module, const char *functions, nova_error_t **error)
 {
 	if (loaded_one(module))
 		return 0;
-	const struct module_table *m = module_builtin(module), *none = NULL;
-	AUTO_FREE struct module_table *bound = NULL;
-	int code = m ? 0 : load(&known[module], functions, &m, &bound, error);
-	/* Whoever comes second has the same functions. */
-	if (code == 0 && __atomic_compare_exchange_n(&loaded[module], &none, m, false,
-				 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		bound = NULL;
+	const struct module_table *m = module_builtin(module);
+	int code = m ? 0 : load(&known[module], functions, &m, error);
+	/* Whoever comes second has the same table. */
+	if (code == 0)
+		__atomic_store_n(&loaded[module], m, __ATOMIC_RELEASE);
 	return code;
 }

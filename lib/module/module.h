@@ -23,7 +23,7 @@ enum module {
 	MODULE_CRYPTO,
 	MODULE_CURL,
 	MODULE_EXT2FS,
-	MODULE_MNL,
+	MODULE_NETLINK,
 	MODULE_SQLITE,
 	MODULE_YAML,
 	MODULES,
@@ -33,8 +33,6 @@ enum module {
 struct module_table {
 	const char *functions; /* their names, in the order of the table */
 	const char *contents;  /* the libraries inside with their versions */
-	/* NULL: the functions are in a shared library that the module needs, to be found there by
-	 * name */
 	const void *table;
 };
 
@@ -94,9 +92,6 @@ struct module_note {
 #define MODULE(id, LIST, libraries)                                                                \
 	static const struct id##_functions table = { LIST(MODULE_VALUE) };                         \
 	const struct module_table nova_module_##id = { LIST(MODULE_NAME), libraries, &table };     \
-	MODULE_NOTE(id)
-
-#define MODULE_NOTE(id)                                                                            \
 	static const struct module_note note                                                       \
 		__attribute__((section(MODULE_SECTION), used, aligned(4))) = {                     \
 			sizeof(MODULE_OWNER),                                                      \
@@ -106,16 +101,5 @@ struct module_note {
 			#id,                                                                       \
 			NOVA_VERSION_STRING,                                                       \
 		}
-
-/* Of a library without an archive that could be linked in. A call from here goes to the library's
- * own function, but what the library calls, its own exported functions included, is looked up in
- * the program first, as with any shared library. */
-#ifdef NOVA_MODULE_FILE
-#define MODULE_OF_SHARED(id, LIST, libraries)                                                      \
-	const struct module_table nova_module_##id = { LIST(MODULE_NAME), libraries, NULL };       \
-	MODULE_NOTE(id)
-#else
-#define MODULE_OF_SHARED MODULE
-#endif
 
 #endif

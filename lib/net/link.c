@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Links and addresses by netlink: one request, and its answer. Messages are built and taken apart
- * by libmnl; no program is run. */
+ * by libnl; no program is run. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -10,43 +10,80 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
-#include "module/mnl.h"
+#include "module/netlink.h"
 #include "net/net.h"
 
 int link_ready(nova_error_t **error)
 {
-	return mnl_load(error);
+	return netlink_load(error);
 }
 
+/* What fails while it is built, for lack of memory, is told by ask(). */
 struct message {
-	_Alignas(NLMSG_ALIGNTO) char space[1024];
+	struct nl_msg *msg;
+	bool failed;
 };
 
-static struct nlmsghdr *begin(struct message *m, uint16_t type, uint16_t flags)
+static void append(struct message *m, void *data, size_t len)
 {
-	memset(m, 0, sizeof(*m));
-	struct nlmsghdr *h = mnl_nlmsg_put_header(m->space);
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	return h;
+	m->failed = m->failed || nlmsg_append(m->msg, data, len, NLMSG_ALIGNTO) < 0;
 }
 
-static struct nlmsghdr *begin_link(
-	struct message *m, uint16_t flags, uint8_t family, const char *name, bool up)
+static void put(struct message *m, int type, const void *data, size_t len)
 {
-	struct nlmsghdr *h = begin(m, RTM_NEWLINK, NLM_F_ACK | flags);
-	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(h, sizeof(*link));
-	link->ifi_family = family;
-	link->ifi_index = flags & NLM_F_CREATE ? 0 : (int)sys_link_index(name);
-	link->ifi_flags = up ? IFF_UP : 0;
-	link->ifi_change = up ? IFF_UP : 0;
-	return h;
+	m->failed = m->failed || nla_put(m->msg, type, (int)len, data) < 0;
+}
+
+static void put_text(struct message *m, int type, const char *text)
+{
+	put(m, type, text, strlen(text) + 1);
+}
+
+static void put_u32(struct message *m, int type, uint32_t value)
+{
+	put(m, type, &value, sizeof(value));
+}
+
+static void put_u8(struct message *m, int type, uint8_t value)
+{
+	put(m, type, &value, sizeof(value));
+}
+
+static struct nlattr *begin_nest(struct message *m, int type)
+{
+	struct nlattr *nest = m->failed ? NULL : nla_nest_start(m->msg, type);
+	m->failed |= !nest;
+	return nest;
+}
+
+static void end_nest(struct message *m, struct nlattr *nest)
+{
+	m->failed = m->failed || nla_nest_end(m->msg, nest) < 0;
+}
+
+static struct message begin(uint16_t type, uint16_t flags)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK | flags);
+	return (struct message){ msg, !msg };
+}
+
+static struct message begin_link(
+	uint16_t type, uint16_t flags, uint8_t family, const char *name, bool up)
+{
+	struct message m = begin(type, flags);
+	struct ifinfomsg link = {
+		.ifi_family = family,
+		.ifi_index = flags & NLM_F_CREATE ? 0 : (int)sys_link_index(name),
+		.ifi_flags = up ? IFF_UP : 0,
+		.ifi_change = up ? IFF_UP : 0,
+	};
+	append(&m, &link, sizeof(link));
+	return m;
 }
 
 /* --- asking --- */
 
-/* 0 or -errno, as the kernel answers. */
-static int ask(struct nlmsghdr *h)
+static int exchange(struct nlmsghdr *h)
 {
 	_Alignas(NLMSG_ALIGNTO) char block[4096];
 	AUTO_FD int fd = sys_netlink_open();
@@ -54,9 +91,17 @@ static int ask(struct nlmsghdr *h)
 	if (got >= 0)
 		got = sys_recv(fd, block, sizeof(block), 0);
 	const struct nlmsghdr *answer = (const struct nlmsghdr *)block;
-	if (got < 0 || !mnl_nlmsg_ok(answer, (int)got) || answer->nlmsg_type != NLMSG_ERROR)
+	if (got < 0 || !nlmsg_ok(answer, (int)got) || answer->nlmsg_type != NLMSG_ERROR)
 		return got < 0 ? (int)got : -EPROTO;
-	return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
+	return ((const struct nlmsgerr *)nlmsg_data(answer))->error;
+}
+
+/* 0 or -errno, as the kernel answers. The message is gone. */
+static int ask(struct message *m)
+{
+	int r = m->failed ? -ENOMEM : exchange(nlmsg_hdr(m->msg));
+	nlmsg_free(m->msg);
+	return r;
 }
 
 /* --- a bridge --- */
@@ -65,40 +110,40 @@ static int ask(struct nlmsghdr *h)
  * guests remember it. */
 static int add_bridge(const char *name, uint32_t address)
 {
-	struct message m;
 	uint8_t mac[NET_MAC];
-	struct nlmsghdr *h = begin_link(&m, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, true);
+	struct message m =
+		begin_link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, true);
 	net_mac(address, mac);
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	mnl_attr_put(h, IFLA_ADDRESS, sizeof(mac), mac);
-	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
-	mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
-	mnl_attr_nest_end(h, info);
-	return ask(h);
+	put_text(&m, IFLA_IFNAME, name);
+	put(&m, IFLA_ADDRESS, mac, sizeof(mac));
+	struct nlattr *info = begin_nest(&m, IFLA_LINKINFO);
+	put_text(&m, IFLA_INFO_KIND, "bridge");
+	end_nest(&m, info);
+	return ask(&m);
 }
 
 static int add_address(const char *name, uint32_t address, uint8_t prefix)
 {
-	struct message m;
-	struct nlmsghdr *h = begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-	struct ifaddrmsg *a = mnl_nlmsg_put_extra_header(h, sizeof(*a));
-	a->ifa_family = AF_INET;
-	a->ifa_prefixlen = prefix;
-	a->ifa_index = sys_link_index(name);
-	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
-	mnl_attr_put_u32(h, IFA_ADDRESS, htonl(address));
-	mnl_attr_put_u32(h, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
-	return ask(h);
+	struct message m = begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+	struct ifaddrmsg a = {
+		.ifa_family = AF_INET,
+		.ifa_prefixlen = prefix,
+		.ifa_index = sys_link_index(name),
+	};
+	append(&m, &a, sizeof(a));
+	put_u32(&m, IFA_LOCAL, htonl(address));
+	put_u32(&m, IFA_ADDRESS, htonl(address));
+	put_u32(&m, IFA_BROADCAST, htonl(address | (prefix < 32 ? ~0u >> prefix : 0)));
+	return ask(&m);
 }
 
 int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
 {
 	if (link_ready(NULL) < 0)
 		return -ELIBACC;
-	struct message m;
 	int r = add_bridge(name, address);
 	if (r == -EEXIST) /* ours of before, or the user's own */
-		r = ask(begin_link(&m, 0, AF_UNSPEC, name, true));
+		r = link_raise(name);
 	return r < 0 ? r : add_address(name, address, prefix);
 }
 
@@ -108,54 +153,50 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
  * somebody is there: link_claim() says who is. */
 static int isolate(const char *tap)
 {
-	struct message m;
-	struct nlmsghdr *h = begin_link(&m, 0, AF_BRIDGE, tap, false);
-	h->nlmsg_type = RTM_SETLINK;
-	struct nlattr *port = mnl_attr_nest_start(h, IFLA_PROTINFO | NLA_F_NESTED);
-	mnl_attr_put_u8(h, IFLA_BRPORT_ISOLATED, 1);
-	mnl_attr_put_u8(h, IFLA_BRPORT_LEARNING, 0);
-	mnl_attr_put_u8(h, IFLA_BRPORT_UNICAST_FLOOD, 0);
-	mnl_attr_nest_end(h, port);
-	return ask(h);
+	struct message m = begin_link(RTM_SETLINK, 0, AF_BRIDGE, tap, false);
+	struct nlattr *port = begin_nest(&m, IFLA_PROTINFO);
+	put_u8(&m, IFLA_BRPORT_ISOLATED, 1);
+	put_u8(&m, IFLA_BRPORT_LEARNING, 0);
+	put_u8(&m, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	end_nest(&m, port);
+	return ask(&m);
 }
 
 int link_attach(const char *tap, const char *bridge)
 {
-	struct message m;
-	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, tap, false);
-	mnl_attr_put_u32(h, IFLA_MASTER, sys_link_index(bridge));
-	int r = ask(h);
+	struct message m = begin_link(RTM_NEWLINK, 0, AF_UNSPEC, tap, false);
+	put_u32(&m, IFLA_MASTER, sys_link_index(bridge));
+	int r = ask(&m);
 	return r < 0 ? r : isolate(tap);
 }
 
-int link_raise(const char *tap)
+int link_raise(const char *name)
 {
-	struct message m;
-	return ask(begin_link(&m, 0, AF_UNSPEC, tap, true));
+	struct message m = begin_link(RTM_NEWLINK, 0, AF_UNSPEC, name, true);
+	return ask(&m);
 }
 
 int link_delete(const char *name)
 {
 	if (link_ready(NULL) < 0)
 		return -ELIBACC;
-	struct message m;
-	struct nlmsghdr *h = begin_link(&m, 0, AF_UNSPEC, name, false);
-	h->nlmsg_type = RTM_DELLINK;
+	struct message m = begin_link(RTM_DELLINK, 0, AF_UNSPEC, name, false);
 	/* without it index 0, of a device that is gone, would be all there is */
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	return ask(h);
+	put_text(&m, IFLA_IFNAME, name);
+	return ask(&m);
 }
 
 int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others)
 {
-	struct message m;
-	struct nlmsghdr *h = begin(&m, RTM_NEWNEIGH,
-		NLM_F_ACK | NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
-	struct ndmsg *entry = mnl_nlmsg_put_extra_header(h, sizeof(*entry));
-	entry->ndm_family = PF_BRIDGE;
-	entry->ndm_ifindex = (int)sys_link_index(tap);
-	entry->ndm_state = NUD_NOARP; /* static, but not the bridge's own */
-	entry->ndm_flags = NTF_MASTER;
-	mnl_attr_put(h, NDA_LLADDR, NET_MAC, mac);
-	return ask(h);
+	struct message m =
+		begin(RTM_NEWNEIGH, NLM_F_CREATE | (from_others ? NLM_F_REPLACE : NLM_F_EXCL));
+	struct ndmsg entry = {
+		.ndm_family = PF_BRIDGE,
+		.ndm_ifindex = (int)sys_link_index(tap),
+		.ndm_state = NUD_NOARP, /* static, but not the bridge's own */
+		.ndm_flags = NTF_MASTER,
+	};
+	append(&m, &entry, sizeof(entry));
+	put(&m, NDA_LLADDR, mac, NET_MAC);
+	return ask(&m);
 }

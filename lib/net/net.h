@@ -106,7 +106,7 @@ void net_servers(const char *root, char out[NET_SERVERS_MAX]);
 
 /* --- link.c: what the kernel is asked for. All: 0 or -errno. --- */
 
-/* Before the others, but for link_delete(): the module of libmnl is there. */
+/* Before the others, but for link_delete(): the module netlink is there. */
 int link_ready(nova_error_t **error);
 int link_make_bridge(const char *name, uint32_t address, uint8_t prefix);
 /* Attaches a TAP to a bridge, isolated from the others there. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Prints C with a function for every name of the libraries of libnova, each of which aborts.
+"""Prints C with a function for every name of the libraries of libnova, each of which aborts: what
+they export, and what they call of others, libc excepted.
 
 Argument: the compiler."""
 import pathlib
@@ -7,14 +8,15 @@ import re
 import subprocess
 import sys
 
-ARCHIVES = ["jansson", "crypto", "ext2fs", "com_err", "sqlite3", "yaml", "lz4", "zstd", "lzma", "z"]
-SHARED = ["curl", "mnl"]
+LIBRARIES = ["jansson", "crypto", "ext2fs", "com_err", "sqlite3", "yaml", "lz4", "zstd", "lzma",
+             "z", "curl", "nl-3"]
 
 
 def names(file, *options):
-    text = subprocess.run(["nm", *options, "--defined-only", file],
+    text = subprocess.run(["nm", "--format=posix", *options, file],
                           capture_output=True, text=True, check=True).stdout
-    return {line.split()[-1].split("@")[0] for line in text.splitlines() if re.search(r" [A-Z] ", line)}
+    return {line.split()[0].split("@")[0] for line in text.splitlines()
+            if re.match(r"\S+ [A-Zivw] ", line)}
 
 
 def find(file):
@@ -25,14 +27,15 @@ def find(file):
 
 
 hostile = set()
-for library in ARCHIVES + SHARED:
+for library in LIBRARIES:
     archive, shared = find(f"lib{library}.a"), find(f"lib{library}.so")
-    if archive and library in ARCHIVES:
-        hostile |= names(archive, "-g")
+    if archive:
+        hostile |= names(archive, "--extern-only")
     if shared:
-        hostile |= names(shared, "-D")
+        hostile |= names(shared, "--dynamic")
 for library in ("libc.so.6", "libm.so.6"):
-    hostile -= names(find(library), "-D")
+    hostile -= names(find(library), "--dynamic", "--defined-only")
+hostile -= names(find("libgcc.a"), "--defined-only")
 hostile = {name for name in hostile if re.fullmatch(r"[A-Za-z]\w*", name)} - {"main"}
 print("/* SPDX-License-Identifier: MIT */\nvoid abort(void);")
 print("void hostile(void) { abort(); }")

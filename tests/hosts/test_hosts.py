@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from novatest import BUILD, FUNCTIONS, HomeCase
+from novatest import BUILD, FUNCTIONS, ROOT, HomeCase
 
 HELLO = FUNCTIONS / "python/hello.py"
 SANITIZED = os.environ.get("NOVA_SANITIZED", "none") != "none"
@@ -29,6 +29,30 @@ class Hosts(HomeCase):
 
     def test_a_program_with_the_names_of_all_our_libraries_is_not_called(self):
         self.answers(BUILD / "tests/hosts/hostile")
+
+    def guest(self, network, **variables):
+        """What a program says that exports those names and starts a guest on Firecracker's double."""
+        program = self.directory / "firecracker"
+        program.symlink_to(ROOT / "tests/double/firecracker/firecracker")
+        self.write("firecracker.control", '{"guest": "none"}')
+        done = subprocess.run(
+            [BUILD / "tests/hosts/hostile-guest", network], capture_output=True, text=True,
+            timeout=200, check=False,
+            env={**self.environment, "NOVA_ENGINE": "firecracker", "NOVA_FIRECRACKER_JAILER": "off",
+                 "NOVA_FIRECRACKER": str(program), **variables})
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def test_such_a_program_starts_a_guest_on_firecracker(self):
+        self.assertEqual(self.guest("none"), "started on firecracker\n")
+
+    @unittest.skipIf(os.geteuid() != 0 or not os.access("/dev/net/tun", os.R_OK | os.W_OK),
+                     "a network needs root and /dev/net/tun")
+    def test_such_a_program_starts_a_guest_with_a_network(self):
+        said = self.guest("nat")
+        if said == "no namespace\n":
+            self.skipTest("no network namespace can be made")
+        self.assertEqual(said, "started on firecracker\n")
 
     @unittest.skipIf(SANITIZED, "a sanitizer has an allocator of its own")
     def test_other_allocators_serve_the_modules_too(self):

@@ -58,7 +58,7 @@ class Modules(HomeCase):
                 self.novactl(*words)
 
     def test_one_that_is_missing_hinders_nothing_else(self):
-        for name in ("compress", "curl", "mnl", "yaml", "ext2fs"):
+        for name in ("compress", "curl", "netlink", "yaml", "ext2fs"):
             (self.modules / f"nova-{name}.so").unlink()
         self.novactl("list")
 
