@@ -180,7 +180,7 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
 	if (code == 0)
 		code = check_opts(nova, &o, error);
 	if (code == 0)
-		code = registry_lookup(nova, o.function, &function, error);
+		code = registry_lookup(&nova->registry, o.function, &function, error);
 	if (code == 0 && o.memory_mb)
 		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
 	const struct stop stop = { o.interrupt, NULL };

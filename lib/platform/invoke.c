@@ -170,7 +170,7 @@ static int prepare(struct invocation *c, const char *name, const void *payload, 
 	const nova_invoke_opts *opts, nova_error_t **error)
 {
 	if (!c->function) {
-		int code = registry_lookup(c->nova, name, &c->function, error);
+		int code = registry_lookup(&c->nova->registry, name, &c->function, error);
 		if (code < 0)
 			return code;
 	}
@@ -247,7 +247,7 @@ int nova_template_build(
 		code = nova_fail(error, NOVA_ENOTSUP,
 			"templates are switched off: set pool.templates to \"on\"");
 	if (code == 0)
-		code = registry_lookup(nova, function, &found, error);
+		code = registry_lookup(&nova->registry, function, &found, error);
 	if (code == 0)
 		code = lease_take(nova, &found, &wish, &lease, error);
 	if (code == 0)

@@ -4,71 +4,26 @@
 
 /* --- what to ask the pool for --- */
 
-/* Unless it says so itself: at least; who may run longer may be imported as long. */
-#define IMPORT_LIMIT_S 30u
-
-static uint32_t import_limit_s(const struct function_config *config)
+void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY])
 {
-	if (config->init_timeout_s)
-		return config->init_timeout_s;
-	return config->timeout_s > IMPORT_LIMIT_S ? config->timeout_s : IMPORT_LIMIT_S;
-}
-
-/* What a function may want to know of itself; its own variables come behind and win. Not its
- * version: a template that was made for the same code before would not be found again. */
-static int function_env(struct function_want *w, const struct function_record *r)
-{
-	size_t facts = ARRAY_LEN(w->facts);
-	w->facts[0] = str_format("NOVA_FUNCTION_NAME=%s", r->name);
-	w->facts[1] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->config.machine.memory_mb);
-	w->env = calloc(facts + r->config.env.count, sizeof(*w->env));
-	for (size_t i = 0; i < facts; i++) {
-		if (!w->env || !w->facts[i])
-			return NOVA_ENOMEM;
-		w->env[i] = w->facts[i];
-	}
-	for (size_t i = 0; i < r->config.env.count; i++)
-		w->env[facts + i] = r->config.env.items[i];
-	w->init.env = w->env;
-	w->init.env_count = facts + r->config.env.count;
-	return 0;
+	snprintf(out, FUNCTION_POOL_KEY, "%s:%u", record->id, record->version);
 }
 
 int function_want_init(struct function_want *w, const struct nova *nova,
 	const struct function_record *r, nova_error_t **error)
 {
-	const struct runtime *runtime = runtime_find(r->config.runtime);
-	memset(w, 0, sizeof(*w));
-	if (!runtime)
-		return nova_fail(error, NOVA_ECORRUPT,
-			"function '%s' has the runtime '%s', which this libnova does not know",
-			r->name, r->config.runtime);
-	w->disk = registry_disk_path(nova, r->code_hash);
-	if (!w->disk)
-		return nova_oom(error);
 	function_pool_key(r, w->key);
-	w->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
-	properties_export(&r->config, IN_VM, &w->vm);
-	w->vm.rootfs = runtime->image;
-	w->vm.code_disk = w->disk;
-	w->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	properties_export(&r->config, IN_INIT, &w->init);
-	w->init.timeout_ms = import_limit_s(&r->config) * 1000u;
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
-	w->want.vm = &w->vm;
-	w->want.init = &w->init;
+	w->want.vm = &w->of.vm;
+	w->want.init = &w->of.init;
 	w->want.concurrency = r->config.concurrency;
-	return function_env(w, r) < 0 ? nova_oom(error) : 0;
+	return function_vm_init(&w->of, &nova->registry, r, error);
 }
 
 void function_want_done(struct function_want *w)
 {
-	for (size_t i = 0; i < ARRAY_LEN(w->facts); i++)
-		free(w->facts[i]);
-	free(w->env);
-	free(w->disk);
-	memset(w, 0, sizeof(*w));
+	function_vm_done(&w->of);
 }
 
 /* VMs of another size are no good for the others: they have keys of their own. */
@@ -76,12 +31,12 @@ static void make_special(struct function_want *w, const struct lease_wish *wish)
 {
 	size_t len = strlen(w->key);
 	if (wish->memory_mb)
-		w->vm.memory_mb = wish->memory_mb;
+		w->of.vm.memory_mb = wish->memory_mb;
 	if (wish->vcpus)
-		w->vm.vcpus = wish->vcpus;
+		w->of.vm.vcpus = wish->vcpus;
 	if (wish->memory_mb || wish->vcpus)
-		snprintf(
-			w->key + len, sizeof(w->key) - len, ":%u:%u", w->vm.memory_mb, w->vm.vcpus);
+		snprintf(w->key + len, sizeof(w->key) - len, ":%u:%u", w->of.vm.memory_mb,
+			w->of.vm.vcpus);
 	w->want.flags = wish->fresh ? NOVA_POOL_FRESH : 0;
 	w->want.queue_timeout_ms = wish->queue_timeout_ms;
 }
@@ -104,7 +59,7 @@ static int acquire(struct nova *nova, const nova_function_t *function,
 /* Where that cannot be told, the one who reads it says why. */
 static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
 {
-	AUTO_FREE char *disk = registry_disk_path(nova, function->record.code_hash);
+	AUTO_FREE char *disk = registry_disk_path(&nova->registry, function->record.code_hash);
 	return !disk || fs_exists(disk) != 0;
 }
 
@@ -114,11 +69,11 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 {
 	const struct function_record *old = &(*function)->record;
 	AUTO_FUNCTION nova_function_t *now = NULL;
-	int code = registry_lookup(nova, old->name, &now, error);
+	int code = registry_lookup(&nova->registry, old->name, &now, error);
 	if (code < 0)
 		return code;
 	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
-		AUTO_FREE char *disk = registry_disk_path(nova, old->code_hash);
+		AUTO_FREE char *disk = registry_disk_path(&nova->registry, old->code_hash);
 		return nova_fail(error, NOVA_ECORRUPT,
 			"the code disk of function '%s' is gone: %s; register the function again "
 			"to make it",

@@ -8,10 +8,11 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	int code = nova_host_new(config, &nova->host, error);
 	if (code < 0)
 		return code;
-	nova->home = strdup(nova_host_home(nova->host));
-	if (!nova->home)
+	nova->registry.host = nova->host;
+	nova->registry.home = strdup(nova_host_home(nova->host));
+	if (!nova->registry.home)
 		return nova_oom(error);
-	code = registry_open(nova, nova_host_setting(nova->host, "store"), error);
+	code = registry_open(&nova->registry, nova_host_setting(nova->host, "store"), error);
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
@@ -47,13 +48,13 @@ void nova_close(nova_t *nova)
 		host_hurry(nova->host, true);
 	instances_end(nova);
 	nova_pool_free(nova->pool);
-	registry_close(nova);
+	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */
 		host_hurry(nova->host, false);
 	nova_host_unref(nova->host);
 	replicas_done(&nova->replicas);
 	pthread_mutex_destroy(&nova->instances_lock);
-	free(nova->home);
+	free(nova->registry.home);
 	free(nova);
 }
 

@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The door of platform: nova_t, the registry of functions, and what nova_invoke() asks of it.
- *
- * On disk, below the state directory: the store (sqlite: nova.db), and disks/ with one image per
- * code, named by its own SHA-256. disks/.lock is held by whoever adds or removes an image together
- * with the record that uses it, so a record without its image cannot come to be, in whichever order
- * processes run or die. A process that dies leaves at most an image without user or an unfinished
- * one; the next registry_open() removes both.
- */
+/* The door of platform: nova_t, its instances, and what nova_invoke() asks of it. */
 #ifndef NOVA_LIB_PLATFORM_H
 #define NOVA_LIB_PLATFORM_H
 
@@ -19,85 +11,12 @@
 
 #include "base/base.h"
 #include "pool/pool.h"
-#include "store/store.h"
+#include "registry/registry.h"
 #include "vm/vm.h"
-
-/* --- runtimes --- */
-
-/* What the code of a runtime must look like before it is accepted. */
-enum code_form {
-	CODE_ANY,
-	CODE_SOURCE_OR_ELF, /* if it is an ELF, it must be one that runs in the guest */
-	CODE_ELF,
-	CODE_WASM,
-};
-
-struct runtime {
-	const char *name;
-	const char *image; /* root filesystem */
-	enum code_form form;
-	const char *advice; /* how to make code of that form */
-	/* with less the guest does not boot, or a function cannot be imported */
-	uint32_t least_mb;
-};
-
-/* NULL: no such runtime. */
-const struct runtime *runtime_find(const char *name);
-/* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
-int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error);
-/* The names, ending with NULL. */
-const char *const *runtime_names(void);
-
-/* --- code --- */
-
-/* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM.
- * What of a directory will not be in the guest is told to the log. */
-int code_check(const struct runtime *runtime, const nova_function_opts *opts, const char *handler,
-	const struct logger *log, nova_error_t **error);
-
-/* --- function objects --- */
-
-/* Immutable and counted, so the cache and any number of threads can share one. */
-struct nova_function {
-	atomic_uint references;
-	struct function_record record;
-};
-
-/* Takes the content of the record, which is then empty. NULL: out of memory, the record is as it
- * was. */
-nova_function_t *function_new(struct function_record *record);
-nova_function_t *function_ref(nova_function_t *function);
-static inline void function_freep(nova_function_t **function)
-{
-	nova_function_free(*function);
-}
-#define AUTO_FUNCTION CLEANUP(function_freep)
 
 #define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind what they are */
 /* VMs are interchangeable for one version of one function. */
 void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY]);
-
-/* --- cache --- */
-
-#define CACHE_BUCKETS 256u
-#define CACHE_MAX     1024u
-
-struct cache_entry;
-
-/* Functions as they were at one stamp of the store; another stamp empties it. */
-struct function_cache {
-	pthread_mutex_t lock; /* guards all below */
-	uint64_t stamp;
-	size_t count;
-	struct cache_entry *buckets[CACHE_BUCKETS];
-};
-
-int cache_init(struct function_cache *cache, nova_error_t **error);
-void cache_free(struct function_cache *cache);
-/* A new reference, or NULL. */
-nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const char *name);
-/* Remembers what was read after `stamp`; forgetting to is no failure. */
-void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *function);
 
 /* --- replicas.c: VMs that are kept warm --- */
 
@@ -126,32 +45,12 @@ void replicas_apply(void *nova);
 
 struct nova {
 	nova_host_t *host;
-	nova_pool_t *pool;   /* NULL in tests that need no VM */
-	char *home;          /* state directory */
-	struct store *store; /* opened and closed by the registry, as the members below */
-	char *disks;         /* home/disks */
-	struct function_cache cache;
+	nova_pool_t *pool; /* NULL in tests that need no VM */
+	struct registry registry;
 	pthread_mutex_t instances_lock; /* guards the list */
 	nova_instance_t *instances;     /* the oldest first */
 	struct replicas replicas;
 };
-
-/* Makes the state directory `nova->home` if needed, opens the store named by the setting `store`,
- * and removes what a killed process left in disks/. On failure nothing is open. */
-int registry_open(struct nova *nova, const char *store_name, nova_error_t **error);
-/* Accepts a registry that was never opened (all members zero). */
-void registry_close(struct nova *nova);
-
-/* As nova_function_get(), in microseconds for a function that was looked up before; sees what other
- * processes changed. */
-int registry_lookup(
-	struct nova *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
-
-/*
- * Path of a code disk; NULL: out of memory. Between lookup and use another process may delete or
- * replace the function, and its image with it: who finds no file there looks the function up again.
- */
-char *registry_disk_path(const struct nova *nova, const char *code_hash);
 
 /* --- lease.c: a VM for a call or an instance, and its way back --- */
 
@@ -159,11 +58,7 @@ char *registry_disk_path(const struct nova *nova, const char *code_hash);
  * not move, and the record stays. */
 struct function_want {
 	char key[FUNCTION_POOL_KEY];
-	char *disk;
-	char *facts[2];   /* variables that tell a function of itself */
-	const char **env; /* these, and the function's own */
-	nova_vm_opts vm;
-	nova_vm_init_opts init;
+	struct function_vm of;
 	nova_pool_want want;
 };
 int function_want_init(struct function_want *want, const struct nova *nova,

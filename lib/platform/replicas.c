@@ -100,7 +100,7 @@ static bool apply_all(struct nova *nova)
 	struct function_record *records;
 	size_t count;
 	struct pool_keys all = { NULL, 0 }, kept = { NULL, 0 };
-	if (nova->store->ops->list(nova->store, &records, &count, NULL) < 0)
+	if (nova->registry.store->ops->list(nova->registry.store, &records, &count, NULL) < 0)
 		return false;
 	bool whole = keys_new(&all, count) && keys_new(&kept, count);
 	if (whole) {
@@ -122,7 +122,7 @@ void replicas_apply(void *userdata)
 	struct replicas *r = &nova->replicas;
 	uint64_t stamp;
 	pthread_mutex_lock(&r->lock);
-	bool read = nova->store->ops->stamp(nova->store, &stamp, NULL) == 0;
+	bool read = nova->registry.store->ops->stamp(nova->registry.store, &stamp, NULL) == 0;
 	if (read && (!r->known || r->stamp != stamp) && apply_all(nova)) {
 		r->known = true;
 		r->stamp = stamp;

@@ -24,7 +24,7 @@ CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if
 MAX_FUNCTION = 100
 MAX_FILE = 800
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
-ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "store", "platform"]
+ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "store", "registry", "platform"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
     "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",

@@ -52,7 +52,6 @@ CIRCLES = {
         "check.c find.c memory.c",
     ],
     "lib/platform": [
-        "check.c register.c",
         "instance.c invoke.c mode.c",
     ],
     "lib/pool": [

@@ -501,7 +501,7 @@ static void hold_locks(bool hold)
 		&s.p.pool->lock,
 		&s.instance->lock,
 		&s.p.nova->instances_lock,
-		&s.p.nova->cache.lock,
+		&s.p.nova->registry.cache.lock,
 		&s.p.nova->replicas.lock,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)

@@ -479,7 +479,7 @@ START_TEST(calls_go_on_while_a_registration_waits_for_another_process_that_write
 	platform_answers(p.nova, "one", "1");
 	other_begins(&o, path);
 	ck_assert_int_eq(pthread_create(&thread, NULL, register_another, p.nova), 0);
-	await_writer(p.nova->store);
+	await_writer(p.nova->registry.store);
 	for (int i = 0; i < 3; i++)
 		platform_answers(p.nova, "one", "1");
 	ck_ok(nova_function_get(p.nova, "one", &function, &error));

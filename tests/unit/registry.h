@@ -21,17 +21,23 @@ void __wrap_nova_pool_forget(nova_pool_t *pool, const char *key)
 	snprintf(forgotten, sizeof(forgotten), "%s", key);
 }
 
+void __wrap_pool_want_tick(nova_pool_t *pool);
+void __wrap_pool_want_tick(nova_pool_t *pool)
+{
+	(void)pool;
+}
+
 static inline int open_registry(struct nova *n)
 {
 	*n = (struct nova){ 0 };
-	n->home = path_join(dir, "home");
-	return registry_open(n, "sqlite", &error);
+	n->registry.home = path_join(dir, "home");
+	return registry_open(&n->registry, "sqlite", &error);
 }
 
 static inline void close_registry(struct nova *n)
 {
-	registry_close(n);
-	free(n->home);
+	registry_close(&n->registry);
+	free(n->registry.home);
 }
 
 static inline void set_up(void)
@@ -66,7 +72,7 @@ static inline int add(struct nova *n, const char *name, const char *code, uint32
 
 static inline bool has_disk(const char *hash)
 {
-	AUTO_FREE char *path = registry_disk_path(&nova, hash);
+	AUTO_FREE char *path = registry_disk_path(&nova.registry, hash);
 	return fs_exists(path);
 }
 
@@ -79,11 +85,11 @@ static void ck_consistent(void)
 	ck_ok(nova_function_list(&nova, &functions, &count, &error));
 	for (size_t i = 0; i < count; i++) {
 		AUTO_FREE char *path =
-			registry_disk_path(&nova, nova_function_code_hash(functions[i]));
+			registry_disk_path(&nova.registry, nova_function_code_hash(functions[i]));
 		ck_assert_int_eq(sha256_file_hex(path, hash), 0);
 		ck_assert_str_eq(hash, nova_function_code_hash(functions[i]));
 	}
-	int files = fs_list(nova.disks, &names);
+	int files = fs_list(nova.registry.disks, &names);
 	ck_assert_int_ge(files, 0);
 	for (int f = 0; f < files; f++) {
 		bool known = !strcmp(names[f], ".lock");

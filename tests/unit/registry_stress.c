@@ -14,7 +14,7 @@
 static uint32_t version_seen(const char *name)
 {
 	AUTO_FUNCTION nova_function_t *f = NULL;
-	ck_ok(registry_lookup(&nova, name, &f, &error));
+	ck_ok(registry_lookup(&nova.registry, name, &f, &error));
 	return nova_function_version(f);
 }
 
@@ -25,8 +25,8 @@ START_TEST(a_lookup_sees_what_others_changed_and_else_shares_one_object)
 	ck_ok(open_registry(&other));
 	ck_ok(add(&other, "hello", "print(1)", 0));
 	ck_assert_uint_eq(version_seen("hello"), 1);
-	ck_ok(registry_lookup(&nova, "hello", &a, &error));
-	ck_ok(registry_lookup(&nova, "hello", &b, &error));
+	ck_ok(registry_lookup(&nova.registry, "hello", &a, &error));
+	ck_ok(registry_lookup(&nova.registry, "hello", &b, &error));
 	ck_assert_ptr_eq(a, b);
 	ck_ok(add(&other, "hello", "print(2)", NOVA_REGISTER_REPLACE));
 	ck_assert_uint_eq(version_seen("hello"), 2);
@@ -34,7 +34,7 @@ START_TEST(a_lookup_sees_what_others_changed_and_else_shares_one_object)
 	ck_assert_uint_eq(version_seen("hello"), 3);
 	ck_ok(nova_function_delete(&other, "hello", &error));
 	nova_function_t *gone;
-	ck_fails(NOVA_ENOTFOUND, registry_lookup(&nova, "hello", &gone, &error));
+	ck_fails(NOVA_ENOTFOUND, registry_lookup(&nova.registry, "hello", &gone, &error));
 	ck_assert_uint_eq(nova_function_version(a), 1); /* what is held stays as it was */
 	nova_function_free(a);
 	nova_function_free(b);
@@ -48,17 +48,18 @@ START_TEST(more_functions_than_the_cache_holds_are_all_found)
 		AUTO_FREE char *name = str_format("f%u", i);
 		struct function_record record = { .name = strdup(name) };
 		nova_function_t *f = function_new(&record);
-		cache_put(&nova.cache, 0, f);
+		cache_put(&nova.registry.cache, 0, f);
 		nova_function_free(f);
-		ck_assert_uint_le(nova.cache.count, CACHE_MAX);
-		AUTO_FUNCTION nova_function_t *found = cache_get(&nova.cache, 0, name);
+		ck_assert_uint_le(nova.registry.cache.count, CACHE_MAX);
+		AUTO_FUNCTION nova_function_t *found = cache_get(&nova.registry.cache, 0, name);
 		ck_assert_ptr_nonnull(found);
 	}
-	AUTO_FUNCTION nova_function_t *last = cache_get(&nova.cache, 0, "f1100");
+	AUTO_FUNCTION nova_function_t *last = cache_get(&nova.registry.cache, 0, "f1100");
 	ck_assert_ptr_null(
-		cache_get(&nova.cache, 7, "f1100")); /* another stamp: all are forgotten */
-	cache_put(&nova.cache, 0, last); /* what a slow reader brings too late is not taken */
-	ck_assert_ptr_null(cache_get(&nova.cache, 7, "f1100"));
+		cache_get(&nova.registry.cache, 7, "f1100")); /* another stamp: all are forgotten */
+	cache_put(&nova.registry.cache, 0,
+		last); /* what a slow reader brings too late is not taken */
+	ck_assert_ptr_null(cache_get(&nova.registry.cache, 7, "f1100"));
 }
 END_TEST
 
@@ -153,10 +154,10 @@ START_TEST(left_overs_go_at_the_next_opening_but_foreign_files_stay)
 	static const char *const gone[] = { ".new-0123456789abcdef",
 		".new-0123456789abcdef.tmp-aabbccddeeff",
 		"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc.ext4" };
-	AUTO_FREE char *mine = path_join(nova.disks, "notes.txt");
+	AUTO_FREE char *mine = path_join(nova.registry.disks, "notes.txt");
 	ck_assert_int_eq(fs_write_file(mine, "x", 1, 0600), 0);
 	for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
-		AUTO_FREE char *path = path_join(nova.disks, gone[i]);
+		AUTO_FREE char *path = path_join(nova.registry.disks, gone[i]);
 		ck_assert_int_eq(fs_write_file(path, "x", 1, 0600), 0);
 	}
 	close_registry(&nova);
@@ -172,13 +173,13 @@ START_TEST(a_damaged_store_costs_no_disk)
 	ck_ok(add(&nova, "hello", "print(1)", 0));
 	AUTO_FUNCTION nova_function_t *f = NULL;
 	ck_ok(nova_function_get(&nova, "hello", &f, &error));
-	AUTO_FREE char *disk = registry_disk_path(&nova, nova_function_code_hash(f));
-	AUTO_FREE char *db = path_join(nova.home, "nova.db");
+	AUTO_FREE char *disk = registry_disk_path(&nova.registry, nova_function_code_hash(f));
+	AUTO_FREE char *db = path_join(nova.registry.home, "nova.db");
 	close_registry(&nova);
 	ck_assert_int_eq(fs_write_file(db, "this is no database, as anyone can see", 38, 0600), 0);
 	ck_fails_with(NOVA_ECORRUPT, "nova.db", open_registry(&nova));
 	ck_assert(fs_exists(disk));
-	nova.store = NULL;
+	nova.registry.store = NULL;
 }
 END_TEST
 
@@ -232,11 +233,11 @@ START_TEST(without_rights_nothing_is_stored_and_the_code_is_named)
 	if (child == 0) {
 		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
 			_exit(99);
-		if (registry_open(&(struct nova){ .home = nova.home }, "sqlite", &error) !=
-			NOVA_EPERM)
+		if (registry_open(&(struct registry){ .home = nova.registry.home }, "sqlite",
+			    &error) != NOVA_EPERM)
 			_exit(1);
-		struct nova own = { .home = path_join(dir, "own") };
-		if (registry_open(&own, "sqlite", NULL) != 0)
+		struct nova own = { .registry.home = path_join(dir, "own") };
+		if (registry_open(&own.registry, "sqlite", NULL) != 0)
 			_exit(2);
 		nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 		o.name = "f";

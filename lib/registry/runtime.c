@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The runtimes: everything the library knows about them, in one table. */
-#include "platform/platform.h"
+#include "registry/registry.h"
 
 static const struct runtime runtimes[] = {
 	{ "python", "python", CODE_ANY, "", 96 },

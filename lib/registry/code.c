@@ -9,7 +9,7 @@
 #include <fcntl.h>
 
 #include "disk/disk.h"
-#include "platform/platform.h"
+#include "registry/internal.h"
 
 #define MAX_SEGMENTS 256u
 

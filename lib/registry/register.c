@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nova_function_register(): from options to a checked record, a code disk and a row, in this order
+ * Registering: from options to a checked record, a code disk and a row, in this order
  * and under one lock:
  *
  *     image under a temporary name -> its hash -> what is stored under the name -> image to its
@@ -9,12 +9,7 @@
  * A row is written only when its image is in place, and an image is removed only when no row has
  * it.
  */
-#include <fcntl.h>
-
-#include <nova/disk.h>
-
-#include "hash/hash.h"
-#include "platform/registry.h"
+#include "registry/internal.h"
 
 /* --- options to a record --- */
 
@@ -98,73 +93,6 @@ static int record_from_opts(
 	return code < 0 ? code : record_check_fields(r, NOVA_EINVAL, error);
 }
 
-/* --- comparing --- */
-
-/* The first thing in which two functions of one name differ, or NULL. Where the code lay is no
- * property of the function. */
-static const char *difference(const struct function_record *a, const struct function_record *b)
-{
-	return strcmp(a->code_hash, b->code_hash) ?
-		       "code" :
-		       function_config_difference(&a->config, &b->config);
-}
-
-/* --- the code disk --- */
-
-/* An image that has not found its place; removed when it goes out of scope. */
-struct unfinished {
-	char *path;
-};
-
-static void unfinished_remove(struct unfinished *u)
-{
-	if (u->path)
-		fs_unlink(u->path);
-	free(u->path);
-}
-
-int register_image(
-	const char *path, const nova_function_opts *o, char hash[SHA256_HEX], nova_error_t **error)
-{
-	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	disk.source = o->code_path;
-	disk.data = o->code;
-	disk.data_len = o->code_len;
-	int r = nova_disk_build(path, &disk, error);
-	if (r < 0)
-		return nova_wrap(error, r, "code");
-	r = sha256_file_hex(path, hash);
-	return r < 0 ? nova_fail_os(error, r, "cannot read the code disk %s", path) : 0;
-}
-
-static int build_disk(struct nova *nova, const nova_function_opts *o, struct unfinished *ret,
-	char hash[SHA256_HEX], nova_error_t **error)
-{
-	char random[17];
-	int r = random_hex(random, 16);
-	if (r < 0)
-		return nova_fail_os(error, r, "cannot get random bytes");
-	ret->path = str_format("%s/" REGISTRY_UNFINISHED "%s", nova->disks, random);
-	return ret->path ? register_image(ret->path, o, hash, error) : nova_oom(error);
-}
-
-/* Gives the image its name. One that is there already is kept: it has the same content, unless it
- * was cut short. */
-static int place_disk(
-	struct nova *nova, struct unfinished *u, const char *hash, nova_error_t **error)
-{
-	AUTO_FREE char *path = registry_disk_path(nova, hash);
-	if (!path)
-		return nova_oom(error);
-	uint64_t made, stored;
-	if (fs_stat(u->path, &made, NULL) == 0 && fs_stat(path, &stored, NULL) == 0 &&
-		made == stored)
-		return 0;
-	AUTO_FD int fd = sys_open(u->path, O_RDONLY, 0);
-	int r = fd < 0 ? fd : fs_publish(fd, u->path, path);
-	return r < 0 ? nova_fail_os(error, r, "cannot store the code disk %s", path) : 0;
-}
-
 /* --- storing --- */
 
 static char *make_uuid(void)
@@ -192,36 +120,25 @@ static int complete(
 	return record_check(r, NOVA_EINVAL, error);
 }
 
-static int store_record(struct nova *nova, struct function_record *r,
+static int store_record(struct registry *registry, struct function_record *r,
 	const struct function_record *old, struct unfinished *u, nova_error_t **error)
 {
 	AUTO_FREE char *disk = NULL;
 	int code = complete(r, old, error);
 	if (code == 0 && old && strcmp(old->code_hash, r->code_hash))
-		code = registry_doomed_disk(nova, old->code_hash, 1, &disk, error);
+		code = code_disk_unused(registry, old->code_hash, 1, &disk, error);
 	if (code < 0)
 		return code;
-	code = place_disk(nova, u, r->code_hash, error);
+	code = code_disk_place(registry, u, r->code_hash, error);
 	if (code == 0)
-		code = nova->store->ops->put(nova->store, r, old ? old->version : 0, error);
+		code = registry->store->ops->put(registry->store, r, old ? old->version : 0, error);
 	if (code < 0) {
-		registry_drop_disk(nova, r->code_hash);
+		code_disk_drop(registry, r->code_hash);
 		return code;
 	}
 	if (disk)
 		fs_unlink(disk);
 	return 0;
-}
-
-/* What is stored under the name now; empty if nothing is. */
-static int read_present(
-	struct nova *nova, const char *name, struct function_record *ret, nova_error_t **error)
-{
-	AUTO_ERROR nova_error_t *failure = NULL;
-	int r = nova->store->ops->get(nova->store, name, ret, &failure);
-	if (r < 0 && r != NOVA_ENOTFOUND && error)
-		*error = STEAL(failure);
-	return r == NOVA_ENOTFOUND ? 0 : r;
 }
 
 static void record_move(struct function_record *to, struct function_record *from)
@@ -230,46 +147,37 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
-int register_is_stored(struct nova *nova, const struct function_record *record, bool *ret_same,
-	nova_error_t **error)
-{
-	AUTO_RECORD struct function_record present = { 0 };
-	int r = read_present(nova, record->name, &present, error);
-	*ret_same = r == 0 && present.name && !difference(&present, record);
-	return r;
-}
-
 /* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it
  * does. */
-static int settle(struct nova *nova, const nova_function_opts *o, struct function_record *record,
-	struct function_record *ret_former, nova_error_t **error)
+static int store(struct registry *registry, const nova_function_opts *o,
+	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	char hash[SHA256_HEX];
 	CLEANUP(unfinished_remove) struct unfinished image = { 0 };
 	AUTO_RECORD struct function_record present = { 0 };
-	int r = build_disk(nova, o, &image, hash, error);
+	int r = code_disk_new(registry, o, &image, hash, error);
 	if (r == 0 && !(record->code_hash = strdup(hash)))
 		r = nova_oom(error);
 	if (r == 0)
-		r = read_present(nova, record->name, &present, error);
+		r = registry_read_present(registry, record->name, &present, error);
 	if (r < 0)
 		return r;
 	if (!present.name)
-		return store_record(nova, record, NULL, &image, error);
-	const char *what = difference(&present, record);
+		return store_record(registry, record, NULL, &image, error);
+	const char *what = record_difference(&present, record);
 	if (what && !(o->flags & NOVA_REGISTER_REPLACE))
 		return nova_fail(error, NOVA_EEXIST,
 			"a function '%s' exists and differs in its %s; choose another name, delete "
 			"it first, or ask to replace it (NOVA_REGISTER_REPLACE)",
 			record->name, what);
 	if (what) {
-		r = store_record(nova, record, &present, &image, error);
+		r = store_record(registry, record, &present, &image, error);
 		if (r == 0)
 			record_move(ret_former, &present);
 		return r;
 	}
 	/* The same again; its image is put back should somebody have removed it. */
-	r = place_disk(nova, &image, hash, error);
+	r = code_disk_place(registry, &image, hash, error);
 	if (r < 0)
 		return r;
 	record_clear(record);
@@ -277,59 +185,54 @@ static int settle(struct nova *nova, const nova_function_opts *o, struct functio
 	return 0;
 }
 
-static int settle_locked(struct nova *nova, const nova_function_opts *o,
+static int store_locked(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
-	int r = registry_lock(nova, true, &lock);
+	int r = code_disks_lock(registry, true, &lock);
 	if (r < 0)
-		return nova_fail_os(error, r, "cannot lock %s", nova->disks);
-	return settle(nova, o, record, ret_former, error);
+		return nova_fail_os(error, r, "cannot lock %s", registry->disks);
+	return store(registry, o, record, ret_former, error);
 }
 
-int nova_function_register(nova_t *nova, const nova_function_opts *opts,
-	nova_function_t **ret_function, nova_error_t **error)
+/* What can be told without building anything. */
+static int check_opts(struct registry *registry, const nova_function_opts *o,
+	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error)
 {
-	if (ANY_NULL(error, nova, opts))
-		return NOVA_EINVAL;
-	nova_function_opts o;
-	AUTO_RECORD struct function_record record = { 0 };
-	const struct runtime *runtime = NULL;
-	int r = opts_import(&o, sizeof(o), opts, "nova_function_opts", error);
+	int r = check_presence(o, error);
 	if (r == 0)
-		r = registry_check_process(nova, error);
+		r = find_runtime(o->runtime, ret_runtime, error);
 	if (r == 0)
-		r = check_presence(&o, error);
+		r = record_from_opts(record, o, error);
 	if (r == 0)
-		r = find_runtime(o.runtime, &runtime, error);
-	if (r == 0)
-		r = record_from_opts(&record, &o, error);
-	if (r == 0)
-		r = code_check(runtime, &o, record.config.handler,
-			nova->host ? host_log(nova->host) : NULL, error);
+		r = code_check(*ret_runtime, o, record->config.handler,
+			registry->host ? host_log(registry->host) : NULL, error);
 	if (r < 0)
 		return r;
-	if (fs_reserve_is_spent(nova->home))
+	if (fs_reserve_is_spent(registry->home))
 		return nova_fail(error, NOVA_ENOSPC,
 			"there is no room for a function in %s (No space left on device): delete "
-			"some, or "
-			"something else on that file system",
-			nova->home);
-	r = function_check(nova, &o, runtime, &record, error);
+			"some, or something else on that file system",
+			registry->home);
+	return 0;
+}
+
+int registry_register(struct registry *registry, const nova_function_opts *o,
+	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error)
+{
+	AUTO_RECORD struct function_record record = { 0 };
+	const struct runtime *runtime = NULL;
+	int r = check_opts(registry, o, &record, &runtime, error);
+	if (r == 0)
+		r = function_check(registry, o, runtime, &record, error);
 	if (r < 0)
 		return r;
 	/* Made before anything is stored, so that nothing can fail once it is. */
 	AUTO_FUNCTION nova_function_t *function = function_new(&record);
 	if (!function)
 		return nova_oom(error);
-	AUTO_RECORD struct function_record former = { 0 };
-	r = settle_locked(nova, &o, &function->record, &former, error);
-	if (r < 0)
-		return r;
-	if (former.name)
-		registry_forget_vms(nova, &former);
-	registry_tell_pool(nova);
-	if (ret_function)
+	r = store_locked(registry, o, &function->record, ret_former, error);
+	if (r == 0)
 		*ret_function = STEAL(function);
-	return 0;
+	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that were looked up lately, so that a call of a hot function does not read its row
  * again. */
-#include "platform/platform.h"
+#include "registry/registry.h"
 
 struct cache_entry {
 	struct cache_entry *next;

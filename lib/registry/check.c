@@ -3,7 +3,7 @@
  * The look at a function in a guest before it is stored: its module is imported once, as before
  * every first call. What is wrong with it is told at registering, and which function is called.
  */
-#include "platform/registry.h"
+#include "registry/internal.h"
 #include "template/template.h"
 
 /* A code disk for this look only, in the directory of this process, which goes with it. */
@@ -20,55 +20,57 @@ static void trial_done(struct trial *trial)
 	free(trial->disk);
 }
 
-static int build_disk(struct nova *nova, const nova_function_opts *o, struct trial *trial,
+static int build_disk(struct registry *registry, const nova_function_opts *o, struct trial *trial,
 	char hash[SHA256_HEX], nova_error_t **error)
 {
 	char random[17];
 	int r = random_hex(random, 16);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot get random bytes");
-	const char *directory = host_engine_env(nova->host)->run_dir;
+	const char *directory = host_engine_env(registry->host)->run_dir;
 	trial->disk = str_format("%s/check-%s.ext4", directory, random);
-	return trial->disk ? register_image(trial->disk, o, hash, error) : nova_oom(error);
+	return trial->disk ? code_disk_build(trial->disk, o, hash, error) : nova_oom(error);
 }
 
 /* Whether this host can have a guest at all, not whether it would come up. */
-static int find_guest(struct nova *nova, const struct runtime *runtime, nova_error_t **error)
+static int find_guest(
+	struct registry *registry, const struct runtime *runtime, nova_error_t **error)
 {
 	const struct engine_ops *ops;
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
-	int code = host_choose_engine(nova->host, NULL, &ops, error);
+	int code = host_choose_engine(registry->host, NULL, &ops, error);
 	if (code < 0 || !ops->needs_guest)
 		return code;
-	return vm_find_images(nova->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);
+	return vm_find_images(
+		registry->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);
 }
 
-static int try_in_guest(struct nova *nova, const nova_function_opts *o,
+static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 	const struct function_record *record, struct trial *trial, nova_error_t **error)
 {
-	CLEANUP(function_want_done) struct function_want w = { .disk = NULL };
+	CLEANUP(function_vm_done) struct function_vm f = { .disk = NULL };
 	const struct stop stop = { o->interrupt, NULL };
 	struct function_record stored_soon = *record;
 	stored_soon.id = (char *)"check";
 	stored_soon.version = 1;
-	int code = function_want_init(&w, nova, &stored_soon, error);
+	int code = function_vm_init(&f, registry, &stored_soon, error);
 	if (code < 0)
 		return code;
-	w.vm.code_disk = trial->disk;
-	const struct template_want want = { w.key, &w.vm, &w.init };
-	code = template_try(nova->host, &want, &stop, &trial->vm, error);
+	f.vm.code_disk = trial->disk;
+	const struct template_want want = { record->name, &f.vm, &f.init };
+	code = template_try(registry->host, &want, &stop, &trial->vm, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }
 
 /* What was found is the handler, unless one was named. A typing error in its name makes a script of
  * a file, which is therefore said. */
-static int take_handler(struct nova *nova, const struct trial *trial,
+static int take_handler(struct registry *registry, const struct trial *trial,
 	struct function_record *record, nova_error_t **error)
 {
 	if (*record->config.handler)
 		return 0;
 	if (!*vm_entry(trial->vm) && strcmp(record->config.runtime, "python") == 0)
-		log_warn(host_log(nova->host), "function",
+		log_warn(host_log(registry->host), "function",
 			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a "
 			"script",
 			record->name);
@@ -82,10 +84,10 @@ static int take_handler(struct nova *nova, const struct trial *trial,
 	return 0;
 }
 
-static void tell_draws(struct nova *nova, const struct trial *trial, const char *name)
+static void tell_draws(struct registry *registry, const struct trial *trial, const char *name)
 {
 	if (vm_draws(trial->vm))
-		log_warn(host_log(nova->host), "function",
+		log_warn(host_log(registry->host), "function",
 			"'%s' is imported anew in each VM, as clones would share what its import "
 			"draws: %s",
 			name, vm_draws(trial->vm));
@@ -98,22 +100,23 @@ static bool is_the_answer(int code, const nova_function_opts *o)
 	       code == NOVA_ENOMEM || o->check == NOVA_CHECK_ALWAYS;
 }
 
-static int check(struct nova *nova, const nova_function_opts *o, struct function_record *record,
-	nova_error_t **error)
+static int check(struct registry *registry, const nova_function_opts *o,
+	struct function_record *record, nova_error_t **error)
 {
 	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
 	char hash[SHA256_HEX];
 	bool same = false;
-	int code = build_disk(nova, o, &trial, hash, error);
+	int code = build_disk(registry, o, &trial, hash, error);
 	record->code_hash = hash;
 	if (code == 0)
-		code = register_is_stored(nova, record, &same, error);
+		code = registry_has_same(registry, record, &same, error);
 	if (code == 0 && !same) {
 		AUTO_ERROR nova_error_t *failure = NULL;
-		code = try_in_guest(nova, o, record, &trial, &failure);
+		code = try_in_guest(registry, o, record, &trial, &failure);
 		if (!is_the_answer(code, o)) {
-			log_warn(host_log(nova->host), "function", "'%s' is stored unchecked: %s",
-				record->name, nova_error_message(failure));
+			log_warn(host_log(registry->host), "function",
+				"'%s' is stored unchecked: %s", record->name,
+				nova_error_message(failure));
 			code = 0;
 		} else if (error) {
 			*error = STEAL(failure);
@@ -122,20 +125,20 @@ static int check(struct nova *nova, const nova_function_opts *o, struct function
 	record->code_hash = NULL; /* the image that is stored is another one */
 	if (code < 0 || !trial.vm)
 		return code;
-	tell_draws(nova, &trial, record->name);
-	return take_handler(nova, &trial, record, error);
+	tell_draws(registry, &trial, record->name);
+	return take_handler(registry, &trial, record, error);
 }
 
-int function_check(struct nova *nova, const nova_function_opts *o, const struct runtime *runtime,
-	struct function_record *record, nova_error_t **error)
+int function_check(struct registry *registry, const nova_function_opts *o,
+	const struct runtime *runtime, struct function_record *record, nova_error_t **error)
 {
 	bool always = o->check == NOVA_CHECK_ALWAYS;
 	if (o->check == NOVA_CHECK_NEVER || (!always && strcmp(runtime->name, "python") != 0))
 		return 0;
-	if (!nova->host)
+	if (!registry->host)
 		return 0; /* a store by itself */
-	int code = find_guest(nova, runtime, always ? error : NULL);
+	int code = find_guest(registry, runtime, always ? error : NULL);
 	if (code < 0)
 		return always ? code : 0;
-	return check(nova, o, record, error);
+	return check(registry, o, record, error);
 }

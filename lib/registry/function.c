@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "json/json.h"
-#include "platform/platform.h"
+#include "registry/registry.h"
 
 nova_function_t *function_new(struct function_record *record)
 {
@@ -36,11 +36,6 @@ void nova_function_list_free(nova_function_t **functions, size_t count)
 	for (size_t i = 0; functions && i < count; i++)
 		nova_function_free(functions[i]);
 	free(functions);
-}
-
-void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY])
-{
-	snprintf(out, FUNCTION_POOL_KEY, "%s:%u", record->id, record->version);
 }
 
 /* What the getters tell of NULL is told of a record without anything. */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry's calls of nova/function.h: what changes there is told to the pool. */
+#include "platform/platform.h"
+
+/* `former`: what has been replaced or deleted; its VMs are waited for. */
+static void functions_changed(nova_t *nova, const struct function_record *former)
+{
+	char key[FUNCTION_POOL_KEY];
+	if (!nova->pool)
+		return;
+	if (former) {
+		function_pool_key(former, key);
+		nova_pool_forget(nova->pool, key);
+	}
+	pool_want_tick(nova->pool); /* the functions' min_replicas are to be looked at */
+}
+
+int nova_function_register(nova_t *nova, const nova_function_opts *opts,
+	nova_function_t **ret_function, nova_error_t **error)
+{
+	nova_function_opts o;
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	AUTO_RECORD struct function_record former = { 0 };
+	if (ANY_NULL(error, nova, opts))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_function_opts", error);
+	if (code == 0)
+		code = registry_check_process(&nova->registry, error);
+	if (code == 0)
+		code = registry_register(&nova->registry, &o, &former, &function, error);
+	if (code < 0)
+		return code;
+	functions_changed(nova, former.name ? &former : NULL);
+	if (ret_function)
+		*ret_function = STEAL(function);
+	return 0;
+}
+
+int nova_function_get(
+	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error)
+{
+	if (ANY_NULL(error, nova, name, ret_function))
+		return NOVA_EINVAL;
+	int code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code : registry_lookup(&nova->registry, name, ret_function, error);
+}
+
+int nova_function_list(
+	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
+{
+	if (ANY_NULL(error, nova, ret_functions, ret_count))
+		return NOVA_EINVAL;
+	int code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code : registry_list(&nova->registry, ret_functions, ret_count, error);
+}
+
+int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error)
+{
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	if (ANY_NULL(error, nova, name))
+		return NOVA_EINVAL;
+	int code = registry_check_process(&nova->registry, error);
+	if (code == 0)
+		code = registry_delete(&nova->registry, name, &function, error);
+	if (code == 0)
+		functions_changed(nova, &function->record);
+	return code;
+}

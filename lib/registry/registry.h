@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of registry: functions by name, with their code.
+ *
+ * On disk, below the state directory: the store (sqlite: nova.db), and disks/ with one image per
+ * code, named by its own SHA-256. disks/.lock is held by whoever adds or removes an image together
+ * with the record that uses it, so a record without its image cannot come to be, in whichever order
+ * processes run or die. A process that dies leaves at most an image without user or an unfinished
+ * one; the next registry_open() removes both.
+ */
+#ifndef NOVA_LIB_REGISTRY_H
+#define NOVA_LIB_REGISTRY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <nova/function.h>
+
+#include "host/host.h"
+#include "store/store.h"
+
+/* --- runtimes --- */
+
+/* What the code of a runtime must look like before it is accepted. */
+enum code_form {
+	CODE_ANY,
+	CODE_SOURCE_OR_ELF, /* if it is an ELF, it must be one that runs in the guest */
+	CODE_ELF,
+	CODE_WASM,
+};
+
+struct runtime {
+	const char *name;
+	const char *image; /* root filesystem */
+	enum code_form form;
+	const char *advice; /* how to make code of that form */
+	/* with less the guest does not boot, or a function cannot be imported */
+	uint32_t least_mb;
+};
+
+/* NULL: no such runtime. */
+const struct runtime *runtime_find(const char *name);
+/* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
+int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error);
+/* The names, ending with NULL. */
+const char *const *runtime_names(void);
+
+/* --- function objects --- */
+
+/* Immutable and counted, so the cache and any number of threads can share one. */
+struct nova_function {
+	atomic_uint references;
+	struct function_record record;
+};
+
+/* Takes the content of the record, which is then empty. NULL: out of memory, the record is as it
+ * was. */
+nova_function_t *function_new(struct function_record *record);
+nova_function_t *function_ref(nova_function_t *function);
+static inline void function_freep(nova_function_t **function)
+{
+	nova_function_free(*function);
+}
+#define AUTO_FUNCTION CLEANUP(function_freep)
+
+/* --- cache --- */
+
+#define CACHE_BUCKETS 256u
+#define CACHE_MAX     1024u
+
+struct cache_entry;
+
+/* Functions as they were at one stamp of the store; another stamp empties it. */
+struct function_cache {
+	pthread_mutex_t lock; /* guards all below */
+	uint64_t stamp;
+	size_t count;
+	struct cache_entry *buckets[CACHE_BUCKETS];
+};
+
+int cache_init(struct function_cache *cache, nova_error_t **error);
+void cache_free(struct function_cache *cache);
+/* A new reference, or NULL. */
+nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const char *name);
+/* Remembers what was read after `stamp`; forgetting to is no failure. */
+void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *function);
+
+/* --- the registry --- */
+
+struct registry {
+	nova_host_t *host;   /* NULL in tests that need no VM */
+	char *home;          /* state directory; both are set, and kept, by the caller */
+	struct store *store; /* this and those below are opened and closed here */
+	char *disks;         /* home/disks */
+	struct function_cache cache;
+};
+
+/* Makes the state directory if needed, opens the store named by the setting `store`, and removes
+ * what a killed process left in disks/. On failure nothing is open. */
+int registry_open(struct registry *registry, const char *store_name, nova_error_t **error);
+/* Accepts one that was never opened (all members zero). */
+void registry_close(struct registry *registry);
+/* 0; NOVA_EBUSY in a fork of the process, where neither the store's connection nor any lock can be
+ * used. */
+int registry_check_process(const struct registry *registry, nova_error_t **error);
+
+/* As nova_function_get(), in microseconds for a function that was looked up before; sees what other
+ * processes changed. */
+int registry_lookup(struct registry *registry, const char *name, nova_function_t **ret_function,
+	nova_error_t **error);
+/* As nova_function_list(). */
+int registry_list(struct registry *registry, nova_function_t ***ret_functions, size_t *ret_count,
+	nova_error_t **error);
+/* As nova_function_register(), of whole options. *ret_former (empty): what it replaces, if it does.
+ */
+int registry_register(struct registry *registry, const nova_function_opts *opts,
+	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error);
+/* As nova_function_delete(). *ret_function is what it was. */
+int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,
+	nova_error_t **error);
+
+/*
+ * Path of a code disk; NULL: out of memory. Between lookup and use another process may delete or
+ * replace the function, and its image with it: who finds no file there looks the function up again.
+ */
+char *registry_disk_path(const struct registry *registry, const char *code_hash);
+
+/* --- vm.c --- */
+
+/* What a VM of a function is started with, and given. Points into itself and into the record: does
+ * not move, and the record stays. */
+struct function_vm {
+	char *disk;
+	char *facts[2];   /* variables that tell a function of itself */
+	const char **env; /* these, and the function's own */
+	nova_vm_opts vm;
+	nova_vm_init_opts init;
+};
+int function_vm_init(struct function_vm *ret_vm, const struct registry *registry,
+	const struct function_record *record, nova_error_t **error);
+void function_vm_done(struct function_vm *vm);
+
+#endif

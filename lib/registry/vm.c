@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* From a function to a VM with it: what its start and its init are given. */
+#include "registry/registry.h"
+
+/* Unless it says so itself: at least; who may run longer may be imported as long. */
+#define IMPORT_LIMIT_S 30u
+
+static uint32_t import_limit_s(const struct function_config *config)
+{
+	if (config->init_timeout_s)
+		return config->init_timeout_s;
+	return config->timeout_s > IMPORT_LIMIT_S ? config->timeout_s : IMPORT_LIMIT_S;
+}
+
+/* What a function may want to know of itself; its own variables come behind and win. Not its
+ * version: a template that was made for the same code before would not be found again. */
+static int function_env(struct function_vm *f, const struct function_record *r)
+{
+	size_t facts = ARRAY_LEN(f->facts);
+	f->facts[0] = str_format("NOVA_FUNCTION_NAME=%s", r->name);
+	f->facts[1] = str_format("NOVA_FUNCTION_MEMORY_MB=%u", r->config.machine.memory_mb);
+	f->env = calloc(facts + r->config.env.count, sizeof(*f->env));
+	for (size_t i = 0; i < facts; i++) {
+		if (!f->env || !f->facts[i])
+			return NOVA_ENOMEM;
+		f->env[i] = f->facts[i];
+	}
+	for (size_t i = 0; i < r->config.env.count; i++)
+		f->env[facts + i] = r->config.env.items[i];
+	f->init.env = f->env;
+	f->init.env_count = facts + r->config.env.count;
+	return 0;
+}
+
+int function_vm_init(struct function_vm *f, const struct registry *registry,
+	const struct function_record *r, nova_error_t **error)
+{
+	const struct runtime *runtime = runtime_find(r->config.runtime);
+	memset(f, 0, sizeof(*f));
+	if (!runtime)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"function '%s' has the runtime '%s', which this libnova does not know",
+			r->name, r->config.runtime);
+	f->disk = registry_disk_path(registry, r->code_hash);
+	if (!f->disk)
+		return nova_oom(error);
+	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
+	properties_export(&r->config, IN_VM, &f->vm);
+	f->vm.rootfs = runtime->image;
+	f->vm.code_disk = f->disk;
+	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
+	properties_export(&r->config, IN_INIT, &f->init);
+	f->init.timeout_ms = import_limit_s(&r->config) * 1000u;
+	return function_env(f, r) < 0 ? nova_oom(error) : 0;
+}
+
+void function_vm_done(struct function_vm *f)
+{
+	for (size_t i = 0; i < ARRAY_LEN(f->facts); i++)
+		free(f->facts[i]);
+	free(f->env);
+	free(f->disk);
+	memset(f, 0, sizeof(*f));
+}
