@@ -64,8 +64,8 @@ struct platform platform_open(const char *setting, ...)
 		ck_ok(nova_config_set(p.config, setting, va_arg(args, const char *), &error));
 	va_end(args);
 	ck_ok(nova_open(p.config, &p.nova, &error));
-	nova_host_set_log(nova_get_host(p.nova), note_vm, NULL, NOVA_LOG_INFO);
-	p.pool = nova_get_pool(p.nova);
+	nova_host_set_log(nova_host_get(p.nova), note_vm, NULL, NOVA_LOG_INFO);
+	p.pool = nova_pool_get(p.nova);
 	return p;
 }
 
@@ -91,7 +91,7 @@ void platform_add(nova_t *nova, const char *name, const char *runtime, const cha
 
 int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result)
 {
-	return nova_invoke(nova, name, "{}", 2, NULL, ret_result, &error);
+	return nova_invoke(nova, name, "{}", NULL, ret_result, &error);
 }
 
 void platform_answers(nova_t *nova, const char *name, const char *output)

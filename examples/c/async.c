@@ -17,7 +17,7 @@ static int submit_all(nova_t *nova, nova_queue_t *queue, const char *code, nova_
 	opts.flags = NOVA_REGISTER_REPLACE;
 	int status = nova_function_register(nova, &opts, NULL, error);
 	for (int i = 0; i < CALLS && status == NOVA_OK; i++)
-		status = nova_queue_submit(queue, "hello", "{}", 2, NULL, NULL, NULL, error);
+		status = nova_queue_submit(queue, "hello", "{}", NULL, NULL, error);
 	return status;
 }
 

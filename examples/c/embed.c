@@ -16,7 +16,7 @@ static int run(nova_t *nova, const char *code, const char *event, nova_error_t *
 	opts.flags = NOVA_REGISTER_REPLACE;
 	int status = nova_function_register(nova, &opts, NULL, error);
 	if (status == NOVA_OK)
-		status = nova_invoke(nova, "hello", event, strlen(event), NULL, &result, error);
+		status = nova_invoke(nova, "hello", event, NULL, &result, error);
 	if (status == NOVA_OK)
 		printf("%s\n", nova_result_output(result, NULL));
 	nova_result_free(result);

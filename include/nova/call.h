@@ -6,7 +6,7 @@
  *
  *     nova_queue_new(nova, NULL, &queue, NULL);
  *     for (i = 0; i < 100; i++)
- *             nova_queue_submit(queue, "hello", "{}", 2, NULL, &mine[i], NULL, NULL);
+ *             nova_queue_submit(queue, "hello", "{}", &opts, NULL, NULL);
  *     ... poll(2) on nova_queue_fd(queue) among whatever else the program waits for ...
  *     while (nova_queue_collect(queue, 0, NULL, &call, NULL) == 0 && call) {
  *             result = nova_call_take_result(call);
@@ -78,7 +78,6 @@ NOVA_API int nova_queue_fd(const nova_queue_t *queue);
  * and not by the call.
  * @param opts     as of nova_invoke(); NULL: defaults. on_output is called in a thread of the
  * queue; it may call nova_call_cancel() for its own call
- * @param userdata given back by nova_call_userdata()
  * @param ret_call receives the call; may be NULL. It belongs to the queue until
  * nova_queue_collect() gives it out; until then it is good for everything that is said of a call
  * below
@@ -87,9 +86,8 @@ NOVA_API int nova_queue_fd(const nova_queue_t *queue);
  * function), NOVA_ECORRUPT, NOVA_EBUSY in a fork, NOVA_EIO (no thread can be started), NOVA_ENOMEM.
  * Since 0.1.
  */
-NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call,
-	nova_error_t **error);
+NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error);
 
 /**
  * Gives out a call that is finished, each one once, whether it succeeded, failed or was cancelled.
@@ -138,7 +136,7 @@ NOVA_API nova_result_t *nova_call_take_result(nova_call_t *call);
 /** The error of a call that failed, once: from then on it is yours. NULL otherwise. Since 0.1. */
 NOVA_API nova_error_t *nova_call_take_error(nova_call_t *call);
 
-/** As given to nova_queue_submit(). Since 0.1. */
+/** `userdata` of the options that nova_queue_submit() was given. Since 0.1. */
 NOVA_API void *nova_call_userdata(const nova_call_t *call);
 
 /** The id of its request: known from nova_queue_submit() on, and the same that logs and the guest

@@ -6,7 +6,7 @@
  *     nova_t *nova;
  *     nova_result_t *result;
  *     nova_open(NULL, &nova, NULL);
- *     nova_invoke(nova, "hello", "{}", 2, NULL, &result, NULL);
+ *     nova_invoke(nova, "hello", "{}", NULL, &result, NULL);
  *     puts(nova_result_output(result, NULL));
  *
  * Threads: every call may be made from any number of threads at once, except nova_close(), which
@@ -42,13 +42,13 @@ NOVA_API void nova_close(nova_t *nova);
 
 /** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until
  * nova_close(). Since 0.1. */
-NOVA_API nova_host_t *nova_get_host(nova_t *nova);
+NOVA_API nova_host_t *nova_host_get(nova_t *nova);
 
 /** The pool inside, for counters and for ticking: each nova_pool_tick() also applies the
  * `min_replicas` of all functions, as they are in the store by then. What this process registers or
  * deletes makes a tick due by itself; what others do is seen when there is one. Borrowed: lives
  * until nova_close(). Since 0.1. */
-NOVA_API nova_pool_t *nova_get_pool(nova_t *nova);
+NOVA_API nova_pool_t *nova_pool_get(nova_t *nova);
 
 /* --- functions --- */
 
@@ -233,8 +233,8 @@ typedef struct nova_invoke_opts {
 	uint32_t queue_timeout_ms;
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
-	void *userdata;
-	uint32_t mode; /**< enum nova_mode */
+	void *userdata; /**< handed to on_output, and given back by nova_call_userdata() */
+	uint32_t mode;  /**< enum nova_mode */
 	/** 1: a call that succeeds leaves a snapshot, nova_result_snapshot(); not in modes cached
 	 * and ephemeral */
 	uint32_t checkpoint_after;
@@ -262,8 +262,7 @@ typedef struct nova_invoke_opts {
  * otherwise. The error tells by nova_error_outcome() whether the function *never ran* (trying again
  * is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
  *
- * @param payload    JSON text of at most 6 MiB, nested at most 512 deep; NULL with length 0 means
- * "{}"
+ * @param payload    JSON text of at most 6 MiB, nested at most 512 deep; NULL: "{}"
  * @param opts       NULL: defaults
  * @param ret_result receives the result on success **and** whenever the function ran, even if it
  * failed; otherwise NULL
@@ -280,9 +279,8 @@ typedef struct nova_invoke_opts {
  * nova_vm_snapshot() if it succeeded but its snapshot could not be taken; unknown: NOVA_ELOST,
  * NOVA_EAGENT. Since 0.1.
  */
-NOVA_API int nova_invoke(nova_t *nova, const char *function, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, nova_result_t **ret_result,
-	nova_error_t **error);
+NOVA_API int nova_invoke(nova_t *nova, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,7 @@
  * in the memory of a function that works in place, is there for the next one.
  *
  *     nova_instance_start(nova, &opts, &instance, NULL);
- *     nova_instance_invoke(instance, "{}", 2, NULL, &result, NULL);
+ *     nova_instance_invoke(instance, "{}", NULL, &result, NULL);
  *     nova_instance_stop(instance, 0, NULL);
  *     nova_instance_free(instance);
  *
@@ -104,9 +104,8 @@ NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
  * @return as nova_invoke(); NOVA_EBUSY if it is paused; NOVA_ELOST with #NOVA_OUTCOME_NEVER_RAN
  * once it has ended. Since 0.1.
  */
-NOVA_API int nova_instance_invoke(nova_instance_t *instance, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, nova_result_t **ret_result,
-	nova_error_t **error);
+NOVA_API int nova_instance_invoke(nova_instance_t *instance, const char *payload,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
 
 /** Runs a command in it: see nova_vm_command(). @return as that; NOVA_EBUSY; NOVA_ELOST. Since 0.1.
  */

@@ -8,7 +8,7 @@
  *
  *     nova_interrupt_new(&stop, NULL);
  *     opts.interrupt = stop;
- *     nova_invoke(nova, "hello", "{}", 2, &opts, &result, &error); // NOVA_ECANCELED after Ctrl-C
+ *     nova_invoke(nova, "hello", "{}", &opts, &result, &error); // NOVA_ECANCELED after Ctrl-C
  *
  * The rule: every call that may have to wait for a VM, for its guest or for its turn takes a token,
  * in its options or, if it has none of its own, in #nova_wait_opts. Calls that work on files of

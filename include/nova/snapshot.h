@@ -66,7 +66,9 @@ enum nova_merge_conflict {
 
 /** Options of nova_vm_merge(). Since 0.1. */
 typedef struct nova_merge_opts {
-	size_t size; /**< sizeof(nova_merge_opts) */
+	size_t size;                /**< sizeof(nova_merge_opts) */
+	nova_vm_t *const *branches; /**< what is merged: running VMs; required */
+	size_t branch_count;        /**< 1 to 64 */
 	/** what is merged: all that is below it; NULL: /tmp, where functions write */
 	const char *directory;
 	uint32_t on_conflict; /**< enum nova_merge_conflict */
@@ -76,7 +78,7 @@ typedef struct nova_merge_opts {
 } nova_merge_opts;
 #define NOVA_MERGE_OPTS_INIT                                                                       \
 	{                                                                                          \
-		sizeof(nova_merge_opts), 0, 0, 0, 0                                                \
+		sizeof(nova_merge_opts), 0, 0, 0, 0, 0, 0                                          \
 	}
 
 /** What a merge has done to a path. Since 0.1. */
@@ -103,7 +105,7 @@ typedef struct nova_merge nova_merge_t;
  * @param parent     a VM that still stands where the branches began: it is what they are compared
  * with. Either their parent that has not gone on, or restored from the snapshot that they were
  * restored from
- * @param branches   1 to 64 VMs, running
+ * @param opts       with the branches
  * @param ret_vm     the new VM, to be freed; written only on success
  * @param ret_report receives the report on success **and** when the merge is refused for conflicts;
  * NULL: none is wanted. Otherwise it is set to NULL. Free with nova_merge_free()
@@ -113,9 +115,8 @@ typedef struct nova_merge nova_merge_t;
  * nova_vm_list_files(); NOVA_ELOST or NOVA_EAGENT naming the VM; the codes of nova_vm_fork(). Since
  * 0.1.
  */
-NOVA_API int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count,
-	const nova_merge_opts *opts, nova_vm_t **ret_vm, nova_merge_t **ret_report,
-	nova_error_t **error);
+NOVA_API int nova_vm_merge(nova_vm_t *parent, const nova_merge_opts *opts, nova_vm_t **ret_vm,
+	nova_merge_t **ret_report, nova_error_t **error);
 
 /** paths that are not as in the parent, and conflicts. Since 0.1. */
 NOVA_API size_t nova_merge_count(const nova_merge_t *report);

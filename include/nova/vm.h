@@ -166,8 +166,8 @@ typedef struct nova_vm_invoke_opts {
  *         #NOVA_OUTCOME_UNKNOWN. After the last three codes the VM should be thrown away. Since
  * 0.1.
  */
-NOVA_API int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len,
-	const nova_vm_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
+NOVA_API int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error);
 
 /**
  * Ends a call of nova_vm_invoke() that is under way in this VM, or waits for its turn there: the
@@ -278,27 +278,52 @@ NOVA_API uint64_t nova_files_digest(const nova_files_t *files, size_t index);
 NOVA_API const char *nova_files_target(const nova_files_t *files, size_t index);
 NOVA_API void nova_files_free(nova_files_t *files); /**< NULL is accepted. Since 0.1. */
 
+/** Options of nova_vm_read_file(). Since 0.1. */
+typedef struct nova_file_read_opts {
+	size_t size;     /**< sizeof(nova_file_read_opts) */
+	size_t max_size; /**< bytes; a larger file is refused; 0: 64 MiB */
+	/** ends the call; borrowed until it returns; NULL: nothing does */
+	nova_interrupt_t *interrupt;
+} nova_file_read_opts;
+#define NOVA_FILE_READ_OPTS_INIT                                                                   \
+	{                                                                                          \
+		sizeof(nova_file_read_opts), 0, 0                                                  \
+	}
+
 /**
  * Reads a regular file of the guest.
- * @param most     bytes; a larger file is refused; 0: 64 MiB
+ * @param opts     NULL: defaults
  * @param ret_data the content, and a NUL behind it; free with nova_free()
  * @return 0; NOVA_ENOTFOUND; NOVA_EINVAL for a path that is none, or no regular file; NOVA_ETOOBIG;
  * NOVA_EBUSY when paused, or if the file was changed meanwhile; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST;
  * NOVA_ENOMEM. Since 0.1.
  */
-NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most,
-	const nova_wait_opts *wait, void **ret_data, size_t *ret_len, nova_error_t **error);
+NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, const nova_file_read_opts *opts,
+	void **ret_data, size_t *ret_len, nova_error_t **error);
+
+/** Options of nova_vm_write_file(). Since 0.1. */
+typedef struct nova_file_write_opts {
+	size_t size;       /**< sizeof(nova_file_write_opts) */
+	uint32_t mode;     /**< permissions; 0: 0644 */
+	uint32_t reserved; /**< 0 */
+	/** ends the call; borrowed until it returns; NULL: nothing does */
+	nova_interrupt_t *interrupt;
+} nova_file_write_opts;
+#define NOVA_FILE_WRITE_OPTS_INIT                                                                  \
+	{                                                                                          \
+		sizeof(nova_file_write_opts), 0, 0, 0                                              \
+	}
 
 /**
  * Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that
  * functions run as. The directory must exist; in a guest with a root filesystem only /tmp and /run
  * can be written, and they are memory.
- * @param mode permissions; 0: 0644
+ * @param opts NULL: defaults
  * @return 0; NOVA_ENOTFOUND for a directory that is missing; NOVA_ENOSPC; the codes of
  * nova_vm_read_file(). Since 0.1.
  */
 NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len,
-	uint32_t mode, const nova_wait_opts *wait, nova_error_t **error);
+	const nova_file_write_opts *opts, nova_error_t **error);
 
 /** Removes a file, a symbolic link or an empty directory of the guest. @return 0; NOVA_ENOTFOUND;
  * NOVA_EINVAL, also for a directory that is not empty; the codes of nova_vm_read_file(). Since 0.1.

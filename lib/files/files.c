@@ -303,28 +303,38 @@ int vm_file_piece(nova_vm_t *vm, const char *path, const struct file *expected, 
 	return read_piece(vm, path, &seen, offset, false, stop, out, error);
 }
 
-int nova_vm_read_file(nova_vm_t *vm, const char *path, size_t most, const nova_wait_opts *wait,
-	void **ret_data, size_t *ret_len, nova_error_t **error)
+/* The whole file into `whole`, which may hold one piece more. */
+static int read_whole(nova_vm_t *vm, const char *path, size_t most, const struct stop *stop,
+	struct buf *whole, nova_error_t **error)
 {
-	if (ANY_NULL(error, vm, path, ret_data, ret_len))
-		return NOVA_EINVAL;
-	most = most ? most : READ_MOST;
-	AUTO_BUF struct buf whole = BUF_INIT(
-		most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
 	struct file seen = { .size = 0 };
-	struct stop stop;
-	int code = check_path(path, error);
-	if (code == 0)
-		code = stop_import(&stop, wait, error);
+	int code;
 	do {
-		if (code == 0)
-			code = read_piece(
-				vm, path, &seen, whole.len, !whole.len, &stop, &whole, error);
+		code = read_piece(vm, path, &seen, whole->len, !whole->len, stop, whole, error);
 		if (code == 0 && seen.size > most)
 			code = nova_fail(error, NOVA_ETOOBIG,
 				"'%s' of microVM %s has %llu bytes, and at most %zu are wanted",
 				path, vm->id, (unsigned long long)seen.size, most);
-	} while (code == 0 && whole.len < seen.size);
+	} while (code == 0 && whole->len < seen.size);
+	return code;
+}
+
+int nova_vm_read_file(nova_vm_t *vm, const char *path, const nova_file_read_opts *opts,
+	void **ret_data, size_t *ret_len, nova_error_t **error)
+{
+	nova_file_read_opts o;
+	if (ANY_NULL(error, vm, path, ret_data, ret_len))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_file_read_opts", error);
+	if (code == 0)
+		code = check_path(path, error);
+	if (code < 0)
+		return code;
+	size_t most = o.max_size ? o.max_size : READ_MOST;
+	AUTO_BUF struct buf whole = BUF_INIT(
+		most < SIZE_MAX - PROTO_FILE_PIECE - 1 ? most + PROTO_FILE_PIECE + 1 : SIZE_MAX);
+	const struct stop stop = { o.interrupt, NULL };
+	code = read_whole(vm, path, most, &stop, &whole, error);
 	size_t len = whole.len;
 	void *data = code == 0 ? buf_steal_str(&whole) : NULL;
 	if (!data)
@@ -354,22 +364,25 @@ int vm_file_change(nova_vm_t *vm, const char *path, const struct file_change *c,
 	return ask(vm, NOVA_MSG_FILE_WRITE, payload, stop, &answer, error);
 }
 
-int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len, uint32_t mode,
-	const nova_wait_opts *wait, nova_error_t **error)
+int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len,
+	const nova_file_write_opts *opts, nova_error_t **error)
 {
+	nova_file_write_opts o;
 	char part[17];
 	if (ANY_NULL(error, vm, path) || (len && ANY_NULL(error, data)))
 		return NOVA_EINVAL;
-	if (mode > 07777)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_vm_write_file: the mode 0%o is over 07777", mode);
-	struct stop stop;
-	int code = check_path(path, error);
+	int code = opts_import(&o, sizeof(o), opts, "nova_file_write_opts", error);
 	if (code == 0)
-		code = stop_import(&stop, wait, error);
+		code = opts_reserved(o.reserved, "nova_file_write_opts", error);
+	if (code == 0 && o.mode > 07777)
+		code = nova_fail(
+			error, NOVA_EINVAL, "nova_file_write_opts.mode: 0%o is over 07777", o.mode);
+	if (code == 0)
+		code = check_path(path, error);
 	if (code == 0 && random_hex(part, 16) < 0)
 		code = nova_oom(error);
-	struct file file = { .kind = NOVA_FILE_REGULAR, .mode = mode ? mode : 0644 };
+	const struct stop stop = { o.interrupt, NULL };
+	struct file file = { .kind = NOVA_FILE_REGULAR, .mode = o.mode ? o.mode : 0644 };
 	struct file_change piece = { .file = &file, .part = part };
 	while (code == 0 && !piece.last) {
 		piece.data = (const uint8_t *)data + piece.offset;

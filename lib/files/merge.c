@@ -175,52 +175,50 @@ static int conflict(const struct merge_plan *plan, const char *directory, nova_e
 		"/", plan->rows[i].path);
 }
 
-static int list_all(nova_vm_t *child, nova_vm_t *const *branches, size_t count,
-	const char *directory, const nova_wait_opts *wait, nova_files_t **ret_listings,
+static int list_all(nova_vm_t *child, const nova_merge_opts *o, nova_files_t **ret_listings,
 	nova_error_t **error)
 {
-	int code = nova_vm_list_files(child, directory, 0, wait, &ret_listings[0], error);
-	for (size_t i = 0; i < count && code == 0; i++)
+	const nova_wait_opts wait = { sizeof(wait), o->interrupt };
+	int code = nova_vm_list_files(child, o->directory, 0, &wait, &ret_listings[0], error);
+	for (size_t i = 0; i < o->branch_count && code == 0; i++)
 		code = nova_vm_list_files(
-			branches[i], directory, 0, wait, &ret_listings[i + 1], error);
+			o->branches[i], o->directory, 0, &wait, &ret_listings[i + 1], error);
 	return code;
 }
 
-static int merge_into(nova_vm_t *child, nova_vm_t *const *branches, size_t count,
-	const nova_merge_opts *o, nova_merge_t **ret_report, nova_error_t **error)
+static int merge_into(
+	nova_vm_t *child, const nova_merge_opts *o, nova_merge_t **ret_report, nova_error_t **error)
 {
 	nova_files_t *listings[MERGE_MOST + 1] = { NULL };
 	CLEANUP(merge_plan_done) struct merge_plan plan = { .rows = NULL };
-	const nova_wait_opts wait = { sizeof(wait), o->interrupt };
 	const struct stop stop = { o->interrupt, NULL };
-	int code = list_all(child, branches, count, o->directory, &wait, listings, error);
+	int code = list_all(child, o, listings, error);
 	if (code == 0)
-		code = merge_plan_make(&plan, (const struct nova_files *const *)listings, count,
-			o->on_conflict, error);
+		code = merge_plan_make(&plan, (const struct nova_files *const *)listings,
+			o->branch_count, o->on_conflict, error);
 	bool refused = code == 0 && plan.conflicts && o->on_conflict == NOVA_MERGE_REFUSE;
 	nova_merge_t *report = NULL;
 	if (code == 0)
 		code = make_report(&plan, o->directory, refused, &report, error);
 	if (code == 0)
 		code = refused ? conflict(&plan, o->directory, error) :
-				 apply(&plan, o->directory, branches, child, &stop, error);
+				 apply(&plan, o->directory, o->branches, child, &stop, error);
 	if (ret_report && report && (code == 0 || refused))
 		*ret_report = STEAL(report);
 	nova_merge_free(report);
-	for (size_t i = 0; i <= count; i++)
+	for (size_t i = 0; i <= o->branch_count; i++)
 		nova_files_free(listings[i]);
 	return code;
 }
 
-static int check(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, nova_merge_opts *o,
-	nova_error_t **error)
+static int check(const nova_vm_t *parent, nova_merge_opts *o, nova_error_t **error)
 {
-	bool whole = parent && branches && count && count <= MERGE_MOST;
-	for (size_t i = 0; whole && i < count; i++)
-		whole = branches[i];
+	bool whole = o->branches && o->branch_count && o->branch_count <= MERGE_MOST;
+	for (size_t i = 0; whole && i < o->branch_count; i++)
+		whole = o->branches[i];
 	if (!whole)
 		return nova_fail(error, NOVA_EINVAL,
-			"nova_vm_merge: a parent and 1 to %u branches are needed", MERGE_MOST);
+			"nova_merge_opts.branches: 1 to %u microVMs are needed", MERGE_MOST);
 	if (o->on_conflict > NOVA_MERGE_FIRST)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_merge_opts.on_conflict is %u: NOVA_MERGE_REFUSE, NOVA_MERGE_LATEST "
@@ -234,26 +232,25 @@ static int check(nova_vm_t *parent, nova_vm_t *const *branches, size_t count, no
 	return host_check_process(parent->host, error);
 }
 
-int nova_vm_merge(nova_vm_t *parent, nova_vm_t *const *branches, size_t count,
-	const nova_merge_opts *opts, nova_vm_t **ret_vm, nova_merge_t **ret_report,
-	nova_error_t **error)
+int nova_vm_merge(nova_vm_t *parent, const nova_merge_opts *opts, nova_vm_t **ret_vm,
+	nova_merge_t **ret_report, nova_error_t **error)
 {
 	nova_merge_opts o;
 	nova_vm_t *child = NULL;
 	if (ret_report)
 		*ret_report = NULL;
-	if (ANY_NULL(error, parent, branches, ret_vm))
+	if (ANY_NULL(error, parent, opts, ret_vm))
 		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_merge_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_merge_opts", error);
 	if (code == 0)
-		code = check(parent, branches, count, &o, error);
+		code = check(parent, &o, error);
 	const nova_wait_opts wait = { sizeof(wait), o.interrupt };
 	if (code == 0)
 		code = nova_vm_fork(parent, 1, &wait, &child, error);
 	if (code == 0)
-		code = merge_into(child, branches, count, &o, ret_report, error);
+		code = merge_into(child, &o, ret_report, error);
 	if (code < 0)
 		nova_vm_free(child);
 	else

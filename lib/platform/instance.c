@@ -344,13 +344,13 @@ static int name_failure(nova_instance_t *instance, int code, nova_error_t **erro
 	return code < 0 ? nova_wrap(error, code, "instance '%s'", instance->name) : 0;
 }
 
-int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t payload_len,
+int nova_instance_invoke(nova_instance_t *instance, const char *payload,
 	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_invoke_opts o;
 	if (ret_result)
 		*ret_result = NULL;
-	if (ANY_NULL(error, instance, ret_result) || (payload_len && ANY_NULL(error, payload)))
+	if (ANY_NULL(error, instance, ret_result))
 		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	if (code < 0)
@@ -369,7 +369,7 @@ int nova_instance_invoke(nova_instance_t *instance, const void *payload, size_t 
 	o.size = sizeof(o);
 	o.mode = NOVA_MODE_PERSISTENT;
 	o.instance = instance->id;
-	code = invocation_prepare(&c, NULL, payload, payload_len, &o, error);
+	code = invocation_prepare(&c, NULL, payload, &o, error);
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);
 	invocation_done(&c);

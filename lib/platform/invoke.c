@@ -166,7 +166,7 @@ static bool keeps_tmp(const struct function_record *r)
 }
 
 /* The request is checked before a VM is started for it. */
-static int prepare(struct invocation *c, const char *name, const void *payload, size_t payload_len,
+static int prepare(struct invocation *c, const char *name, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error)
 {
 	if (!c->function) {
@@ -179,12 +179,12 @@ static int prepare(struct invocation *c, const char *name, const void *payload, 
 	c->exec.tidy = opts->mode == NOVA_MODE_CACHED && !keeps_tmp(&c->function->record);
 	uint32_t limit =
 		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
-	return vm_exec_prepare(&c->exec, payload ? payload : "{}", payload ? payload_len : 2, limit,
-		opts->request_id, error);
+	payload = payload ? payload : "{}";
+	return vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
 }
 
-int invocation_prepare(struct invocation *c, const char *function, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, nova_error_t **error)
+int invocation_prepare(struct invocation *c, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_error_t **error)
 {
 	nova_invoke_opts o;
 	c->begin_ns = clock_ns();
@@ -197,7 +197,7 @@ int invocation_prepare(struct invocation *c, const char *function, const void *p
 	if (code == 0)
 		code = host_check_process(c->nova->host, error);
 	if (code == 0)
-		code = prepare(c, function, payload, payload_len, &o, error);
+		code = prepare(c, function, payload, &o, error);
 	if (code == 0)
 		code = mode_prepare(c, &o, error);
 	c->prepared_ns = clock_ns();
@@ -255,16 +255,15 @@ int nova_template_build(
 	return code;
 }
 
-int nova_invoke(nova_t *nova, const char *function, const void *payload, size_t payload_len,
+int nova_invoke(nova_t *nova, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
 	struct invocation c = { .nova = nova };
 	if (ret_result)
 		*ret_result = NULL;
-	if (ANY_NULL(error, nova, function, ret_result) ||
-		(payload_len && ANY_NULL(error, payload)))
+	if (ANY_NULL(error, nova, function, ret_result))
 		return NOVA_EINVAL;
-	int code = invocation_prepare(&c, function, payload, payload_len, opts, error);
+	int code = invocation_prepare(&c, function, payload, opts, error);
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);
 	invocation_done(&c);

@@ -58,12 +58,12 @@ void nova_close(nova_t *nova)
 	free(nova);
 }
 
-nova_host_t *nova_get_host(nova_t *nova)
+nova_host_t *nova_host_get(nova_t *nova)
 {
 	return nova ? nova->host : NULL;
 }
 
-nova_pool_t *nova_get_pool(nova_t *nova)
+nova_pool_t *nova_pool_get(nova_t *nova)
 {
 	return nova ? nova->pool : NULL;
 }

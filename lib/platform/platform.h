@@ -147,8 +147,8 @@ struct invocation {
 
 /* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done()
  * in every case. */
-int invocation_prepare(struct invocation *c, const char *function, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, nova_error_t **error);
+int invocation_prepare(struct invocation *c, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_error_t **error);
 /* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for.
  * False: what stops it has to be triggered. */
 bool invocation_call_off(struct invocation *c);

@@ -37,8 +37,7 @@ struct nova_call {
 	nova_call_t *before, *after; /* in its lane, under way, or among the finished */
 	struct invocation invocation;
 	struct worker *worker; /* that performs it */
-	void *userdata;
-	bool abandoned; /* freed before it was finished: nobody collects it */
+	bool abandoned;        /* freed before it was finished: nobody collects it */
 	int code;
 	nova_result_t *result;
 	nova_error_t *error;
@@ -520,7 +519,7 @@ static int enqueue(nova_queue_t *q, nova_call_t *call, nova_error_t **error)
 	return 0;
 }
 
-static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nova_error_t **error)
+static int new_call(nova_queue_t *q, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_call_t *call = calloc(1, sizeof(*call));
 	if (!call)
@@ -529,22 +528,20 @@ static int new_call(nova_queue_t *q, void *userdata, nova_call_t **ret_call, nov
 	atomic_init(&call->state, CALL_WAITING);
 	call->queue = q;
 	call->invocation.nova = q->nova;
-	call->userdata = userdata;
 	*ret_call = call;
 	return 0;
 }
 
-int nova_queue_submit(nova_queue_t *queue, const char *function, const void *payload,
-	size_t payload_len, const nova_invoke_opts *opts, void *userdata, nova_call_t **ret_call,
-	nova_error_t **error)
+int nova_queue_submit(nova_queue_t *queue, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_call_t *call = NULL;
-	if (ANY_NULL(error, queue, function) || (payload_len && ANY_NULL(error, payload)))
+	if (ANY_NULL(error, queue, function))
 		return NOVA_EINVAL;
-	int code = new_call(queue, userdata, &call, error);
+	int code = new_call(queue, &call, error);
 	if (code < 0)
 		return code;
-	code = invocation_prepare(&call->invocation, function, payload, payload_len, opts, error);
+	code = invocation_prepare(&call->invocation, function, payload, opts, error);
 	if (code == 0) {
 		pthread_mutex_lock(&queue->lock);
 		code = enqueue(queue, call, error);
@@ -654,7 +651,7 @@ nova_error_t *nova_call_take_error(nova_call_t *call)
 
 void *nova_call_userdata(const nova_call_t *call)
 {
-	return call ? call->userdata : NULL;
+	return call ? call->invocation.exec.userdata : NULL;
 }
 
 const char *nova_call_request_id(const nova_call_t *call)

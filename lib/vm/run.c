@@ -203,8 +203,8 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
 	return code;
 }
 
-int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len,
-	const nova_vm_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_vm_invoke_opts o;
 	if (ret_result)
@@ -217,7 +217,7 @@ int nova_vm_invoke(nova_vm_t *vm, const void *payload, size_t payload_len,
 	if (code < 0)
 		return code;
 	AUTO_EXEC struct vm_exec exec = { .on_output = o.on_output, .userdata = o.userdata };
-	code = vm_exec_prepare(&exec, payload, payload_len, o.timeout_ms, o.request_id, error);
+	code = vm_exec_prepare(&exec, payload, strlen(payload), o.timeout_ms, o.request_id, error);
 	const struct stop stop = { o.interrupt, NULL };
 	return code < 0 ? code : vm_exec(vm, &exec, &stop, ret_result, error);
 }

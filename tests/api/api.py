@@ -23,6 +23,7 @@ CC = os.environ.get("CC", "cc")
 CXX = next((name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)), None)
 MAX_FUNCTION = 100
 MAX_FILE = 800
+MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "store", "registry", "platform"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
@@ -119,6 +120,12 @@ def every_public_header_is_installed_and_in_nova_h():
 @test
 def every_declaration_has_a_comment_that_says_since_when():
     expect(headers.undocumented(ROOT), "public declarations without a doc comment with 'Since'")
+
+
+@test
+def no_public_call_has_too_many_parameters():
+    expect((f"{name}: {len(parameters)}" for name, (_, parameters) in headers.prototypes(ROOT).items()
+            if len(parameters) > MAX_PARAMETERS), f"calls of more than {MAX_PARAMETERS} parameters")
 
 
 # --- engines --------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ OPTIONAL_IN = {
     "config": {"nova_host_new", "nova_open"},
     "name": {"nova_image_check"},
     "opts": {
-        "nova_vm_start", "nova_vm_invoke", "nova_vm_merge", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new", "nova_invoke", "nova_queue_submit",
+        "nova_vm_start", "nova_vm_invoke", "nova_vm_read_file", "nova_vm_write_file", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new", "nova_invoke", "nova_queue_submit",
         "nova_instance_invoke", "nova_instance_snapshot",
     },
     "path": {"nova_config_load"},
-    "payload": {"nova_frame_encode"},
+    "payload": {"nova_frame_encode", "nova_invoke", "nova_queue_submit", "nova_instance_invoke"},
     "ret_call": {"nova_queue_submit"},
     "ret_cold": {"nova_pool_acquire"},
     "ret_count": {"nova_snapshot_prune", "nova_template_prune"},

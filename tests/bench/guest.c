@@ -65,14 +65,14 @@ static int check_result(nova_result_t *result, nova_error_t **error)
 
 int guest_call(struct guest *g, nova_result_t **ret_result, nova_error_t **error)
 {
-	int r = nova_invoke(g->nova, FUNCTION, payload, strlen(payload), NULL, ret_result, error);
+	int r = nova_invoke(g->nova, FUNCTION, payload, NULL, ret_result, error);
 	return r < 0 ? r : check_result(*ret_result, error);
 }
 
 int guest_answer(nova_vm_t *vm, nova_error_t **error)
 {
 	nova_result_t *result;
-	int r = nova_vm_invoke(vm, payload, strlen(payload), NULL, &result, error);
+	int r = nova_vm_invoke(vm, payload, NULL, &result, error);
 	if (r == 0)
 		r = check_result(result, error);
 	nova_result_free(result);
@@ -94,12 +94,12 @@ int guest_take(struct guest *g, const char *shared_key, nova_vm_t **ret_vm, nova
 	want.key = key;
 	want.vm = &vm;
 	want.init = &init;
-	return nova_pool_acquire(nova_get_pool(g->nova), &want, ret_vm, NULL, error);
+	return nova_pool_acquire(nova_pool_get(g->nova), &want, ret_vm, NULL, error);
 }
 
 void guest_drop(struct guest *g, nova_vm_t *vm)
 {
-	nova_pool_release(nova_get_pool(g->nova), vm, 0);
+	nova_pool_release(nova_pool_get(g->nova), vm, 0);
 }
 
 int guest_renew(struct guest *g, nova_error_t **error)
@@ -158,11 +158,11 @@ static int make_templates(struct guest *g, nova_error_t **error)
 static int say_engine(struct guest *g)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
-	if (nova_engine_probe(nova_get_host(g->nova), &g->probe, &error) < 0)
+	if (nova_engine_probe(nova_host_get(g->nova), &g->probe, &error) < 0)
 		return guest_failed(g, error);
 	g->accel = nova_probe_accelerator(g->probe, bench_find_engine(g->probe, "qemu"));
 	g->binary = nova_probe_binary(g->probe, bench_find_engine(g->probe, "qemu"));
-	return bench_say_engine(g->run, nova_get_host(g->nova), g->probe,
+	return bench_say_engine(g->run, nova_host_get(g->nova), g->probe,
 		"Python function, 128 MB; the clock stops when it has answered");
 }
 

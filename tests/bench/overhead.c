@@ -134,14 +134,14 @@ static int ours_start(struct ours *o, const char *runtime, const char *code, nov
 	opts.check = NOVA_CHECK_NEVER;
 	if (r == 0)
 		r = nova_function_register(o->nova, &opts, NULL, error);
-	return r == 0 ? nova_vm_start(nova_get_host(o->nova), NULL, &o->vm, error) : r;
+	return r == 0 ? nova_vm_start(nova_host_get(o->nova), NULL, &o->vm, error) : r;
 }
 
 static int invoke_once(struct ours *o, nova_error_t **error)
 {
 	nova_result_t *result;
 	uint64_t start = clock_ns();
-	int r = nova_invoke(o->nova, "echo", PAYLOAD, strlen(PAYLOAD), NULL, &result, error);
+	int r = nova_invoke(o->nova, "echo", PAYLOAD, NULL, &result, error);
 	o->total = (double)(clock_ns() - start) / 1e3;
 	if (r == 0) {
 		o->guest = (double)nova_result_timing_us(result, NOVA_TIMING_GUEST);
@@ -307,7 +307,7 @@ static int measure(const struct bench_run *run, const char *name, struct ours *o
 	CLEANUP(figures_free) struct figures figures = { 0 };
 	struct floor floor = { .fd = -1 }, working = { .fd = -1 };
 	nova_result_t *first;
-	int r = nova_invoke(o->nova, "echo", PAYLOAD, strlen(PAYLOAD), NULL, &first, &error);
+	int r = nova_invoke(o->nova, "echo", PAYLOAD, NULL, &first, &error);
 	if (r == 0)
 		r = measure_bytes(&floor, first);
 	nova_result_free(first);

@@ -17,7 +17,7 @@ extern char **environ;
 
 static pid_t spawn(const struct guest *g, int channel, uint64_t tsc_khz)
 {
-	const char *images = nova_host_images(nova_get_host(g->nova));
+	const char *images = nova_host_images(nova_host_get(g->nova));
 	AUTO_FREE char *kernel = path_join(images, "kernel/vmlinux"),
 		       *initrd = path_join(images, "kernel/initramfs.cpio");
 	AUTO_FREE char *root = str_format("driver=raw,node-name=root,read-only=on,file.driver=file,"

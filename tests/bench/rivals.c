@@ -34,7 +34,7 @@ static bool unpack(const struct guest *g, struct rivals *r)
 {
 	r->tree = path_join(g->dir, "tree");
 	AUTO_FREE char *image =
-		path_join(nova_host_images(nova_get_host(g->nova)), "rootfs/python.ext4");
+		path_join(nova_host_images(nova_host_get(g->nova)), "rootfs/python.ext4");
 	AUTO_FREE char *command = str_format("rdump / %s", r->tree);
 	const char *const argv[] = { "debugfs", "-R", command, image, NULL };
 	return fs_mkdirs(r->tree, 0755) == 0 && bench_program(argv) == 0;

@@ -16,7 +16,7 @@ static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct s
 	samples_add(time, bench_ms_since(begin));
 	samples_add(pause, (double)nova_vm_stood_still_us(vm) / 1e3);
 	samples_add(bytes, (double)nova_snapshot_disk_bytes(snapshot));
-	r = nova_snapshot_delete(nova_get_host(g->nova), nova_snapshot_id(snapshot), error);
+	r = nova_snapshot_delete(nova_host_get(g->nova), nova_snapshot_id(snapshot), error);
 	nova_snapshot_free(snapshot);
 	return r < 0 && error && *error && nova_error_code(*error) == NOVA_EBUSY ? 0 : r;
 }
@@ -40,7 +40,7 @@ static int of_booted(struct guest *g, bool compress)
 	init.runtime = "python";
 	for (size_t i = 0; i < bench_n(g->run, 3); i++) {
 		nova_vm_t *vm;
-		if (nova_vm_start(nova_get_host(g->nova), &opts, &vm, &error) < 0)
+		if (nova_vm_start(nova_host_get(g->nova), &opts, &vm, &error) < 0)
 			return guest_failed(g, error);
 		int r = nova_vm_init(vm, &init, &error);
 		if (r == 0)

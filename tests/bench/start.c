@@ -91,7 +91,7 @@ static int call_shell(struct guest *g, struct parts *p, nova_error_t **error)
 	samples_add(&p->start, (double)nova_vm_timing_us(vm, NOVA_TIMING_START) / 1e3);
 	samples_add(&p->boot, (double)nova_vm_timing_us(vm, NOVA_TIMING_BOOT) / 1e3);
 	guest_drop(g, vm);
-	nova_pool_tick(nova_get_pool(g->nova));
+	nova_pool_tick(nova_pool_get(g->nova));
 	usleep(SHELL_UP_US);
 	return r;
 }
@@ -151,7 +151,7 @@ static int call_warm(struct guest *g, const char *function, struct warm *w, nova
 	static const char payload[] = "{\"numbers\":[1,2,3]}";
 	nova_result_t *result = NULL;
 	uint64_t begin = clock_ns();
-	int r = nova_invoke(g->nova, function, payload, strlen(payload), NULL, &result, error);
+	int r = nova_invoke(g->nova, function, payload, NULL, &result, error);
 	samples_add(&w->total, bench_ms_since(begin));
 	if (r == 0) {
 		samples_add(
@@ -199,7 +199,7 @@ int bench_warm(const struct bench_run *run)
 /* Until the VM that waits is paused; by then its agent has cleared up after the last call. */
 static int await_pause(struct guest *g, nova_error_t **error)
 {
-	nova_pool_t *pool = nova_get_pool(g->nova);
+	nova_pool_t *pool = nova_pool_get(g->nova);
 	struct pollfd p = { nova_pool_fd(pool), POLLIN, 0 };
 	if (p.fd < 0)
 		return nova_fail(error, NOVA_EIO, "no descriptor of the pool");

@@ -84,7 +84,7 @@ static void *call(void *argument)
 		nova_result_t *result = NULL;
 		snprintf(name, sizeof(name), "f%zu", which);
 		uint64_t begin = clock_ns();
-		if (nova_invoke(c->s->nova, name, "{}", 2, NULL, &result, &error) < 0) {
+		if (nova_invoke(c->s->nova, name, "{}", NULL, &result, &error) < 0) {
 			c->failed++;
 			snprintf(c->why, sizeof(c->why), "%s", nova_error_message(error));
 		}
@@ -159,7 +159,7 @@ static int cold_function(const struct bench_run *run, const char *engine)
 		return bench_skip(run, "%s", nova_error_message(error));
 	if (run_callers(&s, CALLERS, 1, false, &o))
 		return 1;
-	nova_pool_t *pool = nova_get_pool(s.nova);
+	nova_pool_t *pool = nova_pool_get(s.nova);
 	AUTO_FREE char *name =
 		str_format("%u callers of one cold function, %s, room for " ROOM, CALLERS, engine);
 	const struct bench_extra extra[] = {

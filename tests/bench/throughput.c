@@ -61,7 +61,7 @@ static int load_open(struct load *l, const char *home, const char *engine, size_
 	if (r == 0)
 		r = nova_queue_new(l->nova, &opts, &l->queue, error);
 	if (r == 0)
-		nova_pool_tick(nova_get_pool(l->nova)); /* starts the VMs */
+		nova_pool_tick(nova_pool_get(l->nova)); /* starts the VMs */
 	return r;
 }
 
@@ -74,8 +74,9 @@ static void load_close(struct load *l)
 static int submit(struct load *l, uint64_t *place, nova_error_t **error)
 {
 	*place = clock_ns();
-	return nova_queue_submit(
-		l->queue, FUNCTION, "{\"name\":\"World\"}", 16, NULL, place, NULL, error);
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.userdata = place;
+	return nova_queue_submit(l->queue, FUNCTION, "{\"name\":\"World\"}", &opts, NULL, error);
 }
 
 /* The place of a call that has been answered. */

@@ -130,7 +130,7 @@ static inline void on_output(void *userdata, int stream, const void *data, size_
 static inline void *call(void *argument)
 {
 	struct caller *c = argument;
-	c->code = nova_vm_invoke(c->vm, c->payload, strlen(c->payload),
+	c->code = nova_vm_invoke(c->vm, c->payload,
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = c->timeout_ms,
 			.request_id = c->id, .on_output = on_output, .userdata = c },
 		&c->result, &c->failure);

@@ -295,7 +295,7 @@ START_TEST(pausing_waits_for_the_calls_before_it)
 	ends_with(&before, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled");
 	pthread_join(thread, &paused);
 	ck_assert_ptr_nonnull(paused);
-	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_invoke(s.vm, "1", 1, NULL, &result, &error));
+	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_invoke(s.vm, "1", NULL, &result, &error));
 	tear_down(&s);
 }
 END_TEST
@@ -398,12 +398,12 @@ START_TEST(cancelling_what_is_over_or_unknown_does_nothing)
 	nova_vm_cancel(NULL, "x");
 	nova_vm_cancel(s.vm, NULL);
 	nova_vm_cancel(s.vm, "never-there");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2,
+	ck_ok(nova_vm_invoke(s.vm, "{}",
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" },
 		&result, &error));
 	nova_result_free(result);
 	nova_vm_cancel(s.vm, "over");
-	ck_ok(nova_vm_invoke(s.vm, "{}", 2,
+	ck_ok(nova_vm_invoke(s.vm, "{}",
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "over" },
 		&result, &error));
 	nova_result_free(result);
@@ -466,7 +466,7 @@ END_TEST
 static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, payload, strlen(payload),
+	ck_ok(nova_vm_invoke(vm, payload,
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &result,
 		&error));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
@@ -481,7 +481,7 @@ START_TEST(calls_in_place_find_what_the_last_one_left_and_one_that_hangs_costs_t
 	ck_answers(s.vm, "0", "1");
 	ck_answers(s.vm, "0", "2");
 	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_RAN, "timeout",
-		nova_vm_invoke(s.vm, "1", 1,
+		nova_vm_invoke(s.vm, "1",
 			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 500 },
 			&result, &error));
 	nova_result_free(result);
@@ -515,7 +515,7 @@ START_TEST(forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomn
 	ck_ok(nova_vm_fork(s.vm, 2, NULL, children, &error));
 	nova_vm_t *all[] = { s.vm, children[0], children[1] };
 	for (int i = 0; i < 3; i++)
-		ck_ok(nova_vm_invoke(all[i], "0", 1,
+		ck_ok(nova_vm_invoke(all[i], "0",
 			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 },
 			&drawn[i], &error));
 	for (int i = 0; i < 3; i++) {

@@ -65,7 +65,7 @@ static int try(const struct setting *s, const char *script, bool output, nova_re
 	int code = begin(s, disk, &vm, &error);
 	*ret_result = NULL;
 	if (code == 0)
-		code = nova_vm_invoke(vm, "{}", 2, &opts, ret_result, &error);
+		code = nova_vm_invoke(vm, "{}", &opts, ret_result, &error);
 	nova_vm_free(vm);
 	return code;
 }
@@ -421,7 +421,7 @@ static void *call(void *argument)
 	opts.on_output = ignore;
 	opts.userdata = &c->streamed;
 	pthread_barrier_wait(c->together);
-	c->code = nova_vm_invoke(c->vm, "{}", 2, &opts, &c->result, &c->error);
+	c->code = nova_vm_invoke(c->vm, "{}", &opts, &c->result, &c->error);
 	return NULL;
 }
 

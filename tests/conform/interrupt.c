@@ -92,7 +92,7 @@ START_TEST(a_function_is_interrupted_at_any_instant_and_its_outcome_is_true)
 		uint64_t had = marks(mark);
 		arm(80000);
 		opts.interrupt = token;
-		int code = nova_vm_invoke(s.vm, "{}", 2, &opts, &result, &failure);
+		int code = nova_vm_invoke(s.vm, "{}", &opts, &result, &failure);
 		disarm();
 		judge(code, failure, marks(mark) - had);
 		ck_assert(code == 0 || nova_error_outcome(failure) != NOVA_OUTCOME_RAN || result);
@@ -159,17 +159,17 @@ static char *file_of(nova_vm_t *vm)
 static int call_write(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
 	AUTO_FREE char *path = file_of(vm);
-	const nova_wait_opts wait = { sizeof(wait), stop };
-	return nova_vm_write_file(vm, path, file_data, FILE_SIZE, 0600, &wait, failure);
+	const nova_file_write_opts opts = { sizeof(opts), .mode = 0600, .interrupt = stop };
+	return nova_vm_write_file(vm, path, file_data, FILE_SIZE, &opts, failure);
 }
 
 static int call_read(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
 	AUTO_FREE char *path = file_of(vm);
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_file_read_opts opts = { sizeof(opts), FILE_SIZE, stop };
 	void *data = NULL;
 	size_t len = 0;
-	int code = nova_vm_read_file(vm, path, FILE_SIZE, &wait, &data, &len, failure);
+	int code = nova_vm_read_file(vm, path, &opts, &data, &len, failure);
 	ck_assert(code < 0 || len == FILE_SIZE);
 	nova_free(data);
 	return code;
@@ -226,7 +226,7 @@ static void vm_is_of_use(nova_vm_t *vm)
 {
 	nova_result_t *result;
 	ck_ok(call_init(vm, NULL, &error));
-	ck_ok(nova_vm_invoke(vm, "{}", 2, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, "{}", NULL, &result, &error));
 	ck_assert_str_eq(nova_result_output(result, NULL), "1");
 	nova_result_free(result);
 }
@@ -332,7 +332,7 @@ START_TEST(a_call_of_the_platform_is_interrupted_at_any_instant_and_its_outcome_
 		opts.mode = i % 2 ? NOVA_MODE_CACHED : NOVA_MODE_EPHEMERAL;
 		arm(150000);
 		opts.interrupt = token;
-		int code = nova_invoke(p.nova, "marks", "{}", 2, &opts, &result, &failure);
+		int code = nova_invoke(p.nova, "marks", "{}", &opts, &result, &failure);
 		disarm();
 		judge(code, failure, marks(mark) - had);
 		nova_error_free(failure);
@@ -359,7 +359,7 @@ START_TEST(a_triggered_token_ends_calls_before_they_begin_and_no_other)
 	nova_vm_opts start = NOVA_VM_OPTS_INIT;
 	invoke.interrupt = start.interrupt = stop;
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "cancelled",
-		nova_vm_invoke(s.vm, "{}", 2, &invoke, &result, &error));
+		nova_vm_invoke(s.vm, "{}", &invoke, &result, &error));
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
 		nova_vm_start(s.host, &start, &vm, &error));
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
@@ -451,8 +451,10 @@ static int call_merge(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **fail
 {
 	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
 	nova_vm_t *merged = NULL;
+	opts.branches = &branch;
+	opts.branch_count = 1;
 	opts.interrupt = stop;
-	int code = nova_vm_merge(vm, &branch, 1, &opts, &merged, NULL, failure);
+	int code = nova_vm_merge(vm, &opts, &merged, NULL, failure);
 	ck_assert((code == 0) == (merged != NULL));
 	nova_vm_free(merged);
 	return code;
@@ -463,7 +465,7 @@ static int call_invoke(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **fai
 	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
 	nova_result_t *result = NULL;
 	opts.interrupt = stop;
-	int code = nova_vm_invoke(vm, "{}", 2, &opts, &result, failure);
+	int code = nova_vm_invoke(vm, "{}", &opts, &result, failure);
 	nova_result_free(result);
 	return code;
 }
@@ -597,13 +599,13 @@ START_TEST(a_call_of_an_instance_is_interrupted_at_any_instant_and_the_instance_
 		uint64_t had = marks(mark);
 		arm(80000);
 		opts.interrupt = token;
-		int code = nova_instance_invoke(instance, "{}", 2, &opts, &result, &failure);
+		int code = nova_instance_invoke(instance, "{}", &opts, &result, &failure);
 		disarm();
 		judge(code, failure, marks(mark) - had);
 		nova_error_free(failure);
 		nova_result_free(STEAL(result));
 	}
-	ck_ok(nova_instance_invoke(instance, "{}", 2, NULL, &result, &error));
+	ck_ok(nova_instance_invoke(instance, "{}", NULL, &result, &error));
 	nova_result_free(result);
 	ck_assert_uint_eq(descriptors(), before);
 	ck_ok(nova_instance_stop(instance, 0, &error));

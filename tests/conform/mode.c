@@ -8,7 +8,7 @@
 
 static int call(struct platform *p, const char *name, nova_invoke_opts opts, nova_result_t **ret)
 {
-	return nova_invoke(p->nova, name, "1", 1, &opts, ret, &error);
+	return nova_invoke(p->nova, name, "1", &opts, ret, &error);
 }
 
 /* It succeeds with this output. */
@@ -195,7 +195,7 @@ START_TEST(calls_in_an_instance_find_the_same_vm)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "cat \"$1\"");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_ok(nova_instance_invoke(instance, "2", 1, NULL, &r, &error));
+	ck_ok(nova_instance_invoke(instance, "2", NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "2");
 	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
@@ -208,7 +208,7 @@ START_TEST(calls_in_an_instance_find_the_same_vm)
 	nova_result_free(r);
 	nova_invoke_opts wrong = MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL);
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "must be 0",
-		nova_instance_invoke(instance, "1", 1, &wrong, &r, &error));
+		nova_instance_invoke(instance, "1", &wrong, &r, &error));
 	const char *const argv[] = { "sh", "-c", "echo $((6 * 7))" };
 	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
 	command.argv = argv;
@@ -299,7 +299,7 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 	ck_ok(nova_function_delete(p.nova, "f", &error));
 	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'",
 		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
-	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_ok(nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	nova_result_free(r);
 	nova_instance_free(instance);
@@ -314,7 +314,7 @@ START_TEST(a_function_that_fails_leaves_its_instance_alive)
 	platform_add(p.nova, "f", "shell", "exit 3");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3",
-		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	nova_result_free(r);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
@@ -335,13 +335,13 @@ START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	vmtest_await_end(end);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
-		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
 	ck_assert_uint_eq(instance_count(&p), 1);
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	ck_assert_uint_eq(instance_count(&p), 0);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
-		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
 		nova_instance_resume(instance, NULL, &error));
 	nova_instance_free(instance);
@@ -354,7 +354,7 @@ static nova_call_t *submit_to(nova_queue_t *q, const char *name, const char *ins
 	nova_call_t *c;
 	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance,
 		.on_output = note_start);
-	ck_ok(nova_queue_submit(q, name, "1", 1, &opts, NULL, &c, &error));
+	ck_ok(nova_queue_submit(q, name, "1", &opts, &c, &error));
 	return c;
 }
 
@@ -400,7 +400,7 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
-	ck_ok(nova_queue_submit(q, "f", "1", 1, &opts, NULL, &c, &error));
+	ck_ok(nova_queue_submit(q, "f", "1", &opts, &c, &error));
 	await_starts(1);
 	ck_ok(nova_instance_stop(instance, 60000, &error));
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
@@ -438,7 +438,7 @@ START_TEST(a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on)
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled", nova_call_code(c));
 	nova_call_free(c);
 	gate_let_go(&gate, 2); /* one for a killed one that is not gone yet: see gate.h */
-	ck_ok(nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+	ck_ok(nova_instance_invoke(instance, "1", NULL, &r, &error));
 	nova_result_free(r);
 	nova_queue_free(q);
 	nova_instance_free(instance);
@@ -456,7 +456,7 @@ START_TEST(a_handle_outlives_the_platform)
 	platform_close(&p);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
-		nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	nova_instance_free(instance);
 	nova_instance_free(NULL);
@@ -472,7 +472,7 @@ START_TEST(a_paused_instance_runs_nothing_until_it_is_resumed)
 	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
 	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
-		"instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		"instance 'i': ", nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_ok(nova_instance_resume(instance, NULL, &error));
 	nova_result_free(
 		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
@@ -510,7 +510,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 	add_with(&p, "f", source, 3, 0);
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
 	for (int i = 0; i < 4; i++)
-		ck_ok(nova_queue_submit(q, "f", "1", 1, &opts, NULL, NULL, &error));
+		ck_ok(nova_queue_submit(q, "f", "1", &opts, NULL, &error));
 	await_starts(3);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
 	gate_let_go(&gate, 4);
@@ -662,7 +662,7 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
 	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
-		"instance 'i': ", nova_instance_invoke(instance, "1", 1, NULL, &r, &error));
+		"instance 'i': ", nova_instance_invoke(instance, "1", NULL, &r, &error));
 	ck_ok(nova_instance_resume(instance, NULL, &error));
 	name.name = "of-instance";
 	ck_ok(nova_instance_snapshot(instance, &name, NULL, &error));
@@ -682,7 +682,7 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	nova_instance_free(other);
 	nova_instance_free(instance);
 	/* A snapshot of a VM of one's own belongs to no function. */
-	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p.nova), NULL, &vm, &error));
 	name.name = "of-vm";
 	ck_ok(nova_vm_snapshot(vm, &name, NULL, &error));
 	nova_vm_free(vm);

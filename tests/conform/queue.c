@@ -23,7 +23,7 @@ static nova_queue_t *queue_of(struct platform *p, uint32_t threads, uint32_t max
 static nova_call_t *submit(nova_queue_t *q, const char *name, const char *payload)
 {
 	nova_call_t *call;
-	ck_ok(nova_queue_submit(q, name, payload, strlen(payload), NULL, NULL, &call, &error));
+	ck_ok(nova_queue_submit(q, name, payload, NULL, &call, &error));
 	return call;
 }
 
@@ -33,7 +33,7 @@ static nova_call_t *submit_waiting(nova_queue_t *q, const char *name, const char
 	nova_call_t *call;
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.on_output = note_start;
-	ck_ok(nova_queue_submit(q, name, payload, strlen(payload), &opts, NULL, &call, &error));
+	ck_ok(nova_queue_submit(q, name, payload, &opts, &call, &error));
 	return call;
 }
 
@@ -92,7 +92,9 @@ START_TEST(a_call_that_was_submitted_is_collected_with_its_answer)
 	int mine;
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	ck_assert_uint_eq(nova_queue_count(q, NOVA_QUEUE_THREADS), 0);
-	ck_ok(nova_queue_submit(q, "echo", "{\"n\":1}", 7, NULL, &mine, &handed, &error));
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.userdata = &mine;
+	ck_ok(nova_queue_submit(q, "echo", "{\"n\":1}", &opts, &handed, &error));
 	ck_assert_uint_eq(nova_queue_count(q, NOVA_QUEUE_THREADS), 1);
 	AUTO_FREE char *id = strdup(nova_call_request_id(handed));
 	ck_assert_uint_eq(strlen(id), 8);
@@ -142,12 +144,13 @@ START_TEST(one_thread_keeps_a_hundred_calls_in_flight)
 	nova_queue_t *q = queue_of(&p, 0, 0);
 	const int count = is_fake() ? 100 : 20;
 	bool seen[100] = { false };
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	for (int i = 0; i < count; i++) {
 		char payload[8];
 		snprintf(payload, sizeof(payload), "%d", i);
-		ck_ok(nova_queue_submit(
-			q, "echo", payload, strlen(payload), NULL, &seen[i], NULL, &error));
+		opts.userdata = &seen[i];
+		ck_ok(nova_queue_submit(q, "echo", payload, &opts, NULL, &error));
 	}
 	for (int left = count; left;) {
 		struct pollfd event = { nova_queue_fd(q), POLLIN, 0 };
@@ -398,7 +401,7 @@ START_TEST(a_call_may_be_cancelled_from_its_own_output)
 	/* so that the other does not begin before `call` is written */
 	first = submit_waiting(q, "a", "1");
 	await_starts(1);
-	ck_ok(nova_queue_submit(q, "long", "1", 1, &opts, NULL, &call, &error));
+	ck_ok(nova_queue_submit(q, "long", "1", &opts, &call, &error));
 	gate_let_go(&gate, 1);
 	ck_assert_ptr_nonnull(first);
 	collect_answer(q, "1");
@@ -455,7 +458,7 @@ START_TEST(a_thread_that_finds_no_free_descriptor_is_an_error_that_says_so)
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	struct rlimit none = { 3, before.rlim_max };
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	int code = nova_queue_submit(q, "one", "{}", 2, NULL, NULL, &call, &error);
+	int code = nova_queue_submit(q, "one", "{}", NULL, &call, &error);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	ck_assert_int_eq(nova_error_os(error), EMFILE);
 	ck_fails_with(NOVA_EIO, "a thread for asynchronous calls", code);
@@ -511,7 +514,7 @@ START_TEST(more_calls_than_are_allowed_are_refused_until_some_are_collected)
 	submit(q, "echo", "1");
 	submit(q, "echo", "1");
 	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "max_calls",
-		nova_queue_submit(q, "echo", "1", 1, NULL, NULL, &untouched, &error));
+		nova_queue_submit(q, "echo", "1", NULL, &untouched, &error));
 	ck_assert_ptr_null(untouched);
 	collect_answer(q, "1");
 	submit(q, "echo", "1");
@@ -529,14 +532,14 @@ START_TEST(a_request_that_is_wrong_is_refused_when_it_is_submitted)
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'echo'",
-		nova_queue_submit(q, "ecko", "1", 1, NULL, NULL, NULL, &error));
+		nova_queue_submit(q, "ecko", "1", NULL, NULL, &error));
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "JSON",
-		nova_queue_submit(q, "echo", "{", 1, NULL, NULL, NULL, &error));
+		nova_queue_submit(q, "echo", "{", NULL, NULL, &error));
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "NULL",
-		nova_queue_submit(q, NULL, "1", 1, NULL, NULL, NULL, &error));
+		nova_queue_submit(q, NULL, "1", NULL, NULL, &error));
 	opts.request_id = "a b";
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "request id",
-		nova_queue_submit(q, "echo", "1", 1, &opts, NULL, NULL, &error));
+		nova_queue_submit(q, "echo", "1", &opts, NULL, &error));
 	ck_assert_uint_eq(nova_queue_count(q, NOVA_QUEUE_THREADS), 0);
 	nova_queue_free(q);
 	platform_close(&p);
@@ -617,8 +620,7 @@ START_TEST(a_queue_is_refused_in_a_fork_of_its_process)
 	platform_add(p.nova, "echo", "shell", "cat \"$1\"");
 	pid_t child = fork();
 	if (child == 0) {
-		bool refused = nova_queue_submit(q, "echo", "1", 1, NULL, NULL, &call, NULL) ==
-				       NOVA_EBUSY &&
+		bool refused = nova_queue_submit(q, "echo", "1", NULL, &call, NULL) == NOVA_EBUSY &&
 			       nova_queue_collect(q, 0, NULL, &call, NULL) == NOVA_EBUSY;
 		nova_queue_free(q); /* leaves it alone */
 		_exit(refused ? 0 : 1);

@@ -72,7 +72,7 @@ static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts)
 static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_result_t *r = NULL;
-	int code = nova_invoke(p.nova, "echo", "{}", 2, opts, &r, ret_error);
+	int code = nova_invoke(p.nova, "echo", "{}", opts, &r, ret_error);
 	nova_result_free(r);
 	return code;
 }
@@ -100,7 +100,7 @@ static const nova_pool_opts full_nova_pool_opts = { sizeof(nova_pool_opts), .idl
 static int use_nova_pool_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_pool_t *pool = NULL;
-	int code = nova_pool_new(nova_get_host(p.nova), opts, &pool, ret_error);
+	int code = nova_pool_new(nova_host_get(p.nova), opts, &pool, ret_error);
 	nova_pool_free(pool);
 	return code;
 }
@@ -117,12 +117,13 @@ static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
 
 /* Of these two the fake engine has nothing but the refusal, which comes after a look at the
  * options. */
-static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), .directory = "/tmp",
-	.on_conflict = NOVA_MERGE_FIRST };
+static nova_vm_t *no_branch;
+static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), &no_branch, 1,
+	.directory = "/tmp", .on_conflict = NOVA_MERGE_FIRST };
 static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
 {
-	nova_vm_t *merged, *const branches[] = { vm };
-	int code = nova_vm_merge(vm, branches, 1, opts, &merged, NULL, ret_error);
+	nova_vm_t *merged;
+	int code = nova_vm_merge(vm, opts, &merged, NULL, ret_error);
 	return code == NOVA_ENOTSUP || code == NOVA_EINVAL ? 0 : code;
 }
 
@@ -139,7 +140,7 @@ static const nova_vm_opts full_nova_vm_opts = { sizeof(nova_vm_opts), .engine = 
 static int use_nova_vm_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_vm_t *other = NULL;
-	int code = nova_vm_start(nova_get_host(p.nova), opts, &other, ret_error);
+	int code = nova_vm_start(nova_host_get(p.nova), opts, &other, ret_error);
 	nova_vm_free(other);
 	return code;
 }
@@ -165,7 +166,7 @@ static const nova_vm_invoke_opts full_nova_vm_invoke_opts = { sizeof(nova_vm_inv
 static int use_nova_vm_invoke_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_result_t *r = NULL;
-	int code = nova_vm_invoke(vm, "{}", 2, opts, &r, ret_error);
+	int code = nova_vm_invoke(vm, "{}", opts, &r, ret_error);
 	nova_result_free(r);
 	return code == NOVA_EBUSY ? 0 : code; /* it has no function */
 }
@@ -188,6 +189,28 @@ static int use_nova_vm_command_opts(const void *opts, nova_error_t **ret_error)
 	nova_result_t *r = NULL;
 	int code = nova_vm_command(vm, opts, &r, ret_error);
 	nova_result_free(r);
+	return code;
+}
+
+static const nova_file_read_opts full_nova_file_read_opts = { sizeof(nova_file_read_opts),
+	.max_size = 1 << 20 };
+static int use_nova_file_read_opts(const void *opts, nova_error_t **ret_error)
+{
+	void *data = NULL;
+	size_t len;
+	int code = nova_vm_read_file(vm, "/etc/passwd", opts, &data, &len, ret_error);
+	nova_free(data);
+	return code;
+}
+
+static const nova_file_write_opts full_nova_file_write_opts = { sizeof(nova_file_write_opts),
+	.mode = 0600 };
+static int use_nova_file_write_opts(const void *opts, nova_error_t **ret_error)
+{
+	AUTO_FREE char *path = str_format("/tmp/nova-sizes-%s", nova_vm_id(vm));
+	int code = nova_vm_write_file(vm, path, "x", 1, opts, ret_error);
+	if (code == 0)
+		code = nova_vm_remove_file(vm, path, NULL, ret_error);
 	return code;
 }
 
@@ -311,7 +334,7 @@ static void set_up(void)
 {
 	p = platform_open(NULL);
 	platform_add(p.nova, "echo", "shell", "echo 1");
-	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p.nova), NULL, &vm, &error));
 }
 
 static void tear_down(void)

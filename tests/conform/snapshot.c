@@ -69,7 +69,7 @@ static void says(nova_vm_t *vm, const char *script, const char *expected)
 static char *call(nova_vm_t *vm)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, "{}", 2, NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, "{}", NULL, &result, &error));
 	char *out = strdup(nova_result_output(result, NULL));
 	nova_result_free(result);
 	return out;
@@ -181,7 +181,7 @@ START_TEST(a_child_that_has_not_been_asked_yet_can_be_treated_as_any_vm)
 	ck_ok(nova_vm_stop(children[3], 0, NULL, &error));
 	kill_from_outside(children[4]);
 	nova_result_t *result = NULL;
-	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", 2, NULL, &result, &error));
+	ck_fails(NOVA_ELOST, nova_vm_invoke(children[4], "{}", NULL, &result, &error));
 	nova_vm_free(children[5]);
 
 	nova_vm_t *const alive[] = { children[0], children[1], children[2], children[6],
@@ -217,7 +217,7 @@ static void *call_slowly(void *userdata)
 {
 	struct caller *c = userdata;
 	nova_result_t *result = NULL;
-	if (nova_vm_invoke(c->vm, "{}", 2,
+	if (nova_vm_invoke(c->vm, "{}",
 		    &(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000,
 			    .on_output = tell, .userdata = c },
 		    &result, NULL) == 0)
@@ -1027,7 +1027,8 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 			     ">large; mkdir -p n/m; ln -s ../../kept n/m/link"));
 	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
 	nova_merge_t *report;
-	ck_ok(nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	nova_merge_opts opts = { sizeof(opts), branches, 2 };
+	ck_ok(nova_vm_merge(vm, &opts, &merged, &report, &error));
 	ck_assert_uint_eq(nova_merge_conflicts(report), 0);
 	AUTO_FREE char *sum = sh(branches[0], "sha256sum /tmp/large");
 	says(merged, "sha256sum /tmp/large", sum);
@@ -1040,20 +1041,20 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 
 	free(sh(branches[1], "sleep 1; echo other >/tmp/changed"));
 	merged = NULL;
-	ck_fails_with(NOVA_EEXIST, "'/tmp/changed'",
-		nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+	ck_fails_with(
+		NOVA_EEXIST, "'/tmp/changed'", nova_vm_merge(vm, &opts, &merged, &report, &error));
 	ck_assert(!merged && nova_merge_count(report) == 1 && nova_merge_branch(report, 0) == -1);
 	nova_merge_free(report);
-	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
 	opts.on_conflict = NOVA_MERGE_LATEST;
-	ck_ok(nova_vm_merge(vm, branches, 2, &opts, &merged, &report, &error));
+	ck_ok(nova_vm_merge(vm, &opts, &merged, &report, &error));
 	says(merged, "cat /tmp/changed", "other\n");
 	nova_merge_free(report);
 	nova_vm_free(merged);
 	merged = NULL;
+	opts.on_conflict = NOVA_MERGE_REFUSE;
 	nova_vm_kill(branches[1]);
 	ck_fails_with(NOVA_ELOST, nova_vm_id(branches[1]),
-		nova_vm_merge(vm, branches, 2, NULL, &merged, &report, &error));
+		nova_vm_merge(vm, &opts, &merged, &report, &error));
 	ck_assert(!merged && !report);
 	nova_vm_free(branches[0]);
 	nova_vm_free(branches[1]);
@@ -1104,7 +1105,9 @@ START_TEST(an_engine_that_cannot_says_so)
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_fork(vm, 1, NULL, &child, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, NULL, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
-	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_merge(vm, &vm, 1, NULL, &child, NULL, &error));
+	ck_fails_with(NOVA_ENOTSUP, "fake",
+		nova_vm_merge(vm, &(nova_merge_opts){ sizeof(nova_merge_opts), &vm, 1 }, &child,
+			NULL, &error));
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
 	answers(vm, "1");
 	nova_vm_free(vm);

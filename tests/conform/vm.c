@@ -41,7 +41,7 @@ static nova_vm_t *start_function(const struct setting *s, const char *runtime, c
 
 static int invoke(nova_vm_t *vm, const char *payload, uint32_t timeout_ms, nova_result_t **result)
 {
-	return nova_vm_invoke(vm, payload, strlen(payload),
+	return nova_vm_invoke(vm, payload,
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = timeout_ms },
 		result, &error);
 }
@@ -382,15 +382,17 @@ START_TEST(payloads_are_checked_before_they_are_sent)
 	ck_fails_with(NOVA_EINVAL, "JSON", invoke(vm, "{\"a\":", 0, &result));
 	ck_assert_ptr_null(result);
 	size_t len = (6u << 20) + 1;
-	AUTO_FREE char *big = malloc(len);
+	AUTO_FREE char *big = malloc(len + 1);
 	memset(big, '1', len);
-	ck_fails(NOVA_ETOOBIG, nova_vm_invoke(vm, big, len, NULL, &result, &error));
+	big[len] = 0;
+	ck_fails(NOVA_ETOOBIG, nova_vm_invoke(vm, big, NULL, &result, &error));
 	ck_fails_with(NOVA_EINVAL, "a b",
-		nova_vm_invoke(vm, "1", 1,
+		nova_vm_invoke(vm, "1",
 			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = "a b" },
 			&result, &error));
 	big[0] = big[len - 2] = '"';
-	ck_ok(nova_vm_invoke(vm, big, len - 1,
+	big[len - 1] = 0;
+	ck_ok(nova_vm_invoke(vm, big,
 		&(nova_vm_invoke_opts){
 			sizeof(nova_vm_invoke_opts), .timeout_ms = 60000, .request_id = "big_one" },
 		&result, &error));
@@ -414,7 +416,7 @@ START_TEST(output_can_be_watched_while_it_is_produced)
 	nova_vm_t *vm = start_function(&s, "shell", "echo one; echo two >&2");
 	AUTO_BUF struct buf all = BUF_INIT(1000);
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, "{}", 2,
+	ck_ok(nova_vm_invoke(vm, "{}",
 		&(nova_vm_invoke_opts){
 			sizeof(nova_vm_invoke_opts), .on_output = collect, .userdata = &all },
 		&result, &error));
@@ -506,17 +508,20 @@ START_TEST(files_are_written_listed_read_and_removed)
 	AUTO_FREE uint8_t *content = malloc(len);
 	for (size_t i = 0; i < len; i++)
 		content[i] = (uint8_t)(i * 31 + (i >> 9));
-	ck_ok(nova_vm_write_file(vm, large, content, len, 0600, NULL, &error));
-	ck_ok(nova_vm_write_file(vm, small, "text", 4, 0, NULL, &error));
-	ck_ok(nova_vm_write_file(vm, small, "\"other\"", 7, 0, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, large, content, len,
+		&(nova_file_write_opts){ sizeof(nova_file_write_opts), .mode = 0600 }, &error));
+	ck_ok(nova_vm_write_file(vm, small, "text", 4, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, small, "\"other\"", 7, NULL, &error));
 	void *got;
 	size_t got_len;
-	ck_ok(nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
+	ck_ok(nova_vm_read_file(vm, large, NULL, &got, &got_len, &error));
 	ck_assert_uint_eq(got_len, len);
 	ck_assert_mem_eq(got, content, len);
 	nova_free(got);
 	ck_fails_with(NOVA_ETOOBIG, "at most 100 ",
-		nova_vm_read_file(vm, large, 100, NULL, &got, &got_len, &error));
+		nova_vm_read_file(vm, large,
+			&(nova_file_read_opts){ sizeof(nova_file_read_opts), .max_size = 100 },
+			&got, &got_len, &error));
 
 	nova_files_t *files;
 	ck_ok(nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
@@ -539,9 +544,9 @@ START_TEST(files_are_written_listed_read_and_removed)
 	nova_result_free(result);
 	ck_ok(nova_vm_remove_file(vm, large, NULL, &error));
 	ck_fails_with(NOVA_ENOTFOUND, large, nova_vm_remove_file(vm, large, NULL, &error));
-	ck_fails_with(NOVA_ENOTFOUND, large,
-		nova_vm_read_file(vm, large, 0, NULL, &got, &got_len, &error));
-	ck_ok(nova_vm_read_file(vm, "/proc/version", 0, NULL, &got, &got_len, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, large, nova_vm_read_file(vm, large, NULL, &got, &got_len, &error));
+	ck_ok(nova_vm_read_file(vm, "/proc/version", NULL, &got, &got_len, &error));
 	ck_assert_uint_gt(got_len, 0);
 	nova_free(got);
 	nova_vm_free(vm);
@@ -560,38 +565,40 @@ START_TEST(files_that_cannot_be_are_refused_and_a_vm_must_run)
 	static const char *const paths[] = { "", "relative", "/tmp/../etc", "/tmp//x", "/tmp/",
 		"/tmp/\xff" };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		ck_fails_with(
+			NOVA_EINVAL, "path", nova_vm_write_file(vm, paths[i], "", 0, NULL, &error));
 		ck_fails_with(NOVA_EINVAL, "path",
-			nova_vm_write_file(vm, paths[i], "", 0, 0, NULL, &error));
-		ck_fails_with(NOVA_EINVAL, "path",
-			nova_vm_read_file(vm, paths[i], 0, NULL, &got, &len, &error));
+			nova_vm_read_file(vm, paths[i], NULL, &got, &len, &error));
 		ck_fails_with(NOVA_EINVAL, "path",
 			nova_vm_list_files(vm, paths[i], 0, NULL, &files, &error));
 		ck_fails_with(NOVA_EINVAL, "path", nova_vm_remove_file(vm, paths[i], NULL, &error));
 	}
-	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, 0, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, "", 0, 010000, NULL, &error));
-	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, 0, NULL, &got, &len, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_write_file(vm, file, NULL, 1, NULL, &error));
+	ck_fails(NOVA_EINVAL,
+		nova_vm_write_file(vm, file, "", 0,
+			&(nova_file_write_opts){ sizeof(nova_file_write_opts), .mode = 010000 },
+			&error));
+	ck_fails_with(NOVA_EINVAL, dir, nova_vm_read_file(vm, dir, NULL, &got, &len, &error));
 	ck_fails_with(NOVA_ENOTFOUND, "missing",
 		nova_vm_list_files(vm, "/missing", 0, NULL, &files, &error));
 	AUTO_FREE char *below = path_join(file, "x");
-	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, 0, NULL, &error));
+	ck_fails_with(NOVA_ENOTFOUND, below, nova_vm_write_file(vm, below, "", 0, NULL, &error));
 	if (!is_fake()) {
 		ck_fails_with(NOVA_EINVAL, "agent's own",
-			nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, 0, NULL, &error));
+			nova_vm_write_file(vm, "/tmp/.nova/input-1.json", "", 0, NULL, &error));
 		/* read-only */
-		ck_fails_with(NOVA_EIO, "/etc/x",
-			nova_vm_write_file(vm, "/etc/x", "", 0, 0, NULL, &error));
+		ck_fails_with(
+			NOVA_EIO, "/etc/x", nova_vm_write_file(vm, "/etc/x", "", 0, NULL, &error));
 	}
 	ck_ok(nova_vm_pause(vm, NULL, &error));
-	ck_fails_with(
-		NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
+	ck_fails_with(NOVA_EBUSY, "paused", nova_vm_read_file(vm, file, NULL, &got, &len, &error));
 	ck_ok(nova_vm_resume(vm, NULL, &error));
-	ck_ok(nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
+	ck_ok(nova_vm_write_file(vm, file, "", 0, NULL, &error));
 	nova_vm_kill(vm);
-	ck_fails_with(NOVA_ELOST, nova_vm_id(vm),
-		nova_vm_read_file(vm, file, 0, NULL, &got, &len, &error));
 	ck_fails_with(
-		NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, 0, NULL, &error));
+		NOVA_ELOST, nova_vm_id(vm), nova_vm_read_file(vm, file, NULL, &got, &len, &error));
+	ck_fails_with(
+		NOVA_ELOST, nova_vm_id(vm), nova_vm_write_file(vm, file, "", 0, NULL, &error));
 	ck_fails_with(
 		NOVA_ELOST, nova_vm_id(vm), nova_vm_list_files(vm, dir, 0, NULL, &files, &error));
 	nova_vm_free(vm);
@@ -624,7 +631,7 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), _i == 0 };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2,
+	int code = nova_vm_invoke(vm, "{}",
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 60000,
 			.on_output = kill_when_it_runs, .userdata = &killer },
 		&result, &error);
@@ -650,7 +657,7 @@ START_TEST(an_agent_that_falls_silent_is_given_up_after_its_time)
 	nova_vm_t *vm = start_function(&s, "shell", "echo running; sleep 1000");
 	struct killer killer = { vm, nova_vm_pid(vm), false };
 	nova_result_t *result;
-	int code = nova_vm_invoke(vm, "{}", 2,
+	int code = nova_vm_invoke(vm, "{}",
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 1000,
 			.on_output = freeze_when_it_runs, .userdata = &killer },
 		&result, &error);

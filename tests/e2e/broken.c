@@ -65,7 +65,7 @@ static int call_without_fds(const nova_config_t *config)
 	nova_result_t *r = NULL;
 	if (nova_open(config, &nova, &error) < 0)
 		return 1;
-	nova_host_set_log(nova_get_host(nova), look_at_fds, NULL, NOVA_LOG_DEBUG);
+	nova_host_set_log(nova_host_get(nova), look_at_fds, NULL, NOVA_LOG_DEBUG);
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	opts.name = "f";
 	opts.runtime = "shell";

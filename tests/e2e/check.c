@@ -66,7 +66,7 @@ START_TEST(what_is_called_is_told_and_stored)
 {
 	struct platform p = platform_open(NULL);
 	int scripts = 0;
-	nova_host_set_log(nova_get_host(p.nova), count_scripts, &scripts, NOVA_LOG_WARN);
+	nova_host_set_log(nova_host_get(p.nova), count_scripts, &scripts, NOVA_LOG_WARN);
 	nova_function_opts o = of("def lambda_handler(event, context): return 'lambda'\n");
 	ck_assert_uint_eq(registered(&p, &o, "main.lambda_handler"), 1);
 	platform_answers(p.nova, "f", "\"lambda\"");
@@ -95,7 +95,7 @@ START_TEST(a_function_is_imported_once_and_leaves_no_template)
 	for (int i = 0; i < 2; i++) {
 		nova_snapshot_t **list;
 		registered(&p, &o, "main.handler");
-		ck_ok(nova_template_list(nova_get_host(p.nova), &list, &count, &error));
+		ck_ok(nova_template_list(nova_host_get(p.nova), &list, &count, &error));
 		ck_assert_uint_eq(count, 1); /* that of the runtime */
 		nova_snapshot_list_free(list, count);
 	}

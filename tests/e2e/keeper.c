@@ -81,12 +81,12 @@ START_TEST(a_vm_for_which_descriptors_are_missing_leaves_nothing_and_harms_no_ot
 	nova_vm_t *other = NULL, *vm = NULL;
 	struct table table;
 	int code = -1;
-	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &other, &error));
+	ck_ok(nova_vm_start(nova_host_get(p.nova), NULL, &other, &error));
 	for (size_t left = 0; code < 0; left += is_fake() ? 1 : 3) {
 		ck_assert_uint_lt(left, 64);
 		size_t before = open_fds();
 		fill_table(&table, left);
-		code = nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error);
+		code = nova_vm_start(nova_host_get(p.nova), NULL, &vm, &error);
 		empty_table(&table);
 		if (code < 0) {
 			ck_assert_msg(nova_error_os(error) == EMFILE, "with %zu left: %s", left,

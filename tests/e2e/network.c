@@ -92,7 +92,7 @@ static nova_vm_t *start(const struct platform *p)
 	nova_vm_t *vm;
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	o.network = "nat";
-	ck_ok(nova_vm_start(nova_get_host(p->nova), &o, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p->nova), &o, &vm, &error));
 	return vm;
 }
 
@@ -239,7 +239,7 @@ static void *call_both(void *nova)
 {
 	nova_result_t *r = NULL;
 	nova_error_t *failure = NULL;
-	int code = nova_invoke(nova, "both", "{}", 2, NULL, &r, &failure);
+	int code = nova_invoke(nova, "both", "{}", NULL, &r, &failure);
 	char *output = code == 0 ? strdup(nova_result_output(r, NULL)) :
 				   str_format("%s", nova_error_message(failure));
 	nova_error_free(failure);
@@ -299,7 +299,7 @@ START_TEST(a_restored_guest_has_an_address_of_its_own)
 	nova_snapshot_t *snapshot;
 	ck_ok(nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	ck_seen_as(vm, "172.30.0.2");
-	ck_ok(nova_vm_restore(nova_get_host(p.nova), snapshot, NULL, &restored, &error));
+	ck_ok(nova_vm_restore(nova_host_get(p.nova), snapshot, NULL, &restored, &error));
 	ck_seen_as(restored, "172.30.0.3");
 	AUTO_FREE char *routes = ask(restored, "ip route | grep -c default");
 	ck_assert_str_eq(routes, "1\n");
@@ -318,7 +318,7 @@ static int be_a_host(const struct platform *p, int pipe)
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	o.network = "nat";
 	if (nova_open(p->config, &nova, NULL) < 0 ||
-		nova_vm_start(nova_get_host(nova), &o, &vm, NULL) < 0)
+		nova_vm_start(nova_host_get(nova), &o, &vm, NULL) < 0)
 		return 1;
 	int64_t vmm = nova_vm_pid(vm);
 	sys_write_all(pipe, &vmm, sizeof(vmm));
@@ -370,9 +370,9 @@ START_TEST(a_limit_that_would_not_be_kept_is_refused)
 	o.net_rx_bandwidth = 1 << 20;
 	if (!strcmp(engine, "qemu"))
 		ck_fails_with(NOVA_ENOTSUP, "cannot limit",
-			nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+			nova_vm_start(nova_host_get(p.nova), &o, &vm, &error));
 	o.network = "nato";
-	ck_fails_with(NOVA_EINVAL, "nato", nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+	ck_fails_with(NOVA_EINVAL, "nato", nova_vm_start(nova_host_get(p.nova), &o, &vm, &error));
 	ck_assert_uint_eq(netns_count_taps(), 0);
 	platform_close(&p);
 }
@@ -385,7 +385,7 @@ START_TEST(an_engine_without_network_says_so)
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	o.network = "nat";
 	ck_fails_with(NOVA_ENOTSUP, "has no network devices",
-		nova_vm_start(nova_get_host(p.nova), &o, &vm, &error));
+		nova_vm_start(nova_host_get(p.nova), &o, &vm, &error));
 	platform_close(&p);
 }
 END_TEST

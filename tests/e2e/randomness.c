@@ -148,7 +148,7 @@ struct seen {
 static json_t *draw(nova_vm_t *vm, const char *payload)
 {
 	nova_result_t *result;
-	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), NULL, &result, &error));
+	ck_ok(nova_vm_invoke(vm, payload, NULL, &result, &error));
 	json_t *output = json_loads(nova_result_output(result, NULL), 0, NULL);
 	nova_result_free(result);
 	ck_assert_ptr_nonnull(output);
@@ -217,7 +217,7 @@ static void note_forks(struct seen *seen, nova_vm_t *vm)
 static void note_restored(struct seen *seen, const struct platform *p, nova_vm_t *vm)
 {
 	nova_snapshot_t *snapshot;
-	nova_host_t *host = nova_get_host(p->nova);
+	nova_host_t *host = nova_host_get(p->nova);
 	ck_ok(nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	for (int i = 0; i < 2; i++) {
 		nova_vm_t *restored;
@@ -279,7 +279,7 @@ static size_t templates_that_draw(const struct platform *p)
 {
 	nova_snapshot_t **list;
 	size_t count, found = 0;
-	ck_ok(nova_template_list(nova_get_host(p->nova), &list, &count, &error));
+	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++)
 		found += strcmp(nova_snapshot_draws(list[i]), "uuid.uuid4() in main.py, line 3") ==
 				 0 &&
@@ -301,7 +301,7 @@ START_TEST(what_an_import_draws_is_each_vms_own_and_is_named_once)
 	/* as two of them would: the second finds the template */
 	for (int process = 0; process < 2; process++) {
 		struct platform p = platform_open("home", home, NULL);
-		nova_host_set_log(nova_get_host(p.nova), count_words, &named, NOVA_LOG_WARN);
+		nova_host_set_log(nova_host_get(p.nova), count_words, &named, NOVA_LOG_WARN);
 		for (int i = process; i < 2; i++) {
 			nova_vm_t *vm = take(&p, &f);
 			AUTO_JSON json_t *first = draw(vm, "{}"), *second = draw(vm, "{}");

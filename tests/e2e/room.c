@@ -123,7 +123,7 @@ START_TEST(the_longest_output_leaves_a_guest_whose_memory_is_full)
 	size_t len;
 	platform_add(p.nova, "holds", "python", HOLDS);
 	opts.timeout_ms = 120000;
-	ck_ok(nova_invoke(p.nova, "holds", "null", 4, &opts, &r, &error));
+	ck_ok(nova_invoke(p.nova, "holds", "null", &opts, &r, &error));
 	nova_result_output(r, &len);
 	ck_assert_uint_eq(len, 6 << 20);
 	nova_result_free(r);

@@ -27,8 +27,7 @@ static void *call_often(void *argument)
 		nova_error_t *failure = NULL;
 		char payload[16];
 		snprintf(payload, sizeof(payload), "%d", i);
-		c->code =
-			nova_invoke(c->nova, c->name, payload, strlen(payload), NULL, &r, &failure);
+		c->code = nova_invoke(c->nova, c->name, payload, NULL, &r, &failure);
 		snprintf(c->why, sizeof(c->why), "%s", nova_error_message(failure));
 		c->answers += c->code == 0 && !strcmp(nova_result_output(r, NULL), payload);
 		nova_error_free(failure);
@@ -138,11 +137,11 @@ static int live_in(const struct platform *p, int number)
 		opts.flags = NOVA_REGISTER_REPLACE;
 		if (nova_function_register(nova, &opts, NULL, NULL) < 0)
 			return 2;
-		if (nova_invoke(nova, own, NULL, 0, NULL, &r, NULL) < 0 ||
+		if (nova_invoke(nova, own, NULL, NULL, &r, NULL) < 0 ||
 			strcmp(nova_result_output(r, NULL), source + 5) != 0)
 			return 3;
 		nova_result_free(r);
-		if (nova_invoke(nova, "f0", "7", 1, NULL, &r, NULL) < 0 ||
+		if (nova_invoke(nova, "f0", "7", NULL, &r, NULL) < 0 ||
 			strcmp(nova_result_output(r, NULL), "7") != 0)
 			return 4;
 		nova_result_free(r);
@@ -188,9 +187,8 @@ START_TEST(a_fork_of_the_host_harms_nothing)
 	pid_t pid = fork();
 	if (pid == 0) {
 		nova_error_t *failure = NULL;
-		bool refused =
-			nova_invoke(p.nova, "f0", "1", 1, NULL, &r, &failure) == NOVA_EBUSY &&
-			strstr(nova_error_message(failure), "fork");
+		bool refused = nova_invoke(p.nova, "f0", "1", NULL, &r, &failure) == NOVA_EBUSY &&
+			       strstr(nova_error_message(failure), "fork");
 		nova_error_free(failure);
 		nova_close(p.nova);
 		_exit(refused ? 0 : 1);
@@ -222,7 +220,7 @@ static int be_a_host(const struct platform *p, int pipe)
 	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
 	call.on_output = say_so;
 	call.userdata = &pipe;
-	nova_invoke(nova, "sleeper", NULL, 0, &call, &r, NULL);
+	nova_invoke(nova, "sleeper", NULL, &call, &r, NULL);
 	return 2;
 }
 

@@ -33,7 +33,7 @@ static size_t templates_of(const struct platform *p, int functions, char **ret_l
 {
 	nova_snapshot_t **list;
 	size_t count, found = 0;
-	ck_ok(nova_template_list(nova_get_host(p->nova), &list, &count, &error));
+	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++) {
 		if (nova_snapshot_has_function(list[i]) != functions)
 			continue;
@@ -147,7 +147,7 @@ START_TEST(the_first_call_makes_a_template_and_other_processes_use_it)
 	ck_assert_uint_eq(templates(&p), 1);
 	nova_snapshot_t **list;
 	size_t count;
-	ck_ok(nova_snapshot_list(nova_get_host(p.nova), &list, &count, &error));
+	ck_ok(nova_snapshot_list(nova_host_get(p.nova), &list, &count, &error));
 	ck_assert_uint_eq(count, 0); /* it is nobody's snapshot */
 	nova_snapshot_list_free(list, count);
 	platform_close(&p);
@@ -206,7 +206,7 @@ static int call_with_free(nova_t *nova, int count, nova_result_t **ret_result)
 		close(held[--taken]);
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.mode = NOVA_MODE_EPHEMERAL;
-	int code = nova_invoke(nova, "f", "{}", 2, &opts, ret_result, &error);
+	int code = nova_invoke(nova, "f", "{}", &opts, ret_result, &error);
 	while (taken)
 		close(held[--taken]);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -261,7 +261,7 @@ START_TEST(another_agent_makes_another_template)
 {
 	struct platform p = platform_open(NULL);
 	AUTO_FREE char *images = path_join(p.dir, "images"),
-		       *real = strdup(nova_host_images(nova_get_host(p.nova)));
+		       *real = strdup(nova_host_images(nova_host_get(p.nova)));
 	make_images(real, images);
 	ck_ok(nova_config_set(p.config, "images", images, &error));
 	platform_add(p.nova, "f", "python", SOURCE);
@@ -489,7 +489,7 @@ START_TEST(only_the_first_function_of_a_runtime_boots)
 {
 	struct platform p = platform_open(NULL);
 	int boots = 0;
-	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
 	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
 	ck_assert_int_eq(boots, 1);
 	ck_assert_uint_eq(templates_of(&p, 0, NULL), 1);
@@ -519,7 +519,7 @@ START_TEST(only_the_first_function_of_a_runtime_boots)
 	platform_answers(p.nova, "sh2", "\"handler\\nlost+found\"");
 	ck_assert_int_eq(boots, 2);
 	ck_assert_uint_eq(templates_of(&p, 0, NULL), 2);
-	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
 	platform_close(&p);
 }
 END_TEST
@@ -530,12 +530,12 @@ START_TEST(a_function_that_cannot_be_loaded_is_told_so_without_a_boot)
 	nova_result_t *result = NULL;
 	int boots = 0;
 	answers_python(&p, "good", "def handler(event):\n    return 1\n", NULL, "1");
-	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
 	platform_add(p.nova, "bad", "python", "import nothing_of_that_name\n");
 	ck_fails_with(
 		NOVA_EFUNCTION, "nothing_of_that_name", platform_call(p.nova, "bad", &result));
 	ck_assert_int_eq(boots, 0);
-	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
 	platform_close(&p);
 }
 END_TEST
@@ -573,7 +573,7 @@ START_TEST(a_damaged_runtime_template_is_made_anew)
 	struct platform p = platform_open(NULL);
 	int boots = 0;
 	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
-	nova_host_set_log(nova_get_host(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
 	AUTO_FREE char *first = only_template(&p, 0),
 		       *place = path_join(p.dir, "snapshots/.code-later");
 	flip(first, "memory");
@@ -583,7 +583,7 @@ START_TEST(a_damaged_runtime_template_is_made_anew)
 	ck_assert_int_eq(fs_unlink(place), 0);
 	answers_python(&p, "three", "def handler(event):\n    return 3\n", NULL, "3");
 	ck_assert_int_eq(boots, 2);
-	nova_host_set_log(nova_get_host(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
 	platform_close(&p);
 }
 END_TEST
@@ -604,7 +604,7 @@ START_TEST(functions_that_race_for_a_runtime_template_boot_once)
 		if (pids[i] == 0) {
 			nova_t *own;
 			ck_ok(nova_open(p.config, &own, &error));
-			nova_host_set_log(nova_get_host(own), count_boots, &boots, NOVA_LOG_INFO);
+			nova_host_set_log(nova_host_get(own), count_boots, &boots, NOVA_LOG_INFO);
 			platform_answers(own, names[i], "7");
 			nova_close(own);
 			_exit(boots);
@@ -628,15 +628,15 @@ START_TEST(pruning_sees_a_changed_kernel_or_agent)
 	struct platform p = platform_open(NULL);
 	size_t pruned = 9;
 	AUTO_FREE char *images = path_join(p.dir, "images"),
-		       *real = strdup(nova_host_images(nova_get_host(p.nova)));
+		       *real = strdup(nova_host_images(nova_host_get(p.nova)));
 	make_images(real, images);
 	ck_ok(nova_config_set(p.config, "images", images, &error));
 	platform_add(p.nova, "f", "python", SOURCE);
 	ck_assert(cold_call_loads(&p));
-	ck_ok(nova_template_prune(nova_get_host(p.nova), 0, &pruned, &error));
+	ck_ok(nova_template_prune(nova_host_get(p.nova), 0, &pruned, &error));
 	ck_assert_uint_eq(pruned, 0);
 	make_images(real, images);
-	ck_ok(nova_template_prune(nova_get_host(p.nova), 0, &pruned, &error));
+	ck_ok(nova_template_prune(nova_host_get(p.nova), 0, &pruned, &error));
 	ck_assert_uint_eq(pruned, 2);
 	ck_assert_uint_eq(templates(&p) + templates_of(&p, 0, NULL), 0);
 	platform_close(&p);
@@ -716,7 +716,7 @@ START_TEST(shells_end_with_a_process_that_is_killed)
 	if (pid == 0) {
 		struct platform own = { .config = p.config };
 		ck_ok(nova_open(p.config, &own.nova, &error));
-		own.pool = nova_get_pool(own.nova);
+		own.pool = nova_pool_get(own.nova);
 		call_and_tick(&own, &keeper);
 		ck_assert_int_eq(sys_write_all(tell[1], &keeper, sizeof(keeper)), 0);
 		for (;;)

@@ -38,7 +38,7 @@ START_TEST(a_call_that_finds_no_room_is_told_so_after_its_wait)
 	call.on_output = call_another;
 	call.userdata = p.nova;
 	nova_result_t *r;
-	ck_ok(nova_invoke(p.nova, "a", "1", 1, &call, &r, &error));
+	ck_ok(nova_invoke(p.nova, "a", "1", &call, &r, &error));
 	nova_result_free(r);
 	platform_answers(p.nova, "b", "2");
 	platform_close(&p);
@@ -105,7 +105,7 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	call.userdata = &killed;
 	nova_result_t *r;
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "has ended",
-		nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
+		nova_invoke(p.nova, "f", "1", &call, &r, &error));
 	ck_assert_ptr_null(r);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
 	ck_ok(platform_call(p.nova, "f", &r));
@@ -228,7 +228,7 @@ START_TEST(draining_waits_for_a_call_that_is_under_way)
 	call.on_output = begin_drain;
 	call.userdata = &d;
 	nova_result_t *r;
-	ck_ok(nova_invoke(p.nova, "f", "1", 1, &call, &r, &error));
+	ck_ok(nova_invoke(p.nova, "f", "1", &call, &r, &error));
 	nova_result_free(r);
 	pthread_join(d.thread, NULL);
 	ck_assert_int_eq(d.code, 0);

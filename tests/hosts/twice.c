@@ -21,7 +21,7 @@ static int call(nova_t *nova, nova_error_t **error)
 	opts.code_path = code;
 	int status = nova_function_register(nova, &opts, NULL, error);
 	if (status == NOVA_OK)
-		status = nova_invoke(nova, "hello", "{}", 2, NULL, &result, error);
+		status = nova_invoke(nova, "hello", "{}", NULL, &result, error);
 	nova_result_free(result);
 	return status;
 }

@@ -30,7 +30,9 @@ static void free_queue(void)
 
 static int submit_and_collect(nova_error_t **error)
 {
-	int code = nova_queue_submit(queue, "f", "{}", 2, NULL, &call, NULL, error);
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.userdata = &call;
+	int code = nova_queue_submit(queue, "f", "{}", &opts, NULL, error);
 	if (code == 0)
 		code = nova_queue_collect(queue, 60000, NULL, &call, error);
 	if (code < 0 || !call)

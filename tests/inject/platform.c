@@ -112,7 +112,7 @@ static int invoke_with(uint32_t mode, nova_error_t **error)
 {
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.mode = mode;
-	int code = nova_invoke(world.nova, "f", "{\"x\":1}", 7, &opts, &result, error);
+	int code = nova_invoke(world.nova, "f", "{\"x\":1}", &opts, &result, error);
 	return code == 0 && strcmp(nova_result_output(result, NULL), "{}") ? NOVA_EAGENT : code;
 }
 
@@ -196,7 +196,7 @@ static int instance_to_json(nova_error_t **error)
 
 static int invoke_instance(nova_error_t **error)
 {
-	return nova_instance_invoke(instance, "{}", 2, NULL, &result, error);
+	return nova_instance_invoke(instance, "{}", NULL, &result, error);
 }
 
 static int command(nova_error_t **error)

@@ -61,7 +61,7 @@ static bool result_is_whole(const nova_result_t *r, const char *output)
 
 static int invoke(nova_error_t **error)
 {
-	return nova_vm_invoke(world.vm, "{}", 2, NULL, &result, error);
+	return nova_vm_invoke(world.vm, "{}", NULL, &result, error);
 }
 
 static void free_result(void)
@@ -172,7 +172,9 @@ static void make_files(void)
 static void prepare_files(void)
 {
 	world_vm();
-	MUST(nova_vm_write_file(world.vm, file, "content", 7, 0644, NULL, &world.error));
+	MUST(nova_vm_write_file(world.vm, file, "content", 7,
+		&(nova_file_write_opts){ sizeof(nova_file_write_opts), .mode = 0644 },
+		&world.error));
 }
 
 static void remove_files(void)
@@ -198,7 +200,7 @@ static int read_file(nova_error_t **error)
 {
 	void *data = NULL;
 	size_t len = 0;
-	int code = nova_vm_read_file(world.vm, file, 0, NULL, &data, &len, error);
+	int code = nova_vm_read_file(world.vm, file, NULL, &data, &len, error);
 	bool same = code < 0 || (len == 7 && !memcmp(data, "content", 7));
 	nova_free(data);
 	return same ? code : NOVA_EAGENT;
@@ -206,7 +208,8 @@ static int read_file(nova_error_t **error)
 
 static int write_file(nova_error_t **error)
 {
-	return nova_vm_write_file(world.vm, file, "content", 7, 0644, NULL, error);
+	return nova_vm_write_file(world.vm, file, "content", 7,
+		&(nova_file_write_opts){ sizeof(nova_file_write_opts), .mode = 0644 }, error);
 }
 
 static int remove_file(nova_error_t **error)
@@ -274,10 +277,11 @@ static int park(nova_error_t **error)
 
 static int merge(nova_error_t **error)
 {
-	nova_vm_t *branches[] = { vm };
+	nova_vm_t *const branches[] = { vm };
+	const nova_merge_opts opts = { sizeof(opts), branches, 1 };
 	nova_vm_t *merged = NULL;
 	nova_merge_t *report = NULL;
-	int code = nova_vm_merge(world.vm, branches, 1, NULL, &merged, &report, error);
+	int code = nova_vm_merge(world.vm, &opts, &merged, &report, error);
 	if (report)
 		(void)(nova_merge_count(report) + nova_merge_conflicts(report) +
 			(nova_merge_path(report, 0) != NULL) + nova_merge_kind(report, 0) +

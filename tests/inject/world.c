@@ -43,8 +43,8 @@ void world_open(void)
 	set("home", world.home);
 	set("engine", "fake");
 	MUST(nova_open(world.config, &world.nova, &world.error));
-	world.host = nova_get_host(world.nova);
-	world.pool = nova_get_pool(world.nova);
+	world.host = nova_host_get(world.nova);
+	world.pool = nova_pool_get(world.nova);
 	MUST(world_register("f", "", &world.error));
 }
 

@@ -172,7 +172,7 @@ static void end_by_a_kill(struct setting *s)
 	nova_vm_t *vm = start(s, NULL);
 	nova_result_t *result = NULL;
 	ck_assert_int_eq(kill((pid_t)nova_vm_pid(vm), SIGKILL), 0);
-	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{}", 2, NULL, &result, &error));
+	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{}", NULL, &result, &error));
 	nova_vm_free(vm);
 }
 
@@ -180,7 +180,7 @@ static void end_by_a_fault(struct setting *s)
 {
 	nova_vm_t *vm = start(s, NULL);
 	nova_result_t *result = NULL;
-	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{\"fault\":1}", 11, NULL, &result, &error));
+	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{\"fault\":1}", NULL, &result, &error));
 	nova_vm_free(vm);
 }
 

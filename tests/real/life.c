@@ -132,7 +132,7 @@ START_TEST(a_guest_whose_vmm_is_killed_is_lost_and_leaves_nothing)
 	int end = vmtest_pidfd((pid_t)nova_vm_pid(vm));
 	ck_assert_int_eq(kill((pid_t)nova_vm_pid(vm), SIGKILL), 0);
 	vmtest_await_end(end);
-	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{}", 2, NULL, &result, &error));
+	ck_fails(NOVA_ELOST, nova_vm_invoke(vm, "{}", NULL, &result, &error));
 	nova_vm_free(vm);
 	tear_down(&s);
 }
@@ -145,8 +145,7 @@ START_TEST(a_guest_that_ends_amid_a_call_is_lost)
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
 		nova_vm_t *vm = start(&s, NULL);
 		nova_result_t *result = NULL;
-		ck_fails(NOVA_ELOST,
-			nova_vm_invoke(vm, ways[i], strlen(ways[i]), NULL, &result, &error));
+		ck_fails(NOVA_ELOST, nova_vm_invoke(vm, ways[i], NULL, &result, &error));
 		ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
 		nova_vm_free(vm);
 	}
@@ -170,7 +169,7 @@ START_TEST(a_call_that_the_guest_holds_is_cancelled)
 	opts.request_id = "held-call";
 	opts.on_output = cancel_held;
 	opts.userdata = vm;
-	ck_fails(NOVA_ECANCELED, nova_vm_invoke(vm, "{\"hold\":1}", 10, &opts, &result, &error));
+	ck_fails(NOVA_ECANCELED, nova_vm_invoke(vm, "{\"hold\":1}", &opts, &result, &error));
 	nova_result_free(result);
 	is_call(vm, 2);
 	nova_vm_free(vm);

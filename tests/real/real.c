@@ -104,7 +104,7 @@ struct counters call(nova_vm_t *vm, const char *payload)
 	nova_result_t *result;
 	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
 	opts.timeout_ms = 60000;
-	ck_ok(nova_vm_invoke(vm, payload, strlen(payload), &opts, &result, &error));
+	ck_ok(nova_vm_invoke(vm, payload, &opts, &result, &error));
 	int found = sscanf(nova_result_output(result, NULL),
 		"{\"calls\":%llu,\"streams\":%llu,\"resets\":%llu,\"resumes\":%llu,\"wrong\":%llu,"
 		"\"devices\":\"%63[a-z]",

@@ -95,7 +95,7 @@ static void prune(struct worker *w)
 {
 	nova_error_t *error = NULL;
 	say("B %s%u prune", w->slot, w->number);
-	int code = nova_template_prune(nova_get_host(nova), 0, NULL, &error);
+	int code = nova_template_prune(nova_host_get(nova), 0, NULL, &error);
 	tell(w, code, "", error);
 }
 
@@ -104,7 +104,7 @@ static void call(struct worker *w, const char *name)
 	nova_error_t *error = NULL;
 	nova_result_t *result;
 	say("B %s%u invoke %s", w->slot, w->number, name);
-	int code = nova_invoke(nova, name, "{}", 2, NULL, &result, &error);
+	int code = nova_invoke(nova, name, "{}", NULL, &result, &error);
 	tell_result(w, code, result, error);
 }
 
@@ -157,7 +157,7 @@ static void take(struct worker *w, const char *name)
 	opts.mode = NOVA_MODE_CHECKPOINTED;
 	opts.snapshot_after = name;
 	say("B %s%u snapshot %s %s", w->slot, w->number, name, payload);
-	int code = nova_invoke(nova, "keeps", payload, strlen(payload), &opts, &result, &error);
+	int code = nova_invoke(nova, "keeps", payload, &opts, &result, &error);
 	tell_result(w, code, result, error);
 }
 
@@ -166,7 +166,7 @@ static int branch_from(const char *name, nova_result_t **ret_result, nova_error_
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.mode = NOVA_MODE_BRANCHED;
 	opts.snapshot = name;
-	return nova_invoke(nova, "keeps", "{}", 2, &opts, ret_result, error);
+	return nova_invoke(nova, "keeps", "{}", &opts, ret_result, error);
 }
 
 static void branch(struct worker *w, const char *name)
@@ -182,13 +182,13 @@ static void drop(struct worker *w, const char *name)
 {
 	nova_error_t *error = NULL;
 	say("B %s%u drop %s", w->slot, w->number, name);
-	int code = nova_snapshot_delete(nova_get_host(nova), name, &error);
+	int code = nova_snapshot_delete(nova_host_get(nova), name, &error);
 	tell(w, code, "", error);
 }
 
 static int fork_restored(const char *name, nova_result_t **ret_result, nova_error_t **error)
 {
-	nova_host_t *host = nova_get_host(nova);
+	nova_host_t *host = nova_host_get(nova);
 	nova_snapshot_t *snapshot = NULL;
 	nova_vm_t *parent = NULL, *children[2] = { NULL, NULL };
 	int code = nova_snapshot_open(host, name, &snapshot, error);
@@ -197,7 +197,7 @@ static int fork_restored(const char *name, nova_result_t **ret_result, nova_erro
 	if (code == 0)
 		code = nova_vm_fork(parent, 2, NULL, children, error);
 	if (code == 0)
-		code = nova_vm_invoke(children[1], "{}", 2, NULL, ret_result, error);
+		code = nova_vm_invoke(children[1], "{}", NULL, ret_result, error);
 	nova_vm_free(children[0]);
 	nova_vm_free(children[1]);
 	nova_vm_free(parent);
@@ -351,7 +351,7 @@ static void check_functions(void)
 		nova_error_t *failure = NULL;
 		nova_result_t *result;
 		const char *name = nova_function_name(list[i]);
-		if (nova_invoke(nova, name, "{}", 2, NULL, &result, &failure) == 0)
+		if (nova_invoke(nova, name, "{}", NULL, &result, &failure) == 0)
 			say("function %s %s", name, nova_result_output(result, NULL));
 		else
 			say("failed %s: %s", name, nova_error_message(failure));
@@ -368,7 +368,7 @@ static void check_snapshots(void)
 	nova_snapshot_t **list;
 	size_t count;
 	nova_error_t *error = NULL;
-	if (nova_snapshot_list(nova_get_host(nova), &list, &count, &error) != 0)
+	if (nova_snapshot_list(nova_host_get(nova), &list, &count, &error) != 0)
 		say("failed snapshots: %s", nova_error_message(error));
 	for (size_t i = 0; !error && i < count; i++) {
 		nova_error_t *failure = NULL;
@@ -391,7 +391,7 @@ static void check_templates(void)
 	nova_snapshot_t **list;
 	size_t count;
 	nova_error_t *error = NULL;
-	if (nova_template_list(nova_get_host(nova), &list, &count, &error) != 0)
+	if (nova_template_list(nova_host_get(nova), &list, &count, &error) != 0)
 		say("failed templates: %s", nova_error_message(error));
 	for (size_t i = 0; !error && i < count; i++)
 		say("template %s", nova_snapshot_id(list[i]));
@@ -417,7 +417,7 @@ int main(int argc, char **argv)
 		say("failed open: %s", nova_error_message(error));
 		return 1;
 	}
-	nova_host_set_log(nova_get_host(nova), pass_on_log, NULL, NOVA_LOG_INFO);
+	nova_host_set_log(nova_host_get(nova), pass_on_log, NULL, NOVA_LOG_INFO);
 	if (argc == 7) {
 		has_snapshots = strcmp(argv[5], "fake") != 0;
 		be_a_victim(argv);

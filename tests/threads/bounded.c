@@ -53,7 +53,7 @@ START_TEST(a_queue_is_freed_while_vms_start_for_its_calls)
 	nova_queue_t *q;
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
 	for (int i = 0; i < 4; i++)
-		ck_ok(nova_queue_submit(q, "f", "{}", 2, NULL, NULL, NULL, &error));
+		ck_ok(nova_queue_submit(q, "f", "{}", NULL, NULL, &error));
 	await_count(p.pool, NOVA_POOL_STARTING, 1);
 	nova_queue_free(q);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
@@ -73,7 +73,7 @@ static void *invoke(void *argument)
 	struct caller *c = argument;
 	nova_result_t *r;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	c->code = nova_invoke(c->p->nova, "f", "{}", 2, NULL, &r, &failure);
+	c->code = nova_invoke(c->p->nova, "f", "{}", NULL, &r, &failure);
 	c->outcome = nova_error_outcome(failure);
 	nova_result_free(r);
 	return NULL;
@@ -118,8 +118,7 @@ static struct platform open_busy(nova_queue_t **ret_queue, nova_call_t **calls, 
 	for (size_t i = 0; i < count; i++) {
 		char number[8];
 		snprintf(number, sizeof(number), "%zu", i);
-		ck_ok(nova_queue_submit(
-			*ret_queue, "f", number, strlen(number), NULL, NULL, &calls[i], &error));
+		ck_ok(nova_queue_submit(*ret_queue, "f", number, NULL, &calls[i], &error));
 		AUTO_FREE char *mark = str_format("%s/mark-%zu", p.dir, i);
 		while (!fs_exists(mark))
 			sys_poll(NULL, 0, 1);
@@ -174,14 +173,14 @@ START_TEST(a_queue_is_freed_with_calls_in_every_state)
 	nova_call_t *calls[3], *waits, *freed, *kept;
 	struct platform p = open_busy(&q, calls, 3);
 	platform_add(p.nova, "quick", "shell", "echo 1");
-	ck_ok(nova_queue_submit(q, "quick", "{}", 2, NULL, NULL, &kept, &error));
+	ck_ok(nova_queue_submit(q, "quick", "{}", NULL, &kept, &error));
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &kept, &error));
 	/* is finished, and never collected */
-	ck_ok(nova_queue_submit(q, "quick", "{}", 2, NULL, NULL, NULL, &error));
+	ck_ok(nova_queue_submit(q, "quick", "{}", NULL, NULL, &error));
 	while (nova_queue_count(q, NOVA_QUEUE_FINISHED) < 1)
 		sys_poll(NULL, 0, 1);
-	ck_ok(nova_queue_submit(q, "f", "9", 1, NULL, NULL, &waits, &error));
-	ck_ok(nova_queue_submit(q, "f", "8", 1, NULL, NULL, &freed, &error));
+	ck_ok(nova_queue_submit(q, "f", "9", NULL, &waits, &error));
+	ck_ok(nova_queue_submit(q, "f", "8", NULL, &freed, &error));
 	nova_call_free(freed);
 	ck_ok(nova_call_cancel(calls[0]));
 	nova_call_cancel(calls[0]); /* twice */

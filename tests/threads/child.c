@@ -100,6 +100,7 @@ static void judge_vm_calls(void)
 	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	nova_vm_t *vm, *const pair[] = { s.lent, s.lent };
+	const nova_merge_opts merge = { sizeof(merge), pair, 2 };
 	nova_result_t *r;
 	nova_files_t *files;
 	void *data;
@@ -110,7 +111,7 @@ static void judge_vm_calls(void)
 	init.runtime = "shell";
 	REFUSES(nova_vm_start, s.host, NULL, &vm);
 	REFUSES(nova_vm_init, s.vm, &init);
-	REFUSES(nova_vm_invoke, s.vm, "{}", 2, NULL, &r);
+	REFUSES(nova_vm_invoke, s.vm, "{}", NULL, &r);
 	REFUSES(nova_vm_command, s.vm, &command, &r);
 	REFUSES(nova_vm_ping, s.vm, 0, NULL);
 	REFUSES(nova_vm_pause, s.vm, NULL);
@@ -118,11 +119,11 @@ static void judge_vm_calls(void)
 	REFUSES(nova_vm_stop, s.vm, 0, NULL);
 	REFUSES(nova_vm_stats, s.vm, &value, 1);
 	REFUSES(nova_vm_fork, s.vm, 1, NULL, &vm);
-	REFUSES(nova_vm_merge, s.vm, pair, 2, NULL, &vm, NULL);
+	REFUSES(nova_vm_merge, s.vm, &merge, &vm, NULL);
 	REFUSES(nova_vm_park, s.vm, 1, 0, NULL);
 	REFUSES(nova_vm_list_files, s.vm, "/tmp", 1, NULL, &files);
-	REFUSES(nova_vm_read_file, s.vm, "/tmp/x", 0, NULL, &data, &len);
-	REFUSES(nova_vm_write_file, s.vm, "/tmp/x", "x", 1, 0, NULL);
+	REFUSES(nova_vm_read_file, s.vm, "/tmp/x", NULL, &data, &len);
+	REFUSES(nova_vm_write_file, s.vm, "/tmp/x", "x", 1, NULL);
 	REFUSES(nova_vm_remove_file, s.vm, "/tmp/x", NULL);
 	REFUSES_BARE(nova_vm_state, s.vm);
 	RETURNS(nova_vm_cancel, s.vm, "x");
@@ -188,10 +189,10 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_get, s.p.nova, "echo", &function);
 	REFUSES(nova_function_list, s.p.nova, &list, &count);
 	REFUSES(nova_function_delete, s.p.nova, "echo");
-	REFUSES(nova_invoke, s.p.nova, "echo", "{}", 2, NULL, &r);
+	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	RETURNS(nova_close, s.p.nova);
-	WORKS_WITH(nova_get_host, nova_get_host(s.p.nova) == s.host);
-	WORKS_WITH(nova_get_pool, nova_get_pool(s.p.nova) == s.p.pool);
+	WORKS_WITH(nova_host_get, nova_host_get(s.p.nova) == s.host);
+	WORKS_WITH(nova_pool_get, nova_pool_get(s.p.nova) == s.p.pool);
 }
 
 static void judge_queue_calls(void)
@@ -199,7 +200,7 @@ static void judge_queue_calls(void)
 	nova_queue_t *queue;
 	nova_call_t *call;
 	REFUSES(nova_queue_new, s.p.nova, NULL, &queue);
-	REFUSES(nova_queue_submit, s.queue, "echo", "{}", 2, NULL, NULL, &call);
+	REFUSES(nova_queue_submit, s.queue, "echo", "{}", NULL, &call);
 	REFUSES(nova_queue_collect, s.queue, 0, NULL, &call);
 	REFUSES_BARE(nova_call_cancel, s.call);
 	GIVES(0, nova_queue_count, s.queue, NOVA_QUEUE_THREADS);
@@ -233,7 +234,7 @@ static void judge_instance_calls(void)
 	REFUSES(nova_instance_start, s.p.nova, &opts, &instance);
 	REFUSES(nova_instance_get, s.p.nova, "x", &instance);
 	REFUSES(nova_instance_list, s.p.nova, &list, &count);
-	REFUSES(nova_instance_invoke, s.instance, "{}", 2, NULL, &r);
+	REFUSES(nova_instance_invoke, s.instance, "{}", NULL, &r);
 	REFUSES(nova_instance_command, s.instance, &command, &r);
 	REFUSES(nova_instance_pause, s.instance, NULL);
 	REFUSES(nova_instance_resume, s.instance, NULL);
@@ -466,7 +467,7 @@ static void fill(void)
 	nova_instance_opts instance = NOVA_INSTANCE_OPTS_INIT;
 	nova_pool_want want = NOVA_POOL_WANT_INIT;
 	s.p = platform_open(NULL);
-	s.host = nova_get_host(s.p.nova);
+	s.host = nova_host_get(s.p.nova);
 	platform_add(s.p.nova, "echo", "shell", "echo 1");
 	platform_add(s.p.nova, "slow", "shell", "sleep 1000");
 	ck_ok(platform_call(s.p.nova, "echo", &s.result));
@@ -483,9 +484,11 @@ static void fill(void)
 	instance.name = "x";
 	ck_ok(nova_instance_start(s.p.nova, &instance, &s.instance, &error));
 	ck_ok(nova_queue_new(s.p.nova, NULL, &s.queue, &error));
-	ck_ok(nova_queue_submit(s.queue, "echo", "{}", 2, NULL, &s, NULL, &error));
+	nova_invoke_opts echo = NOVA_INVOKE_OPTS_INIT;
+	echo.userdata = &s;
+	ck_ok(nova_queue_submit(s.queue, "echo", "{}", &echo, NULL, &error));
 	ck_ok(nova_queue_collect(s.queue, UINT32_MAX, NULL, &s.collected, &error));
-	ck_ok(nova_queue_submit(s.queue, "slow", "{}", 2, NULL, NULL, &s.call, &error));
+	ck_ok(nova_queue_submit(s.queue, "slow", "{}", NULL, &s.call, &error));
 	ck_ok(nova_engine_probe(s.host, &s.probe, &error));
 	s.config = s.p.config;
 }

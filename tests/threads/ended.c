@@ -27,7 +27,7 @@ static void *call(void *instance)
 {
 	nova_result_t *r;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = nova_instance_invoke(instance, "{}", 2, NULL, &r, &failure);
+	int code = nova_instance_invoke(instance, "{}", NULL, &r, &failure);
 	nova_result_free(r);
 	return (void *)(intptr_t)code;
 }
@@ -105,7 +105,7 @@ END_TEST
 static nova_vm_t *start(struct platform *p)
 {
 	nova_vm_t *vm;
-	ck_ok(nova_vm_start(nova_get_host(p->nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p->nova), NULL, &vm, &error));
 	return vm;
 }
 

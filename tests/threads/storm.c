@@ -68,7 +68,7 @@ static void invoke(struct worker *w, const char *name)
 	nova_result_t *r;
 	nova_error_t *failure = NULL;
 	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
-	int code = nova_invoke(w->p->nova, name, payload, strlen(payload), NULL, &r, &failure);
+	int code = nova_invoke(w->p->nova, name, payload, NULL, &r, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "invoke", code, failure);
 	if (code == 0 && strcmp(nova_result_output(r, NULL), payload) != 0)
@@ -295,7 +295,7 @@ static void *use_shared_vm(void *argument)
 START_TEST(threads_may_share_one_vm_and_kill_it)
 {
 	struct platform p = platform_open(NULL);
-	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &shared, &error));
+	ck_ok(nova_vm_start(nova_host_get(p.nova), NULL, &shared, &error));
 	run_threads(&p, use_shared_vm, 30);
 	ck_assert_int_eq(nova_vm_ping(shared, 0, NULL, NULL), NOVA_ELOST);
 	nova_vm_free(shared);
@@ -322,7 +322,7 @@ static void call_shared(struct worker *w)
 	size_t heard = 0;
 	snprintf(id, sizeof(id), "r%u", draw(w, 6));
 	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
-	int code = nova_vm_invoke(shared, payload, strlen(payload),
+	int code = nova_vm_invoke(shared, payload,
 		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .request_id = id,
 			.on_output = draw(w, 2) ? count_output : NULL, .userdata = &heard },
 		&r, &failure);
@@ -368,7 +368,7 @@ static void give_function(struct platform *p, const char *source)
 	code.data_len = strlen(source);
 	ck_ok(nova_disk_build(disk, &code, &error));
 	opts.code_disk = disk;
-	ck_ok(nova_vm_start(nova_get_host(p->nova), &opts, &shared, &error));
+	ck_ok(nova_vm_start(nova_host_get(p->nova), &opts, &shared, &error));
 	init.runtime = "shell";
 	init.concurrency = 4;
 	ck_ok(nova_vm_init(shared, &init, &error));
@@ -425,10 +425,10 @@ static void submit_one(struct worker *w)
 	unsigned *number = malloc(sizeof(*number));
 	*number = draw(w, 1000);
 	opts.on_output = look_at_queue;
+	opts.userdata = number;
 	snprintf(name, sizeof(name), "f%u", draw(w, FUNCTIONS));
 	snprintf(payload, sizeof(payload), "%u", *number);
-	int code = nova_queue_submit(
-		queue, name, payload, strlen(payload), &opts, number, NULL, &failure);
+	int code = nova_queue_submit(queue, name, payload, &opts, NULL, &failure);
 	if (code < 0) {
 		complain(w, "submit", code, failure);
 		free(number);
@@ -447,7 +447,7 @@ static void cancel_one(struct worker *w)
 	if (nova_queue_new(w->p->nova, &opts, &own, NULL) < 0)
 		return;
 	for (int i = 0; i < 6; i++)
-		if (nova_queue_submit(own, "f0", "1", 1, NULL, NULL, &calls[i], NULL) < 0)
+		if (nova_queue_submit(own, "f0", "1", NULL, &calls[i], NULL) < 0)
 			calls[i] = NULL;
 	sys_poll(NULL, 0, (int)draw(w, 8));
 	for (int i = 0; i < 4; i++)

@@ -229,7 +229,7 @@ static void use_functions(struct platform *p)
 	platform_add(p->nova, "f", "shell", "echo heard >&2; echo 1");
 	opts.on_output = look_at_output;
 	opts.userdata = &heard;
-	ck_ok(nova_invoke(p->nova, "f", "{}", 2, &opts, &r, &error));
+	ck_ok(nova_invoke(p->nova, "f", "{}", &opts, &r, &error));
 	nova_result_free(r);
 	ck_assert_uint_gt(heard, 0);
 	platform_add(p->nova, "f", "shell", "echo 2"); /* its VM ends */
@@ -288,8 +288,7 @@ static void use_queue(struct platform *p)
 	platform_add(p->nova, "f", "shell", "echo 1");
 	ck_ok(nova_queue_new(p->nova, &opts, &q, &error));
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		ck_ok(nova_queue_submit(
-			q, i < 3 ? "slow" : "f", "{}", 2, NULL, NULL, &calls[i], &error));
+		ck_ok(nova_queue_submit(q, i < 3 ? "slow" : "f", "{}", NULL, &calls[i], &error));
 	while (nova_pool_count(p->pool, NOVA_POOL_WAITING) < 1)
 		sys_poll(NULL, 0, 1);
 	for (size_t i = 0; i < 2; i++)
@@ -309,7 +308,7 @@ static void use_instance(struct platform *p)
 	nova_result_t *r;
 	opts.function = "f";
 	ck_ok(nova_instance_start(p->nova, &opts, &instance, &error));
-	ck_ok(nova_instance_invoke(instance, "{}", 2, NULL, &r, &error));
+	ck_ok(nova_instance_invoke(instance, "{}", NULL, &r, &error));
 	ck_ok(nova_instance_pause(instance, NULL, &error));
 	ck_ok(nova_instance_resume(instance, NULL, &error));
 	ck_ok(nova_instance_stop(instance, 0, &error));
@@ -321,7 +320,7 @@ static void use_vm(struct platform *p)
 {
 	nova_vm_t *vm;
 	uint64_t values[5];
-	ck_ok(nova_vm_start(nova_get_host(p->nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p->nova), NULL, &vm, &error));
 	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
 	ck_ok(nova_vm_stats(vm, values, 5, &error));
 	nova_free(nova_vm_console(vm));
@@ -329,7 +328,7 @@ static void use_vm(struct platform *p)
 	ck_ok(nova_vm_resume(vm, NULL, &error));
 	ck_ok(nova_vm_stop(vm, 0, NULL, &error));
 	nova_vm_free(vm);
-	ck_ok(nova_vm_start(nova_get_host(p->nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p->nova), NULL, &vm, &error));
 	nova_vm_kill(vm);
 	ck_fails(NOVA_ELOST, nova_vm_ping(vm, 0, NULL, &error));
 	nova_vm_free(vm);
@@ -339,7 +338,7 @@ START_TEST(nothing_that_may_take_its_time_is_done_under_a_lock)
 {
 	struct platform p = platform_open(
 		"pool.max_vms", "2", "pool.idle_ttl", "20ms", "pool.pause_after", "1ms", NULL);
-	nova_host_t *host = nova_get_host(p.nova);
+	nova_host_t *host = nova_host_get(p.nova);
 	exempt(0, host_engine_env(host)->keeper, 0); /* one request to the keeper at a time */
 	exempt(1, &p.nova->replicas.lock, sizeof(pthread_mutex_t)); /* ticks only */
 	/* the log's: one line at a time. The host was measured by the line before */
@@ -374,7 +373,7 @@ START_TEST(a_vm_is_killed_while_another_thread_reads_what_it_costs)
 	nova_vm_t *vm;
 	pthread_t thread;
 	void *code;
-	ck_ok(nova_vm_start(nova_get_host(p.nova), NULL, &vm, &error));
+	ck_ok(nova_vm_start(nova_host_get(p.nova), NULL, &vm, &error));
 	sem_init(&reading, 0, 0);
 	sem_init(&read_on, 0, 0);
 	slow_proc = true;

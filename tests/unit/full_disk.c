@@ -99,7 +99,7 @@ static void use_library(void)
 	nova = open_platform();
 	ck_ok(nova_function_delete(nova, "two", &error));
 	size_t pruned;
-	ck_ok(nova_template_prune(nova_get_host(nova), 1, &pruned, &error));
+	ck_ok(nova_template_prune(nova_host_get(nova), 1, &pruned, &error));
 	ck_assert_uint_eq(count_functions(nova), 1);
 	AUTO_FREE char *other = path_join(dir, "of-somebody-else");
 	ck_assert_int_eq(fs_unlink(other), 0);

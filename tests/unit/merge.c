@@ -168,7 +168,9 @@ static int read_with(const char *const *said, size_t most)
 	void *data = NULL;
 	size_t len = 0;
 	answers = said;
-	int code = nova_vm_read_file(&vm, "/tmp/x", most, NULL, &data, &len, &error);
+	int code = nova_vm_read_file(&vm, "/tmp/x",
+		&(nova_file_read_opts){ sizeof(nova_file_read_opts), .max_size = most }, &data,
+		&len, &error);
 	ck_assert((code == 0) == (data != NULL));
 	nova_free(data);
 	return code;
@@ -452,9 +454,8 @@ static void scene_begin(
 
 static int scene_merge(struct scene *s, uint32_t on_conflict)
 {
-	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
-	opts.on_conflict = on_conflict;
-	return nova_vm_merge(&s->parent.vm, s->list, 2, &opts, &s->merged, &s->report, &error);
+	const nova_merge_opts opts = { sizeof(opts), s->list, 2, .on_conflict = on_conflict };
+	return nova_vm_merge(&s->parent.vm, &opts, &s->merged, &s->report, &error);
 }
 
 /* The merged VM holds these files, in this order, and nothing else. */
@@ -613,28 +614,30 @@ START_TEST(bad_arguments_are_refused_before_a_fork)
 {
 	struct scene s;
 	scene_begin(&s, LINES("p=1", NULL), LINES("p=1", NULL), LINES("p=1", NULL));
-	nova_merge_opts opts = NOVA_MERGE_OPTS_INIT;
-	nova_vm_t *none[1] = { NULL }, **list = s.list;
-	ck_fails(NOVA_EINVAL, nova_vm_merge(NULL, list, 2, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, NULL, 2, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, none, 1, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, list, 0, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL,
-		nova_vm_merge(&s.parent.vm, list, MERGE_MOST + 1, NULL, &s.merged, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, list, 2, NULL, NULL, NULL, &error));
+	nova_vm_t *none[1] = { NULL };
+	const nova_merge_opts bad[] = { { sizeof(*bad), NULL, 2 }, { sizeof(*bad), none, 1 },
+		{ sizeof(*bad), s.list, 0 }, { sizeof(*bad), s.list, MERGE_MOST + 1 } };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_fails_with(NOVA_EINVAL, "branches",
+			nova_vm_merge(&s.parent.vm, &bad[i], &s.merged, NULL, &error));
+	nova_merge_opts opts = { sizeof(opts), s.list, 2 };
+	ck_fails(NOVA_EINVAL, nova_vm_merge(NULL, &opts, &s.merged, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, NULL, &s.merged, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, &opts, NULL, NULL, &error));
 	opts.on_conflict = 3;
 	ck_fails_with(NOVA_EINVAL, "on_conflict is 3",
-		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+		nova_vm_merge(&s.parent.vm, &opts, &s.merged, NULL, &error));
 	opts.on_conflict = 0;
 	opts.directory = "/tmp/../etc";
 	ck_fails_with(NOVA_EINVAL, "directory",
-		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+		nova_vm_merge(&s.parent.vm, &opts, &s.merged, NULL, &error));
 	ck_assert_int_eq(freed, 0);
 	opts.directory = "/missing";
 	ck_fails_with(NOVA_ENOTFOUND, "/missing",
-		nova_vm_merge(&s.parent.vm, list, 2, &opts, &s.merged, NULL, &error));
+		nova_vm_merge(&s.parent.vm, &opts, &s.merged, NULL, &error));
 	ck_assert_int_eq(freed, 1);
-	ck_ok(nova_vm_merge(&s.parent.vm, list, 2, NULL, &s.merged, NULL, &error));
+	opts.directory = NULL;
+	ck_ok(nova_vm_merge(&s.parent.vm, &opts, &s.merged, NULL, &error));
 	scene_holds(&s, "p=1 ");
 	scene_end(&s);
 }

@@ -65,7 +65,7 @@ static void *tick_until_stopped(void *userdata)
 
 static bool ticker_start(struct ticker *ticker, nova_t *nova)
 {
-	ticker->pool = nova_get_pool(nova);
+	ticker->pool = nova_pool_get(nova);
 	ticker->stop = eventfd(0, EFD_CLOEXEC);
 	ticker->running = ticker->stop >= 0 &&
 			  pthread_create(&ticker->thread, NULL, tick_until_stopped, ticker) == 0;
@@ -248,8 +248,8 @@ static json_t *latencies_json(nova_pool_t *pool)
 
 json_t *daemon_status(const struct daemon *daemon)
 {
-	nova_pool_t *pool = nova_get_pool(daemon->nova);
-	nova_host_t *host = nova_get_host(daemon->nova);
+	nova_pool_t *pool = nova_pool_get(daemon->nova);
+	nova_host_t *host = nova_host_get(daemon->nova);
 	uint64_t waiting = nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING);
 	uint64_t under_way = nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY);
 	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
@@ -283,7 +283,7 @@ static int refused(const struct daemon *daemon)
 {
 	pid_t pid;
 	char *socket;
-	const char *home = nova_host_home(nova_get_host(daemon->nova));
+	const char *home = nova_host_home(nova_host_get(daemon->nova));
 	if (!daemon_lock_read(daemon->directory, &pid, &socket))
 		return failure("another daemon for '%s' is just starting or stopping", home);
 	free(socket);
@@ -307,7 +307,7 @@ static char *socket_path(const char *directory)
 
 static int take_place(struct daemon *daemon)
 {
-	const char *home = nova_host_home(nova_get_host(daemon->nova));
+	const char *home = nova_host_home(nova_host_get(daemon->nova));
 	daemon->directory = daemon_directory(home, true);
 	if (!daemon->directory)
 		return failure("cannot make the directory 'daemon' in '%s': %m", home);
@@ -377,7 +377,7 @@ static int open_all(struct daemon *daemon)
 	if (nova_config_source(daemon->config, "log.level") == NOVA_CONFIG_DEFAULT &&
 		!globals.log_level && !globals.verbose)
 		globals.log_level = "info";
-	session_log(nova_get_host(daemon->nova), daemon->config);
+	session_log(nova_host_get(daemon->nova), daemon->config);
 	if (nova_queue_new(daemon->nova, NULL, &daemon->queue, &error) != 0)
 		return report(error);
 	return 0;

@@ -56,13 +56,14 @@ static char *read_stream(FILE *in, size_t *ret_len)
 	size_t capacity = 65536, len = 0;
 	char *text = need(malloc(capacity));
 	while (len <= PAYLOAD_MAX) {
-		size_t got = fread(text + len, 1, capacity - len, in);
+		size_t got = fread(text + len, 1, capacity - len - 1, in);
 		len += got;
 		if (!got)
 			break;
-		if (len == capacity)
+		if (len == capacity - 1)
 			text = need(realloc(text, capacity *= 2));
 	}
+	text[len] = 0;
 	*ret_len = len;
 	return text;
 }
@@ -83,6 +84,10 @@ static char *payload_read(size_t *ret_len, int *ret_status)
 	char *text = read_stream(in, ret_len);
 	if (ferror(in)) {
 		*ret_status = failure("payload '%s': %m", given.payload);
+		free(text);
+		text = NULL;
+	} else if (strlen(text) != *ret_len) {
+		*ret_status = failure("payload '%s': " EVENT_HAS_NUL, given.payload);
 		free(text);
 		text = NULL;
 	}
@@ -110,7 +115,7 @@ static void on_output(void *unused, int stream, const void *data, size_t len)
 	show_stream(data, len);
 }
 
-static int invoke_here(const char *name, int mode, const char *payload, size_t len)
+static int invoke_here(const char *name, int mode, const char *payload)
 {
 	int status;
 	struct answer answer;
@@ -131,7 +136,7 @@ static int invoke_here(const char *name, int mode, const char *payload, size_t l
 	nova_result_t *result = NULL;
 	nova_error_t *error = NULL;
 	progress_start("starting microVM");
-	nova_invoke(nova, name, payload, len, &opts, &result, &error);
+	nova_invoke(nova, name, payload, &opts, &result, &error);
 	progress_stop();
 	answer_take(&answer, result, error);
 	status = answer_show(&answer, given.stream);
@@ -210,7 +215,7 @@ static int run(char **args, int count)
 	if (!payload)
 		return status;
 	if (!try_daemon(args[0], mode, payload, len, &status))
-		status = invoke_here(args[0], mode, payload, len);
+		status = invoke_here(args[0], mode, payload);
 	free(payload);
 	return status;
 }

@@ -138,7 +138,7 @@ static int show(const struct family *f, const nova_merge_t *merge, const nova_sn
 	return STATUS_OK;
 }
 
-static int merge_family(struct family *f, const nova_merge_opts *opts)
+static int merge_family(struct family *f, nova_merge_opts *opts)
 {
 	nova_vm_t *merged = NULL;
 	nova_merge_t *merge = NULL;
@@ -148,8 +148,9 @@ static int merge_family(struct family *f, const nova_merge_opts *opts)
 	snapshot.name = given.name;
 	snapshot.interrupt = interruptible();
 	progress_say("merging");
-	int code =
-		nova_vm_merge(f->vms[0], f->vms + 1, f->count - 1, opts, &merged, &merge, &error);
+	opts->branches = f->vms + 1;
+	opts->branch_count = f->count - 1;
+	int code = nova_vm_merge(f->vms[0], opts, &merged, &merge, &error);
 	bool refused = code != 0 && merge;
 	if (code == 0) {
 		progress_say("writing the snapshot");

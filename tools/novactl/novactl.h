@@ -127,6 +127,7 @@ void help_verb(FILE *out, const struct verb *verb);
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Tells a failure that the library did not report, and returns STATUS_FAILED. */
 int failure(const char *format, ...) PRINTF_LIKE(1, 2);
+#define EVENT_HAS_NUL "the payload is not JSON: it has a NUL byte in it"
 /* Tells an error of the library, frees it, and returns the status that belongs to it. */
 int report(nova_error_t *error);
 /* The same for an error that has come from elsewhere. */

@@ -231,6 +231,10 @@ static void begin_invoke(struct client *client)
 	const char *function = text_of(request, "function");
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	nova_error_t *error = NULL;
+	if (strlen(client->event.data) != client->event.len) {
+		refuse(client, NOVA_EINVAL, EVENT_HAS_NUL);
+		return;
+	}
 	opts.timeout_ms = number_of(request, "timeout_ms");
 	opts.request_id = text_of(request, "request_id");
 	opts.mode = number_of(request, "mode");
@@ -241,7 +245,7 @@ static void begin_invoke(struct client *client)
 	opts.on_output = flag_of(request, "stream") ? on_output : NULL;
 	opts.userdata = client;
 	int code = nova_queue_submit(client->daemon->queue, function ? function : "",
-		client->event.data, client->event.len, &opts, client, &client->call, &error);
+		client->event.data, &opts, &client->call, &error);
 	bytes_free(&client->event);
 	if (code != 0) {
 		reply_error(client, error);

@@ -112,7 +112,7 @@ nova_t *session_open(int *ret_status)
 		*ret_status = report(error);
 		return NULL;
 	}
-	session_log(nova_get_host(nova), config);
+	session_log(nova_host_get(nova), config);
 	return nova;
 }
 

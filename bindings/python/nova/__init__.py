@@ -138,7 +138,7 @@ class Nova:
                                  instance=instance, queue_timeout=queue_timeout, interrupt=interrupt)
         result = c_void_p()
         with self._handle.using() as nova:
-            return collect(result, tap, "nova_invoke", nova, text(name), data, len(data), byref(options), byref(result))
+            return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options), byref(result))
 
     def submit(self, name: str, payload: Any = None, **options: Any) -> Call:
         """Starts a call and returns at once; takes what invoke() takes. Ask the Call for its result(), or cancel() it."""
@@ -195,13 +195,13 @@ class Nova:
                  interrupt: Optional[Interrupt] = None) -> Vm:
         """Starts a microVM of your own, outside the pool, and waits until its agent answers. network: "none" (the default) or "nat"."""
         with self._handle.using() as nova:
-            return Vm._start(_ffi.lib.nova_get_host(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network, interrupt)
+            return Vm._start(_ffi.lib.nova_host_get(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network, interrupt)
 
     @interruptible(undo=lambda _nova, vm: vm.close())
     def restore_vm(self, snapshot: str, *, interrupt: Optional[Interrupt] = None) -> Vm:
         """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""
         with self._handle.using() as nova:
-            return Vm._restore(_ffi.lib.nova_get_host(nova), snapshot, interrupt)
+            return Vm._restore(_ffi.lib.nova_host_get(nova), snapshot, interrupt)
 
     def tick(self) -> Optional[float]:
         """Does what is due by time: ends or pauses VMs that have waited long enough. Seconds until there is something to do; None: nothing is in sight.
@@ -209,13 +209,13 @@ class Nova:
         Not needed with the setting pool_thread="on".
         """
         with self._handle.using() as nova:
-            left: int = _ffi.lib.nova_pool_tick(_ffi.lib.nova_get_pool(nova))
+            left: int = _ffi.lib.nova_pool_tick(_ffi.lib.nova_pool_get(nova))
         return None if left < 0 else left / 1000
 
     def pool_fd(self) -> int:
         """A descriptor that polls readable when tick() has something to do; it lives as long as this object is open."""
         with self._handle.using() as nova:
-            found: int = _ffi.lib.nova_pool_fd(_ffi.lib.nova_get_pool(nova))
+            found: int = _ffi.lib.nova_pool_fd(_ffi.lib.nova_pool_get(nova))
         if found < 0:
             raise errors.BY_CODE.get(found, NovaError)("the pool has no descriptor")
         return found
@@ -223,27 +223,27 @@ class Nova:
     def drain(self, timeout: Optional[float] = None) -> None:
         """Takes no more calls, and waits at most `timeout` seconds (None: 10) until those under way are over; their VMs end then."""
         with self._handle.using() as nova:
-            check("nova_pool_drain", _ffi.lib.nova_get_pool(nova), milliseconds(10 if timeout is None else timeout))
+            check("nova_pool_drain", _ffi.lib.nova_pool_get(nova), milliseconds(10 if timeout is None else timeout))
 
     def pool_stats(self) -> Dict[str, int]:
         """The counters of the pool as of one moment: enum nova_pool_counter in nova/pool.h, in lower case without its prefix."""
         names = _ffi.POOL_COUNTERS
         values = (c_uint64 * len(names))()
         with self._handle.using() as nova:
-            _ffi.lib.nova_pool_stats(_ffi.lib.nova_get_pool(nova), values, len(names))
+            _ffi.lib.nova_pool_stats(_ffi.lib.nova_pool_get(nova), values, len(names))
         return dict(zip(names, values))
 
     def pool_latency(self, kind: str, percent: float = 50) -> float:
         """How many seconds that percentage of the calls took at most to get a VM: `kind` is "warm", "resumed", "cold" or "wait"."""
         which = _ffi.POOL_LATENCIES.index(kind)
         with self._handle.using() as nova:
-            took: int = _ffi.lib.nova_pool_percentile_us(_ffi.lib.nova_get_pool(nova), which, percent)
+            took: int = _ffi.lib.nova_pool_percentile_us(_ffi.lib.nova_pool_get(nova), which, percent)
         return took / 1e6
 
     def probe(self) -> Probe:
         """What this host can do with the settings in force."""
         with self._handle.using() as nova:
-            return read_probe(_ffi.lib.nova_get_host(nova))
+            return read_probe(_ffi.lib.nova_host_get(nova))
 
 
 def _take_function(pointer: c_void_p) -> Function:
@@ -264,5 +264,5 @@ def open(config: Any = None, *, environment: bool = True, **settings: Any) -> No
     made = c_void_p()
     with Config(config, settings, environment) as pointer:
         check("nova_open", pointer, byref(made))
-    send_log_to_logging(_ffi.lib.nova_get_host(made))
+    send_log_to_logging(_ffi.lib.nova_host_get(made))
     return Nova(Handle(made, _ffi.lib.nova_close))

@@ -148,7 +148,7 @@ class Vm:
                                     interrupt=pointer_of(interrupt))
         result = c_void_p()
         with self._handle.using() as vm:
-            return collect(result, tap, "nova_vm_invoke", vm, data, len(data), byref(options), byref(result))
+            return collect(result, tap, "nova_vm_invoke", vm, data, byref(options), byref(result))
 
     def cancel(self, request_id: str) -> None:
         """Ends the call of that request id, if it is under way: it raises Canceled. Any thread may do so, and `on_output`."""
@@ -187,8 +187,9 @@ class Vm:
     def read_file(self, path: str, most: int = 0, *, interrupt: Optional[Interrupt] = None) -> bytes:
         """The content of a file of the guest; one of more than `most` bytes (0: 64 MiB) is refused."""
         data, length = c_void_p(), c_size_t()
+        options = _ffi.FileReadOpts(max_size=most, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
-            check("nova_vm_read_file", vm, text(path), most, wait_options(interrupt), byref(data), byref(length))
+            check("nova_vm_read_file", vm, text(path), byref(options), byref(data), byref(length))
         try:
             return string_at(data, length.value)
         finally:
@@ -197,9 +198,9 @@ class Vm:
     @interruptible()
     def write_file(self, path: str, data: bytes, mode: int = 0o644, *, interrupt: Optional[Interrupt] = None) -> None:
         """Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as."""
+        options = _ffi.FileWriteOpts(mode=mode, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
-            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), mode,
-                  wait_options(interrupt))
+            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), byref(options))
 
     @interruptible()
     def remove_file(self, path: str, *, interrupt: Optional[Interrupt] = None) -> None:
@@ -248,8 +249,9 @@ class Vm:
         with contextlib.ExitStack() as stack:
             parent = stack.enter_context(self._handle.using())
             pointers = (c_void_p * max(len(branches), 1))(*(stack.enter_context(branch._handle.using()) for branch in branches))
+            options.branches, options.branch_count = pointers, len(branches)
             try:
-                check("nova_vm_merge", parent, pointers, len(branches), byref(options), byref(made), byref(report))
+                check("nova_vm_merge", parent, byref(options), byref(made), byref(report))
             except NovaError as error:
                 error.merge = take_merge(report) if report else None
                 raise
@@ -307,15 +309,23 @@ class Vm:
 def encode_payload(payload: Any) -> bytes:
     """None is "{}"; bytes are JSON text already; all else is turned into JSON."""
     if isinstance(payload, (bytes, bytearray)):
+        if 0 in payload:  # the library would see what is before it
+            raise refusal("the payload is not JSON: it has a NUL byte in it")
         return bytes(payload)
     try:
         return json.dumps({} if payload is None else payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        refused = InvalidArgument("the payload has text in it that is not Unicode")
+        reason = "the payload has text in it that is not Unicode"
     except RecursionError:  # the library would refuse less
-        refused = InvalidArgument("the payload is nested too deeply: 512 levels are the limit")
+        reason = "the payload is nested too deeply: 512 levels are the limit"
+    raise refusal(reason)
+
+
+def refusal(message: str) -> InvalidArgument:
+    """What the library would say of it."""
+    refused = InvalidArgument(message)
     refused.code, refused.name = -1, "NOVA_EINVAL"
-    raise refused
+    return refused
 
 
 def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Result:

@@ -53,7 +53,7 @@ class Instance:
         options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint_after=checkpoint_after,
                                  interrupt=interrupt)
         with self._handle.using() as instance:
-            return collect(result, tap, "nova_instance_invoke", instance, data, len(data), byref(options), byref(result))
+            return collect(result, tap, "nova_instance_invoke", instance, data, byref(options), byref(result))
 
     @interruptible()
     def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: Stdin = b"", cwd: Optional[str] = None,

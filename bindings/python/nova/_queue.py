@@ -126,7 +126,8 @@ class Queue:
         with self._handle.using() as queue, self._changed:
             key = self._next
             self._next += 1
-            check("nova_queue_submit", queue, text(name), data, len(data), byref(opts), c_void_p(key), byref(pointer))
+            opts.userdata = key
+            check("nova_queue_submit", queue, text(name), data, byref(opts), byref(pointer))
             # It cannot have been collected yet: that needs the lock too.
             call._pointer, call._interrupt = pointer, interrupt
             call.request_id = _ffi.lib.nova_call_request_id(pointer).decode()

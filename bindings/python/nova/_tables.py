@@ -36,6 +36,23 @@ class DiskOpts(_Options):
     ]
 
 
+class FileReadOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("max_size", c_size_t),
+        ("interrupt", c_void_p),
+    ]
+
+
+class FileWriteOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+        ("interrupt", c_void_p),
+    ]
+
+
 class FunctionOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -96,6 +113,8 @@ class InvokeOpts(_Options):
 class MergeOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
+        ("branches", POINTER(c_void_p)),
+        ("branch_count", c_size_t),
         ("directory", c_char_p),
         ("on_conflict", c_uint32),
         ("reserved", c_uint32),
@@ -255,7 +274,7 @@ FUNCTIONS = {
     "nova_queue_new": (c_int, [c_void_p, POINTER(QueueOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_free": (None, [c_void_p]),
     "nova_queue_fd": (c_int, [c_void_p]),
-    "nova_queue_submit": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_count": (c_uint64, [c_void_p, c_int]),
     "nova_call_cancel": (c_int, [c_void_p]),
@@ -281,8 +300,8 @@ FUNCTIONS = {
     "nova_disk_extract": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
     "nova_open": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_close": (None, [c_void_p]),
-    "nova_get_host": (c_void_p, [c_void_p]),
-    "nova_get_pool": (c_void_p, [c_void_p]),
+    "nova_host_get": (c_void_p, [c_void_p]),
+    "nova_pool_get": (c_void_p, [c_void_p]),
     "nova_function_register": (c_int, [c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
@@ -314,7 +333,7 @@ FUNCTIONS = {
     "nova_function_text": (c_char_p, [c_void_p, c_char_p, c_size_t]),
     "nova_function_to_json": (c_void_p, [c_void_p]),
     "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
-    "nova_invoke": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_invoke": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_new": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_ref": (c_void_p, [c_void_p]),
     "nova_host_unref": (None, [c_void_p]),
@@ -352,7 +371,7 @@ FUNCTIONS = {
     "nova_instance_created_us": (c_uint64, [c_void_p]),
     "nova_instance_state": (c_int, [c_void_p]),
     "nova_instance_to_json": (c_void_p, [c_void_p]),
-    "nova_instance_invoke": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_invoke": (c_int, [c_void_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_instance_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_instance_pause": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_instance_resume": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
@@ -396,7 +415,7 @@ FUNCTIONS = {
     "nova_result_duration_ms": (c_uint64, [c_void_p]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
     "nova_vm_fork": (c_int, [c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_vm_merge": (c_int, [c_void_p, POINTER(c_void_p), c_size_t, POINTER(MergeOpts), POINTER(c_void_p), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_merge": (c_int, [c_void_p, POINTER(MergeOpts), POINTER(c_void_p), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_merge_count": (c_size_t, [c_void_p]),
     "nova_merge_conflicts": (c_size_t, [c_void_p]),
     "nova_merge_path": (c_char_p, [c_void_p, c_size_t]),
@@ -432,7 +451,7 @@ FUNCTIONS = {
     "nova_vm_state": (c_int, [c_void_p]),
     "nova_vm_pid": (c_int64, [c_void_p]),
     "nova_vm_init": (c_int, [c_void_p, POINTER(VmInitOpts), POINTER(c_void_p)]),
-    "nova_vm_invoke": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_invoke": (c_int, [c_void_p, c_char_p, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_cancel": (None, [c_void_p, c_char_p]),
     "nova_vm_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_list_files": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
@@ -445,8 +464,8 @@ FUNCTIONS = {
     "nova_files_digest": (c_uint64, [c_void_p, c_size_t]),
     "nova_files_target": (c_char_p, [c_void_p, c_size_t]),
     "nova_files_free": (None, [c_void_p]),
-    "nova_vm_read_file": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_vm_write_file": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_vm_read_file": (c_int, [c_void_p, c_char_p, POINTER(FileReadOpts), POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_vm_write_file": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(FileWriteOpts), POINTER(c_void_p)]),
     "nova_vm_remove_file": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_ping": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_pause": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),
