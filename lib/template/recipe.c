@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "hash/hash.h"
-#include "template/template.h"
+#include "template/recipe.h"
 
 #include "image/image.h"
 #include "proto/proto.h"
@@ -107,7 +107,7 @@ static char *copy(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
+static int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
 {
 	*r = (struct recipe){
 		.host = f->host,
@@ -162,55 +162,17 @@ static int boot_guest(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t *
 	return vm_start(r->host, r->want->vm, r->stop, ret_vm, error);
 }
 
-static int clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
+int recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe runtime = { .root = NULL };
 	AUTO_FROZEN struct frozen *empty = NULL, *with_code = NULL;
 	bool made;
 	int code = recipe_of_runtime(r, &runtime, error);
 	if (code == 0)
-		code = template_obtain(&runtime, &empty, &made, error);
+		code = recipe_obtain(&runtime, &empty, &made, error);
 	if (code == 0)
 		code = frozen_with_code(empty, r->code_disk, &with_code, error);
 	return code < 0 ? code : vm_thaw(r->host, with_code, r->stop, ret_vm, error);
-}
-
-/* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
-static int clone_for_trial(nova_host_t *host, const struct template_want *want,
-	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
-{
-	AUTO_RECIPE struct recipe r = { .root = NULL };
-	if (!template_possible(host, want))
-		return NOVA_ENOTSUP;
-	int code = recipe_of_function(host, want, &r, error);
-	r.stop = stop;
-	r.deadline = deadline_in_ms(want->init->timeout_ms);
-	if (code == 0 && (!r.code_disk || !r.ops->late_disks))
-		code = NOVA_ENOTSUP;
-	return code < 0 ? code : clone_runtime(&r, ret_vm, error);
-}
-
-int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
-{
-	nova_vm_t *vm;
-	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = clone_for_trial(host, want, stop, &vm, &failure);
-	if (failure && code != NOVA_ECANCELED)
-		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
-			nova_error_message(failure));
-	if (code < 0 && code != NOVA_ECANCELED)
-		code = vm_start(host, want->vm, stop, &vm, error);
-	else if (code < 0 && error)
-		*error = STEAL(failure);
-	if (code < 0)
-		return code;
-	code = vm_init(vm, want->init, stop, error);
-	if (code < 0)
-		nova_vm_free(vm);
-	else
-		*ret_vm = vm;
-	return code;
 }
 
 bool template_blames_function(int code)
@@ -260,8 +222,9 @@ static int make_in(
 static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = r->code_disk && r->ops->late_disks ? make_in(r, clone_runtime, ret, &failure) :
-							NOVA_ENOTSUP;
+	int code = r->code_disk && r->ops->late_disks ?
+			   make_in(r, recipe_clone_runtime, ret, &failure) :
+			   NOVA_ENOTSUP;
 	if (code == 0)
 		return 0;
 	if (code == NOVA_ECANCELED || template_blames_function(code)) {

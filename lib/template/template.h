@@ -40,32 +40,4 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);
 
-/* --- between template.c and recipe.c --- */
-
-/* One kind of template: what went into it, and how it comes to be. */
-struct recipe {
-	nova_host_t *host;
-	const struct template_want *want;
-	const struct stop *stop; /* what may end the making; NULL: nothing */
-	uint64_t deadline;       /* of the wait for another who makes it */
-	const struct engine_ops *ops;
-	char *root; /* where templates are kept */
-	char *kernel, *initramfs, *rootfs, *code_disk;
-	char id[SNAPSHOT_ID];
-	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
-};
-void recipe_done(struct recipe *recipe);
-#define AUTO_RECIPE CLEANUP(recipe_done)
-
-/* For a function; for the runtime that it is made from. Both are left for recipe_done() in any
- * case. */
-int recipe_of_function(nova_host_t *host, const struct template_want *want,
-	struct recipe *ret_recipe, nova_error_t **error);
-int recipe_of_runtime(
-	const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
-
-/* Found, or made by one process while the others wait. */
-int template_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,
-	nova_error_t **error);
-
 #endif

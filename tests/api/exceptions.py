@@ -63,9 +63,6 @@ CIRCLES = {
     "lib/store": [
         "sqlite/queries.c sqlite/schema.c sqlite/sqlite.c",
     ],
-    "lib/template": [
-        "recipe.c template.c",
-    ],
     "lib/vm": [
         "channel.c freeze.c shells.c snapshot.c turn.c vm.c",
     ],

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "template/template.h"
+#include "template/recipe.h"
 #include "test.h"
 
 static nova_error_t *error;
@@ -58,7 +58,7 @@ static int obtain(int (*make)(const struct recipe *, struct frozen **, nova_erro
 	};
 	struct frozen *frozen;
 	bool made;
-	return template_obtain(&r, &frozen, &made, &error);
+	return recipe_obtain(&r, &frozen, &made, &error);
 }
 
 static pid_t start_maker(void)

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Templates on disk: found, or made once by one process. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "template/recipe.h"
+
+static int find(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	int code = snapshot_find(r->root, r->id, &m, error);
+	return code < 0 ? code : instant_read(r->host, r->root, &m, ret, error);
+}
+
+/* What cannot be written (a full disk) still serves this process. */
+static void keep(const struct recipe *r, struct frozen **frozen)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	AUTO_FREE char *name = str_format(TEMPLATE_PREFIX "%s", r->id);
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	const char *const inputs[] = { r->kernel, r->initramfs };
+	/* Whole, so that clones share what the function brought in, and need not copy it. */
+	struct instant_label label = {
+		.id = r->id,
+		.name = name,
+		.inputs = inputs,
+		.input_count = ARRAY_LEN(inputs),
+		.whole = true,
+	};
+	struct frozen *on_disk = NULL;
+	int code =
+		name ? instant_write(r->host, r->root, *frozen, &label, &m, &failure) : NOVA_ENOMEM;
+	if (code == 0)
+		code = instant_read(r->host, r->root, &m, &on_disk, &failure);
+	if (code < 0) {
+		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
+			nova_error_message(failure));
+		return;
+	}
+	frozen_unref(*frozen);
+	*frozen = on_disk;
+}
+
+/* Whether it was established that this template is of no use. That it could not be read is no
+ * reason to throw it away. */
+static bool is_worthless(int code)
+{
+	return code == NOVA_ECORRUPT || code == NOVA_ESTALE;
+}
+
+/* Whether there is one to be made: there is none, it is just being deleted, or it is worthless. */
+static bool is_to_be_made(int code)
+{
+	return code == NOVA_ENOTFOUND || code == NOVA_EBUSY || is_worthless(code);
+}
+
+static void discard(nova_host_t *host, const char *root, const char *id)
+{
+	AUTO_FREE char *path = path_join(root, id);
+	if (path && fs_exists(path) == 1) {
+		log_warn(host_log(host), "template", "%s is damaged and is made anew", id);
+		snapshot_discard(root, id);
+	}
+}
+
+#define MAKER_TEXT "%-10lld\n" /* always as long, so that one replaces another at once */
+
+/* For those who wait in vain. A full disk is no reason to make no template. */
+static void sign(int fd)
+{
+	AUTO_FREE char *maker = str_format(MAKER_TEXT, (long long)getpid());
+	if (maker)
+		sys_pwrite_all(fd, maker, strlen(maker), 0);
+}
+
+static int fail_held(const struct recipe *r, const char *lock, nova_error_t **error)
+{
+	AUTO_BUF struct buf text = BUF_INIT(32);
+	AUTO_FREE char *maker = fs_read_file(lock, &text) == 0 ? buf_steal_str(&text) : NULL;
+	long long pid = maker ? strtoll(maker, NULL, 10) : 0;
+	AUTO_FREE char *who = pid > 0 ? str_format("process %lld", pid) : strdup("another process");
+	return who ? nova_fail(error, NOVA_EBUSY,
+			     "the template of '%s' is still being made by %s: wait longer (setting "
+			     "pool.queue_timeout), or end that process if it hangs",
+			     r->want->name, who) :
+		     nova_oom(error);
+}
+
+/* The others wait here, and find the template then. */
+static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, nova_error_t **error)
+{
+	int os = fs_mkdirs(r->root, 0700);
+	if (os == 0)
+		os = fs_lock_unless(lock, r->stop, r->deadline, ret_fd);
+	if (os == -EWOULDBLOCK)
+		return fail_held(r, lock, error);
+	if (os == -ECANCELED)
+		return stop_check(r->stop, "its template was made", error);
+	if (os < 0)
+		return nova_fail_os(error, os, "'%s'", r->root);
+	sign(*ret_fd);
+	return 0;
+}
+
+/* With the lock. Somebody else may have made it meanwhile. */
+static int find_or_make(
+	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	int code = find(r, ret, &why);
+	/* found, or this host could not look: then it may be a good one */
+	if (!is_to_be_made(code)) {
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
+	if (is_worthless(code))
+		discard(r->host, r->root, r->id);
+	uint64_t begin = clock_ns();
+	code = r->make(r, ret, error);
+	uint64_t made_us = us_since(begin);
+	if (code == 0) {
+		keep(r, ret);
+		log_info(host_log(r->host), "template",
+			"%s was made in %llu ms and written in %llu ms", r->id,
+			(unsigned long long)(made_us / 1000u),
+			(unsigned long long)((us_since(begin) - made_us) / 1000u));
+		*ret_made = true;
+	}
+	return code;
+}
+
+static int make_once(
+	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+{
+	AUTO_FREE char *lock = str_format("%s/.make-%s", r->root, r->id);
+	AUTO_FD int fd = -1;
+	int code = lock ? lock_recipe(r, lock, &fd, error) : nova_oom(error);
+	if (code < 0)
+		return code;
+	code = find_or_make(r, ret, ret_made, error);
+	fs_unlink(lock); /* who waits for it locks the next one: see fs_lock() */
+	return code;
+}
+
+int recipe_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	*ret_made = false;
+	int code = find(r, ret, &why);
+	if (is_to_be_made(code))
+		return make_once(r, ret, ret_made, error);
+	if (error)
+		*error = STEAL(why);
+	return code;
+}
+
+void template_discard(nova_host_t *host, const struct frozen *frozen)
+{
+	const char *root, *id;
+	if (frozen_on_disk(frozen, &root, &id))
+		discard(host, root, id);
+}

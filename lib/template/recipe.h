@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside template only: what its files share. */
+#ifndef NOVA_LIB_TEMPLATE_RECIPE_H
+#define NOVA_LIB_TEMPLATE_RECIPE_H
+
+#include "template/template.h"
+
+/* One kind of template: what went into it, and how it comes to be. */
+struct recipe {
+	nova_host_t *host;
+	const struct template_want *want;
+	const struct stop *stop; /* what may end the making; NULL: nothing */
+	uint64_t deadline;       /* of the wait for another who makes it */
+	const struct engine_ops *ops;
+	char *root; /* where templates are kept */
+	char *kernel, *initramfs, *rootfs, *code_disk;
+	char id[SNAPSHOT_ID];
+	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
+};
+void recipe_done(struct recipe *recipe);
+#define AUTO_RECIPE CLEANUP(recipe_done)
+
+/* Of a function, without `stop` and `deadline`. To be followed by recipe_done() in any case. */
+int recipe_of_function(nova_host_t *host, const struct template_want *want,
+	struct recipe *ret_recipe, nova_error_t **error);
+/* The guest that the template of a function is made of: a clone of the template of its runtime,
+ * with its code, but without the function. */
+int recipe_clone_runtime(const struct recipe *function, nova_vm_t **ret_vm, nova_error_t **error);
+
+/* obtain.c: found, or made by one process while the others wait. */
+int recipe_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,
+	nova_error_t **error);
+
+#endif
