@@ -344,39 +344,6 @@ static int name_failure(nova_instance_t *instance, int code, nova_error_t **erro
 	return code < 0 ? nova_wrap(error, code, "instance '%s'", instance->name) : 0;
 }
 
-int nova_instance_invoke(nova_instance_t *instance, const char *payload,
-	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
-{
-	nova_invoke_opts o;
-	if (ret_result)
-		*ret_result = NULL;
-	if (ANY_NULL(error, instance, ret_result))
-		return NOVA_EINVAL;
-	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
-	if (code < 0)
-		return code;
-	if (o.mode || o.snapshot || o.instance)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_instance_invoke: mode, snapshot and instance are given by the "
-			"instance and must be 0");
-	code = instance_enter(instance, error); /* keeps the platform from being gone */
-	if (code < 0)
-		return name_failure(instance, code, error);
-	struct invocation c = {
-		.nova = instance->nova,
-		.function = function_ref(instance->function),
-	};
-	o.size = sizeof(o);
-	o.mode = NOVA_MODE_PERSISTENT;
-	o.instance = instance->id;
-	code = invocation_prepare(&c, NULL, payload, &o, error);
-	if (code == 0)
-		code = invocation_run(&c, ret_result, error);
-	invocation_done(&c);
-	instance_leave(instance);
-	return code;
-}
-
 int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error)
 {

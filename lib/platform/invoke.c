@@ -183,6 +183,23 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 	return vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
 }
 
+static int find_instance(struct invocation *c, const char *name, nova_error_t **error)
+{
+	int code = nova_instance_get(c->nova, name, &c->instance, error);
+	if (code < 0)
+		return code;
+	const struct function_record *of = &c->instance->function->record,
+				     *wanted = &c->function->record;
+	if (strcmp(of->id, wanted->id) != 0)
+		return nova_fail(error, NOVA_EINVAL,
+			"instance '%s' is of another function, '%s', and not of '%s'", name,
+			of->name, wanted->name);
+	nova_function_free(c->function);
+	/* as it was when the instance was started */
+	c->function = function_ref(c->instance->function);
+	return 0;
+}
+
 int invocation_prepare(struct invocation *c, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error)
 {
@@ -200,6 +217,8 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 		code = prepare(c, function, payload, &o, error);
 	if (code == 0)
 		code = mode_prepare(c, &o, error);
+	if (code == 0 && o.instance)
+		code = find_instance(c, o.instance, error);
 	c->prepared_ns = clock_ns();
 	return code;
 }
@@ -267,5 +286,38 @@ int nova_invoke(nova_t *nova, const char *function, const char *payload,
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);
 	invocation_done(&c);
+	return code;
+}
+
+int nova_instance_invoke(nova_instance_t *instance, const char *payload,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+{
+	nova_invoke_opts o;
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, instance, ret_result))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
+	if (code < 0)
+		return code;
+	if (o.mode || o.snapshot || o.instance)
+		return nova_fail(error, NOVA_EINVAL,
+			"nova_instance_invoke: mode, snapshot and instance are given by the "
+			"instance and must be 0");
+	code = instance_enter(instance, error); /* keeps the platform from being gone */
+	if (code < 0)
+		return nova_wrap(error, code, "instance '%s'", instance->name);
+	struct invocation c = {
+		.nova = instance->nova,
+		.function = function_ref(instance->function),
+	};
+	o.size = sizeof(o);
+	o.mode = NOVA_MODE_PERSISTENT;
+	o.instance = instance->id;
+	code = invocation_prepare(&c, NULL, payload, &o, error);
+	if (code == 0)
+		code = invocation_run(&c, ret_result, error);
+	invocation_done(&c);
+	instance_leave(instance);
 	return code;
 }

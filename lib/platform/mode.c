@@ -72,23 +72,6 @@ static int check_new_name(struct nova *nova, const char *name, nova_error_t **er
 		"there is a snapshot '%s' already; delete it first or take another name", name);
 }
 
-static int find_instance(struct invocation *c, const char *name, nova_error_t **error)
-{
-	int code = nova_instance_get(c->nova, name, &c->instance, error);
-	if (code < 0)
-		return code;
-	const struct function_record *of = &c->instance->function->record,
-				     *wanted = &c->function->record;
-	if (strcmp(of->id, wanted->id) != 0)
-		return nova_fail(error, NOVA_EINVAL,
-			"instance '%s' is of another function, '%s', and not of '%s'", name,
-			of->name, wanted->name);
-	nova_function_free(c->function);
-	/* as it was when the instance was started */
-	c->function = function_ref(c->instance->function);
-	return 0;
-}
-
 static bool copy_text(char **to, const char *from)
 {
 	*to = from ? strdup(from) : NULL;
@@ -111,7 +94,5 @@ int mode_prepare(struct invocation *c, const nova_invoke_opts *o, nova_error_t *
 		code = mode_check_engine(c->nova, error);
 	if (code == 0 && o->snapshot_after)
 		code = check_new_name(c->nova, o->snapshot_after, error);
-	if (code == 0 && o->instance)
-		code = find_instance(c, o->instance, error);
 	return code;
 }
