@@ -5,8 +5,6 @@
 #include "property/property.h"
 #include "proto/proto.h"
 
-#define LIST_TEXT_MAX (1u << 20)
-
 /* --- keys --- */
 
 /* "name=value", with a NUL that keeps "a", "b" and "ab", "" apart. */
@@ -181,21 +179,13 @@ bool machine_config_from_json(struct machine_config *config, const json_t *objec
 
 /* --- lists as arrays --- */
 
-static int append_chunk(const char *data, size_t len, void *out)
-{
-	return buf_append(out, data, len) < 0 ? -1 : 0;
-}
-
 char *text_list_to_json(const struct text_list *list)
 {
 	AUTO_JSON json_t *array = json_array();
-	AUTO_BUF struct buf text = BUF_INIT(LIST_TEXT_MAX); /* \u0001 takes six bytes */
 	for (size_t i = 0; array && i < list->count; i++)
 		if (json_array_append_new(array, json_string(list->items[i])) < 0)
 			return NULL;
-	if (!array || json_dump_callback(array, append_chunk, &text, JSON_COMPACT) < 0)
-		return NULL;
-	return buf_steal_str(&text);
+	return array ? json_dumps(array, JSON_COMPACT) : NULL;
 }
 
 int text_list_from_json(struct text_list *list, const char *json, size_t len)

@@ -201,18 +201,8 @@ static json_t *json_function(const struct function_record *r)
 	return NULL;
 }
 
-static int append_chunk(const char *data, size_t len, void *out)
-{
-	return buf_append(out, data, len) < 0 ? -1 : 0;
-}
-
 char *nova_function_to_json(const nova_function_t *f)
 {
-	/* Not json_dumps(): the host program may have given jansson another allocator than
-	 * nova_free() knows. */
-	AUTO_BUF struct buf text = BUF_INIT(16u << 20);
-	json_t *json = f ? json_function(&f->record) : NULL;
-	int r = json ? json_dump_callback(json, append_chunk, &text, JSON_COMPACT) : -1;
-	json_decref(json);
-	return r < 0 ? NULL : buf_steal_str(&text);
+	AUTO_JSON json_t *json = f ? json_function(&f->record) : NULL;
+	return json ? json_dumps(json, JSON_COMPACT) : NULL;
 }
