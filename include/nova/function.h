@@ -114,11 +114,16 @@ typedef struct nova_function_opts {
 	uint32_t init_timeout_s;
 	/** ends the check; borrowed until the call returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	/** at most 16 "key=value" strings that tell functions apart in lists and bills, and mean
+	 * nothing to the library: keys of at most 63 letters, digits and "-_./" that begin with a
+	 * letter or a digit, values of at most 255 bytes without control characters */
+	const char *const *labels;
+	size_t labels_count;
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0                                                                 \
+			0, 0, 0, 0, 0, 0                                                           \
 	}
 
 /**

@@ -300,6 +300,14 @@ int nova_instance_state(nova_instance_t *instance)
 	return state;
 }
 
+/* NULL: out of memory. */
+static char *labels_of(const nova_instance_t *instance)
+{
+	AUTO_JSON json_t *labels =
+		property_json(property_find("labels"), &instance->function->record.config);
+	return labels ? json_dumps(labels, JSON_COMPACT) : NULL;
+}
+
 char *nova_instance_to_json(nova_instance_t *instance)
 {
 	static const char *const states[] = {
@@ -309,11 +317,14 @@ char *nova_instance_to_json(nova_instance_t *instance)
 	int state = nova_instance_state(instance);
 	if (!instance || state < 0) /* in a fork of the process nobody knows */
 		return NULL;
+	AUTO_FREE char *labels = labels_of(instance);
+	if (!labels)
+		return NULL;
 	return str_format("{\"id\":\"%s\",\"name\":\"%s\",\"function\":\"%s\",\"version\":%u,"
-			  "\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu}",
+			  "\"state\":\"%s\",\"vm\":\"%s\",\"created_us\":%llu,\"labels\":%s}",
 		instance->id, instance->name, nova_instance_function(instance),
 		nova_instance_version(instance), states[state], instance->vm_id,
-		(unsigned long long)instance->created_us);
+		(unsigned long long)instance->created_us, labels);
 }
 
 /* --- use --- */

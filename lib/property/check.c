@@ -2,8 +2,10 @@
 /* What values must be like. */
 #include "property/property.h"
 
-#define HANDLER_MAX 128
-#define RUNTIME_MAX 32
+#define HANDLER_MAX     128
+#define RUNTIME_MAX     32
+#define LABEL_KEY_MAX   63
+#define LABEL_VALUE_MAX 255
 
 /* --- texts --- */
 
@@ -102,6 +104,46 @@ int check_env(const struct property *p, const void *value, int code, nova_error_
 		if (!text_is_utf8(entry))
 			return nova_fail(error, code, "%s: the value of '%.*s' is not UTF-8",
 				p->is.name, (int)(name < 64 ? name : 64), entry);
+	}
+	return 0;
+}
+
+/* Length of the key that begins here; 0: none does. */
+static size_t key_length(const char *text)
+{
+	size_t n = 0;
+	while (is_letter(text[n]) || is_digit(text[n]) ||
+		(n && text[n] && strchr("-_./", text[n]) != NULL))
+		n++;
+	return n;
+}
+
+static bool label_value_is_good(const char *value)
+{
+	if (strlen(value) > LABEL_VALUE_MAX || !text_is_utf8(value))
+		return false;
+	while (*value && (unsigned char)*value >= ' ' && *value != 127)
+		value++;
+	return !*value;
+}
+
+int check_labels(const struct property *p, const void *value, int code, nova_error_t **error)
+{
+	const struct text_list *list = value;
+	for (size_t i = 0; i < list->count; i++) {
+		const char *entry = list->items[i];
+		size_t key = key_length(entry);
+		if (!key || key > LABEL_KEY_MAX || entry[key] != '=')
+			return nova_fail(error, code,
+				"%s: '%.80s' is not of the form key=value with a key of at most %d "
+				"letters, digits and '-_./' that begins with a letter or a digit",
+				p->is.name, text_is_utf8(entry) ? entry : "(not UTF-8)",
+				LABEL_KEY_MAX);
+		if (!label_value_is_good(entry + key + 1))
+			return nova_fail(error, code,
+				"%s: the value of '%.*s' is not UTF-8 of at most %d bytes without "
+				"control characters",
+				p->is.name, (int)key, entry, LABEL_VALUE_MAX);
 	}
 	return 0;
 }

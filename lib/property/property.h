@@ -46,7 +46,7 @@ struct function_config {
 	uint32_t init_timeout_s; /* 0: by timeout_s */
 	uint32_t min_replicas;
 	uint32_t concurrency;
-	struct text_list env;
+	struct text_list env, labels;
 };
 
 struct property {
@@ -125,6 +125,7 @@ bool is_digit(char c);
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_handler(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_env(const struct property *p, const void *value, int code, nova_error_t **error);
+int check_labels(const struct property *p, const void *value, int code, nova_error_t **error);
 bool same_handler(const char *a, const char *b);
 
 /* --- text forms (text.c) --- */

@@ -7,7 +7,8 @@
 #include "net/net.h"
 #include "property/property.h"
 
-#define ENV_MAX (64u << 10)
+#define ENV_MAX    (64u << 10)
+#define LABELS_MAX (5u << 10) /* 16 of 320 */
 
 static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", NULL };
 
@@ -117,6 +118,13 @@ const struct property properties[] = {
 			.help = "variable of its environment; repeatable" },
 		OF_FUNCTION(env), ALSO_IN_INIT(env), .most_bytes = ENV_MAX,
 		.json = "env_vars", .schema = 1, .check = check_env,
+	}, {
+		.is = { PUBLIC(labels), .type = NOVA_PROPERTY_LIST, .most = 16, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Label", .option = "label", .letter = "", .value = "KEY=VALUE",
+			.help = "for lists and bills; repeatable" },
+		OF_FUNCTION(labels), .most_bytes = LABELS_MAX,
+		.json = "labels", .schema = 5, .check = check_labels,
 	},
 	/* Of a machine only: a function has them by its runtime and its code. */
 	{

@@ -150,6 +150,28 @@ static size_t instance_count(struct platform *p)
 	return count;
 }
 
+START_TEST(an_instance_tells_the_labels_of_its_function)
+{
+	struct platform p = platform_open(NULL);
+	static const char *const labels[] = { "team=\"a\"", "cost-center=7" };
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "shell";
+	o.code = "cat \"$1\"";
+	o.code_len = 8;
+	o.labels = labels;
+	o.labels_count = ARRAY_LEN(labels);
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
+	nova_instance_t *instance = start(&p, "f", "first");
+	AUTO_FREE char *json = nova_instance_to_json(instance);
+	const char *told = strstr(json, ",\"labels\":");
+	ck_assert_ptr_nonnull(told);
+	ck_assert_str_eq(told, ",\"labels\":{\"cost-center\":\"7\",\"team\":\"\\\"a\\\"\"}}");
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
 {
 	struct platform p = platform_open(NULL);
@@ -717,6 +739,7 @@ static TCase *instance_cases(void)
 	TCase *tc = tcase_create("instances");
 	if (!is_fake()) /* what follows is the same on every engine */
 		return tc;
+	tcase_add_test(tc, an_instance_tells_the_labels_of_its_function);
 	tcase_add_test(tc, an_instance_is_found_by_name_and_by_id_until_it_is_stopped);
 	tcase_add_test(tc, calls_in_an_instance_find_the_same_vm);
 	tcase_add_test(tc, a_persistent_call_without_an_instance_starts_one_that_stays);

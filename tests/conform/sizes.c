@@ -59,6 +59,8 @@ static const nova_function_opts full_nova_function_opts = {
 	.network = "none",
 	.check = NOVA_CHECK_NEVER,
 	.init_timeout_s = 60,
+	.labels = words,
+	.labels_count = 1,
 };
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -35,6 +35,7 @@ static struct function_record sample(const char *name, const char *id)
 {
 	static char first[] = "A=1", second[] = "B=\x01 \"quoted\" = \xc3\xa4";
 	static char *env[] = { first, second };
+	static char label[] = "team=a", *labels[] = { label };
 	return (struct function_record){
 		.id = TEXT(id),
 		.name = TEXT(name),
@@ -53,6 +54,8 @@ static struct function_record sample(const char *name, const char *id)
 		.config.machine.net_tx_bandwidth = INT64_MAX,
 		.config.machine.network = 1,
 		.config.env = { env, 2 },
+		.config.labels = { labels, 1 },
+		.config.init_timeout_s = 5,
 		.version = 1,
 		.created_us = 1700000000000001,
 		.updated_us = 1700000000000002,

@@ -76,13 +76,15 @@ START_TEST(the_json_of_a_function_has_its_members)
 	nova_function_opts o = opts_of("hello", "print(1)");
 	o.env = env;
 	o.env_count = 1;
+	o.labels = (const char *const[]){ "team=\"a\"", "4.k8s/cost-center=" };
+	o.labels_count = 2;
 	ck_ok(nova_function_register(&nova, &o, &f, &error));
 	f->record.created_us = 1700000000000042;
 	AUTO_FREE char *text = nova_function_to_json(f);
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
 		"code_hash", "memory_mb", "timeout_s", "init_timeout_s", "min_replicas",
-		"concurrency", "network", "limits", "env_vars", "version", "created_at",
+		"concurrency", "network", "limits", "env_vars", "labels", "version", "created_at",
 		"updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -205,6 +207,11 @@ END_TEST
 static char *const too_long =
 	(char[]){ "a23456789012345678901234567890123456789012345678901234567890123456" };
 
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LABELS(...)                                                                                \
+	.name = "f", .labels = (const char *const[]){ __VA_ARGS__ },                               \
+	.labels_count = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
+
 static const struct {
 	const char *message;
 	nova_function_opts o;
@@ -247,6 +254,18 @@ static const struct {
 			.env_count = 3 } },
 	{ "env: the value of 'A' is not UTF-8",
 		{ GOOD, .name = "f", .env = (const char *const[]){ "A=\xff" }, .env_count = 1 } },
+	{ "labels: 'team' is not of the form key=value", { GOOD, LABELS("a=", "team") } },
+	{ "labels: '=x' is not of the form", { GOOD, LABELS("=x") } },
+	{ "labels: '.a=x' is not of the form", { GOOD, LABELS(".a=x") } },
+	{ "labels: 'a b=x' is not of the form", { GOOD, LABELS("a b=x") } },
+	{ "labels: '" X64 "=' is not of the form", { GOOD, LABELS(X64 "=") } },
+	{ "labels: the value of 'a' is not", { GOOD, LABELS("a=\xff") } },
+	{ "labels: the value of 'a' is not", { GOOD, LABELS("a=1\n2") } },
+	{ "labels: the value of 'a' is not", { GOOD, LABELS("a=" X64 X64 X64 X64) } },
+	{ "labels: 'a' is given twice", { GOOD, LABELS("a=2", "a-b=", "a=1") } },
+	{ "labels: 17 entries; at most 16",
+		{ GOOD, LABELS("a=", "b=", "c=", "d=", "e=", "f=", "g=", "h=", "i=", "j=", "k=",
+				"l=", "m=", "n=", "o=", "p=", "q=") } },
 	{ "env: entry 1 is NULL", { GOOD, .name = "f", .env = (const char *const[]){ "A=1", NULL },
 					  .env_count = 2 } },
 	{ "env is NULL", { GOOD, .name = "f", .env_count = 2 } },

@@ -123,7 +123,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 4");
+	change("PRAGMA user_version = 5");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -152,6 +152,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		ck_ok(store_sqlite.get(store, "old", &out, &error));
 		ck_assert_uint_eq(out.config.concurrency, 1);
 		ck_assert_uint_eq(out.config.init_timeout_s, 0);
+		ck_assert_uint_eq(out.config.labels.count, 0);
 		ck_assert_uint_eq(out.config.machine.network, 0);
 		ck_assert_uint_eq(out.config.machine.memory_mb, 512);
 		ck_assert_uint_eq(out.config.machine.net_tx_bandwidth, 7);
@@ -207,6 +208,7 @@ static const char *const damages[] = {
 	"UPDATE functions SET env = '[1]'",
 	"UPDATE functions SET env = '[\"A\"]'",
 	"UPDATE functions SET env = 'rubbish'",
+	"UPDATE functions SET labels = '[\"a b=c\"]'",
 	"UPDATE functions SET handler = 'handler'",
 	"UPDATE functions SET runtime = 'a b'",
 	"UPDATE functions SET code_path = CAST(x'2fff' AS TEXT)",

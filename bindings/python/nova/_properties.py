@@ -22,6 +22,7 @@ TEXTS = (
 )
 LISTS = (
     "env",
+    "labels",
 )
 
 
@@ -54,6 +55,8 @@ class Properties(TypedDict, total=False):
     net_tx_bandwidth: int
     # Variable of its environment; repeatable.
     env: Optional[Mapping[str, str]]
+    # For lists and bills; repeatable.
+    labels: Optional[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,4 @@ class FunctionProperties:
     net_rx_bandwidth: int
     net_tx_bandwidth: int
     env: Dict[str, str]
+    labels: Dict[str, str]

@@ -78,6 +78,8 @@ class FunctionOpts(_Options):
         ("check", c_uint32),
         ("init_timeout_s", c_uint32),
         ("interrupt", c_void_p),
+        ("labels", POINTER(c_char_p)),
+        ("labels_count", c_size_t),
     ]
 
 

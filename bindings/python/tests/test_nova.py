@@ -55,12 +55,14 @@ class Functions(PlatformCase):
 
     def test_a_registered_function_has_all_that_was_given(self):
         made = self.nova.register("f", runtime="python", code=GREET, handler="a.b", memory_mb=256, timeout_s=7, vcpus=2, min_replicas=1,
-                                  disk_iops=10, disk_bandwidth=2**40, net_rx_bandwidth=30, net_tx_bandwidth=40, network="nat", env={"A": "1", "B": "x=y"})
+                                  disk_iops=10, disk_bandwidth=2**40, net_rx_bandwidth=30, net_tx_bandwidth=40, network="nat", env={"A": "1", "B": "x=y"},
+                                  labels={"team": "a=b"})
         self.assertEqual((made.name, made.runtime, made.handler, made.memory_mb, made.timeout_s, made.vcpus, made.min_replicas),
                          ("f", "python", "a.b", 256, 7, 2, 1))
         self.assertEqual(made.network, "nat")
         self.assertEqual((made.disk_iops, made.disk_bandwidth, made.net_rx_bandwidth, made.net_tx_bandwidth), (10, 2**40, 30, 40))
         self.assertEqual(made.env, {"A": "1", "B": "x=y"})
+        self.assertEqual(made.labels, {"team": "a=b"})
         self.assertEqual((made.code_path, made.version, len(made.code_hash)), ("", 1, 64))
         self.assertEqual(self.nova.get("f"), made)
 
