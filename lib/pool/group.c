@@ -100,7 +100,7 @@ struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm)
 }
 
 /* Open for more callers, or not. */
-static void note_seats(struct slot *s)
+void slot_note_seats(struct slot *s)
 {
 	struct group *g = s->group;
 	bool open =
@@ -118,35 +118,7 @@ void slot_hand_out(nova_pool_t *pool, struct slot *s)
 		s->group->out++;
 		count(pool, NOVA_POOL_BUSY);
 	}
-	note_seats(s);
-}
-
-static void come_back(nova_pool_t *pool, struct slot *s)
-{
-	table_remove(&pool->out, &s->node);
-	s->group->out--;
-	pool->counters[NOVA_POOL_BUSY]--;
-}
-
-void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed)
-{
-	struct group *g = s->group;
-	s->spoiled |= !sound;
-	s->users--;
-	note_seats(s);
-	if (s->users == 0) {
-		come_back(pool, s);
-		if (s->spoiled)
-			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
-		else if (g->fresh || (pool->draining && !g->waiting) ||
-			 s->generation != g->generation)
-			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
-		else if (slot_must_yield(pool, s))
-			slot_doom(pool, s, NOVA_POOL_EVICTED, doomed);
-		else
-			slot_make_idle(pool, s);
-	}
-	group_changed(pool, g, doomed);
+	slot_note_seats(s);
 }
 
 /* --- idle --- */
@@ -288,25 +260,5 @@ void slots_bury(nova_pool_t *pool, struct slot *doomed)
 			log_info(host_log(pool->host), "pool", "%s %s", nova_vm_id(s->vm), s->why);
 		nova_vm_free(s->vm);
 		free(s);
-	}
-}
-
-void pool_settle(nova_pool_t *pool, struct slot **doomed)
-{
-	while (*doomed) {
-		uint32_t vms = 0;
-		uint64_t memory_mb = 0;
-		struct slot *list = STEAL(*doomed);
-		for (struct slot *s = list; s; s = s->next) {
-			vms++;
-			memory_mb += s->memory_mb;
-		}
-		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
-		slots_bury(pool, list);
-		pthread_mutex_lock(&pool->lock);
-		pool->alive -= vms;
-		pool->memory_mb -= memory_mb;
-		queue_serve(pool, doomed);
-		pool_note(pool);
 	}
 }

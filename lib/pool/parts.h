@@ -85,7 +85,13 @@ void table_remove(struct table *t, struct node *n);
 
 /* --- groups: VMs with the same key --- */
 
-struct wish; /* what is needed to start a VM without a caller (keep.c) */
+/* A copy of what a caller wants, for starts without a caller. */
+struct wish {
+	uint32_t references; /* with the lock: its group, and the start that is under way */
+	nova_pool_want want;
+	nova_vm_opts vm;
+	nova_vm_init_opts init;
+};
 
 struct group {
 	struct node node;
@@ -175,6 +181,23 @@ struct nova_pool {
 	struct histogram latency[LATENCIES];
 };
 
+/* --- timer.c --- */
+
+/* A tick will have something to do then. */
+void pool_due(nova_pool_t *pool, uint64_t when);
+/* The descriptor of nova_pool_fd(); -errno. */
+int pool_timer_open(nova_pool_t *pool);
+
+/* --- wish.c --- */
+
+/* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the
+ * process. */
+int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
+	uint32_t *ret_memory_mb, nova_error_t **error);
+/* A copy with one reference. NOVA_EINVAL, NOVA_ENOMEM. */
+int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_error_t **error);
+void wish_free(struct wish *wish); /* one reference; NULL is accepted */
+
 /* --- group.c --- */
 
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create);
@@ -187,8 +210,8 @@ void groups_forget_rested(nova_pool_t *pool, size_t most);
 struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed);
 void slot_hand_out(nova_pool_t *pool, struct slot *s);
 struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm);
-/* A caller is done with it. */
-void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed);
+/* Whether it is open for more callers may have changed. */
+void slot_note_seats(struct slot *s);
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
 /* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it
  * is buried. The log, which may take its time, gets s->why then. */
@@ -196,8 +219,6 @@ void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doo
 void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Ends VMs past their time. */
 void pool_expire(nova_pool_t *pool, struct slot **doomed);
-/* Ends the doomed; lets go of the lock if there are any. */
-void pool_settle(nova_pool_t *pool, struct slot **doomed);
 /* without the lock, and without the books */
 void slots_bury(nova_pool_t *pool, struct slot *doomed);
 static inline void pool_note(nova_pool_t *pool)
@@ -205,6 +226,14 @@ static inline void pool_note(nova_pool_t *pool)
 	if (pool->draining)
 		pthread_cond_broadcast(&pool->quieter);
 }
+
+/* --- room.c --- */
+
+/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is
+ * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
+ * `next`. NULL: no room. */
+struct slot *room_take(
+	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
 
 /* --- queue.c: tickets --- */
 
@@ -243,13 +272,10 @@ void tickets_close_all(nova_pool_t *pool);
 void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed);
 /* Hands out what room there is. Idle VMs, and those in `doomed`, make place. */
 void queue_serve(nova_pool_t *pool, struct slot **doomed);
-/* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is
- * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
- * `next`. NULL: no room. */
-struct slot *room_take(
-	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
-/* Whether a VM that comes back should make place for the group that has waited longest. */
-bool slot_must_yield(const nova_pool_t *pool, const struct slot *s);
+/* A caller is done with it. */
+void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed);
+/* Ends the doomed; lets go of the lock if there are any. */
+void pool_settle(nova_pool_t *pool, struct slot **doomed);
 
 /* --- start.c --- */
 
@@ -265,16 +291,8 @@ void template_drop(nova_pool_t *pool, struct frozen *frozen);
 /* Wants shells for the group's template for another while. */
 void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);
 
-/* --- pool.c --- */
-
-/* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the
- * process. */
-int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
-	uint32_t *ret_memory_mb, nova_error_t **error);
-
 /* --- keep.c --- */
 
-void wish_free(struct wish *wish); /* one reference; NULL is accepted */
 /* Starts what is missing of the VMs that are to be kept; lets go of the lock. */
 void pool_keep_tend(nova_pool_t *pool);
 uint64_t pool_keep_due(const nova_pool_t *pool);
@@ -285,8 +303,6 @@ int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vm
 
 /* --- tend.c --- */
 
-/* A tick will have something to do then. */
-void pool_due(nova_pool_t *pool, uint64_t when);
 int pool_thread_start(nova_pool_t *pool, nova_error_t **error);
 void pool_thread_end(nova_pool_t *pool);
 

@@ -16,39 +16,6 @@ struct request {
 	bool asleep, waited, cold;
 };
 
-static int check_want(const nova_pool_want *w, nova_error_t **error)
-{
-	if (!w->key || !*w->key || strlen(w->key) > KEY_MAX)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_pool_want: a key of 1 to %u bytes is needed", KEY_MAX);
-	if (w->flags & ~(uint32_t)NOVA_POOL_FRESH)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_pool_want.flags has unknown bits 0x%x", w->flags);
-	return 0;
-}
-
-int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
-	uint32_t *ret_memory_mb, nova_error_t **error)
-{
-	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
-	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
-	int code = opts_import(w, sizeof(*w), want, "nova_pool_want", error);
-	if (code == 0)
-		code = opts_reserved(w->reserved, "nova_pool_want", error);
-	if (code == 0)
-		code = check_want(w, error);
-	if (code == 0 && w->vm)
-		code = opts_import(&vm, sizeof(vm), w->vm, "nova_vm_opts", error);
-	if (code == 0 && w->init)
-		code = opts_import(&init, sizeof(init), w->init, "nova_vm_init_opts", error);
-	if (code == 0 && (vm.interrupt || init.interrupt))
-		code = nova_fail(error, NOVA_EINVAL,
-			"the token of nova_pool_acquire() stands in nova_pool_want.interrupt, not "
-			"in its vm or init");
-	*ret_memory_mb = vm.memory_mb ? vm.memory_mb : MEMORY_MB_STANDARD;
-	return code < 0 ? code : host_check_process(pool->host, error);
-}
-
 /* Refused at once: what no waiting can change. */
 static int admit(nova_pool_t *pool, const struct request *r, nova_error_t **error)
 {

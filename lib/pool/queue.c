@@ -47,87 +47,12 @@ static struct group *whose_turn(const nova_pool_t *pool)
 	return list_empty(list) ? NULL : HOLDER(list->next, struct group, turn);
 }
 
-bool slot_must_yield(const nova_pool_t *pool, const struct slot *s)
+static bool must_yield(const nova_pool_t *pool, const struct slot *s)
 {
 	const struct group *g = s->group, *other = whose_turn(pool);
 	if (!other || other == g || g->vms <= g->keep || !deadline_passed(s->turn_ends))
 		return false;
 	return other->vms == 0 || g->vms >= other->vms + 2;
-}
-
-/* --- room --- */
-
-struct room {
-	uint32_t vms;
-	uint64_t memory_mb;
-};
-
-static bool fits(const nova_pool_t *pool, const struct group *g, const struct room *freed)
-{
-	return pool->alive - freed->vms < pool->max_vms &&
-	       (!pool->max_memory_mb ||
-		       pool->memory_mb - freed->memory_mb + g->memory_mb <= pool->max_memory_mb);
-}
-
-static void add_room(struct room *room, const struct slot *s)
-{
-	room->vms++;
-	room->memory_mb += s->memory_mb;
-}
-
-static bool may_evict(const struct slot *s)
-{
-	return !s->pausing && !s->group->keep;
-}
-
-/* The idle VMs that were used longest ago, up to `end`. */
-static void evict(nova_pool_t *pool, const struct link *end, struct slot **victims)
-{
-	for (struct link *l = pool->aged.next, *next; l != end; l = next) {
-		struct slot *s = HOLDER(l, struct slot, age);
-		next = l->next;
-		if (!may_evict(s))
-			continue;
-		struct group *g = s->group;
-		slot_doom(pool, s, NOVA_POOL_EVICTED, victims);
-		group_put(pool, g);
-	}
-}
-
-static struct slot *book(
-	nova_pool_t *pool, struct group *g, struct slot *s, const struct room *freed)
-{
-	s->group = g;
-	s->generation = g->generation;
-	s->memory_mb = g->memory_mb;
-	pool->alive += 1 - freed->vms;
-	pool->memory_mb += s->memory_mb - freed->memory_mb;
-	g->vms++;
-	g->starting++;
-	count(pool, NOVA_POOL_STARTING);
-	return s;
-}
-
-struct slot *room_take(
-	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed)
-{
-	struct room freed = { 0, 0 };
-	struct slot **last = doomed;
-	for (; *last && !fits(pool, g, &freed); last = &(*last)->next)
-		add_room(&freed, *last);
-	struct link *l = pool->aged.next;
-	for (; l != &pool->aged && !fits(pool, g, &freed); l = l->next)
-		if (may_evict(HOLDER(l, struct slot, age)))
-			add_room(&freed, HOLDER(l, struct slot, age));
-	if (!fits(pool, g, &freed))
-		return NULL;
-	struct slot *s = STEAL(*fresh);
-	struct slot *rest = *last;
-	*last = NULL;
-	s->next = *doomed;
-	*doomed = rest;
-	evict(pool, l, &s->next);
-	return book(pool, g, s, &freed);
 }
 
 /* --- tickets --- */
@@ -219,6 +144,54 @@ void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed)
 	pool_note(pool);
 	g->busy--;
 	group_put(pool, g);
+}
+
+static void come_back(nova_pool_t *pool, struct slot *s)
+{
+	table_remove(&pool->out, &s->node);
+	s->group->out--;
+	pool->counters[NOVA_POOL_BUSY]--;
+}
+
+void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed)
+{
+	struct group *g = s->group;
+	s->spoiled |= !sound;
+	s->users--;
+	slot_note_seats(s);
+	if (s->users == 0) {
+		come_back(pool, s);
+		if (s->spoiled)
+			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+		else if (g->fresh || (pool->draining && !g->waiting) ||
+			 s->generation != g->generation)
+			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+		else if (must_yield(pool, s))
+			slot_doom(pool, s, NOVA_POOL_EVICTED, doomed);
+		else
+			slot_make_idle(pool, s);
+	}
+	group_changed(pool, g, doomed);
+}
+
+void pool_settle(nova_pool_t *pool, struct slot **doomed)
+{
+	while (*doomed) {
+		uint32_t vms = 0;
+		uint64_t memory_mb = 0;
+		struct slot *list = STEAL(*doomed);
+		for (struct slot *s = list; s; s = s->next) {
+			vms++;
+			memory_mb += s->memory_mb;
+		}
+		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
+		slots_bury(pool, list);
+		pthread_mutex_lock(&pool->lock);
+		pool->alive -= vms;
+		pool->memory_mb -= memory_mb;
+		queue_serve(pool, doomed);
+		pool_note(pool);
+	}
 }
 
 void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed)

@@ -6,15 +6,6 @@
 
 /* --- when --- */
 
-void pool_due(nova_pool_t *pool, uint64_t when)
-{
-	if (when >= pool->armed)
-		return;
-	pool->armed = when;
-	if (pool->timer >= 0)
-		sys_timer_set(pool->timer, when);
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -32,29 +23,6 @@ static uint64_t next_due(const nova_pool_t *pool)
 	if (!list_empty(&pool->resting))
 		due = earlier(due, HOLDER(pool->resting.next, struct group, rest)->rests_until);
 	return due;
-}
-
-static int timer_open(nova_pool_t *pool)
-{
-	if (pool->timer < 0) {
-		pool->timer = sys_timer_open();
-		if (pool->timer >= 0)
-			sys_timer_set(pool->timer, pool->armed);
-	}
-	return pool->timer;
-}
-
-int nova_pool_fd(nova_pool_t *pool)
-{
-	if (!pool)
-		return NOVA_EINVAL;
-	int code = host_check_process(pool->host, NULL);
-	if (code < 0)
-		return code;
-	pthread_mutex_lock(&pool->lock);
-	int fd = timer_open(pool);
-	pthread_mutex_unlock(&pool->lock);
-	return fd < 0 ? NOVA_EIO : fd;
 }
 
 /* --- pausing --- */
@@ -188,7 +156,7 @@ static void *tend_until_closed(void *argument)
 int pool_thread_start(nova_pool_t *pool, nova_error_t **error)
 {
 	sigset_t all, former;
-	int r = timer_open(pool);
+	int r = pool_timer_open(pool);
 	if (r < 0)
 		return nova_fail_os(error, r, "timer of a pool");
 	sigfillset(&all);

@@ -51,9 +51,6 @@ CIRCLES = {
     "lib/image": [
         "check.c find.c memory.c",
     ],
-    "lib/pool": [
-        "group.c keep.c pool.c queue.c start.c tend.c",
-    ],
     "lib/property": [
         "check.c config.c table.c",
     ],
