@@ -216,21 +216,8 @@ static int check_path(const char *path, nova_error_t **error)
 static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop,
 	struct vm_answer *answer, nova_error_t **error)
 {
-	struct vm_call call;
-	vm_call_init(&call, NULL, stop);
-	int code = vm_enter(vm, &call, error);
-	if (code < 0) {
-		json_decref(payload);
-	} else {
-		code = vm_ask_json(
-			vm, type, payload, deadline_in_ms(DEFAULT_TIMEOUT), stop, answer, error);
-		vm_leave(vm, &call);
-	}
-	vm_call_done(&call);
-	if (code < 0)
-		return code;
-	code = vm_done(answer, error);
-	return code < 0 ? nova_wrap(error, code, "microVM %s", vm->id) : 0;
+	uint64_t deadline = deadline_in_ms(DEFAULT_TIMEOUT);
+	return vm_request(vm, type, payload, deadline, stop, answer, error);
 }
 
 int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
@@ -252,7 +239,7 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
 			(json_int_t)depth, "after", after);
 		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &stop, &answer, error);
 		if (code == 0 && (code = files_add_page(files, &answer.said, error)) < 0)
-			nova_wrap(error, code, "'%s' of microVM %s", directory, vm->id);
+			nova_wrap(error, code, "'%s' of microVM %s", directory, nova_vm_id(vm));
 		more = answer.said.more;
 	}
 	if (code < 0)
@@ -292,7 +279,7 @@ static int read_piece(nova_vm_t *vm, const char *path, struct file *seen, uint64
 		"length", (json_int_t)PROTO_FILE_PIECE);
 	int code = ask(vm, NOVA_MSG_FILE_READ, payload, stop, &answer, error);
 	if (code == 0 && (code = read_answer(&answer.said, seen, offset, first, out, error)) < 0)
-		nova_wrap(error, code, "'%s' of microVM %s", path, vm->id);
+		nova_wrap(error, code, "'%s' of microVM %s", path, nova_vm_id(vm));
 	return code;
 }
 
@@ -314,7 +301,7 @@ static int read_whole(nova_vm_t *vm, const char *path, size_t most, const struct
 		if (code == 0 && seen.size > most)
 			code = nova_fail(error, NOVA_ETOOBIG,
 				"'%s' of microVM %s has %llu bytes, and at most %zu are wanted",
-				path, vm->id, (unsigned long long)seen.size, most);
+				path, nova_vm_id(vm), (unsigned long long)seen.size, most);
 	} while (code == 0 && whole->len < seen.size);
 	return code;
 }

@@ -229,7 +229,7 @@ static int check(const nova_vm_t *parent, nova_merge_opts *o, nova_error_t **err
 		return nova_fail(error, NOVA_EINVAL,
 			"the directory of a merge has to be an absolute path with single slashes, "
 			"without '.' and '..'");
-	return host_check_process(parent->host, error);
+	return vm_check_process(parent, error);
 }
 
 int nova_vm_merge(nova_vm_t *parent, const nova_merge_opts *opts, nova_vm_t **ret_vm,

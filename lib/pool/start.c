@@ -34,7 +34,7 @@ void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
 {
 	if (!pool->shells || !g->frozen || g->shells_until > now + SHELL_TTL_MS / 2 * 1000000ull)
 		return;
-	if (shells_keep(pool->host, g->frozen, pool->shells, SHELL_TTL_MS) < 0)
+	if (standby_keep(pool->host, g->frozen, pool->shells, SHELL_TTL_MS) < 0)
 		return;
 	g->shells_until = now + SHELL_TTL_MS * 1000000ull;
 	pool_due(pool, 0);
@@ -49,7 +49,7 @@ struct frozen *group_lose_template(struct group *g)
 void template_drop(nova_pool_t *pool, struct frozen *frozen)
 {
 	if (frozen)
-		shells_drop(pool->host, frozen);
+		standby_drop(pool->host, frozen);
 	frozen_unref(frozen);
 }
 
@@ -141,7 +141,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const nova_po
 	AUTO_ERROR nova_error_t *failure = NULL;
 	code = thaw(pool, frozen, want, stop, ret_vm, &failure);
 	if (code == 0) {
-		(*ret_vm)->timing_us[NOVA_TIMING_INIT] += made_us;
+		vm_add_init_us(*ret_vm, made_us);
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
 	}

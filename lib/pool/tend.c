@@ -105,7 +105,7 @@ static void call_hook(nova_pool_t *pool)
 
 static uint64_t tend_shells(nova_pool_t *pool)
 {
-	int64_t ms = shells_tend(pool->host); /* nova_vm_park() may want some too */
+	int64_t ms = standby_tend(pool->host); /* nova_vm_park() may want some too */
 	return ms < 0 ? NEVER :
 			deadline_in_ms((uint64_t)(ms < SHELLS_PAUSE_MS ? SHELLS_PAUSE_MS : ms));
 }

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "vm/vm.h"
+#include "vm/channel.h"
 
 #define GIVE_AT (PROTO_WINDOW / 4)
 

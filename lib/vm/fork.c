@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <nova/snapshot.h>
 
-#include "vm/vm.h"
+#include "vm/frozen.h"
+#include "vm/object.h"
+#include "vm/standby.h"
 
 #define FORK_MOST    1000u
 #define PARK_LIFE_MS 60000u
@@ -39,30 +41,20 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_
 	if (count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_vm_park: 0 to %u shells can wait for one microVM", FORK_MOST);
-	AUTO_FROZEN struct frozen *place = NULL;
+	AUTO_FROZEN struct frozen *origin = NULL;
 	struct stop stop;
 	int code = host_check_process(vm->host, error);
 	if (code == 0)
 		code = stop_import(&stop, wait, error);
 	if (code == 0)
-		code = vm_place(vm, &stop, &place, error);
+		code = vm_origin(vm, &stop, &origin, error);
 	if (code < 0)
 		return code;
 	if (!count) {
-		shells_drop(vm->host, place);
+		standby_drop(vm->host, origin);
 		return 0;
 	}
-	if (shells_keep(vm->host, place, count, life_ms ? life_ms : PARK_LIFE_MS) < 0)
+	if (standby_keep(vm->host, origin, count, life_ms ? life_ms : PARK_LIFE_MS) < 0)
 		return nova_oom(error);
-	return shells_fill(vm->host, place, error);
-}
-
-uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
-{
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return 0;
-	vm_enter_alone(vm, NULL, NULL);
-	uint64_t us = vm->stood_still_us;
-	vm_leave_alone(vm);
-	return us;
+	return standby_fill(vm->host, origin, error);
 }

@@ -30,9 +30,8 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *froz
 int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest,
 	struct frozen **ret_frozen, nova_error_t **error);
 
-/* The same instant, with another code disk. For one that was taken without a function
- * (PROTO_CODE_LATER) and has its own memory. */
-int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
-	nova_error_t **error);
+/* Whether instant_read() would take it, as far as can be said without reading its files, and all
+ * that went in is what it was. NOVA_ESTALE; NOVA_ENOTFOUND. */
+int instant_check(nova_host_t *host, const struct manifest *manifest, nova_error_t **error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vm/vm.h"
+#include "vm/channel.h"
 
 #define WORDS_MOST 4000u /* bytes of a guest's words in a message */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a VM is for: being given a function, running it, running commands. */
-#include "vm/vm.h"
+#include "vm/channel.h"
 
 #define STDIN_MAX    (4u << 20)
 #define PING_TIMEOUT 3000u
@@ -344,21 +344,10 @@ int nova_vm_ping(
 	if (ANY_NULL(error, vm))
 		return NOVA_EINVAL;
 	struct stop stop;
-	struct vm_call call;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = stop_import(&stop, wait, error);
-	if (code < 0)
-		return code;
-	vm_call_init(&call, NULL, &stop);
-	code = vm_enter(vm, &call, error);
-	if (code == 0) {
-		code = vm_ask_json(vm, NOVA_MSG_PING, json_object(),
-			deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT), &stop, &answer,
-			error);
-		if (code == 0)
-			code = vm_done(&answer, error);
-		vm_leave(vm, &call);
-	}
-	vm_call_done(&call);
-	return code;
+	uint64_t deadline = deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT);
+	return code < 0 ? code :
+			  vm_request(vm, NOVA_MSG_PING, json_object(), deadline, &stop, &answer,
+				  error);
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "vm/vm.h"
+#include "vm/object.h"
 
 /* "Name:   123 kB" in smaps_rollup, as bytes. A name that this kernel does not have counts nothing.
  */

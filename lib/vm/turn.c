@@ -4,7 +4,8 @@
  * whatever changes the machine is alone. All of them wait in one line, in the order they came:
  * nobody is overtaken for ever, and one that leaves wakes only those who can go on.
  */
-#include "vm/vm.h"
+#include "vm/deferred.h"
+#include "vm/object.h"
 
 void vm_call_init(struct vm_call *call, const char *id, const struct stop *stop)
 {
@@ -107,12 +108,6 @@ static bool wait_in_line(nova_vm_t *vm, struct vm_call *call)
 
 /* --- coming and going --- */
 
-void vm_turns_init(struct vm_turns *turns)
-{
-	*turns = (struct vm_turns){ .most = 1 };
-	turns->last = &turns->first;
-}
-
 static int canceled(const nova_vm_t *vm, nova_error_t **error)
 {
 	return nova_fail(error, NOVA_ECANCELED,
@@ -153,7 +148,7 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 		pthread_mutex_lock(&vm->lock);
 		t->alone = false;
 	} else if (t->inside == 0) {
-		siblings_had_turn(vm);
+		deferred_answered(vm);
 	}
 	admit(t);
 	pthread_mutex_unlock(&vm->lock);

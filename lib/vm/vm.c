@@ -1,81 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a VM: start, pause, resume, end. */
-#include <errno.h>
-
-#include "image/image.h"
-#include "vm/vm.h"
+#include "vm/channel.h"
+#include "vm/deferred.h"
+#include "vm/frozen.h"
+#include "vm/object.h"
 
 #define STOP_GRACE 2000u
 
 /* --- the end --- */
-
-void vm_end(nova_vm_t *vm)
-{
-	pthread_mutex_lock(&vm->end_lock);
-	bool first = !vm->ended;
-	vm->ended = true;
-	pthread_mutex_unlock(&vm->end_lock);
-	if (!first)
-		return;
-	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
-	machine_done(vm->ops, vm->machine);
-	log_debug(host_log(vm->host), "vm", "%s has ended", vm->id);
-}
-
-void nova_vm_kill(nova_vm_t *vm)
-{
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return;
-	pthread_mutex_lock(&vm->end_lock);
-	vm->killed = true;
-	if (!vm->ended)
-		process_kill(&vm->machine->process);
-	pthread_mutex_unlock(&vm->end_lock);
-}
-
-static bool vmm_lives(nova_vm_t *vm)
-{
-	pthread_mutex_lock(&vm->end_lock);
-	bool lives = !vm->ended && !process_wait(&vm->machine->process, 0);
-	pthread_mutex_unlock(&vm->end_lock);
-	return lives;
-}
-
-bool vm_seems_running(const nova_vm_t *vm)
-{
-	return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == NOVA_VM_RUNNING;
-}
-
-int nova_vm_state(nova_vm_t *vm)
-{
-	if (!vm)
-		return NOVA_VM_DEAD;
-	int code = host_check_process(vm->host, NULL);
-	if (code < 0)
-		return code;
-	return vmm_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;
-}
-
-void nova_vm_free(nova_vm_t *vm)
-{
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return;
-	if (vm->machine)
-		vm_end(vm);
-	machine_free(vm->ops, vm->machine);
-	siblings_leave(vm);
-	nova_decoder_free(vm->decoder);
-	fd_close(vm->wake);
-	free(vm->lost_why);
-	free(vm->draws);
-	free(vm->entry);
-	base_unref(vm->base);
-	machine_config_done(&vm->shape);
-	pthread_mutex_destroy(&vm->lock);
-	pthread_mutex_destroy(&vm->end_lock);
-	nova_host_unref(vm->host);
-	free(vm);
-}
 
 /* 0: it has. NOVA_ELOST: something else has ended it, perhaps long ago. */
 static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
@@ -152,114 +84,6 @@ static int check_network(
 	return 0;
 }
 
-int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape,
-	nova_vm_t **ret_vm, nova_error_t **error)
-{
-	nova_vm_t *vm = calloc(1, sizeof(*vm));
-	if (!vm)
-		return nova_oom(error);
-	vm_turns_init(&vm->turns);
-	vm->wake = sys_event();
-	pthread_mutex_init(&vm->lock, NULL);
-	pthread_mutex_init(&vm->end_lock, NULL);
-	vm->host = nova_host_ref(host);
-	vm->ops = ops;
-	vm->state = NOVA_VM_RUNNING;
-	vm->machine = machine_new(ops);
-	vm->boot_timeout_ms = (uint32_t)config_ms(host_config(host), ops->boot_timeout_key);
-	int code = vm->machine && random_hex(vm->id, 8) == 0 &&
-				   machine_config_copy(&vm->shape, shape) == 0 ?
-			   0 :
-			   nova_oom(error);
-	if (code == 0 && vm->wake < 0)
-		code = nova_fail_os(error, vm->wake, "event of microVM %s", vm->id);
-	if (code == 0)
-		code = nova_decoder_new(0, &vm->decoder, error);
-	if (code < 0)
-		nova_vm_free(vm);
-	else
-		*ret_vm = vm;
-	return code;
-}
-
-/* A fresh guest has no entropy of its own and no name: the same message that clones will get. */
-#define INTRODUCTION "nova:resume" /* no caller's request id has a colon */
-
-/* The members of a Resume but for its request_id. NULL: out of memory, or no randomness. */
-static char *introduction(const nova_vm_t *vm)
-{
-	uint8_t seed[64];
-	char machine_id[33];
-	AUTO_BUF struct buf coded = BUF_INIT(256);
-	AUTO_FREE char *network = vm->shape.network ? net_members(&vm->machine->link) : strdup("");
-	if (!network || random_bytes(seed, sizeof(seed)) < 0 || random_hex(machine_id, 32) < 0 ||
-		base64_put(&coded, seed, sizeof(seed)) < 0)
-		return NULL;
-	return str_format("\"entropy\":\"%.*s\",\"unix_us\":%llu,\"hostname\":\"nova-%s\","
-			  "\"machine_id\":\"%s\"%s",
-		(int)coded.len, (char *)coded.data, (unsigned long long)clock_unix_us(), vm->id,
-		machine_id, network);
-}
-
-/* The same, or for who is no clone but was paused: the time. Without entropy a Resume is neither
- * reseeding nor hook. */
-static char *news(const nova_vm_t *vm, enum vm_news kind)
-{
-	if (kind == VM_IS_CLONE)
-		return introduction(vm);
-	return str_format("\"unix_us\":%llu", (unsigned long long)clock_unix_us());
-}
-
-char *vm_news_member(nova_vm_t *vm, enum vm_news kind)
-{
-	AUTO_FREE char *members = news(vm, kind);
-	return members ? str_format("\"resume\":{%s},", members) : NULL;
-}
-
-int vm_news_message(
-	nova_vm_t *vm, enum vm_news kind, struct vm_request *ret_request, nova_error_t **error)
-{
-	AUTO_FREE char *members = news(vm, kind);
-	AUTO_FREE char *text =
-		members ? str_format("{\"request_id\":\"" INTRODUCTION "\",%s}", members) : NULL;
-	void *frame = NULL;
-	*ret_request = (struct vm_request){
-		.id = INTRODUCTION,
-		.deadline = deadline_in_ms(vm->boot_timeout_ms),
-	};
-	int code = text ? nova_frame_encode(NOVA_MSG_RESUME, text, strlen(text), &frame,
-				  &ret_request->frame_len, error) :
-			  nova_oom(error);
-	ret_request->frame = frame;
-	return code;
-}
-
-int vm_introduce_send(nova_vm_t *vm, nova_error_t **error)
-{
-	struct vm_request request;
-	int code = vm_news_message(vm, VM_IS_CLONE, &request, error);
-	AUTO_FREE void *frame = (void *)request.frame;
-	vm->unintroduced = vm->clock_stood = false;
-	return code < 0 ? code : vm_send(vm, &request, error);
-}
-
-int vm_introduce_await(
-	nova_vm_t *vm, uint64_t deadline, const struct stop *stop, nova_error_t **error)
-{
-	struct vm_request request = { .id = INTRODUCTION, .deadline = deadline, .stop = stop };
-	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	int code = vm_await(vm, &request, &answer, error);
-	return code < 0 ? code : vm_done(&answer, error);
-}
-
-int vm_attach(nova_host_t *host, struct machine *m, const char *id,
-	const struct machine_config *shape, const struct machine *same, nova_error_t **error)
-{
-	return shape->network ? net_attach(host_engine_env(host)->net, id,
-					same ? &same->link : NULL, &m->link, error) :
-				0;
-}
-
 static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs,
 	const struct stop *stop, nova_error_t **error)
 {
@@ -273,9 +97,7 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 		.deadline = deadline,
 		.stop = stop,
 	};
-	int code = vm_attach(vm->host, vm->machine, vm->id, &vm->shape, NULL, error);
-	if (code == 0)
-		code = vm->ops->start(vm->machine, host_engine_env(vm->host), &spec, error);
+	int code = vmm_start(vm->host, vm->ops, vm->machine, &spec, NULL, error);
 	if (code < 0)
 		return code;
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
@@ -287,46 +109,6 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 		code = vm_introduce_await(vm, deadline, stop, error);
 	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
 	return code;
-}
-
-static const char *if_set(const nova_config_t *config, const char *key)
-{
-	return key && nova_config_source(config, key) != NOVA_CONFIG_DEFAULT ?
-		       config_str(config, key) :
-		       "";
-}
-
-int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel,
-	char **initramfs, char **rootfs, nova_error_t **error)
-{
-	const nova_config_t *config = host_config(host);
-	bool environment = config_environment(config);
-	const char *directory = nova_host_images(host),
-		   *own_kernel = if_set(config, ops->kernel_key);
-	const char *own_rootfs = if_set(config, ops->rootfs_key),
-		   *own_dir = if_set(config, ops->rootfs_dir_key);
-	AUTO_FREE char *in_dir =
-		*own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
-	int code = image_find_kernel(directory, environment, kernel, initramfs, error);
-	if (code == 0 && *own_kernel) {
-		free(*kernel);
-		*kernel = NULL;
-		int r = path_absolute(own_kernel, kernel);
-		if (r == 0)
-			r = fs_stat(*kernel, NULL, NULL);
-		if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR || r == -EINVAL)
-			return nova_fail(error, NOVA_ENOTFOUND,
-				"the setting %s names '%s', which is no file", ops->kernel_key,
-				own_kernel);
-		if (r < 0)
-			return nova_fail_os(
-				error, r, "the setting %s, '%s'", ops->kernel_key, own_kernel);
-	}
-	const char *wanted = strchr(name, '/') ? name :
-			     *own_rootfs       ? own_rootfs :
-			     in_dir            ? in_dir :
-						 name;
-	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
 }
 
 /* The path of the images' file takes the place of its name. */
@@ -401,16 +183,6 @@ int nova_vm_start(
 
 /* --- pause and resume --- */
 
-int vm_check_running(nova_vm_t *vm, nova_error_t **error)
-{
-	if (vm->ended)
-		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
-	if (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == NOVA_VM_PAUSED)
-		return nova_fail(
-			error, NOVA_EBUSY, "microVM %s is paused: resume it first", vm->id);
-	return 0;
-}
-
 static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **),
 	const struct stop *stop, nova_error_t **error)
 {
@@ -425,7 +197,8 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 		return code;
 	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) :
 			   op(vm->machine, error);
-	vm->clock_stood |= state == NOVA_VM_PAUSED;
+	if (state == NOVA_VM_PAUSED)
+		deferred_clock_stood(vm);
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
 	else if (!vm->ended && process_wait(&vm->machine->process, 0))
@@ -448,7 +221,7 @@ static int introduce_late(nova_vm_t *vm, nova_error_t **error)
 {
 	vm_enter_alone(vm, NULL, NULL);
 	int code = 0;
-	if (!vm->ended && vm->unintroduced) {
+	if (!vm->ended && deferred_news(vm) == NEWS_IS_CLONE) {
 		code = vm_introduce_send(vm, error);
 		if (code == 0)
 			code = vm_introduce_await(
@@ -477,52 +250,6 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error)
 
 /* --- looking --- */
 
-const struct engine_ops *vm_ops(const nova_vm_t *vm)
-{
-	return vm->ops;
-}
-
-const char *vm_draws(const nova_vm_t *vm)
-{
-	return vm->draws;
-}
-
-const char *vm_entry(const nova_vm_t *vm)
-{
-	return vm->entry;
-}
-
-uint64_t vm_timing_us(const nova_vm_t *vm, int timing)
-{
-	return vm->timing_us[timing];
-}
-
-bool vm_from_standby(const nova_vm_t *vm)
-{
-	return vm->from_shell;
-}
-
-const char *nova_vm_id(const nova_vm_t *vm)
-{
-	return vm ? vm->id : "";
-}
-
-const char *nova_vm_engine(const nova_vm_t *vm)
-{
-	return vm ? vm->ops->name : "";
-}
-
-int64_t nova_vm_pid(const nova_vm_t *vm)
-{
-	nova_vm_t *locked = (nova_vm_t *)vm; /* the lock is no part of what the caller sees */
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return 0;
-	pthread_mutex_lock(&locked->end_lock);
-	int64_t pid = vm->ended ? 0 : vm->machine->process.pid;
-	pthread_mutex_unlock(&locked->end_lock);
-	return pid;
-}
-
 char *nova_vm_console(nova_vm_t *vm)
 {
 	if (!vm || host_check_process(vm->host, NULL) < 0)
@@ -547,6 +274,16 @@ uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
 		return 0;
 	vm_enter_alone(vm, NULL, NULL);
 	uint64_t us = vm->timing_us[timing];
+	vm_leave_alone(vm);
+	return us;
+}
+
+uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
+{
+	if (!vm || host_check_process(vm->host, NULL) < 0)
+		return 0;
+	vm_enter_alone(vm, NULL, NULL);
+	uint64_t us = vm->stood_still_us;
 	vm_leave_alone(vm);
 	return us;
 }

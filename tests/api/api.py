@@ -409,6 +409,17 @@ def rooms_include_only_what_lies_below_them():
 
 
 @test
+def what_a_vm_consists_of_is_known_to_its_own_room():
+    doors = {"vm/vm.h", "vm/instant.h"}
+    wrong = []
+    for path in sources("lib"):
+        others = re.findall(r'^#include "(vm/[^"]+)"', path.read_text(encoding="utf-8"), re.M)
+        if not relative(path).startswith("lib/vm/"):
+            wrong += [f"{relative(path)}: {other}" for other in others if other not in doors]
+    expect(wrong, "includes of what is private to lib/vm")
+
+
+@test
 def what_a_room_calls_lies_below_it():
     expect(arrows.upwards(arrows.arrows(ROOT, BUILD), ROOMS), "symbols that are used from below")
 

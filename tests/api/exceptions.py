@@ -57,9 +57,6 @@ CIRCLES = {
     "lib/store": [
         "sqlite/queries.c sqlite/schema.c sqlite/sqlite.c",
     ],
-    "lib/vm": [
-        "channel.c freeze.c shells.c snapshot.c turn.c vm.c",
-    ],
     "tools/novactl": [
         "answer.c client.c completion.c daemon.c disk.c doctor.c errand.c function.c help.c image.c "
         "instance.c invoke.c list.c main.c merge.c options.c output.c progress.c property.c register.c "

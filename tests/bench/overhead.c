@@ -24,7 +24,7 @@
 #include <nova/nova.h>
 
 #include "bench.h"
-#include "vm/vm.h"
+#include "vm/object.h"
 
 #define PAYLOAD "{\"name\":\"World\"}"
 /* before calls: the agent clears up behind a function after it has answered */

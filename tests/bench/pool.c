@@ -10,6 +10,7 @@
 #include <nova/nova.h>
 
 #include "pool/parts.h"
+#include "vm/object.h"
 
 #include "bench.h"
 

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "vm/vm.h"
+#include "vm/object.h"
 #include "vmtest.h"
 
 /* Says that it has begun, and waits until there is a file of that name; then it answers with its

@@ -10,7 +10,8 @@
 
 #include <jansson.h>
 
-#include "vm/vm.h"
+#include "vm/frozen.h"
+#include "vm/standby.h"
 #include "conform/setting.h"
 
 /* --- setting --- */
@@ -846,22 +847,22 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 	/* it was booted: it is a clone of itself from now on */
 	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
 	int64_t pid = nova_vm_pid(vm);
-	ck_assert_uint_eq(shells_count(s.host), 2);
+	ck_assert_uint_eq(standby_count(s.host), 2);
 	ck_ok(nova_vm_fork(vm, 3, NULL, children, &error)); /* one more than there are shells */
 	ck_assert_int_eq(nova_vm_pid(vm), pid);
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	for (size_t i = 0; i < 3; i++)
 		answers(children[i], "1");
 
 	ck_ok(nova_vm_park(children[0], 2, 0, NULL, &error));
 	struct frozen *place = NULL;
-	ck_ok(vm_place(children[0], NULL, &place, &error));
-	struct machine *shell = shells_take(s.host, place);
+	ck_ok(vm_origin(children[0], NULL, &place, &error));
+	struct machine *shell = standby_take(s.host, place);
 	ck_assert_ptr_nonnull(shell);
 	machine_free(place->ops, shell);
-	ck_assert_uint_eq(shells_count(s.host), 1);
+	ck_assert_uint_eq(standby_count(s.host), 1);
 	nova_vm_t *child = fork_one(children[0]);
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	answers(child, "1");
 	nova_vm_free(child);
 
@@ -870,17 +871,17 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 	ck_ok(nova_vm_park(child, 1, 0, NULL, &error));
 	nova_vm_free(child);
 	child = restore(s.host, "one");
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	answers(child, "1");
 	ck_ok(nova_vm_park(child, 1, 0, NULL, &error));
 	nova_vm_free(child);
 	/* what waits for clones of it does not keep it */
 	ck_ok(nova_snapshot_delete(s.host, "one", &error));
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 
 	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
 	ck_ok(nova_vm_park(vm, 0, 0, NULL, &error));
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	ck_ok(nova_vm_park(vm, 1, 0, NULL, &error)); /* left to the end of the context */
 	frozen_unref(place);
 	for (size_t i = 0; i < 3; i++)
@@ -938,7 +939,7 @@ START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
 	pid_t shell = the_other_vmm(pair[0]);
 	ck_assert_int_eq(kill(shell, SIGSTOP), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, fork_it, pair), 0);
-	while (shells_count(s.host))
+	while (standby_count(s.host))
 		sys_poll(NULL, 0, 1);
 	ck_assert_int_eq(kill(shell, SIGKILL), 0);
 	pthread_join(thread, NULL);

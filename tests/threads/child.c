@@ -10,6 +10,7 @@
 
 #include "platform/platform.h"
 #include "pool/parts.h"
+#include "vm/object.h"
 
 #define HANG_S     60
 #define CALLS_ROOM 400

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Listings that a guest may answer, and merges of VMs that are tables of files. */
 #include "files/files.h"
+#include "vm/channel.h"
 
 #include "test.h"
 
@@ -125,27 +126,14 @@ END_TEST
 
 static const char *const *answers; /* the next ones, in this order */
 
-int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **err);
-int __wrap_vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **err)
-{
-	(void)vm, (void)call, (void)err;
-	return 0;
-}
-
-void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call);
-void __wrap_vm_leave(nova_vm_t *vm, struct vm_call *call)
-{
-	(void)vm, (void)call;
-}
-
 #define STATUS ",\"status\":\"ok\"" /* of every answer */
 
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
 	const struct stop *stop, struct vm_answer *ret, nova_error_t **err);
-int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
 	const struct stop *stop, struct vm_answer *ret, nova_error_t **err)
 {
-	(void)vm, (void)type, (void)deadline, (void)stop;
+	(void)type, (void)deadline, (void)stop;
 	ck_assert_ptr_nonnull(payload);
 	json_decref(payload);
 	if (!*answers)
@@ -158,8 +146,11 @@ int __wrap_vm_ask_json(nova_vm_t *vm, int type, json_t *payload, uint64_t deadli
 	};
 	snprintf(ret->frame->text, len + 1, "%.*s%s}", (int)strlen(text) - 1, text,
 		text[1] == '}' ? STATUS + 1 : STATUS);
-	ret->frame->payload_len = strlen(ret->frame->text);
-	return guest_message_read(ret->frame->payload, ret->frame->payload_len, &ret->said, err);
+	len = ret->frame->payload_len = strlen(ret->frame->text);
+	int code = guest_message_read(ret->frame->payload, len, &ret->said, err);
+	if (code == 0)
+		code = vm_done(ret, err);
+	return code < 0 ? nova_wrap(err, code, "microVM %s", vm->id) : 0;
 }
 
 static int read_with(const char *const *said, size_t most)

@@ -69,8 +69,8 @@ void __wrap_nova_vm_kill(nova_vm_t *vm)
 }
 
 /* Shells take their time to end. Meanwhile others need the pool. */
-void __wrap_shells_drop(nova_host_t *host, const struct frozen *frozen);
-void __wrap_shells_drop(nova_host_t *host, const struct frozen *frozen)
+void __wrap_standby_drop(nova_host_t *host, const struct frozen *frozen);
+void __wrap_standby_drop(nova_host_t *host, const struct frozen *frozen)
 {
 	(void)host, (void)frozen;
 	ck_assert_int_eq(pthread_mutex_trylock(&doubles.dropping->lock), 0);

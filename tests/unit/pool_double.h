@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "pool/parts.h"
+#include "vm/frozen.h"
+#include "vm/object.h"
 
 #include "test.h"
 

@@ -6,7 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "vm/vm.h"
+#include "vm/frozen.h"
+#include "vm/standby.h"
 
 #include "test.h"
 
@@ -102,24 +103,24 @@ START_TEST(a_wish_starts_nothing_and_tending_fulfils_it)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
-	ck_assert_int_eq(shells_tend(s.host), -1);
-	ck_assert_uint_eq(shells_count(s.host), 0);
-	ck_assert_ptr_null(shells_take(s.host, f));
-	ck_assert_int_eq(shells_keep(s.host, f, 2, 60000), 0);
+	ck_assert_int_eq(standby_tend(s.host), -1);
+	ck_assert_uint_eq(standby_count(s.host), 0);
+	ck_assert_ptr_null(standby_take(s.host, f));
+	ck_assert_int_eq(standby_keep(s.host, f, 2, 60000), 0);
 	ck_assert_int_eq(started, 0);
-	int64_t ms = shells_tend(s.host);
+	int64_t ms = standby_tend(s.host);
 	ck_assert(ms > 0 && ms <= 60000);
 	ck_assert_int_eq(started, 2);
-	ck_assert_uint_eq(shells_count(s.host), 2);
-	shells_tend(s.host);
+	ck_assert_uint_eq(standby_count(s.host), 2);
+	standby_tend(s.host);
 	ck_assert_int_eq(started, 2);
-	end(shells_take(s.host, f));
-	ck_assert_uint_eq(shells_count(s.host), 1);
-	shells_tend(s.host);
-	ck_assert_uint_eq(shells_count(s.host), 2);
-	ck_assert_int_eq(shells_keep(s.host, f, 0, 0), 0);
-	ck_assert_int_eq(shells_tend(s.host), -1);
-	ck_assert_uint_eq(shells_count(s.host), 0);
+	end(standby_take(s.host, f));
+	ck_assert_uint_eq(standby_count(s.host), 1);
+	standby_tend(s.host);
+	ck_assert_uint_eq(standby_count(s.host), 2);
+	ck_assert_int_eq(standby_keep(s.host, f, 0, 0), 0);
+	ck_assert_int_eq(standby_tend(s.host), -1);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	ck_assert_int_eq(__atomic_load_n(&f->references, __ATOMIC_SEQ_CST), 1);
 	frozen_unref(f);
 	tear_down(&s);
@@ -133,21 +134,21 @@ START_TEST(a_shell_fits_one_base_in_one_shape)
 		      *same = make_frozen(f->base, "r", "c"),
 		      *other_disk = make_frozen(f->base, "r", "d"),
 		      *no_disk = make_frozen(f->base, "r", NULL);
-	ck_assert_int_eq(shells_keep(s.host, f, 1, 60000), 0);
-	shells_tend(s.host);
-	ck_assert_ptr_null(shells_take(s.host, other_base));
-	ck_assert_ptr_null(shells_take(s.host, other_disk));
-	ck_assert_ptr_null(shells_take(s.host, no_disk));
-	shells_drop(s.host, other_base);
-	ck_assert_uint_eq(shells_count(s.host), 1);
-	end(shells_take(s.host, same));
-	ck_assert_ptr_null(shells_take(s.host, f));
+	ck_assert_int_eq(standby_keep(s.host, f, 1, 60000), 0);
+	standby_tend(s.host);
+	ck_assert_ptr_null(standby_take(s.host, other_base));
+	ck_assert_ptr_null(standby_take(s.host, other_disk));
+	ck_assert_ptr_null(standby_take(s.host, no_disk));
+	standby_drop(s.host, other_base);
+	ck_assert_uint_eq(standby_count(s.host), 1);
+	end(standby_take(s.host, same));
+	ck_assert_ptr_null(standby_take(s.host, f));
 
 	/* as by another look at the same file */
 	struct vm_base *reopened = base_new(sys_dup(f->base->fd));
 	struct frozen *again = make_frozen(reopened, "r", "c");
-	shells_tend(s.host);
-	end(shells_take(s.host, again));
+	standby_tend(s.host);
+	end(standby_take(s.host, again));
 	base_unref(reopened);
 	struct frozen *const all[] = { f, other_base, same, other_disk, no_disk, again };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -160,25 +161,25 @@ START_TEST(a_shell_that_died_is_not_handed_out_and_is_replaced)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
-	ck_assert_int_eq(shells_keep(s.host, f, 3, 60000), 0);
-	shells_tend(s.host);
+	ck_assert_int_eq(standby_keep(s.host, f, 3, 60000), 0);
+	standby_tend(s.host);
 	kill_shell(0);
 	kill_shell(2);
-	struct machine *m = shells_take(s.host, f);
+	struct machine *m = standby_take(s.host, f);
 	ck_assert_int_eq(m->process.pid, pids[1]);
 	end(m);
-	ck_assert_ptr_null(shells_take(s.host, f));
-	shells_tend(s.host);
-	ck_assert_uint_eq(shells_count(s.host), 3);
+	ck_assert_ptr_null(standby_take(s.host, f));
+	standby_tend(s.host);
+	ck_assert_uint_eq(standby_count(s.host), 3);
 
 	/* Dead ones that nobody asked for are found by tending; what dies at once is not started
 	 * anew all the time. */
 	kill_shell(4);
-	int64_t ms = shells_tend(s.host);
+	int64_t ms = standby_tend(s.host);
 	ck_assert(ms >= 0 && ms <= 1000);
-	ck_assert_uint_eq(shells_count(s.host), 2);
-	while (shells_count(s.host) < 3) {
-		ms = shells_tend(s.host);
+	ck_assert_uint_eq(standby_count(s.host), 2);
+	while (standby_count(s.host) < 3) {
+		ms = standby_tend(s.host);
 		ck_assert_int_ge(ms, 0);
 		poll(NULL, 0, ms < 1000 ? (int)ms : 1000);
 	}
@@ -193,17 +194,17 @@ START_TEST(what_cannot_be_started_is_told_and_tried_again_later)
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
 	fail_after = 1;
-	ck_assert_int_eq(shells_keep(s.host, f, 2, 60000), 0);
-	int64_t ms = shells_tend(s.host);
+	ck_assert_int_eq(standby_keep(s.host, f, 2, 60000), 0);
+	int64_t ms = standby_tend(s.host);
 	ck_assert(ms >= 0 && ms <= 1000);
-	ck_assert_uint_eq(shells_count(s.host), 1);
+	ck_assert_uint_eq(standby_count(s.host), 1);
 	ck_assert_int_eq(started, 2);
-	shells_tend(s.host);
+	standby_tend(s.host);
 	ck_assert_int_eq(started, 2); /* not at once */
-	ck_fails_with(NOVA_EENGINE, "no more", shells_fill(s.host, f, &error));
+	ck_fails_with(NOVA_EENGINE, "no more", standby_fill(s.host, f, &error));
 	fail_after = 0;
-	ck_ok(shells_fill(s.host, f, &error));
-	ck_assert_uint_eq(shells_count(s.host), 2);
+	ck_ok(standby_fill(s.host, f, &error));
+	ck_assert_uint_eq(standby_count(s.host), 2);
 	frozen_unref(f);
 	tear_down(&s);
 }
@@ -213,43 +214,43 @@ START_TEST(all_together_are_limited)
 {
 	struct setting s = set_up("3");
 	struct frozen *a = make_frozen(NULL, "a", NULL), *b = make_frozen(NULL, "b", NULL);
-	ck_assert_int_eq(shells_keep(s.host, a, 2, 60000), 0);
-	ck_ok(shells_fill(s.host, a, &error));
-	ck_assert_int_eq(shells_keep(s.host, b, 2, 60000), 0);
-	ck_fails_with(NOVA_ELIMIT, "pool.max_shells", shells_fill(s.host, b, &error));
-	ck_assert_uint_eq(shells_count(s.host), 3);
-	shells_drop(s.host, a);
-	ck_assert_uint_eq(shells_count(s.host), 1);
-	ck_ok(shells_fill(s.host, b, &error));
-	ck_assert_uint_eq(shells_count(s.host), 2);
+	ck_assert_int_eq(standby_keep(s.host, a, 2, 60000), 0);
+	ck_ok(standby_fill(s.host, a, &error));
+	ck_assert_int_eq(standby_keep(s.host, b, 2, 60000), 0);
+	ck_fails_with(NOVA_ELIMIT, "pool.max_shells", standby_fill(s.host, b, &error));
+	ck_assert_uint_eq(standby_count(s.host), 3);
+	standby_drop(s.host, a);
+	ck_assert_uint_eq(standby_count(s.host), 1);
+	ck_ok(standby_fill(s.host, b, &error));
+	ck_assert_uint_eq(standby_count(s.host), 2);
 	frozen_unref(a);
 	frozen_unref(b);
 	tear_down(&s);
 }
 END_TEST
 
-START_TEST(shells_end_when_their_time_is_over)
+START_TEST(standby_end_when_their_time_is_over)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *brief = make_frozen(NULL, "a", NULL),
 		      *lasting = make_frozen(NULL, "b", NULL);
-	ck_assert_int_eq(shells_keep(s.host, brief, 1, 300), 0);
-	ck_assert_int_eq(shells_keep(s.host, lasting, 1, 60000), 0);
-	ck_ok(shells_fill(s.host, brief, &error));
+	ck_assert_int_eq(standby_keep(s.host, brief, 1, 300), 0);
+	ck_assert_int_eq(standby_keep(s.host, lasting, 1, 60000), 0);
+	ck_ok(standby_fill(s.host, brief, &error));
 	int64_t ms;
-	while (ms = shells_tend(s.host), shells_count(s.host) != 1 || lives(0)) {
+	while (ms = standby_tend(s.host), standby_count(s.host) != 1 || lives(0)) {
 		ck_assert_int_ge(ms, 0);
 		poll(NULL, 0, ms < 300 ? (int)ms : 300);
 	}
-	ck_assert_ptr_null(shells_take(s.host, brief));
-	end(shells_take(s.host, lasting));
+	ck_assert_ptr_null(standby_take(s.host, brief));
+	end(standby_take(s.host, lasting));
 	frozen_unref(brief);
 	frozen_unref(lasting);
 	tear_down(&s);
 }
 END_TEST
 
-START_TEST(a_deleted_snapshot_takes_its_shells_along)
+START_TEST(a_deleted_snapshot_takes_its_standby_along)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "a", NULL), *of_disk = make_frozen(NULL, "a", NULL),
@@ -258,12 +259,12 @@ START_TEST(a_deleted_snapshot_takes_its_shells_along)
 	of_disk->base->id = strdup("x");
 	struct frozen *const all[] = { f, of_disk, twin };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		ck_assert_int_eq(shells_keep(s.host, all[i], 1, 60000), 0);
-	shells_tend(s.host);
-	shells_drop_base(s.host, "/r", "y");
-	ck_assert_uint_eq(shells_count(s.host), 3);
-	shells_drop_base(s.host, "/r", "x");
-	ck_assert_uint_eq(shells_count(s.host), 1);
+		ck_assert_int_eq(standby_keep(s.host, all[i], 1, 60000), 0);
+	standby_tend(s.host);
+	standby_drop_base(s.host, "/r", "y");
+	ck_assert_uint_eq(standby_count(s.host), 3);
+	standby_drop_base(s.host, "/r", "x");
+	ck_assert_uint_eq(standby_count(s.host), 1);
 	/* nothing holds its file but we */
 	ck_assert_int_eq(__atomic_load_n(&of_disk->base->references, __ATOMIC_SEQ_CST), 2);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -272,12 +273,12 @@ START_TEST(a_deleted_snapshot_takes_its_shells_along)
 }
 END_TEST
 
-START_TEST(shells_end_with_their_context)
+START_TEST(standby_end_with_their_context)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
-	ck_assert_int_eq(shells_keep(s.host, f, 4, 60000), 0);
-	shells_tend(s.host);
+	ck_assert_int_eq(standby_keep(s.host, f, 4, 60000), 0);
+	standby_tend(s.host);
 	nova_host_unref(s.host);
 	for (int i = 0; i < 4; i++)
 		ck_assert(!lives(i));
@@ -291,14 +292,14 @@ START_TEST(a_fork_of_the_process_leaves_them_alone)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
-	ck_assert_int_eq(shells_keep(s.host, f, 2, 60000), 0);
-	shells_tend(s.host);
+	ck_assert_int_eq(standby_keep(s.host, f, 2, 60000), 0);
+	standby_tend(s.host);
 	pid_t pid = fork();
 	if (pid == 0) {
-		bool untouched = !shells_take(s.host, f) && shells_tend(s.host) == -1 &&
-				 shells_count(s.host) == 0 && shells_keep(s.host, f, 0, 0) == 0;
-		shells_drop(s.host, f);
-		shells_drop_base(s.host, NULL, NULL);
+		bool untouched = !standby_take(s.host, f) && standby_tend(s.host) == -1 &&
+				 standby_count(s.host) == 0 && standby_keep(s.host, f, 0, 0) == 0;
+		standby_drop(s.host, f);
+		standby_drop_base(s.host, NULL, NULL);
 		nova_host_unref(s.host);
 		_exit(untouched ? 0 : 1);
 	}
@@ -306,8 +307,8 @@ START_TEST(a_fork_of_the_process_leaves_them_alone)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	ck_assert(lives(0) && lives(1));
-	ck_assert_uint_eq(shells_count(s.host), 2);
-	end(shells_take(s.host, f));
+	ck_assert_uint_eq(standby_count(s.host), 2);
+	end(standby_take(s.host, f));
 	frozen_unref(f);
 	tear_down(&s);
 }
@@ -326,15 +327,15 @@ static void *jostle(void *userdata)
 	struct crowd *c = userdata;
 	for (int i = 0; i < 30; i++) {
 		struct frozen *f = c->kinds[i % 3];
-		shells_keep(c->host, f, (size_t)(i % 4), i % 5 ? 60000 : 1);
+		standby_keep(c->host, f, (size_t)(i % 4), i % 5 ? 60000 : 1);
 		if (i % 2)
-			shells_tend(c->host);
-		struct machine *m = shells_take(c->host, f);
+			standby_tend(c->host);
+		struct machine *m = standby_take(c->host, f);
 		if (m)
 			__atomic_add_fetch(&c->taken, 1, __ATOMIC_SEQ_CST);
 		machine_free(&sleep_engine, m);
 		if (i % 7 == 0)
-			shells_drop(c->host, c->kinds[(i + 1) % 3]);
+			standby_drop(c->host, c->kinds[(i + 1) % 3]);
 	}
 	return NULL;
 }
@@ -352,8 +353,8 @@ START_TEST(many_threads_may_keep_take_tend_and_drop)
 		pthread_join(threads[i], NULL);
 	ck_assert_int_gt(c.taken, 0);
 	for (size_t i = 0; i < 3; i++)
-		shells_drop(s.host, c.kinds[i]);
-	ck_assert_uint_eq(shells_count(s.host), 0);
+		standby_drop(s.host, c.kinds[i]);
+	ck_assert_uint_eq(standby_count(s.host), 0);
 	for (size_t i = 0; i < 3; i++) {
 		ck_assert_int_eq(__atomic_load_n(&c.kinds[i]->references, __ATOMIC_SEQ_CST), 1);
 		frozen_unref(c.kinds[i]);
@@ -362,7 +363,7 @@ START_TEST(many_threads_may_keep_take_tend_and_drop)
 }
 END_TEST
 
-static Suite *shells_suite(void)
+static Suite *standby_suite(void)
 {
 	Suite *suite = suite_create("shells");
 	TCase *tc = tcase_create("shells");
@@ -373,12 +374,12 @@ static Suite *shells_suite(void)
 	tcase_add_test(tc, a_shell_that_died_is_not_handed_out_and_is_replaced);
 	tcase_add_test(tc, what_cannot_be_started_is_told_and_tried_again_later);
 	tcase_add_test(tc, all_together_are_limited);
-	tcase_add_test(tc, shells_end_when_their_time_is_over);
-	tcase_add_test(tc, a_deleted_snapshot_takes_its_shells_along);
-	tcase_add_test(tc, shells_end_with_their_context);
+	tcase_add_test(tc, standby_end_when_their_time_is_over);
+	tcase_add_test(tc, a_deleted_snapshot_takes_its_standby_along);
+	tcase_add_test(tc, standby_end_with_their_context);
 	tcase_add_test(tc, a_fork_of_the_process_leaves_them_alone);
 	tcase_add_test(tc, many_threads_may_keep_take_tend_and_drop);
 	return suite;
 }
 
-TEST_MAIN(shells_suite)
+TEST_MAIN(standby_suite)

@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parked shells: VMMs that have come up and wait at a base for the next clone of it. One collection
+ * VMMs on standby: they have come up and wait at a base for the next clone of it. One collection
  * for each context.
  *
- * A VMM maps guest memory and opens its disks as it starts, so a shell fits the clones of one base
- * in one shape; it belongs to no VM and no caller. `lock` protects the collection; VMMs are started
+ * A VMM maps guest memory and opens its disks as it starts, so it fits the clones of one base in
+ * one shape; it belongs to no VM and no caller. `lock` protects the collection; VMMs are started
  * and ended without it. A stock that somebody works on without the lock is `held`, and stays in the
  * list.
  */
-#include "vm/vm.h"
+#include "vm/standby.h"
 
-#define AGAIN_NS 1000000000u /* after a start that failed, or whose shell died soon */
+#include "vm/frozen.h"
+
+#define AGAIN_NS 1000000000u /* after a start that failed, or whose VMM died soon */
 
 struct stock {
 	struct stock *next;
 	struct frozen *frozen; /* its base and shape */
-	struct machine **parked;
+	struct machine **waiting;
 	size_t count, starting, wanted, room;
 	uint32_t held;
-	uint64_t until, begun; /* the end of its life; the last start of a shell */
+	uint64_t until, begun; /* the end of its life; the last start of a VMM */
 	bool failing;          /* so the next start takes its time */
 };
 
-struct shells {
+struct standby {
 	pthread_mutex_t lock;
 	struct stock *stocks;
-	size_t total; /* parked, or being started */
+	size_t total; /* waiting, or being started */
 };
 
 /* --- the collection. Functions below: with the lock held --- */
 
-static void *shells_make(void)
+static void *standby_make(void)
 {
-	struct shells *s = calloc(1, sizeof(*s));
+	struct standby *s = calloc(1, sizeof(*s));
 	if (s)
 		pthread_mutex_init(&s->lock, NULL);
 	return s;
@@ -49,16 +51,16 @@ static void end_machines(const struct engine_ops *ops, struct machine **machines
 
 static void stock_free(struct stock *stock)
 {
-	end_machines(stock->frozen->ops, stock->parked, stock->count);
+	end_machines(stock->frozen->ops, stock->waiting, stock->count);
 	frozen_unref(stock->frozen);
-	free(stock->parked);
+	free(stock->waiting);
 	free(stock);
 }
 
 /* The context ends: no other thread is here. */
-static void shells_done(void *collection)
+static void standby_done(void *collection)
 {
-	struct shells *s = collection;
+	struct standby *s = collection;
 	for (struct stock *stock = s->stocks, *next; stock; stock = next) {
 		next = stock->next;
 		stock_free(stock);
@@ -67,12 +69,12 @@ static void shells_done(void *collection)
 	free(s);
 }
 
-/* In a fork of the process nothing is touched: the shells are the parent's, and the lock may be
+/* In a fork of the process nothing is touched: the VMMs are the parent's, and the lock may be
  * held for ever. */
-static struct shells *shells_lock(nova_host_t *host, bool make)
+static struct standby *standby_lock(nova_host_t *host, bool make)
 {
-	struct host_guest guest = { make ? shells_make : NULL, shells_done };
-	struct shells *s = host_check_process(host, NULL) == 0 ? host_guest(host, &guest) : NULL;
+	struct host_guest guest = { make ? standby_make : NULL, standby_done };
+	struct standby *s = host_check_process(host, NULL) == 0 ? host_guest(host, &guest) : NULL;
 	if (s)
 		pthread_mutex_lock(&s->lock);
 	return s;
@@ -85,7 +87,7 @@ static bool fits(const struct stock *stock, const struct frozen *f)
 	       own->base->inode == f->base->inode && machine_config_same(&own->shape, &f->shape);
 }
 
-static struct stock *find(struct shells *s, const struct frozen *f)
+static struct stock *find(struct standby *s, const struct frozen *f)
 {
 	struct stock *stock = s->stocks;
 	while (stock && !fits(stock, f))
@@ -93,20 +95,20 @@ static struct stock *find(struct shells *s, const struct frozen *f)
 	return stock;
 }
 
-static struct machine *take_out(struct shells *s, struct stock *stock, size_t at)
+static struct machine *take_out(struct standby *s, struct stock *stock, size_t at)
 {
-	struct machine *m = stock->parked[at];
-	stock->parked[at] = stock->parked[--stock->count];
+	struct machine *m = stock->waiting[at];
+	stock->waiting[at] = stock->waiting[--stock->count];
 	s->total--;
 	return m;
 }
 
-/* The first shell that is dead; else, of a stock that is over or has too many, one that lives.
+/* The first VMM that is dead; else, of a stock that is over or has too many, one that lives.
  * NULL: none. */
-static struct machine *take_useless(struct shells *s, struct stock *stock)
+static struct machine *take_useless(struct standby *s, struct stock *stock)
 {
 	for (size_t i = 0; i < stock->count; i++)
-		if (process_wait(&stock->parked[i]->process, 0)) {
+		if (process_wait(&stock->waiting[i]->process, 0)) {
 			stock->failing = clock_ns() - stock->begun < AGAIN_NS;
 			return take_out(s, stock, i);
 		}
@@ -124,7 +126,7 @@ static bool is_over(const struct stock *stock)
 
 #define BATCH 32u
 
-static void end_useless(struct shells *s, struct stock *stock)
+static void end_useless(struct standby *s, struct stock *stock)
 {
 	struct machine *useless[BATCH];
 	size_t count;
@@ -143,26 +145,27 @@ static bool make_room(struct stock *stock)
 {
 	if (stock->wanted <= stock->room)
 		return true;
-	struct machine **larger = realloc(stock->parked, stock->wanted * sizeof(struct machine *));
+	struct machine **larger = realloc(stock->waiting, stock->wanted * sizeof(struct machine *));
 	if (!larger)
 		return false;
-	stock->parked = larger;
+	stock->waiting = larger;
 	stock->room = stock->wanted;
 	return true;
 }
 
-static int start_one(nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
+static int start_one(
+	nova_host_t *host, struct standby *s, struct stock *stock, nova_error_t **error)
 {
 	struct machine *m = NULL;
 	stock->starting++;
 	stock->begun = clock_ns();
 	s->total++;
 	pthread_mutex_unlock(&s->lock);
-	int code = vm_park(host, stock->frozen, &m, error);
+	int code = vmm_start_standby(host, stock->frozen, &m, error);
 	pthread_mutex_lock(&s->lock);
 	stock->starting--;
 	if (code == 0 && stock->count < stock->wanted && make_room(stock)) {
-		stock->parked[stock->count++] = m;
+		stock->waiting[stock->count++] = m;
 		return 0;
 	}
 	s->total--;
@@ -172,7 +175,7 @@ static int start_one(nova_host_t *host, struct shells *s, struct stock *stock, n
 
 /* 0 also when the limit of the context leaves no room for more. */
 static int start_missing(
-	nova_host_t *host, struct shells *s, struct stock *stock, nova_error_t **error)
+	nova_host_t *host, struct standby *s, struct stock *stock, nova_error_t **error)
 {
 	size_t limit = config_u64(host_config(host), "pool.max_shells");
 	int code = 0;
@@ -187,7 +190,7 @@ static bool waits(const struct stock *stock)
 	return stock->failing && clock_ns() - stock->begun < AGAIN_NS;
 }
 
-static void tend(nova_host_t *host, struct shells *s, struct stock *stock)
+static void tend(nova_host_t *host, struct standby *s, struct stock *stock)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	stock->held++;
@@ -195,13 +198,13 @@ static void tend(nova_host_t *host, struct shells *s, struct stock *stock)
 	int code = waits(stock) ? 0 : start_missing(host, s, stock, &failure);
 	pthread_mutex_unlock(&s->lock); /* the host program's log may take its time */
 	if (code < 0)
-		log_warn(host_log(host), "vm", "no shell can be started: %s",
+		log_warn(host_log(host), "vm", "no VMM can be started for standby: %s",
 			nova_error_message(failure));
 	pthread_mutex_lock(&s->lock);
 	stock->held--;
 }
 
-static void remove_over(struct shells *s)
+static void remove_over(struct standby *s)
 {
 	for (struct stock **place = &s->stocks, *stock; (stock = *place);) {
 		if (!is_over(stock)) {
@@ -209,11 +212,11 @@ static void remove_over(struct shells *s)
 			continue;
 		}
 		*place = stock->next;
-		stock_free(stock); /* it has no shells: nothing to wait for */
+		stock_free(stock); /* it has no VMM: nothing to wait for */
 	}
 }
 
-static int64_t next_tend(const struct shells *s)
+static int64_t next_tend(const struct standby *s)
 {
 	uint64_t next = NEVER;
 	for (const struct stock *stock = s->stocks; stock; stock = stock->next) {
@@ -228,9 +231,9 @@ static int64_t next_tend(const struct shells *s)
 
 /* --- what others call --- */
 
-struct machine *shells_take(nova_host_t *host, const struct frozen *frozen)
+struct machine *standby_take(nova_host_t *host, const struct frozen *frozen)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return NULL;
 	struct stock *stock = find(s, frozen);
@@ -250,9 +253,9 @@ struct machine *shells_take(nova_host_t *host, const struct frozen *frozen)
 	return m;
 }
 
-int shells_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms)
+int standby_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms)
 {
-	struct shells *s = shells_lock(host, count > 0);
+	struct standby *s = standby_lock(host, count > 0);
 	if (!s)
 		return count && host_check_process(host, NULL) == 0 ? NOVA_ENOMEM : 0;
 	struct stock *stock = find(s, frozen);
@@ -270,9 +273,9 @@ int shells_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t
 	return code;
 }
 
-int shells_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **error)
+int standby_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **error)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	struct stock *stock = s ? find(s, frozen) : NULL;
 	int code = 0;
 	bool full = false;
@@ -288,13 +291,13 @@ int shells_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **e
 	if (code < 0 || !full)
 		return code;
 	return nova_fail(error, NOVA_ELIMIT,
-		"no more than %llu shells may wait at once (setting pool.max_shells)",
+		"no more than %llu VMMs may be on standby at once (setting pool.max_shells)",
 		(unsigned long long)config_u64(host_config(host), "pool.max_shells"));
 }
 
-int64_t shells_tend(nova_host_t *host)
+int64_t standby_tend(nova_host_t *host)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return -1;
 	for (struct stock *stock = s->stocks; stock; stock = stock->next)
@@ -306,7 +309,7 @@ int64_t shells_tend(nova_host_t *host)
 	return ms;
 }
 
-static void drop(struct shells *s, struct stock *stock)
+static void drop(struct standby *s, struct stock *stock)
 {
 	stock->wanted = 0;
 	stock->held++;
@@ -315,9 +318,9 @@ static void drop(struct shells *s, struct stock *stock)
 	remove_over(s);
 }
 
-void shells_drop(nova_host_t *host, const struct frozen *frozen)
+void standby_drop(nova_host_t *host, const struct frozen *frozen)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return;
 	struct stock *stock = find(s, frozen);
@@ -331,7 +334,7 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static struct stock *find_base(struct shells *s, const char *root, const char *id)
+static struct stock *find_base(struct standby *s, const char *root, const char *id)
 {
 	struct stock *stock = s->stocks;
 	while (stock && !(stock->wanted && same_text(stock->frozen->base->root, root) &&
@@ -340,9 +343,9 @@ static struct stock *find_base(struct shells *s, const char *root, const char *i
 	return stock;
 }
 
-void shells_drop_base(nova_host_t *host, const char *root, const char *id)
+void standby_drop_base(nova_host_t *host, const char *root, const char *id)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return;
 	struct stock *stock;
@@ -351,9 +354,9 @@ void shells_drop_base(nova_host_t *host, const char *root, const char *id)
 	pthread_mutex_unlock(&s->lock);
 }
 
-size_t shells_count(nova_host_t *host)
+size_t standby_count(nova_host_t *host)
 {
-	struct shells *s = shells_lock(host, false);
+	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return 0;
 	size_t count = 0;

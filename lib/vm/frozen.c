@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that clones share, and VMs at one instant: counted objects. */
+#include <sys/stat.h>
+
+#include "vm/frozen.h"
+
+struct vm_base *base_ref(struct vm_base *base)
+{
+	__atomic_add_fetch(&base->references, 1, __ATOMIC_RELAXED);
+	return base;
+}
+
+void base_unref(struct vm_base *base)
+{
+	if (!base || __atomic_sub_fetch(&base->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	fd_close(base->fd);
+	fd_close(base->lock_fd);
+	free(base->root);
+	free(base->id);
+	free(base);
+}
+
+struct vm_base *base_new(int fd)
+{
+	struct stat st;
+	struct vm_base *base = sys_fstat(fd, &st) == 0 ? calloc(1, sizeof(*base)) : NULL;
+	if (base)
+		*base = (struct vm_base){
+			.references = 1,
+			.fd = fd,
+			.device = st.st_dev,
+			.inode = st.st_ino,
+			.lock_fd = -1,
+		};
+	return base;
+}
+
+struct frozen *frozen_ref(struct frozen *frozen)
+{
+	__atomic_add_fetch(&frozen->references, 1, __ATOMIC_RELAXED);
+	return frozen;
+}
+
+void frozen_unref(struct frozen *frozen)
+{
+	if (!frozen || __atomic_sub_fetch(&frozen->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	base_unref(frozen->base);
+	pages_done(&frozen->pages);
+	fd_close(frozen->state_fd);
+	machine_config_done(&frozen->shape);
+	free(frozen->draws);
+	free(frozen);
+}
+
+const char *frozen_draws(const struct frozen *frozen)
+{
+	return frozen->draws;
+}
+
+void frozen_set_draws(struct frozen *frozen, char *draws)
+{
+	free(frozen->draws);
+	frozen->draws = draws;
+}
+
+bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
+{
+	*ret_root = frozen->base->root;
+	*ret_id = frozen->base->id;
+	return *ret_root && *ret_id;
+}
+
+int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
+	nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
+	struct machine_config shape = from->shape;
+	if (!f)
+		return nova_oom(error);
+	*f = (struct frozen){
+		.references = 1,
+		.ops = from->ops,
+		.pages = PAGES_NONE,
+		.state_fd = sys_dup(from->state_fd),
+		.base = base_ref(from->base),
+	};
+	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
+	shape.code_disk = (char *)code_disk;
+	if (from->has_function || from->pages.page_count)
+		return nova_fail(error, NOVA_EINVAL,
+			"only an instant without function and with its own memory takes another "
+			"code disk");
+	if (machine_config_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
+		return nova_oom(error);
+	*ret_frozen = STEAL(f);
+	return 0;
+}
