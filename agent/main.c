@@ -43,45 +43,57 @@ static int take_signals(void)
 
 static void end_all(void)
 {
-	hook_drop(&agent);
-	worker_stop(&agent);
-	request_drop_all(&agent);
-	kill_orphans(&agent, "", true);
-	function_clear(&agent.function);
-	buf_free(&agent.worker.log);
-	nova_decoder_free(agent.channel.decoder);
-	fd_close(agent.channel.fd);
+	hook_drop(&agent.run);
+	python_stop(&agent.python);
+	request_drop_all(&agent.run);
+	kill_orphans(&agent.run, "", true);
+	function_clear(&agent.run.function);
+	python_done(&agent.python);
+	channel_done(&agent.channel);
 }
 
 static int serve_plain(int fd, const char *code, const char *work)
 {
-	snprintf(agent.code_dir, sizeof(agent.code_dir), "%s", code);
-	snprintf(agent.input_dir, sizeof(agent.input_dir), "%s", work);
-	agent.temp_dir = agent.input_dir;
-	agent.root = "none";
+	struct guest *guest = &agent.guest;
+	snprintf(guest->code_dir, sizeof(guest->code_dir), "%s", code);
+	snprintf(guest->input_dir, sizeof(guest->input_dir), "%s", work);
+	guest->temp_dir = guest->input_dir;
+	guest->root = "none";
 	agent.channel.fd = fd;
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (sys_set_nonblock(fd, true) < 0) {
 		fprintf(stderr, "nova-agent: --fd %d is not an open descriptor\n", fd);
 		return 2;
 	}
-	message_ready(&agent);
-	agent_loop(&agent);
-	channel_flush(&agent, 500);
+	serve_ready(&agent);
+	serve(&agent);
+	channel_flush(&agent.channel, 500);
 	end_all();
 	return 0;
 }
 
+static void boot_all(void)
+{
+	boot(&agent.guest, &agent.channel);
+	uint64_t memory = boot_function_memory();
+	cgroups_make(&agent.run.cgroups, memory);
+	tmp_fit(memory);
+	if (*agent.guest.code_later)
+		prestart(&agent.python);
+	if (agent.channel.fd >= 0)
+		serve_ready(&agent);
+}
+
 static _Noreturn void serve_guest(void)
 {
-	boot(&agent);
+	boot_all();
 	for (;;) {
-		agent_loop(&agent);
+		serve(&agent);
 		if (agent.stopping)
 			break;
-		agent.done = false; /* as PID 1 there is no other end */
+		agent.loop.done = false; /* as PID 1 there is no other end */
 	}
-	channel_flush(&agent, 500);
+	channel_flush(&agent.channel, 500);
 	boot_end();
 }
 
@@ -97,12 +109,14 @@ int main(int argc, char **argv)
 	};
 	const char *code = NULL, *work = NULL;
 	int fd = -1, option;
-	agent.pid1 = getpid() == 1;
-	worker_init(&agent.worker);
+	agent.guest.pid1 = getpid() == 1;
+	agent.run.guest = &agent.guest;
+	agent.run.channel = &agent.channel;
+	python_init(&agent.python, &agent.run);
 	agent.signals = take_signals();
 	if (agent.signals < 0 || channel_init(&agent.channel) < 0)
 		return 1;
-	if (agent.pid1)
+	if (agent.guest.pid1)
 		serve_guest();
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'f')

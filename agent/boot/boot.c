@@ -16,21 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/netlink.h>
-
-#include "agent/agent.h"
+#include "agent/boot/boot.h"
 
 #define PORT_NAME      "nova.agent"
 #define PORTS          "/sys/class/virtio-ports"
 #define VIRTIO_CONSOLE 3
 #define DEVICE_WAIT_MS 5000
 #define AGENT_MEMORY   (8u << 20) /* kept from functions, for a large answer */
-
-int write_text(const char *path, const char *text)
-{
-	AUTO_FD int fd = sys_open(path, O_WRONLY, 0);
-	return fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
-}
 
 static void complain(const char *what, int r)
 {
@@ -119,52 +111,6 @@ static void load_modules(void)
 			load_module(name);
 }
 
-/* The kernel announces devices here; opened before the modules are loaded, so nothing is missed. */
-static int open_uevents(void)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(
-		AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		close(STEAL_FD(fd));
-	return fd;
-}
-
-bool boot_wait(int uevents, bool (*there)(void *), void *what, int ms)
-{
-	char dropped[4096];
-	uint64_t end = deadline_in_ms((uint64_t)ms);
-	while (!there(what)) {
-		if (deadline_passed(end))
-			return false;
-		struct pollfd in = { uevents, POLLIN, 0 };
-		/* Without the events (they need CONFIG_NET) this is a plain poll of the predicate.
-		 */
-		sys_poll(&in, 1, uevents < 0 ? 5 : deadline_poll_ms(end));
-		while (uevents >= 0 && recv(uevents, dropped, sizeof(dropped), 0) > 0)
-			;
-	}
-	return true;
-}
-
-/* Whether a virtio device of this kind exists, with or without its driver. */
-bool boot_has_device(unsigned virtio_id)
-{
-	char **names;
-	bool found = false;
-	int count = fs_list("/sys/bus/virtio/devices", &names);
-	for (int i = 0; i < count && !found; i++) {
-		char path[300];
-		AUTO_BUF struct buf text = BUF_INIT(64);
-		snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/device", names[i]);
-		found = fs_read_file(path, &text) == 0 && buf_append(&text, "", 1) == 0 &&
-			strtoul((char *)text.data, NULL, 16) == virtio_id;
-	}
-	if (count >= 0)
-		strv_free(names, (size_t)count);
-	return found;
-}
-
 /* Finds the port by its name; its device is /dev/<entry>. */
 static bool find_port(void *what)
 {
@@ -183,14 +129,14 @@ static bool find_port(void *what)
 	return *found && access(found, F_OK) == 0;
 }
 
-void boot_channel(struct agent *agent, int uevents)
+static void open_channel(struct channel *channel, int events)
 {
 	char port[64] = "";
 	int r = -ENODEV;
-	if (boot_has_device(VIRTIO_CONSOLE) && boot_wait(uevents, find_port, port, DEVICE_WAIT_MS))
-		r = channel_open_port(&agent->channel, port);
+	if (device_exists(VIRTIO_CONSOLE) && device_wait(events, find_port, port, DEVICE_WAIT_MS))
+		r = channel_open_port(channel, port);
 	if (r < 0)
-		r = channel_listen(&agent->channel);
+		r = channel_listen(channel);
 	if (r < 0)
 		complain("no virtio port named " PORT_NAME
 			 " and no vsock: nobody can reach this guest",
@@ -207,8 +153,8 @@ static void loopback_up(void)
 	ioctl(fd, SIOCSIFFLAGS, &lo);
 }
 
-/* What functions may use: what is free now, less what the agent needs for a large request. */
-static uint64_t memory_for_functions(void)
+/* Less what the agent needs for a large request. */
+uint64_t boot_function_memory(void)
 {
 	AUTO_BUF struct buf text = BUF_INIT(8192);
 	uint64_t available = 0;
@@ -246,36 +192,29 @@ static void deny_namespaces(void)
 	write_text("/proc/sys/kernel/io_uring_disabled", "2"); /* Linux 6.6; see spawn.c */
 }
 
-void boot(struct agent *agent)
+void boot(struct guest *guest, struct channel *channel)
 {
 	umask(0);
 	mount_kernel();
 	open_console();
-	int uevents = open_uevents();
+	int events = device_events();
 	load_modules();
 	sethostname("nova", 4);
 	setenv("PATH", FUNCTION_PATH, 1);
 	loopback_up();
-	boot_channel(agent, uevents);
-	agent->root = "none";
-	agent->temp_dir = "/tmp";
-	snprintf(agent->code_dir, sizeof(agent->code_dir), "/code");
-	snprintf(agent->input_dir, sizeof(agent->input_dir), "/tmp/.nova");
-	agent->missing = boot_root(agent, uevents);
-	if (agent->missing)
-		fprintf(stderr, "nova-agent: %s\n", agent->missing);
-	fd_close(uevents);
+	open_channel(channel, events);
+	guest->root = "none";
+	guest->temp_dir = "/tmp";
+	snprintf(guest->code_dir, sizeof(guest->code_dir), "/code");
+	snprintf(guest->input_dir, sizeof(guest->input_dir), "/tmp/.nova");
+	guest->missing = root_enter(guest, events);
+	if (guest->missing)
+		fprintf(stderr, "nova-agent: %s\n", guest->missing);
+	fd_close(events);
 	umask(022);
-	agent->memory_limit = memory_for_functions();
-	cgroups_make(agent);
-	tmp_fit(agent, agent->memory_limit);
 	be_first();
 	be_quiet();
 	deny_namespaces();
-	if (*agent->code_later)
-		blank_start(agent);
-	if (agent->channel.fd >= 0)
-		message_ready(agent);
 }
 
 /* The kernel's command line decides what a restart means: with reboot=t and a VMM that does not

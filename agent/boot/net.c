@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/boot/boot.h"
 
 #define DEVICE "eth0"
 

@@ -14,7 +14,7 @@
 
 #include <linux/random.h>
 
-#include "agent/agent.h"
+#include "agent/boot/boot.h"
 
 #define MACHINE_ID_MAX 64
 
@@ -85,7 +85,7 @@ static char *failed(const char *what, int r)
 	return r < 0 ? str_format("resume: %s: %s", what, strerror(-r)) : NULL;
 }
 
-static char *resume_guest(struct identity *self, const struct resume_order *order)
+char *resume_guest(struct identity *self, const struct resume_order *order)
 {
 	char *wrong = order->entropy.len ?
 			      failed("random generator", mix_entropy(self, &order->entropy)) :
@@ -166,12 +166,4 @@ bool resume_scan(const char *text, size_t len, struct resume_order *order, char 
 	       member_text(&members[MAC], net->mac, sizeof(net->mac)) &&
 	       member_text(&members[SERVERS], net->nameservers, sizeof(net->nameservers)) &&
 	       entropy_scan(members[ENTROPY].value, &order->entropy);
-}
-
-char *resume(struct agent *agent, const struct resume_order *order)
-{
-	if (order->entropy.len) /* else it is the same machine as before, and only late */
-		agent->worker.place.copied = agent->worker.spare.copied = true;
-	/* As a plain process the machine is somebody else's. */
-	return agent->pid1 ? resume_guest(&agent->identity, order) : NULL;
 }

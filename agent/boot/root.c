@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/boot/boot.h"
 
 #define ROOT_DISK    "/dev/vda"
 #define CODE_DISK    "/dev/vdb"
@@ -21,10 +21,10 @@ static bool is_there(void *path)
 
 /* Drivers are bound while their module is loaded, so this waits only for a disk that is known to
  * come. */
-static bool disk_there(int uevents, char *path)
+static bool disk_there(int events, char *path)
 {
 	return is_there(path) ||
-	       (boot_has_device(VIRTIO_BLOCK) && boot_wait(uevents, is_there, path, DISK_WAIT_MS));
+	       (device_exists(VIRTIO_BLOCK) && device_wait(events, is_there, path, DISK_WAIT_MS));
 }
 
 static dev_t initramfs;
@@ -105,47 +105,47 @@ static bool is_placeholder(void)
 	       !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
 }
 
-static char *leave_code(struct agent *agent)
+static char *leave_code(struct guest *guest)
 {
 	char link[256];
 	ssize_t len = readlink("/sys/block/vdb/device", link, sizeof(link) - 1);
 	link[len > 0 ? len : 0] = 0;
 	char *name = strrchr(link, '/');
-	int r = name && strlen(name + 1) < sizeof(agent->code_later) ?
+	int r = name && strlen(name + 1) < sizeof(guest->code_later) ?
 			write_text(DRIVER "unbind", name + 1) :
 			-ENODEV;
 	if (r < 0)
 		return str_format(
 			"the place for the code disk cannot be kept free: %s", strerror(-r));
-	snprintf(agent->code_later, sizeof(agent->code_later), "%s", name + 1);
+	snprintf(guest->code_later, sizeof(guest->code_later), "%s", name + 1);
 	return NULL;
 }
 
-char *code_arrive(struct agent *agent)
+char *code_arrive(struct guest *guest)
 {
-	if (!*agent->code_later)
+	if (!*guest->code_later)
 		return NULL;
-	int r = write_text(DRIVER "bind", agent->code_later);
+	int r = write_text(DRIVER "bind", guest->code_later);
 	if (r < 0)
 		return str_format(
-			"the code disk (%s) cannot be taken: %s", agent->code_later, strerror(-r));
+			"the code disk (%s) cannot be taken: %s", guest->code_later, strerror(-r));
 	if (is_placeholder()) {
-		write_text(DRIVER "unbind", agent->code_later);
+		write_text(DRIVER "unbind", guest->code_later);
 		return strdup("this guest has no code disk yet");
 	}
-	agent->code_later[0] = 0;
+	guest->code_later[0] = 0;
 	return mount_code();
 }
 
-char *boot_root(struct agent *agent, int uevents)
+char *root_enter(struct guest *guest, int events)
 {
-	if (!disk_there(uevents, (char[]){ ROOT_DISK }))
+	if (!disk_there(events, (char[]){ ROOT_DISK }))
 		return NULL;
 	char *wrong = switch_root();
 	if (wrong)
 		return wrong;
-	agent->root = ROOT_DISK;
+	guest->root = ROOT_DISK;
 	if (!is_there((char[]){ CODE_DISK }))
 		return NULL;
-	return is_placeholder() ? leave_code(agent) : mount_code();
+	return is_placeholder() ? leave_code(guest) : mount_code();
 }

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "agent/agent.h"
+#include "agent/files/files.h"
 
 #define PAGE_BYTES  (512u << 10) /* the entry that passes it is the last one */
 #define PAGE_MS     50u
@@ -154,12 +154,12 @@ static int list_directory(struct listing *l, int dir, const char *after, unsigne
 
 static int list_page(const char *path, const char *after, struct listing *l)
 {
-	AUTO_FILES_PLACE struct files_place place;
+	AUTO_FILES_ENTRY struct files_entry entry;
 	struct stat st;
-	int r = files_find(path, &place);
+	int r = files_find(path, &entry);
 	if (r < 0)
 		return r;
-	AUTO_FD int dir = files_step(place.directory, place.name, strlen(place.name), O_RDONLY);
+	AUTO_FD int dir = files_step(entry.directory, entry.name, strlen(entry.name), O_RDONLY);
 	r = dir < 0 ? dir : sys_fstat(dir, &st);
 	if (r < 0)
 		return r;
@@ -167,30 +167,36 @@ static int list_page(const char *path, const char *after, struct listing *l)
 	return list_directory(l, dir, after, 1);
 }
 
-void files_list(struct agent *agent, const char *id, json_t *payload)
+static bool read_question(const struct files_call *call, const char **ret_after, struct listing *l)
 {
-	static struct listing l;
-	const char *path = files_path(agent, id, payload);
-	json_t *behind = json_object_get(payload, "after");
+	json_t *behind = json_object_get(call->payload, "after");
 	const char *after = behind ? json_string_value(behind) : "";
 	int64_t depth;
-	if (!path)
-		return;
-	if (!files_number(payload, "depth", UINT32_MAX, &depth) || !after ||
+	if (!files_number(call->payload, "depth", UINT32_MAX, &depth) || !after ||
 		(*after && !proto_path_ok(after, json_string_length(behind)))) {
-		answer_refused(agent, id, "invalid",
+		answer_refused(call->channel, call->id, "invalid",
 			"\"depth\" has to be a number, \"after\" a path of the listing");
-		return;
+		return false;
 	}
-	l = (struct listing){ .out = BUF_INIT(NOVA_FRAME_MAX / 2), .depth = (unsigned)depth };
+	*l = (struct listing){ .out = BUF_INIT(NOVA_FRAME_MAX / 2), .depth = (unsigned)depth };
+	*ret_after = after;
+	return true;
+}
+
+void files_list(const struct files_call *call)
+{
+	static struct listing l;
+	const char *path = files_path(call), *after;
+	if (!path || !read_question(call, &after, &l))
+		return;
 	int r = list_page(path, after, &l);
 	AUTO_FREE char *entries = r == 0 ? buf_steal_str(&l.out) : NULL;
 	AUTO_FREE char *more = entries ? str_format(",\"entries\":[%s],\"more\":%s", entries,
 						 l.full ? "true" : "false") :
 					 NULL;
 	if (more)
-		answer_status_with(agent, id, "ok", more);
+		answer_status_with(call->channel, call->id, "ok", more);
 	else
-		files_refuse(agent, id, path, r < 0 ? r : -ENOMEM);
+		files_refuse(call, path, r < 0 ? r : -ENOMEM);
 	buf_free(&l.out);
 }

@@ -8,12 +8,11 @@
 
 #include <linux/vm_sockets.h>
 
-#include "agent/agent.h"
+#include "agent/io/io.h"
 
 #define READ_BLOCK (64u << 10)
-#define QUEUE_LIMIT                                                                                \
-	(16u << 20) /* a host that does not read is not read from either, beyond this              \
-		     */
+/* Beyond this a host that does not read is not read from either. */
+#define QUEUE_LIMIT (16u << 20)
 
 int channel_init(struct channel *channel)
 {
@@ -65,26 +64,25 @@ static void drop_queue(struct channel *channel)
 	channel->queued = 0;
 }
 
-/* Whoever was there is gone: its requests have nobody to answer to. */
-void channel_lost(struct agent *agent)
+void channel_done(struct channel *channel)
 {
-	struct channel *channel = &agent->channel;
 	drop_queue(channel);
-	request_drop_all(agent);
-	hook_drop(agent);
-	agent->init.pending = false;
+	nova_decoder_free(channel->decoder);
+	fd_close(channel->fd);
+}
+
+bool channel_reset(struct channel *channel)
+{
+	drop_queue(channel);
 	nova_decoder_free(channel->decoder);
 	channel->decoder = NULL;
-	if (nova_decoder_new(0, &channel->decoder, NULL) < 0)
-		agent->done = true;
+	bool well = nova_decoder_new(0, &channel->decoder, NULL) == 0;
 	if (channel->port) {
 		channel->away = true;
-		return;
+		return well;
 	}
-	fd_close(channel->fd);
-	channel->fd = -1;
-	if (channel->listener < 0)
-		agent->done = true;
+	close_fd(&channel->fd);
+	return well && channel->listener >= 0;
 }
 
 static const struct buf *frame_of(const struct outgoing *out)
@@ -131,9 +129,8 @@ static bool write_some(struct channel *channel)
 }
 
 /* Takes both over. */
-static void queue(struct agent *agent, struct buf *frame, struct pieces *pieces)
+static void queue(struct channel *channel, struct buf *frame, struct pieces *pieces)
 {
-	struct channel *channel = &agent->channel;
 	struct outgoing *next = channel->fd < 0 || channel->away ? NULL : calloc(1, sizeof(*next));
 	if (!next) {
 		buf_free(frame);
@@ -150,23 +147,27 @@ static void queue(struct agent *agent, struct buf *frame, struct pieces *pieces)
 	write_some(channel);
 }
 
-void channel_send(struct agent *agent, struct buf *frame)
+void channel_send(struct channel *channel, struct buf *frame)
 {
-	queue(agent, frame, NULL);
+	queue(channel, frame, NULL);
 }
 
-void channel_send_pieces(struct agent *agent, struct pieces *pieces)
+void channel_send_pieces(struct channel *channel, struct pieces *pieces)
 {
 	struct buf none = BUF_INIT(0);
 	if (pieces_next(pieces) > 0)
-		queue(agent, &none, pieces);
+		queue(channel, &none, pieces);
 	else
 		pieces_free(pieces);
 }
 
-void channel_flush(struct agent *agent, int ms)
+bool channel_is_idle(const struct channel *channel)
 {
-	struct channel *channel = &agent->channel;
+	return !channel->first;
+}
+
+void channel_flush(struct channel *channel, int ms)
+{
 	uint64_t end = deadline_in_ms((uint64_t)ms);
 	while (channel->first && channel->fd >= 0 && write_some(channel) && channel->first &&
 		!deadline_passed(end)) {
@@ -175,38 +176,22 @@ void channel_flush(struct agent *agent, int ms)
 	}
 }
 
-static void deliver(struct agent *agent)
+int channel_next(struct channel *channel, int *type, const char **payload, size_t *len)
 {
-	struct channel *channel = &agent->channel;
-	int type, r;
-	const char *payload;
-	size_t len;
-	while ((r = nova_decoder_next(channel->decoder, &type, &payload, &len, NULL)) == 1) {
-		message_handle(agent, type, payload, len);
-		if (agent->stopping || channel->fd < 0)
-			return;
-	}
-	if (r < 0)
-		channel_lost(agent);
+	return channel->fd < 0 ? 0 : nova_decoder_next(channel->decoder, type, payload, len, NULL);
 }
 
-static void on_channel(struct agent *agent, void *what, short events)
+bool channel_serve(struct channel *channel, short events)
 {
 	static uint8_t block[READ_BLOCK];
-	struct channel *channel = what;
-	if (!write_some(channel)) {
-		channel_lost(agent);
-		return;
-	}
+	if (!write_some(channel))
+		return false;
 	if (!(events & (POLLIN | POLLHUP | POLLERR)))
-		return;
+		return true;
 	ssize_t got = sys_read(channel->fd, block, sizeof(block));
 	if (got == -EAGAIN)
-		return;
-	if (got <= 0 || nova_decoder_feed(channel->decoder, block, (size_t)got, NULL) < 0)
-		channel_lost(agent);
-	else
-		deliver(agent);
+		return true;
+	return got > 0 && nova_decoder_feed(channel->decoder, block, (size_t)got, NULL) == 0;
 }
 
 /*
@@ -214,39 +199,27 @@ static void on_channel(struct agent *agent, void *what, short events)
  * knows, which would end it too. So who connects waits until the former stream has ended: Ready
  * is a promise that this one stays.
  */
-static void on_connection(struct agent *agent, void *what, short events)
+bool channel_accept(struct channel *channel)
 {
-	struct channel *channel = what;
-	(void)events;
 	int fd = accept4(channel->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
-	channel->fd = fd;
-	message_ready(agent);
+	if (fd >= 0)
+		channel->fd = fd;
+	return fd >= 0;
 }
 
-/* A virtio port without a host is hung up for poll, so it can only be asked from time to time. */
-static bool still_away(struct agent *agent)
+bool channel_came_back(struct channel *channel)
 {
-	struct channel *channel = &agent->channel;
 	struct pollfd now = { channel->fd, POLLIN | POLLOUT, 0 };
-	if (!channel->away)
+	if (!channel->away || sys_poll(&now, 1, 0) < 0 || now.revents & POLLHUP)
 		return false;
-	if (sys_poll(&now, 1, 0) < 0 || now.revents & POLLHUP)
-		return true;
 	channel->away = false;
-	message_ready(agent);
-	return false;
+	return true;
 }
 
-void channel_watch(struct agent *agent)
+short channel_events(const struct channel *channel)
 {
-	struct channel *channel = &agent->channel;
-	if (channel->listener >= 0 && channel->fd < 0)
-		loop_watch(agent, &channel->listener, POLLIN, on_connection, channel);
-	if (channel->fd < 0 || still_away(agent))
-		return;
+	if (channel->away)
+		return 0;
 	short events = channel->queued < QUEUE_LIMIT ? POLLIN : 0;
-	loop_watch(agent, &channel->fd, (short)(events | (channel->first ? POLLOUT : 0)),
-		on_channel, channel);
+	return (short)(events | (channel->first ? POLLOUT : 0));
 }

@@ -5,7 +5,7 @@
  * runs for the first time is what a call costs. Whatever is not of that shape is not judged here,
  * but goes to the parser.
  */
-#include "agent/agent.h"
+#include "agent/io/io.h"
 
 static struct member *find(struct member *members, size_t count, struct json_span key)
 {

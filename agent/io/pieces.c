@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "agent/agent.h"
+#include "agent/io/io.h"
 
 #define HEAD_ROOM 1024 /* of a frame, for all but the piece */
 

@@ -10,10 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 #define GROUPS     "/sys/fs/cgroup/nova"
 #define SLOT_LEAST (8u << 20)
+#define MAX_PIDS   512 /* processes of one request */
 
 static int open_in(const char *directory, const char *file, int flags)
 {
@@ -29,18 +30,17 @@ static int write_in(const char *directory, const char *file, const char *text)
 	return write_text(path, text);
 }
 
-void cgroups_make(struct agent *agent)
+void cgroups_make(struct cgroups *groups, uint64_t memory)
 {
-	struct cgroups *groups = &agent->cgroups;
 	char limit[32];
 	groups->worker_procs = groups->worker_kill = groups->worker_memory = -1;
-	groups->slot_limit = agent->memory_limit;
+	groups->memory = groups->slot_limit = memory;
 	if (write_in("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids") < 0 ||
 		mkdir(GROUPS, 0755) < 0 ||
 		write_in(GROUPS, "cgroup.subtree_control", "+memory +pids") < 0 ||
 		mkdir(GROUPS "/worker", 0755) < 0)
 		return;
-	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)agent->memory_limit);
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)memory);
 	write_in(GROUPS, "memory.max", limit);
 	write_in(GROUPS "/worker", "pids.max", "512");
 	/* A function that fills the memory is to be killed for it, not to squeeze the interpreter's
@@ -101,9 +101,9 @@ static void slot_set_limit(struct slot *slot, size_t index, uint64_t limit)
 		slot->limit = limit;
 }
 
-struct slot *slot_take(struct agent *agent)
+int slot_take(struct cgroups *groups, struct slot **ret)
 {
-	struct cgroups *groups = &agent->cgroups;
+	*ret = NULL;
 	for (size_t i = 0; groups->there && i < ARRAY_LEN(groups->slots); i++) {
 		struct slot *slot = &groups->slots[i];
 		if (slot->taken || (!slot->made && !slot_make(slot, i)))
@@ -114,9 +114,10 @@ struct slot *slot_take(struct agent *agent)
 		}
 		slot_set_limit(slot, i, groups->slot_limit);
 		slot->taken = true;
-		return slot;
+		*ret = slot;
+		return 0;
 	}
-	return NULL;
+	return groups->there ? -EAGAIN : 0;
 }
 
 /* For kernels before 5.14. Every process seen is killed; whatever forked meanwhile is seen in the
@@ -161,30 +162,38 @@ void slot_give_back(struct slot *slot)
 		slot->taken = false;
 }
 
-void cgroup_kill_worker(struct agent *agent)
+int slot_procs(const struct slot *slot)
 {
-	if (agent->cgroups.there && agent->cgroups.worker_kill >= 0)
-		(void)!pwrite(agent->cgroups.worker_kill, "1", 1, 0);
+	return slot ? slot->procs : -1;
 }
 
-bool cgroup_worker_oom(struct agent *agent)
+int cgroup_worker_procs(const struct cgroups *groups)
 {
-	uint64_t now =
-		agent->cgroups.there ? number_behind(agent->cgroups.worker_memory, "oom_kill ") : 0;
-	bool grown = now > agent->cgroups.worker_oom_seen;
-	agent->cgroups.worker_oom_seen = now;
+	return groups->there ? groups->worker_procs : -1;
+}
+
+void cgroup_kill_worker(struct cgroups *groups)
+{
+	if (groups->there && groups->worker_kill >= 0)
+		(void)!pwrite(groups->worker_kill, "1", 1, 0);
+}
+
+bool cgroup_worker_oom(struct cgroups *groups)
+{
+	uint64_t now = groups->there ? number_behind(groups->worker_memory, "oom_kill ") : 0;
+	bool grown = now > groups->worker_oom_seen;
+	groups->worker_oom_seen = now;
 	return grown;
 }
 
-void cgroup_measure_worker(struct agent *agent)
+void cgroup_measure_worker(struct cgroups *groups)
 {
-	struct cgroups *groups = &agent->cgroups;
 	if (!groups->there)
 		return;
 	write_text("/proc/sys/vm/drop_caches", "1"); /* files that only the import has read */
 	AUTO_FD int fd = open_in(GROUPS "/worker", "memory.current", O_RDONLY);
 	uint64_t used = number_behind(fd, "");
 	groups->slot_limit =
-		used + SLOT_LEAST < agent->memory_limit ? agent->memory_limit - used : SLOT_LEAST;
-	tmp_fit(agent, groups->slot_limit);
+		used + SLOT_LEAST < groups->memory ? groups->memory - used : SLOT_LEAST;
+	tmp_fit(groups->slot_limit);
 }

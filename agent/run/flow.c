@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 #define TOLD_AT (PROTO_WINDOW / 4)
 /* What is in the pipes when the command has ended is read and sent at once, past the window. */
@@ -24,63 +24,56 @@ void flow_begin(struct request *request)
 	}
 }
 
-static void end_stdin(struct request *request)
-{
-	fd_close(request->stdin_fd);
-	request->stdin_fd = -1;
-}
-
 /* Nobody reads it any more: the rest is passed over. */
 void flow_stdin_refused(struct request *request)
 {
-	end_stdin(request);
+	close_fd(&request->stdin_fd);
 	buf_free(&request->stdin_data);
 }
 
-void flow_stdin_taken(struct agent *agent, struct request *request, size_t len)
+size_t flow_stdin_taken(struct request *request, size_t len)
 {
+	size_t told = 0;
 	request->stdin_taken += request->flows ? len : 0;
 	if (request->stdin_taken >= TOLD_AT) {
-		answer_credit(agent, request->id, request->stdin_taken);
+		told = request->stdin_taken;
 		request->stdin_taken = 0;
 	}
 	if (request->stdin_ended && !request->stdin_data.len)
-		end_stdin(request);
+		close_fd(&request->stdin_fd);
+	return told;
 }
 
-void flow_input(struct agent *agent, struct request *request, json_t *payload)
+const char *flow_input(struct request *request, json_t *payload)
 {
 	json_t *text = json_object_get(payload, "base64");
 	const char *coded = text ? json_string_value(text) : "";
 	/* Those of a command that takes no more are not kept. */
 	AUTO_BUF struct buf passed_over = BUF_INIT(PROTO_WINDOW);
 	struct buf *to = request->stdin_fd < 0 ? &passed_over : &request->stdin_data;
-	if (!request->flows || request->stdin_ended) {
-		request_refuse(
-			agent, request, "Input is for a Command with \"flow\", and ends once");
-		return;
-	}
+	if (!request->flows || request->stdin_ended)
+		return "Input is for a Command with \"flow\", and ends once";
 	int r = coded ? base64_get(to, coded, text ? json_string_length(text) : 0) : -EINVAL;
-	if (r == -ENOMEM) {
-		request_refuse(agent, request, "out of memory");
-		return;
-	}
-	if (r < 0) {
-		request_refuse(
-			agent, request, "Input needs \"base64\", no more than there is credit for");
-		return;
-	}
+	if (r == -ENOMEM)
+		return "out of memory";
+	if (r < 0)
+		return "Input needs \"base64\", no more than there is credit for";
 	request->stdin_ended = json_is_true(json_object_get(payload, "end"));
 	if (request->stdin_ended && !request->stdin_data.len)
-		end_stdin(request);
+		close_fd(&request->stdin_fd);
+	return NULL;
 }
 
-void flow_credit(struct agent *agent, struct request *request, json_t *payload)
+const char *flow_credit(struct request *request, json_t *payload)
 {
 	json_int_t size = json_integer_value(json_object_get(payload, "size"));
 	if (!request->flows || size < 1 || size > (json_int_t)(PROTO_WINDOW - request->window))
-		request_refuse(
-			agent, request, "Credit is for what a Command with \"flow\" has sent");
-	else
-		request->window += (size_t)size;
+		return "Credit is for what a Command with \"flow\" has sent";
+	request->window += (size_t)size;
+	return NULL;
+}
+
+bool flow_is_full(const struct output *out)
+{
+	return out->whole && out->unsent.len >= FLOW_AHEAD;
 }

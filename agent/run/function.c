@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 static const struct runtime runtimes[] = {
 	{ "python", { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" }, { NULL },
@@ -21,7 +21,7 @@ static const struct runtime runtimes[] = {
 		"there is no wasmtime in this root filesystem; use one that has it" },
 };
 
-const char *find_program(const char *const *candidates)
+static const char *find_program(const char *const *candidates)
 {
 	for (; *candidates; candidates++)
 		if (access(*candidates, X_OK) == 0)
@@ -80,10 +80,10 @@ static bool is_file(const char *path)
 
 /* Code that is one file has the name of no module. A program that the interpreter starts, such as a
  * process of its multiprocessing, finds it by a link. */
-static void link_module(const struct agent *agent, const struct function *function)
+static void link_module(const struct function *function, const struct guest *guest)
 {
 	char link[PATH_MAX];
-	modules_path(agent, link, sizeof(link));
+	modules_path(guest, link, sizeof(link));
 	mkdir(link, 0755);
 	size_t used = strlen(link);
 	snprintf(link + used, sizeof(link) - used, "/%s.py", function->module);
@@ -92,23 +92,23 @@ static void link_module(const struct agent *agent, const struct function *functi
 	(void)!symlink(function->file, link);
 }
 
-void modules_path(const struct agent *agent, char *path, size_t size)
+void modules_path(const struct guest *guest, char *path, size_t size)
 {
-	snprintf(path, size, "%s/modules", agent->input_dir);
+	snprintf(path, size, "%s/modules", guest->input_dir);
 }
 
 /* /code/handler; for Python also /code/<module>.py and /code/<module>/__init__.py. */
-static bool find_file(const struct agent *agent, struct function *function)
+static bool find_file(struct function *function, const struct guest *guest)
 {
-	snprintf(function->file, sizeof(function->file), "%s/handler", agent->code_dir);
+	snprintf(function->file, sizeof(function->file), "%s/handler", guest->code_dir);
 	if (is_file(function->file)) {
 		if (function->runtime->warm)
-			link_module(agent, function);
+			link_module(function, guest);
 		return true;
 	}
 	if (!function->runtime->warm)
 		return false;
-	int prefix = snprintf(function->file, sizeof(function->file), "%s/", agent->code_dir);
+	int prefix = snprintf(function->file, sizeof(function->file), "%s/", guest->code_dir);
 	snprintf(function->file + prefix, sizeof(function->file) - (size_t)prefix, "%s",
 		function->module);
 	for (char *at = function->file + prefix; *at; at++)
@@ -122,13 +122,13 @@ static bool find_file(const struct agent *agent, struct function *function)
 	return is_file(function->file);
 }
 
-static char *check_rights(const struct agent *agent, const struct function *function)
+static char *check_rights(const struct function *function, const struct guest *guest)
 {
 	struct stat st;
 	bool run = !function->program;
 	if (stat(function->file, &st) < 0)
 		return str_format("%s: %s", function->file, strerror(errno));
-	mode_t need = agent->pid1 ? (run ? 0001 : 0004) : (run ? 0100 : 0400);
+	mode_t need = guest->pid1 ? (run ? 0001 : 0004) : (run ? 0100 : 0400);
 	if (st.st_mode & need)
 		return NULL;
 	return str_format("%s (mode %04o) cannot be %s by the function's user; chmod %s it before "
@@ -182,29 +182,27 @@ static char *check_binary(const struct function *function)
 	return NULL;
 }
 
-static char *prepare(struct agent *agent, struct function *function)
+char *function_find(struct function *function, const struct guest *guest)
 {
 	if (function->runtime->programs[0] &&
 		!(function->program = find_program(function->runtime->programs)))
 		return strdup(function->runtime->missing);
-	if (!find_file(agent, function)) {
+	if (!find_file(function, guest)) {
 		if (function->runtime->warm)
 			return str_format("the function's code is missing: there is no module %s "
 					  "in %s, and no file handler",
-				function->module, agent->code_dir);
+				function->module, guest->code_dir);
 		return str_format(
-			"the function's code is missing: there is no %s/handler", agent->code_dir);
+			"the function's code is missing: there is no %s/handler", guest->code_dir);
 	}
-	char *wrong = check_rights(agent, function);
+	char *wrong = check_rights(function, guest);
 	return wrong || function->program ? wrong : check_binary(function);
 }
 
-char *function_set(struct agent *agent, const char *runtime, const char *handler, json_t *env,
-	const char **code)
+char *function_set(struct function *function, const struct guest *guest, const char *runtime,
+	const char *handler, json_t *env)
 {
-	struct function *function = &agent->function;
 	function_clear(function);
-	*code = "invalid";
 	const struct runtime *found = find_runtime(runtime);
 	if (!found)
 		return str_format(
@@ -212,19 +210,9 @@ char *function_set(struct agent *agent, const char *runtime, const char *handler
 			runtime);
 	if (!split_handler(function, handler))
 		return str_format("the handler '%s' is not of the form module.function", handler);
-	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->temp_dir, "LANG",
+	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", guest->temp_dir, "LANG",
 		"C.UTF-8", "NOVA_RUNTIME", runtime, "NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
-	*code = "internal";
-	char *wrong = function->env ? code_arrive(agent) : strdup("out of memory");
-	if (!wrong) {
-		*code = "code";
-		wrong = prepare(agent, function);
-	}
-	if (wrong || !found->warm)
-		blank_drop(agent);
-	if (wrong)
-		function_clear(function);
-	return wrong;
+	return NULL;
 }

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 #define SAID_MAX (64u << 10)
 
@@ -24,70 +24,64 @@ static const char *name_of(const struct hook *hook)
 	return hook->before ? "before_snapshot" : "after_restore";
 }
 
-static bool hook_path(const struct agent *agent, bool before, char *path, size_t size)
+static void hook_path(const struct guest *guest, bool before, char *path, size_t size)
 {
-	snprintf(path, size, "%s/hooks/%s", agent->code_dir,
+	snprintf(path, size, "%s/hooks/%s", guest->code_dir,
 		before ? "before_snapshot" : "after_restore");
-	return agent->function.runtime && !agent->function.runtime->warm && access(path, X_OK) == 0;
+}
+
+static bool has_program(const struct function *function, const struct guest *guest, bool before)
+{
+	char path[PATH_MAX];
+	hook_path(guest, before, path, sizeof(path));
+	return function->runtime && !function->runtime->warm && access(path, X_OK) == 0;
 }
 
 /* Looked for at Init, as a Resume should not have to. */
-void hooks_find(struct agent *agent)
+void hooks_find(struct function *function, const struct guest *guest)
 {
-	char path[PATH_MAX];
-	agent->function.hook_before = hook_path(agent, true, path, sizeof(path));
-	agent->function.hook_after = hook_path(agent, false, path, sizeof(path));
+	function->hook_before = has_program(function, guest, true);
+	function->hook_after = has_program(function, guest, false);
 }
 
-static void end(struct agent *agent)
+static void end(struct run *run)
 {
-	struct hook *hook = &agent->hook;
-	tmp_mark(agent);
-	if (hook->slot)
-		slot_kill(hook->slot);
-	else
-		kill_group(hook->pid);
+	struct hook *hook = &run->hook;
+	tmp_mark(run);
+	kill_slot_or_group(hook->slot, hook->pid);
 	slot_give_back(hook->slot);
 	fd_close(hook->said_fd);
 	buf_free(&hook->said);
 	*hook = (struct hook){ .said_fd = -1, .said = BUF_INIT(SAID_MAX) };
-	if (!agent->cgroups.there)
-		kill_orphans(agent, "", !request_any(agent));
+	if (!run->cgroups.there)
+		kill_orphans(run, "", !request_any(run));
 }
 
-void hook_drop(struct agent *agent)
+void hook_drop(struct run *run)
 {
-	if (agent->hook.pending)
-		end(agent);
+	if (run->hook.pending)
+		end(run);
 }
 
-void hook_failed(struct agent *agent, const char *why, const void *text, size_t len)
+void hook_failed(struct run *run, const char *why, const void *text, size_t len)
 {
-	struct hook *hook = &agent->hook;
+	struct hook *hook = &run->hook;
 	char error[512];
 	if (!hook->pending)
 		return;
 	snprintf(error, sizeof(error), "%s: %s", name_of(hook), why);
-	answer_refused_text(agent, hook->id, "code", error, text, len);
-	end(agent);
+	answer_refused_text(run->channel, hook->id, "code", error, text, len);
+	end(run);
 }
 
 /* Done, once a fork waits that was made from the state that the hook has left. */
-void hook_settled(struct agent *agent)
+void hook_settled(struct run *run)
 {
-	struct hook *hook = &agent->hook;
+	struct hook *hook = &run->hook;
 	if (!hook->pending || hook->runs)
 		return;
-	answer_status(agent, hook->id, status_of(hook));
-	end(agent);
-}
-
-void hook_done(struct agent *agent)
-{
-	agent->hook.runs = false;
-	if (agent->worker.state != WORKER_READY || agent->worker.place.on ||
-		worker_prefork(agent) < 0 || agent->worker.spare.ready)
-		hook_settled(agent);
+	answer_status(run->channel, hook->id, status_of(hook));
+	end(run);
 }
 
 static void read_said(struct hook *hook)
@@ -106,102 +100,84 @@ static void read_said(struct hook *hook)
 	}
 }
 
-static void on_said(struct agent *agent, void *what, short events)
+static void on_said(void *owner, void *what, short events)
 {
-	(void)agent, (void)events;
+	(void)owner, (void)events;
 	read_said(what);
 }
 
-void hook_watch(struct agent *agent)
+void hook_watch(struct run *run, struct loop *loop)
 {
-	if (agent->hook.pending)
-		loop_watch(agent, &agent->hook.said_fd, POLLIN, on_said, &agent->hook);
+	if (run->hook.pending)
+		loop_watch(loop, &run->hook.said_fd, POLLIN, on_said, run, &run->hook);
 }
 
-void hook_exited(struct agent *agent, int status)
+void hook_exited(struct run *run, int status)
 {
-	struct hook *hook = &agent->hook;
+	struct hook *hook = &run->hook;
 	char why[64];
 	read_said(hook);
 	if (!hook->slot)
 		kill(-hook->pid, SIGKILL); /* the group; the number itself is free again */
 	hook->pid = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		hook_done(agent);
+		hook->runs = false;
+		hook_settled(run);
 		return;
 	}
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "signal %d", WTERMSIG(status));
 	else
 		snprintf(why, sizeof(why), "exit %d", WEXITSTATUS(status));
-	hook_failed(agent, why, hook->said.data, hook->said.len);
+	hook_failed(run, why, hook->said.data, hook->said.len);
 }
 
-void hook_check_deadline(struct agent *agent)
+bool hook_check_deadline(struct run *run)
 {
-	struct hook *hook = &agent->hook;
+	struct hook *hook = &run->hook;
 	char why[64];
 	if (!hook->pending || !deadline_passed(hook->deadline))
-		return;
+		return false;
+	bool runs = hook->runs;
 	snprintf(why, sizeof(why), "timeout after %u ms", hook->timeout_ms);
-	bool stuck = hook->runs && agent->worker.state == WORKER_READY;
 	read_said(hook);
-	hook_failed(agent, why, hook->said.data, hook->said.len);
-	/* In the middle of a hook the interpreter is in no state that a request should see. */
-	if (stuck)
-		worker_stop(agent);
+	hook_failed(run, why, hook->said.data, hook->said.len);
+	return runs;
 }
 
-static int run_program(struct agent *agent, struct hook *hook)
+int hook_run_program(struct run *run)
 {
+	struct hook *hook = &run->hook;
 	char path[PATH_MAX];
 	AUTO_FD int null = sys_open("/dev/null", O_RDONLY, 0), said = -1;
-	hook_path(agent, hook->before, path, sizeof(path));
+	hook_path(run->guest, hook->before, path, sizeof(path));
 	int r = null < 0 ? null : pipe_from(&hook->said_fd, &said);
-	hook->slot = slot_take(agent);
-	if (r == 0 && agent->cgroups.there && !hook->slot)
-		r = -EAGAIN;
+	if (r == 0)
+		r = slot_take(&run->cgroups, &hook->slot);
 	if (r < 0)
 		return r;
 	char *const argv[] = { path, NULL };
 	struct launch launch = {
 		.program = path,
 		.argv = argv,
-		.env = agent->function.env,
-		.directory = agent->code_dir,
+		.env = run->function.env,
+		.directory = run->guest->code_dir,
 		.fds = { null, said, said },
 		.keep_fd = -1,
-		.cgroup_procs = hook->slot ? hook->slot->procs : -1,
+		.cgroup_procs = slot_procs(hook->slot),
 		.as_function = true,
 	};
-	pid_t pid = spawn(agent, &launch);
+	pid_t pid = spawn(run->guest, &launch);
 	hook->pid = pid < 0 ? 0 : pid;
 	return pid < 0 ? pid : 0;
 }
 
-bool hook_wanted(const struct agent *agent, bool before)
+void hook_begin(struct hook *hook, const char *id, bool before, uint32_t timeout_ms)
 {
-	if (agent->worker.state == WORKER_READY)
-		return before ? agent->worker.hook_before : agent->worker.hook_after;
-	return before ? agent->function.hook_before : agent->function.hook_after;
-}
-
-void hook_run(struct agent *agent, const char *id, bool before, uint32_t timeout_ms)
-{
-	struct hook *hook = &agent->hook;
 	*hook = (struct hook){
 		.pending = true, .before = before, .said_fd = -1, .said = BUF_INIT(SAID_MAX)
 	};
 	memcpy(hook->id, id, strlen(id) + 1);
 	hook->timeout_ms = timeout_ms;
 	hook->deadline = deadline_in_ms(timeout_ms);
-	if (!hook_wanted(agent, before)) {
-		hook_done(agent);
-		return;
-	}
-	hook->runs = true;
-	int r = agent->worker.state == WORKER_READY ? worker_hook(agent, before) :
-						      run_program(agent, hook);
-	if (r < 0)
-		hook_failed(agent, strerror(-r), NULL, 0);
 }

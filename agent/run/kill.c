@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 void kill_group(pid_t pid)
 {
@@ -19,12 +19,20 @@ void kill_group(pid_t pid)
 	kill(pid, SIGKILL);
 }
 
-static bool known(const struct agent *agent, pid_t pid)
+void kill_slot_or_group(struct slot *slot, pid_t pid)
 {
-	if (pid == agent->worker.pid || (agent->hook.pending && pid == agent->hook.pid))
+	if (slot)
+		slot_kill(slot);
+	else
+		kill_group(pid);
+}
+
+static bool known(const struct run *run, pid_t pid)
+{
+	if (pid == run->interpreter || (run->hook.pending && pid == run->hook.pid))
 		return true;
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
-		if (agent->requests[i].state == REQUEST_RUNNING && agent->requests[i].pid == pid)
+		if (run->requests[i].state == REQUEST_RUNNING && run->requests[i].pid == pid)
 			return true;
 	return false;
 }
@@ -40,7 +48,7 @@ static bool carries(pid_t pid, const char *id)
 	       memmem(text.data, text.len, want, (size_t)want_len + 1) != NULL;
 }
 
-static bool kill_round(struct agent *agent, const char *id, bool all)
+static bool kill_round(struct run *run, const char *id, bool all)
 {
 	char path[64];
 	bool found = false;
@@ -54,7 +62,7 @@ static bool kill_round(struct agent *agent, const char *id, bool all)
 			break;
 		while (*end == ' ')
 			end++;
-		if (known(agent, pid) || !(all || (*id && carries(pid, id))))
+		if (known(run, pid) || !(all || (*id && carries(pid, id))))
 			continue;
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -63,9 +71,9 @@ static bool kill_round(struct agent *agent, const char *id, bool all)
 	return found;
 }
 
-void kill_orphans(struct agent *agent, const char *id, bool all)
+void kill_orphans(struct run *run, const char *id, bool all)
 {
 	/* Each round may hand us the children of those that it killed. */
-	for (int round = 0; round < 1000 && kill_round(agent, id, all); round++)
+	for (int round = 0; round < 1000 && kill_round(run, id, all); round++)
 		;
 }

@@ -14,62 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-#include "agent/agent.h"
-
-void strings_free(char **list)
-{
-	for (char **at = list; at && *at; at++)
-		free(*at);
-	free(list);
-}
-
-static size_t strings_count(char **list)
-{
-	size_t count = 0;
-	while (list && list[count])
-		count++;
-	return count;
-}
-
-int env_add(char ***env, const char *name, const char *value)
-{
-	size_t count = strings_count(*env), name_len = strlen(name);
-	char *entry = str_format("%s=%s", name, value);
-	if (!entry)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		if (strncmp((*env)[i], entry, name_len + 1) == 0) {
-			free((*env)[i]);
-			(*env)[i] = entry;
-			return 0;
-		}
-	char **longer = realloc(*env, (count + 2) * sizeof(*longer));
-	if (!longer) {
-		free(entry);
-		return -ENOMEM;
-	}
-	longer[count] = entry;
-	longer[count + 1] = NULL;
-	*env = longer;
-	return 0;
-}
-
-char **env_make(const char *const *first, json_t *more)
-{
-	char **env = calloc(1, sizeof(*env));
-	const char *name;
-	json_t *value;
-	int r = env ? 0 : -ENOMEM;
-	for (; r == 0 && first && first[0]; first += 2)
-		r = env_add(&env, first[0], first[1]);
-	json_object_foreach(more, name, value) if (r == 0) r =
-		env_add(&env, name, json_string_value(value));
-	if (r < 0) {
-		strings_free(env);
-		return NULL;
-	}
-	return env;
-}
+#include "agent/run/run.h"
 
 /* Not even a program with capabilities of its own, or root within a namespace, gets any back. */
 static int drop_bounding_set(void)
@@ -143,13 +88,13 @@ static int place_descriptors(const struct launch *launch)
 }
 
 /* In the child. Returns only if it failed. */
-static int become(const struct agent *agent, const struct launch *launch)
+static int become(const struct guest *guest, const struct launch *launch)
 {
 	struct rlimit no_core = { 0, 0 };
 	setsid();
 	if (launch->cgroup_procs >= 0 && write(launch->cgroup_procs, "0", 1) < 0)
 		return -errno;
-	if (agent->pid1) {
+	if (guest->pid1) {
 		setpriority(PRIO_PROCESS, 0, 0);
 		write_text("/proc/self/oom_score_adj", "0");
 	} else if (launch->keep_fd < 0) {
@@ -158,7 +103,7 @@ static int become(const struct agent *agent, const struct launch *launch)
 	setrlimit(RLIMIT_CORE, &no_core);
 	ordinary_signals();
 	int r = place_descriptors(launch);
-	if (r == 0 && launch->as_function && agent->pid1)
+	if (r == 0 && launch->as_function && guest->pid1)
 		r = become_function();
 	if (r < 0)
 		return r;
@@ -173,7 +118,7 @@ static int become(const struct agent *agent, const struct launch *launch)
 	return -errno;
 }
 
-pid_t spawn(const struct agent *agent, const struct launch *launch)
+pid_t spawn(const struct guest *guest, const struct launch *launch)
 {
 	int said[2], why = 0;
 	int r = sys_pipe(said);
@@ -183,7 +128,7 @@ pid_t spawn(const struct agent *agent, const struct launch *launch)
 	if (pid == 0) {
 		/* Out of the way of 0 to 3, which are about to be filled. */
 		int out = fcntl(said[1], F_DUPFD_CLOEXEC, 20);
-		why = become(agent, launch);
+		why = become(guest, launch);
 		(void)!write(out, &why, sizeof(why));
 		_exit(127);
 	}
@@ -193,4 +138,30 @@ pid_t spawn(const struct agent *agent, const struct launch *launch)
 		r = why;
 	fd_close(said[0]);
 	return r < 0 ? r : pid;
+}
+
+/* The other end blocks, as a program expects. It belongs to the function's user, who then can open
+ * /dev/stdout and the like. */
+int pipe_from(int *ret_ours, int *ret_theirs)
+{
+	int ends[2];
+	int r = sys_pipe(ends);
+	if (r < 0)
+		return r;
+	*ret_ours = ends[0];
+	*ret_theirs = ends[1];
+	if (getpid() == 1 && fchown(ends[1], FUNCTION_UID, FUNCTION_UID) < 0)
+		return -errno;
+	return sys_set_nonblock(ends[0], true);
+}
+
+int pipe_to(int *ret_ours, int *ret_theirs)
+{
+	int ends[2];
+	int r = sys_pipe(ends);
+	if (r < 0)
+		return r;
+	*ret_ours = ends[1];
+	*ret_theirs = ends[0];
+	return sys_set_nonblock(ends[1], true);
 }

@@ -26,6 +26,7 @@ MAX_FILE = 800
 MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "store", "registry", "platform"]
+AGENT_ROOMS = ["io", "boot", "files", "run", "python"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {
     "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf", "stdout", "stderr", "chdir", "signal", "sigaction",
@@ -425,11 +426,23 @@ def what_a_room_calls_lies_below_it():
 
 
 @test
+def folders_of_the_agent_use_only_what_lies_below_them():
+    wrong = list(arrows.upwards(arrows.arrows(ROOT, BUILD), AGENT_ROOMS, "agent"))
+    for path in sources("agent"):
+        for other in re.findall(r'^#include "(agent/[^"]+)"', path.read_text(encoding="utf-8"), re.M):
+            if arrows.level(other, AGENT_ROOMS) > arrows.level(relative(path), AGENT_ROOMS):
+                wrong.append(f"{relative(path)} includes {other}")
+    expect(wrong, "arrows that point upwards")
+
+
+@test
 def circles_and_arrows_upwards_are_found_in_a_made_up_tree():
     graph = {"lib/vm/a.c": {"lib/vm/b.c": {"b"}}, "lib/vm/b.c": {"lib/vm/c.c": {"c"}, "lib/pool/d.c": {"d"}},
              "lib/vm/c.c": {"lib/vm/a.c": {"a"}}, "lib/vm/e.c": {"lib/vm/a.c": {"a"}}, "lib/pool/d.c": {"lib/vm/b.c": {"b"}}}
     assert arrows.circles(graph) == [("lib/vm", ("lib/vm/a.c", "lib/vm/b.c", "lib/vm/c.c"))], arrows.circles(graph)
     assert list(arrows.upwards(graph, ROOMS)) == ["lib/vm/b.c needs lib/pool/d.c for d"]
+    graph = {"agent/io/a.c": {"agent/run/b.c": {"b"}, "agent/main.c": {"m"}}, "agent/main.c": {"agent/io/a.c": {"a"}}}
+    assert list(arrows.upwards(graph, AGENT_ROOMS, "agent")) == ["agent/io/a.c needs agent/run/b.c for b", "agent/io/a.c needs agent/main.c for m"]
 
 
 @test

@@ -58,14 +58,19 @@ def room(path):
     return parts[0] if parts[0] == "agent" else "/".join(parts[:2])
 
 
-def upwards(graph, order):
-    """The arrows between rooms of lib that do not point downwards in the order, as sentences."""
+def level(path, order):
+    """Where the file's folder stands in the order of its tree; what lies beside the folders is above them."""
+    parts = path.split("/")
+    return order.index(parts[1]) if len(parts) > 2 else len(order)
+
+
+def upwards(graph, order, tree="lib"):
+    """The arrows between folders of the tree that do not point downwards in the order, as sentences."""
     for path, needed in graph.items():
         for other, names in needed.items():
-            here, there = room(path), room(other)
-            if here == there or not here.startswith("lib/") or not there.startswith("lib/"):
+            if not path.startswith(tree + "/") or not other.startswith(tree + "/"):
                 continue
-            if order.index(there[4:]) > order.index(here[4:]):
+            if level(other, order) > level(path, order):
                 yield f"{path} needs {other} for {', '.join(sorted(names))}"
 
 

@@ -33,11 +33,6 @@ ERRNO = {
 # Circles of files, each as tests/api/arrows.py spells it: room -> circles. A circle that is gone, or
 # smaller, must go or become smaller here, too.
 CIRCLES = {
-    "agent": [
-        "boot/boot.c boot/net.c boot/resume.c boot/root.c files/files.c files/list.c io/answer.c "
-        "io/channel.c io/loop.c message.c python/blank.c python/place.c python/prefork.c python/warm.c "
-        "run/cgroup.c run/flow.c run/function.c run/hook.c run/request.c run/spawn.c",
-    ],
     "lib/base": [
         "fs.c sys.c sys_at.c",
     ],

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <fcntl.h>
 
-#include "agent/agent.h"
+#include "agent/run/run.h"
 
 #define STEPS_MAX 4096
 
@@ -16,18 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static bool refused;
 static size_t told; /* credit for stdin */
 
-void request_refuse(struct agent *agent, struct request *request, const char *why)
+static void note(const char *wrong)
 {
-	(void)agent, (void)request;
-	assert(why && *why);
-	refused = true;
-}
-
-void answer_credit(struct agent *agent, const char *id, size_t size)
-{
-	(void)agent, (void)id;
-	assert(size > 0 && size <= PROTO_WINDOW);
-	told += size;
+	assert(!wrong || *wrong);
+	refused |= wrong != NULL;
 }
 
 /* As agent/run/request.c does when the command has read some of it. */
@@ -37,7 +29,9 @@ static void take(struct request *request, size_t most)
 	if (request->stdin_fd < 0 || !len)
 		return;
 	buf_consume(&request->stdin_data, len);
-	flow_stdin_taken(NULL, request, len);
+	size_t credit = flow_stdin_taken(request, len);
+	assert(credit <= PROTO_WINDOW);
+	told += credit;
 }
 
 /* An Input of so many bytes. */
@@ -60,9 +54,9 @@ static void step(struct request *request, char kind, const char *rest, size_t le
 	else if (kind == 'f')
 		payload = filling(number);
 	if (payload && kind != 'c')
-		flow_input(NULL, request, payload);
+		note(flow_input(request, payload));
 	else if (payload)
-		flow_credit(NULL, request, payload);
+		note(flow_credit(request, payload));
 	else if (kind == 't')
 		take(request, number);
 	else if (kind == 'x')

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Init: what function this is. */
+#include "agent/agent.h"
+
+/* Sets it up; false after a refusal. */
+static bool set_function(
+	struct agent *agent, const char *id, const char *runtime, const char *handler, json_t *env)
+{
+	struct function *function = &agent->run.function;
+	const char *code = "invalid";
+	AUTO_FREE char *wrong = function_set(function, &agent->guest, runtime, handler, env);
+	if (!wrong) {
+		code = "internal";
+		wrong = function->env ? code_arrive(&agent->guest) : strdup("out of memory");
+		if (!wrong) {
+			code = "code";
+			wrong = function_find(function, &agent->guest);
+		}
+		if (wrong || !function->runtime->warm)
+			prestart_drop(&agent->python);
+	}
+	if (!wrong)
+		return true;
+	function_clear(function);
+	agent->run.init.pending = false;
+	answer_refused(&agent->channel, id, code, "%s", wrong);
+	return false;
+}
+
+/* The answer comes at once, or when the interpreter has imported the module. */
+static void start_function(struct agent *agent, uint32_t timeout_ms)
+{
+	struct run *run = &agent->run;
+	struct function *function = &run->function;
+	hooks_find(function, &agent->guest);
+	agent->python.timeout_ms = timeout_ms;
+	if (!function->runtime->warm) {
+		const struct init_report report = {
+			.hooks = function->hook_before || function->hook_after,
+			.draws = "",
+			.calls = "",
+		};
+		init_done(run, &report);
+		return;
+	}
+	int r = python_start(&agent->python);
+	if (r < 0) {
+		char text[160];
+		snprintf(text, sizeof(text), "%s cannot be started: %s", function->program,
+			strerror(-r));
+		init_failed(run, text, NULL, 0);
+	}
+}
+
+void on_init(struct agent *agent, const char *id, json_t *payload)
+{
+	struct run *run = &agent->run;
+	const char *runtime = NULL, *handler = "";
+	json_t *env = json_object_get(payload, "env_vars");
+	uint32_t timeout_ms;
+	if (json_unpack(payload, "{s:s, s?s}", "runtime", &runtime, "handler", &handler) < 0 ||
+		!payload_strings_only(env) || !payload_timeout(payload, &timeout_ms)) {
+		answer_refused(&agent->channel, id, "invalid",
+			"Init needs \"runtime\", and \"handler\" and the values of \"env_vars\" as "
+			"text");
+		return;
+	}
+	if (agent->guest.missing) {
+		answer_refused(&agent->channel, id, "internal", "%s", agent->guest.missing);
+		return;
+	}
+	if (request_any(run) || run->init.pending || run->hook.pending) {
+		answer_refused(
+			&agent->channel, id, "busy", "a function cannot be replaced while it runs");
+		return;
+	}
+	python_stop(&agent->python);
+	init_begin(&run->init, id);
+	if (set_function(agent, id, runtime, handler, env))
+		start_function(agent, timeout_ms);
+}

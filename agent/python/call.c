@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests that the interpreter answers: handed to a fork of it, or to itself, and what comes back
+ * of them. */
+#include <errno.h>
+#include <signal.h>
+
+#include "agent/python/python.h"
+
+#define MOST_TRIES 3 /* forks for one request, when they end before they have read it */
+#define READ_BLOCK (64u << 10)
+
+/* As worker.py words it. */
+#define TOO_DEEP                                                                                   \
+	"ValueError: the handler's return value is nested too deeply: 512 levels are the limit"
+#define NOT_UNDERSTOOD                                                                             \
+	"the interpreter's result cannot be understood (did the function write to its "            \
+	"descriptor?)"
+
+/* --- the beginning --- */
+
+static void run_in_fork(struct python *python, struct request *request)
+{
+	struct run *run = python->run;
+	if (python->script)
+		request->output[0].kept.max = PROTO_OUTPUT_MAX; /* it is the output */
+	int r = python->script && !request->input_path ? request_write_input(run, request) : 0;
+	while (r == 0) {
+		r = prefork_make(python);
+		if (r == 0)
+			r = prefork_hand_over(python, request);
+		if (r != -EPIPE || python->sock < 0 || ++request->tries >= MOST_TRIES)
+			break;
+		r = 0; /* the fork was gone; nothing of the request has been read */
+	}
+	request->state = REQUEST_RUNNING;
+	if (r < 0)
+		request_refuse(run, request, "internal",
+			"the request cannot be given to the interpreter", r);
+}
+
+/* The fork was gone before it read its request: nothing has run yet, so another one can have it. */
+static bool try_again(struct python *python, struct request *request)
+{
+	if (python->state != PYTHON_READY || ++request->tries >= MOST_TRIES ||
+		(!request->input.len && !request->input_path))
+		return false;
+	request_kill(request);
+	slot_give_back(request->slot);
+	request->slot = NULL;
+	request->pid = 0;
+	close_fd(&request->output[0].fd);
+	close_fd(&request->output[1].fd);
+	close_fd(&request->result_fd);
+	run_in_fork(python, request);
+	return true;
+}
+
+void call_begin(struct python *python, struct request *request)
+{
+	request->warm = true;
+	if (python->state == PYTHON_READY && python->in_place.on) {
+		in_place_next(python);
+	} else if (python->state == PYTHON_READY) {
+		run_in_fork(python, request);
+	} else if (python->state == PYTHON_OFF) {
+		int r = python_start(python);
+		if (r < 0)
+			request_refuse(python->run, request, "internal",
+				"the interpreter cannot be started", r);
+	}
+}
+
+void call_waiting(struct python *python)
+{
+	if (python->in_place.on) {
+		in_place_next(python);
+		return;
+	}
+	for (size_t i = 0; i < MAX_REQUESTS; i++) {
+		struct request *request = &python->run->requests[i];
+		if (request->state == REQUEST_WAITING && request->warm)
+			run_in_fork(python, request);
+	}
+}
+
+/* --- the end --- */
+
+/* Before a request ends: the interpreter that it has run in, if it has, is free again. */
+static void give_back(struct python *python, struct request *request)
+{
+	if (python->in_place.current == request)
+		python->in_place.current = NULL;
+}
+
+static void prepare_next(struct python *python)
+{
+	if (python->in_place.on)
+		in_place_next(python);
+	/* Failing is no harm: the next request tries it again, and tells. */
+	else if (python->state == PYTHON_READY)
+		prefork_make(python);
+}
+
+static void finish(struct python *python, struct request *request)
+{
+	give_back(python, request);
+	request_finish(python->run, request);
+	prepare_next(python);
+}
+
+void call_exited(struct python *python, struct request *request, int status, uint64_t peak_kb)
+{
+	give_back(python, request);
+	request_exited(python->run, request, status, peak_kb);
+	prepare_next(python);
+}
+
+/* What has to be killed takes the interpreter with it. */
+static void cut_off_in_place(struct python *python, struct request *request)
+{
+	cgroup_kill_worker(&python->run->cgroups);
+	kill_group(python->run->interpreter);
+	python->in_place.broken = true; /* nobody else is let in */
+	finish(python, request);
+	python_stop(python);
+	python_revive(python);
+}
+
+void call_cut_off(struct python *python, struct request *request)
+{
+	/* As a shell's user knows it from a process that was killed. */
+	request->signal = SIGKILL;
+	if (request->in_place) {
+		cut_off_in_place(python, request);
+		return;
+	}
+	request_kill(request);
+	/* An interpreter that did not even begin is stopped, or stuck. */
+	if (!request->pid && request->state == REQUEST_RUNNING)
+		python_stop(python);
+	if (request->state != REQUEST_FREE)
+		finish(python, request);
+}
+
+void call_drop_all(struct python *python)
+{
+	bool in_place = python->in_place.current;
+	python->in_place.current = NULL;
+	request_drop_all(python->run);
+	/* It is still in the handler, and would give its answer to the next one. */
+	if (in_place)
+		python_stop(python);
+}
+
+/* --- the result --- */
+
+static uint32_t number_at(const uint8_t *bytes)
+{
+	uint32_t value;
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+static int exit_number(const struct buf *digits)
+{
+	int value = 0;
+	for (size_t i = 0; i < digits->len && digits->data[i] >= '0' && digits->data[i] <= '9'; i++)
+		value = (value * 10 + (digits->data[i] - '0')) & 0xffff;
+	return value & 255;
+}
+
+/* The interpreter's word on how it went; the function could have written there too, so nothing is
+ * taken for granted. */
+static void take_result(struct python *python, struct request *request)
+{
+	struct buf *result = &request->result;
+	request->kind = (char)result->data[0];
+	request->peak_kb = number_at(result->data + 5);
+	buf_consume(result, RESULT_HEAD);
+	struct json_fault fault = { 0, false };
+	if (request->kind == 'X') {
+		request->exit_code = exit_number(result);
+	} else if (request->kind == 'E') {
+		request->exit_code = 1;
+	} else if (request->kind != 'R' ||
+		   !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault)) {
+		request->kind = 'E';
+		request->exit_code = 1;
+		buf_reset(result);
+		buf_append_str(result, fault.too_deep ? TOO_DEEP : NOT_UNDERSTOOD);
+	}
+	finish(python, request);
+}
+
+/* The process ended without a word; the interpreter, its parent, will tell how. */
+static void lose_result(struct python *python, struct request *request)
+{
+	if (request->in_place)
+		request->result_fd = -1;
+	else
+		close_fd(&request->result_fd);
+	python_nudge(python);
+}
+
+/* One piece of the result; false when there was none. */
+static bool take_piece(struct python *python, struct request *request)
+{
+	struct buf *result = &request->result;
+	size_t room = result->max - result->len;
+	size_t want = READ_BLOCK < room ? READ_BLOCK : room;
+	uint8_t *to = want ? buf_reserve(result, want) : NULL;
+	ssize_t got = to ? sys_read(request->result_fd, to, want) : 0;
+	if (got == -EAGAIN ||
+		(got == -ECONNRESET && !request->in_place && try_again(python, request)))
+		return false;
+	if (got <= 0) {
+		lose_result(python, request);
+		return false;
+	}
+	result->len += (size_t)got;
+	if (!request->greeted && result->len >= GREETING) {
+		request->greeted = true;
+		request->pid = greeting_pid(result->data);
+		buf_consume(result, GREETING);
+	}
+	if (request->greeted && result->len >= RESULT_HEAD &&
+		result->len - RESULT_HEAD >= number_at(result->data + 1))
+		take_result(python, request);
+	return true;
+}
+
+static void on_result(void *owner, void *what, short events)
+{
+	(void)events;
+	take_piece(owner, what);
+}
+
+void call_fork_exited(struct python *python, struct request *request, int status)
+{
+	unsigned seq = request->seq;
+	/* Its last words are in the socket, if it had any. */
+	while (request->result_fd >= 0 && request->state == REQUEST_RUNNING &&
+		request->seq == seq && take_piece(python, request))
+		;
+	if (request->state == REQUEST_RUNNING && request->seq == seq)
+		call_exited(python, request, status, 0);
+}
+
+void call_watch(struct python *python, struct loop *loop)
+{
+	for (size_t i = 0; i < MAX_REQUESTS; i++) {
+		struct request *request = &python->run->requests[i];
+		if (request->state == REQUEST_RUNNING)
+			loop_watch(loop, &request->result_fd, POLLIN, on_result, python, request);
+	}
+}

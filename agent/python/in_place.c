@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls in place: a module that says so has its handler called in the interpreter itself, one call
+ * at a time, without a fork. The interpreter has one pair of pipes and one talk for all of them,
+ * which a request borrows while it is the one that runs. What has to be killed takes the
+ * interpreter with it, and a new one is started.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "agent/python/python.h"
+
+int in_place_open(struct python *python)
+{
+	struct in_place *self = &python->in_place;
+	int theirs[3] = { -1, -1, -1 };
+	*self = (struct in_place){ .on = true, .ends = NO_ENDS };
+	python->run->keeps_tmp = true;
+	int r = ends_make(&self->ends, theirs);
+	if (r == 0)
+		r = sys_send_fds(python->sock, "P", 1, theirs, 3);
+	for (int i = 0; i < 3; i++)
+		fd_close(theirs[i]);
+	return r;
+}
+
+void in_place_close(struct python *python)
+{
+	struct in_place *self = &python->in_place;
+	if (!self->on)
+		return;
+	if (self->current)
+		request_return_ends(self->current);
+	ends_close(&self->ends);
+	*self = (struct in_place){ .on = false, .ends = NO_ENDS };
+	python->run->keeps_tmp = false;
+}
+
+/* Those that came first go first. */
+static struct request *first_waiting(struct run *run)
+{
+	struct request *first = NULL;
+	for (size_t i = 0; i < MAX_REQUESTS; i++) {
+		struct request *request = &run->requests[i];
+		if (request->state == REQUEST_WAITING && request->warm &&
+			(!first || request->seq < first->seq))
+			first = request;
+	}
+	return first;
+}
+
+bool in_place_wanted(struct python *python)
+{
+	return first_waiting(python->run) != NULL;
+}
+
+void in_place_next(struct python *python)
+{
+	struct in_place *self = &python->in_place;
+	bool is_free = python->state == PYTHON_READY && !self->current && !self->broken;
+	struct request *request = is_free ? first_waiting(python->run) : NULL;
+	if (!request)
+		return;
+	if (hand_over(self->ends.talk, request, self->copied) < 0) {
+		/* It is about to end, or has hidden its socket; whoever waits gets the next one. */
+		kill_group(python->run->interpreter);
+		return;
+	}
+	self->copied = false;
+	self->current = request;
+	request_lend_ends(request, self->ends.talk, self->ends.output);
+}
+
+int in_place_tell(struct python *python, const char *what)
+{
+	ssize_t put = sys_send(python->in_place.ends.talk, what, 1, MSG_DONTWAIT);
+	return put < 0 ? (int)put : 0;
+}
