@@ -106,6 +106,8 @@ static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
 		if (code < 0)
 			return code;
 	}
+	for (size_t i = 0; i < probe->count && link_ready(NULL) < 0; i++)
+		probe->reports[i].features &= ~(NOVA_FEATURE_NETWORK | NOVA_FEATURE_NET_LIMITS);
 	probe->unlimited = cgroup_obstacle();
 	probe->kvm = describe_kvm(&env->kvm);
 	choose(probe, config_str(env->config, "engine"));

@@ -2,7 +2,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include <nova/module.h>
+
 #include "module/module.h"
+
+#ifndef NOVA_LEFT_OUT
+#define NOVA_LEFT_OUT "" /* the names of modules that were not built */
+#endif
 
 static const struct known {
 	const char *name, *what;
@@ -42,6 +48,11 @@ static int find(const struct known *k, char **ret_path, nova_error_t **error)
 	static const char *const places[] = { "nova/", "", "module/" };
 	AUTO_FREE char *file = str_format("nova-%s.so", k->name);
 	int r = file ? library_beside(places, ARRAY_LEN(places), file, ret_path) : -ENOMEM;
+	if (r == -ENOENT && strstr(NOVA_LEFT_OUT, k->name))
+		return nova_fail(error, NOVA_ENOTSUP,
+			"this libnova was built without its module %s, for %s: build it with "
+			"-D%s=enabled",
+			file, k->what, k->name);
 	if (r == -ENOENT)
 		return nova_fail(error, NOVA_ENOTSUP,
 			"libnova's module %s, for %s, is not installed: put it into the directory "
@@ -88,6 +99,16 @@ static int load(const struct known *k, const char *functions, const struct modul
 			"same build",
 			path);
 	return 0;
+}
+
+const char *nova_module_name(size_t i)
+{
+	return i < MODULES ? known[i].name : NULL;
+}
+
+const char *nova_module_purpose(size_t i)
+{
+	return i < MODULES ? known[i].what : NULL;
 }
 
 int module_load(enum module module, const char *functions, nova_error_t **error)

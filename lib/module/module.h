@@ -42,8 +42,8 @@ struct module_table {
  * another version of libnova; NOVA_ECORRUPT: the file is cut off, or no module.
  */
 int module_load(enum module module, const char *functions, nova_error_t **error);
-const void *module_table(enum module module); /* NULL: not loaded */
-const char *module_contents(enum module module);
+const void *module_table(enum module module);    /* NULL: not loaded */
+const char *module_contents(enum module module); /* "": not loaded */
 
 /* builtin.c has them inside, none.c has not: NULL. */
 const struct module_table *module_builtin(enum module module);

@@ -7,9 +7,15 @@ import shutil
 import subprocess
 import unittest
 
-from novatest import BUILD, NOVACTL, HomeCase
+from novatest import BUILD, NOVACTL, ROOT, HomeCase
 
-SANITIZED = os.environ.get("NOVA_SANITIZED", "none") != "none"
+NAMES = ["compress", "crypto", "curl", "ext2fs", "netlink", "sqlite", "yaml"]
+
+
+def older(module, name):
+    """The same module, as libnova 0.0.9 would have it."""
+    at = module.index(b"nova\0\0\0\0" + name.encode() + b"\0")
+    return module[:at + 24] + b"0.0.9".ljust(16, b"\0") + module[at + 40:]
 
 
 class Modules(HomeCase):
@@ -35,6 +41,69 @@ class Modules(HomeCase):
         error = json.loads(done.stderr.strip().splitlines()[-1])["error"]
         names = {-6: "NOVA_ENOTSUP", -11: "NOVA_ECORRUPT", -12: "NOVA_EABI"}
         return names.get(error["code"], error["code"]), error["message"]
+
+    def said_by_doctor(self):
+        """Module -> whether it can be used, and its sentence."""
+        done = subprocess.run(
+            [str(NOVACTL), "--json", "doctor"], capture_output=True, text=True, timeout=100,
+            check=False, env=self.environment)
+        found = json.loads(done.stdout)
+        self.checks = {check["name"]: check["status"] for check in found["checks"]}
+        self.engines = {engine["name"]: engine for engine in found["engines"] or []}
+        return {module["name"]: (module["usable"], module["detail"])
+                for module in found["modules"]}
+
+    def test_doctor_tells_what_is_inside_each(self):
+        said = self.said_by_doctor()
+        self.assertEqual(sorted(said), sorted(NAMES))
+        for name, (usable, contents) in said.items():
+            self.assertTrue(usable, f"{name}: {contents}")
+            self.assertRegex(contents, r"\d\.\d", name)
+        self.assertEqual(self.checks["modules"], "ok")
+
+    def refused_by_doctor(self, change, part):
+        """Each module's file is changed, all at once: each has one sentence that names it."""
+        for name in NAMES:
+            change(self.modules / f"nova-{name}.so", name)
+        said = self.said_by_doctor()
+        for name, (usable, sentence) in said.items():
+            self.assertFalse(usable, name)
+            self.assertIn(f"nova-{name}.so", sentence)
+            self.assertIn(part, sentence)
+            self.assertNotIn("\n", sentence)
+        self.assertEqual((sorted(said), self.checks["modules"]), (sorted(NAMES), "bad"))
+
+    def test_each_that_is_missing_has_a_sentence(self):
+        self.refused_by_doctor(lambda file, name: file.unlink(), "is not installed")
+
+    def test_each_that_is_cut_off_has_a_sentence(self):
+        self.refused_by_doctor(lambda file, name: os.truncate(file, file.stat().st_size - 1),
+                               "is cut off")
+
+    def test_each_that_is_something_else_has_a_sentence(self):
+        self.refused_by_doctor(lambda file, name: shutil.copy(NOVACTL, file),
+                               "is not libnova's module for")
+
+    def test_each_that_is_older_has_a_sentence(self):
+        self.refused_by_doctor(lambda file, name: file.write_bytes(older(file.read_bytes(), name)),
+                               "belongs to libnova 0.0.9, and this is")
+
+    def test_firecracker_is_not_usable_without_curl_and_its_probe_says_so(self):
+        program = self.directory / "firecracker"
+        program.symlink_to(ROOT / "tests/double/firecracker/firecracker")
+        self.environment.update(NOVA_FIRECRACKER=str(program))
+        self.said_by_doctor()
+        self.assertNotIn("nova-curl.so", self.engines["firecracker"]["reason"])
+        (self.modules / "nova-curl.so").unlink()
+        said = self.said_by_doctor()
+        self.assertFalse(self.engines["firecracker"]["usable"])
+        self.assertEqual(self.engines["firecracker"]["reason"], said["curl"][1])
+        self.assertEqual(self.checks["modules"], "warn")
+
+    def test_without_netlink_no_engine_offers_a_network(self):
+        (self.modules / "nova-netlink.so").unlink()
+        self.said_by_doctor()
+        self.assertNotIn("network", self.checks)
 
     def uses(self):
         """Module -> a command that needs it."""

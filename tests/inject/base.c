@@ -18,6 +18,19 @@ static int read_errors(nova_error_t **error)
 	return told ? code : NOVA_EAGENT;
 }
 
+static int load_modules(nova_error_t **error)
+{
+	int code = 0;
+	size_t i;
+	for (i = 0; nova_module_name(i) && code == 0; i++) {
+		const char *contents = "";
+		code = nova_module_load(i, &contents, error);
+		if (code == 0 && (!*contents || !*nova_module_purpose(i)))
+			code = NOVA_EAGENT;
+	}
+	return code == 0 && i == 0 ? NOVA_EAGENT : code;
+}
+
 /* --- settings --- */
 
 static nova_config_t *config;
@@ -192,6 +205,8 @@ const struct inject_case base_cases[] = {
 	{ "nova_version nova_error_code nova_error_message nova_error_os nova_error_outcome "
 	  "nova_error_free nova_code_name",
 		.run = read_errors, .expected = NOVA_EINVAL, .silent = true },
+	{ "nova_module_name nova_module_purpose nova_module_load", .run = load_modules,
+		.silent = true },
 	{ "nova_config_new nova_config_free", .run = new_config },
 	{ "nova_config_load", make_config, NULL, load_config, NULL },
 	{ "nova_config_load_env", make_config, .run = load_environment },

@@ -401,6 +401,10 @@ static void judge_what_needs_no_context(void)
 	WORKS_WITH(nova_image_extract_kernel,
 		nova_image_extract_kernel("/no/such/file", disk, NULL) < 0);
 	WORKS_WITH(nova_version, *nova_version());
+	const char *contents = NULL;
+	WORKS_WITH(nova_module_name, *nova_module_name(0));
+	WORKS_WITH(nova_module_purpose, *nova_module_purpose(0));
+	WORKS_WITH(nova_module_load, nova_module_load(0, &contents, &error) == 0);
 	WORKS_WITH(nova_code_name, !strcmp(nova_code_name(NOVA_EBUSY), "NOVA_EBUSY"));
 	WORKS_WITH(nova_error_code, nova_error_code(NULL) == 0);
 	WORKS_WITH(nova_error_message, nova_error_message(NULL) != NULL);

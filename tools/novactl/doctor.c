@@ -100,6 +100,36 @@ static void check_network(struct findings *findings, uint32_t features)
 			  "functions registered with --network nat need root and /dev/net/tun");
 }
 
+/* What each is for stands in its line below; without these no function can be registered. */
+static bool is_needed(const char *module)
+{
+	return !strcmp(module, "crypto") || !strcmp(module, "ext2fs") || !strcmp(module, "sqlite");
+}
+
+static json_t *check_modules(struct findings *findings)
+{
+	const char *name, *contents;
+	char text[64];
+	json_t *modules = need(json_array());
+	size_t i, fine = 0;
+	enum verdict verdict = FINE;
+	for (i = 0; (name = nova_module_name(i)); i++) {
+		nova_error_t *error = NULL;
+		bool there = nova_module_load(i, &contents, &error) == 0;
+		fine += there;
+		if (!there && verdict != BAD)
+			verdict = is_needed(name) ? BAD : WARN;
+		json_array_append_new(
+			modules, need(json_pack("{s:s,s:b,s:s,s:s}", "name", name, "usable", there,
+					 "purpose", nova_module_purpose(i), "detail",
+					 there ? contents : nova_error_message(error))));
+		nova_error_free(error);
+	}
+	snprintf(text, sizeof(text), "%zu of %zu can be used", fine, i);
+	found(findings, "modules", verdict, text, verdict == FINE ? "" : "see the modules below");
+	return modules;
+}
+
 static json_t *check_engines(struct findings *findings, nova_host_t *host)
 {
 	nova_probe_t *probe = NULL;
@@ -179,12 +209,16 @@ static void show_line(const char *status, const char *name, const char *detail, 
 	}
 }
 
-static void show(const struct findings *findings, const json_t *engines)
+static void show(const struct findings *findings, const json_t *modules, const json_t *engines)
 {
 	size_t i;
 	json_t *item;
 	json_array_foreach((json_t *)findings->checks, i, item) show_line(text_of(item, "status"),
 		text_of(item, "name"), text_of(item, "detail"), text_of(item, "advice"));
+	puts("\nModules:");
+	json_array_foreach((json_t *)modules, i, item)
+		show_line(json_is_true(json_object_get(item, "usable")) ? "ok" : "-",
+			text_of(item, "name"), text_of(item, "detail"), "");
 	puts("\nEngines:");
 	json_array_foreach((json_t *)engines, i, item)
 	{
@@ -210,6 +244,7 @@ static int run(char **args, int count)
 	nova_error_t *error = NULL;
 	CLEANUP(host_unrefp) nova_host_t *host = NULL;
 	check_library(&findings);
+	json_t *modules = check_modules(&findings);
 	if (nova_host_new(config, &host, &error) != 0) {
 		found_error(&findings, "home", error);
 	} else {
@@ -222,11 +257,12 @@ static int run(char **args, int count)
 			check_boot(&findings, host);
 	}
 	if (globals.json)
-		print_json(json_pack("{s:b,s:O,s:O?}", "ok", !findings.bad, "checks",
-			findings.checks, "engines", engines));
+		print_json(json_pack("{s:b,s:O,s:O,s:O?}", "ok", !findings.bad, "checks",
+			findings.checks, "modules", modules, "engines", engines));
 	else
-		show(&findings, engines);
+		show(&findings, modules, engines);
 	json_decref(findings.checks);
+	json_decref(modules);
 	json_decref(engines);
 	return findings.bad ? STATUS_FAILED : STATUS_OK;
 }

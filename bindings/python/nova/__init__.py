@@ -20,6 +20,7 @@ from ._files import File, Merge, MergedPath
 from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
+from ._modules import Module, modules
 from ._options import invoke_options, property_members
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from ._properties import Properties
 
 __all__ = [
-    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "NotFound", "Nova",
-    "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "open", "probe",
+    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module", "NotFound", "Nova",
+    "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "modules", "open", "probe",
 ]
 __version__ = "0.1.0"
 

@@ -418,6 +418,11 @@ class Machines(PlatformCase):
         self.assertIsInstance(caught[0], nova.Canceled)
         vm.ping()
 
+    def test_modules_tell_what_is_inside(self):
+        found = {module.name: module for module in nova.modules()}
+        self.assertIn("SQLite", found["sqlite"].contents)
+        self.assertEqual((found["curl"].purpose, found["curl"].error), ("the engine firecracker", ""))
+
     def test_probe_tells_about_every_engine(self):
         found = self.nova.probe()
         self.assertLessEqual({"qemu", "fake"}, {engine.name for engine in found.engines})

@@ -45,11 +45,16 @@ static size_t take_header(char *data, size_t size, size_t count, void *userdata)
 	return size * count;
 }
 
+int fc_api_ready(nova_error_t **error)
+{
+	return curl_load(error);
+}
+
 static int prepare(struct fc_api *api, nova_error_t **error)
 {
 	if (api->curl)
 		return 0;
-	int code = curl_load(error);
+	int code = fc_api_ready(error);
 	if (code < 0)
 		return code;
 	CURL *curl = curl_easy_init();

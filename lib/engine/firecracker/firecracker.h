@@ -99,6 +99,8 @@ struct fc_api {
 	const struct process *process;
 	const struct logger *log;
 };
+/* Before anything is asked: the module curl is there. */
+int fc_api_ready(nova_error_t **error);
 void fc_api_done(struct fc_api *api);
 /* `body` may be NULL. ret_answer (may be NULL) receives the body of a 200; the caller frees it.
  * NOVA_EENGINE with the VMM's own words. */

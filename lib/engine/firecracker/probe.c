@@ -104,7 +104,7 @@ bool fc_is_preferred(const struct engine_env *env)
 	struct fc_version v;
 	return env->kvm.state == KVM_FIT && fc_binary(env, &binary, NULL) == 0 &&
 	       fc_ask(env, binary, "--version", &line, NULL) == 0 && fc_version_parse(line, &v) &&
-	       fc_version_check(&v, NULL) == 0;
+	       fc_version_check(&v, NULL) == 0 && fc_api_ready(NULL) == 0;
 }
 
 static const char *why_no_kvm(const struct kvm_fitness *kvm)
@@ -151,7 +151,8 @@ static int fill_known(const struct engine_env *env, struct engine_report *report
 	if (!report->version)
 		return NOVA_ENOMEM;
 	bool async;
-	if (fc_version_check(&v, &why) == 0 && fc_jailer(env, report->binary, &jailer, &why) == 0 &&
+	if (fc_api_ready(&why) == 0 && fc_version_check(&v, &why) == 0 &&
+		fc_jailer(env, report->binary, &jailer, &why) == 0 &&
 		fc_wants_async("", env, geteuid() == 0 && !jailer, &async, &why) == 0)
 		return describe(env, report, jailer);
 	report->reason = strdup(nova_error_message(why));
