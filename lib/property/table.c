@@ -56,7 +56,7 @@ const struct property properties[] = {
 			.flags = NOVA_PROPERTY_PER_CLONE,
 			.label = "Init timeout", .option = "init-timeout", .letter = "",
 			.value = "SECONDS",
-			.help = "time limit of its import; 0: 30, or the timeout if that is more" },
+			.help = "time limit of its import (0: the timeout, at least 30)" },
 		OF_FUNCTION(init_timeout_s), .json = "init_timeout_s", .schema = 4,
 	}, {
 		.is = { PUBLIC(vcpus), .type = NOVA_PROPERTY_U32,
@@ -122,7 +122,7 @@ const struct property properties[] = {
 		.is = { PUBLIC(labels), .type = NOVA_PROPERTY_LIST, .most = 16, .since = "0.1",
 			.flags = NOVA_PROPERTY_PER_CLONE,
 			.label = "Label", .option = "label", .letter = "", .value = "KEY=VALUE",
-			.help = "for lists and bills; repeatable" },
+			.help = "label for lists and bills; repeatable, at most 16" },
 		OF_FUNCTION(labels), .most_bytes = LABELS_MAX,
 		.json = "labels", .schema = 5, .check = check_labels,
 	},

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import arrows  # noqa: E402
 import exceptions  # noqa: E402
 import headers  # noqa: E402
+import made_up  # noqa: E402
 import properties  # noqa: E402
 
 ROOT = pathlib.Path(sys.argv[1]).resolve()
@@ -327,6 +328,12 @@ def the_python_tables_are_those_of_the_headers():
 @test
 def the_document_and_the_python_keywords_are_those_of_the_table():
     assert not properties.wrong(ROOT, BUILD), "type: tests/api/properties.py BUILD update"
+
+
+@test
+def a_made_up_property_is_everywhere_by_its_row_alone():
+    with tempfile.TemporaryDirectory() as folder:
+        made_up.check(ROOT, BUILD, folder)
 
 
 @test

@@ -3,7 +3,8 @@
 """Reads the table of properties out of a library, and makes of it what else has to say the same.
 
     tests/api/properties.py BUILD          names the files that are not as they should be
-    tests/api/properties.py BUILD update   writes them: the table in docs/configuration.md, and
+    tests/api/properties.py BUILD update   writes them: the table in docs/configuration.md, the
+                                           options in docs/novactl.1, and
                                            bindings/python/nova/_properties.py
 """
 import ctypes
@@ -15,8 +16,12 @@ import headers
 
 DOCUMENT = "docs/configuration.md"
 PYTHON = "bindings/python/nova/_properties.py"
+MANUAL = "docs/novactl.1"
+MADE = (DOCUMENT, MANUAL, PYTHON)
 _BEGIN = "<!-- made by tests/api/properties.py BUILD update; do not edit -->\n"
 _END = "<!-- end -->\n"
+_MANUAL_BEGIN = '.\\" Made by tests/api/properties.py BUILD update; do not edit.\n'
+_MANUAL_END = '.\\" End.\n'
 _MOST = {2**63 - 1: "2⁶³ − 1"}
 
 
@@ -92,10 +97,41 @@ def document_table(properties):
     return "\n".join(lines + [_row(p) for p in properties]) + "\n"
 
 
+def _between(path, begin, made, end):
+    """The text of the file, with what is made between two marks."""
+    text, count = re.subn(re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + made + end,
+                          path.read_text(encoding="utf-8"), flags=re.S)
+    assert count == 1, f"{path}: the marks of tests/api/properties.py are not there once"
+    return text
+
+
 def document(root, properties):
-    text = (pathlib.Path(root) / DOCUMENT).read_text(encoding="utf-8")
-    made = _BEGIN + document_table(properties) + _END
-    return re.sub(re.escape(_BEGIN) + ".*?" + re.escape(_END), lambda _: made, text, flags=re.S)
+    return _between(pathlib.Path(root) / DOCUMENT, _BEGIN, document_table(properties), _END)
+
+
+# --- the manual page ------------------------------------------------------------------------------
+
+
+def _limits(p):
+    """As novactl's help has it."""
+    if p.choices:
+        return f"; default {p.choices[0]}"
+    if not p.is_number:
+        return ""
+    if p.unit.endswith("/s"):
+        return "; 0, the default, is no limit"
+    return f", {p.least} to {p.most}; default {p.standard}"
+
+
+def _option(p):
+    short = f"Fl {p.letter} , " if p.letter else ""
+    words = p.help.replace("\n", " ") + _limits(p)
+    return f".It {short}Fl -{p.option} Ar {p.value}\n{words[0].upper()}{words[1:]}.\n"
+
+
+def manual(root, properties):
+    made = "".join(_option(p) for p in properties)
+    return _between(pathlib.Path(root) / MANUAL, _MANUAL_BEGIN, made, _MANUAL_END)
 
 
 # --- Python ---------------------------------------------------------------------------------------
@@ -141,7 +177,8 @@ def python(properties):
 def made(root, build):
     """{file: its text as it should be}"""
     properties = read(root, build)
-    return {DOCUMENT: document(root, properties), PYTHON: python(properties)}
+    return {DOCUMENT: document(root, properties), MANUAL: manual(root, properties),
+            PYTHON: python(properties)}
 
 
 def wrong(root, build):

@@ -35,7 +35,7 @@ class Properties(TypedDict, total=False):
     memory_mb: int
     # Time limit of one call (seconds): 1 to 86400.
     timeout_s: int
-    # Time limit of its import; 0: 30, or the timeout if that is more (seconds): 0 to 86400.
+    # Time limit of its import (0: the timeout, at least 30) (seconds): 0 to 86400.
     init_timeout_s: int
     # Processors of the VM: 1 to 32.
     vcpus: int
@@ -55,7 +55,7 @@ class Properties(TypedDict, total=False):
     net_tx_bandwidth: int
     # Variable of its environment; repeatable.
     env: Optional[Mapping[str, str]]
-    # For lists and bills; repeatable.
+    # Label for lists and bills; repeatable, at most 16.
     labels: Optional[Mapping[str, str]]
 
 
