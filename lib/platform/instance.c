@@ -111,12 +111,12 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 }
 
 int instance_start(struct nova *nova, nova_function_t **function, const char *name,
-	const struct lease_wish *wish, nova_instance_t **ret, nova_error_t **error)
+	const struct lease_request *request, nova_instance_t **ret, nova_error_t **error)
 {
 	nova_instance_t *instance = NULL;
 	int code = make(name, &instance, error);
 	if (code == 0)
-		code = lease_take(nova, function, wish, &instance->lease, error);
+		code = lease_take(nova, function, request, &instance->lease, error);
 	if (code < 0) {
 		nova_instance_free(instance);
 		return code;
@@ -153,9 +153,10 @@ static int check_opts(struct nova *nova, const nova_instance_opts *o, nova_error
 			"'%.80s' is no name for an instance: 1 to 64 letters, digits, '-', '_' and "
 			"'.', beginning with a letter or digit",
 			text_is_utf8(o->name) ? o->name : "(not UTF-8)");
-	if (o->snapshot && (o->memory_mb || o->vcpus))
+	const char *chosen = properties_given(IN_INSTANCE, o);
+	if (o->snapshot && chosen)
 		return nova_fail(error, NOVA_EINVAL,
-			"memory_mb and vcpus are those of the snapshot and cannot be chosen");
+			"%s is that of the snapshot and cannot be chosen", chosen);
 	if (o->name) {
 		pthread_mutex_lock(&nova->instances_lock);
 		int code = check_free(nova, o->name, error);
@@ -184,17 +185,16 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
 	if (code == 0 && o.memory_mb)
 		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
 	const struct stop stop = { o.interrupt, NULL };
-	const struct lease_wish wish = {
+	const struct lease_request request = {
 		.fresh = true,
 		.snapshot = (char *)o.snapshot,
-		.memory_mb = o.memory_mb,
-		.vcpus = o.vcpus,
+		.machine = &o,
 		.stop = &stop,
 	};
 	if (code == 0)
 		code = stop_check(&stop, "the instance was started", error);
 	if (code == 0)
-		code = instance_start(nova, &function, o.name, &wish, &instance, error);
+		code = instance_start(nova, &function, o.name, &request, &instance, error);
 	if (code < 0)
 		return code;
 	if (ret_instance)

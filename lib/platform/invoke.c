@@ -41,7 +41,7 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 {
 	int code = begin(c, error);
 	*ret_used = code == 0;
-	return code < 0 ? code : vm_exec(vm, &c->exec, c->wish.stop, ret_result, error);
+	return code < 0 ? code : vm_exec(vm, &c->exec, c->request.stop, ret_result, error);
 }
 
 /* What the call has left in its VM becomes a snapshot. */
@@ -51,8 +51,8 @@ static int checkpoint(const struct invocation *c, const struct lease *lease, nov
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	nova_snapshot_t *snapshot = NULL;
 	opts.name = c->snapshot_after;
-	int code =
-		lease_snapshot(lease, &c->function->record, &opts, c->wish.stop, &snapshot, error);
+	int code = lease_snapshot(
+		lease, &c->function->record, &opts, c->request.stop, &snapshot, error);
 	if (code < 0) {
 		nova_wrap(
 			error, code, "the function succeeded, but its snapshot could not be taken");
@@ -66,7 +66,7 @@ static int checkpoint(const struct invocation *c, const struct lease *lease, nov
 static int run_leased(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
 	bool used;
-	int code = lease_take(c->nova, &c->function, &c->wish, &c->lease, error);
+	int code = lease_take(c->nova, &c->function, &c->request, &c->lease, error);
 	if (code < 0)
 		return code;
 	code = exec_in(c, c->lease.vm, ret_result, &used, error);
@@ -102,7 +102,7 @@ static int run_persistent(struct invocation *c, nova_result_t **ret_result, nova
 		c->lease.cold = 0;
 		return run_in_instance(c, ret_result, error);
 	}
-	int code = instance_start(c->nova, &c->function, NULL, &c->wish, &c->instance, error);
+	int code = instance_start(c->nova, &c->function, NULL, &c->request, &c->instance, error);
 	if (code < 0)
 		return code;
 	c->lease = c->instance->lease; /* for the timing */
@@ -208,7 +208,7 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 	c->lease.cold = 1;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	c->stop.interrupt = o.interrupt;
-	c->wish.stop = &c->stop;
+	c->request.stop = &c->stop;
 	if (code == 0)
 		code = stop_check(&c->stop, "it began", error);
 	if (code == 0)
@@ -237,11 +237,11 @@ void invocation_done(struct invocation *c)
 	vm_exec_done(&c->exec);
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
-	free(c->wish.snapshot);
+	free(c->request.snapshot);
 	free(c->snapshot_after);
 	c->function = NULL;
 	c->instance = NULL;
-	c->wish.snapshot = c->snapshot_after = NULL;
+	c->request.snapshot = c->snapshot_after = NULL;
 }
 
 int nova_template_build(
@@ -249,12 +249,12 @@ int nova_template_build(
 {
 	AUTO_FUNCTION nova_function_t *found = NULL;
 	const struct engine_ops *ops;
-	struct lease_wish wish = { .fresh = false };
+	struct lease_request request = { .fresh = false };
 	struct lease lease;
 	if (ANY_NULL(error, nova, function))
 		return NOVA_EINVAL;
 	struct stop stop;
-	wish.stop = &stop;
+	request.stop = &stop;
 	int code = host_check_process(nova->host, error);
 	if (code == 0)
 		code = stop_import(&stop, wait, error);
@@ -268,7 +268,7 @@ int nova_template_build(
 	if (code == 0)
 		code = registry_lookup(&nova->registry, function, &found, error);
 	if (code == 0)
-		code = lease_take(nova, &found, &wish, &lease, error);
+		code = lease_take(nova, &found, &request, &lease, error);
 	if (code == 0)
 		lease_return(nova, &lease, true);
 	return code;

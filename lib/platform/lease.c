@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A VM for a call or an instance: out of the pool, or from a snapshot; and its way back. */
+#include "hash/hash.h"
 #include "platform/platform.h"
 
 /* --- what to ask the pool for --- */
@@ -9,16 +10,32 @@ void function_pool_key(const struct function_record *record, char out[FUNCTION_P
 	snprintf(out, FUNCTION_POOL_KEY, "%s:%u", record->id, record->version);
 }
 
-int function_want_init(struct function_want *w, const struct nova *nova,
-	const struct function_record *r, nova_error_t **error)
+/* VMs of another size are no good for the others: they have keys of their own. */
+static int add_machine(
+	struct function_want *w, const struct machine_config *machine, nova_error_t **error)
 {
+	AUTO_BUF struct buf text = BUF_INIT(1u << 16);
+	char digest[SHA256_HEX];
+	size_t len = strlen(w->key);
+	if (machine_config_key(machine, &text) < 0 || sha256_hex(text.data, text.len, digest) < 0)
+		return nova_oom(error);
+	snprintf(w->key + len, sizeof(w->key) - len, ":%.16s", digest);
+	return 0;
+}
+
+int function_want_init(struct function_want *w, const struct nova *nova,
+	const struct function_record *r, const nova_instance_opts *machine, nova_error_t **error)
+{
+	int code = function_vm_init(&w->of, &nova->registry, r, machine, error);
+	if (code < 0)
+		return code;
 	function_pool_key(r, w->key);
 	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	w->want.key = w->key;
 	w->want.vm = &w->of.vm;
 	w->want.init = &w->of.init;
-	w->want.concurrency = r->config.concurrency;
-	return function_vm_init(&w->of, &nova->registry, r, error);
+	w->want.concurrency = w->of.config->concurrency;
+	return w->of.config == &r->config ? 0 : add_machine(w, &w->of.config->machine, error);
 }
 
 void function_want_done(struct function_want *w)
@@ -26,31 +43,18 @@ void function_want_done(struct function_want *w)
 	function_vm_done(&w->of);
 }
 
-/* VMs of another size are no good for the others: they have keys of their own. */
-static void make_special(struct function_want *w, const struct lease_wish *wish)
-{
-	size_t len = strlen(w->key);
-	if (wish->memory_mb)
-		w->of.vm.memory_mb = wish->memory_mb;
-	if (wish->vcpus)
-		w->of.vm.vcpus = wish->vcpus;
-	if (wish->memory_mb || wish->vcpus)
-		snprintf(w->key + len, sizeof(w->key) - len, ":%u:%u", w->of.vm.memory_mb,
-			w->of.vm.vcpus);
-	w->want.flags = wish->fresh ? NOVA_POOL_FRESH : 0;
-	w->want.queue_timeout_ms = wish->queue_timeout_ms;
-}
-
 static int acquire(struct nova *nova, const nova_function_t *function,
-	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+	const struct lease_request *request, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(function_want_done) struct function_want w;
 	const struct function_record *r = &function->record;
-	int code = function_want_init(&w, nova, r, error);
+	int code = function_want_init(&w, nova, r, request->machine, error);
 	if (code < 0)
 		return code;
-	make_special(&w, wish);
-	code = pool_acquire(nova->pool, &w.want, NULL, wish->stop, &lease->vm, &lease->cold, error);
+	w.want.flags = request->fresh ? NOVA_POOL_FRESH : 0;
+	w.want.queue_timeout_ms = request->queue_timeout_ms;
+	code = pool_acquire(
+		nova->pool, &w.want, NULL, request->stop, &lease->vm, &lease->cold, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
@@ -85,11 +89,11 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 }
 
 static int acquire_present(struct nova *nova, nova_function_t **function,
-	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+	const struct lease_request *request, struct lease *lease, nova_error_t **error)
 {
 	for (;;) {
 		nova_error_t *failure = NULL;
-		int code = acquire(nova, *function, wish, lease, &failure);
+		int code = acquire(nova, *function, request, lease, &failure);
 		if (code != NOVA_ENOTFOUND || disk_is_there(nova, *function)) {
 			if (error)
 				*error = failure;
@@ -168,7 +172,7 @@ static int make_restored(
 
 /* Also a restored VM is one of the pool, and counts there. */
 static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot,
-	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+	const struct lease_request *request, struct lease *lease, nova_error_t **error)
 {
 	char key[64];
 	struct restoring restoring = { nova->host, snapshot };
@@ -180,21 +184,22 @@ static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot,
 	want.key = key;
 	want.vm = &vm;
 	want.flags = NOVA_POOL_FRESH;
-	want.queue_timeout_ms = wish->queue_timeout_ms;
-	return pool_acquire(nova->pool, &want, &maker, wish->stop, &lease->vm, &lease->cold, error);
+	want.queue_timeout_ms = request->queue_timeout_ms;
+	return pool_acquire(
+		nova->pool, &want, &maker, request->stop, &lease->vm, &lease->cold, error);
 }
 
 static int restore(struct nova *nova, const struct function_record *r,
-	const struct lease_wish *wish, struct lease *lease, nova_error_t **error)
+	const struct lease_request *request, struct lease *lease, nova_error_t **error)
 {
 	CLEANUP(snapshot_freep) nova_snapshot_t *snapshot = NULL;
-	int code = nova_snapshot_open(nova->host, wish->snapshot, &snapshot, error);
+	int code = nova_snapshot_open(nova->host, request->snapshot, &snapshot, error);
 	if (code == 0)
 		code = check_owner(snapshot, r, error);
 	if (code == 0)
 		code = check_engine(nova, snapshot, error);
 	if (code == 0)
-		code = acquire_restored(nova, snapshot, wish, lease, error);
+		code = acquire_restored(nova, snapshot, request, lease, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
@@ -209,13 +214,13 @@ int lease_snapshot(const struct lease *lease, const struct function_record *r,
 
 /* --- leases --- */
 
-int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish,
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_request *request,
 	struct lease *ret, nova_error_t **error)
 {
 	struct lease lease = { .cold = 1 };
 	uint64_t begin = clock_ns();
-	int code = wish->snapshot ? restore(nova, &(*function)->record, wish, &lease, error) :
-				    acquire_present(nova, function, wish, &lease, error);
+	int code = request->snapshot ? restore(nova, &(*function)->record, request, &lease, error) :
+				       acquire_present(nova, function, request, &lease, error);
 	if (code < 0)
 		return code;
 	lease.took_us = us_since(begin);

@@ -85,9 +85,9 @@ int mode_prepare(struct invocation *c, const nova_invoke_opts *o, nova_error_t *
 		return code;
 	c->mode = o->mode;
 	c->checkpoint_after = wants_checkpoint(o);
-	c->wish.fresh = o->mode != NOVA_MODE_CACHED;
-	c->wish.queue_timeout_ms = o->queue_timeout_ms;
-	if (!copy_text(&c->wish.snapshot, o->snapshot) ||
+	c->request.fresh = o->mode != NOVA_MODE_CACHED;
+	c->request.queue_timeout_ms = o->queue_timeout_ms;
+	if (!copy_text(&c->request.snapshot, o->snapshot) ||
 		!copy_text(&c->snapshot_after, o->snapshot_after))
 		return nova_oom(error);
 	if (c->checkpoint_after || o->snapshot)

@@ -14,7 +14,7 @@
 #include "registry/registry.h"
 #include "vm/vm.h"
 
-#define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind what they are */
+#define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind a hash of that */
 /* VMs are interchangeable for one version of one function. */
 void function_pool_key(const struct function_record *record, char out[FUNCTION_POOL_KEY]);
 
@@ -62,13 +62,15 @@ struct function_want {
 	nova_pool_want want;
 };
 int function_want_init(struct function_want *want, const struct nova *nova,
-	const struct function_record *record, nova_error_t **error);
+	const struct function_record *record, const nova_instance_opts *machine,
+	nova_error_t **error);
 void function_want_done(struct function_want *want);
 
-struct lease_wish {
-	bool fresh;                /* nobody may have used it */
-	char *snapshot;            /* to go on from, which nobody has used either; NULL: none */
-	uint32_t memory_mb, vcpus; /* 0: those of the function */
+struct lease_request {
+	bool fresh;     /* nobody may have used it */
+	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
+	/* what its machine has of its own; NULL: nothing */
+	const nova_instance_opts *machine;
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
 	const struct stop *stop;   /* what may end the call; NULL: nothing */
 };
@@ -80,7 +82,7 @@ struct lease {
 };
 
 /* Replaces *function by what it is now should its code disk be gone. */
-int lease_take(struct nova *nova, nova_function_t **function, const struct lease_wish *wish,
+int lease_take(struct nova *nova, nova_function_t **function, const struct lease_request *request,
 	struct lease *ret_lease, nova_error_t **error);
 void lease_return(struct nova *nova, struct lease *lease, bool reusable);
 /* A snapshot that is known to be of this function. */
@@ -113,7 +115,7 @@ struct nova_instance {
 
 /* `name` NULL: its id. */
 int instance_start(struct nova *nova, nova_function_t **function, const char *name,
-	const struct lease_wish *wish, nova_instance_t **ret_instance, nova_error_t **error);
+	const struct lease_request *request, nova_instance_t **ret_instance, nova_error_t **error);
 /* Its VM stays until instance_leave(). NOVA_ELOST: it has been stopped. */
 int instance_enter(nova_instance_t *instance, nova_error_t **error);
 void instance_leave(nova_instance_t *instance);
@@ -139,7 +141,7 @@ struct invocation {
 	/* its token, and around it what is set before invocation_run() */
 	struct stop stop;
 	int fate; /* atomic */
-	struct lease_wish wish;
+	struct lease_request request;
 	struct lease lease;        /* the VM in it is there during the run only */
 	nova_instance_t *instance; /* NULL: none, or none yet */
 	uint64_t begin_ns, prepared_ns;

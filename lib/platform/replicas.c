@@ -23,7 +23,7 @@ static bool ask_pool(struct nova *nova, const struct function_record *record)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	CLEANUP(function_want_done) struct function_want w;
-	int code = function_want_init(&w, nova, record, &failure);
+	int code = function_want_init(&w, nova, record, NULL, &failure);
 	if (code == 0)
 		code = nova_pool_keep(nova->pool, &w.want, record->config.min_replicas, &failure);
 	if (code < 0)

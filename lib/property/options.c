@@ -4,7 +4,13 @@
 
 static size_t offset_in(const struct property *p, enum property_face face)
 {
-	return face == IN_REGISTER ? p->is.offset : face == IN_VM ? p->in_vm : p->in_init;
+	const size_t offsets[] = {
+		[IN_REGISTER] = p->is.offset,
+		[IN_VM] = p->in_vm,
+		[IN_INIT] = p->in_init,
+		[IN_INSTANCE] = p->in_instance,
+	};
+	return offsets[face];
 }
 
 #define FOR_EACH_IN(p, face)                                                                       \
@@ -112,6 +118,50 @@ int properties_import(
 	FOR_EACH_IN(p, face)
 	if (code == 0)
 		code = import(p, to, member(p, face, opts), error);
+	return code;
+}
+
+/* --- some of them --- */
+
+static bool is_given(const struct property *p, const void *at)
+{
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+	case NOVA_PROPERTY_CHOICE:
+		return *(const char *const *)at != NULL;
+	case NOVA_PROPERTY_LIST:
+		return list_in(at).count;
+	case NOVA_PROPERTY_U64:
+		return *(const uint64_t *)at;
+	default:
+		return *(const uint32_t *)at;
+	}
+}
+
+const char *properties_given(enum property_face face, const void *opts)
+{
+	FOR_EACH_IN(p, face)
+	if (is_given(p, member(p, face, opts)))
+		return p->is.name;
+	return NULL;
+}
+
+static int override(const struct property *p, void *config, const void *at, nova_error_t **error)
+{
+	if (p->is.type == NOVA_PROPERTY_TEXT)
+		free(STEAL(*property_text(p, config)));
+	else if (p->is.type == NOVA_PROPERTY_LIST)
+		text_list_done(property_list(p, config));
+	return import(p, config, at, error);
+}
+
+int properties_override(struct function_config *config, enum property_face face, const void *opts,
+	nova_error_t **error)
+{
+	int code = 0;
+	FOR_EACH_IN(p, face)
+	if (code == 0 && is_given(p, member(p, face, opts)))
+		code = override(p, config, member(p, face, opts), error);
 	return code;
 }
 

@@ -53,11 +53,12 @@ struct property {
 	nova_property is; /* what everybody may know of it; offset 0: only VMs have it */
 	bool of_machine;
 	size_t at; /* in struct function_config and, of_machine, in struct machine_config */
-	size_t in_vm, in_init; /* in nova_vm_opts and nova_vm_init_opts; 0: it is not there */
-	uint64_t least_of_vm;  /* where a machine without a function may have less; 0: not */
-	size_t most_bytes;     /* of a list: all entries together, each with one byte more */
-	const char *json;      /* where it stands in nova_function_to_json(): "limits.vcpus" */
-	const char *none;      /* of a text: what is shown for "" */
+	/* in nova_vm_opts, nova_vm_init_opts and nova_instance_opts; 0: it is not there */
+	size_t in_vm, in_init, in_instance;
+	uint64_t least_of_vm; /* where a machine without a function may have less; 0: not */
+	size_t most_bytes;    /* of a list: all entries together, each with one byte more */
+	const char *json;     /* where it stands in nova_function_to_json(): "limits.vcpus" */
+	const char *none;     /* of a text: what is shown for "" */
 	/* the version of the store's schema that brought its column; 0: none */
 	unsigned schema;
 	/* Of texts and lists: what else must be true; NULL: nothing. */
@@ -100,10 +101,16 @@ enum property_face {
 	IN_REGISTER, /* nova_function_opts */
 	IN_VM,       /* nova_vm_opts */
 	IN_INIT,     /* nova_vm_init_opts */
+	IN_INSTANCE, /* nova_instance_opts */
 };
 /* Copies what the options say into an empty config, and defaults for what they do not. On failure
  * (NOVA_EINVAL, NOVA_ENOMEM) what was copied is there. */
 int properties_import(struct function_config *to, enum property_face face, const void *opts,
+	nova_error_t **error);
+/* The name of the first of which the options say something, or NULL. */
+const char *properties_given(enum property_face face, const void *opts);
+/* Those take the place of what the config has; it keeps the others. */
+int properties_override(struct function_config *config, enum property_face face, const void *opts,
 	nova_error_t **error);
 /* Sets the members; texts and lists are those of the config. */
 void properties_export(const struct function_config *from, enum property_face face, void *opts);

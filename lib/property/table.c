@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <nova/function.h>
+#include <nova/instance.h>
 
 #include "net/net.h"
 #include "property/property.h"
@@ -18,8 +19,9 @@ static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", 
 #define OF_MACHINE(member)                                                                         \
 	.of_machine = true, .at = offsetof(struct function_config, machine.member),                \
 	.in_vm = offsetof(nova_vm_opts, member)
-#define OF_FUNCTION(member)  .at = offsetof(struct function_config, member)
-#define ALSO_IN_INIT(member) .in_init = offsetof(nova_vm_init_opts, member)
+#define OF_FUNCTION(member)      .at = offsetof(struct function_config, member)
+#define ALSO_IN_INIT(member)     .in_init = offsetof(nova_vm_init_opts, member)
+#define ALSO_IN_INSTANCE(member) .in_instance = offsetof(nova_instance_opts, member)
 
 /* clang-format off */
 const struct property properties[] = {
@@ -42,7 +44,8 @@ const struct property properties[] = {
 			.least = 64, .most = 65536, .standard = MEMORY_MB_STANDARD, .since = "0.1",
 			.label = "Memory", .option = "memory", .letter = "m", .value = "MB",
 			.help = "memory of the VM (python: from 96)" },
-		OF_MACHINE(memory_mb), .least_of_vm = 32, .json = "memory_mb", .schema = 1,
+		OF_MACHINE(memory_mb), ALSO_IN_INSTANCE(memory_mb), .least_of_vm = 32,
+		.json = "memory_mb", .schema = 1,
 	}, {
 		.is = { PUBLIC(timeout_s), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_SECONDS,
 			.least = 1, .most = 86400, .standard = 30, .since = "0.1",
@@ -63,7 +66,7 @@ const struct property properties[] = {
 			.least = 1, .most = 32, .standard = 1, .since = "0.1",
 			.label = "vCPUs", .option = "vcpus", .letter = "", .value = "N",
 			.help = "processors of the VM" },
-		OF_MACHINE(vcpus), .json = "limits.vcpus", .schema = 1,
+		OF_MACHINE(vcpus), ALSO_IN_INSTANCE(vcpus), .json = "limits.vcpus", .schema = 1,
 	}, {
 		.is = { PUBLIC(min_replicas), .type = NOVA_PROPERTY_U32,
 			.least = 0, .most = 1000, .standard = 0, .since = "0.1",

@@ -53,7 +53,7 @@ static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 	struct function_record stored_soon = *record;
 	stored_soon.id = (char *)"check";
 	stored_soon.version = 1;
-	int code = function_vm_init(&f, registry, &stored_soon, error);
+	int code = function_vm_init(&f, registry, &stored_soon, NULL, error);
 	if (code < 0)
 		return code;
 	f.vm.code_disk = trial->disk;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include <nova/function.h>
+#include <nova/instance.h>
 
 #include "host/host.h"
 #include "store/store.h"
@@ -130,14 +131,18 @@ char *registry_disk_path(const struct registry *registry, const char *code_hash)
 /* What a VM of a function is started with, and given. Points into itself and into the record: does
  * not move, and the record stays. */
 struct function_vm {
+	const struct function_config *config; /* the function's, or this one */
+	struct function_config own;
 	char *disk;
 	char *facts[2];   /* variables that tell a function of itself */
 	const char **env; /* these, and the function's own */
 	nova_vm_opts vm;
 	nova_vm_init_opts init;
 };
+/* `machine`: what it has instead of what the function's have; NULL: nothing. */
 int function_vm_init(struct function_vm *ret_vm, const struct registry *registry,
-	const struct function_record *record, nova_error_t **error);
+	const struct function_record *record, const nova_instance_opts *machine,
+	nova_error_t **error);
 void function_vm_done(struct function_vm *vm);
 
 #endif

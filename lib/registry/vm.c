@@ -32,11 +32,26 @@ static int function_env(struct function_vm *f, const struct function_record *r)
 	return 0;
 }
 
+static int choose_config(struct function_vm *f, const struct function_config *config,
+	const nova_instance_opts *machine, nova_error_t **error)
+{
+	f->config = config;
+	if (!machine || !properties_given(IN_INSTANCE, machine))
+		return 0;
+	f->config = &f->own;
+	return function_config_copy(&f->own, config) < 0 ?
+		       nova_oom(error) :
+		       properties_override(&f->own, IN_INSTANCE, machine, error);
+}
+
 int function_vm_init(struct function_vm *f, const struct registry *registry,
-	const struct function_record *r, nova_error_t **error)
+	const struct function_record *r, const nova_instance_opts *machine, nova_error_t **error)
 {
 	const struct runtime *runtime = runtime_find(r->config.runtime);
 	memset(f, 0, sizeof(*f));
+	int code = choose_config(f, &r->config, machine, error);
+	if (code < 0)
+		return code;
 	if (!runtime)
 		return nova_fail(error, NOVA_ECORRUPT,
 			"function '%s' has the runtime '%s', which this libnova does not know",
@@ -45,12 +60,12 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 	if (!f->disk)
 		return nova_oom(error);
 	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
-	properties_export(&r->config, IN_VM, &f->vm);
+	properties_export(f->config, IN_VM, &f->vm);
 	f->vm.rootfs = runtime->image;
 	f->vm.code_disk = f->disk;
 	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	properties_export(&r->config, IN_INIT, &f->init);
-	f->init.timeout_ms = import_limit_s(&r->config) * 1000u;
+	properties_export(f->config, IN_INIT, &f->init);
+	f->init.timeout_ms = import_limit_s(f->config) * 1000u;
 	return function_env(f, r) < 0 ? nova_oom(error) : 0;
 }
 
@@ -60,5 +75,6 @@ void function_vm_done(struct function_vm *f)
 		free(f->facts[i]);
 	free(f->env);
 	free(f->disk);
+	function_config_done(&f->own);
 	memset(f, 0, sizeof(*f));
 }
