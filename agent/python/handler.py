@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Where the function's code is, what in it is called, and how; and what is said when that fails.
 
-Goes in front of worker.py, in the same program. What is needed only while the function is imported is imported then.
+Goes in front of worker.py, in the same program. What is needed only while the function is imported
+is imported then.
 """
 import os
 import sys
 
 ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to import
-AUTOMATIC = ("handler", "lambda_handler")  # where no handler was named: the first that the module defines
+# Where no handler was named: the first that the module defines.
+AUTOMATIC = ("handler", "lambda_handler")
 DEEPEST = 20  # modules that import each other's names by *
-IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR, TAKES_MORE = 0x20, 0x80, 0x200, 0x04  # of code objects
+# Of code objects.
+IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR, TAKES_MORE = 0x20, 0x80, 0x200, 0x04
 
 
 class NoHandler(Exception):
-    """What was named is not there, or nothing that can be called. Its text says all: no traceback."""
+    """What was named is not there, or cannot be called. Its text says all: no traceback."""
 
 
 # --- what a module defines, without running it ---
@@ -52,7 +55,9 @@ def bound_by(node, directory, depth):
         names = targets_of(getattr(node, "targets", None) or getattr(node, "target", []))
     else:
         names = targets_of([item.optional_vars for item in getattr(node, "items", [])])
-    parts = ["orelse"] if is_main_part(node) else ["body", "orelse", "finalbody", "handlers", "cases"]
+    parts = ["orelse"]
+    if not is_main_part(node):
+        parts = ["body", "orelse", "finalbody", "handlers", "cases"]
     for part in parts:
         for inner in getattr(node, part, None) or []:
             names += bound_by(inner, directory, depth)
@@ -102,11 +107,13 @@ def from_library(name, directory):
 
 
 def import_handler(path, module, name, directory):
-    """The module of that name in the code's directory; `path` where the code is one file, whatever that is called."""
+    """The module of that name in the code's directory; `path` where the code is one file."""
     if path == module_file(directory, module) and module not in sys.modules:
         return from_library("importlib", directory).import_module(module)
-    machinery, util = from_library("importlib.machinery", directory), from_library("importlib.util", directory)
-    spec = util.spec_from_file_location(module, path, loader=machinery.SourceFileLoader(module, path))
+    machinery = from_library("importlib.machinery", directory)
+    util = from_library("importlib.util", directory)
+    loader = machinery.SourceFileLoader(module, path)
+    spec = util.spec_from_file_location(module, path, loader=loader)
     loaded = util.module_from_spec(spec)
     sys.modules[module] = loaded
     loaded.__spec__.loader.exec_module(loaded)
@@ -118,25 +125,32 @@ def find_function(module, path, name, directory):
     if function is None and not hasattr(module, name):
         raise NoHandler(f"there is no '{name}' in {path}{did_you_mean(module, name, directory)}")
     if not callable(function):
-        raise NoHandler(f"the handler '{name}' in {path} is no function: it is of type {type(function).__name__}")
+        raise NoHandler(f"the handler '{name}' in {path} is no function: "
+                        f"it is of type {type(function).__name__}")
     if code_of(function)[1] & (IS_GENERATOR | IS_ASYNC_GENERATOR):
-        raise NoHandler(f"the handler '{name}' in {path} is a generator, as it has a yield in it: have it return a value, such as a list")
+        raise NoHandler(f"the handler '{name}' in {path} is a generator, as it has a yield in it: "
+                        "have it return a value, such as a list")
     return function
 
 
 def did_you_mean(module, name, directory):
-    mine = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+    mine = [key for key, value in vars(module).items()
+            if callable(value) and not key.startswith("_")
             and getattr(value, "__module__", None) == module.__name__]
-    near = from_library("difflib", directory).get_close_matches(name, mine, 1, 0.6) or [key for key in AUTOMATIC if key in mine]
+    near = from_library("difflib", directory).get_close_matches(name, mine, 1, 0.6)
+    near = near or [key for key in AUTOMATIC if key in mine]
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; there are {', '.join(sorted(mine)[:8])}" if mine else ", and no other function either"
+    if mine:
+        return f"; there are {', '.join(sorted(mine)[:8])}"
+    return ", and no other function either"
 
 
 # --- calling it ---
 
 def code_of(function, bound=0, named=()):
-    """(names of positional parameters that are free, flags) of what a call runs in the end; (None, 0) if that is not Python."""
+    """(names of positional parameters that are free, flags) of what a call runs in the end;
+    (None, 0) if that is not Python."""
     kind = type(function)
     code = getattr(function, "__code__", None)
     if kind.__name__ == "partial" and hasattr(function, "func"):
@@ -144,7 +158,10 @@ def code_of(function, bound=0, named=()):
     if hasattr(function, "__func__"):
         return code_of(function.__func__, bound + 1, named)
     if code is None:
-        call = getattr(kind, "__call__", None) if not isinstance(function, type) else getattr(function, "__init__", None)
+        if isinstance(function, type):
+            call = getattr(function, "__init__", None)
+        else:
+            call = getattr(kind, "__call__", None)
         return code_of(call, bound + 1, named) if hasattr(call, "__code__") else (None, 0)
     free = code.co_varnames[:code.co_argcount][bound:]
     for at, parameter in enumerate(free):
@@ -159,13 +176,15 @@ def how_to_call(function):
     if free is None:
         return 1
     if len(free) < 2 and flags & TAKES_MORE:
-        behind = getattr(function, "__wrapped__", None)  # by functools.wraps: what it takes is what it is passed
+        # By functools.wraps: what it takes is what it is passed.
+        behind = getattr(function, "__wrapped__", None)
         return max(how_to_call(behind), len(free)) if behind is not None else 2
     return min(len(free), 2)
 
 
 class Context:
-    """Second argument of a handler that takes two. The names are those of AWS Lambda's; request_id and timeout_ms are ours."""
+    """Second argument of a handler that takes two. The names are those of AWS Lambda's; request_id
+    and timeout_ms are ours."""
 
     identity = client_context = None
 
@@ -197,7 +216,8 @@ def describe(error):
 
 
 def places(error, directory):
-    """Where in the function's code it happened, the innermost first: "lib/b.py, line 3; main.py, line 1"."""
+    """Where in the function's code it happened, the innermost first: "lib/b.py, line 3; main.py,
+    line 1"."""
     found = []
     trace = error.__traceback__
     while trace is not None:
@@ -207,7 +227,8 @@ def places(error, directory):
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.filename:
         name = error.filename
-        found.append(f"{name[len(directory) + 1:] if name.startswith(directory + '/') else name}, line {error.lineno}")
+        short = name[len(directory) + 1:] if name.startswith(directory + "/") else name
+        found.append(f"{short}, line {error.lineno}")
     return "; ".join(list(dict.fromkeys(reversed(found)))[:6])
 
 

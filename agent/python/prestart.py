@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""An interpreter that has read all it needs, and waits to be told whose it is; blank.c describes the message.
+"""An interpreter that has read all it needs, and waits to be told whose it is; prestart.c describes
+the message.
 
-The program of the warm interpreter (worker.py) comes on stdin. It is run here as if it had been started with that function.
+The program of the warm interpreter (worker.py) comes on stdin. It is run here as if it had been
+started with that function.
 """
 import _socket
 import gc
@@ -40,4 +42,5 @@ def wait(program):
     return program
 
 
-exec(wait(compile(open(0, "rb", closefd=False).read(), "<string>", "exec")), {"__name__": "__main__", "__builtins__": __builtins__})
+exec(wait(compile(open(0, "rb", closefd=False).read(), "<string>", "exec")),
+     {"__name__": "__main__", "__builtins__": __builtins__})

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Randomness in the warm interpreter, which is copied: by fork() for each request, and with its whole machine into clones.
+"""Randomness in the warm interpreter, which is copied: by fork() for each request, and with its
+whole machine into clones.
 
-Whatever was seeded from entropy is seeded anew in each copy; what the function seeded on purpose keeps its stream. Which of
-the two it is, is noted when the seeding happens. What an import got from a generator for secrets cannot be told from any
-other value later: it is reported, and such a function's templates are made without it. Goes in front of worker.py.
+Whatever was seeded from entropy is seeded anew in each copy; what the function seeded on purpose
+keeps its stream. Which of the two it is, is noted when the seeding happens. What an import got from
+a generator for secrets cannot be told from any other value later: it is reported, and such a
+function's templates are made without it. Goes in front of worker.py.
 
-Nothing is imported here for its own sake: the library's modules are looked at when the function imports them, if it does.
+Nothing is imported here for its own sake: the library's modules are looked at when the function
+imports them, if it does.
 """
 import _weakref
 import builtins
@@ -58,7 +61,8 @@ def remember(notes, value):
 
 
 class Imports:
-    """A finder that finds nothing, but sees to it that some modules are looked at as soon as they have run."""
+    """A finder that finds nothing, but sees to it that some modules are looked at as soon as they
+    have run."""
 
     def __init__(self, looks):
         self.looks = looks
@@ -116,10 +120,12 @@ class Draws:
     @staticmethod
     def is_device(path=None, *_, **named):
         path = named.get("file", path)
-        return isinstance(path, (str, bytes, os.PathLike)) and os.fsencode(path) in (b"/dev/urandom", b"/dev/random")
+        devices = (b"/dev/urandom", b"/dev/random")
+        return isinstance(path, (str, bytes, os.PathLike)) and os.fsencode(path) in devices
 
     def rest(self):
-        """The import is over. Who has taken one of the functions by its name keeps it: it only passes on now."""
+        """The import is over. Who has taken one of the functions by its name keeps it: it only
+        passes on now."""
         self.watching = False
         for module, name, wrapper, function in self.wrapped:
             if getattr(module, name, None) is wrapper:
@@ -160,7 +166,8 @@ class Draws:
 
 
 class Python:
-    """Instances of random.Random and of what is derived from it, the one behind the functions of the module among them."""
+    """Instances of random.Random and of what is derived from it, the one behind the functions of
+    the module among them."""
 
     def __init__(self):
         self.entropic = {}  # id -> weak reference, of those that were seeded from entropy last
@@ -188,8 +195,11 @@ class Python:
             note(self, hash(tuple(state[1])) in states)
         note, entropic, states = self.note, self.entropic, self.states
         self.seed = seed
-        kind.seed, kind.getstate, kind.setstate = like(seed_and_note, seed), like(getstate_and_note, getstate), like(setstate_and_note, setstate)
-        module.seed, module.getstate, module.setstate = hidden.seed, hidden.getstate, hidden.setstate
+        kind.seed = like(seed_and_note, seed)
+        kind.getstate = like(getstate_and_note, getstate)
+        kind.setstate = like(setstate_and_note, setstate)
+        module.seed, module.getstate = hidden.seed, hidden.getstate
+        module.setstate = hidden.setstate
         self.note(hidden, True)
 
     def note(self, generator, from_entropy):
@@ -208,11 +218,14 @@ class Python:
 
 
 class Numpy:
-    """Bit generators and seed sequences of numpy. They know their entropy; numpy's own draws of it are noted here."""
+    """Bit generators and seed sequences of numpy. They know their entropy; numpy's own draws of it
+    are noted here."""
 
     def __init__(self):
         self.entropies, self.most = set(), MOST_NOTES
-        self.chosen = {}  # id of the bit generator behind numpy's functions -> whether entropy seeded it, where it does not know
+        # id of the bit generator behind numpy's functions -> whether entropy seeded it, where it
+        # does not know
+        self.chosen = {}
         self.states = {}
         self.sequences, self.generators = [], []  # that will not be found any more
 
@@ -228,7 +241,8 @@ class Numpy:
 
     def note(self, value):
         if len(self.entropies) >= self.most:  # most are of generators that are gone
-            self.entropies &= {one.entropy for one in self.sequences + self.find()[0] if self.is_noted(one)}
+            known = self.sequences + self.find()[0]
+            self.entropies &= {one.entropy for one in known if self.is_noted(one)}
             self.most = max(MOST_NOTES, 2 * len(self.entropies))
         self.entropies.add(value)
 
@@ -254,7 +268,9 @@ class Numpy:
         def set_state_and_note(state):
             set_state(state)
             self.chosen[id(hidden)] = self.key(hidden) in self.states
-        for name, function, model in (("seed", seed_and_note, seed), ("get_state", get_state_and_note, get_state), ("set_state", set_state_and_note, set_state)):
+        for name, function, model in (("seed", seed_and_note, seed),
+                                      ("get_state", get_state_and_note, get_state),
+                                      ("set_state", set_state_and_note, set_state)):
             like(function, model)
             setattr(module, name, function)
             setattr(module.mtrand, name, function)
@@ -270,7 +286,9 @@ class Numpy:
     @staticmethod
     def kinds():
         module = sys.modules.get("numpy.random.bit_generator")
-        return (module.SeedSequence, module.BitGenerator) if hasattr(module, "BitGenerator") else (None, None)
+        if hasattr(module, "BitGenerator"):
+            return module.SeedSequence, module.BitGenerator
+        return None, None
 
     def find(self):
         """Those that live and are not known yet. Slow: it looks at all objects."""
@@ -278,7 +296,8 @@ class Numpy:
         if sequence is None:
             return [], []
         found = [one for one in gc.get_objects() if issubclass(type(one), (sequence, generator))]
-        return [one for one in found if isinstance(one, sequence)], [one for one in found if isinstance(one, generator)]
+        return ([one for one in found if isinstance(one, sequence)],
+                [one for one in found if isinstance(one, generator)])
 
     def settle(self):
         """Before all that there is gets out of the collector's sight, and into every fork."""
@@ -291,9 +310,10 @@ class Numpy:
         sequences, generators = sequences + self.sequences, generators + self.generators
         if not generators and not sequences:
             return
-        generators = [one for one in {id(one): one for one in generators}.values() if self.is_entropic(one) and not self.was_set(one)]
-        sequences = {id(one): one for one in sequences + [getattr(one, "_seed_seq", None) for one in generators]}.values()
-        self.renew_sequences(sequences)
+        generators = [one for one in {id(one): one for one in generators}.values()
+                      if self.is_entropic(one) and not self.was_set(one)]
+        sequences = sequences + [getattr(one, "_seed_seq", None) for one in generators]
+        self.renew_sequences({id(one): one for one in sequences}.values())
         for one in generators:
             own = getattr(one, "_seed_seq", None)
             one.state = (type(one)(own) if own is not None else type(one)()).state
@@ -307,31 +327,38 @@ class Numpy:
             old = one.entropy
             if old not in new:
                 new[old] = int.from_bytes(entropy(SEED), "big")
-            one.__init__(new[old], spawn_key=one.spawn_key, pool_size=one.pool_size, n_children_spawned=one.n_children_spawned)
+            one.__init__(new[old], spawn_key=one.spawn_key, pool_size=one.pool_size,
+                         n_children_spawned=one.n_children_spawned)
         self.entropies.difference_update(new)
         self.entropies.update(new.values())
 
     @staticmethod
     def was_set(generator):
-        """Its state was set by hand, as far as that shows: the increment of a PCG64 is its seed's for ever."""
+        """Its state was set by hand, as far as that shows: the increment of a PCG64 is its seed's
+        for ever."""
         state = generator.state["state"]
         own = getattr(generator, "_seed_seq", None)
-        return own is not None and "inc" in state and type(generator)(own).state["state"]["inc"] != state["inc"]
+        if own is None or "inc" not in state:
+            return False
+        return type(generator)(own).state["state"]["inc"] != state["inc"]
 
 
 class Forks:
-    """What was registered by os.register_at_fork(): a clone of a machine is a copy too, but there is no fork in it."""
+    """What was registered by os.register_at_fork(): a clone of a machine is a copy too, but there
+    is no fork in it."""
 
     def __init__(self):
         self.for_request = False  # the fork that is made now, and not by the function
         self.before, self.after = [], []
         register = getattr(os, "register_at_fork", None)
         if register is not None:
-            os.register_at_fork = like(lambda **hooks: self.register(register, sys._getframe(1).f_code.co_filename, hooks), register)
+            os.register_at_fork = like(lambda **hooks: self.register(
+                register, sys._getframe(1).f_code.co_filename, hooks), register)
 
     def register(self, register, path, hooks):
         after = hooks.get("after_in_child")
-        if path == LIBRARY + "random.py":  # seeds, whoever had seeded before: what is renewed in a request is our affair
+        # It seeds, whoever had seeded before: what is renewed in a request is our affair.
+        if path == LIBRARY + "random.py":
             hooks["after_in_child"] = lambda: None if self.for_request else after()
         register(**hooks)
         if after is not None and not is_librarys(path):
@@ -355,7 +382,8 @@ class Library:
 
     @staticmethod
     def renew_ids(uuid):
-        """libuuid keeps clock sequence and node where nobody can reach them: what it makes gets others."""
+        """libuuid keeps clock sequence and node where nobody can reach them: what it makes gets
+        others."""
         generate = getattr(uuid._generate_time_safe, "of_libuuid", uuid._generate_time_safe)
         mine = bytearray(entropy(8))
         mine[0] = mine[0] & 0x3f | 0x80
@@ -370,12 +398,15 @@ class Library:
 
     @staticmethod
     def renew_openssl():
-        """Adding to it makes OpenSSL's generator read the kernel's again, and those of all threads follow."""
+        """Adding to it makes OpenSSL's generator read the kernel's again, and those of all threads
+        follow."""
         ssl = sys.modules.get("_ssl")
         if ssl is not None:
             ssl.RAND_add(entropy(SEED), 0.0)
         names = "cryptography.hazmat.bindings._"
-        own = sys.modules.get(names + "openssl") or getattr(sys.modules.get(names + "rust"), "_openssl", None)  # it may bring its own OpenSSL
+        # It may bring its own OpenSSL.
+        own = sys.modules.get(names + "openssl")
+        own = own or getattr(sys.modules.get(names + "rust"), "_openssl", None)
         if own is not None:
             own.lib.RAND_add(entropy(SEED), SEED, 0.0)
 
@@ -397,7 +428,8 @@ class Randomness:
     def __init__(self, directory):
         self.draws, self.python, self.numpy = Draws(directory), Python(), Numpy()
         self.forks = Forks()
-        looks = {"random": self.python.look, "ssl": self.look_at_ssl, "numpy.random.bit_generator": self.numpy.look,
+        looks = {"random": self.python.look, "ssl": self.look_at_ssl,
+                 "numpy.random.bit_generator": self.numpy.look,
                  "numpy.random": self.numpy.look_at_functions}
         for name in [name for name in looks if name in sys.modules]:
             look_at(sys.modules[name], looks[name])
@@ -409,7 +441,8 @@ class Randomness:
             self.draws.wrap(module, "RAND_bytes")
 
     def imported(self):
-        """The function is there. The first of its draws that cannot be taken back, as a text; "": none."""
+        """The function is there. The first of its draws that cannot be taken back, as a text; "":
+        none."""
         self.draws.rest()
         return self.draws.first
 
@@ -418,7 +451,8 @@ class Randomness:
             self.numpy.settle()
 
     def renew(self, forked=False):
-        """Before the function draws, in what may be a copy. `forked`: it is one by fork(), which OpenSSL sees by itself."""
+        """Before the function draws, in what may be a copy. `forked`: it is one by fork(), which
+        OpenSSL sees by itself."""
         self.python.renew()
         if loaded("uuid") is not None:
             look_at(sys.modules["uuid"], Library.renew_ids)
@@ -437,4 +471,5 @@ class Randomness:
         try:
             self.numpy.renew(everything)
         except Exception as error:  # a version that has changed inside
-            print(f"nova: numpy's generators are as they were before the copy: {error!r}", file=sys.stderr)
+            print(f"nova: numpy's generators are as they were before the copy: {error!r}",
+                  file=sys.stderr)

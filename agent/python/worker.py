@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The warm interpreter: imports the function once, then answers each request in a fork of itself, or in place if the module says so.
+"""The warm interpreter: imports the function once, then answers each request in a fork of itself,
+or in place if the module says so.
 
-Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY MODULES`; warm.c describes the messages. reseed.py
-and handler.py stand in front of this file, in the same program. All that the
-hot path needs is imported here, before the first request. A handler runs in a child only, so what it breaks is its own.
+Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY MODULES`; messages.c and
+handover.c describe the messages. reseed.py and handler.py stand in front of this file, in the same
+program. All that the hot path needs is imported here, before the first request. A handler runs in a
+child only, so what it breaks is its own.
 """
 import _io
 import _socket
@@ -27,7 +29,8 @@ BUFFERED = (_io.TextIOWrapper, _io.BufferedWriter, _io.BufferedRandom)
 
 
 def print_traceback(error, directory):
-    """As the interpreter would, without our own frames. Written in C, so nothing has to be imported for it."""
+    """As the interpreter would, without our own frames. Written in C, so nothing has to be imported
+    for it."""
     trace = first = error.__traceback__
     while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(directory + "/"):
         trace = trace.tb_next
@@ -55,7 +58,8 @@ def open_files():
 
 
 class Hooks:
-    """Module `nova`, for functions that have none of that name: declares what snapshots are to be told to."""
+    """Module `nova`, for functions that have none of that name: declares what snapshots are to be
+    told to."""
 
     before, after = [], []
 
@@ -71,7 +75,8 @@ class Hooks:
 
     @staticmethod
     def in_place(function):
-        """For a handler that may be called in the interpreter itself, one call after the other, without a fork."""
+        """For a handler that may be called in the interpreter itself, one call after the other,
+        without a fork."""
         function.__nova_in_place__ = True
         return function
 
@@ -101,8 +106,9 @@ class Worker:
     def __init__(self, sock, path, module, name, directory, modules):
         self.sock = _socket.socket(fileno=sock)
         self.path, self.module, self.name, self.directory = path, module, name, directory
-        self.modules = modules  # a directory in which code that is one file has the name of its module
-        self.me = os.getpid()   # of who answers: not what the function has forked
+        # A directory in which code that is one file has the name of its module.
+        self.modules = modules
+        self.me = os.getpid()  # of who answers: not what the function has forked
         self.files = []
         self.function = self.code = None
         self.running = {}  # forks that have not ended, and the requests that they are for
@@ -112,18 +118,22 @@ class Worker:
         self.in_place = self.by_lines = False
         self.serving = False  # in place
         self.randomness = Randomness(directory)
-        self.room = memoryview(bytearray(ROOM))  # of which a fork needs only the pages that it writes to
+        # A fork needs only those of its pages that it writes to.
+        self.room = memoryview(bytearray(ROOM))
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
         self.scan = json.JSONDecoder().scan_once
         self.encode = self.encoder()
 
     @staticmethod
     def encoder():
-        """As json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode, but made once instead of for each value."""
+        """As json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode, but made once instead of
+        for each value."""
         plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
         try:
             open_now = {}  # lists and objects that are being written: one within itself has no JSON
-            chunks = json.encoder.c_make_encoder(open_now, plain.default, json.encoder.encode_basestring, None, ": ", ", ", False, False, False)
+            chunks = json.encoder.c_make_encoder(
+                open_now, plain.default, json.encoder.encode_basestring, None, ": ", ", ",
+                False, False, False)
             if "".join(chunks({"a": [1, "b"]}, 0)) != '{"a": [1, "b"]}':
                 return plain.encode
         except Exception:  # another interpreter, with another module
@@ -150,13 +160,17 @@ class Worker:
                 self.code = compile(tree, self.path, "exec", dont_inherit=True)
                 return
         module = import_handler(self.path, self.module, self.name, self.directory)
-        self.function = find_function(module, os.path.relpath(self.path, self.directory), self.name, self.directory)
+        self.function = find_function(module, self.short_path(), self.name, self.directory)
         Hooks.by_name(module)
         self.count = how_to_call(self.function)
-        self.in_place = bool(getattr(self.function, "__nova_in_place__", False) or module.__dict__.get("__nova_in_place__")
+        self.in_place = bool(getattr(self.function, "__nova_in_place__", False)
+                             or module.__dict__.get("__nova_in_place__")
                              or os.environ.get("NOVA_IN_PLACE") == "1")
         if code_of(self.function)[1] & IS_COROUTINE:
             from_library("asyncio", self.directory)  # now rather than in each request
+
+    def short_path(self):
+        return os.path.relpath(self.path, self.directory)
 
     def start(self):
         try:
@@ -166,7 +180,7 @@ class Worker:
         except BaseException as error:
             print_traceback(error, self.directory)
             flush()
-            self.refuse(f"{os.path.relpath(self.path, self.directory)} cannot be imported: {tell(error, self.directory)}")
+            self.refuse(f"{self.short_path()} cannot be imported: {tell(error, self.directory)}")
         draws = self.randomness.imported()
         flush()
         self.sigchld = signal.signal(signal.SIGCHLD, self.reap)
@@ -176,8 +190,9 @@ class Worker:
         del self.environ[b"NOVA_REQUEST_ID"]
         os.unsetenv("NOVA_REQUEST_ID")
         self.settle()
-        hooks = (b"b" if Hooks.before else b"") + (b"a" if Hooks.after else b"") + (b"p" if self.in_place else b"")
-        fields = [b"Rhandler" if self.function else b"Rscript", hooks, draws.encode("utf-8", "replace")[:400], self.name.encode()]
+        letters = b"b" * bool(Hooks.before) + b"a" * bool(Hooks.after) + b"p" * self.in_place
+        fields = [b"Rhandler" if self.function else b"Rscript", letters,
+                  draws.encode("utf-8", "replace")[:400], self.name.encode()]
         self.sock.send(b"\0".join(fields))
 
     def refuse(self, text):
@@ -188,8 +203,9 @@ class Worker:
         """What there is now stays, in all forks: the collector need not write to it."""
         gc.collect()
         self.randomness.settle()
-        self.files = [file for file in (one() for one in self.files) if file is not None] + open_files()
-        self.files = [_weakref.ref(file) for file in self.files]
+        files = [file for file in (one() for one in self.files) if file is not None]
+        self.files = [_weakref.ref(file) for file in files + open_files()]
+        del files
         if hasattr(gc, "freeze"):
             gc.freeze()
 
@@ -201,15 +217,17 @@ class Worker:
         except BaseException as error:
             print_traceback(error, self.directory)
             flush()
-            self.say(b"F" + tell(error, self.directory)[:400].encode("utf-8", "replace").replace(b"\0", b" "))
+            text = tell(error, self.directory)[:400].encode("utf-8", "replace")
+            self.say(b"F" + text.replace(b"\0", b" "))
             os._exit(1)
         flush()
         self.settle()
         self.say(b"D")
 
     def reap(self, *_):
-        """Only forks for requests: others are waited for by who has made them, such as a hook. It is the handler of a signal,
-        too, which may come in the middle of it: then it only begins anew."""
+        """Only forks for requests: others are waited for by who has made them, such as a hook. It
+        is the handler of a signal, too, which may come in the middle of it: then it only begins
+        anew."""
         self.signals += 1
         while not self.reaping:
             self.reaping = True
@@ -263,10 +281,12 @@ class Worker:
     @staticmethod
     def descriptors(control):
         data = control[0][2]
-        return [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) // 4 * 4, 4)]
+        whole = len(data) // 4 * 4
+        return [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, whole, 4)]
 
     def serve_in_place(self, fds):
-        """One request after the other, in this process. What it changes stays; what it leaves behind is its own affair."""
+        """One request after the other, in this process. What it changes stays; what it leaves
+        behind is its own affair."""
         os.dup2(fds[0], 1)
         os.dup2(fds[1], 2)
         os.close(fds[0])
@@ -345,7 +365,8 @@ class Worker:
         os._exit(0)
 
     def look(self, talk):
-        """The request, if it is there already: then there is nothing to prepare for. -1: not yet."""
+        """The request, if it is there already: then there is nothing to prepare for. -1: not
+        yet."""
         os.set_blocking(talk, False)
         try:
             return os.readv(talk, (self.room,))
@@ -375,11 +396,14 @@ class Worker:
             self.end_as_child(kind, value)
         if not self.serving:
             self.flush_files()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource and not self.serving else 0
+        peak = 0
+        if resource and not self.serving:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return self.head(kind, value, peak) + value
 
     def end_as_child(self, kind, value):
-        """The function has forked, and this is not the one that was asked: it ends as it would in any program."""
+        """The function has forked, and this is not the one that was asked: it ends as it would in
+        any program."""
         self.flush_files()
         os._exit(int(value) if kind == b"X" else kind == b"E")
 
@@ -393,7 +417,8 @@ class Worker:
                 pass
 
     def rehearse(self):
-        """All that a request runs, but the function: its pages are then there, its symbols looked up, its code made fast."""
+        """All that a request runs, but the function: its pages are then there, its symbols looked
+        up, its code made fast."""
         function, count = self.function, self.count
         self.function, self.count = nothing, 1
         self.answer(-1, b"\0000\0\0\0{}")
@@ -403,7 +428,8 @@ class Worker:
         """Takes hold of what the function will use, so that its pages are this process's own."""
         function = getattr(self.function, "__func__", self.function)
         code = getattr(function, "__code__", None)
-        for things in (getattr(function, "__globals__", {}).values(), getattr(code, "co_consts", ()), getattr(code, "co_names", ())):
+        for things in (getattr(function, "__globals__", {}).values(),
+                       getattr(code, "co_consts", ()), getattr(code, "co_names", ())):
             for _ in things:
                 pass
 
@@ -443,7 +469,8 @@ class Worker:
             if self.count == 1:
                 value = self.function(event)
             else:
-                value = self.function(event, Context(request_id.decode(), int(timeout_ms), time.monotonic))
+                context = Context(request_id.decode(), int(timeout_ms), time.monotonic)
+                value = self.function(event, context)
         if hasattr(value, "__await__"):
             import asyncio
             value = asyncio.run(value)
@@ -454,9 +481,11 @@ class Worker:
             text = self.encode(value).encode()
         except UnicodeEncodeError as error:
             near = error.object[max(0, error.start - 20):error.end + 20]
-            raise ValueError(f"the handler's return value has text in it that is not Unicode, near {ascii(near)}") from None
+            raise ValueError("the handler's return value has text in it that is not Unicode, "
+                             f"near {ascii(near)}") from None
         except (TypeError, ValueError) as error:
-            raise type(error)(f"the handler's return value cannot be written as JSON: {error}") from None
+            raise type(error)("the handler's return value cannot be written as JSON: "
+                              f"{error}") from None
         except RecursionError:
             raise ValueError("the handler's return value is nested too deeply: "
                              f"{MAX_DEPTH} levels are the limit") from None

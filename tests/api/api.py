@@ -380,6 +380,13 @@ def no_line_of_c_is_longer_than_100_columns():
 
 
 @test
+def no_line_of_the_agents_python_is_longer_than_100_columns():
+    expect((f"{relative(path)}:{number}" for path in sources("agent", suffixes=(".py",))
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 100),
+           "lines of more than 100 columns")
+
+
+@test
 def only_the_rooms_that_meet_the_system_look_at_errno():
     allowed = re.compile(r"^(lib/base/|lib/keeper/|agent/)")
     found = {relative(path) for path in sources("lib", "tools", "examples")
