@@ -75,6 +75,9 @@ enum nova_feature {
 	NOVA_FEATURE_DISK_LIMITS = 1 << 6, /**< nova_vm_opts.disk_iops and .disk_bandwidth */
 	/** nova_vm_opts.net_rx_bandwidth and .net_tx_bandwidth */
 	NOVA_FEATURE_NET_LIMITS = 1 << 7,
+	NOVA_FEATURE_GUEST = 1 << 8, /**< boots a guest: kernel and root filesystem are needed */
+	/** clones of one booted guest get code disks of their own */
+	NOVA_FEATURE_LATE_CODE = 1 << 9,
 };
 
 /** What nova_engine_probe() found out about every engine. Immutable. */

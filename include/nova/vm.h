@@ -53,8 +53,8 @@ typedef struct nova_vm_opts {
 	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
 	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
 	uint32_t flags;           /**< no flags are defined: 0 */
-	/** most requests a second to the code disk; 0: no limit. Engines with
-	 * #NOVA_FEATURE_DISK_LIMITS, others ignore it */
+	/** most requests a second to the code disk; 0: no limit. An engine without
+	 * #NOVA_FEATURE_DISK_LIMITS refuses it (NOVA_ENOTSUP) */
 	uint64_t disk_iops;
 	/** most bytes a second from the code disk; 0: no limit. The same */
 	uint64_t disk_bandwidth;
@@ -62,8 +62,8 @@ typedef struct nova_vm_opts {
 	 * guest reaches this host and whatever it reaches, but no other guest (needs root; see
 	 * docs/network.md); NULL: "none" */
 	const char *network;
-	/** most bytes a second into the guest; 0: no limit. Without network it says nothing;
-	 * NOVA_ENOTSUP where the engine lacks #NOVA_FEATURE_NET_LIMITS */
+	/** most bytes a second into the guest; 0: no limit. Without network it says nothing. An
+	 * engine without #NOVA_FEATURE_NET_LIMITS refuses it (NOVA_ENOTSUP) */
 	uint64_t net_rx_bandwidth;
 	uint64_t net_tx_bandwidth; /**< most bytes a second out of the guest; the same */
 	/** ends the call; borrowed until it returns; NULL: nothing does */

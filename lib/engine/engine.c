@@ -13,6 +13,36 @@ const struct engine_ops *engine_find(const char *name)
 	return NULL;
 }
 
+/* ", ENGINE" for each that can do that; caller frees. NULL: out of memory. */
+static char *engines_with(uint32_t features)
+{
+	AUTO_BUF struct buf names = BUF_INIT(256);
+	for (size_t i = 0; all_engines[i]; i++)
+		if (engine_has(all_engines[i], features) &&
+			(buf_append_str(&names, names.len ? " or " : "") < 0 ||
+				buf_append_str(&names, all_engines[i]->name) < 0))
+			return NULL;
+	return buf_steal_str(&names);
+}
+
+int engine_check(
+	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error)
+{
+	FOR_EACH_PROPERTY(p)
+	{
+		if (!p->is.features || engine_has(ops, p->is.features) ||
+			property_number(p, config) == p->is.standard)
+			continue;
+		AUTO_FREE char *others = engines_with(p->is.features);
+		return !others ? nova_oom(error) :
+				 nova_fail(error, NOVA_ENOTSUP,
+					 "the engine %s does not support %s: leave it out, or use "
+					 "%s",
+					 ops->name, p->is.name, others);
+	}
+	return 0;
+}
+
 void engine_report_done(struct engine_report *report)
 {
 	free(report->binary);
@@ -20,6 +50,21 @@ void engine_report_done(struct engine_report *report)
 	free(report->reason);
 	free(report->advice);
 	memset(report, 0, sizeof(*report));
+}
+
+size_t machine_disks(const struct machine_config *config, struct machine_disk ret[MACHINE_DISKS])
+{
+	size_t count = 0;
+	if (config->rootfs)
+		ret[count++] = (struct machine_disk){ .name = "rootfs", .path = config->rootfs };
+	if (config->code_disk)
+		ret[count++] = (struct machine_disk){
+			.name = "code",
+			.path = config->code_disk,
+			.iops = config->disk_iops,
+			.bandwidth = config->disk_bandwidth,
+		};
+	return count;
 }
 
 struct machine *machine_new(const struct engine_ops *ops)

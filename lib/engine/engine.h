@@ -114,6 +114,16 @@ struct machine_spec {
 	const struct stop *stop; /* what may end that early; NULL: nothing */
 };
 
+/* A disk of a guest, which only reads it. */
+struct machine_disk {
+	const char *name; /* for the engine's own use, the same in every clone */
+	const char *path;
+	uint64_t iops, bandwidth; /* at most, a second; 0: no limit */
+};
+#define MACHINE_DISKS 2
+/* Those of a machine, in the order in which the guest has them; their number. */
+size_t machine_disks(const struct machine_config *config, struct machine_disk ret[MACHINE_DISKS]);
+
 struct machine {
 	char id[9];             /* of a shell: that it was started under. "": that of its VM */
 	struct process process; /* the VMM; what it has open ends with it */
@@ -134,12 +144,9 @@ struct pages;
 struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
-	bool needs_guest;    /* kernel, initramfs and root filesystem must be given */
-	bool network;        /* machines can have a network device, for machine.link */
-	bool net_limits;     /* and limits of its bandwidth */
-	/* a guest can let go of a disk before a snapshot, and take another in its place in a clone
-	 */
-	bool late_disks;
+	/* enum nova_feature: what it can do wherever it is usable; properties of machines that need
+	 * another one are refused */
+	uint32_t features;
 	const char *boot_timeout_key;
 	/* settings that name images instead of those in the image directory, if set; NULL: none */
 	const char *kernel_key, *rootfs_key, *rootfs_dir_key;
@@ -207,6 +214,13 @@ struct engine_ops {
 /* All engines, in the order in which `auto` prefers them; ends with NULL. */
 extern const struct engine_ops *const all_engines[];
 const struct engine_ops *engine_find(const char *name);
+static inline bool engine_has(const struct engine_ops *ops, uint32_t features)
+{
+	return (ops->features & features) == features;
+}
+/* NOVA_ENOTSUP, naming the property, for a machine that needs what the engine cannot do. */
+int engine_check(
+	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error);
 
 struct machine *machine_new(const struct engine_ops *ops); /* NULL: out of memory */
 /* Kills, waits, releases everything but the console text. Idempotent. */

@@ -39,7 +39,7 @@ static int find_guest(
 	const struct engine_ops *ops;
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
 	int code = host_choose_engine(registry->host, NULL, &ops, error);
-	if (code < 0 || !ops->needs_guest)
+	if (code < 0 || !engine_has(ops, NOVA_FEATURE_GUEST))
 		return code;
 	return vm_find_images(
 		registry->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);

@@ -195,6 +195,17 @@ static int store_locked(struct registry *registry, const nova_function_opts *o,
 	return store(registry, o, record, ret_former, error);
 }
 
+/* Whether what runs functions here can do what this one is to have. */
+static int engine_fits(
+	struct registry *registry, const struct machine_config *machine, nova_error_t **error)
+{
+	const struct engine_ops *ops;
+	if (!registry->host)
+		return 0; /* a store by itself */
+	int r = host_choose_engine(registry->host, NULL, &ops, error);
+	return r < 0 ? r : engine_check(ops, machine, error);
+}
+
 /* What can be told without building anything. */
 static int check_opts(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error)
@@ -207,6 +218,8 @@ static int check_opts(struct registry *registry, const nova_function_opts *o,
 	if (r == 0)
 		r = code_check(*ret_runtime, o, record->config.handler,
 			registry->host ? host_log(registry->host) : NULL, error);
+	if (r == 0)
+		r = engine_fits(registry, &record->config.machine, error);
 	if (r < 0)
 		return r;
 	if (fs_reserve_is_spent(registry->home))

@@ -222,7 +222,7 @@ static int make_in(
 static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = r->code_disk && r->ops->late_disks ?
+	int code = r->code_disk && engine_has(r->ops, NOVA_FEATURE_LATE_CODE) ?
 			   make_in(r, recipe_clone_runtime, ret, &failure) :
 			   NOVA_ENOTSUP;
 	if (code == 0)

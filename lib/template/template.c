@@ -31,7 +31,7 @@ static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 	int code = recipe_of_function(host, want, &r, error);
 	r.stop = stop;
 	r.deadline = deadline_in_ms(want->init->timeout_ms);
-	if (code == 0 && (!r.code_disk || !r.ops->late_disks))
+	if (code == 0 && (!r.code_disk || !engine_has(r.ops, NOVA_FEATURE_LATE_CODE)))
 		code = NOVA_ENOTSUP;
 	return code < 0 ? code : recipe_clone_runtime(&r, ret_vm, error);
 }

@@ -37,7 +37,8 @@ enum news deferred_news(const nova_vm_t *vm)
 {
 	if (vm->deferred.is_new)
 		return NEWS_IS_CLONE;
-	return vm->deferred.clock_stood && vm->ops->needs_guest ? NEWS_IS_LATE : NEWS_NONE;
+	return vm->deferred.clock_stood && engine_has(vm->ops, NOVA_FEATURE_GUEST) ? NEWS_IS_LATE :
+										     NEWS_NONE;
 }
 
 void deferred_told(nova_vm_t *vm)

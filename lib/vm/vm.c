@@ -64,26 +64,6 @@ static int import_opts(struct function_config *config, const nova_vm_opts *o, no
 	return code < 0 ? code : machine_config_check(&config->machine, NOVA_EINVAL, error);
 }
 
-/* A limit that would not be kept is refused, but one for a network that is not there says nothing.
- */
-static int check_network(
-	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error)
-{
-	if (config->network == NET_NONE)
-		return 0;
-	if (!ops->network)
-		return nova_fail(error, NOVA_ENOTSUP,
-			"the engine %s has no network devices: use qemu or firecracker, or the "
-			"network none",
-			ops->name);
-	if ((config->net_rx_bandwidth || config->net_tx_bandwidth) && !ops->net_limits)
-		return nova_fail(error, NOVA_ENOTSUP,
-			"the engine %s cannot limit the bandwidth of a network: set "
-			"net_rx_bandwidth and net_tx_bandwidth to 0, or use firecracker",
-			ops->name);
-	return 0;
-}
-
 static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs,
 	const struct stop *stop, nova_error_t **error)
 {
@@ -103,9 +83,9 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
 	begin = clock_ns();
 	code = vm_await_ready(vm, deadline, stop, error);
-	if (code == 0 && vm->ops->needs_guest)
+	if (code == 0 && engine_has(vm->ops, NOVA_FEATURE_GUEST))
 		code = vm_introduce_send(vm, error);
-	if (code == 0 && vm->ops->needs_guest)
+	if (code == 0 && engine_has(vm->ops, NOVA_FEATURE_GUEST))
 		code = vm_introduce_await(vm, deadline, stop, error);
 	vm->timing_us[NOVA_TIMING_BOOT] = us_since(begin);
 	return code;
@@ -116,7 +96,7 @@ static int find_images(nova_host_t *host, const struct engine_ops *ops,
 	struct machine_config *config, char **kernel, char **initramfs, nova_error_t **error)
 {
 	AUTO_FREE char *name = STEAL(config->rootfs);
-	if (!ops->needs_guest)
+	if (!engine_has(ops, NOVA_FEATURE_GUEST))
 		return 0;
 	return vm_find_images(
 		host, ops, name ? name : "base", kernel, initramfs, &config->rootfs, error);
@@ -128,7 +108,7 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 {
 	AUTO_FREE char *kernel = NULL, *initramfs = NULL;
 	nova_vm_t *vm = NULL;
-	int code = check_network(ops, config, error);
+	int code = engine_check(ops, config, error);
 	if (code == 0)
 		code = find_images(host, ops, config, &kernel, &initramfs, error);
 	if (code == 0)

@@ -40,8 +40,8 @@ CIRCLES = {
         "config.c yaml.c",
     ],
     "lib/engine": [
-        "engine.c firecracker/firecracker.c firecracker/snapshot.c qemu/accel.c qemu/probe.c qemu/qemu.c "
-        "qemu/snapshot.c",
+        "engine.c firecracker/firecracker.c firecracker/probe.c firecracker/snapshot.c qemu/accel.c "
+        "qemu/command.c qemu/probe.c qemu/qemu.c qemu/snapshot.c",
     ],
     "lib/image": [
         "check.c find.c memory.c",

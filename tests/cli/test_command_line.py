@@ -122,9 +122,10 @@ class Store(HomeCase):
         self.assertNotIn("bandwidth", text)
 
     def test_every_limit_can_be_given(self):
+        self.environment["NOVA_ENGINE"] = "firecracker"  # fake refuses them
         text = self.register("big", HELLO, "python", "--memory", 512, "--vcpus", 2, "--timeout", 120, "--disk-iops", 1000, "--disk-bandwidth", 10485760,
                              "--net-rx-bandwidth", 5242880, "--net-tx-bandwidth", "5M", "--min-replicas", 1, "-e", "A=1", "--env", "B=x=y",
-                             "--init-timeout", 45, "--label", "team=a", "--label", "cost-center=7").stdout
+                             "--init-timeout", 45, "--label", "team=a", "--label", "cost-center=7", "--check", "never").stdout
         for line in ("Memory:     512 MB", "Timeout:    120 s", "vCPUs:      2", "Min replicas: 1", "Disk IOPS:  1000 operations/s",
                      "Disk bandwidth: 10485760 bytes/s", "Net RX bandwidth: 5242880 bytes/s", "Net TX bandwidth: 5242880 bytes/s", "Env:        A=1",
                      "Env:        B=x=y", "Init timeout: 45 s", "Label:      cost-center=7", "Label:      team=a"):
@@ -135,8 +136,9 @@ class Store(HomeCase):
         self.assertEqual((stored["init_timeout_s"], stored["labels"]), (45, {"cost-center": "7", "team": "a"}))
 
     def test_sizes_have_units(self):
+        self.environment["NOVA_ENGINE"] = "firecracker"  # fake refuses limits
         for number, (memory, mb) in enumerate((("512", 512), ("512M", 512), ("0.5G", 512), ("1.25GiB", 1280))):
-            self.register(f"f{number}", HELLO, "python", "--memory", memory, "--disk-bandwidth", "0.5M")
+            self.register(f"f{number}", HELLO, "python", "--memory", memory, "--disk-bandwidth", "0.5M", "--check", "never")
             stored = self.novactl_json("get", f"f{number}")
             self.assertEqual((stored["memory_mb"], stored["limits"]["disk_bandwidth"]), (mb, 524288))
 

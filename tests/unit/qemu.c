@@ -100,6 +100,53 @@ START_TEST(a_late_reply_of_the_monitor_is_not_taken_for_the_next_one)
 }
 END_TEST
 
+/* --- the command line --- */
+
+/* The argument that begins with that, or NULL. */
+static const char *argument(const struct arguments *a, const char *begin)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (str_starts(a->list[i], begin))
+			return a->list[i];
+	return NULL;
+}
+
+#define GROUP "{\"qom-type\":\"throttle-group\""
+
+START_TEST(the_limits_of_the_code_disk_are_those_of_a_throttle_group)
+{
+	static const struct {
+		uint64_t iops, bandwidth;
+		const char *limits; /* NULL: none */
+	} rows[] = {
+		{ 0, 0, NULL },
+		{ 50, 0, "{\"iops-total\":50,\"bps-total\":0}" },
+		{ 1, 204800, "{\"iops-total\":1,\"bps-total\":204800}" },
+		{ INT64_MAX, 1, "{\"iops-total\":1000000000000000,\"bps-total\":1}" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(arguments_done) struct arguments a = { .count = 0 };
+		struct net_link link = NET_LINK_NONE;
+		struct machine_spec spec = {
+			.id = "00000001",
+			.config.rootfs = (char[]){ "/root" },
+			.config.code_disk = (char[]){ "/code" },
+			.config.disk_iops = rows[i].iops,
+			.config.disk_bandwidth = rows[i].bandwidth,
+			.base_fd = -1,
+		};
+		qemu_command(&a, "qemu", NULL, 1, &spec, &link);
+		const char *group = argument(&a, GROUP);
+		ck_assert_int_eq(group != NULL, rows[i].limits != NULL);
+		if (group)
+			ck_assert_msg(strstr(group, rows[i].limits), "%s", group);
+		ck_assert(argument(&a, "node-name=rootfs,read-only=on,driver=raw"));
+		ck_assert(argument(&a, group ? "node-name=code,read-only=on,driver=throttle" :
+					       "node-name=code,read-only=on,driver=raw"));
+	}
+}
+END_TEST
+
 static Suite *qemu_suite(void)
 {
 	Suite *suite = suite_create("qemu");
@@ -109,6 +156,7 @@ static Suite *qemu_suite(void)
 	tcase_add_test(tc, what_nothing_helps_against_is_left_as_it_is);
 	tcase_add_test(tc, a_qemu_that_does_not_read_its_monitor_holds_nobody_up);
 	tcase_add_test(tc, a_late_reply_of_the_monitor_is_not_taken_for_the_next_one);
+	tcase_add_test(tc, the_limits_of_the_code_disk_are_those_of_a_throttle_group);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

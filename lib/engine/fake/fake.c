@@ -32,7 +32,7 @@ static int fake_probe(
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
-	report->features = NOVA_FEATURE_PAUSE;
+	report->features = fake_engine.features;
 	int code = find_agent(env, &report->binary, &why);
 	if (code_is_refusal(code)) {
 		if (error)
@@ -126,6 +126,7 @@ static void fake_release(struct machine *m)
 const struct engine_ops fake_engine = {
 	.name = "fake",
 	.machine_size = sizeof(struct fake_machine),
+	.features = NOVA_FEATURE_PAUSE,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = fake_probe,
 	.start = fake_start,

@@ -318,11 +318,11 @@ static void fc_release(struct machine *m)
 const struct engine_ops firecracker_engine = {
 	.name = "firecracker",
 	.machine_size = sizeof(struct fc_machine),
-	/* but not late_disks: its devices cannot be reset, so a driver that has let go of one does
+	/* but not LATE_CODE: its devices cannot be reset, so a driver that has let go of one does
 	   not get it again */
-	.needs_guest = true,
-	.network = true,
-	.net_limits = true,
+	.features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE |
+		    NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
+		    NOVA_FEATURE_DISK_LIMITS | NOVA_FEATURE_NET_LIMITS | NOVA_FEATURE_GUEST,
 	.boot_timeout_key = "firecracker.boot_timeout",
 	.kernel_key = "firecracker.kernel",
 	.rootfs_key = "firecracker.rootfs",

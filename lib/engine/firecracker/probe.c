@@ -121,9 +121,7 @@ static int describe(const struct engine_env *env, struct engine_report *report, 
 {
 	AUTO_FREE char *jail =
 		jailer ? str_format("in the jail of '%s'", jailer) : strdup("without a jail");
-	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE |
-			   NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_DISK_LIMITS |
-			   NOVA_FEATURE_NETWORK | NOVA_FEATURE_NET_LIMITS;
+	report->features = firecracker_engine.features;
 	report->usable = env->kvm.state == KVM_FIT;
 	report->accelerator = report->usable ? "kvm" : "none";
 	if (!jail)

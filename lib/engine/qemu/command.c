@@ -104,17 +104,35 @@ static void add_channels(struct arguments *a)
 	arguments_add(a, "chardev=qmp,mode=control");
 }
 
-static void add_disk(struct arguments *a, const char *name, int fd)
+/* The most that QEMU takes for a limit. */
+#define LIMIT_MOST 1000000000000000ull
+
+static unsigned long long limit(uint64_t a_second)
 {
+	return a_second < LIMIT_MOST ? a_second : LIMIT_MOST;
+}
+
+/* Device state says nothing of limits: what a clone is started with holds. */
+static void add_disk(struct arguments *a, const struct machine_disk *disk, int fd)
+{
+	bool limited = disk->iops || disk->bandwidth;
+	AUTO_FREE char *group = str_format(",throttle-group=%s-limits", disk->name);
+	if (limited) {
+		arguments_add(a, "-object");
+		arguments_add(a,
+			"{\"qom-type\":\"throttle-group\",\"id\":\"%s-limits\","
+			"\"limits\":{\"iops-total\":%llu,\"bps-total\":%llu}}",
+			disk->name, limit(disk->iops), limit(disk->bandwidth));
+	}
 	arguments_add(a, "-add-fd");
 	arguments_add(a, "fd=%d,set=%d", fd, fd);
 	arguments_add(a, "-blockdev");
 	arguments_add(a,
-		"driver=raw,node-name=%s,read-only=on,file.driver=file,file.filename=/dev/fdset/"
+		"node-name=%s,read-only=on,driver=%s%s,file.driver=file,file.filename=/dev/fdset/"
 		"%d,file.locking=off",
-		name, fd);
+		disk->name, limited ? "throttle" : "raw", limited && group ? group : "", fd);
 	arguments_add(a, "-device");
-	arguments_add(a, "virtio-blk-device,drive=%s", name);
+	arguments_add(a, "virtio-blk-device,drive=%s", disk->name);
 }
 
 /* The address is what a guest boots with; a clone has that of its base until the agent sets its
@@ -134,6 +152,7 @@ static void add_network(struct arguments *a, const struct net_link *link, int fd
 void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,
 	const struct machine_spec *spec, const struct net_link *link)
 {
+	struct machine_disk disks[MACHINE_DISKS];
 	arguments_add(a, "%s", binary);
 	add_process(a, spec);
 	add_machine(a, cpu, spec);
@@ -147,10 +166,9 @@ void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint
 		arguments_add(a, "-S"); /* whether it runs once it is loaded is said then */
 	}
 	add_channels(a);
-	if (spec->config.rootfs)
-		add_disk(a, "root", fd++);
-	if (spec->config.code_disk)
-		add_disk(a, "code", fd++);
+	size_t count = machine_disks(&spec->config, disks);
+	for (size_t i = 0; i < count; i++)
+		add_disk(a, &disks[i], fd++);
 	if (link->name[0])
 		add_network(a, link, fd);
 }

@@ -98,9 +98,7 @@ static int fill_usable(
 	}
 	report->usable = code == 0;
 	report->accelerator = code < 0 ? "none" : kvm ? "kvm" : "tcg";
-	report->features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT |
-			   NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |
-			   (kvm ? NOVA_FEATURE_HARDWARE : 0);
+	report->features = qemu_engine.features | (kvm ? NOVA_FEATURE_HARDWARE : 0);
 	report->reason =
 		code < 0 ? strdup(nova_error_message(why)) : describe(report, kvm, env->qemu_kvm);
 	if (code == 0 && !kvm)

@@ -81,16 +81,18 @@ static int wire(
 {
 	bool boots = spec->base_fd < 0;
 	int *const ours[] = { &w->diag, &w->channel, &w->qmp, &w->serial };
-	const char *const files[] = { boots ? spec->kernel : NULL, boots ? spec->initramfs : NULL,
-		spec->config.rootfs, spec->config.code_disk };
+	const char *const files[] = { spec->kernel, spec->initramfs };
+	struct machine_disk disks[MACHINE_DISKS];
+	size_t count = machine_disks(&spec->config, disks);
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(ours); i++)
 		code = wire_socket(w, ours[i], error);
 	if (code == 0)
 		code = wire_memory(w, m, spec, error);
-	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
-		if (files[i])
-			code = wire_file(w, files[i], error);
+	for (size_t i = 0; code == 0 && boots && i < ARRAY_LEN(files); i++)
+		code = wire_file(w, files[i], error);
+	for (size_t i = 0; code == 0 && i < count; i++)
+		code = wire_file(w, disks[i].path, error);
 	if (code == 0 && m->link.name[0])
 		code = wire_tap(w, m, boots, error);
 	if (code < 0)
@@ -269,9 +271,9 @@ static void qemu_release(struct machine *m)
 const struct engine_ops qemu_engine = {
 	.name = "qemu",
 	.machine_size = sizeof(struct qemu_machine),
-	.needs_guest = true,
-	.network = true,
-	.late_disks = true,
+	.features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT |
+		    NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK | NOVA_FEATURE_DISK_LIMITS |
+		    NOVA_FEATURE_GUEST | NOVA_FEATURE_LATE_CODE,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = qemu_probe,
 	.start = qemu_start,
