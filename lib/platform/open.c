@@ -9,10 +9,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	if (code < 0)
 		return code;
 	nova->registry.host = nova->host;
-	nova->registry.home = strdup(nova_host_home(nova->host));
-	if (!nova->registry.home)
-		return nova_oom(error);
-	code = registry_open(&nova->registry, nova_host_setting(nova->host, "store"), error);
+	code = registry_open(&nova->registry, host_config(nova->host), error);
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
@@ -54,7 +51,6 @@ void nova_close(nova_t *nova)
 	nova_host_unref(nova->host);
 	replicas_done(&nova->replicas);
 	pthread_mutex_destroy(&nova->instances_lock);
-	free(nova->registry.home);
 	free(nova);
 }
 

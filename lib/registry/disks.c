@@ -34,7 +34,8 @@ int code_disk_unused(struct registry *registry, const char *code_hash, uint64_t 
 	char **ret_path, nova_error_t **error)
 {
 	uint64_t users;
-	int r = registry->store->ops->count_code_users(registry->store, code_hash, &users, error);
+	int r = registry->store->ops->functions->count_code_users(
+		registry->store, code_hash, &users, error);
 	if (r < 0 || users > leaving)
 		return r;
 	*ret_path = registry_disk_path(registry, code_hash);

@@ -131,7 +131,8 @@ static int store_record(struct registry *registry, struct function_record *r,
 		return code;
 	code = code_disk_place(registry, u, r->code_hash, error);
 	if (code == 0)
-		code = registry->store->ops->put(registry->store, r, old ? old->version : 0, error);
+		code = registry->store->ops->functions->put(
+			registry->store, r, old ? old->version : 0, error);
 	if (code < 0) {
 		code_disk_drop(registry, r->code_hash);
 		return code;

@@ -12,13 +12,17 @@ int registry_check_process(const struct registry *registry, nova_error_t **error
 	return registry->host ? host_check_process(registry->host, error) : 0;
 }
 
-int registry_open(struct registry *registry, const char *store_name, nova_error_t **error)
+int registry_open(struct registry *registry, const nova_config_t *config, nova_error_t **error)
 {
 	const struct store_ops *ops;
-	int r = store_find(store_name, &ops, error);
+	AUTO_FREE char *home = NULL;
+	int r = store_find(config_str(config, "store"), &ops, error);
 	if (r < 0)
 		return r;
-	AUTO_FREE char *disks = path_join(registry->home, "disks");
+	r = path_absolute(config_str(config, "home"), &home);
+	if (r < 0)
+		return nova_fail_os(error, r, "the state directory (setting 'home')");
+	AUTO_FREE char *disks = path_join(home, "disks");
 	if (!disks)
 		return nova_oom(error);
 	r = fs_mkdirs(disks, 0700);
@@ -26,12 +30,13 @@ int registry_open(struct registry *registry, const char *store_name, nova_error_
 		return nova_fail_os(
 			error, r, "cannot make the state directory %s (setting 'home')", disks);
 	CLEANUP(store_closep) struct store *store = NULL;
-	r = ops->open(registry->home, &store, error);
+	r = ops->open(config, &store, error);
 	if (r == 0)
 		r = cache_init(&registry->cache, error);
 	if (r < 0)
 		return r;
 	registry->store = STEAL(store);
+	registry->home = STEAL(home);
 	registry->disks = STEAL(disks);
 	code_disks_tidy(registry);
 	return 0;
@@ -45,6 +50,7 @@ void registry_close(struct registry *registry)
 	store_closep(&registry->store);
 	registry->store = NULL;
 	free(STEAL(registry->disks));
+	free(STEAL(registry->home));
 }
 
 /* --- looking up --- */
@@ -54,7 +60,8 @@ static int fail_not_found(struct registry *registry, const char *name, nova_erro
 	char **names = NULL;
 	size_t count = 0;
 	const char *shown = text_is_utf8(name) ? name : "(not UTF-8)", *nearest = NULL;
-	if (registry->store->ops->names(registry->store, SUGGESTIONS, &names, &count, NULL) == 0)
+	if (registry->store->ops->functions->names(
+		    registry->store, SUGGESTIONS, &names, &count, NULL) == 0)
 		nearest = str_nearest(name, (const char *const *)names);
 	int r = nearest ? nova_fail(error, NOVA_ENOTFOUND,
 				  "there is no function '%.80s'; did you mean '%s'?", shown,
@@ -70,7 +77,7 @@ static int read_function(
 {
 	AUTO_RECORD struct function_record record = { 0 };
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int r = registry->store->ops->get(registry->store, name, &record, &failure);
+	int r = registry->store->ops->functions->get(registry->store, name, &record, &failure);
 	if (r == NOVA_ENOTFOUND)
 		return fail_not_found(registry, name, error);
 	if (r < 0) {
@@ -105,7 +112,7 @@ int registry_list(struct registry *registry, nova_function_t ***ret_functions, s
 {
 	struct function_record *records;
 	size_t count, made = 0;
-	int r = registry->store->ops->list(registry->store, &records, &count, error);
+	int r = registry->store->ops->functions->list(registry->store, &records, &count, error);
 	if (r < 0)
 		return r;
 	nova_function_t **functions = count ? calloc(count, sizeof(nova_function_t *)) : NULL;
@@ -133,7 +140,7 @@ int registry_read_present(struct registry *registry, const char *name, struct fu
 	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int r = registry->store->ops->get(registry->store, name, ret, &failure);
+	int r = registry->store->ops->functions->get(registry->store, name, ret, &failure);
 	if (r < 0 && r != NOVA_ENOTFOUND && error)
 		*error = STEAL(failure);
 	return r == NOVA_ENOTFOUND ? 0 : r;
@@ -163,7 +170,7 @@ int registry_delete(struct registry *registry, const char *name, nova_function_t
 	if (r == 0)
 		r = code_disk_unused(registry, (*ret_function)->record.code_hash, 1, &disk, error);
 	if (r == 0)
-		r = registry->store->ops->remove(registry->store, name, error);
+		r = registry->store->ops->functions->remove(registry->store, name, error);
 	if (r == 0 && disk)
 		fs_unlink(disk);
 	fs_reserve(registry->home, true);

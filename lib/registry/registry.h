@@ -89,16 +89,16 @@ void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *fu
 /* --- the registry --- */
 
 struct registry {
-	nova_host_t *host;   /* NULL in tests that need no VM */
-	char *home;          /* state directory; both are set, and kept, by the caller */
+	nova_host_t *host;   /* NULL in tests that need no VM; set, and kept, by the caller */
 	struct store *store; /* this and those below are opened and closed here */
+	char *home;          /* state directory */
 	char *disks;         /* home/disks */
 	struct function_cache cache;
 };
 
-/* Makes the state directory if needed, opens the store named by the setting `store`, and removes
- * what a killed process left in disks/. On failure nothing is open. */
-int registry_open(struct registry *registry, const char *store_name, nova_error_t **error);
+/* Makes the state directory if needed, opens the store of these settings, which are not kept, and
+ * removes what a killed process left in disks/. On failure nothing is open. */
+int registry_open(struct registry *registry, const nova_config_t *config, nova_error_t **error);
 /* Accepts one that was never opened (all members zero). */
 void registry_close(struct registry *registry);
 /* 0; NOVA_EBUSY in a fork of the process, where neither the store's connection nor any lock can be

@@ -2,9 +2,10 @@
 /*
  * The door of store: where functions are remembered.
  *
- * A store is one const table of operations. It keeps records and answers questions about them; it
- * decides nothing: versions, times and the meaning of fields are its caller's. A store never sees a
- * VM or a code disk.
+ * A store is one const table of operations, and in it one table for each kind of thing that it
+ * keeps, which is written and read as a whole: today functions. It keeps records and answers
+ * questions about them; it decides nothing: versions, times and the meaning of fields are its
+ * caller's. A store never sees a VM or a code disk.
  *
  * Every operation may be called from any thread at any time, and several processes may use the same
  * store.
@@ -12,6 +13,7 @@
 #ifndef NOVA_LIB_STORE_H
 #define NOVA_LIB_STORE_H
 
+#include "config/config.h"
 #include "property/property.h"
 
 /* Everything that is stored about a function. Texts are owned by the record and never NULL in a
@@ -44,21 +46,7 @@ struct store {
 	const struct store_ops *ops;
 };
 
-struct store_ops {
-	/* As in the setting `store`. */
-	const char *name;
-
-	/*
-	 * Opens the store at `where` (sqlite: the state directory, which exists), making or
-	 * migrating it if needed. NOVA_ECORRUPT if it is damaged or something else (it is then left
-	 * as it is), NOVA_ENOTSUP if a newer libnova made it, NOVA_EPERM if it cannot be written,
-	 * NOVA_ENOSPC, NOVA_EIO.
-	 */
-	int (*open)(const char *where, struct store **ret_store, nova_error_t **error);
-
-	/* Nothing may be under way. NULL is accepted. */
-	void (*close)(struct store *store);
-
+struct function_ops {
 	/*
 	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0:
 	 * the name must be free, else NOVA_EEXIST. Otherwise the stored record of that name must
@@ -87,6 +75,22 @@ struct store_ops {
 	/* How many functions have that code. */
 	int (*count_code_users)(struct store *store, const char *code_hash, uint64_t *ret_count,
 		nova_error_t **error);
+};
+
+struct store_ops {
+	/* As in the setting `store`. */
+	const char *name;
+
+	/*
+	 * Opens the store that the settings describe (sqlite: in `home`, which exists), making or
+	 * migrating it if needed. They are not kept. NOVA_ECORRUPT if it is damaged or something
+	 * else (it is then left as it is), NOVA_ENOTSUP if a newer libnova made it, NOVA_EPERM if
+	 * it cannot be written, NOVA_ENOSPC, NOVA_EIO.
+	 */
+	int (*open)(const nova_config_t *config, struct store **ret_store, nova_error_t **error);
+
+	/* Nothing may be under way. NULL is accepted. */
+	void (*close)(struct store *store);
 
 	/*
 	 * A number that differs from each one given before if anyone, this or another process, has
@@ -94,6 +98,8 @@ struct store_ops {
 	 * stamp N is current as long as the stamp is N.
 	 */
 	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
+
+	const struct function_ops *functions;
 };
 
 void record_list_free(struct function_record *records, size_t count);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "store/store.h"
+#include "unit/settings.h"
 #include "unit/test.h"
 
 static const struct store_ops *const stores[] = { &store_sqlite };
@@ -17,7 +18,7 @@ static void open_store(int which)
 {
 	ops = stores[which];
 	where = test_dir();
-	ck_ok(ops->open(where, &store, &error));
+	ck_ok(store_open_in(ops, where, &store, &error));
 }
 
 static void close_store(void)
@@ -82,13 +83,13 @@ START_TEST(what_is_put_comes_back_whole_also_after_reopening)
 {
 	open_store(_i);
 	struct function_record in = sample("hello", ID_1), out = { 0 };
-	ck_ok(ops->put(store, &in, 0, &error));
-	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_ok(ops->functions->put(store, &in, 0, &error));
+	ck_ok(ops->functions->get(store, "hello", &out, &error));
 	ck_same(&in, &out);
 	record_clear(&out);
 	ops->close(store);
-	ck_ok(ops->open(where, &store, &error));
-	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_ok(store_open_in(ops, where, &store, &error));
+	ck_ok(ops->functions->get(store, "hello", &out, &error));
 	ck_same(&in, &out);
 	record_clear(&out);
 	close_store();
@@ -101,9 +102,9 @@ START_TEST(a_name_is_given_once)
 	struct function_record first = sample("hello", ID_1), second = sample("hello", ID_2),
 			       out = { 0 };
 	second.config.machine.memory_mb = 64;
-	ck_ok(ops->put(store, &first, 0, &error));
-	ck_fails_with(NOVA_EEXIST, "hello", ops->put(store, &second, 0, &error));
-	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_ok(ops->functions->put(store, &first, 0, &error));
+	ck_fails_with(NOVA_EEXIST, "hello", ops->functions->put(store, &second, 0, &error));
+	ck_ok(ops->functions->get(store, "hello", &out, &error));
 	ck_same(&first, &out);
 	record_clear(&out);
 	close_store();
@@ -115,14 +116,14 @@ START_TEST(a_record_is_replaced_only_from_the_version_that_was_seen)
 	open_store(_i);
 	struct function_record record = sample("hello", ID_1), other = sample("hello", ID_2),
 			       out = { 0 };
-	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
-	ck_ok(ops->put(store, &record, 0, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, 1, &error));
+	ck_ok(ops->functions->put(store, &record, 0, &error));
 	record.version = 2;
 	record.config.env.count = 0;
-	ck_ok(ops->put(store, &record, 1, &error));
-	ck_fails(NOVA_EBUSY, ops->put(store, &record, 1, &error));
-	ck_fails(NOVA_EBUSY, ops->put(store, &other, 2, &error));
-	ck_ok(ops->get(store, "hello", &out, &error));
+	ck_ok(ops->functions->put(store, &record, 1, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, 1, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &other, 2, &error));
+	ck_ok(ops->functions->get(store, "hello", &out, &error));
 	ck_same(&record, &out);
 	record_clear(&out);
 	close_store();
@@ -133,11 +134,13 @@ START_TEST(what_is_not_there_is_not_found)
 {
 	open_store(_i);
 	struct function_record out = { 0 };
-	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->get(store, "nobody", &out, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->remove(store, "nobody", &error));
-	ck_fails(NOVA_ENOTFOUND, ops->get(store, "", &out, &error));
-	ck_fails(NOVA_ENOTFOUND, ops->get(store, "'; DROP TABLE functions; --", &out, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "not UTF-8", ops->get(store, "\xff", &out, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->functions->get(store, "nobody", &out, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->functions->remove(store, "nobody", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->functions->get(store, "", &out, &error));
+	ck_fails(NOVA_ENOTFOUND,
+		ops->functions->get(store, "'; DROP TABLE functions; --", &out, &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "not UTF-8", ops->functions->get(store, "\xff", &out, &error));
 	close_store();
 }
 END_TEST
@@ -150,20 +153,20 @@ START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 	struct function_record *records;
 	size_t count;
 	char **found;
-	ck_ok(ops->list(store, &records, &count, &error));
+	ck_ok(ops->functions->list(store, &records, &count, &error));
 	ck_assert_ptr_null(records);
 	ck_assert_uint_eq(count, 0);
 	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
 		AUTO_FREE char *id = str_format("00000000-0000-4000-8000-%012zu", i);
 		struct function_record record = sample(put[i], id);
-		ck_ok(ops->put(store, &record, 0, &error));
+		ck_ok(ops->functions->put(store, &record, 0, &error));
 	}
-	ck_ok(ops->list(store, &records, &count, &error));
+	ck_ok(ops->functions->list(store, &records, &count, &error));
 	ck_assert_uint_eq(count, ARRAY_LEN(sorted));
 	for (size_t i = 0; i < count; i++)
 		ck_assert_str_eq(records[i].name, sorted[i]);
 	record_list_free(records, count);
-	ck_ok(ops->names(store, 2, &found, &count, &error));
+	ck_ok(ops->functions->names(store, 2, &found, &count, &error));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(found[1], "a");
 	ck_assert_ptr_null(found[2]);
@@ -177,17 +180,17 @@ START_TEST(the_users_of_a_code_are_counted)
 	open_store(_i);
 	uint64_t users;
 	struct function_record one = sample("one", ID_1), two = sample("two", ID_2);
-	ck_ok(ops->put(store, &one, 0, &error));
-	ck_ok(ops->put(store, &two, 0, &error));
-	ck_ok(ops->count_code_users(store, HASH_A, &users, &error));
+	ck_ok(ops->functions->put(store, &one, 0, &error));
+	ck_ok(ops->functions->put(store, &two, 0, &error));
+	ck_ok(ops->functions->count_code_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 2);
 	two.code_hash = TEXT(HASH_B);
 	two.version = 2;
-	ck_ok(ops->put(store, &two, 1, &error));
-	ck_ok(ops->remove(store, "one", &error));
-	ck_ok(ops->count_code_users(store, HASH_A, &users, &error));
+	ck_ok(ops->functions->put(store, &two, 1, &error));
+	ck_ok(ops->functions->remove(store, "one", &error));
+	ck_ok(ops->functions->count_code_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 0);
-	ck_ok(ops->count_code_users(store, HASH_B, &users, &error));
+	ck_ok(ops->functions->count_code_users(store, HASH_B, &users, &error));
 	ck_assert_uint_eq(users, 1);
 	close_store();
 }
@@ -205,19 +208,19 @@ START_TEST(the_stamp_changes_with_every_change_by_anyone)
 	open_store(_i);
 	struct store *other;
 	struct function_record record = sample("hello", ID_1), second = sample("second", ID_2);
-	ck_ok(ops->open(where, &other, &error));
+	ck_ok(store_open_in(ops, where, &other, &error));
 	uint64_t before = stamp_now();
 	ck_assert_uint_eq(stamp_now(), before);
-	ck_ok(ops->put(store, &record, 0, &error));
+	ck_ok(ops->functions->put(store, &record, 0, &error));
 	uint64_t after_own = stamp_now();
 	ck_assert_uint_ne(after_own, before);
-	ck_ok(ops->put(other, &second, 0, &error));
+	ck_ok(ops->functions->put(other, &second, 0, &error));
 	uint64_t after_other = stamp_now();
 	ck_assert_uint_ne(after_other, after_own);
-	ck_ok(ops->remove(other, "second", &error));
+	ck_ok(ops->functions->remove(other, "second", &error));
 	uint64_t after_removal = stamp_now();
 	ck_assert_uint_ne(after_removal, after_other);
-	ck_ok(ops->remove(store, "hello", &error));
+	ck_ok(ops->functions->remove(store, "hello", &error));
 	ck_assert_uint_ne(stamp_now(), after_removal);
 	ops->close(other);
 	close_store();
@@ -229,11 +232,11 @@ static int count_up(struct store *in, const char *name, unsigned times)
 {
 	for (unsigned done = 0; done < times;) {
 		AUTO_RECORD struct function_record record = { 0 };
-		int r = ops->get(in, name, &record, NULL);
+		int r = ops->functions->get(in, name, &record, NULL);
 		if (r < 0)
 			return r;
 		record.version++;
-		r = ops->put(in, &record, record.version - 1, NULL);
+		r = ops->functions->put(in, &record, record.version - 1, NULL);
 		if (r < 0 && r != NOVA_EBUSY)
 			return r;
 		done += r == 0;
@@ -249,7 +252,7 @@ static void *count_up_thread(void *in)
 static uint32_t version_now(const char *name)
 {
 	AUTO_RECORD struct function_record record = { 0 };
-	ck_ok(ops->get(store, name, &record, &error));
+	ck_ok(ops->functions->get(store, name, &record, &error));
 	return record.version;
 }
 
@@ -258,7 +261,7 @@ START_TEST(eight_threads_lose_no_update)
 	open_store(_i);
 	pthread_t threads[8];
 	struct function_record record = sample("hello", ID_1);
-	ck_ok(ops->put(store, &record, 0, &error));
+	ck_ok(ops->functions->put(store, &record, 0, &error));
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, count_up_thread, store), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
@@ -285,8 +288,9 @@ START_TEST(four_processes_that_open_at_once_lose_no_update)
 			fd_close(gate[1]);
 			sys_read(gate[0], &byte, 1); /* all begin when the parent lets go */
 			struct function_record record = sample("hello", ID_1);
-			int r = ops->open(where, &store, NULL);
-			if (r == 0 && (r = ops->put(store, &record, 0, NULL)) == NOVA_EEXIST)
+			int r = store_open_in(ops, where, &store, NULL);
+			if (r == 0 &&
+				(r = ops->functions->put(store, &record, 0, NULL)) == NOVA_EEXIST)
 				r = 0;
 			if (r == 0)
 				r = count_up(store, "hello", 25);
@@ -303,7 +307,7 @@ START_TEST(four_processes_that_open_at_once_lose_no_update)
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %zu: status %d",
 			i, status);
 	}
-	ck_ok(ops->open(where, &store, &error));
+	ck_ok(store_open_in(ops, where, &store, &error));
 	ck_assert_uint_eq(version_now("hello"), 1 + 4 * 25);
 	close_store();
 }

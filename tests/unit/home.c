@@ -13,6 +13,7 @@
 
 #include "host/host.h"
 #include "store/store.h"
+#include "settings.h"
 #include "test.h"
 
 static nova_error_t *error;
@@ -125,7 +126,7 @@ START_TEST(a_store_whose_maker_is_killed_before_it_changes_the_mode_is_private)
 		struct store *store;
 		umask(0);
 		die_at_chmod();
-		_exit(store_sqlite.open(home, &store, NULL) < 0);
+		_exit(store_open_in(&store_sqlite, home, &store, NULL) < 0);
 	}
 	int status;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -140,7 +141,7 @@ START_TEST(a_store_that_was_left_readable_is_closed_at_the_next_opening)
 	ck_assert_int_eq(fs_mkdirs(home, 0755), 0);
 	AUTO_FREE char *path = put("nova.db", 0644), *wal = put("nova.db-wal", 0666);
 	struct store *store;
-	ck_ok(store_sqlite.open(home, &store, &error));
+	ck_ok(store_open_in(&store_sqlite, home, &store, &error));
 	ck_assert_uint_eq(mode_of(path), 0600);
 	ck_assert_uint_eq(mode_of(wal), 0600);
 	store_sqlite.close(store);

@@ -6,6 +6,7 @@
 
 #include "hash/hash.h"
 #include "platform/platform.h"
+#include "settings.h"
 #include "test.h"
 
 static nova_error_t *error;
@@ -30,14 +31,13 @@ void __wrap_pool_want_tick(nova_pool_t *pool)
 static inline int open_registry(struct nova *n)
 {
 	*n = (struct nova){ 0 };
-	n->registry.home = path_join(dir, "home");
-	return registry_open(&n->registry, "sqlite", &error);
+	AUTO_FREE char *home = path_join(dir, "home");
+	return registry_open_in(&n->registry, home, &error);
 }
 
 static inline void close_registry(struct nova *n)
 {
 	registry_close(&n->registry);
-	free(n->registry.home);
 }
 
 static inline void set_up(void)

@@ -233,11 +233,12 @@ START_TEST(without_rights_nothing_is_stored_and_the_code_is_named)
 	if (child == 0) {
 		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
 			_exit(99);
-		if (registry_open(&(struct registry){ .home = nova.registry.home }, "sqlite",
-			    &error) != NOVA_EPERM)
+		struct registry theirs = { 0 };
+		if (registry_open_in(&theirs, nova.registry.home, &error) != NOVA_EPERM)
 			_exit(1);
-		struct nova own = { .registry.home = path_join(dir, "own") };
-		if (registry_open(&own.registry, "sqlite", NULL) != 0)
+		AUTO_FREE char *home = path_join(dir, "own");
+		struct nova own = { 0 };
+		if (registry_open_in(&own.registry, home, NULL) != 0)
 			_exit(2);
 		nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 		o.name = "f";

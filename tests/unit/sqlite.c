@@ -10,6 +10,7 @@
 
 #include "hash/hash.h"
 #include "store/store.h"
+#include "settings.h"
 #include "test.h"
 
 static nova_error_t *error;
@@ -31,7 +32,7 @@ static void remove_home(void)
 
 static int try_open(void)
 {
-	return store_sqlite.open(home, &store, &error);
+	return store_open_in(&store_sqlite, home, &store, &error);
 }
 
 static int put(const char *name, size_t number)
@@ -54,7 +55,7 @@ static int put(const char *name, size_t number)
 		.config.env = { env, 1 },
 		.version = 1,
 	};
-	return store_sqlite.put(store, &record, 0, &error);
+	return store_sqlite.functions->put(store, &record, 0, &error);
 }
 
 static void fill(size_t count)
@@ -149,7 +150,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 	change(first_schema);
 	for (int opening = 0; opening < 2; opening++) {
 		ck_ok(try_open());
-		ck_ok(store_sqlite.get(store, "old", &out, &error));
+		ck_ok(store_sqlite.functions->get(store, "old", &out, &error));
 		ck_assert_uint_eq(out.config.concurrency, 1);
 		ck_assert_uint_eq(out.config.init_timeout_s, 0);
 		ck_assert_uint_eq(out.config.labels.count, 0);
@@ -164,7 +165,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 	}
 	ck_ok(try_open());
 	ck_ok(put("new", 2));
-	ck_ok(store_sqlite.get(store, "new", &out, &error));
+	ck_ok(store_sqlite.functions->get(store, "new", &out, &error));
 	record_clear(&out);
 	store_sqlite.close(store);
 }
@@ -178,7 +179,7 @@ START_TEST(a_migration_that_cannot_be_finished_leaves_the_database_as_it_was)
 	ck_fails_with(NOVA_ECORRUPT, "no such table", try_open());
 	change("ALTER TABLE mislaid RENAME TO functions");
 	ck_ok(try_open());
-	ck_ok(store_sqlite.get(store, "old", &out, &error));
+	ck_ok(store_sqlite.functions->get(store, "old", &out, &error));
 	record_clear(&out);
 	store_sqlite.close(store);
 }
@@ -190,8 +191,8 @@ START_TEST(a_missing_table_is_damage)
 	change("DROP TABLE functions");
 	ck_ok(try_open());
 	struct function_record out = { 0 };
-	ck_fails_with(
-		NOVA_ECORRUPT, "no such table", store_sqlite.get(store, "f000", &out, &error));
+	ck_fails_with(NOVA_ECORRUPT, "no such table",
+		store_sqlite.functions->get(store, "f000", &out, &error));
 	store_sqlite.close(store);
 }
 END_TEST
@@ -226,8 +227,10 @@ START_TEST(a_damaged_row_is_an_error_that_names_the_function)
 	ck_ok(try_open());
 	struct function_record out = { 0 }, *records;
 	size_t count;
-	ck_fails_with(NOVA_ECORRUPT, "f000", store_sqlite.get(store, "f000", &out, &error));
-	ck_fails_with(NOVA_ECORRUPT, path, store_sqlite.list(store, &records, &count, &error));
+	ck_fails_with(
+		NOVA_ECORRUPT, "f000", store_sqlite.functions->get(store, "f000", &out, &error));
+	ck_fails_with(
+		NOVA_ECORRUPT, path, store_sqlite.functions->list(store, &records, &count, &error));
 	store_sqlite.close(store);
 }
 END_TEST
@@ -240,7 +243,7 @@ static bool read_all(void)
 	size_t count;
 	int r = try_open();
 	if (r == 0) {
-		r = store_sqlite.list(store, &records, &count, &error);
+		r = store_sqlite.functions->list(store, &records, &count, &error);
 		if (r == 0) {
 			ck_assert_uint_le(count, 100);
 			record_list_free(records, count);
@@ -339,11 +342,13 @@ START_TEST(a_full_disk_is_an_error_and_what_was_there_stays)
 		}
 		if (r != NOVA_ENOSPC || !strstr(nova_error_message(error), path))
 			_exit(1);
-		if (store_sqlite.list(store, &records, &listed, NULL) != 0 || listed != count)
+		if (store_sqlite.functions->list(store, &records, &listed, NULL) != 0 ||
+			listed != count)
 			_exit(2);
 		store_sqlite.close(store);
-		if (store_sqlite.open(home, &store, NULL) != 0 ||
-			store_sqlite.list(store, &records, &listed, NULL) != 0 || listed != count)
+		if (store_open_in(&store_sqlite, home, &store, NULL) != 0 ||
+			store_sqlite.functions->list(store, &records, &listed, NULL) != 0 ||
+			listed != count)
 			_exit(3);
 		_exit(0);
 	}
@@ -375,8 +380,8 @@ END_TEST
 
 START_TEST(a_home_that_is_not_there_is_not_found)
 {
-	ck_fails_with(
-		NOVA_ENOTFOUND, "nova.db", store_sqlite.open("/nowhere/at/all", &store, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "nova.db",
+		store_open_in(&store_sqlite, "/nowhere/at/all", &store, &error));
 }
 END_TEST
 

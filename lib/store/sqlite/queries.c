@@ -246,15 +246,19 @@ static int stamp(struct store *store, uint64_t *ret_stamp, nova_error_t **error)
 	return r < 0 ? r : ask_number(&use, ret_stamp, error);
 }
 
-const struct store_ops store_sqlite = {
-	.name = "sqlite",
-	.open = sqlite_store_open,
-	.close = sqlite_store_close,
+static const struct function_ops functions = {
 	.put = put,
 	.get = get,
 	.list = list,
 	.names = names,
 	.remove = remove_function,
 	.count_code_users = count_code_users,
+};
+
+const struct store_ops store_sqlite = {
+	.name = "sqlite",
+	.open = sqlite_store_open,
+	.close = sqlite_store_close,
 	.stamp = stamp,
+	.functions = &functions,
 };

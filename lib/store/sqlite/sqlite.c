@@ -191,11 +191,15 @@ static int prefer_wal(struct connection *c, nova_error_t **error)
 	return sqlite_fail(c, rc, "open its journal", error);
 }
 
-int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t **error)
+int sqlite_store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
 {
+	AUTO_FREE char *home = NULL;
 	int r = sqlite_load(error);
 	if (r < 0)
 		return r;
+	r = path_absolute(config_str(config, "home"), &home);
+	if (r < 0)
+		return nova_fail_os(error, r, "the state directory (setting 'home')");
 	struct sqlite_store *s = make_store(home);
 	if (!s)
 		return nova_oom(error);

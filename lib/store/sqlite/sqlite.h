@@ -36,7 +36,7 @@ struct sqlite_store {
 	struct connection reader, writer;
 };
 
-int sqlite_store_open(const char *home, struct store **ret_store, nova_error_t **error);
+int sqlite_store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error);
 void sqlite_store_close(struct store *store);
 /* Makes an error of what SQLite reports; names the file. */
 int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **error);
