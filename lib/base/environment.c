@@ -3,10 +3,11 @@
  * The one place that reads the environment. Whoever starts a program chooses it, so one that runs
  * with rights which that user lacks (setuid, setgid, file capabilities) must not obey it.
  */
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include "base/environment.h"
 
 bool env_is_borrowed(void)
 {

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The error object: made once where the failure is met, prefixed on the way up. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "base/base.h"
+#include "base/error.h"
+#include "base/macros.h"
+#include "base/text.h"
 
 struct nova_error {
 	int code;

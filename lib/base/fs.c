@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and directories: whole-file reads, crash-safe writes, locks. */
+/* Files and directories by their paths. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/base.h"
-
-#define TEMP_MARK   ".tmp-"
-#define TEMP_DIGITS 12
-
-char *path_join(const char *directory, const char *name)
-{
-	return str_format("%s/%s", directory, name);
-}
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/macros.h"
+#include "base/sys.h"
+#include "base/sys_at.h"
+#include "base/text.h"
 
 int fs_mkdirs(const char *path, mode_t mode)
 {
@@ -153,8 +155,7 @@ int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns)
 	if (ret_size)
 		*ret_size = (uint64_t)st.st_size;
 	if (ret_mtime_ns)
-		*ret_mtime_ns =
-			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+		*ret_mtime_ns = timespec_to_ns(&st.st_mtim);
 	return 0;
 }
 
@@ -184,181 +185,58 @@ int fs_read_file(const char *path, struct buf *out)
 	}
 }
 
-#define LOCK_PATIENCE_MS 120000u /* what is made under a lock takes seconds */
-#define LOCK_PAUSE_MS    16u
-
-/* The kernel knows no limit for the wait, and no event. */
-static int lock_until(int fd, uint64_t deadline)
+int fs_chmod(const char *path, mode_t mode)
 {
-	int r;
-	for (int pause_ms = 1;
-		(r = sys_flock(fd, true, false)) == -EWOULDBLOCK && !deadline_passed(deadline);) {
-		poll(NULL, 0, pause_ms);
-		pause_ms = pause_ms < LOCK_PAUSE_MS ? pause_ms * 2 : pause_ms;
-	}
-	return r;
+	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
-static bool is_removed(int fd)
+int fs_make_file(const char *path, mode_t mode)
+{
+	/* Not by open(): the close would drop the locks of another thread that is as far already.
+	 */
+	int r = mknod(path, S_IFREG | mode, 0) < 0 ? -errno : 0;
+	if (r == -EEXIST)
+		return 0;
+	if (r < 0) { /* a file system, or a sandbox, without it */
+		AUTO_FD int fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+		if (fd < 0)
+			return fd == -EEXIST ? 0 : fd;
+	}
+	return fs_chmod(path, mode); /* the umask may have taken away what the owner needs */
+}
+
+int fs_make_own(const char *path)
 {
 	struct stat st;
-	return fstat(fd, &st) == 0 && !st.st_nlink;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return st.st_mode & (S_IRWXG | S_IRWXO) ? fs_chmod(path, st.st_mode & S_IRWXU) : 0;
 }
 
-int fs_temp_beside(const char *path, mode_t mode, int *ret_fd, char **ret_temp)
+int fs_open_to_writers(const char *path)
 {
-	for (;;) {
-		char suffix[TEMP_DIGITS + 1];
-		int r = random_hex(suffix, TEMP_DIGITS);
-		if (r < 0)
-			return r;
-		AUTO_FREE char *temp = str_format("%s" TEMP_MARK "%s", path, suffix);
-		if (!temp)
-			return -ENOMEM;
-		AUTO_FD int fd = sys_open(temp, O_RDWR | O_CREAT | O_EXCL, mode);
-		if (fd < 0)
-			return fd;
-		lock_until(fd, deadline_in_ms(LOCK_PATIENCE_MS)); /* says that its maker lives */
-		if (is_removed(fd))
-			continue; /* swept before it was locked */
-		*ret_fd = STEAL_FD(fd);
-		*ret_temp = STEAL(temp);
-		return 0;
-	}
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	bool counts = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode); /* not a pipe or /dev/null */
+	return counts ? (int)(st.st_mode & (S_IWGRP | S_IWOTH)) : 0;
 }
 
-static bool is_temp(const char *file, const char *name)
+int fs_writable(const char *path)
 {
-	size_t len = strlen(file), end = strlen(TEMP_MARK) + TEMP_DIGITS;
-	if (len <= end || (name && (len - end != strlen(name) || !str_starts(file, name))))
-		return false;
-	const char *mark = file + len - end;
-	return str_starts(mark, TEMP_MARK) &&
-	       strspn(mark + strlen(TEMP_MARK), "0123456789abcdef") == TEMP_DIGITS;
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
-void fs_sweep_temps(const char *directory, const char *name)
+int fs_is_directory(const char *path)
 {
-	char **names;
-	int count = fs_list(directory, &names);
-	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path =
-			is_temp(names[i], name) ? path_join(directory, names[i]) : NULL;
-		AUTO_FD int fd = path ? sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
-		if (fd >= 0 && lock_until(fd, 0) == 0)
-			fs_unlink(path);
-	}
-	if (count >= 0)
-		strv_free(names, (size_t)count);
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode);
 }
 
-static int sync_directory_of(const char *path)
+bool fs_allows_devices(const char *path)
 {
-	AUTO_FREE char *directory = strdup(path);
-	if (!directory)
-		return -ENOMEM;
-	char *slash = strrchr(directory, '/');
-	if (slash)
-		slash[slash == directory] = 0;
-	AUTO_FD int fd = sys_open(slash ? directory : ".", O_RDONLY | O_DIRECTORY, 0);
-	return fd < 0 ? fd : sys_fsync(fd);
-}
-
-int fs_publish(int fd, const char *temp, const char *path)
-{
-	int r = sys_fsync(fd);
-	if (r == 0)
-		r = fs_rename(temp, path);
-	if (r == 0)
-		r = sync_directory_of(path);
-	return r;
-}
-
-int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)
-{
-	AUTO_FREE char *temp = NULL;
-	AUTO_FD int fd = -1;
-	int r = fs_temp_beside(path, mode, &fd, &temp);
-	if (r < 0)
-		return r;
-	r = sys_write_all(fd, data, len);
-	if (r == 0)
-		r = fs_publish(fd, temp, path);
-	if (r < 0)
-		fs_unlink(temp);
-	return r;
-}
-
-int fs_lock_until(const char *path, uint64_t deadline, int *ret_fd)
-{
-	for (;;) {
-		AUTO_FD int fd = sys_open(path, O_RDWR | O_CREAT, 0600);
-		int r = fd < 0 ? fd : lock_until(fd, deadline);
-		if (r < 0)
-			return r;
-		if (is_removed(fd))
-			continue; /* by the one that held it before */
-		*ret_fd = STEAL_FD(fd);
-		return 0;
-	}
-}
-
-int fs_lock(const char *path, bool wait, int *ret_fd)
-{
-	int r = fs_lock_until(path, wait ? deadline_in_ms(LOCK_PATIENCE_MS) : 0, ret_fd);
-	return wait && r == -EWOULDBLOCK ? -EBUSY : r;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list_into(DIR *dir, char ***names, size_t *count)
-{
-	size_t cap = 0;
-	errno = 0; /* readdir tells a failure from the end by it alone */
-	for (struct dirent *entry; (entry = readdir(dir)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		if (*count == cap) {
-			cap = cap ? cap * 2 : 16;
-			char **grown = realloc(*names, cap * sizeof(*grown));
-			if (!grown)
-				return -ENOMEM;
-			*names = grown;
-		}
-		if (!((*names)[*count] = strdup(entry->d_name)))
-			return -ENOMEM;
-		++*count;
-	}
-	return -errno;
-}
-
-int fs_list_stream(DIR *dir, char ***ret_names)
-{
-	char **names = NULL;
-	size_t count = 0;
-	int r = list_into(dir, &names, &count);
-	if (r < 0) {
-		strv_free(names, count);
-		return r;
-	}
-	if (count)
-		qsort(names, count, sizeof(*names), by_name);
-	*ret_names = names;
-	return (int)count;
-}
-
-int fs_list(const char *directory, char ***ret_names)
-{
-	AUTO_FD int dir = sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
-	return dir < 0 ? dir : fs_list_at(dir, ret_names);
-}
-
-void strv_free(char **list, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
+	struct statvfs fs;
+	return statvfs(path, &fs) == 0 && !(fs.f_flag & ST_NODEV);
 }

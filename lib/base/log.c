@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
 
 void log_write(const struct logger *log, int level, const char *module, const char *format, ...)
 {

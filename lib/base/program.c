@@ -3,8 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "base/base.h"
+#include "base/environment.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/macros.h"
+#include "base/path.h"
+#include "base/program.h"
+#include "base/sys_at.h"
+#include "base/text.h"
 
 /* The file that this code is in: the program itself, if it is linked statically. A name for that
  * may be the caller's choice (a link to it elsewhere), so where rights are borrowed it does not

@@ -10,7 +10,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include "base/fs.h"
+#include "base/macros.h"
+#include "base/reserve.h"
+#include "base/sys.h"
+#include "base/text.h"
 
 #define RESERVE_NAME  ".reserve"
 #define RESERVE_BYTES (512u << 10)

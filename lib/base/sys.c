@@ -2,23 +2,19 @@
 /* System calls on descriptors: one wrapper each, -errno out, close-on-exec from birth. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/base.h"
-
-#define RETRY(expr)                                                                                \
-	(__extension__({                                                                           \
-		__typeof__(expr) r_;                                                               \
-		do                                                                                 \
-			r_ = (expr);                                                               \
-		while (r_ < 0 && errno == EINTR);                                                  \
-		r_ < 0 ? -errno : r_;                                                              \
-	}))
+#include "base/clock.h"
+#include "base/retry.h"
+#include "base/sys.h"
 
 void fd_close(int fd)
 {
@@ -61,16 +57,6 @@ ssize_t sys_read(int fd, void *out, size_t len)
 ssize_t sys_write(int fd, const void *data, size_t len)
 {
 	return RETRY(write(fd, data, len));
-}
-
-ssize_t sys_send(int fd, const void *data, size_t len, int flags)
-{
-	return RETRY(send(fd, data, len, flags | MSG_NOSIGNAL));
-}
-
-ssize_t sys_recv(int fd, void *out, size_t len, int flags)
-{
-	return RETRY(recv(fd, out, len, flags));
 }
 
 int sys_write_all(int fd, const void *data, size_t len)
@@ -178,11 +164,8 @@ int sys_timer_open(void)
 
 int sys_timer_set(int fd, uint64_t when)
 {
-	struct itimerspec at = { { 0, 0 },
-		{ (time_t)(when / 1000000000u), (long)(when % 1000000000u) } };
-	if (when == NEVER)
-		at.it_value = (struct timespec){ 0, 0 };
-	else if (when == 0)
+	struct itimerspec at = { .it_value = ns_to_timespec(when == NEVER ? 0 : when) };
+	if (when == 0)
 		at.it_value.tv_nsec = 1; /* zero would be never */
 	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL) < 0 ? -errno : 0;
 }
@@ -190,6 +173,26 @@ int sys_timer_set(int fd, uint64_t when)
 int sys_fsync(int fd)
 {
 	return RETRY(fsync(fd));
+}
+
+int sys_fstat(int fd, struct stat *out)
+{
+	return fstat(fd, out) < 0 ? -errno : 0;
+}
+
+int sys_fchmod(int fd, mode_t mode)
+{
+	return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+int sys_set_owner(int fd, uint32_t uid, uint32_t gid, mode_t mode)
+{
+	return fchown(fd, (uid_t)uid, (gid_t)gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+int sys_truncate(int fd, uint64_t size)
+{
+	return RETRY(ftruncate(fd, (off_t)size));
 }
 
 int sys_dup(int fd)
@@ -226,37 +229,4 @@ int sys_flock(int fd, bool exclusive, bool wait)
 void sys_write_behind(int fd)
 {
 	sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
-#define COPIED_AT_ONCE (1u << 20)
-
-int sys_copy_sparse(int from, int to, uint64_t size)
-{
-	AUTO_FREE uint8_t *part = malloc(COPIED_AT_ONCE);
-	int r = part ? 0 : -ENOMEM;
-	for (uint64_t at = 0; r == 0 && at < size; at += COPIED_AT_ONCE) {
-		size_t len = size - at < COPIED_AT_ONCE ? (size_t)(size - at) : COPIED_AT_ONCE;
-		size_t whole = (len + 4095) & ~(size_t)4095;
-		memset(part + len, 0, whole - len);
-		r = sys_pread_all(from, part, len, at);
-		if (r == 0)
-			r = sys_pwrite_sparse(to, part, whole, at);
-	}
-	return r < 0 ? r : sys_truncate(to, size);
-}
-
-int sys_pwrite_sparse(int fd, const uint8_t *data, uint64_t len, uint64_t offset)
-{
-	static const uint8_t zeros[4096];
-	int r = 0;
-	for (uint64_t at = 0; r == 0 && at < len;) {
-		uint64_t end = at;
-		while (end < len && end - at < (1u << 20) &&
-			memcmp(data + end, zeros, sizeof(zeros)))
-			end += sizeof(zeros);
-		if (end > at)
-			r = sys_pwrite_all(fd, data + at, end - at, offset + at);
-		at = end > at ? end : at + sizeof(zeros);
-	}
-	return r;
 }

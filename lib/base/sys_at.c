@@ -1,46 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls relative to an open directory, so that nobody can exchange a parent under the
  * walker. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/openat2.h>
 
-#include "base/base.h"
+#include "base/retry.h"
+#include "base/sys.h"
+#include "base/sys_at.h"
 
 int sys_openat(int dir, const char *name, int flags, mode_t mode)
 {
-	int fd;
-	do
-		fd = openat(dir, name, flags | O_CLOEXEC, mode);
-	while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd_high(fd);
+	return fd_high(RETRY(openat(dir, name, flags | O_CLOEXEC, mode)));
 }
 
 int sys_open_beneath(int dir, const char *path, int flags)
 {
 	struct open_how how = { .flags = (__u64)flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
-	int fd;
-	do
-		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-	while (fd < 0 && errno == EINTR);
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* an older kernel or sandbox */
+	int fd = RETRY((int)syscall(SYS_openat2, dir, path, &how, sizeof(how)));
+	if (fd == -ENOSYS || fd == -EPERM) /* an older kernel or sandbox */
 		return sys_openat(dir, path, flags, 0);
-	return fd < 0 ? -errno : fd_high(fd);
+	return fd_high(fd);
 }
 
 int sys_lstatat(int dir, const char *name, struct stat *out)
 {
 	return fstatat(dir, name, out, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-}
-
-int sys_fstat(int fd, struct stat *out)
-{
-	return fstat(fd, out) < 0 ? -errno : 0;
 }
 
 int sys_readlinkat(int dir, const char *name, char **ret_target)
@@ -71,33 +62,14 @@ int sys_symlinkat(const char *target, int dir, const char *name)
 	return symlinkat(target, dir, name) < 0 ? -errno : 0;
 }
 
-int sys_fchmod(int fd, mode_t mode)
+int sys_link_fd(int fd, int dir, const char *name)
 {
-	return fchmod(fd, mode) < 0 ? -errno : 0;
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-int sys_truncate(int fd, uint64_t size)
+int sys_unlinkat(int dir, const char *name)
 {
-	int r;
-	do
-		r = ftruncate(fd, (off_t)size);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
-}
-
-int fs_list_at(int dir, char ***ret_names)
-{
-	/* A descriptor of its own: reading entries moves the offset, and closedir() closes it. */
-	int fd = sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return fd;
-	DIR *stream = fdopendir(fd);
-	if (!stream) {
-		int r = -errno;
-		fd_close(fd);
-		return r;
-	}
-	int r = fs_list_stream(stream, ret_names);
-	closedir(stream);
-	return r;
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -11,8 +11,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,7 +25,10 @@
 
 #include <linux/sched.h>
 
-#include "base/base.h"
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sys.h"
+#include "base/sys_detach.h"
 
 #ifndef __has_attribute
 #define __has_attribute(x) 0

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,7 +12,11 @@
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 
-#include "base/base.h"
+#include "base/fs.h"
+#include "base/macros.h"
+#include "base/sys.h"
+#include "base/sys_net.h"
+#include "base/text.h"
 
 int sys_netlink_open(void)
 {

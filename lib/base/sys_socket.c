@@ -1,16 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* Unix sockets that exist by name, and what a file system knows of a file besides its bytes. */
+/* Sockets between processes of one machine, and descriptors sent through them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <linux/fs.h>
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/retry.h"
+#include "base/sys.h"
+#include "base/sys_socket.h"
 
-#include "base/base.h"
+#define MAX_SENT_FDS 16
+
+ssize_t sys_send(int fd, const void *data, size_t len, int flags)
+{
+	return RETRY(send(fd, data, len, flags | MSG_NOSIGNAL));
+}
+
+ssize_t sys_recv(int fd, void *out, size_t len, int flags)
+{
+	return RETRY(recv(fd, out, len, flags));
+}
+
+int sys_shutdown_write(int fd)
+{
+	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
 
 static int new_socket(void)
 {
@@ -32,42 +52,123 @@ int sys_connect_unix(const char *path)
 	return STEAL_FD(fd);
 }
 
-int64_t sys_next_data(int fd, uint64_t from)
+static ssize_t send_once(
+	int socket, const void *data, size_t len, const int *fds, size_t fd_count, int flags)
 {
-	off_t at = lseek(fd, (off_t)from, SEEK_DATA);
-	return at < 0 ? -errno : at;
+	union {
+		char space[CMSG_SPACE(sizeof(int) * MAX_SENT_FDS)];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec io = { (void *)data, len };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1 };
+	if (fd_count > MAX_SENT_FDS)
+		return -EINVAL;
+	if (fd_count) {
+		message.msg_control = control.space;
+		message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
+	}
+	ssize_t sent;
+	do
+		sent = sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
 }
 
-int64_t sys_next_hole(int fd, uint64_t from)
+int sys_send_fds(int socket, const void *data, size_t len, const int *fds, size_t fd_count)
 {
-	off_t at = lseek(fd, (off_t)from, SEEK_HOLE);
-	return at < 0 ? -errno : at;
+	ssize_t sent = send_once(socket, data, len, fds, fd_count, 0);
+	return sent < 0 ? (int)sent : 0;
 }
 
-int sys_link_fd(int fd, int dir, const char *name)
+/* 0: there may be something; -ETIMEDOUT. */
+static int await_socket(int socket, short events, uint64_t deadline)
 {
-	char path[40];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+	struct pollfd p = { socket, events, 0 };
+	for (;;) {
+		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
+		if (n != 0)
+			return n < 0 ? n : 0;
+		if (deadline_passed(deadline))
+			return -ETIMEDOUT;
+	}
 }
 
-int sys_clone_file(int from, int to)
+int sys_send_fds_until(int socket, const void *data, size_t len, const int *fds, size_t fd_count,
+	uint64_t deadline)
 {
-	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+	const char *at = data;
+	for (;;) {
+		ssize_t sent = send_once(socket, at, len, fds, fd_count, MSG_DONTWAIT);
+		if (sent < 0 && sent != -EAGAIN)
+			return (int)sent;
+		if (sent > 0) {
+			at += sent;
+			len -= (size_t)sent;
+			fd_count = 0; /* they went with the first byte */
+		}
+		if (len == 0)
+			return 0;
+		int r = await_socket(socket, POLLOUT, deadline);
+		if (r < 0)
+			return r;
+	}
 }
 
-int sys_set_owner(int fd, uint32_t uid, uint32_t gid, mode_t mode)
+/* There is room for two beside the header, and a sender is not to be trusted to send only one: who
+ * is not wanted is closed. */
+static int take_fd(struct msghdr *message)
 {
-	return fchown(fd, (uid_t)uid, (gid_t)gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+	int fd = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int one;
+			memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (fd < 0)
+				fd = fd_high(one);
+			else
+				fd_close(one);
+		}
+	}
+	return fd;
 }
 
-int sys_unlinkat(int dir, const char *name)
+ssize_t sys_recv_fd(int socket, void *out, size_t len, int *ret_fd, uint64_t deadline)
 {
-	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-bool fs_allows_devices(const char *path)
-{
-	struct statvfs fs;
-	return statvfs(path, &fs) == 0 && !(fs.f_flag & ST_NODEV);
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec io = { out, len };
+	struct msghdr message;
+	ssize_t got;
+	for (;;) {
+		message = (struct msghdr){
+			.msg_iov = &io,
+			.msg_iovlen = 1,
+			.msg_control = control.space,
+			.msg_controllen = sizeof(control.space),
+		};
+		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (got >= 0)
+			break;
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+		int r = errno == EAGAIN ? await_socket(socket, POLLIN, deadline) : 0;
+		if (r < 0)
+			return r;
+	}
+	*ret_fd = take_fd(&message);
+	if (message.msg_flags & MSG_CTRUNC) {
+		fd_close(*ret_fd);
+		*ret_fd = -EMFILE;
+	}
+	return got;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+#include <string.h>
+
+#include "base/text.h"
 
 static bool continues(uint8_t c)
 {

@@ -5,14 +5,6 @@
 
 /* --- groups --- */
 
-static uint64_t hash_of_key(const char *key, bool fresh)
-{
-	uint64_t hash = 14695981039346656037u + fresh; /* FNV-1a */
-	for (; *key; key++)
-		hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-	return hash ^ hash >> 32;
-}
-
 static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, uint64_t hash)
 {
 	struct group *g = calloc(1, sizeof(*g) + strlen(key) + 1);
@@ -30,9 +22,9 @@ static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, u
 
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create)
 {
-	uint64_t hash = hash_of_key(key, fresh);
-	for (struct node *n = table_bucket(&pool->groups, hash); n; n = n->next) {
-		struct group *g = HOLDER(n, struct group, node);
+	uint64_t hash = hash_text(key) + fresh;
+	for (struct table_node *n = table_bucket(&pool->groups, hash); n; n = n->next) {
+		struct group *g = CONTAINER_OF(n, struct group, node);
 		if (n->hash != hash || g->fresh != fresh || strcmp(g->key, key) != 0)
 			continue;
 		if (linked(&g->rest)) {
@@ -76,7 +68,7 @@ void group_put(nova_pool_t *pool, struct group *g)
 void groups_forget_rested(nova_pool_t *pool, size_t most)
 {
 	while (!list_empty(&pool->resting)) {
-		struct group *g = HOLDER(pool->resting.next, struct group, rest);
+		struct group *g = CONTAINER_OF(pool->resting.next, struct group, rest);
 		if (pool->resting_count <= most && !deadline_passed(g->rests_until))
 			return;
 		group_free(pool, g);
@@ -93,9 +85,9 @@ static uint64_t hash_of_vm(const nova_vm_t *vm)
 struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm)
 {
 	uint64_t hash = hash_of_vm(vm);
-	for (struct node *n = table_bucket(&pool->out, hash); n; n = n->next)
-		if (n->hash == hash && HOLDER(n, struct slot, node)->vm == vm)
-			return HOLDER(n, struct slot, node);
+	for (struct table_node *n = table_bucket(&pool->out, hash); n; n = n->next)
+		if (n->hash == hash && CONTAINER_OF(n, struct slot, node)->vm == vm)
+			return CONTAINER_OF(n, struct slot, node);
 	return NULL;
 }
 
@@ -167,7 +159,7 @@ void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doo
 void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
-		struct slot *s = HOLDER(l, struct slot, idle);
+		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		next = l->next;
 		if (!s->pausing) /* whoever pauses it will see to that */
 			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
@@ -178,7 +170,7 @@ void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
 static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
-		struct slot *s = HOLDER(l, struct slot, idle);
+		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		next = l->next;
 		if (s->pausing)
 			continue;
@@ -197,7 +189,7 @@ static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **
 static struct slot *find_open(struct group *g)
 {
 	while (!list_empty(&g->open)) {
-		struct slot *s = HOLDER(g->open.next, struct slot, open);
+		struct slot *s = CONTAINER_OF(g->open.next, struct slot, open);
 		s->spoiled |= nova_vm_state(s->vm) == NOVA_VM_DEAD;
 		if (!s->spoiled && s->users < g->seats)
 			return s;
@@ -229,7 +221,7 @@ void pool_expire(nova_pool_t *pool, struct slot **doomed)
 {
 	uint64_t now = list_empty(&pool->aged) ? 0 : clock_ns();
 	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {
-		struct slot *s = HOLDER(l, struct slot, age);
+		struct slot *s = CONTAINER_OF(l, struct slot, age);
 		next = l->next;
 		if (now < s->idle_since + pool->ttl_ms * 1000000u)
 			break;

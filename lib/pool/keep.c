@@ -31,7 +31,7 @@ int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vm
 static void let_age(nova_pool_t *pool, struct group *g)
 {
 	for (struct link *l = g->idle.next; l != &g->idle; l = l->next) {
-		struct slot *s = HOLDER(l, struct slot, idle);
+		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		if (linked(&s->age))
 			continue;
 		s->idle_since = clock_ns();
@@ -118,7 +118,7 @@ int nova_pool_keep(
 static void doom_dead(nova_pool_t *pool, struct group *g, struct slot **doomed)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
-		struct slot *s = HOLDER(l, struct slot, idle);
+		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		next = l->next;
 		if (!s->pausing && nova_vm_state(s->vm) == NOVA_VM_DEAD)
 			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
@@ -133,8 +133,8 @@ static bool is_missing(const struct group *g)
 static struct group *missing(const nova_pool_t *pool)
 {
 	for (const struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
-		if (is_missing(HOLDER(l, struct group, kept)))
-			return HOLDER(l, struct group, kept);
+		if (is_missing(CONTAINER_OF(l, struct group, kept)))
+			return CONTAINER_OF(l, struct group, kept);
 	return NULL;
 }
 
@@ -175,7 +175,7 @@ void pool_keep_tend(nova_pool_t *pool)
 {
 	struct slot *doomed = NULL;
 	for (struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
-		doom_dead(pool, HOLDER(l, struct group, kept), &doomed);
+		doom_dead(pool, CONTAINER_OF(l, struct group, kept), &doomed);
 	pool_settle(pool, &doomed);
 	for (struct group *g; !pool->draining && (g = missing(pool)) != NULL;) {
 		AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));

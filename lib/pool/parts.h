@@ -17,6 +17,8 @@
 
 #include <pthread.h>
 
+#include "base/list.h"
+#include "base/table.h"
 #include "pool/pool.h"
 #include "vm/vm.h"
 
@@ -24,64 +26,6 @@
 #define LATENCIES       4u
 #define LATENCY_BUCKETS 200u
 #define POOL_COUNTERS   (NOVA_POOL_EVICTED + 1)
-
-/* --- lists and tables --- */
-
-/* Of a ring whose head is one too. All zero: in no list. */
-struct link {
-	struct link *prev, *next;
-};
-#define HOLDER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
-
-static inline void list_init(struct link *head)
-{
-	head->prev = head->next = head;
-}
-static inline bool list_empty(const struct link *head)
-{
-	return head->next == head;
-}
-static inline bool linked(const struct link *l)
-{
-	return l->next != NULL;
-}
-static inline void link_remove(struct link *l)
-{
-	if (!l->next)
-		return;
-	l->prev->next = l->next;
-	l->next->prev = l->prev;
-	l->prev = l->next = NULL;
-}
-/* Behind `at`: as the first of a list if that is its head. */
-static inline void link_after(struct link *at, struct link *l)
-{
-	l->prev = at;
-	l->next = at->next;
-	at->next->prev = l;
-	at->next = l;
-}
-static inline void list_append(struct link *head, struct link *l)
-{
-	link_after(head->prev, l);
-}
-
-/* A hash table that grows with what is in it, so that looking up takes no longer with ten thousand
- * VMs. */
-struct node {
-	struct node *next;
-	uint64_t hash;
-};
-struct table {
-	struct node **buckets; /* a power of two of them */
-	size_t size, count;
-};
-int table_init(struct table *t); /* 0 or NOVA_ENOMEM */
-void table_done(struct table *t);
-/* the first of those among which it must be */
-struct node *table_bucket(const struct table *t, uint64_t hash);
-void table_add(struct table *t, struct node *n, uint64_t hash);
-void table_remove(struct table *t, struct node *n);
 
 /* --- groups: VMs with the same key --- */
 
@@ -94,7 +38,7 @@ struct wish {
 };
 
 struct group {
-	struct node node;
+	struct table_node node;
 	/* slots; the one that was used last is first: its memory is the warmest */
 	struct link idle;
 	struct link open;    /* slots that are out and have room for more callers */
@@ -127,8 +71,8 @@ struct group {
 };
 
 struct slot {
-	struct node node; /* in pool->out, by VM */
-	struct link idle; /* in its group's */
+	struct table_node node; /* in pool->out, by VM */
+	struct link idle;       /* in its group's */
 	/* in pool->aged: may be ended when its time is over, or for another's sake */
 	struct link age;
 	struct link awake; /* in pool->awake: is to be paused */

@@ -401,12 +401,12 @@ static void close_pool(nova_pool_t *pool, struct slot **doomed)
 {
 	pool->draining = true;
 	while (!list_empty(&pool->kept)) {
-		struct group *g = HOLDER(pool->kept.next, struct group, kept);
+		struct group *g = CONTAINER_OF(pool->kept.next, struct group, kept);
 		group_end_wish(pool, g);
 		group_put(pool, g);
 	}
 	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {
-		struct slot *s = HOLDER(l, struct slot, age);
+		struct slot *s = CONTAINER_OF(l, struct slot, age);
 		struct group *g = s->group;
 		next = l->next;
 		if (s->pausing) /* whoever pauses it ends it */
@@ -456,8 +456,9 @@ int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error
 static void free_groups(nova_pool_t *pool)
 {
 	for (size_t i = 0; i < pool->groups.size; i++)
-		for (struct node *n = pool->groups.buckets[i]; n; n = n->next)
-			template_drop(pool, group_lose_template(HOLDER(n, struct group, node)));
+		for (struct table_node *n = pool->groups.buckets[i]; n; n = n->next)
+			template_drop(
+				pool, group_lose_template(CONTAINER_OF(n, struct group, node)));
 	groups_forget_rested(pool, 0);
 }
 

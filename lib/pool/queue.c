@@ -44,7 +44,7 @@ static void update_turn(nova_pool_t *pool, struct group *g)
 static struct group *whose_turn(const nova_pool_t *pool)
 {
 	const struct link *list = list_empty(&pool->starved) ? &pool->hungry : &pool->starved;
-	return list_empty(list) ? NULL : HOLDER(list->next, struct group, turn);
+	return list_empty(list) ? NULL : CONTAINER_OF(list->next, struct group, turn);
 }
 
 static bool must_yield(const nova_pool_t *pool, const struct slot *s)
@@ -59,7 +59,7 @@ static bool must_yield(const nova_pool_t *pool, const struct slot *s)
 
 static struct ticket *first_ticket(const struct group *g)
 {
-	return list_empty(&g->tickets) ? NULL : HOLDER(g->tickets.next, struct ticket, link);
+	return list_empty(&g->tickets) ? NULL : CONTAINER_OF(g->tickets.next, struct ticket, link);
 }
 
 void ticket_end(nova_pool_t *pool, struct ticket *t, enum ticket_state state)
@@ -85,8 +85,8 @@ void tickets_end(
 void tickets_close_all(nova_pool_t *pool)
 {
 	for (size_t i = 0; i < pool->groups.size; i++)
-		for (struct node *n = pool->groups.buckets[i], *next; n; n = next) {
-			struct group *g = HOLDER(n, struct group, node);
+		for (struct table_node *n = pool->groups.buckets[i], *next; n; n = next) {
+			struct group *g = CONTAINER_OF(n, struct group, node);
 			next = n->next;
 			tickets_end(pool, g, TICKET_CLOSED, NULL);
 			group_put(pool, g);

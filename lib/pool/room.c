@@ -29,7 +29,7 @@ static bool may_evict(const struct slot *s)
 static void evict(nova_pool_t *pool, const struct link *end, struct slot **victims)
 {
 	for (struct link *l = pool->aged.next, *next; l != end; l = next) {
-		struct slot *s = HOLDER(l, struct slot, age);
+		struct slot *s = CONTAINER_OF(l, struct slot, age);
 		next = l->next;
 		if (!may_evict(s))
 			continue;
@@ -62,8 +62,8 @@ struct slot *room_take(
 		add_room(&freed, *last);
 	struct link *l = pool->aged.next;
 	for (; l != &pool->aged && !fits(pool, g, &freed); l = l->next)
-		if (may_evict(HOLDER(l, struct slot, age)))
-			add_room(&freed, HOLDER(l, struct slot, age));
+		if (may_evict(CONTAINER_OF(l, struct slot, age)))
+			add_room(&freed, CONTAINER_OF(l, struct slot, age));
 	if (!fits(pool, g, &freed))
 		return NULL;
 	struct slot *s = STEAL(*fresh);

@@ -15,13 +15,14 @@ static uint64_t next_due(const nova_pool_t *pool)
 {
 	uint64_t due = pool_keep_due(pool);
 	if (!list_empty(&pool->aged))
-		due = earlier(due, HOLDER(pool->aged.next, struct slot, age)->idle_since +
+		due = earlier(due, CONTAINER_OF(pool->aged.next, struct slot, age)->idle_since +
 					   pool->ttl_ms * 1000000u);
 	if (!list_empty(&pool->awake))
-		due = earlier(due, HOLDER(pool->awake.next, struct slot, awake)->idle_since +
+		due = earlier(due, CONTAINER_OF(pool->awake.next, struct slot, awake)->idle_since +
 					   pool->pause_ms * 1000000u);
 	if (!list_empty(&pool->resting))
-		due = earlier(due, HOLDER(pool->resting.next, struct group, rest)->rests_until);
+		due = earlier(
+			due, CONTAINER_OF(pool->resting.next, struct group, rest)->rests_until);
 	return due;
 }
 
@@ -31,7 +32,7 @@ static struct slot *next_to_pause(nova_pool_t *pool)
 {
 	if (list_empty(&pool->awake))
 		return NULL;
-	struct slot *s = HOLDER(pool->awake.next, struct slot, awake);
+	struct slot *s = CONTAINER_OF(pool->awake.next, struct slot, awake);
 	return deadline_passed(s->idle_since + pool->pause_ms * 1000000u) ? s : NULL;
 }
 

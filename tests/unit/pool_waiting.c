@@ -67,7 +67,7 @@ START_TEST(who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_o
 	await_count(s.pool, NOVA_POOL_WAITING, 1);
 	pthread_mutex_lock(&s.pool->lock);
 	g->patience = clock_ns();
-	sleeper_wake(&HOLDER(g->tickets.next, struct ticket, link)->wake);
+	sleeper_wake(&CONTAINER_OF(g->tickets.next, struct ticket, link)->wake);
 	pthread_mutex_unlock(&s.pool->lock);
 	caller_end(&late);
 	ck_assert_msg(late.code == 0, "%s", late.text);

@@ -1,64 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths that depend on the user or the process, and the mode of a file. */
+/* Paths that depend on the user or the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include "base/environment.h"
+#include "base/fs.h"
+#include "base/macros.h"
+#include "base/path.h"
+#include "base/text.h"
 
 #define STANDARD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-int fs_chmod(const char *path, mode_t mode)
-{
-	return chmod(path, mode) < 0 ? -errno : 0;
-}
-
-int fs_make_file(const char *path, mode_t mode)
-{
-	/* Not by open(): the close would drop the locks of another thread that is as far already.
-	 */
-	int r = mknod(path, S_IFREG | mode, 0) < 0 ? -errno : 0;
-	if (r == -EEXIST)
-		return 0;
-	if (r < 0) { /* a file system, or a sandbox, without it */
-		AUTO_FD int fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
-		if (fd < 0)
-			return fd == -EEXIST ? 0 : fd;
-	}
-	return fs_chmod(path, mode); /* the umask may have taken away what the owner needs */
-}
-
-int fs_make_own(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return st.st_mode & (S_IRWXG | S_IRWXO) ? fs_chmod(path, st.st_mode & S_IRWXU) : 0;
-}
-
-int fs_open_to_writers(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return -errno;
-	bool counts = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode); /* not a pipe or /dev/null */
-	return counts ? (int)(st.st_mode & (S_IWGRP | S_IWOTH)) : 0;
-}
-
-int fs_writable(const char *path)
-{
-	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
-}
-
-int fs_is_directory(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return -errno;
-	return S_ISDIR(st.st_mode);
-}
 
 static int give(char *path, char **ret_path)
 {

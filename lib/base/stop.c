@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens that end calls. */
-#include <errno.h>
-#include <time.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include <nova/interrupt.h>
+
+#include "base/error.h"
+#include "base/macros.h"
+#include "base/stop.h"
+#include "base/sys.h"
 
 struct nova_interrupt {
 	int triggered; /* atomic; once set it stays so */
@@ -67,10 +73,8 @@ int stop_check(const struct stop *stop, const char *what, nova_error_t **error)
 				  0;
 }
 
-#define STOP_FDS   6u  /* of the caller */
-#define STOP_DEPTH 4u  /* sources in a chain */
-#define LOCK_MS    50  /* who waits for a lock looks at least that often */
-#define LOOK_MS    20u /* without a free descriptor for an event, a sleeper looks that often */
+#define STOP_FDS   6u /* of the caller */
+#define STOP_DEPTH 4u /* sources in a chain */
 
 int stop_poll(const struct stop *stop, struct pollfd *fds, nfds_t count, int timeout_ms)
 {
@@ -89,85 +93,11 @@ int stop_poll(const struct stop *stop, struct pollfd *fds, nfds_t count, int tim
 	return r;
 }
 
-static bool may_be_asked(const struct stop *stop)
+bool stop_may_be_asked(const struct stop *stop)
 {
 	while (stop && !stop->interrupt)
 		stop = stop->outer;
 	return stop != NULL;
-}
-
-void sleeper_init(struct sleeper *s)
-{
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->woken, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	s->event = -1;
-}
-
-void sleeper_done(struct sleeper *s)
-{
-	pthread_cond_destroy(&s->woken);
-	fd_close(s->event);
-}
-
-void sleeper_wake(struct sleeper *s)
-{
-	pthread_cond_signal(&s->woken);
-	if (s->event >= 0)
-		sys_event_raise(s->event);
-}
-
-static void wait_for_signal(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline)
-{
-	struct timespec until = { (time_t)(deadline / 1000000000u),
-		(long)(deadline % 1000000000u) };
-	if (deadline == NEVER)
-		pthread_cond_wait(&s->woken, lock);
-	else
-		pthread_cond_timedwait(&s->woken, lock, &until);
-}
-
-bool sleeper_wait_readable(struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline,
-	const struct stop *stop, int fd)
-{
-	bool polls = may_be_asked(stop) || fd >= 0;
-	if (polls && s->event < 0)
-		s->event = sys_event();
-	if (!polls) {
-		wait_for_signal(s, lock, deadline);
-		return false;
-	}
-	struct pollfd fds[] = { { s->event, POLLIN, 0 }, { fd, POLLIN, 0 } };
-	if (s->event < 0) {
-		uint64_t look = deadline_in_ms(LOOK_MS);
-		wait_for_signal(s, lock, look < deadline ? look : deadline);
-		return sys_poll(fds, ARRAY_LEN(fds), 0) > 0 && fds[1].revents;
-	}
-	pthread_mutex_unlock(lock);
-	stop_poll(stop, fds, ARRAY_LEN(fds), deadline_poll_ms(deadline));
-	pthread_mutex_lock(lock);
-	sys_event_clear(s->event);
-	return fds[1].revents;
-}
-
-void sleeper_wait(
-	struct sleeper *s, pthread_mutex_t *lock, uint64_t deadline, const struct stop *stop)
-{
-	sleeper_wait_readable(s, lock, deadline, stop, -1);
-}
-
-int fs_lock_unless(const char *path, const struct stop *stop, uint64_t deadline, int *ret_fd)
-{
-	for (int pause = 1;; pause = pause < LOCK_MS / 2 ? pause * 2 : LOCK_MS) {
-		int r = fs_lock(path, false, ret_fd);
-		if (r != -EWOULDBLOCK || deadline_passed(deadline))
-			return r;
-		stop_poll(stop, NULL, 0, pause);
-		if (stop_asked(stop))
-			return -ECANCELED;
-	}
 }
 
 int stop_import(struct stop *ret_stop, const nova_wait_opts *wait, nova_error_t **error)

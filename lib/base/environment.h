@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The variables of this process, for programs that may be trusted with them. */
+#ifndef NOVA_LIB_BASE_ENVIRONMENT_H
+#define NOVA_LIB_BASE_ENVIRONMENT_H
+
+#include <stdbool.h>
+
+/* A variable; NULL too where env_is_borrowed(). */
+const char *env_get(const char *name);
+/* This program has rights that whoever started it lacks: setuid, setgid, file capabilities. */
+bool env_is_borrowed(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Randomness. */
+#include <errno.h>
+#include <stdint.h>
+#include <sys/random.h>
+#include <sys/types.h>
+
+#include "base/random.h"
+
+int random_bytes(void *out, size_t len)
+{
+	uint8_t *at = out;
+	while (len) {
+		ssize_t got = getrandom(at, len, 0);
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		at += got;
+		len -= (size_t)got;
+	}
+	return 0;
+}
+
+int random_hex(char *out, size_t digits)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint8_t bytes[64];
+	if (digits > sizeof(bytes))
+		return -EINVAL;
+	int r = random_bytes(bytes, digits);
+	for (size_t i = 0; r == 0 && i < digits; i++)
+		out[i] = hex[bytes[i] & 15];
+	out[r == 0 ? digits : 0] = 0;
+	return r;
+}
