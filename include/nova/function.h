@@ -27,6 +27,8 @@ extern "C" {
 
 typedef struct nova nova_t;
 typedef struct nova_function nova_function_t;
+/** See nova/instance.h. */
+typedef struct nova_instance nova_instance_t;
 
 /**
  * Opens the platform: state directory, function store and an empty pool. No VM is started yet.
@@ -214,23 +216,19 @@ NOVA_API int nova_template_build(
 
 /* --- the main job --- */
 
-/** In which VM a call runs, and what becomes of that VM: docs/modes.md. Since 0.1. */
-enum nova_mode {
-	/** a VM of the pool: one that waits for this function, or a new one; it waits for further
-	   calls afterwards */
-	NOVA_MODE_CACHED = 0,
-	NOVA_MODE_EPHEMERAL = 1, /**< a VM that nobody has used, ended after the call */
-	/** a VM that nobody has used, or that goes on from `snapshot`; ended after the call, and
-	   what it knew then is in a new snapshot if `checkpoint_after` asks for one */
-	NOVA_MODE_CHECKPOINTED = 2,
-	/** a VM that goes on from `snapshot`, which any number of calls may do at once; ended after
-	   the call */
-	NOVA_MODE_BRANCHED = 3,
-	/** in an instance (nova/instance.h), which stays until it is stopped */
-	NOVA_MODE_PERSISTENT = 4,
+/** Bits of nova_invoke_opts.flags. Since 0.1. */
+enum nova_invoke_flags {
+	/** in a VM that nobody has used before; it ends after the call */
+	NOVA_INVOKE_FRESH = 1,
+	/** a call that succeeds leaves a snapshot of its VM: the result names it. The VM is a fresh
+	   one, unless the call goes on from a snapshot or runs in an instance */
+	NOVA_INVOKE_CHECKPOINT = 2,
 };
 
-/** Options of nova_invoke(). Since 0.1. */
+/**
+ * Options of nova_invoke() and nova_queue_submit(): docs/modes.md. Without `flags`, `snapshot` and
+ * `instance` a call runs in a VM of the pool, which then waits for further calls. Since 0.1.
+ */
 typedef struct nova_invoke_opts {
 	size_t size;         /**< sizeof(nova_invoke_opts) */
 	uint32_t timeout_ms; /**< time limit of the function; 0: the function's own */
@@ -238,19 +236,17 @@ typedef struct nova_invoke_opts {
 	uint32_t queue_timeout_ms;
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
-	void *userdata; /**< handed to on_output, and given back by nova_call_userdata() */
-	uint32_t mode;  /**< enum nova_mode */
-	/** 1: a call that succeeds leaves a snapshot, nova_result_snapshot(); not in modes cached
-	 * and ephemeral */
-	uint32_t checkpoint_after;
-	/** name or id of a snapshot of this function to go on from: required in mode branched,
-	 * possible in checkpointed and, for a new instance, persistent */
+	void *userdata;    /**< handed to on_output, and given back by nova_call_userdata() */
+	uint32_t flags;    /**< enum nova_invoke_flags */
+	uint32_t reserved; /**< 0 */
+	/** name or id of a snapshot of this function that the call goes on from, in a VM of its
+	 * own, which ends after the call; NULL: none */
 	const char *snapshot;
-	/** name for the snapshot of `checkpoint_after`, which this asks for too; NULL: its id */
-	const char *snapshot_after;
-	/** mode persistent: name or id of the instance; NULL: one is started and stays,
-	 * nova_result_instance() */
-	const char *instance;
+	/** name of the snapshot that the call leaves, and that it is to leave one; NULL: its id */
+	const char *checkpoint_name;
+	/** runs in this instance, which stays; not with a snapshot or #NOVA_INVOKE_FRESH. The
+	 * caller may free its handle as soon as the call returns. NULL: none */
+	nova_instance_t *instance;
 	/** ends the call and kills the function; borrowed until the call returns, of
 	 * nova_queue_submit() until it is finished; NULL: nothing does */
 	nova_interrupt_t *interrupt;
@@ -261,28 +257,46 @@ typedef struct nova_invoke_opts {
 	}
 
 /**
- * Runs a function in its own microVM and waits for the answer.
+ * Runs a function in a microVM and waits for its answer.
  *
- * A VM that waits for this function is used, else one is started, unless the mode wants it
- * otherwise. The error tells by nova_error_outcome() whether the function *never ran* (trying again
- * is safe), *ran and failed* (the result has its words), or whether that is *unknown*.
+ * The error tells by nova_error_outcome() whether the function did not run, ran and failed, or
+ * whether that is unknown.
  *
- * @param payload    JSON text of at most 6 MiB, nested at most 512 deep; NULL: "{}"
- * @param opts       NULL: defaults
- * @param ret_result receives the result on success **and** whenever the function ran, even if it
- * failed; otherwise NULL
- * @return 0, or
- *   never ran: NOVA_EINVAL (payload is not JSON), NOVA_ETOOBIG, NOVA_ENOTFOUND (function or image),
- * NOVA_ECORRUPT, NOVA_ENOTSUP, NOVA_EENGINE, NOVA_EAGENT, NOVA_ELIMIT, NOVA_ECANCELED, NOVA_ENOMEM,
- * NOVA_EIO, NOVA_EBUSY (another process still makes the template after the call's queue timeout),
- * and NOVA_EFUNCTION if its code cannot even be loaded; by its mode: NOVA_EINVAL (options that do
- * not go together; a snapshot or instance of another function), NOVA_ENOTFOUND (no such snapshot or
- * instance), NOVA_ESTALE (a snapshot of another version of the function or another engine),
- * NOVA_ENOTSUP (the engine takes no snapshots), NOVA_EEXIST (the name for the new snapshot is
- * taken), NOVA_EBUSY and NOVA_ELOST (the instance is paused, has ended); ran and failed:
- * NOVA_EFUNCTION (error raised, exit code not 0), NOVA_ETIMEDOUT, and the codes of
- * nova_vm_snapshot() if it succeeded but its snapshot could not be taken; unknown: NOVA_ELOST,
- * NOVA_EAGENT. Since 0.1.
+ * @param nova the platform
+ * @param function name; may be NULL if the options give an instance
+ * @param payload JSON text of at most 6 MiB, nested at most 512 deep; NULL: "{}"
+ * @param opts NULL: defaults
+ * @param ret_result receives the result if the function ran, also if it failed; else NULL. Yours:
+ * free it with nova_result_free()
+ * @param error see nova/base.h
+ * @return 0 if the function ran and succeeded, or a code. It did not run:
+ *  - NOVA_EINVAL: the payload is not JSON, the options contradict each other, or the snapshot or
+ * instance is of another function
+ *  - NOVA_ETOOBIG: the payload is too long or nested too deep
+ *  - NOVA_ENOTFOUND: no such function, guest image or snapshot
+ *  - NOVA_EEXIST: the name for the new snapshot is taken
+ *  - NOVA_ESTALE: the snapshot is of another version of the function, or of another engine
+ *  - NOVA_ENOTSUP: no engine can be used, or the engine takes no snapshots
+ *  - NOVA_ELIMIT: no VM was free in time, too many calls wait, or the VM is too large
+ *  - NOVA_EBUSY: the instance is paused, another process makes the template, or after fork()
+ *  - NOVA_ELOST: the instance has ended
+ *  - NOVA_ECANCELED: by the token, or the platform is closing
+ *  - NOVA_EFUNCTION: the code of the function cannot be loaded
+ *  - NOVA_EENGINE, NOVA_EAGENT: the VM did not start
+ *  - NOVA_ECORRUPT: an image, a snapshot or the code is damaged
+ *  - NOVA_EIO, NOVA_ENOSPC, NOVA_EPERM, NOVA_ENOMEM: the host refused something
+ *
+ * It ran:
+ *  - NOVA_EFUNCTION: it raised an error, or its exit code is not 0
+ *  - NOVA_ETIMEDOUT: it was killed at its time limit
+ *  - NOVA_ECANCELED: it was killed by the token
+ *  - a code of nova_vm_snapshot(): it succeeded, but its snapshot could not be taken
+ *
+ * It may have run:
+ *  - NOVA_ELOST: the VM ended during the call
+ *  - NOVA_EAGENT: the guest gave no answer
+ *
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_invoke(nova_t *nova, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);

@@ -5,7 +5,8 @@
  * in the memory of a function that works in place, is there for the next one.
  *
  *     nova_instance_start(nova, &opts, &instance, NULL);
- *     nova_instance_invoke(instance, "{}", NULL, &result, NULL);
+ *     invoke.instance = instance;
+ *     nova_invoke(nova, NULL, "{}", &invoke, &result, NULL);
  *     nova_instance_stop(instance, 0, NULL);
  *     nova_instance_free(instance);
  *
@@ -33,8 +34,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct nova_instance nova_instance_t;
 
 /** Options of nova_instance_start(). Since 0.1. */
 typedef struct nova_instance_opts {
@@ -98,33 +97,17 @@ NOVA_API int nova_instance_state(nova_instance_t *instance);
 NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 
 /**
- * Runs its function once, as nova_invoke() in mode persistent does.
- * @param opts as of nova_invoke(), but for `mode`, `snapshot` and `instance`, which must be 0;
- * NULL: defaults
- * @return as nova_invoke(); NOVA_EBUSY if it is paused; NOVA_ELOST with #NOVA_OUTCOME_NEVER_RAN
- * once it has ended. Since 0.1.
+ * The VM of an instance, for everything that nova/vm.h and nova/snapshot.h can do with a VM: run a
+ * command, pause, resume, take a snapshot (which then is one of its function), fork.
+ *
+ * It is lent: do not free it with nova_vm_free() and give it no other function with nova_vm_init().
+ * It can be used as long as you have the handle, until nova_close() at most. Once the instance is
+ * stopped, calls on it fail with #NOVA_ELOST. An instance belongs to the process that started it:
+ * other processes reach it through a program that serves them, such as `novactl daemon`.
+ * @param instance NULL gives NULL
+ * @return the VM; NULL after nova_close(). Any thread. Since 0.1.
  */
-NOVA_API int nova_instance_invoke(nova_instance_t *instance, const char *payload,
-	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
-
-/** Runs a command in it: see nova_vm_command(). @return as that; NOVA_EBUSY; NOVA_ELOST. Since 0.1.
- */
-NOVA_API int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error);
-
-/** Stops its processors until nova_instance_resume(). Waits for a call under way. @return as
- * nova_vm_pause(). Since 0.1. */
-NOVA_API int nova_instance_pause(
-	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
-
-/** Lets a paused instance go on. @return as nova_vm_resume(). Since 0.1. */
-NOVA_API int nova_instance_resume(
-	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error);
-
-/** Takes a snapshot of it, from which calls and instances of this version of the function can go
- * on. @return as nova_vm_snapshot(). Since 0.1. */
-NOVA_API int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts,
-	nova_snapshot_t **ret_snapshot, nova_error_t **error);
+NOVA_API nova_vm_t *nova_instance_vm(nova_instance_t *instance);
 
 /**
  * Ends an instance, which is then in no list any more. New calls are refused; those under way have

@@ -14,10 +14,23 @@
 
 /* --- handles --- */
 
-static nova_instance_t *instance_ref(nova_instance_t *instance)
+nova_instance_t *instance_ref(nova_instance_t *instance)
 {
 	atomic_fetch_add_explicit(&instance->references, 1, memory_order_relaxed);
 	return instance;
+}
+
+/* Nobody has it any more, nor can find it. */
+static void forget(nova_instance_t *instance)
+{
+	if (!instance->nova)
+		return;
+	nova_instance_t **place = &instance->nova->instances;
+	pthread_mutex_lock(&instance->nova->instances_lock);
+	while (*place != instance)
+		place = &(*place)->next;
+	*place = instance->next;
+	pthread_mutex_unlock(&instance->nova->instances_lock);
 }
 
 void nova_instance_free(nova_instance_t *instance)
@@ -25,6 +38,8 @@ void nova_instance_free(nova_instance_t *instance)
 	if (!instance ||
 		atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) != 1)
 		return;
+	forget(instance);
+	vm_unref(instance->vm);
 	pthread_cond_destroy(&instance->left);
 	pthread_mutex_destroy(&instance->lock);
 	nova_function_free(instance->function);
@@ -39,12 +54,14 @@ void nova_instance_list_free(nova_instance_t **instances, size_t count)
 	free(instances);
 }
 
-/* --- the list of the platform. With nova->instances_lock held. --- */
+/* --- the list of the platform: all of which there are handles. With nova->instances_lock held. ---
+ */
 
 static nova_instance_t *find(const struct nova *nova, const char *name)
 {
 	nova_instance_t *instance = nova->instances;
-	while (instance && strcmp(instance->name, name) != 0 && strcmp(instance->id, name) != 0)
+	while (instance && (!instance->listed || (strcmp(instance->name, name) != 0 &&
+							 strcmp(instance->id, name) != 0)))
 		instance = instance->next;
 	return instance;
 }
@@ -66,6 +83,8 @@ static int add(struct nova *nova, nova_instance_t *instance, nova_error_t **erro
 		while (*place)
 			place = &(*place)->next;
 		*place = instance_ref(instance);
+		instance->listed = true;
+		instance->nova = nova;
 	}
 	pthread_mutex_unlock(&nova->instances_lock);
 	return code;
@@ -73,15 +92,11 @@ static int add(struct nova *nova, nova_instance_t *instance, nova_error_t **erro
 
 static void take_out(struct nova *nova, nova_instance_t *instance)
 {
-	nova_instance_t **place = &nova->instances;
 	pthread_mutex_lock(&nova->instances_lock);
-	while (*place && *place != instance)
-		place = &(*place)->next;
-	bool found = *place != NULL;
-	if (found)
-		*place = instance->next;
+	bool listed = instance->listed;
+	instance->listed = false;
 	pthread_mutex_unlock(&nova->instances_lock);
-	if (found)
+	if (listed)
 		nova_instance_free(instance);
 }
 
@@ -110,7 +125,7 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 	return 0;
 }
 
-int instance_start(struct nova *nova, nova_function_t **function, const char *name,
+static int start(struct nova *nova, nova_function_t **function, const char *name,
 	const struct lease_request *request, nova_instance_t **ret, nova_error_t **error)
 {
 	nova_instance_t *instance = NULL;
@@ -121,11 +136,13 @@ int instance_start(struct nova *nova, nova_function_t **function, const char *na
 		nova_instance_free(instance);
 		return code;
 	}
-	instance->nova = nova;
 	instance->owner = host_owner(nova->host);
 	instance->function = function_ref(*function);
-	snprintf(instance->vm_id, sizeof(instance->vm_id), "%s", nova_vm_id(instance->lease.vm));
-	code = add(nova, instance, error);
+	instance->vm = vm_ref(instance->lease.vm);
+	snprintf(instance->vm_id, sizeof(instance->vm_id), "%s", nova_vm_id(instance->vm));
+	code = lease_lend(&instance->lease, &(*function)->record, error);
+	if (code == 0)
+		code = add(nova, instance, error);
 	if (code < 0) {
 		lease_return(nova, &instance->lease, false);
 		nova_instance_free(instance);
@@ -194,7 +211,7 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
 	if (code == 0)
 		code = stop_check(&stop, "the instance was started", error);
 	if (code == 0)
-		code = instance_start(nova, &function, o.name, &request, &instance, error);
+		code = start(nova, &function, o.name, &request, &instance, error);
 	if (code < 0)
 		return code;
 	if (ret_instance)
@@ -237,11 +254,12 @@ int nova_instance_list(
 		return code;
 	pthread_mutex_lock(&nova->instances_lock);
 	for (nova_instance_t *i = nova->instances; i; i = i->next)
-		count++;
+		count += i->listed;
 	nova_instance_t **list = count ? calloc(count, sizeof(nova_instance_t *)) : NULL;
 	size_t at = 0;
 	for (nova_instance_t *i = nova->instances; list && i; i = i->next)
-		list[at++] = instance_ref(i);
+		if (i->listed)
+			list[at++] = instance_ref(i);
 	pthread_mutex_unlock(&nova->instances_lock);
 	if (at < count)
 		return nova_oom(error);
@@ -277,6 +295,11 @@ uint32_t nova_instance_version(const nova_instance_t *instance)
 	return nova_function_version(or_nothing(instance)->function);
 }
 
+nova_vm_t *nova_instance_vm(nova_instance_t *instance)
+{
+	return instance ? instance->vm : NULL;
+}
+
 const char *nova_instance_vm_id(const nova_instance_t *instance)
 {
 	return or_nothing(instance)->vm_id;
@@ -295,7 +318,7 @@ int nova_instance_state(nova_instance_t *instance)
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&instance->lock);
-	int state = instance->ended ? NOVA_VM_DEAD : nova_vm_state(instance->lease.vm);
+	int state = instance->ended ? NOVA_VM_DEAD : nova_vm_state(instance->vm);
 	pthread_mutex_unlock(&instance->lock);
 	return state;
 }
@@ -349,69 +372,6 @@ void instance_leave(nova_instance_t *instance)
 	pthread_mutex_unlock(&instance->lock);
 }
 
-/* Named in the error, which otherwise speaks of its VM only. */
-static int name_failure(nova_instance_t *instance, int code, nova_error_t **error)
-{
-	return code < 0 ? nova_wrap(error, code, "instance '%s'", instance->name) : 0;
-}
-
-int nova_instance_command(nova_instance_t *instance, const nova_vm_command_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error)
-{
-	if (ret_result)
-		*ret_result = NULL;
-	if (ANY_NULL(error, instance, opts, ret_result))
-		return NOVA_EINVAL;
-	int code = instance_enter(instance, error);
-	if (code == 0) {
-		code = nova_vm_command(instance->lease.vm, opts, ret_result, error);
-		instance_leave(instance);
-	}
-	if (*ret_result)
-		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s",
-			instance->id);
-	return name_failure(instance, code, error);
-}
-
-static int switch_state(nova_instance_t *instance,
-	int (*change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **),
-	const nova_wait_opts *wait, nova_error_t **error)
-{
-	int code = instance_enter(instance, error);
-	if (code == 0) {
-		code = change(instance->lease.vm, wait, error);
-		instance_leave(instance);
-	}
-	return name_failure(instance, code, error);
-}
-
-int nova_instance_pause(nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
-{
-	return ANY_NULL(error, instance) ? NOVA_EINVAL :
-					   switch_state(instance, nova_vm_pause, wait, error);
-}
-
-int nova_instance_resume(
-	nova_instance_t *instance, const nova_wait_opts *wait, nova_error_t **error)
-{
-	return ANY_NULL(error, instance) ? NOVA_EINVAL :
-					   switch_state(instance, nova_vm_resume, wait, error);
-}
-
-int nova_instance_snapshot(nova_instance_t *instance, const nova_snapshot_opts *opts,
-	nova_snapshot_t **ret_snapshot, nova_error_t **error)
-{
-	if (ANY_NULL(error, instance))
-		return NOVA_EINVAL;
-	int code = instance_enter(instance, error);
-	if (code == 0) {
-		code = lease_snapshot(&instance->lease, &instance->function->record, opts, NULL,
-			ret_snapshot, error);
-		instance_leave(instance);
-	}
-	return name_failure(instance, code, error);
-}
-
 /* --- the end --- */
 
 /* Waits until `*over`, and kills the VM at the deadline. With instance->lock held. */
@@ -424,7 +384,7 @@ static void wait_until(nova_instance_t *instance, bool (*over)(const nova_instan
 		if (deadline == NEVER) {
 			pthread_cond_wait(&instance->left, &instance->lock);
 		} else if (deadline_passed(deadline)) {
-			nova_vm_kill(instance->lease.vm);
+			nova_vm_kill(instance->vm);
 			instance->killed = true;
 		} else {
 			pthread_cond_timedwait(&instance->left, &instance->lock, &until);
@@ -442,24 +402,15 @@ static bool is_gone(const nova_instance_t *instance)
 	return instance->gone;
 }
 
-/* Commands that were left running get the chance to end by themselves. */
-static int end_guest(nova_vm_t *vm, uint64_t deadline)
-{
-	int left_ms = deadline_poll_ms(deadline);
-	return nova_vm_state(vm) == NOVA_VM_RUNNING ?
-		       nova_vm_stop(vm, left_ms > 0 ? (uint32_t)left_ms : 1, NULL, NULL) :
-		       0;
-}
-
 /* By the first who stops it. With instance->lock held, which it lets go of; meanwhile others may
  * kill the VM. */
 static void end_alone(nova_instance_t *instance)
 {
+	vm_close(instance->vm);
 	wait_until(instance, is_empty);
-	bool gently = !instance->killed;
 	uint64_t deadline = instance->deadline;
 	pthread_mutex_unlock(&instance->lock);
-	int code = gently ? end_guest(instance->lease.vm, deadline) : 0;
+	int code = vm_stop_by(instance->vm, deadline);
 	pthread_mutex_lock(&instance->lock);
 	instance->end_code = instance->killed || code == NOVA_ETIMEDOUT ? NOVA_ETIMEDOUT : 0;
 	instance->killed = true; /* nobody need do it any more */
@@ -508,8 +459,14 @@ void instances_end(struct nova *nova)
 	while (nova->instances) {
 		nova_instance_t *instance = nova->instances;
 		nova->instances = instance->next;
-		instance->ended = instance->gone = true; /* no call may be under way */
-		lease_return(nova, &instance->lease, false);
-		nova_instance_free(instance);
+		instance->nova = NULL;
+		if (instance->listed) {
+			instance->ended = instance->gone = true; /* no call may be under way */
+			lease_return(nova, &instance->lease, false);
+		}
+		vm_unref(instance->vm);
+		instance->vm = NULL;
+		if (instance->listed)
+			nova_instance_free(instance);
 	}
 }

@@ -50,7 +50,7 @@ static int checkpoint(const struct invocation *c, const struct lease *lease, nov
 {
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
 	nova_snapshot_t *snapshot = NULL;
-	opts.name = c->snapshot_after;
+	opts.name = c->checkpoint_name;
 	int code = lease_snapshot(
 		lease, &c->function->record, &opts, c->request.stop, &snapshot, error);
 	if (code < 0) {
@@ -71,9 +71,9 @@ static int run_leased(struct invocation *c, nova_result_t **ret_result, nova_err
 		return code;
 	code = exec_in(c, c->lease.vm, ret_result, &used, error);
 	bool as_good_as_before = !used || reusable(code, *ret_result);
-	if (code == 0 && c->checkpoint_after)
+	if (code == 0 && c->checkpoint)
 		code = checkpoint(c, &c->lease, *ret_result, error);
-	lease_return(c->nova, &c->lease, as_good_as_before && c->mode == NOVA_MODE_CACHED);
+	lease_return(c->nova, &c->lease, as_good_as_before && !c->request.fresh);
 	return code;
 }
 
@@ -83,8 +83,8 @@ static int run_in_instance(struct invocation *c, nova_result_t **ret_result, nov
 	int code = instance_enter(c->instance, error);
 	if (code < 0)
 		return code;
-	code = exec_in(c, c->instance->lease.vm, ret_result, &used, error);
-	if (code == 0 && c->checkpoint_after)
+	code = exec_in(c, c->instance->vm, ret_result, &used, error);
+	if (code == 0 && c->checkpoint)
 		code = checkpoint(c, &c->instance->lease, *ret_result, error);
 	if (*ret_result)
 		snprintf((*ret_result)->instance, sizeof((*ret_result)->instance), "%s",
@@ -95,34 +95,17 @@ static int run_in_instance(struct invocation *c, nova_result_t **ret_result, nov
 		       code;
 }
 
-/* One that nobody could name, for want of a result, does not stay. */
-static int run_persistent(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
-{
-	if (c->instance) {
-		c->lease.cold = 0;
-		return run_in_instance(c, ret_result, error);
-	}
-	int code = instance_start(c->nova, &c->function, NULL, &c->request, &c->instance, error);
-	if (code < 0)
-		return code;
-	c->lease = c->instance->lease; /* for the timing */
-	code = run_in_instance(c, ret_result, error);
-	if (!*ret_result)
-		nova_instance_stop(c->instance, 0, NULL);
-	return code;
-}
-
 static int run_once(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
-	return c->mode == NOVA_MODE_PERSISTENT ? run_persistent(c, ret_result, error) :
-						 run_leased(c, ret_result, error);
+	return c->instance ? run_in_instance(c, ret_result, error) :
+			     run_leased(c, ret_result, error);
 }
 
 /* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM
  * is tried, once. */
 static bool worth_another(const struct invocation *c, int code, const nova_error_t *failure)
 {
-	return c->mode == NOVA_MODE_CACHED && !c->lease.cold &&
+	return !c->request.fresh && !c->instance && !c->lease.cold &&
 	       (code == NOVA_ELOST || code == NOVA_EAGENT) &&
 	       nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }
@@ -165,39 +148,40 @@ static bool keeps_tmp(const struct function_record *r)
 	return false;
 }
 
+/* The function is as it was when the instance was started. */
+static int use_instance(
+	struct invocation *c, const char *name, nova_instance_t *instance, nova_error_t **error)
+{
+	const char *own = instance->function->record.name;
+	if (instance->nova != c->nova || (name && strcmp(own, name) != 0))
+		return nova_fail(error, NOVA_EINVAL,
+			"instance '%s' is of another %s, '%s', and not of '%s'", instance->name,
+			name && strcmp(own, name) != 0 ? "function" : "platform", own,
+			name ? name : own);
+	c->instance = instance_ref(instance);
+	c->function = function_ref(instance->function);
+	c->lease.cold = 0;
+	return 0;
+}
+
 /* The request is checked before a VM is started for it. */
 static int prepare(struct invocation *c, const char *name, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error)
 {
-	if (!c->function) {
-		int code = registry_lookup(&c->nova->registry, name, &c->function, error);
-		if (code < 0)
-			return code;
-	}
+	if (!name && !opts->instance)
+		return nova_fail(
+			error, NOVA_EINVAL, "function: NULL is possible with an instance only");
+	int code = opts->instance ? use_instance(c, name, opts->instance, error) :
+				    registry_lookup(&c->nova->registry, name, &c->function, error);
+	if (code < 0)
+		return code;
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
-	c->exec.tidy = opts->mode == NOVA_MODE_CACHED && !keeps_tmp(&c->function->record);
+	c->exec.tidy = !needs_new_vm(opts) && !opts->instance && !keeps_tmp(&c->function->record);
 	uint32_t limit =
 		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
 	payload = payload ? payload : "{}";
 	return vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
-}
-
-static int find_instance(struct invocation *c, const char *name, nova_error_t **error)
-{
-	int code = nova_instance_get(c->nova, name, &c->instance, error);
-	if (code < 0)
-		return code;
-	const struct function_record *of = &c->instance->function->record,
-				     *wanted = &c->function->record;
-	if (strcmp(of->id, wanted->id) != 0)
-		return nova_fail(error, NOVA_EINVAL,
-			"instance '%s' is of another function, '%s', and not of '%s'", name,
-			of->name, wanted->name);
-	nova_function_free(c->function);
-	/* as it was when the instance was started */
-	c->function = function_ref(c->instance->function);
-	return 0;
 }
 
 int invocation_prepare(struct invocation *c, const char *function, const char *payload,
@@ -217,8 +201,6 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 		code = prepare(c, function, payload, &o, error);
 	if (code == 0)
 		code = mode_prepare(c, &o, error);
-	if (code == 0 && o.instance)
-		code = find_instance(c, o.instance, error);
 	c->prepared_ns = clock_ns();
 	return code;
 }
@@ -238,10 +220,10 @@ void invocation_done(struct invocation *c)
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);
-	free(c->snapshot_after);
+	free(c->checkpoint_name);
 	c->function = NULL;
 	c->instance = NULL;
-	c->request.snapshot = c->snapshot_after = NULL;
+	c->request.snapshot = c->checkpoint_name = NULL;
 }
 
 int nova_template_build(
@@ -280,44 +262,11 @@ int nova_invoke(nova_t *nova, const char *function, const char *payload,
 	struct invocation c = { .nova = nova };
 	if (ret_result)
 		*ret_result = NULL;
-	if (ANY_NULL(error, nova, function, ret_result))
+	if (ANY_NULL(error, nova, ret_result))
 		return NOVA_EINVAL;
 	int code = invocation_prepare(&c, function, payload, opts, error);
 	if (code == 0)
 		code = invocation_run(&c, ret_result, error);
 	invocation_done(&c);
-	return code;
-}
-
-int nova_instance_invoke(nova_instance_t *instance, const char *payload,
-	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
-{
-	nova_invoke_opts o;
-	if (ret_result)
-		*ret_result = NULL;
-	if (ANY_NULL(error, instance, ret_result))
-		return NOVA_EINVAL;
-	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
-	if (code < 0)
-		return code;
-	if (o.mode || o.snapshot || o.instance)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_instance_invoke: mode, snapshot and instance are given by the "
-			"instance and must be 0");
-	code = instance_enter(instance, error); /* keeps the platform from being gone */
-	if (code < 0)
-		return nova_wrap(error, code, "instance '%s'", instance->name);
-	struct invocation c = {
-		.nova = instance->nova,
-		.function = function_ref(instance->function),
-	};
-	o.size = sizeof(o);
-	o.mode = NOVA_MODE_PERSISTENT;
-	o.instance = instance->id;
-	code = invocation_prepare(&c, NULL, payload, &o, error);
-	if (code == 0)
-		code = invocation_run(&c, ret_result, error);
-	invocation_done(&c);
-	instance_leave(instance);
 	return code;
 }

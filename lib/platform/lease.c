@@ -203,6 +203,12 @@ static int restore(struct nova *nova, const struct function_record *r,
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
 }
 
+int lease_lend(struct lease *lease, const struct function_record *r, nova_error_t **error)
+{
+	AUTO_FREE char *owner = owner_of(r);
+	return owner ? vm_set_owner(lease->vm, owner, error) : nova_oom(error);
+}
+
 int lease_snapshot(const struct lease *lease, const struct function_record *r,
 	const nova_snapshot_opts *opts, const struct stop *stop, nova_snapshot_t **ret_snapshot,
 	nova_error_t **error)

@@ -1,52 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The modes of a call: which options go together, and what they ask of the VM. */
+/* In which VM a call runs, and what it leaves: docs/modes.md. */
 #include "platform/platform.h"
 
-static const char *const mode_names[] = { "cached", "ephemeral", "checkpointed", "branched",
-	"persistent" };
-
-static bool is_private(uint32_t mode)
-{
-	return mode != NOVA_MODE_CACHED && mode != NOVA_MODE_EPHEMERAL;
-}
-
-static bool wants_checkpoint(const nova_invoke_opts *o)
-{
-	return o->checkpoint_after || o->snapshot_after;
-}
+#define FLAGS (NOVA_INVOKE_FRESH | NOVA_INVOKE_CHECKPOINT)
 
 static int check(const nova_invoke_opts *o, nova_error_t **error)
 {
-	if (o->mode >= ARRAY_LEN(mode_names))
+	if (o->flags & ~FLAGS)
+		return nova_fail(error, NOVA_EINVAL, "nova_invoke_opts.flags has unknown bits 0x%x",
+			o->flags & ~FLAGS);
+	if (o->instance && (o->snapshot || o->flags & NOVA_INVOKE_FRESH))
 		return nova_fail(error, NOVA_EINVAL,
-			"mode %u is unknown: cached, ephemeral, checkpointed, branched and "
-			"persistent are 0 to 4",
-			o->mode);
-	const char *name = mode_names[o->mode];
-	if (o->snapshot && !is_private(o->mode))
-		return nova_fail(error, NOVA_EINVAL,
-			"mode %s does not go on from a snapshot: use mode branched, checkpointed "
-			"or persistent",
-			name);
-	if (wants_checkpoint(o) && !is_private(o->mode))
-		return nova_fail(error, NOVA_EINVAL,
-			"mode %s leaves no snapshot: use mode checkpointed, branched or persistent",
-			name);
-	if (o->instance && o->mode != NOVA_MODE_PERSISTENT)
-		return nova_fail(error, NOVA_EINVAL,
-			"mode %s does not run in an instance: use mode persistent", name);
-	if (o->instance && o->snapshot)
-		return nova_fail(error, NOVA_EINVAL,
-			"an instance that lives goes on from its own memory: give either the "
-			"instance or a snapshot, not both");
-	if (o->mode == NOVA_MODE_BRANCHED && !o->snapshot)
-		return nova_fail(
-			error, NOVA_EINVAL, "mode branched needs the snapshot to branch from");
-	if (o->mode == NOVA_MODE_CHECKPOINTED && !o->snapshot && !wants_checkpoint(o))
-		return nova_fail(error, NOVA_EINVAL,
-			"mode checkpointed needs a snapshot to go on from, or checkpoint_after, or "
-			"both");
-	return 0;
+			"an instance goes on from its own memory: give either the instance, or a "
+			"snapshot or a fresh microVM");
+	return opts_reserved(o->reserved, "nova_invoke_opts", error);
+}
+
+bool needs_new_vm(const nova_invoke_opts *o)
+{
+	return o->flags || o->snapshot || o->checkpoint_name;
 }
 
 int mode_check_engine(struct nova *nova, nova_error_t **error)
@@ -83,16 +55,15 @@ int mode_prepare(struct invocation *c, const nova_invoke_opts *o, nova_error_t *
 	int code = check(o, error);
 	if (code < 0)
 		return code;
-	c->mode = o->mode;
-	c->checkpoint_after = wants_checkpoint(o);
-	c->request.fresh = o->mode != NOVA_MODE_CACHED;
+	c->checkpoint = o->flags & NOVA_INVOKE_CHECKPOINT || o->checkpoint_name;
+	c->request.fresh = needs_new_vm(o);
 	c->request.queue_timeout_ms = o->queue_timeout_ms;
 	if (!copy_text(&c->request.snapshot, o->snapshot) ||
-		!copy_text(&c->snapshot_after, o->snapshot_after))
+		!copy_text(&c->checkpoint_name, o->checkpoint_name))
 		return nova_oom(error);
-	if (c->checkpoint_after || o->snapshot)
+	if (c->checkpoint || o->snapshot)
 		code = mode_check_engine(c->nova, error);
-	if (code == 0 && o->snapshot_after)
-		code = check_new_name(c->nova, o->snapshot_after, error);
+	if (code == 0 && o->checkpoint_name)
+		code = check_new_name(c->nova, o->checkpoint_name, error);
 	return code;
 }

@@ -85,6 +85,8 @@ struct lease {
 int lease_take(struct nova *nova, nova_function_t **function, const struct lease_request *request,
 	struct lease *ret_lease, nova_error_t **error);
 void lease_return(struct nova *nova, struct lease *lease, bool reusable);
+/* Makes nova_vm_snapshot() of its VM do as lease_snapshot(). Before others know of the VM. */
+int lease_lend(struct lease *lease, const struct function_record *record, nova_error_t **error);
 /* A snapshot that is known to be of this function. */
 int lease_snapshot(const struct lease *lease, const struct function_record *record,
 	const nova_snapshot_opts *opts, const struct stop *stop, nova_snapshot_t **ret_snapshot,
@@ -95,13 +97,15 @@ int lease_snapshot(const struct lease *lease, const struct function_record *reco
 struct nova_instance {
 	atomic_uint references;
 	nova_instance_t *next; /* in nova->instances */
-	struct nova *nova;     /* which a handle may outlive */
+	bool listed;           /* it can be found there */
+	struct nova *nova;     /* NULL once that is closed */
+	nova_vm_t *vm;         /* lent to all who have a handle, dead or alive; NULL as well */
 	int64_t owner;         /* of its context */
 	nova_function_t *function;
 	char id[9], vm_id[9];
 	char *name;
 	uint64_t created_us;
-	struct lease lease;   /* its VM is there until `ended`, and longer for users */
+	struct lease lease;
 	pthread_mutex_t lock; /* guards those below */
 	pthread_cond_t left;  /* there are no users any more; somebody is in a hurry; it is gone */
 	uint32_t users;
@@ -113,10 +117,8 @@ struct nova_instance {
 	int end_code;      /* of its end, for all who stop it */
 };
 
-/* `name` NULL: its id. */
-int instance_start(struct nova *nova, nova_function_t **function, const char *name,
-	const struct lease_request *request, nova_instance_t **ret_instance, nova_error_t **error);
-/* Its VM stays until instance_leave(). NOVA_ELOST: it has been stopped. */
+nova_instance_t *instance_ref(nova_instance_t *instance);
+/* It is not stopped before instance_leave(), unless time is up. NOVA_ELOST: it has been. */
 int instance_enter(nova_instance_t *instance, nova_error_t **error);
 void instance_leave(nova_instance_t *instance);
 /* All, when nothing else goes on. */
@@ -132,18 +134,17 @@ enum fate {
 
 /* A call whose request has been checked. Does not move in memory. */
 struct invocation {
-	nova_t *nova;              /* this and the next are set before invocation_prepare() */
-	nova_function_t *function; /* NULL: it is looked up by name */
+	nova_t *nova; /* set before invocation_prepare() */
+	nova_function_t *function;
 	struct vm_exec exec;
-	uint32_t mode;
-	bool checkpoint_after;
-	char *snapshot_after; /* NULL: the snapshot is named by its id */
+	bool checkpoint;
+	char *checkpoint_name; /* NULL: the snapshot is named by its id */
 	/* its token, and around it what is set before invocation_run() */
 	struct stop stop;
 	int fate; /* atomic */
 	struct lease_request request;
 	struct lease lease;        /* the VM in it is there during the run only */
-	nova_instance_t *instance; /* NULL: none, or none yet */
+	nova_instance_t *instance; /* that it runs in; NULL: a VM of the pool */
 	uint64_t begin_ns, prepared_ns;
 };
 
@@ -160,8 +161,10 @@ void invocation_done(struct invocation *c);
 
 /* --- mode.c --- */
 
-/* With c->function: checks the options that concern the mode, and copies them. */
+/* Checks the options that say where the call runs and what it leaves, and copies them. */
 int mode_prepare(struct invocation *c, const nova_invoke_opts *opts, nova_error_t **error);
+/* No VM will do that somebody has used, but for that of an instance. */
+bool needs_new_vm(const nova_invoke_opts *opts);
 /* NOVA_ENOTSUP: the engine takes no snapshots. */
 int mode_check_engine(struct nova *nova, nova_error_t **error);
 

@@ -536,7 +536,7 @@ int nova_queue_submit(nova_queue_t *queue, const char *function, const char *pay
 	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_call_t *call = NULL;
-	if (ANY_NULL(error, queue, function))
+	if (ANY_NULL(error, queue))
 		return NOVA_EINVAL;
 	int code = new_call(queue, &call, error);
 	if (code < 0)

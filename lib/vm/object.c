@@ -36,10 +36,24 @@ void nova_vm_free(nova_vm_t *vm)
 		return;
 	if (vm->machine)
 		vm_end(vm);
+	vm_unref(vm);
+}
+
+nova_vm_t *vm_ref(nova_vm_t *vm)
+{
+	__atomic_add_fetch(&vm->references, 1, __ATOMIC_RELAXED);
+	return vm;
+}
+
+void vm_unref(nova_vm_t *vm)
+{
+	if (!vm || __atomic_sub_fetch(&vm->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
 	machine_free(vm->ops, vm->machine);
 	deferred_done(vm);
 	nova_decoder_free(vm->decoder);
 	fd_close(vm->wake);
+	free(vm->owner);
 	free(vm->lost_why);
 	free(vm->draws);
 	free(vm->entry);
@@ -65,6 +79,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	nova_vm_t *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return nova_oom(error);
+	vm->references = 1;
 	turns_init(&vm->turns);
 	vm->wake = sys_event();
 	pthread_mutex_init(&vm->lock, NULL);

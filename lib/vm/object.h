@@ -43,6 +43,7 @@ struct vm_turns {
 };
 
 struct nova_vm {
+	int references; /* atomic */
 	nova_host_t *host;
 	const struct engine_ops *ops;
 	char id[9];
@@ -55,7 +56,9 @@ struct nova_vm {
 	struct vm_call *reader, *writer;
 	int wake; /* event: wakes the reader */
 	nova_decoder_t *decoder;
+	char *owner;            /* of its snapshots; NULL: none */
 	char snapshot[17];      /* that it went on from, or has left last; "": none */
+	bool closing;           /* no call begins any more */
 	bool lost;              /* no call can be answered any more, for this reason */
 	int lost_code, lost_os; /* an errno, where that was the reason */
 	char *lost_why;
@@ -107,6 +110,8 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call);
 /* Waits until the calls before it are over; later ones wait for it. NOVA_ECANCELED; with `stop`
  * NULL it does not fail. Not in a fork of the process. */
 int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
+/* The same; false: the deadline has passed. */
+bool vm_enter_alone_by(nova_vm_t *vm, uint64_t deadline);
 void vm_leave_alone(nova_vm_t *vm);
 
 #endif

@@ -109,8 +109,9 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
 	nova_error_t **error)
 {
-	return ANY_NULL(error, vm) ? NOVA_EINVAL :
-				     vm_snapshot(vm, "", opts, NULL, ret_snapshot, error);
+	return ANY_NULL(error, vm) ?
+		       NOVA_EINVAL :
+		       vm_snapshot(vm, vm->owner ? vm->owner : "", opts, NULL, ret_snapshot, error);
 }
 
 const char *snapshot_owner(const nova_snapshot_t *s)

@@ -92,15 +92,15 @@ static void give_up(struct vm_turns *t, struct vm_call *call)
 	admit(t); /* it may have been the one at the front that held the others up */
 }
 
-/* False: it has been cancelled. */
-static bool wait_in_line(nova_vm_t *vm, struct vm_call *call)
+/* False: it has been cancelled, or the deadline has passed. */
+static bool wait_in_line(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 {
 	struct vm_turns *t = &vm->turns;
 	*t->last = call;
 	t->last = &call->behind;
 	admit(t);
-	while (!call->admitted && !vm_call_canceled(call))
-		sleeper_wait(&call->woken, &vm->lock, NEVER, call->stop);
+	while (!call->admitted && !vm_call_canceled(call) && !deadline_passed(deadline))
+		sleeper_wait(&call->woken, &vm->lock, deadline, call->stop);
 	if (!call->admitted)
 		give_up(t, call);
 	return call->admitted;
@@ -120,9 +120,12 @@ int vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&vm->lock);
-	code = call->id ? vm_call_list(vm, call, error) : 0;
+	if (vm->closing)
+		code = nova_fail(error, NOVA_ELOST, "microVM %s has been stopped", vm->id);
+	else if (call->id)
+		code = vm_call_list(vm, call, error);
 	if (code == 0) {
-		if (vm_call_canceled(call) || !wait_in_line(vm, call)) {
+		if (vm_call_canceled(call) || !wait_in_line(vm, call, NEVER)) {
 			code = canceled(vm, error);
 			if (call->id)
 				vm_call_unlist(vm, call);
@@ -154,16 +157,33 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+static bool enter_alone(nova_vm_t *vm, const struct stop *stop, uint64_t deadline)
 {
 	struct vm_call call;
 	vm_call_init(&call, NULL, stop);
 	call.alone = true;
 	pthread_mutex_lock(&vm->lock);
-	bool alone = wait_in_line(vm, &call);
+	bool alone = wait_in_line(vm, &call, deadline);
 	pthread_mutex_unlock(&vm->lock);
 	vm_call_done(&call);
-	return alone ? 0 : canceled(vm, error);
+	return alone;
+}
+
+int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	return enter_alone(vm, stop, NEVER) ? 0 : canceled(vm, error);
+}
+
+bool vm_enter_alone_by(nova_vm_t *vm, uint64_t deadline)
+{
+	return enter_alone(vm, NULL, deadline);
+}
+
+void vm_close(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->closing = true;
+	pthread_mutex_unlock(&vm->lock);
 }
 
 void vm_leave_alone(nova_vm_t *vm)

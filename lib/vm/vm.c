@@ -32,6 +32,37 @@ static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 		error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
 }
 
+/* Alone. */
+static int stop_by(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
+{
+	if (vm->ended)
+		return 0;
+	int code = end_by_itself(vm, deadline, error);
+	vm_end(vm);
+	return code;
+}
+
+int vm_stop_by(nova_vm_t *vm, uint64_t deadline)
+{
+	bool in_time = vm_enter_alone_by(vm, deadline);
+	if (!in_time) {
+		nova_vm_kill(vm);
+		vm_enter_alone(vm, NULL, NULL);
+	}
+	int code = in_time && vm_seems_running(vm) ? stop_by(vm, deadline, NULL) : 0;
+	vm_end(vm);
+	base_unref(vm->base);
+	vm->base = NULL;
+	vm_leave_alone(vm);
+	return in_time && code != NOVA_ETIMEDOUT ? 0 : NOVA_ETIMEDOUT;
+}
+
+int vm_set_owner(nova_vm_t *vm, const char *owner, nova_error_t **error)
+{
+	vm->owner = strdup(owner);
+	return vm->owner ? 0 : nova_oom(error);
+}
+
 int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error)
 {
 	if (ANY_NULL(error, vm))
@@ -45,10 +76,7 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 	code = vm_enter_alone(vm, &stop, error);
 	if (code < 0)
 		return code;
-	if (!vm->ended) {
-		code = end_by_itself(vm, deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE), error);
-		vm_end(vm);
-	}
+	code = stop_by(vm, deadline_in_ms(grace_ms ? grace_ms : STOP_GRACE), error);
 	vm_leave_alone(vm);
 	return code;
 }

@@ -23,6 +23,16 @@ int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *sto
 	nova_vm_t **ret_vm, nova_error_t **error);
 int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop,
 	nova_error_t **error);
+/* One more who has the VM: after nova_vm_free() it is dead, and its memory stays as long. */
+nova_vm_t *vm_ref(nova_vm_t *vm);
+void vm_unref(nova_vm_t *vm);
+/* nova_vm_snapshot() writes it into the snapshots of the VM. Before others know of the VM. */
+int vm_set_owner(nova_vm_t *vm, const char *owner, nova_error_t **error);
+/* Calls that come from now on fail with NOVA_ELOST. */
+void vm_close(nova_vm_t *vm);
+/* Waits for the calls that are under way until the deadline and kills the VM then, or else asks it
+ * to end. It is dead afterwards. NOVA_ETIMEDOUT: it had to be killed. */
+int vm_stop_by(nova_vm_t *vm, uint64_t deadline);
 /* As nova_vm_resume(), but does not wait until the guest runs where the engine can do without: what
  * is sent next is answered by then. The guest's clock has stood still, which the next call puts
  * right. */

@@ -11,12 +11,12 @@ OPTIONAL = {"wait", "userdata", "fn"}
 OPTIONAL_IN = {
     "config": {"nova_host_new", "nova_open"},
     "name": {"nova_image_check"},
+    "function": {"nova_invoke", "nova_queue_submit"},
     "opts": {
         "nova_vm_start", "nova_vm_invoke", "nova_vm_read_file", "nova_vm_write_file", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new", "nova_invoke", "nova_queue_submit",
-        "nova_instance_invoke", "nova_instance_snapshot",
     },
     "path": {"nova_config_load"},
-    "payload": {"nova_frame_encode", "nova_invoke", "nova_queue_submit", "nova_instance_invoke"},
+    "payload": {"nova_frame_encode", "nova_invoke", "nova_queue_submit"},
     "ret_call": {"nova_queue_submit"},
     "ret_cold": {"nova_pool_acquire"},
     "ret_count": {"nova_snapshot_prune", "nova_template_prune"},
@@ -26,7 +26,7 @@ OPTIONAL_IN = {
     "ret_len": {"nova_result_output", "nova_result_stdout", "nova_result_stderr"},
     "ret_limits_us": {"nova_pool_histogram"},
     "ret_report": {"nova_vm_merge"},
-    "ret_snapshot": {"nova_vm_snapshot", "nova_instance_snapshot"},
+    "ret_snapshot": {"nova_vm_snapshot"},
     "value": {"nova_config_set"},
 }
 # Getters whose nothing is not 0, and not "" for a text that the object owns.

@@ -329,7 +329,7 @@ START_TEST(a_call_of_the_platform_is_interrupted_at_any_instant_and_its_outcome_
 		nova_result_t *result = NULL;
 		nova_error_t *failure = NULL;
 		uint64_t had = marks(mark);
-		opts.mode = i % 2 ? NOVA_MODE_CACHED : NOVA_MODE_EPHEMERAL;
+		opts.flags = i % 2 ? 0 : NOVA_INVOKE_FRESH;
 		arm(150000);
 		opts.interrupt = token;
 		int code = nova_invoke(p.nova, "marks", "{}", &opts, &result, &failure);
@@ -599,13 +599,14 @@ START_TEST(a_call_of_an_instance_is_interrupted_at_any_instant_and_the_instance_
 		uint64_t had = marks(mark);
 		arm(80000);
 		opts.interrupt = token;
-		int code = nova_instance_invoke(instance, "{}", &opts, &result, &failure);
+		opts.instance = instance;
+		int code = nova_invoke(p.nova, NULL, "{}", &opts, &result, &failure);
 		disarm();
 		judge(code, failure, marks(mark) - had);
 		nova_error_free(failure);
 		nova_result_free(STEAL(result));
 	}
-	ck_ok(nova_instance_invoke(instance, "{}", NULL, &result, &error));
+	ck_ok(nova_vm_invoke(nova_instance_vm(instance), "{}", NULL, &result, &error));
 	nova_result_free(result);
 	ck_assert_uint_eq(descriptors(), before);
 	ck_ok(nova_instance_stop(instance, 0, &error));

@@ -30,6 +30,23 @@ static void refused(
 	ck_assert_ptr_null(r);
 }
 
+static nova_instance_t *start(struct platform *p, const char *function, const char *name)
+{
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	nova_instance_t *instance;
+	opts.function = function;
+	opts.name = name;
+	ck_ok(nova_instance_start(p->nova, &opts, &instance, &error));
+	return instance;
+}
+
+/* The function of the instance runs in it. */
+static int invoke_in(struct platform *p, nova_instance_t *instance, nova_result_t **ret)
+{
+	nova_invoke_opts opts = MODE_OPTS(.instance = instance);
+	return nova_invoke(p->nova, NULL, "1", &opts, ret, &error);
+}
+
 /* Counts its calls in this VM. */
 static void add_counter(struct platform *p, const char *name)
 {
@@ -47,7 +64,7 @@ START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
 	char ids[2][9];
 	for (int i = 0; i < 2; i++) {
-		nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL));
+		nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = NOVA_INVOKE_FRESH));
 		ck_assert_int_eq(nova_result_cold_start(r), 1);
 		ck_assert_str_eq(nova_result_snapshot(r), "");
 		ck_assert_str_eq(nova_result_instance(r), "");
@@ -56,7 +73,7 @@ START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
 	}
 	ck_assert_str_ne(ids[0], ids[1]);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
-	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
 	platform_close(&p);
@@ -71,41 +88,36 @@ START_TEST(an_ephemeral_call_counts_against_the_limit_of_the_pool)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	opts.function = "f";
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
-	refused(&p, "f", NOVA_ELIMIT, "pool.max_vms", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL));
+	refused(&p, "f", NOVA_ELIMIT, "pool.max_vms", MODE_OPTS(.flags = NOVA_INVOKE_FRESH));
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	nova_instance_free(instance);
-	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL)));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.flags = NOVA_INVOKE_FRESH)));
 	platform_close(&p);
 }
 END_TEST
 
 /* --- what does not go together --- */
 
-START_TEST(options_that_make_no_sense_together_are_refused_with_the_way_out)
+START_TEST(what_contradicts_itself_is_refused_with_the_way_out)
 {
 	struct platform p = platform_open(NULL);
+	struct platform other = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
-	refused(&p, "f", NOVA_EINVAL, "mode 5 is unknown", MODE_OPTS(.mode = 5));
-	refused(&p, "f", NOVA_EINVAL,
-		"mode cached does not go on from a snapshot: use mode branched",
-		MODE_OPTS(.snapshot = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode ephemeral does not go on",
-		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode cached leaves no snapshot",
-		MODE_OPTS(.checkpoint_after = 1));
-	refused(&p, "f", NOVA_EINVAL, "mode ephemeral leaves no snapshot",
-		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .snapshot_after = "s"));
-	refused(&p, "f", NOVA_EINVAL, "mode branched needs the snapshot",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED));
-	refused(&p, "f", NOVA_EINVAL, "needs a snapshot to go on from, or checkpoint_after",
-		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED));
-	refused(&p, "f", NOVA_EINVAL, "mode cached does not run in an instance",
-		MODE_OPTS(.instance = "i"));
-	refused(&p, "f", NOVA_EINVAL, "either the instance or a snapshot",
-		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i", .snapshot = "s"));
-	refused(&p, "f", NOVA_ENOTFOUND, "there is no instance 'i'",
-		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
+	platform_add(other.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	nova_invoke_opts opts = MODE_OPTS(.instance = instance);
+	nova_result_t *r;
+	refused(&p, "f", NOVA_EINVAL, "unknown bits 0x4", MODE_OPTS(.flags = 5));
+	refused(&p, "f", NOVA_EINVAL, "either the instance, or a snapshot",
+		MODE_OPTS(.instance = instance, .snapshot = "s"));
+	refused(&p, "f", NOVA_EINVAL, "either the instance, or a snapshot",
+		MODE_OPTS(.instance = instance, .flags = NOVA_INVOKE_FRESH));
+	refused(&p, NULL, NOVA_EINVAL, "with an instance only", MODE_OPTS(.flags = 0));
+	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "another platform",
+		nova_invoke(other.nova, "f", "1", &opts, &r, &error));
+	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
+	nova_instance_free(instance);
+	platform_close(&other);
 	platform_close(&p);
 }
 END_TEST
@@ -116,11 +128,13 @@ START_TEST(an_engine_without_snapshots_refuses_the_modes_that_need_them)
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	platform_add(p.nova, "f", "shell", "echo 1");
 	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
-		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+		MODE_OPTS(.flags = NOVA_INVOKE_CHECKPOINT));
 	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "s"));
+		MODE_OPTS(.snapshot = "s"));
+	nova_instance_t *instance = start(&p, "f", "i");
 	refused(&p, "f", NOVA_ENOTSUP, "the engine fake takes no snapshots",
-		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .checkpoint_after = 1));
+		MODE_OPTS(.instance = instance, .flags = NOVA_INVOKE_CHECKPOINT));
+	nova_instance_free(instance);
 	opts.function = "f";
 	opts.snapshot = "s";
 	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "takes no snapshots",
@@ -130,16 +144,6 @@ START_TEST(an_engine_without_snapshots_refuses_the_modes_that_need_them)
 END_TEST
 
 /* --- instances --- */
-
-static nova_instance_t *start(struct platform *p, const char *function, const char *name)
-{
-	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
-	nova_instance_t *instance;
-	opts.function = function;
-	opts.name = name;
-	ck_ok(nova_instance_start(p->nova, &opts, &instance, &error));
-	return instance;
-}
 
 static size_t instance_count(struct platform *p)
 {
@@ -217,47 +221,30 @@ START_TEST(calls_in_an_instance_find_the_same_vm)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "cat \"$1\"");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_ok(nova_instance_invoke(instance, "2", NULL, &r, &error));
+	nova_vm_t *vm = nova_instance_vm(instance);
+	ck_ok(nova_vm_invoke(vm, "2", NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "2");
+	ck_assert_str_eq(nova_vm_id(vm), nova_instance_vm_id(instance));
+	nova_result_free(r);
+	ck_ok(invoke_in(&p, instance, &r));
+	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
-	r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+	r = answers(&p, "f", "1", MODE_OPTS(.instance = instance));
 	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
 	AUTO_FREE char *json = nova_result_to_json(r);
 	ck_assert_ptr_nonnull(strstr(json, nova_instance_id(instance)));
 	nova_result_free(r);
-	nova_invoke_opts wrong = MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL);
-	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "must be 0",
-		nova_instance_invoke(instance, "1", &wrong, &r, &error));
 	const char *const argv[] = { "sh", "-c", "echo $((6 * 7))" };
 	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
 	command.argv = argv;
 	command.argc = ARRAY_LEN(argv);
-	ck_ok(nova_instance_command(instance, &command, &r, &error));
+	ck_ok(nova_vm_command(vm, &command, &r, &error));
 	ck_assert_str_eq(nova_result_stdout(r, NULL), "42\n");
-	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	nova_result_free(r);
 	nova_instance_free(instance);
-	platform_close(&p);
-}
-END_TEST
-
-START_TEST(a_persistent_call_without_an_instance_starts_one_that_stays)
-{
-	struct platform p = platform_open(NULL);
-	nova_instance_t *instance;
-	platform_add(p.nova, "f", "shell", "cat \"$1\"");
-	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT));
-	ck_assert_int_eq(nova_result_cold_start(r), 1);
-	ck_ok(nova_instance_get(p.nova, nova_result_instance(r), &instance, &error));
-	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
-	ck_ok(nova_instance_stop(instance, 0, &error));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
-	nova_instance_free(instance);
-	nova_result_free(r);
 	platform_close(&p);
 }
 END_TEST
@@ -301,7 +288,7 @@ START_TEST(an_instance_of_another_function_is_refused)
 	platform_add(p.nova, "g", "shell", "echo 2");
 	nova_instance_t *instance = start(&p, "f", "i");
 	refused(&p, "g", NOVA_EINVAL, "instance 'i' is of another function, 'f'",
-		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
+		MODE_OPTS(.instance = instance));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -314,14 +301,11 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
 	platform_add(p.nova, "f", "shell", "echo 2");
-	nova_result_free(
-		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_CACHED)));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.instance = instance)));
+	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.flags = 0)));
 	ck_assert_uint_eq(nova_instance_version(instance), 1);
 	ck_ok(nova_function_delete(p.nova, "f", &error));
-	refused(&p, "f", NOVA_ENOTFOUND, "no function 'f'",
-		MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i"));
-	ck_ok(nova_instance_invoke(instance, "1", NULL, &r, &error));
+	ck_ok(invoke_in(&p, instance, &r));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	nova_result_free(r);
 	nova_instance_free(instance);
@@ -335,8 +319,7 @@ START_TEST(a_function_that_fails_leaves_its_instance_alive)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "exit 3");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3",
-		nova_instance_invoke(instance, "1", NULL, &r, &error));
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3", invoke_in(&p, instance, &r));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	nova_result_free(r);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_RUNNING);
@@ -356,26 +339,24 @@ START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
 	int end = vmtest_pidfd(pid);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	vmtest_await_end(end);
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
-		nova_instance_invoke(instance, "1", NULL, &r, &error));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'", invoke_in(&p, instance, &r));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
 	ck_assert_uint_eq(instance_count(&p), 1);
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	ck_assert_uint_eq(instance_count(&p), 0);
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
-		nova_instance_invoke(instance, "1", NULL, &r, &error));
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
-		nova_instance_resume(instance, NULL, &error));
+		invoke_in(&p, instance, &r));
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "is dead",
+		nova_vm_resume(nova_instance_vm(instance), NULL, &error));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
 END_TEST
 
-static nova_call_t *submit_to(nova_queue_t *q, const char *name, const char *instance)
+static nova_call_t *submit_to(nova_queue_t *q, const char *name, nova_instance_t *instance)
 {
 	nova_call_t *c;
-	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = instance,
-		.on_output = note_start);
+	nova_invoke_opts opts = MODE_OPTS(.instance = instance, .on_output = note_start);
 	ck_ok(nova_queue_submit(q, name, "1", &opts, &c, &error));
 	return c;
 }
@@ -389,7 +370,7 @@ START_TEST(stopping_waits_for_a_call_as_long_as_it_may_and_then_kills_it)
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
-	submit_to(q, "f", "i");
+	submit_to(q, "f", instance);
 	await_starts(1);
 	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms and was killed",
 		nova_instance_stop(instance, 10, &error));
@@ -417,10 +398,10 @@ START_TEST(a_call_that_finishes_in_time_is_not_killed_by_stopping)
 	struct gate gate = gate_new(p.dir);
 	nova_queue_t *q;
 	nova_call_t *c;
-	nova_invoke_opts opts = MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i",
-		.on_output = let_go, .userdata = &gate);
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
+	nova_invoke_opts opts =
+		MODE_OPTS(.instance = instance, .on_output = let_go, .userdata = &gate);
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
 	ck_ok(nova_queue_submit(q, "f", "1", &opts, &c, &error));
 	await_starts(1);
@@ -445,9 +426,9 @@ START_TEST(a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on)
 	add_waiting(&p, &gate, "f");
 	nova_instance_t *instance = start(&p, "f", "i");
 	ck_ok(nova_queue_new(p.nova, NULL, &q, &error));
-	nova_call_t *first = submit_to(q, "f", "i");
+	nova_call_t *first = submit_to(q, "f", instance);
 	await_starts(1);
-	nova_call_t *second = submit_to(q, "f", "i"); /* waits its turn */
+	nova_call_t *second = submit_to(q, "f", instance); /* waits its turn */
 	ck_assert_int_eq(nova_call_cancel(second), 0);
 	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &c, &error));
 	ck_assert_ptr_eq(c, second);
@@ -460,7 +441,7 @@ START_TEST(a_call_in_an_instance_can_be_cancelled_and_the_instance_goes_on)
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_RAN, "cancelled", nova_call_code(c));
 	nova_call_free(c);
 	gate_let_go(&gate, 2); /* one for a killed one that is not gone yet: see gate.h */
-	ck_ok(nova_instance_invoke(instance, "1", NULL, &r, &error));
+	ck_ok(invoke_in(&p, instance, &r));
 	nova_result_free(r);
 	nova_queue_free(q);
 	nova_instance_free(instance);
@@ -472,15 +453,15 @@ END_TEST
 START_TEST(a_handle_outlives_the_platform)
 {
 	struct platform p = platform_open(NULL);
-	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "echo 1");
-	nova_instance_t *instance = start(&p, "f", "i");
+	nova_instance_t *instance = start(&p, "f", "i"), *stopped = start(&p, "f", "s");
+	ck_ok(nova_instance_stop(stopped, 0, &error));
 	platform_close(&p);
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_DEAD);
-	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "has been stopped",
-		nova_instance_invoke(instance, "1", NULL, &r, &error));
+	ck_assert(!nova_instance_vm(instance) && !nova_instance_vm(stopped));
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	nova_instance_free(instance);
+	nova_instance_free(stopped);
 	nova_instance_free(NULL);
 }
 END_TEST
@@ -491,15 +472,61 @@ START_TEST(a_paused_instance_runs_nothing_until_it_is_resumed)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
-	ck_ok(nova_instance_pause(instance, NULL, &error));
+	ck_ok(nova_vm_pause(nova_instance_vm(instance), NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
-	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
-		"instance 'i': ", nova_instance_invoke(instance, "1", NULL, &r, &error));
-	ck_ok(nova_instance_resume(instance, NULL, &error));
-	nova_result_free(
-		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "instance 'i'",
-		nova_instance_snapshot(instance, NULL, NULL, &error));
+	ck_failed(
+		NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", invoke_in(&p, instance, &r));
+	ck_ok(nova_vm_resume(nova_instance_vm(instance), NULL, &error));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.instance = instance)));
+	ck_failed(NOVA_ENOTSUP, NOVA_OUTCOME_NEVER_RAN, "snapshots",
+		nova_vm_snapshot(nova_instance_vm(instance), NULL, NULL, &error));
+	nova_instance_free(instance);
+	platform_close(&p);
+}
+END_TEST
+
+struct commander {
+	nova_vm_t *vm;
+	const char *script;
+	int code;
+};
+
+static void *run_command(void *argument)
+{
+	struct commander *c = argument;
+	const char *const argv[] = { "sh", "-c", c->script };
+	nova_vm_command_opts opts = { sizeof(opts), argv, ARRAY_LEN(argv) };
+	AUTO_ERROR nova_error_t *failure = NULL;
+	nova_result_t *r = NULL;
+	c->code = nova_vm_command(c->vm, &opts, &r, &failure);
+	nova_result_free(r);
+	return NULL;
+}
+
+START_TEST(a_lent_vm_is_dead_and_no_danger_once_its_instance_was_stopped)
+{
+	struct platform p = platform_open(NULL);
+	AUTO_FREE char *mark = str_format("%s/mark", p.dir);
+	AUTO_FREE char *script = str_format("touch '%s'; sleep 1000", mark);
+	pthread_t thread;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	nova_instance_t *instance = start(&p, "f", "i");
+	nova_vm_t *vm = nova_instance_vm(instance);
+	struct commander c = { vm, script, 0 };
+	ck_assert_int_eq(pthread_create(&thread, NULL, run_command, &c), 0);
+	while (!fs_exists(mark))
+		sys_poll(NULL, 0, 1);
+	ck_failed(NOVA_ETIMEDOUT, NOVA_OUTCOME_NEVER_RAN, "still busy after 10 ms",
+		nova_instance_stop(instance, 10, &error));
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(c.code, NOVA_ELOST);
+	run_command(&c);
+	ck_assert_int_eq(c.code, NOVA_ELOST);
+	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
+	ck_assert_int_eq(nova_vm_pid(vm), 0);
+	ck_failed(NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN, "is dead", nova_vm_pause(vm, NULL, &error));
+	AUTO_FREE char *console = nova_vm_console(vm);
+	nova_vm_kill(vm);
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -557,7 +584,7 @@ START_TEST(a_call_waits_for_a_vm_no_longer_than_it_wants_to)
 	nova_instance_t *instance = start(&p, "f", "i");
 	refused(&p, "f", NOVA_ELIMIT, "10 ms", MODE_OPTS(.queue_timeout_ms = 10));
 	refused(&p, "f", NOVA_ELIMIT, "10 ms",
-		MODE_OPTS(.mode = NOVA_MODE_EPHEMERAL, .queue_timeout_ms = 10));
+		MODE_OPTS(.flags = NOVA_INVOKE_FRESH, .queue_timeout_ms = 10));
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -571,7 +598,7 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
-	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
 	add_with(&p, "f", "echo 2", 0, 1);
@@ -598,7 +625,7 @@ START_TEST(a_platform_that_ticks_itself_keeps_vms_unasked)
 	add_with(&p, "f", "echo 1", 0, 2);
 	while (nova_pool_count(p.pool, NOVA_POOL_IDLE) < 2)
 		sys_poll(NULL, 0, 5);
-	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CACHED));
+	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
 	platform_close(&p);
@@ -629,34 +656,30 @@ START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
 	struct platform p = platform_open(NULL);
 	add_counter(&p, "f");
 	platform_add(p.nova, "g", "shell", "echo 1");
-	nova_result_t *first = answers(
-		&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .checkpoint_after = 1));
+	nova_result_t *first = answers(&p, "f", "1", MODE_OPTS(.flags = NOVA_INVOKE_CHECKPOINT));
 	const char *id = nova_result_snapshot(first);
 	ck_assert_uint_eq(strlen(id), 16);
-	nova_result_t *second = answers(&p, "f", "2",
-		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot = id, .snapshot_after = "two"));
+	nova_result_t *second =
+		answers(&p, "f", "2", MODE_OPTS(.snapshot = id, .checkpoint_name = "two"));
 	ck_assert_str_ne(nova_result_snapshot(second), id);
 	for (int i = 0; i < 2; i++) {
-		nova_result_t *r = answers(
-			&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = id));
+		nova_result_t *r = answers(&p, "f", "2", MODE_OPTS(.snapshot = id));
 		ck_assert_str_eq(nova_result_snapshot(r), "");
 		nova_result_free(r);
 	}
-	nova_result_t *third =
-		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+	nova_result_t *third = answers(&p, "f", "3", MODE_OPTS(.snapshot = "two"));
 	ck_assert_int_eq(nova_result_cold_start(third), 1);
 	nova_result_free(third);
 	refused(&p, "g", NOVA_EINVAL, "is of another function, 'f', and not of 'g'",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
-	refused(&p, "f", NOVA_ENOTFOUND, "three",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "three"));
+		MODE_OPTS(.snapshot = "two"));
+	refused(&p, "f", NOVA_ENOTFOUND, "three", MODE_OPTS(.snapshot = "three"));
 	refused(&p, "f", NOVA_EEXIST, "there is a snapshot 'two' already",
-		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "two"));
+		MODE_OPTS(.checkpoint_name = "two"));
 	refused(&p, "f", NOVA_EINVAL, "no name for a snapshot",
-		MODE_OPTS(.mode = NOVA_MODE_CHECKPOINTED, .snapshot_after = "t w o"));
+		MODE_OPTS(.checkpoint_name = "t w o"));
 	platform_add(p.nova, "f", "shell", "echo 9");
 	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "two"));
+		MODE_OPTS(.snapshot = "two"));
 	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
 	nova_result_free(first);
 	nova_result_free(second);
@@ -677,29 +700,23 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	opts.name = "i";
 	opts.memory_mb = 192;
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
-	nova_result_free(
-		answers(&p, "f", "1", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	nova_result_free(
-		answers(&p, "f", "2", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	ck_ok(nova_instance_pause(instance, NULL, &error));
+	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.instance = instance)));
+	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.instance = instance)));
+	ck_ok(nova_vm_pause(nova_instance_vm(instance), NULL, &error));
 	ck_assert_int_eq(nova_instance_state(instance), NOVA_VM_PAUSED);
-	ck_failed(NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN,
-		"instance 'i': ", nova_instance_invoke(instance, "1", NULL, &r, &error));
-	ck_ok(nova_instance_resume(instance, NULL, &error));
+	ck_failed(
+		NOVA_EBUSY, NOVA_OUTCOME_NEVER_RAN, "instance 'i': ", invoke_in(&p, instance, &r));
+	ck_ok(nova_vm_resume(nova_instance_vm(instance), NULL, &error));
 	name.name = "of-instance";
-	ck_ok(nova_instance_snapshot(instance, &name, NULL, &error));
-	nova_result_free(
-		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "i")));
-	nova_result_free(answers(
-		&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-instance")));
+	ck_ok(nova_vm_snapshot(nova_instance_vm(instance), &name, NULL, &error));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.instance = instance)));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.snapshot = "of-instance")));
 	opts = (nova_instance_opts){
 		.size = sizeof(opts), .function = "f", .name = "j", .snapshot = "of-instance"
 	};
 	ck_ok(nova_instance_start(p.nova, &opts, &other, &error));
-	nova_result_free(
-		answers(&p, "f", "3", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
-	nova_result_free(
-		answers(&p, "f", "4", MODE_OPTS(.mode = NOVA_MODE_PERSISTENT, .instance = "j")));
+	nova_result_free(answers(&p, "f", "3", MODE_OPTS(.instance = other)));
+	nova_result_free(answers(&p, "f", "4", MODE_OPTS(.instance = other)));
 	ck_ok(nova_instance_stop(other, 0, &error));
 	nova_instance_free(other);
 	nova_instance_free(instance);
@@ -708,8 +725,7 @@ START_TEST(an_instance_keeps_its_state_is_paused_and_leaves_snapshots)
 	name.name = "of-vm";
 	ck_ok(nova_vm_snapshot(vm, &name, NULL, &error));
 	nova_vm_free(vm);
-	refused(&p, "f", NOVA_EINVAL, "but of a microVM by itself",
-		MODE_OPTS(.mode = NOVA_MODE_BRANCHED, .snapshot = "of-vm"));
+	refused(&p, "f", NOVA_EINVAL, "but of a microVM by itself", MODE_OPTS(.snapshot = "of-vm"));
 	platform_close(&p);
 }
 END_TEST
@@ -724,7 +740,7 @@ static TCase *mode_cases(void)
 	}
 	tcase_add_test(tc, an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will);
 	tcase_add_test(tc, an_ephemeral_call_counts_against_the_limit_of_the_pool);
-	tcase_add_test(tc, options_that_make_no_sense_together_are_refused_with_the_way_out);
+	tcase_add_test(tc, what_contradicts_itself_is_refused_with_the_way_out);
 	tcase_add_test(tc, an_engine_without_snapshots_refuses_the_modes_that_need_them);
 	tcase_add_test(tc, a_function_with_concurrency_has_several_calls_in_one_vm);
 	tcase_add_test(tc, a_call_waits_for_a_vm_no_longer_than_it_wants_to);
@@ -742,7 +758,7 @@ static TCase *instance_cases(void)
 	tcase_add_test(tc, an_instance_tells_the_labels_of_its_function);
 	tcase_add_test(tc, an_instance_is_found_by_name_and_by_id_until_it_is_stopped);
 	tcase_add_test(tc, calls_in_an_instance_find_the_same_vm);
-	tcase_add_test(tc, a_persistent_call_without_an_instance_starts_one_that_stays);
+	tcase_add_test(tc, a_lent_vm_is_dead_and_no_danger_once_its_instance_was_stopped);
 	tcase_add_test(tc, names_of_instances_are_checked_and_unique);
 	tcase_add_test(tc, an_instance_of_another_function_is_refused);
 	tcase_add_test(tc, an_instance_goes_on_with_the_function_as_it_was);

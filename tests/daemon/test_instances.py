@@ -13,7 +13,7 @@ from novatest import NOVACTL, HomeCase, await_that
 class WithoutDaemon(HomeCase):
     def test_instances_need_one_and_it_is_said_how_to_start_it(self):
         self.register("f", "echo 1", "shell")
-        for words in (["instance", "list"], ["instance", "start", "f"], ["invoke", "f", "--mode", "persistent"]):
+        for words in (["instance", "list"], ["instance", "start", "f"], ["invoke", "f", "-i", "x"]):
             error = self.error_of(*words, status=1)
             self.assertIn("instances live in the daemon", error["message"])
             self.assertIn("'novactl daemon' starts it", error["message"])
@@ -28,18 +28,14 @@ class WithoutDaemon(HomeCase):
 
     def test_an_ephemeral_call_runs_here(self):
         self.register("f", "echo 1", "shell")
-        result = self.novactl_json("invoke", "f", "--mode", "ephemeral")
+        result = self.novactl_json("invoke", "f", "--fresh")
         self.assertEqual((result["output"], result["snapshot"], result["instance"]), (1, "", ""))
 
     def test_what_makes_no_sense_is_refused_with_the_way_out(self):
         self.register("f", "echo 1", "shell")
-        self.assertIn("did you mean 'branched'", self.error_of("invoke", "f", "-m", "brunched", status=2)["message"])
-        self.assertIn("is not cached, ephemeral", self.error_of("invoke", "f", "-m", "x", status=2)["message"])
-        self.assertIn("needs the snapshot", self.error_of("invoke", "f", "-m", "branched", status=2)["message"])
-        self.assertIn("use mode persistent", self.error_of("invoke", "f", "-i", "x", status=2)["message"])
-        self.assertIn("takes no snapshots", self.error_of("invoke", "f", "-m", "checkpointed", "--checkpoint-after", status=1)["message"])
+        self.assertIn("takes no snapshots", self.error_of("invoke", "f", "--checkpoint", status=1)["message"])
         self.assertIn("takes no snapshots",
-                      self.error_of("invoke", "f", "-m", "checkpointed", "--checkpoint-name", "x", status=1)["message"])
+                      self.error_of("invoke", "f", "--checkpoint-name", "x", status=1)["message"])
 
 
 class Instances(DaemonCase):
@@ -54,7 +50,7 @@ class Instances(DaemonCase):
         self.assertEqual(self.novactl_json("instance", "get", "i"), made)
         self.assertEqual(self.novactl_json("instance", "get", made["id"]), made)
         self.assertEqual(self.novactl_json("instance", "list"), [made])
-        result = self.novactl_json("invoke", "f", "-p", "7", "--mode", "persistent", "-i", "i")
+        result = self.novactl_json("invoke", "f", "-p", "7", "-i", "i")
         self.assertEqual((result["output"], result["instance"], result["vm"]), (7, made["id"], made["vm"]))
         self.assertEqual(self.novactl_json("instance", "stop", "i"), {"stopped": ["i"]})
         self.assertEqual(self.novactl_json("instance", "list"), [])
@@ -65,16 +61,10 @@ class Instances(DaemonCase):
         self.assertRegex(shown, r"(?m)^Name: +i$")
         self.assertRegex(shown, r"(?m)^State: +running$")
         self.assertRegex(self.novactl("instance", "list").stdout, r"^NAME +ID +FUNCTION +STATE +CREATED\ni +[0-9a-f]{8} +f +running +20")
-        block = self.novactl("invoke", "f", "--mode", "persistent", "--instance", "i").stdout
+        block = self.novactl("invoke", "f", "--instance", "i").stdout
         self.assertRegex(block, r"(?m)^Instance: +[0-9a-f]{8}$")
         self.assertIn("Stopped i.", self.novactl("instance", "stop", "i").stderr)
         self.assertIn("There is no instance.", self.novactl("instance", "list").stderr)
-
-    def test_a_persistent_call_starts_one_that_stays(self):
-        result = self.novactl_json("invoke", "f", "--mode", "persistent")
-        self.assertEqual([i["id"] for i in self.novactl_json("instance", "list")], [result["instance"]])
-        again = self.novactl_json("invoke", "f", "--mode", "persistent", "-i", result["instance"])
-        self.assertEqual((again["vm"], again["cold_start"]), (result["vm"], False))
 
     def test_a_command_keeps_its_streams_and_its_status(self):
         self.novactl("instance", "start", "f", "--name", "i")
@@ -200,9 +190,9 @@ class Instances(DaemonCase):
     def test_a_paused_one_refuses_calls_until_it_goes_on(self):
         self.novactl("instance", "start", "f", "--name", "i")
         self.assertEqual(self.novactl_json("instance", "pause", "i")["state"], "paused")
-        self.assertEqual(self.error_of("invoke", "f", "--mode", "persistent", "-i", "i", status=1)["name"], "NOVA_EBUSY")
+        self.assertEqual(self.error_of("invoke", "f", "-i", "i", status=1)["name"], "NOVA_EBUSY")
         self.assertEqual(self.novactl_json("instance", "resume", "i")["state"], "running")
-        self.novactl("invoke", "f", "--mode", "persistent", "-i", "i")
+        self.novactl("invoke", "f", "-i", "i")
 
     def test_one_whose_vm_was_killed_is_shown_as_dead_until_it_is_stopped(self):
         made = self.novactl_json("instance", "start", "f", "--name", "i")

@@ -205,7 +205,7 @@ static int call_with_free(nova_t *nova, int count, nova_result_t **ret_result)
 	for (int i = 0; i < count && taken; i++)
 		close(held[--taken]);
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
-	opts.mode = NOVA_MODE_EPHEMERAL;
+	opts.flags = NOVA_INVOKE_FRESH;
 	int code = nova_invoke(nova, "f", "{}", &opts, ret_result, &error);
 	while (taken)
 		close(held[--taken]);

@@ -108,22 +108,22 @@ static int build_template(nova_error_t **error)
 
 /* --- calls --- */
 
-static int invoke_with(uint32_t mode, nova_error_t **error)
+static int invoke_with(uint32_t flags, nova_error_t **error)
 {
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
-	opts.mode = mode;
+	opts.flags = flags;
 	int code = nova_invoke(world.nova, "f", "{\"x\":1}", &opts, &result, error);
 	return code == 0 && strcmp(nova_result_output(result, NULL), "{}") ? NOVA_EAGENT : code;
 }
 
 static int invoke_cold(nova_error_t **error)
 {
-	return invoke_with(NOVA_MODE_EPHEMERAL, error);
+	return invoke_with(NOVA_INVOKE_FRESH, error);
 }
 
 static int invoke_warm(nova_error_t **error)
 {
-	return invoke_with(NOVA_MODE_CACHED, error);
+	return invoke_with(0, error);
 }
 
 static void warm(void)
@@ -196,7 +196,9 @@ static int instance_to_json(nova_error_t **error)
 
 static int invoke_instance(nova_error_t **error)
 {
-	return nova_instance_invoke(instance, "{}", NULL, &result, error);
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.instance = instance;
+	return nova_invoke(world.nova, NULL, "{}", &opts, &result, error);
 }
 
 static int command(nova_error_t **error)
@@ -205,24 +207,24 @@ static int command(nova_error_t **error)
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
 	opts.argv = argv;
 	opts.argc = 1;
-	return nova_instance_command(instance, &opts, &result, error);
+	return nova_vm_command(nova_instance_vm(instance), &opts, &result, error);
 }
 
 static int pause_and_resume(nova_error_t **error)
 {
-	int code = nova_instance_pause(instance, NULL, error);
-	return code < 0 ? code : nova_instance_resume(instance, NULL, error);
+	int code = nova_vm_pause(nova_instance_vm(instance), NULL, error);
+	return code < 0 ? code : nova_vm_resume(nova_instance_vm(instance), NULL, error);
 }
 
 static void resume(void)
 {
-	nova_instance_resume(instance, NULL, NULL);
+	nova_vm_resume(nova_instance_vm(instance), NULL, NULL);
 }
 
 static int snapshot(nova_error_t **error)
 {
 	nova_snapshot_t *made = NULL;
-	return nova_instance_snapshot(instance, NULL, &made, error);
+	return nova_vm_snapshot(nova_instance_vm(instance), NULL, &made, error);
 }
 
 static int stop_instance(nova_error_t **error)
@@ -258,12 +260,10 @@ const struct inject_case platform_cases[] = {
 		NULL, prepare_instance, get_instance },
 	{ "nova_instance_list nova_instance_list_free", NULL, prepare_instance, list_instances },
 	{ "nova_instance_to_json", NULL, prepare_instance, instance_to_json, .silent = true },
-	{ "nova_instance_invoke", NULL, prepare_instance, invoke_instance, free_result,
-		.runs = true },
-	{ "nova_instance_command", NULL, prepare_instance, command, free_result },
-	{ "nova_instance_pause nova_instance_resume", NULL, prepare_instance, pause_and_resume,
-		resume },
-	{ "nova_instance_snapshot", NULL, prepare_instance, snapshot, .expected = NOVA_ENOTSUP },
+	{ "nova_invoke", NULL, prepare_instance, invoke_instance, free_result, .runs = true },
+	{ "nova_instance_vm nova_vm_command", NULL, prepare_instance, command, free_result },
+	{ "nova_vm_pause nova_vm_resume", NULL, prepare_instance, pause_and_resume, resume },
+	{ "nova_vm_snapshot", NULL, prepare_instance, snapshot, .expected = NOVA_ENOTSUP },
 	{ "nova_instance_stop", NULL, prepare_instance, stop_instance, stop },
 	{ NULL },
 };

@@ -154,8 +154,7 @@ static void take(struct worker *w, const char *name)
 	nova_result_t *result;
 	char payload[16];
 	snprintf(payload, sizeof(payload), "%u", draw(w, 1000));
-	opts.mode = NOVA_MODE_CHECKPOINTED;
-	opts.snapshot_after = name;
+	opts.checkpoint_name = name;
 	say("B %s%u snapshot %s %s", w->slot, w->number, name, payload);
 	int code = nova_invoke(nova, "keeps", payload, &opts, &result, &error);
 	tell_result(w, code, result, error);
@@ -164,7 +163,6 @@ static void take(struct worker *w, const char *name)
 static int branch_from(const char *name, nova_result_t **ret_result, nova_error_t **error)
 {
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
-	opts.mode = NOVA_MODE_BRANCHED;
 	opts.snapshot = name;
 	return nova_invoke(nova, "keeps", "{}", &opts, ret_result, error);
 }

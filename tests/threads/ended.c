@@ -27,7 +27,7 @@ static void *call(void *instance)
 {
 	nova_result_t *r;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = nova_instance_invoke(instance, "{}", NULL, &r, &failure);
+	int code = nova_vm_invoke(nova_instance_vm(instance), "{}", NULL, &r, &failure);
 	nova_result_free(r);
 	return (void *)(intptr_t)code;
 }

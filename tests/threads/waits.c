@@ -308,9 +308,10 @@ static void use_instance(struct platform *p)
 	nova_result_t *r;
 	opts.function = "f";
 	ck_ok(nova_instance_start(p->nova, &opts, &instance, &error));
-	ck_ok(nova_instance_invoke(instance, "{}", NULL, &r, &error));
-	ck_ok(nova_instance_pause(instance, NULL, &error));
-	ck_ok(nova_instance_resume(instance, NULL, &error));
+	nova_invoke_opts in = { sizeof(in), .instance = instance };
+	ck_ok(nova_invoke(p->nova, "f", "{}", &in, &r, &error));
+	ck_ok(nova_vm_pause(nova_instance_vm(instance), NULL, &error));
+	ck_ok(nova_vm_resume(nova_instance_vm(instance), NULL, &error));
 	ck_ok(nova_instance_stop(instance, 0, &error));
 	nova_instance_free(instance);
 	nova_result_free(r);

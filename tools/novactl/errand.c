@@ -118,14 +118,14 @@ static nova_wait_opts wait_of(const struct errand *errand)
 static int do_pause(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
 	nova_wait_opts wait = wait_of(errand);
-	int code = nova_instance_pause(instance, &wait, error);
+	int code = nova_vm_pause(nova_instance_vm(instance), &wait, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 
 static int do_resume(struct errand *errand, nova_instance_t *instance, nova_error_t **error)
 {
 	nova_wait_opts wait = wait_of(errand);
-	int code = nova_instance_resume(instance, &wait, error);
+	int code = nova_vm_resume(nova_instance_vm(instance), &wait, error);
 	return code < 0 ? code : do_get(errand, instance, error);
 }
 
@@ -133,9 +133,9 @@ static int do_snapshot(struct errand *errand, nova_instance_t *instance, nova_er
 {
 	nova_snapshot_t *snapshot = NULL;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
-	opts.name = text_of(errand->request, "snapshot_after");
+	opts.name = text_of(errand->request, "snapshot");
 	opts.interrupt = errand->interrupt;
-	int code = nova_instance_snapshot(instance, &opts, &snapshot, error);
+	int code = nova_vm_snapshot(nova_instance_vm(instance), &opts, &snapshot, error);
 	if (code == 0)
 		reply_with(errand, "snapshot", need(json_string(nova_snapshot_id(snapshot))));
 	nova_snapshot_free(snapshot);
@@ -191,7 +191,7 @@ static int do_exec(struct errand *errand, nova_instance_t *instance, nova_error_
 	opts.on_output = on_output;
 	opts.userdata = errand;
 	errand->instance = instance;
-	int code = nova_instance_command(instance, &opts, &result, error);
+	int code = nova_vm_command(nova_instance_vm(instance), &opts, &result, error);
 	if (code == 0)
 		reply_with(errand, "exit_code", need(json_integer(nova_result_exit_code(result))));
 	free(argv);
@@ -240,6 +240,20 @@ static int perform(struct errand *errand, nova_error_t **error)
 	return code;
 }
 
+/* An error of its VM speaks of that alone. */
+static void reply_failure(struct errand *errand, const nova_error_t *error)
+{
+	char text[2048];
+	const char *message = nova_error_message(error);
+	const char *name = text_of(errand->request, "name");
+	bool names_it = !errands[find(text_of(errand->request, "verb"))].of_one ||
+			strstr(message, "instance '");
+	snprintf(text, sizeof(text), "instance '%.80s': %.1900s", name ? name : "", message);
+	reply_with(errand, "error",
+		error_json(nova_error_code(error), nova_error_outcome(error),
+			names_it ? message : text));
+}
+
 static void *run(void *userdata)
 {
 	struct errand *errand = userdata;
@@ -247,9 +261,7 @@ static void *run(void *userdata)
 	if (perform(errand, &error) < 0) {
 		json_decref(errand->reply);
 		errand->reply = NULL;
-		reply_with(errand, "error",
-			error_json(nova_error_code(error), nova_error_outcome(error),
-				nova_error_message(error)));
+		reply_failure(errand, error);
 	}
 	nova_error_free(error);
 	__atomic_store_n(&errand->done, 1, __ATOMIC_RELEASE);

@@ -248,7 +248,7 @@ static int snapshot_run(char **args, int count)
 {
 	(void)count;
 	return ask_and_show(json_pack("{s:s,s:s,s:s*}", "verb", "instance snapshot", "name",
-				    args[0], "snapshot_after", given.name),
+				    args[0], "snapshot", given.name),
 		"snapshot", show_snapshot);
 }
 
@@ -377,7 +377,7 @@ const struct verb verb_instance_start = {
 	.args = "FUNCTION",
 	.purpose = "Start a VM of a function that stays until it is stopped.",
 	.examples = "  novactl instance start shop --name session-7\n"
-		    "  novactl invoke shop --mode persistent --instance session-7\n",
+		    "  novactl invoke shop --instance session-7\n",
 	.notes = "Instances live in the daemon: 'novactl daemon' starts it.\n",
 	.options = start_options,
 	.min_args = 1,
@@ -449,7 +449,7 @@ const struct verb verb_instance_snapshot = {
 	.args = "NAME",
 	.purpose = "Take a snapshot of an instance, from which calls and instances can go on.",
 	.examples = "  novactl instance snapshot session-7 --name before-order\n"
-		    "  novactl invoke shop --mode branched --snapshot before-order\n",
+		    "  novactl invoke shop --snapshot before-order\n",
 	.options = snapshot_options,
 	.min_args = 1,
 	.max_args = 1,

@@ -7,8 +7,8 @@
 static struct {
 	const char *payload;
 	uint32_t timeout_ms;
-	bool stream, local, checkpoint_after;
-	const char *mode, *snapshot, *snapshot_after, *instance;
+	bool stream, local, fresh, checkpoint;
+	const char *snapshot, *checkpoint_name, *instance;
 } given = { .payload = "{}" };
 
 static const struct opt options[] = {
@@ -18,38 +18,20 @@ static const struct opt options[] = {
 		&given.timeout_ms },
 	{ OPT_FLAG, 's', "stream", NULL, "show on stderr what the function prints, as it comes",
 		&given.stream },
-	{ OPT_TEXT, 'm', "mode", "MODE",
-		"cached, ephemeral, checkpointed, branched or persistent [cached]", &given.mode },
-	{ OPT_TEXT, 0, "snapshot", "NAME", "a snapshot of the function to go on from",
+	{ OPT_FLAG, 0, "fresh", NULL, "in a microVM that no call has used, and no other will",
+		&given.fresh },
+	{ OPT_TEXT, 0, "snapshot", "NAME", "go on from this snapshot of the function",
 		&given.snapshot },
-	{ OPT_FLAG, 0, "checkpoint-after", NULL, "leave a snapshot, if the function succeeds",
-		&given.checkpoint_after },
+	{ OPT_FLAG, 0, "checkpoint", NULL, "leave a snapshot, if the function succeeds",
+		&given.checkpoint },
 	{ OPT_TEXT, 0, "checkpoint-name", "NAME", "the same, under this name [its id]",
-		&given.snapshot_after },
-	{ OPT_TEXT, 'i', "instance", "NAME", "run in this instance; with mode persistent",
+		&given.checkpoint_name },
+	{ OPT_TEXT, 'i', "instance", "NAME", "run in this instance of the function",
 		&given.instance },
 	{ OPT_FLAG, 'l', "local", NULL, "run here and not in a daemon, as with --no-daemon",
 		&given.local },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
-
-/* The number of the mode, or -1 after telling what is wrong. What options do not go together the
- * library knows best. */
-static int mode_of(const char *name)
-{
-	static const char *const names[] = { "cached", "ephemeral", "checkpointed", "branched",
-		"persistent" };
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (!name || !strcmp(names[i], name))
-			return name ? (int)i : NOVA_MODE_CACHED;
-	const char *near = nearest_word(name, names, ARRAY_LEN(names));
-	usage_error(&verb_invoke,
-		near ? "--mode: there is no mode '%s'; did you mean '%s'?" :
-		       "--mode: '%s' is not cached, ephemeral, checkpointed, branched or "
-		       "persistent",
-		name, near);
-	return -1;
-}
 
 static char *read_stream(FILE *in, size_t *ret_len)
 {
@@ -115,11 +97,11 @@ static void on_output(void *unused, int stream, const void *data, size_t len)
 	show_stream(data, len);
 }
 
-static int invoke_here(const char *name, int mode, const char *payload)
+static int invoke_here(const char *name, const char *payload)
 {
 	int status;
 	struct answer answer;
-	if (mode == NOVA_MODE_PERSISTENT) /* it would end with this process */
+	if (given.instance) /* it would end with this process */
 		return instances_need_daemon();
 	nova_t *nova = session_open(&status);
 	if (!nova)
@@ -127,11 +109,10 @@ static int invoke_here(const char *name, int mode, const char *payload)
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.timeout_ms = given.timeout_ms;
 	opts.on_output = on_output;
-	opts.mode = (uint32_t)mode;
+	opts.flags = (given.fresh ? NOVA_INVOKE_FRESH : 0) |
+		     (given.checkpoint ? NOVA_INVOKE_CHECKPOINT : 0);
 	opts.snapshot = given.snapshot;
-	opts.checkpoint_after = given.checkpoint_after;
-	opts.snapshot_after = given.snapshot_after;
-	opts.instance = given.instance;
+	opts.checkpoint_name = given.checkpoint_name;
 	opts.interrupt = interruptible();
 	nova_result_t *result = NULL;
 	nova_error_t *error = NULL;
@@ -162,16 +143,16 @@ static void on_text(void *userdata, const json_t *payload)
 }
 
 /* False: nothing was begun there. */
-static bool invoke_there(struct remote *remote, const char *name, int mode, const char *payload,
-	size_t len, int *ret_status)
+static bool invoke_there(
+	struct remote *remote, const char *name, const char *payload, size_t len, int *ret_status)
 {
 	struct answer answer = { 0 };
 	json_t *reply = NULL;
-	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:i,s:s*,s:b,s:s*,s:s*}", "verb",
+	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:b,s:s*,s:b,s:s*,s:s*}", "verb",
 		"invoke", "function", name, "timeout_ms", (json_int_t)given.timeout_ms, "stream",
-		given.stream, "json", globals.json, "mode", mode, "snapshot", given.snapshot,
-		"checkpoint_after", given.checkpoint_after, "snapshot_after", given.snapshot_after,
-		"instance", given.instance);
+		given.stream, "json", globals.json, "fresh", given.fresh, "snapshot",
+		given.snapshot, "checkpoint", given.checkpoint, "checkpoint_name",
+		given.checkpoint_name, "instance", given.instance);
 	if (!request) /* a name that is no UTF-8; the library says so */
 		return false;
 	progress_start("running");
@@ -189,7 +170,7 @@ static bool invoke_there(struct remote *remote, const char *name, int mode, cons
 }
 
 /* False: there is no daemon, or none that would do. */
-static bool try_daemon(const char *name, int mode, const char *payload, size_t len, int *ret_status)
+static bool try_daemon(const char *name, const char *payload, size_t len, int *ret_status)
 {
 	struct remote remote;
 	if (given.local || globals.no_daemon || len > PAYLOAD_MAX)
@@ -199,7 +180,7 @@ static bool try_daemon(const char *name, int mode, const char *payload, size_t l
 		return true;
 	if (!remote_connect(&remote, config, true))
 		return false;
-	bool done = invoke_there(&remote, name, mode, payload, len, ret_status);
+	bool done = invoke_there(&remote, name, payload, len, ret_status);
 	remote_close(&remote);
 	return done;
 }
@@ -207,15 +188,13 @@ static bool try_daemon(const char *name, int mode, const char *payload, size_t l
 static int run(char **args, int count)
 {
 	(void)count;
-	int status, mode = mode_of(given.mode);
+	int status;
 	size_t len;
-	if (mode < 0)
-		return STATUS_USAGE;
 	char *payload = payload_read(&len, &status);
 	if (!payload)
 		return status;
-	if (!try_daemon(args[0], mode, payload, len, &status))
-		status = invoke_here(args[0], mode, payload);
+	if (!try_daemon(args[0], payload, len, &status))
+		status = invoke_here(args[0], payload);
 	free(payload);
 	return status;
 }
@@ -227,7 +206,7 @@ const struct verb verb_invoke = {
 	.examples = "  novactl invoke hello --payload '{\"name\":\"World\"}'\n"
 		    "  novactl invoke hello -p @event.json --timeout 5\n"
 		    "  echo '{\"name\":\"World\"}' | novactl invoke hello -p - --json\n"
-		    "  novactl invoke train --mode checkpointed --checkpoint-after\n",
+		    "  novactl invoke train --checkpoint\n",
 	.notes = "What the function prints besides its output follows on stderr (with --quiet only "
 		 "if "
 		 "it fails).\n"

@@ -225,10 +225,22 @@ static uint32_t number_of(const json_t *object, const char *key)
 	return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
+/* With the instance that the request names. */
+static int submit(struct client *client, nova_invoke_opts *opts, nova_error_t **error)
+{
+	const char *function = text_of(client->request, "function");
+	const char *name = text_of(client->request, "instance");
+	int code = name ? nova_instance_get(client->daemon->nova, name, &opts->instance, error) : 0;
+	if (code == 0)
+		code = nova_queue_submit(client->daemon->queue, function ? function : "",
+			client->event.data, opts, &client->call, error);
+	nova_instance_free(opts->instance);
+	return code;
+}
+
 static void begin_invoke(struct client *client)
 {
 	const json_t *request = client->request;
-	const char *function = text_of(request, "function");
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	nova_error_t *error = NULL;
 	if (strlen(client->event.data) != client->event.len) {
@@ -237,15 +249,13 @@ static void begin_invoke(struct client *client)
 	}
 	opts.timeout_ms = number_of(request, "timeout_ms");
 	opts.request_id = text_of(request, "request_id");
-	opts.mode = number_of(request, "mode");
+	opts.flags = (flag_of(request, "fresh") ? NOVA_INVOKE_FRESH : 0) |
+		     (flag_of(request, "checkpoint") ? NOVA_INVOKE_CHECKPOINT : 0);
 	opts.snapshot = text_of(request, "snapshot");
-	opts.checkpoint_after = flag_of(request, "checkpoint_after");
-	opts.snapshot_after = text_of(request, "snapshot_after");
-	opts.instance = text_of(request, "instance");
+	opts.checkpoint_name = text_of(request, "checkpoint_name");
 	opts.on_output = flag_of(request, "stream") ? on_output : NULL;
 	opts.userdata = client;
-	int code = nova_queue_submit(client->daemon->queue, function ? function : "",
-		client->event.data, &opts, &client->call, &error);
+	int code = submit(client, &opts, &error);
 	bytes_free(&client->event);
 	if (code != 0) {
 		reply_error(client, error);

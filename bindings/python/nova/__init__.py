@@ -118,8 +118,8 @@ class Nova:
 
     @interruptible()
     def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None, mode: str = "cached", snapshot: Optional[str] = None,
-               checkpoint_after: Union[bool, str] = False, instance: Union[Instance, str, None] = None,
+               on_output: Optional[OnOutput] = None, fresh: bool = False, snapshot: Optional[str] = None,
+               checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
                queue_timeout: Optional[float] = None, interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
@@ -127,15 +127,15 @@ class Nova:
         `on_output(stream, data)` is called with pieces of stdout (1) and stderr (2) as they come.
         Raises FunctionFailed or FunctionTimeout with the `result` when the function ran and failed.
 
-        `mode` says in which VM: "cached" (one of the pool), "ephemeral" (one that nobody has used), "checkpointed" (the same, or going on from
-        `snapshot`), "branched" (from `snapshot`), "persistent" (in `instance`; without one, one is started and stays). `checkpoint_after`, true or
-        a name, leaves a snapshot: see Result.snapshot. `queue_timeout` is how long to wait for a VM.
+        It runs in a VM that waits for this function or, with `fresh`, in one that nobody has used; with `snapshot` it goes on from there, and with
+        `instance` it runs in that. `checkpoint`, true or a name, leaves a snapshot of the VM: see Result.snapshot. `queue_timeout` is how long to
+        wait for a VM.
 
         `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread: the function is killed.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = invoke_options(tap, timeout=timeout, request_id=request_id, mode=mode, snapshot=snapshot, checkpoint_after=checkpoint_after,
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh, snapshot=snapshot, checkpoint=checkpoint,
                                  instance=instance, queue_timeout=queue_timeout, interrupt=interrupt)
         result = c_void_p()
         with self._handle.using() as nova:
@@ -172,21 +172,21 @@ class Nova:
         made = c_void_p()
         with self._handle.using() as nova:
             check("nova_instance_start", nova, byref(options), byref(made))
-        return Instance(made)
+        return Instance(made, self._handle)
 
     def instance(self, name: str) -> Instance:
         """Finds an instance by name or id; raises NotFound."""
         found = c_void_p()
         with self._handle.using() as nova:
             check("nova_instance_get", nova, text(name), byref(found))
-        return Instance(found)
+        return Instance(found, self._handle)
 
     def instances(self) -> "List[Instance]":
         """All instances, the oldest first."""
         found, count = POINTER(c_void_p)(), c_size_t()
         with self._handle.using() as nova:
             check("nova_instance_list", nova, byref(found), byref(count))
-        made = [Instance(c_void_p(found[i])) for i in range(count.value)]
+        made = [Instance(c_void_p(found[i]), self._handle) for i in range(count.value)]
         _ffi.lib.nova_instance_list_free(found, 0)  # the array; each handle belongs to its Instance
         return made
 

@@ -138,3 +138,17 @@ class Handle:
         # Forgotten handles end their VMs too. An object whose __init__ failed has nothing to end.
         if getattr(self, "_changed", None) is not None:
             self.close()
+
+
+class Lent(Handle):
+    """A handle that belongs to another one, which lives as long."""
+
+    def __init__(self, owner: Handle, get: Callable[[c_void_p], Optional[int]]) -> None:
+        super().__init__(c_void_p(), lambda _pointer: None)
+        self._owner = owner
+        self._get = get
+
+    @contextmanager
+    def using(self) -> Iterator[c_void_p]:
+        with super().using(), self._owner.using() as owner:
+            yield c_void_p(self._get(owner))

@@ -7,7 +7,7 @@ from ctypes import byref, c_char_p, c_size_t, c_void_p, cast, string_at
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi
-from ._call import Handle, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
+from ._call import Handle, Lent, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result
@@ -99,8 +99,10 @@ class Vm:
         self.close()
 
     def close(self) -> None:
-        """Ends the VM at once, whatever it does, and waits for the calls that this breaks off."""
-        if not self._handle.closed:
+        """Ends the VM at once, whatever it does, and waits for the calls that this breaks off. One that is lent goes on."""
+        if isinstance(self._handle, Lent):
+            self._handle.close()
+        elif not self._handle.closed:
             try:
                 self.kill()
             finally:

@@ -45,7 +45,7 @@ class Calls(PlatformCase):
 
     def test_what_is_wrong_with_a_request_is_raised_at_once(self):
         self.assertRaises(nova.NotFound, self.nova.submit, "nothing")
-        self.assertRaises(ValueError, self.nova.submit, "echo", mode="odd")
+        self.assertRaises(ValueError, self.nova.submit, "echo", timeout=-1)
         self.assertRaises(TypeError, self.nova.submit, "echo", colour="red")
         self.assertRaises(TypeError, self.nova.submit("echo")._queue.collect)
 
@@ -139,17 +139,16 @@ class Queues(PlatformCase):
 class Modes(PlatformCase):
     def test_ephemeral_calls_share_nothing(self):
         self.shell("f", "echo 1")
-        first, second = (self.nova.invoke("f", mode="ephemeral") for _ in range(2))
+        first, second = (self.nova.invoke("f", fresh=True) for _ in range(2))
         self.assertNotEqual(first.vm_id, second.vm_id)
         self.assertEqual((first.snapshot, first.instance, second.cold_start), ("", "", True))
 
     def test_modes_that_need_snapshots_are_refused_here(self):
         self.shell("f", "echo 1")
-        for options in ({"mode": "branched", "snapshot": "s"}, {"mode": "checkpointed", "checkpoint_after": True},
-                        {"mode": "checkpointed", "checkpoint_after": "name"}):
+        for options in ({"snapshot": "s"}, {"checkpoint": True}, {"checkpoint": "name"}):
             self.assertRaises(nova.errors.NotSupported, self.nova.invoke, "f", **options)
-        self.assertRaises(nova.InvalidArgument, self.nova.invoke, "f", mode="branched")
-        self.assertRaises(ValueError, self.nova.invoke, "f", mode="odd")
+        with self.nova.start_instance("f") as instance:
+            self.assertRaises(nova.InvalidArgument, self.nova.invoke, "f", instance=instance, fresh=True)
 
 
 class Instances(PlatformCase):
@@ -161,11 +160,11 @@ class Instances(PlatformCase):
         made = self.nova.start_instance("f", "i")
         self.assertEqual((made.name, made.function, made.version, made.state), ("i", "f", 1, "running"))
         self.assertEqual(made.invoke(7).output, 7)
-        result = self.nova.invoke("f", 8, mode="persistent", instance=made)
+        result = self.nova.invoke("f", 8, instance=made)
         self.assertEqual((result.output, result.instance, result.vm_id), (8, made.id, made.vm_id))
         self.assertEqual(self.nova.instance("i").id, made.id)
         self.assertEqual([i.id for i in self.nova.instances()], [made.id])
-        self.assertEqual(made.command(["sh", "-c", "echo out; exit 4"]).exit_code, 4)
+        self.assertEqual(made.vm.command(["sh", "-c", "echo out; exit 4"]).exit_code, 4)
         made.stop()
         self.assertEqual((made.state, self.nova.instances()), ("dead", []))
         self.assertRaises(nova.NotFound, self.nova.instance, "i")
@@ -173,21 +172,24 @@ class Instances(PlatformCase):
 
     def test_a_with_statement_stops_it(self):
         with self.nova.start_instance("f") as instance:
-            self.assertEqual(self.nova.submit("f", 3, mode="persistent", instance=instance.name).result().output, 3)
+            self.assertEqual(self.nova.submit("f", 3, instance=instance).result().output, 3)
         self.assertEqual(self.nova.instances(), [])
 
-    def test_a_persistent_call_leaves_one(self):
-        result = self.nova.invoke("f", mode="persistent")
-        self.assertEqual([i.id for i in self.nova.instances()], [result.instance])
+    def test_the_vm_that_it_lends_stays_its_own(self):
+        with self.nova.start_instance("f") as instance:
+            with instance.vm as vm:
+                self.assertEqual(vm.id, instance.vm_id)
+            self.assertEqual(instance.invoke(2).output, 2)
+        self.assertRaises(nova.Lost, instance.vm.command, ["true"])
 
     def test_it_is_paused_and_resumed(self):
         with self.nova.start_instance("f") as instance:
-            instance.pause()
+            instance.vm.pause()
             self.assertEqual(instance.state, "paused")
             self.assertRaises(nova.errors.Busy, instance.invoke)
-            instance.resume()
+            instance.vm.resume()
             self.assertEqual(instance.invoke(1).output, 1)
-            self.assertRaises(nova.errors.NotSupported, instance.snapshot)
+            self.assertRaises(nova.errors.NotSupported, instance.vm.snapshot)
 
     def test_a_handle_may_outlive_the_platform(self):
         instance = self.nova.start_instance("f")

@@ -146,13 +146,13 @@ class CtrlC(PlatformCase):
             """)
 
     def test_calls_of_an_instance_end_at_once(self):
-        for number, call in enumerate(("invoke()", "command(['sh', '-c', f'echo >{directory}/begun; sleep 600'])")):
+        for number, call in enumerate(("invoke()", "vm.command(['sh', '-c', f'echo >{directory}/begun; sleep 600'])")):
             with self.subTest(call):
                 self.ran(f"""
                     instance = platform.start_instance("waits", "i{number}")
                     calling(lambda: instance.{call})
                     assert instance.state == "running"
-                    assert instance.command(["true"]).exit_code == 0
+                    assert instance.vm.command(["true"]).exit_code == 0
                     """)
                 self.begun.unlink()
                 self.go.unlink()
@@ -208,7 +208,7 @@ class CtrlC(PlatformCase):
             platform.close()
             platform = nova.open(home=directory / "home", engine="fake", pool_max_vms=1)
             holder = platform.start_instance("echo")
-            busy(holder)
+            busy(holder.vm)
             calling(lambda: platform.invoke("waits"))
             assert platform.pool_stats()["waiting"] == 0
             """, begins=False)
@@ -322,7 +322,7 @@ class Tokens(PlatformCase):
                      vm.invoke, lambda **i: vm.command(["true"], **i), lambda **i: vm.merge([vm], **i), lambda **i: vm.park(1, **i),
                      lambda **i: vm.init("shell", **i), lambda **i: vm.list_files("/", **i), lambda **i: vm.read_file("/x", **i),
                      lambda **i: vm.write_file("/x", b"", **i), lambda **i: vm.remove_file("/x", **i), instance.invoke,
-                     lambda **i: instance.command(["true"], **i), instance.pause, instance.resume):
+                     lambda **i: instance.vm.command(["true"], **i), instance.vm.pause, instance.vm.resume):
             with self.assertRaises(nova.Canceled) as caught:
                 call(interrupt=stop)
             self.assertTrue(caught.exception.never_ran)
