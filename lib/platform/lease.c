@@ -63,8 +63,8 @@ static int acquire(struct nova *nova, const nova_function_t *function,
 /* Where that cannot be told, the one who reads it says why. */
 static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
 {
-	AUTO_FREE char *disk = registry_disk_path(&nova->registry, function->record.code_hash);
-	return !disk || fs_exists(disk) != 0;
+	struct blobs *blobs = nova->registry.blobs;
+	return blobs->ops->has(blobs, function->record.code_hash, NULL) != 0;
 }
 
 /* Looks the function up again: another process may have replaced or deleted it since, and its
@@ -77,7 +77,9 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 	if (code < 0)
 		return code;
 	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
-		AUTO_FREE char *disk = registry_disk_path(&nova->registry, old->code_hash);
+		struct blobs *blobs = nova->registry.blobs;
+		AUTO_FREE char *disk = NULL;
+		blobs->ops->get(blobs, old->code_hash, &disk, NULL);
 		return nova_fail(error, NOVA_ECORRUPT,
 			"the code disk of function '%s' is gone: %s; register the function again "
 			"to make it",

@@ -25,10 +25,7 @@ int function_check(struct registry *registry, const nova_function_opts *opts,
 
 /* --- disks.c --- */
 
-/* Taken before the code disks are touched; 0 or -errno. It also excludes threads of this process.
- */
-int code_disks_lock(struct registry *registry, bool wait, int *ret_fd);
-/* Removes what a killed process left behind. */
+/* Removes what a killed process left behind, unless somebody is at work there. */
 void code_disks_tidy(struct registry *registry);
 /* Builds the image of a function's code; its hash. */
 int code_disk_build(const char *path, const nova_function_opts *opts, char hash[SHA256_HEX],
@@ -38,16 +35,13 @@ struct unfinished {
 	char *path;
 };
 void unfinished_remove(struct unfinished *image);
-/* The same under a temporary name. With the lock, as all below. */
+/* The same where a blob begins. With the lock of the blobs, as all below. */
 int code_disk_new(struct registry *registry, const nova_function_opts *opts,
 	struct unfinished *ret_image, char hash[SHA256_HEX], nova_error_t **error);
-/* Gives the image its name. */
-int code_disk_place(struct registry *registry, struct unfinished *image, const char *hash,
-	nova_error_t **error);
-/* The path of a code disk that nobody needs once `leaving` of its users have gone, or NULL. It is
- * asked before anything is changed, so that nothing is left behind for lack of memory. */
-int code_disk_unused(struct registry *registry, const char *code_hash, uint64_t leaving,
-	char **ret_path, nova_error_t **error);
+/* Whether nobody needs a code disk once `leaving` of its users have gone. It is asked before
+ * anything is changed. */
+int code_disk_unneeded(struct registry *registry, const char *code_hash, uint64_t leaving,
+	bool *ret_unneeded, nova_error_t **error);
 /* Removes an image if no function uses it. */
 void code_disk_drop(struct registry *registry, const char *code_hash);
 

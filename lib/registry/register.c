@@ -123,13 +123,13 @@ static int complete(
 static int store_record(struct registry *registry, struct function_record *r,
 	const struct function_record *old, struct unfinished *u, nova_error_t **error)
 {
-	AUTO_FREE char *disk = NULL;
+	bool unneeded = false;
 	int code = complete(r, old, error);
 	if (code == 0 && old && strcmp(old->code_hash, r->code_hash))
-		code = code_disk_unused(registry, old->code_hash, 1, &disk, error);
+		code = code_disk_unneeded(registry, old->code_hash, 1, &unneeded, error);
 	if (code < 0)
 		return code;
-	code = code_disk_place(registry, u, r->code_hash, error);
+	code = registry->blobs->ops->put(registry->blobs, u->path, r->code_hash, error);
 	if (code == 0)
 		code = registry->store->ops->functions->put(
 			registry->store, r, old ? old->version : 0, error);
@@ -137,8 +137,8 @@ static int store_record(struct registry *registry, struct function_record *r,
 		code_disk_drop(registry, r->code_hash);
 		return code;
 	}
-	if (disk)
-		fs_unlink(disk);
+	if (unneeded)
+		registry->blobs->ops->remove(registry->blobs, old->code_hash, NULL);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static int store(struct registry *registry, const nova_function_opts *o,
 		return r;
 	}
 	/* The same again; its image is put back should somebody have removed it. */
-	r = code_disk_place(registry, &image, hash, error);
+	r = registry->blobs->ops->put(registry->blobs, image.path, hash, error);
 	if (r < 0)
 		return r;
 	record_clear(record);
@@ -190,10 +190,8 @@ static int store_locked(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
-	int r = code_disks_lock(registry, true, &lock);
-	if (r < 0)
-		return nova_fail_os(error, r, "cannot lock %s", registry->disks);
-	return store(registry, o, record, ret_former, error);
+	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
+	return r < 0 ? r : store(registry, o, record, ret_former, error);
 }
 
 /* Whether what runs functions here can do what this one is to have. */

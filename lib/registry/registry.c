@@ -22,22 +22,18 @@ int registry_open(struct registry *registry, const nova_config_t *config, nova_e
 	r = path_absolute(config_str(config, "home"), &home);
 	if (r < 0)
 		return nova_fail_os(error, r, "the state directory (setting 'home')");
-	AUTO_FREE char *disks = path_join(home, "disks");
-	if (!disks)
-		return nova_oom(error);
-	r = fs_mkdirs(disks, 0700);
-	if (r < 0)
-		return nova_fail_os(
-			error, r, "cannot make the state directory %s (setting 'home')", disks);
+	CLEANUP(blobs_closep) struct blobs *blobs = NULL;
 	CLEANUP(store_closep) struct store *store = NULL;
-	r = ops->open(config, &store, error);
+	r = blobs_open(config, &blobs, error);
+	if (r == 0)
+		r = ops->open(config, &store, error);
 	if (r == 0)
 		r = cache_init(&registry->cache, error);
 	if (r < 0)
 		return r;
 	registry->store = STEAL(store);
 	registry->home = STEAL(home);
-	registry->disks = STEAL(disks);
+	registry->blobs = STEAL(blobs);
 	code_disks_tidy(registry);
 	return 0;
 }
@@ -49,7 +45,8 @@ void registry_close(struct registry *registry)
 	cache_free(&registry->cache);
 	store_closep(&registry->store);
 	registry->store = NULL;
-	free(STEAL(registry->disks));
+	blobs_closep(&registry->blobs);
+	registry->blobs = NULL;
 	free(STEAL(registry->home));
 }
 
@@ -162,17 +159,19 @@ int registry_delete(struct registry *registry, const char *name, nova_function_t
 {
 	AUTO_FD int lock = -1;
 	fs_reserve(registry->home, true);
-	int r = code_disks_lock(registry, true, &lock);
+	bool unneeded = false;
+	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
 	if (r < 0)
-		return nova_fail_os(error, r, "cannot lock %s", registry->disks);
-	AUTO_FREE char *disk = NULL;
+		return r;
 	r = read_function(registry, name, ret_function, error);
 	if (r == 0)
-		r = code_disk_unused(registry, (*ret_function)->record.code_hash, 1, &disk, error);
+		r = code_disk_unneeded(
+			registry, (*ret_function)->record.code_hash, 1, &unneeded, error);
 	if (r == 0)
 		r = registry->store->ops->functions->remove(registry->store, name, error);
-	if (r == 0 && disk)
-		fs_unlink(disk);
+	if (r == 0 && unneeded)
+		registry->blobs->ops->remove(
+			registry->blobs, (*ret_function)->record.code_hash, NULL);
 	fs_reserve(registry->home, true);
 	return r;
 }

@@ -2,11 +2,10 @@
 /*
  * The door of registry: functions by name, with their code.
  *
- * On disk, below the state directory: the store (sqlite: nova.db), and disks/ with one image per
- * code, named by its own SHA-256. disks/.lock is held by whoever adds or removes an image together
- * with the record that uses it, so a record without its image cannot come to be, in whichever order
- * processes run or die. A process that dies leaves at most an image without user or an unfinished
- * one; the next registry_open() removes both.
+ * The store keeps the records, blobs the images that their code became. Whoever adds or removes an
+ * image together with the record that uses it has the lock of the blobs meanwhile, so a record
+ * without its image cannot come to be, in whichever order processes run or die. A process that dies
+ * leaves at most an image without user or an unfinished one; the next registry_open() removes both.
  */
 #ifndef NOVA_LIB_REGISTRY_H
 #define NOVA_LIB_REGISTRY_H
@@ -17,6 +16,7 @@
 #include <nova/function.h>
 #include <nova/instance.h>
 
+#include "blob/blob.h"
 #include "host/host.h"
 #include "store/store.h"
 
@@ -92,7 +92,7 @@ struct registry {
 	nova_host_t *host;   /* NULL in tests that need no VM; set, and kept, by the caller */
 	struct store *store; /* this and those below are opened and closed here */
 	char *home;          /* state directory */
-	char *disks;         /* home/disks */
+	struct blobs *blobs; /* images of code */
 	struct function_cache cache;
 };
 
@@ -119,12 +119,6 @@ int registry_register(struct registry *registry, const nova_function_opts *opts,
 /* As nova_function_delete(). *ret_function is what it was. */
 int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);
-
-/*
- * Path of a code disk; NULL: out of memory. Between lookup and use another process may delete or
- * replace the function, and its image with it: who finds no file there looks the function up again.
- */
-char *registry_disk_path(const struct registry *registry, const char *code_hash);
 
 /* --- vm.c --- */
 

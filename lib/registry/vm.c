@@ -56,9 +56,9 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 		return nova_fail(error, NOVA_ECORRUPT,
 			"function '%s' has the runtime '%s', which this libnova does not know",
 			r->name, r->config.runtime);
-	f->disk = registry_disk_path(registry, r->code_hash);
-	if (!f->disk)
-		return nova_oom(error);
+	code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
+	if (code < 0)
+		return code;
 	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
 	properties_export(f->config, IN_VM, &f->vm);
 	f->vm.rootfs = runtime->image;

@@ -70,10 +70,21 @@ static inline int add(struct nova *n, const char *name, const char *code, uint32
 	return nova_function_register(n, &o, NULL, &error);
 }
 
+static inline char *disk_path(const char *hash)
+{
+	char *path;
+	ck_ok(nova.registry.blobs->ops->get(nova.registry.blobs, hash, &path, &error));
+	return path;
+}
+
 static inline bool has_disk(const char *hash)
 {
-	AUTO_FREE char *path = registry_disk_path(&nova.registry, hash);
-	return fs_exists(path);
+	return nova.registry.blobs->ops->has(nova.registry.blobs, hash, &error) == 1;
+}
+
+static inline char *disks(void)
+{
+	return path_join(nova.registry.home, "disks");
 }
 
 /* Every record has its image, whole; every image has a record; nothing else lies there. */
@@ -84,12 +95,12 @@ static void ck_consistent(void)
 	char **names, hash[SHA256_HEX];
 	ck_ok(nova_function_list(&nova, &functions, &count, &error));
 	for (size_t i = 0; i < count; i++) {
-		AUTO_FREE char *path =
-			registry_disk_path(&nova.registry, nova_function_code_hash(functions[i]));
+		AUTO_FREE char *path = disk_path(nova_function_code_hash(functions[i]));
 		ck_assert_int_eq(sha256_file_hex(path, hash), 0);
 		ck_assert_str_eq(hash, nova_function_code_hash(functions[i]));
 	}
-	int files = fs_list(nova.registry.disks, &names);
+	AUTO_FREE char *room = disks();
+	int files = fs_list(room, &names);
 	ck_assert_int_ge(files, 0);
 	for (int f = 0; f < files; f++) {
 		bool known = !strcmp(names[f], ".lock");

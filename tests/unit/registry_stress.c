@@ -154,10 +154,10 @@ START_TEST(left_overs_go_at_the_next_opening_but_foreign_files_stay)
 	static const char *const gone[] = { ".new-0123456789abcdef",
 		".new-0123456789abcdef.tmp-aabbccddeeff",
 		"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc.ext4" };
-	AUTO_FREE char *mine = path_join(nova.registry.disks, "notes.txt");
+	AUTO_FREE char *room = disks(), *mine = path_join(room, "notes.txt");
 	ck_assert_int_eq(fs_write_file(mine, "x", 1, 0600), 0);
 	for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
-		AUTO_FREE char *path = path_join(nova.registry.disks, gone[i]);
+		AUTO_FREE char *path = path_join(room, gone[i]);
 		ck_assert_int_eq(fs_write_file(path, "x", 1, 0600), 0);
 	}
 	close_registry(&nova);
@@ -173,7 +173,7 @@ START_TEST(a_damaged_store_costs_no_disk)
 	ck_ok(add(&nova, "hello", "print(1)", 0));
 	AUTO_FUNCTION nova_function_t *f = NULL;
 	ck_ok(nova_function_get(&nova, "hello", &f, &error));
-	AUTO_FREE char *disk = registry_disk_path(&nova.registry, nova_function_code_hash(f));
+	AUTO_FREE char *disk = disk_path(nova_function_code_hash(f));
 	AUTO_FREE char *db = path_join(nova.registry.home, "nova.db");
 	close_registry(&nova);
 	ck_assert_int_eq(fs_write_file(db, "this is no database, as anyone can see", 38, 0600), 0);
