@@ -2,7 +2,13 @@
 /* Modules are inside. */
 #include "module/module.h"
 
-extern const struct module_table nova_module_compress, nova_module_crypto, nova_module_curl,
+#ifdef NOVA_ARCHIVE /* where one that is left out is not linked */
+#define LINKED __attribute__((weak))
+#else
+#define LINKED
+#endif
+
+extern const struct module_table LINKED nova_module_compress, nova_module_crypto, nova_module_curl,
 	nova_module_ext2fs, nova_module_netlink, nova_module_sqlite, nova_module_yaml;
 
 const struct module_table *module_builtin(enum module module)

@@ -20,11 +20,13 @@ class Features(HomeCase):
     def test_a_feature_leaves_a_module_out_and_the_library_says_so(self):
         build = self.directory / "build"
         self.run_meson("setup", build, ROOT, "-Dtests=false", "-Dagent=false", "-Dcurl=disabled",
-                       "-Dyaml=disabled")
+                       "-Dyaml=disabled", "-Ddefault_library=both")
         targets = json.loads(self.run_meson("introspect", "--targets", build))
         modules = {target["name"] for target in targets if target["type"] == "shared module"}
         self.assertEqual(modules, {"nova-compress", "nova-crypto", "nova-ext2fs", "nova-netlink",
                                    "nova-sqlite"})
+        archive = next(target for target in targets if target["name"] == "libnova.a")
+        self.assertTrue(archive["installed"])
         core = next(target for target in targets if target["name"] == "nova-core")
         self.assertIn('-DNOVA_LEFT_OUT="curl yaml "', core["target_sources"][0]["parameters"])
         if LONG:  # a build of its own

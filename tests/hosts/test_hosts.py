@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs of others that have libnova inside."""
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -29,6 +30,14 @@ class Hosts(HomeCase):
 
     def test_a_program_with_the_names_of_all_our_libraries_is_not_called(self):
         self.answers(BUILD / "tests/hosts/hostile")
+
+    @unittest.skipIf(SANITIZED, "libnova.a is not made with a sanitizer")
+    def test_such_a_program_may_have_the_library_and_its_modules_inside(self):
+        program = self.directory / "bin/hostile-static"  # no module is near
+        program.parent.mkdir()
+        shutil.copy(BUILD / "tests/hosts/hostile-static", program)
+        shutil.copy(BUILD / "lib/nova-keeper", program.parent)
+        self.answers(program, NOVA_AGENT=str(BUILD / "agent/nova-agent"))
 
     def guest(self, network, **variables):
         """What a program says that exports those names and starts a guest on Firecracker's double."""
