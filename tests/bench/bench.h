@@ -64,6 +64,7 @@ int bench_create_rate(const struct bench_run *run);
 int bench_density(const struct bench_run *run);
 int bench_disk(const struct bench_run *run);
 int bench_fork(const struct bench_run *run);
+int bench_load(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);
 int bench_pool_scale(const struct bench_run *run);
 int bench_resume(const struct bench_run *run);

@@ -24,6 +24,9 @@ static const struct {
 	{ "disk", bench_disk, "code disk of a 10 KB function, against mkfs.ext4 and debugfs" },
 	{ "fork", bench_fork,
 		"a live fork: how long the parent stands still, and until the child has answered" },
+	{ "load", bench_load,
+		"start, memory and libraries of a program that does nothing, against the same "
+		"without libnova" },
 	{ "overhead", bench_overhead,
 		"nova_invoke on the fake engine, against a bare socket pair" },
 	{ "pool-scale", bench_pool_scale,
