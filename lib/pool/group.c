@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups and their VMs: where each is, and how it gets from one place to another. All with the lock
  * held. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 /* --- groups --- */
 
@@ -12,7 +12,7 @@ static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, u
 		return NULL;
 	memcpy(g->key, key, strlen(key) + 1);
 	g->fresh = fresh;
-	g->seats = 1;
+	g->concurrency = 1;
 	list_init(&g->idle);
 	list_init(&g->open);
 	list_init(&g->tickets);
@@ -27,9 +27,9 @@ struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool cre
 		struct group *g = CONTAINER_OF(n, struct group, node);
 		if (n->hash != hash || g->fresh != fresh || strcmp(g->key, key) != 0)
 			continue;
-		if (linked(&g->rest)) {
-			link_remove(&g->rest);
-			pool->resting_count--;
+		if (linked(&g->unused)) {
+			link_remove(&g->unused);
+			pool->unused_count--;
 		}
 		return g;
 	}
@@ -38,38 +38,38 @@ struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool cre
 
 static void group_free(nova_pool_t *pool, struct group *g)
 {
-	if (linked(&g->rest))
-		pool->resting_count--;
-	link_remove(&g->rest);
+	if (linked(&g->unused))
+		pool->unused_count--;
+	link_remove(&g->unused);
 	link_remove(&g->kept);
 	table_remove(&pool->groups, &g->node);
 	frozen_unref(g->frozen);
-	wish_free(g->wish);
+	request_free(g->request);
 	free(g);
 }
 
-#define MOST_RESTING 1000u
+#define MOST_UNUSED 1000u
 
 void group_put(nova_pool_t *pool, struct group *g)
 {
-	if (g->vms || g->busy || g->waiting || g->keep || linked(&g->rest))
+	if (g->vms || g->busy || g->waiting || g->keep || linked(&g->unused))
 		return;
 	if (!g->frozen) {
 		group_free(pool, g);
 		return;
 	}
 	/* the template need not be looked for again at the next call */
-	g->rests_until = deadline_in_ms(pool->ttl_ms);
-	list_append(&pool->resting, &g->rest);
-	pool->resting_count++;
-	groups_forget_rested(pool, MOST_RESTING);
+	g->unused_until = deadline_in_ms(pool->ttl_ms);
+	list_append(&pool->unused, &g->unused);
+	pool->unused_count++;
+	groups_forget_unused(pool, MOST_UNUSED);
 }
 
-void groups_forget_rested(nova_pool_t *pool, size_t most)
+void groups_forget_unused(nova_pool_t *pool, size_t most)
 {
-	while (!list_empty(&pool->resting)) {
-		struct group *g = CONTAINER_OF(pool->resting.next, struct group, rest);
-		if (pool->resting_count <= most && !deadline_passed(g->rests_until))
+	while (!list_empty(&pool->unused)) {
+		struct group *g = CONTAINER_OF(pool->unused.next, struct group, unused);
+		if (pool->unused_count <= most && !deadline_passed(g->unused_until))
 			return;
 		group_free(pool, g);
 	}
@@ -92,11 +92,11 @@ struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm)
 }
 
 /* Open for more callers, or not. */
-void slot_note_seats(struct slot *s)
+void slot_note_open(struct slot *s)
 {
 	struct group *g = s->group;
-	bool open =
-		s->users && s->users < g->seats && !s->spoiled && s->generation == g->generation;
+	bool open = s->users && s->users < g->concurrency && !s->spoiled &&
+		    s->generation == g->generation;
 	if (open && !linked(&s->open))
 		list_append(&g->open, &s->open);
 	else if (!open)
@@ -110,7 +110,7 @@ void slot_hand_out(nova_pool_t *pool, struct slot *s)
 		s->group->out++;
 		count(pool, NOVA_POOL_BUSY);
 	}
-	slot_note_seats(s);
+	slot_note_open(s);
 }
 
 /* --- idle --- */
@@ -140,7 +140,7 @@ static void leave_idle(nova_pool_t *pool, struct slot *s)
 		pool->counters[NOVA_POOL_PAUSED]--;
 }
 
-void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doomed)
+void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending)
 {
 	struct group *g = s->group;
 	if (linked(&s->idle))
@@ -152,22 +152,22 @@ void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doo
 		count(pool, NOVA_POOL_EXPIRED);
 	count(pool, counter);
 	s->group = NULL; /* which may be forgotten before this VM has ended */
-	s->next = *doomed;
-	*doomed = s;
+	s->next = *ending;
+	*ending = s;
 }
 
-void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
+void group_end_idle(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
 		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		next = l->next;
 		if (!s->pausing) /* whoever pauses it will see to that */
-			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+			slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
 	}
 }
 
 /* The idle VM on top that lives; dead ones are cleared away. */
-static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **doomed)
+static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
 		struct slot *s = CONTAINER_OF(l, struct slot, idle);
@@ -179,7 +179,7 @@ static struct slot *take_idle(nova_pool_t *pool, struct group *g, struct slot **
 			return s;
 		}
 		s->why = "died while it waited";
-		slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+		slot_end(pool, s, NOVA_POOL_DISCARDED, ending);
 	}
 	return NULL;
 }
@@ -191,7 +191,7 @@ static struct slot *find_open(struct group *g)
 	while (!list_empty(&g->open)) {
 		struct slot *s = CONTAINER_OF(g->open.next, struct slot, open);
 		s->spoiled |= nova_vm_state(s->vm) == NOVA_VM_DEAD;
-		if (!s->spoiled && s->users < g->seats)
+		if (!s->spoiled && s->users < g->concurrency)
 			return s;
 		link_remove(&s->open);
 	}
@@ -199,9 +199,9 @@ static struct slot *find_open(struct group *g)
 }
 
 /* An idle VM is better than a part of one that works. */
-struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed)
+struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
-	struct slot *s = take_idle(pool, g, doomed);
+	struct slot *s = take_idle(pool, g, ending);
 	if (!s) {
 		s = find_open(g);
 		pool->counters[NOVA_POOL_SHARED] += s != NULL;
@@ -217,7 +217,7 @@ struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed
 
 /* --- the end --- */
 
-void pool_expire(nova_pool_t *pool, struct slot **doomed)
+void pool_expire(nova_pool_t *pool, struct slot **ending)
 {
 	uint64_t now = list_empty(&pool->aged) ? 0 : clock_ns();
 	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {
@@ -234,20 +234,20 @@ void pool_expire(nova_pool_t *pool, struct slot **doomed)
 			continue;
 		}
 		s->why = "has waited long enough";
-		slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+		slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
 		group_put(pool, g);
 	}
-	groups_forget_rested(pool, MOST_RESTING);
+	groups_forget_unused(pool, MOST_UNUSED);
 }
 
 /* Killed together they end side by side. */
-void slots_bury(nova_pool_t *pool, struct slot *doomed)
+void slots_destroy(nova_pool_t *pool, struct slot *ending)
 {
-	for (struct slot *s = doomed; s; s = s->next)
+	for (struct slot *s = ending; s; s = s->next)
 		nova_vm_kill(s->vm);
-	while (doomed) {
-		struct slot *s = doomed;
-		doomed = s->next;
+	while (ending) {
+		struct slot *s = ending;
+		ending = s->next;
 		if (s->why)
 			log_info(host_log(pool->host), "pool", "%s %s", nova_vm_id(s->vm), s->why);
 		nova_vm_free(s->vm);

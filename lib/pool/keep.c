@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VMs that are there before anyone asks for them. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 #define LOOK_MS       1000u /* a kept VM that died while it waited is missed within this time */
 #define RETRY_MS      1000u /* after a start that failed, twice that after the next, … */
@@ -40,7 +40,7 @@ static void let_age(nova_pool_t *pool, struct group *g)
 	}
 }
 
-void group_end_wish(nova_pool_t *pool, struct group *g)
+void group_end_keep(nova_pool_t *pool, struct group *g)
 {
 	if (!g->keep)
 		return;
@@ -49,15 +49,15 @@ void group_end_wish(nova_pool_t *pool, struct group *g)
 	g->kept_memory_mb = g->keep = 0;
 	link_remove(&g->kept);
 	let_age(pool, g);
-	wish_free(STEAL(g->wish));
+	request_free(STEAL(g->request));
 }
 
-/* Takes the wish over on success. */
-static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, uint32_t count,
+/* Takes the request over on success. */
+static int set_keep(nova_pool_t *pool, struct request *request, uint32_t memory_mb, uint32_t count,
 	nova_error_t **error)
 {
-	bool fresh = wish->want.flags & NOVA_POOL_FRESH;
-	struct group *g = group_get(pool, wish->want.key, fresh, true);
+	bool fresh = request->want.flags & NOVA_POOL_FRESH;
+	struct group *g = group_get(pool, request->want.key, fresh, true);
 	if (!g)
 		return nova_oom(error);
 	int code = pool->draining ? nova_fail(error, NOVA_ECANCELED, "the pool is closing") :
@@ -66,12 +66,12 @@ static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, ui
 		group_put(pool, g);
 		return code;
 	}
-	group_end_wish(pool, g);
+	group_end_keep(pool, g);
 	g->keep = count;
 	g->kept_memory_mb = (uint64_t)count * memory_mb;
 	pool->kept_vms += g->keep;
 	pool->kept_memory_mb += g->kept_memory_mb;
-	g->wish = wish;
+	g->request = request;
 	g->memory_mb = memory_mb;
 	g->keep_retry = 0;
 	g->keep_wait_ms = RETRY_MS;
@@ -80,12 +80,12 @@ static int set_wish(nova_pool_t *pool, struct wish *wish, uint32_t memory_mb, ui
 	return 0;
 }
 
-static void end_wish(nova_pool_t *pool, const nova_pool_want *want)
+static void end_keep(nova_pool_t *pool, const nova_pool_want *want)
 {
 	struct group *g = group_get(pool, want->key, want->flags & NOVA_POOL_FRESH, false);
 	if (!g)
 		return;
-	group_end_wish(pool, g);
+	group_end_keep(pool, g);
 	group_put(pool, g);
 }
 
@@ -94,34 +94,34 @@ int nova_pool_keep(
 {
 	nova_pool_want w;
 	uint32_t memory_mb;
-	struct wish *wish = NULL;
+	struct request *request = NULL;
 	if (ANY_NULL(error, pool, want))
 		return NOVA_EINVAL;
 	int code = want_import(pool, &w, want, &memory_mb, error);
 	if (code == 0 && count)
-		code = wish_new(&w, &wish, error);
+		code = request_new(&w, &request, error);
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&pool->lock);
 	if (count)
-		code = set_wish(pool, wish, memory_mb, count, error);
+		code = set_keep(pool, request, memory_mb, count, error);
 	else
-		end_wish(pool, &w);
+		end_keep(pool, &w);
 	pthread_mutex_unlock(&pool->lock);
 	if (code < 0)
-		wish_free(wish);
+		request_free(request);
 	return code;
 }
 
 /* --- keeping --- */
 
-static void doom_dead(nova_pool_t *pool, struct group *g, struct slot **doomed)
+static void end_dead(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	for (struct link *l = g->idle.next, *next; l != &g->idle; l = next) {
 		struct slot *s = CONTAINER_OF(l, struct slot, idle);
 		next = l->next;
 		if (!s->pausing && nova_vm_state(s->vm) == NOVA_VM_DEAD)
-			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+			slot_end(pool, s, NOVA_POOL_DISCARDED, ending);
 	}
 }
 
@@ -144,13 +144,13 @@ static void try_later(struct group *g, uint64_t ms)
 	g->keep_wait_ms = ms * 2 < RETRY_MOST_MS ? ms * 2 : RETRY_MOST_MS;
 }
 
-static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct slot **doomed)
+static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct slot **ending)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	struct wish *wish = g->wish; /* it may be taken back while the VM starts */
-	wish->references++;
+	struct request *request = g->request; /* it may be taken back while the VM starts */
+	request->references++;
 	g->busy++;
-	int code = slot_start(pool, s, &wish->want, NULL, NULL, &failure);
+	int code = slot_start(pool, s, &request->want, NULL, NULL, &failure);
 	if (code < 0) {
 		pthread_mutex_unlock(&pool->lock); /* the host program's log may take its time */
 		log_warn(host_log(pool->host), "pool", "no microVM for '%s' can be kept: %s",
@@ -158,30 +158,30 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 		pthread_mutex_lock(&pool->lock);
 	}
 	g->busy--;
-	wish_free(wish);
+	request_free(request);
 	if (code < 0) {
 		try_later(g, g->keep_wait_ms);
 	} else {
 		g->keep_wait_ms = RETRY_MS;
 		slot_make_idle(pool, s);
 		if ((pool->draining && !g->waiting) || s->generation != g->generation)
-			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+			slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
 	}
-	group_changed(pool, g, doomed);
-	pool_settle(pool, doomed);
+	group_changed(pool, g, ending);
+	pool_reap(pool, ending);
 }
 
-void pool_keep_tend(nova_pool_t *pool)
+void pool_keep_maintain(nova_pool_t *pool)
 {
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	for (struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
-		doom_dead(pool, CONTAINER_OF(l, struct group, kept), &doomed);
-	pool_settle(pool, &doomed);
+		end_dead(pool, CONTAINER_OF(l, struct group, kept), &ending);
+	pool_reap(pool, &ending);
 	for (struct group *g; !pool->draining && (g = missing(pool)) != NULL;) {
 		AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));
-		struct slot *s = fresh ? room_take(pool, g, &fresh, &doomed) : NULL;
+		struct slot *s = fresh ? room_take(pool, g, &fresh, &ending) : NULL;
 		if (s)
-			start_one(pool, g, s, &doomed);
+			start_one(pool, g, s, &ending);
 		else
 			try_later(g, RETRY_MS);
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Warm VMs by key: what callers see. parts.h says how it hangs together. */
+/* Warm VMs by key: what callers see. internal.h says how it hangs together. */
 #include <time.h>
 
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 /* --- acquire --- */
 
-struct request {
+struct acquisition {
 	nova_pool_want want;
 	uint32_t memory_mb;
 	uint64_t begin;
@@ -17,7 +17,7 @@ struct request {
 };
 
 /* Refused at once: what no waiting can change. */
-static int admit(nova_pool_t *pool, const struct request *r, nova_error_t **error)
+static int admit(nova_pool_t *pool, const struct acquisition *r, nova_error_t **error)
 {
 	if (stop_asked(&r->stop)) {
 		count(pool, NOVA_POOL_CANCELED);
@@ -58,7 +58,7 @@ static int out_of_time(
 		ms, pool->alive, pool->max_vms);
 }
 
-static int queue_is_full(nova_pool_t *pool, nova_error_t **error)
+static int too_many_wait(nova_pool_t *pool, nova_error_t **error)
 {
 	count(pool, NOVA_POOL_QUEUE_FULL);
 	return nova_fail(error, NOVA_ELIMIT,
@@ -66,35 +66,35 @@ static int queue_is_full(nova_pool_t *pool, nova_error_t **error)
 		pool->max_queue);
 }
 
-/* Out of the queue without a VM. */
-static void leave(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
+/* Out of the line without a VM. */
+static void leave(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 {
 	ticket_end(pool, t, TICKET_FAILED);
-	group_changed(pool, t->group, doomed);
+	group_changed(pool, t->group, ending);
 }
 
-static int wait_for_turn(nova_pool_t *pool, struct request *r, struct ticket *t,
-	struct slot **doomed, nova_error_t **error)
+static int wait_for_turn(nova_pool_t *pool, struct acquisition *r, struct ticket *t,
+	struct slot **ending, nova_error_t **error)
 {
 	uint64_t timeout_ms = r->want.queue_timeout_ms ? r->want.queue_timeout_ms : pool->queue_ms;
 	t->deadline = deadline_in_ms(timeout_ms);
 	int code = t->group->vms ? 0 : keep_leaves_room(pool, t->group, 1, r->memory_mb, error);
 	if (code < 0)
 		return code;
-	ticket_queue(pool, t, doomed);
+	ticket_enter(pool, t, ending);
 	if (t->state != TICKET_WAITS)
 		return 0;
 	if (pool->counters[NOVA_POOL_WAITING] > pool->max_queue) {
-		code = queue_is_full(pool, error);
-		leave(pool, t, doomed);
+		code = too_many_wait(pool, error);
+		leave(pool, t, ending);
 		return code;
 	}
 	r->waited = true;
 	count(pool, NOVA_POOL_WAITS);
 	uint64_t begin = clock_ns();
-	if (!ticket_wait(pool, t, doomed)) {
+	if (!ticket_wait(pool, t, ending)) {
 		code = out_of_time(pool, t, timeout_ms, error);
-		leave(pool, t, doomed);
+		leave(pool, t, ending);
 	}
 	latency_note(pool, NOVA_POOL_LATENCY_WAIT, begin);
 	return code;
@@ -109,7 +109,7 @@ static int take_failure(struct ticket *t, nova_error_t **error)
 }
 
 /* What has come of the ticket. */
-static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct slot **doomed,
+static int redeem(nova_pool_t *pool, struct acquisition *r, struct ticket *t, struct slot **ending,
 	nova_error_t **error)
 {
 	int code;
@@ -127,7 +127,7 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 			slot_hand_out(pool, t->slot);
 			r->slot = t->slot;
 		}
-		group_changed(pool, t->group, doomed);
+		group_changed(pool, t->group, ending);
 		return code;
 	case TICKET_FAILED:
 		return take_failure(t, error);
@@ -140,78 +140,78 @@ static int redeem(nova_pool_t *pool, struct request *r, struct ticket *t, struct
 	}
 }
 
-static int queue_up(nova_pool_t *pool, struct request *r, struct group *g, struct slot **doomed,
-	nova_error_t **error)
+static int wait_with_ticket(nova_pool_t *pool, struct acquisition *r, struct group *g,
+	struct slot **ending, nova_error_t **error)
 {
 	struct ticket t = { .group = g, .stop = &r->stop };
 	sleeper_init(&t.wake);
 	t.fresh = calloc(1, sizeof(*t.fresh));
-	int code = t.fresh ? wait_for_turn(pool, r, &t, doomed, error) : nova_oom(error);
+	int code = t.fresh ? wait_for_turn(pool, r, &t, ending, error) : nova_oom(error);
 	if (code == 0)
-		code = redeem(pool, r, &t, doomed, error);
+		code = redeem(pool, r, &t, ending, error);
 	sleeper_done(&t.wake);
 	free(t.fresh);
 	nova_error_free(t.failure);
 	return code;
 }
 
-static struct group *group_for(nova_pool_t *pool, const struct request *r)
+static struct group *group_for(nova_pool_t *pool, const struct acquisition *r)
 {
 	bool fresh = r->want.flags & NOVA_POOL_FRESH;
 	struct group *g = group_get(pool, r->want.key, fresh, true);
 	if (!g)
 		return NULL;
 	g->memory_mb = r->memory_mb;
-	g->seats = r->want.concurrency && !fresh ? r->want.concurrency : 1;
+	g->concurrency = r->want.concurrency && !fresh ? r->want.concurrency : 1;
 	group_want_shells(pool, g, r->begin);
 	return g;
 }
 
 /* A call that was called off after all gives back what it has got. */
 static int check_canceled(
-	nova_pool_t *pool, struct request *r, struct slot **doomed, nova_error_t **error)
+	nova_pool_t *pool, struct acquisition *r, struct slot **ending, nova_error_t **error)
 {
 	if (!stop_asked(&r->stop))
 		return 0;
 	count(pool, NOVA_POOL_CANCELED);
-	slot_put_back(pool, STEAL(r->slot), true, doomed);
+	slot_put_back(pool, STEAL(r->slot), true, ending);
 	return nova_fail(error, NOVA_ECANCELED,
 		"the call was cancelled when there was a microVM, before it was used");
 }
 
-static int claim(nova_pool_t *pool, struct request *r, nova_error_t **error)
+static int claim(nova_pool_t *pool, struct acquisition *r, nova_error_t **error)
 {
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
-	pool_expire(pool, &doomed);
+	pool_expire(pool, &ending);
 	int code = admit(pool, r, error);
 	struct group *g = code == 0 ? group_for(pool, r) : NULL;
 	if (code == 0 && !g)
 		code = nova_oom(error);
 	if (g) {
 		g->busy++;
-		r->slot = g->waiting ? NULL : group_take(pool, g, &doomed);
+		r->slot = g->waiting ? NULL : group_take(pool, g, &ending);
 		if (!r->slot)
-			code = queue_up(pool, r, g, &doomed, error);
+			code = wait_with_ticket(pool, r, g, &ending, error);
 		if (code == 0)
-			code = check_canceled(pool, r, &doomed, error);
+			code = check_canceled(pool, r, &ending, error);
 		r->asleep = code == 0 && r->slot->asleep;
 		g->busy--;
 		group_put(pool, g);
 	}
-	pool_settle(pool, &doomed);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	return code;
 }
 
 /* False: it has died in its sleep, and is given back. */
-static bool wake(nova_pool_t *pool, struct request *r)
+static bool wake(nova_pool_t *pool, struct acquisition *r)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	if (!r->asleep)
 		return true;
 	bool awake = vm_wake(r->slot->vm, &failure) == 0;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	if (!awake)
 		log_info(host_log(pool->host), "pool", "%s did not wake: %s",
 			nova_vm_id(r->slot->vm), nova_error_message(failure));
@@ -220,14 +220,14 @@ static bool wake(nova_pool_t *pool, struct request *r)
 	if (!awake) {
 		pool->counters[NOVA_POOL_HITS]--; /* nobody has got it */
 		pool->counters[NOVA_POOL_RESUMED]--;
-		slot_put_back(pool, STEAL(r->slot), false, &doomed);
+		slot_put_back(pool, STEAL(r->slot), false, &ending);
 	}
-	pool_settle(pool, &doomed);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	return awake;
 }
 
-static void note_latency(nova_pool_t *pool, const struct request *r)
+static void note_latency(nova_pool_t *pool, const struct acquisition *r)
 {
 	if (r->cold)
 		latency_note(pool, NOVA_POOL_LATENCY_COLD, r->begin);
@@ -239,7 +239,7 @@ static void note_latency(nova_pool_t *pool, const struct request *r)
 int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	struct request r = { .begin = clock_ns(), .maker = maker };
+	struct acquisition r = { .begin = clock_ns(), .maker = maker };
 	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
 	if (code < 0)
 		return code;
@@ -270,28 +270,28 @@ void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 {
 	if (!pool || !vm || host_check_process(pool->host, NULL) < 0)
 		return;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
 	struct slot *s = slot_of_vm(pool, vm);
 	if (s)
-		slot_put_back(pool, s, reusable && vm_seems_running(vm), &doomed);
-	pool_expire(pool, &doomed);
-	pool_settle(pool, &doomed);
+		slot_put_back(pool, s, reusable && vm_seems_running(vm), &ending);
+	pool_expire(pool, &ending);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 }
 
 /* Its template, which the caller drops. */
-static struct frozen *forget(nova_pool_t *pool, struct group *g, struct slot **doomed)
+static struct frozen *forget(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	if (!g)
 		return NULL;
 	g->generation++;
-	group_end_wish(pool, g);
-	group_doom_idle(pool, g, doomed);
+	group_end_keep(pool, g);
+	group_end_idle(pool, g, ending);
 	struct frozen *lost = group_lose_template(g);
 	while (!list_empty(&g->open)) /* takes no more callers */
 		link_remove(g->open.next);
-	group_changed(pool, g, doomed);
+	group_changed(pool, g, ending);
 	return lost;
 }
 
@@ -299,11 +299,11 @@ void nova_pool_forget(nova_pool_t *pool, const char *key)
 {
 	if (!pool || !key || host_check_process(pool->host, NULL) < 0)
 		return;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
-	struct frozen *usual = forget(pool, group_get(pool, key, false, false), &doomed);
-	struct frozen *fresh = forget(pool, group_get(pool, key, true, false), &doomed);
-	pool_settle(pool, &doomed);
+	struct frozen *usual = forget(pool, group_get(pool, key, false, false), &ending);
+	struct frozen *fresh = forget(pool, group_get(pool, key, true, false), &ending);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	template_drop(pool, usual);
 	template_drop(pool, fresh);
@@ -328,8 +328,8 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 
 static void init_lists(nova_pool_t *pool)
 {
-	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->starved, &pool->hungry,
-		&pool->kept, &pool->resting };
+	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
+		&pool->underserved, &pool->kept, &pool->unused };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }
@@ -397,12 +397,12 @@ int nova_pool_new(
 }
 
 /* With the lock held: nobody new comes in, and what nobody waits for ends. */
-static void close_pool(nova_pool_t *pool, struct slot **doomed)
+static void close_pool(nova_pool_t *pool, struct slot **ending)
 {
 	pool->draining = true;
 	while (!list_empty(&pool->kept)) {
 		struct group *g = CONTAINER_OF(pool->kept.next, struct group, kept);
-		group_end_wish(pool, g);
+		group_end_keep(pool, g);
 		group_put(pool, g);
 	}
 	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {
@@ -411,7 +411,7 @@ static void close_pool(nova_pool_t *pool, struct slot **doomed)
 		next = l->next;
 		if (s->pausing) /* whoever pauses it ends it */
 			continue;
-		slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+		slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
 		group_put(pool, g);
 	}
 }
@@ -438,10 +438,10 @@ int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error
 	int code = host_check_process(pool->host, error);
 	if (code < 0)
 		return code;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
-	close_pool(pool, &doomed);
-	pool_settle(pool, &doomed);
+	close_pool(pool, &ending);
+	pool_reap(pool, &ending);
 	if (!wait_until_quiet(pool, deadline_in_ms(timeout_ms))) {
 		tickets_close_all(pool);
 		nova_interrupt_trigger(pool->end);
@@ -459,19 +459,19 @@ static void free_groups(nova_pool_t *pool)
 		for (struct table_node *n = pool->groups.buckets[i]; n; n = n->next)
 			template_drop(
 				pool, group_lose_template(CONTAINER_OF(n, struct group, node)));
-	groups_forget_rested(pool, 0);
+	groups_forget_unused(pool, 0);
 }
 
 void nova_pool_free(nova_pool_t *pool)
 {
 	if (!pool || host_check_process(pool->host, NULL) < 0)
 		return;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	nova_interrupt_trigger(pool->end);
 	pool_thread_end(pool);
 	pthread_mutex_lock(&pool->lock);
-	close_pool(pool, &doomed);
-	pool_settle(pool, &doomed);
+	close_pool(pool, &ending);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	free_groups(pool);
 	pool_done(pool);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The door of pool, for the rooms above: what nova/pool.h offers, and how to take back a wish for a
- * VM.
+/* The door of pool, for the rooms above: what nova/pool.h offers, and more that may end a request.
  */
 #ifndef NOVA_LIB_POOL_POOL_H
 #define NOVA_LIB_POOL_POOL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Room for another VM, by ending idle ones if need be. With the lock held. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 struct room {
 	uint32_t vms;
@@ -34,7 +34,7 @@ static void evict(nova_pool_t *pool, const struct link *end, struct slot **victi
 		if (!may_evict(s))
 			continue;
 		struct group *g = s->group;
-		slot_doom(pool, s, NOVA_POOL_EVICTED, victims);
+		slot_end(pool, s, NOVA_POOL_EVICTED, victims);
 		group_put(pool, g);
 	}
 }
@@ -54,10 +54,10 @@ static struct slot *book(
 }
 
 struct slot *room_take(
-	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed)
+	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending)
 {
 	struct room freed = { 0, 0 };
-	struct slot **last = doomed;
+	struct slot **last = ending;
 	for (; *last && !fits(pool, g, &freed); last = &(*last)->next)
 		add_room(&freed, *last);
 	struct link *l = pool->aged.next;
@@ -69,8 +69,8 @@ struct slot *room_take(
 	struct slot *s = STEAL(*fresh);
 	struct slot *rest = *last;
 	*last = NULL;
-	s->next = *doomed;
-	*doomed = rest;
+	s->next = *ending;
+	*ending = rest;
 	evict(pool, l, &s->next);
 	return book(pool, g, s, &freed);
 }

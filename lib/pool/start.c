@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting a VM of a group: from its template if there can be one, else by booting. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 #include "template/template.h"
 
 #define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
@@ -181,7 +181,7 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 {
 	struct group *g = s->group;
 	uint64_t turn = g->start_ns * TURN_STARTS, most = pool->queue_ms * 1000000u / TURN_SHARE;
-	s->turn_ends = g->patience - g->start_ns + (turn < most ? turn : most);
+	s->turn_ends = g->reuse_until - g->start_ns + (turn < most ? turn : most);
 	g->proven = true;
 	count(pool, how);
 	if (vm_from_standby(s->vm))
@@ -211,7 +211,7 @@ int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
 	const struct stop any = { pool->end, stop };
 	int how;
 	pthread_mutex_unlock(&pool->lock);
-	slots_bury(pool, victims);
+	slots_destroy(pool, victims);
 	nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
 	int code = make_vm(pool, g, want, maker, &any, &s->vm, &how, &failure);
@@ -220,7 +220,7 @@ int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
 	pool->counters[NOVA_POOL_STARTING]--;
 	g->starting--;
 	g->start_ns = end - begin;
-	g->patience = end + g->start_ns;
+	g->reuse_until = end + g->start_ns;
 	if (code < 0)
 		code = start_failed(pool, s, code, failure);
 	else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers for the host program. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 /* --- counters --- */
 

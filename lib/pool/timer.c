@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor by which a host program knows when a tick is due. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 void pool_due(nova_pool_t *pool, uint64_t when)
 {

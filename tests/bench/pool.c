@@ -9,7 +9,7 @@
 
 #include <nova/nova.h>
 
-#include "pool/parts.h"
+#include "pool/internal.h"
 #include "vm/object.h"
 
 #include "bench.h"

@@ -9,7 +9,7 @@
 #include "vmtest.h"
 
 #include "platform/platform.h"
-#include "pool/parts.h"
+#include "pool/internal.h"
 #include "vm/object.h"
 
 #define HANG_S     60

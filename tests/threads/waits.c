@@ -16,7 +16,7 @@
 #include "vmtest.h"
 
 #include "platform/platform.h"
-#include "pool/parts.h"
+#include "pool/internal.h"
 #include "store/sqlite/sqlite.h"
 
 /* --- the count --- */

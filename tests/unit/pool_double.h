@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "pool/parts.h"
+#include "pool/internal.h"
 #include "vm/frozen.h"
 #include "vm/object.h"
 

@@ -61,12 +61,12 @@ START_TEST(who_comes_too_late_to_wait_for_a_vm_to_come_back_has_one_started_at_o
 	nova_vm_t *vm = take(&s, "f");
 	pthread_mutex_lock(&s.pool->lock);
 	struct group *g = group_get(s.pool, "f", false, false);
-	g->patience = clock_ns() + 3600000000000u;
+	g->reuse_until = clock_ns() + 3600000000000u;
 	pthread_mutex_unlock(&s.pool->lock);
 	caller_start(&s, &late, "f");
 	await_count(s.pool, NOVA_POOL_WAITING, 1);
 	pthread_mutex_lock(&s.pool->lock);
-	g->patience = clock_ns();
+	g->reuse_until = clock_ns();
 	sleeper_wake(&CONTAINER_OF(g->tickets.next, struct ticket, link)->wake);
 	pthread_mutex_unlock(&s.pool->lock);
 	caller_end(&late);

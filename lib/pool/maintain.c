@@ -2,7 +2,7 @@
 /* What is due by time, and who sees to it: the host program, or a thread of the pool's own. */
 #include <signal.h>
 
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 /* --- when --- */
 
@@ -20,9 +20,9 @@ static uint64_t next_due(const nova_pool_t *pool)
 	if (!list_empty(&pool->awake))
 		due = earlier(due, CONTAINER_OF(pool->awake.next, struct slot, awake)->idle_since +
 					   pool->pause_ms * 1000000u);
-	if (!list_empty(&pool->resting))
+	if (!list_empty(&pool->unused))
 		due = earlier(
-			due, CONTAINER_OF(pool->resting.next, struct group, rest)->rests_until);
+			due, CONTAINER_OF(pool->unused.next, struct group, unused)->unused_until);
 	return due;
 }
 
@@ -38,7 +38,7 @@ static struct slot *next_to_pause(nova_pool_t *pool)
 
 /* With the lock held again. A VM that cannot be paused stays awake; one that has died on it is
  * thrown away. */
-static void paused(nova_pool_t *pool, struct slot *s, int code, struct slot **doomed)
+static void paused(nova_pool_t *pool, struct slot *s, int code, struct slot **ending)
 {
 	struct group *g = s->group;
 	s->pausing = false;
@@ -48,15 +48,15 @@ static void paused(nova_pool_t *pool, struct slot *s, int code, struct slot **do
 		count(pool, NOVA_POOL_PAUSED);
 	}
 	if (code < 0 && nova_vm_state(s->vm) == NOVA_VM_DEAD)
-		slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+		slot_end(pool, s, NOVA_POOL_DISCARDED, ending);
 	else if ((pool->draining && !g->waiting) || s->generation != g->generation)
-		slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
-	group_changed(pool, g, doomed);
+		slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
+	group_changed(pool, g, ending);
 }
 
 /* Lets go of the lock while each of them is paused. It keeps its place, but nobody takes it
  * meanwhile. */
-static void pause_due(nova_pool_t *pool, struct slot **doomed)
+static void pause_due(nova_pool_t *pool, struct slot **ending)
 {
 	for (struct slot *s; (s = next_to_pause(pool)) != NULL;) {
 		link_remove(&s->awake);
@@ -69,7 +69,7 @@ static void pause_due(nova_pool_t *pool, struct slot **doomed)
 			log_info(host_log(pool->host), "pool", "%s was not paused: %s",
 				nova_vm_id(s->vm), nova_error_message(failure));
 		pthread_mutex_lock(&pool->lock);
-		paused(pool, s, code, doomed);
+		paused(pool, s, code, ending);
 	}
 }
 
@@ -104,7 +104,7 @@ static void call_hook(nova_pool_t *pool)
 
 #define SHELLS_PAUSE_MS 10 /* shells that cannot be started must not keep a thread busy */
 
-static uint64_t tend_shells(nova_pool_t *pool)
+static uint64_t maintain_shells(nova_pool_t *pool)
 {
 	int64_t ms = standby_tend(pool->host); /* nova_vm_park() may want some too */
 	return ms < 0 ? NEVER :
@@ -115,15 +115,15 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 {
 	if (!pool || host_check_process(pool->host, NULL) < 0)
 		return -1;
-	struct slot *doomed = NULL;
+	struct slot *ending = NULL;
 	call_hook(pool);
 	pthread_mutex_lock(&pool->lock);
-	pool_expire(pool, &doomed);
-	pause_due(pool, &doomed);
-	pool_settle(pool, &doomed);
-	pool_keep_tend(pool);
+	pool_expire(pool, &ending);
+	pause_due(pool, &ending);
+	pool_reap(pool, &ending);
+	pool_keep_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
-	uint64_t shells = tend_shells(pool);
+	uint64_t shells = maintain_shells(pool);
 	pthread_mutex_lock(&pool->lock);
 	uint64_t due = earlier(earlier(next_due(pool), shells), pool->armed);
 	pool->armed = due;
@@ -143,7 +143,7 @@ static bool closing(nova_pool_t *pool)
 	return yes;
 }
 
-static void *tend_until_closed(void *argument)
+static void *maintain_until_closed(void *argument)
 {
 	nova_pool_t *pool = argument;
 	struct pollfd p = { pool->timer, POLLIN, 0 };
@@ -162,7 +162,7 @@ int pool_thread_start(nova_pool_t *pool, nova_error_t **error)
 		return nova_fail_os(error, r, "timer of a pool");
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &former);
-	r = pthread_create(&pool->thread, NULL, tend_until_closed, pool);
+	r = pthread_create(&pool->thread, NULL, maintain_until_closed, pool);
 	pthread_sigmask(SIG_SETMASK, &former, NULL);
 	pool->threaded = r == 0;
 	return r ? nova_fail_os(error, r, "thread of a pool") : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a caller wants, looked at, and a copy of it. */
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 static int check_want(const nova_pool_want *w, nova_error_t **error)
 {
@@ -36,15 +36,15 @@ int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want
 }
 
 /* Also the texts that vm and init hold are copies of its own. */
-void wish_free(struct wish *wish)
+void request_free(struct request *request)
 {
-	if (!wish || --wish->references)
+	if (!request || --request->references)
 		return;
-	properties_disown(IN_VM, &wish->vm);
-	properties_disown(IN_INIT, &wish->init);
-	free((char *)wish->vm.engine);
-	free((char *)wish->want.key);
-	free(wish);
+	properties_disown(IN_VM, &request->vm);
+	properties_disown(IN_INIT, &request->init);
+	free((char *)request->vm.engine);
+	free((char *)request->want.key);
+	free(request);
 }
 
 static int own_text(const char **text)
@@ -55,44 +55,44 @@ static int own_text(const char **text)
 }
 
 /* Each of them in any case: what could not be copied is no longer held then. */
-static int own_texts(struct wish *wish)
+static int own_texts(struct request *request)
 {
-	const int codes[] = { own_text(&wish->want.key), own_text(&wish->vm.engine),
-		properties_own(IN_VM, &wish->vm), properties_own(IN_INIT, &wish->init) };
+	const int codes[] = { own_text(&request->want.key), own_text(&request->vm.engine),
+		properties_own(IN_VM, &request->vm), properties_own(IN_INIT, &request->init) };
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(codes); i++)
 		code = codes[i];
 	return code;
 }
 
-int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_error_t **error)
+int request_new(const nova_pool_want *want, struct request **ret_request, nova_error_t **error)
 {
-	struct wish *wish = calloc(1, sizeof(*wish));
-	if (!wish)
+	struct request *request = calloc(1, sizeof(*request));
+	if (!request)
 		return nova_oom(error);
-	wish->references = 1;
-	wish->want = *want;
-	wish->want.interrupt = NULL; /* a wish outlives it */
-	int code = want->vm ? opts_import(&wish->vm, sizeof(wish->vm), want->vm, "nova_vm_opts",
-				      error) :
+	request->references = 1;
+	request->want = *want;
+	request->want.interrupt = NULL; /* a request outlives it */
+	int code = want->vm ? opts_import(&request->vm, sizeof(request->vm), want->vm,
+				      "nova_vm_opts", error) :
 			      0;
 	if (code == 0 && want->init)
-		code = opts_import(
-			&wish->init, sizeof(wish->init), want->init, "nova_vm_init_opts", error);
+		code = opts_import(&request->init, sizeof(request->init), want->init,
+			"nova_vm_init_opts", error);
 	if (code < 0) {
-		free(wish); /* holds nothing of its own yet */
+		free(request); /* holds nothing of its own yet */
 		return code;
 	}
-	wish->want.vm = want->vm ? &wish->vm : NULL;
-	wish->want.init = want->init ? &wish->init : NULL;
-	code = own_texts(wish);
+	request->want.vm = want->vm ? &request->vm : NULL;
+	request->want.init = want->init ? &request->init : NULL;
+	code = own_texts(request);
 	if (code < 0) {
-		wish_free(wish);
+		request_free(request);
 		return code == NOVA_EINVAL ?
 			       nova_fail(error, code,
 				       "nova_pool_keep: env, or a variable of it, is NULL") :
 			       nova_oom(error);
 	}
-	*ret_wish = wish;
+	*ret_request = request;
 	return 0;
 }

@@ -4,16 +4,16 @@
  *
  * `lock` protects everything in the pool and its groups; VMs are started, paused and ended without
  * it. Each VM is a slot, and each slot is in one place: idle in its group, out with its callers, or
- * in a list of doomed ones that one thread is about to end. Nothing here lets go of the lock unless
- * it says so: functions put the VMs that are to end into the list `doomed` of their caller, who
- * buries them (pool_settle()) before it waits for anything.
+ * in a list of those that one thread is about to end. Nothing here lets go of the lock unless it
+ * says so: functions put the VMs that are to end into the list `ending` of their caller, who ends
+ * them (pool_reap()) before it waits for anything.
  *
- * Callers that have to wait take a ticket in the queue of their group. Whoever changes something
+ * Callers that have to wait take a ticket in the line of their group. Whoever changes something
  * hands VMs, or the permission to start one, to the tickets whose turn it is, and wakes these and
  * no others.
  */
-#ifndef NOVA_LIB_POOL_PARTS_H
-#define NOVA_LIB_POOL_PARTS_H
+#ifndef NOVA_LIB_POOL_INTERNAL_H
+#define NOVA_LIB_POOL_INTERNAL_H
 
 #include <pthread.h>
 
@@ -30,7 +30,7 @@
 /* --- groups: VMs with the same key --- */
 
 /* A copy of what a caller wants, for starts without a caller. */
-struct wish {
+struct request {
 	uint32_t references; /* with the lock: its group, and the start that is under way */
 	nova_pool_want want;
 	nova_vm_opts vm;
@@ -43,10 +43,10 @@ struct group {
 	struct link idle;
 	struct link open;    /* slots that are out and have room for more callers */
 	struct link tickets; /* who waits, in order of arrival */
-	/* in pool->starved or pool->hungry: it may start a VM as soon as there is room */
+	/* in pool->unserved or pool->underserved: it may start a VM as soon as there is room */
 	struct link turn;
-	struct link kept; /* in pool->kept */
-	struct link rest; /* in pool->resting: it has no VM and no caller */
+	struct link kept;   /* in pool->kept */
+	struct link unused; /* in pool->unused: it has no VM and no caller */
 	/* VMs are not used twice, so waiting for one that comes back is no use */
 	bool fresh;
 	bool proven;  /* one has been started: its template is there */
@@ -54,18 +54,18 @@ struct group {
 	uint32_t starting, out, pausing, waiting;
 	/* functions that go on using it whatever comes back or ends meanwhile */
 	uint32_t busy;
-	uint32_t seats;        /* callers that may share a VM */
+	uint32_t concurrency;  /* callers that may share a VM */
 	uint32_t memory_mb;    /* of each VM */
 	struct frozen *frozen; /* the template, once it is known */
 	uint64_t shells_until;
 	uint64_t generation; /* nova_pool_forget() moves it on */
-	/* until then a caller hopes for a VM that comes back: see group_hopes() */
-	uint64_t patience;
+	/* until then a caller waits for a VM to come back: see may_reuse() */
+	uint64_t reuse_until;
 	uint64_t start_ns; /* what the last start took */
-	uint64_t rests_until;
+	uint64_t unused_until;
 	uint32_t keep;           /* VMs that nova_pool_keep() asks for */
 	uint64_t kept_memory_mb; /* of these together */
-	struct wish *wish;
+	struct request *request;
 	uint64_t keep_retry, keep_wait_ms;
 	char key[];
 };
@@ -77,7 +77,7 @@ struct slot {
 	struct link age;
 	struct link awake; /* in pool->awake: is to be paused */
 	struct link open;  /* in its group's */
-	struct slot *next; /* in a list of doomed ones */
+	struct slot *next; /* in a list of ending ones */
 	nova_vm_t *vm;
 	struct group *group;
 	uint64_t generation, idle_since, turn_ends;
@@ -107,12 +107,12 @@ struct nova_pool {
 	struct table groups, out;
 	struct link aged, awake; /* slots, the longest idle first */
 	/* groups whose next start waits for room: those without any VM, and the others */
-	struct link starved, hungry;
-	struct link kept;  /* groups with a wish */
+	struct link unserved, underserved;
+	struct link kept;  /* groups with VMs that are to be kept */
 	uint32_t kept_vms; /* of all of them together */
 	uint64_t kept_memory_mb;
-	struct link resting; /* groups that nobody uses, the longest so first */
-	size_t resting_count;
+	struct link unused; /* groups that nobody uses, the longest so first */
+	size_t unused_count;
 	uint64_t counters[POOL_COUNTERS];
 	int timer; /* of nova_pool_fd(); -1: nobody has asked */
 	/* when the next tick has something to do, as far as is known */
@@ -132,39 +132,39 @@ void pool_due(nova_pool_t *pool, uint64_t when);
 /* The descriptor of nova_pool_fd(); -errno. */
 int pool_timer_open(nova_pool_t *pool);
 
-/* --- wish.c --- */
+/* --- request.c --- */
 
 /* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the
  * process. */
 int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
 	uint32_t *ret_memory_mb, nova_error_t **error);
 /* A copy with one reference. NOVA_EINVAL, NOVA_ENOMEM. */
-int wish_new(const nova_pool_want *want, struct wish **ret_wish, nova_error_t **error);
-void wish_free(struct wish *wish); /* one reference; NULL is accepted */
+int request_new(const nova_pool_want *want, struct request **ret_request, nova_error_t **error);
+void request_free(struct request *request); /* one reference; NULL is accepted */
 
 /* --- group.c --- */
 
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create);
-/* Lets a group that nobody uses rest, and forgets those that have rested too long, so that a host
+/* Notes that nobody uses a group, and forgets those that have been unused too long, so that a host
  * with ever new keys does not grow. */
 void group_put(nova_pool_t *pool, struct group *g);
-void groups_forget_rested(nova_pool_t *pool, size_t most);
+void groups_forget_unused(nova_pool_t *pool, size_t most);
 /* Room for callers of the group: an idle VM that lives, or one that is out and may be shared. It is
  * out then. NULL: none. */
-struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **doomed);
+struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **ending);
 void slot_hand_out(nova_pool_t *pool, struct slot *s);
 struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm);
 /* Whether it is open for more callers may have changed. */
-void slot_note_seats(struct slot *s);
+void slot_note_open(struct slot *s);
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
 /* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it
- * is buried. The log, which may take its time, gets s->why then. */
-void slot_doom(nova_pool_t *pool, struct slot *s, int counter, struct slot **doomed);
-void group_doom_idle(nova_pool_t *pool, struct group *g, struct slot **doomed);
+ * is destroyed. The log, which may take its time, gets s->why then. */
+void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending);
+void group_end_idle(nova_pool_t *pool, struct group *g, struct slot **ending);
 /* Ends VMs past their time. */
-void pool_expire(nova_pool_t *pool, struct slot **doomed);
+void pool_expire(nova_pool_t *pool, struct slot **ending);
 /* without the lock, and without the books */
-void slots_bury(nova_pool_t *pool, struct slot *doomed);
+void slots_destroy(nova_pool_t *pool, struct slot *ending);
 static inline void pool_note(nova_pool_t *pool)
 {
 	if (pool->draining)
@@ -177,9 +177,9 @@ static inline void pool_note(nova_pool_t *pool)
  * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
  * `next`. NULL: no room. */
 struct slot *room_take(
-	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **doomed);
+	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending);
 
-/* --- queue.c: tickets --- */
+/* --- tickets.c --- */
 
 enum ticket_state {
 	TICKET_WAITS,
@@ -190,7 +190,7 @@ enum ticket_state {
 	TICKET_CLOSED,   /* by nova_pool_drain() */
 };
 struct ticket {
-	struct link link; /* in its group's queue */
+	struct link link; /* in its group's line */
 	struct group *group;
 	struct sleeper wake;
 	const struct stop *stop; /* what may end its waiting; NULL: nothing */
@@ -202,24 +202,24 @@ struct ticket {
 	struct slot *fresh;
 	nova_error_t *failure;
 };
-/* Puts a ticket (all zero but for group, wake, fresh and deadline) into the queue; it may have what
+/* Puts a ticket (all zero but for group, wake, fresh and deadline) in line; it may have what
  * it wants then. Lets go of the lock at times. */
-void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
+void ticket_enter(nova_pool_t *pool, struct ticket *t, struct slot **ending);
 /* Until it is something else than waiting; false: the time is over. */
-bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed);
-/* Out of the queue; group_changed() is to follow. */
+bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **ending);
+/* Out of the line; group_changed() is to follow. */
 void ticket_end(nova_pool_t *pool, struct ticket *t, enum ticket_state state);
 void tickets_end(
 	nova_pool_t *pool, struct group *g, enum ticket_state state, const nova_error_t *failure);
 void tickets_close_all(nova_pool_t *pool);
 /* After a change in a group: gives what it has to its tickets, and room to whom it is due. */
-void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed);
-/* Hands out what room there is. Idle VMs, and those in `doomed`, make place. */
-void queue_serve(nova_pool_t *pool, struct slot **doomed);
+void group_changed(nova_pool_t *pool, struct group *g, struct slot **ending);
+/* Hands out what room there is. Idle VMs, and those in `ending`, make place. */
+void tickets_serve(nova_pool_t *pool, struct slot **ending);
 /* A caller is done with it. */
-void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed);
-/* Ends the doomed; lets go of the lock if there are any. */
-void pool_settle(nova_pool_t *pool, struct slot **doomed);
+void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **ending);
+/* Ends them; lets go of the lock if there are any. */
+void pool_reap(nova_pool_t *pool, struct slot **ending);
 
 /* --- start.c --- */
 
@@ -238,14 +238,14 @@ void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);
 /* --- keep.c --- */
 
 /* Starts what is missing of the VMs that are to be kept; lets go of the lock. */
-void pool_keep_tend(nova_pool_t *pool);
+void pool_keep_maintain(nova_pool_t *pool);
 uint64_t pool_keep_due(const nova_pool_t *pool);
-void group_end_wish(nova_pool_t *pool, struct group *g);
+void group_end_keep(nova_pool_t *pool, struct group *g);
 /* NOVA_ELIMIT if `vms` VMs of a group never find room beside those that are kept for others. */
 int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms,
 	uint32_t memory_mb, nova_error_t **error);
 
-/* --- tend.c --- */
+/* --- maintain.c --- */
 
 int pool_thread_start(nova_pool_t *pool, nova_error_t **error);
 void pool_thread_end(nova_pool_t *pool);

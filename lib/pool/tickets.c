@@ -2,7 +2,7 @@
 /*
  * Who waits, and whose turn it is. All with the lock held.
  *
- * Within a group the first in the queue gets the first VM. Between groups there is one thing to
+ * Within a group the first in line gets the first VM. Between groups there is one thing to
  * compete for, room for another VM. Groups without any VM come first, in turns; then those that
  * want one more than they have. A group that is waited for keeps each VM for a turn (four times
  * what its start took), so that starts cannot eat up all the time.
@@ -10,16 +10,16 @@
 #include <errno.h>
 #include <time.h>
 
-#include "pool/parts.h"
+#include "pool/internal.h"
 
 /* --- does a group want to start a VM? --- */
 
 /* A call mostly takes less time than a start. So after a start the others wait for that VM to come
  * back, for as long as another start would take: a burst of short calls costs one start, and long
  * calls wait at most twice as long as needed. */
-static bool group_hopes(const struct group *g)
+static bool may_reuse(const struct group *g)
 {
-	return !g->fresh && g->out && !deadline_passed(g->patience);
+	return !g->fresh && g->out && !deadline_passed(g->reuse_until);
 }
 
 /* One start at a time, as the next one may not be needed; fresh VMs are, but the first of them
@@ -30,7 +30,7 @@ static bool wants_start(const struct group *g)
 		return false;
 	if (g->fresh)
 		return g->proven || !g->starting;
-	return !g->starting && !g->pausing && !group_hopes(g);
+	return !g->starting && !g->pausing && !may_reuse(g);
 }
 
 static void update_turn(nova_pool_t *pool, struct group *g)
@@ -38,12 +38,13 @@ static void update_turn(nova_pool_t *pool, struct group *g)
 	if (!wants_start(g))
 		link_remove(&g->turn);
 	else if (!linked(&g->turn))
-		list_append(g->vms ? &pool->hungry : &pool->starved, &g->turn);
+		list_append(g->vms ? &pool->underserved : &pool->unserved, &g->turn);
 }
 
 static struct group *whose_turn(const nova_pool_t *pool)
 {
-	const struct link *list = list_empty(&pool->starved) ? &pool->hungry : &pool->starved;
+	const struct link *list =
+		list_empty(&pool->unserved) ? &pool->underserved : &pool->unserved;
 	return list_empty(list) ? NULL : CONTAINER_OF(list->next, struct group, turn);
 }
 
@@ -93,11 +94,11 @@ void tickets_close_all(nova_pool_t *pool)
 		}
 }
 
-void queue_serve(nova_pool_t *pool, struct slot **doomed)
+void tickets_serve(nova_pool_t *pool, struct slot **ending)
 {
 	for (struct group *g; (g = whose_turn(pool)) != NULL;) {
 		struct ticket *t = first_ticket(g);
-		struct slot *s = room_take(pool, g, &t->fresh, doomed);
+		struct slot *s = room_take(pool, g, &t->fresh, ending);
 		if (!s)
 			/* the next one must wait too, or a VM that needs much memory would never
 			 * get it */
@@ -110,20 +111,20 @@ void queue_serve(nova_pool_t *pool, struct slot **doomed)
 }
 
 /* When a ticket should look for itself: only the first of a group that waits for nothing but the
- * end of its patience must. That may have come since update_turn() looked, so the clock is not
+ * end of that time must. That may have come since update_turn() looked, so the clock is not
  * asked again here. */
 static uint64_t look_at(const struct ticket *t)
 {
 	const struct group *g = t->group;
-	bool hopes = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing &&
+	bool waits = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing &&
 		     !linked(&g->turn);
-	return hopes && g->patience < t->deadline ? g->patience : t->deadline;
+	return waits && g->reuse_until < t->deadline ? g->reuse_until : t->deadline;
 }
 
-static void give(nova_pool_t *pool, struct group *g, struct slot **doomed)
+static void give(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	while (g->waiting) {
-		struct slot *s = group_take(pool, g, doomed);
+		struct slot *s = group_take(pool, g, ending);
 		if (!s)
 			return;
 		struct ticket *t = first_ticket(g);
@@ -132,12 +133,12 @@ static void give(nova_pool_t *pool, struct group *g, struct slot **doomed)
 	}
 }
 
-void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed)
+void group_changed(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	g->busy++;
-	give(pool, g, doomed);
+	give(pool, g, ending);
 	update_turn(pool, g);
-	queue_serve(pool, doomed);
+	tickets_serve(pool, ending);
 	struct ticket *first = first_ticket(g);
 	if (first && first->until > look_at(first))
 		sleeper_wake(&first->wake);
@@ -146,64 +147,64 @@ void group_changed(nova_pool_t *pool, struct group *g, struct slot **doomed)
 	group_put(pool, g);
 }
 
-static void come_back(nova_pool_t *pool, struct slot *s)
+static void leave_out(nova_pool_t *pool, struct slot *s)
 {
 	table_remove(&pool->out, &s->node);
 	s->group->out--;
 	pool->counters[NOVA_POOL_BUSY]--;
 }
 
-void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **doomed)
+void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **ending)
 {
 	struct group *g = s->group;
 	s->spoiled |= !sound;
 	s->users--;
-	slot_note_seats(s);
+	slot_note_open(s);
 	if (s->users == 0) {
-		come_back(pool, s);
+		leave_out(pool, s);
 		if (s->spoiled)
-			slot_doom(pool, s, NOVA_POOL_DISCARDED, doomed);
+			slot_end(pool, s, NOVA_POOL_DISCARDED, ending);
 		else if (g->fresh || (pool->draining && !g->waiting) ||
 			 s->generation != g->generation)
-			slot_doom(pool, s, NOVA_POOL_EXPIRED, doomed);
+			slot_end(pool, s, NOVA_POOL_EXPIRED, ending);
 		else if (must_yield(pool, s))
-			slot_doom(pool, s, NOVA_POOL_EVICTED, doomed);
+			slot_end(pool, s, NOVA_POOL_EVICTED, ending);
 		else
 			slot_make_idle(pool, s);
 	}
-	group_changed(pool, g, doomed);
+	group_changed(pool, g, ending);
 }
 
-void pool_settle(nova_pool_t *pool, struct slot **doomed)
+void pool_reap(nova_pool_t *pool, struct slot **ending)
 {
-	while (*doomed) {
+	while (*ending) {
 		uint32_t vms = 0;
 		uint64_t memory_mb = 0;
-		struct slot *list = STEAL(*doomed);
+		struct slot *list = STEAL(*ending);
 		for (struct slot *s = list; s; s = s->next) {
 			vms++;
 			memory_mb += s->memory_mb;
 		}
 		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
-		slots_bury(pool, list);
+		slots_destroy(pool, list);
 		pthread_mutex_lock(&pool->lock);
 		pool->alive -= vms;
 		pool->memory_mb -= memory_mb;
-		queue_serve(pool, doomed);
+		tickets_serve(pool, ending);
 		pool_note(pool);
 	}
 }
 
-void ticket_queue(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
+void ticket_enter(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 {
 	list_append(&t->group->tickets, &t->link);
 	t->group->waiting++;
 	count(pool, NOVA_POOL_WAITING);
-	group_changed(pool, t->group, doomed);
-	pool_settle(pool, doomed);
+	group_changed(pool, t->group, ending);
+	pool_reap(pool, ending);
 }
 
-bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
+bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 {
 	while (t->state == TICKET_WAITS) {
 		t->until = look_at(t);
@@ -211,15 +212,15 @@ bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **doomed)
 		if (t->state == TICKET_WAITS && stop_asked(t->stop)) {
 			struct group *g = t->group;
 			ticket_end(pool, t, TICKET_CANCELED);
-			group_changed(pool, g, doomed);
-			pool_settle(pool, doomed);
+			group_changed(pool, g, ending);
+			pool_reap(pool, ending);
 		}
 		if (t->state != TICKET_WAITS || !deadline_passed(t->until))
 			continue;
 		if (deadline_passed(t->deadline))
 			return false;
-		group_changed(pool, t->group, doomed);
-		pool_settle(pool, doomed);
+		group_changed(pool, t->group, ending);
+		pool_reap(pool, ending);
 	}
 	return true;
 }
