@@ -178,7 +178,7 @@ static int conflict(const struct merge_plan *plan, const char *directory, nova_e
 static int list_all(nova_vm_t *child, const nova_merge_opts *o, nova_files_t **ret_listings,
 	nova_error_t **error)
 {
-	const nova_wait_opts wait = { sizeof(wait), o->interrupt };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = o->interrupt };
 	int code = nova_vm_list_files(child, o->directory, 0, &wait, &ret_listings[0], error);
 	for (size_t i = 0; i < o->branch_count && code == 0; i++)
 		code = nova_vm_list_files(
@@ -246,7 +246,7 @@ int nova_vm_merge(nova_vm_t *parent, const nova_merge_opts *opts, nova_vm_t **re
 		code = opts_reserved(o.reserved, "nova_merge_opts", error);
 	if (code == 0)
 		code = check(parent, &o, error);
-	const nova_wait_opts wait = { sizeof(wait), o.interrupt };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = o.interrupt };
 	if (code == 0)
 		code = nova_vm_fork(parent, 1, &wait, &child, error);
 	if (code == 0)

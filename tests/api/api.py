@@ -385,6 +385,26 @@ def no_line_of_the_agents_python_is_longer_than_100_columns():
 
 
 @test
+def options_are_set_by_the_names_of_their_members():
+    pattern = re.compile(r"\bnova_\w+_(?:opts|want)\b[^;{}]*\{\s*sizeof\([^)]*\),(?!\s*[.}])")
+    wrong = []
+    for path in sources("lib", "agent", "tools", "examples", "tests", "bindings"):
+        text = code_of(path)
+        wrong += [f"{relative(path)}:{text[:m.end()].count(chr(10)) + 1}" for m in pattern.finditer(text)]
+    expect(wrong, "options that are set by the places of their members")
+
+
+@test
+def the_initialiser_of_options_has_a_value_for_each_member():
+    text = "".join(path.read_text(encoding="utf-8") for path in headers.public_headers(ROOT)).replace("\\\n", " ")
+    values = {name: len(members.split(",")) for name, members in re.findall(r"#define NOVA_\w+_INIT\s+\{\s*sizeof\((\w+)\),([^}]*)\}", text)}
+    structs = {name: len(members) - 1 for name, members in headers.structs(ROOT).items() if name in values}
+    assert len(values) > 10 and values.keys() == structs.keys(), values
+    expect((f"{name}: {structs[name]}, not {count}" for name, count in values.items() if count != structs[name]),
+           "members, and values of the initialiser")
+
+
+@test
 def only_the_rooms_that_meet_the_system_look_at_errno():
     allowed = re.compile(r"^(lib/base/|lib/keeper/|agent/)")
     found = {relative(path) for path in sources("lib", "tools", "examples")

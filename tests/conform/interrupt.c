@@ -135,12 +135,13 @@ static int call_command(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **fa
 
 static int call_ping(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
-	return nova_vm_ping(vm, 0, &(nova_wait_opts){ sizeof(nova_wait_opts), stop }, failure);
+	return nova_vm_ping(
+		vm, 0, &(nova_wait_opts){ sizeof(nova_wait_opts), .interrupt = stop }, failure);
 }
 
 static int call_pause(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	int code = nova_vm_pause(vm, &wait, failure);
 	if (code == 0)
 		code = nova_vm_resume(vm, &wait, failure);
@@ -166,7 +167,7 @@ static int call_write(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **fail
 static int call_read(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
 	AUTO_FREE char *path = file_of(vm);
-	const nova_file_read_opts opts = { sizeof(opts), FILE_SIZE, stop };
+	const nova_file_read_opts opts = { sizeof(opts), .max_size = FILE_SIZE, .interrupt = stop };
 	void *data = NULL;
 	size_t len = 0;
 	int code = nova_vm_read_file(vm, path, &opts, &data, &len, failure);
@@ -177,7 +178,7 @@ static int call_read(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failu
 
 static int call_list(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	nova_files_t *files = NULL;
 	int code = nova_vm_list_files(vm, "/etc", 1, &wait, &files, failure);
 	nova_files_free(files);
@@ -187,7 +188,7 @@ static int call_list(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failu
 static int call_remove(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
 	AUTO_FREE char *path = file_of(vm);
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	return nova_vm_remove_file(vm, path, &wait, failure);
 }
 
@@ -354,7 +355,7 @@ START_TEST(a_triggered_token_ends_calls_before_they_begin_and_no_other)
 	ck_ok(nova_interrupt_new(&stop, &error));
 	nova_interrupt_trigger(stop);
 	nova_interrupt_trigger(NULL);
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	nova_vm_invoke_opts invoke = NOVA_VM_INVOKE_OPTS_INIT;
 	nova_vm_opts start = NOVA_VM_OPTS_INIT;
 	invoke.interrupt = start.interrupt = stop;
@@ -379,7 +380,7 @@ END_TEST
 static void *wait_for_turn(void *argument)
 {
 	struct caller *c = argument;
-	const nova_wait_opts wait = { sizeof(wait), token };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = token };
 	c->code = nova_vm_pause(c->vm, &wait, &c->failure);
 	return NULL;
 }
@@ -414,7 +415,7 @@ static nova_host_t *host;
 
 static int call_fork(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	nova_vm_t *child = NULL;
 	int code = nova_vm_fork(vm, 1, &wait, &child, failure);
 	ck_assert((code == 0) == (child != NULL));
@@ -438,7 +439,7 @@ static int call_snapshot(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **f
 
 static int call_restore(nova_vm_t *vm, nova_interrupt_t *stop, nova_error_t **failure)
 {
-	const nova_wait_opts wait = { sizeof(wait), stop };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = stop };
 	nova_vm_t *restored = NULL;
 	(void)vm;
 	int code = nova_vm_restore(host, to_restore, &wait, &restored, failure);
@@ -623,7 +624,7 @@ START_TEST(collecting_without_limit_is_interrupted)
 	nova_call_t *call = NULL;
 	ck_ok(nova_queue_new(p.nova, NULL, &queue, &error));
 	arm(50000);
-	const nova_wait_opts wait = { sizeof(wait), token };
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = token };
 	ck_failed(NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "interrupted",
 		nova_queue_collect(queue, UINT32_MAX, &wait, &call, &error));
 	disarm();

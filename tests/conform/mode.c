@@ -495,7 +495,7 @@ static void *run_command(void *argument)
 {
 	struct commander *c = argument;
 	const char *const argv[] = { "sh", "-c", c->script };
-	nova_vm_command_opts opts = { sizeof(opts), argv, ARRAY_LEN(argv) };
+	nova_vm_command_opts opts = { sizeof(opts), .argv = argv, .argc = ARRAY_LEN(argv) };
 	AUTO_ERROR nova_error_t *failure = NULL;
 	nova_result_t *r = NULL;
 	c->code = nova_vm_command(c->vm, &opts, &r, &failure);

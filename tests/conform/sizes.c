@@ -91,7 +91,7 @@ static int use_nova_instance_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
-static const nova_wait_opts full_nova_wait_opts = { sizeof(nova_wait_opts), NULL };
+static const nova_wait_opts full_nova_wait_opts = { sizeof(nova_wait_opts), .interrupt = NULL };
 static int use_nova_wait_opts(const void *opts, nova_error_t **ret_error)
 {
 	return nova_vm_ping(vm, 0, opts, ret_error);
@@ -120,8 +120,9 @@ static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
 /* Of these two the fake engine has nothing but the refusal, which comes after a look at the
  * options. */
 static nova_vm_t *no_branch;
-static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts), &no_branch, 1,
-	.directory = "/tmp", .on_conflict = NOVA_MERGE_FIRST };
+static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts),
+	.branches = &no_branch, .branch_count = 1, .directory = "/tmp",
+	.on_conflict = NOVA_MERGE_FIRST };
 static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_vm_t *merged;

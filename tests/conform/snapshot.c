@@ -1028,7 +1028,7 @@ START_TEST(branches_of_a_fork_are_merged_into_one)
 			     ">large; mkdir -p n/m; ln -s ../../kept n/m/link"));
 	free(sh(branches[1], "cd /tmp; echo second >d/new; chmod 600 kept; mkfifo pipe"));
 	nova_merge_t *report;
-	nova_merge_opts opts = { sizeof(opts), branches, 2 };
+	nova_merge_opts opts = { sizeof(opts), .branches = branches, .branch_count = 2 };
 	ck_ok(nova_vm_merge(vm, &opts, &merged, &report, &error));
 	ck_assert_uint_eq(nova_merge_conflicts(report), 0);
 	AUTO_FREE char *sum = sh(branches[0], "sha256sum /tmp/large");
@@ -1107,8 +1107,10 @@ START_TEST(an_engine_that_cannot_says_so)
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_park(vm, 1, 0, NULL, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake", nova_vm_snapshot(vm, NULL, &snapshot, &error));
 	ck_fails_with(NOVA_ENOTSUP, "fake",
-		nova_vm_merge(vm, &(nova_merge_opts){ sizeof(nova_merge_opts), &vm, 1 }, &child,
-			NULL, &error));
+		nova_vm_merge(vm,
+			&(nova_merge_opts){
+				sizeof(nova_merge_opts), .branches = &vm, .branch_count = 1 },
+			&child, NULL, &error));
 	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
 	answers(vm, "1");
 	nova_vm_free(vm);

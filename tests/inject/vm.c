@@ -278,7 +278,7 @@ static int park(nova_error_t **error)
 static int merge(nova_error_t **error)
 {
 	nova_vm_t *const branches[] = { vm };
-	const nova_merge_opts opts = { sizeof(opts), branches, 1 };
+	const nova_merge_opts opts = { sizeof(opts), .branches = branches, .branch_count = 1 };
 	nova_vm_t *merged = NULL;
 	nova_merge_t *report = NULL;
 	int code = nova_vm_merge(world.vm, &opts, &merged, &report, error);

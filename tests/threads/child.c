@@ -101,7 +101,7 @@ static void judge_vm_calls(void)
 	nova_vm_command_opts command = NOVA_VM_COMMAND_OPTS_INIT;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	nova_vm_t *vm, *const pair[] = { s.lent, s.lent };
-	const nova_merge_opts merge = { sizeof(merge), pair, 2 };
+	const nova_merge_opts merge = { sizeof(merge), .branches = pair, .branch_count = 2 };
 	nova_result_t *r;
 	nova_files_t *files;
 	void *data;

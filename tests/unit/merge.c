@@ -445,7 +445,8 @@ static void scene_begin(
 
 static int scene_merge(struct scene *s, uint32_t on_conflict)
 {
-	const nova_merge_opts opts = { sizeof(opts), s->list, 2, .on_conflict = on_conflict };
+	const nova_merge_opts opts = { sizeof(opts), .branches = s->list, .branch_count = 2,
+		.on_conflict = on_conflict };
 	return nova_vm_merge(&s->parent.vm, &opts, &s->merged, &s->report, &error);
 }
 
@@ -611,7 +612,7 @@ START_TEST(bad_arguments_are_refused_before_a_fork)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_fails_with(NOVA_EINVAL, "branches",
 			nova_vm_merge(&s.parent.vm, &bad[i], &s.merged, NULL, &error));
-	nova_merge_opts opts = { sizeof(opts), s.list, 2 };
+	nova_merge_opts opts = { sizeof(opts), .branches = s.list, .branch_count = 2 };
 	ck_fails(NOVA_EINVAL, nova_vm_merge(NULL, &opts, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, NULL, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, &opts, NULL, NULL, &error));
