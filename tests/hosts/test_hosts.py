@@ -42,6 +42,7 @@ class Hosts(HomeCase):
     def guest(self, network, **variables):
         """What a program says that exports those names and starts a guest on Firecracker's double."""
         program = self.directory / "firecracker"
+        program.unlink(missing_ok=True)
         program.symlink_to(ROOT / "tests/double/firecracker/firecracker")
         self.write("firecracker.control", '{"guest": "none"}')
         done = subprocess.run(
@@ -71,6 +72,7 @@ class Hosts(HomeCase):
                 if not path:
                     self.skipTest(f"{name} is not installed: see test_packages in tools/packages")
                 self.answers(BUILD / "examples/embed", LD_PRELOAD=path)
+                self.assertEqual(self.guest("none", LD_PRELOAD=path), "started on firecracker\n")
 
     def twice(self, how):
         done = subprocess.run(
