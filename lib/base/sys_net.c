@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include <linux/if_tun.h>
-#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
 #include "base/fs.h"
 #include "base/macros.h"
@@ -54,12 +54,31 @@ int sys_tap_remove(const char *name)
 	return fd < 0 ? fd : ioctl(fd, TUNSETPERSIST, 0) < 0 ? -errno : 0;
 }
 
+/* By a message that is written out here, as the keeper has no library for it. */
+static int link_remove(const char *name)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg link;
+	} m = { .header = {
+			.nlmsg_len = sizeof(m),
+			.nlmsg_type = RTM_DELLINK,
+			.nlmsg_flags = NLM_F_REQUEST,
+		} };
+	AUTO_FD int fd = sys_netlink_open();
+	m.link.ifi_index = (int)if_nametoindex(name);
+	if (fd < 0 || !m.link.ifi_index)
+		return fd < 0 ? fd : -ENODEV;
+	return send(fd, &m, sizeof(m), 0) < 0 ? -errno : 0;
+}
+
 void sys_taps_remove(const char *directory)
 {
 	char **names;
 	int count = fs_list(directory, &names);
 	for (int i = 0; i < count; i++)
-		sys_tap_remove(names[i]);
+		if (sys_tap_remove(names[i]) < 0)
+			link_remove(names[i]);
 	if (count >= 0)
 		strv_free(names, (size_t)count);
 }

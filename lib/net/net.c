@@ -167,9 +167,16 @@ static int attach_locked(
 /* The descriptor's copy is the same TAP. */
 static int share(const struct net_link *same, struct net_link *link, nova_error_t **error)
 {
+	AUTO_FREE char *queue = same->queue ? strdup(same->queue) : NULL;
+	AUTO_FD int fd = sys_dup(same->fd);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "TAP %s", same->name);
+	if (same->queue && !queue)
+		return nova_oom(error);
 	*link = *same;
-	link->fd = sys_dup(same->fd);
-	return link->fd < 0 ? nova_fail_os(error, link->fd, "TAP %s", same->name) : 0;
+	link->queue = STEAL(queue);
+	link->fd = STEAL_FD(fd);
+	return 0;
 }
 
 int net_attach(struct net *net, const char *id, const struct net_link *same,
@@ -195,20 +202,54 @@ int net_attach(struct net *net, const char *id, const struct net_link *same,
 	return code;
 }
 
-int net_hand_over(struct net *net, struct net_link *link, uint32_t owner, nova_error_t **error)
+/* A file named after a device that does not end by itself. */
+static int record_device(struct net *net, const char *name, char **ret_record, nova_error_t **error)
 {
 	AUTO_FREE char *taps = path_join(net->run_dir, "taps"),
-		       *record = taps ? path_join(taps, link->name) : NULL;
+		       *record = taps ? path_join(taps, name) : NULL;
 	if (!record)
 		return nova_oom(error);
 	int r = fs_mkdirs(taps, 0700);
-	AUTO_FD int fd = r < 0 ? -1 : sys_open(record, O_WRONLY | O_CREAT, 0600);
-	if (r == 0)
-		r = fd < 0 ? fd : sys_tap_keep(link->fd, owner);
+	AUTO_FD int fd = r < 0 ? r : sys_open(record, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "'%s'", record);
+	*ret_record = STEAL(record);
+	return 0;
+}
+
+int net_hand_over(struct net *net, struct net_link *link, uint32_t owner, nova_error_t **error)
+{
+	AUTO_FREE char *record = NULL;
+	int code = record_device(net, link->name, &record, error);
+	if (code < 0)
+		return code;
+	int r = sys_tap_keep(link->fd, owner);
 	if (r < 0)
 		return nova_fail_os(error, r, "TAP %s", link->name);
 	link->record = STEAL(record);
 	fd_close(STEAL_FD(link->fd));
+	return 0;
+}
+
+int net_limit(struct net *net, struct net_link *link, uint64_t rx_bandwidth, uint64_t tx_bandwidth,
+	nova_error_t **error)
+{
+	char queue[NET_NAME];
+	if (link->limited || !link->name[0] || !(rx_bandwidth || tx_bandwidth))
+		return 0;
+	net_queue_name(link->name, queue);
+	int code = tx_bandwidth ? record_device(net, queue, &link->queue, error) : 0;
+	if (code < 0)
+		return code;
+	int r = link_limit(link, rx_bandwidth, tx_bandwidth);
+	if (r == -ENOENT || r == -EOPNOTSUPP)
+		return nova_fail(error, NOVA_ENOTSUP,
+			"this kernel cannot limit the bandwidth of a network: load the modules "
+			"sch_tbf, sch_ingress, cls_u32, act_mirred and ifb, or do without "
+			"net_rx_bandwidth and net_tx_bandwidth");
+	if (r < 0)
+		return refuse(r, link->name, error);
+	link->limited = true;
 	return 0;
 }
 
@@ -220,6 +261,17 @@ void net_point_at(const struct net_link *link)
 		link_claim(link->name, mac, true);
 }
 
+/* Unless the machine that came in the place of this one has the TAP. */
+static void remove_queue(const struct net_link *link)
+{
+	char queue[NET_NAME];
+	net_queue_name(link->name, queue);
+	if (sys_link_index(link->name))
+		return;
+	link_delete(queue);
+	fs_unlink(link->queue);
+}
+
 void net_detach(struct net_link *link)
 {
 	fd_close(link->fd);
@@ -227,6 +279,9 @@ void net_detach(struct net_link *link)
 		sys_tap_remove(link->name);
 		fs_unlink(link->record);
 	}
+	if (link->queue)
+		remove_queue(link);
+	free(link->queue);
 	free(link->record);
 	*link = (struct net_link)NET_LINK_NONE;
 }

@@ -50,6 +50,8 @@ uint32_t net_address_count(const struct net_subnet *subnet); /* for guests */
 void net_mac(uint32_t address, uint8_t out[NET_MAC]);
 /* "nova-", 6 characters of the VM's id, and, if that is taken (turn > 0), a number. */
 void net_tap_name(const char *id, unsigned turn, char out[NET_NAME]);
+/* Of the device that what comes out of a TAP waits in. */
+void net_queue_name(const char *tap, char out[NET_NAME]);
 
 /* --- net.c --- */
 
@@ -59,6 +61,10 @@ struct net_link {
 	/* of the TAP, which lives as long as it; -1: it stays until it is removed */
 	int fd;
 	char *record; /* of one that stays */
+	/* record of the device that what the guest sends waits in, which goes when the TAP has;
+	 * NULL: none */
+	char *queue;
+	bool limited;
 	struct net_subnet subnet;
 	uint32_t address;
 };
@@ -80,6 +86,10 @@ int net_attach(struct net *net, const char *id, const struct net_link *same,
 	struct net_link *ret_link, nova_error_t **error);
 /* For a VMM that opens its TAP by name, as that user. */
 int net_hand_over(struct net *net, struct net_link *link, uint32_t owner, nova_error_t **error);
+/* Bytes a second into and out of a guest; 0: no limit. Once for each TAP. NOVA_ENOTSUP: this kernel
+ * cannot do that. */
+int net_limit(struct net *net, struct net_link *link, uint64_t rx_bandwidth, uint64_t tx_bandwidth,
+	nova_error_t **error);
 /* Has frames for the link's address go there, also if another TAP had that address since. */
 void net_point_at(const struct net_link *link);
 /* The TAP goes, if this was the last that has it. Idempotent. */
@@ -116,6 +126,10 @@ int link_attach(const char *tap, const char *bridge);
 int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others);
 int link_raise(const char *tap);
 int link_delete(const char *name);
+
+/* --- limit.c --- */
+
+int link_limit(const struct net_link *link, uint64_t rx_bandwidth, uint64_t tx_bandwidth);
 
 /* --- nat.c --- */
 

@@ -91,3 +91,8 @@ void net_tap_name(const char *id, unsigned turn, char out[NET_NAME])
 	else
 		snprintf(out, NET_NAME, "nova-%.6s", id);
 }
+
+void net_queue_name(const char *tap, char out[NET_NAME])
+{
+	snprintf(out, NET_NAME, "novq%.11s", tap + strlen("nova"));
+}

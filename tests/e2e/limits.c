@@ -5,8 +5,13 @@
  * Rates are taken by this host's clock, around whatever takes that long. So no load can make one
  * look too high, and one that looks too low is taken again over twice the amount.
  */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
 #include "platform.h"
 #include "property/property.h"
+#include "unit/netns.h"
 
 #define IOPS      25u
 #define BANDWIDTH 204800u /* bytes a second */
@@ -239,6 +244,133 @@ START_TEST(a_function_reads_its_code_at_its_own_limit)
 }
 END_TEST
 
+/* --- the network --- */
+
+#define NETWORK 51200u /* bytes a second */
+#define KB      1024u
+#define SENDER  8000 /* port where as many KB are to be had as are asked for, */
+#define TAKER   8001 /* and one that takes all, and then says so */
+
+static void send_as_asked(int client)
+{
+	static const char zeros[KB];
+	char request[1024] = "";
+	unsigned count = 0;
+	if (sys_recv(client, request, sizeof(request) - 1, 0) <= 0 ||
+		sscanf(request, "GET /%u", &count) != 1)
+		return;
+	sys_write_all(client, "HTTP/1.0 200 OK\r\n\r\n", 19);
+	while (count-- && sys_write_all(client, zeros, sizeof(zeros)) == 0)
+		;
+}
+
+static void take_all(int client)
+{
+	char block[8192];
+	while (sys_recv(client, block, sizeof(block), 0) > 0)
+		;
+	sys_write_all(client, "done", 4);
+}
+
+struct service {
+	uint16_t port;
+	void (*serve)(int client);
+};
+
+/* Ends with the process. */
+static void *serve(void *with)
+{
+	const struct service *s = with;
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(s->port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)) | listen(fd, 4), 0);
+	for (;;) {
+		int client = accept(fd, NULL, NULL);
+		s->serve(client);
+		fd_close(client);
+	}
+	return NULL;
+}
+
+static void receive(void *vm, unsigned count)
+{
+	AUTO_FREE char *command =
+		str_format("wget -q -O /dev/null http://172.30.0.1:%d/%u", SENDER, count);
+	run(vm, command);
+}
+
+static void send_off(void *vm, unsigned count)
+{
+	AUTO_FREE char *command = str_format(
+		"head -c %u /dev/zero | nc 172.30.0.1 %d | grep -q done", count * KB, TAKER);
+	run(vm, command);
+}
+
+/* nc takes a guest so much time that on a busy host it would look like a limit. */
+static void send_at_once(void *vm, unsigned count)
+{
+	AUTO_FREE char *command = str_format("python3 -c 'import socket; "
+					     "s = socket.create_connection((\"172.30.0.1\", %d)); "
+					     "s.sendall(bytes(%u)); s.shutdown(1); "
+					     "assert s.recv(4) == b\"done\"'",
+		TAKER, count * KB);
+	run(vm, command);
+}
+
+static struct platform open_with_network(void)
+{
+	static const struct service services[] = { { SENDER, send_as_asked }, { TAKER, take_all } };
+	pthread_t thread;
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+		ck_assert_int_eq(pthread_create(&thread, NULL, serve, (void *)&services[i]), 0);
+		pthread_detach(thread);
+	}
+	return platform_open(NULL);
+}
+
+static nova_vm_t *start_with_network(const struct platform *p, uint64_t limit)
+{
+	nova_vm_t *vm;
+	nova_vm_opts o = NOVA_VM_OPTS_INIT;
+	o.network = "nat";
+	o.rootfs = limit ? "base" : "python";
+	o.net_rx_bandwidth = o.net_tx_bandwidth = limit;
+	ck_ok(nova_vm_start(nova_host_get(p->nova), &o, &vm, &error));
+	return vm;
+}
+
+START_TEST(a_network_is_as_fast_as_its_limits_both_ways_and_after_a_fork)
+{
+	struct platform p = open_with_network();
+	nova_vm_t *vm = start_with_network(&p, NETWORK), *child;
+	ck_limited(receive, vm, (double)NETWORK / KB);
+	ck_limited(send_off, vm, (double)NETWORK / KB);
+	ck_assert_uint_eq(netns_count_queues(), 1);
+	ck_ok(nova_vm_fork(vm, 1, NULL, &child, &error));
+	ck_assert_uint_eq(netns_count_queues(), 2);
+	ck_limited(receive, child, (double)NETWORK / KB);
+	ck_limited(send_off, vm, (double)NETWORK / KB);
+	nova_vm_free(vm);
+	ck_assert_uint_eq(netns_count_queues(), 1);
+	ck_limited(send_off, child, (double)NETWORK / KB);
+	nova_vm_free(child);
+	ck_assert_uint_eq(netns_count_queues(), 0);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_network_without_limits_is_ten_times_faster)
+{
+	struct platform p = open_with_network();
+	nova_vm_t *vm = start_with_network(&p, 0);
+	ck_not_limited(receive, vm, (double)NETWORK / KB);
+	ck_not_limited(send_at_once, vm, (double)NETWORK / KB);
+	nova_vm_free(vm);
+	platform_close(&p);
+}
+END_TEST
+
 TCase *limit_cases(void)
 {
 	TCase *tc = tcase_create("limits");
@@ -249,5 +381,19 @@ TCase *limit_cases(void)
 	tcase_add_test(tc, a_disk_is_as_fast_as_its_limits_in_every_copy_of_a_guest);
 	tcase_add_test(tc, a_function_reads_its_code_at_its_own_limit);
 	tcase_add_test(tc, a_disk_without_limits_is_ten_times_faster);
+	return tc;
+}
+
+TCase *network_limit_cases(void)
+{
+	TCase *tc = tcase_create("network-limits");
+	if (is_fake())
+		return tc;
+	if (netns_missing()) {
+		netns_add_skip(tc);
+		return tc;
+	}
+	tcase_add_test(tc, a_network_is_as_fast_as_its_limits_both_ways_and_after_a_fork);
+	tcase_add_test(tc, a_network_without_limits_is_ten_times_faster);
 	return tc;
 }

@@ -421,6 +421,42 @@ START_TEST(a_tap_that_stays_without_its_process_is_removed_by_its_record)
 }
 END_TEST
 
+/* Also a second time, as those of a machine that comes in the place of another. */
+START_TEST(limits_go_with_the_last_that_has_the_tap)
+{
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	ck_ok(net_limit(net, &first, 1, 1, &error));
+	ck_ok(net_limit(net, &first, UINT64_MAX, UINT64_MAX, &error));
+	ck_ok(net_attach(net, "44556677", &first, &second, &error));
+	ck_ok(net_limit(net, &second, 1, 1, &error));
+	ck_assert_uint_eq(netns_count_queues(), 1);
+	net_detach(&first);
+	ck_assert_uint_eq(netns_count_queues(), 1);
+	net_detach(&second);
+	ck_assert_uint_eq(netns_count_queues(), 0);
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	ck_ok(net_limit(net, &first, UINT64_MAX, 0, &error));
+	ck_assert_uint_eq(netns_count_queues(), 0);
+}
+END_TEST
+
+/* By a sweep, or by the keeper. */
+START_TEST(what_limits_leave_behind_is_removed_by_its_record)
+{
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	ck_ok(net_limit(net, &first, 1, UINT64_MAX, &error));
+	AUTO_FREE char *taps = path_join(run_dir, "taps");
+	fd_close(first.fd);
+	first.fd = -1;
+	ck_assert_uint_eq(netns_count_queues(), 1);
+	if (_i)
+		net_sweep(run_dir);
+	else
+		sys_taps_remove(taps);
+	ck_assert_uint_eq(netns_count_queues(), 0);
+}
+END_TEST
+
 START_TEST(the_keeper_removes_what_stays_when_its_host_has_ended)
 {
 	/* with the keeper, which has run iptables */
@@ -551,6 +587,8 @@ static Suite *net_suite(void)
 	tcase_add_test(tc,
 		processes_that_choose_at_once_choose_different_addresses_and_kill_9_leaves_none);
 	tcase_add_test(tc, a_tap_that_stays_without_its_process_is_removed_by_its_record);
+	tcase_add_test(tc, limits_go_with_the_last_that_has_the_tap);
+	tcase_add_loop_test(tc, what_limits_leave_behind_is_removed_by_its_record, 0, 2);
 	tcase_add_test(tc, the_keeper_removes_what_stays_when_its_host_has_ended);
 	tcase_add_test(tc, a_machine_that_takes_anothers_place_keeps_its_address);
 	tcase_add_test(tc, a_full_subnet_is_said_to_be_full);

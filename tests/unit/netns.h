@@ -49,14 +49,25 @@ static inline void netns_add_skip(TCase *tc)
 	tcase_add_test(tc, what_needs_a_network_of_its_own);
 }
 
-static inline size_t netns_count_taps(void)
+static inline size_t netns_count(const char *begin)
 {
 	struct if_nameindex *all = if_nameindex();
 	size_t count = 0;
 	for (size_t i = 0; all && all[i].if_index; i++)
-		count += str_starts(all[i].if_name, "nova-");
+		count += str_starts(all[i].if_name, begin);
 	if_freenameindex(all);
 	return count;
+}
+
+static inline size_t netns_count_taps(void)
+{
+	return netns_count("nova-");
+}
+
+/* Of devices that what a guest sends waits in. */
+static inline size_t netns_count_queues(void)
+{
+	return netns_count("novq-");
 }
 
 #endif

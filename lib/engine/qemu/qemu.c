@@ -188,7 +188,10 @@ int qemu_start_as(struct machine *m, const struct engine_env *env, const struct 
 	q->deadline = spec->deadline;
 	CLEANUP(wiring_done)
 	struct wiring w = { .diag = -1, .channel = -1, .qmp = -1, .serial = -1 };
-	int code = wire(&w, m, spec, error);
+	int code = net_limit(env->net, &m->link, spec->config.net_rx_bandwidth,
+		spec->config.net_tx_bandwidth, error);
+	if (code == 0)
+		code = wire(&w, m, spec, error);
 	if (code == 0)
 		code = launch(q, env, spec, cpu, &w, error);
 	if (code < 0)
@@ -273,7 +276,7 @@ const struct engine_ops qemu_engine = {
 	.machine_size = sizeof(struct qemu_machine),
 	.features = NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT |
 		    NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK | NOVA_FEATURE_DISK_LIMITS |
-		    NOVA_FEATURE_GUEST | NOVA_FEATURE_LATE_CODE,
+		    NOVA_FEATURE_NET_LIMITS | NOVA_FEATURE_GUEST | NOVA_FEATURE_LATE_CODE,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = qemu_probe,
 	.start = qemu_start,
