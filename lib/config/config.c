@@ -58,7 +58,7 @@ static int set_default(nova_config_t *config, int index, nova_error_t **error)
 		free(STEAL(value->text));
 		return user_directory(config, "XDG_DATA_HOME", ".local/share", &value->text, error);
 	}
-	return key_accept(key, "default", key->value, true, &value->text, &value->number, error);
+	return key_read(key, "default", key->value, true, &value->text, &value->number, error);
 }
 
 int nova_config_new(nova_config_t **ret_config, nova_error_t **error)

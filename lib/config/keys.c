@@ -17,7 +17,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Directory with kernel and root filesystems; empty: the user's cache, then "
 		"/opt/nova" },
 	{ "store", { "NOVA_STORE" }, KEY_ENUM, "sqlite", 0, 0, { "sqlite", "postgres" },
-		"Where functions are kept: sqlite (a file in the state directory) or postgres" },
+		"Where functions are kept: sqlite (a file in the state directory); postgres is "
+		"refused, as it is not there yet" },
 	{ "engine", { "NOVA_ENGINE" }, KEY_ENUM, "auto", 0, 0,
 		{ "auto", "firecracker", "qemu", "fake" },
 		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates "
@@ -114,13 +115,13 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Addresses of the guests on that bridge" },
 	{ "postgres.dsn", { "NOVA_PG_DSN", "NOVA_POSTGRES_DSN" }, KEY_STRING,
 		"postgres://nova:nova@localhost:5432/nova?sslmode=disable", 0, 0, { 0 },
-		"Database of the postgres store" },
+		"Database of the postgres store: does nothing yet, and is refused", "PostgreSQL" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
-		"Redis server, host:port" },
+		"Redis server, host:port: does nothing yet, and is refused", "Redis" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
-		"Password of the Redis server" },
+		"Password of the Redis server: the same", "Redis" },
 	{ "redis.db", { "NOVA_REDIS_DB" }, KEY_INTEGER, "0", 0, 1000000, { 0 },
-		"Number of the Redis database" },
+		"Number of the Redis database: the same", "Redis" },
 	{ NULL },
 };
 /* clang-format on */
@@ -298,7 +299,7 @@ static int accept_number(const struct config_key *key, const char *where, const 
 	return 0;
 }
 
-int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
+int key_read(const struct config_key *key, const char *where, const char *text, bool environment,
 	char **ret_text, uint64_t *ret_number, nova_error_t **error)
 {
 	uint64_t number = 0;
@@ -319,4 +320,14 @@ int key_accept(const struct config_key *key, const char *where, const char *text
 	*ret_text = kept;
 	*ret_number = number;
 	return 0;
+}
+
+int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
+	char **ret_text, uint64_t *ret_number, nova_error_t **error)
+{
+	if (key->missing)
+		return nova_fail(error, NOVA_ENOTSUP,
+			"%s: '%s' does nothing, as this libnova has no %s yet: leave it out", where,
+			key->key, key->missing);
+	return key_read(key, where, text, environment, ret_text, ret_number, error);
 }
