@@ -10,6 +10,7 @@ from novatest import ROOT, HomeCase
 LONG = bool(os.environ.get("NOVA_TEST_LONG"))
 
 
+@unittest.skipIf(os.environ.get("NOVA_SANITIZED", "none") != "none", "the same in each build")
 class Features(HomeCase):
     def run_meson(self, *words):
         done = subprocess.run(["meson", *map(str, words)], capture_output=True, text=True,

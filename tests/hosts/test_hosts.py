@@ -41,6 +41,8 @@ class Hosts(HomeCase):
 
     def guest(self, network, **variables):
         """What a program says that exports those names and starts a guest on Firecracker's double."""
+        if "NOVA_IMAGES" not in self.environment:
+            self.skipTest("there are no images for this kind of machine")
         program = self.directory / "firecracker"
         program.unlink(missing_ok=True)
         program.symlink_to(ROOT / "tests/double/firecracker/firecracker")
