@@ -30,9 +30,9 @@ struct nova_host {
 	struct qemu_kvm qemu_kvm;
 	struct tsc_sample born; /* the longer ago, the better the measurement */
 
-	pthread_mutex_t guest_lock; /* protects guest until it is made */
-	void *guest;
-	void (*guest_done)(void *);
+	pthread_mutex_t slot_lock; /* protects slot until it is made */
+	void *slot;
+	void (*slot_done)(void *);
 };
 
 /* --- log --- */
@@ -144,8 +144,8 @@ static void host_free(nova_host_t *host)
 {
 	if (host_check_process(host, NULL) < 0)
 		return;
-	if (host->guest)
-		host->guest_done(host->guest);
+	if (host->slot)
+		host->slot_done(host->slot);
 	net_free(host->env.net);
 	/* removes the run directory too, if it was ever started */
 	bool ended = keeper_free(host->env.keeper);
@@ -157,7 +157,7 @@ static void host_free(nova_host_t *host)
 	nova_config_free(host->config);
 	pthread_mutex_destroy(&host->log_lock);
 	pthread_mutex_destroy(&host->measure_lock);
-	pthread_mutex_destroy(&host->guest_lock);
+	pthread_mutex_destroy(&host->slot_lock);
 	pthread_mutex_destroy(&host->qemu_kvm.lock);
 	nova_error_free(host->qemu_kvm.why);
 	free(host->qemu_kvm.memory);
@@ -239,7 +239,7 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 	host->born = tsc_take();
 	pthread_mutex_init(&host->log_lock, NULL);
 	pthread_mutex_init(&host->measure_lock, NULL);
-	pthread_mutex_init(&host->guest_lock, NULL);
+	pthread_mutex_init(&host->slot_lock, NULL);
 	pthread_mutex_init(&host->qemu_kvm.lock, NULL);
 	host->env.qemu_kvm = &host->qemu_kvm;
 	host->log = (struct logger){ forward_log, host, NOVA_LOG_NONE };
@@ -297,15 +297,15 @@ void host_hurry(nova_host_t *host, bool hurry)
 	keeper_hurry(host->env.keeper, hurry);
 }
 
-void *host_guest(nova_host_t *host, const struct host_guest *guest)
+void *host_slot(nova_host_t *host, const struct host_slot *slot)
 {
-	pthread_mutex_lock(&host->guest_lock);
-	if (!host->guest && guest->make) {
-		host->guest = guest->make();
-		host->guest_done = guest->done;
+	pthread_mutex_lock(&host->slot_lock);
+	if (!host->slot && slot->make) {
+		host->slot = slot->make();
+		host->slot_done = slot->done;
 	}
-	void *found = host->guest;
-	pthread_mutex_unlock(&host->guest_lock);
+	void *found = host->slot;
+	pthread_mutex_unlock(&host->slot_lock);
 	return found;
 }
 

@@ -25,11 +25,11 @@ void host_hurry(nova_host_t *host, bool hurry);
 /* Something of a room above that lives as long as the context: made at the first call, ended by
  * `done` before the keeper is. One room has one. NULL: out of memory, or (without `make`) none was
  * made. */
-struct host_guest {
+struct host_slot {
 	void *(*make)(void);
 	void (*done)(void *);
 };
-void *host_guest(nova_host_t *host, const struct host_guest *guest);
+void *host_slot(nova_host_t *host, const struct host_slot *slot);
 
 /* Makes the state directory if needed. NOVA_EPERM if others may write in it; what of it others may
  * read is closed to them, and what dead processes have left half done in it is removed. */

@@ -25,23 +25,23 @@ static inline const char *pages_name(const struct manifest *m)
 int memory_lock(
 	const char *directory, const struct manifest *manifest, bool exclusive, int *ret_fd);
 
-/* --- squeeze.c --- */
+/* --- compress.c --- */
 
-struct squeeze {
+struct compressor {
 	int fd;
 	uint64_t at;
 	struct ZSTD_CCtx_s *context;
 	uint8_t *out;
 	size_t room;
 };
-/* To a file that will hold `size` bytes compressed. squeeze_done() in any case. -errno. */
-int squeeze_begin(struct squeeze *s, int fd, uint64_t size);
-int squeeze_add(struct squeeze *s, const void *data, size_t len);
-int squeeze_end(struct squeeze *s);
-void squeeze_done(struct squeeze *s);
+/* To a file that will hold `size` bytes compressed. compressor_done() in any case. -errno. */
+int compressor_begin(struct compressor *s, int fd, uint64_t size);
+int compressor_add(struct compressor *s, const void *data, size_t len);
+int compressor_end(struct compressor *s);
+void compressor_done(struct compressor *s);
 /* From the place where the file stands into a new file of memory, sparse. -EBADMSG if it is no
  * compressed file of `size` bytes. */
-int unsqueeze(int from, uint64_t size, int *ret_fd);
+int decompress(int from, uint64_t size, int *ret_fd);
 
 /* The file format of `pages`: header, runs, zeros up to a page, content. */
 struct pages_header {

@@ -232,7 +232,7 @@ static int open_content(const char *directory, const char *name, const struct fi
 	code = snapshot_can_compress(error);
 	if (code < 0)
 		return code;
-	int r = unsqueeze(packed, sum->unpacked, ret_fd);
+	int r = decompress(packed, sum->unpacked, ret_fd);
 	if (r == -EBADMSG)
 		return nova_fail(error, NOVA_ECORRUPT,
 			"'%s/%s' cannot be uncompressed; delete the snapshot", directory, name);

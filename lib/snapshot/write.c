@@ -40,43 +40,44 @@ static int layers_map(struct layers *l, int memory, const struct pages *pages)
 }
 
 /* Where the next runs are, for a walk from the start. */
-struct place {
+struct cursor {
 	size_t run;
 	uint64_t content;
 };
 
 /* Copies what of the runs lies in [at, at + len) into `out`, which holds the base's. */
-static void lay_over(const struct layers *l, struct place *p, uint64_t at, size_t len, uint8_t *out)
+static void lay_over(
+	const struct layers *l, struct cursor *c, uint64_t at, size_t len, uint8_t *out)
 {
-	for (; p->run < l->pages->run_count; p->run++) {
-		const struct page_run *run = &l->pages->runs[p->run];
+	for (; c->run < l->pages->run_count; c->run++) {
+		const struct page_run *run = &l->pages->runs[c->run];
 		uint64_t begin = (uint64_t)run->first * PAGE_BYTES,
 			 end = begin + (uint64_t)run->count * PAGE_BYTES;
 		if (begin >= at + len)
 			return;
 		uint64_t from = begin > at ? begin : at, to = end < at + len ? end : at + len;
-		memcpy(out + (from - at), l->content + p->content + (from - begin), to - from);
+		memcpy(out + (from - at), l->content + c->content + (from - begin), to - from);
 		if (end > at + len)
 			return; /* the rest of it belongs to the next chunk */
-		p->content += end - begin;
+		c->content += end - begin;
 	}
 }
 
 /* The file is as sparse as the memory is empty. */
 static int write_layers(
-	const struct layers *l, int to, struct squeeze *squeeze, const struct stop *stop)
+	const struct layers *l, int to, struct compressor *compressor, const struct stop *stop)
 {
-	struct place place = { 0 };
+	struct cursor cursor = { 0 };
 	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
 	int r = chunk ? 0 : -ENOMEM;
 	for (uint64_t at = 0; r == 0 && at < l->size; at += CHUNK) {
 		size_t len = l->size - at < CHUNK ? (size_t)(l->size - at) : CHUNK;
 		r = sys_pread_all(l->memory, chunk, len, at);
 		if (r == 0)
-			lay_over(l, &place, at, len, chunk);
+			lay_over(l, &cursor, at, len, chunk);
 		if (r == 0)
-			r = squeeze ? squeeze_add(squeeze, chunk, len) :
-				      sys_pwrite_sparse(to, chunk, len, at);
+			r = compressor ? compressor_add(compressor, chunk, len) :
+					 sys_pwrite_sparse(to, chunk, len, at);
 		if (r == 0 && stop_asked(stop))
 			r = -ECANCELED;
 	}
@@ -86,7 +87,7 @@ static int write_layers(
 static int write_memory(int to, const struct snapshot_parts *parts, struct file_sum *sum)
 {
 	CLEANUP(layers_done) struct layers layers = { .memory = -1 };
-	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
+	CLEANUP(compressor_done) struct compressor compressor = { .context = NULL };
 	int r = layers_map(&layers, parts->memory, parts->pages);
 	if (r == 0 && !parts->compress) {
 		r = sys_truncate(to, layers.size);
@@ -94,10 +95,10 @@ static int write_memory(int to, const struct snapshot_parts *parts, struct file_
 	}
 	sum->unpacked = layers.size;
 	if (r == 0)
-		r = squeeze_begin(&squeeze, to, layers.size);
+		r = compressor_begin(&compressor, to, layers.size);
 	if (r == 0)
-		r = write_layers(&layers, to, &squeeze, parts->stop);
-	return r < 0 ? r : squeeze_end(&squeeze);
+		r = write_layers(&layers, to, &compressor, parts->stop);
+	return r < 0 ? r : compressor_end(&compressor);
 }
 
 /* --- pages --- */
@@ -130,7 +131,7 @@ static int write_pages(int to, const struct pages *pages, struct file_sum *sum, 
 {
 	static const uint8_t zeros[PAGE_BYTES];
 	CLEANUP(page_file_done) struct page_file f = { .content = NULL };
-	CLEANUP(squeeze_done) struct squeeze squeeze = { .context = NULL };
+	CLEANUP(compressor_done) struct compressor compressor = { .context = NULL };
 	int r = page_file_map(&f, pages);
 	const struct {
 		const void *data;
@@ -140,13 +141,13 @@ static int write_pages(int to, const struct pages *pages, struct file_sum *sum, 
 	uint64_t size = sizeof(f.header) + f.runs_size + f.padding + f.content_size, at = 0;
 	sum->unpacked = compress ? size : 0;
 	if (r == 0 && compress)
-		r = squeeze_begin(&squeeze, to, size);
+		r = compressor_begin(&compressor, to, size);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {
-		r = compress ? squeeze_add(&squeeze, parts[i].data, parts[i].len) :
+		r = compress ? compressor_add(&compressor, parts[i].data, parts[i].len) :
 			       sys_pwrite_all(to, parts[i].data, parts[i].len, at);
 		at += parts[i].len;
 	}
-	return r == 0 && compress ? squeeze_end(&squeeze) : r;
+	return r == 0 && compress ? compressor_end(&compressor) : r;
 }
 
 /* --- all of it --- */

@@ -73,8 +73,8 @@ static void standby_done(void *collection)
  * held for ever. */
 static struct standby *standby_lock(nova_host_t *host, bool make)
 {
-	struct host_guest guest = { make ? standby_make : NULL, standby_done };
-	struct standby *s = host_check_process(host, NULL) == 0 ? host_guest(host, &guest) : NULL;
+	const struct host_slot slot = { make ? standby_make : NULL, standby_done };
+	struct standby *s = host_check_process(host, NULL) == 0 ? host_slot(host, &slot) : NULL;
 	if (s)
 		pthread_mutex_lock(&s->lock);
 	return s;

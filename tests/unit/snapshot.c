@@ -427,7 +427,7 @@ START_TEST(forged_pages_are_refused_in_spite_of_their_checksum)
 END_TEST
 
 /* A compressed file with this content, under a manifest with the right checksum. */
-static void forge_squeezed(const struct play *p, const void *data, size_t len, uint64_t unpacked)
+static void forge_compressed(const struct play *p, const void *data, size_t len, uint64_t unpacked)
 {
 	AUTO_FREE char *path = file_of(p, BASE_ID, "memory.zst"),
 		       *manifest = file_of(p, BASE_ID, "manifest.json");
@@ -451,29 +451,29 @@ START_TEST(forged_compression_is_refused_in_spite_of_its_checksum)
 	AUTO_FREE char *path = file_of(&p, BASE_ID, "memory.zst");
 	AUTO_BUF struct buf good = BUF_INIT(1u << 20);
 	ck_assert_int_eq(fs_read_file(path, &good), 0);
-	forge_squeezed(&p, good.data, good.len, size);
+	forge_compressed(&p, good.data, good.len, size);
 	opens(&p, "base");
-	forge_squeezed(&p, good.data, good.len - 1, size); /* cut off */
+	forge_compressed(&p, good.data, good.len - 1, size); /* cut off */
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
-	forge_squeezed(&p, good.data, 1, size);
+	forge_compressed(&p, good.data, 1, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
-	forge_squeezed(&p, "not compressed at all", 21, size);
+	forge_compressed(&p, "not compressed at all", 21, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	good.data[good.len / 2] ^= 1; /* its own checksum */
-	forge_squeezed(&p, good.data, good.len, size);
+	forge_compressed(&p, good.data, good.len, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	good.data[good.len / 2] ^= 1;
 	AUTO_BUF struct buf twice = BUF_INIT(1u << 20); /* more than the memory */
 	ck_assert_int_eq(
 		buf_append(&twice, good.data, good.len) + buf_append(&twice, good.data, good.len),
 		0);
-	forge_squeezed(&p, twice.data, twice.len, size);
+	forge_compressed(&p, twice.data, twice.len, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	ck_assert_int_eq(buf_append_str(&good, "x"), 0);
-	forge_squeezed(&p, good.data, good.len, size);
+	forge_compressed(&p, good.data, good.len, size);
 	does_not_open(&p, "base", NOVA_ECORRUPT, "memory.zst");
 	/* a manifest that promises another size */
-	forge_squeezed(&p, good.data, good.len - 1, size * 2);
+	forge_compressed(&p, good.data, good.len - 1, size * 2);
 	does_not_open(&p, BASE_ID, NOVA_ECORRUPT, "manifest");
 	tear_down(&p);
 }

@@ -16,11 +16,11 @@ int snapshot_can_compress(nova_error_t **error)
 	return compress_load(error);
 }
 
-int squeeze_begin(struct squeeze *s, int fd, uint64_t size)
+int compressor_begin(struct compressor *s, int fd, uint64_t size)
 {
 	if (compress_load(NULL) < 0)
 		return -ELIBACC;
-	*s = (struct squeeze){
+	*s = (struct compressor){
 		.fd = fd, .context = ZSTD_createCCtx(), .room = ZSTD_CStreamOutSize()
 	};
 	s->out = malloc(s->room);
@@ -32,7 +32,7 @@ int squeeze_begin(struct squeeze *s, int fd, uint64_t size)
 	return 0;
 }
 
-static int feed(struct squeeze *s, const void *data, size_t len, ZSTD_EndDirective how)
+static int feed(struct compressor *s, const void *data, size_t len, ZSTD_EndDirective how)
 {
 	ZSTD_inBuffer in = { data, len, 0 };
 	size_t left;
@@ -48,27 +48,27 @@ static int feed(struct squeeze *s, const void *data, size_t len, ZSTD_EndDirecti
 	return 0;
 }
 
-int squeeze_add(struct squeeze *s, const void *data, size_t len)
+int compressor_add(struct compressor *s, const void *data, size_t len)
 {
 	return feed(s, data, len, ZSTD_e_continue);
 }
 
-int squeeze_end(struct squeeze *s)
+int compressor_end(struct compressor *s)
 {
 	return feed(s, NULL, 0, ZSTD_e_end);
 }
 
-void squeeze_done(struct squeeze *s)
+void compressor_done(struct compressor *s)
 {
 	if (s->context) /* else the module may not be there */
 		ZSTD_freeCCtx(s->context);
 	free(s->out);
-	*s = (struct squeeze){ .context = NULL };
+	*s = (struct compressor){ .context = NULL };
 }
 
 /* --- reading --- */
 
-struct stretch {
+struct decompressor {
 	ZSTD_DCtx *context;
 	uint8_t *in, *out;
 	size_t in_room, out_room; /* the second a multiple of PAGE_BYTES */
@@ -76,7 +76,7 @@ struct stretch {
 	uint64_t at;              /* where out goes to */
 };
 
-static void stretch_done(struct stretch *s)
+static void decompressor_done(struct decompressor *s)
 {
 	ZSTD_freeDCtx(s->context);
 	free(s->in);
@@ -84,7 +84,7 @@ static void stretch_done(struct stretch *s)
 }
 
 /* Whole pages are written where they are not empty, so that a hole comes back as a hole. */
-static int pour(struct stretch *s, int to, bool last)
+static int pour(struct decompressor *s, int to, bool last)
 {
 	size_t whole = s->filled / PAGE_BYTES * PAGE_BYTES;
 	int r = sys_pwrite_sparse(to, s->out, whole, s->at);
@@ -99,7 +99,7 @@ static int pour(struct stretch *s, int to, bool last)
 }
 
 /* -EBADMSG: not what was written. `*left` is 0 once the end has been seen. */
-static int decode(struct stretch *s, size_t got, int to, uint64_t size, size_t *left)
+static int decode(struct decompressor *s, size_t got, int to, uint64_t size, size_t *left)
 {
 	ZSTD_inBuffer in = { s->in, got, 0 };
 	if (!*left)
@@ -117,7 +117,7 @@ static int decode(struct stretch *s, size_t got, int to, uint64_t size, size_t *
 	return in.pos < in.size ? -EBADMSG : 0;
 }
 
-static int stretch_all(struct stretch *s, int from, int to, uint64_t size)
+static int decompress_all(struct decompressor *s, int from, int to, uint64_t size)
 {
 	size_t left = 1;
 	ssize_t got;
@@ -131,10 +131,10 @@ static int stretch_all(struct stretch *s, int from, int to, uint64_t size)
 	return r < 0 ? r : left || all != size ? -EBADMSG : 0;
 }
 
-int unsqueeze(int from, uint64_t size, int *ret_fd)
+int decompress(int from, uint64_t size, int *ret_fd)
 {
-	CLEANUP(stretch_done)
-	struct stretch s = {
+	CLEANUP(decompressor_done)
+	struct decompressor s = {
 		.context = ZSTD_createDCtx(), .in_room = ZSTD_DStreamInSize(), .out_room = 1u << 20
 	};
 	AUTO_FD int to = sys_memfd("nova-guest-memory");
@@ -142,7 +142,7 @@ int unsqueeze(int from, uint64_t size, int *ret_fd)
 	s.out = malloc(s.out_room);
 	int r = to < 0 ? to : !s.context || !s.in || !s.out ? -ENOMEM : sys_truncate(to, size);
 	if (r == 0)
-		r = stretch_all(&s, from, to, size);
+		r = decompress_all(&s, from, to, size);
 	if (r == 0)
 		*ret_fd = STEAL_FD(to);
 	return r;
