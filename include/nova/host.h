@@ -20,6 +20,7 @@
 
 #include <nova/base.h>
 #include <nova/config.h>
+#include <nova/engine.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,23 +63,6 @@ NOVA_API const char *nova_host_images(const nova_host_t *host);
 NOVA_API const char *nova_host_setting(const nova_host_t *host, const char *key);
 
 /* --- engines --- */
-
-/** What an engine can do here; bits of nova_engine_features(). Since 0.1. */
-enum nova_feature {
-	NOVA_FEATURE_ISOLATES = 1 << 0, /**< code runs behind a virtual machine */
-	/** with hardware virtualisation: a boundary against hostile code */
-	NOVA_FEATURE_HARDWARE = 1 << 1,
-	NOVA_FEATURE_PAUSE = 1 << 2,       /**< nova_vm_pause() and nova_vm_resume() */
-	NOVA_FEATURE_SNAPSHOT = 1 << 3,    /**< memory snapshots, copy-on-write restore */
-	NOVA_FEATURE_FORK = 1 << 4,        /**< forking a live VM */
-	NOVA_FEATURE_NETWORK = 1 << 5,     /**< network devices: nova_vm_opts.network */
-	NOVA_FEATURE_DISK_LIMITS = 1 << 6, /**< nova_vm_opts.disk_iops and .disk_bandwidth */
-	/** nova_vm_opts.net_rx_bandwidth and .net_tx_bandwidth */
-	NOVA_FEATURE_NET_LIMITS = 1 << 7,
-	NOVA_FEATURE_GUEST = 1 << 8, /**< boots a guest: kernel and root filesystem are needed */
-	/** clones of one booted guest get code disks of their own */
-	NOVA_FEATURE_LATE_CODE = 1 << 9,
-};
 
 /** What nova_engine_probe() found out about every engine. Immutable. */
 typedef struct nova_probe nova_probe_t;

@@ -11,6 +11,7 @@
 #include <nova/call.h>
 #include <nova/config.h>
 #include <nova/disk.h>
+#include <nova/engine.h>
 #include <nova/function.h>
 #include <nova/host.h>
 #include <nova/image.h>

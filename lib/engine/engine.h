@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include <nova/host.h>
+#include <nova/engine.h>
 
 #include "base/base.h"
 #include "config/config.h"

@@ -143,7 +143,7 @@ def features_of(engine):
 
 @test
 def the_table_of_engines_says_what_they_report():
-    header = (ROOT / "include/nova/host.h").read_text(encoding="utf-8")
+    header = (ROOT / "include/nova/engine.h").read_text(encoding="utf-8")
     features = re.findall(r"(NOVA_FEATURE_\w+) = ", header)
     page = (ROOT / "docs/engines.md").read_text(encoding="utf-8")
     engines = [cell.strip() for cell in re.search(r"^\| \|(.*)\|$", page, re.M)[1].split("|")]
@@ -151,7 +151,7 @@ def the_table_of_engines_says_what_they_report():
     expect(set(engines) ^ known, "engines only in one of docs/engines.md and lib/engine")
     rows = {name: [cell.strip() for cell in cells.split("|")]
             for name, cells in re.findall(r"^\| `(NOVA_FEATURE_\w+)`[^|]*\|(.*)\|$", page, re.M)}
-    expect(set(features) ^ set(rows), "features only in one of docs/engines.md and host.h")
+    expect(set(features) ^ set(rows), "features only in one of docs/engines.md and engine.h")
     wrong = []
     for column, engine in enumerate(engines):
         reported = features_of(engine)
