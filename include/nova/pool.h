@@ -131,7 +131,7 @@ NOVA_API int nova_pool_keep(
 	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error);
 
 /** Does what is due by time: ends VMs whose time is over, pauses those that have waited for a
- * while, starts those that nova_pool_keep() asks for and what the setting `pool.shells` does: VMM
+ * while, starts those that nova_pool_keep() asks for and what the setting `pool.standby` does: VMM
  * processes that wait for the next cold call of each function in use, and those of nova_vm_park().
  * May take as long as starting those.
  * @return milliseconds until there is something to do, or -1 if nothing is in sight. Since 0.1. */
@@ -160,14 +160,14 @@ enum nova_pool_counter {
 	NOVA_POOL_EXPIRED = 5,    /**< VMs ended because they were not needed any more, ever */
 	NOVA_POOL_DISCARDED = 6,  /**< VMs ended because they failed, ever */
 	NOVA_POOL_PAUSED = 7,     /**< VMs that wait now and are paused */
-	NOVA_POOL_PARKED = 8,     /**< shells that wait now, of all pools of the host context */
+	NOVA_POOL_STANDBY = 8,    /**< VMMs on standby now, of all pools of the host context */
 	NOVA_POOL_WAITING = 9,    /**< callers that wait now */
 	NOVA_POOL_MEMORY_MB = 10, /**< guest memory of the VMs that are alive now */
 	NOVA_POOL_RESUMED = 11,   /**< of HITS: the VM was paused */
 	NOVA_POOL_SHARED = 12,    /**< of HITS: the VM was in use by others */
 	NOVA_POOL_BOOTS = 13,     /**< VMs started by booting, ever */
 	NOVA_POOL_TEMPLATE_STARTS = 14, /**< VMs started from a template, ever */
-	NOVA_POOL_SHELL_STARTS = 15,    /**< of TEMPLATE_STARTS: in a shell that waited */
+	NOVA_POOL_STANDBY_STARTS = 15,  /**< of TEMPLATE_STARTS: in a VMM on standby */
 	NOVA_POOL_START_FAILURES = 16,  /**< starts that failed, ever */
 	NOVA_POOL_WAITS = 17,           /**< calls that had to wait for a VM or for room, ever */
 	NOVA_POOL_TIMEOUTS = 18,        /**< calls that waited in vain, ever */

@@ -132,9 +132,9 @@ NOVA_API int nova_merge_branch(const nova_merge_t *report, size_t index);
 NOVA_API void nova_merge_free(nova_merge_t *report); /**< NULL is accepted. Since 0.1. */
 
 /**
- * Keeps shells for the children of a VM: VMM processes that have come up and wait at the memory
+ * Keeps VMM processes on standby for the children of a VM: they have come up and wait at the memory
  * that the VM shares, bound to no child yet. A fork, the restore of a snapshot with the same memory
- * and the pool take one each when there is one, which saves them the start of a process. A shell
+ * and the pool take one each when there is one, which saves them the start of a process. Each
  * costs the memory of a VMM process and no processor. Those that were taken or died are replaced by
  * nova_pool_tick() of any pool of this context, or by calling this again. They are ended by that
  * too, once their time is over, and in any case with the context. A VM that was booted becomes a
@@ -142,7 +142,7 @@ NOVA_API void nova_merge_free(nova_merge_t *report); /**< NULL is accepted. Sinc
  * @param count   how many shall wait, 0 to 1000; 0: those that wait are ended
  * @param life_ms for how long; 0: a minute
  * @return 0; NOVA_EINVAL; NOVA_ENOTSUP if the engine cannot; NOVA_ELOST if the VM is dead;
- * NOVA_ELIMIT if not all could be started: the setting `pool.max_shells` limits those of the whole
+ * NOVA_ELIMIT if not all could be started: the setting `pool.max_standby` limits those of the whole
  * context; NOVA_EENGINE; NOVA_ENOMEM. Since 0.1.
  */
 NOVA_API int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait,

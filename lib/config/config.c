@@ -165,7 +165,7 @@ const char *const *nova_config_keys(void)
 	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
 		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout",
 		"pool.max_memory", "pool.max_queue", "pool.pause_after", "pool.thread",
-		"pool.templates", "pool.shells", "pool.max_shells", "snapshot.compress",
+		"pool.templates", "pool.standby", "pool.max_standby", "snapshot.compress",
 		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout",
 		"firecracker.binary", "firecracker.kernel", "firecracker.rootfs_dir",
 		"firecracker.rootfs", "firecracker.socket_dir", "firecracker.vsock_dir",

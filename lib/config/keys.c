@@ -46,10 +46,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"program calls nova_pool_tick()" },
 	{ "pool.templates", { "NOVA_POOL_TEMPLATES" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
 		"Whether functions start from a snapshot that is made at their first call" },
-	{ "pool.shells", { "NOVA_POOL_SHELLS" }, KEY_INTEGER, "0", 0, 1000, { 0 },
+	{ "pool.standby", { "NOVA_POOL_STANDBY" }, KEY_INTEGER, "0", 0, 1000, { 0 },
 		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of "
 		"each function in use" },
-	{ "pool.max_shells", { "NOVA_POOL_MAX_SHELLS" }, KEY_INTEGER, "64", 0, 100000, { 0 },
+	{ "pool.max_standby", { "NOVA_POOL_MAX_STANDBY" }, KEY_INTEGER, "64", 0, 100000, { 0 },
 		"VMM processes that wait for a clone to come, for all functions and VMs together" },
 	{ "snapshot.compress", { "NOVA_SNAPSHOT_COMPRESS" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
 		"Whether snapshots are compressed (zstd): smaller, but slower to take and to "

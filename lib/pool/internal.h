@@ -57,7 +57,7 @@ struct group {
 	uint32_t concurrency;  /* callers that may share a VM */
 	uint32_t memory_mb;    /* of each VM */
 	struct frozen *frozen; /* the template, once it is known */
-	uint64_t shells_until;
+	uint64_t standby_until;
 	uint64_t generation; /* nova_pool_forget() moves it on */
 	/* until then a caller waits for a VM to come back: see may_reuse() */
 	uint64_t reuse_until;
@@ -95,7 +95,7 @@ struct histogram {
 struct nova_pool {
 	nova_host_t *host;
 	uint64_t ttl_ms, queue_ms, pause_ms, max_memory_mb; /* 0: is not paused; no limit */
-	uint32_t max_vms, max_queue, shells;
+	uint32_t max_vms, max_queue, standby;
 	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
 	nova_interrupt_t *end;
 
@@ -230,10 +230,10 @@ int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
 	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error);
 /* The group's template, which is the caller's now; NULL: it has none. */
 struct frozen *group_lose_template(struct group *g);
-/* Without the lock: ends the shells that wait for clones of it. NULL is accepted. */
+/* Without the lock: ends the VMMs on standby for clones of it. NULL is accepted. */
 void template_drop(nova_pool_t *pool, struct frozen *frozen);
-/* Wants shells for the group's template for another while. */
-void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now);
+/* Wants VMMs on standby for the group's template for another while. */
+void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now);
 
 /* --- keep.c --- */
 

@@ -102,13 +102,13 @@ static void call_hook(nova_pool_t *pool)
 		fn(userdata);
 }
 
-#define SHELLS_PAUSE_MS 10 /* shells that cannot be started must not keep a thread busy */
+#define STANDBY_PAUSE_MS 10 /* VMMs that cannot be started must not keep a thread busy */
 
-static uint64_t maintain_shells(nova_pool_t *pool)
+static uint64_t maintain_standby(nova_pool_t *pool)
 {
 	int64_t ms = standby_tend(pool->host); /* nova_vm_park() may want some too */
 	return ms < 0 ? NEVER :
-			deadline_in_ms((uint64_t)(ms < SHELLS_PAUSE_MS ? SHELLS_PAUSE_MS : ms));
+			deadline_in_ms((uint64_t)(ms < STANDBY_PAUSE_MS ? STANDBY_PAUSE_MS : ms));
 }
 
 int64_t nova_pool_tick(nova_pool_t *pool)
@@ -123,9 +123,9 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	pool_reap(pool, &ending);
 	pool_keep_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
-	uint64_t shells = maintain_shells(pool);
+	uint64_t standby = maintain_standby(pool);
 	pthread_mutex_lock(&pool->lock);
-	uint64_t due = earlier(earlier(next_due(pool), shells), pool->armed);
+	uint64_t due = earlier(earlier(next_due(pool), standby), pool->armed);
 	pool->armed = due;
 	if (pool->timer >= 0)
 		sys_timer_set(pool->timer, due);

@@ -163,7 +163,7 @@ static struct group *group_for(nova_pool_t *pool, const struct acquisition *r)
 		return NULL;
 	g->memory_mb = r->memory_mb;
 	g->concurrency = r->want.concurrency && !fresh ? r->want.concurrency : 1;
-	group_want_shells(pool, g, r->begin);
+	group_want_standby(pool, g, r->begin);
 	return g;
 }
 
@@ -323,7 +323,7 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 		o->max_queue ? o->max_queue : (uint32_t)config_u64(config, "pool.max_queue");
 	pool->max_memory_mb =
 		o->max_memory_mb ? o->max_memory_mb : config_u64(config, "pool.max_memory");
-	pool->shells = (uint32_t)config_u64(config, "pool.shells");
+	pool->standby = (uint32_t)config_u64(config, "pool.standby");
 }
 
 static void init_lists(nova_pool_t *pool)

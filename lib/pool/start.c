@@ -3,7 +3,7 @@
 #include "pool/internal.h"
 #include "template/template.h"
 
-#define SHELL_TTL_MS 60000u /* shells outlive the last call of their function by a minute */
+#define STANDBY_TTL_MS 60000u /* they outlive the last call of their function by a minute */
 /* how many times what its start took a VM may serve its own group while others wait for room */
 #define TURN_STARTS 4u
 #define TURN_SHARE  8u /* but no longer than this part of the time that they wait at most */
@@ -30,19 +30,20 @@ static struct template_want template_of(const nova_pool_want *want)
 	return (struct template_want){ want->key, want->vm, want->init };
 }
 
-void group_want_shells(nova_pool_t *pool, struct group *g, uint64_t now)
+void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)
 {
-	if (!pool->shells || !g->frozen || g->shells_until > now + SHELL_TTL_MS / 2 * 1000000ull)
+	if (!pool->standby || !g->frozen ||
+		g->standby_until > now + STANDBY_TTL_MS / 2 * 1000000ull)
 		return;
-	if (standby_keep(pool->host, g->frozen, pool->shells, SHELL_TTL_MS) < 0)
+	if (standby_keep(pool->host, g->frozen, pool->standby, STANDBY_TTL_MS) < 0)
 		return;
-	g->shells_until = now + SHELL_TTL_MS * 1000000ull;
+	g->standby_until = now + STANDBY_TTL_MS * 1000000ull;
 	pool_due(pool, 0);
 }
 
 struct frozen *group_lose_template(struct group *g)
 {
-	g->shells_until = 0;
+	g->standby_until = 0;
 	return STEAL(g->frozen);
 }
 
@@ -74,7 +75,7 @@ static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_wa
 	pthread_mutex_lock(&pool->lock);
 	if (!g->frozen && g->generation == generation)
 		g->frozen = frozen_ref(found);
-	group_want_shells(pool, g, begin);
+	group_want_standby(pool, g, begin);
 	pthread_mutex_unlock(&pool->lock);
 	*ret = found;
 	*ret_us = made ? us_since(begin) : 0;
@@ -185,7 +186,7 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	g->proven = true;
 	count(pool, how);
 	if (vm_from_standby(s->vm))
-		count(pool, NOVA_POOL_SHELL_STARTS);
+		count(pool, NOVA_POOL_STANDBY_STARTS);
 }
 
 static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want,

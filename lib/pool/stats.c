@@ -11,12 +11,12 @@ int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 	int code = host_check_process(pool->host, NULL);
 	if (code < 0)
 		return code;
-	uint64_t parked = standby_count(pool->host), values[POOL_COUNTERS];
+	uint64_t standby = standby_count(pool->host), values[POOL_COUNTERS];
 	pthread_mutex_lock(&pool->lock);
 	memcpy(values, pool->counters, sizeof(values));
 	values[NOVA_POOL_MEMORY_MB] = pool->memory_mb;
 	pthread_mutex_unlock(&pool->lock);
-	values[NOVA_POOL_PARKED] = parked;
+	values[NOVA_POOL_STANDBY] = standby;
 	memcpy(ret_values, values, sizeof(*values) * (room < POOL_COUNTERS ? room : POOL_COUNTERS));
 	return POOL_COUNTERS;
 }

@@ -40,7 +40,7 @@ int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_
 		return NOVA_EINVAL;
 	if (count > FORK_MOST)
 		return nova_fail(error, NOVA_EINVAL,
-			"nova_vm_park: 0 to %u shells can wait for one microVM", FORK_MOST);
+			"nova_vm_park: 0 to %u VMMs can be on standby for one microVM", FORK_MOST);
 	AUTO_FROZEN struct frozen *origin = NULL;
 	struct stop stop;
 	int code = host_check_process(vm->host, error);

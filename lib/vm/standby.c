@@ -177,7 +177,7 @@ static int start_one(
 static int start_missing(
 	nova_host_t *host, struct standby *s, struct stock *stock, nova_error_t **error)
 {
-	size_t limit = config_u64(host_config(host), "pool.max_shells");
+	size_t limit = config_u64(host_config(host), "pool.max_standby");
 	int code = 0;
 	while (code == 0 && stock->count + stock->starting < stock->wanted && s->total < limit)
 		code = start_one(host, s, stock, error);
@@ -291,8 +291,8 @@ int standby_fill(nova_host_t *host, const struct frozen *frozen, nova_error_t **
 	if (code < 0 || !full)
 		return code;
 	return nova_fail(error, NOVA_ELIMIT,
-		"no more than %llu VMMs may be on standby at once (setting pool.max_shells)",
-		(unsigned long long)config_u64(host_config(host), "pool.max_shells"));
+		"no more than %llu VMMs may be on standby at once (setting pool.max_standby)",
+		(unsigned long long)config_u64(host_config(host), "pool.max_standby"));
 }
 
 int64_t standby_tend(nova_host_t *host)

@@ -111,7 +111,7 @@ int guest_renew(struct guest *g, nova_error_t **error)
 static int configure(struct guest *g, const char *shells, nova_error_t **error)
 {
 	const char *const settings[][2] = { { "home", g->dir }, { "engine", bench_engine() },
-		{ "pool.shells", shells }, { "pool.max_vms", "100000" },
+		{ "pool.standby", shells }, { "pool.max_vms", "100000" },
 		{ "pool.pause_after", "100ms" } };
 	int r = nova_config_new(&g->config, error);
 	if (r == 0)

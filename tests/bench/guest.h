@@ -22,7 +22,7 @@ struct guest {
 };
 
 /* Opens it, makes the template and says what is measured. On failure it tells why and returns 1.
- * `shells`: the setting pool.shells. */
+ * `shells`: the setting pool.standby. */
 int guest_open(const struct bench_run *run, const char *shells, struct guest *ret_guest);
 void guest_close(struct guest *guest);
 #define AUTO_GUEST CLEANUP(guest_close)

@@ -837,9 +837,9 @@ START_TEST(a_process_killed_while_it_writes_leaves_whole_snapshots_only)
 }
 END_TEST
 
-/* --- shells --- */
+/* --- standby --- */
 
-START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
+START_TEST(forks_and_restores_take_vmms_on_standby_and_a_useless_one_costs_nothing)
 {
 	struct setting s = set_up();
 	nova_vm_t *vm = start_plain(&s), *children[3];
@@ -848,7 +848,7 @@ START_TEST(forks_and_restores_take_shells_and_a_useless_one_costs_nothing)
 	ck_ok(nova_vm_park(vm, 2, 0, NULL, &error));
 	int64_t pid = nova_vm_pid(vm);
 	ck_assert_uint_eq(standby_count(s.host), 2);
-	ck_ok(nova_vm_fork(vm, 3, NULL, children, &error)); /* one more than there are shells */
+	ck_ok(nova_vm_fork(vm, 3, NULL, children, &error)); /* one more than wait */
 	ck_assert_int_eq(nova_vm_pid(vm), pid);
 	ck_assert_uint_eq(standby_count(s.host), 0);
 	for (size_t i = 0; i < 3; i++)
@@ -1162,8 +1162,8 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, snapshots_know_the_branch_that_they_grow_on);
 	tc = new_case(suite, "compressed");
 	tcase_add_test(tc, a_compressed_snapshot_is_smaller_and_goes_on_as_any);
-	tc = new_case(suite, "shells");
-	tcase_add_test(tc, forks_and_restores_take_shells_and_a_useless_one_costs_nothing);
+	tc = new_case(suite, "standby");
+	tcase_add_test(tc, forks_and_restores_take_vmms_on_standby_and_a_useless_one_costs_nothing);
 	tcase_add_test(tc, a_shell_that_dies_in_the_hands_of_a_fork_is_replaced);
 	return suite;
 }

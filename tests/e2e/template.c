@@ -669,7 +669,7 @@ static void await_shells(const struct platform *p, pid_t keeper, pid_t shells[MO
 
 START_TEST(shells_are_kept_used_and_replaced)
 {
-	struct platform p = platform_open("pool.shells", "2", "pool.idle_ttl", "1ms", NULL);
+	struct platform p = platform_open("pool.standby", "2", "pool.idle_ttl", "1ms", NULL);
 	pid_t keeper, shells[MOST], now[MOST];
 	platform_add(p.nova, "f", "python", SOURCE);
 	call_and_tick(&p, &keeper);
@@ -707,7 +707,7 @@ END_TEST
 
 START_TEST(shells_end_with_a_process_that_is_killed)
 {
-	struct platform p = platform_open("pool.shells", "2", "pool.idle_ttl", "1ms", NULL);
+	struct platform p = platform_open("pool.standby", "2", "pool.idle_ttl", "1ms", NULL);
 	int tell[2];
 	pid_t keeper = 0, shells[MOST];
 	platform_add(p.nova, "f", "python", SOURCE);

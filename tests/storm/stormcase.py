@@ -27,7 +27,7 @@ class StormCase(DaemonCase):
         network = "nat" if storm.own_network() and engine != "fake" else "none"
         self.register("keeps", KEEPS[engine], "shell", "--network", network)
         if engine != "fake":
-            self.environment["NOVA_POOL_SHELLS"] = "0"
+            self.environment["NOVA_POOL_STANDBY"] = "0"
             self.novactl("template", "build", "keeps")
         storm.await_all_children()
         self.traces = storm.Traces(self.home)

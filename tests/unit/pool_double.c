@@ -68,7 +68,7 @@ void __wrap_nova_vm_kill(nova_vm_t *vm)
 		kill_double(vm);
 }
 
-/* Shells take their time to end. Meanwhile others need the pool. */
+/* VMMs on standby take their time to end. Meanwhile others need the pool. */
 void __wrap_standby_drop(nova_host_t *host, const struct frozen *frozen);
 void __wrap_standby_drop(nova_host_t *host, const struct frozen *frozen)
 {

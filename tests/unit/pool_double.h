@@ -20,7 +20,7 @@ struct doubles {
 	int gate; /* 1: starts wait until it is 0 again */
 	int failing;
 	int deep_sleep;        /* VMs die of being woken, that many times */
-	nova_pool_t *dropping; /* whose shells are dropped */
+	nova_pool_t *dropping; /* whose standby is dropped */
 	int dropped;
 };
 extern struct doubles doubles;

@@ -128,7 +128,7 @@ static void give_template(struct setting *s, const char *key)
 	pthread_mutex_unlock(&s->pool->lock);
 }
 
-START_TEST(others_can_use_the_pool_while_shells_of_a_forgotten_kind_end)
+START_TEST(others_can_use_the_pool_while_vmms_of_a_forgotten_kind_end)
 {
 	nova_pool_opts o = limits(2, 0);
 	struct setting s = set_up(&o);
@@ -405,7 +405,7 @@ TCase *idle_cases(void)
 	tcase_add_test(tc, a_vm_that_comes_back_dead_or_is_discarded_is_ended);
 	tcase_add_test(tc, a_vm_is_ended_when_its_time_is_over);
 	tcase_add_test(tc, a_forgotten_kind_is_ended_now_or_when_it_comes_back);
-	tcase_add_test(tc, others_can_use_the_pool_while_shells_of_a_forgotten_kind_end);
+	tcase_add_test(tc, others_can_use_the_pool_while_vmms_of_a_forgotten_kind_end);
 	tcase_add_test(tc, kept_vms_are_started_replaced_and_not_ended_by_age_or_for_others);
 	tcase_add_test(tc, a_kept_vm_that_died_while_it_waited_is_replaced_by_a_tick);
 	tcase_add_test(tc, more_than_the_pool_may_hold_cannot_be_kept);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The collection of parked shells, with an engine whose VMMs are `sleep` processes that can be told
- * to fail. */
+/* The collection of VMMs on standby, with an engine whose VMMs are `sleep` processes that can be
+ * told to fail. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -42,14 +42,14 @@ struct setting {
 	nova_host_t *host;
 };
 
-static struct setting set_up(const char *max_shells)
+static struct setting set_up(const char *max_standby)
 {
 	struct setting s = { .dir = test_dir() };
 	nova_config_t *config;
 	ck_ok(nova_config_new(&config, &error));
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
-	if (max_shells)
-		ck_ok(nova_config_set(config, "pool.max_shells", max_shells, &error));
+	if (max_standby)
+		ck_ok(nova_config_set(config, "pool.max_standby", max_standby, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	started = fail_after = 0;
@@ -85,7 +85,7 @@ static void end(struct machine *m)
 }
 
 /* Behind the back of the collection. */
-static void kill_shell(int number)
+static void kill_vmm(int number)
 {
 	AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, pids[number], 0);
 	struct pollfd p = { pidfd, POLLIN, 0 };
@@ -127,7 +127,7 @@ START_TEST(a_wish_starts_nothing_and_tending_fulfils_it)
 }
 END_TEST
 
-START_TEST(a_shell_fits_one_base_in_one_shape)
+START_TEST(a_vmm_fits_one_base_in_one_shape)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", "c"), *other_base = make_frozen(NULL, "r", "c"),
@@ -157,14 +157,14 @@ START_TEST(a_shell_fits_one_base_in_one_shape)
 }
 END_TEST
 
-START_TEST(a_shell_that_died_is_not_handed_out_and_is_replaced)
+START_TEST(a_vmm_that_died_is_not_handed_out_and_is_replaced)
 {
 	struct setting s = set_up(NULL);
 	struct frozen *f = make_frozen(NULL, "r", NULL);
 	ck_assert_int_eq(standby_keep(s.host, f, 3, 60000), 0);
 	standby_tend(s.host);
-	kill_shell(0);
-	kill_shell(2);
+	kill_vmm(0);
+	kill_vmm(2);
 	struct machine *m = standby_take(s.host, f);
 	ck_assert_int_eq(m->process.pid, pids[1]);
 	end(m);
@@ -174,7 +174,7 @@ START_TEST(a_shell_that_died_is_not_handed_out_and_is_replaced)
 
 	/* Dead ones that nobody asked for are found by tending; what dies at once is not started
 	 * anew all the time. */
-	kill_shell(4);
+	kill_vmm(4);
 	int64_t ms = standby_tend(s.host);
 	ck_assert(ms >= 0 && ms <= 1000);
 	ck_assert_uint_eq(standby_count(s.host), 2);
@@ -217,7 +217,7 @@ START_TEST(all_together_are_limited)
 	ck_assert_int_eq(standby_keep(s.host, a, 2, 60000), 0);
 	ck_ok(standby_fill(s.host, a, &error));
 	ck_assert_int_eq(standby_keep(s.host, b, 2, 60000), 0);
-	ck_fails_with(NOVA_ELIMIT, "pool.max_shells", standby_fill(s.host, b, &error));
+	ck_fails_with(NOVA_ELIMIT, "pool.max_standby", standby_fill(s.host, b, &error));
 	ck_assert_uint_eq(standby_count(s.host), 3);
 	standby_drop(s.host, a);
 	ck_assert_uint_eq(standby_count(s.host), 1);
@@ -365,13 +365,13 @@ END_TEST
 
 static Suite *standby_suite(void)
 {
-	Suite *suite = suite_create("shells");
-	TCase *tc = tcase_create("shells");
+	Suite *suite = suite_create("standby");
+	TCase *tc = tcase_create("standby");
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, a_wish_starts_nothing_and_tending_fulfils_it);
-	tcase_add_test(tc, a_shell_fits_one_base_in_one_shape);
-	tcase_add_test(tc, a_shell_that_died_is_not_handed_out_and_is_replaced);
+	tcase_add_test(tc, a_vmm_fits_one_base_in_one_shape);
+	tcase_add_test(tc, a_vmm_that_died_is_not_handed_out_and_is_replaced);
 	tcase_add_test(tc, what_cannot_be_started_is_told_and_tried_again_later);
 	tcase_add_test(tc, all_together_are_limited);
 	tcase_add_test(tc, standby_end_when_their_time_is_over);
