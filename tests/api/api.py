@@ -135,9 +135,9 @@ def no_public_call_has_too_many_parameters():
 
 def features_of(engine):
     """{feature: "yes" or "with KVM"} of what the engine's probe reports."""
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "lib/engine" / engine).glob("*.c"))
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "lib/engine" / engine).glob("*.[ch]"))
     with_kvm = re.findall(r"kvm \? (NOVA_FEATURE_\w+)", text)
-    names = re.findall(r"NOVA_FEATURE_\w+", re.search(r"\.features = ([^,]*),", text)[1]) + with_kvm
+    names = re.findall(r"NOVA_FEATURE_\w+", re.search(r"#define \w+_FEATURES((?:.*\\\n)*.*)", text)[1]) + with_kvm
     return {name: "with KVM" if name in with_kvm else "yes" for name in names}
 
 

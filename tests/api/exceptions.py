@@ -36,10 +36,6 @@ CIRCLES = {
     "lib/config": [
         "config.c yaml.c",
     ],
-    "lib/engine": [
-        "engine.c firecracker/firecracker.c firecracker/probe.c firecracker/snapshot.c qemu/accel.c "
-        "qemu/command.c qemu/probe.c qemu/qemu.c qemu/snapshot.c",
-    ],
     "lib/image": [
         "check.c find.c memory.c",
     ],

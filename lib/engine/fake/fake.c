@@ -11,6 +11,8 @@
 
 #include "engine/engine.h"
 
+#define FAKE_FEATURES NOVA_FEATURE_PAUSE
+
 struct fake_machine {
 	struct machine machine;
 	char *directory; /* code/ and work/ of this machine */
@@ -32,7 +34,7 @@ static int fake_probe(
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
-	report->features = fake_engine.features;
+	report->features = FAKE_FEATURES;
 	int code = find_agent(env, &report->binary, &why);
 	if (code_is_refusal(code)) {
 		if (error)
@@ -126,7 +128,7 @@ static void fake_release(struct machine *m)
 const struct engine_ops fake_engine = {
 	.name = "fake",
 	.machine_size = sizeof(struct fake_machine),
-	.features = NOVA_FEATURE_PAUSE,
+	.features = FAKE_FEATURES,
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = fake_probe,
 	.start = fake_start,

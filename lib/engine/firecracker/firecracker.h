@@ -6,6 +6,11 @@
 #include "engine/engine.h"
 #include "json/json.h"
 
+#define FC_FEATURES                                                                                \
+	(NOVA_FEATURE_ISOLATES | NOVA_FEATURE_HARDWARE | NOVA_FEATURE_PAUSE |                      \
+		NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK | NOVA_FEATURE_NETWORK |                 \
+		NOVA_FEATURE_DISK_LIMITS | NOVA_FEATURE_NET_LIMITS | NOVA_FEATURE_GUEST)
+
 #define FC_AGENT_PORT   9999u
 #define FC_GUEST_CID    3u
 #define FC_CALL_TIMEOUT 10000u /* ms; upstream itself asserts 700 for these calls */
@@ -184,6 +189,8 @@ static inline struct fc_machine *fc_of(struct machine *m)
 {
 	return (struct fc_machine *)m; /* its first member */
 }
+/* --- machine.c --- */
+
 /* Waits until the VMM answers. */
 int fc_await(struct machine *m, nova_error_t **error);
 /* Adds the VMM's last words to the error. */
@@ -191,6 +198,9 @@ int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error);
 /* The stream to the agent is to be renewed: our end of it stays open until the agent has answered
  * on the next one. */
 void fc_put_aside(struct fc_machine *f);
+/* `renewed`: the guest may end the stream yet. */
+int fc_connect_agent(struct fc_machine *f, bool renewed, uint64_t deadline, const struct stop *stop,
+	nova_error_t **error);
 /* Once a machine goes on after a snapshot. */
 int fc_reconnect_agent(struct fc_machine *f, nova_error_t **error);
 int fc_set_running(struct fc_machine *f, bool running, nova_error_t **error);

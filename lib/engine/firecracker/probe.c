@@ -121,7 +121,7 @@ static int describe(const struct engine_env *env, struct engine_report *report, 
 {
 	AUTO_FREE char *jail =
 		jailer ? str_format("in the jail of '%s'", jailer) : strdup("without a jail");
-	report->features = firecracker_engine.features;
+	report->features = FC_FEATURES;
 	report->usable = env->kvm.state == KVM_FIT;
 	report->accelerator = report->usable ? "kvm" : "none";
 	if (!jail)

@@ -75,6 +75,13 @@ bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words)
 
 /* --- trials --- */
 
+/* As much of the engine as a machine needs that runs nothing. */
+static const struct engine_ops trial = {
+	.name = "qemu",
+	.machine_size = sizeof(struct qemu_machine),
+	.release = qemu_release,
+};
+
 static int try_cpu(const struct engine_env *env, const char *cpu, nova_error_t **error)
 {
 	struct machine_spec spec = {
@@ -83,7 +90,7 @@ static int try_cpu(const struct engine_env *env, const char *cpu, nova_error_t *
 	};
 	AUTO_FD int memory = sys_memfd("nova-trial");
 	int r = memory < 0 ? memory : sys_truncate(memory, (uint64_t)TRIAL_MB << 20);
-	struct machine *m = r < 0 ? NULL : machine_new(&qemu_engine);
+	struct machine *m = r < 0 ? NULL : machine_new(&trial);
 	if (r < 0)
 		return nova_fail_os(error, r, "memory for a trial of QEMU");
 	if (!m)
@@ -93,7 +100,7 @@ static int try_cpu(const struct engine_env *env, const char *cpu, nova_error_t *
 	int code = qemu_start_as(m, env, &spec, cpu, error);
 	if (code == 0)
 		code = qemu_await(m, error);
-	machine_free(&qemu_engine, m);
+	machine_free(&trial, m);
 	return code;
 }
 

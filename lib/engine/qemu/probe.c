@@ -1,33 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Is there a QEMU that can be used here, and with what? */
-#include <errno.h>
-#include <unistd.h>
-
 #include "engine/qemu/qemu.h"
 
-#define PROGRAM     "qemu-system-x86_64"
 #define LEAST_MAJOR 7
 #define LEAST_MINOR 2
-
-int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error)
-{
-	const char *configured = config_str(env->config, "qemu.binary");
-	if (*configured) {
-		if (access(configured, X_OK) < 0)
-			return nova_fail(error, NOVA_ENOTFOUND,
-				"the setting qemu.binary names '%s', which cannot be executed",
-				configured);
-		int r = path_absolute(configured, ret_path);
-		return r < 0 ? nova_fail_os(error, r, "the setting qemu.binary, '%s'", configured) :
-			       0;
-	}
-	int r = path_search(PROGRAM, config_environment(env->config), ret_path);
-	if (r == -ENOENT)
-		return nova_fail(error, NOVA_ENOTFOUND,
-			"QEMU is not installed (no " PROGRAM
-			" in PATH): apt-get install qemu-system-x86");
-	return r < 0 ? nova_fail_os(error, r, "looking for " PROGRAM " in PATH") : 0;
-}
 
 /* The first line of `qemu --version`, with a few seconds to answer. */
 static int ask_version(
@@ -98,7 +74,7 @@ static int fill_usable(
 	}
 	report->usable = code == 0;
 	report->accelerator = code < 0 ? "none" : kvm ? "kvm" : "tcg";
-	report->features = qemu_engine.features | (kvm ? NOVA_FEATURE_HARDWARE : 0);
+	report->features = QEMU_FEATURES | (kvm ? NOVA_FEATURE_HARDWARE : 0);
 	report->reason =
 		code < 0 ? strdup(nova_error_message(why)) : describe(report, kvm, env->qemu_kvm);
 	if (code == 0 && !kvm)

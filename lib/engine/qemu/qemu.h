@@ -6,6 +6,11 @@
 #include "engine/engine.h"
 #include "json/json.h"
 
+#define QEMU_FEATURES                                                                              \
+	(NOVA_FEATURE_ISOLATES | NOVA_FEATURE_PAUSE | NOVA_FEATURE_SNAPSHOT | NOVA_FEATURE_FORK |  \
+		NOVA_FEATURE_NETWORK | NOVA_FEATURE_DISK_LIMITS | NOVA_FEATURE_NET_LIMITS |        \
+		NOVA_FEATURE_GUEST | NOVA_FEATURE_LATE_CODE)
+
 /* --- QMP (qmp.c): QEMU's monitor, JSON lines over a socket pair --- */
 
 struct qmp {
@@ -81,7 +86,7 @@ void arguments_done(struct arguments *a);
 void qemu_command(struct arguments *a, const char *binary, const char *cpu, uint64_t tsc_khz,
 	const struct machine_spec *spec, const struct net_link *link);
 
-/* --- qemu.c --- */
+/* --- start.c --- */
 
 /* As start(), with a processor of qemu_cpu(). */
 int qemu_start_as(struct machine *m, const struct engine_env *env, const struct machine_spec *spec,
@@ -91,6 +96,15 @@ int qemu_await(struct machine *m, nova_error_t **error);
  * its device: *ret_closed, which spawn->no_kvm borrows, says what is to be done if he cannot. */
 int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char **ret_closed,
 	nova_error_t **error);
+
+void qemu_release(struct machine *m);
+
+/* --- pause.c --- */
+
+int qemu_pause(struct machine *m, nova_error_t **error);
+int qemu_resume(struct machine *m, nova_error_t **error);
+int qemu_pause_soon(struct machine *m, nova_error_t **error);
+int qemu_resume_soon(struct machine *m, nova_error_t **error);
 
 /* --- accel.c --- */
 
@@ -117,10 +131,13 @@ int qemu_load(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
 
-/* --- probe.c --- */
+/* --- binary.c --- */
 
 /* Path of the program; NOVA_ENOTFOUND with the way out. */
 int qemu_binary(const struct engine_env *env, char **ret_path, nova_error_t **error);
+
+/* --- probe.c --- */
+
 int qemu_probe(const struct engine_env *env, struct engine_report *report, nova_error_t **error);
 
 #endif

@@ -67,7 +67,7 @@ int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 		return nova_fail_os(error, fd, "file for a machine's state");
 	int code = offer_file(&q->qmp, fd, &set, error);
 	if (code == 0)
-		code = qemu_engine.pause(m, error);
+		code = qemu_pause(m, error);
 	if (code < 0)
 		return code;
 	AUTO_FREE char *name = str_format("/dev/fdset/%d", set);
@@ -87,7 +87,7 @@ static int load(struct machine *m, int state_fd, bool run, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
 	uint64_t deadline = deadline_in_ms(MONITOR_TIMEOUT);
-	int code = qemu_engine.await(m, error);
+	int code = qemu_await(m, error);
 	if (code < 0)
 		return code;
 	/* A description of its own: several machines may read one state at once, each from the

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/qemu/qemu.h"
+
+static int set_running(struct machine *m, bool running, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	if (q->paused == !running)
+		return 0;
+	int code = qmp_do(&q->qmp, running ? "cont" : "stop", NULL, deadline_in_ms(MONITOR_TIMEOUT),
+		NULL, error);
+	if (code == 0)
+		q->paused = !running;
+	return code;
+}
+
+int qemu_pause(struct machine *m, nova_error_t **error)
+{
+	return set_running(m, false, error);
+}
+
+int qemu_resume(struct machine *m, nova_error_t **error)
+{
+	return set_running(m, true, error);
+}
+
+static int set_running_soon(struct machine *m, bool running, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	int code = q->paused == running ? qmp_post(&q->qmp, running ? "cont" : "stop", error) : 0;
+	if (code == 0)
+		q->paused = !running;
+	return code;
+}
+
+int qemu_pause_soon(struct machine *m, nova_error_t **error)
+{
+	return set_running_soon(m, false, error);
+}
+
+int qemu_resume_soon(struct machine *m, nova_error_t **error)
+{
+	return set_running_soon(m, true, error);
+}
