@@ -2,7 +2,8 @@
 /* The processor as guests of KVM see it. */
 #include <fcntl.h>
 
-#include "engine/engine.h"
+#include "engine/cpu.h"
+#include "engine/kvm.h"
 #include "hash/hash.h"
 
 /* bytes that hold the first processor; of hundreds the rest would cost */

@@ -16,59 +16,14 @@
 
 #include "base/base.h"
 #include "config/config.h"
+#include "engine/kvm.h"
 #include "keeper/keeper.h"
+#include "memory/memory.h"
 #include "net/net.h"
 #include "property/property.h"
 
 /* Bytes of console and VMM output that are kept, in memory and in a file. */
 #define CONSOLE_KEPT (64u << 10)
-
-/* How fast guests really run under /dev/kvm (kvm.c). */
-enum kvm_state {
-	KVM_ABSENT = 0, /* no device, or not a usable one */
-	KVM_DENIED,     /* no rights to open it */
-	KVM_UNFIT,      /* works, but interprets guests: slower than emulation */
-	KVM_FIT,
-};
-struct kvm_fitness {
-	enum kvm_state state;
-	uint64_t instructions_per_s; /* measured; 0 if it could not be */
-	int os_error;                /* why it could not be opened; 0: it could */
-	/* kvm_pvm: runs only kernels that are made for it, and is never fit for others */
-	bool pvm;
-};
-/* The measurement takes 20 ms, which a short-lived host program need not spend each time: it is
- * kept in the file `memory` (NULL: nowhere) until the next boot. Rights are looked at each time. */
-void kvm_measure(const char *memory, struct kvm_fitness *ret);
-
-/* Whether what is behind /dev/kvm is kvm_pvm; below `root` ("" for this host) (kvm_host.c). */
-bool kvm_is_pvm(const char *root);
-/* The sentence for one who may not open the device, with the way out: this process, or a VMM that
- * is given a user without rights. Caller frees; NULL: no memory. */
-struct stat;
-char *kvm_closed(const struct stat *device, bool is_vmm);
-/* The one for this process, if it may not. */
-char *kvm_is_closed(const struct kvm_fitness *kvm);
-
-/* A user of `count` from `first` on that no VMM of this machine has; it is ours until *ret_lock is
- * closed, by us or by our death. NOVA_EBUSY: none is left. For root (user.c). */
-int vmm_user_take(
-	uint32_t first, uint32_t count, uint32_t *ret_uid, int *ret_lock, nova_error_t **error);
-#define FIRST_VMM_UID 0x70000000u /* far above what any system hands out */
-#define VMM_UIDS      0x01000000u
-
-/* The processor's time stamp counter, measured between two moments at least some ms apart (tsc.c).
- */
-struct tsc_sample {
-	uint64_t ticks, ns;
-};
-struct tsc_sample tsc_take(void);
-uint64_t tsc_khz_since(const struct tsc_sample *begin);
-
-/* Text that differs between processors of another model or with other features, where a guest of
- * KVM that is restored would meet an instruction that is not there. Below `root` ("" for this
- * host); caller frees (cpu.c). */
-int cpu_identity(const char *root, char **ret, nova_error_t **error);
 
 /* Whether QEMU comes up with KVM: found out when it is first asked (qemu/accel.c). */
 #define QEMU_CPU 256
@@ -138,8 +93,6 @@ struct machine {
 	int log;            /* file that gets what the VMM prints, too, -1: none */
 	uint64_t log_bytes; /* in it */
 };
-
-struct pages;
 
 struct engine_ops {
 	const char *name;
@@ -231,48 +184,12 @@ void machine_drain(struct machine *m);
 /* The last lines of the console in one line of at most `max` bytes, for an error message; caller
  * frees. */
 char *machine_last_words(struct machine *m, size_t max);
-
-/* --- memory of a clone: what it has written since it was loaded (pages.c) --- */
-
-/* Pages of guest memory that differ from the base: runs of neighbours, and their content one after
- * the other in `fd`. */
-struct page_run {
-	uint32_t first, count; /* in pages of PAGE_BYTES */
-};
-struct pages {
-	struct page_run *runs;
-	size_t run_count, page_count;
-	int fd;          /* -1: no pages */
-	uint64_t offset; /* of the first content in fd, a multiple of PAGE_BYTES */
-	/* atomic; file made by pages_whole(), which ends with the pages. NULL: none yet */
-	char *whole;
-};
-#define PAGE_BYTES 4096u
-#define PAGES_NONE                                                                                 \
-	{                                                                                          \
-		NULL, 0, 0, -1, 0, NULL                                                            \
-	}
-void pages_done(struct pages *pages);
-/* Appends a page to the runs; numbers must rise. `cap` begins with 0. NOVA_ENOMEM. */
-int pages_add(struct pages *pages, size_t *cap, uint32_t page);
-/* Copies them out of a machine whose processors stand still. */
-int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
+/* The pages that a clone has written, while its processors stand still. */
+int machine_read_pages(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
 	nova_error_t **error);
 /* Puts them into a machine that waits at the same base. */
-int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
+int machine_write_pages(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
 	nova_error_t **error);
-
-/* --- pages as files (diff.c) --- */
-
-/* Lays a sparse file of all memory, whose holes say "unchanged", over the pages. */
-int pages_update(struct pages *pages, int diff_fd, uint64_t size, nova_error_t **error);
-int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **error);
-/* Writes them to their places in a file; 0 or -errno. */
-int pages_lay_over(const struct pages *pages, int to);
-/* A file in `directory` with the base and the pages over it: made once, and removed by
- * pages_done(). Any thread. Caller frees the path. */
-int pages_whole(const struct pages *pages, const char *directory, int base_fd, uint64_t size,
-	char **ret_path, nova_error_t **error);
 
 extern const struct engine_ops firecracker_engine;
 extern const struct engine_ops qemu_engine;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <linux/kvm.h>
 
-#include "engine/engine.h"
+#include "engine/kvm.h"
 
 /* two instructions each: at most some ms even where it is a thousand times too slow */
 #define ROUND_LOOPS  2000u

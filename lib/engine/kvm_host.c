@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/kvm.h"
 
 static bool has_module(const char *root, const char *name)
 {

@@ -121,3 +121,23 @@ char *machine_last_words(struct machine *m, size_t max)
 	return len ? str_format("%.*s", (int)(len - from), (const char *)m->console.data + from) :
 		     strdup("nothing was printed");
 }
+
+int machine_read_pages(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
+	nova_error_t **error)
+{
+	uint64_t address, size;
+	if (ops->take_pages)
+		return ops->take_pages(m, ret_pages, error);
+	int code = ops->memory(m, &address, &size, error);
+	return code < 0 ? code : pages_read(m->process.pid, address, size, ret_pages, error);
+}
+
+int machine_write_pages(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
+	nova_error_t **error)
+{
+	uint64_t address, size;
+	if (ops->give_pages)
+		return ops->give_pages(m, pages, error);
+	int code = ops->memory(m, &address, &size, error);
+	return code < 0 ? code : pages_write(m->process.pid, address, pages, error);
+}

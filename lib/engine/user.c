@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "engine/engine.h"
+#include "engine/user.h"
 
 /* The first that can be written; all that run here see the same. */
 static const char *const files[] = { "/run/nova-users.lock", "/dev/shm/nova-users.lock" };

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "engine/tsc.h"
 #include "host/host.h"
 #include "image/image.h"
 

@@ -62,7 +62,7 @@ static int freeze_clone(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t 
 {
 	int code = vm->ops->save(vm->machine, &f->state_fd, error);
 	if (code == 0)
-		code = pages_read(vm->ops, vm->machine, &f->pages, error);
+		code = machine_read_pages(vm->ops, vm->machine, &f->pages, error);
 	if (!vm->ended && !end) { /* it goes on also when the freeze has failed */
 		int resumed = go_on(vm, code == 0 ? error : NULL);
 		code = code < 0 ? code : resumed;

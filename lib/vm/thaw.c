@@ -44,7 +44,7 @@ static int load(nova_vm_t *vm, const struct frozen *f, bool still, nova_error_t 
 	int code = vm->ops->await(vm->machine, error);
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
 	if (code == 0)
-		code = pages_write(vm->ops, vm->machine, &f->pages, error);
+		code = machine_write_pages(vm->ops, vm->machine, &f->pages, error);
 	if (code == 0)
 		code = deferred_load(vm, f->state_fd, still, error);
 	return code;

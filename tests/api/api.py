@@ -26,7 +26,7 @@ MAX_FUNCTION = 100
 MAX_FILE = 800
 MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
-ROOMS = ["base", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob", "store", "registry", "platform"]
+ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image", "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob", "store", "registry", "platform"]
 AGENT_ROOMS = ["io", "boot", "files", "run", "python"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {

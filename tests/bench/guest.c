@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/tsc.h"
 #include "engine/engine.h"
 #include "guest.h"
 

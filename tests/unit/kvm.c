@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "engine/cpu.h"
 #include "engine/engine.h"
 #include "test.h"
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "engine/user.h"
 #include "engine/engine.h"
 #include "keeper/cgroup.h"
 #include "test.h"

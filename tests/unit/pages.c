@@ -133,16 +133,16 @@ static void there_and_back(size_t size)
 	struct machine from = start(size, true);
 	struct pages pages = PAGES_NONE, again = PAGES_NONE;
 	size_t count = size / PAGE_BYTES;
-	ck_ok(pages_read(&ops, &from, &pages, &error));
+	ck_ok(machine_read_pages(&ops, &from, &pages, &error));
 	end(&from);
 	ck_assert_uint_eq(pages.page_count, count - 2);
 	ck_assert_uint_eq(pages.run_count, 3);
 	ck_assert_uint_eq(first_word(&pages, 1), 2);
 	ck_assert_uint_eq(first_word(&pages, count - 3), count - 1);
 	struct machine to = start(size, false);
-	ck_ok(pages_write(&ops, &to, &pages, &error));
+	ck_ok(machine_write_pages(&ops, &to, &pages, &error));
 	ck_assert_uint_gt(calls, 2);
-	ck_ok(pages_read(&ops, &to, &again, &error));
+	ck_ok(machine_read_pages(&ops, &to, &again, &error));
 	end(&to);
 	ck_assert_uint_eq(again.page_count, count - 2);
 	for (size_t i = 0; i < again.page_count;
@@ -203,7 +203,7 @@ START_TEST(what_fails_in_the_middle_is_told_with_its_own_reason)
 	struct machine m = start(4 * MIB, true);
 	at_most = MIB;
 	fails_at = 3;
-	ck_assert_int_eq(pages_read(&ops, &m, &pages, &error), NOVA_EIO);
+	ck_assert_int_eq(machine_read_pages(&ops, &m, &pages, &error), NOVA_EIO);
 	ck_assert_int_eq(nova_error_os(error), EFAULT);
 	ck_assert_ptr_null(strstr(nova_error_message(error), "right to trace"));
 	nova_error_free(error);

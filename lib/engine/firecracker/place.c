@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "engine/user.h"
 #include "engine/firecracker/firecracker.h"
 
 #define INSTALLED "/opt/nova/bin/jailer"

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "engine/cpu.h"
 #include "engine/firecracker/firecracker.h"
 #include "hash/hash.h"
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "engine/cpu.h"
 #include "engine/qemu/qemu.h"
 
 /* The version of our command line, the kernel's included, is part of it: devices in another order

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/user.h"
 #include "engine/qemu/qemu.h"
 
 #define VMM_OVERHEAD (256ull << 20) /* what QEMU may need beside the guest's memory */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "engine/engine.h"
+#include "memory/memory.h"
 
 /* --- adding up --- */
 

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <sys/uio.h>
 
-#include "engine/engine.h"
+#include "memory/memory.h"
 
 #define ENTRY_PRESENT (1ull << 63)
 #define ENTRY_SWAPPED (1ull << 62)
@@ -50,11 +50,11 @@ int pages_add(struct pages *pages, size_t *cap, uint32_t page)
 	return 0;
 }
 
-static int find_runs(const struct machine *m, uint64_t address, uint64_t size, struct pages *pages,
-	nova_error_t **error)
+static int find_runs(
+	int64_t pid, uint64_t address, uint64_t size, struct pages *pages, nova_error_t **error)
 {
 	size_t count = size / PAGE_BYTES, cap = 0;
-	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/pagemap", m->process.pid);
+	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/pagemap", pid);
 	AUTO_FREE uint64_t *entries = malloc(count * sizeof(*entries));
 	if (!path || !entries)
 		return nova_oom(error);
@@ -63,7 +63,7 @@ static int find_runs(const struct machine *m, uint64_t address, uint64_t size, s
 			 sys_pread_all(fd, entries, count * sizeof(*entries),
 				 address / PAGE_BYTES * sizeof(*entries));
 	if (r < 0)
-		return nova_fail_os(error, r, "pages of process %" PRId64, m->process.pid);
+		return nova_fail_os(error, r, "pages of process %" PRId64, pid);
 	for (size_t i = 0; i < count; i++)
 		if (is_private(entries[i]) && pages_add(pages, &cap, (uint32_t)i) < 0)
 			return nova_oom(error);
@@ -71,8 +71,8 @@ static int find_runs(const struct machine *m, uint64_t address, uint64_t size, s
 }
 
 /* Moves all runs between the VMM and `local`, in which they lie one after the other. */
-static int transfer(const struct machine *m, uint64_t address, const struct pages *pages,
-	uint8_t *local, bool out, nova_error_t **error)
+static int transfer(int64_t pid, uint64_t address, const struct pages *pages, uint8_t *local,
+	bool out, nova_error_t **error)
 {
 	struct iovec remote[IOV_AT_ONCE];
 	for (size_t from = 0; from < pages->run_count;) {
@@ -85,10 +85,9 @@ static int transfer(const struct machine *m, uint64_t address, const struct page
 			};
 			bytes += remote[n++].iov_len;
 		}
-		int r = sys_process_memory_all(m->process.pid, local, bytes, remote, n, out);
+		int r = sys_process_memory_all(pid, local, bytes, remote, n, out);
 		if (r < 0)
-			return nova_fail_os(error, r, "memory of process %" PRId64 "%s",
-				m->process.pid,
+			return nova_fail_os(error, r, "memory of process %" PRId64 "%s", pid,
 				nova_code_of_errno(r) == NOVA_EPERM ?
 					" (this needs the right to trace it)" :
 					"");
@@ -98,38 +97,31 @@ static int transfer(const struct machine *m, uint64_t address, const struct page
 	return 0;
 }
 
-static int move(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
-	bool out, nova_error_t **error)
+static int move(
+	int64_t pid, uint64_t address, const struct pages *pages, bool out, nova_error_t **error)
 {
-	uint64_t address, size;
 	size_t bytes = pages->page_count * PAGE_BYTES;
-	int code = ops->memory(m, &address, &size, error);
-	if (code < 0 || !bytes)
-		return code;
+	if (!bytes)
+		return 0;
 	uint8_t *local = sys_map(pages->fd, pages->offset, bytes, out);
 	if (!local)
 		return nova_oom(error);
-	code = transfer(m, address, pages, local, out, error);
+	int code = transfer(pid, address, pages, local, out, error);
 	sys_unmap(local, bytes);
 	return code;
 }
 
-int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
-	nova_error_t **error)
+int pages_read(
+	int64_t pid, uint64_t address, uint64_t size, struct pages *ret_pages, nova_error_t **error)
 {
 	struct pages pages = PAGES_NONE;
-	uint64_t address, size;
-	if (ops->take_pages)
-		return ops->take_pages(m, ret_pages, error);
-	int code = ops->memory(m, &address, &size, error);
-	if (code == 0)
-		code = find_runs(m, address, size, &pages, error);
+	int code = find_runs(pid, address, size, &pages, error);
 	if (code == 0) {
 		pages.fd = sys_memfd("nova-pages");
 		int r = pages.fd < 0 ? pages.fd :
 				       sys_truncate(pages.fd, pages.page_count * PAGE_BYTES);
 		code = r < 0 ? nova_fail_os(error, r, "file for %zu pages", pages.page_count) :
-			       move(ops, m, &pages, true, error);
+			       move(pid, address, &pages, true, error);
 	}
 	if (code < 0)
 		pages_done(&pages);
@@ -138,9 +130,7 @@ int pages_read(const struct engine_ops *ops, struct machine *m, struct pages *re
 	return code;
 }
 
-int pages_write(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
-	nova_error_t **error)
+int pages_write(int64_t pid, uint64_t address, const struct pages *pages, nova_error_t **error)
 {
-	return ops->give_pages ? ops->give_pages(m, pages, error) :
-				 move(ops, m, pages, false, error);
+	return move(pid, address, pages, false, error);
 }
