@@ -45,9 +45,4 @@ CIRCLES = {
     "lib/store": [
         "sqlite/queries.c sqlite/schema.c sqlite/sqlite.c",
     ],
-    "tools/novactl": [
-        "answer.c client.c completion.c daemon.c disk.c doctor.c errand.c function.c help.c image.c "
-        "instance.c invoke.c list.c main.c merge.c options.c output.c progress.c property.c register.c "
-        "serve.c session.c snapshot.c socket.c template.c version.c wire.c yaml.c",
-    ],
 }

@@ -2,7 +2,6 @@
 /* How a verb finds the daemon, and asks it. */
 #include <poll.h>
 #include <stdarg.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -65,13 +64,6 @@ static void no_daemon(const char *format, ...)
 	va_end(args);
 	if (globals.verbose)
 		note("novactl: info: daemon: not used: %s", text);
-}
-
-int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* The daemon cancels what it does for a client that goes. */

@@ -20,6 +20,30 @@ static void print_verb_words(void)
 	}
 }
 
+/* Of "disk build" and its like: behind the first word the second one, and its options behind both.
+ */
+static void bash_two_words(const struct verb *verb, const char *second)
+{
+	int first = (int)(second - 1 - verb->name);
+	printf("\t%.*s) [[ -z $second ]] && names+=' %s' ;;&\n", first, verb->name, second);
+	printf("\t%.*s) [[ $second == %s ]] && names+='", first, verb->name, second);
+	print_option_words(verb->options);
+	print_option_words(more_options(verb));
+	puts("' ;;&");
+}
+
+static void bash_one_word(const struct verb *verb)
+{
+	printf("\t%s%s%s) names+='", verb->name, verb->alias ? "|" : "",
+		verb->alias ? verb->alias : "");
+	print_option_words(verb->options);
+	print_option_words(more_options(verb));
+	puts("'");
+	if (verb->completes_functions)
+		puts("\t\tnames+=\" $(novactl --quiet list -o name 2>/dev/null)\"");
+	puts("\t\t;;");
+}
+
 /* In bash and zsh (through its bashcompinit) one case a verb. */
 static void print_bash(void)
 {
@@ -36,24 +60,10 @@ static void print_bash(void)
 	puts("' ;;");
 	for (size_t i = 0; verbs[i]; i++) {
 		const char *space = strchr(verbs[i]->name, ' ');
-		if (space) {
-			printf("\t%.*s) [[ -z $second ]] && names+=' %s' ;;&\n",
-				(int)(space - verbs[i]->name), verbs[i]->name, space + 1);
-			printf("\t%.*s) [[ $second == %s ]] && names+='",
-				(int)(space - verbs[i]->name), verbs[i]->name, space + 1);
-			print_option_words(verbs[i]->options);
-			print_option_words(more_options(verbs[i]));
-			puts("' ;;&");
-			continue;
-		}
-		printf("\t%s%s%s) names+='", verbs[i]->name, verbs[i]->alias ? "|" : "",
-			verbs[i]->alias ? verbs[i]->alias : "");
-		print_option_words(verbs[i]->options);
-		print_option_words(more_options(verbs[i]));
-		puts("'");
-		if (verbs[i]->completes_functions)
-			puts("\t\tnames+=\" $(novactl --quiet list -o name 2>/dev/null)\"");
-		puts("\t\t;;");
+		if (space)
+			bash_two_words(verbs[i], space + 1);
+		else
+			bash_one_word(verbs[i]);
 	}
 	puts("\tesac");
 	fputs("\tnames+='", stdout);

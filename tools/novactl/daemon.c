@@ -94,7 +94,7 @@ static void hide(struct daemon *daemon)
 	daemon->listener = -1;
 }
 
-void daemon_stop(struct daemon *daemon, const char *why)
+static void stop(struct daemon *daemon, const char *why)
 {
 	if (daemon->phase != PHASE_SERVING)
 		return;
@@ -133,7 +133,17 @@ static void on_signal(struct daemon *daemon)
 	}
 	daemon->signalled = true;
 	snprintf(why, sizeof(why), "signal %s", strsignal((int)info.ssi_signo));
-	daemon_stop(daemon, why);
+	stop(daemon, why);
+}
+
+static void stop_if_asked(struct daemon *daemon)
+{
+	char why[64];
+	if (!daemon->asked_by)
+		return;
+	snprintf(why, sizeof(why), "process %d asks for it", (int)daemon->asked_by);
+	daemon->asked_by = 0;
+	stop(daemon, why);
 }
 
 /* --- the loop --- */
@@ -161,19 +171,18 @@ static void step(struct daemon *daemon)
 	bool later = daemon->listener >= 0 && now_ms() < daemon->accept_after;
 	if (later && (deadline < 0 || daemon->accept_after < deadline))
 		deadline = daemon->accept_after;
-	if (poll(fds, count, wait_ms(deadline)) > 0) {
-		if (fds[FD_WAKE].revents)
-			eventfd_read(daemon->wake, &printed);
-		/* The list of clients is as it was polled until it has been stepped through. */
-		clients_step(daemon, fds + FD_CLIENTS);
+	bool ready = poll(fds, count, wait_ms(deadline)) > 0;
+	if (ready && fds[FD_WAKE].revents)
+		eventfd_read(daemon->wake, &printed);
+	/* The list of clients is as it was polled until it has been stepped through. */
+	clients_step(daemon, fds + FD_CLIENTS);
+	stop_if_asked(daemon);
+	if (ready)
 		clients_collect(daemon);
-		if (fds[FD_LISTENER].revents && daemon->listener >= 0)
-			client_accept(daemon);
-		if (fds[FD_SIGNALS].revents)
-			on_signal(daemon);
-	} else {
-		clients_step(daemon, fds + FD_CLIENTS);
-	}
+	if (ready && fds[FD_LISTENER].revents && daemon->listener >= 0)
+		client_accept(daemon);
+	if (ready && fds[FD_SIGNALS].revents)
+		on_signal(daemon);
 	free(fds);
 	clients_flush(daemon);
 	if (daemon->phase_end >= 0 && now_ms() >= daemon->phase_end)
@@ -185,80 +194,6 @@ static void serve(struct daemon *daemon)
 	while (daemon->phase == PHASE_SERVING ||
 		(daemon->phase != PHASE_OVER && daemon->client_count > 0))
 		step(daemon);
-}
-
-/* --- what it says of itself --- */
-
-/* All counters of the pool by their names. */
-static json_t *pool_json(nova_pool_t *pool)
-{
-	static const char *const names[] = {
-		[NOVA_POOL_IDLE] = "idle",
-		[NOVA_POOL_BUSY] = "busy",
-		[NOVA_POOL_STARTING] = "starting",
-		[NOVA_POOL_HITS] = "hits",
-		[NOVA_POOL_MISSES] = "misses",
-		[NOVA_POOL_EXPIRED] = "expired",
-		[NOVA_POOL_DISCARDED] = "discarded",
-		[NOVA_POOL_PAUSED] = "paused",
-		[NOVA_POOL_STANDBY] = "standby",
-		[NOVA_POOL_WAITING] = "waiting",
-		[NOVA_POOL_MEMORY_MB] = "memory_mb",
-		[NOVA_POOL_RESUMED] = "resumed",
-		[NOVA_POOL_SHARED] = "shared",
-		[NOVA_POOL_BOOTS] = "boots",
-		[NOVA_POOL_TEMPLATE_STARTS] = "template_starts",
-		[NOVA_POOL_STANDBY_STARTS] = "standby_starts",
-		[NOVA_POOL_START_FAILURES] = "start_failures",
-		[NOVA_POOL_WAITS] = "waits",
-		[NOVA_POOL_TIMEOUTS] = "timeouts",
-		[NOVA_POOL_QUEUE_FULL] = "queue_full",
-		[NOVA_POOL_TOO_LARGE] = "too_large",
-		[NOVA_POOL_CANCELED] = "canceled",
-		[NOVA_POOL_EVICTED] = "evicted",
-	};
-	uint64_t values[ARRAY_LEN(names)] = { 0 };
-	json_t *all = need(json_object());
-	nova_pool_stats(pool, values, ARRAY_LEN(values));
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		json_object_set_new(all, names[i], json_integer((json_int_t)values[i]));
-	return all;
-}
-
-static json_t *latency_json(nova_pool_t *pool, int latency)
-{
-	static const double percents[] = { 50, 90, 99 };
-	json_t *value = need(json_object());
-	for (size_t i = 0; i < ARRAY_LEN(percents); i++) {
-		char name[16];
-		uint64_t us = nova_pool_percentile_us(pool, latency, percents[i]);
-		snprintf(name, sizeof(name), "p%.0f_us", percents[i]);
-		json_object_set_new(value, name, json_integer((json_int_t)us));
-	}
-	return value;
-}
-
-static json_t *latencies_json(nova_pool_t *pool)
-{
-	return json_pack("{s:o,s:o,s:o,s:o}", "warm", latency_json(pool, NOVA_POOL_LATENCY_WARM),
-		"resumed", latency_json(pool, NOVA_POOL_LATENCY_RESUMED), "cold",
-		latency_json(pool, NOVA_POOL_LATENCY_COLD), "wait",
-		latency_json(pool, NOVA_POOL_LATENCY_WAIT));
-}
-
-json_t *daemon_status(const struct daemon *daemon)
-{
-	nova_pool_t *pool = nova_pool_get(daemon->nova);
-	nova_host_t *host = nova_host_get(daemon->nova);
-	uint64_t waiting = nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING);
-	uint64_t under_way = nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY);
-	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
-		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
-		daemon->socket, "engine", nova_config_get(daemon->config, "engine"), "uptime_s",
-		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
-		(json_int_t)daemon->client_count, "calls", (json_int_t)daemon->served, "queue",
-		"waiting", (json_int_t)waiting, "under_way", (json_int_t)under_way, "pool",
-		pool_json(pool), "latency", need(latencies_json(pool))));
 }
 
 static void tell_ready(const struct daemon *daemon)
@@ -411,7 +346,7 @@ static void close_all(struct daemon *daemon, struct ticker *ticker)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	ticker_stop(ticker);
 	if (daemon->nova)
-		errands_cut(daemon->nova);
+		jobs_cut(daemon->nova);
 	nova_queue_free(daemon->queue);
 	clients_free(daemon);
 	nova_close(daemon->nova);

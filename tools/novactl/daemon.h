@@ -45,6 +45,7 @@ int wire_next(struct wire *wire, int *ret_type, json_t **ret_payload, nova_error
 bool wire_text_ends(const json_t *payload, const char *part);
 /* Appends the piece that a WIRE_TEXT carries, if it belongs to `part`. False: it is malformed. */
 bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part);
+json_t *error_json(int code, int outcome, const char *message);
 
 /* --- sockets and the lock: the only file that meets the system's error numbers --- */
 
@@ -136,17 +137,15 @@ struct daemon {
 	size_t client_count;
 	enum phase phase;
 	bool signalled;
+	pid_t asked_by;             /* a client that wants it to stop; 0: none */
 	int64_t phase_end, started; /* milliseconds of now_ms(); phase_end -1: never */
 	int64_t accept_after;       /* no descriptor was left: accept nothing before that */
 	uint64_t served;            /* calls that were begun, ever */
 	uint32_t client_ms, stop_ms;
 };
 
-int64_t now_ms(void);
-
-#define CLIENTS_MAX                                                                                \
-	1000 /* with more, requests are refused; with twice as many, nobody is let in              \
-	      */
+/* With more, requests are refused; with twice as many, nobody is let in. */
+#define CLIENTS_MAX 1000
 
 /* Clients, one request each. */
 void client_accept(struct daemon *daemon);
@@ -166,30 +165,29 @@ void clients_cancel(struct daemon *daemon);
  */
 void clients_abandon(struct daemon *daemon);
 
-void daemon_stop(struct daemon *daemon, const char *why);
+/* status.c */
 json_t *daemon_status(const struct daemon *daemon);
-json_t *error_json(int code, int outcome, const char *message);
 
 /* Requests that are no calls and take a while: the verbs of instances. */
-struct errand;
-bool errand_knows(const char *verb);
+struct job;
+bool job_knows(const char *verb);
 /* Copies the request. NULL: no thread can be started. `wake` is written to when it is done. */
-struct errand *errand_begin(nova_t *nova, int wake, const json_t *request);
+struct job *job_begin(nova_t *nova, int wake, const json_t *request);
 /* A WIRE_TEXT of its stdin. False: it has none, or the text is malformed. */
-bool errand_input(struct errand *errand, const json_t *payload);
+bool job_input(struct job *job, const json_t *payload);
 /* Passes on what waits of its stdin; the descriptor to poll for it, -1: nothing waits. */
-int errand_input_flush(struct errand *errand);
+int job_input_flush(struct job *job);
 /* So much waits that no more is to be read from its client. */
-bool errand_is_full(const struct errand *errand);
+bool job_is_full(const struct job *job);
 /* Passes on what its command has printed. */
-void errand_printed(struct errand *errand, struct wire *wire);
+void job_printed(struct job *job, struct wire *wire);
 /* Ends it as soon as can be. */
-void errand_cancel(struct errand *errand);
-bool errand_is_done(const struct errand *errand);
+void job_cancel(struct job *job);
+bool job_is_done(const struct job *job);
 /* Waits for its end and frees it. Texts go to the wire, which may be NULL; the reply is returned.
  */
-json_t *errand_end(struct errand *errand, struct wire *wire);
-/* Ends every instance, and with them the errands that wait for one. */
-void errands_cut(nova_t *nova);
+json_t *job_end(struct job *job, struct wire *wire);
+/* Ends every instance, and with them the jobs that wait for one. */
+void jobs_cut(nova_t *nova);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * instance start, list, get, exec, pause, resume, snapshot and stop. Instances live in the daemon,
- * which does what is asked for in errand.c; here are the questions, and what is shown of the
+ * which does what is asked for in job.c; here are the questions, and what is shown of the
  * answers.
  */
 #include <fcntl.h>

@@ -5,37 +5,7 @@
 
 #include "novactl.h"
 
-struct globals globals;
-
-const struct opt global_options[] = {
-	{ OPT_TEXT, 0, "home", "DIR", "state directory (NOVA_HOME)", &globals.home },
-	{ OPT_TEXT, 0, "engine", "NAME", "auto, firecracker, qemu or fake (NOVA_ENGINE)",
-		&globals.engine },
-	{ OPT_TEXT, 0, "config", "FILE", "configuration file (NOVA_CONFIG)", &globals.config },
-	{ OPT_TEXT, 0, "log-level", "LEVEL", "none, error, warn, info or debug",
-		&globals.log_level },
-	{ OPT_TEXT, 0, "pg-dsn", "DSN", "keep functions in this PostgreSQL (NOVA_PG_DSN)",
-		&globals.pg_dsn },
-	{ OPT_TEXT, 0, "redis", "HOST:PORT", "Redis (NOVA_REDIS_ADDR)", &globals.redis },
-	{ OPT_TEXT, 0, "redis-pass", "TEXT",
-		"its password; others can see it in the process list,\nso better use "
-		"NOVA_REDIS_PASSWORD",
-		&globals.redis_pass },
-	{ OPT_TEXT, 0, "redis-db", "N", "its database", &globals.redis_db },
-	{ OPT_FLAG, 0, "no-daemon", NULL, "use no daemon, even if one is there",
-		&globals.no_daemon },
-	{ OPT_FLAG, 0, "json", NULL, "results and errors as JSON", &globals.json },
-	{ OPT_FLAG, 'q', "quiet", NULL, "no progress and no remarks, only results and errors",
-		&globals.quiet },
-	{ OPT_COUNT, 'v', "verbose", NULL, "tell what is being done; twice: every step",
-		&globals.verbose },
-	{ OPT_FLAG, 0, "no-color", NULL, "no colours (NO_COLOR)", &globals.no_color },
-	{ OPT_FLAG, 0, "version", NULL, "print the version", &globals.version },
-	{ OPT_FLAG, 'h', "help", NULL, "explain the verb", &globals.help },
-	{ OPT_END, 0, NULL, NULL, NULL, NULL },
-};
-
-const struct verb *const verbs[] = {
+static const struct verb *const table[] = {
 	&verb_register,
 	&verb_invoke,
 	&verb_list,
@@ -69,34 +39,11 @@ const struct verb *const verbs[] = {
 	NULL,
 };
 
-/* How many words of `words` the name of the verb takes up: 0 if it is another verb. */
-static int words_matched(const struct verb *verb, char **words, int count)
-{
-	const char *space = strchr(verb->name, ' ');
-	if (!space)
-		return !strcmp(verb->name, words[0]) ||
-		       (verb->alias && !strcmp(verb->alias, words[0]));
-	size_t first = (size_t)(space - verb->name);
-	if (count < 2 || strlen(words[0]) != first || strncmp(verb->name, words[0], first) != 0)
-		return 0;
-	return strcmp(space + 1, words[1]) == 0 ? 2 : 0;
-}
-
-const struct verb *verb_find(char **words, int count, int *ret_used)
-{
-	for (size_t i = 0; count > 0 && verbs[i]; i++) {
-		*ret_used = words_matched(verbs[i], words, count);
-		if (*ret_used)
-			return verbs[i];
-	}
-	return NULL;
-}
-
 /* "disk" alone or "disk bulid": both words together are compared, so the whole command is offered.
  */
 static int unknown_verb(char **words, int count)
 {
-	const char *names[2 * ARRAY_LEN(verbs)];
+	const char *names[2 * ARRAY_LEN(table)];
 	size_t total = 0;
 	char both[130];
 	for (size_t i = 0; verbs[i]; i++) {
@@ -170,6 +117,7 @@ static void take_closed_descriptors(void)
 int main(int argc, char **argv)
 {
 	int first, used;
+	verbs = table;
 	take_closed_descriptors();
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a text */
 	scan_early(argc, argv);

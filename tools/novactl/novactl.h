@@ -31,6 +31,11 @@ enum exit_status {
 	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
 };
 
+/* Memory, or the end: the tool has nothing to save. */
+void *need(void *memory);
+
+int64_t now_ms(void); /* monotonic */
+
 /* --- bytes that grow --- */
 
 struct bytes {
@@ -94,7 +99,7 @@ struct globals {
 };
 extern struct globals globals;
 extern const struct opt global_options[];
-extern const struct verb *const verbs[]; /* ends with NULL */
+extern const struct verb *const *verbs; /* ends with NULL */
 
 static inline const struct opt *more_options(const struct verb *verb)
 {
@@ -218,9 +223,6 @@ static inline void result_freep(nova_result_t **result)
 	nova_result_free(*result);
 }
 
-/* Memory, or the end: the tool has nothing to save. */
-void *need(void *memory);
-
 /* What register, get and list show of a function. */
 json_t *function_json(const nova_function_t *function); /* new reference */
 void function_show(const nova_function_t *function);
@@ -246,10 +248,16 @@ void answer_lost(struct answer *answer, int pid);
 int answer_show(const struct answer *answer, bool streamed); /* returns the status */
 void answer_free(struct answer *answer);
 
-/* Snapshots or templates; `none` is said when there is none. STATUS_OK or STATUS_FAILED. */
-int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none);
-/* How many of `what` a prune has deleted. */
-int pruned_print(size_t count, const char *what);
+/* Snapshots or templates; `none` is said when there is none. All return the status. */
+typedef int (*snapshot_list_fn)(
+	nova_host_t *host, nova_snapshot_t ***ret_list, size_t *ret_count, nova_error_t **error);
+typedef int (*snapshot_prune_fn)(nova_host_t *host, size_t *ret_count, nova_error_t **error);
+int snapshots_list(snapshot_list_fn list, const char *none);
+int snapshots_prune(snapshot_prune_fn prune, const char *what);
+/* Every name is tried, until a signal comes: `one` tells what became of it, and returns the status.
+ * With --json those that were done are printed under `member`. The first failure decides. */
+int each_name(char **names, int count, const char *member,
+	int (*one)(void *userdata, const char *name), void *userdata);
 
 extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
 	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_disk_build,

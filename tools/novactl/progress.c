@@ -17,17 +17,10 @@ static struct {
 	pthread_mutex_t lock; /* protects the rest */
 	pthread_cond_t wake;
 	const char *what;
-	uint64_t since_ms;
+	int64_t since_ms;
 	size_t drawn; /* columns of the line on the terminal */
 	bool running;
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
-
-static uint64_t now_ms(clockid_t clock)
-{
-	struct timespec now;
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void erase(void)
 {
@@ -38,17 +31,17 @@ static void erase(void)
 
 static void draw(void)
 {
-	double seconds = (double)(now_ms(CLOCK_MONOTONIC) - progress.since_ms) / 1000;
+	double seconds = (double)(now_ms() - progress.since_ms) / 1000;
 	int columns = fprintf(stderr, "\r%s... %.1f s ", progress.what, seconds);
 	progress.drawn = columns > 1 ? (size_t)columns : 0;
 	fflush(stderr);
 }
 
-static void wait_ms(uint64_t ms)
+static void wait_ms(int ms)
 {
-	uint64_t until = now_ms(CLOCK_REALTIME) + ms;
+	int64_t until = now_ms() + ms;
 	struct timespec time = { (time_t)(until / 1000), (long)(until % 1000) * 1000000 };
-	pthread_cond_timedwait(&progress.wake, &progress.lock, &time);
+	pthread_cond_clockwait(&progress.wake, &progress.lock, CLOCK_MONOTONIC, &time);
 }
 
 static void *draw_until_stopped(void *unused)
@@ -57,7 +50,7 @@ static void *draw_until_stopped(void *unused)
 	pthread_mutex_lock(&progress.lock);
 	wait_ms(FIRST_MS);
 	while (progress.running) {
-		if (now_ms(CLOCK_MONOTONIC) - progress.since_ms >= FIRST_MS)
+		if (now_ms() - progress.since_ms >= FIRST_MS)
 			draw();
 		wait_ms(STEP_MS);
 	}
@@ -71,7 +64,7 @@ void progress_start(const char *what)
 	if (globals.quiet || !isatty(STDERR_FILENO) || !term || !strcmp(term, "dumb"))
 		return;
 	progress.what = what;
-	progress.since_ms = now_ms(CLOCK_MONOTONIC);
+	progress.since_ms = now_ms();
 	progress.running = true;
 	if (pthread_create(&progress.thread, NULL, draw_until_stopped, NULL) != 0)
 		progress.running = false;

@@ -40,7 +40,7 @@ struct client {
 	struct bytes event;
 	size_t event_len;
 	nova_call_t *call;
-	struct errand *errand;
+	struct job *job;
 	pthread_mutex_t lock; /* protects the rest, which the call's thread fills */
 	struct bytes printed; /* records of a struct piece and its bytes */
 	uint64_t dropped;
@@ -55,8 +55,8 @@ struct piece {
 
 static void client_free(struct client *client)
 {
-	if (client->errand)
-		json_decref(errand_end(client->errand, NULL));
+	if (client->job)
+		json_decref(job_end(client->job, NULL));
 	wire_close(&client->wire);
 	json_decref(client->request);
 	bytes_free(&client->event);
@@ -70,7 +70,7 @@ static void sweep(struct daemon *daemon)
 {
 	for (struct client **at = &daemon->clients; *at;) {
 		struct client *client = *at;
-		if (client->state != CLIENT_GONE || client->call || client->errand) {
+		if (client->state != CLIENT_GONE || client->call || client->job) {
 			at = &client->next;
 			continue;
 		}
@@ -84,8 +84,8 @@ static void client_lose(struct client *client)
 {
 	if (client->call)
 		nova_call_cancel(client->call);
-	if (client->errand)
-		errand_cancel(client->errand);
+	if (client->job)
+		job_cancel(client->job);
 	wire_close(&client->wire);
 	client->state = CLIENT_GONE;
 }
@@ -139,15 +139,6 @@ static void reply(struct client *client, json_t *payload)
 	wire_put(&client->wire, WIRE_REPLY, payload);
 	client->state = CLIENT_REPLYING;
 	client->deadline = now_ms() + (stops ? LAST_WORD_MS : REPLY_MS);
-}
-
-json_t *error_json(int code, int outcome, const char *message)
-{
-	json_t *error =
-		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
-	return need(error ? error :
-			    json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
-				    "the text of this error is not UTF-8"));
 }
 
 static void reply_error(struct client *client, nova_error_t *error)
@@ -325,10 +316,10 @@ static void finish_invoke(struct client *client, nova_call_t *call)
 	reply(client, payload);
 }
 
-static void finish_errand(struct client *client)
+static void finish_job(struct client *client)
 {
-	json_t *payload = errand_end(client->errand, &client->wire);
-	client->errand = NULL;
+	json_t *payload = job_end(client->job, &client->wire);
+	client->job = NULL;
 	if (client->state == CLIENT_GONE)
 		json_decref(payload);
 	else
@@ -339,8 +330,8 @@ void clients_collect(struct daemon *daemon)
 {
 	nova_call_t *call;
 	for (struct client *client = daemon->clients; client; client = client->next)
-		if (client->errand && errand_is_done(client->errand))
-			finish_errand(client);
+		if (client->job && job_is_done(client->job))
+			finish_job(client);
 	while (nova_queue_collect(daemon->queue, 0, NULL, &call, NULL) == 0 && call) {
 		struct client *client = nova_call_userdata(call);
 		client->call = NULL;
@@ -359,17 +350,15 @@ static void begin_status(struct client *client)
 
 static void begin_stop(struct client *client)
 {
-	char why[64];
 	reply(client, json_object());
-	snprintf(why, sizeof(why), "process %d asks for it", (int)client->pid);
-	daemon_stop(client->daemon, why);
+	client->daemon->asked_by = client->pid;
 }
 
-static void begin_errand(struct client *client)
+static void begin_job(struct client *client)
 {
 	const struct daemon *daemon = client->daemon;
-	client->errand = errand_begin(daemon->nova, daemon->wake, client->request);
-	if (!client->errand) {
+	client->job = job_begin(daemon->nova, daemon->wake, client->request);
+	if (!client->job) {
 		refuse(client, NOVA_EIO, "the daemon cannot start another thread: try again later");
 		return;
 	}
@@ -393,8 +382,8 @@ static void begin(struct client *client)
 			verbs_served[i].begin(client);
 			return;
 		}
-	if (verb && errand_knows(verb))
-		begin_errand(client);
+	if (verb && job_knows(verb))
+		begin_job(client);
 	else
 		decline(client, "does not know what was asked for");
 }
@@ -449,7 +438,7 @@ static bool take_frame(struct client *client, int type, json_t *payload)
 	case CLIENT_EVENT:
 		return take_event(client, type, payload);
 	case CLIENT_BUSY:
-		return type == WIRE_TEXT && client->errand && errand_input(client->errand, payload);
+		return type == WIRE_TEXT && client->job && job_input(client->job, payload);
 	case CLIENT_REPLYING: /* it was declined before it had sent all: let it */
 	case CLIENT_GONE:
 		break;
@@ -489,11 +478,11 @@ static void client_write(struct client *client)
 	bool open = true;
 	if (client->state == CLIENT_BUSY)
 		pass_printed(client, false);
-	if (client->state == CLIENT_BUSY && client->errand) {
+	if (client->state == CLIENT_BUSY && client->job) {
 		/* else what waits for room might not be woken for */
 		open = wire_flush(&client->wire);
-		errand_input_flush(client->errand);
-		errand_printed(client->errand, &client->wire);
+		job_input_flush(client->job);
+		job_printed(client->job, &client->wire);
 	}
 	if (!open || !wire_flush(&client->wire)) {
 		client_lose(client);
@@ -514,8 +503,8 @@ size_t clients_poll(const struct daemon *daemon, struct pollfd *fds, int64_t *de
 		if (client->state == CLIENT_GONE)
 			continue;
 		short out = client->wire.out.len ? POLLOUT : 0;
-		short in = client->errand && errand_is_full(client->errand) ? 0 : POLLIN;
-		int input = client->errand ? errand_input_flush(client->errand) : -1;
+		short in = client->job && job_is_full(client->job) ? 0 : POLLIN;
+		int input = client->job ? job_input_flush(client->job) : -1;
 		fds[count++] = (struct pollfd){ client->wire.fd, (short)(in | out), 0 };
 		fds[count++] = (struct pollfd){ input, POLLOUT, 0 };
 		if (client->deadline >= 0 && (*deadline < 0 || client->deadline < *deadline))
@@ -569,9 +558,9 @@ void clients_cancel(struct daemon *daemon)
 		if (client->call)
 			nova_call_cancel(client->call);
 	for (struct client *client = daemon->clients; client; client = client->next)
-		if (client->errand)
-			errand_cancel(client->errand);
-	errands_cut(daemon->nova);
+		if (client->job)
+			job_cancel(client->job);
+	jobs_cut(daemon->nova);
 }
 
 void clients_abandon(struct daemon *daemon)

@@ -37,7 +37,7 @@ static void snapshot_row(struct table *table, const nova_snapshot_t *s)
 	table_cell(table, "%s", *base ? base : "-");
 }
 
-int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none)
+static int print(nova_snapshot_t *const *list, size_t count, const char *none)
 {
 	static const char *const headings[] = { "NAME", "ID", "HOLDS", "ON DISK", "CREATED", "LIFE",
 		"PARENT", "BASE" };
@@ -57,7 +57,7 @@ int snapshots_print(nova_snapshot_t *const *list, size_t count, const char *none
 	return STATUS_OK;
 }
 
-int pruned_print(size_t count, const char *what)
+static int pruned(size_t count, const char *what)
 {
 	if (globals.json)
 		return print_json(json_pack("{s:I}", "pruned", (json_int_t)count));
@@ -65,62 +65,79 @@ int pruned_print(size_t count, const char *what)
 	return STATUS_OK;
 }
 
-static int list_run(char **args, int count)
+int snapshots_list(snapshot_list_fn list, const char *none)
 {
-	(void)args;
-	(void)count;
 	int status;
-	nova_snapshot_t **list = NULL;
-	size_t found = 0;
+	nova_snapshot_t **found = NULL;
+	size_t count = 0;
 	nova_error_t *error = NULL;
 	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
 	if (!host)
 		return status;
-	if (nova_snapshot_list(host, &list, &found, &error) != 0)
+	if (list(host, &found, &count, &error) != 0)
 		return report(error);
-	status = snapshots_print(list, found, "There is no snapshot.");
-	nova_snapshot_list_free(list, found);
+	status = print(found, count, none);
+	nova_snapshot_list_free(found, count);
 	return status;
 }
 
-/* Every name is tried; the first failure decides the status. */
-static int delete_run(char **args, int count)
+int snapshots_prune(snapshot_prune_fn prune, const char *what)
 {
-	int status = STATUS_OK;
+	int status;
+	size_t count = 0;
+	nova_error_t *error = NULL;
 	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
 	if (!host)
 		return status;
-	json_t *deleted = need(json_array());
-	for (int i = 0; i < count; i++) {
-		nova_error_t *error = NULL;
-		if (nova_snapshot_delete(host, args[i], &error) == 0) {
-			json_array_append_new(deleted, json_string(args[i]));
-			note("Deleted %s.", args[i]);
-		} else {
-			int failed = report(error);
-			status = status ? status : failed;
-		}
+	if (prune(host, &count, &error) != 0)
+		return report(error);
+	return pruned(count, what);
+}
+
+int each_name(char **names, int count, const char *member,
+	int (*one)(void *userdata, const char *name), void *userdata)
+{
+	int status = STATUS_OK;
+	json_t *done = need(json_array());
+	for (int i = 0; i < count && !interrupted(); i++) {
+		int r = one(userdata, names[i]);
+		if (r == STATUS_OK)
+			json_array_append_new(done, json_string(names[i]));
+		status = status ? status : r;
 	}
 	if (globals.json)
-		print_json(json_pack("{s:o}", "deleted", deleted));
+		print_json(json_pack("{s:o}", member, done));
 	else
-		json_decref(deleted);
+		json_decref(done);
 	return status;
+}
+
+static int list_run(char **args, int count)
+{
+	(void)args, (void)count;
+	return snapshots_list(nova_snapshot_list, "There is no snapshot.");
+}
+
+static int delete_one(void *host, const char *name)
+{
+	nova_error_t *error = NULL;
+	if (nova_snapshot_delete(host, name, &error) != 0)
+		return report(error);
+	note("Deleted %s.", name);
+	return STATUS_OK;
+}
+
+static int delete_run(char **args, int count)
+{
+	int status;
+	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
+	return host ? each_name(args, count, "deleted", delete_one, host) : status;
 }
 
 static int prune_run(char **args, int count)
 {
-	(void)args;
-	(void)count;
-	int status;
-	size_t pruned = 0;
-	nova_error_t *error = NULL;
-	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
-	if (!host)
-		return status;
-	if (nova_snapshot_prune(host, &pruned, &error) != 0)
-		return report(error);
-	return pruned_print(pruned, "snapshot");
+	(void)args, (void)count;
+	return snapshots_prune(nova_snapshot_prune, "snapshot");
 }
 
 const struct verb verb_snapshot_list = {

@@ -11,66 +11,41 @@ static const struct opt prune_options[] = {
 
 static int list_run(char **args, int count)
 {
-	(void)args;
-	(void)count;
-	int status;
-	nova_snapshot_t **list = NULL;
-	size_t found = 0;
-	nova_error_t *error = NULL;
-	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
-	if (!host)
-		return status;
-	if (nova_template_list(host, &list, &found, &error) != 0)
-		return report(error);
-	status = snapshots_print(
-		list, found, "There is no template. The first call of a function makes one.");
-	nova_snapshot_list_free(list, found);
-	return status;
+	(void)args, (void)count;
+	return snapshots_list(nova_template_list,
+		"There is no template. The first call of a function makes one.");
 }
 
-/* Every name is tried; the first failure decides the status. */
-static int build_run(char **args, int count)
+static int build_one(void *nova, const char *name)
 {
-	int status = STATUS_OK;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	if (!nova)
-		return status;
-	json_t *built = need(json_array());
+	nova_error_t *error = NULL;
 	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
 	wait.interrupt = interruptible();
-	for (int i = 0; i < count && !interrupted(); i++) {
-		nova_error_t *error = NULL;
-		progress_start("making the template");
-		int code = nova_template_build(nova, args[i], &wait, &error);
-		progress_stop();
-		if (code == 0) {
-			json_array_append_new(built, json_string(args[i]));
-			note("The template of %s is ready.", args[i]);
-		} else {
-			int failed = report(error);
-			status = status ? status : failed;
-		}
-	}
-	if (globals.json)
-		print_json(json_pack("{s:o}", "built", built));
-	else
-		json_decref(built);
-	return status;
+	progress_start("making the template");
+	int code = nova_template_build(nova, name, &wait, &error);
+	progress_stop();
+	if (code != 0)
+		return report(error);
+	note("The template of %s is ready.", name);
+	return STATUS_OK;
+}
+
+static int build_run(char **args, int count)
+{
+	int status;
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	return nova ? each_name(args, count, "built", build_one, nova) : status;
+}
+
+static int prune(nova_host_t *host, size_t *ret_count, nova_error_t **error)
+{
+	return nova_template_prune(host, given_all, ret_count, error);
 }
 
 static int prune_run(char **args, int count)
 {
-	(void)args;
-	(void)count;
-	int status;
-	size_t pruned = 0;
-	nova_error_t *error = NULL;
-	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
-	if (!host)
-		return status;
-	if (nova_template_prune(host, given_all, &pruned, &error) != 0)
-		return report(error);
-	return pruned_print(pruned, "template");
+	(void)args, (void)count;
+	return snapshots_prune(prune, "template");
 }
 
 const struct verb verb_template_list = {

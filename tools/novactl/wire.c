@@ -6,37 +6,6 @@
 #include "daemon.h"
 
 #define READ_SIZE (16u << 10)
-#define KEEP      (256u << 10) /* a buffer that was longer is given back once it is empty */
-
-void bytes_add(struct bytes *bytes, const void *data, size_t len)
-{
-	if (bytes->len + len + 1 > bytes->capacity) {
-		bytes->capacity = 2 * bytes->len + len + 64;
-		bytes->data = need(realloc(bytes->data, bytes->capacity));
-	}
-	if (len)
-		memcpy(bytes->data + bytes->len, data, len);
-	bytes->len += len;
-	bytes->data[bytes->len] = 0;
-}
-
-void bytes_drop(struct bytes *bytes, size_t len)
-{
-	if (len == bytes->len && bytes->capacity > KEEP) {
-		bytes_free(bytes);
-		return;
-	}
-	if (!len)
-		return;
-	bytes->len -= len;
-	memmove(bytes->data, bytes->data + len, bytes->len + 1);
-}
-
-void bytes_free(struct bytes *bytes)
-{
-	free(bytes->data);
-	*bytes = (struct bytes){ 0 };
-}
 
 void wire_open(struct wire *wire, int fd)
 {
@@ -184,4 +153,13 @@ bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part)
 		return hex_add(bytes, json_string_value(hex), json_string_length(hex));
 	bytes_add(bytes, json_string_value(text), json_string_length(text));
 	return true;
+}
+
+json_t *error_json(int code, int outcome, const char *message)
+{
+	json_t *error =
+		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
+	return need(error ? error :
+			    json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
+				    "the text of this error is not UTF-8"));
 }

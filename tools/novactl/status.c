@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What the daemon says of itself. */
+#include <unistd.h>
+
+#include "daemon.h"
+
+/* All counters of the pool by their names. */
+static json_t *pool_json(nova_pool_t *pool)
+{
+	static const char *const names[] = {
+		[NOVA_POOL_IDLE] = "idle",
+		[NOVA_POOL_BUSY] = "busy",
+		[NOVA_POOL_STARTING] = "starting",
+		[NOVA_POOL_HITS] = "hits",
+		[NOVA_POOL_MISSES] = "misses",
+		[NOVA_POOL_EXPIRED] = "expired",
+		[NOVA_POOL_DISCARDED] = "discarded",
+		[NOVA_POOL_PAUSED] = "paused",
+		[NOVA_POOL_STANDBY] = "standby",
+		[NOVA_POOL_WAITING] = "waiting",
+		[NOVA_POOL_MEMORY_MB] = "memory_mb",
+		[NOVA_POOL_RESUMED] = "resumed",
+		[NOVA_POOL_SHARED] = "shared",
+		[NOVA_POOL_BOOTS] = "boots",
+		[NOVA_POOL_TEMPLATE_STARTS] = "template_starts",
+		[NOVA_POOL_STANDBY_STARTS] = "standby_starts",
+		[NOVA_POOL_START_FAILURES] = "start_failures",
+		[NOVA_POOL_WAITS] = "waits",
+		[NOVA_POOL_TIMEOUTS] = "timeouts",
+		[NOVA_POOL_QUEUE_FULL] = "queue_full",
+		[NOVA_POOL_TOO_LARGE] = "too_large",
+		[NOVA_POOL_CANCELED] = "canceled",
+		[NOVA_POOL_EVICTED] = "evicted",
+	};
+	uint64_t values[ARRAY_LEN(names)] = { 0 };
+	json_t *all = need(json_object());
+	nova_pool_stats(pool, values, ARRAY_LEN(values));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		json_object_set_new(all, names[i], json_integer((json_int_t)values[i]));
+	return all;
+}
+
+static json_t *latency_json(nova_pool_t *pool, int latency)
+{
+	static const double percents[] = { 50, 90, 99 };
+	json_t *value = need(json_object());
+	for (size_t i = 0; i < ARRAY_LEN(percents); i++) {
+		char name[16];
+		uint64_t us = nova_pool_percentile_us(pool, latency, percents[i]);
+		snprintf(name, sizeof(name), "p%.0f_us", percents[i]);
+		json_object_set_new(value, name, json_integer((json_int_t)us));
+	}
+	return value;
+}
+
+static json_t *latencies_json(nova_pool_t *pool)
+{
+	return json_pack("{s:o,s:o,s:o,s:o}", "warm", latency_json(pool, NOVA_POOL_LATENCY_WARM),
+		"resumed", latency_json(pool, NOVA_POOL_LATENCY_RESUMED), "cold",
+		latency_json(pool, NOVA_POOL_LATENCY_COLD), "wait",
+		latency_json(pool, NOVA_POOL_LATENCY_WAIT));
+}
+
+json_t *daemon_status(const struct daemon *daemon)
+{
+	nova_pool_t *pool = nova_pool_get(daemon->nova);
+	nova_host_t *host = nova_host_get(daemon->nova);
+	uint64_t waiting = nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING);
+	uint64_t under_way = nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY);
+	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
+		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
+		daemon->socket, "engine", nova_config_get(daemon->config, "engine"), "uptime_s",
+		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
+		(json_int_t)daemon->client_count, "calls", (json_int_t)daemon->served, "queue",
+		"waiting", (json_int_t)waiting, "under_way", (json_int_t)under_way, "pool",
+		pool_json(pool), "latency", need(latencies_json(pool))));
+}
