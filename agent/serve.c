@@ -17,10 +17,10 @@ void serve_ready(struct agent *agent)
 	struct timespec up;
 	uname(&name);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	AUTO_JSON json_t *ready = json_pack("{s:s, s:s, s:I, s:b, s:s}", "agent",
-		NOVA_VERSION_STRING, "kernel", name.release, "boot_us",
-		(json_int_t)(up.tv_sec * 1000000 + up.tv_nsec / 1000), "pid1", agent->guest.pid1,
-		"root", agent->guest.root);
+	AUTO_JSON json_t *ready =
+		json_pack("{s:s, s:s, s:I, s:b, s:s}", "agent", NOVA_VERSION_STRING, "kernel",
+			name.release, "boot_us", (json_int_t)timespec_to_us(&up), "pid1",
+			agent->guest.pid1, "root", agent->guest.root);
 	if (agent->guest.missing)
 		json_object_set_new(ready, "error", json_string(agent->guest.missing));
 	struct buf frame = PROTO_FRAME_BUF;

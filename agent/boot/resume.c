@@ -43,7 +43,7 @@ static int mix_entropy(struct identity *self, const struct buf *bytes)
 
 static int set_clock(int64_t unix_us)
 {
-	struct timespec now = { unix_us / 1000000, unix_us % 1000000 * 1000 };
+	struct timespec now = us_to_timespec(unix_us);
 	return clock_settime(CLOCK_REALTIME, &now) < 0 ? -errno : 0;
 }
 

@@ -44,7 +44,7 @@ static int put_piece(struct buf *more, const struct stat *st, const struct buf *
 	char head[128];
 	snprintf(head, sizeof(head), ",\"size\":%lld,\"mode\":%u,\"mtime_us\":%lld,\"base64\":\"",
 		(long long)st->st_size, (unsigned)st->st_mode & 07777,
-		(long long)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000);
+		(long long)timespec_to_us(&st->st_mtim));
 	int r = buf_append_str(more, head);
 	if (r == 0)
 		r = base64_put(more, bytes->data, bytes->len);
@@ -106,7 +106,7 @@ static int open_part(int dir, const struct change *c)
 static int finish_part(const struct files_entry *entry, int fd, const struct change *c)
 {
 	const struct timespec times[2] = { { 0, c->mtime_us ? UTIME_OMIT : UTIME_NOW },
-		{ c->mtime_us / 1000000, c->mtime_us % 1000000 * 1000 } };
+		us_to_timespec(c->mtime_us) };
 	if ((c->owned && fchown(fd, FUNCTION_UID, FUNCTION_UID) < 0) ||
 		fchmod(fd, (mode_t)c->mode) < 0 || (c->mtime_us && futimens(fd, times) < 0))
 		return -errno;

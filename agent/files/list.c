@@ -81,7 +81,7 @@ static int put_entry(struct listing *l, int dir, const char *name, const struct 
 		    S_ISDIR(st->st_mode) ? 'd' :
 		    S_ISLNK(st->st_mode) ? 'l' :
 					   'o';
-	int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+	int64_t mtime = timespec_to_us(&st->st_mtim);
 	snprintf(text, sizeof(text), ",\"%c\",%u,%lld,%lld,", kind, (unsigned)st->st_mode & 07777,
 		kind == 'f' ? (long long)st->st_size : 0LL, mtime > 0 ? (long long)mtime : 0LL);
 	if (utf8_valid_prefix((const uint8_t *)name, strlen(name)) != strlen(name))

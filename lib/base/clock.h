@@ -29,4 +29,14 @@ static inline struct timespec ns_to_timespec(uint64_t ns)
 	return (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 }
 
+/* For wall clocks, which reach further in microseconds, and back. */
+static inline int64_t timespec_to_us(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000 + t->tv_nsec / 1000;
+}
+static inline struct timespec us_to_timespec(int64_t us)
+{
+	return (struct timespec){ us / 1000000, us % 1000000 * 1000 };
+}
+
 #endif
