@@ -12,6 +12,13 @@
  * succeeds; nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
  *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to
  * the object they came from and live as long as it does, unless the text says that you free them.
+ *  - What an object knows is asked by calls, one for each thing: objects are opaque, so that they
+ * can grow. Numbers that are many, such as counters, come in an array, in the order of an enum.
+ * What later releases add comes at the end. A struct that the library hands out (nova_property) is
+ * constant and begins with `size`, as the option structs do.
+ *  - Every call can fail with #NOVA_EINVAL for an argument that is missing, with #NOVA_EABI for an
+ * option struct, and with #NOVA_ENOMEM. Any thread may make any call, unless its comment, or the
+ * beginning of its header, says otherwise.
  *  - NULL is never a crash. A call that returns a code and lacks an object or argument that it
  * needs gives #NOVA_EINVAL and a sentence that names call and argument; options and `ret_…` may be
  * NULL where the text says so. A getter gives what stands for nothing: 0, NULL, "" (or the text
@@ -48,8 +55,9 @@ extern "C" {
 #define NOVA_VERSION_STRING "0.1.0"
 
 /**
- * Version of the loaded library as "MAJOR.MINOR.PATCH"; compare it with #NOVA_VERSION_STRING to see
- * whether headers and library belong together. Static text, never freed. Any thread. Since 0.1.
+ * The version of the loaded library. Compare it with #NOVA_VERSION_STRING to see whether headers
+ * and library belong together.
+ * @return "MAJOR.MINOR.PATCH"; static text, never freed. Since 0.1.
  */
 NOVA_API const char *nova_version(void);
 
@@ -98,30 +106,55 @@ enum nova_outcome {
 /** The detail of one failure. Immutable; may be read from any thread. */
 typedef struct nova_error nova_error_t;
 
-/** The code that the failed call returned (never 0). NULL gives 0. Since 0.1. */
+/**
+ * The code that the failed call returned.
+ * @param error may be NULL
+ * @return a code of #nova_code, never 0; for NULL 0. Since 0.1.
+ */
 NOVA_API int nova_error_code(const nova_error_t *error);
 
 /**
- * One clear sentence, without a newline: what failed, the thing it concerns, and the way out where
- * there is one. Never NULL; "" for NULL. Lives as long as the error. Since 0.1.
+ * What failed, the thing that it concerns and what to do about it, in one sentence without a
+ * newline.
+ * @param error may be NULL
+ * @return text that lives as long as the error, never NULL; for NULL "". Since 0.1.
  */
 NOVA_API const char *nova_error_message(const nova_error_t *error);
 
-/** The operating system's errno behind the failure, or 0. Since 0.1. */
+/**
+ * The errno of the operating system that was the reason of the failure.
+ * @param error may be NULL
+ * @return an errno; 0 if there was none, and for NULL. Since 0.1.
+ */
 NOVA_API int nova_error_os(const nova_error_t *error);
 
-/** One of #nova_outcome. Only nova_invoke() and the calls that run code in a guest set another
- * value than #NOVA_OUTCOME_NEVER_RAN. Since 0.1. */
+/**
+ * Whether the code that the call was to run in a guest did run. Calls that run nothing give
+ * #NOVA_OUTCOME_NEVER_RAN.
+ * @param error may be NULL
+ * @return one of #nova_outcome. Since 0.1.
+ */
 NOVA_API int nova_error_outcome(const nova_error_t *error);
 
-/** Frees the error. NULL is accepted. Since 0.1. */
+/**
+ * Frees an error.
+ * @param error NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_error_free(nova_error_t *error);
 
-/** The name of a code, such as "NOVA_ENOTFOUND"; "NOVA_E?" for a number that is not in the list.
- * Static text. Since 0.1. */
+/**
+ * The name of a code, such as "NOVA_ENOTFOUND".
+ * @param code a code of #nova_code, or 0
+ * @return static text; "NOVA_E?" for a number that is not in the list. Since 0.1.
+ */
 NOVA_API const char *nova_code_name(int code);
 
-/** Frees a string or buffer of which the text says "free with nova_free()". Since 0.1. */
+/**
+ * Frees a text or buffer of which the comment says "free it with nova_free()".
+ * @param memory NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_free(void *memory);
 
 /** Levels of a log message. Since 0.1. */

@@ -53,48 +53,75 @@ typedef struct nova_queue_opts {
 	}
 
 /**
- * Makes an empty queue. It must be freed before its platform is closed.
+ * Makes an empty queue. Free it before its platform is closed.
+ * @param nova the platform
  * @param opts NULL: defaults
- * @return 0; NOVA_EINVAL; NOVA_EABI; NOVA_EBUSY in a fork of the process that opened the platform;
- * NOVA_EIO; NOVA_ENOMEM. Since 0.1.
+ * @param ret_queue receives the queue. Yours: free it with nova_queue_free()
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: `threads` or `max_calls` is too large
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
  */
 NOVA_API int nova_queue_new(
 	nova_t *nova, const nova_queue_opts *opts, nova_queue_t **ret_queue, nova_error_t **error);
 
 /**
  * Cancels every call that is not finished, waits until nothing of them is under way, ends the
- * threads and frees the queue together with every call that was not collected. Calls that were
- * collected live on. Starts of VMs and functions that are under way are ended, so it returns within
- * seconds. NULL is accepted. Since 0.1.
+ * threads and frees the queue with every call that was not collected. Calls that were collected
+ * live on. It returns within seconds.
+ * @param queue NULL does nothing
+ * Must be the last call on the queue. Since 0.1.
  */
 NOVA_API void nova_queue_free(nova_queue_t *queue);
 
-/** A descriptor that polls readable (POLLIN) as long as nova_queue_collect() has a call to give.
- * Owned by the queue: do not read from it and do not close it. Since 0.1. */
+/**
+ * A descriptor that polls readable (POLLIN) as long as nova_queue_collect() has a call to give.
+ * Do not read from it and do not close it.
+ * @param queue the queue
+ * @return the descriptor, which lives as long as the queue, or a code:
+ *  - NOVA_EINVAL: for NULL
+ * Since 0.1.
+ */
 NOVA_API int nova_queue_fd(const nova_queue_t *queue);
 
 /**
- * Hands in a call. It never waits for a VM; what is wrong with the request itself is reported here
- * and not by the call.
- * @param opts     as of nova_invoke(); NULL: defaults. on_output is called in a thread of the
- * queue; it may call nova_call_cancel() for its own call
- * @param ret_call receives the call; may be NULL. It belongs to the queue until
- * nova_queue_collect() gives it out; until then it is good for everything that is said of a call
- * below
- * @return 0, and the call will be collected once; NOVA_ELIMIT if `max_calls` are submitted and not
- * collected; NOVA_EINVAL (payload is not JSON, options), NOVA_ETOOBIG, NOVA_ENOTFOUND (no such
- * function), NOVA_ECORRUPT, NOVA_EBUSY in a fork, NOVA_EIO (no thread can be started), NOVA_ENOMEM.
+ * Hands in a call and returns at once. What is wrong with the request itself is reported here and
+ * not by the call.
+ * @param queue the queue
+ * @param function name; may be NULL if the options give an instance
+ * @param payload JSON text of at most 6 MiB, nested at most 512 deep; NULL: "{}"
+ * @param opts as of nova_invoke(); NULL: defaults. `on_output` is called in a thread of the queue
+ * and may call nova_call_cancel() for its own call
+ * @param ret_call receives the call, which belongs to the queue until nova_queue_collect() gives
+ * it out, and may be used until then. May be NULL
+ * @return 0, and the call will be collected once; or a code, and nothing has run:
+ *  - NOVA_EINVAL: the payload is not JSON, or the options contradict each other
+ *  - NOVA_ETOOBIG: the payload is too long or nested too deep
+ *  - NOVA_ENOTFOUND: there is no such function
+ *  - NOVA_EEXIST: the name for the new snapshot is taken
+ *  - NOVA_ENOTSUP: the engine takes no snapshots
+ *  - NOVA_ELIMIT: `max_calls` are submitted and not collected
+ *  - NOVA_ECORRUPT: the store is damaged
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something, such as a thread
  * Since 0.1.
  */
 NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error);
 
 /**
- * Gives out a call that is finished, each one once, whether it succeeded, failed or was cancelled.
- * @param timeout_ms how long to wait for one; 0: not at all; UINT32_MAX: for ever
- * @param wait       a token that ends the waiting, but no call; NULL: none
- * @param ret_call   yours, to be freed with nova_call_free(); NULL: none is finished
- * @return 0; NOVA_EINVAL; NOVA_ECANCELED by the token; NOVA_EBUSY in a fork. Since 0.1.
+ * Gives out a call that is finished, each one once, whether it succeeded, failed or was
+ * cancelled.
+ * @param queue the queue
+ * @param timeout_ms milliseconds to wait for one; 0: not at all; UINT32_MAX: for ever
+ * @param wait what may end the waiting, but no call; NULL: nothing
+ * @param ret_call receives the call. Yours: free it with nova_call_free(). NULL: none is finished
+ * @return 0, or a code:
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
  */
 NOVA_API int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms,
 	const nova_wait_opts *wait, nova_call_t **ret_call, nova_error_t **error);
@@ -109,42 +136,80 @@ enum nova_queue_counter {
 	NOVA_QUEUE_THREADS = 3,  /**< threads that were started */
 };
 
-/** One number of now; 0 for an unknown one. Since 0.1. */
+/**
+ * One number about a queue, as of now.
+ * @param queue the queue
+ * @param counter one of #nova_queue_counter
+ * @return the number; 0 for an unknown one. Since 0.1.
+ */
 NOVA_API uint64_t nova_queue_count(nova_queue_t *queue, int counter);
 
 /**
  * Ends a call as soon as can be. One that has not begun, or waits for a VM, is finished at once
- * with #NOVA_ECANCELED and has not run. One whose function is running has it killed in its VM, and
- * the call is finished a moment later with #NOVA_ECANCELED and an outcome that tells whether it
- * ran; its answer, if that is already on the way, wins. The call is collected as every other.
- * @return 0; NOVA_EBUSY if the call was finished before: nothing has changed. NOVA_EINVAL for NULL.
+ * with #NOVA_ECANCELED and has not run. One whose function runs has it killed in its VM, and is
+ * finished a moment later with #NOVA_ECANCELED and an outcome that tells whether it ran; its
+ * answer, if that is already on the way, wins. The call is collected as every other.
+ * @param call the call
+ * @return 0, or a code:
+ *  - NOVA_EBUSY: the call was finished before, and is as it was; also after fork()
+ *  - NOVA_EINVAL: for NULL
  * Since 0.1.
  */
 NOVA_API int nova_call_cancel(nova_call_t *call);
 
-/** 1 if the call is finished, 0 if not. Since 0.1. */
+/**
+ * Whether a call is finished.
+ * @param call may be NULL
+ * @return 1 or 0. Since 0.1.
+ */
 NOVA_API int nova_call_is_finished(const nova_call_t *call);
 
-/** What nova_invoke() would have returned: 0 or a code; NOVA_EBUSY as long as the call is not
- * finished. Since 0.1. */
+/**
+ * What nova_invoke() would have returned.
+ * @param call may be NULL
+ * @return 0 or a code of nova_invoke(), or:
+ *  - NOVA_EBUSY: the call is not finished
+ *  - NOVA_EINVAL: for NULL
+ * Since 0.1.
+ */
 NOVA_API int nova_call_code(const nova_call_t *call);
 
-/** The result, once: from then on it is yours. NULL as long as the call is not finished, and where
- * nova_invoke() would have given none. Since 0.1. */
+/**
+ * The result of a call, once.
+ * @param call may be NULL
+ * @return the result. Yours: free it with nova_result_free(). NULL if the call is not finished,
+ * the result was taken, or nova_invoke() would have given none. Since 0.1.
+ */
 NOVA_API nova_result_t *nova_call_take_result(nova_call_t *call);
 
-/** The error of a call that failed, once: from then on it is yours. NULL otherwise. Since 0.1. */
+/**
+ * The error of a call that failed, once.
+ * @param call may be NULL
+ * @return the error. Yours: free it with nova_error_free(). NULL otherwise. Since 0.1.
+ */
 NOVA_API nova_error_t *nova_call_take_error(nova_call_t *call);
 
-/** `userdata` of the options that nova_queue_submit() was given. Since 0.1. */
+/**
+ * The `userdata` of the options that a call was submitted with.
+ * @param call may be NULL
+ * @return as it was given. Since 0.1.
+ */
 NOVA_API void *nova_call_userdata(const nova_call_t *call);
 
-/** The id of its request: known from nova_queue_submit() on, and the same that logs and the guest
- * see. Lives as long as the call. Since 0.1. */
+/**
+ * The id of the request of a call: known from nova_queue_submit() on, and the same that logs and
+ * the guest see.
+ * @param call may be NULL
+ * @return text that lives as long as the call. Since 0.1.
+ */
 NOVA_API const char *nova_call_request_id(const nova_call_t *call);
 
-/** Frees a call, with its result and error if they were not taken. One that was not collected is
- * cancelled, and will not be. NULL is accepted. Since 0.1. */
+/**
+ * Frees a call, with its result and error if they were not taken. One that was not collected is
+ * cancelled, and will not be.
+ * @param call NULL does nothing
+ * Must be the last call on that call. Since 0.1.
+ */
 NOVA_API void nova_call_free(nova_call_t *call);
 
 #ifdef __cplusplus

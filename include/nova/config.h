@@ -32,63 +32,113 @@ enum nova_config_source {
 	NOVA_CONFIG_SET = 3,
 };
 
-/** A config with nothing but defaults. Reads neither files nor environment.
- * @return 0; NOVA_ENOMEM. Since 0.1. */
+/**
+ * Makes a configuration with the defaults alone. Reads neither files nor the environment.
+ * @param ret_config receives the configuration. Yours: free it with nova_config_free()
+ * @return 0, or a code:
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
+ */
 NOVA_API int nova_config_new(nova_config_t **ret_config, nova_error_t **error);
 
-/** Frees the config. NULL is accepted. Since 0.1. */
+/**
+ * Frees a configuration.
+ * @param config NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_config_free(nova_config_t *config);
 
 /**
- * Reads a YAML or JSON file.
- * @param path the file; NULL: the variable NOVA_CONFIG, else `nova.yaml` in the user's
- * configuration directory (`$XDG_CONFIG_HOME/nova`, `~/.config/nova`), else /etc/nova/nova.yaml.
- * The file that NOVA_CONFIG names must exist; it is no error if there is neither of the other two
- * @return 0; NOVA_ENOTFOUND; NOVA_EPERM if anybody may write in it; NOVA_ECONFIG with file, line
- * and key if it is not YAML, has an unknown key or a value of the wrong kind (the config is then
- * unchanged). Since 0.1.
+ * Reads a file in YAML or JSON. After a failure the configuration is as before.
+ * @param config the configuration
+ * @param path the file; NULL: the one that the variable NOVA_CONFIG names (it must exist), else
+ * `nova.yaml` in `$XDG_CONFIG_HOME/nova` or `~/.config/nova`, else /etc/nova/nova.yaml, else none
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is no such file
+ *  - NOVA_EPERM: it cannot be read, or anybody may write in it
+ *  - NOVA_ECONFIG: it is not YAML, or has an unknown key or a bad value; the message has file,
+ *    line and key
+ *  - NOVA_EIO: reading failed
+ * Since 0.1.
  */
 NOVA_API int nova_config_load(nova_config_t *config, const char *path, nova_error_t **error);
 
-/** Takes over every variable of the environment that belongs to a key.
- * @return 0; NOVA_ECONFIG naming the variable (the config is then unchanged). Since 0.1. */
+/**
+ * Takes over every environment variable that belongs to a key. After a failure the configuration
+ * is as before.
+ * @param config the configuration
+ * @return 0, or a code:
+ *  - NOVA_ECONFIG: a variable has a bad value; the message names it
+ * Since 0.1.
+ */
 NOVA_API int nova_config_load_env(nova_config_t *config, nova_error_t **error);
 
 /**
  * For a program that must not do what its environment says, such as a service that others can
- * start: with this config nothing is taken from it. nova_config_load_env() takes nothing,
- * nova_config_load() without a path does not look at NOVA_CONFIG and XDG_CONFIG_HOME, NOVA_KEEPER
- * and NOVA_AGENT name no program, programs are searched in the usual system directories instead of
- * PATH, and the home directory is that of the user database instead of HOME. To be called before
- * anything is loaded or set.
+ * start. Call it before anything is loaded or set.
  *
- * A program that runs with rights its user lacks (setuid, setgid, file capabilities) ignores the
- * environment without this call.
- * @return 0; NOVA_EINVAL if something has been loaded or set already. Since 0.1.
+ * Then nova_config_load_env() takes nothing; nova_config_load() without a path does not look at
+ * NOVA_CONFIG and XDG_CONFIG_HOME; NOVA_KEEPER and NOVA_AGENT name no program; programs are
+ * searched in the directories of the system instead of PATH; the home directory is that of the
+ * user database instead of HOME. A program with rights that its user lacks (setuid, setgid, file
+ * capabilities) ignores the environment without this call.
+ * @param config the configuration
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: something was loaded or set before
+ * Since 0.1.
  */
 NOVA_API int nova_config_ignore_environment(nova_config_t *config, nova_error_t **error);
 
-/** Sets a key. `value` NULL takes an earlier nova_config_set() of the key back.
- * @return 0; NOVA_EINVAL for an unknown key (the nearest is named); NOVA_ECONFIG for a bad value.
- * Since 0.1. */
+/**
+ * Sets a key.
+ * @param config the configuration
+ * @param key as "pool.idle_ttl"
+ * @param value text; NULL takes an earlier nova_config_set() of the key back
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: there is no such key; the message names the nearest one
+ *  - NOVA_ECONFIG: a bad value
+ * Since 0.1.
+ */
 NOVA_API int nova_config_set(
 	nova_config_t *config, const char *key, const char *value, nova_error_t **error);
 
-/** The value in force as text, or NULL for an unknown key. A key without a value gives "".
- * Lives until the config is changed or freed. Since 0.1. */
+/**
+ * The value in force.
+ * @param config may be NULL
+ * @param key as "pool.idle_ttl"
+ * @return text that lives until the configuration is changed or freed, "" if the key has no
+ * value; NULL for an unknown key. Since 0.1.
+ */
 NOVA_API const char *nova_config_get(const nova_config_t *config, const char *key);
 
-/** Where that value came from, one of #nova_config_source; NOVA_EINVAL for an unknown key. Since
- * 0.1. */
+/**
+ * Where the value in force came from.
+ * @param config the configuration
+ * @param key as "pool.idle_ttl"
+ * @return one of #nova_config_source, or a code:
+ *  - NOVA_EINVAL: there is no such key
+ * Since 0.1.
+ */
 NOVA_API int nova_config_source(const nova_config_t *config, const char *key);
 
-/** A NULL-terminated array of all keys, in the order of the documentation. Static. Since 0.1. */
+/**
+ * All keys, in the order of docs/configuration.md.
+ * @return a static array that ends with NULL. Since 0.1.
+ */
 NOVA_API const char *const *nova_config_keys(void);
 
-/** One line that says what the key does, or NULL for an unknown key. Static. Since 0.1. */
+/**
+ * What a key does, in one line.
+ * @param key as "pool.idle_ttl"
+ * @return static text; NULL for an unknown key. Since 0.1.
+ */
 NOVA_API const char *nova_config_describe(const char *key);
 
-/** The variable of the environment that belongs to the key, or NULL. Static. Since 0.1. */
+/**
+ * The environment variable that belongs to a key.
+ * @param key as "pool.idle_ttl"
+ * @return static text; NULL if there is none. Since 0.1.
+ */
 NOVA_API const char *nova_config_variable(const char *key);
 
 #ifdef __cplusplus

@@ -51,26 +51,38 @@ typedef struct nova_disk_opts {
 	}
 
 /**
- * Builds an ext4 image at `image`. The file appears whole or not at all: it is written under a
- * temporary name beside it, synced and renamed; an existing file is replaced. The file is sparse.
+ * Builds an ext4 image. The file appears whole or not at all; an existing one is replaced. It is
+ * sparse.
  *
- * Left out, with a line in the log: device nodes, sockets and FIFOs. A relative link that leads out
- * of the source is kept, with a line too. Names may be any bytes. Refused: anything unreadable,
- * more than 100 directories deep, a file named `lost+found` at the top. The image itself is left
- * out when it lies in its own source. An empty `lost+found` is always in it.
- * @return 0; NOVA_EINVAL for a refused entry (named); NOVA_EBUSY for a file that changed while it
- * was read; NOVA_ENOTFOUND; NOVA_EPERM; NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure nothing is
- * left behind. Since 0.1.
+ * Left out, with a line in the log: device nodes, sockets and FIFOs. A relative link that leads
+ * out of the source is kept, with a line too. Names may be any bytes. Refused: what cannot be
+ * read, more than 100 directories deep, a file named `lost+found` at the top. An empty
+ * `lost+found` is always in it. The image itself is left out if it lies in its own source.
+ * @param image path of the image
+ * @param opts what is in it; required
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a refused entry, which the message names, or bad options
+ *  - NOVA_ENOTFOUND, NOVA_EPERM: for the source, or the directory of the image
+ *  - NOVA_EBUSY: a file changed while it was read
+ *  - NOVA_ETOOBIG: larger than `max_size`
+ *  - NOVA_ENOSPC, NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_disk_build(const char *image, const nova_disk_opts *opts, nova_error_t **error);
 
 /**
- * Writes the files of an image made by nova_disk_build() into the existing empty directory
- * `directory`, with their permission bits but without set-uid, set-gid and sticky. On failure the
- * directory is empty again. Nothing is written outside of it; but symbolic links are written as
- * they are and may lead anywhere, which whoever reads the files has to mind.
- * @return 0; NOVA_ECORRUPT if the image is not a sound ext4 file system made by nova_disk_build();
- * NOVA_EEXIST if the directory is not empty; NOVA_ENOTFOUND; NOVA_ENOSPC; NOVA_EIO. Since 0.1.
+ * Writes the files of an image that nova_disk_build() made into a directory, with their
+ * permissions but without set-uid, set-gid and sticky bits. After a failure the directory is
+ * empty again. Nothing is written outside of it; but symbolic links are written as they are and
+ * may lead anywhere: whoever reads the files has to mind that.
+ * @param image path of the image
+ * @param directory an existing, empty directory
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: no such image or directory
+ *  - NOVA_EEXIST: the directory is not empty
+ *  - NOVA_ECORRUPT: no sound ext4 image of nova_disk_build()
+ *  - NOVA_ENOSPC, NOVA_EPERM, NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_disk_extract(const char *image, const char *directory, nova_error_t **error);
 

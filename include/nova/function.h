@@ -31,25 +31,41 @@ typedef struct nova_function nova_function_t;
 typedef struct nova_instance nova_instance_t;
 
 /**
- * Opens the platform: state directory, function store and an empty pool. No VM is started yet.
- * @param config settings, copied; NULL: configuration file and environment on top of the defaults
- * @return 0; NOVA_ECONFIG; NOVA_ECORRUPT if the store is damaged (the file is named and left
- * alone); NOVA_EPERM; NOVA_ENOSPC; NOVA_EIO; NOVA_ENOMEM. Since 0.1.
+ * Opens the platform: state directory, store of functions and an empty pool. Starts no VM.
+ * @param config settings, which are copied; NULL: configuration file and environment on the
+ * defaults
+ * @param ret_nova receives the platform. Yours: free it with nova_close()
+ * @return 0, or a code:
+ *  - NOVA_ECONFIG: a setting cannot be understood
+ *  - NOVA_ECORRUPT: the store is damaged; the message names the file, which is left as it is
+ *  - NOVA_EPERM: the state directory or the store cannot be used
+ *  - NOVA_ENOSPC, NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
  */
 NOVA_API int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error);
 
-/** Ends every VM and frees the platform. Processes that do not end are left to the kernel after
- * some seconds. No other call may be under way. NULL is accepted. Since 0.1. */
+/**
+ * Ends every VM and frees the platform. Processes that do not end are left to the kernel after
+ * some seconds. No other call may be under way.
+ * @param nova NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_close(nova_t *nova);
 
-/** The host context inside, for probes, logging and VMs of your own. Borrowed: lives until
- * nova_close(). Since 0.1. */
+/**
+ * The host context of a platform, for probes, log messages and VMs of your own.
+ * @param nova NULL gives NULL
+ * @return the context. Lent: it lives until nova_close(). Since 0.1.
+ */
 NOVA_API nova_host_t *nova_host_get(nova_t *nova);
 
-/** The pool inside, for counters and for ticking: each nova_pool_tick() also applies the
- * `min_replicas` of all functions, as they are in the store by then. What this process registers or
- * deletes makes a tick due by itself; what others do is seen when there is one. Borrowed: lives
- * until nova_close(). Since 0.1. */
+/**
+ * The pool of a platform, for counters and for ticking. Each nova_pool_tick() also applies the
+ * `min_replicas` of all functions as they are in the store by then. What this process registers
+ * or deletes makes a tick due by itself; what others do is seen at the next one.
+ * @param nova NULL gives NULL
+ * @return the pool. Lent: it lives until nova_close(). Since 0.1.
+ */
 NOVA_API nova_pool_t *nova_pool_get(nova_t *nova);
 
 /* --- functions --- */
@@ -129,87 +145,178 @@ typedef struct nova_function_opts {
 	}
 
 /**
- * Stores a function. Its code is copied into a code disk under the state directory, so the original
- * may change or go away. Registering the very same thing again succeeds and changes nothing. A
- * function that is new, or differs, is checked first (enum nova_check), which takes as long as a
- * clone and its import, and at the very first a boot.
- * @param ret_function the stored function, to be freed; may be NULL
- * @return 0; NOVA_EINVAL naming the bad field; NOVA_EEXIST if a different function has the name;
- * NOVA_ENOTFOUND, NOVA_EPERM for the code; NOVA_EFUNCTION if its module cannot be imported or has
- * no such handler, with file, line and the nearest name; NOVA_ECANCELED; with #NOVA_CHECK_ALWAYS
- * the codes of nova_vm_start() and nova_vm_init(); NOVA_ETOOBIG; NOVA_ENOSPC; NOVA_EIO. On failure
- * nothing is stored. Since 0.1.
+ * Stores a function. Its code is copied, so the original may change or go away. To register the
+ * very same thing again changes nothing. A function that is new, or differs, is checked first
+ * (enum nova_check): that takes as long as a clone and its import, and at the very first a boot.
+ * @param nova the platform
+ * @param opts the function; required
+ * @param ret_function receives the stored function. Yours: free it with nova_function_free(). May
+ * be NULL
+ * @return 0, or a code; then nothing is stored:
+ *  - NOVA_EINVAL: a bad member; the message names it
+ *  - NOVA_EEXIST: a different function has the name, and #NOVA_REGISTER_REPLACE is not given
+ *  - NOVA_ENOTFOUND, NOVA_EPERM: the code cannot be read
+ *  - NOVA_ENOTSUP: the engine cannot keep a limit that is asked for
+ *  - NOVA_EFUNCTION: the module cannot be imported or has no such handler; with file, line and the
+ *    nearest name
+ *  - NOVA_ETOOBIG: the code is too large
+ *  - NOVA_ECANCELED: by the token
+ *  - with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init()
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_ENOSPC, NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
  */
 NOVA_API int nova_function_register(nova_t *nova, const nova_function_opts *opts,
 	nova_function_t **ret_function, nova_error_t **error);
 
-/** Looks a function up. @return 0; NOVA_ENOTFOUND (the nearest name is offered); NOVA_EIO;
- * NOVA_ECORRUPT. Since 0.1. */
+/**
+ * Looks a function up.
+ * @param nova the platform
+ * @param name name of the function
+ * @param ret_function receives the function. Yours: free it with nova_function_free()
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is none of that name; the message has the nearest one
+ *  - NOVA_ECORRUPT: the store is damaged
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
 NOVA_API int nova_function_get(
 	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
 
-/** All functions, by name. Free the array with nova_function_list_free(). An empty list is NULL
- * with count 0.
- * @return 0; NOVA_EIO; NOVA_ECORRUPT; NOVA_ENOMEM. Since 0.1. */
+/**
+ * All functions, by name.
+ * @param nova the platform
+ * @param ret_functions receives an array. Yours: free it with nova_function_list_free(). NULL if
+ * there are none
+ * @param ret_count receives their number
+ * @return 0, or a code:
+ *  - NOVA_ECORRUPT: the store is damaged
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
 NOVA_API int nova_function_list(
 	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 
-/** Deletes a function; its warm VMs end, calls under way finish. @return 0; NOVA_ENOTFOUND;
- * NOVA_EIO. Since 0.1. */
+/**
+ * Deletes a function. Its warm VMs end; calls under way finish.
+ * @param nova the platform
+ * @param name name of the function
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is none of that name
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
 NOVA_API int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error);
 
-/** Frees one function. NULL is accepted. Since 0.1. */
+/**
+ * Frees a function object. The function stays registered.
+ * @param function NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_function_free(nova_function_t *function);
 
-/** Frees what nova_function_list() gave, functions included. Since 0.1. */
+/**
+ * Frees what nova_function_list() gave, with the functions in it.
+ * @param functions the array; NULL does nothing
+ * @param count their number
+ * Since 0.1.
+ */
 NOVA_API void nova_function_list_free(nova_function_t **functions, size_t count);
 
-NOVA_API const char *nova_function_id(const nova_function_t *f);      /**< UUID. Since 0.1. */
-NOVA_API const char *nova_function_name(const nova_function_t *f);    /**< Since 0.1. */
-NOVA_API const char *nova_function_runtime(const nova_function_t *f); /**< Since 0.1. */
-/** As it was named; else what the check has found, as in "main.lambda_handler"; else
- * "main.handler". Since 0.1. */
-NOVA_API const char *nova_function_handler(const nova_function_t *f);
-/** as given, absolute; "" if from memory. Since 0.1. */
+/**
+ * The id of a function.
+ * @param f may be NULL
+ * @return a UUID. Since 0.1.
+ */
+NOVA_API const char *nova_function_id(const nova_function_t *f);
+
+/**
+ * The name of a function.
+ * @param f may be NULL
+ * @return the name. Since 0.1.
+ */
+NOVA_API const char *nova_function_name(const nova_function_t *f);
+
+/**
+ * Where the code of a function came from.
+ * @param f may be NULL
+ * @return the path as given, made absolute; "" if it came from memory. Since 0.1.
+ */
 NOVA_API const char *nova_function_code_path(const nova_function_t *f);
-/** 64 hex digits: SHA-256 of the code disk. Since 0.1. */
+
+/**
+ * A hash of the code of a function.
+ * @param f may be NULL
+ * @return 64 hex digits: SHA-256 of its code disk. Since 0.1.
+ */
 NOVA_API const char *nova_function_code_hash(const nova_function_t *f);
-NOVA_API uint32_t nova_function_memory_mb(const nova_function_t *f);        /**< Since 0.1. */
-NOVA_API uint32_t nova_function_timeout_s(const nova_function_t *f);        /**< Since 0.1. */
-NOVA_API uint32_t nova_function_vcpus(const nova_function_t *f);            /**< Since 0.1. */
-NOVA_API uint32_t nova_function_min_replicas(const nova_function_t *f);     /**< Since 0.1. */
-NOVA_API uint32_t nova_function_concurrency(const nova_function_t *f);      /**< Since 0.1. */
-NOVA_API uint64_t nova_function_disk_iops(const nova_function_t *f);        /**< Since 0.1. */
-NOVA_API uint64_t nova_function_disk_bandwidth(const nova_function_t *f);   /**< Since 0.1. */
-NOVA_API uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
-NOVA_API uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f); /**< Since 0.1. */
-/** "none" or "nat". Since 0.1. */
-NOVA_API const char *nova_function_network(const nova_function_t *f);
-/** 1, and one more with each replacement. Since 0.1. */
+
+/**
+ * How often a function was replaced.
+ * @param f may be NULL
+ * @return 1, and one more with each replacement. Since 0.1.
+ */
 NOVA_API uint32_t nova_function_version(const nova_function_t *f);
-/** microseconds since 1970. Since 0.1. */
+
+/**
+ * When a function was first registered.
+ * @param f may be NULL
+ * @return microseconds since 1970. Since 0.1.
+ */
 NOVA_API uint64_t nova_function_created_us(const nova_function_t *f);
-/** microseconds since 1970. Since 0.1. */
+
+/**
+ * When a function was last registered.
+ * @param f may be NULL
+ * @return microseconds since 1970. Since 0.1.
+ */
 NOVA_API uint64_t nova_function_updated_us(const nova_function_t *f);
-NOVA_API size_t nova_function_env_count(const nova_function_t *f); /**< Since 0.1. */
-/** "NAME=value"; NULL past the end. Since 0.1. */
-NOVA_API const char *nova_function_env(const nova_function_t *f, size_t i);
-/** A property by its name (nova/property.h) if it is a number, else 0. Since 0.1. */
+
+/**
+ * The value of a property that is a number: "memory_mb", "timeout_s", "vcpus" and so on
+ * (nova/property.h, docs/configuration.md).
+ * @param f may be NULL
+ * @param property its name
+ * @return the value in the unit of the property; 0 for every other name. Since 0.1.
+ */
 NOVA_API uint64_t nova_function_number(const nova_function_t *f, const char *property);
-/** A property by its name if it is a text or a choice (index 0), or an entry of a list; NULL behind
- * the last, and for every other name. Since 0.1. */
+
+/**
+ * The value of a property that is a text, a choice or a list: "runtime", "handler", "network",
+ * "env" and so on (nova/property.h, docs/configuration.md).
+ * @param f may be NULL
+ * @param property its name
+ * @param index of a list the entry, from 0 on; else 0
+ * @return text that lives as long as the function; NULL behind the last entry, and for every
+ * other name. Since 0.1.
+ */
 NOVA_API const char *nova_function_text(
 	const nova_function_t *f, const char *property, size_t index);
-/** The whole function as one JSON object. Free with nova_free(); NULL when out of memory. Since
- * 0.1. */
+
+/**
+ * A function as one JSON object.
+ * @param f the function
+ * @return text. Yours: free it with nova_free(). NULL if there is no memory. Since 0.1.
+ */
 NOVA_API char *nova_function_to_json(const nova_function_t *f);
 
 /**
- * Makes what the first call of a function would have to make, so that it need not: its template,
- * where the engine can have one. The VM made on the way waits in the pool afterwards.
- * @return 0; NOVA_ENOTSUP if the engine takes no snapshots, or they are switched off (setting
- * `pool.templates`); NOVA_ENOTFOUND; NOVA_EFUNCTION if the code cannot be loaded; the codes of
- * nova_pool_acquire(). Since 0.1.
+ * Makes what the first call of a function would have to make: its template, where the engine can
+ * have one. The VM that is made on the way waits in the pool afterwards.
+ * @param nova the platform
+ * @param function name of the function
+ * @param wait what may end the call; NULL: nothing
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is no such function or guest image
+ *  - NOVA_ENOTSUP: the engine takes no snapshots, or templates are switched off (setting
+ *    `pool.templates`)
+ *  - NOVA_EFUNCTION: its code cannot be loaded
+ *  - NOVA_ECANCELED: by the token
+ *  - the other codes of nova_pool_acquire()
+ * Since 0.1.
  */
 NOVA_API int nova_template_build(
 	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);

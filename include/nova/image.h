@@ -22,23 +22,31 @@ extern "C" {
 #endif
 
 /**
- * Takes the uncompressed ELF kernel out of a bzImage (payload gzip, xz, LZ4 or zstd) and writes it
- * to `vmlinux`, whole or not at all. An ELF file as input is checked and copied.
- * @return 0; NOVA_ENOTFOUND; NOVA_ECORRUPT naming what is wrong (no boot header, lengths that lie,
- * damaged stream, no ELF inside); NOVA_ENOTSUP naming a compression it does not know; NOVA_ENOSPC;
- * NOVA_EIO. Any thread. Since 0.1.
+ * Takes the uncompressed ELF kernel out of a bzImage (compressed with gzip, xz, LZ4 or zstd). The
+ * new file appears whole or not at all. An ELF file as input is checked and copied.
+ * @param bzimage path of the kernel
+ * @param vmlinux path of the file to write
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is no such file
+ *  - NOVA_ECORRUPT: no boot header, wrong lengths, a damaged stream, or no ELF inside; the message
+ *    says which
+ *  - NOVA_ENOTSUP: a compression that is not known; the message names it
+ *  - NOVA_EIO, NOVA_EPERM, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_image_extract_kernel(
 	const char *bzimage, const char *vmlinux, nova_error_t **error);
 
 /**
- * Checks one image directory against its MANIFEST: every file present, of the recorded size and
- * SHA-256. A file whose size and modification time are unchanged since the last good check is not
- * read again.
+ * Checks an image directory against its MANIFEST: every file is there, with the recorded size and
+ * SHA-256. A file whose size and time of change are as at the last good check is not read again.
  * @param directory the image directory
- * @param name      a path in it such as "kernel/vmlinux", or NULL for all
- * @return 0; NOVA_ENOTFOUND or NOVA_ECORRUPT naming the file and the command that makes it anew.
- * Since 0.1.
+ * @param name a path in it such as "kernel/vmlinux"; NULL: all
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: a file is missing; the message has the command that makes it
+ *  - NOVA_ECORRUPT: a file is not as recorded; the message has the command that makes it anew
+ *  - NOVA_EIO, NOVA_EPERM, NOVA_ENOMEM: the host refused something
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_image_check(const char *directory, const char *name, nova_error_t **error);
 

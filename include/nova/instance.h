@@ -58,42 +58,119 @@ typedef struct nova_instance_opts {
 
 /**
  * Starts an instance.
- * @param ret_instance a handle, to be freed with nova_instance_free(); may be NULL
- * @return 0; NOVA_EEXIST for a name that is taken; NOVA_EINVAL; NOVA_ENOTFOUND (function,
- * snapshot); the codes of nova_pool_acquire() and nova_vm_restore(). Since 0.1.
+ * @param nova the platform
+ * @param opts the function and more; required
+ * @param ret_instance receives a handle. Yours: free it with nova_instance_free(). May be NULL
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad name or size, or a snapshot of another function
+ *  - NOVA_EEXIST: the name is taken
+ *  - NOVA_ENOTFOUND: no such function or snapshot
+ *  - NOVA_ECANCELED: by the token
+ *  - the codes of nova_pool_acquire() and, with a snapshot, of nova_vm_restore()
+ * Since 0.1.
  */
 NOVA_API int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
 	nova_instance_t **ret_instance, nova_error_t **error);
 
-/** Finds an instance by id or name. @return 0; NOVA_ENOTFOUND. Since 0.1. */
+/**
+ * Finds an instance.
+ * @param nova the platform
+ * @param name its name or id
+ * @param ret_instance receives a handle. Yours: free it with nova_instance_free()
+ * @return 0, or a code:
+ *  - NOVA_ENOTFOUND: there is none, or it has been stopped
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_instance_get(
 	nova_t *nova, const char *name, nova_instance_t **ret_instance, nova_error_t **error);
 
-/** All instances, the oldest first. Free with nova_instance_list_free(). @return 0; NOVA_ENOMEM.
- * Since 0.1. */
+/**
+ * All instances, the oldest first.
+ * @param nova the platform
+ * @param ret_instances receives an array. Yours: free it with nova_instance_list_free(). NULL if
+ * there are none
+ * @param ret_count receives their number
+ * @return 0, or a code:
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
+ */
 NOVA_API int nova_instance_list(
 	nova_t *nova, nova_instance_t ***ret_instances, size_t *ret_count, nova_error_t **error);
 
-/** Lets go of a handle; the instance goes on. NULL is accepted. Since 0.1. */
+/**
+ * Frees a handle. The instance goes on.
+ * @param instance NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_instance_free(nova_instance_t *instance);
 
-/** Frees what nova_instance_list() gave. Since 0.1. */
+/**
+ * Frees what nova_instance_list() gave, with the handles in it.
+ * @param instances the array; NULL does nothing
+ * @param count their number
+ * Since 0.1.
+ */
 NOVA_API void nova_instance_list_free(nova_instance_t **instances, size_t count);
 
-/** 8 hex digits. Since 0.1. */
+/**
+ * The id of an instance.
+ * @param instance may be NULL
+ * @return 8 hex digits. Since 0.1.
+ */
 NOVA_API const char *nova_instance_id(const nova_instance_t *instance);
-NOVA_API const char *nova_instance_name(const nova_instance_t *instance); /**< Since 0.1. */
-/** name of its function. Since 0.1. */
+
+/**
+ * The name of an instance.
+ * @param instance may be NULL
+ * @return the name. Since 0.1.
+ */
+NOVA_API const char *nova_instance_name(const nova_instance_t *instance);
+
+/**
+ * The name of the function of an instance.
+ * @param instance may be NULL
+ * @return the name. Since 0.1.
+ */
 NOVA_API const char *nova_instance_function(const nova_instance_t *instance);
-/** version of the function that it runs. Since 0.1. */
+
+/**
+ * The version of the function that an instance runs.
+ * @param instance may be NULL
+ * @return as nova_function_version(). Since 0.1.
+ */
 NOVA_API uint32_t nova_instance_version(const nova_instance_t *instance);
-NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance); /**< Since 0.1. */
-/** microseconds since 1970. Since 0.1. */
+
+/**
+ * The id of the VM of an instance.
+ * @param instance may be NULL
+ * @return 8 hex digits. Since 0.1.
+ */
+NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance);
+
+/**
+ * When an instance was started.
+ * @param instance may be NULL
+ * @return microseconds since 1970. Since 0.1.
+ */
 NOVA_API uint64_t nova_instance_created_us(const nova_instance_t *instance);
-/** one of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
+
+/**
+ * The state of an instance, as of now.
+ * @param instance NULL is #NOVA_VM_DEAD
+ * @return one of #nova_vm_state, or a code:
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_instance_state(nova_instance_t *instance);
-/** The whole instance as one JSON object. Free with nova_free(); NULL when out of memory, or after
- * fork(). Since 0.1. */
+
+/**
+ * An instance as one JSON object.
+ * @param instance the instance
+ * @return text. Yours: free it with nova_free(). NULL if there is no memory, and after fork().
+ * Since 0.1.
+ */
 NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 
 /**
@@ -110,12 +187,16 @@ NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 NOVA_API nova_vm_t *nova_instance_vm(nova_instance_t *instance);
 
 /**
- * Ends an instance, which is then in no list any more. New calls are refused; those under way have
- * `grace_ms` (0: 2000) to finish and are then killed, as are commands. Who stops it while somebody
- * else does waits for the same end, and is told the same; the shorter of the graces counts.
- * Stopping an instance that has ended does nothing but tell how it ended.
- * @return 0; NOVA_ETIMEDOUT if something had to be killed. It has ended in both cases, and is in no
- * list. Since 0.1.
+ * Ends an instance, which is then in no list any more. New calls are refused; those under way
+ * have some time to finish and are then killed, as are commands. Several who stop it wait for the
+ * same end and are told the same; the shortest time counts. To stop one that has ended does
+ * nothing but tell how it ended.
+ * @param instance the instance
+ * @param grace_ms milliseconds for what is under way; 0: 2000
+ * @return 0, or a code; the instance has ended in both cases, but after fork():
+ *  - NOVA_ETIMEDOUT: something had to be killed
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
  */
 NOVA_API int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_t **error);
 

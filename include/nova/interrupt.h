@@ -33,19 +33,30 @@ extern "C" {
 /** One token may serve any number of calls at once, in any threads. */
 typedef struct nova_interrupt nova_interrupt_t;
 
-/** Makes a token that is not triggered. @return 0; NOVA_EINVAL; NOVA_ENOMEM; NOVA_EIO without a
- * free descriptor. Since 0.1. */
+/**
+ * Makes a token that is not triggered.
+ * @param ret_interrupt receives the token. Yours: free it with nova_interrupt_free()
+ * @return 0, or a code:
+ *  - NOVA_EIO: no descriptor is free
+ *  - NOVA_ENOMEM: no memory
+ * Any thread. Since 0.1.
+ */
 NOVA_API int nova_interrupt_new(nova_interrupt_t **ret_interrupt, nova_error_t **error);
 
 /**
  * Ends all calls that have the token now, and each that gets it later: it stays triggered. It may
- * come before the call and more than once. Any thread; async-signal-safe. In a child made by fork()
- * it does nothing to a token of the parent. NULL is accepted. Since 0.1.
+ * come before the call, and more than once. In a child made by fork() it does nothing to a token
+ * of the parent.
+ * @param interrupt NULL does nothing
+ * Any thread; async-signal-safe. Since 0.1.
  */
 NOVA_API void nova_interrupt_trigger(nova_interrupt_t *interrupt);
 
-/** Frees a token that no call has any more, and that no handler can trigger. NULL is accepted.
- * Since 0.1. */
+/**
+ * Frees a token that no call has any more, and that no handler can trigger.
+ * @param interrupt NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_interrupt_free(nova_interrupt_t *interrupt);
 
 /** Options of calls that may wait and have no others. NULL stands for the defaults. Since 0.1. */

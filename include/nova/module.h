@@ -15,25 +15,34 @@
 extern "C" {
 #endif
 
-/** Name of the i-th module, as "curl", in alphabetical order; NULL past the end. Since 0.1. */
+/**
+ * The name of a module, in alphabetical order.
+ * @param i from 0 on
+ * @return as "curl"; NULL behind the last. Since 0.1.
+ */
 NOVA_API const char *nova_module_name(size_t i);
 
-/** What the i-th module is needed for, as "the engine firecracker"; NULL past the end. Since 0.1.
+/**
+ * What a module is needed for.
+ * @param i from 0 on
+ * @return as "the engine firecracker"; NULL behind the last. Since 0.1.
  */
 NOVA_API const char *nova_module_purpose(size_t i);
 
 /**
- * Loads the i-th module, if that is not done yet. It stays until the process ends, and its file is
- * not needed any more: a program that is about to close its file system (chroot(), a sandbox) loads
+ * Loads a module, if that is not done yet. It stays until the process ends, and its file is not
+ * needed any more: a program that is about to close its file system (chroot(), a sandbox) loads
  * all.
  * @param i 0 to one less than the number of modules
- * @param ret_contents the libraries inside with their versions, as "libcurl 7.88.1"; lives as long
- * as the process
- * @param error may be NULL
- * @return 0; NOVA_EINVAL past the end; NOVA_ENOTSUP if the file is missing, or the loader of the
- * system refuses it; NOVA_EABI if it belongs to another version of libnova; NOVA_ECORRUPT if it is
- * cut off, or no module; NOVA_EPERM, NOVA_EIO, NOVA_ELIMIT or NOVA_ENOMEM as the system says. Since
- * 0.1.
+ * @param ret_contents receives the libraries inside with their versions, as "libcurl 7.88.1";
+ * lives as long as the process
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: behind the last
+ *  - NOVA_ENOTSUP: the file is missing, or the loader of the system refuses it
+ *  - NOVA_EABI: it belongs to another version of libnova
+ *  - NOVA_ECORRUPT: it is cut off, or no module
+ *  - NOVA_EPERM, NOVA_EIO, NOVA_ELIMIT, NOVA_ENOMEM: as the system says
+ * Since 0.1.
  */
 NOVA_API int nova_module_load(size_t i, const char **ret_contents, nova_error_t **error);
 

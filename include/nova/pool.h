@@ -57,13 +57,26 @@ typedef struct nova_pool_opts {
 		sizeof(nova_pool_opts), 0, 0, 0, 0, 0, 0, 0, 0                                     \
 	}
 
-/** Makes an empty pool. @return 0; NOVA_EINVAL; NOVA_EABI; NOVA_ENOMEM; NOVA_EIO if its thread
- * cannot be made. Since 0.1. */
+/**
+ * Makes an empty pool.
+ * @param host the context
+ * @param opts NULL: defaults
+ * @param ret_pool receives the pool. Yours: free it with nova_pool_free()
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad option
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something, such as its thread
+ * Since 0.1.
+ */
 NOVA_API int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_pool_t **ret_pool,
 	nova_error_t **error);
 
-/** Ends every VM that waits and the pool's thread, and frees the pool. No VM may be out and no call
- * under way: nova_pool_drain() waits for that. NULL is accepted. Since 0.1. */
+/**
+ * Ends every VM that waits and the thread of the pool, and frees the pool. No VM may be out and
+ * no call under way: nova_pool_drain() waits for that.
+ * @param pool NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_pool_free(nova_pool_t *pool);
 
 /** Flags of nova_pool_want. Since 0.1. */
@@ -94,60 +107,93 @@ typedef struct nova_pool_want {
 	}
 
 /**
- * Takes a VM out: one that waits, one that is in use and may be shared, or a new one. It is
- * running, and its process was alive a moment ago; it is not asked for a sign of life, which would
- * cost as much as a short call.
- * @param ret_vm   owned by you, and those you share it with, until nova_pool_release()
- * @param ret_cold 1 if it had to be started for you, else 0; may be NULL
- * @return 0; NOVA_ELIMIT with a message that names the setting, if no VM came free in time, too
- * many wait already, or the VM would be larger than all the memory that the pool may use;
- * NOVA_ECANCELED if the pool is closing, or by the token; the codes of nova_vm_start() and
- * nova_vm_init(), also when another caller's start failed for which this one waited; NOVA_EBUSY if
- * another process still makes the template after the time that a caller waits for a VM (the message
- * names it), and after fork(). Since 0.1.
+ * Takes a VM out: one that waits, one that is in use and may be shared, or a new one. It runs,
+ * and its process was alive a moment ago; it is not asked for a sign of life.
+ * @param pool the pool
+ * @param want what is wanted; required
+ * @param ret_vm receives the VM, which you have until nova_pool_release()
+ * @param ret_cold receives 1 if it was started for you, else 0; may be NULL
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no key, or a bad option
+ *  - NOVA_ELIMIT: none came free in time, too many wait, or it would be larger than the pool may
+ *    use; the message names the setting
+ *  - NOVA_ECANCELED: by the token, or the pool is closing
+ *  - NOVA_EBUSY: another process still makes the template, or after fork()
+ *  - the codes of nova_vm_start() and nova_vm_init(), also of the start that another caller made
+ *    for both
+ * Since 0.1.
  */
 NOVA_API int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm,
 	int *ret_cold, nova_error_t **error);
 
-/** Gives a VM back, once for each nova_pool_acquire() that gave it. `reusable` 0, or a VM that is
- * not running: it takes no more callers, and is ended when the last one gives it back. NULL is
- * accepted. Since 0.1. */
+/**
+ * Gives a VM back, once for each nova_pool_acquire() that gave it.
+ * @param pool the pool
+ * @param vm the VM; NULL does nothing
+ * @param reusable 0, or a VM that does not run: it takes no more callers, and ends when the last
+ * one gives it back
+ * Since 0.1.
+ */
 NOVA_API void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable);
 
-/** Ends the waiting VMs with that key, and those in use as soon as they come back; takes back what
- * nova_pool_keep() was asked for it. Since 0.1. */
+/**
+ * Ends the waiting VMs with a key, and those in use as soon as they come back. Takes back what
+ * nova_pool_keep() was asked for it.
+ * @param pool the pool
+ * @param key the key
+ * Since 0.1.
+ */
 NOVA_API void nova_pool_forget(nova_pool_t *pool, const char *key);
 
 /**
- * Has at least `count` VMs of that kind alive, idle or in use: nova_pool_tick() starts them, and
- * others in the place of those that end. They are not ended by age, nor to make place; all of them
- * together can be as many as the pool may hold.
- * @param want  is copied; its queue_timeout_ms means nothing here, and it must have no token
- * @param count 0 takes the wish back: the VMs then age like others
- * @return 0; NOVA_EINVAL; NOVA_EABI; NOVA_ELIMIT naming the setting if the pool cannot hold that
- * many; NOVA_ENOMEM; NOVA_EBUSY after fork(). Since 0.1.
+ * Has some VMs of a kind alive, idle or in use: nova_pool_tick() starts them, and others in the
+ * place of those that end. They are not ended by age, nor to make room.
+ * @param pool the pool
+ * @param want what is wanted, copied. Its `queue_timeout_ms` means nothing here, and it has no
+ * token
+ * @param count how many at least; 0 takes the wish back: the VMs then age like others
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no key, or a bad option
+ *  - NOVA_ELIMIT: the pool cannot hold that many; the message names the setting
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_pool_keep(
 	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error);
 
-/** Does what is due by time: ends VMs whose time is over, pauses those that have waited for a
- * while, starts those that nova_pool_keep() asks for and what the setting `pool.standby` does: VMM
- * processes that wait for the next cold call of each function in use, and those of nova_vm_park().
- * May take as long as starting those.
- * @return milliseconds until there is something to do, or -1 if nothing is in sight. Since 0.1. */
+/**
+ * Does what is due by time: ends VMs whose time is over, pauses those that have waited for a
+ * while, starts those that nova_pool_keep() asks for, and does what the setting `pool.standby` and
+ * nova_vm_park() say. May take as long as starting those.
+ * @param pool the pool
+ * @return milliseconds until there is something to do; -1 if nothing is in sight. Since 0.1.
+ */
 NOVA_API int64_t nova_pool_tick(nova_pool_t *pool);
 
-/** A descriptor that polls readable when nova_pool_tick() has something to do, and is not any more
- * after that. For your event loop; do not read or close it. @return the descriptor, which lives as
- * long as the pool; NOVA_EINVAL; NOVA_EIO if none can be made; NOVA_EBUSY after fork(). Since 0.1.
+/**
+ * A descriptor that polls readable while nova_pool_tick() has something to do. Do not read from
+ * it and do not close it.
+ * @param pool the pool
+ * @return the descriptor, which lives as long as the pool, or a code:
+ *  - NOVA_EINVAL: for NULL
+ *  - NOVA_EIO: none can be made
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
  */
 NOVA_API int nova_pool_fd(nova_pool_t *pool);
 
-/** Closes the pool to new callers, who get NOVA_ECANCELED; lets those who wait already have their
- * VMs; waits until all have given theirs back, and ends the VMs. The pool stays closed. @return 0;
- * NOVA_ETIMEDOUT if VMs are still out after `timeout_ms` (those who still wait then get
- * NOVA_ECANCELED, and VMs that come back later are ended); NOVA_EINVAL; NOVA_EBUSY after fork().
- * Since 0.1. */
+/**
+ * Closes the pool to new callers, who get #NOVA_ECANCELED; lets those who wait already have their
+ * VMs; waits until all have given theirs back, and ends the VMs. The pool stays closed.
+ * @param pool the pool
+ * @param timeout_ms milliseconds; 0: does not wait
+ * @return 0, or a code:
+ *  - NOVA_ETIMEDOUT: VMs are still out. Those who still wait get #NOVA_ECANCELED, and VMs that
+ *    come back later are ended
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error);
 
 /** Counters of nova_pool_count() and nova_pool_stats(). Since 0.1. */
@@ -178,11 +224,24 @@ enum nova_pool_counter {
 	NOVA_POOL_EVICTED = 22,  /**< of EXPIRED: to make place for a VM of another kind */
 };
 
-/** One counter; 0 for an unknown one. Since 0.1. */
+/**
+ * One counter of a pool.
+ * @param pool the pool
+ * @param counter one of #nova_pool_counter
+ * @return its value; 0 for an unknown one. Since 0.1.
+ */
 NOVA_API uint64_t nova_pool_count(nova_pool_t *pool, int counter);
 
-/** All counters as of one moment, in the order of enum nova_pool_counter, as far as there is room.
- * @return how many there are; NOVA_EINVAL; NOVA_EBUSY after fork(). Since 0.1. */
+/**
+ * All counters of a pool as of one moment.
+ * @param pool the pool
+ * @param ret_values receives them in the order of #nova_pool_counter, as far as there is room
+ * @param count how many there is room for
+ * @return how many there are, or a code:
+ *  - NOVA_EINVAL: for NULL
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t count);
 
 /** What nova_pool_percentile_us() tells of. Since 0.1. */
@@ -196,14 +255,28 @@ enum nova_pool_latency {
 	NOVA_POOL_LATENCY_WAIT = 3,
 };
 
-/** The time in microseconds which that percentage of the calls did not exceed, at most 13 percent
- * too much; 0 if there was none. Since 0.1. */
+/**
+ * The time that a percentage of the calls did not exceed, at most 13 percent too much.
+ * @param pool the pool
+ * @param latency one of #nova_pool_latency
+ * @param percent 0 to 100
+ * @return microseconds; 0 if there was no call. Since 0.1.
+ */
 NOVA_API uint64_t nova_pool_percentile_us(nova_pool_t *pool, int latency, double percent);
 
-/** The distribution as counts: `ret_counts[i]` calls took less than `ret_limits_us[i]` microseconds
- * and no less than the limit before; the last limit is UINT64_MAX. At most `count` of them are
- * written; either array may be NULL. @return how many there are; NOVA_EINVAL; NOVA_EBUSY after
- * fork(). Since 0.1. */
+/**
+ * The distribution of a time as counts: `ret_counts[i]` calls took less than `ret_limits_us[i]`
+ * and no less than the limit before. The last limit is UINT64_MAX.
+ * @param pool the pool
+ * @param latency one of #nova_pool_latency
+ * @param ret_limits_us receives limits in microseconds; may be NULL
+ * @param ret_counts receives the counts; may be NULL
+ * @param count how many there is room for
+ * @return how many there are, or a code:
+ *  - NOVA_EINVAL: for NULL, or an unknown time
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_pool_histogram(nova_pool_t *pool, int latency, uint64_t *ret_limits_us,
 	uint64_t *ret_counts, size_t count);
 

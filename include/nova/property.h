@@ -61,8 +61,12 @@ typedef struct nova_property {
 	size_t offset; /**< of the member in nova_function_opts */
 } nova_property;
 
-/** The property at an index, from 0 on; NULL behind the last. Constant, and there for good.
- * Since 0.1. */
+/**
+ * A property of functions.
+ * @param index from 0 on
+ * @return a constant record that lives as long as the library; NULL behind the last. Any thread.
+ * Since 0.1.
+ */
 NOVA_API const nova_property *nova_property_get(size_t index);
 
 #ifdef __cplusplus

@@ -45,37 +45,63 @@ typedef struct nova_decoder nova_decoder_t;
 
 /**
  * Builds a frame around a payload.
- * @param payload JSON text of an object; NULL: "{}". It is not parsed
- * @param ret_frame free with nova_free()
- * @return 0; NOVA_ETOOBIG; NOVA_ENOMEM. Since 0.1.
+ * @param type one of #nova_message
+ * @param payload JSON text of an object, which is not parsed; NULL: "{}"
+ * @param payload_len bytes of the payload, at most #NOVA_FRAME_MAX
+ * @param ret_frame receives the frame. Yours: free it with nova_free()
+ * @param ret_len receives its bytes
+ * @return 0, or a code:
+ *  - NOVA_ETOOBIG: the payload is too long
+ *  - NOVA_ENOMEM: no memory
+ * Any thread. Since 0.1.
  */
 NOVA_API int nova_frame_encode(int type, const char *payload, size_t payload_len, void **ret_frame,
 	size_t *ret_len, nova_error_t **error);
 
-/** A decoder. `max` is the longest frame it accepts; 0: #NOVA_FRAME_MAX. @return 0; NOVA_ENOMEM.
- * Since 0.1. */
+/**
+ * Makes a decoder.
+ * @param max bytes of the longest frame that it takes; 0: #NOVA_FRAME_MAX
+ * @param ret_decoder receives the decoder. Yours: free it with nova_decoder_free()
+ * @return 0, or a code:
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
+ */
 NOVA_API int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_error_t **error);
 
-/** Frees the decoder. NULL is accepted. Since 0.1. */
+/**
+ * Frees a decoder.
+ * @param decoder NULL does nothing
+ * Since 0.1.
+ */
 NOVA_API void nova_decoder_free(nova_decoder_t *decoder);
 
 /**
- * Feeds bytes, as they come. They are copied. A length over the limit is refused as soon as its 4
- * bytes are there, before anything is stored for it.
- * @return 0; NOVA_ETOOBIG; NOVA_ENOMEM. After a failure the decoder stays failed:
- * nova_decoder_feed() and nova_decoder_next() return that code again. Since 0.1.
+ * Gives bytes to a decoder, as they come. They are copied. A length over the limit is refused as
+ * soon as its 4 bytes are there. After a failure nova_decoder_feed() and nova_decoder_next()
+ * return that code again.
+ * @param decoder the decoder
+ * @param data the bytes
+ * @param len their number
+ * @return 0, or a code:
+ *  - NOVA_ETOOBIG: a frame is too long
+ *  - NOVA_ENOMEM: no memory
+ * One thread at a time. Since 0.1.
  */
 NOVA_API int nova_decoder_feed(
 	nova_decoder_t *decoder, const void *data, size_t len, nova_error_t **error);
 
 /**
  * The next whole frame.
- * @param ret_type    its type
- * @param ret_payload JSON text of its payload object, NUL-terminated; valid until the next call on
- * the decoder
- * @return 1 if there was one, 0 if more bytes are needed; NOVA_EAGENT if the frame is not
- * `{"type":N,"payload":{…}}`, is nested over 514 deep, or has more than 64 other members or 64 KiB
- * of them (sticky, as above). Since 0.1.
+ * @param decoder the decoder
+ * @param ret_type receives the type: one of #nova_message, or another number
+ * @param ret_payload receives the JSON text of its payload, with a NUL behind it; it lives until
+ * the next call on the decoder
+ * @param ret_len receives its bytes; may be NULL
+ * @return 1 if there was one, 0 if more bytes are needed, or a code, which stays:
+ *  - NOVA_EAGENT: the frame is not `{"type":N,"payload":{…}}`, is nested over 514 deep, or has
+ *    more than 64 other members or 64 KiB of them
+ *  - NOVA_ETOOBIG, NOVA_ENOMEM: as nova_decoder_feed()
+ * One thread at a time. Since 0.1.
  */
 NOVA_API int nova_decoder_next(nova_decoder_t *decoder, int *ret_type, const char **ret_payload,
 	size_t *ret_len, nova_error_t **error);

@@ -75,31 +75,62 @@ typedef struct nova_vm_opts {
 	}
 
 /**
- * Starts a microVM and waits until its agent answers.
- * @return 0; NOVA_EINVAL; NOVA_ENOTFOUND or NOVA_ECORRUPT for an image, with the command that makes
- * it; NOVA_ENOTSUP if no engine is usable here, or it cannot do what is asked; NOVA_EPERM,
- * NOVA_ECONFIG, NOVA_ELIMIT (no address is left) for a network; NOVA_EENGINE with the last words of
- * the VMM; NOVA_EAGENT if the guest did not come up in time, with the last words of its console;
- * NOVA_ENOMEM; NOVA_EIO. On failure nothing is left behind. Since 0.1.
+ * Boots a VM and waits until its agent answers. After a failure nothing is left.
+ * @param host the context
+ * @param opts NULL: defaults
+ * @param ret_vm receives the VM. Yours: free it with nova_vm_free()
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad option
+ *  - NOVA_ENOTFOUND, NOVA_ECORRUPT: an image; the message has the command that makes it
+ *  - NOVA_ENOTSUP: no engine can be used here, or it cannot do what is asked
+ *  - NOVA_EENGINE: the VMM did not start; with its last words
+ *  - NOVA_EAGENT: the guest did not come up in time; with the last words of its console
+ *  - NOVA_EPERM, NOVA_ECONFIG, NOVA_ELIMIT: the network, rights for it, its settings, or no
+ *    address is left
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
  */
 NOVA_API int nova_vm_start(
 	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
 
-/** Ends the VM at once if it lives, removes all that belongs to it, frees the handle. NULL is
- * accepted. Since 0.1. */
+/**
+ * Ends a VM at once if it lives, removes all that belongs to it and frees it. Not for one that is
+ * lent.
+ * @param vm NULL does nothing
+ * No other call on the VM may be under way. Since 0.1.
+ */
 NOVA_API void nova_vm_free(nova_vm_t *vm);
 
-/** 8 hex digits, unique in the context. Since 0.1. */
+/**
+ * The id of a VM.
+ * @param vm may be NULL
+ * @return 8 hex digits, unique in the context. Acts at once. Since 0.1.
+ */
 NOVA_API const char *nova_vm_id(const nova_vm_t *vm);
 
-/** Name of the engine it runs on. Since 0.1. */
+/**
+ * The engine of a VM.
+ * @param vm may be NULL
+ * @return "qemu", "firecracker" or "fake". Acts at once. Since 0.1.
+ */
 NOVA_API const char *nova_vm_engine(const nova_vm_t *vm);
 
-/** One of #nova_vm_state, as of now; NOVA_EBUSY after fork(). Since 0.1. */
+/**
+ * The state of a VM, as of now.
+ * @param vm NULL is #NOVA_VM_DEAD
+ * @return one of #nova_vm_state, or a code:
+ *  - NOVA_EBUSY: after fork()
+ * Acts at once. Since 0.1.
+ */
 NOVA_API int nova_vm_state(nova_vm_t *vm);
 
-/** Process id of the VMM, or 0 once the VM is dead, and after fork(). For looking at, not for
- * signalling. Since 0.1. */
+/**
+ * The process of the VMM: for looking at, not for signalling.
+ * @param vm may be NULL
+ * @return its process id; 0 once the VM is dead, and after fork(). Acts at once. Since 0.1.
+ */
 NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
 
 /**
@@ -125,10 +156,19 @@ typedef struct nova_vm_init_opts {
 		sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0                                     \
 	}
 
-/** Gives the VM its function. Done again, it replaces the former one.
- * @return 0; NOVA_EINVAL for an unknown runtime; NOVA_EFUNCTION if the code is missing or cannot be
- * run at all (the message has the interpreter's words); NOVA_EBUSY when paused; NOVA_EAGENT;
- * NOVA_ELOST. Since 0.1. */
+/**
+ * Gives a VM its function. Done again, it takes the place of the former one.
+ * @param vm the VM
+ * @param opts the function; required
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: an unknown runtime, or a bad option
+ *  - NOVA_EFUNCTION: the code is missing or cannot be run at all; with the interpreter's words
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error);
 
 /** Receives output while it is produced: `stream` is 1 for stdout, 2 for stderr. The data dies with
@@ -155,30 +195,39 @@ typedef struct nova_vm_invoke_opts {
 	}
 
 /**
- * Runs the function once.
- * @param payload    JSON text of at most 6 MiB, nested at most 512 deep
- * @param opts       NULL: defaults
- * @param ret_result receives the result on success **and** whenever the function ran (error outcome
- *                   #NOVA_OUTCOME_RAN); otherwise it is set to NULL
- * @return 0; NOVA_EINVAL if the payload is not JSON, or a call of that request id is under way;
- * NOVA_ETOOBIG; NOVA_EBUSY if the VM is paused or has no function; NOVA_EFUNCTION; NOVA_ECANCELED
- * by nova_vm_cancel() or the token; NOVA_ETIMEDOUT; NOVA_EAGENT or NOVA_ELOST with
- *         #NOVA_OUTCOME_UNKNOWN. After the last three codes the VM should be thrown away. Since
- * 0.1.
+ * Runs the function of a VM once and waits for its answer. After the codes NOVA_ETIMEDOUT,
+ * NOVA_EAGENT and NOVA_ELOST throw the VM away.
+ * @param vm the VM
+ * @param payload JSON text of at most 6 MiB, nested at most 512 deep
+ * @param opts NULL: defaults
+ * @param ret_result receives the result if the function ran, also if it failed; else NULL. Yours:
+ * free it with nova_result_free()
+ * @return 0 if the function ran and succeeded, or a code; nova_error_outcome() tells whether it
+ * ran:
+ *  - NOVA_EINVAL: the payload is not JSON, or a call of that request id is under way
+ *  - NOVA_ETOOBIG: the payload is too long or nested too deep
+ *  - NOVA_EBUSY: the VM is paused or has no function, or after fork()
+ *  - NOVA_EFUNCTION: it raised an error, or its exit code is not 0
+ *  - NOVA_ETIMEDOUT: it was killed at its time limit
+ *  - NOVA_ECANCELED: by nova_vm_cancel() or the token
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ELOST: the VM is dead, or ended during the call
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error);
 
 /**
- * Ends a call of nova_vm_invoke() that is under way in this VM, or waits for its turn there: the
- * function is killed with all its processes, and the call returns NOVA_ECANCELED, with a result and
- * #NOVA_OUTCOME_RAN if it had begun, and #NOVA_OUTCOME_NEVER_RAN if not. The VM can be used as
- * before. An agent that does not end the call within a second is taken for dead: the VM is then
- * killed, and the outcome of the call is #NOVA_OUTCOME_UNKNOWN. A call that is over before it can
- * be ended returns as if nothing had happened.
- *
- * Returns at once; NULL and a request id that is not under way are accepted. Any thread, and
- * nova_output_fn, may call it. Since 0.1.
+ * Ends a call of nova_vm_invoke() that is under way in a VM or waits for its turn. The function
+ * is killed with all its processes, and the call returns #NOVA_ECANCELED, with a result and
+ * #NOVA_OUTCOME_RAN if it had begun, and else #NOVA_OUTCOME_NEVER_RAN. The VM can be used as
+ * before. If the agent does not end the call within a second the VM is killed, and the outcome is
+ * #NOVA_OUTCOME_UNKNOWN. A call that is over before it can be ended returns as if nothing had
+ * happened.
+ * @param vm NULL does nothing
+ * @param request_id of the call; one that is not under way does nothing
+ * Acts at once; #nova_output_fn may call it, too. Since 0.1.
  */
 NOVA_API void nova_vm_cancel(nova_vm_t *vm, const char *request_id);
 
@@ -222,11 +271,24 @@ typedef struct nova_vm_command_opts {
 	}
 
 /**
- * Runs a command in the guest and waits for its end. A command that fails is no error of this call:
- * see nova_result_exit_code() (127: not found, 126: cannot be executed).
- * @return 0; NOVA_EINVAL; NOVA_ETOOBIG; NOVA_EBUSY; NOVA_ETIMEDOUT (with a result); NOVA_EAGENT;
- * NOVA_ELOST; NOVA_EIO or another code of the system's error if stdin_fd cannot be read, which ends
- * the command. Since 0.1.
+ * Runs a command in the guest and waits for its end. A command that fails is no error of this
+ * call: nova_result_exit_code() tells (127: not found, 126: cannot be executed).
+ * @param vm the VM
+ * @param opts the command; required
+ * @param ret_result receives the result if the command ran; else NULL. Yours: free it with
+ * nova_result_free()
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad option
+ *  - NOVA_ETOOBIG: arguments or stdin are too long
+ *  - NOVA_ETIMEDOUT: it was killed at its time limit; there is a result
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_EIO, or what the error of the system says: `stdin_fd` cannot be read, which ends the
+ *    command
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error);
@@ -246,37 +308,100 @@ typedef struct nova_files nova_files_t;
 
 /**
  * Lists a directory of the guest: everything in it, but not what is mounted there. An entry comes
- * before those within it, siblings are in the order of strcmp(). It is no instant: what the guest
- * changes meanwhile may be in it, or not.
- * @param directory an absolute path, with single slashes and without "." and "..". No part of it
- * may be a symbolic link; the same holds for all paths here
- * @param depth     how many levels; 1: only the directory itself; 0: all, at most 64
- * @param ret_files free with nova_files_free()
- * @return 0; NOVA_EINVAL for a path that is none, no directory, or holds names that are not UTF-8;
- * NOVA_ENOTFOUND; NOVA_ETOOBIG for more than 100,000 entries, or 16 MiB of names; NOVA_EBUSY when
- * paused; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST; NOVA_ENOMEM. Since 0.1.
+ * before those within it; siblings are in the order of strcmp(). What the guest changes meanwhile
+ * may be in it, or not.
+ * @param vm the VM
+ * @param directory an absolute path with single slashes, without "." and "..". No part of it may
+ * be a symbolic link; the same holds for all paths here
+ * @param depth levels, 1 to 64; 1: only the directory itself; 0: all, at most 64
+ * @param wait what may end the call; NULL: nothing
+ * @param ret_files receives the entries. Yours: free it with nova_files_free()
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no such path, no directory, or names that are not UTF-8
+ *  - NOVA_ENOTFOUND: it is not there
+ *  - NOVA_ETOOBIG: more than 100,000 entries, or 16 MiB of names
+ *  - NOVA_EIO: the guest cannot read it
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
 	const nova_wait_opts *wait, nova_files_t **ret_files, nova_error_t **error);
 
-NOVA_API size_t nova_files_count(const nova_files_t *files); /**< Since 0.1. */
-/** within the directory, as in "sub/name"; NULL behind the last. Since 0.1. */
+/**
+ * How many entries a listing has.
+ * @param files may be NULL
+ * @return the number. Since 0.1.
+ */
+NOVA_API size_t nova_files_count(const nova_files_t *files);
+
+/**
+ * The path of an entry.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return within the directory, as in "sub/name"; NULL behind the last. Since 0.1.
+ */
 NOVA_API const char *nova_files_path(const nova_files_t *files, size_t index);
-/** one of #nova_file_kind; 0 behind the last. Since 0.1. */
+
+/**
+ * What an entry is.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return one of #nova_file_kind; 0 behind the last. Since 0.1.
+ */
 NOVA_API int nova_files_kind(const nova_files_t *files, size_t index);
-/** bytes of a regular file. Since 0.1. */
+
+/**
+ * The size of a regular file.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return bytes. Since 0.1.
+ */
 NOVA_API uint64_t nova_files_size(const nova_files_t *files, size_t index);
-/** permissions, as in 0644. Since 0.1. */
+
+/**
+ * The permissions of an entry.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return as in 0644. Since 0.1.
+ */
 NOVA_API uint32_t nova_files_mode(const nova_files_t *files, size_t index);
-/** last change of the content by the guest's clock, microseconds since 1970. Since 0.1. */
+
+/**
+ * When the content of an entry was last changed, by the clock of the guest.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return microseconds since 1970. Since 0.1.
+ */
 NOVA_API uint64_t nova_files_mtime_us(const nova_files_t *files, size_t index);
-/** A number made from the content of a regular file: another number, another content. Equal content
- * has equal numbers; against two files made to have one, it is no proof. 0 for what has none: other
- * kinds, and files over 64 MiB. Since 0.1. */
+
+/**
+ * A number made from the content of a regular file. Equal contents have equal numbers, and
+ * another number is another content; against files that were made to have one number it is no
+ * proof.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return the number; 0 for other kinds, and for files over 64 MiB. Since 0.1.
+ */
 NOVA_API uint64_t nova_files_digest(const nova_files_t *files, size_t index);
-/** where a link leads; "" for other kinds. Since 0.1. */
+
+/**
+ * Where a symbolic link leads.
+ * @param files may be NULL
+ * @param index of the entry, from 0 on
+ * @return text; "" for other kinds. Since 0.1.
+ */
 NOVA_API const char *nova_files_target(const nova_files_t *files, size_t index);
-NOVA_API void nova_files_free(nova_files_t *files); /**< NULL is accepted. Since 0.1. */
+
+/**
+ * Frees a listing.
+ * @param files NULL does nothing
+ * Since 0.1.
+ */
+NOVA_API void nova_files_free(nova_files_t *files);
 
 /** Options of nova_vm_read_file(). Since 0.1. */
 typedef struct nova_file_read_opts {
@@ -292,11 +417,22 @@ typedef struct nova_file_read_opts {
 
 /**
  * Reads a regular file of the guest.
- * @param opts     NULL: defaults
- * @param ret_data the content, and a NUL behind it; free with nova_free()
- * @return 0; NOVA_ENOTFOUND; NOVA_EINVAL for a path that is none, or no regular file; NOVA_ETOOBIG;
- * NOVA_EBUSY when paused, or if the file was changed meanwhile; NOVA_EIO; NOVA_EAGENT; NOVA_ELOST;
- * NOVA_ENOMEM. Since 0.1.
+ * @param vm the VM
+ * @param path as of nova_vm_list_files()
+ * @param opts NULL: defaults
+ * @param ret_data receives the content, with a NUL behind it. Yours: free it with nova_free()
+ * @param ret_len receives its bytes
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no such path, or no regular file
+ *  - NOVA_ENOTFOUND: it is not there
+ *  - NOVA_ETOOBIG: it is larger than `max_size`
+ *  - NOVA_EBUSY: the VM is paused, the file was changed meanwhile, or after fork()
+ *  - NOVA_EIO: the guest cannot read it
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_read_file(nova_vm_t *vm, const char *path, const nova_file_read_opts *opts,
 	void **ret_data, size_t *ret_len, nova_error_t **error);
@@ -316,53 +452,131 @@ typedef struct nova_file_write_opts {
 
 /**
  * Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that
- * functions run as. The directory must exist; in a guest with a root filesystem only /tmp and /run
- * can be written, and they are memory.
+ * functions run as. The directory must exist. In a guest with a root filesystem only /tmp and
+ * /run can be written, and they are memory.
+ * @param vm the VM
+ * @param path as of nova_vm_list_files()
+ * @param data the content
+ * @param len its bytes
  * @param opts NULL: defaults
- * @return 0; NOVA_ENOTFOUND for a directory that is missing; NOVA_ENOSPC; the codes of
- * nova_vm_read_file(). Since 0.1.
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no such path, or a bad mode
+ *  - NOVA_ENOTFOUND: the directory is missing
+ *  - NOVA_ENOSPC: no room in the guest
+ *  - NOVA_EIO: the guest cannot write it
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *data, size_t len,
 	const nova_file_write_opts *opts, nova_error_t **error);
 
-/** Removes a file, a symbolic link or an empty directory of the guest. @return 0; NOVA_ENOTFOUND;
- * NOVA_EINVAL, also for a directory that is not empty; the codes of nova_vm_read_file(). Since 0.1.
+/**
+ * Removes a file, a symbolic link or an empty directory of the guest.
+ * @param vm the VM
+ * @param path as of nova_vm_list_files()
+ * @param wait what may end the call; NULL: nothing
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: no such path, or a directory that is not empty
+ *  - NOVA_ENOTFOUND: it is not there
+ *  - NOVA_EIO: the guest cannot remove it
+ *  - NOVA_EAGENT: the guest gave no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ *  - NOVA_ENOMEM: no memory
+ * Since 0.1.
  */
 NOVA_API int nova_vm_remove_file(
 	nova_vm_t *vm, const char *path, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Asks the agent for a sign of life. @return 0; NOVA_EBUSY when paused; NOVA_EAGENT after
- * `timeout_ms` (0: 3000); NOVA_ELOST. Since 0.1. */
+/**
+ * Asks the agent for a sign of life.
+ * @param vm the VM
+ * @param timeout_ms milliseconds; 0: 3000
+ * @param wait what may end the call; NULL: nothing
+ * @return 0, or a code:
+ *  - NOVA_EAGENT: no answer in time
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: the VM is paused, or after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_vm_ping(
 	nova_vm_t *vm, uint32_t timeout_ms, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Stops the guest's processors; nothing in it is lost. Pausing a paused VM does nothing.
- * @return 0; NOVA_ENOTSUP; NOVA_EENGINE; NOVA_ELOST if it is dead. Since 0.1. */
+/**
+ * Stops the processors of a guest. Nothing in it is lost. Pausing a paused VM does nothing.
+ * @param vm the VM
+ * @param wait what may end the call; NULL: nothing
+ * @return 0, or a code:
+ *  - NOVA_ENOTSUP: the engine cannot
+ *  - NOVA_EENGINE: the VMM refused
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Lets a paused guest go on. Its clock has stood still: the next nova_vm_invoke() tells it the
- * time. Resuming a running VM does nothing, but for a child of a fork that has not been asked
- * anything yet (nova/snapshot.h): it goes on, and is told who it is.
- * @return as nova_vm_pause(); NOVA_EAGENT if such a child does not answer. Since 0.1. */
+/**
+ * Lets a paused guest go on. Its clock has stood still: the next call tells it the time. Resuming
+ * a running VM does nothing, but for a child of a fork that has not been asked anything yet
+ * (nova/snapshot.h): it goes on, and is told who it is.
+ * @param vm the VM
+ * @param wait what may end the call; NULL: nothing
+ * @return 0, or a code:
+ *  - NOVA_ENOTSUP: the engine cannot
+ *  - NOVA_EENGINE: the VMM refused
+ *  - NOVA_EAGENT: such a child gives no answer
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Asks the guest to end, waits at most `grace_ms` (0: 2000), then kills it. The VM is dead
- * afterwards in every case. Stopping a VM that was stopped before does nothing.
- * @return 0 if it has ended by itself; NOVA_ETIMEDOUT if it had to be killed, as one that is
- * paused; NOVA_ELOST if it was found dead, or was killed by something else. Since 0.1. */
+/**
+ * Asks a guest to end and kills it if it does not. The VM is dead afterwards. Stopping a VM that
+ * was stopped before does nothing.
+ * @param vm the VM
+ * @param grace_ms milliseconds for the guest to end; 0: 2000
+ * @param wait what may end the call; NULL: nothing
+ * @return 0 if it ended by itself, or a code:
+ *  - NOVA_ETIMEDOUT: it had to be killed, as one that is paused
+ *  - NOVA_ELOST: it was found dead, or something else killed it
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
 NOVA_API int nova_vm_stop(
 	nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, nova_error_t **error);
 
-/** Kills the VMM at once. Never blocks, never fails, may be called at any time from any thread.
- * Since 0.1. */
+/**
+ * Kills the VMM.
+ * @param vm NULL does nothing
+ * Acts at once, at any time, in any thread; never fails. Since 0.1.
+ */
 NOVA_API void nova_vm_kill(nova_vm_t *vm);
 
-/** The last 64 KiB of what the guest's console and the VMM printed, for diagnosis. Free with
- * nova_free(); NULL when out of memory, or after fork(). Works on a dead VM. Since 0.1. */
+/**
+ * The last 64 KiB of what the console of the guest and the VMM printed, for diagnosis. Works on a
+ * dead VM, too.
+ * @param vm the VM
+ * @return text. Yours: free it with nova_free(). NULL if there is no memory, and after fork().
+ * Since 0.1.
+ */
 NOVA_API char *nova_vm_console(nova_vm_t *vm);
 
-/** Microseconds that a part of the start took: #NOVA_TIMING_START, #NOVA_TIMING_BOOT or
- * #NOVA_TIMING_INIT. Since 0.1. */
+/**
+ * How long a part of the start took.
+ * @param vm may be NULL
+ * @param timing #NOVA_TIMING_START, #NOVA_TIMING_BOOT or #NOVA_TIMING_INIT
+ * @return microseconds; 0 for another part, and after fork(). Since 0.1.
+ */
 NOVA_API uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing);
 
 /** What nova_vm_stats() counts: the VMM process as a whole, guest included. Since 0.1. */
@@ -379,10 +593,16 @@ enum nova_vm_stat {
 };
 
 /**
- * What the VM costs this host now. Works on a paused VM and while a call is under way.
+ * What a VM costs this host now. Works on a paused VM and while a call is under way.
+ * @param vm the VM
  * @param ret_values receives the first `count` values in the order of #nova_vm_stat; those that
  * this library does not know are 0
- * @return 0; NOVA_EINVAL; NOVA_ELOST if the VM is dead; NOVA_EPERM; NOVA_EIO. Since 0.1.
+ * @param count how many are wanted
+ * @return 0, or a code:
+ *  - NOVA_ELOST: the VM is dead
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EPERM, NOVA_EIO: the host refused something
+ * Acts at once. Since 0.1.
  */
 NOVA_API int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error);
 

@@ -61,16 +61,6 @@ const char *nova_function_name(const nova_function_t *f)
 	return record_of(f)->name;
 }
 
-const char *nova_function_runtime(const nova_function_t *f)
-{
-	return record_of(f)->config.runtime;
-}
-
-const char *nova_function_handler(const nova_function_t *f)
-{
-	return !f || *f->record.config.handler ? record_of(f)->config.handler : "main.handler";
-}
-
 const char *nova_function_code_path(const nova_function_t *f)
 {
 	return record_of(f)->code_path;
@@ -79,56 +69,6 @@ const char *nova_function_code_path(const nova_function_t *f)
 const char *nova_function_code_hash(const nova_function_t *f)
 {
 	return record_of(f)->code_hash;
-}
-
-uint32_t nova_function_memory_mb(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.memory_mb;
-}
-
-uint32_t nova_function_timeout_s(const nova_function_t *f)
-{
-	return record_of(f)->config.timeout_s;
-}
-
-uint32_t nova_function_vcpus(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.vcpus;
-}
-
-uint32_t nova_function_min_replicas(const nova_function_t *f)
-{
-	return record_of(f)->config.min_replicas;
-}
-
-uint32_t nova_function_concurrency(const nova_function_t *f)
-{
-	return record_of(f)->config.concurrency;
-}
-
-uint64_t nova_function_disk_iops(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.disk_iops;
-}
-
-uint64_t nova_function_disk_bandwidth(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.disk_bandwidth;
-}
-
-uint64_t nova_function_net_rx_bandwidth(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.net_rx_bandwidth;
-}
-
-uint64_t nova_function_net_tx_bandwidth(const nova_function_t *f)
-{
-	return record_of(f)->config.machine.net_tx_bandwidth;
-}
-
-const char *nova_function_network(const nova_function_t *f)
-{
-	return net_kind_name((enum net_kind)record_of(f)->config.machine.network);
 }
 
 uint32_t nova_function_version(const nova_function_t *f)
@@ -144,16 +84,6 @@ uint64_t nova_function_created_us(const nova_function_t *f)
 uint64_t nova_function_updated_us(const nova_function_t *f)
 {
 	return record_of(f)->updated_us;
-}
-
-size_t nova_function_env_count(const nova_function_t *f)
-{
-	return record_of(f)->config.env.count;
-}
-
-const char *nova_function_env(const nova_function_t *f, size_t i)
-{
-	return i < record_of(f)->config.env.count ? record_of(f)->config.env.items[i] : NULL;
 }
 
 static const struct property *find(const char *name)

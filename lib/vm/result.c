@@ -131,11 +131,6 @@ uint64_t nova_result_timing_us(const nova_result_t *result, int timing)
 	return timing >= 0 && timing < VM_TIMINGS ? or_nothing(result)->timing_us[timing] : 0;
 }
 
-uint64_t nova_result_duration_ms(const nova_result_t *result)
-{
-	return (or_nothing(result)->timing_us[NOVA_TIMING_TOTAL] + 500u) / 1000u;
-}
-
 /* --- a refusal --- */
 
 /* The last line that is not empty: of a traceback, the one that says what happened. Not more than
@@ -229,7 +224,8 @@ static int put_result(struct buf *b, const nova_result_t *r)
 {
 	char times[96], status[64];
 	snprintf(times, sizeof(times), ",\"cold_start\":%s,\"duration_ms\":%llu",
-		r->cold_start ? "true" : "false", (unsigned long long)nova_result_duration_ms(r));
+		r->cold_start ? "true" : "false",
+		(unsigned long long)nova_result_timing_us(r, NOVA_TIMING_TOTAL) / 1000);
 	snprintf(status, sizeof(status), ",\"exit_code\":%d", r->exit_code);
 	/* The output keeps its own text: numbers in it may be larger than any parser's. */
 	int code = buf_append_str(b, "{\"output\":");

@@ -130,6 +130,11 @@ def no_public_call_has_too_many_parameters():
             if len(parameters) > MAX_PARAMETERS), f"calls of more than {MAX_PARAMETERS} parameters")
 
 
+@test
+def the_comment_of_each_call_has_its_parameters_and_its_codes_a_line_each():
+    expect(headers.wrong_comments(ROOT), "comments")
+
+
 # --- engines --------------------------------------------------------------------------------------
 
 

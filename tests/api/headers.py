@@ -161,6 +161,36 @@ def undocumented(root):
     return missing
 
 
+def comments(root):
+    """{name: the doc comment before the call}, stars removed."""
+    found = {}
+    for header in public_headers(root):
+        text = header.read_text(encoding="utf-8")
+        for match in re.finditer(r"^NOVA_API[^;]+?\b(nova_\w+)\([^;]*;", text, re.M):
+            before = re.search(r"/\*\*((?:(?!\*/).)*)\*/\s*$", text[: match.start()], re.S)
+            found[match.group(1)] = re.sub(r"\n \* ?", "\n", before.group(1)) if before else ""
+    return found
+
+
+def wrong_comments(root):
+    """What the comments of calls lack: a line for each parameter, one for each code, what is returned."""
+    wrong, texts, codes = [], comments(root), set(constants(root))
+    for name, (result, parameters) in prototypes(root).items():
+        text = texts[name]
+        names = [re.search(r"\w+$", parameter).group() for parameter in parameters]
+        # The last one is the same everywhere: nova/base.h explains it.
+        wanted = [p for p in names if p != "error" or name.startswith("nova_error_")]
+        said = re.findall(r"^@param (\w+) \S", text, re.M)
+        if said != wanted and said != names:
+            wrong.append(f"{name}: @param of {said}, not of {wanted}")
+        if (result != "void") != ("\n@return " in text):
+            wrong.append(f"{name}: no @return")
+        if "error" in names and not name.startswith("nova_error_") and not re.search(r"^ ?- (NOVA_E|with|the codes)", text, re.M):
+            wrong.append(f"{name}: no line for a code")
+        wrong += [f"{name}: {code} is no code" for code in re.findall(r"\bNOVA_E[A-Z0-9]+\b", text) if code not in codes]
+    return wrong
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     text = python_tables(root)

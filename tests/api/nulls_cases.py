@@ -32,12 +32,12 @@ OPTIONAL_IN = {
 # Getters whose nothing is not 0, and not "" for a text that the object owns.
 NOTHING = {
     "NULL": {
-        "nova_config_get", "nova_config_describe", "nova_config_variable", "nova_host_setting", "nova_probe_engine", "nova_function_env",
+        "nova_config_get", "nova_config_describe", "nova_config_variable", "nova_host_setting", "nova_probe_engine",
         "nova_function_text",
         "nova_files_path", "nova_merge_path",
     },
     '"null"': {"nova_result_output"},
-    '"none"': {"nova_probe_accelerator", "nova_function_network"},
+    '"none"': {"nova_probe_accelerator"},
     "-1": {"nova_probe_choice", "nova_merge_branch", "nova_pool_tick"},
     "NOVA_VM_DEAD": {"nova_vm_state", "nova_instance_state"},
     "NOVA_EINVAL": {

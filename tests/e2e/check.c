@@ -49,7 +49,7 @@ static uint32_t registered(
 {
 	nova_function_t *f;
 	ck_ok(nova_function_register(p->nova, o, &f, &error));
-	ck_assert_str_eq(nova_function_handler(f), handler);
+	ck_assert_str_eq(nova_function_text(f, "handler", 0), handler);
 	uint32_t version = nova_function_version(f);
 	nova_function_free(f);
 	return version;

@@ -49,19 +49,21 @@ static int get(nova_error_t **error)
 	int code = nova_function_get(world.nova, "f", &f, error);
 	if (code < 0)
 		return code;
-	bool whole = *nova_function_id(f) && !strcmp(nova_function_name(f), "f") &&
-		     !strcmp(nova_function_runtime(f), "shell") && nova_function_handler(f) &&
-		     nova_function_code_path(f) && strlen(nova_function_code_hash(f)) == 64 &&
-		     nova_function_memory_mb(f) && nova_function_timeout_s(f) &&
-		     nova_function_vcpus(f) && nova_function_concurrency(f) &&
-		     nova_function_version(f) && nova_function_created_us(f) &&
-		     nova_function_updated_us(f) && nova_function_env_count(f) == 2 &&
-		     nova_function_env(f, 1) &&
-		     !(nova_function_min_replicas(f) + nova_function_disk_iops(f) +
-			     nova_function_disk_bandwidth(f) + nova_function_net_rx_bandwidth(f) +
-			     nova_function_net_tx_bandwidth(f)) &&
-		     !strcmp(nova_function_network(f), "none") &&
-		     nova_function_number(f, "vcpus") == 1 && nova_function_text(f, "env", 1);
+	bool whole =
+		*nova_function_id(f) && !strcmp(nova_function_name(f), "f") &&
+		!strcmp(nova_function_text(f, "runtime", 0), "shell") &&
+		nova_function_text(f, "handler", 0) && nova_function_code_path(f) &&
+		strlen(nova_function_code_hash(f)) == 64 && nova_function_number(f, "memory_mb") &&
+		nova_function_number(f, "timeout_s") && nova_function_number(f, "vcpus") &&
+		nova_function_number(f, "concurrency") && nova_function_version(f) &&
+		nova_function_created_us(f) && nova_function_updated_us(f) &&
+		!nova_function_text(f, "env", 2) && nova_function_text(f, "env", 1) &&
+		!(nova_function_number(f, "min_replicas") + nova_function_number(f, "disk_iops") +
+			nova_function_number(f, "disk_bandwidth") +
+			nova_function_number(f, "net_rx_bandwidth") +
+			nova_function_number(f, "net_tx_bandwidth")) &&
+		!strcmp(nova_function_text(f, "network", 0), "none") &&
+		nova_function_number(f, "vcpus") == 1 && nova_function_text(f, "env", 1);
 	nova_function_free(f);
 	return whole ? 0 : NOVA_EAGENT;
 }
@@ -237,14 +239,9 @@ const struct inject_case platform_cases[] = {
 	{ "nova_function_register", NULL, NULL, register_new, delete_new, .slow = true },
 	{ "nova_function_register", NULL, prepare_new, replace, delete_new, .slow = true },
 	{ "nova_function_get nova_function_free nova_function_id nova_function_name "
-	  "nova_function_runtime "
-	  "nova_function_handler nova_function_code_path nova_function_code_hash "
-	  "nova_function_memory_mb nova_function_timeout_s nova_function_vcpus "
-	  "nova_function_min_replicas nova_function_concurrency nova_function_disk_iops "
-	  "nova_function_disk_bandwidth nova_function_net_rx_bandwidth "
-	  "nova_function_net_tx_bandwidth nova_function_network nova_function_version "
-	  "nova_function_created_us nova_function_updated_us nova_function_env_count "
-	  "nova_function_env nova_function_number nova_function_text",
+	  "nova_function_code_path nova_function_code_hash nova_function_version "
+	  "nova_function_created_us nova_function_updated_us nova_function_number "
+	  "nova_function_text",
 		.run = get },
 	{ "nova_function_get", .run = get_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_function_to_json", make_function, .run = function_to_json, .silent = true },

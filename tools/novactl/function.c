@@ -23,8 +23,8 @@ static void show_time(const char *label, uint64_t unix_us)
 
 static bool has_variable(const nova_function_t *f, const char *entry)
 {
-	for (size_t i = 0; i < nova_function_env_count(f); i++)
-		if (!strcmp(nova_function_env(f, i), entry))
+	for (size_t i = 0; nova_function_text(f, "env", i); i++)
+		if (!strcmp(nova_function_text(f, "env", i), entry))
 			return true;
 	return false;
 }
@@ -45,7 +45,7 @@ void function_show(const nova_function_t *f)
 	properties_show(f);
 	bool in_place = is_in_place(f);
 	print_field("Mode", "%s", in_place ? "in place" : "process");
-	if (!strcmp(nova_function_runtime(f), "python"))
+	if (!strcmp(nova_function_text(f, "runtime", 0), "python"))
 		print_field("State", "%s",
 			in_place ? "kept between calls of a VM" :
 				   "each call begins with the module as imported");

@@ -34,18 +34,18 @@ static bool known_format(const char *const *formats, size_t count)
 static void narrow_row(struct table *table, const nova_function_t *f)
 {
 	table_cell(table, "%s", nova_function_name(f));
-	table_cell(table, "%s", nova_function_runtime(f));
-	table_cell(table, "%s", nova_function_handler(f));
-	table_cell(table, "%u MB", nova_function_memory_mb(f));
-	table_cell(table, "%u s", nova_function_timeout_s(f));
+	table_cell(table, "%s", nova_function_text(f, "runtime", 0));
+	table_cell(table, "%s", nova_function_text(f, "handler", 0));
+	table_cell(table, "%u MB", (unsigned)nova_function_number(f, "memory_mb"));
+	table_cell(table, "%u s", (unsigned)nova_function_number(f, "timeout_s"));
 	table_cell(table, "%u", nova_function_version(f));
 }
 
 static void wide_row(struct table *table, const nova_function_t *f)
 {
 	narrow_row(table, f);
-	table_cell(table, "%u", nova_function_vcpus(f));
-	table_cell(table, "%u", nova_function_min_replicas(f));
+	table_cell(table, "%u", (unsigned)nova_function_number(f, "vcpus"));
+	table_cell(table, "%u", (unsigned)nova_function_number(f, "min_replicas"));
 	table_cell(table, "%s", nova_function_id(f));
 	table_cell(table, "%.12s", nova_function_code_hash(f));
 	table_cell(table, "%s", nova_function_code_path(f));

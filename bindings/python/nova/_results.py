@@ -69,7 +69,7 @@ class Result:
                 truncated=bool(lib.nova_result_truncated(pointer)),
                 request_id=_str("nova_result_request_id", pointer),
                 cold_start=bool(lib.nova_result_cold_start(pointer)),
-                duration_ms=lib.nova_result_duration_ms(pointer),
+                duration_ms=(lib.nova_result_timing_us(pointer, _ffi.CONSTANTS["NOVA_TIMING_TOTAL"]) + 500) // 1000,
                 vm_id=_str("nova_result_vm_id", pointer),
                 snapshot=_str("nova_result_snapshot", pointer),
                 instance=_str("nova_result_instance", pointer),
