@@ -56,7 +56,8 @@ const char *flow_input(struct request *request, json_t *payload)
 	int r = coded ? base64_get(to, coded, text ? json_string_length(text) : 0) : -EINVAL;
 	if (r == -ENOMEM)
 		return "out of memory";
-	if (r < 0)
+	/* What has been read is no credit before the host is told of it. */
+	if (r < 0 || request->stdin_data.len + request->stdin_taken > PROTO_WINDOW)
 		return "Input needs \"base64\", no more than there is credit for";
 	request->stdin_ended = json_is_true(json_object_get(payload, "end"));
 	if (request->stdin_ended && !request->stdin_data.len)
