@@ -106,7 +106,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 
 /* --- looking --- */
 
-static bool vmm_lives(nova_vm_t *vm)
+bool vm_process_lives(nova_vm_t *vm)
 {
 	pthread_mutex_lock(&vm->end_lock);
 	bool lives = !vm->ended && !process_wait(&vm->machine->process, 0);
@@ -126,7 +126,7 @@ int nova_vm_state(nova_vm_t *vm)
 	int code = host_check_process(vm->host, NULL);
 	if (code < 0)
 		return code;
-	return vmm_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;
+	return vm_process_lives(vm) ? __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) : NOVA_VM_DEAD;
 }
 
 int vm_check_running(nova_vm_t *vm, nova_error_t **error)

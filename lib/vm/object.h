@@ -91,6 +91,8 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 void vm_end(nova_vm_t *vm);
 /* Inside: 0 if requests can be sent, else NOVA_EBUSY or NOVA_ELOST. */
 int vm_check_running(nova_vm_t *vm, nova_error_t **error);
+/* As the kernel tells it at this moment. */
+bool vm_process_lives(nova_vm_t *vm);
 
 /* --- turn.c --- */
 

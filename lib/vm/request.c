@@ -59,7 +59,13 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 		return code;
 	deferred_wake(vm);
 	enum news news = deferred_news(vm);
-	if (news)
+	/* The socket of a VMM that is no more can still take a frame, and then nobody knows whether
+	 * it ran. */
+	if (!vm_process_lives(vm)) {
+		channel_lose_ended(vm);
+		code = channel_lost(vm, error);
+	}
+	if (code == 0 && news)
 		code = tell(vm, call, news, &longer, &len, error);
 	/* The agent does nothing before it has a frame whole: what fails here never ran. */
 	if (code == 0)
