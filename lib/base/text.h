@@ -11,6 +11,14 @@
 
 /* NULL when out of memory. */
 char *str_format(const char *format, ...) PRINTF_LIKE(1, 2);
+static inline bool is_letter(char c) /* of ASCII, whatever the locale */
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static inline bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
 char *path_join(const char *directory, const char *name);
 bool str_starts(const char *text, const char *prefix);
 /* One to four digits at *at, which then stands behind them: a part of a version. False: there is no

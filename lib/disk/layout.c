@@ -189,7 +189,7 @@ static int copy_content(struct layout *l, struct input *in, const struct ranges 
 
 static bool unchanged(const struct disk_node *node, const struct stat *st)
 {
-	uint64_t mtime = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+	uint64_t mtime = timespec_to_ns(&st->st_mtim);
 	return st->st_dev == node->device && st->st_ino == node->file &&
 	       (S_ISDIR(node->mode) ||
 		       ((uint64_t)st->st_size == node->size && mtime == node->mtime_ns));

@@ -107,7 +107,7 @@ static void remember(struct disk_node *node, const struct stat *st)
 {
 	node->device = st->st_dev;
 	node->file = st->st_ino;
-	node->mtime_ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+	node->mtime_ns = timespec_to_ns(&st->st_mtim);
 }
 
 static int walk_directory(struct walk *w, struct disk_node *node, int dir);

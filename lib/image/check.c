@@ -77,9 +77,7 @@ static int check_content(const char *directory, const struct entry *e, bool envi
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != e->size)
 		return fail_image(error, NOVA_ECORRUPT, directory, e->path,
 			"has another size than it was made with");
-	struct image_seen seen = { e->size,
-		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, st.st_ino,
-		environment };
+	struct image_seen seen = { e->size, timespec_to_ns(&st.st_mtim), st.st_ino, environment };
 	if (image_remembered(directory, e->path, e->sha256, &seen))
 		return 0;
 	char digest[SHA256_HEX];

@@ -5,21 +5,6 @@
 
 #include "image/image.h"
 
-int image_cache_path(const char *name, bool environment, char **ret_path, nova_error_t **error)
-{
-	const char *cache = environment ? env_get("XDG_CACHE_HOME") : NULL;
-	bool own = cache && *cache == '/';
-	AUTO_FREE char *home = NULL;
-	int r = own ? 0 : path_user_home(environment, &home);
-	*ret_path = NULL;
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return nova_fail_os(error, r, "the home directory of this user");
-	*ret_path = str_format("%s%s/nova/%s", own ? cache : home, own ? "" : "/.cache", name);
-	return *ret_path ? 0 : nova_oom(error);
-}
-
 /* 1, 0 or -errno. */
 static int has_manifest(const char *directory)
 {

@@ -13,6 +13,21 @@
 
 #define MEMORY_MAX (256u << 10)
 
+int image_cache_path(const char *name, bool environment, char **ret_path, nova_error_t **error)
+{
+	const char *cache = environment ? env_get("XDG_CACHE_HOME") : NULL;
+	bool own = cache && *cache == '/';
+	AUTO_FREE char *home = NULL;
+	int r = own ? 0 : path_user_home(environment, &home);
+	*ret_path = NULL;
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return nova_fail_os(error, r, "the home directory of this user");
+	*ret_path = str_format("%s%s/nova/%s", own ? cache : home, own ? "" : "/.cache", name);
+	return *ret_path ? 0 : nova_oom(error);
+}
+
 static char *memory_line(const char *path, const char *sha256, const struct image_seen *seen)
 {
 	return str_format("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n", sha256, seen->size,

@@ -127,8 +127,7 @@ int machine_config_check(const struct machine_config *config, int code, nova_err
 int function_config_check(const struct function_config *config, int code, nova_error_t **error);
 /* Brings lists into the one order; fails with NOVA_EINVAL if a name comes twice. */
 int function_config_sort(struct function_config *config, nova_error_t **error);
-bool is_letter(char c);
-bool is_digit(char c);
+/* form.c: what rows of the table refer to */
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_handler(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_env(const struct property *p, const void *value, int code, nova_error_t **error);
