@@ -107,11 +107,7 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 	nova_instance_t *instance = calloc(1, sizeof(*instance));
 	if (!instance)
 		return nova_oom(error);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&instance->left, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&instance->left);
 	pthread_mutex_init(&instance->lock, NULL);
 	atomic_init(&instance->references, 1);
 	if (random_hex(instance->id, 8) < 0 ||
@@ -379,15 +375,11 @@ static void wait_until(nova_instance_t *instance, bool (*over)(const nova_instan
 {
 	while (!over(instance)) {
 		uint64_t deadline = instance->killed ? NEVER : instance->deadline;
-		struct timespec until = { (time_t)(deadline / 1000000000u),
-			(long)(deadline % 1000000000u) };
-		if (deadline == NEVER) {
-			pthread_cond_wait(&instance->left, &instance->lock);
-		} else if (deadline_passed(deadline)) {
+		if (deadline_passed(deadline)) {
 			nova_vm_kill(instance->vm);
 			instance->killed = true;
 		} else {
-			pthread_cond_timedwait(&instance->left, &instance->lock, &until);
+			cond_wait_until(&instance->left, &instance->lock, deadline);
 		}
 	}
 }

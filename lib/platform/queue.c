@@ -15,6 +15,7 @@
 
 #include <nova/call.h>
 
+#include "base/table.h"
 #include "platform/platform.h"
 
 #define THREADS_DEFAULT 64u
@@ -133,10 +134,7 @@ static void ring_enter(nova_queue_t *q, struct lane *lane)
 
 static struct lane **lane_place(nova_queue_t *q, const char *name)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	for (const char *at = name; *at; at++)
-		hash = (hash ^ (unsigned char)*at) * 16777619u;
-	struct lane **place = &q->lanes[hash % LANE_BUCKETS];
+	struct lane **place = &q->lanes[hash_text(name) % LANE_BUCKETS];
 	while (*place && strcmp((*place)->name, name) != 0)
 		place = &(*place)->same_bucket;
 	return place;
@@ -424,12 +422,8 @@ int nova_queue_new(
 	q->max_threads = o.threads;
 	q->max_calls = o.max_calls;
 	q->fd = STEAL_FD(fd);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->finished, &monotonic);
-	pthread_cond_init(&q->work, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&q->finished);
+	cond_init(&q->work);
 	pthread_mutex_init(&q->lock, NULL);
 	*ret_queue = q;
 	return 0;
@@ -557,18 +551,15 @@ int nova_queue_submit(nova_queue_t *queue, const char *function, const char *pay
 /* False: the deadline has passed. Who may be interrupted waits for the descriptor. */
 static bool wait_for_finished(nova_queue_t *q, uint64_t deadline, const struct stop *stop)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u),
-		(long)(deadline % 1000000000u) };
 	if (stop->interrupt) {
 		struct pollfd p = { q->fd, POLLIN, 0 };
 		pthread_mutex_unlock(&q->lock);
 		stop_poll(stop, &p, 1, deadline_poll_ms(deadline));
 		pthread_mutex_lock(&q->lock);
-		return !deadline_passed(deadline);
+	} else {
+		cond_wait_until(&q->finished, &q->lock, deadline);
 	}
-	int r = deadline == NEVER ? pthread_cond_wait(&q->finished, &q->lock) :
-				    pthread_cond_timedwait(&q->finished, &q->lock, &until);
-	return r != ETIMEDOUT;
+	return !deadline_passed(deadline);
 }
 
 int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait_opts *wait,

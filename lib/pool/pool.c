@@ -336,11 +336,7 @@ static void init_lists(nova_pool_t *pool)
 
 static void init_locks(nova_pool_t *pool)
 {
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->quieter, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&pool->quieter);
 	pthread_mutex_init(&pool->lock, NULL);
 }
 
@@ -424,10 +420,8 @@ static bool is_quiet(const nova_pool_t *pool)
 /* False: the time is over. */
 static bool wait_until_quiet(nova_pool_t *pool, uint64_t deadline)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000u),
-		(long)(deadline % 1000000000u) };
 	while (!is_quiet(pool) && !deadline_passed(deadline))
-		pthread_cond_timedwait(&pool->quieter, &pool->lock, &until);
+		cond_wait_until(&pool->quieter, &pool->lock, deadline);
 	return is_quiet(pool);
 }
 

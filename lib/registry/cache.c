@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that were looked up lately, so that a call of a hot function does not read its row
  * again. */
+#include "base/table.h"
 #include "registry/registry.h"
 
 struct cache_entry {
@@ -10,10 +11,7 @@ struct cache_entry {
 
 static struct cache_entry **bucket_of(struct function_cache *cache, const char *name)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619u;
-	return &cache->buckets[hash % CACHE_BUCKETS];
+	return &cache->buckets[hash_text(name) % CACHE_BUCKETS];
 }
 
 static void empty(struct function_cache *cache)
