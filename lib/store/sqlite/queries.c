@@ -239,26 +239,18 @@ static int count_code_users(
 }
 
 /* SQLite counts what others than this connection have committed, and this one commits nothing. */
-static int stamp(struct store *store, uint64_t *ret_stamp, nova_error_t **error)
+int sqlite_stamp(struct store *store, uint64_t *ret_stamp, nova_error_t **error)
 {
 	AUTO_USE struct use use = read_begin(store);
 	int r = use_prepare(&use, SQL_STAMP, error);
 	return r < 0 ? r : ask_number(&use, ret_stamp, error);
 }
 
-static const struct function_ops functions = {
+const struct function_ops sqlite_function_ops = {
 	.put = put,
 	.get = get,
 	.list = list,
 	.names = names,
 	.remove = remove_function,
 	.count_code_users = count_code_users,
-};
-
-const struct store_ops store_sqlite = {
-	.name = "sqlite",
-	.open = sqlite_store_open,
-	.close = sqlite_store_close,
-	.stamp = stamp,
-	.functions = &functions,
 };

@@ -8,6 +8,9 @@
 #include "module/sqlite.h"
 #include "store/store.h"
 
+/* A lock that another process holds is waited for so long. */
+#define BUSY_TIMEOUT_MS 10000
+
 enum statement {
 	SQL_INSERT,
 	SQL_UPDATE,
@@ -36,12 +39,20 @@ struct sqlite_store {
 	struct connection reader, writer;
 };
 
-int sqlite_store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error);
-void sqlite_store_close(struct store *store);
-/* Makes an error of what SQLite reports; names the file. */
-int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **error);
+/* --- queries.c --- */
+
+extern const struct function_ops sqlite_function_ops;
+int sqlite_stamp(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
+
+/* --- schema.c --- */
+
 /* Brings the schema to the version of this library. */
 int sqlite_migrate(struct connection *c, nova_error_t **error);
+
+/* --- run.c --- */
+
+/* Makes an error of what SQLite reports; names the file. */
+int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **error);
 /* Runs statements that give no rows. */
 int sqlite_run(struct connection *c, const char *sql, const char *doing, nova_error_t **error);
 /* The integer in the first column of the first row. */
