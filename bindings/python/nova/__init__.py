@@ -11,20 +11,24 @@ Every call may be made from several threads at once. Failures are exceptions: se
 """
 import threading
 import weakref
+from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
 
 from . import _call, _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, milliseconds, text
 from ._files import File, Merge, MergedPath
-from ._host import Config, Vm, build_disk, collect, encode_payload, probe, read_probe, send_log_to_logging
+from ._host import (Config, Vm, build_disk, collect, encode_payload, probe, read_probe,
+                    send_log_to_logging)
 from ._instance import Instance
-from ._interrupt import Interrupt, interruptible, pointer_of
+from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._modules import Module, modules
 from ._options import invoke_options, property_members
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
-from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound, NovaError)
+from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
+from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound,
+                     NovaError)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -32,8 +36,10 @@ if TYPE_CHECKING:
     from ._properties import Properties
 
 __all__ = [
-    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module", "NotFound", "Nova",
-    "NovaError", "Probe", "Queue", "Result", "Vm", "build_disk", "errors", "library_version", "modules", "open", "probe",
+    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
+    "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module",
+    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Snapshot", "Vm", "build_disk",
+    "errors", "library_version", "modules", "open", "probe",
 ]
 __version__ = "0.1.0"
 
@@ -63,6 +69,11 @@ class Nova:
         for queue in queues:
             queue.close()
         self._handle.close()
+
+    @contextmanager
+    def _host(self) -> Iterator[c_void_p]:
+        with self._handle.using() as nova:
+            yield _ffi.lib.nova_host_get(nova)
 
     @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], replace: bool = False,
@@ -195,14 +206,60 @@ class Nova:
                  engine: Optional[str] = None, boot_timeout: Optional[float] = None, network: Optional[str] = None,
                  interrupt: Optional[Interrupt] = None) -> Vm:
         """Starts a microVM of your own, outside the pool, and waits until its agent answers. network: "none" (the default) or "nat"."""
-        with self._handle.using() as nova:
-            return Vm._start(_ffi.lib.nova_host_get(nova), rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout, network, interrupt)
+        with self._host() as host:
+            return Vm._start(host, rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout,
+                             network, interrupt)
 
     @interruptible(undo=lambda _nova, vm: vm.close())
     def restore_vm(self, snapshot: str, *, interrupt: Optional[Interrupt] = None) -> Vm:
         """A new microVM that goes on from a snapshot, by name or id; see Vm.snapshot()."""
+        with self._host() as host:
+            return Vm._restore(host, snapshot, interrupt)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Finds a snapshot by name or id, and reads it through: raises NotFound, or Corrupt.
+
+        Vm.snapshot(), Nova.invoke() with `checkpoint` and `novactl` make them.
+        """
+        with self._host() as host:
+            return open_snapshot(host, name)
+
+    def snapshots(self) -> "List[Snapshot]":
+        """All snapshots, the oldest first; damaged ones are not among them."""
+        with self._host() as host:
+            return list_snapshots("nova_snapshot_list", host)
+
+    def delete_snapshot(self, name: str) -> None:
+        """Deletes a snapshot, by name or id; raises Busy if a VM or another snapshot needs it."""
+        with self._host() as host:
+            check("nova_snapshot_delete", host, text(name))
+
+    def prune_snapshots(self) -> int:
+        """Deletes those whose life time is over and that nothing needs; returns how many."""
+        with self._host() as host:
+            return prune("nova_snapshot_prune", host)
+
+    def templates(self) -> "List[Snapshot]":
+        """The snapshots from which the pool starts VMs, made by itself; the oldest first."""
+        with self._host() as host:
+            return list_snapshots("nova_template_list", host)
+
+    @interruptible()
+    def build_template(self, function: str, *, interrupt: Optional[Interrupt] = None) -> None:
+        """Makes the template of a function, which else its first call would have to do.
+
+        Raises NotSupported where the engine takes no snapshots.
+        """
         with self._handle.using() as nova:
-            return Vm._restore(_ffi.lib.nova_host_get(nova), snapshot, interrupt)
+            check("nova_template_build", nova, text(function), wait_options(interrupt))
+
+    def prune_templates(self, *, all: bool = False) -> int:
+        """Deletes the templates that fit nothing any more, or `all`, but none that is in use.
+
+        Returns how many. The pool makes those anew that it needs.
+        """
+        with self._host() as host:
+            return prune("nova_template_prune", host, int(all))
 
     def tick(self) -> Optional[float]:
         """Does what is due by time: ends or pauses VMs that have waited long enough. Seconds until there is something to do; None: nothing is in sight.
@@ -243,8 +300,8 @@ class Nova:
 
     def probe(self) -> Probe:
         """What this host can do with the settings in force."""
-        with self._handle.using() as nova:
-            return read_probe(_ffi.lib.nova_host_get(nova))
+        with self._host() as host:
+            return read_probe(host)
 
 
 def _take_function(pointer: c_void_p) -> Function:
