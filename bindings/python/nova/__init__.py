@@ -9,11 +9,12 @@
 
 Every call may be made from several threads at once. Failures are exceptions: see nova.errors.
 """
+import math
 import threading
 import weakref
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from . import _call, _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, milliseconds, text
@@ -69,6 +70,11 @@ class Nova:
         for queue in queues:
             queue.close()
         self._handle.close()
+
+    @contextmanager
+    def _pool(self) -> Iterator[c_void_p]:
+        with self._handle.using() as nova:
+            yield _ffi.lib.nova_pool_get(nova)
 
     @contextmanager
     def _host(self) -> Iterator[c_void_p]:
@@ -266,37 +272,48 @@ class Nova:
 
         Not needed with the setting pool_thread="on".
         """
-        with self._handle.using() as nova:
-            left: int = _ffi.lib.nova_pool_tick(_ffi.lib.nova_pool_get(nova))
+        with self._pool() as pool:
+            left: int = _ffi.lib.nova_pool_tick(pool)
         return None if left < 0 else left / 1000
 
     def pool_fd(self) -> int:
         """A descriptor that polls readable when tick() has something to do; it lives as long as this object is open."""
-        with self._handle.using() as nova:
-            found: int = _ffi.lib.nova_pool_fd(_ffi.lib.nova_pool_get(nova))
+        with self._pool() as pool:
+            found: int = _ffi.lib.nova_pool_fd(pool)
         if found < 0:
             raise errors.BY_CODE.get(found, NovaError)("the pool has no descriptor")
         return found
 
     def drain(self, timeout: Optional[float] = None) -> None:
         """Takes no more calls, and waits at most `timeout` seconds (None: 10) until those under way are over; their VMs end then."""
-        with self._handle.using() as nova:
-            check("nova_pool_drain", _ffi.lib.nova_pool_get(nova), milliseconds(10 if timeout is None else timeout))
+        with self._pool() as pool:
+            check("nova_pool_drain", pool, milliseconds(10 if timeout is None else timeout))
 
     def pool_stats(self) -> Dict[str, int]:
         """The counters of the pool as of one moment: enum nova_pool_counter in nova/pool.h, in lower case without its prefix."""
         names = _ffi.POOL_COUNTERS
         values = (c_uint64 * len(names))()
-        with self._handle.using() as nova:
-            _ffi.lib.nova_pool_stats(_ffi.lib.nova_pool_get(nova), values, len(names))
+        with self._pool() as pool:
+            _ffi.lib.nova_pool_stats(pool, values, len(names))
         return dict(zip(names, values))
 
     def pool_latency(self, kind: str, percent: float = 50) -> float:
         """How many seconds that percentage of the calls took at most to get a VM: `kind` is "warm", "resumed", "cold" or "wait"."""
         which = _ffi.POOL_LATENCIES.index(kind)
-        with self._handle.using() as nova:
-            took: int = _ffi.lib.nova_pool_percentile_us(_ffi.lib.nova_pool_get(nova), which, percent)
+        with self._pool() as pool:
+            took: int = _ffi.lib.nova_pool_percentile_us(pool, which, percent)
         return took / 1e6
+
+    def pool_histogram(self, kind: str) -> "List[Tuple[float, int]]":
+        """The distribution behind pool_latency(): pairs of a limit in seconds and how many calls
+        took less than it, and no less than the limit before. The last limit is infinity."""
+        which = _ffi.POOL_LATENCIES.index(kind)
+        with self._pool() as pool:
+            size = _ffi.lib.nova_pool_histogram(pool, which, None, None, 0)
+            limits, counts = (c_uint64 * size)(), (c_uint64 * size)()
+            _ffi.lib.nova_pool_histogram(pool, which, limits, counts, size)
+        seconds = [limit / 1e6 for limit in limits[:-1]] + [math.inf]
+        return list(zip(seconds, counts))
 
     def probe(self) -> Probe:
         """What this host can do with the settings in force."""

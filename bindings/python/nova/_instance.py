@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Instances: VMs of one function that stay until they are stopped."""
+import json
 from ctypes import byref, c_void_p
 from datetime import datetime
-from typing import Any, Optional, Union
+from typing import Any, Dict, Optional, Union
 
 from . import _ffi
-from ._call import Handle, Lent, OnOutput, OutputTap, check, milliseconds
+from ._call import Handle, Lent, OnOutput, OutputTap, check, milliseconds, owned_text
 from ._host import Vm, collect, encode_payload
 from ._interrupt import Interrupt, interruptible
 from ._options import invoke_options
@@ -28,6 +29,8 @@ class Instance:
         self.version: int = lib.nova_instance_version(pointer)
         self.vm_id: str = lib.nova_instance_vm_id(pointer).decode()
         self.created: datetime = _time(lib.nova_instance_created_us(pointer))
+        told = json.loads(owned_text(lib.nova_instance_to_json(pointer)))
+        self.labels: Dict[str, str] = told["labels"]
 
     def __repr__(self) -> str:
         return f"<nova.Instance {self.name} of {self.function}>"

@@ -117,6 +117,12 @@ class Queue:
         with self._handle.using() as queue:
             return _ffi.lib.nova_queue_fd(queue)
 
+    def counts(self) -> Dict[str, int]:
+        """How many calls are waiting, under_way and finished, and how many threads there are."""
+        with self._handle.using() as queue:
+            return {name: _ffi.lib.nova_queue_count(queue, counter)
+                    for counter, name in enumerate(_ffi.QUEUE_COUNTERS)}
+
     def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None, interrupt: Optional[Interrupt] = None,
                **options: Any) -> Call:
         """Hands in a call and returns at once; takes what Nova.invoke() takes. `on_output` is called in a thread of the queue."""

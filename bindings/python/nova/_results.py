@@ -14,6 +14,11 @@ from ._properties import LISTS, NUMBERS, TEXTS, FunctionProperties
 _TIMINGS = ("total", "lookup", "queue", "start", "boot", "init", "exec", "guest")
 
 
+def timing(name: str) -> int:
+    """The constant of a part of a call, or of the start of a VM."""
+    return _ffi.CONSTANTS["NOVA_TIMING_" + name.upper()]
+
+
 def _bytes(function: str, pointer: c_void_p) -> bytes:
     length = c_size_t()
     address = getattr(_ffi.lib, function)(pointer, byref(length))
@@ -69,13 +74,12 @@ class Result:
                 truncated=bool(lib.nova_result_truncated(pointer)),
                 request_id=_str("nova_result_request_id", pointer),
                 cold_start=bool(lib.nova_result_cold_start(pointer)),
-                duration_ms=(lib.nova_result_timing_us(pointer, _ffi.CONSTANTS["NOVA_TIMING_TOTAL"]) + 500) // 1000,
+                duration_ms=(lib.nova_result_timing_us(pointer, timing("total")) + 500) // 1000,
                 vm_id=_str("nova_result_vm_id", pointer),
                 snapshot=_str("nova_result_snapshot", pointer),
                 instance=_str("nova_result_instance", pointer),
                 timings={
-                    name: lib.nova_result_timing_us(pointer, _ffi.CONSTANTS["NOVA_TIMING_" + name.upper()])
-                    for name in _TIMINGS
+                    name: lib.nova_result_timing_us(pointer, timing(name)) for name in _TIMINGS
                 },
             )
         finally:
