@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Un
 from . import _call, _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, milliseconds, text
 from ._files import File, Merge, MergedPath
-from ._host import (Config, Vm, build_disk, collect, encode_payload, probe, read_probe,
-                    send_log_to_logging)
+from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send_log_to_logging
+from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._modules import Module, modules
 from ._options import invoke_options, property_members
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
+from ._settings import Config, Setting, setting_key, settings
 from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound,
                      NovaError)
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
     "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module",
-    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Snapshot", "Vm", "build_disk",
-    "errors", "library_version", "modules", "open", "probe",
+    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Setting", "Snapshot", "Vm",
+    "build_disk", "check_images", "errors", "extract_disk", "extract_kernel", "library_version",
+    "modules", "open", "probe", "settings",
 ]
 __version__ = "0.1.0"
 
@@ -80,6 +82,26 @@ class Nova:
     def _host(self) -> Iterator[c_void_p]:
         with self._handle.using() as nova:
             yield _ffi.lib.nova_host_get(nova)
+
+    @property
+    def home(self) -> str:
+        """The state directory in use."""
+        with self._host() as host:
+            return _ffi.lib.nova_host_home(host).decode("utf-8", "replace")
+
+    @property
+    def images(self) -> str:
+        """The directory of guest images in use, which need not exist: see check_images()."""
+        with self._host() as host:
+            return _ffi.lib.nova_host_images(host).decode("utf-8", "replace")
+
+    def setting(self, name: str) -> str:
+        """The value of a setting in force: "pool.idle_ttl" or "pool_idle_ttl"; "" for none."""
+        with self._host() as host:
+            value = _ffi.lib.nova_host_setting(host, text(setting_key(name)))
+            if value is None:
+                raise refusal(f"there is no setting '{name}'")
+            return value.decode("utf-8", "replace")
 
     @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], replace: bool = False,

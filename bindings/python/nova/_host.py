@@ -11,6 +11,7 @@ from ._call import Handle, Lent, OnOutput, OutputTap, check, environment, millis
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result, timing
+from ._settings import Config
 from ._stdin import Stdin, stdin_options
 from .errors import InvalidArgument, NovaError
 
@@ -25,50 +26,13 @@ def _pass_log_on(_userdata: Any, level: int, module: bytes, line: bytes) -> None
 
 
 # Lives as long as the module, so that no context can outlive it.
-_LOG_FUNCTION = _ffi.LOG_FN(_pass_log_on)
+LOG_FUNCTION = _ffi.LOG_FN(_pass_log_on)
 
 
 def send_log_to_logging(host: c_void_p) -> None:
     """To the logger "nova", as far as it wants to hear: see logging.getLogger("nova").setLevel()."""
     wanted = max((level for level, python in _LEVELS.items() if _log.isEnabledFor(python)), default=0)
-    _ffi.lib.nova_host_set_log(host, _LOG_FUNCTION, None, wanted)
-
-
-class Config:
-    """Settings for one open call; freed at the end of a with statement."""
-
-    def __init__(self, config: Any, settings: Mapping[str, Any], environment: bool = True) -> None:
-        self.pointer = c_void_p()
-        check("nova_config_new", byref(self.pointer))
-        try:
-            if not environment:
-                check("nova_config_ignore_environment", self.pointer)
-            check("nova_config_load", self.pointer, text(config))
-            check("nova_config_load_env", self.pointer)
-            for name, value in settings.items():
-                if value is not None:
-                    check("nova_config_set", self.pointer, text(self._key(name)), text(str(value)))
-        except BaseException:
-            self.__exit__()
-            raise
-
-    @staticmethod
-    def _key(name: str) -> str:
-        """pool_idle_ttl stands for pool.idle_ttl, which is no Python name."""
-        keys = _ffi.lib.nova_config_keys()
-        i = 0
-        while keys[i]:
-            key = keys[i].decode()
-            if key.replace(".", "_") == name:
-                return key
-            i += 1
-        return name
-
-    def __enter__(self) -> c_void_p:
-        return self.pointer
-
-    def __exit__(self, *_unused: Any) -> None:
-        _ffi.lib.nova_config_free(self.pointer)
+    _ffi.lib.nova_host_set_log(host, LOG_FUNCTION, None, wanted)
 
 
 def read_probe(host: c_void_p) -> Probe:
@@ -367,20 +331,6 @@ def collect(result: c_void_p, tap: OutputTap, name: str, *arguments: Any) -> Res
     made = Result._take(result)
     tap.finish()
     return made
-
-
-def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None, entry_name: Optional[str] = None,
-               min_size: int = 0, max_size: int = 0, label: Optional[str] = None,
-               keep_modes: bool = False) -> None:
-    """Builds a read-only ext4 image from the file or directory `source`, or from one file's bytes.
-
-    What the owner of a file may read or execute everybody may in the image, unless `keep_modes`;
-    what is left out is told to the logger "nova"."""
-    options = _ffi.DiskOpts(source=text(source), data=None if data is None else cast(c_char_p(data), c_void_p),
-                            data_len=0 if data is None else len(data), entry_name=text(entry_name), min_size=min_size,
-                            max_size=max_size, label=text(label), log=_LOG_FUNCTION,
-                            flags=1 if keep_modes else 0)
-    check("nova_disk_build", text(image), byref(options))
 
 
 def probe(config: Any = None, *, environment: bool = True, **settings: Any) -> Probe:

@@ -120,7 +120,11 @@ class Function(FunctionProperties):
         """Copies a nova_function_t."""
         lib = _ffi.lib
         values: Dict[str, Any] = {
-            name: _str("nova_function_" + name, pointer) for name in ("id", "name", "code_path", "code_hash")}
+            "id": _str("nova_function_id", pointer),
+            "name": _str("nova_function_name", pointer),
+            "code_path": _str("nova_function_code_path", pointer),
+            "code_hash": _str("nova_function_code_hash", pointer),
+        }
         for name in NUMBERS:
             values[name] = lib.nova_function_number(pointer, name.encode())
         for name in TEXTS:
@@ -157,6 +161,8 @@ class Probe:
     """Name of the engine that will be used, or "" if none can be."""
     choice_reason: str
     kvm: str
+    unlimited: str
+    """Why the memory that a VMM takes for itself cannot be limited here, or ""."""
 
     @classmethod
     def _take(cls, pointer: c_void_p) -> "Probe":
@@ -165,8 +171,13 @@ class Probe:
         try:
             engines = tuple(_engine(pointer, i) for i in range(lib.nova_probe_count(pointer)))
             choice = lib.nova_probe_choice(pointer)
-            return cls(engines, engines[choice].name if choice >= 0 else "", _str("nova_probe_choice_reason", pointer),
-                       _str("nova_probe_kvm", pointer))
+            return cls(
+                engines=engines,
+                choice=engines[choice].name if choice >= 0 else "",
+                choice_reason=_str("nova_probe_choice_reason", pointer),
+                kvm=_str("nova_probe_kvm", pointer),
+                unlimited=_str("nova_probe_unlimited", pointer),
+            )
         finally:
             lib.nova_probe_free(pointer)
 
