@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Hygiene of the public surface and of the source tree. Arguments: source root, build root. Prints TAP."""
+import ast
 import ctypes
 import os
 import pathlib
@@ -337,6 +338,42 @@ def the_document_and_the_python_keywords_are_those_of_the_table():
 def a_made_up_property_is_everywhere_by_its_row_alone():
     with tempfile.TemporaryDirectory() as folder:
         made_up.check(ROOT, BUILD, folder)
+
+
+def names_in_python(path):
+    """The calls of the library in a Python file: as attributes, or as text on their own."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+def calls_in_tests():
+    found = set()
+    for path in sources("tests", suffixes=(".c",)):
+        found |= set(re.findall(r"\b(nova_\w+)\(", code_of(path)))
+    for path in sources("tests/python", "bindings/python/tests", suffixes=(".py",)):
+        found |= names_in_python(path)
+    return found
+
+
+@test
+def every_exported_call_is_called_in_a_test():
+    expect(mapped() - calls_in_tests(), "calls of lib/nova.map without a test")
+
+
+@test
+def every_exported_call_is_bound_in_python_or_only_c_needs_it():
+    bound = set()
+    for path in (ROOT / "bindings/python/nova").glob("*.py"):
+        if path.name not in ("_tables.py", "_properties.py"):
+            bound |= names_in_python(path)
+    only_c = set(exceptions.ONLY_C)
+    expect(mapped() - bound - only_c, "calls of lib/nova.map that the Python package does not use")
+    expect((only_c & bound) | (only_c - mapped()), "exceptions that are no longer needed")
 
 
 @test

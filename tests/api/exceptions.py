@@ -33,3 +33,29 @@ ERRNO = {
 # Circles of files, each as tests/api/arrows.py spells it: room -> circles. A circle that is gone, or
 # smaller, must go or become smaller here, too.
 CIRCLES = {}
+
+_CODEC = "the protocol of the agent, for those who write a host or an agent of their own"
+_OWN_POOL = "pools of one's own, without a store: in Python the platform's is driven and looked at"
+_CONTEXT = "Python frees a context once nothing uses it"
+_JSON = "a dataclass has the same members as values"
+# Exported calls that only C needs, so that the Python package has none of them: call -> reason.
+ONLY_C = {
+    "nova_frame_encode": _CODEC,
+    "nova_decoder_new": _CODEC,
+    "nova_decoder_feed": _CODEC,
+    "nova_decoder_next": _CODEC,
+    "nova_decoder_free": _CODEC,
+    "nova_pool_new": _OWN_POOL,
+    "nova_pool_free": _OWN_POOL,
+    "nova_pool_acquire": _OWN_POOL,
+    "nova_pool_release": _OWN_POOL,
+    "nova_pool_forget": _OWN_POOL,
+    "nova_pool_keep": _OWN_POOL,
+    "nova_pool_count": "one number of nova_pool_stats(), which gives them all",
+    "nova_host_ref": _CONTEXT,
+    "nova_function_to_json": _JSON,
+    "nova_result_to_json": _JSON,
+    "nova_property_get": "the table is in the package: _properties.py is made from it",
+    "nova_call_is_finished": "a Queue collects calls as they finish, so a Call knows",
+    "nova_call_code": "a Call has the exception",
+}
