@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* All of base. Better include what is used. */
+/* The door of base: all its subjects, each in a header of its own. */
 #ifndef NOVA_LIB_BASE_H
 #define NOVA_LIB_BASE_H
 

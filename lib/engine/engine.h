@@ -94,6 +94,8 @@ struct machine {
 	uint64_t log_bytes; /* in it */
 };
 
+/* Name, machine_size, boot_timeout_key, probe and start are needed; all else may be missing, but a
+ * feature comes with its operations (tests/unit/engine.c). */
 struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
