@@ -225,7 +225,7 @@ static int put_result(struct buf *b, const nova_result_t *r)
 	char times[96], status[64];
 	snprintf(times, sizeof(times), ",\"cold_start\":%s,\"duration_ms\":%llu",
 		r->cold_start ? "true" : "false",
-		(unsigned long long)nova_result_timing_us(r, NOVA_TIMING_TOTAL) / 1000);
+		(unsigned long long)(nova_result_timing_us(r, NOVA_TIMING_TOTAL) + 500) / 1000);
 	snprintf(status, sizeof(status), ",\"exit_code\":%d", r->exit_code);
 	/* The output keeps its own text: numbers in it may be larger than any parser's. */
 	int code = buf_append_str(b, "{\"output\":");

@@ -58,7 +58,7 @@ void answer_take(struct answer *answer, const nova_result_t *result, const nova_
 	answer->ran = true;
 	answer->request_id = need(strdup(nova_result_request_id(result)));
 	answer->cold_start = nova_result_cold_start(result);
-	answer->duration_ms = nova_result_timing_us(result, NOVA_TIMING_TOTAL) / 1000;
+	answer->duration_ms = result_ms(result);
 	answer->failure = need(strdup(nova_result_failure(result)));
 	answer->snapshot = need(strdup(nova_result_snapshot(result)));
 	answer->instance = need(strdup(nova_result_instance(result)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all files use: memory, bytes and the clock. */
+/* What all files use: memory, bytes and time. */
 #include <time.h>
 
 #include "novactl.h"
@@ -49,4 +49,9 @@ int64_t now_ms(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+uint64_t result_ms(const nova_result_t *result)
+{
+	return (nova_result_timing_us(result, NOVA_TIMING_TOTAL) + 500) / 1000;
 }

@@ -34,7 +34,8 @@ enum exit_status {
 /* Memory, or the end: the tool has nothing to save. */
 void *need(void *memory);
 
-int64_t now_ms(void); /* monotonic */
+int64_t now_ms(void);                            /* monotonic */
+uint64_t result_ms(const nova_result_t *result); /* how long its call took, rounded */
 
 /* --- bytes that grow --- */
 

@@ -262,8 +262,7 @@ static json_t *result_json(const nova_result_t *result)
 	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:s}", "request_id", nova_result_request_id(result),
 		"snapshot", nova_result_snapshot(result), "instance", nova_result_instance(result),
 		"cold_start", nova_result_cold_start(result), "duration_ms",
-		(json_int_t)nova_result_timing_us(result, NOVA_TIMING_TOTAL) / 1000, "failure",
-		nova_result_failure(result));
+		(json_int_t)result_ms(result), "failure", nova_result_failure(result));
 }
 
 /* The texts go ahead as they are: parsed and printed again, numbers would lose digits. */
