@@ -68,7 +68,7 @@ int bench_load(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);
 int bench_pool_scale(const struct bench_run *run);
 int bench_resume(const struct bench_run *run);
-int bench_shell(const struct bench_run *run);
+int bench_standby(const struct bench_run *run);
 int bench_snapshot(const struct bench_run *run);
 int bench_storm(const struct bench_run *run);
 int bench_throughput(const struct bench_run *run);

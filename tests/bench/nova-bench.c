@@ -33,7 +33,7 @@ static const struct {
 		"acquire and release with 1, 100 and 10,000 VMs that wait" },
 	{ "resume", bench_resume,
 		"a call in a VM that is paused, against one in a VM that is not" },
-	{ "shell", bench_shell, "a call with a template and a parked shell" },
+	{ "standby", bench_standby, "a call with a template and a VMM on standby" },
 	{ "snapshot", bench_snapshot,
 		"time and bytes of a snapshot of a booted VM and of a live clone" },
 	{ "storm", bench_storm,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a call to its answer: with nothing but a template on disk, with a parked shell, and in a VM
- * that waits; rivals in turns with the first. */
+/* From a call to its answer: with nothing but a template on disk, with a VMM on standby, and in a
+ * VM that waits; rivals in turns with the first. */
 #include <unistd.h>
 
 #include "guest.h"
@@ -73,11 +73,11 @@ int bench_cold(const struct bench_run *run)
 	return 0;
 }
 
-#define SHELL_UP_US 150000 /* a shell needs about 15 ms of a processor to come up */
+#define STANDBY_UP_US 150000 /* a VMM needs about 15 ms of a processor to come up */
 
-/* One call with the shell that the last tick has parked. The next one is parked outside of the
- * clock. */
-static int call_shell(struct guest *g, struct parts *p, nova_error_t **error)
+/* One call with the VMM that the last tick has put on standby. The next one is started outside of
+ * the clock. */
+static int call_standby(struct guest *g, struct parts *p, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	uint64_t begin = clock_ns();
@@ -92,11 +92,11 @@ static int call_shell(struct guest *g, struct parts *p, nova_error_t **error)
 	samples_add(&p->boot, (double)nova_vm_timing_us(vm, NOVA_TIMING_BOOT) / 1e3);
 	guest_drop(g, vm);
 	nova_pool_tick(nova_pool_get(g->nova));
-	usleep(SHELL_UP_US);
+	usleep(STANDBY_UP_US);
 	return r;
 }
 
-int bench_shell(const struct bench_run *run)
+int bench_standby(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_GUEST struct guest g;
@@ -106,10 +106,10 @@ int bench_shell(const struct bench_run *run)
 	for (size_t i = 0; i <= bench_n(run, 50); i++) {
 		if (i == 1)
 			parts_free(&p); /* the first call had no shell */
-		if (call_shell(&g, &p, &error) < 0)
+		if (call_standby(&g, &p, &error) < 0)
 			return guest_failed(&g, error);
 	}
-	report_parts(run, &p, "parked shell");
+	report_parts(run, &p, "VMM on standby");
 	return 0;
 }
 

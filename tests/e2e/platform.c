@@ -6,7 +6,7 @@ static Suite *platform_suite(void)
 {
 	TCase *(*const parts[])(void) = { call_cases, check_cases, pool_cases, sharing_cases,
 		broken_cases, keeper_cases, network_cases, limit_cases, network_limit_cases,
-		template_cases, runtime_cases, shell_cases, randomness_cases, room_cases };
+		template_cases, runtime_cases, standby_cases, randomness_cases, room_cases };
 	Suite *suite = suite_create("platform");
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		TCase *tc = parts[i]();

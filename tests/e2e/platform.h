@@ -18,6 +18,6 @@ TCase *template_cases(void);   /* template.c: templates … */
 TCase *randomness_cases(void); /* randomness.c: what copies of a function draw */
 TCase *room_cases(void);       /* room.c: rights, memory and /tmp of a function */
 TCase *runtime_cases(void);
-TCase *shell_cases(void); /* … and the shells that wait at them */
+TCase *standby_cases(void); /* … and VMMs that wait at them */
 
 #endif

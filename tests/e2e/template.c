@@ -771,7 +771,7 @@ TCase *runtime_cases(void)
 	return tc;
 }
 
-TCase *shell_cases(void)
+TCase *standby_cases(void)
 {
 	TCase *tc = tcase_create("shells");
 	if (is_fake())

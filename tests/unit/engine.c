@@ -5,11 +5,6 @@
 
 #define ENGINES 3
 
-static bool is_both_or_none(bool one, bool other)
-{
-	return one == other;
-}
-
 START_TEST(an_engine_has_the_members_without_which_there_is_none)
 {
 	const struct engine_ops *ops = all_engines[_i];
@@ -31,11 +26,11 @@ START_TEST(a_feature_of_an_engine_comes_with_all_its_operations)
 	const struct engine_ops *ops = all_engines[_i];
 	bool snapshots = engine_has(ops, NOVA_FEATURE_SNAPSHOT);
 	ck_assert(engine_has(ops, NOVA_FEATURE_PAUSE) == (ops->pause != NULL));
-	ck_assert(is_both_or_none(ops->pause, ops->resume));
+	ck_assert(!ops->pause == !ops->resume);
 	ck_assert(snapshots == (ops->save != NULL));
-	ck_assert(is_both_or_none(ops->save, ops->load));
-	ck_assert(is_both_or_none(ops->save, ops->identity));
-	ck_assert(is_both_or_none(ops->take_pages, ops->give_pages));
+	ck_assert(!ops->save == !ops->load);
+	ck_assert(!ops->save == !ops->identity);
+	ck_assert(!ops->take_pages == !ops->give_pages);
 	/* what a clone has written: through the VMM's memory or by the engine */
 	ck_assert(!snapshots || (ops->memory != NULL) != (ops->take_pages != NULL));
 	ck_assert(!ops->load_still || ops->resume);
