@@ -6,6 +6,7 @@
 
 #include <nova/nova.h>
 
+#include "counter.h"
 #include "unit/test.h"
 
 extern const char *engine;  /* the name from the command line */

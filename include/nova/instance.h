@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/instance.h
- * Instances: VMs of one function that stay until they are stopped. What a call leaves in /tmp, or
- * in the memory of a function that works in place, is there for the next one.
+ * Instances: VMs of one function that stay until they are stopped. A call finds what calls before
+ * it have left in /tmp or, of a function that runs in place, in memory.
  *
- *     nova_instance_start(nova, &opts, &instance, NULL);
- *     invoke.instance = instance;
- *     nova_invoke(nova, NULL, "{}", &invoke, &result, NULL);
- *     nova_instance_stop(instance, 0, NULL);
- *     nova_instance_free(instance);
+ *     nova_instance_opts start = NOVA_INSTANCE_OPTS_INIT;
+ *     nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+ *     start.function = "shop";
+ *     if (nova_instance_start(nova, &start, &opts.instance, &error) == 0)
+ *             nova_invoke(nova, NULL, "{}", &opts, &result, &error);
  *
- * The platform owns its instances: they live, and can be found by name or id, until
- * nova_instance_stop() or nova_close(), whoever holds a handle. A handle is good for as long as its
- * holder keeps it; once the instance has ended, calls fail with #NOVA_ELOST. An instance whose VM
- * died stays in the list as #NOVA_VM_DEAD until it is stopped. Each counts as a VM against the
+ * The platform owns its instances. They live, and can be found by name or id, until
+ * nova_instance_stop() or nova_close(), even if nobody holds a handle. A handle stays valid until
+ * it is freed; once the instance has ended, calls on it fail with #NOVA_ELOST. An instance whose VM
+ * has died stays in the list, as #NOVA_VM_DEAD, until it is stopped. Instances count as VMs for the
  * limits of the pool.
  *
- * An instance goes on with the function as it was when it was started, also when that is replaced
- * or deleted.
+ * An instance keeps the version of the function with which it was started, even if the function is
+ * replaced or deleted.
  *
- * Threads: every call may be made from any thread at any time; calls that run something in one
- * instance wait for one another.
+ * Threads: any thread may make these calls at any time. Calls that run something in one instance
+ * wait for each other.
  */
 #ifndef NOVA_INSTANCE_H
 #define NOVA_INSTANCE_H
@@ -42,12 +42,11 @@ typedef struct nova_instance_opts {
 	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; unique
 	 * among the instances; NULL: the id */
 	const char *name;
-	/** name or id of a snapshot of this function to go on from; NULL: begin anew */
+	/** name or id of a snapshot of this function to go on from; NULL: none */
 	const char *snapshot;
-	/** 64 to 65536, for Python from 96; 0: the function's. Not with a snapshot, which has its
-	 * own */
+	/** 64 to 65536, for Python 96 to 65536; 0: as the function has. Not with a snapshot */
 	uint32_t memory_mb;
-	uint32_t vcpus; /**< 1 to 32; 0: the function's. Not with a snapshot */
+	uint32_t vcpus; /**< 1 to 32; 0: as the function has. Not with a snapshot */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_instance_opts;
@@ -143,13 +142,6 @@ NOVA_API const char *nova_instance_function(const nova_instance_t *instance);
 NOVA_API uint32_t nova_instance_version(const nova_instance_t *instance);
 
 /**
- * The id of the VM of an instance.
- * @param instance may be NULL
- * @return 8 hex digits. Since 0.1.
- */
-NOVA_API const char *nova_instance_vm_id(const nova_instance_t *instance);
-
-/**
  * When an instance was started.
  * @param instance may be NULL
  * @return microseconds since 1970. Since 0.1.
@@ -174,26 +166,26 @@ NOVA_API int nova_instance_state(nova_instance_t *instance);
 NOVA_API char *nova_instance_to_json(nova_instance_t *instance);
 
 /**
- * The VM of an instance, for everything that nova/vm.h and nova/snapshot.h can do with a VM: run a
- * command, pause, resume, take a snapshot (which then is one of its function), fork.
+ * The VM of an instance, for everything in nova/vm.h and nova/snapshot.h: run a command, pause,
+ * resume, fork, take a snapshot (calls of the function can go on from it).
  *
- * It is lent: do not free it with nova_vm_free() and give it no other function with nova_vm_init().
- * It can be used as long as you have the handle, until nova_close() at most. Once the instance is
- * stopped, calls on it fail with #NOVA_ELOST. An instance belongs to the process that started it:
- * other processes reach it through a program that serves them, such as `novactl daemon`.
+ * It is lent to you: do not free it, and do not give it another function with nova_vm_init(). Use
+ * it while you have the handle, and not after nova_close(). Once the instance is stopped, calls on
+ * the VM fail with #NOVA_ELOST. Only the process that started an instance can use it; other
+ * processes ask a program that serves them, such as `novactl daemon`.
  * @param instance NULL gives NULL
  * @return the VM; NULL after nova_close(). Any thread. Since 0.1.
  */
 NOVA_API nova_vm_t *nova_instance_vm(nova_instance_t *instance);
 
 /**
- * Ends an instance, which is then in no list any more. New calls are refused; those under way
- * have some time to finish and are then killed, as are commands. Several who stop it wait for the
- * same end and are told the same; the shortest time counts. To stop one that has ended does
- * nothing but tell how it ended.
+ * Ends an instance and takes it out of the list. New calls are refused. Calls and commands under
+ * way have some time to finish; then they are killed. If several threads stop one instance, all
+ * wait for its end and get the same code, and the shortest time counts. For an instance that has
+ * ended this call only tells how it ended.
  * @param instance the instance
  * @param grace_ms milliseconds for what is under way; 0: 2000
- * @return 0, or a code; the instance has ended in both cases, but after fork():
+ * @return 0, or a code. The instance has ended in all cases, except after fork():
  *  - NOVA_ETIMEDOUT: something had to be killed
  *  - NOVA_EBUSY: after fork()
  * Since 0.1.

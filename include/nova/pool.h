@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/pool.h
- * Warm VMs: a pool keeps a VM that has run a function for a while, so that the next call of the
- * same function finds it waiting. Usable without a store. docs/pool.md tells how it decides.
+ * A pool of warm VMs: after a call it keeps the VM for a while, so that the next call of the same
+ * kind need not wait for the start of one. It needs no store; nova_pool_get() gives that of a
+ * platform. docs/pool.md tells how it decides.
  *
- * Many threads may call at once. When several want a VM of the same kind and none waits, one of
- * them starts one and the others take whatever comes first: that one, or one that is given back.
- * Those who want the same kind are served in the order in which they came; kinds that wait for one
- * another's room take turns.
+ *     nova_pool_want want = NOVA_POOL_WANT_INIT;
+ *     want.key = "base";
+ *     if (nova_pool_acquire(pool, &want, &vm, NULL, &error) == 0) {
+ *             nova_vm_ping(vm, 0, NULL, &error);
+ *             nova_pool_release(pool, vm, 1);
+ *     }
  *
- * The pool starts no thread unless it is asked to (NOVA_POOL_THREAD): what is due by time is done
- * by nova_pool_tick(), and nova_pool_fd() tells when. In a child made by fork() the calls do
- * nothing, or fail with NOVA_EBUSY (docs/threading.md).
+ * Many threads may call at once. If several want a VM of one kind and none is free, one of them
+ * starts a VM, and the others take what comes first: that one, or one that is given back. Callers
+ * who want the same kind are served in the order in which they came. If the pool is full, different
+ * kinds take turns.
+ *
+ * The pool starts no thread, unless you ask for one (#NOVA_POOL_THREAD). Without it
+ * nova_pool_tick() does what is due, and nova_pool_fd() tells when to call it. In a child made by
+ * fork() the calls do nothing or fail with #NOVA_EBUSY (docs/threading.md).
  */
 #ifndef NOVA_POOL_H
 #define NOVA_POOL_H
@@ -35,18 +43,18 @@ enum nova_pool_flag {
 /** Options of nova_pool_new(). Since 0.1. */
 typedef struct nova_pool_opts {
 	size_t size; /**< sizeof(nova_pool_opts) */
-	/** how long a VM waits for its next call; 0: the setting `pool.idle_ttl` (60 s) */
+	/** how long a VM waits for its next call before it ends; 0: the setting `pool.idle_ttl`
+	 * (60 s) */
 	uint64_t idle_ttl_ms;
-	/** VMs of this pool alive at once; 0: the setting `pool.max_vms` */
+	/** most VMs at the same time; 0: the setting `pool.max_vms` */
 	uint32_t max_vms;
 	/** how long a caller waits for a VM; 0: the setting `pool.queue_timeout` */
 	uint32_t queue_timeout_ms;
-	/** guest memory of all VMs of this pool together; 0: the setting `pool.max_memory` (no
-	 * limit) */
+	/** most guest memory of its VMs together; 0: the setting `pool.max_memory` (no limit) */
 	uint64_t max_memory_mb;
-	/** callers that may wait at once; 0: the setting `pool.max_queue` (1000) */
+	/** most callers that wait at the same time; 0: the setting `pool.max_queue` (1000) */
 	uint32_t max_queue;
-	/** a VM that has waited so long is paused; 0: the setting `pool.pause_after` (500 ms) */
+	/** how long a VM waits before it is paused; 0: the setting `pool.pause_after` (500 ms) */
 	uint32_t pause_after_ms;
 	/** enum nova_pool_flag; the setting `pool.thread` adds NOVA_POOL_THREAD */
 	uint32_t flags;
@@ -72,8 +80,8 @@ NOVA_API int nova_pool_new(nova_host_t *host, const nova_pool_opts *opts, nova_p
 	nova_error_t **error);
 
 /**
- * Ends every VM that waits and the thread of the pool, and frees the pool. No VM may be out and
- * no call under way: nova_pool_drain() waits for that.
+ * Ends the VMs and the thread of the pool, and frees it. All VMs must have been given back, and no
+ * call may be under way: nova_pool_drain() waits for that.
  * @param pool NULL does nothing
  * Since 0.1.
  */
@@ -81,8 +89,7 @@ NOVA_API void nova_pool_free(nova_pool_t *pool);
 
 /** Flags of nova_pool_want. Since 0.1. */
 enum nova_pool_want_flag {
-	/** a VM that nobody has used before, ended when it is given back. Such VMs are never shared
-	   with, or taken from, callers of the same key without this flag */
+	/** a VM that nobody has used before; it is never shared, and ends when given back */
 	NOVA_POOL_FRESH = 1,
 };
 
@@ -93,12 +100,12 @@ typedef struct nova_pool_want {
 	const char *key;
 	const nova_vm_opts *vm;        /**< how to start one; NULL: defaults */
 	const nova_vm_init_opts *init; /**< how to give it its function; NULL: none */
-	uint32_t concurrency;          /**< callers that may have one VM at the same time; 0: 1 */
+	uint32_t concurrency;          /**< most callers of one VM at the same time; 0: 1 */
 	uint32_t flags;                /**< enum nova_pool_want_flag */
 	uint32_t queue_timeout_ms;     /**< how long this caller waits; 0: as the pool says */
 	uint32_t reserved;             /**< 0 */
-	/** ends this caller's waiting, and the start of a VM for it; borrowed until the call
-	 * returns; NULL: nothing does. Those in `vm` and `init` must be NULL */
+	/** ends the call; borrowed until it returns; NULL: nothing does. The tokens in `vm` and
+	 * `init` must be NULL */
 	nova_interrupt_t *interrupt;
 } nova_pool_want;
 #define NOVA_POOL_WANT_INIT                                                                        \
@@ -107,16 +114,16 @@ typedef struct nova_pool_want {
 	}
 
 /**
- * Takes a VM out: one that waits, one that is in use and may be shared, or a new one. It runs,
- * and its process was alive a moment ago; it is not asked for a sign of life.
+ * Takes a VM out of the pool: one that waits, one that others use and that may be shared, or a new
+ * one. It runs, as far as its process tells; nova_vm_ping() asks the guest itself.
  * @param pool the pool
  * @param want what is wanted; required
  * @param ret_vm receives the VM, which you have until nova_pool_release()
  * @param ret_cold receives 1 if it was started for you, else 0; may be NULL
  * @return 0, or a code:
  *  - NOVA_EINVAL: no key, or a bad option
- *  - NOVA_ELIMIT: none came free in time, too many wait, or it would be larger than the pool may
- *    use; the message names the setting
+ *  - NOVA_ELIMIT: none was free in time, too many callers wait, or the VM is larger than the pool
+ *    may use; the message names the setting
  *  - NOVA_ECANCELED: by the token, or the pool is closing
  *  - NOVA_EBUSY: another process still makes the template, or after fork()
  *  - the codes of nova_vm_start() and nova_vm_init(), also of the start that another caller made
@@ -130,15 +137,15 @@ NOVA_API int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, no
  * Gives a VM back, once for each nova_pool_acquire() that gave it.
  * @param pool the pool
  * @param vm the VM; NULL does nothing
- * @param reusable 0, or a VM that does not run: it takes no more callers, and ends when the last
- * one gives it back
+ * @param reusable 1: it may be used again, if it runs; 0: it ends as soon as all who have it have
+ * given it back
  * Since 0.1.
  */
 NOVA_API void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable);
 
 /**
- * Ends the waiting VMs with a key, and those in use as soon as they come back. Takes back what
- * nova_pool_keep() was asked for it.
+ * Ends the VMs of a key: those that wait at once, those in use as soon as they are given back. Also
+ * ends what nova_pool_keep() was asked for this key.
  * @param pool the pool
  * @param key the key
  * Since 0.1.
@@ -146,12 +153,11 @@ NOVA_API void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable);
 NOVA_API void nova_pool_forget(nova_pool_t *pool, const char *key);
 
 /**
- * Has some VMs of a kind alive, idle or in use: nova_pool_tick() starts them, and others in the
- * place of those that end. They are not ended by age, nor to make room.
+ * Keeps a number of VMs of a kind alive, idle or in use: nova_pool_tick() starts them, and new ones
+ * when some end. They do not end because of their age, nor to make room for others.
  * @param pool the pool
- * @param want what is wanted, copied. Its `queue_timeout_ms` means nothing here, and it has no
- * token
- * @param count how many at least; 0 takes the wish back: the VMs then age like others
+ * @param want what is wanted; copied. `queue_timeout_ms` has no effect, and the token must be NULL
+ * @param count how many at least; 0: none, and the VMs are like all others again
  * @return 0, or a code:
  *  - NOVA_EINVAL: no key, or a bad option
  *  - NOVA_ELIMIT: the pool cannot hold that many; the message names the setting
@@ -163,9 +169,9 @@ NOVA_API int nova_pool_keep(
 	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error);
 
 /**
- * Does what is due by time: ends VMs whose time is over, pauses those that have waited for a
- * while, starts those that nova_pool_keep() asks for, and does what the setting `pool.standby` and
- * nova_vm_park() say. May take as long as starting those.
+ * Does what is due: ends VMs whose time is over, pauses those that have waited long enough, and
+ * starts those for nova_pool_keep(), for nova_vm_park() and for the setting `pool.standby`. It can
+ * take as long as the start of these.
  * @param pool the pool
  * @return milliseconds until there is something to do; -1 if nothing is in sight. Since 0.1.
  */
@@ -184,25 +190,25 @@ NOVA_API int64_t nova_pool_tick(nova_pool_t *pool);
 NOVA_API int nova_pool_fd(nova_pool_t *pool);
 
 /**
- * Closes the pool to new callers, who get #NOVA_ECANCELED; lets those who wait already have their
- * VMs; waits until all have given theirs back, and ends the VMs. The pool stays closed.
+ * Closes the pool, and waits until all VMs have been given back. New callers get #NOVA_ECANCELED;
+ * callers that wait already still get their VMs. Then it ends the VMs. The pool stays closed.
  * @param pool the pool
  * @param timeout_ms milliseconds; 0: does not wait
  * @return 0, or a code:
- *  - NOVA_ETIMEDOUT: VMs are still out. Those who still wait get #NOVA_ECANCELED, and VMs that
- *    come back later are ended
+ *  - NOVA_ETIMEDOUT: some VMs have not been given back. Callers that still wait get
+ *    #NOVA_ECANCELED, and a VM that is given back later ends at once
  *  - NOVA_EBUSY: after fork()
  * Since 0.1.
  */
 NOVA_API int nova_pool_drain(nova_pool_t *pool, uint32_t timeout_ms, nova_error_t **error);
 
-/** Counters of nova_pool_count() and nova_pool_stats(). Since 0.1. */
+/** Counters of nova_pool_stats(). Since 0.1. */
 enum nova_pool_counter {
 	NOVA_POOL_IDLE = 0,       /**< VMs that wait now */
-	NOVA_POOL_BUSY = 1,       /**< VMs that are out now */
+	NOVA_POOL_BUSY = 1,       /**< VMs in use now */
 	NOVA_POOL_STARTING = 2,   /**< VMs being started now */
-	NOVA_POOL_HITS = 3,       /**< calls that got a VM which was there, ever */
-	NOVA_POOL_MISSES = 4,     /**< calls that had one started, ever */
+	NOVA_POOL_HITS = 3,       /**< calls that got a VM which existed, ever */
+	NOVA_POOL_MISSES = 4,     /**< calls for which a VM was started, ever */
 	NOVA_POOL_EXPIRED = 5,    /**< VMs ended because they were not needed any more, ever */
 	NOVA_POOL_DISCARDED = 6,  /**< VMs ended because they failed, ever */
 	NOVA_POOL_PAUSED = 7,     /**< VMs that wait now and are paused */
@@ -216,24 +222,16 @@ enum nova_pool_counter {
 	NOVA_POOL_STANDBY_STARTS = 15,  /**< of TEMPLATE_STARTS: in a VMM on standby */
 	NOVA_POOL_START_FAILURES = 16,  /**< starts that failed, ever */
 	NOVA_POOL_WAITS = 17,           /**< calls that had to wait for a VM or for room, ever */
-	NOVA_POOL_TIMEOUTS = 18,        /**< calls that waited in vain, ever */
+	NOVA_POOL_TIMEOUTS = 18,        /**< calls that waited until their time was over, ever */
 	NOVA_POOL_QUEUE_FULL = 19,      /**< calls refused because too many waited, ever */
 	/** calls refused because their VM needs more memory than the pool may use, ever */
 	NOVA_POOL_TOO_LARGE = 20,
-	NOVA_POOL_CANCELED = 21, /**< calls called off while they waited, ever */
-	NOVA_POOL_EVICTED = 22,  /**< of EXPIRED: to make place for a VM of another kind */
+	NOVA_POOL_CANCELED = 21, /**< calls that were canceled while they waited, ever */
+	NOVA_POOL_EVICTED = 22,  /**< of EXPIRED: to make room for a VM of another kind */
 };
 
 /**
- * One counter of a pool.
- * @param pool the pool
- * @param counter one of #nova_pool_counter
- * @return its value; 0 for an unknown one. Since 0.1.
- */
-NOVA_API uint64_t nova_pool_count(nova_pool_t *pool, int counter);
-
-/**
- * All counters of a pool as of one moment.
+ * All counters of a pool, read at one moment.
  * @param pool the pool
  * @param ret_values receives them in the order of #nova_pool_counter, as far as there is room
  * @param count how many there is room for
@@ -244,19 +242,20 @@ NOVA_API uint64_t nova_pool_count(nova_pool_t *pool, int counter);
  */
 NOVA_API int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t count);
 
-/** What nova_pool_percentile_us() tells of. Since 0.1. */
+/** The times of nova_pool_percentile_us() and nova_pool_histogram(). Since 0.1. */
 enum nova_pool_latency {
 	/** nova_pool_acquire() that got a running VM without waiting */
 	NOVA_POOL_LATENCY_WARM = 0,
 	/** nova_pool_acquire() that got a paused VM without waiting */
 	NOVA_POOL_LATENCY_RESUMED = 1,
-	NOVA_POOL_LATENCY_COLD = 2, /**< nova_pool_acquire() that had one started */
-	/** the time that those waited who had to, for whatever came of it */
+	NOVA_POOL_LATENCY_COLD = 2, /**< nova_pool_acquire() for which a VM was started */
+	/** how long callers waited that had to, whether they got a VM or not */
 	NOVA_POOL_LATENCY_WAIT = 3,
 };
 
 /**
- * The time that a percentage of the calls did not exceed, at most 13 percent too much.
+ * A percentile of a time: so many percent of the calls took no longer. It is up to 13 percent too
+ * large.
  * @param pool the pool
  * @param latency one of #nova_pool_latency
  * @param percent 0 to 100
@@ -265,8 +264,8 @@ enum nova_pool_latency {
 NOVA_API uint64_t nova_pool_percentile_us(nova_pool_t *pool, int latency, double percent);
 
 /**
- * The distribution of a time as counts: `ret_counts[i]` calls took less than `ret_limits_us[i]`
- * and no less than the limit before. The last limit is UINT64_MAX.
+ * The distribution of a time: `ret_counts[i]` calls took less than `ret_limits_us[i]`, and at least
+ * as long as the limit before. The last limit is UINT64_MAX.
  * @param pool the pool
  * @param latency one of #nova_pool_latency
  * @param ret_limits_us receives limits in microseconds; may be NULL

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/snapshot.h
- * Fork and snapshot: more microVMs from one that already runs, in milliseconds.
+ * Fork and snapshot: more microVMs from one that already runs.
  *
- * A fork makes children that go on from the same instant as their parent. They share its memory
- * copy-on-write, so a child costs what it writes. A snapshot is such an instant in a directory, to
- * go on from later and in other processes.
+ *     nova_vm_fork(vm, 2, NULL, children, &error);          // two VMs that go on from here
+ *     nova_vm_snapshot(vm, NULL, &snapshot, &error);        // the same, kept on disk
+ *     nova_vm_restore(host, snapshot, NULL, &copy, &error); // at any time, in any process
+ *     nova_snapshot_free(snapshot);
+ *     nova_vm_free(copy);
  *
- * Every child and every restored VM is somebody of its own before it handles a byte of work: the
- * kernel's random generator is reseeded from this host, its clock is stepped to this host's, and
+ * A fork makes children that go on from the state that their parent has now. They share its memory
+ * until they write to it, so a child takes as much memory as it changes. A snapshot is such a state
+ * in a directory.
+ *
+ * Before a child or a restored VM runs anything, it is made different from its parent: the random
+ * generator of its kernel gets a new seed, its clock is set to the time of this host, and its
  * hostname and machine-id are new.
  *
- * A function may have hooks that its guest runs: before_snapshot before the instant, after_restore
- * in each child before its first call (docs/protocol.md); one that fails or does not end makes the
- * fork, snapshot or restore fail.
+ * A function may have hooks: before_snapshot runs before a fork or snapshot, after_restore in each
+ * child before its first call (docs/protocol.md). If a hook fails or does not end, the fork,
+ * snapshot or restore fails.
  *
- * The VM that is forked or snapshotted must be between two calls: a call under way is waited for.
- * It stands still for some milliseconds. When it was booted (not restored or forked) its memory
- * becomes the common base and the VM itself goes on in a new VMM process: nova_vm_pid() changes.
+ * A fork or snapshot waits until no call is under way in the VM, and stops it for some
+ * milliseconds. A VM that was booted goes on in a new VMM process: nova_vm_pid() changes.
  *
- * Threads: as in nova/vm.h. Snapshots on disk may be used by several processes at once.
+ * Threads: as in nova/vm.h. Several processes may use the snapshots on disk at once.
  */
 #ifndef NOVA_SNAPSHOT_H
 #define NOVA_SNAPSHOT_H
@@ -33,9 +38,9 @@ extern "C" {
 #endif
 
 /**
- * Forks a VM: children go on from this instant, with the function that it has. Either all are
- * made or none; the parent goes on in both cases. A child may stand still until it is used for
- * the first time (docs/snapshots.md); its state is #NOVA_VM_RUNNING.
+ * Makes children of a VM, with the function that it has. Either all are made or none; the parent
+ * goes on in both cases. The state of a child is #NOVA_VM_RUNNING; it may begin to run only with
+ * its first call (docs/snapshots.md).
  * @param vm the VM
  * @param count 1 to 1000
  * @param wait what may end the call; NULL: nothing
@@ -58,22 +63,22 @@ NOVA_API int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wai
 
 /* --- merging branches --- */
 
-/** What happens to a path that two branches have changed differently, or one has changed and
- * another deleted. Since 0.1. */
+/** What to do about a conflict: a path that two branches have changed differently, or that one has
+ * changed and another deleted. Since 0.1. */
 enum nova_merge_conflict {
-	NOVA_MERGE_REFUSE = 0, /**< nothing is merged */
-	/** the branch whose path has the latest time of change has its way; a deletion gives way to
-	   a change. Equal times: as FIRST */
+	NOVA_MERGE_REFUSE = 0, /**< merge nothing */
+	/** take the path of the branch that changed it last; a change wins over a deletion. Equal
+	   times: as NOVA_MERGE_FIRST */
 	NOVA_MERGE_LATEST = 1,
-	NOVA_MERGE_FIRST = 2, /**< the first of these branches, in the order given, has its way */
+	NOVA_MERGE_FIRST = 2, /**< take that of the first of these branches, in the order given */
 };
 
 /** Options of nova_vm_merge(). Since 0.1. */
 typedef struct nova_merge_opts {
 	size_t size;                /**< sizeof(nova_merge_opts) */
-	nova_vm_t *const *branches; /**< what is merged: running VMs; required */
+	nova_vm_t *const *branches; /**< the VMs to merge, running; required */
 	size_t branch_count;        /**< 1 to 64 */
-	/** what is merged: all that is below it; NULL: /tmp, where functions write */
+	/** all files below it are merged; NULL: /tmp, where functions write */
 	const char *directory;
 	uint32_t on_conflict; /**< enum nova_merge_conflict */
 	uint32_t reserved;    /**< 0 */
@@ -90,24 +95,24 @@ enum nova_merge_kind {
 	NOVA_MERGE_ADDED = 1,
 	NOVA_MERGE_CHANGED = 2,
 	NOVA_MERGE_DELETED = 3,
-	NOVA_MERGE_CONFLICT = 4, /**< nova_merge_branch() had its way, if anyone */
+	NOVA_MERGE_CONFLICT = 4, /**< nova_merge_branch() tells whose path was taken, if any */
 };
 
-/** What came of a merge, path by path. Immutable; may be read from any thread. */
+/** The report of a merge, path by path. Immutable; may be read from any thread. */
 typedef struct nova_merge nova_merge_t;
 
 /**
- * Makes one VM of several that have gone on from the same instant: a fork of their parent with
- * the files that the branches have added, changed and deleted since. Only files below one
- * directory are merged: their content, permissions and times, directories and symbolic links.
- * Memory and processes are the parent's: a function that keeps what it knows in variables of its
- * process loses it.
+ * Makes one VM of several branches: of VMs that have gone on from the same state. The new VM is a
+ * fork of their parent, with the files that the branches have added, changed and deleted. Only what
+ * is below one directory is merged: files with their content, permissions and times, directories
+ * and symbolic links. Memory and processes are those of the parent, so a function that keeps
+ * something in variables loses it.
  *
- * A path that no branch has changed stays as it is. One that was changed by one branch, or by
- * several in the same way, becomes what they made of it. All else is a conflict. Nothing of the
- * parent and the branches is changed.
- * @param parent a VM that still stands where the branches began: their parent that has not gone
- * on, or a VM restored from the same snapshot
+ * A path that no branch has changed stays as it is. If one branch has changed it, or several in the
+ * same way, the new VM has the changed path. Everything else is a conflict. The parent and the
+ * branches stay as they are.
+ * @param parent a VM in the state from which the branches went on: their parent if it has run
+ * nothing since, or a VM restored from the same snapshot
  * @param opts the branches and more; required
  * @param ret_vm receives the new VM. Yours: free it with nova_vm_free()
  * @param ret_report receives the report, also if the merge is refused for conflicts; else NULL.
@@ -127,7 +132,7 @@ NOVA_API int nova_vm_merge(nova_vm_t *parent, const nova_merge_opts *opts, nova_
 	nova_merge_t **ret_report, nova_error_t **error);
 
 /**
- * How many paths are in a report: those that are not as in the parent, and conflicts.
+ * How many paths are in a report: those that differ from the parent, and conflicts.
  * @param report may be NULL
  * @return the number. Since 0.1.
  */
@@ -157,10 +162,11 @@ NOVA_API const char *nova_merge_path(const nova_merge_t *report, size_t index);
 NOVA_API int nova_merge_kind(const nova_merge_t *report, size_t index);
 
 /**
- * The branch whose path it is, the first if there are several.
+ * The branch whose path was taken; the first of them, if several have the same.
  * @param report may be NULL
  * @param index from 0 on
- * @return its index; -1 for none, since the merge was refused. Since 0.1.
+ * @return its index in nova_merge_opts.branches; -1: none, because the merge was refused. Since
+ * 0.1.
  */
 NOVA_API int nova_merge_branch(const nova_merge_t *report, size_t index);
 
@@ -172,20 +178,19 @@ NOVA_API int nova_merge_branch(const nova_merge_t *report, size_t index);
 NOVA_API void nova_merge_free(nova_merge_t *report);
 
 /**
- * Keeps VMMs that have been started and wait for the children of a VM. A fork, the restore of a
- * snapshot with the same memory and the pool take one each if there is one: that saves the start
- * of a process. One costs the memory of a VMM process and no processor time. Those that were
- * taken or died are replaced by nova_pool_tick() of any pool of this context, or by this call.
- * They end when their time is over, and with the context. A VM that was booted becomes a clone of
- * itself, as by a fork.
- * @param vm the VM
- * @param count how many shall wait, 0 to 1000; 0 ends those that wait
+ * Starts VMM processes ahead of time for the children of a VM. Each child that is made by
+ * nova_vm_fork(), nova_vm_restore() or the pool takes one, which saves the start of a process. A
+ * VMM that waits takes some memory and no processor time. nova_pool_tick() of any pool of this
+ * context, or another call of this function, replaces those that were taken or have died. They end
+ * after `life_ms`, and with the context.
+ * @param vm the VM. If it was booted, it goes on in a new VMM process, as after a fork
+ * @param count how many wait at the same time, 0 to 1000; 0 ends those that wait
  * @param life_ms milliseconds; 0: a minute
  * @param wait what may end the call; NULL: nothing
  * @return 0, or a code:
  *  - NOVA_EINVAL: a bad count
- *  - NOVA_ELIMIT: not all could be started; the setting `pool.max_standby` limits those of the
- *    context
+ *  - NOVA_ELIMIT: not all could be started; the setting `pool.max_standby` limits how many the
+ *    context has
  *  - NOVA_ENOTSUP: the engine cannot
  *  - NOVA_EPERM: this user may not trace its own processes
  *  - NOVA_EENGINE: the VMM refused
@@ -199,20 +204,12 @@ NOVA_API void nova_merge_free(nova_merge_t *report);
 NOVA_API int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait,
 	nova_error_t **error);
 
-/**
- * How long a VM stood still at its last fork or snapshot.
- * @param vm may be NULL
- * @return microseconds; 0 if there was none, and after fork(). Since 0.1.
- */
-NOVA_API uint64_t nova_vm_stood_still_us(nova_vm_t *vm);
-
 /* --- snapshots on disk --- */
 
 typedef struct nova_snapshot nova_snapshot_t;
 
-/** Whether a snapshot is compressed (zstd): it takes a fraction of the room, but is uncompressed
- * into memory at each restore, which takes longer and is then not shared between restored VMs.
- * Since 0.1. */
+/** Whether a snapshot is compressed (zstd). Then it needs less room on disk, but each restore takes
+ * longer, and restored VMs do not share its memory. Since 0.1. */
 enum nova_compress {
 	NOVA_COMPRESS_DEFAULT = 0, /**< as the setting `snapshot.compress` says */
 	NOVA_COMPRESS_ON = 1,
@@ -224,9 +221,10 @@ typedef struct nova_snapshot_opts {
 	size_t size; /**< sizeof(nova_snapshot_opts) */
 	/** 1 to 64 letters, digits, '-', '_' and '.'; NULL: the id. Names are unique */
 	const char *name;
-	uint64_t life_time_s; /**< nova_snapshot_prune() deletes it when it is older; 0: never */
-	uint32_t compress;    /**< enum nova_compress */
-	uint32_t reserved;    /**< 0 */
+	/** seconds after which nova_snapshot_prune() deletes it; 0: never */
+	uint64_t life_time_s;
+	uint32_t compress; /**< enum nova_compress */
+	uint32_t reserved; /**< 0 */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_snapshot_opts;
@@ -236,9 +234,9 @@ typedef struct nova_snapshot_opts {
 	}
 
 /**
- * Writes a snapshot of a VM, which goes on. It appears whole or not at all. A VM that came from a
- * snapshot or template on disk is stored as what it has written since; of others the memory is
- * stored, too, as a sparse file.
+ * Writes a snapshot of a VM, which goes on. It appears whole or not at all. Of a VM that was made
+ * from a snapshot or template on disk only the changes since then are stored; of other VMs the
+ * whole memory, in a sparse file.
  * @param vm the VM
  * @param opts NULL: defaults
  * @param ret_snapshot receives the snapshot. Yours: free it with nova_snapshot_free(). May be
@@ -249,7 +247,7 @@ typedef struct nova_snapshot_opts {
  *  - NOVA_ENOTSUP: the engine cannot
  *  - NOVA_EPERM: this user may not trace its own processes
  *  - NOVA_EENGINE: the VMM refused
- *  - NOVA_EAGENT: a guest gave no answer
+ *  - NOVA_EAGENT: the guest gave no answer
  *  - NOVA_ELOST: the VM is dead
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_EBUSY: after fork()
@@ -260,8 +258,8 @@ NOVA_API int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts,
 	nova_snapshot_t **ret_snapshot, nova_error_t **error);
 
 /**
- * Finds a snapshot and checks that it is whole: sizes and checksums of its files, which are read
- * once and then remembered.
+ * Finds a snapshot and checks that it is whole, by the sizes and checksums of its files. A file
+ * that has not changed since the last check is not read again.
  * @param host the context
  * @param name its name or id
  * @param ret_snapshot receives the snapshot. Yours: free it with nova_snapshot_free()
@@ -276,7 +274,7 @@ NOVA_API int nova_snapshot_open(
 	nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error);
 
 /**
- * All snapshots whose manifest can be read, by time.
+ * All snapshots whose manifest can be read, the oldest first.
  * @param host the context
  * @param ret_snapshots receives an array. Yours: free it with nova_snapshot_list_free(). NULL if
  * there are none
@@ -295,14 +293,15 @@ NOVA_API int nova_snapshot_list(nova_host_t *host, nova_snapshot_t ***ret_snapsh
  * @param name its name or id
  * @return 0, or a code:
  *  - NOVA_ENOTFOUND: there is none
- *  - NOVA_EBUSY: VMs run on it, another snapshot is based on it (one is named), or after fork()
+ *  - NOVA_EBUSY: VMs use it, another snapshot is based on it (the message names one), or after
+ *    fork()
  *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */
 NOVA_API int nova_snapshot_delete(nova_host_t *host, const char *name, nova_error_t **error);
 
 /**
- * Deletes the snapshots whose life time is over, but those in use.
+ * Deletes the snapshots whose life time is over, except those in use.
  * @param host the context
  * @param ret_count receives how many; may be NULL
  * @return 0, or a code:
@@ -319,8 +318,8 @@ NOVA_API int nova_snapshot_prune(nova_host_t *host, size_t *ret_count, nova_erro
  * @param wait what may end the call; NULL: nothing
  * @param ret_vm receives the VM. Yours: free it with nova_vm_free()
  * @return 0, or a code:
- *  - NOVA_ESTALE: engine or its version, processor, guest image or code disk is another one; the
- *    message says which
+ *  - NOVA_ESTALE: the engine or its version, the processor, the guest image or the code disk is
+ *    not the same as then; the message says which
  *  - NOVA_ECORRUPT: the snapshot is damaged
  *  - NOVA_ENOTFOUND: the snapshot that it is based on is gone
  *  - NOVA_ENOTSUP: the engine cannot
@@ -336,10 +335,10 @@ NOVA_API int nova_vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot,
 	const nova_wait_opts *wait, nova_vm_t **ret_vm, nova_error_t **error);
 
 /* --- templates: snapshots that the pool makes by itself: one for each kind of guest, without a
- * function, and from that one for each function at its first call --- */
+ * function, and from that another one for each function at its first call --- */
 
 /**
- * All templates, by time. Their names are "template:" and their id.
+ * All templates, the oldest first. The name of each is "template:" and its id.
  * @param host the context
  * @param ret_snapshots receives an array. Yours: free it with nova_snapshot_list_free(). NULL if
  * there are none
@@ -353,11 +352,11 @@ NOVA_API int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapsh
 	size_t *ret_count, nova_error_t **error);
 
 /**
- * Deletes templates, but those in use: the ones that nothing can use any more since an input has
- * changed (engine, kernel, agent, root filesystem, code), or every one. A deleted template is
- * made anew at the next call that wants it.
+ * Deletes templates, except those in use. A template cannot be used any more when something that it
+ * was made from has changed: engine, kernel, agent, root filesystem or code. One that is missing is
+ * made again by the next call that needs it.
  * @param host the context
- * @param all 0: only those of no more use; else all
+ * @param all 0: only those that cannot be used any more; else all
  * @param ret_count receives how many; may be NULL
  * @return 0, or a code:
  *  - NOVA_EBUSY: after fork()
@@ -411,8 +410,8 @@ NOVA_API const char *nova_snapshot_path(const nova_snapshot_t *snapshot);
 NOVA_API const char *nova_snapshot_base(const nova_snapshot_t *snapshot);
 
 /**
- * The snapshot that the VM had gone on from, or had left last: the parent of this branch. It may
- * be deleted by now.
+ * The parent of a snapshot: the last snapshot that its VM had been made from, or that had been
+ * taken of it. It may be deleted by now.
  * @param snapshot may be NULL
  * @return its id; "" for the first one of a VM that was booted. Since 0.1.
  */
@@ -426,10 +425,10 @@ NOVA_API const char *nova_snapshot_parent(const nova_snapshot_t *snapshot);
 NOVA_API int nova_snapshot_has_function(const nova_snapshot_t *snapshot);
 
 /**
- * Of the template of a function that is imported anew in each VM, the reason: the call of its
- * import whose result would be the same in all clones, as "uuid.uuid4() in main.py, line 3".
+ * Why the template of a function has no function in it, so that each VM imports the code again: a
+ * call during the import whose result no two VMs may share.
  * @param snapshot may be NULL
- * @return text; "" for all others. Since 0.1.
+ * @return text such as "uuid.uuid4() in main.py, line 3"; "" for all other snapshots. Since 0.1.
  */
 NOVA_API const char *nova_snapshot_draws(const nova_snapshot_t *snapshot);
 

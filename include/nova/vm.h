@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/vm.h
- * One microVM: start it, talk to its agent, pause it, end it. Usable without a pool and without a
- * store.
+ * One microVM: start it, run something in it, pause it, end it. It needs no pool and no store.
  *
- * States: RUNNING ⇄ PAUSED → DEAD. A VM is made running; it dies by nova_vm_stop(), nova_vm_kill(),
- * nova_vm_free(), when its guest ends or when its VMM is killed. It never comes back.
+ *     const char *const argv[] = { "uname", "-a" };
+ *     nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+ *     opts.argv = argv, opts.argc = 2;
+ *     if (nova_vm_start(host, NULL, &vm, &error) == 0)
+ *             nova_vm_command(vm, &opts, &result, &error);
+ *
+ * States: RUNNING ⇄ PAUSED → DEAD. A VM is made running. It dies by nova_vm_stop(), nova_vm_kill()
+ * or nova_vm_free(), when its guest ends, or when its VMM is killed. It never comes back.
  *
  * Threads: every call may be made from any thread. Calls on the same VM take turns, in the order in
- * which they come. nova_vm_invoke(), nova_vm_command(), nova_vm_ping() and what lists, reads and
- * writes files may be under way together, as many as nova_vm_init_opts.concurrency allows (1,
- * unless it says more); everything else (init, pause, resume, stop, snapshots, forks, console and
- * timing) waits until the calls before it are over, and calls that come later wait for it.
- * nova_vm_kill(), nova_vm_cancel(), nova_vm_state(), nova_vm_pid(), nova_vm_stats() and
- * nova_vm_id() act at once. When a VM is killed, or its agent fails one call, all calls under way
- * in it fail, with #NOVA_ELOST, #NOVA_EAGENT and the outcome #NOVA_OUTCOME_UNKNOWN where they had
- * been sent.
+ * which they come:
+ *  - nova_vm_invoke(), nova_vm_command(), nova_vm_ping() and what lists, reads and writes files may
+ *    be under way together, as many as nova_vm_init_opts.concurrency allows (1 by default).
+ *  - nova_vm_id(), nova_vm_engine(), nova_vm_state(), nova_vm_pid(), nova_vm_stats(),
+ *    nova_vm_cancel() and nova_vm_kill() act at once.
+ *  - All others wait until the calls before them are over, and calls that come later wait for them.
  *
- * Ending a call: each takes a token, in its options or by its parameter `wait` (NULL: none), and
- * fails with #NOVA_ECANCELED when that is triggered: nova/interrupt.h.
+ * When a VM is killed, or its agent fails one call, all calls under way in it fail: with
+ * #NOVA_ELOST or #NOVA_EAGENT, and the outcome #NOVA_OUTCOME_UNKNOWN if they had been sent.
+ *
+ * A call can be ended: by a token in its options or in its parameter `wait` (NULL: none). When that
+ * is triggered, the call fails with #NOVA_ECANCELED (nova/interrupt.h).
  */
 #ifndef NOVA_VM_H
 #define NOVA_VM_H
@@ -34,6 +40,7 @@ extern "C" {
 
 typedef struct nova_vm nova_vm_t;
 
+/** Since 0.1. */
 enum nova_vm_state {
 	NOVA_VM_RUNNING = 1,
 	NOVA_VM_PAUSED = 2,
@@ -44,11 +51,12 @@ enum nova_vm_state {
 typedef struct nova_vm_opts {
 	size_t size;        /**< sizeof(nova_vm_opts) */
 	const char *engine; /**< "qemu", "firecracker", "fake"; NULL: the setting `engine` */
-	/** a name as in "python" (found in the image directory) or a path with '/'; NULL: "base" */
+	/** a root filesystem: a name such as "python", which is found in the image directory, or a
+	 * path with '/' in it; NULL: "base" */
 	const char *rootfs;
 	const char *code_disk; /**< an image by nova_disk_build(), seen as /code; NULL: none */
-	/** guest memory, 32 to 65536; 0: 128. The images of this library need 64, "python" 96: with
-	 * less they do not boot */
+	/** memory of the guest, 32 to 65536; 0: 128. The guest images of this library need 64,
+	 * "python" needs 96: with less they do not boot */
 	uint32_t memory_mb;
 	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
 	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
@@ -56,16 +64,17 @@ typedef struct nova_vm_opts {
 	/** most requests a second to the code disk; 0: no limit. An engine without
 	 * #NOVA_FEATURE_DISK_LIMITS refuses it (NOVA_ENOTSUP) */
 	uint64_t disk_iops;
-	/** most bytes a second from the code disk; 0: no limit. The same */
+	/** most bytes a second from the code disk; 0: no limit. It needs the same feature */
 	uint64_t disk_bandwidth;
-	/** "none": no network device; "nat": one with an IPv4 address of its own, from which the
-	 * guest reaches this host and whatever it reaches, but no other guest (needs root; see
-	 * docs/network.md); NULL: "none" */
+	/** "none": no network device. "nat": one with an IPv4 address of its own; through it the
+	 * guest reaches this host and all that this host reaches, but no other guest. It needs
+	 * root (docs/network.md). NULL: "none" */
 	const char *network;
-	/** most bytes a second into the guest; 0: no limit. Without network it says nothing. An
-	 * engine without #NOVA_FEATURE_NET_LIMITS refuses it (NOVA_ENOTSUP) */
+	/** most bytes a second into the guest; 0: no limit. Without a network it has no effect.
+	 * An engine without #NOVA_FEATURE_NET_LIMITS refuses it (NOVA_ENOTSUP) */
 	uint64_t net_rx_bandwidth;
-	uint64_t net_tx_bandwidth; /**< most bytes a second out of the guest; the same */
+	/** most bytes a second out of the guest; 0: no limit. It needs the same feature */
+	uint64_t net_tx_bandwidth;
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_vm_opts;
@@ -83,10 +92,11 @@ typedef struct nova_vm_opts {
  *  - NOVA_EINVAL: a bad option
  *  - NOVA_ENOTFOUND, NOVA_ECORRUPT: an image; the message has the command that makes it
  *  - NOVA_ENOTSUP: no engine can be used here, or it cannot do what is asked
- *  - NOVA_EENGINE: the VMM did not start; with its last words
- *  - NOVA_EAGENT: the guest did not come up in time; with the last words of its console
- *  - NOVA_EPERM, NOVA_ECONFIG, NOVA_ELIMIT: the network, rights for it, its settings, or no
- *    address is left
+ *  - NOVA_EENGINE: the VMM did not start; the message ends with what it printed last
+ *  - NOVA_EAGENT: the guest was not ready in time; the message ends with what its console printed
+ *    last
+ *  - NOVA_EPERM, NOVA_ECONFIG, NOVA_ELIMIT: of the network: missing rights, a bad setting, or no
+ *    free address
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_EBUSY: after fork()
  *  - NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
@@ -96,8 +106,8 @@ NOVA_API int nova_vm_start(
 	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
 
 /**
- * Ends a VM at once if it lives, removes all that belongs to it and frees it. Not for one that is
- * lent.
+ * Ends a VM at once if it lives, removes all that belongs to it and frees it. Not for a VM that
+ * nova_pool_acquire() or nova_instance_vm() lent you.
  * @param vm NULL does nothing
  * No other call on the VM may be under way. Since 0.1.
  */
@@ -127,15 +137,14 @@ NOVA_API const char *nova_vm_engine(const nova_vm_t *vm);
 NOVA_API int nova_vm_state(nova_vm_t *vm);
 
 /**
- * The process of the VMM: for looking at, not for signalling.
+ * The process of the VMM, for example to look at it in /proc. Do not send signals to it.
  * @param vm may be NULL
  * @return its process id; 0 once the VM is dead, and after fork(). Acts at once. Since 0.1.
  */
 NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
 
 /**
- * What makes a VM ready for one function: the agent checks /code, and starts the interpreter where
- * there is one. Since 0.1.
+ * Options of nova_vm_init(). Since 0.1.
  */
 typedef struct nova_vm_init_opts {
 	size_t size; /**< sizeof(nova_vm_init_opts) */
@@ -157,12 +166,13 @@ typedef struct nova_vm_init_opts {
 	}
 
 /**
- * Gives a VM its function. Done again, it takes the place of the former one.
+ * Gives a VM its function: the agent looks for the code in /code and, where the runtime has an
+ * interpreter, starts it and imports the code. Another nova_vm_init() takes the place of this one.
  * @param vm the VM
  * @param opts the function; required
  * @return 0, or a code:
  *  - NOVA_EINVAL: an unknown runtime, or a bad option
- *  - NOVA_EFUNCTION: the code is missing or cannot be run at all; with the interpreter's words
+ *  - NOVA_EFUNCTION: the code is missing or cannot be run; the message has the interpreter's words
  *  - NOVA_EAGENT: the guest gave no answer
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_ELOST: the VM is dead
@@ -171,9 +181,10 @@ typedef struct nova_vm_init_opts {
  */
 NOVA_API int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error);
 
-/** Receives output while it is produced: `stream` is 1 for stdout, 2 for stderr. The data dies with
- * the call. It runs in the thread of the call that it was given to, and holds up no other call. It
- * must not call functions on the same VM except nova_vm_cancel() and nova_vm_kill(). */
+/** Receives output while it is produced: `stream` is 1 for stdout, 2 for stderr. `data` may be used
+ * until this function returns. It runs in the thread of the call that it was given to, and holds up
+ * no other call. On the same VM it may call nova_vm_cancel() and nova_vm_kill(), and nothing else.
+ */
 typedef void (*nova_output_fn)(void *userdata, int stream, const void *data, size_t len);
 
 /** Options of nova_vm_invoke(). Since 0.1. */
@@ -195,8 +206,8 @@ typedef struct nova_vm_invoke_opts {
 	}
 
 /**
- * Runs the function of a VM once and waits for its answer. After the codes NOVA_ETIMEDOUT,
- * NOVA_EAGENT and NOVA_ELOST throw the VM away.
+ * Runs the function of a VM once and waits for its answer. After NOVA_ETIMEDOUT, NOVA_EAGENT and
+ * NOVA_ELOST the VM should not be used any more: free it.
  * @param vm the VM
  * @param payload JSON text of at most 6 MiB, nested at most 512 deep
  * @param opts NULL: defaults
@@ -219,12 +230,11 @@ NOVA_API int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_in
 	nova_result_t **ret_result, nova_error_t **error);
 
 /**
- * Ends a call of nova_vm_invoke() that is under way in a VM or waits for its turn. The function
- * is killed with all its processes, and the call returns #NOVA_ECANCELED, with a result and
- * #NOVA_OUTCOME_RAN if it had begun, and else #NOVA_OUTCOME_NEVER_RAN. The VM can be used as
- * before. If the agent does not end the call within a second the VM is killed, and the outcome is
- * #NOVA_OUTCOME_UNKNOWN. A call that is over before it can be ended returns as if nothing had
- * happened.
+ * Ends a call of nova_vm_invoke() that is under way in a VM or waits for its turn. It returns
+ * #NOVA_ECANCELED. If the function had begun, it is killed with all its processes, and the call
+ * gives a result and #NOVA_OUTCOME_RAN; else #NOVA_OUTCOME_NEVER_RAN. The VM can be used as before.
+ * If the agent does not end the call within a second, the VM is killed, and the outcome is
+ * #NOVA_OUTCOME_UNKNOWN. A call that finishes before it can be ended returns its ordinary result.
  * @param vm NULL does nothing
  * @param request_id of the call; one that is not under way does nothing
  * Acts at once; #nova_output_fn may call it, too. Since 0.1.
@@ -233,10 +243,10 @@ NOVA_API void nova_vm_cancel(nova_vm_t *vm, const char *request_id);
 
 /** Bits of nova_vm_command_opts.flags. Since 0.1. */
 enum nova_command_flags {
-	/** What goes in and out is passed on while the command runs, however much it is and however
-	 * slow either side: stdin comes from `stdin_fd`, and `on_output` gets all that is printed
-	 * (without this flag: what the result has, too, the first MiB of each). A command waits
-	 * where `on_output` takes its time. */
+	/** Input and output are passed on while the command runs, without a limit: stdin comes from
+	 * `stdin_fd`, and `on_output` gets all that is printed. If `on_output` is slow, the command
+	 * waits. Without this flag `on_output` gets what the result has: the first MiB of stdout
+	 * and of stderr. */
 	NOVA_COMMAND_STREAMED = 1,
 };
 
@@ -258,11 +268,11 @@ typedef struct nova_vm_command_opts {
 	/** ends the call and kills the command; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 	uint32_t flags; /**< of #nova_command_flags */
-	/** with #NOVA_COMMAND_STREAMED: a pipe, socket, terminal or file that is read in the thread
-	 * of the call, until its end, whenever poll() says that it can be and the guest has room.
-	 * Borrowed until the call returns; its flags stay as they are, and nobody else should read
-	 * it meanwhile. Up to 256 KiB may have been read that the command has not taken when it
-	 * ends. -1: stdin is empty */
+	/** with #NOVA_COMMAND_STREAMED: a pipe, socket, terminal or file that becomes stdin; -1:
+	 * stdin is empty. It is read until its end, in the thread of the call, as fast as the guest
+	 * takes it. Borrowed until the call returns; its flags stay as they are, and nobody else
+	 * should read it meanwhile. When the command ends, up to 256 KiB may have been read that it
+	 * has not taken */
 	int stdin_fd;
 } nova_vm_command_opts;
 #define NOVA_VM_COMMAND_OPTS_INIT                                                                  \
@@ -282,7 +292,7 @@ typedef struct nova_vm_command_opts {
  *  - NOVA_ETOOBIG: arguments or stdin are too long
  *  - NOVA_ETIMEDOUT: it was killed at its time limit; there is a result
  *  - NOVA_EAGENT: the guest gave no answer
- *  - NOVA_EIO, or what the error of the system says: `stdin_fd` cannot be read, which ends the
+ *  - NOVA_EIO, or the code for what the system reports: `stdin_fd` cannot be read, which ends the
  *    command
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_ELOST: the VM is dead
@@ -293,7 +303,7 @@ typedef struct nova_vm_command_opts {
 NOVA_API int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts,
 	nova_result_t **ret_result, nova_error_t **error);
 
-/* --- files of the guest. Calls like nova_vm_command(): they wait for their turn --- */
+/* --- files of the guest --- */
 
 /** What a path of a guest is. Since 0.1. */
 enum nova_file_kind {
@@ -307,17 +317,17 @@ enum nova_file_kind {
 typedef struct nova_files nova_files_t;
 
 /**
- * Lists a directory of the guest: everything in it, but not what is mounted there. An entry comes
- * before those within it; siblings are in the order of strcmp(). What the guest changes meanwhile
- * may be in it, or not.
+ * Lists a directory of the guest with all that is below it, but not what is mounted there. A
+ * directory comes before its entries; those of one directory are in the order of strcmp(). A change
+ * that the guest makes meanwhile may be seen, or not.
  * @param vm the VM
  * @param directory an absolute path with single slashes, without "." and "..". No part of it may
- * be a symbolic link; the same holds for all paths here
+ * be a symbolic link. The same is true for all paths of these calls
  * @param depth levels, 1 to 64; 1: only the directory itself; 0: all, at most 64
  * @param wait what may end the call; NULL: nothing
  * @param ret_files receives the entries. Yours: free it with nova_files_free()
  * @return 0, or a code:
- *  - NOVA_EINVAL: no such path, no directory, or names that are not UTF-8
+ *  - NOVA_EINVAL: a bad path, no directory, or names that are not UTF-8
  *  - NOVA_ENOTFOUND: it is not there
  *  - NOVA_ETOOBIG: more than 100,000 entries, or 16 MiB of names
  *  - NOVA_EIO: the guest cannot read it
@@ -379,12 +389,11 @@ NOVA_API uint32_t nova_files_mode(const nova_files_t *files, size_t index);
 NOVA_API uint64_t nova_files_mtime_us(const nova_files_t *files, size_t index);
 
 /**
- * A number made from the content of a regular file. Equal contents have equal numbers, and
- * another number is another content; against files that were made to have one number it is no
- * proof.
+ * A hash of the content of a regular file, to see whether it has changed. It is no protection
+ * against somebody who makes two files with the same hash.
  * @param files may be NULL
  * @param index of the entry, from 0 on
- * @return the number; 0 for other kinds, and for files over 64 MiB. Since 0.1.
+ * @return the hash; 0 for other kinds, and for files over 64 MiB. Since 0.1.
  */
 NOVA_API uint64_t nova_files_digest(const nova_files_t *files, size_t index);
 
@@ -423,7 +432,7 @@ typedef struct nova_file_read_opts {
  * @param ret_data receives the content, with a NUL behind it. Yours: free it with nova_free()
  * @param ret_len receives its bytes
  * @return 0, or a code:
- *  - NOVA_EINVAL: no such path, or no regular file
+ *  - NOVA_EINVAL: a bad path, or no regular file
  *  - NOVA_ENOTFOUND: it is not there
  *  - NOVA_ETOOBIG: it is larger than `max_size`
  *  - NOVA_EBUSY: the VM is paused, the file was changed meanwhile, or after fork()
@@ -452,15 +461,15 @@ typedef struct nova_file_write_opts {
 
 /**
  * Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that
- * functions run as. The directory must exist. In a guest with a root filesystem only /tmp and
- * /run can be written, and they are memory.
+ * functions run as. The directory must exist. Only /tmp and /run can be written, and they are in
+ * the memory of the guest.
  * @param vm the VM
  * @param path as of nova_vm_list_files()
  * @param data the content
  * @param len its bytes
  * @param opts NULL: defaults
  * @return 0, or a code:
- *  - NOVA_EINVAL: no such path, or a bad mode
+ *  - NOVA_EINVAL: a bad path, or a bad mode
  *  - NOVA_ENOTFOUND: the directory is missing
  *  - NOVA_ENOSPC: no room in the guest
  *  - NOVA_EIO: the guest cannot write it
@@ -480,7 +489,7 @@ NOVA_API int nova_vm_write_file(nova_vm_t *vm, const char *path, const void *dat
  * @param path as of nova_vm_list_files()
  * @param wait what may end the call; NULL: nothing
  * @return 0, or a code:
- *  - NOVA_EINVAL: no such path, or a directory that is not empty
+ *  - NOVA_EINVAL: a bad path, or a directory that is not empty
  *  - NOVA_ENOTFOUND: it is not there
  *  - NOVA_EIO: the guest cannot remove it
  *  - NOVA_EAGENT: the guest gave no answer
@@ -524,14 +533,14 @@ NOVA_API int nova_vm_pause(nova_vm_t *vm, const nova_wait_opts *wait, nova_error
 
 /**
  * Lets a paused guest go on. Its clock has stood still: the next call tells it the time. Resuming
- * a running VM does nothing, but for a child of a fork that has not been asked anything yet
- * (nova/snapshot.h): it goes on, and is told who it is.
+ * a running VM does nothing, except that a child of a fork is made ready now and not by its first
+ * call (nova/snapshot.h).
  * @param vm the VM
  * @param wait what may end the call; NULL: nothing
  * @return 0, or a code:
  *  - NOVA_ENOTSUP: the engine cannot
  *  - NOVA_EENGINE: the VMM refused
- *  - NOVA_EAGENT: such a child gives no answer
+ *  - NOVA_EAGENT: the guest of such a child gave no answer
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_ELOST: the VM is dead
  *  - NOVA_EBUSY: after fork()
@@ -563,26 +572,18 @@ NOVA_API int nova_vm_stop(
 NOVA_API void nova_vm_kill(nova_vm_t *vm);
 
 /**
- * The last 64 KiB of what the console of the guest and the VMM printed, for diagnosis. Works on a
- * dead VM, too.
+ * The last 64 KiB that the console of the guest and the VMM printed, to find out what went wrong.
+ * Works on a dead VM, too.
  * @param vm the VM
  * @return text. Yours: free it with nova_free(). NULL if there is no memory, and after fork().
  * Since 0.1.
  */
 NOVA_API char *nova_vm_console(nova_vm_t *vm);
 
-/**
- * How long a part of the start took.
- * @param vm may be NULL
- * @param timing #NOVA_TIMING_START, #NOVA_TIMING_BOOT or #NOVA_TIMING_INIT
- * @return microseconds; 0 for another part, and after fork(). Since 0.1.
- */
-NOVA_API uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing);
-
-/** What nova_vm_stats() counts: the VMM process as a whole, guest included. Since 0.1. */
+/** The numbers of nova_vm_stats(). Memory and processor time are those of the VMM process, guest
+ * included. Since 0.1. */
 enum nova_vm_stat {
-	/** bytes of memory, where a page that n processes share counts as an n-th: the fair share
-	 */
+	/** bytes of memory, its fair share: a page that n processes use counts as an n-th */
 	NOVA_VM_STAT_PSS = 0,
 	NOVA_VM_STAT_PRIVATE = 1, /**< bytes that come free when this VM ends */
 	/** bytes that other processes use too: programs, libraries, the memory that clones have in
@@ -590,12 +591,19 @@ enum nova_vm_stat {
 	NOVA_VM_STAT_SHARED = 2,
 	NOVA_VM_STAT_RSS = 3,    /**< all bytes in use, shared ones in full */
 	NOVA_VM_STAT_CPU_US = 4, /**< microseconds of processor time since the VMM was started */
+	/** microseconds that its start took, in the parts of #nova_timing */
+	NOVA_VM_STAT_START_US = 5,
+	NOVA_VM_STAT_BOOT_US = 6,
+	NOVA_VM_STAT_INIT_US = 7,
+	/** microseconds that it stood still for its last fork or snapshot; 0: there was none */
+	NOVA_VM_STAT_STOOD_STILL_US = 8,
 };
 
 /**
- * What a VM costs this host now. Works on a paused VM and while a call is under way.
+ * What a VM costs this host now, and what it took to start it. Works on a paused VM and while a
+ * call is under way.
  * @param vm the VM
- * @param ret_values receives the first `count` values in the order of #nova_vm_stat; those that
+ * @param ret_values receives the first `count` values, in the order of #nova_vm_stat; those that
  * this library does not know are 0
  * @param count how many are wanted
  * @return 0, or a code:

@@ -296,11 +296,6 @@ nova_vm_t *nova_instance_vm(nova_instance_t *instance)
 	return instance ? instance->vm : NULL;
 }
 
-const char *nova_instance_vm_id(const nova_instance_t *instance)
-{
-	return or_nothing(instance)->vm_id;
-}
-
 uint64_t nova_instance_created_us(const nova_instance_t *instance)
 {
 	return or_nothing(instance)->created_us;

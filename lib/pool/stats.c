@@ -21,15 +21,6 @@ int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 	return POOL_COUNTERS;
 }
 
-uint64_t nova_pool_count(nova_pool_t *pool, int counter)
-{
-	uint64_t values[POOL_COUNTERS];
-	if (counter < 0 || counter >= (int)POOL_COUNTERS ||
-		nova_pool_stats(pool, values, POOL_COUNTERS) < 0)
-		return 0;
-	return values[counter];
-}
-
 /* --- latencies --- */
 
 /* buckets for each power of two, so that one is at most an eighth wider than its lower end */

@@ -171,7 +171,7 @@ static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop,
 		return code;
 	uint64_t begin = clock_ns();
 	code = vm->base ? freeze_clone(vm, end, f, error) : freeze_booted(vm, end, f, error);
-	vm->stood_still_us = us_since(begin);
+	__atomic_store_n(&vm->stood_still_us, us_since(begin), __ATOMIC_RELAXED);
 	deferred_clock_stood(vm);
 	if (code == 0) {
 		if (end)

@@ -168,12 +168,12 @@ const char *vm_entry(const nova_vm_t *vm)
 
 uint64_t vm_timing_us(const nova_vm_t *vm, int timing)
 {
-	return vm->timing_us[timing];
+	return __atomic_load_n(&vm->timing_us[timing], __ATOMIC_RELAXED);
 }
 
 void vm_add_init_us(nova_vm_t *vm, uint64_t us)
 {
-	vm->timing_us[NOVA_TIMING_INIT] += us;
+	__atomic_fetch_add(&vm->timing_us[NOVA_TIMING_INIT], us, __ATOMIC_RELAXED);
 }
 
 bool vm_from_standby(const nova_vm_t *vm)

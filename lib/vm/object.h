@@ -71,8 +71,8 @@ struct nova_vm {
 	char *entry, *draws;          /* see vm_entry(), vm_draws() */
 	bool from_standby;            /* its VMM had been on standby */
 	struct deferred deferred;
-	uint64_t stood_still_us; /* at the last freeze */
-	uint64_t timing_us[VM_TIMINGS];
+	uint64_t stood_still_us;        /* atomic; at the last freeze */
+	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
 
 	/* protects ended and killed; also held while machine->process is signalled */
 	pthread_mutex_t end_lock;

@@ -66,7 +66,7 @@ static int init_alone(
 		deadline_in_ms((uint64_t)limit_ms + ANSWER_GRACE), stop, &answer, error);
 	if (code == 0)
 		code = vm_done(&answer, error);
-	vm->timing_us[NOVA_TIMING_INIT] = us_since(begin);
+	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
 	vm->has_function = code == 0;
 	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
 	vm->has_hooks = code == 0 && answer.said.hooks;

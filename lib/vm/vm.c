@@ -275,23 +275,3 @@ char *nova_vm_console(nova_vm_t *vm)
 	vm_leave_alone(vm);
 	return text;
 }
-
-uint64_t nova_vm_timing_us(nova_vm_t *vm, int timing)
-{
-	if (!vm || timing < 0 || timing >= VM_TIMINGS || host_check_process(vm->host, NULL) < 0)
-		return 0;
-	vm_enter_alone(vm, NULL, NULL);
-	uint64_t us = vm->timing_us[timing];
-	vm_leave_alone(vm);
-	return us;
-}
-
-uint64_t nova_vm_stood_still_us(nova_vm_t *vm)
-{
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return 0;
-	vm_enter_alone(vm, NULL, NULL);
-	uint64_t us = vm->stood_still_us;
-	vm_leave_alone(vm);
-	return us;
-}

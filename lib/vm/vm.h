@@ -55,7 +55,7 @@ bool vm_seems_running(const nova_vm_t *vm);
  * NULL: the VM has none). */
 const char *vm_draws(const nova_vm_t *vm);
 const char *vm_entry(const nova_vm_t *vm);
-/* Of its start: as nova_vm_timing_us(), for who started it. */
+/* The parts of its start: NOVA_TIMING_START, _BOOT and _INIT. */
 uint64_t vm_timing_us(const nova_vm_t *vm, int timing);
 /* The making of the template that it comes from was a part of its init. */
 void vm_add_init_us(nova_vm_t *vm, uint64_t us);

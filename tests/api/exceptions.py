@@ -51,7 +51,6 @@ ONLY_C = {
     "nova_pool_release": _OWN_POOL,
     "nova_pool_forget": _OWN_POOL,
     "nova_pool_keep": _OWN_POOL,
-    "nova_pool_count": "one number of nova_pool_stats(), which gives them all",
     "nova_host_ref": _CONTEXT,
     "nova_function_to_json": _JSON,
     "nova_result_to_json": _JSON,

@@ -57,9 +57,9 @@ static int boot_ours(const struct place *p, struct boots *b, nova_error_t **erro
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = !strcmp(p->rootfs, "python") ? "python" : "shell";
 	r = nova_vm_init(vm, &init, error);
-	samples_add(&b->start, (double)nova_vm_timing_us(vm, NOVA_TIMING_START) / 1e3);
-	samples_add(&b->boot, (double)nova_vm_timing_us(vm, NOVA_TIMING_BOOT) / 1e3);
-	samples_add(&b->init, (double)nova_vm_timing_us(vm, NOVA_TIMING_INIT) / 1e3);
+	samples_add(&b->start, (double)vm_stat(vm, NOVA_VM_STAT_START_US) / 1e3);
+	samples_add(&b->boot, (double)vm_stat(vm, NOVA_VM_STAT_BOOT_US) / 1e3);
+	samples_add(&b->init, (double)vm_stat(vm, NOVA_VM_STAT_INIT_US) / 1e3);
 	nova_vm_free(vm);
 	return r;
 }

@@ -27,7 +27,7 @@ static int fork_once(
 		return r;
 	r = guest_answer(vm, error);
 	samples_add(child, bench_ms_since(begin));
-	samples_add(pause, (double)nova_vm_stood_still_us(parent) / 1e3);
+	samples_add(pause, (double)vm_stat(parent, NOVA_VM_STAT_STOOD_STILL_US) / 1e3);
 	nova_vm_free(vm);
 	return r < 0 ? r : guest_answer(parent, error);
 }

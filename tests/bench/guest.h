@@ -6,6 +6,7 @@
 
 #include <nova/nova.h>
 
+#include "../counter.h"
 #include "bench.h"
 
 #define FUNCTION "bench"

@@ -14,7 +14,7 @@ static int snapshot_once(struct guest *g, nova_vm_t *vm, bool compress, struct s
 	if (r < 0)
 		return r;
 	samples_add(time, bench_ms_since(begin));
-	samples_add(pause, (double)nova_vm_stood_still_us(vm) / 1e3);
+	samples_add(pause, (double)vm_stat(vm, NOVA_VM_STAT_STOOD_STILL_US) / 1e3);
 	samples_add(bytes, (double)nova_snapshot_disk_bytes(snapshot));
 	r = nova_snapshot_delete(nova_host_get(g->nova), nova_snapshot_id(snapshot), error);
 	nova_snapshot_free(snapshot);

@@ -88,8 +88,8 @@ static int call_standby(struct guest *g, struct parts *p, nova_error_t **error)
 	r = guest_answer(vm, error);
 	samples_add(&p->total, bench_ms_since(begin));
 	samples_add(&p->exec, bench_ms_since(asked));
-	samples_add(&p->start, (double)nova_vm_timing_us(vm, NOVA_TIMING_START) / 1e3);
-	samples_add(&p->boot, (double)nova_vm_timing_us(vm, NOVA_TIMING_BOOT) / 1e3);
+	samples_add(&p->start, (double)vm_stat(vm, NOVA_VM_STAT_START_US) / 1e3);
+	samples_add(&p->boot, (double)vm_stat(vm, NOVA_VM_STAT_BOOT_US) / 1e3);
 	guest_drop(g, vm);
 	nova_pool_tick(nova_pool_get(g->nova));
 	usleep(STANDBY_UP_US);
@@ -203,7 +203,7 @@ static int await_pause(struct guest *g, nova_error_t **error)
 	struct pollfd p = { nova_pool_fd(pool), POLLIN, 0 };
 	if (p.fd < 0)
 		return nova_fail(error, NOVA_EIO, "no descriptor of the pool");
-	while (nova_pool_count(pool, NOVA_POOL_PAUSED) == 0) {
+	while (pool_counter(pool, NOVA_POOL_PAUSED) == 0) {
 		sys_poll(&p, 1, 1000);
 		nova_pool_tick(pool);
 	}

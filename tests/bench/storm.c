@@ -164,8 +164,8 @@ static int cold_function(const struct bench_run *run, const char *engine)
 		str_format("%u callers of one cold function, %s, room for " ROOM, CALLERS, engine);
 	const struct bench_extra extra[] = {
 		{ "errors", (double)o.failed },
-		{ "vms", (double)nova_pool_count(pool, NOVA_POOL_MISSES) },
-		{ "from_template", (double)nova_pool_count(pool, NOVA_POOL_TEMPLATE_STARTS) },
+		{ "vms", (double)pool_counter(pool, NOVA_POOL_MISSES) },
+		{ "from_template", (double)pool_counter(pool, NOVA_POOL_TEMPLATE_STARTS) },
 		{ "wall_ms", o.wall_ms },
 		{ NULL, 0 },
 	};

@@ -61,7 +61,7 @@ START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	char ids[2][9];
 	for (int i = 0; i < 2; i++) {
 		nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = NOVA_INVOKE_FRESH));
@@ -72,7 +72,7 @@ START_TEST(an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will)
 		nova_result_free(r);
 	}
 	ck_assert_str_ne(ids[0], ids[1]);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
@@ -115,7 +115,7 @@ START_TEST(what_contradicts_itself_is_refused_with_the_way_out)
 	refused(&p, NULL, NOVA_EINVAL, "with an instance only", MODE_OPTS(.flags = 0));
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "another platform",
 		nova_invoke(other.nova, "f", "1", &opts, &r, &error));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
 	nova_instance_free(instance);
 	platform_close(&other);
 	platform_close(&p);
@@ -201,7 +201,7 @@ START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
 	AUTO_FREE char *expected =
 		str_format("{\"id\":\"%s\",\"name\":\"first\",\"function\":\"f\",\"version\":1,"
 			   "\"state\":\"running\",\"vm\":\"%s\",",
-			nova_instance_id(a), nova_instance_vm_id(a));
+			nova_instance_id(a), nova_vm_id(nova_instance_vm(a)));
 	ck_assert_msg(str_starts(json, expected), "%s", json);
 	ck_ok(nova_instance_stop(a, 0, &error));
 	ck_ok(nova_instance_stop(a, 0, &error));
@@ -224,16 +224,16 @@ START_TEST(calls_in_an_instance_find_the_same_vm)
 	nova_vm_t *vm = nova_instance_vm(instance);
 	ck_ok(nova_vm_invoke(vm, "2", NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "2");
-	ck_assert_str_eq(nova_vm_id(vm), nova_instance_vm_id(instance));
+	ck_assert_str_eq(nova_vm_id(vm), nova_vm_id(nova_instance_vm(instance)));
 	nova_result_free(r);
 	ck_ok(invoke_in(&p, instance, &r));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
-	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
+	ck_assert_str_eq(nova_result_vm_id(r), nova_vm_id(nova_instance_vm(instance)));
 	ck_assert_str_eq(nova_result_instance(r), nova_instance_id(instance));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
 	r = answers(&p, "f", "1", MODE_OPTS(.instance = instance));
-	ck_assert_str_eq(nova_result_vm_id(r), nova_instance_vm_id(instance));
+	ck_assert_str_eq(nova_result_vm_id(r), nova_vm_id(nova_instance_vm(instance)));
 	AUTO_FREE char *json = nova_result_to_json(r);
 	ck_assert_ptr_nonnull(strstr(json, nova_instance_id(instance)));
 	nova_result_free(r);
@@ -334,7 +334,7 @@ START_TEST(an_instance_whose_vm_died_is_shown_as_dead_until_it_is_stopped)
 	nova_result_t *r;
 	platform_add(p.nova, "f", "shell", "echo 1");
 	nova_instance_t *instance = start(&p, "f", "i");
-	pid_t pid = vmtest_vmm(nova_instance_vm_id(instance));
+	pid_t pid = vmtest_vmm(nova_vm_id(nova_instance_vm(instance)));
 	ck_assert_int_gt(pid, 0);
 	int end = vmtest_pidfd(pid);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
@@ -561,7 +561,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 	for (int i = 0; i < 4; i++)
 		ck_ok(nova_queue_submit(q, "f", "1", &opts, NULL, &error));
 	await_starts(3);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 1);
 	gate_let_go(&gate, 4);
 	for (int i = 0; i < 4; i++) {
 		nova_call_t *c;
@@ -570,7 +570,7 @@ START_TEST(a_function_with_concurrency_has_several_calls_in_one_vm)
 		ck_ok(nova_call_code(c));
 		nova_call_free(c);
 	}
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
 	nova_queue_free(q);
 	gate_free(&gate);
 	platform_close(&p);
@@ -595,15 +595,15 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	struct platform p = platform_open(NULL);
 	struct platform other = { .config = vmtest_config(p.dir) };
 	add_with(&p, "f", "echo 1", 0, 2);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
 	nova_pool_tick(p.pool);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 2);
 	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
 	nova_result_free(r);
 	add_with(&p, "f", "echo 2", 0, 1);
 	nova_pool_tick(p.pool);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	platform_answers(p.nova, "f", "2");
 	/* what somebody else registers is seen too */
 	ck_ok(nova_open(other.config, &other.nova, &error));
@@ -611,10 +611,10 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	nova_close(other.nova);
 	nova_config_free(other.config);
 	nova_pool_tick(p.pool);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 2);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 2);
 	ck_ok(nova_function_delete(p.nova, "f", &error));
 	nova_pool_tick(p.pool);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	platform_close(&p);
 }
 END_TEST
@@ -623,7 +623,7 @@ START_TEST(a_platform_that_ticks_itself_keeps_vms_unasked)
 {
 	struct platform p = platform_open("pool.thread", "on", NULL);
 	add_with(&p, "f", "echo 1", 0, 2);
-	while (nova_pool_count(p.pool, NOVA_POOL_IDLE) < 2)
+	while (pool_counter(p.pool, NOVA_POOL_IDLE) < 2)
 		sys_poll(NULL, 0, 5);
 	nova_result_t *r = answers(&p, "f", "1", MODE_OPTS(.flags = 0));
 	ck_assert_int_eq(nova_result_cold_start(r), 0);
@@ -644,7 +644,7 @@ START_TEST(the_descriptor_of_the_pool_tells_of_functions_that_want_vms)
 	add_with(&p, "f", "echo 1", 0, 1);
 	ck_assert_int_eq(sys_poll(&fd, 1, -1), 1);
 	nova_pool_tick(p.pool);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	platform_close(&p);
 }
 END_TEST
@@ -680,7 +680,7 @@ START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
 	platform_add(p.nova, "f", "shell", "echo 9");
 	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2",
 		MODE_OPTS(.snapshot = "two"));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	nova_result_free(first);
 	nova_result_free(second);
 	platform_close(&p);

@@ -158,7 +158,7 @@ START_TEST(one_thread_keeps_a_hundred_calls_in_flight)
 		left -= collect_numbers(q, seen, count);
 	}
 	ck_assert(!readable(q));
-	ck_assert_uint_le(nova_pool_count(p.pool, NOVA_POOL_MISSES), 4);
+	ck_assert_uint_le(pool_counter(p.pool, NOVA_POOL_MISSES), 4);
 	nova_queue_free(q);
 	platform_close(&p);
 }
@@ -356,11 +356,11 @@ START_TEST(a_call_cancelled_while_its_function_runs_is_killed)
 	collect_failure(q, call, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
 	call = submit_waiting(q, "long", "2"); /* its VM is as good as before */
 	await_starts(1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
 	ck_assert_int_eq(nova_call_cancel(call), 0);
 	collect_failure(q, call, NOVA_ECANCELED, NOVA_OUTCOME_RAN, "the call was cancelled");
 	nova_queue_free(q);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -483,7 +483,7 @@ START_TEST(a_queue_may_be_freed_with_calls_in_flight)
 		submit_waiting(q, "a", "2");
 	await_starts(1);
 	nova_queue_free(q);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	gate_let_go(&gate, 3);
 	platform_answers(p.nova, "a", "{}"); /* and the platform is as good as before */
 	gate_free(&gate);

@@ -89,7 +89,7 @@ static nova_vm_t *fork_one(nova_vm_t *vm)
 	ck_assert_ptr_nonnull(child);
 	ck_assert_int_eq(nova_vm_state(child), NOVA_VM_RUNNING);
 	ck_assert_str_ne(nova_vm_id(child), nova_vm_id(vm));
-	ck_assert_uint_gt(nova_vm_stood_still_us(vm), 0);
+	ck_assert_uint_gt(vm_stat(vm, NOVA_VM_STAT_STOOD_STILL_US), 0);
 	return child;
 }
 
@@ -1111,7 +1111,7 @@ START_TEST(an_engine_that_cannot_says_so)
 			&(nova_merge_opts){
 				sizeof(nova_merge_opts), .branches = &vm, .branch_count = 1 },
 			&child, NULL, &error));
-	ck_assert(!child && !snapshot && !nova_vm_stood_still_us(vm));
+	ck_assert(!child && !snapshot && !vm_stat(vm, NOVA_VM_STAT_STOOD_STILL_US));
 	answers(vm, "1");
 	nova_vm_free(vm);
 	ck_fails_with(

@@ -20,10 +20,10 @@ START_TEST(a_function_is_called_cold_and_then_warm)
 	ck_assert_str_eq(nova_result_failure(warm), "");
 	ck_assert_int_eq(nova_result_exit_code(warm), 0);
 	ck_assert_int_eq(nova_result_truncated(warm), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_HITS), 1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_HITS), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	nova_result_free(cold);
 	nova_result_free(warm);
 	platform_close(&p);
@@ -99,7 +99,7 @@ START_TEST(an_unknown_function_offers_the_nearest_name)
 	platform_add(p.nova, "hello-python", "shell", "echo 1");
 	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "did you mean 'hello-python'?",
 		platform_call(p.nova, "helo-python", &r));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -178,7 +178,7 @@ START_TEST(a_payload_is_checked_before_any_vm_is_started)
 	ck_failed(NOVA_ETOOBIG, NOVA_OUTCOME_NEVER_RAN, "6 MiB",
 		nova_invoke(p.nova, "cat", big, NULL, &r, &error));
 	free(big);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 0);
 	ck_ok(nova_invoke(p.nova, "cat", NULL, NULL, &r, &error));
 	ck_assert_str_eq(nova_result_output(r, NULL), "{}");
 	nova_result_free(r);
@@ -195,7 +195,7 @@ START_TEST(code_that_cannot_be_loaded_never_ran)
 	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, "no_such_module",
 		platform_call(p.nova, "broken", &r));
 	ck_assert_ptr_null(r);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -253,7 +253,7 @@ START_TEST(a_function_over_its_time_keeps_its_words_and_its_vm_is_not_used_again
 	ck_assert_str_eq(nova_result_stdout(r, NULL), "begun\n");
 	AUTO_FREE char *first = strdup(nova_result_vm_id(r));
 	nova_result_free(r);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_DISCARDED), 1);
 	ck_assert_int_eq(vmtest_process(first), 0);
 	ck_ok(platform_call(p.nova, "sleeper", &r));
 	ck_assert_int_eq(nova_result_cold_start(r), 1);
@@ -330,8 +330,8 @@ START_TEST(a_deleted_function_is_gone_with_its_vms)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
 	ck_ok(nova_function_delete(p.nova, "f", &error));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_EXPIRED), 1);
 	nova_result_t *r;
 	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "'f'", platform_call(p.nova, "f", &r));
 	AUTO_FREE char *disks = path_join(p.dir, "disks");

@@ -18,7 +18,7 @@ static void ck_not_stored(const struct platform *p)
 {
 	nova_function_t *f;
 	ck_fails(NOVA_ENOTFOUND, nova_function_get(p->nova, "f", &f, &error));
-	ck_assert_uint_eq(nova_pool_count(p->pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p->pool, NOVA_POOL_IDLE), 0);
 }
 
 static void ck_refused(
@@ -99,7 +99,7 @@ START_TEST(a_function_is_imported_once_and_leaves_no_template)
 		ck_assert_uint_eq(count, 1); /* that of the runtime */
 		nova_snapshot_list_free(list, count);
 	}
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
 	platform_close(&p);
 }
 END_TEST

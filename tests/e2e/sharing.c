@@ -73,11 +73,11 @@ START_TEST(threads_that_want_one_cold_function_share_its_start)
 	struct platform p = platform_open(NULL);
 	add_echoes(p.nova, 1);
 	call_from_threads(p.nova, 1, 1, 0);
-	uint64_t started = nova_pool_count(p.pool, NOVA_POOL_MISSES);
-	ck_assert_uint_eq(started + nova_pool_count(p.pool, NOVA_POOL_HITS), THREADS);
+	uint64_t started = pool_counter(p.pool, NOVA_POOL_MISSES);
+	ck_assert_uint_eq(started + pool_counter(p.pool, NOVA_POOL_HITS), THREADS);
 	ck_assert_uint_lt(started, THREADS);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), started);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), started);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -88,8 +88,8 @@ START_TEST(a_start_that_fails_fails_for_all_who_waited_for_it)
 	platform_add(p.nova, "f0", "python",
 		"import no_such_module\ndef handler(event):\n    return 1\n");
 	call_from_threads(p.nova, 1, 1, NOVA_EFUNCTION);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_STARTING), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -99,8 +99,8 @@ START_TEST(threads_call_many_functions_at_once)
 	struct platform p = platform_open(NULL);
 	add_echoes(p.nova, THREADS);
 	call_from_threads(p.nova, THREADS, 4, 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), THREADS);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), THREADS);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), THREADS);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), THREADS);
 	platform_close(&p);
 }
 END_TEST
@@ -111,7 +111,7 @@ START_TEST(threads_that_outnumber_the_vms_take_turns)
 	struct platform p = platform_open("pool.max_vms", "3", NULL);
 	add_echoes(p.nova, THREADS);
 	call_from_threads(p.nova, THREADS, 1, 0);
-	ck_assert_uint_le(nova_pool_count(p.pool, NOVA_POOL_IDLE), 3);
+	ck_assert_uint_le(pool_counter(p.pool, NOVA_POOL_IDLE), 3);
 	platform_close(&p);
 }
 END_TEST

@@ -107,7 +107,7 @@ static void kill_and_await(pid_t pid)
 /* Until the milliseconds of the idle VMs are over. */
 static void end_idle(const struct platform *p)
 {
-	while (nova_pool_tick(p->pool) >= 0 && nova_pool_count(p->pool, NOVA_POOL_IDLE))
+	while (nova_pool_tick(p->pool) >= 0 && pool_counter(p->pool, NOVA_POOL_IDLE))
 		sys_poll(NULL, 0, 1);
 }
 
@@ -376,7 +376,7 @@ static void ck_hook_fails(const struct platform *p, const char *words)
 	nova_result_t *r;
 	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN, words, platform_call(p->nova, "f", &r));
 	ck_assert_ptr_null(r);
-	ck_assert_uint_eq(nova_pool_count(p->pool, NOVA_POOL_BOOTS), 0);
+	ck_assert_uint_eq(pool_counter(p->pool, NOVA_POOL_BOOTS), 0);
 }
 
 START_TEST(a_hook_that_fails_is_the_failure_of_the_call_and_not_of_the_template)
@@ -440,7 +440,7 @@ START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
 		ck_assert_uint_eq(templates(&p), 0);
 		end_idle(&p);
 		platform_answers(p.nova, "f", "7");
-		ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+		ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 2);
 		ck_assert_int_eq(umount(root), 0);
 	}
 	ck_assert(cold_call_loads(&p));
@@ -563,7 +563,7 @@ START_TEST(a_clone_imports_within_the_limit_that_its_function_has_now)
 	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
 	ck_fails_with(
 		NOVA_EFUNCTION, "took longer than 1000 ms", platform_call(p.nova, "f", &result));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BOOTS), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BOOTS), 0);
 	platform_close(&p);
 }
 END_TEST

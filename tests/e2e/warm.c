@@ -12,9 +12,9 @@ START_TEST(with_room_for_one_vm_the_idle_one_makes_place)
 	platform_answers(p.nova, "a", "1");
 	platform_answers(p.nova, "b", "2");
 	platform_answers(p.nova, "b", "2");
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_EXPIRED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 2);
 	platform_close(&p);
 }
 END_TEST
@@ -52,10 +52,10 @@ START_TEST(a_vm_past_its_time_is_ended_by_the_next_tick)
 	platform_answers(p.nova, "f", "1");
 	for (int64_t ms; (ms = nova_pool_tick(p.pool)) >= 0;)
 		sys_poll(NULL, 0, (int)ms);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_EXPIRED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_EXPIRED), 1);
 	platform_answers(p.nova, "f", "1");
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MISSES), 2);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 2);
 	platform_close(&p);
 }
 END_TEST
@@ -75,7 +75,7 @@ START_TEST(a_vm_that_was_killed_while_it_waited_is_replaced_unseen)
 	ck_ok(platform_call(p.nova, "f", &r));
 	ck_assert_int_eq(nova_result_cold_start(r), 1);
 	nova_result_free(r);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_DISCARDED), 1);
 	platform_close(&p);
 }
 END_TEST
@@ -107,7 +107,7 @@ START_TEST(a_vm_killed_during_a_call_leaves_the_outcome_unknown)
 	ck_failed(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN, "has ended",
 		nova_invoke(p.nova, "f", "1", &call, &r, &error));
 	ck_assert_ptr_null(r);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_DISCARDED), 1);
 	ck_ok(platform_call(p.nova, "f", &r));
 	ck_assert_int_eq(nova_result_cold_start(r), 1);
 	nova_result_free(r);
@@ -121,7 +121,7 @@ static void await_pause(const struct platform *p)
 {
 	struct pollfd due = { nova_pool_fd(p->pool), POLLIN, 0 };
 	ck_assert_int_ge(due.fd, 0);
-	while (nova_pool_count(p->pool, NOVA_POOL_PAUSED) == 0) {
+	while (pool_counter(p->pool, NOVA_POOL_PAUSED) == 0) {
 		ck_assert_int_eq(sys_poll(&due, 1, 60000), 1);
 		nova_pool_tick(p->pool);
 	}
@@ -148,7 +148,7 @@ static void tells_the_time(const char *runtime, const char *source)
 		await_pause(&p);
 		sys_poll(NULL, 0, STANDS_STILL_MS);
 	}
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_RESUMED), 2);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_RESUMED), 2);
 	platform_close(&p);
 }
 
@@ -183,7 +183,7 @@ START_TEST(a_vm_that_was_killed_while_it_was_paused_is_replaced_unseen)
 	ck_ok(platform_call(p.nova, "f", &r));
 	ck_assert_int_eq(nova_result_cold_start(r), 1);
 	nova_result_free(r);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_DISCARDED), 1);
 	platform_close(&p);
 }
 END_TEST
@@ -232,7 +232,7 @@ START_TEST(draining_waits_for_a_call_that_is_under_way)
 	nova_result_free(r);
 	pthread_join(d.thread, NULL);
 	ck_assert_int_eq(d.code, 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
 	ck_failed(
 		NOVA_ECANCELED, NOVA_OUTCOME_NEVER_RAN, "closing", platform_call(p.nova, "f", &r));
 	platform_close(&p);

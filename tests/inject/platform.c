@@ -171,11 +171,11 @@ static int get_instance(nova_error_t **error)
 {
 	nova_instance_t *i = NULL;
 	int code = nova_instance_get(world.nova, "i", &i, error);
-	bool whole = code < 0 || (*nova_instance_id(i) && !strcmp(nova_instance_name(i), "i") &&
-					 !strcmp(nova_instance_function(i), "f") &&
-					 nova_instance_version(i) == 1 && *nova_instance_vm_id(i) &&
-					 nova_instance_created_us(i) &&
-					 nova_instance_state(i) == NOVA_VM_RUNNING);
+	bool whole =
+		code < 0 ||
+		(*nova_instance_id(i) && !strcmp(nova_instance_name(i), "i") &&
+			!strcmp(nova_instance_function(i), "f") && nova_instance_version(i) == 1 &&
+			nova_instance_created_us(i) && nova_instance_state(i) == NOVA_VM_RUNNING);
 	nova_instance_free(i);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -252,7 +252,7 @@ const struct inject_case platform_cases[] = {
 	{ "nova_invoke", NULL, warm, invoke_warm, free_result, .runs = true },
 	{ "nova_instance_start", NULL, NULL, start, stop },
 	{ "nova_instance_get nova_instance_free nova_instance_id nova_instance_name "
-	  "nova_instance_function nova_instance_version nova_instance_vm_id "
+	  "nova_instance_function nova_instance_version "
 	  "nova_instance_created_us nova_instance_state",
 		NULL, prepare_instance, get_instance },
 	{ "nova_instance_list nova_instance_list_free", NULL, prepare_instance, list_instances },

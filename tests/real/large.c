@@ -81,7 +81,8 @@ START_TEST(the_first_snapshot_of_a_large_guest_writes_only_what_it_has_touched)
 	printf("# note: a guest of %u MB stands still for its first snapshot: Full %llu us, Diff "
 	       "%llu us (1/%llu), and as a whole %llu us; its base has %llu MB\n",
 		LARGE_MB, (unsigned long long)full, (unsigned long long)diff,
-		(unsigned long long)(full / diff), (unsigned long long)nova_vm_stood_still_us(vm),
+		(unsigned long long)(full / diff),
+		(unsigned long long)vm_stat(vm, NOVA_VM_STAT_STOOD_STILL_US),
 		(unsigned long long)base_mb(vm));
 	fflush(stdout);
 	ck_assert_uint_lt(base_mb(vm), TOUCHED_MB);

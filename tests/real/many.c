@@ -167,8 +167,8 @@ START_TEST(a_guest_answers_soon_where_kvm_is_fit)
 	bool fit = host_engine_env(s.host)->kvm.state == KVM_FIT;
 	for (int i = 0; fit && i < 3; i++) {
 		nova_vm_t *vm = start(&s, NULL);
-		uint64_t us = nova_vm_timing_us(vm, NOVA_TIMING_START) +
-			      nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
+		uint64_t us =
+			vm_stat(vm, NOVA_VM_STAT_START_US) + vm_stat(vm, NOVA_VM_STAT_BOOT_US);
 		best = us < best ? us : best;
 		nova_vm_free(vm);
 	}

@@ -42,7 +42,7 @@ static void close_hanging(struct platform *p, char *directory)
 
 static void await_count(nova_pool_t *pool, int counter, uint64_t least)
 {
-	while (nova_pool_count(pool, counter) < least)
+	while (pool_counter(pool, counter) < least)
 		sys_poll(NULL, 0, 1);
 }
 
@@ -56,8 +56,8 @@ START_TEST(a_queue_is_freed_while_vms_start_for_its_calls)
 		ck_ok(nova_queue_submit(q, "f", "{}", NULL, NULL, &error));
 	await_count(p.pool, NOVA_POOL_STARTING, 1);
 	nova_queue_free(q);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MEMORY_MB), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_STARTING), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MEMORY_MB), 0);
 	close_hanging(&p, directory);
 }
 END_TEST

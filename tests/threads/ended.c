@@ -60,7 +60,7 @@ START_TEST(all_who_stop_an_instance_wait_for_one_end_and_are_told_the_same)
 	pthread_t caller;
 	void *code;
 	nova_instance_t *instance = busy_instance(&p, mark, &caller), *again;
-	AUTO_FD int pidfd = vmtest_pidfd(vmtest_vmm(nova_instance_vm_id(instance)));
+	AUTO_FD int pidfd = vmtest_pidfd(vmtest_vmm(nova_vm_id(nova_instance_vm(instance))));
 	struct stopper patient = { .instance = instance, .grace_ms = 3600000 };
 	ck_assert_int_eq(pthread_create(&patient.thread, NULL, stop, &patient), 0);
 	while (nova_instance_state(instance) != NOVA_VM_DEAD)
@@ -75,7 +75,7 @@ START_TEST(all_who_stop_an_instance_wait_for_one_end_and_are_told_the_same)
 	pthread_join(caller, &code);
 	ck_assert_int_lt((int)(intptr_t)code, 0);
 	ck_fails(NOVA_ETIMEDOUT, nova_instance_stop(instance, 0, &error)); /* also later */
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	nova_instance_free(instance);
 	platform_close(&p);
 }
@@ -89,7 +89,7 @@ START_TEST(an_instance_whose_guest_does_not_end_is_said_to_have_been_killed)
 	platform_add(p.nova, "f", "shell", "echo 1");
 	opts.function = "f";
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));
-	ck_assert_int_eq(kill(vmtest_vmm(nova_instance_vm_id(instance)), SIGSTOP), 0);
+	ck_assert_int_eq(kill(vmtest_vmm(nova_vm_id(nova_instance_vm(instance))), SIGSTOP), 0);
 	ck_fails_with(NOVA_ETIMEDOUT, "was killed", nova_instance_stop(instance, 50, &error));
 	nova_instance_free(instance);
 	ck_ok(nova_instance_start(p.nova, &opts, &instance, &error));

@@ -114,7 +114,7 @@ static void look(struct worker *w, const char *name)
 	if (nova_function_list(w->p->nova, &list, &count, NULL) == 0)
 		nova_function_list_free(list, count);
 	nova_pool_tick(w->p->pool);
-	if (nova_pool_count(w->p->pool, NOVA_POOL_STARTING) > THREADS)
+	if (pool_counter(w->p->pool, NOVA_POOL_STARTING) > THREADS)
 		snprintf(w->why, sizeof(w->why), "more starts than threads");
 }
 
@@ -146,8 +146,8 @@ START_TEST(threads_may_do_everything_with_one_platform_at_once)
 		platform_add(p.nova, name, "shell", "cat \"$1\"");
 	}
 	run_threads(&p, use_platform, 25);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_STARTING), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -257,12 +257,12 @@ START_TEST(threads_may_borrow_return_forget_and_kill_at_once)
 		"pool.pause_after", "1ms", "pool.thread", _i ? "on" : "off", NULL);
 	run_threads(&p, use_pool, 40);
 	ck_ok(nova_pool_drain(p.pool, 60000, &error));
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_STARTING), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_WAITING), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_IDLE), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_PAUSED), 0);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_MEMORY_MB), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_STARTING), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_WAITING), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_PAUSED), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MEMORY_MB), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -283,7 +283,7 @@ static void *use_shared_vm(void *argument)
 		nova_error_free(failure);
 		nova_vm_state(shared);
 		nova_vm_pid(shared);
-		nova_vm_timing_us(shared, NOVA_TIMING_BOOT);
+		vm_stat(shared, NOVA_VM_STAT_BOOT_US);
 		if (draw(w, 10) == 0)
 			nova_free(nova_vm_console(shared));
 		if (i == w->operations - 1)
@@ -349,7 +349,7 @@ static void *use_busy_vm(void *argument)
 		else if (what < 18)
 			nova_vm_ping(shared, 0, NULL, NULL);
 		else if (what < 19)
-			nova_vm_timing_us(shared, NOVA_TIMING_BOOT);
+			vm_stat(shared, NOVA_VM_STAT_BOOT_US);
 		else
 			nova_free(nova_vm_console(shared));
 	}
@@ -497,7 +497,7 @@ START_TEST(threads_may_submit_collect_and_cancel_at_once)
 	}
 	ck_assert_str_eq(rest.why, "");
 	nova_queue_free(queue);
-	ck_assert_uint_eq(nova_pool_count(p.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	platform_close(&p);
 }
 END_TEST

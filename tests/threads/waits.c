@@ -270,11 +270,11 @@ static void use_pool(struct platform *p)
 	want.key = "kept";
 	want.vm = NULL;
 	ck_ok(nova_pool_keep(p->pool, &want, 1, &error));
-	while (nova_pool_count(p->pool, NOVA_POOL_PAUSED) < 1)
+	while (pool_counter(p->pool, NOVA_POOL_PAUSED) < 1)
 		nova_pool_tick(p->pool);
 	nova_pool_release(p->pool, lend(p, "kept"), 1);
 	nova_pool_forget(p->pool, "kept");
-	while (nova_pool_count(p->pool, NOVA_POOL_IDLE))
+	while (pool_counter(p->pool, NOVA_POOL_IDLE))
 		nova_pool_tick(p->pool); /* until all are too old */
 }
 
@@ -289,7 +289,7 @@ static void use_queue(struct platform *p)
 	ck_ok(nova_queue_new(p->nova, &opts, &q, &error));
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		ck_ok(nova_queue_submit(q, i < 3 ? "slow" : "f", "{}", NULL, &calls[i], &error));
-	while (nova_pool_count(p->pool, NOVA_POOL_WAITING) < 1)
+	while (pool_counter(p->pool, NOVA_POOL_WAITING) < 1)
 		sys_poll(NULL, 0, 1);
 	for (size_t i = 0; i < 2; i++)
 		ck_ok(nova_call_cancel(calls[i]));

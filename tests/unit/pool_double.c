@@ -177,7 +177,7 @@ void caller_return(struct caller *c)
 
 void await_count(nova_pool_t *pool, int counter, uint64_t value)
 {
-	while (nova_pool_count(pool, counter) != value)
+	while (pool_counter(pool, counter) != value)
 		sys_poll(NULL, 0, 1);
 }
 

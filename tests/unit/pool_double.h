@@ -10,6 +10,7 @@
 #include "vm/frozen.h"
 #include "vm/object.h"
 
+#include "../counter.h"
 #include "test.h"
 
 extern nova_error_t *error;

@@ -16,7 +16,7 @@ START_TEST(the_limit_on_vms_is_named_when_the_wait_for_one_is_over)
 	want.queue_timeout_ms = 2;
 	ck_fails_with(
 		NOVA_ELIMIT, "in 2 ms", nova_pool_acquire(s.pool, &want, &none, NULL, &error));
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_TIMEOUTS), 2);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_TIMEOUTS), 2);
 	nova_pool_release(s.pool, vm, 1);
 	tear_down(&s);
 }
@@ -36,7 +36,7 @@ START_TEST(the_limit_on_memory_is_named_when_the_wait_for_it_is_over)
 		"128 of at most 300 MB are in use, and 256 are needed (settings pool.max_memory, "
 		"pool.queue_timeout)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_MEMORY_MB), 128);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_MEMORY_MB), 128);
 	nova_pool_release(s.pool, vm, 1);
 	tear_down(&s);
 }
@@ -53,7 +53,7 @@ START_TEST(a_vm_larger_than_all_memory_is_refused_at_once)
 		"a microVM of 128 MB is larger than all microVMs together may be: 100 MB (setting "
 		"pool.max_memory)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_TOO_LARGE), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_TOO_LARGE), 1);
 	tear_down(&s);
 }
 END_TEST
@@ -73,9 +73,9 @@ START_TEST(as_many_idle_vms_make_place_as_a_large_one_needs)
 	large.memory_mb = 300;
 	want.vm = &large;
 	ck_ok(nova_pool_acquire(s.pool, &want, &vm, NULL, &error));
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_EVICTED), 3);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_IDLE), 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_MEMORY_MB), 428);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_EVICTED), 3);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_MEMORY_MB), 428);
 	ck_assert_int_le(doubles.most_memory, 512);
 	nova_pool_release(s.pool, vm, 1);
 	tear_down(&s);
@@ -97,7 +97,7 @@ START_TEST(a_full_queue_is_named_and_leaves_those_who_wait_alone)
 	ck_fails_with(NOVA_ELIMIT,
 		"2 callers wait for a microVM already, and no more may (setting pool.max_queue)",
 		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_QUEUE_FULL), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_QUEUE_FULL), 1);
 	nova_pool_release(s.pool, vm, 1);
 	for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
 		caller_end(&waiting[i]);
@@ -174,13 +174,13 @@ START_TEST(a_vm_is_shared_by_as_many_callers_as_may)
 	ck_assert_ptr_ne(other, vm);
 	nova_pool_release(s.pool, vm, 1);
 	ck_assert_ptr_eq(take_shared(&s, 3), other); /* which was first to have room */
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_SHARED), 3);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_BUSY), 2);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_SHARED), 3);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_BUSY), 2);
 	for (int i = 0; i < 2; i++) {
 		nova_pool_release(s.pool, vm, 1);
 		nova_pool_release(s.pool, other, 1);
 	}
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_IDLE), 2);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 2);
 	tear_down(&s);
 }
 END_TEST
@@ -197,7 +197,7 @@ START_TEST(a_shared_vm_that_one_of_them_discards_takes_no_more_callers)
 	ck_assert_ptr_ne(other, vm);
 	nova_pool_release(s.pool, vm, 1);
 	ck_assert_int_eq(doubles.alive, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_DISCARDED), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_DISCARDED), 1);
 	nova_pool_release(s.pool, other, 1);
 	tear_down(&s);
 }
@@ -213,7 +213,7 @@ START_TEST(a_shared_vm_that_has_died_takes_no_more_callers)
 	ck_assert_ptr_ne(other, vm);
 	nova_pool_release(s.pool, vm, 1);
 	ck_assert_int_eq(doubles.alive, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_SHARED), 0);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_SHARED), 0);
 	nova_pool_release(s.pool, other, 1);
 	tear_down(&s);
 }
@@ -253,7 +253,7 @@ START_TEST(a_fresh_vm_is_used_once_and_by_nobody_else)
 		nova_pool_release(s.pool, vm, 1);
 		ck_assert_int_eq(doubles.alive, 1);
 	}
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 1);
 	ck_assert_int_eq(doubles.starts, 4);
 	tear_down(&s);
 }
@@ -320,7 +320,7 @@ START_TEST(a_child_made_by_fork_is_refused_and_harms_nothing)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	nova_pool_release(s.pool, vm, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 1);
 	tear_down(&s);
 }
 END_TEST

@@ -21,8 +21,8 @@ START_TEST(callers_of_one_kind_are_served_in_the_order_in_which_they_came)
 		ck_assert_int_eq(callers[i].cold, 0);
 	}
 	ck_assert_int_eq(doubles.starts, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_WAITS), 10);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_HITS), 10);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_WAITS), 10);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_HITS), 10);
 	tear_down(&s);
 }
 END_TEST
@@ -37,7 +37,7 @@ START_TEST(two_hundred_callers_of_a_cold_function_cost_one_start_and_no_error)
 	for (size_t i = 0; i < ARRAY_LEN(callers); i++)
 		caller_start(&s, &callers[i], "f");
 	await_count(s.pool, NOVA_POOL_WAITING, 199);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_STARTING), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_STARTING), 1);
 	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
 	int cold = 0;
 	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
@@ -93,7 +93,7 @@ START_TEST(a_start_that_fails_fails_once_for_all_who_waited_for_it)
 		ck_assert_str_eq(callers[i].text, "the double was told to fail");
 	}
 	ck_assert_int_eq(doubles.starts, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_START_FAILURES), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_START_FAILURES), 1);
 	doubles.failing = 0;
 	nova_pool_release(s.pool, take(&s, "f"), 1); /* the next one tries anew */
 	tear_down(&s);
@@ -122,7 +122,7 @@ START_TEST(a_kind_without_a_vm_gets_the_room_of_one_that_has_had_its_turn)
 	for (size_t i = 0; i < ARRAY_LEN(same); i++)
 		caller_end(&same[i]);
 	ck_assert_int_eq(doubles.most_alive, 1);
-	ck_assert_uint_ge(nova_pool_count(s.pool, NOVA_POOL_EVICTED), 1);
+	ck_assert_uint_ge(pool_counter(s.pool, NOVA_POOL_EVICTED), 1);
 	tear_down(&s);
 }
 END_TEST
@@ -190,10 +190,10 @@ START_TEST(fifty_functions_on_a_pool_of_twenty_all_make_progress)
 	}
 	ck_assert_int_le(doubles.most_alive, 20);
 	ck_assert_uint_eq(
-		nova_pool_count(s.pool, NOVA_POOL_HITS) + nova_pool_count(s.pool, NOVA_POOL_MISSES),
+		pool_counter(s.pool, NOVA_POOL_HITS) + pool_counter(s.pool, NOVA_POOL_MISSES),
 		100 * CALLS);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_WAITING), 0);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_BUSY), 0);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_WAITING), 0);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_BUSY), 0);
 	tear_down(&s);
 }
 END_TEST
@@ -212,7 +212,7 @@ START_TEST(a_call_that_is_canceled_before_it_waits_gets_nothing)
 	nova_interrupt_free(want.interrupt);
 	ck_assert_ptr_null(vm);
 	ck_assert_int_eq(doubles.starts, 0);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_CANCELED), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_CANCELED), 1);
 	tear_down(&s);
 }
 END_TEST
@@ -230,7 +230,7 @@ START_TEST(a_call_that_is_canceled_while_it_waits_leaves_the_queue_at_once)
 	nova_interrupt_trigger(callers[1].want.interrupt);
 	caller_end(&callers[1]); /* while the VM is still out */
 	ck_assert_int_eq(callers[1].code, NOVA_ECANCELED);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_WAITING), 2);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_WAITING), 2);
 	nova_pool_release(s.pool, vm, 1);
 	caller_end(&callers[0]);
 	caller_end(&callers[2]);
@@ -257,7 +257,7 @@ START_TEST(a_vm_whose_caller_is_canceled_while_it_starts_serves_the_next)
 	ck_assert_int_eq(second.code, 0);
 	ck_assert_int_eq(second.cold, 0);
 	ck_assert_int_eq(doubles.starts, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_IDLE), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 1);
 	tear_down(&s);
 }
 END_TEST
@@ -271,9 +271,9 @@ START_TEST(canceling_a_call_that_has_its_vm_changes_nothing)
 	nova_interrupt_trigger(c.want.interrupt);
 	caller_end(&c);
 	ck_assert_int_eq(c.code, 0);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_BUSY), 1);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_BUSY), 1);
 	nova_pool_release(s.pool, c.vm, 1);
-	ck_assert_uint_eq(nova_pool_count(s.pool, NOVA_POOL_CANCELED), 0);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_CANCELED), 0);
 	tear_down(&s);
 }
 END_TEST

@@ -178,8 +178,9 @@ static void check_boot(struct findings *findings, nova_host_t *host)
 		found_error(findings, "boot", error);
 		return;
 	}
-	uint64_t us =
-		nova_vm_timing_us(vm, NOVA_TIMING_START) + nova_vm_timing_us(vm, NOVA_TIMING_BOOT);
+	uint64_t stats[NOVA_VM_STAT_BOOT_US + 1] = { 0 };
+	nova_vm_stats(vm, stats, ARRAY_LEN(stats), NULL);
+	uint64_t us = stats[NOVA_VM_STAT_START_US] + stats[NOVA_VM_STAT_BOOT_US];
 	snprintf(text, sizeof(text), "a microVM on %s answered after %llu ms", nova_vm_engine(vm),
 		(unsigned long long)us / 1000);
 	found(findings, "boot", FINE, text, "");

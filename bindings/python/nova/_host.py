@@ -10,14 +10,13 @@ from . import _ffi
 from ._call import Handle, Lent, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
-from ._results import Probe, Result, timing
+from ._results import Probe, Result
 from ._settings import Config
 from ._stdin import Stdin, stdin_options
 from .errors import InvalidArgument, NovaError
 
 _log = logging.getLogger("nova")
 _log.addHandler(logging.NullHandler())
-_START_TIMINGS = ("start", "boot", "init")
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 
 
@@ -272,23 +271,13 @@ class Vm:
         with self._handle.using() as vm:
             return owned_text(_ffi.lib.nova_vm_console(vm))
 
-    @property
-    def timings(self) -> Dict[str, int]:
-        """Microseconds of the parts of its start: start, boot, init."""
-        with self._handle.using() as vm:
-            return {name: _ffi.lib.nova_vm_timing_us(vm, timing(name)) for name in _START_TIMINGS}
-
-    @property
-    def stood_still(self) -> float:
-        """For how many seconds its last fork or snapshot has stopped it; 0 if there was none."""
-        with self._handle.using() as vm:
-            return _ffi.lib.nova_vm_stood_still_us(vm) / 1e6
-
     def stats(self) -> Dict[str, int]:
-        """What it costs this host now, guest and VMM: bytes of memory, and processor time.
+        """What it costs this host now, guest and VMM, and what its start has taken.
 
-        `pss` is its fair share of all memory, `private` what comes free when it ends, `shared` what
-        others use too, `rss` all of it; `cpu_us` is in microseconds. Raises Lost if it is dead.
+        Bytes of memory: `pss` is its fair share, `private` what comes free when it ends, `shared`
+        what others use too, `rss` all of it. Microseconds: `cpu_us` of processor time, `start_us`,
+        `boot_us` and `init_us` of its start, `stood_still_us` of its last fork or snapshot. Raises
+        Lost if it is dead.
         """
         names = _ffi.VM_STATS
         values = (c_uint64 * len(names))()

@@ -27,7 +27,7 @@ class Instance:
         self.name: str = lib.nova_instance_name(pointer).decode()
         self.function: str = lib.nova_instance_function(pointer).decode()
         self.version: int = lib.nova_instance_version(pointer)
-        self.vm_id: str = lib.nova_instance_vm_id(pointer).decode()
+        self.vm_id: str = lib.nova_vm_id(lib.nova_instance_vm(pointer)).decode()
         self.created: datetime = _time(lib.nova_instance_created_us(pointer))
         told = json.loads(owned_text(lib.nova_instance_to_json(pointer)))
         self.labels: Dict[str, str] = told["labels"]

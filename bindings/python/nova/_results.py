@@ -15,7 +15,7 @@ _TIMINGS = ("total", "lookup", "queue", "start", "boot", "init", "exec", "guest"
 
 
 def timing(name: str) -> int:
-    """The constant of a part of a call, or of the start of a VM."""
+    """The constant of a part of a call."""
     return _ffi.CONSTANTS["NOVA_TIMING_" + name.upper()]
 
 

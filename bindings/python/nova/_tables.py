@@ -355,7 +355,6 @@ FUNCTIONS = {
     "nova_instance_name": (c_char_p, [c_void_p]),
     "nova_instance_function": (c_char_p, [c_void_p]),
     "nova_instance_version": (c_uint32, [c_void_p]),
-    "nova_instance_vm_id": (c_char_p, [c_void_p]),
     "nova_instance_created_us": (c_uint64, [c_void_p]),
     "nova_instance_state": (c_int, [c_void_p]),
     "nova_instance_to_json": (c_void_p, [c_void_p]),
@@ -376,7 +375,6 @@ FUNCTIONS = {
     "nova_pool_tick": (c_int64, [c_void_p]),
     "nova_pool_fd": (c_int, [c_void_p]),
     "nova_pool_drain": (c_int, [c_void_p, c_uint32, POINTER(c_void_p)]),
-    "nova_pool_count": (c_uint64, [c_void_p, c_int]),
     "nova_pool_stats": (c_int, [c_void_p, c_void_p, c_size_t]),
     "nova_pool_percentile_us": (c_uint64, [c_void_p, c_int, c_double]),
     "nova_pool_histogram": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_size_t]),
@@ -409,7 +407,6 @@ FUNCTIONS = {
     "nova_merge_branch": (c_int, [c_void_p, c_size_t]),
     "nova_merge_free": (None, [c_void_p]),
     "nova_vm_park": (c_int, [c_void_p, c_size_t, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
-    "nova_vm_stood_still_us": (c_uint64, [c_void_p]),
     "nova_vm_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_open": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
@@ -459,7 +456,6 @@ FUNCTIONS = {
     "nova_vm_stop": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_kill": (None, [c_void_p]),
     "nova_vm_console": (c_void_p, [c_void_p]),
-    "nova_vm_timing_us": (c_uint64, [c_void_p, c_int]),
     "nova_vm_stats": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p)]),
 }
 
@@ -607,4 +603,8 @@ CONSTANTS = {
     "NOVA_VM_STAT_SHARED": 2,
     "NOVA_VM_STAT_RSS": 3,
     "NOVA_VM_STAT_CPU_US": 4,
+    "NOVA_VM_STAT_START_US": 5,
+    "NOVA_VM_STAT_BOOT_US": 6,
+    "NOVA_VM_STAT_INIT_US": 7,
+    "NOVA_VM_STAT_STOOD_STILL_US": 8,
 }
