@@ -1,37 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/base.h
- * What every other header of libnova rests on: version, error codes, the error object, logging.
+ * What every other header needs: version, error codes, the error object, log levels.
  *
- * Conventions that hold for the whole library:
- *  - A call that can fail returns `int`: 0 (#NOVA_OK), or one negative code of #nova_code.
- *  - Its last parameter is `nova_error_t **error`. Pass NULL if the code is enough; otherwise, on
- * failure only, `*error` receives an object that you free with nova_error_free(). Do not pass an
- * address that already holds an error: it would be lost.
- *  - Results come back through parameters called `ret_…`. They are written only when the call
- * succeeds; nova_invoke() and its like, and nova_vm_merge(), have exceptions and say so.
- *  - Strings and buffers handed in are copied before the call returns. Strings handed out belong to
- * the object they came from and live as long as it does, unless the text says that you free them.
- *  - What an object knows is asked by calls, one for each thing: objects are opaque, so that they
- * can grow. Numbers that are many, such as counters, come in an array, in the order of an enum.
- * What later releases add comes at the end. A struct that the library hands out (nova_property) is
- * constant and begins with `size`, as the option structs do.
- *  - Every call can fail with #NOVA_EINVAL for an argument that is missing, with #NOVA_EABI for an
- * option struct, and with #NOVA_ENOMEM. Any thread may make any call, unless its comment, or the
- * beginning of its header, says otherwise.
- *  - NULL is never a crash. A call that returns a code and lacks an object or argument that it
- * needs gives #NOVA_EINVAL and a sentence that names call and argument; options and `ret_…` may be
- * NULL where the text says so. A getter gives what stands for nothing: 0, NULL, "" (or the text
- * that its comment names), #NOVA_VM_DEAD, and -1 or #NOVA_EINVAL where 0 means something. A call
- * that returns nothing, such as every `_free` and `_close`, does nothing.
- *  - Option structs begin with `size_t size`, which you set to `sizeof` the struct (use the `_INIT`
- *    macro); every other member may be left zero and then means its documented default. A struct
- * that is larger than this library knows, with non-zero bytes in the unknown part, is refused with
- * #NOVA_EABI, so nothing that you ask for is silently ignored.
- *  - The library never prints, exits, aborts on bad input, changes directory, installs a
- *    signal handler or starts a thread that you did not ask for.
- *  - Text is UTF-8. Times are in the unit that the name ends in (`_ms`, `_us`, `_s`); sizes are
- * bytes unless the name ends in `_mb` (mebibytes).
+ *     if (nova_open(NULL, &nova, &error) != 0) {
+ *             fprintf(stderr, "%s: %s\n", nova_code_name(nova_error_code(error)),
+ *                     nova_error_message(error));
+ *             nova_error_free(error);
+ *     }
+ *
+ * The rules of the whole library:
+ *
+ * Failures. A call that can fail returns `int`: 0 (#NOVA_OK), or a negative code of #nova_code.
+ * Its last parameter is `nova_error_t **error`. Pass NULL if the code is enough. Otherwise, on
+ * failure only, `*error` receives an object that you free with nova_error_free(). Do not pass the
+ * address of an error that you have not freed: it would be lost. Every call can also fail with
+ * #NOVA_EINVAL for an argument that is missing, #NOVA_EABI for an option struct, and #NOVA_ENOMEM.
+ *
+ * Results come back through parameters called `ret_...`. They are written only if the call
+ * succeeds. nova_invoke(), calls like it and nova_vm_merge() differ, and say so.
+ *
+ * Ownership. Strings and buffers that you hand in are copied before the call returns. Strings that
+ * you get belong to the object that they came from and live as long as it does, unless the comment
+ * says that you free them.
+ *
+ * Objects are opaque; a call for each thing tells what they know. Many numbers, such as counters,
+ * come in an array, in the order of an enum; later releases add some at its end. A struct that the
+ * library hands out (nova_property) is constant and begins with `size`, as option structs do.
+ *
+ * NULL never crashes. A call that returns a code and needs what is NULL fails with #NOVA_EINVAL and
+ * a message that names call and argument. A call that tells something gives what stands for
+ * nothing: 0, NULL, "" (or the text in its comment), #NOVA_VM_DEAD; where 0 has a meaning, -1 or
+ * #NOVA_EINVAL. A call that returns nothing does nothing. Options and `ret_...` may be NULL where
+ * their comment says so.
+ *
+ * Option structs begin with `size_t size`: set it to `sizeof` the struct, best with the `_INIT`
+ * macro. A member that is zero has its documented default. If the struct is larger than this
+ * library knows, and its unknown part is not zero, the call fails with #NOVA_EABI: nothing that you
+ * ask for is ignored.
+ *
+ * Threads. Any thread may make any call, unless its comment or the top of its header says
+ * otherwise. The library never prints, exits, changes directory or installs a signal handler, never
+ * aborts because of an argument, and starts no thread that you did not ask for.
+ *
+ * Text is UTF-8. Times are in the unit in which the name ends (`_ms`, `_us`, `_s`). Sizes are
+ * bytes, unless the name ends in `_mb`: mebibytes.
  */
 #ifndef NOVA_BASE_H
 #define NOVA_BASE_H
@@ -103,7 +116,7 @@ enum nova_outcome {
 	NOVA_OUTCOME_UNKNOWN = 2,
 };
 
-/** The detail of one failure. Immutable; may be read from any thread. */
+/** One failure. It never changes; any thread may read it. */
 typedef struct nova_error nova_error_t;
 
 /**
@@ -114,8 +127,7 @@ typedef struct nova_error nova_error_t;
 NOVA_API int nova_error_code(const nova_error_t *error);
 
 /**
- * What failed, the thing that it concerns and what to do about it, in one sentence without a
- * newline.
+ * What failed, with the name of the thing, and what to do about it: one sentence on one line.
  * @param error may be NULL
  * @return text that lives as long as the error, never NULL; for NULL "". Since 0.1.
  */
@@ -160,17 +172,17 @@ NOVA_API void nova_free(void *memory);
 /** Levels of a log message. Since 0.1. */
 enum nova_log_level {
 	NOVA_LOG_NONE = 0, /**< as a limit: no messages at all */
-	/** something was lost or left behind that the caller is not told otherwise */
+	/** something was lost or left behind, and no call returns it as an error */
 	NOVA_LOG_ERROR = 1,
-	NOVA_LOG_WARN = 2,  /**< works, but less safely or slowly than it could */
+	NOVA_LOG_WARN = 2,  /**< it works, but is less safe or slower than it could be */
 	NOVA_LOG_INFO = 3,  /**< decisions: engine chosen, VM started, VM thrown away */
 	NOVA_LOG_DEBUG = 4, /**< every step */
 };
 
 /**
- * Receives log messages. `module` is a short stable name such as "qemu" or "pool", `text` one line
- * without a newline; both die when the function returns. It may be called from every thread that is
- * inside a call of the library, with internal locks held: it must not call the library back.
+ * Receives log messages. `module` is a short name such as "qemu" or "pool", `text` one line without
+ * a newline. Both may be used until the function returns. It is called by any thread that is inside
+ * a call of the library. It must not call the library: locks are held.
  */
 typedef void (*nova_log_fn)(void *userdata, int level, const char *module, const char *text);
 

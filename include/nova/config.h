@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/config.h
- * Settings: one table of keys, each of which can come from a file, the environment or the program.
+ * Settings: keys with values, from a file, from the environment, or from the program.
  *
- * A value set with nova_config_set() wins over the environment, the environment over the file, the
- * file over the default, whatever the order of the calls. Keys are written with dots, as in
- * "pool.idle_ttl"; in the YAML (or JSON) file each dot is one level of nesting.
+ *     nova_config_new(&config, &error);
+ *     nova_config_load(config, NULL, &error); // a file, if there is one
+ *     nova_config_set(config, "pool.idle_ttl", "5m", &error);
+ *     nova_open(config, &nova, &error);
+ *     nova_config_free(config);
+ *
+ * A value from nova_config_set() wins over the environment, the environment over the file, the file
+ * over the default. The order of the calls does not matter. Keys have dots in them, as in
+ * "pool.idle_ttl"; in the YAML or JSON file each dot is one level of nesting.
  *
  * Durations are a number and a unit: "500ms", "60s", "2m", "1h"; a bare number means seconds.
  *
- * A config object may be used by one thread at a time. nova_open() and nova_host_new() copy it.
- * docs/configuration.md lists every key with its variable and default; nova_config_keys() lists
- * them at run time.
+ * One thread at a time may use a configuration. nova_open() and nova_host_new() copy it.
+ * docs/configuration.md lists every key with its variable and default, and so does
+ * nova_config_keys() at run time.
  */
 #ifndef NOVA_CONFIG_H
 #define NOVA_CONFIG_H
@@ -51,11 +57,12 @@ NOVA_API void nova_config_free(nova_config_t *config);
 /**
  * Reads a file in YAML or JSON. After a failure the configuration is as before.
  * @param config the configuration
- * @param path the file; NULL: the one that the variable NOVA_CONFIG names (it must exist), else
- * `nova.yaml` in `$XDG_CONFIG_HOME/nova` or `~/.config/nova`, else /etc/nova/nova.yaml, else none
+ * @param path the file. NULL: the one that the variable NOVA_CONFIG names, which must exist; or
+ * else the first that exists of `nova.yaml` in `$XDG_CONFIG_HOME/nova` or `~/.config/nova`, and
+ * /etc/nova/nova.yaml
  * @return 0, or a code:
  *  - NOVA_ENOTFOUND: there is no such file
- *  - NOVA_EPERM: it cannot be read, or anybody may write in it
+ *  - NOVA_EPERM: it cannot be read, or every user may write to it
  *  - NOVA_ECONFIG: it is not YAML, or has an unknown key or a bad value; the message has file,
  *    line and key
  *  - NOVA_EIO: reading failed
@@ -74,14 +81,14 @@ NOVA_API int nova_config_load(nova_config_t *config, const char *path, nova_erro
 NOVA_API int nova_config_load_env(nova_config_t *config, nova_error_t **error);
 
 /**
- * For a program that must not do what its environment says, such as a service that others can
- * start. Call it before anything is loaded or set.
+ * Ignores the environment: for a program that others can start, such as a service. Call it before
+ * anything is loaded or set. A program with rights that its user lacks (setuid, setgid, file
+ * capabilities) ignores the environment even without this call.
  *
- * Then nova_config_load_env() takes nothing; nova_config_load() without a path does not look at
- * NOVA_CONFIG and XDG_CONFIG_HOME; NOVA_KEEPER and NOVA_AGENT name no program; programs are
- * searched in the directories of the system instead of PATH; the home directory is that of the
- * user database instead of HOME. A program with rights that its user lacks (setuid, setgid, file
- * capabilities) ignores the environment without this call.
+ * nova_config_load_env() then does nothing. nova_config_load() without a path does not look at
+ * NOVA_CONFIG and XDG_CONFIG_HOME. NOVA_KEEPER and NOVA_AGENT name no program. Programs are
+ * searched in the directories of the system and not in PATH, and the home directory is that of the
+ * user database and not HOME.
  * @param config the configuration
  * @return 0, or a code:
  *  - NOVA_EINVAL: something was loaded or set before
@@ -93,7 +100,7 @@ NOVA_API int nova_config_ignore_environment(nova_config_t *config, nova_error_t 
  * Sets a key.
  * @param config the configuration
  * @param key as "pool.idle_ttl"
- * @param value text; NULL takes an earlier nova_config_set() of the key back
+ * @param value text; NULL: as if nova_config_set() had never been called for this key
  * @return 0, or a code:
  *  - NOVA_EINVAL: there is no such key; the message names the nearest one
  *  - NOVA_ECONFIG: a bad value
@@ -103,7 +110,7 @@ NOVA_API int nova_config_set(
 	nova_config_t *config, const char *key, const char *value, nova_error_t **error);
 
 /**
- * The value in force.
+ * The value of a key now.
  * @param config may be NULL
  * @param key as "pool.idle_ttl"
  * @return text that lives until the configuration is changed or freed, "" if the key has no
@@ -112,7 +119,7 @@ NOVA_API int nova_config_set(
 NOVA_API const char *nova_config_get(const nova_config_t *config, const char *key);
 
 /**
- * Where the value in force came from.
+ * Where the value of a key comes from.
  * @param config the configuration
  * @param key as "pool.idle_ttl"
  * @return one of #nova_config_source, or a code:

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/function.h
- * The platform: named functions in a store, and nova_invoke(), which runs one in its own microVM.
+ * The platform: functions with names, and nova_invoke(), which runs one in its own microVM.
  *
- *     nova_t *nova;
- *     nova_result_t *result;
- *     nova_open(NULL, &nova, NULL);
- *     nova_invoke(nova, "hello", "{}", NULL, &result, NULL);
- *     puts(nova_result_output(result, NULL));
+ *     nova_function_opts f = NOVA_FUNCTION_OPTS_INIT;
+ *     f.name = "hello", f.runtime = "python", f.code_path = "hello.py";
+ *     if (nova_function_register(nova, &f, NULL, &error) == 0 &&
+ *             nova_invoke(nova, "hello", "{}", NULL, &result, &error) == 0)
+ *             puts(nova_result_output(result, NULL));
  *
- * Threads: every call may be made from any number of threads at once, except nova_close(), which
- * must be the last. Several processes may use one state directory at the same time.
+ * Threads: any number of threads may make these calls at once, except nova_close(), which must be
+ * the last. Several processes may use one state directory at the same time.
  */
 #ifndef NOVA_FUNCTION_H
 #define NOVA_FUNCTION_H
@@ -32,12 +32,12 @@ typedef struct nova_instance nova_instance_t;
 
 /**
  * Opens the platform: state directory, store of functions and an empty pool. Starts no VM.
- * @param config settings, which are copied; NULL: configuration file and environment on the
- * defaults
+ * @param config settings, which are copied; NULL: the defaults, changed by the configuration file
+ * and the environment
  * @param ret_nova receives the platform. Yours: free it with nova_close()
  * @return 0, or a code:
  *  - NOVA_ECONFIG: a setting cannot be understood
- *  - NOVA_ECORRUPT: the store is damaged; the message names the file, which is left as it is
+ *  - NOVA_ECORRUPT: the store is damaged; the message names the file, which stays as it is
  *  - NOVA_EPERM: the state directory or the store cannot be used
  *  - NOVA_ENOSPC, NOVA_EIO, NOVA_ENOMEM: the host refused something
  * Since 0.1.
@@ -45,8 +45,8 @@ typedef struct nova_instance nova_instance_t;
 NOVA_API int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **error);
 
 /**
- * Ends every VM and frees the platform. Processes that do not end are left to the kernel after
- * some seconds. No other call may be under way.
+ * Ends every VM and frees the platform. It waits some seconds at most for processes to end; the
+ * kernel ends the others. No other call may be under way.
  * @param nova NULL does nothing
  * Since 0.1.
  */
@@ -60,9 +60,9 @@ NOVA_API void nova_close(nova_t *nova);
 NOVA_API nova_host_t *nova_host_get(nova_t *nova);
 
 /**
- * The pool of a platform, for counters and for ticking. Each nova_pool_tick() also applies the
- * `min_replicas` of all functions as they are in the store by then. What this process registers
- * or deletes makes a tick due by itself; what others do is seen at the next one.
+ * The pool of a platform, for nova_pool_stats() and nova_pool_tick(). Each tick also reads the
+ * `min_replicas` of all functions. When this process registers or deletes a function, a tick is due
+ * at once; what other processes do is seen at the next tick.
  * @param nova NULL gives NULL
  * @return the pool. Lent: it lives until nova_close(). Since 0.1.
  */
@@ -70,29 +70,27 @@ NOVA_API nova_pool_t *nova_pool_get(nova_t *nova);
 
 /* --- functions --- */
 
-/** In nova_function_opts.flags: take the place of a function of that name that differs.
- * Since 0.1.
- */
+/** In nova_function_opts.flags: replace a different function of that name. Since 0.1. */
 #define NOVA_REGISTER_REPLACE 1u
-/** Python: calls run in the interpreter itself, one after the other, and what one leaves in the
- * module the next one finds, as on other platforms. Without it each call is a fork of the
- * interpreter as it was after the import. Since 0.1. */
+/** Python: calls run in the interpreter itself, one after the other. A call finds what the one
+ * before has left in the module, as on other platforms. Without this flag each call runs in a fork
+ * of the interpreter as it was after the import. Since 0.1. */
 #define NOVA_REGISTER_IN_PLACE 2u
-/** What a call leaves in /tmp and /dev/shm the next one of the same VM finds, as on other
- * platforms, and it is the function's to see that there is room. Without it they are cleaned after
- * each call of mode cached, but for what was there when the function's import and its hooks were
- * done. Calls in place, and those of the other modes, keep them anyway. Since 0.1. */
+/** A call finds what calls before it in the same VM have left in /tmp and /dev/shm, as on other
+ * platforms. The function must then see that there is room. Without this flag these directories are
+ * cleaned after each call of mode cached; what was there after the import and the hooks stays.
+ * Calls in place, and calls of other modes, never clean them. Since 0.1. */
 #define NOVA_REGISTER_KEEP_TMP 4u
 
-/** Whether nova_function_register() has the function's module imported in a guest before it is
- * stored. Since 0.1. */
+/** Whether nova_function_register() first loads the function in a guest, to find its faults. Since
+ * 0.1. */
 enum nova_check {
-	/** Python, where an engine and guest images are found; if no guest comes up, that is logged
-	   and the function stored */
+	/** Python, if there are an engine and guest images; if the guest does not start, that is
+	   logged and the function is stored */
 	NOVA_CHECK_AUTO = 0,
-	/** every runtime; if no guest comes up, the function is not stored */
+	/** every runtime; if the guest does not start, the function is not stored */
 	NOVA_CHECK_ALWAYS = 1,
-	NOVA_CHECK_NEVER = 2, /**< what is wrong is told by the first call, in the same words */
+	NOVA_CHECK_NEVER = 2, /**< the first call tells what is wrong, in the same words */
 };
 
 /** What nova_function_register() stores. Since 0.1. */
@@ -106,9 +104,9 @@ typedef struct nova_function_opts {
 	const char *code_path;
 	const void *code; /**< or the content of one file */
 	size_t code_len;
-	/** Python: "module.function", "package.module.function" or "path/file.function"; it must be
-	 * there. NULL: of module main the function handler, else lambda_handler, else the file is a
-	 * script */
+	/** Python: "module.function", "package.module.function" or "path/file.function". NULL: the
+	 * function handler or lambda_handler of the module main; if there is neither, the file is
+	 * a script */
 	const char *handler;
 	uint32_t memory_mb; /**< 64 to 65536, for Python from 96; 0: 128 */
 	uint32_t timeout_s; /**< 1 to 86400; 0: 30 */
@@ -117,24 +115,24 @@ typedef struct nova_function_opts {
 	uint32_t min_replicas;
 	uint64_t disk_iops;      /**< operations a second on the code disk; 0: no limit */
 	uint64_t disk_bandwidth; /**< bytes a second on the code disk; 0: no limit */
-	/** bytes a second into the guest; 0: no limit. Without network it says nothing */
+	/** bytes a second into the guest; 0: no limit. Without a network it has no effect */
 	uint64_t net_rx_bandwidth;
-	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; 0: no limit. The same */
+	uint64_t net_tx_bandwidth; /**< bytes a second out of the guest; likewise */
 	const char *const *env;    /**< "NAME=value" strings */
 	size_t env_count;
 	uint32_t flags; /**< NOVA_REGISTER_… */
-	/** calls that may be under way in one VM at once, 1 to 16: for functions that mostly wait
-	 * for others; 0: 1 */
+	/** calls that may be under way in one VM at once, 1 to 16; 0: 1. For functions that mostly
+	 * wait for something outside */
 	uint32_t concurrency;
 	const char *network; /**< "none" or "nat", see nova_vm_opts.network; NULL: "none" */
 	uint32_t check;      /**< enum nova_check */
-	/** time limit of its import, at most 86400; 0: 30, or timeout_s if that is more */
+	/** time limit of its import, at most 86400; 0: the larger of 30 and timeout_s */
 	uint32_t init_timeout_s;
 	/** ends the check; borrowed until the call returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
-	/** at most 16 "key=value" strings that tell functions apart in lists and bills, and mean
-	 * nothing to the library: keys of at most 63 letters, digits and "-_./" that begin with a
-	 * letter or a digit, values of at most 255 bytes without control characters */
+	/** at most 16 "key=value" strings for lists and bills; they have no effect on a call. A key
+	 * has at most 63 letters, digits and "-_./" and begins with a letter or a digit; a value
+	 * has at most 255 bytes and no control characters */
 	const char *const *labels;
 	size_t labels_count;
 } nova_function_opts;
@@ -146,19 +144,19 @@ typedef struct nova_function_opts {
 
 /**
  * Stores a function. Its code is copied, so the original may change or go away. To register the
- * very same thing again changes nothing. A function that is new, or differs, is checked first
- * (enum nova_check): that takes as long as a clone and its import, and at the very first a boot.
+ * same function again changes nothing. A function that is new or different is checked first (enum
+ * nova_check): that takes as long as a first call of it.
  * @param nova the platform
  * @param opts the function; required
  * @param ret_function receives the stored function. Yours: free it with nova_function_free(). May
  * be NULL
  * @return 0, or a code; then nothing is stored:
- *  - NOVA_EINVAL: a bad member; the message names it
- *  - NOVA_EEXIST: a different function has the name, and #NOVA_REGISTER_REPLACE is not given
+ *  - NOVA_EINVAL: a bad option; the message names it
+ *  - NOVA_EEXIST: a different function has the name, and #NOVA_REGISTER_REPLACE is not set
  *  - NOVA_ENOTFOUND, NOVA_EPERM: the code cannot be read
  *  - NOVA_ENOTSUP: the engine cannot keep a limit that is asked for
- *  - NOVA_EFUNCTION: the module cannot be imported or has no such handler; with file, line and the
- *    nearest name
+ *  - NOVA_EFUNCTION: the module cannot be imported or has no such handler; the message has file,
+ *    line and the nearest name
  *  - NOVA_ETOOBIG: the code is too large
  *  - NOVA_ECANCELED: by the token
  *  - with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init()
@@ -304,8 +302,8 @@ NOVA_API const char *nova_function_text(
 NOVA_API char *nova_function_to_json(const nova_function_t *f);
 
 /**
- * Makes what the first call of a function would have to make: its template, where the engine can
- * have one. The VM that is made on the way waits in the pool afterwards.
+ * Makes the template of a function now, and not at its first call. The VM that is needed for it
+ * waits in the pool afterwards.
  * @param nova the platform
  * @param function name of the function
  * @param wait what may end the call; NULL: nothing
@@ -321,20 +319,21 @@ NOVA_API char *nova_function_to_json(const nova_function_t *f);
 NOVA_API int nova_template_build(
 	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);
 
-/* --- the main job --- */
+/* --- calling functions --- */
 
 /** Bits of nova_invoke_opts.flags. Since 0.1. */
 enum nova_invoke_flags {
-	/** in a VM that nobody has used before; it ends after the call */
+	/** in a VM that nobody has used before, and that ends after the call */
 	NOVA_INVOKE_FRESH = 1,
-	/** a call that succeeds leaves a snapshot of its VM: the result names it. The VM is a fresh
-	   one, unless the call goes on from a snapshot or runs in an instance */
+	/** take a snapshot of the VM after a call that succeeds: nova_result_snapshot() has its id.
+	   The VM is a fresh one, unless `snapshot` or `instance` is set */
 	NOVA_INVOKE_CHECKPOINT = 2,
 };
 
 /**
- * Options of nova_invoke() and nova_queue_submit(): docs/modes.md. Without `flags`, `snapshot` and
- * `instance` a call runs in a VM of the pool, which then waits for further calls. Since 0.1.
+ * Options of nova_invoke() and nova_queue_submit(); docs/modes.md explains them. Without `flags`,
+ * `snapshot` and `instance` a call runs in a VM of the pool, which then waits for more calls. Since
+ * 0.1.
  */
 typedef struct nova_invoke_opts {
 	size_t size;         /**< sizeof(nova_invoke_opts) */
@@ -346,13 +345,14 @@ typedef struct nova_invoke_opts {
 	void *userdata;    /**< handed to on_output, and given back by nova_call_userdata() */
 	uint32_t flags;    /**< enum nova_invoke_flags */
 	uint32_t reserved; /**< 0 */
-	/** name or id of a snapshot of this function that the call goes on from, in a VM of its
-	 * own, which ends after the call; NULL: none */
+	/** name or id of a snapshot of this function: the call runs in a VM that goes on from it,
+	 * and that ends after the call; NULL: none */
 	const char *snapshot;
-	/** name of the snapshot that the call leaves, and that it is to leave one; NULL: its id */
+	/** as #NOVA_INVOKE_CHECKPOINT, with a name for the snapshot; NULL: none */
 	const char *checkpoint_name;
-	/** runs in this instance, which stays; not with a snapshot or #NOVA_INVOKE_FRESH. The
-	 * caller may free its handle as soon as the call returns. NULL: none */
+	/** the call runs in this instance, which stays; not with `snapshot` or #NOVA_INVOKE_FRESH.
+	 * You may free the handle as soon as nova_invoke() or nova_queue_submit() has returned.
+	 * NULL: none */
 	nova_instance_t *instance;
 	/** ends the call and kills the function; borrowed until the call returns, of
 	 * nova_queue_submit() until it is finished; NULL: nothing does */
@@ -366,8 +366,7 @@ typedef struct nova_invoke_opts {
 /**
  * Runs a function in a microVM and waits for its answer.
  *
- * The error tells by nova_error_outcome() whether the function did not run, ran and failed, or
- * whether that is unknown.
+ * If it fails, nova_error_outcome() tells whether the function ran.
  *
  * @param nova the platform
  * @param function name; may be NULL if the options give an instance

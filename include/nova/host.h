@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/host.h
- * The host context: settings, log, engines and run directory that VMs and pools are made from.
+ * The host context: what VMs and pools need from this host: settings, log, engines, directories.
  *
- * Two contexts share nothing. VMs and pools hold a reference to the context they were made from, so
- * the order of freeing does not matter. All calls here may be made from any thread at any time.
+ *     nova_host_new(NULL, &host, &error);
+ *     nova_host_set_log(host, on_log, NULL, NOVA_LOG_INFO);
+ *     nova_vm_start(host, NULL, &vm, &error);
+ *     nova_host_unref(host); // the VM keeps it for as long as it needs it
+ *     nova_vm_free(vm);
  *
- * The context starts one small helper process (`nova-keeper`) when the first VM is made. It owns
- * every VMM process: when the host program ends, however it ends, the keeper and with it every VM
- * of this context ends too, and the files of the context under `$NOVA_HOME/run` are removed. The
- * VMMs are no children of the host program: waitpid() there never sees them and no SIGCHLD is sent
- * for them, even if it is PID 1 or a subreaper. After fork() only the parent may use the context
- * and what was made from it. In the child, calls that return a code return NOVA_EBUSY, those that
- * end, free or give back something do nothing, and those that look at something alive give 0 or
- * NULL (docs/threading.md). A child can make a context of its own.
+ * nova_open() makes a context of its own. Two contexts share nothing. VMs and pools hold a
+ * reference to the context that they were made from, so they may be freed in any order. Any thread
+ * may make these calls at any time.
+ *
+ * With its first VM the context starts a small helper process, `nova-keeper`, which is the parent
+ * of all VMM processes. When your program ends, in whatever way, the keeper ends all VMs of this
+ * context and removes its files under `$NOVA_HOME/run`. The VMMs are not children of your program:
+ * waitpid() does not see them, and no SIGCHLD is sent for them.
+ *
+ * After fork() only the parent may use the context and what was made from it. In the child, calls
+ * that return a code return #NOVA_EBUSY, calls that free or end something do nothing, and calls
+ * that look at something give 0 or NULL (docs/threading.md). The child can make a new context.
  */
 #ifndef NOVA_HOST_H
 #define NOVA_HOST_H
@@ -30,13 +37,13 @@ typedef struct nova_host nova_host_t;
 
 /**
  * Makes a context. Run directories that dead processes left under `$NOVA_HOME/run` are removed.
- * @param config settings, which are copied; NULL: nova_config_load(NULL) and
- * nova_config_load_env() on the defaults
+ * @param config settings, which are copied; NULL: the defaults, changed by the configuration file
+ * and the environment
  * @param ret_host receives the context. Yours: give it back with nova_host_unref()
  * @return 0, or a code:
  *  - NOVA_ECONFIG: a setting cannot be understood
- *  - NOVA_EPERM: the state directory (setting `home`) cannot be made, or users other than its
- *    owner may write in it
+ *  - NOVA_EPERM: the state directory (setting `home`) cannot be made, or other users than its owner
+ *    may write in it
  *  - NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */
@@ -58,12 +65,12 @@ NOVA_API nova_host_t *nova_host_ref(nova_host_t *host);
 NOVA_API void nova_host_unref(nova_host_t *host);
 
 /**
- * Has log messages sent to a function. When it returns, no call of the former function is under
- * way.
+ * Sends log messages to a function. When this call returns, the function that was set before is not
+ * called any more.
  * @param host the context
  * @param fn the function; NULL: none, as at the start
  * @param userdata handed to it
- * @param level the least important messages that are wanted: one of #nova_log_level
+ * @param level one of #nova_log_level; less important messages are not sent
  * Since 0.1.
  */
 NOVA_API void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int level);
@@ -83,7 +90,7 @@ NOVA_API const char *nova_host_home(const nova_host_t *host);
 NOVA_API const char *nova_host_images(const nova_host_t *host);
 
 /**
- * The value of a setting in force, as nova_config_get().
+ * The value of a setting in this context, as nova_config_get().
  * @param host the context
  * @param key as "pool.idle_ttl"
  * @return text that lives as long as the context; NULL for an unknown key. Since 0.1.
@@ -92,13 +99,13 @@ NOVA_API const char *nova_host_setting(const nova_host_t *host, const char *key)
 
 /* --- engines --- */
 
-/** What nova_engine_probe() found out about every engine. Immutable. */
+/** What nova_engine_probe() found out about every engine. It never changes; any thread may read it.
+ */
 typedef struct nova_probe nova_probe_t;
 
 /**
- * Examines this host: which engines can be used, how, and what to do about the others. The speed
- * of KVM is measured with a tiny guest (about 20 ms) once after each boot of the host, and
- * remembered in the state directory.
+ * Finds out which engines can be used on this host, and why the others cannot. After each boot of
+ * the host the first probe also measures KVM with a tiny guest, which takes about 20 ms.
  * @param host the context
  * @param ret_probe receives what was found. Yours: free it with nova_probe_free()
  * @return 0, also if no engine can be used, or a code:
@@ -195,7 +202,7 @@ NOVA_API uint32_t nova_probe_features(const nova_probe_t *probe, size_t i);
 NOVA_API int nova_probe_choice(const nova_probe_t *probe);
 
 /**
- * Why that engine was chosen, or why none.
+ * Why this engine was chosen, or why none.
  * @param probe may be NULL
  * @return one sentence, never NULL. Since 0.1.
  */
@@ -209,8 +216,8 @@ NOVA_API const char *nova_probe_choice_reason(const nova_probe_t *probe);
 NOVA_API const char *nova_probe_unlimited(const nova_probe_t *probe);
 
 /**
- * What KVM is good for on this host: absent, no rights (and who gives them), the kvm_pvm of a
- * host that is a guest itself, too slow (with the measured speed), or fit.
+ * Whether KVM can be used on this host, and if not, why: it is missing, this user may not use it,
+ * or it is too slow.
  * @param probe may be NULL
  * @return one sentence. Since 0.1.
  */

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/module.h
- * The libraries of others that libnova uses, each in a file of its own beside libnova.so, which is
- * loaded when it is first needed: docs/modules.md.
+ * Modules: other libraries that libnova uses, each in a file beside libnova.so that is loaded when
+ * it is first needed (docs/modules.md).
  *
- * These calls need no context. They may be made from any thread.
+ *     for (size_t i = 0; nova_module_name(i); i++) {
+ *             const char *contents;
+ *             if (nova_module_load(i, &contents, NULL) == 0)
+ *                     printf("%s: %s\n", nova_module_name(i), contents);
+ *     }
+ *
+ * These calls need no context. Any thread may make them.
  */
 #ifndef NOVA_MODULE_H
 #define NOVA_MODULE_H
@@ -30,9 +36,9 @@ NOVA_API const char *nova_module_name(size_t i);
 NOVA_API const char *nova_module_purpose(size_t i);
 
 /**
- * Loads a module, if that is not done yet. It stays until the process ends, and its file is not
- * needed any more: a program that is about to close its file system (chroot(), a sandbox) loads
- * all.
+ * Loads a module, if it is not loaded yet. It stays until the process ends, and its file is not
+ * needed any more. A program that will lose its files (chroot(), a sandbox) loads all modules
+ * before.
  * @param i 0 to one less than the number of modules
  * @param ret_contents receives the libraries inside with their versions, as "libcurl 7.88.1";
  * lives as long as the process

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/nova.h
- * Everything. Begin with nova/function.h (register and invoke), or with nova/vm.h if you want a VM
- * and nothing else; nova/base.h holds the conventions for errors, ownership and options.
+ * All headers of libnova in one.
+ *
+ *     nova_open(NULL, &nova, &error);
+ *     nova_invoke(nova, "hello", "{}", NULL, &result, &error);
+ *     puts(nova_result_output(result, NULL));
+ *     nova_result_free(result);
+ *     nova_close(nova);
+ *
+ * Begin with nova/function.h to register functions and to call them, or with nova/vm.h for a VM
+ * alone. nova/base.h has the rules for errors, ownership, options and threads. docs/embedding.md is
+ * the guide for programs that use the library.
  */
 #ifndef NOVA_NOVA_H
 #define NOVA_NOVA_H

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/property.h
- * The properties that a function can be given, as a table: for programs that ask for them, check or
- * show them without knowing each by name. It is the one that the library itself goes by.
+ * The properties that a function can have, as a table: for programs that ask for them, check or
+ * show them without knowing each by name. The library itself works from this table.
+ *
+ *     const nova_property *p;
+ *     for (size_t i = 0; (p = nova_property_get(i)); i++)
+ *             if (p->type == NOVA_PROPERTY_U32 || p->type == NOVA_PROPERTY_U64)
+ *                     printf("%s: %llu\n", p->label,
+ *                             (unsigned long long)nova_function_number(function, p->name));
  */
 #ifndef NOVA_PROPERTY_H
 #define NOVA_PROPERTY_H
@@ -19,8 +25,8 @@ enum nova_property_type {
 	NOVA_PROPERTY_U64 = 2,    /**< uint64_t */
 	NOVA_PROPERTY_TEXT = 3,   /**< const char * */
 	NOVA_PROPERTY_CHOICE = 4, /**< const char *, one of nova_property.choices */
-	/** const char *const *, and behind it a size_t that counts them: "NAME=value", no name
-	   twice */
+	/** const char *const *, and behind it a size_t with their number: "NAME=value", each name
+	   once */
 	NOVA_PROPERTY_LIST = 5,
 };
 
@@ -33,11 +39,11 @@ enum nova_property_unit {
 	NOVA_UNIT_BYTES = 4,      /**< a second */
 };
 
-/** In nova_property.flags: a clone may have another value than the VM that it was made of.
- * Since 0.1. */
+/** In nova_property.flags: a clone may have another value than the VM that it was made from. Since
+ * 0.1. */
 #define NOVA_PROPERTY_PER_CLONE 1u
 
-/** One property. Later releases add members at the end: `size` tells which there are. Since 0.1. */
+/** One property. Later releases add members at its end: `size` tells which there are. Since 0.1. */
 typedef struct nova_property {
 	size_t size;
 	const char *name;  /**< of the member of nova_function_opts, in JSON, SQL and Python */
@@ -46,10 +52,10 @@ typedef struct nova_property {
 	uint64_t least;    /**< of a number */
 	uint64_t most;     /**< of a number; of a list: entries */
 	uint64_t standard; /**< the number that 0 stands for */
-	/** of a choice, the first is what NULL stands for; ends with NULL */
+	/** of a choice; NULL stands for the first; ends with NULL */
 	const char *const *choices;
 	const char *since; /**< release that brought it */
-	/** of enum nova_feature, that an engine needs to honour it; 0: all do */
+	/** bits of enum nova_feature that an engine needs for it; 0: every engine has it */
 	uint32_t features;
 	uint32_t flags;     /**< NOVA_PROPERTY_… */
 	const char *label;  /**< what it is called where it is shown */

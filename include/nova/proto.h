@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/proto.h
- * The frames that host and agent exchange: 4 bytes length, big-endian, then that many bytes of JSON
- * `{"type":N,"payload":{…}}`. docs/protocol.md describes each message.
+ * The frames between host and agent, for those who write an agent or a host of their own: 4 bytes
+ * with a length, big-endian, then so many bytes of JSON, `{"type":N,"payload":{...}}`.
+ * docs/protocol.md describes each message.
  *
- * The codec does no input or output. A decoder may be used by one thread at a time.
+ *     void *frame;
+ *     nova_frame_encode(NOVA_MSG_PING, "{}", 2, &frame, &len, &error);
+ *     // write(2) it; give what read(2) gets to nova_decoder_feed()
+ *     while (nova_decoder_next(decoder, &type, &payload, &len, &error) == 1)
+ *             printf("%d %s\n", type, payload);
+ *
+ * These calls read and write nothing themselves. One thread at a time may use a decoder.
  */
 #ifndef NOVA_PROTO_H
 #define NOVA_PROTO_H
@@ -76,9 +83,9 @@ NOVA_API int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_err
 NOVA_API void nova_decoder_free(nova_decoder_t *decoder);
 
 /**
- * Gives bytes to a decoder, as they come. They are copied. A length over the limit is refused as
- * soon as its 4 bytes are there. After a failure nova_decoder_feed() and nova_decoder_next()
- * return that code again.
+ * Gives bytes to a decoder, in pieces of any size. They are copied. A length over the limit is
+ * refused as soon as its 4 bytes are there. After a failure nova_decoder_feed() and
+ * nova_decoder_next() return the same code again.
  * @param decoder the decoder
  * @param data the bytes
  * @param len their number
@@ -97,7 +104,7 @@ NOVA_API int nova_decoder_feed(
  * @param ret_payload receives the JSON text of its payload, with a NUL behind it; it lives until
  * the next call on the decoder
  * @param ret_len receives its bytes; may be NULL
- * @return 1 if there was one, 0 if more bytes are needed, or a code, which stays:
+ * @return 1 if there was one, 0 if more bytes are needed, or a code:
  *  - NOVA_EAGENT: the frame is not `{"type":N,"payload":{…}}`, is nested over 514 deep, or has
  *    more than 64 other members or 64 KiB of them
  *  - NOVA_ETOOBIG, NOVA_ENOMEM: as nova_decoder_feed()

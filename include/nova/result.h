@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file nova/result.h
- * What came of running something in a guest. Immutable; may be read from any thread.
+ * The result of a call or a command: answer, output, exit code, times.
+ *
+ *     if (nova_invoke(nova, "hello", "{}", NULL, &result, &error) == 0)
+ *             puts(nova_result_output(result, NULL)); // JSON
+ *     else if (result)
+ *             puts(nova_result_failure(result)); // it ran and failed
+ *     nova_result_free(result);
+ *
+ * A result never changes; any thread may read it.
  */
 #ifndef NOVA_RESULT_H
 #define NOVA_RESULT_H
@@ -22,9 +30,9 @@ typedef struct nova_result nova_result_t;
 NOVA_API void nova_result_free(nova_result_t *result);
 
 /**
- * The answer of the function as one JSON value in text form. What a function wrote to stdout is
- * its answer; if that is not JSON it comes as a JSON string. Up to 6 MiB as the function wrote
- * it, which as a JSON string may be more, and nested at most 512 deep.
+ * The answer of a function: the text of one JSON value. Of a Python handler it is what it returned,
+ * of all others what they wrote to stdout; if that is not JSON, it comes as a JSON string. It has
+ * at most 6 MiB as the function wrote it, and is nested at most 512 deep.
  * @param result may be NULL
  * @param ret_len receives its bytes; may be NULL
  * @return the text, never NULL; "null" if the function failed, and for a command. Since 0.1.
@@ -32,7 +40,7 @@ NOVA_API void nova_result_free(nova_result_t *result);
 NOVA_API const char *nova_result_output(const nova_result_t *result, size_t *ret_len);
 
 /**
- * What was written to stdout: of a Python handler that was called, what it printed.
+ * What was written to stdout; of a Python handler, what it printed.
  * @param result may be NULL
  * @param ret_len receives its bytes; may be NULL
  * @return the text, with a NUL behind it; it may hold NULs. Since 0.1.
@@ -48,15 +56,15 @@ NOVA_API const char *nova_result_stdout(const nova_result_t *result, size_t *ret
 NOVA_API const char *nova_result_stderr(const nova_result_t *result, size_t *ret_len);
 
 /**
- * Whether stdout or stderr was longer than is kept: 1 MiB each, but 6 MiB for a function's stdout
- * that is its output; with more than that the call has failed. The rest was read and dropped.
+ * Whether stdout or stderr was longer than is kept, so that the rest is lost: 1 MiB each. A
+ * function whose answer is its stdout has 6 MiB there; a call with more fails.
  * @param result may be NULL
  * @return 1 or 0. Since 0.1.
  */
 NOVA_API int nova_result_truncated(const nova_result_t *result);
 
 /**
- * Why it failed, such as "exit 3: no such city".
+ * Why it failed, for example "exit 3: no such city".
  * @param result may be NULL
  * @return text; "" if it did not fail. Since 0.1.
  */
@@ -77,9 +85,9 @@ NOVA_API int nova_result_exit_code(const nova_result_t *result);
 NOVA_API const char *nova_result_request_id(const nova_result_t *result);
 
 /**
- * Whether a VM had to be made for the call.
+ * Whether a VM had to be started for the call.
  * @param result may be NULL
- * @return 1; 0 if a waiting one was used. Since 0.1.
+ * @return 1; 0 if one was there. Since 0.1.
  */
 NOVA_API int nova_result_cold_start(const nova_result_t *result);
 
@@ -91,7 +99,7 @@ NOVA_API int nova_result_cold_start(const nova_result_t *result);
 NOVA_API const char *nova_result_vm_id(const nova_result_t *result);
 
 /**
- * The id of the snapshot that the call left.
+ * The id of the snapshot that was taken after the call.
  * @param result may be NULL
  * @return 16 hex digits; "" if none. Since 0.1.
  */
@@ -104,16 +112,17 @@ NOVA_API const char *nova_result_snapshot(const nova_result_t *result);
  */
 NOVA_API const char *nova_result_instance(const nova_result_t *result);
 
-/** The parts that the time of a call is made of. Since 0.1. */
+/** The parts of the time that a call takes. Since 0.1. */
 enum nova_timing {
-	NOVA_TIMING_TOTAL = 0,  /**< whole call, as its caller saw it */
-	NOVA_TIMING_LOOKUP = 1, /**< finding the function in the store */
-	NOVA_TIMING_QUEUE = 2,  /**< waiting for a VM that others use, or for room */
-	NOVA_TIMING_START = 3,  /**< VMM process started and answering */
-	NOVA_TIMING_BOOT = 4,   /**< guest running until the agent is ready, or snapshot loaded */
-	NOVA_TIMING_INIT = 5,   /**< agent given the function: code found, interpreter warm */
-	NOVA_TIMING_EXEC = 6,   /**< request sent until answer received */
-	/** of that, the time the function itself took, by the guest's clock */
+	NOVA_TIMING_TOTAL = 0,  /**< the whole call */
+	NOVA_TIMING_LOOKUP = 1, /**< to find the function in the store */
+	NOVA_TIMING_QUEUE = 2,  /**< to wait for a VM that others use, or for room */
+	NOVA_TIMING_START = 3,  /**< to start the VMM process */
+	NOVA_TIMING_BOOT =
+		4, /**< to boot the guest until its agent is ready, or to load a snapshot */
+	NOVA_TIMING_INIT = 5, /**< to give the agent the function: to find and import its code */
+	NOVA_TIMING_EXEC = 6, /**< from the request to the answer */
+	/** of EXEC, the time of the function itself, by the clock of the guest */
 	NOVA_TIMING_GUEST = 7,
 };
 

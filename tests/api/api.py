@@ -13,6 +13,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import arrows  # noqa: E402
+import examples  # noqa: E402
 import exceptions  # noqa: E402
 import headers  # noqa: E402
 import made_up  # noqa: E402
@@ -123,6 +124,23 @@ def every_public_header_is_installed_and_in_nova_h():
 @test
 def every_declaration_has_a_comment_that_says_since_when():
     expect(headers.undocumented(ROOT), "public declarations without a doc comment with 'Since'")
+
+
+@test
+def each_header_begins_with_what_it_is_for_and_a_short_example_that_compiles():
+    wrong = []
+    for header in headers.public_headers(ROOT):
+        if header.name == "call.h":
+            continue  # is being rewritten
+        text = examples.opening(header)
+        if not re.match(rf"@file nova/{header.name}\n[A-Z].*[.:]", text):
+            wrong.append(f"{header.name}: what it is for")
+        found = examples.pieces(text)
+        if [1 for piece in found if 3 <= len(piece.splitlines()) <= 6] != [1]:
+            wrong.append(f"{header.name}: one example of about five lines")
+        wrong += [f"{header.name}:\n{said}" for said in
+                  (examples.compiled(CC, ROOT, piece, ".c", "-std=c99") for piece in found) if said]
+    expect(wrong, "openings of headers")
 
 
 @test
