@@ -8,13 +8,14 @@
 import pathlib
 import re
 import sys
+import textwrap
 
+TABLES = "bindings/python/nova/_tables.py"
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _DECLARATION = re.compile(r"^NOVA_API\s+([^;{]+?)\s*\b(nova_\w+)\(([^;{]*)\);", re.M)
-_SCALARS = {
-    "int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64", "int64_t": "c_int64",
-    "double": "c_double", "void": "None", "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
-}
+_SCALARS = {"int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64",
+            "int64_t": "c_int64", "double": "c_double", "void": "None",
+            "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN"}
 # What the caller gives, and what is handed out.
 _OPTIONS = ("_opts", "_want")
 _STRUCTS = _OPTIONS + ("_property",)
@@ -67,7 +68,9 @@ def prototypes(root):
     for header in public_headers(root):
         for match in _DECLARATION.finditer(_COMMENT.sub("", header.read_text(encoding="utf-8"))):
             result, name, parameters = match.groups()
-            found[name] = (result.strip(), [] if parameters.strip() == "void" else [p.strip() for p in parameters.split(",")])
+            found[name] = (result.strip(),
+                           [] if parameters.strip() == "void"
+                           else [p.strip() for p in parameters.split(",")])
     return found
 
 
@@ -86,19 +89,22 @@ def structs(root):
     for header in public_headers(root):
         text = _COMMENT.sub("", header.read_text(encoding="utf-8"))
         for name, body in re.findall(r"typedef struct (nova_\w+) \{(.*?)\} \1;", text, re.S):
-            members = [re.fullmatch(r"(.*?)(\w+)", member.strip(), re.S) for member in body.split(";") if member.strip()]
+            members = [re.fullmatch(r"(.*?)(\w+)", member.strip(), re.S)
+                       for member in body.split(";") if member.strip()]
             found[name] = [(member.group(2), ctypes_name(member.group(1))) for member in members]
     return found
 
 
 def mapped(root):
     """The symbols that the library exports."""
-    return set(re.findall(r"^\s*(nova_\w+);", (pathlib.Path(root) / "lib/nova.map").read_text(encoding="utf-8"), re.M))
+    return set(re.findall(r"^\s*(nova_\w+);",
+                          (pathlib.Path(root) / "lib/nova.map").read_text(encoding="utf-8"), re.M))
 
 
 _TABLES_HEAD = '''# SPDX-License-Identifier: MIT
 # Made from the headers by tests/api/headers.py update; do not edit.
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t,
+                    c_uint32, c_uint64, c_void_p, sizeof)
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
@@ -122,19 +128,38 @@ def python_tables(root):
     """The text of _tables.py."""
     parts = [_TABLES_HEAD]
     # A struct that points to others comes after them.
-    known = sorted(structs(root).items(), key=lambda item: (sum("Opts)" in kind for _, kind in item[1]), item[0]))
+    known = sorted(structs(root).items(),
+                   key=lambda item: (sum("Opts)" in kind for _, kind in item[1]), item[0]))
     for name, members in known:
         base = "_Options" if name.endswith(_OPTIONS) else "Structure"
         lines = [f"class {struct_name(name)}({base}):", "    _fields_ = ["]
         lines += [f'        ("{member}", {kind}),' for member, kind in members] + ["    ]"]
         parts.append("\n".join(lines) + "\n")
     exported = mapped(root)
-    functions = [f'    "{name}": ({d.result}, [{", ".join(d.parameters)}]),' for name, d in declarations(root).items() if name in exported]
-    parts.append("FUNCTIONS = {\n" + "\n".join(functions) + "\n}\n")
+    functions = [_row(declared) for name, declared in declarations(root).items()
+                 if name in exported]
+    parts.append(_dictionary("FUNCTIONS", functions))
     values = constants(root)
-    codes = [f'    {value}: "{name}",' for name, value in values.items() if name.startswith("NOVA_E")]
-    rest = [f'    "{name}": {value},' for name, value in values.items() if not name.startswith("NOVA_E")]
-    return "\n\n".join(parts) + "\nCODES = {\n" + "\n".join(codes) + "\n}\n\nCONSTANTS = {\n" + "\n".join(rest) + "\n}\n"
+    codes = _dictionary("CODES", [f'    {value}: "{name}",' for name, value in values.items()
+                                  if name.startswith("NOVA_E")])
+    rest = _dictionary("CONSTANTS", [f'    "{name}": {value},' for name, value in values.items()
+                                     if not name.startswith("NOVA_E")])
+    return "\n\n".join(parts) + "\n" + codes + "\n" + rest
+
+
+def _row(declared):
+    """A call as it stands in FUNCTIONS, in lines of 100 columns."""
+    head = f'    "{declared.name}": ({declared.result}, ['
+    text = ", ".join(declared.parameters) + "]),"
+    if len(head + text) <= 100:
+        return head + text
+    margin = " " * 8
+    return head.rstrip() + "\n" + textwrap.fill(text, 100, initial_indent=margin,
+                                                subsequent_indent=margin)
+
+
+def _dictionary(name, rows):
+    return name + " = {\n" + "\n".join(rows) + "\n}\n"
 
 
 def constants(root):
@@ -149,7 +174,8 @@ def constants(root):
 
 
 def undocumented(root):
-    """Declarations without a doc comment that says since when they exist: before them, or behind them on their line."""
+    """Declarations without a doc comment that says since when they exist:
+    before them, or behind them on their line."""
     missing = []
     for header in public_headers(root):
         text = header.read_text(encoding="utf-8")
@@ -173,7 +199,8 @@ def comments(root):
 
 
 def wrong_comments(root):
-    """What the comments of calls lack: a line for each parameter, one for each code, what is returned."""
+    """What the comments of calls lack: a line for each parameter, one for each code,
+    what is returned."""
     wrong, texts, codes = [], comments(root), set(constants(root))
     for name, (result, parameters) in prototypes(root).items():
         text = texts[name]
@@ -185,9 +212,11 @@ def wrong_comments(root):
             wrong.append(f"{name}: @param of {said}, not of {wanted}")
         if (result != "void") != ("\n@return " in text):
             wrong.append(f"{name}: no @return")
-        if "error" in names and not name.startswith("nova_error_") and not re.search(r"^ ?- (NOVA_E|with|the codes)", text, re.M):
+        fails = "error" in names and not name.startswith("nova_error_")
+        if fails and not re.search(r"^ ?- (NOVA_E|with|the codes)", text, re.M):
             wrong.append(f"{name}: no line for a code")
-        wrong += [f"{name}: {code} is no code" for code in re.findall(r"\bNOVA_E[A-Z0-9]+\b", text) if code not in codes]
+        wrong += [f"{name}: {code} is no code"
+                  for code in re.findall(r"\bNOVA_E[A-Z0-9]+\b", text) if code not in codes]
     return wrong
 
 
@@ -195,7 +224,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     text = python_tables(root)
     if sys.argv[1:] == ["update"]:
-        (root / "bindings/python/nova/_tables.py").write_text(text, encoding="utf-8")
+        (root / TABLES).write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A property that does not exist, added to a copy of the tree as a developer would: a row of the table, a member of the
-config, a member of the options. Everything else has to follow from it."""
+"""A property that does not exist, added to a copy of the tree as a developer would: a row of the
+table, a member of the config, a member of the options. Everything else has to follow from it."""
 import concurrent.futures
 import json
 import os
@@ -15,7 +15,8 @@ import sys
 import headers
 import properties
 
-_OPTIONS = ("include/nova/function.h", "} nova_function_opts;", "\tuint32_t made_up; /**< 1 to 9; 0: 3 */\n")
+_OPTIONS = ("include/nova/function.h", "} nova_function_opts;",
+            "\tuint32_t made_up; /**< 1 to 9; 0: 3 */\n")
 _MEMBER = ("lib/property/property.h", "\tuint32_t min_replicas;\n", "\tuint32_t made_up;\n")
 _ROW = ("lib/property/table.c", "\t/* Of a machine only", """\t{
 		.is = { PUBLIC(made_up), .type = NOVA_PROPERTY_U32, .least = 1, .most = 9,
@@ -25,8 +26,9 @@ _ROW = ("lib/property/table.c", "\t/* Of a machine only", """\t{
 	},
 """)
 # What holds a config or options by value, and so has to be compiled anew.
-_HOLDERS = re.compile(r"function_config|FUNCTION_CONFIG|function_record|nova_function_opts|FUNCTION_OPTS|"
-                      r'^#include "(platform|registry|store)/', re.M)
+_HOLDERS = re.compile(r"function_config|FUNCTION_CONFIG|function_record|nova_function_opts|"
+                      r'FUNCTION_OPTS|^#include "(platform|registry|store)/', re.M)
+_COMPILED = ("lib/libnova-core.a.p/", "tools/novactl.p/")
 _FASTER = ["-O0", "-g0", "-w"]
 
 
@@ -40,9 +42,11 @@ class Copy:
     """The tree with the property, and a build of what it changes."""
 
     def __init__(self, root, build, folder):
-        self.root, self.original, self.build = pathlib.Path(folder), pathlib.Path(build), pathlib.Path(folder) / "build"
+        self.root, self.original = pathlib.Path(folder), pathlib.Path(build)
+        self.build = self.root / "build"
         for name in ("include", "lib", "tools", "bindings/python/nova", "docs"):
-            shutil.copytree(root / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(root / name, self.root / name,
+                            ignore=shutil.ignore_patterns("__pycache__"))
         self._add(_OPTIONS)
         self._add(_MEMBER)
         table = (self.root / _ROW[0]).read_text(encoding="utf-8")
@@ -62,7 +66,8 @@ class Copy:
 
     def _link(self, target, anew):
         """By the command of the build, with its objects but for those that were compiled anew."""
-        command = shlex.split(_run(["ninja", "-C", self.original, "-t", "commands", target]).splitlines()[-1])
+        commands = _run(["ninja", "-C", self.original, "-t", "commands", target])
+        command = shlex.split(commands.splitlines()[-1])
         for word in command:
             if word.endswith(".o") and word not in anew:
                 (self.build / word).parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +78,8 @@ class Copy:
         entries = json.loads((self.original / "compile_commands.json").read_text(encoding="utf-8"))
         anew = {}
         for entry in entries:
-            output, source = entry["output"], self.build / entry["file"]
-            if output.startswith(("lib/libnova-core.a.p/", "tools/novactl.p/")) and _HOLDERS.search(source.resolve().read_text(encoding="utf-8")):
+            output, source = entry["output"], (self.build / entry["file"]).resolve()
+            if output.startswith(_COMPILED) and _HOLDERS.search(source.read_text(encoding="utf-8")):
                 anew[output] = entry
                 (self.build / output).parent.mkdir(parents=True, exist_ok=True)
         with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -89,8 +94,8 @@ class Copy:
 
     def generate(self):
         """As a developer does after a change."""
-        (self.root / "bindings/python/nova/_tables.py").write_text(headers.python_tables(self.root), encoding="utf-8")
-        for name, text in properties.made(self.root, self.build).items():
+        tables = {headers.TABLES: headers.python_tables(self.root)}
+        for name, text in {**tables, **properties.made(self.root, self.build)}.items():
             (self.root / name).write_text(text, encoding="utf-8")
 
     # --- use ---
@@ -99,13 +104,16 @@ class Copy:
         # Meson's tests are given the path of the other library.
         outer = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
         return {**outer, "NOVA_HOME": str(self.root / "home"), "NOVA_ENGINE": "fake",
-                "NOVA_LIBRARY": str(self.build / "lib/libnova.so"), "PYTHONPATH": str(self.root / "bindings/python")}
+                "NOVA_LIBRARY": str(self.build / "lib/libnova.so"),
+                "PYTHONPATH": str(self.root / "bindings/python")}
 
     def novactl(self, *words, build=None):
-        return _run([(build or self.build) / "tools/novactl", *words], env=self.environment(), cwd=self.root)
+        return _run([(build or self.build) / "tools/novactl", *words], env=self.environment(),
+                    cwd=self.root)
 
     def python(self, program):
-        return _run([sys.executable, "-B", "-c", "import nova\nplatform = nova.open()\n" + program], env=self.environment())
+        return _run([sys.executable, "-B", "-c", "import nova\nplatform = nova.open()\n" + program],
+                    env=self.environment())
 
     def column(self):
         """{name of a function: value} in the database."""
@@ -126,9 +134,11 @@ def check(root, build, folder):
     text = copy.novactl("help", "register")
     assert re.search(r"--made-up N +how much it is made up, 1 to 9 \[3\]", text), text
     copy.novactl("register", "cli", *code, "--made-up", "7")
-    copy.python("made = platform.register('python', runtime='shell', code=b'true', made_up=8)\nassert made.made_up == 8, made")
+    copy.python("made = platform.register('python', runtime='shell', code=b'true', made_up=8)\n"
+                "assert made.made_up == 8, made")
     copy.python("try: platform.register('wrong', runtime='shell', code=b'true', made_up=10)\n"
-                "except nova.InvalidArgument as error: assert 'made_up is 10; it must be 1 to 9' in str(error), error\n"
+                "except nova.InvalidArgument as error:\n"
+                "    assert 'made_up is 10; it must be 1 to 9' in str(error), error\n"
                 "else: raise AssertionError('10 was taken')")
     assert copy.column() == {"old": 3, "cli": 7, "python": 8}, copy.column()
     stored = {f["name"]: f["made_up"] for f in json.loads(copy.novactl("list", "--json"))}

@@ -11,6 +11,7 @@ import ctypes
 import pathlib
 import re
 import sys
+import textwrap
 
 import headers
 
@@ -35,7 +36,8 @@ class Property:
         self.choices = []
         while row.choices and row.choices[len(self.choices)]:
             self.choices.append(row.choices[len(self.choices)].decode())
-        names = {value: name for name, value in constants.items() if name.startswith("NOVA_PROPERTY_")}
+        names = {value: name
+                 for name, value in constants.items() if name.startswith("NOVA_PROPERTY_")}
         self.kind = names[self.type].rsplit("_", 1)[1]
         self.is_number = self.kind in ("U32", "U64")
         units = {value: name for name, value in constants.items() if name.startswith("NOVA_UNIT_")}
@@ -83,7 +85,8 @@ def _default(p):
 
 
 def _row(p):
-    kind = {"TEXT": "text", "CHOICE": "one of", "LIST": "`NAME=value`"}.get(p.kind, p.unit or "number")
+    kind = {"TEXT": "text", "CHOICE": "one of",
+            "LIST": "`NAME=value`"}.get(p.kind, p.unit or "number")
     option = f"`--{p.option}`" + (f", `-{p.letter}`" if p.letter else "")
     cells = [f"`{p.name}`", option, kind, _range(p), _default(p), p.since,
              ", ".join(f"`{name}`" for name in p.features) or "all", "yes" if p.per_clone else "no",
@@ -92,7 +95,8 @@ def _row(p):
 
 
 def document_table(properties):
-    head = ["property", "option", "kind", "range", "default", "since", "engines", "per clone", "meaning"]
+    head = ["property", "option", "kind", "range", "default", "since", "engines", "per clone",
+            "meaning"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + [_row(p) for p in properties]) + "\n"
 
@@ -153,12 +157,14 @@ def _comment(p):
     unit = f" ({p.unit})" if p.unit else ""
     extent = f": {_range(p)}" if p.is_number else ""
     words = p.help.replace("\n", " ") + unit + extent
-    return f"    # {words[0].upper()}{words[1:]}.\n"
+    return textwrap.fill(f"{words[0].upper()}{words[1:]}.", 100, break_on_hyphens=False,
+                         initial_indent="    # ", subsequent_indent="    # ") + "\n"
 
 
 def python(properties):
     """The text of _properties.py."""
-    given = {"LIST": "Optional[Mapping[str, str]]", "TEXT": "Optional[str]", "CHOICE": "Optional[str]"}
+    given = {"LIST": "Optional[Mapping[str, str]]", "TEXT": "Optional[str]",
+             "CHOICE": "Optional[str]"}
     told = {"LIST": "Dict[str, str]", "TEXT": "str", "CHOICE": "str"}
     text = _PYTHON_HEAD
     text += _tuple("NUMBERS", [p for p in properties if p.is_number])

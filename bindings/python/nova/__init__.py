@@ -66,7 +66,8 @@ class Nova:
         self.close()
 
     def close(self) -> None:
-        """Waits for the calls under way (those that were submitted are cancelled), then ends every VM."""
+        """Waits for the calls under way (those that were submitted are cancelled),
+        then ends every VM."""
         with self._lock:
             queues, self._own_queue = list(self._queues), None
         for queue in queues:
@@ -104,15 +105,18 @@ class Nova:
             return value.decode("utf-8", "replace")
 
     @interruptible()
-    def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any], replace: bool = False,
-                 in_place: bool = False, check: str = "auto", keep_tmp: bool = False,
-                 interrupt: Optional[Interrupt] = None, **properties: "Unpack[Properties]") -> Function:
-        """Stores a function. `code` is the path of a file or directory, or the content of one file as bytes.
+    def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any],
+                 replace: bool = False, in_place: bool = False, check: str = "auto",
+                 keep_tmp: bool = False, interrupt: Optional[Interrupt] = None,
+                 **properties: "Unpack[Properties]") -> Function:
+        """Stores a function. `code` is the path of a file or directory,
+        or the content of one file as bytes.
 
-        `properties` are those that docs/configuration.md lists, as in handler="app.run", memory_mb=512, env={"A": "1"};
-        zero and None mean the defaults. `in_place`: what a call leaves in the module the next one finds; `keep_tmp`: what
-        it leaves in /tmp. `check` is "auto", "always" or "never": whether the module is imported in a VM before the
-        function is stored, so that FunctionFailed tells what is wrong with it.
+        `properties` are those that docs/configuration.md lists, as in handler="app.run",
+        memory_mb=512, env={"A": "1"}; zero and None mean the defaults. `in_place`: what a call
+        leaves in the module the next one finds; `keep_tmp`: what it leaves in /tmp. `check` is
+        "auto", "always" or "never": whether the module is imported in a VM before the function is
+        stored, so that FunctionFailed tells what is wrong with it.
         """
         if check not in _ffi.CHECKS:
             raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
@@ -156,32 +160,40 @@ class Nova:
             check("nova_function_delete", nova, text(name))
 
     @interruptible()
-    def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None, fresh: bool = False, snapshot: Optional[str] = None,
+    def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None,
+               request_id: Optional[str] = None, on_output: Optional[OnOutput] = None,
+               fresh: bool = False, snapshot: Optional[str] = None,
                checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
-               queue_timeout: Optional[float] = None, interrupt: Optional[Interrupt] = None) -> Result:
+               queue_timeout: Optional[float] = None,
+               interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
-        `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in seconds; None is the function's own.
-        `on_output(stream, data)` is called with pieces of stdout (1) and stderr (2) as they come.
-        Raises FunctionFailed or FunctionTimeout with the `result` when the function ran and failed.
+        `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in
+        seconds; None is the function's own. `on_output(stream, data)` is called with pieces of
+        stdout (1) and stderr (2) as they come. Raises FunctionFailed or FunctionTimeout with the
+        `result` when the function ran and failed.
 
-        It runs in a VM that waits for this function or, with `fresh`, in one that nobody has used; with `snapshot` it goes on from there, and with
-        `instance` it runs in that. `checkpoint`, true or a name, leaves a snapshot of the VM: see Result.snapshot. `queue_timeout` is how long to
-        wait for a VM.
+        It runs in a VM that waits for this function or, with `fresh`, in one that nobody has used;
+        with `snapshot` it goes on from there, and with `instance` it runs in that. `checkpoint`,
+        true or a name, leaves a snapshot of the VM: see Result.snapshot. `queue_timeout` is how
+        long to wait for a VM.
 
-        `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread: the function is killed.
+        `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread:
+        the function is killed.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh, snapshot=snapshot, checkpoint=checkpoint,
-                                 instance=instance, queue_timeout=queue_timeout, interrupt=interrupt)
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh,
+                                 snapshot=snapshot, checkpoint=checkpoint, instance=instance,
+                                 queue_timeout=queue_timeout, interrupt=interrupt)
         result = c_void_p()
         with self._handle.using() as nova:
-            return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options), byref(result))
+            return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options),
+                           byref(result))
 
     def submit(self, name: str, payload: Any = None, **options: Any) -> Call:
-        """Starts a call and returns at once; takes what invoke() takes. Ask the Call for its result(), or cancel() it."""
+        """Starts a call and returns at once; takes what invoke() takes.
+        Ask the Call for its result(), or cancel() it."""
         with self._lock:
             if self._own_queue is None:
                 self._own_queue = self._make_queue(0, 0, False)
@@ -203,10 +215,12 @@ class Nova:
         return queue
 
     @interruptible(undo=lambda _nova, instance: instance.stop())
-    def start_instance(self, function: str, name: Optional[str] = None, *, snapshot: Optional[str] = None, memory_mb: int = 0,
-                       vcpus: int = 0, interrupt: Optional[Interrupt] = None) -> Instance:
+    def start_instance(self, function: str, name: Optional[str] = None, *,
+                       snapshot: Optional[str] = None, memory_mb: int = 0, vcpus: int = 0,
+                       interrupt: Optional[Interrupt] = None) -> Instance:
         """Starts a VM of a function that stays until it is stopped."""
-        options = _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus,
+        options = _ffi.InstanceOpts(function=text(function), name=text(name),
+                                    snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus,
                                     interrupt=pointer_of(interrupt))
         made = c_void_p()
         with self._handle.using() as nova:
@@ -230,10 +244,11 @@ class Nova:
         return made
 
     @interruptible(undo=lambda _nova, vm: vm.close())
-    def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0, vcpus: int = 0,
-                 engine: Optional[str] = None, boot_timeout: Optional[float] = None, network: Optional[str] = None,
-                 interrupt: Optional[Interrupt] = None) -> Vm:
-        """Starts a microVM of your own, outside the pool, and waits until its agent answers. network: "none" (the default) or "nat"."""
+    def start_vm(self, rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0,
+                 vcpus: int = 0, engine: Optional[str] = None, boot_timeout: Optional[float] = None,
+                 network: Optional[str] = None, interrupt: Optional[Interrupt] = None) -> Vm:
+        """Starts a microVM of your own, outside the pool, and waits until its agent answers.
+        network: "none" (the default) or "nat"."""
         with self._host() as host:
             return Vm._start(host, rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout,
                              network, interrupt)
@@ -290,7 +305,8 @@ class Nova:
             return prune("nova_template_prune", host, int(all))
 
     def tick(self) -> Optional[float]:
-        """Does what is due by time: ends or pauses VMs that have waited long enough. Seconds until there is something to do; None: nothing is in sight.
+        """Does what is due by time: ends or pauses VMs that have waited long enough.
+        Seconds until there is something to do; None: nothing is in sight.
 
         Not needed with the setting pool_thread="on".
         """
@@ -299,7 +315,8 @@ class Nova:
         return None if left < 0 else left / 1000
 
     def pool_fd(self) -> int:
-        """A descriptor that polls readable when tick() has something to do; it lives as long as this object is open."""
+        """A descriptor that polls readable when tick() has something to do;
+        it lives as long as this object is open."""
         with self._pool() as pool:
             found: int = _ffi.lib.nova_pool_fd(pool)
         if found < 0:
@@ -307,12 +324,14 @@ class Nova:
         return found
 
     def drain(self, timeout: Optional[float] = None) -> None:
-        """Takes no more calls, and waits at most `timeout` seconds (None: 10) until those under way are over; their VMs end then."""
+        """Takes no more calls, and waits at most `timeout` seconds (None: 10) until those under way
+        are over; their VMs end then."""
         with self._pool() as pool:
             check("nova_pool_drain", pool, milliseconds(10 if timeout is None else timeout))
 
     def pool_stats(self) -> Dict[str, int]:
-        """The counters of the pool as of one moment: enum nova_pool_counter in nova/pool.h, in lower case without its prefix."""
+        """The counters of the pool as of one moment:
+        enum nova_pool_counter in nova/pool.h, in lower case without its prefix."""
         names = _ffi.POOL_COUNTERS
         values = (c_uint64 * len(names))()
         with self._pool() as pool:
@@ -320,7 +339,8 @@ class Nova:
         return dict(zip(names, values))
 
     def pool_latency(self, kind: str, percent: float = 50) -> float:
-        """How many seconds that percentage of the calls took at most to get a VM: `kind` is "warm", "resumed", "cold" or "wait"."""
+        """How many seconds that percentage of the calls took at most to get a VM:
+        `kind` is "warm", "resumed", "cold" or "wait"."""
         which = _ffi.POOL_LATENCIES.index(kind)
         with self._pool() as pool:
             took: int = _ffi.lib.nova_pool_percentile_us(pool, which, percent)
@@ -353,10 +373,11 @@ def _take_function(pointer: c_void_p) -> Function:
 def open(config: Any = None, *, environment: bool = True, **settings: Any) -> Nova:
     """Opens the platform. No VM is started yet.
 
-    Settings win over the environment, the environment over the configuration file (`config`, or the usual places). They
-    have the names of the library's keys, with "_" for ".": nova.open(home="/srv/nova", engine="qemu", pool_idle_ttl="5m").
-    With environment=False nothing is taken from the environment, neither settings nor the places
-    of files and programs (see nova_config_ignore_environment()).
+    Settings win over the environment, the environment over the configuration file (`config`, or the
+    usual places). They have the names of the library's keys, with "_" for ".":
+    nova.open(home="/srv/nova", engine="qemu", pool_idle_ttl="5m"). With environment=False nothing
+    is taken from the environment, neither settings nor the places of files and programs (see
+    nova_config_ignore_environment()).
     """
     made = c_void_p()
     with Config(config, settings, environment) as pointer:

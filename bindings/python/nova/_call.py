@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What every call shares: errors become exceptions, handles are closed once and not under a running call."""
+"""What every call shares: errors become exceptions,
+handles are closed once and not under a running call."""
 import ctypes
 import os
 import threading
@@ -63,7 +64,8 @@ def milliseconds(seconds: Optional[float]) -> int:
 class OutputTap:
     """Passes pieces of output on to a Python function, in the thread that has made the call.
 
-    An Exception that it raises is raised when the call is over; all else, such as KeyboardInterrupt, ends the call.
+    An Exception that it raises is raised when the call is over;
+    all else, such as KeyboardInterrupt, ends the call.
     """
 
     def __init__(self, on_output: Optional[OnOutput]) -> None:
@@ -96,7 +98,8 @@ class OutputTap:
 
 
 class Handle:
-    """Owns a handle of the library. Any thread may use it; close() waits for the calls that are under way."""
+    """Owns a handle of the library. Any thread may use it;
+    close() waits for the calls that are under way."""
 
     def __init__(self, pointer: c_void_p, free: Callable[[c_void_p], Any]) -> None:
         self._pointer = pointer

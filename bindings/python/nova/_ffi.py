@@ -15,7 +15,8 @@ VERSION = (0, 1)
 
 
 def _names(prefix, first, last):
-    """What stands between two constants of the headers, by value, in lower case and without the prefix."""
+    """What stands between two constants of the headers, by value,
+    in lower case and without the prefix."""
     listed = list(CONSTANTS)
     found = listed[listed.index(first):listed.index(last) + 1]
     assert [CONSTANTS[name] for name in found] == list(range(len(found)))
@@ -34,7 +35,9 @@ def _candidates():
     if os.environ.get("NOVA_LIBRARY") and not sys.flags.ignore_environment:
         return [os.environ["NOVA_LIBRARY"]]
     here = pathlib.Path(__file__).resolve().parent
-    found = [str(path) for path in (here / "libnova.so.0", here.parents[2] / "build/lib/libnova.so.0") if path.exists()]
+    found = [str(path)
+             for path in (here / "libnova.so.0", here.parents[2] / "build/lib/libnova.so.0")
+             if path.exists()]
     system = ctypes.util.find_library("nova")
     return found + ([system] if system else [])
 
@@ -46,8 +49,9 @@ def _load():
             return ctypes.CDLL(path)
         except OSError as failure:
             failures.append(str(failure))
-    raise ImportError("libnova.so.0 cannot be loaded (" + ("; ".join(failures) or "it is nowhere to be found")
-                      + "): install libnova, or set NOVA_LIBRARY to the path of the file")
+    reasons = "; ".join(failures) or "it is nowhere to be found"
+    raise ImportError(f"libnova.so.0 cannot be loaded ({reasons}): install libnova, or set "
+                      "NOVA_LIBRARY to the path of the file")
 
 
 def _missing(library, name):
@@ -72,7 +76,8 @@ def _bind(library):
     version = library.nova_version().decode()
     major, minor = (int(part) for part in version.split(".")[:2])
     if major != VERSION[0] or minor < VERSION[1]:
-        raise ImportError(f"{library._name} is libnova {version}; this package needs {VERSION[0]}.{VERSION[1]} or a later {VERSION[0]}.x")
+        raise ImportError(f"{library._name} is libnova {version}; this package needs "
+                          f"{VERSION[0]}.{VERSION[1]} or a later {VERSION[0]}.x")
     return library
 
 

@@ -50,25 +50,35 @@ class Merge:
     conflicts: int
 
 
+def _file(files: c_void_p, i: int) -> File:
+    lib = _ffi.lib
+    return File(path=lib.nova_files_path(files, i).decode(),
+                kind=_FILE_KINDS[lib.nova_files_kind(files, i)],
+                size=lib.nova_files_size(files, i), mode=lib.nova_files_mode(files, i),
+                changed=_time(lib.nova_files_mtime_us(files, i)),
+                digest=lib.nova_files_digest(files, i),
+                target=lib.nova_files_target(files, i).decode())
+
+
 def take_files(pointer: c_void_p) -> List[File]:
     """Copies a nova_files_t and frees it."""
-    lib = _ffi.lib
     try:
-        return [File(path=lib.nova_files_path(pointer, i).decode(), kind=_FILE_KINDS[lib.nova_files_kind(pointer, i)],
-                     size=lib.nova_files_size(pointer, i), mode=lib.nova_files_mode(pointer, i),
-                     changed=_time(lib.nova_files_mtime_us(pointer, i)), digest=lib.nova_files_digest(pointer, i),
-                     target=lib.nova_files_target(pointer, i).decode())
-                for i in range(lib.nova_files_count(pointer))]
+        return [_file(pointer, i) for i in range(_ffi.lib.nova_files_count(pointer))]
     finally:
-        lib.nova_files_free(pointer)
+        _ffi.lib.nova_files_free(pointer)
+
+
+def _merged(merge: c_void_p, i: int) -> MergedPath:
+    lib = _ffi.lib
+    return MergedPath(lib.nova_merge_path(merge, i).decode(),
+                      _MERGE_KINDS[lib.nova_merge_kind(merge, i)], lib.nova_merge_branch(merge, i))
 
 
 def take_merge(pointer: c_void_p) -> Merge:
     """Copies a nova_merge_t and frees it."""
     lib = _ffi.lib
     try:
-        return Merge(paths=tuple(MergedPath(lib.nova_merge_path(pointer, i).decode(), _MERGE_KINDS[lib.nova_merge_kind(pointer, i)],
-                                            lib.nova_merge_branch(pointer, i)) for i in range(lib.nova_merge_count(pointer))),
-                     conflicts=lib.nova_merge_conflicts(pointer))
+        paths = tuple(_merged(pointer, i) for i in range(lib.nova_merge_count(pointer)))
+        return Merge(paths, conflicts=lib.nova_merge_conflicts(pointer))
     finally:
         lib.nova_merge_free(pointer)

@@ -7,7 +7,8 @@ from ctypes import byref, c_char_p, c_size_t, c_uint64, c_void_p, cast, string_a
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi
-from ._call import Handle, Lent, OnOutput, OutputTap, check, environment, milliseconds, owned_text, text, text_array
+from ._call import (Handle, Lent, OnOutput, OutputTap, check, environment, milliseconds, owned_text,
+                    text, text_array)
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._results import Probe, Result
@@ -21,7 +22,8 @@ _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEB
 
 
 def _pass_log_on(_userdata: Any, level: int, module: bytes, line: bytes) -> None:
-    _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", module.decode("utf-8", "replace"), line.decode("utf-8", "replace"))
+    _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", module.decode("utf-8", "replace"),
+             line.decode("utf-8", "replace"))
 
 
 # Lives as long as the module, so that no context can outlive it.
@@ -29,8 +31,10 @@ LOG_FUNCTION = _ffi.LOG_FN(_pass_log_on)
 
 
 def send_log_to_logging(host: c_void_p) -> None:
-    """To the logger "nova", as far as it wants to hear: see logging.getLogger("nova").setLevel()."""
-    wanted = max((level for level, python in _LEVELS.items() if _log.isEnabledFor(python)), default=0)
+    """To the logger "nova", as far as it wants to hear:
+    see logging.getLogger("nova").setLevel()."""
+    wanted = max((level for level, python in _LEVELS.items() if _log.isEnabledFor(python)),
+                 default=0)
     _ffi.lib.nova_host_set_log(host, LOG_FUNCTION, None, wanted)
 
 
@@ -47,10 +51,12 @@ class Vm:
         self._handle = handle
 
     @classmethod
-    def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int, vcpus: int, engine: Optional[str],
-               boot_timeout: Optional[float], network: Optional[str], interrupt: Optional[Interrupt]) -> "Vm":
-        options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk), memory_mb=memory_mb,
-                              vcpus=vcpus, boot_timeout_ms=milliseconds(boot_timeout), network=text(network),
+    def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int,
+               vcpus: int, engine: Optional[str], boot_timeout: Optional[float],
+               network: Optional[str], interrupt: Optional[Interrupt]) -> "Vm":
+        options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk),
+                              memory_mb=memory_mb, vcpus=vcpus,
+                              boot_timeout_ms=milliseconds(boot_timeout), network=text(network),
                               interrupt=pointer_of(interrupt))
         made = c_void_p()
         check("nova_vm_start", host, byref(options), byref(made))
@@ -63,7 +69,8 @@ class Vm:
         self.close()
 
     def close(self) -> None:
-        """Ends the VM at once, whatever it does, and waits for the calls that this breaks off. One that is lent goes on."""
+        """Ends the VM at once, whatever it does, and waits for the calls that this breaks off.
+        One that is lent goes on."""
         if isinstance(self._handle, Lent):
             self._handle.close()
         elif not self._handle.closed:
@@ -95,63 +102,75 @@ class Vm:
             return _ffi.lib.nova_vm_pid(vm)
 
     @interruptible()
-    def init(self, runtime: str, handler: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-             timeout: Optional[float] = None, concurrency: int = 1, *, interrupt: Optional[Interrupt] = None) -> None:
-        """Gives the VM the function on its code disk. `concurrency` calls may be under way at once; more wait for their turn."""
+    def init(self, runtime: str, handler: Optional[str] = None,
+             env: Optional[Mapping[str, str]] = None, timeout: Optional[float] = None,
+             concurrency: int = 1, *, interrupt: Optional[Interrupt] = None) -> None:
+        """Gives the VM the function on its code disk.
+        `concurrency` calls may be under way at once; more wait for their turn."""
         variables, count = environment(env)
-        options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables, env_count=count,
-                                  timeout_ms=milliseconds(timeout), concurrency=concurrency, interrupt=pointer_of(interrupt))
+        options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables,
+                                  env_count=count, timeout_ms=milliseconds(timeout),
+                                  concurrency=concurrency, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
             check("nova_vm_init", vm, byref(options))
 
     @interruptible()
-    def invoke(self, payload: Any = None, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None, *, interrupt: Optional[Interrupt] = None) -> Result:
+    def invoke(self, payload: Any = None, timeout: Optional[float] = None,
+               request_id: Optional[str] = None, on_output: Optional[OnOutput] = None, *,
+               interrupt: Optional[Interrupt] = None) -> Result:
         """Runs the function once; `payload` is anything that json.dumps() takes."""
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function,
-                                    interrupt=pointer_of(interrupt))
+        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
+                                    on_output=tap.function, interrupt=pointer_of(interrupt))
         result = c_void_p()
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_invoke", vm, data, byref(options), byref(result))
 
     def cancel(self, request_id: str) -> None:
-        """Ends the call of that request id, if it is under way: it raises Canceled. Any thread may do so, and `on_output`."""
+        """Ends the call of that request id, if it is under way: it raises Canceled.
+        Any thread may do so, and `on_output`."""
         with self._handle.using() as vm:
             _ffi.lib.nova_vm_cancel(vm, text(request_id))
 
     @interruptible()
-    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, stdin: Stdin = b"",
-                cwd: Optional[str] = None, timeout: Optional[float] = None, on_output: Optional[OnOutput] = None, *,
+    def command(self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None,
+                stdin: Stdin = b"", cwd: Optional[str] = None, timeout: Optional[float] = None,
+                on_output: Optional[OnOutput] = None, *,
                 interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a program in the guest. One that fails raises nothing: see `exit_code`.
 
-        `stdin` may be a file with a descriptor, or an iterable of bytes: it is passed on while the command runs.
+        `stdin` may be a file with a descriptor, or an iterable of bytes:
+        it is passed on while the command runs.
         """
         variables, count = environment(env)
         arguments = text_array(argv)
         tap = OutputTap(on_output)
         result = c_void_p()
         with stdin_options(stdin) as given:
-            options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables, env_count=count,
-                                         directory=text(cwd),
+            options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables,
+                                         env_count=count, directory=text(cwd),
                                          timeout_ms=milliseconds(timeout), on_output=tap.function,
                                          interrupt=pointer_of(interrupt), **given)
             with self._handle.using() as vm:
                 return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
 
     @interruptible()
-    def list_files(self, directory: str, depth: int = 0, *, interrupt: Optional[Interrupt] = None) -> List[File]:
-        """All that is in a directory of the guest, `depth` levels deep (0: all), each directory before what is in it."""
+    def list_files(self, directory: str, depth: int = 0, *,
+                   interrupt: Optional[Interrupt] = None) -> List[File]:
+        """All that is in a directory of the guest, `depth` levels deep (0: all),
+        each directory before what is in it."""
         found = c_void_p()
         with self._handle.using() as vm:
-            check("nova_vm_list_files", vm, text(directory), depth, wait_options(interrupt), byref(found))
+            check("nova_vm_list_files", vm, text(directory), depth, wait_options(interrupt),
+                  byref(found))
         return take_files(found)
 
     @interruptible()
-    def read_file(self, path: str, most: int = 0, *, interrupt: Optional[Interrupt] = None) -> bytes:
-        """The content of a file of the guest; one of more than `most` bytes (0: 64 MiB) is refused."""
+    def read_file(self, path: str, most: int = 0, *,
+                  interrupt: Optional[Interrupt] = None) -> bytes:
+        """The content of a file of the guest;
+        one of more than `most` bytes (0: 64 MiB) is refused."""
         data, length = c_void_p(), c_size_t()
         options = _ffi.FileReadOpts(max_size=most, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
@@ -162,11 +181,14 @@ class Vm:
             _ffi.lib.nova_free(data)
 
     @interruptible()
-    def write_file(self, path: str, data: bytes, mode: int = 0o644, *, interrupt: Optional[Interrupt] = None) -> None:
-        """Writes a file of the guest, or replaces it: whole, or not at all. It belongs to the user that functions run as."""
+    def write_file(self, path: str, data: bytes, mode: int = 0o644, *,
+                   interrupt: Optional[Interrupt] = None) -> None:
+        """Writes a file of the guest, or replaces it: whole, or not at all.
+        It belongs to the user that functions run as."""
         options = _ffi.FileWriteOpts(mode=mode, interrupt=pointer_of(interrupt))
         with self._handle.using() as vm:
-            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p), len(data), byref(options))
+            check("nova_vm_write_file", vm, text(path), cast(c_char_p(bytes(data)), c_void_p),
+                  len(data), byref(options))
 
     @interruptible()
     def remove_file(self, path: str, *, interrupt: Optional[Interrupt] = None) -> None:
@@ -175,7 +197,8 @@ class Vm:
             check("nova_vm_remove_file", vm, text(path), wait_options(interrupt))
 
     @interruptible()
-    def ping(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
+    def ping(self, timeout: Optional[float] = None, *,
+             interrupt: Optional[Interrupt] = None) -> None:
         """Asks the agent for a sign of life."""
         with self._handle.using() as vm:
             check("nova_vm_ping", vm, milliseconds(timeout), wait_options(interrupt))
@@ -201,20 +224,26 @@ class Vm:
         return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
 
     @interruptible(undo=lambda _vm, made: made[0].close())
-    def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None, on_conflict: str = "refuse", *,
+    def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None,
+              on_conflict: str = "refuse", *,
               interrupt: Optional[Interrupt] = None) -> "Tuple[Vm, Merge]":
-        """A fork of this VM, the parent of the branches, with what they have made of the files below `directory` (/tmp) since; and a report.
+        """A fork of this VM, the parent of the branches, with what they have made of the files
+        below `directory` (/tmp) since; and a report.
 
-        Memory and processes are not merged. Paths that branches have changed differently: on_conflict "refuse" raises AlreadyExists, whose `merge` lists
-        them; "latest" takes the one that was changed last, "first" that of the first branch.
+        Memory and processes are not merged. Paths that branches have changed differently:
+        on_conflict "refuse" raises AlreadyExists, whose `merge` lists them; "latest" takes the one
+        that was changed last, "first" that of the first branch.
         """
         if on_conflict not in CONFLICTS:
             raise ValueError(f"on_conflict {on_conflict!r} is not one of {', '.join(CONFLICTS)}")
-        options = _ffi.MergeOpts(directory=text(directory), on_conflict=CONFLICTS.index(on_conflict), interrupt=pointer_of(interrupt))
+        options = _ffi.MergeOpts(directory=text(directory),
+                                 on_conflict=CONFLICTS.index(on_conflict),
+                                 interrupt=pointer_of(interrupt))
         made, report = c_void_p(), c_void_p()
         with contextlib.ExitStack() as stack:
             parent = stack.enter_context(self._handle.using())
-            pointers = (c_void_p * max(len(branches), 1))(*(stack.enter_context(branch._handle.using()) for branch in branches))
+            lent = [stack.enter_context(branch._handle.using()) for branch in branches]
+            pointers = (c_void_p * max(len(branches), 1))(*lent)
             options.branches, options.branch_count = pointers, len(branches)
             try:
                 check("nova_vm_merge", parent, byref(options), byref(made), byref(report))
@@ -224,17 +253,20 @@ class Vm:
         return Vm(Handle(made, _ffi.lib.nova_vm_free)), take_merge(report)
 
     @interruptible()
-    def park(self, count: int, life: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
-        """Keeps `count` VMM processes waiting for the next children of this VM, for `life` seconds (a minute); 0 ends them."""
+    def park(self, count: int, life: Optional[float] = None, *,
+             interrupt: Optional[Interrupt] = None) -> None:
+        """Keeps `count` VMM processes waiting for the next children of this VM,
+        for `life` seconds (a minute); 0 ends them."""
         with self._handle.using() as vm:
             check("nova_vm_park", vm, count, milliseconds(life), wait_options(interrupt))
 
     @interruptible()
-    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None, compress: Optional[bool] = None, *,
-                 interrupt: Optional[Interrupt] = None) -> str:
-        """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id. `life_time` in seconds. `compress` None: as the
-        setting snapshot.compress says."""
-        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0), compress=0 if compress is None else 1 if compress else 2,
+    def snapshot(self, name: Optional[str] = None, life_time: Optional[float] = None,
+                 compress: Optional[bool] = None, *, interrupt: Optional[Interrupt] = None) -> str:
+        """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id.
+        `life_time` in seconds. `compress` None: as the setting snapshot.compress says."""
+        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0),
+                                    compress=0 if compress is None else 1 if compress else 2,
                                     interrupt=pointer_of(interrupt))
         made = c_void_p()
         with self._handle.using() as vm:
@@ -256,7 +288,8 @@ class Vm:
 
     @interruptible()
     def stop(self, grace: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
-        """Asks the guest to end and kills it after `grace` seconds. Then it raises FunctionTimeout."""
+        """Asks the guest to end and kills it after `grace` seconds.
+        Then it raises FunctionTimeout."""
         with self._handle.using() as vm:
             check("nova_vm_stop", vm, milliseconds(grace), wait_options(interrupt))
 

@@ -14,7 +14,8 @@ from ._results import Result, _time
 
 
 class Instance:
-    """One instance, made by Nova.start_instance() or found by Nova.instance(). It lives until stop(), or until the platform is closed.
+    """One instance, made by Nova.start_instance() or found by Nova.instance().
+    It lives until stop(), or until the platform is closed.
 
     As a context manager it is stopped at the end.
     """
@@ -48,21 +49,26 @@ class Instance:
             return {1: "running", 2: "paused", 3: "dead"}[_ffi.lib.nova_instance_state(instance)]
 
     @interruptible()
-    def invoke(self, payload: Any = None, *, timeout: Optional[float] = None, request_id: Optional[str] = None,
-               on_output: Optional[OnOutput] = None, checkpoint: Union[bool, str] = False,
+    def invoke(self, payload: Any = None, *, timeout: Optional[float] = None,
+               request_id: Optional[str] = None, on_output: Optional[OnOutput] = None,
+               checkpoint: Union[bool, str] = False,
                interrupt: Optional[Interrupt] = None) -> Result:
         """Runs its function once: Nova.invoke() with `instance`."""
         data, tap, result = encode_payload(payload), OutputTap(on_output), c_void_p()
-        options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint=checkpoint, instance=self, interrupt=interrupt)
+        options = invoke_options(tap, timeout=timeout, request_id=request_id, checkpoint=checkpoint,
+                                 instance=self, interrupt=interrupt)
         with self._platform.using() as nova:
-            return collect(result, tap, "nova_invoke", nova, None, data, byref(options), byref(result))
+            return collect(result, tap, "nova_invoke", nova, None, data, byref(options),
+                           byref(result))
 
     @property
     def vm(self) -> Vm:
-        """Its VM, lent: to run a command in it, pause it, take a snapshot of it and so on. Nothing of it has to be closed."""
+        """Its VM, lent: to run a command in it, pause it, take a snapshot of it and so on.
+        Nothing of it has to be closed."""
         return Vm(Lent(self._handle, _ffi.lib.nova_instance_vm))
 
     def stop(self, grace: Optional[float] = None) -> None:
-        """Ends it. Calls under way have `grace` seconds (2) to finish; raises FunctionTimeout if something had to be killed."""
+        """Ends it. Calls under way have `grace` seconds (2) to finish;
+        raises FunctionTimeout if something had to be killed."""
         with self._handle.using() as instance:
             check("nova_instance_stop", instance, milliseconds(grace))

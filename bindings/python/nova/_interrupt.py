@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """How a call that waits is ended: by a token, and by Ctrl-C.
 
-Python runs signal handlers in the main thread only, and only between two steps of Python: not while that thread is inside a
-function of the library. So a call of the main thread is made in a helper thread, and the main thread waits where a signal
-wakes it. If the handler raises nothing, the call goes on; else the call's token is triggered, its end is awaited, and what
-the handler has raised is raised. Calls of other threads are made directly.
+Python runs signal handlers in the main thread only, and only between two steps of Python: not while
+that thread is inside a function of the library. So a call of the main thread is made in a helper
+thread, and the main thread waits where a signal wakes it. If the handler raises nothing, the call
+goes on; else the call's token is triggered, its end is awaited, and what the handler has raised is
+raised. Calls of other threads are made directly.
 """
 import functools
 import os
@@ -16,14 +17,18 @@ from typing import Any, Callable, List, Optional, Set, Tuple, TypeVar, cast
 from . import _ffi, errors
 
 F = TypeVar("F", bound=Callable[..., Any])
-_LOOK_S = 0.05  # a signal that comes just before the main thread sleeps does not wake it: Python sees it when it looks again
+# A signal that comes just before the main thread sleeps does not wake it: Python sees it when it
+# looks again.
+_LOOK_S = 0.05
 
 
 class Interrupt:
-    """Ends calls: give it to any number of them as `interrupt`, and call trigger() from any thread or signal handler.
+    """Ends calls: give it to any number of them as `interrupt`,
+    and call trigger() from any thread or signal handler.
 
-    They raise Canceled, or return if they were over already; so does every call that gets it later, as it stays triggered.
-    A `with` statement triggers it at its end, so that no call with it outlives the statement.
+    They raise Canceled, or return if they were over already; so does every call that gets it later,
+    as it stays triggered. A `with` statement triggers it at its end, so that no call with it
+    outlives the statement.
     """
 
     def __init__(self) -> None:
@@ -77,13 +82,15 @@ class _Job:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
-        self._news: "SimpleQueue[Callable[[], None]]" = SimpleQueue()  # for the main thread, to be called there
+        # For the main thread, to be called there.
+        self._news: "SimpleQueue[Callable[[], None]]" = SimpleQueue()
         self._given_up = False
         self._heard: Optional[threading.Event] = None
         self.outcome: Optional[Tuple[Any, Optional[BaseException]]] = None  # result, error
 
     def _claimed_by(self, who: str) -> bool:
-        """Either the helper does the work, or the caller has given up before: whoever asks first."""
+        """Either the helper does the work, or the caller has given up before:
+        whoever asks first."""
         owner: str = self.__dict__.setdefault("_owner", who)  # one step, whatever the thread
         return owner == who
 
@@ -129,7 +136,8 @@ class _Job:
                 pass
 
     def give_up(self) -> None:
-        """Waits for the end of what has been told to end. May be called again if it was interrupted itself."""
+        """Waits for the end of what has been told to end.
+        May be called again if it was interrupted itself."""
         if self._claimed_by("caller"):
             self.outcome = None, None
         self._given_up = True
@@ -143,7 +151,8 @@ def _nothing() -> None:
 
 
 _current = threading.local()
-_idle: "List[SimpleQueue[_Job]]" = []  # what the helper threads that have nothing to do take their jobs from
+# What the helper threads that have nothing to do take their jobs from.
+_idle: "List[SimpleQueue[_Job]]" = []
 
 
 def _help(jobs: "SimpleQueue[_Job]") -> None:
@@ -172,13 +181,15 @@ def current_job() -> Optional[_Job]:
 
 
 def interruptible(undo: Optional[Callable[..., Any]] = None) -> Callable[[F], F]:
-    """For methods that wait, with a keyword `interrupt`: they get a token there that Ctrl-C triggers too.
+    """For methods that wait, with a keyword `interrupt`:
+    they get a token there that Ctrl-C triggers too.
 
     `undo(self, result)` takes back what was made by a call that was over when it was interrupted.
     """
     def decorate(method: F) -> F:
         @functools.wraps(method)
-        def call(self: Any, *args: Any, interrupt: Optional[Interrupt] = None, **options: Any) -> Any:
+        def call(self: Any, *args: Any, interrupt: Optional[Interrupt] = None,
+                 **options: Any) -> Any:
             if threading.current_thread() is not threading.main_thread():
                 return method(self, *args, interrupt=interrupt, **options)
             token = Interrupt()
@@ -190,7 +201,8 @@ def interruptible(undo: Optional[Callable[..., Any]] = None) -> Callable[[F], F]
     return decorate
 
 
-def _call(job: _Job, token: Interrupt, outer: Optional[Interrupt], undo: Optional[Callable[[Any], Any]]) -> Any:
+def _call(job: _Job, token: Interrupt, outer: Optional[Interrupt],
+          undo: Optional[Callable[[Any], Any]]) -> Any:
     try:
         if outer is not None:
             outer._pass_on_to(token)
@@ -225,7 +237,8 @@ def _end(job: _Job, token: Interrupt) -> None:
 
 
 def _explain(raised: BaseException, job: _Job, undo: Optional[Callable[[Any], Any]]) -> None:
-    """What became of the call is the context of what has interrupted it; what it has made nobody would ever get."""
+    """What became of the call is the context of what has interrupted it;
+    what it has made nobody would ever get."""
     assert job.outcome is not None
     result, error = job.outcome
     if error is None and result is not None:

@@ -32,5 +32,6 @@ def modules() -> Tuple[Module, ...]:
         except NovaError as failure:
             error = str(failure)
         purpose = _ffi.lib.nova_module_purpose(len(found))
-        found.append(Module(name.decode(), purpose.decode(), (contents.value or b"").decode(), error))
+        found.append(Module(name.decode(), purpose.decode(), (contents.value or b"").decode(),
+                            error))
     return tuple(found)

@@ -9,17 +9,21 @@ from ._interrupt import Interrupt, pointer_of
 from ._properties import LISTS, NUMBERS, TEXTS
 
 
-def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None, request_id: Optional[str] = None, fresh: bool = False,
-                   snapshot: Optional[str] = None, checkpoint: Union[bool, str] = False, instance: Any = None,
-                   queue_timeout: Optional[float] = None, interrupt: Optional[Interrupt] = None) -> "_ffi.InvokeOpts":
+def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
+                   request_id: Optional[str] = None, fresh: bool = False,
+                   snapshot: Optional[str] = None, checkpoint: Union[bool, str] = False,
+                   instance: Any = None, queue_timeout: Optional[float] = None,
+                   interrupt: Optional[Interrupt] = None) -> "_ffi.InvokeOpts":
     """`checkpoint` may be a name for the snapshot."""
-    flags = (_ffi.CONSTANTS["NOVA_INVOKE_FRESH"] if fresh else 0) | (_ffi.CONSTANTS["NOVA_INVOKE_CHECKPOINT"] if checkpoint else 0)
-    with contextlib.ExitStack() as stack:
-        return _ffi.InvokeOpts(
-            timeout_ms=milliseconds(timeout), request_id=text(request_id), on_output=tap.function, flags=flags, snapshot=text(snapshot),
-            checkpoint_name=text(checkpoint) if isinstance(checkpoint, str) else None,
-            instance=stack.enter_context(instance._handle.using()) if instance else None,
-            queue_timeout_ms=milliseconds(queue_timeout), interrupt=pointer_of(interrupt))
+    name = checkpoint if isinstance(checkpoint, str) else None
+    flags = _ffi.CONSTANTS["NOVA_INVOKE_FRESH"] if fresh else 0
+    flags |= _ffi.CONSTANTS["NOVA_INVOKE_CHECKPOINT"] if checkpoint else 0
+    with instance._handle.using() if instance else contextlib.nullcontext() as lent:
+        return _ffi.InvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
+                               on_output=tap.function, flags=flags, snapshot=text(snapshot),
+                               checkpoint_name=text(name), instance=lent,
+                               queue_timeout_ms=milliseconds(queue_timeout),
+                               interrupt=pointer_of(interrupt))
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

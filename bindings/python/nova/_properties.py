@@ -29,7 +29,8 @@ LISTS = (
 class Properties(TypedDict, total=False):
     """Keywords of Nova.register(); 0 and None stand for the defaults."""
 
-    # Module and function, as in app.api.run [main.handler, else main.lambda_handler, else the file is a script].
+    # Module and function, as in app.api.run [main.handler, else main.lambda_handler, else the file
+    # is a script].
     handler: Optional[str]
     # Memory of the VM (python: from 96) (MB): 64 to 65536.
     memory_mb: int

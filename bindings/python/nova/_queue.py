@@ -38,12 +38,15 @@ class Call:
         return self._done
 
     def cancel(self) -> bool:
-        """Ends it as soon as can be, wherever it is; result() then raises Canceled. False if it was finished already."""
+        """Ends it as soon as can be, wherever it is; result() then raises Canceled.
+        False if it was finished already."""
         return self._queue._cancel(self)
 
     @interruptible()
-    def result(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> Result:
-        """Waits for the answer. Raises what Nova.invoke() would have raised, and TimeoutError if it is not there after so many seconds.
+    def result(self, timeout: Optional[float] = None, *,
+               interrupt: Optional[Interrupt] = None) -> Result:
+        """Waits for the answer. Raises what Nova.invoke() would have raised,
+        and TimeoutError if it is not there after so many seconds.
 
         `interrupt`, and Ctrl-C in the main thread, cancel the call.
         """
@@ -54,7 +57,8 @@ class Call:
         return self._result
 
     @interruptible()
-    def exception(self, timeout: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> Optional[BaseException]:
+    def exception(self, timeout: Optional[float] = None, *,
+                  interrupt: Optional[Interrupt] = None) -> Optional[BaseException]:
         """What result() would raise, or None."""
         self._queue._wait(self, timeout, interrupt)
         return self._error
@@ -76,9 +80,11 @@ class Call:
 
 
 class Queue:
-    """Calls in flight. Made by Nova.queue(); close it, or use it as a context manager: that cancels what is not finished.
+    """Calls in flight. Made by Nova.queue();
+    close it, or use it as a context manager: that cancels what is not finished.
 
-    Collect calls as they finish with collect(), waiting for fileno() in an event loop, or ask each Call for its result(); not both for one call.
+    Collect calls as they finish with collect(), waiting for fileno() in an event loop,
+    or ask each Call for its result(); not both for one call.
     """
 
     def __init__(self, nova: Handle, threads: int, max_calls: int, collects: bool) -> None:
@@ -113,7 +119,8 @@ class Queue:
         self._handle.close()
 
     def fileno(self) -> int:
-        """A descriptor that is readable while collect() has something to give: for selectors, asyncio's add_reader() and their like."""
+        """A descriptor that is readable while collect() has something to give:
+        for selectors, asyncio's add_reader() and their like."""
         with self._handle.using() as queue:
             return _ffi.lib.nova_queue_fd(queue)
 
@@ -123,9 +130,10 @@ class Queue:
             return {name: _ffi.lib.nova_queue_count(queue, counter)
                     for counter, name in enumerate(_ffi.QUEUE_COUNTERS)}
 
-    def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None, interrupt: Optional[Interrupt] = None,
-               **options: Any) -> Call:
-        """Hands in a call and returns at once; takes what Nova.invoke() takes. `on_output` is called in a thread of the queue."""
+    def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None,
+               interrupt: Optional[Interrupt] = None, **options: Any) -> Call:
+        """Hands in a call and returns at once; takes what Nova.invoke() takes.
+        `on_output` is called in a thread of the queue."""
         tap = OutputTap(on_output)
         data, opts = encode_payload(payload), invoke_options(tap, interrupt=interrupt, **options)
         call, pointer = Call(self, tap), c_void_p()
@@ -141,13 +149,16 @@ class Queue:
         return call
 
     @interruptible(undo=lambda queue, call: queue._give_back(call))
-    def collect(self, timeout: Optional[float] = 0, *, interrupt: Optional[Interrupt] = None) -> Optional[Call]:
-        """The next call that is finished, each once, in the order in which they finish; None if there is none after so many seconds.
+    def collect(self, timeout: Optional[float] = 0, *,
+                interrupt: Optional[Interrupt] = None) -> Optional[Call]:
+        """The next call that is finished, each once, in the order in which they finish;
+        None if there is none after so many seconds.
 
         A timeout of None waits for as long as it takes.
         """
         if self._finished is None:
-            raise TypeError("calls of Nova.submit() are asked for their result(); collect() is for a queue of one's own")
+            raise TypeError("calls of Nova.submit() are asked for their result(); collect() is for "
+                            "a queue of one's own")
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._changed:
@@ -164,12 +175,16 @@ class Queue:
                 self._finished.appendleft(call)
 
     def _gather(self, wait_ms: int = 0, interrupt: Optional[Interrupt] = None) -> bool:
-        """Takes finished calls from the library; waits for the first. False: there was none, or another thread is at it."""
+        """Takes finished calls from the library; waits for the first.
+
+        False: there was none, or another thread is at it.
+        """
         with self._changed:
             if self._collecting:
                 if interrupt is not None and interrupt.triggered:
                     raise errors.Canceled("interrupted while it waited for a call")
-                self._changed.wait(wait_ms / 1000 if interrupt is None else min(wait_ms / 1000, _LOOK_S))
+                wait_s = wait_ms / 1000
+                self._changed.wait(wait_s if interrupt is None else min(wait_s, _LOOK_S))
                 return False
             self._collecting = True
         got = False

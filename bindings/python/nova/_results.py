@@ -128,10 +128,12 @@ class Function(FunctionProperties):
         for name in NUMBERS:
             values[name] = lib.nova_function_number(pointer, name.encode())
         for name in TEXTS:
-            values[name] = lib.nova_function_text(pointer, name.encode(), 0).decode("utf-8", "replace")
+            values[name] = lib.nova_function_text(pointer, name.encode(),
+                                                  0).decode("utf-8", "replace")
         for name in LISTS:
             values[name] = _list(pointer, name)
-        return cls(version=lib.nova_function_version(pointer), created=_time(lib.nova_function_created_us(pointer)),
+        return cls(version=lib.nova_function_version(pointer),
+                   created=_time(lib.nova_function_created_us(pointer)),
                    updated=_time(lib.nova_function_updated_us(pointer)), **values)
 
 
@@ -191,6 +193,6 @@ def _engine(pointer: c_void_p, i: int) -> Engine:
     bits = lib.nova_probe_features(pointer, i)
     features = tuple(name[len("NOVA_FEATURE_"):].lower() for name, bit in _ffi.CONSTANTS.items()
                      if name.startswith("NOVA_FEATURE_") and bits & bit)
-    return Engine(read("nova_probe_engine"), bool(lib.nova_probe_usable(pointer, i)), read("nova_probe_reason"),
-                  read("nova_probe_advice"), read("nova_probe_version"), read("nova_probe_binary"),
-                  read("nova_probe_accelerator"), features)
+    return Engine(read("nova_probe_engine"), bool(lib.nova_probe_usable(pointer, i)),
+                  read("nova_probe_reason"), read("nova_probe_advice"), read("nova_probe_version"),
+                  read("nova_probe_binary"), read("nova_probe_accelerator"), features)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a command is given: bytes, a file with a descriptor, or pieces that are made while it runs."""
+"""What a command is given: bytes, a file with a descriptor,
+or pieces that are made while it runs."""
 import os
 import threading
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ def _feed(pieces: Iterable[bytes], end: int, failed: List[BaseException]) -> Non
 
 @contextmanager
 def stdin_options(stdin: Stdin) -> Iterator[Dict[str, Any]]:
-    """Members of VmCommandOpts, for as long as the call lasts. What an iterable raises is raised after it."""
+    """Members of VmCommandOpts, for as long as the call lasts.
+    What an iterable raises is raised after it."""
     if isinstance(stdin, (bytes, bytearray)):
         yield {"stdin_data": cast(c_char_p(bytes(stdin)), c_void_p), "stdin_len": len(stdin)}
         return
@@ -36,7 +38,8 @@ def stdin_options(stdin: Stdin) -> Iterator[Dict[str, Any]]:
         return
     failed: List[BaseException] = []
     ours, theirs = os.pipe()
-    threading.Thread(target=_feed, args=(stdin, theirs, failed), name="nova-stdin", daemon=True).start()
+    threading.Thread(target=_feed, args=(stdin, theirs, failed), name="nova-stdin",
+                     daemon=True).start()
     try:
         yield {"flags": STREAMED, "stdin_fd": ours}
     finally:

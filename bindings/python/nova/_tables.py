@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Made from the headers by tests/api/headers.py update; do not edit.
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_size_t,
+                    c_uint32, c_uint64, c_void_p, sizeof)
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
@@ -276,8 +277,10 @@ FUNCTIONS = {
     "nova_queue_new": (c_int, [c_void_p, POINTER(QueueOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_free": (None, [c_void_p]),
     "nova_queue_fd": (c_int, [c_void_p]),
-    "nova_queue_submit": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_queue_collect": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit": (c_int, [
+        c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_collect": (c_int, [
+        c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_count": (c_uint64, [c_void_p, c_int]),
     "nova_call_cancel": (c_int, [c_void_p]),
     "nova_call_is_finished": (c_int, [c_void_p]),
@@ -304,9 +307,11 @@ FUNCTIONS = {
     "nova_close": (None, [c_void_p]),
     "nova_host_get": (c_void_p, [c_void_p]),
     "nova_pool_get": (c_void_p, [c_void_p]),
-    "nova_function_register": (c_int, [c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_function_register": (c_int, [
+        c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_function_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_function_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_function_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),
@@ -321,7 +326,8 @@ FUNCTIONS = {
     "nova_function_text": (c_char_p, [c_void_p, c_char_p, c_size_t]),
     "nova_function_to_json": (c_void_p, [c_void_p]),
     "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
-    "nova_invoke": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_invoke": (c_int, [
+        c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_new": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_ref": (c_void_p, [c_void_p]),
     "nova_host_unref": (None, [c_void_p]),
@@ -346,9 +352,11 @@ FUNCTIONS = {
     "nova_probe_kvm": (c_char_p, [c_void_p]),
     "nova_image_extract_kernel": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
     "nova_image_check": (c_int, [c_char_p, c_char_p, POINTER(c_void_p)]),
-    "nova_instance_start": (c_int, [c_void_p, POINTER(InstanceOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_instance_start": (c_int, [
+        c_void_p, POINTER(InstanceOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_instance_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_instance_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_instance_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_instance_free": (None, [c_void_p]),
     "nova_instance_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_instance_id": (c_char_p, [c_void_p]),
@@ -368,7 +376,8 @@ FUNCTIONS = {
     "nova_module_load": (c_int, [c_size_t, POINTER(c_char_p), POINTER(c_void_p)]),
     "nova_pool_new": (c_int, [c_void_p, POINTER(PoolOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_pool_free": (None, [c_void_p]),
-    "nova_pool_acquire": (c_int, [c_void_p, POINTER(PoolWant), POINTER(c_void_p), POINTER(c_int), POINTER(c_void_p)]),
+    "nova_pool_acquire": (c_int, [
+        c_void_p, POINTER(PoolWant), POINTER(c_void_p), POINTER(c_int), POINTER(c_void_p)]),
     "nova_pool_release": (None, [c_void_p, c_void_p, c_int]),
     "nova_pool_forget": (None, [c_void_p, c_char_p]),
     "nova_pool_keep": (c_int, [c_void_p, POINTER(PoolWant), c_uint32, POINTER(c_void_p)]),
@@ -379,11 +388,13 @@ FUNCTIONS = {
     "nova_pool_percentile_us": (c_uint64, [c_void_p, c_int, c_double]),
     "nova_pool_histogram": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_size_t]),
     "nova_property_get": (POINTER(Property), [c_size_t]),
-    "nova_frame_encode": (c_int, [c_int, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_frame_encode": (c_int, [
+        c_int, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_decoder_new": (c_int, [c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_decoder_free": (None, [c_void_p]),
     "nova_decoder_feed": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p)]),
-    "nova_decoder_next": (c_int, [c_void_p, POINTER(c_int), POINTER(c_char_p), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_decoder_next": (c_int, [
+        c_void_p, POINTER(c_int), POINTER(c_char_p), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_result_free": (None, [c_void_p]),
     "nova_result_output": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "nova_result_stdout": (c_void_p, [c_void_p, POINTER(c_size_t)]),
@@ -398,8 +409,10 @@ FUNCTIONS = {
     "nova_result_instance": (c_char_p, [c_void_p]),
     "nova_result_timing_us": (c_uint64, [c_void_p, c_int]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
-    "nova_vm_fork": (c_int, [c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_vm_merge": (c_int, [c_void_p, POINTER(MergeOpts), POINTER(c_void_p), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_fork": (c_int, [
+        c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_merge": (c_int, [
+        c_void_p, POINTER(MergeOpts), POINTER(c_void_p), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_merge_count": (c_size_t, [c_void_p]),
     "nova_merge_conflicts": (c_size_t, [c_void_p]),
     "nova_merge_path": (c_char_p, [c_void_p, c_size_t]),
@@ -407,13 +420,17 @@ FUNCTIONS = {
     "nova_merge_branch": (c_int, [c_void_p, c_size_t]),
     "nova_merge_free": (None, [c_void_p]),
     "nova_vm_park": (c_int, [c_void_p, c_size_t, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
-    "nova_vm_snapshot": (c_int, [c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_snapshot": (c_int, [
+        c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_snapshot_open": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_snapshot_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_snapshot_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_snapshot_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_snapshot_prune": (c_int, [c_void_p, POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_vm_restore": (c_int, [c_void_p, c_void_p, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_template_list": (c_int, [c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_vm_restore": (c_int, [
+        c_void_p, c_void_p, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_template_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_template_prune": (c_int, [c_void_p, c_int, POINTER(c_size_t), POINTER(c_void_p)]),
     "nova_snapshot_free": (None, [c_void_p]),
     "nova_snapshot_list_free": (None, [POINTER(c_void_p), c_size_t]),
@@ -434,10 +451,13 @@ FUNCTIONS = {
     "nova_vm_state": (c_int, [c_void_p]),
     "nova_vm_pid": (c_int64, [c_void_p]),
     "nova_vm_init": (c_int, [c_void_p, POINTER(VmInitOpts), POINTER(c_void_p)]),
-    "nova_vm_invoke": (c_int, [c_void_p, c_char_p, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_invoke": (c_int, [
+        c_void_p, c_char_p, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_cancel": (None, [c_void_p, c_char_p]),
-    "nova_vm_command": (c_int, [c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
-    "nova_vm_list_files": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_command": (c_int, [
+        c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_vm_list_files": (c_int, [
+        c_void_p, c_char_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_files_count": (c_size_t, [c_void_p]),
     "nova_files_path": (c_char_p, [c_void_p, c_size_t]),
     "nova_files_kind": (c_int, [c_void_p, c_size_t]),
@@ -447,8 +467,11 @@ FUNCTIONS = {
     "nova_files_digest": (c_uint64, [c_void_p, c_size_t]),
     "nova_files_target": (c_char_p, [c_void_p, c_size_t]),
     "nova_files_free": (None, [c_void_p]),
-    "nova_vm_read_file": (c_int, [c_void_p, c_char_p, POINTER(FileReadOpts), POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p)]),
-    "nova_vm_write_file": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(FileWriteOpts), POINTER(c_void_p)]),
+    "nova_vm_read_file": (c_int, [
+        c_void_p, c_char_p, POINTER(FileReadOpts), POINTER(c_void_p), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_vm_write_file": (c_int, [
+        c_void_p, c_char_p, c_void_p, c_size_t, POINTER(FileWriteOpts), POINTER(c_void_p)]),
     "nova_vm_remove_file": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_ping": (c_int, [c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p)]),
     "nova_vm_pause": (c_int, [c_void_p, POINTER(WaitOpts), POINTER(c_void_p)]),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Failures as exceptions: one class for each code of the library, all of them a NovaError.
 
-Whatever the class, three properties tell whether your function ran: `never_ran` (trying again is safe), `ran` and
-`outcome_unknown`.
+Whatever the class, three properties tell whether your function ran: `never_ran` (trying again is
+safe), `ran` and `outcome_unknown`.
 """
 from ctypes import c_void_p
 from typing import TYPE_CHECKING, Dict, Optional, Type
@@ -130,11 +130,13 @@ class Stale(NovaError):
     """A snapshot or template does not fit this host or these inputs."""
 
 
-BY_CODE: Dict[int, Type[NovaError]] = {
-    -1: InvalidArgument, -2: OutOfMemory, -3: NotFound, -4: AlreadyExists, -5: Busy, -6: NotSupported, -7: SystemFailure,
-    -8: PermissionDenied, -9: NoSpace, -10: TooBig, -11: Corrupt, -12: VersionMismatch, -13: BadConfig, -14: EngineFailure,
-    -15: AgentFailure, -16: LimitReached, -17: Canceled, -18: FunctionFailed, -19: FunctionTimeout, -20: Lost, -21: Stale,
-}
+BY_CODE: Dict[int, Type[NovaError]] = {-1: InvalidArgument, -2: OutOfMemory, -3: NotFound,
+                                       -4: AlreadyExists, -5: Busy, -6: NotSupported,
+                                       -7: SystemFailure, -8: PermissionDenied, -9: NoSpace,
+                                       -10: TooBig, -11: Corrupt, -12: VersionMismatch,
+                                       -13: BadConfig, -14: EngineFailure, -15: AgentFailure,
+                                       -16: LimitReached, -17: Canceled, -18: FunctionFailed,
+                                       -19: FunctionTimeout, -20: Lost, -21: Stale}
 
 
 def from_library(error: c_void_p) -> NovaError:

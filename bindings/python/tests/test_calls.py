@@ -72,8 +72,11 @@ class Calls(PlatformCase):
 
     def test_threads_may_wait_for_calls_of_one_another(self):
         calls, results = [self.nova.submit("echo", number) for number in range(12)], {}
-        threads = [threading.Thread(target=lambda c=call, n=number: results.update({n: c.result().output}))
-                   for number, call in enumerate(calls)]
+
+        def wait(number):
+            results[number] = calls[number].result().output
+
+        threads = [threading.Thread(target=wait, args=(number,)) for number in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -148,7 +151,8 @@ class Modes(PlatformCase):
         for options in ({"snapshot": "s"}, {"checkpoint": True}, {"checkpoint": "name"}):
             self.assertRaises(nova.errors.NotSupported, self.nova.invoke, "f", **options)
         with self.nova.start_instance("f") as instance:
-            self.assertRaises(nova.InvalidArgument, self.nova.invoke, "f", instance=instance, fresh=True)
+            self.assertRaises(nova.InvalidArgument, self.nova.invoke, "f", instance=instance,
+                              fresh=True)
 
 
 class Instances(PlatformCase):
@@ -158,7 +162,8 @@ class Instances(PlatformCase):
 
     def test_an_instance_is_found_used_and_stopped(self):
         made = self.nova.start_instance("f", "i")
-        self.assertEqual((made.name, made.function, made.version, made.state), ("i", "f", 1, "running"))
+        self.assertEqual((made.name, made.function, made.version, made.state),
+                         ("i", "f", 1, "running"))
         self.assertEqual(made.invoke(7).output, 7)
         result = self.nova.invoke("f", 8, instance=made)
         self.assertEqual((result.output, result.instance, result.vm_id), (8, made.id, made.vm_id))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Ctrl-C and tokens, on the fake engine: a child process gets a real SIGINT while it is in a call."""
+"""Ctrl-C and tokens, on the fake engine:
+a child process gets a real SIGINT while it is in a call."""
 import json
 import os
 import pathlib
@@ -69,10 +70,11 @@ CHILD = """
 
 class Child:
     def __init__(self, case, text):
-        program = textwrap.dedent(CHILD) + textwrap.dedent(text) + "\nplatform.close()\nprint('end', flush=True)\n"
+        program = (textwrap.dedent(CHILD) + textwrap.dedent(text)
+                   + "\nplatform.close()\nprint('end', flush=True)\n")
         environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
-        self.process = subprocess.Popen([sys.executable, "-c", program, str(case.directory)], env=environment, stdout=subprocess.PIPE,
-                                        bufsize=0)
+        self.process = subprocess.Popen([sys.executable, "-c", program, str(case.directory)],
+                                        env=environment, stdout=subprocess.PIPE, bufsize=0)
         case.addCleanup(self.process.stdout.close)
         case.addCleanup(self.process.wait)
         case.addCleanup(self.process.kill)
@@ -90,8 +92,10 @@ class Child:
 class CtrlC(PlatformCase):
     def setUp(self):
         super().setUp()
-        self.begun, self.go, self.through = (self.directory / name for name in ("begun", "go", "through"))
-        waits = f"echo >>'{self.begun}'; while ! test -e '{self.go}'; do sleep 0.01; done; echo >'{self.through}'; echo 5"
+        self.begun, self.go, self.through = (self.directory / name
+                                             for name in ("begun", "go", "through"))
+        waits = (f"echo >>'{self.begun}'; while ! test -e '{self.go}'; do sleep 0.01; done; "
+                 f"echo >'{self.through}'; echo 5")
         self.shell("waits", waits)
         self.shell("echo", 'cat "$1"')
         self.shell("talks", "echo x >&2; sleep 600")
@@ -104,7 +108,8 @@ class CtrlC(PlatformCase):
             time.sleep(0.005)
 
     def interrupted(self, text, begins=True):
-        """Runs the text in a child, with a SIGINT in its call; what the call came to. Nothing of the call is left."""
+        """Runs the text in a child, with a SIGINT in its call; what the call came to.
+        Nothing of the call is left."""
         child = Child(self, text)
         self.assertEqual(child.line(), "calling")
         if begins:
@@ -115,11 +120,13 @@ class CtrlC(PlatformCase):
         self.assertEqual(child.line(), "end")
         self.assertEqual(child.process.wait(20), 0)
         self.assertFalse(self.through.exists(), "the function has gone on")
-        self.assertEqual([path.name for path in (self.directory / "home/run").iterdir() if path.name != ".lock"], [])
+        self.assertEqual([path.name for path in (self.directory / "home/run").iterdir()
+                          if path.name != ".lock"], [])
         return told
 
     def ran(self, text):
-        self.assertEqual(self.interrupted(text), {"raised": "KeyboardInterrupt", "error": "Canceled", "outcome": 1})
+        self.assertEqual(self.interrupted(text),
+                         {"raised": "KeyboardInterrupt", "error": "Canceled", "outcome": 1})
 
     def test_invoke_ends_at_once_and_the_platform_can_be_used_again(self):
         self.ran("""
@@ -146,7 +153,8 @@ class CtrlC(PlatformCase):
             """)
 
     def test_calls_of_an_instance_end_at_once(self):
-        for number, call in enumerate(("invoke()", "vm.command(['sh', '-c', f'echo >{directory}/begun; sleep 600'])")):
+        command = "vm.command(['sh', '-c', f'echo >{directory}/begun; sleep 600'])"
+        for number, call in enumerate(("invoke()", command)):
             with self.subTest(call):
                 self.ran(f"""
                     instance = platform.start_instance("waits", "i{number}")
@@ -177,8 +185,10 @@ class CtrlC(PlatformCase):
         child = Child(self, """
             vm = platform.start_vm()
             busy(vm)
-            for call in (lambda: vm.command(["touch", f"{directory}/through"]), vm.ping, vm.pause, vm.resume, lambda: vm.init("shell"),
-                         lambda: vm.list_files("/tmp"), lambda: vm.read_file("/etc/passwd"), lambda: vm.write_file(f"{directory}/through", b""),
+            for call in (vm.ping, vm.pause, vm.resume, lambda: vm.init("shell"),
+                         lambda: vm.command(["touch", f"{directory}/through"]),
+                         lambda: vm.list_files("/tmp"), lambda: vm.read_file("/etc/passwd"),
+                         lambda: vm.write_file(f"{directory}/through", b""),
                          lambda: vm.remove_file(f"{directory}/begun")):
                 calling(call)
             assert vm.state == "running"
@@ -188,13 +198,16 @@ class CtrlC(PlatformCase):
             with self.subTest(number):
                 self.assertEqual(child.line(), "calling")
                 child.signal()
-                self.assertEqual(json.loads(child.line(LIMIT)), {"raised": "KeyboardInterrupt", "error": "Canceled", "outcome": 0})
+                self.assertEqual(json.loads(child.line(LIMIT)),
+                                 {"raised": "KeyboardInterrupt", "error": "Canceled", "outcome": 0})
         self.assertEqual((child.line(), child.process.wait(20)), ("end", 0))
         self.assertEqual((self.begun.exists(), self.through.exists()), (True, False))
 
     def test_init_ends_at_once(self):
         code = self.directory / "main.py"
-        code.write_text(f"open({str(self.begun)!r}, 'w').close()\nimport time\ntime.sleep(600)\ndef handler(event): pass\n", encoding="utf-8")
+        code.write_text(f"open({str(self.begun)!r}, 'w').close()\n"
+                        "import time\ntime.sleep(600)\ndef handler(event): pass\n",
+                        encoding="utf-8")
         nova.build_disk(self.directory / "code.img", code, entry_name="main.py")
         told = self.interrupted("""
             vm = platform.start_vm(code_disk=directory / "code.img")
@@ -277,7 +290,8 @@ class Tokens(PlatformCase):
             def call():
                 heard = []
                 try:
-                    self.nova.invoke("waits", interrupt=stop, on_output=lambda stream, data: heard or heard.append(begun.wait(20)))
+                    self.nova.invoke("waits", interrupt=stop,
+                                     on_output=lambda *_: heard or heard.append(begun.wait(20)))
                 except nova.Canceled as error:
                     errors.append(error)
 
@@ -310,7 +324,8 @@ class Tokens(PlatformCase):
         self.assertIsNone(call._interrupt)
 
     def test_a_token_given_to_result_cancels_the_call(self):
-        call, stop = self.nova.submit("waits", on_output=lambda stream, data: stop.trigger()), nova.Interrupt()
+        stop = nova.Interrupt()
+        call = self.nova.submit("waits", on_output=lambda stream, data: stop.trigger())
         self.assertRaises(nova.Canceled, call.result, interrupt=stop)
 
     def test_every_call_that_may_wait_takes_one(self):
@@ -318,15 +333,18 @@ class Tokens(PlatformCase):
         vm, instance = self.nova.start_vm(), self.nova.start_instance("echo")
         self.addCleanup(vm.close)
         stop.trigger()
-        for call in (self.nova.start_vm, lambda **i: self.nova.start_instance("echo", **i), vm.fork, vm.ping, vm.pause, vm.resume, vm.stop,
-                     vm.invoke, lambda **i: vm.command(["true"], **i), lambda **i: vm.merge([vm], **i), lambda **i: vm.park(1, **i),
-                     lambda **i: vm.init("shell", **i), lambda **i: vm.list_files("/", **i), lambda **i: vm.read_file("/x", **i),
-                     lambda **i: vm.write_file("/x", b"", **i), lambda **i: vm.remove_file("/x", **i), instance.invoke,
-                     lambda **i: instance.vm.command(["true"], **i), instance.vm.pause, instance.vm.resume):
+        for call, *arguments in (
+                (self.nova.start_vm,), (self.nova.start_instance, "echo"), (instance.invoke,),
+                (vm.fork,), (vm.ping,), (vm.pause,), (vm.resume,), (vm.stop,), (vm.invoke,),
+                (vm.command, ["true"]), (vm.merge, [vm]), (vm.park, 1), (vm.init, "shell"),
+                (vm.list_files, "/"), (vm.read_file, "/x"), (vm.write_file, "/x", b""),
+                (vm.remove_file, "/x"), (instance.vm.command, ["true"]), (instance.vm.pause,),
+                (instance.vm.resume,)):
             with self.assertRaises(nova.Canceled) as caught:
-                call(interrupt=stop)
+                call(*arguments, interrupt=stop)
             self.assertTrue(caught.exception.never_ran)
-        self.assertEqual((vm.state, instance.state, len(self.nova.instances())), ("running", "running", 1))
+        self.assertEqual((vm.state, instance.state, len(self.nova.instances())),
+                         ("running", "running", 1))
 
     def test_calls_in_a_child_made_by_fork_find_no_helper_of_the_parent(self):
         self.nova.invoke("echo", 1)

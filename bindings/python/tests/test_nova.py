@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The package on the fake engine, which runs the agent as a plain process; one test boots a real VM."""
+"""The package on the fake engine, which runs the agent as a plain process;
+one test boots a real VM."""
 import gc
 import logging
 import multiprocessing
@@ -48,21 +49,26 @@ class Functions(PlatformCase):
                 platform.register("hello", runtime="python", code="hello.py", replace=True)
                 print(platform.invoke("hello", {"name": "World"}).output)
             """)
-        environment = {**os.environ, "NOVA_HOME": str(self.directory / "home"), "NOVA_ENGINE": "fake",
+        environment = {**os.environ, "NOVA_HOME": str(self.directory / "home"),
+                       "NOVA_ENGINE": "fake",
                        "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
-        done = subprocess.run([sys.executable, "-c", program], cwd=self.directory, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, "-c", program], cwd=self.directory, env=environment,
+                              capture_output=True, text=True, check=False)
         self.assertEqual((done.stdout, done.stderr), ("{'message': 'Hello, World!'}\n", ""))
 
     def test_a_registered_function_has_all_that_was_given(self):
         self.nova.close()
-        self.nova = nova.open(home=self.directory / "home", engine="firecracker")  # fake refuses limits
-        made = self.nova.register("f", check="never", runtime="python", code=GREET, handler="a.b", memory_mb=256, timeout_s=7, vcpus=2, min_replicas=1,
-                                  disk_iops=10, disk_bandwidth=2**40, net_rx_bandwidth=30, net_tx_bandwidth=40, network="nat", env={"A": "1", "B": "x=y"},
-                                  labels={"team": "a=b"})
-        self.assertEqual((made.name, made.runtime, made.handler, made.memory_mb, made.timeout_s, made.vcpus, made.min_replicas),
-                         ("f", "python", "a.b", 256, 7, 2, 1))
+        # The engine fake refuses limits.
+        self.nova = nova.open(home=self.directory / "home", engine="firecracker")
+        made = self.nova.register("f", check="never", runtime="python", code=GREET, handler="a.b",
+                                  memory_mb=256, timeout_s=7, vcpus=2, min_replicas=1, disk_iops=10,
+                                  disk_bandwidth=2**40, net_rx_bandwidth=30, net_tx_bandwidth=40,
+                                  network="nat", env={"A": "1", "B": "x=y"}, labels={"team": "a=b"})
+        self.assertEqual((made.name, made.runtime, made.handler, made.memory_mb, made.timeout_s,
+                          made.vcpus, made.min_replicas), ("f", "python", "a.b", 256, 7, 2, 1))
         self.assertEqual(made.network, "nat")
-        self.assertEqual((made.disk_iops, made.disk_bandwidth, made.net_rx_bandwidth, made.net_tx_bandwidth), (10, 2**40, 30, 40))
+        self.assertEqual((made.disk_iops, made.disk_bandwidth, made.net_rx_bandwidth,
+                          made.net_tx_bandwidth), (10, 2**40, 30, 40))
         self.assertEqual(made.env, {"A": "1", "B": "x=y"})
         self.assertEqual(made.labels, {"team": "a=b"})
         self.assertEqual((made.code_path, made.version, len(made.code_hash)), ("", 1, 64))
@@ -94,7 +100,8 @@ class Functions(PlatformCase):
         self.nova.register("f", runtime="python", code=GREET)
         with self.assertRaises(errors.AlreadyExists):
             self.nova.register("f", runtime="python", code=GREET + b"\n")
-        self.assertEqual(self.nova.register("f", runtime="python", code=GREET + b"\n", replace=True).version, 2)
+        self.assertEqual(self.nova.register("f", runtime="python", code=GREET + b"\n",
+                                            replace=True).version, 2)
 
     def test_bad_arguments_are_refused_and_not_cut_to_size(self):
         with self.assertRaises(nova.InvalidArgument):
@@ -120,7 +127,8 @@ class Invoke(PlatformCase):
         self.assertTrue(result.cold_start)
         self.assertRegex(result.request_id, "^[0-9a-f]{8}$")
         self.assertEqual((result.exit_code, result.failure, result.truncated), (0, "", False))
-        self.assertEqual(set(result.timings), {"total", "lookup", "queue", "start", "boot", "init", "exec", "guest"})
+        self.assertEqual(set(result.timings),
+                         {"total", "lookup", "queue", "start", "boot", "init", "exec", "guest"})
         self.assertGreaterEqual(result.timings["total"], result.timings["exec"])
         self.assertFalse(self.nova.invoke("hello").cold_start)
 
@@ -170,8 +178,10 @@ class Invoke(PlatformCase):
         with self.assertRaises(nova.FunctionFailed) as caught:
             self.nova.invoke("fails")
         error = caught.exception
-        self.assertEqual((error.name, error.ran, error.never_ran, error.outcome_unknown), ("NOVA_EFUNCTION", True, False, False))
-        self.assertEqual((error.result.exit_code, error.result.stderr, error.result.output), (3, "no such city\n", None))
+        self.assertEqual((error.name, error.ran, error.never_ran, error.outcome_unknown),
+                         ("NOVA_EFUNCTION", True, False, False))
+        self.assertEqual((error.result.exit_code, error.result.stderr, error.result.output),
+                         (3, "no such city\n", None))
         self.assertIn("no such city", error.result.failure)
 
     def test_a_timeout_is_a_failure_of_its_own(self):
@@ -208,10 +218,12 @@ class Invoke(PlatformCase):
         self.assertEqual(self.nova.invoke("nuls").stdout, "a\0b")
 
     def test_no_answer_is_lost_in_many_calls(self):
-        # The agent once took the greeting of a fork for the beginning of its answer, about once in a hundred calls.
+        # The agent once took the greeting of a fork for the beginning of its answer, about once in
+        # a hundred calls.
         self.nova.register("hello", runtime="python", code=GREET)
         for turn in range(300):
-            self.assertEqual(self.nova.invoke("hello", {"name": str(turn)}).output, {"message": f"Hello, {turn}!"})
+            self.assertEqual(self.nova.invoke("hello", {"name": str(turn)}).output,
+                             {"message": f"Hello, {turn}!"})
 
     def test_eight_threads_at_once(self):
         self.nova.register("hello", runtime="python", code=GREET)
@@ -220,7 +232,8 @@ class Invoke(PlatformCase):
         def work(number):
             try:
                 for turn in range(3):
-                    answers[number, turn] = self.nova.invoke("hello", {"name": f"{number}.{turn}"}).output["message"]
+                    result = self.nova.invoke("hello", {"name": f"{number}.{turn}"})
+                    answers[number, turn] = result.output["message"]
             except Exception as failure:  # shown below, in the thread of the test
                 failures.append(failure)
 
@@ -246,7 +259,8 @@ class Lifetime(PlatformCase):
         outcome = []
 
         def work():
-            outcome.append(self.nova.invoke("slow", on_output=lambda _stream, _data: started.set()).stdout)
+            outcome.append(self.nova.invoke("slow",
+                                            on_output=lambda _stream, _data: started.set()).stdout)
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -291,7 +305,8 @@ class Lifetime(PlatformCase):
                 platform.tick()
             self.assertFalse(platform.invoke("hello").cold_start)
             stats = platform.pool_stats()
-            self.assertEqual((stats["misses"], stats["hits"], stats["resumed"], stats["idle"], stats["memory_mb"]), (1, 1, 1, 1, 128))
+            self.assertEqual((stats["misses"], stats["hits"], stats["resumed"], stats["idle"],
+                              stats["memory_mb"]), (1, 1, 1, 1, 128))
             self.assertGreater(platform.pool_latency("cold", 99), 0)
             self.assertEqual(platform.pool_latency("warm"), 0)
             with self.assertRaises(ValueError):
@@ -334,7 +349,8 @@ class Machines(PlatformCase):
             self.assertEqual(vm.command(["true"], stdin=iter(pieces)).exit_code, 0)
             with self.assertRaises(ZeroDivisionError):
                 vm.command(["cat"], stdin=(bytes(1 // 0) for _ in "x"))
-            done = vm.command(["sh", "-c", 'cat; echo "$A" >&2; exit 7'], env={"A": "word"}, stdin=b"a\0b")
+            done = vm.command(["sh", "-c", 'cat; echo "$A" >&2; exit 7'], env={"A": "word"},
+                              stdin=b"a\0b")
             self.assertEqual((done.exit_code, done.stdout, done.stderr), (7, "a\0b", "word\n"))
             vm.init("python")
             self.assertEqual(vm.invoke({"name": "World"}).output, {"message": "Hello, World!"})
@@ -357,9 +373,11 @@ class Machines(PlatformCase):
             vm.write_file(f"{guest}/a", b"a\0b", mode=0o600)
             vm.write_file(f"{guest}/b", b"")
             vm.command(["ln", "-s", "a", f"{guest}/c"])
-            self.assertEqual((vm.read_file(f"{guest}/a"), vm.read_file(f"{guest}/b")), (b"a\0b", b""))
+            self.assertEqual((vm.read_file(f"{guest}/a"), vm.read_file(f"{guest}/b")),
+                             (b"a\0b", b""))
             first, second, link = vm.list_files(str(guest))
-            self.assertEqual((first.path, first.kind, first.size, first.mode, second.size), ("a", "file", 3, 0o600, 0))
+            self.assertEqual((first.path, first.kind, first.size, first.mode, second.size),
+                             ("a", "file", 3, 0o600, 0))
             self.assertEqual((link.kind, link.target), ("link", "a"))
             self.assertNotEqual(first.digest, second.digest)
             self.assertGreater(first.changed.year, 2020)
@@ -384,7 +402,8 @@ class Machines(PlatformCase):
 
         def work():
             try:
-                vm.command(["sh", "-c", "echo begun; sleep 600"], timeout=600, on_output=lambda _stream, _data: started.set())
+                vm.command(["sh", "-c", "echo begun; sleep 600"], timeout=600,
+                           on_output=lambda _stream, _data: started.set())
             except nova.NovaError as error:
                 caught.append(error)
 
@@ -407,7 +426,8 @@ class Machines(PlatformCase):
 
         def work():
             try:
-                vm.invoke(1, timeout=600, request_id="long", on_output=lambda _stream, _data: started.set())
+                vm.invoke(1, timeout=600, request_id="long",
+                          on_output=lambda _stream, _data: started.set())
             except nova.NovaError as error:
                 caught.append(error)
 
@@ -423,7 +443,8 @@ class Machines(PlatformCase):
     def test_modules_tell_what_is_inside(self):
         found = {module.name: module for module in nova.modules()}
         self.assertIn("SQLite", found["sqlite"].contents)
-        self.assertEqual((found["curl"].purpose, found["curl"].error), ("the engine firecracker", ""))
+        self.assertEqual((found["curl"].purpose, found["curl"].error),
+                         ("the engine firecracker", ""))
 
     def test_probe_tells_about_every_engine(self):
         found = self.nova.probe()
@@ -469,8 +490,10 @@ class Errors(unittest.TestCase):
             self.assertEqual(_ffi.lib.nova_code_name(code).decode(), name)
 
     def import_with(self, library):
-        environment = {**os.environ, "NOVA_LIBRARY": library, "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
-        done = subprocess.run([sys.executable, "-c", "import nova"], env=environment, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "NOVA_LIBRARY": library,
+                       "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
+        done = subprocess.run([sys.executable, "-c", "import nova"], env=environment,
+                              capture_output=True, text=True, check=False)
         return done.stderr
 
     def test_a_library_that_cannot_be_loaded_is_named(self):
