@@ -19,8 +19,8 @@ def main(compiler, output, keep, *files):
     kept = [keep]
     if keep.endswith(".map"):
         kept = re.findall(r"^\t(\w+);", pathlib.Path(keep).read_text(encoding="utf-8"), re.M)
-    objects = [run(compiler, f"-print-file-name={file}") if re.match(r"lib[\w-]+\.a$", file) else file
-               for file in files]
+    objects = [run(compiler, f"-print-file-name={file}")
+               if re.match(r"lib[\w-]+\.a$", file) else file for file in files]
     link = [compiler, "-r", "-nostdlib", "-Wl,-d", "-o"]  # -d: also of what is common to files
     run(*link, whole, *objects)
     # What a library would call if the program had it is not asked for.

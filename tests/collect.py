@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Counts single test cases in the logs of meson: collect.py LABEL LOG.json "SUITE ..." [LABEL LOG.json "SUITE ..."]...
+"""Counts single test cases in the logs of meson:
+collect.py LABEL LOG.json "SUITE ..." [LABEL LOG.json "SUITE ..."]...
 
-Prints what programs say of themselves (`# note: ...`), each failure with its output, each skip with its reason, the programs
-that took longest, and one line of sums. Fails if a test failed, if a program or a suite ran no test, or if there is no log.
+Prints what programs say of themselves (`# note: ...`), each failure with its output, each skip with
+its reason, the programs that took longest, and one line of sums. Fails if a test failed, if a
+program or a suite ran no test, or if there is no log.
 """
 import json
 import re
@@ -45,7 +47,8 @@ def tap_cases(text):
         if match:
             failed, _, rest = match.groups()
             name, skip = (re.split(r"\s*#\s*skip\S*\s*", rest, maxsplit=1, flags=re.I) + [None])[:2]
-            cases.append([name, "failed" if failed else "skipped" if skip is not None else "passed", skip or ""])
+            cases.append([name, "failed" if failed else "skipped" if skip is not None else "passed",
+                          skip or ""])
         elif line.startswith("#") and cases and cases[-1][1] == "failed":
             cases[-1][2] += line[1:].removeprefix(" ") + "\n"
     return cases
@@ -57,7 +60,8 @@ def add_program(sums, label, entry):
     where = f"[{label}] {program}"
     stdout, result = entry.get("stdout") or "", entry["result"]
     # meson's own remark on the exit status adds nothing.
-    stderr = re.sub(r"^\(test program exited with status code \d+\)$", "", entry.get("stderr") or "", flags=re.M)
+    stderr = re.sub(r"^\(test program exited with status code \d+\)$", "",
+                    entry.get("stderr") or "", flags=re.M)
     sums.times.append((entry.get("duration") or 0.0, where))
     sums.notes += [(where, note) for note in _NOTE.findall(stdout)]
     cases = tap_cases(stdout)
@@ -74,7 +78,8 @@ def add_program(sums, label, entry):
             sums.add(where, "passed")
     elif not any(verdict == "failed" for _, verdict, _ in cases):
         # Crashed, timed out, or ended with an error outside its tests: no line of TAP says so.
-        sums.add(where, "failed", f"{result}, exit status {entry.get('returncode')}\n{tail(stdout)}\n{tail(stderr)}")
+        sums.add(where, "failed",
+                 f"{result}, exit status {entry.get('returncode')}\n{tail(stdout)}\n{tail(stderr)}")
     elif stderr.strip():
         name, detail = sums.failures[-1]
         sums.failures[-1] = (name, f"{detail}--- stderr of the program:\n{tail(stderr)}")
@@ -90,7 +95,8 @@ def add_log(sums, label, path, suites):
     for entry in entries:
         add_program(sums, label, entry)
     for suite in suites:
-        if not any(re.search(rf"(:|\b){re.escape(suite)}\b.*/", entry["name"]) for entry in entries):
+        if not any(re.search(rf"(:|\b){re.escape(suite)}\b.*/", entry["name"])
+                   for entry in entries):
             sums.add(f"[{label}] {suite}", "failed", "the suite ran no test")
 
 

@@ -49,7 +49,8 @@ class Peer:
 
     def begin(self, function, event="{}", **options):
         self.hello()
-        self.send(REQUEST, {"verb": "invoke", "function": function, "event_len": len(event.encode()), **options})
+        self.send(REQUEST, {"verb": "invoke", "function": function,
+                            "event_len": len(event.encode()), **options})
         if event:
             self.send(TEXT, {"part": "event", "text": event})
 
@@ -87,8 +88,10 @@ class DaemonCase(HomeCase):
     def daemon(self, *words, environment=None, log="daemon.log"):
         """Starts a daemon and awaits its line; its socket is self.socket, its log self.log()."""
         with open(self.directory / log, "w", encoding="utf-8") as err:
-            process = subprocess.Popen([NOVACTL, "--json", "daemon", *map(str, words)], env={**self.environment, **(environment or {})},
-                                       stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True)
+            process = subprocess.Popen([NOVACTL, "--json", "daemon", *map(str, words)],
+                                       env={**self.environment, **(environment or {})},
+                                       stdout=subprocess.PIPE, stderr=err, text=True,
+                                       start_new_session=True)
         self.daemons.append(process)
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
@@ -109,7 +112,7 @@ class DaemonCase(HomeCase):
         return peer
 
     def ends(self, process, status=0, by=None):
-        """Ends the daemon (by a signal, or it does so anyway) and checks that nothing of it is left."""
+        """Awaits the end of the daemon (by a signal, or by itself); nothing of it is left."""
         if by:
             process.send_signal(by)
         self.assertEqual(process.wait(30), status, self.log())
@@ -144,8 +147,10 @@ class DaemonCase(HomeCase):
 
     def started(self, name, *words, **options):
         """A novactl that goes on, with its output kept."""
-        process = subprocess.Popen([NOVACTL, *words], env={**self.environment, **options.pop("environment", {})}, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, **options)
+        process = subprocess.Popen([NOVACTL, *words],
+                                   env={**self.environment, **options.pop("environment", {})},
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   **options)
         self.addCleanup(self.reap, process)
         process.what = name
         return process
@@ -159,5 +164,6 @@ class DaemonCase(HomeCase):
     def register_gate(self, name="gate", *options):
         """A function that tells that it runs, and ends when it is let go. Returns both files."""
         begun, go = self.directory / f"{name}.begun", self.directory / f"{name}.go"
-        self.register(name, f"echo >>{begun}; while ! test -e {go}; do sleep 0.01; done; echo '\"through\"'", "shell", *options)
+        code = f"echo >>{begun}; while ! test -e {go}; do sleep 0.01; done; echo '\"through\"'"
+        self.register(name, code, "shell", *options)
         return begun, go

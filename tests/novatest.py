@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the Python test suites share: where things are, a state directory of one's own, running novactl."""
+"""What the Python test suites share: where things are, a state directory, running novactl."""
 import json
 import os
 import pathlib
@@ -69,7 +69,8 @@ def make_tree(path):
 
 
 class HomeCase(unittest.TestCase):
-    """Each test has a state directory of its own, which is empty of running things when the test ends."""
+    """Each test has a state directory of its own,
+    which is empty of running things when the test ends."""
 
     engine = "fake"
 
@@ -78,9 +79,10 @@ class HomeCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.home = self.directory / "home"
         # Nothing of the user's own settings; images may be where the user has them.
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_") or k in ("NOVA_IMAGES", "NOVA_LIBRARY")}
-        self.environment.update(NOVA_HOME=str(self.home), NOVA_ENGINE=self.engine, XDG_CONFIG_HOME=str(self.directory / "config"),
-                                TERM="xterm")
+        self.environment = {k: v for k, v in os.environ.items()
+                            if not k.startswith("NOVA_") or k in ("NOVA_IMAGES", "NOVA_LIBRARY")}
+        self.environment.update(NOVA_HOME=str(self.home), NOVA_ENGINE=self.engine,
+                                XDG_CONFIG_HOME=str(self.directory / "config"), TERM="xterm")
         self.environment.pop("NO_COLOR", None)
 
     def write(self, name, text):
@@ -88,12 +90,22 @@ class HomeCase(unittest.TestCase):
         path.write_text(text, encoding="utf-8")
         return path
 
+    def run_program(self, *command, environment=None, **options):
+        """Runs a program to its end, whatever its exit status; both its outputs are text."""
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.run([str(word) for word in command], check=False,
+                              env={**self.environment, **(environment or {})}, **piped | options)
+
     def novactl(self, *words, stdin="", status=0, environment=None):
         """Runs novactl and checks its exit status."""
-        done = subprocess.run([str(NOVACTL), *map(str, words)], input=stdin, capture_output=True, text=True, timeout=240,
-                              env={**self.environment, **(environment or {})}, check=False)
-        self.assertEqual(done.returncode, status, f"novactl {words}\nstdout: {done.stdout}\nstderr: {done.stderr}")
+        done = self.run_program(NOVACTL, *words, input=stdin, timeout=240, environment=environment)
+        self.assertEqual(done.returncode, status,
+                         f"novactl {words}\nstdout: {done.stdout}\nstderr: {done.stderr}")
         return done
+
+    def refuses(self, part, *words, status=1, **named):
+        """Asserts that novactl fails, and that its message has this part."""
+        self.assertIn(part, self.novactl(*words, status=status, **named).stderr)
 
     def novactl_json(self, *words, **named):
         return json.loads(self.novactl("--json", *words, **named).stdout)
@@ -109,6 +121,7 @@ class HomeCase(unittest.TestCase):
         return self.novactl("register", name, "--runtime", runtime, "--code", code, *options)
 
     def nothing_runs(self):
-        """Whether no context has left anything in the state directory. (The lock of the directory itself stays.)"""
+        """Whether no context has left anything in the state directory.
+        (The lock of the directory itself stays.)"""
         run = self.home / "run"
         return not run.exists() or all(path.name == ".lock" for path in run.iterdir())

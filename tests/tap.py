@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the unittest files of a folder and prints TAP. Arguments: folder, then folders for the module path; `-k PATTERN` as in unittest."""
+"""Runs the unittest files of a folder and prints TAP.
+Arguments: folder, then folders for the module path; `-k PATTERN` as in unittest."""
 import os
 import sys
 import unittest

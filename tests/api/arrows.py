@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which file needs which, from the symbols of the build: an arrow is a symbol that one object file
-uses and another of the same program defines. A circle is a group of files that all reach one another."""
+"""Which file needs which, from the symbols of the build.
+
+An arrow is a symbol that one object file uses and another of the same program defines. A circle is
+a group of files that all reach one another.
+"""
 import collections
 import functools
 import json
@@ -26,7 +29,8 @@ def objects(root, build):
 
 def symbols(build, names):
     """{object: (defined, used)} by one call of nm."""
-    text = subprocess.run(["nm", "-g", "--format=posix", *names], cwd=build, capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["nm", "-g", "--format=posix", *names], cwd=build, capture_output=True,
+                          text=True, check=True).stdout
     result = {name: (set(), set()) for name in names}
     current = names[0]
     for line in text.splitlines():
@@ -59,13 +63,15 @@ def room(path):
 
 
 def level(path, order):
-    """Where the file's folder stands in the order of its tree; what lies beside the folders is above them."""
+    """Where the file's folder stands in the order of its tree;
+    what lies beside the folders is above them."""
     parts = path.split("/")
     return order.index(parts[1]) if len(parts) > 2 else len(order)
 
 
 def upwards(graph, order, tree="lib"):
-    """The arrows between folders of the tree that do not point downwards in the order, as sentences."""
+    """The arrows between folders of the tree that do not point downwards in the order,
+    as sentences."""
     for path, needed in graph.items():
         for other, names in needed.items():
             if not path.startswith(tree + "/") or not other.startswith(tree + "/"):
@@ -88,7 +94,8 @@ def reached(graph, start):
 def circles(graph):
     """[(room, sorted files)] of groups of more than one file in which each reaches all others."""
     reach = {path: reached(graph, path) for path in graph}
-    groups = {tuple(sorted({path} | {o for o in reach[path] if path in reach.get(o, ())})) for path in graph}
+    groups = {tuple(sorted({path} | {o for o in reach[path] if path in reach.get(o, ())}))
+              for path in graph}
     return sorted((room(group[0]), group) for group in groups if len(group) > 1)
 
 
@@ -99,8 +106,10 @@ def spell(place, group):
 
 def explain(graph, group):
     """The arrows of a circle, a line each."""
-    return "\n".join(f"    {path.rpartition('/')[2]} -> {other.rpartition('/')[2]}: {', '.join(sorted(graph[path][other]))}"
-                     for path in group for other in group if other in graph.get(path, ()))
+    lines = [f"    {path.rpartition('/')[2]} -> {other.rpartition('/')[2]}: "
+             + ", ".join(sorted(graph[path][other]))
+             for path in group for other in group if other in graph.get(path, ())]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":  # arguments: source root, build root; prints today's circles

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints the cases of nulls.c: every public call with NULL for each of its pointers that is not optional. Argument: source root."""
+"""Prints the cases of nulls.c: every public call with NULL for each of its pointers that is not
+optional. Argument: source root."""
 import re
 import sys
 
@@ -12,9 +13,9 @@ OPTIONAL_IN = {
     "config": {"nova_host_new", "nova_open"},
     "name": {"nova_image_check"},
     "function": {"nova_invoke", "nova_queue_submit"},
-    "opts": {
-        "nova_vm_start", "nova_vm_invoke", "nova_vm_read_file", "nova_vm_write_file", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new", "nova_invoke", "nova_queue_submit",
-    },
+    "opts": {"nova_vm_start", "nova_vm_invoke", "nova_vm_read_file", "nova_vm_write_file",
+             "nova_vm_snapshot", "nova_pool_new", "nova_queue_new", "nova_invoke",
+             "nova_queue_submit"},
     "path": {"nova_config_load"},
     "payload": {"nova_frame_encode", "nova_invoke", "nova_queue_submit"},
     "ret_call": {"nova_queue_submit"},
@@ -31,18 +32,14 @@ OPTIONAL_IN = {
 }
 # Getters whose nothing is not 0, and not "" for a text that the object owns.
 NOTHING = {
-    "NULL": {
-        "nova_config_get", "nova_config_describe", "nova_config_variable", "nova_host_setting", "nova_probe_engine",
-        "nova_function_text",
-        "nova_files_path", "nova_merge_path",
-    },
+    "NULL": {"nova_config_get", "nova_config_describe", "nova_config_variable", "nova_host_setting",
+             "nova_probe_engine", "nova_function_text", "nova_files_path", "nova_merge_path"},
     '"null"': {"nova_result_output"},
     '"none"': {"nova_probe_accelerator"},
     "-1": {"nova_probe_choice", "nova_merge_branch", "nova_pool_tick"},
     "NOVA_VM_DEAD": {"nova_vm_state", "nova_instance_state"},
-    "NOVA_EINVAL": {
-        "nova_config_source", "nova_queue_fd", "nova_pool_fd", "nova_pool_stats", "nova_pool_histogram", "nova_call_cancel", "nova_call_code",
-    },
+    "NOVA_EINVAL": {"nova_config_source", "nova_queue_fd", "nova_pool_fd", "nova_pool_stats",
+                    "nova_pool_histogram", "nova_call_cancel", "nova_call_code"},
 }
 
 
@@ -56,7 +53,8 @@ def expression(call, name, result, arguments):
     if result == "void":
         return f"({text}, true)"
     if arguments[-1] == "&error":
-        return f'is_refusal({text}, "{call}", "{name}") && {call}({", ".join(arguments[:-1])}, NULL) == NOVA_EINVAL'
+        silent = f"{call}({', '.join(arguments[:-1])}, NULL)"
+        return f'is_refusal({text}, "{call}", "{name}") && {silent} == NOVA_EINVAL'
     default = '""' if result == "const char *" else "NULL" if "*" in result else "0"
     nothing = next((value for value, calls in NOTHING.items() if call in calls), default)
     return f"is_text({text}, {nothing})" if nothing[0] == '"' else f"{text} == {nothing}"
@@ -69,7 +67,8 @@ def cases(call, result, parameters):
         if "*" not in parameters[at] or is_optional(call, name):
             continue
         arguments = ["something" if "*" in p else "1" for p in parameters]
-        arguments = ["NULL" if i == at or is_optional(call, n) else arguments[i] for i, n in enumerate(names)]
+        arguments = ["NULL" if i == at or is_optional(call, n) else arguments[i]
+                     for i, n in enumerate(names)]
         if has_error:
             arguments[-1] = "&error"
         yield name, expression(call, name, result, arguments)
