@@ -44,5 +44,18 @@ static inline void list_append(struct link *head, struct link *l)
 {
 	link_after(head->prev, l);
 }
+/* NULL: it is empty. */
+static inline struct link *list_first(const struct link *head)
+{
+	return list_empty(head) ? NULL : head->next;
+}
+/* The same, and takes it out. */
+static inline struct link *list_pop(struct link *head)
+{
+	struct link *l = list_first(head);
+	if (l)
+		link_remove(l);
+	return l;
+}
 
 #endif

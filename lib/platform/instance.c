@@ -25,11 +25,8 @@ static void forget(nova_instance_t *instance)
 {
 	if (!instance->nova)
 		return;
-	nova_instance_t **place = &instance->nova->instances;
 	pthread_mutex_lock(&instance->nova->instances_lock);
-	while (*place != instance)
-		place = &(*place)->next;
-	*place = instance->next;
+	link_remove(&instance->link);
 	pthread_mutex_unlock(&instance->nova->instances_lock);
 }
 
@@ -57,13 +54,19 @@ void nova_instance_list_free(nova_instance_t **instances, size_t count)
 /* --- the list of the platform: all of which there are handles. With nova->instances_lock held. ---
  */
 
+static nova_instance_t *instance_at(struct link *l)
+{
+	return CONTAINER_OF(l, nova_instance_t, link);
+}
+
 static nova_instance_t *find(const struct nova *nova, const char *name)
 {
-	nova_instance_t *instance = nova->instances;
-	while (instance && (!instance->listed || (strcmp(instance->name, name) != 0 &&
-							 strcmp(instance->id, name) != 0)))
-		instance = instance->next;
-	return instance;
+	for (struct link *l = nova->instances.next; l != &nova->instances; l = l->next) {
+		nova_instance_t *i = instance_at(l);
+		if (i->listed && (!strcmp(i->name, name) || !strcmp(i->id, name)))
+			return i;
+	}
+	return NULL;
 }
 
 static int check_free(const struct nova *nova, const char *name, nova_error_t **error)
@@ -76,13 +79,10 @@ static int check_free(const struct nova *nova, const char *name, nova_error_t **
 
 static int add(struct nova *nova, nova_instance_t *instance, nova_error_t **error)
 {
-	nova_instance_t **place = &nova->instances;
 	pthread_mutex_lock(&nova->instances_lock);
 	int code = check_free(nova, instance->name, error);
 	if (code == 0) {
-		while (*place)
-			place = &(*place)->next;
-		*place = instance_ref(instance);
+		list_append(&nova->instances, &instance_ref(instance)->link);
 		instance->listed = true;
 		instance->nova = nova;
 	}
@@ -249,13 +249,13 @@ int nova_instance_list(
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&nova->instances_lock);
-	for (nova_instance_t *i = nova->instances; i; i = i->next)
-		count += i->listed;
+	for (struct link *l = nova->instances.next; l != &nova->instances; l = l->next)
+		count += instance_at(l)->listed;
 	nova_instance_t **list = count ? calloc(count, sizeof(nova_instance_t *)) : NULL;
 	size_t at = 0;
-	for (nova_instance_t *i = nova->instances; list && i; i = i->next)
-		if (i->listed)
-			list[at++] = instance_ref(i);
+	for (struct link *l = nova->instances.next; list && l != &nova->instances; l = l->next)
+		if (instance_at(l)->listed)
+			list[at++] = instance_ref(instance_at(l));
 	pthread_mutex_unlock(&nova->instances_lock);
 	if (at < count)
 		return nova_oom(error);
@@ -443,9 +443,8 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 
 void instances_end(struct nova *nova)
 {
-	while (nova->instances) {
-		nova_instance_t *instance = nova->instances;
-		nova->instances = instance->next;
+	for (struct link *first; (first = list_pop(&nova->instances));) {
+		nova_instance_t *instance = instance_at(first);
 		instance->nova = NULL;
 		if (instance->listed) {
 			instance->ended = instance->gone = true; /* no call may be under way */

@@ -27,6 +27,7 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	if (!nova)
 		return nova_oom(error);
 	pthread_mutex_init(&nova->instances_lock, NULL);
+	list_init(&nova->instances);
 	int code = replicas_init(&nova->replicas, error);
 	if (code == 0)
 		code = fill(nova, config, error);

@@ -10,6 +10,7 @@
 #include <nova/instance.h>
 
 #include "base/base.h"
+#include "base/list.h"
 #include "pool/pool.h"
 #include "registry/registry.h"
 #include "vm/vm.h"
@@ -48,7 +49,7 @@ struct nova {
 	nova_pool_t *pool; /* NULL in tests that need no VM */
 	struct registry registry;
 	pthread_mutex_t instances_lock; /* guards the list */
-	nova_instance_t *instances;     /* the oldest first */
+	struct link instances;          /* the oldest first */
 	struct replicas replicas;
 };
 
@@ -96,11 +97,11 @@ int lease_snapshot(const struct lease *lease, const struct function_record *reco
 
 struct nova_instance {
 	atomic_uint references;
-	nova_instance_t *next; /* in nova->instances */
-	bool listed;           /* it can be found there */
-	struct nova *nova;     /* NULL once that is closed */
-	nova_vm_t *vm;         /* lent to all who have a handle, dead or alive; NULL as well */
-	int64_t owner;         /* of its context */
+	struct link link;  /* in nova->instances */
+	bool listed;       /* it can be found there */
+	struct nova *nova; /* NULL once that is closed */
+	nova_vm_t *vm;     /* lent to all who have a handle, dead or alive; NULL as well */
+	int64_t owner;     /* of its context */
 	nova_function_t *function;
 	char id[9], vm_id[9];
 	char *name;

@@ -74,10 +74,10 @@ int nova_frame_encode(int type, const char *payload, size_t payload_len, void **
 struct nova_decoder {
 	uint8_t head[NOVA_FRAME_HEADER];
 	size_t head_len;
-	struct proto_frame *coming;        /* its header is whole; NULL: not yet */
-	size_t got;                        /* bytes of it */
-	struct proto_frame *first, **last; /* whole ones that were not fetched yet */
-	struct proto_frame *fetched;       /* what nova_decoder_next() has handed out last */
+	struct proto_frame *coming;  /* its header is whole; NULL: not yet */
+	size_t got;                  /* bytes of it */
+	struct link whole;           /* frames that were not fetched yet */
+	struct proto_frame *fetched; /* what nova_decoder_next() has handed out last */
 	size_t max;
 	int failed; /* the code of a failure, for ever */
 	char why[160];
@@ -91,7 +91,7 @@ int nova_decoder_new(size_t max, nova_decoder_t **ret_decoder, nova_error_t **er
 	if (!decoder)
 		return nova_oom(error);
 	decoder->max = max && max < NOVA_FRAME_MAX ? max : NOVA_FRAME_MAX;
-	decoder->last = &decoder->first;
+	list_init(&decoder->whole);
 	*ret_decoder = decoder;
 	return 0;
 }
@@ -103,14 +103,8 @@ static void drop_fetched(nova_decoder_t *decoder)
 
 static struct proto_frame *pop(nova_decoder_t *decoder)
 {
-	struct proto_frame *frame = decoder->first;
-	if (!frame)
-		return NULL;
-	decoder->first = frame->next;
-	if (!decoder->first)
-		decoder->last = &decoder->first;
-	frame->next = NULL;
-	return frame;
+	struct link *first = list_pop(&decoder->whole);
+	return first ? CONTAINER_OF(first, struct proto_frame, link) : NULL;
 }
 
 static void drop_all(nova_decoder_t *decoder)
@@ -173,8 +167,7 @@ static int begin_frame(nova_decoder_t *decoder, nova_error_t **error)
 
 static void end_frame(nova_decoder_t *decoder)
 {
-	*decoder->last = decoder->coming;
-	decoder->last = &decoder->coming->next;
+	list_append(&decoder->whole, &decoder->coming->link);
 	decoder->coming = NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <nova/proto.h>
 
 #include "base/base.h"
+#include "base/list.h"
 #include "json/json.h"
 
 #define PROTO_INPUT_MAX (6u << 20) /* JSON of one input */
@@ -58,7 +59,7 @@ int proto_frame_end(struct buf *frame);
 
 /* A frame as it came. */
 struct proto_frame {
-	struct proto_frame *next; /* for who has it */
+	struct link link; /* for who has it */
 	int type;
 	char *payload; /* JSON text of an object, with a NUL behind it */
 	size_t payload_len, size;

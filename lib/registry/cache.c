@@ -1,48 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that were looked up lately, so that a call of a hot function does not read its row
  * again. */
-#include "base/table.h"
 #include "registry/registry.h"
 
 struct cache_entry {
-	struct cache_entry *next;
+	struct table_node node;
+	struct link link;
 	nova_function_t *function;
 };
 
-static struct cache_entry **bucket_of(struct function_cache *cache, const char *name)
-{
-	return &cache->buckets[hash_text(name) % CACHE_BUCKETS];
-}
-
 static void empty(struct function_cache *cache)
 {
-	for (size_t i = 0; i < CACHE_BUCKETS; i++)
-		for (struct cache_entry *entry; (entry = cache->buckets[i]);) {
-			cache->buckets[i] = entry->next;
-			nova_function_free(entry->function);
-			free(entry);
-		}
-	cache->count = 0;
+	for (struct link *first; (first = list_pop(&cache->entries));) {
+		struct cache_entry *entry = CONTAINER_OF(first, struct cache_entry, link);
+		table_remove(&cache->functions, &entry->node);
+		nova_function_free(entry->function);
+		free(entry);
+	}
 }
 
 int cache_init(struct function_cache *cache, nova_error_t **error)
 {
 	*cache = (struct function_cache){ 0 };
-	return pthread_mutex_init(&cache->lock, NULL) ? nova_oom(error) : 0;
+	if (table_init(&cache->functions) < 0)
+		return nova_oom(error);
+	list_init(&cache->entries);
+	pthread_mutex_init(&cache->lock, NULL);
+	return 0;
 }
 
 void cache_free(struct function_cache *cache)
 {
 	empty(cache);
+	table_done(&cache->functions);
 	pthread_mutex_destroy(&cache->lock);
 }
 
-static struct cache_entry *find(struct function_cache *cache, const char *name)
+static struct cache_entry *find(const struct function_cache *cache, const char *name)
 {
-	struct cache_entry *entry = *bucket_of(cache, name);
-	while (entry && strcmp(entry->function->record.name, name) != 0)
-		entry = entry->next;
-	return entry;
+	uint64_t hash = hash_text(name);
+	for (struct table_node *n = table_bucket(&cache->functions, hash); n; n = n->next) {
+		struct cache_entry *entry = CONTAINER_OF(n, struct cache_entry, node);
+		if (n->hash == hash && !strcmp(entry->function->record.name, name))
+			return entry;
+	}
+	return NULL;
 }
 
 nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const char *name)
@@ -67,12 +69,11 @@ void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *fu
 	/* Another thread may have seen a later stamp since, or have put the same function. */
 	bool wanted = cache->stamp == stamp && !find(cache, function->record.name);
 	if (wanted) {
-		if (cache->count >= CACHE_MAX)
+		if (cache->functions.count >= CACHE_MAX)
 			empty(cache);
-		struct cache_entry **bucket = bucket_of(cache, function->record.name);
-		*entry = (struct cache_entry){ *bucket, function_ref(function) };
-		*bucket = entry;
-		cache->count++;
+		entry->function = function_ref(function);
+		list_append(&cache->entries, &entry->link);
+		table_add(&cache->functions, &entry->node, hash_text(function->record.name));
 	}
 	pthread_mutex_unlock(&cache->lock);
 	if (!wanted)

@@ -16,6 +16,8 @@
 #include <nova/function.h>
 #include <nova/instance.h>
 
+#include "base/list.h"
+#include "base/table.h"
 #include "blob/blob.h"
 #include "host/host.h"
 #include "store/store.h"
@@ -66,17 +68,14 @@ static inline void function_freep(nova_function_t **function)
 
 /* --- cache --- */
 
-#define CACHE_BUCKETS 256u
-#define CACHE_MAX     1024u
-
-struct cache_entry;
+#define CACHE_MAX 1024u
 
 /* Functions as they were at one stamp of the store; another stamp empties it. */
 struct function_cache {
 	pthread_mutex_t lock; /* guards all below */
 	uint64_t stamp;
-	size_t count;
-	struct cache_entry *buckets[CACHE_BUCKETS];
+	struct table functions; /* by name */
+	struct link entries;    /* the same */
 };
 
 int cache_init(struct function_cache *cache, nova_error_t **error);

@@ -133,10 +133,7 @@ static void give_time(struct vm_call *call)
 static int take_frame(
 	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	struct proto_frame *frame = call->first;
-	call->first = frame->next;
-	if (!call->first)
-		call->last = &call->first;
+	struct proto_frame *frame = CONTAINER_OF(list_pop(&call->frames), struct proto_frame, link);
 	call->pending -= sizeof(*frame) + frame->size;
 	bool begun = call->output.size;
 	uint64_t since = clock_ns();
@@ -172,7 +169,7 @@ static int give_up(const nova_vm_t *vm, nova_error_t **error)
 static int go_on(
 	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	if (call->first && (call->answered || !deadline_passed(call->deadline)))
+	if (!list_empty(&call->frames) && (call->answered || !deadline_passed(call->deadline)))
 		return take_frame(vm, call, answer, error);
 	if (vm->lost)
 		return channel_lost(vm, error);

@@ -21,8 +21,8 @@ static void lose_as(nova_vm_t *vm, int code, int os, char *why)
 	if (!vm->ended)
 		process_kill(&vm->machine->process);
 	pthread_mutex_unlock(&vm->end_lock);
-	for (struct vm_call *call = vm->calls; call; call = call->next)
-		sleeper_wake(&call->woken);
+	for (struct link *l = vm->calls.next; l != &vm->calls; l = l->next)
+		sleeper_wake(&CONTAINER_OF(l, struct vm_call, listed)->woken);
 	if (vm->reader)
 		sys_event_raise(vm->wake);
 }

@@ -67,12 +67,6 @@ void vm_unref(nova_vm_t *vm)
 
 /* --- the beginning --- */
 
-static void turns_init(struct vm_turns *turns)
-{
-	*turns = (struct vm_turns){ .most = 1 };
-	turns->last = &turns->first;
-}
-
 int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine_config *shape,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
@@ -80,7 +74,9 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	if (!vm)
 		return nova_oom(error);
 	vm->references = 1;
-	turns_init(&vm->turns);
+	vm->turns.most = 1;
+	list_init(&vm->turns.line);
+	list_init(&vm->calls);
 	vm->wake = sys_event();
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->end_lock, NULL);

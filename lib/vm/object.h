@@ -12,33 +12,34 @@
 
 #include <pthread.h>
 
+#include "base/list.h"
 #include "vm/deferred.h"
 #include "vm/vm.h"
 
 /* Somebody who uses a VM, or waits to: on the stack of its thread. Protected by vm->lock. */
 struct vm_call {
-	struct vm_call *next; /* in vm->calls */
-	const char *id;       /* request_id; "": what the agent says unasked; NULL: not listed */
+	struct link listed; /* in vm->calls */
+	const char *id;     /* request_id; "": what the agent says unasked; NULL: not listed */
 	struct sleeper woken;
 	const struct stop *stop; /* what may end it; NULL: nothing */
 	bool canceled;
 	/* its turn */
-	struct vm_call *behind;
+	struct link line; /* in vm->turns.line */
 	bool alone, admitted;
 	/* on the channel */
 	const struct vm_request *request; /* NULL: it is not there yet */
 	uint64_t deadline;
-	struct proto_frame *first, **last; /* that it has not looked at yet */
-	size_t pending;                    /* bytes of these */
-	bool answered;                     /* the last one is the answer */
-	struct output_pieces output;       /* that have come before it */
-	bool waits, waits_to_write;        /* waits: for frames that another call reads */
+	struct link frames;          /* that it has not looked at yet */
+	size_t pending;              /* bytes of these */
+	bool answered;               /* the last one is the answer */
+	struct output_pieces output; /* that have come before it */
+	bool waits, waits_to_write;  /* waits: for frames that another call reads */
 	bool cancel_sent;
 };
 
 struct vm_turns {
-	struct vm_call *first, **last; /* the line */
-	unsigned inside, most;         /* calls; `most` is the concurrency */
+	struct link line;      /* calls, who comes first in front */
+	unsigned inside, most; /* calls; `most` is the concurrency */
 	bool alone;
 };
 
@@ -51,7 +52,7 @@ struct nova_vm {
 
 	pthread_mutex_t lock;
 	struct vm_turns turns;
-	struct vm_call *calls; /* that are under way, or wait for their turn */
+	struct link calls; /* that are under way, or wait for their turn; the latest first */
 	/* who waits for bytes for all, and who is in the middle of a frame */
 	struct vm_call *reader, *writer;
 	int wake; /* event: wakes the reader */
@@ -102,7 +103,7 @@ bool vm_call_canceled(struct vm_call *call);
 void vm_call_done(struct vm_call *call);
 /* With vm->lock held. NOVA_EINVAL: one of that id is listed. */
 int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error);
-void vm_call_unlist(nova_vm_t *vm, struct vm_call *call);
+void vm_call_unlist(struct vm_call *call);
 struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len);
 /* Waits for a turn as a call, one of those that may be inside together. NOVA_EINVAL for an id that
  * is under way; NOVA_ECANCELED by nova_vm_cancel(), or by what may end the call; NOVA_EBUSY in a

@@ -65,8 +65,7 @@ static void route(nova_vm_t *vm, struct proto_frame *frame)
 				vm->id));
 		return;
 	}
-	*call->last = STEAL(owned);
-	call->last = &frame->next;
+	list_append(&call->frames, &STEAL(owned)->link);
 	call->answered = frame->type == NOVA_MSG_RESP || !*call->id;
 	if (call->waits)
 		sleeper_wake(&call->woken);
@@ -146,11 +145,13 @@ void channel_pass_on_reading(nova_vm_t *vm)
 {
 	if (vm->reader)
 		return;
-	for (struct vm_call *call = vm->calls; call; call = call->next)
+	for (struct link *l = vm->calls.next; l != &vm->calls; l = l->next) {
+		struct vm_call *call = CONTAINER_OF(l, struct vm_call, listed);
 		if (call->waits) {
 			sleeper_wake(&call->woken);
 			return;
 		}
+	}
 }
 
 void channel_wait(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)

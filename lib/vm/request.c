@@ -26,7 +26,7 @@ static int tell_first(nova_vm_t *vm, struct vm_call *call, enum news kind, nova_
 		code = channel_write(vm, call, frame, request.frame_len, request.deadline, error);
 		if (code == 0)
 			code = channel_await(vm, &intro, &answer, error);
-		vm_call_unlist(vm, &intro);
+		vm_call_unlist(&intro);
 	}
 	vm_call_done(&intro);
 	return code < 0 ? code : vm_done(&answer, error);
@@ -121,7 +121,7 @@ static int ask(nova_vm_t *vm, const struct vm_request *request, struct vm_answer
 	if (code == 0) {
 		code = vm_ask_as(vm, &call, request, ret_answer, error);
 		pthread_mutex_lock(&vm->lock);
-		vm_call_unlist(vm, &call);
+		vm_call_unlist(&call);
 		pthread_mutex_unlock(&vm->lock);
 	}
 	vm_call_done(&call);
@@ -154,7 +154,7 @@ int vm_await(nova_vm_t *vm, const struct vm_request *request, struct vm_answer *
 	int code = vm_call_list(vm, &call, error);
 	if (code == 0) {
 		code = channel_await(vm, &call, ret_answer, error);
-		vm_call_unlist(vm, &call);
+		vm_call_unlist(&call);
 	}
 	code = settle(vm, code);
 	vm_call_done(&call);

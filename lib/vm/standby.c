@@ -10,12 +10,13 @@
  */
 #include "vm/standby.h"
 
+#include "base/list.h"
 #include "vm/frozen.h"
 
 #define AGAIN_NS 1000000000u /* after a start that failed, or whose VMM died soon */
 
 struct stock {
-	struct stock *next;
+	struct link link;
 	struct frozen *frozen; /* its base and shape */
 	struct machine **waiting;
 	size_t count, starting, wanted, room;
@@ -24,10 +25,15 @@ struct stock {
 	bool failing;          /* so the next start takes its time */
 };
 
+static struct stock *stock_at(struct link *l)
+{
+	return CONTAINER_OF(l, struct stock, link);
+}
+
 struct standby {
 	pthread_mutex_t lock;
-	struct stock *stocks;
-	size_t total; /* waiting, or being started */
+	struct link stocks; /* the latest first */
+	size_t total;       /* waiting, or being started */
 };
 
 /* --- the collection. Functions below: with the lock held --- */
@@ -35,8 +41,10 @@ struct standby {
 static void *standby_make(void)
 {
 	struct standby *s = calloc(1, sizeof(*s));
-	if (s)
-		pthread_mutex_init(&s->lock, NULL);
+	if (!s)
+		return NULL;
+	list_init(&s->stocks);
+	pthread_mutex_init(&s->lock, NULL);
 	return s;
 }
 
@@ -61,10 +69,8 @@ static void stock_free(struct stock *stock)
 static void standby_done(void *collection)
 {
 	struct standby *s = collection;
-	for (struct stock *stock = s->stocks, *next; stock; stock = next) {
-		next = stock->next;
-		stock_free(stock);
-	}
+	for (struct link *l; (l = list_pop(&s->stocks));)
+		stock_free(stock_at(l));
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -89,10 +95,10 @@ static bool fits(const struct stock *stock, const struct frozen *f)
 
 static struct stock *find(struct standby *s, const struct frozen *f)
 {
-	struct stock *stock = s->stocks;
-	while (stock && !fits(stock, f))
-		stock = stock->next;
-	return stock;
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next)
+		if (fits(stock_at(l), f))
+			return stock_at(l);
+	return NULL;
 }
 
 static struct machine *take_out(struct standby *s, struct stock *stock, size_t at)
@@ -206,12 +212,12 @@ static void tend(nova_host_t *host, struct standby *s, struct stock *stock)
 
 static void remove_over(struct standby *s)
 {
-	for (struct stock **place = &s->stocks, *stock; (stock = *place);) {
-		if (!is_over(stock)) {
-			place = &stock->next;
+	for (struct link *l = s->stocks.next, *next; l != &s->stocks; l = next) {
+		struct stock *stock = stock_at(l);
+		next = l->next;
+		if (!is_over(stock))
 			continue;
-		}
-		*place = stock->next;
+		link_remove(l);
 		stock_free(stock); /* it has no VMM: nothing to wait for */
 	}
 }
@@ -219,7 +225,8 @@ static void remove_over(struct standby *s)
 static int64_t next_tend(const struct standby *s)
 {
 	uint64_t next = NEVER;
-	for (const struct stock *stock = s->stocks; stock; stock = stock->next) {
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next) {
+		const struct stock *stock = stock_at(l);
 		uint64_t due = stock->count < stock->wanted && waits(stock) ?
 				       stock->begun + AGAIN_NS :
 				       stock->until;
@@ -261,8 +268,7 @@ int standby_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_
 	struct stock *stock = find(s, frozen);
 	if (!stock && count && (stock = calloc(1, sizeof(*stock)))) {
 		stock->frozen = frozen_ref(frozen);
-		stock->next = s->stocks;
-		s->stocks = stock;
+		link_after(&s->stocks, &stock->link);
 	}
 	if (stock) {
 		stock->wanted = count;
@@ -300,9 +306,9 @@ int64_t standby_tend(nova_host_t *host)
 	struct standby *s = standby_lock(host, false);
 	if (!s)
 		return -1;
-	for (struct stock *stock = s->stocks; stock; stock = stock->next)
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next)
 		/* it stays in the list meanwhile; whoever comes is put before it */
-		tend(host, s, stock);
+		tend(host, s, stock_at(l));
 	remove_over(s);
 	int64_t ms = next_tend(s);
 	pthread_mutex_unlock(&s->lock);
@@ -336,11 +342,12 @@ static bool same_text(const char *a, const char *b)
 
 static struct stock *find_base(struct standby *s, const char *root, const char *id)
 {
-	struct stock *stock = s->stocks;
-	while (stock && !(stock->wanted && same_text(stock->frozen->base->root, root) &&
-				same_text(stock->frozen->base->id, id)))
-		stock = stock->next;
-	return stock;
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next) {
+		const struct vm_base *base = stock_at(l)->frozen->base;
+		if (stock_at(l)->wanted && same_text(base->root, root) && same_text(base->id, id))
+			return stock_at(l);
+	}
+	return NULL;
 }
 
 void standby_drop_base(nova_host_t *host, const char *root, const char *id)
@@ -360,8 +367,8 @@ size_t standby_count(nova_host_t *host)
 	if (!s)
 		return 0;
 	size_t count = 0;
-	for (const struct stock *stock = s->stocks; stock; stock = stock->next)
-		count += stock->count;
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next)
+		count += stock_at(l)->count;
 	pthread_mutex_unlock(&s->lock);
 	return count;
 }

@@ -10,7 +10,7 @@
 void vm_call_init(struct vm_call *call, const char *id, const struct stop *stop)
 {
 	*call = (struct vm_call){ .id = id, .stop = stop };
-	call->last = &call->first;
+	list_init(&call->frames);
 	sleeper_init(&call->woken);
 }
 
@@ -22,20 +22,19 @@ bool vm_call_canceled(struct vm_call *call)
 
 void vm_call_done(struct vm_call *call)
 {
-	while (call->first) {
-		struct proto_frame *gone = call->first;
-		call->first = gone->next;
-		free(gone);
-	}
+	for (struct link *gone; (gone = list_pop(&call->frames));)
+		free(CONTAINER_OF(gone, struct proto_frame, link));
 	output_pieces_free(&call->output);
 	sleeper_done(&call->woken);
 }
 
 struct vm_call *vm_call_find(nova_vm_t *vm, const char *id, size_t len)
 {
-	for (struct vm_call *call = vm->calls; call; call = call->next)
+	for (struct link *l = vm->calls.next; l != &vm->calls; l = l->next) {
+		struct vm_call *call = CONTAINER_OF(l, struct vm_call, listed);
 		if (!strncmp(call->id, id, len) && !call->id[len])
 			return call;
+	}
 	return NULL;
 }
 
@@ -46,17 +45,13 @@ int vm_call_list(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 			"a call with the request id '%s' is under way in microVM %s: each needs "
 			"its own",
 			call->id, vm->id);
-	call->next = vm->calls;
-	vm->calls = call;
+	link_after(&vm->calls, &call->listed);
 	return 0;
 }
 
-void vm_call_unlist(nova_vm_t *vm, struct vm_call *call)
+void vm_call_unlist(struct vm_call *call)
 {
-	struct vm_call **at = &vm->calls;
-	while (*at != call)
-		at = &(*at)->next;
-	*at = call->next;
+	link_remove(&call->listed);
 }
 
 /* --- the line: all with vm->lock held --- */
@@ -69,11 +64,11 @@ static bool there_is_room(const struct vm_turns *t, bool alone)
 /* Lets in those at the front, as far as there is room. */
 static void admit(struct vm_turns *t)
 {
-	while (t->first && there_is_room(t, t->first->alone)) {
-		struct vm_call *next = t->first;
-		t->first = next->behind;
-		if (!t->first)
-			t->last = &t->first;
+	for (struct link *first; (first = list_first(&t->line));) {
+		struct vm_call *next = CONTAINER_OF(first, struct vm_call, line);
+		if (!there_is_room(t, next->alone))
+			return;
+		link_remove(first);
 		t->alone = next->alone;
 		t->inside += !next->alone;
 		next->admitted = true;
@@ -83,12 +78,7 @@ static void admit(struct vm_turns *t)
 
 static void give_up(struct vm_turns *t, struct vm_call *call)
 {
-	struct vm_call **at = &t->first;
-	while (*at != call)
-		at = &(*at)->behind;
-	*at = call->behind;
-	if (t->last == &call->behind)
-		t->last = at;
+	link_remove(&call->line);
 	admit(t); /* it may have been the one at the front that held the others up */
 }
 
@@ -96,8 +86,7 @@ static void give_up(struct vm_turns *t, struct vm_call *call)
 static bool wait_in_line(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 {
 	struct vm_turns *t = &vm->turns;
-	*t->last = call;
-	t->last = &call->behind;
+	list_append(&t->line, &call->line);
 	admit(t);
 	while (!call->admitted && !vm_call_canceled(call) && !deadline_passed(deadline))
 		sleeper_wait(&call->woken, &vm->lock, deadline, call->stop);
@@ -128,7 +117,7 @@ int vm_enter(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 		if (vm_call_canceled(call) || !wait_in_line(vm, call, NEVER)) {
 			code = canceled(vm, error);
 			if (call->id)
-				vm_call_unlist(vm, call);
+				vm_call_unlist(call);
 		}
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -140,7 +129,7 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	struct vm_turns *t = &vm->turns;
 	pthread_mutex_lock(&vm->lock);
 	if (call->id)
-		vm_call_unlist(vm, call);
+		vm_call_unlist(call);
 	/* The last one out of a VM that is lost disposes of it: as long as somebody is inside, its
 	 * descriptors are in use. */
 	bool dispose = --t->inside == 0 && vm->lost;

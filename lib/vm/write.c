@@ -30,9 +30,11 @@ int channel_begin_frame(
 void channel_end_frame(nova_vm_t *vm)
 {
 	vm->writer = NULL;
-	for (struct vm_call *call = vm->calls; call; call = call->next)
+	for (struct link *l = vm->calls.next; l != &vm->calls; l = l->next) {
+		struct vm_call *call = CONTAINER_OF(l, struct vm_call, listed);
 		if (call->waits_to_write)
 			sleeper_wake(&call->woken);
+	}
 }
 
 static void wait_to_write(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)

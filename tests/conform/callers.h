@@ -196,7 +196,7 @@ static inline void await_line(nova_vm_t *vm)
 {
 	for (bool waits = false; !waits; sched_yield()) {
 		pthread_mutex_lock(&vm->lock);
-		waits = vm->turns.first != NULL;
+		waits = !list_empty(&vm->turns.line);
 		pthread_mutex_unlock(&vm->lock);
 	}
 }

@@ -50,7 +50,7 @@ START_TEST(more_functions_than_the_cache_holds_are_all_found)
 		nova_function_t *f = function_new(&record);
 		cache_put(&nova.registry.cache, 0, f);
 		nova_function_free(f);
-		ck_assert_uint_le(nova.registry.cache.count, CACHE_MAX);
+		ck_assert_uint_le(nova.registry.cache.functions.count, CACHE_MAX);
 		AUTO_FUNCTION nova_function_t *found = cache_get(&nova.registry.cache, 0, name);
 		ck_assert_ptr_nonnull(found);
 	}
