@@ -38,7 +38,8 @@ on_exit() {
 		if [[ -s $work/log ]]; then
 			tail -n 5 "$work/log" >&2
 		fi
-		echo "tools/images: failed: $current_step; nothing half-made is used, run it again" >&2
+		echo "tools/images: failed: $current_step" >&2
+		echo "tools/images: nothing half-made is used, run it again" >&2
 	fi
 	[[ ${work:-} ]] && rm -rf "$work"
 	exit "$status"
@@ -48,11 +49,14 @@ prepare() {
 	[[ $(uname -m) == x86_64 ]] || die "guest images can only be made on x86-64"
 	local tool
 	for tool in apt-get dpkg-deb cpio flock; do
-		command -v $tool >/dev/null || die "'$tool' is missing; install it with: apt-get install ${tool/dpkg-deb/dpkg}"
+		command -v $tool >/dev/null ||
+			die "'$tool' is missing: apt-get install ${tool/dpkg-deb/dpkg}"
 	done
-	[[ -x $novactl ]] || die "'$novactl' is missing; build it with: meson setup build && ninja -C build"
-	mkdir -p "$dir"/{kernel,rootfs,.stamps} "$cache/packages" 2>/dev/null || die "cannot write in '$dir'; choose another with --dir"
-	[[ -w $dir && -w $dir/kernel && -w $dir/rootfs ]] || die "cannot write in '$dir'; choose another with --dir"
+	[[ -x $novactl ]] ||
+		die "'$novactl' is missing; build it with: meson setup build && ninja -C build"
+	mkdir -p "$dir"/{kernel,rootfs,.stamps} "$cache/packages" 2>/dev/null &&
+		[[ -w $dir && -w $dir/kernel && -w $dir/rootfs ]] ||
+		die "cannot write in '$dir'; choose another with --dir"
 	dir=$(cd "$dir" && pwd)
 	exec 9>"$dir/.lock"
 	flock -n 9 || {
@@ -92,7 +96,10 @@ make_image() {
 		return
 	fi
 	rm -f "$stamp"
-	"make_$target" "$work/$target.out"
+	case $target in
+	kernel | initramfs) "make_$target" "$work/$target.out" ;;
+	*) make_rootfs "$target" "$work/$target.out" ;;
+	esac
 	publish "$target" "$path" "$work/$target.out"
 	mv "$work/inputs" "$stamp"
 }
@@ -104,15 +111,11 @@ inputs_of() {
 	kernel) kernel_packages ;;
 	initramfs)
 		kernel_packages
-		[[ -f $agent ]] || die "the agent '$agent' is missing; build it with: ninja -C build"
+		[[ -f $agent ]] ||
+			die "the agent '$agent' is missing; build it with: ninja -C build"
 		sha256sum <"$agent"
 		;;
-	wasm)
-		resolve "${base_list[@]}"
-		wasm_inputs
-		;;
-	base) resolve "${base_list[@]}" ;;
-	python) resolve "${base_list[@]}" "${python_list[@]}" ;;
+	*) packages_of "$1" ;;
 	esac
 }
 

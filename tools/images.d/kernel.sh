@@ -16,8 +16,9 @@ kernel_packages() {
 unpack_kernel() {
 	local packages package
 	mapfile -t packages < <(kernel_packages)
-	((${#packages[@]})) || die "there is no kernel package; refresh the lists with: sudo apt-get update"
-	kernel_tree=$cache/packages/kernel-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c 1-16)
+	((${#packages[@]})) ||
+		die "there is no kernel package; refresh the lists with: sudo apt-get update"
+	kernel_tree=$cache/packages/kernel-$(hash_of "${packages[@]}")
 	[[ -d $kernel_tree ]] && return
 	step "kernel: downloading ${packages[0]}"
 	download "${packages[@]}"
@@ -35,9 +36,11 @@ unpack_kernel() {
 keep_kernel_parts() {
 	local tree=$1
 	[[ -d $tree/lib/modules ]] || mv "$tree/usr/lib" "$tree/lib"
-	find "$tree" -type f ! -path '*/boot/vmlinuz-*' ! -name '*.ko' ! -name '*.ko.xz' ! -name '*.ko.zst' -delete
-	find "$tree/lib/modules" -type f \( -path '*/drivers/*' ! -path '*/virtio/*' ! -path '*/char/*' ! -path '*/block/*' \
-		! -path '*/drivers/net/*.ko*' -o -path '*/sound/*' \) -delete
+	find "$tree" -type f ! -path '*/boot/vmlinuz-*' \
+		! -name '*.ko' ! -name '*.ko.xz' ! -name '*.ko.zst' -delete
+	find "$tree/lib/modules" -type f \( -path '*/sound/*' -o -path '*/drivers/*' \
+		! -path '*/virtio/*' ! -path '*/char/*' ! -path '*/block/*' \
+		! -path '*/drivers/net/*.ko*' \) -delete
 	find "$tree" -type d -empty -delete
 }
 
@@ -45,14 +48,16 @@ make_kernel() {
 	unpack_kernel
 	step "kernel: taking vmlinux out of the bzImage"
 	local image
-	image=$(compgen -G "$kernel_tree/boot/vmlinuz-*" | head -n 1) || die "the kernel package holds no vmlinuz"
+	image=$(compgen -G "$kernel_tree/boot/vmlinuz-*" | head -n 1) ||
+		die "the kernel package holds no vmlinuz"
 	"$novactl" image kernel "$image" -o "$1" 2>>"$work/log" >/dev/null
 }
 
-# The file of a module, whose name may be written with '-' or '_'; nothing if the kernel has it built in.
+# The file of a module, whose name may be written with '-' or '_'; nothing if it is built in.
 module_file() {
 	local pattern=${1//[-_]/[-_]}
-	find "$kernel_tree/lib/modules" -name "$pattern.ko" -o -name "$pattern.ko.xz" -o -name "$pattern.ko.zst" | sort | head -n 1
+	find "$kernel_tree/lib/modules" -name "$pattern.ko" -o -name "$pattern.ko.xz" \
+		-o -name "$pattern.ko.zst" | sort | head -n 1
 }
 
 copy_module() {
@@ -63,14 +68,16 @@ copy_module() {
 	esac
 }
 
-# Adds a module behind the modules it needs. Each .ko names those in a NUL-terminated "depends=a,b".
+# Adds a module behind the modules it needs. Each .ko names those in a NUL-terminated
+# "depends=a,b".
 add_module() {
 	local name=${1//-/_} into=$2 file need
 	[[ -e $into/$name.ko ]] && return
 	file=$(module_file "$name")
 	[[ $file ]] || return 0
 	copy_module "$file" "$into/$name.ko"
-	for need in $(tr '\0' '\n' <"$into/$name.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do
+	for need in $(tr '\0' '\n' <"$into/$name.ko" |
+		sed -n 's/^depends=//p' | tr ',' ' '); do
 		add_module "$need" "$into"
 	done
 	echo "$name.ko" >>"$into/order"
@@ -85,10 +92,12 @@ make_initramfs() {
 	for name in "${boot_modules[@]}" "${late_modules[@]}"; do
 		add_module "$name" "$tree/modules"
 	done
-	grep -qx virtio_console.ko "$tree/modules/order" || die "the kernel package has no module virtio_console"
+	grep -qx virtio_console.ko "$tree/modules/order" ||
+		die "the kernel package has no module virtio_console"
 	install -m 0755 "$agent" "$tree/init"
 	chmod 0644 "$tree"/modules/*
 	find "$tree" -exec touch -h -d @1577836800 {} +
-	(cd "$tree" && find . | sort | cpio --quiet -o -H newc --reproducible --owner=0:0) >"$1" 2>>"$work/log"
+	(cd "$tree" && find . | sort | cpio --quiet -o -H newc --reproducible --owner=0:0) \
+		>"$1" 2>>"$work/log"
 	rm -rf "$tree"
 }

@@ -4,21 +4,32 @@
 
 # As if nothing were installed, so that the set does not depend on this machine.
 apt_fresh() {
-	apt-get -o Dir::State::status="$work/no-packages" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-		-o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
+	apt-get -o Dir::State::status="$work/no-packages" -o Dir::Cache::pkgcache= \
+		-o Dir::Cache::srcpkgcache= -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
+}
+
+short_hash() {
+	sha256sum | cut -c 1-16
+}
+
+hash_of() {
+	printf '%s\n' "$@" | short_hash
 }
 
 # A name that changes when the package lists do.
 lists_key() {
+	local apt=/etc/apt
 	{
-		find /var/lib/apt/lists -maxdepth 1 -type f ! -name lock -printf '%f %s %T@\n' | sort
-		cat /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/preferences /etc/apt/preferences.d/* 2>/dev/null || true
-	} | sha256sum | cut -c 1-16
+		find /var/lib/apt/lists -maxdepth 1 -type f ! -name lock \
+			-printf '%f %s %T@\n' | sort
+		cat $apt/sources.list{,.d/*} $apt/preferences{,.d/*} 2>/dev/null || true
+	} | short_hash
 }
 
 simulate() {
 	: >"$work/no-packages"
-	apt_fresh -qq -s install "$@" 2>>"$work/log" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | sort
+	apt_fresh -qq -s install "$@" 2>>"$work/log" |
+		sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | sort
 }
 
 update_lists() {
@@ -27,26 +38,33 @@ update_lists() {
 	key=
 }
 
-# Prints package=version, one a line, of packages and all they need. Remembered until the lists change.
+# Prints package=version, one a line, of packages and all they need. Remembered until the lists
+# change.
 resolve() {
 	local known
 	key=${key:-$(lists_key)}
-	known=$cache/packages/list-$key-$(printf '%s\n' "$@" | sha256sum | cut -c 1-16)
+	known=$cache/packages/list-$key-$(hash_of "$@")
 	if [[ ! -s $known ]]; then
-		if ! simulate "$@" >"$work/resolved" || [[ ! -s $work/resolved ]]; then
-			{ update_lists && simulate "$@" >"$work/resolved" && [[ -s $work/resolved ]]; } ||
-				die "the packages '$*' are not known here; refresh the lists with: sudo apt-get update"
-			known=${known/list-*-/list-$(lists_key)-}
+		if ! simulate_well "$@"; then
+			update_lists && simulate_well "$@" ||
+				die "the packages '$*' are not known here; refresh the lists" \
+					"with: sudo apt-get update"
+			known=$cache/packages/list-$(lists_key)-$(hash_of "$@")
 		fi
 		mv "$work/resolved" "$known"
 	fi
 	cat "$known"
 }
 
+simulate_well() {
+	simulate "$@" >"$work/resolved" && [[ -s $work/resolved ]]
+}
+
 # The file name that apt gives a package: a colon in the version is %3a.
 deb_of() {
-	local found
-	found=$(compgen -G "$cache/packages/${1%%=*}_${1#*=}_*.deb" || compgen -G "$cache/packages/${1%%=*}_$(sed 's/:/%3a/' <<<"${1#*=}")_*.deb") || return 1
+	local found name=${1%%=*} version=${1#*=}
+	found=$(compgen -G "$cache/packages/${name}_${version}_*.deb" ||
+		compgen -G "$cache/packages/${name}_${version/:/%3a}_*.deb") || return 1
 	head -n 1 <<<"$found"
 }
 
@@ -62,7 +80,8 @@ download() {
 	if ! fetch_into "$cache/packages/partial.new" "${wanted[@]}"; then
 		update_lists || true
 		fetch_into "$cache/packages/partial.new" "${wanted[@]}" ||
-			die "cannot download packages; is there a network? Old lists are refreshed with: sudo apt-get update"
+			die "cannot download packages; is there a network? Refresh old lists" \
+				"with: sudo apt-get update"
 	fi
 	mv "$cache"/packages/partial.new/*.deb "$cache/packages/"
 	rmdir "$cache/packages/partial.new"
