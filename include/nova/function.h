@@ -253,9 +253,10 @@ NOVA_API const char *nova_function_code_path(const nova_function_t *f);
 NOVA_API const char *nova_function_code_hash(const nova_function_t *f);
 
 /**
- * How often a function was replaced.
+ * The version of a function.
  * @param f may be NULL
- * @return 1, and one more with each replacement. Since 0.1.
+ * @return 1, and one more each time that it is replaced. A change of labels or of `min_replicas`
+ * alone makes no new version (#NOVA_PROPERTY_BESIDE), and its VMs stay. Since 0.1.
  */
 NOVA_API uint32_t nova_function_version(const nova_function_t *f);
 

@@ -42,6 +42,9 @@ enum nova_property_unit {
 /** In nova_property.flags: a clone may have another value than the VM that it was made from. Since
  * 0.1. */
 #define NOVA_PROPERTY_PER_CLONE 1u
+/** In nova_property.flags: it tells nothing about VMs and calls, so a function that differs in it
+ * alone is the same version, and keeps its VMs. Since 0.1. */
+#define NOVA_PROPERTY_BESIDE 2u
 
 /** One property. Later releases add members at its end: `size` tells which there are. Since 0.1. */
 typedef struct nova_property {

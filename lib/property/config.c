@@ -130,10 +130,10 @@ static bool same_value(const struct property *p, const void *a, const void *b)
 	}
 }
 
-static const char *difference(const void *a, const void *b, bool machine)
+static const char *difference(const void *a, const void *b, bool machine, uint32_t except)
 {
 	FOR_EACH_PROPERTY(p)
-	if ((p->of_machine || !machine) && !same_value(p, a, b))
+	if ((p->of_machine || !machine) && !(p->is.flags & except) && !same_value(p, a, b))
 		return p->is.name;
 	return NULL;
 }
@@ -162,11 +162,16 @@ int function_config_copy(struct function_config *to, const struct function_confi
 
 bool machine_config_same(const struct machine_config *a, const struct machine_config *b)
 {
-	return !difference(a, b, true);
+	return !difference(a, b, true, 0);
 }
 
 const char *function_config_difference(
 	const struct function_config *a, const struct function_config *b)
 {
-	return difference(a, b, false);
+	return difference(a, b, false, 0);
+}
+
+bool function_config_same_version(const struct function_config *a, const struct function_config *b)
+{
+	return !difference(a, b, false, NOVA_PROPERTY_BESIDE);
 }

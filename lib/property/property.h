@@ -82,6 +82,8 @@ bool machine_config_same(const struct machine_config *a, const struct machine_co
 /* The name of the first in which they differ, or NULL. */
 const char *function_config_difference(
 	const struct function_config *a, const struct function_config *b);
+/* Whether VMs and calls are the same by both. */
+bool function_config_same_version(const struct function_config *a, const struct function_config *b);
 #define AUTO_FUNCTION_CONFIG CLEANUP(function_config_done)
 #define AUTO_MACHINE_CONFIG  CLEANUP(machine_config_done)
 

@@ -70,7 +70,7 @@ const struct property properties[] = {
 	}, {
 		.is = { PUBLIC(min_replicas), .type = NOVA_PROPERTY_U32,
 			.least = 0, .most = 1000, .standard = 0, .since = "0.1",
-			.flags = NOVA_PROPERTY_PER_CLONE,
+			.flags = NOVA_PROPERTY_PER_CLONE | NOVA_PROPERTY_BESIDE,
 			.label = "Min replicas", .option = "min-replicas", .letter = "",
 			.value = "N",
 			.help = "VMs that a daemon keeps warm" },
@@ -123,7 +123,7 @@ const struct property properties[] = {
 		.json = "env_vars", .schema = 1, .check = check_env,
 	}, {
 		.is = { PUBLIC(labels), .type = NOVA_PROPERTY_LIST, .most = 16, .since = "0.1",
-			.flags = NOVA_PROPERTY_PER_CLONE,
+			.flags = NOVA_PROPERTY_PER_CLONE | NOVA_PROPERTY_BESIDE,
 			.label = "Label", .option = "label", .letter = "", .value = "KEY=VALUE",
 			.help = "label for lists and bills; repeatable, at most 16" },
 		OF_FUNCTION(labels), .most_bytes = LABELS_MAX,

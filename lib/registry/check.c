@@ -105,12 +105,12 @@ static int check(struct registry *registry, const nova_function_opts *o,
 {
 	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
 	char hash[SHA256_HEX];
-	bool same = false;
+	bool known = false;
 	int code = build_disk(registry, o, &trial, hash, error);
 	record->code_hash = hash;
 	if (code == 0)
-		code = registry_has_same(registry, record, &same, error);
-	if (code == 0 && !same) {
+		code = registry_has_version(registry, record, &known, error);
+	if (code == 0 && !known) {
 		AUTO_ERROR nova_error_t *failure = NULL;
 		code = try_in_guest(registry, o, record, &trial, &failure);
 		if (!is_the_answer(code, o)) {

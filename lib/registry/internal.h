@@ -13,9 +13,12 @@ int registry_read_present(struct registry *registry, const char *name,
 	struct function_record *ret_record, nova_error_t **error);
 /* The first thing in which two functions of one name differ, or NULL. */
 const char *record_difference(const struct function_record *a, const struct function_record *b);
-/* Whether a function that does not differ is stored already. */
-int registry_has_same(struct registry *registry, const struct function_record *record,
-	bool *ret_same, nova_error_t **error);
+/* Whether both are one version of a function: the same code, and VMs and calls that are the same.
+ */
+bool record_same_version(const struct function_record *a, const struct function_record *b);
+/* Whether that version of a function is stored already. */
+int registry_has_version(struct registry *registry, const struct function_record *record,
+	bool *ret_has, nova_error_t **error);
 
 /* --- check.c --- */
 

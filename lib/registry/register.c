@@ -107,15 +107,27 @@ static char *make_uuid(void)
 		b[13], b[14], b[15]);
 }
 
+/* A version has one handler, and the check that found it is not made again. */
+static int take_version(struct function_record *r, const struct function_record *old)
+{
+	bool same = record_same_version(old, r);
+	r->version = old->version + !same;
+	if (!same || *r->config.handler)
+		return 0;
+	free(r->config.handler);
+	r->config.handler = strdup(old->config.handler);
+	return r->config.handler ? 0 : NOVA_ENOMEM;
+}
+
 /* Fills in what a record has from the one before it, or from nothing. */
 static int complete(
 	struct function_record *r, const struct function_record *old, nova_error_t **error)
 {
 	r->updated_us = clock_unix_us();
 	r->created_us = old ? old->created_us : r->updated_us;
-	r->version = old ? old->version + 1 : 1;
+	r->version = 1;
 	r->id = old ? strdup(old->id) : make_uuid();
-	if (!r->id)
+	if (!r->id || (old && take_version(r, old) < 0))
 		return nova_oom(error);
 	return record_check(r, NOVA_EINVAL, error);
 }
@@ -148,8 +160,8 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
-/* Under the lock. On success `record` is what is stored, and `ret_former` what it replaces, if it
- * does. */
+/* Under the lock. On success `record` is what is stored, and `ret_former` the version that it
+ * replaces, if it does. */
 static int store(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
@@ -173,7 +185,7 @@ static int store(struct registry *registry, const nova_function_opts *o,
 			record->name, what);
 	if (what) {
 		r = store_record(registry, record, &present, &image, error);
-		if (r == 0)
+		if (r == 0 && record->version != present.version)
 			record_move(ret_former, &present);
 		return r;
 	}

@@ -133,6 +133,12 @@ const char *record_difference(const struct function_record *a, const struct func
 		       function_config_difference(&a->config, &b->config);
 }
 
+bool record_same_version(const struct function_record *a, const struct function_record *b)
+{
+	return !strcmp(a->code_hash, b->code_hash) &&
+	       function_config_same_version(&a->config, &b->config);
+}
+
 int registry_read_present(struct registry *registry, const char *name, struct function_record *ret,
 	nova_error_t **error)
 {
@@ -143,12 +149,12 @@ int registry_read_present(struct registry *registry, const char *name, struct fu
 	return r == NOVA_ENOTFOUND ? 0 : r;
 }
 
-int registry_has_same(struct registry *registry, const struct function_record *record,
-	bool *ret_same, nova_error_t **error)
+int registry_has_version(struct registry *registry, const struct function_record *record,
+	bool *ret_has, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record present = { 0 };
 	int r = registry_read_present(registry, record->name, &present, error);
-	*ret_same = r == 0 && present.name && !record_difference(&present, record);
+	*ret_has = r == 0 && present.name && record_same_version(&present, record);
 	return r;
 }
 

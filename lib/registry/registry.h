@@ -111,8 +111,8 @@ int registry_lookup(struct registry *registry, const char *name, nova_function_t
 /* As nova_function_list(). */
 int registry_list(struct registry *registry, nova_function_t ***ret_functions, size_t *ret_count,
 	nova_error_t **error);
-/* As nova_function_register(), of whole options. *ret_former (empty): what it replaces, if it does.
- */
+/* As nova_function_register(), of whole options. *ret_former (empty): the version that it
+ * replaces, if it does. */
 int registry_register(struct registry *registry, const nova_function_opts *opts,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error);
 /* As nova_function_delete(). *ret_function is what it was. */

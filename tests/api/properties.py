@@ -46,6 +46,7 @@ class Property:
         self.features = [name for name, value in constants.items()
                          if name.startswith("NOVA_FEATURE_") and self.features & value]
         self.per_clone = bool(self.flags & 1)
+        self.makes_version = not self.flags & 2
 
 
 def _row_type(root):
@@ -90,13 +91,14 @@ def _row(p):
     option = f"`--{p.option}`" + (f", `-{p.letter}`" if p.letter else "")
     cells = [f"`{p.name}`", option, kind, _range(p), _default(p), p.since,
              ", ".join(f"`{name}`" for name in p.features) or "all", "yes" if p.per_clone else "no",
+             "yes" if p.makes_version else "no",
              p.help.replace("\n", " ")]
     return "| " + " | ".join(cells) + " |"
 
 
 def document_table(properties):
     head = ["property", "option", "kind", "range", "default", "since", "engines", "per clone",
-            "meaning"]
+            "new version", "meaning"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + [_row(p) for p in properties]) + "\n"
 

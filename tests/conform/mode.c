@@ -176,6 +176,46 @@ START_TEST(an_instance_tells_the_labels_of_its_function)
 }
 END_TEST
 
+static nova_function_t *label_anew(struct platform *p, uint32_t memory_mb, const char *label)
+{
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	nova_function_t *f = NULL;
+	o.name = "f";
+	o.runtime = "shell";
+	o.code = "cat \"$1\"";
+	o.code_len = 8;
+	o.memory_mb = memory_mb;
+	o.labels = &label;
+	o.labels_count = 1;
+	o.min_replicas = label[strlen(label) - 1] == '2';
+	o.flags = NOVA_REGISTER_REPLACE;
+	ck_ok(nova_function_register(p->nova, &o, &f, &error));
+	return f;
+}
+
+START_TEST(labels_alone_make_no_new_version_and_replace_no_vm)
+{
+	struct platform p = platform_open(NULL);
+	nova_function_t *first = label_anew(&p, 0, "team=1");
+	platform_answers(p.nova, "f", "{}");
+	nova_function_t *second = label_anew(&p, 0, "team=2"); /* and min_replicas */
+	ck_assert_str_eq(nova_function_text(second, "labels", 0), "team=2");
+	ck_assert_uint_eq(nova_function_number(second, "min_replicas"), 1);
+	ck_assert_uint_eq(nova_function_version(second), 1);
+	ck_assert_uint_ge(nova_function_updated_us(second), nova_function_updated_us(first));
+	platform_answers(p.nova, "f", "{}");
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
+	nova_function_t *third = label_anew(&p, 200, "team=3");
+	ck_assert_uint_eq(nova_function_version(third), 2);
+	platform_answers(p.nova, "f", "{}");
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 2);
+	nova_function_free(first);
+	nova_function_free(second);
+	nova_function_free(third);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
 {
 	struct platform p = platform_open(NULL);
@@ -756,6 +796,7 @@ static TCase *instance_cases(void)
 	if (!is_fake()) /* what follows is the same on every engine */
 		return tc;
 	tcase_add_test(tc, an_instance_tells_the_labels_of_its_function);
+	tcase_add_test(tc, labels_alone_make_no_new_version_and_replace_no_vm);
 	tcase_add_test(tc, an_instance_is_found_by_name_and_by_id_until_it_is_stopped);
 	tcase_add_test(tc, calls_in_an_instance_find_the_same_vm);
 	tcase_add_test(tc, a_lent_vm_is_dead_and_no_danger_once_its_instance_was_stopped);

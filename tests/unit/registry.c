@@ -116,6 +116,25 @@ START_TEST(the_same_again_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_version_keeps_its_handler_when_its_labels_change)
+{
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	nova_function_opts o = opts_of("hello", "def lambda_handler(e): pass");
+	o.handler = "main.lambda_handler";
+	ck_ok(nova_function_register(&nova, &o, NULL, &error));
+	o.handler = NULL; /* the same one is found */
+	o.labels = (const char *const[]){ "team=a" };
+	o.labels_count = 1;
+	ck_fails_with(NOVA_EEXIST, "differs in its labels",
+		nova_function_register(&nova, &o, NULL, &error));
+	o.flags = NOVA_REGISTER_REPLACE;
+	ck_ok(nova_function_register(&nova, &o, &f, &error));
+	ck_assert_uint_eq(nova_function_version(f), 1);
+	ck_assert_str_eq(nova_function_text(f, "handler", 0), "main.lambda_handler");
+	ck_assert_str_eq(nova_function_text(f, "labels", 0), "team=a");
+}
+END_TEST
+
 START_TEST(something_else_needs_the_replace_flag)
 {
 	AUTO_FUNCTION nova_function_t *old = NULL, *now = NULL;
@@ -586,6 +605,7 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, what_is_not_said_has_its_default);
 	tcase_add_test(tc, the_json_of_a_function_has_its_members);
 	tcase_add_test(tc, the_same_again_changes_nothing);
+	tcase_add_test(tc, a_version_keeps_its_handler_when_its_labels_change);
 	tcase_add_test(tc, something_else_needs_the_replace_flag);
 	tcase_add_test(tc, one_code_has_one_disk_as_long_as_anyone_uses_it);
 	tcase_add_test(tc, an_image_cut_short_or_lost_is_put_back_by_registering_again);
