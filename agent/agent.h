@@ -7,7 +7,7 @@
 #define NOVA_AGENT_H
 
 #include "agent/files/files.h"
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 _Static_assert(MAX_WATCHES >= MAX_REQUESTS * 4 + 10, "each has its descriptors");
 
@@ -19,7 +19,7 @@ struct agent {
 	struct guest guest;
 	struct identity identity;
 	struct run run;
-	struct python python;
+	struct worker worker;
 };
 
 /* serve.c: until the agent is to end. */

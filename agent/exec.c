@@ -77,7 +77,7 @@ static void exec_with(struct agent *agent, struct request *request, struct json_
 		return;
 	}
 	if (agent->run.function.runtime->warm)
-		call_begin(&agent->python, request);
+		call_begin(&agent->worker, request);
 	else
 		program_function(&agent->run, request);
 }
@@ -205,7 +205,7 @@ void on_command(struct agent *agent, const char *id, json_t *payload)
 static void cut_off(struct agent *agent, struct request *request)
 {
 	if (request->warm)
-		call_cut_off(&agent->python, request);
+		call_cut_off(&agent->worker, request);
 	else
 		request_cut_off(&agent->run, request);
 }

@@ -17,7 +17,7 @@ static bool set_function(
 			wrong = function_find(function, &agent->guest);
 		}
 		if (wrong || !function->runtime->warm)
-			prestart_drop(&agent->python);
+			prestart_drop(&agent->worker);
 	}
 	if (!wrong)
 		return true;
@@ -33,7 +33,7 @@ static void start_function(struct agent *agent, uint32_t timeout_ms)
 	struct run *run = &agent->run;
 	struct function *function = &run->function;
 	hooks_find(function, &agent->guest);
-	agent->python.timeout_ms = timeout_ms;
+	agent->worker.timeout_ms = timeout_ms;
 	if (!function->runtime->warm) {
 		const struct init_report report = {
 			.hooks = function->hook_before || function->hook_after,
@@ -43,7 +43,7 @@ static void start_function(struct agent *agent, uint32_t timeout_ms)
 		init_done(run, &report);
 		return;
 	}
-	int r = python_start(&agent->python);
+	int r = worker_start(&agent->worker);
 	if (r < 0) {
 		char text[160];
 		snprintf(text, sizeof(text), "%s cannot be started: %s", function->program,
@@ -74,7 +74,7 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 			&agent->channel, id, "busy", "a function cannot be replaced while it runs");
 		return;
 	}
-	python_stop(&agent->python);
+	worker_stop(&agent->worker);
 	init_begin(&run->init, id);
 	if (set_function(agent, id, runtime, handler, env))
 		start_function(agent, timeout_ms);

@@ -44,11 +44,11 @@ static int take_signals(void)
 static void end_all(void)
 {
 	hook_drop(&agent.run);
-	python_stop(&agent.python);
+	worker_stop(&agent.worker);
 	request_drop_all(&agent.run);
 	kill_orphans(&agent.run, "", true);
 	function_clear(&agent.run.function);
-	python_done(&agent.python);
+	worker_done(&agent.worker);
 	channel_done(&agent.channel);
 }
 
@@ -79,7 +79,7 @@ static void boot_all(void)
 	cgroups_make(&agent.run.cgroups, memory);
 	tmp_fit(memory);
 	if (*agent.guest.code_later)
-		prestart(&agent.python);
+		prestart(&agent.worker);
 	if (agent.channel.fd >= 0)
 		serve_ready(&agent);
 }
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 	agent.guest.pid1 = getpid() == 1;
 	agent.run.guest = &agent.guest;
 	agent.run.channel = &agent.channel;
-	python_init(&agent.python, &agent.run);
+	worker_init(&agent.worker, &agent.run);
 	agent.signals = take_signals();
 	if (agent.signals < 0 || channel_init(&agent.channel) < 0)
 		return 1;

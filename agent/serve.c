@@ -39,7 +39,7 @@ static void lose_host(struct agent *agent)
 {
 	if (!channel_reset(&agent->channel))
 		agent->loop.done = true;
-	call_drop_all(&agent->python);
+	call_drop_all(&agent->worker);
 	hook_drop(&agent->run);
 	agent->run.init.pending = false;
 }
@@ -95,13 +95,13 @@ static void ended(struct agent *agent, pid_t pid, int status, uint64_t peak_kb)
 	struct run *run = &agent->run;
 	struct request *request = by_pid(run, pid);
 	if (pid == run->interpreter)
-		python_exited(&agent->python, status);
-	else if (pid == agent->python.prestarted.pid)
-		prestart_exited(&agent->python);
+		worker_exited(&agent->worker, status);
+	else if (pid == agent->worker.prestarted.pid)
+		prestart_exited(&agent->worker);
 	else if (run->hook.pending && pid == run->hook.pid)
 		hook_exited(run, status);
 	else if (request && request->warm)
-		call_exited(&agent->python, request, status, peak_kb);
+		call_exited(&agent->worker, request, status, peak_kb);
 	else if (request)
 		request_exited(run, request, status, peak_kb);
 }
@@ -126,9 +126,9 @@ static void on_signal(void *owner, void *what, short events)
 static int next_timeout(const struct agent *agent)
 {
 	const struct run *run = &agent->run;
-	const struct python *python = &agent->python;
+	const struct worker *worker = &agent->worker;
 	uint64_t next =
-		python->state == PYTHON_STARTING || run->init.pending ? python->deadline : NEVER;
+		worker->state == WORKER_STARTING || run->init.pending ? worker->deadline : NEVER;
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state != REQUEST_FREE && run->requests[i].deadline < next)
 			next = run->requests[i].deadline;
@@ -155,7 +155,7 @@ static void watch_all(struct agent *agent)
 	loop_begin(loop);
 	watch_channel(agent);
 	loop_watch(loop, &agent->signals, POLLIN, on_signal, agent, NULL);
-	python_watch(&agent->python, loop);
+	worker_watch(&agent->worker, loop);
 	hook_watch(run, loop);
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state == REQUEST_RUNNING)
@@ -165,10 +165,10 @@ static void watch_all(struct agent *agent)
 static void check_deadlines(struct agent *agent)
 {
 	exec_check_deadlines(agent);
-	python_check_deadline(&agent->python);
+	worker_check_deadline(&agent->worker);
 	/* In the middle of a hook the interpreter is in no state that a request should see. */
-	if (hook_check_deadline(&agent->run) && agent->python.state == PYTHON_READY)
-		python_stop(&agent->python);
+	if (hook_check_deadline(&agent->run) && agent->worker.state == WORKER_READY)
+		worker_stop(&agent->worker);
 }
 
 void serve(struct agent *agent)

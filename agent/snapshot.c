@@ -4,10 +4,10 @@
 
 static bool hook_wanted(const struct agent *agent, bool before)
 {
-	const struct python *python = &agent->python;
+	const struct worker *worker = &agent->worker;
 	const struct function *function = &agent->run.function;
-	if (python->state == PYTHON_READY)
-		return before ? python->hook_before : python->hook_after;
+	if (worker->state == WORKER_READY)
+		return before ? worker->hook_before : worker->hook_after;
 	return before ? function->hook_before : function->hook_after;
 }
 
@@ -17,11 +17,11 @@ static void run_hooks(struct agent *agent, const char *id, bool before, uint32_t
 	struct run *run = &agent->run;
 	hook_begin(&run->hook, id, before, timeout_ms);
 	if (!hook_wanted(agent, before)) {
-		python_settle(&agent->python);
+		worker_settle(&agent->worker);
 		return;
 	}
 	run->hook.runs = true;
-	int r = agent->python.state == PYTHON_READY ? python_hook(&agent->python, before) :
+	int r = agent->worker.state == WORKER_READY ? worker_hook(&agent->worker, before) :
 						      hook_run_program(run);
 	if (r < 0)
 		hook_failed(run, strerror(-r), NULL, 0);
@@ -46,7 +46,7 @@ static bool may_resume(struct agent *agent, const char *id, bool clone)
 static bool resumed(struct agent *agent, const char *id, const struct resume_order *order)
 {
 	if (order->entropy.len) /* else it is the same machine as before, and only late */
-		python_copied(&agent->python);
+		worker_copied(&agent->worker);
 	AUTO_FREE char *wrong = agent->guest.pid1 ? resume_guest(&agent->identity, order) : NULL;
 	if (wrong)
 		refuse(agent, id, "internal", wrong);

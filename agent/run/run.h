@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The door of run: processes, what they may use, and the requests that they answer. A request runs
- * a program, or is handed to the interpreter, of which only python/ knows.
+ * a program, or is handed to the interpreter, of which only worker/ knows.
  */
 #ifndef NOVA_AGENT_RUN_H
 #define NOVA_AGENT_RUN_H

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the interpreter of a function does about randomness in a copy of its machine
-(agent/python/reseed.py).
+(agent/worker/python/reseed.py).
 
 A copy is made as a machine's is: the process goes on in another one with the same memory and the
 same process number, and nothing in it is told. That is a clone() into a new namespace of process
@@ -77,7 +77,7 @@ class Reseed(unittest.TestCase):
     def copies(self, source, copies=COPIES, calls=2):
         """What the import drew, and the values of each copy."""
         self.write("main.py", textwrap.dedent(source))
-        done = subprocess.run([PYTHON, "-c", DRIVER, os.path.join(ROOT, "agent/python/reseed.py"),
+        done = subprocess.run([PYTHON, "-c", DRIVER, os.path.join(ROOT, "agent/worker/python/reseed.py"),
                                self.directory, str(copies), str(calls)], capture_output=True,
                               text=True, check=False, timeout=120)
         if done.stdout.startswith("no: "):

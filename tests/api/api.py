@@ -34,7 +34,7 @@ ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", 
          "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob",
          "store", "registry", "platform"]
 WRITTEN = (".c", ".h", ".py", ".sh", ".go", ".rs")
-AGENT_ROOMS = ["io", "boot", "files", "run", "python"]
+AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {"printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf",
                      "stdout", "stderr", "chdir", "signal", "sigaction", "getenv", "__printf_chk",

@@ -9,30 +9,30 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
-void python_init_done(struct python *python)
+void worker_init_done(struct worker *worker)
 {
 	const struct init_report report = {
 		.warm = true,
-		.hooks = python->hook_before || python->hook_after,
-		.draws = python->draws,
-		.calls = python->name,
+		.hooks = worker->hook_before || worker->hook_after,
+		.draws = worker->draws,
+		.calls = worker->name,
 	};
-	init_done(python->run, &report);
+	init_done(worker->run, &report);
 }
 
-void python_settle(struct python *python)
+void worker_settle(struct worker *worker)
 {
-	python->run->hook.runs = false;
-	if (python->state != PYTHON_READY || python->in_place.on || prefork_make(python) < 0 ||
-		python->prefork.ready)
-		hook_settled(python->run);
+	worker->run->hook.runs = false;
+	if (worker->state != WORKER_READY || worker->in_place.on || prefork_make(worker) < 0 ||
+		worker->prefork.ready)
+		hook_settled(worker->run);
 }
 
-void prefork_drop(struct python *python)
+void prefork_drop(struct worker *worker)
 {
-	struct prefork *fork = &python->prefork;
+	struct prefork *fork = &worker->prefork;
 	if (!fork->made)
 		return;
 	fork->made = false;
@@ -43,45 +43,45 @@ void prefork_drop(struct python *python)
 }
 
 /* Its ends go to the interpreter with the message. */
-static int send_order(struct python *python, const struct prefork *fork, const int theirs[3])
+static int send_order(struct worker *worker, const struct prefork *fork, const int theirs[3])
 {
 	int fds[4] = { theirs[0], theirs[1], theirs[2], slot_procs(fork->slot) };
 	char text[16];
 	int len = snprintf(text, sizeof(text), "N%u", fork->seq);
-	return sys_send_fds(python->sock, text, (size_t)len, fds, fork->slot ? 4 : 3);
+	return sys_send_fds(worker->sock, text, (size_t)len, fds, fork->slot ? 4 : 3);
 }
 
-static int make(struct python *python, struct prefork *fork)
+static int make(struct worker *worker, struct prefork *fork)
 {
 	int theirs[3] = { -1, -1, -1 };
-	int r = slot_take(&python->run->cgroups, &fork->slot);
+	int r = slot_take(&worker->run->cgroups, &fork->slot);
 	if (r == 0)
 		r = ends_make(&fork->ends, theirs);
 	if (r == 0)
-		r = send_order(python, fork, theirs);
+		r = send_order(worker, fork, theirs);
 	for (int i = 0; i < 3; i++)
 		fd_close(theirs[i]);
 	return r;
 }
 
-int prefork_make(struct python *python)
+int prefork_make(struct worker *worker)
 {
-	struct prefork *fork = &python->prefork;
+	struct prefork *fork = &worker->prefork;
 	if (fork->made)
 		return 0;
-	if (python->sock < 0)
+	if (worker->sock < 0)
 		return -EPIPE;
-	*fork = (struct prefork){ .made = true, .seq = ++python->run->next_seq, .ends = NO_ENDS };
-	int r = make(python, fork);
+	*fork = (struct prefork){ .made = true, .seq = ++worker->run->next_seq, .ends = NO_ENDS };
+	int r = make(worker, fork);
 	if (r < 0)
-		prefork_drop(python);
+		prefork_drop(worker);
 	return r;
 }
 
 /* What it says while nobody has asked it for anything: that it is there, or nothing more, ever. */
 static void on_talk(void *owner, void *what, short events)
 {
-	struct python *python = owner;
+	struct worker *worker = owner;
 	struct prefork *fork = what;
 	uint8_t greeting[GREETING];
 	(void)events;
@@ -92,27 +92,27 @@ static void on_talk(void *owner, void *what, short events)
 		fork->pid = greeting_pid(greeting);
 		fork->ready = true;
 	} else {
-		prefork_drop(python);
+		prefork_drop(worker);
 	}
-	python_init_done(python);
-	hook_settled(python->run);
+	worker_init_done(worker);
+	hook_settled(worker->run);
 }
 
-void prefork_watch(struct python *python, struct loop *loop)
+void prefork_watch(struct worker *worker, struct loop *loop)
 {
-	struct prefork *fork = &python->prefork;
+	struct prefork *fork = &worker->prefork;
 	/* Its end shows when something is handed to it, so a fork that is ready need not be
 	 * watched. */
 	if (fork->made && !fork->ready)
-		loop_watch(loop, &fork->ends.talk, POLLIN, on_talk, python, fork);
+		loop_watch(loop, &fork->ends.talk, POLLIN, on_talk, worker, fork);
 }
 
-int prefork_hand_over(struct python *python, struct request *request)
+int prefork_hand_over(struct worker *worker, struct request *request)
 {
-	struct prefork *fork = &python->prefork;
+	struct prefork *fork = &worker->prefork;
 	int r = hand_over(fork->ends.talk, request, fork->copied);
 	if (r < 0) {
-		prefork_drop(python);
+		prefork_drop(worker);
 		return r;
 	}
 	request->seq = fork->seq;

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 #define INLINE_MAX   (64u << 10) /* a larger input goes as a memory file */
 #define REQUEST_ROOM (INLINE_MAX + MAX_ID + PATH_MAX + 64)

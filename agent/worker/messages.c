@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 #define MESSAGE_MAX (160u << 10)
 
@@ -34,29 +34,29 @@ static struct request *by_seq(struct run *run, unsigned long seq)
 	return NULL;
 }
 
-static void take_exit(struct python *python, char *text)
+static void take_exit(struct worker *worker, char *text)
 {
-	struct run *run = python->run;
+	struct run *run = worker->run;
 	unsigned long seq = strtoul(text, &text, 10);
 	struct request *request = by_seq(run, seq);
-	struct prefork *fork = &python->prefork;
+	struct prefork *fork = &worker->prefork;
 	if (request) {
-		call_fork_exited(python, request, (int)strtol(text, NULL, 10));
+		call_fork_exited(worker, request, (int)strtol(text, NULL, 10));
 	} else if (fork->made && fork->seq == seq) {
 		fork->pid = 0; /* the number is free again */
-		prefork_drop(python);
+		prefork_drop(worker);
 	} else if (!run->cgroups.there) {
 		/* what it had started is ours since it is gone */
 		kill_orphans(run, "", !request_any(run));
 	}
 }
 
-static void begin_in_place(struct python *python)
+static void begin_in_place(struct worker *worker)
 {
-	if (in_place_open(python) < 0)
-		kill_group(python->run->interpreter); /* its end tells all who wait */
+	if (in_place_open(worker) < 0)
+		kill_group(worker->run->interpreter); /* its end tells all who wait */
 	else
-		python_init_done(python);
+		worker_init_done(worker);
 }
 
 /* The field behind this one, each ended by NUL; "" behind the last. */
@@ -67,55 +67,55 @@ static const char *field_behind(const char *field, const char *end)
 }
 
 /* Behind the kind: letters; the draw of the import that no reseeding takes back; what is called. */
-static void take_ready(struct python *python, const char *text, size_t len)
+static void take_ready(struct worker *worker, const char *text, size_t len)
 {
 	const char *letters = field_behind(text, text + len);
 	const char *draws = field_behind(letters, text + len);
-	python->state = PYTHON_READY;
-	cgroup_measure_worker(&python->run->cgroups);
-	python->script = strcmp(text, "Rscript") == 0;
-	python->hook_before = strchr(letters, 'b');
-	python->hook_after = strchr(letters, 'a');
-	snprintf(python->draws, sizeof(python->draws), "%s", draws);
-	snprintf(python->name, sizeof(python->name), "%s", field_behind(draws, text + len));
+	worker->state = WORKER_READY;
+	cgroup_measure_worker(&worker->run->cgroups);
+	worker->script = strcmp(text, "Rscript") == 0;
+	worker->hook_before = strchr(letters, 'b');
+	worker->hook_after = strchr(letters, 'a');
+	snprintf(worker->draws, sizeof(worker->draws), "%s", draws);
+	snprintf(worker->name, sizeof(worker->name), "%s", field_behind(draws, text + len));
 	/* Whoever takes a snapshot now finds a fork that waits; without one the requests tell what
 	 * is wrong. */
 	if (strchr(letters, 'p'))
-		begin_in_place(python);
-	else if (prefork_make(python) < 0)
-		python_init_done(python);
-	call_waiting(python);
+		begin_in_place(worker);
+	else if (prefork_make(worker) < 0)
+		worker_init_done(worker);
+	call_waiting(worker);
 }
 
-static void take_hook_failure(struct python *python, const char *why)
+static void take_hook_failure(struct worker *worker, const char *why)
 {
-	python_read_log(python);
-	hook_failed(python->run, why, python->log.data, python->log.len);
-	python_stop(python);
+	worker_read_log(worker);
+	hook_failed(worker->run, why, worker->log.data, worker->log.len);
+	worker_stop(worker);
 }
 
-static void take_message(struct python *python, char *text, size_t len)
+static void take_message(struct worker *worker, char *text, size_t len)
 {
-	bool starting = python->state == PYTHON_STARTING;
+	bool starting = worker->state == WORKER_STARTING;
 	size_t error_len = strlen(text);
 	switch (text[0]) {
 	case 'R':
 		if (starting)
-			take_ready(python, text, len);
+			take_ready(worker, text, len);
 		break;
 	case 'E':
 		if (starting)
-			python_start_failed(python, text + 1, text + error_len + 1,
+			worker_start_failed(worker, text + 1, text + error_len + 1,
 				len > error_len ? len - error_len - 1 : 0);
 		break;
 	case 'D':
-		python_settle(python);
+		worker_settle(worker);
 		break;
 	case 'F':
-		take_hook_failure(python, text + 1);
+		take_hook_failure(worker, text + 1);
 		break;
 	case 'X':
-		take_exit(python, text + 1);
+		take_exit(worker, text + 1);
 		break;
 	default:
 		break;
@@ -123,48 +123,48 @@ static void take_message(struct python *python, char *text, size_t len)
 }
 
 /* One message; false when there is none. At the end of the stream the socket is closed. */
-static bool take_next(struct python *python)
+static bool take_next(struct worker *worker)
 {
 	static char text[MESSAGE_MAX + 1];
-	ssize_t got = python->sock < 0 ? -EAGAIN : sys_recv(python->sock, text, MESSAGE_MAX, 0);
+	ssize_t got = worker->sock < 0 ? -EAGAIN : sys_recv(worker->sock, text, MESSAGE_MAX, 0);
 	if (got == -EAGAIN)
 		return false;
 	if (got <= 0) {
-		close_fd(&python->sock);
+		close_fd(&worker->sock);
 		return false;
 	}
 	text[got] = 0;
-	take_message(python, text, (size_t)got);
+	take_message(worker, text, (size_t)got);
 	return true;
 }
 
 static void on_sock(void *owner, void *what, short events)
 {
-	struct python *python = owner;
+	struct worker *worker = owner;
 	(void)what, (void)events;
 	/* Without its socket it is about to end, or has hidden it: of no more use. Its status tells
 	 * more. */
-	if (!take_next(python) && python->sock < 0)
-		kill_group(python->run->interpreter);
+	if (!take_next(worker) && worker->sock < 0)
+		kill_group(worker->run->interpreter);
 }
 
 static void on_log(void *owner, void *what, short events)
 {
 	(void)what, (void)events;
-	python_read_log(owner);
+	worker_read_log(owner);
 }
 
-void python_watch(struct python *python, struct loop *loop)
+void worker_watch(struct worker *worker, struct loop *loop)
 {
-	loop_watch(loop, &python->sock, POLLIN, on_sock, python, NULL);
-	loop_watch(loop, &python->log_fd, POLLIN, on_log, python, NULL);
-	prefork_watch(python, loop);
-	call_watch(python, loop);
+	loop_watch(loop, &worker->sock, POLLIN, on_sock, worker, NULL);
+	loop_watch(loop, &worker->log_fd, POLLIN, on_log, worker, NULL);
+	prefork_watch(worker, loop);
+	call_watch(worker, loop);
 }
 
 /* --- its end --- */
 
-static void tell_start_failed(struct python *python, int status)
+static void tell_start_failed(struct worker *worker, int status)
 {
 	char error[128];
 	if (WIFSIGNALED(status))
@@ -175,54 +175,54 @@ static void tell_start_failed(struct python *python, int status)
 		snprintf(error, sizeof(error),
 			"the interpreter ended with exit status %d while it imported the function",
 			WEXITSTATUS(status));
-	python_start_failed(python, error, NULL, 0);
+	worker_start_failed(worker, error, NULL, 0);
 }
 
 /* The request that was in it ends as it did. */
-static void end_in_place(struct python *python, int status)
+static void end_in_place(struct worker *worker, int status)
 {
-	struct request *request = python->in_place.current;
-	python->in_place.broken = true;
+	struct request *request = worker->in_place.current;
+	worker->in_place.broken = true;
 	if (!request)
 		return;
-	request->oom = cgroup_worker_oom(&python->run->cgroups);
-	call_exited(python, request, status, 0);
+	request->oom = cgroup_worker_oom(&worker->run->cgroups);
+	call_exited(worker, request, status, 0);
 }
 
-void python_exited(struct python *python, int status)
+void worker_exited(struct worker *worker, int status)
 {
-	struct run *run = python->run;
+	struct run *run = worker->run;
 	run->interpreter = 0;
 	/* It may have said why, and the signal of its end was faster. */
-	while (take_next(python))
+	while (take_next(worker))
 		;
-	if (python->state == PYTHON_OFF)
+	if (worker->state == WORKER_OFF)
 		return;
-	if (python->state == PYTHON_STARTING) {
-		tell_start_failed(python, status);
+	if (worker->state == WORKER_STARTING) {
+		tell_start_failed(worker, status);
 		return;
 	}
-	bool in_place = python->in_place.on;
+	bool in_place = worker->in_place.on;
 	cgroup_kill_worker(&run->cgroups);
 	if (in_place)
-		end_in_place(python, status);
-	python_gone(python, cgroup_worker_oom(&run->cgroups));
+		end_in_place(worker, status);
+	worker_gone(worker, cgroup_worker_oom(&run->cgroups));
 	hook_failed(run, "the interpreter has ended", NULL, 0);
 	/* With nobody waiting the next request starts it: a module that ends by itself would be
 	 * started for ever. */
-	if (in_place && in_place_wanted(python))
-		python_revive(python);
+	if (in_place && in_place_wanted(worker))
+		worker_revive(worker);
 }
 
-void python_check_deadline(struct python *python)
+void worker_check_deadline(struct worker *worker)
 {
 	char error[96];
-	if (python->state == PYTHON_READY && python->run->init.pending &&
-		deadline_passed(python->deadline))
-		python_init_done(python);
-	if (python->state != PYTHON_STARTING || !deadline_passed(python->deadline))
+	if (worker->state == WORKER_READY && worker->run->init.pending &&
+		deadline_passed(worker->deadline))
+		worker_init_done(worker);
+	if (worker->state != WORKER_STARTING || !deadline_passed(worker->deadline))
 		return;
 	snprintf(error, sizeof(error), "importing the function took longer than %u ms",
-		python->timeout_ms ? python->timeout_ms : DEFAULT_TIMEOUT_MS);
-	python_start_failed(python, error, NULL, 0);
+		worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
+	worker_start_failed(worker, error, NULL, 0);
 }

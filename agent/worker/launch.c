@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/python/python.h"
-#include "worker.h"
+#include "agent/worker/worker.h"
+#include "worker_py.h"
 
 /* As a file of memory, so that it needs no place on disk that could be full, or changed. */
 static int program_on_stdin(void)

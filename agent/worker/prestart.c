@@ -12,15 +12,15 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
-#include "prestart.h"
+#include "agent/worker/worker.h"
+#include "prestart_py.h"
 
 #define START_MS    30000
 #define MESSAGE_MAX (96u << 10) /* less than a datagram of the socket may have */
 
-static int start(struct python *python, const char *program)
+static int start(struct worker *worker, const char *program)
 {
-	const char *directory = python->run->guest->temp_dir;
+	const char *directory = worker->run->guest->temp_dir;
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", directory, "LANG", "C.UTF-8",
 		NULL };
 	AUTO_FREE char *text = strndup((const char *)prestart_py, prestart_py_len);
@@ -32,40 +32,40 @@ static int start(struct python *python, const char *program)
 		.env = env,
 		.directory = directory,
 	};
-	int r = text && env ? interpreter_launch(python->run, &launch, &python->prestarted) :
+	int r = text && env ? interpreter_launch(worker->run, &launch, &worker->prestarted) :
 			      -ENOMEM;
 	strings_free(env);
 	return r;
 }
 
-void prestart(struct python *python)
+void prestart(struct worker *worker)
 {
 	const char *program = function_python();
-	if (!program || start(python, program) < 0)
+	if (!program || start(worker, program) < 0)
 		return;
 	char said = 0;
-	struct pollfd in = { python->prestarted.sock, POLLIN, 0 };
+	struct pollfd in = { worker->prestarted.sock, POLLIN, 0 };
 	/* Nothing else is to be done yet: the guest is not ready before its interpreter is. */
 	if (sys_poll(&in, 1, START_MS) != 1 || sys_recv(in.fd, &said, 1, 0) != 1 || said != 'w')
-		prestart_drop(python);
+		prestart_drop(worker);
 }
 
 /* Its number is free again: nothing more may be done to it. */
-void prestart_exited(struct python *python)
+void prestart_exited(struct worker *worker)
 {
-	struct interpreter *self = &python->prestarted;
+	struct interpreter *self = &worker->prestarted;
 	fd_close(self->sock);
 	fd_close(self->log_fd);
 	*self = (struct interpreter){ 0, -1, -1 };
 }
 
-void prestart_drop(struct python *python)
+void prestart_drop(struct worker *worker)
 {
-	if (!python->prestarted.pid)
+	if (!worker->prestarted.pid)
 		return;
-	cgroup_kill_worker(&python->run->cgroups);
-	kill_group(python->prestarted.pid);
-	prestart_exited(python);
+	cgroup_kill_worker(&worker->run->cgroups);
+	kill_group(worker->prestarted.pid);
+	prestart_exited(worker);
 }
 
 static bool counts_at_start(const struct run *run, const char *variable)
@@ -100,15 +100,15 @@ static int compose(const struct run *run, struct buf *text)
 	return r;
 }
 
-bool prestart_take(struct python *python, struct interpreter *ret)
+bool prestart_take(struct worker *worker, struct interpreter *ret)
 {
 	AUTO_BUF struct buf text = BUF_INIT(MESSAGE_MAX);
-	struct interpreter *self = &python->prestarted;
+	struct interpreter *self = &worker->prestarted;
 	if (!self->pid)
 		return false;
-	if (compose(python->run, &text) < 0 ||
+	if (compose(worker->run, &text) < 0 ||
 		sys_send(self->sock, text.data, text.len, MSG_DONTWAIT) != (ssize_t)text.len) {
-		prestart_drop(python);
+		prestart_drop(worker);
 		return false;
 	}
 	*ret = *self;

@@ -8,32 +8,32 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
-int in_place_open(struct python *python)
+int in_place_open(struct worker *worker)
 {
-	struct in_place *self = &python->in_place;
+	struct in_place *self = &worker->in_place;
 	int theirs[3] = { -1, -1, -1 };
 	*self = (struct in_place){ .on = true, .ends = NO_ENDS };
-	python->run->keeps_tmp = true;
+	worker->run->keeps_tmp = true;
 	int r = ends_make(&self->ends, theirs);
 	if (r == 0)
-		r = sys_send_fds(python->sock, "P", 1, theirs, 3);
+		r = sys_send_fds(worker->sock, "P", 1, theirs, 3);
 	for (int i = 0; i < 3; i++)
 		fd_close(theirs[i]);
 	return r;
 }
 
-void in_place_close(struct python *python)
+void in_place_close(struct worker *worker)
 {
-	struct in_place *self = &python->in_place;
+	struct in_place *self = &worker->in_place;
 	if (!self->on)
 		return;
 	if (self->current)
 		request_return_ends(self->current);
 	ends_close(&self->ends);
 	*self = (struct in_place){ .on = false, .ends = NO_ENDS };
-	python->run->keeps_tmp = false;
+	worker->run->keeps_tmp = false;
 }
 
 /* Those that came first go first. */
@@ -49,21 +49,21 @@ static struct request *first_waiting(struct run *run)
 	return first;
 }
 
-bool in_place_wanted(struct python *python)
+bool in_place_wanted(struct worker *worker)
 {
-	return first_waiting(python->run) != NULL;
+	return first_waiting(worker->run) != NULL;
 }
 
-void in_place_next(struct python *python)
+void in_place_next(struct worker *worker)
 {
-	struct in_place *self = &python->in_place;
-	bool is_free = python->state == PYTHON_READY && !self->current && !self->broken;
-	struct request *request = is_free ? first_waiting(python->run) : NULL;
+	struct in_place *self = &worker->in_place;
+	bool is_free = worker->state == WORKER_READY && !self->current && !self->broken;
+	struct request *request = is_free ? first_waiting(worker->run) : NULL;
 	if (!request)
 		return;
 	if (hand_over(self->ends.talk, request, self->copied) < 0) {
 		/* It is about to end, or has hidden its socket; whoever waits gets the next one. */
-		kill_group(python->run->interpreter);
+		kill_group(worker->run->interpreter);
 		return;
 	}
 	self->copied = false;
@@ -71,8 +71,8 @@ void in_place_next(struct python *python)
 	request_lend_ends(request, self->ends.talk, self->ends.output);
 }
 
-int in_place_tell(struct python *python, const char *what)
+int in_place_tell(struct worker *worker, const char *what)
 {
-	ssize_t put = sys_send(python->in_place.ends.talk, what, 1, MSG_DONTWAIT);
+	ssize_t put = sys_send(worker->in_place.ends.talk, what, 1, MSG_DONTWAIT);
 	return put < 0 ? (int)put : 0;
 }

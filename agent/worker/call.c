@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 #define MOST_TRIES 3 /* forks for one request, when they end before they have read it */
 #define READ_BLOCK (64u << 10)
@@ -18,17 +18,17 @@
 
 /* --- the beginning --- */
 
-static void run_in_fork(struct python *python, struct request *request)
+static void run_in_fork(struct worker *worker, struct request *request)
 {
-	struct run *run = python->run;
-	if (python->script)
+	struct run *run = worker->run;
+	if (worker->script)
 		request->output[0].kept.max = PROTO_OUTPUT_MAX; /* it is the output */
-	int r = python->script && !request->input_path ? request_write_input(run, request) : 0;
+	int r = worker->script && !request->input_path ? request_write_input(run, request) : 0;
 	while (r == 0) {
-		r = prefork_make(python);
+		r = prefork_make(worker);
 		if (r == 0)
-			r = prefork_hand_over(python, request);
-		if (r != -EPIPE || python->sock < 0 || ++request->tries >= MOST_TRIES)
+			r = prefork_hand_over(worker, request);
+		if (r != -EPIPE || worker->sock < 0 || ++request->tries >= MOST_TRIES)
 			break;
 		r = 0; /* the fork was gone; nothing of the request has been read */
 	}
@@ -39,9 +39,9 @@ static void run_in_fork(struct python *python, struct request *request)
 }
 
 /* The fork was gone before it read its request: nothing has run yet, so another one can have it. */
-static bool try_again(struct python *python, struct request *request)
+static bool try_again(struct worker *worker, struct request *request)
 {
-	if (python->state != PYTHON_READY || ++request->tries >= MOST_TRIES ||
+	if (worker->state != WORKER_READY || ++request->tries >= MOST_TRIES ||
 		(!request->input.len && !request->input_path))
 		return false;
 	request_kill(request);
@@ -51,105 +51,105 @@ static bool try_again(struct python *python, struct request *request)
 	close_fd(&request->output[0].fd);
 	close_fd(&request->output[1].fd);
 	close_fd(&request->result_fd);
-	run_in_fork(python, request);
+	run_in_fork(worker, request);
 	return true;
 }
 
-void call_begin(struct python *python, struct request *request)
+void call_begin(struct worker *worker, struct request *request)
 {
 	request->warm = true;
-	if (python->state == PYTHON_READY && python->in_place.on) {
-		in_place_next(python);
-	} else if (python->state == PYTHON_READY) {
-		run_in_fork(python, request);
-	} else if (python->state == PYTHON_OFF) {
-		int r = python_start(python);
+	if (worker->state == WORKER_READY && worker->in_place.on) {
+		in_place_next(worker);
+	} else if (worker->state == WORKER_READY) {
+		run_in_fork(worker, request);
+	} else if (worker->state == WORKER_OFF) {
+		int r = worker_start(worker);
 		if (r < 0)
-			request_refuse(python->run, request, "internal",
+			request_refuse(worker->run, request, "internal",
 				"the interpreter cannot be started", r);
 	}
 }
 
-void call_waiting(struct python *python)
+void call_waiting(struct worker *worker)
 {
-	if (python->in_place.on) {
-		in_place_next(python);
+	if (worker->in_place.on) {
+		in_place_next(worker);
 		return;
 	}
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
-		struct request *request = &python->run->requests[i];
+		struct request *request = &worker->run->requests[i];
 		if (request->state == REQUEST_WAITING && request->warm)
-			run_in_fork(python, request);
+			run_in_fork(worker, request);
 	}
 }
 
 /* --- the end --- */
 
 /* Before a request ends: the interpreter that it has run in, if it has, is free again. */
-static void give_back(struct python *python, struct request *request)
+static void give_back(struct worker *worker, struct request *request)
 {
-	if (python->in_place.current == request)
-		python->in_place.current = NULL;
+	if (worker->in_place.current == request)
+		worker->in_place.current = NULL;
 }
 
-static void prepare_next(struct python *python)
+static void prepare_next(struct worker *worker)
 {
-	if (python->in_place.on)
-		in_place_next(python);
+	if (worker->in_place.on)
+		in_place_next(worker);
 	/* Failing is no harm: the next request tries it again, and tells. */
-	else if (python->state == PYTHON_READY)
-		prefork_make(python);
+	else if (worker->state == WORKER_READY)
+		prefork_make(worker);
 }
 
-static void finish(struct python *python, struct request *request)
+static void finish(struct worker *worker, struct request *request)
 {
-	give_back(python, request);
-	request_finish(python->run, request);
-	prepare_next(python);
+	give_back(worker, request);
+	request_finish(worker->run, request);
+	prepare_next(worker);
 }
 
-void call_exited(struct python *python, struct request *request, int status, uint64_t peak_kb)
+void call_exited(struct worker *worker, struct request *request, int status, uint64_t peak_kb)
 {
-	give_back(python, request);
-	request_exited(python->run, request, status, peak_kb);
-	prepare_next(python);
+	give_back(worker, request);
+	request_exited(worker->run, request, status, peak_kb);
+	prepare_next(worker);
 }
 
 /* What has to be killed takes the interpreter with it. */
-static void cut_off_in_place(struct python *python, struct request *request)
+static void cut_off_in_place(struct worker *worker, struct request *request)
 {
-	cgroup_kill_worker(&python->run->cgroups);
-	kill_group(python->run->interpreter);
-	python->in_place.broken = true; /* nobody else is let in */
-	finish(python, request);
-	python_stop(python);
-	python_revive(python);
+	cgroup_kill_worker(&worker->run->cgroups);
+	kill_group(worker->run->interpreter);
+	worker->in_place.broken = true; /* nobody else is let in */
+	finish(worker, request);
+	worker_stop(worker);
+	worker_revive(worker);
 }
 
-void call_cut_off(struct python *python, struct request *request)
+void call_cut_off(struct worker *worker, struct request *request)
 {
 	/* As a shell's user knows it from a process that was killed. */
 	request->signal = SIGKILL;
 	if (request->in_place) {
-		cut_off_in_place(python, request);
+		cut_off_in_place(worker, request);
 		return;
 	}
 	request_kill(request);
 	/* An interpreter that did not even begin is stopped, or stuck. */
 	if (!request->pid && request->state == REQUEST_RUNNING)
-		python_stop(python);
+		worker_stop(worker);
 	if (request->state != REQUEST_FREE)
-		finish(python, request);
+		finish(worker, request);
 }
 
-void call_drop_all(struct python *python)
+void call_drop_all(struct worker *worker)
 {
-	bool in_place = python->in_place.current;
-	python->in_place.current = NULL;
-	request_drop_all(python->run);
+	bool in_place = worker->in_place.current;
+	worker->in_place.current = NULL;
+	request_drop_all(worker->run);
 	/* It is still in the handler, and would give its answer to the next one. */
 	if (in_place)
-		python_stop(python);
+		worker_stop(worker);
 }
 
 /* --- the result --- */
@@ -171,7 +171,7 @@ static int exit_number(const struct buf *digits)
 
 /* The interpreter's word on how it went; the function could have written there too, so nothing is
  * taken for granted. */
-static void take_result(struct python *python, struct request *request)
+static void take_result(struct worker *worker, struct request *request)
 {
 	struct buf *result = &request->result;
 	request->kind = (char)result->data[0];
@@ -189,21 +189,21 @@ static void take_result(struct python *python, struct request *request)
 		buf_reset(result);
 		buf_append_str(result, fault.too_deep ? TOO_DEEP : NOT_UNDERSTOOD);
 	}
-	finish(python, request);
+	finish(worker, request);
 }
 
 /* The process ended without a word; the interpreter, its parent, will tell how. */
-static void lose_result(struct python *python, struct request *request)
+static void lose_result(struct worker *worker, struct request *request)
 {
 	if (request->in_place)
 		request->result_fd = -1;
 	else
 		close_fd(&request->result_fd);
-	python_nudge(python);
+	worker_nudge(worker);
 }
 
 /* One piece of the result; false when there was none. */
-static bool take_piece(struct python *python, struct request *request)
+static bool take_piece(struct worker *worker, struct request *request)
 {
 	struct buf *result = &request->result;
 	size_t room = result->max - result->len;
@@ -211,10 +211,10 @@ static bool take_piece(struct python *python, struct request *request)
 	uint8_t *to = want ? buf_reserve(result, want) : NULL;
 	ssize_t got = to ? sys_read(request->result_fd, to, want) : 0;
 	if (got == -EAGAIN ||
-		(got == -ECONNRESET && !request->in_place && try_again(python, request)))
+		(got == -ECONNRESET && !request->in_place && try_again(worker, request)))
 		return false;
 	if (got <= 0) {
-		lose_result(python, request);
+		lose_result(worker, request);
 		return false;
 	}
 	result->len += (size_t)got;
@@ -225,7 +225,7 @@ static bool take_piece(struct python *python, struct request *request)
 	}
 	if (request->greeted && result->len >= RESULT_HEAD &&
 		result->len - RESULT_HEAD >= number_at(result->data + 1))
-		take_result(python, request);
+		take_result(worker, request);
 	return true;
 }
 
@@ -235,22 +235,22 @@ static void on_result(void *owner, void *what, short events)
 	take_piece(owner, what);
 }
 
-void call_fork_exited(struct python *python, struct request *request, int status)
+void call_fork_exited(struct worker *worker, struct request *request, int status)
 {
 	unsigned seq = request->seq;
 	/* Its last words are in the socket, if it had any. */
 	while (request->result_fd >= 0 && request->state == REQUEST_RUNNING &&
-		request->seq == seq && take_piece(python, request))
+		request->seq == seq && take_piece(worker, request))
 		;
 	if (request->state == REQUEST_RUNNING && request->seq == seq)
-		call_exited(python, request, status, 0);
+		call_exited(worker, request, status, 0);
 }
 
-void call_watch(struct python *python, struct loop *loop)
+void call_watch(struct worker *worker, struct loop *loop)
 {
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
-		struct request *request = &python->run->requests[i];
+		struct request *request = &worker->run->requests[i];
 		if (request->state == REQUEST_RUNNING)
-			loop_watch(loop, &request->result_fd, POLLIN, on_result, python, request);
+			loop_watch(loop, &request->result_fd, POLLIN, on_result, worker, request);
 	}
 }

@@ -2,7 +2,7 @@
 /* The pipes and the socket of a call. */
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 int ends_make(struct ends *ours, int theirs[3])
 {

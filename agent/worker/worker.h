@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door of python: the interpreter that holds the function's module, and the calls that run in
+ * The door of worker: the interpreter that holds the function's module, and the calls that run in
  * forks of it, or in itself.
  */
-#ifndef NOVA_AGENT_PYTHON_H
-#define NOVA_AGENT_PYTHON_H
+#ifndef NOVA_AGENT_WORKER_H
+#define NOVA_AGENT_WORKER_H
 
 #include "agent/run/run.h"
 
-enum python_state { PYTHON_OFF, PYTHON_STARTING, PYTHON_READY };
+enum worker_state { WORKER_OFF, WORKER_STARTING, WORKER_READY };
 
 /* Our ends of what a call uses: its stdout and stderr; a socket for the request and its result. */
 struct ends {
@@ -43,9 +43,9 @@ struct interpreter {
 	int sock, log_fd;
 };
 
-struct python {
+struct worker {
 	struct run *run; /* which has the number of its process */
-	enum python_state state;
+	enum worker_state state;
 	struct interpreter prestarted; /* not the function's yet */
 	struct prefork prefork;
 	struct in_place in_place;
@@ -75,77 +75,77 @@ int hand_over(int talk, struct request *request, bool copied);
 /* --- prestart.c: an interpreter that waits for a function --- */
 
 /* For PID 1, before the function comes; blocks until the interpreter waits. */
-void prestart(struct python *python);
+void prestart(struct worker *worker);
 /* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and
  * is ended. */
-bool prestart_take(struct python *python, struct interpreter *ret);
-void prestart_drop(struct python *python);
-void prestart_exited(struct python *python);
+bool prestart_take(struct worker *worker, struct interpreter *ret);
+void prestart_drop(struct worker *worker);
+void prestart_exited(struct worker *worker);
 
 /* --- prefork.c --- */
 
 /* Sees to it that a fork waits for a request, or is on its way; -errno. */
-int prefork_make(struct python *python);
+int prefork_make(struct worker *worker);
 /* The fork and all its pipes become the request's; -errno, and EPIPE for one that has ended. */
-int prefork_hand_over(struct python *python, struct request *request);
-void prefork_drop(struct python *python);
-void prefork_watch(struct python *python, struct loop *loop);
+int prefork_hand_over(struct worker *worker, struct request *request);
+void prefork_drop(struct worker *worker);
+void prefork_watch(struct worker *worker, struct loop *loop);
 /* The module can be called: an Init that waits for it is answered. */
-void python_init_done(struct python *python);
+void worker_init_done(struct worker *worker);
 /* The hooks have run, or there are none: the answer waits for a fork of what they have left. */
-void python_settle(struct python *python);
+void worker_settle(struct worker *worker);
 
 /* --- in_place.c --- */
 
-int in_place_open(struct python *python);
-void in_place_close(struct python *python);
+int in_place_open(struct worker *worker);
+void in_place_close(struct worker *worker);
 /* Whether requests wait for it. */
-bool in_place_wanted(struct python *python);
+bool in_place_wanted(struct worker *worker);
 /* Hands the next request over, if the interpreter is free. */
-void in_place_next(struct python *python);
-int in_place_tell(struct python *python, const char *what);
+void in_place_next(struct worker *worker);
+int in_place_tell(struct worker *worker, const char *what);
 
 /* --- worker.c: its life --- */
 
-void python_init(struct python *python, struct run *run);
-void python_done(struct python *python);
-int python_start(struct python *python);
-void python_stop(struct python *python);
+void worker_init(struct worker *worker, struct run *run);
+void worker_done(struct worker *worker);
+int worker_start(struct worker *worker);
+void worker_stop(struct worker *worker);
 /* A new one after its end: for those that wait, or because it was ours to end it. */
-void python_revive(struct python *python);
+void worker_revive(struct worker *worker);
 /* It has ended, and is no more: requests of which no word can come any more end. */
-void python_gone(struct python *python, bool out_of_memory);
+void worker_gone(struct worker *worker, bool out_of_memory);
 /* It has ended while it started: nothing can run, and who waits is told why. */
-void python_start_failed(
-	struct python *python, const char *error, const void *text, size_t text_len);
+void worker_start_failed(
+	struct worker *worker, const char *error, const void *text, size_t text_len);
 /* What it has printed goes into its log. */
-void python_read_log(struct python *python);
+void worker_read_log(struct worker *worker);
 /* A child of the interpreter has ended: it looks after them, should it have missed the signal. */
-void python_nudge(struct python *python);
+void worker_nudge(struct worker *worker);
 /* Has the module's hooks run, in the interpreter itself; -errno. */
-int python_hook(struct python *python, bool before);
+int worker_hook(struct worker *worker, bool before);
 /* The machine has become another one. */
-void python_copied(struct python *python);
+void worker_copied(struct worker *worker);
 
 /* --- call.c: requests that it answers --- */
 
 /* Its input is in request->input. Answers by itself, whatever happens. */
-void call_begin(struct python *python, struct request *request);
+void call_begin(struct worker *worker, struct request *request);
 /* The interpreter is ready: what waited for it goes on. */
-void call_waiting(struct python *python);
+void call_waiting(struct worker *worker);
 /* Its process has ended as a child of ours; or as one of the interpreter, by its word. */
-void call_exited(struct python *python, struct request *request, int status, uint64_t peak_kb);
-void call_fork_exited(struct python *python, struct request *request, int status);
+void call_exited(struct worker *worker, struct request *request, int status, uint64_t peak_kb);
+void call_fork_exited(struct worker *worker, struct request *request, int status);
 /* It has no more time, or is not wanted any more. */
-void call_cut_off(struct python *python, struct request *request);
+void call_cut_off(struct worker *worker, struct request *request);
 /* Nobody wants the answer of any request any more. */
-void call_drop_all(struct python *python);
-void call_watch(struct python *python, struct loop *loop);
+void call_drop_all(struct worker *worker);
+void call_watch(struct worker *worker, struct loop *loop);
 
 /* --- messages.c: what the interpreter says --- */
 
-void python_watch(struct python *python, struct loop *loop);
-void python_exited(struct python *python, int status);
-void python_check_deadline(struct python *python);
+void worker_watch(struct worker *worker, struct loop *loop);
+void worker_exited(struct worker *worker, int status);
+void worker_check_deadline(struct worker *worker);
 
 #endif

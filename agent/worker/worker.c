@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "agent/python/python.h"
+#include "agent/worker/worker.h"
 
 #define LOG_MAX (64u << 10)
 
-void python_init(struct python *python, struct run *run)
+void worker_init(struct worker *worker, struct run *run)
 {
-	*python = (struct python){
+	*worker = (struct worker){
 		.run = run,
 		.prestarted = { 0, -1, -1 },
 		.prefork = { .ends = NO_ENDS },
@@ -22,9 +22,9 @@ void python_init(struct python *python, struct run *run)
 	};
 }
 
-void python_done(struct python *python)
+void worker_done(struct worker *worker)
 {
-	buf_free(&python->log);
+	buf_free(&worker->log);
 }
 
 static int launch(struct run *run, struct interpreter *ret)
@@ -47,45 +47,45 @@ static int launch(struct run *run, struct interpreter *ret)
 	return interpreter_launch(run, &launch, ret);
 }
 
-int python_start(struct python *python)
+int worker_start(struct worker *worker)
 {
 	struct interpreter started;
-	int r = prestart_take(python, &started) ? 0 : launch(python->run, &started);
+	int r = prestart_take(worker, &started) ? 0 : launch(worker->run, &started);
 	if (r < 0)
 		return r;
-	buf_reset(&python->log);
-	python->run->interpreter = started.pid;
-	python->sock = started.sock;
-	python->log_fd = started.log_fd;
-	python->state = PYTHON_STARTING;
-	python->deadline =
-		deadline_in_ms(python->timeout_ms ? python->timeout_ms : DEFAULT_TIMEOUT_MS);
+	buf_reset(&worker->log);
+	worker->run->interpreter = started.pid;
+	worker->sock = started.sock;
+	worker->log_fd = started.log_fd;
+	worker->state = WORKER_STARTING;
+	worker->deadline =
+		deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
 	return 0;
 }
 
-static void forget(struct python *python)
+static void forget(struct worker *worker)
 {
-	prefork_drop(python);
-	in_place_close(python);
-	close_fd(&python->sock);
-	close_fd(&python->log_fd);
-	python->draws[0] = 0;
-	python->run->interpreter = 0;
-	python->state = PYTHON_OFF;
+	prefork_drop(worker);
+	in_place_close(worker);
+	close_fd(&worker->sock);
+	close_fd(&worker->log_fd);
+	worker->draws[0] = 0;
+	worker->run->interpreter = 0;
+	worker->state = WORKER_OFF;
 }
 
-static void end(struct python *python)
+static void end(struct worker *worker)
 {
-	cgroup_kill_worker(&python->run->cgroups);
-	kill_group(python->run->interpreter);
-	forget(python);
+	cgroup_kill_worker(&worker->run->cgroups);
+	kill_group(worker->run->interpreter);
+	forget(worker);
 }
 
 /* Requests in forks of it may still send their result; but of their processes nobody tells. */
-void python_gone(struct python *python, bool out_of_memory)
+void worker_gone(struct worker *worker, bool out_of_memory)
 {
-	struct run *run = python->run;
-	forget(python);
+	struct run *run = worker->run;
+	forget(worker);
 	for (size_t i = 0; i < MAX_REQUESTS; i++) {
 		struct request *request = &run->requests[i];
 		if (request->state != REQUEST_RUNNING || !request->warm)
@@ -97,12 +97,12 @@ void python_gone(struct python *python, bool out_of_memory)
 	}
 }
 
-void python_stop(struct python *python)
+void worker_stop(struct worker *worker)
 {
-	if (python->state == PYTHON_OFF)
+	if (worker->state == WORKER_OFF)
 		return;
-	end(python);
-	python_gone(python, false);
+	end(worker);
+	worker_gone(worker, false);
 }
 
 static void refuse_waiting(struct run *run, const char *error, const void *text, size_t text_len)
@@ -116,63 +116,63 @@ static void refuse_waiting(struct run *run, const char *error, const void *text,
 	}
 }
 
-void python_start_failed(
-	struct python *python, const char *error, const void *text, size_t text_len)
+void worker_start_failed(
+	struct worker *worker, const char *error, const void *text, size_t text_len)
 {
 	if (!text_len) {
-		python_read_log(python);
-		text = python->log.data;
-		text_len = python->log.len;
+		worker_read_log(worker);
+		text = worker->log.data;
+		text_len = worker->log.len;
 	}
-	end(python);
-	refuse_waiting(python->run, error, text, text_len);
-	init_failed(python->run, error, text, text_len);
+	end(worker);
+	refuse_waiting(worker->run, error, text, text_len);
+	init_failed(worker->run, error, text, text_len);
 }
 
-void python_revive(struct python *python)
+void worker_revive(struct worker *worker)
 {
-	bool gone = python->run->function.runtime && python->state == PYTHON_OFF;
-	int r = gone ? python_start(python) : 0;
+	bool gone = worker->run->function.runtime && worker->state == WORKER_OFF;
+	int r = gone ? worker_start(worker) : 0;
 	if (r < 0)
-		refuse_waiting(python->run, strerror(-r), NULL, 0);
+		refuse_waiting(worker->run, strerror(-r), NULL, 0);
 }
 
-void python_read_log(struct python *python)
+void worker_read_log(struct worker *worker)
 {
 	uint8_t block[4096];
 	ssize_t got;
-	while (python->log_fd >= 0 &&
-		(got = sys_read(python->log_fd, block, sizeof(block))) != -EAGAIN) {
+	while (worker->log_fd >= 0 &&
+		(got = sys_read(worker->log_fd, block, sizeof(block))) != -EAGAIN) {
 		if (got <= 0) {
-			close_fd(&python->log_fd);
+			close_fd(&worker->log_fd);
 			return;
 		}
-		if (python->log.len + (size_t)got > LOG_MAX)
-			buf_consume(&python->log, python->log.len + (size_t)got - LOG_MAX);
-		buf_append(&python->log, block, (size_t)got);
+		if (worker->log.len + (size_t)got > LOG_MAX)
+			buf_consume(&worker->log, worker->log.len + (size_t)got - LOG_MAX);
+		buf_append(&worker->log, block, (size_t)got);
 	}
 }
 
 /* Python runs its signal handlers between two steps only: a signal just before it waits is not seen
  * until a message comes. */
-void python_nudge(struct python *python)
+void worker_nudge(struct worker *worker)
 {
-	if (python->sock >= 0)
-		sys_send(python->sock, "W", 1, MSG_DONTWAIT);
+	if (worker->sock >= 0)
+		sys_send(worker->sock, "W", 1, MSG_DONTWAIT);
 }
 
-int python_hook(struct python *python, bool before)
+int worker_hook(struct worker *worker, bool before)
 {
 	/* The fork that waits has the state from before. */
-	prefork_drop(python);
-	buf_reset(&python->log);
-	if (python->in_place.on)
-		return in_place_tell(python, before ? "B" : "A");
-	ssize_t put = sys_send(python->sock, before ? "B" : "A", 1, MSG_DONTWAIT);
+	prefork_drop(worker);
+	buf_reset(&worker->log);
+	if (worker->in_place.on)
+		return in_place_tell(worker, before ? "B" : "A");
+	ssize_t put = sys_send(worker->sock, before ? "B" : "A", 1, MSG_DONTWAIT);
 	return put < 0 ? (int)put : 0;
 }
 
-void python_copied(struct python *python)
+void worker_copied(struct worker *worker)
 {
-	python->in_place.copied = python->prefork.copied = true;
+	worker->in_place.copied = worker->prefork.copied = true;
 }
