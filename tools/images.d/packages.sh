@@ -2,10 +2,11 @@
 # shellcheck shell=bash disable=SC2154
 # Packages of the distribution: which ones, downloaded, unpacked. Nothing is installed.
 
-# As if nothing were installed, so that the set does not depend on this machine.
+# A tool of apt, as if nothing were installed, so that the set does not depend on this machine.
 apt_fresh() {
-	apt-get -o Dir::State::status="$work/no-packages" -o Dir::Cache::pkgcache= \
-		-o Dir::Cache::srcpkgcache= -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
+	: >"$work/no-packages"
+	"$1" -o Dir::State::status="$work/no-packages" -o Dir::Cache::pkgcache= \
+		-o Dir::Cache::srcpkgcache= -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "${@:2}"
 }
 
 short_hash() {
@@ -27,8 +28,7 @@ lists_key() {
 }
 
 simulate() {
-	: >"$work/no-packages"
-	apt_fresh -qq -s install "$@" 2>>"$work/log" |
+	apt_fresh apt-get -qq -s install "$@" 2>>"$work/log" |
 		sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | sort
 }
 

@@ -18,12 +18,16 @@ every_rootfs_but_base=(bash)
 not_unpacked='^(dpkg|tar|debconf|openssl|perl.*|base-files|debianutils|mawk|libacl1|libmd0'
 not_unpacked+='|libpcre2-8-0|libselinux1|readline-common|gcc-[0-9]+-base)='
 
-# Prints package=version, one a line.
+# Prints package=version, one a line. A package of which there are several is what the function
+# choose_NAME prints, if there is one.
 packages_of() {
 	local packages=("${every_rootfs[@]}")
 	[[ $1 == base ]] || packages+=("${every_rootfs_but_base[@]}")
 	# shellcheck disable=SC2206
 	packages+=(${rootfs_packages[$1]})
+	if declare -F "choose_$1" >/dev/null; then
+		packages+=("$("choose_$1")")
+	fi
 	resolve "${packages[@]}"
 }
 
