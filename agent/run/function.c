@@ -9,16 +9,41 @@
 
 #include "agent/run/run.h"
 
+#define CODE_COPY_MAX (16u << 20)
+
 static const struct runtime runtimes[] = {
-	{ "python", { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" }, { NULL },
-		true, "there is no python3 in this root filesystem; use the rootfs 'python'" },
-	{ "go", { NULL }, { NULL }, false, NULL },
-	{ "rust", { NULL }, { NULL }, false, NULL },
-	{ "binary", { NULL }, { NULL }, false, NULL },
-	{ "shell", { "/bin/sh", "/usr/bin/sh" }, { NULL }, false,
-		"there is no /bin/sh in this root filesystem; use the rootfs 'base' or 'python'" },
-	{ "wasm", { "/usr/bin/wasmtime", "/usr/local/bin/wasmtime" }, { "--dir=/tmp" }, false,
-		"there is no wasmtime in this root filesystem; use one that has it" },
+	{
+		.name = "python",
+		.programs = { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" },
+		.modules = { ".py", "/__init__.py" },
+		.warm = true,
+		.missing = "there is no python3 in this root filesystem; use the rootfs 'python'",
+	},
+	{
+		.name = "node",
+		.programs = { "/usr/bin/node", "/usr/local/bin/node", "/usr/bin/nodejs" },
+		.modules = { ".js", ".mjs", ".cjs", "/index.js", "/index.mjs", "/index.cjs" },
+		/* Node tells an ES module by its name. */
+		.single = "mjs",
+		.main_too = "index",
+		.warm = true,
+		.missing = "there is no node in this root filesystem; use the rootfs 'node'",
+	},
+	{ .name = "go" },
+	{ .name = "rust" },
+	{ .name = "binary" },
+	{
+		.name = "shell",
+		.programs = { "/bin/sh", "/usr/bin/sh" },
+		.missing = "there is no /bin/sh in this root filesystem; use the rootfs 'base' or "
+			   "'python'",
+	},
+	{
+		.name = "wasm",
+		.programs = { "/usr/bin/wasmtime", "/usr/local/bin/wasmtime" },
+		.before = { "--dir=/tmp" },
+		.missing = "there is no wasmtime in this root filesystem; use one that has it",
+	},
 };
 
 static const char *find_program(const char *const *candidates)
@@ -29,17 +54,19 @@ static const char *find_program(const char *const *candidates)
 	return NULL;
 }
 
-const char *function_python(void)
-{
-	return find_program(runtimes[0].programs);
-}
-
 static const struct runtime *find_runtime(const char *name)
 {
+	if (strcmp(name, "javascript") == 0)
+		name = "node";
 	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++)
 		if (strcmp(runtimes[i].name, name) == 0)
 			return &runtimes[i];
 	return NULL;
+}
+
+const char *function_program(const char *runtime)
+{
+	return find_program(find_runtime(runtime)->programs);
 }
 
 void function_clear(struct function *function)
@@ -78,18 +105,28 @@ static bool is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Code that is one file has the name of no module. A program that the interpreter starts, such as a
- * process of its multiprocessing, finds it by a link. */
-static void link_module(const struct function *function, const struct guest *guest)
+static int copy_file(const char *from, const char *to)
 {
-	char link[PATH_MAX];
-	modules_path(guest, link, sizeof(link));
-	mkdir(link, 0755);
-	size_t used = strlen(link);
-	snprintf(link + used, sizeof(link) - used, "/%s.py", function->module);
-	unlink(link);
+	AUTO_BUF struct buf content = BUF_INIT(CODE_COPY_MAX);
+	int r = fs_read_file(from, &content);
+	return r < 0 ? r : fs_write_file(to, content.data, content.len, 0644);
+}
+
+/* Code that is one file has the name of no module. A program that the interpreter starts, such as a
+ * process of its multiprocessing, finds it by a link; an interpreter that goes by the name, in a
+ * copy. */
+static void name_module(const struct function *function, const struct guest *guest)
+{
+	char path[PATH_MAX];
+	const char *ending = function->runtime->single;
+	modules_path(guest, path, sizeof(path));
+	mkdir(path, 0755);
+	size_t used = strlen(path);
+	snprintf(path + used, sizeof(path) - used, "/%s.%s", function->module,
+		ending ? ending : "py");
+	unlink(path);
 	/* without it only such programs fail, and say what they miss */
-	(void)!symlink(function->file, link);
+	(void)!(ending ? copy_file(function->file, path) : symlink(function->file, path));
 }
 
 void modules_path(const struct guest *guest, char *path, size_t size)
@@ -97,29 +134,39 @@ void modules_path(const struct guest *guest, char *path, size_t size)
 	snprintf(path, size, "%s/modules", guest->input_dir);
 }
 
-/* /code/handler; for Python also /code/<module>.py and /code/<module>/__init__.py. */
-static bool find_file(struct function *function, const struct guest *guest)
+/* /code/<module> with one of the endings; dots lead into directories. */
+static bool find_module(struct function *function, const struct guest *guest, const char *module)
 {
-	snprintf(function->file, sizeof(function->file), "%s/handler", guest->code_dir);
-	if (is_file(function->file)) {
-		if (function->runtime->warm)
-			link_module(function, guest);
-		return true;
-	}
-	if (!function->runtime->warm)
-		return false;
-	int prefix = snprintf(function->file, sizeof(function->file), "%s/", guest->code_dir);
-	snprintf(function->file + prefix, sizeof(function->file) - (size_t)prefix, "%s",
-		function->module);
-	for (char *at = function->file + prefix; *at; at++)
+	char *file = function->file;
+	size_t size = sizeof(function->file);
+	size_t prefix = (size_t)snprintf(file, size, "%s/", guest->code_dir);
+	snprintf(file + prefix, size - prefix, "%s", module);
+	for (char *at = file + prefix; *at; at++)
 		if (*at == '.')
 			*at = '/';
-	size_t used = strlen(function->file);
-	snprintf(function->file + used, sizeof(function->file) - used, ".py");
-	if (is_file(function->file))
+	size_t used = strlen(file);
+	for (const char *const *ending = function->runtime->modules; *ending; ending++) {
+		snprintf(file + used, size - used, "%s", *ending);
+		if (is_file(file))
+			return true;
+	}
+	return false;
+}
+
+/* /code/handler, else the module. */
+static bool find_file(struct function *function, const struct guest *guest)
+{
+	const struct runtime *runtime = function->runtime;
+	snprintf(function->file, sizeof(function->file), "%s/handler", guest->code_dir);
+	if (is_file(function->file)) {
+		if (runtime->warm)
+			name_module(function, guest);
 		return true;
-	snprintf(function->file + used, sizeof(function->file) - used, "/__init__.py");
-	return is_file(function->file);
+	}
+	if (find_module(function, guest, function->module))
+		return true;
+	return runtime->main_too && strcmp(function->module, "main") == 0 &&
+	       find_module(function, guest, runtime->main_too);
 }
 
 static char *check_rights(const struct function *function, const struct guest *guest)
@@ -206,12 +253,13 @@ char *function_set(struct function *function, const struct guest *guest, const c
 	const struct runtime *found = find_runtime(runtime);
 	if (!found)
 		return str_format(
-			"unknown runtime '%s'; there are python, go, rust, wasm, shell and binary",
+			"unknown runtime '%s'; there are python, node, go, rust, wasm, shell and "
+			"binary",
 			runtime);
 	if (!split_handler(function, handler))
 		return str_format("the handler '%s' is not of the form module.function", handler);
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", guest->temp_dir, "LANG",
-		"C.UTF-8", "NOVA_RUNTIME", runtime, "NOVA_HANDLER", handler, NULL };
+		"C.UTF-8", "NOVA_RUNTIME", found->name, "NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
 	return NULL;

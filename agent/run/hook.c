@@ -163,7 +163,7 @@ int hook_run_program(struct run *run)
 		.env = run->function.env,
 		.directory = run->guest->code_dir,
 		.fds = { null, said, said },
-		.keep_fd = -1,
+		.keep = { -1 },
 		.cgroup_procs = slot_procs(hook->slot),
 		.as_function = true,
 	};

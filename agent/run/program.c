@@ -23,7 +23,7 @@ static int start(struct run *run, struct request *request, struct launch *launch
 	launch->fds[0] = in;
 	launch->fds[1] = out;
 	launch->fds[2] = err;
-	launch->keep_fd = -1;
+	launch->keep[0] = -1;
 	launch->cgroup_procs = slot_procs(request->slot);
 	pid_t pid = spawn(run->guest, launch);
 	if (pid < 0)

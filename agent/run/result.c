@@ -130,7 +130,7 @@ static void look_at_output(struct given *given, struct request *request)
 	/* A handler that ended its process itself has returned nothing. */
 	if (request->kind == 'R')
 		look_at_value(given, &request->result);
-	else if (request->kind || !request->warm || request->input_path)
+	else if (request->kind || !request->warm || (request->input_path && !request->in_place))
 		look_at_printed(given, &request->output[0]);
 }
 

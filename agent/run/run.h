@@ -53,6 +53,9 @@ struct runtime {
 	const char *name;
 	const char *programs[4]; /* first that exists; none: /code/handler itself */
 	const char *before[3];   /* arguments before the handler */
+	const char *modules[8];  /* endings of a module's file; none: it is /code/handler only */
+	const char *single;      /* ending of the copy of code that is one file; NULL: a link */
+	const char *main_too;    /* how the module main may be called as well */
 	bool warm;
 	const char *missing; /* what to say when no program exists */
 };
@@ -73,9 +76,9 @@ char *function_set(struct function *function, const struct guest *guest, const c
 	const char *handler, json_t *env);
 char *function_find(struct function *function, const struct guest *guest);
 void function_clear(struct function *function);
-/* The interpreter of the runtime python, NULL if there is none. */
-const char *function_python(void);
-/* A directory with a link to the function's file that is called as its module. */
+/* The interpreter of a runtime, NULL if this root filesystem has none. */
+const char *function_program(const char *runtime);
+/* A directory with a link to, or a copy of, the function's file that is called as its module. */
 void modules_path(const struct guest *guest, char *path, size_t size);
 
 /* --- requests --- */
@@ -221,7 +224,7 @@ struct launch {
 	char *const *env;
 	const char *directory;
 	int fds[3];
-	int keep_fd;      /* stays open in the child as 3, or -1 */
+	int keep[3];      /* stay open in the child as 3 and up; the first that is -1 ends them */
 	int cgroup_procs; /* or -1 */
 	bool as_function; /* drop to the function's user */
 	bool search;      /* look the program up in the PATH of `env` */

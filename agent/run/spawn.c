@@ -74,9 +74,12 @@ static void close_above(int last)
 
 static int place_descriptors(const struct launch *launch)
 {
-	int moved[4], count = launch->keep_fd < 0 ? 3 : 4;
+	int moved[6], count = 3;
+	while (count < 6 && launch->keep[count - 3] >= 0)
+		count++;
 	for (int i = 0; i < count; i++) {
-		moved[i] = fcntl(i < 3 ? launch->fds[i] : launch->keep_fd, F_DUPFD_CLOEXEC, 10);
+		int from = i < 3 ? launch->fds[i] : launch->keep[i - 3];
+		moved[i] = fcntl(from, F_DUPFD_CLOEXEC, 10);
 		if (moved[i] < 0)
 			return -errno;
 	}
@@ -97,7 +100,7 @@ static int become(const struct guest *guest, const struct launch *launch)
 	if (guest->pid1) {
 		setpriority(PRIO_PROCESS, 0, 0);
 		write_text("/proc/self/oom_score_adj", "0");
-	} else if (launch->keep_fd < 0) {
+	} else if (launch->keep[0] < 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	}
 	setrlimit(RLIMIT_CORE, &no_core);
@@ -126,7 +129,7 @@ pid_t spawn(const struct guest *guest, const struct launch *launch)
 		return r;
 	pid_t pid = fork();
 	if (pid == 0) {
-		/* Out of the way of 0 to 3, which are about to be filled. */
+		/* Out of the way of 0 to 5, which are about to be filled. */
 		int out = fcntl(said[1], F_DUPFD_CLOEXEC, 20);
 		why = become(guest, launch);
 		(void)!write(out, &why, sizeof(why));

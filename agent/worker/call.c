@@ -10,8 +10,7 @@
 #define READ_BLOCK (64u << 10)
 
 /* As worker.py words it. */
-#define TOO_DEEP                                                                                   \
-	"ValueError: the handler's return value is nested too deeply: 512 levels are the limit"
+#define TOO_DEEP "%s: the handler's return value is nested too deeply: 512 levels are the limit"
 #define NOT_UNDERSTOOD                                                                             \
 	"the interpreter's result cannot be understood (did the function write to its "            \
 	"descriptor?)"
@@ -116,7 +115,7 @@ void call_exited(struct worker *worker, struct request *request, int status, uin
 }
 
 /* What has to be killed takes the interpreter with it. */
-static void cut_off_in_place(struct worker *worker, struct request *request)
+static void end_in_place(struct worker *worker, struct request *request)
 {
 	cgroup_kill_worker(&worker->run->cgroups);
 	kill_group(worker->run->interpreter);
@@ -131,7 +130,7 @@ void call_cut_off(struct worker *worker, struct request *request)
 	/* As a shell's user knows it from a process that was killed. */
 	request->signal = SIGKILL;
 	if (request->in_place) {
-		cut_off_in_place(worker, request);
+		end_in_place(worker, request);
 		return;
 	}
 	request_kill(request);
@@ -169,27 +168,37 @@ static int exit_number(const struct buf *digits)
 	return value & 255;
 }
 
+static void refuse_value(const struct worker *worker, struct request *request, bool too_deep)
+{
+	char text[128];
+	snprintf(text, sizeof(text), TOO_DEEP, worker->language->value_error);
+	request->kind = 'E';
+	request->exit_code = 1;
+	buf_reset(&request->result);
+	buf_append_str(&request->result, too_deep ? text : NOT_UNDERSTOOD);
+}
+
 /* The interpreter's word on how it went; the function could have written there too, so nothing is
- * taken for granted. */
+ * taken for granted. A small letter is its last word: it ends. */
 static void take_result(struct worker *worker, struct request *request)
 {
 	struct buf *result = &request->result;
-	request->kind = (char)result->data[0];
+	bool ends = request->in_place && (result->data[0] == 'e' || result->data[0] == 'x');
+	request->kind = (char)(ends ? result->data[0] - 'a' + 'A' : result->data[0]);
 	request->peak_kb = number_at(result->data + 5);
 	buf_consume(result, RESULT_HEAD);
 	struct json_fault fault = { 0, false };
-	if (request->kind == 'X') {
+	if (request->kind == 'X')
 		request->exit_code = exit_number(result);
-	} else if (request->kind == 'E') {
+	else if (request->kind == 'E')
 		request->exit_code = 1;
-	} else if (request->kind != 'R' ||
-		   !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault)) {
-		request->kind = 'E';
-		request->exit_code = 1;
-		buf_reset(result);
-		buf_append_str(result, fault.too_deep ? TOO_DEEP : NOT_UNDERSTOOD);
-	}
-	finish(worker, request);
+	else if (request->kind != 'R' ||
+		 !json_text_check((char *)result->data, result->len, PROTO_DEPTH_USER, &fault))
+		refuse_value(worker, request, fault.too_deep);
+	if (ends && !worker->in_place.broken)
+		end_in_place(worker, request);
+	else
+		finish(worker, request);
 }
 
 /* The process ended without a word; the interpreter, its parent, will tell how. */
@@ -233,6 +242,13 @@ static void on_result(void *owner, void *what, short events)
 {
 	(void)events;
 	take_piece(owner, what);
+}
+
+void call_last_words(struct worker *worker, struct request *request)
+{
+	while (request->result_fd >= 0 && worker->in_place.current == request &&
+		take_piece(worker, request))
+		;
 }
 
 void call_fork_exited(struct worker *worker, struct request *request, int status)

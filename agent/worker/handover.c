@@ -12,7 +12,6 @@
 
 #include "agent/worker/worker.h"
 
-#define INLINE_MAX   (64u << 10) /* a larger input goes as a memory file */
 #define REQUEST_ROOM (INLINE_MAX + MAX_ID + PATH_MAX + 64)
 
 pid_t greeting_pid(const uint8_t *bytes)

@@ -14,8 +14,10 @@ int in_place_open(struct worker *worker)
 {
 	struct in_place *self = &worker->in_place;
 	int theirs[3] = { -1, -1, -1 };
-	*self = (struct in_place){ .on = true, .ends = NO_ENDS };
-	worker->run->keeps_tmp = true;
+	self->on = worker->run->keeps_tmp = true;
+	self->broken = self->copied = false;
+	if (!worker->language->forks)
+		return 0; /* it has had them from its start */
 	int r = ends_make(&self->ends, theirs);
 	if (r == 0)
 		r = sys_send_fds(worker->sock, "P", 1, theirs, 3);
@@ -27,8 +29,6 @@ int in_place_open(struct worker *worker)
 void in_place_close(struct worker *worker)
 {
 	struct in_place *self = &worker->in_place;
-	if (!self->on)
-		return;
 	if (self->current)
 		request_return_ends(self->current);
 	ends_close(&self->ends);
@@ -54,6 +54,17 @@ bool in_place_wanted(struct worker *worker)
 	return first_waiting(worker->run) != NULL;
 }
 
+/* Its input becomes a file where it cannot go as a descriptor. A script's output is what it prints.
+ */
+static int prepare(const struct worker *worker, struct request *request)
+{
+	if (worker->language->forks || (request->input.len <= INLINE_MAX && !worker->script))
+		return 0;
+	if (worker->script)
+		request->output[0].kept.max = PROTO_OUTPUT_MAX;
+	return request_write_input(worker->run, request);
+}
+
 void in_place_next(struct worker *worker)
 {
 	struct in_place *self = &worker->in_place;
@@ -61,6 +72,12 @@ void in_place_next(struct worker *worker)
 	struct request *request = is_free ? first_waiting(worker->run) : NULL;
 	if (!request)
 		return;
+	int r = prepare(worker, request);
+	if (r < 0) {
+		request_refuse(worker->run, request, "internal",
+			"the request cannot be given to the interpreter", r);
+		return;
+	}
 	if (hand_over(self->ends.talk, request, self->copied) < 0) {
 		/* It is about to end, or has hidden its socket; whoever waits gets the next one. */
 		kill_group(worker->run->interpreter);

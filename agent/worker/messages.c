@@ -7,7 +7,8 @@
  *            B, A        run the hooks: before a snapshot, after a restore
  *            W           look after the children
  *            P           calls in place from now on; descriptors: stdout, stderr, its end of the
- *                        talk, to which B and A go too
+ *                        talk, to which B and A go too. A language without forks has had them
+ *                        from its start, as descriptors 1, 2 and 4
  *   from it  R handler | R script, \0, b and a for hooks that it has, p for calls in place, \0,
  *            what it drew (reseed.py), \0, its name
  *                        ready
@@ -71,6 +72,7 @@ static void take_ready(struct worker *worker, const char *text, size_t len)
 {
 	const char *letters = field_behind(text, text + len);
 	const char *draws = field_behind(letters, text + len);
+	worker_read_log(worker);
 	worker->state = WORKER_READY;
 	cgroup_measure_worker(&worker->run->cgroups);
 	worker->script = strcmp(text, "Rscript") == 0;
@@ -109,6 +111,7 @@ static void take_message(struct worker *worker, char *text, size_t len)
 				len > error_len ? len - error_len - 1 : 0);
 		break;
 	case 'D':
+		worker_read_log(worker); /* what hooks have printed is no call's */
 		worker_settle(worker);
 		break;
 	case 'F':
@@ -158,6 +161,8 @@ void worker_watch(struct worker *worker, struct loop *loop)
 {
 	loop_watch(loop, &worker->sock, POLLIN, on_sock, worker, NULL);
 	loop_watch(loop, &worker->log_fd, POLLIN, on_log, worker, NULL);
+	for (int n = 0; n < 2 && worker->state == WORKER_STARTING; n++)
+		loop_watch(loop, &worker->in_place.ends.output[n], POLLIN, on_log, worker, NULL);
 	prefork_watch(worker, loop);
 	call_watch(worker, loop);
 }
@@ -178,14 +183,25 @@ static void tell_start_failed(struct worker *worker, int status)
 	worker_start_failed(worker, error, NULL, 0);
 }
 
+/* V8 ends its process by itself then, with these words. */
+static bool heap_is_full(const struct request *request)
+{
+	static const char words[] = "heap out of memory";
+	const struct buf *said = &request->output[1].kept;
+	return said->len && memmem(said->data, said->len, words, sizeof(words) - 1);
+}
+
 /* The request that was in it ends as it did. */
 static void end_in_place(struct worker *worker, int status)
 {
 	struct request *request = worker->in_place.current;
 	worker->in_place.broken = true;
-	if (!request)
+	if (request)
+		call_last_words(worker, request);
+	if (!request || worker->in_place.current != request)
 		return;
-	request->oom = cgroup_worker_oom(&worker->run->cgroups);
+	output_drain(request->output);
+	request->oom = cgroup_worker_oom(&worker->run->cgroups) || heap_is_full(request);
 	call_exited(worker, request, status, 0);
 }
 

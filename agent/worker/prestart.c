@@ -4,44 +4,31 @@
  * (root.c), so that the snapshot that functions are made from holds it. At Init it becomes the warm
  * interpreter (worker.c), unless the function's environment has something that counts only at the
  * start of an interpreter; then it is ended and another one started, as in any guest.
- *
- *   from it  w        it waits
- *   to it    file \0 module \0 name \0 directory \0 modules \0 variable \0 …
- *                     whose it is; variables as NAME=VALUE
  */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "agent/worker/worker.h"
-#include "prestart_py.h"
 
-#define START_MS    30000
-#define MESSAGE_MAX (96u << 10) /* less than a datagram of the socket may have */
+#define START_MS 30000
 
-static int start(struct worker *worker, const char *program)
+static int start(struct worker *worker, const struct language *language, const char *program)
 {
 	const char *directory = worker->run->guest->temp_dir;
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", directory, "LANG", "C.UTF-8",
 		NULL };
-	AUTO_FREE char *text = strndup((const char *)prestart_py, prestart_py_len);
 	char **env = env_make(first, NULL);
-	const char *argv[] = { program, "-c", text, "3", NULL };
-	struct launch launch = {
-		.program = program,
-		.argv = (char *const *)argv,
-		.env = env,
-		.directory = directory,
-	};
-	int r = text && env ? interpreter_launch(worker->run, &launch, &worker->prestarted) :
-			      -ENOMEM;
+	struct launch launch = { .program = program, .env = env, .directory = directory };
+	int r = env ? interpreter_launch(worker->run, language, &launch, &worker->prestarted) :
+		      -ENOMEM;
 	strings_free(env);
 	return r;
 }
 
 void prestart(struct worker *worker)
 {
-	const char *program = function_python();
-	if (!program || start(worker, program) < 0)
+	const char *program;
+	const struct language *language = language_here(&program);
+	if (!language || start(worker, language, program) < 0)
 		return;
 	char said = 0;
 	struct pollfd in = { worker->prestarted.sock, POLLIN, 0 };
@@ -53,10 +40,7 @@ void prestart(struct worker *worker)
 /* Its number is free again: nothing more may be done to it. */
 void prestart_exited(struct worker *worker)
 {
-	struct interpreter *self = &worker->prestarted;
-	fd_close(self->sock);
-	fd_close(self->log_fd);
-	*self = (struct interpreter){ 0, -1, -1 };
+	interpreter_forget(&worker->prestarted);
 }
 
 void prestart_drop(struct worker *worker)
@@ -68,50 +52,40 @@ void prestart_drop(struct worker *worker)
 	prestart_exited(worker);
 }
 
-static bool counts_at_start(const struct run *run, const char *variable)
+static bool counts_at_start(
+	const struct language *language, const struct run *run, const char *variable)
 {
-	static const char *const prefixes[] = { "PYTHON", "LD_", "LC_", "LANGUAGE=", "MALLOC_",
-		"GLIBC_" };
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-		if (str_starts(variable, prefixes[i]))
+	const char *const *prefix = language->at_start;
+	for (size_t i = 0; i < ARRAY_LEN(language->at_start) && prefix[i]; i++)
+		if (str_starts(variable, prefix[i]))
 			return true;
 	if (str_starts(variable, "LANG="))
 		return strcmp(variable, "LANG=C.UTF-8") != 0;
 	return str_starts(variable, "HOME=") && strcmp(variable + 5, run->guest->temp_dir) != 0;
 }
 
-static int compose(const struct run *run, struct buf *text)
+/* Whether it is as it would be if it were started for the function. */
+static bool fits(const struct worker *worker, const struct language *language)
 {
-	const struct function *function = &run->function;
-	char modules[PATH_MAX];
-	modules_path(run->guest, modules, sizeof(modules));
-	const char *const fields[] = { function->file, function->module, function->name,
-		run->guest->code_dir, modules };
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(fields); i++)
-		r = buf_append(text, fields[i], strlen(fields[i]) + (i + 1 < ARRAY_LEN(fields)));
-	for (char **variable = function->env; r == 0 && *variable; variable++) {
-		if (counts_at_start(run, *variable))
-			return -EINVAL;
-		r = buf_append(text, "", 1);
-		if (r == 0)
-			r = buf_append(text, *variable, strlen(*variable));
-	}
-	return r;
+	if (worker->prestarted.language != language)
+		return false;
+	for (char **variable = worker->run->function.env; *variable; variable++)
+		if (counts_at_start(language, worker->run, *variable))
+			return false;
+	return true;
 }
 
-bool prestart_take(struct worker *worker, struct interpreter *ret)
+bool prestart_take(struct worker *worker, const struct language *language, struct interpreter *ret)
 {
-	AUTO_BUF struct buf text = BUF_INIT(MESSAGE_MAX);
 	struct interpreter *self = &worker->prestarted;
 	if (!self->pid)
 		return false;
-	if (compose(worker->run, &text) < 0 ||
-		sys_send(self->sock, text.data, text.len, MSG_DONTWAIT) != (ssize_t)text.len) {
+	if (!fits(worker, language) ||
+		interpreter_tell(worker->run, worker->run->function.env, self) < 0) {
 		prestart_drop(worker);
 		return false;
 	}
 	*ret = *self;
-	*self = (struct interpreter){ 0, -1, -1 };
+	*self = (struct interpreter)INTERPRETER_INIT;
 	return true;
 }

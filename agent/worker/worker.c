@@ -13,7 +13,7 @@ void worker_init(struct worker *worker, struct run *run)
 {
 	*worker = (struct worker){
 		.run = run,
-		.prestarted = { 0, -1, -1 },
+		.prestarted = INTERPRETER_INIT,
 		.prefork = { .ends = NO_ENDS },
 		.in_place = { .ends = NO_ENDS },
 		.sock = -1,
@@ -27,36 +27,37 @@ void worker_done(struct worker *worker)
 	buf_free(&worker->log);
 }
 
-static int launch(struct run *run, struct interpreter *ret)
+/* One of its own, which has the function's environment from its start. */
+static int launch(struct run *run, const struct language *language, struct interpreter *ret)
 {
 	const struct function *function = &run->function;
-	const char *directory = run->guest->code_dir;
-	char modules[PATH_MAX];
-	modules_path(run->guest, modules, sizeof(modules));
-	/* The program comes on the interpreter's stdin, and is put aside there once it is read. It
-	 * runs in the code's directory, from which nothing of its own is to be imported. */
-	const char *argv[] = { function->program, "-c",
-		"import sys;del sys.path[0];exec(open(0,'rb',closefd=False).read())", "3",
-		function->file, function->module, function->name, directory, modules, NULL };
 	struct launch launch = {
 		.program = function->program,
-		.argv = (char *const *)argv,
 		.env = function->env,
-		.directory = directory,
+		.directory = run->guest->code_dir,
 	};
-	return interpreter_launch(run, &launch, ret);
+	int r = interpreter_launch(run, language, &launch, ret);
+	if (r == 0 && (r = interpreter_tell(run, NULL, ret)) < 0) {
+		kill_group(ret->pid);
+		interpreter_forget(ret);
+	}
+	return r;
 }
 
 int worker_start(struct worker *worker)
 {
 	struct interpreter started;
-	int r = prestart_take(worker, &started) ? 0 : launch(worker->run, &started);
+	const struct language *language = language_find(worker->run->function.runtime->name);
+	int r = prestart_take(worker, language, &started) ? 0 :
+							    launch(worker->run, language, &started);
 	if (r < 0)
 		return r;
 	buf_reset(&worker->log);
 	worker->run->interpreter = started.pid;
+	worker->language = language;
 	worker->sock = started.sock;
 	worker->log_fd = started.log_fd;
+	worker->in_place.ends = started.ends;
 	worker->state = WORKER_STARTING;
 	worker->deadline =
 		deadline_in_ms(worker->timeout_ms ? worker->timeout_ms : DEFAULT_TIMEOUT_MS);
@@ -137,20 +138,26 @@ void worker_revive(struct worker *worker)
 		refuse_waiting(worker->run, strerror(-r), NULL, 0);
 }
 
-void worker_read_log(struct worker *worker)
+static void read_log(struct buf *log, int *fd)
 {
 	uint8_t block[4096];
 	ssize_t got;
-	while (worker->log_fd >= 0 &&
-		(got = sys_read(worker->log_fd, block, sizeof(block))) != -EAGAIN) {
+	while (*fd >= 0 && (got = sys_read(*fd, block, sizeof(block))) != -EAGAIN) {
 		if (got <= 0) {
-			close_fd(&worker->log_fd);
+			close_fd(fd);
 			return;
 		}
-		if (worker->log.len + (size_t)got > LOG_MAX)
-			buf_consume(&worker->log, worker->log.len + (size_t)got - LOG_MAX);
-		buf_append(&worker->log, block, (size_t)got);
+		if (log->len + (size_t)got > LOG_MAX)
+			buf_consume(log, log->len + (size_t)got - LOG_MAX);
+		buf_append(log, block, (size_t)got);
 	}
+}
+
+void worker_read_log(struct worker *worker)
+{
+	read_log(&worker->log, &worker->log_fd);
+	for (int n = 0; n < 2 && !worker->in_place.current; n++)
+		read_log(&worker->log, &worker->in_place.ends.output[n]);
 }
 
 /* Python runs its signal handlers between two steps only: a signal just before it waits is not seen

@@ -37,14 +37,39 @@ struct in_place {
 	struct ends ends;
 };
 
-/* A process of an interpreter, and our ends of its socket and of what it prints. */
+/* A file that is part of the agent. */
+struct embedded {
+	const unsigned char *data;
+	size_t len;
+};
+
+struct language {
+	const char *runtime;
+	bool forks;               /* else all calls are in place */
+	bool heap;                /* has to be told how much memory there is */
+	const char *value_error;  /* what it calls a value that cannot be returned */
+	const char *argv[4];      /* behind its program */
+	struct embedded program;  /* comes on its stdin */
+	struct embedded native;   /* a library for it, as descriptor 5 */
+	const char *at_start[12]; /* variables that begin so count only when it starts */
+};
+
+/* A process of an interpreter, and our ends of its socket and of what it prints: while it imports
+ * the function and runs hooks, or in calls, too. */
 struct interpreter {
+	const struct language *language;
 	pid_t pid; /* 0: none */
 	int sock, log_fd;
+	struct ends ends; /* of calls in place, where there are no others; else none */
 };
+#define INTERPRETER_INIT                                                                           \
+	{                                                                                          \
+		NULL, 0, -1, -1, NO_ENDS                                                           \
+	}
 
 struct worker {
 	struct run *run; /* which has the number of its process */
+	const struct language *language;
 	enum worker_state state;
 	struct interpreter prestarted; /* not the function's yet */
 	struct prefork prefork;
@@ -59,16 +84,32 @@ struct worker {
 	uint32_t timeout_ms;
 };
 
+/* --- language.c --- */
+
+/* NULL: none of that runtime. */
+const struct language *language_find(const char *runtime);
+/* One whose program this root filesystem has. */
+const struct language *language_here(const char **ret_program);
+/* An argument that tells it of the memory; "": none. */
+void language_heap(const struct language *language, const struct run *run, char *out, size_t size);
+
 /* --- launch.c, ends.c, handover.c --- */
 
-/* `launch` has program, arguments, environment and directory. 0 or -errno. */
-int interpreter_launch(struct run *run, struct launch *launch, struct interpreter *ret);
+/* `launch` has program, environment and directory. 0 or -errno. */
+int interpreter_launch(struct run *run, const struct language *language, struct launch *launch,
+	struct interpreter *ret);
+/* Closes what is ours of it. */
+void interpreter_forget(struct interpreter *interpreter);
+/* Whose it is: it imports the function. `env`: variables instead of those that it has, or NULL. */
+int interpreter_tell(
+	const struct run *run, char *const *env, const struct interpreter *interpreter);
 /* Its ends and theirs: stdout, stderr, talk. Ours stay for ends_close() whatever is returned. */
 int ends_make(struct ends *ours, int theirs[3]);
 void ends_close(struct ends *ours);
 /* What a fork says first: its pid, behind an 'r'. */
 #define GREETING 5
 pid_t greeting_pid(const uint8_t *bytes);
+#define INLINE_MAX (64u << 10) /* a larger input goes as a file */
 /* Sends a request to who runs it, in a fork or in place; -errno. */
 int hand_over(int talk, struct request *request, bool copied);
 
@@ -78,7 +119,7 @@ int hand_over(int talk, struct request *request, bool copied);
 void prestart(struct worker *worker);
 /* At Init: it is the function's now, and imports it. False: there is none, or it does not fit and
  * is ended. */
-bool prestart_take(struct worker *worker, struct interpreter *ret);
+bool prestart_take(struct worker *worker, const struct language *language, struct interpreter *ret);
 void prestart_drop(struct worker *worker);
 void prestart_exited(struct worker *worker);
 
@@ -135,6 +176,8 @@ void call_begin(struct worker *worker, struct request *request);
 void call_waiting(struct worker *worker);
 /* Its process has ended as a child of ours; or as one of the interpreter, by its word. */
 void call_exited(struct worker *worker, struct request *request, int status, uint64_t peak_kb);
+/* In place, the interpreter has ended: its answer may be there still. */
+void call_last_words(struct worker *worker, struct request *request);
 void call_fork_exited(struct worker *worker, struct request *request, int status);
 /* It has no more time, or is not wanted any more. */
 void call_cut_off(struct worker *worker, struct request *request);

@@ -33,7 +33,7 @@ FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image", "config",
          "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob",
          "store", "registry", "platform"]
-WRITTEN = (".c", ".h", ".py", ".sh", ".go", ".rs")
+WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
 FORBIDDEN_IMPORTS = {"printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "vprintf",
@@ -616,7 +616,7 @@ def tools_and_examples_include_only_public_headers():
 @test
 def every_source_file_names_its_licence():
     paths = list(sources("include", "lib", "agent", "tools", "tests", "examples", "bindings",
-                         suffixes=(".c", ".h", ".py", ".go", ".rs", ".sh")))
+                         suffixes=(".c", ".h", ".py", ".js", ".mjs", ".go", ".rs", ".sh")))
     paths += [path for path in (ROOT / "tools").iterdir() if path.is_file() and not path.suffix]
     expect((relative(path) for path in paths if path.stat().st_size
             and not any("SPDX-License-Identifier: MIT" in line

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""An interpreter that has read all it needs, and waits to be told whose it is; prestart.c describes
+"""An interpreter that has read all it needs, and waits to be told whose it is; launch.c describes
 the message.
 
 The program of the warm interpreter (worker.py) comes on stdin. It is run here as if it had been
 started with that function.
 """
+import sys
+del sys.path[0]  # where it was started: what follows is the library's
+
 import _socket
 import gc
 import json
 import os
 import signal
-import sys
 import time
-
-del sys.path[0]  # where it was started
 
 try:
     import resource
@@ -32,7 +32,8 @@ def wait(program):
     if not text:
         os._exit(0)
     fields = text.split(b"\0")
-    os.environ.clear()
+    if fields[FIELDS:]:
+        os.environ.clear()
     for entry in fields[FIELDS:]:
         name, _, value = entry.partition(b"=")
         os.environb[name] = value

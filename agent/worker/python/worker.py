@@ -2,7 +2,7 @@
 """The warm interpreter: imports the function once, then answers each request in a fork of itself,
 or in place if the module says so.
 
-Started by the agent as `python3 -c … SOCKET FILE MODULE FUNCTION DIRECTORY MODULES`; messages.c and
+Run by prestart.py, with SOCKET FILE MODULE FUNCTION DIRECTORY MODULES in sys.argv; messages.c and
 handover.c describe the messages. reseed.py and handler.py stand in front of this file, in the same
 program. All that the hot path needs is imported here, before the first request. A handler runs in a
 child only, so what it breaks is its own.
