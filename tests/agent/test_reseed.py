@@ -77,7 +77,8 @@ class Reseed(unittest.TestCase):
     def copies(self, source, copies=COPIES, calls=2):
         """What the import drew, and the values of each copy."""
         self.write("main.py", textwrap.dedent(source))
-        done = subprocess.run([PYTHON, "-c", DRIVER, os.path.join(ROOT, "agent/worker/python/reseed.py"),
+        done = subprocess.run([PYTHON, "-c", DRIVER,
+                               os.path.join(ROOT, "agent/worker/python/reseed.py"),
                                self.directory, str(copies), str(calls)], capture_output=True,
                               text=True, check=False, timeout=120)
         if done.stdout.startswith("no: "):

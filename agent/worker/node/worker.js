@@ -296,8 +296,8 @@ class Interpreter {
     let exported = await this.import();
     if (typeof exported === 'function') {
       exported = Object.assign((...args) => exported(...args), { default: exported }, exported);
-    } else if (this.module && !exported.handler && Object(exported.default) === exported.default &&
-      typeof exported.default !== 'function') {
+    } else if (this.module && !((this.name || 'handler') in exported) &&
+      typeof exported.default === 'object' && exported.default) {
       exported = exported.default;
     }
     this.name = choose(exported, this.name, short);
