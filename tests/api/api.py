@@ -33,6 +33,7 @@ FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image", "config",
          "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob",
          "store", "registry", "platform"]
+TOOLS = ["serve", "novactl"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
@@ -605,12 +606,22 @@ def the_files_of_a_room_form_no_circles():
 
 @test
 def tools_and_examples_include_only_public_headers():
+    own = {"tools/serve": {"serve.h"}, "tools/novactl": {"novactl.h", "daemon.h", "serve/serve.h"},
+           "examples": set()}
+    assert {path.parent.name for path in (ROOT / "tools").glob("*/*.c")} == set(TOOLS)
     wrong = []
-    for path in sources("tools/novactl", "examples"):
-        wrong += [f"{relative(path)}: {name}"
-                  for name in re.findall(r'^#include "([^"]+)"', read(path), re.M)
-                  if name not in ("novactl.h", "daemon.h")]
+    for folder, names in own.items():
+        for path in sources(folder):
+            included = set(re.findall(r'^#include "([^"]+)"', read(path), re.M))
+            wrong += [f"{relative(path)}: {name}" for name in included - names]
     expect(wrong, "private headers")
+
+
+@test
+def folders_of_the_tools_use_only_what_lies_below_them():
+    graph = arrows.arrows(ROOT, BUILD)
+    assert any(other.startswith("tools/serve/") for other in graph["tools/novactl/daemon.c"])
+    expect(arrows.upwards(graph, TOOLS, "tools"), "arrows that point upwards")
 
 
 @test

@@ -15,6 +15,11 @@ import sys
 TARGETS = ("lib/libnova-core.a.p/", "lib/nova-keeper.p/", "lib/module/", "agent/", "tools/")
 
 
+def is_archive(target):
+    """tools/libNAME.a.p"""
+    return target.startswith("tools/") and target.endswith(".a.p")
+
+
 def objects(root, build):
     """{target: {object: source}} of the programs that count."""
     found = collections.defaultdict(dict)
@@ -24,6 +29,12 @@ def objects(root, build):
             source = (build / entry["file"]).resolve()
             if source.is_relative_to(root):
                 found[path.rpartition("/")[0]][path] = source.relative_to(root).as_posix()
+    # An arrow into an archive of the tools comes from a program that links it.
+    archives = {path: source for target, sources in found.items() if is_archive(target)
+                for path, source in sources.items()}
+    for target, sources in found.items():
+        if target.startswith("tools/") and not is_archive(target):
+            sources.update(archives)
     return found
 
 

@@ -68,8 +68,10 @@ class Copy:
         """By the command of the build, with its objects but for those that were compiled anew."""
         commands = _run(["ninja", "-C", self.original, "-t", "commands", target])
         command = shlex.split(commands.splitlines()[-1])
-        for word in command:
-            if word.endswith(".o") and word not in anew:
+        archives = [word for word in command if word.endswith(".a")]  # thin ones name their objects
+        for word in command + [word + ".p" for word in archives]:
+            ours = word.endswith((".o", ".a", ".a.p")) and word[0] != "/"
+            if ours and word not in anew:
                 (self.build / word).parent.mkdir(parents=True, exist_ok=True)
                 (self.build / word).symlink_to(self.original / word)
         _run(command, cwd=self.build)

@@ -167,7 +167,7 @@ class Life(DaemonCase):
     def test_a_home_that_cannot_be_used_is_an_error(self):
         self.home.mkdir()
         (self.home / "daemon").write_text("in the way", encoding="utf-8")
-        self.assertRegex(self.novactl("daemon", status=1).stderr, r"cannot make the directory 'daemon' in '.*': Not a directory")
+        self.assertRegex(self.novactl("daemon", status=1).stderr, r"cannot make the directory '.*/daemon': Not a directory")
 
     def test_it_runs_nothing_that_it_was_not_asked_for(self):
         process = self.daemon()

@@ -5,6 +5,11 @@
 
 /* --- from the library --- */
 
+uint64_t result_ms(const nova_result_t *result)
+{
+	return (nova_result_timing_us(result, NOVA_TIMING_TOTAL) + 500) / 1000;
+}
+
 static void copy(struct bytes *bytes, const char *text, size_t len)
 {
 	bytes_add(bytes, text, len);
@@ -80,34 +85,23 @@ void answer_text(struct answer *answer, const json_t *payload)
 	wire_text_add(&answer->whole, payload, "result");
 }
 
-static char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return need(strdup(text ? text : ""));
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 void answer_reply(struct answer *answer, const json_t *reply)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const json_t *result = json_object_get(reply, "result");
-	answer->code = (int)number_of(error, "code");
-	answer->outcome = (int)number_of(error, "outcome");
-	answer->message = text_of(error, "message");
-	answer->dropped = (uint64_t)number_of(reply, "dropped");
+	answer->code = (int)member_number(error, "code");
+	answer->outcome = (int)member_number(error, "outcome");
+	answer->message = need(strdup(member_text(error, "message")));
+	answer->dropped = (uint64_t)member_number(reply, "dropped");
 	if (!result)
 		return;
 	answer->ran = true;
-	answer->request_id = text_of(result, "request_id");
+	answer->request_id = need(strdup(member_text(result, "request_id")));
 	answer->cold_start = json_is_true(json_object_get(result, "cold_start"));
-	answer->duration_ms = (uint64_t)number_of(result, "duration_ms");
-	answer->failure = text_of(result, "failure");
-	answer->snapshot = text_of(result, "snapshot");
-	answer->instance = text_of(result, "instance");
+	answer->duration_ms = (uint64_t)member_number(result, "duration_ms");
+	answer->failure = need(strdup(member_text(result, "failure")));
+	answer->snapshot = need(strdup(member_text(result, "snapshot")));
+	answer->instance = need(strdup(member_text(result, "instance")));
 }
 
 void answer_lost(struct answer *answer, int pid)

@@ -8,6 +8,7 @@
 
 #define LOOK_MS     100 /* a signal just before poll() does not end it: it is seen then */
 #define INPUT_PIECE (16u << 10)
+#define READ_SIZE   (16u << 10)
 #define HELLO_MS    2000 /* a daemon that is there answers within a millisecond */
 
 /* What makes no difference to the answer, or is the daemon's own affair. */
@@ -83,9 +84,9 @@ static bool send_input(struct remote *remote)
 	char piece[INPUT_PIECE];
 	ssize_t got = input_read(remote->input, piece, sizeof(piece));
 	if (got > 0)
-		wire_put_text(&remote->wire, "stdin", piece, (size_t)got);
+		wire_put_text(&remote->out.bytes, "stdin", piece, (size_t)got);
 	if (got == 0) {
-		wire_put_end(&remote->wire, "stdin");
+		wire_put_end(&remote->out.bytes, "stdin");
 		remote->input = -1;
 	}
 	remote->input_failed = got == -1;
@@ -94,14 +95,23 @@ static bool send_input(struct remote *remote)
 	return !remote->input_failed;
 }
 
+/* Reads what is there. False: the other side has gone. */
+static bool fill(struct remote *remote)
+{
+	char data[READ_SIZE];
+	ssize_t n = socket_receive(remote->fd, data, sizeof(data));
+	if (n > 0) /* a failure stays, and is told by wire_next() */
+		nova_decoder_feed(remote->decoder, data, (size_t)n, NULL);
+	return n >= 0;
+}
+
 /* Sends what waits and reads until a frame is there. 1; 0: the time is over; -1: the other side has
  * gone, or talks nonsense. */
 static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, json_t **ret_payload)
 {
-	struct wire *wire = &remote->wire;
 	bool writable = true;
 	for (;;) {
-		int got = wire_next(wire, ret_type, ret_payload, NULL);
+		int got = wire_next(remote->decoder, ret_type, ret_payload, NULL);
 		if (got)
 			return got;
 		int64_t left = deadline < 0 ? LOOK_MS : deadline - now_ms();
@@ -110,17 +120,17 @@ static int next_frame(struct remote *remote, int64_t deadline, int *ret_type, js
 		if (deadline >= 0 && left <= 0)
 			return 0;
 		/* Who cannot be sent to may still have said why. */
-		writable = writable && wire_flush(wire);
-		bool more = writable && wire->out.len;
+		writable = writable && outgoing_flush(&remote->out, remote->fd);
+		bool more = writable && outgoing_left(&remote->out);
 		struct pollfd fds[] = {
-			{ wire->fd, (short)(POLLIN | (more ? POLLOUT : 0)), 0 },
+			{ remote->fd, (short)(POLLIN | (more ? POLLOUT : 0)), 0 },
 			{ writable && !more ? remote->input : -1, POLLIN, 0 },
 		};
 		poll(fds, ARRAY_LEN(fds), (int)left);
 		if (fds[1].revents && !send_input(remote))
 			return -1;
-		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR) && !wire_fill(wire))
-			return wire_next(wire, ret_type, ret_payload, NULL) > 0 ? 1 : -1;
+		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR) && !fill(remote))
+			return wire_next(remote->decoder, ret_type, ret_payload, NULL) > 0 ? 1 : -1;
 	}
 }
 
@@ -149,7 +159,7 @@ static bool hello_fits(const struct remote *remote, const nova_config_t *config)
 static bool shake_hands(struct remote *remote, const nova_config_t *config, bool alike)
 {
 	int type;
-	wire_put(&remote->wire, WIRE_HELLO, hello_json());
+	wire_put_new(&remote->out.bytes, WIRE_HELLO, hello_json());
 	int got = next_frame(remote, now_ms() + HELLO_MS, &type, &remote->hello);
 	if (got > 0 && type == WIRE_HELLO)
 		return !alike || hello_fits(remote, config);
@@ -159,12 +169,20 @@ static bool shake_hands(struct remote *remote, const nova_config_t *config, bool
 	return false;
 }
 
+char *daemon_directory(const char *home)
+{
+	char *path;
+	if (asprintf(&path, "%s/daemon", home) < 0)
+		need(NULL);
+	return path;
+}
+
 static bool connect_to(struct remote *remote, const char *home)
 {
 	uid_t uid;
 	pid_t pid;
-	char *directory = daemon_directory(home, false);
-	bool known = daemon_lock_read(directory, &remote->pid, &remote->socket);
+	char *directory = daemon_directory(home);
+	bool known = place_holder(directory, &remote->pid, &remote->socket);
 	free(directory);
 	if (!known) {
 		no_daemon("there is none for '%s'", home);
@@ -176,7 +194,8 @@ static bool connect_to(struct remote *remote, const char *home)
 			(int)remote->pid, remote->socket);
 		return false;
 	}
-	wire_open(&remote->wire, fd);
+	remote->fd = fd;
+	remote->decoder = wire_decoder();
 	if (socket_peer_allowed(fd, &pid, &uid))
 		return true;
 	no_daemon("the one at %s is of another user (%d)", remote->socket, (int)uid);
@@ -185,7 +204,7 @@ static bool connect_to(struct remote *remote, const char *home)
 
 bool remote_connect(struct remote *remote, const nova_config_t *config, bool alike)
 {
-	*remote = (struct remote){ .wire.fd = -1, .input = -1 };
+	*remote = (struct remote){ .fd = -1, .input = -1 };
 	if (connect_to(remote, nova_config_get(config, "home")) &&
 		shake_hands(remote, config, alike))
 		return true;
@@ -203,29 +222,32 @@ int instances_need_daemon(void)
 
 void remote_close(struct remote *remote)
 {
-	wire_close(&remote->wire);
+	if (remote->fd >= 0)
+		close(remote->fd);
+	nova_decoder_free(remote->decoder);
+	bytes_free(&remote->out.bytes);
 	json_decref(remote->hello);
 	free(remote->socket);
-	*remote = (struct remote){ .wire.fd = -1, .input = -1 };
+	*remote = (struct remote){ .fd = -1, .input = -1 };
 }
 
 static enum remote_end lost(struct remote *remote)
 {
-	if (!remote->wire.out.len)
+	if (!outgoing_left(&remote->out))
 		return REMOTE_LOST;
 	/* It has not even got the whole request. */
 	no_daemon("the one with process id %d has gone", (int)remote->pid);
 	return REMOTE_DECLINED;
 }
 
-static enum remote_end replied(json_t *reply, json_t **ret_reply)
+static enum remote_end replied(const struct remote *remote, json_t *reply, json_t **ret_reply)
 {
 	const char *declined = json_string_value(json_object_get(reply, "declined"));
 	if (!declined) {
 		*ret_reply = reply;
 		return REMOTE_REPLIED;
 	}
-	no_daemon("%s", declined);
+	no_daemon("the one with process id %d %s", (int)remote->pid, declined);
 	json_decref(reply);
 	return REMOTE_DECLINED;
 }
@@ -236,12 +258,12 @@ enum remote_end remote_ask(struct remote *remote, json_t *request, const char *e
 	int type;
 	json_t *payload;
 	json_object_set_new(request, "event_len", json_integer((json_int_t)len));
-	wire_put(&remote->wire, WIRE_REQUEST, request);
-	wire_put_text(&remote->wire, "event", event, len);
+	wire_put_new(&remote->out.bytes, WIRE_REQUEST, request);
+	wire_put_text(&remote->out.bytes, "event", event, len);
 	interruptible();
 	while (next_frame(remote, -1, &type, &payload) > 0) {
 		if (type == WIRE_REPLY)
-			return replied(payload, ret_reply);
+			return replied(remote, payload, ret_reply);
 		if (type == WIRE_TEXT && on_text)
 			on_text(userdata, payload);
 		json_decref(payload);

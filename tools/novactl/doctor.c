@@ -187,11 +187,6 @@ static void check_boot(struct findings *findings, nova_host_t *host)
 	nova_vm_free(vm);
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static void show_line(const char *status, const char *name, const char *detail, const char *advice)
 {
 	static const char *const colors[] = { "ok", "\033[32m", "warn", "\033[33m", "bad",
@@ -214,18 +209,19 @@ static void show(const struct findings *findings, const json_t *modules, const j
 {
 	size_t i;
 	json_t *item;
-	json_array_foreach((json_t *)findings->checks, i, item) show_line(text_of(item, "status"),
-		text_of(item, "name"), text_of(item, "detail"), text_of(item, "advice"));
+	json_array_foreach((json_t *)findings->checks, i, item)
+		show_line(member_text(item, "status"), member_text(item, "name"),
+			member_text(item, "detail"), member_text(item, "advice"));
 	puts("\nModules:");
 	json_array_foreach((json_t *)modules, i, item)
 		show_line(json_is_true(json_object_get(item, "usable")) ? "ok" : "-",
-			text_of(item, "name"), text_of(item, "detail"), "");
+			member_text(item, "name"), member_text(item, "detail"), "");
 	puts("\nEngines:");
 	json_array_foreach((json_t *)engines, i, item)
 	{
 		bool usable = json_is_true(json_object_get(item, "usable"));
-		show_line(usable ? "ok" : "-", text_of(item, "name"), text_of(item, "reason"),
-			text_of(item, "advice"));
+		show_line(usable ? "ok" : "-", member_text(item, "name"),
+			member_text(item, "reason"), member_text(item, "advice"));
 	}
 	printf("\n%s\n", findings->bad ?
 				 "Functions cannot run here yet: see the lines marked bad." :

@@ -23,21 +23,10 @@ static struct {
 
 /* --- what is shown, of plain values --- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static void time_text(const json_t *instance, char *out, size_t size)
 {
 	struct tm utc;
-	time_t seconds = (time_t)(number_of(instance, "created_us") / 1000000);
+	time_t seconds = (time_t)(member_number(instance, "created_us") / 1000000);
 	strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
 }
 
@@ -47,12 +36,12 @@ static int show_instance(const json_t *instance)
 	if (globals.json)
 		return print_json(json_incref((json_t *)instance));
 	time_text(instance, created, sizeof(created));
-	print_field("ID", "%s", text_of(instance, "id"));
-	print_field("Name", "%s", text_of(instance, "name"));
-	print_field("Function", "%s", text_of(instance, "function"));
-	print_field("Version", "%lld", (long long)number_of(instance, "version"));
-	print_field("State", "%s", text_of(instance, "state"));
-	print_field("VM", "%s", text_of(instance, "vm"));
+	print_field("ID", "%s", member_text(instance, "id"));
+	print_field("Name", "%s", member_text(instance, "name"));
+	print_field("Function", "%s", member_text(instance, "function"));
+	print_field("Version", "%lld", (long long)member_number(instance, "version"));
+	print_field("State", "%s", member_text(instance, "state"));
+	print_field("VM", "%s", member_text(instance, "vm"));
 	print_field("Created", "%s", created);
 	return STATUS_OK;
 }
@@ -61,10 +50,10 @@ static void instance_row(struct table *table, const json_t *instance)
 {
 	char created[32];
 	time_text(instance, created, sizeof(created));
-	table_cell(table, "%s", text_of(instance, "name"));
-	table_cell(table, "%s", text_of(instance, "id"));
-	table_cell(table, "%s", text_of(instance, "function"));
-	table_cell(table, "%s", text_of(instance, "state"));
+	table_cell(table, "%s", member_text(instance, "name"));
+	table_cell(table, "%s", member_text(instance, "id"));
+	table_cell(table, "%s", member_text(instance, "function"));
+	table_cell(table, "%s", member_text(instance, "state"));
 	table_cell(table, "%s", created);
 }
 
@@ -128,8 +117,9 @@ static void on_text(void *userdata, const json_t *payload)
 static int report_reply(const json_t *reply)
 {
 	const json_t *error = json_object_get(reply, "error");
-	return error ? report_error((int)number_of(error, "code"), (int)number_of(error, "outcome"),
-			       text_of(error, "message")) :
+	return error ? report_error((int)member_number(error, "code"),
+			       (int)member_number(error, "outcome"),
+			       member_text(error, "message")) :
 		       STATUS_OK;
 }
 
@@ -314,7 +304,7 @@ static int exec_show_json(int code, const struct printed *printed)
 /* The command's own streams and status become this one's. */
 static int exec_show(const json_t *reply, const struct printed *printed)
 {
-	int code = (int)number_of(reply, "exit_code");
+	int code = (int)member_number(reply, "exit_code");
 	return globals.json ? exec_show_json(code, printed) : code;
 }
 

@@ -8,17 +8,11 @@
 #define NOVACTL_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <nova/nova.h>
-
-#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
-#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+#include "serve/serve.h"
 
 /* What the process ends with; docs/novactl.1 and `novactl help` tell the same. */
 enum exit_status {
@@ -30,22 +24,6 @@ enum exit_status {
 	STATUS_TIMEOUT = 124, /* the function was killed at its time limit */
 	STATUS_UNKNOWN = 125, /* the VM was lost: the function may have run, wholly or in part */
 };
-
-/* Memory, or the end: the tool has nothing to save. */
-void *need(void *memory);
-
-int64_t now_ms(void);                            /* monotonic */
-uint64_t result_ms(const nova_result_t *result); /* how long its call took, rounded */
-
-/* --- bytes that grow --- */
-
-struct bytes {
-	char *data; /* NUL-terminated once anything was added */
-	size_t len, capacity;
-};
-void bytes_add(struct bytes *bytes, const void *data, size_t len);
-void bytes_drop(struct bytes *bytes, size_t len); /* from the front */
-void bytes_free(struct bytes *bytes);
 
 /* --- options --- */
 
@@ -150,6 +128,10 @@ int status_of(int code, int outcome);
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 bool use_color(FILE *out);
 
+/* Of an object; of a member that is missing "" and 0. */
+const char *member_text(const json_t *object, const char *key);
+json_int_t member_number(const json_t *object, const char *key);
+
 int print_json(json_t *value); /* takes the reference; STATUS_OK or STATUS_FAILED */
 /* JSON text by libnova, indented; its numbers keep every digit. */
 void print_json_text(const char *text, size_t len);
@@ -240,6 +222,7 @@ struct answer {
 	int code, outcome;            /* code 0: no error */
 	char *message;
 };
+uint64_t result_ms(const nova_result_t *result); /* how long its call took, rounded */
 /* What a function printed besides its output. */
 void result_printed(struct bytes *bytes, const nova_result_t *result);
 void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error);

@@ -6,6 +6,17 @@
 
 #define FIELD_COLUMN 12 /* as wide as "Request ID: " */
 
+const char *member_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+json_int_t member_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
 int print_json(json_t *value)
 {
 	if (!value)

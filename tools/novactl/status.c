@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon says of itself. */
+/* What the daemon says of itself, and that it is to stop. */
 #include <unistd.h>
 
 #include "daemon.h"
@@ -61,17 +61,43 @@ static json_t *latencies_json(nova_pool_t *pool)
 		latency_json(pool, NOVA_POOL_LATENCY_WAIT));
 }
 
-json_t *daemon_status(const struct daemon *daemon)
+static json_t *status_json(const struct daemon *daemon)
 {
+	struct jobs *jobs = server_jobs(daemon->server);
+	nova_queue_t *queue = jobs_queue(jobs);
 	nova_pool_t *pool = nova_pool_get(daemon->nova);
 	nova_host_t *host = nova_host_get(daemon->nova);
-	uint64_t waiting = nova_queue_count(daemon->queue, NOVA_QUEUE_WAITING);
-	uint64_t under_way = nova_queue_count(daemon->queue, NOVA_QUEUE_UNDER_WAY);
+	uint64_t waiting = nova_queue_count(queue, NOVA_QUEUE_WAITING);
+	uint64_t under_way = nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY);
 	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
 		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
-		daemon->socket, "engine", nova_config_get(daemon->config, "engine"), "uptime_s",
-		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
-		(json_int_t)daemon->client_count, "calls", (json_int_t)daemon->served, "queue",
-		"waiting", (json_int_t)waiting, "under_way", (json_int_t)under_way, "pool",
-		pool_json(pool), "latency", need(latencies_json(pool))));
+		server_socket(daemon->server), "engine", nova_config_get(daemon->config, "engine"),
+		"uptime_s", (json_int_t)((now_ms() - daemon->started) / 1000), "clients",
+		(json_int_t)server_connections(daemon->server), "calls",
+		(json_int_t)jobs_submitted(jobs), "queue", "waiting", (json_int_t)waiting,
+		"under_way", (json_int_t)under_way, "pool", pool_json(pool), "latency",
+		need(latencies_json(pool))));
 }
+
+static void answer_status(struct job *job)
+{
+	json_object_set_new(job_reply(job), "status", status_json(job_userdata(job)));
+}
+
+const struct job_verb served_status = {
+	.name = "status",
+	.answer = answer_status,
+};
+
+static void answer_stop(struct job *job)
+{
+	char why[64];
+	const struct daemon *daemon = job_userdata(job);
+	snprintf(why, sizeof(why), "process %d asks for it", (int)job_pid(job));
+	server_stop(daemon->server, why);
+}
+
+const struct job_verb served_stop = {
+	.name = "stop",
+	.answer = answer_stop,
+};

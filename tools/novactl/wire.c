@@ -1,39 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames between novactl and its daemon: the library's own, 4 bytes of length and a JSON object. */
 #include <ctype.h>
-#include <unistd.h>
 
 #include "daemon.h"
 
-#define READ_SIZE (16u << 10)
-
-void wire_open(struct wire *wire, int fd)
+nova_decoder_t *wire_decoder(void)
 {
-	*wire = (struct wire){ .fd = fd };
-	if (nova_decoder_new(WIRE_FRAME_MAX, &wire->decoder, NULL) != 0)
+	nova_decoder_t *decoder;
+	if (nova_decoder_new(WIRE_FRAME_MAX, &decoder, NULL) != 0)
 		need(NULL);
+	return decoder;
 }
 
-void wire_close(struct wire *wire)
-{
-	if (wire->fd >= 0)
-		close(wire->fd);
-	nova_decoder_free(wire->decoder);
-	bytes_free(&wire->out);
-	*wire = (struct wire){ .fd = -1 };
-}
-
-void wire_put(struct wire *wire, enum wire_type type, json_t *payload)
+void wire_put(struct bytes *out, enum wire_type type, const json_t *payload)
 {
 	void *frame;
 	size_t len;
-	char *text = need(json_dumps(need(payload), JSON_COMPACT));
-	json_decref(payload);
+	char *text = need(json_dumps(payload, JSON_COMPACT));
 	if (nova_frame_encode(type, text, strlen(text), &frame, &len, NULL) != 0)
 		need(NULL);
-	bytes_add(&wire->out, frame, len);
+	bytes_add(out, frame, len);
 	nova_free(frame);
 	free(text);
+}
+
+void wire_put_new(struct bytes *out, enum wire_type type, json_t *payload)
+{
+	wire_put(out, type, need(payload));
+	json_decref(payload);
 }
 
 static json_t *hex_of(const unsigned char *data, size_t len)
@@ -49,12 +43,12 @@ static json_t *hex_of(const unsigned char *data, size_t len)
 	return need(value);
 }
 
-static void put_piece(struct wire *wire, const char *part, const char *data, size_t len)
+static void put_piece(struct bytes *out, const char *part, const char *data, size_t len)
 {
 	json_t *text = json_stringn(data, len); /* NULL: it is not UTF-8 */
 	json_t *value = text ? text : hex_of((const unsigned char *)data, len);
-	wire_put(wire, WIRE_TEXT,
-		json_pack("{s:s,s:o}", "part", part, text ? "text" : "hex", value));
+	wire_put_new(
+		out, WIRE_TEXT, json_pack("{s:s,s:o}", "part", part, text ? "text" : "hex", value));
 }
 
 /* A cut in the middle of a character would make two pieces that are no UTF-8. */
@@ -68,19 +62,19 @@ static size_t cut_at(const char *data, size_t len)
 	return cut;
 }
 
-void wire_put_text(struct wire *wire, const char *part, const void *data, size_t len)
+void wire_put_text(struct bytes *out, const char *part, const void *data, size_t len)
 {
 	for (const char *at = data; len > 0;) {
 		size_t piece = cut_at(at, len);
-		put_piece(wire, part, at, piece);
+		put_piece(out, part, at, piece);
 		at += piece;
 		len -= piece;
 	}
 }
 
-void wire_put_end(struct wire *wire, const char *part)
+void wire_put_end(struct bytes *out, const char *part)
 {
-	wire_put(wire, WIRE_TEXT, json_pack("{s:s,s:b}", "part", part, "end", 1));
+	wire_put_new(out, WIRE_TEXT, json_pack("{s:s,s:b}", "part", part, "end", 1));
 }
 
 bool wire_text_ends(const json_t *payload, const char *part)
@@ -89,35 +83,11 @@ bool wire_text_ends(const json_t *payload, const char *part)
 	return name && !strcmp(name, part) && json_is_true(json_object_get(payload, "end"));
 }
 
-bool wire_flush(struct wire *wire)
-{
-	struct bytes *out = &wire->out;
-	ssize_t n = 0;
-	while (wire->sent < out->len &&
-		(n = socket_send(wire->fd, out->data + wire->sent, out->len - wire->sent)) > 0)
-		wire->sent += (size_t)n;
-	/* Not at every step: what stays has to be moved. */
-	if (wire->sent == out->len || wire->sent > out->len / 2) {
-		bytes_drop(out, wire->sent);
-		wire->sent = 0;
-	}
-	return n >= 0;
-}
-
-bool wire_fill(struct wire *wire)
-{
-	char data[READ_SIZE];
-	ssize_t n = socket_receive(wire->fd, data, sizeof(data));
-	if (n > 0) /* a failure stays, and is told by wire_next() */
-		nova_decoder_feed(wire->decoder, data, (size_t)n, NULL);
-	return n >= 0;
-}
-
-int wire_next(struct wire *wire, int *ret_type, json_t **ret_payload, nova_error_t **error)
+int wire_next(nova_decoder_t *decoder, int *ret_type, json_t **ret_payload, nova_error_t **error)
 {
 	const char *text;
 	size_t len;
-	int got = nova_decoder_next(wire->decoder, ret_type, &text, &len, error);
+	int got = nova_decoder_next(decoder, ret_type, &text, &len, error);
 	if (got <= 0)
 		return got < 0 ? -1 : 0;
 	*ret_payload = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
@@ -153,13 +123,4 @@ bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part)
 		return hex_add(bytes, json_string_value(hex), json_string_length(hex));
 	bytes_add(bytes, json_string_value(text), json_string_length(text));
 	return true;
-}
-
-json_t *error_json(int code, int outcome, const char *message)
-{
-	json_t *error =
-		json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message", message);
-	return need(error ? error :
-			    json_pack("{s:i,s:i,s:s}", "code", code, "outcome", outcome, "message",
-				    "the text of this error is not UTF-8"));
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What all files use: memory, bytes and time. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#include "novactl.h"
+#include "serve.h"
 
 #define KEEP (256u << 10) /* a buffer that was longer is given back once it is empty */
 
@@ -10,8 +15,8 @@ void *need(void *memory)
 {
 	if (memory)
 		return memory;
-	fputs("novactl: out of memory\n", stderr);
-	exit(STATUS_FAILED);
+	fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+	exit(EXIT_FAILURE);
 }
 
 void bytes_add(struct bytes *bytes, const void *data, size_t len)
@@ -51,7 +56,12 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-uint64_t result_ms(const nova_result_t *result)
+void log_line(log_fn log, int level, const char *format, ...)
 {
-	return (nova_result_timing_us(result, NOVA_TIMING_TOTAL) + 500) / 1000;
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log(level, text);
 }
