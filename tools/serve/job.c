@@ -410,6 +410,7 @@ static void cancel(struct job *job)
 	job->canceled = true;
 	pthread_cond_signal(&job->room);
 	pthread_mutex_unlock(&job->jobs->lock);
+	close_input(job); /* who reads there finds its end */
 	nova_interrupt_trigger(job->interrupt);
 	if (job->call)
 		nova_call_cancel(job->call);
