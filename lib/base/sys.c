@@ -114,6 +114,16 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return 0;
 }
 
+bool sys_await_readable(int fd, uint64_t deadline)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	do {
+		if (sys_poll(&p, 1, deadline_poll_ms(deadline)) > 0)
+			return true;
+	} while (!deadline_passed(deadline));
+	return false;
+}
+
 int sys_socketpair(int type, int ret_fds[2])
 {
 	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno :

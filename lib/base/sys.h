@@ -36,6 +36,8 @@ int sys_pread_all(int fd, void *out, size_t len, uint64_t offset);
 int sys_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
 /* not retried on EINTR: returns 0 events then */
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+/* Waits until there is something to read, or the end. False: the deadline has passed. */
+bool sys_await_readable(int fd, uint64_t deadline);
 int sys_set_nonblock(int fd, bool on);
 
 int sys_fstat(int fd, struct stat *out);

@@ -2,10 +2,11 @@
 /*
  * The door of engine: what starts, pauses and ends machines.
  *
- * An engine is one const table of operations. It knows processes, devices and snapshots; of what
- * the agent says over the channel it knows at most that a Ping is answered, and it never calls
- * upwards. All machines of all engines begin with struct machine, which the rooms above use
- * directly.
+ * An engine is one const table of operations. It knows devices and snapshots; of what the agent
+ * says over the channel it knows at most that a Ping is answered, and it never calls upwards. All
+ * machines of all engines begin with struct machine, which the rooms above use directly. What a
+ * machine is, and how it ends, its engine alone knows: where it is a child of the keeper, child.h
+ * has the operations.
  */
 #ifndef NOVA_LIB_ENGINE_ENGINE_H
 #define NOVA_LIB_ENGINE_ENGINE_H
@@ -17,7 +18,6 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "engine/kvm.h"
-#include "keeper/keeper.h"
 #include "memory/memory.h"
 #include "net/net.h"
 #include "property/property.h"
@@ -80,12 +80,11 @@ struct machine_disk {
 size_t machine_disks(const struct machine_config *config, struct machine_disk ret[MACHINE_DISKS]);
 
 struct machine {
-	char id[9];             /* of a shell: that it was started under. "": that of its VM */
-	struct process process; /* the VMM; what it has open ends with it */
-	int channel;            /* stream to the agent; blocking */
-	int serial;             /* what the guest's console prints, -1: none; not blocking */
-	int diag;               /* what the VMM prints, -1: none; not blocking */
-	struct net_link link;   /* its TAP, made before start(); freed after release() */
+	char id[9];           /* of a shell: that it was started under. "": that of its VM */
+	int channel;          /* stream to the agent; blocking */
+	int serial;           /* what the guest's console prints, -1: none; not blocking */
+	int diag;             /* what the VMM prints, -1: none; not blocking */
+	struct net_link link; /* its TAP, made before start(); freed after release() */
 	/* a booted guest's memory, as a file that the VMM shares or save() has written; -1: a
 	 * clone, or not yet */
 	int ram;
@@ -94,8 +93,8 @@ struct machine {
 	uint64_t log_bytes; /* in it */
 };
 
-/* Name, machine_size, boot_timeout_key, probe and start are needed; all else may be missing, but a
- * feature comes with its operations (tests/unit/engine.c). */
+/* Name, machine_size, boot_timeout_key, probe, start, kill, end_fd and end are needed; all else may
+ * be missing, but a feature comes with its operations (tests/unit/engine.c). */
 struct engine_ops {
 	const char *name;
 	size_t machine_size; /* of the engine's own struct, whose first member is struct machine */
@@ -114,11 +113,23 @@ struct engine_ops {
 	bool (*is_preferred)(const struct engine_env *env);
 
 	/* Starts a VMM: with a guest booting, or (base_fd) coming up to wait for load(). `m` is
-	 * zeroed but for its descriptors (-1) and its link. On success process, channel, serial and
-	 * diag are set. On failure whatever was set is released by the caller with machine_done().
-	 * May block until spec->deadline. */
+	 * zeroed but for its descriptors (-1) and its link. On success channel, serial and diag are
+	 * set. On failure whatever was set is released by the caller with machine_done(). May block
+	 * until spec->deadline. */
 	int (*start)(struct machine *m, const struct engine_env *env,
 		const struct machine_spec *spec, nova_error_t **error);
+
+	/* --- its end; one that never came up has ended --- */
+
+	/* Has it end, without waiting for that. Any thread, until end(). */
+	void (*kill)(struct machine *m);
+	/* Readable once it has ended; lent until end(). -1: it has. See machine_ended(). */
+	int (*end_fd)(const struct machine *m);
+	/* Kills it if need be and waits for its end, some seconds at most. Idempotent. */
+	void (*end)(struct machine *m);
+	/* The process of this host whose books tell what it costs; 0 after end(). NULL: its
+	 * machines are none. */
+	int64_t (*pid)(const struct machine *m);
 
 	/* Waits until a machine that start() left coming up at its base can load(). load() does it
 	 * too if need be. NULL: nothing to wait for. */
@@ -149,11 +160,8 @@ struct engine_ops {
 	/* As load(), but the processors stand still until resume() or resume_soon(), which there is
 	 * then. NULL: not supported. */
 	int (*load_still)(struct machine *m, int state_fd, nova_error_t **error);
-	/* What a clone has written since its base, after save(), and putting it in before load():
-	 * either through the VMM's memory, whose place memory() tells, */
-	int (*memory)(
-		struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
-	/* or by the engine itself (the other NULL). */
+	/* What a clone has written since its base, after save(), and putting it in before load().
+	 */
 	int (*take_pages)(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 	int (*give_pages)(struct machine *m, const struct pages *pages, nova_error_t **error);
 
@@ -161,8 +169,8 @@ struct engine_ops {
 	 * removed. NULL: the kernel has ended all. */
 	void (*sweep)(const char *run_dir, const struct logger *log);
 
-	/* Releases what the engine added to struct machine; the process is dead by now. Accepts a
-	 * machine that was half started. */
+	/* Releases what the engine added to struct machine, after end(). Accepts a machine that was
+	 * half started. */
 	void (*release)(struct machine *m);
 };
 
@@ -178,7 +186,9 @@ int engine_check(
 	const struct engine_ops *ops, const struct machine_config *config, nova_error_t **error);
 
 struct machine *machine_new(const struct engine_ops *ops); /* NULL: out of memory */
-/* Kills, waits, releases everything but the console text. Idempotent. */
+/* Whether it has ended, or does until the deadline. */
+bool machine_ended(const struct engine_ops *ops, const struct machine *m, uint64_t deadline);
+/* Ends it and releases everything but the console text. Idempotent. */
 void machine_done(const struct engine_ops *ops, struct machine *m);
 void machine_free(const struct engine_ops *ops, struct machine *m); /* NULL is accepted */
 /* Moves what console and VMM have printed into m->console. Does not block. */
@@ -186,12 +196,6 @@ void machine_drain(struct machine *m);
 /* The last lines of the console in one line of at most `max` bytes, for an error message; caller
  * frees. */
 char *machine_last_words(struct machine *m, size_t max);
-/* The pages that a clone has written, while its processors stand still. */
-int machine_read_pages(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
-	nova_error_t **error);
-/* Puts them into a machine that waits at the same base. */
-int machine_write_pages(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
-	nova_error_t **error);
 
 extern const struct engine_ops firecracker_engine;
 extern const struct engine_ops qemu_engine;

@@ -31,11 +31,16 @@ struct machine *machine_new(const struct engine_ops *ops)
 	struct machine *m = calloc(1, ops->machine_size);
 	if (!m)
 		return NULL;
-	m->process = (struct process)PROCESS_NONE;
 	m->channel = m->serial = m->diag = m->ram = m->log = -1;
 	m->link = (struct net_link)NET_LINK_NONE;
 	m->console = BUF_INIT(CONSOLE_KEPT * 2);
 	return m;
+}
+
+bool machine_ended(const struct engine_ops *ops, const struct machine *m, uint64_t deadline)
+{
+	int fd = ops->end_fd(m);
+	return fd < 0 || sys_await_readable(fd, deadline);
 }
 
 static void close_slot(int *fd)
@@ -46,7 +51,7 @@ static void close_slot(int *fd)
 
 void machine_done(const struct engine_ops *ops, struct machine *m)
 {
-	process_done(&m->process, NULL);
+	ops->end(m);
 	machine_drain(m);
 	if (ops->release)
 		ops->release(m);
@@ -120,24 +125,4 @@ char *machine_last_words(struct machine *m, size_t max)
 	}
 	return len ? str_format("%.*s", (int)(len - from), (const char *)m->console.data + from) :
 		     strdup("nothing was printed");
-}
-
-int machine_read_pages(const struct engine_ops *ops, struct machine *m, struct pages *ret_pages,
-	nova_error_t **error)
-{
-	uint64_t address, size;
-	if (ops->take_pages)
-		return ops->take_pages(m, ret_pages, error);
-	int code = ops->memory(m, &address, &size, error);
-	return code < 0 ? code : pages_read(m->process.pid, address, size, ret_pages, error);
-}
-
-int machine_write_pages(const struct engine_ops *ops, struct machine *m, const struct pages *pages,
-	nova_error_t **error)
-{
-	uint64_t address, size;
-	if (ops->give_pages)
-		return ops->give_pages(m, pages, error);
-	int code = ops->memory(m, &address, &size, error);
-	return code < 0 ? code : pages_write(m->process.pid, address, pages, error);
 }

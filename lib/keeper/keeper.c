@@ -382,7 +382,7 @@ static int process_signal(const struct process *process, int sig)
 
 void process_kill(const struct process *process)
 {
-	if (process->pidfd >= 0)
+	if (process->pid)
 		process_signal(process, SIGKILL);
 }
 
@@ -393,15 +393,7 @@ int process_stop(const struct process *process, bool stop)
 
 bool process_wait(const struct process *process, uint64_t deadline)
 {
-	if (process->pidfd < 0)
-		return true;
-	struct pollfd p = { process->pidfd, POLLIN, 0 };
-	do {
-		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
-		if (n > 0)
-			return true;
-	} while (!deadline_passed(deadline));
-	return false;
+	return !process->pid || sys_await_readable(process->pidfd, deadline);
 }
 
 static bool await_end(const struct process *process)
@@ -428,7 +420,7 @@ static void abandon(const struct process *process)
 void process_done(struct process *process, int *ret_status)
 {
 	int status = -1;
-	if (process->pidfd >= 0) {
+	if (process->pid) {
 		struct keeper_request request = { .kind = KEEPER_REAP, .pid = process->pid };
 		struct keeper_reply reply;
 		process_kill(process);

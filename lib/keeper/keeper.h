@@ -35,7 +35,7 @@ void keeper_obey_environment(struct keeper *keeper, bool obey);
 /* Path of the nova-keeper program; 0 or NOVA_ENOTFOUND with the way out. */
 int keeper_program(const struct keeper *keeper, char **ret_path, nova_error_t **error);
 
-/* A program that runs, or has run, as a child of the keeper. All zero but pidfd -1: none. */
+/* A program that runs, or has run, as a child of the keeper. All zero: none. */
 struct process {
 	struct keeper *keeper;
 	int64_t pid;
@@ -43,7 +43,7 @@ struct process {
 };
 #define PROCESS_NONE                                                                               \
 	{                                                                                          \
-		NULL, 0, -1                                                                        \
+		.pid = 0                                                                           \
 	}
 
 struct spawn {

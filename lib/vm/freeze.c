@@ -50,7 +50,7 @@ static bool is_lost(nova_vm_t *vm, uint64_t patience_ms)
 	bool gone = vm->ended || vm->killed;
 	pthread_mutex_unlock(&vm->end_lock);
 	return gone ||
-	       process_wait(&vm->machine->process, patience_ms ? deadline_in_ms(patience_ms) : 0);
+	       machine_ended(vm->ops, vm->machine, patience_ms ? deadline_in_ms(patience_ms) : 0);
 }
 
 static int go_on(nova_vm_t *vm, nova_error_t **error)
@@ -62,7 +62,7 @@ static int freeze_clone(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t 
 {
 	int code = vm->ops->save(vm->machine, &f->state_fd, error);
 	if (code == 0)
-		code = machine_read_pages(vm->ops, vm->machine, &f->pages, error);
+		code = vm->ops->take_pages(vm->machine, &f->pages, error);
 	if (!vm->ended && !end) { /* it goes on also when the freeze has failed */
 		int resumed = go_on(vm, code == 0 ? error : NULL);
 		code = code < 0 ? code : resumed;

@@ -19,7 +19,7 @@ static void lose_as(nova_vm_t *vm, int code, int os, char *why)
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&vm->end_lock);
 	if (!vm->ended)
-		process_kill(&vm->machine->process);
+		vm->ops->kill(vm->machine);
 	pthread_mutex_unlock(&vm->end_lock);
 	for (struct link *l = vm->calls.next; l != &vm->calls; l = l->next)
 		sleeper_wake(&CONTAINER_OF(l, struct vm_call, listed)->woken);

@@ -26,7 +26,7 @@ void nova_vm_kill(nova_vm_t *vm)
 	pthread_mutex_lock(&vm->end_lock);
 	vm->killed = true;
 	if (!vm->ended)
-		process_kill(&vm->machine->process);
+		vm->ops->kill(vm->machine);
 	pthread_mutex_unlock(&vm->end_lock);
 }
 
@@ -105,7 +105,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 bool vm_process_lives(nova_vm_t *vm)
 {
 	pthread_mutex_lock(&vm->end_lock);
-	bool lives = !vm->ended && !process_wait(&vm->machine->process, 0);
+	bool lives = !vm->ended && !machine_ended(vm->ops, vm->machine, 0);
 	pthread_mutex_unlock(&vm->end_lock);
 	return lives;
 }
@@ -193,7 +193,7 @@ int64_t nova_vm_pid(const nova_vm_t *vm)
 	if (!vm || host_check_process(vm->host, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&locked->end_lock);
-	int64_t pid = vm->ended ? 0 : vm->machine->process.pid;
+	int64_t pid = vm->ended || !vm->ops->pid ? 0 : vm->ops->pid(vm->machine);
 	pthread_mutex_unlock(&locked->end_lock);
 	return pid;
 }

@@ -75,7 +75,7 @@ struct nova_vm {
 	uint64_t stood_still_us;        /* atomic; at the last freeze */
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
 
-	/* protects ended and killed; also held while machine->process is signalled */
+	/* protects ended and killed; also held while the machine is killed */
 	pthread_mutex_t end_lock;
 	bool ended; /* the VMM is being, or has been, disposed of */
 	/* by nova_vm_kill(): a machine that comes in its place must not live either */

@@ -52,7 +52,7 @@ static void *standby_make(void)
 static void end_machines(const struct engine_ops *ops, struct machine **machines, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		process_kill(&machines[i]->process);
+		ops->kill(machines[i]);
 	for (size_t i = 0; i < count; i++)
 		machine_free(ops, machines[i]);
 }
@@ -114,7 +114,7 @@ static struct machine *take_out(struct standby *s, struct stock *stock, size_t a
 static struct machine *take_useless(struct standby *s, struct stock *stock)
 {
 	for (size_t i = 0; i < stock->count; i++)
-		if (process_wait(&stock->waiting[i]->process, 0)) {
+		if (machine_ended(stock->frozen->ops, stock->waiting[i], 0)) {
 			stock->failing = clock_ns() - stock->begun < AGAIN_NS;
 			return take_out(s, stock, i);
 		}
@@ -247,7 +247,7 @@ struct machine *standby_take(nova_host_t *host, const struct frozen *frozen)
 	struct machine *m = NULL;
 	while (stock && stock->count && !m) {
 		m = take_out(s, stock, stock->count - 1);
-		if (process_wait(&m->process, 0)) {
+		if (machine_ended(frozen->ops, m, 0)) {
 			stock->held++;
 			pthread_mutex_unlock(&s->lock);
 			machine_free(frozen->ops, m);

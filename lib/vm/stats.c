@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a VM costs this host, by the kernel's own books of its VMM process, and what it has taken.
- */
+/* What a VM costs this host, by the kernel's own books of the process that it is, and what it has
+ * taken. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -38,31 +38,37 @@ static int read_memory(int64_t pid, uint64_t *values)
 	return 0;
 }
 
-/* The VMM as it is now, to be looked at without the lock: it may end meanwhile. 0, or -errno. */
-static int borrow_process(nova_vm_t *vm, struct process *ret_process)
+/* Who keeps the books of a machine, to be asked without the lock: it may end meanwhile. */
+struct books {
+	int64_t pid; /* 0: nobody does */
+	int end_fd;
+};
+
+/* 0, or -errno. */
+static int borrow_books(nova_vm_t *vm, struct books *ret)
 {
+	const struct engine_ops *ops = vm->ops;
 	pthread_mutex_lock(&vm->end_lock);
-	const struct process *own = &vm->machine->process;
-	*ret_process =
-		(struct process){ .pid = own->pid, .pidfd = vm->ended ? -1 : sys_dup(own->pidfd) };
-	int r = vm->ended ? -ESRCH : ret_process->pidfd;
+	int end_fd = vm->ended ? -1 : ops->end_fd(vm->machine);
+	ret->pid = end_fd >= 0 && ops->pid ? ops->pid(vm->machine) : 0;
+	ret->end_fd = end_fd < 0 ? -ESRCH : sys_dup(end_fd);
 	pthread_mutex_unlock(&vm->end_lock);
-	return r < 0 ? r : 0;
+	return ret->end_fd < 0 ? ret->end_fd : 0;
 }
 
 /* A process that lives after the reading has had its number all the time, so what was read is its
  * own. */
 static int read_all(nova_vm_t *vm, uint64_t *values)
 {
-	struct process vmm;
-	int r = borrow_process(vm, &vmm);
+	struct books books;
+	int r = borrow_books(vm, &books);
 	if (r < 0)
 		return r;
-	r = read_memory(vmm.pid, values);
-	if (r == 0)
-		r = sys_process_cpu_us(vmm.pid, &values[NOVA_VM_STAT_CPU_US]);
-	bool ended = process_wait(&vmm, 0);
-	fd_close(vmm.pidfd);
+	r = books.pid ? read_memory(books.pid, values) : 0;
+	if (r == 0 && books.pid)
+		r = sys_process_cpu_us(books.pid, &values[NOVA_VM_STAT_CPU_US]);
+	bool ended = sys_await_readable(books.end_fd, 0);
+	fd_close(books.end_fd);
 	return ended ? -ESRCH : r;
 }
 

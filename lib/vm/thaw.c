@@ -41,10 +41,10 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool use_standby
 static int load(nova_vm_t *vm, const struct frozen *f, bool still, nova_error_t **error)
 {
 	uint64_t begin = clock_ns();
-	int code = vm->ops->await(vm->machine, error);
+	int code = vm->ops->await ? vm->ops->await(vm->machine, error) : 0;
 	vm->timing_us[NOVA_TIMING_START] = us_since(begin);
 	if (code == 0)
-		code = machine_write_pages(vm->ops, vm->machine, &f->pages, error);
+		code = vm->ops->give_pages(vm->machine, &f->pages, error);
 	if (code == 0)
 		code = deferred_load(vm, f->state_fd, still, error);
 	return code;

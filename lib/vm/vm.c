@@ -26,7 +26,7 @@ static int end_by_itself(nova_vm_t *vm, uint64_t deadline, nova_error_t **error)
 	if (code == NOVA_ELOST)
 		return nova_fail(
 			error, code, "microVM %s was dead before it could be asked to end", vm->id);
-	if (code == 0 && process_wait(&vm->machine->process, deadline))
+	if (code == 0 && machine_ended(vm->ops, vm->machine, deadline))
 		return 0;
 	return nova_fail(
 		error, NOVA_ETIMEDOUT, "microVM %s did not end by itself and was killed", vm->id);
@@ -209,7 +209,7 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 		deferred_clock_stood(vm);
 	if (code == 0)
 		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
-	else if (!vm->ended && process_wait(&vm->machine->process, 0))
+	else if (!vm->ended && machine_ended(vm->ops, vm->machine, 0))
 		vm_end(vm);
 	vm_leave_alone(vm);
 	return code;

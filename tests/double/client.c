@@ -242,19 +242,19 @@ START_TEST(the_differences_of_a_clone_add_up_over_its_life)
 	ck_ok(firecracker_engine.load(s.m, state, &error));
 	struct pages pages = PAGES_NONE;
 	ck_ok(firecracker_engine.save(s.m, &second, &error));
-	ck_ok(machine_read_pages(&firecracker_engine, s.m, &pages, &error));
+	ck_ok(firecracker_engine.take_pages(s.m, &pages, &error));
 	ck_assert_uint_eq(pages.page_count, 2);
 	pages_done(&pages);
 	ck_ok(firecracker_engine.resume(s.m, &error));
 	ck_ok(firecracker_engine.save(s.m, &third, &error));
-	ck_ok(machine_read_pages(&firecracker_engine, s.m, &pages, &error));
+	ck_ok(firecracker_engine.take_pages(s.m, &pages, &error));
 	ck_assert_uint_eq(pages.page_count, 3);
 	ck_assert_uint_eq(word_of(base, 5), 1); /* whoever else is mapped to it sees what it saw */
 	machine_free(&firecracker_engine, s.m);
 
 	s.m = machine_new(&firecracker_engine);
 	ck_ok(start(&s, base, 10000));
-	ck_ok(machine_write_pages(&firecracker_engine, s.m, &pages, &error));
+	ck_ok(firecracker_engine.give_pages(s.m, &pages, &error));
 	AUTO_FREE char *whole = strdup(fc_of(s.m)->whole);
 	ck_ok(firecracker_engine.load(s.m, third, &error));
 	was_asked(&s, whole);
@@ -264,7 +264,7 @@ START_TEST(the_differences_of_a_clone_add_up_over_its_life)
 	AUTO_FD int fourth = -1;
 	struct pages more = PAGES_NONE;
 	ck_ok(firecracker_engine.save(s.m, &fourth, &error));
-	ck_ok(machine_read_pages(&firecracker_engine, s.m, &more, &error));
+	ck_ok(firecracker_engine.take_pages(s.m, &more, &error));
 	/* with what it was loaded with: all of it is beyond the base */
 	ck_assert_uint_eq(more.page_count, 4);
 	pages_done(&more);
@@ -347,7 +347,7 @@ START_TEST(a_vmm_that_dies_in_a_request_is_told)
 	int state;
 	ck_ok(start(&s, -1, 10000));
 	ck_fails_with(NOVA_EENGINE, deaths[_i].part, firecracker_engine.save(s.m, &state, &error));
-	ck_assert(process_wait(&s.m->process, deadline_in_ms(5000)));
+	ck_assert(machine_ended(&firecracker_engine, s.m, deadline_in_ms(5000)));
 	tear_down(&s);
 }
 END_TEST

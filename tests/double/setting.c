@@ -88,7 +88,7 @@ static void nothing_is_left(const struct setting *s)
 
 void tear_down(struct setting *s)
 {
-	pid_t pid = (pid_t)s->m->process.pid;
+	pid_t pid = (pid_t)firecracker_engine.pid(s->m);
 	machine_free(&firecracker_engine, s->m);
 	if (pid)
 		ck_assert_int_ne(kill(pid, 0), 0);

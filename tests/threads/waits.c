@@ -134,13 +134,13 @@ int __wrap_pthread_join(pthread_t thread, void **ret)
 
 /* --- what may take its time --- */
 
-bool __real_process_wait(const struct process *process, uint64_t deadline);
-bool __wrap_process_wait(const struct process *process, uint64_t deadline);
-bool __wrap_process_wait(const struct process *process, uint64_t deadline)
+bool __real_sys_await_readable(int fd, uint64_t deadline);
+bool __wrap_sys_await_readable(int fd, uint64_t deadline);
+bool __wrap_sys_await_readable(int fd, uint64_t deadline)
 {
 	if (deadline)
-		judge("waits for a process", HERE, NULL);
-	return __real_process_wait(process, deadline);
+		judge("waits for a descriptor, such as the end of a process", HERE, NULL);
+	return __real_sys_await_readable(fd, deadline);
 }
 
 void __real_process_done(struct process *process, int *ret_status);

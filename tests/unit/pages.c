@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "engine/engine.h"
+#include "memory/memory.h"
 #include "test.h"
 
 #define MIB ((size_t)1 << 20)
@@ -55,21 +55,10 @@ ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *local, unsigned 
 	return move_some(__real_process_vm_writev, pid, local, remote, m);
 }
 
-/* --- a machine that is a process with memory --- */
+/* --- a process with memory --- */
 
 static uint8_t *memory;
 static size_t memory_size;
-
-static int memory_of(
-	struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **err)
-{
-	(void)m, (void)err;
-	*ret_address = (uint64_t)(uintptr_t)memory;
-	*ret_size = memory_size;
-	return 0;
-}
-
-static const struct engine_ops ops = { .memory = memory_of };
 
 /* What is in a page is its number; there are two holes, so there are three runs. */
 static bool is_hole(size_t page)
@@ -86,7 +75,7 @@ static void fill(void)
 
 /* A child with that much memory, whose pages are its own: with `filled`, once this returns they are
  * in it. */
-static struct machine start(size_t size, bool filled)
+static pid_t start(size_t size, bool filled)
 {
 	int ready[2];
 	char byte;
@@ -110,13 +99,18 @@ static struct machine start(size_t size, bool filled)
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
 	close(ready[0]);
 	close(ready[1]);
-	return (struct machine){ .process = { .pid = pid, .pidfd = -1 } };
+	return pid;
 }
 
-static void end(struct machine *m)
+static int read_pages(pid_t pid, struct pages *ret_pages)
 {
-	kill((pid_t)m->process.pid, SIGKILL);
-	waitpid((pid_t)m->process.pid, NULL, 0);
+	return pages_read(pid, (uint64_t)(uintptr_t)memory, memory_size, ret_pages, &error);
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	munmap(memory, memory_size);
 }
 
@@ -130,20 +124,20 @@ static size_t first_word(const struct pages *pages, size_t index)
 /* Reads them out of one process and writes them into another, which then has the same ones. */
 static void there_and_back(size_t size)
 {
-	struct machine from = start(size, true);
+	pid_t from = start(size, true);
 	struct pages pages = PAGES_NONE, again = PAGES_NONE;
 	size_t count = size / PAGE_BYTES;
-	ck_ok(machine_read_pages(&ops, &from, &pages, &error));
-	end(&from);
+	ck_ok(read_pages(from, &pages));
+	end(from);
 	ck_assert_uint_eq(pages.page_count, count - 2);
 	ck_assert_uint_eq(pages.run_count, 3);
 	ck_assert_uint_eq(first_word(&pages, 1), 2);
 	ck_assert_uint_eq(first_word(&pages, count - 3), count - 1);
-	struct machine to = start(size, false);
-	ck_ok(machine_write_pages(&ops, &to, &pages, &error));
+	pid_t to = start(size, false);
+	ck_ok(pages_write(to, (uint64_t)(uintptr_t)memory, &pages, &error));
 	ck_assert_uint_gt(calls, 2);
-	ck_ok(machine_read_pages(&ops, &to, &again, &error));
-	end(&to);
+	ck_ok(read_pages(to, &again));
+	end(to);
 	ck_assert_uint_eq(again.page_count, count - 2);
 	for (size_t i = 0; i < again.page_count;
 		i += i < 4 || i + 8 > again.page_count ? 1 : again.page_count / 64)
@@ -200,16 +194,16 @@ END_TEST
 START_TEST(what_fails_in_the_middle_is_told_with_its_own_reason)
 {
 	struct pages pages = PAGES_NONE;
-	struct machine m = start(4 * MIB, true);
+	pid_t pid = start(4 * MIB, true);
 	at_most = MIB;
 	fails_at = 3;
-	ck_assert_int_eq(machine_read_pages(&ops, &m, &pages, &error), NOVA_EIO);
+	ck_assert_int_eq(read_pages(pid, &pages), NOVA_EIO);
 	ck_assert_int_eq(nova_error_os(error), EFAULT);
 	ck_assert_ptr_null(strstr(nova_error_message(error), "right to trace"));
 	nova_error_free(error);
 	error = NULL;
 	ck_assert_int_eq(pages.fd, -1);
-	end(&m);
+	end(pid);
 }
 END_TEST
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "engine/child.h"
 #include "vm/frozen.h"
 #include "vm/standby.h"
 
@@ -24,17 +25,20 @@ static int sleep_start(struct machine *m, const struct engine_env *env,
 	if (fail_after && number >= fail_after)
 		return nova_fail(err, NOVA_EENGINE, "no more");
 	struct spawn spawn = { .argv = argv };
-	int code = keeper_spawn(env->keeper, &spawn, &m->process, err);
+	int code = keeper_spawn(env->keeper, &spawn, &child_of(m)->process, err);
 	if (number < (int)ARRAY_LEN(pids))
-		pids[number] = m->process.pid;
+		pids[number] = child_pid(m);
 	return code;
 }
 
 static const struct engine_ops sleep_engine = {
 	.name = "sleep",
-	.machine_size = sizeof(struct machine),
+	.machine_size = sizeof(struct child_machine),
 	.boot_timeout_key = "qemu.boot_timeout",
 	.start = sleep_start,
+	.kill = child_kill,
+	.end_fd = child_end_fd,
+	.end = child_end,
 };
 
 struct setting {
@@ -80,7 +84,7 @@ static struct frozen *make_frozen(struct vm_base *base, const char *rootfs, cons
 static void end(struct machine *m)
 {
 	ck_assert_ptr_nonnull(m);
-	ck_assert(!process_wait(&m->process, 0)); /* nobody is handed a dead one */
+	ck_assert(!machine_ended(&sleep_engine, m, 0)); /* nobody is handed a dead one */
 	machine_free(&sleep_engine, m);
 }
 
@@ -166,7 +170,7 @@ START_TEST(a_vmm_that_died_is_not_handed_out_and_is_replaced)
 	kill_vmm(0);
 	kill_vmm(2);
 	struct machine *m = standby_take(s.host, f);
-	ck_assert_int_eq(m->process.pid, pids[1]);
+	ck_assert_int_eq(child_pid(m), pids[1]);
 	end(m);
 	ck_assert_ptr_null(standby_take(s.host, f));
 	standby_tend(s.host);

@@ -9,12 +9,12 @@
 
 #include <nova/disk.h>
 
-#include "engine/engine.h"
+#include "engine/child.h"
 
 #define FAKE_FEATURES NOVA_FEATURE_PAUSE
 
 struct fake_machine {
-	struct machine machine;
+	struct child_machine child;
 	char *directory; /* code/ and work/ of this machine */
 };
 
@@ -96,13 +96,13 @@ static int fake_start(struct machine *m, const struct engine_env *env,
 	log_warn(env->log, "fake",
 		"machine %s isolates nothing: its functions run as processes of this host",
 		spec->id);
-	return keeper_spawn(env->keeper, &spawn, &m->process, error);
+	return keeper_spawn(env->keeper, &spawn, &child_of(m)->process, error);
 }
 
 /* The agent is stopped, which is all that there is of a machine while no function runs. */
 static int stop_agent(struct machine *m, bool stop, nova_error_t **error)
 {
-	int r = process_stop(&m->process, stop);
+	int r = process_stop(&child_of(m)->process, stop);
 	return r < 0 ? nova_fail_os(error, r, "pausing the agent") : 0;
 }
 
@@ -132,6 +132,10 @@ const struct engine_ops fake_engine = {
 	.boot_timeout_key = "qemu.boot_timeout",
 	.probe = fake_probe,
 	.start = fake_start,
+	.kill = child_kill,
+	.end_fd = child_end_fd,
+	.end = child_end,
+	.pid = child_pid,
 	.pause = fake_pause,
 	.resume = fake_resume,
 	.release = fake_release,

@@ -109,7 +109,7 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 	int code = place(f, spec, &w, error);
 	if (code < 0)
 		return code;
-	fc_place_logs(&f->place, f->env, &f->machine.log);
+	fc_place_logs(&f->place, f->env, &f->child.machine.log);
 	if (!jails || fc_command_make(&command, jailer, binary, &f->place, jails) < 0)
 		return nova_oom(error);
 	struct spawn spawn = {
@@ -121,8 +121,8 @@ static int launch(struct fc_machine *f, const struct machine_spec *spec, const c
 		/* twice: a snapshot is in memory, too, and the VMM writes it */
 		.memory_limit = 2 * ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
-	code = keeper_spawn(f->env->keeper, &spawn, &f->machine.process, error);
-	f->machine.diag = code == 0 ? STEAL_FD(w.diag) : -1;
+	code = keeper_spawn(f->env->keeper, &spawn, &f->child.process, error);
+	f->child.machine.diag = code == 0 ? STEAL_FD(w.diag) : -1;
 	if (code == 0)
 		fc_place_links(&f->place, f->env, true);
 	return code;
@@ -145,7 +145,7 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.code = spec->config.code_disk ? seen[FC_CODE] : NULL,
 		.vsock = seen[FC_VSOCK],
 		.config = spec->config,
-		.link = f->machine.link.name[0] ? &f->machine.link : NULL,
+		.link = f->child.machine.link.name[0] ? &f->child.machine.link : NULL,
 		.console = has_console(f),
 		.async = f->async,
 		.track = f->tracked,
@@ -170,7 +170,7 @@ static int fc_start(struct machine *m, const struct engine_env *env,
 	f->memory_mb = spec->config.memory_mb;
 	f->deadline = spec->deadline;
 	f->clone = spec->base_fd >= 0;
-	f->api.process = &m->process;
+	f->api.process = &f->child.process;
 	f->api.log = env->log;
 	AUTO_FREE char *binary = NULL, *jailer = NULL;
 	int code = fc_binary(env, &binary, error);
@@ -246,6 +246,10 @@ const struct engine_ops firecracker_engine = {
 	.is_preferred = fc_is_preferred,
 	.sweep = fc_sweep,
 	.start = fc_start,
+	.kill = child_kill,
+	.end_fd = child_end_fd,
+	.end = child_end,
+	.pid = child_pid,
 	.await = fc_await,
 	.pause = fc_pause,
 	.resume = fc_resume,

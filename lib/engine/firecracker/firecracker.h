@@ -3,7 +3,7 @@
 #ifndef NOVA_LIB_ENGINE_FIRECRACKER_H
 #define NOVA_LIB_ENGINE_FIRECRACKER_H
 
-#include "engine/engine.h"
+#include "engine/child.h"
 #include "json/json.h"
 
 #define FC_FEATURES                                                                                \
@@ -165,7 +165,7 @@ struct fc_place {
 };
 
 struct fc_machine {
-	struct machine machine;
+	struct child_machine child;
 	struct fc_api api;
 	struct fc_version version;
 	const struct engine_env *env;

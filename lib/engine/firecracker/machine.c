@@ -14,7 +14,7 @@ static bool is_said_already(const char *why, const char *words)
 
 int fc_with_last_words(struct fc_machine *f, int code, nova_error_t **error)
 {
-	AUTO_FREE char *words = machine_last_words(&f->machine, 300);
+	AUTO_FREE char *words = machine_last_words(&f->child.machine, 300);
 	/* to this user, who it runs as then */
 	AUTO_FREE char *closed = kvm_is_closed(&f->env->kvm);
 	const char *why = error && *error ? nova_error_message(*error) : "Firecracker failed";
@@ -46,23 +46,23 @@ int fc_await(struct machine *m, nova_error_t **error)
 
 void fc_put_aside(struct fc_machine *f)
 {
-	if (f->machine.channel < 0)
+	if (f->child.machine.channel < 0)
 		return;
 	fd_close(f->former);
-	f->former = STEAL_FD(f->machine.channel);
+	f->former = STEAL_FD(f->child.machine.channel);
 }
 
 int fc_connect_agent(struct fc_machine *f, bool renewed, uint64_t deadline, const struct stop *stop,
 	nova_error_t **error)
 {
-	if (f->machine.channel >= 0)
+	if (f->child.machine.channel >= 0)
 		return 0;
 	AUTO_FREE char *path = fc_path(&f->place, FC_VSOCK);
 	if (!path)
 		return nova_oom(error);
 	bool doubtful = renewed && fc_has(&f->version, FC_RESET_COMES_LATE);
-	int code = fc_vsock_connect(path, FC_AGENT_PORT, doubtful, &f->machine.process, deadline,
-		stop, &f->machine.channel, error);
+	int code = fc_vsock_connect(path, FC_AGENT_PORT, doubtful, &f->child.process, deadline,
+		stop, &f->child.machine.channel, error);
 	fd_close(f->former);
 	f->former = -1;
 	return code;

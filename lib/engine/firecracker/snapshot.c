@@ -110,9 +110,11 @@ static int collect_memory(struct fc_machine *f, nova_error_t **error)
 		return nova_fail(error, NOVA_EENGINE, "Firecracker has written no memory of %u MB",
 			f->memory_mb);
 	if (!f->clone) {
-		fd_close(f->machine.ram);
-		f->machine.ram = sys_dup(f->memory);
-		return f->machine.ram < 0 ? nova_fail_os(error, f->machine.ram, "guest memory") : 0;
+		fd_close(f->child.machine.ram);
+		f->child.machine.ram = sys_dup(f->memory);
+		return f->child.machine.ram < 0 ?
+			       nova_fail_os(error, f->child.machine.ram, "guest memory") :
+			       0;
 	}
 	int code = pages_update(&f->written, f->diff, bytes, error);
 	r = code < 0 ? 0 : sys_truncate(f->diff, 0); /* so that the next one is all holes again */
@@ -152,8 +154,8 @@ int fc_reset_streams(struct fc_machine *f, nova_error_t **error)
 	code = collect_memory(f, error);
 	if (code < 0 || f->clone)
 		return code;
-	fd_close(f->machine.ram);
-	f->machine.ram = -1;
+	fd_close(f->child.machine.ram);
+	f->child.machine.ram = -1;
 	int r = sys_truncate(f->memory, 0);
 	if (r == 0)
 		r = sys_truncate(f->memory, (uint64_t)f->memory_mb << 20);
@@ -203,7 +205,7 @@ static int load(struct fc_machine *f, nova_error_t **error)
 		.state = state,
 		.memory = memory,
 		.vsock = vsock,
-		.tap = f->machine.link.name[0] ? f->machine.link.name : NULL,
+		.tap = f->child.machine.link.name[0] ? f->child.machine.link.name : NULL,
 	};
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	int code = fc_restore_check(&restore, error);

@@ -23,22 +23,11 @@
 #define PAUSE_MS      5u     /* between attempts */
 #define FRAME_MOST    16384u /* of what an agent says of itself */
 
-/* 1: there is something to read, or the end; 0: not within the time. */
-static int await_bytes(int fd, uint64_t deadline)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-	for (;;) {
-		int n = sys_poll(&p, 1, deadline_poll_ms(deadline));
-		if (n != 0 || deadline_passed(deadline))
-			return n;
-	}
-}
-
 /* Byte by byte, as what follows the newline is the agent's. */
 static bool read_line(int fd, uint64_t deadline, char line[LINE_MOST + 1])
 {
 	for (size_t len = 0; len < LINE_MOST; len++) {
-		if (await_bytes(fd, deadline) <= 0 || sys_recv(fd, &line[len], 1, 0) != 1)
+		if (!sys_await_readable(fd, deadline) || sys_recv(fd, &line[len], 1, 0) != 1)
 			return false;
 		if (line[len] == '\n') {
 			line[len] = 0;
@@ -58,7 +47,7 @@ static bool read_whole(int fd, void *to, size_t len, uint64_t deadline)
 	uint8_t *at = to;
 	while (len) {
 		ssize_t got =
-			await_bytes(fd, deadline) > 0 ? sys_recv(fd, at, len, MSG_DONTWAIT) : 0;
+			sys_await_readable(fd, deadline) ? sys_recv(fd, at, len, MSG_DONTWAIT) : 0;
 		if (got <= 0)
 			return false;
 		at += got;
@@ -114,7 +103,7 @@ static int attempt(const char *path, uint32_t port, bool doubtful, uint64_t dead
 	if (fd < 0 || sys_send(fd, request, (size_t)len, 0) != len ||
 		!read_line(fd, deadline, line) || !is_ok(line))
 		return -1;
-	if (await_bytes(fd, deadline) <= 0 || sys_recv(fd, &first, 1, MSG_PEEK) != 1 ||
+	if (!sys_await_readable(fd, deadline) || sys_recv(fd, &first, 1, MSG_PEEK) != 1 ||
 		sys_set_nonblock(fd, false) < 0)
 		return -1;
 	if (doubtful && !stays(fd, deadline))

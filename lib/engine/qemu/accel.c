@@ -79,6 +79,7 @@ bool qemu_cpu_adapt(char cpu[QEMU_CPU], const char *words)
 static const struct engine_ops trial = {
 	.name = "qemu",
 	.machine_size = sizeof(struct qemu_machine),
+	.end = child_end,
 	.release = qemu_release,
 };
 
@@ -138,9 +139,9 @@ static int try_rights(const struct engine_env *env, nova_error_t **error)
 	AUTO_FREE char *closed = NULL;
 	int code = qemu_choose_user(&q, &spawn, true, &closed, error);
 	if (code == 0)
-		code = keeper_spawn(env->keeper, &spawn, &q.machine.process, error);
+		code = keeper_spawn(env->keeper, &spawn, &q.child.process, error);
 	if (code == 0)
-		process_done(&q.machine.process, NULL);
+		process_done(&q.child.process, NULL);
 	if (q.has_user)
 		fd_close(q.user_lock);
 	return code;

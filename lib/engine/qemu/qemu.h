@@ -3,7 +3,7 @@
 #ifndef NOVA_LIB_ENGINE_QEMU_H
 #define NOVA_LIB_ENGINE_QEMU_H
 
-#include "engine/engine.h"
+#include "engine/child.h"
 #include "json/json.h"
 
 #define QEMU_FEATURES                                                                              \
@@ -27,7 +27,7 @@ struct qmp {
 	}
 
 struct qemu_machine {
-	struct machine machine;
+	struct child_machine child;
 	struct qmp qmp;
 	bool paused, greeted;
 	bool has_user;     /* of its own, */
@@ -129,7 +129,8 @@ int qemu_identity(const struct engine_env *env, char **ret_identity, nova_error_
 int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error);
 int qemu_load(struct machine *m, int state_fd, nova_error_t **error);
 int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error);
-int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error);
+int qemu_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error);
+int qemu_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error);
 
 /* --- binary.c --- */
 

@@ -130,18 +130,18 @@ int qemu_load_still(struct machine *m, int state_fd, nova_error_t **error)
 	return load(m, state_fd, false, error);
 }
 
+static uint64_t memory_size(const struct qemu_machine *q)
+{
+	return (uint64_t)q->memory_mb << 20;
+}
+
 /* The mapping of guest memory among those of QEMU: the one of our file that is as large as the
  * guest's memory. */
-int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, nova_error_t **error)
+static int find_memory(struct qemu_machine *q, nova_error_t **error)
 {
-	struct qemu_machine *q = qemu_of(m);
-	uint64_t size = (uint64_t)q->memory_mb << 20;
-	*ret_size = size;
-	if (q->ram_address) {
-		*ret_address = q->ram_address;
+	if (q->ram_address)
 		return 0;
-	}
-	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/maps", m->process.pid);
+	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/maps", q->child.process.pid);
 	AUTO_BUF struct buf text = BUF_INIT(4u << 20);
 	int r = path ? fs_read_file(path, &text) : 0;
 	AUTO_FREE char *lines = r == 0 ? buf_steal_str(&text) : NULL;
@@ -151,12 +151,29 @@ int qemu_memory(struct machine *m, uint64_t *ret_address, uint64_t *ret_size, no
 		uint64_t low, high, inode;
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64, &low, &high,
 			    &inode) == 3 &&
-			inode == q->memory_inode && high - low == size) {
-			*ret_address = q->ram_address = low;
+			inode == q->memory_inode && high - low == memory_size(q)) {
+			q->ram_address = low;
 			return 0;
 		}
 	}
 	return nova_fail(error, r < 0 ? NOVA_EPERM : NOVA_EENGINE,
 		"the memory of the guest was not found in QEMU (process %" PRId64 ")",
-		m->process.pid);
+		q->child.process.pid);
+}
+
+/* Through its memory: what it has written is private to it. */
+int qemu_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	int code = find_memory(q, error);
+	return code < 0 ? code :
+			  pages_read(q->child.process.pid, q->ram_address, memory_size(q),
+				  ret_pages, error);
+}
+
+int qemu_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	int code = pages->page_count ? find_memory(q, error) : 0;
+	return code < 0 ? code : pages_write(q->child.process.pid, q->ram_address, pages, error);
 }

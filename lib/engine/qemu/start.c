@@ -138,7 +138,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 	if (code < 0)
 		return code;
 	CLEANUP(arguments_done) struct arguments arguments = { .count = 0 };
-	qemu_command(&arguments, binary, cpu, env->tsc_khz, spec, &q->machine.link);
+	qemu_command(&arguments, binary, cpu, env->tsc_khz, spec, &q->child.machine.link);
 	if (arguments.failed)
 		return nova_oom(error);
 	struct spawn spawn = {
@@ -151,12 +151,12 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 		.memory_limit = ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 	};
 	code = qemu_choose_user(q, &spawn, cpu != NULL, &closed, error);
-	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->machine.process, error);
+	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->child.process, error);
 }
 
 static int with_last_words(struct qemu_machine *q, int code, nova_error_t **error)
 {
-	AUTO_FREE char *words = machine_last_words(&q->machine, 300);
+	AUTO_FREE char *words = machine_last_words(&q->child.machine, 300);
 	const char *why = error && *error ? nova_error_message(*error) : "QEMU failed";
 	nova_error_t *whole = NULL;
 	nova_fail(&whole, code, "%s; it said: %s", why, words ? words : "");
