@@ -43,11 +43,14 @@ static int wire_files(struct wiring *w, struct fc_machine *f, const struct machi
 	nova_error_t **error)
 {
 	uint64_t bytes = (uint64_t)spec->config.memory_mb << 20;
-	const char *const disks[] = { spec->config.rootfs ? spec->config.rootfs : "/dev/null",
-		spec->config.code_disk ? spec->config.code_disk : "/dev/null" };
+	struct machine_disk disks[MACHINE_DISKS];
+	size_t count = machine_disks(&spec->config, disks);
 	int code = wire_fd(w, sys_dup(f->place.fd), "directory of Firecracker", error);
-	for (size_t i = 0; code == 0 && i < ARRAY_LEN(disks); i++)
-		code = wire_fd(w, sys_open(disks[i], O_RDONLY, 0), disks[i], error);
+	for (size_t i = 0; code == 0 && i < MACHINE_DISKS; i++) {
+		/* what comes behind them keeps its number */
+		const char *path = i < count ? disks[i].path : "/dev/null";
+		code = wire_fd(w, sys_open(path, O_RDONLY, 0), path, error);
+	}
 	if (code == 0)
 		code = wire_shared(w,
 			f->clone ? sys_dup(spec->base_fd) : sys_memfd("nova-guest-memory"),
@@ -68,11 +71,11 @@ static int wire_files(struct wiring *w, struct fc_machine *f, const struct machi
 /* Into a jail nothing can be handed: all must lie in it before. */
 static int fill_jail(struct fc_machine *f, const struct machine_spec *spec, nova_error_t **error)
 {
-	int code = spec->config.rootfs ?
-			   fc_place_path(&f->place, FC_ROOTFS, spec->config.rootfs, error) :
-			   0;
-	if (code == 0 && spec->config.code_disk)
-		code = fc_place_path(&f->place, FC_CODE, spec->config.code_disk, error);
+	struct machine_disk disks[MACHINE_DISKS];
+	size_t count = machine_disks(&spec->config, disks);
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < count; i++)
+		code = fc_place_path(&f->place, fc_disk(i), disks[i].path, error);
 	if (code < 0 || !f->clone)
 		return code;
 	f->memory = sys_dup(spec->base_fd);
@@ -141,8 +144,6 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.version = f->version,
 		.kernel = seen[FC_KERNEL],
 		.initramfs = spec->initramfs ? seen[FC_INITRAMFS] : NULL,
-		.rootfs = spec->config.rootfs ? seen[FC_ROOTFS] : NULL,
-		.code = spec->config.code_disk ? seen[FC_CODE] : NULL,
 		.vsock = seen[FC_VSOCK],
 		.config = spec->config,
 		.link = f->child.machine.link.name[0] ? &f->child.machine.link : NULL,
@@ -150,6 +151,9 @@ static int boot(struct fc_machine *f, const struct machine_spec *spec, nova_erro
 		.async = f->async,
 		.track = f->tracked,
 	};
+	b.disk_count = machine_disks(&spec->config, b.disks);
+	for (size_t i = 0; i < b.disk_count; i++)
+		b.disks[i].path = seen[fc_disk(i)];
 	CLEANUP(fc_plan_done) struct fc_plan plan = { .count = 0 };
 	if (whole)
 		fc_plan_boot(&plan, &b);

@@ -61,7 +61,9 @@ void fc_plan_done(struct fc_plan *plan);
 /* Every path is one that the VMM sees; NULL: none. */
 struct fc_boot {
 	struct fc_version version;
-	const char *kernel, *initramfs, *rootfs, *code, *vsock;
+	const char *kernel, *initramfs, *vsock;
+	struct machine_disk disks[MACHINE_DISKS];
+	size_t disk_count;
 	struct machine_config config; /* but its paths, which are those of the host */
 	const struct net_link *link;  /* NULL: no network device */
 	bool console;
@@ -130,11 +132,12 @@ int fc_vsock_connect(const char *path, uint32_t port, bool doubtful, const struc
 /* What a machine has by name. Snapshots keep the names that the VMM knows, so these and the numbers
  * must never change. */
 enum fc_file {
-	FC_ROOTFS,
-	FC_CODE,
-	FC_MEMORY, /* of a booted machine: where its first snapshot goes; of a clone: its base */
-	FC_STATE,  /* device state, out or in */
-	FC_DIFF,   /* what has changed since the last snapshot */
+	/* the first of its disks, see fc_disk() */
+	FC_DISK,
+	/* of a booted machine: where its first snapshot goes; of a clone: its base */
+	FC_MEMORY = FC_DISK + MACHINE_DISKS,
+	FC_STATE, /* device state, out or in */
+	FC_DIFF,  /* what has changed since the last snapshot */
 	FC_KERNEL,
 	FC_INITRAMFS,
 	FC_VSOCK,
@@ -144,13 +147,17 @@ enum fc_file {
 	FC_METRICS,
 	FC_DIAG, /* FIFO for what it prints and logs */
 };
+static inline enum fc_file fc_disk(size_t index)
+{
+	return (enum fc_file)(FC_DISK + index);
+}
 /* Without a jail the first of them are descriptors that the VMM inherits, numbered in their order,
  * and the rest lie in a directory that it inherits: paths that are the same for every clone. In a
  * jail they lie in its root. */
 #define FC_FD_DIAG      3
 #define FC_FD_DIRECTORY 4
 #define FC_FD_FIRST     5
-#define FC_FD_FILES     5 /* FC_ROOTFS to FC_DIFF */
+#define FC_FD_FILES     (MACHINE_DISKS + 3) /* FC_DISK to FC_DIFF */
 #define FC_FDS          (2 + FC_FD_FILES)
 
 struct fc_place {

@@ -15,8 +15,8 @@
 #define INSTALLED "/opt/nova/bin/jailer"
 
 static const char *const names[] = {
-	[FC_ROOTFS] = "rootfs",
-	[FC_CODE] = "code",
+	[FC_DISK] = "rootfs",
+	[FC_DISK + 1] = "code",
 	[FC_MEMORY] = "memory",
 	[FC_STATE] = "state",
 	[FC_DIFF] = "diff",

@@ -82,12 +82,12 @@ char *fc_boot_args(bool console, bool own_root, const struct net_link *link)
 		*network ? " " : "", network);
 }
 
-static void plan_drive(struct fc_plan *plan, const char *id, const char *path, bool root,
-	bool async, json_t *limiter)
+static void plan_disk(struct fc_plan *plan, const struct machine_disk *disk, bool root, bool async)
 {
-	AUTO_FREE char *where = str_format("/drives/%s", id);
-	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", id, "path_on_host", path,
-		"is_root_device", root, "is_read_only", 1);
+	AUTO_FREE char *where = str_format("/drives/%s", disk->name);
+	json_t *drive = json_pack("{s:s, s:s, s:b, s:b}", "drive_id", disk->name, "path_on_host",
+		disk->path, "is_root_device", root, "is_read_only", 1);
+	json_t *limiter = fc_rate_limiter(disk->bandwidth, disk->iops, &plan->failed);
 	if (!where || !drive || (limiter && json_object_set(drive, "rate_limiter", limiter) < 0))
 		plan->failed = true;
 	if (drive && async && json_object_set_new(drive, "io_engine", json_string("Async")) < 0)
@@ -140,12 +140,8 @@ void fc_plan_boot(struct fc_plan *plan, const struct fc_boot *b)
 	add(plan, "PUT", "/machine-config", machine);
 	plan_kernel(plan, b);
 	/* The agent in the initramfs mounts the first disk; a kernel without one is told to. */
-	if (b->rootfs)
-		plan_drive(plan, "rootfs", b->rootfs, !b->initramfs, b->async, NULL);
-	if (b->code)
-		plan_drive(plan, "code", b->code, false, b->async,
-			fc_rate_limiter(
-				b->config.disk_bandwidth, b->config.disk_iops, &plan->failed));
+	for (size_t i = 0; i < b->disk_count; i++)
+		plan_disk(plan, &b->disks[i], i == 0 && !b->initramfs, b->async);
 	if (b->link)
 		plan_network(plan, b);
 	add(plan, "PUT", "/entropy", json_object());
