@@ -2,7 +2,7 @@
 /* The list of engines. */
 #include "engine/engine.h"
 
-const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &fake_engine,
+const struct engine_ops *const all_engines[] = { &firecracker_engine, &qemu_engine, &process_engine,
 	NULL };
 
 const struct engine_ops *engine_find(const char *name)

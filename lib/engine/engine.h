@@ -199,6 +199,6 @@ char *machine_last_words(struct machine *m, size_t max);
 
 extern const struct engine_ops firecracker_engine;
 extern const struct engine_ops qemu_engine;
-extern const struct engine_ops fake_engine;
+extern const struct engine_ops process_engine;
 
 #endif

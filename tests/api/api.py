@@ -173,10 +173,16 @@ def the_comment_of_each_call_has_its_parameters_and_its_codes_a_line_each():
 # --- engines --------------------------------------------------------------------------------------
 
 
-def features_of(engine):
-    """{feature: "yes" or "with KVM"} of what the engine's probe reports."""
-    text = "".join(read(path)
-                   for path in (ROOT / "lib/engine" / engine).glob("*.[ch]"))
+def engines_by_name():
+    """{name: its source text}: a folder of lib/engine each, with the engine's table in it."""
+    folders = [path for path in (ROOT / "lib/engine").iterdir() if path.is_dir()]
+    texts = ["".join(read(path) for path in folder.glob("*.[ch]")) for folder in folders]
+    table = r'engine_ops \w+_engine = \{\s*\.name = "(\w+)"'
+    return {re.search(table, text)[1]: text for text in texts}
+
+
+def features_of(text):
+    """{feature: "yes" or "with KVM"} of what the probe of an engine reports."""
     with_kvm = re.findall(r"kvm \? (NOVA_FEATURE_\w+)", text)
     always = re.search(r"#define \w+_FEATURES((?:.*\\\n)*.*)", text)[1]
     names = re.findall(r"NOVA_FEATURE_\w+", always) + with_kvm
@@ -189,14 +195,14 @@ def the_table_of_engines_says_what_they_report():
     features = re.findall(r"(NOVA_FEATURE_\w+) = ", header)
     page = read(ROOT / "docs/engines.md")
     engines = [cell.strip() for cell in re.search(r"^\| \|(.*)\|$", page, re.M)[1].split("|")]
-    known = {path.name for path in (ROOT / "lib/engine").iterdir() if path.is_dir()}
-    expect(set(engines) ^ known, "engines only in one of docs/engines.md and lib/engine")
+    known = engines_by_name()
+    expect(set(engines) ^ set(known), "engines only in one of docs/engines.md and lib/engine")
     rows = {name: [cell.strip() for cell in cells.split("|")]
             for name, cells in re.findall(r"^\| `(NOVA_FEATURE_\w+)`[^|]*\|(.*)\|$", page, re.M)}
     expect(set(features) ^ set(rows), "features only in one of docs/engines.md and engine.h")
     wrong = []
     for column, engine in enumerate(engines):
-        reported = {**dict.fromkeys(rows, "no"), **features_of(engine)}
+        reported = {**dict.fromkeys(rows, "no"), **features_of(known[engine])}
         wrong += [f"{engine}, {name}: {row[column]}, but the engine reports {reported[name]}"
                   for name, row in rows.items() if row[column] != reported[name]]
     expect(wrong, "docs/engines.md is wrong")

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fake engine: the guest's agent as a plain child process, with the code disk unpacked into a
- * directory. It isolates nothing, says so, and is never chosen by itself. Tests and the measurement
- * of our own overhead use it.
+ * The engine of processes, which users know as "fake": the guest's agent as a plain child process,
+ * with its disks unpacked into directories. It isolates nothing, says so, and is never chosen by
+ * itself. Tests and the measurement of our own overhead use it.
  */
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,16 +12,16 @@
 
 #include "engine/child.h"
 
-#define FAKE_FEATURES NOVA_FEATURE_PAUSE
+#define PROCESS_FEATURES NOVA_FEATURE_PAUSE
 
-struct fake_machine {
+struct process_machine {
 	struct child_machine child;
-	char *directory; /* code/ and work/ of this machine */
+	char *directory; /* work/ of this machine, and its disks by name */
 };
 
-static struct fake_machine *fake_of(struct machine *m)
+static struct process_machine *process_of(struct machine *m)
 {
-	return (struct fake_machine *)m;
+	return (struct process_machine *)m; /* its first member */
 }
 
 static int find_agent(const struct engine_env *env, char **ret_path, nova_error_t **error)
@@ -29,12 +30,12 @@ static int find_agent(const struct engine_env *env, char **ret_path, nova_error_
 	return program_find("nova-agent", variable, ret_path, error);
 }
 
-static int fake_probe(
+static int probe_agent(
 	const struct engine_env *env, struct engine_report *report, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
 	report->accelerator = "none";
-	report->features = FAKE_FEATURES;
+	report->features = PROCESS_FEATURES;
 	int code = find_agent(env, &report->binary, &why);
 	if (code_is_refusal(code)) {
 		if (error)
@@ -48,32 +49,44 @@ static int fake_probe(
 	return report->reason ? 0 : nova_oom(error);
 }
 
-static int prepare(struct fake_machine *f, const struct engine_env *env,
+static int unpack(
+	const struct process_machine *p, const struct machine_disk *disk, nova_error_t **error)
+{
+	AUTO_FREE char *to = path_join(p->directory, disk->name);
+	int r = to ? fs_mkdirs(to, 0755) : -ENOMEM;
+	return r < 0 ? nova_fail_os(error, r, "directory '%s'", to ? to : disk->name) :
+		       nova_disk_extract(disk->path, to, error);
+}
+
+static int prepare(struct process_machine *p, const struct engine_env *env,
 	const struct machine_spec *spec, char **ret_code, char **ret_work, nova_error_t **error)
 {
-	f->directory = str_format("%s/fake-%s", env->run_dir, spec->id);
-	*ret_code = f->directory ? path_join(f->directory, "code") : NULL;
-	*ret_work = f->directory ? path_join(f->directory, "work") : NULL;
+	struct machine_disk disks[MACHINE_DISKS];
+	size_t count = machine_disks(&spec->config, disks);
+	p->directory = str_format("%s/fake-%s", env->run_dir, spec->id);
+	*ret_code = p->directory ? path_join(p->directory, "code") : NULL;
+	*ret_work = p->directory ? path_join(p->directory, "work") : NULL;
 	if (!*ret_code || !*ret_work)
 		return nova_oom(error);
-	int r = fs_mkdirs(*ret_code, 0755);
+	int r = fs_mkdirs(*ret_code, 0755); /* the agent wants it, also without such a disk */
 	if (r == 0)
 		r = fs_mkdirs(*ret_work, 0777);
 	if (r < 0)
-		return nova_fail_os(error, r, "directory '%s'", f->directory);
-	return spec->config.code_disk ?
-		       nova_disk_extract(spec->config.code_disk, *ret_code, error) :
-		       0;
+		return nova_fail_os(error, r, "directory '%s'", p->directory);
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < count; i++)
+		code = unpack(p, &disks[i], error);
+	return code;
 }
 
-static int fake_start(struct machine *m, const struct engine_env *env,
+static int start_agent(struct machine *m, const struct engine_env *env,
 	const struct machine_spec *spec, nova_error_t **error)
 {
-	struct fake_machine *f = fake_of(m);
+	struct process_machine *p = process_of(m);
 	AUTO_FREE char *agent = NULL, *code_dir = NULL, *work_dir = NULL;
 	int code = find_agent(env, &agent, error);
 	if (code == 0)
-		code = prepare(f, env, spec, &code_dir, &work_dir, error);
+		code = prepare(p, env, spec, &code_dir, &work_dir, error);
 	if (code < 0)
 		return code;
 	int diag[2], channel[2];
@@ -100,43 +113,43 @@ static int fake_start(struct machine *m, const struct engine_env *env,
 }
 
 /* The agent is stopped, which is all that there is of a machine while no function runs. */
-static int stop_agent(struct machine *m, bool stop, nova_error_t **error)
+static int set_stopped(struct machine *m, bool stop, nova_error_t **error)
 {
 	int r = process_stop(&child_of(m)->process, stop);
 	return r < 0 ? nova_fail_os(error, r, "pausing the agent") : 0;
 }
 
-static int fake_pause(struct machine *m, nova_error_t **error)
+static int pause_agent(struct machine *m, nova_error_t **error)
 {
-	return stop_agent(m, true, error);
+	return set_stopped(m, true, error);
 }
 
-static int fake_resume(struct machine *m, nova_error_t **error)
+static int resume_agent(struct machine *m, nova_error_t **error)
 {
-	return stop_agent(m, false, error);
+	return set_stopped(m, false, error);
 }
 
-static void fake_release(struct machine *m)
+static void remove_directory(struct machine *m)
 {
-	struct fake_machine *f = fake_of(m);
-	if (f->directory)
-		fs_remove_tree(f->directory);
-	free(f->directory);
-	f->directory = NULL;
+	struct process_machine *p = process_of(m);
+	if (p->directory)
+		fs_remove_tree(p->directory);
+	free(p->directory);
+	p->directory = NULL;
 }
 
-const struct engine_ops fake_engine = {
+const struct engine_ops process_engine = {
 	.name = "fake",
-	.machine_size = sizeof(struct fake_machine),
-	.features = FAKE_FEATURES,
+	.machine_size = sizeof(struct process_machine),
+	.features = PROCESS_FEATURES,
 	.boot_timeout_key = "qemu.boot_timeout",
-	.probe = fake_probe,
-	.start = fake_start,
+	.probe = probe_agent,
+	.start = start_agent,
 	.kill = child_kill,
 	.end_fd = child_end_fd,
 	.end = child_end,
 	.pid = child_pid,
-	.pause = fake_pause,
-	.resume = fake_resume,
-	.release = fake_release,
+	.pause = pause_agent,
+	.resume = resume_agent,
+	.release = remove_directory,
 };
