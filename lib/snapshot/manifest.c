@@ -9,14 +9,28 @@
 #define FORMAT     2
 #define INPUTS_MAX 64u
 
+int guest_function_copy(struct guest_function *to, const struct guest_function *from)
+{
+	*to = *from;
+	to->draws = from->draws ? strdup(from->draws) : NULL;
+	return from->draws && !to->draws ? NOVA_ENOMEM : 0;
+}
+
+void guest_function_done(struct guest_function *function)
+{
+	free(function->draws);
+	*function = (struct guest_function)GUEST_FUNCTION_NONE;
+}
+
 void manifest_done(struct manifest *m)
 {
 	char *const texts[] = { m->name, m->engine, m->engine_identity, m->rootfs_identity,
-		m->code_identity, m->owner, m->draws };
+		m->code_identity, m->owner };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	strv_free(m->inputs, m->input_count);
 	machine_config_done(&m->config);
+	guest_function_done(&m->function);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -64,13 +78,14 @@ char *manifest_to_json(const struct manifest *m)
 		text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us,
 		"life_time_s", (json_int_t)m->life_time_s, "engine", text(m->engine),
 		"engine_identity", text(m->engine_identity));
-	AUTO_JSON json_t *rest = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs",
-		text(c->rootfs), "rootfs_identity", text(m->rootfs_identity), "code_disk",
-		text(c->code_disk), "code_identity", text(m->code_identity), "inputs",
-		list_json(m->inputs, m->input_count), "has_function", m->has_function, "has_hooks",
-		m->has_hooks, "draws", text(m->draws), "concurrency", (int)m->concurrency, "memory",
-		sum_json(&m->memory), "pages", sum_json(&m->pages), "state", sum_json(&m->state));
+	AUTO_JSON json_t *rest =
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs",
+			text(c->rootfs), "rootfs_identity", text(m->rootfs_identity), "code_disk",
+			text(c->code_disk), "code_identity", text(m->code_identity), "inputs",
+			list_json(m->inputs, m->input_count), "has_function", m->function.is_there,
+			"has_hooks", m->function.has_hooks, "draws", text(m->function.draws),
+			"concurrency", (int)m->function.concurrency, "memory", sum_json(&m->memory),
+			"pages", sum_json(&m->pages), "state", sum_json(&m->state));
 	bool whole = json && rest && machine_config_to_json(c, json) &&
 		     json_object_update(json, rest) == 0;
 	return whole ? json_dumps(json, JSON_INDENT(2)) : NULL;
@@ -105,7 +120,7 @@ static bool read_text(struct reading *in, const char *key, char **out)
 }
 
 /* "": none, which is NULL. */
-static bool read_path(struct reading *in, const char *key, char **out)
+static bool read_some(struct reading *in, const char *key, char **out)
 {
 	const char *path = json_string_value(json_object_get(in->json, key));
 	return path && (!*path || keep(in, path, out));
@@ -162,11 +177,14 @@ static bool fits_memory(const struct manifest *m)
 	       m->pages.unpacked <= 2 * size && !m->state.unpacked;
 }
 
-/* Snapshots from before there was such a thing have none. */
-static uint32_t read_concurrency(const json_t *json)
+/* Snapshots from before there was such a thing have neither `draws` nor a concurrency. */
+static bool read_function(struct reading *in, struct guest_function *f)
 {
-	json_int_t value = json_integer_value(json_object_get(json, "concurrency"));
-	return value >= 1 && value <= 16 ? (uint32_t)value : 1;
+	json_int_t most = json_integer_value(json_object_get(in->json, "concurrency"));
+	f->is_there = json_is_true(json_object_get(in->json, "has_function"));
+	f->has_hooks = json_is_true(json_object_get(in->json, "has_hooks"));
+	f->concurrency = most >= 1 && most <= 16 ? (uint32_t)most : 1;
+	return !json_object_get(in->json, "draws") || read_some(in, "draws", &f->draws);
 }
 
 static bool read_all(struct reading *in, struct manifest *m)
@@ -174,20 +192,17 @@ static bool read_all(struct reading *in, struct manifest *m)
 	const json_t *json = in->json;
 	m->created_us = (uint64_t)json_integer_value(json_object_get(json, "created_us"));
 	m->life_time_s = (uint64_t)json_integer_value(json_object_get(json, "life_time_s"));
-	m->has_function = json_is_true(json_object_get(json, "has_function"));
-	m->has_hooks = json_is_true(json_object_get(json, "has_hooks"));
-	m->concurrency = read_concurrency(json);
 	return json_integer_value(json_object_get(json, "format")) == FORMAT &&
 	       json_object_get(json, "memory_mb") && json_object_get(json, "vcpus") &&
 	       machine_config_from_json(&m->config, json) && read_id(json, "id", m->id) && *m->id &&
 	       read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
 	       (!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) &&
-	       read_optional(in, "owner", &m->owner) && read_optional(in, "draws", &m->draws) &&
+	       read_optional(in, "owner", &m->owner) && read_function(in, &m->function) &&
 	       read_text(in, "engine", &m->engine) &&
 	       read_text(in, "engine_identity", &m->engine_identity) &&
-	       read_path(in, "rootfs", &m->config.rootfs) &&
+	       read_some(in, "rootfs", &m->config.rootfs) &&
 	       read_text(in, "rootfs_identity", &m->rootfs_identity) &&
-	       read_path(in, "code_disk", &m->config.code_disk) &&
+	       read_some(in, "code_disk", &m->config.code_disk) &&
 	       read_text(in, "code_identity", &m->code_identity) &&
 	       read_list(in, "inputs", &m->inputs, &m->input_count) &&
 	       read_sum(json, "memory", &m->memory) && read_sum(json, "pages", &m->pages) &&

@@ -31,6 +31,22 @@ struct file_sum {
 	char sha256[SHA256_HEX]; /* of `memory`: as by sha256_pages_hex() */
 };
 
+/* What a guest has of its function: of a VM, of its instants, and of their manifests. */
+struct guest_function {
+	bool is_there, has_hooks; /* hooks: it wants to know of snapshots */
+	uint32_t concurrency;     /* calls that may be under way at once */
+	/* the call by which its import gets what no clone may share; NULL: none. Of an instant only
+	 * if it was taken before that import, which then is each clone's own. Owned */
+	char *draws;
+};
+#define GUEST_FUNCTION_NONE                                                                        \
+	{                                                                                          \
+		.concurrency = 1                                                                   \
+	}
+/* Into an empty one. NOVA_ENOMEM. */
+int guest_function_copy(struct guest_function *to, const struct guest_function *from);
+void guest_function_done(struct guest_function *function);
+
 /* Texts are owned; "" or NULL where nothing applies. */
 struct manifest {
 	char id[SNAPSHOT_ID], base[SNAPSHOT_ID];
@@ -48,11 +64,8 @@ struct manifest {
 	 * has changed */
 	char **inputs;
 	size_t input_count;
-	/* of a template that was made before its function's import: the call that is the reason */
-	char *draws;
 	char *owner; /* whom the platform took it for; "": nobody */
-	bool has_function, has_hooks;
-	uint32_t concurrency;                 /* calls that may be under way at once */
+	struct guest_function function;
 	struct file_sum memory, pages, state; /* size 0: no such file */
 };
 void manifest_done(struct manifest *manifest);

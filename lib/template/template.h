@@ -25,7 +25,7 @@ bool template_possible(nova_host_t *host, const struct template_want *want);
  * a function, which is made from a boot at the first use of any function.
  *
  * A function whose import draws what clones must not share has a template without it
- * (frozen->draws): each VM is given it anew.
+ * (frozen_draws()): each VM is given it anew.
  */
 int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
 	const struct stop *stop, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);

@@ -9,7 +9,7 @@
 /* A hook after_restore may fail or take its time, which must not look like the call's doing. */
 bool deferred_is_possible(const struct frozen *f)
 {
-	return f->has_function && !f->has_hooks;
+	return f->function.is_there && !f->function.has_hooks;
 }
 
 bool deferred_can_stand_still(const struct frozen *f)

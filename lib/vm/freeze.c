@@ -24,10 +24,9 @@ static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **
 		.ops = vm->ops,
 		.pages = PAGES_NONE,
 		.state_fd = -1,
-		.has_function = vm->has_function,
-		.has_hooks = vm->has_hooks,
-		.concurrency = vm->turns.most,
+		.function = vm->function,
 	};
+	f->function.draws = NULL; /* of the import that is over */
 	vm_snapshot_of(vm, f->snapshot);
 	if (machine_config_copy(&f->shape, &vm->shape) < 0) {
 		frozen_unref(f);
@@ -140,7 +139,7 @@ static int freeze_booted(nova_vm_t *vm, bool end, struct frozen *f, nova_error_t
  * one, and runs the function's own hook: a clone would have to do all that. A paused VM cannot. */
 static int run_hook(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
-	if (!vm->has_function || vm->state != NOVA_VM_RUNNING)
+	if (!vm->function.is_there || vm->state != NOVA_VM_RUNNING)
 		return 0;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	json_t *payload = json_pack("{s:i}", "timeout_ms", (int)DEFAULT_TIMEOUT);

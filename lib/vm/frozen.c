@@ -50,19 +50,19 @@ void frozen_unref(struct frozen *frozen)
 	pages_done(&frozen->pages);
 	fd_close(frozen->state_fd);
 	machine_config_done(&frozen->shape);
-	free(frozen->draws);
+	guest_function_done(&frozen->function);
 	free(frozen);
 }
 
 const char *frozen_draws(const struct frozen *frozen)
 {
-	return frozen->draws;
+	return frozen->function.draws;
 }
 
 void frozen_set_draws(struct frozen *frozen, char *draws)
 {
-	free(frozen->draws);
-	frozen->draws = draws;
+	free(frozen->function.draws);
+	frozen->function.draws = draws;
 }
 
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
@@ -85,10 +85,11 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 		.pages = PAGES_NONE,
 		.state_fd = sys_dup(from->state_fd),
 		.base = base_ref(from->base),
+		.function = GUEST_FUNCTION_NONE,
 	};
 	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
 	shape.code_disk = (char *)code_disk;
-	if (from->has_function || from->pages.page_count)
+	if (from->function.is_there || from->pages.page_count)
 		return nova_fail(error, NOVA_EINVAL,
 			"only an instant without function and with its own memory takes another "
 			"code disk");

@@ -3,6 +3,7 @@
 #ifndef NOVA_LIB_VM_FROZEN_H
 #define NOVA_LIB_VM_FROZEN_H
 
+#include "snapshot/snapshot.h"
 #include "vm/vm.h"
 
 /* Memory that clones share. Immutable and counted; the file must not change while anyone uses it.
@@ -24,11 +25,7 @@ struct frozen {
 	struct vm_base *base;
 	struct pages pages; /* what differs from the base */
 	int state_fd;       /* devices and processors */
-	bool has_function, has_hooks;
-	uint32_t concurrency;
-	/* of a template that was made before its function's import: what that draws. NULL: it is no
-	 * such template */
-	char *draws;
+	struct guest_function function;
 	/* on disk, that it is or came from: the parent of the next one; "": none */
 	char snapshot[17];
 };

@@ -34,11 +34,8 @@ static int describe(
 	m->created_us = clock_unix_us();
 	m->engine = strdup(f->ops->name);
 	memcpy(m->parent, f->snapshot, SNAPSHOT_ID);
-	m->has_function = f->has_function;
-	m->has_hooks = f->has_hooks;
-	m->concurrency = f->concurrency;
-	m->draws = strdup(f->draws ? f->draws : "");
-	int code = m->engine && m->draws ?
+	bool copied = guest_function_copy(&m->function, &f->function) == 0;
+	int code = m->engine && copied ?
 			   f->ops->identity(host_engine_env(host), &m->engine_identity, error) :
 			   nova_oom(error);
 	return code < 0 ? code : describe_machine(m, &f->shape, error);
@@ -207,13 +204,10 @@ static struct frozen *frozen_described(const struct manifest *m, const struct en
 		.ops = ops,
 		.pages = PAGES_NONE,
 		.state_fd = -1,
-		.has_function = m->has_function,
-		.has_hooks = m->has_hooks,
-		.concurrency = m->concurrency,
 	};
 	memcpy(f->snapshot, m->id, SNAPSHOT_ID);
-	f->draws = *m->draws ? strdup(m->draws) : NULL;
-	bool copied = machine_config_copy(&f->shape, &m->config) == 0 && (!*m->draws || f->draws);
+	bool copied = machine_config_copy(&f->shape, &m->config) == 0 &&
+		      guest_function_copy(&f->function, &m->function) == 0;
 	return copied ? STEAL(f) : NULL;
 }
 

@@ -55,7 +55,7 @@ void vm_unref(nova_vm_t *vm)
 	fd_close(vm->wake);
 	free(vm->owner);
 	free(vm->lost_why);
-	free(vm->draws);
+	guest_function_done(&vm->function);
 	free(vm->entry);
 	base_unref(vm->base);
 	machine_config_done(&vm->shape);
@@ -74,7 +74,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	if (!vm)
 		return nova_oom(error);
 	vm->references = 1;
-	vm->turns.most = 1;
+	vm->function = (struct guest_function)GUEST_FUNCTION_NONE;
 	list_init(&vm->turns.line);
 	list_init(&vm->calls);
 	vm->wake = sys_event();
@@ -154,7 +154,7 @@ int vm_check_process(const nova_vm_t *vm, nova_error_t **error)
 
 const char *vm_draws(const nova_vm_t *vm)
 {
-	return vm->draws;
+	return vm->function.draws;
 }
 
 const char *vm_entry(const nova_vm_t *vm)

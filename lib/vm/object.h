@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "snapshot/snapshot.h"
 #include "vm/deferred.h"
 #include "vm/vm.h"
 
@@ -38,8 +39,8 @@ struct vm_call {
 };
 
 struct vm_turns {
-	struct link line;      /* calls, who comes first in front */
-	unsigned inside, most; /* calls; `most` is the concurrency */
+	struct link line; /* calls, who comes first in front */
+	unsigned inside;  /* calls */
 	bool alone;
 };
 
@@ -67,10 +68,10 @@ struct nova_vm {
 	/* Changed by who is alone. */
 	struct machine *machine;
 	struct machine_config shape;
-	struct vm_base *base;         /* NULL: a booted VM with memory of its own */
-	bool has_function, has_hooks; /* hooks: the function wants to know of snapshots */
-	char *entry, *draws;          /* see vm_entry(), vm_draws() */
-	bool from_standby;            /* its VMM had been on standby */
+	struct vm_base *base; /* NULL: a booted VM with memory of its own */
+	struct guest_function function;
+	char *entry;       /* see vm_entry() */
+	bool from_standby; /* its VMM had been on standby */
 	struct deferred deferred;
 	uint64_t stood_still_us;        /* atomic; at the last freeze */
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */

@@ -45,6 +45,21 @@ static char *one_line(struct json_span text)
 	return copy;
 }
 
+/* Of an answer that it has one. */
+static int note_function(nova_vm_t *vm, const nova_vm_init_opts *o,
+	const struct guest_message *said, nova_error_t **error)
+{
+	vm->function = (struct guest_function){
+		.is_there = true,
+		.has_hooks = said->hooks,
+		.concurrency = o->concurrency ? o->concurrency : 1,
+		.draws = one_line(said->draws),
+	};
+	vm->entry = strndup(said->calls.at ? said->calls.at : "", said->calls.len);
+	/* a template would be made of it */
+	return (said->draws.len && !vm->function.draws) || !vm->entry ? nova_oom(error) : 0;
+}
+
 static int init_alone(
 	nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
 {
@@ -67,18 +82,9 @@ static int init_alone(
 	if (code == 0)
 		code = vm_done(&answer, error);
 	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
-	vm->has_function = code == 0;
-	vm->turns.most = code == 0 && o->concurrency ? o->concurrency : 1;
-	vm->has_hooks = code == 0 && answer.said.hooks;
-	free(vm->draws);
-	free(vm->entry);
-	vm->draws = code == 0 ? one_line(answer.said.draws) : NULL;
-	vm->entry = code == 0 ? strndup(answer.said.calls.at ? answer.said.calls.at : "",
-					answer.said.calls.len) :
-				NULL;
-	if (code == 0 && ((answer.said.draws.len && !vm->draws) || !vm->entry))
-		return nova_oom(error); /* a template would be made of it */
-	return code;
+	guest_function_done(&vm->function);
+	free(STEAL(vm->entry));
+	return code < 0 ? code : note_function(vm, o, &answer.said, error);
 }
 
 int vm_init(
@@ -171,7 +177,7 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 		.userdata = exec->userdata,
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
-	if (!vm->has_function && !vm->ended)
+	if (!vm->function.is_there && !vm->ended)
 		return nova_fail(error, NOVA_EBUSY,
 			"microVM %s has no function yet: nova_vm_init() comes first", vm->id);
 	uint64_t begin = clock_ns();

@@ -328,7 +328,7 @@ static const nova_snapshot_t *or_nothing(const nova_snapshot_t *snapshot)
 {
 	static const nova_snapshot_t nothing = {
 		.path = (char *)"",
-		.manifest = { .name = (char *)"", .draws = (char *)"" },
+		.manifest = { .name = (char *)"" },
 	};
 	return snapshot ? snapshot : &nothing;
 }
@@ -360,12 +360,13 @@ const char *nova_snapshot_parent(const nova_snapshot_t *s)
 
 const char *nova_snapshot_draws(const nova_snapshot_t *s)
 {
-	return or_nothing(s)->manifest.draws;
+	const char *draws = or_nothing(s)->manifest.function.draws;
+	return draws ? draws : "";
 }
 
 int nova_snapshot_has_function(const nova_snapshot_t *s)
 {
-	return or_nothing(s)->manifest.has_function;
+	return or_nothing(s)->manifest.function.is_there;
 }
 
 uint64_t nova_snapshot_created_us(const nova_snapshot_t *s)

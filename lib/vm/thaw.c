@@ -27,10 +27,9 @@ static int thaw_start(nova_host_t *host, struct frozen *frozen, bool use_standby
 		code = vmm_start_waiting(host, frozen, vm->machine, vm->id, NULL, error);
 	}
 	vm->base = base_ref(frozen->base);
-	vm->has_function = frozen->has_function;
-	vm->has_hooks = frozen->has_hooks;
 	memcpy(vm->snapshot, frozen->snapshot, sizeof(vm->snapshot));
-	vm->turns.most = frozen->concurrency;
+	if (code == 0 && guest_function_copy(&vm->function, &frozen->function) < 0)
+		code = nova_oom(error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else

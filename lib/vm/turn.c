@@ -56,17 +56,19 @@ void vm_call_unlist(struct vm_call *call)
 
 /* --- the line: all with vm->lock held --- */
 
-static bool there_is_room(const struct vm_turns *t, bool alone)
+static bool there_is_room(const nova_vm_t *vm, bool alone)
 {
-	return !t->alone && (alone ? t->inside == 0 : t->inside < t->most);
+	const struct vm_turns *t = &vm->turns;
+	return !t->alone && (alone ? t->inside == 0 : t->inside < vm->function.concurrency);
 }
 
 /* Lets in those at the front, as far as there is room. */
-static void admit(struct vm_turns *t)
+static void admit(nova_vm_t *vm)
 {
+	struct vm_turns *t = &vm->turns;
 	for (struct link *first; (first = list_first(&t->line));) {
 		struct vm_call *next = CONTAINER_OF(first, struct vm_call, line);
-		if (!there_is_room(t, next->alone))
+		if (!there_is_room(vm, next->alone))
 			return;
 		link_remove(first);
 		t->alone = next->alone;
@@ -76,10 +78,10 @@ static void admit(struct vm_turns *t)
 	}
 }
 
-static void give_up(struct vm_turns *t, struct vm_call *call)
+static void give_up(nova_vm_t *vm, struct vm_call *call)
 {
 	link_remove(&call->line);
-	admit(t); /* it may have been the one at the front that held the others up */
+	admit(vm); /* it may have been the one at the front that held the others up */
 }
 
 /* False: it has been cancelled, or the deadline has passed. */
@@ -87,11 +89,11 @@ static bool wait_in_line(nova_vm_t *vm, struct vm_call *call, uint64_t deadline)
 {
 	struct vm_turns *t = &vm->turns;
 	list_append(&t->line, &call->line);
-	admit(t);
+	admit(vm);
 	while (!call->admitted && !vm_call_canceled(call) && !deadline_passed(deadline))
 		sleeper_wait(&call->woken, &vm->lock, deadline, call->stop);
 	if (!call->admitted)
-		give_up(t, call);
+		give_up(vm, call);
 	return call->admitted;
 }
 
@@ -142,7 +144,7 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	} else if (t->inside == 0) {
 		deferred_answered(vm);
 	}
-	admit(t);
+	admit(vm);
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -179,6 +181,6 @@ void vm_leave_alone(nova_vm_t *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->turns.alone = false;
-	admit(&vm->turns);
+	admit(vm);
 	pthread_mutex_unlock(&vm->lock);
 }

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(code == 0 && !strcmp(again.id, m.id) && !strcmp(again.name, m.name) &&
 		again.created_us == m.created_us);
 	assert(again.state.size == m.state.size && again.pages.size == m.pages.size &&
-		again.has_function == m.has_function);
+		again.function.is_there == m.function.is_there);
 	free(text);
 	manifest_done(&again);
 	manifest_done(&m);
