@@ -30,11 +30,11 @@ int function_want_init(struct function_want *w, const struct nova *nova,
 	if (code < 0)
 		return code;
 	function_pool_key(r, w->key);
-	w->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
-	w->want.key = w->key;
-	w->want.vm = &w->of.vm;
-	w->want.init = &w->of.init;
-	w->want.concurrency = w->of.config->concurrency;
+	w->want = (struct pool_want){
+		.key = w->key,
+		.vm = &w->of.vm,
+		.concurrency = w->of.config->concurrency,
+	};
 	return w->of.config == &r->config ? 0 : add_machine(w, &w->of.config->machine, error);
 }
 
@@ -179,14 +179,14 @@ static int acquire_restored(struct nova *nova, nova_snapshot_t *snapshot,
 	char key[64];
 	struct restoring restoring = { nova->host, snapshot };
 	const struct pool_maker maker = { make_restored, &restoring };
-	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
-	nova_pool_want want = NOVA_POOL_WANT_INIT;
+	const struct vm_spec vm = { .config.machine.memory_mb = snapshot_memory_mb(snapshot) };
+	const struct pool_want want = {
+		.key = key,
+		.vm = &vm,
+		.flags = NOVA_POOL_FRESH,
+		.queue_timeout_ms = request->queue_timeout_ms,
+	};
 	snprintf(key, sizeof(key), "snapshot:%s", nova_snapshot_id(snapshot));
-	vm.memory_mb = snapshot_memory_mb(snapshot);
-	want.key = key;
-	want.vm = &vm;
-	want.flags = NOVA_POOL_FRESH;
-	want.queue_timeout_ms = request->queue_timeout_ms;
 	return pool_acquire(
 		nova->pool, &want, &maker, request->stop, &lease->vm, &lease->cold, error);
 }

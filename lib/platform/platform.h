@@ -60,7 +60,7 @@ struct nova {
 struct function_want {
 	char key[FUNCTION_POOL_KEY];
 	struct function_vm of;
-	nova_pool_want want;
+	struct pool_want want;
 };
 int function_want_init(struct function_want *want, const struct nova *nova,
 	const struct function_record *record, const nova_instance_opts *machine,

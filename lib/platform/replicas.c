@@ -25,7 +25,7 @@ static bool ask_pool(struct nova *nova, const struct function_record *record)
 	CLEANUP(function_want_done) struct function_want w;
 	int code = function_want_init(&w, nova, record, NULL, &failure);
 	if (code == 0)
-		code = nova_pool_keep(nova->pool, &w.want, record->config.min_replicas, &failure);
+		code = pool_keep(nova->pool, &w.want, record->config.min_replicas, &failure);
 	if (code < 0)
 		log_warn(host_log(nova->host), "pool",
 			"function '%s': its %u VMs cannot be kept warm: %s", record->name,
@@ -66,10 +66,9 @@ static void withdraw(struct nova *nova, const struct pool_keys *kept)
 {
 	const struct pool_keys *before = &nova->replicas.kept;
 	for (size_t i = 0; i < before->count; i++) {
-		nova_pool_want want = NOVA_POOL_WANT_INIT;
-		want.key = before->list[i];
+		const struct pool_want want = { .key = before->list[i] };
 		if (!keys_have(kept, want.key))
-			nova_pool_keep(nova->pool, &want, 0, NULL);
+			pool_keep(nova->pool, &want, 0, NULL);
 	}
 }
 

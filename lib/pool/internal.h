@@ -20,7 +20,6 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "pool/pool.h"
-#include "vm/vm.h"
 
 #define KEY_MAX         255u
 #define LATENCIES       4u
@@ -32,9 +31,8 @@
 /* A copy of what a caller wants, for starts without a caller. */
 struct request {
 	uint32_t references; /* with the lock: its group, and the start that is under way */
-	nova_pool_want want;
-	nova_vm_opts vm;
-	nova_vm_init_opts init;
+	struct pool_want want;
+	struct vm_spec vm;
 };
 
 struct group {
@@ -134,12 +132,11 @@ int pool_timer_open(nova_pool_t *pool);
 
 /* --- request.c --- */
 
-/* Checks what a caller wants. Also tells how much memory its VMs have. NOVA_EBUSY in a fork of the
- * process. */
-int want_import(nova_pool_t *pool, nova_pool_want *w, const nova_pool_want *want,
-	uint32_t *ret_memory_mb, nova_error_t **error);
-/* A copy with one reference. NOVA_EINVAL, NOVA_ENOMEM. */
-int request_new(const nova_pool_want *want, struct request **ret_request, nova_error_t **error);
+/* Of a caller's options. *ret_spec, which it points to, is to be done in any case. */
+int want_import(struct pool_want *ret, struct vm_spec *ret_spec, nova_interrupt_t **ret_interrupt,
+	const nova_pool_want *want, nova_error_t **error);
+/* A copy with one reference. NOVA_ENOMEM. */
+int request_new(const struct pool_want *want, struct request **ret_request, nova_error_t **error);
 void request_free(struct request *request); /* one reference; NULL is accepted */
 
 /* --- group.c --- */
@@ -226,7 +223,7 @@ void pool_reap(nova_pool_t *pool, struct slot **ending);
 /* Starts a VM in a slot of room_take(), which is in no place then. Lets go of the lock. On failure
  * the slot is gone, and those who waited for it, if there is nothing else to wait for, get the same
  * error. group_changed() is to follow. */
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
+int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
 	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error);
 /* The group's template, which is the caller's now; NULL: it has none. */
 struct frozen *group_lose_template(struct group *g);

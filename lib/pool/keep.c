@@ -53,9 +53,10 @@ void group_end_keep(nova_pool_t *pool, struct group *g)
 }
 
 /* Takes the request over on success. */
-static int set_keep(nova_pool_t *pool, struct request *request, uint32_t memory_mb, uint32_t count,
-	nova_error_t **error)
+static int set_keep(
+	nova_pool_t *pool, struct request *request, uint32_t count, nova_error_t **error)
 {
+	uint32_t memory_mb = request->vm.config.machine.memory_mb;
 	bool fresh = request->want.flags & NOVA_POOL_FRESH;
 	struct group *g = group_get(pool, request->want.key, fresh, true);
 	if (!g)
@@ -80,7 +81,7 @@ static int set_keep(nova_pool_t *pool, struct request *request, uint32_t memory_
 	return 0;
 }
 
-static void end_keep(nova_pool_t *pool, const nova_pool_want *want)
+static void end_keep(nova_pool_t *pool, const struct pool_want *want)
 {
 	struct group *g = group_get(pool, want->key, want->flags & NOVA_POOL_FRESH, false);
 	if (!g)
@@ -89,28 +90,35 @@ static void end_keep(nova_pool_t *pool, const nova_pool_want *want)
 	group_put(pool, g);
 }
 
-int nova_pool_keep(
-	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error)
+int pool_keep(nova_pool_t *pool, const struct pool_want *want, uint32_t count, nova_error_t **error)
 {
-	nova_pool_want w;
-	uint32_t memory_mb;
 	struct request *request = NULL;
-	if (ANY_NULL(error, pool, want))
-		return NOVA_EINVAL;
-	int code = want_import(pool, &w, want, &memory_mb, error);
+	int code = host_check_process(pool->host, error);
 	if (code == 0 && count)
-		code = request_new(&w, &request, error);
+		code = request_new(want, &request, error);
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&pool->lock);
 	if (count)
-		code = set_keep(pool, request, memory_mb, count, error);
+		code = set_keep(pool, request, count, error);
 	else
-		end_keep(pool, &w);
+		end_keep(pool, want);
 	pthread_mutex_unlock(&pool->lock);
 	if (code < 0)
 		request_free(request);
 	return code;
+}
+
+int nova_pool_keep(
+	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error)
+{
+	struct pool_want w;
+	nova_interrupt_t *none; /* VMs are kept beyond any call */
+	AUTO_VM_SPEC struct vm_spec spec = { .engine = NULL };
+	if (ANY_NULL(error, pool, want))
+		return NOVA_EINVAL;
+	int code = want_import(&w, &spec, &none, want, error);
+	return code < 0 ? code : pool_keep(pool, &w, count, error);
 }
 
 /* --- keeping --- */

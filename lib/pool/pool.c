@@ -7,7 +7,7 @@
 /* --- acquire --- */
 
 struct acquisition {
-	nova_pool_want want;
+	struct pool_want want;
 	uint32_t memory_mb;
 	uint64_t begin;
 	const struct pool_maker *maker; /* NULL: none, as the next */
@@ -236,14 +236,19 @@ static void note_latency(nova_pool_t *pool, const struct acquisition *r)
 			r->begin);
 }
 
-int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
+int pool_acquire(nova_pool_t *pool, const struct pool_want *want, const struct pool_maker *maker,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error)
 {
-	struct acquisition r = { .begin = clock_ns(), .maker = maker };
-	int code = want_import(pool, &r.want, want, &r.memory_mb, error);
+	struct acquisition r = {
+		.want = *want,
+		.memory_mb = want->vm->config.machine.memory_mb,
+		.begin = clock_ns(),
+		.maker = maker,
+		.stop = { NULL, stop },
+	};
+	int code = host_check_process(pool->host, error);
 	if (code < 0)
 		return code;
-	r.stop = (struct stop){ r.want.interrupt, stop };
 	do
 		code = claim(pool, &r, error);
 	while (code == 0 && !wake(pool, &r));
@@ -259,9 +264,14 @@ int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct poo
 int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t **ret_vm,
 	int *ret_cold, nova_error_t **error)
 {
-	return ANY_NULL(error, pool, want, ret_vm) ?
-		       NOVA_EINVAL :
-		       pool_acquire(pool, want, NULL, NULL, ret_vm, ret_cold, error);
+	struct pool_want w;
+	nova_interrupt_t *interrupt;
+	AUTO_VM_SPEC struct vm_spec spec = { .engine = NULL };
+	if (ANY_NULL(error, pool, want, ret_vm))
+		return NOVA_EINVAL;
+	int code = want_import(&w, &spec, &interrupt, want, error);
+	const struct stop stop = { interrupt, NULL };
+	return code < 0 ? code : pool_acquire(pool, &w, NULL, &stop, ret_vm, ret_cold, error);
 }
 
 /* --- release --- */

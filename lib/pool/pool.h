@@ -6,7 +6,14 @@
 
 #include <nova/pool.h>
 
-#include "base/base.h"
+#include "vm/vm.h"
+
+/* As nova_pool_want, but for its token. */
+struct pool_want {
+	const char *key;
+	const struct vm_spec *vm;
+	uint32_t concurrency, flags, queue_timeout_ms;
+};
 
 /* Makes VMs in another way than out of want->vm, of which only the size then counts. All wants of
  * one key must be made in the same way. */
@@ -18,8 +25,12 @@ struct pool_maker {
 
 /* As nova_pool_acquire(), with more that may end it: the waiting and the start of a VM. `maker` and
  * `stop` may be NULL. A VM that there is by then goes to the next who waits, or waits itself. */
-int pool_acquire(nova_pool_t *pool, const nova_pool_want *want, const struct pool_maker *maker,
+int pool_acquire(nova_pool_t *pool, const struct pool_want *want, const struct pool_maker *maker,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_cold, nova_error_t **error);
+
+/* As nova_pool_keep(). `vm` is copied; with a count of 0 there need be none. */
+int pool_keep(
+	nova_pool_t *pool, const struct pool_want *want, uint32_t count, nova_error_t **error);
 
 /* Has a function called at the beginning of every nova_pool_tick(), in its thread and without a
  * lock; NULL: none any more. It may use the pool, but for nova_pool_tick() and nova_pool_free(). A

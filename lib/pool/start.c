@@ -8,14 +8,14 @@
 #define TURN_STARTS 4u
 #define TURN_SHARE  8u /* but no longer than this part of the time that they wait at most */
 
-static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct stop *stop,
+static int boot_vm(nova_pool_t *pool, const struct pool_want *want, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = vm_start(pool->host, want->vm, stop, &vm, error);
 	if (code < 0)
 		return code;
-	code = want->init ? vm_init(vm, want->init, stop, error) : 0;
+	code = want->vm->config.runtime ? vm_init(vm, want->vm, stop, error) : 0;
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -25,9 +25,9 @@ static int boot_vm(nova_pool_t *pool, const nova_pool_want *want, const struct s
 
 /* --- from a template --- */
 
-static struct template_want template_of(const nova_pool_want *want)
+static struct template_want template_of(const struct pool_want *want)
 {
-	return (struct template_want){ want->key, want->vm, want->init };
+	return (struct template_want){ want->key, want->vm };
 }
 
 void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)
@@ -56,7 +56,7 @@ void template_drop(nova_pool_t *pool, struct frozen *frozen)
 
 /* The group's template, held for the caller. Until it is known only one thread at a time starts VMs
  * of a group, so only one looks. */
-static int group_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+static int group_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
 	const struct stop *stop, struct frozen **ret, uint64_t *ret_us, nova_error_t **error)
 {
 	bool made = false;
@@ -92,7 +92,7 @@ static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *
 }
 
 /* A clone, with its function. */
-static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want,
+static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
@@ -100,7 +100,7 @@ static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const nova_po
 	if (code < 0)
 		return code;
 	if (frozen_draws(frozen))
-		code = vm_init(vm, want->init, stop, error);
+		code = vm_init(vm, want->vm, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -118,7 +118,7 @@ static bool may_be_its_fault(const nova_error_t *failure)
 }
 
 /* A VMM that was killed says nothing about its template: that takes two. */
-static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *want,
+static int thaw(nova_pool_t *pool, struct frozen *frozen, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *first = NULL;
@@ -131,7 +131,7 @@ static int thaw(nova_pool_t *pool, struct frozen *frozen, const nova_pool_want *
 	return code;
 }
 
-static int start_from_template(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+static int start_from_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
@@ -189,7 +189,7 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 		count(pool, NOVA_POOL_STANDBY_STARTS);
 }
 
-static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *want,
+static int make_vm(nova_pool_t *pool, struct group *g, const struct pool_want *want,
 	const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm, int *ret_how,
 	nova_error_t **error)
 {
@@ -204,7 +204,7 @@ static int make_vm(nova_pool_t *pool, struct group *g, const nova_pool_want *wan
 	return maker->make(maker->userdata, stop, ret_vm, error);
 }
 
-int slot_start(nova_pool_t *pool, struct slot *s, const nova_pool_want *want,
+int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
 	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error)
 {
 	struct group *g = s->group;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Properties in option structs of the public headers, which are borrowed, and their copies. */
+/* Properties in option structs of the public headers, which are borrowed. */
 #include "property/property.h"
 
 static size_t offset_in(const struct property *p, enum property_face face)
@@ -34,12 +34,6 @@ static struct borrowed_list list_in(const void *at)
 	memcpy(&list.items, at, sizeof(list.items));
 	memcpy(&list.count, (const char *)at + sizeof(list.items), sizeof(list.count));
 	return list;
-}
-
-static void set_list(void *at, const char *const *items, size_t count)
-{
-	memcpy(at, &items, sizeof(items));
-	memcpy((char *)at + sizeof(items), &count, sizeof(count));
 }
 
 /* --- in --- */
@@ -163,85 +157,4 @@ int properties_override(struct function_config *config, enum property_face face,
 	if (code == 0 && is_given(p, member(p, face, opts)))
 		code = override(p, config, member(p, face, opts), error);
 	return code;
-}
-
-/* --- out --- */
-
-static void export(const struct property *p, const void *from, void *at)
-{
-	switch (p->is.type) {
-	case NOVA_PROPERTY_TEXT:
-		*(const char **)at = *property_text(p, from);
-		break;
-	case NOVA_PROPERTY_CHOICE:
-		*(const char **)at = p->is.choices[property_number(p, from)];
-		break;
-	case NOVA_PROPERTY_LIST:
-		set_list(at, (const char *const *)property_list(p, from)->items,
-			property_list(p, from)->count);
-		break;
-	case NOVA_PROPERTY_U64:
-		*(uint64_t *)at = property_number(p, from);
-		break;
-	default:
-		*(uint32_t *)at = (uint32_t)property_number(p, from);
-	}
-}
-
-void properties_export(const struct function_config *from, enum property_face face, void *opts)
-{
-	FOR_EACH_IN(p, face)
-	export(p, from, member(p, face, opts));
-}
-
-/* --- copies in place --- */
-
-static int own_list(void *at)
-{
-	struct borrowed_list from = list_in(at);
-	struct text_list copy = { NULL, 0 };
-	int code = from.count && !from.items ? NOVA_EINVAL : 0;
-	for (size_t i = 0; code == 0 && i < from.count; i++)
-		code = from.items[i] ? text_list_add(&copy, from.items[i]) : NOVA_EINVAL;
-	set_list(at, (const char *const *)copy.items, copy.count);
-	return code;
-}
-
-static bool is_text(const struct property *p)
-{
-	return p->is.type == NOVA_PROPERTY_TEXT || p->is.type == NOVA_PROPERTY_CHOICE;
-}
-
-int properties_own(enum property_face face, void *opts)
-{
-	int code = 0;
-	FOR_EACH_IN(p, face)
-	{
-		void *at = member(p, face, opts);
-		if (is_text(p)) {
-			const char *text = *(const char **)at;
-			*(const char **)at = text && code == 0 ? strdup(text) : NULL;
-			if (text && code == 0 && !*(const char **)at)
-				code = NOVA_ENOMEM;
-		} else if (p->is.type == NOVA_PROPERTY_LIST && code == 0) {
-			code = own_list(at);
-		} else if (p->is.type == NOVA_PROPERTY_LIST) {
-			set_list(at, NULL, 0);
-		}
-	}
-	return code;
-}
-
-void properties_disown(enum property_face face, void *opts)
-{
-	FOR_EACH_IN(p, face)
-	{
-		void *at = member(p, face, opts);
-		if (is_text(p)) {
-			free((char *)*(const char **)at);
-		} else if (p->is.type == NOVA_PROPERTY_LIST) {
-			struct borrowed_list list = list_in(at);
-			strv_free((char **)list.items, list.count);
-		}
-	}
 }

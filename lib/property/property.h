@@ -7,8 +7,8 @@
  * novactl, keywords in Python, the table in docs/configuration.md) walks the rows, so that nothing
  * has to name them. Who needs one of them uses the member.
  *
- *     nova_function_opts -> function_config (in the record of the store) -> nova_vm_opts
- * and nova_vm_init_opts -> machine_config (in the VM, its instants, manifests, and the engine's
+ *     nova_function_opts -> function_config (in the record of the store, lent to what the pool and
+ * a VM's start are given) -> machine_config (in the VM, its instants, manifests, and the engine's
  * spec)
  *
  * Texts and lists are owned by the struct that they stand in. Nothing here keeps state.
@@ -114,13 +114,6 @@ const char *properties_given(enum property_face face, const void *opts);
 /* Those take the place of what the config has; it keeps the others. */
 int properties_override(struct function_config *config, enum property_face face, const void *opts,
 	nova_error_t **error);
-/* Sets the members; texts and lists are those of the config. */
-void properties_export(const struct function_config *from, enum property_face face, void *opts);
-/* Makes the texts and lists of options copies of their own, in place; properties_disown() frees
- * them. NOVA_EINVAL for a list with a NULL in it, NOVA_ENOMEM: those that are no copies are NULL.
- */
-int properties_own(enum property_face face, void *opts);
-void properties_disown(enum property_face face, void *opts);
 
 /* --- rules (check.c) --- */
 

@@ -56,8 +56,8 @@ static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 	int code = function_vm_init(&f, registry, &stored_soon, NULL, error);
 	if (code < 0)
 		return code;
-	f.vm.code_disk = trial->disk;
-	const struct template_want want = { record->name, &f.vm, &f.init };
+	f.vm.config.machine.code_disk = trial->disk;
+	const struct template_want want = { record->name, &f.vm };
 	code = template_try(registry->host, &want, &stop, &trial->vm, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }

@@ -21,6 +21,7 @@
 #include "blob/blob.h"
 #include "host/host.h"
 #include "store/store.h"
+#include "vm/vm.h"
 
 /* --- runtimes --- */
 
@@ -127,10 +128,9 @@ struct function_vm {
 	const struct function_config *config; /* the function's, or this one */
 	struct function_config own;
 	char *disk;
-	char *facts[2];   /* variables that tell a function of itself */
-	const char **env; /* these, and the function's own */
-	nova_vm_opts vm;
-	nova_vm_init_opts init;
+	char *facts[2]; /* variables that tell a function of itself */
+	char **env;     /* these, and the function's own */
+	struct vm_spec vm;
 };
 /* `machine`: what it has instead of what the function's have; NULL: nothing. */
 int function_vm_init(struct function_vm *ret_vm, const struct registry *registry,

@@ -27,8 +27,7 @@ static int function_env(struct function_vm *f, const struct function_record *r)
 	}
 	for (size_t i = 0; i < r->config.env.count; i++)
 		f->env[facts + i] = r->config.env.items[i];
-	f->init.env = f->env;
-	f->init.env_count = facts + r->config.env.count;
+	f->vm.config.env = (struct text_list){ f->env, facts + r->config.env.count };
 	return 0;
 }
 
@@ -59,13 +58,10 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 	code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
 	if (code < 0)
 		return code;
-	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
-	properties_export(f->config, IN_VM, &f->vm);
-	f->vm.rootfs = runtime->image;
-	f->vm.code_disk = f->disk;
-	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	properties_export(f->config, IN_INIT, &f->init);
-	f->init.timeout_ms = import_limit_s(f->config) * 1000u;
+	f->vm.init_timeout_ms = import_limit_s(f->config) * 1000u;
+	f->vm.config = *f->config;
+	f->vm.config.machine.rootfs = (char *)runtime->image;
+	f->vm.config.machine.code_disk = f->disk;
 	return function_env(f, r) < 0 ? nova_oom(error) : 0;
 }
 

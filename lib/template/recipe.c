@@ -29,13 +29,10 @@ static int add_file(struct buf *key, const char *path, nova_error_t **error)
 static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **error)
 {
 	AUTO_FREE char *engine = NULL;
-	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
 	const char *const files[] = { r->kernel, r->initramfs, r->rootfs, r->code_disk };
-	int code = properties_import(&config, IN_VM, r->want->vm, error);
-	if (code == 0)
-		code = r->ops->identity(host_engine_env(r->host), &engine, error);
+	int code = r->ops->identity(host_engine_env(r->host), &engine, error);
 	if (code == 0 && (add_text(key, NOVA_VERSION_STRING) < 0 || add_text(key, engine) < 0 ||
-				 machine_config_key(&config.machine, key) < 0))
+				 machine_config_key(&r->want->vm->config.machine, key) < 0))
 		code = nova_oom(error);
 	for (size_t i = 0; code == 0 && i < ARRAY_LEN(files); i++)
 		code = add_file(key, files[i], error);
@@ -44,11 +41,7 @@ static int add_guest(const struct recipe *r, struct buf *key, nova_error_t **err
 
 static int add_function(const struct recipe *recipe, struct buf *key, nova_error_t **error)
 {
-	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
-	int code = properties_import(&config, IN_INIT, recipe->want->init, error);
-	if (code < 0)
-		return code;
-	return function_config_key(&config, key) < 0 ? nova_oom(error) : 0;
+	return function_config_key(&recipe->want->vm->config, key) < 0 ? nova_oom(error) : 0;
 }
 
 static int make_id(struct recipe *r, bool function, nova_error_t **error)
@@ -70,9 +63,9 @@ static int make_id(struct recipe *r, bool function, nova_error_t **error)
 static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	nova_vm_t *vm;
-	nova_vm_opts opts = *r->want->vm;
-	opts.code_disk = r->code_disk;
-	int code = vm_start(r->host, &opts, r->stop, &vm, error);
+	struct vm_spec spec = *r->want->vm;
+	spec.config.machine.code_disk = r->code_disk;
+	int code = vm_start(r->host, &spec, r->stop, &vm, error);
 	if (code < 0)
 		return code;
 	code = vm_freeze(vm, true, r->stop, ret, error);
@@ -144,7 +137,7 @@ static void tell_timings(const struct recipe *r, const nova_vm_t *vm, uint64_t f
 static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws,
 	struct frozen **ret, nova_error_t **error)
 {
-	int code = vm_init(vm, r->want->init, r->stop, error);
+	int code = vm_init(vm, r->want->vm, r->stop, error);
 	uint64_t begin = clock_ns();
 	const char *draws = code == 0 ? vm_draws(vm) : NULL;
 	*ret_draws = draws ? strdup(draws) : NULL;
@@ -241,15 +234,16 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 int recipe_of_function(
 	nova_host_t *host, const struct template_want *want, struct recipe *r, nova_error_t **error)
 {
-	const char *rootfs = want->vm->rootfs ? want->vm->rootfs : "base";
+	const struct machine_config *machine = &want->vm->config.machine;
+	const char *rootfs = machine->rootfs ? machine->rootfs : "base";
 	*r = (struct recipe){
 		.host = host,
 		.want = want,
 		.root = instants_root(host),
-		.code_disk = copy(want->vm->code_disk),
+		.code_disk = copy(machine->code_disk),
 		.make = make_function,
 	};
-	if (!r->root || (want->vm->code_disk && !r->code_disk))
+	if (!r->root || (machine->code_disk && !r->code_disk))
 		return nova_oom(error);
 	int code = host_choose_engine(host, want->vm->engine, &r->ops, error);
 	if (code == 0)

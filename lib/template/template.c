@@ -5,7 +5,7 @@
 bool template_possible(nova_host_t *host, const struct template_want *want)
 {
 	const struct engine_ops *ops;
-	return want->init && want->vm &&
+	return want->vm->config.runtime &&
 	       !strcmp(config_str(host_config(host), "pool.templates"), "on") &&
 	       host_choose_engine(host, want->vm->engine, &ops, NULL) == 0 && ops->save;
 }
@@ -30,7 +30,7 @@ static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 		return NOVA_ENOTSUP;
 	int code = recipe_of_function(host, want, &r, error);
 	r.stop = stop;
-	r.deadline = deadline_in_ms(want->init->timeout_ms);
+	r.deadline = deadline_in_ms(want->vm->init_timeout_ms);
 	if (code == 0 && (!r.code_disk || !engine_has(r.ops, NOVA_FEATURE_LATE_CODE)))
 		code = NOVA_ENOTSUP;
 	return code < 0 ? code : recipe_clone_runtime(&r, ret_vm, error);
@@ -51,7 +51,7 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 		*error = STEAL(failure);
 	if (code < 0)
 		return code;
-	code = vm_init(vm, want->init, stop, error);
+	code = vm_init(vm, want->vm, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else

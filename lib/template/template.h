@@ -8,8 +8,7 @@
 /* What a template is of; borrowed. */
 struct template_want {
 	const char *name; /* for errors and the log */
-	const nova_vm_opts *vm;
-	const nova_vm_init_opts *init;
+	const struct vm_spec *vm;
 };
 
 /* Whether VMs for this want can come from a template: there is a function, and the engine can. */

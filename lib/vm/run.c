@@ -46,13 +46,13 @@ static char *one_line(struct json_span text)
 }
 
 /* Of an answer that it has one. */
-static int note_function(nova_vm_t *vm, const nova_vm_init_opts *o,
-	const struct guest_message *said, nova_error_t **error)
+static int note_function(
+	nova_vm_t *vm, uint32_t concurrency, const struct guest_message *said, nova_error_t **error)
 {
 	vm->function = (struct guest_function){
 		.is_there = true,
 		.has_hooks = said->hooks,
-		.concurrency = o->concurrency ? o->concurrency : 1,
+		.concurrency = concurrency,
 		.draws = one_line(said->draws),
 	};
 	vm->entry = strndup(said->calls.at ? said->calls.at : "", said->calls.len);
@@ -61,18 +61,18 @@ static int note_function(nova_vm_t *vm, const nova_vm_init_opts *o,
 }
 
 static int init_alone(
-	nova_vm_t *vm, const nova_vm_init_opts *o, const struct stop *stop, nova_error_t **error)
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
 {
-	const char *handler = o->handler ? o->handler : "";
+	const struct function_config *c = &spec->config;
 	AUTO_JSON json_t *env = NULL;
-	if (!text_is_utf8(o->runtime) || !text_is_utf8(handler))
+	if (!text_is_utf8(c->runtime) || !text_is_utf8(c->handler))
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
-	int code = env_object(o->env, o->env_count, &env, error);
+	int code = env_object((const char *const *)c->env.items, c->env.count, &env, error);
 	if (code < 0)
 		return code;
-	uint32_t limit_ms = o->timeout_ms ? o->timeout_ms : vm->boot_timeout_ms;
-	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", o->runtime, "handler",
-		handler, "env_vars", env, "timeout_ms", (json_int_t)limit_ms);
+	uint32_t limit_ms = spec->init_timeout_ms ? spec->init_timeout_ms : vm->boot_timeout_ms;
+	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", c->runtime, "handler",
+		c->handler, "env_vars", env, "timeout_ms", (json_int_t)limit_ms);
 	if (!payload)
 		return nova_oom(error);
 	uint64_t begin = clock_ns();
@@ -84,36 +84,36 @@ static int init_alone(
 	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
 	guest_function_done(&vm->function);
 	free(STEAL(vm->entry));
-	return code < 0 ? code : note_function(vm, o, &answer.said, error);
+	return code < 0 ? code : note_function(vm, c->concurrency, &answer.said, error);
 }
 
 int vm_init(
-	nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop, nova_error_t **error)
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
 {
-	nova_vm_init_opts o;
-	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
-	if (code < 0)
-		return code;
-	if (!o.runtime)
-		return nova_fail(error, NOVA_EINVAL, "nova_vm_init_opts.runtime must not be NULL");
-	if (o.concurrency > VM_CALLS_MOST)
+	if (spec->config.concurrency > VM_CALLS_MOST)
 		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u",
-			o.concurrency, VM_CALLS_MOST);
-	code = host_check_process(vm->host, error);
+			spec->config.concurrency, VM_CALLS_MOST);
+	int code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	const struct stop any = { o.interrupt, stop };
-	code = vm_enter_alone(vm, &any, error);
-	if (code < 0)
-		return code;
-	code = init_alone(vm, &o, &any, error);
+	code = init_alone(vm, spec, stop, error);
 	vm_leave_alone(vm);
 	return code;
 }
 
 int nova_vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, nova_error_t **error)
 {
-	return ANY_NULL(error, vm, opts) ? NOVA_EINVAL : vm_init(vm, opts, NULL, error);
+	nova_vm_init_opts o;
+	AUTO_VM_SPEC struct vm_spec spec = { .engine = NULL };
+	if (ANY_NULL(error, vm, opts))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_init_opts", error);
+	if (code == 0)
+		code = vm_spec_import(&spec, NULL, &o, error);
+	const struct stop stop = { o.interrupt, NULL };
+	return code < 0 ? code : vm_init(vm, &spec, &stop, error);
 }
 
 /* --- invoke --- */

@@ -83,15 +83,6 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 
 /* --- start --- */
 
-static int import_opts(struct function_config *config, const nova_vm_opts *o, nova_error_t **error)
-{
-	if (o->flags)
-		return nova_fail(
-			error, NOVA_EINVAL, "nova_vm_opts.flags has unknown bits 0x%x", o->flags);
-	int code = properties_import(config, IN_VM, o, error);
-	return code < 0 ? code : machine_config_check(&config->machine, NOVA_EINVAL, error);
-}
-
 static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs,
 	const struct stop *stop, nova_error_t **error)
 {
@@ -119,32 +110,32 @@ static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramf
 	return code;
 }
 
-/* The path of the images' file takes the place of its name. */
-static int find_images(nova_host_t *host, const struct engine_ops *ops,
-	struct machine_config *config, char **kernel, char **initramfs, nova_error_t **error)
-{
-	AUTO_FREE char *name = STEAL(config->rootfs);
-	if (!engine_has(ops, NOVA_FEATURE_GUEST))
-		return 0;
-	return vm_find_images(
-		host, ops, name ? name : "base", kernel, initramfs, &config->rootfs, error);
-}
-
-static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_opts *o,
-	struct machine_config *config, const struct stop *stop, nova_vm_t **ret_vm,
+/* Of a guest that boots one, the path of the root filesystem takes the place of its name. */
+static int make_vm(nova_host_t *host, const struct engine_ops *ops,
+	const struct machine_config *config, const char *rootfs, nova_vm_t **ret_vm,
 	nova_error_t **error)
 {
-	AUTO_FREE char *kernel = NULL, *initramfs = NULL;
+	struct machine_config shape = *config;
+	shape.rootfs = (char *)rootfs;
+	return vm_new(host, ops, &shape, ret_vm, error);
+}
+
+static int boot(nova_host_t *host, const struct engine_ops *ops, const struct vm_spec *spec,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	const struct machine_config *config = &spec->config.machine;
+	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
 	nova_vm_t *vm = NULL;
 	int code = engine_check(ops, config, error);
+	if (code == 0 && engine_has(ops, NOVA_FEATURE_GUEST))
+		code = vm_find_images(host, ops, config->rootfs ? config->rootfs : "base", &kernel,
+			&initramfs, &rootfs, error);
 	if (code == 0)
-		code = find_images(host, ops, config, &kernel, &initramfs, error);
-	if (code == 0)
-		code = vm_new(host, ops, config, &vm, error);
+		code = make_vm(host, ops, config, rootfs, &vm, error);
 	if (code < 0)
 		return code;
-	if (o->boot_timeout_ms)
-		vm->boot_timeout_ms = o->boot_timeout_ms;
+	if (spec->boot_timeout_ms)
+		vm->boot_timeout_ms = spec->boot_timeout_ms;
 	code = start_machine(vm, kernel, initramfs, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
@@ -153,25 +144,20 @@ static int boot(nova_host_t *host, const struct engine_ops *ops, const nova_vm_o
 	return code;
 }
 
-int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+int vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
-	nova_vm_opts o;
-	AUTO_FUNCTION_CONFIG struct function_config config = { .runtime = NULL };
 	const struct engine_ops *ops;
 	nova_vm_t *vm = NULL;
-	int code = opts_import(&o, sizeof(o), opts, "nova_vm_opts", error);
+	int code = host_check_process(host, error);
 	if (code == 0)
-		code = host_check_process(host, error);
+		code = machine_config_check(&spec->config.machine, NOVA_EINVAL, error);
 	if (code == 0)
-		code = import_opts(&config, &o, error);
+		code = host_choose_engine(host, spec->engine, &ops, error);
 	if (code == 0)
-		code = host_choose_engine(host, o.engine, &ops, error);
-	const struct stop any = { o.interrupt, stop };
+		code = stop_check(stop, "the microVM was started", error);
 	if (code == 0)
-		code = stop_check(&any, "the microVM was started", error);
-	if (code == 0)
-		code = boot(host, ops, &o, &config.machine, &any, &vm, error);
+		code = boot(host, ops, spec, stop, &vm, error);
 	if (code < 0)
 		return code;
 	log_info(host_log(host), "vm", "%s booted on %s in %llu ms", vm->id, ops->name,
@@ -185,8 +171,17 @@ int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *sto
 int nova_vm_start(
 	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return ANY_NULL(error, host, ret_vm) ? NOVA_EINVAL :
-					       vm_start(host, opts, NULL, ret_vm, error);
+	nova_vm_opts o;
+	AUTO_VM_SPEC struct vm_spec spec = { .engine = NULL };
+	if (ANY_NULL(error, host, ret_vm))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_opts", error);
+	if (code == 0)
+		code = host_check_process(host, error);
+	if (code == 0)
+		code = vm_spec_import(&spec, &o, NULL, error);
+	const struct stop stop = { o.interrupt, NULL };
+	return code < 0 ? code : vm_start(host, &spec, &stop, ret_vm, error);
 }
 
 /* --- pause and resume --- */

@@ -16,13 +16,31 @@
 #define VM_TIMINGS      8      /* enum nova_timing */
 #define DEFAULT_TIMEOUT 30000u /* of a function or command, ms */
 
+/* --- what it is --- */
+
+/* What a VM is started with, and given: nova_vm_opts and nova_vm_init_opts but for their tokens. */
+struct vm_spec {
+	char *engine;             /* NULL: the setting */
+	uint32_t boot_timeout_ms; /* 0: the setting of the engine */
+	uint32_t init_timeout_ms; /* 0: the same */
+	/* what only functions have means nothing here; runtime NULL: it is given no function */
+	struct function_config config;
+};
+#define AUTO_VM_SPEC CLEANUP(vm_spec_done)
+void vm_spec_done(struct vm_spec *spec);
+/* Of whole options, with texts and lists of its own, into an empty one; either may be NULL. On
+ * failure (NOVA_EINVAL, NOVA_ENOMEM) what was copied is there, as by the next. */
+int vm_spec_import(struct vm_spec *to, const nova_vm_opts *vm, const nova_vm_init_opts *init,
+	nova_error_t **error);
+int vm_spec_copy(struct vm_spec *to, const struct vm_spec *from);
+
 /* --- life --- */
 
-/* As nova_vm_start() and nova_vm_init(), with more that may end them. */
-int vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+/* As nova_vm_start() and nova_vm_init(). */
+int vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
-int vm_init(nova_vm_t *vm, const nova_vm_init_opts *opts, const struct stop *stop,
-	nova_error_t **error);
+int vm_init(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error);
 /* One more who has the VM: after nova_vm_free() it is dead, and its memory stays as long. */
 nova_vm_t *vm_ref(nova_vm_t *vm);
 void vm_unref(nova_vm_t *vm);

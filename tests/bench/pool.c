@@ -25,15 +25,15 @@ static int pidfd_of(const struct machine *m)
 
 static const struct engine_ops stand_in = { .name = "stand-in", .end_fd = pidfd_of };
 
-int __real_nova_vm_start(
-	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
-int __wrap_nova_vm_start(
-	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error);
-int __wrap_nova_vm_start(
-	nova_host_t *host, const nova_vm_opts *opts, nova_vm_t **ret_vm, nova_error_t **error)
+int __real_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error);
+int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error);
+int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	if (!standing_in)
-		return __real_nova_vm_start(host, opts, ret_vm, error);
+		return __real_vm_start(host, spec, stop, ret_vm, error);
 	nova_vm_t *vm = calloc(1, sizeof(*vm));
 	if (!vm || !(vm->machine = calloc(1, sizeof(*vm->machine)))) {
 		free(vm);

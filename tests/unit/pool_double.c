@@ -26,13 +26,13 @@ static void note_most(int *most, int value)
 		;
 }
 
-int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **err);
-int __wrap_vm_start(nova_host_t *host, const nova_vm_opts *opts, const struct stop *stop,
+int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **err)
 {
 	(void)host, (void)stop; /* a double that cannot be called off */
-	int memory = opts && opts->memory_mb ? (int)opts->memory_mb : (int)MEMORY_MB_STANDARD;
+	int memory = (int)spec->config.machine.memory_mb;
 	__atomic_add_fetch(&doubles.starts, 1, __ATOMIC_SEQ_CST);
 	note_most(&doubles.most_alive, __atomic_add_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST));
 	note_most(&doubles.most_memory,
