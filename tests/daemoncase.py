@@ -145,22 +145,6 @@ class DaemonCase(HomeCase):
                 raise result
         return results
 
-    def started(self, name, *words, **options):
-        """A novactl that goes on, with its output kept."""
-        process = subprocess.Popen([NOVACTL, *words],
-                                   env={**self.environment, **options.pop("environment", {})},
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   **options)
-        self.addCleanup(self.reap, process)
-        process.what = name
-        return process
-
-    @staticmethod
-    def reap(process):
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
     def register_gate(self, name="gate", *options):
         """A function that tells that it runs, and ends when it is let go. Returns both files."""
         begun, go = self.directory / f"{name}.begun", self.directory / f"{name}.go"

@@ -68,6 +68,15 @@ def make_tree(path):
     return path
 
 
+# Both outputs of a process kept, as text.
+PIPED = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+def end(process):
+    with process:  # closes its pipes, and waits
+        process.kill()
+
+
 class HomeCase(unittest.TestCase):
     """Each test has a state directory of its own,
     which is empty of running things when the test ends."""
@@ -92,9 +101,15 @@ class HomeCase(unittest.TestCase):
 
     def run_program(self, *command, environment=None, **options):
         """Runs a program to its end, whatever its exit status; both its outputs are text."""
-        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.run([str(word) for word in command], check=False,
-                              env={**self.environment, **(environment or {})}, **piped | options)
+                              env={**self.environment, **(environment or {})}, **PIPED | options)
+
+    def start_program(self, *command, **options):
+        """Starts one that goes on, with its outputs kept; it is ended with the test."""
+        process = subprocess.Popen([str(word) for word in command], env=self.environment,
+                                   **PIPED | options)
+        self.addCleanup(end, process)
+        return process
 
     def novactl(self, *words, stdin="", status=0, environment=None):
         """Runs novactl and checks its exit status."""

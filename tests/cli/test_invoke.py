@@ -32,8 +32,9 @@ class Invoke(HomeCase):
         self.register("hello", FUNCTIONS / "python/hello.py")
         event = self.write("event.json", '{"name": "File"}')
         self.assertIn("Hello, File!", self.novactl("invoke", "hello", "-p", f"@{event}").stdout)
-        self.assertIn("Hello, Pipe!", self.novactl("invoke", "hello", "-p", "-", stdin='{"name": "Pipe"}').stdout)
-        self.assertIn("/nowhere.json", self.novactl("invoke", "hello", "-p", "@/nowhere.json", status=1).stderr)
+        done = self.novactl("invoke", "hello", "-p", "-", stdin='{"name": "Pipe"}')
+        self.assertIn("Hello, Pipe!", done.stdout)
+        self.refuses("/nowhere.json", "invoke", "hello", "-p", "@/nowhere.json")
 
     def test_with_json_the_whole_result_is_one_object(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
@@ -43,13 +44,16 @@ class Invoke(HomeCase):
         self.assertRegex(result["request_id"], "^[0-9a-f]{8}$")
 
     def test_what_a_function_prints_besides_its_output_is_shown_on_stderr(self):
-        self.register("talks", "import sys\ndef handler(event):\n    print('to stdout'); print('to stderr', file=sys.stderr)\n    return 5\n")
+        self.register("talks", "import sys\ndef handler(event):\n    print('to stdout')\n"
+                               "    print('to stderr', file=sys.stderr)\n    return 5\n")
         done = self.novactl("invoke", "talks")
         self.assertIn("Output:\n5\n", done.stdout)
         self.assertEqual(sorted(done.stderr.splitlines()), ["to stderr", "to stdout"])
         self.assertEqual(self.novactl("invoke", "talks", "-q").stderr, "")
-        for name, code, runtime in (("json", "echo '{\"a\":  1}'; echo warned >&2", "shell"), ("text", "echo some text; echo warned >&2", "shell"),
-                                    ("script", "import sys\nprint('text')\nprint('warned', file=sys.stderr)\n", "python")):
+        script = "import sys\nprint('text')\nprint('warned', file=sys.stderr)\n"
+        for name, code, runtime in (("json", "echo '{\"a\":  1}'; echo warned >&2", "shell"),
+                                    ("text", "echo some text; echo warned >&2", "shell"),
+                                    ("script", script, "python")):
             self.register(name, code, runtime)
             self.assertEqual(self.novactl("invoke", name).stderr, "warned\n")
 
@@ -77,25 +81,25 @@ class Invoke(HomeCase):
     def test_a_payload_over_the_limit_never_runs(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
         big = self.write("big.json", '"' + "x" * (7 << 20) + '"')
-        self.assertEqual(self.error_of("invoke", "hello", "-p", f"@{big}", status=1)["name"], "NOVA_ETOOBIG")
+        error = self.error_of("invoke", "hello", "-p", f"@{big}", status=1)
+        self.assertEqual(error["name"], "NOVA_ETOOBIG")
 
     def closing(self, descriptors, *words):
         """Runs novactl without some of its standard descriptors."""
         closed = " ".join(f"{fd}>&-" for fd in descriptors)
-        return subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', NOVACTL, *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=60, env=self.environment, check=False)
+        return self.run_program("sh", "-c", f'exec "$0" "$@" {closed}', NOVACTL, *words,
+                                stdin=subprocess.DEVNULL, timeout=60)
 
     def test_an_answer_that_cannot_be_written_is_told_as_that_of_a_function_that_ran(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
         for words in (["--json"], []):
             with open("/dev/full", "w", encoding="utf-8") as full:
-                done = subprocess.run([NOVACTL, "invoke", "hello", *words], stdout=full, stderr=subprocess.PIPE, text=True,
-                                      env=self.environment, check=False)
+                done = self.run_program(NOVACTL, "invoke", "hello", *words, stdout=full)
             self.assertEqual(done.returncode, 4, done.stderr)
-            self.assertIn("the function ran, but the output could not be written: No space left on device", done.stderr)
+            self.assertIn("the function ran, but the output could not be written: "
+                          "No space left on device", done.stderr)
         with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run([NOVACTL, "invoke", "hello", "--json"], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  env=self.environment, check=False)
+            done = self.run_program(NOVACTL, "invoke", "hello", "--json", stdout=full)
         self.assertEqual(json.loads(done.stderr)["error"]["outcome"], "ran")
 
     def test_the_answer_goes_into_no_file_in_the_place_of_a_closed_stdout(self):
@@ -119,8 +123,9 @@ class Invoke(HomeCase):
 
     def test_a_limit_on_the_size_of_files_gets_a_sentence(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
-        done = subprocess.run(["sh", "-c", 'ulimit -f 1; exec "$0" "$@"', NOVACTL, "register", "big", "--runtime", "python", "--code",
-                               FUNCTIONS / "python/hello.py"], capture_output=True, text=True, env=self.environment, check=False)
+        done = self.run_program(
+            "sh", "-c", 'ulimit -f 1; exec "$0" "$@"', NOVACTL, "register", "big",
+            "--runtime", "python", "--code", FUNCTIONS / "python/hello.py")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("File too large", done.stderr)
 
@@ -134,7 +139,9 @@ class Invoke(HomeCase):
     def test_a_failing_function_has_an_error_line_and_its_stderr(self):
         self.register("fails", "echo no such city >&2; exit 3", "shell")
         done = self.novactl("invoke", "fails", status=3)
-        self.assertRegex(done.stdout, r"^Request ID: \w+\nCold Start: true\nDuration:   \d+ ms\nError:      exit 3: no such city\n$")
+        self.assertRegex(done.stdout,
+                         r"^Request ID: \w+\nCold Start: true\nDuration:   \d+ ms\n"
+                         r"Error:      exit 3: no such city\n$")
         self.assertEqual(done.stderr, "no such city\n")
 
     def test_a_failing_function_gives_result_and_error_with_json(self):
@@ -156,7 +163,8 @@ class Invoke(HomeCase):
         self.assertIn("Output:", done.stdout)
 
     def test_environment_reaches_the_function(self):
-        self.register("env", 'printf \'"%s %s"\' "$REGION" "$MODE"', "shell", "-e", "REGION=eu", "-e", "MODE=a=b")
+        self.register("env", 'printf \'"%s %s"\' "$REGION" "$MODE"', "shell",
+                      "-e", "REGION=eu", "-e", "MODE=a=b")
         self.assertEqual(self.novactl_json("invoke", "env")["output"], "eu a=b")
 
     def test_nothing_runs_on_after_a_call(self):
@@ -169,11 +177,13 @@ class Invoke(HomeCase):
         await_that(self.nothing_runs, "the run directory is empty")
 
     def killed(self, number, *words):
-        """What novactl says that gets this signal while its function runs; it ends by it, which a shell sees as 128 and the number."""
+        """What novactl says that gets this signal while its function runs.
+
+        It ends by it, which a shell sees as 128 and the number.
+        """
         started = self.directory / "started"
         self.register("waits", f"echo >{started}; sleep 600", "shell", "--replace")
-        process = subprocess.Popen([NOVACTL, *words, "invoke", "waits"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
+        process = self.start_program(NOVACTL, *words, "invoke", "waits")
         await_that(started.exists, "the function has started")
         process.send_signal(number)
         told = process.communicate(timeout=20)
@@ -186,26 +196,28 @@ class Invoke(HomeCase):
             with self.subTest(number.name):
                 self.assertRegex("".join(self.killed(number)), "cancel|interrupt")
                 self.assertTrue(self.nothing_runs())
-        error = json.loads(self.killed(signal.SIGINT, "--json")[1].strip().splitlines()[-1])["error"]
+        _, said = self.killed(signal.SIGINT, "--json")
+        error = json.loads(said.strip().splitlines()[-1])["error"]
         self.assertEqual((error["name"], error["outcome"]), ("NOVA_ECANCELED", "ran"))
 
     def test_a_shell_sees_128_and_the_number_of_the_signal(self):
         self.register("signals", f"kill -INT $(cat {self.directory}/pid); sleep 600", "shell")
-        script = f"sh -c 'echo $$ >{self.directory}/pid; exec {NOVACTL} invoke signals'; echo status $?"
-        done = subprocess.run(["bash", "-c", script], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        script = f"echo $$ >{self.directory}/pid; exec {NOVACTL} invoke signals"
+        done = self.run_program("bash", "-c", f"sh -c '{script}'; echo status $?", timeout=60)
         self.assertIn("status 130", done.stdout)
 
     def test_who_ignores_a_signal_goes_on_ignoring_it(self):
         self.register("signals", f"kill -INT $(cat {self.directory}/pid); echo 5", "shell")
         script = f"trap '' INT; echo $$ >{self.directory}/pid; exec {NOVACTL} --json invoke signals"
-        done = subprocess.run(["sh", "-c", script], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = self.run_program("sh", "-c", script, timeout=60)
         self.assertEqual((json.loads(done.stdout)["output"], done.returncode), (5, 0))
 
     def test_a_signal_ends_a_call_whose_function_is_not_ready_yet(self):
         started = self.directory / "started"
-        self.register("slow", f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(600)\ndef handler(event): pass\n", "python",
-                      "--check", "never")
-        process = subprocess.Popen([NOVACTL, "invoke", "slow"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.register("slow", f"open({str(started)!r}, 'w').close()\nimport time\n"
+                              "time.sleep(600)\ndef handler(event): pass\n",
+                      "python", "--check", "never")
+        process = self.start_program(NOVACTL, "invoke", "slow")
         await_that(started.exists, "the function's code is read")
         process.send_signal(signal.SIGTERM)
         self.assertIn("cancelled", process.communicate(timeout=20)[1])
@@ -215,7 +227,7 @@ class Invoke(HomeCase):
     def test_on_a_terminal_it_tells_what_it_waits_for_and_cleans_up(self):
         self.register("slow", "sleep 1; echo '\"done\"'", "shell")
         master, slave = pty.openpty()
-        process = subprocess.Popen([NOVACTL, "invoke", "slow"], env=self.environment, stdout=subprocess.PIPE, stderr=slave, text=True)
+        process = self.start_program(NOVACTL, "invoke", "slow", stderr=slave)
         os.close(slave)
         stdout = process.communicate()[0]
         shown = b""
@@ -232,42 +244,51 @@ class Invoke(HomeCase):
 
     def test_verbose_tells_the_library_s_decisions(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
-        self.assertRegex(self.novactl("invoke", "hello", "-v").stderr, r"(?m)^novactl: (info|warn): \w+: ")
+        self.assertRegex(self.novactl("invoke", "hello", "-v").stderr,
+                         r"(?m)^novactl: (info|warn): \w+: ")
 
 
 class Examples(HomeCase):
     def test_shell(self):
         self.register("hello", FUNCTIONS / "shell/hello.sh", "shell")
-        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"], {"message": "Hello, World!", "runtime": "shell"})
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"],
+                         {"message": "Hello, World!", "runtime": "shell"})
 
     def test_c(self):
         program = BUILD / "examples/hello-c"
         if not program.exists():
             self.skipTest("examples/hello-c was not built: there is no static C library")
         self.register("hello", program, "binary")
-        self.assertEqual(self.novactl_json("invoke", "hello", "-p", "[1]")["output"], {"runtime": "c", "event": [1]})
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", "[1]")["output"],
+                         {"runtime": "c", "event": [1]})
 
     def test_go(self):
         if not shutil.which("go"):
             self.skipTest("no Go compiler: install golang-go")
         program = self.directory / "handler"
-        subprocess.run(["go", "build", "-o", program, FUNCTIONS / "go/hello.go"], check=True, cwd=self.directory,
-                       env={**os.environ, "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "amd64", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "amd64",
+                       "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+        subprocess.run(["go", "build", "-o", program, FUNCTIONS / "go/hello.go"],
+                       check=True, cwd=self.directory, env=environment)
         self.register("hello", program, "go")
-        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"], {"message": "Hello, World!", "runtime": "go"})
+        self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"],
+                         {"message": "Hello, World!", "runtime": "go"})
 
     def test_rust(self):
         # rustup leaves a rustc in PATH that has nothing behind it until a toolchain is chosen.
-        if not shutil.which("rustc") or subprocess.run(["rustc", "--version"], capture_output=True, check=False).returncode:
+        if not shutil.which("rustc") or self.run_program("rustc", "--version").returncode:
             self.skipTest("no Rust compiler: install rustc")
         program = self.directory / "handler"
-        subprocess.run(["rustc", "-O", "-C", "target-feature=+crt-static", "-o", program, FUNCTIONS / "rust/plain.rs"], check=True)
+        subprocess.run(["rustc", "-O", "-C", "target-feature=+crt-static", "-o", program,
+                        FUNCTIONS / "rust/plain.rs"], check=True)
         self.register("echo", program, "rust")
-        self.assertEqual(self.novactl_json("invoke", "echo", "-p", '{"a":1}')["output"], {"event": {"a": 1}, "runtime": "rust"})
+        self.assertEqual(self.novactl_json("invoke", "echo", "-p", '{"a":1}')["output"],
+                         {"event": {"a": 1}, "runtime": "rust"})
 
     def test_every_example_is_an_ordinary_program_too(self):
         event = self.write("event.json", '{"name": "World"}')
-        for command in (["python3", FUNCTIONS / "python/hello.py"], ["sh", FUNCTIONS / "shell/hello.sh"]):
+        for command in (["python3", FUNCTIONS / "python/hello.py"],
+                        ["sh", FUNCTIONS / "shell/hello.sh"]):
             done = subprocess.run([*command, event], capture_output=True, text=True, check=True)
             self.assertEqual(json.loads(done.stdout)["message"], "Hello, World!")
 
@@ -286,22 +307,24 @@ class Examples(HomeCase):
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.register("fetch", FUNCTIONS / "python/fetch.py", "python", "-e", f"USERS_API=http://127.0.0.1:{server.server_port}/users/")
-        self.assertEqual(self.novactl_json("invoke", "fetch", "-p", '{"user":"someone"}')["output"], {"login": "someone", "name": "Some One"})
+        self.register("fetch", FUNCTIONS / "python/fetch.py", "python", "-e",
+                      f"USERS_API=http://127.0.0.1:{server.server_port}/users/")
+        self.assertEqual(self.novactl_json("invoke", "fetch", "-p", '{"user":"someone"}')["output"],
+                         {"login": "someone", "name": "Some One"})
 
     def test_the_embedding_c_program_prints_an_answer(self):
         source = (ROOT / "examples/c/embed.c").read_text(encoding="utf-8")
         self.assertLess(len(source.splitlines()), 40)
-        done = subprocess.run([BUILD / "examples/embed", FUNCTIONS / "python/hello.py", '{"name":"World"}'], capture_output=True, text=True,
-                              env=self.environment, check=False)
+        done = self.run_program(BUILD / "examples/embed", FUNCTIONS / "python/hello.py",
+                                '{"name":"World"}')
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(json.loads(done.stdout)["message"], "Hello, World!")
 
     def test_the_c_program_with_a_hundred_calls_in_flight_gets_every_answer(self):
         source = (ROOT / "examples/c/async.c").read_text(encoding="utf-8")
         self.assertLess(len(source.splitlines()), 60)
-        done = subprocess.run([BUILD / "examples/async", FUNCTIONS / "python/hello.py"], capture_output=True, text=True,
-                              env={**self.environment, "NOVA_POOL_MAX_VMS": "4"}, check=False)
+        done = self.run_program(BUILD / "examples/async", FUNCTIONS / "python/hello.py",
+                                environment={"NOVA_POOL_MAX_VMS": "4"})
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = done.stdout.splitlines()
         self.assertEqual([int(line.split()[0]) for line in lines], list(range(99, -1, -1)))
@@ -310,29 +333,32 @@ class Examples(HomeCase):
 
 class Doctor(HomeCase):
     def test_it_names_every_engine_and_the_choice(self):
-        done = subprocess.run([NOVACTL, "--json", "doctor"], capture_output=True, text=True, env=self.environment, check=False)
+        done = self.run_program(NOVACTL, "--json", "doctor")
         report = json.loads(done.stdout)
         self.assertEqual(done.returncode, 0 if report["ok"] else 1)
         engines = {engine["name"]: engine for engine in report["engines"]}
         self.assertLessEqual({"qemu", "fake"}, set(engines))
         self.assertTrue(engines["fake"]["chosen"])
-        self.assertEqual({"library", "modules", "home", "store", "images", "kvm", "engine", "memory limit"}, {check["name"] for check in report["checks"]})
+        self.assertEqual({"library", "modules", "home", "store", "images", "kvm", "engine",
+                          "memory limit"}, {check["name"] for check in report["checks"]})
 
     def test_missing_images_are_bad_and_the_way_out_is_named(self):
-        done = self.novactl("doctor", status=1, environment={"NOVA_IMAGES": str(self.directory / "none")})
+        done = self.novactl("doctor", status=1,
+                            environment={"NOVA_IMAGES": str(self.directory / "none")})
         self.assertRegex(done.stdout, r"(?m)^bad +images .*tools/images")
         self.assertIn("cannot run here yet", done.stdout)
 
     def test_a_missing_vmm_is_explained(self):
-        done = self.novactl("--engine", "qemu", "doctor", status=1, environment={"NOVA_QEMU": "/nowhere/qemu"})
+        done = self.novactl("--engine", "qemu", "doctor", status=1,
+                            environment={"NOVA_QEMU": "/nowhere/qemu"})
         self.assertRegex(done.stdout, r"(?m)^- +qemu +.*/nowhere/qemu")
 
     def test_boot_starts_a_vm_for_real(self):
-        done = subprocess.run([NOVACTL, "doctor", "--boot"], capture_output=True, text=True, env=self.environment, check=False)
+        done = self.run_program(NOVACTL, "doctor", "--boot")
         self.assertRegex(done.stdout, r"(?m)^ok +boot +.* answered after \d+ ms$")
 
     def test_no_colours_where_none_are_wanted(self):
-        done = subprocess.run([NOVACTL, "doctor"], capture_output=True, text=True, env=self.environment, check=False)
+        done = self.run_program(NOVACTL, "doctor")
         self.assertFalse(re.search("\033", done.stdout + done.stderr))
 
 

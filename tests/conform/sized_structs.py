@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints the table of sizes.c: every option struct of the headers with the places of its members. Argument: source root."""
+"""Prints the table of sizes.c: every option struct of the headers with the places of its members.
+Argument: source root."""
 import pathlib
 import sys
 
@@ -13,5 +14,6 @@ for struct, members in headers.option_structs(sys.argv[1]).items():
     places = ", ".join(f"offsetof({struct}, {name})" for name in names[1:])
     print(f"static const size_t places_{struct}[] = {{ {places} }};")
     reserved = f"offsetof({struct}, reserved)" if "reserved" in names else "0"
-    rows.append(f'\t{{ "{struct}", sizeof({struct}), places_{struct}, ARRAY_LEN(places_{struct}), {reserved}, &full_{struct}, use_{struct} }},')
+    rows.append(f'\t{{ "{struct}", sizeof({struct}), places_{struct}, ARRAY_LEN(places_{struct}), '
+                f"{reserved}, &full_{struct}, use_{struct} }},")
 print("static const struct sized structs[] = {\n" + "\n".join(rows) + "\n};")

@@ -8,7 +8,6 @@ import resource
 import signal
 import socket
 import struct
-import subprocess
 import unittest
 
 from daemoncase import HELLO, REPLY, REQUEST, TEXT, DaemonCase, Peer
@@ -35,11 +34,14 @@ class Calls(DaemonCase):
         self.register("slow", "sleep 600", "shell")
         self.register("raises", "def handler(event):\n    raise ValueError('bad event')\n")
         process = self.daemon()
-        for words, status in ((["plain"], 0), (["fails"], 3), (["slow", "--timeout", "200ms"], 124), (["raises"], 3), (["nobody"], 1),
-                              (["plain", "-p", "{bad"], 2), (["plain", "-p", ""], 2), (["fails", "--json"], 3), (["plain", "--json"], 0),
-                              (["plin"], 1), (["nobody", "--json"], 1)):
+        for words, status in (
+                (["plain"], 0), (["plain", "--json"], 0), (["plain", "-p", "{bad"], 2),
+                (["plain", "-p", ""], 2), (["fails"], 3), (["fails", "--json"], 3),
+                (["slow", "--timeout", "200ms"], 124), (["raises"], 3), (["plin"], 1),
+                (["nobody"], 1), (["nobody", "--json"], 1)):
             with self.subTest(words):
-                there, here = (self.novactl("invoke", *words, *more, status=status) for more in ([], ["--no-daemon"]))
+                there, here = (self.novactl("invoke", *words, *more, status=status)
+                               for more in ([], ["--no-daemon"]))
                 self.assertEqual(self.without_what_varies(there), self.without_what_varies(here))
         self.stop(process)
 
@@ -48,7 +50,8 @@ class Calls(DaemonCase):
         texts = []
         for text in (done.stdout, done.stderr):
             text = re.sub(r"(?m)^(Request ID|Cold Start|Duration): .*$", "", text)
-            text = re.sub(r'"(request_id|vm)": ?"\w+"|"(cold_start|duration_ms)": ?\w+|"timing_us": ?\{[^}]*\}', "", text)
+            text = re.sub(r'"(request_id|vm)": ?"\w+"|"(cold_start|duration_ms)": ?\w+'
+                          r'|"timing_us": ?\{[^}]*\}', "", text)
             texts.append(re.sub(r"\b[0-9a-f]{8}\b|\d+ ms|run/\d+", "", text))
         return texts
 
@@ -68,7 +71,8 @@ class Calls(DaemonCase):
         text = "é\\n\"x".encode().decode() * 100000
         event = self.write("event.json", json.dumps({"text": text}, ensure_ascii=False))
         process = self.daemon()
-        self.assertEqual(self.novactl_json("invoke", "echo", "-p", f"@{event}")["output"], {"text": text})
+        result = self.novactl_json("invoke", "echo", "-p", f"@{event}")
+        self.assertEqual(result["output"], {"text": text})
         self.stop(process)
 
     def test_an_event_that_is_no_text_never_runs(self):
@@ -100,11 +104,12 @@ class Calls(DaemonCase):
 
     def test_stream_shows_output_as_it_comes(self):
         _begun, go = self.register_gate("later")
-        self.register("talks", f"echo one; echo two >&2; while ! test -e {go}; do sleep 0.01; done; printf 'th\\377ree\\n'", "shell")
+        self.register("talks", f"echo one; echo two >&2; while ! test -e {go}; do sleep 0.01; done;"
+                               "printf 'th\\377ree\\n'", "shell")
         process = self.daemon()
-        client = subprocess.Popen([NOVACTL, "invoke", "talks", "--stream"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(self.reap, client)
-        self.assertEqual(sorted((client.stderr.readline(), client.stderr.readline())), [b"one\n", b"two\n"])
+        client = self.start_program(NOVACTL, "invoke", "talks", "--stream", text=False)
+        said = [client.stderr.readline(), client.stderr.readline()]
+        self.assertEqual(sorted(said), [b"one\n", b"two\n"])
         go.touch()
         out, err = client.communicate(timeout=20)
         self.assertIn(b"Output:", out)
@@ -116,7 +121,8 @@ class Calls(DaemonCase):
         process = self.daemon(environment={"NOVA_POOL_MAX_VMS": "4"})
 
         def call(number):
-            return self.novactl_json("invoke", "echo", "-p", json.dumps({"number": number}))["output"]
+            event = json.dumps({"number": number})
+            return self.novactl_json("invoke", "echo", "-p", event)["output"]
 
         self.assertEqual(self.all_at_once(32, call), [{"number": number} for number in range(32)])
         self.assertEqual(self.status()["calls"], 32)
@@ -158,7 +164,8 @@ class Calls(DaemonCase):
         status = self.status()
         self.assertEqual(status["pool"]["resumed"], 1)
         self.assertGreater(status["latency"]["resumed"]["p50_us"], 0)
-        self.assertRegex(self.novactl("daemon", "status").stdout, r"(?m)^  resumed +\d+\.\d ms, \d+\.\d ms, \d+\.\d ms$")
+        self.assertRegex(self.novactl("daemon", "status").stdout,
+                         r"(?m)^  resumed +\d+\.\d ms, \d+\.\d ms, \d+\.\d ms$")
         self.stop(process)
 
     def test_min_replicas_wait_before_the_first_call(self):
@@ -168,7 +175,8 @@ class Calls(DaemonCase):
         self.assertFalse(self.novactl_json("invoke", "hello")["cold_start"])
         # They outlive the time of others, and those that die are replaced.
         self.register("dies", "kill -9 $PPID", "shell", "--min-replicas", "1")
-        await_that(lambda: self.status()["pool"]["idle"] == 3, "the VM of a function that was registered later waits too")
+        await_that(lambda: self.status()["pool"]["idle"] == 3,
+                   "the VM of a function that was registered later waits too")
         self.novactl("invoke", "dies", status=125)
         await_that(lambda: self.status()["pool"]["idle"] == 3, "another has taken its place")
         self.stop(process)
@@ -207,7 +215,7 @@ class Choosing(DaemonCase):
         return next(line for line in done.stderr.splitlines() if "daemon: not used:" in line)
 
     def double(self, answer):
-        """Something that listens where the daemon would, and sends one frame (None: nothing) to each client."""
+        """Listens where the daemon would, and sends one frame (None: nothing) to each client."""
         directory = self.home / "daemon"
         directory.mkdir(exist_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -257,10 +265,12 @@ class Choosing(DaemonCase):
 
     def test_one_with_other_settings_is_not_used(self):
         process = self.daemon()
-        self.assertIn("another value of the setting images", self.reason(environment={"NOVA_IMAGES": str(self.directory)}))
+        self.assertIn("another value of the setting images",
+                      self.reason(environment={"NOVA_IMAGES": str(self.directory)}))
         # What is the daemon's affair makes no difference.
         self.novactl("invoke", "hello")
-        self.assertFalse(self.novactl_json("invoke", "hello", environment={"NOVA_POOL_MAX_VMS": "7", "NOVA_LOG": "debug"})["cold_start"])
+        its_own = {"NOVA_POOL_MAX_VMS": "7", "NOVA_LOG": "debug"}
+        self.assertFalse(self.novactl_json("invoke", "hello", environment=its_own)["cold_start"])
         self.stop(process)
 
     def test_a_daemon_refuses_a_client_of_another_protocol(self):
@@ -275,12 +285,13 @@ class Choosing(DaemonCase):
         os.chmod(self.directory, 0o755)
         path = self.directory / "open.sock"
         process = self.daemon("--socket", path)
-        probe = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r}); print(s.recv(1))"
-        done = subprocess.run(["python3", "-c", probe], user=65534, capture_output=True, text=True, check=False)
+        probe = (f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r})\n"
+                 "print(s.recv(1))")
+        done = self.run_program("python3", "-c", probe, user=65534)
         self.assertIn("PermissionError", done.stderr)
         # Even if somebody has opened the socket's mode.
         os.chmod(path, 0o666)
-        done = subprocess.run(["python3", "-c", probe], user=65534, capture_output=True, text=True, check=False)
+        done = self.run_program("python3", "-c", probe, user=65534)
         self.assertEqual(done.stdout, "b''\n", done.stderr)
         self.assertRegex(self.log(), r"refused process \d+ of another user \(65534\)")
         self.stop(process)
@@ -291,19 +302,28 @@ class BadClients(DaemonCase):
         super().setUp()
         self.register("hello", FUNCTIONS / "shell/hello.sh", "shell")
 
+    def is_idle(self):
+        queue = self.status()["queue"]
+        return queue["under_way"] == 0 and queue["waiting"] == 0
+
     def still_serves(self):
         self.novactl("invoke", "hello")
         self.assertFalse(self.novactl_json("invoke", "hello")["cold_start"])
 
     def test_what_is_no_frame_is_hung_up_on(self):
         process = self.daemon()
-        hello = Choosing.frame(HELLO, {"protocol": 1, "version": "0.1.0"})
-        bad = (b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\x00\x00\x00\x04nope", b"\x00\x00\x00\x02{}", struct.pack(">I", (1 << 20) + 1),
-               Choosing.frame(REQUEST, {"verb": "status"}), Choosing.frame(99, {}), hello + Choosing.frame(TEXT, {}), hello + hello,
-               hello + Choosing.frame(REQUEST, {"verb": "invoke", "event_len": -1}), hello + Choosing.frame(REQUEST, {"verb": "invoke", "event_len": 1 << 40}),
-               hello + Choosing.frame(REQUEST, {"verb": "invoke", "event_len": 4}) + Choosing.frame(TEXT, {"part": "event"}),
-               hello + Choosing.frame(REQUEST, {"verb": "invoke", "event_len": 4}) + Choosing.frame(TEXT, {"part": "event", "text": "too long"}),
-               hello + Choosing.frame(REQUEST, {"verb": "invoke", "event_len": 4}) + Choosing.frame(TEXT, {"part": "event", "hex": "zz"}))
+        frame, part = Choosing.frame, {"part": "event"}
+        hello = frame(HELLO, {"protocol": 1, "version": "0.1.0"})
+
+        def invoke(size):
+            return hello + frame(REQUEST, {"verb": "invoke", "event_len": size})
+
+        bad = (b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\x00\x00\x00\x04nope",
+               b"\x00\x00\x00\x02{}", struct.pack(">I", (1 << 20) + 1),
+               frame(REQUEST, {"verb": "status"}), frame(99, {}), hello + frame(TEXT, {}),
+               hello + hello, invoke(-1), invoke(1 << 40), invoke(4) + frame(TEXT, part),
+               invoke(4) + frame(TEXT, {**part, "text": "too long"}),
+               invoke(4) + frame(TEXT, {**part, "hex": "zz"}))
         for sent in bad:
             with self.subTest(sent):
                 peer = self.peer()
@@ -315,9 +335,11 @@ class BadClients(DaemonCase):
 
     def test_bytes_at_random_do_not_end_it(self):
         process = self.daemon("--client-timeout", "100ms")
-        good = (Choosing.frame(HELLO, {"protocol": 1, "version": "0.1.0"}) +
-                Choosing.frame(REQUEST, {"verb": "invoke", "function": "nobody", "event_len": 2, "stream": True, "json": False}) +
-                Choosing.frame(TEXT, {"part": "event", "text": "{}"}))
+        request = {"verb": "invoke", "function": "nobody", "event_len": 2, "stream": True,
+                   "json": False}
+        good = (Choosing.frame(HELLO, {"protocol": 1, "version": "0.1.0"})
+                + Choosing.frame(REQUEST, request)
+                + Choosing.frame(TEXT, {"part": "event", "text": "{}"}))
         dice = random.Random(4)
         for _ in range(400):
             sent = bytearray(good)
@@ -349,7 +371,8 @@ class BadClients(DaemonCase):
             with self.subTest(options):
                 peer = self.peer()
                 peer.hello()
-                peer.send(REQUEST, {"verb": "invoke", "function": "hello", "event_len": 0, **options})
+                peer.send(REQUEST, {"verb": "invoke", "function": "hello", "event_len": 0,
+                                    **options})
                 self.assertLess(peer.reply()[1]["error"]["code"], 0)
         self.still_serves()
         self.stop(process)
@@ -367,7 +390,7 @@ class BadClients(DaemonCase):
     def test_who_hangs_up_cancels_its_call(self):
         begun, _go = self.register_gate()
         process = self.daemon()
-        client = self.started("client", "invoke", "gate")
+        client = self.start_program(NOVACTL, "invoke", "gate")
         await_that(begun.exists, "the function runs")
         client.send_signal(signal.SIGINT)
         self.assertIn("the daemon cancels what was asked for", client.communicate(timeout=20)[1])
@@ -380,7 +403,7 @@ class BadClients(DaemonCase):
         begun, go = self.register_gate()
         second_begun, _second_go = self.register_gate("second")
         process = self.daemon(environment={"NOVA_POOL_MAX_VMS": "1"})
-        first = self.started("first", "invoke", "gate")
+        first = self.start_program(NOVACTL, "invoke", "gate")
         await_that(begun.exists, "the function runs")
         waits = self.peer()
         waits.begin("second")
@@ -393,18 +416,21 @@ class BadClients(DaemonCase):
         self.stop(process)
 
     def test_a_slow_reader_holds_up_nobody_and_loses_only_what_it_did_not_read(self):
-        self.register("floods", "i=0; while [ $i -lt 400 ]; do head -c 16384 /dev/zero | tr '\\0' x; i=$((i+1)); done; echo >&2 end", "shell")
+        flood = "head -c 16384 /dev/zero | tr '\\0' x; i=$((i+1))"
+        self.register("floods", f"i=0; while [ $i -lt 400 ]; do {flood}; done; echo >&2 end",
+                      "shell")
         process = self.daemon()
         slow = self.peer()
         slow.begin("floods", stream=True)
         self.still_serves()
         # The function ends although nobody reads what it prints.
-        await_that(lambda: self.status()["queue"]["under_way"] == 0 and self.status()["queue"]["waiting"] == 0, "the call is over")
+        await_that(self.is_idle, "the call is over")
         self.still_serves()
         texts, reply = slow.reply()
         self.assertGreater(reply["dropped"], 0)
         # The rest is over the library's cap for what a function prints.
-        self.assertEqual(len(texts["stdout"]) + len(texts.get("stderr", "")) + reply["dropped"], (6 << 20) + len("end\n"))
+        self.assertEqual(len(texts["stdout"]) + len(texts.get("stderr", "")) + reply["dropped"],
+                         (6 << 20) + len("end\n"))
         self.assertIn("result", reply)
         self.stop(process)
 
@@ -414,7 +440,7 @@ class BadClients(DaemonCase):
         peers = [self.peer() for _ in range(3)]
         for peer in peers:
             peer.begin("large", json=True)
-        await_that(lambda: self.status()["queue"]["under_way"] == 0 and self.status()["calls"] == 3, "the calls are over")
+        await_that(lambda: self.is_idle() and self.status()["calls"] == 3, "the calls are over")
         self.stop(process)
 
     def test_half_a_request_at_the_end_is_declined(self):
@@ -429,7 +455,8 @@ class BadClients(DaemonCase):
 
     def test_without_descriptors_it_waits_and_goes_on(self):
         process = self.daemon()
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{process.pid}/fd")) + 3, 4096))
+        open_files = len(os.listdir(f"/proc/{process.pid}/fd"))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (open_files + 3, 4096))
         peers = [self.peer() for _ in range(8)]
         for peer in peers:
             peer.send(HELLO, {"protocol": 1, "version": "0.1.0"})

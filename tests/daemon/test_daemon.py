@@ -3,9 +3,9 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
-import subprocess
 import unittest
 
 from daemoncase import DaemonCase
@@ -27,15 +27,16 @@ def processes_of(session):
 
 
 def agents_of(home):
-    """Processes whose command line or environment names the state directory: helpers and guests of the fake engine."""
+    """Processes whose command line names the state directory: helpers and guests of the engine
+    fake."""
     found = []
-    for path in pathlib.Path("/proc").iterdir():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if path.name.isdigit() and int(path.name) != os.getpid() and str(home).encode() in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
+            if str(home).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
         except OSError:
             pass
-    return found
+    return [pid for pid in found if pid != os.getpid()]
 
 
 class Life(DaemonCase):
@@ -53,17 +54,15 @@ class Life(DaemonCase):
         self.assertEqual(os.stat(self.home / "daemon").st_mode & 0o7777, 0o700)
 
     def test_ready_is_one_line_with_process_and_socket(self):
-        process = subprocess.Popen([NOVACTL, "daemon"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.daemons.append(process)
-        self.assertEqual(process.stdout.readline(), f"ready: process id {process.pid}, socket {self.home}/daemon/socket\n")
+        process = self.start_program(NOVACTL, "daemon")
+        self.assertEqual(process.stdout.readline(),
+                         f"ready: process id {process.pid}, socket {self.home}/daemon/socket\n")
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(20), 0)
         self.assertEqual(process.stdout.read(), "")
 
     def test_with_closed_standard_descriptors_it_serves(self):
-        process = subprocess.Popen(["sh", "-c", 'exec "$0" daemon <&- >&- 2>&-', NOVACTL], env=self.environment)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
+        process = self.start_program("sh", "-c", 'exec "$0" daemon <&- >&- 2>&-', NOVACTL)
         await_that((self.home / "daemon/socket").exists, "it listens")
         self.assertEqual(self.status()["pid"], process.pid)
         process.terminate()
@@ -83,8 +82,8 @@ class Life(DaemonCase):
     def test_a_second_daemon_says_who_is_first(self):
         process = self.daemon()
         done = self.novactl("daemon", status=1)
-        self.assertEqual(done.stderr, f"novactl: the daemon with process id {process.pid} serves '{self.home}' already; "
-                                      "'novactl daemon stop' ends it\n")
+        self.assertEqual(done.stderr, f"novactl: the daemon with process id {process.pid} serves "
+                                      f"'{self.home}' already; 'novactl daemon stop' ends it\n")
         self.assertEqual(done.stdout, "")
         # It has taken nothing away from the first.
         self.assertEqual(self.status()["pid"], process.pid)
@@ -92,17 +91,15 @@ class Life(DaemonCase):
 
     def test_of_many_that_start_at_once_one_serves(self):
         def start(_number):
-            return subprocess.Popen([NOVACTL, "daemon"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            return self.start_program(NOVACTL, "daemon")
 
         processes = self.all_at_once(8, start)
-        self.daemons += processes
         lines = [process.stdout.readline() for process in processes]
         served = [process for process, line in zip(processes, lines) if line.startswith("ready:")]
         self.assertEqual(len(served), 1, lines)
         for process in processes:
             if process is not served[0]:
                 self.assertEqual(process.wait(20), 1)
-            self.addCleanup(process.stderr.close)
         self.assertEqual(self.status()["pid"], served[0].pid)
         served[0].terminate()
         self.assertEqual(served[0].wait(20), 0)
@@ -114,7 +111,8 @@ class Life(DaemonCase):
         process = self.daemon()
         self.novactl("invoke", "hello")
         status = self.status()
-        self.assertEqual((status["pid"], status["home"], status["engine"], status["calls"]), (process.pid, str(self.home), "fake", 1))
+        self.assertEqual((status["pid"], status["home"], status["engine"], status["calls"]),
+                         (process.pid, str(self.home), "fake", 1))
         self.assertEqual((status["pool"]["idle"], status["pool"]["misses"]), (1, 1))
         self.assertRegex(self.novactl("daemon", "status").stdout, rf"(?m)^Process: +{process.pid}$")
         self.stop(process)
@@ -145,7 +143,7 @@ class Life(DaemonCase):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
             other.bind(str(self.directory / "other.sock"))
             other.listen()
-            self.assertIn("in use", self.novactl("daemon", "--socket", self.directory / "other.sock", status=1).stderr)
+            self.refuses("in use", "daemon", "--socket", self.directory / "other.sock")
         self.assertTrue((self.directory / "other.sock").exists())
 
     def test_a_path_that_no_address_holds_is_served_all_the_same(self):
@@ -167,7 +165,8 @@ class Life(DaemonCase):
     def test_a_home_that_cannot_be_used_is_an_error(self):
         self.home.mkdir()
         (self.home / "daemon").write_text("in the way", encoding="utf-8")
-        self.assertRegex(self.novactl("daemon", status=1).stderr, r"cannot make the directory '.*/daemon': Not a directory")
+        self.assertRegex(self.novactl("daemon", status=1).stderr,
+                         r"cannot make the directory '.*/daemon': Not a directory")
 
     def test_it_runs_nothing_that_it_was_not_asked_for(self):
         process = self.daemon()
@@ -179,7 +178,7 @@ class Ending(DaemonCase):
     def test_a_call_under_way_may_finish(self):
         begun, go = self.register_gate()
         process = self.daemon()
-        client = self.started("client", "invoke", "gate")
+        client = self.start_program(NOVACTL, "invoke", "gate")
         await_that(begun.exists, "the function runs")
         process.terminate()
         await_that(lambda: not os.path.exists(self.socket), "nobody can connect any more")
@@ -195,7 +194,7 @@ class Ending(DaemonCase):
         process = self.daemon()
         late = self.peer()
         late.hello()
-        client = self.started("client", "invoke", "gate")
+        client = self.start_program(NOVACTL, "invoke", "gate")
         await_that(begun.exists, "the function runs")
         process.terminate()
         self.assertIn("stopping", late.reply()[1]["declined"])
@@ -208,14 +207,15 @@ class Ending(DaemonCase):
     def test_a_call_that_takes_too_long_is_cancelled_and_its_caller_told(self):
         begun, _go = self.register_gate()
         process = self.daemon("--stop-timeout", "200ms")
-        client = self.started("client", "--json", "invoke", "gate")
+        client = self.start_program(NOVACTL, "--json", "invoke", "gate")
         await_that(begun.exists, "the function runs")
         process.terminate()
         _out, err = client.communicate(timeout=30)
         error = json.loads(err.splitlines()[-1])["error"]
         self.assertEqual(error["name"], "NOVA_ECANCELED")
         self.assertIn(error["outcome"], ("ran", "unknown"))
-        self.assertRegex(error["message"], "^the daemon was stopped, and this call was not over after 200 ms: ")
+        self.assertRegex(error["message"],
+                         "^the daemon was stopped, and this call was not over after 200 ms: ")
         self.assertIn(client.returncode, (3, 125))
         self.ends(process)
 
@@ -223,36 +223,38 @@ class Ending(DaemonCase):
         begun, _go = self.register_gate("first")
         self.register_gate("second")
         process = self.daemon("--stop-timeout", "200ms", environment={"NOVA_POOL_MAX_VMS": "1"})
-        first = self.started("first", "invoke", "first")
+        first = self.start_program(NOVACTL, "invoke", "first")
         await_that(begun.exists, "the function runs")
-        second = self.started("second", "--json", "invoke", "second")
+        second = self.start_program(NOVACTL, "--json", "invoke", "second")
         await_that(lambda: self.status()["calls"] == 2, "both calls have come")
         process.terminate()
         _out, err = second.communicate(timeout=30)
         error = json.loads(err.splitlines()[-1])["error"]
-        self.assertEqual((error["name"], error["outcome"], second.returncode), ("NOVA_ECANCELED", "never-ran", 1))
+        self.assertEqual((error["name"], error["outcome"], second.returncode),
+                         ("NOVA_ECANCELED", "never-ran", 1))
         first.communicate(timeout=30)
         self.ends(process)
 
     def test_a_second_signal_ends_it_at_once(self):
         begun, _go = self.register_gate()
         process = self.daemon("--stop-timeout", "10m")
-        client = self.started("client", "--json", "invoke", "gate")
+        client = self.start_program(NOVACTL, "--json", "invoke", "gate")
         await_that(begun.exists, "the function runs")
         process.send_signal(signal.SIGINT)
         await_that(lambda: not os.path.exists(self.socket), "it stops")
         self.ends(process, status=1, by=signal.SIGINT)
         _out, err = client.communicate(timeout=30)
         error = json.loads(err.splitlines()[-1])["error"]
-        self.assertEqual((error["name"], error["outcome"], client.returncode), ("NOVA_ELOST", "unknown", 125))
+        self.assertEqual((error["name"], error["outcome"], client.returncode),
+                         ("NOVA_ELOST", "unknown", 125))
         await_that(lambda: not agents_of(self.home), "no process of it is left")
 
     def test_the_first_signal_after_daemon_stop_changes_nothing(self):
         begun, go = self.register_gate()
         process = self.daemon()
-        client = self.started("client", "invoke", "gate")
+        client = self.start_program(NOVACTL, "invoke", "gate")
         await_that(begun.exists, "the function runs")
-        stopper = self.started("stopper", "daemon", "stop")
+        stopper = self.start_program(NOVACTL, "daemon", "stop")
         await_that(lambda: not os.path.exists(self.socket), "it stops")
         process.terminate()
         await_that(lambda: self.signal_is_taken(process), "the signal has been taken")
@@ -264,7 +266,7 @@ class Ending(DaemonCase):
     @staticmethod
     def signal_is_taken(process):
         status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        pending = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
+        pending = re.search(r"^ShdPnd:\s*(\w+)$", status, re.M)[1]
         return not int(pending, 16) >> (signal.SIGTERM - 1) & 1
 
     def test_killed_with_fifty_vms_it_leaves_nothing_and_the_next_begins_clean(self):
@@ -273,20 +275,23 @@ class Ending(DaemonCase):
         peers = [self.peer() for _ in range(50)]
         for peer in peers:
             peer.begin("gate")
-        await_that(lambda: begun.exists() and len(begun.read_text(encoding="utf-8").splitlines()) == 50, "fifty VMs run", 60)
-        client = self.started("client", "--json", "invoke", "gate", "--timeout", "60")
+        begun.touch()
+        await_that(lambda: begun.read_bytes().count(b"\n") == 50, "fifty VMs run", 60)
+        client = self.start_program(NOVACTL, "--json", "invoke", "gate", "--timeout", "60")
         await_that(lambda: self.status()["calls"] == 51, "the client's call has come")
         process.kill()
         self.assertEqual(process.wait(), -signal.SIGKILL)
         error = json.loads(client.communicate(timeout=30)[1].splitlines()[-1])["error"]
-        self.assertEqual((error["name"], error["outcome"], client.returncode), ("NOVA_ELOST", "unknown", 125))
+        self.assertEqual((error["name"], error["outcome"], client.returncode),
+                         ("NOVA_ELOST", "unknown", 125))
         await_that(lambda: not agents_of(self.home), "every process of it has ended", 30)
         await_that(self.nothing_runs, "the run directory is empty")
         self.assertTrue(os.path.exists(self.socket), "a killed process cannot tidy up")
         # The dead socket troubles nobody: a client does without, and says so only if asked.
         self.register("hello", FUNCTIONS / "shell/hello.sh", "shell")
         self.assertEqual(self.novactl("invoke", "hello").stderr, "")
-        self.assertIn(f"process id {process.pid} is not there any more", self.novactl("invoke", "hello", "-v").stderr)
+        self.assertIn(f"process id {process.pid} is not there any more",
+                      self.novactl("invoke", "hello", "-v").stderr)
         again = self.daemon()
         self.novactl("invoke", "hello")
         self.assertFalse(self.novactl_json("invoke", "hello")["cold_start"])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Clients that nobody wants, by hundreds: others are served, and nothing is kept of them."""
+import json
 import os
 import pathlib
 import random
@@ -46,7 +47,9 @@ class Flood(DaemonCase):
 
     def say_half_a_request(self, peer, _rng):
         peer.send(HELLO, {"protocol": 1, "version": "0.1.0"})
-        peer.socket.sendall(frame(b'{"type":2,"payload":{"verb":"invoke","function":"f","event_len":2}}')[:-9])
+        request = {"verb": "invoke", "function": "f", "event_len": 2}
+        body = json.dumps({"type": REQUEST, "payload": request}).encode()
+        peer.socket.sendall(frame(body)[:-9])
 
     def say_half_an_event(self, peer, _rng):
         peer.send(HELLO, {"protocol": 1, "version": "0.1.0"})
@@ -73,8 +76,8 @@ class Flood(DaemonCase):
     def ask_and_vanish(self, peer, _rng):
         peer.begin("f")
 
-    KINDS = (vanish, say_half_a_header, say_half_a_request, say_half_an_event, say_garbage, promise_too_much,
-             say_many_small_values, nest, ask_and_close_one_half, ask_and_vanish)
+    KINDS = (vanish, say_half_a_header, say_half_a_request, say_half_an_event, say_garbage,
+             promise_too_much, say_many_small_values, nest, ask_and_close_one_half, ask_and_vanish)
 
     # --- the flood
 

@@ -17,12 +17,11 @@ class WithoutDaemon(HomeCase):
             error = self.error_of(*words, status=1)
             self.assertIn("instances live in the daemon", error["message"])
             self.assertIn("'novactl daemon' starts it", error["message"])
-        self.assertIn("--no-daemon asks for none", self.error_of("--no-daemon", "instance", "list", status=1)["message"])
+        self.refuses("--no-daemon asks for none", "--no-daemon", "instance", "list")
 
     def test_what_it_was_given_is_left_when_there_is_nobody_to_take_it(self):
         script = f"{NOVACTL} instance exec i -- cat; echo $?; cat"
-        done = subprocess.run(["sh", "-c", script], text=True, input="a\nb\n", capture_output=True,
-                              env=self.environment, check=True)
+        done = self.run_program("sh", "-c", script, input="a\nb\n")
         self.assertEqual(done.stdout, "125\na\nb\n")
         self.assertIn("instances live in the daemon", done.stderr)
 
@@ -33,9 +32,8 @@ class WithoutDaemon(HomeCase):
 
     def test_what_makes_no_sense_is_refused_with_the_way_out(self):
         self.register("f", "echo 1", "shell")
-        self.assertIn("takes no snapshots", self.error_of("invoke", "f", "--checkpoint", status=1)["message"])
-        self.assertIn("takes no snapshots",
-                      self.error_of("invoke", "f", "--checkpoint-name", "x", status=1)["message"])
+        self.refuses("takes no snapshots", "invoke", "f", "--checkpoint")
+        self.refuses("takes no snapshots", "invoke", "f", "--checkpoint-name", "x")
 
 
 class Instances(DaemonCase):
@@ -46,21 +44,24 @@ class Instances(DaemonCase):
 
     def test_one_is_started_listed_used_and_stopped(self):
         made = self.novactl_json("instance", "start", "f", "--name", "i")
-        self.assertEqual((made["name"], made["function"], made["state"], made["version"]), ("i", "f", "running", 1))
+        self.assertEqual((made["name"], made["function"], made["state"], made["version"]),
+                         ("i", "f", "running", 1))
         self.assertEqual(self.novactl_json("instance", "get", "i"), made)
         self.assertEqual(self.novactl_json("instance", "get", made["id"]), made)
         self.assertEqual(self.novactl_json("instance", "list"), [made])
         result = self.novactl_json("invoke", "f", "-p", "7", "-i", "i")
-        self.assertEqual((result["output"], result["instance"], result["vm"]), (7, made["id"], made["vm"]))
+        self.assertEqual((result["output"], result["instance"], result["vm"]),
+                         (7, made["id"], made["vm"]))
         self.assertEqual(self.novactl_json("instance", "stop", "i"), {"stopped": ["i"]})
         self.assertEqual(self.novactl_json("instance", "list"), [])
-        self.assertIn("no instance 'i'", self.error_of("instance", "stop", "i", status=1)["message"])
+        self.refuses("no instance 'i'", "instance", "stop", "i")
 
     def test_what_is_shown_to_people(self):
         shown = self.novactl("instance", "start", "f", "--name", "i").stdout
         self.assertRegex(shown, r"(?m)^Name: +i$")
         self.assertRegex(shown, r"(?m)^State: +running$")
-        self.assertRegex(self.novactl("instance", "list").stdout, r"^NAME +ID +FUNCTION +STATE +CREATED\ni +[0-9a-f]{8} +f +running +20")
+        self.assertRegex(self.novactl("instance", "list").stdout,
+                         r"^NAME +ID +FUNCTION +STATE +CREATED\ni +[0-9a-f]{8} +f +running +20")
         block = self.novactl("invoke", "f", "--instance", "i").stdout
         self.assertRegex(block, r"(?m)^Instance: +[0-9a-f]{8}$")
         self.assertIn("Stopped i.", self.novactl("instance", "stop", "i").stderr)
@@ -68,20 +69,23 @@ class Instances(DaemonCase):
 
     def test_a_command_keeps_its_streams_and_its_status(self):
         self.novactl("instance", "start", "f", "--name", "i")
-        done = self.novactl("instance", "exec", "i", "--", "sh", "-c", "echo out; echo err >&2; exit 5", status=5)
+        done = self.novactl("instance", "exec", "i", "--", "sh", "-c",
+                            "echo out; echo err >&2; exit 5", status=5)
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
         value = self.novactl_json("instance", "exec", "i", "--", "echo", "-n", "x")
         self.assertEqual(value, {"exit_code": 0, "stdout": "x", "stderr": "", "truncated": False,
                                  "stdout_bytes": 1, "stderr_bytes": 0})
-        long = self.novactl("instance", "exec", "i", "--", "sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x").stdout
-        self.assertEqual(long, "x" * 900000)
+        done = self.novactl("instance", "exec", "i", "--", "sh", "-c",
+                            "head -c 900000 /dev/zero | tr '\\0' x")
+        self.assertEqual(done.stdout, "x" * 900000)
         self.novactl("instance", "exec", "i", "-t", "100ms", "--", "sleep", "100", status=124)
 
     def test_a_command_gets_what_novactl_is_given_and_all_that_it_prints_comes(self):
         self.novactl("instance", "start", "f", "--name", "i")
         data = bytes(range(256)) * (4096 * (40 if os.environ.get("NOVA_TEST_LONG") else 10))
-        done = subprocess.run([NOVACTL, "instance", "exec", "i", "-t", "300s", "--", "cat"], input=data, capture_output=True,
-                              env=self.environment, check=True)
+        done = self.run_program(NOVACTL, "instance", "exec", "i", "-t", "300s", "--", "cat",
+                                input=data, text=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(hashlib.sha256(done.stdout).hexdigest(), hashlib.sha256(data).hexdigest())
         self.assertEqual(done.stderr, b"")
         value = self.novactl_json("instance", "exec", "i", "--", "wc", "-c", stdin="four")
@@ -104,18 +108,12 @@ class Instances(DaemonCase):
         each = "got a\ngot b\n"
         for option, printed in (("-n", each), ("--no-stdin", each), ("", "got a\nb\n")):
             loop = f"while read -r line; do {NOVACTL} instance exec {option} i -- {command}; done"
-            done = subprocess.run(["sh", "-c", loop], text=True, input="a\nb\n", check=True,
-                                  capture_output=True, env=self.environment)
-            self.assertEqual(done.stdout, printed, option)
+            done = self.run_program("sh", "-c", loop, input="a\nb\n")
+            self.assertEqual((done.stdout, done.returncode), (printed, 0), option)
 
-    def exec(self, *words, **options):
-        process = subprocess.Popen([NOVACTL, "instance", "exec", "i", "-t", "300s", "--", *words], env=self.environment,
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            self.addCleanup(lambda pipe=pipe: pipe.closed or pipe.close())
-        return process
+    def exec(self, *words):
+        return self.start_program(NOVACTL, "instance", "exec", "i", "-t", "300s", "--", *words,
+                                  stdin=subprocess.PIPE, text=False)
 
     def test_who_types_slowly_sees_the_answer_before_the_end(self):
         self.novactl("instance", "start", "f", "--name", "i")
@@ -132,8 +130,8 @@ class Instances(DaemonCase):
         process = self.exec("sh", "-c", "exit 7")  # nobody closes its stdin
         self.assertEqual(process.wait(60), 7)
         with open("/dev/zero", "rb") as zero:
-            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "sh", "-c", "head -c 9; exit 8"], stdin=zero,
-                                  capture_output=True, env=self.environment, check=False, timeout=60)
+            done = self.run_program(NOVACTL, "instance", "exec", "i", "--", "sh", "-c",
+                                    "head -c 9; exit 8", stdin=zero, text=False, timeout=60)
         self.assertEqual((done.returncode, done.stdout), (8, bytes(9)))
 
     def test_a_signal_ends_a_command_that_waits_for_its_stdin(self):
@@ -148,12 +146,11 @@ class Instances(DaemonCase):
     def test_stdin_that_cannot_be_read_ends_the_command_and_none_is_no_failure(self):
         self.novactl("instance", "start", "f", "--name", "i")
         with open("/dev/null", "rb") as null:
-            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "cat"], stdin=null, env=self.environment, check=False)
-        self.assertEqual(done.returncode, 0)
-        done = subprocess.run(["sh", "-c", f"exec {NOVACTL} instance exec i -- cat <&-"], env=self.environment, check=False)
-        self.assertEqual(done.returncode, 0)
-        done = subprocess.run(["sh", "-c", f"exec {NOVACTL} instance exec i -- cat < /"], env=self.environment, check=False,
-                              stderr=subprocess.PIPE, text=True)
+            done = self.run_program(NOVACTL, "instance", "exec", "i", "--", "cat", stdin=null)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.run_program("sh", "-c", f"exec {NOVACTL} instance exec i -- cat <&-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.run_program("sh", "-c", f"exec {NOVACTL} instance exec i -- cat < /")
         self.assertEqual(done.returncode, 125)
         self.assertIn("standard input cannot be read", done.stderr)
 
@@ -172,20 +169,20 @@ class Instances(DaemonCase):
         self.novactl("instance", "exec", "i", "--", "sh", "-c", "exit 2", status=2)
         self.novactl("instance", "exec", "i", "--", "/etc/passwd", status=126)
         self.novactl("instance", "exec", "i", "--", "no-such-program", status=127)
-        self.assertIn("nosuch", self.novactl("instance", "exec", "nosuch", "--", "true", status=125).stderr)
+        self.refuses("nosuch", "instance", "exec", "nosuch", "--", "true", status=125)
         self.novactl("instance", "exec", "i", status=125)
         self.novactl("instance", "exec", "i", "--nonsense", "--", "true", status=125)
         with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run([NOVACTL, "instance", "exec", "i", "--", "echo", "x"], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  env=self.environment, check=False)
+            done = self.run_program(NOVACTL, "instance", "exec", "i", "--", "echo", "x",
+                                    stdout=full)
         self.assertEqual(done.returncode, 125)
 
     def test_mistakes_are_told_as_the_library_tells_them(self):
         self.novactl("instance", "start", "f", "--name", "i")
-        self.assertIn("'i' already", self.error_of("instance", "start", "f", "--name", "i", status=1)["message"])
-        self.assertIn("no function 'g'", self.error_of("instance", "start", "g", status=1)["message"])
-        self.assertIn("takes no snapshots", self.error_of("instance", "start", "f", "--snapshot", "s", status=1)["message"])
-        self.assertIn("instance 'i'", self.error_of("instance", "snapshot", "i", status=1)["message"])
+        self.refuses("'i' already", "instance", "start", "f", "--name", "i")
+        self.refuses("no function 'g'", "instance", "start", "g")
+        self.refuses("takes no snapshots", "instance", "start", "f", "--snapshot", "s")
+        self.refuses("instance 'i'", "instance", "snapshot", "i")
 
     def test_a_paused_one_refuses_calls_until_it_goes_on(self):
         self.novactl("instance", "start", "f", "--name", "i")
@@ -213,28 +210,29 @@ class Instances(DaemonCase):
     def test_who_hangs_up_during_a_start_leaves_no_instance(self):
         peer = Peer(self.socket)
         peer.hello()
-        peer.send(REQUEST, {"verb": "instance start", "function": "f", "name": "left", "event_len": 0})
+        peer.send(REQUEST, {"verb": "instance start", "function": "f", "name": "left",
+                            "event_len": 0})
         peer.close()
-        await_that(lambda: self.novactl_json("daemon", "status")["clients"] == 1, "the start has ended")
+        await_that(lambda: self.status()["clients"] == 1, "the start has ended")
         self.assertEqual(self.novactl_json("instance", "list"), [])
 
     def test_a_signal_during_exec_kills_the_command_and_the_instance_goes_on(self):
         begun, go, through = (self.directory / name for name in ("begun", "go", "through"))
         self.novactl("instance", "start", "f", "--name", "i")
-        client = self.started("client", "instance", "exec", "i", "--", "sh", "-c",
-                              f"echo >{begun}; while ! test -e {go}; do sleep 0.01; done; echo >{through}")
+        waits = f"echo >{begun}; while ! test -e {go}; do sleep 0.01; done; echo >{through}"
+        client = self.start_program(NOVACTL, "instance", "exec", "i", "--", "sh", "-c", waits)
         await_that(begun.exists, "the command runs")
         client.send_signal(signal.SIGTERM)
         self.assertIn("the daemon cancels what was asked for", client.communicate(timeout=20)[1])
         self.assertEqual(client.returncode, -signal.SIGTERM)
-        await_that(lambda: self.novactl_json("daemon", "status")["clients"] == 1, "the command has ended")
+        await_that(lambda: self.status()["clients"] == 1, "the command has ended")
         go.touch()
         self.novactl("instance", "exec", "i", "--", "true")
         self.assertFalse(through.exists())
 
     def test_a_request_that_makes_no_sense_is_answered(self):
-        for request in ({"verb": "instance get"}, {"verb": "instance get", "name": 7}, {"verb": "instance start"},
-                        {"verb": "instance exec", "name": "x"}):
+        for request in ({"verb": "instance get"}, {"verb": "instance get", "name": 7},
+                        {"verb": "instance start"}, {"verb": "instance exec", "name": "x"}):
             peer = self.peer()
             peer.hello()
             peer.send(REQUEST, {**request, "event_len": 0})
@@ -244,8 +242,8 @@ class Instances(DaemonCase):
         self.stop(self.process)
         process = self.daemon("--stop-timeout", "100ms")
         self.novactl("instance", "start", "f", "--name", "i")
-        running = subprocess.Popen([NOVACTL, "instance", "exec", "i", "--", "sh", "-c", "echo $$ > " + str(self.directory / "pid") + "; exec sleep 1000"],
-                                   env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running = self.start_program(NOVACTL, "instance", "exec", "i", "--", "sh", "-c",
+                               f"echo $$ >{self.directory}/pid; exec sleep 1000")
         await_that((self.directory / "pid").exists, "the command runs")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 0)

@@ -2,9 +2,9 @@
 """The main job with a real microVM: what a person types, and what they read."""
 import json
 import os
+import pathlib
 import re
 import signal
-import subprocess
 import sys
 import unittest
 
@@ -14,12 +14,12 @@ from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
          r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
 
-
-# A module whose _start writes {"runtime":"wasm"} by fd_write of wasi_snapshot_preview1, and does nothing else.
+# A module whose _start writes {"runtime":"wasm"} by fd_write of wasi_snapshot_preview1.
 WASM = bytes.fromhex(
-    "0061736d01000000010c0260047f7f7f7f017f60000002230116776173695f736e617073686f745f70726576696577310866645f7772697465000003"
-    "0201010503010001071302066d656d6f72790200065f737461727400010a0f010d00410141004101413c10001a0b0b21010041000b1b080000001300"
-    "00007b2272756e74696d65223a227761736d227d0a")
+    "0061736d01000000010c0260047f7f7f7f017f60000002230116776173695f736e617073686f745f70726576"
+    "696577310866645f77726974650000030201010503010001071302066d656d6f72790200065f737461727400"
+    "010a0f010d00410141004101413c10001a0b0b21010041000b1b08000000130000007b2272756e74696d6522"
+    "3a227761736d227d0a")
 
 
 class VmCase(HomeCase):
@@ -28,7 +28,7 @@ class VmCase(HomeCase):
     def setUp(self):
         super().setUp()
         # Only images that are not there are a reason to skip; broken ones are a failure.
-        done = subprocess.run([NOVACTL, "--json", "image", "check"], capture_output=True, text=True, env=self.environment, check=False)
+        done = self.run_program(NOVACTL, "--json", "image", "check")
         if done.returncode:
             error = json.loads(done.stderr)["error"]
             if error["name"] == "NOVA_ENOTFOUND":
@@ -40,20 +40,24 @@ class VmCase(HomeCase):
         """Process id -> (words of its command line, parent) of all that live."""
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
+            process = pathlib.Path("/proc", pid)
             try:
-                with open(f"/proc/{pid}/cmdline", "rb") as cmdline, open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-                    state, parent = stat.read().rpartition(")")[2].split()[:2]
-                    if state != "Z":
-                        found[int(pid)] = (cmdline.read().split(b"\0"), int(parent))
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                state, parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[:2]
             except OSError:
                 continue
+            if state != b"Z":
+                found[int(pid)] = (words, int(parent))
         return found
 
     def vmms(self):
-        """Process ids of the VMMs of this state directory: QEMU itself knows no path of it, but their keeper does."""
+        """Process ids of the VMMs of this state directory: QEMU itself knows no path of it, but
+        their keeper does."""
         alive = self.processes()
-        keepers = {pid for pid, (words, _) in alive.items() if any(str(self.home).encode() in word for word in words)}
-        return {pid for pid, (words, parent) in alive.items() if parent in keepers and b"qemu" in words[0]}
+        keepers = {pid for pid, (words, _) in alive.items()
+                   if any(str(self.home).encode() in word for word in words)}
+        return {pid for pid, (words, parent) in alive.items()
+                if parent in keepers and b"qemu" in words[0]}
 
 
 class RealVm(VmCase):
@@ -69,7 +73,8 @@ class RealVm(VmCase):
         self.assertTrue(self.nothing_runs())
 
     def test_a_shell_function_runs_behind_a_kernel_of_its_own(self):
-        self.register("where", "printf '\"%s\"' \"$(cat /proc/sys/kernel/random/boot_id)\"", "shell")
+        self.register("where", "printf '\"%s\"' \"$(cat /proc/sys/kernel/random/boot_id)\"",
+                      "shell")
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as own:
             self.assertNotEqual(self.novactl_json("invoke", "where")["output"], own.read().strip())
 
@@ -113,16 +118,20 @@ class RealVm(VmCase):
             "def handler(event, any_name=None):\n"
             "    with open('/dev/stderr', 'w') as log: log.write('logged\\n')\n"
             "    with open('/proc/self/fd/1', 'w') as out: out.write('printed\\n')\n"
-            "    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:\n"
+            "    spawn = multiprocessing.get_context('spawn')\n"
+            "    with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:\n"
             "        squares = list(pool.map(square, [2, 3]))\n"
             "    if os.fork() == 0: return 'a child'\n"
             "    os.wait()\n"
-            "    return [open('data.txt').read(), squares, any_name.function_name, any_name.memory_limit_in_mb]\n")
+            "    return [open('data.txt').read(), squares, any_name.function_name,\n"
+            "            any_name.memory_limit_in_mb]\n")
         self.register("shop", code, "python", "--handler", "app.api.handler")
         done = self.novactl("invoke", "shop", "--timeout", "120")
-        self.assertEqual(json.loads(done.stdout.split("Output:")[1]), ["data", [4, 9], "shop", "128"])
+        self.assertEqual(json.loads(done.stdout.split("Output:")[1]),
+                         ["data", [4, 9], "shop", "128"])
         self.assertEqual(sorted(done.stderr.splitlines()), ["logged", "printed"])
-        self.register("logs", "echo log > /dev/stderr; echo more | tee /dev/stderr >/dev/null; echo '{\"a\":1}' > /dev/stdout", "shell")
+        self.register("logs", "echo log > /dev/stderr; echo more | tee /dev/stderr >/dev/null\n"
+                              "echo '{\"a\":1}' > /dev/stdout", "shell")
         done = self.novactl("invoke", "logs")
         self.assertEqual(done.stderr, "log\nmore\n")
         self.finds_its_code_and_what_programs_expect()
@@ -134,26 +143,29 @@ class RealVm(VmCase):
 
     def test_a_function_over_its_time_is_killed_in_the_guest(self):
         self.register("slow", "import time\ndef handler(event):\n    time.sleep(600)\n")
-        self.assertRegex(self.novactl("invoke", "slow", "-t", "1", status=124).stdout, r"(?m)^Error: .*timeout")
+        done = self.novactl("invoke", "slow", "-t", "1", status=124)
+        self.assertRegex(done.stdout, r"(?m)^Error: .*timeout")
 
     def test_killed_during_a_call_it_leaves_no_vm_behind(self):
         self.register("waits", "echo started >&2; sleep 600", "shell")
-        process = subprocess.Popen([NOVACTL, "invoke", "waits", "--stream"], env=self.environment, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
+        process = self.start_program(NOVACTL, "invoke", "waits", "--stream")
         self.assertEqual(process.stderr.readline(), "started\n")
         vmms = self.vmms()
         self.assertEqual(len(vmms), 1)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(), "VMM and run directory are gone")
+        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(),
+                   "VMM and run directory are gone")
 
     def test_a_vm_is_forked_and_restored_from_python(self):
         sys.path.insert(0, str(ROOT / "bindings/python"))
         os.environ.setdefault("NOVA_LIBRARY", str(BUILD / "lib/libnova.so"))
         import nova  # pylint: disable=import-outside-toplevel
         disk = self.directory / "code.ext4"
-        nova.build_disk(disk, data=b"import os\ndef handler(event):\n    return os.urandom(8).hex()\n")
-        with nova.open(home=self.home, engine="qemu") as platform, platform.start_vm("python", code_disk=disk) as vm:
+        code = b"import os\ndef handler(event):\n    return os.urandom(8).hex()\n"
+        nova.build_disk(disk, data=code)
+        with nova.open(home=self.home, engine="qemu") as platform, \
+                platform.start_vm("python", code_disk=disk) as vm:
             vm.init("python")
             children = vm.fork(2)
             name = vm.snapshot("kept")
@@ -175,30 +187,36 @@ class RealVm(VmCase):
                     vm.write_file("/tmp/common", branch.encode())
                     vm.write_file(f"/tmp/{branch}", b"")
                     vm.snapshot(branch)
-            with platform.restore_vm("start") as vm, platform.restore_vm("left") as left, platform.restore_vm("right") as right:
+            with platform.restore_vm("start") as vm, platform.restore_vm("left") as left, \
+                    platform.restore_vm("right") as right:
                 with self.assertRaises(nova.errors.AlreadyExists) as caught:
                     vm.merge([left, right])
-                self.assertEqual(caught.exception.merge.paths, (nova.MergedPath("/tmp/common", "conflict", -1),))
+                self.assertEqual(caught.exception.merge.paths,
+                                 (nova.MergedPath("/tmp/common", "conflict", -1),))
                 merged, report = vm.merge([left, right], on_conflict="first")
                 with merged:
                     self.assertEqual(merged.read_file("/tmp/common"), b"left")
                 self.assertEqual([(p.path, p.kind, p.branch) for p in report.paths],
-                                 [("/tmp/common", "conflict", 0), ("/tmp/left", "added", 0), ("/tmp/right", "added", 1)])
+                                 [("/tmp/common", "conflict", 0), ("/tmp/left", "added", 0),
+                                  ("/tmp/right", "added", 1)])
         refused = self.novactl("snapshot", "merge", "start", "left", "right", status=1)
         self.assertRegex(refused.stdout, r"(?m)^conflict +/tmp/common +-$")
         self.assertIn("nothing was merged", refused.stderr)
-        done = self.novactl_json("snapshot", "merge", "start", "left", "right", "--on-conflict", "latest", "--name", "both")
+        done = self.novactl_json("snapshot", "merge", "start", "left", "right",
+                                 "--on-conflict", "latest", "--name", "both")
         self.assertEqual((done["name"], done["parent"], done["conflicts"]), ("both", parent, 1))
         self.assertIn({"path": "/tmp/common", "kind": "conflict", "branch": "right"}, done["paths"])
         parents = {s["name"]: s["parent"] for s in self.novactl_json("snapshot", "list")}
         self.assertEqual(parents, {"start": "", "left": parent, "right": parent, "both": parent})
         self.assertEqual(self.vmms(), set())
-        with nova.open(home=self.home, engine="qemu") as platform, platform.restore_vm("both") as vm:
-            self.assertEqual((vm.read_file("/tmp/common"), [f.path for f in vm.list_files("/tmp")]), (b"right", ["common", "left", "right"]))
+        with nova.open(home=self.home, engine="qemu") as platform, \
+                platform.restore_vm("both") as vm:
+            self.assertEqual(vm.read_file("/tmp/common"), b"right")
+            paths = [file.path for file in vm.list_files("/tmp")]
+            self.assertEqual(paths, ["common", "left", "right"])
 
     def test_a_wasm_module_runs_in_the_image_that_has_wasmtime(self):
-        done = subprocess.run([NOVACTL, "--json", "image", "check", "rootfs/wasm.ext4"], capture_output=True, text=True,
-                              env=self.environment, check=False)
+        done = self.run_program(NOVACTL, "--json", "image", "check", "rootfs/wasm.ext4")
         if done.returncode:
             self.skipTest(json.loads(done.stderr)["error"]["message"])
         module = self.directory / "module.wasm"
@@ -217,8 +235,10 @@ class RealDaemon(VmCase, DaemonCase):
     def test_the_second_call_is_warm_and_no_vm_survives_the_daemon(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
         process = self.daemon("--idle-ttl", "60s")
-        self.assertRegex(self.novactl("invoke", "hello", "--payload", '{"name":"World"}').stdout, BLOCK)
-        self.assertRegex(self.novactl("invoke", "hello", "--payload", '{"name":"World"}').stdout, BLOCK.replace("true", "false"))
+        first = self.novactl("invoke", "hello", "--payload", '{"name":"World"}')
+        second = self.novactl("invoke", "hello", "--payload", '{"name":"World"}')
+        self.assertRegex(first.stdout, BLOCK)
+        self.assertRegex(second.stdout, BLOCK.replace("true", "false"))
         vmms = self.vmms()
         self.assertGreaterEqual(len(vmms), 1)
         self.stop(process)
@@ -231,7 +251,8 @@ class RealDaemon(VmCase, DaemonCase):
         vmms = self.vmms()
         process.kill()
         process.wait()
-        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(), "VMMs and run directory are gone")
+        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(),
+                   "VMMs and run directory are gone")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Boots a guest without a virtio port, in which the agent listens on vsock, and passes on the TAP of vsock_tester.c. Argument: build root."""
-import glob
+"""Boots a guest without a virtio port, whose agent listens on vsock, and passes on the TAP of
+vsock_tester.c. Argument: build root."""
 import os
 import pathlib
 import subprocess
@@ -10,8 +10,10 @@ import tempfile
 
 BUILD = pathlib.Path(sys.argv[1])
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "nova"
+KERNEL_OPTIONS = "rdinit=/tester quiet reboot=t panic=-1 tsc=reliable no_timer_check"
 IMAGES = pathlib.Path(os.environ.get("NOVA_IMAGES") or CACHE / "images")
-ORDER = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "vsock", "vmw_vsock_virtio_transport_common", "vsock_loopback"]
+ORDER = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "vsock",
+         "vmw_vsock_virtio_transport_common", "vsock_loopback"]
 
 
 def skip(why):
@@ -21,16 +23,20 @@ def skip(why):
 
 def module_tree():
     """The kernel package that tools/images has unpacked."""
-    found = glob.glob(str(CACHE / "packages/kernel-*/lib/modules/*/kernel/net/vmw_vsock/vsock_loopback.ko"))
+    module = "lib/modules/*/kernel/net/vmw_vsock/vsock_loopback.ko"
+    found = list((CACHE / "packages").glob(f"kernel-*/{module}"))
     if not found:
-        skip("there is no unpacked kernel package with the module vsock_loopback; make it with: tools/images --force initramfs")
-    return pathlib.Path(max(found, key=os.path.getmtime)).parents[3]
+        skip("there is no unpacked kernel package with the module vsock_loopback; "
+             "make it with: tools/images --force initramfs")
+    return max(found, key=os.path.getmtime).parents[3]
 
 
 def pack(folder):
-    """A second archive behind the first one of the initramfs: its files take the place of those with the same name."""
+    """An archive to follow the first one of the initramfs: its files take the place of those with
+    the same name."""
     names = "\n".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))
-    return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "--owner=0:0"], input=names.encode(), cwd=folder, stdout=subprocess.PIPE,
+    return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "--owner=0:0"],
+                          input=names.encode(), cwd=folder, stdout=subprocess.PIPE,
                           check=True).stdout
 
 
@@ -55,13 +61,15 @@ def make_code(folder):
     source = folder / "main.sh"
     source.write_text('cat "$1"\n', encoding="ascii")
     disk = folder / "code.ext4"
-    subprocess.run([BUILD / "tools/novactl", "disk", "build", source, "-o", disk], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([BUILD / "tools/novactl", "disk", "build", source, "-o", disk], check=True,
+                   stdout=subprocess.DEVNULL)
     return disk
 
 
 def disks(*paths):
     for number, path in enumerate(paths):
-        yield from ("-blockdev", f"driver=raw,node-name=d{number},read-only=on,file.driver=file,file.filename={path},file.locking=off",
+        yield from ("-blockdev", f"driver=raw,node-name=d{number},read-only=on,file.driver=file,"
+                                 f"file.filename={path},file.locking=off",
                     "-device", f"virtio-blk-device,drive=d{number}")
 
 
@@ -78,13 +86,15 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         command = [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-M", "microvm,acpi=on,pic=off",
-            "-accel", "tcg", "-cpu", "qemu64", "-m", "256M", "-serial", "stdio", "-kernel", IMAGES / "kernel/vmlinux",
-            "-initrd", make_initramfs(folder), "-append",
-            f"rdinit=/tester quiet reboot=t panic=-1 tsc=reliable no_timer_check tsc_early_khz={tsc_khz()}",
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
+            "-M", "microvm,acpi=on,pic=off", "-accel", "tcg", "-cpu", "qemu64", "-m", "256M",
+            "-serial", "stdio", "-kernel", IMAGES / "kernel/vmlinux",
+            "-initrd", make_initramfs(folder),
+            "-append", f"{KERNEL_OPTIONS} tsc_early_khz={tsc_khz()}",
             *disks(IMAGES / "rootfs/base.ext4", make_code(folder))]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=170, check=False)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  timeout=170, check=False)
         except FileNotFoundError:
             skip("QEMU is not installed: apt-get install qemu-system-x86")
         except subprocess.TimeoutExpired as late:

@@ -40,7 +40,8 @@ class Hosts(HomeCase):
         self.answers(program, NOVA_AGENT=str(BUILD / "agent/nova-agent"))
 
     def guest(self, network, **variables):
-        """What a program says that exports those names and starts a guest on Firecracker's double."""
+        """What a program says that exports those names and starts a guest on Firecracker's
+        double."""
         if "NOVA_IMAGES" not in self.environment:
             self.skipTest("there are no images for this kind of machine")
         program = self.directory / "firecracker"

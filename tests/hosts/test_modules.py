@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import unittest
 
 from novatest import BUILD, NOVACTL, ROOT, HomeCase
 

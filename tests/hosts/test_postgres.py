@@ -21,7 +21,8 @@ def handler(event):
 def server_programs():
     """The directory of the newest server's programs; None: none is installed."""
     found = glob.glob("/usr/lib/postgresql/*/bin/postgres")
-    return pathlib.Path(max(found, key=lambda path: int(path.split("/")[4]))).parent if found else None
+    newest = max(found, key=lambda path: int(path.split("/")[4]), default=None)
+    return newest and pathlib.Path(newest).parent
 
 
 def headers(programs):
@@ -67,14 +68,14 @@ class Postgres(HomeCase):
         if self.user:
             shutil.chown(self.own, "nobody", "nogroup")
         self.home = self.own / "home"
-        self.environment.update(
-            NOVA_HOME=str(self.home), LD_LIBRARY_PATH=str(self.directory / "lib"), HOME=str(self.own),
-            NOVA_AGENT=str(self.directory / "lib/nova-agent"), LC_ALL="C.UTF-8")
+        lib = self.directory / "lib"
+        self.environment.update(NOVA_HOME=str(self.home), NOVA_AGENT=str(lib / "nova-agent"),
+                                LD_LIBRARY_PATH=str(lib), HOME=str(self.own), LC_ALL="C.UTF-8")
         self.environment.pop("NOVA_LIBRARY", None)
         self.environment.pop("NOVA_IMAGES", None)
         if self.engine == "qemu":
-            images = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-            shutil.copytree(images / "nova/images", self.directory / "images")
+            cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+            shutil.copytree(cache / "nova/images", self.directory / "images")
             self.environment["NOVA_IMAGES"] = str(self.directory / "images")
         self.start()
 
@@ -83,8 +84,8 @@ class Postgres(HomeCase):
         lib = self.directory / "lib"
         shutil.copytree(BUILD / "lib/module", lib / "nova", ignore=lambda where, names: [
             name for name in names if not name.endswith(".so")])
-        for path in (BUILD / "lib/libnova.so.0", BUILD / "lib/nova-keeper", BUILD / "agent/nova-agent",
-                     NOVACTL, FUNCTIONS / "python/hello.py"):
+        for path in (BUILD / "lib/libnova.so.0", BUILD / "lib/nova-keeper",
+                     BUILD / "agent/nova-agent", NOVACTL, FUNCTIONS / "python/hello.py"):
             shutil.copy(path, lib / path.name)
         (lib / "slow.py").write_text(SLOW)
         (lib / "libnova.so").symlink_to("libnova.so.0")
@@ -111,7 +112,8 @@ class Postgres(HomeCase):
         server = subprocess.Popen(
             [*self.user, self.programs / "postgres", "-D", data, "-k", self.own, "-h", "",
              "-c", "fsync=off", "-c", "autovacuum=off", "-c", "shared_buffers=16MB",
-             "-c", "max_connections=10"], cwd=self.own, env=self.environment, stdout=log, stderr=log)
+             "-c", "max_connections=10"],
+            cwd=self.own, env=self.environment, stdout=log, stderr=log)
         self.addCleanup(server.wait, 200)
         self.addCleanup(server.terminate)
         self.await_server()
@@ -139,7 +141,8 @@ class Postgres(HomeCase):
     # --- what is ours ---
 
     def processes(self):
-        """Those that run from, or were started for, the directory of this test; not the server's."""
+        """Those that run from, or were started for, the directory of this test; not the
+        server's."""
         found = {}
         for path in glob.glob("/proc/[0-9]*"):
             try:
@@ -174,7 +177,8 @@ class Postgres(HomeCase):
     def backend_of(self, marker):
         """The backend whose function runs."""
         await_that(marker.exists, "the function runs", 200)
-        return self.ask("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT nova_invoke(%'")[0]
+        return self.ask("SELECT pid FROM pg_stat_activity "
+                        "WHERE query LIKE 'SELECT nova_invoke(%'")[0]
 
     def says(self, session, part):
         _, said = session.communicate(timeout=200)

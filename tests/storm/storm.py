@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the storms share: chance with a seed, processes that are awaited, and a look at what is left."""
+"""What the storms share: chance with a seed, processes that are awaited,
+and a look at what is left."""
 import ctypes
 import os
 import pathlib
@@ -23,7 +24,8 @@ def chance(what):
 
 
 def adopt_orphans():
-    """From now on whoever is left by a parent that was killed is ours: nothing can get away unseen."""
+    """From now on whoever is left by a parent that was killed is ours:
+    nothing can get away unseen."""
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("prctl")
 
@@ -52,14 +54,15 @@ def command_line(pid):
 
 
 def await_all_children(but=()):
-    """Waits until there is no child (but those) any more, and reaps each; names those that do not end."""
+    """Waits until there is no child (but those), and reaps each; names those that do not end."""
     while True:
         left = [pid for pid in children(os.getpid()) if pid not in but]
         if not left:
             return
         fd = os.pidfd_open(left[0])
         if not select.select([fd], [], [], HANG_S)[0]:
-            raise AssertionError(f"still there after {HANG_S} s: {[(pid, command_line(pid)) for pid in left]}")
+            lines = [f"{pid} {command_line(pid)}" for pid in left]
+            raise AssertionError(f"still there after {HANG_S} s: {lines}")
         os.close(fd)
         os.waitpid(left[0], 0)
 
@@ -109,7 +112,8 @@ class Traces:
             "mounts": self.lines_of("/proc/self/mountinfo"),
             "sockets": [line.split()[-1] for line in self.lines_of("/proc/net/unix")],
             "groups": [str(path) for path in self.group.groups()],
-            "TAPs": sorted(name for name in os.listdir("/sys/class/net") if name.startswith("nova-")),
+            "TAPs": sorted(name for name in os.listdir("/sys/class/net")
+                           if name.startswith("nova-")),
         }
 
 

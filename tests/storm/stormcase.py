@@ -40,10 +40,12 @@ class StormCase(DaemonCase):
             try:
                 done += self.round()
             except AssertionError as error:
-                raise AssertionError(f"round {count}, NOVA_TEST_SEED={storm.SEED}: {error}") from error
+                where = f"round {count}, NOVA_TEST_SEED={storm.SEED}"
+                raise AssertionError(f"{where}: {error}") from error
             count += 1
         seconds = time.monotonic() - begin
-        print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}", flush=True)
+        print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}",
+              flush=True)
 
     def check(self):
         storm.await_all_children()

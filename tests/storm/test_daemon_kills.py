@@ -16,7 +16,8 @@ NEVER_RAN, UNKNOWN = 1, 125  # exit statuses of novactl
 class StormOfDaemons(StormCase):
     def storm(self, engine, kills):
         self.set_up_storm(engine, "a daemon and its clients")
-        self.codes = {str(value): self.write(f"code-{value}", f"echo {value}") for value in range(3)}
+        self.codes = {str(value): self.write(f"code-{value}", f"echo {value}")
+                      for value in range(3)}
         self.rounds(kills)
 
     # --- clients
@@ -26,12 +27,11 @@ class StormOfDaemons(StormCase):
         name, value = f"d{number}", str(self.rng.randrange(3))
         verb = self.rng.choice(("invoke", "register", "delete", "start"))
         code = ["--runtime", "shell", "--code", self.codes[value], "--replace"]
-        words = {"invoke": ["invoke", name], "delete": ["delete", name], "register": ["register", name, *code],
+        words = {"invoke": ["invoke", name], "delete": ["delete", name],
+                 "register": ["register", name, *code],
                  "start": ["instance", "start", "keeps", "--name", name]}[verb]
         self.model.begin(f"d{number}", verb, f"{name}-instance" if verb == "start" else name, value)
-        process = subprocess.Popen([NOVACTL, "--json", *words], env=self.environment, text=True,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(self.reap, process)
+        process = self.start_program(NOVACTL, "--json", *words, stdin=subprocess.DEVNULL)
         process.worker, process.verb = f"d{number}", verb
         return process
 
@@ -46,9 +46,11 @@ class StormOfDaemons(StormCase):
         elif "NOVA_ENOTFOUND" in err:
             self.model.end(client.worker, "NOVA_ENOTFOUND", err.strip())
         else:
-            self.assertTrue(by_daemon and daemon_died and client.returncode in (NEVER_RAN, UNKNOWN), said)
+            self.assertTrue(by_daemon and daemon_died, said)
+            self.assertIn(client.returncode, (NEVER_RAN, UNKNOWN), said)
             self.model.wounded.add(client.worker[0])
-            self.model.end(client.worker, json.loads(err.splitlines()[-1])["error"]["name"], err.strip())
+            error = json.loads(err.splitlines()[-1])["error"]
+            self.model.end(client.worker, error["name"], err.strip())
 
     # --- one round
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SIGKILL at random instants: nothing is left, and what was acknowledged is there and can be used."""
+"""SIGKILL at random instants: nothing is left, and what was acknowledged can be used."""
 import os
 import time
 
@@ -9,9 +9,11 @@ from stormcase import VICTIM, StormCase
 SLOTS = "ab"
 # Calls within which somebody is killed, and how long after their beginning at most.
 MOMENTS = {
-    "fake": {"open": 0.02, "register": 0.02, "delete": 0.01, "invoke": 0.05, "start": 0.05, "stop": 0.03},
-    "qemu": {"open": 0.02, "register": 0.05, "delete": 0.01, "invoke": 0.4, "start": 0.4, "stop": 0.1,
-             "snapshot": 0.8, "branch": 0.4, "fork": 0.5, "drop": 0.02, "build": 1.5, "prune": 0.02},
+    "fake": {"open": 0.02, "register": 0.02, "delete": 0.01, "invoke": 0.05, "start": 0.05,
+             "stop": 0.03},
+    "qemu": {"open": 0.02, "register": 0.05, "delete": 0.01, "invoke": 0.4, "start": 0.4,
+             "stop": 0.1, "snapshot": 0.8, "branch": 0.4, "fork": 0.5, "drop": 0.02, "build": 1.5,
+             "prune": 0.02},
 }
 RUNS = ("invoke", "snapshot", "branch", "fork")
 

@@ -34,11 +34,13 @@ class Collecting(unittest.TestCase):
 
     def test_the_ten_that_took_longest_stand_before_it_in_order(self):
         times = (3, 1, 12.04, 7, 8, 9, 5, 6, 4, 2, 10, 11)
-        status, lines = self.collect(*({"duration": time, "stdout": "ok 1 - a\n"} for time in times))
+        status, lines = self.collect(*({"duration": time, "stdout": "ok 1 - a\n"}
+                                       for time in times))
         self.assertEqual((status, lines[-1]), (0, "12 passed, 0 failed, 0 skipped"))
         self.assertEqual(lines[-12], "longest:")
         self.assertEqual(lines[-11].split(), ["12.0", "s", "[plain]", "unit/p2"])
-        self.assertEqual([float(line.split()[0]) for line in lines[-11:-1]], [12, 11, 10, 9, 8, 7, 6, 5, 4, 3])
+        self.assertEqual([float(line.split()[0]) for line in lines[-11:-1]],
+                         [12, 11, 10, 9, 8, 7, 6, 5, 4, 3])
 
     def test_what_a_program_notes_is_told_also_if_it_passes(self):
         _status, lines = self.collect({"stdout": "ok 1 - a\n# note: seed 4711\n"})
