@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The guest behind the double: a microvm of QEMU under emulation. Or none, where only the client is tried."""
+"""The guest behind the double: a microvm of QEMU under emulation, or none, where only the client is
+tried."""
 import json
 import mmap
 import os
@@ -18,7 +19,8 @@ class GuestError(Exception):
 
 
 def tsc_khz():
-    """The frequency of the time stamp counter, by two readings; a guest under emulation cannot find it out by itself."""
+    """The frequency of the time stamp counter, by two readings; a guest under emulation cannot find
+    it out by itself."""
     import ctypes
     code = mmap.mmap(-1, PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(bytes.fromhex("0f3148c1e2204809d0c3"))  # rdtsc; shl rdx,32; or rax,rdx; ret
@@ -34,7 +36,7 @@ def write_sparse(target, number, content):
 
 
 class NoGuest:
-    """Pages that say how often they were written; an agent that says Ready and agrees with everything."""
+    """Pages that say how often they were written; an agent that says Ready, and agrees with all."""
 
     def __init__(self, config, on_agent, on_end, real):
         self.running = False
@@ -65,7 +67,8 @@ class NoGuest:
 
     def pages(self, diff):
         content = struct.pack("<Q", self.writes) * (PAGE // 8)
-        return [(number, content) for number in ([5, self.writes % 1000 + 10] if diff else [0, 1, 5])]
+        numbers = [5, self.writes % 1000 + 10] if diff else [0, 1, 5]
+        return [(number, content) for number in numbers]
 
     def open_channel(self):
         ours, theirs = socket.socketpair()
@@ -83,7 +86,8 @@ class NoGuest:
         while len(block) > 4:
             length = struct.unpack(">I", block[:4])[0]
             message, block = json.loads(block[4:4 + length]), block[4 + length:]
-            self.say(self.fds[-1], 3, {"request_id": message["payload"].get("request_id", ""), "status": "ok"})
+            identity = message["payload"].get("request_id", "")
+            self.say(self.fds[-1], 3, {"request_id": identity, "status": "ok"})
 
     def channel_closed(self):
         self.fds.clear()
@@ -117,13 +121,18 @@ class Guest:
         os.set_inheritable(memory, True)
         mib = config["machine-config"]["mem_size_mib"]
         command = [
-            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-name", "double-guest", "-nodefaults", "-no-user-config", "-nographic",
-            "-no-reboot", "-M", "microvm,acpi=on,pic=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,suppress-vmdesc=on",
-            "-global", "migration.send-configuration=off", "-accel", "tcg,tb-size=16", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt", "-m", f"{mib}M",
+            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-name", "double-guest",
+            "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
+            "-M", "microvm,acpi=on,pic=off,memory-backend=mem,dump-guest-core=off,mem-merge=off,"
+                  "suppress-vmdesc=on",
+            "-global", "migration.send-configuration=off", "-accel", "tcg,tb-size=16",
+            "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt", "-m", f"{mib}M",
             "-smp", str(config["machine-config"]["vcpu_count"]),
-            "-object", f"memory-backend-file,id=mem,size={mib}M,mem-path=/proc/self/fd/{memory},share={share}",
+            "-object", f"memory-backend-file,id=mem,size={mib}M,mem-path=/proc/self/fd/{memory},"
+                       f"share={share}",
             "-chardev", f"socket,id=serial,fd={console.fileno()}", "-serial", "chardev:serial",
-            "-device", "virtio-serial-device", "-chardev", f"socket,id=agent,fd={listener.fileno()},server=on,wait=off",
+            "-device", "virtio-serial-device",
+            "-chardev", f"socket,id=agent,fd={listener.fileno()},server=on,wait=off",
             "-device", "virtserialport,id=agentport,chardev=agent,name=nova.agent",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
         ]
@@ -131,15 +140,17 @@ class Guest:
             where = self.inherited(drive["path_on_host"])
             name = drive["drive_id"]
             command += [
-                "-blockdev", f"driver=raw,node-name={name},read-only=on,file.driver=file,file.filename=/proc/self/fd/{where},file.locking=off",
+                "-blockdev", f"driver=raw,node-name={name},read-only=on,file.driver=file,"
+                             f"file.filename=/proc/self/fd/{where},file.locking=off",
                 "-device", f"virtio-blk-device,drive={name}"]
         for nic in config["network-interfaces"]:
             name, tap = nic["iface_id"], self.taps.get(nic["iface_id"])
             if tap is None:
                 raise GuestError(f"no TAP {nic['host_dev_name']}")
             os.set_inheritable(tap, True)
-            command += ["-netdev", f"tap,id={name},fd={tap},vhost=off",
-                        "-device", f"virtio-net-device,netdev={name},guest_announce=off,mac={nic.get('guest_mac', '02:00:00:00:00:01')}"]
+            mac = nic.get("guest_mac", "02:00:00:00:00:01")
+            command += ["-netdev", f"tap,id={name},fd={tap},vhost=off", "-device",
+                        f"virtio-net-device,netdev={name},guest_announce=off,mac={mac}"]
         command += extra
         self.pid = os.posix_spawnp("setpriv", command, dict(os.environ))
         for end in (monitor, console, listener):
@@ -159,7 +170,9 @@ class Guest:
         args = source.get("boot_args", "").replace("reboot=k", "reboot=t")
         self.shared = os.memfd_create("guest-memory")
         os.ftruncate(self.shared, self.size)
-        extra = ["-kernel", f"/proc/self/fd/{self.inherited(source['kernel_image_path'])}", "-append", f"{args} tsc_early_khz={tsc_khz()}"]
+        kernel = self.inherited(source["kernel_image_path"])
+        extra = ["-kernel", f"/proc/self/fd/{kernel}",
+                 "-append", f"{args} tsc_early_khz={tsc_khz()}"]
         if source.get("initrd_path"):
             extra += ["-initrd", f"/proc/self/fd/{self.inherited(source['initrd_path'])}"]
         self.start(config, self.shared, "on", extra)
@@ -182,7 +195,8 @@ class Guest:
             self.go_on()
 
     def writable(self, memory):
-        """The real one maps what it may only read; QEMU opens it for writing, so where that is forbidden it gets a copy."""
+        """The real one maps what it may only read; QEMU opens it for writing, so where that is
+        forbidden it gets a copy."""
         where = os.open(memory, os.O_RDONLY)
         if os.access(memory, os.W_OK):
             return where
@@ -248,7 +262,8 @@ class Guest:
     def go_on(self):
         self.ask("cont")
         self.running = True
-        self.silent_until = time.monotonic() + 0.15  # the guest takes the reset of its connections first
+        # The guest takes the reset of its connections first.
+        self.silent_until = time.monotonic() + 0.15
 
     def open_channel(self):
         channel = socket.socket(socket.AF_UNIX)

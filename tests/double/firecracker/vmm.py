@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The process: its flags, its API, the state machine behind it. One thread, so one request at a time, as in the real one."""
+"""The process: its flags, its API, the state machine behind it. One thread, so one request at a
+time, as in the real one."""
 import fcntl
 import heapq
 import json
@@ -15,7 +16,7 @@ import zlib
 
 import schema
 import wire
-from guest import Guest, GuestError, NoGuest, PAGE, write_sparse
+from guest import Guest, GuestError, NoGuest, write_sparse
 from vsock import Vsock
 
 MOST_CONNECTIONS = 10
@@ -25,8 +26,17 @@ MAGIC = b"FCDOUBLE"
 EARLY = "The requested operation is not supported before starting the microVM."
 LATE = "The requested operation is not supported after starting the microVM."
 JSON_PREFIX = "An error occurred when deserializing the json body of a request: "
-MACHINE = {"vcpu_count": 1, "mem_size_mib": 128, "smt": False, "track_dirty_pages": False, "huge_pages": "None"}
-BOOT_RESOURCES = ("boot-source", "drives", "machine-config", "network-interfaces", "vsock", "entropy")
+CONTINUE = b"HTTP/1.1 100 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\n\r\n"
+NOT_ON_THE_BUS = "Device manager error: Failed to find the device on the bus."
+NO_DRIVE = "Drive config error: Unable to create the virtio block device: "
+NO_TAP = ("Network config error: Could not create the network device: "
+          "Open tap device failed: ")
+NO_IFREQ = NO_TAP + "Error while creating ifreq structure: "
+NO_RESTORE = "Failed to restore from snapshot: "
+MACHINE = {"vcpu_count": 1, "mem_size_mib": 128, "smt": False, "track_dirty_pages": False,
+           "huge_pages": "None"}
+BOOT_RESOURCES = ("boot-source", "drives", "machine-config", "network-interfaces", "vsock",
+                  "entropy")
 
 
 class Refusal(Exception):
@@ -35,6 +45,15 @@ class Refusal(Exception):
     def __init__(self, text, fatal=False):
         super().__init__(text)
         self.fatal = fatal
+
+
+def os_error(error):
+    return f"{error.strerror} (os error {error.errno})"
+
+
+def unknown_variant(given, expected):
+    return Refusal(f"{JSON_PREFIX}unknown variant `{given}`, expected {expected} "
+                   "at line 1 column 1.")
 
 
 class Connection:
@@ -92,16 +111,20 @@ class Vmm:
         self.control[name] = left - 1
         return left > 0
 
+    def is_of_api(self, end, listener):
+        """Whether requests come by it, or the answers of QEMU that they need."""
+        return end is listener or any(connection.sock is end for connection in self.connections) \
+            or (self.guest is not None and end is getattr(self.guest, "monitor", None))
+
     def serve(self, listener):
         self.watch(listener, lambda: self.accept(listener))
         while self.exit_code is None:
             wait = max(0, self.timers[0][0] - time.monotonic()) if self.timers else None
             for key, _ in self.selector.select(wait):
                 # Paused through the API, nothing but the API is served.
-                if self.state == "Paused" and key.fileobj is not listener and not any(c.sock is key.fileobj for c in self.connections):
-                    if self.guest is None or key.fileobj is not getattr(self.guest, "monitor", None):
-                        time.sleep(0.001)
-                        continue
+                if self.state == "Paused" and not self.is_of_api(key.fileobj, listener):
+                    time.sleep(0.001)
+                    continue
                 if key.fileobj.fileno() >= 0 and self.exit_code is None:
                     key.data()
             while self.timers and self.timers[0][0] <= time.monotonic():
@@ -150,7 +173,7 @@ class Vmm:
         while True:
             request, connection.inbox, wants_more = wire.parse(connection.inbox, PAYLOAD_LIMIT)
             if wants_more:
-                connection.sock.sendall(b"HTTP/1.1 100 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\n\r\n")
+                connection.sock.sendall(CONTINUE)
             if request is None:
                 return
             self.note(request)
@@ -165,7 +188,8 @@ class Vmm:
     def note(self, request):
         if self.fault("record"):
             with open(self.fault("record"), "a", encoding="utf-8") as record:
-                record.write(f"{request.method} {request.path} {request.body.decode('utf-8', 'replace')}\n")
+                body = request.body.decode("utf-8", "replace")
+                record.write(f"{request.method} {request.path} {body}\n")
 
     def misbehave(self, name):
         """Faults that are set for one request."""
@@ -206,7 +230,8 @@ class Vmm:
         except GuestError as error:
             return wire.reply(400, wire.fault(f"The double's guest: {error}")), True
         if body is None:
-            return wire.reply(204, deprecated=self.deprecated or bool(self.fault("deprecation"))), False
+            deprecated = self.deprecated or bool(self.fault("deprecation"))
+            return wire.reply(204, deprecated=deprecated), False
         return wire.reply(200, json.dumps(body), self.deprecated), False
 
     # --- routing
@@ -218,10 +243,12 @@ class Vmm:
                 raise Refusal("GET request cannot have a body.")
             return self.get(path)
         parts = path.strip("/").split("/")
-        name = f"/{parts[0]}/" if parts[0] in ("drives", "network-interfaces", "pmem") else "/" + "/".join(parts[:2])
+        has_id = parts[0] in ("drives", "network-interfaces", "pmem")
+        name = f"/{parts[0]}/" if has_id else "/" + "/".join(parts[:2])
         endpoint = schema.ENDPOINTS.get((request.method, name))
         if endpoint is None or self.version < endpoint.since:
-            raise Refusal(f"Invalid request method and/or path: {request.method} {path.lstrip('/')}.")
+            raise Refusal("Invalid request method and/or path: "
+                          f"{request.method} {path.lstrip('/')}.")
         body = self.read_body(request, endpoint)
         if endpoint.id_field:
             self.check_id(parts, body, endpoint.id_field)
@@ -229,8 +256,8 @@ class Vmm:
             raise Refusal(LATE)
         if endpoint.when == "post" and self.state == "Not started":
             raise Refusal(EARLY)
-        action = f"{request.method.lower()}_{parts[0]}_{parts[1] if parts[0] == 'snapshot' else ''}".strip("_").replace("-", "_")
-        getattr(self, action)(body)
+        action = [request.method.lower(), *parts[:2 if parts[0] == "snapshot" else 1]]
+        getattr(self, "_".join(action).replace("-", "_"))(body)
 
     def read_body(self, request, endpoint):
         if not request.body:
@@ -252,15 +279,16 @@ class Vmm:
         if len(parts) < 2 or not parts[1]:
             raise Refusal("The ID cannot be empty.")
         if not re.fullmatch(r"[A-Za-z0-9_]+", parts[1]):
-            raise Refusal("API Resource IDs can only contain alphanumeric characters and underscores.")
+            raise Refusal("API Resource IDs can only contain alphanumeric characters and "
+                          "underscores.")
         if body[field] != parts[1]:
-            raise Refusal("The id from the path does not match the id from the body!" if field == "drive_id" else
-                          f"The id from the path [{parts[1]}] does not match the id from the body [{body[field]}]!")
+            path, own = ("", "") if field == "drive_id" else (f" [{parts[1]}]", f" [{body[field]}]")
+            raise Refusal(f"The id from the path{path} does not match the id from the body{own}!")
 
     def get(self, path):
         if path == "/":
-            return {"id": self.options["id"], "state": self.state, "vmm_version": self.control.get("version", "1.16.1"),
-                    "app_name": "Firecracker"}
+            return {"id": self.options["id"], "state": self.state,
+                    "vmm_version": self.control.get("version", "1.16.1"), "app_name": "Firecracker"}
         if path == "/version":
             return {"firecracker_version": self.control.get("version", "1.16.1")}
         if path == "/machine-config":
@@ -281,7 +309,8 @@ class Vmm:
     def put_metrics(self, body):
         if self.metrics:
             raise Refusal("Metrics error: Metrics system already initialized.")
-        self.open_log(body["metrics_path"], "Metrics error: Cannot initialize the metrics system due to bad user input:")
+        self.open_log(body["metrics_path"],
+                      "Metrics error: Cannot initialize the metrics system due to bad user input:")
         self.metrics = self.real(body["metrics_path"])
 
     def write_metrics(self):
@@ -304,18 +333,20 @@ class Vmm:
         """Before 1.14 the file must exist."""
         if path is None:
             return
+        create = os.O_CREAT if self.version >= (1, 14) else 0
         try:
-            os.close(os.open(self.real(path), os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if self.version >= (1, 14) else 0), 0o600))
+            os.close(os.open(self.real(path), os.O_RDWR | os.O_NONBLOCK | create, 0o600))
         except OSError as error:
-            raise Refusal(f"{what} {error.strerror} (os error {error.errno})") from None
+            raise Refusal(f"{what} {os_error(error)}") from None
 
     def put_machine_config(self, body):
         count = body["vcpu_count"]
         if not 1 <= count <= 32 or (body.get("smt") and count > 1 and count % 2):
-            raise Refusal("Machine config error: The number of vCPUs must be greater than 0, less than 32 and must be 1 or an even number if SMT "
-                          "is enabled.")
+            raise Refusal("Machine config error: The number of vCPUs must be greater than 0, less "
+                          "than 32 and must be 1 or an even number if SMT is enabled.")
         if not body["mem_size_mib"]:
-            raise Refusal("Machine config error: The memory size (MiB) is either 0, or not a multiple of the configured page size.")
+            raise Refusal("Machine config error: The memory size (MiB) is either 0, or not a "
+                          "multiple of the configured page size.")
         self.config["machine-config"] = {**MACHINE, **body}
         self.tracking = bool(body.get("track_dirty_pages"))
         self.configured.add("machine-config")
@@ -329,25 +360,29 @@ class Vmm:
         try:
             os.close(os.open(self.real(path), os.O_RDONLY))
         except OSError as error:
-            raise Refusal(f"{sentence} {error.strerror} (os error {error.errno}){behind}") from None
+            raise Refusal(f"{sentence} {os_error(error)}{behind}") from None
 
     def put_boot_source(self, body):
-        self.must_open(body["kernel_image_path"], "Boot source error: The kernel file cannot be opened:")
+        self.must_open(body["kernel_image_path"],
+                       "Boot source error: The kernel file cannot be opened:")
         if body.get("initrd_path"):
-            self.must_open(body["initrd_path"], "Boot source error: The initrd file cannot be opened due to invalid path or invalid permissions.")
+            self.must_open(body["initrd_path"], "Boot source error: The initrd file cannot be "
+                           "opened due to invalid path or invalid permissions.")
         if len(body.get("boot_args") or "") > 2048:
-            raise Refusal("Boot source error: The kernel command line is invalid: Command line string overflows capacity.")
+            raise Refusal("Boot source error: The kernel command line is invalid: Command line "
+                          "string overflows capacity.")
         self.config["boot-source"] = body
         self.configured.add("boot-source")
 
     def put_drives(self, body):
         engine = body.get("io_engine", "Sync")
         if engine not in ("Sync", "Async"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{engine}`, expected `Async` or `Sync` at line 1 column 1.")
+            raise unknown_variant(engine, "`Async` or `Sync`")
         if not body.get("path_on_host") and not body.get("socket"):
-            raise Refusal("Drive config error: Unable to create the virtio block device: Invalid block config.")
-        self.must_open(body["path_on_host"], "Drive config error: Unable to create the virtio block device: Virtio backend error: "
-                       "Error manipulating the backing file:", " " + body["path_on_host"])
+            raise Refusal(NO_DRIVE + "Invalid block config.")
+        self.must_open(body["path_on_host"],
+                       NO_DRIVE + "Virtio backend error: Error manipulating the backing file:",
+                       " " + body["path_on_host"])
         others = [drive for drive in self.config["drives"] if drive["drive_id"] != body["drive_id"]]
         if body["is_root_device"] and any(drive["is_root_device"] for drive in others):
             raise Refusal("Drive config error: A root block device already exists!")
@@ -355,42 +390,50 @@ class Vmm:
         self.configured.add("drives")
 
     def patch_drives(self, body):
-        drive = next((drive for drive in self.config["drives"] if drive["drive_id"] == body["drive_id"]), None)
+        drive = next((drive for drive in self.config["drives"]
+                      if drive["drive_id"] == body["drive_id"]), None)
         if drive is None or not (body.get("path_on_host") or body.get("rate_limiter")):
-            raise Refusal("Drive config error: Unable to patch the block device: Device manager error: Failed to find the device on the bus. "
-                          "Please verify the request arguments.")
+            raise Refusal("Drive config error: Unable to patch the block device: "
+                          f"{NOT_ON_THE_BUS} Please verify the request arguments.")
         drive.update({name: value for name, value in body.items() if value is not None})
 
+    def nic(self, name):
+        return next((nic for nic in self.config["network-interfaces"] if nic["iface_id"] == name),
+                    None)
+
     def put_network_interfaces(self, body):
-        others = [nic for nic in self.config["network-interfaces"] if nic["iface_id"] != body["iface_id"]]
+        others = [nic for nic in self.config["network-interfaces"]
+                  if nic["iface_id"] != body["iface_id"]]
         name = body["host_dev_name"]
         if len(name.encode()) >= 16:
-            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Invalid interface name")
-        if body.get("guest_mac") and any(nic.get("guest_mac") == body["guest_mac"] for nic in others):
+            raise Refusal(NO_TAP + "Invalid interface name")
+        if body.get("guest_mac") in {nic.get("guest_mac") for nic in others} - {None}:
             raise Refusal(f"The MAC address is already in use: {body['guest_mac']}")
         if name in self.control.get("busy_taps", []):
-            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Error while creating ifreq structure: Resource busy "
-                          f"(os error 16). Invalid TUN/TAP Backend provided by {name}.")
+            raise Refusal(f"{NO_IFREQ}Resource busy (os error 16). Invalid TUN/TAP Backend "
+                          f"provided by {name}.")
         self.taps[body["iface_id"]] = self.open_tap(name)
         self.config["network-interfaces"] = others + [body]
         self.configured.add("network-interfaces")
 
     def open_tap(self, name):
-        """Its descriptor. One that is not there is only a name here; the real one would try to make it."""
+        """Its descriptor. One that is not there is only a name here; the real one makes it."""
         if name not in [device for _, device in socket.if_nameindex()]:
             return None
         tap = os.open(self.real("/dev/net/tun"), os.O_RDWR | os.O_NONBLOCK)
+        flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
         try:
-            fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+            fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
         except OSError as error:
             os.close(tap)
-            raise Refusal("Network config error: Could not create the network device: Open tap device failed: Error while creating ifreq structure: "
-                          f"{error.strerror} (os error {error.errno}). Invalid TUN/TAP Backend provided by {name}.") from None
+            raise Refusal(f"{NO_IFREQ}{os_error(error)}. Invalid TUN/TAP Backend provided by "
+                          f"{name}.") from None
         return tap
 
     def patch_network_interfaces(self, body):
-        if not any(nic["iface_id"] == body["iface_id"] for nic in self.config["network-interfaces"]):
-            raise Refusal("Network config error: Unable to update the net device: Device manager error: Failed to find the device on the bus.")
+        if self.nic(body["iface_id"]) is None:
+            raise Refusal("Network config error: Unable to update the net device: "
+                          + NOT_ON_THE_BUS)
 
     def put_entropy(self, body):
         self.config["entropy"] = body
@@ -411,8 +454,9 @@ class Vmm:
             self.vsock = Vsock(self, self.real(path))
         except OSError as error:
             words = "Address in use" if error.errno == 98 else error.strerror
-            raise Refusal(f"{prefix}Cannot create backend for vsock device: Error binding to the host-side Unix socket: {words} "
-                          f"(os error {error.errno})", fatal) from None
+            raise Refusal(f"{prefix}Cannot create backend for vsock device: Error binding to the "
+                          f"host-side Unix socket: {words} (os error {error.errno})",
+                          fatal) from None
 
     # --- life
 
@@ -426,7 +470,8 @@ class Vmm:
             if self.state == "Not started":
                 raise Refusal(EARLY)
         else:
-            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected one of `FlushMetrics`, `InstanceStart`, `SendCtrlAltDel` at line 1 column 1.")
+            raise unknown_variant(
+                kind, "one of `FlushMetrics`, `InstanceStart`, `SendCtrlAltDel`")
 
     def make_guest(self):
         kind = NoGuest if self.control.get("guest") == "none" else Guest
@@ -438,8 +483,9 @@ class Vmm:
         if "boot-source" not in self.configured:
             raise Refusal("Start microvm error: Cannot start microvm without kernel configuration.")
         if self.fault("no_kvm"):
-            raise Refusal("Start microvm error: Kvm error: Error creating KVM object: No such file or directory (os error 2) Make sure the user "
-                          "launching the firecracker process is configured on the /dev/kvm file's ACL.")
+            raise Refusal("Start microvm error: Kvm error: Error creating KVM object: "
+                          "No such file or directory (os error 2) Make sure the user launching "
+                          "the firecracker process is configured on the /dev/kvm file's ACL.")
         self.guest = self.make_guest()
         self.guest.boot(self.config)
         self.watch_guest()
@@ -474,7 +520,7 @@ class Vmm:
 
     def patch_vm(self, body):
         if body["state"] not in ("Paused", "Resumed"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{body['state']}`, expected `Paused` or `Resumed` at line 1 column 1.")
+            raise unknown_variant(body["state"], "`Paused` or `Resumed`")
         if body["state"] == "Paused" and self.state == "Running":
             self.guest.stop()
             self.state = "Paused"
@@ -496,25 +542,30 @@ class Vmm:
     def put_snapshot_create(self, body):
         kind = body.get("snapshot_type", "Full")
         if kind not in ("Full", "Diff"):
-            raise Refusal(JSON_PREFIX + f"unknown variant `{kind}`, expected `Diff` or `Full` at line 1 column 1.")
+            raise unknown_variant(kind, "`Diff` or `Full`")
         self.cut_streams()
         if self.state != "Paused":
-            raise Refusal("Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running")
+            raise Refusal("Create snapshot error: Cannot save the microVM state: Operation not "
+                          "allowed: save/restore unavailable while running")
         if kind == "Diff" and not self.tracking and self.version < (1, 13):
-            raise Refusal("Create snapshot error: Diff snapshots are not allowed on uVMs with dirty page "
-                          "tracking disabled.")
-        config = {name: self.config.get(name) for name in ("machine-config", "drives", "vsock", "network-interfaces")}
-        head = json.dumps({"format": schema.snapshot_format(self.version), "config": config}).encode()
+            raise Refusal("Create snapshot error: Diff snapshots are not allowed on uVMs with "
+                          "dirty page tracking disabled.")
+        config = {name: self.config.get(name)
+                  for name in ("machine-config", "drives", "vsock", "network-interfaces")}
+        version = schema.snapshot_format(self.version)
+        head = json.dumps({"format": version, "config": config}).encode()
         content = MAGIC + struct.pack("<I", len(head)) + head + self.guest.save()
         try:
             with open(self.real(body["snapshot_path"]), "wb") as file:
                 file.write(content + struct.pack("<I", zlib.crc32(content)))
             self.write_memory(self.real(body["mem_file_path"]), kind == "Diff")
         except OSError as error:
-            raise Refusal(f"Create snapshot error: Cannot perform open on the snapshot backing file: {error.strerror} (os error {error.errno})") from None
+            raise Refusal("Create snapshot error: Cannot perform open on the snapshot backing "
+                          f"file: {os_error(error)}") from None
 
     def write_memory(self, path, diff):
-        """A file of another size is made anew; in one of the same size what is written lies over what was there."""
+        """A file of another size is made anew; in one of the same size what is written lies over
+        what was there."""
         target = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         size = self.config["machine-config"]["mem_size_mib"] << 20
         if os.fstat(target).st_size != size:
@@ -526,21 +577,23 @@ class Vmm:
 
     def put_snapshot_load(self, body):
         if self.configured.intersection(BOOT_RESOURCES):
-            raise Refusal("Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.")
+            raise Refusal("Load snapshot error: Loading a microVM snapshot not allowed after "
+                          "configuring boot-specific resources.")
         if bool(body.get("mem_backend")) == bool(body.get("mem_file_path")):
-            raise Refusal(JSON_PREFIX + "missing field: either `mem_backend` or `mem_file_path` is required.")
+            raise Refusal(JSON_PREFIX + "missing field: either `mem_backend` or `mem_file_path` "
+                          "is required.")
         try:
             self.load(body)
         except (OSError, ValueError, GuestError, Refusal) as error:
             raise Refusal(f"Load snapshot error: {error}", fatal=True) from None
 
     def read_state(self, path):
-        sentence = "Failed to restore from snapshot: Failed to get snapshot state from file: "
+        sentence = NO_RESTORE + "Failed to get snapshot state from file: "
         try:
             with open(path, "rb") as file:
                 content = file.read()
         except OSError as error:
-            raise ValueError(f"{sentence}Failed to open snapshot file: {error.strerror} (os error {error.errno})") from None
+            raise ValueError(f"{sentence}Failed to open snapshot file: {os_error(error)}") from None
         sentence += "Failed to load snapshot state from file: "
         if len(content) < 8:
             raise ValueError(sentence + "Snapshot file is smaller than CRC length.")
@@ -552,37 +605,39 @@ class Vmm:
         content = self.read_state(self.real(body["snapshot_path"]))
         length = struct.unpack("<I", content[8:12])[0]
         head = json.loads(content[12:12 + length])
-        ours, theirs = (text.split(".") for text in (schema.snapshot_format(self.version), head["format"]))
+        ours, theirs = schema.snapshot_format(self.version).split("."), head["format"].split(".")
         if ours[0] != theirs[0] or int(theirs[1]) > int(ours[1]):
-            raise ValueError(f"Failed to restore from snapshot: Invalid format version of snapshot file: {head['format']}")
+            raise ValueError(f"{NO_RESTORE}Invalid format version of snapshot file: "
+                             + head["format"])
         memory = self.real(body.get("mem_file_path") or body["mem_backend"]["backend_path"])
         self.config.update(head["config"])
         size = self.config["machine-config"]["mem_size_mib"] << 20
         if os.stat(memory).st_size != size:
-            raise ValueError("Failed to restore from snapshot: The memory file has another size")
+            raise ValueError(NO_RESTORE + "The memory file has another size")
         for drive in self.config["drives"]:
             os.close(os.open(self.real(drive["path_on_host"]), os.O_RDONLY))
         if self.config.get("vsock"):
-            override = body.get("vsock_override") or {}
-            self.config["vsock"]["uds_path"] = override.get("uds_path", self.config["vsock"]["uds_path"])
+            self.config["vsock"].update(body.get("vsock_override") or {})
             self.bind_vsock(self.config["vsock"]["uds_path"], "Vsock Error: ")
             self.vsock.expect_reset()
         elif body.get("vsock_override"):
             raise ValueError("Unknown Vsock Device.")
-        for nic in body.get("network_overrides") or []:
-            if nic.get("iface_id") not in [known["iface_id"] for known in self.config["network-interfaces"]]:
+        for override in body.get("network_overrides") or []:
+            nic = self.nic(override.get("iface_id"))
+            if nic is None:
                 raise ValueError("Unknown Network Device.")
-            next(known for known in self.config["network-interfaces"] if known["iface_id"] == nic["iface_id"])["host_dev_name"] = nic["host_dev_name"]
+            nic["host_dev_name"] = override["host_dev_name"]
         for nic in self.config["network-interfaces"]:
             self.taps[nic["iface_id"]] = self.open_tap(nic["host_dev_name"])
         self.tracking = bool(body.get("track_dirty_pages") or body.get("enable_diff_snapshots"))
         self.guest = self.make_guest()
-        self.guest.restore(self.config, content[12 + length:-4], memory, bool(body.get("resume_vm")))
+        self.guest.restore(self.config, content[12 + length:-4], memory,
+                           bool(body.get("resume_vm")))
         self.watch_guest()
         self.state = "Running" if body.get("resume_vm") else "Paused"
 
 
-# --- the program ----------------------------------------------------------------------------------------------------------
+# --- the program ----------------------------------------------------------------------------------
 
 
 def read_control(program):
@@ -594,9 +649,12 @@ def read_control(program):
         return {}
 
 
-VALUED = {"--double-root", "--api-sock", "--id", "--level", "--log-path", "--module", "--metrics-path", "--seccomp-filter", "--http-api-max-payload-size",
-          "--mmds-size-limit", "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us", "--config-file", "--metadata"}
-PLAIN = {"--no-seccomp", "--show-level", "--show-log-origin", "--boot-timer", "--enable-pci", "--no-api"}
+VALUED = {"--double-root", "--api-sock", "--id", "--level", "--log-path", "--module",
+          "--metrics-path", "--seccomp-filter", "--http-api-max-payload-size", "--mmds-size-limit",
+          "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us", "--config-file",
+          "--metadata"}
+PLAIN = {"--no-seccomp", "--show-level", "--show-log-origin", "--boot-timer", "--enable-pci",
+         "--no-api"}
 
 
 def parse_flags(argv):
@@ -609,8 +667,8 @@ def parse_flags(argv):
         elif argv[at] in PLAIN:
             options[argv[at][2:]] = True
         else:
-            print(f"Arguments parsing error: Found argument '{argv[at]}' which wasn't expected, or isn't valid in this context.",
-                  file=sys.stderr)
+            print(f"Arguments parsing error: Found argument '{argv[at]}' which wasn't expected, "
+                  "or isn't valid in this context.", file=sys.stderr)
             sys.exit(153)
         at += 1
     return options
@@ -621,7 +679,8 @@ def listen(path):
     try:
         listener.bind(path)
     except OSError:
-        print(f"Failed to open the API socket at: {path}. Check that it is not already used.", file=sys.stderr)
+        print(f"Failed to open the API socket at: {path}. Check that it is not already used.",
+              file=sys.stderr)
         sys.exit(1)
     listener.listen(32)
     return listener
@@ -644,7 +703,7 @@ def main(argv):
         print(control.get("words", "the double ends at once"), file=sys.stderr)
         return control["exit_at_start"]
     time.sleep(control.get("start_ms", 0) / 1000)
-    listener = None if control.get("deaf") else listen(options.get("double-root", "") + options["api-sock"])
-    if listener is None:
+    if control.get("deaf"):
         time.sleep(3600)
+    listener = listen(options.get("double-root", "") + options["api-sock"])
     return Vmm(options, control).serve(listener)

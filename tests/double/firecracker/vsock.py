@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Hybrid vsock: a Unix socket whose streams begin with CONNECT."""
 import os
-import selectors
 import socket
 import time
 
@@ -78,13 +77,13 @@ class Vsock:
         """The real parser wants ten bytes at once, and then the newline within 32."""
         try:
             stream.line = stream.host.recv(FIRST)
-            while len(stream.line) >= FIRST and not stream.line.endswith(b"\n") and len(stream.line) < LINE_MOST:
+            while FIRST <= len(stream.line) < LINE_MOST and not stream.line.endswith(b"\n"):
                 stream.line += stream.host.recv(1)
         except BlockingIOError:
             stream.line = b""
         words = stream.line.split()
-        if len(stream.line) < FIRST or not stream.line.endswith(b"\n") or len(words) != 2 or words[0].upper() != b"CONNECT" or \
-                not words[1].isdigit():
+        whole = len(stream.line) >= FIRST and stream.line.endswith(b"\n")
+        if not whole or len(words) != 2 or words[0].upper() != b"CONNECT" or not words[1].isdigit():
             self.drop(stream)
             return
         stream.asked = True
@@ -130,13 +129,14 @@ class Vsock:
         stream.is_doomed, self.reset_is_late = self.reset_is_late, False
 
     def expect_reset(self):
-        """After a snapshot. Up to 1.15 a stream can reach the guest before the reset, which then ends it, too, after whatever an
-        agent has said by then."""
+        """After a snapshot. Up to 1.15 a stream can reach the guest before the reset, which then
+        ends it, too, after whatever an agent has said by then."""
         self.reset_is_late = self.vmm.version < (1, 16)
         self.is_shut = False
 
     def go_on(self, after_snapshot):
-        """In 1.16 the guest gets nothing after a pause until it has answered a reset, which comes with a snapshot alone."""
+        """In 1.16 the guest gets nothing after a pause until it has answered a reset, which comes
+        with a snapshot alone."""
         self.is_shut |= not after_snapshot and (1, 16) <= self.vmm.version < (1, 17)
 
     def move(self, stream, source, target):

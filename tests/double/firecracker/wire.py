@@ -4,7 +4,8 @@ import json
 
 LINE_MOST = 1024
 METHODS = ("GET", "PUT", "PATCH", "DELETE")
-TOO_MANY = (b"HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\nContent-Length: 40\r\n\r\n"
+TOO_MANY = (b"HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\n"
+            b"Content-Length: 40\r\n\r\n"
             b'{ "error": "Too many open connections" }')
 
 
@@ -30,7 +31,8 @@ def reply(status, body=None, deprecated=False):
     if status == 204:
         return (head + "\r\n").encode()
     text = body.encode()
-    return (head + f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n").encode() + text
+    head += f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+    return head.encode() + text
 
 
 def fault(text):
@@ -63,12 +65,14 @@ def parse(inbox, limit):
     headers = headers_of(lines[1:])
     if "identity;q=0" in headers.get("accept-encoding", "").replace(" ", ""):
         raise BadRequest("Invalid Accept-Encoding.")
-    length = headers.get("content-length", "0")  # chunked bodies are not looked at: they become a bad next request
+    # Chunked bodies are not looked at: they become a bad next request.
+    length = headers.get("content-length", "0")
     if not length.isdigit():
         raise BadRequest("Invalid Content-Length.")
     length = int(length)
     if length > limit:
-        raise BadRequest(f"Request payload with size {length} is larger than the limit of {limit} allowed by server.")
+        raise BadRequest(f"Request payload with size {length} is larger than the limit of {limit} "
+                         "allowed by server.")
     if len(rest) < length:
         return None, inbox, headers.get("expect", "").lower() == "100-continue"
     return Request(words[0], words[1], rest[:length]), rest[length:], False

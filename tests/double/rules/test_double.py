@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The double is as unfriendly as it says: what it refuses, how it words it, and what ends with it."""
+"""The double is as unfriendly as it says: what it refuses, how, and what ends with it."""
 import json
 import os
 import pathlib
@@ -37,8 +37,11 @@ class DoubleCase(unittest.TestCase):
     def start(self, **control):
         self.end()
         (self.dir / "api").unlink(missing_ok=True)
-        (self.dir / "firecracker.control").write_text(json.dumps({"guest": "none", **control}), encoding="ascii")
-        self.process = subprocess.Popen([self.program, "--api-sock", self.dir / "api", "--id", "test-1"], stderr=subprocess.DEVNULL)
+        text = json.dumps({"guest": "none", **control})
+        (self.dir / "firecracker.control").write_text(text, encoding="ascii")
+        self.process = subprocess.Popen(
+            [self.program, "--api-sock", self.dir / "api", "--id", "test-1"],
+            stderr=subprocess.DEVNULL)
         while True:
             try:
                 self.open.append(self.connect("api"))
@@ -59,7 +62,9 @@ class DoubleCase(unittest.TestCase):
 
     def ask(self, method, path, body=None):
         """(status, what it says)"""
-        text = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        text = b"" if body is None else body
+        if not isinstance(text, bytes):
+            text = json.dumps(text).encode()
         head = f"{method} {path} HTTP/1.1\r\nContent-Length: {len(text)}\r\n\r\n".encode()
         answer = self.exchange(head + text)
         first, rest = answer.split(b"\r\n", 1)
@@ -94,18 +99,22 @@ class Http(DoubleCase):
 
     def test_a_chunked_body_is_an_empty_one_and_a_bad_next_request(self):
         self.start()
-        answer = self.exchange(b"PUT /logger HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+        answer = self.exchange(b"PUT /logger HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               b"2\r\n{}\r\n0\r\n\r\n")
         while LOST not in answer:
             answer += self.open[-1].recv(65536)
         self.assertIn(b"Empty PUT request.", answer)
 
     def test_a_body_over_the_limit_is_lost(self):
         self.start()
-        self.assertIn(b"larger than the limit of 51200", self.exchange(b"PUT /logger HTTP/1.1\r\nContent-Length: 51201\r\n\r\n"))
+        self.assertIn(b"larger than the limit of 51200",
+                      self.exchange(b"PUT /logger HTTP/1.1\r\nContent-Length: 51201\r\n\r\n"))
 
     def test_expect_is_answered(self):
         self.start()
-        self.assertTrue(self.exchange(b"PUT /logger HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").startswith(b"HTTP/1.1 100"))
+        answer = self.exchange(b"PUT /logger HTTP/1.1\r\nExpect: 100-continue\r\n"
+                               b"Content-Length: 2\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 100"), answer)
         self.assertTrue(self.exchange(b"{}").startswith(b"HTTP/1.1 204 \r\n"))
 
     def test_half_a_close_is_a_close(self):
@@ -121,29 +130,35 @@ class Http(DoubleCase):
 
     def test_an_existing_socket_is_the_end(self):
         self.start()
-        second = subprocess.run([self.program, "--api-sock", self.dir / "api"], capture_output=True, text=True, check=False)
+        second = subprocess.run([self.program, "--api-sock", self.dir / "api"], capture_output=True,
+                                text=True, check=False)
         self.assertEqual(second.returncode, 1)
         self.assertIn("already used", second.stderr)
         self.end()
         self.assertTrue((self.dir / "api").exists())
 
     def test_bad_arguments_have_a_code_of_their_own(self):
-        self.assertEqual(subprocess.run([self.program, "--colour"], stderr=subprocess.DEVNULL, check=False).returncode, 153)
-        self.assertEqual(subprocess.run([self.program, "--id", "a_b"], stderr=subprocess.DEVNULL, check=False).returncode, -6)
+        for words, status in (["--colour"], 153), (["--id", "a_b"], -6):
+            done = subprocess.run([self.program, *words], stderr=subprocess.DEVNULL, check=False)
+            self.assertEqual(done.returncode, status)
 
 
 class Fields(DoubleCase):
-    LOAD = {"snapshot_path": "/none", "mem_backend": {"backend_type": "File", "backend_path": "/none"}}
+    LOAD = {"snapshot_path": "/none",
+            "mem_backend": {"backend_type": "File", "backend_path": "/none"}}
 
     def test_each_version_knows_its_own_fields(self):
-        cases = [("1.12.0", "track_dirty_pages", True), ("1.15.0", "vsock_override", {"uds_path": "x"}), ("1.16.1", "huge_pages", "None"),
+        cases = [("1.12.0", "track_dirty_pages", True),
+                 ("1.15.0", "vsock_override", {"uds_path": "x"}), ("1.16.1", "huge_pages", "None"),
                  ("1.11.0", "network_overrides", [])]
         for version, field, value in cases:
             with self.subTest(version=version, field=field):
                 self.start(version=version)
-                self.refused(f"unknown field `{field}`", "PUT", "/snapshot/load", {**self.LOAD, field: value})
+                self.refused(f"unknown field `{field}`", "PUT", "/snapshot/load",
+                             {**self.LOAD, field: value})
         self.start(version="1.13.0")
-        self.refused("Load snapshot error", "PUT", "/snapshot/load", {**self.LOAD, "track_dirty_pages": True})
+        self.refused("Load snapshot error", "PUT", "/snapshot/load",
+                     {**self.LOAD, "track_dirty_pages": True})
 
     def test_unknown_fields_are_refused_but_where_the_real_one_is_lenient(self):
         self.start()
@@ -153,7 +168,8 @@ class Fields(DoubleCase):
         self.done("PUT", "/drives/a", {**drive, "rate_limiter": {"ops": bucket}})
         self.refused("unknown variant `async`", "PUT", "/drives/a", {**drive, "io_engine": "async"})
         self.done("PUT", "/drives/a", {**drive, "io_engine": "Async"})
-        self.refused("unknown field `colour`", "PUT", "/drives/a", {**drive, "rate_limiter": {"ops": bucket, "colour": 1}})
+        self.refused("unknown field `colour`", "PUT", "/drives/a",
+                     {**drive, "rate_limiter": {"ops": bucket, "colour": 1}})
         self.done("PUT", "/metrics", {"metrics_path": str(self.dir / "metrics"), "colour": 1})
         self.refused("missing field `guest_cid`", "PUT", "/vsock", {"uds_path": "x"})
 
@@ -169,17 +185,23 @@ class Fields(DoubleCase):
 
     def test_files_sockets_and_names_are_looked_at_when_they_are_named(self):
         self.start(busy_taps=["tap7"])
-        self.refused("No such file or directory (os error 2)", "PUT", "/boot-source", {"kernel_image_path": "/none"})
+        self.refused("No such file or directory (os error 2)", "PUT", "/boot-source",
+                     {"kernel_image_path": "/none"})
         (self.dir / "vsock").touch()
-        self.refused("Address in use (os error 98)", "PUT", "/vsock", {"guest_cid": 3, "uds_path": str(self.dir / "vsock")})
+        self.refused("Address in use (os error 98)", "PUT", "/vsock",
+                     {"guest_cid": 3, "uds_path": str(self.dir / "vsock")})
         nic = {"iface_id": "a", "host_dev_name": "tap0", "guest_mac": "06:00:00:00:00:01"}
         self.done("PUT", "/network-interfaces/a", nic)
-        self.refused("MAC address is already in use", "PUT", "/network-interfaces/b", {**nic, "iface_id": "b"})
-        self.refused("Invalid interface name", "PUT", "/network-interfaces/b", {"iface_id": "b", "host_dev_name": "sixteen-letters!"})
-        self.refused("os error 16", "PUT", "/network-interfaces/b", {"iface_id": "b", "host_dev_name": "tap7"})
+        self.refused("MAC address is already in use", "PUT", "/network-interfaces/b",
+                     {**nic, "iface_id": "b"})
+        self.refused("Invalid interface name", "PUT", "/network-interfaces/b",
+                     {"iface_id": "b", "host_dev_name": "sixteen-letters!"})
+        self.refused("os error 16", "PUT", "/network-interfaces/b",
+                     {"iface_id": "b", "host_dev_name": "tap7"})
         root = {"drive_id": "a", "path_on_host": "/dev/null", "is_root_device": True}
         self.done("PUT", "/drives/a", root)
-        self.refused("A root block device already exists!", "PUT", "/drives/b", {**root, "drive_id": "b"})
+        self.refused("A root block device already exists!", "PUT", "/drives/b",
+                     {**root, "drive_id": "b"})
 
 
 class Life(DoubleCase):
@@ -199,11 +221,15 @@ class Life(DoubleCase):
         self.assertEqual(self.ask("GET", "/")[0], 200)
 
     def snapshot(self, kind="Full"):
-        return "PUT", "/snapshot/create", {"snapshot_path": str(self.dir / "state"), "mem_file_path": str(self.dir / "mem"), "snapshot_type": kind}
+        return "PUT", "/snapshot/create", {
+            "snapshot_path": str(self.dir / "state"), "mem_file_path": str(self.dir / "mem"),
+            "snapshot_type": kind}
 
     def load(self):
-        return "PUT", "/snapshot/load", {"snapshot_path": str(self.dir / "state"), "resume_vm": True, "track_dirty_pages": True,
-                                         "mem_backend": {"backend_type": "File", "backend_path": str(self.dir / "mem")}}
+        memory = {"backend_type": "File", "backend_path": str(self.dir / "mem")}
+        return "PUT", "/snapshot/load", {
+            "snapshot_path": str(self.dir / "state"), "resume_vm": True,
+            "track_dirty_pages": True, "mem_backend": memory}
 
     def test_a_load_after_configuring_is_refused_and_any_other_failure_is_the_end(self):
         self.boot()
@@ -237,7 +263,8 @@ class Life(DoubleCase):
 
 class Streams(DoubleCase):
     def read(self, count):
-        """Byte by byte, as what follows the first line may come with it; shorter at the end of the stream."""
+        """Byte by byte, as what follows the first line may come with it; shorter at the end of the
+        stream."""
         data = b""
         while len(data) < count and (byte := self.open[-1].recv(1)):
             data += byte
@@ -285,7 +312,8 @@ class Streams(DoubleCase):
         api = next(sock for sock in self.open if sock is not stream)
         self.open.remove(api)
         self.open.append(api)
-        self.refused("unavailable while running", "PUT", "/snapshot/create", {"snapshot_path": "/none/a", "mem_file_path": "/none/b"})
+        self.refused("unavailable while running", "PUT", "/snapshot/create",
+                     {"snapshot_path": "/none/a", "mem_file_path": "/none/b"})
         stream.settimeout(0.3)
         with self.assertRaises(TimeoutError):
             stream.recv(1)
@@ -307,7 +335,8 @@ class Streams(DoubleCase):
         stream, self.open[-1] = self.open[-1], api
         for state in states:
             if state == "Saved":
-                files = {"snapshot_path": str(self.dir / "state"), "mem_file_path": str(self.dir / "memory")}
+                files = {"snapshot_path": str(self.dir / "state"),
+                         "mem_file_path": str(self.dir / "memory")}
                 self.done("PUT", "/snapshot/create", files)
             else:
                 self.done("PATCH", "/vm", {"state": state})
