@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// A function is a static program: its event is the JSON file that its argument names, its answer is JSON on stdout.
+// A function is a static program: its event is the JSON file that its argument names, its answer is
+// JSON on stdout.
 //
 //	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o handler hello.go
 //	novactl register hello-go --runtime go --code handler

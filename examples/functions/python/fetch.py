@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Looks a user up over HTTPS and tells login and name. Needs a VM with a network.
 
-The event is {"user": "..."}; the variable USERS_API names the service (by default GitHub's), so that
-the function can be tried against a server of one's own.
+The event is {"user": "..."}; the variable USERS_API names the service (by default GitHub's), so
+that the function can be tried against a server of one's own.
 """
 import json
 import os
@@ -14,7 +14,8 @@ import urllib.request
 def handler(event):
     service = os.environ.get("USERS_API", "https://api.github.com/users/")
     url = service + urllib.parse.quote(event.get("user", "torvalds"), safe="")
-    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "nova-example"})
+    headers = {"Accept": "application/json", "User-Agent": "nova-example"}
+    request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
         user = json.load(answer)
     return {"login": user["login"], "name": user.get("name")}

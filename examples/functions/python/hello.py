@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Greets. libnova calls handler(); run by hand it is an ordinary script: python3 hello.py event.json"""
+"""Greets. libnova calls handler(); run by hand it is a script: python3 hello.py event.json"""
 import json
 import sys
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! The contract without any crate: echoes its event. Nothing is fetched to build it:
 //!
-//!     rustc -O --target x86_64-unknown-linux-musl -o handler plain.rs      (or: rustc -O -C target-feature=+crt-static)
+//!     rustc -O --target x86_64-unknown-linux-musl -o handler plain.rs
 //!     novactl register echo-rust --runtime rust --code handler
+//!
+//! Without musl: rustc -O -C target-feature=+crt-static
 
 use std::{env, error::Error, fs};
 

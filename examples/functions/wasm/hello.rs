@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-//! A WebAssembly function: the same contract, through WASI. The file that the argument names lies in a directory that is opened for it.
+//! A WebAssembly function: the same contract, through WASI. The file that the argument names lies
+//! in a directory that is opened for it.
 //!
-//!     rustc -O --target wasm32-wasip1 -o handler.wasm hello.rs      (wasm32-wasi in older compilers)
+//!     rustc -O --target wasm32-wasip1 -o handler.wasm hello.rs      (older: wasm32-wasi)
 //!     novactl register hello-wasm --runtime wasm --code handler.wasm
 
 use std::{env, error::Error, fs};

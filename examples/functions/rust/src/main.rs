@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! A function is a static program: its event is the JSON file that its argument names, its answer is JSON on stdout.
+//! A function is a static program: its event is the JSON file that its argument names, its answer
+//! is JSON on stdout.
 
 use serde::{Deserialize, Serialize};
 use std::{env, error::Error, fs::File, io};
