@@ -182,20 +182,35 @@ NOVA_API int nova_function_register(nova_t *nova, const nova_function_opts *opts
 NOVA_API int nova_function_get(
 	nova_t *nova, const char *name, nova_function_t **ret_function, nova_error_t **error);
 
+/** Options of nova_function_list(). Since 0.1. */
+typedef struct nova_function_list_opts {
+	size_t size; /**< sizeof(nova_function_list_opts) */
+	/** only functions that have all of these labels: "key=value", or "key" for any value; at
+	 * most 16 */
+	const char *const *labels;
+	size_t labels_count;
+} nova_function_list_opts;
+#define NOVA_FUNCTION_LIST_OPTS_INIT                                                               \
+	{                                                                                          \
+		sizeof(nova_function_list_opts), 0, 0                                              \
+	}
+
 /**
- * All functions, by name.
+ * Lists functions by name.
  * @param nova the platform
+ * @param opts which ones; NULL: all
  * @param ret_functions receives an array. Yours: free it with nova_function_list_free(). NULL if
  * there are none
  * @param ret_count receives their number
  * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad label; the message names it
  *  - NOVA_ECORRUPT: the store is damaged
  *  - NOVA_EBUSY: after fork()
  *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */
-NOVA_API int nova_function_list(
-	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
+NOVA_API int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
+	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 
 /**
  * Deletes a function. Its warm VMs end; calls under way finish.

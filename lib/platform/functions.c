@@ -45,13 +45,23 @@ int nova_function_get(
 	return code < 0 ? code : registry_lookup(&nova->registry, name, ret_function, error);
 }
 
-int nova_function_list(
-	nova_t *nova, nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
+int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
+	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
+	nova_function_list_opts o;
 	if (ANY_NULL(error, nova, ret_functions, ret_count))
 		return NOVA_EINVAL;
-	int code = registry_check_process(&nova->registry, error);
-	return code < 0 ? code : registry_list(&nova->registry, ret_functions, ret_count, error);
+	int code = opts_import(&o, sizeof(o), opts, "nova_function_list_opts", error);
+	if (code < 0)
+		return code;
+	if (o.labels_count && !o.labels)
+		return nova_fail(error, NOVA_EINVAL, "nova_function_list_opts: labels is NULL");
+	const struct text_list labels = { (char **)(uintptr_t)o.labels, o.labels_count };
+	code = check_wanted_labels(&labels, error);
+	if (code == 0)
+		code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code :
+			  registry_list(&nova->registry, &labels, ret_functions, ret_count, error);
 }
 
 int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error)

@@ -100,7 +100,7 @@ static bool apply_all(struct nova *nova)
 	size_t count;
 	struct pool_keys all = { NULL, 0 }, kept = { NULL, 0 };
 	if (nova->registry.store->ops->functions->list(
-		    nova->registry.store, &records, &count, NULL) < 0)
+		    nova->registry.store, NULL, &records, &count, NULL) < 0)
 		return false;
 	bool whole = keys_new(&all, count) && keys_new(&kept, count);
 	if (whole) {

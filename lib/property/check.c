@@ -91,3 +91,28 @@ int function_config_check(const struct function_config *config, int code, nova_e
 {
 	return check(config, false, code, error);
 }
+
+/* --- what is asked for --- */
+
+int check_wanted_labels(const struct text_list *labels, nova_error_t **error)
+{
+	const struct property *p = property_find("labels");
+	if (labels->count > p->is.most)
+		return nova_fail(error, NOVA_EINVAL,
+			"labels: %zu are asked for; at most %llu are possible", labels->count,
+			(unsigned long long)p->is.most);
+	for (size_t i = 0; i < labels->count; i++) {
+		if (!labels->items[i])
+			return nova_fail(error, NOVA_EINVAL, "labels: entry %zu is NULL", i);
+		AUTO_FREE char *whole = strchr(labels->items[i], '=') ?
+						strdup(labels->items[i]) :
+						str_format("%s=", labels->items[i]);
+		if (!whole)
+			return nova_oom(error);
+		const struct text_list one = { &whole, 1 };
+		int code = check_labels(p, &one, NOVA_EINVAL, error);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}

@@ -122,6 +122,8 @@ int machine_config_check(const struct machine_config *config, int code, nova_err
 int function_config_check(const struct function_config *config, int code, nova_error_t **error);
 /* Brings lists into the one order; fails with NOVA_EINVAL if a name comes twice. */
 int function_config_sort(struct function_config *config, nova_error_t **error);
+/* Labels that functions are looked for by: "key=value", or "key". NOVA_EINVAL, NOVA_ENOMEM. */
+int check_wanted_labels(const struct text_list *labels, nova_error_t **error);
 /* form.c: what rows of the table refer to */
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_handler(const struct property *p, const void *value, int code, nova_error_t **error);

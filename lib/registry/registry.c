@@ -104,12 +104,13 @@ int registry_lookup(struct registry *registry, const char *name, nova_function_t
 	return 0;
 }
 
-int registry_list(struct registry *registry, nova_function_t ***ret_functions, size_t *ret_count,
-	nova_error_t **error)
+int registry_list(struct registry *registry, const struct text_list *labels,
+	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
 	struct function_record *records;
 	size_t count, made = 0;
-	int r = registry->store->ops->functions->list(registry->store, &records, &count, error);
+	int r = registry->store->ops->functions->list(
+		registry->store, labels, &records, &count, error);
 	if (r < 0)
 		return r;
 	nova_function_t **functions = count ? calloc(count, sizeof(nova_function_t *)) : NULL;

@@ -61,9 +61,10 @@ struct function_ops {
 	int (*get)(struct store *store, const char *name, struct function_record *ret_record,
 		nova_error_t **error);
 
-	/* All records by name (bytewise). Free with record_list_free(). None: NULL and 0. */
-	int (*list)(struct store *store, struct function_record **ret_records, size_t *ret_count,
-		nova_error_t **error);
+	/* The records that have all of these labels ("key=value", or "key"; NULL: every record), by
+	 * name (bytewise). Free with record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, const struct text_list *labels,
+		struct function_record **ret_records, size_t *ret_count, nova_error_t **error);
 
 	/* At most `max` names, for suggestions; the list ends with NULL. Free with strv_free(). */
 	int (*names)(struct store *store, size_t max, char ***ret_names, size_t *ret_count,

@@ -150,6 +150,19 @@ class Store(HomeCase):
             self.assertRegex(text, rf"(?m)^{pattern}$")
         self.assertNotIn("bandwidth", text)
 
+    def test_functions_are_listed_by_their_labels(self):
+        for name, labels in (("p", ("team=a", "cost=7")), ("q", ("team=b",)), ("r", ())):
+            self.register(name, HELLO, "python", *(word for label in labels for word in ("--label", label)))
+
+        def listed(*words):
+            return self.novactl("list", "-o", "name", *words).stdout.split()
+        self.assertEqual(listed("--label", "team=a"), ["p"])
+        self.assertEqual(listed("-l", "team"), ["p", "q"])
+        self.assertEqual(listed("-l", "team", "--label", "cost=7"), ["p"])
+        self.assertEqual(listed("-l", "team=c"), [])
+        self.assertEqual(listed(), ["p", "q", "r"])
+        self.assertIn("not of the form key=value", self.novactl("list", "-l", "=", status=2).stderr)
+
     def test_every_limit_can_be_given(self):
         self.environment["NOVA_ENGINE"] = "firecracker"  # fake refuses them
         text = self.register(

@@ -69,6 +69,19 @@ static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
+static const nova_function_list_opts full_nova_function_list_opts = {
+	sizeof(nova_function_list_opts), .labels = words, .labels_count = 1
+};
+static int use_nova_function_list_opts(const void *opts, nova_error_t **ret_error)
+{
+	nova_function_t **list;
+	size_t count;
+	int code = nova_function_list(p.nova, opts, &list, &count, ret_error);
+	if (code == 0)
+		nova_function_list_free(list, count);
+	return code;
+}
+
 static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts),
 	.timeout_ms = 60000, .queue_timeout_ms = 60000, .request_id = "x" };
 static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)

@@ -145,6 +145,56 @@ START_TEST(what_is_not_there_is_not_found)
 }
 END_TEST
 
+/* The names of the functions that have all of these labels. */
+static char *names_with(char **labels, size_t count)
+{
+	const struct text_list wanted = { labels, count };
+	struct function_record *records;
+	AUTO_BUF struct buf names = BUF_INIT(4096);
+	size_t found;
+	ck_ok(ops->functions->list(store, &wanted, &records, &found, &error));
+	for (size_t i = 0; i < found; i++)
+		ck_assert_int_eq(buf_append_str(&names, records[i].name), 0);
+	record_list_free(records, found);
+	return buf_steal_str(&names);
+}
+
+static void put_labelled(const char *name, char **labels, size_t count)
+{
+	AUTO_FREE char *id = str_format("00000000-0000-4000-8000-%012d", *name);
+	struct function_record record = sample(name, id);
+	record.config.labels = (struct text_list){ labels, count };
+	ck_ok(ops->functions->put(store, &record, 0, &error));
+}
+
+START_TEST(a_list_may_be_of_those_with_certain_labels)
+{
+	static char *const a[] = { TEXT("team"), TEXT("team=a"), TEXT("tea=a"), TEXT("TEAM=a"),
+		TEXT("cost=7"), TEXT("team=a=b"), TEXT("cost"), TEXT("team=%") };
+	static const struct {
+		int first, second; /* of those above; -1: none */
+		const char *names;
+	} cases[] = { { -1, -1, "pqr" }, { 0, -1, "pq" }, { 1, -1, "p" }, { 2, -1, "" },
+		{ 3, -1, "" }, { 1, 4, "p" }, { 4, -1, "pr" }, { 5, -1, "q" }, { 0, 6, "p" },
+		{ 1, 5, "" }, { 7, -1, "" } };
+	open_store(_i);
+	put_labelled("p", (char *[]){ TEXT("cost=7"), TEXT("team=a") }, 2);
+	put_labelled("q", (char *[]){ TEXT("team=a=b") }, 1);
+	put_labelled("r", (char *[]){ TEXT("cost=7") }, 1);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char *wanted[2];
+		size_t count = 0;
+		if (cases[i].first >= 0)
+			wanted[count++] = a[cases[i].first];
+		if (cases[i].second >= 0)
+			wanted[count++] = a[cases[i].second];
+		AUTO_FREE char *names = names_with(wanted, count);
+		ck_assert_str_eq(names, cases[i].names);
+	}
+	close_store();
+}
+END_TEST
+
 START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 {
 	open_store(_i);
@@ -153,7 +203,7 @@ START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 	struct function_record *records;
 	size_t count;
 	char **found;
-	ck_ok(ops->functions->list(store, &records, &count, &error));
+	ck_ok(ops->functions->list(store, NULL, &records, &count, &error));
 	ck_assert_ptr_null(records);
 	ck_assert_uint_eq(count, 0);
 	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
@@ -161,7 +211,7 @@ START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 		struct function_record record = sample(put[i], id);
 		ck_ok(ops->functions->put(store, &record, 0, &error));
 	}
-	ck_ok(ops->functions->list(store, &records, &count, &error));
+	ck_ok(ops->functions->list(store, NULL, &records, &count, &error));
 	ck_assert_uint_eq(count, ARRAY_LEN(sorted));
 	for (size_t i = 0; i < count; i++)
 		ck_assert_str_eq(records[i].name, sorted[i]);
@@ -323,6 +373,7 @@ static Suite *store_suite(void)
 	tcase_add_loop_test(tc, a_name_is_given_once, 0, count);
 	tcase_add_loop_test(tc, a_record_is_replaced_only_from_the_version_that_was_seen, 0, count);
 	tcase_add_loop_test(tc, what_is_not_there_is_not_found, 0, count);
+	tcase_add_loop_test(tc, a_list_may_be_of_those_with_certain_labels, 0, count);
 	tcase_add_loop_test(tc, lists_are_sorted_by_name_and_may_be_empty, 0, count);
 	tcase_add_loop_test(tc, the_users_of_a_code_are_counted, 0, count);
 	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);

@@ -136,7 +136,7 @@ START_TEST(what_cannot_become_a_function_is_refused_at_once)
 	ck_fails_with(NOVA_EINVAL, "name", nova_function_register(p.nova, &opts, NULL, &error));
 	nova_function_t **list;
 	size_t count;
-	ck_ok(nova_function_list(p.nova, &list, &count, &error));
+	ck_ok(nova_function_list(p.nova, NULL, &list, &count, &error));
 	ck_assert_uint_eq(count, 0);
 	platform_close(&p);
 }

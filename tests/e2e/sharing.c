@@ -167,7 +167,7 @@ START_TEST(two_processes_share_one_state_directory)
 	}
 	nova_function_t **list;
 	size_t count;
-	ck_ok(nova_function_list(p.nova, &list, &count, &error));
+	ck_ok(nova_function_list(p.nova, NULL, &list, &count, &error));
 	ck_assert_uint_eq(count, 1);
 	nova_function_list_free(list, count);
 	platform_answers(p.nova, "f0", "{}");

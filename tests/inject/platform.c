@@ -92,7 +92,7 @@ static int list(nova_error_t **error)
 {
 	nova_function_t **functions = NULL;
 	size_t count = 0;
-	int code = nova_function_list(world.nova, &functions, &count, error);
+	int code = nova_function_list(world.nova, NULL, &functions, &count, error);
 	nova_function_list_free(functions, count);
 	return code == 0 && count != 1 ? NOVA_EAGENT : code;
 }

@@ -343,7 +343,7 @@ static void check_functions(void)
 	nova_function_t **list;
 	size_t count;
 	nova_error_t *error = NULL;
-	if (nova_function_list(nova, &list, &count, &error) != 0)
+	if (nova_function_list(nova, NULL, &list, &count, &error) != 0)
 		say("failed list: %s", nova_error_message(error));
 	for (size_t i = 0; !error && i < count; i++) {
 		nova_error_t *failure = NULL;

@@ -111,7 +111,7 @@ static void look(struct worker *w, const char *name)
 	size_t count;
 	if (nova_function_get(w->p->nova, name, &function, NULL) == 0)
 		nova_function_free(function);
-	if (nova_function_list(w->p->nova, &list, &count, NULL) == 0)
+	if (nova_function_list(w->p->nova, NULL, &list, &count, NULL) == 0)
 		nova_function_list_free(list, count);
 	nova_pool_tick(w->p->pool);
 	if (pool_counter(w->p->pool, NOVA_POOL_STARTING) > THREADS)

@@ -234,7 +234,7 @@ static void use_functions(struct platform *p)
 	ck_assert_uint_gt(heard, 0);
 	platform_add(p->nova, "f", "shell", "echo 2"); /* its VM ends */
 	platform_answers(p->nova, "f", "2");
-	ck_ok(nova_function_list(p->nova, &list, &count, &error));
+	ck_ok(nova_function_list(p->nova, NULL, &list, &count, &error));
 	nova_function_list_free(list, count);
 	nova_pool_tick(p->pool);
 	ck_ok(nova_function_delete(p->nova, "f", &error));

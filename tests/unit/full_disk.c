@@ -75,7 +75,7 @@ static size_t count_functions(nova_t *nova)
 {
 	nova_function_t **functions;
 	size_t count;
-	ck_ok(nova_function_list(nova, &functions, &count, &error));
+	ck_ok(nova_function_list(nova, NULL, &functions, &count, &error));
 	nova_function_list_free(functions, count);
 	return count;
 }

@@ -202,14 +202,14 @@ START_TEST(names_are_listed_sorted_and_a_wrong_one_gets_the_nearest)
 {
 	nova_function_t **functions, *f;
 	size_t count;
-	ck_ok(nova_function_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, NULL, &functions, &count, &error));
 	ck_assert_ptr_null(functions);
 	ck_assert_uint_eq(count, 0);
 	ck_fails_with(
 		NOVA_ENOTFOUND, "register it first", nova_function_get(&nova, "hello", &f, &error));
 	ck_ok(add(&nova, "resize", "print(1)", 0));
 	ck_ok(add(&nova, "hello", "print(1)", 0));
-	ck_ok(nova_function_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, NULL, &functions, &count, &error));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(nova_function_name(functions[0]), "hello");
 	ck_assert_str_eq(nova_function_name(functions[1]), "resize");
@@ -356,7 +356,7 @@ START_TEST(a_null_where_something_is_needed_is_refused)
 	ck_fails(NOVA_EINVAL, nova_function_register(&nova, NULL, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_function_get(&nova, NULL, &f, &error));
 	ck_fails(NOVA_EINVAL, nova_function_delete(&nova, NULL, &error));
-	ck_fails(NOVA_EINVAL, nova_function_list(&nova, NULL, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_list(&nova, NULL, NULL, NULL, &error));
 	o.size = 4;
 	ck_fails(NOVA_EABI, nova_function_register(&nova, &o, NULL, &error));
 	nova_function_free(NULL);

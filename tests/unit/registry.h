@@ -93,7 +93,7 @@ static void ck_consistent(void)
 	nova_function_t **functions;
 	size_t count;
 	char **names, hash[SHA256_HEX];
-	ck_ok(nova_function_list(&nova, &functions, &count, &error));
+	ck_ok(nova_function_list(&nova, NULL, &functions, &count, &error));
 	for (size_t i = 0; i < count; i++) {
 		AUTO_FREE char *path = disk_path(nova_function_code_hash(functions[i]));
 		ck_assert_int_eq(sha256_file_hex(path, hash), 0);

@@ -229,8 +229,8 @@ START_TEST(a_damaged_row_is_an_error_that_names_the_function)
 	size_t count;
 	ck_fails_with(
 		NOVA_ECORRUPT, "f000", store_sqlite.functions->get(store, "f000", &out, &error));
-	ck_fails_with(
-		NOVA_ECORRUPT, path, store_sqlite.functions->list(store, &records, &count, &error));
+	ck_fails_with(NOVA_ECORRUPT, path,
+		store_sqlite.functions->list(store, NULL, &records, &count, &error));
 	store_sqlite.close(store);
 }
 END_TEST
@@ -243,7 +243,7 @@ static bool read_all(void)
 	size_t count;
 	int r = try_open();
 	if (r == 0) {
-		r = store_sqlite.functions->list(store, &records, &count, &error);
+		r = store_sqlite.functions->list(store, NULL, &records, &count, &error);
 		if (r == 0) {
 			ck_assert_uint_le(count, 100);
 			record_list_free(records, count);
@@ -342,12 +342,12 @@ START_TEST(a_full_disk_is_an_error_and_what_was_there_stays)
 		}
 		if (r != NOVA_ENOSPC || !strstr(nova_error_message(error), path))
 			_exit(1);
-		if (store_sqlite.functions->list(store, &records, &listed, NULL) != 0 ||
+		if (store_sqlite.functions->list(store, NULL, &records, &listed, NULL) != 0 ||
 			listed != count)
 			_exit(2);
 		store_sqlite.close(store);
 		if (store_open_in(&store_sqlite, home, &store, NULL) != 0 ||
-			store_sqlite.functions->list(store, &records, &listed, NULL) != 0 ||
+			store_sqlite.functions->list(store, NULL, &records, &listed, NULL) != 0 ||
 			listed != count)
 			_exit(3);
 		_exit(0);

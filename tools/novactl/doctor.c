@@ -54,7 +54,7 @@ static void check_store(struct findings *findings, const nova_config_t *config)
 	size_t count = 0;
 	char text[64];
 	if (nova_open(config, &nova, &error) != 0 ||
-		nova_function_list(nova, &functions, &count, &error) != 0) {
+		nova_function_list(nova, NULL, &functions, &count, &error) != 0) {
 		found_error(findings, "store", error);
 	} else {
 		snprintf(text, sizeof(text), "%zu function%s registered", count,

@@ -4,12 +4,15 @@
 
 static struct {
 	const char *format;
+	struct text_list labels;
 	bool force;
 } given;
 
 static const struct opt list_options[] = {
 	{ OPT_TEXT, 'o', "output", "FORMAT", "table, wide, name, json or yaml [table]",
 		&given.format },
+	{ OPT_LIST, 'l', "label", "KEY[=VALUE]",
+		"only functions that have this label; repeatable, at most 16", &given.labels },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -82,7 +85,8 @@ static int list_print(nova_function_t *const *functions, size_t count)
 	}
 	list_table(functions, count, given.format && !strcmp(given.format, "wide"));
 	if (!count)
-		note("There is no function yet. See 'novactl help register'.");
+		note(given.labels.count ? "No function has these labels." :
+					  "There is no function yet. See 'novactl help register'.");
 	return STATUS_OK;
 }
 
@@ -101,7 +105,10 @@ static int list_run(char **args, int count)
 	nova_function_t **functions = NULL;
 	size_t found = 0;
 	nova_error_t *error = NULL;
-	if (nova_function_list(nova, &functions, &found, &error) != 0)
+	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
+	opts.labels = given.labels.items;
+	opts.labels_count = given.labels.count;
+	if (nova_function_list(nova, &opts, &functions, &found, &error) != 0)
 		return report(error);
 	status = list_print(functions, found);
 	nova_function_list_free(functions, found);
@@ -161,7 +168,8 @@ const struct verb verb_list = {
 	.alias = "ls",
 	.args = "",
 	.purpose = "Show all functions.",
-	.examples = "  novactl list\n  novactl list -o wide\n  novactl list --json\n",
+	.examples = "  novactl list\n  novactl list -o wide\n"
+		    "  novactl list --label team=search --json\n",
 	.options = list_options,
 	.run = list_run,
 };

@@ -14,10 +14,10 @@ import threading
 import weakref
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import _call, _ffi, errors
-from ._call import Handle, OnOutput, OutputTap, check, milliseconds, text
+from ._call import Handle, OnOutput, OutputTap, check, label_list, milliseconds, text
 from ._files import File, Merge, MergedPath
 from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send_log_to_logging
 from ._images import build_disk, check_images, extract_disk, extract_kernel
@@ -144,11 +144,14 @@ class Nova:
             check("nova_function_get", nova, text(name), byref(found))
         return _take_function(found)
 
-    def list(self) -> "List[Function]":
-        """All functions, by name."""
+    def list(self, labels: Optional[Mapping[str, Optional[str]]] = None) -> "List[Function]":
+        """The functions by name; with `labels` those that have all of them, where None stands for
+        any value."""
         found, count = POINTER(c_void_p)(), c_size_t()
+        wanted, wanted_count = label_list(labels)
+        options = _ffi.FunctionListOpts(labels=wanted, labels_count=wanted_count)
         with self._handle.using() as nova:
-            check("nova_function_list", nova, byref(found), byref(count))
+            check("nova_function_list", nova, byref(options), byref(found), byref(count))
         try:
             return [Function._read(c_void_p(found[i])) for i in range(count.value)]
         finally:

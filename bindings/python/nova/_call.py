@@ -52,6 +52,13 @@ def environment(env: Optional[Mapping[str, str]]) -> Tuple["ctypes.Array[c_char_
     return text_array(pairs), len(pairs)
 
 
+def label_list(
+        labels: Optional[Mapping[str, Optional[str]]]) -> Tuple["ctypes.Array[c_char_p]", int]:
+    """Labels to look for; None stands for any value."""
+    wanted = [key if value is None else f"{key}={value}" for key, value in (labels or {}).items()]
+    return text_array(wanted), len(wanted)
+
+
 def milliseconds(seconds: Optional[float]) -> int:
     """A time limit for the library, in which 0 means "the default"."""
     if seconds is None:

@@ -54,6 +54,14 @@ class FileWriteOpts(_Options):
     ]
 
 
+class FunctionListOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("labels", POINTER(c_char_p)),
+        ("labels_count", c_size_t),
+    ]
+
+
 class FunctionOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -311,7 +319,8 @@ FUNCTIONS = {
         c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_list": (c_int, [
-        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+        c_void_p, POINTER(FunctionListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
     "nova_function_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),

@@ -71,6 +71,11 @@ class Functions(PlatformCase):
                           made.net_tx_bandwidth), (10, 2**40, 30, 40))
         self.assertEqual(made.env, {"A": "1", "B": "x=y"})
         self.assertEqual(made.labels, {"team": "a=b"})
+        for labels, count in (({"team": "a=b"}, 1), ({"team": None}, 1), ({"team": "a"}, 0),
+                              ({}, 1), (None, 1), ({"team": None, "cost": None}, 0)):
+            with self.subTest(labels):
+                self.assertEqual(len(self.nova.list(labels)), count)
+        self.assertRaisesRegex(nova.InvalidArgument, "key=value", self.nova.list, {"a b": None})
         self.assertEqual((made.code_path, made.version, len(made.code_hash)), ("", 1, 64))
         self.assertEqual(self.nova.get("f"), made)
 

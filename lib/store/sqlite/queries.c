@@ -2,13 +2,21 @@
 /* The operations: one prepared statement each, under the lock of its connection. */
 #include "store/sqlite/sqlite.h"
 
+/* Those with each label of the JSON array ?1: the same text, or one that goes on with '=' behind
+ * it, which no key has in it. */
+#define HAVE_LABELS                                                                                \
+	"NOT EXISTS (SELECT 1 FROM json_each(?1) AS wanted WHERE NOT EXISTS (SELECT 1 FROM "       \
+	"json_each(functions.labels) AS label WHERE label.value = wanted.value OR "                \
+	"(instr(wanted.value, '=') = 0 AND "                                                       \
+	"substr(label.value, 1, length(wanted.value) + 1) = wanted.value || '=')))"
+
 /* "@" stands for the columns, "#" for a parameter for each: the id, the name, and the rest. */
 static const char *const sql_texts[STATEMENTS] = {
 	[SQL_INSERT] = "INSERT INTO functions (@) VALUES (#)",
 	[SQL_UPDATE] = "UPDATE functions SET (@) = (#) WHERE name = ?2 AND id = ?1 AND version = "
 		       "$behind_them",
 	[SQL_GET] = "SELECT @ FROM functions WHERE name = ?1",
-	[SQL_LIST] = "SELECT @ FROM functions ORDER BY name",
+	[SQL_LIST] = "SELECT @ FROM functions WHERE " HAVE_LABELS " ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
 	[SQL_REMOVE] = "DELETE FROM functions WHERE name = ?1",
 	[SQL_USERS] = "SELECT count(*) FROM functions WHERE code_hash = ?1",
@@ -146,25 +154,25 @@ static void *grow(void *array, size_t count, size_t element)
 	return reallocarray(array, count ? count * 2 : 1, element);
 }
 
-static int list(struct store *store, struct function_record **ret_records, size_t *ret_count,
+/* With the statement of the list. Until its end the records that were read are there. */
+static int read_list(struct use *use, struct function_record **ret_records, size_t *ret_count,
 	nova_error_t **error)
 {
-	AUTO_USE struct use use = read_begin(store);
 	struct function_record *records = NULL;
 	size_t count = 0;
-	int rc = SQLITE_DONE, r = use_prepare(&use, SQL_LIST, error);
-	while (r == 0 && (rc = sqlite3_step(use.statement)) == SQLITE_ROW) {
+	int rc = SQLITE_DONE, r = 0;
+	while (r == 0 && (rc = sqlite3_step(use->statement)) == SQLITE_ROW) {
 		struct function_record *grown = grow(records, count, sizeof(*records));
 		if (!grown) {
 			r = nova_oom(error);
 			break;
 		}
 		records = grown;
-		r = read_record(&use, &records[count], error);
+		r = read_record(use, &records[count], error);
 		count += r == 0;
 	}
 	if (r == 0 && rc != SQLITE_DONE)
-		r = sqlite_fail(use.connection, rc, "read it", error);
+		r = sqlite_fail(use->connection, rc, "read it", error);
 	if (r < 0) {
 		record_list_free(records, count);
 		return r;
@@ -172,6 +180,21 @@ static int list(struct store *store, struct function_record **ret_records, size_
 	*ret_records = records;
 	*ret_count = count;
 	return 0;
+}
+
+static int list(struct store *store, const struct text_list *labels,
+	struct function_record **ret_records, size_t *ret_count, nova_error_t **error)
+{
+	static const struct text_list none = { NULL, 0 };
+	AUTO_FREE char *wanted = text_list_to_json(labels ? labels : &none);
+	if (!wanted)
+		return nova_oom(error);
+	AUTO_USE struct use use = read_begin(store);
+	int r = use_prepare(&use, SQL_LIST, error);
+	if (r < 0)
+		return r;
+	bind_text(&use, 1, wanted);
+	return read_list(&use, ret_records, ret_count, error);
 }
 
 static int names(
