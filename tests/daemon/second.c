@@ -6,11 +6,12 @@
  *
  *     second DIRECTORY STOP_MS
  *
- * It prints its socket once it listens.
+ * It prints its socket once it listens, and stops when its stdin, a pipe, ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "serve/serve.h"
@@ -217,14 +218,31 @@ static nova_t *open_nova(void)
 	return nova;
 }
 
+static void on_stdin(void *userdata, uint32_t events)
+{
+	(void)events;
+	struct watch **watch = userdata;
+	watch_end(*watch);
+	*watch = NULL;
+	server_stop(server, "its stdin has ended");
+}
+
+/* A descriptor of its own is watched by the same loop. */
+static void run(void)
+{
+	struct watch *watch =
+		loop_watch(server_loop(server), STDIN_FILENO, EPOLLIN, on_stdin, &watch);
+	printf("%s\n", server_socket(server));
+	fflush(stdout);
+	server_run(server);
+	watch_end(watch);
+}
+
 static int serve(void)
 {
 	enum server_start start = server_start(server);
-	if (start == SERVER_READY) {
-		printf("%s\n", server_socket(server));
-		fflush(stdout);
-		server_run(server);
-	}
+	if (start == SERVER_READY)
+		run();
 	if (start == SERVER_HELD)
 		fputs("another is there\n", stderr);
 	if (start == SERVER_FAILED)

@@ -68,13 +68,15 @@ class SecondProgram(HomeCase):
             if program.poll() is None:
                 program.kill()
             program.wait()
+            program.stdin.close()
             program.stdout.close()
 
     def program(self, stop_ms=60000):
         """Starts one; None: it has ended instead, by self.status."""
         with open(self.directory / "log", "a", encoding="utf-8") as log:
             program = subprocess.Popen([SECOND, self.place, str(stop_ms)], env=self.environment,
-                                       stdout=subprocess.PIPE, stderr=log, text=True)
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=log, text=True)
         self.programs.append(program)
         self.path = program.stdout.readline().strip()
         if self.path:
@@ -114,6 +116,13 @@ class SecondProgram(HomeCase):
         repeat.send("two\n")
         self.assertEqual(repeat.answer(), (["two"], {"total": 6}))
         self.ends(program, by=signal.SIGTERM)
+
+    def test_it_watches_a_descriptor_of_its_own(self):
+        program = self.program()
+        self.serves()
+        program.stdin.close()
+        self.ends(program)
+        self.assertIn("stopping: its stdin has ended", self.log())
 
     def test_whoever_reads_slowly_gets_all_in_order(self):
         program = self.program()

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon does for the instance verbs. Each may take as long as a VM takes to start or a
- * command to run. */
+/* What the daemon does for the instance verbs. Those that wait for a VM have a thread each. */
 #include "daemon.h"
 
 #define LOOK_MS 100 /* how often a VM is looked at whose client does not read */
@@ -166,7 +165,7 @@ static int perform(struct job *job, const struct instance_verb *verb, nova_error
 	return code;
 }
 
-static void work(struct job *job)
+static void serve(struct job *job)
 {
 	char text[2048];
 	nova_error_t *error = NULL;
@@ -183,48 +182,48 @@ static void work(struct job *job)
 
 const struct job_verb served_instance_start = {
 	.name = "instance start",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ false, do_start },
 };
 
 const struct job_verb served_instance_list = {
 	.name = "instance list",
-	.work = work,
+	.answer = serve,
 	.context = &(const struct instance_verb){ false, do_list },
 };
 
 const struct job_verb served_instance_get = {
 	.name = "instance get",
-	.work = work,
+	.answer = serve,
 	.context = &(const struct instance_verb){ true, do_get },
 };
 
 const struct job_verb served_instance_exec = {
 	.name = "instance exec",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ true, do_exec },
 };
 
 const struct job_verb served_instance_pause = {
 	.name = "instance pause",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ true, do_pause },
 };
 
 const struct job_verb served_instance_resume = {
 	.name = "instance resume",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ true, do_resume },
 };
 
 const struct job_verb served_instance_snapshot = {
 	.name = "instance snapshot",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ true, do_snapshot },
 };
 
 const struct job_verb served_instance_stop = {
 	.name = "instance stop",
-	.work = work,
+	.work = serve,
 	.context = &(const struct instance_verb){ true, do_stop },
 };
