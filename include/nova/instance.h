@@ -49,10 +49,11 @@ typedef struct nova_instance_opts {
 	uint32_t vcpus; /**< 1 to 32; 0: as the function has. Not with a snapshot */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
 } nova_instance_opts;
 #define NOVA_INSTANCE_OPTS_INIT                                                                    \
 	{                                                                                          \
-		sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0                                       \
+		sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0, 0                                    \
 	}
 
 /**

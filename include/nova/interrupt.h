@@ -63,10 +63,11 @@ typedef struct nova_wait_opts {
 	size_t size; /**< sizeof(nova_wait_opts) */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
 } nova_wait_opts;
 #define NOVA_WAIT_OPTS_INIT                                                                        \
 	{                                                                                          \
-		sizeof(nova_wait_opts), 0                                                          \
+		sizeof(nova_wait_opts), 0, 0                                                       \
 	}
 
 #ifdef __cplusplus

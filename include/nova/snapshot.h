@@ -227,10 +227,11 @@ typedef struct nova_snapshot_opts {
 	uint32_t reserved; /**< 0 */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
 } nova_snapshot_opts;
 #define NOVA_SNAPSHOT_OPTS_INIT                                                                    \
 	{                                                                                          \
-		sizeof(nova_snapshot_opts), 0, 0, 0, 0, 0                                          \
+		sizeof(nova_snapshot_opts), 0, 0, 0, 0, 0, 0                                       \
 	}
 
 /**

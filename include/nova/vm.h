@@ -77,10 +77,11 @@ typedef struct nova_vm_opts {
 	uint64_t net_tx_bandwidth;
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
 } nova_vm_opts;
 #define NOVA_VM_OPTS_INIT                                                                          \
 	{                                                                                          \
-		sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                        \
+		sizeof(nova_vm_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                     \
 	}
 
 /**
@@ -109,7 +110,8 @@ NOVA_API int nova_vm_start(
  * Ends a VM at once if it lives, removes all that belongs to it and frees it. Not for a VM that
  * nova_pool_acquire() or nova_instance_vm() lent you.
  * @param vm NULL does nothing
- * No other call on the VM may be under way. Since 0.1.
+ * No other call on the VM may be under way, but for those of a queue (nova/call.h): they fail with
+ * #NOVA_ELOST, and those that are inside are waited for. Since 0.1.
  */
 NOVA_API void nova_vm_free(nova_vm_t *vm);
 
@@ -159,10 +161,11 @@ typedef struct nova_vm_init_opts {
 	uint32_t concurrency;
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
 } nova_vm_init_opts;
 #define NOVA_VM_INIT_OPTS_INIT                                                                     \
 	{                                                                                          \
-		sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0                                     \
+		sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0, 0                                  \
 	}
 
 /**
@@ -196,7 +199,7 @@ typedef struct nova_vm_invoke_opts {
 	 * one is made */
 	const char *request_id;
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
-	void *userdata;
+	void *userdata; /**< handed to on_output, and given back by nova_call_userdata() */
 	/** ends the call and kills the function; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 } nova_vm_invoke_opts;
@@ -264,7 +267,7 @@ typedef struct nova_vm_command_opts {
 	uint32_t timeout_ms;      /**< 0: 30000 */
 	uint32_t reserved;        /**< 0 */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
-	void *userdata;
+	void *userdata; /**< handed to on_output, and given back by nova_call_userdata() */
 	/** ends the call and kills the command; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 	uint32_t flags; /**< of #nova_command_flags */

@@ -180,14 +180,11 @@ static int check_opts(struct nova *nova, const nova_instance_opts *o, nova_error
 	return o->snapshot ? mode_check_engine(nova, error) : 0;
 }
 
-int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
+int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct stop *stop,
 	nova_instance_t **ret_instance, nova_error_t **error)
 {
 	nova_instance_opts o;
 	AUTO_FUNCTION nova_function_t *function = NULL;
-	nova_instance_t *instance = NULL;
-	if (ANY_NULL(error, nova, opts))
-		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_instance_opts", error);
 	if (code == 0)
 		code = host_check_process(nova->host, error);
@@ -197,17 +194,25 @@ int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
 		code = registry_lookup(&nova->registry, o.function, &function, error);
 	if (code == 0 && o.memory_mb)
 		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
-	const struct stop stop = { o.interrupt, NULL };
+	const struct stop any = { o.interrupt, stop };
 	const struct lease_request request = {
 		.fresh = true,
 		.snapshot = (char *)o.snapshot,
 		.machine = &o,
-		.stop = &stop,
+		.stop = &any,
 	};
 	if (code == 0)
-		code = stop_check(&stop, "the instance was started", error);
-	if (code == 0)
-		code = start(nova, &function, o.name, &request, &instance, error);
+		code = stop_check(&any, "the instance was started", error);
+	return code < 0 ? code : start(nova, &function, o.name, &request, ret_instance, error);
+}
+
+int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
+	nova_instance_t **ret_instance, nova_error_t **error)
+{
+	nova_instance_t *instance = NULL;
+	if (ANY_NULL(error, nova, opts))
+		return NOVA_EINVAL;
+	int code = instance_start(nova, opts, NULL, &instance, error);
 	if (code < 0)
 		return code;
 	if (ret_instance)

@@ -119,6 +119,9 @@ struct nova_instance {
 };
 
 nova_instance_t *instance_ref(nova_instance_t *instance);
+/* As nova_instance_start(), with more that may end it. */
+int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct stop *stop,
+	nova_instance_t **ret_instance, nova_error_t **error);
 /* It is not stopped before instance_leave(), unless time is up. NOVA_ELOST: it has been. */
 int instance_enter(nova_instance_t *instance, nova_error_t **error);
 void instance_leave(nova_instance_t *instance);

@@ -2,68 +2,30 @@
 /*
  * Asynchronous calls: nova/call.h.
  *
- * `lock` guards the queue, its lanes and what is said of the calls in it. A call is in one place:
- * waiting in the lane of its function, with the thread that performs it, among the finished ones,
- * or with whoever collected it. The descriptor is readable exactly while there are finished ones.
- *
- * A lane is one function that has calls waiting or under way. Lanes with calls waiting stand in one
- * of two rings, `fresh` (none under way) and `busy`; who is taken from goes to the end.
+ * `lock` guards the queue, its groups and what is said of the calls in it. A call is in one place:
+ * waiting in its group, with the thread that performs it, among the finished ones, or with whoever
+ * collected it. The descriptor is readable exactly while there are finished ones. What a call has
+ * made, or was submitted with, may be VMs, whose end takes time: it is let go of without the lock.
  */
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
 
-#include <nova/call.h>
-
-#include "base/table.h"
 #include "platform/platform.h"
+#include "platform/queue.h"
 
 #define THREADS_DEFAULT 64u
 #define THREADS_MOST    4096u
 #define CALLS_DEFAULT   10000u
 #define CALLS_MOST      10000000u
-/* one thread in so many is for functions that have no call under way */
+/* one thread in so many is for groups that have no call under way */
 #define RESERVE_PART 8u
 #define STACK_SIZE   (1u << 20) /* only what is touched is memory */
-#define LANE_BUCKETS 256u
 
 enum call_state { CALL_WAITING, CALL_UNDER_WAY, CALL_FINISHED, CALL_COLLECTED };
 
-struct nova_call {
-	/* one for whoever may collect or has collected it, one for the thread that performs it */
-	atomic_uint references;
-	atomic_int state; /* changed under the queue's lock */
-	nova_queue_t *queue;
-	struct lane *lane;           /* while it waits or is under way */
-	nova_call_t *before, *after; /* in its lane, under way, or among the finished */
-	struct invocation invocation;
-	struct worker *worker; /* that performs it */
-	bool abandoned;        /* freed before it was finished: nobody collects it */
-	int code;
-	nova_result_t *result;
-	nova_error_t *error;
-};
-
-struct call_list {
-	nova_call_t *first, *last;
-	uint32_t count;
-};
-
-struct lane {
-	struct lane *same_bucket;
-	struct lane *before, *after; /* in its ring */
-	struct ring *ring;           /* NULL: no call waits */
-	struct call_list waiting;
-	uint32_t under_way;
-	char name[]; /* of the function */
-};
-
-struct ring {
-	struct lane *first, *last;
-};
-
 struct worker {
-	struct worker *next;
+	struct link link; /* in queue->workers */
 	pthread_t thread;
 	nova_queue_t *queue;
 	/* ends the call that it performs; triggered and rearmed with the lock */
@@ -79,114 +41,86 @@ struct nova_queue {
 	pthread_cond_t work;     /* for threads: a call waits, or the queue closes */
 	pthread_cond_t finished; /* for collectors */
 	bool closing;
-	struct worker *workers;
+	struct link workers;
 	uint32_t threads, idle; /* started; of those, without a call */
 	uint32_t calls;         /* submitted and not collected */
-	/* calls that no thread has begun; threads with a call, which may be finished already */
-	uint32_t waiting, occupied;
-	struct call_list under_way, done;
-	struct ring fresh, busy;
-	struct lane *lanes[LANE_BUCKETS];
+	uint32_t occupied;      /* threads with a call, which may be finished already */
+	struct groups groups;   /* of the calls that no thread has begun */
+	struct link under_way, done;
+	uint32_t done_count;
 };
 
-/* --- lists. All with the lock held. --- */
+/* --- what came of a call --- */
 
-static void list_add(struct call_list *list, nova_call_t *call)
+int yield_vms(struct yield *yield, size_t count)
 {
-	call->before = list->last;
-	call->after = NULL;
-	*(list->last ? &list->last->after : &list->first) = call;
-	list->last = call;
-	list->count++;
+	yield->vms = calloc(count, sizeof(nova_vm_t *));
+	return yield->vms ? 0 : nova_oom(&yield->error);
 }
 
-static void list_remove(struct call_list *list, nova_call_t *call)
+static void yield_done(struct yield *yield)
 {
-	*(call->before ? &call->before->after : &list->first) = call->after;
-	*(call->after ? &call->after->before : &list->last) = call->before;
-	call->before = call->after = NULL;
-	list->count--;
-}
-
-static void ring_leave(struct lane *lane)
-{
-	struct ring *ring = lane->ring;
-	if (!ring)
-		return;
-	*(lane->before ? &lane->before->after : &ring->first) = lane->after;
-	*(lane->after ? &lane->after->before : &ring->last) = lane->before;
-	lane->before = lane->after = NULL;
-	lane->ring = NULL;
-}
-
-/* To the end of the ring where it belongs; nowhere if no call of it waits. */
-static void ring_enter(nova_queue_t *q, struct lane *lane)
-{
-	ring_leave(lane);
-	if (!lane->waiting.count)
-		return;
-	struct ring *ring = lane->under_way ? &q->busy : &q->fresh;
-	lane->ring = ring;
-	lane->before = ring->last;
-	*(ring->last ? &ring->last->after : &ring->first) = lane;
-	ring->last = lane;
-}
-
-static struct lane **lane_place(nova_queue_t *q, const char *name)
-{
-	struct lane **place = &q->lanes[hash_text(name) % LANE_BUCKETS];
-	while (*place && strcmp((*place)->name, name) != 0)
-		place = &(*place)->same_bucket;
-	return place;
-}
-
-static struct lane *lane_get(nova_queue_t *q, const char *name)
-{
-	struct lane **place = lane_place(q, name);
-	if (!*place) {
-		struct lane *lane = calloc(1, sizeof(*lane) + strlen(name) + 1);
-		if (!lane)
-			return NULL;
-		memcpy(lane->name, name, strlen(name) + 1);
-		*place = lane;
-	}
-	return *place;
-}
-
-static void lane_put(nova_queue_t *q, struct lane *lane)
-{
-	if (lane->waiting.count || lane->under_way)
-		return;
-	struct lane **place = lane_place(q, lane->name);
-	*place = lane->same_bucket;
-	free(lane);
+	for (size_t i = yield->vms_taken; i < yield->vm_count; i++)
+		nova_vm_free(yield->vms[i]);
+	free(yield->vms);
+	nova_result_free(yield->result);
+	nova_error_free(yield->error);
+	nova_snapshot_free(yield->snapshot);
+	nova_instance_free(yield->instance);
 }
 
 /* --- calls --- */
 
+static nova_call_t *call_at(struct link *place)
+{
+	return CONTAINER_OF(place, nova_call_t, place);
+}
+
+static nova_call_t *call_of(struct turn *turn)
+{
+	return turn ? CONTAINER_OF(turn, nova_call_t, turn) : NULL;
+}
+
+/* A collected call may outlive its queue, which is then not to be looked at. */
+static int state_of(const nova_call_t *call)
+{
+	return atomic_load_explicit(&call->state, memory_order_acquire);
+}
+
+static void call_ref(nova_call_t *call)
+{
+	atomic_fetch_add_explicit(&call->references, 1, memory_order_relaxed);
+}
+
+/* What it was submitted with. */
+static void drop_request(nova_call_t *call)
+{
+	call->kind->done(call);
+	vm_unref(STEAL(call->vm));
+}
+
+/* Not with the lock held, unless somebody else has a reference for certain. */
 static void call_unref(nova_call_t *call)
 {
 	if (atomic_fetch_sub_explicit(&call->references, 1, memory_order_acq_rel) != 1)
 		return;
-	invocation_done(&call->invocation);
-	nova_result_free(call->result);
-	nova_error_free(call->error);
+	drop_request(call);
+	yield_done(&call->yield);
 	free(call);
 }
 
 /* With the lock held. */
-static void finish(nova_call_t *call, int code)
+static void finish(nova_call_t *call)
 {
 	nova_queue_t *q = call->queue;
-	call->code = code;
 	atomic_store_explicit(&call->state, CALL_FINISHED, memory_order_release);
 	if (call->abandoned) {
 		q->calls--;
-		call_unref(call);
+		call_unref(call); /* its thread, or nova_call_free(), has another one */
 		return;
 	}
-	list_add(&q->done, call);
-	if (q->done.count == 1)
+	list_append(&q->done, &call->place);
+	if (q->done_count++ == 0)
 		sys_event_raise(q->fd);
 	pthread_cond_signal(&q->finished);
 }
@@ -195,59 +129,26 @@ static void finish(nova_call_t *call, int code)
 static void leave_finished(nova_call_t *call)
 {
 	nova_queue_t *q = call->queue;
-	list_remove(&q->done, call);
+	link_remove(&call->place);
 	q->calls--;
-	if (!q->done.count)
+	if (--q->done_count == 0)
 		sys_event_clear(q->fd);
 }
 
 static void finish_canceled(nova_call_t *call)
 {
-	finish(call, nova_fail(&call->error, NOVA_ECANCELED,
-			     "the call was cancelled before its function ran"));
-}
-
-/* With the lock held; a call that nobody has begun. */
-static void leave_lane(nova_call_t *call)
-{
-	struct lane *lane = call->lane;
-	list_remove(&lane->waiting, call);
-	call->queue->waiting--;
-	call->lane = NULL;
-	if (!lane->waiting.count)
-		ring_leave(lane);
-	lane_put(call->queue, lane);
-}
-
-/* With the lock held. */
-static int cancel(nova_call_t *call)
-{
-	switch (atomic_load_explicit(&call->state, memory_order_relaxed)) {
-	case CALL_WAITING:
-		leave_lane(call);
-		finish_canceled(call);
-		return 0;
-	case CALL_UNDER_WAY:
-		nova_interrupt_trigger(call->worker->end);
-		if (invocation_call_off(&call->invocation)) {
-			list_remove(&call->queue->under_way, call);
-			finish_canceled(call);
-		}
-		return 0;
-	default:
-		return NOVA_EBUSY;
-	}
+	call->yield.code = nova_fail(&call->yield.error, NOVA_ECANCELED,
+		"the call was cancelled before %s", call->kind->before);
+	finish(call);
 }
 
 /* --- threads --- */
 
-/* The lane whose turn it is, or NULL. With the lock held. */
-static struct lane *next_lane(const nova_queue_t *q)
+/* The call whose turn it is, or NULL. With the lock held. */
+static nova_call_t *next_call(const nova_queue_t *q)
 {
 	uint32_t free_threads = q->max_threads - q->occupied;
-	if (q->fresh.first)
-		return q->fresh.first;
-	return free_threads > q->max_threads / RESERVE_PART ? q->busy.first : NULL;
+	return call_of(groups_next(&q->groups, free_threads <= q->max_threads / RESERVE_PART));
 }
 
 static void *work(void *argument);
@@ -296,8 +197,7 @@ static int start_thread(nova_queue_t *q)
 		free_worker(worker);
 		return r;
 	}
-	worker->next = q->workers;
-	q->workers = worker;
+	list_append(&q->workers, &worker->link);
 	q->threads++;
 	return 0;
 }
@@ -310,57 +210,78 @@ static int summon(nova_queue_t *q)
 		pthread_cond_signal(&q->work);
 		return 0;
 	}
-	int r = q->threads < q->max_threads && next_lane(q) ? start_thread(q) : 0;
+	int r = q->threads < q->max_threads && next_call(q) ? start_thread(q) : 0;
 	return q->threads ? 0 : r;
+}
+
+/* With the lock held. */
+static int cancel(nova_call_t *call)
+{
+	nova_queue_t *q = call->queue;
+	switch (atomic_load_explicit(&call->state, memory_order_relaxed)) {
+	case CALL_WAITING:
+		groups_leave(&q->groups, &call->turn);
+		finish_canceled(call);
+		if (!q->closing && next_call(q)) /* those behind it may have waited for it */
+			summon(q);
+		return 0;
+	case CALL_UNDER_WAY:
+		nova_interrupt_trigger(call->worker->end);
+		if (call->kind->call_off && call->kind->call_off(call)) {
+			link_remove(&call->place);
+			finish_canceled(call);
+		}
+		return 0;
+	default:
+		return NOVA_EBUSY;
+	}
 }
 
 static nova_call_t *begin_next(nova_queue_t *q, struct worker *worker)
 {
-	struct lane *lane = next_lane(q);
-	if (!lane)
+	nova_call_t *call = next_call(q);
+	if (!call)
 		return NULL;
-	nova_call_t *call = lane->waiting.first;
-	list_remove(&lane->waiting, call);
-	q->waiting--;
-	lane->under_way++;
-	ring_enter(q, lane);
+	groups_begin(&q->groups, &call->turn);
 	q->occupied++;
-	list_add(&q->under_way, call);
-	atomic_fetch_add_explicit(&call->references, 1, memory_order_relaxed);
+	list_append(&q->under_way, &call->place);
+	call_ref(call);
 	atomic_store_explicit(&call->state, CALL_UNDER_WAY, memory_order_relaxed);
 	call->worker = worker;
-	if (next_lane(q)) /* one signal may have stood for several calls */
+	if (next_call(q)) /* one signal may have stood for several calls */
 		summon(q);
 	return call;
+}
+
+/* With the lock held: the thread has done with it. What came of it too late is left in `yield`. */
+static void end(nova_queue_t *q, nova_call_t *call, struct yield *yield)
+{
+	interrupt_rearm(call->worker->end);
+	q->occupied--;
+	groups_end(&q->groups, &call->turn);
+	if (atomic_load_explicit(&call->state, memory_order_relaxed) != CALL_UNDER_WAY)
+		return;
+	link_remove(&call->place);
+	call->yield = *yield;
+	*yield = (struct yield){ .code = 0 };
+	finish(call);
 }
 
 /* With the lock held, which it lets go of meanwhile. The call may be finished, collected and freed
  * by others before its thread is done with it. */
 static void perform(nova_queue_t *q, nova_call_t *call)
 {
-	nova_result_t *result = NULL;
-	nova_error_t *error = NULL;
-	struct lane *lane = call->lane;
-	struct worker *worker = call->worker;
-	const struct stop end = { worker->end, NULL };
-	call->invocation.stop.outer = &end;
+	const struct stop stop = { call->worker->end, NULL };
+	struct yield yield = { .code = 0 };
 	pthread_mutex_unlock(&q->lock);
-	int code = invocation_run(&call->invocation, &result, &error);
+	yield.code = call->kind->run(call, &stop, &yield);
 	pthread_mutex_lock(&q->lock);
-	interrupt_rearm(worker->end);
-	q->occupied--;
-	if (--lane->under_way == 0)
-		ring_enter(q, lane);
-	lane_put(q, lane);
-	if (atomic_load_explicit(&call->state, memory_order_relaxed) == CALL_UNDER_WAY) {
-		list_remove(&q->under_way, call);
-		call->result = STEAL(result);
-		call->error = STEAL(error);
-		finish(call, code);
-	}
-	nova_result_free(result);
-	nova_error_free(error);
+	end(q, call, &yield);
+	pthread_mutex_unlock(&q->lock);
+	yield_done(&yield);
+	drop_request(call); /* it may be collected long before it is freed */
 	call_unref(call);
+	pthread_mutex_lock(&q->lock);
 }
 
 static void *work(void *argument)
@@ -415,9 +336,12 @@ int nova_queue_new(
 	AUTO_FD int fd = sys_event();
 	if (fd < 0)
 		return nova_fail_os(error, fd, "a descriptor for finished calls");
-	nova_queue_t *q = calloc(1, sizeof(*q));
-	if (!q)
+	AUTO_FREE nova_queue_t *q = calloc(1, sizeof(*q));
+	if (!q || groups_init(&q->groups) < 0)
 		return nova_oom(error);
+	list_init(&q->workers);
+	list_init(&q->under_way);
+	list_init(&q->done);
 	q->nova = nova;
 	q->max_threads = o.threads;
 	q->max_calls = o.max_calls;
@@ -425,25 +349,24 @@ int nova_queue_new(
 	cond_init(&q->finished);
 	cond_init(&q->work);
 	pthread_mutex_init(&q->lock, NULL);
-	*ret_queue = q;
+	*ret_queue = STEAL(q);
 	return 0;
 }
 
 static void cancel_all(nova_queue_t *q)
 {
-	while (q->fresh.first || q->busy.first)
-		cancel((q->fresh.first ? q->fresh.first : q->busy.first)->waiting.first);
-	for (nova_call_t *call = q->under_way.first, *after; call; call = after) {
-		after = call->after; /* one that waits for a VM leaves the list */
-		cancel(call);
+	for (struct turn *turn; (turn = groups_any(&q->groups));)
+		cancel(call_of(turn));
+	for (struct link *l = q->under_way.next, *next; l != &q->under_way; l = next) {
+		next = l->next; /* one that is called off leaves the list */
+		cancel(call_at(l));
 	}
 }
 
 static void join_threads(nova_queue_t *q)
 {
-	while (q->workers) {
-		struct worker *worker = q->workers;
-		q->workers = worker->next;
+	for (struct link *l; (l = list_pop(&q->workers));) {
+		struct worker *worker = CONTAINER_OF(l, struct worker, link);
 		pthread_join(worker->thread, NULL);
 		free_worker(worker);
 	}
@@ -459,11 +382,9 @@ void nova_queue_free(nova_queue_t *q)
 	pthread_cond_broadcast(&q->work);
 	pthread_mutex_unlock(&q->lock);
 	join_threads(q);
-	while (q->done.first) {
-		nova_call_t *call = q->done.first;
-		list_remove(&q->done, call);
-		call_unref(call);
-	}
+	for (struct link *l; (l = list_pop(&q->done));)
+		call_unref(call_at(l));
+	groups_done(&q->groups);
 	fd_close(q->fd);
 	pthread_cond_destroy(&q->work);
 	pthread_cond_destroy(&q->finished);
@@ -482,66 +403,65 @@ uint64_t nova_queue_count(nova_queue_t *q, int counter)
 		host_check_process(q->nova->host, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&q->lock);
-	const uint64_t counts[] = { q->waiting, q->occupied, q->done.count, q->threads };
+	const uint64_t counts[] = { q->groups.waiting, q->occupied, q->done_count, q->threads };
 	pthread_mutex_unlock(&q->lock);
 	return counts[counter];
 }
 
 /* --- submit and collect --- */
 
-/* Takes the call on success. With the lock held. */
-static int enqueue(nova_queue_t *q, nova_call_t *call, nova_error_t **error)
+void *call_new(nova_queue_t *queue, const struct call_kind *kind, size_t size)
+{
+	nova_call_t *call = calloc(1, size);
+	if (!call)
+		return NULL;
+	call->kind = kind;
+	call->queue = queue;
+	call->request_id = "";
+	call->turn.alone = kind->alone;
+	atomic_init(&call->references, 1);
+	atomic_init(&call->state, CALL_WAITING);
+	return call;
+}
+
+nova_t *queue_platform(const nova_queue_t *queue)
+{
+	return queue->nova;
+}
+
+/* With the lock held. */
+static int enqueue(nova_queue_t *q, nova_call_t *call, const char *group, nova_error_t **error)
 {
 	if (q->calls >= q->max_calls)
 		return nova_fail(error, NOVA_ELIMIT,
 			"%u calls are submitted and not collected, and no more are allowed "
 			"(nova_queue_opts.max_calls): collect some first",
 			q->calls);
-	call->lane = lane_get(q, call->invocation.function->record.name);
-	if (!call->lane)
+	if (groups_add(&q->groups, &call->turn, group, call->vm) < 0)
 		return nova_oom(error);
-	list_add(&call->lane->waiting, call);
-	if (!call->lane->ring)
-		ring_enter(q, call->lane);
-	q->waiting++;
 	int r = summon(q);
 	if (r) {
-		leave_lane(call);
+		groups_leave(&q->groups, &call->turn);
 		return nova_fail_os(error, r, "a thread for asynchronous calls");
 	}
 	q->calls++;
 	return 0;
 }
 
-static int new_call(nova_queue_t *q, nova_call_t **ret_call, nova_error_t **error)
+int call_submit(nova_call_t *call, int code, const char *group, nova_call_t **ret_call,
+	nova_error_t **error)
 {
-	nova_call_t *call = calloc(1, sizeof(*call));
-	if (!call)
-		return nova_oom(error);
-	atomic_init(&call->references, 1);
-	atomic_init(&call->state, CALL_WAITING);
-	call->queue = q;
-	call->invocation.nova = q->nova;
-	*ret_call = call;
-	return 0;
-}
-
-int nova_queue_submit(nova_queue_t *queue, const char *function, const char *payload,
-	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error)
-{
-	nova_call_t *call = NULL;
-	if (ANY_NULL(error, queue))
-		return NOVA_EINVAL;
-	int code = new_call(queue, &call, error);
-	if (code < 0)
-		return code;
-	code = invocation_prepare(&call->invocation, function, payload, opts, error);
+	char of_vm[32];
+	nova_queue_t *q = call->queue;
+	snprintf(of_vm, sizeof(of_vm), "vm %p", (void *)call->vm);
+	if (code == 0)
+		code = host_check_process(q->nova->host, error);
 	if (code == 0) {
-		pthread_mutex_lock(&queue->lock);
-		code = enqueue(queue, call, error);
+		pthread_mutex_lock(&q->lock);
+		code = enqueue(q, call, call->vm ? of_vm : group, error);
 		if (code == 0 && ret_call)
 			*ret_call = call; /* before another thread can collect it */
-		pthread_mutex_unlock(&queue->lock);
+		pthread_mutex_unlock(&q->lock);
 	}
 	if (code < 0)
 		call_unref(call);
@@ -575,10 +495,11 @@ int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait
 		return code;
 	uint64_t deadline = timeout_ms == UINT32_MAX ? NEVER : deadline_in_ms(timeout_ms);
 	pthread_mutex_lock(&queue->lock);
-	while (!queue->done.first && timeout_ms && !stop_asked(&stop) &&
+	while (!queue->done_count && timeout_ms && !stop_asked(&stop) &&
 		wait_for_finished(queue, deadline, &stop))
 		;
-	nova_call_t *call = queue->done.first;
+	struct link *first = list_first(&queue->done);
+	nova_call_t *call = first ? call_at(first) : NULL;
 	code = call ? 0 : stop_check(&stop, "a call was finished", error);
 	if (call) {
 		leave_finished(call);
@@ -591,12 +512,6 @@ int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait
 }
 
 /* --- one call --- */
-
-/* A collected call may outlive its queue, which is then not to be looked at. */
-static int state_of(const nova_call_t *call)
-{
-	return atomic_load_explicit(&call->state, memory_order_acquire);
-}
 
 static bool is_finished(const nova_call_t *call)
 {
@@ -627,27 +542,43 @@ int nova_call_code(const nova_call_t *call)
 {
 	if (!call)
 		return NOVA_EINVAL;
-	return is_finished(call) ? call->code : NOVA_EBUSY;
+	return is_finished(call) ? call->yield.code : NOVA_EBUSY;
 }
 
 nova_result_t *nova_call_take_result(nova_call_t *call)
 {
-	return is_finished(call) ? STEAL(call->result) : NULL;
+	return is_finished(call) ? STEAL(call->yield.result) : NULL;
 }
 
 nova_error_t *nova_call_take_error(nova_call_t *call)
 {
-	return is_finished(call) ? STEAL(call->error) : NULL;
+	return is_finished(call) ? STEAL(call->yield.error) : NULL;
+}
+
+nova_vm_t *nova_call_take_vm(nova_call_t *call)
+{
+	bool more = is_finished(call) && call->yield.vms_taken < call->yield.vm_count;
+	return more ? call->yield.vms[call->yield.vms_taken++] : NULL;
+}
+
+nova_snapshot_t *nova_call_take_snapshot(nova_call_t *call)
+{
+	return is_finished(call) ? STEAL(call->yield.snapshot) : NULL;
+}
+
+nova_instance_t *nova_call_take_instance(nova_call_t *call)
+{
+	return is_finished(call) ? STEAL(call->yield.instance) : NULL;
 }
 
 void *nova_call_userdata(const nova_call_t *call)
 {
-	return call ? call->invocation.exec.userdata : NULL;
+	return call ? call->userdata : NULL;
 }
 
 const char *nova_call_request_id(const nova_call_t *call)
 {
-	return call ? call->invocation.exec.id : "";
+	return call ? call->request_id : "";
 }
 
 /* With the lock held: a call that nobody collected is to be gone. */
@@ -673,7 +604,9 @@ void nova_call_free(nova_call_t *call)
 	nova_queue_t *q = call->queue;
 	if (host_check_process(q->nova->host, NULL) < 0)
 		return;
+	call_ref(call); /* it goes without the lock */
 	pthread_mutex_lock(&q->lock);
 	abandon(call);
 	pthread_mutex_unlock(&q->lock);
+	call_unref(call);
 }

@@ -8,29 +8,43 @@
 #define FORK_MOST    1000u
 #define PARK_LIFE_MS 60000u
 
-int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children,
+int vm_fork_check(size_t count, nova_error_t **error)
+{
+	return count && count <= FORK_MOST ?
+		       0 :
+		       nova_fail(error, NOVA_EINVAL,
+			       "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
+}
+
+int vm_fork(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
 	nova_error_t **error)
 {
-	if (ANY_NULL(error, vm, ret_children))
-		return NOVA_EINVAL;
-	if (!count || count > FORK_MOST)
-		return nova_fail(error, NOVA_EINVAL,
-			"nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
-	struct stop stop;
+	AUTO_FROZEN struct frozen *frozen = NULL;
 	int code = host_check_process(vm->host, error);
-	if (code == 0)
-		code = stop_import(&stop, wait, error);
 	if (code < 0)
 		return code;
-	AUTO_FROZEN struct frozen *frozen = NULL;
 	nova_vm_t **children = calloc(count, sizeof(nova_vm_t *));
-	code = children ? vm_freeze(vm, false, &stop, &frozen, error) : nova_oom(error);
+	code = children ? vm_freeze(vm, false, stop, &frozen, error) : nova_oom(error);
 	if (code == 0)
-		code = vm_thaw_many(vm->host, frozen, count, &stop, children, error);
+		code = vm_thaw_many(vm->host, frozen, count, stop, children, error);
 	if (code == 0)
 		memcpy(ret_children, children, count * sizeof(nova_vm_t *));
 	free(children);
 	return code;
+}
+
+int nova_vm_fork(nova_vm_t *vm, size_t count, const nova_wait_opts *wait, nova_vm_t **ret_children,
+	nova_error_t **error)
+{
+	struct stop stop;
+	if (ANY_NULL(error, vm, ret_children))
+		return NOVA_EINVAL;
+	int code = vm_fork_check(count, error);
+	if (code == 0)
+		code = host_check_process(vm->host, error);
+	if (code == 0)
+		code = stop_import(&stop, wait, error);
+	return code < 0 ? code : vm_fork(vm, count, &stop, ret_children, error);
 }
 
 int nova_vm_park(nova_vm_t *vm, size_t count, uint32_t life_ms, const nova_wait_opts *wait,

@@ -30,15 +30,6 @@ void nova_vm_kill(nova_vm_t *vm)
 	pthread_mutex_unlock(&vm->end_lock);
 }
 
-void nova_vm_free(nova_vm_t *vm)
-{
-	if (!vm || host_check_process(vm->host, NULL) < 0)
-		return;
-	if (vm->machine)
-		vm_end(vm);
-	vm_unref(vm);
-}
-
 nova_vm_t *vm_ref(nova_vm_t *vm)
 {
 	__atomic_add_fetch(&vm->references, 1, __ATOMIC_RELAXED);
@@ -94,7 +85,7 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	if (code == 0)
 		code = nova_decoder_new(0, &vm->decoder, error);
 	if (code < 0)
-		nova_vm_free(vm);
+		vm_unref(vm);
 	else
 		*ret_vm = vm;
 	return code;
@@ -160,6 +151,14 @@ const char *vm_draws(const nova_vm_t *vm)
 const char *vm_entry(const nova_vm_t *vm)
 {
 	return vm->entry;
+}
+
+uint32_t vm_concurrency(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	uint32_t concurrency = vm->function.concurrency;
+	pthread_mutex_unlock(&vm->lock);
+	return concurrency;
 }
 
 uint64_t vm_timing_us(const nova_vm_t *vm, int timing)

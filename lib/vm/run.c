@@ -82,9 +82,13 @@ static int init_alone(
 	if (code == 0)
 		code = vm_done(&answer, error);
 	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
+	pthread_mutex_lock(&vm->lock); /* queues look at its concurrency meanwhile */
 	guest_function_done(&vm->function);
 	free(STEAL(vm->entry));
-	return code < 0 ? code : note_function(vm, c->concurrency, &answer.said, error);
+	if (code == 0)
+		code = note_function(vm, c->concurrency, &answer.said, error);
+	pthread_mutex_unlock(&vm->lock);
+	return code;
 }
 
 int vm_init(
@@ -209,22 +213,31 @@ int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
 	return code;
 }
 
-int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts *opts,
-	nova_result_t **ret_result, nova_error_t **error)
+int vm_exec_import(struct vm_exec *exec, const char *payload, const nova_vm_invoke_opts *opts,
+	nova_error_t **error)
 {
 	nova_vm_invoke_opts o;
-	if (ret_result)
-		*ret_result = NULL;
-	if (ANY_NULL(error, vm, payload, ret_result))
-		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_vm_invoke_opts", error);
 	if (code == 0)
 		code = opts_reserved(o.reserved, "nova_vm_invoke_opts", error);
 	if (code < 0)
 		return code;
-	AUTO_EXEC struct vm_exec exec = { .on_output = o.on_output, .userdata = o.userdata };
-	code = vm_exec_prepare(&exec, payload, strlen(payload), o.timeout_ms, o.request_id, error);
-	const struct stop stop = { o.interrupt, NULL };
+	exec->on_output = o.on_output;
+	exec->userdata = o.userdata;
+	exec->interrupt = o.interrupt;
+	return vm_exec_prepare(exec, payload, strlen(payload), o.timeout_ms, o.request_id, error);
+}
+
+int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
+{
+	AUTO_EXEC struct vm_exec exec = { .frame = NULL };
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, vm, payload, ret_result))
+		return NOVA_EINVAL;
+	int code = vm_exec_import(&exec, payload, opts, error);
+	const struct stop stop = { exec.interrupt, NULL };
 	return code < 0 ? code : vm_exec(vm, &exec, &stop, ret_result, error);
 }
 
@@ -244,11 +257,8 @@ static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_er
 	return *ret_array ? 0 : nova_oom(error);
 }
 
-static int command_payload(
-	const nova_vm_command_opts *o, uint32_t limit, json_t **ret_payload, nova_error_t **error)
+static int check_command(const nova_vm_command_opts *o, nova_error_t **error)
 {
-	AUTO_JSON json_t *argv = NULL, *env = NULL;
-	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
 	if (!o->argc || !o->argv)
 		return nova_fail(error, NOVA_EINVAL, "nova_vm_command: argv is empty");
 	if (o->stdin_len && !o->stdin_data)
@@ -267,6 +277,14 @@ static int command_payload(
 	if (o->directory && !text_is_utf8(o->directory))
 		return nova_fail(
 			error, NOVA_EINVAL, "the working directory of the command is not UTF-8");
+	return opts_reserved(o->reserved, "nova_vm_command_opts", error);
+}
+
+static int command_payload(
+	const nova_vm_command_opts *o, uint32_t limit, json_t **ret_payload, nova_error_t **error)
+{
+	AUTO_JSON json_t *argv = NULL, *env = NULL;
+	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
 	int code = argv_array(o, &argv, error);
 	if (code == 0)
 		code = env_object(o->env, o->env_count, &env, error);
@@ -281,26 +299,46 @@ static int command_payload(
 	return *ret_payload ? 0 : nova_oom(error);
 }
 
-static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const struct stop *stop,
-	nova_result_t **ret_result, nova_error_t **error)
+int vm_command_import(
+	struct vm_command *command, const nova_vm_command_opts *opts, nova_error_t **error)
 {
-	json_t *payload = NULL;
-	uint32_t limit = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT;
-	int code = command_payload(o, limit, &payload, error);
+	nova_vm_command_opts o;
+	int code = opts_import(&o, sizeof(o), opts, "nova_vm_command_opts", error);
+	if (code == 0)
+		code = check_command(&o, error);
 	if (code < 0)
 		return code;
+	*command = (struct vm_command){
+		.on_output = o.on_output,
+		.userdata = o.userdata,
+		.interrupt = o.interrupt,
+		.limit_ms = o.timeout_ms ? o.timeout_ms : DEFAULT_TIMEOUT,
+		.streamed = o.flags & NOVA_COMMAND_STREAMED,
+		.stdin_fd = o.stdin_fd < 0 ? -1 : o.stdin_fd,
+	};
+	return command_payload(&o, command->limit_ms, &command->payload, error);
+}
+
+void vm_command_done(struct vm_command *command)
+{
+	json_decref(STEAL(command->payload));
+}
+
+static int command_inside(nova_vm_t *vm, struct vm_command *c, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **error)
+{
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	struct vm_flow flow = { .fd = o->stdin_fd < 0 ? -1 : o->stdin_fd };
+	struct vm_flow flow = { .fd = c->stdin_fd };
 	const struct vm_request how = {
 		.runs_code = true,
-		.on_output = o->on_output,
-		.userdata = o->userdata,
-		.deadline = deadline_in_ms((uint64_t)limit + ANSWER_GRACE),
+		.on_output = c->on_output,
+		.userdata = c->userdata,
+		.deadline = deadline_in_ms((uint64_t)c->limit_ms + ANSWER_GRACE),
 		.stop = stop,
-		.flow = o->flags & NOVA_COMMAND_STREAMED ? &flow : NULL,
+		.flow = c->streamed ? &flow : NULL,
 	};
-	code = vm_ask_json_as(vm, NOVA_MSG_COMMAND, payload, &how, &answer, error);
+	int code = vm_ask_json_as(vm, NOVA_MSG_COMMAND, STEAL(c->payload), &how, &answer, error);
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	if (flow.os)
@@ -317,29 +355,31 @@ static int command_inside(nova_vm_t *vm, const nova_vm_command_opts *o, const st
 		       0;
 }
 
-int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
-	nova_error_t **error)
+int vm_command(nova_vm_t *vm, struct vm_command *command, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **error)
 {
-	nova_vm_command_opts o;
-	if (ret_result)
-		*ret_result = NULL;
-	if (ANY_NULL(error, vm, opts, ret_result))
-		return NOVA_EINVAL;
-	int code = opts_import(&o, sizeof(o), opts, "nova_vm_command_opts", error);
-	if (code == 0)
-		code = opts_reserved(o.reserved, "nova_vm_command_opts", error);
-	if (code < 0)
-		return code;
 	struct vm_call call;
-	const struct stop stop = { o.interrupt, NULL };
-	vm_call_init(&call, NULL, &stop);
-	code = vm_enter(vm, &call, error);
+	vm_call_init(&call, NULL, stop);
+	int code = vm_enter(vm, &call, error);
 	if (code == 0) {
-		code = command_inside(vm, &o, &stop, ret_result, error);
+		code = command_inside(vm, command, stop, ret_result, error);
 		vm_leave(vm, &call);
 	}
 	vm_call_done(&call);
 	return code;
+}
+
+int nova_vm_command(nova_vm_t *vm, const nova_vm_command_opts *opts, nova_result_t **ret_result,
+	nova_error_t **error)
+{
+	AUTO_COMMAND struct vm_command command = { .payload = NULL };
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, vm, opts, ret_result))
+		return NOVA_EINVAL;
+	int code = vm_command_import(&command, opts, error);
+	const struct stop stop = { command.interrupt, NULL };
+	return code < 0 ? code : vm_command(vm, &command, &stop, ret_result, error);
 }
 
 /* --- ping --- */

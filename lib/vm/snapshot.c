@@ -9,6 +9,7 @@
 #include "vm/standby.h"
 
 struct nova_snapshot {
+	int references; /* atomic */
 	char *root;
 	struct manifest manifest;
 	char *path;
@@ -18,6 +19,8 @@ static int make_handle(
 	const char *root, struct manifest *m, nova_snapshot_t **ret, nova_error_t **error)
 {
 	nova_snapshot_t *s = calloc(1, sizeof(*s));
+	if (s)
+		s->references = 1;
 	if (!s || !(s->root = strdup(root)) || !(s->path = path_join(root, m->id))) {
 		nova_snapshot_free(s);
 		return nova_oom(error);
@@ -30,12 +33,19 @@ static int make_handle(
 
 void nova_snapshot_free(nova_snapshot_t *s)
 {
-	if (!s)
+	if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	manifest_done(&s->manifest);
 	free(s->root);
 	free(s->path);
 	free(s);
+}
+
+nova_snapshot_t *snapshot_ref(const nova_snapshot_t *snapshot)
+{
+	nova_snapshot_t *s = (nova_snapshot_t *)snapshot; /* the count is no part of what is told */
+	__atomic_add_fetch(&s->references, 1, __ATOMIC_RELAXED);
+	return s;
 }
 
 int snapshot_check_name(const char *name, nova_error_t **error)
@@ -84,7 +94,7 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	nova_snapshot_opts o;
 	AUTO_FROZEN struct frozen *f = NULL;
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
-	struct instant_label label = { .owner = owner };
+	struct instant_label label = { .owner = owner ? owner : vm->owner ? vm->owner : "" };
 	int code = import_opts(vm->host, opts, &o, &label.compress, error);
 	if (code < 0)
 		return code;
@@ -109,9 +119,8 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 int nova_vm_snapshot(nova_vm_t *vm, const nova_snapshot_opts *opts, nova_snapshot_t **ret_snapshot,
 	nova_error_t **error)
 {
-	return ANY_NULL(error, vm) ?
-		       NOVA_EINVAL :
-		       vm_snapshot(vm, vm->owner ? vm->owner : "", opts, NULL, ret_snapshot, error);
+	return ANY_NULL(error, vm) ? NOVA_EINVAL :
+				     vm_snapshot(vm, NULL, opts, NULL, ret_snapshot, error);
 }
 
 const char *snapshot_owner(const nova_snapshot_t *s)

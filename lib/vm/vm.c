@@ -81,6 +81,19 @@ int nova_vm_stop(nova_vm_t *vm, uint32_t grace_ms, const nova_wait_opts *wait, n
 	return code;
 }
 
+/* Queues may have calls in it: those are waited for, and those that come later find it dead. */
+void nova_vm_free(nova_vm_t *vm)
+{
+	if (!vm || host_check_process(vm->host, NULL) < 0)
+		return;
+	vm_close(vm);
+	nova_vm_kill(vm);
+	vm_enter_alone(vm, NULL, NULL);
+	vm_end(vm);
+	vm_leave_alone(vm);
+	vm_unref(vm);
+}
+
 /* --- start --- */
 
 static int start_machine(nova_vm_t *vm, const char *kernel, const char *initramfs,

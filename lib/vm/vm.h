@@ -36,11 +36,15 @@ int vm_spec_copy(struct vm_spec *to, const struct vm_spec *from);
 
 /* --- life --- */
 
-/* As nova_vm_start() and nova_vm_init(). */
+/* As nova_vm_start(), nova_vm_init() and nova_vm_fork(). */
 int vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
 int vm_init(
 	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error);
+int vm_fork(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
+	nova_error_t **error);
+/* NOVA_EINVAL. */
+int vm_fork_check(size_t count, nova_error_t **error);
 /* One more who has the VM: after nova_vm_free() it is dead, and its memory stays as long. */
 nova_vm_t *vm_ref(nova_vm_t *vm);
 void vm_unref(nova_vm_t *vm);
@@ -73,6 +77,8 @@ bool vm_seems_running(const nova_vm_t *vm);
  * NULL: the VM has none). */
 const char *vm_draws(const nova_vm_t *vm);
 const char *vm_entry(const nova_vm_t *vm);
+/* How many calls may be inside it together. */
+uint32_t vm_concurrency(nova_vm_t *vm);
 /* The parts of its start: NOVA_TIMING_START, _BOOT and _INIT. */
 uint64_t vm_timing_us(const nova_vm_t *vm, int timing);
 /* The making of the template that it comes from was a part of its init. */
@@ -87,7 +93,8 @@ void vm_snapshot_of(nova_vm_t *vm, char ret_id[17]);
 struct vm_exec {
 	nova_output_fn on_output; /* set these three before vm_exec_prepare() */
 	void *userdata;
-	bool tidy; /* what it leaves in /tmp goes */
+	bool tidy;                         /* what it leaves in /tmp goes */
+	const nova_interrupt_t *interrupt; /* by vm_exec_import() */
 	char id[65];
 	uint32_t limit_ms;
 	void *frame;
@@ -98,8 +105,30 @@ void vm_exec_done(struct vm_exec *exec);
 /* NOVA_EINVAL if the payload is not JSON or the request id no such; NOVA_ETOOBIG. */
 int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len,
 	uint32_t timeout_ms, const char *request_id, nova_error_t **error);
+/* The same from the options of nova_vm_invoke(). */
+int vm_exec_import(struct vm_exec *exec, const char *payload, const nova_vm_invoke_opts *opts,
+	nova_error_t **error);
 /* As nova_vm_invoke(). *ret_result must be NULL. */
 int vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **error);
+
+/* A command, likewise. */
+struct vm_command {
+	nova_output_fn on_output;
+	void *userdata;
+	const nova_interrupt_t *interrupt;
+	uint32_t limit_ms;
+	bool streamed;
+	int stdin_fd;
+	json_t *payload;
+};
+void vm_command_done(struct vm_command *command);
+#define AUTO_COMMAND CLEANUP(vm_command_done)
+/* NOVA_EINVAL, NOVA_ETOOBIG, NOVA_EABI. */
+int vm_command_import(
+	struct vm_command *command, const nova_vm_command_opts *opts, nova_error_t **error);
+/* As nova_vm_command(), once. *ret_result must be NULL. */
+int vm_command(nova_vm_t *vm, struct vm_command *command, const struct stop *stop,
 	nova_result_t **ret_result, nova_error_t **error);
 
 struct nova_result {
@@ -183,12 +212,15 @@ size_t standby_count(nova_host_t *host);
 
 /* --- snapshots that belong to somebody --- */
 
-/* As nova_vm_snapshot(); `owner` is a text of the caller's own, "": nobody. */
+/* As nova_vm_snapshot(); `owner` is a text of the caller's own, "": nobody, NULL: that of the VM.
+ */
 int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts,
 	const struct stop *stop, nova_snapshot_t **ret_snapshot, nova_error_t **error);
 /* As nova_vm_restore(). */
 int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
+/* One more who has the handle. */
+nova_snapshot_t *snapshot_ref(const nova_snapshot_t *snapshot);
 const char *snapshot_owner(const nova_snapshot_t *snapshot);
 const char *snapshot_engine(const nova_snapshot_t *snapshot);
 uint32_t snapshot_memory_mb(const nova_snapshot_t *snapshot);

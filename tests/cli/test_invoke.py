@@ -330,6 +330,11 @@ class Examples(HomeCase):
         self.assertEqual([int(line.split()[0]) for line in lines], list(range(99, -1, -1)))
         self.assertTrue(all("Hello" in line for line in lines), lines)
 
+    def test_the_c_program_that_starts_microvms_side_by_side_runs_a_command_in_each(self):
+        done = subprocess.run([BUILD / "examples/jobs", "sh", "-c", "echo $((6 * 7))"],
+                              capture_output=True, text=True, env=self.environment, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "42\n" * 3, ""))
+
 
 class Doctor(HomeCase):
     def test_it_names_every_engine_and_the_choice(self):

@@ -61,6 +61,86 @@ static int cancel(nova_error_t **error)
 	return nova_call_cancel(call);
 }
 
+/* --- what takes long with a VM --- */
+
+/* What came of the only call, which stays; with the code of its submit. */
+static int collected(int code, nova_error_t **error)
+{
+	if (code == 0)
+		code = nova_queue_collect(queue, 60000, NULL, &call, error);
+	if (code < 0 || !call)
+		return code < 0 ? code : NOVA_EAGENT;
+	nova_error_t *mine = nova_call_take_error(call);
+	if (error)
+		*error = mine;
+	else
+		nova_error_free(mine);
+	return nova_call_code(call);
+}
+
+static int start_vm(nova_error_t **error)
+{
+	const nova_vm_opts opts = { sizeof(opts), .engine = "fake", .network = "none" };
+	int code = collected(nova_queue_submit_vm_start(queue, &opts, NULL, error), error);
+	nova_vm_t *vm = call ? nova_call_take_vm(call) : NULL;
+	bool whole = !!vm == (code == 0);
+	nova_vm_free(vm);
+	return whole ? code : NOVA_EAGENT;
+}
+
+static int start_instance(nova_error_t **error)
+{
+	const nova_instance_opts opts = { sizeof(opts), .function = "f", .name = "i" };
+	int code = collected(nova_queue_submit_instance_start(queue, &opts, NULL, error), error);
+	nova_instance_t *instance = call ? nova_call_take_instance(call) : NULL;
+	bool whole = !!instance == (code == 0);
+	if (instance)
+		nova_instance_stop(instance, 0, NULL);
+	nova_instance_free(instance);
+	return whole ? code : NOVA_EAGENT;
+}
+
+static void prepare_vm(void)
+{
+	world_vm();
+	prepare_queue();
+}
+
+static int init_vm(nova_error_t **error)
+{
+	static const char *const env[] = { "A=1", "B=2" };
+	const nova_vm_init_opts opts = { sizeof(opts), .runtime = "shell", .env = env,
+		.env_count = ARRAY_LEN(env) };
+	return collected(nova_queue_submit_vm_init(queue, world.vm, &opts, NULL, error), error);
+}
+
+static int invoke_vm(nova_error_t **error)
+{
+	return collected(
+		nova_queue_submit_vm_invoke(queue, world.vm, "{}", NULL, NULL, error), error);
+}
+
+static int command_vm(nova_error_t **error)
+{
+	static const char *const argv[] = { "echo", "1" };
+	const nova_vm_command_opts opts = { sizeof(opts), .argv = argv, .argc = ARRAY_LEN(argv),
+		.stdin_fd = -1 };
+	return collected(nova_queue_submit_vm_command(queue, world.vm, &opts, NULL, error), error);
+}
+
+static int fork_vm(nova_error_t **error)
+{
+	return collected(nova_queue_submit_vm_fork(queue, world.vm, 2, NULL, NULL, error), error);
+}
+
+static int snapshot_vm(nova_error_t **error)
+{
+	const nova_snapshot_opts opts = { sizeof(opts), .name = "s" };
+	int code = collected(
+		nova_queue_submit_vm_snapshot(queue, world.vm, &opts, NULL, error), error);
+	return call && nova_call_take_snapshot(call) ? NOVA_EAGENT : code;
+}
+
 const struct inject_case call_cases[] = {
 	{ "nova_queue_new nova_queue_free nova_queue_fd", .run = new_queue },
 	{ "nova_queue_submit nova_queue_collect nova_call_code nova_call_take_result "
@@ -69,5 +149,16 @@ const struct inject_case call_cases[] = {
 		NULL, prepare_queue, submit_and_collect, free_queue, .runs = true },
 	{ "nova_call_cancel nova_queue_count", NULL, prepare_finished, cancel, free_queue,
 		.expected = NOVA_EBUSY, .silent = true },
+	{ "nova_queue_submit_vm_start nova_call_take_vm", NULL, prepare_queue, start_vm,
+		free_queue },
+	{ "nova_queue_submit_instance_start nova_call_take_instance", NULL, prepare_queue,
+		start_instance, free_queue },
+	{ "nova_queue_submit_vm_init", NULL, prepare_vm, init_vm, free_queue },
+	{ "nova_queue_submit_vm_invoke", NULL, prepare_vm, invoke_vm, free_queue, .runs = true },
+	{ "nova_queue_submit_vm_command", NULL, prepare_vm, command_vm, free_queue },
+	{ "nova_queue_submit_vm_fork", NULL, prepare_vm, fork_vm, free_queue,
+		.expected = NOVA_ENOTSUP },
+	{ "nova_queue_submit_vm_snapshot nova_call_take_snapshot", NULL, prepare_vm, snapshot_vm,
+		free_queue, .expected = NOVA_ENOTSUP },
 	{ NULL },
 };

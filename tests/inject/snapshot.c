@@ -130,6 +130,28 @@ static int restore(nova_error_t **error)
 	return nova_vm_restore(world.host, snapshot, NULL, &vm, error);
 }
 
+static int submit_restore(nova_error_t **error)
+{
+	nova_queue_t *queue = NULL;
+	nova_call_t *call = NULL;
+	int code = nova_queue_new(world.nova, NULL, &queue, error);
+	if (code == 0)
+		code = nova_queue_submit_vm_restore(queue, snapshot, NULL, NULL, error);
+	if (code == 0)
+		code = nova_queue_collect(queue, 60000, NULL, &call, error);
+	if (code == 0 && call) {
+		nova_error_t *mine = nova_call_take_error(call);
+		code = nova_call_code(call);
+		if (error)
+			*error = mine;
+		else
+			nova_error_free(mine);
+	}
+	nova_call_free(call);
+	nova_queue_free(queue);
+	return code;
+}
+
 const struct inject_case snapshot_cases[] = {
 	{ "nova_snapshot_open nova_snapshot_free nova_snapshot_id nova_snapshot_name "
 	  "nova_snapshot_path nova_snapshot_base nova_snapshot_parent nova_snapshot_draws "
@@ -144,5 +166,7 @@ const struct inject_case snapshot_cases[] = {
 	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates,
 		.slow = true },
 	{ "nova_vm_restore", make_restore, .run = restore, .expected = NOVA_ESTALE },
+	{ "nova_queue_submit_vm_restore", make_restore, .run = submit_restore,
+		.expected = NOVA_ESTALE },
 	{ NULL },
 };

@@ -193,12 +193,30 @@ static void judge_platform_calls(void)
 	WORKS_WITH(nova_pool_get, nova_pool_get(s.p.nova) == s.p.pool);
 }
 
+static void judge_submits(void)
+{
+	const char *argv[] = { "true" };
+	const nova_vm_command_opts command = { sizeof(command), .argv = argv, .argc = 1 };
+	const nova_vm_init_opts init = { sizeof(init), .runtime = "shell" };
+	const nova_instance_opts instance = { sizeof(instance), .function = "echo" };
+	nova_call_t *call;
+	REFUSES(nova_queue_submit_vm_start, s.queue, NULL, &call);
+	REFUSES(nova_queue_submit_vm_restore, s.queue, NO_SNAPSHOT, NULL, &call);
+	REFUSES(nova_queue_submit_vm_init, s.queue, s.vm, &init, &call);
+	REFUSES(nova_queue_submit_vm_invoke, s.queue, s.vm, "{}", NULL, &call);
+	REFUSES(nova_queue_submit_vm_command, s.queue, s.vm, &command, &call);
+	REFUSES(nova_queue_submit_vm_fork, s.queue, s.vm, 1, NULL, &call);
+	REFUSES(nova_queue_submit_vm_snapshot, s.queue, s.vm, NULL, &call);
+	REFUSES(nova_queue_submit_instance_start, s.queue, &instance, &call);
+}
+
 static void judge_queue_calls(void)
 {
 	nova_queue_t *queue;
 	nova_call_t *call;
 	REFUSES(nova_queue_new, s.p.nova, NULL, &queue);
 	REFUSES(nova_queue_submit, s.queue, "echo", "{}", NULL, &call);
+	judge_submits();
 	REFUSES(nova_queue_collect, s.queue, 0, NULL, &call);
 	REFUSES_BARE(nova_call_cancel, s.call);
 	GIVES(0, nova_queue_count, s.queue, NOVA_QUEUE_THREADS);
@@ -212,6 +230,9 @@ static void judge_queue_calls(void)
 	WORKS_WITH(nova_call_userdata, nova_call_userdata(s.collected) == &s);
 	WORKS_WITH(nova_call_request_id, *nova_call_request_id(s.collected));
 	WORKS_WITH(nova_call_take_error, !nova_call_take_error(s.collected));
+	WORKS_WITH(nova_call_take_vm, !nova_call_take_vm(s.collected));
+	WORKS_WITH(nova_call_take_snapshot, !nova_call_take_snapshot(s.collected));
+	WORKS_WITH(nova_call_take_instance, !nova_call_take_instance(s.collected));
 	nova_result_t *r = nova_call_take_result(s.collected);
 	WORKS_WITH(nova_call_take_result, r != NULL);
 	nova_result_free(r);

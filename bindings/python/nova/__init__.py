@@ -24,7 +24,7 @@ from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._modules import Module, modules
-from ._options import invoke_options, property_members
+from ._options import instance_options, invoke_options, property_members, vm_options
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from ._settings import Config, Setting, setting_key, settings
@@ -194,7 +194,7 @@ class Nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options),
                            byref(result))
 
-    def submit(self, name: str, payload: Any = None, **options: Any) -> Call:
+    def submit(self, name: str, payload: Any = None, **options: Any) -> "Call[Result]":
         """Starts a call and returns at once; takes what invoke() takes.
         Ask the Call for its result(), or cancel() it."""
         with self._lock:
@@ -222,9 +222,8 @@ class Nova:
                        snapshot: Optional[str] = None, memory_mb: int = 0, vcpus: int = 0,
                        interrupt: Optional[Interrupt] = None) -> Instance:
         """Starts a VM of a function that stays until it is stopped."""
-        options = _ffi.InstanceOpts(function=text(function), name=text(name),
-                                    snapshot=text(snapshot), memory_mb=memory_mb, vcpus=vcpus,
-                                    interrupt=pointer_of(interrupt))
+        options = instance_options(function, name, snapshot=snapshot, memory_mb=memory_mb,
+                                   vcpus=vcpus, interrupt=interrupt)
         made = c_void_p()
         with self._handle.using() as nova:
             check("nova_instance_start", nova, byref(options), byref(made))
@@ -252,9 +251,11 @@ class Nova:
                  network: Optional[str] = None, interrupt: Optional[Interrupt] = None) -> Vm:
         """Starts a microVM of your own, outside the pool, and waits until its agent answers.
         network: "none" (the default) or "nat"."""
+        options = vm_options(rootfs, code_disk=code_disk, memory_mb=memory_mb, vcpus=vcpus,
+                             engine=engine, boot_timeout=boot_timeout, network=network,
+                             interrupt=interrupt)
         with self._host() as host:
-            return Vm._start(host, rootfs, code_disk, memory_mb, vcpus, engine, boot_timeout,
-                             network, interrupt)
+            return Vm._start(host, options)
 
     @interruptible(undo=lambda _nova, vm: vm.close())
     def restore_vm(self, snapshot: str, *, interrupt: Optional[Interrupt] = None) -> Vm:

@@ -4,13 +4,13 @@ import contextlib
 import json
 import logging
 from ctypes import byref, c_char_p, c_size_t, c_uint64, c_void_p, cast, string_at
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi
-from ._call import (Handle, Lent, OnOutput, OutputTap, check, environment, milliseconds, owned_text,
-                    text, text_array)
+from ._call import Handle, Lent, OnOutput, OutputTap, check, milliseconds, owned_text, text
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
+from ._options import command_options, init_options, snapshot_options, vm_invoke_options
 from ._results import Probe, Result
 from ._settings import Config
 from ._stdin import Stdin, stdin_options
@@ -51,16 +51,14 @@ class Vm:
         self._handle = handle
 
     @classmethod
-    def _start(cls, host: c_void_p, rootfs: Optional[str], code_disk: Any, memory_mb: int,
-               vcpus: int, engine: Optional[str], boot_timeout: Optional[float],
-               network: Optional[str], interrupt: Optional[Interrupt]) -> "Vm":
-        options = _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk),
-                              memory_mb=memory_mb, vcpus=vcpus,
-                              boot_timeout_ms=milliseconds(boot_timeout), network=text(network),
-                              interrupt=pointer_of(interrupt))
+    def _take(cls, pointer: c_void_p) -> "Vm":
+        return cls(Handle(pointer, _ffi.lib.nova_vm_free))
+
+    @classmethod
+    def _start(cls, host: c_void_p, options: "_ffi.VmOpts") -> "Vm":
         made = c_void_p()
         check("nova_vm_start", host, byref(options), byref(made))
-        return cls(Handle(made, _ffi.lib.nova_vm_free))
+        return cls._take(made)
 
     def __enter__(self) -> "Vm":
         return self
@@ -107,10 +105,7 @@ class Vm:
              concurrency: int = 1, *, interrupt: Optional[Interrupt] = None) -> None:
         """Gives the VM the function on its code disk.
         `concurrency` calls may be under way at once; more wait for their turn."""
-        variables, count = environment(env)
-        options = _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables,
-                                  env_count=count, timeout_ms=milliseconds(timeout),
-                                  concurrency=concurrency, interrupt=pointer_of(interrupt))
+        options = init_options(runtime, handler, env, timeout, concurrency, interrupt=interrupt)
         with self._handle.using() as vm:
             check("nova_vm_init", vm, byref(options))
 
@@ -121,8 +116,7 @@ class Vm:
         """Runs the function once; `payload` is anything that json.dumps() takes."""
         data = encode_payload(payload)
         tap = OutputTap(on_output)
-        options = _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
-                                    on_output=tap.function, interrupt=pointer_of(interrupt))
+        options = vm_invoke_options(tap, timeout, request_id, interrupt=interrupt)
         result = c_void_p()
         with self._handle.using() as vm:
             return collect(result, tap, "nova_vm_invoke", vm, data, byref(options), byref(result))
@@ -143,15 +137,10 @@ class Vm:
         `stdin` may be a file with a descriptor, or an iterable of bytes:
         it is passed on while the command runs.
         """
-        variables, count = environment(env)
-        arguments = text_array(argv)
         tap = OutputTap(on_output)
         result = c_void_p()
         with stdin_options(stdin) as given:
-            options = _ffi.VmCommandOpts(argv=arguments, argc=len(argv), env=variables,
-                                         env_count=count, directory=text(cwd),
-                                         timeout_ms=milliseconds(timeout), on_output=tap.function,
-                                         interrupt=pointer_of(interrupt), **given)
+            options = command_options(tap, given, argv, env, cwd, timeout, interrupt=interrupt)
             with self._handle.using() as vm:
                 return collect(result, tap, "nova_vm_command", vm, byref(options), byref(result))
 
@@ -221,7 +210,7 @@ class Vm:
         children = (c_void_p * max(count, 1))()
         with self._handle.using() as vm:
             check("nova_vm_fork", vm, count, wait_options(interrupt), children)
-        return [Vm(Handle(c_void_p(child), _ffi.lib.nova_vm_free)) for child in children]
+        return [Vm._take(c_void_p(child)) for child in children]
 
     @interruptible(undo=lambda _vm, made: made[0].close())
     def merge(self, branches: "Sequence[Vm]", directory: Optional[str] = None,
@@ -250,7 +239,7 @@ class Vm:
             except NovaError as error:
                 error.merge = take_merge(report) if report else None
                 raise
-        return Vm(Handle(made, _ffi.lib.nova_vm_free)), take_merge(report)
+        return Vm._take(made), take_merge(report)
 
     @interruptible()
     def park(self, count: int, life: Optional[float] = None, *,
@@ -265,26 +254,18 @@ class Vm:
                  compress: Optional[bool] = None, *, interrupt: Optional[Interrupt] = None) -> str:
         """Writes a snapshot, from which Nova.restore_vm() goes on later; returns its id.
         `life_time` in seconds. `compress` None: as the setting snapshot.compress says."""
-        options = _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0),
-                                    compress=0 if compress is None else 1 if compress else 2,
-                                    interrupt=pointer_of(interrupt))
+        options = snapshot_options(name, life_time, compress, interrupt=interrupt)
         made = c_void_p()
         with self._handle.using() as vm:
             check("nova_vm_snapshot", vm, byref(options), byref(made))
-        try:
-            return _ffi.lib.nova_snapshot_id(made).decode()
-        finally:
-            _ffi.lib.nova_snapshot_free(made)
+        return take_snapshot_id(made)
 
     @classmethod
     def _restore(cls, host: c_void_p, name: str, interrupt: Optional[Interrupt]) -> "Vm":
-        snapshot, made = c_void_p(), c_void_p()
-        check("nova_snapshot_open", host, text(name), byref(snapshot))
-        try:
+        made = c_void_p()
+        with opened_snapshot(host, name) as snapshot:
             check("nova_vm_restore", host, snapshot, wait_options(interrupt), byref(made))
-        finally:
-            _ffi.lib.nova_snapshot_free(snapshot)
-        return cls(Handle(made, _ffi.lib.nova_vm_free))
+        return cls._take(made)
 
     @interruptible()
     def stop(self, grace: Optional[float] = None, *, interrupt: Optional[Interrupt] = None) -> None:
@@ -317,6 +298,23 @@ class Vm:
         with self._handle.using() as vm:
             check("nova_vm_stats", vm, values, len(names))
         return dict(zip(names, values))
+
+
+def take_snapshot_id(made: c_void_p) -> str:
+    try:
+        return _ffi.lib.nova_snapshot_id(made).decode()
+    finally:
+        _ffi.lib.nova_snapshot_free(made)
+
+
+@contextlib.contextmanager
+def opened_snapshot(host: c_void_p, name: str) -> Iterator[c_void_p]:
+    snapshot = c_void_p()
+    check("nova_snapshot_open", host, text(name), byref(snapshot))
+    try:
+        yield snapshot
+    finally:
+        _ffi.lib.nova_snapshot_free(snapshot)
 
 
 def encode_payload(payload: Any) -> bytes:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The options that every kind of call takes."""
 import contextlib
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 from . import _ffi
-from ._call import OutputTap, environment, milliseconds, text
+from ._call import OutputTap, environment, milliseconds, text, text_array
 from ._interrupt import Interrupt, pointer_of
 from ._properties import LISTS, NUMBERS, TEXTS
 
@@ -24,6 +24,60 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                                checkpoint_name=text(name), instance=lent,
                                queue_timeout_ms=milliseconds(queue_timeout),
                                interrupt=pointer_of(interrupt))
+
+
+def vm_options(rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0,
+               vcpus: int = 0, engine: Optional[str] = None, boot_timeout: Optional[float] = None,
+               network: Optional[str] = None,
+               interrupt: Optional[Interrupt] = None) -> "_ffi.VmOpts":
+    return _ffi.VmOpts(engine=text(engine), rootfs=text(rootfs), code_disk=text(code_disk),
+                       memory_mb=memory_mb, vcpus=vcpus,
+                       boot_timeout_ms=milliseconds(boot_timeout), network=text(network),
+                       interrupt=pointer_of(interrupt))
+
+
+def init_options(runtime: str, handler: Optional[str] = None,
+                 env: Optional[Mapping[str, str]] = None, timeout: Optional[float] = None,
+                 concurrency: int = 1, *,
+                 interrupt: Optional[Interrupt] = None) -> "_ffi.VmInitOpts":
+    variables, count = environment(env)
+    return _ffi.VmInitOpts(runtime=text(runtime), handler=text(handler), env=variables,
+                           env_count=count, timeout_ms=milliseconds(timeout),
+                           concurrency=concurrency, interrupt=pointer_of(interrupt))
+
+
+def vm_invoke_options(tap: OutputTap, timeout: Optional[float] = None,
+                      request_id: Optional[str] = None, *,
+                      interrupt: Optional[Interrupt] = None) -> "_ffi.VmInvokeOpts":
+    return _ffi.VmInvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
+                             on_output=tap.function, interrupt=pointer_of(interrupt))
+
+
+def command_options(tap: OutputTap, given_stdin: Mapping[str, Any], argv: Sequence[str],
+                    env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None,
+                    timeout: Optional[float] = None, *,
+                    interrupt: Optional[Interrupt] = None) -> "_ffi.VmCommandOpts":
+    """`given_stdin` is what stdin_options() makes."""
+    variables, count = environment(env)
+    return _ffi.VmCommandOpts(argv=text_array(argv), argc=len(argv), env=variables,
+                              env_count=count, directory=text(cwd),
+                              timeout_ms=milliseconds(timeout), on_output=tap.function,
+                              interrupt=pointer_of(interrupt), **given_stdin)
+
+
+def snapshot_options(name: Optional[str] = None, life_time: Optional[float] = None,
+                     compress: Optional[bool] = None, *,
+                     interrupt: Optional[Interrupt] = None) -> "_ffi.SnapshotOpts":
+    return _ffi.SnapshotOpts(name=text(name), life_time_s=int(life_time or 0),
+                             compress=0 if compress is None else 1 if compress else 2,
+                             interrupt=pointer_of(interrupt))
+
+
+def instance_options(function: str, name: Optional[str] = None, *,
+                     snapshot: Optional[str] = None, memory_mb: int = 0, vcpus: int = 0,
+                     interrupt: Optional[Interrupt] = None) -> "_ffi.InstanceOpts":
+    return _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot),
+                             memory_mb=memory_mb, vcpus=vcpus, interrupt=pointer_of(interrupt))
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

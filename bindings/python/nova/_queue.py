@@ -1,35 +1,65 @@
 # SPDX-License-Identifier: MIT
 """Asynchronous calls: any number in flight, collected as they finish."""
+import contextlib
 import threading
 import time
 from collections import deque
 from ctypes import byref, c_void_p
-from typing import Any, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, Generic, List, Optional, Sequence, TypeVar, cast
 
 from . import _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, text
-from ._host import encode_payload
-from ._interrupt import Interrupt, interruptible, wait_options
-from ._options import invoke_options
+from ._host import Vm, encode_payload, opened_snapshot, take_snapshot_id
+from ._instance import Instance
+from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
+from ._options import (command_options, init_options, instance_options, invoke_options,
+                       snapshot_options, vm_invoke_options, vm_options)
 from ._results import Result
+from ._stdin import Stdin, stdin_options
+
+T = TypeVar("T")
 
 _SLICE_MS = 1000
 _LOOK_S = 0.05  # how often who waits for another thread to collect looks at its token
 
 
-class Call:
+def _take_result(pointer: c_void_p) -> Optional[Result]:
+    made = _ffi.lib.nova_call_take_result(pointer)
+    return Result._take(c_void_p(made)) if made else None
+
+
+def _take_vms(pointer: c_void_p) -> List[Vm]:
+    vms = []
+    while made := _ffi.lib.nova_call_take_vm(pointer):
+        vms.append(Vm._take(c_void_p(made)))
+    return vms
+
+
+def _take_vm(pointer: c_void_p) -> Optional[Vm]:
+    return next(iter(_take_vms(pointer)), None)
+
+
+def _take_snapshot(pointer: c_void_p) -> Optional[str]:
+    made = _ffi.lib.nova_call_take_snapshot(pointer)
+    return take_snapshot_id(c_void_p(made)) if made else None
+
+
+class Call(Generic[T]):
     """A call that was submitted. Any thread may wait for it, and cancel it."""
 
-    def __init__(self, queue: "Queue", tap: OutputTap) -> None:
+    def __init__(self, queue: "Queue", take: Callable[[c_void_p], Optional[T]],
+                 on_output: Optional[OnOutput] = None) -> None:
         self._queue = queue
-        self._tap = tap
+        self._take = take
+        self._tap = OutputTap(on_output)
+        self._borrowed = contextlib.ExitStack()  # what the library has until the call is finished
         self._pointer: Optional[c_void_p] = None  # while the queue has it
         self._done = False
-        self._result: Optional[Result] = None
+        self._result: Optional[T] = None
         self._error: Optional[BaseException] = None
         self._interrupt: Optional[Interrupt] = None  # the library has it until the call is finished
         self.request_id = ""
-        """The id that logs and the guest see."""
+        """The id that logs and the guest see; "" if it is no call of a function."""
 
     def done(self) -> bool:
         """Whether it is finished: answered, failed or cancelled."""
@@ -44,17 +74,16 @@ class Call:
 
     @interruptible()
     def result(self, timeout: Optional[float] = None, *,
-               interrupt: Optional[Interrupt] = None) -> Result:
-        """Waits for the answer. Raises what Nova.invoke() would have raised,
-        and TimeoutError if it is not there after so many seconds.
+               interrupt: Optional[Interrupt] = None) -> T:
+        """Waits for what comes of it. Raises what Nova.invoke(), Vm.fork() or whatever it does
+        would have raised, and TimeoutError if it is not finished after so many seconds.
 
         `interrupt`, and Ctrl-C in the main thread, cancel the call.
         """
         self._queue._wait(self, timeout, interrupt)
         if self._error is not None:
             raise self._error
-        assert self._result is not None
-        return self._result
+        return cast(T, self._result)
 
     @interruptible()
     def exception(self, timeout: Optional[float] = None, *,
@@ -64,15 +93,15 @@ class Call:
         return self._error
 
     def _finish(self, pointer: c_void_p) -> None:
-        lib = _ffi.lib
-        result, error = lib.nova_call_take_result(pointer), lib.nova_call_take_error(pointer)
-        lib.nova_call_free(pointer)
+        error = _ffi.lib.nova_call_take_error(pointer)
+        self._result = self._take(pointer)
+        _ffi.lib.nova_call_free(pointer)
         self._pointer = self._interrupt = None
-        self._result = Result._take(c_void_p(result)) if result else None
         if error:
             self._error = errors.from_library(c_void_p(error))
-            self._error.result = self._result
+            self._error.result = self._result if isinstance(self._result, Result) else None
         try:
+            self._borrowed.close()
             self._tap.finish()
         except BaseException as raised:  # what on_output raised comes before what came of the call
             self._error = raised
@@ -95,9 +124,9 @@ class Queue:
         self._handle = Handle(made, _ffi.lib.nova_queue_free)
         self._nova = nova  # so that a forgotten platform ends after its forgotten queue
         self._changed = threading.Condition()
-        self._calls: Dict[int, Call] = {}
+        self._calls: "Dict[int, Call[Any]]" = {}
         self._next = 1
-        self._finished: Optional[Deque[Call]] = deque() if collects else None
+        self._finished: "Optional[Deque[Call[Any]]]" = deque() if collects else None
         self._collecting = False
 
     def __enter__(self) -> "Queue":
@@ -131,17 +160,112 @@ class Queue:
                     for counter, name in enumerate(_ffi.QUEUE_COUNTERS)}
 
     def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None,
-               interrupt: Optional[Interrupt] = None, **options: Any) -> Call:
+               interrupt: Optional[Interrupt] = None, **options: Any) -> "Call[Result]":
         """Hands in a call and returns at once; takes what Nova.invoke() takes.
         `on_output` is called in a thread of the queue."""
-        tap = OutputTap(on_output)
-        data, opts = encode_payload(payload), invoke_options(tap, interrupt=interrupt, **options)
-        call, pointer = Call(self, tap), c_void_p()
+        call = Call(self, _take_result, on_output)
+        data, opts = encode_payload(payload), invoke_options(call._tap, interrupt=interrupt,
+                                                             **options)
+        return self._hand_in(call, interrupt, opts, "nova_queue_submit", text(name), data,
+                             byref(opts))
+
+    def submit_vm_start(self, rootfs: Optional[str] = None, *,
+                        interrupt: Optional[Interrupt] = None, **options: Any) -> "Call[Vm]":
+        """Hands in the start of a microVM; takes what Nova.start_vm() takes."""
+        opts = vm_options(rootfs, interrupt=interrupt, **options)
+        return self._hand_in(Call(self, _take_vm), interrupt, opts, "nova_queue_submit_vm_start",
+                             byref(opts))
+
+    def submit_vm_restore(self, snapshot: str, *,
+                          interrupt: Optional[Interrupt] = None) -> "Call[Vm]":
+        """Hands in what Nova.restore_vm() does. The snapshot is looked up now."""
+        opts = _ffi.WaitOpts(interrupt=pointer_of(interrupt))
+        with self._nova.using() as nova:
+            with opened_snapshot(_ffi.lib.nova_host_get(nova), snapshot) as opened:
+                return self._hand_in(Call(self, _take_vm), interrupt, opts,
+                                     "nova_queue_submit_vm_restore", opened, byref(opts))
+
+    def submit_vm_init(self, vm: Vm, runtime: str, *, interrupt: Optional[Interrupt] = None,
+                       **options: Any) -> "Call[None]":
+        """Hands in giving a VM its function; takes what Vm.init() takes.
+
+        What is handed in for one VM is done in its order, or side by side as far as its
+        `concurrency` allows. A VM may be closed meanwhile: its calls then raise Lost.
+        """
+        opts = init_options(runtime, interrupt=interrupt, **options)
+        call: "Call[None]" = Call(self, lambda _pointer: None)
+        with vm._handle.using() as pointer:
+            return self._hand_in(call, interrupt, opts, "nova_queue_submit_vm_init", pointer,
+                                 byref(opts))
+
+    def submit_vm_invoke(self, vm: Vm, payload: Any = None, *,
+                         on_output: Optional[OnOutput] = None,
+                         interrupt: Optional[Interrupt] = None,
+                         **options: Any) -> "Call[Result]":
+        """Hands in a call of a VM's function; takes what Vm.invoke() takes.
+        `on_output` is called in a thread of the queue."""
+        call = Call(self, _take_result, on_output)
+        data, opts = encode_payload(payload), vm_invoke_options(call._tap, interrupt=interrupt,
+                                                                **options)
+        with vm._handle.using() as pointer:
+            return self._hand_in(call, interrupt, opts, "nova_queue_submit_vm_invoke", pointer,
+                                 data, byref(opts))
+
+    def submit_vm_command(self, vm: Vm, argv: Sequence[str], *, stdin: Stdin = b"",
+                          on_output: Optional[OnOutput] = None,
+                          interrupt: Optional[Interrupt] = None,
+                          **options: Any) -> "Call[Result]":
+        """Hands in a command; takes what Vm.command() takes. A file for stdin must stay open
+        until the call is finished. `on_output` is called in a thread of the queue."""
+        call = Call(self, _take_result, on_output)
+        try:
+            given = call._borrowed.enter_context(stdin_options(stdin))
+            opts = command_options(call._tap, given, argv, interrupt=interrupt, **options)
+            with vm._handle.using() as pointer:
+                return self._hand_in(call, interrupt, opts, "nova_queue_submit_vm_command",
+                                     pointer, byref(opts))
+        except BaseException:
+            call._borrowed.close()
+            raise
+
+    def submit_vm_fork(self, vm: Vm, count: int = 1, *,
+                       interrupt: Optional[Interrupt] = None) -> "Call[List[Vm]]":
+        """Hands in what Vm.fork() does."""
+        opts = _ffi.WaitOpts(interrupt=pointer_of(interrupt))
+        with vm._handle.using() as pointer:
+            return self._hand_in(Call(self, _take_vms), interrupt, opts,
+                                 "nova_queue_submit_vm_fork", pointer, count, byref(opts))
+
+    def submit_vm_snapshot(self, vm: Vm, name: Optional[str] = None, *,
+                           interrupt: Optional[Interrupt] = None,
+                           **options: Any) -> "Call[str]":
+        """Hands in a snapshot of a VM, whose id comes of it; takes what Vm.snapshot() takes."""
+        opts = snapshot_options(name, interrupt=interrupt, **options)
+        with vm._handle.using() as pointer:
+            return self._hand_in(Call(self, _take_snapshot), interrupt, opts,
+                                 "nova_queue_submit_vm_snapshot", pointer, byref(opts))
+
+    def submit_instance_start(self, function: str, name: Optional[str] = None, *,
+                              interrupt: Optional[Interrupt] = None,
+                              **options: Any) -> "Call[Instance]":
+        """Hands in the start of an instance; takes what Nova.start_instance() takes."""
+        opts = instance_options(function, name, interrupt=interrupt, **options)
+        return self._hand_in(Call(self, self._take_instance), interrupt, opts,
+                             "nova_queue_submit_instance_start", byref(opts))
+
+    def _take_instance(self, pointer: c_void_p) -> Optional[Instance]:
+        made = _ffi.lib.nova_call_take_instance(pointer)
+        return Instance(c_void_p(made), self._nova) if made else None
+
+    def _hand_in(self, call: "Call[T]", interrupt: Optional[Interrupt], options: Any,
+                 function: str, *arguments: Any) -> "Call[T]":
+        """Passes the arguments, among which the options are, to a submit of the library."""
+        pointer = c_void_p()
         with self._handle.using() as queue, self._changed:
             key = self._next
             self._next += 1
-            opts.userdata = key
-            check("nova_queue_submit", queue, text(name), data, byref(opts), byref(pointer))
+            options.userdata = key
+            check(function, queue, *arguments, byref(pointer))
             # It cannot have been collected yet: that needs the lock too.
             call._pointer, call._interrupt = pointer, interrupt
             call.request_id = _ffi.lib.nova_call_request_id(pointer).decode()
@@ -150,7 +274,7 @@ class Queue:
 
     @interruptible(undo=lambda queue, call: queue._give_back(call))
     def collect(self, timeout: Optional[float] = 0, *,
-                interrupt: Optional[Interrupt] = None) -> Optional[Call]:
+                interrupt: Optional[Interrupt] = None) -> "Optional[Call[Any]]":
         """The next call that is finished, each once, in the order in which they finish;
         None if there is none after so many seconds.
 
@@ -169,7 +293,7 @@ class Queue:
                 with self._changed:
                     return self._finished.popleft() if self._finished else None
 
-    def _give_back(self, call: Call) -> None:
+    def _give_back(self, call: "Call[Any]") -> None:
         with self._changed:
             if self._finished is not None:
                 self._finished.appendleft(call)
@@ -211,11 +335,12 @@ class Queue:
             self._changed.notify_all()
         return True
 
-    def _cancel(self, call: Call) -> bool:
+    def _cancel(self, call: "Call[Any]") -> bool:
         with self._changed:
             return call._pointer is not None and _ffi.lib.nova_call_cancel(call._pointer) == 0
 
-    def _wait(self, call: Call, timeout: Optional[float], interrupt: Optional[Interrupt]) -> None:
+    def _wait(self, call: "Call[Any]", timeout: Optional[float],
+              interrupt: Optional[Interrupt]) -> None:
         end = None if timeout is None else time.monotonic() + timeout
         while not call._done:
             left = _left(end)

@@ -101,6 +101,7 @@ class InstanceOpts(_Options):
         ("memory_mb", c_uint32),
         ("vcpus", c_uint32),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
     ]
 
 
@@ -185,6 +186,7 @@ class SnapshotOpts(_Options):
         ("compress", c_uint32),
         ("reserved", c_uint32),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
     ]
 
 
@@ -218,6 +220,7 @@ class VmInitOpts(_Options):
         ("timeout_ms", c_uint32),
         ("concurrency", c_uint32),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
     ]
 
 
@@ -249,6 +252,7 @@ class VmOpts(_Options):
         ("net_rx_bandwidth", c_uint64),
         ("net_tx_bandwidth", c_uint64),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
     ]
 
 
@@ -256,6 +260,7 @@ class WaitOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
     ]
 
 
@@ -287,6 +292,22 @@ FUNCTIONS = {
     "nova_queue_fd": (c_int, [c_void_p]),
     "nova_queue_submit": (c_int, [
         c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_start": (c_int, [
+        c_void_p, POINTER(VmOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_restore": (c_int, [
+        c_void_p, c_void_p, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_init": (c_int, [
+        c_void_p, c_void_p, POINTER(VmInitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_invoke": (c_int, [
+        c_void_p, c_void_p, c_char_p, POINTER(VmInvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_command": (c_int, [
+        c_void_p, c_void_p, POINTER(VmCommandOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_fork": (c_int, [
+        c_void_p, c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_vm_snapshot": (c_int, [
+        c_void_p, c_void_p, POINTER(SnapshotOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_instance_start": (c_int, [
+        c_void_p, POINTER(InstanceOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_collect": (c_int, [
         c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_count": (c_uint64, [c_void_p, c_int]),
@@ -294,6 +315,9 @@ FUNCTIONS = {
     "nova_call_is_finished": (c_int, [c_void_p]),
     "nova_call_code": (c_int, [c_void_p]),
     "nova_call_take_result": (c_void_p, [c_void_p]),
+    "nova_call_take_vm": (c_void_p, [c_void_p]),
+    "nova_call_take_snapshot": (c_void_p, [c_void_p]),
+    "nova_call_take_instance": (c_void_p, [c_void_p]),
     "nova_call_take_error": (c_void_p, [c_void_p]),
     "nova_call_userdata": (c_void_p, [c_void_p]),
     "nova_call_request_id": (c_char_p, [c_void_p]),

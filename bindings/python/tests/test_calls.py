@@ -139,6 +139,77 @@ class Queues(PlatformCase):
         self.nova.queue().submit("echo", 1)
 
 
+class Jobs(PlatformCase):
+    """What takes long with a VM, as calls of a queue."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = f"{self.nova.home}/code.ext4"
+        nova.build_disk(self.disk, data=b'cat "$1"')
+        self.queue = self.nova.queue()
+        self.addCleanup(self.queue.close)
+
+    def start(self, **options):
+        vm = self.queue.submit_vm_start(code_disk=self.disk).result()
+        self.addCleanup(vm.close)
+        self.assertIsNone(self.queue.submit_vm_init(vm, "shell", **options).result())
+        return vm
+
+    def test_a_vm_is_started_and_used_through_a_queue(self):
+        vm = self.start(env={"WORD": "kept"})
+        call = self.queue.submit_vm_invoke(vm, [1], request_id="mine")
+        self.assertEqual((call.request_id, call.result().output), ("mine", [1]))
+        pieces = []
+        call = self.queue.submit_vm_command(
+            vm, ["sh", "-c", "cat; exit 3"], stdin=iter([b"a", b"b"]),
+            on_output=lambda stream, data: pieces.append(data))
+        self.assertEqual((call.request_id, call.result().exit_code), ("", 3))
+        self.assertEqual(b"".join(pieces), b"ab")
+
+    def test_what_is_handed_in_for_one_vm_is_done_in_its_order(self):
+        vm = self.start()
+        note = f"{self.nova.home}/note"
+        calls = [self.queue.submit_vm_command(vm, ["sh", "-c", f"echo {n} >>{note}; cat {note}"])
+                 for n in range(5)]
+        self.assertEqual([self.queue.collect(timeout=None) for _ in calls], calls)
+        self.assertEqual(calls[-1].result().stdout, "0\n1\n2\n3\n4\n")
+
+    def test_an_instance_is_started_and_its_vm_used_through_a_queue(self):
+        self.shell("f", 'cat "$1"')
+        instance = self.queue.submit_instance_start("f", "i").result()
+        self.assertEqual(instance.name, "i")
+        self.assertEqual(self.queue.submit_vm_invoke(instance.vm, 7).result().output, 7)
+        instance.stop()
+        with self.assertRaises(nova.Lost):
+            self.queue.submit_vm_command(instance.vm, ["true"]).result()
+
+    def test_failures_are_raised_where_the_result_is_asked_for(self):
+        vm = self.start()
+        call = self.queue.submit_vm_start(engine="none")
+        self.assertIsInstance(call.exception(), nova.InvalidArgument)
+        for refused in (self.queue.submit_vm_fork(vm, 2), self.queue.submit_vm_snapshot(vm, "s")):
+            self.assertRaises(nova.errors.NotSupported, refused.result)
+        self.assertRaises(nova.InvalidArgument, self.queue.submit_vm_invoke, vm, b"{")
+        self.assertRaises(nova.InvalidArgument, self.queue.submit_vm_command, vm, [])
+        self.assertRaises(nova.NotFound, self.queue.submit_vm_restore, "nothing")
+        self.assertRaises(TypeError, self.queue.submit_vm_start, colour="red")
+
+    def test_a_command_is_cancelled_and_a_closed_vm_is_lost_to_its_calls(self):
+        vm, started = self.start(concurrency=2), threading.Event()
+        say_and_wait = ["sh", "-c", "echo; exec sleep 1000"]
+        running = self.queue.submit_vm_command(vm, say_and_wait,
+                                               on_output=lambda stream, data: started.set())
+        self.assertTrue(started.wait(200))
+        self.assertTrue(running.cancel())
+        self.assertTrue(running.exception().ran)
+        started.clear()
+        running = self.queue.submit_vm_command(vm, say_and_wait,
+                                               on_output=lambda stream, data: started.set())
+        self.assertTrue(started.wait(200))
+        vm.close()
+        self.assertRaises(nova.Lost, running.result)
+
+
 class Modes(PlatformCase):
     def test_ephemeral_calls_share_nothing(self):
         self.shell("f", "echo 1")
