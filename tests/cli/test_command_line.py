@@ -152,7 +152,8 @@ class Store(HomeCase):
 
     def test_functions_are_listed_by_their_labels(self):
         for name, labels in (("p", ("team=a", "cost=7")), ("q", ("team=b",)), ("r", ())):
-            self.register(name, HELLO, "python", *(word for label in labels for word in ("--label", label)))
+            options = [word for label in labels for word in ("--label", label)]
+            self.register(name, HELLO, "python", *options)
 
         def listed(*words):
             return self.novactl("list", "-o", "name", *words).stdout.split()
