@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import typing
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -66,6 +67,28 @@ def make_tree(path):
             if os.path.isfile(file) and not os.path.islink(file):
                 os.chmod(file, 0o600)
     return path
+
+
+class Process(typing.NamedTuple):
+    pid: int
+    parent: int
+    words: typing.List[str]
+    """Of its command line."""
+
+    def names(self, path):
+        return any(str(path) in word for word in self.words)
+
+
+def processes():
+    """Each process that lives, but this one."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if stat[0] != b"Z" and pid != os.getpid():
+            yield Process(pid, int(stat[1]), words.split("\0"))
 
 
 # Both outputs of a process kept, as text.

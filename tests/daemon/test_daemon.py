@@ -9,34 +9,12 @@ import socket
 import unittest
 
 from daemoncase import DaemonCase
-from novatest import FUNCTIONS, NOVACTL, await_that
-
-
-def processes_of(session):
-    """Ids of the processes of a session that still run."""
-    found = []
-    for path in pathlib.Path("/proc").iterdir():
-        try:
-            if path.name.isdigit() and os.getsid(int(path.name)) == session:
-                state = (path / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-                if state != "Z":
-                    found.append(int(path.name))
-        except OSError:
-            pass
-    return found
+from novatest import FUNCTIONS, NOVACTL, await_that, processes
 
 
 def agents_of(home):
-    """Processes whose command line names the state directory: helpers and guests of the engine
-    fake."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if str(home).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(int(pid))
-        except OSError:
-            pass
-    return [pid for pid in found if pid != os.getpid()]
+    """Those whose command line names the state directory: helpers and guests of the engine fake."""
+    return [process for process in processes() if process.names(home)]
 
 
 class Life(DaemonCase):

@@ -2,14 +2,14 @@
 """The main job with a real microVM: what a person types, and what they read."""
 import json
 import os
-import pathlib
 import re
 import signal
 import sys
 import unittest
 
 from daemoncase import DaemonCase
-from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that, make_tree
+from novatest import (BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that, make_tree,
+                      processes)
 
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
          r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
@@ -35,29 +35,17 @@ class VmCase(HomeCase):
                 self.skipTest(error["message"])
             self.fail(error["message"])
 
-    @staticmethod
-    def processes():
-        """Process id -> (words of its command line, parent) of all that live."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            process = pathlib.Path("/proc", pid)
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                state, parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[:2]
-            except OSError:
-                continue
-            if state != b"Z":
-                found[int(pid)] = (words, int(parent))
-        return found
-
     def vmms(self):
         """Process ids of the VMMs of this state directory: QEMU itself knows no path of it, but
         their keeper does."""
-        alive = self.processes()
-        keepers = {pid for pid, (words, _) in alive.items()
-                   if any(str(self.home).encode() in word for word in words)}
-        return {pid for pid, (words, parent) in alive.items()
-                if parent in keepers and b"qemu" in words[0]}
+        alive = list(processes())
+        keepers = {process.pid for process in alive if process.names(self.home)}
+        return {process.pid for process in alive
+                if process.parent in keepers and "qemu" in process.words[0]}
+
+    def is_over(self, vmms):
+        """Whether these VMMs have ended, and nothing of any context is left."""
+        return self.nothing_runs() and not vmms & {process.pid for process in processes()}
 
 
 class RealVm(VmCase):
@@ -154,8 +142,7 @@ class RealVm(VmCase):
         self.assertEqual(len(vmms), 1)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(),
-                   "VMM and run directory are gone")
+        await_that(lambda: self.is_over(vmms), "VMM and run directory are gone")
 
     def test_a_vm_is_forked_and_restored_from_python(self):
         sys.path.insert(0, str(ROOT / "bindings/python"))
@@ -242,7 +229,7 @@ class RealDaemon(VmCase, DaemonCase):
         vmms = self.vmms()
         self.assertGreaterEqual(len(vmms), 1)
         self.stop(process)
-        self.assertFalse(vmms & set(self.processes()))
+        self.assertTrue(self.is_over(vmms))
 
     def test_killed_it_leaves_no_vm_behind(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
@@ -251,8 +238,7 @@ class RealDaemon(VmCase, DaemonCase):
         vmms = self.vmms()
         process.kill()
         process.wait()
-        await_that(lambda: not vmms & set(self.processes()) and self.nothing_runs(),
-                   "VMMs and run directory are gone")
+        await_that(lambda: self.is_over(vmms), "VMMs and run directory are gone")
 
 
 if __name__ == "__main__":
