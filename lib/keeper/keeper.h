@@ -69,6 +69,16 @@ struct spawn {
 int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process,
 	nova_error_t **error);
 
+struct program_answer {
+	bool ended;     /* in time; else it was killed */
+	int status;     /* as by waitpid(2), -1 if unknown */
+	char line[512]; /* the first that it has printed */
+};
+
+/* Runs a program to its end. 0, whatever it answers; else the code of why it did not run. */
+int keeper_run(struct keeper *keeper, const char *const *argv, uint32_t patience_ms,
+	struct program_answer *ret, nova_error_t **error);
+
 /* SIGKILL. Any thread, while the process is not done. */
 void process_kill(const struct process *process);
 /* SIGSTOP, or SIGCONT. 0 or -errno. */

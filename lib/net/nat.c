@@ -15,38 +15,23 @@
 
 /* --- running it --- */
 
-/* The exit status, or a negative code. `said` receives the first line of what it printed. */
-static int run(struct keeper *keeper, const char *const *argv, char *said, size_t size,
+/* Whether it did not succeed, or a negative code. */
+static int run(struct keeper *keeper, const char *const *argv, struct program_answer *ret,
 	nova_error_t **error)
 {
-	int pair[2], status;
-	int r = sys_pipe(pair);
-	if (r < 0)
-		return nova_fail_os(error, r, "pipe to '%s'", argv[0]);
-	AUTO_FD int ours = pair[0], theirs = pair[1];
-	struct spawn spawn = { .argv = argv, .fds = &theirs, .fd_count = 1 };
-	struct process process = PROCESS_NONE;
-	int code = keeper_spawn(keeper, &spawn, &process, error);
-	if (code < 0)
-		return code;
-	fd_close(STEAL_FD(theirs));
-	bool ended = process_wait(&process, deadline_in_ms(PATIENCE));
-	process_done(&process, &status);
-	ssize_t got = ended ? sys_read(ours, said, size - 1) : 0;
-	said[got > 0 ? got : 0] = 0;
-	said[strcspn(said, "\n")] = 0;
-	if (!ended)
+	int code = keeper_run(keeper, argv, PATIENCE, ret, error);
+	if (code == 0 && !ret->ended)
 		return nova_fail(error, NOVA_ETIMEDOUT, "'%s' does not end", argv[0]);
-	return status < 0 ? 1 : status ? 1 : 0;
+	return code < 0 ? code : ret->status != 0;
 }
 
 static int run_well(struct keeper *keeper, const char *const *argv, nova_error_t **error)
 {
-	char said[256];
-	int code = run(keeper, argv, said, sizeof(said), error);
+	struct program_answer answer;
+	int code = run(keeper, argv, &answer, error);
 	return code > 0 ? nova_fail(error, NOVA_EIO,
 				  "'%s' cannot make the way out of the guests' network: %s",
-				  argv[0], said) :
+				  argv[0], answer.line) :
 			  code;
 }
 
@@ -86,9 +71,9 @@ static int add_rule(struct keeper *keeper, const char *program, const struct rul
 	const char *bridge, const char *subnet, nova_error_t **error)
 {
 	const char *argv[WORDS + 8];
-	char said[256];
+	struct program_answer answer;
 	fill(argv, program, rule, "-C", bridge, subnet);
-	int code = run(keeper, argv, said, sizeof(said), error);
+	int code = run(keeper, argv, &answer, error);
 	if (code <= 0)
 		return code;
 	fill(argv, program, rule, rule->how, bridge, subnet);

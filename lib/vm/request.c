@@ -6,7 +6,7 @@
 
 /* --- what it is told first --- */
 
-/* A message of its own, and its answer. The pen is ours. */
+/* A message of its own, and its answer. Nobody else writes meanwhile. */
 static int tell_first(nova_vm_t *vm, struct vm_call *call, enum news kind, nova_error_t **error)
 {
 	struct vm_call intro;

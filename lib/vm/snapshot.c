@@ -282,11 +282,11 @@ static int is_stale_template(nova_host_t *host, const struct manifest *m, nova_e
 
 /* 1: it was removed; 0: it stays, being good, in use, or a base. */
 static int prune_one(nova_host_t *host, const char *root, const struct manifest *m,
-	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **),
+	int (*is_due)(nova_host_t *, const struct manifest *, nova_error_t **),
 	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *why = NULL;
-	int code = doomed(host, m, error);
+	int code = is_due(host, m, error);
 	if (code <= 0)
 		return code;
 	code = snapshot_remove(root, m, &why);
@@ -298,7 +298,7 @@ static int prune_one(nova_host_t *host, const char *root, const struct manifest 
 }
 
 static int prune(nova_host_t *host,
-	int (*doomed)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
+	int (*is_due)(nova_host_t *, const struct manifest *, nova_error_t **), size_t *ret_count,
 	nova_error_t **error)
 {
 	AUTO_FREE char *root = instants_root(host);
@@ -308,7 +308,7 @@ static int prune(nova_host_t *host,
 	if (code == 0)
 		code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
 	for (size_t i = 0; i < count; i++) {
-		int gone = code == 0 ? prune_one(host, root, &all[i], doomed, error) : 0;
+		int gone = code == 0 ? prune_one(host, root, &all[i], is_due, error) : 0;
 		if (gone < 0)
 			code = gone;
 		pruned += gone > 0;

@@ -196,7 +196,7 @@ static bool waits(const struct stock *stock)
 	return stock->failing && clock_ns() - stock->begun < AGAIN_NS;
 }
 
-static void tend(nova_host_t *host, struct standby *s, struct stock *stock)
+static void restock(nova_host_t *host, struct standby *s, struct stock *stock)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	stock->held++;
@@ -308,7 +308,7 @@ int64_t standby_tend(nova_host_t *host)
 		return -1;
 	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next)
 		/* it stays in the list meanwhile; whoever comes is put before it */
-		tend(host, s, stock_at(l));
+		restock(host, s, stock_at(l));
 	remove_over(s);
 	int64_t ms = next_tend(s);
 	pthread_mutex_unlock(&s->lock);

@@ -23,16 +23,6 @@ static struct setting set_up_liar(void)
 	return s;
 }
 
-static char *disk_of(const struct setting *s, const char *script)
-{
-	char *path = str_format("%s/script.ext4", s->dir);
-	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	disk.data = script;
-	disk.data_len = strlen(script);
-	ck_ok(nova_disk_build(path, &disk, &error));
-	return path;
-}
-
 static int begin(const struct setting *s, const char *disk, nova_vm_t **ret_vm, nova_error_t **err)
 {
 	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
@@ -55,7 +45,7 @@ static void ignore(void *userdata, int stream, const void *data, size_t len)
 /* Starts it, gives it a function, and calls that; the first failure. */
 static int try(const struct setting *s, const char *script, bool output, nova_result_t **ret_result)
 {
-	AUTO_FREE char *disk = disk_of(s, script);
+	AUTO_FREE char *disk = code_disk(s, "script", script);
 	nova_vm_t *vm;
 	size_t got = 0;
 	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
@@ -318,7 +308,7 @@ END_TEST
 /* A command whose streams flow, which has been sent the end of its stdin and nothing else. */
 static int try_command(const struct setting *s, const char *script, nova_result_t **ret_result)
 {
-	AUTO_FREE char *disk = disk_of(s, script);
+	AUTO_FREE char *disk = code_disk(s, "script", script);
 	nova_vm_t *vm;
 	size_t got = 0;
 	const char *const argv[] = { "true" };
@@ -370,7 +360,8 @@ START_TEST(a_ping_is_answered_by_saying_so)
 		RESP("\"code\":\"io\",\"error\":\"broken\"") };
 	static const int codes[] = { NOVA_EAGENT, NOVA_EAGENT, NOVA_EIO };
 	struct setting s = set_up_liar();
-	AUTO_FREE char *script = str_format("ping %s", answers[_i]), *disk = disk_of(&s, script);
+	AUTO_FREE char *script = str_format("ping %s", answers[_i]),
+		       *disk = code_disk(&s, "script", script);
 	nova_vm_t *vm;
 	ck_ok(begin(&s, disk, &vm, &error));
 	ck_fails(codes[_i], nova_vm_ping(vm, 1000, NULL, &error));
@@ -388,7 +379,8 @@ START_TEST(a_listing_of_wrong_things_is_refused)
 		RESP("\"status\":\"ok\",\"entries\":[],\"more\":1"),
 	};
 	struct setting s = set_up_liar();
-	AUTO_FREE char *script = str_format("list %s", answers[_i]), *disk = disk_of(&s, script);
+	AUTO_FREE char *script = str_format("list %s", answers[_i]),
+		       *disk = code_disk(&s, "script", script);
 	nova_vm_t *vm;
 	nova_files_t *files = NULL;
 	ck_ok(begin(&s, disk, &vm, &error));
@@ -434,7 +426,7 @@ static void eight_at_once(const char *const scripts[AT_ONCE], size_t most_mb)
 	pthread_barrier_t together;
 	pthread_barrier_init(&together, NULL, AT_ONCE);
 	for (int i = 0; i < AT_ONCE; i++) {
-		AUTO_FREE char *disk = disk_of(&s, scripts[i]);
+		AUTO_FREE char *disk = code_disk(&s, "script", scripts[i]);
 		calls[i].together = &together;
 		ck_ok(begin(&s, disk, &calls[i].vm, &error));
 	}

@@ -19,6 +19,38 @@ static inline struct setting set_up(void)
 	return s;
 }
 
+static inline char *code_disk(const struct setting *s, const char *name, const char *source)
+{
+	char *path = str_format("%s/%s.ext4", s->dir, name);
+	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
+	opts.data = source;
+	opts.data_len = strlen(source);
+	ck_ok(nova_disk_build(path, &opts, &error));
+	return path;
+}
+
+static inline nova_vm_t *start_vm(const struct setting *s, const char *rootfs, const char *disk)
+{
+	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
+	opts.rootfs = rootfs;
+	opts.code_disk = disk;
+	nova_vm_t *vm = NULL;
+	ck_ok(nova_vm_start(s->host, &opts, &vm, &error));
+	return vm;
+}
+
+/* One with a function, whose code disk is `runtime`.ext4. */
+static inline nova_vm_t *start_function(
+	const struct setting *s, const char *runtime, const char *source)
+{
+	AUTO_FREE char *disk = code_disk(s, runtime, source);
+	nova_vm_t *vm = start_vm(s, !strcmp(runtime, "python") ? "python" : "base", disk);
+	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
+	init.runtime = runtime;
+	ck_ok(nova_vm_init(vm, &init, &error));
+	return vm;
+}
+
 static inline void tear_down(struct setting *s)
 {
 	nova_host_unref(s->host);

@@ -16,29 +16,6 @@
 
 /* --- setting --- */
 
-static char *code_path(const struct setting *s)
-{
-	return path_join(s->dir, "code.ext4");
-}
-
-static nova_vm_t *start_function(const struct setting *s, const char *runtime, const char *source)
-{
-	AUTO_FREE char *disk = code_path(s);
-	nova_disk_opts code = NOVA_DISK_OPTS_INIT;
-	code.data = source;
-	code.data_len = strlen(source);
-	ck_ok(nova_disk_build(disk, &code, &error));
-	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
-	opts.rootfs = !strcmp(runtime, "python") ? "python" : "base";
-	opts.code_disk = disk;
-	nova_vm_t *vm = NULL;
-	ck_ok(nova_vm_start(s->host, &opts, &vm, &error));
-	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
-	init.runtime = runtime;
-	ck_ok(nova_vm_init(vm, &init, &error));
-	return vm;
-}
-
 /* A VM whose function answers 1. */
 static nova_vm_t *start_plain(const struct setting *s)
 {
@@ -659,7 +636,7 @@ START_TEST(a_snapshot_that_does_not_fit_is_refused_by_name)
 	nova_vm_t *vm = start_plain(&s);
 	nova_snapshot_t *base, *chained;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
-	AUTO_FREE char *code = code_path(&s), *away = path_join(s.dir, "away");
+	AUTO_FREE char *code = path_join(s.dir, "shell.ext4"), *away = path_join(s.dir, "away");
 	opts.name = "base";
 	ck_ok(nova_vm_snapshot(vm, &opts, &base, &error));
 	nova_vm_free(vm);

@@ -9,36 +9,6 @@
 
 /* --- setting --- */
 
-static char *code_disk(const struct setting *s, const char *name, const char *source)
-{
-	char *path = str_format("%s/%s.ext4", s->dir, name);
-	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
-	opts.data = source;
-	opts.data_len = strlen(source);
-	ck_ok(nova_disk_build(path, &opts, &error));
-	return path;
-}
-
-static nova_vm_t *start(const struct setting *s, const char *rootfs, const char *disk)
-{
-	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
-	opts.rootfs = rootfs;
-	opts.code_disk = disk;
-	nova_vm_t *vm = NULL;
-	ck_ok(nova_vm_start(s->host, &opts, &vm, &error));
-	return vm;
-}
-
-static nova_vm_t *start_function(const struct setting *s, const char *runtime, const char *source)
-{
-	AUTO_FREE char *disk = code_disk(s, runtime, source);
-	nova_vm_t *vm = start(s, !strcmp(runtime, "python") ? "python" : "base", disk);
-	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
-	init.runtime = runtime;
-	ck_ok(nova_vm_init(vm, &init, &error));
-	return vm;
-}
-
 static int invoke(nova_vm_t *vm, const char *payload, uint32_t timeout_ms, nova_result_t **result)
 {
 	return nova_vm_invoke(vm, payload,
@@ -66,7 +36,7 @@ static int call_once(const char *runtime, const char *source, const char *payloa
 START_TEST(a_vm_starts_answers_and_stops)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_RUNNING);
 	ck_assert_str_eq(nova_vm_engine(vm), engine);
 	ck_assert_uint_eq(strlen(nova_vm_id(vm)), 8);
@@ -85,7 +55,7 @@ END_TEST
 START_TEST(a_vm_outlives_the_callers_reference_to_its_host)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	nova_host_ref(s.host);
 	nova_host_unref(s.host);
 	ck_ok(nova_vm_ping(vm, 0, NULL, &error));
@@ -263,7 +233,7 @@ END_TEST
 START_TEST(missing_code_is_refused_at_init_and_never_ran)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	nova_result_t *result;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "binary";
@@ -282,7 +252,7 @@ START_TEST(a_module_that_cannot_be_imported_says_why)
 	struct setting s = set_up();
 	AUTO_FREE char *disk = code_disk(
 		&s, "broken", "import no_such_module\ndef handler(event):\n    return 1\n");
-	nova_vm_t *vm = start(&s, "python", disk);
+	nova_vm_t *vm = start_vm(&s, "python", disk);
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "python";
 	ck_fails_with(NOVA_EFUNCTION, "no_such_module", nova_vm_init(vm, &init, &error));
@@ -436,7 +406,7 @@ END_TEST
 START_TEST(a_command_gets_arguments_environment_and_stdin)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	const char *const argv[] = { "sh", "-c", "cat; echo \"$A $1\"; exit 4", "sh", "b c" };
 	const char *const env[] = { "A=x y" };
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
@@ -466,7 +436,7 @@ END_TEST
 START_TEST(a_command_after_a_pause_finds_the_right_time)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	const char *const argv[] = { "date", "+%s" };
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
 	opts.argv = argv;
@@ -561,7 +531,7 @@ END_TEST
 START_TEST(files_that_cannot_be_are_refused_and_a_vm_must_run)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	AUTO_FREE char *dir = guest_directory(&s, vm), *file = path_join(dir, "file");
 	nova_files_t *files;
 	void *got;
@@ -677,7 +647,7 @@ START_TEST(a_guest_that_panics_is_reported_with_its_last_words)
 	if (is_fake())
 		return; /* there is no kernel of its own */
 	struct setting s = set_up();
-	nova_vm_t *vm = start(&s, "base", NULL);
+	nova_vm_t *vm = start_vm(&s, "base", NULL);
 	const char *const argv[] = { "sh", "-c", "echo c > /proc/sysrq-trigger" };
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
 	opts.argv = argv;

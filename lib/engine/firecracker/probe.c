@@ -10,6 +10,7 @@
 /* the default of the setting: one that is not there is no mistake of the user's */
 #define STANDARD  "/usr/local/bin/firecracker"
 #define INSTALLED "/opt/nova/bin/firecracker"
+#define PATIENCE  10000u /* ms */
 #define WHERE_FROM                                                                                 \
 	"put a release binary of the project firecracker-microvm at " INSTALLED                    \
 	", or set NOVA_FIRECRACKER to it"
@@ -39,28 +40,15 @@ int fc_binary(const struct engine_env *env, char **ret_path, nova_error_t **erro
 static int run(const struct engine_env *env, const char *binary, const char *option,
 	char **ret_line, nova_error_t **error)
 {
-	int pair[2], status;
-	int r = sys_pipe(pair);
-	if (r < 0)
-		return nova_fail_os(error, r, "pipe to Firecracker");
-	AUTO_FD int ours = pair[0], theirs = pair[1];
+	struct program_answer answer;
 	const char *const argv[] = { binary, option, NULL };
-	struct spawn spawn = { .argv = argv, .fds = &theirs, .fd_count = 1 };
-	struct process process = PROCESS_NONE;
-	int code = keeper_spawn(env->keeper, &spawn, &process, error);
+	int code = keeper_run(env->keeper, argv, PATIENCE, &answer, error);
 	if (code < 0)
 		return code;
-	fd_close(STEAL_FD(theirs));
-	bool ended = process_wait(&process, deadline_in_ms(10000));
-	process_done(&process, &status);
-	char text[512];
-	ssize_t got = ended ? sys_read(ours, text, sizeof(text) - 1) : 0;
-	if (got <= 0 || status != 0)
+	if (answer.status != 0 || !*answer.line)
 		return nova_fail(error, NOVA_EENGINE, "'%s %s' does not work%s", binary, option,
-			ended ? "" : ": no answer in 10 s");
-	text[got] = 0;
-	text[strcspn(text, "\n")] = 0;
-	*ret_line = strdup(text);
+			answer.ended ? "" : ": no answer in 10 s");
+	*ret_line = strdup(answer.line);
 	return *ret_line ? 0 : nova_oom(error);
 }
 

@@ -4,34 +4,21 @@
 
 #define LEAST_MAJOR 7
 #define LEAST_MINOR 2
+#define PATIENCE    10000u /* ms */
 
 /* The first line of `qemu --version`, with a few seconds to answer. */
 static int ask_version(
 	const struct engine_env *env, const char *binary, char **ret_line, nova_error_t **error)
 {
-	int pair[2];
-	int r = sys_pipe(pair);
-	if (r < 0)
-		return nova_fail_os(error, r, "pipe to QEMU");
-	AUTO_FD int ours = pair[0], theirs = pair[1];
+	struct program_answer answer;
 	const char *const argv[] = { binary, "--version", NULL };
-	struct spawn spawn = { .argv = argv, .fds = &theirs, .fd_count = 1 };
-	struct process process = PROCESS_NONE;
-	int code = keeper_spawn(env->keeper, &spawn, &process, error);
+	int code = keeper_run(env->keeper, argv, PATIENCE, &answer, error);
 	if (code < 0)
 		return code;
-	fd_close(STEAL_FD(theirs));
-	bool ended = process_wait(&process, deadline_in_ms(10000));
-	int status;
-	process_done(&process, &status);
-	char text[512];
-	ssize_t got = ended ? sys_read(ours, text, sizeof(text) - 1) : 0;
-	if (got <= 0 || status != 0)
+	if (answer.status != 0 || !*answer.line)
 		return nova_fail(error, NOVA_EENGINE, "'%s --version' does not work%s", binary,
-			ended ? "" : ": no answer in 10 s");
-	text[got] = 0;
-	text[strcspn(text, "\n")] = 0;
-	*ret_line = strdup(text);
+			answer.ended ? "" : ": no answer in 10 s");
+	*ret_line = strdup(answer.line);
 	return *ret_line ? 0 : nova_oom(error);
 }
 
