@@ -32,6 +32,8 @@ struct job {
 	nova_call_t *call; /* of submit */
 	pthread_t thread;  /* of work */
 	nova_interrupt_t *interrupt;
+	void *held; /* by the verb */
+	void (*release)(void *held);
 	/* A pipe, -1 if it takes no input; what waits for room there, which is watched for. */
 	int input[2];
 	struct bytes pending;
@@ -209,6 +211,17 @@ int job_stdin(const struct job *job)
 	return job->input[0];
 }
 
+void job_hold(struct job *job, void *held, void (*release)(void *held))
+{
+	job->held = held;
+	job->release = release;
+}
+
+void *job_held(const struct job *job)
+{
+	return job->held;
+}
+
 json_t *job_reply(struct job *job)
 {
 	return job->reply;
@@ -325,6 +338,8 @@ static void job_free(struct job *job)
 	bytes_free(&job->body);
 	pthread_cond_destroy(&job->room);
 	nova_interrupt_free(job->interrupt);
+	if (job->release)
+		job->release(job->held);
 	json_decref(job->options);
 	json_decref(job->reply);
 	free(job);
@@ -367,7 +382,7 @@ static bool job_start(struct job *job)
 	bytes_free(&job->body);
 	if (code == 0)
 		job->jobs->submitted++;
-	else
+	else if (error)
 		job_fail_by(job, error);
 	nova_error_free(error);
 	return code == 0;
@@ -436,8 +451,7 @@ static void finish_call(nova_call_t *call)
 {
 	struct job *job = nova_call_userdata(call);
 	job_pass_on(job);
-	if (job->asker_userdata)
-		job->verb->collect(job, call);
+	job->verb->collect(job, call);
 	nova_call_free(call);
 	job_end(job);
 }
@@ -484,7 +498,9 @@ static void on_finished(void *userdata, uint32_t events)
 struct jobs *jobs_new(struct loop *loop, nova_t *nova, void *userdata, nova_error_t **error)
 {
 	nova_queue_t *queue;
-	if (nova_queue_new(nova, NULL, &queue, error) != 0)
+	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
+	opts.threads = JOB_THREADS;
+	if (nova_queue_new(nova, &opts, &queue, error) != 0)
 		return NULL;
 	struct jobs *jobs = need(calloc(1, sizeof(*jobs)));
 	*jobs = (struct jobs){ .loop = loop, .nova = nova, .queue = queue, .userdata = userdata };

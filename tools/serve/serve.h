@@ -112,6 +112,7 @@ void loop_step(struct loop *loop, int64_t deadline);
  * object, whose member `error` tells of a failure. */
 
 #define JOB_PRINTED_MAX (256u << 10) /* bytes that wait for whoever asked */
+#define JOB_THREADS     256          /* of the queue: some commands go on for long */
 #define JOB_INPUT_MAX   (128u << 10) /* bytes that wait for the job, before no more is read */
 
 struct jobs;
@@ -125,10 +126,11 @@ struct job_verb {
 	/* in a thread of its own, where it may wait */
 	void (*work)(struct job *job);
 	/* in a thread of the library's queue: hands in a call whose userdata is the job. 0, or a
-	 * code with its error */
+	 * code with its error, or after job_fail() */
 	int (*submit)(
 		struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error);
-	/* of submit: makes texts and the reply of the call, which is finished; in the loop */
+	/* of submit: makes texts and the reply of the call, which is finished; in the loop. Also if
+	 * nobody waits for it any more, so that what it has made can be ended. */
 	void (*collect)(struct job *job, nova_call_t *call);
 	const void *context; /* the verb's own */
 };
@@ -185,6 +187,9 @@ void *job_userdata(const struct job *job);              /* of jobs_new() */
 pid_t job_pid(const struct job *job);                   /* of whoever asks */
 nova_interrupt_t *job_interrupt(const struct job *job); /* triggered when it is cancelled */
 bool job_is_canceled(const struct job *job);
+/* Keeps what the verb needs until the job ends, and is then released; once. */
+void job_hold(struct job *job, void *held, void (*release)(void *held));
+void *job_held(const struct job *job);
 int job_stdin(const struct job *job); /* where its input can be read, or -1 */
 /* Prints a piece of a part, whose name is a constant: what there is no room for is dropped. */
 void job_print(struct job *job, const char *part, const void *data, size_t len);
