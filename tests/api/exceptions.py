@@ -26,8 +26,10 @@ LONG_FUNCTIONS = {}
 # Files of more than MAX_FILE lines: path -> reason.
 LONG_FILES = {}
 
-# Beginnings of paths whose lines may still have more than 100 columns.
-LONG_LINES = ("tools/images",)
+# Files with lines of more than 100 columns: path -> reason.
+LONG_LINES = {
+    "tools/images.d/packages.sh": "part of what each image is made of: with the next change to it",
+}
 
 # Files outside lib/base, lib/keeper and agent that may read errno: path -> reason.
 ERRNO = {
