@@ -172,7 +172,11 @@ void worker_watch(struct worker *worker, struct loop *loop)
 static void tell_start_failed(struct worker *worker, int status)
 {
 	char error[128];
-	if (WIFSIGNALED(status))
+	if (cgroup_worker_oom(&worker->run->cgroups))
+		snprintf(error, sizeof(error),
+			"out of memory: the interpreter needed more while it imported the "
+			"function");
+	else if (WIFSIGNALED(status))
 		snprintf(error, sizeof(error),
 			"the interpreter was ended by signal %d while it imported the function",
 			WTERMSIG(status));

@@ -98,17 +98,18 @@ typedef struct nova_function_opts {
 	size_t size; /**< sizeof(nova_function_opts) */
 	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
 	const char *name;
-	/** "python", "go", "rust", "wasm", "shell" or "binary"; required */
+	/** "python", "node" (or "javascript"), "go", "rust", "wasm", "shell" or "binary"; required
+	 */
 	const char *runtime;
 	/** file or directory with the code; exactly one of code_path and code is given */
 	const char *code_path;
 	const void *code; /**< or the content of one file */
 	size_t code_len;
-	/** Python: "module.function", "package.module.function" or "path/file.function". NULL: the
-	 * function handler or lambda_handler of the module main; if there is neither, the file is
-	 * a script */
+	/** Python and Node: "module.function", "package.module.function" or "path/file.function".
+	 * NULL: of the module main the function handler, for Python else lambda_handler, for Node
+	 * else what it exports as default; if there is none, the file is a script */
 	const char *handler;
-	uint32_t memory_mb; /**< 64 to 65536, for Python from 96; 0: 128 */
+	uint32_t memory_mb; /**< 64 to 65536, Python from 96, Node from 160; 0: 128, Node 256 */
 	uint32_t timeout_s; /**< 1 to 86400; 0: 30 */
 	uint32_t vcpus;     /**< 1 to 32; 0: 1 */
 	/** VMs that nova_pool_tick() keeps warm, as a daemon has it do; at most 1000 */

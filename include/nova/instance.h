@@ -44,7 +44,8 @@ typedef struct nova_instance_opts {
 	const char *name;
 	/** name or id of a snapshot of this function to go on from; NULL: none */
 	const char *snapshot;
-	/** 64 to 65536, for Python 96 to 65536; 0: as the function has. Not with a snapshot */
+	/** 64 to 65536, for Python from 96, for Node from 192; 0: as the function has. Not with a
+	 * snapshot */
 	uint32_t memory_mb;
 	uint32_t vcpus; /**< 1 to 32; 0: as the function has. Not with a snapshot */
 	/** ends the call; borrowed until it returns; NULL: nothing does */

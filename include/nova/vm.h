@@ -56,7 +56,7 @@ typedef struct nova_vm_opts {
 	const char *rootfs;
 	const char *code_disk; /**< an image by nova_disk_build(), seen as /code; NULL: none */
 	/** memory of the guest, 32 to 65536; 0: 128. The guest images of this library need 64,
-	 * "python" needs 96: with less they do not boot */
+	 * "python" 96, "node" 160: with less they do not boot */
 	uint32_t memory_mb;
 	uint32_t vcpus;           /**< 1 to 32; 0: 1 */
 	uint32_t boot_timeout_ms; /**< until the agent is ready; 0: the setting of the engine */
@@ -150,7 +150,7 @@ NOVA_API int64_t nova_vm_pid(const nova_vm_t *vm);
  */
 typedef struct nova_vm_init_opts {
 	size_t size; /**< sizeof(nova_vm_init_opts) */
-	/** "python", "go", "rust", "wasm", "shell", "binary"; required */
+	/** "python", "node", "go", "rust", "wasm", "shell", "binary"; required */
 	const char *runtime;
 	const char *handler;    /**< as nova_function_opts.handler */
 	const char *const *env; /**< "NAME=value" strings; NULL: none */

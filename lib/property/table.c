@@ -28,7 +28,7 @@ const struct property properties[] = {
 	{
 		.is = { PUBLIC(runtime), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
 			.label = "Runtime", .option = "runtime", .letter = "r", .value = "NAME",
-			.help = "python, go, rust, wasm, shell or binary (required)" },
+			.help = "python, node, go, rust, wasm, shell or binary (required)" },
 		OF_FUNCTION(runtime), ALSO_IN_INIT(runtime),
 		.json = "runtime", .schema = 1, .check = check_runtime,
 	}, {

@@ -69,11 +69,10 @@ static int take_handler(struct registry *registry, const struct trial *trial,
 {
 	if (*record->config.handler)
 		return 0;
-	if (!*vm_entry(trial->vm) && strcmp(record->config.runtime, "python") == 0)
+	const char *no_handler = runtime_find(record->config.runtime)->no_handler;
+	if (!*vm_entry(trial->vm) && no_handler)
 		log_warn(host_log(registry->host), "function",
-			"'%s' has neither 'handler' nor 'lambda_handler': each call runs it as a "
-			"script",
-			record->name);
+			"'%s' has %s: each call runs it as a script", record->name, no_handler);
 	if (!*vm_entry(trial->vm))
 		return 0;
 	char *handler = str_format("main.%s", vm_entry(trial->vm));
@@ -133,7 +132,7 @@ int function_check(struct registry *registry, const nova_function_opts *o,
 	const struct runtime *runtime, struct function_record *record, nova_error_t **error)
 {
 	bool always = o->check == NOVA_CHECK_ALWAYS;
-	if (o->check == NOVA_CHECK_NEVER || (!always && strcmp(runtime->name, "python") != 0))
+	if (o->check == NOVA_CHECK_NEVER || (!always && !runtime->no_handler))
 		return 0;
 	if (!registry->host)
 		return 0; /* a store by itself */

@@ -194,45 +194,54 @@ static int check_entry(const struct runtime *runtime, const char *directory, con
 }
 
 /* Where the module of the handler's name may be: pkg/mod and the ending. */
-static char *module_name(const char *handler, const char *ending)
+static char *module_name(const char *module, int len, const char *ending)
 {
-	const char *dot = strrchr(handler, '.');
-	int len = dot ? (int)(dot - handler) : 4;
-	char *name = str_format("%.*s%s", len, dot ? handler : "main", ending);
+	char *name = str_format("%.*s%s", len, module, ending);
 	for (char *at = name; at && at < name + len; at++)
 		if (*at == '.')
 			*at = '/';
 	return name;
 }
 
-static int check_python_directory(
+/* 1, 0 or what is wrong, as check_entry(). */
+static int check_modules(const struct runtime *runtime, const char *path, const char *module,
+	int len, nova_error_t **error)
+{
+	int found = 0;
+	for (const char *const *ending = runtime->modules; found == 0 && *ending; ending++) {
+		AUTO_FREE char *name = module_name(module, len, *ending);
+		found = name ? check_entry(runtime, path, name, error) : nova_oom(error);
+	}
+	return found;
+}
+
+static int check_module_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
-	AUTO_FREE char *module = module_name(handler, ".py"),
-		       *package = module_name(handler, "/__init__.py");
-	if (!module || !package)
-		return nova_oom(error);
-	int found = check_entry(runtime, path, module, error);
-	if (found == 0)
-		found = check_entry(runtime, path, package, error);
+	const char *dot = strrchr(handler, '.'), *module = dot ? handler : "main";
+	int len = dot ? (int)(dot - handler) : 4;
+	int found = check_modules(runtime, path, module, len, error);
+	if (found == 0 && runtime->main_too && len == 4 && !strncmp(module, "main", 4))
+		found = check_modules(
+			runtime, path, runtime->main_too, (int)strlen(runtime->main_too), error);
 	if (found)
 		return found < 0 ? found : 0;
+	AUTO_FREE char *name = module_name(module, len, runtime->modules[0]);
 	return nova_fail(error, NOVA_EINVAL,
 		"code: the directory %s has no file 'handler' and no '%s', where the handler would "
 		"be",
-		path, module);
+		path, name ? name : module);
 }
 
-/* In a directory the entry is the file `handler`, or for Python the module of the handler's name.
- */
+/* In a directory the entry is the file `handler`, or the module of the handler's name. */
 static int check_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
 	int found = check_entry(runtime, path, "handler", error);
 	if (found)
 		return found < 0 ? found : 0;
-	if (!strcmp(runtime->name, "python"))
-		return check_python_directory(runtime, path, handler, error);
+	if (runtime->modules[0])
+		return check_module_directory(runtime, path, handler, error);
 	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'", path);
 }
 

@@ -19,7 +19,7 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 		return nova_fail(error, NOVA_EINVAL, "name: a function needs a name");
 	if (!o->runtime)
 		return nova_fail(error, NOVA_EINVAL,
-			"runtime: required; one of python, go, rust, wasm, shell, binary");
+			"runtime: required; one of python, node, go, rust, wasm, shell, binary");
 	if (!o->code_path && !o->code)
 		return nova_fail(error, NOVA_EINVAL,
 			"code: give the function's code as code_path or in memory");
@@ -48,7 +48,8 @@ static int find_runtime(const char *name, const struct runtime **ret, nova_error
 		return nova_fail(error, NOVA_EINVAL,
 			"runtime: '%.40s' is unknown; did you mean '%s'?", shown, nearest);
 	return nova_fail(error, NOVA_EINVAL,
-		"runtime: '%.40s' is unknown; it is one of python, go, rust, wasm, shell, binary",
+		"runtime: '%.40s' is unknown; it is one of python, node, go, rust, wasm, shell, "
+		"binary",
 		shown);
 }
 
@@ -56,9 +57,9 @@ static int find_runtime(const char *name, const struct runtime **ret, nova_error
 static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
 {
 	int code = 0;
-	if (flags & NOVA_REGISTER_IN_PLACE && strcmp(r->config.runtime, "python") != 0)
+	if (flags & NOVA_REGISTER_IN_PLACE && !runtime_find(r->config.runtime)->in_place)
 		return nova_fail(error, NOVA_EINVAL,
-			"in place: only functions of runtime python can be called so");
+			"in place: only functions of runtimes python and node can be called so");
 	if (flags & NOVA_REGISTER_IN_PLACE)
 		code = text_list_add(&r->config.env, "NOVA_IN_PLACE=1");
 	if (code == 0 && flags & NOVA_REGISTER_KEEP_TMP)
@@ -77,11 +78,27 @@ static int copy_texts(struct function_record *r, const nova_function_opts *o, no
 	return r->name && r->code_path ? 0 : nova_oom(error);
 }
 
+/* The name that all others know it by, and what it has where nothing is asked for. */
+static int set_runtime(struct function_record *r, const nova_function_opts *o, nova_error_t **error)
+{
+	const struct runtime *runtime = runtime_find(o->runtime);
+	char *name = strdup(runtime->name);
+	if (!name)
+		return nova_oom(error);
+	free(r->config.runtime);
+	r->config.runtime = name;
+	if (!o->memory_mb && runtime->usual_mb)
+		r->config.machine.memory_mb = runtime->usual_mb;
+	return 0;
+}
+
 /* Everything but id, code_hash, version and times. */
 static int record_from_opts(
 	struct function_record *r, const nova_function_opts *o, nova_error_t **error)
 {
 	int code = properties_import(&r->config, IN_REGISTER, o, error);
+	if (code == 0)
+		code = set_runtime(r, o, error);
 	if (code == 0)
 		code = copy_texts(r, o, error);
 	if (code == 0)

@@ -35,11 +35,19 @@ enum code_form {
 
 struct runtime {
 	const char *name;
+	const char *alias; /* is taken for it; NULL: none */
 	const char *image; /* root filesystem */
 	enum code_form form;
 	const char *advice; /* how to make code of that form */
 	/* with less the guest does not boot, or a function cannot be imported */
 	uint32_t least_mb;
+	uint32_t usual_mb; /* what a function has that does not say; 0: as all */
+	/* endings of the file of a module; none: the code is the file `handler` only */
+	const char *modules[8];
+	const char *main_too; /* how the module main may be called as well; NULL: not at all */
+	/* What code has that is run as a script. NULL: no code is imported, and all is run. */
+	const char *no_handler;
+	bool in_place; /* its calls can be, or are always */
 };
 
 /* NULL: no such runtime. */

@@ -3,21 +3,66 @@
 #include "registry/registry.h"
 
 static const struct runtime runtimes[] = {
-	{ "python", "python", CODE_ANY, "", 96 },
-	{ "go", "base", CODE_ELF,
-		"build it with: CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o handler", 64 },
-	{ "rust", "base", CODE_ELF,
-		"build it with: cargo build --release --target x86_64-unknown-linux-musl", 64 },
-	{ "wasm", "wasm", CODE_WASM, "build it for the target wasm32-wasip1", 64 },
-	{ "shell", "base", CODE_ANY, "", 64 },
-	{ "binary", "base", CODE_SOURCE_OR_ELF, "link it with -static for x86_64 Linux", 64 },
+	{
+		.name = "python",
+		.image = "python",
+		.advice = "",
+		.least_mb = 96,
+		.modules = { ".py", "/__init__.py" },
+		.no_handler = "neither 'handler' nor 'lambda_handler'",
+		.in_place = true,
+	},
+	{
+		.name = "node",
+		.alias = "javascript",
+		.image = "node",
+		.advice = "",
+		.least_mb = 160,
+		.usual_mb = 256,
+		.modules = { ".js", ".mjs", ".cjs", "/index.js", "/index.mjs", "/index.cjs" },
+		.main_too = "index",
+		.no_handler = "no exports",
+		.in_place = true,
+	},
+	{
+		.name = "go",
+		.image = "base",
+		.form = CODE_ELF,
+		.advice = "build it with: CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o "
+			  "handler",
+		.least_mb = 64,
+	},
+	{
+		.name = "rust",
+		.image = "base",
+		.form = CODE_ELF,
+		.advice = "build it with: cargo build --release --target x86_64-unknown-linux-musl",
+		.least_mb = 64,
+	},
+	{
+		.name = "wasm",
+		.image = "wasm",
+		.form = CODE_WASM,
+		.advice = "build it for the target wasm32-wasip1",
+		.least_mb = 64,
+	},
+	{ .name = "shell", .image = "base", .advice = "", .least_mb = 64 },
+	{
+		.name = "binary",
+		.image = "base",
+		.form = CODE_SOURCE_OR_ELF,
+		.advice = "link it with -static for x86_64 Linux",
+		.least_mb = 64,
+	},
 };
 
 const struct runtime *runtime_find(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++)
-		if (!strcmp(runtimes[i].name, name))
+	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++) {
+		const char *alias = runtimes[i].alias;
+		if (!strcmp(runtimes[i].name, name) || (alias && !strcmp(alias, name)))
 			return &runtimes[i];
+	}
 	return NULL;
 }
 
@@ -33,7 +78,7 @@ int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **er
 
 const char *const *runtime_names(void)
 {
-	static const char *const names[] = { "python", "go", "rust", "wasm", "shell", "binary",
-		NULL };
+	static const char *const names[] = { "python", "node", "javascript", "go", "rust", "wasm",
+		"shell", "binary", NULL };
 	return names;
 }

@@ -118,7 +118,7 @@ START_TEST(what_cannot_become_a_function_is_refused_at_once)
 	ck_fails_with(NOVA_EINVAL, "did you mean 'python'?",
 		nova_function_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "cobol";
-	ck_fails_with(NOVA_EINVAL, "python, go, rust, wasm, shell, binary",
+	ck_fails_with(NOVA_EINVAL, "python, node, go, rust, wasm, shell, binary",
 		nova_function_register(p.nova, &opts, NULL, &error));
 	opts.runtime = "go";
 	opts.code_path = object;

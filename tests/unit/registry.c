@@ -244,7 +244,7 @@ static const struct {
 	{ "name: '(not UTF-8)'", { GOOD, .name = "a\xff" } },
 	{ "runtime: required", { CODED, .name = "f" } },
 	{ "did you mean 'python'", { CODED, .name = "f", .runtime = "pyton" } },
-	{ "it is one of python, go", { CODED, .name = "f", .runtime = "cobol-85-extended" } },
+	{ "it is one of python, node, go", { CODED, .name = "f", .runtime = "cobol-85-extended" } },
 	{ "memory_mb is 31", { GOOD, .name = "f", .memory_mb = 31 } },
 	{ "memory_mb is 65537", { GOOD, .name = "f", .memory_mb = 65537 } },
 	{ "timeout_s is 86401", { GOOD, .name = "f", .timeout_s = 86401 } },
@@ -289,6 +289,8 @@ static const struct {
 					  .env_count = 2 } },
 	{ "env is NULL", { GOOD, .name = "f", .env_count = 2 } },
 	{ "python needs at least 96", { GOOD, .name = "f", .memory_mb = 95 } },
+	{ "node needs at least 160",
+		{ CODED, .name = "f", .runtime = "javascript", .memory_mb = 159 } },
 	{ "shell needs at least 64", { CODED, .name = "f", .runtime = "shell", .memory_mb = 63 } },
 	{ "flags: 0x8", { GOOD, .name = "f", .flags = 8 } },
 	{ "check: 3", { GOOD, .name = "f", .check = 3 } },
@@ -511,6 +513,46 @@ START_TEST(the_module_of_a_handler_has_to_be_there)
 }
 END_TEST
 
+START_TEST(modules_of_node_have_several_endings_and_main_may_be_called_index)
+{
+	static const char *const files[] = { "index.js", "app/main.mjs", "app/api/index.cjs" };
+	static const char *const good[] = { NULL, "main.handler", "app.main.run", "app/api.run" };
+	AUTO_FREE char *code = path_join(dir, "code"), *inner = path_join(dir, "code/app/api");
+	ck_assert_int_eq(fs_mkdirs(inner, 0755), 0);
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "node";
+	o.code_path = code;
+	o.flags = NOVA_REGISTER_REPLACE;
+	ck_fails_with(NOVA_EINVAL, "no file 'handler' and no 'main.js'",
+		nova_function_register(&nova, &o, NULL, &error));
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		AUTO_FREE char *name = path_join("code", files[i]);
+		free(write_code(name, "x", 1));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		o.handler = good[i];
+		ck_ok(nova_function_register(&nova, &o, NULL, &error));
+	}
+	o.handler = "app.index.run";
+	ck_fails_with(
+		NOVA_EINVAL, "no 'app/index.js'", nova_function_register(&nova, &o, NULL, &error));
+}
+END_TEST
+
+START_TEST(javascript_is_node_and_has_the_memory_that_it_needs)
+{
+	nova_function_t *function;
+	nova_function_opts o = opts_of("f", "exports.handler = 1");
+	o.runtime = "javascript";
+	o.flags = NOVA_REGISTER_IN_PLACE; /* as it is in any case */
+	ck_ok(nova_function_register(&nova, &o, &function, &error));
+	ck_assert_str_eq(nova_function_text(function, "runtime", 0), "node");
+	ck_assert_int_eq(nova_function_number(function, "memory_mb"), 256);
+	nova_function_free(function);
+}
+END_TEST
+
 START_TEST(code_that_cannot_be_run_is_refused_where_it_lies)
 {
 	AUTO_FREE char *zip = write_code("code.zip", "PK\3\4rest", 8),
@@ -619,6 +661,8 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, code_that_is_missing_or_not_a_file_is_named);
 	tcase_add_test(tc, a_directory_needs_an_entry);
 	tcase_add_test(tc, the_module_of_a_handler_has_to_be_there);
+	tcase_add_test(tc, modules_of_node_have_several_endings_and_main_may_be_called_index);
+	tcase_add_test(tc, javascript_is_node_and_has_the_memory_that_it_needs);
 	tcase_add_test(tc, code_that_cannot_be_run_is_refused_where_it_lies);
 	tcase_add_test(tc, an_entry_that_the_guest_cannot_reach_is_refused);
 	tcase_add_test(tc, an_entry_that_nobody_may_use_is_refused);

@@ -43,9 +43,10 @@ void function_show(const nova_function_t *f)
 	print_field("Code", "%s", *code ? code : "(from memory)");
 	print_field("Code hash", "%s", nova_function_code_hash(f));
 	properties_show(f);
-	bool in_place = is_in_place(f);
+	const char *runtime = nova_function_text(f, "runtime", 0);
+	bool in_place = is_in_place(f) || !strcmp(runtime, "node");
 	print_field("Mode", "%s", in_place ? "in place" : "process");
-	if (!strcmp(nova_function_text(f, "runtime", 0), "python"))
+	if (in_place || !strcmp(runtime, "python"))
 		print_field("State", "%s",
 			in_place ? "kept between calls of a VM" :
 				   "each call begins with the module as imported");

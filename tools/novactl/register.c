@@ -43,7 +43,7 @@ static int check_given(const nova_function_opts *opts)
 {
 	if (!opts->runtime)
 		return usage_error(&verb_register,
-			"--runtime is required: python, go, rust, wasm, shell or binary");
+			"--runtime is required: python, node, go, rust, wasm, shell or binary");
 	if (!given.code)
 		return usage_error(
 			&verb_register, "--code is required: the file or directory with the code");
