@@ -254,6 +254,17 @@ class Examples(HomeCase):
         self.assertEqual(self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"],
                          {"message": "Hello, World!", "runtime": "shell"})
 
+    def test_node(self):
+        if not shutil.which("node"):
+            self.skipTest("no Node: install nodejs")
+        self.register("hello", FUNCTIONS / "node/hello.mjs", "javascript")
+        self.assertEqual(self.novactl_json("get", "hello")["runtime"], "node")
+        self.assertEqual(
+            self.novactl_json("invoke", "hello", "-p", '{"name":"World"}')["output"],
+            {"message": "Hello, World!", "runtime": "node", "calls": 1})
+        done = self.novactl("invoke", "hello")
+        self.assertRegex(done.stderr, r"request \w+, \d+ ms left")
+
     def test_c(self):
         program = BUILD / "examples/hello-c"
         if not program.exists():

@@ -16,6 +16,7 @@ TCase *limit_cases(void);   /* limits.c: of disks and networks */
 TCase *network_limit_cases(void);
 TCase *template_cases(void);   /* template.c: templates … */
 TCase *randomness_cases(void); /* randomness.c: what copies of a function draw */
+TCase *node_cases(void);       /* node.c: functions of Node */
 TCase *room_cases(void);       /* room.c: rights, memory and /tmp of a function */
 TCase *runtime_cases(void);
 TCase *standby_cases(void); /* … and VMMs that wait at them */
