@@ -33,6 +33,8 @@ enum code_form {
 	CODE_WASM,
 };
 
+#define IMPORT_LIMIT_S 30u
+
 struct runtime {
 	const char *name;
 	const char *alias; /* is taken for it; NULL: none */
@@ -41,6 +43,7 @@ struct runtime {
 	const char *advice; /* how to make code of that form */
 	/* with less the guest does not boot, or a function cannot be imported */
 	uint32_t least_mb;
+	uint32_t import_s; /* what an import may take at least; 0: IMPORT_LIMIT_S */
 	uint32_t usual_mb; /* what a function has that does not say; 0: as all */
 	/* endings of the file of a module; none: the code is the file `handler` only */
 	const char *modules[8];

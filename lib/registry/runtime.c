@@ -19,6 +19,7 @@ static const struct runtime runtimes[] = {
 		.advice = "",
 		.least_mb = 160,
 		.usual_mb = 256,
+		.import_s = 120, /* emulation makes the start of Node last ten seconds and more */
 		.modules = { ".js", ".mjs", ".cjs", "/index.js", "/index.mjs", "/index.cjs" },
 		.main_too = "index",
 		.no_handler = "no exports",

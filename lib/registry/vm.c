@@ -2,14 +2,13 @@
 /* From a function to a VM with it: what its start and its init are given. */
 #include "registry/registry.h"
 
-/* Unless it says so itself: at least; who may run longer may be imported as long. */
-#define IMPORT_LIMIT_S 30u
-
-static uint32_t import_limit_s(const struct function_config *config)
+/* Unless it says so itself; who may run longer may be imported as long. */
+static uint32_t import_limit_s(const struct function_config *config, const struct runtime *runtime)
 {
 	if (config->init_timeout_s)
 		return config->init_timeout_s;
-	return config->timeout_s > IMPORT_LIMIT_S ? config->timeout_s : IMPORT_LIMIT_S;
+	uint32_t least = runtime->import_s ? runtime->import_s : IMPORT_LIMIT_S;
+	return config->timeout_s > least ? config->timeout_s : least;
 }
 
 /* What a function may want to know of itself; its own variables come behind and win. Not its
@@ -58,7 +57,7 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 	code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
 	if (code < 0)
 		return code;
-	f->vm.init_timeout_ms = import_limit_s(f->config) * 1000u;
+	f->vm.init_timeout_ms = import_limit_s(f->config, runtime) * 1000u;
 	f->vm.config = *f->config;
 	f->vm.config.machine.rootfs = (char *)runtime->image;
 	f->vm.config.machine.code_disk = f->disk;

@@ -7,6 +7,8 @@
 #include "proto/proto.h"
 
 #define COPIES 3
+#define PATIENCE                                                                                   \
+	600 /* s; no limit but for what hangs: under emulation Node starts in many of them */
 
 /* The tests of this file have one state directory, so that the template of the runtime is made
  * once. */
@@ -64,6 +66,7 @@ static void make_function(struct function *f, const struct platform *p)
 	f->vm.code_disk = f->disk;
 	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
 	f->init.runtime = "node";
+	f->init.timeout_ms = PATIENCE * 1000;
 	f->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
 	f->want.key = "node";
 	f->want.vm = &f->vm;
@@ -81,7 +84,9 @@ static nova_result_t *call(nova_vm_t *vm, const char *way)
 {
 	nova_result_t *result;
 	AUTO_FREE char *event = str_format("\"%s\"", way);
-	ck_ok(nova_vm_invoke(vm, event, NULL, &result, &error));
+	nova_vm_invoke_opts o = NOVA_VM_INVOKE_OPTS_INIT;
+	o.timeout_ms = PATIENCE * 1000;
+	ck_ok(nova_vm_invoke(vm, event, &o, &result, &error));
 	return result;
 }
 
@@ -98,7 +103,7 @@ static void ck_ends(nova_vm_t *vm, const char *way, int code, const char *words,
 	nova_result_t *result;
 	nova_vm_invoke_opts o = NOVA_VM_INVOKE_OPTS_INIT;
 	AUTO_FREE char *event = str_format("\"%s\"", way);
-	o.timeout_ms = code == NOVA_ETIMEDOUT ? 500 : 120000;
+	o.timeout_ms = code == NOVA_ETIMEDOUT ? 500 : PATIENCE * 1000;
 	ck_fails_with(code, words, nova_vm_invoke(vm, event, &o, &result, &error));
 	nova_result_free(result);
 	if (next)
@@ -165,7 +170,7 @@ static void note_forks(json_t *seen, nova_vm_t *vm)
 
 START_TEST(functions_of_node_stay_in_one_process_and_no_two_copies_draw_the_same)
 {
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open("home", home, "qemu.boot_timeout", "10m", NULL);
 	struct function f;
 	json_t *seen = json_object();
 	make_function(&f, &p);
@@ -203,10 +208,11 @@ static void ck_default_is_stored(nova_t *nova, nova_function_opts o)
 
 START_TEST(what_node_cannot_import_is_refused_at_registering)
 {
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open("home", home, "qemu.boot_timeout", "10m", NULL);
 	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = "javascript";
+	o.timeout_s = PATIENCE;
 	o.code = "\nexports.handler = (event) => {\n  let x = ;\n};\n";
 	o.code_len = strlen(o.code);
 	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN,
