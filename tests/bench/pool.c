@@ -23,7 +23,16 @@ static int pidfd_of(const struct machine *m)
 	return pidfd;
 }
 
-static const struct engine_ops stand_in = { .name = "stand-in", .end_fd = pidfd_of };
+static void leave_alone(struct machine *m)
+{
+	(void)m;
+}
+
+static const struct engine_ops stand_in = {
+	.name = "stand-in",
+	.kill = leave_alone,
+	.end_fd = pidfd_of,
+};
 
 int __real_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
@@ -40,6 +49,7 @@ int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct 
 		return nova_oom(error);
 	}
 	pthread_mutex_init(&vm->end_lock, NULL);
+	vm->host = host; /* which outlives it */
 	vm->ops = &stand_in;
 	vm->state = NOVA_VM_RUNNING;
 	*ret_vm = vm;
