@@ -16,6 +16,7 @@ struct nova_host {
 	/* absolute: the keeper, which clears up below it, is in another directory */
 	char *home;
 	char *images; /* found or configured; need not exist */
+	struct image_set image_set;
 	char *run_dir;
 	int run_lock;
 	struct engine_env env;
@@ -157,6 +158,7 @@ static void host_free(nova_host_t *host)
 		fs_reserve(host->home, false);
 	nova_config_free(host->config);
 	pthread_mutex_destroy(&host->log_lock);
+	image_set_done(&host->image_set);
 	pthread_mutex_destroy(&host->measure_lock);
 	pthread_mutex_destroy(&host->slot_lock);
 	pthread_mutex_destroy(&host->qemu_kvm.lock);
@@ -210,6 +212,8 @@ static int fill(nova_host_t *host, const nova_config_t *config, nova_error_t **e
 		code = home_open(host->home, error);
 	if (code == 0)
 		code = choose_images(host, error);
+	host->image_set.directory = host->images;
+	host->image_set.environment = config_environment(host->config);
 	if (code == 0)
 		code = make_run_directory(host, host->home, error);
 	if (code == 0)
@@ -239,6 +243,7 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 	host->run_lock = -1;
 	host->born = tsc_take();
 	pthread_mutex_init(&host->log_lock, NULL);
+	image_set_init(&host->image_set);
 	pthread_mutex_init(&host->measure_lock, NULL);
 	pthread_mutex_init(&host->slot_lock, NULL);
 	pthread_mutex_init(&host->qemu_kvm.lock, NULL);
@@ -271,6 +276,11 @@ void nova_host_unref(nova_host_t *host)
 const char *nova_host_home(const nova_host_t *host)
 {
 	return host ? host->home : "";
+}
+
+struct image_set *host_image_set(nova_host_t *host)
+{
+	return &host->image_set;
 }
 
 const char *nova_host_images(const nova_host_t *host)

@@ -10,11 +10,14 @@
 
 #include <nova/host.h>
 
+#include "image/image.h"
 #include "engine/engine.h"
 
 /* For every room above: the log of the context, and what engines may use. The host is measured at
  * the first call. */
 const struct logger *host_log(const nova_host_t *host);
+/* The images that its guests are started of. */
+struct image_set *host_image_set(nova_host_t *host);
 const struct engine_env *host_engine_env(nova_host_t *host);
 const nova_config_t *host_config(const nova_host_t *host);
 

@@ -9,6 +9,8 @@
 #ifndef NOVA_LIB_IMAGE_H
 #define NOVA_LIB_IMAGE_H
 
+#include <pthread.h>
+
 #include <nova/image.h>
 
 #include "base/base.h"
@@ -24,13 +26,27 @@
  * The caller frees it. Here and below, `environment` says whether its variables may name places. */
 int image_find_directory(
 	const char *configured, bool environment, char **ret_directory, nova_error_t **error);
+
+/*
+ * The images of one directory, for as long as somebody starts guests of them. What was found whole
+ * is not looked up again before its file changes. Any thread.
+ */
+struct image_set {
+	const char *directory; /* borrowed */
+	bool environment;
+	pthread_mutex_t lock; /* protects what follows */
+	struct image_known *known;
+	size_t known_count;
+};
+void image_set_init(struct image_set *set);
+void image_set_done(struct image_set *set);
 /* The checked kernel and initramfs. The caller frees both paths. */
-int image_find_kernel(const char *directory, bool environment, char **ret_vmlinux,
-	char **ret_initramfs, nova_error_t **error);
+int image_find_kernel(
+	struct image_set *set, char **ret_vmlinux, char **ret_initramfs, nova_error_t **error);
 /* The checked root filesystem of a name such as "python"; a name with a '/' is a path of the user's
  * own image. */
-int image_find_rootfs(const char *directory, const char *name, bool environment, char **ret_path,
-	nova_error_t **error);
+int image_find_rootfs(
+	struct image_set *set, const char *name, char **ret_path, nova_error_t **error);
 
 /* nova_image_check(), which obeys the environment. */
 int image_check(const char *directory, const char *name, bool environment, nova_error_t **error);

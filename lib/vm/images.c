@@ -16,14 +16,13 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 	char **initramfs, char **rootfs, nova_error_t **error)
 {
 	const nova_config_t *config = host_config(host);
-	bool environment = config_environment(config);
-	const char *directory = nova_host_images(host),
-		   *own_kernel = if_set(config, ops->kernel_key);
+	struct image_set *set = host_image_set(host);
+	const char *own_kernel = if_set(config, ops->kernel_key);
 	const char *own_rootfs = if_set(config, ops->rootfs_key),
 		   *own_dir = if_set(config, ops->rootfs_dir_key);
 	AUTO_FREE char *in_dir =
 		*own_dir && !strchr(name, '/') ? str_format("%s/%s.ext4", own_dir, name) : NULL;
-	int code = image_find_kernel(directory, environment, kernel, initramfs, error);
+	int code = image_find_kernel(set, kernel, initramfs, error);
 	if (code == 0 && *own_kernel) {
 		free(*kernel);
 		*kernel = NULL;
@@ -42,5 +41,5 @@ int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *
 			     *own_rootfs       ? own_rootfs :
 			     in_dir            ? in_dir :
 						 name;
-	return code < 0 ? code : image_find_rootfs(directory, wanted, environment, rootfs, error);
+	return code < 0 ? code : image_find_rootfs(set, wanted, rootfs, error);
 }

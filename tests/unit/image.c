@@ -341,25 +341,42 @@ END_TEST
 START_TEST(kernel_and_rootfs_are_found_by_name_and_by_path)
 {
 	AUTO_FREE char *vmlinux = NULL, *initramfs = NULL, *rootfs = NULL, *own = NULL;
-	ck_ok(image_find_kernel(images, true, &vmlinux, &initramfs, &error));
+	CLEANUP(image_set_done) struct image_set set = { .directory = images, .environment = true };
+	image_set_init(&set);
+	ck_ok(image_find_kernel(&set, &vmlinux, &initramfs, &error));
 	ck_assert(str_starts(vmlinux, images) && strstr(initramfs, IMAGE_INITRAMFS));
-	ck_ok(image_find_rootfs(images, "base", true, &rootfs, &error));
+	ck_ok(image_find_rootfs(&set, "base", &rootfs, &error));
 	char *none = NULL;
-	ck_fails_with(
-		NOVA_ENOTFOUND, "python", image_find_rootfs(images, "python", true, &none, &error));
-	ck_fails_with(
-		NOVA_ECORRUPT, "no ext4", image_find_rootfs(images, rootfs, true, &none, &error));
-	ck_fails(NOVA_ENOTFOUND, image_find_rootfs(images, "/no/such.ext4", true, &none, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "python", image_find_rootfs(&set, "python", &none, &error));
+	ck_fails_with(NOVA_ECORRUPT, "no ext4", image_find_rootfs(&set, rootfs, &none, &error));
+	ck_fails(NOVA_ENOTFOUND, image_find_rootfs(&set, "/no/such.ext4", &none, &error));
 	uint8_t block[2048] = { 0 };
 	block[1080] = 0x53;
 	block[1081] = 0xef;
 	ck_assert_int_eq(fs_write_file(output, block, sizeof(block), 0600), 0);
-	ck_ok(image_find_rootfs(images, output, true, &own, &error));
+	ck_ok(image_find_rootfs(&set, output, &own, &error));
 	ck_assert_str_eq(own, output);
 	AUTO_FREE char *kernel_path = path_join(images, IMAGE_KERNEL);
 	ck_assert_int_eq(fs_unlink(kernel_path), 0);
-	ck_fails(NOVA_ENOTFOUND, image_find_kernel(images, true, &none, &none, &error));
+	ck_fails(NOVA_ENOTFOUND, image_find_kernel(&set, &none, &none, &error));
 	ck_assert_ptr_null(none);
+}
+END_TEST
+
+/* The list that it was checked by may even be gone, until the file is another one. */
+START_TEST(what_a_set_has_found_whole_is_not_looked_up_again_until_it_changes)
+{
+	AUTO_FREE char *first = NULL, *second = NULL, *third = NULL;
+	AUTO_FREE char *list = path_join(images, IMAGE_MANIFEST);
+	CLEANUP(image_set_done) struct image_set set = { .directory = images, .environment = true };
+	image_set_init(&set);
+	ck_ok(image_find_rootfs(&set, "base", &first, &error));
+	ck_assert_int_eq(fs_unlink(list), 0);
+	ck_ok(image_find_rootfs(&set, "base", &second, &error));
+	ck_assert_str_eq(first, second);
+	ck_assert_int_eq(fs_write_file(first, "other", 5, 0644), 0);
+	ck_fails_with(
+		NOVA_ENOTFOUND, "no guest images", image_find_rootfs(&set, "base", &third, &error));
 }
 END_TEST
 
@@ -390,6 +407,8 @@ static Suite *make_suite(void)
 	tcase_add_test(directory, a_directory_of_somebody_else_is_remembered_in_the_cache);
 	tcase_add_test(directory, images_are_looked_for_where_the_header_says);
 	tcase_add_test(directory, kernel_and_rootfs_are_found_by_name_and_by_path);
+	tcase_add_test(
+		directory, what_a_set_has_found_whole_is_not_looked_up_again_until_it_changes);
 	suite_add_tcase(suite, directory);
 	return suite;
 }
