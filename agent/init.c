@@ -27,23 +27,19 @@ static bool set_function(
 	return false;
 }
 
-/* The answer comes at once, or when the interpreter has imported the module. */
+/* The answer comes at once, or when the interpreter has imported the module, or it is compiled. */
 static void start_function(struct agent *agent, uint32_t timeout_ms)
 {
 	struct run *run = &agent->run;
 	struct function *function = &run->function;
 	hooks_find(function, &agent->guest);
 	agent->worker.timeout_ms = timeout_ms;
-	if (!function->runtime->warm) {
-		const struct init_report report = {
-			.hooks = function->hook_before || function->hook_after,
-			.draws = "",
-			.calls = "",
-		};
-		init_done(run, &report);
+	if (!function->runtime->warm && !function->runtime->compiled) {
+		init_program_done(run);
 		return;
 	}
-	int r = worker_start(&agent->worker);
+	int r = function->runtime->compiled ? compile_begin(run, timeout_ms) :
+					      worker_start(&agent->worker);
 	if (r < 0) {
 		char text[160];
 		snprintf(text, sizeof(text), "%s cannot be started: %s", function->program,

@@ -44,6 +44,7 @@ static int take_signals(void)
 static void end_all(void)
 {
 	hook_drop(&agent.run);
+	compile_drop(&agent.run);
 	worker_stop(&agent.worker);
 	request_drop_all(&agent.run);
 	kill_orphans(&agent.run, "", true);

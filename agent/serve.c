@@ -41,6 +41,7 @@ static void lose_host(struct agent *agent)
 		agent->loop.done = true;
 	call_drop_all(&agent->worker);
 	hook_drop(&agent->run);
+	compile_drop(&agent->run);
 	agent->run.init.pending = false;
 }
 
@@ -98,6 +99,8 @@ static void ended(struct agent *agent, pid_t pid, int status, uint64_t peak_kb)
 		worker_exited(&agent->worker, status);
 	else if (pid == agent->worker.prestarted.pid)
 		prestart_exited(&agent->worker);
+	else if (run->compile.pending && pid == run->compile.pid)
+		compile_exited(run, status);
 	else if (run->hook.pending && pid == run->hook.pid)
 		hook_exited(run, status);
 	else if (request && request->warm)
@@ -127,8 +130,11 @@ static int next_timeout(const struct agent *agent)
 {
 	const struct run *run = &agent->run;
 	const struct worker *worker = &agent->worker;
-	uint64_t next =
-		worker->state == WORKER_STARTING || run->init.pending ? worker->deadline : NEVER;
+	uint64_t next = NEVER;
+	if (run->compile.pending)
+		next = run->compile.deadline;
+	else if (worker->state == WORKER_STARTING || run->init.pending)
+		next = worker->deadline;
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state != REQUEST_FREE && run->requests[i].deadline < next)
 			next = run->requests[i].deadline;
@@ -157,6 +163,7 @@ static void watch_all(struct agent *agent)
 	loop_watch(loop, &agent->signals, POLLIN, on_signal, agent, NULL);
 	worker_watch(&agent->worker, loop);
 	hook_watch(run, loop);
+	compile_watch(run, loop);
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state == REQUEST_RUNNING)
 			request_watch(run, &run->requests[i], loop);
@@ -166,6 +173,7 @@ static void check_deadlines(struct agent *agent)
 {
 	exec_check_deadlines(agent);
 	worker_check_deadline(&agent->worker);
+	compile_check_deadline(&agent->run);
 	/* In the middle of a hook the interpreter is in no state that a request should see. */
 	if (hook_check_deadline(&agent->run) && agent->worker.state == WORKER_READY)
 		worker_stop(&agent->worker);

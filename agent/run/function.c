@@ -41,8 +41,9 @@ static const struct runtime runtimes[] = {
 	{
 		.name = "wasm",
 		.programs = { "/usr/bin/wasmtime", "/usr/local/bin/wasmtime" },
-		.before = { "--dir=/tmp" },
-		.missing = "there is no wasmtime in this root filesystem; use one that has it",
+		.before = { "--allow-precompiled", "-Sinherit-env", "--dir=/tmp" },
+		.compiled = true,
+		.missing = "there is no wasmtime in this root filesystem; use the rootfs 'wasm'",
 	},
 };
 
@@ -72,6 +73,7 @@ const char *function_program(const char *runtime)
 void function_clear(struct function *function)
 {
 	strings_free(function->env);
+	free(function->opened);
 	*function = (struct function){ 0 };
 }
 
@@ -246,6 +248,25 @@ char *function_find(struct function *function, const struct guest *guest)
 	return wrong || function->program ? wrong : check_binary(function);
 }
 
+/* What a module can open besides /tmp, where its input is. NOVA_PREOPENS: "DIRECTORY" or
+ * "DIRECTORY::NAME", as wasmtime has them, with commas between. */
+static char *set_opened(struct function *function, json_t *env)
+{
+	const char *list = json_string_value(json_object_get(env, "NOVA_PREOPENS"));
+	char *rest = function->opened = strdup(list ? list : "/code,.");
+	size_t count = 0;
+	while (rest && *rest) {
+		const char *item = strsep(&rest, ",");
+		if (*item != '/' && *item != '.')
+			return str_format(
+				"NOVA_PREOPENS: '%.200s' is no path of a directory", item);
+		if (count == MAX_OPENED)
+			return str_format("NOVA_PREOPENS: more than %d directories", MAX_OPENED);
+		function->directories[count++] = item;
+	}
+	return function->opened ? NULL : strdup("out of memory");
+}
+
 char *function_set(struct function *function, const struct guest *guest, const char *runtime,
 	const char *handler, json_t *env)
 {
@@ -262,5 +283,5 @@ char *function_set(struct function *function, const struct guest *guest, const c
 		"C.UTF-8", "NOVA_RUNTIME", found->name, "NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
-	return NULL;
+	return found->compiled ? set_opened(function, env) : NULL;
 }

@@ -31,6 +31,16 @@ void init_done(struct run *run, const struct init_report *report)
 		answer_status_with(run->channel, init->id, "initialized", (char *)more.data);
 }
 
+void init_program_done(struct run *run)
+{
+	const struct init_report report = {
+		.hooks = run->function.hook_before || run->function.hook_after,
+		.draws = "",
+		.calls = "",
+	};
+	init_done(run, &report);
+}
+
 void init_failed(struct run *run, const char *error, const void *text, size_t text_len)
 {
 	if (!run->init.pending)

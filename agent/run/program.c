@@ -51,13 +51,20 @@ static char **function_env(const struct function *function, const char *id)
 	return NULL;
 }
 
-static void function_argv(const struct function *function, const char *input, const char *argv[8])
+#define MAX_ARGV (8 + 2 * MAX_OPENED)
+
+static void function_argv(
+	const struct function *function, const char *input, const char *argv[MAX_ARGV])
 {
 	size_t n = 0;
 	if (function->program)
 		argv[n++] = function->program;
 	for (const char *const *at = function->runtime->before; *at; at++)
 		argv[n++] = *at;
+	for (const char *const *at = function->directories; *at; at++) {
+		argv[n++] = "--dir";
+		argv[n++] = *at;
+	}
 	argv[n++] = function->file;
 	argv[n++] = input;
 	argv[n] = NULL;
@@ -65,7 +72,7 @@ static void function_argv(const struct function *function, const char *input, co
 
 static int start_function(struct run *run, struct request *request, char **env)
 {
-	const char *argv[8];
+	const char *argv[MAX_ARGV];
 	function_argv(&run->function, request->input_path, argv);
 	struct launch launch = {
 		.program = argv[0],
@@ -80,6 +87,7 @@ static int start_function(struct run *run, struct request *request, char **env)
 void program_function(struct run *run, struct request *request)
 {
 	request->output[0].kept.max = PROTO_OUTPUT_MAX;
+	request->wasm = run->function.runtime->compiled;
 	int r = request_write_input(run, request);
 	char **env = r == 0 ? function_env(&run->function, request->id) : NULL;
 	if (r == 0)

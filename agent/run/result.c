@@ -11,9 +11,9 @@
 /* --- what a failure is called --- */
 
 /* The last lines of stderr, as one short piece. */
-static struct json_span last_words(const struct buf *text)
+static struct json_span last_words(struct json_span text)
 {
-	struct json_span words = json_trim((const char *)text->data, text->len);
+	struct json_span words = json_trim(text.at, text.len);
 	size_t from = words.len > 400 ? words.len - 400 : 0, lines = 0;
 	for (size_t at = words.len; at > from; at--)
 		if (words.at[at - 1] == '\n' && ++lines == 4)
@@ -55,7 +55,9 @@ static int put_error(struct buf *frame, const struct request *request)
 {
 	char what[64];
 	AUTO_BUF struct buf text = BUF_INIT(8192);
-	struct json_span words = last_words(&request->output[1].kept);
+	const struct buf *said = &request->output[1].kept;
+	struct json_span words = { (char *)said->data, said->len };
+	words = last_words(request->wasm ? wasm_reason(words) : words);
 	int r = buf_append_str(frame, ",\"error\":");
 	if (r == 0 && request->kind == 'E') {
 		size_t len = request->result.len < 4000 ? request->result.len : 4000;

@@ -8,6 +8,7 @@
 
 #include "agent/boot/boot.h"
 
+#define MAX_OPENED         16          /* directories that are opened for a module */
 #define MAX_REQUESTS       16          /* under way at once; more are answered with `busy` */
 #define OUTPUT_CAP         (1u << 20)  /* bytes kept of what is printed, unless it is the output */
 #define FLOW_AHEAD         (64u << 10) /* bytes of a stream that are read before they can be sent */
@@ -52,7 +53,8 @@ void cgroup_measure_worker(struct cgroups *groups);
 struct runtime {
 	const char *name;
 	const char *programs[4]; /* first that exists; none: /code/handler itself */
-	const char *before[3];   /* arguments before the handler */
+	const char *before[4];   /* arguments before the handler */
+	bool compiled;           /* its code becomes machine code at Init */
 	const char *modules[8];  /* endings of a module's file; none: it is /code/handler only */
 	const char *single;      /* ending of the copy of code that is one file; NULL: a link */
 	const char *main_too;    /* how the module main may be called as well */
@@ -67,6 +69,8 @@ struct function {
 	char module[128], name[128];   /* main.handler; no name: what the module has */
 	bool automatic;                /* nobody has named one */
 	char **env;
+	char *opened; /* of a module: texts, one behind the other, that `directories` names */
+	const char *directories[MAX_OPENED + 1];
 	bool hook_before, hook_after; /* programs in /code/hooks */
 };
 
@@ -99,6 +103,7 @@ struct output {
 struct request {
 	enum request_state state;
 	bool command, stream, warm, greeted;
+	bool wasm;      /* wasmtime runs it */
 	bool tidy;      /* what it leaves in /tmp goes */
 	bool in_place;  /* its descriptors are borrowed from the interpreter that runs it */
 	unsigned tries; /* how many forks it was handed to */
@@ -130,6 +135,16 @@ struct init {
 	uint64_t start;
 };
 
+/* The compiler of a module, while an Init waits for it. */
+struct compile {
+	bool pending;
+	pid_t pid; /* 0: it has ended, or was not started */
+	int said_fd;
+	struct buf said;
+	uint32_t timeout_ms;
+	uint64_t deadline;
+};
+
 /* A hook that runs, or has run. */
 struct hook {
 	bool pending, before;
@@ -154,6 +169,7 @@ struct run {
 	struct cgroups cgroups;
 	struct function function;
 	struct init init;
+	struct compile compile;
 	struct hook hook;
 	struct request requests[MAX_REQUESTS];
 };
@@ -188,6 +204,21 @@ void request_return_ends(struct request *request);
 void program_function(struct run *run, struct request *request);
 void program_command(
 	struct run *run, struct request *request, char **argv, char **env, const char *directory);
+
+/* --- wasm.c --- */
+
+/* Compiles the function's module; its end answers the Init. -errno. */
+int compile_begin(struct run *run, uint32_t timeout_ms);
+void compile_watch(struct run *run, struct loop *loop);
+void compile_exited(struct run *run, int status);
+void compile_check_deadline(struct run *run);
+/* Nobody waits for it any more. */
+void compile_drop(struct run *run);
+
+/* --- reason.c --- */
+
+/* Of what wasmtime wrote to stderr, what happened. */
+struct json_span wasm_reason(struct json_span text);
 
 /* --- output.c: what is printed --- */
 
@@ -271,6 +302,8 @@ struct init_report {
 };
 /* If an Init is pending it is answered. */
 void init_done(struct run *run, const struct init_report *report);
+/* Of a function that is a program. */
+void init_program_done(struct run *run);
 void init_failed(struct run *run, const char *error, const void *text, size_t text_len);
 
 /* --- hook.c: one at a time; while one is pending nothing else begins --- */

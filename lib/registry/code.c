@@ -13,30 +13,6 @@
 
 #define MAX_SEGMENTS 256u
 
-/* The code as bytes that can be read at an offset, wherever they are. */
-struct code {
-	const char *what; /* for errors */
-	int fd;           /* -1: in memory */
-	const uint8_t *data;
-	size_t len;
-};
-
-static bool code_read(const struct code *code, void *out, size_t len, uint64_t offset)
-{
-	if (code->fd >= 0)
-		return sys_pread_all(code->fd, out, len, offset) == 0;
-	if (offset > code->len || len > code->len - offset)
-		return false;
-	memcpy(out, code->data + offset, len);
-	return true;
-}
-
-static int refuse(const struct code *code, const struct runtime *runtime, const char *why,
-	nova_error_t **error)
-{
-	return nova_fail(error, NOVA_EINVAL, "code: %s %s; %s", code->what, why, runtime->advice);
-}
-
 static bool elf_fits_guest(const Elf64_Ehdr *header)
 {
 	return header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_ident[EI_DATA] == ELFDATA2LSB &&
@@ -68,21 +44,23 @@ static int check_elf(const struct code *code, const struct runtime *runtime, nov
 	bool is_elf = code_read(code, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG);
 	if (!is_elf)
 		return runtime->form == CODE_ELF ?
-			       refuse(code, runtime, "is not a Linux program (ELF)", error) :
+			       code_refuse(code, runtime, "is not a Linux program (ELF)", error) :
 			       0;
 	if (!code_read(code, &header, sizeof(header), 0))
-		return refuse(code, runtime, "is a damaged program (ELF header cut short)", error);
+		return code_refuse(
+			code, runtime, "is a damaged program (ELF header cut short)", error);
 	if (!elf_fits_guest(&header))
-		return refuse(code, runtime, "is a program for another kind of machine than x86_64",
-			error);
+		return code_refuse(code, runtime,
+			"is a program for another kind of machine than x86_64", error);
 	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
-		return refuse(
+		return code_refuse(
 			code, runtime, "is an object file or core dump, not a program", error);
 	int wants_loader = elf_wants_loader(code, &header);
 	if (wants_loader < 0)
-		return refuse(code, runtime, "is a damaged program (ELF program headers)", error);
+		return code_refuse(
+			code, runtime, "is a damaged program (ELF program headers)", error);
 	if (wants_loader)
-		return refuse(code, runtime,
+		return code_refuse(code, runtime,
 			"is dynamically linked and the guest has no libraries for it", error);
 	return 0;
 }
@@ -103,7 +81,6 @@ static int check_not_zip(
 
 static int check_form(const struct code *code, const struct runtime *runtime, nova_error_t **error)
 {
-	char magic[4];
 	if (!code->len)
 		return nova_fail(error, NOVA_EINVAL, "code: %s is empty", code->what);
 	switch (runtime->form) {
@@ -111,9 +88,7 @@ static int check_form(const struct code *code, const struct runtime *runtime, no
 	case CODE_SOURCE_OR_ELF:
 		return check_elf(code, runtime, error);
 	case CODE_WASM:
-		if (!code_read(code, magic, sizeof(magic), 0) || memcmp(magic, "\0asm", 4))
-			return refuse(code, runtime, "is not a WebAssembly module", error);
-		return 0;
+		return code_check_wasm(code, runtime, error);
 	default:
 		return check_not_zip(code, runtime, error);
 	}

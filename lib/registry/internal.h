@@ -48,7 +48,20 @@ int code_disk_unneeded(struct registry *registry, const char *code_hash, uint64_
 /* Removes an image if no function uses it. */
 void code_disk_drop(struct registry *registry, const char *code_hash);
 
-/* --- code.c --- */
+/* --- bytes.c, code.c, wasm.c --- */
+
+/* The code as bytes that can be read at an offset, wherever they are. */
+struct code {
+	const char *what; /* for errors */
+	int fd;           /* -1: in memory */
+	const uint8_t *data;
+	size_t len;
+};
+bool code_read(const struct code *code, void *out, size_t len, uint64_t offset);
+/* NOVA_EINVAL with the way out. */
+int code_refuse(const struct code *code, const struct runtime *runtime, const char *why,
+	nova_error_t **error);
+int code_check_wasm(const struct code *code, const struct runtime *runtime, nova_error_t **error);
 
 /* Checks that the code fits the runtime: NOVA_EINVAL with the way out, NOVA_ENOTFOUND, NOVA_EPERM.
  * What of a directory will not be in the guest is told to the log. */

@@ -14,13 +14,6 @@ from novatest import (BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_tha
 BLOCK = (r"^Request ID: [0-9a-f]{8}\nCold Start: true\nDuration:   \d+ ms\n"
          r'Output:\n\{\n  "message": "Hello, World!",\n  "runtime": "python"\n\}\n$')
 
-# A module whose _start writes {"runtime":"wasm"} by fd_write of wasi_snapshot_preview1.
-WASM = bytes.fromhex(
-    "0061736d01000000010c0260047f7f7f7f017f60000002230116776173695f736e617073686f745f70726576"
-    "696577310866645f77726974650000030201010503010001071302066d656d6f72790200065f737461727400"
-    "010a0f010d00410141004101413c10001a0b0b21010041000b1b08000000130000007b2272756e74696d6522"
-    "3a227761736d227d0a")
-
 
 class VmCase(HomeCase):
     engine = "qemu"
@@ -201,15 +194,6 @@ class RealVm(VmCase):
             self.assertEqual(vm.read_file("/tmp/common"), b"right")
             paths = [file.path for file in vm.list_files("/tmp")]
             self.assertEqual(paths, ["common", "left", "right"])
-
-    def test_a_wasm_module_runs_in_the_image_that_has_wasmtime(self):
-        done = self.run_program(NOVACTL, "--json", "image", "check", "rootfs/wasm.ext4")
-        if done.returncode:
-            self.skipTest(json.loads(done.stderr)["error"]["message"])
-        module = self.directory / "module.wasm"
-        module.write_bytes(WASM)
-        self.register("module", module, "wasm", "--memory", "512")
-        self.assertEqual(self.novactl_json("invoke", "module")["output"], {"runtime": "wasm"})
 
     def test_the_result_names_its_vm(self):
         self.register("hello", FUNCTIONS / "python/hello.py")

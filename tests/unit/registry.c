@@ -226,6 +226,14 @@ END_TEST
 static char *const too_long =
 	(char[]){ "a23456789012345678901234567890123456789012345678901234567890123456" };
 
+/* (module (import "env" "missing" (func)) … (func (export "_start") call 0)) */
+#define IMPORTS "\0asm\1\0\0\0\1\4\1\x60\0\0\2\x0f\1\3env\7missing\0\0"
+/* (module (func (export "run"))) */
+#define LIBRARY "\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\7\7\1\3run\0\0\xa\4\1\2\0\xb"
+#define MODULE(bytes)                                                                              \
+	.size = sizeof(nova_function_opts), .name = "f", .runtime = "wasm", .code = (bytes),       \
+	.code_len = sizeof(bytes) - 1
+
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define LABELS(...)                                                                                \
 	.name = "f", .labels = (const char *const[]){ __VA_ARGS__ },                               \
@@ -303,6 +311,11 @@ static const struct {
 				       .runtime = "python",
 				       .code = "" } },
 	{ "is not a WebAssembly module", { CODED, .name = "f", .runtime = "wasm" } },
+	{ "is a damaged WebAssembly module", { MODULE("\0asm\1\0\0\0\1\x80") } },
+	{ "is a damaged WebAssembly module", { MODULE("\0asm\1\0\0\0\2\3\1\x7f") } },
+	{ "is a damaged WebAssembly module", { MODULE("\0asm\1\0\0\0\2\2\1\x7f") } },
+	{ "imports env.missing, and", { MODULE(IMPORTS) } },
+	{ "exports no function _start", { MODULE(LIBRARY) } },
 	{ "go build", { CODED, .name = "f", .runtime = "go" } },
 	{ "x86_64-unknown-linux-musl", { CODED, .name = "f", .runtime = "rust" } },
 #undef CODED

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Functions of each runtime in real microVMs, built by the tools that people have."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from novatest import BUILD, FUNCTIONS
+from test_real_vm import VmCase
+
+HERE = pathlib.Path(__file__).resolve().parent
+WHEELS = ("ujson==5.10.0", "numpy==1.26.4", "lxml==5.3.0")
+LONG = ("--init-timeout", "600", "--timeout", "600")  # hang limits: the guest's processor is slow
+
+# A module whose only function does not leave the number that it owes.
+INVALID = (b"\0asm\1\0\0\0" b"\1\4\1\x60\0\0" b"\3\2\1\0" b"\7\n\1\6_start\0\0"
+           b"\n\6\1\4\0\x41\0\x0b")
+
+
+class Runtimes(VmCase):
+    def build(self, *command, package, **environment):
+        """Runs a compiler. Without it there is nothing to test, but where everything must be."""
+        words = [str(word) for word in command]
+        if not shutil.which(words[0]):
+            if os.environ.get("CI") == "true":
+                self.fail(f"there is no {words[0]}: apt-get install {package}")
+            self.skipTest(f"there is no {words[0]}: install {package}")
+        done = subprocess.run(words, cwd=self.directory, env={**os.environ, **environment},
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def call(self, name, event, *options, **named):
+        return self.novactl_json("invoke", name, "-p", json.dumps(event), *options,
+                                 **named)["output"]
+
+    def failure(self, name, event, status=3):
+        done = self.novactl("invoke", name, "-p", json.dumps(event), status=status)
+        return (done.stdout + done.stderr).split("Error:")[1].split("\n")[0].strip()
+
+    def test_static_programs_of_go_rust_and_c(self):
+        self.build("go", "build", "-o", "go", FUNCTIONS / "go/hello.go", package="golang-go",
+                   CGO_ENABLED="0", GOOS="linux", GOARCH="amd64", GO111MODULE="off")
+        self.build("cc", "-static", "-O2", "-o", "c", FUNCTIONS / "c/hello.c", package="gcc")
+        # Where the target musl is, that is the one to take.
+        target = "x86_64-unknown-linux-gnu"
+        self.build("cargo", "build", "--release", "--locked", "--target", target,
+                   "--manifest-path", FUNCTIONS / "rust/Cargo.toml", package="cargo",
+                   RUSTFLAGS="-C target-feature=+crt-static",
+                   CARGO_TARGET_DIR=str(BUILD / "cargo"))
+        self.register("go", self.directory / "go", "go")
+        self.register("rust", BUILD / "cargo" / target / "release/handler", "rust")
+        self.register("c", self.directory / "c", "binary")
+        for name in ("go", "rust"):
+            self.assertEqual(self.call(name, {"name": "World"}),
+                             {"message": "Hello, World!", "runtime": name})
+        self.assertEqual(self.call("c", [1]), {"runtime": "c", "event": [1]})
+
+    def test_a_function_has_the_processors_it_asked_for(self):
+        self.register("count", "nproc", "shell", "--vcpus", "2")
+        self.assertEqual(self.call("count", {}), 2)
+
+    def test_wheels_find_the_libraries_that_they_expect(self):
+        code = self.directory / "wheels"
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q",
+               "--no-compile", "--target", code, "--python-version", "3.11", "--platform",
+               "manylinux2014_x86_64", "--only-binary", ":all:", *WHEELS]
+        self.build(*pip, package="python3-pip")
+        (code / "main.py").write_text(
+            "import subprocess, lxml.etree, numpy, ujson\n"
+            "def handler(event):\n"
+            "    shell = subprocess.run(['bash', '-c', 'a=(1 2); echo ${#a[@]}'],\n"
+            "        capture_output=True, text=True, check=True)\n"
+            "    return [ujson.loads('[1]'), int(numpy.arange(5).sum()),\n"
+            "        lxml.etree.fromstring('<a><b/></a>')[0].tag, shell.stdout.strip()]\n",
+            encoding="utf-8")
+        self.register("wheels", code, "python", "--memory", "384", "--check", "never", *LONG)
+        self.assertEqual(self.call("wheels", {}, "-t", "600"), [[1], 10, "b", "2"])
+
+    def test_modules_in_c_rust_and_text_read_their_event(self):
+        self.build("clang", "--target=wasm32-wasi", "-O2", "-s", "-o", "c.wasm", HERE / "module.c",
+                   package="clang lld wasi-libc libclang-rt-dev-wasm32")
+        # The standard library for this target is that of Debian's compiler.
+        self.build("/usr/bin/rustc", "-O", "-C", "strip=symbols", "--target", "wasm32-wasi", "-o",
+                   "rust.wasm", FUNCTIONS / "wasm/hello.rs", package="libstd-rust-dev-wasm32")
+        self.build("wat2wasm", "-o", "wat.wasm", FUNCTIONS / "wasm/hello.wat", package="wabt")
+        for name in ("rust", "wat"):
+            self.register(name, self.directory / f"{name}.wasm", "wasm", *LONG)
+            answer = self.call(name, {"a": [1]})
+            self.assertEqual(answer["event"], {"a": [1]})
+        tree = self.directory / "tree"
+        tree.mkdir()
+        (tree / "data.txt").write_text("data")
+        shutil.copy(self.directory / "c.wasm", tree / "handler")
+        self.register("c", tree, "wasm", "--env", "WHO=me", *LONG)
+        self.assertEqual(self.call("c", {}), {
+            "event": {}, "who": "me", "relative": True, "absolute": True, "written": True,
+            "outside": False})
+        self.register("c", tree, "wasm", "--replace", "--env", "WHO=me", "--env",
+                      "NOVA_PREOPENS=/code::/,/dev/shm::/tmp/more", *LONG)
+        self.assertEqual(self.call("c", {}), {
+            "event": {}, "who": "me", "relative": True, "absolute": False, "written": True,
+            "outside": False})
+        self.assertEqual(self.failure("c", "exit"), "exit 3: no such city")
+        self.assertEqual(self.failure("c", "trap"),
+                         "exit 134: wasm trap: wasm `unreachable` instruction executed")
+        self.assertEqual(self.failure("c", "grow"), "out of memory")
+
+    def test_a_module_that_makes_no_sense_is_told_in_one_sentence(self):
+        invalid = self.directory / "invalid.wasm"
+        invalid.write_bytes(INVALID)
+        error = self.error_of("register", "invalid", "-r", "wasm", "--code", invalid, "--check",
+                              "always", *LONG, status=3)
+        self.assertRegex(error["message"], "the module cannot be compiled: [^\n]+$")
