@@ -22,9 +22,9 @@
  * minute. */
 static int mix_entropy(struct identity *self, const struct buf *bytes)
 {
-	struct {
+	union {
 		struct rand_pool_info info;
-		uint8_t room[ENTROPY_MAX];
+		uint8_t room[sizeof(struct rand_pool_info) + ENTROPY_MAX];
 	} pool;
 	if (!self->random_open) {
 		int fd = sys_open("/dev/urandom", O_RDWR, 0);

@@ -138,6 +138,7 @@ static int make(nova_error_t **error, int code, int os, int outcome, char *messa
 	return code;
 }
 
+PRINTF_LIKE(1, 0)
 static char *format_text(const char *format, va_list args)
 {
 	char *text;

@@ -7,7 +7,7 @@
 
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+#define CLEANUP(fn)       __attribute__((cleanup(fn), unused))
 /* For functions of a child that shares its parent's memory: they never return, and what a sanitizer
  * notes of them is not undone. */
 #define IN_VFORK __attribute__((no_sanitize("thread", "address")))

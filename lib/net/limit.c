@@ -102,15 +102,14 @@ static void put_redirection(struct message *m, const char *to)
 /* All that arrives at the TAP, by the one kind of filter that every kernel has. */
 static int redirect(const char *tap, const char *to)
 {
-	struct {
-		struct tc_u32_sel selector;
-		struct tc_u32_key key;
-	} all = { .selector = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+	struct tc_u32_sel selector = { .flags = TC_U32_TERMINAL, .nkeys = 1 };
+	char all[sizeof(selector) + sizeof(struct tc_u32_key)] = { 0 }; /* its key: anything */
+	memcpy(all, &selector, sizeof(selector));
 	uint32_t place = TC_H_MAKE(1u << 16, htons(ETH_P_ALL));
 	struct message m = begin_traffic(RTM_NEWTFILTER, NLM_F_EXCL, tap, 0, INGRESS, place);
 	message_put_text(&m, TCA_KIND, "u32");
 	struct nlattr *options = message_begin_nest(&m, TCA_OPTIONS);
-	message_put(&m, TCA_U32_SEL, &all, sizeof(all));
+	message_put(&m, TCA_U32_SEL, all, sizeof(all));
 	put_redirection(&m, to);
 	message_end_nest(&m, options);
 	return message_ask(&m);

@@ -29,7 +29,7 @@
 static int console, number, failures;
 static char answer[FRAME_MOST + 1];
 
-static void say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
 	char line[512];
 	va_list args;

@@ -25,7 +25,7 @@ struct setting set_up_seen(bool jailed)
 	return s;
 }
 
-struct setting set_up(bool jailed, ...)
+struct setting set_up(int jailed, ...)
 {
 	struct setting s = { .dir = test_dir() };
 	s.config = vmtest_config(s.dir);

@@ -14,7 +14,7 @@ struct setting {
 };
 
 /* Pairs of setting and value besides, up to a NULL. */
-struct setting set_up(bool jailed, ...);
+struct setting set_up(int jailed, ...);
 /* With sockets and logs where people look at them by default. */
 struct setting set_up_seen(bool jailed);
 /* Asserts that nothing is left. */

@@ -144,8 +144,9 @@ int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadlin
 	*ret->frame = (struct proto_frame){
 		.type = NOVA_MSG_RESP, .payload = ret->frame->text, .payload_len = len
 	};
+	const char *status = STATUS;
 	snprintf(ret->frame->text, len + 1, "%.*s%s}", (int)strlen(text) - 1, text,
-		text[1] == '}' ? STATUS + 1 : STATUS);
+		&status[text[1] == '}']);
 	len = ret->frame->payload_len = strlen(ret->frame->text);
 	int code = guest_message_read(ret->frame->payload, len, &ret->said, err);
 	if (code == 0)

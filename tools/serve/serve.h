@@ -17,7 +17,7 @@
 
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+#define CLEANUP(fn)       __attribute__((cleanup(fn), unused))
 
 /* --- memory, time, bytes that grow --- */
 

@@ -13,8 +13,8 @@
 /* "@" stands for the columns, "#" for a parameter for each: the id, the name, and the rest. */
 static const char *const sql_texts[STATEMENTS] = {
 	[SQL_INSERT] = "INSERT INTO functions (@) VALUES (#)",
-	[SQL_UPDATE] = "UPDATE functions SET (@) = (#) WHERE name = ?2 AND id = ?1 AND version = "
-		       "$behind_them",
+	[SQL_UPDATE] = ("UPDATE functions SET (@) = (#)"
+			" WHERE name = ?2 AND id = ?1 AND version = $behind_them"),
 	[SQL_GET] = "SELECT @ FROM functions WHERE name = ?1",
 	[SQL_LIST] = "SELECT @ FROM functions WHERE " HAVE_LABELS " ORDER BY name",
 	[SQL_NAMES] = "SELECT name FROM functions ORDER BY name LIMIT ?1",
