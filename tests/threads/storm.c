@@ -502,6 +502,127 @@ START_TEST(threads_may_submit_collect_and_cancel_at_once)
 }
 END_TEST
 
+/* --- calls of every kind in one queue --- */
+
+enum kind { START, INSTANCE, INIT, INVOKE, COMMAND, FORK, SNAPSHOT, KINDS };
+
+static int submit_kind(struct worker *w, nova_queue_t *q, nova_vm_t *vm, unsigned kind,
+	nova_call_t **ret_call, nova_error_t **failure)
+{
+	static const char *const argv[] = { "echo", "1" };
+	const nova_vm_init_opts init = { sizeof(init), .runtime = "shell",
+		.concurrency = 1 + draw(w, 4) };
+	const nova_vm_command_opts command = { sizeof(command), .argv = argv,
+		.argc = ARRAY_LEN(argv), .stdin_fd = -1 };
+	const nova_instance_opts instance = { sizeof(instance), .function = "f0" };
+	switch (kind) {
+	case START:
+		return nova_queue_submit_vm_start(q, NULL, ret_call, failure);
+	case INSTANCE:
+		return nova_queue_submit_instance_start(q, &instance, ret_call, failure);
+	case INIT:
+		return nova_queue_submit_vm_init(q, vm, &init, ret_call, failure);
+	case INVOKE:
+		return nova_queue_submit_vm_invoke(q, vm, "1", NULL, ret_call, failure);
+	case COMMAND:
+		return nova_queue_submit_vm_command(q, vm, &command, ret_call, failure);
+	case FORK:
+		return nova_queue_submit_vm_fork(q, vm, 2, NULL, ret_call, failure);
+	default:
+		return nova_queue_submit_vm_snapshot(q, vm, NULL, ret_call, failure);
+	}
+}
+
+static void judge_kind(struct worker *w, nova_call_t *call)
+{
+	/* this engine takes no snapshots */
+	static const int allowed[] = { NOVA_ENOTSUP, NOVA_ELIMIT, 0 };
+	int code = nova_call_code(call);
+	nova_error_t *failure = nova_call_take_error(call);
+	nova_instance_t *instance = nova_call_take_instance(call);
+	if (!any_of(code, allowed))
+		complain(w, "call", code, failure);
+	if (instance)
+		nova_instance_stop(instance, 0, NULL);
+	nova_instance_free(instance);
+	nova_vm_free(nova_call_take_vm(call));
+	nova_error_free(failure);
+	nova_call_free(call);
+}
+
+/* With a queue and a VM of one's own, either of which goes first. */
+static void break_off(struct worker *w)
+{
+	nova_queue_t *own;
+	nova_vm_t *vm;
+	nova_call_t *calls[KINDS];
+	if (nova_queue_new(w->p->nova, NULL, &own, NULL) < 0)
+		return;
+	if (nova_vm_start(nova_host_get(w->p->nova), NULL, &vm, NULL) < 0)
+		vm = NULL;
+	for (unsigned kind = START; vm && kind < KINDS; kind++)
+		if (submit_kind(w, own, vm, kind, &calls[kind], NULL) < 0)
+			snprintf(w->why, sizeof(w->why), "kind %u is refused", kind);
+	sys_poll(NULL, 0, (int)draw(w, 8));
+	for (int kind = 0; vm && !*w->why && kind < KINDS; kind++)
+		if (draw(w, 3) == 0)
+			nova_call_cancel(calls[kind]);
+	bool vm_first = draw(w, 2);
+	if (vm_first)
+		nova_vm_free(vm);
+	nova_queue_free(own);
+	if (!vm_first)
+		nova_vm_free(vm);
+}
+
+static void *use_kinds(void *argument)
+{
+	struct worker *w = argument;
+	nova_call_t *call;
+	for (int i = 0; i < w->operations && !*w->why; i++) {
+		unsigned what = draw(w, 10);
+		nova_error_t *failure = NULL;
+		int code = 0;
+		if (what < KINDS)
+			code = submit_kind(w, queue, shared, what, NULL, &failure);
+		if (code < 0)
+			complain(w, "submit", code, failure);
+		nova_error_free(failure);
+		if (what == KINDS)
+			break_off(w);
+		if (nova_queue_collect(queue, draw(w, 3), NULL, &call, NULL) == 0 && call)
+			judge_kind(w, call);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_submit_and_break_off_calls_of_every_kind_at_once)
+{
+	/* instances whose call nobody takes stay */
+	struct platform p = platform_open("pool.max_vms", "1000", NULL);
+	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
+	struct worker rest = { .p = &p };
+	opts.threads = 8;
+	platform_add(p.nova, "f0", "shell", "cat \"$1\"");
+	give_function(&p, "cat \"$1\"");
+	ck_ok(nova_queue_new(p.nova, &opts, &queue, &error));
+	run_threads(&p, use_kinds, 15);
+	while (nova_queue_count(queue, NOVA_QUEUE_WAITING) +
+		nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY) +
+		nova_queue_count(queue, NOVA_QUEUE_FINISHED)) {
+		nova_call_t *call;
+		ck_ok(nova_queue_collect(queue, 10, NULL, &call, &error));
+		if (call)
+			judge_kind(&rest, call);
+	}
+	ck_assert_str_eq(rest.why, "");
+	ck_ok(nova_vm_ping(shared, 60000, NULL, &error));
+	nova_queue_free(queue);
+	nova_vm_free(shared);
+	platform_close(&p);
+}
+END_TEST
+
 static Suite *storm_suite(void)
 {
 	Suite *suite = suite_create("threads");
@@ -512,6 +633,7 @@ static Suite *storm_suite(void)
 	tcase_add_test(tc, threads_may_share_one_vm_and_kill_it);
 	tcase_add_test(tc, threads_may_call_and_cancel_in_one_vm_at_once);
 	tcase_add_test(tc, threads_may_submit_collect_and_cancel_at_once);
+	tcase_add_test(tc, threads_may_submit_and_break_off_calls_of_every_kind_at_once);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
