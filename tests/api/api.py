@@ -158,6 +158,33 @@ def each_header_begins_with_what_it_is_for_and_a_short_example_that_compiles():
     expect(wrong, "openings of headers")
 
 
+def what_is_wrong_with(language, code):
+    """Of a piece of code in a document; "" if nothing."""
+    if language == "c":
+        postgres = examples.postgres_headers() if "<postgres.h>" in code else []
+        if "<postgres.h>" in code and not postgres:
+            return ""  # they cannot be had here; examples/postgres is compiled in tests/hosts
+        return examples.compiled(CC, ROOT, code, ".c", "-std=gnu99", *postgres)
+    if language == "cpp":
+        return examples.compiled(CXX, ROOT, code, ".cc", "-std=c++11") if CXX else ""
+    if language == "python":
+        return ", ".join(sorted(examples.wrong_names(code)))
+    return ""
+
+
+@test
+def the_code_in_the_documents_compiles():
+    ffi()  # for the package
+    wrong, count = [], 0
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for language, code in examples.fenced(document):
+            said = what_is_wrong_with(language, code)
+            count += language in ("c", "cpp", "python")
+            wrong += [f"{relative(document)}: {said}"] if said else []
+    assert count > 12, count
+    expect(wrong, "code in documents")
+
+
 @test
 def no_public_call_has_too_many_parameters():
     expect((f"{name}: {len(parameters)}"

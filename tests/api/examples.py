@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The code in the comments of the public headers and in the documents, and whether it compiles."""
+import ast
+import os
 import pathlib
 import re
 import subprocess
@@ -10,6 +12,7 @@ _PRELUDE = """
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <nova/nova.h>
 
 static nova_t *nova;
@@ -62,6 +65,22 @@ def pieces(text):
 def fenced(document):
     """[(language, code), ...] of a Markdown document."""
     return re.findall(r"^```(\w+)\n(.*?)^```", document.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def postgres_headers():
+    """["-isystem", directory] of the server's headers; []: there are none."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    found = [*pathlib.Path("/usr/include/postgresql").glob("*/server"),
+             *(cache / "nova").glob("postgresql-*")]
+    return next((["-isystem", str(path)] for path in found if (path / "postgres.h").exists()), [])
+
+
+def wrong_names(code):
+    """What a piece of Python takes from the package `nova` that is not there."""
+    import nova
+    used = {node.attr for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name) and node.value.id == "nova"}
+    return {name for name in used if not hasattr(nova, name)}
 
 
 def is_whole(code):
