@@ -150,6 +150,42 @@ class Store(HomeCase):
             self.assertRegex(text, rf"(?m)^{pattern}$")
         self.assertNotIn("bandwidth", text)
 
+    def test_settings_are_listed_with_where_they_come_from(self):
+        path = self.write("nova.yaml", "pool:\n  max_queue: 7\n")
+        listed = {row["key"]: row for row in self.novactl_json(
+            "--config", path, "config", environment={"NOVA_POOL_IDLE_TTL": "5m"})}
+        for key, value, source in (("pool.max_queue", "7", "file"), ("store", "sqlite", "default"),
+                                   ("pool.idle_ttl", "5m", "environment")):
+            self.assertEqual((listed[key]["value"], listed[key]["source"]), (value, source))
+        self.assertEqual(listed["pool.idle_ttl"]["variable"], "NOVA_POOL_IDLE_TTL")
+        self.assertTrue(all(row["purpose"] for row in listed.values()))
+        self.assertRegex(self.novactl("--home", self.home, "config").stdout,
+                         r"(?m)^home +/.* +command line +NOVA_HOME$")
+
+    def test_a_code_disk_is_taken_apart_again(self):
+        image, directory = self.directory / "x.ext4", self.directory / "files"
+        self.novactl("disk", "build", HELLO, "-o", image)
+        self.novactl("disk", "extract", image, directory)
+        self.assertEqual((directory / "handler").read_bytes(), HELLO.read_bytes())
+        self.refuses("not empty", "disk", "extract", image, directory)
+        self.refuses("nowhere", "disk", "extract", self.directory / "nowhere.ext4",
+                     self.directory / "other")
+
+    def test_doctor_names_the_functions_whose_code_is_damaged(self):
+        for name in ("sound", "broken"):
+            self.register(name, "echo 1 # " + name, "shell")
+        code_hash = self.novactl_json("get", "broken")["code_hash"]
+
+        def code():
+            done = self.run_program(NOVACTL, "--json", "doctor")
+            return [check for check in json.loads(done.stdout)["checks"] if check["name"] == "code"]
+        self.assertEqual([check["status"] for check in code()], ["ok"])
+        with open(self.home / f"disks/{code_hash}.ext4", "ab") as disk:
+            disk.write(b"x")
+        found = code()
+        self.assertEqual([check["status"] for check in found], ["bad"])
+        self.assertRegex(found[0]["detail"], "function 'broken': the code disk .* is damaged")
+
     def test_functions_are_listed_by_their_labels(self):
         for name, labels in (("p", ("team=a", "cost=7")), ("q", ("team=b",)), ("r", ())):
             options = [word for label in labels for word in ("--label", label)]

@@ -166,6 +166,12 @@ class Calls(DaemonCase):
         self.assertGreater(status["latency"]["resumed"]["p50_us"], 0)
         self.assertRegex(self.novactl("daemon", "status").stdout,
                          r"(?m)^  resumed +\d+\.\d ms, \d+\.\d ms, \d+\.\d ms$")
+        resumed = status["histogram"]["resumed"]
+        self.assertEqual([row["calls"] for row in resumed], [1])
+        self.assertGreater(resumed[0]["under_us"], status["latency"]["resumed"]["p50_us"])
+        self.assertNotIn("calls:", self.novactl("daemon", "status").stdout)
+        self.assertRegex(self.novactl("daemon", "status", "--histogram").stdout,
+                         r"(?m)^Time to get a VM \(resumed\), calls:\n  under +\d+\.\d+ ms 1$")
         self.stop(process)
 
     def test_min_replicas_wait_before_the_first_call(self):

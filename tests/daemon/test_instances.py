@@ -67,6 +67,21 @@ class Instances(DaemonCase):
         self.assertIn("Stopped i.", self.novactl("instance", "stop", "i").stderr)
         self.assertIn("There is no instance.", self.novactl("instance", "list").stderr)
 
+    def test_what_one_costs_and_what_its_console_printed(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        stats = self.novactl_json("instance", "stats", "i")
+        self.assertGreater(stats["rss"], 0)
+        self.assertLessEqual(stats["private"], stats["pss"])
+        self.assertGreater(stats["start_us"], 0)
+        self.assertEqual(stats["stood_still_us"], 0)
+        shown = self.novactl("instance", "stats", "i").stdout
+        self.assertRegex(shown, r"(?m)^Resident: +\d+\.\d MB$")
+        self.assertRegex(shown, r"(?m)^VMM start: +\d+\.\d ms$")
+        console = self.novactl("instance", "console", "i").stdout
+        self.assertEqual(self.novactl_json("instance", "console", "i"), {"console": console})
+        for verb in ("stats", "console"):
+            self.refuses("no instance 'x'", "instance", verb, "x")
+
     def test_a_command_keeps_its_streams_and_its_status(self):
         self.novactl("instance", "start", "f", "--name", "i")
         done = self.novactl("instance", "exec", "i", "--", "sh", "-c",

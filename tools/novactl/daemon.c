@@ -33,6 +33,8 @@ static const struct job_verb *const served[] = {
 	&served_instance_start,
 	&served_instance_list,
 	&served_instance_get,
+	&served_instance_stats,
+	&served_instance_console,
 	&served_instance_exec,
 	&served_instance_pause,
 	&served_instance_resume,
@@ -185,6 +187,16 @@ static double milliseconds(const json_t *object, const char *key)
 	return (double)member_number(object, key) / 1000;
 }
 
+static struct {
+	bool histogram;
+} status_given;
+
+static const struct opt status_options[] = {
+	{ OPT_FLAG, 0, "histogram", NULL, "how many calls waited how long for a VM",
+		&status_given.histogram },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
 static void show_status(const json_t *status)
 {
 	const char *key;
@@ -208,6 +220,22 @@ static void show_status(const json_t *status)
 			milliseconds(value, "p90_us"), milliseconds(value, "p99_us"));
 }
 
+/* How many calls took so long; those that none took are left out. */
+static void show_histogram(const json_t *status)
+{
+	const char *key;
+	json_t *rows, *row;
+	size_t i;
+	json_object_foreach(json_object_get(status, "histogram"), key, rows)
+	{
+		if (!json_array_size(rows))
+			continue;
+		printf("Time to get a VM (%s), calls:\n", key);
+		json_array_foreach(rows, i, row) printf("  under %10.3f ms %lld\n",
+			milliseconds(row, "under_us"), (long long)member_number(row, "calls"));
+	}
+}
+
 static int run_status(char **args, int count)
 {
 	(void)args;
@@ -224,6 +252,8 @@ static int run_status(char **args, int count)
 		status = print_json(json_incref(answer));
 	else if (status == 0)
 		show_status(answer);
+	if (status == 0 && !globals.json && status_given.histogram)
+		show_histogram(answer);
 	json_decref(reply);
 	return status;
 }
@@ -276,6 +306,7 @@ const struct verb verb_daemon_status = {
 	.purpose = "Show what the daemon does.",
 	.examples = "  novactl daemon status\n  novactl daemon status --json | jq .pool.idle\n",
 	.notes = "The exit status is 1 if there is none.\n",
+	.options = status_options,
 	.run = run_status,
 };
 

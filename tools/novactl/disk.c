@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* disk build and extract: code disks. */
+#include <sys/stat.h>
+
 #include "novactl.h"
 
 static struct {
@@ -53,4 +56,29 @@ const struct verb verb_disk_build = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,
+};
+
+static int extract_run(char **args, int count)
+{
+	(void)count;
+	nova_error_t *error = NULL;
+	(void)mkdir(args[1], 0777); /* it may be there; else the library says why it cannot be */
+	if (nova_disk_extract(args[0], args[1], &error) != 0)
+		return report(error);
+	if (globals.json)
+		return print_json(json_pack("{s:s,s:s}", "image", args[0], "directory", args[1]));
+	note("Wrote the files into %s.", args[1]);
+	return STATUS_OK;
+}
+
+const struct verb verb_disk_extract = {
+	.name = "disk extract",
+	.args = "IMAGE DIRECTORY",
+	.purpose =
+		"Write the files of a code disk into an empty directory, which is made if need be.",
+	.examples = "  novactl disk extract app.ext4 ./app\n",
+	.notes = "Symbolic links are written as they are and may lead anywhere.\n",
+	.min_args = 2,
+	.max_args = 2,
+	.run = extract_run,
 };

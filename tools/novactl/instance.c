@@ -214,6 +214,31 @@ static int get_run(char **args, int count)
 	return about("instance get", args[0]);
 }
 
+static int show_stats(const json_t *stats)
+{
+	static const struct {
+		const char *member, *label;
+	} lines[] = { { "pss", "Fair share" }, { "private", "Private" }, { "shared", "Shared" },
+		{ "rss", "Resident" }, { "cpu_us", "CPU time" }, { "start_us", "VMM start" },
+		{ "boot_us", "Boot" }, { "init_us", "Init" }, { "stood_still_us", "Stood still" } };
+	if (globals.json)
+		return print_json(json_incref((json_t *)stats));
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		double value = (double)member_number(stats, lines[i].member);
+		bool is_time = strstr(lines[i].member, "_us");
+		print_field(lines[i].label, is_time ? "%.1f ms" : "%.1f MB",
+			value / (is_time ? 1e3 : 1e6));
+	}
+	return STATUS_OK;
+}
+
+static int stats_run(char **args, int count)
+{
+	(void)count;
+	return ask_and_show(json_pack("{s:s,s:s}", "verb", "instance stats", "name", args[0]),
+		"stats", show_stats);
+}
+
 static int pause_run(char **args, int count)
 {
 	(void)count;
@@ -314,6 +339,24 @@ static bool gives_stdin(void)
 	return !given.no_stdin && (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY;
 }
 
+static int console_run(char **args, int count)
+{
+	(void)count;
+	struct printed printed = { 0 };
+	json_t *reply = NULL, *text = NULL;
+	int status = ask(json_pack("{s:s,s:s}", "verb", "instance console", "name", args[0]),
+		&printed, &reply);
+	if (status == STATUS_OK && globals.json)
+		text = shown(&printed.out, printed.out_total);
+	if (text)
+		status = print_json(json_pack("{s:o}", "console", text));
+	else if (status == STATUS_OK && globals.json)
+		status = failure("what the console printed is not UTF-8: ask without --json");
+	json_decref(reply);
+	bytes_free(&printed.out);
+	return status;
+}
+
 static int exec_run(char **args, int count)
 {
 	struct printed printed = { 0 };
@@ -392,6 +435,28 @@ const struct verb verb_instance_get = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = get_run,
+};
+
+const struct verb verb_instance_stats = {
+	.name = "instance stats",
+	.args = "NAME",
+	.purpose = "Show what an instance costs: memory, processor time, and what its start took.",
+	.examples = "  novactl instance stats session-7\n",
+	.notes = "Fair share: memory that several processes use is counted in parts. Private: what "
+		 "comes free\nwhen it ends.\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = stats_run,
+};
+
+const struct verb verb_instance_console = {
+	.name = "instance console",
+	.args = "NAME",
+	.purpose = "Show the last 64 KiB that the console of an instance printed.",
+	.examples = "  novactl instance console session-7\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = console_run,
 };
 
 const struct verb verb_instance_exec = {

@@ -211,6 +211,40 @@ static int do_resume(struct job *job, nova_instance_t *instance, nova_error_t **
 	return code < 0 ? code : do_get(job, instance, error);
 }
 
+static int do_stats(struct job *job, nova_instance_t *instance, nova_error_t **error)
+{
+	static const char *const names[] = {
+		[NOVA_VM_STAT_PSS] = "pss",
+		[NOVA_VM_STAT_PRIVATE] = "private",
+		[NOVA_VM_STAT_SHARED] = "shared",
+		[NOVA_VM_STAT_RSS] = "rss",
+		[NOVA_VM_STAT_CPU_US] = "cpu_us",
+		[NOVA_VM_STAT_START_US] = "start_us",
+		[NOVA_VM_STAT_BOOT_US] = "boot_us",
+		[NOVA_VM_STAT_INIT_US] = "init_us",
+		[NOVA_VM_STAT_STOOD_STILL_US] = "stood_still_us",
+	};
+	uint64_t values[ARRAY_LEN(names)];
+	int code = nova_vm_stats(nova_instance_vm(instance), values, ARRAY_LEN(values), error);
+	if (code < 0)
+		return code;
+	json_t *stats = need(json_object());
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		json_object_set_new(stats, names[i], json_integer((json_int_t)values[i]));
+	reply_with(job, "stats", stats);
+	return 0;
+}
+
+static int do_console(struct job *job, nova_instance_t *instance, nova_error_t **error)
+{
+	(void)error;
+	char *text = nova_vm_console(nova_instance_vm(instance));
+	if (text)
+		job_print(job, "stdout", text, strlen(text));
+	nova_free(text);
+	return 0;
+}
+
 static int do_stop(struct job *job, nova_instance_t *instance, nova_error_t **error)
 {
 	return nova_instance_stop(instance, job_number(job, "grace_ms"), error);
@@ -267,6 +301,18 @@ const struct job_verb served_instance_get = {
 	.name = "instance get",
 	.answer = perform,
 	.context = &(const struct instance_verb){ true, do_get },
+};
+
+const struct job_verb served_instance_stats = {
+	.name = "instance stats",
+	.work = perform,
+	.context = &(const struct instance_verb){ true, do_stats },
+};
+
+const struct job_verb served_instance_console = {
+	.name = "instance console",
+	.work = perform,
+	.context = &(const struct instance_verb){ true, do_console },
 };
 
 const struct job_verb served_instance_pause = {

@@ -2,8 +2,11 @@
 /* novactl: finds the verb, parses its options, runs it. */
 #include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "novactl.h"
+
+#define OUTPUT_ROOM (64u << 10)
 
 static const struct verb *const table[] = {
 	&verb_register,
@@ -15,7 +18,9 @@ static const struct verb *const table[] = {
 	&verb_daemon_stop,
 	&verb_daemon,
 	&verb_doctor,
+	&verb_config,
 	&verb_disk_build,
+	&verb_disk_extract,
 	&verb_image_kernel,
 	&verb_image_check,
 	&verb_snapshot_list,
@@ -25,6 +30,8 @@ static const struct verb *const table[] = {
 	&verb_instance_start,
 	&verb_instance_list,
 	&verb_instance_get,
+	&verb_instance_stats,
+	&verb_instance_console,
 	&verb_instance_exec,
 	&verb_instance_pause,
 	&verb_instance_resume,
@@ -119,6 +126,9 @@ int main(int argc, char **argv)
 	int first, used;
 	verbs = table;
 	take_closed_descriptors();
+	/* Room for what most verbs print, so that it fails in one place, if it does. */
+	if (!isatty(STDOUT_FILENO))
+		setvbuf(stdout, NULL, _IOFBF, OUTPUT_ROOM);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a text */
 	scan_early(argc, argv);
 	int status = options_parse(NULL, argc, argv, &first);

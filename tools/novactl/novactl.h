@@ -244,11 +244,12 @@ int each_name(char **names, int count, const char *member,
 	int (*one)(void *userdata, const char *name), void *userdata);
 
 extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
-	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_disk_build,
-	verb_image_kernel, verb_image_check, verb_snapshot_list, verb_snapshot_delete,
-	verb_snapshot_merge, verb_snapshot_prune, verb_instance_start, verb_instance_list,
-	verb_instance_get, verb_instance_exec, verb_instance_pause, verb_instance_resume,
-	verb_instance_snapshot, verb_instance_stop, verb_template_list, verb_template_build,
-	verb_template_prune, verb_completion, verb_help;
+	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_config,
+	verb_disk_build, verb_disk_extract, verb_image_kernel, verb_image_check, verb_snapshot_list,
+	verb_snapshot_delete, verb_snapshot_merge, verb_snapshot_prune, verb_instance_start,
+	verb_instance_list, verb_instance_get, verb_instance_exec, verb_instance_pause,
+	verb_instance_resume, verb_instance_snapshot, verb_instance_stats, verb_instance_console,
+	verb_instance_stop, verb_template_list, verb_template_build, verb_template_prune,
+	verb_completion, verb_help;
 
 #endif

@@ -61,6 +61,33 @@ static json_t *latencies_json(nova_pool_t *pool)
 		latency_json(pool, NOVA_POOL_LATENCY_WAIT));
 }
 
+/* The buckets that are not empty; -1: no limit. */
+static json_t *histogram_json(nova_pool_t *pool, int latency)
+{
+	json_t *rows = need(json_array());
+	int count = nova_pool_histogram(pool, latency, NULL, NULL, 0);
+	size_t room = count < 0 ? 0 : (size_t)count;
+	uint64_t *limits = need(calloc(2 * room + 1, sizeof(*limits))), *calls = limits + room;
+	nova_pool_histogram(pool, latency, limits, calls, room);
+	for (size_t i = 0; i < room; i++) {
+		json_int_t limit = limits[i] == UINT64_MAX ? -1 : (json_int_t)limits[i];
+		if (calls[i])
+			json_array_append_new(rows, need(json_pack("{s:I,s:I}", "under_us", limit,
+							    "calls", (json_int_t)calls[i])));
+	}
+	free(limits);
+	return rows;
+}
+
+static json_t *histograms_json(nova_pool_t *pool)
+{
+	return need(
+		json_pack("{s:o,s:o,s:o,s:o}", "warm", histogram_json(pool, NOVA_POOL_LATENCY_WARM),
+			"resumed", histogram_json(pool, NOVA_POOL_LATENCY_RESUMED), "cold",
+			histogram_json(pool, NOVA_POOL_LATENCY_COLD), "wait",
+			histogram_json(pool, NOVA_POOL_LATENCY_WAIT)));
+}
+
 static json_t *status_json(const struct daemon *daemon)
 {
 	struct jobs *jobs = server_jobs(daemon->server);
@@ -69,14 +96,14 @@ static json_t *status_json(const struct daemon *daemon)
 	nova_host_t *host = nova_host_get(daemon->nova);
 	uint64_t waiting = nova_queue_count(queue, NOVA_QUEUE_WAITING);
 	uint64_t under_way = nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY);
-	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o}", "pid",
+	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o,s:o}", "pid",
 		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
 		server_socket(daemon->server), "engine", nova_config_get(daemon->config, "engine"),
 		"uptime_s", (json_int_t)((now_ms() - daemon->started) / 1000), "clients",
 		(json_int_t)server_connections(daemon->server), "calls",
 		(json_int_t)jobs_submitted(jobs), "queue", "waiting", (json_int_t)waiting,
 		"under_way", (json_int_t)under_way, "pool", pool_json(pool), "latency",
-		need(latencies_json(pool))));
+		need(latencies_json(pool)), "histogram", histograms_json(pool)));
 }
 
 static void answer_status(struct job *job)
