@@ -226,6 +226,21 @@ NOVA_API int nova_function_list(nova_t *nova, const nova_function_list_opts *opt
 NOVA_API int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error);
 
 /**
+ * Reads the stored code of a function, all of it, to see whether it is still as it was registered.
+ * A call finds out by itself that somebody has written to it, and fails with #NOVA_ECORRUPT; this
+ * also finds what a bad disk has changed.
+ * @param nova the platform
+ * @param name name of the function
+ * @return 0, or a code:
+ *  - NOVA_ECORRUPT: it is damaged; to register the function again mends it
+ *  - NOVA_ENOTFOUND: there is no function of that name, or its code is gone
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_EPERM, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
+NOVA_API int nova_function_check(nova_t *nova, const char *name, nova_error_t **error);
+
+/**
  * Frees a function object. The function stays registered.
  * @param function NULL does nothing
  * Since 0.1.

@@ -159,6 +159,12 @@ int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns)
 	return 0;
 }
 
+int fs_set_mtime(const char *path, uint64_t mtime_ns)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, ns_to_timespec(mtime_ns) };
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int fs_unlink(const char *path)
 {
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;

@@ -26,6 +26,7 @@ int fs_exists(const char *path);        /* 1, 0 or -errno, when nobody can tell 
 int fs_is_directory(const char *path);  /* 1, 0 or -errno */
 /* regular file; either may be NULL */
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns);
+int fs_set_mtime(const char *path, uint64_t mtime_ns);
 int fs_unlink(const char *path); /* 0 when it did not exist */
 int fs_rename(const char *from, const char *to);
 /* Reads a whole file into a buffer (its maximum holds: -EMSGSIZE). */

@@ -47,9 +47,9 @@ struct blob_ops {
 
 	/* --- always --- */
 
-	/* The path of a file of this host with the content, to be read only. Between this and its
-	 * opening others may remove the blob: who finds no file there asks the records again.
-	 * NOVA_ENOTFOUND where that is known now. */
+	/* The path of a file of this host with the content, to be read only; NOVA_ECORRUPT if
+	 * somebody has written there and it is not what it was. Between this and its opening others
+	 * may remove the blob: who finds no file there asks the records again. */
 	int (*get)(struct blobs *blobs, const char *hash, char **ret_path, nova_error_t **error);
 	/* 1, 0, or a code. */
 	int (*has)(struct blobs *blobs, const char *hash, nova_error_t **error);

@@ -9,6 +9,9 @@
 #define DIRECTORY  "disks" /* in the state directory; all of them are code disks */
 #define ENDING     ".ext4"
 #define UNFINISHED ".new-" /* begins the names of files that are no blobs yet */
+/* The time of change of a file that was found whole. Whoever writes there changes it, so as long as
+ * it stands the file need not be read again. (The first second of the year 2000.) */
+#define WHOLE_NS (946684800u * (uint64_t)1000000000)
 
 struct directory {
 	struct blobs base;
@@ -82,10 +85,15 @@ static int directory_check(struct blobs *blobs, const char *hash, nova_error_t *
 {
 	char path[PATH_MAX], found[SHA256_HEX];
 	int r = name_blob(blobs, hash, path) ? sha256_file_hex(path, found) : -ENOENT;
+	if (r == -ENOENT)
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"the code disk %s is gone; register the function again to make it", path);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot read the code disk %s", path);
-	if (!strcmp(found, hash))
+	if (!strcmp(found, hash)) {
+		fs_set_mtime(path, WHOLE_NS); /* else it is read once more */
 		return 0;
+	}
 	return nova_fail(error, NOVA_ECORRUPT,
 		"the code disk %s is damaged: its SHA-256 is %s; register the function again to "
 		"make it anew",
@@ -110,6 +118,7 @@ static int directory_put(
 	if (is_there_already(blobs, path, made, hash))
 		return 0;
 	AUTO_FD int fd = sys_open(made, O_RDONLY, 0);
+	fs_set_mtime(made, WHOLE_NS);
 	int r = fd < 0 ? fd : fs_publish(fd, made, path);
 	return r < 0 ? nova_fail_os(error, r, "cannot store the code disk %s", path) : 0;
 }
@@ -142,8 +151,17 @@ static void directory_tidy(struct blobs *blobs)
 static int directory_get(
 	struct blobs *blobs, const char *hash, char **ret_path, nova_error_t **error)
 {
-	*ret_path = str_format("%s/%s" ENDING, path_of(blobs), hash);
-	return *ret_path ? 0 : nova_oom(error);
+	uint64_t mtime_ns;
+	AUTO_FREE char *path = str_format("%s/%s" ENDING, path_of(blobs), hash);
+	if (!path)
+		return nova_oom(error);
+	if (fs_stat(path, NULL, &mtime_ns) == 0 && mtime_ns != WHOLE_NS) {
+		int code = directory_check(blobs, hash, error);
+		if (code < 0 && code != NOVA_ENOTFOUND)
+			return code;
+	}
+	*ret_path = STEAL(path);
+	return 0;
 }
 
 static int directory_has(struct blobs *blobs, const char *hash, nova_error_t **error)

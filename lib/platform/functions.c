@@ -64,6 +64,14 @@ int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
 			  registry_list(&nova->registry, &labels, ret_functions, ret_count, error);
 }
 
+int nova_function_check(nova_t *nova, const char *name, nova_error_t **error)
+{
+	if (ANY_NULL(error, nova, name))
+		return NOVA_EINVAL;
+	int code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code : registry_check_code(&nova->registry, name, error);
+}
+
 int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error)
 {
 	AUTO_FUNCTION nova_function_t *function = NULL;

@@ -159,6 +159,16 @@ int registry_has_version(struct registry *registry, const struct function_record
 	return r;
 }
 
+int registry_check_code(struct registry *registry, const char *name, nova_error_t **error)
+{
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	int code = registry_lookup(registry, name, &function, error);
+	if (code < 0)
+		return code;
+	code = registry->blobs->ops->check(registry->blobs, function->record.code_hash, error);
+	return code < 0 ? nova_wrap(error, code, "function '%s'", name) : 0;
+}
+
 /* --- deleting --- */
 
 int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,

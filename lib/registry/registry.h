@@ -127,6 +127,8 @@ int registry_list(struct registry *registry, const struct text_list *labels,
  * replaces, if it does. */
 int registry_register(struct registry *registry, const nova_function_opts *opts,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error);
+/* As nova_function_check(). */
+int registry_check_code(struct registry *registry, const char *name, nova_error_t **error);
 /* As nova_function_delete(). *ret_function is what it was. */
 int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);

@@ -56,7 +56,7 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 			r->name, r->config.runtime);
 	code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
 	if (code < 0)
-		return code;
+		return nova_wrap(error, code, "function '%s'", r->name);
 	f->vm.init_timeout_ms = import_limit_s(f->config, runtime) * 1000u;
 	f->vm.config = *f->config;
 	f->vm.config.machine.rootfs = (char *)runtime->image;

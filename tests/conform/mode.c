@@ -216,6 +216,28 @@ START_TEST(labels_alone_make_no_new_version_and_replace_no_vm)
 }
 END_TEST
 
+START_TEST(code_that_was_damaged_is_named_at_the_start_and_mended_by_registering)
+{
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "cat \"$1\"");
+	nova_function_t *f;
+	nova_result_t *r;
+	ck_ok(nova_function_get(p.nova, "f", &f, &error));
+	AUTO_FREE char *disk = str_format("%s/disks/%s.ext4", p.dir, nova_function_code_hash(f));
+	ck_ok(nova_function_check(p.nova, "f", &error));
+	ck_assert_int_eq(truncate(disk, 4096), 0);
+	AUTO_FREE char *said = str_format("function 'f': the code disk %s is damaged", disk);
+	ck_failed(NOVA_ECORRUPT, NOVA_OUTCOME_NEVER_RAN, said, platform_call(p.nova, "f", &r));
+	ck_fails_with(NOVA_ECORRUPT, said, nova_function_check(p.nova, "f", &error));
+	platform_add(p.nova, "f", "shell", "cat \"$1\"");
+	ck_ok(nova_function_check(p.nova, "f", &error));
+	platform_answers(p.nova, "f", "{}");
+	ck_fails_with(NOVA_ENOTFOUND, "'g'", nova_function_check(p.nova, "g", &error));
+	nova_function_free(f);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(an_instance_is_found_by_name_and_by_id_until_it_is_stopped)
 {
 	struct platform p = platform_open(NULL);
@@ -797,6 +819,7 @@ static TCase *instance_cases(void)
 		return tc;
 	tcase_add_test(tc, an_instance_tells_the_labels_of_its_function);
 	tcase_add_test(tc, labels_alone_make_no_new_version_and_replace_no_vm);
+	tcase_add_test(tc, code_that_was_damaged_is_named_at_the_start_and_mended_by_registering);
 	tcase_add_test(tc, an_instance_is_found_by_name_and_by_id_until_it_is_stopped);
 	tcase_add_test(tc, calls_in_an_instance_find_the_same_vm);
 	tcase_add_test(tc, a_lent_vm_is_dead_and_no_danger_once_its_instance_was_stopped);

@@ -97,6 +97,11 @@ static int list(nova_error_t **error)
 	return code == 0 && count != 1 ? NOVA_EAGENT : code;
 }
 
+static int check_code(nova_error_t **error)
+{
+	return nova_function_check(world.nova, "f", error);
+}
+
 static int delete (nova_error_t **error)
 {
 	int code = nova_function_delete(world.nova, "g", error);
@@ -246,6 +251,7 @@ const struct inject_case platform_cases[] = {
 	{ "nova_function_get", .run = get_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_function_to_json", make_function, .run = function_to_json, .silent = true },
 	{ "nova_function_list nova_function_list_free", .run = list },
+	{ "nova_function_check", .run = check_code },
 	{ "nova_function_delete", NULL, prepare_new, delete, delete_new },
 	{ "nova_template_build", .run = build_template, .expected = NOVA_ENOTSUP },
 	{ "nova_invoke", NULL, NULL, invoke_cold, free_result, .runs = true },

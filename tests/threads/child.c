@@ -186,6 +186,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_register, s.p.nova, &opts, &function);
 	REFUSES(nova_function_get, s.p.nova, "echo", &function);
 	REFUSES(nova_function_list, s.p.nova, NULL, &list, &count);
+	REFUSES(nova_function_check, s.p.nova, "echo");
 	REFUSES(nova_function_delete, s.p.nova, "echo");
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	RETURNS(nova_close, s.p.nova);

@@ -167,6 +167,23 @@ START_TEST(a_damaged_blob_is_found_and_putting_it_again_mends_it)
 }
 END_TEST
 
+START_TEST(what_was_changed_behind_its_back_is_read_before_it_is_handed_out)
+{
+	char hash[SHA256_HEX];
+	uint64_t whole, now;
+	put_well("one", hash);
+	AUTO_FREE char *path = path_of(hash), *given = NULL;
+	ck_assert_int_eq(fs_stat(path, NULL, &whole), 0);
+	ck_assert_int_eq(fs_write_file(path, "One", 3, 0600), 0);
+	ck_fails_with(NOVA_ECORRUPT, path, blobs->ops->get(blobs, hash, &given, &error));
+	ck_assert_int_eq(fs_write_file(path, "one", 3, 0600), 0); /* written, but the same */
+	ck_ok(blobs->ops->get(blobs, hash, &given, &error));
+	ck_assert_str_eq(given, path);
+	ck_assert_int_eq(fs_stat(path, NULL, &now), 0);
+	ck_assert_uint_eq(now, whole); /* so that it is not read at each call */
+}
+END_TEST
+
 /* A process that is killed at that moment. */
 static void put_and_die(const char *content, int when)
 {
@@ -281,6 +298,7 @@ static Suite *blob_suite(void)
 	tcase_add_test(tc, what_was_put_is_found_by_its_hash_until_it_is_removed);
 	tcase_add_test(tc, what_is_there_whole_stays_when_it_is_put_again);
 	tcase_add_test(tc, a_damaged_blob_is_found_and_putting_it_again_mends_it);
+	tcase_add_test(tc, what_was_changed_behind_its_back_is_read_before_it_is_handed_out);
 	tcase_add_test(tc, a_put_that_dies_leaves_all_or_nothing_and_the_next_sweep_the_rest);
 	tcase_add_test(tc, a_put_without_room_says_so_and_changes_nothing);
 	tcase_add_test(tc, on_a_full_disk_blobs_can_be_read_and_removed);

@@ -46,6 +46,24 @@ static void check_library(struct findings *findings)
 		       "; install matching packages");
 }
 
+/* All of it is read. */
+static void check_code(
+	struct findings *findings, nova_t *nova, nova_function_t *const *functions, size_t count)
+{
+	bool fine = true;
+	progress_start("reading the code of the functions");
+	for (size_t i = 0; i < count; i++) {
+		nova_error_t *error = NULL;
+		if (nova_function_check(nova, nova_function_name(functions[i]), &error) == 0)
+			continue;
+		fine = false;
+		found_error(findings, "code", error);
+	}
+	progress_stop();
+	if (fine && count)
+		found(findings, "code", FINE, "that of every function is sound", "");
+}
+
 static void check_store(struct findings *findings, const nova_config_t *config)
 {
 	nova_t *nova = NULL;
@@ -60,6 +78,7 @@ static void check_store(struct findings *findings, const nova_config_t *config)
 		snprintf(text, sizeof(text), "%zu function%s registered", count,
 			count == 1 ? "" : "s");
 		found(findings, "store", FINE, text, "");
+		check_code(findings, nova, functions, count);
 	}
 	nova_function_list_free(functions, count);
 	nova_close(nova);

@@ -157,6 +157,11 @@ class Nova:
         finally:
             _ffi.lib.nova_function_list_free(found, count)
 
+    def check(self, name: str) -> None:
+        """Reads the stored code of a function; raises Corrupt if it is not as it was registered."""
+        with self._handle.using() as nova:
+            check("nova_function_check", nova, text(name))
+
     def delete(self, name: str) -> None:
         """Deletes a function; raises NotFound."""
         with self._handle.using() as nova:

@@ -346,6 +346,7 @@ FUNCTIONS = {
         c_void_p, POINTER(FunctionListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
         POINTER(c_void_p)]),
     "nova_function_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_function_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_function_id": (c_char_p, [c_void_p]),

@@ -56,6 +56,14 @@ class Functions(PlatformCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.stdout, done.stderr), ("{'message': 'Hello, World!'}\n", ""))
 
+    def test_the_code_of_a_function_is_checked(self):
+        made = self.shell("f", "echo 1")
+        self.nova.check("f")
+        with open(f"{self.nova.home}/disks/{made.code_hash}.ext4", "ab") as disk:
+            disk.write(b"x")
+        self.assertRaisesRegex(
+            nova.errors.Corrupt, "function 'f': the code disk", self.nova.check, "f")
+
     def test_a_registered_function_has_all_that_was_given(self):
         self.nova.close()
         # The engine fake refuses limits.
