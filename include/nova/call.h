@@ -4,15 +4,12 @@
  * Asynchronous calls: hand in any number, go on with something else, collect each when it is
  * finished.
  *
- *     nova_queue_new(nova, NULL, &queue, NULL);
- *     for (i = 0; i < 100; i++)
- *             nova_queue_submit(queue, "hello", "{}", &opts, NULL, NULL);
- *     ... poll(2) on nova_queue_fd(queue) among whatever else the program waits for ...
- *     while (nova_queue_collect(queue, 0, NULL, &call, NULL) == 0 && call) {
- *             result = nova_call_take_result(call);
- *             ...
- *             nova_call_free(call);
- *     }
+ *     nova_queue_new(nova, NULL, &queue, &error);
+ *     nova_queue_submit(queue, "hello", "{}", NULL, NULL, &error); // any number of them
+ *     // when poll(2) says that nova_queue_fd(queue) is readable, until there is no call:
+ *     nova_queue_collect(queue, 0, NULL, &call, &error);
+ *     result = nova_call_take_result(call);
+ *     nova_call_free(call);
  *
  * Whatever takes long can be a call of a queue: nova_queue_submit() performs nova_invoke(),
  * nova_queue_submit_vm_fork() performs nova_vm_fork(), and so on. Each takes what the function that
