@@ -127,8 +127,9 @@ int main(int argc, char **argv)
 	verbs = table;
 	take_closed_descriptors();
 	/* Room for what most verbs print, so that it fails in one place, if it does. */
+	static char room[OUTPUT_ROOM];
 	if (!isatty(STDOUT_FILENO))
-		setvbuf(stdout, NULL, _IOFBF, OUTPUT_ROOM);
+		setvbuf(stdout, room, _IOFBF, sizeof(room));
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a text */
 	scan_early(argc, argv);
 	int status = options_parse(NULL, argc, argv, &first);
