@@ -186,6 +186,13 @@ enum nova_log_level {
  */
 typedef void (*nova_log_fn)(void *userdata, int level, const char *module, const char *text);
 
+/**
+ * Is told what a call that takes its time is doing now, in a few words without a newline, which die
+ * when the function returns. It is called in the thread of the call and must not call the library
+ * back, but for nova_interrupt_trigger().
+ */
+typedef void (*nova_progress_fn)(void *userdata, const char *what);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,10 +51,13 @@ typedef struct nova_disk_opts {
 	void *log_userdata; /**< first argument of log */
 	uint32_t flags;     /**< #NOVA_DISK_KEEP_MODES, or 0 */
 	uint32_t reserved;  /**< 0 */
+	/** directory whose content is in the image too, where the source has nothing of that name;
+	 * NULL: none */
+	const char *below;
 } nova_disk_opts;
 #define NOVA_DISK_OPTS_INIT                                                                        \
 	{                                                                                          \
-		sizeof(nova_disk_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
+		sizeof(nova_disk_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                         \
 	}
 
 /**

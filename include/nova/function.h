@@ -136,17 +136,32 @@ typedef struct nova_function_opts {
 	 * has at most 255 bytes and no control characters */
 	const char *const *labels;
 	size_t labels_count;
+	/** Python: a file such as requirements.txt; Node: a package.json with its
+	 * package-lock.json beside it. The packages are installed for the guest by this host's pip
+	 * or npm, and lie beside the code, of which a file of the same name wins. NULL: none */
+	const char *requirements;
+	/** directory or URL with the packages (Node: npm's cache, or a registry); with it no other
+	 * registry is asked. NULL: the one that pip or npm is set to */
+	const char *find_links;
+	/** told what is being done; in the thread of the call; or NULL */
+	nova_progress_fn on_progress;
+	void *userdata; /**< first argument of on_progress */
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0, 0, 0                                                           \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                               \
 	}
+/** Bytes that the packages of nova_function_opts.requirements may be together. Since 0.1. */
+#define NOVA_REQUIREMENTS_MAX (250u << 20)
 
 /**
  * Stores a function. Its code is copied, so the original may change or go away. To register the
  * same function again changes nothing. A function that is new or different is checked first (enum
  * nova_check): that takes as long as a first call of it.
+ * Packages (`requirements`) are installed by a program of the library, as wheels; the source of a
+ * package that has none is built, if that makes a wheel for every machine. What was installed is
+ * kept in the state directory and found again by the content of the file and the guest's Python.
  * @param nova the platform
  * @param opts the function; required
  * @param ret_function receives the stored function. Yours: free it with nova_function_free(). May
@@ -154,15 +169,17 @@ typedef struct nova_function_opts {
  * @return 0, or a code; then nothing is stored:
  *  - NOVA_EINVAL: a bad option; the message names it
  *  - NOVA_EEXIST: a different function has the name, and #NOVA_REGISTER_REPLACE is not set
- *  - NOVA_ENOTFOUND, NOVA_EPERM: the code cannot be read
+ *  - NOVA_ENOTFOUND, NOVA_EPERM: the code cannot be read; there is no such package, or no pip
  *  - NOVA_ENOTSUP: the engine cannot keep a limit that is asked for
  *  - NOVA_EFUNCTION: the module cannot be imported or has no such handler; the message has file,
  *    line and the nearest name
- *  - NOVA_ETOOBIG: the code is too large
+ *  - NOVA_ETOOBIG: the code is too large, or the packages over #NOVA_REQUIREMENTS_MAX
+ *  - NOVA_ECORRUPT: a package does not have the hash that the requirements give
  *  - NOVA_ECANCELED: by the token
  *  - with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init()
  *  - NOVA_EBUSY: after fork()
- *  - NOVA_ENOSPC, NOVA_EIO, NOVA_ENOMEM: the host refused something
+ *  - NOVA_EIO: the host refused something, or the registry of packages cannot be reached
+ *  - NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */
 NOVA_API int nova_function_register(nova_t *nova, const nova_function_opts *opts,

@@ -18,3 +18,9 @@ const char *env_get(const char *name)
 {
 	return secure_getenv(name);
 }
+
+const char *const *env_all(void)
+{
+	static const char *const none[] = { NULL };
+	return env_is_borrowed() || !environ ? none : (const char *const *)environ;
+}

@@ -7,6 +7,8 @@
 
 /* A variable; NULL too where env_is_borrowed(). */
 const char *env_get(const char *name);
+/* All of them, "NAME=value", ending with NULL; none where env_is_borrowed(). */
+const char *const *env_all(void);
 /* This program has rights that whoever started it lacks: setuid, setgid, file capabilities. */
 bool env_is_borrowed(void);
 

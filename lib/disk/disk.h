@@ -35,12 +35,15 @@ struct disk_node {
 	char *target;     /* of a symbolic link */
 	const void *data; /* content given in memory; else it is read from the source */
 	uint64_t device, file, mtime_ns; /* what was there during the walk */
+	bool below;                      /* it is in nova_disk_opts.below */
+	bool merged;                     /* a directory of the source that is there, too */
 };
 
 struct disk_tree {
 	struct disk_node *root;
 	uint32_t nodes; /* including the root */
 	int fd;         /* the source, a file or a directory; -1 for memory */
+	int below;      /* the directory that lies below it; -1: none */
 	bool is_file;
 };
 
@@ -76,6 +79,23 @@ struct disk_visitor {
  * not nested deeper than DISK_MAX_DEPTH. NOVA_ECORRUPT: it is not sound. */
 int disk_read(int fd, const char *image, const struct disk_visitor *visitor, void *to,
 	nova_error_t **error);
+
+/* Any ext4 image, to look at single files of it by their paths, links followed. */
+struct disk_image {
+	const char *path; /* borrowed, for messages */
+	int fd;
+	ext2_filsys fs;
+};
+/* NOVA_ECORRUPT: it is no ext4 file system, or damaged. */
+int disk_image_open(const char *path, struct disk_image *ret_image, nova_error_t **error);
+void disk_image_close(struct disk_image *image);
+#define AUTO_DISK_IMAGE CLEANUP(disk_image_close)
+/* 1 and its mode; 0: there is nothing of that name. */
+int disk_image_find(
+	struct disk_image *image, const char *path, mode_t *ret_mode, nova_error_t **error);
+/* The content of a file that is there, as much of it as `out` may hold. */
+int disk_image_read(
+	struct disk_image *image, const char *path, struct buf *out, nova_error_t **error);
 
 /* One component: not "", ".", "..", no '/', at most 255 bytes. */
 bool disk_name_ok(const char *name);

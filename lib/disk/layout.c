@@ -268,52 +268,71 @@ static int place_directory(struct layout *l, const struct disk_node *node)
 	return r < 0 ? r : write_inode(l, node, &ranges, &inode);
 }
 
-/* --- the walk over the tree: `dir` is the open directory of the source, -1 where there is none ---
- */
+/* --- the walk over the tree --- */
 
-static int place_children(struct layout *l, const struct disk_node *node, int dir);
+/* Where the content of a directory's entries is: open directories of the source and of what lies
+ * below it, -1 where there is none. */
+struct places {
+	int source, below;
+};
 
-static int place_from(struct layout *l, const struct disk_node *node, int dir)
+static int place_children(struct layout *l, const struct disk_node *node, const struct places *at);
+
+static int place_subdirectory(
+	struct layout *l, const struct disk_node *node, int fd, const struct places *parent)
+{
+	int r = check_unchanged(l, node, fd);
+	AUTO_FD int below = -1;
+	if (r == 0 && node->merged)
+		below = sys_openat(
+			parent->below, node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (node->merged && r == 0 && below < 0)
+		return fail_os_at(l, node, below, "cannot open below");
+	const struct places at = { node->below ? -1 : fd, node->below ? fd : below };
+	return r < 0 ? r : place_children(l, node, &at);
+}
+
+static int place_from(struct layout *l, const struct disk_node *node, const struct places *at)
 {
 	bool is_dir = S_ISDIR(node->mode);
-	AUTO_FD int fd = sys_openat(dir, node->name,
+	AUTO_FD int fd = sys_openat(node->below ? at->below : at->source, node->name,
 		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (is_dir ? O_DIRECTORY : 0), 0);
 	if (fd < 0)
 		return fail_os_at(l, node, fd, "cannot open");
-	if (!is_dir)
-		return place_file(l, node, fd);
-	int r = check_unchanged(l, node, fd);
-	return r < 0 ? r : place_children(l, node, fd);
+	return is_dir ? place_subdirectory(l, node, fd, at) : place_file(l, node, fd);
 }
 
-static int place_child(struct layout *l, const struct disk_node *node, int dir)
+static int place_child(struct layout *l, const struct disk_node *node, const struct places *at)
 {
 	if (S_ISLNK(node->mode))
 		return place_link(l, node);
 	if (S_ISREG(node->mode) && node->data)
 		return place_file(l, node, -1);
 	if (S_ISREG(node->mode) || node->file)
-		return place_from(l, node, dir);
-	return place_directory(l, node); /* a lost+found of our making */
+		return place_from(l, node, at);
+	return place_children(l, node, at); /* a lost+found of our making */
 }
 
-static int place_children(struct layout *l, const struct disk_node *node, int dir)
+static int place_children(struct layout *l, const struct disk_node *node, const struct places *at)
 {
 	int r = place_directory(l, node);
 	for (const struct disk_node *child = node->child; child && r == 0; child = child->next)
-		r = place_child(l, child, dir);
+		r = place_child(l, child, at);
 	return r;
 }
 
+/* Of a source that is a file the descriptor is that file's own. */
 static int place_tree(struct layout *l, const struct disk_tree *tree)
 {
 	const struct disk_node *root = tree->root;
+	const struct places at = { tree->fd, tree->below };
 	if (!tree->is_file)
-		return place_children(l, root, tree->fd);
+		return place_children(l, root, &at);
+	const struct disk_node *file = root->child->next;
 	int r = place_directory(l, root);
-	if (r == 0)
-		r = place_directory(l, root->child);
-	return r < 0 ? r : place_file(l, root->child->next, tree->fd);
+	for (const struct disk_node *child = root->child; child && r == 0; child = child->next)
+		r = child == file ? place_file(l, child, tree->fd) : place_child(l, child, &at);
+	return r;
 }
 
 /* --- the file system --- */

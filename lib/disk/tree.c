@@ -12,6 +12,7 @@ struct walk {
 	struct disk_tree *tree;
 	const struct stat *except;
 	bool keep_modes;
+	bool below; /* what is found now lies below the source */
 	struct logger log;
 	nova_error_t **error;
 };
@@ -33,6 +34,7 @@ void disk_tree_free(struct disk_tree *tree)
 	node_free(tree->root);
 	tree->root = NULL;
 	fd_close(STEAL_FD(tree->fd));
+	fd_close(STEAL_FD(tree->below));
 }
 
 char *disk_node_path(const struct disk_node *node)
@@ -228,12 +230,40 @@ static int walk_name(struct walk *w, struct disk_node *parent, int dir, const ch
 	struct disk_node *node = node_add(w->tree, parent, name, kept_mode(w, st.st_mode));
 	if (!node)
 		return nova_oom(w->error);
+	node->below = w->below;
 	**tail = node;
 	*tail = &node->next;
 	if (is_lost(node) && !S_ISDIR(st.st_mode))
 		return refuse(w, node, NOVA_EINVAL,
 			"must be a directory: ext4 keeps that name for itself");
 	return walk_node(w, node, &st, dir);
+}
+
+static struct disk_node *child_of(const struct disk_node *node, const char *name)
+{
+	struct disk_node *child = node->child;
+	while (child && strcmp(child->name, name) != 0)
+		child = child->next;
+	return child;
+}
+
+/* The source has something of that name: directories become one, of all else its own is taken. */
+static int walk_both(struct walk *w, struct disk_node *node, int below)
+{
+	struct stat st;
+	int r = is_lost(node) ? 0 : sys_lstatat(below, node->name, &st);
+	if (r < 0 || is_lost(node))
+		return r < 0 ? refuse_os(w, node, r, "cannot look at what lies below") : 0;
+	if (S_ISDIR(node->mode) && S_ISDIR(st.st_mode)) {
+		AUTO_FD int fd =
+			sys_openat(below, node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			return refuse_os(w, node, fd, "cannot open below the directory");
+		node->merged = true;
+		return walk_directory(w, node, fd);
+	}
+	tell(w, node, "hides one of the same name that lies below it");
+	return 0;
 }
 
 static int walk_directory(struct walk *w, struct disk_node *node, int dir)
@@ -243,11 +273,14 @@ static int walk_directory(struct walk *w, struct disk_node *node, int dir)
 	if (count < 0)
 		return refuse_os(w, node, count, "cannot read the directory");
 	struct disk_node **tail = &node->child;
-	while (*tail) /* behind lost+found */
+	while (*tail) /* behind lost+found, and what the source has */
 		tail = &(*tail)->next;
+	bool both = w->below && !node->below;
 	int r = 0;
-	for (int i = 0; i < count && r == 0; i++)
-		r = walk_name(w, node, dir, names[i], &tail);
+	for (int i = 0; i < count && r == 0; i++) {
+		struct disk_node *there = both ? child_of(node, names[i]) : NULL;
+		r = there ? walk_both(w, there, dir) : walk_name(w, node, dir, names[i], &tail);
+	}
 	strv_free(names, (size_t)count);
 	return r;
 }
@@ -306,6 +339,26 @@ static int open_source(struct walk *w, const nova_disk_opts *opts, struct stat *
 	return 0;
 }
 
+static int walk_source(struct walk *w, const nova_disk_opts *opts, const struct stat *st)
+{
+	if (!opts->source)
+		return walk_file(w, opts, NULL);
+	if (w->tree->is_file)
+		return walk_file(w, opts, st);
+	remember(w->tree->root, st);
+	return walk_directory(w, w->tree->root, w->tree->fd);
+}
+
+static int walk_below(struct walk *w, const char *path)
+{
+	w->tree->below = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+	if (w->tree->below < 0)
+		return nova_fail_os(
+			w->error, w->tree->below, "cannot open the directory '%s'", path);
+	w->below = true;
+	return walk_directory(w, w->tree->root, w->tree->below);
+}
+
 int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const struct stat *except,
 	nova_error_t **error)
 {
@@ -316,22 +369,16 @@ int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const str
 		.log = { opts->log, opts->log_userdata, NOVA_LOG_WARN },
 		.error = error,
 	};
-	*tree = (struct disk_tree){ .fd = -1 };
-	struct disk_node *root = node_add(tree, NULL, "", S_IFDIR | 0755);
-	if (!root)
+	*tree = (struct disk_tree){ .fd = -1, .below = -1 };
+	if (!node_add(tree, NULL, "", S_IFDIR | 0755))
 		return nova_oom(error);
 	struct stat st;
 	int r = opts->source ? open_source(&w, opts, &st) : 0;
 	if (r == 0)
 		r = add_lost(&w);
-	if (r < 0)
-		return r;
-	if (!opts->source)
-		return walk_file(&w, opts, NULL);
-	if (tree->is_file)
-		return walk_file(&w, opts, &st);
-	remember(root, &st);
-	return walk_directory(&w, root, tree->fd);
+	if (r == 0)
+		r = walk_source(&w, opts, &st);
+	return r < 0 || !opts->below ? r : walk_below(&w, opts->below);
 }
 
 int disk_look(const char *directory, const struct logger *log, nova_error_t **error)

@@ -27,6 +27,7 @@
 	F(ext2fs_initialize)                                                                       \
 	F(ext2fs_inode_alloc_stats2)                                                               \
 	F(ext2fs_inode_bitmap_loc)                                                                 \
+	F(ext2fs_namei_follow)                                                                     \
 	F(ext2fs_new_range)                                                                        \
 	F(ext2fs_open)                                                                             \
 	F(ext2fs_read_inode)                                                                       \
@@ -55,6 +56,7 @@ MODULE_DOOR(ext2fs, MODULE_EXT2FS, EXT2FS_FUNCTIONS)
 #define ext2fs_initialize              ext2fs_functions()->ext2fs_initialize
 #define ext2fs_inode_alloc_stats2      ext2fs_functions()->ext2fs_inode_alloc_stats2
 #define ext2fs_inode_bitmap_loc        ext2fs_functions()->ext2fs_inode_bitmap_loc
+#define ext2fs_namei_follow            ext2fs_functions()->ext2fs_namei_follow
 #define ext2fs_new_range               ext2fs_functions()->ext2fs_new_range
 #define ext2fs_open                    ext2fs_functions()->ext2fs_open
 #define ext2fs_read_inode              ext2fs_functions()->ext2fs_read_inode

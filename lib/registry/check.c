@@ -20,8 +20,8 @@ static void trial_done(struct trial *trial)
 	free(trial->disk);
 }
 
-static int build_disk(struct registry *registry, const nova_function_opts *o, struct trial *trial,
-	char hash[SHA256_HEX], nova_error_t **error)
+static int build_disk(struct registry *registry, const struct code_source *source,
+	struct trial *trial, char hash[SHA256_HEX], nova_error_t **error)
 {
 	char random[17];
 	int r = random_hex(random, 16);
@@ -29,7 +29,7 @@ static int build_disk(struct registry *registry, const nova_function_opts *o, st
 		return nova_fail_os(error, r, "cannot get random bytes");
 	const char *directory = host_engine_env(registry->host)->run_dir;
 	trial->disk = str_format("%s/check-%s.ext4", directory, random);
-	return trial->disk ? code_disk_build(trial->disk, o, hash, error) : nova_oom(error);
+	return trial->disk ? code_disk_build(trial->disk, source, hash, error) : nova_oom(error);
 }
 
 /* Whether this host can have a guest at all, not whether it would come up. */
@@ -99,13 +99,14 @@ static bool is_the_answer(int code, const nova_function_opts *o)
 	       code == NOVA_ENOMEM || o->check == NOVA_CHECK_ALWAYS;
 }
 
-static int check(struct registry *registry, const nova_function_opts *o,
+static int check(struct registry *registry, const struct code_source *source,
 	struct function_record *record, nova_error_t **error)
 {
+	const nova_function_opts *o = source->opts;
 	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
 	char hash[SHA256_HEX];
 	bool known = false;
-	int code = build_disk(registry, o, &trial, hash, error);
+	int code = build_disk(registry, source, &trial, hash, error);
 	record->code_hash = hash;
 	if (code == 0)
 		code = registry_has_version(registry, record, &known, error);
@@ -128,16 +129,17 @@ static int check(struct registry *registry, const nova_function_opts *o,
 	return take_handler(registry, &trial, record, error);
 }
 
-int function_check(struct registry *registry, const nova_function_opts *o,
+int function_check(struct registry *registry, const struct code_source *source,
 	const struct runtime *runtime, struct function_record *record, nova_error_t **error)
 {
-	bool always = o->check == NOVA_CHECK_ALWAYS;
-	if (o->check == NOVA_CHECK_NEVER || (!always && !runtime->no_handler))
+	uint32_t when = source->opts->check;
+	bool always = when == NOVA_CHECK_ALWAYS;
+	if (when == NOVA_CHECK_NEVER || (!always && !runtime->no_handler))
 		return 0;
 	if (!registry->host)
 		return 0; /* a store by itself */
 	int code = find_guest(registry, runtime, always ? error : NULL);
 	if (code < 0)
 		return always ? code : 0;
-	return check(registry, o, record, error);
+	return check(registry, source, record, error);
 }

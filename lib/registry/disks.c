@@ -45,12 +45,13 @@ void unfinished_remove(struct unfinished *u)
 }
 
 int code_disk_build(
-	const char *path, const nova_function_opts *o, char hash[SHA256_HEX], nova_error_t **error)
+	const char *path, const struct code_source *s, char hash[SHA256_HEX], nova_error_t **error)
 {
 	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	disk.source = o->code_path;
-	disk.data = o->code;
-	disk.data_len = o->code_len;
+	disk.source = s->opts->code_path;
+	disk.data = s->opts->code;
+	disk.data_len = s->opts->code_len;
+	disk.below = s->packages;
 	int r = nova_disk_build(path, &disk, error);
 	if (r < 0)
 		return nova_wrap(error, r, "code");
@@ -58,9 +59,9 @@ int code_disk_build(
 	return r < 0 ? nova_fail_os(error, r, "cannot read the code disk %s", path) : 0;
 }
 
-int code_disk_new(struct registry *registry, const nova_function_opts *o, struct unfinished *ret,
+int code_disk_new(struct registry *registry, const struct code_source *s, struct unfinished *ret,
 	char hash[SHA256_HEX], nova_error_t **error)
 {
 	int r = registry->blobs->ops->begin(registry->blobs, &ret->path, error);
-	return r < 0 ? r : code_disk_build(ret->path, o, hash, error);
+	return r < 0 ? r : code_disk_build(ret->path, s, hash, error);
 }

@@ -6,6 +6,12 @@
 #include "hash/hash.h"
 #include "registry/registry.h"
 
+/* What becomes a code disk. */
+struct code_source {
+	const nova_function_opts *opts;
+	const char *packages; /* a directory with those that it needs; NULL: none */
+};
+
 /* --- registry.c --- */
 
 /* What is stored under the name now; empty if nothing is. */
@@ -23,7 +29,7 @@ int registry_has_version(struct registry *registry, const struct function_record
 /* --- check.c --- */
 
 /* As nova_function_opts.check wants. The handler that was found goes into the record. */
-int function_check(struct registry *registry, const nova_function_opts *opts,
+int function_check(struct registry *registry, const struct code_source *source,
 	const struct runtime *runtime, struct function_record *record, nova_error_t **error);
 
 /* --- disks.c --- */
@@ -31,7 +37,7 @@ int function_check(struct registry *registry, const nova_function_opts *opts,
 /* Removes what a killed process left behind, unless somebody is at work there. */
 void code_disks_tidy(struct registry *registry);
 /* Builds the image of a function's code; its hash. */
-int code_disk_build(const char *path, const nova_function_opts *opts, char hash[SHA256_HEX],
+int code_disk_build(const char *path, const struct code_source *source, char hash[SHA256_HEX],
 	nova_error_t **error);
 /* An image that has not found its place; removed when it goes out of scope. */
 struct unfinished {
@@ -39,7 +45,7 @@ struct unfinished {
 };
 void unfinished_remove(struct unfinished *image);
 /* The same where a blob begins. With the lock of the blobs, as all below. */
-int code_disk_new(struct registry *registry, const nova_function_opts *opts,
+int code_disk_new(struct registry *registry, const struct code_source *source,
 	struct unfinished *ret_image, char hash[SHA256_HEX], nova_error_t **error);
 /* Whether nobody needs a code disk once `leaving` of its users have gone. It is asked before
  * anything is changed. */

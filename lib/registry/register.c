@@ -9,6 +9,7 @@
  * A row is written only when its image is in place, and an image is removed only when no row has
  * it.
  */
+#include "deps/deps.h"
 #include "registry/internal.h"
 
 /* --- options to a record --- */
@@ -179,13 +180,14 @@ static void record_move(struct function_record *to, struct function_record *from
 
 /* Under the lock. On success `record` is what is stored, and `ret_former` the version that it
  * replaces, if it does. */
-static int store(struct registry *registry, const nova_function_opts *o,
+static int store(struct registry *registry, const struct code_source *source,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
+	bool replace = source->opts->flags & NOVA_REGISTER_REPLACE;
 	char hash[SHA256_HEX];
 	CLEANUP(unfinished_remove) struct unfinished image = { 0 };
 	AUTO_RECORD struct function_record present = { 0 };
-	int r = code_disk_new(registry, o, &image, hash, error);
+	int r = code_disk_new(registry, source, &image, hash, error);
 	if (r == 0 && !(record->code_hash = strdup(hash)))
 		r = nova_oom(error);
 	if (r == 0)
@@ -195,7 +197,7 @@ static int store(struct registry *registry, const nova_function_opts *o,
 	if (!present.name)
 		return store_record(registry, record, NULL, &image, error);
 	const char *what = record_difference(&present, record);
-	if (what && !(o->flags & NOVA_REGISTER_REPLACE))
+	if (what && !replace)
 		return nova_fail(error, NOVA_EEXIST,
 			"a function '%s' exists and differs in its %s; choose another name, delete "
 			"it first, or ask to replace it (NOVA_REGISTER_REPLACE)",
@@ -215,12 +217,12 @@ static int store(struct registry *registry, const nova_function_opts *o,
 	return 0;
 }
 
-static int store_locked(struct registry *registry, const nova_function_opts *o,
+static int store_locked(struct registry *registry, const struct code_source *source,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
 	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
-	return r < 0 ? r : store(registry, o, record, ret_former, error);
+	return r < 0 ? r : store(registry, source, record, ret_former, error);
 }
 
 /* Whether what runs functions here can do what this one is to have. */
@@ -258,22 +260,63 @@ static int check_opts(struct registry *registry, const nova_function_opts *o,
 	return 0;
 }
 
+/* What the code needs besides, into a directory. */
+static int install_packages(struct registry *registry, const nova_function_opts *o,
+	const struct runtime *runtime, struct deps *ret, nova_error_t **error)
+{
+	const struct deps_want want = {
+		.client = runtime->client,
+		.image = runtime->image,
+		.file = o->requirements,
+		.find_links = o->find_links,
+		.limit = NOVA_REQUIREMENTS_MAX,
+		.progress = o->on_progress,
+		.userdata = o->userdata,
+	};
+	const struct stop stop = { o->interrupt, NULL };
+	if (!o->requirements && o->find_links)
+		return nova_fail(error, NOVA_EINVAL,
+			"find_links: without requirements there is nothing to look for");
+	if (!o->requirements)
+		return 0;
+	if (!runtime->client)
+		return nova_fail(error, NOVA_EINVAL,
+			"requirements: functions of runtime %s have none; build what they need "
+			"into their code",
+			runtime->name);
+	if (!registry->host)
+		return nova_fail(error, NOVA_ENOTSUP, "requirements: a store by itself has none");
+	return deps_install(registry->host, &want, &stop, ret, error);
+}
+
+static int check_and_store(struct registry *registry, const struct code_source *source,
+	const struct runtime *runtime, struct function_record *record,
+	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error)
+{
+	int r = function_check(registry, source, runtime, record, error);
+	if (r < 0)
+		return r;
+	/* Made before anything is stored, so that nothing can fail once it is. */
+	AUTO_FUNCTION nova_function_t *function = function_new(record);
+	if (!function)
+		return nova_oom(error);
+	r = store_locked(registry, source, &function->record, ret_former, error);
+	if (r == 0)
+		*ret_function = STEAL(function);
+	return r;
+}
+
 int registry_register(struct registry *registry, const nova_function_opts *o,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record record = { 0 };
+	AUTO_DEPS struct deps packages = DEPS_NONE;
 	const struct runtime *runtime = NULL;
 	int r = check_opts(registry, o, &record, &runtime, error);
 	if (r == 0)
-		r = function_check(registry, o, runtime, &record, error);
-	if (r < 0)
-		return r;
-	/* Made before anything is stored, so that nothing can fail once it is. */
-	AUTO_FUNCTION nova_function_t *function = function_new(&record);
-	if (!function)
-		return nova_oom(error);
-	r = store_locked(registry, o, &function->record, ret_former, error);
-	if (r == 0)
-		*ret_function = STEAL(function);
-	return r;
+		r = install_packages(registry, o, runtime, &packages, error);
+	const struct code_source source = { o, packages.directory };
+	return r < 0 ? r :
+		       check_and_store(registry, &source, runtime, &record, ret_former,
+			       ret_function, error);
 }

@@ -50,7 +50,8 @@ struct runtime {
 	const char *main_too; /* how the module main may be called as well; NULL: not at all */
 	/* What code has that is run as a script. NULL: no code is imported, and all is run. */
 	const char *no_handler;
-	bool in_place; /* its calls can be, or are always */
+	bool in_place;      /* its calls can be, or are always */
+	const char *client; /* that installs packages (deps); NULL: none does */
 };
 
 /* NULL: no such runtime. */

@@ -6,6 +6,7 @@ static const struct runtime runtimes[] = {
 	{
 		.name = "python",
 		.image = "python",
+		.client = "pip",
 		.advice = "",
 		.least_mb = 96,
 		.modules = { ".py", "/__init__.py" },
@@ -16,6 +17,7 @@ static const struct runtime runtimes[] = {
 		.name = "node",
 		.alias = "javascript",
 		.image = "node",
+		.client = "npm",
 		.advice = "",
 		.least_mb = 160,
 		.usual_mb = 256,

@@ -31,8 +31,8 @@ MAX_FILE = 800
 MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image", "config",
-         "net", "property", "engine", "snapshot", "host", "vm", "files", "template", "pool", "blob",
-         "store", "registry", "platform"]
+         "net", "property", "engine", "snapshot", "host", "vm", "files", "deps", "template", "pool",
+         "blob", "store", "registry", "platform"]
 TOOLS = ["serve", "novactl"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
@@ -341,7 +341,7 @@ def ctypes_label(module, value):
     """The text by which _ffi.py spells a ctypes type."""
     if value is None:
         return "None"
-    for name in ("OUTPUT_FN", "LOG_FN"):
+    for name in ("OUTPUT_FN", "LOG_FN", "PROGRESS_FN"):
         if value is getattr(module, name):
             return name
     if issubclass(value, ctypes._Pointer):

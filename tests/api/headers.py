@@ -15,7 +15,8 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _DECLARATION = re.compile(r"^NOVA_API\s+([^;{]+?)\s*\b(nova_\w+)\(([^;{]*)\);", re.M)
 _SCALARS = {"int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint64_t": "c_uint64",
             "int64_t": "c_int64", "double": "c_double", "void": "None",
-            "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN"}
+            "nova_output_fn": "OUTPUT_FN", "nova_log_fn": "LOG_FN",
+            "nova_progress_fn": "PROGRESS_FN"}
 # What the caller gives, and what is handed out.
 _OPTIONS = ("_opts", "_want")
 _STRUCTS = _OPTIONS + ("_property",)
@@ -108,6 +109,7 @@ from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
+PROGRESS_FN = CFUNCTYPE(None, c_void_p, c_char_p)
 _NUMBERS = {c_uint32: 2**32, c_uint64: 2**64}
 
 

@@ -202,6 +202,24 @@ class RealVm(VmCase):
         self.assertTrue(re.fullmatch("[0-9a-f]{8}", result["vm"]))
 
 
+class Packages(VmCase):
+    def test_a_package_of_the_registry_with_native_code_runs_in_the_guest(self):
+        requirements = self.write("requirements.txt", "markupsafe\n")
+        self.write("code.py", "import markupsafe, markupsafe._speedups, sys\n"
+                   "def handler(event):\n"
+                   "    return [str(markupsafe.escape('<a>')), markupsafe.__file__,\n"
+                   "            markupsafe.__cached__]\n")
+        done = self.run_program(
+            NOVACTL, "--json", "register", "f", "-r", "python", "-c", self.directory / "code.py",
+            "--requirements", requirements)
+        if done.returncode and "the registry cannot be reached" in done.stderr:
+            self.skipTest(done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        escaped, path, cached = self.novactl_json("invoke", "f")["output"]
+        self.assertEqual((escaped, path), ("&lt;a&gt;", "/code/markupsafe/__init__.py"))
+        self.assertTrue(cached.startswith("/code/markupsafe/__pycache__/"))
+
+
 class RealDaemon(VmCase, DaemonCase):
     def test_the_second_call_is_warm_and_no_vm_survives_the_daemon(self):
         self.register("hello", FUNCTIONS / "python/hello.py")

@@ -154,7 +154,7 @@ void table_end(struct table *table); /* prints and frees */
 
 /* One line on a terminal that tells what is awaited and since when; nothing elsewhere. */
 void progress_start(const char *what);
-void progress_say(const char *what); /* another thing is awaited now; `what` is static */
+void progress_say(const char *what); /* another thing is awaited now */
 void progress_stop(void);
 /* Takes the line away while other text is written to stderr. */
 void progress_hide(void);

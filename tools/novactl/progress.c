@@ -16,7 +16,7 @@ static struct {
 	pthread_t thread;
 	pthread_mutex_t lock; /* protects the rest */
 	pthread_cond_t wake;
-	const char *what;
+	char what[80];
 	int64_t since_ms;
 	size_t drawn; /* columns of the line on the terminal */
 	bool running;
@@ -63,7 +63,7 @@ void progress_start(const char *what)
 	const char *term = getenv("TERM");
 	if (globals.quiet || !isatty(STDERR_FILENO) || !term || !strcmp(term, "dumb"))
 		return;
-	progress.what = what;
+	snprintf(progress.what, sizeof(progress.what), "%s", what);
 	progress.since_ms = now_ms();
 	progress.running = true;
 	if (pthread_create(&progress.thread, NULL, draw_until_stopped, NULL) != 0)
@@ -73,9 +73,9 @@ void progress_start(const char *what)
 void progress_say(const char *what)
 {
 	pthread_mutex_lock(&progress.lock);
-	if (progress.running && progress.what != what) {
+	if (progress.running && strcmp(progress.what, what) != 0) {
 		erase();
-		progress.what = what;
+		snprintf(progress.what, sizeof(progress.what), "%s", what);
 	}
 	pthread_mutex_unlock(&progress.lock);
 }

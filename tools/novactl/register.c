@@ -2,7 +2,7 @@
 #include "novactl.h"
 
 static struct {
-	const char *code, *check;
+	const char *code, *check, *requirements, *find_links;
 	bool in_place, keep_tmp, replace;
 } given;
 
@@ -13,6 +13,12 @@ static const struct opt options[] = {
 		"import it in a VM before it is stored: auto (python, where\n"
 		"there is an engine), always or never [auto]",
 		&given.check },
+	{ OPT_TEXT, 0, "requirements", "FILE",
+		"python: packages that it needs, installed for the guest by pip\n"
+		"(requirements.txt)",
+		&given.requirements },
+	{ OPT_TEXT, 0, "find-links", "PLACE",
+		"directory or URL with these packages; no registry is asked", &given.find_links },
 	{ OPT_FLAG, 0, "in-place", NULL,
 		"python: what a call leaves in the module the next one finds\n"
 		"[each call begins with the module as it was imported]",
@@ -50,6 +56,12 @@ static int check_given(const nova_function_opts *opts)
 	return 0;
 }
 
+static void tell_progress(void *unused, const char *what)
+{
+	(void)unused;
+	progress_say(what);
+}
+
 static int run(char **args, int count)
 {
 	(void)count;
@@ -66,6 +78,9 @@ static int run(char **args, int count)
 		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0) |
 		     (given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0);
 	opts.check = (uint32_t)check;
+	opts.requirements = given.requirements;
+	opts.find_links = given.find_links;
+	opts.on_progress = tell_progress;
 	opts.interrupt = interruptible();
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;
@@ -89,6 +104,8 @@ const struct verb verb_register = {
 		    "examples/functions/python/hello.py\n"
 		    "  novactl register api -r go -c ./handler --memory 512 --timeout 120 --env "
 		    "REGION=eu\n"
+		    "  novactl register report -r python -c report/ --requirements "
+		    "report/requirements.txt\n"
 		    "  novactl register hello -r python -c hello.py --replace\n",
 	.notes = "Registering the very same thing again changes nothing. Programs (go, rust, "
 		 "binary) must be\n"

@@ -14,7 +14,8 @@ import threading
 import weakref
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple,
+                    Union)
 
 from . import _call, _ffi, errors
 from ._call import Handle, OnOutput, OutputTap, check, label_list, milliseconds, text
@@ -107,7 +108,9 @@ class Nova:
     @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any],
                  replace: bool = False, in_place: bool = False, check: str = "auto",
-                 keep_tmp: bool = False, interrupt: Optional[Interrupt] = None,
+                 keep_tmp: bool = False, requirements: Any = None, find_links: Any = None,
+                 on_progress: Optional[Callable[[str], Any]] = None,
+                 interrupt: Optional[Interrupt] = None,
                  **properties: "Unpack[Properties]") -> Function:
         """Stores a function. `code` is the path of a file or directory,
         or the content of one file as bytes.
@@ -117,11 +120,17 @@ class Nova:
         leaves in the module the next one finds; `keep_tmp`: what it leaves in /tmp. `check` is
         "auto", "always" or "never": whether the module is imported in a VM before the function is
         stored, so that FunctionFailed tells what is wrong with it.
+
+        `requirements` is the path of a file such as requirements.txt; its packages are installed
+        for the guest's Python. With `find_links`, a directory or URL that has them, no registry is
+        asked. `on_progress` is told what is being done.
         """
+        tap = _call.ProgressTap(on_progress)
         if check not in _ffi.CHECKS:
             raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
         options = _ffi.FunctionOpts(
             name=text(name), check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
+            requirements=text(requirements), find_links=text(find_links), on_progress=tap.function,
             flags=(_ffi.REGISTER_REPLACE if replace else 0)
             | (_ffi.REGISTER_IN_PLACE if in_place else 0)
             | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0),
@@ -135,6 +144,7 @@ class Nova:
         made = c_void_p()
         with self._handle.using() as nova:
             _call.check("nova_function_register", nova, byref(options), byref(made))
+        tap.finish()
         return _take_function(made)
 
     def get(self, name: str) -> Function:

@@ -68,40 +68,64 @@ def milliseconds(seconds: Optional[float]) -> int:
     return max(1, round(seconds * 1000))
 
 
-class OutputTap:
-    """Passes pieces of output on to a Python function, in the thread that has made the call.
+class Tap:
+    """Calls a Python function from the library, in the thread that has made the call.
 
     An Exception that it raises is raised when the call is over;
     all else, such as KeyboardInterrupt, ends the call.
     """
 
-    def __init__(self, on_output: Optional[OnOutput]) -> None:
-        self._on_output = on_output
+    def __init__(self) -> None:
         self._raised: Optional[BaseException] = None
-        self.function = _ffi.OUTPUT_FN(self._pass_on) if on_output else _ffi.OUTPUT_FN()
 
-    def _pass_on(self, _userdata: Any, stream: int, data: int, length: int) -> None:
-        if self._raised is not None or self._on_output is None:
-            return
-        piece, job = ctypes.string_at(data, length), current_job()
+    def tell(self, function: Callable[[], Any]) -> None:
+        job = current_job()
         try:
             if job is None:
-                self._on_output(stream, piece)
+                function()
             else:
-                job.call_back(lambda: self._hear(stream, piece))
+                job.call_back(lambda: self._hear(function))
         except BaseException as raised:  # an exception cannot pass through C
             self._raised = raised
 
-    def _hear(self, stream: int, piece: bytes) -> None:
-        assert self._on_output is not None
+    def _hear(self, function: Callable[[], Any]) -> None:
         try:
-            self._on_output(stream, piece)
+            function()
         except Exception as raised:
             self._raised = raised
 
     def finish(self) -> None:
         if self._raised is not None:
             raise self._raised
+
+
+class OutputTap(Tap):
+    """Passes pieces of output on."""
+
+    def __init__(self, on_output: Optional[OnOutput]) -> None:
+        super().__init__()
+        self._on_output = on_output
+        self.function = _ffi.OUTPUT_FN(self._pass_on) if on_output else _ffi.OUTPUT_FN()
+
+    def _pass_on(self, _userdata: Any, stream: int, data: int, length: int) -> None:
+        on_output = self._on_output
+        if self._raised is None and on_output is not None:
+            piece = ctypes.string_at(data, length)
+            self.tell(lambda: on_output(stream, piece))
+
+
+class ProgressTap(Tap):
+    """Passes on what is being done."""
+
+    def __init__(self, on_progress: Optional[Callable[[str], Any]]) -> None:
+        super().__init__()
+        self._on_progress = on_progress
+        self.function = _ffi.PROGRESS_FN(self._pass_on) if on_progress else _ffi.PROGRESS_FN()
+
+    def _pass_on(self, _userdata: Any, what: bytes) -> None:
+        on_progress, words = self._on_progress, what.decode("utf-8", "replace")
+        if self._raised is None and on_progress is not None:
+            self.tell(lambda: on_progress(words))
 
 
 class Handle:

@@ -10,11 +10,13 @@ from ._host import LOG_FUNCTION
 
 def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None,
                entry_name: Optional[str] = None, min_size: int = 0, max_size: int = 0,
-               label: Optional[str] = None, keep_modes: bool = False) -> None:
+               label: Optional[str] = None, keep_modes: bool = False,
+               below: Any = None) -> None:
     """Builds a read-only ext4 image from the file or directory `source`, or from one file's bytes.
 
     What the owner of a file may read or execute everybody may in the image, unless `keep_modes`;
-    what is left out is told to the logger "nova"."""
+    what is left out is told to the logger "nova". What is in the directory `below` is in the image,
+    too, where the source has nothing of that name."""
     options = _ffi.DiskOpts(
         source=text(source),
         data=None if data is None else cast(c_char_p(data), c_void_p),
@@ -25,6 +27,7 @@ def build_disk(image: Any, source: Any = None, *, data: Optional[bytes] = None,
         label=text(label),
         log=LOG_FUNCTION,
         flags=1 if keep_modes else 0,
+        below=text(below),
     )
     check("nova_disk_build", text(image), byref(options))
 

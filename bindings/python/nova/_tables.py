@@ -5,6 +5,7 @@ from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_
 
 OUTPUT_FN = CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_size_t)
 LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_char_p)
+PROGRESS_FN = CFUNCTYPE(None, c_void_p, c_char_p)
 _NUMBERS = {c_uint32: 2**32, c_uint64: 2**64}
 
 
@@ -34,6 +35,7 @@ class DiskOpts(_Options):
         ("log_userdata", c_void_p),
         ("flags", c_uint32),
         ("reserved", c_uint32),
+        ("below", c_char_p),
     ]
 
 
@@ -89,6 +91,10 @@ class FunctionOpts(_Options):
         ("interrupt", c_void_p),
         ("labels", POINTER(c_char_p)),
         ("labels_count", c_size_t),
+        ("requirements", c_char_p),
+        ("find_links", c_char_p),
+        ("on_progress", PROGRESS_FN),
+        ("userdata", c_void_p),
     ]
 
 
