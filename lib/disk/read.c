@@ -224,18 +224,21 @@ static size_t get16(const uint8_t *at)
 	return (size_t)at[0] | (size_t)at[1] << 8;
 }
 
+#define ENTRY_HEAD 8 /* bytes of a directory's entry before its name */
+
 /* One block of a directory; an entry with inode 0 is a gap. */
 static int read_block(struct reader *x, const uint8_t *block, unsigned depth)
 {
 	for (size_t at = 0, size; at < DISK_BLOCK; at += size) {
 		const uint8_t *entry = block + at;
-		size = get16(entry + 4);
-		size_t len = entry[6];
-		if (size < 8 || size % 4 || size > DISK_BLOCK - at || 8 + len > size)
+		bool whole = DISK_BLOCK - at >= ENTRY_HEAD;
+		size = whole ? get16(entry + 4) : 0;
+		size_t len = whole ? entry[6] : 0;
+		if (size % 4 || size > DISK_BLOCK - at || size < ENTRY_HEAD + len)
 			return damaged(x, "a directory entry has a wrong length");
 		ext2_ino_t ino = (ext2_ino_t)(get16(entry) | get16(entry + 2) << 16);
 		char name[EXT2_NAME_LEN + 1];
-		memcpy(name, entry + 8, len);
+		memcpy(name, entry + ENTRY_HEAD, len);
 		name[len] = 0;
 		if (!ino || (len == 1 && name[0] == '.') || (len == 2 && !strcmp(name, "..")))
 			continue;
