@@ -84,7 +84,7 @@ static bool comes_from(const struct point *point, const char *library, int most)
  * cannot ask for a new thread's stack. */
 static bool is_spared(const struct point *point)
 {
-	return comes_from(point, "libext2fs", 8) || comes_from(point, "libasan", 6);
+	return comes_from(point, "libext2fs", 8) || comes_from(point, "libasan", 8);
 }
 
 /* Whether this is the point that fails; then errno is set. */
