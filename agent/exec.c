@@ -130,25 +130,6 @@ bool on_plain_exec(struct agent *agent, const char *text, size_t len)
 
 /* --- commands --- */
 
-static char **argv_of(json_t *list)
-{
-	size_t count = json_array_size(list), i;
-	json_t *item;
-	char **argv = count ? calloc(count + 1, sizeof(*argv)) : NULL;
-	if (!argv)
-		return NULL;
-	json_array_foreach(list, i, item)
-	{
-		const char *text = json_string_value(item);
-		argv[i] = text && strlen(text) == json_string_length(item) ? strdup(text) : NULL;
-		if (!argv[i]) {
-			strings_free(argv);
-			return NULL;
-		}
-	}
-	return argv;
-}
-
 static char **command_env(const struct agent *agent, const char *id, json_t *more)
 {
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", agent->guest.temp_dir, "LANG",
@@ -181,7 +162,7 @@ void on_command(struct agent *agent, const char *id, json_t *payload)
 	const char *directory = NULL, *input = "";
 	size_t input_len = 0;
 	json_t *env = json_object_get(payload, "env");
-	char **argv = argv_of(json_object_get(payload, "argv"));
+	char **argv = strings_of(json_object_get(payload, "argv"));
 	AUTO_BUF struct buf bytes = BUF_INIT(STDIN_MAX);
 	if (!argv || !argv[0][0] || !payload_strings_only(env) ||
 		json_unpack(payload, "{s?s, s?s%}", "cwd", &directory, "stdin", &input,

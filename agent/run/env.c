@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of NAME=VALUE. */
+/* Lists of texts, among them NAME=VALUE. */
 #include <errno.h>
 
 #include "agent/run/run.h"
@@ -9,6 +9,25 @@ void strings_free(char **list)
 	for (char **at = list; at && *at; at++)
 		free(*at);
 	free(list);
+}
+
+char **strings_of(json_t *list)
+{
+	size_t count = json_array_size(list), i;
+	json_t *item;
+	char **strings = count ? calloc(count + 1, sizeof(*strings)) : NULL;
+	if (!strings)
+		return NULL;
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		strings[i] = text && strlen(text) == json_string_length(item) ? strdup(text) : NULL;
+		if (!strings[i]) {
+			strings_free(strings);
+			return NULL;
+		}
+	}
+	return strings;
 }
 
 static size_t strings_count(char **list)

@@ -73,6 +73,7 @@ const char *function_program(const char *runtime)
 void function_clear(struct function *function)
 {
 	strings_free(function->env);
+	strings_free(function->args);
 	free(function->opened);
 	*function = (struct function){ 0 };
 }
@@ -267,6 +268,22 @@ static char *set_opened(struct function *function, json_t *env)
 	return function->opened ? NULL : strdup("out of memory");
 }
 
+/* What a program is given besides its input: NOVA_ARGS, a list of JSON, and NOVA_STDIN, the name of
+ * a file beside the code. */
+static char *set_program_input(struct function *function, const struct guest *guest, json_t *env)
+{
+	const char *args = json_string_value(json_object_get(env, "NOVA_ARGS"));
+	const char *name = json_string_value(json_object_get(env, "NOVA_STDIN"));
+	AUTO_JSON json_t *list = args ? json_loads(args, 0, NULL) : NULL;
+	function->args = strings_of(list);
+	if (args && !function->args)
+		return strdup("NOVA_ARGS is no list of texts in JSON");
+	if (name)
+		snprintf(function->stdin_path, sizeof(function->stdin_path), "%s/%s",
+			guest->code_dir, name);
+	return NULL;
+}
+
 char *function_set(struct function *function, const struct guest *guest, const char *runtime,
 	const char *handler, json_t *env)
 {
@@ -283,5 +300,6 @@ char *function_set(struct function *function, const struct guest *guest, const c
 		"C.UTF-8", "NOVA_RUNTIME", found->name, "NOVA_HANDLER", handler, NULL };
 	function->env = env_make(first, env);
 	function->runtime = found;
-	return found->compiled ? set_opened(function, env) : NULL;
+	char *wrong = set_program_input(function, guest, env);
+	return wrong || !found->compiled ? wrong : set_opened(function, env);
 }

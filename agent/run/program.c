@@ -5,6 +5,12 @@
 
 #include "agent/run/run.h"
 
+static int open_stdin(const struct run *run, const struct request *request)
+{
+	const char *path = request->command ? "" : run->function.stdin_path;
+	return sys_open(*path ? path : "/dev/null", O_RDONLY, 0);
+}
+
 /* 0 or -errno, without an answer. */
 static int start(struct run *run, struct request *request, struct launch *launch)
 {
@@ -16,7 +22,7 @@ static int start(struct run *run, struct request *request, struct launch *launch
 		r = pipe_from(&request->output[1].fd, &err);
 	if (r == 0 && (request->stdin_data.len || request->flows))
 		r = pipe_to(&request->stdin_fd, &in);
-	else if (r == 0 && (in = sys_open("/dev/null", O_RDONLY, 0)) < 0)
+	else if (r == 0 && (in = open_stdin(run, request)) < 0)
 		r = in;
 	if (r < 0)
 		return r;
@@ -35,10 +41,12 @@ static int start(struct run *run, struct request *request, struct launch *launch
 
 /* --- the function --- */
 
-static char **function_env(const struct function *function, const char *id)
+static char **function_env(const struct function *function, const struct request *request)
 {
-	char **env = env_make(NULL, NULL);
-	int r = env ? env_add(&env, "NOVA_REQUEST_ID", id) : -ENOMEM;
+	const char *const first[] = { "NOVA_REQUEST_ID", request->id, "NOVA_INPUT",
+		request->input_path, NULL };
+	char **env = env_make(first, NULL);
+	int r = env ? 0 : -ENOMEM;
 	for (char **at = function->env; r == 0 && *at; at++) {
 		char *equals = strchr(*at, '=');
 		*equals = 0;
@@ -51,12 +59,19 @@ static char **function_env(const struct function *function, const char *id)
 	return NULL;
 }
 
-#define MAX_ARGV (8 + 2 * MAX_OPENED)
+#define OWN_ARGV (8 + 2 * MAX_OPENED)
 
-static void function_argv(
-	const struct function *function, const char *input, const char *argv[MAX_ARGV])
+/* NULL: out of memory. */
+static const char **function_argv(const struct function *function, const char *input)
 {
-	size_t n = 0;
+	const char *const alone[] = { input, NULL };
+	const char *const *args = function->args ? (const char *const *)function->args : alone;
+	size_t n = 0, count = 0;
+	while (args[count])
+		count++;
+	const char **argv = calloc(OWN_ARGV + count, sizeof(*argv));
+	if (!argv)
+		return NULL;
 	if (function->program)
 		argv[n++] = function->program;
 	for (const char *const *at = function->runtime->before; *at; at++)
@@ -66,14 +81,15 @@ static void function_argv(
 		argv[n++] = *at;
 	}
 	argv[n++] = function->file;
-	argv[n++] = input;
-	argv[n] = NULL;
+	memcpy(argv + n, args, count * sizeof(*argv));
+	return argv;
 }
 
 static int start_function(struct run *run, struct request *request, char **env)
 {
-	const char *argv[MAX_ARGV];
-	function_argv(&run->function, request->input_path, argv);
+	AUTO_FREE const char **argv = function_argv(&run->function, request->input_path);
+	if (!argv || !env)
+		return -ENOMEM;
 	struct launch launch = {
 		.program = argv[0],
 		.argv = (char *const *)argv,
@@ -81,7 +97,7 @@ static int start_function(struct run *run, struct request *request, char **env)
 		.directory = run->guest->code_dir,
 		.as_function = true,
 	};
-	return env ? start(run, request, &launch) : -ENOMEM;
+	return start(run, request, &launch);
 }
 
 void program_function(struct run *run, struct request *request)
@@ -89,7 +105,7 @@ void program_function(struct run *run, struct request *request)
 	request->output[0].kept.max = PROTO_OUTPUT_MAX;
 	request->wasm = run->function.runtime->compiled;
 	int r = request_write_input(run, request);
-	char **env = r == 0 ? function_env(&run->function, request->id) : NULL;
+	char **env = r == 0 ? function_env(&run->function, request) : NULL;
 	if (r == 0)
 		r = start_function(run, request, env);
 	strings_free(env);

@@ -69,6 +69,10 @@ struct function {
 	char module[128], name[128];   /* main.handler; no name: what the module has */
 	bool automatic;                /* nobody has named one */
 	char **env;
+	/* of a program, instead of the file with its input; NULL: that. And the file that is its
+	 * stdin; "": nothing */
+	char **args;
+	char stdin_path[PATH_MAX];
 	char *opened; /* of a module: texts, one behind the other, that `directories` names */
 	const char *directories[MAX_OPENED + 1];
 	bool hook_before, hook_after; /* programs in /code/hooks */
@@ -273,6 +277,8 @@ int pipe_to(int *ret_ours, int *ret_theirs);
 char **env_make(const char *const *first, json_t *more);
 int env_add(char ***env, const char *name, const char *value);
 void strings_free(char **list);
+/* Of a JSON list of texts; NULL: it is none, or is empty, or there is no memory. */
+char **strings_of(json_t *list);
 
 /* --- tmp.c --- */
 

@@ -24,11 +24,11 @@
  * block every signal, so handlers of the host run in threads of the host.
  *
  * Which call is next: each call belongs to a group, and groups take turns. Calls of a function and
- * starts of its instances are one group, all that is done in one VM is one, and starts and restores
- * of VMs are one. The calls of a group are begun in the order in which they were submitted. A group
- * that has no call under way comes before one that has, and an eighth of the threads is kept for
- * such groups, so that one with many slow calls cannot hold up all others. Calls finish, and are
- * collected, in the order in which they end.
+ * starts of its instances are one group, runs of code in one language are one, all that is done in
+ * one VM is one, and starts and restores of VMs are one. The calls of a group are begun in the
+ * order in which they were submitted. A group that has no call under way comes before one that has,
+ * and an eighth of the threads is kept for such groups, so that one with many slow calls cannot
+ * hold up all others. Calls finish, and are collected, in the order in which they end.
  *
  * In one VM, function calls and commands are under way together, as many as
  * nova_vm_init_opts.concurrency allows; an init, a fork and a snapshot are begun when the calls of
@@ -48,6 +48,7 @@
 #include <nova/function.h>
 #include <nova/instance.h>
 #include <nova/result.h>
+#include <nova/run.h>
 #include <nova/snapshot.h>
 #include <nova/vm.h>
 
@@ -128,6 +129,28 @@ NOVA_API int nova_queue_fd(const nova_queue_t *queue);
  */
 NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_call_t **ret_call, nova_error_t **error);
+
+/**
+ * Hands in code that is run once, as nova_run(), and returns at once. What is wrong with the code
+ * itself is reported here as far as it is seen without running it.
+ * @param queue the queue
+ * @param language as of nova_run()
+ * @param code as of nova_run()
+ * @param opts as of nova_run(); NULL: defaults. `on_output` is called in a thread of the queue and
+ * may call nova_call_cancel() for its own call
+ * @param ret_call as of nova_queue_submit()
+ * @return 0, and the call will be collected once; or a code, and nothing has run:
+ *  - NOVA_EINVAL, NOVA_ETOOBIG: as of nova_run()
+ *  - NOVA_ENOTFOUND, NOVA_EPERM: the file with the code cannot be read
+ *  - NOVA_ENOTSUP: no engine can be used, or it cannot do what is asked
+ *  - NOVA_ELIMIT: `max_calls` are submitted and not collected
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something, such as a thread
+ * Since 0.1.
+ */
+NOVA_API int nova_queue_submit_run(nova_queue_t *queue, const char *language, const char *code,
+	const nova_run_opts *opts, nova_call_t **ret_call, nova_error_t **error);
 
 /**
  * Hands in the start of a VM, as nova_vm_start(): nova_call_take_vm() gives it.

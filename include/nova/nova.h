@@ -9,9 +9,9 @@
  *     nova_result_free(result);
  *     nova_close(nova);
  *
- * Begin with nova/function.h to register functions and to call them, or with nova/vm.h for a VM
- * alone. nova/base.h has the rules for errors, ownership, options and threads. docs/embedding.md is
- * the guide for programs that use the library.
+ * Begin with nova/function.h to register functions and to call them, with nova/run.h for code that
+ * is run once, or with nova/vm.h for a VM alone. nova/base.h has the rules for errors, ownership,
+ * options and threads. docs/embedding.md is the guide for programs that use the library.
  */
 #ifndef NOVA_NOVA_H
 #define NOVA_NOVA_H
@@ -31,6 +31,7 @@
 #include <nova/property.h>
 #include <nova/proto.h>
 #include <nova/result.h>
+#include <nova/run.h>
 #include <nova/snapshot.h>
 #include <nova/vm.h>
 

@@ -78,3 +78,32 @@ int nova_disk_build(const char *image, const nova_disk_opts *opts, nova_error_t 
 	disk_tree_free(&tree);
 	return r;
 }
+
+static int write_once(const char *image, const struct disk_tree *tree, const nova_disk_opts *o,
+	nova_error_t **error)
+{
+	AUTO_FD int fd = sys_open(image, O_RDWR | O_CREAT | O_EXCL, 0644);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "cannot make the image '%s'", image);
+	int r = disk_layout(tree, fd, o, error);
+	if (r < 0)
+		fs_unlink(image);
+	return r;
+}
+
+int disk_build_once(const char *image, const nova_disk_opts *opts, const struct disk_file *files,
+	size_t count, nova_error_t **error)
+{
+	nova_disk_opts o = *opts;
+	struct disk_tree tree;
+	int r = check_opts(&o, image, error);
+	if (r < 0)
+		return r;
+	r = disk_tree_walk(&tree, &o, NULL, error);
+	if (r == 0)
+		r = disk_tree_add(&tree, files, count, error);
+	if (r == 0)
+		r = write_once(image, &tree, &o, error);
+	disk_tree_free(&tree);
+	return r;
+}

@@ -58,6 +58,20 @@ char *disk_node_path(const struct disk_node *node);
 /* Blocks that a node needs besides its inode. */
 uint64_t disk_node_blocks(const struct disk_node *node);
 
+/* A file whose content is in memory. */
+struct disk_file {
+	const char *name;
+	const void *data;
+	size_t len;
+};
+/* Beside the one file that a tree is of. The names are disk_name_ok() and differ. */
+int disk_tree_add(
+	struct disk_tree *tree, const struct disk_file *files, size_t count, nova_error_t **error);
+/* As nova_disk_build() of one file, with more beside it, and for a moment only: nothing of it is
+ * forced to the disk. There must be no image of that name. */
+int disk_build_once(const char *image, const nova_disk_opts *opts, const struct disk_file *files,
+	size_t count, nova_error_t **error);
+
 /* Writes the image of a tree to an empty file. */
 int disk_layout(
 	const struct disk_tree *tree, int fd, const nova_disk_opts *opts, nova_error_t **error);

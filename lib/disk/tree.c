@@ -381,6 +381,24 @@ int disk_tree_walk(struct disk_tree *tree, const nova_disk_opts *opts, const str
 	return r < 0 || !opts->below ? r : walk_below(&w, opts->below);
 }
 
+int disk_tree_add(
+	struct disk_tree *tree, const struct disk_file *files, size_t count, nova_error_t **error)
+{
+	struct disk_node **tail = &tree->root->child;
+	while (*tail)
+		tail = &(*tail)->next;
+	for (size_t i = 0; i < count; i++) {
+		struct disk_node *node = node_add(tree, tree->root, files[i].name, S_IFREG | 0755);
+		if (!node)
+			return nova_oom(error);
+		node->data = files[i].len ? files[i].data : "";
+		node->size = files[i].len;
+		*tail = node;
+		tail = &node->next;
+	}
+	return 0;
+}
+
 int disk_look(const char *directory, const struct logger *log, nova_error_t **error)
 {
 	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;

@@ -216,10 +216,13 @@ int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_
 
 void invocation_done(struct invocation *c)
 {
+	if (c->request.code_disk)
+		fs_unlink(c->request.code_disk);
 	vm_exec_done(&c->exec);
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);
+	free(STEAL(c->request.code_disk));
 	free(c->checkpoint_name);
 	c->function = NULL;
 	c->instance = NULL;

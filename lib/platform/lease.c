@@ -2,6 +2,7 @@
 /* A VM for a call or an instance: out of the pool, or from a snapshot; and its way back. */
 #include "hash/hash.h"
 #include "platform/platform.h"
+#include "template/template.h"
 
 /* --- what to ask the pool for --- */
 
@@ -56,6 +57,41 @@ static int acquire(struct nova *nova, const nova_function_t *function,
 	code = pool_acquire(
 		nova->pool, &w.want, NULL, request->stop, &lease->vm, &lease->cold, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
+}
+
+/* --- code that is run once --- */
+
+struct once {
+	nova_host_t *host;
+	struct template_want want;
+};
+
+static int make_once(
+	void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	const struct once *once = userdata;
+	return template_try(once->host, &once->want, stop, ret_vm, error);
+}
+
+/* A clone of its runtime's template that has been given the code. Should it not be wanted any more
+ * by then, it is ended: its group has no other calls. */
+static int acquire_once(struct nova *nova, const nova_function_t *function,
+	const struct lease_request *request, struct lease *lease, nova_error_t **error)
+{
+	CLEANUP(function_want_done) struct function_want w;
+	int code = function_want_init(&w, nova, &function->record, NULL, error);
+	if (code < 0)
+		return code;
+	struct once once = { nova->host, { function->record.config.runtime, &w.of.vm } };
+	const struct pool_maker maker = { make_once, &once };
+	w.of.vm.config.machine.code_disk = request->code_disk;
+	w.want.flags = NOVA_POOL_FRESH;
+	w.want.queue_timeout_ms = request->queue_timeout_ms;
+	code = pool_acquire(
+		nova->pool, &w.want, &maker, request->stop, &lease->vm, &lease->cold, error);
+	if (code < 0)
+		nova_pool_forget(nova->pool, w.key);
+	return code;
 }
 
 /* --- functions change while calls are on their way --- */
@@ -228,7 +264,8 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 	struct lease lease = { .cold = 1 };
 	uint64_t begin = clock_ns();
 	int code = request->snapshot ? restore(nova, &(*function)->record, request, &lease, error) :
-				       acquire_present(nova, function, request, &lease, error);
+		   request->code_disk ? acquire_once(nova, *function, request, &lease, error) :
+					acquire_present(nova, function, request, &lease, error);
 	if (code < 0)
 		return code;
 	lease.took_us = us_since(begin);

@@ -8,6 +8,7 @@
 
 #include <nova/function.h>
 #include <nova/instance.h>
+#include <nova/run.h>
 
 #include "base/base.h"
 #include "base/list.h"
@@ -70,6 +71,8 @@ void function_want_done(struct function_want *want);
 struct lease_request {
 	bool fresh;     /* nobody may have used it */
 	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
+	/* of code that is run once, which no function of the store has; NULL: none */
+	char *code_disk;
 	/* what its machine has of its own; NULL: nothing */
 	const nova_instance_opts *machine;
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
@@ -162,6 +165,12 @@ bool invocation_call_off(struct invocation *c);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);
+
+/* --- run.c --- */
+
+/* As invocation_prepare(), of what nova_run() takes. */
+int invocation_prepare_run(struct invocation *c, const char *language, const char *code,
+	const nova_run_opts *opts, nova_error_t **error);
 
 /* --- mode.c --- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a queue can be given of the platform: calls of functions, and starts of their instances. */
+/* What a queue can be given of the platform: calls of functions, code that is run once, and starts
+ * of instances. */
 #include "platform/platform.h"
 #include "platform/queue.h"
 
@@ -61,6 +62,34 @@ int nova_queue_submit(nova_queue_t *queue, const char *function, const char *pay
 	made->call.request_id = c->exec.id;
 	made->call.userdata = c->exec.userdata;
 	return call_submit(&made->call, code, group, ret_call, error);
+}
+
+/* --- nova_run() --- */
+
+static const struct call_kind run_kind = {
+	.before = "its code ran",
+	.run = run_function,
+	.call_off = call_function_off,
+	.done = function_done,
+};
+
+int nova_queue_submit_run(nova_queue_t *queue, const char *language, const char *code,
+	const nova_run_opts *opts, nova_call_t **ret_call, nova_error_t **error)
+{
+	AUTO_FREE char *group = NULL;
+	if (ANY_NULL(error, queue, language))
+		return NOVA_EINVAL;
+	struct function_call *made = call_new(queue, &run_kind, sizeof(*made));
+	if (!made)
+		return nova_oom(error);
+	struct invocation *c = &made->invocation;
+	c->nova = queue_platform(queue);
+	int r = invocation_prepare_run(c, language, code, opts, error);
+	if (r == 0 && !(group = str_format("runs of %s", c->function->record.config.runtime)))
+		r = nova_oom(error);
+	made->call.request_id = c->exec.id;
+	made->call.userdata = c->exec.userdata;
+	return call_submit(&made->call, r, group, ret_call, error);
 }
 
 /* --- nova_instance_start() --- */

@@ -199,9 +199,10 @@ static int make_vm(nova_pool_t *pool, struct group *g, const struct pool_want *w
 		return template_possible(pool->host, &of) ?
 			       start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
 			       boot_vm(pool, want, stop, ret_vm, error);
-	*ret_how = NOVA_POOL_TEMPLATE_STARTS; /* there is nothing else that it could be than a
-						 snapshot */
-	return maker->make(maker->userdata, stop, ret_vm, error);
+	int code = maker->make(maker->userdata, stop, ret_vm, error);
+	if (code == 0 && vm_is_clone(*ret_vm))
+		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
+	return code;
 }
 
 int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,

@@ -26,6 +26,12 @@ bool record_same_version(const struct function_record *a, const struct function_
 int registry_has_version(struct registry *registry, const struct function_record *record,
 	bool *ret_has, nova_error_t **error);
 
+/* --- register.c --- */
+
+/* What can be told without building anything: a record without id, hash, version and times. */
+int registry_check_opts(struct registry *registry, const nova_function_opts *opts,
+	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error);
+
 /* --- check.c --- */
 
 /* As nova_function_opts.check wants. The handler that was found goes into the record. */

@@ -236,8 +236,7 @@ static int engine_fits(
 	return r < 0 ? r : engine_check(ops, machine, error);
 }
 
-/* What can be told without building anything. */
-static int check_opts(struct registry *registry, const nova_function_opts *o,
+int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error)
 {
 	int r = check_presence(o, error);
@@ -312,7 +311,7 @@ int registry_register(struct registry *registry, const nova_function_opts *o,
 	AUTO_RECORD struct function_record record = { 0 };
 	AUTO_DEPS struct deps packages = DEPS_NONE;
 	const struct runtime *runtime = NULL;
-	int r = check_opts(registry, o, &record, &runtime, error);
+	int r = registry_check_opts(registry, o, &record, &runtime, error);
 	if (r == 0)
 		r = install_packages(registry, o, runtime, &packages, error);
 	const struct code_source source = { o, packages.directory };

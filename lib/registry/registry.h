@@ -15,6 +15,7 @@
 
 #include <nova/function.h>
 #include <nova/instance.h>
+#include <nova/run.h>
 
 #include "base/list.h"
 #include "base/table.h"
@@ -134,6 +135,14 @@ int registry_check_code(struct registry *registry, const char *name, nova_error_
 int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);
 
+/* --- once.c --- */
+
+/* Of what nova_run() takes, in whole options: a function that nobody can look up, has no code_hash,
+ * and an id of its own; and a disk with its code in the run directory, which the caller removes. */
+int registry_make_once(struct registry *registry, const char *language, const char *code,
+	const nova_run_opts *opts, nova_function_t **ret_function, char **ret_disk,
+	nova_error_t **error);
+
 /* --- vm.c --- */
 
 /* What a VM of a function is started with, and given. Points into itself and into the record: does
@@ -146,7 +155,8 @@ struct function_vm {
 	char **env;     /* these, and the function's own */
 	struct vm_spec vm;
 };
-/* `machine`: what it has instead of what the function's have; NULL: nothing. */
+/* `machine`: what it has instead of what the function's have; NULL: nothing. A record without
+ * code_hash has no disk yet. */
 int function_vm_init(struct function_vm *ret_vm, const struct registry *registry,
 	const struct function_record *record, const nova_instance_opts *machine,
 	nova_error_t **error);

@@ -54,7 +54,8 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 		return nova_fail(error, NOVA_ECORRUPT,
 			"function '%s' has the runtime '%s', which this libnova does not know",
 			r->name, r->config.runtime);
-	code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
+	if (r->code_hash)
+		code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
 	if (code < 0)
 		return nova_wrap(error, code, "function '%s'", r->name);
 	f->vm.init_timeout_ms = import_limit_s(f->config, runtime) * 1000u;

@@ -171,6 +171,11 @@ void vm_add_init_us(nova_vm_t *vm, uint64_t us)
 	__atomic_fetch_add(&vm->timing_us[NOVA_TIMING_INIT], us, __ATOMIC_RELAXED);
 }
 
+bool vm_is_clone(const nova_vm_t *vm)
+{
+	return vm->base;
+}
+
 bool vm_from_standby(const nova_vm_t *vm)
 {
 	return vm->from_standby;

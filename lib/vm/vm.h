@@ -83,6 +83,8 @@ uint32_t vm_concurrency(nova_vm_t *vm);
 uint64_t vm_timing_us(const nova_vm_t *vm, int timing);
 /* The making of the template that it comes from was a part of its init. */
 void vm_add_init_us(nova_vm_t *vm, uint64_t us);
+/* It went on from an instant, and did not boot. */
+bool vm_is_clone(const nova_vm_t *vm);
 /* Its VMM had been on standby. */
 bool vm_from_standby(const nova_vm_t *vm);
 /* The snapshot that this VM went on from, or has left last. */

@@ -10,16 +10,19 @@ import headers
 # What the headers say may be NULL: by its name wherever it occurs, or in one call.
 OPTIONAL = {"wait", "userdata", "fn"}
 OPTIONAL_IN = {
+    "code": {"nova_run", "nova_queue_submit_run"},
     "config": {"nova_host_new", "nova_open"},
     "name": {"nova_image_check"},
     "function": {"nova_invoke", "nova_queue_submit"},
     "opts": {"nova_function_list", "nova_vm_start", "nova_vm_invoke", "nova_vm_read_file",
              "nova_vm_write_file", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new",
-             "nova_invoke", "nova_queue_submit", "nova_queue_submit_vm_start",
-             "nova_queue_submit_vm_invoke", "nova_queue_submit_vm_snapshot"},
+             "nova_invoke", "nova_run", "nova_queue_submit", "nova_queue_submit_run",
+             "nova_queue_submit_vm_start", "nova_queue_submit_vm_invoke",
+             "nova_queue_submit_vm_snapshot"},
     "path": {"nova_config_load"},
     "payload": {"nova_frame_encode", "nova_invoke", "nova_queue_submit"},
-    "ret_call": {"nova_queue_submit", "nova_queue_submit_vm_start", "nova_queue_submit_vm_restore",
+    "ret_call": {"nova_queue_submit", "nova_queue_submit_run", "nova_queue_submit_vm_start",
+                 "nova_queue_submit_vm_restore",
                  "nova_queue_submit_vm_init", "nova_queue_submit_vm_invoke",
                  "nova_queue_submit_vm_command", "nova_queue_submit_vm_fork",
                  "nova_queue_submit_vm_snapshot", "nova_queue_submit_instance_start"},

@@ -120,6 +120,11 @@ static int invoke_vm(nova_error_t **error)
 		nova_queue_submit_vm_invoke(queue, world.vm, "{}", NULL, NULL, error), error);
 }
 
+static int run_code(nova_error_t **error)
+{
+	return collected(nova_queue_submit_run(queue, "shell", "echo 1", NULL, NULL, error), error);
+}
+
 static int command_vm(nova_error_t **error)
 {
 	static const char *const argv[] = { "echo", "1" };
@@ -155,6 +160,7 @@ const struct inject_case call_cases[] = {
 		start_instance, free_queue },
 	{ "nova_queue_submit_vm_init", NULL, prepare_vm, init_vm, free_queue },
 	{ "nova_queue_submit_vm_invoke", NULL, prepare_vm, invoke_vm, free_queue, .runs = true },
+	{ "nova_queue_submit_run", NULL, prepare_queue, run_code, free_queue, .runs = true },
 	{ "nova_queue_submit_vm_command", NULL, prepare_vm, command_vm, free_queue },
 	{ "nova_queue_submit_vm_fork", NULL, prepare_vm, fork_vm, free_queue,
 		.expected = NOVA_ENOTSUP },

@@ -139,6 +139,19 @@ static void warm(void)
 	nova_result_free(STEAL(result));
 }
 
+static int run_code(nova_error_t **error)
+{
+	const char *const args[] = { "a" };
+	const nova_run_file file = { "note", "x", 1 };
+	nova_run_opts opts = NOVA_RUN_OPTS_INIT;
+	opts.args = args;
+	opts.args_count = opts.files_count = opts.stdin_len = 1;
+	opts.files = &file;
+	opts.stdin_data = "x";
+	int code = nova_run(world.nova, "shell", "cat note", &opts, &result, error);
+	return code == 0 && strcmp(nova_result_stdout(result, NULL), "x") ? NOVA_EAGENT : code;
+}
+
 static void free_result(void)
 {
 	nova_result_free(STEAL(result));
@@ -263,6 +276,7 @@ const struct inject_case platform_cases[] = {
 		NULL, prepare_instance, get_instance },
 	{ "nova_instance_list nova_instance_list_free", NULL, prepare_instance, list_instances },
 	{ "nova_instance_to_json", NULL, prepare_instance, instance_to_json, .silent = true },
+	{ "nova_run", NULL, NULL, run_code, free_result, .runs = true },
 	{ "nova_invoke", NULL, prepare_instance, invoke_instance, free_result, .runs = true },
 	{ "nova_instance_vm nova_vm_command", NULL, prepare_instance, command, free_result },
 	{ "nova_vm_pause nova_vm_resume", NULL, prepare_instance, pause_and_resume, resume },

@@ -189,6 +189,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_check, s.p.nova, "echo");
 	REFUSES(nova_function_delete, s.p.nova, "echo");
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
+	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);
 	RETURNS(nova_close, s.p.nova);
 	WORKS_WITH(nova_host_get, nova_host_get(s.p.nova) == s.host);
 	WORKS_WITH(nova_pool_get, nova_pool_get(s.p.nova) == s.p.pool);
@@ -201,6 +202,7 @@ static void judge_submits(void)
 	const nova_vm_init_opts init = { sizeof(init), .runtime = "shell" };
 	const nova_instance_opts instance = { sizeof(instance), .function = "echo" };
 	nova_call_t *call;
+	REFUSES(nova_queue_submit_run, s.queue, "shell", "true", NULL, &call);
 	REFUSES(nova_queue_submit_vm_start, s.queue, NULL, &call);
 	REFUSES(nova_queue_submit_vm_restore, s.queue, NO_SNAPSHOT, NULL, &call);
 	REFUSES(nova_queue_submit_vm_init, s.queue, s.vm, &init, &call);

@@ -54,8 +54,12 @@ function replaceStreams() {
     Object.defineProperty(process, name,
       { configurable: true, enumerable: true, get: () => stream });
   }
+  readFrom('/dev/null');
+}
+
+function readFrom(file) {
   fs.closeSync(0);
-  fs.openSync('/dev/null', 'r'); // takes its place
+  fs.openSync(file, 'r'); // takes its place
 }
 
 function split(bytes, count) {
@@ -159,7 +163,12 @@ class Call {
 
   runScript(file, module, input) {
     this.script = true;
-    process.argv = [process.execPath, file, input];
+    const { NOVA_ARGS, NOVA_STDIN } = process.env;
+    process.env.NOVA_INPUT = input;
+    process.argv = [process.execPath, file, ...(NOVA_ARGS ? JSON.parse(NOVA_ARGS) : [input])];
+    if (NOVA_STDIN) {
+      readFrom(path.join(this.interpreter.directory, NOVA_STDIN));
+    }
     if (module) {
       import(pathToFileURL(file)).catch((error) => this.interpreter.fatal(error));
       return;
@@ -221,6 +230,11 @@ class Call {
       setImmediate(() => this.interpreter.reply(this, kind, text));
     }
   }
+}
+
+// It is given what only a program takes.
+function isProgram() {
+  return 'NOVA_ARGS' in process.env || 'NOVA_STDIN' in process.env;
 }
 
 class Interpreter {
@@ -290,7 +304,7 @@ class Interpreter {
     if (this.module && own) {
       this.file = path.join(this.modules, `${this.moduleName}.mjs`);
     }
-    if (!this.name && !kind.exports) {
+    if (!this.name && (!kind.exports || isProgram())) {
       return;
     }
     let exported = await this.import();

@@ -154,7 +154,7 @@ class Worker:
         sys.meta_path.append(Hooks)
         if not self.name:
             tree = tree_of(self.path)
-            names = defined_names(tree, self.directory)
+            names = [] if self.is_program() else defined_names(tree, self.directory)
             self.name = next((name for name in AUTOMATIC if name in names), "")
             if not self.name:
                 self.code = compile(tree, self.path, "exec", dont_inherit=True)
@@ -168,6 +168,11 @@ class Worker:
                              or os.environ.get("NOVA_IN_PLACE") == "1")
         if code_of(self.function)[1] & IS_COROUTINE:
             from_library("asyncio", self.directory)  # now rather than in each request
+
+    @staticmethod
+    def is_program():
+        """It is given what only a program takes."""
+        return b"NOVA_ARGS" in os.environb or b"NOVA_STDIN" in os.environb
 
     def short_path(self):
         return os.path.relpath(self.path, self.directory)
@@ -506,7 +511,12 @@ class Worker:
         main = type(sys)("__main__")
         main.__file__ = self.path
         sys.modules["__main__"] = main
-        sys.argv = [self.path, path]
+        os.environ["NOVA_INPUT"] = path
+        args, stdin = os.environ.get("NOVA_ARGS"), os.environ.get("NOVA_STDIN")
+        sys.argv = [self.path] + (json.loads(args) if args else [path])
+        if stdin:
+            with open(f"{self.directory}/{stdin}", "rb") as file:
+                os.dup2(file.fileno(), 0)
         try:
             exec(self.code, main.__dict__)
         finally:

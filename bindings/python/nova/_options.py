@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The options that every kind of call takes."""
 import contextlib
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+import os
+import pathlib
+from ctypes import Array, c_char_p, c_void_p, cast
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from . import _ffi
 from ._call import OutputTap, environment, milliseconds, text, text_array
@@ -78,6 +81,50 @@ def instance_options(function: str, name: Optional[str] = None, *,
                      interrupt: Optional[Interrupt] = None) -> "_ffi.InstanceOpts":
     return _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot),
                              memory_mb=memory_mb, vcpus=vcpus, interrupt=pointer_of(interrupt))
+
+
+Content = Union[str, bytes, "os.PathLike[str]"]
+"""Of a file: text, bytes, or the path of another file."""
+
+
+def content_of(given: Content) -> bytes:
+    if isinstance(given, os.PathLike):
+        return pathlib.Path(given).read_bytes()
+    return given.encode() if isinstance(given, str) else bytes(given)
+
+
+def address_of(data: bytes) -> c_void_p:
+    return cast(c_char_p(data), c_void_p)
+
+
+def run_files(files: Optional[Mapping[str, Content]]) -> "Tuple[Array[_ffi.RunFile], int]":
+    contents = {name: content_of(given) for name, given in (files or {}).items()}
+    made = [_ffi.RunFile(text(name), address_of(data), len(data))
+            for name, data in contents.items()]
+    return (_ffi.RunFile * max(len(made), 1))(*made), len(made)
+
+
+def run_options(tap: OutputTap, code: Content, *, data: bytes, handler: Optional[str] = None,
+                args: Sequence[str] = (), stdin: Union[str, bytes] = b"",
+                env: Optional[Mapping[str, str]] = None,
+                files: Optional[Mapping[str, Content]] = None, memory_mb: int = 0, vcpus: int = 0,
+                timeout: Optional[float] = None, queue_timeout: Optional[float] = None,
+                network: Optional[str] = None, request_id: Optional[str] = None,
+                interrupt: Optional[Interrupt] = None) -> "Tuple[Optional[bytes], _ffi.RunOpts]":
+    """The code, NULL if it is a file's, and the options."""
+    is_file = isinstance(code, os.PathLike)
+    content = None if is_file else content_of(code)
+    given = content_of(stdin)
+    variables, count = environment(env)
+    beside, beside_count = run_files(files)
+    return content, _ffi.RunOpts(
+        code_len=len(content or b""), code_path=text(code) if is_file else None,
+        handler=text(handler), input=data, args=text_array(args), args_count=len(args),
+        stdin_data=address_of(given), stdin_len=len(given), env=variables, env_count=count,
+        files=cast(beside, c_void_p), files_count=beside_count, memory_mb=memory_mb, vcpus=vcpus,
+        timeout_ms=milliseconds(timeout), queue_timeout_ms=milliseconds(queue_timeout),
+        network=text(network), request_id=text(request_id), on_output=tap.function,
+        interrupt=pointer_of(interrupt))
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

@@ -12,8 +12,8 @@ from ._call import Handle, OnOutput, OutputTap, check, text
 from ._host import Vm, encode_payload, opened_snapshot, take_snapshot_id
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
-from ._options import (command_options, init_options, instance_options, invoke_options,
-                       snapshot_options, vm_invoke_options, vm_options)
+from ._options import (Content, command_options, init_options, instance_options, invoke_options,
+                       run_options, snapshot_options, vm_invoke_options, vm_options)
 from ._results import Result
 from ._stdin import Stdin, stdin_options
 
@@ -167,6 +167,17 @@ class Queue:
         data, opts = encode_payload(payload), invoke_options(call._tap, interrupt=interrupt,
                                                              **options)
         return self._hand_in(call, interrupt, opts, "nova_queue_submit", text(name), data,
+                             byref(opts))
+
+    def submit_run(self, language: str, code: Content, input: Any = None, *,
+                   on_output: Optional[OnOutput] = None,
+                   interrupt: Optional[Interrupt] = None, **options: Any) -> "Call[Result]":
+        """Hands in code that is run once; takes what Nova.run() takes.
+        `on_output` is called in a thread of the queue."""
+        call = Call(self, _take_result, on_output)
+        given, opts = run_options(call._tap, code, data=encode_payload(input),
+                                  interrupt=interrupt, **options)
+        return self._hand_in(call, interrupt, opts, "nova_queue_submit_run", text(language), given,
                              byref(opts))
 
     def submit_vm_start(self, rootfs: Optional[str] = None, *,

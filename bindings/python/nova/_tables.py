@@ -184,6 +184,41 @@ class QueueOpts(_Options):
     ]
 
 
+class RunFile(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("data", c_void_p),
+        ("len", c_size_t),
+    ]
+
+
+class RunOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("code_len", c_size_t),
+        ("code_path", c_char_p),
+        ("handler", c_char_p),
+        ("input", c_char_p),
+        ("args", POINTER(c_char_p)),
+        ("args_count", c_size_t),
+        ("stdin_data", c_void_p),
+        ("stdin_len", c_size_t),
+        ("env", POINTER(c_char_p)),
+        ("env_count", c_size_t),
+        ("files", c_void_p),
+        ("files_count", c_size_t),
+        ("memory_mb", c_uint32),
+        ("vcpus", c_uint32),
+        ("timeout_ms", c_uint32),
+        ("queue_timeout_ms", c_uint32),
+        ("network", c_char_p),
+        ("request_id", c_char_p),
+        ("on_output", OUTPUT_FN),
+        ("userdata", c_void_p),
+        ("interrupt", c_void_p),
+    ]
+
+
 class SnapshotOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -298,6 +333,8 @@ FUNCTIONS = {
     "nova_queue_fd": (c_int, [c_void_p]),
     "nova_queue_submit": (c_int, [
         c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_queue_submit_run": (c_int, [
+        c_void_p, c_char_p, c_char_p, POINTER(RunOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_submit_vm_start": (c_int, [
         c_void_p, POINTER(VmOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_submit_vm_restore": (c_int, [
@@ -449,6 +486,8 @@ FUNCTIONS = {
     "nova_result_instance": (c_char_p, [c_void_p]),
     "nova_result_timing_us": (c_uint64, [c_void_p, c_int]),
     "nova_result_to_json": (c_void_p, [c_void_p]),
+    "nova_run": (c_int, [
+        c_void_p, c_char_p, c_char_p, POINTER(RunOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_fork": (c_int, [
         c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_merge": (c_int, [

@@ -38,6 +38,48 @@ class PlatformCase(unittest.TestCase):
         return self.nova.register(name, runtime="shell", code=text.encode(), **options)
 
 
+class Runs(PlatformCase):
+    def test_code_is_text_bytes_or_a_file_and_is_given_what_it_needs(self):
+        self.assertEqual(self.nova.run("python", "print(6 * 7)").stdout, "42\n")
+        self.assertEqual(self.nova.run("python", "def handler(event): return event['x']",
+                                       {"x": [1]}).output, [1])
+        path = self.directory / "job.sh"
+        path.write_text('echo "$WHO" "$@"; cat - note data')
+        pieces = []
+        done = self.nova.run("shell", path, args=["a", "b c"], stdin=b"in\n", env={"WHO": "me"},
+                             files={"note": "text\n", "data": path},
+                             on_output=lambda stream, data: pieces.append((stream, data)))
+        self.assertEqual(done.stdout, "me a b c\nin\ntext\n" + path.read_text())
+        self.assertEqual(b"".join(data for stream, data in pieces if stream == 1).decode(),
+                         done.stdout)
+        self.assertEqual(self.nova.list(), [])
+
+    def test_what_goes_wrong_is_an_exception(self):
+        with self.assertRaises(errors.FunctionFailed) as caught:
+            self.nova.run("shell", "echo 1; exit 3")
+        self.assertEqual(caught.exception.result.exit_code, 3)
+        with self.assertRaises(errors.FunctionTimeout):
+            self.nova.run("shell", "sleep 100000", timeout=0.3)
+        with self.assertRaisesRegex(errors.InvalidArgument, "python, node, go"):
+            self.nova.run("perl", "1")
+        with self.assertRaisesRegex(errors.InvalidArgument, "'a/b'"):
+            self.nova.run("shell", "1", files={"a/b": b""})
+
+    def test_a_queue_runs_code(self):
+        with self.nova.queue() as queue:
+            call = queue.submit_run("shell", b'cat "$1"', [1, 2], request_id="mine")
+            self.assertEqual((call.request_id, call.result().output), ("mine", [1, 2]))
+
+    def test_one_call_of_the_module_opens_a_platform_for_itself(self):
+        program = "import nova; print(nova.run('shell', 'echo 5', memory_mb=64).output)"
+        environment = {**os.environ, "NOVA_HOME": str(self.directory / "home"),
+                       "NOVA_ENGINE": "fake",
+                       "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
+        done = subprocess.run([sys.executable, "-c", program], env=environment,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.stdout, done.stderr), ("5\n", ""))
+
+
 class Functions(PlatformCase):
     def test_six_lines_print_an_answer(self):
         path = self.directory / "hello.py"

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Code that is run once: an invocation of a function that nobody has registered. */
+#include "platform/platform.h"
+
+/* The request is checked before a disk is made for it. */
+static int prepare(struct invocation *c, const char *language, const char *code,
+	const nova_run_opts *o, nova_error_t **error)
+{
+	const char *input = o->input ? o->input : "{}";
+	c->exec.on_output = o->on_output;
+	c->exec.userdata = o->userdata;
+	c->request.fresh = true;
+	c->request.queue_timeout_ms = o->queue_timeout_ms;
+	int r = vm_exec_prepare(
+		&c->exec, input, strlen(input), o->timeout_ms, o->request_id, error);
+	return r < 0 ? r :
+		       registry_make_once(&c->nova->registry, language, code, o, &c->function,
+			       &c->request.code_disk, error);
+}
+
+int invocation_prepare_run(struct invocation *c, const char *language, const char *code,
+	const nova_run_opts *opts, nova_error_t **error)
+{
+	nova_run_opts o;
+	c->begin_ns = clock_ns();
+	c->lease.cold = 1;
+	int r = opts_import(&o, sizeof(o), opts, "nova_run_opts", error);
+	c->stop.interrupt = o.interrupt;
+	c->request.stop = &c->stop;
+	if (r == 0)
+		r = stop_check(&c->stop, "it began", error);
+	if (r == 0)
+		r = host_check_process(c->nova->host, error);
+	if (r == 0)
+		r = prepare(c, language, code, &o, error);
+	c->prepared_ns = clock_ns();
+	return r;
+}
+
+int nova_run(nova_t *nova, const char *language, const char *code, const nova_run_opts *opts,
+	nova_result_t **ret_result, nova_error_t **error)
+{
+	struct invocation c = { .nova = nova };
+	if (ret_result)
+		*ret_result = NULL;
+	if (ANY_NULL(error, nova, language, ret_result))
+		return NOVA_EINVAL;
+	int r = invocation_prepare_run(&c, language, code, opts, error);
+	if (r == 0)
+		r = invocation_run(&c, ret_result, error);
+	invocation_done(&c);
+	return r;
+}
