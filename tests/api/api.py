@@ -30,9 +30,9 @@ MAX_FUNCTION = 40
 MAX_FILE = 800
 MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
-ROOMS = ["base", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image", "config",
-         "net", "property", "engine", "snapshot", "host", "vm", "files", "deps", "template", "pool",
-         "blob", "store", "registry", "platform"]
+ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image",
+         "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "deps",
+         "template", "pool", "blob", "store", "registry", "platform"]
 TOOLS = ["serve", "novactl"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
@@ -43,6 +43,13 @@ FORBIDDEN_IMPORTS = {"printf", "puts", "putchar", "perror", "exit", "_exit", "ab
                      "quick_exit", "stdin"}
 BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "system", "popen", "gets",
           "strtok", "tmpnam", "mktemp", "alloca"]
+# Of the C library, in nova-zygote.so: at the start and in threads that run, but for the memory and
+# string functions, which take no lock.
+ZYGOTE_IMPORTS = {"getenv", "unsetenv", "dlsym", "dlvsym", "malloc", "free", "pthread_detach",
+                  "pthread_join", "pthread_self", "__pthread_register_cancel",
+                  "__pthread_unregister_cancel", "__sigsetjmp", "memchr", "memcmp", "memcpy",
+                  "memmove", "memset", "strchr", "strlen", "strncmp", "strcmp", "strstr",
+                  "__stack_chk_fail"}
 tests = []
 
 
@@ -307,6 +314,25 @@ def a_module_exports_its_table_alone():
 
 
 @test
+def what_is_loaded_into_zygotes_interposes_and_needs_the_c_library_alone():
+    path = BUILD / "lib/nova-zygote.so"
+    if not path.exists():
+        raise Skip("nova-zygote.so is made for x86-64 and glibc alone")
+    lines = run("nm", "-D", path)[1].splitlines()
+    exported = {line.split()[-1] for line in lines if " T " in line}
+    interposed = {name for source in sources("lib/zygote", suffixes=(".c",))
+                  for name in re.findall(r"^INTERPOSED \w+ (\w+)\(", read(source), re.M)}
+    assert "pthread_create" in exported, lines
+    expect(exported ^ interposed, "only one of exported and interposed")
+    foreign = {line.split()[-1] for line in lines if " U " in line and "@GLIBC_" not in line}
+    expect(foreign, "what is not of the C library")
+    # Nothing that takes a lock may be called while the threads of a program stand: what is used
+    # at all is listed here, and looked at.
+    imported = {line.split()[-1].split("@")[0] for line in lines if " U " in line}
+    expect(imported - ZYGOTE_IMPORTS, "imports; are they free of locks?")
+
+
+@test
 def each_library_is_behind_one_header():
     allowed = re.compile(r"^lib/(module/(\w+)\.[ch]$|json/json\.h$)")
     pattern = re.compile(r"^#include <(jansson|openssl/|curl/|netlink/|sqlite3|ext2fs/|yaml|lz4|"
@@ -555,8 +581,9 @@ def only_the_rooms_that_meet_the_system_look_at_errno():
 def one_place_reads_the_environment():
     pattern = re.compile(r"\b(secure_getenv|getenv|environ)\b")
     found = {relative(path) for path in sources("lib") if pattern.search(code_of(path))}
-    # The second hands it on to the keeper, as any program does to those it starts.
-    expect(found ^ {"lib/base/environment.c", "lib/base/sys_detach.c"},
+    # The second hands it on to the keeper, as any program does to those it starts. The third is no
+    # part of the library: the keeper tells it by a variable where its orders come from.
+    expect(found ^ {"lib/base/environment.c", "lib/base/sys_detach.c", "lib/zygote/start.c"},
            "files that read the environment; use env_get()")
 
 

@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 # What is built of lib, agent and tools; tests and the copies of the library link the same objects.
-TARGETS = ("lib/libnova-core.a.p/", "lib/nova-keeper.p/", "lib/module/", "agent/", "tools/")
+TARGETS = ("lib/libnova-core.a.p/", "lib/nova-keeper.p/", "lib/nova-zygote.so.p/",
+           "lib/module/", "agent/", "tools/")
 
 
 def is_archive(target):

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "zygote/descriptors.h"
+#include "zygote/orders.h"
+#include "zygote/process.h"
+#include "zygote/raw.h"
+#include "zygote/revive.h"
+#include "zygote/stop.h"
+
+static enum {
+	RUNS,
+	HELD,   /* its threads stand, for more forks */
+	UNBORN, /* a child that waits for its descriptors */
+	FAILED, /* a child that cannot live */
+} state;
+
+static int control; /* the socket */
+static int death_signal;
+static char program_name[16];
+static struct {
+	void *head;
+	size_t len;
+} robust; /* of the thread that takes orders */
+
+static struct stop_result stopped;
+static struct descriptors descriptors;
+static int32_t promised[ZYGOTE_MAX_FDS];
+static uint32_t promised_count;
+
+void orders_begin(int socket)
+{
+	control = socket;
+	raw_prctl(PR_GET_PDEATHSIG, (long)&death_signal, 0);
+	raw_prctl(PR_GET_NAME, (long)program_name, 0);
+}
+
+void orders_enter(void)
+{
+	raw(SYS_get_robust_list, 0, (long)&robust.head, (long)&robust.len);
+}
+
+/* --- before a fork --- */
+
+static int check_socket(int fd, struct reason *reason)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	long r = raw6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len);
+	if (r == 0 && type == SOCK_SEQPACKET)
+		return 0;
+	return refuse(reason, "the descriptor for the child's orders is no SOCK_SEQPACKET socket");
+}
+
+/* All stand, and what they have can be carried; or they go on. */
+static int stop_and_look(const struct zygote_order *order, int socket, struct zygote_answer *answer,
+	struct reason *reason)
+{
+	uint64_t began = raw_now_ns();
+	if (state != HELD && stop_all(order->patience_ms, &stopped, reason) < 0)
+		return -1;
+	uint64_t stood = raw_now_ns();
+	struct descriptor_wish wish = { order->targets, order->target_count, { control, socket } };
+	int r = state == HELD ? 0 : revive_check(reason);
+	if (r == 0 && state != HELD)
+		r = process_check(reason);
+	if (r == 0)
+		r = descriptors_note(&descriptors, &wish, reason);
+	answer->threads = stopped.threads;
+	answer->attempts = stopped.attempts;
+	answer->stop_ns = stood - began;
+	answer->audit_ns = raw_now_ns() - stood;
+	if (r < 0 && state != HELD)
+		stop_release();
+	return r;
+}
+
+static int check(
+	const struct zygote_order *order, struct zygote_answer *answer, struct reason *reason)
+{
+	int r = stop_and_look(order, -1, answer, reason);
+	if (r == 0 && state != HELD)
+		stop_release();
+	return r;
+}
+
+/* --- in a child --- */
+
+/* What fork(2) takes away from the thread that remains. The parent may have lost its own parent
+ * meanwhile; then nobody will ever ask for this child. */
+static void attach(int parent)
+{
+	if (robust.head)
+		raw(SYS_set_robust_list, (long)robust.head, (long)robust.len, 0);
+	raw_prctl(PR_SET_NAME, (long)program_name, 0);
+	raw_prctl(PR_SET_PDEATHSIG, death_signal, 0);
+	if (raw(SYS_getppid, 0, 0, 0) != parent)
+		raw_exit(1);
+}
+
+static int begin_child(const struct zygote_order *order, int *socket, int parent,
+	struct zygote_answer *answer, struct reason *reason)
+{
+	attach(parent);
+	if (raw(SYS_dup3, *socket, control, O_CLOEXEC) < 0)
+		raw_exit(1);
+	raw_close(*socket);
+	*socket = -1;
+	*answer = (struct zygote_answer){
+		.version = ZYGOTE_VERSION,
+		.kind = ZYGOTE_HELLO,
+		.pid = (int32_t)raw(SYS_getpid, 0, 0, 0),
+	};
+	memcpy(promised, order->targets, sizeof(promised));
+	promised_count = order->target_count;
+	state = descriptors_renew(&descriptors, reason) == 0 ? UNBORN : FAILED;
+	return state == UNBORN ? 0 : -1;
+}
+
+/* The order matters: what takes rights away comes before the threads, which inherit it, and after
+ * all that needs them. */
+static int be_born(const struct zygote_order *order, int *fds, struct zygote_answer *answer,
+	struct reason *reason)
+{
+	if (order->fd_count != promised_count)
+		return refuse(reason, "%d descriptors were promised, and %d came", promised_count,
+			order->fd_count);
+	int r = descriptors_succeed(&descriptors, promised, fds, promised_count, reason);
+	/* here it will become another user, and put its filter of system calls on */
+	if (r == 0)
+		r = revive_all(reason);
+	state = r == 0 ? RUNS : FAILED;
+	answer->pid = (int32_t)raw(SYS_getpid, 0, 0, 0);
+	answer->threads = stopped.threads;
+	return r;
+}
+
+/* --- the fork --- */
+
+/* The kernel's own: the C library's would take the other threads' stacks for its own. The child is
+ * one of our parent, which waits for it. */
+static long clone_process(void)
+{
+	return raw6(SYS_clone, SIGCHLD | CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+		0, 0, (long)revive_number((void *)pthread_self()), 0);
+}
+
+static int fork_all(const struct zygote_order *order, int *socket, struct zygote_answer *answer,
+	struct reason *reason)
+{
+	if (check_socket(*socket, reason) < 0 || stop_and_look(order, *socket, answer, reason) < 0)
+		return -1;
+	int parent = (int)raw(SYS_getppid, 0, 0, 0);
+	uint64_t began = raw_now_ns();
+	long pid = clone_process();
+	if (pid == 0) {
+		stop_release(); /* nobody waits here: it opens the gate for later forks */
+		return begin_child(order, socket, parent, answer, reason);
+	}
+	answer->fork_ns = raw_now_ns() - began;
+	answer->pid = (int32_t)pid;
+	bool holds = pid > 0 ? order->flags & ZYGOTE_HOLD : state == HELD;
+	state = holds ? HELD : RUNS;
+	if (!holds)
+		stop_release();
+	return pid > 0 ? 0 : refuse(reason, "clone(2) failed (errno %d)", (int)-pid);
+}
+
+static int release(struct reason *reason)
+{
+	if (state != HELD)
+		return refuse(reason, "no thread is held");
+	state = RUNS;
+	stop_release();
+	return 0;
+}
+
+static int perform(const struct zygote_order *order, int *fds, struct zygote_answer *answer,
+	struct reason *reason)
+{
+	if ((state == UNBORN) != (order->kind == ZYGOTE_BIRTH))
+		return refuse(
+			reason, state == UNBORN ? "it is not born yet" : "it is born already");
+	switch (order->kind) {
+	case ZYGOTE_CHECK:
+		return check(order, answer, reason);
+	case ZYGOTE_FORK:
+		return fork_all(order, fds, answer, reason);
+	case ZYGOTE_RELEASE:
+		return release(reason);
+	default:
+		return be_born(order, fds, answer, reason);
+	}
+}
+
+void orders_perform(const struct zygote_order *order, int *fds, struct zygote_answer *answer)
+{
+	struct reason reason = { { 0 } };
+	answer->refused = perform(order, fds, answer, &reason) < 0;
+	if (answer->refused)
+		memcpy(answer->reason, reason.text, sizeof(answer->reason));
+	for (uint32_t i = 0; i < order->fd_count; i++)
+		raw_close(fds[i]);
+}
+
+bool orders_failed(void)
+{
+	return state == FAILED;
+}
+
+void orders_end(void)
+{
+	if (state == UNBORN)
+		raw_exit(0);
+	struct reason unused;
+	release(&unused);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
+#include <string.h>
+
+#include "zygote/wire.h"
+
+static bool targets_are_numbers_of_their_own(const struct zygote_order *o)
+{
+	for (uint32_t i = 0; i < o->target_count; i++) {
+		if (o->targets[i] < 0 || o->targets[i] > ZYGOTE_MAX_FD)
+			return false;
+		for (uint32_t j = 0; j < i; j++)
+			if (o->targets[j] == o->targets[i])
+				return false;
+	}
+	return true;
+}
+
+/* Members that this version does not use are 0, so that a later one may. */
+static bool rest_is_zero(const struct zygote_order *o)
+{
+	static const int32_t no_targets[ZYGOTE_MAX_FDS];
+	static const uint32_t zero[sizeof(o->zero) / sizeof(o->zero[0])];
+	return memcmp(o->targets + o->target_count, no_targets,
+		       sizeof(no_targets) - o->target_count * sizeof(no_targets[0])) == 0 &&
+	       memcmp(o->zero, zero, sizeof(zero)) == 0;
+}
+
+static const char *wrong_for_its_kind(const struct zygote_order *o)
+{
+	bool looks = o->kind == ZYGOTE_FORK || o->kind == ZYGOTE_CHECK;
+	if (!looks && (o->target_count || o->patience_ms))
+		return "targets and patience belong to FORK and CHECK";
+	if (o->flags & ~(o->kind == ZYGOTE_FORK ? (uint32_t)ZYGOTE_HOLD : 0u))
+		return "a flag is not known";
+	if (o->kind == ZYGOTE_FORK && o->fd_count != 1)
+		return "FORK comes with one descriptor, the socket of the child";
+	if (o->kind != ZYGOTE_FORK && o->kind != ZYGOTE_BIRTH && o->fd_count)
+		return "descriptors belong to FORK and BIRTH";
+	return NULL;
+}
+
+const char *zygote_order_wrong(const struct zygote_order *o, size_t len, size_t fd_count)
+{
+	if (len < sizeof(o->version))
+		return "the order is too short";
+	if (o->version != ZYGOTE_VERSION)
+		return "the order is of another version; install libnova anew";
+	if (len != sizeof(*o))
+		return "the order has another length";
+	if (o->kind < ZYGOTE_CHECK || o->kind > ZYGOTE_BIRTH)
+		return "the kind of order is not known";
+	if (o->number == 0)
+		return "the order has no number";
+	if (o->fd_count > ZYGOTE_MAX_FDS || o->target_count > ZYGOTE_MAX_FDS)
+		return "the order has too many descriptors";
+	if (o->patience_ms > ZYGOTE_PATIENCE_MS)
+		return "the order has too much patience";
+	if (fd_count != o->fd_count)
+		return "not as many descriptors came along as the order says";
+	if (!targets_are_numbers_of_their_own(o))
+		return "a target is there twice, or is no descriptor";
+	if (!rest_is_zero(o))
+		return "members that are not used are not 0";
+	return wrong_for_its_kind(o);
+}
+
+const char *zygote_answer_wrong(
+	const struct zygote_answer *a, size_t len, uint32_t kind, uint64_t number)
+{
+	if (len < sizeof(a->version))
+		return "the answer is too short";
+	if (a->version != ZYGOTE_VERSION)
+		return "the answer is of another version";
+	if (len != sizeof(*a))
+		return "the answer has another length";
+	if (a->kind != kind || a->number != number)
+		return "the answer is to another order";
+	if (a->refused > 1 || !memchr(a->reason, 0, sizeof(a->reason)))
+		return "the answer is not sound";
+	if (a->refused ? !a->reason[0] : kind == ZYGOTE_FORK && a->pid <= 0)
+		return "the answer lacks what it is for";
+	return NULL;
+}

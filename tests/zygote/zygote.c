@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* A program is forked with all its threads: see docs/hot.md, and program.c for what it has. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "driver.h"
+
+#define THREADS 9 /* main, six workers, one that ends, and the one that takes orders */
+
+static bool is_long(void)
+{
+	const char *text = getenv("NOVA_TEST_LONG");
+	return text && *text;
+}
+
+/* --- forks --- */
+
+START_TEST(each_child_of_a_program_under_load_proves_its_state)
+{
+	struct subject s = subject_start("none");
+	subject_prove(&s);
+	size_t fds = subject_count(&s, "fd");
+	for (int i = 0; i < (is_long() ? 10000 : 500); i++) {
+		struct subject child = fork_born(&s);
+		subject_prove(&child);
+		if (i % 50 == 0) {
+			ck_assert_uint_eq(subject_count(&child, "fd"), fds);
+			ck_assert_uint_eq(subject_count(&child, "task"), THREADS);
+		}
+		subject_end(&child);
+		if (i % 50 == 0)
+			subject_prove(&s);
+	}
+	subject_prove(&s);
+	ck_assert_uint_eq(subject_count(&s, "fd"), fds);
+	ck_assert_uint_eq(subject_count(&s, "task"), THREADS);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(a_child_is_forked_again_for_25_generations)
+{
+	struct subject family[26] = { subject_start("none") };
+	size_t fds = subject_count(&family[0], "fd");
+	for (int i = 0; i < 25; i++) { /* held, so that the old ones do not crowd the host */
+		family[i + 1] = fork_unborn(&family[i], ZYGOTE_HOLD);
+		bear(&family[i + 1]);
+		subject_prove(&family[i + 1]);
+	}
+	ck_assert_uint_eq(subject_count(&family[25], "fd"), fds);
+	/* the first one goes first: none needs those before it */
+	for (int i = 0; i < 25; i++) {
+		ck_assert_int_eq(order(&family[i], ZYGOTE_RELEASE).refused, 0);
+		subject_prove(&family[i]);
+		subject_end(&family[i]);
+	}
+	subject_prove(&family[25]);
+	subject_end(&family[25]);
+}
+END_TEST
+
+START_TEST(threads_that_begin_and_end_meanwhile_do_no_harm)
+{
+	struct subject s = subject_start("churn");
+	for (int i = 0; i < 40; i++) {
+		struct subject child = fork_born(&s);
+		subject_prove(&child);
+		if (i % 10 == 0) { /* it begins and ends threads of its own */
+			struct subject grandchild = fork_born(&child);
+			subject_prove(&grandchild);
+			subject_end(&grandchild);
+		}
+		subject_end(&child);
+	}
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(children_live_side_by_side_and_apart)
+{
+	struct subject s = subject_start("none"), children[16];
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		children[i] = fork_born(&s);
+	for (size_t round = 0; round < 3; round++) {
+		subject_prove(&s);
+		for (size_t i = 0; i < ARRAY_LEN(children); i++)
+			subject_prove(&children[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		subject_end(&children[i]);
+	subject_end(&s);
+}
+END_TEST
+
+/* --- a child that is not born yet --- */
+
+START_TEST(an_unborn_child_waits_and_has_nothing_of_its_parents_conversations)
+{
+	struct subject s = subject_start("none");
+	struct subject child = fork_unborn(&s, 0);
+	ck_assert_uint_eq(subject_count(&child, "task"), 1);
+	kill(s.pid, SIGKILL);
+	await_gone(s.command);
+	await_gone(s.control);
+	bear(&child);
+	subject_prove(&child);
+	ck_assert_uint_eq(subject_count(&child, "task"), THREADS);
+	subject_end(&child);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(an_unborn_child_ends_when_nobody_waits_for_it)
+{
+	struct subject s = subject_start("none");
+	struct subject child = fork_unborn(&s, 0);
+	close(child.control);
+	int status = -1;
+	ck_assert_int_eq(waitpid(child.pid, &status, 0), child.pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(an_unborn_child_knows_no_other_order_and_wants_what_was_promised)
+{
+	struct subject s = subject_start("none");
+	struct subject child = fork_unborn(&s, 0);
+	struct zygote_answer answer = order(&child, ZYGOTE_CHECK);
+	ck_assert_str_eq(answer.reason, "it is not born yet");
+	struct zygote_order o = order_of(ZYGOTE_BIRTH);
+	o.fd_count = 0;
+	order_send(&child, &o, sizeof(o), NULL, 0);
+	answer = answer_of(&child, ZYGOTE_BIRTH, o.number);
+	ck_assert_str_eq(answer.reason, "1 descriptors were promised, and 0 came");
+	bear(&child);
+	subject_prove(&child);
+	o = order_of(ZYGOTE_BIRTH);
+	order_send(&child, &o, sizeof(o), &s.command, 1);
+	answer = answer_of(&child, ZYGOTE_BIRTH, o.number);
+	ck_assert_str_eq(answer.reason, "it is born already");
+	subject_prove(&child);
+	subject_end(&child);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(the_death_of_a_child_is_nothing_to_its_parent)
+{
+	struct subject s = subject_start("none");
+	size_t fds = subject_count(&s, "fd");
+	for (int i = 0; i < 20; i++) {
+		struct subject child = fork_unborn(&s, 0);
+		if (i % 2)
+			bear(&child);
+		subject_end(&child);
+	}
+	subject_prove(&s);
+	ck_assert_uint_eq(subject_count(&s, "fd"), fds);
+	/* they were all children of this process, and it has seen their ends */
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), 0);
+	subject_end(&s);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+/* --- threads that are kept standing --- */
+
+START_TEST(a_program_that_is_held_is_forked_again_and_goes_on)
+{
+	struct subject s = subject_start("none");
+	struct subject first = fork_unborn(&s, ZYGOTE_HOLD);
+	struct zygote_answer answer = order(&s, ZYGOTE_CHECK);
+	ck_assert_msg(!answer.refused, "%s", answer.reason);
+	for (int i = 0; i < 20; i++) {
+		struct subject child = fork_try(&s, ZYGOTE_HOLD, &answer);
+		ck_assert_msg(child.pid, "%s", answer.reason);
+		bear(&child);
+		subject_prove(&child);
+		subject_end(&child);
+	}
+	bear(&first);
+	subject_prove(&first);
+	answer = order(&s, ZYGOTE_RELEASE);
+	ck_assert_msg(!answer.refused, "%s", answer.reason);
+	subject_prove(&s);
+	answer = order(&s, ZYGOTE_RELEASE);
+	ck_assert_str_eq(answer.reason, "no thread is held");
+	subject_end(&first);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(a_program_goes_on_when_nobody_gives_orders_any_more)
+{
+	for (uint32_t flags = 0; flags <= ZYGOTE_HOLD; flags++) {
+		struct subject s = subject_start("none");
+		struct subject child = fork_unborn(&s, flags);
+		close(s.control);
+		s.control = -1;
+		subject_prove(&s); /* also if it was held */
+		bear(&child);
+		close(child.control);
+		child.control = -1;
+		subject_prove(&child);
+		subject_end(&child);
+		subject_end(&s);
+	}
+}
+END_TEST
+
+/* --- what is not possible --- */
+
+static const struct {
+	const char *trouble, *reason;
+} refusals[] = {
+	{ "inotify", "is anon_inode:inotify, and has no successor" },
+	{ "socket", "is socket:[" },
+	{ "pipe", "is pipe:[" },
+	{ "writable file", "is /tmp/" },
+	{ "position", "zygote-program, and has no successor" },
+	{ "file lock", "holds a lock on a file" },
+	{ "O_ASYNC", "sends signals" },
+	{ "shared memory", "memory is shared, and a child would write into it" },
+	{ "shared memory for reading", "memory is shared, and a child would write into it" },
+	{ "locked memory", "memory is locked" },
+	{ "timer_create", "there are timers of timer_create()" },
+	{ "setitimer", "a timer of setitimer() runs" },
+	{ "child", "the process has children" },
+	{ "signal of a thread", "a signal waits for thread" },
+	{ "signal of the process", "a signal waits for the process" },
+	{ "recursive", "holds a lock that knows it by its number" },
+	{ "writer", "holds a lock that knows it by its number" },
+	{ "lock", "waits for a lock" },
+	{ "busy", "is in the middle of something" },
+	{ "blocked", "does not stop" },
+	{ "unknown", "is not known" },
+	{ "pthread_cancel", "the program has taken signal 32" },
+	{ "closed watch", "watches what was closed as" },
+	{ "one-shot watch", "has a one-shot watch of" },
+	{ "rights", "has other rights than the one that forks (NoNewPrivs)" },
+};
+
+/* Another reason may come first, but passes: the program works. */
+static void await_refusal(const struct subject *s, const char *reason)
+{
+	uint64_t deadline = deadline_in_ms(HANG_MS);
+	for (;;) {
+		struct zygote_answer answer = order(s, ZYGOTE_CHECK);
+		ck_assert_msg(answer.refused, "could be forked, although %s", reason);
+		if (strstr(answer.reason, reason))
+			return;
+		ck_assert_msg(!deadline_passed(deadline), "'%s', not '%s'", answer.reason, reason);
+	}
+}
+
+START_TEST(what_cannot_be_carried_is_refused_with_its_reason)
+{
+	struct subject s = subject_start(refusals[_i].trouble);
+	await_refusal(&s, refusals[_i].reason);
+	struct zygote_answer answer;
+	ck_assert_int_eq(fork_try(&s, 0, &answer).pid, 0);
+	ck_assert_int_eq(answer.refused, 1);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), 0);
+	if (!str_starts(refusals[_i].trouble, "signal of")) /* else the proof finds it */
+		subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(a_socket_that_was_not_promised_is_refused)
+{
+	struct subject s = subject_start("none");
+	struct zygote_order o = order_of(ZYGOTE_CHECK);
+	o.targets[0] = 0;
+	o.target_count = 0;
+	o.patience_ms = HANG_MS / 10;
+	order_send(&s, &o, sizeof(o), NULL, 0);
+	struct zygote_answer answer = answer_of(&s, ZYGOTE_CHECK, o.number);
+	ck_assert_msg(str_starts(answer.reason, "descriptor 4 is socket:["), "%s", answer.reason);
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
+/* --- orders that are not sound --- */
+
+static void expect_refusal(const struct subject *s, uint32_t kind, uint64_t number, const char *why)
+{
+	struct zygote_answer answer = answer_of(s, kind, number);
+	ck_assert_int_eq(answer.refused, 1);
+	ck_assert_msg(strstr(answer.reason, why), "'%s', not '%s'", answer.reason, why);
+}
+
+START_TEST(an_order_that_is_not_sound_is_refused_and_the_next_one_heard)
+{
+	struct subject s = subject_start("none");
+	size_t fds = subject_count(&s, "fd");
+	struct zygote_order o = order_of(ZYGOTE_CHECK);
+	order_send(&s, &o, sizeof(o) - 1, NULL, 0);
+	expect_refusal(&s, ZYGOTE_CHECK, o.number, "another length");
+	char longer[sizeof(o) + 1] = { 0 };
+	memcpy(longer, &o, sizeof(o));
+	order_send(&s, longer, sizeof(longer), NULL, 0);
+	expect_refusal(&s, ZYGOTE_CHECK, o.number, "another length");
+	ck_assert_int_eq(send(s.control, "", 0, 0), 0);
+	expect_refusal(&s, 0, 0, "too short");
+	o.version++;
+	order_send(&s, &o, sizeof(o), NULL, 0);
+	expect_refusal(&s, ZYGOTE_CHECK, o.number, "another version");
+	o = order_of(ZYGOTE_FORK); /* no descriptor comes along; then too many; then no socket */
+	order_send(&s, &o, sizeof(o), NULL, 0);
+	expect_refusal(&s, ZYGOTE_FORK, o.number, "not as many descriptors");
+	int many[ZYGOTE_MAX_FDS + 1];
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = s.control;
+	order_send(&s, &o, sizeof(o), many, ARRAY_LEN(many));
+	expect_refusal(&s, ZYGOTE_FORK, o.number, "another length");
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	order_send(&s, &o, sizeof(o), &null, 1);
+	expect_refusal(&s, ZYGOTE_FORK, o.number, "no SOCK_SEQPACKET socket");
+	close(null);
+	subject_prove(&s);
+	ck_assert_uint_eq(subject_count(&s, "fd"), fds);
+	struct subject child = fork_born(&s);
+	subject_prove(&child);
+	subject_end(&child);
+	subject_end(&s);
+}
+END_TEST
+
+/* --- the end of whoever waits for them --- */
+
+START_TEST(a_child_ends_with_the_process_that_waits_for_it)
+{
+	int sockets[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	pid_t keeper = fork();
+	if (keeper == 0) {
+		struct subject s = subject_start("none"), child = fork_born(&s);
+		int fds[] = { child.command, s.command };
+		subject_prove(&child);
+		sys_send_fds(sockets[1], "x", 1, fds, 2);
+		pause();
+	}
+	close(sockets[1]);
+	int commands[2];
+	char x;
+	ck_assert_int_eq(sys_recv_fd(sockets[0], &x, 1, &commands[0], deadline_in_ms(HANG_MS)), 1);
+	kill(keeper, SIGKILL);
+	waitpid(keeper, NULL, 0);
+	await_gone(commands[0]);
+	close(sockets[0]);
+	close(commands[0]);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	driver_seed(); /* one for all tests, each of which is a process of its own */
+	Suite *suite = suite_create("zygote");
+	TCase *forks = tcase_create("forks");
+	tcase_set_timeout(forks, is_long() ? 3600 : 300);
+	tcase_add_test(forks, each_child_of_a_program_under_load_proves_its_state);
+	tcase_add_test(forks, a_child_is_forked_again_for_25_generations);
+	tcase_add_test(forks, threads_that_begin_and_end_meanwhile_do_no_harm);
+	tcase_add_test(forks, children_live_side_by_side_and_apart);
+	suite_add_tcase(suite, forks);
+	TCase *births = tcase_create("births");
+	tcase_set_timeout(births, 300);
+	tcase_add_test(births, an_unborn_child_waits_and_has_nothing_of_its_parents_conversations);
+	tcase_add_test(births, an_unborn_child_ends_when_nobody_waits_for_it);
+	tcase_add_test(births, an_unborn_child_knows_no_other_order_and_wants_what_was_promised);
+	tcase_add_test(births, the_death_of_a_child_is_nothing_to_its_parent);
+	tcase_add_test(births, a_program_that_is_held_is_forked_again_and_goes_on);
+	tcase_add_test(births, a_program_goes_on_when_nobody_gives_orders_any_more);
+	tcase_add_test(births, a_child_ends_with_the_process_that_waits_for_it);
+	suite_add_tcase(suite, births);
+	TCase *refused = tcase_create("refused");
+	tcase_set_timeout(refused, 300);
+	tcase_add_loop_test(refused, what_cannot_be_carried_is_refused_with_its_reason, 0,
+		(int)ARRAY_LEN(refusals));
+	tcase_add_test(refused, a_socket_that_was_not_promised_is_refused);
+	tcase_add_test(refused, an_order_that_is_not_sound_is_refused_and_the_next_one_heard);
+	suite_add_tcase(suite, refused);
+	return suite;
+}
+
+TEST_MAIN(make_suite)
