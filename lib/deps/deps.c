@@ -51,6 +51,73 @@ static void kept_done(struct kept *kept)
 	free(kept->path);
 }
 
+/* The file beside an installation that is as old as its last use. */
+static char *mark_of(const char *path)
+{
+	return str_format("%s.used", path);
+}
+
+static void touch(const struct kept *kept)
+{
+	AUTO_FREE char *mark = mark_of(kept->path);
+	if (mark)
+		fs_write_file(mark, "", 0, 0600);
+}
+
+/* 0: it has no mark. */
+static uint64_t last_use(const char *path)
+{
+	uint64_t mtime;
+	AUTO_FREE char *mark = mark_of(path);
+	return mark && fs_stat(mark, NULL, &mtime) == 0 ? mtime : 0;
+}
+
+/* The one that was used the longest ago, if there is no room for `key` beside the others; freed by
+ * the caller. */
+static char *oldest(const char *root, const char *key)
+{
+	char **names, *found = NULL;
+	uint64_t least = UINT64_MAX;
+	int count = fs_list(root, &names), others = 0;
+	for (int i = 0; i < count; i++) {
+		if (strlen(names[i]) != SHA256_HEX - 1 || !strcmp(names[i], key))
+			continue;
+		AUTO_FREE char *path = path_join(root, names[i]);
+		uint64_t used = path ? last_use(path) : UINT64_MAX;
+		others++;
+		if (used >= least)
+			continue;
+		least = used;
+		free(found);
+		found = STEAL(path);
+	}
+	if (count > 0)
+		strv_free(names, (size_t)count);
+	if (others < KEPT)
+		free(STEAL(found));
+	return found;
+}
+
+/* The mark first: without it a tree that is left is the next to go. */
+static int forget(const char *path)
+{
+	AUTO_FREE char *mark = mark_of(path);
+	int r = mark ? fs_remove_tree(mark) : -ENOMEM;
+	return r < 0 && r != -ENOENT ? r : fs_remove_tree(path);
+}
+
+/* Unless somebody is at work there: whoever comes later will do it. */
+static void prune(const struct kept *kept, const char *key)
+{
+	if (sys_flock(kept->lock, true, false) < 0)
+		return;
+	for (int r = 0; r == 0;) {
+		AUTO_FREE char *path = oldest(kept->root, key);
+		r = path ? forget(path) : -ENOENT;
+	}
+}
+
+/* Others are pruned before, as afterwards the lock is not given up for a moment. */
 static int kept_open(nova_host_t *host, const char *key, struct kept *ret, nova_error_t **error)
 {
 	ret->root = path_join(nova_host_home(host), DIRECTORY);
@@ -60,66 +127,13 @@ static int kept_open(nova_host_t *host, const char *key, struct kept *ret, nova_
 		r = -ENOMEM;
 	if (r == 0)
 		r = ret->lock = sys_open(lock, O_RDWR | O_CREAT, 0600);
-	if (r >= 0)
+	if (r >= 0) {
+		prune(ret, key);
 		r = sys_flock(ret->lock, false, true);
+	}
 	return r < 0 ? nova_fail_os(error, r, "the packages that are kept in '%s'",
 			       ret->root ? ret->root : DIRECTORY) :
 		       0;
-}
-
-/* Used now: its lock file is as old as its last use. */
-static void touch(const struct kept *kept)
-{
-	AUTO_FREE char *mark = str_format("%s.used", kept->path);
-	if (mark)
-		fs_write_file(mark, "", 0, 0600);
-}
-
-static bool is_mark(const char *name)
-{
-	size_t len = strlen(name);
-	return len > 5 && !strcmp(name + len - 5, ".used");
-}
-
-/* The mark that is the oldest, if there are more than are kept; freed by the caller. */
-static char *oldest(const char *root)
-{
-	char **names, *found = NULL;
-	uint64_t least = UINT64_MAX, mtime;
-	int count = fs_list(root, &names), marks = 0;
-	for (int i = 0; i < count; i++) {
-		AUTO_FREE char *path = is_mark(names[i]) ? path_join(root, names[i]) : NULL;
-		if (!path || fs_stat(path, NULL, &mtime) < 0)
-			continue;
-		marks++;
-		if (mtime >= least)
-			continue;
-		least = mtime;
-		free(found);
-		found = STEAL(path);
-	}
-	if (count > 0)
-		strv_free(names, (size_t)count);
-	if (marks <= KEPT)
-		free(STEAL(found));
-	return found;
-}
-
-/* Unless somebody is at work there, who will do it. */
-static void prune(const struct kept *kept)
-{
-	char *mark;
-	if (sys_flock(kept->lock, true, false) < 0)
-		return;
-	while ((mark = oldest(kept->root)) != NULL) {
-		AUTO_FREE char *tree = strndup(mark, strlen(mark) - 5);
-		int r = tree ? fs_remove_tree(tree) : -ENOMEM;
-		if (r == 0)
-			r = fs_unlink(mark);
-		free(mark);
-		if (r < 0)
-			break;
-	}
 }
 
 /* --- installing --- */
@@ -180,11 +194,7 @@ static int find_or_install(nova_host_t *host, const struct deps_want *want, cons
 	if (code < 0 || !kept.path)
 		return code;
 	touch(&kept);
-	prune(&kept);
-	int r = sys_flock(kept.lock, false, true);
 	deps->lock = STEAL_FD(kept.lock);
-	if (r < 0)
-		return nova_fail_os(error, r, "the packages that are kept in '%s'", kept.root);
 	return deps->directory ? 0 : nova_oom(error);
 }
 

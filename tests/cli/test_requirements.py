@@ -252,10 +252,16 @@ class Installed(RequirementsCase):
             mark = self.home / "deps" / f"{number:064x}.used"
             mark.touch()
             os.utime(mark, (1000 + number, 1000 + number))
-        self.novactl(*self.from_packages("tiny\n"))
-        self.assertEqual(
-            self.kept(), sorted([first] + [f"{number:064x}" for number in range(1, 16)])
-        )
+        mark.unlink()
+        mark.mkdir()  # and one whose mark could not be written
+        for gone in 15, 0:
+            self.novactl(*self.from_packages("tiny\n"))
+            self.assertNotIn(f"{gone:064x}", self.kept())
+            self.assertFalse((self.home / "deps" / f"{gone:064x}.used").exists())
+            self.assertEqual(len(self.kept()), 16)
+            (self.home / "deps" / f"{16 + gone:064x}").mkdir()
+            (self.home / "deps" / f"{16 + gone:064x}.used").touch()
+        self.assertIn(first, self.kept())
 
 
 class Refused(RequirementsCase):

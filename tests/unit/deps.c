@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What packages of a function rest on: the Python of a root filesystem, and a second directory in
- * a code disk. */
-#include "deps/deps.h"
+/* What packages of a function rest on: the Python of a root filesystem, a second directory in a
+ * code disk, and what is kept of installations. */
+#include <sys/file.h>
+
+#include "deps/internal.h"
 #include "disk/disk.h"
 #include "test.h"
 
@@ -137,6 +139,98 @@ START_TEST(a_root_filesystem_without_python_or_of_another_kind_is_named)
 }
 END_TEST
 
+/* --- what is kept --- */
+
+#define MOST 16
+
+/* Another process in a moment in which the first has given its lock up, if there is one. */
+static struct {
+	nova_host_t *host;
+	int lock; /* of the first, as soon as it has it; -1: not yet */
+	bool is_at_work;
+} other;
+
+int __real_sys_flock(int fd, bool exclusive, bool wait);
+int __wrap_sys_flock(int fd, bool exclusive, bool wait);
+
+static void keep_one(nova_host_t *host, const char *key)
+{
+	AUTO_FREE char *path = str_format("%s/deps/%s", nova_host_home(host), key);
+	AUTO_FREE char *mark = str_format("%s.used", path);
+	ck_assert_int_eq(fs_mkdirs(path, 0700), 0);
+	ck_assert_int_eq(fs_write_file(mark, "", 0, 0600), 0);
+}
+
+/* The file is to be freed. */
+static struct deps_want want_of(const char *name)
+{
+	char *file = path_join(dir, name);
+	put(name, name);
+	return (struct deps_want){
+		.client = "pip", .image = "python", .file = file, .limit = 1 << 20
+	};
+}
+
+static void keep_wanted(nova_host_t *host, const struct deps_want *want)
+{
+	struct deps_guest guest = { "", "" };
+	char key[SHA256_HEX];
+	ck_ok(deps_key(want, &guest, key, &error));
+	keep_one(host, key);
+}
+
+/* So many others are used now that there is no room for any that was used before. */
+static void use_others(nova_host_t *host)
+{
+	AUTO_DEPS struct deps deps = DEPS_NONE;
+	for (unsigned i = 0; i < 2 * MOST; i++) {
+		char key[SHA256_HEX];
+		snprintf(key, sizeof(key), "%064x", i);
+		keep_one(host, key);
+	}
+	struct deps_want want = want_of("more.txt");
+	AUTO_FREE char *file = (char *)want.file;
+	keep_wanted(host, &want);
+	ck_ok(deps_install(host, &want, NULL, &deps, &error));
+}
+
+int __wrap_sys_flock(int fd, bool exclusive, bool wait)
+{
+	bool is_first = other.host && !other.is_at_work;
+	if (is_first && fd == other.lock) {
+		flock(fd, LOCK_UN); /* as a change of the lock does, for a moment */
+		other.is_at_work = true;
+		use_others(other.host);
+		other.is_at_work = false;
+	}
+	int r = __real_sys_flock(fd, exclusive, wait);
+	if (is_first && r == 0 && !exclusive)
+		other.lock = fd;
+	return r;
+}
+
+START_TEST(what_was_found_is_not_taken_away_before_it_is_packed)
+{
+	AUTO_DEPS struct deps deps = DEPS_NONE;
+	nova_config_t *config;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", dir, &error));
+	ck_ok(nova_config_set(config, "engine", "fake", &error));
+	ck_ok(nova_host_new(config, &other.host, &error));
+	other.lock = -1;
+	struct deps_want want = want_of("requirements.txt");
+	AUTO_FREE char *file = (char *)want.file;
+	keep_wanted(other.host, &want);
+	ck_ok(deps_install(other.host, &want, NULL, &deps, &error));
+	ck_assert_int_ge(other.lock, 0);
+	ck_assert_int_eq(fs_is_directory(deps.directory), 1);
+	use_others(other.host); /* and while it is packed */
+	ck_assert_int_eq(fs_is_directory(deps.directory), 1);
+	nova_host_unref(STEAL(other.host));
+	nova_config_free(config);
+}
+END_TEST
+
 static Suite *deps_suite(void)
 {
 	Suite *suite = suite_create("deps");
@@ -147,6 +241,7 @@ static Suite *deps_suite(void)
 	tcase_add_test(t, the_python_of_a_guest_and_its_c_library_are_told_from_its_files);
 	tcase_add_test(t, a_python_of_usr_local_and_another_c_library_are_told_too);
 	tcase_add_test(t, a_root_filesystem_without_python_or_of_another_kind_is_named);
+	tcase_add_test(t, what_was_found_is_not_taken_away_before_it_is_packed);
 	suite_add_tcase(suite, t);
 	return suite;
 }
