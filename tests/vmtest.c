@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
+#include "snapshot/snapshot.h"
+#include "template/template.h"
 #include "vmtest.h"
 
 const char *engine;
@@ -54,18 +56,96 @@ static void note_vm(void *userdata, int level, const char *module, const char *t
 	pthread_mutex_unlock(&seen.lock);
 }
 
-struct platform platform_open(const char *setting, ...)
+/* --- the state directory of one platform after another --- */
+
+static char *shared_home; /* NULL: each platform has one of its own */
+static bool shared_home_is_taken;
+
+/* Whether that is the template of a runtime, which holds nothing of any test. */
+static bool is_of_a_runtime(const char *snapshots, const char *id)
 {
-	struct platform p = { .dir = test_dir() };
-	p.config = vmtest_config(p.dir);
-	va_list args;
-	va_start(args, setting);
+	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	AUTO_FREE char *later = path_join(snapshots, ".code-later");
+	return snapshot_find(snapshots, id, &m, NULL) == 0 && m.config.code_disk &&
+	       !strcmp(m.config.code_disk, later);
+}
+
+static bool is_kept(const char *directory, const char *name)
+{
+	return !strcmp(name, ".code-later") || is_of_a_runtime(directory, name);
+}
+
+static bool is_directory_of_snapshots(const char *directory, const char *name)
+{
+	(void)directory;
+	return !strcmp(name, "snapshots");
+}
+
+static void remove_but(const char *directory, bool (*keep)(const char *, const char *))
+{
+	char **names;
+	int count = fs_list(directory, &names);
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *path = path_join(directory, names[i]);
+		if (!keep(directory, names[i]))
+			ck_assert_int_eq(fs_remove_tree(path), 0);
+	}
+	if (count >= 0)
+		strv_free(names, (size_t)count);
+}
+
+static void empty_shared_home(void)
+{
+	AUTO_FREE char *snapshots = path_join(shared_home, "snapshots");
+	remove_but(snapshots, is_kept);
+	remove_but(shared_home, is_directory_of_snapshots);
+}
+
+char *vmtest_take_home(void)
+{
+	if (!shared_home || shared_home_is_taken)
+		return test_dir();
+	shared_home_is_taken = true;
+	empty_shared_home(); /* a test that failed may have left anything */
+	return shared_home;
+}
+
+void vmtest_leave_home(char *dir)
+{
+	if (dir != shared_home) {
+		test_dir_remove(dir);
+		return;
+	}
+	empty_shared_home();
+	shared_home_is_taken = false;
+}
+
+static struct platform open_in(char *dir, const char *setting, va_list args)
+{
+	struct platform p = { .dir = dir, .config = vmtest_config(dir) };
 	for (; setting; setting = va_arg(args, const char *))
 		ck_ok(nova_config_set(p.config, setting, va_arg(args, const char *), &error));
-	va_end(args);
 	ck_ok(nova_open(p.config, &p.nova, &error));
 	nova_host_set_log(nova_host_get(p.nova), note_vm, NULL, NOVA_LOG_INFO);
 	p.pool = nova_pool_get(p.nova);
+	return p;
+}
+
+struct platform platform_open(const char *setting, ...)
+{
+	va_list args;
+	va_start(args, setting);
+	struct platform p = open_in(vmtest_take_home(), setting, args);
+	va_end(args);
+	return p;
+}
+
+struct platform platform_open_empty(const char *setting, ...)
+{
+	va_list args;
+	va_start(args, setting);
+	struct platform p = open_in(test_dir(), setting, args);
+	va_end(args);
 	return p;
 }
 
@@ -74,7 +154,7 @@ void platform_close(struct platform *p)
 	nova_close(p->nova);
 	vmtest_nothing_left(p->dir);
 	nova_config_free(p->config);
-	test_dir_remove(p->dir);
+	vmtest_leave_home(p->dir);
 }
 
 void platform_add(nova_t *nova, const char *name, const char *runtime, const char *source)
@@ -100,6 +180,17 @@ void platform_answers(nova_t *nova, const char *name, const char *output)
 	ck_ok(platform_call(nova, name, &result));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
 	nova_result_free(result);
+}
+
+nova_vm_t *vmtest_clone(
+	nova_host_t *host, const nova_vm_opts *vm_opts, const nova_vm_init_opts *init)
+{
+	nova_vm_t *vm = NULL;
+	AUTO_VM_SPEC struct vm_spec spec = { .engine = NULL };
+	ck_ok(vm_spec_import(&spec, vm_opts, init, &error));
+	struct template_want want = { .name = "test", .vm = &spec };
+	ck_ok(template_try(host, &want, NULL, &vm, &error));
+	return vm;
 }
 
 /* --- what is left --- */
@@ -234,6 +325,16 @@ size_t vmtest_memory_kb(pid_t pid, const char *what)
 	return strtoul(line + strlen(what) + 1, NULL, 10);
 }
 
+/* Where guests boot, each kind of them boots once, and the tests go on from its template. */
+static int make_shared_home(void)
+{
+	const char *base = getenv("TMPDIR");
+	if (is_fake())
+		return 0;
+	shared_home = str_format("%s/nova-test-XXXXXX", base ? base : "/tmp");
+	return shared_home && mkdtemp(shared_home) ? 0 : -1;
+}
+
 int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 {
 	if (argc != 2)
@@ -244,5 +345,11 @@ int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 		printf("1..0 # SKIP %s\n", why);
 		return EXIT_SUCCESS; /* with TAP the plan says it all */
 	}
-	return test_run(make_suite());
+	if (make_shared_home() < 0)
+		return EXIT_FAILURE;
+	int status = test_run(make_suite());
+	if (shared_home)
+		fs_remove_tree(shared_home);
+	free(shared_home);
+	return status;
 }

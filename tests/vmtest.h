@@ -27,7 +27,9 @@ void vmtest_failed(int expected, int code, int outcome, const char *part);
 #define ck_failed(expected, outcome, part, call)                                                   \
 	vmtest_failed((expected), (call), (outcome), (part))
 
-/* The platform in a state directory of its own. */
+/* The platform in a state directory in which nothing is, but, where guests boot, the templates of
+ * runtimes that a test before this one has made. The second of two that are open at once has a
+ * directory of its own. */
 struct platform {
 	char *dir;
 	nova_config_t *config;
@@ -36,6 +38,8 @@ struct platform {
 };
 /* Pairs of setting and value, up to a NULL. */
 struct platform platform_open(const char *setting, ...);
+/* One without any template: for those who count boots or templates, or damage them. */
+struct platform platform_open_empty(const char *setting, ...);
 /* Closes it, and asserts that nothing is left: see vmtest_nothing_left(). Removes the directory. */
 void platform_close(struct platform *p);
 /* Registers (or replaces) a function whose code is one file, unchecked. */
@@ -44,6 +48,14 @@ void platform_add(nova_t *nova, const char *name, const char *runtime, const cha
 int platform_call(nova_t *nova, const char *name, nova_result_t **ret_result);
 /* It succeeds with this output. */
 void platform_answers(nova_t *nova, const char *name, const char *output);
+
+/* Its directory, for those who need no platform. */
+char *vmtest_take_home(void);
+void vmtest_leave_home(char *dir);
+/* A VM with its function, as the platform has it: a clone of its runtime's template where guests
+ * boot. */
+nova_vm_t *vmtest_clone(
+	nova_host_t *host, const nova_vm_opts *vm_opts, const nova_vm_init_opts *init);
 
 /* No run directory under `home`, no process that has `home` on its command line, none of a VM that
  * this program's platforms logged. A zombie counts as gone: its parent is not ours to choose. */

@@ -37,7 +37,7 @@ static char go[64]; /* the file; on the fake engine its /tmp is the one of this 
 
 static inline struct setting set_up(const char *runtime, const char *source, uint32_t concurrency)
 {
-	struct setting s = { .dir = test_dir() };
+	struct setting s = { .dir = vmtest_take_home() };
 	s.config = vmtest_config(s.dir);
 	ck_ok(nova_host_new(s.config, &s.host, &error));
 	AUTO_FREE char *disk = str_format("%s/code.ext4", s.dir);
@@ -48,11 +48,10 @@ static inline struct setting set_up(const char *runtime, const char *source, uin
 	nova_vm_opts opts = NOVA_VM_OPTS_INIT;
 	opts.rootfs = strcmp(runtime, "python") ? "base" : "python";
 	opts.code_disk = disk;
-	ck_ok(nova_vm_start(s.host, &opts, &s.vm, &error));
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = runtime;
 	init.concurrency = concurrency;
-	ck_ok(nova_vm_init(s.vm, &init, &error));
+	s.vm = vmtest_clone(s.host, &opts, &init);
 	return s;
 }
 
@@ -71,7 +70,7 @@ static inline void tear_down(struct setting *s)
 	nova_host_unref(s->host);
 	vmtest_nothing_left(s->dir);
 	nova_config_free(s->config);
-	test_dir_remove(s->dir);
+	vmtest_leave_home(s->dir);
 }
 
 /* --- callers: one thread each --- */

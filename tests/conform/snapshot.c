@@ -19,7 +19,7 @@
 /* A VM whose function answers 1. */
 static nova_vm_t *start_plain(const struct setting *s)
 {
-	return start_function(s, "shell", "echo 1");
+	return boot_function(s, "shell", "echo 1");
 }
 
 /* What a shell command in the guest prints; it succeeds. Caller frees. */

@@ -85,7 +85,7 @@ END_TEST
 START_TEST(the_cost_of_a_vm_is_told_and_grows_with_its_work)
 {
 	struct setting s = set_up();
-	nova_vm_t *vm = start_function(
+	nova_vm_t *vm = boot_function(
 		&s, "shell", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo 1");
 	uint64_t before[NOVA_VM_STAT_STOOD_STILL_US + 1], after[NOVA_VM_STAT_STOOD_STILL_US + 2];
 	nova_result_t *result;

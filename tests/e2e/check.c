@@ -89,7 +89,7 @@ START_TEST(a_function_is_imported_once_and_leaves_no_template)
 {
 	if (is_fake())
 		return; /* which has none */
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	nova_function_opts o = of("def handler(event): return 1\n");
 	size_t count;
 	for (int i = 0; i < 2; i++) {

@@ -10,21 +10,6 @@
 #define PATIENCE                                                                                   \
 	600 /* s; no limit but for what hangs: under emulation Node starts in many of them */
 
-/* The tests of this file have one state directory, so that the template of the runtime is made
- * once. */
-static char *home;
-
-static void make_home(void)
-{
-	home = test_dir();
-}
-
-static void remove_home(void)
-{
-	test_dir_remove(home);
-	home = NULL;
-}
-
 /* What it does is in the event. */
 static const char source[] =
 	"import crypto, { randomUUID, randomInt } from 'crypto';\nlet count = 0; Math.random();\n"
@@ -43,41 +28,12 @@ static const char source[] =
 	"  user: () => process.getuid(),\n"
 	"};\nexport const handler = async (event) => ways[event]();\n";
 
-struct function {
-	char *disk;
-	nova_vm_opts vm;
-	nova_vm_init_opts init;
-	nova_pool_want want;
-};
-
 static void make_function(struct function *f, const struct platform *p)
 {
-	AUTO_FREE char *directory = path_join(p->dir, "code");
-	AUTO_FREE char *main = path_join(directory, "main.mjs");
-	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	f->disk = path_join(p->dir, "code.ext4");
-	ck_assert_int_eq(fs_mkdirs(directory, 0755), 0);
-	ck_assert_int_eq(fs_write_file(main, source, strlen(source), 0644), 0);
-	disk.source = directory;
-	ck_ok(nova_disk_build(f->disk, &disk, &error));
-	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
-	f->vm.rootfs = "node";
+	function_write(f, p, "code", "main.mjs", source);
+	function_pack(f, "node");
 	f->vm.memory_mb = 256;
-	f->vm.code_disk = f->disk;
-	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	f->init.runtime = "node";
 	f->init.timeout_ms = PATIENCE * 1000;
-	f->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
-	f->want.key = "node";
-	f->want.vm = &f->vm;
-	f->want.init = &f->init;
-}
-
-static nova_vm_t *take(const struct platform *p, const struct function *f)
-{
-	nova_vm_t *vm = NULL;
-	ck_ok(nova_pool_acquire(p->pool, &f->want, &vm, NULL, &error));
-	return vm;
 }
 
 static nova_result_t *call(nova_vm_t *vm, const char *way)
@@ -170,11 +126,11 @@ static void note_forks(json_t *seen, nova_vm_t *vm)
 
 START_TEST(functions_of_node_stay_in_one_process_and_no_two_copies_draw_the_same)
 {
-	struct platform p = platform_open("home", home, "qemu.boot_timeout", "10m", NULL);
+	struct platform p = platform_open("qemu.boot_timeout", "10m", NULL);
 	struct function f;
 	json_t *seen = json_object();
 	make_function(&f, &p);
-	nova_vm_t *vm = take(&p, &f);
+	nova_vm_t *vm = function_take(&p, &f);
 	note(seen, vm);
 	if (!is_fake())
 		note_forks(seen, vm);
@@ -182,12 +138,12 @@ START_TEST(functions_of_node_stay_in_one_process_and_no_two_copies_draw_the_same
 	ck_one_vm(vm);
 	nova_pool_release(p.pool, vm, 0);
 	for (size_t i = 0; i < COPIES; i++) {
-		vm = take(&p, &f); /* another clone of the template */
+		vm = function_take(&p, &f); /* another clone of the template */
 		note(seen, vm);
 		nova_pool_release(p.pool, vm, 0);
 	}
 	json_decref(seen);
-	free(f.disk);
+	function_free(&f);
 	platform_close(&p);
 }
 END_TEST
@@ -208,7 +164,7 @@ static void ck_default_is_stored(nova_t *nova, nova_function_opts o)
 
 START_TEST(what_node_cannot_import_is_refused_at_registering)
 {
-	struct platform p = platform_open("home", home, "qemu.boot_timeout", "10m", NULL);
+	struct platform p = platform_open("qemu.boot_timeout", "10m", NULL);
 	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
 	o.name = "f";
 	o.runtime = "javascript";
@@ -232,7 +188,6 @@ END_TEST
 TCase *node_cases(void)
 {
 	TCase *tc = tcase_create("node");
-	tcase_add_unchecked_fixture(tc, make_home, remove_home);
 	tcase_add_test(tc, functions_of_node_stay_in_one_process_and_no_two_copies_draw_the_same);
 	tcase_add_test(tc, what_node_cannot_import_is_refused_at_registering);
 	return tc;

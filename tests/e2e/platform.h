@@ -21,4 +21,20 @@ TCase *room_cases(void);       /* room.c: rights, memory and /tmp of a function 
 TCase *runtime_cases(void);
 TCase *standby_cases(void); /* … and VMMs that wait at them */
 
+/* --- a function that the pool alone is asked for --- */
+
+struct function {
+	char *directory, *disk;
+	nova_vm_opts vm;
+	nova_vm_init_opts init;
+	nova_pool_want want;
+};
+/* `file` with that content in a directory of the platform's; more may be put beside it. */
+void function_write(struct function *f, const struct platform *p, const char *key, const char *file,
+	const char *content);
+/* Packs the directory, for the runtime and the root file system of that name. */
+void function_pack(struct function *f, const char *runtime);
+nova_vm_t *function_take(const struct platform *p, const struct function *f);
+void function_free(struct function *f);
+
 #endif

@@ -6,21 +6,6 @@
 #include "platform.h"
 #include "proto/proto.h"
 
-/* The tests of this file have one state directory, so that the template of the runtime is made
- * once. */
-static char *home;
-
-static void make_home(void)
-{
-	home = test_dir();
-}
-
-static void remove_home(void)
-{
-	test_dir_remove(home);
-	home = NULL;
-}
-
 static size_t copies(void)
 {
 	const char *is_long = getenv("NOVA_TEST_LONG");
@@ -100,41 +85,13 @@ static void compile_programs(const char *directory)
 		"rustc -O -C target-feature=+crt-static -o rust main.rs");
 }
 
-struct function {
-	char *directory, *disk;
-	nova_vm_opts vm;
-	nova_vm_init_opts init;
-	nova_pool_want want;
-};
-
-static void make_function(
-	struct function *f, const char *dir, const char *key, const char *source, bool programs)
+static void make_function(struct function *f, const struct platform *p, const char *key,
+	const char *source, bool programs)
 {
-	f->directory = path_join(dir, key);
-	f->disk = str_format("%s/%s.ext4", dir, key);
-	AUTO_FREE char *main = path_join(f->directory, "main.py");
-	nova_disk_opts disk = NOVA_DISK_OPTS_INIT;
-	ck_assert_int_eq(fs_mkdirs(f->directory, 0755), 0);
-	ck_assert_int_eq(fs_write_file(main, source, strlen(source), 0644), 0);
+	function_write(f, p, key, "main.py", source);
 	if (programs)
 		compile_programs(f->directory);
-	disk.source = f->directory;
-	ck_ok(nova_disk_build(f->disk, &disk, &error));
-	f->vm = (nova_vm_opts)NOVA_VM_OPTS_INIT;
-	f->vm.rootfs = "python";
-	f->vm.code_disk = f->disk;
-	f->init = (nova_vm_init_opts)NOVA_VM_INIT_OPTS_INIT;
-	f->init.runtime = "python";
-	f->want = (nova_pool_want)NOVA_POOL_WANT_INIT;
-	f->want.key = key;
-	f->want.vm = &f->vm;
-	f->want.init = &f->init;
-}
-
-static void free_function(struct function *f)
-{
-	free(f->directory);
-	free(f->disk);
+	function_pack(f, "python");
 }
 
 /* --- what was drawn --- */
@@ -181,18 +138,11 @@ static void note(struct seen *seen, nova_vm_t *vm, const char *who, bool first, 
 		"%s: what was seeded on purpose is another stream", who);
 }
 
-static nova_vm_t *take(const struct platform *p, const struct function *f)
-{
-	nova_vm_t *vm = NULL;
-	ck_ok(nova_pool_acquire(p->pool, &f->want, &vm, NULL, &error));
-	return vm;
-}
-
 static void note_clones(struct seen *seen, const struct platform *p, const struct function *f)
 {
 	/* there they are no clones, but imports of their own */
 	for (size_t i = 0; i < (is_fake() ? 3 : copies()); i++) {
-		nova_vm_t *vm = take(p, f);
+		nova_vm_t *vm = function_take(p, f);
 		note(seen, vm, "a clone", true, i < 2);
 		nova_pool_release(p->pool, vm, 0);
 	}
@@ -231,13 +181,13 @@ static void note_restored(struct seen *seen, const struct platform *p, nova_vm_t
 
 static void nothing_is_drawn_twice(bool in_place)
 {
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open(NULL);
 	struct function f;
 	struct seen seen = { .values = json_object(), .in_place = in_place };
 	AUTO_FREE char *source =
 		str_format("%s%s", in_place ? "__nova_in_place__ = True\n" : "", GENERATORS);
-	make_function(&f, p.dir, in_place ? "in-place" : "forked", source, !in_place && !is_fake());
-	nova_vm_t *vm = take(&p, &f);
+	make_function(&f, &p, in_place ? "in-place" : "forked", source, !in_place && !is_fake());
+	nova_vm_t *vm = function_take(&p, &f);
 	for (size_t i = 0; i < copies(); i++)
 		note(&seen, vm, "a call", i == 0, !in_place && i < 2);
 	if (!is_fake()) {
@@ -250,7 +200,7 @@ static void nothing_is_drawn_twice(bool in_place)
 	ck_assert_uint_ge(json_object_size(seen.values), copies() * 16);
 	json_decref(seen.values);
 	json_decref(seen.purpose);
-	free_function(&f);
+	function_free(&f);
 	platform_close(&p);
 }
 
@@ -288,45 +238,52 @@ static size_t templates_that_draw(const struct platform *p)
 	return found;
 }
 
+static void ck_own_ids(const struct platform *p, const struct function *f, json_t *seen, int count)
+{
+	for (int i = 0; i < count; i++) {
+		nova_vm_t *vm = function_take(p, f);
+		AUTO_JSON json_t *first = draw(vm, "{}"), *second = draw(vm, "{}");
+		const char *id = json_string_value(json_array_get(first, 0));
+		ck_assert_ptr_nonnull(id);
+		/* it is warm then, as any other */
+		ck_assert_str_eq(id, json_string_value(json_array_get(second, 0)));
+		ck_assert_int_eq(json_integer_value(json_array_get(second, 1)), 2);
+		ck_assert_msg(!json_object_get(seen, id), "two VMs have the ID %s", id);
+		json_object_set_new(seen, id, json_true());
+		nova_pool_release(p->pool, vm, 0);
+	}
+}
+
 START_TEST(what_an_import_draws_is_each_vms_own_and_is_named_once)
 {
 	int named = 0;
 	size_t expected = is_fake() ? 0 : 1;
 	json_t *seen = json_object();
 	struct function f;
-	make_function(&f, home, "draws",
+	struct platform p = platform_open(NULL), own = { .dir = p.dir };
+	make_function(&f, &p, "draws",
 		"import uuid\n\nID = str(uuid.uuid4())\ncount = 0\n__nova_in_place__ = True\n"
 		"def handler(event):\n    global count\n    count += 1\n    return [ID, count]\n",
 		false);
-	/* as two of them would: the second finds the template */
+	/* as two processes would: the second finds the template */
 	for (int process = 0; process < 2; process++) {
-		struct platform p = platform_open("home", home, NULL);
-		nova_host_set_log(nova_host_get(p.nova), count_words, &named, NOVA_LOG_WARN);
-		for (int i = process; i < 2; i++) {
-			nova_vm_t *vm = take(&p, &f);
-			AUTO_JSON json_t *first = draw(vm, "{}"), *second = draw(vm, "{}");
-			const char *id = json_string_value(json_array_get(first, 0));
-			ck_assert_ptr_nonnull(id);
-			/* it is warm then, as any other */
-			ck_assert_str_eq(id, json_string_value(json_array_get(second, 0)));
-			ck_assert_int_eq(json_integer_value(json_array_get(second, 1)), 2);
-			ck_assert_msg(!json_object_get(seen, id), "two VMs have the ID %s", id);
-			json_object_set_new(seen, id, json_true());
-			nova_pool_release(p.pool, vm, 0);
-		}
-		ck_assert_uint_eq(templates_that_draw(&p), expected);
-		platform_close(&p);
+		ck_ok(nova_open(p.config, &own.nova, &error));
+		own.pool = nova_pool_get(own.nova);
+		nova_host_set_log(nova_host_get(own.nova), count_words, &named, NOVA_LOG_WARN);
+		ck_own_ids(&own, &f, seen, 2 - process);
+		ck_assert_uint_eq(templates_that_draw(&own), expected);
+		nova_close(own.nova);
 	}
 	ck_assert_uint_eq((size_t)named, expected);
-	free_function(&f);
+	function_free(&f);
 	json_decref(seen);
+	platform_close(&p);
 }
 END_TEST
 
 TCase *randomness_cases(void)
 {
 	TCase *tc = tcase_create("randomness");
-	tcase_add_unchecked_fixture(tc, make_home, remove_home);
 	tcase_add_test(tc, what_an_import_draws_is_each_vms_own_and_is_named_once);
 	tcase_add_test(tc, no_two_copies_draw_the_same_if_calls_are_forks);
 	tcase_add_test(tc, no_two_copies_draw_the_same_if_calls_are_in_place);

@@ -2,19 +2,6 @@
 /* What a function has in its guest: rights, memory, /tmp. */
 #include "platform.h"
 
-static char *home;
-
-static void make_home(void)
-{
-	home = test_dir();
-}
-
-static void remove_home(void)
-{
-	test_dir_remove(home);
-	home = NULL;
-}
-
 /* 425 to 427 are io_uring_setup() to io_uring_register(); 424 is pidfd_send_signal(), their
  * neighbour, which fails for its arguments. */
 #define RIGHTS                                                                                     \
@@ -37,7 +24,7 @@ START_TEST(a_function_has_no_capabilities_no_way_to_any_and_no_io_uring)
 {
 	if (is_fake())
 		return; /* a process of this machine like any other */
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "rights", "python", RIGHTS);
 	platform_answers(p.nova, "rights",
 		"[[0], 1, true, \"0\", [\"EBADF\", \"ENOSYS\", \"ENOSYS\", \"ENOSYS\"]]");
@@ -94,7 +81,7 @@ START_TEST(a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_n
 {
 	if (is_fake())
 		return;
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "fills", "python", FILLS);
 	add_that_keeps(p.nova, "keeps", COUNTS, NOVA_REGISTER_KEEP_TMP);
 	add_that_keeps(p.nova, "in-place", COUNTS, NOVA_REGISTER_IN_PLACE);
@@ -117,7 +104,7 @@ START_TEST(the_longest_output_leaves_a_guest_whose_memory_is_full)
 {
 	if (is_fake())
 		return;
-	struct platform p = platform_open("home", home, NULL);
+	struct platform p = platform_open(NULL);
 	nova_result_t *r = NULL;
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	size_t len;
@@ -134,7 +121,6 @@ END_TEST
 TCase *room_cases(void)
 {
 	TCase *tc = tcase_create("room");
-	tcase_add_unchecked_fixture(tc, make_home, remove_home);
 	tcase_add_test(tc, a_function_has_no_capabilities_no_way_to_any_and_no_io_uring);
 	tcase_add_test(
 		tc, a_function_has_room_in_memory_and_tmp_and_no_call_takes_that_of_the_next);

@@ -215,7 +215,7 @@ static int call_with_free(nova_t *nova, int count, nova_result_t **ret_result)
 
 START_TEST(a_moment_without_descriptors_leaves_the_template_in_place)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	nova_t *other;
 	nova_result_t *r = NULL;
 	platform_add(p.nova, "f", "python", SOURCE);
@@ -430,7 +430,7 @@ END_TEST
 
 START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
 {
-	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	struct platform p = platform_open_empty("pool.idle_ttl", "1ms", NULL);
 	AUTO_FREE char *root = path_join(p.dir, "snapshots");
 	platform_add(p.nova, "f", "python", SOURCE);
 	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
@@ -487,7 +487,7 @@ static void answers_python(const struct platform *p, const char *name, const cha
 
 START_TEST(only_the_first_function_of_a_runtime_boots)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	int boots = 0;
 	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
 	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
@@ -570,7 +570,7 @@ END_TEST
 
 START_TEST(a_damaged_runtime_template_is_made_anew)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	int boots = 0;
 	answers_python(&p, "one", "def handler(event):\n    return 1\n", NULL, "1");
 	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
@@ -590,7 +590,7 @@ END_TEST
 
 START_TEST(functions_that_race_for_a_runtime_template_boot_once)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	static const char *const names[] = { "one", "two", "three" };
 	pid_t pids[ARRAY_LEN(names)];
 	int boots = 0;
@@ -625,7 +625,7 @@ END_TEST
 
 START_TEST(pruning_sees_a_changed_kernel_or_agent)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty(NULL);
 	size_t pruned = 9;
 	AUTO_FREE char *images = path_join(p.dir, "images"),
 		       *real = strdup(nova_host_images(nova_host_get(p.nova)));
