@@ -350,12 +350,27 @@ NOVA_API const char *nova_function_text(
  */
 NOVA_API char *nova_function_to_json(const nova_function_t *f);
 
+/** Options of nova_template_build() and nova_template_prepare(). Since 0.1. */
+typedef struct nova_template_opts {
+	size_t size; /**< sizeof(nova_template_opts) */
+	/** ends the call; borrowed until it returns; NULL: nothing does */
+	nova_interrupt_t *interrupt;
+	/** told what is being made and how long that took last time, as in "making the template of
+	 * python, about 9 s, once"; not called if nothing has to be made; NULL: nobody is told */
+	nova_progress_fn on_progress;
+	void *userdata; /**< first argument of on_progress */
+} nova_template_opts;
+#define NOVA_TEMPLATE_OPTS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(nova_template_opts), 0, 0, 0                                                \
+	}
+
 /**
  * Makes the template of a function now, and not at its first call. The VM that is needed for it
  * waits in the pool afterwards.
  * @param nova the platform
  * @param function name of the function
- * @param wait what may end the call; NULL: nothing
+ * @param opts NULL: the defaults
  * @return 0, or a code:
  *  - NOVA_ENOTFOUND: there is no such function or guest image
  *  - NOVA_ENOTSUP: the engine takes no snapshots, or templates are switched off (setting
@@ -366,7 +381,32 @@ NOVA_API char *nova_function_to_json(const nova_function_t *f);
  * Since 0.1.
  */
 NOVA_API int nova_template_build(
-	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error);
+	nova_t *nova, const char *function, const nova_template_opts *opts, nova_error_t **error);
+
+/**
+ * Makes the template of a runtime, which is a guest that has booted, unless it is there. All
+ * functions of the runtime, and of others with the same root filesystem, begin with it, if they
+ * have the machine of a function that asks for none; so the first call of each need not boot.
+ * Templates belong to the state directory, and so to its user.
+ * @param nova the platform
+ * @param runtime as of nova_function_opts
+ * @param opts NULL: the defaults
+ * @param ret_made receives 1 if it was made, and 0 if it was there; may be NULL
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: there is no such runtime
+ *  - NOVA_ENOTFOUND: its guest image is missing; the message has the command that makes it
+ *  - NOVA_ENOTSUP: the engine takes no snapshots, or templates are switched off (setting
+ *    `pool.templates`)
+ *  - NOVA_EBUSY: another process has been making it for longer than the setting
+ *    `pool.queue_timeout`; or after fork()
+ *  - NOVA_EENGINE, NOVA_EAGENT, NOVA_ELOST, NOVA_ETIMEDOUT: the guest did not come up
+ *  - NOVA_ENOSPC, NOVA_EPERM: there is no room for it, or it may not be written
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
+NOVA_API int nova_template_prepare(nova_t *nova, const char *runtime,
+	const nova_template_opts *opts, int *ret_made, nova_error_t **error);
 
 /* --- calling functions --- */
 
@@ -391,7 +431,8 @@ typedef struct nova_invoke_opts {
 	uint32_t queue_timeout_ms;
 	const char *request_id;   /**< at most 64 letters, digits, '-' and '_'; NULL: one is made */
 	nova_output_fn on_output; /**< called with output as it comes, or NULL */
-	void *userdata;    /**< handed to on_output, and given back by nova_call_userdata() */
+	/** handed to on_output and on_progress, and given back by nova_call_userdata() */
+	void *userdata;
 	uint32_t flags;    /**< enum nova_invoke_flags */
 	uint32_t reserved; /**< 0 */
 	/** name or id of a snapshot of this function: the call runs in a VM that goes on from it,
@@ -406,10 +447,13 @@ typedef struct nova_invoke_opts {
 	/** ends the call and kills the function; borrowed until the call returns, of
 	 * nova_queue_submit() until it is finished; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	/** told what the call has to wait for before the function runs, as that of
+	 * nova_template_opts; NULL: nobody is told */
+	nova_progress_fn on_progress;
 } nova_invoke_opts;
 #define NOVA_INVOKE_OPTS_INIT                                                                      \
 	{                                                                                          \
-		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                          \
+		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                       \
 	}
 
 /**

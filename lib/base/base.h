@@ -28,6 +28,7 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/program.h"
+#include "base/progress.h"
 #include "base/random.h"
 #include "base/reserve.h"
 #include "base/stop.h"

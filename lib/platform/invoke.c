@@ -193,6 +193,7 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	c->stop.interrupt = o.interrupt;
 	c->request.stop = &c->stop;
+	c->request.progress = (struct progress){ o.on_progress, o.userdata };
 	if (code == 0)
 		code = stop_check(&c->stop, "it began", error);
 	if (code == 0)
@@ -227,36 +228,6 @@ void invocation_done(struct invocation *c)
 	c->function = NULL;
 	c->instance = NULL;
 	c->request.snapshot = c->checkpoint_name = NULL;
-}
-
-int nova_template_build(
-	nova_t *nova, const char *function, const nova_wait_opts *wait, nova_error_t **error)
-{
-	AUTO_FUNCTION nova_function_t *found = NULL;
-	const struct engine_ops *ops;
-	struct lease_request request = { .fresh = false };
-	struct lease lease;
-	if (ANY_NULL(error, nova, function))
-		return NOVA_EINVAL;
-	struct stop stop;
-	request.stop = &stop;
-	int code = host_check_process(nova->host, error);
-	if (code == 0)
-		code = stop_import(&stop, wait, error);
-	if (code == 0)
-		code = host_choose_engine(nova->host, NULL, &ops, error);
-	if (code == 0 && !ops->save)
-		code = nova_fail(error, NOVA_ENOTSUP, "the engine %s has no templates", ops->name);
-	if (code == 0 && strcmp(config_str(host_config(nova->host), "pool.templates"), "on"))
-		code = nova_fail(error, NOVA_ENOTSUP,
-			"templates are switched off: set pool.templates to \"on\"");
-	if (code == 0)
-		code = registry_lookup(&nova->registry, function, &found, error);
-	if (code == 0)
-		code = lease_take(nova, &found, &request, &lease, error);
-	if (code == 0)
-		lease_return(nova, &lease, true);
-	return code;
 }
 
 int nova_invoke(nova_t *nova, const char *function, const char *payload,

@@ -54,6 +54,8 @@ static int acquire(struct nova *nova, const nova_function_t *function,
 		return code;
 	w.want.flags = request->fresh ? NOVA_POOL_FRESH : 0;
 	w.want.queue_timeout_ms = request->queue_timeout_ms;
+	w.want.name = r->name;
+	w.want.progress = request->progress;
 	code = pool_acquire(
 		nova->pool, &w.want, NULL, request->stop, &lease->vm, &lease->cold, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;

@@ -77,6 +77,7 @@ struct lease_request {
 	const nova_instance_opts *machine;
 	uint32_t queue_timeout_ms; /* 0: that of the pool */
 	const struct stop *stop;   /* what may end the call; NULL: nothing */
+	struct progress progress;
 };
 
 struct lease {

@@ -11,8 +11,10 @@
 /* As nova_pool_want, but for its token. */
 struct pool_want {
 	const char *key;
+	const char *name; /* for messages; NULL: the key */
 	const struct vm_spec *vm;
 	uint32_t concurrency, flags, queue_timeout_ms;
+	struct progress progress; /* of a VM that is started for this caller */
 };
 
 /* Makes VMs in another way than out of want->vm, of which only the size then counts. All wants of

@@ -61,6 +61,8 @@ int request_new(const struct pool_want *want, struct request **ret_request, nova
 		return nova_oom(error);
 	request->references = 1;
 	request->want = *want;
+	request->want.name = NULL; /* these two are the caller's */
+	request->want.progress = (struct progress){ NULL, NULL };
 	request->want.vm = &request->vm;
 	request->want.key = strdup(want->key);
 	if (!request->want.key || vm_spec_copy(&request->vm, want->vm) < 0) {

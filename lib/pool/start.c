@@ -27,7 +27,11 @@ static int boot_vm(nova_pool_t *pool, const struct pool_want *want, const struct
 
 static struct template_want template_of(const struct pool_want *want)
 {
-	return (struct template_want){ want->key, want->vm };
+	return (struct template_want){
+		.name = want->name ? want->name : want->key,
+		.vm = want->vm,
+		.progress = want->progress,
+	};
 }
 
 void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)

@@ -38,22 +38,6 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 	return 0;
 }
 
-static int find_runtime(const char *name, const struct runtime **ret, nova_error_t **error)
-{
-	*ret = runtime_find(name);
-	if (*ret)
-		return 0;
-	const char *nearest = str_nearest(name, runtime_names()),
-		   *shown = text_is_utf8(name) ? name : "(not UTF-8)";
-	if (nearest)
-		return nova_fail(error, NOVA_EINVAL,
-			"runtime: '%.40s' is unknown; did you mean '%s'?", shown, nearest);
-	return nova_fail(error, NOVA_EINVAL,
-		"runtime: '%.40s' is unknown; it is one of python, node, go, rust, wasm, shell, "
-		"binary",
-		shown);
-}
-
 /* Options that are kept as variables: the interpreter obeys the first one, calls the other. */
 static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
 {
@@ -241,7 +225,7 @@ int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 {
 	int r = check_presence(o, error);
 	if (r == 0)
-		r = find_runtime(o->runtime, ret_runtime, error);
+		r = runtime_get(o->runtime, ret_runtime, error);
 	if (r == 0)
 		r = record_from_opts(record, o, error);
 	if (r == 0)

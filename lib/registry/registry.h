@@ -57,6 +57,8 @@ struct runtime {
 
 /* NULL: no such runtime. */
 const struct runtime *runtime_find(const char *name);
+/* NOVA_EINVAL, with the name that was meant. */
+int runtime_get(const char *name, const struct runtime **ret_runtime, nova_error_t **error);
 /* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
 int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error);
 /* The names, ending with NULL. */
@@ -161,5 +163,8 @@ int function_vm_init(struct function_vm *ret_vm, const struct registry *registry
 	const struct function_record *record, const nova_instance_opts *machine,
 	nova_error_t **error);
 void function_vm_done(struct function_vm *vm);
+/* What a VM has for a function of that runtime that asks for nothing, but for its code. To be
+ * followed by vm_spec_done() in any case. NOVA_EINVAL. */
+int runtime_vm_spec(const char *name, struct vm_spec *ret_spec, nova_error_t **error);
 
 #endif

@@ -69,6 +69,22 @@ const struct runtime *runtime_find(const char *name)
 	return NULL;
 }
 
+int runtime_get(const char *name, const struct runtime **ret, nova_error_t **error)
+{
+	*ret = runtime_find(name);
+	if (*ret)
+		return 0;
+	const char *nearest = str_nearest(name, runtime_names()),
+		   *shown = text_is_utf8(name) ? name : "(not UTF-8)";
+	if (nearest)
+		return nova_fail(error, NOVA_EINVAL,
+			"runtime: '%.40s' is unknown; did you mean '%s'?", shown, nearest);
+	return nova_fail(error, NOVA_EINVAL,
+		"runtime: '%.40s' is unknown; it is one of python, node, go, rust, wasm, shell, "
+		"binary",
+		shown);
+}
+
 int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error)
 {
 	const struct runtime *runtime = runtime_find(name);

@@ -74,3 +74,20 @@ void function_vm_done(struct function_vm *f)
 	function_config_done(&f->own);
 	memset(f, 0, sizeof(*f));
 }
+
+int runtime_vm_spec(const char *name, struct vm_spec *spec, nova_error_t **error)
+{
+	const struct runtime *runtime;
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
+	int code = runtime_get(name, &runtime, error);
+	if (code < 0)
+		return code;
+	opts.runtime = runtime->name;
+	code = properties_import(&spec->config, IN_REGISTER, &opts, error);
+	if (code < 0)
+		return code;
+	if (runtime->usual_mb)
+		spec->config.machine.memory_mb = runtime->usual_mb;
+	spec->config.machine.rootfs = strdup(runtime->image);
+	return spec->config.machine.rootfs ? 0 : nova_oom(error);
+}

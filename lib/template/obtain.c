@@ -12,10 +12,8 @@ static int find(const struct recipe *r, struct frozen **ret, nova_error_t **erro
 	return code < 0 ? code : instant_read(r->host, r->root, &m, ret, error);
 }
 
-/* What cannot be written (a full disk) still serves this process. */
-static void keep(const struct recipe *r, struct frozen **frozen)
+static int keep(const struct recipe *r, struct frozen **frozen, nova_error_t **error)
 {
-	AUTO_ERROR nova_error_t *failure = NULL;
 	AUTO_FREE char *name = str_format(TEMPLATE_PREFIX "%s", r->id);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	const char *const inputs[] = { r->kernel, r->initramfs };
@@ -28,17 +26,33 @@ static void keep(const struct recipe *r, struct frozen **frozen)
 		.whole = true,
 	};
 	struct frozen *on_disk = NULL;
-	int code =
-		name ? instant_write(r->host, r->root, *frozen, &label, &m, &failure) : NOVA_ENOMEM;
+	int code = name ? instant_write(r->host, r->root, *frozen, &label, &m, error) :
+			  nova_oom(error);
 	if (code == 0)
-		code = instant_read(r->host, r->root, &m, &on_disk, &failure);
-	if (code < 0) {
-		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
-			nova_error_message(failure));
-		return;
-	}
+		code = instant_read(r->host, r->root, &m, &on_disk, error);
+	if (code < 0)
+		return code;
 	frozen_unref(*frozen);
 	*frozen = on_disk;
+	return 0;
+}
+
+/* What cannot be written (a full disk) still serves this process. */
+static int keep_if_possible(const struct recipe *r, struct frozen **frozen, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = keep(r, frozen, &failure);
+	if (code == 0)
+		return 0;
+	if (!r->lasting) {
+		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
+			nova_error_message(failure));
+		return 0;
+	}
+	frozen_unref(STEAL(*frozen));
+	if (error)
+		*error = STEAL(failure);
+	return code;
 }
 
 /* Whether it was established that this template is of no use. That it could not be read is no
@@ -102,6 +116,26 @@ static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, no
 	return 0;
 }
 
+static int make(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
+{
+	uint64_t begin = clock_ns();
+	recipe_tell(r);
+	int code = r->make(r, ret, error);
+	uint64_t made_us = us_since(begin);
+	if (code == 0)
+		code = keep_if_possible(r, ret, error);
+	if (code < 0)
+		return code;
+	uint64_t all_us = us_since(begin);
+	if (r->guest)
+		recipe_took(r, all_us);
+	log_info(host_log(r->host), "template", "%s was made in %llu ms and written in %llu ms",
+		r->id, (unsigned long long)(made_us / 1000u),
+		(unsigned long long)((all_us - made_us) / 1000u));
+	*ret_made = true;
+	return 0;
+}
+
 /* With the lock. Somebody else may have made it meanwhile. */
 static int find_or_make(
 	const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
@@ -116,18 +150,7 @@ static int find_or_make(
 	}
 	if (is_worthless(code))
 		discard(r->host, r->root, r->id);
-	uint64_t begin = clock_ns();
-	code = r->make(r, ret, error);
-	uint64_t made_us = us_since(begin);
-	if (code == 0) {
-		keep(r, ret);
-		log_info(host_log(r->host), "template",
-			"%s was made in %llu ms and written in %llu ms", r->id,
-			(unsigned long long)(made_us / 1000u),
-			(unsigned long long)((us_since(begin) - made_us) / 1000u));
-		*ret_made = true;
-	}
-	return code;
+	return make(r, ret, ret_made, error);
 }
 
 static int make_once(

@@ -100,7 +100,14 @@ static char *copy(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-static int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
+/* How its users call the guest. */
+static char *guest_name(const struct recipe *f)
+{
+	const char *runtime = f->want->vm->config.runtime;
+	return strdup(runtime ? runtime : "the guest");
+}
+
+int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_error_t **error)
 {
 	*r = (struct recipe){
 		.host = f->host,
@@ -109,13 +116,15 @@ static int recipe_of_runtime(const struct recipe *f, struct recipe *r, nova_erro
 		.deadline = f->deadline,
 		.ops = f->ops,
 		.root = copy(f->root),
+		.guest = guest_name(f),
+		.lasting = f->lasting,
 		.kernel = copy(f->kernel),
 		.initramfs = copy(f->initramfs),
 		.rootfs = copy(f->rootfs),
 		.code_disk = path_join(f->root, ".code-later"),
 		.make = make_runtime,
 	};
-	if (!r->root || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)
+	if (!r->root || !r->guest || !r->kernel || !r->initramfs || !r->rootfs || !r->code_disk)
 		return nova_oom(error);
 	int code = make_placeholder(r->root, r->code_disk, error);
 	return code < 0 ? code : make_id(r, false, error);
@@ -254,7 +263,8 @@ int recipe_of_function(
 
 void recipe_done(struct recipe *r)
 {
-	char *const texts[] = { r->root, r->kernel, r->initramfs, r->rootfs, r->code_disk };
+	char *const texts[] = { r->root, r->guest, r->kernel, r->initramfs, r->rootfs,
+		r->code_disk };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
 }

@@ -13,6 +13,9 @@ struct recipe {
 	uint64_t deadline;       /* of the wait for another who makes it */
 	const struct engine_ops *ops;
 	char *root; /* where templates are kept */
+	/* a guest without a function, which boots; NULL: of a function */
+	char *guest;
+	bool lasting; /* is of no use unless it can be written */
 	char *kernel, *initramfs, *rootfs, *code_disk;
 	char id[SNAPSHOT_ID];
 	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
@@ -26,6 +29,15 @@ int recipe_of_function(nova_host_t *host, const struct template_want *want,
 /* The guest that the template of a function is made of: a clone of the template of its runtime,
  * with its code, but without the function. */
 int recipe_clone_runtime(const struct recipe *function, nova_vm_t **ret_vm, nova_error_t **error);
+
+/* took.c: tells the caller and the log what is going to be made. */
+void recipe_tell(const struct recipe *recipe);
+/* For the next time that such a guest is made. */
+void recipe_took(const struct recipe *recipe, uint64_t us);
+
+/* Of the runtime that VMs of a function begin with; to be followed by recipe_done() as well. */
+int recipe_of_runtime(
+	const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
 
 /* obtain.c: found, or made by one process while the others wait. */
 int recipe_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,

@@ -21,6 +21,25 @@ int template_get(nova_host_t *host, const struct template_want *want, uint64_t w
 	return code < 0 ? code : recipe_obtain(&r, ret, ret_made, error);
 }
 
+int template_prepare(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
+	const struct stop *stop, bool *ret_made, nova_error_t **error)
+{
+	AUTO_RECIPE struct recipe any = { .root = NULL }, runtime = { .root = NULL };
+	AUTO_FROZEN struct frozen *frozen = NULL;
+	*ret_made = false;
+	int code = recipe_of_function(host, want, &any, error);
+	if (code < 0)
+		return code;
+	if (!engine_has(any.ops, NOVA_FEATURE_LATE_CODE))
+		return nova_fail(error, NOVA_ENOTSUP, "the engine %s has no templates of runtimes",
+			any.ops->name);
+	any.stop = stop;
+	any.deadline = deadline_in_ms(wait_ms);
+	any.lasting = true;
+	code = recipe_of_runtime(&any, &runtime, error);
+	return code < 0 ? code : recipe_obtain(&runtime, &frozen, ret_made, error);
+}
+
 /* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
 static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)

@@ -9,6 +9,7 @@
 struct template_want {
 	const char *name; /* for errors and the log */
 	const struct vm_spec *vm;
+	struct progress progress; /* told what is made */
 };
 
 /* Whether VMs for this want can come from a template: there is a function, and the engine can. */
@@ -28,6 +29,11 @@ bool template_possible(nova_host_t *host, const struct template_want *want);
  */
 int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
 	const struct stop *stop, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+
+/* Makes the template of the runtime that VMs of this want begin with, unless it is there.
+ * NOVA_ENOTSUP: the engine has none. */
+int template_prepare(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
+	const struct stop *stop, bool *ret_made, nova_error_t **error);
 
 /* What the function itself is to blame for would be no better after a boot. */
 bool template_blames_function(int code);

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import unittest
 
 from novatest import BUILD, FUNCTIONS, NOVACTL, HomeCase
@@ -349,6 +350,28 @@ class Disks(HomeCase):
         error = self.error_of("image", "check", status=1, environment={"NOVA_IMAGES": str(empty)})
         self.assertEqual(error["name"], "NOVA_ENOTFOUND")
         self.assertIn("tools/images", error["message"])
+
+
+class Prepare(HomeCase):
+    def test_where_there_are_no_templates_it_says_so_and_succeeds(self):
+        done = self.novactl("template", "prepare", "python")
+        self.assertEqual(done.stderr,
+                         "No template of python is made: the engine fake has no templates\n")
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(self.novactl("-q", "template", "prepare").stderr, "")
+        self.assertEqual(self.novactl_json("template", "prepare"), {"prepared": []})
+
+    def test_a_runtime_that_there_is_not_is_a_mistake(self):
+        self.assertIn("did you mean 'python'?",
+                      self.novactl("template", "prepare", "pyton", status=2).stderr)
+
+    @unittest.skipUnless(shutil.which("qemu-system-x86_64"), "there is no QEMU")
+    def test_without_images_only_those_asked_for_are_missed(self):
+        environment = {"NOVA_ENGINE": "qemu", "NOVA_IMAGES": str(self.directory / "none")}
+        done = self.novactl("template", "prepare", environment=environment)
+        self.assertEqual(done.stderr.count("tools/images"), 4, done.stderr)
+        done = self.novactl("template", "prepare", "node", status=1, environment=environment)
+        self.assertIn("make them with: tools/images --dir", done.stderr)
 
 
 class Snapshots(HomeCase):

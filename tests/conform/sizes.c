@@ -143,7 +143,7 @@ static int use_nova_pool_want(const void *want, nova_error_t **ret_error)
 	return code;
 }
 
-/* Of these two the fake engine has nothing but the refusal, which comes after a look at the
+/* Of these three the fake engine has nothing but the refusal, which comes after a look at the
  * options. */
 static nova_vm_t *no_branch;
 static const nova_merge_opts full_nova_merge_opts = { sizeof(nova_merge_opts),
@@ -154,6 +154,14 @@ static int use_nova_merge_opts(const void *opts, nova_error_t **ret_error)
 	nova_vm_t *merged;
 	int code = nova_vm_merge(vm, opts, &merged, NULL, ret_error);
 	return code == NOVA_ENOTSUP || code == NOVA_EINVAL ? 0 : code;
+}
+
+static const nova_template_opts full_nova_template_opts = { sizeof(nova_template_opts),
+	.interrupt = NULL };
+static int use_nova_template_opts(const void *opts, nova_error_t **ret_error)
+{
+	int code = nova_template_prepare(p.nova, "shell", opts, NULL, ret_error);
+	return code == NOVA_ENOTSUP ? 0 : code;
 }
 
 static const nova_snapshot_opts full_nova_snapshot_opts = { sizeof(nova_snapshot_opts), .name = "x",

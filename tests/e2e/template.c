@@ -524,6 +524,56 @@ START_TEST(only_the_first_function_of_a_runtime_boots)
 }
 END_TEST
 
+static void hear(void *userdata, const char *what)
+{
+	char **told = userdata;
+	free(*told);
+	*told = strdup(what);
+}
+
+START_TEST(a_prepared_runtime_is_made_once_and_its_functions_do_not_boot)
+{
+	struct platform p = platform_open(NULL);
+	nova_template_opts opts = NOVA_TEMPLATE_OPTS_INIT;
+	AUTO_FREE char *told = NULL, *root = path_join(p.dir, "snapshots");
+	int made = 9, boots = 0;
+	opts.on_progress = hear;
+	opts.userdata = &told;
+	ck_fails_with(NOVA_EINVAL, "did you mean 'shell'",
+		nova_template_prepare(p.nova, "shel", &opts, &made, &error));
+	/* a template that cannot be kept would be of no use; otherwise we may not mount here */
+	ck_assert_int_eq(fs_mkdirs(root, 0700), 0);
+	if (mount("none", root, "tmpfs", 0, "size=4m,mode=0700") == 0) {
+		ck_fails_with(NOVA_ENOSPC, "No space left",
+			nova_template_prepare(p.nova, "shell", &opts, &made, &error));
+		ck_assert_uint_eq(templates(&p) + templates_of(&p, 0, NULL), 0);
+		ck_assert_uint_eq(count_entries(p.dir, ".make-"), 0);
+		ck_assert_int_eq(umount(root), 0);
+	}
+	ck_assert_int_eq(made, 9);
+	ck_ok(nova_template_prepare(p.nova, "shell", &opts, &made, &error));
+	ck_assert_int_eq(made, 1);
+	ck_assert_str_eq(told, "making the template of shell, 10 s or more, once");
+	free(STEAL(told));
+	ck_ok(nova_template_prepare(p.nova, "binary", &opts, &made, &error)); /* the same guest */
+	ck_assert_int_eq(made, 0);
+	ck_assert_ptr_null(told);
+	nova_host_set_log(nova_host_get(p.nova), count_boots, &boots, NOVA_LOG_INFO);
+	platform_add(p.nova, "f", "shell", "echo 7");
+	nova_invoke_opts call = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *result;
+	call.on_progress = hear;
+	call.userdata = &told;
+	ck_ok(nova_invoke(p.nova, "f", "{}", &call, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), "7");
+	nova_result_free(result);
+	ck_assert_str_eq(told, "loading f into a template, once");
+	ck_assert_int_eq(boots, 0);
+	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_function_that_cannot_be_loaded_is_told_so_without_a_boot)
 {
 	struct platform p = platform_open(NULL);
@@ -763,6 +813,7 @@ TCase *runtime_cases(void)
 	if (is_fake())
 		return tc;
 	tcase_add_test(tc, only_the_first_function_of_a_runtime_boots);
+	tcase_add_test(tc, a_prepared_runtime_is_made_once_and_its_functions_do_not_boot);
 	tcase_add_test(tc, a_function_that_cannot_be_loaded_is_told_so_without_a_boot);
 	tcase_add_test(tc, a_clone_imports_within_the_limit_that_its_function_has_now);
 	tcase_add_test(tc, a_damaged_runtime_template_is_made_anew);

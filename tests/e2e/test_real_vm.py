@@ -7,7 +7,7 @@ import signal
 import sys
 import unittest
 
-from daemoncase import DaemonCase
+from daemoncase import DaemonCase, Peer
 from novatest import (BUILD, FUNCTIONS, NOVACTL, ROOT, TREE, HomeCase, await_that, make_tree,
                       processes)
 
@@ -236,7 +236,12 @@ class RealDaemon(VmCase, DaemonCase):
     def test_killed_it_leaves_no_vm_behind(self):
         self.register("hello", FUNCTIONS / "python/hello.py")
         process = self.daemon()
-        self.novactl("invoke", "hello")
+        peer = Peer(self.socket)
+        peer.begin("hello", progress=True)
+        texts, reply = peer.reply()
+        peer.close()
+        self.assertIn("result", reply)
+        self.assertEqual(texts["progress"], "loading hello into a template, once")
         vmms = self.vmms()
         process.kill()
         process.wait()

@@ -113,6 +113,11 @@ static int build_template(nova_error_t **error)
 	return nova_template_build(world.nova, "f", NULL, error);
 }
 
+static int prepare_template(nova_error_t **error)
+{
+	return nova_template_prepare(world.nova, "shell", NULL, NULL, error);
+}
+
 /* --- calls --- */
 
 static int invoke_with(uint32_t flags, nova_error_t **error)
@@ -267,6 +272,7 @@ const struct inject_case platform_cases[] = {
 	{ "nova_function_check", .run = check_code },
 	{ "nova_function_delete", NULL, prepare_new, delete, delete_new },
 	{ "nova_template_build", .run = build_template, .expected = NOVA_ENOTSUP },
+	{ "nova_template_prepare", .run = prepare_template, .expected = NOVA_ENOTSUP },
 	{ "nova_invoke", NULL, NULL, invoke_cold, free_result, .runs = true },
 	{ "nova_invoke", NULL, warm, invoke_warm, free_result, .runs = true },
 	{ "nova_instance_start", NULL, NULL, start, stop },

@@ -150,6 +150,7 @@ static void judge_snapshot_calls(void)
 	REFUSES(nova_template_list, s.host, &list, &count);
 	REFUSES(nova_template_prune, s.host, 1, &count);
 	REFUSES(nova_template_build, s.p.nova, "echo", NULL);
+	REFUSES(nova_template_prepare, s.p.nova, "shell", NULL, NULL);
 }
 
 static void judge_pool_calls(void)

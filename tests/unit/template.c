@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who waits for a template that another process makes. */
+/* Who waits for a template that another process makes, and what is said of one. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,13 +8,19 @@
 #include "test.h"
 
 static nova_error_t *error;
-static char *dir;
+static char *dir, *told;
+static nova_host_t *host;
 static int begun[2];
 static bool made_here;
 
 static void make_dir(void)
 {
+	nova_config_t *config;
 	dir = test_dir();
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", dir, &error));
+	ck_ok(nova_host_new(config, &host, &error));
+	nova_config_free(config);
 	ck_assert_int_eq(sys_pipe(begun), 0);
 	made_here = false;
 }
@@ -25,6 +31,8 @@ static void remove_dir(void)
 	fd_close(begun[1]);
 	nova_error_free(error);
 	error = NULL;
+	nova_host_unref(host);
+	free(STEAL(told));
 	test_dir_remove(dir);
 }
 
@@ -49,6 +57,7 @@ static int obtain(int (*make)(const struct recipe *, struct frozen **, nova_erro
 {
 	const struct template_want want = { .name = "greet" };
 	const struct recipe r = {
+		.host = host,
 		.want = &want,
 		.root = dir,
 		.id = "00112233aabbccdd",
@@ -105,6 +114,56 @@ START_TEST(the_wait_for_anothers_template_is_interrupted)
 }
 END_TEST
 
+static void hear(void *userdata, const char *what)
+{
+	ck_assert_ptr_eq(userdata, &told);
+	free(told);
+	told = strdup(what);
+}
+
+static const char *tell_of(const struct recipe *r)
+{
+	free(STEAL(told));
+	recipe_tell(r);
+	return told;
+}
+
+START_TEST(a_guest_is_announced_with_what_it_took_last_time)
+{
+	const struct template_want want = { .name = "greet", .progress = { hear, &told } };
+	char guest[] = "python", rootfs[] = "/images/rootfs/python.ext4", other[] = "base.ext4";
+	struct recipe r = { .host = host, .want = &want, .root = dir, .guest = guest };
+	r.rootfs = rootfs;
+	r.ops = engine_find("qemu");
+	ck_assert_str_eq(tell_of(&r), "making the template of python, 10 s or more, once");
+	recipe_took(&r, 9123000);
+	ck_assert_str_eq(tell_of(&r), "making the template of python, about 9 s, once");
+	recipe_took(&r, 499999);
+	ck_assert_str_eq(tell_of(&r), "making the template of python, about 1 s, once");
+	r.rootfs = other;
+	ck_assert_str_eq(tell_of(&r), "making the template of python, 10 s or more, once");
+	r.guest = NULL;
+	ck_assert_str_eq(tell_of(&r), "loading greet into a template, once");
+}
+END_TEST
+
+START_TEST(a_damaged_record_of_times_is_no_record)
+{
+	static const char *const contents[] = { "", "soon\n", "-5\n", "99999999999999999999\n",
+		"7000000000000\n", "12345678901234567890123456789012345678901234567890\n" };
+	const struct template_want want = { .name = "greet", .progress = { hear, &told } };
+	char guest[] = "python", rootfs[] = "python.ext4";
+	struct recipe r = { .host = host, .want = &want, .root = dir, .guest = guest };
+	r.rootfs = rootfs;
+	r.ops = engine_find("qemu");
+	AUTO_FREE char *path = path_join(dir, ".took-qemu-python");
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+		ck_assert_int_eq(fs_write_file(path, contents[i], strlen(contents[i]), 0600), 0);
+		ck_assert_str_eq(tell_of(&r), "making the template of python, 10 s or more, once");
+	}
+}
+END_TEST
+
 static Suite *template_suite(void)
 {
 	Suite *suite = suite_create("template");
@@ -112,6 +171,11 @@ static Suite *template_suite(void)
 	tcase_add_checked_fixture(tc, make_dir, remove_dir);
 	tcase_add_test(tc, the_wait_for_anothers_template_has_an_end_and_names_who_makes_it);
 	tcase_add_test(tc, the_wait_for_anothers_template_is_interrupted);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("telling");
+	tcase_add_checked_fixture(tc, make_dir, remove_dir);
+	tcase_add_test(tc, a_guest_is_announced_with_what_it_took_last_time);
+	tcase_add_test(tc, a_damaged_record_of_times_is_no_record);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

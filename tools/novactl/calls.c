@@ -10,6 +10,11 @@ static void on_output(void *job, int stream, const void *data, size_t len)
 	job_print(job, stream == 2 ? "stderr" : "stdout", data, len);
 }
 
+static void on_progress(void *job, const char *what)
+{
+	job_print_within(job, "progress", what, strlen(what), 0); /* or not at all */
+}
+
 static void take_options(struct job *job, nova_invoke_opts *opts)
 {
 	opts->timeout_ms = job_number(job, "timeout_ms");
@@ -19,6 +24,7 @@ static void take_options(struct job *job, nova_invoke_opts *opts)
 	opts->snapshot = job_text(job, "snapshot");
 	opts->checkpoint_name = job_text(job, "checkpoint_name");
 	opts->on_output = job_flag(job, "stream") ? on_output : NULL;
+	opts->on_progress = job_flag(job, "progress") ? on_progress : NULL;
 	opts->userdata = job;
 }
 

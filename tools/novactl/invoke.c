@@ -109,6 +109,7 @@ static int invoke_here(const char *name, const char *payload)
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	opts.timeout_ms = given.timeout_ms;
 	opts.on_output = on_output;
+	opts.on_progress = progress_told;
 	opts.flags = (given.fresh ? NOVA_INVOKE_FRESH : 0) |
 		     (given.checkpoint ? NOVA_INVOKE_CHECKPOINT : 0);
 	opts.snapshot = given.snapshot;
@@ -134,6 +135,10 @@ static int invoke_here(const char *name, const char *payload)
 static void on_text(void *userdata, const json_t *payload)
 {
 	struct bytes printed = { 0 };
+	wire_text_add(&printed, payload, "progress");
+	if (printed.len)
+		progress_say(printed.data);
+	printed.len = 0;
 	wire_text_add(&printed, payload, "stdout");
 	wire_text_add(&printed, payload, "stderr");
 	if (printed.len)
@@ -148,11 +153,11 @@ static bool invoke_there(
 {
 	struct answer answer = { 0 };
 	json_t *reply = NULL;
-	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:b,s:b,s:s*,s:b,s:s*,s:s*}", "verb",
-		"invoke", "function", name, "timeout_ms", (json_int_t)given.timeout_ms, "stream",
-		given.stream, "json", globals.json, "fresh", given.fresh, "snapshot",
-		given.snapshot, "checkpoint", given.checkpoint, "checkpoint_name",
-		given.checkpoint_name, "instance", given.instance);
+	json_t *request = json_pack("{s:s,s:s,s:b,s:I,s:b,s:b,s:b,s:s*,s:b,s:s*,s:s*}", "verb",
+		"invoke", "function", name, "progress", true, "timeout_ms",
+		(json_int_t)given.timeout_ms, "stream", given.stream, "json", globals.json, "fresh",
+		given.fresh, "snapshot", given.snapshot, "checkpoint", given.checkpoint,
+		"checkpoint_name", given.checkpoint_name, "instance", given.instance);
 	if (!request) /* a name that is no UTF-8; the library says so */
 		return false;
 	progress_start("running");

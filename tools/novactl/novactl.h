@@ -156,6 +156,9 @@ void table_end(struct table *table); /* prints and frees */
 void progress_start(const char *what);
 void progress_say(const char *what); /* another thing is awaited now */
 void progress_stop(void);
+/* A nova_progress_fn: as the former. */
+void progress_told(void *unused, const char *what);
+bool progress_is_shown(void);
 /* Takes the line away while other text is written to stderr. */
 void progress_hide(void);
 void progress_unhide(void);
@@ -238,8 +241,10 @@ typedef int (*snapshot_list_fn)(
 typedef int (*snapshot_prune_fn)(nova_host_t *host, size_t *ret_count, nova_error_t **error);
 int snapshots_list(snapshot_list_fn list, const char *none);
 int snapshots_prune(snapshot_prune_fn prune, const char *what);
-/* Every name is tried, until a signal comes: `one` tells what became of it, and returns the status.
- * With --json those that were done are printed under `member`. The first failure decides. */
+#define LEFT_OUT (-1) /* it was not done, which is no failure */
+/* Every name is tried, until a signal comes: `one` tells what became of it, and returns the status
+ * or LEFT_OUT. With --json those that were done are printed under `member`. The first failure
+ * decides. */
 int each_name(char **names, int count, const char *member,
 	int (*one)(void *userdata, const char *name), void *userdata);
 
@@ -249,7 +254,7 @@ extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_d
 	verb_snapshot_delete, verb_snapshot_merge, verb_snapshot_prune, verb_instance_start,
 	verb_instance_list, verb_instance_get, verb_instance_exec, verb_instance_pause,
 	verb_instance_resume, verb_instance_snapshot, verb_instance_stats, verb_instance_console,
-	verb_instance_stop, verb_template_list, verb_template_build, verb_template_prune,
-	verb_completion, verb_help;
+	verb_instance_stop, verb_template_list, verb_template_build, verb_template_prepare,
+	verb_template_prune, verb_completion, verb_help;
 
 #endif

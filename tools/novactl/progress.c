@@ -16,7 +16,7 @@ static struct {
 	pthread_t thread;
 	pthread_mutex_t lock; /* protects the rest */
 	pthread_cond_t wake;
-	char what[80];
+	char what[120];
 	int64_t since_ms;
 	size_t drawn; /* columns of the line on the terminal */
 	bool running;
@@ -78,6 +78,17 @@ void progress_say(const char *what)
 		snprintf(progress.what, sizeof(progress.what), "%s", what);
 	}
 	pthread_mutex_unlock(&progress.lock);
+}
+
+void progress_told(void *unused, const char *what)
+{
+	(void)unused;
+	progress_say(what);
+}
+
+bool progress_is_shown(void)
+{
+	return progress.running;
 }
 
 void progress_stop(void)

@@ -56,12 +56,6 @@ static int check_given(const nova_function_opts *opts)
 	return 0;
 }
 
-static void tell_progress(void *unused, const char *what)
-{
-	(void)unused;
-	progress_say(what);
-}
-
 static int run(char **args, int count)
 {
 	(void)count;
@@ -80,7 +74,7 @@ static int run(char **args, int count)
 	opts.check = (uint32_t)check;
 	opts.requirements = given.requirements;
 	opts.find_links = given.find_links;
-	opts.on_progress = tell_progress;
+	opts.on_progress = progress_told;
 	opts.interrupt = interruptible();
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;

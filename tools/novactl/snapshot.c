@@ -103,7 +103,8 @@ int each_name(char **names, int count, const char *member,
 		int r = one(userdata, names[i]);
 		if (r == STATUS_OK)
 			json_array_append_new(done, json_string(names[i]));
-		status = status ? status : r;
+		else if (status == STATUS_OK && r != LEFT_OUT)
+			status = r;
 	}
 	if (globals.json)
 		print_json(json_pack("{s:o}", member, done));

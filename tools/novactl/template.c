@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* template list, build and prune: what makes a first call quick. */
+/* template list, build, prepare and prune: what makes a first call quick. */
 #include "novactl.h"
 
 static bool given_all;
@@ -16,13 +16,29 @@ static int list_run(char **args, int count)
 		"There is no template. The first call of a function makes one.");
 }
 
+/* What is being made, on a terminal while it lasts, and elsewhere as a line. */
+static void tell(void *unused, const char *what)
+{
+	if (progress_is_shown())
+		progress_told(unused, what);
+	else
+		note("%s", what);
+}
+
+static nova_template_opts interruptible_opts(void)
+{
+	nova_template_opts opts = NOVA_TEMPLATE_OPTS_INIT;
+	opts.interrupt = interruptible();
+	opts.on_progress = tell;
+	return opts;
+}
+
 static int build_one(void *nova, const char *name)
 {
 	nova_error_t *error = NULL;
-	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
-	wait.interrupt = interruptible();
+	const nova_template_opts opts = interruptible_opts();
 	progress_start("making the template");
-	int code = nova_template_build(nova, name, &wait, &error);
+	int code = nova_template_build(nova, name, &opts, &error);
 	progress_stop();
 	if (code != 0)
 		return report(error);
@@ -35,6 +51,73 @@ static int build_run(char **args, int count)
 	int status;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
 	return nova ? each_name(args, count, "built", build_one, nova) : status;
+}
+
+/* --- of runtimes --- */
+
+/* One for each root filesystem: what shares it shares the template. */
+static char standard[][8] = { "python", "node", "wasm", "shell" };
+
+static struct {
+	nova_t *nova;
+	bool named; /* on the command line, and so what is missing is a failure */
+} preparing;
+
+/* Functions run without it all the same, or were not asked for. */
+static bool can_be_left_out(int code)
+{
+	return code == NOVA_ENOTSUP || (code == NOVA_ENOTFOUND && !preparing.named);
+}
+
+static int prepare_one(void *unused, const char *runtime)
+{
+	(void)unused;
+	nova_error_t *error = NULL;
+	int made = 0;
+	const nova_template_opts opts = interruptible_opts();
+	int64_t begin = now_ms();
+	progress_start("looking for the template");
+	int code = nova_template_prepare(preparing.nova, runtime, &opts, &made, &error);
+	progress_stop();
+	if (code != 0 && can_be_left_out(code)) {
+		note("No template of %s is made: %s", runtime, nova_error_message(error));
+		nova_error_free(error);
+		return LEFT_OUT;
+	}
+	if (code != 0)
+		return report(error);
+	if (made)
+		note("The template of %s is ready (%.1f s).", runtime,
+			(double)(now_ms() - begin) / 1000);
+	else
+		note("The template of %s is there.", runtime);
+	return STATUS_OK;
+}
+
+/* What was made of other images, or by another VMM, is of no use and takes room. */
+static void prune_stale(void)
+{
+	size_t count = 0;
+	if (nova_template_prune(nova_host_get(preparing.nova), 0, &count, NULL) == 0 && count)
+		note("%zu template%s fit no longer, as images, code or the VMM have changed: "
+		     "deleted.",
+			count, count == 1 ? "" : "s");
+}
+
+static int prepare_run(char **args, int count)
+{
+	int status;
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	preparing.nova = nova;
+	preparing.named = count > 0;
+	prune_stale();
+	char *all[ARRAY_LEN(standard)];
+	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+		all[i] = standard[i];
+	return each_name(count ? args : all, count ? count : (int)ARRAY_LEN(standard), "prepared",
+		prepare_one, NULL);
 }
 
 static int prune(nova_host_t *host, size_t *ret_count, nova_error_t **error)
@@ -65,6 +148,22 @@ const struct verb verb_template_build = {
 	.max_args = 1000,
 	.completes_functions = true,
 	.run = build_run,
+};
+
+const struct verb verb_template_prepare = {
+	.name = "template prepare",
+	.args = "[RUNTIME...]",
+	.purpose = "Make the templates that functions of a runtime begin with, so that none has to "
+		   "boot.",
+	.examples = "  novactl template prepare\n  novactl template prepare python node\n",
+	.notes = "Without a name: of all runtimes whose image is there. They are for functions "
+		 "with the\n"
+		 "runtime's usual memory, and belong to this user's state directory "
+		 "($NOVA_HOME).\n"
+		 "Templates that no longer fit are deleted first.\n",
+	.min_args = 0,
+	.max_args = 100,
+	.run = prepare_run,
 };
 
 const struct verb verb_template_prune = {

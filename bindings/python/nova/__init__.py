@@ -13,17 +13,18 @@ import math
 import threading
 import weakref
 from contextlib import contextmanager
-from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint64, c_void_p, cast
+from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple,
                     Union)
 
 from . import _call, _ffi, errors
-from ._call import Handle, OnOutput, OutputTap, check, label_list, milliseconds, text
+from ._call import (Handle, OnOutput, OnProgress, OutputTap, check, label_list, milliseconds,
+                    text)
 from ._files import File, Merge, MergedPath
 from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send_log_to_logging
 from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
-from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
+from ._interrupt import Interrupt, interruptible, pointer_of
 from ._modules import Module, modules
 from ._options import (Content, instance_options, invoke_options, property_members, run_options,
                        vm_options)
@@ -110,7 +111,7 @@ class Nova:
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any],
                  replace: bool = False, in_place: bool = False, check: str = "auto",
                  keep_tmp: bool = False, requirements: Any = None, find_links: Any = None,
-                 on_progress: Optional[Callable[[str], Any]] = None,
+                 on_progress: Optional[OnProgress] = None,
                  interrupt: Optional[Interrupt] = None,
                  **properties: "Unpack[Properties]") -> Function:
         """Stores a function. `code` is the path of a file or directory,
@@ -183,7 +184,7 @@ class Nova:
                request_id: Optional[str] = None, on_output: Optional[OnOutput] = None,
                fresh: bool = False, snapshot: Optional[str] = None,
                checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
-               queue_timeout: Optional[float] = None,
+               queue_timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None,
                interrupt: Optional[Interrupt] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
@@ -195,13 +196,14 @@ class Nova:
         It runs in a VM that waits for this function or, with `fresh`, in one that nobody has used;
         with `snapshot` it goes on from there, and with `instance` it runs in that. `checkpoint`,
         true or a name, leaves a snapshot of the VM: see Result.snapshot. `queue_timeout` is how
-        long to wait for a VM.
+        long to wait for a VM. `on_progress` is told what has to be made first, if that takes its
+        time: the template of a runtime.
 
         `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread:
         the function is killed.
         """
         data = encode_payload(payload)
-        tap = OutputTap(on_output)
+        tap = OutputTap(on_output, on_progress)
         options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh,
                                  snapshot=snapshot, checkpoint=checkpoint, instance=instance,
                                  queue_timeout=queue_timeout, interrupt=interrupt)
@@ -332,13 +334,34 @@ class Nova:
             return list_snapshots("nova_template_list", host)
 
     @interruptible()
-    def build_template(self, function: str, *, interrupt: Optional[Interrupt] = None) -> None:
+    def build_template(self, function: str, *, on_progress: Optional[OnProgress] = None,
+                       interrupt: Optional[Interrupt] = None) -> None:
         """Makes the template of a function, which else its first call would have to do.
+        `on_progress` is told what is being made, and how long that took last time.
 
         Raises NotSupported where the engine takes no snapshots.
         """
+        tap = _call.ProgressTap(on_progress)
+        options = _ffi.TemplateOpts(interrupt=pointer_of(interrupt), on_progress=tap.function)
         with self._handle.using() as nova:
-            check("nova_template_build", nova, text(function), wait_options(interrupt))
+            _call.check("nova_template_build", nova, text(function), byref(options))
+        tap.finish()
+
+    @interruptible()
+    def prepare_template(self, runtime: str, *, on_progress: Optional[OnProgress] = None,
+                         interrupt: Optional[Interrupt] = None) -> bool:
+        """Makes the template of a runtime, which else the first call of its first function would
+        have to do: a guest that has booted. False if it was there. `on_progress` as of
+        build_template().
+
+        Raises NotSupported where the engine takes no snapshots.
+        """
+        tap, made = _call.ProgressTap(on_progress), c_int()
+        options = _ffi.TemplateOpts(interrupt=pointer_of(interrupt), on_progress=tap.function)
+        with self._handle.using() as nova:
+            _call.check("nova_template_prepare", nova, text(runtime), byref(options), byref(made))
+        tap.finish()
+        return bool(made)
 
     def prune_templates(self, *, all: bool = False) -> int:
         """Deletes the templates that fit nothing any more, or `all`, but none that is in use.

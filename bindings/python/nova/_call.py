@@ -12,6 +12,7 @@ from . import _ffi, errors
 from ._interrupt import current_job
 
 OnOutput = Callable[[int, bytes], Any]
+OnProgress = Callable[[str], Any]
 
 
 def check(name: str, *arguments: Any) -> int:
@@ -100,10 +101,12 @@ class Tap:
 
 
 class OutputTap(Tap):
-    """Passes pieces of output on."""
+    """Passes pieces of output on, and what the call waits for before there are any."""
 
-    def __init__(self, on_output: Optional[OnOutput]) -> None:
+    def __init__(self, on_output: Optional[OnOutput],
+                 on_progress: Optional[OnProgress] = None) -> None:
         super().__init__()
+        self.progress = ProgressTap(on_progress)
         self._on_output = on_output
         self.function = _ffi.OUTPUT_FN(self._pass_on) if on_output else _ffi.OUTPUT_FN()
 
@@ -113,11 +116,15 @@ class OutputTap(Tap):
             piece = ctypes.string_at(data, length)
             self.tell(lambda: on_output(stream, piece))
 
+    def finish(self) -> None:
+        self.progress.finish()
+        super().finish()
+
 
 class ProgressTap(Tap):
     """Passes on what is being done."""
 
-    def __init__(self, on_progress: Optional[Callable[[str], Any]]) -> None:
+    def __init__(self, on_progress: Optional[OnProgress]) -> None:
         super().__init__()
         self._on_progress = on_progress
         self.function = _ffi.PROGRESS_FN(self._pass_on) if on_progress else _ffi.PROGRESS_FN()

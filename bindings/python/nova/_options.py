@@ -23,7 +23,8 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
     flags |= _ffi.CONSTANTS["NOVA_INVOKE_CHECKPOINT"] if checkpoint else 0
     with instance._handle.using() if instance else contextlib.nullcontext() as lent:
         return _ffi.InvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
-                               on_output=tap.function, flags=flags, snapshot=text(snapshot),
+                               on_output=tap.function, on_progress=tap.progress.function,
+                               flags=flags, snapshot=text(snapshot),
                                checkpoint_name=text(name), instance=lent,
                                queue_timeout_ms=milliseconds(queue_timeout),
                                interrupt=pointer_of(interrupt))

@@ -8,7 +8,7 @@ from ctypes import byref, c_void_p
 from typing import Any, Callable, Deque, Dict, Generic, List, Optional, Sequence, TypeVar, cast
 
 from . import _ffi, errors
-from ._call import Handle, OnOutput, OutputTap, check, text
+from ._call import Handle, OnOutput, OnProgress, OutputTap, check, text
 from ._host import Vm, encode_payload, opened_snapshot, take_snapshot_id
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
@@ -48,10 +48,11 @@ class Call(Generic[T]):
     """A call that was submitted. Any thread may wait for it, and cancel it."""
 
     def __init__(self, queue: "Queue", take: Callable[[c_void_p], Optional[T]],
-                 on_output: Optional[OnOutput] = None) -> None:
+                 on_output: Optional[OnOutput] = None,
+                 on_progress: Optional[OnProgress] = None) -> None:
         self._queue = queue
         self._take = take
-        self._tap = OutputTap(on_output)
+        self._tap = OutputTap(on_output, on_progress)
         self._borrowed = contextlib.ExitStack()  # what the library has until the call is finished
         self._pointer: Optional[c_void_p] = None  # while the queue has it
         self._done = False
@@ -160,10 +161,11 @@ class Queue:
                     for counter, name in enumerate(_ffi.QUEUE_COUNTERS)}
 
     def submit(self, name: str, payload: Any = None, *, on_output: Optional[OnOutput] = None,
-               interrupt: Optional[Interrupt] = None, **options: Any) -> "Call[Result]":
+               on_progress: Optional[OnProgress] = None, interrupt: Optional[Interrupt] = None,
+               **options: Any) -> "Call[Result]":
         """Hands in a call and returns at once; takes what Nova.invoke() takes.
-        `on_output` is called in a thread of the queue."""
-        call = Call(self, _take_result, on_output)
+        `on_output` and `on_progress` are called in a thread of the queue."""
+        call = Call(self, _take_result, on_output, on_progress)
         data, opts = encode_payload(payload), invoke_options(call._tap, interrupt=interrupt,
                                                              **options)
         return self._hand_in(call, interrupt, opts, "nova_queue_submit", text(name), data,

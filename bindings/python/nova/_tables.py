@@ -125,6 +125,7 @@ class InvokeOpts(_Options):
         ("checkpoint_name", c_char_p),
         ("instance", c_void_p),
         ("interrupt", c_void_p),
+        ("on_progress", PROGRESS_FN),
     ]
 
 
@@ -227,6 +228,15 @@ class SnapshotOpts(_Options):
         ("compress", c_uint32),
         ("reserved", c_uint32),
         ("interrupt", c_void_p),
+        ("userdata", c_void_p),
+    ]
+
+
+class TemplateOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("interrupt", c_void_p),
+        ("on_progress", PROGRESS_FN),
         ("userdata", c_void_p),
     ]
 
@@ -402,7 +412,9 @@ FUNCTIONS = {
     "nova_function_number": (c_uint64, [c_void_p, c_char_p]),
     "nova_function_text": (c_char_p, [c_void_p, c_char_p, c_size_t]),
     "nova_function_to_json": (c_void_p, [c_void_p]),
-    "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(WaitOpts), POINTER(c_void_p)]),
+    "nova_template_build": (c_int, [c_void_p, c_char_p, POINTER(TemplateOpts), POINTER(c_void_p)]),
+    "nova_template_prepare": (c_int, [
+        c_void_p, c_char_p, POINTER(TemplateOpts), POINTER(c_int), POINTER(c_void_p)]),
     "nova_invoke": (c_int, [
         c_void_p, c_char_p, c_char_p, POINTER(InvokeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_host_new": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
