@@ -57,7 +57,11 @@ static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 	if (code < 0)
 		return code;
 	f.vm.config.machine.code_disk = trial->disk;
-	const struct template_want want = { record->name, &f.vm };
+	const struct template_want want = {
+		.name = record->name,
+		.vm = &f.vm,
+		.progress = { o->on_progress, o->userdata },
+	};
 	code = template_try(registry->host, &want, &stop, &trial->vm, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;
 }
@@ -134,12 +138,20 @@ int function_check(struct registry *registry, const struct code_source *source,
 {
 	uint32_t when = source->opts->check;
 	bool always = when == NOVA_CHECK_ALWAYS;
-	if (when == NOVA_CHECK_NEVER || (!always && !runtime->no_handler))
+	AUTO_ERROR nova_error_t *why = NULL;
+	if (when == NOVA_CHECK_NEVER || !registry->host) /* without one: a store by itself */
 		return 0;
-	if (!registry->host)
-		return 0; /* a store by itself */
-	int code = find_guest(registry, runtime, always ? error : NULL);
-	if (code < 0)
-		return always ? code : 0;
+	int code = find_guest(registry, runtime, &why);
+	if (code < 0 && always) {
+		if (error)
+			*error = STEAL(why);
+		return code;
+	}
+	if (code == NOVA_ENOTFOUND) /* other images may be there, and all else works */
+		log_warn(host_log(registry->host), "function",
+			"'%s' is stored, but cannot be called yet: %s", record->name,
+			nova_error_message(why));
+	if (code < 0 || (!always && !runtime->no_handler))
+		return 0;
 	return check(registry, source, record, error);
 }

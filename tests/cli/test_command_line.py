@@ -374,6 +374,17 @@ class Prepare(HomeCase):
         self.assertIn("make them with: tools/images --dir", done.stderr)
 
 
+    @unittest.skipUnless(shutil.which("qemu-system-x86_64"), "there is no QEMU")
+    def test_registering_without_the_image_tells_the_command_that_makes_it(self):
+        environment = {"NOVA_ENGINE": "qemu", "NOVA_IMAGES": str(self.directory / "none")}
+        for runtime, code in (("python", HELLO), ("node", FUNCTIONS / "node/hello.mjs"),
+                              ("shell", FUNCTIONS / "shell/hello.sh")):
+            done = self.novactl("register", "f", "-r", runtime, "-c", code, "--replace",
+                                environment=environment)
+            self.assertRegex(done.stderr, "'f' is stored, but cannot be called yet: .*"
+                                          "make them with: tools/images --dir")
+
+
 class Snapshots(HomeCase):
     def put(self, identity, name, life_time_s=0, engine="qemu", size=4096, **more):
         """A snapshot as the library would have left it.
