@@ -11,7 +11,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 make() {
-	"$images" --novactl "$novactl" --dir "$dir/$1" "${@:2}" base >"$dir/log" 2>&1
+	"$images" --no-templates --novactl "$novactl" --dir "$dir/$1" "${@:2}" base >"$dir/log" 2>&1
 }
 
 fail() {
@@ -40,6 +40,11 @@ for path in /etc/services /etc/protocols /etc/ssl/certs/ca-certificates.crt /usr
 		fail "base has no $path"
 done
 
+file=$(stat -c %i "$dir/two/rootfs/base.ext4")
+make two --force || fail "the third build failed"
+[[ $(stat -c %i "$dir/two/rootfs/base.ext4") == "$file" ]] ||
+	fail "an image with the same content is another file"
+
 make one || fail "an unchanged image cannot be kept"
 grep -q unchanged "$dir/log" || fail "an unchanged image was made again"
 
@@ -48,7 +53,7 @@ make one || fail "a damaged image cannot be replaced"
 cmp "$dir"/{one,two}/rootfs/base.ext4 || fail "a damaged image was kept"
 
 # Killed in the midst, it leaves nothing that a check accepts, and the next run continues.
-"$images" --novactl "$novactl" --dir "$dir/three" base >"$dir/log" 2>&1 &
+"$images" --no-templates --novactl "$novactl" --dir "$dir/three" base >"$dir/log" 2>&1 &
 builder=$!
 while kill -0 "$builder" 2>/dev/null && [[ ! $(compgen -G "$dir/three/.work.*/tree") ]]; do
 	:

@@ -74,6 +74,29 @@ prepare() {
 finish() {
 	close_step ok
 	echo "images are in $dir"
+	if ((EUID == 0)) && [[ ${SUDO_USER:-root} != root && $dir == "$cache"/* ]]; then
+		echo "that is root's cache: to run functions as $SUDO_USER, run this as" \
+			"$SUDO_USER, without sudo"
+	fi
+}
+
+# The root file systems begin a function's first call with a guest that has booted: its template,
+# which is made here, for this user. Functions work without it, too.
+make_templates() {
+	local target runtimes=()
+	[[ $templates ]] || return 0
+	for target in "$@"; do
+		case $target in
+		kernel | initramfs) ;;
+		base) runtimes+=(shell) ;;
+		*) runtimes+=("$target") ;;
+		esac
+	done
+	((${#runtimes[@]})) || return 0
+	# The lock of the images is not for what novactl starts.
+	NOVA_IMAGES=$dir "$novactl" template prepare "${runtimes[@]}" 9>&- ||
+		echo "tools/images: without templates the first function of a runtime boots a" \
+			"guest; later: $novactl template prepare" >&2
 }
 
 path_of() {
@@ -123,12 +146,23 @@ is_whole() {
 	NOVA_IMAGES=$dir "$novactl" image check "$1" >/dev/null 2>&1
 }
 
-# Moves a finished file into its place and into the MANIFEST.
+# Whether the file is what the MANIFEST says of that path, and what is there is whole.
+is_known() {
+	grep -qxF "$1  $2  $3" "$dir/MANIFEST" 2>/dev/null && is_whole "$3"
+}
+
+# Moves a finished file into its place and into the MANIFEST. One that came out as it was stays the
+# file that it is, so that the templates made of it go on fitting.
 publish() {
 	local target=$1 path=$2 file=$3 sum size manifest=$work/manifest
 	step "$target: recording its checksum"
 	sum=$(sha256sum <"$file")
 	size=$(stat -c %s "$file")
+	if is_known "${sum%% *}" "$size" "$path"; then
+		rm "$file"
+		close_step "the same as before"
+		return
+	fi
 	if [[ -f $dir/MANIFEST ]]; then
 		awk -v path="$path" '$3 != path' "$dir/MANIFEST" >"$manifest"
 	else

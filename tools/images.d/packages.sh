@@ -6,7 +6,8 @@
 apt_fresh() {
 	: >"$work/no-packages"
 	"$1" -o Dir::State::status="$work/no-packages" -o Dir::Cache::pkgcache= \
-		-o Dir::Cache::srcpkgcache= -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "${@:2}"
+		-o Dir::Cache::srcpkgcache= -o APT::Install-Recommends=0 -o Debug::NoLocking=1 \
+		"${@:2}"
 }
 
 short_hash() {
