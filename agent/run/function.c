@@ -115,6 +115,18 @@ static int copy_file(const char *from, const char *to)
 	return r < 0 ? r : fs_write_file(to, content.data, content.len, 0644);
 }
 
+/* What packages are in lies beside the code; it is looked for beside the copy. */
+static void link_packages(const struct guest *guest, const char *modules)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	if ((size_t)snprintf(from, sizeof(from), "%s/node_modules", guest->code_dir) >=
+			sizeof(from) ||
+		(size_t)snprintf(to, sizeof(to), "%s/node_modules", modules) >= sizeof(to))
+		return;
+	unlink(to);
+	(void)!symlink(from, to); /* without it what is missing is told */
+}
+
 /* Code that is one file has the name of no module. A program that the interpreter starts, such as a
  * process of its multiprocessing, finds it by a link; an interpreter that goes by the name, in a
  * copy. */
@@ -124,6 +136,8 @@ static void name_module(const struct function *function, const struct guest *gue
 	const char *ending = function->runtime->single;
 	modules_path(guest, path, sizeof(path));
 	mkdir(path, 0755);
+	if (ending)
+		link_packages(guest, path);
 	size_t used = strlen(path);
 	snprintf(path + used, sizeof(path) - used, "/%s.%s", function->module,
 		ending ? ending : "py");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Node: npm installs what the lock file says, and runs no script of a package. */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "deps/helper.h"
+#include "json/json.h"
 
 #define LOCK     "package-lock.json"
 #define FILE_MAX (64u << 20)
@@ -99,7 +101,63 @@ static int explain(const struct job *job, const char *log, nova_error_t **error)
 	return nova_fail(error, NOVA_EINVAL, "requirements: npm cannot install %s: %s", file, why);
 }
 
-/* --- what would have to be compiled --- */
+/* --- what cannot be as it is --- */
+
+static const char *name_of(const char *path)
+{
+	return strstr(path, "node_modules/") + strlen("node_modules/");
+}
+
+static int fail_native(const char *path, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_EINVAL,
+		"requirements: the package %s builds native code or fetches it, which is not done "
+		"here; take one that comes built, or that is JavaScript alone",
+		name_of(path));
+}
+
+static json_t *read_manifest(const char *path)
+{
+	AUTO_FREE char *file = path_join(path, "package.json");
+	AUTO_BUF struct buf text = BUF_INIT(FILE_MAX);
+	if (!file || fs_read_file(file, &text) < 0)
+		return NULL;
+	return json_loadb((char *)text.data, text.len, 0, NULL);
+}
+
+/* What npm would run of it now. */
+static const char *const when_installed[] = { "preinstall", "install", "postinstall" };
+
+/* Without these programs nothing native comes to be; other scripts only tidy up or advertise. */
+static bool makes_native(const char *script)
+{
+	static const char *const programs[] = { "gyp", "prebuild-install", "cmake-js",
+		"prebuildify" };
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++)
+		if (strstr(script, programs[i]))
+			return true;
+	return false;
+}
+
+static int check_scripts(const char *path, nova_error_t **error)
+{
+	AUTO_JSON json_t *manifest = read_manifest(path);
+	const json_t *scripts = json_object_get(manifest, "scripts");
+	bool told = false;
+	for (size_t i = 0; i < ARRAY_LEN(when_installed); i++) {
+		const char *script = json_string_value(json_object_get(scripts, when_installed[i]));
+		if (!script)
+			continue;
+		if (makes_native(script))
+			return fail_native(path, error);
+		AUTO_FREE char *text = str_format(
+			"%s: its script %s is not run", name_of(path), when_installed[i]);
+		if (text && !told)
+			report_progress(text);
+		told = true;
+	}
+	return 0;
+}
 
 static bool has_entry(char *const *names, int count, const char *name)
 {
@@ -109,18 +167,38 @@ static bool has_entry(char *const *names, int count, const char *name)
 	return false;
 }
 
-/* A package with a recipe of node-gyp and nothing that was built by it before. */
+/* A package with a recipe of node-gyp and nothing that was built by it before; or one whose scripts
+ * would make that. */
+static int check_content(const char *path, char *const *names, int count, nova_error_t **error)
+{
+	if (has_entry(names, count, "prebuilds"))
+		return 0;
+	if (has_entry(names, count, "binding.gyp"))
+		return fail_native(path, error);
+	return has_entry(names, count, "package.json") ? check_scripts(path, error) : 0;
+}
+
+/* "dependencies": {"b": "file:../b"} makes a link to that place. */
+static int check_link(const char *path, nova_error_t **error)
+{
+	AUTO_FREE char *target = NULL;
+	if (sys_readlinkat(AT_FDCWD, path, &target) < 0 || strstr(path, "/.bin/"))
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"requirements: the package %s is a directory of this host, which is not copied; "
+		"make an archive of it with npm pack, and name that",
+		name_of(path));
+}
+
 static int check_package(const char *path, int depth, nova_error_t **error)
 {
 	char **names;
+	int code = depth ? check_link(path, error) : 0;
+	if (code < 0)
+		return code;
 	int count = depth < DEPTH && fs_is_directory(path) > 0 ? fs_list(path, &names) : 0;
-	int code = 0;
-	if (depth && has_entry(names, count, "binding.gyp") &&
-		!has_entry(names, count, "prebuilds"))
-		code = nova_fail(error, NOVA_EINVAL,
-			"requirements: the package %s builds native code, which is not done here; "
-			"take one that comes built, or that is JavaScript alone",
-			strstr(path, "node_modules/") + strlen("node_modules/"));
+	if (depth)
+		code = check_content(path, names, count, error);
 	for (int i = 0; code == 0 && i < count; i++) {
 		AUTO_FREE char *entry = path_join(path, names[i]);
 		code = entry ? check_package(entry, depth + 1, error) : nova_oom(error);

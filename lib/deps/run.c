@@ -80,7 +80,11 @@ static int fail_size(const struct job *job, const char *directory, nova_error_t 
 
 int check_size(const struct job *job, nova_error_t **error)
 {
-	return size_of(job->target) > job->limit ? fail_size(job, job->target, error) : 0;
+	AUTO_FREE char *modules = path_join(job->target, "node_modules");
+	if (size_of(job->target) <= job->limit)
+		return 0;
+	bool is_npm = modules && fs_is_directory(modules) > 0;
+	return fail_size(job, is_npm ? modules : job->target, error);
 }
 
 /* Where pip unpacks them: tmp/pip-target-…/lib/python. */

@@ -148,6 +148,12 @@ static struct json_span last_line(struct json_span text)
 	return (struct json_span){ text.at + begin, len };
 }
 
+/* Not a line of a stack, nor of a value that takes several lines. */
+static bool says_something(struct json_span line)
+{
+	return line.len && !strchr(" \t}])", line.at[0]);
+}
+
 static int refusal_code(const char *name)
 {
 	static const struct {
@@ -179,8 +185,8 @@ int vm_refusal(const struct vm_answer *answer, nova_error_t **error)
 		return nova_fail(
 			error, NOVA_EAGENT, "the agent failed: %.*s", (int)WORDS_MOST, text);
 	struct json_span last = said->err.at ? last_line(said->err) : (struct json_span){ "", 0 };
-	if (last.len && memmem(text, strlen(text), last.at, last.len))
-		last.len = 0; /* it says the same */
+	if (!says_something(last) || memmem(text, strlen(text), last.at, last.len))
+		last.len = 0; /* or it says the same */
 	return nova_fail(error, code, "%.*s%s%.*s", (int)WORDS_MOST, text, last.len ? ": " : "",
 		(int)last.len, last.at);
 }

@@ -445,25 +445,30 @@ class Node(RequirementsCase):
         digest = base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
         return f"file:{path}", f"sha512-{digest}"
 
-    def ask(self, wanted, resolved, integrity, links="", lock=True, **variables):
-        """Has tiny installed, and gives the directory of it and the helper's last line."""
+    def write_files(self, wanted, *locked, locked_as="1.0.0"):
+        """package.json, which wants tiny, and the lock file beside it; their directory."""
         package = {"name": "f", "version": "1.0.0", "dependencies": {"tiny": wanted}}
-        tiny = {"version": "1.0.0", "resolved": resolved, "integrity": integrity}
-        locked = {
-            "": {**package, "dependencies": {"tiny": "1.0.0"}},
-            "node_modules/tiny": tiny,
-        }
+        if len(locked) == 2:
+            tiny = {"version": "1.0.0", "resolved": locked[0], "integrity": locked[1]}
+            locked = [{"node_modules/tiny": tiny}]
+        locked = {"": {**package, "dependencies": {"tiny": locked_as}}, **locked[0]}
         source = self.directory / "source"
         source.mkdir(exist_ok=True)
         (source / "package.json").write_text(json.dumps(package))
         (source / "package-lock.json").write_text(
             json.dumps({"name": "f", "version": "1.0.0", "lockfileVersion": 3, "packages": locked})
         )
+        return source
+
+    def ask(self, *wanted, links="", lock=True, limit=250 << 20, **variables):
+        """Has tiny installed, and gives the directory of it and the helper's last line."""
+        named = {"locked_as": variables.pop("locked_as")} if "locked_as" in variables else {}
+        source = self.write_files(*wanted, **named)
         if not lock:
             (source / "package-lock.json").unlink()
         work = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
         (work / "target").mkdir()
-        texts = ["npm", source / "package.json", links, work, "", "", 250 << 20]
+        texts = ["npm", source / "package.json", links, work, "", "", limit]
         texts += [f"{name}={value}" for name, value in {**self.environment, **variables}.items()]
         request = b"".join(os.fsencode(str(text)) + b"\0" for text in texts)
         ours, theirs = socket.socketpair()
@@ -542,8 +547,46 @@ class Node(RequirementsCase):
         programs = self.directory / "bin"
         programs.mkdir()
         self.refuses_to(-3, "npm is missing on this host", "1.0.0", *package, PATH=programs)
+
+    def test_what_is_no_javascript_to_be_copied_is_named(self):
         native = self.make_package({"index.js": "", "binding.gyp": "{}"})
         self.refuses_to(-1, "the package tiny builds native code", "1.0.0", *native)
+        manifest = {"name": "tiny", "version": "1.0.0", "scripts": {"install": "node-pre-gyp"}}
+        native = self.make_package({"package.json": json.dumps(manifest)})
+        self.refuses_to(-1, "the package tiny builds native code", "1.0.0", *native)
+        large = self.make_package({"data": "0" * (3 << 20)})
+        self.refuses_to(
+            -10, r"more than the 2 MB .* tiny \(3 MB\)", "1.0.0", *large, limit=2 << 20
+        )
+        (self.directory / "tiny").mkdir()
+        (self.directory / "tiny/package.json").write_text('{"name": "tiny", "version": "1.0.0"}')
+        link = {
+            "../tiny": {"version": "1.0.0"},
+            "node_modules/tiny": {"resolved": "../tiny", "link": True},
+        }
+        wanted = "file:../tiny"
+        self.refuses_to(
+            -1, "the package tiny is a directory of this host", wanted, link, locked_as=wanted
+        )
+
+    @unittest.skipUnless(shutil.which("node"), "Node is not there")
+    def test_a_function_has_its_packages_in_both_kinds_of_modules(self):
+        manifest = {"name": "tiny", "version": "1.0.0", "main": "a.js"}
+        package = self.make_package(
+            {"package.json": json.dumps(manifest), "a.js": "module.exports = 'tiny one';\n"}
+        )
+        source = self.write_files("1.0.0", *package)
+        for name, code in (
+            ("index.js", "const tiny = require('tiny');\nexports.handler = () => tiny;\n"),
+            ("index.mjs", "import tiny from 'tiny';\nexport const handler = () => tiny;\n"),
+        ):
+            self.write(name, code)
+            command = ["register", "f", "-r", "node", "-c", self.directory / name, "--replace"]
+            message = self.error_of(*command, status=3)["message"]
+            self.assertRegex(message, r"Cannot find (module|package) 'tiny'[^{}]*$")
+            self.novactl(*command, "--requirements", source / "package.json")
+            self.assertEqual(self.novactl_json("invoke", "f")["output"], "tiny one")
+        self.assertEqual(len(self.kept()), 1)
 
 
 if __name__ == "__main__":

@@ -185,10 +185,62 @@ START_TEST(what_node_cannot_import_is_refused_at_registering)
 }
 END_TEST
 
+/* --- packages --- */
+
+static bool can(const char *directory, const char *command)
+{
+	AUTO_FREE char *line = str_format("cd '%s' && { %s; } >log 2>&1", directory, command);
+	return system(line) == 0;
+}
+
+/* package.json and the lock file: an archive of this host and, where its registry is reached, a
+ * package that needs another one. */
+static bool write_wants(const char *directory)
+{
+	ck_assert(can(directory,
+		"mkdir -p package && cd package && echo \"module.exports = 'tiny'\" >a.js && "
+		"echo '{\"name\": \"tiny\", \"version\": \"1.0.0\", \"main\": \"a.js\"}' "
+		">package.json && cd .. && tar -czf tiny-1.0.0.tgz package && "
+		"echo '{\"name\": \"f\", \"version\": \"1.0.0\"}' >package.json && "
+		"npm install --package-lock-only --offline ./tiny-1.0.0.tgz"));
+	return !is_fake() && can(directory, "npm install --package-lock-only is-odd@3.0.1");
+}
+
+START_TEST(packages_of_npm_are_there_for_both_kinds_of_modules)
+{
+	struct platform p = platform_open("qemu.boot_timeout", "10m", NULL);
+	AUTO_FREE char *directory = path_join(p.dir, "wants"),
+		       *file = path_join(directory, "package.json");
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	ck_assert_int_eq(fs_mkdirs(directory, 0755), 0);
+	if (!can(directory, "npm --version")) {
+		platform_close(&p);
+		test_skip("npm is not there");
+	}
+	bool odd = write_wants(directory);
+	AUTO_FREE char *code =
+		str_format("import tiny from 'tiny';\nimport { createRequire } from 'module';\n"
+			   "const require = createRequire(import.meta.url);\n"
+			   "export const handler = () => [tiny, require('tiny')%s];\n",
+			odd ? ", require('is-odd')(3)" : "");
+	o.name = "f";
+	o.runtime = "node";
+	o.timeout_s = PATIENCE;
+	o.code = code;
+	o.code_len = strlen(code);
+	o.requirements = file;
+	o.check = NOVA_CHECK_NEVER;
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
+	platform_answers(p.nova, "f", odd ? "[\"tiny\",\"tiny\",true]" : "[\"tiny\",\"tiny\"]");
+	platform_close(&p);
+}
+END_TEST
+
 TCase *node_cases(void)
 {
 	TCase *tc = tcase_create("node");
 	tcase_add_test(tc, functions_of_node_stay_in_one_process_and_no_two_copies_draw_the_same);
 	tcase_add_test(tc, what_node_cannot_import_is_refused_at_registering);
+	tcase_add_test(tc, packages_of_npm_are_there_for_both_kinds_of_modules);
 	return tc;
 }
