@@ -16,8 +16,6 @@
 #include "zygote/wire.h"
 
 #define NAP_NS (10 * 1000000ull) /* when the kernel lacks memory for a message */
-/* All but 33, which the C library uses when a program of several threads changes its user. */
-#define ALL_SIGNALS (~(1ull << 32))
 
 static int control;
 
@@ -121,9 +119,9 @@ static void serve(struct incoming *in)
 static void *take_orders(void *unused)
 {
 	(void)unused;
-	uint64_t signals = ALL_SIGNALS;
-	raw6(SYS_rt_sigprocmask, 2 /* SIG_SETMASK, for the kernel */, (long)&signals, 0,
-		sizeof(signals), 0);
+	/* The C library has let the signal for stopping through. A thread that is revived has this
+	 * mask until it goes on, and must not be stopped on the stack for that. */
+	thread_block_signals();
 	raw_prctl(PR_SET_NAME, (long)"nova-zygote", 0);
 	orders_enter();
 	control_hello(control, NULL);

@@ -4,7 +4,8 @@
  * counter, a set, a timer, a conversation) it needs one of its own:
  *
  *  - eventfds, epoll sets, timerfds and signalfds are made anew with the same state;
- *  - what only reads a file from its beginning, or is /dev/null and the like, may be shared;
+ *  - what only reads a file from its beginning, or is /dev/null and the like, may be shared, and
+ * any file of which whoever orders the fork says so;
  *  - all others get a successor, which whoever orders the fork sends, or there is no fork.
  */
 #ifndef NOVA_LIB_ZYGOTE_DESCRIPTORS_H
@@ -60,13 +61,16 @@ struct descriptors {
 	size_t watch_count;
 };
 
-/* Notes all, while all threads stand; `targets` get successors, `ours` do not belong to the program
- * (-1: none). */
+/* What whoever orders a fork says of them. */
 struct descriptor_wish {
-	const int32_t *targets;
+	const int32_t *targets; /* that get successors */
 	size_t target_count;
-	int ours[2];
+	const int32_t *shared; /* files that are used at given offsets alone */
+	size_t shared_count;
+	int ours[2]; /* that do not belong to the program; -1: none */
 };
+
+/* Notes all, while all threads stand. */
 int descriptors_note(
 	struct descriptors *all, const struct descriptor_wish *wish, struct reason *reason);
 

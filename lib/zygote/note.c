@@ -119,7 +119,15 @@ static int note_set(struct descriptors *all, const struct look *look, struct des
 
 /* --- others --- */
 
-static bool has_state_of_its_own(const struct look *look)
+static bool is_among(int fd, const int32_t *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] == fd)
+			return true;
+	return false;
+}
+
+static bool has_state_of_its_own(const struct look *look, const struct descriptor_wish *wish)
 {
 	struct stat st;
 	if (raw(SYS_fstat, look->fd, (long)&st, 0) < 0)
@@ -127,15 +135,9 @@ static bool has_state_of_its_own(const struct look *look)
 	if (S_ISCHR(st.st_mode)) /* null, zero, full, random, urandom */
 		return major(st.st_rdev) != 1 || !memchr("\3\5\7\10\11", (int)minor(st.st_rdev), 5);
 	bool file = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
+	if (file && is_among(look->fd, wish->shared, wish->shared_count))
+		return false;
 	return !file || (look->flags & O_ACCMODE) != O_RDONLY || look->position != 0;
-}
-
-static bool is_target(int fd, const struct descriptor_wish *wish)
-{
-	for (size_t i = 0; i < wish->target_count; i++)
-		if (wish->targets[i] == fd)
-			return true;
-	return false;
 }
 
 static int look_at(int fd, struct look *look, struct reason *reason)
@@ -181,9 +183,9 @@ static int note(
 	struct look look;
 	if (look_at(fd, &look, reason) < 0)
 		return -1;
-	bool target = is_target(fd, wish);
+	bool target = is_among(fd, wish->targets, wish->target_count);
 	bool anonymous = strncmp(look.link, "anon_inode:", strlen("anon_inode:")) == 0;
-	if (!target && !anonymous && !has_state_of_its_own(&look))
+	if (!target && !anonymous && !has_state_of_its_own(&look, wish))
 		return 0;
 	if (all->count == MAX_DESCRIPTORS)
 		return refuse(reason, "there are too many descriptors");

@@ -66,7 +66,13 @@ static int stop_and_look(const struct zygote_order *order, int socket, struct zy
 	if (state != HELD && stop_all(order->patience_ms, &stopped, reason) < 0)
 		return -1;
 	uint64_t stood = raw_now_ns();
-	struct descriptor_wish wish = { order->targets, order->target_count, { control, socket } };
+	struct descriptor_wish wish = {
+		.targets = order->targets,
+		.target_count = order->target_count,
+		.shared = order->shared,
+		.shared_count = order->shared_count,
+		.ours = { control, socket },
+	};
 	int r = state == HELD ? 0 : revive_check(reason);
 	if (r == 0 && state != HELD)
 		r = process_check(reason);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "zygote/next.h"
@@ -103,10 +104,19 @@ INTERPOSED int pthread_create(pthread_t *thread, const pthread_attr_t *attribute
 	return r;
 }
 
+uint64_t thread_block_signals(void)
+{
+	uint64_t all = ~(1ull << 32), before = 0;
+	raw6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof(all), 0);
+	return before;
+}
+
 int thread_create_hidden(void *(*function)(void *), void *argument, bool detached, void **ret)
 {
 	pthread_t thread;
+	uint64_t before = thread_block_signals();
 	int r = next_create()(&thread, NULL, function, argument);
+	raw6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0);
 	if (r != 0)
 		return r;
 	return detached ? pthread_detach(thread) : pthread_join(thread, ret);

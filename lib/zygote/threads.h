@@ -65,7 +65,11 @@ void thread_event(void);
 /* 0: no thread, or one that is not ready. */
 int thread_tid(const struct thread *thread);
 
-/* A thread that is not in the list. 0, or an error number. */
+/* All but 33, which the C library uses when a program of several threads changes its user. What was
+ * blocked before. */
+uint64_t thread_block_signals(void);
+/* A thread that is not in the list, and gets no signal of the program's: not one, from its first
+ * moment on. 0, or an error number. */
 int thread_create_hidden(void *(*function)(void *), void *argument, bool detached, void **ret);
 
 #endif

@@ -4,33 +4,42 @@
 
 #include "zygote/wire.h"
 
-static bool targets_are_numbers_of_their_own(const struct zygote_order *o)
+static bool are_descriptors(const int32_t *fds, uint32_t count)
 {
-	for (uint32_t i = 0; i < o->target_count; i++) {
-		if (o->targets[i] < 0 || o->targets[i] > ZYGOTE_MAX_FD)
+	for (uint32_t i = 0; i < count; i++) {
+		if (fds[i] < 0 || fds[i] > ZYGOTE_MAX_FD)
 			return false;
 		for (uint32_t j = 0; j < i; j++)
-			if (o->targets[j] == o->targets[i])
+			if (fds[j] == fds[i])
 				return false;
 	}
 	return true;
 }
 
+static bool is_zero(const void *at, size_t len)
+{
+	const unsigned char *bytes = at;
+	while (len > 0 && bytes[len - 1] == 0)
+		len--;
+	return len == 0;
+}
+
 /* Members that this version does not use are 0, so that a later one may. */
 static bool rest_is_zero(const struct zygote_order *o)
 {
-	static const int32_t no_targets[ZYGOTE_MAX_FDS];
-	static const uint32_t zero[sizeof(o->zero) / sizeof(o->zero[0])];
-	return memcmp(o->targets + o->target_count, no_targets,
-		       sizeof(no_targets) - o->target_count * sizeof(no_targets[0])) == 0 &&
-	       memcmp(o->zero, zero, sizeof(zero)) == 0;
+	const int32_t *end = o->targets + ZYGOTE_MAX_FDS, *shared_end = o->shared + ZYGOTE_MAX_FDS;
+	const int32_t *targets = o->targets + o->target_count,
+		      *shared = o->shared + o->shared_count;
+	return is_zero(targets, (size_t)(end - targets) * sizeof(*targets)) &&
+	       is_zero(shared, (size_t)(shared_end - shared) * sizeof(*shared)) &&
+	       is_zero(o->zero, sizeof(o->zero));
 }
 
 static const char *wrong_for_its_kind(const struct zygote_order *o)
 {
 	bool looks = o->kind == ZYGOTE_FORK || o->kind == ZYGOTE_CHECK;
-	if (!looks && (o->target_count || o->patience_ms))
-		return "targets and patience belong to FORK and CHECK";
+	if (!looks && (o->target_count || o->shared_count || o->patience_ms))
+		return "targets, shared files and patience belong to FORK and CHECK";
 	if (o->flags & ~(o->kind == ZYGOTE_FORK ? (uint32_t)ZYGOTE_HOLD : 0u))
 		return "a flag is not known";
 	if (o->kind == ZYGOTE_FORK && o->fd_count != 1)
@@ -52,14 +61,16 @@ const char *zygote_order_wrong(const struct zygote_order *o, size_t len, size_t 
 		return "the kind of order is not known";
 	if (o->number == 0)
 		return "the order has no number";
-	if (o->fd_count > ZYGOTE_MAX_FDS || o->target_count > ZYGOTE_MAX_FDS)
+	if (o->fd_count > ZYGOTE_MAX_FDS || o->target_count > ZYGOTE_MAX_FDS ||
+		o->shared_count > ZYGOTE_MAX_FDS)
 		return "the order has too many descriptors";
 	if (o->patience_ms > ZYGOTE_PATIENCE_MS)
 		return "the order has too much patience";
 	if (fd_count != o->fd_count)
 		return "not as many descriptors came along as the order says";
-	if (!targets_are_numbers_of_their_own(o))
-		return "a target is there twice, or is no descriptor";
+	if (!are_descriptors(o->targets, o->target_count) ||
+		!are_descriptors(o->shared, o->shared_count))
+		return "a descriptor is there twice, or is none";
 	if (!rest_is_zero(o))
 		return "members that are not used are not 0";
 	return wrong_for_its_kind(o);

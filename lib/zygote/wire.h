@@ -45,7 +45,11 @@ struct zygote_order {
 	 * birth, in this order. They take the place of those that cannot be shared. */
 	uint32_t target_count;
 	int32_t targets[ZYGOTE_MAX_FDS];
-	uint32_t zero[8]; /* for the user and the filter of a child */
+	/* FORK, CHECK: files that parent and child may share although they are open for writing, or
+	 * at some position: whoever orders this knows that they are used at given offsets alone. */
+	int32_t shared[ZYGOTE_MAX_FDS];
+	uint32_t shared_count;
+	uint32_t zero[7]; /* for the user and the filter of a child */
 };
 
 struct zygote_answer {
@@ -64,7 +68,7 @@ struct zygote_answer {
 	char reason[160];
 };
 
-_Static_assert(sizeof(struct zygote_order) == 192, "wire format");
+_Static_assert(sizeof(struct zygote_order) == 320, "wire format");
 _Static_assert(sizeof(struct zygote_answer) == 216, "wire format");
 
 /* What is wrong with an order that came with so many bytes and descriptors; NULL: nothing. */

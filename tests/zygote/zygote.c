@@ -288,6 +288,32 @@ START_TEST(a_socket_that_was_not_promised_is_refused)
 }
 END_TEST
 
+/* The number in "descriptor 12 is …". */
+static int refused_descriptor(const struct subject *s, const struct zygote_order *o)
+{
+	order_send(s, o, sizeof(*o), NULL, 0);
+	struct zygote_answer answer = answer_of(s, ZYGOTE_CHECK, o->number);
+	int fd = -1;
+	ck_assert_msg(sscanf(answer.reason, "descriptor %d is ", &fd) == 1, "%s", answer.reason);
+	return fd;
+}
+
+START_TEST(a_file_is_shared_if_the_order_says_that_it_may_be_and_a_socket_is_not)
+{
+	static const char *const files[] = { "writable file", "position", "socket" };
+	struct subject s = subject_start(files[_i]);
+	struct zygote_order o = order_of(ZYGOTE_CHECK);
+	o.patience_ms = HANG_MS / 10;
+	o.shared[0] = refused_descriptor(&s, &o);
+	o.shared_count = 1;
+	order_send(&s, &o, sizeof(o), NULL, 0);
+	struct zygote_answer answer = answer_of(&s, ZYGOTE_CHECK, o.number);
+	ck_assert_msg(answer.refused == (_i == 2), "%s", answer.reason);
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
 /* --- orders that are not sound --- */
 
 static void expect_refusal(const struct subject *s, uint32_t kind, uint64_t number, const char *why)
@@ -386,6 +412,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(refused, what_cannot_be_carried_is_refused_with_its_reason, 0,
 		(int)ARRAY_LEN(refusals));
 	tcase_add_test(refused, a_socket_that_was_not_promised_is_refused);
+	tcase_add_loop_test(refused,
+		a_file_is_shared_if_the_order_says_that_it_may_be_and_a_socket_is_not, 0, 3);
 	tcase_add_test(refused, an_order_that_is_not_sound_is_refused_and_the_next_one_heard);
 	suite_add_tcase(suite, refused);
 	return suite;
