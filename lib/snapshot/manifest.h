@@ -25,6 +25,11 @@ static inline const char *pages_name(const struct manifest *m)
 int memory_lock(
 	const char *directory, const struct manifest *manifest, bool exclusive, int *ret_fd);
 
+/* --- read.c --- */
+
+/* Its files are whole, as their sums say, and are not read again before they change. */
+void remember_checked(const char *directory, const struct manifest *manifest);
+
 /* --- compress.c --- */
 
 struct compressor {

@@ -169,23 +169,45 @@ static int check_file(const char *directory, const struct checked_file *file, no
 	return 0;
 }
 
+#define CHECKED_FILES 2u
+
+static void list_files(const struct manifest *m, struct checked_file files[CHECKED_FILES])
+{
+	files[0] = m->memory.size ? (struct checked_file){ memory_name(m), &m->memory } :
+				    (struct checked_file){ pages_name(m), &m->pages };
+	files[1] = (struct checked_file){ "state", &m->state };
+}
+
+static void remember(const char *memory, const char *line)
+{
+	if (memory && line)
+		/* forgetting costs one more check */
+		fs_write_file(memory, line, strlen(line), 0600);
+}
+
+void remember_checked(const char *directory, const struct manifest *m)
+{
+	struct checked_file files[CHECKED_FILES];
+	list_files(m, files);
+	AUTO_FREE char *memory = path_join(directory, ".checked"),
+		       *line = fingerprint(directory, files, CHECKED_FILES);
+	remember(memory, line);
+}
+
 static int check_files(const char *directory, const struct manifest *m, nova_error_t **error)
 {
-	struct checked_file files[] = { { m->memory.size ? memory_name(m) : pages_name(m),
-						m->memory.size ? &m->memory : &m->pages },
-		{ "state", &m->state } };
+	struct checked_file files[CHECKED_FILES];
+	list_files(m, files);
 	AUTO_FREE char *memory = path_join(directory, ".checked"),
-		       *line = fingerprint(directory, files, ARRAY_LEN(files));
+		       *line = fingerprint(directory, files, CHECKED_FILES);
 	if (memory && line && remembered(memory, line))
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+	for (size_t i = 0; i < CHECKED_FILES; i++) {
 		int code = check_file(directory, &files[i], error);
 		if (code < 0)
 			return code;
 	}
-	if (memory && line)
-		/* forgetting costs one more check */
-		fs_write_file(memory, line, strlen(line), 0600);
+	remember(memory, line);
 	return 0;
 }
 

@@ -221,6 +221,8 @@ static int write_files(const struct writing *w, struct manifest *m)
 	AUTO_FREE char *json = r == 0 ? manifest_to_json(m) : NULL;
 	if (r == 0)
 		r = json && manifest ? fs_write_file(manifest, json, strlen(json), 0600) : -ENOMEM;
+	if (r == 0)
+		remember_checked(w->directory, m); /* the sums were made of what is on disk */
 	return r;
 }
 
