@@ -63,6 +63,7 @@ int bench_cold(const struct bench_run *run);
 int bench_create_rate(const struct bench_run *run);
 int bench_density(const struct bench_run *run);
 int bench_disk(const struct bench_run *run);
+int bench_first(const struct bench_run *run);
 int bench_fork(const struct bench_run *run);
 int bench_load(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);

@@ -22,6 +22,9 @@ static const struct {
 		"VMs from the template a second and core, each answered a call" },
 	{ "density", bench_density, "memory, idle CPU and making of N paused clones (-n)" },
 	{ "disk", bench_disk, "code disk of a 10 KB function, against mkfs.ext4 and debugfs" },
+	{ "first", bench_first,
+		"registering and calling a new function, in a fresh state directory and in one "
+		"with the runtime's template" },
 	{ "fork", bench_fork,
 		"a live fork: how long the parent stands still, and until the child has answered" },
 	{ "load", bench_load,

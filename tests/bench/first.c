@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The first call of a new function: in a state directory that has no template at all, and, in turns
+ * with it, in one whose runtime has been prepared. */
+#include "guest.h"
+
+struct place {
+	char *dir;
+	nova_config_t *config;
+	nova_t *nova;
+};
+
+static void place_close(struct place *p)
+{
+	nova_close(p->nova);
+	nova_config_free(p->config);
+	if (p->dir)
+		fs_remove_tree(p->dir);
+	free(p->dir);
+	*p = (struct place){ .dir = NULL };
+}
+
+static int place_open(struct place *p, nova_error_t **error)
+{
+	p->dir = bench_dir(NULL);
+	if (!p->dir)
+		return nova_fail(error, NOVA_EIO, "cannot make a directory in $TMPDIR");
+	int r = nova_config_new(&p->config, error);
+	if (r == 0)
+		r = nova_config_load_env(p->config, error);
+	if (r == 0)
+		r = nova_config_set(p->config, "home", p->dir, error);
+	if (r == 0)
+		r = nova_config_set(p->config, "engine", bench_engine(), error);
+	return r < 0 ? r : nova_open(p->config, &p->nova, error);
+}
+
+struct times {
+	struct samples all, registering, call;
+};
+
+static void times_free(struct times *t)
+{
+	samples_free(&t->all);
+	samples_free(&t->registering);
+	samples_free(&t->call);
+}
+
+/* As novactl does it: registering imports the function in a guest, too. */
+static int call_first(nova_t *nova, size_t i, struct times *t, nova_error_t **error)
+{
+	AUTO_FREE char *name = str_format("first-%zu", i);
+	AUTO_FREE char *code =
+		str_format("import json\ndef handler(event):\n    return {'number': %zu}\n", i);
+	nova_function_opts function = NOVA_FUNCTION_OPTS_INIT;
+	nova_result_t *result = NULL;
+	if (!name || !code)
+		return nova_oom(error);
+	function.name = name;
+	function.runtime = "python";
+	function.code = code;
+	function.code_len = strlen(code);
+	uint64_t begin = clock_ns();
+	int r = nova_function_register(nova, &function, NULL, error);
+	samples_add(&t->registering, bench_ms_since(begin));
+	uint64_t asked = clock_ns();
+	if (r == 0)
+		r = nova_invoke(nova, name, "{}", NULL, &result, error);
+	samples_add(&t->call, bench_ms_since(asked));
+	samples_add(&t->all, bench_ms_since(begin));
+	nova_result_free(result);
+	return r;
+}
+
+static int call_nowhere_prepared(size_t i, struct times *t, nova_error_t **error)
+{
+	CLEANUP(place_close) struct place p = { .dir = NULL };
+	int r = place_open(&p, error);
+	return r < 0 ? r : call_first(p.nova, i, t, error);
+}
+
+static void report(const struct bench_run *run, const char *name, struct times *t, double rival)
+{
+	double ratio = rival > 0 ? samples_percentile(&t->all, 50) / rival : 1;
+	const struct bench_extra extra[] = { { "part_of_unprepared", ratio }, { NULL, 0 } };
+	bench_report(run, name, "ms", &t->all, extra);
+	bench_report(run, "  registering", "ms", &t->registering, NULL);
+	bench_report(run, "  the call", "ms", &t->call, NULL);
+}
+
+int bench_first(const struct bench_run *run)
+{
+	AUTO_ERROR nova_error_t *error = NULL;
+	CLEANUP(place_close) struct place prepared = { .dir = NULL };
+	CLEANUP(times_free) struct times without = { 0 }, with = { 0 };
+	int r = place_open(&prepared, &error);
+	if (r == 0)
+		r = nova_template_prepare(prepared.nova, "python", NULL, NULL, &error);
+	for (size_t i = 0; r == 0 && i < bench_n(run, 5); i++) {
+		r = call_nowhere_prepared(i, &without, &error);
+		if (r == 0)
+			r = call_first(prepared.nova, i, &with, &error);
+	}
+	if (r < 0)
+		return bench_skip(run, "%s", nova_error_message(error));
+	report(run, "nothing is prepared", &without, 0);
+	report(run, "the runtime's template is there", &with, samples_percentile(&without.all, 50));
+	return 0;
+}
