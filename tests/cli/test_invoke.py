@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -345,6 +346,20 @@ class Examples(HomeCase):
         done = subprocess.run([BUILD / "examples/jobs", "sh", "-c", "echo $((6 * 7))"],
                               capture_output=True, text=True, env=self.environment, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "42\n" * 3, ""))
+
+
+class Readme(HomeCase):
+    def test_the_lines_about_the_first_function_run_as_they_stand(self):
+        block = (ROOT / "README.md").read_text(encoding="utf-8").split("```console\n")[1]
+        lines = re.findall(r"(?m)^\$ build/(tools/novactl .*)$", block.split("```")[0])
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            words = shlex.split(line)
+            done = subprocess.run([BUILD / words[0], *words[1:]], capture_output=True, text=True,
+                                  cwd=ROOT, env=self.environment, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        answer = done.stdout.split("Output:\n")[1]
+        self.assertIn("Output:\n" + answer, block)
 
 
 class Doctor(HomeCase):
