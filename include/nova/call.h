@@ -141,7 +141,6 @@ NOVA_API int nova_queue_submit(nova_queue_t *queue, const char *function, const 
  * @param ret_call as of nova_queue_submit()
  * @return 0, and the call will be collected once; or a code, and nothing has run:
  *  - NOVA_EINVAL, NOVA_ETOOBIG: as of nova_run()
- *  - NOVA_ENOTFOUND, NOVA_EPERM: the file with the code cannot be read
  *  - NOVA_ENOTSUP: no engine can be used, or it cannot do what is asked
  *  - NOVA_ELIMIT: `max_calls` are submitted and not collected
  *  - NOVA_ECANCELED: by the token

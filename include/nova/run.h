@@ -38,7 +38,7 @@ extern "C" {
 /** A file beside the code. Its members are as they are for good. Since 0.1. */
 typedef struct nova_run_file {
 	/** one plain name, without '/'; not that of the code ("handler", or "main" with the ending
-	 * of `code_path`), not "lost+found", and not beginning with ".nova" */
+	 * of `code_name`), not "lost+found", and not beginning with ".nova" */
 	const char *name;
 	const void *data; /**< its content */
 	size_t len;       /**< bytes at data */
@@ -46,10 +46,12 @@ typedef struct nova_run_file {
 
 /** Options of nova_run() and nova_queue_submit_run(). Since 0.1. */
 typedef struct nova_run_opts {
-	size_t size;           /**< sizeof(nova_run_opts) */
-	size_t code_len;       /**< bytes of the code; 0: it is a text that ends with a NUL */
-	const char *code_path; /**< a file with the code instead, `code` being NULL */
-	const char *handler;   /**< as nova_function_opts.handler */
+	size_t size;     /**< sizeof(nova_run_opts) */
+	size_t code_len; /**< bytes of the code; 0: it is a text that ends with a NUL */
+	/** name of the file that the code is from; only its ending counts, for Python and Node:
+	 * with "job.mjs" it is main.mjs in the guest. NULL: it is called "handler" there */
+	const char *code_name;
+	const char *handler; /**< as nova_function_opts.handler; NULL: see above */
 	/** JSON text of at most 6 MiB, nested at most 512 deep: what a handler is called with. A
 	 * program finds it in the file that the variable NOVA_INPUT names, which is also its only
 	 * argument unless `args` are given; NULL: "{}" */
@@ -96,7 +98,7 @@ typedef struct nova_run_opts {
  * @param language the name of a runtime: "python", "node" (or "javascript"), "shell", "wasm", "go",
  * "rust", "binary"
  * @param code the code: text, or what a compiler made of it (then `code_len` is needed: a module of
- * WebAssembly, a static program); NULL if the options give a file
+ * WebAssembly, a static program)
  * @param opts NULL: defaults
  * @param ret_result receives the result if the code ran, also if it failed; else NULL. It is as one
  * of nova_invoke(). Yours: free it with nova_result_free()
@@ -105,8 +107,8 @@ typedef struct nova_run_opts {
  *  - NOVA_EINVAL: the language is unknown (the message has those that there are), the code is empty
  *    or of the wrong kind, the input is not JSON, or an option is bad; the message names it
  *  - NOVA_ETOOBIG: the code and what lies beside it, the input or the arguments are too large
- *  - NOVA_ENOTFOUND, NOVA_EPERM: there is no guest image of that language, and the message has the
- *    command that makes it; or the file with the code cannot be read
+ *  - NOVA_ENOTFOUND: there is no guest image of that language; the message has the command that
+ *    makes it
  *  - NOVA_ENOTSUP: no engine can be used, or it cannot do what is asked
  *  - NOVA_EFUNCTION: the code cannot be loaded, for example for an error in its syntax
  *  - NOVA_ELIMIT: there was no room for a VM in time, too many calls wait, or the VM is too large

@@ -43,7 +43,7 @@ int nova_run(nova_t *nova, const char *language, const char *code, const nova_ru
 	struct invocation c = { .nova = nova };
 	if (ret_result)
 		*ret_result = NULL;
-	if (ANY_NULL(error, nova, language, ret_result))
+	if (ANY_NULL(error, nova, language, code, ret_result))
 		return NOVA_EINVAL;
 	int r = invocation_prepare_run(&c, language, code, opts, error);
 	if (r == 0)

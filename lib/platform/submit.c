@@ -77,7 +77,7 @@ int nova_queue_submit_run(nova_queue_t *queue, const char *language, const char 
 	const nova_run_opts *opts, nova_call_t **ret_call, nova_error_t **error)
 {
 	AUTO_FREE char *group = NULL;
-	if (ANY_NULL(error, queue, language))
+	if (ANY_NULL(error, queue, language, code))
 		return NOVA_EINVAL;
 	struct function_call *made = call_new(queue, &run_kind, sizeof(*made));
 	if (!made)

@@ -17,24 +17,9 @@ static int too_large(uint64_t size, nova_error_t **error)
 		(unsigned long long)size, NOVA_RUN_SIZE_MAX);
 }
 
-static int file_size(const char *path, uint64_t *ret_size, nova_error_t **error)
-{
-	int directory = fs_is_directory(path);
-	int r = directory < 0 ? directory : fs_stat(path, ret_size, NULL);
-	if (directory == 1)
-		return nova_fail(error, NOVA_EINVAL,
-			"code: %s is a directory; give the file that is to run, and the others as "
-			"files beside it",
-			path);
-	return r < 0 ? nova_fail_os(error, r, "code: cannot read %s", path) : 0;
-}
-
 static int check_size(const nova_function_opts *code, const nova_run_opts *o, nova_error_t **error)
 {
 	uint64_t size = code->code_len;
-	int r = code->code_path ? file_size(code->code_path, &size, error) : 0;
-	if (r < 0)
-		return r;
 	if (o->stdin_len && !o->stdin_data)
 		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL",
 			o->stdin_len);
@@ -99,8 +84,7 @@ static void function_opts(
 	to->name = "run";
 	to->runtime = language;
 	to->code = code;
-	to->code_len = code && !o->code_len ? strlen(code) : o->code_len;
-	to->code_path = o->code_path;
+	to->code_len = o->code_len ? o->code_len : strlen(code);
 	to->handler = o->handler;
 	to->memory_mb = o->memory_mb;
 	to->vcpus = o->vcpus;
@@ -168,7 +152,7 @@ static int add_stdin(struct function_record *record, const nova_run_opts *o, nov
 /* Node and Python go by the ending of a file. NULL: out of memory. */
 static char *entry_name(const struct runtime *runtime, const nova_run_opts *o)
 {
-	const char *dot = o->code_path && !o->handler ? strrchr(o->code_path, '.') : NULL;
+	const char *dot = o->code_name && !o->handler ? strrchr(o->code_name, '.') : NULL;
 	for (const char *const *ending = runtime->modules; dot && *ending; ending++)
 		if (!strcmp(*ending, dot))
 			return str_format("main%s", dot);
@@ -180,7 +164,6 @@ static int build_disk(struct registry *registry, const nova_function_opts *code,
 {
 	char random[17];
 	nova_disk_opts opts = NOVA_DISK_OPTS_INIT;
-	opts.source = code->code_path;
 	opts.data = code->code;
 	opts.data_len = code->code_len;
 	opts.entry_name = entry;

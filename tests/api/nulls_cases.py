@@ -10,7 +10,6 @@ import headers
 # What the headers say may be NULL: by its name wherever it occurs, or in one call.
 OPTIONAL = {"wait", "userdata", "fn"}
 OPTIONAL_IN = {
-    "code": {"nova_run", "nova_queue_submit_run"},
     "config": {"nova_host_new", "nova_open"},
     "name": {"nova_image_check"},
     "function": {"nova_invoke", "nova_queue_submit"},

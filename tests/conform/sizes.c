@@ -93,10 +93,11 @@ static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_run_file beside = { "x", "x", 1 };
-static const nova_run_opts full_nova_run_opts = { sizeof(nova_run_opts), .input = "[]",
-	.args = words, .args_count = 1, .stdin_data = "x", .stdin_len = 1, .env = words,
-	.env_count = 1, .files = &beside, .files_count = 1, .memory_mb = 64, .vcpus = 1,
-	.timeout_ms = 60000, .queue_timeout_ms = 60000, .network = "none", .request_id = "x" };
+static const nova_run_opts full_nova_run_opts = { sizeof(nova_run_opts), .code_len = 4,
+	.code_name = "x.sh", .input = "[]", .args = words, .args_count = 1, .stdin_data = "x",
+	.stdin_len = 1, .env = words, .env_count = 1, .files = &beside, .files_count = 1,
+	.memory_mb = 64, .vcpus = 1, .timeout_ms = 60000, .queue_timeout_ms = 60000,
+	.network = "none", .request_id = "x" };
 static int use_nova_run_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_result_t *r = NULL;

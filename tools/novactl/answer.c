@@ -39,6 +39,15 @@ static bool is_output(const nova_result_t *result, const char *text, size_t len)
 	return same;
 }
 
+bool result_has_answer(const nova_result_t *result)
+{
+	size_t len, output_len;
+	const char *text = nova_result_stdout(result, &len);
+	const char *output = nova_result_output(result, &output_len);
+	bool nothing = !strcmp(output, "null") || !strcmp(output, "\"\"");
+	return len ? !is_output(result, text, len) : !nothing;
+}
+
 void result_printed(struct bytes *bytes, const nova_result_t *result)
 {
 	size_t len;

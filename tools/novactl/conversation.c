@@ -34,10 +34,7 @@ static void begin(struct connection *connection)
 	const char *verb = json_string_value(json_object_get(talk->request, "verb"));
 	talk->event = (struct bytes){ 0 };
 	talk->take = take_input;
-	if (strlen(request.body.data) == request.body.len)
-		connection_begin(connection, verb, &request);
-	else
-		connection_refuse(connection, NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, EVENT_HAS_NUL);
+	connection_begin(connection, verb, &request);
 	bytes_free(&request.body);
 }
 

@@ -28,6 +28,7 @@ static const struct opt options[] = {
 
 static const struct job_verb *const served[] = {
 	&served_invoke,
+	&served_run,
 	&served_status,
 	&served_stop,
 	&served_instance_start,

@@ -83,9 +83,9 @@ struct daemon {
 
 extern const struct protocol conversation;
 /* The verbs that it serves. The userdata of their jobs is the daemon. */
-extern const struct job_verb served_invoke, served_status, served_stop, served_instance_start,
-	served_instance_list, served_instance_get, served_instance_stats, served_instance_console,
-	served_instance_exec, served_instance_pause, served_instance_resume,
-	served_instance_snapshot, served_instance_stop;
+extern const struct job_verb served_invoke, served_run, served_status, served_stop,
+	served_instance_start, served_instance_list, served_instance_get, served_instance_stats,
+	served_instance_console, served_instance_exec, served_instance_pause,
+	served_instance_resume, served_instance_snapshot, served_instance_stop;
 
 #endif

@@ -290,17 +290,6 @@ static int stop_run(char **args, int count)
 	return status;
 }
 
-static json_t *words_json(char **words, int count)
-{
-	json_t *array = need(json_array());
-	for (int i = 0; i < count; i++)
-		if (json_array_append_new(array, json_string(words[i])) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	return array;
-}
-
 /* Without the beginning of a character that was cut. */
 static json_t *shown(const struct bytes *bytes, uint64_t total)
 {
@@ -360,7 +349,7 @@ static int console_run(char **args, int count)
 static int exec_run(char **args, int count)
 {
 	struct printed printed = { 0 };
-	json_t *reply = NULL, *argv = words_json(args + 1, count - 1);
+	json_t *reply = NULL, *argv = words_json((const char *const *)args + 1, (size_t)count - 1);
 	json_t *request = json_pack("{s:s,s:s,s:I,s:b,s:o}", "verb", "instance exec", "name",
 		args[0], "timeout_ms", (json_int_t)given.timeout_ms, "stdin", gives_stdin(), "argv",
 		argv);

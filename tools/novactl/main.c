@@ -11,6 +11,7 @@
 static const struct verb *const table[] = {
 	&verb_register,
 	&verb_invoke,
+	&verb_run,
 	&verb_list,
 	&verb_get,
 	&verb_delete,

@@ -226,6 +226,8 @@ struct answer {
 	char *message;
 };
 uint64_t result_ms(const nova_result_t *result); /* how long its call took, rounded */
+/* Whether there is more of it than what was printed: what a handler returned. */
+bool result_has_answer(const nova_result_t *result);
 /* What a function printed besides its output. */
 void result_printed(struct bytes *bytes, const nova_result_t *result);
 void answer_take(struct answer *answer, const nova_result_t *result, const nova_error_t *error);
@@ -248,8 +250,11 @@ int snapshots_prune(snapshot_prune_fn prune, const char *what);
 int each_name(char **names, int count, const char *member,
 	int (*one)(void *userdata, const char *name), void *userdata);
 
-extern const struct verb verb_register, verb_invoke, verb_list, verb_get, verb_delete, verb_daemon,
-	verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_config,
+/* A list of them; NULL: one is no UTF-8. */
+json_t *words_json(const char *const *words, size_t count);
+
+extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_get, verb_delete,
+	verb_daemon, verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_config,
 	verb_disk_build, verb_disk_extract, verb_image_kernel, verb_image_check, verb_snapshot_list,
 	verb_snapshot_delete, verb_snapshot_merge, verb_snapshot_prune, verb_instance_start,
 	verb_instance_list, verb_instance_get, verb_instance_exec, verb_instance_pause,

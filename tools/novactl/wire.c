@@ -124,3 +124,14 @@ bool wire_text_add(struct bytes *bytes, const json_t *payload, const char *part)
 	bytes_add(bytes, json_string_value(text), json_string_length(text));
 	return true;
 }
+
+json_t *words_json(const char *const *words, size_t count)
+{
+	json_t *array = need(json_array());
+	for (size_t i = 0; i < count; i++)
+		if (json_array_append_new(array, json_string(words[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}

@@ -111,15 +111,14 @@ def run_options(tap: OutputTap, code: Content, *, data: bytes, handler: Optional
                 files: Optional[Mapping[str, Content]] = None, memory_mb: int = 0, vcpus: int = 0,
                 timeout: Optional[float] = None, queue_timeout: Optional[float] = None,
                 network: Optional[str] = None, request_id: Optional[str] = None,
-                interrupt: Optional[Interrupt] = None) -> "Tuple[Optional[bytes], _ffi.RunOpts]":
-    """The code, NULL if it is a file's, and the options."""
-    is_file = isinstance(code, os.PathLike)
-    content = None if is_file else content_of(code)
-    given = content_of(stdin)
+                interrupt: Optional[Interrupt] = None) -> "Tuple[bytes, _ffi.RunOpts]":
+    """The code and the options."""
+    content, given = content_of(code), content_of(stdin)
+    name = text(code) if isinstance(code, os.PathLike) else None
     variables, count = environment(env)
     beside, beside_count = run_files(files)
     return content, _ffi.RunOpts(
-        code_len=len(content or b""), code_path=text(code) if is_file else None,
+        code_len=len(content), code_name=name,
         handler=text(handler), input=data, args=text_array(args), args_count=len(args),
         stdin_data=address_of(given), stdin_len=len(given), env=variables, env_count=count,
         files=cast(beside, c_void_p), files_count=beside_count, memory_mb=memory_mb, vcpus=vcpus,

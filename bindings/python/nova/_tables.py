@@ -197,7 +197,7 @@ class RunOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
         ("code_len", c_size_t),
-        ("code_path", c_char_p),
+        ("code_name", c_char_p),
         ("handler", c_char_p),
         ("input", c_char_p),
         ("args", POINTER(c_char_p)),
