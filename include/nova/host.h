@@ -89,6 +89,30 @@ NOVA_API const char *nova_host_home(const nova_host_t *host);
  */
 NOVA_API const char *nova_host_images(const nova_host_t *host);
 
+/** What nova_host_capacity() counts. Since 0.1. */
+enum nova_capacity {
+	/** by the memory that is available, less what the setting `pool.min_free` leaves free; a
+	 * control group with less counts */
+	NOVA_CAPACITY_MEMORY = 0,
+	NOVA_CAPACITY_PROCESSES = 1,   /**< by the processes that the kernel allows */
+	NOVA_CAPACITY_DESCRIPTORS = 2, /**< by the descriptors that this process may have */
+	/** by the processors; those that emulate run fewer VMs than those with KVM */
+	NOVA_CAPACITY_PROCESSORS = 3,
+};
+
+/**
+ * How many VMs of the usual size the host has room for now, counted by each of the things that a VM
+ * needs. The least of these is what the setting `pool.max_vms` means by `auto`.
+ * @param host the context
+ * @param ret_vms receives them in the order of #nova_capacity, as far as there is room
+ * @param count how many there is room for
+ * @return how many there are, or a code:
+ *  - NOVA_EINVAL: for NULL
+ *  - NOVA_EBUSY: after fork()
+ * Since 0.1.
+ */
+NOVA_API int nova_host_capacity(nova_host_t *host, uint64_t *ret_vms, size_t count);
+
 /**
  * The value of a setting in this context, as nova_config_get().
  * @param host the context

@@ -46,7 +46,8 @@ typedef struct nova_pool_opts {
 	/** how long a VM waits for its next call before it ends; 0: the setting `pool.idle_ttl`
 	 * (60 s) */
 	uint64_t idle_ttl_ms;
-	/** most VMs at the same time; 0: the setting `pool.max_vms` */
+	/** most VMs at the same time; 0: the setting `pool.max_vms` (as many as the host has room
+	 * for: nova_host_capacity()) */
 	uint32_t max_vms;
 	/** how long a caller waits for a VM; 0: the setting `pool.queue_timeout` */
 	uint32_t queue_timeout_ms;
@@ -228,6 +229,9 @@ enum nova_pool_counter {
 	NOVA_POOL_TOO_LARGE = 20,
 	NOVA_POOL_CANCELED = 21, /**< calls that were canceled while they waited, ever */
 	NOVA_POOL_EVICTED = 22,  /**< of EXPIRED: to make room for a VM of another kind */
+	NOVA_POOL_MOST_VMS = 23, /**< VMs that may be alive at once; 0: nobody has asked yet */
+	/** how often a start had to wait because the host was short of memory, ever */
+	NOVA_POOL_HELD_BACK = 24,
 };
 
 /**

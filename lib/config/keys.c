@@ -28,8 +28,15 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Least important log messages that are passed on" },
 	{ "pool.idle_ttl", { "NOVA_POOL_IDLE_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a VM waits for the next call of its function" },
-	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "16", 1, 100000, { 0 },
-		"VMs alive at once" },
+	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "auto", 1, 100000, { "auto" },
+		"VMs alive at once; auto: as many as memory, processes, descriptors and "
+		"processors are there for (novactl doctor tells)" },
+	{ "pool.min_free", { "NOVA_POOL_MIN_FREE" }, KEY_INTEGER, "5", 0, 90, { 0 },
+		"Per cent of the host's memory that new VMs leave free: calls wait until there "
+		"is more; 0: VMs start whatever is free" },
+	{ "pool.max_pressure", { "NOVA_POOL_MAX_PRESSURE" }, KEY_INTEGER, "20", 1, 100, { 0 },
+		"Per cent of the time that programs of the host may wait for memory before no "
+		"VM is started beside others (/proc/pressure/memory); 100: not looked at" },
 	{ "pool.queue_timeout", { "NOVA_POOL_QUEUE_TIMEOUT" }, KEY_DURATION, "60s", 1,
 		24u * HOUR_MS, { 0 },
 		"How long a call waits for a free VM" },
@@ -269,10 +276,10 @@ static int accept_text(
 static int accept_number(const struct config_key *key, const char *where, const char *text,
 	uint64_t *ret, nova_error_t **error)
 {
+	*ret = 0;
+	if (key->choices[0] && !strcmp(text, key->choices[0]))
+		return 0;
 	if (key->kind == KEY_DURATION) {
-		*ret = 0;
-		if (key->choices[0] && !strcmp(text, key->choices[0]))
-			return 0;
 		if (!parse_duration_ms(text, ret))
 			return nova_fail(error, NOVA_ECONFIG,
 				"%s: '%.64s' is no duration for '%s'; write a whole number and a "
@@ -291,11 +298,12 @@ static int accept_number(const struct config_key *key, const char *where, const 
 	if (*ret < key->min || *ret > key->max)
 		return nova_fail(error, NOVA_ECONFIG,
 			"%s: '%.64s' is out of range for '%s', which takes %" PRIu64 " to %" PRIu64
-			"%s",
+			"%s%s%s",
 			where, text, key->key, key->min, key->max,
 			key->kind == KEY_DURATION ? " ms" :
 			key->kind == KEY_MEMORY   ? " MB" :
-						    "");
+						    "",
+			key->choices[0] ? ", or " : "", key->choices[0] ? key->choices[0] : "");
 	return 0;
 }
 
@@ -337,15 +345,15 @@ const char *const *nova_config_keys(void)
 	/* In step with the table by a test; a list of its own because the caller walks an array of
 	 * names. */
 	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
-		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.queue_timeout",
-		"pool.max_memory", "pool.max_queue", "pool.pause_after", "pool.thread",
-		"pool.templates", "pool.standby", "pool.max_standby", "snapshot.compress",
-		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout",
-		"firecracker.binary", "firecracker.kernel", "firecracker.rootfs_dir",
-		"firecracker.rootfs", "firecracker.socket_dir", "firecracker.vsock_dir",
-		"firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
-		"firecracker.console", "firecracker.io_engine", "firecracker.bridge_name",
-		"firecracker.subnet", "postgres.dsn", "redis.addr", "redis.password", "redis.db",
-		NULL };
+		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.min_free", "pool.max_pressure",
+		"pool.queue_timeout", "pool.max_memory", "pool.max_queue", "pool.pause_after",
+		"pool.thread", "pool.templates", "pool.standby", "pool.max_standby",
+		"snapshot.compress", "qemu.binary", "qemu.accel", "qemu.merge_memory",
+		"qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
+		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
+		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout",
+		"firecracker.jailer", "firecracker.console", "firecracker.io_engine",
+		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
+		"redis.password", "redis.db", NULL };
 	return names;
 }

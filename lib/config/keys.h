@@ -21,13 +21,13 @@ struct config_key {
 	enum key_kind kind;
 	const char *value; /* default */
 	uint64_t min, max; /* of the number; of a text, its length (max 0: the general limit) */
-	const char *choices[6]; /* of a duration: a word that stands for none, and is 0 */
+	const char *choices[6]; /* of what is a number: a word that is 0 */
 	const char *description;
 	/* what this libnova has not yet: the key does nothing, and is refused; NULL: it works */
 	const char *missing;
 };
 
-#define KEY_COUNT 37
+#define KEY_COUNT 39
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];

@@ -51,4 +51,14 @@ int host_check_owner(int64_t owner, nova_error_t **error);
 int host_choose_engine(nova_host_t *host, const char *name, const struct engine_ops **ret_ops,
 	nova_error_t **error);
 
+/* Memory of the host, or of the control groups that this process is in, where that is less.
+ * Unknown: more than there can be. `pressure`: per cent of the time that programs waited for it. */
+struct host_memory {
+	uint64_t total_mb, available_mb;
+	uint32_t pressure;
+};
+void host_memory_read(struct host_memory *ret);
+/* What pool.max_vms is by itself: the least of nova_host_capacity(), and at least 1. */
+uint32_t host_most_vms(nova_host_t *host);
+
 #endif

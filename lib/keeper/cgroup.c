@@ -13,12 +13,13 @@
 struct hierarchy {
 	const char *proc_prefix; /* of our line in /proc/self/cgroup */
 	const char *mount;
-	const char *limit_file;
+	const char *limit_file, *usage_file, *cache; /* the last: a line of memory.stat */
 };
 
 static const struct hierarchy hierarchies[] = {
-	{ "0::", "/sys/fs/cgroup", "memory.max" },
-	{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+	{ "0::", "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file " },
+	{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+		"total_inactive_file " },
 };
 
 static char *own_group(const struct hierarchy *h)
@@ -164,4 +165,62 @@ const char *cgroup_obstacle(void)
 			worst = r;
 	}
 	return reason_of(worst);
+}
+
+/* --- the limits that we are under --- */
+
+/* The number that stands in a file, behind `line` if that is given. UINT64_MAX: none ("max"). */
+static uint64_t read_number(const char *group, const char *file, const char *line)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+	AUTO_FREE char *path = path_join(group, file);
+	AUTO_FREE char *all = path && fs_read_file(path, &text) == 0 ? buf_steal_str(&text) : NULL;
+	const char *at = all && line ? strstr(all, line) : all;
+	if (!at)
+		return UINT64_MAX;
+	at += line ? strlen(line) : 0;
+	return is_digit(*at) ? strtoull(at, NULL, 10) : UINT64_MAX;
+}
+
+static void lower(uint64_t *least, uint64_t value)
+{
+	if (value < *least)
+		*least = value;
+}
+
+/* What is used less what is only cached can be had again. */
+static void look_at_memory(const struct hierarchy *h, const char *group, struct cgroup_room *room)
+{
+	uint64_t limit = read_number(group, h->limit_file, NULL);
+	uint64_t used = read_number(group, h->usage_file, NULL);
+	uint64_t cached = read_number(group, "memory.stat", h->cache);
+	if (limit == UINT64_MAX || used == UINT64_MAX)
+		return;
+	used -= cached < used ? cached : 0;
+	lower(&room->memory_limit, limit);
+	lower(&room->memory, limit > used ? limit - used : 0);
+}
+
+static void look_at_processes(const char *group, struct cgroup_room *room)
+{
+	uint64_t limit = read_number(group, "pids.max", NULL);
+	uint64_t used = read_number(group, "pids.current", NULL);
+	if (limit != UINT64_MAX && used != UINT64_MAX)
+		lower(&room->processes, limit > used ? limit - used : 0);
+}
+
+void cgroup_room(struct cgroup_room *ret)
+{
+	*ret = (struct cgroup_room){ UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
+		const struct hierarchy *h = &hierarchies[i];
+		AUTO_FREE char *group = own_group(h);
+		size_t mount = strlen(h->mount);
+		/* up to the mount itself, which has the limits of a container */
+		while (group && strlen(group) >= mount) {
+			look_at_memory(h, group, ret);
+			look_at_processes(group, ret);
+			*strrchr(group, '/') = 0;
+		}
+	}
 }

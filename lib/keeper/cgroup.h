@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory limits of children, where control groups can be made by this user; elsewhere there is
- * none. */
+ * none. And the limits that this process is under itself. */
 #ifndef NOVA_LIB_KEEPER_CGROUP_H
 #define NOVA_LIB_KEEPER_CGROUP_H
 
@@ -15,6 +15,12 @@ bool cgroup_limit(pid_t pid, uint64_t bytes);
 void cgroup_forget(pid_t pid);
 /* Removes the groups that keepers which were killed have left beside ours. */
 void cgroup_sweep(void);
+/* What the limits of the control groups that this process is in still allow, and the least of their
+ * memory limits: bytes and processes. UINT64_MAX: there is none. */
+struct cgroup_room {
+	uint64_t memory_limit, memory, processes;
+};
+void cgroup_room(struct cgroup_room *ret);
 /* Why no limit can be set here; NULL: it can. Static text. */
 const char *cgroup_obstacle(void);
 

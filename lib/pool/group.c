@@ -145,6 +145,7 @@ void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **endi
 	struct group *g = s->group;
 	if (linked(&s->idle))
 		leave_idle(pool, s);
+	young_remove(pool, s);
 	g->vms--;
 	if (g->vms < g->keep)
 		pool_due(pool, 0);

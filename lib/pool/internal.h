@@ -24,7 +24,7 @@
 #define KEY_MAX         255u
 #define LATENCIES       4u
 #define LATENCY_BUCKETS 200u
-#define POOL_COUNTERS   (NOVA_POOL_EVICTED + 1)
+#define POOL_COUNTERS   (NOVA_POOL_HELD_BACK + 1)
 
 /* --- groups: VMs with the same key --- */
 
@@ -75,15 +75,23 @@ struct slot {
 	struct link age;
 	struct link awake; /* in pool->awake: is to be paused */
 	struct link open;  /* in its group's */
+	struct link young; /* in pool->young */
 	struct slot *next; /* in a list of ending ones */
 	nova_vm_t *vm;
 	struct group *group;
-	uint64_t generation, idle_since, turn_ends;
+	uint64_t generation, idle_since, turn_ends, young_until;
 	uint32_t memory_mb;
 	uint32_t users;       /* callers who have it now */
 	bool asleep, pausing; /* idle ones: paused, being paused */
 	bool spoiled;         /* is ended when the last caller gives it back */
 	const char *why;      /* it is ended, if that is worth a line in the log */
+};
+
+/* What the host lacks for another VM. */
+enum shortage {
+	SHORT_OF_NOTHING = 0,
+	SHORT_OF_MEMORY,
+	SHORT_BY_PRESSURE, /* programs wait for memory */
 };
 
 struct histogram {
@@ -93,7 +101,8 @@ struct histogram {
 struct nova_pool {
 	nova_host_t *host;
 	uint64_t ttl_ms, queue_ms, pause_ms, max_memory_mb; /* 0: is not paused; no limit */
-	uint32_t max_vms, max_queue, standby;
+	uint32_t max_vms, max_queue, standby;               /* the first: 0 until it is needed */
+	uint32_t min_free, max_pressure;                    /* per cent */
 	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
 	nova_interrupt_t *end;
 
@@ -111,6 +120,11 @@ struct nova_pool {
 	uint64_t kept_memory_mb;
 	struct link unused; /* groups that nobody uses, the longest so first */
 	size_t unused_count;
+	enum shortage shortage;    /* what the last start was held back by */
+	struct host_memory memory; /* as it was when it was looked at */
+	uint64_t look_at, look_again;
+	struct link young; /* slots whose VM may yet take its memory, the oldest first */
+	uint64_t young_mb;
 	uint64_t counters[POOL_COUNTERS];
 	int timer; /* of nova_pool_fd(); -1: nobody has asked */
 	/* when the next tick has something to do, as far as is known */
@@ -170,11 +184,26 @@ static inline void pool_note(nova_pool_t *pool)
 
 /* --- room.c --- */
 
+/* What the setting pool.max_vms means by `auto` is found out when it is needed, as it takes a look
+ * at the host. */
+void room_settle(nova_pool_t *pool);
+
 /* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is
  * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
- * `next`. NULL: no room. */
+ * `next`. NULL: no room; an idle VM may be in `ending` then, after whose end there may be. */
 struct slot *room_take(
 	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending);
+
+/* --- shortage.c --- */
+
+/* A VM counts with all its memory from now on, until it has given back or grown old. */
+void young_add(nova_pool_t *pool, struct slot *s);
+void young_remove(nova_pool_t *pool, struct slot *s);
+/* Whether a VM of the group must wait for the host to have more memory. */
+bool host_is_short(nova_pool_t *pool, const struct group *g);
+/* NOVA_ELIMIT with what is short. */
+int fail_short(
+	const nova_pool_t *pool, const struct group *g, uint64_t waited_ms, nova_error_t **error);
 
 /* --- tickets.c --- */
 

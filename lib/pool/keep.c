@@ -99,6 +99,7 @@ int pool_keep(nova_pool_t *pool, const struct pool_want *want, uint32_t count, n
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&pool->lock);
+	room_settle(pool);
 	if (count)
 		code = set_keep(pool, request, count, error);
 	else
@@ -193,6 +194,7 @@ void pool_keep_maintain(nova_pool_t *pool)
 		else
 			try_later(g, RETRY_MS);
 	}
+	pool_reap(pool, &ending);
 }
 
 uint64_t pool_keep_due(const nova_pool_t *pool)

@@ -46,6 +46,8 @@ static int out_of_time(
 			"no microVM was ready in %llu ms: one is still being started (setting "
 			"pool.queue_timeout)",
 			ms);
+	if (pool->shortage && linked(&g->turn))
+		return fail_short(pool, g, waited_ms, error);
 	if (pool->alive < pool->max_vms && linked(&g->turn))
 		return nova_fail(error, NOVA_ELIMIT,
 			"no guest memory came free in %llu ms: %llu of at most %llu MB are in use, "
@@ -183,6 +185,7 @@ static int claim(nova_pool_t *pool, struct acquisition *r, nova_error_t **error)
 {
 	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
+	room_settle(pool);
 	pool_expire(pool, &ending);
 	int code = admit(pool, r, error);
 	struct group *g = code == 0 ? group_for(pool, r) : NULL;
@@ -334,12 +337,14 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 	pool->max_memory_mb =
 		o->max_memory_mb ? o->max_memory_mb : config_u64(config, "pool.max_memory");
 	pool->standby = (uint32_t)config_u64(config, "pool.standby");
+	pool->min_free = (uint32_t)config_u64(config, "pool.min_free");
+	pool->max_pressure = (uint32_t)config_u64(config, "pool.max_pressure");
 }
 
 static void init_lists(nova_pool_t *pool)
 {
 	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
-		&pool->underserved, &pool->kept, &pool->unused };
+		&pool->underserved, &pool->kept, &pool->unused, &pool->young };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }

@@ -39,6 +39,16 @@ static void evict(nova_pool_t *pool, const struct link *end, struct slot **victi
 	}
 }
 
+/* What its memory is worth is seen when it has ended. */
+static void evict_oldest(nova_pool_t *pool, struct slot **ending)
+{
+	for (struct link *l = pool->aged.next; l != &pool->aged; l = l->next)
+		if (may_evict(CONTAINER_OF(l, struct slot, age))) {
+			evict(pool, l->next, ending);
+			return;
+		}
+}
+
 static struct slot *book(
 	nova_pool_t *pool, struct group *g, struct slot *s, const struct room *freed)
 {
@@ -49,8 +59,20 @@ static struct slot *book(
 	pool->memory_mb += s->memory_mb - freed->memory_mb;
 	g->vms++;
 	g->starting++;
+	young_add(pool, s);
 	count(pool, NOVA_POOL_STARTING);
 	return s;
+}
+
+void room_settle(nova_pool_t *pool)
+{
+	if (pool->max_vms)
+		return;
+	pthread_mutex_unlock(&pool->lock);
+	uint32_t most = host_most_vms(pool->host);
+	pthread_mutex_lock(&pool->lock);
+	if (!pool->max_vms)
+		pool->max_vms = most;
 }
 
 struct slot *room_take(
@@ -66,6 +88,10 @@ struct slot *room_take(
 			add_room(&freed, CONTAINER_OF(l, struct slot, age));
 	if (!fits(pool, g, &freed))
 		return NULL;
+	if (host_is_short(pool, g)) {
+		evict_oldest(pool, ending);
+		return NULL;
+	}
 	struct slot *s = STEAL(*fresh);
 	struct slot *rest = *last;
 	*last = NULL;

@@ -174,6 +174,7 @@ static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_
 	pool->alive--;
 	pool->memory_mb -= s->memory_mb;
 	count(pool, NOVA_POOL_START_FAILURES);
+	young_remove(pool, s);
 	free(s);
 	/* Trying on would fail as often as there are tickets; but what one caller has called off,
 	 * another may want. */

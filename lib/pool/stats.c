@@ -15,6 +15,7 @@ int nova_pool_stats(nova_pool_t *pool, uint64_t *ret_values, size_t room)
 	pthread_mutex_lock(&pool->lock);
 	memcpy(values, pool->counters, sizeof(values));
 	values[NOVA_POOL_MEMORY_MB] = pool->memory_mb;
+	values[NOVA_POOL_MOST_VMS] = pool->max_vms;
 	pthread_mutex_unlock(&pool->lock);
 	values[NOVA_POOL_STANDBY] = standby;
 	memcpy(ret_values, values, sizeof(*values) * (room < POOL_COUNTERS ? room : POOL_COUNTERS));

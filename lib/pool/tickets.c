@@ -99,10 +99,13 @@ void tickets_serve(nova_pool_t *pool, struct slot **ending)
 	for (struct group *g; (g = whose_turn(pool)) != NULL;) {
 		struct ticket *t = first_ticket(g);
 		struct slot *s = room_take(pool, g, &t->fresh, ending);
-		if (!s)
+		if (!s) {
 			/* the next one must wait too, or a VM that needs much memory would never
 			 * get it */
+			if (pool->shortage && t->until > pool->look_again)
+				sleeper_wake(&t->wake);
 			return;
+		}
 		t->slot = s;
 		ticket_end(pool, t, TICKET_STARTS);
 		link_remove(&g->turn);
@@ -111,11 +114,14 @@ void tickets_serve(nova_pool_t *pool, struct slot **ending)
 }
 
 /* When a ticket should look for itself: only the first of a group that waits for nothing but the
- * end of that time must. That may have come since update_turn() looked, so the clock is not
- * asked again here. */
-static uint64_t look_at(const struct ticket *t)
+ * end of that time must, or that is next when the host is short of memory. That may have come since
+ * update_turn() looked, so the clock is not asked again here. */
+static uint64_t look_at(const nova_pool_t *pool, const struct ticket *t)
 {
 	const struct group *g = t->group;
+	if (pool->shortage && whose_turn(pool) == g && first_ticket(g) == t &&
+		pool->look_again < t->deadline)
+		return pool->look_again;
 	bool waits = first_ticket(g) == t && g->out && !g->fresh && !g->starting && !g->pausing &&
 		     !linked(&g->turn);
 	return waits && g->reuse_until < t->deadline ? g->reuse_until : t->deadline;
@@ -140,7 +146,7 @@ void group_changed(nova_pool_t *pool, struct group *g, struct slot **ending)
 	update_turn(pool, g);
 	tickets_serve(pool, ending);
 	struct ticket *first = first_ticket(g);
-	if (first && first->until > look_at(first))
+	if (first && first->until > look_at(pool, first))
 		sleeper_wake(&first->wake);
 	pool_note(pool);
 	g->busy--;
@@ -151,6 +157,7 @@ static void leave_out(nova_pool_t *pool, struct slot *s)
 {
 	table_remove(&pool->out, &s->node);
 	s->group->out--;
+	young_remove(pool, s);
 	pool->counters[NOVA_POOL_BUSY]--;
 }
 
@@ -207,7 +214,7 @@ void ticket_enter(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 {
 	while (t->state == TICKET_WAITS) {
-		t->until = look_at(t);
+		t->until = look_at(pool, t);
 		sleeper_wait(&t->wake, &pool->lock, t->until, t->stop);
 		if (t->state == TICKET_WAITS && stop_asked(t->stop)) {
 			struct group *g = t->group;

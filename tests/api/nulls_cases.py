@@ -46,7 +46,8 @@ NOTHING = {
     "-1": {"nova_probe_choice", "nova_merge_branch", "nova_pool_tick"},
     "NOVA_VM_DEAD": {"nova_vm_state", "nova_instance_state"},
     "NOVA_EINVAL": {"nova_config_source", "nova_queue_fd", "nova_pool_fd", "nova_pool_stats",
-                    "nova_pool_histogram", "nova_call_cancel", "nova_call_code"},
+                    "nova_host_capacity", "nova_pool_histogram", "nova_call_cancel",
+                    "nova_call_code"},
 }
 
 

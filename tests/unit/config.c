@@ -155,7 +155,7 @@ START_TEST(the_defaults_are_those_that_were_promised)
 	ck_assert_str_eq(nova_config_get(config, "firecracker.subnet"), "172.30.0.0/24");
 	ck_assert_uint_eq(config_ms(config, "pool.idle_ttl"), 60000);
 	ck_assert_uint_eq(config_ms(config, "firecracker.boot_timeout"), 10000);
-	ck_assert_uint_eq(config_u64(config, "pool.max_vms"), 16);
+	ck_assert_uint_eq(config_u64(config, "pool.max_vms"), 0); /* auto */
 	ck_assert_int_eq(config_log_level(config), NOVA_LOG_WARN);
 }
 END_TEST
@@ -243,7 +243,7 @@ START_TEST(bad_values_are_refused_and_leave_the_old_one)
 	AUTO_FREE char *longer = calloc(1, 4098);
 	memset(longer, 'x', 4097);
 	ck_fails_with(NOVA_ECONFIG, "4096", nova_config_set(config, "home", longer, &error));
-	ck_assert_uint_eq(config_u64(config, "pool.max_vms"), 16);
+	ck_assert_uint_eq(config_u64(config, "pool.max_vms"), 0); /* auto */
 	ck_value("engine", "auto", NOVA_CONFIG_DEFAULT);
 }
 END_TEST

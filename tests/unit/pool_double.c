@@ -57,6 +57,7 @@ void __wrap_nova_vm_free(nova_vm_t *vm)
 {
 	__atomic_sub_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST);
 	__atomic_sub_fetch(&doubles.memory, (int)vm->shape.memory_mb, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&doubles.available_mb, doubles.given_back_mb, __ATOMIC_SEQ_CST);
 	free(vm);
 }
 
@@ -115,6 +116,16 @@ void kill_double(nova_vm_t *vm)
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_SEQ_CST);
 }
 
+void __wrap_host_memory_read(struct host_memory *ret);
+void __wrap_host_memory_read(struct host_memory *ret)
+{
+	*ret = (struct host_memory){
+		.total_mb = 4000,
+		.available_mb = __atomic_load_n(&doubles.available_mb, __ATOMIC_SEQ_CST),
+		.pressure = __atomic_load_n(&doubles.pressure, __ATOMIC_SEQ_CST),
+	};
+}
+
 /* --- setting --- */
 
 struct setting set_up(const nova_pool_opts *opts)
@@ -122,7 +133,7 @@ struct setting set_up(const nova_pool_opts *opts)
 	nova_config_t *config;
 	nova_pool_opts one = limits(1, 0);
 	struct setting s = { .dir = test_dir() };
-	doubles = (struct doubles){ 0 };
+	doubles = (struct doubles){ .available_mb = 100000 };
 	ck_ok(nova_config_new(&config, &error));
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
@@ -208,6 +219,7 @@ static Suite *pool_suite(void)
 	suite_add_tcase(suite, waiting_cases());
 	suite_add_tcase(suite, limit_cases());
 	suite_add_tcase(suite, idle_cases());
+	suite_add_tcase(suite, shortage_cases());
 	return suite;
 }
 

@@ -23,6 +23,9 @@ struct doubles {
 	int deep_sleep;        /* VMs die of being woken, that many times */
 	nova_pool_t *dropping; /* whose standby is dropped */
 	int dropped;
+	/* what host_memory_read() finds, of 4000 MB, and what the end of a VM adds to that */
+	uint64_t available_mb, given_back_mb;
+	uint32_t pressure;
 };
 extern struct doubles doubles;
 
@@ -80,5 +83,6 @@ void end_turn(struct setting *s, nova_vm_t *vm);
 TCase *waiting_cases(void);
 TCase *limit_cases(void);
 TCase *idle_cases(void);
+TCase *shortage_cases(void);
 
 #endif

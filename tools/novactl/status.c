@@ -29,6 +29,8 @@ static json_t *pool_json(nova_pool_t *pool)
 		[NOVA_POOL_TIMEOUTS] = "timeouts",
 		[NOVA_POOL_QUEUE_FULL] = "queue_full",
 		[NOVA_POOL_TOO_LARGE] = "too_large",
+		[NOVA_POOL_MOST_VMS] = "most_vms",
+		[NOVA_POOL_HELD_BACK] = "held_back",
 		[NOVA_POOL_CANCELED] = "canceled",
 		[NOVA_POOL_EVICTED] = "evicted",
 	};
