@@ -104,6 +104,10 @@ IN_VFORK static void child_drop_rights(void)
 	const struct keeper_request *r = &incoming.request;
 	struct rlimit no_core = { 0, 0 };
 	setrlimit(RLIMIT_CORE, &no_core); /* a core of a VMM is the guest's memory on disk */
+	/* a guest that takes all memory is what the kernel is to end first, and nobody else */
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "1000", 4);
 	if (r->change_user) {
 		gid_t extra = r->gid2;
 		if (setgroups(r->gid2 ? 1 : 0, &extra) < 0 ||

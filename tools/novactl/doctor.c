@@ -182,6 +182,34 @@ static json_t *check_engines(struct findings *findings, nova_host_t *host)
 	return engines;
 }
 
+/* By which of the things that it needs, and how many that is. */
+static void check_room(struct findings *findings, nova_host_t *host)
+{
+	static const char *const names[] = {
+		[NOVA_CAPACITY_MEMORY] = "microVMs of the usual size at once: memory allows",
+		[NOVA_CAPACITY_PROCESSES] = ", processes allow",
+		[NOVA_CAPACITY_DESCRIPTORS] = ", descriptors allow",
+		[NOVA_CAPACITY_PROCESSORS] = ", processors allow",
+	};
+	static const char *const advice[] = {
+		[NOVA_CAPACITY_MEMORY] = "end other programs, or lower pool.min_free",
+		[NOVA_CAPACITY_PROCESSES] =
+			"raise the limit on processes: ulimit -u, kernel.pid_max",
+		[NOVA_CAPACITY_DESCRIPTORS] = "raise the limit on open files: ulimit -n",
+		[NOVA_CAPACITY_PROCESSORS] = "",
+	};
+	uint64_t vms[ARRAY_LEN(names)] = { 0 };
+	char text[256];
+	size_t least = 0, at = 0;
+	nova_host_capacity(host, vms, ARRAY_LEN(vms));
+	for (size_t i = 1; i < ARRAY_LEN(vms); i++)
+		least = vms[i] < vms[least] ? i : least;
+	for (size_t i = 0; i < ARRAY_LEN(vms); i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s %llu", names[i],
+			(unsigned long long)vms[i]);
+	found(findings, "room", vms[least] ? FINE : WARN, text, vms[least] ? "" : advice[least]);
+}
+
 /* The proof of everything above, helper processes included. */
 static void check_boot(struct findings *findings, nova_host_t *host)
 {
@@ -269,6 +297,7 @@ static int run(char **args, int count)
 		check_store(&findings, config);
 		check_images(&findings, host);
 		engines = check_engines(&findings, host);
+		check_room(&findings, host);
 		if (given_boot)
 			check_boot(&findings, host);
 	}

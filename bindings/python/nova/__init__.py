@@ -99,6 +99,15 @@ class Nova:
         with self._host() as host:
             return _ffi.lib.nova_host_images(host).decode("utf-8", "replace")
 
+    def capacity(self) -> Dict[str, int]:
+        """How many VMs of the usual size the host has room for now, by each thing that they need:
+        enum nova_capacity in nova/host.h, in lower case without its prefix."""
+        names = _ffi.CAPACITIES
+        values = (c_uint64 * len(names))()
+        with self._host() as host:
+            _ffi.lib.nova_host_capacity(host, values, len(names))
+        return dict(zip(names, values))
+
     def setting(self, name: str) -> str:
         """The value of a setting in force: "pool.idle_ttl" or "pool_idle_ttl"; "" for none."""
         with self._host() as host:
