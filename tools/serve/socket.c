@@ -62,11 +62,11 @@ static bool make_room(const char *path)
 	return unlink(path) == 0;
 }
 
-int socket_listen(const char *path)
+static int listen_at(const char *path)
 {
 	struct sockaddr_un address;
 	int directory, fd = -1;
-	bool done = address_of(path, &address, &directory) && make_room(path) &&
+	bool done = address_of(path, &address, &directory) &&
 		    (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0 &&
 		    /* Before there is a name, so that at no time anybody else can connect. */
 		    fchmod(fd, 0600) == 0 &&
@@ -77,6 +77,23 @@ int socket_listen(const char *path)
 		return fd;
 	close_keeping_errno(fd);
 	return -1;
+}
+
+/* It gets its name when it listens: who finds it can connect. */
+int socket_listen(const char *path)
+{
+	char *early;
+	int fd = -1;
+	if (asprintf(&early, "%s.new", path) < 0)
+		need(NULL);
+	if (make_room(path) && (unlink(early) == 0 || errno == ENOENT))
+		fd = listen_at(early);
+	if (fd >= 0 && rename(early, path) != 0) {
+		close_keeping_errno(fd);
+		fd = -1;
+	}
+	free(early);
+	return fd;
 }
 
 int socket_connect(const char *path, uint32_t timeout_ms)
