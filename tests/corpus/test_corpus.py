@@ -54,7 +54,8 @@ class Corpus(unittest.TestCase):
         compile_all(TRIED)
         cls.directory = Path(tempfile.mkdtemp(prefix="nova-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
-        cls.nova = nova.open(home=cls.directory, engine=ENGINE, pool_max_vms=2)
+        cls.nova = nova.open(home=cls.directory, engine=ENGINE, pool_max_vms=2,
+                             pool_queue_timeout="10m", qemu_boot_timeout="10m")
         cls.addClassCleanup(cls.nova.close)
         cls.times = Times()
         cls.addClassCleanup(cls.times.tell)
