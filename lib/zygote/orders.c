@@ -12,6 +12,7 @@
 #include "zygote/process.h"
 #include "zygote/raw.h"
 #include "zygote/revive.h"
+#include "zygote/rights.h"
 #include "zygote/stop.h"
 
 static enum {
@@ -22,7 +23,7 @@ static enum {
 } state;
 
 static int control; /* the socket */
-static int death_signal;
+static int death_signal, parent;
 static char program_name[16];
 static struct {
 	void *head;
@@ -98,22 +99,27 @@ static int check(
 
 /* --- in a child --- */
 
-/* What fork(2) takes away from the thread that remains. The parent may have lost its own parent
- * meanwhile; then nobody will ever ask for this child. */
-static void attach(int parent)
+/* It ends with its parent, which is also its parent's, and may have ended already. */
+static void follow_parent(void)
 {
-	if (robust.head)
-		raw(SYS_set_robust_list, (long)robust.head, (long)robust.len, 0);
-	raw_prctl(PR_SET_NAME, (long)program_name, 0);
 	raw_prctl(PR_SET_PDEATHSIG, death_signal, 0);
 	if (raw(SYS_getppid, 0, 0, 0) != parent)
 		raw_exit(1);
 }
 
-static int begin_child(const struct zygote_order *order, int *socket, int parent,
-	struct zygote_answer *answer, struct reason *reason)
+/* What fork(2) takes away from the thread that remains. */
+static void attach(void)
 {
-	attach(parent);
+	if (robust.head)
+		raw(SYS_set_robust_list, (long)robust.head, (long)robust.len, 0);
+	raw_prctl(PR_SET_NAME, (long)program_name, 0);
+	follow_parent();
+}
+
+static int begin_child(const struct zygote_order *order, int *socket, struct zygote_answer *answer,
+	struct reason *reason)
+{
+	attach();
 	if (raw(SYS_dup3, *socket, control, O_CLOEXEC) < 0)
 		raw_exit(1);
 	raw_close(*socket);
@@ -138,7 +144,9 @@ static int be_born(const struct zygote_order *order, int *fds, struct zygote_ans
 		return refuse(reason, "%d descriptors were promised, and %d came", promised_count,
 			order->fd_count);
 	int r = descriptors_succeed(&descriptors, promised, fds, promised_count, reason);
-	/* here it will become another user, and put its filter of system calls on */
+	if (r == 0)
+		r = rights_take(order, reason);
+	follow_parent(); /* a change of the user has ended that */
 	if (r == 0)
 		r = revive_all(reason);
 	state = r == 0 ? RUNS : FAILED;
@@ -153,8 +161,7 @@ static int be_born(const struct zygote_order *order, int *fds, struct zygote_ans
  * one of our parent, which waits for it. */
 static long clone_process(void)
 {
-	return raw6(SYS_clone, SIGCHLD | CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
-		0, 0, (long)revive_number((void *)pthread_self()), 0);
+	return raw6(SYS_clone, FORK_FLAGS, 0, 0, (long)revive_number((void *)pthread_self()), 0);
 }
 
 static int fork_all(const struct zygote_order *order, int *socket, struct zygote_answer *answer,
@@ -162,12 +169,12 @@ static int fork_all(const struct zygote_order *order, int *socket, struct zygote
 {
 	if (check_socket(*socket, reason) < 0 || stop_and_look(order, *socket, answer, reason) < 0)
 		return -1;
-	int parent = (int)raw(SYS_getppid, 0, 0, 0);
+	parent = (int)raw(SYS_getppid, 0, 0, 0);
 	uint64_t began = raw_now_ns();
 	long pid = clone_process();
 	if (pid == 0) {
 		stop_release(); /* nobody waits here: it opens the gate for later forks */
-		return begin_child(order, socket, parent, answer, reason);
+		return begin_child(order, socket, answer, reason);
 	}
 	answer->fork_ns = raw_now_ns() - began;
 	answer->pid = (int32_t)pid;

@@ -35,13 +35,27 @@ static bool rest_is_zero(const struct zygote_order *o)
 	       is_zero(o->zero, sizeof(o->zero));
 }
 
+static bool flags_are_known(const struct zygote_order *o)
+{
+	uint32_t known = 0;
+	if (o->kind == ZYGOTE_FORK)
+		known = ZYGOTE_HOLD;
+	else if (o->kind == ZYGOTE_BIRTH)
+		known = ZYGOTE_USER | ZYGOTE_FILTER | ZYGOTE_FERTILE;
+	if (o->flags & ZYGOTE_FERTILE && !(o->flags & (ZYGOTE_USER | ZYGOTE_FILTER)))
+		return false;
+	return (o->flags & ~known) == 0;
+}
+
 static const char *wrong_for_its_kind(const struct zygote_order *o)
 {
 	bool looks = o->kind == ZYGOTE_FORK || o->kind == ZYGOTE_CHECK;
 	if (!looks && (o->target_count || o->shared_count || o->patience_ms))
 		return "targets, shared files and patience belong to FORK and CHECK";
-	if (o->flags & ~(o->kind == ZYGOTE_FORK ? (uint32_t)ZYGOTE_HOLD : 0u))
+	if (!flags_are_known(o))
 		return "a flag is not known";
+	if (!(o->flags & ZYGOTE_USER) && (o->uid || o->gid || o->extra_gid))
+		return "a user is named, and not to be become";
 	if (o->kind == ZYGOTE_FORK && o->fd_count != 1)
 		return "FORK comes with one descriptor, the socket of the child";
 	if (o->kind != ZYGOTE_FORK && o->kind != ZYGOTE_BIRTH && o->fd_count)

@@ -30,7 +30,10 @@ enum zygote_kind {
 };
 
 enum zygote_flag {
-	ZYGOTE_HOLD = 1, /* FORK: the threads of the parent stay where they stand */
+	ZYGOTE_HOLD = 1,    /* FORK: the threads of the parent stay where they stand */
+	ZYGOTE_USER = 2,    /* BIRTH: it becomes the user that the order names */
+	ZYGOTE_FILTER = 4,  /* BIRTH: it may do no more than it needs: see rights.c */
+	ZYGOTE_FERTILE = 8, /* BIRTH, with one of the two: it may be forked again */
 };
 
 struct zygote_order {
@@ -49,7 +52,9 @@ struct zygote_order {
 	 * at some position: whoever orders this knows that they are used at given offsets alone. */
 	int32_t shared[ZYGOTE_MAX_FDS];
 	uint32_t shared_count;
-	uint32_t zero[7]; /* for the user and the filter of a child */
+	uint32_t uid, gid;
+	uint32_t extra_gid; /* 0: none */
+	uint32_t zero[4];
 };
 
 struct zygote_answer {

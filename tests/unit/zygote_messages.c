@@ -33,6 +33,8 @@ START_TEST(a_sound_order_of_each_kind_is_taken)
 	ck_assert_ptr_null(wrong(&o));
 	o = sound(ZYGOTE_BIRTH);
 	o.fd_count = ZYGOTE_MAX_FDS;
+	o.flags = ZYGOTE_USER | ZYGOTE_FILTER | ZYGOTE_FERTILE;
+	o.uid = 1000;
 	ck_assert_ptr_null(wrong(&o));
 }
 END_TEST
@@ -75,8 +77,13 @@ static const struct {
 	{ "shared files", ORDER(ZYGOTE_RELEASE, .shared_count = 1) },
 	{ "not 0", ORDER(ZYGOTE_CHECK, .target_count = 1, .targets = { 5, 6 }) },
 	{ "not 0", ORDER(ZYGOTE_CHECK, .shared_count = 1, .shared = { 5, [31] = 6 }) },
-	{ "not 0", ORDER(ZYGOTE_CHECK, .zero = { [6] = 1 }) },
-	{ "flag", ORDER(ZYGOTE_FORK, .fd_count = 1, .flags = 2) },
+	{ "not 0", ORDER(ZYGOTE_CHECK, .zero = { [3] = 1 }) },
+	{ "flag", ORDER(ZYGOTE_FORK, .fd_count = 1, .flags = ZYGOTE_USER) },
+	{ "flag", ORDER(ZYGOTE_BIRTH, .flags = ZYGOTE_HOLD) },
+	{ "flag", ORDER(ZYGOTE_BIRTH, .flags = ZYGOTE_FERTILE) },
+	{ "flag", ORDER(ZYGOTE_BIRTH, .flags = 16) },
+	{ "user", ORDER(ZYGOTE_BIRTH, .uid = 1) },
+	{ "user", ORDER(ZYGOTE_BIRTH, .flags = ZYGOTE_FILTER, .extra_gid = 1) },
 	{ "flag", ORDER(ZYGOTE_CHECK, .flags = ZYGOTE_HOLD) },
 	{ "one descriptor", ORDER(ZYGOTE_FORK, .fd_count = 2) },
 	{ "belong to FORK", ORDER(ZYGOTE_CHECK, .fd_count = 1) },

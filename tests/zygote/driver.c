@@ -106,6 +106,12 @@ void subject_prove(const struct subject *s)
 	hear(s, "ok");
 }
 
+void subject_try(const struct subject *s)
+{
+	ck_assert_int_eq(send(s->command, "try", 3, MSG_NOSIGNAL), 3);
+	hear(s, "ok");
+}
+
 size_t subject_count(const struct subject *s, const char *what)
 {
 	AUTO_FREE char *path = str_format("/proc/%d/%s", (int)s->pid, what);
@@ -203,15 +209,22 @@ struct subject fork_unborn(const struct subject *s, uint32_t flags)
 	}
 }
 
-void bear(struct subject *child)
+struct zygote_answer bear_as(struct subject *child, uint32_t flags, uint32_t user)
 {
 	int command[2];
 	struct zygote_order o = order_of(ZYGOTE_BIRTH);
+	o.flags = flags;
+	o.uid = o.gid = user;
 	pair(command);
 	order_send(child, &o, sizeof(o), &command[1], 1);
 	close(command[1]);
 	child->command = command[0];
-	struct zygote_answer answer = answer_of(child, ZYGOTE_BIRTH, o.number);
+	return answer_of(child, ZYGOTE_BIRTH, o.number);
+}
+
+void bear(struct subject *child)
+{
+	struct zygote_answer answer = bear_as(child, 0, 0);
 	ck_assert_msg(!answer.refused, "%s", answer.reason);
 }
 

@@ -22,6 +22,8 @@ struct subject subject_start(const char *trouble);
 void subject_end(struct subject *s);
 /* It proves its state. */
 void subject_prove(const struct subject *s);
+/* It tries what a filter has to prevent. */
+void subject_try(const struct subject *s);
 /* Its descriptors; its threads. */
 size_t subject_count(const struct subject *s, const char *what);
 
@@ -38,6 +40,8 @@ struct subject fork_try(const struct subject *s, uint32_t flags, struct zygote_a
 /* The same, as often as it takes for all threads to be at rest. */
 struct subject fork_unborn(const struct subject *s, uint32_t flags);
 void bear(struct subject *child);
+/* With flags, as the user if they say so. */
+struct zygote_answer bear_as(struct subject *child, uint32_t flags, uint32_t user);
 struct subject fork_born(const struct subject *s);
 
 /* Until the other end is closed. */

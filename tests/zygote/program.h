@@ -28,6 +28,9 @@ void things_prove(void);
 /* trouble.c: what makes a fork impossible, by name; false: not known */
 bool trouble_start(const char *name);
 
+/* attempts.c: what a filter of system calls has to prevent */
+void attempts_fail(void);
+
 /* Until the truth, which `mutex` protects and `cond` tells of; a fault if it takes for ever. */
 void await(pthread_cond_t *cond, pthread_mutex_t *mutex, bool (*truth)(void));
 

@@ -214,6 +214,91 @@ START_TEST(a_program_goes_on_when_nobody_gives_orders_any_more)
 }
 END_TEST
 
+/* --- what a child may do --- */
+
+static struct subject fork_as(const struct subject *s, uint32_t flags, uint32_t user)
+{
+	struct subject child = fork_unborn(s, 0);
+	struct zygote_answer answer = bear_as(&child, flags, user);
+	ck_assert_msg(!answer.refused, "%s", answer.reason);
+	return child;
+}
+
+/* Of all threads: how many of them have such a line. */
+static size_t threads_with(const struct subject *s, const char *line)
+{
+	AUTO_FREE char *folder = str_format("/proc/%d/task", (int)s->pid);
+	char **names;
+	int count = fs_list(folder, &names);
+	size_t found = 0;
+	for (int i = 0; i < count; i++) {
+		AUTO_FREE char *path = str_format("%s/%s/status", folder, names[i]);
+		AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+		ck_assert_int_eq(fs_read_file(path, &text), 0);
+		found += memmem(text.data, text.len, line, strlen(line)) != NULL;
+	}
+	strv_free(names, (size_t)count);
+	return found;
+}
+
+START_TEST(a_child_with_a_filter_reaches_nothing_and_is_not_forked)
+{
+	struct subject s = subject_start("none"), child = fork_as(&s, ZYGOTE_FILTER, 0);
+	subject_try(&child);
+	ck_assert_uint_eq(threads_with(&child, "Seccomp:\t2"), THREADS);
+	struct zygote_answer answer;
+	uint64_t deadline = deadline_in_ms(HANG_MS);
+	do
+		ck_assert_int_eq(fork_try(&child, 0, &answer).pid, 0);
+	while (!strstr(answer.reason, "clone(2) failed (errno 1)") && !deadline_passed(deadline));
+	ck_assert_str_eq(answer.reason, "clone(2) failed (errno 1)");
+	subject_try(&child);
+	subject_prove(&s);
+	subject_end(&child);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(a_fertile_child_reaches_nothing_either_and_has_one_filter_for_all_generations)
+{
+	struct subject s = subject_start("none"), children[4];
+	const struct subject *parent = &s;
+	for (size_t i = 0; i < 3; i++, parent = &children[i - 1]) {
+		children[i] = fork_as(parent, ZYGOTE_FILTER | ZYGOTE_FERTILE, 0);
+		subject_try(&children[i]);
+		ck_assert_uint_eq(threads_with(&children[i], "Seccomp_filters:\t1\n"), THREADS);
+	}
+	children[3] = fork_as(&children[2], ZYGOTE_FILTER, 0);
+	subject_try(&children[3]);
+	ck_assert_uint_eq(threads_with(&children[3], "Seccomp_filters:\t2\n"), THREADS);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		subject_end(&children[i]);
+	subject_end(&s);
+}
+END_TEST
+
+START_TEST(a_child_becomes_another_user_with_all_its_threads_or_is_not_born)
+{
+	struct subject s = subject_start("none"), child = fork_unborn(&s, 0);
+	struct zygote_answer answer = bear_as(&child, ZYGOTE_USER | ZYGOTE_FERTILE, 54321);
+	if (geteuid() != 0) {
+		ck_assert_int_eq(answer.refused, 1);
+		await_gone(child.control);
+	} else {
+		ck_assert_msg(!answer.refused, "%s", answer.reason);
+		ck_assert_uint_eq(
+			threads_with(&child, "Uid:\t54321\t54321\t54321\t54321"), THREADS);
+		ck_assert_uint_eq(threads_with(&child, "CapEff:\t0000000000000000"), THREADS);
+		struct subject grandchild = fork_as(&child, ZYGOTE_FILTER, 0);
+		subject_try(&grandchild);
+		subject_end(&grandchild);
+	}
+	subject_end(&child);
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
 /* --- what is not possible --- */
 
 static const struct {
@@ -407,6 +492,13 @@ static Suite *make_suite(void)
 	tcase_add_test(births, a_program_goes_on_when_nobody_gives_orders_any_more);
 	tcase_add_test(births, a_child_ends_with_the_process_that_waits_for_it);
 	suite_add_tcase(suite, births);
+	TCase *rights = tcase_create("rights");
+	tcase_set_timeout(rights, 300);
+	tcase_add_test(rights, a_child_with_a_filter_reaches_nothing_and_is_not_forked);
+	tcase_add_test(rights,
+		a_fertile_child_reaches_nothing_either_and_has_one_filter_for_all_generations);
+	tcase_add_test(rights, a_child_becomes_another_user_with_all_its_threads_or_is_not_born);
+	suite_add_tcase(suite, rights);
 	TCase *refused = tcase_create("refused");
 	tcase_set_timeout(refused, 300);
 	tcase_add_loop_test(refused, what_cannot_be_carried_is_refused_with_its_reason, 0,
