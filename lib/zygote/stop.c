@@ -25,9 +25,12 @@
  * all others. The C library's own handler is set by the first call of pthread_cancel(). */
 #define STOP_SIGNAL 32
 #define ATTEMPT_NS  (50 * 1000000ull) /* for all to come; whoever does not was never waiting */
-#define NAP_NS      (200 * 1000ull)   /* before the next attempt */
-#define PATIENCE_MS 200
-#define PAGE_MASK   4095u
+/* Before the next attempt. Each disturbs the threads, so on a busy host they need longer to come to
+ * rest again. */
+#define FIRST_NAP_NS   (200 * 1000ull)
+#define LONGEST_NAP_NS (10 * 1000000ull)
+#define PATIENCE_MS    200
+#define PAGE_MASK      4095u
 
 /* The kernel's own form: the C library's sigaction() refuses this signal. */
 struct kernel_action {
@@ -229,13 +232,13 @@ int stop_all(uint32_t patience_ms, struct stop_result *ret, struct reason *reaso
 	*ret = (struct stop_result){ 0 };
 	if (check_signal(reason) < 0)
 		return -1;
-	for (;;) {
+	for (uint64_t nap = FIRST_NAP_NS;; nap = nap < LONGEST_NAP_NS ? 2 * nap : nap) {
 		ret->attempts++;
 		if (attempt(ret, reason) == 0)
 			return 0;
-		if (raw_now_ns() + NAP_NS >= end)
+		if (raw_now_ns() + nap >= end)
 			return -1;
-		raw_sleep_ns(NAP_NS);
+		raw_sleep_ns(nap);
 	}
 }
 

@@ -159,7 +159,8 @@ static void toil(struct worker *w)
 static void nap(struct worker *w)
 {
 	struct timespec t = { 0, 100000 + rand_r(&w->seed) % 1000000 };
-	nanosleep(&t, NULL);
+	while (nanosleep(&t, &t) < 0) /* all of it, although it is interrupted */
+		require(errno == EINTR);
 }
 
 /* Holds a lock that knows it by its number, twice. */
