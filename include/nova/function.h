@@ -81,6 +81,10 @@ NOVA_API nova_pool_t *nova_pool_get(nova_t *nova);
  * cleaned after each call of mode cached; what was there after the import and the hooks stays.
  * Calls in place, and calls of other modes, never clean them. Since 0.1. */
 #define NOVA_REGISTER_KEEP_TMP 4u
+/** The guest in which the function was loaded to find its faults (enum nova_check) becomes its
+ * template, so that the first call need not load it again. It takes some 60 MB on disk; that it
+ * cannot be made is logged. Since 0.1. */
+#define NOVA_REGISTER_TEMPLATE 8u
 
 /** Whether nova_function_register() first loads the function in a guest, to find its faults. Since
  * 0.1. */

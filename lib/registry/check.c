@@ -6,13 +6,7 @@
 #include "registry/internal.h"
 #include "template/template.h"
 
-/* A code disk for this look only, in the directory of this process, which goes with it. */
-struct trial {
-	char *disk;
-	nova_vm_t *vm;
-};
-
-static void trial_done(struct trial *trial)
+void trial_done(struct trial *trial)
 {
 	nova_vm_free(trial->vm);
 	if (trial->disk)
@@ -21,7 +15,7 @@ static void trial_done(struct trial *trial)
 }
 
 static int build_disk(struct registry *registry, const struct code_source *source,
-	struct trial *trial, char hash[SHA256_HEX], nova_error_t **error)
+	struct trial *trial, nova_error_t **error)
 {
 	char random[17];
 	int r = random_hex(random, 16);
@@ -29,7 +23,8 @@ static int build_disk(struct registry *registry, const struct code_source *sourc
 		return nova_fail_os(error, r, "cannot get random bytes");
 	const char *directory = host_engine_env(registry->host)->run_dir;
 	trial->disk = str_format("%s/check-%s.ext4", directory, random);
-	return trial->disk ? code_disk_build(trial->disk, source, hash, error) : nova_oom(error);
+	return trial->disk ? code_disk_build(trial->disk, source, trial->hash, error) :
+			     nova_oom(error);
 }
 
 /* Whether this host can have a guest at all, not whether it would come up. */
@@ -104,19 +99,17 @@ static bool is_the_answer(int code, const nova_function_opts *o)
 }
 
 static int check(struct registry *registry, const struct code_source *source,
-	struct function_record *record, nova_error_t **error)
+	struct function_record *record, struct trial *trial, nova_error_t **error)
 {
 	const nova_function_opts *o = source->opts;
-	CLEANUP(trial_done) struct trial trial = { NULL, NULL };
-	char hash[SHA256_HEX];
 	bool known = false;
-	int code = build_disk(registry, source, &trial, hash, error);
-	record->code_hash = hash;
+	int code = build_disk(registry, source, trial, error);
+	record->code_hash = trial->hash;
 	if (code == 0)
 		code = registry_has_version(registry, record, &known, error);
 	if (code == 0 && !known) {
 		AUTO_ERROR nova_error_t *failure = NULL;
-		code = try_in_guest(registry, o, record, &trial, &failure);
+		code = try_in_guest(registry, o, record, trial, &failure);
 		if (!is_the_answer(code, o)) {
 			log_warn(host_log(registry->host), "function",
 				"'%s' is stored unchecked: %s", record->name,
@@ -127,14 +120,39 @@ static int check(struct registry *registry, const struct code_source *source,
 		}
 	}
 	record->code_hash = NULL; /* the image that is stored is another one */
-	if (code < 0 || !trial.vm)
+	if (code < 0 || !trial->vm)
 		return code;
-	tell_draws(registry, &trial, record->name);
-	return take_handler(registry, &trial, record, error);
+	tell_draws(registry, trial, record->name);
+	return take_handler(registry, trial, record, error);
+}
+
+/* One of what its import draws has nothing in it that the first call could be spared. */
+void trial_keep(struct registry *registry, const struct function_record *stored,
+	const nova_function_opts *o, struct trial *trial)
+{
+	CLEANUP(function_vm_done) struct function_vm f = { .disk = NULL };
+	AUTO_ERROR nova_error_t *failure = NULL;
+	const struct stop stop = { o->interrupt, NULL };
+	if (!(o->flags & NOVA_REGISTER_TEMPLATE) || !trial->vm || vm_draws(trial->vm) ||
+		strcmp(trial->hash, stored->code_hash) != 0)
+		return;
+	int code = function_vm_init(&f, registry, stored, NULL, &failure);
+	const struct template_want want = {
+		.name = stored->name,
+		.vm = &f.vm,
+		.progress = { o->on_progress, o->userdata },
+	};
+	if (code == 0)
+		code = template_keep(registry->host, &want, trial->vm, &stop, &failure);
+	if (code < 0)
+		log_warn(host_log(registry->host), "template",
+			"the first call of '%s' will load it again: %s", stored->name,
+			nova_error_message(failure));
 }
 
 int function_check(struct registry *registry, const struct code_source *source,
-	const struct runtime *runtime, struct function_record *record, nova_error_t **error)
+	const struct runtime *runtime, struct function_record *record, struct trial *ret_trial,
+	nova_error_t **error)
 {
 	uint32_t when = source->opts->check;
 	bool always = when == NOVA_CHECK_ALWAYS;
@@ -153,5 +171,5 @@ int function_check(struct registry *registry, const struct code_source *source,
 			nova_error_message(why));
 	if (code < 0 || (!always && !runtime->no_handler))
 		return 0;
-	return check(registry, source, record, error);
+	return check(registry, source, record, ret_trial, error);
 }

@@ -34,9 +34,22 @@ int registry_check_opts(struct registry *registry, const nova_function_opts *opt
 
 /* --- check.c --- */
 
-/* As nova_function_opts.check wants. The handler that was found goes into the record. */
+/* The guest of a look at a function, and its code disk, which is in the directory of this process
+ * and goes with it. */
+struct trial {
+	char *disk;
+	char hash[SHA256_HEX]; /* of that */
+	nova_vm_t *vm;         /* NULL: there was no look */
+};
+void trial_done(struct trial *trial);
+/* As nova_function_opts.check wants. The handler that was found goes into the record. ret_trial is
+ * empty before, and to be done in any case. */
 int function_check(struct registry *registry, const struct code_source *source,
-	const struct runtime *runtime, struct function_record *record, nova_error_t **error);
+	const struct runtime *runtime, struct function_record *record, struct trial *ret_trial,
+	nova_error_t **error);
+/* Makes the template of what is stored now of the guest, if that was asked for. */
+void trial_keep(struct registry *registry, const struct function_record *stored,
+	const nova_function_opts *opts, struct trial *trial);
 
 /* --- disks.c --- */
 

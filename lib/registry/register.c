@@ -12,6 +12,10 @@
 #include "deps/deps.h"
 #include "registry/internal.h"
 
+#define KNOWN_FLAGS                                                                                \
+	(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP |                 \
+		NOVA_REGISTER_TEMPLATE)
+
 /* --- options to a record --- */
 
 static int check_presence(const nova_function_opts *o, nova_error_t **error)
@@ -32,7 +36,7 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 	if (o->check > NOVA_CHECK_NEVER)
 		return nova_fail(
 			error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
-	if (o->flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP))
+	if (o->flags & ~KNOWN_FLAGS)
 		return nova_fail(
 			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
 	return 0;
@@ -276,7 +280,8 @@ static int check_and_store(struct registry *registry, const struct code_source *
 	const struct runtime *runtime, struct function_record *record,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error)
 {
-	int r = function_check(registry, source, runtime, record, error);
+	CLEANUP(trial_done) struct trial trial = { .vm = NULL };
+	int r = function_check(registry, source, runtime, record, &trial, error);
 	if (r < 0)
 		return r;
 	/* Made before anything is stored, so that nothing can fail once it is. */
@@ -284,9 +289,11 @@ static int check_and_store(struct registry *registry, const struct code_source *
 	if (!function)
 		return nova_oom(error);
 	r = store_locked(registry, source, &function->record, ret_former, error);
-	if (r == 0)
-		*ret_function = STEAL(function);
-	return r;
+	if (r < 0)
+		return r;
+	trial_keep(registry, &function->record, source->opts, &trial);
+	*ret_function = STEAL(function);
+	return 0;
 }
 
 int registry_register(struct registry *registry, const nova_function_opts *o,

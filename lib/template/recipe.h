@@ -18,6 +18,7 @@ struct recipe {
 	bool lasting; /* is of no use unless it can be written */
 	char *kernel, *initramfs, *rootfs, *code_disk;
 	char id[SNAPSHOT_ID];
+	nova_vm_t *vm; /* that it is made of; NULL: one that is started for it */
 	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
 };
 void recipe_done(struct recipe *recipe);

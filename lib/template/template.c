@@ -77,3 +77,30 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 		*ret_vm = vm;
 	return code;
 }
+
+/* Its disk is the stored one by now, which has the same content. */
+static int freeze_given(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	int code = vm_freeze(r->vm, true, r->stop, ret, error);
+	if (code < 0)
+		return code;
+	code = frozen_set_code(*ret, r->code_disk, error);
+	if (code < 0)
+		frozen_unref(STEAL(*ret));
+	return code;
+}
+
+int template_keep(nova_host_t *host, const struct template_want *want, nova_vm_t *vm,
+	const struct stop *stop, nova_error_t **error)
+{
+	AUTO_RECIPE struct recipe r = { .root = NULL };
+	AUTO_FROZEN struct frozen *frozen = NULL;
+	bool made;
+	if (!template_possible(host, want))
+		return 0;
+	int code = recipe_of_function(host, want, &r, error);
+	r.stop = stop;
+	r.vm = vm;
+	r.make = freeze_given;
+	return code < 0 ? code : recipe_obtain(&r, &frozen, &made, error);
+}

@@ -42,6 +42,11 @@ bool template_blames_function(int code);
 int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
 
+/* Makes the template of a VM that has been given just this function, as by template_try(), unless
+ * there is one, or can be none. The VM ends with it. */
+int template_keep(nova_host_t *host, const struct template_want *want, nova_vm_t *vm,
+	const struct stop *stop, nova_error_t **error);
+
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);
 

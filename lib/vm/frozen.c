@@ -98,3 +98,13 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 	*ret_frozen = STEAL(f);
 	return 0;
 }
+
+int frozen_set_code(struct frozen *f, const char *code_disk, nova_error_t **error)
+{
+	char *path = strdup(code_disk);
+	if (!path)
+		return nova_oom(error);
+	free(f->shape.code_disk);
+	f->shape.code_disk = path;
+	return 0;
+}

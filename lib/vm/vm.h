@@ -186,6 +186,9 @@ bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const ch
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
 	nova_error_t **error);
 
+/* Of one that nobody else has yet: clones find the content of its code disk in another file. */
+int frozen_set_code(struct frozen *frozen, const char *code_disk, nova_error_t **error);
+
 /* Takes the instant of a VM that runs or is paused. It goes on afterwards as it was, after
  * milliseconds; a booted VM goes on as a clone of itself, since its memory has become the base.
  * `end`: it does not go on, which saves the work. NOVA_ENOTSUP; NOVA_ELOST; NOVA_EENGINE. */

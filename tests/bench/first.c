@@ -59,6 +59,7 @@ static int call_first(nova_t *nova, size_t i, struct times *t, nova_error_t **er
 	function.runtime = "python";
 	function.code = code;
 	function.code_len = strlen(code);
+	function.flags = NOVA_REGISTER_TEMPLATE;
 	uint64_t begin = clock_ns();
 	int r = nova_function_register(nova, &function, NULL, error);
 	samples_add(&t->registering, bench_ms_since(begin));

@@ -568,6 +568,23 @@ START_TEST(a_prepared_runtime_is_made_once_and_its_functions_do_not_boot)
 	ck_assert_str_eq(nova_result_output(result, NULL), "7");
 	nova_result_free(result);
 	ck_assert_str_eq(told, "loading f into a template, once");
+	ck_assert_uint_eq(templates(&p), 1);
+	/* The look at a function leaves its template, if it is to. */
+	nova_function_opts looked_at = NOVA_FUNCTION_OPTS_INIT;
+	looked_at.name = "g";
+	looked_at.runtime = "shell";
+	looked_at.code = "echo 8";
+	looked_at.code_len = strlen(looked_at.code);
+	looked_at.check = NOVA_CHECK_ALWAYS;
+	looked_at.flags = NOVA_REGISTER_TEMPLATE;
+	ck_ok(nova_function_register(p.nova, &looked_at, NULL, &error));
+	ck_assert_uint_eq(templates(&p), 2);
+	free(STEAL(told));
+	ck_ok(nova_invoke(p.nova, "g", "{}", &call, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), "8");
+	nova_result_free(result);
+	ck_assert_ptr_null(told); /* nothing had to be loaded */
+	ck_assert_uint_eq(templates(&p), 2);
 	ck_assert_int_eq(boots, 0);
 	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
 	platform_close(&p);

@@ -300,7 +300,7 @@ static const struct {
 	{ "node needs at least 160",
 		{ CODED, .name = "f", .runtime = "javascript", .memory_mb = 159 } },
 	{ "shell needs at least 64", { CODED, .name = "f", .runtime = "shell", .memory_mb = 63 } },
-	{ "flags: 0x8", { GOOD, .name = "f", .flags = 8 } },
+	{ "flags: 0x10", { GOOD, .name = "f", .flags = 16 } },
 	{ "check: 3", { GOOD, .name = "f", .check = 3 } },
 	{ "in place: only",
 		{ CODED, .name = "f", .runtime = "shell", .flags = NOVA_REGISTER_IN_PLACE } },

@@ -68,7 +68,7 @@ static int run(char **args, int count)
 		return status;
 	opts.name = args[0];
 	opts.code_path = given.code;
-	opts.flags = (given.replace ? NOVA_REGISTER_REPLACE : 0) |
+	opts.flags = NOVA_REGISTER_TEMPLATE | (given.replace ? NOVA_REGISTER_REPLACE : 0) |
 		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0) |
 		     (given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0);
 	opts.check = (uint32_t)check;

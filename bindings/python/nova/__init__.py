@@ -119,7 +119,8 @@ class Nova:
     @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any],
                  replace: bool = False, in_place: bool = False, check: str = "auto",
-                 keep_tmp: bool = False, requirements: Any = None, find_links: Any = None,
+                 keep_tmp: bool = False, template: bool = False, requirements: Any = None,
+                 find_links: Any = None,
                  on_progress: Optional[OnProgress] = None,
                  interrupt: Optional[Interrupt] = None,
                  **properties: "Unpack[Properties]") -> Function:
@@ -130,7 +131,8 @@ class Nova:
         memory_mb=512, env={"A": "1"}; zero and None mean the defaults. `in_place`: what a call
         leaves in the module the next one finds; `keep_tmp`: what it leaves in /tmp. `check` is
         "auto", "always" or "never": whether the module is imported in a VM before the function is
-        stored, so that FunctionFailed tells what is wrong with it.
+        stored, so that FunctionFailed tells what is wrong with it. With `template` that VM becomes
+        the function's template, and the first call need not import it again.
 
         `requirements` is the path of a file such as requirements.txt; its packages are installed
         for the guest's Python. With `find_links`, a directory or URL that has them, no registry is
@@ -144,7 +146,8 @@ class Nova:
             requirements=text(requirements), find_links=text(find_links), on_progress=tap.function,
             flags=(_ffi.REGISTER_REPLACE if replace else 0)
             | (_ffi.REGISTER_IN_PLACE if in_place else 0)
-            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0),
+            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0)
+            | (_ffi.REGISTER_TEMPLATE if template else 0),
             **property_members("register", {"runtime": runtime, **properties}))
         if isinstance(code, (bytes, bytearray)):
             content = bytes(code)
