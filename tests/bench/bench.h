@@ -66,6 +66,7 @@ int bench_disk(const struct bench_run *run);
 int bench_first(const struct bench_run *run);
 int bench_fork(const struct bench_run *run);
 int bench_load(const struct bench_run *run);
+int bench_once(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);
 int bench_pool_scale(const struct bench_run *run);
 int bench_resume(const struct bench_run *run);

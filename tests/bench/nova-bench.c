@@ -37,6 +37,8 @@ static const struct {
 	{ "resume", bench_resume,
 		"a call in a VM that is paused, against one in a VM that is not" },
 	{ "standby", bench_standby, "a call with a template and a VMM on standby" },
+	{ "run", bench_once,
+		"code that is run once, against a cold call of the same code as a function" },
 	{ "snapshot", bench_snapshot,
 		"time and bytes of a snapshot of a booted VM and of a live clone" },
 	{ "storm", bench_storm,
