@@ -241,6 +241,12 @@ int fs_is_directory(const char *path)
 	return S_ISDIR(st.st_mode);
 }
 
+uint64_t fs_disk_size(const char *path)
+{
+	struct statvfs fs;
+	return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_blocks * fs.f_frsize : 0;
+}
+
 bool fs_allows_devices(const char *path)
 {
 	struct statvfs fs;

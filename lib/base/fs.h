@@ -50,7 +50,9 @@ int fs_make_file(const char *path, mode_t mode);
 int fs_make_own(const char *path);
 /* The bits of S_IWGRP | S_IWOTH that a file or directory has; -errno. */
 int fs_open_to_writers(const char *path);
-int fs_writable(const char *path);        /* 0 or -errno, for the effective user */
+int fs_writable(const char *path); /* 0 or -errno, for the effective user */
+/* Of the file system that it is on; 0: nobody can tell. */
+uint64_t fs_disk_size(const char *path);
 bool fs_allows_devices(const char *path); /* not mounted with nodev */
 
 /* The n-th name in a directory listing, sorted; caller frees each and the array. -errno or the

@@ -53,6 +53,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"program calls nova_pool_tick()" },
 	{ "pool.templates", { "NOVA_POOL_TEMPLATES" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
 		"Whether functions start from a snapshot that is made at their first call" },
+	{ "pool.templates_disk", { "NOVA_POOL_TEMPLATES_DISK" }, KEY_MEMORY, "auto", 1, 1u << 30,
+		{ "auto" },
+		"What these may take of the disk: those used least lately make room for new "
+		"ones; auto: 10 GiB or a tenth of the disk, whichever is less" },
 	{ "pool.standby", { "NOVA_POOL_STANDBY" }, KEY_INTEGER, "0", 0, 1000, { 0 },
 		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of "
 		"each function in use" },
@@ -347,13 +351,13 @@ const char *const *nova_config_keys(void)
 	static const char *const names[KEY_COUNT + 1] = { "home", "images", "store", "engine",
 		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.min_free", "pool.max_pressure",
 		"pool.queue_timeout", "pool.max_memory", "pool.max_queue", "pool.pause_after",
-		"pool.thread", "pool.templates", "pool.standby", "pool.max_standby",
-		"snapshot.compress", "qemu.binary", "qemu.accel", "qemu.merge_memory",
-		"qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
-		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
-		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout",
-		"firecracker.jailer", "firecracker.console", "firecracker.io_engine",
-		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn", "redis.addr",
-		"redis.password", "redis.db", NULL };
+		"pool.thread", "pool.templates", "pool.templates_disk", "pool.standby",
+		"pool.max_standby", "snapshot.compress", "qemu.binary", "qemu.accel",
+		"qemu.merge_memory", "qemu.boot_timeout", "firecracker.binary",
+		"firecracker.kernel", "firecracker.rootfs_dir", "firecracker.rootfs",
+		"firecracker.socket_dir", "firecracker.vsock_dir", "firecracker.log_dir",
+		"firecracker.boot_timeout", "firecracker.jailer", "firecracker.console",
+		"firecracker.io_engine", "firecracker.bridge_name", "firecracker.subnet",
+		"postgres.dsn", "redis.addr", "redis.password", "redis.db", NULL };
 	return names;
 }

@@ -35,6 +35,8 @@ struct nova_host {
 	pthread_mutex_t slot_lock; /* protects slot until it is made */
 	void *slot;
 	void (*slot_done)(void *);
+
+	uint32_t said; /* atomic; bits of host_said() */
 };
 
 /* --- log --- */
@@ -318,6 +320,11 @@ void *host_slot(nova_host_t *host, const struct host_slot *slot)
 	void *found = host->slot;
 	pthread_mutex_unlock(&host->slot_lock);
 	return found;
+}
+
+bool host_said(nova_host_t *host, uint32_t what)
+{
+	return __atomic_fetch_or(&host->said, what, __ATOMIC_RELAXED) & what;
 }
 
 static void measure(nova_host_t *host)

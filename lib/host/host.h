@@ -34,6 +34,10 @@ struct host_slot {
 };
 void *host_slot(nova_host_t *host, const struct host_slot *slot);
 
+/* What is worth a line of the log, but not one each time: false the first time in a context. */
+#define HOST_SAID_TEMPLATES_FULL 1u
+bool host_said(nova_host_t *host, uint32_t what);
+
 /* Makes the state directory if needed. NOVA_EPERM if others may write in it; what of it others may
  * read is closed to them, and what dead processes have left half done in it is removed. */
 int home_open(const char *home, nova_error_t **error);

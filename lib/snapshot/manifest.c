@@ -73,11 +73,12 @@ static json_t *list_json(char *const *texts, size_t count)
 char *manifest_to_json(const struct manifest *m)
 {
 	const struct machine_config *c = &m->config;
-	AUTO_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}",
-		"format", FORMAT, "id", m->id, "base", m->base, "parent", m->parent, "name",
-		text(m->name), "owner", text(m->owner), "created_us", (json_int_t)m->created_us,
-		"life_time_s", (json_int_t)m->life_time_s, "engine", text(m->engine),
-		"engine_identity", text(m->engine_identity));
+	AUTO_JSON json_t *json =
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "format",
+			FORMAT, "id", m->id, "base", m->base, "base_sum", m->base_sum, "parent",
+			m->parent, "name", text(m->name), "owner", text(m->owner), "created_us",
+			(json_int_t)m->created_us, "life_time_s", (json_int_t)m->life_time_s,
+			"engine", text(m->engine), "engine_identity", text(m->engine_identity));
 	AUTO_JSON json_t *rest =
 		json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:i, s:o, s:o, s:o}", "rootfs",
 			text(c->rootfs), "rootfs_identity", text(m->rootfs_identity), "code_disk",
@@ -91,14 +92,28 @@ char *manifest_to_json(const struct manifest *m)
 	return whole ? json_dumps(json, JSON_INDENT(2)) : NULL;
 }
 
-static bool read_id(const json_t *json, const char *key, char out[SNAPSHOT_ID])
+/* Hexadecimal digits that fill `out`, or none. */
+static bool read_digits(const json_t *json, const char *key, char *out, size_t room)
 {
 	const char *value = json_string_value(json_object_get(json, key));
 	size_t len = value ? strlen(value) : 0;
-	if (!value || (len && (len != SNAPSHOT_ID - 1 || strspn(value, "0123456789abcdef") != len)))
+	if (!value || (len && (len != room - 1 || strspn(value, "0123456789abcdef") != len)))
 		return false;
 	memcpy(out, value, len + 1);
 	return true;
+}
+
+static bool read_id(const json_t *json, const char *key, char out[SNAPSHOT_ID])
+{
+	return read_digits(json, key, out, SNAPSHOT_ID);
+}
+
+/* Manifests of before do not tell the sum of the base. */
+static bool read_base(const json_t *json, struct manifest *m)
+{
+	return read_id(json, "base", m->base) &&
+	       (!json_object_get(json, "base_sum") ||
+		       read_digits(json, "base_sum", m->base_sum, sizeof(m->base_sum)));
 }
 
 /* A manifest that is read. It is of no fault if there was no memory for what it says. */
@@ -195,7 +210,7 @@ static bool read_all(struct reading *in, struct manifest *m)
 	return json_integer_value(json_object_get(json, "format")) == FORMAT &&
 	       json_object_get(json, "memory_mb") && json_object_get(json, "vcpus") &&
 	       machine_config_from_json(&m->config, json) && read_id(json, "id", m->id) && *m->id &&
-	       read_id(json, "base", m->base) && read_text(in, "name", &m->name) &&
+	       read_base(json, m) && read_text(in, "name", &m->name) &&
 	       (!json_object_get(json, "parent") || read_id(json, "parent", m->parent)) &&
 	       read_optional(in, "owner", &m->owner) && read_function(in, &m->function) &&
 	       read_text(in, "engine", &m->engine) &&

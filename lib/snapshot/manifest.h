@@ -21,9 +21,8 @@ static inline const char *pages_name(const struct manifest *m)
 	return m->pages.unpacked ? "pages.zst" : "pages";
 }
 
-/* The memory file's lock, shared or exclusive. -EWOULDBLOCK. */
-int memory_lock(
-	const char *directory, const struct manifest *manifest, bool exclusive, int *ret_fd);
+/* A file of a snapshot, with its lock. -EWOULDBLOCK, also if it is being removed. */
+int file_lock(const char *directory, const char *name, bool exclusive, int *ret_fd);
 
 /* --- read.c --- */
 

@@ -55,7 +55,7 @@ static int add_manifest(const char *root, const char *id, struct manifest *list,
 	return code;
 }
 
-static void manifests_free(struct manifest *list, size_t count)
+void manifests_free(struct manifest *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		manifest_done(&list[i]);
@@ -93,14 +93,14 @@ static bool is_id(const char *name)
 	       strspn(name, "0123456789abcdef") == SNAPSHOT_ID - 1;
 }
 
-int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
+static int there_is_none(const char *name, nova_error_t **error)
 {
-	AUTO_FREE char *directory = is_id(name) ? path_join(root, name) : NULL;
-	if (is_id(name) && !directory)
-		return nova_oom(error);
-	/* or it cannot be looked at, and the reader says why */
-	if (directory && fs_exists(directory))
-		return read_manifest(root, name, ret, error);
+	return nova_fail(error, NOVA_ENOTFOUND, "there is no snapshot '%s'", name);
+}
+
+static int find_by_name(
+	const char *root, const char *name, struct manifest *ret, nova_error_t **error)
+{
 	struct manifest *list = NULL;
 	size_t count = 0;
 	int code = snapshot_list(root, &list, &count, error);
@@ -114,9 +114,21 @@ int snapshot_find(const char *root, const char *name, struct manifest *ret, nova
 		}
 	}
 	free(list);
-	if (code < 0 || found)
-		return code;
-	return nova_fail(error, NOVA_ENOTFOUND, "there is no snapshot '%s'", name);
+	return code < 0 || found ? code : there_is_none(name, error);
+}
+
+/* The name of a template has its id, so none of the others is looked at. */
+int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
+{
+	bool is_template = str_starts(name, TEMPLATE_PREFIX);
+	const char *id = is_template ? name + strlen(TEMPLATE_PREFIX) : name;
+	AUTO_FREE char *directory = is_id(id) ? path_join(root, id) : NULL;
+	if (is_id(id) && !directory)
+		return nova_oom(error);
+	/* or it cannot be looked at, and the reader says why */
+	if (directory && fs_exists(directory))
+		return read_manifest(root, id, ret, error);
+	return is_template ? there_is_none(name, error) : find_by_name(root, name, ret, error);
 }
 
 /* --- checks that are remembered --- */
@@ -222,14 +234,29 @@ void snapshot_files_done(struct snapshot_files *files)
 	*files = (struct snapshot_files)SNAPSHOT_FILES_NONE;
 }
 
-int memory_lock(const char *directory, const struct manifest *m, bool exclusive, int *ret_fd)
+int file_lock(const char *directory, const char *name, bool exclusive, int *ret_fd)
 {
-	AUTO_FREE char *path = path_join(directory, memory_name(m));
+	struct stat st;
+	AUTO_FREE char *path = path_join(directory, name);
 	AUTO_FD int fd = path ? sys_open(path, O_RDONLY, 0) : -ENOMEM;
 	int r = fd < 0 ? fd : sys_flock(fd, exclusive, false);
 	if (r == 0)
+		r = sys_fstat(fd, &st);
+	if (r == 0 && !st.st_nlink)
+		r = -EWOULDBLOCK; /* whoever had the lock has removed it */
+	if (r == 0)
 		*ret_fd = STEAL_FD(fd);
 	return r;
+}
+
+/* What has the lock stays as it is checked. */
+static int open_locked(const char *directory, const struct manifest *m, const char *name,
+	int *ret_fd, nova_error_t **error)
+{
+	int r = file_lock(directory, name, false, ret_fd);
+	if (r == -EWOULDBLOCK)
+		return nova_fail(error, NOVA_EBUSY, "snapshot '%s' is just being deleted", m->name);
+	return r < 0 ? fail_file(directory, name, r, error) : 0;
 }
 
 static int open_file(
@@ -316,16 +343,13 @@ int snapshot_open(const char *root, const struct manifest *m, struct snapshot_fi
 	AUTO_FREE char *directory = path_join(root, m->id);
 	if (!directory)
 		return nova_oom(error);
-	/* The lock first: what is checked then stays. */
-	int r = m->memory.size ? memory_lock(directory, m, false, &files.memory_lock) : 0;
-	int code = r == -EWOULDBLOCK ? nova_fail(error, NOVA_EBUSY,
-					       "snapshot '%s' is just being deleted", m->name) :
-		   r < 0             ? fail_file(directory, memory_name(m), r, error) :
-				       check_files(directory, m, error);
+	int code = open_locked(directory, m, "state", &files.state, error);
+	if (code == 0 && m->memory.size)
+		code = open_locked(directory, m, memory_name(m), &files.memory_lock, error);
+	if (code == 0)
+		code = check_files(directory, m, error);
 	if (code == 0 && m->memory.size)
 		code = open_content(directory, memory_name(m), &m->memory, &files.memory, error);
-	if (code == 0)
-		code = open_file(directory, "state", O_RDONLY, &files.state, error);
 	if (code == 0 && m->pages.size)
 		code = read_pages(directory, m, &files.pages, error);
 	if (code < 0)
@@ -365,10 +389,20 @@ static int throw_away(const char *root, const char *id)
 	return r;
 }
 
+/* A file that is missing is locked by nobody. */
+static int lock_against_users(
+	const char *directory, const struct manifest *m, int *ret_state, int *ret_memory)
+{
+	int r = file_lock(directory, "state", true, ret_state);
+	if (m->memory.size && (r == 0 || r == -ENOENT))
+		r = file_lock(directory, memory_name(m), true, ret_memory);
+	return r == -ENOENT ? 0 : r;
+}
+
 int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **error)
 {
 	AUTO_FREE char *path = path_join(root, m->id), *guard = path_join(root, ".lock");
-	AUTO_FD int lock = -1, guard_fd = -1;
+	AUTO_FD int state = -1, memory = -1, guard_fd = -1;
 	if (!path || !guard)
 		return nova_oom(error);
 	int r = fs_lock(guard, true, &guard_fd);
@@ -376,12 +410,11 @@ int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **e
 		return nova_fail_os(error, r, "'%s'", guard);
 	/* Nothing is published now, and who writes a snapshot that depends on this one holds the
 	 * lock of its memory. */
-	int code = check_no_dependent(root, m, error);
+	int code = m->memory.size ? check_no_dependent(root, m, error) : 0;
 	if (code < 0)
 		return code;
-	if (m->memory.size)
-		r = memory_lock(path, m, true, &lock);
-	if (r == 0 || r == -ENOENT)
+	r = lock_against_users(path, m, &state, &memory);
+	if (r == 0)
 		r = throw_away(root, m->id);
 	if (r == -EWOULDBLOCK)
 		return nova_fail(
@@ -400,7 +433,7 @@ void snapshot_discard(const char *root, const char *id)
 uint64_t snapshot_disk_bytes(const char *root, const char *id)
 {
 	static const char *const names[] = { "manifest.json", "state", "memory", "pages",
-		"memory.zst", "pages.zst" };
+		"memory.zst", "pages.zst", ".checked", "" };
 	uint64_t total = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *path = str_format("%s/%s/%s", root, id, names[i]);
@@ -410,4 +443,28 @@ uint64_t snapshot_disk_bytes(const char *root, const char *id)
 			total += (uint64_t)st.st_blocks * 512u;
 	}
 	return total;
+}
+
+/* The manifest is read whole, so its time says nothing else. */
+static uint64_t last_use_ns(const char *manifest)
+{
+	uint64_t time_ns;
+	return manifest && fs_stat(manifest, NULL, &time_ns) == 0 ? time_ns : 0;
+}
+
+#define NOTE_NS 60000000000u
+
+void snapshot_note_use(const char *root, const char *id)
+{
+	AUTO_FREE char *path = str_format("%s/%s/manifest.json", root, id);
+	uint64_t now = clock_unix_us() * 1000u, last = last_use_ns(path);
+	/* a time to come was set by a clock that was wrong */
+	if (last && (last > now || now - last >= NOTE_NS))
+		fs_set_mtime(path, now);
+}
+
+uint64_t snapshot_last_use_us(const char *root, const char *id)
+{
+	AUTO_FREE char *path = str_format("%s/%s/manifest.json", root, id);
+	return last_use_ns(path) / 1000u;
 }

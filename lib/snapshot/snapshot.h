@@ -12,9 +12,9 @@
  *                     or either of them as .zst
  *
  * It is written as .tmp-<id>, synced and renamed, so it is there whole or not at all. Whoever uses
- * `memory` holds a shared lock on it; deleting needs an exclusive one. The kernel drops the locks
- * of the dead. What a dead process left as .tmp-… is removed by the next writer, and when a context
- * is opened.
+ * `memory` or `state` holds a shared lock on it; deleting needs an exclusive one on both. The
+ * kernel drops the locks of the dead. What a dead process left as .tmp-… is removed by the next
+ * writer, and when a context is opened. The time of manifest.json is that of the last use.
  */
 #ifndef NOVA_LIB_SNAPSHOT_H
 #define NOVA_LIB_SNAPSHOT_H
@@ -24,6 +24,8 @@
 #include "hash/hash.h"
 
 #define SNAPSHOT_ID 17 /* 16 hex digits and a NUL */
+/* Of the names of templates, before their id; no user's name can have it. */
+#define TEMPLATE_PREFIX "template:"
 
 struct file_sum {
 	uint64_t size;
@@ -50,6 +52,8 @@ void guest_function_done(struct guest_function *function);
 /* Texts are owned; "" or NULL where nothing applies. */
 struct manifest {
 	char id[SNAPSHOT_ID], base[SNAPSHOT_ID];
+	/* of the base's file of memory, as another may come to have its id; "": not known */
+	char base_sum[SHA256_HEX];
 	/* of this branch: what its VM had gone on from, or left last; "": nothing. It may be gone
 	 */
 	char parent[SNAPSHOT_ID];
@@ -69,6 +73,7 @@ struct manifest {
 	struct file_sum memory, pages, state; /* size 0: no such file */
 };
 void manifest_done(struct manifest *manifest);
+void manifests_free(struct manifest *list, size_t count);
 #define AUTO_MANIFEST CLEANUP(manifest_done)
 
 /* "size:mtime:inode" of a file, which changes when its content does; caller frees. */
@@ -77,7 +82,7 @@ int file_identity(const char *path, char **ret_identity, nova_error_t **error);
 /* The open files of a snapshot. */
 struct snapshot_files {
 	int memory, memory_lock; /* -1 unless it has its own memory; the lock is shared */
-	int state;
+	int state;               /* with a shared lock, too */
 	struct pages pages;
 };
 #define SNAPSHOT_FILES_NONE                                                                        \
@@ -110,7 +115,7 @@ int snapshot_find(
 /* Checks and opens the files. NOVA_ECORRUPT naming the file; NOVA_ENOTFOUND. */
 int snapshot_open(const char *root, const struct manifest *manifest,
 	struct snapshot_files *ret_files, nova_error_t **error);
-/* All that can be read, by time. Free the array after its elements. */
+/* All that can be read, in no order; to be freed by manifests_free(). */
 int snapshot_list(
 	const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error);
 /* NOVA_EBUSY while a VM uses its memory, or another snapshot is based on it (it is named). */
@@ -119,5 +124,9 @@ int snapshot_remove(const char *root, const struct manifest *manifest, nova_erro
 void snapshot_discard(const char *root, const char *id);
 /* Bytes on disk, holes not counted. */
 uint64_t snapshot_disk_bytes(const char *root, const char *id);
+/* It is being used: noted once a minute at most. */
+void snapshot_note_use(const char *root, const char *id);
+/* When that was noted last, or it was made; 0: it is not there. */
+uint64_t snapshot_last_use_us(const char *root, const char *id);
 
 #endif

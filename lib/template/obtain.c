@@ -5,31 +5,58 @@
 
 #include "template/recipe.h"
 
+/* By which nothing else is looked at. NULL: out of memory. */
+static char *name_of(const struct recipe *r)
+{
+	return str_format(TEMPLATE_PREFIX "%s", r->id);
+}
+
 static int find(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
-	int code = snapshot_find(r->root, r->id, &m, error);
-	return code < 0 ? code : instant_read(r->host, r->root, &m, ret, error);
+	AUTO_FREE char *name = name_of(r);
+	int code = name ? snapshot_find(r->root, name, &m, error) : nova_oom(error);
+	if (code == 0)
+		code = instant_read(r->host, r->root, &m, ret, error);
+	if (code == 0)
+		snapshot_note_use(r->root, r->id);
+	return code;
 }
 
-static int keep(const struct recipe *r, struct frozen **frozen, nova_error_t **error)
+static int write_it(const struct recipe *r, const struct frozen *f, struct frozen **ret_on_disk,
+	nova_error_t **error)
 {
-	AUTO_FREE char *name = str_format(TEMPLATE_PREFIX "%s", r->id);
+	AUTO_FREE char *name = name_of(r);
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	const char *const inputs[] = { r->kernel, r->initramfs };
-	/* Whole, so that clones share what the function brought in, and need not copy it. */
 	struct instant_label label = {
 		.id = r->id,
 		.name = name,
 		.inputs = inputs,
 		.input_count = ARRAY_LEN(inputs),
-		.whole = true,
 	};
+	int code = name ? instant_write(r->host, r->root, f, &label, &m, error) : nova_oom(error);
+	return code < 0 ? code : instant_read(r->host, r->root, &m, ret_on_disk, error);
+}
+
+/* Said once, as it goes for all that are made from then on. */
+static void tell_kept_out(const struct recipe *r, int code, const nova_error_t *failure)
+{
+	if (code == NOVA_ELIMIT && host_said(r->host, HOST_SAID_TEMPLATES_FULL))
+		return;
+	log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
+		nova_error_message(failure));
+}
+
+static int keep(const struct recipe *r, struct frozen **frozen, nova_error_t **error)
+{
 	struct frozen *on_disk = NULL;
-	int code = name ? instant_write(r->host, r->root, *frozen, &label, &m, error) :
-			  nova_oom(error);
-	if (code == 0)
-		code = instant_read(r->host, r->root, &m, &on_disk, error);
+	struct room room;
+	int code = room_make(r, instant_need(*frozen, r->root), r->guest, &room, error);
+	if (code < 0)
+		return code;
+	code = write_it(r, *frozen, &on_disk, error);
+	room_done(r, &room, snapshot_disk_bytes(r->root, r->id));
 	if (code < 0)
 		return code;
 	frozen_unref(*frozen);
@@ -45,8 +72,7 @@ static int keep_if_possible(const struct recipe *r, struct frozen **frozen, nova
 	if (code == 0)
 		return 0;
 	if (!r->lasting) {
-		log_warn(host_log(r->host), "template", "%s stays in memory: %s", r->id,
-			nova_error_message(failure));
+		tell_kept_out(r, code, failure);
 		return 0;
 	}
 	frozen_unref(STEAL(*frozen));
@@ -68,11 +94,12 @@ static bool is_to_be_made(int code)
 	return code == NOVA_ENOTFOUND || code == NOVA_EBUSY || is_worthless(code);
 }
 
-static void discard(nova_host_t *host, const char *root, const char *id)
+/* `why` ends the line of the log. */
+static void discard(nova_host_t *host, const char *root, const char *id, const char *why)
 {
 	AUTO_FREE char *path = path_join(root, id);
 	if (path && fs_exists(path) == 1) {
-		log_warn(host_log(host), "template", "%s is damaged and is made anew", id);
+		log_warn(host_log(host), "template", "%s is made anew: %s", id, why);
 		snapshot_discard(root, id);
 	}
 }
@@ -148,8 +175,9 @@ static int find_or_make(
 			*error = STEAL(why);
 		return code;
 	}
-	if (is_worthless(code))
-		discard(r->host, r->root, r->id);
+	if (code != NOVA_EBUSY)
+		/* NOVA_ENOTFOUND, too, if its base is what is not there */
+		discard(r->host, r->root, r->id, nova_error_message(why));
 	return make(r, ret, ret_made, error);
 }
 
@@ -182,5 +210,5 @@ void template_discard(nova_host_t *host, const struct frozen *frozen)
 {
 	const char *root, *id;
 	if (frozen_on_disk(frozen, &root, &id))
-		discard(host, root, id);
+		discard(host, root, id, "its clones do not work, and a boot does");
 }

@@ -40,6 +40,20 @@ void recipe_took(const struct recipe *recipe, uint64_t us);
 int recipe_of_runtime(
 	const struct recipe *function, struct recipe *ret_recipe, nova_error_t **error);
 
+/* limit.c: what the templates of a home may take of the disk. */
+
+struct room {
+	int lock; /* -1: none */
+	uint64_t taken;
+};
+/* Room for `need` bytes more, for which others are removed: until room_done() nobody else writes
+ * templates there. `tidy`: also what can be of no use any more is removed. NOVA_ELIMIT if what is
+ * in use leaves too little; NOVA_ECANCELED. */
+int room_make(const struct recipe *recipe, uint64_t need, bool tidy, struct room *ret_room,
+	nova_error_t **error);
+/* So many bytes were written. */
+void room_done(const struct recipe *recipe, struct room *room, uint64_t bytes);
+
 /* obtain.c: found, or made by one process while the others wait. */
 int recipe_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,
 	nova_error_t **error);

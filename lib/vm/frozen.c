@@ -68,8 +68,8 @@ void frozen_set_draws(struct frozen *frozen, char *draws)
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
 {
 	*ret_root = frozen->base->root;
-	*ret_id = frozen->base->id;
-	return *ret_root && *ret_id;
+	*ret_id = frozen->snapshot;
+	return frozen->is_on_disk;
 }
 
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,

@@ -14,7 +14,8 @@ struct vm_base {
 	uint64_t device, inode; /* of fd: which file it is */
 	/* shared lock that keeps a base on disk from being deleted; -1: it is in memory only */
 	int lock_fd;
-	char *root, *id; /* of the snapshot on disk that it belongs to; NULL: in memory only */
+	char *root, *id;      /* of the snapshot on disk that it belongs to; NULL: in memory only */
+	char sum[SHA256_HEX]; /* of that snapshot's memory */
 };
 
 /* A VM at one instant, from which any number of clones can go on. Immutable and counted. */
@@ -27,7 +28,8 @@ struct frozen {
 	int state_fd;       /* devices and processors */
 	struct guest_function function;
 	/* on disk, that it is or came from: the parent of the next one; "": none */
-	char snapshot[17];
+	char snapshot[SNAPSHOT_ID];
+	bool is_on_disk; /* it is that one, in the root of its base */
 };
 
 /* --- frozen.c --- */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Instants of VMs on disk: written down, and read back after a check that they fit. */
+#include <sys/stat.h>
+
 #include "vm/frozen.h"
 #include "vm/instant.h"
 
@@ -119,20 +121,30 @@ static int find_engine(
 		m->name, m->engine);
 }
 
-int instant_check(nova_host_t *host, const struct manifest *m, nova_error_t **error)
-{
-	const struct engine_ops *ops;
-	int code = find_engine(m, &ops, error);
-	if (code == 0)
-		code = check_fit(host, m, ops, error);
-	return code < 0 ? code : check_inputs(m, error);
-}
-
 /* --- frozen instants <-> directories --- */
 
 char *instants_root(const nova_host_t *host)
 {
 	return path_join(nova_host_home(host), "snapshots");
+}
+
+static bool is_whole(const struct frozen *f, const char *root)
+{
+	return !f->base->id || strcmp(f->base->root, root) != 0;
+}
+
+#define SMALL_FILES                                                                                \
+	32768u /* manifest, .checked, directory, and what the last blocks leave free               \
+		*/
+
+uint64_t instant_need(const struct frozen *f, const char *root)
+{
+	struct stat state = { .st_size = 0 }, memory = { .st_blocks = 0 };
+	sys_fstat(f->state_fd, &state);
+	if (is_whole(f, root))
+		sys_fstat(f->base->fd, &memory);
+	return (uint64_t)memory.st_blocks * 512u + (uint64_t)state.st_size + SMALL_FILES +
+	       f->pages.page_count * PAGE_BYTES + f->pages.run_count * sizeof(struct page_run);
 }
 
 int instant_write(nova_host_t *host, const char *root, const struct frozen *f,
@@ -151,9 +163,11 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f,
 	m.life_time_s = label->life_time_s;
 	if (!m.name || !m.owner)
 		return nova_oom(error);
-	bool whole = label->whole || !f->base->id || strcmp(f->base->root, root) != 0;
-	if (!whole)
+	bool whole = is_whole(f, root);
+	if (!whole) {
 		memcpy(m.base, f->base->id, SNAPSHOT_ID);
+		memcpy(m.base_sum, f->base->sum, sizeof(m.base_sum));
+	}
 	struct snapshot_parts parts = { whole ? f->base->fd : -1, &f->pages, f->state_fd,
 		label->compress, label->stop };
 	code = snapshot_write(root, &m, &parts, error);
@@ -164,16 +178,45 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f,
 	return code;
 }
 
-static int open_base(const char *root, const char *id, uint32_t memory_mb,
-	struct vm_base **ret_base, nova_error_t **error)
+/* Another file of memory may have come in its place: a template that was damaged is made anew
+ * under the same id. */
+static int check_base(const struct manifest *m, const struct manifest *base, nova_error_t **error)
 {
+	if (!base->memory.size || base->config.memory_mb != m->config.memory_mb)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"snapshot '%s' has no memory of its own of %u MB and cannot be the base",
+			base->id, m->config.memory_mb);
+	if (*m->base_sum && strcmp(m->base_sum, base->memory.sha256))
+		return nova_fail(error, NOVA_ESTALE,
+			"snapshot '%s' does not fit any more: its base '%s' was made anew", m->name,
+			base->id);
+	return 0;
+}
+
+int instant_check(
+	nova_host_t *host, const char *root, const struct manifest *m, nova_error_t **error)
+{
+	const struct engine_ops *ops;
+	int code = find_engine(m, &ops, error);
+	if (code == 0)
+		code = check_fit(host, m, ops, error);
+	if (code == 0)
+		code = check_inputs(m, error);
+	AUTO_MANIFEST struct manifest base = { .name = NULL };
+	if (code == 0 && *m->base)
+		code = snapshot_find(root, m->base, &base, error);
+	return code < 0 || !*m->base ? code : check_base(m, &base, error);
+}
+
+static int open_base(const char *root, const struct manifest *of, struct vm_base **ret_base,
+	nova_error_t **error)
+{
+	const char *id = *of->base ? of->base : of->id;
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	CLEANUP(snapshot_files_done) struct snapshot_files files = SNAPSHOT_FILES_NONE;
 	int code = snapshot_find(root, id, &m, error);
-	if (code == 0 && (!m.memory.size || m.config.memory_mb != memory_mb))
-		code = nova_fail(error, NOVA_ECORRUPT,
-			"snapshot '%s' has no memory of its own of %u MB and cannot be the base",
-			id, memory_mb);
+	if (code == 0)
+		code = check_base(of, &m, error);
 	if (code == 0)
 		code = snapshot_open(root, &m, &files, error);
 	if (code < 0)
@@ -185,6 +228,7 @@ static int open_base(const char *root, const char *id, uint32_t memory_mb,
 	base->lock_fd = STEAL_FD(files.memory_lock);
 	base->root = strdup(root);
 	base->id = strdup(id);
+	memcpy(base->sum, m.memory.sha256, sizeof(base->sum));
 	if (!base->root || !base->id) {
 		base_unref(base);
 		return nova_oom(error);
@@ -224,12 +268,12 @@ int instant_read(nova_host_t *host, const char *root, const struct manifest *m,
 	if (code == 0)
 		code = snapshot_open(root, m, &files, error);
 	if (code == 0)
-		code = open_base(
-			root, *m->base ? m->base : m->id, m->config.memory_mb, &f->base, error);
+		code = open_base(root, m, &f->base, error);
 	if (code < 0)
 		return *m->base && code == NOVA_ENOTFOUND ?
 			       nova_wrap(error, code, "the base of snapshot '%s'", m->name) :
 			       code;
+	f->is_on_disk = true;
 	f->state_fd = STEAL_FD(files.state);
 	f->pages = files.pages;
 	files.pages = (struct pages)PAGES_NONE;

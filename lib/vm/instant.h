@@ -6,8 +6,6 @@
 #include "snapshot/snapshot.h"
 #include "vm/vm.h"
 
-#define TEMPLATE_PREFIX "template:" /* of the names of templates; no user's name can have it */
-
 /* The directory of snapshots and templates; NULL: out of memory. */
 char *instants_root(const nova_host_t *host);
 
@@ -17,8 +15,8 @@ struct instant_label {
 	uint64_t life_time_s;
 	const char *const *inputs; /* paths: see struct manifest */
 	size_t input_count;
-	const char *owner;       /* see struct manifest; NULL: nobody */
-	bool whole, compress;    /* whole: with memory of its own, even if its base is on disk */
+	const char *owner; /* see struct manifest; NULL: nobody */
+	bool compress;
 	const struct stop *stop; /* what may end the writing; NULL: nothing */
 };
 /* With a base on disk under the same root the pages that differ from it are written, else the whole
@@ -26,12 +24,16 @@ struct instant_label {
 int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen,
 	const struct instant_label *label, struct manifest *ret_manifest, nova_error_t **error);
 
+/* How many bytes of the disk that takes, at most. */
+uint64_t instant_need(const struct frozen *frozen, const char *root);
+
 /* NOVA_ESTALE naming what does not fit; NOVA_ECORRUPT; NOVA_ENOTFOUND. */
 int instant_read(nova_host_t *host, const char *root, const struct manifest *manifest,
 	struct frozen **ret_frozen, nova_error_t **error);
 
 /* Whether instant_read() would take it, as far as can be said without reading its files, and all
  * that went in is what it was. NOVA_ESTALE; NOVA_ENOTFOUND. */
-int instant_check(nova_host_t *host, const struct manifest *manifest, nova_error_t **error);
+int instant_check(
+	nova_host_t *host, const char *root, const struct manifest *manifest, nova_error_t **error);
 
 #endif

@@ -199,9 +199,7 @@ static int list_kind(nova_host_t *host, bool templates, nova_snapshot_t ***ret_s
 		code = make_handle(root, &found[i], &list[made], error);
 		made += code == 0;
 	}
-	for (size_t i = 0; i < count; i++)
-		manifest_done(&found[i]);
-	free(found);
+	manifests_free(found, count);
 	if (code < 0) {
 		nova_snapshot_list_free(list, made);
 		return code;
@@ -272,7 +270,8 @@ static int is_stale_template(nova_host_t *host, const struct manifest *m, nova_e
 	AUTO_ERROR nova_error_t *why = NULL;
 	if (!is_template(host, m, NULL))
 		return 0;
-	int code = instant_check(host, m, &why);
+	AUTO_FREE char *root = instants_root(host);
+	int code = root ? instant_check(host, root, m, &why) : nova_oom(&why);
 	if (!code_is_refusal(code))
 		return code == NOVA_ESTALE || code == NOVA_ENOTFOUND;
 	if (error)
@@ -307,14 +306,16 @@ static int prune(nova_host_t *host,
 	int code = host_check_process(host, error);
 	if (code == 0)
 		code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
-	for (size_t i = 0; i < count; i++) {
-		int gone = code == 0 ? prune_one(host, root, &all[i], is_due, error) : 0;
-		if (gone < 0)
-			code = gone;
-		pruned += gone > 0;
-		manifest_done(&all[i]);
-	}
-	free(all);
+	/* what is based on others goes before them */
+	for (int bases = 0; bases <= 1; bases++)
+		for (size_t i = 0; code == 0 && i < count; i++) {
+			if ((all[i].memory.size > 0) != bases)
+				continue;
+			int gone = prune_one(host, root, &all[i], is_due, error);
+			code = gone < 0 ? gone : 0;
+			pruned += gone > 0;
+		}
+	manifests_free(all, count);
 	if (code == 0 && ret_count)
 		*ret_count = pruned;
 	return code;

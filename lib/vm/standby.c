@@ -340,13 +340,19 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+/* For clones of that snapshot, or of one that is based on it. */
+static bool is_for(const struct stock *stock, const char *root, const char *id)
+{
+	const struct frozen *f = stock->frozen;
+	return same_text(f->base->root, root) &&
+	       (same_text(f->base->id, id) || (f->is_on_disk && !strcmp(f->snapshot, id)));
+}
+
 static struct stock *find_base(struct standby *s, const char *root, const char *id)
 {
-	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next) {
-		const struct vm_base *base = stock_at(l)->frozen->base;
-		if (stock_at(l)->wanted && same_text(base->root, root) && same_text(base->id, id))
+	for (struct link *l = s->stocks.next; l != &s->stocks; l = l->next)
+		if (stock_at(l)->wanted && is_for(stock_at(l), root, id))
 			return stock_at(l);
-	}
 	return NULL;
 }
 

@@ -178,7 +178,7 @@ static inline void frozen_unrefp(struct frozen **frozen)
  * template. The second takes `draws` over. */
 const char *frozen_draws(const struct frozen *frozen);
 void frozen_set_draws(struct frozen *frozen, char *draws);
-/* Whether its memory is on disk: in which snapshot. Lent. */
+/* Whether it was read from disk: which snapshot it is. Lent. */
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id);
 
 /* The same instant, with another code disk. For one that was taken without a function

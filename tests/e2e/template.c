@@ -291,12 +291,12 @@ START_TEST(a_damaged_template_is_made_anew_unseen)
 	ck_assert(cold_call_loads(&p));
 	AUTO_FREE char *template = only_template(&p, 1),
 		       *manifest = path_join(template, "manifest.json"),
-		       *memory = path_join(template, "memory");
+		       *pages = path_join(template, "pages");
 	for (int damage = 0; damage < 4; damage++) {
 		if (damage < 2)
-			flip(template, damage ? "state" : "memory");
+			flip(template, damage ? "state" : "pages");
 		else
-			ck_assert_int_eq(fs_unlink(damage == 2 ? manifest : memory), 0);
+			ck_assert_int_eq(fs_unlink(damage == 2 ? manifest : pages), 0);
 		ck_assert_msg(cold_call_loads(&p), "damage %d was not seen", damage);
 		ck_assert_uint_eq(templates(&p), 1);
 		ck_assert(!cold_call_loads(&p));

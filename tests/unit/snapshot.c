@@ -243,10 +243,11 @@ START_TEST(what_is_written_is_read)
 	ck_assert_uint_lt((uint64_t)st.st_blocks * 512, 1 << 20);
 
 	ck_fails_with(NOVA_EBUSY, "'child'", remove_it(&p, "base"));
+	ck_fails_with(NOVA_EBUSY, "in use", remove_it(&p, "child"));
+	snapshot_files_done(&child);
 	ck_ok(remove_it(&p, "child"));
 	ck_fails_with(NOVA_EBUSY, "in use", remove_it(&p, "base"));
 	snapshot_files_done(&base);
-	snapshot_files_done(&child);
 	ck_ok(remove_it(&p, "base"));
 	ck_fails_with(NOVA_ENOTFOUND, "base", remove_it(&p, "base"));
 	tear_down(&p);
