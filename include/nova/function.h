@@ -405,6 +405,7 @@ NOVA_API int nova_template_build(
  *    `pool.queue_timeout`; or after fork()
  *  - NOVA_EENGINE, NOVA_EAGENT, NOVA_ELOST, NOVA_ETIMEDOUT: the guest did not come up
  *  - NOVA_ENOSPC, NOVA_EPERM: there is no room for it, or it may not be written
+ *  - NOVA_ELIMIT: templates may not take that much of the disk (setting `pool.templates_disk`)
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
  * Since 0.1.

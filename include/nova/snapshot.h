@@ -367,6 +367,29 @@ NOVA_API int nova_template_list(nova_host_t *host, nova_snapshot_t ***ret_snapsh
 NOVA_API int nova_template_prune(
 	nova_host_t *host, int all, size_t *ret_count, nova_error_t **error);
 
+/** Indexes into what nova_template_stats() gives. Since 0.1. */
+enum nova_template_stat {
+	NOVA_TEMPLATE_COUNT = 0, /**< templates on disk */
+	NOVA_TEMPLATE_BASES = 1, /**< of COUNT: with memory of their own, as those of runtimes */
+	NOVA_TEMPLATE_BYTES = 2, /**< what all of them take on disk, holes not counted */
+	/** the most that they may take: setting `pool.templates_disk` */
+	NOVA_TEMPLATE_LIMIT_BYTES = 3,
+};
+
+/**
+ * What the templates take of the disk, and may take. Whoever writes one makes room for it: those
+ * that were used least lately go, but none in use.
+ * @param host the context
+ * @param ret_values receives the numbers of enum nova_template_stat
+ * @param room how many it has room for
+ * @return how many there are, which may be more, or a code:
+ *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
+ * Since 0.1.
+ */
+NOVA_API int nova_template_stats(
+	nova_host_t *host, uint64_t *ret_values, size_t room, nova_error_t **error);
+
 /**
  * Frees a snapshot object. The snapshot stays on disk.
  * @param snapshot NULL does nothing
@@ -439,6 +462,14 @@ NOVA_API const char *nova_snapshot_draws(const nova_snapshot_t *snapshot);
  * @return microseconds since 1970. Since 0.1.
  */
 NOVA_API uint64_t nova_snapshot_created_us(const nova_snapshot_t *snapshot);
+
+/**
+ * When a VM was last made from a snapshot or template.
+ * @param snapshot may be NULL
+ * @return microseconds since 1970, a minute late at most; when it was written if it was not used
+ * since. Since 0.1.
+ */
+NOVA_API uint64_t nova_snapshot_used_us(const nova_snapshot_t *snapshot);
 
 /**
  * After what time nova_snapshot_prune() deletes a snapshot.

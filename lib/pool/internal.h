@@ -55,6 +55,7 @@ struct group {
 	uint32_t concurrency;  /* callers that may share a VM */
 	uint32_t memory_mb;    /* of each VM */
 	struct frozen *frozen; /* the template, once it is known */
+	uint64_t noted_ns;     /* when its use was noted on disk */
 	uint64_t standby_until;
 	uint64_t generation; /* nova_pool_forget() moves it on */
 	/* until then a caller waits for a VM to come back: see may_reuse() */

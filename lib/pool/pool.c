@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "pool/internal.h"
+#include "template/template.h"
 
 /* --- acquire --- */
 
@@ -279,18 +280,35 @@ int nova_pool_acquire(nova_pool_t *pool, const nova_pool_want *want, nova_vm_t *
 
 /* --- release --- */
 
+#define NOTE_NS 60000000000u
+
+/* Of a group whose VMs go on being used: once a minute. NULL: not now. */
+static struct frozen *template_to_note(struct group *g)
+{
+	uint64_t now = clock_ns();
+	if (!g->frozen || now < g->noted_ns + NOTE_NS)
+		return NULL;
+	g->noted_ns = now;
+	return frozen_ref(g->frozen);
+}
+
 void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 {
 	if (!pool || !vm || host_check_process(pool->host, NULL) < 0)
 		return;
 	struct slot *ending = NULL;
+	AUTO_FROZEN struct frozen *used = NULL;
 	pthread_mutex_lock(&pool->lock);
 	struct slot *s = slot_of_vm(pool, vm);
-	if (s)
+	if (s) {
+		used = template_to_note(s->group);
 		slot_put_back(pool, s, reusable && vm_seems_running(vm), &ending);
+	}
 	pool_expire(pool, &ending);
 	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
+	if (used)
+		template_note_use(used);
 }
 
 /* Its template, which the caller drops. */

@@ -117,18 +117,33 @@ static int find_by_name(
 	return code < 0 || found ? code : there_is_none(name, error);
 }
 
+static bool is_there(const char *root, const char *id)
+{
+	AUTO_FREE char *directory = path_join(root, id);
+	/* or it cannot be looked at, and the reader says why */
+	return directory && fs_exists(directory);
+}
+
 /* The name of a template has its id, so none of the others is looked at. */
+static int find_template(
+	const char *root, const char *name, struct manifest *ret, nova_error_t **error)
+{
+	const char *id = name + strlen(TEMPLATE_PREFIX);
+	if (!is_id(id) || !is_there(root, id))
+		return there_is_none(name, error);
+	int code = read_manifest(root, id, ret, error);
+	if (code < 0 || !strcmp(ret->name, name))
+		return code;
+	manifest_done(ret);
+	return there_is_none(name, error);
+}
+
 int snapshot_find(const char *root, const char *name, struct manifest *ret, nova_error_t **error)
 {
-	bool is_template = str_starts(name, TEMPLATE_PREFIX);
-	const char *id = is_template ? name + strlen(TEMPLATE_PREFIX) : name;
-	AUTO_FREE char *directory = is_id(id) ? path_join(root, id) : NULL;
-	if (is_id(id) && !directory)
-		return nova_oom(error);
-	/* or it cannot be looked at, and the reader says why */
-	if (directory && fs_exists(directory))
-		return read_manifest(root, id, ret, error);
-	return is_template ? there_is_none(name, error) : find_by_name(root, name, ret, error);
+	if (str_starts(name, TEMPLATE_PREFIX))
+		return find_template(root, name, ret, error);
+	return is_id(name) && is_there(root, name) ? read_manifest(root, name, ret, error) :
+						     find_by_name(root, name, ret, error);
 }
 
 /* --- checks that are remembered --- */

@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include <nova/snapshot.h>
+
 #include "template/recipe.h"
 
 #define MOST_BYTES                                                                                 \
@@ -67,7 +69,7 @@ static int by_use(const void *a, const void *b)
 	return x->used_us < y->used_us ? -1 : x->used_us > y->used_us;
 }
 
-static int usage_take(nova_host_t *host, const char *root, struct usage *u, nova_error_t **error)
+static int usage_take(const char *root, struct usage *u, nova_error_t **error)
 {
 	*u = (struct usage){ .all = NULL };
 	int code = snapshot_list(root, &u->all, &u->all_count, error);
@@ -78,13 +80,28 @@ static int usage_take(nova_host_t *host, const char *root, struct usage *u, nova
 		if (!str_starts(m->name, TEMPLATE_PREFIX))
 			continue;
 		struct kept *k = &u->kept[u->count++];
-		*k = (struct kept){ m, snapshot_disk_bytes(root, m->id),
-			snapshot_last_use_us(root, m->id), is_stale(host, root, m), false };
+		*k = (struct kept){ .manifest = m, .bytes = snapshot_disk_bytes(root, m->id) };
 		u->bytes += k->bytes;
+	}
+	return code;
+}
+
+static size_t count_bases(const struct usage *u)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < u->count; i++)
+		count += u->kept[i].manifest->memory.size > 0;
+	return count;
+}
+
+static void put_in_order(nova_host_t *host, const char *root, struct usage *u)
+{
+	for (size_t i = 0; i < u->count; i++) {
+		u->kept[i].used_us = snapshot_last_use_us(root, u->kept[i].manifest->id);
+		u->kept[i].stale = is_stale(host, root, u->kept[i].manifest);
 	}
 	if (u->count)
 		qsort(u->kept, u->count, sizeof(*u->kept), by_use);
-	return code;
 }
 
 /* --- making room --- */
@@ -155,9 +172,10 @@ static int make_room(const struct recipe *r, uint64_t limit, uint64_t need, uint
 	CLEANUP(usage_done) struct usage u = { .all = NULL };
 	struct removed removed = { 0 };
 	uint64_t most = less(limit, need);
-	int code = usage_take(r->host, r->root, &u, error);
+	int code = usage_take(r->root, &u, error);
 	if (code < 0)
 		return code;
+	put_in_order(r->host, r->root, &u);
 	drop_down_to(
 		r->root, &u, u.bytes > most ? less(most, limit / AHEAD_SHARE) : most, &removed);
 	tell(r->host, &removed);
@@ -243,4 +261,28 @@ void room_done(const struct recipe *r, struct room *room, uint64_t bytes)
 {
 	leave_note(r->root, room->taken + bytes);
 	fd_close(STEAL_FD(room->lock));
+}
+
+/* --- for people --- */
+
+int nova_template_stats(nova_host_t *host, uint64_t *ret_values, size_t room, nova_error_t **error)
+{
+	if (ANY_NULL(error, host, ret_values))
+		return NOVA_EINVAL;
+	CLEANUP(usage_done) struct usage u = { .all = NULL };
+	AUTO_FREE char *root = instants_root(host);
+	int code = host_check_process(host, error);
+	if (code == 0)
+		code = root ? usage_take(root, &u, error) : nova_oom(error);
+	if (code < 0)
+		return code;
+	const uint64_t values[] = {
+		[NOVA_TEMPLATE_COUNT] = u.count,
+		[NOVA_TEMPLATE_BASES] = count_bases(&u),
+		[NOVA_TEMPLATE_BYTES] = u.bytes,
+		[NOVA_TEMPLATE_LIMIT_BYTES] = limit_of(host, root),
+	};
+	memcpy(ret_values, values,
+		sizeof(*values) * (room < ARRAY_LEN(values) ? room : ARRAY_LEN(values)));
+	return ARRAY_LEN(values);
 }

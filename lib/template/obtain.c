@@ -206,6 +206,13 @@ int recipe_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made, n
 	return code;
 }
 
+void template_note_use(const struct frozen *frozen)
+{
+	const char *root, *id;
+	if (frozen_on_disk(frozen, &root, &id))
+		snapshot_note_use(root, id);
+}
+
 void template_discard(nova_host_t *host, const struct frozen *frozen)
 {
 	const char *root, *id;

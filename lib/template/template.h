@@ -47,6 +47,9 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 int template_keep(nova_host_t *host, const struct template_want *want, nova_vm_t *vm,
 	const struct stop *stop, nova_error_t **error);
 
+/* It has been used until now. */
+void template_note_use(const struct frozen *frozen);
+
 /* Removes a template from disk that has proved useless. */
 void template_discard(nova_host_t *host, const struct frozen *frozen);
 

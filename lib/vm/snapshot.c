@@ -161,6 +161,8 @@ int vm_restore(nova_host_t *host, const nova_snapshot_t *snapshot, const struct 
 	int code = host_check_process(host, error);
 	if (code == 0)
 		code = instant_read(host, snapshot->root, &snapshot->manifest, &f, error);
+	if (code == 0)
+		snapshot_note_use(snapshot->root, snapshot->manifest.id);
 	return code < 0 ? code : vm_thaw(host, f, stop, ret_vm, error);
 }
 
@@ -382,6 +384,11 @@ int nova_snapshot_has_function(const nova_snapshot_t *s)
 uint64_t nova_snapshot_created_us(const nova_snapshot_t *s)
 {
 	return or_nothing(s)->manifest.created_us;
+}
+
+uint64_t nova_snapshot_used_us(const nova_snapshot_t *s)
+{
+	return !s ? 0 : snapshot_last_use_us(s->root, s->manifest.id);
 }
 
 uint64_t nova_snapshot_life_time_s(const nova_snapshot_t *s)

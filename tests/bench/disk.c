@@ -109,5 +109,5 @@ int bench_disk(const struct bench_run *run)
 	int failed = measure_in(run, NULL, "on disk");
 	if (fs_exists("/dev/shm"))
 		failed |= measure_in(run, "/dev/shm", "in memory");
-	return failed;
+	return failed | bench_template_disk(run);
 }

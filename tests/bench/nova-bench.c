@@ -21,7 +21,8 @@ static const struct {
 	{ "create-rate", bench_create_rate,
 		"VMs from the template a second and core, each answered a call" },
 	{ "density", bench_density, "memory, idle CPU and making of N paused clones (-n)" },
-	{ "disk", bench_disk, "code disk of a 10 KB function, against mkfs.ext4 and debugfs" },
+	{ "disk", bench_disk,
+		"code disk of a 10 KB function, against mkfs.ext4 and debugfs; its template" },
 	{ "first", bench_first,
 		"registering and calling a new function, in a fresh state directory and in one "
 		"with the runtime's template" },

@@ -416,7 +416,25 @@ class Snapshots(HomeCase):
         self.assertEqual([t["name"] for t in self.novactl_json("template", "list")],
                          ["template:" + "b" * 16])
         self.assertRegex(self.novactl("snapshot", "list").stdout,
-                         r"(?m)^mine +a{16} +a function +0\.0 MB +1970-01-01T00:00:01Z +- +- +-$")
+                         r"(?m)^mine +a{16} +a function +0\.0 MB +1970-01-01T00:00:01Z "
+                         r"+20[0-9T:-]+Z +- +- +-$")
+        self.assertGreater(snapshot["used_us"], snapshot["created_us"])
+
+    def test_templates_are_counted_against_their_limit_and_deleted_by_id(self):
+        kept, template = self.put("a" * 16, "mine"), self.put("b" * 16, "template:" + "b" * 16)
+        self.put("c" * 16, "template:" + "c" * 16, size=3_000_000)
+        done = self.novactl("template", "list", environment={"NOVA_POOL_TEMPLATES_DISK": "1G"})
+        self.assertRegex(done.stderr, r"^2 take 6\.\d MB of at most 1074 MB\.\n$")
+        done = self.run_program(NOVACTL, "--json", "doctor",
+                                environment={"NOVA_POOL_TEMPLATES_DISK": "1"})
+        found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+        self.assertEqual(found["templates"]["status"], "warn")
+        self.assertIn("of at most 1 MB", found["templates"]["detail"])
+        self.assertIn("pool.templates_disk", found["templates"]["advice"])
+        error = self.error_of("template", "delete", "a" * 16, status=1)
+        self.assertEqual(error["name"], "NOVA_ENOTFOUND")
+        self.novactl("template", "delete", "b" * 16, "template:" + "c" * 16)
+        self.assertEqual((kept.exists(), template.exists()), (True, False))
 
     def put_branch(self, letter, parent=""):
         """One that can be opened: memory that is all zero, and files whose checksums are right."""

@@ -56,7 +56,7 @@ static const struct part {
 	{ broken_cases, "calls" },
 	{ keeper_cases, "calls" },
 	{ room_cases, "calls" },
-	{ template_cases, "templates" },
+	{ template_cases, "templates", 1200 },
 	{ runtime_cases, "templates" },
 	{ standby_cases, "templates" },
 	{ network_cases, "limits" },

@@ -449,6 +449,64 @@ START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
 }
 END_TEST
 
+/* As many as fit, and a part of one. */
+static nova_t *open_with_room_for(const struct platform *p, uint64_t functions)
+{
+	nova_t *own;
+	uint64_t stats[NOVA_TEMPLATE_LIMIT_BYTES + 1], one = 0;
+	nova_snapshot_t **list;
+	size_t count;
+	nova_host_t *host = nova_host_get(p->nova);
+	ck_ok(nova_template_list(host, &list, &count, &error));
+	for (size_t i = 0; i < count; i++)
+		if (*nova_snapshot_base(list[i]))
+			one = nova_snapshot_disk_bytes(list[i]);
+	nova_snapshot_list_free(list, count);
+	ck_assert_uint_gt(one, 0);
+	ck_assert_int_gt(nova_template_stats(host, stats, ARRAY_LEN(stats), &error), 0);
+	uint64_t most = stats[NOVA_TEMPLATE_BYTES] + (functions - 1) * one + one / 2;
+	AUTO_FREE char *limit = str_format("%llu", (unsigned long long)(most >> 20) + 1);
+	ck_ok(nova_config_set(p->config, "pool.templates_disk", limit, &error));
+	ck_ok(nova_open(p->config, &own, &error));
+	return own;
+}
+
+static size_t add_many(const struct platform *p, char names[][16], size_t room)
+{
+	const char *is_long = getenv("NOVA_TEST_LONG");
+	size_t count = is_long && *is_long ? room : 4;
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *source = str_format(SOURCE "# %zu\n", i);
+		snprintf(names[i], 16, "f%zu", i);
+		platform_add(p->nova, names[i], "python", source);
+	}
+	return count;
+}
+
+START_TEST(many_functions_called_once_each_stay_within_the_limit_and_answer)
+{
+	struct platform p = platform_open_empty("pool.idle_ttl", "1ms", NULL), own = p;
+	char names[200][16];
+	uint64_t stats[NOVA_TEMPLATE_LIMIT_BYTES + 1];
+	size_t count = add_many(&p, names, ARRAY_LEN(names));
+	platform_answers(p.nova, names[0], "7");
+	end_idle(&p);
+	own.nova = open_with_room_for(&p, 2);
+	own.pool = nova_pool_get(own.nova);
+	nova_host_t *host = nova_host_get(own.nova);
+	for (size_t i = 1; i <= count; i++) {
+		platform_answers(own.nova, names[i % count], "7");
+		ck_assert_int_gt(nova_template_stats(host, stats, ARRAY_LEN(stats), &error), 0);
+		ck_assert_uint_le(stats[NOVA_TEMPLATE_BYTES], stats[NOVA_TEMPLATE_LIMIT_BYTES]);
+		ck_assert_uint_eq(stats[NOVA_TEMPLATE_BASES], 1);
+		end_idle(&own);
+	}
+	ck_assert_uint_lt(stats[NOVA_TEMPLATE_COUNT], count + 1);
+	nova_close(own.nova);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(without_templates_functions_boot)
 {
 	struct platform p = platform_open("pool.templates", "off", NULL);
@@ -820,6 +878,7 @@ TCase *template_cases(void)
 	tcase_add_test(tc, a_hook_that_fails_is_the_failure_of_the_call_and_not_of_the_template);
 	tcase_add_test(tc, processes_that_race_for_a_template_make_one);
 	tcase_add_test(tc, a_template_that_finds_no_room_on_disk_still_serves_its_process);
+	tcase_add_test(tc, many_functions_called_once_each_stay_within_the_limit_and_answer);
 	tcase_add_test(tc, without_templates_functions_boot);
 	return tc;
 }

@@ -47,8 +47,8 @@ static int open_snapshot(nova_error_t **error)
 			     !strcmp(nova_snapshot_name(s), "second") && *nova_snapshot_path(s) &&
 			     !*nova_snapshot_base(s) && !*nova_snapshot_parent(s) &&
 			     !*nova_snapshot_draws(s) && !nova_snapshot_has_function(s) &&
-			     nova_snapshot_created_us(s) == 1 && !nova_snapshot_life_time_s(s) &&
-			     nova_snapshot_disk_bytes(s));
+			     nova_snapshot_created_us(s) == 1 && nova_snapshot_used_us(s) > 1 &&
+			     !nova_snapshot_life_time_s(s) && nova_snapshot_disk_bytes(s));
 	nova_snapshot_free(s);
 	return whole ? code : NOVA_EAGENT;
 }
@@ -118,6 +118,15 @@ static int prune_templates(nova_error_t **error)
 	return nova_template_prune(world.host, 1, &count, error);
 }
 
+static int count_templates(nova_error_t **error)
+{
+	uint64_t values[NOVA_TEMPLATE_LIMIT_BYTES + 1];
+	int code = nova_template_stats(world.host, values, ARRAY_LEN(values), error);
+	if (code < 0)
+		return code;
+	return code == ARRAY_LEN(values) && values[NOVA_TEMPLATE_COUNT] == 1 ? 0 : NOVA_EAGENT;
+}
+
 static void make_restore(void)
 {
 	make_snapshots();
@@ -156,11 +165,13 @@ const struct inject_case snapshot_cases[] = {
 	{ "nova_snapshot_open nova_snapshot_free nova_snapshot_id nova_snapshot_name "
 	  "nova_snapshot_path nova_snapshot_base nova_snapshot_parent nova_snapshot_draws "
 	  "nova_snapshot_has_function nova_snapshot_created_us nova_snapshot_life_time_s "
+	  "nova_snapshot_used_us "
 	  "nova_snapshot_disk_bytes",
 		make_snapshots, .run = open_snapshot },
 	{ "nova_snapshot_open", make_snapshots, .run = open_nothing, .expected = NOVA_ENOTFOUND },
 	{ "nova_snapshot_list nova_snapshot_list_free", make_snapshots, .run = list_snapshots },
 	{ "nova_template_list", make_snapshots, .run = list_templates },
+	{ "nova_template_stats", make_snapshots, .run = count_templates },
 	{ "nova_snapshot_delete", NULL, prepare_delete, delete, delete_more, .slow = true },
 	{ "nova_snapshot_prune", make_snapshots, .run = prune },
 	{ "nova_template_prune", NULL, prepare_templates, prune_templates, delete_templates,

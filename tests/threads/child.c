@@ -141,6 +141,7 @@ static void judge_snapshot_calls(void)
 	nova_vm_t *vm;
 	nova_snapshot_t *snapshot, **list;
 	size_t count;
+	uint64_t value;
 	REFUSES(nova_vm_snapshot, s.vm, NULL, &snapshot);
 	REFUSES(nova_vm_restore, s.host, NO_SNAPSHOT, NULL, &vm);
 	REFUSES(nova_snapshot_open, s.host, "x", &snapshot);
@@ -149,6 +150,7 @@ static void judge_snapshot_calls(void)
 	REFUSES(nova_snapshot_prune, s.host, &count);
 	REFUSES(nova_template_list, s.host, &list, &count);
 	REFUSES(nova_template_prune, s.host, 1, &count);
+	REFUSES(nova_template_stats, s.host, &value, 1);
 	REFUSES(nova_template_build, s.p.nova, "echo", NULL);
 	REFUSES(nova_template_prepare, s.p.nova, "shell", NULL, NULL);
 }
@@ -450,6 +452,7 @@ static void judge_the_rest(void)
 		"nova_snapshot_parent",
 		"nova_snapshot_has_function",
 		"nova_snapshot_created_us",
+		"nova_snapshot_used_us",
 		"nova_snapshot_life_time_s",
 		"nova_snapshot_draws",
 		"nova_snapshot_disk_bytes",

@@ -84,6 +84,15 @@ static void check_store(struct findings *findings, const nova_config_t *config)
 	nova_close(nova);
 }
 
+static void check_templates(struct findings *findings, nova_host_t *host)
+{
+	char text[128] = "it cannot be told what they take of the disk";
+	bool fine = template_usage(host, text, sizeof(text));
+	found(findings, "templates", fine ? FINE : WARN, text,
+		fine ? "" :
+		       "novactl template prune --all, or raise the setting pool.templates_disk");
+}
+
 static void check_images(struct findings *findings, const nova_host_t *host)
 {
 	char text[4200];
@@ -295,6 +304,7 @@ static int run(char **args, int count)
 		session_log(host, config);
 		found(&findings, "home", FINE, nova_host_home(host), "");
 		check_store(&findings, config);
+		check_templates(&findings, host);
 		check_images(&findings, host);
 		engines = check_engines(&findings, host);
 		check_room(&findings, host);

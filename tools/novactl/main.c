@@ -40,6 +40,7 @@ static const struct verb *const table[] = {
 	&verb_instance_stop,
 	&verb_template_list,
 	&verb_template_build,
+	&verb_template_delete,
 	&verb_template_prepare,
 	&verb_template_prune,
 	&verb_version,

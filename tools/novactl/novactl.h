@@ -253,13 +253,17 @@ int each_name(char **names, int count, const char *member,
 /* A list of them; NULL: one is no UTF-8. */
 json_t *words_json(const char *const *words, size_t count);
 
+/* template.c: what the templates take of the disk, and may take; whether that is within the limit.
+ */
+bool template_usage(nova_host_t *host, char *ret_text, size_t room);
+
 extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_get, verb_delete,
 	verb_daemon, verb_daemon_status, verb_daemon_stop, verb_doctor, verb_version, verb_config,
 	verb_disk_build, verb_disk_extract, verb_image_kernel, verb_image_check, verb_snapshot_list,
 	verb_snapshot_delete, verb_snapshot_merge, verb_snapshot_prune, verb_instance_start,
 	verb_instance_list, verb_instance_get, verb_instance_exec, verb_instance_pause,
 	verb_instance_resume, verb_instance_snapshot, verb_instance_stats, verb_instance_console,
-	verb_instance_stop, verb_template_list, verb_template_build, verb_template_prepare,
-	verb_template_prune, verb_completion, verb_help;
+	verb_instance_stop, verb_template_list, verb_template_build, verb_template_delete,
+	verb_template_prepare, verb_template_prune, verb_completion, verb_help;
 
 #endif

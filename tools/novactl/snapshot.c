@@ -6,23 +6,29 @@
 
 static json_t *snapshot_json(const nova_snapshot_t *s)
 {
-	return json_pack("{s:s,s:s,s:b,s:s,s:s,s:s,s:I,s:I,s:I,s:s}", "id", nova_snapshot_id(s),
+	return json_pack("{s:s,s:s,s:b,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s}", "id", nova_snapshot_id(s),
 		"name", nova_snapshot_name(s), "has_function", nova_snapshot_has_function(s),
 		"draws", nova_snapshot_draws(s), "base", nova_snapshot_base(s), "parent",
 		nova_snapshot_parent(s), "created_us", (json_int_t)nova_snapshot_created_us(s),
-		"life_time_s", (json_int_t)nova_snapshot_life_time_s(s), "disk_bytes",
+		"used_us", (json_int_t)nova_snapshot_used_us(s), "life_time_s",
+		(json_int_t)nova_snapshot_life_time_s(s), "disk_bytes",
 		(json_int_t)nova_snapshot_disk_bytes(s), "path", nova_snapshot_path(s));
+}
+
+static void time_cell(struct table *table, uint64_t us)
+{
+	char text[32];
+	struct tm utc;
+	time_t seconds = (time_t)(us / 1000000);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+	table_cell(table, "%s", text);
 }
 
 static void snapshot_row(struct table *table, const nova_snapshot_t *s)
 {
-	char text[32];
-	struct tm utc;
-	time_t seconds = (time_t)(nova_snapshot_created_us(s) / 1000000);
 	const char *base = nova_snapshot_base(s), *parent = nova_snapshot_parent(s),
 		   *draws = nova_snapshot_draws(s);
 	uint64_t life = nova_snapshot_life_time_s(s);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
 	table_cell(table, "%s", nova_snapshot_name(s));
 	table_cell(table, "%s", nova_snapshot_id(s));
 	table_cell(table, "%s%s",
@@ -31,7 +37,8 @@ static void snapshot_row(struct table *table, const nova_snapshot_t *s)
 						"no function",
 		draws);
 	table_cell(table, "%.1f MB", (double)nova_snapshot_disk_bytes(s) / 1e6);
-	table_cell(table, "%s", text);
+	time_cell(table, nova_snapshot_created_us(s));
+	time_cell(table, nova_snapshot_used_us(s));
 	table_cell(table, life ? "%llu s" : "-", (unsigned long long)life);
 	table_cell(table, "%s", *parent ? parent : "-");
 	table_cell(table, "%s", *base ? base : "-");
@@ -39,8 +46,8 @@ static void snapshot_row(struct table *table, const nova_snapshot_t *s)
 
 static int print(nova_snapshot_t *const *list, size_t count, const char *none)
 {
-	static const char *const headings[] = { "NAME", "ID", "HOLDS", "ON DISK", "CREATED", "LIFE",
-		"PARENT", "BASE" };
+	static const char *const headings[] = { "NAME", "ID", "HOLDS", "ON DISK", "CREATED", "USED",
+		"LIFE", "PARENT", "BASE" };
 	if (globals.json) {
 		json_t *array = need(json_array());
 		for (size_t i = 0; i < count; i++)

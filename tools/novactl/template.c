@@ -9,11 +9,54 @@ static const struct opt prune_options[] = {
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
+/* After the list: what all of them take. */
+static int list(
+	nova_host_t *host, nova_snapshot_t ***ret_list, size_t *ret_count, nova_error_t **error)
+{
+	char text[128];
+	int code = nova_template_list(host, ret_list, ret_count, error);
+	if (code == 0 && *ret_count && template_usage(host, text, sizeof(text)))
+		note("%s.", text);
+	return code;
+}
+
 static int list_run(char **args, int count)
 {
 	(void)args, (void)count;
-	return snapshots_list(nova_template_list,
-		"There is no template. The first call of a function makes one.");
+	return snapshots_list(
+		list, "There is no template. The first call of a function makes one.");
+}
+
+bool template_usage(nova_host_t *host, char *ret_text, size_t room)
+{
+	uint64_t stats[NOVA_TEMPLATE_LIMIT_BYTES + 1] = { 0 };
+	if (nova_template_stats(host, stats, ARRAY_LEN(stats), NULL) < 0)
+		return false;
+	snprintf(ret_text, room, "%llu take %.1f MB of at most %.0f MB",
+		(unsigned long long)stats[NOVA_TEMPLATE_COUNT],
+		(double)stats[NOVA_TEMPLATE_BYTES] / 1e6,
+		(double)stats[NOVA_TEMPLATE_LIMIT_BYTES] / 1e6);
+	return stats[NOVA_TEMPLATE_BYTES] <= stats[NOVA_TEMPLATE_LIMIT_BYTES];
+}
+
+/* By name or id; no snapshot of a user is one. */
+static int delete_one(void *host, const char *name)
+{
+	char full[64];
+	nova_error_t *error = NULL;
+	snprintf(full, sizeof(full), "%s%.40s", strncmp(name, "template:", 9) ? "template:" : "",
+		name);
+	if (nova_snapshot_delete(host, full, &error) != 0)
+		return report(error);
+	note("Deleted %s.", full);
+	return STATUS_OK;
+}
+
+static int delete_run(char **args, int count)
+{
+	int status;
+	CLEANUP(host_unrefp) nova_host_t *host = session_host(&status);
+	return host ? each_name(args, count, "deleted", delete_one, host) : status;
 }
 
 /* What is being made, on a terminal while it lasts, and elsewhere as a line. */
@@ -164,6 +207,17 @@ const struct verb verb_template_prepare = {
 	.min_args = 0,
 	.max_args = 100,
 	.run = prepare_run,
+};
+
+const struct verb verb_template_delete = {
+	.name = "template delete",
+	.args = "ID...",
+	.purpose = "Delete templates, by name or id.",
+	.examples = "  novactl template delete template:0123456789abcdef\n",
+	.notes = "One that is in use, or on which another stands, stays.\n",
+	.min_args = 1,
+	.max_args = 1000,
+	.run = delete_run,
 };
 
 const struct verb verb_template_prune = {

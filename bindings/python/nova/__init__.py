@@ -375,6 +375,15 @@ class Nova:
         tap.finish()
         return bool(made)
 
+    def template_stats(self) -> Dict[str, int]:
+        """What the templates take of the disk, and may take at most: enum nova_template_stat in
+        nova/snapshot.h, in lower case without its prefix."""
+        names = ("count", "bases", "bytes", "limit_bytes")
+        values = (c_uint64 * len(names))()
+        with self._host() as host:
+            _call.check("nova_template_stats", host, values, len(names))
+        return dict(zip(names, values))
+
     def prune_templates(self, *, all: bool = False) -> int:
         """Deletes the templates that fit nothing any more, or `all`, but none that is in use.
 

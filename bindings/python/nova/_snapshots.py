@@ -28,6 +28,8 @@ class Snapshot:
     draws: str
     """Of a template: why its function is imported anew in each VM, or ""."""
     created: datetime
+    used: datetime
+    """When a VM was last made from it, a minute late at most; else when it was written."""
     life_time: Optional[int]
     """Seconds; when it is older, Nova.prune_snapshots() deletes it; None: never."""
     disk_bytes: int
@@ -46,6 +48,7 @@ class Snapshot:
             has_function=bool(lib.nova_snapshot_has_function(pointer)),
             draws=_str("nova_snapshot_draws", pointer),
             created=_time(lib.nova_snapshot_created_us(pointer)),
+            used=_time(lib.nova_snapshot_used_us(pointer)),
             life_time=lib.nova_snapshot_life_time_s(pointer) or None,
             disk_bytes=lib.nova_snapshot_disk_bytes(pointer),
         )

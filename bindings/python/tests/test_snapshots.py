@@ -99,6 +99,16 @@ class Templates(SnapshotCase):
         self.assertEqual(self.nova.prune_templates(), 1)
         self.assertEqual((self.nova.templates(), len(self.nova.snapshots())), ([], 1))
 
+    def test_what_they_take_is_told_with_the_limit(self):
+        self.make(1, "mine")
+        self.make(2, "template:" + "2" * 16)
+        stats = self.nova.template_stats()
+        self.assertEqual((stats["count"], stats["bases"]), (1, 1))
+        template, = self.nova.templates()
+        self.assertEqual(stats["bytes"], template.disk_bytes)
+        self.assertGreater(stats["limit_bytes"], 0)
+        self.assertGreater(template.used, template.created)
+
     def test_all_templates_can_be_pruned(self):
         self.make(1, "mine")
         for number in (2, 3):
