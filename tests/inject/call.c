@@ -122,7 +122,8 @@ static int invoke_vm(nova_error_t **error)
 
 static int run_code(nova_error_t **error)
 {
-	return collected(nova_queue_submit_run(queue, "shell", "echo 1", NULL, NULL, error), error);
+	const char *text = world_run_code("echo 1");
+	return collected(nova_queue_submit_run(queue, "shell", text, NULL, NULL, error), error);
 }
 
 static int command_vm(nova_error_t **error)

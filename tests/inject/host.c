@@ -20,10 +20,12 @@ static void ignore(void *userdata, int level, const char *module, const char *te
 static int ask_host(nova_error_t **error)
 {
 	(void)error;
+	uint64_t most;
 	nova_host_unref(nova_host_ref(world.host));
 	nova_host_set_log(world.host, ignore, NULL, NOVA_LOG_DEBUG);
 	return !strcmp(nova_host_home(world.host), world.home) && *nova_host_images(world.host) &&
 			       *nova_host_setting(world.host, "engine") &&
+			       nova_host_capacity(world.host, &most, 1) > 0 &&
 			       nova_host_get(world.nova) == world.host &&
 			       nova_pool_get(world.nova) == world.pool ?
 		       0 :
@@ -138,7 +140,7 @@ static int drain(nova_error_t **error)
 const struct inject_case host_cases[] = {
 	{ "nova_host_new", .run = new_host, .swept = true },
 	{ "nova_host_ref nova_host_unref nova_host_set_log nova_host_home nova_host_images "
-	  "nova_host_setting nova_host_get nova_pool_get",
+	  "nova_host_setting nova_host_capacity nova_host_get nova_pool_get",
 		.run = ask_host },
 	{ "nova_engine_probe nova_probe_free nova_probe_count nova_probe_engine nova_probe_usable "
 	  "nova_probe_reason nova_probe_advice nova_probe_version nova_probe_binary "

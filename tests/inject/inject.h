@@ -48,7 +48,8 @@ void world_vm(void);
 void world_vm_free(void);
 /* Registers a function that notes its runs and answers {}. */
 int world_register(const char *name, const char *extra, nova_error_t **error);
-char *world_code(const char *extra); /* the path of a code disk with the same */
+const char *world_run_code(const char *code); /* that notes its run first, for nova_run() */
+char *world_code(const char *extra);          /* the path of a code disk with the same */
 
 /* In set-up, this must not fail. */
 void must(int code, const char *what);

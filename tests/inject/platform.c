@@ -153,7 +153,8 @@ static int run_code(nova_error_t **error)
 	opts.args_count = opts.files_count = opts.stdin_len = 1;
 	opts.files = &file;
 	opts.stdin_data = "x";
-	int code = nova_run(world.nova, "shell", "cat note", &opts, &result, error);
+	const char *text = world_run_code("cat note");
+	int code = nova_run(world.nova, "shell", text, &opts, &result, error);
 	return code == 0 && strcmp(nova_result_stdout(result, NULL), "x") ? NOVA_EAGENT : code;
 }
 

@@ -273,7 +273,9 @@ static void judge_instance_calls(void)
 static void judge_host_calls(void)
 {
 	nova_probe_t *probe;
+	uint64_t vms;
 	REFUSES(nova_engine_probe, s.host, &probe);
+	REFUSES_BARE(nova_host_capacity, s.host, &vms, 1);
 	RETURNS(nova_host_set_log, s.host, NULL, NULL, 0);
 	WORKS_WITH(nova_host_home, !strcmp(nova_host_home(s.host), s.p.dir));
 	WORKS_WITH(nova_host_images, *nova_host_images(s.host));
