@@ -200,6 +200,8 @@ struct slot *room_take(
 /* A VM counts with all its memory from now on, until it has given back or grown old. */
 void young_add(nova_pool_t *pool, struct slot *s);
 void young_remove(nova_pool_t *pool, struct slot *s);
+/* Looks what the host has, if that is not just known; lets go of the lock. */
+void pool_look(nova_pool_t *pool);
 /* Whether a VM of the group must wait for the host to have more memory. */
 bool host_is_short(nova_pool_t *pool, const struct group *g);
 /* NOVA_ELIMIT with what is short. */

@@ -183,6 +183,8 @@ static void start_one(nova_pool_t *pool, struct group *g, struct slot *s, struct
 void pool_keep_maintain(nova_pool_t *pool)
 {
 	struct slot *ending = NULL;
+	if (!list_empty(&pool->kept))
+		pool_look(pool);
 	for (struct link *l = pool->kept.next; l != &pool->kept; l = l->next)
 		end_dead(pool, CONTAINER_OF(l, struct group, kept), &ending);
 	pool_reap(pool, &ending);

@@ -187,6 +187,7 @@ static int claim(nova_pool_t *pool, struct acquisition *r, nova_error_t **error)
 	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
 	room_settle(pool);
+	pool_look(pool);
 	pool_expire(pool, &ending);
 	int code = admit(pool, r, error);
 	struct group *g = code == 0 ? group_for(pool, r) : NULL;
@@ -407,6 +408,7 @@ int nova_pool_new(
 		return nova_oom(error);
 	pool->timer = -1;
 	pool->armed = NEVER;
+	pool->memory.available_mb = UINT64_MAX; /* until somebody has looked */
 	init_lists(pool);
 	init_locks(pool);
 	pool->host = nova_host_ref(host);

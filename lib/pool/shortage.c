@@ -44,12 +44,16 @@ static uint64_t kept_free_mb(const nova_pool_t *pool)
 	return pool->memory.total_mb / 100 * pool->min_free;
 }
 
-static void look(nova_pool_t *pool)
+void pool_look(nova_pool_t *pool)
 {
-	if (!pool->shortage && !deadline_passed(pool->look_at))
+	struct host_memory memory;
+	if (!deadline_passed(pool->look_at))
 		return;
-	host_memory_read(&pool->memory);
-	pool->look_at = deadline_in_ms(LOOK_MS);
+	pool->look_at = deadline_in_ms(LOOK_MS); /* nobody else needs to */
+	pthread_mutex_unlock(&pool->lock);
+	host_memory_read(&memory);
+	pthread_mutex_lock(&pool->lock);
+	pool->memory = memory;
 }
 
 static enum shortage find_shortage(const nova_pool_t *pool, const struct group *g)
@@ -66,7 +70,6 @@ bool host_is_short(nova_pool_t *pool, const struct group *g)
 {
 	enum shortage before = pool->shortage;
 	forget_grown(pool);
-	look(pool);
 	pool->shortage = find_shortage(pool, g);
 	pool->look_again = pool->shortage ? deadline_in_ms(LOOK_AGAIN_MS) : NEVER;
 	if (pool->shortage && !before)

@@ -195,6 +195,10 @@ void pool_reap(nova_pool_t *pool, struct slot **ending)
 		pthread_mutex_unlock(&pool->lock); /* killing takes milliseconds */
 		slots_destroy(pool, list);
 		pthread_mutex_lock(&pool->lock);
+		if (pool->shortage) {
+			pool->look_at = 0; /* there is more now */
+			pool_look(pool);
+		}
 		pool->alive -= vms;
 		pool->memory_mb -= memory_mb;
 		tickets_serve(pool, ending);
@@ -226,6 +230,7 @@ bool ticket_wait(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 			continue;
 		if (deadline_passed(t->deadline))
 			return false;
+		pool_look(pool);
 		group_changed(pool, t->group, ending);
 		pool_reap(pool, ending);
 	}
