@@ -183,10 +183,11 @@ START_TEST(whatever_goes_into_a_template_makes_another_when_it_changes)
 	ck_assert_uint_eq(templates(&p), 3);
 	add_with(p.nova, "echo 2$A", "A=2", 96);
 	platform_answers(p.nova, "f", "22");
-	ck_assert_uint_eq(templates(&p), 4);
+	/* another guest, so what is of no use any more has gone: the first code is not there */
+	ck_assert_uint_eq(templates(&p), 3);
 	add_with(p.nova, "echo 2$A", "A=2", 128); /* as before */
 	platform_answers(p.nova, "f", "22");
-	ck_assert_uint_eq(templates(&p), 4);
+	ck_assert_uint_eq(templates(&p), 3);
 	platform_close(&p);
 }
 END_TEST
@@ -269,7 +270,7 @@ START_TEST(another_agent_makes_another_template)
 	ck_assert(!cold_call_loads(&p));
 	make_images(real, images);
 	ck_assert(cold_call_loads(&p));
-	ck_assert_uint_eq(templates(&p), 2);
+	ck_assert_uint_eq(templates(&p), 1); /* the former can be of no use any more */
 	platform_close(&p);
 }
 END_TEST
