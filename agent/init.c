@@ -3,12 +3,11 @@
 #include "agent/agent.h"
 
 /* Sets it up; false after a refusal. */
-static bool set_function(
-	struct agent *agent, const char *id, const char *runtime, const char *handler, json_t *env)
+static bool set_function(struct agent *agent, const char *id, struct function_order *order)
 {
 	struct function *function = &agent->run.function;
 	const char *code = "invalid";
-	AUTO_FREE char *wrong = function_set(function, &agent->guest, runtime, handler, env);
+	AUTO_FREE char *wrong = function_set(function, &agent->guest, order);
 	if (!wrong) {
 		code = "internal";
 		wrong = function->env ? code_arrive(&agent->guest) : strdup("out of memory");
@@ -48,17 +47,30 @@ static void start_function(struct agent *agent, uint32_t timeout_ms)
 	}
 }
 
+static void order_done(struct function_order *order)
+{
+	strings_free(order->argv);
+}
+
+static bool read_order(json_t *payload, struct function_order *order)
+{
+	json_t *argv = json_object_get(payload, "argv");
+	order->env = json_object_get(payload, "env_vars");
+	order->argv = strings_of(argv);
+	return json_unpack(payload, "{s:s, s?s, s?s}", "runtime", &order->runtime, "handler",
+		       &order->handler, "protocol", &order->protocol) == 0 &&
+	       (order->argv || !json_array_size(argv)) && payload_strings_only(order->env);
+}
+
 void on_init(struct agent *agent, const char *id, json_t *payload)
 {
 	struct run *run = &agent->run;
-	const char *runtime = NULL, *handler = "";
-	json_t *env = json_object_get(payload, "env_vars");
 	uint32_t timeout_ms;
-	if (json_unpack(payload, "{s:s, s?s}", "runtime", &runtime, "handler", &handler) < 0 ||
-		!payload_strings_only(env) || !payload_timeout(payload, &timeout_ms)) {
+	CLEANUP(order_done) struct function_order order = { .handler = "" };
+	if (!read_order(payload, &order) || !payload_timeout(payload, &timeout_ms)) {
 		answer_refused(&agent->channel, id, "invalid",
-			"Init needs \"runtime\", and \"handler\" and the values of \"env_vars\" as "
-			"text");
+			"Init needs \"runtime\", and \"handler\", \"protocol\", what is in "
+			"\"argv\" and the values of \"env_vars\" as text");
 		return;
 	}
 	if (agent->guest.missing) {
@@ -72,6 +84,6 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 	}
 	worker_stop(&agent->worker);
 	init_begin(&run->init, id);
-	if (set_function(agent, id, runtime, handler, env))
+	if (set_function(agent, id, &order))
 		start_function(agent, timeout_ms);
 }

@@ -29,6 +29,8 @@ static const struct runtime runtimes[] = {
 		.warm = true,
 		.missing = "there is no node in this root filesystem; use the rootfs 'node'",
 	},
+	/* What those have in common that are not here and whose calls start a program each. */
+	{ .name = "none", .handler_is_file = true },
 	{ .name = "go" },
 	{ .name = "rust" },
 	{ .name = "binary" },
@@ -74,6 +76,7 @@ void function_clear(struct function *function)
 {
 	strings_free(function->env);
 	strings_free(function->args);
+	strings_free(function->argv);
 	free(function->opened);
 	*function = (struct function){ 0 };
 }
@@ -84,6 +87,7 @@ static bool split_handler(struct function *function, const char *handler)
 {
 	const char *dot = strrchr(handler, '.');
 	function->automatic = !*handler;
+	snprintf(function->named, sizeof(function->named), "%s", handler);
 	if (function->automatic) {
 		snprintf(function->module, sizeof(function->module), "main");
 		return true;
@@ -170,7 +174,7 @@ static bool find_module(struct function *function, const struct guest *guest, co
 	return false;
 }
 
-/* /code/handler, else the module. */
+/* /code/handler, else the module, or the file that the handler names. */
 static bool find_file(struct function *function, const struct guest *guest)
 {
 	const struct runtime *runtime = function->runtime;
@@ -179,6 +183,11 @@ static bool find_file(struct function *function, const struct guest *guest)
 		if (runtime->warm)
 			name_module(function, guest);
 		return true;
+	}
+	if (runtime->handler_is_file && *function->named) {
+		snprintf(function->file, sizeof(function->file), "%s/%s", guest->code_dir,
+			function->named);
+		return is_file(function->file);
 	}
 	if (find_module(function, guest, function->module))
 		return true;
@@ -246,19 +255,45 @@ static char *check_binary(const struct function *function)
 	return NULL;
 }
 
+static char *set_program(struct function *function)
+{
+	const struct runtime *runtime = function->runtime;
+	if (function->argv && strcmp(function->argv[0], ARGV_FILE) == 0)
+		return NULL;
+	if (function->argv) {
+		function->program = function->argv[0];
+		return access(function->program, X_OK) == 0 ?
+			       NULL :
+			       str_format("there is no %s in this root filesystem that can be "
+					  "executed",
+				       function->program);
+	}
+	if (!runtime->programs[0])
+		return NULL;
+	function->program = find_program(runtime->programs);
+	return function->program ? NULL : strdup(runtime->missing);
+}
+
+static char *no_code(const struct function *function, const struct guest *guest)
+{
+	const char *directory = guest->code_dir, *named = function->named;
+	if (function->runtime->warm)
+		return str_format("the function's code is missing: there is no module %s in %s, "
+				  "and no file handler",
+			function->module, directory);
+	if (function->runtime->handler_is_file && *named)
+		return str_format("the function's code is missing: there is no %s/%s, and no %s",
+			directory, named, "file handler");
+	return str_format("the function's code is missing: there is no %s/handler", directory);
+}
+
 char *function_find(struct function *function, const struct guest *guest)
 {
-	if (function->runtime->programs[0] &&
-		!(function->program = find_program(function->runtime->programs)))
-		return strdup(function->runtime->missing);
-	if (!find_file(function, guest)) {
-		if (function->runtime->warm)
-			return str_format("the function's code is missing: there is no module %s "
-					  "in %s, and no file handler",
-				function->module, guest->code_dir);
-		return str_format(
-			"the function's code is missing: there is no %s/handler", guest->code_dir);
-	}
+	char *missing = set_program(function);
+	if (missing)
+		return missing;
+	if (!find_file(function, guest))
+		return no_code(function, guest);
 	char *wrong = check_rights(function, guest);
 	return wrong || function->program ? wrong : check_binary(function);
 }
@@ -298,22 +333,40 @@ static char *set_program_input(struct function *function, const struct guest *gu
 	return NULL;
 }
 
-char *function_set(struct function *function, const struct guest *guest, const char *runtime,
-	const char *handler, json_t *env)
+/* The row of the table that has the rules for it; NULL: there is none. */
+static const struct runtime *rules_of(const struct function_order *order)
+{
+	const struct runtime *found =
+		find_runtime(order->protocol ? order->protocol : order->runtime);
+	return !order->protocol || !found || found->warm || found->handler_is_file ? found : NULL;
+}
+
+char *function_set(
+	struct function *function, const struct guest *guest, struct function_order *order)
 {
 	function_clear(function);
-	const struct runtime *found = find_runtime(runtime);
+	const struct runtime *found = rules_of(order);
+	if (!found && order->protocol)
+		return str_format(
+			"unknown protocol '%s'; there are python, node and none", order->protocol);
 	if (!found)
 		return str_format(
 			"unknown runtime '%s'; there are python, node, go, rust, wasm, shell and "
 			"binary",
-			runtime);
-	if (!split_handler(function, handler))
-		return str_format("the handler '%s' is not of the form module.function", handler);
+			order->runtime);
+	if (found->handler_is_file && !order->argv)
+		return str_format("the runtime '%s' has no \"argv\"", order->runtime);
+	if (!split_handler(function, order->handler))
+		return str_format(
+			"the handler '%s' is not of the form module.function", order->handler);
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", guest->temp_dir, "LANG",
-		"C.UTF-8", "NOVA_RUNTIME", found->name, "NOVA_HANDLER", handler, NULL };
-	function->env = env_make(first, env);
+		"C.UTF-8", "NOVA_RUNTIME", order->protocol ? order->runtime : found->name,
+		"NOVA_HANDLER", order->handler, NULL };
+	function->env = env_make(first, order->env);
+	function->argv = STEAL(order->argv);
 	function->runtime = found;
-	char *wrong = set_program_input(function, guest, env);
-	return wrong || !found->compiled ? wrong : set_opened(function, env);
+	char *wrong = function->argv ? argv_check(function) : NULL;
+	if (!wrong)
+		wrong = set_program_input(function, guest, order->env);
+	return wrong || !found->compiled ? wrong : set_opened(function, order->env);
 }

@@ -7,7 +7,10 @@
 
 static int open_stdin(const struct run *run, const struct request *request)
 {
-	const char *path = request->command ? "" : run->function.stdin_path;
+	const struct function *function = &run->function;
+	const char *path = request->command ? "" : function->stdin_path;
+	if (!request->command && !*path && function->input_on_stdin)
+		path = request->input_path;
 	return sys_open(*path ? path : "/dev/null", O_RDONLY, 0);
 }
 
@@ -59,40 +62,13 @@ static char **function_env(const struct function *function, const struct request
 	return NULL;
 }
 
-#define OWN_ARGV (8 + 2 * MAX_OPENED)
-
-/* NULL: out of memory. */
-static const char **function_argv(const struct function *function, const char *input)
+static int start_function(struct run *run, struct request *request, char **env, char **argv)
 {
-	const char *const alone[] = { input, NULL };
-	const char *const *args = function->args ? (const char *const *)function->args : alone;
-	size_t n = 0, count = 0;
-	while (args[count])
-		count++;
-	const char **argv = calloc(OWN_ARGV + count, sizeof(*argv));
-	if (!argv)
-		return NULL;
-	if (function->program)
-		argv[n++] = function->program;
-	for (const char *const *at = function->runtime->before; *at; at++)
-		argv[n++] = *at;
-	for (const char *const *at = function->directories; *at; at++) {
-		argv[n++] = "--dir";
-		argv[n++] = *at;
-	}
-	argv[n++] = function->file;
-	memcpy(argv + n, args, count * sizeof(*argv));
-	return argv;
-}
-
-static int start_function(struct run *run, struct request *request, char **env)
-{
-	AUTO_FREE const char **argv = function_argv(&run->function, request->input_path);
 	if (!argv || !env)
 		return -ENOMEM;
 	struct launch launch = {
 		.program = argv[0],
-		.argv = (char *const *)argv,
+		.argv = argv,
 		.env = env,
 		.directory = run->guest->code_dir,
 		.as_function = true,
@@ -106,9 +82,11 @@ void program_function(struct run *run, struct request *request)
 	request->wasm = run->function.runtime->compiled;
 	int r = request_write_input(run, request);
 	char **env = r == 0 ? function_env(&run->function, request) : NULL;
+	char **argv = r == 0 ? argv_make(run, request) : NULL;
 	if (r == 0)
-		r = start_function(run, request, env);
+		r = start_function(run, request, env, argv);
 	strings_free(env);
+	strings_free(argv);
 	if (r < 0)
 		request_refuse(run, request,
 			r == -ENOMEM || r == -EAGAIN || r == -ENOSPC ? "internal" : "code",

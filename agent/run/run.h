@@ -56,6 +56,7 @@ struct runtime {
 	const char *before[4];   /* arguments before the handler */
 	bool compiled;           /* its code becomes machine code at Init */
 	const char *modules[8];  /* endings of a module's file; none: it is /code/handler only */
+	bool handler_is_file;    /* or the file that the handler names */
 	const char *single;      /* ending of the copy of code that is one file; NULL: a link */
 	const char *main_too;    /* how the module main may be called as well */
 	bool warm;
@@ -64,10 +65,14 @@ struct runtime {
 
 struct function {
 	const struct runtime *runtime; /* NULL: no Init yet */
-	const char *program;           /* NULL: the handler itself */
-	char file[PATH_MAX];           /* the handler's file */
-	char module[128], name[128];   /* main.handler; no name: what the module has */
-	bool automatic;                /* nobody has named one */
+	char **argv; /* the command line, to be filled in, of one that is not in the table; or NULL
+		      */
+	bool input_on_stdin;         /* as that does not name it */
+	const char *program;         /* NULL: the handler itself */
+	char file[PATH_MAX];         /* the handler's file */
+	char module[128], name[128]; /* main.handler; no name: what the module has */
+	char named[256];             /* the same as one; "": nobody has named it */
+	bool automatic;              /* nobody has named one */
 	char **env;
 	/* of a program, instead of the file with its input; NULL: that. And the file that is its
 	 * stdin; "": nothing */
@@ -78,16 +83,36 @@ struct function {
 	bool hook_before, hook_after; /* programs in /code/hooks */
 };
 
+/* What an Init asks for. */
+struct function_order {
+	const char *runtime, *handler;
+	const char *protocol; /* of a runtime that is not of the table; NULL: it is */
+	char **argv;          /* with it; taken over */
+	json_t *env;
+};
+
 /* All return NULL when it is well, else what is wrong (freed by the caller). The first looks at
  * what was asked for, the second at the code. */
-char *function_set(struct function *function, const struct guest *guest, const char *runtime,
-	const char *handler, json_t *env);
+char *function_set(
+	struct function *function, const struct guest *guest, struct function_order *order);
 char *function_find(struct function *function, const struct guest *guest);
 void function_clear(struct function *function);
 /* The interpreter of a runtime, NULL if this root filesystem has none. */
 const char *function_program(const char *runtime);
 /* A directory with a link to, or a copy of, the function's file that is called as its module. */
 void modules_path(const struct guest *guest, char *path, size_t size);
+
+/* --- argv.c: command lines of calls --- */
+
+#define ARGV_ENTRIES 32u
+#define ARGV_BYTES   (4u << 10)
+
+struct run;
+struct request;
+/* Of a function that has one of its own: NULL, or what is wrong with it (freed by the caller). */
+char *argv_check(struct function *function);
+/* Freed by strings_free(). NULL: no memory. */
+char **argv_make(const struct run *run, const struct request *request);
 
 /* --- requests --- */
 

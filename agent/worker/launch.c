@@ -42,11 +42,15 @@ static pid_t start(struct run *run, const struct language *language, struct laun
 	return spawn(run->guest, launch);
 }
 
+#define ARGV_MOST (8 + ARGV_ENTRIES)
+
 static void launch_argv(const struct launch *launch, const struct language *language,
-	const char *heap, const char *argv[8])
+	const char *heap, const char *argv[ARGV_MOST])
 {
 	size_t n = 0;
 	argv[n++] = launch->program;
+	for (char *const *option = launch->argv; option && *option; option++)
+		argv[n++] = *option;
 	if (*heap)
 		argv[n++] = heap;
 	for (size_t i = 0; i < ARRAY_LEN(language->argv) && language->argv[i]; i++)
@@ -79,7 +83,7 @@ static pid_t start_with(struct run *run, struct launch *launch, struct interpret
 int interpreter_launch(struct run *run, const struct language *language, struct launch *launch,
 	struct interpreter *ret)
 {
-	const char *argv[8];
+	const char *argv[ARGV_MOST];
 	int sockets[2];
 	char heap[48];
 	int r = sys_socketpair(SOCK_SEQPACKET, sockets);

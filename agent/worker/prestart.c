@@ -67,7 +67,10 @@ static bool counts_at_start(
 /* Whether it is as it would be if it were started for the function. */
 static bool fits(const struct worker *worker, const struct language *language)
 {
-	if (worker->prestarted.language != language)
+	const struct function *function = &worker->run->function;
+	const char *program;
+	if (worker->prestarted.language != language || language_here(&program) != language ||
+		strcmp(program, function->program) != 0 || (function->argv && function->argv[1]))
 		return false;
 	for (char **variable = worker->run->function.env; *variable; variable++)
 		if (counts_at_start(language, worker->run, *variable))

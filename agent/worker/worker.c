@@ -33,6 +33,7 @@ static int launch(struct run *run, const struct language *language, struct inter
 	const struct function *function = &run->function;
 	struct launch launch = {
 		.program = function->program,
+		.argv = function->argv ? function->argv + 1 : NULL,
 		.env = function->env,
 		.directory = run->guest->code_dir,
 	};

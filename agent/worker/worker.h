@@ -95,7 +95,8 @@ void language_heap(const struct language *language, const struct run *run, char 
 
 /* --- launch.c, ends.c, handover.c --- */
 
-/* `launch` has program, environment and directory. 0 or -errno. */
+/* `launch` has program, environment and directory, and as its argv options (NULL: none). 0 or
+ * -errno. */
 int interpreter_launch(struct run *run, const struct language *language, struct launch *launch,
 	struct interpreter *ret);
 /* Closes what is ours of it. */

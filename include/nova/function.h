@@ -102,8 +102,8 @@ typedef struct nova_function_opts {
 	size_t size; /**< sizeof(nova_function_opts) */
 	/** 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit; required */
 	const char *name;
-	/** "python", "node" (or "javascript"), "go", "rust", "wasm", "shell" or "binary"; required
-	 */
+	/** "python", "node" (or "javascript"), "go", "rust", "wasm", "shell", "binary", or one of
+	 * your own (nova/runtime.h); required */
 	const char *runtime;
 	/** file or directory with the code; exactly one of code_path and code is given */
 	const char *code_path;
@@ -111,7 +111,8 @@ typedef struct nova_function_opts {
 	size_t code_len;
 	/** Python and Node: "module.function", "package.module.function" or "path/file.function".
 	 * NULL: of the module main the function handler, for Python else lambda_handler, for Node
-	 * else what it exports as default; if there is none, the file is a script */
+	 * else what it exports as default; if there is none, the file is a script. A runtime of
+	 * your own without a protocol: the name of the file that is run, such as "main.lua" */
 	const char *handler;
 	uint32_t memory_mb; /**< 64 to 65536, Python from 96, Node from 160; 0: 128, Node 256 */
 	uint32_t timeout_s; /**< 1 to 86400; 0: 30 */

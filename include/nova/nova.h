@@ -32,6 +32,7 @@
 #include <nova/proto.h>
 #include <nova/result.h>
 #include <nova/run.h>
+#include <nova/runtime.h>
 #include <nova/snapshot.h>
 #include <nova/vm.h>
 

@@ -100,7 +100,7 @@ struct disk_image {
 	int fd;
 	ext2_filsys fs;
 };
-/* NOVA_ECORRUPT: it is no ext4 file system, or damaged. */
+/* NOVA_ECORRUPT: it is no ext4 file system, damaged, or cut short. */
 int disk_image_open(const char *path, struct disk_image *ret_image, nova_error_t **error);
 void disk_image_close(struct disk_image *image);
 #define AUTO_DISK_IMAGE CLEANUP(disk_image_close)

@@ -11,6 +11,20 @@ static int fail_ext2(struct disk_image *image, errcode_t code, nova_error_t **er
 	return what ? disk_fail_ext2(error, code, what) : nova_oom(error);
 }
 
+static int check_whole(const struct disk_image *image, nova_error_t **error)
+{
+	struct stat st;
+	uint64_t need = ext2fs_blocks_count(image->fs->super) * image->fs->blocksize;
+	int r = sys_fstat(image->fd, &st);
+	if (r < 0)
+		return nova_fail_os(error, r, "the root filesystem '%s'", image->path);
+	if (S_ISBLK(st.st_mode) || (uint64_t)st.st_size >= need)
+		return 0;
+	return nova_fail(error, NOVA_ECORRUPT,
+		"the root filesystem '%s' is cut short: it has %llu of %llu bytes; make it anew",
+		image->path, (unsigned long long)st.st_size, (unsigned long long)need);
+}
+
 int disk_image_open(const char *path, struct disk_image *ret, nova_error_t **error)
 {
 	char name[32];
@@ -29,7 +43,7 @@ int disk_image_open(const char *path, struct disk_image *ret, nova_error_t **err
 			"the root filesystem '%s' is no ext4 image; make one with: novactl disk "
 			"build DIRECTORY -o '%s'",
 			path, path);
-	return code ? fail_ext2(ret, code, error) : 0;
+	return code ? fail_ext2(ret, code, error) : check_whole(ret, error);
 }
 
 void disk_image_close(struct disk_image *image)

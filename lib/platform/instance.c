@@ -193,7 +193,7 @@ int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct st
 	if (code == 0)
 		code = registry_lookup(&nova->registry, o.function, &function, error);
 	if (code == 0 && o.memory_mb)
-		code = runtime_check_memory(function->record.config.runtime, o.memory_mb, error);
+		code = runtime_check_memory(&function->record.config, o.memory_mb, error);
 	const struct stop any = { o.interrupt, stop };
 	const struct lease_request request = {
 		.fresh = true,

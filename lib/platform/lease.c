@@ -98,15 +98,13 @@ static int acquire_once(struct nova *nova, const nova_function_t *function,
 
 /* --- functions change while calls are on their way --- */
 
-/* Where that cannot be told, the one who reads it says why. */
-static bool disk_is_there(const struct nova *nova, const nova_function_t *function)
+static bool files_are_there(const struct nova *nova, const nova_function_t *function)
 {
-	struct blobs *blobs = nova->registry.blobs;
-	return blobs->ops->has(blobs, function->record.code_hash, NULL) != 0;
+	return registry_check_files(&nova->registry, &function->record, NULL) == 0;
 }
 
 /* Looks the function up again: another process may have replaced or deleted it since, and its
- * former code disk with it. */
+ * former files with it. */
 static int look_again(struct nova *nova, nova_function_t **function, nova_error_t **error)
 {
 	const struct function_record *old = &(*function)->record;
@@ -114,15 +112,10 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 	int code = registry_lookup(&nova->registry, old->name, &now, error);
 	if (code < 0)
 		return code;
-	if (now->record.version == old->version && !strcmp(now->record.id, old->id)) {
-		struct blobs *blobs = nova->registry.blobs;
-		AUTO_FREE char *disk = NULL;
-		blobs->ops->get(blobs, old->code_hash, &disk, NULL);
-		return nova_fail(error, NOVA_ECORRUPT,
-			"the code disk of function '%s' is gone: %s; register the function again "
-			"to make it",
-			old->name, disk ? disk : "");
-	}
+	if (now->record.version == old->version && !strcmp(now->record.id, old->id))
+		code = registry_check_files(&nova->registry, old, error);
+	if (code < 0)
+		return code;
 	nova_function_free(*function);
 	*function = STEAL(now);
 	return 0;
@@ -134,7 +127,7 @@ static int acquire_present(struct nova *nova, nova_function_t **function,
 	for (;;) {
 		nova_error_t *failure = NULL;
 		int code = acquire(nova, *function, request, lease, &failure);
-		if (code != NOVA_ENOTFOUND || disk_is_there(nova, *function)) {
+		if (code != NOVA_ENOTFOUND || files_are_there(nova, *function)) {
 			if (error)
 				*error = failure;
 			else

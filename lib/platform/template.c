@@ -57,7 +57,7 @@ int nova_template_prepare(nova_t *nova, const char *runtime, const nova_template
 	bool made = false;
 	if (ANY_NULL(error, nova, runtime))
 		return NOVA_EINVAL;
-	int code = runtime_vm_spec(runtime, &vm, error);
+	int code = runtime_vm_spec(&nova->registry, runtime, &vm, error);
 	if (code == 0)
 		code = begin(nova, opts, &o, &stop, error);
 	if (code < 0)

@@ -42,7 +42,7 @@ int function_config_sort(struct function_config *config, nova_error_t **error)
 {
 	int code = 0;
 	FOR_EACH_PROPERTY(p)
-	if (code == 0 && p->is.type == NOVA_PROPERTY_LIST)
+	if (code == 0 && p->is.type == NOVA_PROPERTY_LIST && !p->ordered)
 		code = sort(p, property_list(p, config), error);
 	return code;
 }

@@ -63,7 +63,7 @@ static int list_copy(struct text_list *to, const struct text_list *from)
 	return 0;
 }
 
-static bool list_same(const struct text_list *a, const struct text_list *b)
+bool text_list_same(const struct text_list *a, const struct text_list *b)
 {
 	for (size_t i = 0; a->count == b->count && i < a->count; i++)
 		if (strcmp(a->items[i], b->items[i]) != 0)
@@ -124,7 +124,7 @@ static bool same_value(const struct property *p, const void *a, const void *b)
 	case NOVA_PROPERTY_TEXT:
 		return same_text(p, *property_text(p, a), *property_text(p, b));
 	case NOVA_PROPERTY_LIST:
-		return list_same(property_list(p, a), property_list(p, b));
+		return text_list_same(property_list(p, a), property_list(p, b));
 	default:
 		return property_number(p, a) == property_number(p, b);
 	}

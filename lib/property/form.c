@@ -18,14 +18,40 @@ static size_t identifier_length(const char *text)
 	return n;
 }
 
+bool runtime_name_ok(const char *name)
+{
+	size_t n = 0;
+	while (is_letter(name[n]) ||
+		(n && name[n] && (is_digit(name[n]) || strchr("-_.", name[n]))))
+		n++;
+	return n && !name[n] && n <= RUNTIME_MAX;
+}
+
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error)
 {
 	const char *runtime = *(char *const *)value;
-	size_t len = identifier_length(runtime);
-	if (len && !runtime[len] && len <= RUNTIME_MAX)
+	if (runtime_name_ok(runtime))
 		return 0;
 	return nova_fail(error, code, "%s: '%.40s' is no name of a runtime", p->is.name,
 		text_is_utf8(runtime) ? runtime : "");
+}
+
+/* "": that of the runtime; else the name of an image, or a blob. */
+int check_image(const struct property *p, const void *value, int code, nova_error_t **error)
+{
+	const char *image = *(char *const *)value;
+	if (!image || image_blob(image) || runtime_name_ok(image) || !*image)
+		return 0;
+	return nova_fail(error, code, "%s: '%.80s' is no name of an image", p->is.name,
+		text_is_utf8(image) ? image : "");
+}
+
+const char *image_blob(const char *image)
+{
+	if (!str_starts(image, IMAGE_BLOB))
+		return NULL;
+	const char *hash = image + strlen(IMAGE_BLOB);
+	return strspn(hash, "0123456789abcdef") == 64 && !hash[64] ? hash : NULL;
 }
 
 /* Length of the file or package name that begins here: as an identifier, but with '-' and digits

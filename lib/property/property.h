@@ -38,10 +38,21 @@ struct machine_config {
 };
 #define MEMORY_MB_STANDARD 128u
 
+/* Of the template of a command line: entries, and bytes of all, each with one more. */
+#define ARGV_MOST 32u
+#define ARGV_MAX  (4u << 10)
+
+#define IMAGE_BLOB "sha256:" /* begins an image that is a blob; the rest is its hash */
+
 struct function_config {
 	struct machine_config machine; /* first: a row's place in one is its place in the other */
 	char *runtime;
 	char *handler; /* "": none was named */
+	/* What a runtime that is not built in was when the function was registered; else "" and
+	 * none: the root filesystem, as in struct runtime_record, its warm protocol, and how it is
+	 * started. */
+	char *image, *protocol;
+	struct text_list argv;
 	uint32_t timeout_s;
 	uint32_t init_timeout_s; /* 0: by timeout_s */
 	uint32_t min_replicas;
@@ -57,6 +68,7 @@ struct property {
 	size_t in_vm, in_init, in_instance;
 	uint64_t least_of_vm; /* where a machine without a function may have less; 0: not */
 	size_t most_bytes;    /* of a list: all entries together, each with one byte more */
+	bool ordered;         /* a list whose entries stay where they are, and are no NAME=value */
 	const char *json;     /* where it stands in nova_function_to_json(): "limits.vcpus" */
 	const char *none;     /* of a text: what is shown for "" */
 	/* the version of the store's schema that brought its column; 0: none */
@@ -96,6 +108,7 @@ struct text_list *property_list(const struct property *p, const void *config);
 /* Puts a copy behind the last. NOVA_ENOMEM. */
 int text_list_add(struct text_list *list, const char *text);
 void text_list_done(struct text_list *list);
+bool text_list_same(const struct text_list *a, const struct text_list *b);
 
 /* --- option structs of the public headers that have properties as members (options.c) --- */
 
@@ -126,10 +139,15 @@ int function_config_sort(struct function_config *config, nova_error_t **error);
 int check_wanted_labels(const struct text_list *labels, nova_error_t **error);
 /* form.c: what rows of the table refer to */
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error);
+int check_image(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_handler(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_env(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_labels(const struct property *p, const void *value, int code, nova_error_t **error);
 bool same_handler(const char *a, const char *b);
+/* Whether a runtime, or an image, may have this name. */
+bool runtime_name_ok(const char *name);
+/* The hash of the blob that the root filesystem is; NULL: it is an image of this host. */
+const char *image_blob(const char *image);
 
 /* --- text forms (text.c) --- */
 

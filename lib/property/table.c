@@ -28,7 +28,8 @@ const struct property properties[] = {
 	{
 		.is = { PUBLIC(runtime), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
 			.label = "Runtime", .option = "runtime", .letter = "r", .value = "NAME",
-			.help = "python, node, go, rust, wasm, shell or binary (required)" },
+			.help = "python, node, go, rust, wasm, shell, binary, or one of your\n"
+				"own (required)" },
 		OF_FUNCTION(runtime), ALSO_IN_INIT(runtime),
 		.json = "runtime", .schema = 1, .check = check_runtime,
 	}, {
@@ -128,6 +129,17 @@ const struct property properties[] = {
 			.help = "label for lists and bills; repeatable, at most 16" },
 		OF_FUNCTION(labels), .most_bytes = LABELS_MAX,
 		.json = "labels", .schema = 5, .check = check_labels,
+	},
+	/* Of functions, which have them by their runtime. */
+	{
+		.is = { .name = "image", .type = NOVA_PROPERTY_TEXT },
+		OF_FUNCTION(image), .schema = 6, .check = check_image,
+	}, {
+		.is = { .name = "protocol", .type = NOVA_PROPERTY_TEXT },
+		OF_FUNCTION(protocol), .schema = 6,
+	}, {
+		.is = { .name = "argv", .type = NOVA_PROPERTY_LIST, .most = ARGV_MOST },
+		OF_FUNCTION(argv), .most_bytes = ARGV_MAX, .ordered = true, .schema = 6,
 	},
 	/* Of a machine only: a function has them by its runtime and its code. */
 	{

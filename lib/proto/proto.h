@@ -35,6 +35,20 @@ _Static_assert(PROTO_DEPTH <= JSON_DEPTH, "the reader of JSON text counts no dee
 #define PROTO_CODE_LATER     "nova: code later\n"
 #define PROTO_CODE_LATER_LEN (sizeof(PROTO_CODE_LATER) - 1)
 
+/* --- templates of command lines --- */
+
+#define ARGV_FILE "{file}" /* an entry that is the function's file itself */
+
+struct argv_value {
+	const char *name, *value;
+	bool used; /* set to true */
+};
+/* Appends an entry with its placeholders filled in, "{name}" by the value of that name, "{{" and
+ * "}}" by a brace. `values` ends with one without a name. -EINVAL: at *ret_wrong begins a
+ * placeholder that is none of them, or a brace that stands alone. -ENOMEM. */
+int argv_fill(
+	const char *entry, struct argv_value *values, struct buf *out, const char **ret_wrong);
+
 /* --- paths of a guest's files --- */
 
 #define PROTO_PATH_MAX 4096u /* bytes, with a NUL */

@@ -32,12 +32,14 @@ static int find_guest(
 	struct registry *registry, const struct runtime *runtime, nova_error_t **error)
 {
 	const struct engine_ops *ops;
-	AUTO_FREE char *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
+	AUTO_FREE char *image = NULL, *kernel = NULL, *initramfs = NULL, *rootfs = NULL;
 	int code = host_choose_engine(registry->host, NULL, &ops, error);
 	if (code < 0 || !engine_has(ops, NOVA_FEATURE_GUEST))
 		return code;
-	return vm_find_images(
-		registry->host, ops, runtime->image, &kernel, &initramfs, &rootfs, error);
+	code = runtime_rootfs(registry, runtime->is.name, runtime->image, &image, error);
+	return code < 0 ? code :
+			  vm_find_images(
+				  registry->host, ops, image, &kernel, &initramfs, &rootfs, error);
 }
 
 static int try_in_guest(struct registry *registry, const nova_function_opts *o,
@@ -68,7 +70,7 @@ static int take_handler(struct registry *registry, const struct trial *trial,
 {
 	if (*record->config.handler)
 		return 0;
-	const char *no_handler = runtime_find(record->config.runtime)->no_handler;
+	const char *no_handler = runtime_rules(&record->config)->no_handler;
 	if (!*vm_entry(trial->vm) && no_handler)
 		log_warn(host_log(registry->host), "function",
 			"'%s' has %s: each call runs it as a script", record->name, no_handler);

@@ -76,7 +76,7 @@ static int check_not_zip(
 		return 0;
 	return nova_fail(error, NOVA_EINVAL,
 		"code: %s is a zip file, not %s code; unpack it and give the directory", code->what,
-		runtime->name);
+		runtime->is.name);
 }
 
 static int check_form(const struct code *code, const struct runtime *runtime, nova_error_t **error)
@@ -208,15 +208,27 @@ static int check_module_directory(
 		path, name ? name : module);
 }
 
-/* In a directory the entry is the file `handler`, or the module of the handler's name. */
+/* In a directory the entry is the file `handler`, or what the handler names: a file or a module. */
 static int check_directory(
 	const struct runtime *runtime, const char *path, const char *handler, nova_error_t **error)
 {
 	int found = check_entry(runtime, path, "handler", error);
+	bool named = found == 0 && runtime->handler_is_file && *handler;
+	if (named)
+		found = check_entry(runtime, path, handler, error);
 	if (found)
 		return found < 0 ? found : 0;
 	if (runtime->modules[0])
 		return check_module_directory(runtime, path, handler, error);
+	if (named)
+		return nova_fail(error, NOVA_EINVAL,
+			"code: the directory %s has no file '%s', and no file 'handler'", path,
+			handler);
+	if (runtime->handler_is_file)
+		return nova_fail(error, NOVA_EINVAL,
+			"code: the directory %s has no file 'handler'; name its file as the "
+			"handler, such as main.lua",
+			path);
 	return nova_fail(error, NOVA_EINVAL, "code: the directory %s has no file 'handler'", path);
 }
 

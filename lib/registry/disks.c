@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* Code disks: the images that functions' code becomes, kept as blobs. */
+/* Blobs: the images that functions' code becomes, and root filesystems; and how code becomes one.
+ */
 #include <nova/disk.h>
 
 #include "registry/internal.h"
 
-int code_disk_unneeded(struct registry *registry, const char *code_hash, uint64_t leaving,
-	bool *ret_unneeded, nova_error_t **error)
+int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
+	nova_error_t **error)
 {
 	uint64_t users = 0;
-	int r = registry->store->ops->functions->count_code_users(
-		registry->store, code_hash, &users, error);
+	int r = registry->store->ops->count_users(registry->store, hash, &users, error);
 	*ret_unneeded = r == 0 && users <= leaving;
 	return r;
 }
 
-void code_disk_drop(struct registry *registry, const char *code_hash)
+void blob_drop(struct registry *registry, const char *hash)
 {
 	bool unneeded;
-	if (code_disk_unneeded(registry, code_hash, 0, &unneeded, NULL) == 0 && unneeded)
-		registry->blobs->ops->remove(registry->blobs, code_hash, NULL);
+	if (blob_unneeded(registry, hash, 0, &unneeded, NULL) == 0 && unneeded)
+		registry->blobs->ops->remove(registry->blobs, hash, NULL);
 }
 
-static bool is_needed(void *userdata, const char *code_hash)
+void image_drop(struct registry *registry, const char *image)
+{
+	const char *hash = image_blob(image);
+	if (hash)
+		blob_drop(registry, hash);
+}
+
+static bool is_needed(void *userdata, const char *hash)
 {
 	bool unneeded;
-	code_disk_unneeded(userdata, code_hash, 0, &unneeded, NULL);
+	blob_unneeded(userdata, hash, 0, &unneeded, NULL);
 	return !unneeded;
 }
 
-void code_disks_tidy(struct registry *registry)
+void blobs_tidy(struct registry *registry)
 {
 	AUTO_FD int lock = -1;
 	if (registry->blobs->ops->lock(registry->blobs, false, &lock, NULL) == 0)

@@ -54,7 +54,7 @@ void trial_keep(struct registry *registry, const struct function_record *stored,
 /* --- disks.c --- */
 
 /* Removes what a killed process left behind, unless somebody is at work there. */
-void code_disks_tidy(struct registry *registry);
+void blobs_tidy(struct registry *registry);
 /* Builds the image of a function's code; its hash. */
 int code_disk_build(const char *path, const struct code_source *source, char hash[SHA256_HEX],
 	nova_error_t **error);
@@ -66,12 +66,28 @@ void unfinished_remove(struct unfinished *image);
 /* The same where a blob begins. With the lock of the blobs, as all below. */
 int code_disk_new(struct registry *registry, const struct code_source *source,
 	struct unfinished *ret_image, char hash[SHA256_HEX], nova_error_t **error);
-/* Whether nobody needs a code disk once `leaving` of its users have gone. It is asked before
- * anything is changed. */
-int code_disk_unneeded(struct registry *registry, const char *code_hash, uint64_t leaving,
-	bool *ret_unneeded, nova_error_t **error);
-/* Removes an image if no function uses it. */
-void code_disk_drop(struct registry *registry, const char *code_hash);
+/* Whether nobody needs a blob once `leaving` of its users have gone. It is asked before anything is
+ * changed. */
+int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
+	nova_error_t **error);
+/* Removes a blob if neither function nor runtime uses it. */
+void blob_drop(struct registry *registry, const char *hash);
+/* The same of what an image is, if it is a blob. */
+void image_drop(struct registry *registry, const char *image);
+
+/* --- own.c, rootfs.c --- */
+
+/* With the lock of the blobs: whether the runtime that a function was checked with is there, and
+ * the same. NOVA_EBUSY. */
+int runtime_is_still(
+	struct registry *registry, const struct function_record *record, nova_error_t **error);
+/* Where a root filesystem is: a path, or the name of an image of this host. NOVA_ENOTFOUND,
+ * NOVA_ECORRUPT: the blob is not what it was. */
+int runtime_rootfs(const struct registry *registry, const char *runtime, const char *image,
+	char **ret_rootfs, nova_error_t **error);
+/* Whether a guest can start from the file, and has the program of the runtime. */
+int rootfs_look(const char *path, const struct runtime *rules, const struct text_list *argv,
+	nova_error_t **error);
 
 /* --- bytes.c, code.c, wasm.c --- */
 

@@ -203,7 +203,7 @@ static int check_all(struct registry *registry, const nova_function_opts *code,
 	const nova_run_opts *o, struct function_record *record, char **ret_entry,
 	nova_error_t **error)
 {
-	const struct runtime *runtime = NULL;
+	AUTO_RUNTIME const struct runtime *runtime = NULL;
 	int r = check_timeout(o, error);
 	if (r == 0)
 		r = check_size(code, o, error);

@@ -24,7 +24,8 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 		return nova_fail(error, NOVA_EINVAL, "name: a function needs a name");
 	if (!o->runtime)
 		return nova_fail(error, NOVA_EINVAL,
-			"runtime: required; one of python, node, go, rust, wasm, shell, binary");
+			"runtime: required; one of python, node, go, rust, wasm, shell, binary, or "
+			"one of your own");
 	if (!o->code_path && !o->code)
 		return nova_fail(error, NOVA_EINVAL,
 			"code: give the function's code as code_path or in memory");
@@ -46,7 +47,7 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
 {
 	int code = 0;
-	if (flags & NOVA_REGISTER_IN_PLACE && !runtime_find(r->config.runtime)->in_place)
+	if (flags & NOVA_REGISTER_IN_PLACE && !runtime_rules(&r->config)->in_place)
 		return nova_fail(error, NOVA_EINVAL,
 			"in place: only functions of runtimes python and node can be called so");
 	if (flags & NOVA_REGISTER_IN_PLACE)
@@ -67,31 +68,46 @@ static int copy_texts(struct function_record *r, const nova_function_opts *o, no
 	return r->name && r->code_path ? 0 : nova_oom(error);
 }
 
-/* The name that all others know it by, and what it has where nothing is asked for. */
-static int set_runtime(struct function_record *r, const nova_function_opts *o, nova_error_t **error)
+/* What it has where nothing is asked for. */
+static void set_usual(
+	struct function_config *config, const struct runtime *runtime, const nova_function_opts *o)
 {
-	const struct runtime *runtime = runtime_find(o->runtime);
-	char *name = strdup(runtime->name);
-	if (!name)
+	if (!o->memory_mb && runtime->is.memory_mb)
+		config->machine.memory_mb = runtime->is.memory_mb;
+	if (!o->timeout_s && runtime->is.timeout_s)
+		config->timeout_s = runtime->is.timeout_s;
+	if (!o->init_timeout_s && runtime->is.init_timeout_s)
+		config->init_timeout_s = runtime->is.init_timeout_s;
+}
+
+int runtime_give(
+	const struct runtime *runtime, struct function_config *config, nova_error_t **error)
+{
+	bool own = !runtime->is.built_in;
+	free(config->runtime);
+	config->runtime = strdup(runtime->is.name);
+	config->image = strdup(own ? runtime->image : "");
+	config->protocol = strdup(own ? runtime->is.protocol : "");
+	if (!config->runtime || !config->image || !config->protocol)
 		return nova_oom(error);
-	free(r->config.runtime);
-	r->config.runtime = name;
-	if (!o->memory_mb && runtime->usual_mb)
-		r->config.machine.memory_mb = runtime->usual_mb;
+	for (size_t i = 0; i < runtime->is.argv_count; i++)
+		if (text_list_add(&config->argv, runtime->is.argv[i]) < 0)
+			return nova_oom(error);
 	return 0;
 }
 
 /* Everything but id, code_hash, version and times. */
-static int record_from_opts(
-	struct function_record *r, const nova_function_opts *o, nova_error_t **error)
+static int record_from_opts(struct function_record *r, const struct runtime *runtime,
+	const nova_function_opts *o, nova_error_t **error)
 {
 	int code = properties_import(&r->config, IN_REGISTER, o, error);
 	if (code == 0)
-		code = set_runtime(r, o, error);
+		code = runtime_give(runtime, &r->config, error);
+	set_usual(&r->config, runtime, o);
 	if (code == 0)
 		code = copy_texts(r, o, error);
 	if (code == 0)
-		code = runtime_check_memory(r->config.runtime, r->config.machine.memory_mb, error);
+		code = runtime_check_memory(&r->config, r->config.machine.memory_mb, error);
 	if (code == 0)
 		code = add_options(r, o->flags, error);
 	if (code == 0)
@@ -144,7 +160,7 @@ static int store_record(struct registry *registry, struct function_record *r,
 	bool unneeded = false;
 	int code = complete(r, old, error);
 	if (code == 0 && old && strcmp(old->code_hash, r->code_hash))
-		code = code_disk_unneeded(registry, old->code_hash, 1, &unneeded, error);
+		code = blob_unneeded(registry, old->code_hash, 1, &unneeded, error);
 	if (code < 0)
 		return code;
 	code = registry->blobs->ops->put(registry->blobs, u->path, r->code_hash, error);
@@ -152,11 +168,13 @@ static int store_record(struct registry *registry, struct function_record *r,
 		code = registry->store->ops->functions->put(
 			registry->store, r, old ? old->version : 0, error);
 	if (code < 0) {
-		code_disk_drop(registry, r->code_hash);
+		blob_drop(registry, r->code_hash);
 		return code;
 	}
 	if (unneeded)
 		registry->blobs->ops->remove(registry->blobs, old->code_hash, NULL);
+	if (old)
+		image_drop(registry, old->config.image);
 	return 0;
 }
 
@@ -178,6 +196,8 @@ static int store(struct registry *registry, const struct code_source *source,
 	int r = code_disk_new(registry, source, &image, hash, error);
 	if (r == 0 && !(record->code_hash = strdup(hash)))
 		r = nova_oom(error);
+	if (r == 0)
+		r = runtime_is_still(registry, record, error);
 	if (r == 0)
 		r = registry_read_present(registry, record->name, &present, error);
 	if (r < 0)
@@ -229,9 +249,9 @@ int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 {
 	int r = check_presence(o, error);
 	if (r == 0)
-		r = runtime_get(o->runtime, ret_runtime, error);
+		r = registry_get_runtime(registry, o->runtime, ret_runtime, error);
 	if (r == 0)
-		r = record_from_opts(record, o, error);
+		r = record_from_opts(record, *ret_runtime, o, error);
 	if (r == 0)
 		r = code_check(*ret_runtime, o, record->config.handler,
 			registry->host ? host_log(registry->host) : NULL, error);
@@ -251,9 +271,9 @@ int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 static int install_packages(struct registry *registry, const nova_function_opts *o,
 	const struct runtime *runtime, struct deps *ret, nova_error_t **error)
 {
-	const struct deps_want want = {
+	AUTO_FREE char *rootfs = NULL;
+	struct deps_want want = {
 		.client = runtime->client,
-		.image = runtime->image,
 		.file = o->requirements,
 		.find_links = o->find_links,
 		.limit = NOVA_REQUIREMENTS_MAX,
@@ -270,9 +290,13 @@ static int install_packages(struct registry *registry, const nova_function_opts 
 		return nova_fail(error, NOVA_EINVAL,
 			"requirements: functions of runtime %s have none; build what they need "
 			"into their code",
-			runtime->name);
+			runtime->is.name);
 	if (!registry->host)
 		return nova_fail(error, NOVA_ENOTSUP, "requirements: a store by itself has none");
+	int code = runtime_rootfs(registry, runtime->is.name, runtime->image, &rootfs, error);
+	if (code < 0)
+		return code;
+	want.image = rootfs;
 	return deps_install(registry->host, &want, &stop, ret, error);
 }
 
@@ -301,7 +325,7 @@ int registry_register(struct registry *registry, const nova_function_opts *o,
 {
 	AUTO_RECORD struct function_record record = { 0 };
 	AUTO_DEPS struct deps packages = DEPS_NONE;
-	const struct runtime *runtime = NULL;
+	AUTO_RUNTIME const struct runtime *runtime = NULL;
 	int r = registry_check_opts(registry, o, &record, &runtime, error);
 	if (r == 0)
 		r = install_packages(registry, o, runtime, &packages, error);

@@ -34,7 +34,7 @@ int registry_open(struct registry *registry, const nova_config_t *config, nova_e
 	registry->store = STEAL(store);
 	registry->home = STEAL(home);
 	registry->blobs = STEAL(blobs);
-	code_disks_tidy(registry);
+	blobs_tidy(registry);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ static int fail_not_found(struct registry *registry, const char *name, nova_erro
 	size_t count = 0;
 	const char *shown = text_is_utf8(name) ? name : "(not UTF-8)", *nearest = NULL;
 	if (registry->store->ops->functions->names(
-		    registry->store, SUGGESTIONS, &names, &count, NULL) == 0)
+		    registry->store, NULL, SUGGESTIONS, &names, &count, NULL) == 0)
 		nearest = str_nearest(name, (const char *const *)names);
 	int r = nearest ? nova_fail(error, NOVA_ENOTFOUND,
 				  "there is no function '%.80s'; did you mean '%s'?", shown,
@@ -182,13 +182,14 @@ int registry_delete(struct registry *registry, const char *name, nova_function_t
 		return r;
 	r = read_function(registry, name, ret_function, error);
 	if (r == 0)
-		r = code_disk_unneeded(
-			registry, (*ret_function)->record.code_hash, 1, &unneeded, error);
+		r = blob_unneeded(registry, (*ret_function)->record.code_hash, 1, &unneeded, error);
 	if (r == 0)
 		r = registry->store->ops->functions->remove(registry->store, name, error);
 	if (r == 0 && unneeded)
 		registry->blobs->ops->remove(
 			registry->blobs, (*ret_function)->record.code_hash, NULL);
+	if (r == 0)
+		image_drop(registry, (*ret_function)->record.config.image);
 	fs_reserve(registry->home, true);
 	return r;
 }

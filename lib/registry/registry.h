@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door of registry: functions by name, with their code.
+ * The door of registry: functions by name, with their code, and runtimes by name.
  *
- * The store keeps the records, blobs the images that their code became. Whoever adds or removes an
- * image together with the record that uses it has the lock of the blobs meanwhile, so a record
- * without its image cannot come to be, in whichever order processes run or die. A process that dies
- * leaves at most an image without user or an unfinished one; the next registry_open() removes both.
+ * The store keeps the records, blobs the images that their code became, and the root filesystems of
+ * runtimes that are not built in. Whoever adds or removes an image together with the record that
+ * uses it has the lock of the blobs meanwhile, so a record without its image cannot come to be, in
+ * whichever order processes run or die. A process that dies leaves at most an image without user or
+ * an unfinished one; the next registry_open() removes both.
  */
 #ifndef NOVA_LIB_REGISTRY_H
 #define NOVA_LIB_REGISTRY_H
@@ -16,6 +17,7 @@
 #include <nova/function.h>
 #include <nova/instance.h>
 #include <nova/run.h>
+#include <nova/runtime.h>
 
 #include "base/list.h"
 #include "base/table.h"
@@ -37,32 +39,47 @@ enum code_form {
 #define IMPORT_LIMIT_S 30u
 
 struct runtime {
-	const char *name;
-	const char *alias; /* is taken for it; NULL: none */
-	const char *image; /* root filesystem */
+	nova_runtime is;   /* what everybody may know of it; with less than its least memory the
+			      guest does not boot, or a function cannot be imported */
+	const char *image; /* its root filesystem, as in struct runtime_record */
 	enum code_form form;
 	const char *advice; /* how to make code of that form */
-	/* with less the guest does not boot, or a function cannot be imported */
-	uint32_t least_mb;
-	uint32_t import_s; /* what an import may take at least; 0: IMPORT_LIMIT_S */
-	uint32_t usual_mb; /* what a function has that does not say; 0: as all */
+	uint32_t import_s;  /* what an import may take at least; 0: IMPORT_LIMIT_S */
+	/* where its interpreter is, the first that is there; none: it has none, or names it */
+	const char *programs[4];
 	/* endings of the file of a module; none: the code is the file `handler` only */
 	const char *modules[8];
 	const char *main_too; /* how the module main may be called as well; NULL: not at all */
+	bool handler_is_file; /* the handler, if there is one, is the name of the code's file */
 	/* What code has that is run as a script. NULL: no code is imported, and all is run. */
 	const char *no_handler;
 	bool in_place;      /* its calls can be, or are always */
 	const char *client; /* that installs packages (deps); NULL: none does */
 };
 
-/* NULL: no such runtime. */
-const struct runtime *runtime_find(const char *name);
-/* NOVA_EINVAL, with the name that was meant. */
-int runtime_get(const char *name, const struct runtime **ret_runtime, nova_error_t **error);
+/* One that is built in, by its name or alias, or in the order in which they are shown. NULL: none.
+ */
+const struct runtime *runtime_built_in(const char *name);
+const struct runtime *runtime_at(size_t index);
+/* The one whose warm protocol a runtime of the user's own has, or one with the rules for those that
+ * have none. NULL: there is no such protocol. */
+const struct runtime *runtime_of_protocol(const char *protocol);
+/* The one whose rules are those of a function: its own, or that of its protocol. NULL: this library
+ * does not know it. */
+const struct runtime *runtime_rules(const struct function_config *config);
 /* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
-int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error);
-/* The names, ending with NULL. */
-const char *const *runtime_names(void);
+int runtime_check_memory(
+	const struct function_config *config, uint32_t memory_mb, nova_error_t **error);
+/* What the VMs of a function with it are given. */
+int runtime_give(
+	const struct runtime *runtime, struct function_config *config, nova_error_t **error);
+/* Of one that is built in, too, which stays. */
+void runtime_free(const struct runtime *runtime);
+static inline void runtime_freep(const struct runtime **runtime)
+{
+	runtime_free(*runtime);
+}
+#define AUTO_RUNTIME CLEANUP(runtime_freep)
 
 /* --- function objects --- */
 
@@ -145,6 +162,26 @@ int registry_make_once(struct registry *registry, const char *language, const ch
 	const nova_run_opts *opts, nova_function_t **ret_function, char **ret_disk,
 	nova_error_t **error);
 
+/* --- runtimes of the user's own, and those that are built in --- */
+
+/* Any runtime. Free it with runtime_free(). NOVA_ENOTFOUND, with all names or the nearest. */
+int registry_find_runtime(struct registry *registry, const char *name,
+	const struct runtime **ret_runtime, nova_error_t **error);
+/* The same as an option of something else: one that is missing is NOVA_EINVAL. */
+int registry_get_runtime(struct registry *registry, const char *name,
+	const struct runtime **ret_runtime, nova_error_t **error);
+/* As the calls of nova/runtime.h. */
+int registry_register_runtime(struct registry *registry, const nova_runtime_opts *opts,
+	const struct runtime **ret_runtime, nova_error_t **error);
+int registry_list_runtimes(struct registry *registry, const nova_runtime ***ret_runtimes,
+	size_t *ret_count, nova_error_t **error);
+int registry_delete_runtime(struct registry *registry, const char *name, nova_error_t **error);
+int registry_check_runtime(struct registry *registry, const char *name, nova_error_t **error);
+
+/* Whether the files of a function are there: NOVA_ECORRUPT, with the way out, if one is gone. */
+int registry_check_files(const struct registry *registry, const struct function_record *record,
+	nova_error_t **error);
+
 /* --- vm.c --- */
 
 /* What a VM of a function is started with, and given. Points into itself and into the record: does
@@ -152,7 +189,7 @@ int registry_make_once(struct registry *registry, const char *language, const ch
 struct function_vm {
 	const struct function_config *config; /* the function's, or this one */
 	struct function_config own;
-	char *disk;
+	char *disk, *rootfs;
 	char *facts[2]; /* variables that tell a function of itself */
 	char **env;     /* these, and the function's own */
 	struct vm_spec vm;
@@ -165,6 +202,7 @@ int function_vm_init(struct function_vm *ret_vm, const struct registry *registry
 void function_vm_done(struct function_vm *vm);
 /* What a VM has for a function of that runtime that asks for nothing, but for its code. To be
  * followed by vm_spec_done() in any case. NOVA_EINVAL. */
-int runtime_vm_spec(const char *name, struct vm_spec *ret_spec, nova_error_t **error);
+int runtime_vm_spec(struct registry *registry, const char *name, struct vm_spec *ret_spec,
+	nova_error_t **error);
 
 #endif

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The runtimes: everything the library knows about them, in one table. */
+/* The runtimes that are built in: everything the library knows about them, in one table. */
 #include "registry/registry.h"
+
+#define BUILT_IN(its_name, its_image, its_protocol)                                                \
+	.is.size = sizeof(nova_runtime), .is.name = (its_name), .is.built_in = 1,                  \
+	.is.rootfs = (its_image), .is.protocol = (its_protocol), .image = (its_image)
+#define LEAST_MB 64
 
 static const struct runtime runtimes[] = {
 	{
-		.name = "python",
-		.image = "python",
+		BUILT_IN("python", "python", "python"),
+		.is.least_memory_mb = 96,
+		.programs = { "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3" },
 		.client = "pip",
 		.advice = "",
-		.least_mb = 96,
 		.modules = { ".py", "/__init__.py" },
 		.no_handler = "neither 'handler' nor 'lambda_handler'",
 		.in_place = true,
 	},
 	{
-		.name = "node",
-		.alias = "javascript",
-		.image = "node",
+		BUILT_IN("node", "node", "node"),
+		.is.alias = "javascript",
+		.is.least_memory_mb = 160,
+		.is.memory_mb = 256,
+		.programs = { "/usr/bin/node", "/usr/local/bin/node", "/usr/bin/nodejs" },
 		.client = "npm",
 		.advice = "",
-		.least_mb = 160,
-		.usual_mb = 256,
 		.import_s = 120, /* emulation makes the start of Node last ten seconds and more */
 		.modules = { ".js", ".mjs", ".cjs", "/index.js", "/index.mjs", "/index.cjs" },
 		.main_too = "index",
@@ -28,76 +33,81 @@ static const struct runtime runtimes[] = {
 		.in_place = true,
 	},
 	{
-		.name = "go",
-		.image = "base",
+		BUILT_IN("go", "base", "none"),
+		.is.least_memory_mb = LEAST_MB,
 		.form = CODE_ELF,
 		.advice = "build it with: CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o "
 			  "handler",
-		.least_mb = 64,
 	},
 	{
-		.name = "rust",
-		.image = "base",
+		BUILT_IN("rust", "base", "none"),
+		.is.least_memory_mb = LEAST_MB,
 		.form = CODE_ELF,
 		.advice = "build it with: cargo build --release --target x86_64-unknown-linux-musl",
-		.least_mb = 64,
 	},
 	{
-		.name = "wasm",
-		.image = "wasm",
+		BUILT_IN("wasm", "wasm", "none"),
+		.is.least_memory_mb = LEAST_MB,
 		.form = CODE_WASM,
 		.advice = "build it for the target wasm32-wasip1",
-		.least_mb = 64,
 	},
-	{ .name = "shell", .image = "base", .advice = "", .least_mb = 64 },
 	{
-		.name = "binary",
-		.image = "base",
+		BUILT_IN("shell", "base", "none"),
+		.is.least_memory_mb = LEAST_MB,
+		.advice = "",
+	},
+	{
+		BUILT_IN("binary", "base", "none"),
+		.is.least_memory_mb = LEAST_MB,
 		.form = CODE_SOURCE_OR_ELF,
 		.advice = "link it with -static for x86_64 Linux",
-		.least_mb = 64,
 	},
 };
 
-const struct runtime *runtime_find(const char *name)
+/* What the user's own have in common whose calls start a program each. */
+static const struct runtime of_programs = {
+	.is.protocol = "none",
+	.is.least_memory_mb = LEAST_MB,
+	.advice = "",
+	.handler_is_file = true,
+};
+
+const struct runtime *runtime_built_in(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++) {
-		const char *alias = runtimes[i].alias;
-		if (!strcmp(runtimes[i].name, name) || (alias && !strcmp(alias, name)))
+		const char *alias = runtimes[i].is.alias;
+		if (!strcmp(runtimes[i].is.name, name) || (alias && !strcmp(alias, name)))
 			return &runtimes[i];
 	}
 	return NULL;
 }
 
-int runtime_get(const char *name, const struct runtime **ret, nova_error_t **error)
+const struct runtime *runtime_at(size_t index)
 {
-	*ret = runtime_find(name);
-	if (*ret)
-		return 0;
-	const char *nearest = str_nearest(name, runtime_names()),
-		   *shown = text_is_utf8(name) ? name : "(not UTF-8)";
-	if (nearest)
-		return nova_fail(error, NOVA_EINVAL,
-			"runtime: '%.40s' is unknown; did you mean '%s'?", shown, nearest);
-	return nova_fail(error, NOVA_EINVAL,
-		"runtime: '%.40s' is unknown; it is one of python, node, go, rust, wasm, shell, "
-		"binary",
-		shown);
+	return index < ARRAY_LEN(runtimes) ? &runtimes[index] : NULL;
 }
 
-int runtime_check_memory(const char *name, uint32_t memory_mb, nova_error_t **error)
+const struct runtime *runtime_of_protocol(const char *protocol)
 {
-	const struct runtime *runtime = runtime_find(name);
-	if (!runtime || memory_mb >= runtime->least_mb)
+	if (!strcmp(protocol, of_programs.is.protocol))
+		return &of_programs;
+	const struct runtime *found = runtime_built_in(protocol);
+	return found && !strcmp(found->is.protocol, protocol) ? found : NULL;
+}
+
+const struct runtime *runtime_rules(const struct function_config *config)
+{
+	return config->protocol && *config->protocol ? runtime_of_protocol(config->protocol) :
+						       runtime_built_in(config->runtime);
+}
+
+int runtime_check_memory(
+	const struct function_config *config, uint32_t memory_mb, nova_error_t **error)
+{
+	const struct runtime *rules = runtime_rules(config);
+	if (!rules || memory_mb >= rules->is.least_memory_mb)
 		return 0;
 	return nova_fail(error, NOVA_EINVAL,
 		"memory_mb is %u; a function of runtime %s needs at least %u to start", memory_mb,
-		name, runtime->least_mb);
-}
-
-const char *const *runtime_names(void)
-{
-	static const char *const names[] = { "python", "node", "javascript", "go", "rust", "wasm",
-		"shell", "binary", NULL };
-	return names;
+		config->runtime, rules->is.least_memory_mb);
 }

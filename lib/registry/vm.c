@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From a function to a VM with it: what its start and its init are given. */
-#include "registry/registry.h"
+#include "registry/internal.h"
 
 /* Unless it says so itself; who may run longer may be imported as long. */
 static uint32_t import_limit_s(const struct function_config *config, const struct runtime *runtime)
@@ -45,12 +45,12 @@ static int choose_config(struct function_vm *f, const struct function_config *co
 int function_vm_init(struct function_vm *f, const struct registry *registry,
 	const struct function_record *r, const nova_instance_opts *machine, nova_error_t **error)
 {
-	const struct runtime *runtime = runtime_find(r->config.runtime);
+	const struct runtime *rules = runtime_rules(&r->config);
 	memset(f, 0, sizeof(*f));
 	int code = choose_config(f, &r->config, machine, error);
 	if (code < 0)
 		return code;
-	if (!runtime)
+	if (!rules)
 		return nova_fail(error, NOVA_ECORRUPT,
 			"function '%s' has the runtime '%s', which this libnova does not know",
 			r->name, r->config.runtime);
@@ -58,9 +58,13 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 		code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
 	if (code < 0)
 		return nova_wrap(error, code, "function '%s'", r->name);
-	f->vm.init_timeout_ms = import_limit_s(f->config, runtime) * 1000u;
+	const char *image = r->config.image && *r->config.image ? r->config.image : rules->image;
+	code = runtime_rootfs(registry, r->config.runtime, image, &f->rootfs, error);
+	if (code < 0)
+		return code;
+	f->vm.init_timeout_ms = import_limit_s(f->config, rules) * 1000u;
 	f->vm.config = *f->config;
-	f->vm.config.machine.rootfs = (char *)runtime->image;
+	f->vm.config.machine.rootfs = f->rootfs;
 	f->vm.config.machine.code_disk = f->disk;
 	return function_env(f, r) < 0 ? nova_oom(error) : 0;
 }
@@ -71,23 +75,25 @@ void function_vm_done(struct function_vm *f)
 		free(f->facts[i]);
 	free(f->env);
 	free(f->disk);
+	free(f->rootfs);
 	function_config_done(&f->own);
 	memset(f, 0, sizeof(*f));
 }
 
-int runtime_vm_spec(const char *name, struct vm_spec *spec, nova_error_t **error)
+int runtime_vm_spec(
+	struct registry *registry, const char *name, struct vm_spec *spec, nova_error_t **error)
 {
-	const struct runtime *runtime;
+	AUTO_RUNTIME const struct runtime *runtime = NULL;
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
-	int code = runtime_get(name, &runtime, error);
+	int code = registry_get_runtime(registry, name, &runtime, error);
 	if (code < 0)
 		return code;
-	opts.runtime = runtime->name;
+	opts.runtime = runtime->is.name;
 	code = properties_import(&spec->config, IN_REGISTER, &opts, error);
 	if (code < 0)
 		return code;
-	if (runtime->usual_mb)
-		spec->config.machine.memory_mb = runtime->usual_mb;
-	spec->config.machine.rootfs = strdup(runtime->image);
-	return spec->config.machine.rootfs ? 0 : nova_oom(error);
+	if (runtime->is.memory_mb)
+		spec->config.machine.memory_mb = runtime->is.memory_mb;
+	return runtime_rootfs(
+		registry, runtime->is.name, runtime->image, &spec->config.machine.rootfs, error);
 }

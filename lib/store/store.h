@@ -3,7 +3,7 @@
  * The door of store: where functions are remembered.
  *
  * A store is one const table of operations, and in it one table for each kind of thing that it
- * keeps, which is written and read as a whole: today functions. It keeps records and answers
+ * keeps, which is written and read as a whole: functions and runtimes. It keeps records and answers
  * questions about them; it decides nothing: versions, times and the meaning of fields are its
  * caller's. A store never sees a VM or a code disk.
  *
@@ -42,6 +42,25 @@ int record_check_fields(const struct function_record *record, int code, nova_err
 int record_check(const struct function_record *record, int code, nova_error_t **error);
 #define AUTO_RECORD CLEANUP(record_clear)
 
+/* A runtime that is not built in. As above, but for `rootfs`. */
+struct runtime_record {
+	char *name;
+	char *rootfs;   /* what the root filesystem was copied from; "": it is an image of each host
+			 */
+	char *image;    /* IMAGE_BLOB and the hash of a blob, or the name of an image */
+	char *protocol; /* "none", or the name of a runtime whose interpreter the agent can keep
+			   warm */
+	struct text_list argv;
+	/* what a function has that does not say; 0: as with others */
+	uint32_t memory_mb, timeout_s, init_timeout_s;
+	uint64_t created_us;
+};
+
+void runtime_record_clear(struct runtime_record *record);
+void runtime_record_list_free(struct runtime_record *records, size_t count);
+int runtime_record_check(const struct runtime_record *record, int code, nova_error_t **error);
+#define AUTO_RUNTIME_RECORD CLEANUP(runtime_record_clear)
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -66,16 +85,26 @@ struct function_ops {
 	int (*list)(struct store *store, const struct text_list *labels,
 		struct function_record **ret_records, size_t *ret_count, nova_error_t **error);
 
-	/* At most `max` names, for suggestions; the list ends with NULL. Free with strv_free(). */
-	int (*names)(struct store *store, size_t max, char ***ret_names, size_t *ret_count,
-		nova_error_t **error);
+	/* At most `max` names, of those of a runtime or (NULL) of all; the list ends with NULL.
+	 * Free with strv_free(). */
+	int (*names)(struct store *store, const char *runtime, size_t max, char ***ret_names,
+		size_t *ret_count, nova_error_t **error);
 
 	/* NOVA_ENOTFOUND if there is none of that name. */
 	int (*remove)(struct store *store, const char *name, nova_error_t **error);
+};
 
-	/* How many functions have that code. */
-	int (*count_code_users)(struct store *store, const char *code_hash, uint64_t *ret_count,
+struct runtime_ops {
+	/* As of functions. `replaces`: one of that name may be there, whose place it takes; else
+	 * NOVA_EEXIST. */
+	int (*put)(struct store *store, const struct runtime_record *record, bool replaces,
 		nova_error_t **error);
+	int (*get)(struct store *store, const char *name, struct runtime_record *ret_record,
+		nova_error_t **error);
+	/* By name. Free with runtime_record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, struct runtime_record **ret_records, size_t *ret_count,
+		nova_error_t **error);
+	int (*remove)(struct store *store, const char *name, nova_error_t **error);
 };
 
 struct store_ops {
@@ -100,7 +129,12 @@ struct store_ops {
 	 */
 	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
 
+	/* How many functions and runtimes need that blob. */
+	int (*count_users)(
+		struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
+
 	const struct function_ops *functions;
+	const struct runtime_ops *runtimes;
 };
 
 void record_list_free(struct function_record *records, size_t count);

@@ -60,6 +60,19 @@ static int note_function(
 	return (said->draws.len && !vm->function.draws) || !vm->entry ? nova_oom(error) : 0;
 }
 
+/* What a runtime is that the agent does not know by its name. */
+static bool add_own_runtime(json_t *payload, const struct function_config *c)
+{
+	if (!c->protocol || !*c->protocol)
+		return true;
+	json_t *argv = json_array();
+	for (size_t i = 0; i < c->argv.count; i++)
+		json_array_append_new(argv, json_string(c->argv.items[i]));
+	return argv && json_array_size(argv) == c->argv.count &&
+	       json_object_set_new(payload, "argv", argv) == 0 &&
+	       json_object_set_new(payload, "protocol", json_string(c->protocol)) == 0;
+}
+
 static int init_alone(
 	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
 {
@@ -73,8 +86,10 @@ static int init_alone(
 	uint32_t limit_ms = spec->init_timeout_ms ? spec->init_timeout_ms : vm->boot_timeout_ms;
 	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", c->runtime, "handler",
 		c->handler, "env_vars", env, "timeout_ms", (json_int_t)limit_ms);
-	if (!payload)
+	if (!payload || !add_own_runtime(payload, c)) {
+		json_decref(payload);
 		return nova_oom(error);
+	}
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	code = vm_ask_json(vm, NOVA_MSG_INIT, payload,

@@ -34,6 +34,7 @@ OPTIONAL_IN = {
     "ret_limits_us": {"nova_pool_histogram"},
     "ret_made": {"nova_template_prepare"},
     "ret_report": {"nova_vm_merge"},
+    "ret_runtime": {"nova_runtime_register"},
     "ret_snapshot": {"nova_vm_snapshot"},
     "value": {"nova_config_set"},
 }

@@ -187,6 +187,47 @@ class Store(HomeCase):
         self.assertEqual([check["status"] for check in found], ["bad"])
         self.assertRegex(found[0]["detail"], "function 'broken': the code disk .* is damaged")
 
+    def make_rootfs(self, name="root"):
+        tree = self.directory / name
+        for directory in ("dev", "proc", "sys", "run", "tmp", "code", "bin"):
+            (tree / directory).mkdir(parents=True)
+        (tree / "bin/sh").write_text(name)
+        (tree / "bin/sh").chmod(0o755)
+        image = self.directory / f"{name}.ext4"
+        self.novactl("disk", "build", tree, "-o", image)
+        return image
+
+    def test_a_runtime_of_ones_own_is_added_used_and_removed(self):
+        image, code = self.make_rootfs(), self.directory / "f.sh"
+        code.write_text('echo "\\"$NOVA_RUNTIME $1\\""')
+        add = ("runtime", "add", "own", "--rootfs", image, "--memory", "96", "--timeout", "90s")
+        self.assertIn("argv: it is empty", self.novactl(*add, status=2).stderr)
+        self.assertIn("no program '/bin/lua'",
+                      self.novactl(*add, "--", "/bin/lua", "{file}", status=1).stderr)
+        self.assertIn("--rootfs is required", self.novactl("runtime", "add", "x", status=2).stderr)
+        made = self.novactl_json(*add, "--", "/bin/sh", "{file}", "-x")
+        self.assertEqual((made["argv"], made["memory_mb"], made["timeout_s"]),
+                         (["/bin/sh", "{file}", "-x"], 96, 90))
+        self.assertRegex(self.novactl("runtime", "list").stdout, r"(?m)^own +own .*/bin/sh \.\.\.$")
+        self.assertEqual(self.novactl_json("runtime", "show", "javascript")["name"], "node")
+        self.novactl("register", "f", "-r", "own", "-c", code)
+        self.assertEqual(self.novactl_json("get", "f")["memory_mb"], 96)
+        self.assertEqual(self.novactl_json("invoke", "f")["output"], "own -x")
+        self.assertIn("is that of f", self.novactl("runtime", "remove", "own", status=1).stderr)
+        self.novactl("delete", "f")
+        self.novactl("runtime", "remove", "own")
+        self.assertIn("'own' is unknown", self.novactl("runtime", "show", "own", status=1).stderr)
+
+    def test_doctor_names_the_runtime_whose_root_filesystem_is_damaged(self):
+        self.novactl("runtime", "add", "own", "--rootfs", self.make_rootfs(), "--", "/bin/sh")
+        with open(next((self.home / "disks").glob("*.ext4")), "r+b") as file:
+            file.seek(8192)
+            file.write(b"damage")
+        done = self.run_program(NOVACTL, "--json", "doctor")
+        wrong = [c for c in json.loads(done.stdout)["checks"] if c["name"] == "runtimes"]
+        self.assertEqual([c["status"] for c in wrong], ["bad"])
+        self.assertIn("is damaged", wrong[0]["detail"])
+
     def test_functions_are_listed_by_their_labels(self):
         for name, labels in (("p", ("team=a", "cost=7")), ("q", ("team=b",)), ("r", ())):
             options = [word for label in labels for word in ("--label", label)]

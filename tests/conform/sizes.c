@@ -69,6 +69,17 @@ static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
+static const char *const sh[] = { "/bin/sh", "{file}" };
+static const nova_runtime_opts full_nova_runtime_opts = { sizeof(nova_runtime_opts), .name = "x",
+	.rootfs = "base", .argv = sh, .argv_count = 2, .protocol = "none", .memory_mb = 64,
+	.timeout_s = 1, .init_timeout_s = 1, .flags = NOVA_RUNTIME_REPLACE };
+static int use_nova_runtime_opts(const void *opts, nova_error_t **ret_error)
+{
+	int code = nova_runtime_register(p.nova, opts, NULL, ret_error);
+	nova_runtime_delete(p.nova, "x", NULL);
+	return code;
+}
+
 static const nova_function_list_opts full_nova_function_list_opts = {
 	sizeof(nova_function_list_opts), .labels = words, .labels_count = 1
 };

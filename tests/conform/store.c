@@ -42,6 +42,8 @@ static struct function_record sample(const char *name, const char *id)
 		.name = TEXT(name),
 		.config.runtime = TEXT("python"),
 		.config.handler = TEXT("main.handler"),
+		.config.image = TEXT(""),
+		.config.protocol = TEXT(""),
 		.code_path = TEXT("/src/x.py"),
 		.code_hash = TEXT(HASH_A),
 		.config.machine.memory_mb = 512,
@@ -216,7 +218,7 @@ START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 	for (size_t i = 0; i < count; i++)
 		ck_assert_str_eq(records[i].name, sorted[i]);
 	record_list_free(records, count);
-	ck_ok(ops->functions->names(store, 2, &found, &count, &error));
+	ck_ok(ops->functions->names(store, NULL, 2, &found, &count, &error));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(found[1], "a");
 	ck_assert_ptr_null(found[2]);
@@ -232,16 +234,92 @@ START_TEST(the_users_of_a_code_are_counted)
 	struct function_record one = sample("one", ID_1), two = sample("two", ID_2);
 	ck_ok(ops->functions->put(store, &one, 0, &error));
 	ck_ok(ops->functions->put(store, &two, 0, &error));
-	ck_ok(ops->functions->count_code_users(store, HASH_A, &users, &error));
+	ck_ok(ops->count_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 2);
 	two.code_hash = TEXT(HASH_B);
 	two.version = 2;
 	ck_ok(ops->functions->put(store, &two, 1, &error));
 	ck_ok(ops->functions->remove(store, "one", &error));
-	ck_ok(ops->functions->count_code_users(store, HASH_A, &users, &error));
+	ck_ok(ops->count_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 0);
-	ck_ok(ops->functions->count_code_users(store, HASH_B, &users, &error));
+	ck_ok(ops->count_users(store, HASH_B, &users, &error));
 	ck_assert_uint_eq(users, 1);
+	close_store();
+}
+END_TEST
+
+/* --- runtimes --- */
+
+static struct runtime_record runtime(const char *name, const char *hash)
+{
+	static char program[] = "/bin/x", file[] = "{file}", *argv[] = { program, file, program };
+	static char image[80];
+	snprintf(image, sizeof(image), IMAGE_BLOB "%s", hash);
+	return (struct runtime_record){
+		.name = TEXT(name),
+		.rootfs = TEXT("/src/x.ext4"),
+		.image = image,
+		.protocol = TEXT("none"),
+		.argv = { argv, ARRAY_LEN(argv) },
+		.memory_mb = 64,
+		.timeout_s = 2,
+		.init_timeout_s = 3,
+		.created_us = 4,
+	};
+}
+
+START_TEST(a_runtime_comes_back_as_it_was_put)
+{
+	open_store(_i);
+	struct runtime_record in = runtime("own", HASH_A), out = { NULL };
+	ck_fails_with(NOVA_ENOTFOUND, "own", ops->runtimes->get(store, "own", &out, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "own", ops->runtimes->remove(store, "own", &error));
+	ck_ok(ops->runtimes->put(store, &in, false, &error));
+	ck_fails(NOVA_EEXIST, ops->runtimes->put(store, &in, false, &error));
+	in.memory_mb = 0;
+	ck_ok(ops->runtimes->put(store, &in, true, &error));
+	ck_ok(ops->runtimes->get(store, "own", &out, &error));
+	ck_assert_str_eq(out.rootfs, in.rootfs);
+	ck_assert_str_eq(out.image, in.image);
+	ck_assert_str_eq(out.protocol, in.protocol);
+	ck_assert(text_list_same(&out.argv, &in.argv));
+	ck_assert_uint_eq(out.memory_mb, 0);
+	ck_assert_uint_eq(out.timeout_s, 2);
+	ck_assert_uint_eq(out.init_timeout_s, 3);
+	ck_assert_uint_eq(out.created_us, 4);
+	runtime_record_clear(&out);
+	close_store();
+}
+END_TEST
+
+START_TEST(runtimes_are_listed_by_name_and_are_users_of_their_root_filesystem)
+{
+	open_store(_i);
+	struct runtime_record one = runtime("one", HASH_B), *all;
+	struct function_record f = sample("f", ID_1);
+	size_t count;
+	uint64_t users;
+	char **names;
+	ck_ok(ops->runtimes->list(store, &all, &count, &error));
+	ck_assert_ptr_null(all);
+	ck_ok(ops->runtimes->put(store, &one, false, &error));
+	one.name = TEXT("also");
+	ck_ok(ops->runtimes->put(store, &one, false, &error));
+	f.config.runtime = TEXT("one");
+	f.config.image = one.image;
+	ck_ok(ops->functions->put(store, &f, 0, &error));
+	ck_ok(ops->runtimes->list(store, &all, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(all[0].name, "also");
+	runtime_record_list_free(all, count);
+	ck_ok(ops->count_users(store, HASH_B, &users, &error));
+	ck_assert_uint_eq(users, 3);
+	ck_ok(ops->functions->names(store, "one", 9, &names, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	strv_free(names, count);
+	ck_ok(ops->functions->names(store, "also", 9, &names, &count, &error));
+	ck_assert_uint_eq(count, 0);
+	strv_free(names, count);
 	close_store();
 }
 END_TEST
@@ -376,6 +454,9 @@ static Suite *store_suite(void)
 	tcase_add_loop_test(tc, a_list_may_be_of_those_with_certain_labels, 0, count);
 	tcase_add_loop_test(tc, lists_are_sorted_by_name_and_may_be_empty, 0, count);
 	tcase_add_loop_test(tc, the_users_of_a_code_are_counted, 0, count);
+	tcase_add_loop_test(tc, a_runtime_comes_back_as_it_was_put, 0, count);
+	tcase_add_loop_test(
+		tc, runtimes_are_listed_by_name_and_are_users_of_their_root_filesystem, 0, count);
 	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);
 	tcase_add_loop_test(tc, eight_threads_lose_no_update, 0, count);
 	tcase_add_loop_test(tc, four_processes_that_open_at_once_lose_no_update, 0, count);

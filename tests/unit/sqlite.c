@@ -45,6 +45,8 @@ static int put(const char *name, size_t number)
 		.name = (char *)name,
 		.config.runtime = (char[]){ "python" },
 		.config.handler = (char[]){ "main.handler" },
+		.config.image = (char[]){ "" },
+		.config.protocol = (char[]){ "" },
 		.code_path = (char[]){ "" },
 		.code_hash = (char[]){ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 				       "aaaaa" },
@@ -124,7 +126,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 5");
+	change("PRAGMA user_version = 6");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -160,6 +162,12 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		ck_assert_uint_eq(out.version, 8);
 		ck_assert_uint_eq(out.updated_us, 10);
 		ck_assert_str_eq(out.config.env.items[0], "A=1");
+		ck_assert_str_eq(out.config.image, "");
+		ck_assert_uint_eq(out.config.argv.count, 0);
+		struct runtime_record *runtimes;
+		size_t count;
+		ck_ok(store_sqlite.runtimes->list(store, &runtimes, &count, &error));
+		ck_assert_uint_eq(count, 0);
 		record_clear(&out);
 		store_sqlite.close(store);
 	}
@@ -212,6 +220,8 @@ static const char *const damages[] = {
 	"UPDATE functions SET labels = '[\"a b=c\"]'",
 	"UPDATE functions SET handler = 'handler'",
 	"UPDATE functions SET runtime = 'a b'",
+	"UPDATE functions SET image = 'sha256:../../etc/passwd'",
+	"UPDATE functions SET argv = '{}'",
 	"UPDATE functions SET code_path = CAST(x'2fff' AS TEXT)",
 	"UPDATE functions SET handler = 'main.handler' || char(0) || 'x'",
 	"UPDATE functions SET created_us = 9000000000000000000",
@@ -231,6 +241,35 @@ START_TEST(a_damaged_row_is_an_error_that_names_the_function)
 		NOVA_ECORRUPT, "f000", store_sqlite.functions->get(store, "f000", &out, &error));
 	ck_fails_with(NOVA_ECORRUPT, path,
 		store_sqlite.functions->list(store, NULL, &records, &count, &error));
+	store_sqlite.close(store);
+}
+END_TEST
+
+static const char *const damages_of_runtimes[] = {
+	"UPDATE runtimes SET image = '../x'",
+	"UPDATE runtimes SET argv = '[1]'",
+	"UPDATE runtimes SET memory_mb = 1",
+	"UPDATE runtimes SET timeout_s = -1",
+	"UPDATE runtimes SET rootfs = CAST(x'2fff' AS TEXT)",
+};
+
+START_TEST(a_damaged_row_is_an_error_that_names_the_runtime)
+{
+	struct runtime_record out = { NULL }, *records,
+			      r = {
+				      .name = (char[]){ "own" },
+				      .rootfs = (char[]){ "" },
+				      .image = (char[]){ "base" },
+				      .protocol = (char[]){ "node" },
+			      };
+	size_t count;
+	ck_ok(try_open());
+	ck_ok(store_sqlite.runtimes->put(store, &r, false, &error));
+	change(damages_of_runtimes[_i]);
+	ck_fails_with(
+		NOVA_ECORRUPT, "'own'", store_sqlite.runtimes->get(store, "own", &out, &error));
+	ck_fails_with(
+		NOVA_ECORRUPT, path, store_sqlite.runtimes->list(store, &records, &count, &error));
 	store_sqlite.close(store);
 }
 END_TEST
@@ -409,6 +448,8 @@ static Suite *sqlite_suite(void)
 	tcase_add_test(tc, a_missing_table_is_damage);
 	tcase_add_loop_test(
 		tc, a_damaged_row_is_an_error_that_names_the_function, 0, (int)ARRAY_LEN(damages));
+	tcase_add_loop_test(tc, a_damaged_row_is_an_error_that_names_the_runtime, 0,
+		(int)ARRAY_LEN(damages_of_runtimes));
 	tcase_add_test(tc, a_page_of_rubbish_never_crashes);
 	tcase_add_test(tc, a_file_cut_short_is_damage);
 	tcase_add_test(tc, a_directory_without_rights_is_an_error_of_rights);

@@ -64,6 +64,29 @@ static void check_code(
 		found(findings, "code", FINE, "that of every function is sound", "");
 }
 
+/* Root filesystems of the user's own are read whole. The others are among the images. */
+static void check_runtimes(struct findings *findings, nova_t *nova)
+{
+	const nova_runtime **runtimes = NULL;
+	nova_error_t *error = NULL;
+	size_t count = 0, own = 0, bad = 0;
+	if (nova_runtime_list(nova, &runtimes, &count, &error) != 0) {
+		found_error(findings, "runtimes", error);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		own += !runtimes[i]->built_in;
+		if (runtimes[i]->built_in ||
+			nova_runtime_check(nova, runtimes[i]->name, &error) == 0)
+			continue;
+		bad++;
+		found_error(findings, "runtimes", error);
+	}
+	if (own && !bad)
+		found(findings, "runtimes", FINE, "the root filesystem of each is sound", "");
+	nova_runtime_list_free(runtimes, count);
+}
+
 static void check_store(struct findings *findings, const nova_config_t *config)
 {
 	nova_t *nova = NULL;
@@ -79,6 +102,7 @@ static void check_store(struct findings *findings, const nova_config_t *config)
 			count == 1 ? "" : "s");
 		found(findings, "store", FINE, text, "");
 		check_code(findings, nova, functions, count);
+		check_runtimes(findings, nova);
 	}
 	nova_function_list_free(functions, count);
 	nova_close(nova);

@@ -264,6 +264,7 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_instance_list, verb_instance_get, verb_instance_exec, verb_instance_pause,
 	verb_instance_resume, verb_instance_snapshot, verb_instance_stats, verb_instance_console,
 	verb_instance_stop, verb_template_list, verb_template_build, verb_template_delete,
-	verb_template_prepare, verb_template_prune, verb_completion, verb_help;
+	verb_template_prepare, verb_template_prune, verb_runtime_add, verb_runtime_list,
+	verb_runtime_show, verb_runtime_remove, verb_completion, verb_help;
 
 #endif

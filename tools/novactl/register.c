@@ -48,8 +48,9 @@ static int check_of(const char *word)
 static int check_given(const nova_function_opts *opts)
 {
 	if (!opts->runtime)
-		return usage_error(&verb_register,
-			"--runtime is required: python, node, go, rust, wasm, shell or binary");
+		return usage_error(&verb_register, "--runtime is required: python, node, go, rust, "
+						   "wasm, shell, binary, or one "
+						   "of your own (novactl runtime list)");
 	if (!given.code)
 		return usage_error(
 			&verb_register, "--code is required: the file or directory with the code");

@@ -14,8 +14,8 @@ import threading
 import weakref
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple,
-                    Union)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional,
+                    Sequence, Tuple, Union)
 
 from . import _call, _ffi, errors
 from ._call import (Handle, OnOutput, OnProgress, OutputTap, check, label_list, milliseconds,
@@ -30,6 +30,7 @@ from ._options import (Content, instance_options, invoke_options, property_membe
                        vm_options)
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
+from ._runtimes import Runtime, list_runtimes, read_runtime, runtime_options
 from ._settings import Config, Setting, setting_key, settings
 from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound,
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
     "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module",
-    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Setting", "Snapshot", "Vm",
-    "build_disk", "check_images", "errors", "extract_disk", "extract_kernel", "library_version",
-    "modules", "open", "probe", "run", "settings",
+    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
+    "Snapshot", "Vm", "build_disk", "check_images", "errors", "extract_disk", "extract_kernel",
+    "library_version", "modules", "open", "probe", "run", "settings",
 ]
 __version__ = "0.1.0"
 
@@ -190,6 +191,47 @@ class Nova:
         """Deletes a function; raises NotFound."""
         with self._handle.using() as nova:
             check("nova_function_delete", nova, text(name))
+
+    def register_runtime(self, name: str, *, rootfs: Any, argv: Sequence[str] = (),
+                         protocol: Optional[str] = None, memory_mb: int = 0, timeout_s: int = 0,
+                         init_timeout_s: int = 0, replace: bool = False) -> Runtime:
+        """Stores a runtime of your own: `rootfs` is an ext4 file, by a path with a "/" in it,
+        which is copied, or the name of a guest image such as "base".
+
+        `argv` is the command line of a call: in it "{file}" becomes the path of the function's
+        file, "{code}" that of the directory with its code, "{input}" that of a file with the
+        payload, which otherwise comes on stdin. With the `protocol` "python" or "node" the
+        interpreter is kept with the module loaded. A function keeps what its runtime was when it
+        was registered.
+        """
+        options = runtime_options(name, rootfs, argv, protocol, replace, memory_mb=memory_mb,
+                                  timeout_s=timeout_s, init_timeout_s=init_timeout_s)
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_runtime_register", nova, byref(options), byref(made))
+        return read_runtime(made)
+
+    def runtime(self, name: str) -> Runtime:
+        """Looks a runtime up, built in or not; raises NotFound."""
+        found = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_runtime_get", nova, text(name), byref(found))
+        return read_runtime(found)
+
+    def runtimes(self) -> "List[Runtime]":
+        """Those that are built in, then your own by name."""
+        with self._handle.using() as nova:
+            return list_runtimes(nova)
+
+    def check_runtime(self, name: str) -> None:
+        """Reads the root filesystem of a runtime; raises Corrupt if it is not as it was."""
+        with self._handle.using() as nova:
+            check("nova_runtime_check", nova, text(name))
+
+    def delete_runtime(self, name: str) -> None:
+        """Deletes a runtime of your own that no function has; raises Busy if one does."""
+        with self._handle.using() as nova:
+            check("nova_runtime_delete", nova, text(name))
 
     @interruptible()
     def invoke(self, name: str, payload: Any = None, *, timeout: Optional[float] = None,

@@ -10,6 +10,7 @@ from ._tables import *  # noqa: F401,F403
 from ._tables import CONSTANTS, FUNCTIONS
 
 REGISTER_REPLACE, REGISTER_IN_PLACE, REGISTER_KEEP_TMP, REGISTER_TEMPLATE = 1, 2, 4, 8
+RUNTIME_REPLACE = 1
 CHECKS = {"auto": 0, "always": 1, "never": 2}
 VERSION = (0, 1)
 

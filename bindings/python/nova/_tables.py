@@ -220,6 +220,41 @@ class RunOpts(_Options):
     ]
 
 
+class Runtime(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("alias", c_char_p),
+        ("built_in", c_uint32),
+        ("memory_mb", c_uint32),
+        ("least_memory_mb", c_uint32),
+        ("timeout_s", c_uint32),
+        ("init_timeout_s", c_uint32),
+        ("reserved", c_uint32),
+        ("rootfs", c_char_p),
+        ("rootfs_hash", c_char_p),
+        ("protocol", c_char_p),
+        ("argv", POINTER(c_char_p)),
+        ("argv_count", c_size_t),
+        ("created_us", c_uint64),
+    ]
+
+
+class RuntimeOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("rootfs", c_char_p),
+        ("argv", POINTER(c_char_p)),
+        ("argv_count", c_size_t),
+        ("protocol", c_char_p),
+        ("memory_mb", c_uint32),
+        ("timeout_s", c_uint32),
+        ("init_timeout_s", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
 class SnapshotOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -501,6 +536,15 @@ FUNCTIONS = {
     "nova_result_to_json": (c_void_p, [c_void_p]),
     "nova_run": (c_int, [
         c_void_p, c_char_p, c_char_p, POINTER(RunOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_runtime_register": (c_int, [
+        c_void_p, POINTER(RuntimeOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_runtime_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_runtime_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_runtime_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_runtime_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_runtime_free": (None, [POINTER(Runtime)]),
+    "nova_runtime_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_vm_fork": (c_int, [
         c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_merge": (c_int, [

@@ -98,6 +98,33 @@ class Functions(PlatformCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.stdout, done.stderr), ("{'message': 'Hello, World!'}\n", ""))
 
+    def test_a_runtime_is_data(self):
+        tree = self.directory / "tree"
+        for name in ("dev", "proc", "sys", "run", "tmp", "code", "bin"):
+            (tree / name).mkdir(parents=True)
+        (tree / "bin/sh").touch(0o755)
+        image = self.directory / "root.ext4"
+        nova.build_disk(image, tree)
+        made = self.nova.register_runtime("own", rootfs=image, argv=["/bin/sh", "{file}", "{{}}"],
+                                          memory_mb=72)
+        self.assertEqual(made, self.nova.runtime("own"))
+        self.assertEqual((made.argv, made.memory_mb, made.protocol, made.built_in),
+                         (("/bin/sh", "{file}", "{{}}"), 72, "none", False))
+        self.assertEqual([r.name for r in self.nova.runtimes() if not r.built_in], ["own"])
+        self.assertEqual(self.nova.runtime("javascript").name, "node")
+        self.nova.register("f", runtime="own", code=b'echo "\\"$1\\""')
+        self.assertEqual(self.nova.invoke("f").output, "{}")
+        self.assertEqual(self.nova.run("own", b"cat", {"a": [1]}).output, {"a": [1]})
+        self.nova.check_runtime("own")
+        with self.assertRaisesRegex(errors.Busy, "that of f"):
+            self.nova.delete_runtime("own")
+        with self.assertRaisesRegex(errors.InvalidArgument, "placeholder"):
+            self.nova.register_runtime("bad", rootfs=image, argv=["/bin/sh", "{fiel}"])
+        self.nova.delete("f")
+        self.nova.delete_runtime("own")
+        with self.assertRaises(errors.NotFound):
+            self.nova.runtime("own")
+
     def test_the_code_of_a_function_is_checked(self):
         made = self.shell("f", "echo 1")
         self.nova.check("f")

@@ -102,15 +102,7 @@ int columns_bind(sqlite3_stmt *s, const struct function_record *r, nova_error_t 
 
 /* --- a row to a record --- */
 
-/* A cursor over the columns of a row; remembers the first that is not what the schema promises. */
-struct row {
-	sqlite3_stmt *statement;
-	int next;
-	const char *bad;
-	bool no_memory;
-};
-
-static char *row_text(struct row *row)
+char *row_text(struct row *row)
 {
 	int at = row->next++;
 	const char *text = (const char *)sqlite3_column_text(row->statement, at);
@@ -124,7 +116,7 @@ static char *row_text(struct row *row)
 	return copy;
 }
 
-static uint64_t row_number(struct row *row, uint64_t max)
+uint64_t row_number(struct row *row, uint64_t max)
 {
 	int at = row->next++;
 	sqlite3_int64 number = sqlite3_column_int64(row->statement, at);
@@ -136,13 +128,24 @@ static uint64_t row_number(struct row *row, uint64_t max)
 	return (uint64_t)number;
 }
 
-static void row_list(struct row *row, const char *name, struct text_list *list)
+void row_list(struct row *row, struct text_list *list)
 {
+	const char *name = sqlite3_column_name(row->statement, row->next);
 	AUTO_FREE char *json = row_text(row);
 	int r = json ? text_list_from_json(list, json, strlen(json)) : 0;
 	row->no_memory |= r == -ENOMEM;
 	if (r == -EINVAL)
 		row->bad = name;
+}
+
+int row_end(const struct row *row, nova_error_t **error)
+{
+	if (row->no_memory)
+		return nova_oom(error);
+	if (row->bad)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"column '%s' has a value that cannot be there", row->bad);
+	return 0;
 }
 
 static void row_property(struct row *row, const struct property *p, struct function_config *config)
@@ -152,7 +155,7 @@ static void row_property(struct row *row, const struct property *p, struct funct
 		*property_text(p, config) = row_text(row);
 		break;
 	case NOVA_PROPERTY_LIST:
-		row_list(row, p->is.name, property_list(p, config));
+		row_list(row, property_list(p, config));
 		break;
 	case NOVA_PROPERTY_U64:
 		property_set_number(p, config, row_number(row, INT64_MAX));
@@ -174,10 +177,6 @@ int columns_read(sqlite3_stmt *s, struct function_record *r, nova_error_t **erro
 	r->updated_us = row_number(&row, INT64_MAX);
 	FOR_EACH_COLUMN(p)
 	row_property(&row, p, &r->config);
-	if (row.no_memory)
-		return nova_oom(error);
-	if (row.bad)
-		return nova_fail(error, NOVA_ECORRUPT,
-			"column '%s' has a value that cannot be there", row.bad);
-	return record_check(r, NOVA_ECORRUPT, error);
+	int code = row_end(&row, error);
+	return code < 0 ? code : record_check(r, NOVA_ECORRUPT, error);
 }

@@ -25,6 +25,13 @@ static const char *const steps[] = {
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 	/* 3 */
 	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
+	NULL,
+	NULL,
+	/* 6 */
+	"CREATE TABLE runtimes ( name TEXT NOT NULL PRIMARY KEY, rootfs TEXT NOT NULL, image TEXT "
+	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
+	"timeout_s INTEGER NOT NULL, init_timeout_s INTEGER NOT NULL, created_us INTEGER NOT NULL) "
+	"STRICT;",
 };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 

@@ -131,5 +131,7 @@ const struct store_ops store_sqlite = {
 	.open = store_open,
 	.close = store_close,
 	.stamp = sqlite_stamp,
+	.count_users = sqlite_count_users,
 	.functions = &sqlite_function_ops,
+	.runtimes = &sqlite_runtime_ops,
 };
