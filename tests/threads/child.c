@@ -28,6 +28,7 @@ static struct parent {
 	nova_call_t *call, *collected;
 	nova_instance_t *instance;
 	nova_function_t *function;
+	const nova_runtime *runtime;
 	nova_result_t *result;
 	nova_files_t *files;
 	nova_probe_t *probe;
@@ -174,6 +175,25 @@ static void judge_pool_calls(void)
 	RETURNS(nova_pool_free, s.p.pool);
 	GIVES(-1, nova_pool_tick, s.p.pool);
 	GIVES(0, nova_pool_percentile_us, s.p.pool, 0, 50);
+}
+
+static void judge_runtime_calls(void)
+{
+	static const char *const argv[] = { "/bin/sh", "{file}" };
+	nova_runtime_opts opts = NOVA_RUNTIME_OPTS_INIT;
+	const nova_runtime *runtime, **list;
+	size_t count;
+	opts.name = "own";
+	opts.rootfs = "base";
+	opts.argv = argv;
+	opts.argv_count = ARRAY_LEN(argv);
+	REFUSES(nova_runtime_register, s.p.nova, &opts, &runtime);
+	REFUSES(nova_runtime_get, s.p.nova, "shell", &runtime);
+	REFUSES(nova_runtime_list, s.p.nova, &list, &count);
+	REFUSES(nova_runtime_check, s.p.nova, "shell");
+	REFUSES(nova_runtime_delete, s.p.nova, "own");
+	RETURNS(nova_runtime_free, s.runtime);
+	RETURNS(nova_runtime_list_free, NULL, 0);
 }
 
 static void judge_platform_calls(void)
@@ -484,6 +504,7 @@ static void fill(void)
 	platform_add(s.p.nova, "slow", "shell", "sleep 1000");
 	ck_ok(platform_call(s.p.nova, "echo", &s.result));
 	ck_ok(nova_function_get(s.p.nova, "echo", &s.function, &error));
+	ck_ok(nova_runtime_get(s.p.nova, "shell", &s.runtime, &error));
 	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
 	AUTO_FREE char *directory = str_format("%s/files", s.p.dir),
 		       *mark = str_format("%s/mark", directory);
@@ -530,6 +551,7 @@ static void be_the_child(void)
 	judge_snapshot_calls();
 	judge_pool_calls();
 	judge_platform_calls();
+	judge_runtime_calls();
 	judge_queue_calls();
 	judge_instance_calls();
 	judge_host_calls();
@@ -572,6 +594,7 @@ START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_f
 	nova_pool_release(s.p.pool, s.lent, 1);
 	nova_vm_free(s.vm);
 	nova_function_free(s.function);
+	nova_runtime_free(s.runtime);
 	nova_result_free(s.result);
 	nova_files_free(s.files);
 	nova_probe_free(s.probe);
