@@ -14,6 +14,14 @@ int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving,
 	return r;
 }
 
+int image_unneeded(
+	struct registry *registry, const char *image, bool *ret_unneeded, nova_error_t **error)
+{
+	const char *hash = image_blob(image);
+	*ret_unneeded = false;
+	return hash ? blob_unneeded(registry, hash, 1, ret_unneeded, error) : 0;
+}
+
 void blob_drop(struct registry *registry, const char *hash)
 {
 	bool unneeded;

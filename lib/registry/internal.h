@@ -70,6 +70,9 @@ int code_disk_new(struct registry *registry, const struct code_source *source,
  * changed. */
 int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
 	nova_error_t **error);
+/* The same of an image, which is no blob if it is a guest image, and one of its users. */
+int image_unneeded(
+	struct registry *registry, const char *image, bool *ret_unneeded, nova_error_t **error);
 /* Removes a blob if neither function nor runtime uses it. */
 void blob_drop(struct registry *registry, const char *hash);
 /* The same of what an image is, if it is a blob. */

@@ -505,15 +505,18 @@ static int check_unused(struct registry *registry, const char *name, nova_error_
 static int delete_locked(struct registry *registry, const char *name, nova_error_t **error)
 {
 	AUTO_RUNTIME_RECORD struct runtime_record present = { NULL };
+	bool unneeded = false;
 	int code = read_present(registry, name, &present, error);
 	if (code == 0 && !present.name)
 		code = fail_not_found(registry, name, error);
 	if (code == 0)
 		code = check_unused(registry, name, error);
 	if (code == 0)
-		code = registry->store->ops->runtimes->remove(registry->store, name, error);
+		code = image_unneeded(registry, present.image, &unneeded, error);
 	if (code == 0)
-		image_drop(registry, present.image);
+		code = registry->store->ops->runtimes->remove(registry->store, name, error);
+	if (code == 0 && unneeded)
+		registry->blobs->ops->remove(registry->blobs, image_blob(present.image), NULL);
 	return code;
 }
 

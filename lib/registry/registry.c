@@ -176,20 +176,23 @@ int registry_delete(struct registry *registry, const char *name, nova_function_t
 {
 	AUTO_FD int lock = -1;
 	fs_reserve(registry->home, true);
-	bool unneeded = false;
+	bool unneeded = false, rootfs_unneeded = false;
 	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
 	if (r < 0)
 		return r;
 	r = read_function(registry, name, ret_function, error);
 	if (r == 0)
 		r = blob_unneeded(registry, (*ret_function)->record.code_hash, 1, &unneeded, error);
+	const char *image = r == 0 ? (*ret_function)->record.config.image : "";
+	if (r == 0)
+		r = image_unneeded(registry, image, &rootfs_unneeded, error);
 	if (r == 0)
 		r = registry->store->ops->functions->remove(registry->store, name, error);
 	if (r == 0 && unneeded)
 		registry->blobs->ops->remove(
 			registry->blobs, (*ret_function)->record.code_hash, NULL);
-	if (r == 0)
-		image_drop(registry, (*ret_function)->record.config.image);
+	if (r == 0 && rootfs_unneeded)
+		registry->blobs->ops->remove(registry->blobs, image_blob(image), NULL);
 	fs_reserve(registry->home, true);
 	return r;
 }

@@ -44,7 +44,7 @@ static const struct opt options[] = {
 struct source {
 	struct bytes all;
 	size_t code_len, stdin_len, input_len;
-	const char **names; /* of the files */
+	char **names; /* of the files */
 	size_t *lens;
 	size_t count;
 };
@@ -52,6 +52,8 @@ struct source {
 static void source_free(struct source *s)
 {
 	bytes_free(&s->all);
+	for (size_t i = 0; i < s->count; i++)
+		free(s->names[i]);
 	free(s->names);
 	free(s->lens);
 }
@@ -107,9 +109,8 @@ static bool add_beside(struct source *s, const char *text)
 {
 	const char *equals = strchr(text, '='), *slash = strrchr(text, '/');
 	const char *path = equals ? equals + 1 : text;
-	const char *name = equals ? need(strndup(text, (size_t)(equals - text))) :
-				    need(strdup(slash ? slash + 1 : text));
-	s->names[s->count] = name; /* as long as this program */
+	s->names[s->count] = equals ? need(strndup(text, (size_t)(equals - text))) :
+				      need(strdup(slash ? slash + 1 : text));
 	return add_file(s, "file", path, &s->lens[s->count++]);
 }
 
@@ -251,7 +252,8 @@ static json_t *request_of(const struct source *s, char **args, int count)
 {
 	json_t *arguments = words_json((const char *const *)args, (size_t)count);
 	json_t *env = words_json(given.env.items, given.env.count);
-	json_t *names = words_json(s->names, s->count), *lens = need(json_array());
+	json_t *names = words_json((const char *const *)s->names, s->count),
+	       *lens = need(json_array());
 	for (size_t i = 0; i < s->count; i++)
 		json_array_append_new(lens, json_integer((json_int_t)s->lens[i]));
 	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:s*,s:s*,s:s*,s:I,s:I,s:I,s:b}",
