@@ -592,7 +592,7 @@ static void hear(void *userdata, const char *what)
 
 START_TEST(a_prepared_runtime_is_made_once_and_its_functions_do_not_boot)
 {
-	struct platform p = platform_open(NULL);
+	struct platform p = platform_open_empty("pool.templates_disk", "1G", NULL);
 	nova_template_opts opts = NOVA_TEMPLATE_OPTS_INIT;
 	AUTO_FREE char *told = NULL, *root = path_join(p.dir, "snapshots");
 	int made = 9, boots = 0;
