@@ -117,7 +117,8 @@ static void take_identity(struct worker *w)
 	prctl(PR_SET_TIMERSLACK, w->slack);
 	w->rounding = w->number % 2 ? FE_UPWARD : FE_DOWNWARD;
 	fesetround(w->rounding);
-	w->nice = w->number % 3;
+	/* never less than that of the program, which another user could not have again */
+	w->nice = getpriority(PRIO_PROCESS, 0) + w->number % 3;
 	setpriority(PRIO_PROCESS, (id_t)gettid(), w->nice);
 	w->stack = (stack_t){ .ss_sp = malloc(65536), .ss_size = 65536 };
 	sigaltstack(&w->stack, NULL);
