@@ -234,7 +234,9 @@ class RealDaemon(VmCase, DaemonCase):
         self.assertTrue(self.is_over(vmms))
 
     def test_killed_it_leaves_no_vm_behind(self):
-        self.register("hello", FUNCTIONS / "python/hello.py")
+        self.novactl("template", "prepare", "python")
+        # so that the daemon is the one who loads it
+        self.register("hello", FUNCTIONS / "python/hello.py", "python", "--check", "never")
         process = self.daemon()
         peer = Peer(self.socket)
         peer.begin("hello", progress=True)
