@@ -86,8 +86,10 @@ struct slot *room_take(
 	for (; l != &pool->aged && !fits(pool, g, &freed); l = l->next)
 		if (may_evict(CONTAINER_OF(l, struct slot, age)))
 			add_room(&freed, CONTAINER_OF(l, struct slot, age));
-	if (!fits(pool, g, &freed))
+	if (!fits(pool, g, &freed)) {
+		pool->shortage = SHORT_OF_NOTHING; /* it waits for the pool, not for the host */
 		return NULL;
+	}
 	if (host_is_short(pool, g)) {
 		evict_oldest(pool, ending);
 		return NULL;

@@ -53,6 +53,27 @@ START_TEST(who_waits_for_the_host_goes_on_when_it_has_memory_again)
 }
 END_TEST
 
+START_TEST(who_waits_for_the_pool_does_not_look_at_a_host_that_was_short)
+{
+	nova_pool_opts o = limits(10, 1);
+	o.max_memory_mb = 300;
+	struct setting s = set_up(&o);
+	nova_vm_t *vm = take(&s, "a"), *none = NULL;
+	nova_vm_opts large = NOVA_VM_OPTS_INIT;
+	nova_pool_want want = want_of("b");
+	set_host(&s, 0, 0);
+	ck_fails_with(NOVA_ELIMIT, "short of memory",
+		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
+	large.memory_mb = 256;
+	want.vm = &large;
+	want.key = "large";
+	ck_fails_with(NOVA_ELIMIT, "no guest memory came free",
+		nova_pool_acquire(s.pool, &want, &none, NULL, &error));
+	nova_pool_release(s.pool, vm, 1);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_running_vm_is_used_whatever_the_host_has)
 {
 	struct setting s = set_up_host(4000, 1);
@@ -187,6 +208,7 @@ TCase *shortage_cases(void)
 	TCase *cases = tcase_create("shortage");
 	tcase_add_test(cases, a_start_is_refused_when_the_host_has_too_little_memory_for_too_long);
 	tcase_add_test(cases, who_waits_for_the_host_goes_on_when_it_has_memory_again);
+	tcase_add_test(cases, who_waits_for_the_pool_does_not_look_at_a_host_that_was_short);
 	tcase_add_test(cases, a_running_vm_is_used_whatever_the_host_has);
 	tcase_add_test(cases, idle_vms_end_before_a_start_waits_for_the_host);
 	tcase_add_test(
