@@ -6,8 +6,9 @@
 
 static void disconnect(struct connection *c)
 {
-	for (int i = 0; i < STATEMENTS; i++)
+	for (int i = 0; i < SQL_STATEMENTS; i++)
 		sqlite3_finalize(c->statements[i]);
+	sqlite3_finalize(c->stamp);
 	sqlite3_close(c->db);
 	pthread_mutex_destroy(&c->lock);
 }
@@ -19,7 +20,7 @@ static void store_close(struct store *store)
 		return;
 	disconnect(&s->reader);
 	disconnect(&s->writer); /* last: SQLite then tidies up */
-	free(s->path);
+	free(s->sql.place);
 	free(s);
 }
 
@@ -28,12 +29,13 @@ static struct sqlite_store *make_store(const char *home)
 	struct sqlite_store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->base.ops = &store_sqlite;
+	s->sql.base.ops = &store_sqlite;
+	s->sql.driver = &sqlite_driver;
 	pthread_mutex_init(&s->reader.lock, NULL);
 	pthread_mutex_init(&s->writer.lock, NULL);
-	s->reader.path = s->writer.path = s->path = path_join(home, "nova.db");
-	if (!s->path) {
-		store_close(&s->base);
+	s->reader.path = s->writer.path = s->sql.place = path_join(home, "nova.db");
+	if (!s->sql.place) {
+		store_close(&s->sql.base);
 		return NULL;
 	}
 	return s;
@@ -97,6 +99,13 @@ static int prefer_wal(struct connection *c, nova_error_t **error)
 	return sqlite_fail(c, rc, "open its journal", error);
 }
 
+static int migrate(struct sqlite_store *s, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	int r = sql_start(&s->sql.base, SQL_WRITES, &session, error);
+	return r < 0 ? r : sql_migrate(&session, error);
+}
+
 static int store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
 {
 	AUTO_FREE char *home = NULL;
@@ -109,20 +118,20 @@ static int store_open(const nova_config_t *config, struct store **ret_store, nov
 	struct sqlite_store *s = make_store(home);
 	if (!s)
 		return nova_oom(error);
-	r = make_private(s->path, home, error);
+	r = make_private(s->sql.place, home, error);
 	if (r == 0)
 		r = connect_file(&s->writer, error);
 	if (r == 0)
-		r = sqlite_migrate(&s->writer, error);
+		r = migrate(s, error);
 	if (r == 0)
 		r = prefer_wal(&s->writer, error);
 	if (r == 0)
 		r = connect_file(&s->reader, error);
 	if (r < 0) {
-		store_close(&s->base);
+		store_close(&s->sql.base);
 		return r;
 	}
-	*ret_store = &s->base;
+	*ret_store = &s->sql.base;
 	return 0;
 }
 
@@ -131,7 +140,7 @@ const struct store_ops store_sqlite = {
 	.open = store_open,
 	.close = store_close,
 	.stamp = sqlite_stamp,
-	.count_users = sqlite_count_users,
-	.functions = &sqlite_function_ops,
-	.runtimes = &sqlite_runtime_ops,
+	.count_users = sql_count_users,
+	.functions = &sql_function_ops,
+	.runtimes = &sql_runtime_ops,
 };

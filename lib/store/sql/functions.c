@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done with functions. */
+#include "store/sql/sql.h"
+
+#define KIND "function"
+
+static int read_record(struct sql_session *session, void *to, nova_error_t **error)
+{
+	AUTO_RECORD struct function_record record = { 0 };
+	int r = columns_to_record(session, &record, error);
+	if (r == NOVA_ENOMEM)
+		return r;
+	if (r < 0)
+		return sql_wrap_row(session, KIND, record.name, r, error);
+	memcpy(to, &record, sizeof(record));
+	memset(&record, 0, sizeof(record));
+	return 0;
+}
+
+static int write_record(struct store *store, const struct function_record *record,
+	uint32_t replaces, uint64_t *ret_changes, nova_error_t **error)
+{
+	CLEANUP(column_values_done) struct column_values row;
+	int r = columns_from_record(&row, record, error);
+	if (r < 0)
+		return r;
+	if (!replaces)
+		return sql_write(
+			store, SQL_FUNCTION_INSERT, row.values, row.count, ret_changes, error);
+	row.values[row.count] = sql_number(replaces);
+	return sql_write(store, SQL_FUNCTION_UPDATE, row.values, row.count + 1, ret_changes, error);
+}
+
+static int put(struct store *store, const struct function_record *record, uint32_t replaces,
+	nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	uint64_t changes = 0;
+	int r = write_record(store, record, replaces, &changes, &failure);
+	if (r == NOVA_EEXIST)
+		return nova_fail(
+			error, NOVA_EEXIST, "a function '%s' exists already", record->name);
+	if (r == 0 && !changes)
+		return nova_fail(error, NOVA_EBUSY,
+			"the function '%s' was changed by somebody else meanwhile", record->name);
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
+}
+
+static int get(struct store *store, const char *name, struct function_record *ret_record,
+	nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	if (!text_is_utf8(name))
+		return sql_fail_missing(KIND, name, error);
+	int r = sql_start(store, SQL_READS, &session, error);
+	if (r == 0)
+		r = sql_run(&session, SQL_FUNCTION_GET, (struct sql_value[]){ sql_text(name) }, 1,
+			error);
+	if (r == 0)
+		return sql_fail_missing(KIND, name, error);
+	return r < 0 ? r : read_record(&session, ret_record, error);
+}
+
+static int list(struct store *store, const struct text_list *labels,
+	struct function_record **ret_records, size_t *ret_count, nova_error_t **error)
+{
+	static const struct text_list none = { NULL, 0 };
+	AUTO_FREE char *wanted = text_list_to_json(labels ? labels : &none);
+	if (!wanted)
+		return nova_oom(error);
+	AUTO_SQL struct sql_session session = { 0 };
+	void *records = NULL;
+	size_t count = 0;
+	int r = sql_start(store, SQL_READS, &session, error);
+	if (r == 0)
+		r = sql_run(&session, SQL_FUNCTION_LIST, (struct sql_value[]){ sql_text(wanted) },
+			1, error);
+	if (r > 0)
+		r = sql_read_all(&session, sizeof(struct function_record), read_record, &records,
+			&count, error);
+	if (r < 0) {
+		record_list_free(records, count);
+		return r;
+	}
+	*ret_records = records;
+	*ret_count = count;
+	return 0;
+}
+
+static int read_name(struct sql_session *session, void *to, nova_error_t **error)
+{
+	struct sql_row row = { session, 0, NULL, false };
+	*(char **)to = row_text(&row);
+	int r = row_end(&row, error);
+	return r == NOVA_ECORRUPT ? sql_wrap_row(session, KIND, NULL, r, error) : r;
+}
+
+/* With one more, which is NULL. */
+static char **end_names(void *names, size_t count)
+{
+	char **all = reallocarray(names, count + 1, sizeof(*all));
+	if (all)
+		all[count] = NULL;
+	return all;
+}
+
+static int names(struct store *store, const char *runtime, size_t max, char ***ret_names,
+	size_t *ret_count, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	const struct sql_value values[] = { sql_number(max), sql_text(runtime ? runtime : "") };
+	void *found = NULL;
+	size_t count = 0;
+	int r = sql_start(store, SQL_READS, &session, error);
+	if (r == 0)
+		r = sql_run(&session, SQL_FUNCTION_NAMES, values, ARRAY_LEN(values), error);
+	if (r > 0)
+		r = sql_read_all(&session, sizeof(char *), read_name, &found, &count, error);
+	char **all = r < 0 ? NULL : end_names(found, count);
+	if (!all) {
+		strv_free(found, count);
+		return r < 0 ? r : nova_oom(error);
+	}
+	*ret_names = all;
+	*ret_count = count;
+	return 0;
+}
+
+static int remove_function(struct store *store, const char *name, nova_error_t **error)
+{
+	uint64_t changes = 0;
+	const struct sql_value value = sql_text(name);
+	int r = text_is_utf8(name) ?
+			sql_write(store, SQL_FUNCTION_REMOVE, &value, 1, &changes, error) :
+			0;
+	return r < 0 || changes ? r : sql_fail_missing(KIND, name, error);
+}
+
+const struct function_ops sql_function_ops = {
+	.put = put,
+	.get = get,
+	.list = list,
+	.names = names,
+	.remove = remove_function,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The schema and its way forward. A database knows how many of the steps below it has seen; those
+ * missing are run in one transaction. A step is never changed after a release: what comes later
+ * (versions, aliases …) is a step of its own that adds tables, which point to functions(id). Steps
+ * are written for SQLite, and have the driver's words in other databases.
+ *
+ * From step 4 on a property brings its own column: the step whose number stands in its row as
+ * `schema`. It needs no text here (NULL, if a step with text comes behind it).
+ */
+#include "store/sql/sql.h"
+
+static const char *const steps[] = {
+	/* 1 */
+	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
+	"TEXT NOT NULL, handler TEXT NOT NULL, code_path TEXT NOT NULL, code_hash TEXT NOT NULL, "
+	"memory_mb INTEGER NOT NULL, timeout_s INTEGER NOT NULL, vcpus INTEGER NOT NULL, "
+	"min_replicas INTEGER NOT NULL, disk_iops INTEGER NOT NULL, disk_bandwidth INTEGER NOT "
+	"NULL, net_rx_bandwidth INTEGER NOT NULL, net_tx_bandwidth INTEGER NOT NULL, env TEXT NOT "
+	"NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) "
+	"STRICT;CREATE INDEX functions_by_code ON functions (code_hash);",
+	/* 2 */
+	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
+	/* 3 */
+	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
+	NULL,
+	NULL,
+	/* 6 */
+	"CREATE TABLE runtimes ( name TEXT NOT NULL PRIMARY KEY, rootfs TEXT NOT NULL, image TEXT "
+	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
+	"timeout_s INTEGER NOT NULL, init_timeout_s INTEGER NOT NULL, created_us INTEGER NOT NULL) "
+	"STRICT;",
+};
+#define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
+
+/* The version that this library knows. */
+static int64_t latest(void)
+{
+	int64_t last = ARRAY_LEN(steps);
+	FOR_EACH_PROPERTY(p)
+	last = p->schema > last ? p->schema : last;
+	return last;
+}
+
+/* The text in the words of the database. NULL: out of memory. */
+static char *translate(const struct sql_driver *driver, const char *text)
+{
+	AUTO_BUF struct buf out = BUF_INIT(64u << 10);
+	int r = 0;
+	while (r == 0 && *text) {
+		const char *const *pair = NULL;
+		for (size_t i = 0; !pair && driver->words[i][0]; i++)
+			pair = str_starts(text, driver->words[i][0]) ? driver->words[i] : NULL;
+		r = pair ? buf_append_str(&out, pair[1]) : buf_append(&out, text, 1);
+		text += pair ? strlen(pair[0]) : 1;
+	}
+	return r < 0 ? NULL : buf_steal_str(&out);
+}
+
+static int change(struct sql_session *session, const char *text, nova_error_t **error)
+{
+	const struct sql_driver *driver = session->store->driver;
+	AUTO_FREE char *sql = translate(driver, text);
+	return sql ? driver->execute(session, sql, "bring it to the present schema", error) :
+		     nova_oom(error);
+}
+
+static int add_columns(struct sql_session *session, int64_t version, nova_error_t **error)
+{
+	int r = 0;
+	FOR_EACH_PROPERTY(p)
+	{
+		if (r < 0 || p->schema != version)
+			continue;
+		AUTO_FREE char *column = column_definition(p);
+		AUTO_FREE char *sql =
+			column ? str_format("ALTER TABLE functions ADD COLUMN %s", column) : NULL;
+		r = sql ? change(session, sql, error) : nova_oom(error);
+	}
+	return r;
+}
+
+static int run_step(struct sql_session *session, int64_t version, nova_error_t **error)
+{
+	const char *text = version <= (int64_t)ARRAY_LEN(steps) ? steps[version - 1] : NULL;
+	int r = text ? change(session, text, error) : 0;
+	return r < 0 || version <= STEPS_OF_TABLE ? r : add_columns(session, version, error);
+}
+
+/* Whether this library understands the database. */
+static int check_version(struct sql_session *session, int64_t *ret_version, nova_error_t **error)
+{
+	int r = session->store->driver->version(session, ret_version, error);
+	if (r < 0)
+		return r;
+	if (*ret_version < 0 || *ret_version > latest())
+		return nova_fail(error, NOVA_ENOTSUP,
+			"%s has schema %lld and libnova " NOVA_VERSION_STRING
+			" knows %lld at most; use the libnova that wrote it, or a newer one",
+			session->store->place, (long long)*ret_version, (long long)latest());
+	return 0;
+}
+
+static int run_missing_steps(struct sql_session *session, nova_error_t **error)
+{
+	const struct sql_driver *driver = session->store->driver;
+	int64_t version;
+	int r = driver->execute(session, driver->migration, "begin a migration", error);
+	/* Asked again now that nobody else can migrate at the same time. */
+	if (r == 0)
+		r = check_version(session, &version, error);
+	while (r == 0 && version < latest())
+		r = run_step(session, ++version, error);
+	if (r == 0)
+		r = driver->set_version(session, version, error);
+	return r < 0 ? r : sql_commit(session, error);
+}
+
+int sql_migrate(struct sql_session *session, nova_error_t **error)
+{
+	int64_t version;
+	int r = check_version(session, &version, error);
+	return r < 0 || version == latest() ? r : run_missing_steps(session, error);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside store only: what is kept as rows of a database, whichever it is.
+ *
+ * The files of sql/ say once what is kept: the schema, the statements, and how records become rows.
+ * A driver (sqlite/, postgres/) knows one kind of database: its connections, and how a statement is
+ * run. What both understand is the SQL of SQLite 3.37 and PostgreSQL 14; where they differ, the
+ * driver translates.
+ *
+ * A new kind of thing is one more file here with its table of operations (store.h), its statements
+ * in statements.c, and a step of schema.c.
+ */
+#ifndef NOVA_LIB_STORE_SQL_H
+#define NOVA_LIB_STORE_SQL_H
+
+#include "store/store.h"
+
+/* --- what a driver does --- */
+
+enum sql_type {
+	SQL_TYPE_TEXT, /* NULL is one */
+	SQL_TYPE_NUMBER,
+	SQL_TYPE_BYTES,
+};
+
+/* A parameter of a statement; borrows what it points to. */
+struct sql_value {
+	enum sql_type type;
+	const void *data;
+	size_t len;
+	int64_t number;
+};
+struct sql_value sql_text(const char *text);
+struct sql_value sql_number(uint64_t number);
+struct sql_value sql_bytes(const void *data, size_t len);
+
+struct sql_store {
+	struct store base;
+	const struct sql_driver *driver;
+	char *place; /* for errors: the path of the file, or "host:port/database" */
+};
+
+/* A connection that this thread has to itself until sql_end(). */
+struct sql_session {
+	struct sql_store *store;
+	void *connection; /* the driver's; NULL: there is none */
+	void *rows;       /* of the statement that was run last */
+};
+
+/* In statements.c. */
+enum sql_statement {
+	SQL_FUNCTION_INSERT,
+	SQL_FUNCTION_UPDATE,
+	SQL_FUNCTION_GET,
+	SQL_FUNCTION_LIST,
+	SQL_FUNCTION_NAMES,
+	SQL_FUNCTION_REMOVE,
+	SQL_USERS,
+	SQL_RUNTIME_INSERT,
+	SQL_RUNTIME_REPLACE,
+	SQL_RUNTIME_GET,
+	SQL_RUNTIME_LIST,
+	SQL_RUNTIME_REMOVE,
+	SQL_STATEMENTS,
+};
+
+enum sql_purpose {
+	SQL_READS,
+	SQL_WRITES,
+};
+
+struct sql_driver {
+	/* Pairs of words, the second for what the first is in the texts of schema.c; ends with
+	 * NULL. */
+	const char *const (*words)[2];
+	/* The character before the number of a parameter. */
+	char parameter;
+	const char *begin;     /* begins a transaction that writes */
+	const char *migration; /* the same for one that changes the schema: one at a time */
+
+	/* Fills session->connection; waits for one that is free. */
+	int (*take)(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error);
+	/* Ends a statement, and a transaction that was not committed. */
+	void (*give)(struct sql_session *session);
+
+	/*
+	 * Runs a statement that is kept prepared, up to its first row: 1; 0: it has none. The
+	 * values are needed until the next statement, or the end of the session. NOVA_EEXIST: there
+	 * is a row with that key.
+	 */
+	int (*run)(struct sql_session *session, enum sql_statement which,
+		const struct sql_value *values, size_t count, nova_error_t **error);
+	/* The next row: 1; 0: there is none. */
+	int (*next)(struct sql_session *session, nova_error_t **error);
+	/* How many rows the statement has changed. */
+	uint64_t (*changes)(const struct sql_session *session);
+	/* Of a row: false if the column has another type. What they give is there until the next
+	 * row, and ends with a NUL. */
+	bool (*text)(struct sql_session *session, int column, const char **ret, size_t *ret_len);
+	bool (*number)(struct sql_session *session, int column, int64_t *ret);
+	bool (*bytes)(struct sql_session *session, int column, const void **ret, size_t *ret_len);
+	const char *(*column)(const struct sql_session *session, int column);
+
+	/* Runs statements without parameters and rows. `doing` is for errors. */
+	int (*execute)(struct sql_session *session, const char *sql, const char *doing,
+		nova_error_t **error);
+	/* Which steps of the schema the database has seen; 0: it is empty. NOVA_ECORRUPT: it is
+	 * somebody else's. */
+	int (*version)(struct sql_session *session, int64_t *ret_version, nova_error_t **error);
+	int (*set_version)(struct sql_session *session, int64_t version, nova_error_t **error);
+};
+
+/* --- sql.c: using one --- */
+
+int sql_start(struct store *store, enum sql_purpose purpose, struct sql_session *ret_session,
+	nova_error_t **error);
+void sql_end(struct sql_session *session);
+/* Is to be empty ({ 0 }) before. */
+#define AUTO_SQL CLEANUP(sql_end)
+
+int sql_run(struct sql_session *session, enum sql_statement which, const struct sql_value *values,
+	size_t count, nova_error_t **error);
+int sql_next(struct sql_session *session, nova_error_t **error);
+uint64_t sql_changes(const struct sql_session *session);
+/* One statement in a session of its own. *ret_changes may be NULL. */
+int sql_write(struct store *store, enum sql_statement which, const struct sql_value *values,
+	size_t count, uint64_t *ret_changes, nova_error_t **error);
+/* All statements of the session up to the commit are one; without it they are undone at its end. */
+int sql_begin(struct sql_session *session, nova_error_t **error);
+int sql_commit(struct sql_session *session, nova_error_t **error);
+
+/* The columns of a row, one after the other; remembers the first that is not what the schema
+ * promises. */
+struct sql_row {
+	struct sql_session *session;
+	int next;
+	const char *bad;
+	bool no_memory;
+};
+char *row_text(struct sql_row *row);
+uint64_t row_number(struct sql_row *row, uint64_t max);
+void row_list(struct sql_row *row, struct text_list *list);
+/* 0, or what is wrong with what was read. */
+int row_end(const struct sql_row *row, nova_error_t **error);
+
+/* All rows into an array of elements of that size. `read` fills an element, which is zero, and
+ * leaves nothing behind when it fails. None: NULL and 0. On failure the array has those that were
+ * read. */
+int sql_read_all(struct sql_session *session, size_t element,
+	int (*read)(struct sql_session *session, void *element, nova_error_t **error),
+	void **ret_array, size_t *ret_count, nova_error_t **error);
+
+/* "the function store PLACE is damaged at KIND 'NAME': …" */
+int sql_wrap_row(const struct sql_session *session, const char *kind, const char *name, int code,
+	nova_error_t **error);
+int sql_fail_missing(const char *kind, const char *name, nova_error_t **error);
+
+/* --- statements.c --- */
+
+/* With the driver's character. NULL: out of memory. */
+char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which);
+
+/* --- columns.c --- */
+
+/* A text with "@", "#" and "!" (statements.c) filled in. NULL: out of memory. */
+char *columns_fill_in(const char *sql, char parameter);
+/* "name TYPE NOT NULL DEFAULT …" of a property. NULL: out of memory. */
+char *column_definition(const struct property *p);
+
+#define COLUMNS_MAX 48
+struct column_values {
+	struct sql_value values[COLUMNS_MAX];
+	size_t count;
+	char *owned[COLUMNS_MAX]; /* texts that were made for them */
+};
+/* Borrows the texts of the record. NOVA_ENOMEM. */
+int columns_from_record(struct column_values *ret_values, const struct function_record *record,
+	nova_error_t **error);
+void column_values_done(struct column_values *values);
+/* Fills an empty record. NOVA_ENOMEM, NOVA_ECORRUPT: what could be read is there. */
+int columns_to_record(
+	struct sql_session *session, struct function_record *record, nova_error_t **error);
+
+/* --- schema.c --- */
+
+/* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
+int sql_migrate(struct sql_session *session, nova_error_t **error);
+
+/* --- functions.c, runtimes.c, users.c --- */
+
+extern const struct function_ops sql_function_ops;
+extern const struct runtime_ops sql_runtime_ops;
+int sql_count_users(
+	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
+
+#endif

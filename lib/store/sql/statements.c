@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The statements. */
+#include "store/sql/sql.h"
+
+/* Those with each label of the JSON array $1: the same text, or one that goes on with '=' behind
+ * it, which no key has in it. */
+#define HAVE_LABELS                                                                                \
+	"NOT EXISTS (SELECT 1 FROM json_each($1) AS wanted WHERE NOT EXISTS (SELECT 1 FROM "       \
+	"json_each(functions.labels) AS label WHERE label.value = wanted.value OR "                \
+	"(wanted.value NOT LIKE '%=%' AND "                                                        \
+	"substr(label.value, 1, length(wanted.value) + 1) = wanted.value || '=')))"
+
+#define RUNTIME_COLUMNS                                                                            \
+	"name, rootfs, image, protocol, argv, memory_mb, timeout_s, init_timeout_s, created_us"
+#define INSERT_RUNTIME                                                                             \
+	"INSERT INTO runtimes (" RUNTIME_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+/* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
+ * rest), "!" for the parameter behind them. */
+static const char *const texts[SQL_STATEMENTS] = {
+	[SQL_FUNCTION_INSERT] = "INSERT INTO functions (@) VALUES (#)",
+	[SQL_FUNCTION_UPDATE] = ("UPDATE functions SET (@) = (#)"
+				 " WHERE name = $2 AND id = $1 AND version = !"),
+	[SQL_FUNCTION_GET] = "SELECT @ FROM functions WHERE name = $1",
+	[SQL_FUNCTION_LIST] = "SELECT @ FROM functions WHERE " HAVE_LABELS " ORDER BY name",
+	[SQL_FUNCTION_NAMES] = ("SELECT name FROM functions WHERE $2 = '' OR runtime = $2 "
+				"ORDER BY name LIMIT $1"),
+	[SQL_FUNCTION_REMOVE] = "DELETE FROM functions WHERE name = $1",
+	[SQL_USERS] = ("SELECT (SELECT count(*) FROM functions WHERE code_hash = $1 OR image = "
+		       "'" IMAGE_BLOB "' || $1) + (SELECT count(*) FROM runtimes WHERE image = "
+		       "'" IMAGE_BLOB "' || $1)"),
+	[SQL_RUNTIME_INSERT] = INSERT_RUNTIME,
+	[SQL_RUNTIME_REPLACE] =
+		(INSERT_RUNTIME " ON CONFLICT (name) DO UPDATE SET (" RUNTIME_COLUMNS
+				") = ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+	[SQL_RUNTIME_GET] = "SELECT " RUNTIME_COLUMNS " FROM runtimes WHERE name = $1",
+	[SQL_RUNTIME_LIST] = "SELECT " RUNTIME_COLUMNS " FROM runtimes ORDER BY name",
+	[SQL_RUNTIME_REMOVE] = "DELETE FROM runtimes WHERE name = $1",
+};
+
+char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which)
+{
+	return columns_fill_in(texts[which], driver->parameter);
+}
