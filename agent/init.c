@@ -56,10 +56,12 @@ static bool read_order(json_t *payload, struct function_order *order)
 {
 	json_t *argv = json_object_get(payload, "argv");
 	order->env = json_object_get(payload, "env_vars");
+	order->opened = json_object_get(payload, "preopens");
 	order->argv = strings_of(argv);
 	return json_unpack(payload, "{s:s, s?s, s?s}", "runtime", &order->runtime, "handler",
 		       &order->handler, "protocol", &order->protocol) == 0 &&
-	       (order->argv || !json_array_size(argv)) && payload_strings_only(order->env);
+	       (order->argv || !json_array_size(argv)) && payload_strings_only(order->env) &&
+	       payload_strings_only(order->opened);
 }
 
 void on_init(struct agent *agent, const char *id, json_t *payload)
@@ -70,7 +72,7 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 	if (!read_order(payload, &order) || !payload_timeout(payload, &timeout_ms)) {
 		answer_refused(&agent->channel, id, "invalid",
 			"Init needs \"runtime\", and \"handler\", \"protocol\", what is in "
-			"\"argv\" and the values of \"env_vars\" as text");
+			"\"argv\" and the values of \"env_vars\" and \"preopens\" as text");
 		return;
 	}
 	if (agent->guest.missing) {

@@ -73,7 +73,7 @@ static int as_the_table_says(
 	int r = function->program ? add(argv, count, function->program) : 0;
 	for (const char *const *at = function->runtime->before; r == 0 && *at; at++)
 		r = add(argv, count, *at);
-	for (const char *const *at = function->directories; r == 0 && *at; at++) {
+	for (char **at = function->opened; r == 0 && at && *at; at++) {
 		r = add(argv, count, "--dir");
 		if (r == 0)
 			r = add(argv, count, *at);

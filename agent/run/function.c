@@ -77,7 +77,7 @@ void function_clear(struct function *function)
 	strings_free(function->env);
 	strings_free(function->args);
 	strings_free(function->argv);
-	free(function->opened);
+	strings_free(function->opened);
 	*function = (struct function){ 0 };
 }
 
@@ -298,22 +298,24 @@ char *function_find(struct function *function, const struct guest *guest)
 	return wrong || function->program ? wrong : check_binary(function);
 }
 
-/* What a module can open besides /tmp, where its input is. NOVA_PREOPENS: "DIRECTORY" or
- * "DIRECTORY::NAME", as wasmtime has them, with commas between. */
-static char *set_opened(struct function *function, json_t *env)
+/* What a module can open besides /tmp, where its input is, as wasmtime has it: DIRECTORY::NAME. */
+static char *set_opened(struct function *function, json_t *opened)
 {
-	const char *list = json_string_value(json_object_get(env, "NOVA_PREOPENS"));
-	char *rest = function->opened = strdup(list ? list : "/code,.");
-	size_t count = 0;
-	while (rest && *rest) {
-		const char *item = strsep(&rest, ",");
-		if (*item != '/' && *item != '.')
-			return str_format(
-				"NOVA_PREOPENS: '%.200s' is no path of a directory", item);
-		if (count == MAX_OPENED)
-			return str_format("NOVA_PREOPENS: more than %d directories", MAX_OPENED);
-		function->directories[count++] = item;
+	size_t count = json_object_size(opened);
+	if (!function->runtime->compiled)
+		return count ? strdup("preopens: only functions of runtime wasm have them") : NULL;
+	if (count > MAX_OPENED)
+		return str_format("preopens: more than %d directories", MAX_OPENED);
+	AUTO_JSON json_t *list = count ? json_array() : json_pack("[s, s]", "/code", ".");
+	const char *name;
+	json_t *directory;
+	json_object_foreach(opened, name, directory)
+	{
+		AUTO_FREE char *text = str_format("%s::%s", json_string_value(directory), name);
+		if (!text || json_array_append_new(list, json_string(text)) < 0)
+			return strdup("out of memory");
 	}
+	function->opened = strings_of(list);
 	return function->opened ? NULL : strdup("out of memory");
 }
 
@@ -368,5 +370,5 @@ char *function_set(
 	char *wrong = function->argv ? argv_check(function) : NULL;
 	if (!wrong)
 		wrong = set_program_input(function, guest, order->env);
-	return wrong || !found->compiled ? wrong : set_opened(function, order->env);
+	return wrong ? wrong : set_opened(function, order->opened);
 }

@@ -78,8 +78,7 @@ struct function {
 	 * stdin; "": nothing */
 	char **args;
 	char stdin_path[PATH_MAX];
-	char *opened; /* of a module: texts, one behind the other, that `directories` names */
-	const char *directories[MAX_OPENED + 1];
+	char **opened; /* of a module: directories that it may open, as wasmtime has them */
 	bool hook_before, hook_after; /* programs in /code/hooks */
 };
 
@@ -88,7 +87,7 @@ struct function_order {
 	const char *runtime, *handler;
 	const char *protocol; /* of a runtime that is not of the table; NULL: it is */
 	char **argv;          /* with it; taken over */
-	json_t *env;
+	json_t *env, *opened; /* objects of texts; NULL: none */
 };
 
 /* All return NULL when it is well, else what is wrong (freed by the caller). The first looks at

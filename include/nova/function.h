@@ -151,11 +151,16 @@ typedef struct nova_function_opts {
 	/** told what is being done; in the thread of the call; or NULL */
 	nova_progress_fn on_progress;
 	void *userdata; /**< first argument of on_progress */
+	/** Of WebAssembly: at most 16 "/name=/directory" strings, a directory of the guest and the
+	 * name by which the module opens it. NULL: /code and the current directory, which is /code.
+	 * /tmp is always open */
+	const char *const *preopens;
+	size_t preopens_count;
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                               \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                         \
 	}
 /** Bytes that the packages of nova_function_opts.requirements may be together. Since 0.1. */
 #define NOVA_REQUIREMENTS_MAX (250u << 20)

@@ -162,10 +162,12 @@ typedef struct nova_vm_init_opts {
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
 	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
+	const char *const *preopens; /**< as nova_function_opts.preopens */
+	size_t preopens_count;
 } nova_vm_init_opts;
 #define NOVA_VM_INIT_OPTS_INIT                                                                     \
 	{                                                                                          \
-		sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0, 0                                  \
+		sizeof(nova_vm_init_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
 	}
 
 /**

@@ -163,3 +163,33 @@ int check_labels(const struct property *p, const void *value, int code, nova_err
 	}
 	return 0;
 }
+
+/* An absolute path that stays where it says; "::" is wasmtime's between the two. */
+static bool is_plain_path(const char *path)
+{
+	size_t len = strlen(path);
+	if (*path != '/' || strstr(path, "::"))
+		return false;
+	for (const char *at = path; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 127)
+			return false;
+	return !strstr(path, "/../") && (len < 3 || strcmp(path + len - 3, "/..") != 0);
+}
+
+int check_preopens(const struct property *p, const void *value, int code, nova_error_t **error)
+{
+	const struct text_list *list = value;
+	for (size_t i = 0; i < list->count; i++) {
+		const char *entry = list->items[i], *directory = strchr(entry, '=');
+		AUTO_FREE char *name =
+			directory ? strndup(entry, (size_t)(directory - entry)) : strdup("");
+		if (!name)
+			return nova_oom(error);
+		if (!text_is_utf8(entry) || !is_plain_path(name) || !is_plain_path(directory + 1))
+			return nova_fail(error, code,
+				"%s: '%.200s' is not of the form /name=/directory, two paths that "
+				"begin with '/', without '..' and '::'",
+				p->is.name, text_is_utf8(entry) ? entry : "(not UTF-8)");
+	}
+	return 0;
+}

@@ -57,7 +57,7 @@ struct function_config {
 	uint32_t init_timeout_s; /* 0: by timeout_s */
 	uint32_t min_replicas;
 	uint32_t concurrency;
-	struct text_list env, labels;
+	struct text_list env, labels, preopens;
 };
 
 struct property {
@@ -143,6 +143,7 @@ int check_image(const struct property *p, const void *value, int code, nova_erro
 int check_handler(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_env(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_labels(const struct property *p, const void *value, int code, nova_error_t **error);
+int check_preopens(const struct property *p, const void *value, int code, nova_error_t **error);
 bool same_handler(const char *a, const char *b);
 /* Whether a runtime, or an image, may have this name. */
 bool runtime_name_ok(const char *name);

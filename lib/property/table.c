@@ -8,8 +8,9 @@
 #include "net/net.h"
 #include "property/property.h"
 
-#define ENV_MAX    (64u << 10)
-#define LABELS_MAX (5u << 10) /* 16 of 320 */
+#define ENV_MAX      (64u << 10)
+#define LABELS_MAX   (5u << 10) /* 16 of 320 */
+#define PREOPENS_MAX (16u << 10)
 
 static const char *const networks[] = { [NET_NONE] = "none", [NET_NAT] = "nat", NULL };
 
@@ -129,6 +130,14 @@ const struct property properties[] = {
 			.help = "label for lists and bills; repeatable, at most 16" },
 		OF_FUNCTION(labels), .most_bytes = LABELS_MAX,
 		.json = "labels", .schema = 5, .check = check_labels,
+	}, {
+		.is = { PUBLIC(preopens), .type = NOVA_PROPERTY_LIST, .most = 16, .since = "0.1",
+			.label = "Preopen", .option = "preopen", .letter = "",
+			.value = "NAME=DIRECTORY",
+			.help = "wasm: the guest's directory that the module opens as NAME;\n"
+				"repeatable [/code and .]" },
+		OF_FUNCTION(preopens), ALSO_IN_INIT(preopens), .most_bytes = PREOPENS_MAX,
+		.json = "preopens", .schema = 7, .check = check_preopens,
 	},
 	/* Of functions, which have them by their runtime. */
 	{

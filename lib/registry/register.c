@@ -112,7 +112,9 @@ static int record_from_opts(struct function_record *r, const struct runtime *run
 		code = add_options(r, o->flags, error);
 	if (code == 0)
 		code = function_config_sort(&r->config, error);
-	return code < 0 ? code : record_check_fields(r, NOVA_EINVAL, error);
+	if (code == 0)
+		code = record_check_fields(r, NOVA_EINVAL, error);
+	return code < 0 ? code : runtime_check_preopens(&r->config, error);
 }
 
 /* --- storing --- */

@@ -53,6 +53,7 @@ struct runtime {
 	bool handler_is_file; /* the handler, if there is one, is the name of the code's file */
 	/* What code has that is run as a script. NULL: no code is imported, and all is run. */
 	const char *no_handler;
+	bool opens;         /* its functions have preopens */
 	bool in_place;      /* its calls can be, or are always */
 	const char *client; /* that installs packages (deps); NULL: none does */
 };
@@ -70,6 +71,8 @@ const struct runtime *runtime_rules(const struct function_config *config);
 /* NOVA_EINVAL with the least that is needed. A runtime that is not known has no least. */
 int runtime_check_memory(
 	const struct function_config *config, uint32_t memory_mb, nova_error_t **error);
+/* NOVA_EINVAL: it has some, and its runtime opens no directories. */
+int runtime_check_preopens(const struct function_config *config, nova_error_t **error);
 /* What the VMs of a function with it are given. */
 int runtime_give(
 	const struct runtime *runtime, struct function_config *config, nova_error_t **error);

@@ -48,6 +48,7 @@ static const struct runtime runtimes[] = {
 	{
 		BUILT_IN("wasm", "wasm", "none"),
 		.is.least_memory_mb = LEAST_MB,
+		.opens = true,
 		.form = CODE_WASM,
 		.advice = "build it for the target wasm32-wasip1",
 	},
@@ -110,4 +111,15 @@ int runtime_check_memory(
 	return nova_fail(error, NOVA_EINVAL,
 		"memory_mb is %u; a function of runtime %s needs at least %u to start", memory_mb,
 		config->runtime, rules->is.least_memory_mb);
+}
+
+int runtime_check_preopens(const struct function_config *config, nova_error_t **error)
+{
+	const struct runtime *rules = runtime_rules(config);
+	if (!config->preopens.count || !rules || rules->opens)
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"preopens: only functions of runtime wasm have them; one of %s may open all that "
+		"it finds",
+		config->runtime);
 }

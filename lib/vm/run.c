@@ -77,15 +77,21 @@ static int init_alone(
 	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
 {
 	const struct function_config *c = &spec->config;
-	AUTO_JSON json_t *env = NULL;
+	AUTO_JSON json_t *env = NULL, *opened = NULL;
 	if (!text_is_utf8(c->runtime) || !text_is_utf8(c->handler))
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
 	int code = env_object((const char *const *)c->env.items, c->env.count, &env, error);
+	if (code == 0)
+		code = check_preopens(property_find("preopens"), &c->preopens, NOVA_EINVAL, error);
+	if (code == 0)
+		code = env_object(
+			(const char *const *)c->preopens.items, c->preopens.count, &opened, error);
 	if (code < 0)
 		return code;
 	uint32_t limit_ms = spec->init_timeout_ms ? spec->init_timeout_ms : vm->boot_timeout_ms;
-	json_t *payload = json_pack("{s:s, s:s, s:O, s:I}", "runtime", c->runtime, "handler",
-		c->handler, "env_vars", env, "timeout_ms", (json_int_t)limit_ms);
+	json_t *payload =
+		json_pack("{s:s, s:s, s:O, s:O, s:I}", "runtime", c->runtime, "handler", c->handler,
+			"env_vars", env, "preopens", opened, "timeout_ms", (json_int_t)limit_ms);
 	if (!payload || !add_own_runtime(payload, c)) {
 		json_decref(payload);
 		return nova_oom(error);

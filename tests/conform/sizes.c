@@ -24,6 +24,10 @@ struct sized {
 /* --- a call for each --- */
 
 static const char *const words[] = { "A=1" };
+static const char *const opened[] = { "/data=/code/data" };
+/* A module that exports a function _start, which does nothing. */
+static const char module[] = "\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\7\x0a\1\6_start\0\0"
+			     "\x0a\4\1\2\0\x0b";
 
 static const nova_queue_opts full_nova_queue_opts = { sizeof(nova_queue_opts), .threads = 2,
 	.max_calls = 3 };
@@ -46,9 +50,9 @@ static int use_nova_disk_opts(const void *opts, nova_error_t **ret_error)
 static const nova_function_opts full_nova_function_opts = {
 	sizeof(nova_function_opts),
 	.name = "x",
-	.runtime = "shell",
-	.code = "true",
-	.code_len = 4,
+	.runtime = "wasm",
+	.code = module,
+	.code_len = sizeof(module) - 1,
 	.memory_mb = 64,
 	.timeout_s = 2,
 	.vcpus = 1,
@@ -61,6 +65,8 @@ static const nova_function_opts full_nova_function_opts = {
 	.init_timeout_s = 60,
 	.labels = words,
 	.labels_count = 1,
+	.preopens = opened,
+	.preopens_count = 1,
 };
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {
@@ -202,6 +208,8 @@ static const nova_vm_init_opts full_nova_vm_init_opts = {
 	.env_count = 1,
 	.timeout_ms = 60000,
 	.concurrency = 2,
+	.preopens = opened,
+	.preopens_count = 1,
 };
 static int use_nova_vm_init_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -37,6 +37,7 @@ static struct function_record sample(const char *name, const char *id)
 	static char first[] = "A=1", second[] = "B=\x01 \"quoted\" = \xc3\xa4";
 	static char *env[] = { first, second };
 	static char label[] = "team=a", *labels[] = { label };
+	static char data[] = "/data=/code/data", *opened[] = { data };
 	return (struct function_record){
 		.id = TEXT(id),
 		.name = TEXT(name),
@@ -58,6 +59,7 @@ static struct function_record sample(const char *name, const char *id)
 		.config.machine.network = 1,
 		.config.env = { env, 2 },
 		.config.labels = { labels, 1 },
+		.config.preopens = { opened, 1 },
 		.config.init_timeout_s = 5,
 		.version = 1,
 		.created_us = 1700000000000001,

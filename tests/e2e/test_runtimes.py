@@ -116,8 +116,8 @@ class Runtimes(VmCase):
         self.assertEqual(self.call("c", {}), {
             "event": {}, "who": "me", "relative": True, "absolute": True, "written": True,
             "outside": False})
-        self.register("c", tree, "wasm", "--replace", "--env", "WHO=me", "--env",
-                      "NOVA_PREOPENS=/code::/,/dev/shm::/tmp/more", *LONG)
+        self.register("c", tree, "wasm", "--replace", "--env", "WHO=me",
+                      "--preopen", "/=/code", "--preopen", "/tmp/more=/dev/shm", *LONG)
         self.assertEqual(self.call("c", {}), {
             "event": {}, "who": "me", "relative": True, "absolute": False, "written": True,
             "outside": False})

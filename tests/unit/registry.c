@@ -84,8 +84,8 @@ START_TEST(the_json_of_a_function_has_its_members)
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
 		"code_hash", "memory_mb", "timeout_s", "init_timeout_s", "min_replicas",
-		"concurrency", "network", "limits", "env_vars", "labels", "version", "created_at",
-		"updated_at" };
+		"concurrency", "network", "limits", "env_vars", "labels", "preopens", "version",
+		"created_at", "updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		ck_assert_ptr_nonnull(json_object_get(json, members[i]));
@@ -239,6 +239,10 @@ static char *const too_long =
 	.name = "f", .labels = (const char *const[]){ __VA_ARGS__ },                               \
 	.labels_count = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
 
+#define PREOPENS(...)                                                                              \
+	.name = "f", .preopens = (const char *const[]){ __VA_ARGS__ },                             \
+	.preopens_count = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
+
 static const struct {
 	const char *message;
 	nova_function_opts o;
@@ -293,6 +297,15 @@ static const struct {
 	{ "labels: 17 entries; at most 16",
 		{ GOOD, LABELS("a=", "b=", "c=", "d=", "e=", "f=", "g=", "h=", "i=", "j=", "k=",
 				"l=", "m=", "n=", "o=", "p=", "q=") } },
+	{ "preopens: 'data=/code' is not of the form /name=/directory",
+		{ GOOD, PREOPENS("data=/code") } },
+	{ "preopens: '/data' is not of the form", { GOOD, PREOPENS("/data") } },
+	{ "preopens: '/a=/code/../etc' is not", { GOOD, PREOPENS("/a=/code/../etc") } },
+	{ "preopens: '/a=/code/..' is not", { GOOD, PREOPENS("/a=/code/..") } },
+	{ "preopens: '/a=/b::/c' is not", { GOOD, PREOPENS("/a=/b::/c") } },
+	{ "preopens: '/a=code' is not", { GOOD, PREOPENS("/a=code") } },
+	{ "preopens: '/a' is given twice", { GOOD, PREOPENS("/a=/tmp", "/a=/code") } },
+	{ "preopens: only functions of runtime wasm", { GOOD, PREOPENS("/a=/code") } },
 	{ "env: entry 1 is NULL", { GOOD, .name = "f", .env = (const char *const[]){ "A=1", NULL },
 					  .env_count = 2 } },
 	{ "env is NULL", { GOOD, .name = "f", .env_count = 2 } },

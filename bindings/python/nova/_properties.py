@@ -23,6 +23,7 @@ TEXTS = (
 LISTS = (
     "env",
     "labels",
+    "preopens",
 )
 
 
@@ -58,6 +59,8 @@ class Properties(TypedDict, total=False):
     env: Optional[Mapping[str, str]]
     # Label for lists and bills; repeatable, at most 16.
     labels: Optional[Mapping[str, str]]
+    # Wasm: the guest's directory that the module opens as NAME; repeatable [/code and .].
+    preopens: Optional[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,4 @@ class FunctionProperties:
     net_tx_bandwidth: int
     env: Dict[str, str]
     labels: Dict[str, str]
+    preopens: Dict[str, str]

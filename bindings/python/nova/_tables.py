@@ -95,6 +95,8 @@ class FunctionOpts(_Options):
         ("find_links", c_char_p),
         ("on_progress", PROGRESS_FN),
         ("userdata", c_void_p),
+        ("preopens", POINTER(c_char_p)),
+        ("preopens_count", c_size_t),
     ]
 
 
@@ -307,6 +309,8 @@ class VmInitOpts(_Options):
         ("concurrency", c_uint32),
         ("interrupt", c_void_p),
         ("userdata", c_void_p),
+        ("preopens", POINTER(c_char_p)),
+        ("preopens_count", c_size_t),
     ]
 
 
