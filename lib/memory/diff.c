@@ -8,27 +8,6 @@
 
 /* --- adding up --- */
 
-/* Steps through the page numbers of a list of runs, upwards. */
-struct cursor {
-	const struct pages *pages;
-	size_t run, index; /* index: of the page among all */
-	uint32_t in_run;
-};
-
-static uint32_t here(const struct cursor *c)
-{
-	return c->run < c->pages->run_count ? c->pages->runs[c->run].first + c->in_run : UINT32_MAX;
-}
-
-static void step(struct cursor *c)
-{
-	c->index++;
-	if (++c->in_run == c->pages->runs[c->run].count) {
-		c->run++;
-		c->in_run = 0;
-	}
-}
-
 /* What of a sparse file is no hole. */
 static int runs_of(int fd, uint64_t size, struct pages *ret)
 {
@@ -49,35 +28,72 @@ static int runs_of(int fd, uint64_t size, struct pages *ret)
 	return 0;
 }
 
-/* Both lists as one; where both have a page, the newer content counts. `newer` lies at its place in
- * a file of all memory. */
+static int add_run(struct pages *to, size_t *cap, struct page_run run, const uint8_t *content)
+{
+	int r = sys_pwrite_all(to->fd, content, run.count * piece_bytes(to), pages_bytes(to));
+	for (uint32_t i = 0; r == 0 && i < run.count; i++)
+		if (pages_add(to, cap, run.first + i) < 0)
+			r = -ENOMEM;
+	return r;
+}
+
+/* The older of two lists, as far as it has been walked through. */
+struct older {
+	const struct pages *pages;
+	const uint8_t *content; /* of what is next */
+	size_t run;
+	uint32_t done; /* pieces of that run */
+};
+
+/* Walks up to piece `until`, and adds what is passed. `to` NULL: it is left out. */
+static int walk(struct older *o, uint64_t until, struct pages *to, size_t *cap)
+{
+	int r = 0;
+	while (r == 0 && o->run < o->pages->run_count) {
+		const struct page_run *run = &o->pages->runs[o->run];
+		struct page_run part = { run->first + o->done, run->count - o->done };
+		if (part.first >= until)
+			break;
+		if (part.count > until - part.first)
+			part.count = (uint32_t)(until - part.first);
+		if (to)
+			r = add_run(to, cap, part, o->content);
+		o->content += part.count * piece_bytes(o->pages);
+		o->done += part.count;
+		if (o->done == run->count) {
+			o->run++;
+			o->done = 0;
+		}
+	}
+	return r;
+}
+
+/* Both lists as one; where both have something, the newer content counts. `newer` are whole pages,
+ * which lie at their places in a file of all memory. */
 static int merge(const struct pages *older, const uint8_t *old_content, const struct pages *newer,
 	const uint8_t *new_memory, struct pages *ret)
 {
-	struct cursor o = { older, 0, 0, 0 }, n = { newer, 0, 0, 0 };
+	struct older o = { older, old_content, 0, 0 };
 	size_t cap = 0;
 	int r = 0;
-	while (r == 0 && (here(&o) != UINT32_MAX || here(&n) != UINT32_MAX)) {
-		bool take_new = here(&n) <= here(&o);
-		uint32_t page = take_new ? here(&n) : here(&o);
-		const uint8_t *content = take_new ? new_memory + (uint64_t)page * PAGE_BYTES :
-						    old_content + o.index * PAGE_BYTES;
-		r = sys_pwrite_all(
-			ret->fd, content, PAGE_BYTES, ret->page_count * (uint64_t)PAGE_BYTES);
-		if (r == 0 && pages_add(ret, &cap, page) < 0)
-			r = -ENOMEM;
-		if (here(&o) == page)
-			step(&o);
-		if (take_new)
-			step(&n);
+	ret->fine = older->fine;
+	for (size_t i = 0; r == 0 && i < newer->run_count; i++) {
+		const struct page_run *run = &newer->runs[i];
+		struct page_run part = { run->first << ret->fine, run->count << ret->fine };
+		r = walk(&o, part.first, ret, &cap);
+		if (r == 0)
+			r = walk(&o, (uint64_t)part.first + part.count, NULL, NULL);
+		if (r == 0)
+			r = add_run(
+				ret, &cap, part, new_memory + (uint64_t)run->first * PAGE_BYTES);
 	}
-	return r;
+	return r == 0 ? walk(&o, UINT64_MAX, ret, &cap) : r;
 }
 
 int pages_update(struct pages *pages, int diff_fd, uint64_t size, nova_error_t **error)
 {
 	struct pages newer = PAGES_NONE, sum = PAGES_NONE;
-	size_t bytes = pages->page_count * PAGE_BYTES;
+	size_t bytes = pages_bytes(pages);
 	uint8_t *old_content = bytes ? sys_map(pages->fd, pages->offset, bytes, false) : NULL;
 	uint8_t *memory = sys_map(diff_fd, 0, size, false);
 	int r = memory && (old_content || !bytes) ? runs_of(diff_fd, size, &newer) : -ENOMEM;
@@ -100,7 +116,7 @@ int pages_update(struct pages *pages, int diff_fd, uint64_t size, nova_error_t *
 int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **error)
 {
 	struct pages copy = PAGES_NONE;
-	if (pages->page_count) {
+	if (pages->count) {
 		copy.runs = malloc(pages->run_count * sizeof(*copy.runs));
 		copy.fd = sys_dup(pages->fd);
 		if (!copy.runs || copy.fd < 0) {
@@ -109,7 +125,8 @@ int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **erro
 		}
 		memcpy(copy.runs, pages->runs, pages->run_count * sizeof(*copy.runs));
 		copy.run_count = pages->run_count;
-		copy.page_count = pages->page_count;
+		copy.count = pages->count;
+		copy.fine = pages->fine;
 		copy.offset = pages->offset;
 	}
 	*ret = copy;
@@ -120,13 +137,13 @@ int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **erro
 
 int pages_lay_over(const struct pages *pages, int to)
 {
-	uint64_t bytes = pages->page_count * (uint64_t)PAGE_BYTES, done = 0;
+	uint64_t bytes = pages_bytes(pages), done = 0;
+	const size_t piece = piece_bytes(pages);
 	uint8_t *content = bytes ? sys_map(pages->fd, pages->offset, bytes, false) : NULL;
 	int r = bytes && !content ? -ENOMEM : 0;
 	for (size_t i = 0; r == 0 && i < pages->run_count; i++) {
-		size_t len = (size_t)pages->runs[i].count * PAGE_BYTES;
-		r = sys_pwrite_all(
-			to, content + done, len, (uint64_t)pages->runs[i].first * PAGE_BYTES);
+		size_t len = pages->runs[i].count * piece;
+		r = sys_pwrite_all(to, content + done, len, (uint64_t)pages->runs[i].first * piece);
 		done += len;
 	}
 	sys_unmap(content, bytes);

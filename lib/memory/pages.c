@@ -30,11 +30,11 @@ static bool is_private(uint64_t entry)
 	return (entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) && !(entry & ENTRY_FILE);
 }
 
-int pages_add(struct pages *pages, size_t *cap, uint32_t page)
+int pages_add(struct pages *pages, size_t *cap, uint32_t piece)
 {
 	struct page_run *last = pages->run_count ? &pages->runs[pages->run_count - 1] : NULL;
-	pages->page_count++;
-	if (last && last->first + last->count == page) {
+	pages->count++;
+	if (last && last->first + last->count == piece) {
 		last->count++;
 		return 0;
 	}
@@ -46,7 +46,7 @@ int pages_add(struct pages *pages, size_t *cap, uint32_t page)
 		pages->runs = grown;
 		*cap = larger;
 	}
-	pages->runs[pages->run_count++] = (struct page_run){ page, 1 };
+	pages->runs[pages->run_count++] = (struct page_run){ piece, 1 };
 	return 0;
 }
 
@@ -74,14 +74,15 @@ static int find_runs(
 static int transfer(int64_t pid, uint64_t address, const struct pages *pages, uint8_t *local,
 	bool out, nova_error_t **error)
 {
+	const size_t piece = piece_bytes(pages);
 	struct iovec remote[IOV_AT_ONCE];
 	for (size_t from = 0; from < pages->run_count;) {
 		size_t n = 0, bytes = 0;
 		while (n < IOV_AT_ONCE && from + n < pages->run_count) {
 			const struct page_run *run = &pages->runs[from + n];
 			remote[n] = (struct iovec){
-				(void *)(uintptr_t)(address + (uint64_t)run->first * PAGE_BYTES),
-				(size_t)run->count * PAGE_BYTES
+				(void *)(uintptr_t)(address + (uint64_t)run->first * piece),
+				(size_t)run->count * piece
 			};
 			bytes += remote[n++].iov_len;
 		}
@@ -100,7 +101,7 @@ static int transfer(int64_t pid, uint64_t address, const struct pages *pages, ui
 static int move(
 	int64_t pid, uint64_t address, const struct pages *pages, bool out, nova_error_t **error)
 {
-	size_t bytes = pages->page_count * PAGE_BYTES;
+	size_t bytes = pages_bytes(pages);
 	if (!bytes)
 		return 0;
 	uint8_t *local = sys_map(pages->fd, pages->offset, bytes, out);
@@ -118,9 +119,8 @@ int pages_read(
 	int code = find_runs(pid, address, size, &pages, error);
 	if (code == 0) {
 		pages.fd = sys_memfd("nova-pages");
-		int r = pages.fd < 0 ? pages.fd :
-				       sys_truncate(pages.fd, pages.page_count * PAGE_BYTES);
-		code = r < 0 ? nova_fail_os(error, r, "file for %zu pages", pages.page_count) :
+		int r = pages.fd < 0 ? pages.fd : sys_truncate(pages.fd, pages_bytes(&pages));
+		code = r < 0 ? nova_fail_os(error, r, "file for %zu pages", pages.count) :
 			       move(pid, address, &pages, true, error);
 	}
 	if (code < 0)

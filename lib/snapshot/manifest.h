@@ -50,8 +50,9 @@ int decompress(int from, uint64_t size, int *ret_fd);
 /* The file format of `pages`: header, runs, zeros up to a page, content. */
 struct pages_header {
 	char magic[8];
-	uint32_t run_count, page_count;
+	uint32_t run_count, count, fine;
+	uint32_t zero;
 };
-#define PAGES_MAGIC "novapgs1"
+#define PAGES_MAGIC "novapgs2"
 
 #endif

@@ -305,18 +305,22 @@ static int open_content(const char *directory, const char *name, const struct fi
 
 /* The sum has been checked; these checks keep a manifest that was forged with it from harming us.
  */
-static bool runs_are_sound(const struct pages *pages, uint64_t memory_pages)
+static bool runs_are_sound(const struct pages *pages, uint64_t most)
 {
 	uint64_t total = 0, next = 0;
 	for (size_t i = 0; i < pages->run_count; i++) {
 		const struct page_run *run = &pages->runs[i];
-		if (!run->count || run->first < next ||
-			(uint64_t)run->first + run->count > memory_pages)
+		if (!run->count || run->first < next || (uint64_t)run->first + run->count > most)
 			return false;
 		next = (uint64_t)run->first + run->count;
 		total += run->count;
 	}
-	return total == pages->page_count;
+	return total == pages->count;
+}
+
+static uint64_t pieces_of(uint32_t memory_mb, uint32_t fine)
+{
+	return (uint64_t)memory_mb << (8 + fine);
 }
 
 static int read_pages(
@@ -331,11 +335,13 @@ static int read_pages(
 	if (r < 0 && r != -ENODATA)
 		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
 	bool sound = r == 0 && !memcmp(header.magic, PAGES_MAGIC, sizeof(header.magic)) &&
-		     header.run_count <= header.page_count &&
-		     header.page_count <= (uint64_t)m->config.memory_mb << 8;
+		     header.run_count <= header.count && header.fine <= PAGES_FINEST &&
+		     header.count <= pieces_of(m->config.memory_mb, header.fine);
 	size_t runs_size = sound ? header.run_count * sizeof(*pages->runs) : 0;
 	pages->offset = (sizeof(header) + runs_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-	sound = sound && size == pages->offset + (uint64_t)header.page_count * PAGE_BYTES;
+	pages->count = header.count;
+	pages->fine = (uint8_t)header.fine;
+	sound = sound && size == pages->offset + pages_bytes(pages);
 	if (sound && !(pages->runs = malloc(runs_size + 1)))
 		return nova_oom(error);
 	r = sound ? sys_pread_all(pages->fd, pages->runs, runs_size, sizeof(header)) : 0;
@@ -343,8 +349,7 @@ static int read_pages(
 		return nova_fail_os(error, r, "'%s/%s'", directory, pages_name(m));
 	sound = sound && r == 0;
 	pages->run_count = header.run_count;
-	pages->page_count = header.page_count;
-	if (!sound || !runs_are_sound(pages, (uint64_t)m->config.memory_mb << 8))
+	if (!sound || !runs_are_sound(pages, pieces_of(m->config.memory_mb, header.fine)))
 		return nova_fail(error, NOVA_ECORRUPT,
 			"'%s/%s' is no list of pages; delete the snapshot", directory,
 			pages_name(m));

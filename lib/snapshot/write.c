@@ -32,7 +32,7 @@ static int layers_map(struct layers *l, int memory, const struct pages *pages)
 		return r;
 	l->pages = pages;
 	l->size = (uint64_t)st.st_size;
-	l->content_size = pages->page_count * (uint64_t)PAGE_BYTES;
+	l->content_size = pages_bytes(pages);
 	l->memory = memory;
 	l->content =
 		l->content_size ? sys_map(pages->fd, pages->offset, l->content_size, false) : NULL;
@@ -49,10 +49,11 @@ struct cursor {
 static void lay_over(
 	const struct layers *l, struct cursor *c, uint64_t at, size_t len, uint8_t *out)
 {
+	const size_t piece = piece_bytes(l->pages);
 	for (; c->run < l->pages->run_count; c->run++) {
 		const struct page_run *run = &l->pages->runs[c->run];
-		uint64_t begin = (uint64_t)run->first * PAGE_BYTES,
-			 end = begin + (uint64_t)run->count * PAGE_BYTES;
+		uint64_t begin = (uint64_t)run->first * piece,
+			 end = begin + (uint64_t)run->count * piece;
 		if (begin >= at + len)
 			return;
 		uint64_t from = begin > at ? begin : at, to = end < at + len ? end : at + len;
@@ -117,9 +118,10 @@ static void page_file_done(struct page_file *f)
 static int page_file_map(struct page_file *f, const struct pages *pages)
 {
 	*f = (struct page_file){
-		.header = { PAGES_MAGIC, (uint32_t)pages->run_count, (uint32_t)pages->page_count },
+		.header = { PAGES_MAGIC, (uint32_t)pages->run_count, (uint32_t)pages->count,
+			pages->fine },
 		.runs_size = pages->run_count * sizeof(*pages->runs),
-		.content_size = pages->page_count * (uint64_t)PAGE_BYTES,
+		.content_size = pages_bytes(pages),
 	};
 	f->padding = (PAGE_BYTES - (sizeof(f->header) + f->runs_size) % PAGE_BYTES) % PAGE_BYTES;
 	if (f->content_size)

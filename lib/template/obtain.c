@@ -52,7 +52,9 @@ static int keep(const struct recipe *r, struct frozen **frozen, nova_error_t **e
 {
 	struct frozen *on_disk = NULL;
 	struct room room;
-	int code = room_make(r, instant_need(*frozen, r->root), r->guest, &room, error);
+	int code = instant_refine(*frozen, r->root, error);
+	if (code == 0)
+		code = room_make(r, instant_need(*frozen, r->root), r->guest, &room, error);
 	if (code < 0)
 		return code;
 	code = write_it(r, *frozen, &on_disk, error);

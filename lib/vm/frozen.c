@@ -89,7 +89,7 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 	};
 	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
 	shape.code_disk = (char *)code_disk;
-	if (from->function.is_there || from->pages.page_count)
+	if (from->function.is_there || from->pages.count)
 		return nova_fail(error, NOVA_EINVAL,
 			"only an instant without function and with its own memory takes another "
 			"code disk");

@@ -133,6 +133,11 @@ static bool is_whole(const struct frozen *f, const char *root)
 	return !f->base->id || strcmp(f->base->root, root) != 0;
 }
 
+int instant_refine(struct frozen *f, const char *root, nova_error_t **error)
+{
+	return is_whole(f, root) ? 0 : pages_refine(&f->pages, f->base->fd, error);
+}
+
 #define SMALL_FILES                                                                                \
 	32768u /* manifest, .checked, directory, and what the last blocks leave free               \
 		*/
@@ -144,7 +149,7 @@ uint64_t instant_need(const struct frozen *f, const char *root)
 	if (is_whole(f, root))
 		sys_fstat(f->base->fd, &memory);
 	return (uint64_t)memory.st_blocks * 512u + (uint64_t)state.st_size + SMALL_FILES +
-	       f->pages.page_count * PAGE_BYTES + f->pages.run_count * sizeof(struct page_run);
+	       pages_bytes(&f->pages) + f->pages.run_count * sizeof(struct page_run);
 }
 
 int instant_write(nova_host_t *host, const char *root, const struct frozen *f,

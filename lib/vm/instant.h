@@ -24,6 +24,9 @@ struct instant_label {
 int instant_write(nova_host_t *host, const char *root, const struct frozen *frozen,
 	const struct instant_label *label, struct manifest *ret_manifest, nova_error_t **error);
 
+/* Makes it as small as it can be written; no other thread may use it. */
+int instant_refine(struct frozen *frozen, const char *root, nova_error_t **error);
+
 /* How many bytes of the disk that takes, at most. */
 uint64_t instant_need(const struct frozen *frozen, const char *root);
 

@@ -107,6 +107,8 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	label.stop = &any;
 	code = vm_freeze(vm, false, &any, &f, error);
 	if (code == 0)
+		code = instant_refine(f, root, error);
+	if (code == 0)
 		code = instant_write(vm->host, root, f, &label, &m, error);
 	if (code < 0)
 		return code;

@@ -243,12 +243,12 @@ START_TEST(the_differences_of_a_clone_add_up_over_its_life)
 	struct pages pages = PAGES_NONE;
 	ck_ok(firecracker_engine.save(s.m, &second, &error));
 	ck_ok(firecracker_engine.take_pages(s.m, &pages, &error));
-	ck_assert_uint_eq(pages.page_count, 2);
+	ck_assert_uint_eq(pages.count, 2);
 	pages_done(&pages);
 	ck_ok(firecracker_engine.resume(s.m, &error));
 	ck_ok(firecracker_engine.save(s.m, &third, &error));
 	ck_ok(firecracker_engine.take_pages(s.m, &pages, &error));
-	ck_assert_uint_eq(pages.page_count, 3);
+	ck_assert_uint_eq(pages.count, 3);
 	ck_assert_uint_eq(word_of(base, 5), 1); /* whoever else is mapped to it sees what it saw */
 	machine_free(&firecracker_engine, s.m);
 
@@ -266,7 +266,7 @@ START_TEST(the_differences_of_a_clone_add_up_over_its_life)
 	ck_ok(firecracker_engine.save(s.m, &fourth, &error));
 	ck_ok(firecracker_engine.take_pages(s.m, &more, &error));
 	/* with what it was loaded with: all of it is beyond the base */
-	ck_assert_uint_eq(more.page_count, 4);
+	ck_assert_uint_eq(more.count, 4);
 	pages_done(&more);
 	pages_done(&pages);
 	int fds[] = { state, base, second, third };

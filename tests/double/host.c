@@ -57,7 +57,7 @@ START_TEST(in_a_jail_files_are_linked_and_everything_goes_with_it)
 		ck_ok(firecracker_engine.resume(s.m, &error));
 	}
 	ck_ok(firecracker_engine.take_pages(s.m, &pages, &error));
-	ck_assert_uint_eq(pages.page_count, 3);
+	ck_assert_uint_eq(pages.count, 3);
 	machine_free(&firecracker_engine, s.m);
 	s.m = machine_new(&firecracker_engine);
 	start_jailed(&s, base); /* whose last name went with the machine before */

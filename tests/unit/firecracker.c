@@ -665,12 +665,12 @@ START_TEST(differences_add_up_and_the_latest_counts)
 {
 	CLEANUP(pages_done) struct pages pages = PAGES_NONE;
 	update(&pages, "........");
-	ck_assert_uint_eq(pages.page_count, 0);
+	ck_assert_uint_eq(pages.count, 0);
 	update(&pages, ".aa..a..");
-	ck_assert_uint_eq(pages.page_count, 3);
+	ck_assert_uint_eq(pages.count, 3);
 	ck_assert_uint_eq(pages.run_count, 2);
 	update(&pages, "b.bb...b");
-	ck_assert_uint_eq(pages.page_count, 6);
+	ck_assert_uint_eq(pages.count, 6);
 	update(&pages, "........");
 	AUTO_FD int memory = sparse("zzzzzzzz");
 	ck_assert_int_eq(pages_lay_over(&pages, memory), 0);
@@ -685,7 +685,7 @@ START_TEST(a_difference_without_holes_is_not_believed)
 	for (uint32_t i = 0; i < MEMORY_PAGES; i++)
 		put_page(fd, i, 'x');
 	ck_fails_with(NOVA_EIO, "not supported", pages_update(&pages, fd, MEMORY_BYTES, &error));
-	ck_assert_uint_eq(pages.page_count, 0);
+	ck_assert_uint_eq(pages.count, 0);
 }
 END_TEST
 

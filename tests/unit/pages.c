@@ -129,7 +129,7 @@ static void there_and_back(size_t size)
 	size_t count = size / PAGE_BYTES;
 	ck_ok(read_pages(from, &pages));
 	end(from);
-	ck_assert_uint_eq(pages.page_count, count - 2);
+	ck_assert_uint_eq(pages.count, count - 2);
 	ck_assert_uint_eq(pages.run_count, 3);
 	ck_assert_uint_eq(first_word(&pages, 1), 2);
 	ck_assert_uint_eq(first_word(&pages, count - 3), count - 1);
@@ -138,9 +138,9 @@ static void there_and_back(size_t size)
 	ck_assert_uint_gt(calls, 2);
 	ck_ok(read_pages(to, &again));
 	end(to);
-	ck_assert_uint_eq(again.page_count, count - 2);
-	for (size_t i = 0; i < again.page_count;
-		i += i < 4 || i + 8 > again.page_count ? 1 : again.page_count / 64)
+	ck_assert_uint_eq(again.count, count - 2);
+	for (size_t i = 0; i < again.count;
+		i += i < 4 || i + 8 > again.count ? 1 : again.count / 64)
 		ck_assert_uint_eq(first_word(&again, i), first_word(&pages, i));
 	pages_done(&pages);
 	pages_done(&again);
@@ -207,6 +207,127 @@ START_TEST(what_fails_in_the_middle_is_told_with_its_own_reason)
 }
 END_TEST
 
+/* --- inside of pages --- */
+
+#define REFINED 8u /* pages; what of them is another than in the base: */
+
+static const struct {
+	size_t from, to;
+} others[] = {
+	{ PAGE_BYTES + 7, PAGE_BYTES + 8 },         /* one byte */
+	{ PAGE_BYTES + 300, PAGE_BYTES + 301 },     /* another, too far from it for one run */
+	{ PAGE_BYTES + 400, PAGE_BYTES + 410 },     /* and one that is near enough */
+	{ 2 * PAGE_BYTES - 1, 2 * PAGE_BYTES + 1 }, /* on both sides of a border */
+	{ 4 * PAGE_BYTES, 5 * PAGE_BYTES },         /* all of a page */
+	{ 8 * PAGE_BYTES - 16, 8 * PAGE_BYTES },    /* the end */
+};
+
+/* A base, and all of its pages as a clone may have them. */
+static int refined(uint8_t *want, struct pages *ret)
+{
+	int base = sys_memfd("base");
+	size_t cap = 0;
+	ck_assert_int_eq(random_bytes(want, REFINED * PAGE_BYTES), 0);
+	ck_assert_int_eq(sys_pwrite_all(base, want, REFINED * PAGE_BYTES, 0), 0);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		for (size_t at = others[i].from; at < others[i].to; at++)
+			want[at] ^= 0xff;
+	*ret = (struct pages)PAGES_NONE;
+	ret->fd = sys_memfd("pages");
+	ret->offset = PAGE_BYTES;
+	ck_assert_int_eq(sys_pwrite_all(ret->fd, want, REFINED * PAGE_BYTES, PAGE_BYTES), 0);
+	for (uint32_t i = 0; i < REFINED; i++)
+		ck_assert_int_eq(pages_add(ret, &cap, i), 0);
+	ck_ok(pages_refine(ret, base, &error));
+	return base;
+}
+
+static void ck_memory(int fd, const uint8_t *want)
+{
+	static uint8_t got[REFINED * PAGE_BYTES];
+	ck_assert_int_eq(sys_pread_all(fd, got, sizeof(got), 0), 0);
+	ck_assert_mem_eq(got, want, sizeof(got));
+}
+
+START_TEST(of_pages_that_differ_in_a_few_bytes_these_are_kept)
+{
+	static uint8_t want[REFINED * PAGE_BYTES];
+	CLEANUP(pages_done) struct pages pages;
+	AUTO_FD int base = refined(want, &pages);
+	ck_assert_uint_eq(pages.run_count, 5);
+	ck_assert_uint_eq(pages.runs[0].first, (PAGE_BYTES + 7) / 16);
+	ck_assert_uint_eq(pages.runs[1].first, (PAGE_BYTES + 300) / 16);
+	ck_assert_uint_eq(pages.runs[1].count, 8);
+	ck_assert_uint_eq(pages.runs[2].count, 2);
+	ck_assert_uint_eq(pages_bytes(&pages), 16 + 8 * 16 + 2 * 16 + PAGE_BYTES + 16);
+	ck_assert_uint_le(kept(pages.fd), 2 * PAGE_BYTES);
+	ck_ok(pages_refine(&pages, base, &error)); /* nothing is lost by doing it again */
+	ck_assert_uint_eq(pages.run_count, 5);
+	ck_assert_int_eq(pages_lay_over(&pages, base), 0);
+	ck_memory(base, want);
+}
+END_TEST
+
+/* As a VMM gets them that has mapped the base, and as one that takes a whole file. */
+START_TEST(parts_of_pages_come_to_where_they_were)
+{
+	static uint8_t want[REFINED * PAGE_BYTES];
+	CLEANUP(pages_done) struct pages pages;
+	CLEANUP(pages_done) struct pages copy;
+	AUTO_FD int base = refined(want, &pages);
+	pid_t pid = start(REFINED * PAGE_BYTES, true);
+	struct iovec remote = { memory, sizeof(want) };
+	static uint8_t got[sizeof(want)], before[sizeof(want)];
+	ck_assert_int_eq(sys_pread_all(base, before, sizeof(before), 0), 0);
+	ck_assert_int_eq(sys_process_memory_all(pid, before, sizeof(before), &remote, 1, false), 0);
+	ck_ok(pages_copy(&pages, &copy, &error));
+	ck_ok(pages_write(pid, (uint64_t)(uintptr_t)memory, &copy, &error));
+	remote = (struct iovec){ memory, sizeof(want) };
+	ck_assert_int_eq(sys_process_memory_all(pid, got, sizeof(got), &remote, 1, true), 0);
+	ck_assert_mem_eq(got, want, sizeof(want));
+	end(pid);
+}
+END_TEST
+
+/* What was written since, as whole pages: before, in the middle of, and behind what was there. */
+START_TEST(newer_pages_replace_the_parts_that_were_there)
+{
+	static uint8_t want[REFINED * PAGE_BYTES];
+	CLEANUP(pages_done) struct pages pages;
+	AUTO_FD int base = refined(want, &pages), newer = sys_memfd("newer");
+	static const size_t written[] = { 0, 2, 7 };
+	ck_assert_int_eq(sys_truncate(newer, sizeof(want)), 0);
+	for (size_t i = 0; i < ARRAY_LEN(written); i++) {
+		uint8_t *page = want + written[i] * PAGE_BYTES;
+		memset(page, (int)i + 1, PAGE_BYTES);
+		ck_assert_int_eq(
+			sys_pwrite_all(newer, page, PAGE_BYTES, written[i] * PAGE_BYTES), 0);
+	}
+	ck_ok(pages_update(&pages, newer, sizeof(want), &error));
+	ck_assert_uint_eq(pages.fine, PAGES_FINEST);
+	ck_assert_int_eq(pages_lay_over(&pages, base), 0);
+	ck_memory(base, want);
+}
+END_TEST
+
+START_TEST(a_base_that_is_cut_off_is_an_error)
+{
+	uint8_t page[PAGE_BYTES] = { 1 };
+	struct pages pages = PAGES_NONE;
+	AUTO_FD int base = sys_memfd("base");
+	size_t cap = 0;
+	pages.fd = sys_memfd("pages");
+	ck_assert_int_eq(sys_pwrite_all(pages.fd, page, sizeof(page), 0), 0);
+	ck_assert_int_eq(pages_add(&pages, &cap, 3), 0);
+	ck_assert_int_lt(pages_refine(&pages, base, &error), 0);
+	ck_assert_str_ne(nova_error_message(error), "");
+	nova_error_free(error);
+	error = NULL;
+	ck_assert(!pages.fine && pages.count == 1);
+	pages_done(&pages);
+}
+END_TEST
+
 static Suite *pages_suite(void)
 {
 	Suite *suite = suite_create("pages");
@@ -216,6 +337,10 @@ static Suite *pages_suite(void)
 	tcase_add_test(tc, more_than_two_gibibytes_of_private_pages_are_moved);
 	tcase_add_test(tc, what_fails_in_the_middle_is_told_with_its_own_reason);
 	tcase_add_test(tc, a_copy_is_as_sparse_as_its_source_which_stays_so);
+	tcase_add_test(tc, of_pages_that_differ_in_a_few_bytes_these_are_kept);
+	tcase_add_test(tc, parts_of_pages_come_to_where_they_were);
+	tcase_add_test(tc, newer_pages_replace_the_parts_that_were_there);
+	tcase_add_test(tc, a_base_that_is_cut_off_is_an_error);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -228,7 +228,7 @@ START_TEST(what_is_written_is_read)
 	ck_assert_int_eq(sys_pread_all(child.state, text, 16, 0), 0);
 	ck_assert_str_eq(text, "state of devices");
 	ck_assert_uint_eq(child.pages.run_count, 2);
-	ck_assert_uint_eq(child.pages.page_count, 3);
+	ck_assert_uint_eq(child.pages.count, 3);
 	ck_assert_int_eq(memcmp(child.pages.runs, p.pages.runs, 2 * sizeof(struct page_run)), 0);
 	ck_assert_uint_eq(child.pages.offset % PAGE_BYTES, 0);
 	memset(text, 0, sizeof(text));
@@ -443,11 +443,19 @@ START_TEST(forged_pages_are_refused_in_spite_of_their_checksum)
 		{ { PAGES_MAGIC, 2, 1 }, { { 7, 1 }, { 9, 1 } }, 1 },
 		{ { PAGES_MAGIC, 1, 3 }, { { 7, 3 } }, 1 }, /* content cut off */
 		{ { PAGES_MAGIC, UINT32_MAX, UINT32_MAX }, { { 7, 1 } }, 1 },
-		{ { "novapgs2", 1, 1 }, { { 7, 1 } }, 1 },
+		{ { "novapgs1", 1, 1 }, { { 7, 1 } }, 1 },
+		/* finer than there is; in parts of pages: over the end, and content cut off */
+		{ { PAGES_MAGIC, 1, 1, PAGES_FINEST + 1 }, { { 7, 1 } }, 1 },
+		{ { PAGES_MAGIC, 1, 1, UINT32_MAX }, { { 7, 1 } }, 1 },
+		{ { PAGES_MAGIC, 1, 256, 8 }, { { (8192 << 8) - 255, 256 } }, 1 },
+		{ { PAGES_MAGIC, 1, 257, 8 }, { { 7, 257 } }, 1 },
 	};
 	struct play p = set_up();
 	write_both(&p);
 	forge(&p, &(struct pages_header){ PAGES_MAGIC, 1, 1 }, &(struct page_run){ 7, 1 }, 1, 1);
+	opens(&p, "child");
+	forge(&p, &(struct pages_header){ PAGES_MAGIC, 1, 256, 8 },
+		&(struct page_run){ (8192 << 8) - 256, 256 }, 1, 1);
 	opens(&p, "child");
 	forge(&p, &forged[_i].header, forged[_i].runs, 2, forged[_i].pages);
 	does_not_open(&p, "child", NOVA_ECORRUPT, "pages");

@@ -254,7 +254,7 @@ static int obtain(struct home *h, unsigned number, struct frozen **ret)
 static void ck_is(const struct frozen *f, unsigned number)
 {
 	uint8_t page[PAGE_BYTES], want[PAGE_BYTES];
-	ck_assert_uint_eq(f->pages.page_count, PAGES);
+	ck_assert_uint_eq(pages_bytes(&f->pages), PAGES * PAGE_BYTES);
 	for (unsigned i = 0; i < PAGES; i++) {
 		fill(want, number, i);
 		ck_assert_int_eq(sys_pread_all(f->pages.fd, page, PAGE_BYTES,

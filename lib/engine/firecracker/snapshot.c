@@ -172,7 +172,7 @@ int fc_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **err
 int fc_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error)
 {
 	struct fc_machine *f = fc_of(m);
-	if (!pages->page_count)
+	if (!pages->count)
 		return 0;
 	int code = pages_copy(pages, &f->written, error);
 	if (code == 0)

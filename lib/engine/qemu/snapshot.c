@@ -174,6 +174,6 @@ int qemu_take_pages(struct machine *m, struct pages *ret_pages, nova_error_t **e
 int qemu_give_pages(struct machine *m, const struct pages *pages, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
-	int code = pages->page_count ? find_memory(q, error) : 0;
+	int code = pages->count ? find_memory(q, error) : 0;
 	return code < 0 ? code : pages_write(q->child.process.pid, q->ram_address, pages, error);
 }
