@@ -48,6 +48,11 @@ struct listener {
 	size_t count;
 };
 
+static size_t count(const struct listener *listener)
+{
+	return listener->count + jobs_abandoned(listener->jobs);
+}
+
 static const struct protocol *protocol_of(const struct connection *c)
 {
 	return c->listener->opts->protocol;
@@ -172,7 +177,7 @@ void connection_begin(struct connection *c, const char *verb, struct job_request
 bool connection_admit(struct connection *c)
 {
 	char text[100];
-	if (listener_count(c->listener) <= c->listener->opts->connections_max)
+	if (count(c->listener) <= c->listener->opts->connections_max)
 		return true;
 	snprintf(text, sizeof(text), "the %s has too many clients: try again later",
 		c->listener->opts->name);
@@ -256,7 +261,7 @@ static void add(struct listener *listener, int fd, pid_t pid)
 
 static bool is_full(const struct listener *listener)
 {
-	return listener_count(listener) >= 2 * (size_t)listener->opts->connections_max;
+	return count(listener) >= 2 * (size_t)listener->opts->connections_max;
 }
 
 static void on_knock(void *userdata, uint32_t events)
@@ -283,15 +288,19 @@ static void on_knock(void *userdata, uint32_t events)
 
 /* --- all of them --- */
 
-struct listener *listener_new(
-	struct loop *loop, struct jobs *jobs, const struct server_opts *opts, int socket)
+static void *listener_open(struct loop *loop, struct jobs *jobs, const struct server_opts *opts,
+	char *why, size_t size)
 {
+	int socket = socket_listen(opts->socket);
 	struct listener *listener = need(calloc(1, sizeof(*listener)));
 	*listener = (struct listener){ .opts = opts, .loop = loop, .jobs = jobs, .fd = socket };
-	listener->watch = loop_watch(loop, socket, EPOLLIN, on_knock, listener);
+	if (socket >= 0)
+		listener->watch = loop_watch(loop, socket, EPOLLIN, on_knock, listener);
 	if (listener->watch)
 		return listener;
-	close(socket);
+	snprintf(why, size, "cannot listen at '%s': %m", opts->socket);
+	if (socket >= 0)
+		close(socket);
 	free(listener);
 	return NULL;
 }
@@ -305,10 +314,12 @@ static void close_socket(struct listener *listener)
 	listener->fd = -1;
 }
 
-void listener_drain(struct listener *listener)
+static void listener_drain(void *front)
 {
+	struct listener *listener = front;
 	struct connection *c;
 	int64_t soon = now_ms() + LAST_WORD_MS;
+	unlink(listener->opts->socket);
 	close_socket(listener);
 	LIST_FOREACH(c, &listener->all, all)
 	{
@@ -321,8 +332,9 @@ void listener_drain(struct listener *listener)
 	}
 }
 
-void listener_abandon(struct listener *listener)
+static void listener_abandon(void *front)
 {
+	const struct listener *listener = front;
 	char text[120];
 	struct connection *c;
 	snprintf(text, sizeof(text),
@@ -337,18 +349,18 @@ void listener_abandon(struct listener *listener)
 	}
 }
 
-void listener_free(struct listener *listener)
+static void listener_close(void *front)
 {
-	if (!listener)
-		return;
+	struct listener *listener = front;
 	close_socket(listener);
 	for (struct connection *c; (c = LIST_FIRST(&listener->all)) != NULL;)
 		connection_free(c);
 	free(listener);
 }
 
-void listener_tidy(struct listener *listener)
+static void listener_tidy(void *front)
 {
+	struct listener *listener = front;
 	int64_t now = now_ms();
 	struct connection *next;
 	for (struct connection *c = LIST_FIRST(&listener->all); c; c = next) {
@@ -372,8 +384,9 @@ static void sooner(int64_t *deadline, int64_t other)
 		*deadline = other;
 }
 
-int64_t listener_deadline(const struct listener *listener)
+static int64_t listener_deadline(const void *front)
 {
+	const struct listener *listener = front;
 	int64_t deadline = -1;
 	const struct connection *c;
 	LIST_FOREACH(c, &listener->all, all)
@@ -383,7 +396,17 @@ int64_t listener_deadline(const struct listener *listener)
 	return deadline;
 }
 
-size_t listener_count(const struct listener *listener)
+static size_t listener_count(const void *front)
 {
-	return listener->count + jobs_abandoned(listener->jobs);
+	return count(front);
 }
+
+const struct front listener_front = {
+	.open = listener_open,
+	.drain = listener_drain,
+	.abandon = listener_abandon,
+	.close = listener_close,
+	.tidy = listener_tidy,
+	.deadline = listener_deadline,
+	.count = listener_count,
+};

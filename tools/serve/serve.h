@@ -237,23 +237,29 @@ bool connection_input(struct connection *connection, const void *data, size_t le
 /* The reply is on its way: whatever comes now is to be ignored. */
 bool connection_is_answered(const struct connection *connection);
 
-/* Listens with `socket`, which it takes, for requests that become jobs. NULL with errno set. */
-struct listener;
+/* --- the front of a server: what it lets in. What it opens is handed to the others. --- */
+
 struct server_opts;
-struct listener *listener_new(
-	struct loop *loop, struct jobs *jobs, const struct server_opts *opts, int socket);
-/* Nobody is let in any more, and no new request is begun. */
-void listener_drain(struct listener *listener);
-/* Those whose job is not over are told that nobody will know; as far as that goes without
- * waiting. */
-void listener_abandon(struct listener *listener);
-void listener_free(struct listener *listener); /* NULL does nothing */
-/* After each step of the loop: hangs up on those who take too long. */
-void listener_tidy(struct listener *listener);
-/* When it has to be called next; -1: whenever something happens. */
-int64_t listener_deadline(const struct listener *listener);
-/* Its connections, and the jobs which those that are gone have left under way. */
-size_t listener_count(const struct listener *listener);
+struct front {
+	/* Listens. NULL: `why` tells. */
+	void *(*open)(struct loop *loop, struct jobs *jobs, const struct server_opts *opts,
+		char *why, size_t size);
+	/* Nobody is let in any more, nobody finds it, and no new request is begun. */
+	void (*drain)(void *front);
+	/* Those whose job is not over are told that nobody will know; as far as that goes without
+	 * waiting. */
+	void (*abandon)(void *front);
+	void (*close)(void *front);
+	/* After each step of the loop: hangs up on those who take too long. */
+	void (*tidy)(void *front);
+	/* When it has to be called next; -1: whenever something happens. */
+	int64_t (*deadline)(const void *front);
+	/* Who is there, and the jobs which those that are gone have left under way. */
+	size_t (*count)(const void *front);
+};
+
+/* One Unix socket, at which each connection is one request. */
+extern const struct front listener_front;
 
 /* --- the thread that ticks the pool of a platform --- */
 
@@ -267,7 +273,11 @@ struct server_opts {
 	const char *name;      /* as messages call it, such as "daemon" */
 	nova_t *nova;          /* taken: server_free() closes it */
 	const char *directory; /* its place */
-	const char *socket;    /* an absolute path; NULL: "socket" in the directory */
+	/* where it listens, as place_holder() tells: an absolute path; NULL: "socket" in the
+	 * directory */
+	const char *socket;
+	const struct front *front; /* NULL: listener_front */
+	/* of listener_front */
 	const struct protocol *protocol;
 	const struct job_verb *const *verbs; /* ends with NULL */
 	/* With more, requests are refused; with twice as many, nobody is let in. */

@@ -28,7 +28,8 @@ struct server {
 	struct server_opts opts;
 	struct loop *loop;
 	struct jobs *jobs;
-	struct listener *listener;
+	const struct front *front;
+	void *guests; /* what the front has opened, or NULL */
 	struct ticker *ticker;
 	char *socket;
 	int lock, signals;
@@ -91,9 +92,7 @@ static void hide(struct server *server)
 		return;
 	server->listening = false; /* by now the name may be somebody else's */
 	place_tell(server->lock, NULL);
-	unlink(server->socket);
-	if (server->listener)
-		listener_drain(server->listener);
+	server->front->drain(server->guests);
 }
 
 void server_stop(struct server *server, const char *why)
@@ -145,11 +144,11 @@ static void on_signal(void *userdata, uint32_t events)
 
 static void step(struct server *server)
 {
-	int64_t deadline = listener_deadline(server->listener);
+	int64_t deadline = server->front->deadline(server->guests);
 	if (server->phase_end >= 0 && (deadline < 0 || server->phase_end < deadline))
 		deadline = server->phase_end;
 	loop_step(server->loop, deadline);
-	listener_tidy(server->listener);
+	server->front->tidy(server->guests);
 	if (server->phase_end >= 0 && now_ms() >= server->phase_end)
 		phase_over(server);
 }
@@ -158,7 +157,7 @@ void server_run(struct server *server)
 {
 	while (server->phase == PHASE_SERVING ||
 		(server->phase != PHASE_OVER &&
-			(listener_count(server->listener) || jobs_count(server->jobs))))
+			(server_connections(server) || jobs_count(server->jobs))))
 		step(server);
 }
 
@@ -169,6 +168,7 @@ struct server *server_new(const struct server_opts *opts)
 	struct server *server = need(calloc(1, sizeof(*server)));
 	*server = (struct server){
 		.opts = *opts,
+		.front = opts->front ? opts->front : &listener_front,
 		.lock = -1,
 		.signals = -1,
 		.phase_end = -1,
@@ -177,6 +177,7 @@ struct server *server_new(const struct server_opts *opts)
 				 asprintf(&server->socket, "%s/socket", opts->directory);
 	if (len < 0)
 		need(NULL);
+	server->opts.socket = server->socket;
 	return server;
 }
 
@@ -220,12 +221,11 @@ static enum server_start take_place(struct server *server)
 		return SERVER_HELD;
 	if (server->lock < 0)
 		return failed(server, "cannot lock '%s/lock': %m", directory);
-	int socket = socket_listen(server->socket);
-	server->listening = socket >= 0;
-	if (server->listening)
-		server->listener = listener_new(server->loop, server->jobs, &server->opts, socket);
-	if (!server->listener)
-		return failed(server, "cannot listen at '%s': %m", server->socket);
+	server->guests = server->front->open(
+		server->loop, server->jobs, &server->opts, server->why, sizeof(server->why));
+	server->listening = server->guests != NULL;
+	if (!server->listening)
+		return SERVER_FAILED;
 	if (!place_tell(server->lock, server->socket))
 		return failed(server, "cannot write '%s/lock': %m", directory);
 	return SERVER_READY;
@@ -269,13 +269,14 @@ static void limit_time(void)
 void server_free(struct server *server)
 {
 	if (server->phase == PHASE_OVER) {
-		listener_abandon(server->listener);
+		server->front->abandon(server->guests);
 		_exit(EXIT_FAILURE);
 	}
 	hide(server);
 	limit_time();
 	ticker_stop(server->ticker);
-	listener_free(server->listener);
+	if (server->guests)
+		server->front->close(server->guests);
 	jobs_free(server->jobs);
 	nova_close(server->opts.nova);
 	alarm(0);
@@ -313,5 +314,5 @@ struct jobs *server_jobs(const struct server *server)
 
 size_t server_connections(const struct server *server)
 {
-	return listener_count(server->listener);
+	return server->front->count(server->guests);
 }
