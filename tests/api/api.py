@@ -33,7 +33,7 @@ FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image",
          "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "deps",
          "template", "pool", "blob", "store", "registry", "platform"]
-TOOLS = ["serve", "novactl"]
+TOOLS = ["serve", "novactl", "novad"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]
 # fprintf and its like write where they are told to; these write to the terminal or end the process.
@@ -667,6 +667,7 @@ def the_files_of_a_room_form_no_circles():
 @test
 def tools_and_examples_include_only_public_headers():
     own = {"tools/serve": {"serve.h"}, "tools/novactl": {"novactl.h", "daemon.h", "serve/serve.h"},
+           "tools/novad": {"novad.h", "http.h", "routes.h", "serve/serve.h"},
            "examples": set()}
     assert {path.parent.name for path in (ROOT / "tools").glob("*/*.c")} == set(TOOLS)
     wrong = []
@@ -714,11 +715,23 @@ def the_manual_page_explains_every_command_and_option():
 
 
 @test
-def the_manual_page_is_sound():
+def the_manual_page_of_novad_explains_every_option():
+    if not (BUILD / "tools/novad").exists():
+        raise Skip("novad is not built: it needs libmicrohttpd-dev")
+    page = read(ROOT / "docs/novad.1")
+    options = re.findall(r"^  --([a-z-]+)", run(BUILD / "tools/novad", "--help")[1], re.M)
+    assert len(options) > 20, options
+    expect((f"--{name}" for name in options if f"Fl -{name}" not in page),
+           "options that docs/novad.1 lacks")
+
+
+@test
+def the_manual_pages_are_sound():
     if not shutil.which("mandoc"):
         raise Skip("no mandoc: install mandoc")
-    status, text = run("mandoc", "-T", "lint", "-W", "warning", ROOT / "docs/novactl.1")
-    assert status == 0, text
+    for page in ("novactl.1", "novad.1"):
+        status, text = run("mandoc", "-T", "lint", "-W", "warning", ROOT / "docs" / page)
+        assert status == 0, text
 
 
 @test

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""A novad of one's own, and clients that speak HTTP as they like."""
+import http.client
+import json
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import urllib.parse
+
+from novatest import BUILD, HomeCase, await_that
+
+NOVAD = BUILD / "tools/novad"
+
+
+class Answer:
+    """A response, its body read."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.status} {self.body[:2000]!r}"
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(self.path)
+
+
+class NovadCase(HomeCase):
+    def novad(self, *words, environment=None, wait=True, **options):
+        """Starts a novad and awaits its line; self.port is that of its first TCP address."""
+        self.log_path = self.directory / "novad.log"
+        with open(self.log_path, "a", encoding="utf-8") as err:
+            process = subprocess.Popen(
+                [NOVAD, "--listen", "127.0.0.1:0", *map(str, words)],
+                env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE,
+                stderr=err, text=True, start_new_session=True, **options)
+        self.addCleanup(self.end, process)
+        if not wait:
+            return process
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            self.assertTrue(selector.select(60), "novad says nothing")
+        self.ready = process.stdout.readline()
+        self.assertRegex(self.ready, f"^ready: process id {process.pid}, ", self.log())
+        ports = re.findall(r"https?://\S+?:(\d+)", self.ready)
+        self.port = int(ports[0]) if ports else None
+        keys = self.home / "novad/keys"
+        self.key = keys.read_text().strip() if keys.exists() else None
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8")
+
+    def stops(self, process, status=0, by=signal.SIGTERM):
+        """Stops it; nothing of it is left."""
+        process.send_signal(by)
+        self.assertEqual(process.wait(60), status, self.log())
+        await_that(self.nothing_runs, "nothing of novad is left")
+
+    def refuses_to_start(self, part, *words, listen=(), **options):
+        """Asserts that it does not start, and what it says."""
+        done = self.run_program(NOVAD, *listen, *words, timeout=60, **options)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertIn(part, done.stderr)
+
+    def connection(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        self.addCleanup(connection.close)
+        return connection
+
+    def ask(self, method, path, body=None, *, connection=None, key=True, **headers):
+        """One request; a body that is no bytes goes as JSON. With a status it is checked."""
+        connection = connection or self.connection()
+        if key and self.key:
+            headers["x-api-key"] = self.key
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, headers)
+        return Answer(connection.getresponse())
+
+    def gets(self, status, method, path, body=None, **named):
+        """Asserts the status of the answer, and gives its JSON."""
+        answer = self.ask(method, path, body, **named)
+        self.assertEqual(answer.status, status, answer)
+        return answer.json() if answer.body else None
+
+    def is_refused(self, status, code, method, path, body=None, **named):
+        """Asserts that the answer is this problem, and gives it."""
+        answer = self.ask(method, path, body, **named)
+        self.assertEqual(answer.status, status, answer)
+        self.assertEqual(answer.headers["Content-Type"], "application/problem+json")
+        problem = answer.json()
+        self.assertEqual((problem["code"], problem["status"]), (code, status), problem)
+        self.assertEqual(problem["error"], problem["detail"])
+        return problem
+
+    def raw(self, data=b""):
+        """A connection that sends what it likes."""
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        self.addCleanup(raw.close)
+        raw.sendall(data)
+        return raw
+
+    def head(self, method, path, *lines):
+        """The head of a request, as text with what else is to be in it."""
+        key = [f"x-api-key: {self.key}"] if self.key else []
+        return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *key, *lines, "",
+                            ""]).encode()
+
+    @staticmethod
+    def read_all(raw):
+        """Until it is hung up on."""
+        data = b""
+        try:
+            while piece := raw.recv(65536):
+                data += piece
+        except ConnectionError:
+            pass
+        return data
+
+    @staticmethod
+    def quoted(text):
+        return urllib.parse.quote(text, safe="")

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate: what is wrong with a request is found before it costs anything. Heads are checked
+ * before a body is taken, and bodies before there is a job.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http.h"
+
+#define PREFIX    "/api/v1"
+#define VALUE_MAX 512 /* of a part of the path or the query */
+#define DEPTH_MAX 512
+
+/* --- ids --- */
+
+static bool is_id(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '_')
+			return false;
+	return len && len <= ID_MAX;
+}
+
+/* 00-<32 hex>-<16 hex>-<2 hex>: https://www.w3.org/TR/trace-context/ */
+static bool is_trace(const char *text)
+{
+	static const char form[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+	if (!text || strlen(text) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == 'h' ? !strchr("0123456789abcdef", text[i]) : text[i] != form[i])
+			return false;
+	return strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
+}
+
+static void name_it(struct exchange *x)
+{
+	const char *id = exchange_header(x, "X-Request-Id");
+	const char *trace = exchange_header(x, "traceparent");
+	char trace_id[33], span[17];
+	if (is_id(id))
+		memcpy(x->id, id, strlen(id) + 1);
+	else
+		random_hex(x->id, 16);
+	random_hex(span, 8);
+	random_hex(trace_id, 16);
+	if (is_trace(trace))
+		memcpy(trace_id, trace + 3, 32);
+	snprintf(x->trace, sizeof(x->trace), "00-%s-%s-%s", trace_id, span,
+		is_trace(trace) ? trace + 53 : "00");
+}
+
+/* --- who asks, and by which name --- */
+
+static bool is_own_name(const struct exchange *x, const char *host)
+{
+	static const char *const own[] = { "localhost", "127.0.0.1", "[::1]" };
+	const struct words *more = &x->novad->settings.hosts;
+	const char *port = strrchr(host, ':');
+	size_t len = port && !strchr(port, ']') ? (size_t)(port - host) : strlen(host);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (strlen(own[i]) == len && !strncasecmp(own[i], host, len))
+			return true;
+	for (size_t i = 0; i < more->count; i++)
+		if (strlen(more->at[i]) == len && !strncasecmp(more->at[i], host, len))
+			return true;
+	return false;
+}
+
+static bool is_own_origin(const struct exchange *x, const char *origin)
+{
+	const char *host = strstr(origin, "://");
+	const struct words *allowed = &x->novad->settings.origins;
+	for (size_t i = 0; i < allowed->count; i++)
+		if (!strcmp(allowed->at[i], origin))
+			return true;
+	return host && is_own_name(x, host + 3);
+}
+
+/* A page of the network could else have the browser of somebody here call us: by its own name for
+ * this address, or across origins. */
+static bool check_origin(struct exchange *x)
+{
+	const char *host = exchange_header(x, "Host"), *origin = exchange_header(x, "Origin");
+	enum reach reach = x->client->endpoint->place->reach;
+	if (reach == REACH_LOOPBACK && host && !is_own_name(x, host))
+		exchange_problem(x, 421, "wrong_host",
+			"this address is not called '%.100s': --host NAME makes it so", host);
+	else if (reach != REACH_PUBLIC && origin && !is_own_origin(x, origin))
+		exchange_problem(x, 403, "wrong_origin",
+			"pages of '%.100s' may not call: --cors ORIGIN lets them", origin);
+	return !x->answered;
+}
+
+static void preflight(struct exchange *x)
+{
+	struct bytes none = { 0 };
+	exchange_header_add(
+		x, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+	exchange_header_add(x, "Access-Control-Allow-Headers",
+		"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+		"Traceparent, X-Api-Key, X-Request-Id");
+	exchange_header_add(x, "Access-Control-Max-Age", "600");
+	exchange_answer(x, 204, "text/plain", &none);
+}
+
+static bool check_key(struct exchange *x)
+{
+	const char *key = exchange_header(x, "x-api-key");
+	const char *bearer = exchange_header(x, "Authorization");
+	if (!key && bearer && !strncasecmp(bearer, "Bearer ", 7))
+		key = bearer + 7 + strspn(bearer + 7, " ");
+	if (x->novad->keys && key)
+		x->key = keys_find(x->novad->keys, key);
+	bool needed = x->novad->keys && !(x->route->flags & ROUTE_OPEN) &&
+		      x->client->endpoint->place->reach != REACH_OWNER;
+	if (x->key || !needed)
+		return true;
+	exchange_header_add(x, "WWW-Authenticate", "Bearer");
+	exchange_problem(x, 401, "unauthorized",
+		key ? "this key is not known" :
+		      "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
+	return false;
+}
+
+/* --- which route --- */
+
+/* The next part of a path, decoded; false: it is none. */
+static bool next_part(const char **at, char *out)
+{
+	size_t len = strcspn(++*at, "/");
+	if (!len || len >= VALUE_MAX)
+		return false;
+	memcpy(out, *at, len);
+	out[len] = 0;
+	*at += len;
+	return percent_read(out) && strcmp(out, ".") != 0 && strcmp(out, "..") != 0 &&
+	       !strchr(out, '/');
+}
+
+static bool match(const char *path, const char *pattern, json_t *names)
+{
+	char part[VALUE_MAX], wanted[64];
+	while (*path == '/' && *pattern == '/') {
+		size_t len = strcspn(pattern + 1, "/");
+		snprintf(wanted, sizeof(wanted), "%.*s", (int)len, pattern + 1);
+		pattern += len + 1;
+		if (!next_part(&path, part))
+			return false;
+		if (*wanted != '{' && strcmp(wanted, part) != 0)
+			return false;
+		if (*wanted != '{')
+			continue;
+		wanted[strlen(wanted) - 1] = 0;
+		if (names)
+			json_object_set_new(names, wanted + 1, text_json(part, strlen(part)));
+	}
+	return !*path && !*pattern;
+}
+
+static bool is_at(const struct route *route, const char *path)
+{
+	bool prefixed = !strncmp(path, PREFIX "/", strlen(PREFIX "/"));
+	if (prefixed && !(route->flags & ROUTE_ONLY))
+		return match(path + strlen(PREFIX), route->path, NULL);
+	return (route->flags & (ROUTE_BARE | ROUTE_ONLY)) && match(path, route->path, NULL);
+}
+
+static bool is_method(const struct exchange *x, const struct route *route)
+{
+	const char *method = strcmp(x->method, "HEAD") ? x->method : "GET";
+	return !strcmp(method, route->method);
+}
+
+static bool find_route(struct exchange *x)
+{
+	char allowed[100] = "OPTIONS";
+	bool found = false;
+	for (const struct route *route = x->novad->routes; route->path && !x->route; route++) {
+		if (!is_at(route, x->path))
+			continue;
+		found = true;
+		if (is_method(x, route))
+			x->route = route;
+		size_t len = strlen(allowed);
+		snprintf(allowed + len, sizeof(allowed) - len, ", %s", route->method);
+	}
+	if (x->route)
+		return true;
+	if (!found) {
+		exchange_problem(x, 404, "no_route", "there is nothing at this path");
+		return false;
+	}
+	exchange_header_add(x, "Allow", allowed);
+	exchange_problem(x, 405, "wrong_method", "this path knows %s", allowed);
+	return false;
+}
+
+/* --- what is said about the body --- */
+
+static enum MHD_Result count_header(
+	void *counts, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	(void)value;
+	size_t *count = counts;
+	count[0] += !strcasecmp(name, "Content-Length");
+	count[1] += !strcasecmp(name, "Transfer-Encoding");
+	count[2] += !strcasecmp(name, "Host");
+	return MHD_YES;
+}
+
+/* Two opinions about where a request ends are how requests are smuggled in. */
+static bool check_length(struct exchange *x)
+{
+	size_t counts[3] = { 0 };
+	const char *length = exchange_header(x, "Content-Length");
+	const char *encoding = exchange_header(x, "Transfer-Encoding");
+	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_header, counts);
+	uint64_t most = (uint64_t)x->novad->settings.body_kb << 10;
+	if (counts[0] + counts[1] > 1 || counts[2] > 1 ||
+		(encoding && strcasecmp(encoding, "chunked") != 0) ||
+		(length && strspn(length, "0123456789") != strlen(length)))
+		exchange_problem(x, 400, "bad_request",
+			"where this request ends is said twice, or not to be understood");
+	else if (length && (strlen(length) > 15 || strtoull(length, NULL, 10) > most))
+		exchange_problem(
+			x, 413, "too_big", "a body may have %u KiB", x->novad->settings.body_kb);
+	return !x->answered;
+}
+
+static bool check_room(struct exchange *x)
+{
+	struct novad *novad = x->novad;
+	const struct settings *settings = &novad->settings;
+	if (x->route->direct)
+		return true;
+	if (novad->calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
+		exchange_problem(x, 503, "overloaded", "too much is under way: try again later");
+	else if (x->key && x->key->calls >= settings->key_calls)
+		exchange_problem(x, 429, "too_many_calls",
+			"this key has %u calls under way, and may not have more",
+			settings->key_calls);
+	if (x->answered) {
+		novad->counters[COUNTER_SHED]++;
+		return false;
+	}
+	x->admitted = true;
+	novad->calls++;
+	if (x->key)
+		x->key->calls++;
+	return true;
+}
+
+bool gate_head(struct exchange *x)
+{
+	name_it(x);
+	if (x->novad->draining)
+		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
+	else if (check_origin(x) && !strcmp(x->method, "OPTIONS"))
+		preflight(x);
+	if (x->answered || !find_route(x) || !check_key(x))
+		return false;
+	if (x->route->flags & ROUTE_LATER) {
+		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);
+		return false;
+	}
+	return check_length(x) && check_room(x);
+}
+
+void gate_body(struct exchange *x, const char *data, size_t len)
+{
+	size_t most = (size_t)x->novad->settings.body_kb << 10;
+	x->body_len += len;
+	if (x->answered)
+		return;
+	if (x->body_len > most)
+		exchange_problem(
+			x, 413, "too_big", "a body may have %u KiB", x->novad->settings.body_kb);
+	else if (x->novad->body_bytes >> 20 >= x->novad->settings.bodies_mb)
+		exchange_problem(x, 503, "overloaded", "too many bodies are under way");
+	x->novad->body_bytes -= x->body.len;
+	if (x->answered)
+		bytes_free(&x->body);
+	else
+		bytes_add(&x->body, data, len);
+	x->novad->body_bytes += x->body.len;
+}
+
+/* --- the whole request becomes the options of a job --- */
+
+static bool add_query(struct exchange *x, json_t *query, char *pair)
+{
+	char *value = strchr(pair, '=');
+	if (value)
+		*value++ = 0;
+	for (char *plus = value; plus && (plus = strchr(plus, '+')) != NULL;)
+		*plus = ' ';
+	bool fits = percent_read(pair) && (!value || percent_read(value));
+	json_t *text = fits ? json_string(value ? value : "") : NULL;
+	if (text && json_object_set_new(query, pair, text) == 0)
+		return true;
+	exchange_problem(x, 400, "invalid", "the query is malformed");
+	return false;
+}
+
+static json_t *read_query(struct exchange *x)
+{
+	char *rest = x->search, *pair;
+	json_t *query = need(json_object());
+	while (!x->answered && (pair = strsep(&rest, "&")) != NULL)
+		if (*pair)
+			add_query(x, query, pair);
+	return query;
+}
+
+/* Its values are texts: numbers among them become such to be checked. */
+static void check_query(struct exchange *x, json_t *query)
+{
+	char why[200], *end;
+	json_t *typed = need(json_object()), *value;
+	const char *name;
+	static const struct field none[] = { { NULL } };
+	const struct field *fields = x->route->query ? x->route->query : none;
+	json_object_foreach(query, name, value)
+	{
+		const struct field *field = fields;
+		while (field->kind != KIND_END && strcmp(field->name, name) != 0)
+			field++;
+		const char *text = json_string_value(value);
+		json_int_t number = strtoll(text, &end, 10);
+		bool is_number = field->kind == KIND_NUMBER && *text && !*end && strlen(text) < 18;
+		json_object_set_new(
+			typed, name, is_number ? json_integer(number) : json_string(text));
+	}
+	if (!fields_check(fields, typed, why, sizeof(why)))
+		exchange_problem(x, 400, "invalid", "query: %s", why);
+	json_decref(typed);
+}
+
+static void read_body(struct exchange *x)
+{
+	char why[300];
+	json_error_t error;
+	const char *data = x->body.data ? x->body.data : "";
+	if (!x->route->body || (x->route->flags & ROUTE_RAW))
+		return;
+	size_t flags = JSON_REJECT_DUPLICATES;
+	json_t *body = x->body.len ? json_loadb(data, x->body.len, flags, &error) : json_object();
+	if (!body)
+		exchange_problem(x, 400, "malformed", "the body is not JSON: %s, line %d",
+			error.text, error.line);
+	else if (!fields_check(x->route->body, body, why, sizeof(why)))
+		exchange_problem(x, 400, "invalid", "%s", why);
+	if (body)
+		json_object_set_new(x->options, "body", body);
+}
+
+bool gate_whole(struct exchange *x)
+{
+	bool prefixed = !(x->route->flags & ROUTE_ONLY) &&
+			!strncmp(x->path, PREFIX "/", strlen(PREFIX "/"));
+	json_t *names = need(json_object()), *query = read_query(x);
+	match(x->path + (prefixed ? strlen(PREFIX) : 0), x->route->path, names);
+	x->options = need(json_pack("{s:o,s:o,s:s,s:s}", "path", names, "query", query, "id", x->id,
+		"trace", x->trace));
+	if (!x->answered)
+		check_query(x, query);
+	if (!x->answered)
+		read_body(x);
+	return !x->answered;
+}

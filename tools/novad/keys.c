@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keys, as long as the store has none: a file with a line for each, KEY or NAME=KEY, where KEY is
+ * the key itself or "sha256:" and the hash of it. Only hashes stay in memory, and what is presented
+ * is compared by its hash, in a time that tells nothing.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+
+#include "novad.h"
+
+#define KEY_MIN  16 /* characters: fewer can be guessed */
+#define KEYS_MAX 1000
+#define HASHED   "sha256:"
+
+struct keys {
+	char *path;
+	log_fn log;
+	struct stat seen;
+	struct key *at[KEYS_MAX]; /* those that are gone stay, as calls of theirs are under way */
+	bool valid[KEYS_MAX];
+	size_t count;
+};
+
+static void hash(const char *text, size_t len, unsigned char *out)
+{
+	gnutls_hash_fast(GNUTLS_DIG_SHA256, text, len, out);
+}
+
+static bool read_hash(const char *text, unsigned char *out)
+{
+	size_t len = 32;
+	gnutls_datum_t hex = { (unsigned char *)(uintptr_t)text, (unsigned)strlen(text) };
+	return strlen(text) == 64 && gnutls_hex_decode(&hex, out, &len) == 0 && len == 32;
+}
+
+/* --- the file --- */
+
+static struct key *same(struct keys *keys, const struct key *key)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		if (!memcmp(keys->at[i]->hash, key->hash, sizeof(key->hash))) {
+			keys->valid[i] = true;
+			return keys->at[i];
+		}
+	return NULL;
+}
+
+/* False: it is no key. */
+static bool take_line(struct keys *keys, char *line, size_t number)
+{
+	struct key key = { 0 };
+	char *text = line + strspn(line, " \t");
+	text[strcspn(text, " \t\r\n")] = 0;
+	if (!*text || *text == '#')
+		return true;
+	char *equals = strchr(text, '=');
+	snprintf(key.name, sizeof(key.name), "key-%zu", number);
+	if (equals) {
+		*equals = 0;
+		snprintf(key.name, sizeof(key.name), "%s", text);
+		text = equals + 1;
+	}
+	if (!strncmp(text, HASHED, strlen(HASHED))) {
+		if (!read_hash(text + strlen(HASHED), key.hash))
+			return false;
+	} else if (strlen(text) < KEY_MIN) {
+		return false;
+	} else {
+		hash(text, strlen(text), key.hash);
+	}
+	struct key *known = same(keys, &key);
+	if (!known && keys->count == KEYS_MAX)
+		return false;
+	if (!known) {
+		keys->at[keys->count] = known = need(calloc(1, sizeof(*known)));
+		keys->valid[keys->count++] = true;
+		memcpy(known->hash, key.hash, sizeof(key.hash));
+	}
+	memcpy(known->name, key.name, sizeof(key.name));
+	return true;
+}
+
+static bool read_lines(struct keys *keys, FILE *in)
+{
+	char *line = NULL;
+	size_t capacity = 0, number = 0, found = 0;
+	bool fits = true;
+	memset(keys->valid, 0, sizeof(keys->valid));
+	while (fits && getline(&line, &capacity, in) > 0) {
+		fits = take_line(keys, line, ++number);
+		gnutls_memset(line, 0, capacity);
+	}
+	free(line);
+	if (!fits)
+		log_line(keys->log, NOVA_LOG_ERROR,
+			"line %zu of '%s' is no key of at least %d characters", number, keys->path,
+			KEY_MIN);
+	for (size_t i = 0; i < keys->count; i++)
+		found += keys->valid[i];
+	if (fits && !found)
+		log_line(keys->log, NOVA_LOG_ERROR, "there is no key in '%s'", keys->path);
+	return fits && found;
+}
+
+static bool read_file(struct keys *keys)
+{
+	FILE *in = fopen(keys->path, "re");
+	bool fits = false;
+	if (!in || fstat(fileno(in), &keys->seen) != 0)
+		log_line(keys->log, NOVA_LOG_ERROR, "cannot read the keys in '%s': %m", keys->path);
+	else if (keys->seen.st_mode & 077)
+		log_line(keys->log, NOVA_LOG_ERROR,
+			"others may read or write the keys in '%s': chmod 600 changes that",
+			keys->path);
+	else
+		fits = read_lines(keys, in);
+	if (in)
+		fclose(in);
+	return fits;
+}
+
+/* One that others need to know makes the file useful at once. */
+static bool make_file(const struct keys *keys)
+{
+	char secret[33], line[64];
+	int fd = open(keys->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return access(keys->path, F_OK) == 0;
+	random_hex(secret, 16);
+	int len = snprintf(line, sizeof(line), "nova_%s\n", secret);
+	bool done = write(fd, line, (size_t)len) == len && fsync(fd) == 0;
+	close(fd);
+	if (done)
+		log_line(keys->log, NOVA_LOG_INFO, "made a key: '%s'", keys->path);
+	return done;
+}
+
+struct keys *keys_open(const char *path, log_fn log)
+{
+	struct keys *keys = need(calloc(1, sizeof(*keys)));
+	keys->path = need(strdup(path));
+	keys->log = log;
+	if (!make_file(keys))
+		log_line(log, NOVA_LOG_ERROR, "cannot make the file of keys '%s': %m", path);
+	else if (read_file(keys))
+		return keys;
+	keys_free(keys);
+	return NULL;
+}
+
+void keys_free(struct keys *keys)
+{
+	if (!keys)
+		return;
+	for (size_t i = 0; i < keys->count; i++)
+		free(keys->at[i]);
+	free(keys->path);
+	free(keys);
+}
+
+/* A file that cannot be read changes nothing: who is in the middle of writing it locks out nobody.
+ */
+void keys_refresh(struct keys *keys)
+{
+	struct stat now;
+	bool valid[KEYS_MAX];
+	if (!keys || stat(keys->path, &now) != 0 ||
+		(now.st_ino == keys->seen.st_ino && now.st_size == keys->seen.st_size &&
+			now.st_mtim.tv_sec == keys->seen.st_mtim.tv_sec &&
+			now.st_mtim.tv_nsec == keys->seen.st_mtim.tv_nsec))
+		return;
+	memcpy(valid, keys->valid, sizeof(valid));
+	if (read_file(keys))
+		log_line(keys->log, NOVA_LOG_INFO, "read the keys in '%s' again", keys->path);
+	else
+		memcpy(keys->valid, valid, sizeof(valid));
+}
+
+struct key *keys_find(struct keys *keys, const char *text)
+{
+	unsigned char given[32];
+	struct key *found = NULL;
+	hash(text, strlen(text), given);
+	for (size_t i = 0; i < keys->count; i++)
+		if (gnutls_memcmp(keys->at[i]->hash, given, sizeof(given)) == 0 && keys->valid[i])
+			found = keys->at[i];
+	return found;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* novad: from the command line to a server, and its end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "routes.h"
+
+static const char *const level_names[] = { "none", "error", "warn", "info", "debug" };
+static int said_up_to = NOVA_LOG_INFO;
+
+static void log_nova(void *unused, int level, const char *module, const char *text)
+{
+	(void)unused;
+	if (level <= said_up_to)
+		fprintf(stderr, "novad: %s: %s: %s\n", level_names[level], module, text);
+}
+
+static void say(int level, const char *text)
+{
+	if (level <= said_up_to)
+		fprintf(stderr, "novad: %s: %s\n", level_names[level], text);
+}
+
+static bool report(nova_error_t *error)
+{
+	say(NOVA_LOG_ERROR, nova_error_message(error));
+	nova_error_free(error);
+	return false;
+}
+
+/* --- the library --- */
+
+static int set_all(nova_config_t *config, const struct words *words, nova_error_t **error)
+{
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < words->count; i++) {
+		char *key = need(strdup(words->at[i])), *value = strchr(key, '=');
+		if (value)
+			*value++ = 0;
+		code = nova_config_set(config, key, value ? value : "", error);
+		free(key);
+	}
+	return code;
+}
+
+static void set_log(struct novad *novad)
+{
+	const char *level = nova_config_get(novad->config, "log.level");
+	if (nova_config_source(novad->config, "log.level") != NOVA_CONFIG_DEFAULT)
+		for (int i = 0; i < (int)ARRAY_LEN(level_names); i++)
+			said_up_to = strcmp(level_names[i], level) ? said_up_to : i;
+	nova_host_set_log(nova_host_get(novad->nova), log_nova, NULL, said_up_to);
+}
+
+static bool open_nova(struct novad *novad)
+{
+	nova_error_t *error = NULL;
+	const struct settings *settings = &novad->settings;
+	if (nova_config_new(&novad->config, &error) != 0 ||
+		nova_config_load(novad->config, settings->config, &error) != 0 ||
+		nova_config_load_env(novad->config, &error) != 0 ||
+		set_all(novad->config, &settings->set, &error) != 0 ||
+		nova_open(novad->config, &novad->nova, &error) != 0)
+		return report(error);
+	set_log(novad);
+	const char *home = nova_host_home(nova_host_get(novad->nova));
+	if (asprintf(&novad->directory, "%s/novad", home) < 0)
+		need(NULL);
+	return true;
+}
+
+/* --- what belongs to its place, which is its own by now --- */
+
+static bool open_keys(struct novad *novad)
+{
+	char *path = NULL;
+	const char *given = novad->settings.key_file;
+	if (novad->settings.no_keys)
+		return true;
+	if (!given && asprintf(&path, "%s/keys", novad->directory) < 0)
+		need(NULL);
+	novad->keys = keys_open(given ? given : path, novad->log);
+	free(path);
+	return novad->keys != NULL;
+}
+
+/* The front of the server opens last, when what it needs is there. */
+static void *open_front(struct loop *loop, struct jobs *jobs, const struct server_opts *opts,
+	char *why, size_t size)
+{
+	struct novad *novad = opts->userdata;
+	snprintf(why, size, "not started");
+	if (!open_keys(novad) || (novad->settings.tls && !tls_open(&novad->tls, &novad->settings,
+								 novad->directory, novad->log)))
+		return NULL;
+	return http_front.open(loop, jobs, opts, why, size);
+}
+
+static void tell_ready(const struct novad *novad)
+{
+	printf("ready: process id %d", (int)getpid());
+	for (size_t i = 0; i < novad->places.count; i++)
+		printf(", %s", novad->places.at[i].name);
+	if (*novad->tls.fingerprint)
+		printf(", certificate sha256 %s", novad->tls.fingerprint);
+	putchar('\n');
+	fflush(stdout);
+	clearerr(stdout); /* who has closed it does not want to know */
+	service_notify("READY=1\nSTATUS=Serving functions");
+}
+
+static void tell_held(const struct novad *novad)
+{
+	pid_t pid;
+	char *socket, text[400];
+	const char *home = nova_host_home(nova_host_get(novad->nova));
+	if (!place_holder(novad->directory, &pid, &socket)) {
+		snprintf(text, sizeof(text), "another novad for '%.300s' is starting or stopping",
+			home);
+	} else {
+		snprintf(text, sizeof(text), "the novad with process id %d serves '%.300s' already",
+			(int)pid, home);
+		free(socket);
+	}
+	say(NOVA_LOG_ERROR, text);
+}
+
+static int serve(struct novad *novad)
+{
+	struct front front = http_front;
+	front.open = open_front;
+	const struct server_opts opts = {
+		.name = "gateway",
+		.nova = novad->nova,
+		.directory = novad->directory,
+		.front = &front,
+		.stop_ms = novad->settings.stop_ms,
+		.log = novad->log,
+		.userdata = novad,
+	};
+	novad->server = server_new(&opts);
+	enum server_start start = server_start(novad->server);
+	if (start == SERVER_HELD)
+		tell_held(novad);
+	else if (start == SERVER_FAILED)
+		say(NOVA_LOG_ERROR, server_why(novad->server));
+	if (start == SERVER_READY) {
+		tell_ready(novad);
+		server_run(novad->server);
+	}
+	server_free(novad->server);
+	places_close(&novad->places);
+	if (start == SERVER_READY)
+		say(NOVA_LOG_INFO, "stopped");
+	return start == SERVER_READY ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	struct novad novad = { .routes = routes, .log = say };
+	if (!settings_read(&novad.settings, argc, argv))
+		return 2;
+	if (novad.settings.help || novad.settings.version) {
+		if (novad.settings.help)
+			settings_help();
+		else
+			printf("novad %s\n", nova_version());
+		return EXIT_SUCCESS;
+	}
+	server_prepare();
+	int status = open_nova(&novad) ? serve(&novad) : EXIT_FAILURE;
+	nova_config_free(novad.config);
+	keys_free(novad.keys);
+	tls_free(&novad.tls);
+	free(novad.directory);
+	return status;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of novad, which serves functions and code over HTTP. Each part stands on those before
+ * it; docs/novad.md shows them. Of libnova it uses nothing but the public headers.
+ */
+#ifndef NOVAD_H
+#define NOVAD_H
+
+#include <microhttpd.h>
+
+#include "serve/serve.h"
+
+/* --- options: what it was started with --- */
+
+#define LIST_MAX 16 /* of an option that may be given several times */
+
+struct words {
+	const char *at[LIST_MAX];
+	size_t count;
+};
+
+struct settings {
+	struct words listen, set, hosts, origins;
+	const char *config, *key_file, *tls_cert, *tls_key, *access_log;
+	bool tls, insecure, no_keys, help, version;
+	uint32_t connections, calls, key_calls; /* at once */
+	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
+	uint32_t head_ms, body_ms, idle_ms, stop_ms;
+};
+
+/* False: the command line is wrong, which has been said. */
+bool settings_read(struct settings *settings, int argc, char **argv);
+void settings_help(void);
+
+/* --- texts --- */
+
+/* Into hex digits, 2 for each byte, and a NUL. */
+void hex_of(char *out, const void *data, size_t len);
+/* What base64 stands for; false: it is none. */
+bool base64_read(struct bytes *out, const char *text, size_t len);
+char *base64_of(const void *data, size_t len);
+/* Decodes %XX of a part of a URI, in place; false: it is malformed, or has a NUL. */
+bool percent_read(char *text);
+/* As JSON, whatever it holds: what is not UTF-8 becomes U+FFFD. */
+json_t *text_json(const char *data, size_t len);
+void random_hex(char *out, size_t bytes);
+
+/* --- what a body may have: a table, which also becomes the document --- */
+
+enum kind {
+	KIND_END,
+	KIND_TEXT,
+	KIND_NUMBER, /* whole, within the limits of the field */
+	KIND_FLAG,
+	KIND_TEXTS,  /* a list */
+	KIND_BYTES,  /* a list of numbers from 0 to 255, or base64 */
+	KIND_OBJECT, /* with fields of its own */
+	KIND_TABLE,  /* an object of texts */
+	KIND_ANY,
+};
+
+struct field {
+	const char *name;
+	enum kind kind;
+	const char *doc;
+	bool required;
+	int64_t min, max;            /* of numbers; of texts the most bytes, 0: 64 KiB */
+	const char *const *choices;  /* of texts; ends with NULL */
+	const struct field *members; /* of objects */
+};
+
+/* False: `why` names what does not fit. */
+bool fields_check(const struct field *fields, const json_t *object, char *why, size_t size);
+/* As a JSON Schema. */
+json_t *fields_schema(const struct field *fields);
+/* A field of kind KIND_BYTES that has been checked. */
+void field_bytes(struct bytes *out, const json_t *value);
+
+/* --- keys --- */
+
+struct key {
+	char name[65];
+	unsigned char hash[32];
+	uint32_t calls; /* under way */
+};
+
+struct keys;
+/* NULL: it has been logged why. A file that is not there is made, with one key. */
+struct keys *keys_open(const char *path, log_fn log);
+void keys_free(struct keys *keys);
+/* Reads the file again if it has changed. */
+void keys_refresh(struct keys *keys);
+/* NULL: it is none of them. It stays until keys_free(). */
+struct key *keys_find(struct keys *keys, const char *text);
+
+/* --- certificates --- */
+
+struct tls {
+	char *certificate, *key; /* in PEM */
+	char fingerprint[96];
+};
+/* False: it has been logged why. Without names, those in the directory, which are made if they are
+ * not there. */
+bool tls_open(struct tls *tls, const struct settings *settings, const char *directory, log_fn log);
+void tls_free(struct tls *tls);
+
+/* --- sockets --- */
+
+enum reach {
+	REACH_OWNER,    /* a Unix socket that nobody else can open */
+	REACH_LOOPBACK, /* this machine */
+	REACH_PUBLIC,
+};
+
+struct place {
+	int fd;
+	enum reach reach;
+	bool tls;
+	char name[160]; /* as "http://127.0.0.1:8080" */
+	char *path;     /* of a Unix socket that is removed at the end, or NULL */
+};
+
+#define PLACES_MAX 32
+struct places {
+	struct place at[PLACES_MAX];
+	size_t count;
+};
+/* Listens wherever it is told to. False: it has been logged why. */
+bool places_open(
+	struct places *places, const struct settings *settings, const char *directory, log_fn log);
+void places_close(struct places *places);
+
+/* --- the whole --- */
+
+enum counter {
+	COUNTER_REQUESTS, /* answered */
+	COUNTER_1XX,
+	COUNTER_2XX,
+	COUNTER_3XX,
+	COUNTER_4XX,
+	COUNTER_5XX,
+	COUNTER_ABANDONED, /* the client went away */
+	COUNTER_SHED,      /* refused for too much of something */
+	COUNTER_TIMEOUTS,  /* hung up on for slowness */
+	COUNTER_MICROSECONDS,
+	COUNTER_COUNT,
+};
+
+struct novad {
+	struct settings settings;
+	nova_config_t *config;
+	nova_t *nova;
+	char *directory;
+	const struct route *routes;
+	struct keys *keys; /* NULL: nobody needs one */
+	struct tls tls;
+	struct places places;
+	struct server *server;
+	log_fn log;
+	bool draining;
+	size_t connections, calls, body_bytes; /* there now */
+	uint64_t counters[COUNTER_COUNT];
+};
+
+/* --- exchanges: a request, and what is answered --- */
+
+struct exchange;
+
+enum route_flags {
+	ROUTE_BARE = 1,  /* also without /api/v1 */
+	ROUTE_ONLY = 2,  /* without it alone */
+	ROUTE_OPEN = 4,  /* needs no key */
+	ROUTE_RAW = 8,   /* its body is no JSON, or not looked at here */
+	ROUTE_LATER = 16 /* is not there yet, and not in the document */
+};
+
+struct route {
+	const char *method, *path;
+	const char *name, *doc; /* the document's operationId, and what it does */
+	unsigned flags;
+	/* one of both: at once, or a job with the members `path`, `query` and `body` */
+	void (*direct)(struct exchange *exchange);
+	const struct job_verb *verb;
+	const struct field *query, *body;
+	const char *answer; /* what comes back, in words */
+};
+
+struct novad *exchange_novad(const struct exchange *exchange);
+const char *exchange_header(const struct exchange *exchange, const char *name);
+/* Takes the bytes. */
+void exchange_answer(
+	struct exchange *exchange, unsigned status, const char *type, struct bytes *body);
+/* The same response each time; it is not freed by anybody here. */
+void exchange_answer_ready(struct exchange *exchange, unsigned status, struct MHD_Response *ready);
+
+/* --- what jobs say --- */
+
+const char *job_path(const struct job *job, const char *name); /* of the route's path */
+const char *job_query(const struct job *job, const char *name);
+const json_t *job_fields(const struct job *job); /* its body, as it was checked */
+const char *job_field(const struct job *job, const char *name);
+uint32_t job_field_number(const struct job *job, const char *name);
+nova_t *job_nova(const struct job *job);
+void job_status(struct job *job, unsigned status);
+void job_header(struct job *job, const char *name, const char *value);
+void job_answer(struct job *job, json_t *body);
+/* The answer is a text as it is: parsed and printed again, numbers would lose digits. */
+void job_answer_text(struct job *job, const char *text, size_t len);
+/* A problem that is no code of the library's. */
+void job_problem(struct job *job, unsigned status, const char *code, const char *format, ...)
+	PRINTF_LIKE(4, 5);
+
+#endif

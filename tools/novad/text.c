@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Hex, base64, percent signs, and text that may not be UTF-8. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "novad.h"
+
+void hex_of(char *out, const void *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = data;
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[at[i] >> 4];
+		out[2 * i + 1] = digits[at[i] & 15];
+	}
+	out[2 * len] = 0;
+}
+
+void random_hex(char *out, size_t bytes)
+{
+	unsigned char data[32] = { 0 };
+	if (bytes > sizeof(data) || getrandom(data, bytes, 0) != (ssize_t)bytes)
+		need(NULL); /* cannot happen: the kernel's pool is ready when programs run */
+	hex_of(out, data, bytes);
+}
+
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *base64_of(const void *data, size_t len)
+{
+	const unsigned char *in = data;
+	char *text = need(malloc((len + 2) / 3 * 4 + 1)), *out = text;
+	for (size_t i = 0; i < len; i += 3) {
+		size_t left = len - i;
+		unsigned word = (unsigned)in[i] << 16 | (left > 1 ? in[i + 1] << 8 : 0) |
+				(left > 2 ? in[i + 2] : 0);
+		*out++ = letters[word >> 18];
+		*out++ = letters[word >> 12 & 63];
+		*out++ = left > 1 ? letters[word >> 6 & 63] : '=';
+		*out++ = left > 2 ? letters[word & 63] : '=';
+	}
+	*out = 0;
+	return text;
+}
+
+static int letter_value(char letter)
+{
+	const char *at = letter ? strchr(letters, letter) : NULL;
+	return at ? (int)(at - letters) : -1;
+}
+
+bool base64_read(struct bytes *out, const char *text, size_t len)
+{
+	unsigned word = 0;
+	size_t padding = len >= 2 ? (text[len - 1] == '=') + (text[len - 2] == '=') : 0;
+	if (len % 4)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int value = i < len - padding ? letter_value(text[i]) : 0;
+		if (value < 0)
+			return false;
+		word = word << 6 | (unsigned)value;
+		if (i % 4 != 3)
+			continue;
+		const char three[] = { (char)(word >> 16), (char)(word >> 8), (char)word };
+		bytes_add(out, three, i + 1 == len ? 3 - padding : 3);
+		word = 0;
+	}
+	return true;
+}
+
+static int digit_value(char digit)
+{
+	return digit >= '0' && digit <= '9' ? digit - '0' :
+	       digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 :
+	       digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 :
+					      -1;
+}
+
+bool percent_read(char *text)
+{
+	char *out = text;
+	for (const char *in = text; *in; in++) {
+		int high = *in == '%' ? digit_value(in[1]) : 0;
+		int low = *in == '%' && high >= 0 ? digit_value(in[2]) : 0;
+		char value = *in == '%' ? (char)(high * 16 + low) : *in;
+		if (high < 0 || low < 0 || !value)
+			return false;
+		in += *in == '%' ? 2 : 0;
+		*out++ = value;
+	}
+	*out = 0;
+	return true;
+}
+
+/* The bytes of the character that begins here; 0: it is none of UTF-8. */
+static size_t character(const unsigned char *at, size_t left)
+{
+	static const struct {
+		unsigned char first, last, second_min, second_max, len;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		size_t len = forms[i].len;
+		if (*at < forms[i].first || *at > forms[i].last || len > left)
+			continue;
+		bool fits =
+			len < 2 || (at[1] >= forms[i].second_min && at[1] <= forms[i].second_max);
+		for (size_t k = 2; fits && k < len; k++)
+			fits = (at[k] & 0xc0) == 0x80;
+		return fits ? len : 0;
+	}
+	return 0;
+}
+
+json_t *text_json(const char *data, size_t len)
+{
+	json_t *text = json_stringn(data, len);
+	struct bytes mended = { 0 };
+	if (text)
+		return text;
+	for (size_t i = 0, n; i < len; i += n ? n : 1) {
+		n = character((const unsigned char *)data + i, len - i);
+		bytes_add(&mended, n ? data + i : "\xef\xbf\xbd", n ? n : 3);
+	}
+	text = need(json_stringn(mended.len ? mended.data : "", mended.len));
+	bytes_free(&mended);
+	return text;
+}
