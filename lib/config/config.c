@@ -88,7 +88,7 @@ int config_copy(const nova_config_t *config, nova_config_t **ret_copy, nova_erro
 			if (!from->text)
 				continue;
 			copy->layers[l].values[i] =
-				(struct value){ strdup(from->text), from->number };
+				(struct value){ strdup(from->text), from->number, from->variable };
 			if (!copy->layers[l].values[i].text)
 				return nova_oom(error);
 		}
@@ -140,6 +140,13 @@ uint64_t config_u64(const nova_config_t *config, const char *key)
 uint64_t config_ms(const nova_config_t *config, const char *key)
 {
 	return config_u64(config, key);
+}
+
+bool config_came_from(const nova_config_t *config, const char *key, const char *variable)
+{
+	int index = key_find(key);
+	const char *name = index < 0 ? NULL : value_in_force(config, index, NULL)->variable;
+	return name && !strcmp(name, variable);
 }
 
 bool config_environment(const nova_config_t *config)
@@ -216,6 +223,7 @@ static int read_variable(struct layer *layer, int index, nova_error_t **error)
 	unsigned turn = 0;
 	for (const char *name; (name = key_next_variable(key, &turn, space));) {
 		const char *text = env_get(name);
+		layer->values[index].variable = name == space ? NULL : name;
 		if (text && *text)
 			return key_accept(key, name, text, true, &layer->values[index].text,
 				&layer->values[index].number, error);

@@ -17,6 +17,8 @@
 const char *config_str(const nova_config_t *config, const char *key);
 uint64_t config_u64(const nova_config_t *config, const char *key); /* integer keys */
 uint64_t config_ms(const nova_config_t *config, const char *key);  /* duration keys */
+/* Whether the value in force is that of a variable, one of those that the key has of its own. */
+bool config_came_from(const nova_config_t *config, const char *key, const char *variable);
 /* False after nova_config_ignore_environment(): HOME and PATH, too, do not count then. */
 bool config_environment(const nova_config_t *config);
 int config_log_level(const nova_config_t *config); /* one of enum nova_log_level */

@@ -16,9 +16,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "images", { "NOVA_IMAGES" }, KEY_PATH, "", 0, 0, { 0 },
 		"Directory with kernel and root filesystems; empty: the user's cache, then "
 		"/opt/nova" },
-	{ "store", { "NOVA_STORE" }, KEY_ENUM, "sqlite", 0, 0, { "sqlite", "postgres" },
-		"Where functions are kept: sqlite (a file in the state directory); postgres is "
-		"refused, as it is not there yet" },
+	{ "store", { "NOVA_STORE" }, KEY_ENUM, "auto", 0, 0, { "auto", "sqlite", "postgres" },
+		"Where functions are kept: sqlite (a file in the state directory) or postgres (a "
+		"database that several hosts may share); auto: postgres if postgres.dsn is set "
+		"(other than by DATABASE_URL), else sqlite" },
 	{ "engine", { "NOVA_ENGINE" }, KEY_ENUM, "auto", 0, 0,
 		{ "auto", "firecracker", "qemu", "fake" },
 		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates "
@@ -124,9 +125,17 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "firecracker.subnet", { "NOVA_FIRECRACKER_SUBNET" }, KEY_STRING, "172.30.0.0/24", 1, 0,
 		{ 0 },
 		"Addresses of the guests on that bridge" },
-	{ "postgres.dsn", { "NOVA_PG_DSN", "NOVA_POSTGRES_DSN" }, KEY_STRING,
+	{ "postgres.dsn", { "NOVA_PG_DSN", "NOVA_POSTGRES_DSN", "DATABASE_URL" }, KEY_STRING,
 		"postgres://nova:nova@localhost:5432/nova?sslmode=disable", 0, 0, { 0 },
-		"Database of the postgres store: does nothing yet, and is refused", "PostgreSQL" },
+		"Database of the postgres store, as libpq understands it" },
+	{ "postgres.connections", { "NOVA_PG_CONNECTIONS" }, KEY_INTEGER, "4", 1, 1000, { 0 },
+		"Connections to it that a context may have at once, and one more for being told "
+		"of changes" },
+	{ "postgres.timeout", { "NOVA_PG_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
+		"How long connecting, one statement, and waiting for a connection may take" },
+	{ "postgres.ttl", { "NOVA_PG_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
+		"How often changes are asked for although the server tells of them, and how long "
+		"what was read is good while it cannot be reached" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
 		"Redis server, host:port: does nothing yet, and is refused", "Redis" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
@@ -358,6 +367,7 @@ const char *const *nova_config_keys(void)
 		"firecracker.socket_dir", "firecracker.vsock_dir", "firecracker.log_dir",
 		"firecracker.boot_timeout", "firecracker.jailer", "firecracker.console",
 		"firecracker.io_engine", "firecracker.bridge_name", "firecracker.subnet",
-		"postgres.dsn", "redis.addr", "redis.password", "redis.db", NULL };
+		"postgres.dsn", "postgres.connections", "postgres.timeout", "postgres.ttl",
+		"redis.addr", "redis.password", "redis.db", NULL };
 	return names;
 }

@@ -17,7 +17,7 @@ enum key_kind {
 struct config_key {
 	const char *key;
 	/* the main one first; the systematic name is implied if it is not here */
-	const char *variables[3];
+	const char *variables[4];
 	enum key_kind kind;
 	const char *value; /* default */
 	uint64_t min, max; /* of the number; of a text, its length (max 0: the general limit) */
@@ -27,7 +27,7 @@ struct config_key {
 	const char *missing;
 };
 
-#define KEY_COUNT 40
+#define KEY_COUNT 43
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];
@@ -60,6 +60,7 @@ bool parse_u64(const char *text, uint64_t *ret_number);
 struct value {
 	char *text; /* NULL: this layer says nothing */
 	uint64_t number;
+	const char *variable; /* of the key's own, that it came from; NULL: from none of them */
 };
 
 struct layer {

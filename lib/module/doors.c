@@ -7,6 +7,7 @@
 #include "module/curl.h"
 #include "module/ext2fs.h"
 #include "module/netlink.h"
+#include "module/postgres.h"
 #include "module/sqlite.h"
 #include "module/yaml.h"
 
@@ -16,6 +17,7 @@ static int (*const doors[MODULES])(nova_error_t **error) = {
 	[MODULE_CURL] = curl_load,
 	[MODULE_EXT2FS] = ext2fs_load,
 	[MODULE_NETLINK] = netlink_load,
+	[MODULE_POSTGRES] = postgres_load,
 	[MODULE_SQLITE] = sqlite_load,
 	[MODULE_YAML] = yaml_load,
 };

@@ -18,6 +18,7 @@ static const struct known {
 	[MODULE_CURL] = { "curl", "the engine firecracker" },
 	[MODULE_EXT2FS] = { "ext2fs", "disk images" },
 	[MODULE_NETLINK] = { "netlink", "guests with a network" },
+	[MODULE_POSTGRES] = { "postgres", "functions in PostgreSQL" },
 	[MODULE_SQLITE] = { "sqlite", "the store of functions" },
 	[MODULE_YAML] = { "yaml", "files of settings" },
 };

@@ -24,6 +24,7 @@ enum module {
 	MODULE_CURL,
 	MODULE_EXT2FS,
 	MODULE_NETLINK,
+	MODULE_POSTGRES,
 	MODULE_SQLITE,
 	MODULE_YAML,
 	MODULES,
@@ -92,6 +93,9 @@ struct module_note {
 #define MODULE(id, LIST, libraries)                                                                \
 	static const struct id##_functions table = { LIST(MODULE_VALUE) };                         \
 	const struct module_table nova_module_##id = { LIST(MODULE_NAME), libraries, &table };     \
+	MODULE_NOTE(id)
+
+#define MODULE_NOTE(id)                                                                            \
 	static const struct module_note note                                                       \
 		__attribute__((section(MODULE_SECTION), used, aligned(4))) = {                     \
 			sizeof(MODULE_OWNER),                                                      \

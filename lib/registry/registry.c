@@ -14,12 +14,9 @@ int registry_check_process(const struct registry *registry, nova_error_t **error
 
 int registry_open(struct registry *registry, const nova_config_t *config, nova_error_t **error)
 {
-	const struct store_ops *ops;
+	const struct store_ops *ops = store_find(config);
 	AUTO_FREE char *home = NULL;
-	int r = store_find(config_str(config, "store"), &ops, error);
-	if (r < 0)
-		return r;
-	r = path_absolute(config_str(config, "home"), &home);
+	int r = path_absolute(config_str(config, "home"), &home);
 	if (r < 0)
 		return nova_fail_os(error, r, "the state directory (setting 'home')");
 	CLEANUP(blobs_closep) struct blobs *blobs = NULL;

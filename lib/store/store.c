@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/store.h"
 
-static const struct store_ops *const all_stores[] = { &store_sqlite };
-
-int store_find(const char *name, const struct store_ops **ret_ops, nova_error_t **error)
+/* A database that was asked for by a variable of libnova, a file or a call is to be used; one that
+ * is only in DATABASE_URL may be there for something else. */
+static bool has_database(const nova_config_t *config)
 {
-	for (size_t i = 0; i < ARRAY_LEN(all_stores); i++)
-		if (!strcmp(all_stores[i]->name, name)) {
-			*ret_ops = all_stores[i];
-			return 0;
-		}
-	return nova_fail(error, NOVA_ENOTSUP,
-		"the function store '%s' is not part of libnova " NOVA_VERSION_STRING
-		"; set 'store' to sqlite",
-		name);
+	return nova_config_source(config, "postgres.dsn") != NOVA_CONFIG_DEFAULT &&
+	       !config_came_from(config, "postgres.dsn", "DATABASE_URL");
+}
+
+const struct store_ops *store_find(const nova_config_t *config)
+{
+	const char *name = config_str(config, "store");
+	bool postgres = !strcmp(name, "auto") ? has_database(config) : !strcmp(name, "postgres");
+	return postgres ? &store_postgres : &store_sqlite;
 }

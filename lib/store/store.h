@@ -112,10 +112,10 @@ struct store_ops {
 	const char *name;
 
 	/*
-	 * Opens the store that the settings describe (sqlite: in `home`, which exists), making or
-	 * migrating it if needed. They are not kept. NOVA_ECORRUPT if it is damaged or something
-	 * else (it is then left as it is), NOVA_ENOTSUP if a newer libnova made it, NOVA_EPERM if
-	 * it cannot be written, NOVA_ENOSPC, NOVA_EIO.
+	 * Opens the store that the settings describe (sqlite: in `home`, which exists; postgres: a
+	 * database of a server, which exists), making or migrating it if needed. They are not kept.
+	 * NOVA_ECORRUPT if it is damaged or something else (it is then left as it is), NOVA_ENOTSUP
+	 * if a newer libnova made it, NOVA_EPERM if it cannot be written, NOVA_ENOSPC, NOVA_EIO.
 	 */
 	int (*open)(const nova_config_t *config, struct store **ret_store, nova_error_t **error);
 
@@ -125,7 +125,8 @@ struct store_ops {
 	/*
 	 * A number that differs from each one given before if anyone, this or another process, has
 	 * changed the store in between. It may also differ without a change. What was read after
-	 * stamp N is current as long as the stamp is N.
+	 * stamp N is current as long as the stamp is N. What other hosts change (postgres) is seen
+	 * once the server has told of it, a moment later.
 	 */
 	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
 
@@ -139,11 +140,10 @@ struct store_ops {
 
 void record_list_free(struct function_record *records, size_t count);
 
-extern const struct store_ops store_sqlite;
+extern const struct store_ops store_sqlite, store_postgres;
 
-/* The operations of the store with that name (setting `store`); NOVA_ENOTSUP if this build has
- * none. */
-int store_find(const char *name, const struct store_ops **ret_ops, nova_error_t **error);
+/* The operations of the store that the settings ask for. */
+const struct store_ops *store_find(const nova_config_t *config);
 
 static inline void store_closep(struct store **store)
 {

@@ -20,6 +20,13 @@ IMPORTS = {
     "__assert_fail": "an assertion that fails is a fault of ours, and going on would do harm",
 }
 
+# Libraries that a module needs besides the C library, because they cannot be linked in:
+# module -> libraries.
+NEEDED = {
+    # Debian has no whole archive; its functions are asked for by the library's own handle.
+    "nova-postgres.so": ["libpq.so.5"],
+}
+
 # Functions of more than MAX_FUNCTION lines: "file:function" -> reason.
 LONG_FUNCTIONS = {}
 

@@ -155,7 +155,7 @@ class Store(HomeCase):
         path = self.write("nova.yaml", "pool:\n  max_queue: 7\n")
         listed = {row["key"]: row for row in self.novactl_json(
             "--config", path, "config", environment={"NOVA_POOL_IDLE_TTL": "5m"})}
-        for key, value, source in (("pool.max_queue", "7", "file"), ("store", "sqlite", "default"),
+        for key, value, source in (("pool.max_queue", "7", "file"), ("store", "auto", "default"),
                                    ("pool.idle_ttl", "5m", "environment")):
             self.assertEqual((listed[key]["value"], listed[key]["source"]), (value, source))
         self.assertEqual(listed["pool.idle_ttl"]["variable"], "NOVA_POOL_IDLE_TTL")

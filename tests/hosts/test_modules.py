@@ -8,7 +8,7 @@ import subprocess
 
 from novatest import BUILD, NOVACTL, ROOT, HomeCase
 
-NAMES = ["compress", "crypto", "curl", "ext2fs", "netlink", "sqlite", "yaml"]
+NAMES = ["compress", "crypto", "curl", "ext2fs", "netlink", "postgres", "sqlite", "yaml"]
 
 
 def older(module, name):
@@ -125,8 +125,14 @@ class Modules(HomeCase):
                 self.assertIn(f"nova-{name}.so", message)
                 self.novactl(*words)
 
+    def test_postgres_without_its_module_says_so(self):
+        (self.modules / "nova-postgres.so").unlink()
+        code, message = self.refusal("--pg-dsn", "dbname=x", "list")
+        self.assertEqual(code, "NOVA_ENOTSUP", message)
+        self.assertIn("nova-postgres.so, for functions in PostgreSQL, is not installed", message)
+
     def test_one_that_is_missing_hinders_nothing_else(self):
-        for name in ("compress", "curl", "netlink", "yaml", "ext2fs"):
+        for name in ("compress", "curl", "netlink", "postgres", "yaml", "ext2fs"):
             (self.modules / f"nova-{name}.so").unlink()
         self.novactl("list")
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
+import pgserver
 from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT, HomeCase, await_that
 
 SANITIZED = os.environ.get("NOVA_SANITIZED", "none") != "none"
@@ -16,13 +17,6 @@ def handler(event):
     open(event["file"], "w").close()
     time.sleep(600)
 """
-
-
-def server_programs():
-    """The directory of the newest server's programs; None: none is installed."""
-    found = glob.glob("/usr/lib/postgresql/*/bin/postgres")
-    newest = max(found, key=lambda path: int(path.split("/")[4]), default=None)
-    return newest and pathlib.Path(newest).parent
 
 
 def headers(programs):
@@ -51,11 +45,11 @@ def headers(programs):
 
 
 @unittest.skipIf(SANITIZED, "the server has no sanitizer")
-@unittest.skipIf(server_programs() is None, "no PostgreSQL: see test_packages in tools/packages")
+@unittest.skipIf(pgserver.programs() is None, "no PostgreSQL: see test_packages in tools/packages")
 class Postgres(HomeCase):
     def setUp(self):
         super().setUp()
-        self.programs = server_programs()
+        self.programs = pgserver.programs()
         if headers(self.programs) is None:
             self.skipTest("the server's headers can neither be found nor downloaded with apt-get")
         self.directory.chmod(0o755)
@@ -65,8 +59,6 @@ class Postgres(HomeCase):
             if os.geteuid() == 0 else []
         self.own = self.directory / "own"
         self.own.mkdir()
-        if self.user:
-            shutil.chown(self.own, "nobody", "nogroup")
         self.home = self.own / "home"
         lib = self.directory / "lib"
         self.environment.update(NOVA_HOME=str(self.home), NOVA_AGENT=str(lib / "nova-agent"),
@@ -104,19 +96,10 @@ class Postgres(HomeCase):
         return done
 
     def start(self):
-        data = self.own / "data"
-        self.as_user(self.programs / "initdb", "-D", data, "-U", "tester", "-A", "trust",
-                     "--no-sync", "--no-locale", "-E", "UTF8")
-        log = open(self.directory / "log", "wb")
-        self.addCleanup(log.close)
-        server = subprocess.Popen(
-            [*self.user, self.programs / "postgres", "-D", data, "-k", self.own, "-h", "",
-             "-c", "fsync=off", "-c", "autovacuum=off", "-c", "shared_buffers=16MB",
-             "-c", "max_connections=10"],
-            cwd=self.own, env=self.environment, stdout=log, stderr=log)
-        self.addCleanup(server.wait, 200)
-        self.addCleanup(server.terminate)
-        self.await_server()
+        self.server = pgserver.Server(self.own, self.environment)
+        self.addCleanup(self.server.stop)
+        self.server.make()
+        self.server.start(max_connections=10)
         for name in ("hello", "slow"):
             self.as_user(self.directory / "lib/novactl", "register", name, "--runtime", "python",
                          "--code", self.directory / f"lib/{name}.py")
@@ -124,6 +107,7 @@ class Postgres(HomeCase):
                  f"AS '{self.directory}/lib/nova_pg', 'nova_invoke_pg' LANGUAGE C STRICT")
 
     def psql(self, sql):
+        """The words of a command that asks the server."""
         return [str(self.programs / "psql"), "-h", str(self.own), "-U", "tester", "-d", "postgres",
                 "-At", "-v", "ON_ERROR_STOP=1", "-X", "-c", sql]
 

@@ -424,12 +424,39 @@ START_TEST(a_home_that_is_not_there_is_not_found)
 }
 END_TEST
 
-START_TEST(a_store_of_another_kind_is_not_available)
+START_TEST(the_settings_choose_the_store)
 {
-	const struct store_ops *ops;
-	ck_ok(store_find("sqlite", &ops, &error));
-	ck_assert_ptr_eq(ops, &store_sqlite);
-	ck_fails_with(NOVA_ENOTSUP, "postgres", store_find("postgres", &ops, &error));
+	static const struct {
+		const char *store, *dsn;
+		const struct store_ops *ops;
+	} cases[] = {
+		{ "auto", NULL, &store_sqlite },
+		{ "auto", "dbname=x", &store_postgres },
+		{ "sqlite", "dbname=x", &store_sqlite },
+		{ "postgres", NULL, &store_postgres },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		nova_config_t *config = settings_of(home);
+		ck_ok(nova_config_set(config, "store", cases[i].store, &error));
+		ck_ok(nova_config_set(config, "postgres.dsn", cases[i].dsn, &error));
+		ck_assert_ptr_eq(store_find(config), cases[i].ops);
+		nova_config_free(config);
+	}
+}
+END_TEST
+
+/* Many a host has it, for another database. */
+START_TEST(a_database_url_alone_chooses_no_store)
+{
+	nova_config_t *config = settings_of(home);
+	setenv("DATABASE_URL", "postgres://somewhere/else", 1);
+	ck_ok(nova_config_load_env(config, &error));
+	ck_assert_ptr_eq(store_find(config), &store_sqlite);
+	ck_assert_str_eq(nova_config_get(config, "postgres.dsn"), "postgres://somewhere/else");
+	setenv("NOVA_PG_DSN", "postgres://here/it", 1);
+	ck_ok(nova_config_load_env(config, &error));
+	ck_assert_ptr_eq(store_find(config), &store_postgres);
+	nova_config_free(config);
 }
 END_TEST
 
@@ -456,7 +483,8 @@ static Suite *sqlite_suite(void)
 	tcase_add_test(tc, a_full_disk_is_an_error_and_what_was_there_stays);
 	tcase_add_test(tc, a_disk_that_is_full_from_the_start_is_an_error_too);
 	tcase_add_test(tc, a_home_that_is_not_there_is_not_found);
-	tcase_add_test(tc, a_store_of_another_kind_is_not_available);
+	tcase_add_test(tc, the_settings_choose_the_store);
+	tcase_add_test(tc, a_database_url_alone_chooses_no_store);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* How a statement is run: each is prepared once a connection. */
+#include <inttypes.h>
+
+#include "store/postgres/postgres.h"
+
+/* Object identifiers of types, which never change (src/include/catalog/pg_type.dat). */
+#define OID_BYTES  17
+#define OID_NUMBER 20
+#define OID_TEXT   25
+
+#define VALUES_MAX COLUMNS_MAX
+
+static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
+{
+	struct postgres_store *s = postgres_of(session->store);
+	struct connection *c = NULL;
+	int r = postgres_check_process(s, error);
+	if (r == 0)
+		r = pool_take(s, &c, error);
+	if (r < 0)
+		return r;
+	c->writes = purpose == SQL_WRITES;
+	session->connection = c;
+	return 0;
+}
+
+static void end_statement(struct connection *c)
+{
+	PQclear(STEAL(c->result));
+	c->row = 0;
+}
+
+static void give(struct sql_session *session)
+{
+	struct postgres_store *s = postgres_of(session->store);
+	struct connection *c = session->connection;
+	end_statement(c);
+	if (!c->lost && PQtransactionStatus(c->pg) != PQTRANS_IDLE &&
+		postgres_ask(&s->server, c->pg, "ROLLBACK", "undo", NULL, NULL) < 0)
+		c->lost = true;
+	if (c->writes)
+		listener_note_change(&s->listener);
+	pool_give(s, c);
+}
+
+/* After a failure of the connection nothing more is asked there. */
+static int finish(struct sql_session *session, int sent, const char *doing, nova_error_t **error)
+{
+	struct postgres_store *s = postgres_of(session->store);
+	struct connection *c = session->connection;
+	int r = postgres_finish(&s->server, c->pg, sent, doing, &c->result, error);
+	c->lost |= PQstatus(c->pg) != CONNECTION_OK || PQtransactionStatus(c->pg) == PQTRANS_ACTIVE;
+	return r;
+}
+
+static Oid type_of(const struct sql_value *value)
+{
+	return value->type == SQL_TYPE_NUMBER ? OID_NUMBER :
+	       value->type == SQL_TYPE_BYTES  ? OID_BYTES :
+						OID_TEXT;
+}
+
+static int prepare(struct sql_session *session, enum sql_statement which, const char *name,
+	const struct sql_value *values, size_t count, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	Oid types[VALUES_MAX];
+	if (c->prepared[which])
+		return 0;
+	AUTO_FREE char *sql = sql_statement_text(session->store->driver, which);
+	if (!sql)
+		return nova_oom(error);
+	for (size_t i = 0; i < count; i++)
+		types[i] = type_of(&values[i]);
+	int sent = PQsendPrepare(c->pg, name, sql, (int)count, types);
+	int r = finish(session, sent, "read it", error);
+	c->prepared[which] = r == 0;
+	end_statement(c);
+	return r;
+}
+
+static int first_row(const struct connection *c)
+{
+	return PQntuples(c->result) > 0;
+}
+
+/* As libpq wants them: texts end with a NUL, and numbers and bytes are as they go over the wire. */
+struct wire {
+	const char *values[VALUES_MAX];
+	int lengths[VALUES_MAX], formats[VALUES_MAX];
+	uint8_t numbers[VALUES_MAX][8];
+};
+
+static void to_wire(struct wire *w, const struct sql_value *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct sql_value *v = &values[i];
+		w->formats[i] = v->type != SQL_TYPE_TEXT;
+		w->values[i] = v->data ? v->data : v->type == SQL_TYPE_BYTES ? "" : NULL;
+		w->lengths[i] = (int)v->len;
+		if (v->type != SQL_TYPE_NUMBER)
+			continue;
+		for (int byte = 0; byte < 8; byte++)
+			w->numbers[i][byte] = (uint8_t)((uint64_t)v->number >> (56 - 8 * byte));
+		w->values[i] = (const char *)w->numbers[i];
+		w->lengths[i] = 8;
+	}
+}
+
+static int run(struct sql_session *session, enum sql_statement which,
+	const struct sql_value *values, size_t count, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	struct wire w;
+	char name[16];
+	end_statement(c);
+	snprintf(name, sizeof(name), "nova%d", (int)which);
+	int r = prepare(session, which, name, values, count, error);
+	if (r < 0)
+		return r;
+	to_wire(&w, values, count);
+	int sent = PQsendQueryPrepared(c->pg, name, (int)count, w.values, w.lengths, w.formats, 1);
+	r = finish(session, sent, c->writes ? "write to it" : "read it", error);
+	return r < 0 ? r : first_row(c);
+}
+
+static int next(struct sql_session *session, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	(void)error;
+	return ++c->row < PQntuples(c->result);
+}
+
+static uint64_t changes(const struct sql_session *session)
+{
+	const struct connection *c = session->connection;
+	return strtoull(PQcmdTuples(c->result), NULL, 10);
+}
+
+static bool has_type(const struct connection *c, int column, Oid type)
+{
+	return PQftype(c->result, column) == type && !PQgetisnull(c->result, c->row, column);
+}
+
+static bool text(struct sql_session *session, int column, const char **ret, size_t *ret_len)
+{
+	const struct connection *c = session->connection;
+	*ret = PQgetvalue(c->result, c->row, column);
+	*ret_len = (size_t)PQgetlength(c->result, c->row, column);
+	return has_type(c, column, OID_TEXT);
+}
+
+static bool number(struct sql_session *session, int column, int64_t *ret)
+{
+	const struct connection *c = session->connection;
+	const uint8_t *value = (const uint8_t *)PQgetvalue(c->result, c->row, column);
+	uint64_t bits = 0;
+	if (!has_type(c, column, OID_NUMBER) || PQgetlength(c->result, c->row, column) != 8)
+		return false;
+	for (int byte = 0; byte < 8; byte++)
+		bits = bits << 8 | value[byte];
+	*ret = (int64_t)bits;
+	return true;
+}
+
+static bool bytes(struct sql_session *session, int column, const void **ret, size_t *ret_len)
+{
+	const struct connection *c = session->connection;
+	*ret = PQgetvalue(c->result, c->row, column);
+	*ret_len = (size_t)PQgetlength(c->result, c->row, column);
+	return has_type(c, column, OID_BYTES);
+}
+
+static const char *column(const struct sql_session *session, int at)
+{
+	return PQfname(((const struct connection *)session->connection)->result, at);
+}
+
+static int execute(
+	struct sql_session *session, const char *sql, const char *doing, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	end_statement(c);
+	return finish(session, PQsendQuery(c->pg, sql), doing, error);
+}
+
+/* --- the schema --- */
+
+/* "N" of the only row. */
+static int ask_number(
+	struct sql_session *session, const char *sql, int64_t *ret, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	int r = execute(session, sql, "read it", error);
+	if (r == 0 && PQntuples(c->result) != 1)
+		r = nova_fail(error, NOVA_ECORRUPT, "%s: '%s' has no one row: it is damaged",
+			session->store->place, sql);
+	if (r == 0)
+		*ret = strtoll(PQgetvalue(c->result, 0, 0), NULL, 10);
+	end_statement(c);
+	return r;
+}
+
+/* What of ours is there is asked by one statement, which sees one moment. */
+static int version(struct sql_session *session, int64_t *ret_version, nova_error_t **error)
+{
+	int64_t kind = 0;
+	*ret_version = 0;
+	int r = ask_number(session,
+		"SELECT coalesce(max(CASE relname WHEN 'nova_schema' THEN 2 ELSE 1 END), 0) FROM "
+		"pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = "
+		"current_schema()) AND relname IN ('nova_schema', 'functions', 'runtimes')",
+		&kind, error);
+	if (r < 0 || kind == 0)
+		return r;
+	if (kind == 1)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"%s has tables of its own, but not those of libnova; choose another "
+			"database (setting 'postgres.dsn')",
+			session->store->place);
+	return ask_number(session, "SELECT version FROM nova_schema", ret_version, error);
+}
+
+/*
+ * What is there besides the tables, made anew by each migration: how changes are told of, in the
+ * transaction that makes them; and what SQLite has and the statements use.
+ */
+static const char extras[] =
+	"CREATE TABLE IF NOT EXISTS nova_schema (version BIGINT NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS nova_changes (number BIGINT NOT NULL);"
+	"INSERT INTO nova_changes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM nova_changes);"
+	"CREATE OR REPLACE FUNCTION nova_changed() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE "
+	"now BIGINT; BEGIN UPDATE nova_changes SET number = number + 1 RETURNING number INTO now; "
+	"PERFORM pg_notify('" CHANNEL "', now::text); RETURN NULL; END $$;"
+	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
+	"functions FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
+	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
+	"runtimes FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
+	"CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value text) LANGUAGE sql "
+	"IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
+	"CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE sql AS $$ SELECT "
+	"extract(epoch FROM clock_timestamp())::bigint $$;"
+	"DELETE FROM nova_schema; INSERT INTO nova_schema VALUES (";
+
+static int set_version(struct sql_session *session, int64_t version_now, nova_error_t **error)
+{
+	AUTO_FREE char *sql = str_format("%s%" PRId64 ")", extras, version_now);
+	return sql ? execute(session, sql, "note the schema version", error) : nova_oom(error);
+}
+
+/* Of names, and whatever is compared, the order is that of the bytes. */
+static const char *const words[][2] = {
+	{ "INTEGER", "BIGINT" },
+	{ "TEXT", "TEXT COLLATE \"C\"" },
+	{ "BLOB", "BYTEA" },
+	{ " STRICT", "" },
+	{ NULL, NULL },
+};
+
+const struct sql_driver postgres_driver = {
+	.words = words,
+	.parameter = '$',
+	.begin = "BEGIN",
+	.migration = "BEGIN; SELECT pg_advisory_xact_lock(1852798561)",
+	.take = take,
+	.give = give,
+	.run = run,
+	.next = next,
+	.changes = changes,
+	.text = text,
+	.number = number,
+	.bytes = bytes,
+	.column = column,
+	.execute = execute,
+	.version = version,
+	.set_version = set_version,
+};
