@@ -65,6 +65,7 @@ int bench_density(const struct bench_run *run);
 int bench_disk(const struct bench_run *run);
 int bench_first(const struct bench_run *run);
 int bench_fork(const struct bench_run *run);
+int bench_hot(const struct bench_run *run);
 int bench_load(const struct bench_run *run);
 int bench_once(const struct bench_run *run);
 int bench_overhead(const struct bench_run *run);

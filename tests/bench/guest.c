@@ -122,6 +122,28 @@ static int configure(struct guest *g, const char *shells, nova_error_t **error)
 	return r;
 }
 
+int guest_beside(const struct guest *g, const char *const (*settings)[2], size_t count,
+	struct guest *ret, nova_error_t **error)
+{
+	*ret = *g;
+	ret->nova = NULL;
+	ret->config = NULL;
+	int r = configure(ret, "0", error);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = nova_config_set(ret->config, settings[i][0], settings[i][1], error);
+	if (r == 0)
+		r = nova_open(ret->config, &ret->nova, error);
+	if (r < 0)
+		guest_leave(ret);
+	return r;
+}
+
+void guest_leave(struct guest *g)
+{
+	nova_close(STEAL(g->nova));
+	nova_config_free(STEAL(g->config));
+}
+
 static int store(struct guest *g, nova_error_t **error)
 {
 	g->disk = path_join(g->dir, "bench.ext4");

@@ -28,6 +28,12 @@ int guest_open(const struct bench_run *run, const char *shells, struct guest *re
 void guest_close(struct guest *guest);
 #define AUTO_GUEST CLEANUP(guest_close)
 
+/* Another context of the same state directory, with these settings besides; `guest` must outlive
+ * it. Ended by guest_leave(). */
+int guest_beside(const struct guest *guest, const char *const (*settings)[2], size_t count,
+	struct guest *ret_guest, nova_error_t **error);
+void guest_leave(struct guest *guest);
+
 /* A new context: no VM, no shell, nothing in memory; only what is on disk. */
 int guest_renew(struct guest *guest, nova_error_t **error);
 /* nova_invoke(); the result tells where the time went. */

@@ -28,6 +28,9 @@ static const struct {
 		"with the runtime's template" },
 	{ "fork", bench_fork,
 		"a live fork: how long the parent stands still, and until the child has answered" },
+	{ "hot", bench_hot,
+		"VMMs forked while they run, against clones that are loaded, in turns; docker, "
+		"bwrap and a plain QEMU beside" },
 	{ "load", bench_load,
 		"start, memory and libraries of a program that does nothing, against the same "
 		"without libnova" },
