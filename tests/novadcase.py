@@ -92,7 +92,9 @@ class NovadCase(HomeCase):
 
     def ask(self, method, path, body=None, *, connection=None, key=True, **headers):
         """One request; a body that is no bytes goes as JSON. With a status it is checked."""
-        connection = connection or self.connection()
+        if not connection:
+            connection = self.connection()
+            headers["Connection"] = "close"
         if key and self.key:
             headers["x-api-key"] = self.key
         if body is not None and not isinstance(body, bytes):
@@ -100,7 +102,7 @@ class NovadCase(HomeCase):
             headers.setdefault("Content-Type", "application/json")
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, headers)
-        return Answer(connection.getresponse())
+        return Answer(connection.getresponse())  # http.client closes what is to be closed
 
     def gets(self, status, method, path, body=None, **named):
         """Asserts the status of the answer, and gives its JSON."""

@@ -220,7 +220,7 @@ struct MHD_Response *exchange_response(struct exchange *x)
 		MHD_add_response_header(response, "X-Request-Id", x->id);
 	if (*x->trace)
 		MHD_add_response_header(response, "Traceparent", x->trace);
-	if (x->novad->draining)
+	if (x->novad->draining || x->closes)
 		MHD_add_response_header(response, "Connection", "close");
 	json_object_foreach(x->headers, name, value)
 		MHD_add_response_header(response, name, json_string_value(value));

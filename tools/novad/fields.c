@@ -52,12 +52,12 @@ static bool are_texts(const struct field *field, const json_t *value)
 	return json_is_array(value);
 }
 
-static bool is_table(const struct field *field, json_t *value)
+static bool are_pairs(const struct field *field, json_t *value)
 {
 	const char *name;
 	json_t *entry;
 	json_object_foreach(value, name, entry) if (!is_text(field, entry)) return false;
-	return json_is_object(value);
+	return json_is_object(value) || are_texts(field, value);
 }
 
 static bool are_bytes(const json_t *value)
@@ -108,8 +108,8 @@ static bool fits(const struct field *field, json_t *value)
 		return are_bytes(value);
 	case KIND_OBJECT:
 		return json_is_object(value);
-	case KIND_TABLE:
-		return is_table(field, value);
+	case KIND_PAIRS:
+		return are_pairs(field, value);
 	default:
 		return true;
 	}
@@ -131,10 +131,10 @@ static void describe(const struct field *field, char *out, size_t size)
 		[KIND_TEXTS] = "a list of texts",
 		[KIND_BYTES] = "a list of numbers from 0 to 255, or base64",
 		[KIND_OBJECT] = "an object",
-		[KIND_TABLE] = "an object of texts",
+		[KIND_PAIRS] = "an object of texts, or a list of texts NAME=value,",
 	};
 	bool limited =
-		field->kind == KIND_TEXT || field->kind == KIND_TEXTS || field->kind == KIND_TABLE;
+		field->kind == KIND_TEXT || field->kind == KIND_TEXTS || field->kind == KIND_PAIRS;
 	if (field->choices)
 		list_choices(field, out, size);
 	else if (field->kind == KIND_NUMBER)
@@ -205,8 +205,9 @@ static json_t *schema_of(const struct field *field)
 			"contentEncoding", "base64");
 	case KIND_OBJECT:
 		return fields_schema(field->members);
-	case KIND_TABLE:
-		return json_pack("{s:s,s:{s:s}}", "type", "object", "additionalProperties", "type",
+	case KIND_PAIRS:
+		return json_pack("{s:[{s:s,s:{s:s}},{s:s,s:{s:s}}]}", "oneOf", "type", "object",
+			"additionalProperties", "type", "string", "type", "array", "items", "type",
 			"string");
 	default:
 		return json_object();

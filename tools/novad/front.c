@@ -41,6 +41,7 @@ static struct client *client_of(struct MHD_Connection *connection)
 static enum MHD_Result send_answer(struct exchange *x)
 {
 	struct client *client = x->client;
+	idempotency_end(x);
 	struct MHD_Response *response = x->ready ? x->ready : exchange_response(x);
 	if (!response)
 		return MHD_NO;
@@ -89,6 +90,10 @@ static void on_hang_up(void *userdata, uint32_t events)
 {
 	(void)events;
 	struct exchange *x = userdata;
+	if (x->kept) { /* who asks again gets its answer */
+		watch_for(x->hang_up, 0);
+		return;
+	}
 	x->gone = true;
 	x->novad->counters[COUNTER_ABANDONED]++;
 	if (x->job)
@@ -117,6 +122,8 @@ static enum MHD_Result begin_job(struct exchange *x)
 	};
 	x->novad->body_bytes -= x->body.len;
 	x->body = (struct bytes){ 0 };
+	if (!(x->route->flags & ROUTE_RAW))
+		bytes_free(&request.body); /* what it says is among the options */
 	if (!request.body.data)
 		bytes_add(&request.body, "", 0);
 	x->job = job_begin(x->client->endpoint->front->jobs, &request, &asker, x);
@@ -149,7 +156,7 @@ static bool has_body(const struct exchange *x)
 	return exchange_header(x, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
 }
 
-/* What is answered before its body has come ends the connection. */
+/* What is answered before its body has come ends the connection: what follows may be that body. */
 static enum MHD_Result on_head(struct exchange *x, const char *method)
 {
 	x->has_begun = true;
@@ -157,7 +164,8 @@ static enum MHD_Result on_head(struct exchange *x, const char *method)
 	x->client->deadline = now_ms() + x->novad->settings.body_ms;
 	if (gate_head(x) && x->route->direct)
 		x->route->direct(x);
-	return x->answered && has_body(x) ? send_answer(x) : MHD_YES;
+	x->closes = x->answered && has_body(x);
+	return x->closes ? send_answer(x) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection,
@@ -181,7 +189,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	if (x->answered)
 		return send_answer(x);
 	x->is_whole = true;
-	return gate_whole(x) ? begin_job(x) : send_answer(x);
+	return gate_whole(x) && idempotency_begin(x) ? begin_job(x) : send_answer(x);
 }
 
 static void count_answer(struct novad *novad, const struct exchange *x)
@@ -206,6 +214,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	if (x->job)
 		job_abandon(x->job);
 	watch_end(x->hang_up);
+	idempotency_end(x);
 	count_answer(front->novad, x);
 	if (x->method)
 		access_line(x);
@@ -325,6 +334,7 @@ static void front_close(void *state)
 		MHD_stop_daemon(front->endpoints[i].daemon);
 	}
 	access_close();
+	idempotency_free();
 	free(front);
 }
 

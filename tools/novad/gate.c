@@ -260,6 +260,8 @@ static bool check_room(struct exchange *x)
 bool gate_head(struct exchange *x)
 {
 	name_it(x);
+	if (!check_length(x))
+		return false;
 	if (x->novad->draining)
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	else if (check_origin(x) && !strcmp(x->method, "OPTIONS"))
@@ -270,7 +272,7 @@ bool gate_head(struct exchange *x)
 		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);
 		return false;
 	}
-	return check_length(x) && check_room(x);
+	return check_room(x);
 }
 
 void gate_body(struct exchange *x, const char *data, size_t len)
@@ -350,7 +352,7 @@ static void read_body(struct exchange *x)
 	const char *data = x->body.data ? x->body.data : "";
 	if (!x->route->body || (x->route->flags & ROUTE_RAW))
 		return;
-	size_t flags = JSON_REJECT_DUPLICATES;
+	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_t *body = x->body.len ? json_loadb(data, x->body.len, flags, &error) : json_object();
 	if (!body)
 		exchange_problem(x, 400, "malformed", "the body is not JSON: %s, line %d",
@@ -367,8 +369,11 @@ bool gate_whole(struct exchange *x)
 			!strncmp(x->path, PREFIX "/", strlen(PREFIX "/"));
 	json_t *names = need(json_object()), *query = read_query(x);
 	match(x->path + (prefixed ? strlen(PREFIX) : 0), x->route->path, names);
-	x->options = need(json_pack("{s:o,s:o,s:s,s:s}", "path", names, "query", query, "id", x->id,
-		"trace", x->trace));
+	char run[33];
+	random_hex(run, 16); /* a client may give the same X-Request-Id twice */
+	x->options = need(json_pack("{s:o,s:o,s:s,s:s*,s:s*}", "path", names, "query", query, "run",
+		run, "If-Match", exchange_header(x, "If-Match"), "If-None-Match",
+		exchange_header(x, "If-None-Match")));
 	if (!x->answered)
 		check_query(x, query);
 	if (!x->answered)

@@ -45,9 +45,10 @@ struct exchange {
 	struct job *job;
 	struct watch *hang_up; /* while it is suspended */
 	bool suspended, gone;
+	struct kept *kept; /* the place of its answer, for who asks again */
 
 	/* the answer */
-	bool answered;
+	bool answered, closes; /* the connection is of no more use */
 	unsigned status;
 	const char *type, *outcome;
 	struct bytes out;
@@ -76,6 +77,14 @@ void exchange_problem(struct exchange *exchange, unsigned status, const char *co
 void exchange_answer_job(struct exchange *exchange, const json_t *reply);
 /* NULL: no memory. */
 struct MHD_Response *exchange_response(struct exchange *exchange);
+
+/* --- idempotency.c --- */
+
+/* False: it has been answered: it was asked before, by the same Idempotency-Key. */
+bool idempotency_begin(struct exchange *exchange);
+/* Keeps the answer, or forgets that it was asked. */
+void idempotency_end(struct exchange *exchange);
+void idempotency_free(void);
 
 /* --- gate.c: whether a request is let in --- */
 

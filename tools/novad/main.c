@@ -173,6 +173,7 @@ int main(int argc, char **argv)
 	server_prepare();
 	int status = open_nova(&novad) ? serve(&novad) : EXIT_FAILURE;
 	nova_config_free(novad.config);
+	memo_free();
 	keys_free(novad.keys);
 	tls_free(&novad.tls);
 	free(novad.directory);

@@ -55,7 +55,7 @@ enum kind {
 	KIND_TEXTS,  /* a list */
 	KIND_BYTES,  /* a list of numbers from 0 to 255, or base64 */
 	KIND_OBJECT, /* with fields of its own */
-	KIND_TABLE,  /* an object of texts */
+	KIND_PAIRS,  /* an object of texts, or a list of texts NAME=value */
 	KIND_ANY,
 };
 
@@ -206,6 +206,15 @@ void job_header(struct job *job, const char *name, const char *value);
 void job_answer(struct job *job, json_t *body);
 /* The answer is a text as it is: parsed and printed again, numbers would lose digits. */
 void job_answer_text(struct job *job, const char *text, size_t len);
+/* The texts of a list, lent by it; the caller frees the array. */
+const char **texts_of(const json_t *list, size_t *ret_count);
+/* "NAME=value" of a field of kind KIND_PAIRS; what has no '=' is left out. */
+char **pairs_of(const json_t *pairs, size_t *ret_count);
+void pairs_free(char **pairs);
+/* What a command or a program has come to, as members. */
+json_t *result_json(const nova_result_t *result, const char *error);
+/* The identity of the request, for the library: never twice. */
+const char *job_id(const struct job *job);
 /* A problem that is no code of the library's. */
 void job_problem(struct job *job, unsigned status, const char *code, const char *format, ...)
 	PRINTF_LIKE(4, 5);

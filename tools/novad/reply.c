@@ -2,6 +2,7 @@
 /* What the jobs of all resources read, and how they answer. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "novad.h"
@@ -77,4 +78,65 @@ void job_problem(struct job *job, unsigned status, const char *code, const char 
 	job_status(job, status);
 	json_object_set_new(job_reply(job), "code", json_string(code));
 	job_fail(job, NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, text);
+}
+
+const char *job_id(const struct job *job)
+{
+	return json_string_value(json_object_get(job_options(job), "run"));
+}
+
+/* --- lists --- */
+
+const char **texts_of(const json_t *list, size_t *ret_count)
+{
+	size_t count = json_array_size(list);
+	const char **texts = need(calloc(count + 1, sizeof(*texts)));
+	for (size_t i = 0; i < count; i++)
+		texts[i] = json_string_value(json_array_get(list, i));
+	*ret_count = count;
+	return texts;
+}
+
+char **pairs_of(const json_t *pairs, size_t *ret_count)
+{
+	size_t i, count = 0;
+	const char *name;
+	json_t *value;
+	char **all =
+		need(calloc(json_object_size(pairs) + json_array_size(pairs) + 1, sizeof(*all)));
+	json_object_foreach((json_t *)(uintptr_t)pairs, name,
+		value) if (asprintf(&all[count++], "%s=%s", name, json_string_value(value)) < 0)
+		need(NULL);
+	json_array_foreach(pairs, i, value) if (strchr(json_string_value(value), '='))
+		all[count++] = need(strdup(json_string_value(value)));
+	*ret_count = count;
+	return all;
+}
+
+void pairs_free(char **pairs)
+{
+	for (char **at = pairs; at && *at; at++)
+		free(*at);
+	free(pairs);
+}
+
+/* --- results --- */
+
+json_t *result_json(const nova_result_t *result, const char *error)
+{
+	size_t out_len = 0, err_len = 0;
+	const char *out = nova_result_stdout(result, &out_len);
+	const char *err = nova_result_stderr(result, &err_len);
+	json_t *all = need(json_object());
+	json_object_set_new(all, "stdout", text_json(out, out_len));
+	json_object_set_new(all, "stderr", text_json(err, err_len));
+	json_object_set_new(all, "error", error ? text_json(error, strlen(error)) : json_null());
+	if (!result)
+		return all;
+	json_object_set_new(all, "exit_code", json_integer(nova_result_exit_code(result)));
+	json_object_set_new(all, "truncated", json_boolean(nova_result_truncated(result)));
+	json_object_set_new(all, "cold_start", json_boolean(nova_result_cold_start(result)));
+	json_object_set_new(all, "duration_ms",
+		json_real((double)nova_result_timing_us(result, NOVA_TIMING_TOTAL) / 1000));
+	return all;
 }

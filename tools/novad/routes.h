@@ -5,10 +5,59 @@
 
 #include "novad.h"
 
+/* health.c, openapi.c */
 void direct_health(struct exchange *exchange);
 void direct_ready(struct exchange *exchange);
 void direct_metrics(struct exchange *exchange);
 void direct_openapi(struct exchange *exchange);
+
+/* memo.c */
+void memo_put(const char *id, const char *name);
+bool memo_get(const char *id, char *out, size_t size);
+void memo_drop(const char *id);
+void memo_free(void);
+
+/* execute.c */
+extern const struct field execute_fields[], command_fields[];
+extern const struct job_verb verb_execute;
+int command_submit(struct job *job, const json_t *fields, nova_queue_t *queue,
+	nova_call_t **ret_call, nova_error_t **error);
+void run_collect(struct job *job, nova_call_t *call);
+
+/* invoke.c */
+extern const struct field invoke_query[];
+extern const struct job_verb verb_invoke;
+
+/* functions.c */
+extern const struct field function_fields[], function_put_fields[], list_query[];
+extern const struct job_verb verb_function_list, verb_function_create, verb_function_get,
+	verb_function_replace, verb_function_delete;
+
+/* instances.c */
+extern const struct field instance_fields[], stop_fields[], exec_fields[];
+extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,
+	verb_instance_stop, verb_instance_pause, verb_instance_resume, verb_instance_exec;
+json_t *instance_json(nova_instance_t *instance);
+nova_instance_t *instance_of(struct job *job);
+int instance_submit(
+	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error);
+nova_instance_t *instance_collect(struct job *job, nova_call_t *call);
+
+/* guest_files.c */
+extern const struct field files_query[], file_query[];
+extern const struct job_verb verb_files_list, verb_file_read, verb_file_write, verb_file_remove;
+
+/* snapshots.c */
+extern const struct field snapshot_fields[], restore_fields[];
+extern const struct job_verb verb_snapshot_take, verb_snapshot_list, verb_snapshot_get,
+	verb_snapshot_restore, verb_snapshot_delete;
+json_t *snapshot_json(const nova_snapshot_t *snapshot);
+int snapshot_restore(struct job *job, const char *name, const char *instance, nova_queue_t *queue,
+	nova_call_t **ret_call, nova_error_t **error);
+
+/* branches.c */
+extern const struct field branch_fields[], merge_fields[];
+extern const struct job_verb verb_branch_begin, verb_branch_merge;
 
 /* ends with one without a path */
 extern const struct route routes[];

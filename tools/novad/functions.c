@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions: list, create, get, replace, delete. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes.h"
+
+#define CODE_MAX (64 << 20)
+#define PAGE     100
+
+static const char *const checks[] = { "auto", "always", "never", NULL }; /* as enum nova_check */
+
+#define FUNCTION_FIELDS(name_is_needed)                                                            \
+	{ "name", KIND_TEXT, "its name", name_is_needed, .max = 64 },                              \
+		{ "runtime", KIND_TEXT, "python, node, shell, ..., or one of your own", true },    \
+		{ "code", KIND_TEXT, "the code, as a text", .max = CODE_MAX },                     \
+		{ "code_base64", KIND_BYTES, "or as bytes" },                                      \
+		{ "handler", KIND_TEXT, "what is called, as module.function" },                    \
+		{ "memory_mb", KIND_NUMBER, "memory of its guests", .min = 64, .max = 65536 },     \
+		{ "timeout_s", KIND_NUMBER, "time limit of a call", .min = 1, .max = 86400 },      \
+		{ "vcpus", KIND_NUMBER, "virtual processors", .min = 1, .max = 32 },               \
+		{ "min_replicas", KIND_NUMBER, "VMs that are kept warm", .max = 1000 },            \
+		{ "concurrency", KIND_NUMBER, "calls in one VM at once", .min = 1, .max = 16 },    \
+		{ "env_vars", KIND_PAIRS, "variables of the environment" },                        \
+		{ "labels", KIND_PAIRS, "for lists and bills" },                                   \
+		{ "network", KIND_TEXT, "none or nat" },                                           \
+		{ "in_place", KIND_FLAG, "calls run in the interpreter itself" },                  \
+		{ "keep_tmp", KIND_FLAG, "calls find what those before have left in /tmp" },       \
+	{                                                                                          \
+		"check", KIND_TEXT, "whether it is loaded first", .choices = checks                \
+	}
+
+const struct field function_fields[] = { FUNCTION_FIELDS(true), { NULL } };
+const struct field function_put_fields[] = { FUNCTION_FIELDS(false), { NULL } };
+
+const struct field list_query[] = {
+	{ "limit", KIND_NUMBER, "at most so many", .min = 1, .max = 1000 },
+	{ "cursor", KIND_TEXT, "what the page before gave as next_cursor" },
+	{ "label", KIND_TEXT, "only those with this label: KEY or KEY=VALUE" },
+	{ NULL },
+};
+
+/* --- what is told of one --- */
+
+static json_t *function_json(const nova_function_t *function)
+{
+	char *text = need(nova_function_to_json(function));
+	json_t *json = need(json_loads(text, 0, NULL));
+	nova_free(text);
+	return json;
+}
+
+static void etag_of(const nova_function_t *function, char *out, size_t size)
+{
+	snprintf(out, size, "\"%u-%llx\"", nova_function_version(function),
+		(unsigned long long)nova_function_updated_us(function));
+}
+
+static void answer_with(struct job *job, unsigned status, const nova_function_t *function)
+{
+	char etag[64];
+	etag_of(function, etag, sizeof(etag));
+	job_header(job, "ETag", etag);
+	job_status(job, status);
+	job_answer(job, function_json(function));
+}
+
+static const char *condition(const struct job *job, const char *name)
+{
+	return json_string_value(json_object_get(job_options(job), name));
+}
+
+static bool matches(const char *condition, const nova_function_t *function)
+{
+	char etag[64];
+	etag_of(function, etag, sizeof(etag));
+	return !strcmp(condition, "*") || strstr(condition, etag);
+}
+
+/* False: it has been answered that it is not, or that it is none any more. */
+static bool is_unchanged(struct job *job, const char *name)
+{
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	const char *wanted = condition(job, "If-Match");
+	if (!wanted)
+		return true;
+	if (nova_function_get(job_nova(job), name, &function, &error) != 0) {
+		job_fail_by(job, error);
+		nova_error_free(error);
+		return false;
+	}
+	bool same = matches(wanted, function);
+	nova_function_free(function);
+	if (!same)
+		job_problem(job, 412, "changed", "function '%s' is not what If-Match names", name);
+	return same;
+}
+
+/* --- creating and replacing --- */
+
+struct lists {
+	char **env, **labels;
+	struct bytes code;
+};
+
+static void lists_done(struct lists *lists)
+{
+	pairs_free(lists->env);
+	pairs_free(lists->labels);
+	bytes_free(&lists->code);
+}
+
+static uint32_t check_of(const char *word)
+{
+	uint32_t check = 0;
+	while (word && strcmp(checks[check], word) != 0)
+		check++;
+	return check;
+}
+
+static void take_code(const struct job *job, nova_function_opts *opts, struct lists *lists)
+{
+	const json_t *text = json_object_get(job_fields(job), "code");
+	field_bytes(&lists->code, json_object_get(job_fields(job), "code_base64"));
+	opts->code = json_is_string(text) ? json_string_value(text) : lists->code.data;
+	opts->code_len = json_is_string(text) ? json_string_length(text) : lists->code.len;
+}
+
+static void take(const struct job *job, nova_function_opts *opts, struct lists *lists)
+{
+	const json_t *fields = job_fields(job);
+	opts->runtime = job_field(job, "runtime");
+	opts->handler = job_field(job, "handler");
+	opts->network = job_field(job, "network");
+	opts->memory_mb = job_field_number(job, "memory_mb");
+	opts->timeout_s = job_field_number(job, "timeout_s");
+	opts->vcpus = job_field_number(job, "vcpus");
+	opts->min_replicas = job_field_number(job, "min_replicas");
+	opts->concurrency = job_field_number(job, "concurrency");
+	opts->check = check_of(job_field(job, "check"));
+	opts->flags =
+		NOVA_REGISTER_TEMPLATE |
+		(json_is_true(json_object_get(fields, "in_place")) ? NOVA_REGISTER_IN_PLACE : 0) |
+		(json_is_true(json_object_get(fields, "keep_tmp")) ? NOVA_REGISTER_KEEP_TMP : 0);
+	lists->env = pairs_of(json_object_get(fields, "env_vars"), &opts->env_count);
+	lists->labels = pairs_of(json_object_get(fields, "labels"), &opts->labels_count);
+	opts->env = (const char *const *)lists->env;
+	opts->labels = (const char *const *)lists->labels;
+	opts->interrupt = job_interrupt(job);
+	take_code(job, opts, lists);
+}
+
+static void store(struct job *job, const char *name, uint32_t flags, unsigned status)
+{
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	CLEANUP(lists_done) struct lists lists = { 0 };
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
+	take(job, &opts, &lists);
+	opts.name = name;
+	opts.flags |= flags;
+	int code = nova_function_register(job_nova(job), &opts, &function, &error);
+	if (code == 0)
+		answer_with(job, status, function);
+	else if (code == NOVA_EFUNCTION) /* it is what was sent that is wrong */
+		job_problem(job, 422, "function_failed", "%s", nova_error_message(error));
+	else
+		job_fail_by(job, error);
+	nova_function_free(function);
+	nova_error_free(error);
+}
+
+static void create(struct job *job)
+{
+	store(job, job_field(job, "name"), 0, 201);
+}
+
+static void replace(struct job *job)
+{
+	const char *name = job_path(job, "id"), *given = job_field(job, "name");
+	if (given && strcmp(given, name) != 0)
+		job_problem(job, 400, "invalid", "the field 'name' is not that of the path");
+	else if (is_unchanged(job, name))
+		store(job, name, NOVA_REGISTER_REPLACE, 200);
+}
+
+/* --- reading and deleting --- */
+
+static void get(struct job *job)
+{
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	const char *known = condition(job, "If-None-Match");
+	if (nova_function_get(job_nova(job), job_path(job, "id"), &function, &error) != 0)
+		job_fail_by(job, error);
+	else
+		answer_with(job, 200, function);
+	if (function && known && matches(known, function)) {
+		json_object_del(job_reply(job), "body");
+		job_status(job, 304);
+	}
+	nova_function_free(function);
+	nova_error_free(error);
+}
+
+static json_t *page_of(const struct job *job, nova_function_t **all, size_t count)
+{
+	const char *limit = job_query(job, "limit"), *cursor = job_query(job, "cursor");
+	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE, first = 0;
+	json_t *list = need(json_array());
+	while (cursor && first < count && strcmp(nova_function_name(all[first]), cursor) <= 0)
+		first++;
+	size_t end = count - first > most ? first + most : count;
+	for (size_t i = first; i < end; i++)
+		json_array_append_new(list, function_json(all[i]));
+	const char *next = end < count ? nova_function_name(all[end - 1]) : NULL;
+	return json_pack("{s:o,s:s?}", "functions", list, "next_cursor", next);
+}
+
+static void list(struct job *job)
+{
+	size_t count = 0;
+	nova_error_t *error = NULL;
+	nova_function_t **all = NULL;
+	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
+	const char *label = job_query(job, "label");
+	opts.labels = &label;
+	opts.labels_count = label != NULL;
+	if (nova_function_list(job_nova(job), &opts, &all, &count, &error) != 0)
+		job_fail_by(job, error);
+	else
+		job_answer(job, page_of(job, all, count));
+	nova_function_list_free(all, count);
+	nova_error_free(error);
+}
+
+static void drop(struct job *job)
+{
+	nova_error_t *error = NULL;
+	const char *name = job_path(job, "id");
+	if (!is_unchanged(job, name))
+		return;
+	if (nova_function_delete(job_nova(job), name, &error) != 0)
+		job_fail_by(job, error);
+	else
+		job_status(job, 204);
+	nova_error_free(error);
+}
+
+const struct job_verb verb_function_list = { .name = "list", .work = list };
+const struct job_verb verb_function_create = { .name = "create", .work = create };
+const struct job_verb verb_function_get = { .name = "get", .work = get };
+const struct job_verb verb_function_replace = { .name = "replace", .work = replace };
+const struct job_verb verb_function_delete = { .name = "delete", .work = drop };

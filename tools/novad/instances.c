@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* Instances: start, list, get, stop, pause, resume, run a command. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes.h"
+
+#define DAY_MS 86400000
+
+const struct field instance_fields[] = {
+	{ "function", KIND_TEXT, "the function that it runs", true, .max = 64 },
+	{ "name", KIND_TEXT, "its name; without one, its id", .max = 64 },
+	{ "snapshot_id", KIND_TEXT, "name or id of the snapshot to go on from", .max = 64 },
+	{ "cpu_cores", KIND_NUMBER, "virtual processors", .min = 1, .max = 32 },
+	{ "memory_mb", KIND_NUMBER, "memory of the guest", .min = 64, .max = 65536 },
+	{ NULL },
+};
+
+const struct field stop_fields[] = {
+	{ "grace_ms", KIND_NUMBER, "milliseconds for what is under way", .min = 1, .max = DAY_MS },
+	{ NULL },
+};
+
+const struct field exec_fields[] = {
+	{ "command", KIND_TEXTS, "a program and its arguments", true },
+	{ "env_vars", KIND_PAIRS, "variables of the environment" },
+	{ "payload", KIND_BYTES, "its stdin" },
+	{ "directory", KIND_TEXT, "where it runs; /tmp" },
+	{ "timeout_ms", KIND_NUMBER, "milliseconds until it is killed; 30000", .min = 1,
+		.max = DAY_MS },
+	{ NULL },
+};
+
+json_t *instance_json(nova_instance_t *instance)
+{
+	char *text = need(nova_instance_to_json(instance));
+	json_t *json = need(json_loads(text, 0, NULL));
+	nova_free(text);
+	return json;
+}
+
+static void release(void *instance)
+{
+	nova_instance_free(instance);
+}
+
+/* The instance of the path, which the job then holds; NULL: it has been answered. */
+nova_instance_t *instance_of(struct job *job)
+{
+	nova_error_t *error = NULL;
+	nova_instance_t *instance = NULL;
+	if (nova_instance_get(job_nova(job), job_path(job, "id"), &instance, &error) == 0)
+		job_hold(job, instance, release);
+	else
+		job_fail_by(job, error);
+	nova_error_free(error);
+	return instance;
+}
+
+/* --- starting --- */
+
+int instance_submit(
+	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
+{
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	opts.function = job_field(job, "function");
+	opts.name = job_field(job, "name");
+	opts.snapshot = job_field(job, "snapshot_id");
+	opts.memory_mb = job_field_number(job, "memory_mb");
+	opts.vcpus = job_field_number(job, "cpu_cores");
+	opts.userdata = job;
+	return nova_queue_submit_instance_start(queue, &opts, ret_call, error);
+}
+
+/* NULL: it has been answered. One that comes too late for who wanted it is ended. */
+nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
+{
+	nova_instance_t *instance = nova_call_take_instance(call);
+	nova_error_t *error = nova_call_take_error(call);
+	if (error)
+		job_fail_by(job, error);
+	if (instance && job_is_canceled(job)) {
+		nova_vm_kill(nova_instance_vm(instance));
+		nova_instance_stop(instance, 1, NULL);
+	}
+	nova_error_free(error);
+	return instance;
+}
+
+static void collect_start(struct job *job, nova_call_t *call)
+{
+	nova_instance_t *instance = instance_collect(job, call);
+	if (!instance)
+		return;
+	job_status(job, 201);
+	job_answer(job, instance_json(instance));
+	nova_instance_free(instance);
+}
+
+/* --- looking --- */
+
+static void list(struct job *job)
+{
+	size_t count = 0;
+	nova_error_t *error = NULL;
+	nova_instance_t **all = NULL;
+	json_t *array = need(json_array());
+	if (nova_instance_list(job_nova(job), &all, &count, &error) != 0)
+		job_fail_by(job, error);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, instance_json(all[i]));
+	job_answer(job, json_pack("{s:o}", "instances", array));
+	nova_instance_list_free(all, count);
+	nova_error_free(error);
+}
+
+static void get(struct job *job)
+{
+	nova_instance_t *instance = instance_of(job);
+	if (instance)
+		job_answer(job, instance_json(instance));
+}
+
+/* --- changing --- */
+
+static void perform(struct job *job)
+{
+	int (*const *change)(nova_vm_t *, const nova_wait_opts *, nova_error_t **) =
+		job_verb(job)->context;
+	nova_error_t *error = NULL;
+	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
+	nova_instance_t *instance = instance_of(job);
+	if (!instance)
+		return;
+	wait.interrupt = job_interrupt(job);
+	if ((*change)(nova_instance_vm(instance), &wait, &error) != 0)
+		job_fail_by(job, error);
+	else
+		job_answer(job, instance_json(instance));
+	nova_error_free(error);
+}
+
+/* That something had to be killed is how it has ended, and no failure to end. */
+static void stop(struct job *job)
+{
+	nova_error_t *error = NULL;
+	nova_instance_t *instance = instance_of(job);
+	if (!instance)
+		return;
+	int code = nova_instance_stop(instance, job_field_number(job, "grace_ms"), &error);
+	memo_drop(nova_instance_id(instance));
+	if (code != 0 && code != NOVA_ETIMEDOUT)
+		job_fail_by(job, error);
+	else
+		job_answer(job, json_pack("{s:s,s:b}", "stopped", nova_instance_id(instance),
+					"killed", code != 0));
+	nova_error_free(error);
+}
+
+/* --- commands --- */
+
+static int submit_exec(
+	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
+{
+	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
+	struct bytes payload = { 0 };
+	const json_t *fields = job_fields(job);
+	nova_instance_t *instance = instance_of(job);
+	if (!instance)
+		return NOVA_ENOTFOUND;
+	const char **words = texts_of(json_object_get(fields, "command"), &opts.argc);
+	char **env = pairs_of(json_object_get(fields, "env_vars"), &opts.env_count);
+	field_bytes(&payload, json_object_get(fields, "payload"));
+	opts.argv = words;
+	opts.env = (const char *const *)env;
+	opts.stdin_data = payload.data;
+	opts.stdin_len = payload.len;
+	opts.directory = job_field(job, "directory");
+	opts.timeout_ms = job_field_number(job, "timeout_ms");
+	opts.userdata = job;
+	int code = nova_queue_submit_vm_command(
+		queue, nova_instance_vm(instance), &opts, ret_call, error);
+	bytes_free(&payload);
+	pairs_free(env);
+	free(words);
+	return code;
+}
+
+static void collect_exec(struct job *job, nova_call_t *call)
+{
+	char failed[40] = "";
+	nova_result_t *result = nova_call_take_result(call);
+	nova_error_t *error = nova_call_take_error(call);
+	int status = nova_result_exit_code(result);
+	if (status)
+		snprintf(failed, sizeof(failed), "exit status %d", status);
+	if (error)
+		job_fail_by(job, error);
+	else
+		job_answer(job, result_json(result, *failed ? failed : NULL));
+	nova_error_free(error);
+	nova_result_free(result);
+}
+
+static int (*const pause_vm)(nova_vm_t *, const nova_wait_opts *, nova_error_t **) = nova_vm_pause;
+static int (*const resume_vm)(
+	nova_vm_t *, const nova_wait_opts *, nova_error_t **) = nova_vm_resume;
+
+const struct job_verb verb_instance_start = {
+	.name = "start",
+	.submit = instance_submit,
+	.collect = collect_start,
+};
+const struct job_verb verb_instance_list = { .name = "list", .work = list };
+const struct job_verb verb_instance_get = { .name = "get", .work = get };
+const struct job_verb verb_instance_stop = { .name = "stop", .work = stop };
+const struct job_verb verb_instance_pause = {
+	.name = "pause", .work = perform, .context = &pause_vm
+};
+const struct job_verb verb_instance_resume = {
+	.name = "resume", .work = perform, .context = &resume_vm
+};
+const struct job_verb verb_instance_exec = {
+	.name = "exec",
+	.submit = submit_exec,
+	.collect = collect_exec,
+};
