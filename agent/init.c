@@ -27,13 +27,15 @@ static bool set_function(struct agent *agent, const char *id, struct function_or
 }
 
 /* The answer comes at once, or when the interpreter has imported the module, or it is compiled. */
-static void start_function(struct agent *agent, uint32_t timeout_ms)
+static void start_function(struct agent *agent, uint32_t timeout_ms, bool compiled)
 {
 	struct run *run = &agent->run;
 	struct function *function = &run->function;
 	hooks_find(function, &agent->guest);
 	agent->worker.timeout_ms = timeout_ms;
-	if (!function->runtime->warm && !function->runtime->compiled) {
+	bool ready = function->runtime->compiled ? compiled && compile_take(run) == 0 :
+						   !function->runtime->warm;
+	if (ready) {
 		init_program_done(run);
 		return;
 	}
@@ -58,6 +60,7 @@ static bool read_order(json_t *payload, struct function_order *order)
 	order->env = json_object_get(payload, "env_vars");
 	order->opened = json_object_get(payload, "preopens");
 	order->argv = strings_of(argv);
+	order->compiled = json_is_true(json_object_get(payload, "compiled"));
 	return json_unpack(payload, "{s:s, s?s, s?s}", "runtime", &order->runtime, "handler",
 		       &order->handler, "protocol", &order->protocol) == 0 &&
 	       (order->argv || !json_array_size(argv)) && payload_strings_only(order->env) &&
@@ -87,5 +90,5 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 	worker_stop(&agent->worker);
 	init_begin(&run->init, id);
 	if (set_function(agent, id, &order))
-		start_function(agent, timeout_ms);
+		start_function(agent, timeout_ms, order.compiled);
 }

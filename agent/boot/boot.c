@@ -61,7 +61,9 @@ static void mount_kernel(void)
 		{ "dev", "/dev", "devtmpfs", "mode=0755", MS_NOSUID },
 		{ "proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 		{ "sys", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-		{ "run", "/run", "tmpfs", "mode=0755,size=64m", MS_NOSUID | MS_NODEV },
+		/* The machine code of a module is here. It may be large, but has to leave room for
+		 * the one that runs it. */
+		{ "run", "/run", "tmpfs", "mode=0755,size=50%", MS_NOSUID | MS_NODEV },
 		{ "tmp", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV }, /* see tmp.c */
 		/* Input files: a place within /tmp that functions can neither fill nor remove. */
 		{ "input", "/tmp/.nova", "tmpfs", "mode=0711,size=32m",

@@ -88,6 +88,7 @@ struct function_order {
 	const char *protocol; /* of a runtime that is not of the table; NULL: it is */
 	char **argv;          /* with it; taken over */
 	json_t *env, *opened; /* objects of texts; NULL: none */
+	bool compiled;        /* the host has brought its machine code */
 };
 
 /* All return NULL when it is well, else what is wrong (freed by the caller). The first looks at
@@ -237,6 +238,8 @@ void program_command(
 
 /* Compiles the function's module; its end answers the Init. -errno. */
 int compile_begin(struct run *run, uint32_t timeout_ms);
+/* The function is the machine code that has been brought. -errno. */
+int compile_take(struct run *run);
 void compile_watch(struct run *run, struct loop *loop);
 void compile_exited(struct run *run, int status);
 void compile_check_deadline(struct run *run);

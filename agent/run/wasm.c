@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * WebAssembly. A module becomes machine code at Init, once for all calls and for all clones of a
- * template: where the processor is emulated that takes seconds.
+ * template, unless the host brings what came of it before: where the processor is emulated that
+ * takes seconds.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +19,10 @@
 /* What may be executed cannot be in the place of input files. Functions cannot change it there. */
 static void compiled_path(const struct guest *guest, char *path, size_t size)
 {
-	snprintf(path, size, "%s/handler.cwasm", guest->pid1 ? "/run" : guest->input_dir);
+	if (guest->pid1)
+		snprintf(path, size, "%s", PROTO_MACHINE_CODE);
+	else
+		snprintf(path, size, "%s/handler.cwasm", guest->input_dir);
 }
 
 /* An empty file that the compiler, which runs as a function, may write. */
@@ -118,25 +123,35 @@ void compile_watch(struct run *run, struct loop *loop)
 
 static void fail(struct run *run, const char *why)
 {
-	char error[512];
+	char error[512], path[PATH_MAX];
 	snprintf(error, sizeof(error), "the module cannot be compiled: %s", why);
 	compile_drop(run);
+	compiled_path(run->guest, path, sizeof(path));
+	unlink(path);
 	init_failed(run, error, NULL, 0);
 }
 
-/* The machine code is nobody's to change from now on. */
-static int take(struct run *run)
+/* Nobody's to change from now on. */
+int compile_take(struct run *run)
 {
 	struct function *function = &run->function;
 	char path[PATH_MAX];
 	compiled_path(run->guest, path, sizeof(path));
-	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
+	AUTO_FD int fd = sys_open(path, O_RDONLY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;
 	if ((run->guest->pid1 && fchown(fd, 0, 0) < 0) || fchmod(fd, 0444) < 0)
 		return -errno;
 	snprintf(function->file, sizeof(function->file), "%s", path);
 	return 0;
+}
+
+static bool is_full(const struct guest *guest)
+{
+	char path[PATH_MAX];
+	struct statvfs fs;
+	compiled_path(guest, path, sizeof(path));
+	return statvfs(path, &fs) == 0 && !fs.f_bavail;
 }
 
 static void fail_ended(struct run *run, int status)
@@ -147,6 +162,9 @@ static void fail_ended(struct run *run, int status)
 	char text[400];
 	if (cgroup_worker_oom(&run->cgroups))
 		snprintf(text, sizeof(text), "out of memory");
+	else if (is_full(run->guest))
+		snprintf(text, sizeof(text),
+			"its machine code takes more than half of the memory (memory_mb)");
 	else if (why.len)
 		snprintf(text, sizeof(text), "%.*s", (int)why.len, why.at);
 	else if (WIFSIGNALED(status))
@@ -165,7 +183,7 @@ void compile_exited(struct run *run, int status)
 		fail_ended(run, status);
 		return;
 	}
-	int r = take(run);
+	int r = compile_take(run);
 	if (r < 0) {
 		fail(run, strerror(-r));
 		return;

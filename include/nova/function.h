@@ -172,6 +172,9 @@ typedef struct nova_function_opts {
  * Packages (`requirements`) are installed by a program of the library, as wheels; the source of a
  * package that has none is built, if that makes a wheel for every machine. What was installed is
  * kept in the state directory and found again by the content of the file and the guest's Python.
+ * A module of WebAssembly is compiled by the first guest that has it, which is that of the first
+ * call, or that of #NOVA_CHECK_ALWAYS: registering needs no engine. The machine code is kept beside
+ * the code, and later guests are given it, if their root filesystem and processor are the same.
  * @param nova the platform
  * @param opts the function; required
  * @param ret_function receives the stored function. Yours: free it with nova_function_free(). May

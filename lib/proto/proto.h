@@ -35,6 +35,10 @@ _Static_assert(PROTO_DEPTH <= JSON_DEPTH, "the reader of JSON text counts no dee
 #define PROTO_CODE_LATER     "nova: code later\n"
 #define PROTO_CODE_LATER_LEN (sizeof(PROTO_CODE_LATER) - 1)
 
+/* Where a guest has the machine code of a module of WebAssembly. An Init with "compiled" finds it
+ * there. */
+#define PROTO_MACHINE_CODE "/run/handler.cwasm"
+
 /* --- templates of command lines --- */
 
 #define ARGV_FILE "{file}" /* an entry that is the function's file itself */

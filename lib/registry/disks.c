@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Blobs: the images that functions' code becomes, and root filesystems; and how code becomes one.
  */
+#include <errno.h>
+
 #include <nova/disk.h>
 
 #include "registry/internal.h"
+
+#define COMPILED "compiled" /* in the state directory; a directory for each code disk */
 
 int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
 	nova_error_t **error)
@@ -22,11 +26,24 @@ int image_unneeded(
 	return hash ? blob_unneeded(registry, hash, 1, ret_unneeded, error) : 0;
 }
 
+char *compiled_path(const struct registry *registry, const char *hash)
+{
+	return str_format("%s/" COMPILED "/%s", registry->home, hash);
+}
+
+void code_remove(struct registry *registry, const char *hash)
+{
+	AUTO_FREE char *compiled = compiled_path(registry, hash);
+	registry->blobs->ops->remove(registry->blobs, hash, NULL);
+	if (compiled)
+		fs_remove_tree(compiled); /* what stays goes with the next blobs_tidy() */
+}
+
 void blob_drop(struct registry *registry, const char *hash)
 {
 	bool unneeded;
 	if (blob_unneeded(registry, hash, 0, &unneeded, NULL) == 0 && unneeded)
-		registry->blobs->ops->remove(registry->blobs, hash, NULL);
+		code_remove(registry, hash);
 }
 
 void image_drop(struct registry *registry, const char *image)
@@ -43,11 +60,25 @@ static bool is_needed(void *userdata, const char *hash)
 	return !unneeded;
 }
 
+static void compiled_sweep(struct registry *registry)
+{
+	AUTO_FREE char *directory = path_join(registry->home, COMPILED);
+	char **hashes;
+	int count = directory ? fs_list(directory, &hashes) : -ENOMEM;
+	for (int i = 0; i < count; i++)
+		if (!is_needed(registry, hashes[i]))
+			code_remove(registry, hashes[i]);
+	if (count >= 0)
+		strv_free(hashes, (size_t)count);
+}
+
 void blobs_tidy(struct registry *registry)
 {
 	AUTO_FD int lock = -1;
-	if (registry->blobs->ops->lock(registry->blobs, false, &lock, NULL) == 0)
-		blobs_sweep(registry->blobs, is_needed, registry);
+	if (registry->blobs->ops->lock(registry->blobs, false, &lock, NULL) < 0)
+		return;
+	blobs_sweep(registry->blobs, is_needed, registry);
+	compiled_sweep(registry);
 }
 
 /* --- making one --- */

@@ -73,6 +73,10 @@ int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving,
 /* The same of an image, which is no blob if it is a guest image, and one of its users. */
 int image_unneeded(
 	struct registry *registry, const char *image, bool *ret_unneeded, nova_error_t **error);
+/* Removes code that nobody needs, and what was compiled of it. */
+void code_remove(struct registry *registry, const char *hash);
+/* Where the machine code of modules of such code is. NULL: out of memory. */
+char *compiled_path(const struct registry *registry, const char *hash);
 /* Removes a blob if neither function nor runtime uses it. */
 void blob_drop(struct registry *registry, const char *hash);
 /* The same of what an image is, if it is a blob. */

@@ -174,7 +174,7 @@ static int store_record(struct registry *registry, struct function_record *r,
 		return code;
 	}
 	if (unneeded)
-		registry->blobs->ops->remove(registry->blobs, old->code_hash, NULL);
+		code_remove(registry, old->code_hash);
 	if (old)
 		image_drop(registry, old->config.image);
 	return 0;

@@ -186,8 +186,7 @@ int registry_delete(struct registry *registry, const char *name, nova_function_t
 	if (r == 0)
 		r = registry->store->ops->functions->remove(registry->store, name, error);
 	if (r == 0 && unneeded)
-		registry->blobs->ops->remove(
-			registry->blobs, (*ret_function)->record.code_hash, NULL);
+		code_remove(registry, (*ret_function)->record.code_hash);
 	if (r == 0 && rootfs_unneeded)
 		registry->blobs->ops->remove(registry->blobs, image_blob(image), NULL);
 	fs_reserve(registry->home, true);

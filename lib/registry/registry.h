@@ -192,7 +192,7 @@ int registry_check_files(const struct registry *registry, const struct function_
 struct function_vm {
 	const struct function_config *config; /* the function's, or this one */
 	struct function_config own;
-	char *disk, *rootfs;
+	char *disk, *rootfs, *compiled;
 	char *facts[2]; /* variables that tell a function of itself */
 	char **env;     /* these, and the function's own */
 	struct vm_spec vm;

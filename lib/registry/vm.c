@@ -66,6 +66,10 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 	f->vm.config = *f->config;
 	f->vm.config.machine.rootfs = f->rootfs;
 	f->vm.config.machine.code_disk = f->disk;
+	if (rules->form == CODE_WASM && r->code_hash)
+		f->vm.compiled = f->compiled = compiled_path(registry, r->code_hash);
+	if (rules->form == CODE_WASM && r->code_hash && !f->compiled)
+		return nova_oom(error);
 	return function_env(f, r) < 0 ? nova_oom(error) : 0;
 }
 
@@ -76,6 +80,7 @@ void function_vm_done(struct function_vm *f)
 	free(f->env);
 	free(f->disk);
 	free(f->rootfs);
+	free(f->compiled);
 	function_config_done(&f->own);
 	memset(f, 0, sizeof(*f));
 }

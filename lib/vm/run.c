@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a VM is for: being given a function, running it, running commands. */
-#include "vm/channel.h"
+#include "vm/compiled.h"
 
 #define STDIN_MAX    (4u << 20)
 #define PING_TIMEOUT 3000u
@@ -73,10 +73,9 @@ static bool add_own_runtime(json_t *payload, const struct function_config *c)
 	       json_object_set_new(payload, "protocol", json_string(c->protocol)) == 0;
 }
 
-static int init_alone(
-	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
+static int init_payload(const struct function_config *c, uint32_t limit_ms, json_t **ret_payload,
+	nova_error_t **error)
 {
-	const struct function_config *c = &spec->config;
 	AUTO_JSON json_t *env = NULL, *opened = NULL;
 	if (!text_is_utf8(c->runtime) || !text_is_utf8(c->handler))
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
@@ -88,26 +87,51 @@ static int init_alone(
 			(const char *const *)c->preopens.items, c->preopens.count, &opened, error);
 	if (code < 0)
 		return code;
-	uint32_t limit_ms = spec->init_timeout_ms ? spec->init_timeout_ms : vm->boot_timeout_ms;
-	json_t *payload =
+	AUTO_JSON json_t *payload =
 		json_pack("{s:s, s:s, s:O, s:O, s:I}", "runtime", c->runtime, "handler", c->handler,
 			"env_vars", env, "preopens", opened, "timeout_ms", (json_int_t)limit_ms);
-	if (!payload || !add_own_runtime(payload, c)) {
-		json_decref(payload);
+	if (!payload || !add_own_runtime(payload, c))
 		return nova_oom(error);
-	}
+	*ret_payload = STEAL(payload);
+	return 0;
+}
+
+static int ask_init(nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop,
+	struct vm_answer *answer, nova_error_t **error)
+{
+	uint32_t limit_ms = spec->init_timeout_ms ? spec->init_timeout_ms : vm->boot_timeout_ms;
+	uint64_t wait_ms = (uint64_t)limit_ms + ANSWER_GRACE;
+	struct vm_request how = { .deadline = deadline_in_ms(wait_ms), .stop = stop };
+	AUTO_JSON json_t *payload = NULL;
+	int code = init_payload(&spec->config, limit_ms, &payload, error);
+	if (code < 0)
+		return code;
+	const char *directory =
+		engine_has(vm->ops, NOVA_FEATURE_GUEST) && vm->shape.rootfs ? spec->compiled : NULL;
+	bool given = directory && compiled_give(vm, directory, &how);
+	if (given && json_object_set_new(payload, "compiled", json_true()) < 0)
+		return nova_oom(error);
+	code = vm_ask_json_as(vm, NOVA_MSG_INIT, STEAL(payload), &how, answer, error);
+	if (code == 0)
+		code = vm_done(answer, error);
+	how.deadline = deadline_in_ms(wait_ms);
+	if (code == 0 && directory && !given)
+		compiled_keep(vm, directory, &how);
+	return code;
+}
+
+static int init_alone(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **error)
+{
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	code = vm_ask_json(vm, NOVA_MSG_INIT, payload,
-		deadline_in_ms((uint64_t)limit_ms + ANSWER_GRACE), stop, &answer, error);
-	if (code == 0)
-		code = vm_done(&answer, error);
+	int code = ask_init(vm, spec, stop, &answer, error);
 	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
 	pthread_mutex_lock(&vm->lock); /* queues look at its concurrency meanwhile */
 	guest_function_done(&vm->function);
 	free(STEAL(vm->entry));
 	if (code == 0)
-		code = note_function(vm, c->concurrency, &answer.said, error);
+		code = note_function(vm, spec->config.concurrency, &answer.said, error);
 	pthread_mutex_unlock(&vm->lock);
 	return code;
 }

@@ -4,6 +4,7 @@
 void vm_spec_done(struct vm_spec *spec)
 {
 	free(spec->engine);
+	free(spec->compiled);
 	function_config_done(&spec->config);
 	*spec = (struct vm_spec){ .engine = NULL };
 }
@@ -40,7 +41,8 @@ int vm_spec_copy(struct vm_spec *to, const struct vm_spec *from)
 	to->boot_timeout_ms = from->boot_timeout_ms;
 	to->init_timeout_ms = from->init_timeout_ms;
 	to->engine = from->engine ? strdup(from->engine) : NULL;
-	if (from->engine && !to->engine)
+	to->compiled = from->compiled ? strdup(from->compiled) : NULL;
+	if ((from->engine && !to->engine) || (from->compiled && !to->compiled))
 		return NOVA_ENOMEM;
 	return function_config_copy(&to->config, &from->config);
 }

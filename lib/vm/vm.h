@@ -23,6 +23,9 @@ struct vm_spec {
 	char *engine;             /* NULL: the setting */
 	uint32_t boot_timeout_ms; /* 0: the setting of the engine */
 	uint32_t init_timeout_ms; /* 0: the same */
+	/* of a module of WebAssembly: the directory of its machine code, made and filled if need
+	 * be; NULL: it is compiled in each guest */
+	char *compiled;
 	/* what only functions have means nothing here; runtime NULL: it is given no function */
 	struct function_config config;
 };

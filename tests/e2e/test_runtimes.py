@@ -97,6 +97,23 @@ class Runtimes(VmCase):
         self.register("wheels", code, "python", "--memory", "384", "--check", "never", *LONG)
         self.assertEqual(self.call("wheels", {}, "-t", "600"), [[1], 10, "b", "2"])
 
+    def compiled(self, name):
+        """The machine code of a function, which is one file, and which one it is."""
+        code = self.novactl_json("get", name)["code_hash"]
+        [path] = (self.home / "compiled" / code).iterdir()
+        return path, path.stat().st_ino, path.stat().st_mtime_ns
+
+    def is_compiled_again_if_damaged(self, name):
+        path, *before = self.compiled(name)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+        self.register(name, self.directory / f"{name}.wasm", "wasm", "--replace", "--env", "A=1",
+                      *LONG)
+        self.assertEqual(self.call(name, 2)["event"], 2)
+        again, *after = self.compiled(name)
+        self.assertEqual(again.read_bytes(), whole)
+        self.assertNotEqual(after, before)
+
     def test_modules_in_c_rust_and_text_read_their_event(self):
         self.build("clang", "--target=wasm32-wasi", "-O2", "-s", "-o", "c.wasm", HERE / "module.c",
                    package="clang lld wasi-libc libclang-rt-dev-wasm32")
@@ -108,6 +125,7 @@ class Runtimes(VmCase):
             self.register(name, self.directory / f"{name}.wasm", "wasm", *LONG)
             answer = self.call(name, {"a": [1]})
             self.assertEqual(answer["event"], {"a": [1]})
+        self.is_compiled_again_if_damaged("wat")
         tree = self.directory / "tree"
         tree.mkdir()
         (tree / "data.txt").write_text("data")
@@ -116,11 +134,14 @@ class Runtimes(VmCase):
         self.assertEqual(self.call("c", {}), {
             "event": {}, "who": "me", "relative": True, "absolute": True, "written": True,
             "outside": False})
+        compiled = self.compiled("c")
         self.register("c", tree, "wasm", "--replace", "--env", "WHO=me",
                       "--preopen", "/=/code", "--preopen", "/tmp/more=/dev/shm", *LONG)
         self.assertEqual(self.call("c", {}), {
             "event": {}, "who": "me", "relative": True, "absolute": False, "written": True,
             "outside": False})
+        # Another template, of the same machine code: what is compiled replaces the file.
+        self.assertEqual(self.compiled("c"), compiled)
         self.assertEqual(self.failure("c", "exit"), "exit 3: no such city")
         self.assertEqual(self.failure("c", "trap"),
                          "exit 134: wasm trap: wasm `unreachable` instruction executed")

@@ -183,6 +183,39 @@ START_TEST(one_code_has_one_disk_as_long_as_anyone_uses_it)
 }
 END_TEST
 
+/* As a guest that compiles a module leaves it. */
+static char *compiled_for(const char *hash)
+{
+	char *path = str_format("%s/home/compiled/%s", dir, hash);
+	AUTO_FREE char *file = path_join(path, "key-checksum");
+	ck_assert_int_eq(fs_mkdirs(path, 0700), 0);
+	ck_assert_int_eq(fs_write_file(file, "x", 1, 0600), 0);
+	return path;
+}
+
+START_TEST(what_was_compiled_goes_with_the_last_who_has_the_code)
+{
+	AUTO_FUNCTION nova_function_t *a = NULL, *b = NULL;
+	ck_ok(add(&nova, "a", "print(1)", 0));
+	ck_ok(add(&nova, "b", "print(1)", 0));
+	ck_ok(nova_function_get(&nova, "a", &a, &error));
+	AUTO_FREE char *compiled = compiled_for(nova_function_code_hash(a));
+	AUTO_FREE char *nobodys = compiled_for("0123");
+	ck_ok(add(&nova, "a", "print(2)", NOVA_REGISTER_REPLACE));
+	ck_assert_int_eq(fs_exists(compiled), 1);
+	close_registry(&nova);
+	ck_ok(open_registry(&nova));
+	ck_assert_int_eq(fs_exists(compiled), 1);
+	ck_assert_int_eq(fs_exists(nobodys), 0);
+	ck_ok(nova_function_delete(&nova, "b", &error));
+	ck_assert_int_eq(fs_exists(compiled), 0);
+	ck_ok(nova_function_get(&nova, "a", &b, &error));
+	AUTO_FREE char *replaced = compiled_for(nova_function_code_hash(b));
+	ck_ok(add(&nova, "a", "print(3)", NOVA_REGISTER_REPLACE));
+	ck_assert_int_eq(fs_exists(replaced), 0);
+}
+END_TEST
+
 START_TEST(an_image_cut_short_or_lost_is_put_back_by_registering_again)
 {
 	AUTO_FUNCTION nova_function_t *f = NULL;
@@ -676,6 +709,7 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, a_version_keeps_its_handler_when_its_labels_change);
 	tcase_add_test(tc, something_else_needs_the_replace_flag);
 	tcase_add_test(tc, one_code_has_one_disk_as_long_as_anyone_uses_it);
+	tcase_add_test(tc, what_was_compiled_goes_with_the_last_who_has_the_code);
 	tcase_add_test(tc, an_image_cut_short_or_lost_is_put_back_by_registering_again);
 	tcase_add_test(tc, names_are_listed_sorted_and_a_wrong_one_gets_the_nearest);
 	tcase_add_loop_test(
