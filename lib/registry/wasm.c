@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The look at a module of WebAssembly: whether it is whole, imports nothing that no guest has, and
- * exports what a call runs. Its functions are looked at by the compiler, in the guest.
+ * exports what a call runs. Its functions, and all of its text form, are looked at by the compiler,
+ * in the guest.
  */
 #include "registry/internal.h"
 
@@ -121,10 +122,44 @@ static bool look(const struct code *code, char stranger[2 * NAME_SIZE], bool *re
 	return true;
 }
 
+/* --- the text form, which compilers take as well, and judge --- */
+
+static bool is_text(const struct code *code)
+{
+	char head[4096];
+	size_t len = code->len < sizeof(head) ? code->len : sizeof(head), at = 0;
+	if (!code_read(code, head, len, 0))
+		return false;
+	while (at < len && head[at] && strchr(" \t\r\n", head[at]))
+		at++;
+	return at < len && (head[at] == '(' || head[at] == ';');
+}
+
+static bool text_names_start(const struct code *code)
+{
+	static const char name[] = "\"_start\"";
+	char block[4096];
+	for (uint64_t at = 0; at < code->len; at += sizeof(block) - sizeof(name)) {
+		uint64_t left = code->len - at;
+		size_t len = left < sizeof(block) ? (size_t)left : sizeof(block);
+		if (!code_read(code, block, len, at))
+			return false;
+		if (memmem(block, len, name, sizeof(name) - 1))
+			return true;
+	}
+	return false;
+}
+
+/* --- both --- */
+
+static const char no_start[] = "exports no function _start, which is what a call runs";
+
 int code_check_wasm(const struct code *code, const struct runtime *runtime, nova_error_t **error)
 {
 	char head[8], stranger[2 * NAME_SIZE] = "", why[3 * NAME_SIZE];
 	bool starts = false;
+	if (is_text(code))
+		return text_names_start(code) ? 0 : code_refuse(code, runtime, no_start, error);
 	if (!code_read(code, head, sizeof(head), 0) || memcmp(head, "\0asm", 4) != 0)
 		return code_refuse(code, runtime, "is not a WebAssembly module", error);
 	if (head[6] == 1)
@@ -137,8 +172,5 @@ int code_check_wasm(const struct code *code, const struct runtime *runtime, nova
 			stranger);
 		return code_refuse(code, runtime, why, error);
 	}
-	if (!starts)
-		return code_refuse(code, runtime,
-			"exports no function _start, which is what a call runs", error);
-	return 0;
+	return starts ? 0 : code_refuse(code, runtime, no_start, error);
 }

@@ -77,5 +77,6 @@ int bench_storm(const struct bench_run *run);
 int bench_template_disk(const struct bench_run *run); /* a part of the bench disk */
 int bench_throughput(const struct bench_run *run);
 int bench_warm(const struct bench_run *run);
+int bench_wasm(const struct bench_run *run);
 
 #endif

@@ -3,37 +3,6 @@
  * with it, in one whose runtime has been prepared. */
 #include "guest.h"
 
-struct place {
-	char *dir;
-	nova_config_t *config;
-	nova_t *nova;
-};
-
-static void place_close(struct place *p)
-{
-	nova_close(p->nova);
-	nova_config_free(p->config);
-	if (p->dir)
-		fs_remove_tree(p->dir);
-	free(p->dir);
-	*p = (struct place){ .dir = NULL };
-}
-
-static int place_open(struct place *p, nova_error_t **error)
-{
-	p->dir = bench_dir(NULL);
-	if (!p->dir)
-		return nova_fail(error, NOVA_EIO, "cannot make a directory in $TMPDIR");
-	int r = nova_config_new(&p->config, error);
-	if (r == 0)
-		r = nova_config_load_env(p->config, error);
-	if (r == 0)
-		r = nova_config_set(p->config, "home", p->dir, error);
-	if (r == 0)
-		r = nova_config_set(p->config, "engine", bench_engine(), error);
-	return r < 0 ? r : nova_open(p->config, &p->nova, error);
-}
-
 struct times {
 	struct samples all, registering, call;
 };
@@ -74,8 +43,8 @@ static int call_first(nova_t *nova, size_t i, struct times *t, nova_error_t **er
 
 static int call_nowhere_prepared(size_t i, struct times *t, nova_error_t **error)
 {
-	CLEANUP(place_close) struct place p = { .dir = NULL };
-	int r = place_open(&p, error);
+	AUTO_FRESH struct fresh p = { .dir = NULL };
+	int r = fresh_open(&p, error);
 	return r < 0 ? r : call_first(p.nova, i, t, error);
 }
 
@@ -91,9 +60,9 @@ static void report(const struct bench_run *run, const char *name, struct times *
 int bench_first(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
-	CLEANUP(place_close) struct place prepared = { .dir = NULL };
+	AUTO_FRESH struct fresh prepared = { .dir = NULL };
 	CLEANUP(times_free) struct times without = { 0 }, with = { 0 };
-	int r = place_open(&prepared, &error);
+	int r = fresh_open(&prepared, &error);
 	if (r == 0)
 		r = nova_template_prepare(prepared.nova, "python", NULL, NULL, &error);
 	for (size_t i = 0; r == 0 && i < bench_n(run, 5); i++) {

@@ -221,3 +221,30 @@ void guest_close(struct guest *g)
 	free(g->disk);
 	free(g->code);
 }
+
+/* --- a state directory with nothing in it --- */
+
+void fresh_close(struct fresh *p)
+{
+	nova_close(p->nova);
+	nova_config_free(p->config);
+	if (p->dir)
+		fs_remove_tree(p->dir);
+	free(p->dir);
+	*p = (struct fresh){ .dir = NULL };
+}
+
+int fresh_open(struct fresh *p, nova_error_t **error)
+{
+	p->dir = bench_dir(NULL);
+	if (!p->dir)
+		return nova_fail(error, NOVA_EIO, "cannot make a directory in $TMPDIR");
+	int r = nova_config_new(&p->config, error);
+	if (r == 0)
+		r = nova_config_load_env(p->config, error);
+	if (r == 0)
+		r = nova_config_set(p->config, "home", p->dir, error);
+	if (r == 0)
+		r = nova_config_set(p->config, "engine", bench_engine(), error);
+	return r < 0 ? r : nova_open(p->config, &p->nova, error);
+}

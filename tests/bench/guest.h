@@ -74,4 +74,14 @@ int bench_say_engine(const struct bench_run *run, nova_host_t *host, const nova_
 /* rival_qemu.c: boots a plain QEMU and runs the function in it. 0, or -1. */
 int rival_qemu(const struct guest *guest);
 
+/* A state directory with nothing in it. To be closed in any case. */
+struct fresh {
+	char *dir;
+	nova_config_t *config;
+	nova_t *nova;
+};
+int fresh_open(struct fresh *fresh, nova_error_t **error);
+void fresh_close(struct fresh *fresh);
+#define AUTO_FRESH CLEANUP(fresh_close)
+
 #endif

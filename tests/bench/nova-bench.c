@@ -51,6 +51,9 @@ static const struct {
 		"calls a second with 1, 2, 8 and 64 in flight, on the fake engine and in real "
 		"VMs" },
 	{ "warm", bench_warm, "a call in a VM that waits" },
+	{ "wasm", bench_wasm,
+		"the first call of a module of WebAssembly, compiled for it, and with its machine "
+		"code there" },
 };
 
 static void usage(FILE *to)

@@ -50,6 +50,10 @@ class Runtimes(VmCase):
         return self.novactl_json("invoke", name, "-p", json.dumps(event), *options,
                                  **named)["output"]
 
+    def run_once(self, language, code, event):
+        return self.novactl_json("run", "-l", language, "-f", code, "-p", json.dumps(event), "-t",
+                                 "600")["output"]
+
     def failure(self, name, event, status=3):
         done = self.novactl("invoke", name, "-p", json.dumps(event), status=status)
         return (done.stdout + done.stderr).split("Error:")[1].split("\n")[0].strip()
@@ -63,6 +67,8 @@ class Runtimes(VmCase):
         self.assertEqual(self.call("go", {"name": "World"}),
                          {"message": "Hello, World!", "runtime": "go"})
         self.assertEqual(self.call("c", [1]), {"runtime": "c", "event": [1]})
+        self.assertEqual(self.run_once("go", self.directory / "go", {"name": "you"}),
+                         {"message": "Hello, you!", "runtime": "go"})
 
     def test_static_programs_of_rust_with_crates(self):
         manifest = ("--locked", "--manifest-path", FUNCTIONS / "rust/Cargo.toml")
@@ -75,6 +81,9 @@ class Runtimes(VmCase):
         self.register("rust", BUILD / "cargo" / target / "release/handler", "rust")
         self.assertEqual(self.call("rust", {"name": "World"}),
                          {"message": "Hello, World!", "runtime": "rust"})
+        self.assertEqual(self.run_once("rust", BUILD / "cargo" / target / "release/handler",
+                                       {"name": "you"}),
+                         {"message": "Hello, you!", "runtime": "rust"})
 
     def test_a_function_has_the_processors_it_asked_for(self):
         self.register("count", "nproc", "shell", "--vcpus", "2")
@@ -103,12 +112,11 @@ class Runtimes(VmCase):
         [path] = (self.home / "compiled" / code).iterdir()
         return path, path.stat().st_ino, path.stat().st_mtime_ns
 
-    def is_compiled_again_if_damaged(self, name):
+    def is_compiled_again_if_damaged(self, name, code):
         path, *before = self.compiled(name)
         whole = path.read_bytes()
         path.write_bytes(whole[:-1])
-        self.register(name, self.directory / f"{name}.wasm", "wasm", "--replace", "--env", "A=1",
-                      *LONG)
+        self.register(name, code, "wasm", "--replace", "--env", "A=1", *LONG)
         self.assertEqual(self.call(name, 2)["event"], 2)
         again, *after = self.compiled(name)
         self.assertEqual(again.read_bytes(), whole)
@@ -121,11 +129,14 @@ class Runtimes(VmCase):
         self.build("/usr/bin/rustc", "-O", "-C", "strip=symbols", "--target", "wasm32-wasi", "-o",
                    "rust.wasm", FUNCTIONS / "wasm/hello.rs", package="libstd-rust-dev-wasm32")
         self.build("wat2wasm", "-o", "wat.wasm", FUNCTIONS / "wasm/hello.wat", package="wabt")
-        for name in ("rust", "wat"):
-            self.register(name, self.directory / f"{name}.wasm", "wasm", *LONG)
+        text = FUNCTIONS / "wasm/hello.wat"
+        for name, code in (("rust", self.directory / "rust.wasm"), ("wat", text)):
+            self.register(name, code, "wasm", *LONG)
             answer = self.call(name, {"a": [1]})
             self.assertEqual(answer["event"], {"a": [1]})
-        self.is_compiled_again_if_damaged("wat")
+        self.is_compiled_again_if_damaged("wat", text)
+        for code in (self.directory / "wat.wasm", text):
+            self.assertEqual(self.run_once("wasm", code, [2])["event"], [2])
         tree = self.directory / "tree"
         tree.mkdir()
         (tree / "data.txt").write_text("data")

@@ -216,6 +216,20 @@ START_TEST(what_was_compiled_goes_with_the_last_who_has_the_code)
 }
 END_TEST
 
+START_TEST(a_module_may_be_text)
+{
+	for (int spaces = 4000; spaces < 4100; spaces += 9) {
+		AUTO_FREE char *text = str_format("\n;; a module\n(module%*s(func (export "
+						  "\"_start\")))",
+			spaces, "");
+		nova_function_opts o = opts_of("text", text);
+		o.runtime = "wasm";
+		o.flags = NOVA_REGISTER_REPLACE;
+		ck_ok(nova_function_register(&nova, &o, NULL, &error));
+	}
+}
+END_TEST
+
 START_TEST(an_image_cut_short_or_lost_is_put_back_by_registering_again)
 {
 	AUTO_FUNCTION nova_function_t *f = NULL;
@@ -362,6 +376,7 @@ static const struct {
 	{ "is a damaged WebAssembly module", { MODULE("\0asm\1\0\0\0\2\2\1\x7f") } },
 	{ "imports env.missing, and", { MODULE(IMPORTS) } },
 	{ "exports no function _start", { MODULE(LIBRARY) } },
+	{ "exports no function _start", { MODULE(" \n(module)") } },
 	{ "go build", { CODED, .name = "f", .runtime = "go" } },
 	{ "x86_64-unknown-linux-musl", { CODED, .name = "f", .runtime = "rust" } },
 #undef CODED
@@ -710,6 +725,7 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, something_else_needs_the_replace_flag);
 	tcase_add_test(tc, one_code_has_one_disk_as_long_as_anyone_uses_it);
 	tcase_add_test(tc, what_was_compiled_goes_with_the_last_who_has_the_code);
+	tcase_add_test(tc, a_module_may_be_text);
 	tcase_add_test(tc, an_image_cut_short_or_lost_is_put_back_by_registering_again);
 	tcase_add_test(tc, names_are_listed_sorted_and_a_wrong_one_gets_the_nearest);
 	tcase_add_loop_test(

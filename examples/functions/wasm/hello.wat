@@ -2,8 +2,7 @@
 ;; The contract in WebAssembly itself: answers with its event. The first directory that is opened for
 ;; a module, descriptor 3, is /tmp, in which the file lies that its argument names.
 ;;
-;;     wat2wasm hello.wat -o handler.wasm        (Debian: wabt)
-;;     novactl register hello-wat --runtime wasm --code handler.wasm
+;;     novactl register hello-wat --runtime wasm --code hello.wat
 (module
   (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open"
