@@ -467,7 +467,7 @@ static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
 {
 	nova_result_t *result;
 	ck_ok(nova_vm_invoke(vm, payload,
-		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 }, &result,
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 120000 }, &result,
 		&error));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
 	nova_result_free(result);
@@ -516,7 +516,7 @@ START_TEST(forks_of_a_vm_with_calls_in_place_go_on_from_there_with_other_randomn
 	nova_vm_t *all[] = { s.vm, children[0], children[1] };
 	for (int i = 0; i < 3; i++)
 		ck_ok(nova_vm_invoke(all[i], "0",
-			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 20000 },
+			&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 120000 },
 			&drawn[i], &error));
 	for (int i = 0; i < 3; i++) {
 		ck_answers(all[i], "1", "3");
