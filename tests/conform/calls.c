@@ -467,8 +467,8 @@ static void ck_answers(nova_vm_t *vm, const char *payload, const char *output)
 {
 	nova_result_t *result;
 	ck_ok(nova_vm_invoke(vm, payload,
-		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 120000 }, &result,
-		&error));
+		&(nova_vm_invoke_opts){ sizeof(nova_vm_invoke_opts), .timeout_ms = 120000 },
+		&result, &error));
 	ck_assert_str_eq(nova_result_output(result, NULL), output);
 	nova_result_free(result);
 }

@@ -83,6 +83,7 @@ static void add(nova_t *nova, const char *name, const char *network, const char 
 	o.code = source;
 	o.code_len = strlen(source);
 	o.network = network;
+	o.init_timeout_s = 300; /* what needs a network imports much */
 	o.check = NOVA_CHECK_NEVER;
 	ck_ok(nova_function_register(nova, &o, NULL, &error));
 }
@@ -134,6 +135,7 @@ static void add_example(nova_t *nova, const char *service)
 	o.env = env;
 	o.env_count = 1;
 	o.network = "nat";
+	o.init_timeout_s = 300;
 	ck_ok(nova_function_register(nova, &o, NULL, &error));
 }
 
