@@ -158,7 +158,6 @@ static void merge(struct job *job)
 	if (code == 0)
 		code = merge_family(job, &f, &error);
 	if (code == 0) {
-		memo_put(nova_snapshot_id(f.made), nova_instance_function(f.branches[0]));
 		job_status(job, 201);
 		job_answer(job, json_pack("{s:s,s:o,s:I,s:o}", "snapshot_id",
 					nova_snapshot_id(f.made), "snapshot", snapshot_json(f.made),

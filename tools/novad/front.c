@@ -284,8 +284,9 @@ static struct MHD_Daemon *start_daemon(struct endpoint *endpoint)
 {
 	struct front_state *front = endpoint->front;
 	const struct settings *settings = &front->novad->settings;
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
-			 MHD_USE_ERROR_LOG | (endpoint->place->tls ? MHD_USE_TLS : 0);
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME |
+			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
+			 (endpoint->place->tls ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, front->novad->tls.certificate },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, front->novad->tls.key },

@@ -38,7 +38,6 @@ void settings_help(void);
 void hex_of(char *out, const void *data, size_t len);
 /* What base64 stands for; false: it is none. */
 bool base64_read(struct bytes *out, const char *text, size_t len);
-char *base64_of(const void *data, size_t len);
 /* Decodes %XX of a part of a URI, in place; false: it is malformed, or has a NUL. */
 bool percent_read(char *text);
 /* As JSON, whatever it holds: what is not UTF-8 becomes U+FFFD. */

@@ -17,32 +17,22 @@ void hex_of(char *out, const void *data, size_t len)
 	out[2 * len] = 0;
 }
 
+/* The kernel is asked for many bytes at once. In the loop, or before there are threads. */
 void random_hex(char *out, size_t bytes)
 {
-	unsigned char data[32] = { 0 };
-	if (bytes > sizeof(data) || getrandom(data, bytes, 0) != (ssize_t)bytes)
-		need(NULL); /* cannot happen: the kernel's pool is ready when programs run */
-	hex_of(out, data, bytes);
+	static unsigned char pool[4096];
+	static size_t left;
+	if (left < bytes) {
+		left = sizeof(pool);
+		if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
+			abort(); /* cannot happen: these are there as soon as programs run */
+	}
+	left -= bytes;
+	hex_of(out, pool + left, bytes);
+	memset(pool + left, 0, bytes); /* it may be a key */
 }
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-char *base64_of(const void *data, size_t len)
-{
-	const unsigned char *in = data;
-	char *text = need(malloc((len + 2) / 3 * 4 + 1)), *out = text;
-	for (size_t i = 0; i < len; i += 3) {
-		size_t left = len - i;
-		unsigned word = (unsigned)in[i] << 16 | (left > 1 ? in[i + 1] << 8 : 0) |
-				(left > 2 ? in[i + 2] : 0);
-		*out++ = letters[word >> 18];
-		*out++ = letters[word >> 12 & 63];
-		*out++ = left > 1 ? letters[word >> 6 & 63] : '=';
-		*out++ = left > 2 ? letters[word & 63] : '=';
-	}
-	*out = 0;
-	return text;
-}
 
 static int letter_value(char letter)
 {

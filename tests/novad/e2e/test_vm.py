@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The gateway with real microVMs: the README's line, and with NOVA_TEST_LONG what the fake engine
+has not, snapshots and branches."""
+import json
+import os
+import shutil
+import unittest
+
+from novadcase import NovadCase
+from novatest import NOVACTL
+
+API = "/api/v1"
+
+
+class RealVM(NovadCase):
+    engine = "qemu"
+
+    def setUp(self):
+        super().setUp()
+        done = self.run_program(NOVACTL, "--json", "image", "check")
+        if done.returncode:
+            error = json.loads(done.stderr)["error"]
+            self.assertEqual(error["name"], "NOVA_ENOTFOUND", error["message"])
+            self.skipTest(error["message"])
+        if not shutil.which("curl"):
+            self.skipTest("there is no curl: install curl")
+        self.process = self.novad()
+
+    def curl(self, path, body):
+        done = self.run_program("curl", "-sS", "-H", f"x-api-key: {self.key}",
+                                f"localhost:{self.port}{path}", "-d", json.dumps(body), timeout=900)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_the_line_of_the_readme_answers(self):
+        done = self.curl("/execute", {"code": 'print("hello")', "language": "python"})
+        self.assertEqual((done["stdout"], done["error"]), ("hello\n", None))
+        self.stops(self.process)
+
+    @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
+    def test_commands_run_snapshots_are_restored_and_branches_merged(self):
+        done = self.curl("/functions/any/invoke", {
+            "image": "alpine", "command": ["sh", "-c", "cat; uname -s; exit 3"],
+            "payload": [104, 105]})
+        self.assertEqual((done["stdout"], done["exit_code"]), ("hiLinux\n", 3))
+        self.gets(201, "POST", f"{API}/functions", {"name": "f", "runtime": "shell",
+                                                    "code": "cat /tmp/a /tmp/b"})
+        self.gets(201, "POST", f"{API}/instances", {"function": "f", "name": "one"})
+        taken = self.gets(201, "POST", f"{API}/snapshots", {"container_id": "one", "name": "s"})
+        self.assertEqual((taken["name"], taken["function"]), ("s", "f"))
+        listed = self.gets(200, "GET", f"{API}/snapshots")["snapshots"]
+        self.assertEqual([s["id"] for s in listed], [taken["snapshot_id"]])
+        for name in ("a", "b"):
+            branch = self.gets(201, "POST", f"{API}/branches", {
+                "parent_snapshot_id": "s", "branch_name": name})
+            path = f"{API}/instances/{branch['branch_id']}/files/content?path=/tmp/{name}"
+            self.assertEqual(self.ask("PUT", path, name.encode()).status, 204)
+        merged = self.gets(201, "POST", f"{API}/branches/merge", {
+            "branch_ids": ["a", "b"], "merge_strategy": "union", "name": "both"})
+        self.assertEqual((merged["conflicts"], merged["snapshot"]["name"]), (0, "both"))
+        self.assertEqual([p["path"] for p in merged["paths"]], ["/tmp/a", "/tmp/b"])
+        self.is_refused(501, "not_supported", "POST", f"{API}/branches/merge", {
+            "branch_ids": ["a"], "merge_strategy": "intersection"})
+        two = self.gets(201, "POST", f"{API}/snapshots/s/restore", {"name": "two"})
+        self.assertEqual(two["function"], "f")
+        self.gets(200, "POST", f"{API}/instances/two/stop")
+        self.assertEqual(self.ask("DELETE", f"{API}/snapshots/both").status, 204)
+        self.is_refused(404, "not_found", "DELETE", f"{API}/snapshots/both")
+        self.stops(self.process)
