@@ -97,6 +97,20 @@ static int check(
 	return r;
 }
 
+/* Not what threads know is changed, but they must not look meanwhile. */
+static int unshare_memory(
+	const struct zygote_order *order, struct zygote_answer *answer, struct reason *reason)
+{
+	if (state != HELD && stop_all(order->patience_ms, &stopped, reason) < 0)
+		return -1;
+	int r = process_unshare(order->shared[0], reason);
+	answer->threads = stopped.threads;
+	answer->attempts = stopped.attempts;
+	if (state != HELD)
+		stop_release();
+	return r;
+}
+
 /* --- in a child --- */
 
 /* It ends with its parent, which is also its parent's, and may have ended already. */
@@ -143,7 +157,9 @@ static int be_born(const struct zygote_order *order, int *fds, struct zygote_ans
 	if (order->fd_count != promised_count)
 		return refuse(reason, "%d descriptors were promised, and %d came", promised_count,
 			order->fd_count);
-	int r = descriptors_succeed(&descriptors, promised, fds, promised_count, reason);
+	int r = order->flags & ZYGOTE_USER ? revive_check_niceness(reason) : 0;
+	if (r == 0)
+		r = descriptors_succeed(&descriptors, promised, fds, promised_count, reason);
 	if (r == 0)
 		r = rights_take(order, reason);
 	follow_parent(); /* a change of the user has ended that */
@@ -207,6 +223,10 @@ static int perform(const struct zygote_order *order, int *fds, struct zygote_ans
 		return fork_all(order, fds, answer, reason);
 	case ZYGOTE_RELEASE:
 		return release(reason);
+	case ZYGOTE_CONFINE:
+		return rights_confine(reason);
+	case ZYGOTE_UNSHARE:
+		return unshare_memory(order, answer, reason);
 	default:
 		return be_born(order, fds, answer, reason);
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 
 #include "zygote/proc.h"
@@ -55,6 +56,34 @@ bool proc_read(const char *path, char *text, size_t size)
 	raw_close(fd);
 	text[have] = 0;
 	return n == 0;
+}
+
+/* Complete lines; what is left of them moves to the front. */
+static long hand_out(
+	char *text, int (*look)(const char *line, void *context), void *context, int *r)
+{
+	char *line = text;
+	for (char *end; *r == 0 && (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		*r = look(line, context);
+	}
+	long left = (long)strlen(line);
+	memmove(text, line, (size_t)left + 1);
+	return left;
+}
+
+int proc_each_line(const char *path, int (*look)(const char *line, void *context), void *context)
+{
+	char text[PROC_TEXT];
+	int fd = raw_open(path, O_RDONLY), r = 0;
+	long have = 0, n = 0;
+	while (fd >= 0 && r == 0 && have < PROC_TEXT - 1 &&
+		(n = raw(SYS_read, fd, (long)(text + have), PROC_TEXT - 1 - have)) > 0) {
+		text[have + n] = 0;
+		have = hand_out(text, look, context, &r);
+	}
+	raw_close(fd);
+	return r == 0 && (fd < 0 || n != 0 || have) ? -EIO : r;
 }
 
 static const char *skip_blanks(const char *at)

@@ -24,6 +24,10 @@ void proc_list_close(struct proc_list *list);
 /* The whole file with a NUL; false: it cannot be read, or is too long. */
 bool proc_read(const char *path, char *text, size_t size);
 
+/* Hands out each line of a file, however long that is; what `look` returns if that is not 0, which
+ * ends it. A negative errno: it cannot be read, or a line is too long. */
+int proc_each_line(const char *path, int (*look)(const char *line, void *context), void *context);
+
 /* The value of a line "name: value", NULL: there is none. */
 const char *proc_field(const char *text, const char *name);
 /* 0 if there is none. */

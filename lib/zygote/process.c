@@ -12,48 +12,26 @@
 /* --- memory --- */
 
 /* "address perms offset device inode   path" */
-static int check_mapping(const char *line, struct reason *reason)
+static int check_mapping(const char *line, void *reason)
 {
 	const char *perms = strchr(line, ' ');
 	if (!perms || strlen(perms) < 6)
-		return refuse(
-			reason, "/proc/self/maps has a line that is not understood: %s", line);
+		return refuse((struct reason *)reason,
+			"/proc/self/maps has a line that is not understood: %s", line);
 	if (perms[4] == 'p')
 		return 0;
 	const char *path = strchr(perms, '/');
 	bool named = path && !strstr(path, " (deleted)") && strncmp(path, "/dev/", 5) != 0;
 	if (perms[2] != 'w' && named)
 		return 0;
-	return refuse(reason, "memory is shared, and a child would write into it: %s", line);
-}
-
-/* Complete lines; what is left of them. */
-static long check_lines(char *text, int *r, struct reason *reason)
-{
-	char *line = text;
-	for (char *end; *r == 0 && (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
-		*r = check_mapping(line, reason);
-	}
-	long left = (long)strlen(line);
-	memmove(text, line, (size_t)left + 1);
-	return left;
+	return refuse((struct reason *)reason,
+		"memory is shared, and a child would write into it: %s", line);
 }
 
 static int check_memory(struct reason *reason)
 {
-	char text[PROC_TEXT];
-	int fd = raw_open("/proc/self/maps", O_RDONLY), r = 0;
-	long have = 0, n = 0;
-	while (fd >= 0 && r == 0 && have < PROC_TEXT - 1 &&
-		(n = raw(SYS_read, fd, (long)(text + have), PROC_TEXT - 1 - have)) > 0) {
-		text[have + n] = 0;
-		have = check_lines(text, &r, reason);
-	}
-	raw_close(fd);
-	if (r == 0 && (fd < 0 || n != 0 || have))
-		r = refuse(reason, "/proc/self/maps cannot be read");
-	return r;
+	int r = proc_each_line("/proc/self/maps", check_mapping, reason);
+	return r < -1 ? refuse(reason, "/proc/self/maps cannot be read") : r;
 }
 
 /* --- rights: a new thread has those of the one that makes it --- */

@@ -7,5 +7,7 @@
 
 /* While all threads stand. */
 int process_check(struct reason *reason);
+/* While all threads stand: what is a shared mapping of that file becomes a private one. */
+int process_unshare(int fd, struct reason *reason);
 
 #endif

@@ -14,17 +14,22 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-static inline long raw6(long number, long a, long b, long c, long d, long e)
+static inline long raw7(long number, long a, long b, long c, long d, long e, long f)
 {
 	long result = number;
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = 0;
+	register long r9 __asm__("r9") = f;
 	__asm__ volatile("syscall"
 			 : "+a"(result)
 			 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return result;
+}
+
+static inline long raw6(long number, long a, long b, long c, long d, long e)
+{
+	return raw7(number, a, b, c, d, e, 0);
 }
 
 static inline long raw(long number, long a, long b, long c)

@@ -86,6 +86,19 @@ int revive_check(struct reason *reason)
 	return 0;
 }
 
+int revive_check_niceness(struct reason *reason)
+{
+	struct scheduling own = { 0 };
+	raw6(SYS_sched_getattr, 0, (long)&own, sizeof(own), 0, 0);
+	for (const struct thread *t = threads; t < threads + MAX_THREADS; t++)
+		if (thread_tid(t) && t->has.scheduling.nice < own.nice)
+			return refuse(reason,
+				"thread '%s' is less nice than its program, which another user may "
+				"not make it again",
+				t->has.name);
+	return 0;
+}
+
 /* --- in a thread that is revived, on a stack of its own, with all signals blocked --- */
 
 /* Only if it was registered before. */

@@ -13,6 +13,8 @@ int revive_begin(struct reason *reason);
 int *revive_number(const void *tls);
 /* While all stand: that the numbers are where they are expected. */
 int revive_check(struct reason *reason);
+/* Whoever is going to lose the right to be less nice than others must have no thread that is. */
+int revive_check_niceness(struct reason *reason);
 /* All of them go on, or none does. */
 int revive_all(struct reason *reason);
 

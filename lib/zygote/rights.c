@@ -126,7 +126,7 @@ static void make_filter(struct program *p, bool fertile)
 }
 
 /* One, and at last another that leaves nothing, however many generations there were. */
-static int put_filter_on(bool fertile, struct reason *reason)
+static int put_filter_on(bool fertile, unsigned flags, struct reason *reason)
 {
 	if (filter == (fertile ? FERTILE : WHOLE))
 		return 0;
@@ -135,7 +135,9 @@ static int put_filter_on(bool fertile, struct reason *reason)
 	struct sock_fprog program = { p.len, p.code };
 	long r = raw_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
 	if (r == 0)
-		r = raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)&program);
+		r = raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, (long)&program);
+	if (r > 0)
+		return refuse(reason, "thread %d has another filter than the others", (int)r);
 	if (r < 0)
 		return refuse(reason, "the filter cannot be put on (errno %d)", (int)-r);
 	filter = fertile ? FERTILE : WHOLE;
@@ -161,5 +163,12 @@ int rights_take(const struct zygote_order *o, struct reason *reason)
 {
 	if (o->flags & ZYGOTE_USER && become(o, reason) < 0)
 		return -1;
-	return o->flags & ZYGOTE_FILTER ? put_filter_on(o->flags & ZYGOTE_FERTILE, reason) : 0;
+	return o->flags & ZYGOTE_FILTER ? put_filter_on(o->flags & ZYGOTE_FERTILE, 0, reason) : 0;
+}
+
+int rights_confine(struct reason *reason)
+{
+	if (filter == WHOLE)
+		return refuse(reason, "it has the whole filter, and cannot be forked");
+	return put_filter_on(true, SECCOMP_FILTER_FLAG_TSYNC, reason);
 }

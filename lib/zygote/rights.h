@@ -11,5 +11,7 @@
 
 /* Becomes the user, and puts the filter on, that the order names. */
 int rights_take(const struct zygote_order *order, struct reason *reason);
+/* Puts the filter of who may be forked on all threads of a program that runs. */
+int rights_confine(struct reason *reason);
 
 #endif

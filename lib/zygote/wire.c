@@ -50,8 +50,12 @@ static bool flags_are_known(const struct zygote_order *o)
 static const char *wrong_for_its_kind(const struct zygote_order *o)
 {
 	bool looks = o->kind == ZYGOTE_FORK || o->kind == ZYGOTE_CHECK;
-	if (!looks && (o->target_count || o->shared_count || o->patience_ms))
+	bool unshares = o->kind == ZYGOTE_UNSHARE;
+	if ((!looks && o->target_count) ||
+		(!looks && !unshares && (o->shared_count || o->patience_ms)))
 		return "targets, shared files and patience belong to FORK and CHECK";
+	if (unshares && o->shared_count != 1)
+		return "UNSHARE comes with one file";
 	if (!flags_are_known(o))
 		return "a flag is not known";
 	if (!(o->flags & ZYGOTE_USER) && (o->uid || o->gid || o->extra_gid))
@@ -71,7 +75,7 @@ const char *zygote_order_wrong(const struct zygote_order *o, size_t len, size_t 
 		return "the order is of another version; install libnova anew";
 	if (len != sizeof(*o))
 		return "the order has another length";
-	if (o->kind < ZYGOTE_CHECK || o->kind > ZYGOTE_BIRTH)
+	if (o->kind < ZYGOTE_CHECK || o->kind > ZYGOTE_UNSHARE)
 		return "the kind of order is not known";
 	if (o->number == 0)
 		return "the order has no number";

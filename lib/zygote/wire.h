@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ZYGOTE_VERSION 1
+#define ZYGOTE_VERSION 2
 /* The variable that tells the number of the socket to a program that is started. */
 #define ZYGOTE_VARIABLE    "NOVA_ZYGOTE_FD"
 #define ZYGOTE_MAX_FDS     32
@@ -27,6 +27,11 @@ enum zygote_kind {
 	/* To a child that is not born yet: the descriptors that were promised come along, and its
 	 * threads go on. */
 	ZYGOTE_BIRTH = 5,
+	/* It may do no more than it needs, and be forked, from now on: see rights.c. */
+	ZYGOTE_CONFINE = 6,
+	/* Memory that is a shared mapping of the one file that `shared` names becomes a private one
+	 * of the same content: the file is as it was then, for ever. */
+	ZYGOTE_UNSHARE = 7,
 };
 
 enum zygote_flag {
@@ -42,7 +47,7 @@ struct zygote_order {
 	uint64_t number; /* of this order, never 0 */
 	uint32_t flags;
 	uint32_t fd_count; /* that come along */
-	/* FORK, CHECK: how long to wait for the threads to come to rest; 0: 200 */
+	/* FORK, CHECK, UNSHARE: how long to wait for the threads to come to rest; 0: 200 */
 	uint32_t patience_ms;
 	/* FORK, CHECK: the numbers of the descriptors that the child is going to be given at its
 	 * birth, in this order. They take the place of those that cannot be shared. */

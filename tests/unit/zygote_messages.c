@@ -20,11 +20,15 @@ static const char *wrong(const struct zygote_order *o)
 
 START_TEST(a_sound_order_of_each_kind_is_taken)
 {
-	for (uint32_t kind = ZYGOTE_CHECK; kind <= ZYGOTE_BIRTH; kind++) {
+	for (uint32_t kind = ZYGOTE_CHECK; kind <= ZYGOTE_CONFINE; kind++) {
 		struct zygote_order o = sound(kind);
 		ck_assert_ptr_null(wrong(&o));
 	}
-	struct zygote_order o = sound(ZYGOTE_FORK);
+	struct zygote_order o = sound(ZYGOTE_UNSHARE);
+	o.shared_count = 1;
+	o.shared[0] = 7;
+	ck_assert_ptr_null(wrong(&o));
+	o = sound(ZYGOTE_FORK);
 	o.flags = ZYGOTE_HOLD;
 	o.patience_ms = ZYGOTE_PATIENCE_MS;
 	o.target_count = ZYGOTE_MAX_FDS;
@@ -60,9 +64,11 @@ static const struct {
 	{                                                                                          \
 		.version = ZYGOTE_VERSION, .kind = k, .number = 1, __VA_ARGS__                     \
 	}
-	{ "another version", { .version = 2, .kind = ZYGOTE_CHECK, .number = 1 } },
+	{ "another version", { .version = ZYGOTE_VERSION + 1, .kind = ZYGOTE_CHECK, .number = 1 } },
 	{ "kind of order", ORDER(ZYGOTE_HELLO, .flags = 0) },
-	{ "kind of order", ORDER(ZYGOTE_BIRTH + 1, .flags = 0) },
+	{ "kind of order", ORDER(ZYGOTE_UNSHARE + 1, .flags = 0) },
+	{ "one file", ORDER(ZYGOTE_UNSHARE, .flags = 0) },
+	{ "targets", ORDER(ZYGOTE_CONFINE, .shared_count = 1) },
 	{ "no number", { .version = ZYGOTE_VERSION, .kind = ZYGOTE_CHECK } },
 	{ "too many", ORDER(ZYGOTE_BIRTH, .fd_count = ZYGOTE_MAX_FDS + 1) },
 	{ "too many", ORDER(ZYGOTE_CHECK, .target_count = ZYGOTE_MAX_FDS + 1) },
