@@ -9,7 +9,7 @@
 #include "base/base.h"
 #include "keeper/cgroup.h"
 #include "keeper/keeper.h"
-#include "keeper/wire.h"
+#include "keeper/ask.h"
 
 #define ANSWER_MS 10000u /* for an answer, and for the end of a child that was killed */
 #define HURRY_MS  2000u  /* for all of that together once the context is being closed */
@@ -229,7 +229,7 @@ static int ask(struct keeper *keeper, struct keeper_request *request, size_t len
 		r = receive_own(keeper, request->number, reply, ret_fd, deadline);
 		if (r == 0 && *ret_fd == -EMFILE)
 			r = -EMFILE;
-		if (r < 0 && request->kind == KEEPER_SPAWN)
+		if (r < 0 && (request->kind == KEEPER_SPAWN || request->kind == KEEPER_FORK))
 			keeper->lost = request->number;
 	}
 	if (r == -EPIPE || r == -ETIMEDOUT || r == -EPROTO)
@@ -253,6 +253,7 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 		.no_stdout = spawn->no_stdout,
 		.needs_kvm = spawn->no_kvm != NULL,
 		.only_try = spawn->only_try,
+		.zygote = spawn->zygote != NULL,
 		.memory_limit = spawn->memory_limit,
 	};
 	while (spawn->argv[request.argc])
@@ -260,6 +261,8 @@ static int encode_spawn(const struct spawn *spawn, struct buf *out)
 	int r = buf_append(out, &request, sizeof(request));
 	for (uint32_t i = 0; r == 0 && i < request.argc; i++)
 		r = buf_append(out, spawn->argv[i], strlen(spawn->argv[i]) + 1);
+	if (r == 0 && spawn->zygote)
+		r = buf_append(out, spawn->zygote, strlen(spawn->zygote) + 1);
 	return r;
 }
 
@@ -355,15 +358,21 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 
 /* --- processes --- */
 
+int keeper_ask(struct keeper *keeper, struct keeper_request *request, size_t len, const int *fds,
+	struct keeper_reply *reply, int *ret_fd)
+{
+	pthread_mutex_lock(&keeper->lock);
+	int r = keeper->socket < 0 ? -EPIPE : ask(keeper, request, len, fds, reply, ret_fd);
+	pthread_mutex_unlock(&keeper->lock);
+	return r;
+}
+
 /* 0 or -errno. */
 static int ask_about(
 	struct keeper *keeper, struct keeper_request *request, struct keeper_reply *reply)
 {
 	int fd = -1;
-	pthread_mutex_lock(&keeper->lock);
-	int r = keeper->socket < 0 ? -ESRCH :
-				     ask(keeper, request, sizeof(*request), NULL, reply, &fd);
-	pthread_mutex_unlock(&keeper->lock);
+	int r = keeper_ask(keeper, request, sizeof(*request), NULL, reply, &fd);
 	fd_close(fd);
 	return r < 0 ? r : -reply->error;
 }

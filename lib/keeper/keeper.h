@@ -60,6 +60,7 @@ struct spawn {
 	bool no_stdout;        /* its stdout is /dev/null, not the first of `fds` */
 	const char *no_kvm;    /* it needs /dev/kvm; what is said if that is closed. NULL: not */
 	bool only_try;         /* it ends where it would be executed */
+	const char *zygote;    /* of zygote_find(): process_fork() can fork it. NULL: not */
 	uint64_t memory_limit; /* bytes for a control group, where one can be made; 0: none */
 };
 
@@ -68,6 +69,35 @@ struct spawn {
  * process lacks, of which nothing else suffers. */
 int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct process *ret_process,
 	nova_error_t **error);
+
+/* Forks a program that runs, with all its threads, at a moment when all of them wait. The child is
+ * one of the keeper, too, and has what `fds` are for (borrowed) instead of what has the numbers
+ * `targets` in the parent. */
+struct process_fork {
+	const int *targets, *fds;
+	size_t count;
+	const int *shared; /* numbers of files that both use at given offsets alone */
+	size_t shared_count;
+	bool more; /* the parent stays where it stands: another fork, or PROCESS_GO_ON, follows */
+	bool fertile; /* the child may be forked again */
+	uint32_t patience_ms;
+	uint64_t memory_limit; /* as in struct spawn */
+};
+/* 0; NOVA_ENOTSUP: it was not started for that, or cannot be; NOVA_EBUSY: not at this moment;
+ * NOVA_ETIMEDOUT: it took too long, and the parent goes on; NOVA_ELOST: the parent has ended;
+ * NOVA_EENGINE: parent or child did what they never may. */
+int process_fork(const struct process *parent, const struct process_fork *how,
+	struct process *ret_child, nova_error_t **error);
+
+enum process_order {
+	PROCESS_CONFINE, /* it may do no more than it needs from now on, and be forked */
+	PROCESS_GO_ON,
+	/* its shared mappings of the file that is `fd` in it become private */
+	PROCESS_UNSHARE,
+};
+/* To a program that can be forked; failures as above. */
+int process_order(
+	const struct process *process, enum process_order order, int fd, nova_error_t **error);
 
 struct program_answer {
 	bool ended;     /* in time; else it was killed */

@@ -27,6 +27,7 @@
 #include "base/base.h"
 #include "keeper/cgroup.h"
 #include "keeper/wire.h"
+#include "keeper/zygotes.h"
 
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67
@@ -37,6 +38,8 @@
 #define TRIES    50
 /* for children that were killed: one that waits for a disk may take for ever */
 #define END_MS 1000u
+/* for an order that makes no process */
+#define ORDER_MS 2000u
 
 struct incoming {
 	union {
@@ -44,6 +47,7 @@ struct incoming {
 		char bytes[KEEPER_MAX_REQUEST];
 	};
 	char *argv[MAX_ARGS + 1];
+	char *preload; /* what makes it forkable; NULL: it is not to be */
 	int fds[KEEPER_MAX_FDS];
 	size_t fd_count;
 };
@@ -60,8 +64,12 @@ static struct child {
 	pid_t pid;
 	uint64_t number; /* of the request */
 	bool abandoned;  /* nobody will ask for it */
+	struct zygote zygote;
 } * children;
 static size_t child_count, child_cap;
+
+/* Variables of a child that is to be forkable. */
+static char preload_variable[PATH_MAX + 16], control_variable[32];
 
 static uint8_t child_stack[64 * 1024] __attribute__((aligned(16)));
 
@@ -87,7 +95,8 @@ IN_VFORK static void child_take_fds(void)
 	int null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0)
 		child_fail(KEEPER_STAGE_FDS);
-	int err = incoming.fd_count ? high[0] : null, out = incoming.request.no_stdout ? null : err;
+	int err = incoming.request.fd_count ? high[0] : null,
+	    out = incoming.request.no_stdout ? null : err;
 	if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		child_fail(KEEPER_STAGE_FDS);
 	for (size_t i = 0; i < incoming.fd_count; i++)
@@ -154,8 +163,14 @@ IN_VFORK static int child_main(void *keeper_pid)
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		    locale[] = "LC_ALL=C";
 	static char one_heap[] = "MALLOC_ARENA_MAX=1";
-	char *const environment[] = { path, locale, incoming.request.frugal ? one_heap : NULL,
-		NULL };
+	char *environment[6] = { path, locale };
+	size_t count = 2;
+	if (incoming.request.frugal)
+		environment[count++] = one_heap;
+	if (incoming.preload) {
+		environment[count++] = preload_variable;
+		environment[count++] = control_variable;
+	}
 	execve(incoming.argv[0], incoming.argv, environment);
 	return child_fail(KEEPER_STAGE_EXEC);
 }
@@ -181,6 +196,7 @@ static void forget_child(pid_t pid)
 	cgroup_forget(pid);
 	for (size_t i = 0; i < child_count; i++)
 		if (children[i].pid == pid) {
+			fd_close(children[i].zygote.control);
 			children[i] = children[--child_count];
 			return;
 		}
@@ -272,6 +288,9 @@ static bool split_arguments(size_t len)
 		at = nul + 1;
 	}
 	incoming.argv[r->argc] = NULL;
+	incoming.preload = r->zygote ? at : NULL;
+	if (r->zygote)
+		at += strnlen(at, (size_t)(end - at)) + 1;
 	return at == end;
 }
 
@@ -310,9 +329,36 @@ static void abandon(struct child *child)
 	child->abandoned = true;
 }
 
+/* The last descriptor of a child that is to be forkable; *ret_ours: the other end. */
+static int wire_zygote(int *ret_ours)
+{
+	int pair[2];
+	size_t len = incoming.preload ? strlen(incoming.preload) : 0;
+	if (!len)
+		return 0;
+	if (len >= PATH_MAX || incoming.fd_count == KEEPER_MAX_FDS)
+		return -EINVAL;
+	int r = sys_socketpair(SOCK_SEQPACKET, pair);
+	if (r < 0)
+		return r;
+	*ret_ours = pair[0];
+	snprintf(preload_variable, sizeof(preload_variable), "LD_PRELOAD=%s", incoming.preload);
+	snprintf(control_variable, sizeof(control_variable), ZYGOTE_VARIABLE "=%d",
+		KEEPER_FIRST_FD + (int)incoming.fd_count);
+	incoming.fds[incoming.fd_count++] = pair[1];
+	return 0;
+}
+
 /* The pidfd of the child, or -1 and the failure in the reply. */
 static int start_child(struct keeper_reply *reply)
 {
+	AUTO_FD int zygote = -1;
+	int r = wire_zygote(&zygote);
+	if (r < 0) {
+		reply->error = -r;
+		reply->stage = KEEPER_STAGE_FDS;
+		return -1;
+	}
 	child_failure.error = 0;
 	pid_t self = getpid();
 	int pidfd = -1;
@@ -328,7 +374,8 @@ static int start_child(struct keeper_reply *reply)
 		fd_close(pidfd);
 		pidfd = -1;
 	} else {
-		children[child_count++] = (struct child){ pid, reply->number, false };
+		children[child_count++] =
+			(struct child){ pid, reply->number, false, { STEAL_FD(zygote), false, 0 } };
 		reply->pid = pid;
 		reply->limited = cgroup_limit(pid, incoming.request.memory_limit);
 	}
@@ -351,6 +398,140 @@ static void spawn(size_t len, struct keeper_reply *reply)
 	if (!send_reply(reply, pidfd) && child)
 		abandon(child);
 	fd_close(pidfd);
+}
+
+/* --- forks --- */
+
+/* -1: with the reason in the reply. */
+static int fork_failed(struct keeper_reply *reply, uint32_t stage, int r, const char *reason)
+{
+	reply->error = -r;
+	reply->stage = stage;
+	snprintf(reply->reason, sizeof(reply->reason), "%s", reason);
+	return -1;
+}
+
+/* What a zygote calls its child may be anybody: it has to be a child of ours, and a new one. */
+static bool is_new_child(pid_t pid)
+{
+	siginfo_t info;
+	return pid > 0 && !find_child(pid) &&
+	       waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* The child is in its group before it runs anything. */
+static int bear(struct child *child, const struct keeper_fork *f, uint64_t deadline,
+	struct keeper_reply *reply)
+{
+	struct zygote_answer answer;
+	struct zygote_order birth = {
+		.kind = ZYGOTE_BIRTH,
+		.flags = ZYGOTE_FILTER | (f->fertile ? ZYGOTE_FERTILE : 0),
+		.fd_count = (uint32_t)incoming.fd_count,
+	};
+	int r = zygote_greet(&child->zygote, deadline, &answer);
+	if (r == 0)
+		reply->limited = cgroup_limit(child->pid, incoming.request.memory_limit);
+	if (r == 0)
+		r = zygote_ask(&child->zygote, &birth, incoming.fds, deadline, &answer);
+	return r < 0 ? fork_failed(reply, KEEPER_STAGE_CHILD, r, answer.reason) : 0;
+}
+
+/* The number of the new child; -1. */
+static int order_fork(struct zygote *z, const struct keeper_fork *f, int socket, uint64_t deadline,
+	struct keeper_reply *reply)
+{
+	struct zygote_answer answer;
+	struct zygote_order order = {
+		.kind = ZYGOTE_FORK,
+		.flags = f->more ? ZYGOTE_HOLD : 0,
+		.fd_count = 1,
+		.patience_ms = f->patience_ms,
+		.target_count = f->target_count,
+		.shared_count = f->shared_count,
+	};
+	memcpy(order.targets, f->targets, sizeof(f->targets));
+	memcpy(order.shared, f->shared, sizeof(f->shared));
+	int r = zygote_ask(z, &order, &socket, deadline, &answer);
+	if (r == -ETIMEDOUT)
+		zygote_let_go(z); /* a child that comes all the same finds nobody, and ends */
+	if (r == 0 && !is_new_child(answer.pid)) {
+		snprintf(answer.reason, sizeof(answer.reason), "its child is none of ours");
+		r = -EPROTO;
+	}
+	return r < 0 ? fork_failed(reply, KEEPER_STAGE_ZYGOTE, r, answer.reason) : answer.pid;
+}
+
+/* The pidfd of the child, or -1 and the failure in the reply. */
+static int fork_zygote(struct zygote *z, const struct keeper_fork *f, struct keeper_reply *reply)
+{
+	int pair[2];
+	uint64_t deadline = deadline_in_ms(f->patience_ms);
+	int r = sys_socketpair(SOCK_SEQPACKET, pair);
+	if (r < 0)
+		return fork_failed(reply, KEEPER_STAGE_FDS, r, strerror(-r));
+	AUTO_FD int ours = pair[0];
+	int pid = order_fork(z, f, pair[1], deadline, reply);
+	fd_close(pair[1]);
+	if (pid < 0)
+		return -1;
+	children[child_count++] =
+		(struct child){ pid, reply->number, false, { STEAL_FD(ours), false, 0 } };
+	struct child *child = &children[child_count - 1];
+	int pidfd = bear(child, f, deadline, reply) < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 && !reply->error)
+		fork_failed(reply, KEEPER_STAGE_FDS, -errno, strerror(errno));
+	reply->pid = pidfd < 0 ? 0 : pid;
+	if (pidfd < 0)
+		abandon(child);
+	return pidfd;
+}
+
+static bool is_sound(const struct keeper_fork *f, size_t len)
+{
+	return len == sizeof(incoming.request) + sizeof(*f) && f->target_count <= KEEPER_MAX_FDS &&
+	       f->shared_count <= KEEPER_MAX_FDS && f->target_count == incoming.fd_count &&
+	       incoming.fd_count == incoming.request.fd_count;
+}
+
+static void fork_one(size_t len, struct keeper_reply *reply)
+{
+	struct keeper_fork f = { 0 };
+	if (len >= sizeof(incoming.request) + sizeof(f))
+		memcpy(&f, incoming.bytes + sizeof(incoming.request), sizeof(f));
+	int pidfd = -1;
+	/* first, as it moves those that are there */
+	bool room = make_room_for_child();
+	struct child *parent = find_child(incoming.request.pid);
+	if (!is_sound(&f, len))
+		fork_failed(reply, KEEPER_STAGE_REQUEST, -EINVAL, "the request makes no sense");
+	else if (!parent)
+		fork_failed(reply, KEEPER_STAGE_ZYGOTE, -EPIPE, "the process has ended");
+	else if (!room)
+		fork_failed(reply, KEEPER_STAGE_REQUEST, -ENOMEM, strerror(ENOMEM));
+	else
+		pidfd = fork_zygote(&parent->zygote, &f, reply);
+	struct child *child = find_child(reply->pid);
+	if (!send_reply(reply, pidfd) && child)
+		abandon(child);
+	fd_close(pidfd);
+}
+
+static void order_one(struct keeper_reply *reply)
+{
+	struct zygote_answer answer = { .reason = "the process has ended" };
+	struct zygote_order order = { .kind = incoming.request.order };
+	if (order.kind == ZYGOTE_UNSHARE) {
+		order.shared_count = 1;
+		order.shared[0] = incoming.request.file;
+	}
+	struct child *child = find_child(incoming.request.pid);
+	int r = child ? zygote_ask(
+				&child->zygote, &order, NULL, deadline_in_ms(ORDER_MS), &answer) :
+			-EPIPE;
+	if (r < 0)
+		fork_failed(reply, KEEPER_STAGE_ZYGOTE, r, answer.reason);
+	send_reply(reply, -1);
 }
 
 static void reap(struct keeper_reply *reply)
@@ -406,6 +587,12 @@ static void serve_request(size_t len)
 		break;
 	case KEEPER_ABANDON:
 		abandon_one();
+		break;
+	case KEEPER_FORK:
+		fork_one(len, &reply);
+		break;
+	case KEEPER_ORDER:
+		order_one(&reply);
 		break;
 	}
 }

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs that the keeper forks with all they are: what tests/zygote proves of the fork itself is
+ * not proved here. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "keeper.h"
+#include "zygote/zygote.h"
+
+#define PATIENCE_MS 5000 /* of one who must not fail */
+
+static struct process start(struct setting *s, const int *fds, size_t count)
+{
+	AUTO_FREE char *zygote = NULL;
+	struct process process = PROCESS_NONE;
+	ck_ok(zygote_find(&zygote, &error));
+	struct spawn spawn = { .argv = sleeper, .fds = fds, .fd_count = count, .zygote = zygote };
+	ck_ok(keeper_spawn(s->keeper, &spawn, &process, &error));
+	return process;
+}
+
+/* Right after its start it may be anywhere. */
+static struct process fork_it(const struct process *parent, const struct process_fork *how)
+{
+	struct process child = PROCESS_NONE;
+	uint64_t deadline = deadline_in_ms(100000);
+	int code;
+	while ((code = process_fork(parent, how, &child, &error)) == NOVA_EBUSY &&
+		!deadline_passed(deadline)) {
+		nova_error_free(error);
+		error = NULL;
+	}
+	ck_ok(code);
+	return child;
+}
+
+static const struct process_fork plain = { .patience_ms = PATIENCE_MS, .fertile = true };
+
+/* How many children the keeper has. */
+static size_t children_of(pid_t keeper)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/task/%d/children", (int)keeper, (int)keeper);
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	size_t count = 0;
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	for (size_t i = 0; i < text.len; i++)
+		count += text.data[i] == ' ';
+	return count;
+}
+
+START_TEST(a_child_of_a_fork_is_one_of_the_keeper_and_can_be_forked_again)
+{
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0);
+	struct process child = fork_it(&parent, &plain), grandchild = fork_it(&child, &plain);
+	ck_assert_int_eq(parent_of(child.pid), parent_of(parent.pid));
+	ck_assert_int_eq(parent_of(grandchild.pid), parent_of(parent.pid));
+	int status;
+	process_done(&parent, &status);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert(!process_wait(&child, deadline_in_ms(10)));
+	process_done(&child, &status);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert(!process_wait(&grandchild, deadline_in_ms(10)));
+	keeper_free(STEAL(s.keeper));
+	ck_assert(process_wait(&grandchild, NEVER));
+	fd_close(grandchild.pidfd);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(what_was_not_started_for_it_or_is_to_have_no_children_is_not_forked)
+{
+	struct setting s = set_up();
+	struct process process, child;
+	struct spawn spawn = { .argv = sleeper };
+	struct process_fork leaf = { .patience_ms = PATIENCE_MS };
+	ck_ok(keeper_spawn(s.keeper, &spawn, &process, &error));
+	ck_fails_with(
+		NOVA_ENOTSUP, "was not started", process_fork(&process, &plain, &child, &error));
+	process_done(&process, NULL);
+	ck_fails_with(NOVA_ELOST, "has ended", process_fork(&process, &plain, &child, &error));
+	process = start(&s, NULL, 0);
+	struct process last = fork_it(&process, &leaf);
+	ck_fails_with(NOVA_EBUSY, "clone(2)", process_fork(&last, &plain, &child, &error));
+	ck_fails_with(
+		NOVA_EBUSY, "whole filter", process_order(&last, PROCESS_CONFINE, -1, &error));
+	process_done(&last, NULL);
+	process_done(&process, NULL);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(each_descriptor_has_a_successor_or_there_is_no_fork)
+{
+	struct setting s = set_up();
+	int first[2], second[2];
+	char byte;
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, first), 0);
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, second), 0);
+	struct process parent = start(&s, &first[1], 1), child;
+	fd_close(first[1]);
+	ck_fails_with(NOVA_EBUSY, "successor", process_fork(&parent, &plain, &child, &error));
+	const int targets[] = { 1, 2, 3 }, fds[] = { second[1], second[1], second[1] };
+	struct process_fork how = plain;
+	how.targets = targets;
+	how.fds = fds;
+	how.count = 3;
+	child = fork_it(&parent, &how);
+	fd_close(second[1]);
+	process_done(&parent, NULL);
+	ck_assert_int_eq(sys_recv(first[0], &byte, 1, 0), 0);
+	ck_assert_int_eq(sys_recv(second[0], &byte, 1, MSG_DONTWAIT), -EAGAIN);
+	process_done(&child, NULL);
+	ck_assert_int_eq(sys_recv(second[0], &byte, 1, 0), 0);
+	fd_close(first[0]);
+	fd_close(second[0]);
+	tear_down(&s);
+}
+END_TEST
+
+/* Its order lies there when it goes on: the child that comes of it finds nobody. */
+START_TEST(who_takes_too_long_is_not_waited_for_and_leaves_no_child)
+{
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0), child;
+	struct process_fork how = plain, held = plain;
+	child = fork_it(&parent, &plain);
+	process_done(&child, NULL);
+	how.patience_ms = 20;
+	how.more = true;
+	ck_assert_int_eq(process_stop(&parent, true), 0);
+	ck_fails_with(NOVA_ETIMEDOUT, "in time", process_fork(&parent, &how, &child, &error));
+	ck_assert_int_eq(process_stop(&parent, false), 0);
+	held.more = true;
+	child = fork_it(&parent, &held);
+	ck_ok(process_order(&parent, PROCESS_GO_ON, -1, &error));
+	ck_fails_with(
+		NOVA_EBUSY, "no thread is held", process_order(&parent, PROCESS_GO_ON, -1, &error));
+	process_done(&child, NULL);
+	ck_assert_uint_eq(children_of(parent_of(parent.pid)), 1);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(a_program_that_was_confined_is_still_forked)
+{
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0);
+	ck_ok(process_order(&parent, PROCESS_CONFINE, -1, &error));
+	struct process child = fork_it(&parent, &plain);
+	AUTO_FREE char *path = str_format("/proc/%lld/status", (long long)child.pid);
+	AUTO_BUF struct buf status = BUF_INIT(1 << 16);
+	ck_assert_int_eq(fs_read_file(path, &status), 0);
+	AUTO_FREE char *text = buf_steal_str(&status);
+	ck_assert_ptr_nonnull(strstr(text, "Seccomp:\t2"));
+	process_done(&child, NULL);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
+static Suite *keeper_fork_suite(void)
+{
+	Suite *suite = suite_create("keeper_fork");
+	TCase *tc = tcase_create("keeper_fork");
+	tcase_set_timeout(tc, 300);
+	tcase_add_test(tc, a_child_of_a_fork_is_one_of_the_keeper_and_can_be_forked_again);
+	tcase_add_test(tc, what_was_not_started_for_it_or_is_to_have_no_children_is_not_forked);
+	tcase_add_test(tc, each_descriptor_has_a_successor_or_there_is_no_fork);
+	tcase_add_test(tc, who_takes_too_long_is_not_waited_for_and_leaves_no_child);
+	tcase_add_test(tc, a_program_that_was_confined_is_still_forked);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+TEST_MAIN(keeper_fork_suite)
