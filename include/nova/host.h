@@ -240,6 +240,14 @@ NOVA_API const char *nova_probe_choice_reason(const nova_probe_t *probe);
 NOVA_API const char *nova_probe_unlimited(const nova_probe_t *probe);
 
 /**
+ * Why running microVMs are not forked as the processes that they are (docs/hot.md). Of a host that
+ * has not been asked before, that is tried.
+ * @param probe may be NULL
+ * @return one sentence; "" if they are. Since 0.1.
+ */
+NOVA_API const char *nova_probe_not_hot(const nova_probe_t *probe);
+
+/**
  * Whether KVM can be used on this host, and if not, why: it is missing, this user may not use it,
  * or it is too slow.
  * @param probe may be NULL

@@ -112,6 +112,21 @@ NOVA_API const char *nova_result_snapshot(const nova_result_t *result);
  */
 NOVA_API const char *nova_result_instance(const nova_result_t *result);
 
+/**
+ * How the VM that ran it had come to be (docs/hot.md).
+ * @param result may be NULL
+ * @return "hot": forked off a process that stood ready; "parked": the same, done ahead of the call;
+ *  "classic": any other way. Since 0.1.
+ */
+NOVA_API const char *nova_result_path(const nova_result_t *result);
+
+/**
+ * Why it was not "hot" or "parked".
+ * @param result may be NULL
+ * @return text for people; "" if it was, or nobody has tried. Since 0.1.
+ */
+NOVA_API const char *nova_result_path_why(const nova_result_t *result);
+
 /** The parts of the time that a call takes. Since 0.1. */
 enum nova_timing {
 	NOVA_TIMING_TOTAL = 0,  /**< the whole call */

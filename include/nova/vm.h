@@ -130,6 +130,21 @@ NOVA_API const char *nova_vm_id(const nova_vm_t *vm);
 NOVA_API const char *nova_vm_engine(const nova_vm_t *vm);
 
 /**
+ * How a VM has come to be (docs/hot.md).
+ * @param vm may be NULL
+ * @return "hot", "parked" or "classic", as nova_result_path() says. Acts at once. Since 0.1.
+ */
+NOVA_API const char *nova_vm_path(const nova_vm_t *vm);
+
+/**
+ * Why it was not "hot" or "parked".
+ * @param vm may be NULL
+ * @return text for people, which lives as long as the VM; "" if it was, or nobody has tried. Acts
+ *  at once. Since 0.1.
+ */
+NOVA_API const char *nova_vm_path_why(const nova_vm_t *vm);
+
+/**
  * The state of a VM, as of now.
  * @param vm NULL is #NOVA_VM_DEAD
  * @return one of #nova_vm_state, or a code:

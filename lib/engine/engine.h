@@ -36,6 +36,17 @@ struct qemu_kvm {
 	nova_error_t *why;  /* why it does not; NULL: it does */
 };
 
+/* Whether running machines can be forked as processes (docs/hot.md): found out when that is first
+ * asked (qemu/hot.c). */
+struct hot_forks {
+	pthread_mutex_t lock; /* protects what follows */
+	/* file where what was found is kept; NULL: nowhere */
+	char *memory;
+	bool known;
+	unsigned strikes;
+	char why[256]; /* why not; "": they can */
+};
+
 /* What an engine may use. Lives as long as the host context; the members do not change. */
 struct engine_env {
 	const struct logger *log;
@@ -45,6 +56,7 @@ struct engine_env {
 	struct net *net;
 	struct kvm_fitness kvm;
 	struct qemu_kvm *qemu_kvm;
+	struct hot_forks *hot;
 	uint64_t tsc_khz; /* of this host's time stamp counter */
 };
 
@@ -64,9 +76,17 @@ struct machine_spec {
 	/* -1: boot. Else the machine waits, with this file as memory, for load(); its writes stay
 	 * its own */
 	int base_fd;
+	bool forkable; /* it can be forked, where the engine can do that */
 	/* for the start of the VMM; the boot of the guest is waited for by the caller */
 	uint64_t deadline;
 	const struct stop *stop; /* what may end that early; NULL: nothing */
+};
+
+/* How the process of a machine is forked. */
+struct machine_fork {
+	bool more;    /* the parent stays where it stands, until go_on() */
+	bool fertile; /* the child may be forked, too */
+	uint32_t patience_ms;
 };
 
 /* A disk of a guest, which only reads it. */
@@ -164,6 +184,23 @@ struct engine_ops {
 	 */
 	int (*take_pages)(struct machine *m, struct pages *ret_pages, nova_error_t **error);
 	int (*give_pages)(struct machine *m, const struct pages *pages, nova_error_t **error);
+
+	/* --- forking the process of a machine that is paused; NULL: not supported --- */
+
+	/* Why it is not done here; NULL: it is. Lent. */
+	const char *(*fork_obstacle)(const struct engine_env *env);
+	/* `child`, as for start(), becomes a machine that goes on where this one stands, paused.
+	 * NOVA_ENOTSUP, NOVA_EBUSY: it cannot be done, or not now; NOVA_ETIMEDOUT: it took too
+	 * long; NOVA_EENGINE: what came of it is of no use. On failure it is released, as by
+	 * start(), and this one is as it was. */
+	int (*fork)(struct machine *m, const struct machine_fork *how, struct machine *child,
+		nova_error_t **error);
+	/* After forks of which each had `more`. */
+	int (*go_on)(struct machine *m, nova_error_t **error);
+	/* The memory of one that has booted becomes its own; the file in m->ram stays as it is. */
+	int (*detach)(struct machine *m, nova_error_t **error);
+	/* A child was not what it has to be. */
+	void (*fork_strike)(const struct engine_env *env, const char *why);
 
 	/* Ends what machines have left of a context that died with its keeper, before `run_dir` is
 	 * removed. NULL: the kernel has ended all. */

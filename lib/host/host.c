@@ -30,6 +30,7 @@ struct nova_host {
 	pthread_mutex_t measure_lock;
 	bool measured;
 	struct qemu_kvm qemu_kvm;
+	struct hot_forks hot;
 	struct tsc_sample born; /* the longer ago, the better the measurement */
 
 	pthread_mutex_t slot_lock; /* protects slot until it is made */
@@ -164,6 +165,8 @@ static void host_free(nova_host_t *host)
 	pthread_mutex_destroy(&host->measure_lock);
 	pthread_mutex_destroy(&host->slot_lock);
 	pthread_mutex_destroy(&host->qemu_kvm.lock);
+	pthread_mutex_destroy(&host->hot.lock);
+	free(host->hot.memory);
 	nova_error_free(host->qemu_kvm.why);
 	free(host->qemu_kvm.memory);
 	free(host->home);
@@ -250,6 +253,8 @@ int nova_host_new(const nova_config_t *config, nova_host_t **ret_host, nova_erro
 	pthread_mutex_init(&host->slot_lock, NULL);
 	pthread_mutex_init(&host->qemu_kvm.lock, NULL);
 	host->env.qemu_kvm = &host->qemu_kvm;
+	pthread_mutex_init(&host->hot.lock, NULL);
+	host->env.hot = &host->hot;
 	host->log = (struct logger){ forward_log, host, NOVA_LOG_NONE };
 	int code = fill(host, config, error);
 	if (code < 0) {
@@ -333,6 +338,7 @@ static void measure(nova_host_t *host)
 	host->env.tsc_khz = tsc_khz_since(&host->born);
 	kvm_measure(memory, &host->env.kvm);
 	host->qemu_kvm.memory = path_join(host->home, "kvm-qemu"); /* NULL: it is kept nowhere */
+	host->hot.memory = path_join(host->home, "hot-forks");
 }
 
 const struct engine_env *host_engine_env(nova_host_t *host)

@@ -12,6 +12,7 @@ struct nova_probe {
 	char *choice_reason;
 	char *kvm;
 	const char *unlimited; /* static; NULL: memory can be limited */
+	char *not_hot;
 };
 
 static char *describe_kvm(const struct kvm_fitness *kvm)
@@ -94,7 +95,17 @@ void nova_probe_free(nova_probe_t *probe)
 		engine_report_done(&probe->reports[i]);
 	free(probe->choice_reason);
 	free(probe->kvm);
+	free(probe->not_hot);
 	free(probe);
+}
+
+/* NULL: there is none. */
+static const char *hot_obstacle(const struct engine_env *env, int choice)
+{
+	const struct engine_ops *ops = choice < 0 ? NULL : all_engines[choice];
+	if (!ops || !ops->fork_obstacle)
+		return "no engine is used that can fork the process of a microVM";
+	return ops->fork_obstacle(env);
 }
 
 static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
@@ -111,7 +122,9 @@ static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)
 	probe->unlimited = cgroup_obstacle();
 	probe->kvm = describe_kvm(&env->kvm);
 	choose(probe, config_str(env->config, "engine"));
-	return probe->kvm && probe->choice_reason ? 0 : nova_oom(error);
+	const char *obstacle = hot_obstacle(env, probe->choice);
+	probe->not_hot = strdup(obstacle ? obstacle : "");
+	return probe->kvm && probe->choice_reason && probe->not_hot ? 0 : nova_oom(error);
 }
 
 int nova_engine_probe(nova_host_t *host, nova_probe_t **ret_probe, nova_error_t **error)
@@ -230,6 +243,11 @@ const char *nova_probe_choice_reason(const nova_probe_t *probe)
 const char *nova_probe_unlimited(const nova_probe_t *probe)
 {
 	return text_of(probe ? probe->unlimited : NULL);
+}
+
+const char *nova_probe_not_hot(const nova_probe_t *probe)
+{
+	return text_of(probe ? probe->not_hot : NULL);
 }
 
 const char *nova_probe_kvm(const nova_probe_t *probe)

@@ -7,14 +7,14 @@
 /* --- a clone until its first request --- */
 
 /* A hook after_restore may fail or take its time, which must not look like the call's doing. */
-bool deferred_is_possible(const struct frozen *f)
+bool deferred_is_possible(const struct guest_function *function)
 {
-	return f->function.is_there && !f->function.has_hooks;
+	return function->is_there && !function->has_hooks;
 }
 
 bool deferred_can_stand_still(const struct frozen *f)
 {
-	return deferred_is_possible(f) && f->ops->load_still;
+	return deferred_is_possible(&f->function) && f->ops->load_still;
 }
 
 int deferred_load(nova_vm_t *vm, int state_fd, bool still, nova_error_t **error)
@@ -24,6 +24,12 @@ int deferred_load(nova_vm_t *vm, int state_fd, bool still, nova_error_t **error)
 	d->is_new = true;
 	return d->stands_still ? vm->ops->load_still(vm->machine, state_fd, error) :
 				 vm->ops->load(vm->machine, state_fd, error);
+}
+
+void deferred_born(nova_vm_t *vm, bool still)
+{
+	vm->deferred.stands_still = still;
+	vm->deferred.is_new = true;
 }
 
 void deferred_wake(nova_vm_t *vm)

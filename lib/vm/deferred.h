@@ -12,6 +12,7 @@
 #include "vm/vm.h"
 
 struct siblings;
+struct guest_function;
 
 /* In a VM. For who writes, or is alone. */
 struct deferred {
@@ -27,11 +28,13 @@ enum news { NEWS_NONE, NEWS_IS_CLONE, NEWS_IS_LATE };
 
 /* A clone whose first request tells it who it is has nothing to do before that; the second: so it
  * may stand still until then. */
-bool deferred_is_possible(const struct frozen *frozen);
+bool deferred_is_possible(const struct guest_function *function);
 bool deferred_can_stand_still(const struct frozen *frozen);
 /* Loads the state; with `still` the processors stand still where the engine can do that. The guest
  * has to be told who it is then. */
 int deferred_load(nova_vm_t *vm, int state_fd, bool still, nova_error_t **error);
+/* The same for a child of a fork of the process, which is paused. */
+void deferred_born(nova_vm_t *vm, bool still);
 /* Makes the processors go on for a request. That they cannot shows on the channel. */
 void deferred_wake(nova_vm_t *vm);
 enum news deferred_news(const nova_vm_t *vm);

@@ -2,6 +2,7 @@
 #include <nova/snapshot.h>
 
 #include "vm/frozen.h"
+#include "vm/hot.h"
 #include "vm/object.h"
 #include "vm/standby.h"
 
@@ -16,17 +17,36 @@ int vm_fork_check(size_t count, nova_error_t **error)
 			       "nova_vm_fork: 1 to %u children can be made at once", FORK_MOST);
 }
 
-int vm_fork(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
+/* By a snapshot that is in memory alone, and clones of it. */
+static int fork_classic(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **children,
 	nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
+	int code = vm_freeze(vm, false, stop, &frozen, error);
+	return code < 0 ? code : vm_thaw_many(vm->host, frozen, count, stop, children, error);
+}
+
+static int fork_any(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **children,
+	nova_error_t **error)
+{
+	char why[VM_PATH_WHY] = "";
+	int code = vm_fork_hot(vm, count, stop, children, why, error);
+	if (code != 0)
+		return code < 0 ? code : 0;
+	code = fork_classic(vm, count, stop, children, error);
+	for (size_t i = 0; code == 0 && i < count; i++)
+		memcpy(children[i]->path_why, why, sizeof(why));
+	return code;
+}
+
+int vm_fork(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
+	nova_error_t **error)
+{
 	int code = host_check_process(vm->host, error);
 	if (code < 0)
 		return code;
 	nova_vm_t **children = calloc(count, sizeof(nova_vm_t *));
-	code = children ? vm_freeze(vm, false, stop, &frozen, error) : nova_oom(error);
-	if (code == 0)
-		code = vm_thaw_many(vm->host, frozen, count, stop, children, error);
+	code = children ? fork_any(vm, count, stop, children, error) : nova_oom(error);
 	if (code == 0)
 		memcpy(ret_children, children, count * sizeof(nova_vm_t *));
 	free(children);

@@ -150,6 +150,19 @@ static int run_hook(nova_vm_t *vm, const struct stop *stop, nova_error_t **error
 	return code < 0 ? nova_wrap(error, code, "the function's hook before_snapshot") : 0;
 }
 
+bool vm_is_lost(nova_vm_t *vm)
+{
+	return is_lost(vm, END_MOMENT_MS);
+}
+
+int vm_get_ready(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	if (!is_lost(vm, 0))
+		return run_hook(vm, stop, error);
+	vm_end(vm);
+	return lost(vm, error);
+}
+
 /* Once the hook has run, it is a matter of milliseconds, and is not cut short: the VM is to go on.
  */
 static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop,
@@ -159,11 +172,7 @@ static int freeze_locked(nova_vm_t *vm, bool end, const struct stop *stop,
 	if (!vm->ops->save)
 		return nova_fail(
 			error, NOVA_ENOTSUP, "the engine %s takes no snapshots", vm->ops->name);
-	if (is_lost(vm, 0)) {
-		vm_end(vm);
-		return lost(vm, error);
-	}
-	int code = run_hook(vm, stop, error);
+	int code = vm_get_ready(vm, stop, error);
 	if (code == 0)
 		code = frozen_new(vm, &f, error);
 	if (code < 0)

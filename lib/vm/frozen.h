@@ -54,6 +54,11 @@ int vmm_start_standby(nova_host_t *host, struct frozen *frozen, struct machine *
 
 /* --- freeze.c, thaw.c --- */
 
+/* Alone. Has a VM that is to stand still for a moment do what its copies would have to do
+ * otherwise. NOVA_ELOST. */
+int vm_get_ready(nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
+/* After a failure: because it has died? */
+bool vm_is_lost(nova_vm_t *vm);
 /* Where children of the VM start: base and shape, but no instant. A booted VM becomes a clone of
  * itself, as by vm_freeze(). */
 int vm_origin(

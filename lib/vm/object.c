@@ -181,6 +181,16 @@ bool vm_from_standby(const nova_vm_t *vm)
 	return vm->from_standby;
 }
 
+const char *nova_vm_path(const nova_vm_t *vm)
+{
+	return vm ? vm_path_name(vm->path) : "";
+}
+
+const char *nova_vm_path_why(const nova_vm_t *vm)
+{
+	return vm ? vm->path_why : "";
+}
+
 const char *nova_vm_id(const nova_vm_t *vm)
 {
 	return vm ? vm->id : "";

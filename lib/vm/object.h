@@ -72,6 +72,8 @@ struct nova_vm {
 	struct guest_function function;
 	char *entry;       /* see vm_entry() */
 	bool from_standby; /* its VMM had been on standby */
+	enum vm_path path;
+	char path_why[VM_PATH_WHY]; /* why no better one; "": there is none, or nobody asked */
 	struct deferred deferred;
 	uint64_t stood_still_us;        /* atomic; at the last freeze */
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */

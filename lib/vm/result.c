@@ -126,6 +126,22 @@ const char *nova_result_instance(const nova_result_t *result)
 	return or_nothing(result)->instance;
 }
 
+const char *vm_path_name(enum vm_path path)
+{
+	static const char *const names[] = { "classic", "parked", "hot" };
+	return names[path];
+}
+
+const char *nova_result_path(const nova_result_t *result)
+{
+	return result ? vm_path_name(result->path) : "";
+}
+
+const char *nova_result_path_why(const nova_result_t *result)
+{
+	return or_nothing(result)->path_why;
+}
+
 uint64_t nova_result_timing_us(const nova_result_t *result, int timing)
 {
 	return timing >= 0 && timing < VM_TIMINGS ? or_nothing(result)->timing_us[timing] : 0;
@@ -249,6 +265,10 @@ static int put_result(struct buf *b, const nova_result_t *r)
 		code = put_word(b, ",\"instance\":", r->instance);
 	if (code == 0)
 		code = buf_append_str(b, status);
+	if (code == 0)
+		code = put_word(b, ",\"path\":", vm_path_name(r->path));
+	if (code == 0)
+		code = put_word(b, ",\"path_why\":", r->path_why);
 	if (code == 0)
 		code = put_text(b, ",\"error\":", r->failure);
 	if (code == 0)

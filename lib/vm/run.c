@@ -212,6 +212,14 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 		&exec->frame_len, error);
 }
 
+static void note_result(const nova_vm_t *vm, nova_result_t *result, uint64_t begin)
+{
+	result->timing_us[NOVA_TIMING_EXEC] = result->timing_us[NOVA_TIMING_TOTAL] =
+		us_since(begin);
+	result->path = vm->path;
+	memcpy(result->path_why, vm->path_why, sizeof(result->path_why));
+}
+
 static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec,
 	nova_result_t **ret_result, nova_error_t **error)
 {
@@ -239,8 +247,7 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 	code = result_from_answer(&answer, exec->id, vm->id, ret_result, error);
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
-	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] =
-		us_since(begin);
+	note_result(vm, *ret_result, begin);
 	return function_failure(*ret_result, error);
 }
 
@@ -393,8 +400,7 @@ static int command_inside(nova_vm_t *vm, struct vm_command *c, const struct stop
 	code = result_from_answer(&answer, answer.said.request_id.at, vm->id, ret_result, error);
 	if (code < 0)
 		return nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN);
-	(*ret_result)->timing_us[NOVA_TIMING_EXEC] = (*ret_result)->timing_us[NOVA_TIMING_TOTAL] =
-		us_since(begin);
+	note_result(vm, *ret_result, begin);
 	return (*ret_result)->timed_out || (*ret_result)->canceled ?
 		       function_failure(*ret_result, error) :
 		       0;

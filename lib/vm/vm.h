@@ -67,6 +67,15 @@ int vm_wake(nova_vm_t *vm, nova_error_t **error);
 int vm_find_images(nova_host_t *host, const struct engine_ops *ops, const char *name, char **kernel,
 	char **initramfs, char **rootfs, nova_error_t **error);
 
+/* How a VM has come to be, and why not in a better way. */
+enum vm_path {
+	VM_PATH_CLASSIC, /* it booted, or a VMM loaded what was frozen */
+	VM_PATH_PARKED,  /* a fork of a process that was made ahead */
+	VM_PATH_HOT,     /* a fork of a process */
+};
+#define VM_PATH_WHY 160
+const char *vm_path_name(enum vm_path path);
+
 /* --- what the rooms above see of a VM; none of these waits --- */
 
 const struct engine_ops *vm_ops(const nova_vm_t *vm);
@@ -143,6 +152,8 @@ struct nova_result {
 	char request_id[65], vm_id[9];
 	char snapshot[17], instance[9]; /* "": none; written by the platform */
 	int exit_code, cold_start;
+	enum vm_path path; /* of its VM */
+	char path_why[VM_PATH_WHY];
 	bool truncated, timed_out, canceled;
 	uint64_t timing_us[VM_TIMINGS];
 };

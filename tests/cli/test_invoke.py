@@ -371,7 +371,7 @@ class Doctor(HomeCase):
         self.assertLessEqual({"qemu", "fake"}, set(engines))
         self.assertTrue(engines["fake"]["chosen"])
         self.assertEqual({"library", "modules", "home", "store", "images", "kvm", "engine",
-                          "memory limit", "room", "templates"},
+                          "memory limit", "forks", "room", "templates"},
                          {check["name"] for check in report["checks"]})
 
     def test_missing_images_are_bad_and_the_way_out_is_named(self):

@@ -39,7 +39,8 @@ static int probe(nova_error_t **error)
 	if (code < 0)
 		return code;
 	bool whole = nova_probe_choice(found) >= 0 && *nova_probe_choice_reason(found) &&
-		     nova_probe_kvm(found) && nova_probe_unlimited(found);
+		     nova_probe_kvm(found) && nova_probe_unlimited(found) &&
+		     nova_probe_not_hot(found);
 	for (size_t i = 0; i < nova_probe_count(found); i++)
 		whole = whole && *nova_probe_engine(found, i) && *nova_probe_reason(found, i) &&
 			nova_probe_advice(found, i) && nova_probe_version(found, i) &&
@@ -145,7 +146,7 @@ const struct inject_case host_cases[] = {
 	{ "nova_engine_probe nova_probe_free nova_probe_count nova_probe_engine nova_probe_usable "
 	  "nova_probe_reason nova_probe_advice nova_probe_version nova_probe_binary "
 	  "nova_probe_accelerator nova_probe_features nova_probe_choice nova_probe_choice_reason "
-	  "nova_probe_kvm nova_probe_unlimited",
+	  "nova_probe_kvm nova_probe_unlimited nova_probe_not_hot",
 		.run = probe },
 	{ "nova_pool_new nova_pool_free", .run = new_pool },
 	{ "nova_pool_acquire", make_pool, NULL, acquire, give_back_and_forget },

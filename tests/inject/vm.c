@@ -54,6 +54,7 @@ static bool result_is_whole(const nova_result_t *r, const char *output)
 	       !*nova_result_failure(r) && nova_result_exit_code(r) == 0 &&
 	       *nova_result_request_id(r) && nova_result_cold_start(r) < 2 &&
 	       *nova_result_vm_id(r) && nova_result_snapshot(r) && nova_result_instance(r) &&
+	       !strcmp(nova_result_path(r), "classic") && nova_result_path_why(r) &&
 	       nova_result_timing_us(r, NOVA_TIMING_BOOT) < UINT64_MAX &&
 	       nova_result_timing_us(r, NOVA_TIMING_TOTAL) / 1000 < UINT64_MAX;
 }
@@ -302,14 +303,15 @@ static int snapshot(nova_error_t **error)
 }
 
 const struct inject_case vm_cases[] = {
-	{ "nova_vm_start nova_vm_id nova_vm_engine nova_vm_state nova_vm_pid", .run = start,
-		.undo = end },
+	{ "nova_vm_start nova_vm_id nova_vm_engine nova_vm_path nova_vm_path_why nova_vm_state "
+	  "nova_vm_pid",
+		.run = start, .undo = end },
 	{ "nova_vm_free nova_vm_kill", .prepare = prepare_start, .run = kill_and_free },
 	{ "nova_vm_init", NULL, prepare_code, init, end },
 	{ "nova_vm_invoke nova_result_free nova_result_output nova_result_stdout "
 	  "nova_result_stderr nova_result_truncated nova_result_failure nova_result_exit_code "
 	  "nova_result_request_id nova_result_cold_start nova_result_vm_id nova_result_snapshot "
-	  "nova_result_instance nova_result_timing_us",
+	  "nova_result_instance nova_result_path nova_result_path_why nova_result_timing_us",
 		NULL, world_vm, invoke, free_result, .runs = true },
 	{ "nova_result_to_json", NULL, prepare_result, result_to_json, free_result,
 		.silent = true },

@@ -134,6 +134,8 @@ static void judge_vm_calls(void)
 	GIVES(0, nova_vm_pid, s.vm);
 	GIVES(NULL, nova_vm_console, s.vm);
 	WORKS_WITH(nova_vm_id, strlen(nova_vm_id(s.vm)) == 8);
+	WORKS_WITH(nova_vm_path, !strcmp(nova_vm_path(s.vm), "classic"));
+	WORKS_WITH(nova_vm_path_why, nova_vm_path_why(s.vm) != NULL);
 	WORKS_WITH(nova_vm_engine, !strcmp(nova_vm_engine(s.vm), "fake"));
 }
 
@@ -342,6 +344,8 @@ static void judge_result_and_files(void)
 	WORKS_WITH(nova_result_vm_id, *nova_result_vm_id(r));
 	WORKS_WITH(nova_result_snapshot, !*nova_result_snapshot(r));
 	WORKS_WITH(nova_result_instance, !*nova_result_instance(r));
+	WORKS_WITH(nova_result_path, !strcmp(nova_result_path(r), "classic"));
+	WORKS_WITH(nova_result_path_why, nova_result_path_why(r) != NULL);
 	WORKS_WITH(nova_result_timing_us, nova_result_timing_us(r, NOVA_TIMING_TOTAL) > 0);
 	RETURNS(nova_result_free, s.result);
 	WORKS_WITH(nova_files_count, nova_files_count(f) == 1);
@@ -378,6 +382,7 @@ static void judge_probe(void)
 	WORKS_WITH(nova_probe_features, nova_probe_features(p, 0) < UINT32_MAX);
 	WORKS_WITH(nova_probe_choice, nova_probe_choice(p) >= 0);
 	WORKS_WITH(nova_probe_choice_reason, nova_probe_choice_reason(p) != NULL);
+	WORKS_WITH(nova_probe_not_hot, nova_probe_not_hot(p) != NULL);
 	WORKS_WITH(nova_probe_kvm, nova_probe_kvm(p) != NULL);
 	RETURNS(nova_probe_free, s.probe);
 }

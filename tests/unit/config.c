@@ -34,7 +34,7 @@ static struct sample sample_of(const struct config_key *key)
 {
 	switch (key->kind) {
 	case KEY_DURATION:
-		return (struct sample){ "11s", "12s", "13s" };
+		return (struct sample){ "3s", "2s", "4s" };
 	case KEY_MEMORY:
 		return (struct sample){ "11", "12M", "0.5G" };
 	case KEY_INTEGER:

@@ -147,6 +147,39 @@ START_TEST(the_limits_of_the_code_disk_are_those_of_a_throttle_group)
 }
 END_TEST
 
+#ifdef NOVA_ZYGOTE
+/* What was found is kept, so another context does without, too; not for ever. */
+START_TEST(three_wrong_children_are_the_last)
+{
+	char *dir = test_dir();
+	nova_config_t *config;
+	struct hot_forks hot = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .memory = path_join(dir, "hot"), .known = true
+	};
+	struct engine_env env = { .config = NULL, .hot = &hot };
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "qemu.accel", "tcg", &error));
+	ck_ok(nova_config_set(config, "pool.hot", "off", &error));
+	env.config = config;
+	ck_assert_str_eq(qemu_hot_obstacle(&env), "the setting pool.hot is off");
+	ck_ok(nova_config_set(config, "pool.hot", "auto", &error));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_ptr_null(qemu_hot_obstacle(&env));
+		qemu_hot_strike(&env, "it was green");
+	}
+	ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env), "it was green"));
+	if (fs_exists(hot.memory)) { /* there is a QEMU of which that is known */
+		struct hot_forks next = { .lock = PTHREAD_MUTEX_INITIALIZER, .memory = hot.memory };
+		env.hot = &next;
+		ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env), "it was green"));
+	}
+	free(hot.memory);
+	nova_config_free(config);
+	test_dir_remove(dir);
+}
+END_TEST
+#endif
+
 static Suite *qemu_suite(void)
 {
 	Suite *suite = suite_create("qemu");
@@ -157,6 +190,9 @@ static Suite *qemu_suite(void)
 	tcase_add_test(tc, a_qemu_that_does_not_read_its_monitor_holds_nobody_up);
 	tcase_add_test(tc, a_late_reply_of_the_monitor_is_not_taken_for_the_next_one);
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_those_of_a_throttle_group);
+#ifdef NOVA_ZYGOTE
+	tcase_add_test(tc, three_wrong_children_are_the_last);
+#endif
 	suite_add_tcase(suite, tc);
 	return suite;
 }

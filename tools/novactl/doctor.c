@@ -211,6 +211,10 @@ static json_t *check_engines(struct findings *findings, nova_host_t *host)
 		*unlimited ? "VMMs may take more memory than their guests have" :
 			     "each VMM has a control group of its own",
 		unlimited);
+	const char *not_hot = nova_probe_not_hot(probe);
+	found(findings, "forks", FINE,
+		*not_hot ? not_hot : "running microVMs are forked as the processes that they are",
+		"");
 	nova_probe_free(probe);
 	return engines;
 }

@@ -88,6 +88,18 @@ class Vm:
             return _ffi.lib.nova_vm_engine(vm).decode()
 
     @property
+    def path(self) -> str:
+        """How it has come to be: "hot", "parked" or "classic"."""
+        with self._handle.using() as vm:
+            return _ffi.lib.nova_vm_path(vm).decode()
+
+    @property
+    def path_why(self) -> str:
+        """Why it was not "hot" or "parked"; "" if it was, or nobody has tried."""
+        with self._handle.using() as vm:
+            return _ffi.lib.nova_vm_path_why(vm).decode("utf-8", "replace")
+
+    @property
     def state(self) -> str:
         """"running", "paused" or "dead"."""
         with self._handle.using() as vm:

@@ -52,6 +52,10 @@ class Result:
     """Id of the snapshot that the call left, or ""."""
     instance: str
     """Id of the instance that ran it, or ""."""
+    path: str
+    """How its VM had come to be: "hot", "parked" or "classic"."""
+    path_why: str
+    """Why it was not "hot" or "parked"; "" if it was, or nobody has tried."""
     timings: Dict[str, int] = field(repr=False)
     """Microseconds of the parts: total, lookup, queue, start, boot, init, exec, guest."""
 
@@ -78,6 +82,8 @@ class Result:
                 vm_id=_str("nova_result_vm_id", pointer),
                 snapshot=_str("nova_result_snapshot", pointer),
                 instance=_str("nova_result_instance", pointer),
+                path=_str("nova_result_path", pointer),
+                path_why=_str("nova_result_path_why", pointer),
                 timings={
                     name: lib.nova_result_timing_us(pointer, timing(name)) for name in _TIMINGS
                 },
@@ -165,6 +171,8 @@ class Probe:
     kvm: str
     unlimited: str
     """Why the memory that a VMM takes for itself cannot be limited here, or ""."""
+    not_hot: str
+    """Why running microVMs are not forked as the processes that they are, or ""."""
 
     @classmethod
     def _take(cls, pointer: c_void_p) -> "Probe":
@@ -179,6 +187,7 @@ class Probe:
                 choice_reason=_str("nova_probe_choice_reason", pointer),
                 kvm=_str("nova_probe_kvm", pointer),
                 unlimited=_str("nova_probe_unlimited", pointer),
+                not_hot=_str("nova_probe_not_hot", pointer),
             )
         finally:
             lib.nova_probe_free(pointer)

@@ -134,6 +134,7 @@ class Images(PlatformCase):
 class Probing(PlatformCase):
     def test_a_probe_tells_whether_the_memory_of_a_vmm_is_limited(self):
         self.assertIsInstance(self.nova.probe().unlimited, str)
+        self.assertIn("fork the process", self.nova.probe().not_hot)
 
 
 if __name__ == "__main__":

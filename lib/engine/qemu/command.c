@@ -42,7 +42,9 @@ static void add_machine(struct arguments *a, const char *cpu, const struct machi
 	arguments_add(a, "-global");
 	arguments_add(a, "migration.send-configuration=off");
 	arguments_add(a, "-accel");
-	arguments_add(a, cpu ? "kvm" : "tcg,tb-size=16");
+	/* what is translated lies in pages that nobody has otherwise; it must not be thrown away
+	 * before a fork, for which twice as much was translated */
+	arguments_add(a, cpu ? "kvm" : spec->forkable ? "tcg,tb-size=64" : "tcg,tb-size=16");
 	arguments_add(a, "-cpu");
 	arguments_add(a, "%s", cpu ? cpu : TCG_CPU);
 	arguments_add(a, "-m");
@@ -63,7 +65,9 @@ static void add_process(struct arguments *a, const struct machine_spec *spec)
 	arguments_add(a, "-nographic");
 	arguments_add(a, "-no-reboot"); /* the guest ends by rebooting, after a panic too */
 	arguments_add(a, "-sandbox");
-	arguments_add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	/* one that can be forked is forbidden all that and more when it is up (PROCESS_CONFINE) */
+	arguments_add(a, "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny%s",
+		spec->forkable ? "" : ",spawn=deny");
 }
 
 /* tsc_early_khz: see tsc.c. A KVM guest learns the frequency from its clock page. */

@@ -6,10 +6,14 @@ static int qemu_start(struct machine *m, const struct engine_env *env,
 	const struct machine_spec *spec, nova_error_t **error)
 {
 	const char *cpu;
+	struct machine_spec own = *spec;
 	int code = qemu_cpu(env, &cpu, error);
-	if (code < 0)
+	if (code < 0) {
 		qemu_of(m)->qmp.fd = -1; /* it is released */
-	return code < 0 ? code : qemu_start_as(m, env, spec, cpu, error);
+		return code;
+	}
+	own.forkable = !qemu_hot_obstacle(env);
+	return qemu_start_as(m, env, &own, cpu, error);
 }
 
 const struct engine_ops qemu_engine = {
@@ -34,5 +38,10 @@ const struct engine_ops qemu_engine = {
 	.load_still = qemu_load_still,
 	.take_pages = qemu_take_pages,
 	.give_pages = qemu_give_pages,
+	.fork_obstacle = qemu_hot_obstacle,
+	.fork = qemu_fork,
+	.go_on = qemu_go_on,
+	.detach = qemu_detach,
+	.fork_strike = qemu_hot_strike,
 	.release = qemu_release,
 };

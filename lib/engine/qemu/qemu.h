@@ -26,6 +26,10 @@ struct qmp {
 		-1, { NULL, 0, 0, 0 }, false, 0, NULL                                              \
 	}
 
+struct file_identity {
+	uint64_t device, inode;
+};
+
 struct qemu_machine {
 	struct child_machine child;
 	struct qmp qmp;
@@ -36,7 +40,19 @@ struct qemu_machine {
 	uint32_t memory_mb;
 	uint64_t memory_inode; /* of the file behind the guest's memory, to find its mapping by */
 	uint64_t ram_address;  /* 0: not looked for yet */
+	/* it can be forked; how often that was done to get here */
+	bool is_zygote, confined;
+	unsigned generation;
+	uint64_t memory_limit;
+	int tap; /* its number in the process */
+	/* memory and disks, which it uses at given offsets alone; their numbers in the process */
+	struct file_identity files[1 + MACHINE_DISKS];
+	size_t file_count;
+	int shared[16];
+	size_t shared_count;
 };
+/* The page tables that a fork copies grow with each generation. */
+#define QEMU_GENERATIONS 8u
 static inline struct qemu_machine *qemu_of(struct machine *m)
 {
 	return (struct qemu_machine *)m; /* its first member */
@@ -98,6 +114,21 @@ int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char
 	nova_error_t **error);
 
 void qemu_release(struct machine *m);
+
+/* --- fork.c --- */
+
+int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine *child,
+	nova_error_t **error);
+int qemu_go_on(struct machine *m, nova_error_t **error);
+int qemu_detach(struct machine *m, nova_error_t **error);
+
+/* --- hot.c --- */
+
+/* Whether machines are started so that they can be forked: NULL, or why not, which is lent and
+ * stays. The first time one is tried, 2 seconds at most. */
+const char *qemu_hot_obstacle(const struct engine_env *env);
+/* That a child was wrong, or dead; the third time it is the last. */
+void qemu_hot_strike(const struct engine_env *env, const char *why);
 
 /* --- pause.c --- */
 

@@ -7,6 +7,7 @@
 
 #include "engine/user.h"
 #include "engine/qemu/qemu.h"
+#include "zygote/zygote.h"
 
 #define VMM_OVERHEAD (256ull << 20) /* what QEMU may need beside the guest's memory */
 
@@ -47,12 +48,23 @@ static int wire_file(struct wiring *w, const char *path, nova_error_t **error)
 	return 0;
 }
 
+/* The one that was wired last. */
+static int note_file(struct wiring *w, struct qemu_machine *q, nova_error_t **error)
+{
+	struct stat st;
+	int r = sys_fstat(w->theirs[w->count - 1], &st);
+	if (r < 0)
+		return nova_fail_os(error, r, "file of a machine");
+	q->files[q->file_count++] = (struct file_identity){ st.st_dev, st.st_ino };
+	return 0;
+}
+
 /* The guest's memory: a new file that is shared with QEMU, or the base that QEMU maps for itself.
  */
 static int wire_memory(
 	struct wiring *w, struct machine *m, const struct machine_spec *spec, nova_error_t **error)
 {
-	struct stat st;
+	struct qemu_machine *q = qemu_of(m);
 	int fd = spec->base_fd < 0 ? sys_memfd("nova-guest-memory") : sys_dup(spec->base_fd);
 	if (fd < 0)
 		return nova_fail_os(error, fd, "guest memory");
@@ -60,19 +72,22 @@ static int wire_memory(
 	int r = spec->base_fd < 0 ? sys_truncate(fd, (uint64_t)spec->config.memory_mb << 20) : 0;
 	if (r == 0 && spec->base_fd < 0)
 		r = m->ram = sys_dup(fd);
-	if (r < 0 || fstat(fd, &st) < 0)
+	if (r < 0)
 		return nova_fail_os(error, r, "guest memory of %u MB", spec->config.memory_mb);
-	qemu_of(m)->memory_mb = spec->config.memory_mb;
-	qemu_of(m)->memory_inode = st.st_ino;
-	return 0;
+	int code = note_file(w, q, error);
+	q->memory_mb = spec->config.memory_mb;
+	q->memory_inode = q->files[0].inode;
+	return code;
 }
 
-/* That of a booted machine is ours too, for the one that comes in its place when it is frozen. */
-static int wire_tap(struct wiring *w, struct machine *m, bool boots, nova_error_t **error)
+/* That of a booted machine is ours too, for the one that comes in its place when it is frozen; that
+ * of one that can be forked for its children, whose TAPs are to be like it. */
+static int wire_tap(struct wiring *w, struct machine *m, bool keep, nova_error_t **error)
 {
-	int fd = boots ? sys_dup(m->link.fd) : STEAL_FD(m->link.fd);
+	int fd = keep ? sys_dup(m->link.fd) : STEAL_FD(m->link.fd);
 	if (fd < 0)
 		return nova_fail_os(error, fd, "TAP %s", m->link.name);
+	qemu_of(m)->tap = QEMU_FD_DIAG + (int)w->count;
 	w->theirs[w->count++] = fd;
 	return 0;
 }
@@ -92,10 +107,13 @@ static int wire(
 		code = wire_memory(w, m, spec, error);
 	for (size_t i = 0; code == 0 && boots && i < ARRAY_LEN(files); i++)
 		code = wire_file(w, files[i], error);
-	for (size_t i = 0; code == 0 && i < count; i++)
+	for (size_t i = 0; code == 0 && i < count; i++) {
 		code = wire_file(w, disks[i].path, error);
+		if (code == 0)
+			code = note_file(w, qemu_of(m), error);
+	}
 	if (code == 0 && m->link.name[0])
-		code = wire_tap(w, m, boots, error);
+		code = wire_tap(w, m, boots || spec->forkable, error);
 	if (code < 0)
 		return code;
 	/* QEMU's complaints are dropped rather than waited for */
@@ -133,8 +151,10 @@ int qemu_choose_user(struct qemu_machine *q, struct spawn *spawn, bool kvm, char
 static int launch(struct qemu_machine *q, const struct engine_env *env,
 	const struct machine_spec *spec, const char *cpu, struct wiring *w, nova_error_t **error)
 {
-	AUTO_FREE char *binary = NULL, *closed = NULL;
+	AUTO_FREE char *binary = NULL, *closed = NULL, *zygote = NULL;
 	int code = qemu_binary(env, &binary, error);
+	if (code == 0 && spec->forkable)
+		code = zygote_find(&zygote, error);
 	if (code < 0)
 		return code;
 	CLEANUP(arguments_done) struct arguments arguments = { .count = 0 };
@@ -149,7 +169,10 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 		/* QEMU asks for huge ones for its translations, of which a clone has few */
 		.frugal = !cpu,
 		.memory_limit = ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
+		.zygote = zygote,
 	};
+	q->is_zygote = zygote != NULL;
+	q->memory_limit = spawn.memory_limit;
 	code = qemu_choose_user(q, &spawn, cpu != NULL, &closed, error);
 	return code < 0 ? code : keeper_spawn(env->keeper, &spawn, &q->child.process, error);
 }
@@ -169,6 +192,15 @@ static int with_last_words(struct qemu_machine *q, int code, nova_error_t **erro
 	return code;
 }
 
+/* What its own filter has to let through for a fork is forbidden by another one, which knows how a
+ * fork is made. Nobody's code has run by now but that of the kernel. */
+static int confine(struct qemu_machine *q, nova_error_t **error)
+{
+	int code = process_order(&q->child.process, PROCESS_CONFINE, -1, error);
+	q->confined = code == 0;
+	return code < 0 ? nova_wrap(error, code, "QEMU cannot be confined") : 0;
+}
+
 /* QEMU has come up when it greets: by then its command line is done and the guest's memory is
  * mapped. */
 int qemu_await(struct machine *m, nova_error_t **error)
@@ -177,6 +209,8 @@ int qemu_await(struct machine *m, nova_error_t **error)
 	if (q->greeted)
 		return 0;
 	int code = qmp_hello(&q->qmp, q->deadline, error);
+	if (code == 0 && q->is_zygote)
+		code = confine(q, error);
 	q->greeted = code == 0;
 	return code < 0 ? with_last_words(q, code, error) : 0;
 }

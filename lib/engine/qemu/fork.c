@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forking a QEMU that runs, with the guest code that it has translated: docs/hot.md.
+ *
+ * The child has the parent's memory, and goes on where that stands; of what leads out of the
+ * process it gets all anew. The processors stand still meanwhile, and no command is under way.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "engine/qemu/qemu.h"
+
+/* --- what both may use --- */
+
+/* Memory and disks may have several numbers: QEMU opens them anew. */
+static bool is_file_of(const struct qemu_machine *q, const char *number)
+{
+	struct stat st;
+	AUTO_FREE char *path =
+		str_format("/proc/%lld/fd/%s", (long long)q->child.process.pid, number);
+	if (!path || stat(path, &st) < 0)
+		return false;
+	for (size_t i = 0; i < q->file_count; i++)
+		if (st.st_ino == q->files[i].inode && st.st_dev == q->files[i].device)
+			return true;
+	return false;
+}
+
+static int note_shared(struct qemu_machine *q, nova_error_t **error)
+{
+	char **names;
+	AUTO_FREE char *path = str_format("/proc/%lld/fd", (long long)q->child.process.pid);
+	int count = q->shared_count ? 0 : path ? fs_list(path, &names) : -ENOMEM;
+	if (count < 0)
+		return nova_fail_os(error, count, "descriptors of QEMU");
+	for (int i = 0; i < count; i++)
+		if (q->shared_count < ARRAY_LEN(q->shared) && is_file_of(q, names[i]))
+			q->shared[q->shared_count++] = (int)strtol(names[i], NULL, 10);
+	if (count)
+		strv_free(names, (size_t)count);
+	return q->shared_count ? 0 :
+				 nova_fail(error, NOVA_ENOTSUP,
+					 "the files of the guest were not found in QEMU");
+}
+
+/* --- what the child gets --- */
+
+struct successors {
+	int targets[QEMU_MAX_FDS], fds[QEMU_MAX_FDS]; /* fds: borrowed from `theirs` */
+	size_t count;
+	int theirs[4], ours[4]; /* in the order of enum qemu_fd */
+};
+static const int streams[] = { QEMU_FD_DIAG, QEMU_FD_CHANNEL, QEMU_FD_QMP, QEMU_FD_SERIAL };
+
+static void successors_done(struct successors *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+		fd_close(s->theirs[i]);
+		fd_close(s->ours[i]);
+	}
+}
+
+static void succeed(struct successors *s, int target, int fd)
+{
+	s->targets[s->count] = target;
+	s->fds[s->count++] = fd;
+}
+
+/* What QEMU prints goes where its diagnostics do, whatever the number. */
+static int make_successors(struct successors *s, nova_error_t **error)
+{
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+		int pair[2];
+		int r = sys_socketpair(SOCK_STREAM, pair);
+		if (r < 0)
+			return nova_fail_os(error, r, "socket to QEMU");
+		s->ours[i] = pair[0];
+		s->theirs[i] = pair[1];
+		succeed(s, streams[i], pair[1]);
+	}
+	succeed(s, 1, s->theirs[0]);
+	succeed(s, 2, s->theirs[0]);
+	sys_set_nonblock(s->theirs[0], true);
+	sys_set_nonblock(s->ours[0], true);
+	sys_set_nonblock(s->ours[3], true);
+	return 0;
+}
+
+/* QEMU has told its TAP what the headers of frames look like. */
+static int add_tap(struct successors *s, const struct qemu_machine *q, const struct machine *m,
+	nova_error_t **error)
+{
+	if (!m->link.name[0])
+		return 0;
+	int r = sys_tap_like(q->child.machine.link.fd, m->link.fd);
+	if (r < 0)
+		return nova_fail_os(error, r, "TAP %s", m->link.name);
+	succeed(s, q->tap, m->link.fd);
+	return 0;
+}
+
+/* --- the fork --- */
+
+static int steal_slot(int *fd)
+{
+	int stolen = *fd;
+	*fd = -1;
+	return stolen;
+}
+
+/* The same machine in another process: what is known of the one is true of the other. */
+static int describe_child(const struct qemu_machine *q, struct successors *s,
+	struct qemu_machine *child, nova_error_t **error)
+{
+	struct machine *m = &child->child.machine;
+	child->user_lock = q->has_user ? sys_dup(q->user_lock) : -1;
+	child->has_user = child->user_lock >= 0;
+	if (q->has_user && !child->has_user)
+		return nova_fail_os(error, child->user_lock, "lock of QEMU's user");
+	m->diag = steal_slot(&s->ours[0]);
+	m->channel = steal_slot(&s->ours[1]);
+	qmp_init(&child->qmp, steal_slot(&s->ours[2]));
+	m->serial = steal_slot(&s->ours[3]);
+	child->paused = child->greeted = child->confined = true;
+	child->generation = q->generation + 1;
+	child->is_zygote = child->generation < QEMU_GENERATIONS;
+	child->tap = q->tap;
+	child->memory_mb = q->memory_mb;
+	child->memory_inode = q->memory_inode;
+	memcpy(child->files, q->files, sizeof(q->files));
+	child->file_count = q->file_count;
+	child->memory_limit = q->memory_limit;
+	child->ram_address = q->ram_address;
+	memcpy(child->shared, q->shared, sizeof(q->shared));
+	child->shared_count = q->shared_count;
+	return 0;
+}
+
+/* Replies that nobody has waited for would come in the child, or not at all. */
+static int settle(struct qemu_machine *q, nova_error_t **error)
+{
+	return q->qmp.owed ? qmp_do(&q->qmp, "query-status", NULL, deadline_in_ms(MONITOR_TIMEOUT),
+				     NULL, error) :
+			     0;
+}
+
+static int check(const struct qemu_machine *q, nova_error_t **error)
+{
+	if (q->is_zygote)
+		return 0;
+	if (q->generation)
+		return nova_fail(error, NOVA_ENOTSUP,
+			"it is the %uth generation of forks, and the last that is forked so",
+			q->generation);
+	return nova_fail(error, NOVA_ENOTSUP, "its QEMU was not started so that it can be forked");
+}
+
+int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine *child,
+	nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m), *c = qemu_of(child);
+	CLEANUP(successors_done)
+	struct successors s = { .theirs = { -1, -1, -1, -1 }, .ours = { -1, -1, -1, -1 } };
+	c->qmp.fd = -1;
+	int code = check(q, error);
+	if (code == 0)
+		code = settle(q, error);
+	if (code == 0)
+		code = note_shared(q, error);
+	if (code == 0)
+		code = make_successors(&s, error);
+	if (code == 0)
+		code = add_tap(&s, q, child, error);
+	if (code == 0)
+		code = describe_child(q, &s, c, error);
+	if (code < 0)
+		return code;
+	const struct process_fork fork = {
+		.targets = s.targets,
+		.fds = s.fds,
+		.count = s.count,
+		.shared = q->shared,
+		.shared_count = q->shared_count,
+		.more = how->more,
+		.fertile = how->fertile && c->is_zygote,
+		.patience_ms = how->patience_ms,
+		.memory_limit = q->memory_limit,
+	};
+	c->is_zygote = fork.fertile;
+	return process_fork(&q->child.process, &fork, &c->child.process, error);
+}
+
+int qemu_go_on(struct machine *m, nova_error_t **error)
+{
+	return process_order(&qemu_of(m)->child.process, PROCESS_GO_ON, -1, error);
+}
+
+/* While it boots a guest's memory is a file that it shares with us. */
+int qemu_detach(struct machine *m, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(m);
+	int code = check(q, error);
+	return code < 0 ? code :
+			  process_order(&q->child.process, PROCESS_UNSHARE, QEMU_FD_MEMORY, error);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forks of the process that a VM is (docs/hot.md).
+ *
+ * The VM itself stands still for one fork, however many children there are to be: the others are
+ * made from the first, which stands still until it is used. Whatever is in the way, or takes too
+ * long, is a reason for the usual way; only a child that is wrong counts against the host.
+ */
+#include "vm/hot.h"
+
+#include "vm/channel.h"
+#include "vm/frozen.h"
+#include "vm/object.h"
+
+static const struct engine_env *env_of(const nova_vm_t *vm)
+{
+	return host_engine_env(vm->host);
+}
+
+/* --- one child --- */
+
+static int attach(nova_vm_t *child, nova_error_t **error)
+{
+	const struct machine_config *c = &child->shape;
+	struct net *net = env_of(child)->net;
+	struct net_link *link = &child->machine->link;
+	if (!c->network)
+		return 0;
+	int code = net_attach(net, child->id, NULL, link, error);
+	return code < 0 ? code :
+			  net_limit(net, link, c->net_rx_bandwidth, c->net_tx_bandwidth, error);
+}
+
+/* Paused, and not told yet who it is. */
+static int fork_one(nova_vm_t *vm, bool more, nova_vm_t **ret_child, nova_error_t **error)
+{
+	nova_vm_t *child = NULL;
+	const struct machine_fork how = {
+		.more = more,
+		.fertile = true,
+		.patience_ms = (uint32_t)config_ms(host_config(vm->host), "pool.hot_patience"),
+	};
+	int code = vm_new(vm->host, vm->ops, &vm->shape, &child, error);
+	if (code < 0)
+		return code;
+	child->path = VM_PATH_HOT;
+	child->base = base_ref(vm->base);
+	vm_snapshot_of(vm, child->snapshot);
+	if (guest_function_copy(&child->function, &vm->function) < 0)
+		code = nova_oom(error);
+	if (code == 0)
+		code = attach(child, error);
+	if (code == 0)
+		code = vm->ops->fork(vm->machine, &how, child->machine, error);
+	if (code < 0)
+		nova_vm_free(child);
+	else
+		*ret_child = child;
+	return code;
+}
+
+/* --- the parent, alone --- */
+
+/* The file behind a booted VM's memory becomes what it has in common with its children. */
+static int own_base(nova_vm_t *vm, nova_error_t **error)
+{
+	if (vm->base)
+		return 0;
+	AUTO_FD int memory = sys_dup(vm->machine->ram);
+	if (memory < 0)
+		return nova_fail_os(error, memory, "memory of microVM %s", vm->id);
+	int code = vm->ops->detach(vm->machine, error);
+	if (code < 0)
+		return code;
+	vm->base = base_new(memory);
+	if (!vm->base)
+		return nova_oom(error);
+	memory = -1;
+	fd_close(vm->machine->ram);
+	vm->machine->ram = -1;
+	return 0;
+}
+
+static int fork_first(
+	nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child, nova_error_t **error)
+{
+	uint64_t begin = clock_ns();
+	int code = vm->ops->pause(vm->machine, error);
+	if (code == 0)
+		code = own_base(vm, error);
+	if (code == 0)
+		code = stop_check(stop, "the microVM was forked", error);
+	if (code == 0)
+		code = fork_one(vm, false, ret_child, error);
+	int resumed = vm->state == NOVA_VM_RUNNING ?
+			      vm->ops->resume(vm->machine, code == 0 ? error : NULL) :
+			      0;
+	__atomic_store_n(&vm->stood_still_us, us_since(begin), __ATOMIC_RELAXED);
+	deferred_clock_stood(vm);
+	if (code == 0 && resumed < 0) {
+		nova_vm_free(*ret_child);
+		*ret_child = NULL;
+	}
+	return code < 0 ? code : resumed;
+}
+
+/* --- the children --- */
+
+static int fork_rest(
+	nova_vm_t **children, size_t count, const struct stop *stop, nova_error_t **error)
+{
+	int code = 0;
+	for (size_t i = 1; i < count && code == 0; i++) {
+		code = stop_check(stop, "all children were made", error);
+		if (code == 0)
+			code = fork_one(children[0], i + 1 < count, &children[i], error);
+	}
+	return code;
+}
+
+static int introduce(nova_vm_t *vm, nova_error_t **error)
+{
+	int code = vm->ops->resume(vm->machine, error);
+	return code < 0 ? code : vm_introduce_send(vm, error);
+}
+
+/* Who has nothing to do before its first request stands still until then. */
+static int wake(nova_vm_t **children, size_t count, const struct stop *stop, nova_error_t **error)
+{
+	size_t ahead = sys_processors(), sent = 0;
+	int code = 0;
+	bool still = deferred_is_possible(&children[0]->function);
+	for (size_t i = 0; i < count; i++)
+		deferred_born(children[i], still);
+	for (size_t i = 0; i < count && !still && code == 0; i++) {
+		while (code == 0 && sent < count && sent <= i + ahead)
+			code = introduce(children[sent++], error);
+		if (code == 0)
+			code = vm_introduce_await(children[i],
+				deadline_in_ms(children[i]->boot_timeout_ms), stop, error);
+	}
+	return code;
+}
+
+static void free_all(nova_vm_t **children, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		nova_vm_free(children[i]);
+		children[i] = NULL;
+	}
+}
+
+/* --- the whole --- */
+
+static bool concerns_caller(int code)
+{
+	return code == NOVA_ECANCELED || code == NOVA_ENOMEM;
+}
+
+/* 0, and why. */
+static int usual_way(const nova_vm_t *vm, int code, const nova_error_t *failure, char *why)
+{
+	const char *text = nova_error_message(failure);
+	snprintf(why, VM_PATH_WHY, "%s", text);
+	if (code == NOVA_EENGINE || code == NOVA_EAGENT || code == NOVA_ELOST)
+		vm->ops->fork_strike(env_of(vm), text);
+	log_info(host_log(vm->host), "vm", "%s is forked the usual way: %s", vm->id, text);
+	return 0;
+}
+
+static int fork_alone(nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child,
+	nova_error_t **ret_failure, nova_error_t **error)
+{
+	int code = vm_get_ready(vm, stop, error);
+	if (code < 0)
+		return code;
+	code = fork_first(vm, stop, ret_child, ret_failure);
+	if (code < 0 && vm_is_lost(vm)) {
+		vm_end(vm);
+		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
+	}
+	return code < 0 ? 0 : 1;
+}
+
+int vm_fork_hot(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **children,
+	char why[VM_PATH_WHY], nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm)) :
+					       "the engine cannot fork a process";
+	if (obstacle) {
+		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+		return 0;
+	}
+	uint64_t begin = clock_ns();
+	int code = vm_enter_alone(vm, stop, error);
+	if (code < 0)
+		return code;
+	code = fork_alone(vm, stop, &children[0], &failure, error);
+	vm_leave_alone(vm);
+	if (code < 0)
+		return code;
+	int done =
+		code == 1 ? fork_rest(children, count, stop, &failure) : nova_error_code(failure);
+	if (done == 0)
+		done = wake(children, count, stop, &failure);
+	for (size_t i = 0; done == 0 && i < count; i++)
+		children[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
+	if (done == 0)
+		return 1;
+	free_all(children, count);
+	if (!concerns_caller(done))
+		return usual_way(vm, done, failure, why);
+	if (error)
+		*error = STEAL(failure);
+	return done;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to the room: forks of a VM's process, with what its processor has learned. */
+#ifndef NOVA_LIB_VM_HOT_H
+#define NOVA_LIB_VM_HOT_H
+
+#include "vm/vm.h"
+
+/* As vm_fork(). 1: that is done; 0: it cannot be done so, for the reason in `why`, and the VM is as
+ * it was. A failure: it cannot be forked in any way. */
+int vm_fork_hot(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
+	char why[VM_PATH_WHY], nova_error_t **error);
+
+#endif
