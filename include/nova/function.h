@@ -198,10 +198,51 @@ typedef struct nova_function_opts {
 NOVA_API int nova_function_register(nova_t *nova, const nova_function_opts *opts,
 	nova_function_t **ret_function, nova_error_t **error);
 
+/** What nova_function_update() changes. Since 0.1. */
+typedef struct nova_function_update_opts {
+	size_t size; /**< sizeof(nova_function_update_opts) */
+	/** what is to be another: members that are 0 or NULL stay as they are, and so does `name`,
+	 * which is NULL. A list, such as `env`, is replaced as a whole. Code that is given replaces
+	 * the code and its packages; another runtime needs code. The flags
+	 * #NOVA_REGISTER_IN_PLACE and #NOVA_REGISTER_KEEP_TMP are added, #NOVA_REGISTER_TEMPLATE
+	 * and `check` are as in nova_function_register(). NULL: nothing but `reset` */
+	const nova_function_opts *change;
+	/** names of properties that are to have their defaults again, as "env" or "handler"; also
+	 * "in_place" and "keep_tmp" */
+	const char *const *reset;
+	size_t reset_count;
+} nova_function_update_opts;
+#define NOVA_FUNCTION_UPDATE_OPTS_INIT                                                             \
+	{                                                                                          \
+		sizeof(nova_function_update_opts), 0, 0, 0                                         \
+	}
+
+/**
+ * Changes a function in place, and only what is given. What another process changes at the same
+ * time is kept, too. The function is at a new version then, unless nothing but labels or
+ * `min_replicas` has changed; versions that were published stay as they are.
+ * @param nova the platform
+ * @param name name of the function
+ * @param opts what to change; required
+ * @param ret_function receives the function as it is then. Yours: free it with
+ * nova_function_free(). May be NULL
+ * @return 0, or a code; then nothing has changed:
+ *  - NOVA_ENOTFOUND: there is no such function
+ *  - NOVA_EINVAL: a bad option; another runtime without code; a published version, which never
+ *    changes
+ *  - NOVA_EBUSY: others change it again and again
+ *  - the other codes of nova_function_register()
+ * Since 0.1.
+ */
+NOVA_API int nova_function_update(nova_t *nova, const char *name,
+	const nova_function_update_opts *opts, nova_function_t **ret_function,
+	nova_error_t **error);
+
 /**
  * Looks a function up.
  * @param nova the platform
- * @param name name of the function
+ * @param name name of the function; with a version or an alias behind it (nova/version.h): the
+ * function as it was then
  * @param ret_function receives the function. Yours: free it with nova_function_free()
  * @return 0, or a code:
  *  - NOVA_ENOTFOUND: there is none of that name; the message has the nearest one
@@ -243,17 +284,28 @@ typedef struct nova_function_list_opts {
 NOVA_API int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
 	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 
+/** In the flags of nova_function_delete(): also what somebody may be using. Since 0.1. */
+#define NOVA_DELETE_FORCE 1u
+
 /**
- * Deletes a function. Its warm VMs end; calls under way finish.
+ * Deletes a function, or one published version of it ("name:3"). Its warm VMs end; calls under way
+ * finish.
+ * What others may count on is left alone without #NOVA_DELETE_FORCE: a function that has published
+ * versions; a version that an alias points at; and what an instance of this platform runs. With it
+ * a function goes with its versions and aliases, and a version with the aliases that point at
+ * nothing else; instances run on.
  * @param nova the platform
- * @param name name of the function
- * @return 0, or a code:
+ * @param name name of the function, or of a version
+ * @param flags 0 or #NOVA_DELETE_FORCE
+ * @return 0, or a code; then nothing has changed:
  *  - NOVA_ENOTFOUND: there is none of that name
- *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EINVAL: it is an alias (nova_alias_delete()); unknown flags
+ *  - NOVA_EBUSY: somebody may be using it, which the message names; or after fork()
  *  - NOVA_EIO, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */
-NOVA_API int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error);
+NOVA_API int nova_function_delete(
+	nova_t *nova, const char *name, uint32_t flags, nova_error_t **error);
 
 /**
  * Reads the stored code of a function, all of it, to see whether it is still as it was registered.
@@ -316,8 +368,8 @@ NOVA_API const char *nova_function_code_hash(const nova_function_t *f);
 /**
  * The version of a function.
  * @param f may be NULL
- * @return 1, and one more each time that it is replaced. A change of labels or of `min_replicas`
- * alone makes no new version (#NOVA_PROPERTY_BESIDE), and its VMs stay. Since 0.1.
+ * @return 1, and one more each time that it is replaced or updated. A change of labels or of
+ * `min_replicas` alone makes no new version (#NOVA_PROPERTY_BESIDE), and its VMs stay. Since 0.1.
  */
 NOVA_API uint32_t nova_function_version(const nova_function_t *f);
 

@@ -34,6 +34,7 @@
 #include <nova/run.h>
 #include <nova/runtime.h>
 #include <nova/snapshot.h>
+#include <nova/version.h>
 #include <nova/vm.h>
 
 #endif

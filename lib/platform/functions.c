@@ -2,13 +2,14 @@
 /* The registry's calls of nova/function.h: what changes there is told to the pool. */
 #include "platform/platform.h"
 
-/* `former`: what has been replaced or deleted; its VMs are waited for. */
+/* `former`: what has been replaced or deleted. Its VMs are waited for, unless it is a version that
+ * can still be called. */
 static void functions_changed(nova_t *nova, const struct function_record *former)
 {
 	char key[FUNCTION_POOL_KEY];
 	if (!nova->pool)
 		return;
-	if (former) {
+	if (former && !registry_has_key(&nova->registry, former)) {
 		function_pool_key(former, key);
 		nova_pool_forget(nova->pool, key);
 	}
@@ -28,6 +29,27 @@ int nova_function_register(nova_t *nova, const nova_function_opts *opts,
 		code = registry_check_process(&nova->registry, error);
 	if (code == 0)
 		code = registry_register(&nova->registry, &o, &former, &function, error);
+	if (code < 0)
+		return code;
+	functions_changed(nova, former.name ? &former : NULL);
+	if (ret_function)
+		*ret_function = STEAL(function);
+	return 0;
+}
+
+int nova_function_update(nova_t *nova, const char *name, const nova_function_update_opts *opts,
+	nova_function_t **ret_function, nova_error_t **error)
+{
+	nova_function_update_opts o;
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	AUTO_RECORD struct function_record former = { 0 };
+	if (ANY_NULL(error, nova, name, opts))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_function_update_opts", error);
+	if (code == 0)
+		code = registry_check_process(&nova->registry, error);
+	if (code == 0)
+		code = registry_update(&nova->registry, name, &o, &former, &function, error);
 	if (code < 0)
 		return code;
 	functions_changed(nova, former.name ? &former : NULL);
@@ -72,14 +94,34 @@ int nova_function_check(nova_t *nova, const char *name, nova_error_t **error)
 	return code < 0 ? code : registry_check_code(&nova->registry, name, error);
 }
 
-int nova_function_delete(nova_t *nova, const char *name, nova_error_t **error)
+/* Instances of this platform: what others have is theirs to know. */
+static int check_instances(nova_t *nova, const char *name, nova_error_t **error)
 {
 	AUTO_FUNCTION nova_function_t *function = NULL;
+	char instance[RECORD_NAME_MAX + 1];
+	int code = registry_lookup(&nova->registry, name, &function, error);
+	if (code < 0 || !instances_run(nova, function, instance))
+		return code;
+	return nova_fail(error, NOVA_EBUSY,
+		"'%s' is what the instance '%s' runs; stop it first, or leave it as it is "
+		"(NOVA_DELETE_FORCE)",
+		name, instance);
+}
+
+int nova_function_delete(nova_t *nova, const char *name, uint32_t flags, nova_error_t **error)
+{
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	bool force = flags & NOVA_DELETE_FORCE;
 	if (ANY_NULL(error, nova, name))
 		return NOVA_EINVAL;
+	if (flags & ~NOVA_DELETE_FORCE)
+		return nova_fail(
+			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", flags);
 	int code = registry_check_process(&nova->registry, error);
+	if (code == 0 && !force && nova->host)
+		code = check_instances(nova, name, error);
 	if (code == 0)
-		code = registry_delete(&nova->registry, name, &function, error);
+		code = registry_delete(&nova->registry, name, force, &function, error);
 	if (code == 0)
 		functions_changed(nova, &function->record);
 	return code;

@@ -69,6 +69,24 @@ static nova_instance_t *find(const struct nova *nova, const char *name)
 	return NULL;
 }
 
+bool instances_run(
+	struct nova *nova, const nova_function_t *function, char ret_name[RECORD_NAME_MAX + 1])
+{
+	bool found = false;
+	const struct function_record *wanted = &function->record;
+	pthread_mutex_lock(&nova->instances_lock);
+	for (struct link *l = nova->instances.next; !found && l != &nova->instances; l = l->next) {
+		const nova_instance_t *i = instance_at(l);
+		const struct function_record *r = &i->function->record;
+		found = i->listed && !strcmp(r->id, wanted->id) &&
+			(!function->published || r->version == wanted->version);
+		if (found)
+			snprintf(ret_name, RECORD_NAME_MAX + 1, "%s", i->name);
+	}
+	pthread_mutex_unlock(&nova->instances_lock);
+	return found;
+}
+
 static int check_free(const struct nova *nova, const char *name, nova_error_t **error)
 {
 	if (!find(nova, name))

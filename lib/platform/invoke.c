@@ -148,16 +148,24 @@ static bool keeps_tmp(const struct function_record *r)
 	return false;
 }
 
+/* By its name whichever version the instance has, or by that version. */
+static bool is_named(const nova_function_t *function, const char *name)
+{
+	const struct function_record *r = &function->record;
+	AUTO_FREE char *version = str_format("%s:%u", r->name, r->version);
+	return !name || !strcmp(r->name, name) || (version && !strcmp(version, name));
+}
+
 /* The function is as it was when the instance was started. */
 static int use_instance(
 	struct invocation *c, const char *name, nova_instance_t *instance, nova_error_t **error)
 {
 	const char *own = instance->function->record.name;
-	if (instance->nova != c->nova || (name && strcmp(own, name) != 0))
+	bool named = is_named(instance->function, name);
+	if (instance->nova != c->nova || !named)
 		return nova_fail(error, NOVA_EINVAL,
 			"instance '%s' is of another %s, '%s', and not of '%s'", instance->name,
-			name && strcmp(own, name) != 0 ? "function" : "platform", own,
-			name ? name : own);
+			named ? "platform" : "function or version", own, name ? name : own);
 	c->instance = instance_ref(instance);
 	c->function = function_ref(instance->function);
 	c->lease.cold = 0;

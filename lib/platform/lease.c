@@ -109,7 +109,11 @@ static int look_again(struct nova *nova, nova_function_t **function, nova_error_
 {
 	const struct function_record *old = &(*function)->record;
 	AUTO_FUNCTION nova_function_t *now = NULL;
-	int code = registry_lookup(&nova->registry, old->name, &now, error);
+	AUTO_FREE char *version = str_format("%s:%u", old->name, old->version);
+	if (!version)
+		return nova_oom(error);
+	int code = registry_lookup(
+		&nova->registry, (*function)->published ? version : old->name, &now, error);
 	if (code < 0)
 		return code;
 	if (now->record.version == old->version && !strcmp(now->record.id, old->id))

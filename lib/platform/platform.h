@@ -129,6 +129,9 @@ int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct st
 /* It is not stopped before instance_leave(), unless time is up. NOVA_ELOST: it has been. */
 int instance_enter(nova_instance_t *instance, nova_error_t **error);
 void instance_leave(nova_instance_t *instance);
+/* Whether one runs that version, or any version if it was not published. Writes its name. */
+bool instances_run(
+	struct nova *nova, const nova_function_t *function, char ret_name[RECORD_NAME_MAX + 1]);
 /* All, when nothing else goes on. */
 void instances_end(struct nova *nova);
 

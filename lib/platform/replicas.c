@@ -72,12 +72,24 @@ static void withdraw(struct nova *nova, const struct pool_keys *kept)
 	}
 }
 
+/* The key is that of a version which was published. */
+static bool is_published(struct nova *nova, const char *key)
+{
+	char id[FUNCTION_POOL_KEY];
+	bool has = false;
+	const char *colon = strchr(key, ':');
+	struct store *store = nova->registry.store;
+	snprintf(id, sizeof(id), "%.*s", (int)(colon - key), key);
+	uint32_t version = (uint32_t)strtoul(colon + 1, NULL, 10);
+	return store->ops->versions->has(store, id, version, &has, NULL) < 0 || has;
+}
+
 /* Of functions that were replaced or deleted: nobody will ask for their VMs. */
 static void forget(struct nova *nova, const struct pool_keys *all)
 {
 	const struct pool_keys *before = &nova->replicas.all;
 	for (size_t i = 0; i < before->count; i++)
-		if (!keys_have(all, before->list[i]))
+		if (!keys_have(all, before->list[i]) && !is_published(nova, before->list[i]))
 			nova_pool_forget(nova->pool, before->list[i]);
 }
 

@@ -158,3 +158,38 @@ int properties_override(struct function_config *config, enum property_face face,
 		code = override(p, config, member(p, face, opts), error);
 	return code;
 }
+
+/* --- back to the default --- */
+
+static int fail_unknown(const char *name, nova_error_t **error)
+{
+	const nova_property *p;
+	const char *names[64], *nearest;
+	size_t count = 0;
+	while (count < ARRAY_LEN(names) - 1 && (p = nova_property_get(count)))
+		names[count++] = p->name;
+	names[count] = NULL;
+	nearest = str_nearest(name, names);
+	return nova_fail(error, NOVA_EINVAL, "reset: there is no property '%.40s'%s%s%s",
+		text_is_utf8(name) ? name : "(not UTF-8)", nearest ? "; did you mean '" : "",
+		nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+int property_reset(struct function_config *config, const char *name, nova_error_t **error)
+{
+	const struct property *p = property_find(name);
+	if (!p || !p->is.offset)
+		return fail_unknown(name, error);
+	switch (p->is.type) {
+	case NOVA_PROPERTY_TEXT:
+		free(*property_text(p, config));
+		*property_text(p, config) = strdup("");
+		return *property_text(p, config) ? 0 : nova_oom(error);
+	case NOVA_PROPERTY_LIST:
+		text_list_done(property_list(p, config));
+		return 0;
+	default:
+		property_set_number(p, config, p->is.standard);
+		return 0;
+	}
+}

@@ -128,6 +128,10 @@ const char *properties_given(enum property_face face, const void *opts);
 int properties_override(struct function_config *config, enum property_face face, const void *opts,
 	nova_error_t **error);
 
+/* Gives a property of functions, by its name in the options, its default again. NOVA_EINVAL: there
+ * is none of that name; NOVA_ENOMEM. */
+int property_reset(struct function_config *config, const char *name, nova_error_t **error);
+
 /* --- rules (check.c) --- */
 
 /* Fails with `code`, naming the property. */

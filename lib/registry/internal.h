@@ -3,6 +3,7 @@
 #ifndef NOVA_LIB_REGISTRY_INTERNAL_H
 #define NOVA_LIB_REGISTRY_INTERNAL_H
 
+#include "deps/deps.h"
 #include "hash/hash.h"
 #include "registry/registry.h"
 
@@ -10,7 +11,35 @@
 struct code_source {
 	const nova_function_opts *opts;
 	const char *packages; /* a directory with those that it needs; NULL: none */
+	/* of an update: what it changes; and the code disk as it is, if that stays */
+	const struct function_record *base;
+	const char *disk;
+	bool same_runtime;
 };
+
+/* --- lookup.c --- */
+
+/* "name", "name:latest", "name:3" or "name:alias". */
+struct split_name {
+	char base[RECORD_NAME_MAX + 1];
+	uint32_t version;      /* 0: it names none */
+	const char *qualifier; /* that of a version or an alias; NULL: there is none */
+};
+/* NOVA_ENOTFOUND: no function can be called so. */
+int name_split(struct registry *registry, const char *name, struct split_name *ret_split,
+	nova_error_t **error);
+/* Of the function as it is now: NOVA_EINVAL if a version or alias is named, as what is to be done
+ * cannot be done to these. */
+int name_plain(struct registry *registry, const char *name, const char *doing,
+	struct split_name *ret_split, nova_error_t **error);
+/* From the store. NOVA_ENOTFOUND, with the nearest name. */
+int read_function(struct registry *registry, const char *name, nova_function_t **ret_function,
+	nova_error_t **error);
+int read_version(struct registry *registry, const char *name, uint32_t version,
+	nova_function_t **ret_function, nova_error_t **error);
+/* Takes the records, and frees their array. */
+int functions_new(struct function_record *records, size_t count, nova_function_t ***ret_functions,
+	nova_error_t **error);
 
 /* --- registry.c --- */
 
@@ -28,6 +57,24 @@ int registry_has_version(struct registry *registry, const struct function_record
 
 /* --- register.c --- */
 
+int register_check_flags(uint32_t flags, nova_error_t **error);
+/* Variables for flags; NOVA_EINVAL if the runtime has no such thing. */
+int record_add_options(struct function_record *record, uint32_t flags, nova_error_t **error);
+/* What a function has where nothing is asked for. */
+void config_set_usual(struct function_config *config, const struct runtime *runtime,
+	const nova_function_opts *opts);
+/* The checks of a record that go beyond its fields. */
+int record_check_rules(struct function_record *record, nova_error_t **error);
+/* Whether what runs functions here, and the disk, have room for this one. */
+int registry_check_room(
+	struct registry *registry, const struct machine_config *machine, nova_error_t **error);
+/* What the code needs besides, into a directory. */
+int install_packages(struct registry *registry, const nova_function_opts *opts,
+	const struct runtime *runtime, struct deps *ret_packages, nova_error_t **error);
+/* A checked record and its code, into the store. Takes the record. */
+int registry_store_checked(struct registry *registry, const struct code_source *source,
+	const struct runtime *runtime, struct function_record *record,
+	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error);
 /* What can be told without building anything: a record without id, hash, version and times. */
 int registry_check_opts(struct registry *registry, const nova_function_opts *opts,
 	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error);
@@ -58,6 +105,8 @@ void blobs_tidy(struct registry *registry);
 /* Builds the image of a function's code; its hash. */
 int code_disk_build(const char *path, const struct code_source *source, char hash[SHA256_HEX],
 	nova_error_t **error);
+/* The copy of an image, as cheap as the file system can make it. */
+int image_copy(const char *from, const char *to, nova_error_t **error);
 /* An image that has not found its place; removed when it goes out of scope. */
 struct unfinished {
 	char *path;
@@ -70,6 +119,9 @@ int code_disk_new(struct registry *registry, const struct code_source *source,
  * changed. */
 int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
 	nova_error_t **error);
+/* The blobs that nobody needs once these records have gone. */
+int blobs_leave(struct registry *registry, const struct function_record *const *gone, size_t count,
+	struct text_list *ret_hashes, nova_error_t **error);
 /* The same of an image, which is no blob if it is a guest image, and one of its users. */
 int image_unneeded(
 	struct registry *registry, const char *image, bool *ret_unneeded, nova_error_t **error);

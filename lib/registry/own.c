@@ -342,22 +342,16 @@ static int look(struct registry *registry, const struct runtime_record *r, nova_
 
 static int copy_rootfs(const char *from, const char *to, nova_error_t **error)
 {
-	struct stat st;
-	AUTO_FD int in = sys_open(from, O_RDONLY, 0);
-	int r = in < 0 ? in : sys_fstat(in, &st);
+	uint64_t size, mtime_ns;
+	int r = fs_stat(from, &size, &mtime_ns);
 	if (r < 0)
 		return nova_fail_os(error, r, "cannot read the root filesystem '%s'", from);
-	if ((uint64_t)st.st_size > NOVA_RUNTIME_ROOTFS_MAX)
+	if (size > NOVA_RUNTIME_ROOTFS_MAX)
 		return nova_fail(error, NOVA_ETOOBIG,
 			"the root filesystem '%s' has %llu bytes; at most %llu are possible", from,
-			(unsigned long long)st.st_size, NOVA_RUNTIME_ROOTFS_MAX);
-	AUTO_FD int out = sys_open(to, O_RDWR | O_CREAT | O_EXCL, 0600);
-	r = out < 0 ? out : sys_clone_file(in, out);
-	if (r < 0 && out >= 0)
-		r = sys_copy_sparse(in, out, (uint64_t)st.st_size);
-	return r < 0 ? nova_fail_os(
-			       error, r, "cannot copy the root filesystem '%s' to '%s'", from, to) :
-		       0;
+			(unsigned long long)size, NOVA_RUNTIME_ROOTFS_MAX);
+	r = image_copy(from, to, error);
+	return r < 0 ? nova_wrap(error, r, "the root filesystem") : 0;
 }
 
 /* The copy that will be the blob, and its hash. */

@@ -9,14 +9,18 @@
  * A row is written only when its image is in place, and an image is removed only when no row has
  * it.
  */
-#include "deps/deps.h"
 #include "registry/internal.h"
 
-#define KNOWN_FLAGS                                                                                \
-	(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP |                 \
-		NOVA_REGISTER_TEMPLATE)
-
 /* --- options to a record --- */
+
+int register_check_flags(uint32_t flags, nova_error_t **error)
+{
+	uint32_t unknown = flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE |
+					   NOVA_REGISTER_KEEP_TMP | NOVA_REGISTER_TEMPLATE);
+	return unknown ? nova_fail(error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined",
+				 flags) :
+			 0;
+}
 
 static int check_presence(const nova_function_opts *o, nova_error_t **error)
 {
@@ -37,14 +41,11 @@ static int check_presence(const nova_function_opts *o, nova_error_t **error)
 	if (o->check > NOVA_CHECK_NEVER)
 		return nova_fail(
 			error, NOVA_EINVAL, "check: %u is none of enum nova_check", o->check);
-	if (o->flags & ~KNOWN_FLAGS)
-		return nova_fail(
-			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o->flags);
-	return 0;
+	return register_check_flags(o->flags, error);
 }
 
 /* Options that are kept as variables: the interpreter obeys the first one, calls the other. */
-static int add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
+int record_add_options(struct function_record *r, uint32_t flags, nova_error_t **error)
 {
 	int code = 0;
 	if (flags & NOVA_REGISTER_IN_PLACE && !runtime_rules(&r->config)->in_place)
@@ -68,8 +69,7 @@ static int copy_texts(struct function_record *r, const nova_function_opts *o, no
 	return r->name && r->code_path ? 0 : nova_oom(error);
 }
 
-/* What it has where nothing is asked for. */
-static void set_usual(
+void config_set_usual(
 	struct function_config *config, const struct runtime *runtime, const nova_function_opts *o)
 {
 	if (!o->memory_mb && runtime->is.memory_mb)
@@ -96,6 +96,16 @@ int runtime_give(
 	return 0;
 }
 
+int record_check_rules(struct function_record *r, nova_error_t **error)
+{
+	int code = runtime_check_memory(&r->config, r->config.machine.memory_mb, error);
+	if (code == 0)
+		code = function_config_sort(&r->config, error);
+	if (code == 0)
+		code = record_check_fields(r, NOVA_EINVAL, error);
+	return code < 0 ? code : runtime_check_preopens(&r->config, error);
+}
+
 /* Everything but id, code_hash, version and times. */
 static int record_from_opts(struct function_record *r, const struct runtime *runtime,
 	const nova_function_opts *o, nova_error_t **error)
@@ -103,18 +113,12 @@ static int record_from_opts(struct function_record *r, const struct runtime *run
 	int code = properties_import(&r->config, IN_REGISTER, o, error);
 	if (code == 0)
 		code = runtime_give(runtime, &r->config, error);
-	set_usual(&r->config, runtime, o);
+	config_set_usual(&r->config, runtime, o);
 	if (code == 0)
 		code = copy_texts(r, o, error);
 	if (code == 0)
-		code = runtime_check_memory(&r->config, r->config.machine.memory_mb, error);
-	if (code == 0)
-		code = add_options(r, o->flags, error);
-	if (code == 0)
-		code = function_config_sort(&r->config, error);
-	if (code == 0)
-		code = record_check_fields(r, NOVA_EINVAL, error);
-	return code < 0 ? code : runtime_check_preopens(&r->config, error);
+		code = record_add_options(r, o->flags, error);
+	return code < 0 ? code : record_check_rules(r, error);
 }
 
 /* --- storing --- */
@@ -143,11 +147,14 @@ static int take_version(struct function_record *r, const struct function_record 
 	return r->config.handler ? 0 : NOVA_ENOMEM;
 }
 
-/* Fills in what a record has from the one before it, or from nothing. */
+/* Fills in what a record has from the one before it, or from nothing. No two states of a function
+ * have the same time, also if the clock was set back. */
 static int complete(
 	struct function_record *r, const struct function_record *old, nova_error_t **error)
 {
 	r->updated_us = clock_unix_us();
+	if (old && r->updated_us <= old->updated_us)
+		r->updated_us = old->updated_us + 1;
 	r->created_us = old ? old->created_us : r->updated_us;
 	r->version = 1;
 	r->id = old ? strdup(old->id) : make_uuid();
@@ -168,7 +175,7 @@ static int store_record(struct registry *registry, struct function_record *r,
 	code = registry->blobs->ops->put(registry->blobs, u->path, r->code_hash, error);
 	if (code == 0)
 		code = registry->store->ops->functions->put(
-			registry->store, r, old ? old->version : 0, error);
+			registry->store, r, old ? old->updated_us : 0, error);
 	if (code < 0) {
 		blob_drop(registry, r->code_hash);
 		return code;
@@ -186,6 +193,17 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
+/* Whether nobody has changed what an update began with. */
+static int check_base(const struct function_record *base, const struct function_record *present,
+	nova_error_t **error)
+{
+	if (present->name && !strcmp(present->id, base->id) &&
+		present->updated_us == base->updated_us)
+		return 0;
+	return nova_fail(error, NOVA_EBUSY,
+		"the function '%s' was changed by somebody else meanwhile", base->name);
+}
+
 /* Under the lock. On success `record` is what is stored, and `ret_former` the version that it
  * replaces, if it does. */
 static int store(struct registry *registry, const struct code_source *source,
@@ -198,10 +216,12 @@ static int store(struct registry *registry, const struct code_source *source,
 	int r = code_disk_new(registry, source, &image, hash, error);
 	if (r == 0 && !(record->code_hash = strdup(hash)))
 		r = nova_oom(error);
-	if (r == 0)
+	if (r == 0 && !source->same_runtime)
 		r = runtime_is_still(registry, record, error);
 	if (r == 0)
 		r = registry_read_present(registry, record->name, &present, error);
+	if (r == 0 && source->base)
+		r = check_base(source->base, &present, error);
 	if (r < 0)
 		return r;
 	if (!present.name)
@@ -246,6 +266,18 @@ static int engine_fits(
 	return r < 0 ? r : engine_check(ops, machine, error);
 }
 
+int registry_check_room(
+	struct registry *registry, const struct machine_config *machine, nova_error_t **error)
+{
+	int r = engine_fits(registry, machine, error);
+	if (r < 0 || !fs_reserve_is_spent(registry->home))
+		return r;
+	return nova_fail(error, NOVA_ENOSPC,
+		"there is no room for a function in %s (No space left on device): delete some, or "
+		"something else on that file system",
+		registry->home);
+}
+
 int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 	struct function_record *record, const struct runtime **ret_runtime, nova_error_t **error)
 {
@@ -257,20 +289,10 @@ int registry_check_opts(struct registry *registry, const nova_function_opts *o,
 	if (r == 0)
 		r = code_check(*ret_runtime, o, record->config.handler,
 			registry->host ? host_log(registry->host) : NULL, error);
-	if (r == 0)
-		r = engine_fits(registry, &record->config.machine, error);
-	if (r < 0)
-		return r;
-	if (fs_reserve_is_spent(registry->home))
-		return nova_fail(error, NOVA_ENOSPC,
-			"there is no room for a function in %s (No space left on device): delete "
-			"some, or something else on that file system",
-			registry->home);
-	return 0;
+	return r < 0 ? r : registry_check_room(registry, &record->config.machine, error);
 }
 
-/* What the code needs besides, into a directory. */
-static int install_packages(struct registry *registry, const nova_function_opts *o,
+int install_packages(struct registry *registry, const nova_function_opts *o,
 	const struct runtime *runtime, struct deps *ret, nova_error_t **error)
 {
 	AUTO_FREE char *rootfs = NULL;
@@ -302,7 +324,7 @@ static int install_packages(struct registry *registry, const nova_function_opts 
 	return deps_install(registry->host, &want, &stop, ret, error);
 }
 
-static int check_and_store(struct registry *registry, const struct code_source *source,
+int registry_store_checked(struct registry *registry, const struct code_source *source,
 	const struct runtime *runtime, struct function_record *record,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error)
 {
@@ -331,8 +353,8 @@ int registry_register(struct registry *registry, const nova_function_opts *o,
 	int r = registry_check_opts(registry, o, &record, &runtime, error);
 	if (r == 0)
 		r = install_packages(registry, o, runtime, &packages, error);
-	const struct code_source source = { o, packages.directory };
+	const struct code_source source = { .opts = o, .packages = packages.directory };
 	return r < 0 ? r :
-		       check_and_store(registry, &source, runtime, &record, ret_former,
+		       registry_store_checked(registry, &source, runtime, &record, ret_former,
 			       ret_function, error);
 }

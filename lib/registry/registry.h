@@ -18,6 +18,7 @@
 #include <nova/instance.h>
 #include <nova/run.h>
 #include <nova/runtime.h>
+#include <nova/version.h>
 
 #include "base/list.h"
 #include "base/table.h"
@@ -89,6 +90,7 @@ static inline void runtime_freep(const struct runtime **runtime)
 /* Immutable and counted, so the cache and any number of threads can share one. */
 struct nova_function {
 	atomic_uint references;
+	bool published; /* a version that was published, and not the function as it is now */
 	struct function_record record;
 };
 
@@ -106,20 +108,29 @@ static inline void function_freep(nova_function_t **function)
 
 #define CACHE_MAX 1024u
 
+/* What a name stands for: a function or a version of it, or two that share the calls. */
+struct named_function {
+	nova_function_t *function, *second; /* of 100 calls `weight` go to the second; NULL: none */
+	uint32_t weight;
+};
+void named_function_clear(struct named_function *named);
+
 /* Functions as they were at one stamp of the store; another stamp empties it. */
 struct function_cache {
 	pthread_mutex_t lock; /* guards all below */
 	uint64_t stamp;
+	uint64_t draws;         /* state of the random numbers that share out calls */
 	struct table functions; /* by name */
 	struct link entries;    /* the same */
 };
 
 int cache_init(struct function_cache *cache, nova_error_t **error);
 void cache_free(struct function_cache *cache);
-/* A new reference, or NULL. */
+/* A new reference, or NULL. Of two by chance. */
 nova_function_t *cache_get(struct function_cache *cache, uint64_t stamp, const char *name);
-/* Remembers what was read after `stamp`; forgetting to is no failure. */
-void cache_put(struct function_cache *cache, uint64_t stamp, nova_function_t *function);
+/* Remembers what was read after `stamp`; forgetting to is no failure. A new reference as above. */
+nova_function_t *cache_put(struct function_cache *cache, uint64_t stamp, const char *name,
+	const struct named_function *named);
 
 /* --- the registry --- */
 
@@ -140,7 +151,7 @@ void registry_close(struct registry *registry);
  * used. */
 int registry_check_process(const struct registry *registry, nova_error_t **error);
 
-/* As nova_function_get(), in microseconds for a function that was looked up before; sees what other
+/* As nova_function_get(), in microseconds for a name that was looked up before; sees what other
  * processes changed. */
 int registry_lookup(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);
@@ -153,9 +164,31 @@ int registry_register(struct registry *registry, const nova_function_opts *opts,
 	struct function_record *ret_former, nova_function_t **ret_function, nova_error_t **error);
 /* As nova_function_check(). */
 int registry_check_code(struct registry *registry, const char *name, nova_error_t **error);
+/* As nova_function_update(). */
+int registry_update(struct registry *registry, const char *name,
+	const nova_function_update_opts *opts, struct function_record *ret_former,
+	nova_function_t **ret_function, nova_error_t **error);
 /* As nova_function_delete(). *ret_function is what it was. */
-int registry_delete(struct registry *registry, const char *name, nova_function_t **ret_function,
+int registry_delete(struct registry *registry, const char *name, bool force,
+	nova_function_t **ret_function, nova_error_t **error);
+/* Whether VMs of that version of a function are of use to anybody. */
+bool registry_has_key(struct registry *registry, const struct function_record *record);
+
+/* --- versions.c, aliases.c --- */
+
+/* As the calls of nova/version.h. */
+int registry_publish(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);
+int registry_list_versions(struct registry *registry, const char *name,
+	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
+int registry_set_alias(struct registry *registry, const nova_alias_opts *opts,
+	const nova_alias **ret_alias, nova_error_t **error);
+int registry_get_alias(struct registry *registry, const char *function, const char *name,
+	const nova_alias **ret_alias, nova_error_t **error);
+int registry_list_aliases(struct registry *registry, const char *function,
+	const nova_alias ***ret_aliases, size_t *ret_count, nova_error_t **error);
+int registry_delete_alias(
+	struct registry *registry, const char *function, const char *name, nova_error_t **error);
 
 /* --- once.c --- */
 

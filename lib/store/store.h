@@ -3,9 +3,9 @@
  * The door of store: where functions are remembered.
  *
  * A store is one const table of operations, and in it one table for each kind of thing that it
- * keeps, which is written and read as a whole: functions and runtimes. It keeps records and answers
- * questions about them; it decides nothing: versions, times and the meaning of fields are its
- * caller's. A store never sees a VM or a code disk.
+ * keeps, which is written and read as a whole: functions, their versions and aliases, runtimes. It
+ * keeps records and answers questions about them; it decides nothing: versions, times and the
+ * meaning of fields are its caller's. A store never sees a VM or a code disk.
  *
  * Every operation may be called from any thread at any time, and several processes may use the same
  * store.
@@ -61,6 +61,22 @@ void runtime_record_list_free(struct runtime_record *records, size_t count);
 int runtime_record_check(const struct runtime_record *record, int code, nova_error_t **error);
 #define AUTO_RUNTIME_RECORD CLEANUP(runtime_record_clear)
 
+/* A name for a published version, or for two that share the calls. */
+struct alias_record {
+	char *id, *name; /* of the function */
+	char *alias;
+	uint32_t version;
+	uint32_t second, weight; /* of 100 calls so many go to the second one; 0: there is none */
+	uint64_t created_us, updated_us;
+};
+
+void alias_record_clear(struct alias_record *record);
+void alias_record_list_free(struct alias_record *records, size_t count);
+int alias_record_check(const struct alias_record *record, int code, nova_error_t **error);
+#define AUTO_ALIAS_RECORD CLEANUP(alias_record_clear)
+/* That is reserved for the function as it is now. */
+#define ALIAS_LATEST "latest"
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -69,10 +85,10 @@ struct function_ops {
 	/*
 	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0:
 	 * the name must be free, else NOVA_EEXIST. Otherwise the stored record of that name must
-	 * have the same id and the version `replaces`, else NOVA_EBUSY: somebody else was faster,
-	 * look again. On failure nothing has changed.
+	 * have the same id and `replaces` as its updated_us, which each change makes another one,
+	 * else NOVA_EBUSY: somebody else was faster, look again. On failure nothing has changed.
 	 */
-	int (*put)(struct store *store, const struct function_record *record, uint32_t replaces,
+	int (*put)(struct store *store, const struct function_record *record, uint64_t replaces,
 		nova_error_t **error);
 
 	/* Fills an empty record. NOVA_ENOTFOUND; NOVA_ECORRUPT if what is stored is no valid
@@ -90,8 +106,43 @@ struct function_ops {
 	int (*names)(struct store *store, const char *runtime, size_t max, char ***ret_names,
 		size_t *ret_count, nova_error_t **error);
 
-	/* NOVA_ENOTFOUND if there is none of that name. */
-	int (*remove)(struct store *store, const char *name, nova_error_t **error);
+	/* NOVA_ENOTFOUND if there is none of that name; NOVA_EBUSY if it has published versions,
+	 * and these are to stay. Aliases go with them. */
+	int (*remove)(
+		struct store *store, const char *name, bool with_versions, nova_error_t **error);
+};
+
+/* Published versions: copies of records that never change. */
+struct version_ops {
+	/* Of the stored record with that id and version. It is there already: nothing changes.
+	 * NOVA_EBUSY: the function is at another version, or gone. */
+	int (*publish)(
+		struct store *store, const struct function_record *record, nova_error_t **error);
+	/* As of functions. */
+	int (*get)(struct store *store, const char *name, uint32_t version,
+		struct function_record *ret_record, nova_error_t **error);
+	/* By number; none: NULL and 0. */
+	int (*list)(struct store *store, const char *name, struct function_record **ret_records,
+		size_t *ret_count, nova_error_t **error);
+	int (*has)(struct store *store, const char *id, uint32_t version, bool *ret_has,
+		nova_error_t **error);
+	/* NOVA_EBUSY if an alias points at it, unless `from_aliases`: those for which it is the
+	 * first go with it, others lose it. */
+	int (*remove)(struct store *store, const char *name, uint32_t version, bool from_aliases,
+		nova_error_t **error);
+};
+
+struct alias_ops {
+	/* What there is of that name is replaced, but for created_us. NOVA_EBUSY: a version is not
+	 * there. */
+	int (*put)(struct store *store, const struct alias_record *record, nova_error_t **error);
+	int (*get)(struct store *store, const char *name, const char *alias,
+		struct alias_record *ret_record, nova_error_t **error);
+	/* By name; none: NULL and 0. */
+	int (*list)(struct store *store, const char *name, struct alias_record **ret_records,
+		size_t *ret_count, nova_error_t **error);
+	int (*remove)(
+		struct store *store, const char *name, const char *alias, nova_error_t **error);
 };
 
 struct runtime_ops {
@@ -130,11 +181,13 @@ struct store_ops {
 	 */
 	int (*stamp)(struct store *store, uint64_t *ret_stamp, nova_error_t **error);
 
-	/* How many functions and runtimes need that blob. */
+	/* How many functions, versions and runtimes need that blob. */
 	int (*count_users)(
 		struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
 
 	const struct function_ops *functions;
+	const struct version_ops *versions;
+	const struct alias_ops *aliases;
 	const struct runtime_ops *runtimes;
 };
 

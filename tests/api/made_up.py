@@ -50,7 +50,9 @@ class Copy:
         self._add(_OPTIONS)
         self._add(_MEMBER)
         table = (self.root / _ROW[0]).read_text(encoding="utf-8")
-        newest = max(int(number) for number in re.findall(r"\.schema = (\d+)", table))
+        steps = (self.root / "lib/store/sql/schema.c").read_text(encoding="utf-8")
+        newest = max(int(number) for number in re.findall(r"\.schema = (\d+)", table)
+                     + re.findall(r"^\t/\* (\d+) \*/$", steps, re.M))
         self._add((_ROW[0], _ROW[1], _ROW[2] % (newest + 1)))
 
     def _add(self, change):

@@ -329,6 +329,34 @@ class Store(HomeCase):
         self.novactl("delete", "wrong", "two", status=1)
         self.assertEqual(self.novactl_json("list"), [])
 
+    def test_versions_are_published_named_and_rolled_back(self):
+        self.register("f", HELLO)
+        self.assertEqual(self.novactl_json("version", "publish", "f")["version"], 1)
+        self.assertEqual(self.novactl_json("update", "f", "--memory", "200")["memory_mb"], 200)
+        self.assertEqual(self.novactl_json("version", "publish", "f")["version"], 2)
+        self.novactl("update", "f", "--reset", "memory_mb")
+        self.assertEqual(self.novactl_json("get", "f")["memory_mb"], 128)
+        made = self.novactl_json("alias", "set", "f", "prod", "2", "--second", "1",
+                                 "--weight", "10")
+        self.assertEqual((made["version"], made["second"], made["weight"]), (2, 1, 10))
+        self.assertEqual(self.novactl_json("alias", "rollback", "f", "prod")["version"], 1)
+        self.assertEqual(self.novactl_json("get", "f:prod")["version"], 1)
+        shown = self.novactl_json("get", "-v", "f")
+        self.assertEqual([v["memory_mb"] for v in shown["versions"]], [128, 200])
+        self.assertEqual([a["name"] for a in shown["aliases"]], ["prod"])
+        self.assertIn("Published", self.novactl("get", "--versions", "f").stdout)
+        self.assertIn("prod", self.novactl("alias", "list", "f").stdout)
+        self.assertEqual(len(self.novactl_json("version", "list", "f")), 2)
+        self.assertEqual(self.error_of("version", "delete", "f", "1", status=1)["name"],
+                         "NOVA_EBUSY")
+        self.novactl("version", "delete", "f", "x", status=2)
+        self.novactl("alias", "rollback", "f", "prod", status=1)
+        self.assertEqual(self.novactl_json("alias", "delete", "f", "prod"), {"deleted": ["prod"]})
+        self.assertEqual(self.novactl_json("version", "delete", "f", "1"), {"deleted": ["f:1"]})
+        self.assertEqual(self.error_of("rm", "f", status=1)["name"], "NOVA_EBUSY")
+        self.novactl("rm", "--force", "f")
+        self.novactl("version", status=0)
+
     def test_a_name_that_is_taken_needs_replace(self):
         self.register("hello", HELLO)
         self.register("hello", HELLO)

@@ -366,7 +366,7 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.instance = instance)));
 	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.flags = 0)));
 	ck_assert_uint_eq(nova_instance_version(instance), 1);
-	ck_ok(nova_function_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
 	ck_ok(invoke_in(&p, instance, &r));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	nova_result_free(r);
@@ -674,7 +674,7 @@ START_TEST(a_tick_keeps_as_many_vms_as_functions_want)
 	nova_config_free(other.config);
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 2);
-	ck_ok(nova_function_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
 	nova_pool_tick(p.pool);
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 1);
 	platform_close(&p);

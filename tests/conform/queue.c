@@ -574,7 +574,7 @@ START_TEST(a_function_that_was_deleted_after_the_submit_is_reported_by_the_call)
 	submit_waiting(q, "a", "1");
 	await_starts(1);
 	nova_call_t *call = submit(q, "b", "2");
-	ck_ok(nova_function_delete(p.nova, "b", &error));
+	ck_ok(nova_function_delete(p.nova, "b", 0, &error));
 	gate_let_go(&gate, 1);
 	collect_answer(q, "1");
 	collect_failure(

@@ -374,7 +374,7 @@ START_TEST(a_runtime_that_functions_have_is_not_deleted)
 	ck_ok(register_function(&p, "first", "own", "x", 0));
 	ck_ok(register_function(&p, "second", "own", "y", 0));
 	ck_fails_with(NOVA_EBUSY, "first, second", nova_runtime_delete(p.nova, "own", &error));
-	ck_ok(nova_function_delete(p.nova, "first", &error));
+	ck_ok(nova_function_delete(p.nova, "first", 0, &error));
 	ck_ok(register_function(&p, "second", "shell", "y", NOVA_REGISTER_REPLACE));
 	ck_assert_int_eq(fs_exists(file), 1);
 	ck_ok(nova_runtime_delete(p.nova, "own", &error));

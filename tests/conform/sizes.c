@@ -71,10 +71,11 @@ static const nova_function_opts full_nova_function_opts = {
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {
 	int code = nova_function_register(p.nova, opts, NULL, ret_error);
-	nova_function_delete(p.nova, "x", NULL);
+	nova_function_delete(p.nova, "x", 0, NULL);
 	return code;
 }
 
+static const char *const words_of_properties[] = { "labels" };
 static const char *const sh[] = { "/bin/sh", "{file}" };
 static const nova_runtime_opts full_nova_runtime_opts = { sizeof(nova_runtime_opts), .name = "x",
 	.rootfs = "base", .argv = sh, .argv_count = 2, .protocol = "none", .memory_mb = 64,
@@ -83,6 +84,29 @@ static int use_nova_runtime_opts(const void *opts, nova_error_t **ret_error)
 {
 	int code = nova_runtime_register(p.nova, opts, NULL, ret_error);
 	nova_runtime_delete(p.nova, "x", NULL);
+	return code;
+}
+
+static const nova_function_opts changed = { sizeof(changed), .memory_mb = 100 };
+static const nova_function_update_opts full_nova_function_update_opts = {
+	sizeof(nova_function_update_opts), .change = &changed, .reset = words_of_properties,
+	.reset_count = 1
+};
+static int use_nova_function_update_opts(const void *opts, nova_error_t **ret_error)
+{
+	return nova_function_update(p.nova, "echo", opts, NULL, ret_error);
+}
+
+static const nova_alias_opts full_nova_alias_opts = { sizeof(nova_alias_opts), .function = "v",
+	.name = "x", .version = 1, .second = 2, .weight = 10 };
+static int use_nova_alias_opts(const void *opts, nova_error_t **ret_error)
+{
+	platform_add(p.nova, "v", "shell", "true");
+	ck_ok(nova_function_publish(p.nova, "v", NULL, &error));
+	platform_add(p.nova, "v", "shell", "false");
+	ck_ok(nova_function_publish(p.nova, "v", NULL, &error));
+	int code = nova_alias_set(p.nova, opts, NULL, ret_error);
+	ck_ok(nova_function_delete(p.nova, "v", NOVA_DELETE_FORCE, &error));
 	return code;
 }
 

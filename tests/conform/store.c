@@ -127,18 +127,20 @@ START_TEST(a_name_is_given_once)
 }
 END_TEST
 
-START_TEST(a_record_is_replaced_only_from_the_version_that_was_seen)
+START_TEST(a_record_is_replaced_only_from_the_state_that_was_seen)
 {
 	open_store(_i);
 	struct function_record record = sample("hello", ID_1), other = sample("hello", ID_2),
 			       out = { 0 };
-	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, 1, &error));
+	const uint64_t seen = record.updated_us;
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, seen, &error));
 	ck_ok(ops->functions->put(store, &record, 0, &error));
 	record.version = 2;
+	record.updated_us = seen + 1;
 	record.config.env.count = 0;
-	ck_ok(ops->functions->put(store, &record, 1, &error));
-	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, 1, &error));
-	ck_fails(NOVA_EBUSY, ops->functions->put(store, &other, 2, &error));
+	ck_ok(ops->functions->put(store, &record, seen, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &record, seen, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->put(store, &other, seen + 1, &error));
 	ck_ok(ops->functions->get(store, "hello", &out, &error));
 	ck_same(&record, &out);
 	record_clear(&out);
@@ -151,7 +153,8 @@ START_TEST(what_is_not_there_is_not_found)
 	open_store(_i);
 	struct function_record out = { 0 };
 	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->functions->get(store, "nobody", &out, &error));
-	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->functions->remove(store, "nobody", &error));
+	ck_fails_with(
+		NOVA_ENOTFOUND, "nobody", ops->functions->remove(store, "nobody", false, &error));
 	ck_fails(NOVA_ENOTFOUND, ops->functions->get(store, "", &out, &error));
 	ck_fails(NOVA_ENOTFOUND,
 		ops->functions->get(store, "'; DROP TABLE functions; --", &out, &error));
@@ -252,12 +255,125 @@ START_TEST(the_users_of_a_code_are_counted)
 	ck_assert_uint_eq(users, 2);
 	two.code_hash = TEXT(HASH_B);
 	two.version = 2;
-	ck_ok(ops->functions->put(store, &two, 1, &error));
-	ck_ok(ops->functions->remove(store, "one", &error));
+	ck_ok(ops->functions->put(store, &two, two.updated_us, &error));
+	ck_ok(ops->functions->remove(store, "one", false, &error));
 	ck_ok(ops->count_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 0);
 	ck_ok(ops->count_users(store, HASH_B, &users, &error));
 	ck_assert_uint_eq(users, 1);
+	close_store();
+}
+END_TEST
+
+/* --- versions and aliases --- */
+
+/* One function at version 2, with 1 and 2 published. */
+static struct function_record put_versions(const char *name, const char *id)
+{
+	struct function_record f = sample(name, id);
+	ck_ok(ops->functions->put(store, &f, 0, &error));
+	ck_ok(ops->versions->publish(store, &f, &error));
+	f.version = 2;
+	f.code_hash = TEXT(HASH_B);
+	f.updated_us++;
+	ck_ok(ops->functions->put(store, &f, f.updated_us - 1, &error));
+	ck_ok(ops->versions->publish(store, &f, &error));
+	return f;
+}
+
+static struct alias_record alias(const char *name, uint32_t version, uint32_t second)
+{
+	return (struct alias_record){ .id = TEXT(ID_1),
+		.name = TEXT("f"),
+		.alias = TEXT(name),
+		.version = version,
+		.second = second,
+		.weight = second ? 10 : 0,
+		.created_us = 5,
+		.updated_us = 6 };
+}
+
+START_TEST(a_version_is_the_function_as_it_was)
+{
+	open_store(_i);
+	struct function_record first = sample("f", ID_1), out = { 0 }, *all;
+	struct function_record now = put_versions("f", ID_1);
+	size_t count;
+	uint64_t users;
+	bool has;
+	ck_ok(ops->versions->publish(store, &now, &error)); /* once more changes nothing */
+	ck_fails(NOVA_EBUSY, ops->versions->publish(store,
+				     &(struct function_record){
+					     .id = TEXT(ID_1), .name = TEXT("f"), .version = 3 },
+				     &error));
+	ck_ok(ops->versions->get(store, "f", 1, &out, &error));
+	ck_same(&first, &out);
+	record_clear(&out);
+	ck_ok(ops->versions->list(store, "f", &all, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(all[1].version, 2);
+	record_list_free(all, count);
+	ck_ok(ops->versions->has(store, ID_1, 2, &has, &error));
+	ck_assert(has);
+	ck_ok(ops->versions->has(store, ID_2, 2, &has, &error));
+	ck_assert(!has);
+	ck_fails_with(NOVA_ENOTFOUND, "version 3", ops->versions->get(store, "f", 3, &out, &error));
+	ck_fails(NOVA_ENOTFOUND, ops->versions->get(store, "\xff", 1, &out, &error));
+	ck_ok(ops->count_users(store, HASH_B, &users, &error));
+	ck_assert_uint_eq(users, 2);
+	ck_ok(ops->count_users(store, HASH_A, &users, &error));
+	ck_assert_uint_eq(users, 1);
+	close_store();
+}
+END_TEST
+
+START_TEST(what_is_referred_to_is_not_removed)
+{
+	open_store(_i);
+	put_versions("f", ID_1);
+	struct alias_record a = alias("a", 1, 2), b = alias("b", 2, 0), *all;
+	size_t count;
+	struct alias_record missing = alias("a", 7, 0);
+	ck_ok(ops->aliases->put(store, &a, &error));
+	ck_ok(ops->aliases->put(store, &b, &error));
+	ck_fails(NOVA_EBUSY, ops->aliases->put(store, &missing, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->remove(store, "f", false, &error));
+	ck_fails(NOVA_EBUSY, ops->versions->remove(store, "f", 2, false, &error));
+	ck_ok(ops->versions->remove(store, "f", 2, true, &error));
+	ck_ok(ops->aliases->list(store, "f", &all, &count, &error));
+	ck_assert_uint_eq(count, 1); /* b is gone, and a has lost its second version */
+	ck_assert_str_eq(all[0].alias, "a");
+	ck_assert_uint_eq(all[0].second + all[0].weight, 0);
+	alias_record_list_free(all, count);
+	ck_ok(ops->functions->remove(store, "f", true, &error));
+	ck_fails(NOVA_ENOTFOUND, ops->versions->remove(store, "f", 1, true, &error));
+	ck_ok(ops->aliases->list(store, "f", &all, &count, &error));
+	ck_assert_uint_eq(count, 0);
+	close_store();
+}
+END_TEST
+
+START_TEST(an_alias_comes_back_as_it_was_put)
+{
+	open_store(_i);
+	put_versions("f", ID_1);
+	struct alias_record in = alias("prod", 1, 2), out = { NULL };
+	ck_fails_with(NOVA_ENOTFOUND, "prod", ops->aliases->get(store, "f", "prod", &out, &error));
+	ck_ok(ops->aliases->put(store, &in, &error));
+	in.version = 2;
+	in.second = in.weight = 0;
+	in.created_us = in.updated_us = 9;
+	ck_ok(ops->aliases->put(store, &in, &error));
+	ck_ok(ops->aliases->get(store, "f", "prod", &out, &error));
+	ck_assert_str_eq(out.id, ID_1);
+	ck_assert_uint_eq(out.version, 2);
+	ck_assert_uint_eq(out.second, 0);
+	ck_assert_uint_eq(out.created_us, 6);
+	ck_assert_uint_eq(out.updated_us, 9);
+	alias_record_clear(&out);
+	ck_ok(ops->aliases->remove(store, "f", "prod", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->aliases->remove(store, "f", "prod", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->aliases->remove(store, "f", "\xff", &error));
 	close_store();
 }
 END_TEST
@@ -381,9 +497,9 @@ START_TEST(the_stamp_changes_with_every_change_by_anyone)
 	uint64_t after_own = settled_stamp();
 	ck_ok(ops->functions->put(other, &second, 0, &error));
 	uint64_t after_other = next_stamp(after_own);
-	ck_ok(ops->functions->remove(other, "second", &error));
+	ck_ok(ops->functions->remove(other, "second", false, &error));
 	uint64_t after_removal = next_stamp(after_other);
-	ck_ok(ops->functions->remove(store, "hello", &error));
+	ck_ok(ops->functions->remove(store, "hello", false, &error));
 	ck_assert_uint_ne(stamp_now(), after_removal);
 	ops->close(other);
 	close_store();
@@ -399,7 +515,8 @@ static int count_up(struct store *in, const char *name, unsigned times)
 		if (r < 0)
 			return r;
 		record.version++;
-		r = ops->functions->put(in, &record, record.version - 1, NULL);
+		record.updated_us++;
+		r = ops->functions->put(in, &record, record.updated_us - 1, NULL);
 		if (r < 0 && r != NOVA_EBUSY)
 			return r;
 		done += r == 0;
@@ -483,11 +600,14 @@ static Suite *store_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, what_is_put_comes_back_whole_also_after_reopening, 0, count);
 	tcase_add_loop_test(tc, a_name_is_given_once, 0, count);
-	tcase_add_loop_test(tc, a_record_is_replaced_only_from_the_version_that_was_seen, 0, count);
+	tcase_add_loop_test(tc, a_record_is_replaced_only_from_the_state_that_was_seen, 0, count);
 	tcase_add_loop_test(tc, what_is_not_there_is_not_found, 0, count);
 	tcase_add_loop_test(tc, a_list_may_be_of_those_with_certain_labels, 0, count);
 	tcase_add_loop_test(tc, lists_are_sorted_by_name_and_may_be_empty, 0, count);
 	tcase_add_loop_test(tc, the_users_of_a_code_are_counted, 0, count);
+	tcase_add_loop_test(tc, a_version_is_the_function_as_it_was, 0, count);
+	tcase_add_loop_test(tc, what_is_referred_to_is_not_removed, 0, count);
+	tcase_add_loop_test(tc, an_alias_comes_back_as_it_was_put, 0, count);
 	tcase_add_loop_test(tc, a_runtime_comes_back_as_it_was_put, 0, count);
 	tcase_add_loop_test(
 		tc, runtimes_are_listed_by_name_and_are_users_of_their_root_filesystem, 0, count);

@@ -329,7 +329,7 @@ START_TEST(a_deleted_function_is_gone_with_its_vms)
 	struct platform p = platform_open(NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
-	ck_ok(nova_function_delete(p.nova, "f", &error));
+	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_IDLE), 0);
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_EXPIRED), 1);
 	nova_result_t *r;

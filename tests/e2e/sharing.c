@@ -146,7 +146,7 @@ static int live_in(const struct platform *p, int number)
 			return 4;
 		nova_result_free(r);
 	}
-	if (nova_function_delete(nova, own, NULL) < 0)
+	if (nova_function_delete(nova, own, 0, NULL) < 0)
 		return 5;
 	nova_close(nova);
 	return 0;

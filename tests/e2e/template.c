@@ -822,7 +822,8 @@ START_TEST(shells_are_kept_used_and_replaced)
 
 	int ends[2] = { vmtest_pidfd(shells[0]), vmtest_pidfd(shells[1]) };
 	if (_i == 1) {
-		ck_ok(nova_function_delete(p.nova, "f", &error)); /* they are of no use any more */
+		ck_ok(nova_function_delete(
+			p.nova, "f", 0, &error)); /* they are of no use any more */
 		ck_assert_uint_eq(vmms(keeper, shells), 0);
 	}
 	platform_close(&p);

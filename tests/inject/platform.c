@@ -30,7 +30,7 @@ static bool there_is(const char *name)
 static void delete_new(void)
 {
 	MUST(there_is("f") ? 0 : NOVA_ECORRUPT);
-	nova_function_delete(world.nova, "g", NULL);
+	nova_function_delete(world.nova, "g", 0, NULL);
 }
 
 static int replace(nova_error_t **error)
@@ -104,7 +104,7 @@ static int check_code(nova_error_t **error)
 
 static int delete (nova_error_t **error)
 {
-	int code = nova_function_delete(world.nova, "g", error);
+	int code = nova_function_delete(world.nova, "g", 0, error);
 	return code == 0 && there_is("g") ? NOVA_EAGENT : code;
 }
 

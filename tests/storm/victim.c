@@ -87,7 +87,7 @@ static void erase(struct worker *w, const char *name)
 {
 	nova_error_t *error = NULL;
 	say("B %s%u delete %s", w->slot, w->number, name);
-	int code = nova_function_delete(nova, name, &error);
+	int code = nova_function_delete(nova, name, 0, &error);
 	tell(w, code, "", error);
 }
 

@@ -29,6 +29,7 @@ static struct parent {
 	nova_instance_t *instance;
 	nova_function_t *function;
 	const nova_runtime *runtime;
+	const nova_alias *alias;
 	nova_result_t *result;
 	nova_files_t *files;
 	nova_probe_t *probe;
@@ -198,6 +199,25 @@ static void judge_runtime_calls(void)
 	RETURNS(nova_runtime_list_free, NULL, 0);
 }
 
+static void judge_version_calls(void)
+{
+	const nova_function_update_opts update = NOVA_FUNCTION_UPDATE_OPTS_INIT;
+	const nova_alias_opts opts = { sizeof(opts), .function = "echo", .name = "x",
+		.version = 1 };
+	nova_function_t *function, **list;
+	const nova_alias *alias, **aliases;
+	size_t count;
+	REFUSES(nova_function_update, s.p.nova, "echo", &update, &function);
+	REFUSES(nova_function_publish, s.p.nova, "echo", &function);
+	REFUSES(nova_function_list_versions, s.p.nova, "echo", &list, &count);
+	REFUSES(nova_alias_set, s.p.nova, &opts, &alias);
+	REFUSES(nova_alias_get, s.p.nova, "echo", "x", &alias);
+	REFUSES(nova_alias_list, s.p.nova, "echo", &aliases, &count);
+	REFUSES(nova_alias_delete, s.p.nova, "echo", "x");
+	RETURNS(nova_alias_free, s.alias);
+	RETURNS(nova_alias_list_free, NULL, 0);
+}
+
 static void judge_platform_calls(void)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
@@ -212,7 +232,8 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_get, s.p.nova, "echo", &function);
 	REFUSES(nova_function_list, s.p.nova, NULL, &list, &count);
 	REFUSES(nova_function_check, s.p.nova, "echo");
-	REFUSES(nova_function_delete, s.p.nova, "echo");
+	REFUSES(nova_function_delete, s.p.nova, "echo", 0);
+	judge_version_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);
 	RETURNS(nova_close, s.p.nova);
@@ -499,6 +520,14 @@ static void judge_the_rest(void)
 
 /* --- the parent --- */
 
+static void make_alias(void)
+{
+	const nova_alias_opts opts = { sizeof(opts), .function = "echo", .name = "x",
+		.version = 1 };
+	ck_ok(nova_function_publish(s.p.nova, "echo", NULL, &error));
+	ck_ok(nova_alias_set(s.p.nova, &opts, &s.alias, &error));
+}
+
 static void fill(void)
 {
 	nova_instance_opts instance = NOVA_INSTANCE_OPTS_INIT;
@@ -510,6 +539,7 @@ static void fill(void)
 	ck_ok(platform_call(s.p.nova, "echo", &s.result));
 	ck_ok(nova_function_get(s.p.nova, "echo", &s.function, &error));
 	ck_ok(nova_runtime_get(s.p.nova, "shell", &s.runtime, &error));
+	make_alias();
 	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
 	AUTO_FREE char *directory = str_format("%s/files", s.p.dir),
 		       *mark = str_format("%s/mark", directory);
@@ -600,6 +630,7 @@ START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_f
 	nova_vm_free(s.vm);
 	nova_function_free(s.function);
 	nova_runtime_free(s.runtime);
+	nova_alias_free(s.alias);
 	nova_result_free(s.result);
 	nova_files_free(s.files);
 	nova_probe_free(s.probe);

@@ -99,7 +99,7 @@ static void erase(struct worker *w, const char *name)
 {
 	static const int allowed[] = { NOVA_ENOTFOUND, 0 };
 	nova_error_t *failure = NULL;
-	int code = nova_function_delete(w->p->nova, name, &failure);
+	int code = nova_function_delete(w->p->nova, name, 0, &failure);
 	if (!any_of(code, allowed))
 		complain(w, "delete", code, failure);
 	nova_error_free(failure);

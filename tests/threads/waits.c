@@ -237,7 +237,7 @@ static void use_functions(struct platform *p)
 	ck_ok(nova_function_list(p->nova, NULL, &list, &count, &error));
 	nova_function_list_free(list, count);
 	nova_pool_tick(p->pool);
-	ck_ok(nova_function_delete(p->nova, "f", &error));
+	ck_ok(nova_function_delete(p->nova, "f", 0, &error));
 	nova_pool_tick(p->pool);
 }
 

@@ -93,11 +93,11 @@ static void use_library(void)
 	fill();
 	nova = open_platform();
 	ck_fails_with(NOVA_ENOSPC, "No space left", add(nova, "four"));
-	ck_ok(nova_function_delete(nova, "one", &error));
+	ck_ok(nova_function_delete(nova, "one", 0, &error));
 	nova_close(nova);
 	fill();
 	nova = open_platform();
-	ck_ok(nova_function_delete(nova, "two", &error));
+	ck_ok(nova_function_delete(nova, "two", 0, &error));
 	size_t pruned;
 	ck_ok(nova_template_prune(nova_host_get(nova), 1, &pruned, &error));
 	ck_assert_uint_eq(count_functions(nova), 1);

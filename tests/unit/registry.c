@@ -170,15 +170,15 @@ START_TEST(one_code_has_one_disk_as_long_as_anyone_uses_it)
 	ck_ok(nova_function_get(&nova, "a", &a, &error));
 	ck_ok(nova_function_get(&nova, "b", &b, &error));
 	ck_assert_str_eq(nova_function_code_hash(a), nova_function_code_hash(b));
-	ck_ok(nova_function_delete(&nova, "a", &error));
+	ck_ok(nova_function_delete(&nova, "a", 0, &error));
 	ck_assert(has_disk(nova_function_code_hash(b)));
 	nova.pool = (nova_pool_t *)&nova;
-	ck_ok(nova_function_delete(&nova, "b", &error));
+	ck_ok(nova_function_delete(&nova, "b", 0, &error));
 	ck_assert(!has_disk(nova_function_code_hash(b)));
 	char key[FUNCTION_POOL_KEY];
 	function_pool_key(&b->record, key);
 	ck_assert_str_eq(forgotten, key);
-	ck_fails_with(NOVA_ENOTFOUND, "'b'", nova_function_delete(&nova, "b", &error));
+	ck_fails_with(NOVA_ENOTFOUND, "'b'", nova_function_delete(&nova, "b", 0, &error));
 	ck_consistent();
 }
 END_TEST
@@ -207,7 +207,7 @@ START_TEST(what_was_compiled_goes_with_the_last_who_has_the_code)
 	ck_ok(open_registry(&nova));
 	ck_assert_int_eq(fs_exists(compiled), 1);
 	ck_assert_int_eq(fs_exists(nobodys), 0);
-	ck_ok(nova_function_delete(&nova, "b", &error));
+	ck_ok(nova_function_delete(&nova, "b", 0, &error));
 	ck_assert_int_eq(fs_exists(compiled), 0);
 	ck_ok(nova_function_get(&nova, "a", &b, &error));
 	AUTO_FREE char *replaced = compiled_for(nova_function_code_hash(b));
@@ -264,7 +264,7 @@ START_TEST(names_are_listed_sorted_and_a_wrong_one_gets_the_nearest)
 	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'",
 		nova_function_get(&nova, "helo", &f, &error));
 	ck_fails_with(NOVA_ENOTFOUND, "did you mean 'hello'",
-		nova_function_delete(&nova, "helo", &error));
+		nova_function_delete(&nova, "helo", 0, &error));
 }
 END_TEST
 
@@ -431,7 +431,7 @@ START_TEST(a_null_where_something_is_needed_is_refused)
 	ck_fails(NOVA_EINVAL, nova_function_register(NULL, &o, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_function_register(&nova, NULL, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_function_get(&nova, NULL, &f, &error));
-	ck_fails(NOVA_EINVAL, nova_function_delete(&nova, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_function_delete(&nova, NULL, 0, &error));
 	ck_fails(NOVA_EINVAL, nova_function_list(&nova, NULL, NULL, NULL, &error));
 	o.size = 4;
 	ck_fails(NOVA_EABI, nova_function_register(&nova, &o, NULL, &error));

@@ -32,7 +32,7 @@ START_TEST(a_lookup_sees_what_others_changed_and_else_shares_one_object)
 	ck_assert_uint_eq(version_seen("hello"), 2);
 	ck_ok(add(&nova, "hello", "print(3)", NOVA_REGISTER_REPLACE));
 	ck_assert_uint_eq(version_seen("hello"), 3);
-	ck_ok(nova_function_delete(&other, "hello", &error));
+	ck_ok(nova_function_delete(&other, "hello", 0, &error));
 	nova_function_t *gone;
 	ck_fails(NOVA_ENOTFOUND, registry_lookup(&nova.registry, "hello", &gone, &error));
 	ck_assert_uint_eq(nova_function_version(a), 1); /* what is held stays as it was */
@@ -47,9 +47,9 @@ START_TEST(more_functions_than_the_cache_holds_are_all_found)
 	for (unsigned i = 0; i < CACHE_MAX + 100; i++) {
 		AUTO_FREE char *name = str_format("f%u", i);
 		struct function_record record = { .name = strdup(name) };
-		nova_function_t *f = function_new(&record);
-		cache_put(&nova.registry.cache, 0, f);
-		nova_function_free(f);
+		AUTO_FUNCTION nova_function_t *f = function_new(&record);
+		const struct named_function named = { .function = f };
+		nova_function_free(cache_put(&nova.registry.cache, 0, name, &named));
 		ck_assert_uint_le(nova.registry.cache.functions.count, CACHE_MAX);
 		AUTO_FUNCTION nova_function_t *found = cache_get(&nova.registry.cache, 0, name);
 		ck_assert_ptr_nonnull(found);
@@ -57,8 +57,9 @@ START_TEST(more_functions_than_the_cache_holds_are_all_found)
 	AUTO_FUNCTION nova_function_t *last = cache_get(&nova.registry.cache, 0, "f1100");
 	ck_assert_ptr_null(
 		cache_get(&nova.registry.cache, 7, "f1100")); /* another stamp: all are forgotten */
-	cache_put(&nova.registry.cache, 0,
-		last); /* what a slow reader brings too late is not taken */
+	/* what a slow reader brings too late is not taken */
+	const struct named_function late = { .function = last };
+	nova_function_free(cache_put(&nova.registry.cache, 0, "f1100", &late));
 	ck_assert_ptr_null(cache_get(&nova.registry.cache, 7, "f1100"));
 }
 END_TEST
@@ -74,7 +75,7 @@ static int work(struct nova *n, unsigned seed, unsigned rounds)
 		snprintf(code, sizeof(code), "print(%u)", (seed * 7 + i) % 4);
 		nova_function_opts o = opts_of(name, code);
 		o.flags = NOVA_REGISTER_REPLACE;
-		int r = i % 4 == 3 ? nova_function_delete(n, name, NULL) :
+		int r = i % 4 == 3 ? nova_function_delete(n, name, 0, NULL) :
 				     nova_function_register(n, &o, NULL, NULL);
 		if (r < 0 && r != NOVA_ENOTFOUND)
 			return r;

@@ -5,7 +5,7 @@
 static struct {
 	const char *format;
 	struct text_list labels;
-	bool force;
+	bool force, versions;
 } given;
 
 static const struct opt list_options[] = {
@@ -18,11 +18,16 @@ static const struct opt list_options[] = {
 
 static const struct opt get_options[] = {
 	{ OPT_TEXT, 'o', "output", "FORMAT", "text, json or yaml [text]", &given.format },
+	{ OPT_FLAG, 'v', "versions", NULL, "its published versions and its aliases, too",
+		&given.versions },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
 static const struct opt delete_options[] = {
-	{ OPT_FLAG, 'f', "force", NULL, "no error if there is no such function", &given.force },
+	{ OPT_FLAG, 'f', "force", NULL,
+		"also with published versions, aliases and instances; no error if\n"
+		"there is no such function",
+		&given.force },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -115,6 +120,47 @@ static int list_run(char **args, int count)
 	return status;
 }
 
+struct versions {
+	nova_function_t **list;
+	const nova_alias **aliases;
+	size_t count, alias_count;
+};
+
+static void versions_done(struct versions *v)
+{
+	nova_function_list_free(v->list, v->count);
+	nova_alias_list_free(v->aliases, v->alias_count);
+}
+
+/* Of the function by its plain name; that of a version has none. */
+static int versions_of(nova_t *nova, const char *name, struct versions *v, nova_error_t **error)
+{
+	if (!given.versions)
+		return 0;
+	int code = nova_function_list_versions(nova, name, &v->list, &v->count, error);
+	return code ? code : nova_alias_list(nova, name, &v->aliases, &v->alias_count, error);
+}
+
+static json_t *get_json(const nova_function_t *function, const struct versions *v)
+{
+	json_t *json = need(function_json(function));
+	if (!given.versions)
+		return json;
+	json_object_set_new(json, "versions", list_json(v->list, v->count));
+	json_object_set_new(json, "aliases", aliases_json(v->aliases, v->alias_count));
+	return json;
+}
+
+static void get_show(const nova_function_t *function, const struct versions *v)
+{
+	function_show(function);
+	for (size_t i = 0; i < v->count; i++)
+		print_field("Published", "%u (%.12s)", nova_function_version(v->list[i]),
+			nova_function_code_hash(v->list[i]));
+	if (v->alias_count)
+		aliases_table(v->aliases, v->alias_count);
+}
+
 static int get_run(char **args, int count)
 {
 	static const char *const formats[] = { "text", "json", "yaml" };
@@ -127,11 +173,13 @@ static int get_run(char **args, int count)
 		return status;
 	CLEANUP(function_freep) nova_function_t *function = NULL;
 	nova_error_t *error = NULL;
-	if (nova_function_get(nova, args[0], &function, &error) != 0)
+	CLEANUP(versions_done) struct versions versions = { NULL, NULL, 0, 0 };
+	if (nova_function_get(nova, args[0], &function, &error) != 0 ||
+		versions_of(nova, args[0], &versions, &error) != 0)
 		return report(error);
 	status = STATUS_OK;
-	if (!print_structured(function_json(function), given.format, &status))
-		function_show(function);
+	if (!print_structured(get_json(function, &versions), given.format, &status))
+		get_show(function, &versions);
 	return status;
 }
 
@@ -143,9 +191,10 @@ static int delete_run(char **args, int count)
 	if (!nova)
 		return status;
 	json_t *deleted = need(json_array());
+	const uint32_t flags = given.force ? NOVA_DELETE_FORCE : 0;
 	for (int i = 0; i < count; i++) {
 		nova_error_t *error = NULL;
-		int code = nova_function_delete(nova, args[i], &error);
+		int code = nova_function_delete(nova, args[i], flags, &error);
 		if (code == 0) {
 			json_array_append_new(deleted, json_string(args[i]));
 			note("Deleted %s.", args[i]);

@@ -10,6 +10,7 @@
 
 static const struct verb *const table[] = {
 	&verb_register,
+	&verb_update,
 	&verb_invoke,
 	&verb_run,
 	&verb_list,
@@ -47,7 +48,14 @@ static const struct verb *const table[] = {
 	&verb_runtime_list,
 	&verb_runtime_show,
 	&verb_runtime_remove,
+	&verb_version_publish,
+	&verb_version_list,
+	&verb_version_delete,
 	&verb_version,
+	&verb_alias_set,
+	&verb_alias_list,
+	&verb_alias_delete,
+	&verb_alias_rollback,
 	&verb_completion,
 	&verb_help,
 	NULL,

@@ -92,6 +92,8 @@ const struct opt *property_options(void);
 /* Puts what was given by them in its place; STATUS_USAGE after telling what is wrong. */
 int properties_given(const struct verb *verb, nova_function_opts *opts);
 void properties_show(const nova_function_t *function);
+/* When a function is checked, an enum nova_check; -1 after telling what is wrong. */
+int check_of(const struct verb *verb, const char *word);
 
 /* Parses the options of a verb (NULL: only the global ones, up to the first operand). Operands are
  * moved to the end of argv; their index comes back. Returns 0, or STATUS_USAGE after telling what
@@ -213,6 +215,9 @@ static inline void result_freep(nova_result_t **result)
 json_t *function_json(const nova_function_t *function); /* new reference */
 void function_show(const nova_function_t *function);
 
+json_t *aliases_json(const nova_alias *const *aliases, size_t count);
+void aliases_table(const nova_alias *const *aliases, size_t count);
+
 /* What came of a call. */
 struct answer {
 	bool ran; /* the next ones are known */
@@ -265,6 +270,8 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_instance_resume, verb_instance_snapshot, verb_instance_stats, verb_instance_console,
 	verb_instance_stop, verb_template_list, verb_template_build, verb_template_delete,
 	verb_template_prepare, verb_template_prune, verb_runtime_add, verb_runtime_list,
-	verb_runtime_show, verb_runtime_remove, verb_completion, verb_help;
+	verb_runtime_show, verb_runtime_remove, verb_update, verb_version_publish,
+	verb_version_list, verb_version_delete, verb_alias_set, verb_alias_list, verb_alias_delete,
+	verb_alias_rollback, verb_completion, verb_help;
 
 #endif

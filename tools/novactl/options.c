@@ -218,9 +218,10 @@ int options_parse(const struct verb *verb, int argc, char **argv, int *ret_first
 	/* '+' stops at the verb; ':' makes a missing value distinguishable from an unknown option.
 	 */
 	memcpy(parser.letters, verb ? ":" : "+:", verb ? 2 : 3);
-	parser_add(&parser, global_options);
+	/* The letter of a verb's option goes before that of a global one. */
 	parser_add(&parser, verb ? verb->options : NULL);
 	parser_add(&parser, more_options(verb));
+	parser_add(&parser, global_options);
 	optind = 0;
 	opterr = 0;
 	for (int value;

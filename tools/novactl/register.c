@@ -32,8 +32,7 @@ static const struct opt options[] = {
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
-/* The number of the word, or -1 after telling what is wrong. */
-static int check_of(const char *word)
+int check_of(const struct verb *verb, const char *word)
 {
 	static const char *const words[] = { "auto", "always", "never" };
 	for (size_t i = 0; word && i < ARRAY_LEN(words); i++)
@@ -41,7 +40,7 @@ static int check_of(const char *word)
 			return (int)i;
 	if (!word)
 		return NOVA_CHECK_AUTO;
-	usage_error(&verb_register, "--check: '%s' is not auto, always or never", word);
+	usage_error(verb, "--check: '%s' is not auto, always or never", word);
 	return -1;
 }
 
@@ -61,7 +60,8 @@ static int run(char **args, int count)
 {
 	(void)count;
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
-	int status = properties_given(&verb_register, &opts), check = check_of(given.check);
+	int status = properties_given(&verb_register, &opts),
+	    check = check_of(&verb_register, given.check);
 	if (status || check < 0 || check_given(&opts))
 		return STATUS_USAGE;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);

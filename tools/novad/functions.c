@@ -242,7 +242,7 @@ static void drop(struct job *job)
 	const char *name = job_path(job, "id");
 	if (!is_unchanged(job, name))
 		return;
-	if (nova_function_delete(job_nova(job), name, &error) != 0)
+	if (nova_function_delete(job_nova(job), name, 0, &error) != 0)
 		job_fail_by(job, error);
 	else
 		job_status(job, 204);

@@ -13,13 +13,15 @@ import math
 import threading
 import weakref
 from contextlib import contextmanager
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast
+from ctypes import (POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast,
+                    pointer)
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional,
                     Sequence, Tuple, Union)
 
 from . import _call, _ffi, errors
+from ._aliases import Alias, list_aliases, take_alias
 from ._call import (Handle, OnOutput, OnProgress, OutputTap, check, label_list, milliseconds,
-                    text)
+                    text, text_array)
 from ._files import File, Merge, MergedPath
 from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send_log_to_logging
 from ._images import build_disk, check_images, extract_disk, extract_kernel
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from ._properties import Properties
 
 __all__ = [
-    "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
+    "Alias", "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
     "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module",
     "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
     "Snapshot", "Vm", "build_disk", "check_images", "errors", "extract_disk", "extract_kernel",
@@ -52,6 +54,15 @@ __version__ = "0.1.0"
 
 library_version: str = _ffi.lib.nova_version().decode()
 """Version of the loaded library."""
+
+
+def _set_code(options: Any, code: Any) -> None:
+    if isinstance(code, (bytes, bytearray)):
+        content = bytes(code)
+        options.code = cast(c_char_p(content), c_void_p)
+        options.code_len = len(content)
+    else:
+        options.code_path = text(code)
 
 
 class Nova:
@@ -150,12 +161,7 @@ class Nova:
             | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0)
             | (_ffi.REGISTER_TEMPLATE if template else 0),
             **property_members("register", {"runtime": runtime, **properties}))
-        if isinstance(code, (bytes, bytearray)):
-            content = bytes(code)
-            options.code = cast(c_char_p(content), c_void_p)
-            options.code_len = len(content)
-        else:
-            options.code_path = text(code)
+        _set_code(options, code)
         made = c_void_p()
         with self._handle.using() as nova:
             _call.check("nova_function_register", nova, byref(options), byref(made))
@@ -187,10 +193,85 @@ class Nova:
         with self._handle.using() as nova:
             check("nova_function_check", nova, text(name))
 
-    def delete(self, name: str) -> None:
-        """Deletes a function; raises NotFound."""
+    @interruptible()
+    def update(self, name: str, *, code: Union[str, bytes, Any] = None,
+               reset: Sequence[str] = (), in_place: bool = False, keep_tmp: bool = False,
+               check: str = "auto", template: bool = False, requirements: Any = None,
+               find_links: Any = None, on_progress: Optional[OnProgress] = None,
+               interrupt: Optional[Interrupt] = None, **properties: Any) -> Function:
+        """Changes a function in place, and only what is given: `properties` as of register(),
+        of which a list is replaced as a whole. `reset` names properties that are to have their
+        defaults again, as "env"; also "in_place" and "keep_tmp". All else is as in register()."""
+        tap = _call.ProgressTap(on_progress)
+        if check not in _ffi.CHECKS:
+            raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
+        change = _ffi.FunctionOpts(
+            check=_ffi.CHECKS[check], interrupt=pointer_of(interrupt),
+            requirements=text(requirements), find_links=text(find_links), on_progress=tap.function,
+            flags=(_ffi.REGISTER_IN_PLACE if in_place else 0)
+            | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0)
+            | (_ffi.REGISTER_TEMPLATE if template else 0),
+            **property_members("register", properties))
+        _set_code(change, code)
+        options = _ffi.FunctionUpdateOpts(
+            change=pointer(change), reset=text_array(list(reset)), reset_count=len(reset))
+        made = c_void_p()
         with self._handle.using() as nova:
-            check("nova_function_delete", nova, text(name))
+            _call.check("nova_function_update", nova, text(name), byref(options), byref(made))
+        tap.finish()
+        return _take_function(made)
+
+    def delete(self, name: str, *, force: bool = False) -> None:
+        """Deletes a function, or a published version ("name:3"); raises NotFound, and Busy if
+        somebody may count on it and `force` is not set."""
+        with self._handle.using() as nova:
+            check("nova_function_delete", nova, text(name), _ffi.DELETE_FORCE if force else 0)
+
+    def publish(self, name: str) -> Function:
+        """Keeps a copy of a function as it is now, which never changes: "name:version" names it.
+        If nothing has changed since the last time, that is it."""
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_function_publish", nova, text(name), byref(made))
+        return _take_function(made)
+
+    def versions(self, name: str) -> "List[Function]":
+        """The published versions of a function by their numbers."""
+        found, count = POINTER(c_void_p)(), c_size_t()
+        with self._handle.using() as nova:
+            check("nova_function_list_versions", nova, text(name), byref(found), byref(count))
+        try:
+            return [Function._read(c_void_p(found[i])) for i in range(count.value)]
+        finally:
+            _ffi.lib.nova_function_list_free(found, count)
+
+    def set_alias(self, function: str, name: str, version: int, *, second: int = 0,
+                  weight: int = 0) -> Alias:
+        """Names a published version, or points the alias elsewhere; "function:name" is called then.
+        Of 100 calls `weight` go to the `second` version. To roll back is to set an earlier one."""
+        options = _ffi.AliasOpts(function=text(function), name=text(name), version=version,
+                                 second=second, weight=weight)
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_alias_set", nova, byref(options), byref(made))
+        return take_alias(made)
+
+    def alias(self, function: str, name: str) -> Alias:
+        """Looks an alias up; raises NotFound."""
+        found = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_alias_get", nova, text(function), text(name), byref(found))
+        return take_alias(found)
+
+    def aliases(self, function: str) -> "List[Alias]":
+        """The aliases of a function by name."""
+        with self._handle.using() as nova:
+            return list_aliases(nova, function)
+
+    def delete_alias(self, function: str, name: str) -> None:
+        """Deletes an alias; its versions stay."""
+        with self._handle.using() as nova:
+            check("nova_alias_delete", nova, text(function), text(name))
 
     def register_runtime(self, name: str, *, rootfs: Any, argv: Sequence[str] = (),
                          protocol: Optional[str] = None, memory_mb: int = 0, timeout_s: int = 0,

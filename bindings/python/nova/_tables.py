@@ -21,6 +21,32 @@ class _Options(Structure):
         super().__init__(size=sizeof(type(self)), **members)
 
 
+class Alias(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("name", c_char_p),
+        ("version", c_uint32),
+        ("second", c_uint32),
+        ("weight", c_uint32),
+        ("reserved", c_uint32),
+        ("created_us", c_uint64),
+        ("updated_us", c_uint64),
+    ]
+
+
+class AliasOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("name", c_char_p),
+        ("version", c_uint32),
+        ("second", c_uint32),
+        ("weight", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class DiskOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -354,6 +380,15 @@ class WaitOpts(_Options):
     ]
 
 
+class FunctionUpdateOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("change", POINTER(FunctionOpts)),
+        ("reset", POINTER(c_char_p)),
+        ("reset_count", c_size_t),
+    ]
+
+
 class PoolWant(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -433,11 +468,13 @@ FUNCTIONS = {
     "nova_pool_get": (c_void_p, [c_void_p]),
     "nova_function_register": (c_int, [
         c_void_p, POINTER(FunctionOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_function_update": (c_int, [
+        c_void_p, c_char_p, POINTER(FunctionUpdateOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_list": (c_int, [
         c_void_p, POINTER(FunctionListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
         POINTER(c_void_p)]),
-    "nova_function_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_function_delete": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(c_void_p)]),
     "nova_function_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),
@@ -589,6 +626,16 @@ FUNCTIONS = {
     "nova_snapshot_used_us": (c_uint64, [c_void_p]),
     "nova_snapshot_life_time_s": (c_uint64, [c_void_p]),
     "nova_snapshot_disk_bytes": (c_uint64, [c_void_p]),
+    "nova_function_publish": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_function_list_versions": (c_int, [
+        c_void_p, c_char_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_alias_set": (c_int, [c_void_p, POINTER(AliasOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_alias_get": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_alias_list": (c_int, [
+        c_void_p, c_char_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_alias_delete": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p)]),
+    "nova_alias_free": (None, [POINTER(Alias)]),
+    "nova_alias_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_vm_start": (c_int, [c_void_p, POINTER(VmOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_free": (None, [c_void_p]),
     "nova_vm_id": (c_char_p, [c_void_p]),

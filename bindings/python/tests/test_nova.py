@@ -125,6 +125,26 @@ class Functions(PlatformCase):
         with self.assertRaises(errors.NotFound):
             self.nova.runtime("own")
 
+    def test_versions_and_aliases(self):
+        self.shell("f", "echo $WORD", env={"WORD": "1"})
+        self.assertEqual(self.nova.publish("f").version, 1)
+        self.assertEqual(self.nova.update("f", env={"WORD": "2"}).version, 2)
+        self.assertEqual(self.nova.publish("f").version, 2)
+        self.assertEqual(self.nova.update("f", code=b"echo 3", reset=["env"]).env, {})
+        self.assertEqual([self.nova.invoke(n).output for n in ("f:1", "f:2", "f")], [1, 2, 3])
+        made = self.nova.set_alias("f", "prod", 1, second=2, weight=10)
+        self.assertEqual(made, self.nova.alias("f", "prod"))
+        self.assertEqual(self.nova.set_alias("f", "prod", 2).weight, 0)
+        self.assertEqual(self.nova.invoke("f:prod").output, 2)
+        self.assertEqual([a.name for a in self.nova.aliases("f")], ["prod"])
+        self.assertEqual([v.version for v in self.nova.versions("f")], [1, 2])
+        with self.assertRaisesRegex(errors.Busy, "prod"):
+            self.nova.delete("f:2")
+        self.nova.delete_alias("f", "prod")
+        with self.assertRaises(errors.NotFound):
+            self.nova.alias("f", "prod")
+        self.nova.delete("f", force=True)
+
     def test_the_code_of_a_function_is_checked(self):
         made = self.shell("f", "echo 1")
         self.nova.check("f")

@@ -226,22 +226,24 @@ static int version(struct sql_session *session, int64_t *ret_version, nova_error
  * What is there besides the tables, made anew by each migration: how changes are told of, in the
  * transaction that makes them; and what SQLite has and the statements use.
  */
+#define TELLS(table)                                                                               \
+	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE "     \
+	"ON " table " FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
 static const char extras[] =
 	"CREATE TABLE IF NOT EXISTS nova_schema (version BIGINT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS nova_changes (number BIGINT NOT NULL);"
 	"INSERT INTO nova_changes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM nova_changes);"
 	"CREATE OR REPLACE FUNCTION nova_changed() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE "
 	"now BIGINT; BEGIN UPDATE nova_changes SET number = number + 1 RETURNING number INTO now; "
-	"PERFORM pg_notify('" CHANNEL "', now::text); RETURN NULL; END $$;"
-	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
-	"functions FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
-	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
-	"runtimes FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
-	"CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value text) LANGUAGE sql "
-	"IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
-	"CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE sql AS $$ SELECT "
-	"extract(epoch FROM clock_timestamp())::bigint $$;"
-	"DELETE FROM nova_schema; INSERT INTO nova_schema VALUES (";
+	"PERFORM pg_notify('" CHANNEL
+	"', now::text); RETURN NULL; END $$;" TELLS("functions") TELLS("versions") TELLS("aliases")
+		TELLS("runtimes") "CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value "
+				  "text) LANGUAGE sql "
+				  "IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
+				  "CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE "
+				  "sql AS $$ SELECT "
+				  "extract(epoch FROM clock_timestamp())::bigint $$;"
+				  "DELETE FROM nova_schema; INSERT INTO nova_schema VALUES (";
 
 static int set_version(struct sql_session *session, int64_t version_now, nova_error_t **error)
 {

@@ -10,6 +10,7 @@ struct meaning {
 
 static const struct meaning meanings[] = {
 	{ "23505", NOVA_EEXIST, "" },
+	{ "23503", NOVA_EBUSY, "" },
 	{ "25006", NOVA_EPERM, "; is it a standby?" },
 	{ "42501", NOVA_EPERM, "" },
 	{ "28", NOVA_EPERM, "; see the setting 'postgres.dsn'" },

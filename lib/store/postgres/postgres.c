@@ -99,5 +99,7 @@ const struct store_ops store_postgres = {
 	.stamp = postgres_stamp,
 	.count_users = sql_count_users,
 	.functions = &sql_function_ops,
+	.versions = &sql_version_ops,
+	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
 };

@@ -4,7 +4,7 @@
 
 #define KIND "function"
 
-static int read_record(struct sql_session *session, void *to, nova_error_t **error)
+int sql_read_function(struct sql_session *session, void *to, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record record = { 0 };
 	int r = columns_to_record(session, &record, error);
@@ -18,7 +18,7 @@ static int read_record(struct sql_session *session, void *to, nova_error_t **err
 }
 
 static int write_record(struct store *store, const struct function_record *record,
-	uint32_t replaces, uint64_t *ret_changes, nova_error_t **error)
+	uint64_t replaces, uint64_t *ret_changes, nova_error_t **error)
 {
 	CLEANUP(column_values_done) struct column_values row;
 	int r = columns_from_record(&row, record, error);
@@ -31,7 +31,7 @@ static int write_record(struct store *store, const struct function_record *recor
 	return sql_write(store, SQL_FUNCTION_UPDATE, row.values, row.count + 1, ret_changes, error);
 }
 
-static int put(struct store *store, const struct function_record *record, uint32_t replaces,
+static int put(struct store *store, const struct function_record *record, uint64_t replaces,
 	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
@@ -60,7 +60,7 @@ static int get(struct store *store, const char *name, struct function_record *re
 			error);
 	if (r == 0)
 		return sql_fail_missing(KIND, name, error);
-	return r < 0 ? r : read_record(&session, ret_record, error);
+	return r < 0 ? r : sql_read_function(&session, ret_record, error);
 }
 
 static int list(struct store *store, const struct text_list *labels,
@@ -78,8 +78,8 @@ static int list(struct store *store, const struct text_list *labels,
 		r = sql_run(&session, SQL_FUNCTION_LIST, (struct sql_value[]){ sql_text(wanted) },
 			1, error);
 	if (r > 0)
-		r = sql_read_all(&session, sizeof(struct function_record), read_record, &records,
-			&count, error);
+		r = sql_read_all(&session, sizeof(struct function_record), sql_read_function,
+			&records, &count, error);
 	if (r < 0) {
 		record_list_free(records, count);
 		return r;
@@ -128,13 +128,31 @@ static int names(struct store *store, const char *runtime, size_t max, char ***r
 	return 0;
 }
 
-static int remove_function(struct store *store, const char *name, nova_error_t **error)
+/* What refers to it first. */
+static int remove_rest(
+	struct sql_session *session, const struct sql_value *name, nova_error_t **error)
 {
+	int r = sql_do(session, SQL_ALIASES_REMOVE, name, 1, NULL, error);
+	return r < 0 ? r : sql_do(session, SQL_VERSIONS_REMOVE, name, 1, NULL, error);
+}
+
+static int remove_function(
+	struct store *store, const char *name, bool with_versions, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
 	uint64_t changes = 0;
 	const struct sql_value value = sql_text(name);
-	int r = text_is_utf8(name) ?
-			sql_write(store, SQL_FUNCTION_REMOVE, &value, 1, &changes, error) :
-			0;
+	if (!text_is_utf8(name))
+		return sql_fail_missing(KIND, name, error);
+	int r = sql_start(store, SQL_WRITES, &session, error);
+	if (r == 0)
+		r = sql_begin(&session, error);
+	if (r == 0 && with_versions)
+		r = remove_rest(&session, &value, error);
+	if (r == 0)
+		r = sql_do(&session, SQL_FUNCTION_REMOVE, &value, 1, &changes, error);
+	if (r == 0)
+		r = sql_commit(&session, error);
 	return r < 0 || changes ? r : sql_fail_missing(KIND, name, error);
 }
 

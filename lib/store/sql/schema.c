@@ -6,7 +6,8 @@
  * are written for SQLite, and have the driver's words in other databases.
  *
  * From step 4 on a property brings its own column: the step whose number stands in its row as
- * `schema`. It needs no text here (NULL, if a step with text comes behind it).
+ * `schema`. It needs no text here (NULL, if a step with text comes behind it). The table of
+ * versions has the same columns.
  */
 #include "store/sql/sql.h"
 
@@ -30,8 +31,20 @@ static const char *const steps[] = {
 	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
 	"timeout_s INTEGER NOT NULL, init_timeout_s INTEGER NOT NULL, created_us INTEGER NOT NULL) "
 	"STRICT;",
+	NULL,
+	/* 8 */
+	"CREATE TABLE versions ( id TEXT NOT NULL REFERENCES functions (id), name TEXT NOT NULL, "
+	"code_path TEXT NOT NULL, code_hash TEXT NOT NULL, version INTEGER NOT NULL, created_us "
+	"INTEGER NOT NULL, updated_us INTEGER NOT NULL, PRIMARY KEY (id, version), UNIQUE (name, "
+	"version)) STRICT;CREATE INDEX versions_by_code ON versions (code_hash);"
+	"CREATE TABLE aliases ( id TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version "
+	"INTEGER NOT NULL, second INTEGER, weight INTEGER NOT NULL, created_us INTEGER NOT NULL, "
+	"updated_us INTEGER NOT NULL, PRIMARY KEY (name, alias), FOREIGN KEY (id, version) "
+	"REFERENCES versions (id, version), FOREIGN KEY (id, second) REFERENCES versions (id, "
+	"version)) STRICT;",
 };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
+#define VERSIONS_STEP  8
 
 /* The version that this library knows. */
 static int64_t latest(void)
@@ -65,16 +78,18 @@ static int change(struct sql_session *session, const char *text, nova_error_t **
 		     nova_oom(error);
 }
 
-static int add_columns(struct sql_session *session, int64_t version, nova_error_t **error)
+/* Those of properties that came with the steps from `first` to `last`. */
+static int add_columns(struct sql_session *session, const char *table, int64_t first, int64_t last,
+	nova_error_t **error)
 {
 	int r = 0;
 	FOR_EACH_PROPERTY(p)
 	{
-		if (r < 0 || p->schema != version)
+		if (r < 0 || !p->schema || p->schema < first || p->schema > last)
 			continue;
 		AUTO_FREE char *column = column_definition(p);
 		AUTO_FREE char *sql =
-			column ? str_format("ALTER TABLE functions ADD COLUMN %s", column) : NULL;
+			column ? str_format("ALTER TABLE %s ADD COLUMN %s", table, column) : NULL;
 		r = sql ? change(session, sql, error) : nova_oom(error);
 	}
 	return r;
@@ -84,7 +99,12 @@ static int run_step(struct sql_session *session, int64_t version, nova_error_t *
 {
 	const char *text = version <= (int64_t)ARRAY_LEN(steps) ? steps[version - 1] : NULL;
 	int r = text ? change(session, text, error) : 0;
-	return r < 0 || version <= STEPS_OF_TABLE ? r : add_columns(session, version, error);
+	if (r == 0 && version > STEPS_OF_TABLE)
+		r = add_columns(session, "functions", version, version, error);
+	if (r == 0 && version >= VERSIONS_STEP)
+		r = add_columns(session, "versions", version == VERSIONS_STEP ? 1 : version,
+			version, error);
+	return r;
 }
 
 /* Whether this library understands the database. */

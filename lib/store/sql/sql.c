@@ -49,16 +49,21 @@ uint64_t sql_changes(const struct sql_session *session)
 	return session->store->driver->changes(session);
 }
 
+int sql_do(struct sql_session *session, enum sql_statement which, const struct sql_value *values,
+	size_t count, uint64_t *ret_changes, nova_error_t **error)
+{
+	int r = sql_run(session, which, values, count, error);
+	if (r >= 0 && ret_changes)
+		*ret_changes = sql_changes(session);
+	return r < 0 ? r : 0;
+}
+
 int sql_write(struct store *store, enum sql_statement which, const struct sql_value *values,
 	size_t count, uint64_t *ret_changes, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	int r = sql_start(store, SQL_WRITES, &session, error);
-	if (r == 0)
-		r = sql_run(&session, which, values, count, error);
-	if (r >= 0 && ret_changes)
-		*ret_changes = sql_changes(&session);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : sql_do(&session, which, values, count, ret_changes, error);
 }
 
 int sql_begin(struct sql_session *session, nova_error_t **error)

@@ -55,6 +55,19 @@ enum sql_statement {
 	SQL_FUNCTION_LIST,
 	SQL_FUNCTION_NAMES,
 	SQL_FUNCTION_REMOVE,
+	SQL_VERSION_INSERT,
+	SQL_VERSION_GET,
+	SQL_VERSION_LIST,
+	SQL_VERSION_COUNT,
+	SQL_VERSION_REMOVE,
+	SQL_VERSIONS_REMOVE,
+	SQL_ALIAS_PUT,
+	SQL_ALIAS_GET,
+	SQL_ALIAS_LIST,
+	SQL_ALIAS_REMOVE,
+	SQL_ALIASES_REMOVE,
+	SQL_ALIASES_REMOVE_OF,
+	SQL_ALIASES_MEND,
 	SQL_USERS,
 	SQL_RUNTIME_INSERT,
 	SQL_RUNTIME_REPLACE,
@@ -86,7 +99,7 @@ struct sql_driver {
 	/*
 	 * Runs a statement that is kept prepared, up to its first row: 1; 0: it has none. The
 	 * values are needed until the next statement, or the end of the session. NOVA_EEXIST: there
-	 * is a row with that key.
+	 * is a row with that key. NOVA_EBUSY: a row that is referred to would be missing.
 	 */
 	int (*run)(struct sql_session *session, enum sql_statement which,
 		const struct sql_value *values, size_t count, nova_error_t **error);
@@ -122,6 +135,9 @@ int sql_run(struct sql_session *session, enum sql_statement which, const struct 
 	size_t count, nova_error_t **error);
 int sql_next(struct sql_session *session, nova_error_t **error);
 uint64_t sql_changes(const struct sql_session *session);
+/* One statement of a transaction. */
+int sql_do(struct sql_session *session, enum sql_statement which, const struct sql_value *values,
+	size_t count, uint64_t *ret_changes, nova_error_t **error);
 /* One statement in a session of its own. *ret_changes may be NULL. */
 int sql_write(struct store *store, enum sql_statement which, const struct sql_value *values,
 	size_t count, uint64_t *ret_changes, nova_error_t **error);
@@ -186,9 +202,13 @@ int columns_to_record(
 /* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
-/* --- functions.c, runtimes.c, users.c --- */
+/* --- functions.c, versions.c, aliases.c, runtimes.c, users.c --- */
 
+/* A whole row with the columns of a function; `to` is a struct function_record. */
+int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
 extern const struct function_ops sql_function_ops;
+extern const struct version_ops sql_version_ops;
+extern const struct alias_ops sql_alias_ops;
 extern const struct runtime_ops sql_runtime_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);

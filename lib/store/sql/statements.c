@@ -15,19 +15,42 @@
 #define INSERT_RUNTIME                                                                             \
 	"INSERT INTO runtimes (" RUNTIME_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
+#define ALIAS_COLUMNS                                                                              \
+	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
+/* Of a blob. */
+#define USES "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
+
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
  * rest), "!" for the parameter behind them. */
 static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_FUNCTION_INSERT] = "INSERT INTO functions (@) VALUES (#)",
 	[SQL_FUNCTION_UPDATE] = ("UPDATE functions SET (@) = (#)"
-				 " WHERE name = $2 AND id = $1 AND version = !"),
+				 " WHERE name = $2 AND id = $1 AND updated_us = !"),
 	[SQL_FUNCTION_GET] = "SELECT @ FROM functions WHERE name = $1",
 	[SQL_FUNCTION_LIST] = "SELECT @ FROM functions WHERE " HAVE_LABELS " ORDER BY name",
 	[SQL_FUNCTION_NAMES] = ("SELECT name FROM functions WHERE $2 = '' OR runtime = $2 "
 				"ORDER BY name LIMIT $1"),
 	[SQL_FUNCTION_REMOVE] = "DELETE FROM functions WHERE name = $1",
-	[SQL_USERS] = ("SELECT (SELECT count(*) FROM functions WHERE code_hash = $1 OR image = "
-		       "'" IMAGE_BLOB "' || $1) + (SELECT count(*) FROM runtimes WHERE image = "
+	[SQL_VERSION_INSERT] = ("INSERT INTO versions (@) SELECT @ FROM functions WHERE id = $1 "
+				"AND version = $2 ON CONFLICT (id, version) DO NOTHING"),
+	[SQL_VERSION_GET] = "SELECT @ FROM versions WHERE name = $1 AND version = $2",
+	[SQL_VERSION_LIST] = "SELECT @ FROM versions WHERE name = $1 ORDER BY version",
+	[SQL_VERSION_COUNT] = "SELECT count(*) FROM versions WHERE id = $1 AND version = $2",
+	[SQL_VERSION_REMOVE] = "DELETE FROM versions WHERE name = $1 AND version = $2",
+	[SQL_VERSIONS_REMOVE] = "DELETE FROM versions WHERE name = $1",
+	[SQL_ALIAS_PUT] = ("INSERT INTO aliases (id, name, alias, version, second, weight, "
+			   "created_us, updated_us) VALUES ($1, $2, $3, $4, NULLIF($5, 0), $6, $7, "
+			   "$7) ON CONFLICT (name, alias) DO UPDATE SET (id, version, second, "
+			   "weight, updated_us) = ($1, $4, NULLIF($5, 0), $6, $7)"),
+	[SQL_ALIAS_GET] = "SELECT " ALIAS_COLUMNS " FROM aliases WHERE name = $1 AND alias = $2",
+	[SQL_ALIAS_LIST] = "SELECT " ALIAS_COLUMNS " FROM aliases WHERE name = $1 ORDER BY alias",
+	[SQL_ALIAS_REMOVE] = "DELETE FROM aliases WHERE name = $1 AND alias = $2",
+	[SQL_ALIASES_REMOVE] = "DELETE FROM aliases WHERE name = $1",
+	[SQL_ALIASES_REMOVE_OF] = "DELETE FROM aliases WHERE name = $1 AND version = $2",
+	[SQL_ALIASES_MEND] = ("UPDATE aliases SET second = NULL, weight = 0 WHERE name = $1 AND "
+			      "second = $2"),
+	[SQL_USERS] = ("SELECT (SELECT count(*) FROM functions " USES ") + (SELECT count(*) FROM "
+		       "versions " USES ") + (SELECT count(*) FROM runtimes WHERE image = "
 		       "'" IMAGE_BLOB "' || $1)"),
 	[SQL_RUNTIME_INSERT] = INSERT_RUNTIME,
 	[SQL_RUNTIME_REPLACE] =

@@ -71,6 +71,11 @@ static int step(struct sql_session *session, nova_error_t **error)
 	if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
 		return nova_fail(error, NOVA_EEXIST, "the function store %s has it already",
 			session->store->place);
+	if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
+		return nova_fail(error, NOVA_EBUSY,
+			"the function store %s has something else that needs it, or lacks what it "
+			"needs",
+			session->store->place);
 	bool writes = !sqlite3_stmt_readonly(session->rows);
 	return sqlite_fail(c, rc, writes ? "write to it" : "read it", error);
 }

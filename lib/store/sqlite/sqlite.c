@@ -84,7 +84,7 @@ static int connect_file(struct connection *c, nova_error_t **error)
 		return r;
 	return sqlite_run(c,
 		"PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA temp_store = "
-		"MEMORY",
+		"MEMORY; PRAGMA foreign_keys = ON",
 		"set it up", error);
 }
 
@@ -142,5 +142,7 @@ const struct store_ops store_sqlite = {
 	.stamp = sqlite_stamp,
 	.count_users = sql_count_users,
 	.functions = &sql_function_ops,
+	.versions = &sql_version_ops,
+	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
 };
