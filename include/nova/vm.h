@@ -617,6 +617,10 @@ enum nova_vm_stat {
 	NOVA_VM_STAT_INIT_US = 7,
 	/** microseconds that it stood still for its last fork or snapshot; 0: there was none */
 	NOVA_VM_STAT_STOOD_STILL_US = 8,
+	/** bytes that the kernel has merged with equal ones (setting `qemu.merge_memory`): pages
+	   which it keeps once, whoever they are of. 0 also before Linux 5.19, which does not tell
+	 */
+	NOVA_VM_STAT_MERGED = 9,
 };
 
 /**

@@ -3,6 +3,7 @@
  * taken. */
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "vm/object.h"
 
@@ -17,6 +18,16 @@ static uint64_t rollup_bytes(const char *text, const char *name)
 			return strtoull(line + len + 1, NULL, 10) * 1024u;
 	}
 	return 0;
+}
+
+/* A kernel that does not tell has merged nothing that could be told. */
+static uint64_t merged_bytes(int64_t pid)
+{
+	AUTO_FREE char *path = str_format("/proc/%" PRId64 "/ksm_merging_pages", pid);
+	AUTO_BUF struct buf content = BUF_INIT(64);
+	AUTO_FREE char *text =
+		path && fs_read_file(path, &content) == 0 ? buf_steal_str(&content) : NULL;
+	return text ? strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static int read_memory(int64_t pid, uint64_t *values)
@@ -35,6 +46,7 @@ static int read_memory(int64_t pid, uint64_t *values)
 	values[NOVA_VM_STAT_SHARED] =
 		rollup_bytes(text, "Shared_Clean") + rollup_bytes(text, "Shared_Dirty");
 	values[NOVA_VM_STAT_RSS] = rollup_bytes(text, "Rss");
+	values[NOVA_VM_STAT_MERGED] = merged_bytes(pid);
 	return 0;
 }
 
@@ -84,7 +96,7 @@ static void read_times(const nova_vm_t *vm, uint64_t *values)
 
 int nova_vm_stats(nova_vm_t *vm, uint64_t *ret_values, size_t count, nova_error_t **error)
 {
-	uint64_t values[NOVA_VM_STAT_STOOD_STILL_US + 1] = { 0 };
+	uint64_t values[NOVA_VM_STAT_MERGED + 1] = { 0 };
 	if (ANY_NULL(error, vm, ret_values))
 		return NOVA_EINVAL;
 	if (!count)

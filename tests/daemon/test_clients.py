@@ -164,6 +164,11 @@ class Calls(DaemonCase):
         status = self.status()
         self.assertEqual(status["pool"]["resumed"], 1)
         self.assertGreater(status["latency"]["resumed"]["p50_us"], 0)
+        templates = status["templates"]
+        self.assertEqual(sorted(templates), ["bases", "bytes", "count", "limit_bytes"])
+        self.assertLessEqual(templates["bytes"], templates["limit_bytes"])
+        self.assertRegex(self.novactl("daemon", "status").stdout,
+                         r"(?m)^Templates: +\d+, \d+\.\d MB of at most \d+ MB on disk$")
         self.assertRegex(self.novactl("daemon", "status").stdout,
                          r"(?m)^  resumed +\d+\.\d ms, \d+\.\d ms, \d+\.\d ms$")
         resumed = status["histogram"]["resumed"]

@@ -74,6 +74,7 @@ class Instances(DaemonCase):
         self.assertLessEqual(stats["private"], stats["pss"])
         self.assertGreater(stats["start_us"], 0)
         self.assertEqual(stats["stood_still_us"], 0)
+        self.assertEqual(stats["merged"], 0)
         shown = self.novactl("instance", "stats", "i").stdout
         self.assertRegex(shown, r"(?m)^Resident: +\d+\.\d MB$")
         self.assertRegex(shown, r"(?m)^VMM start: +\d+\.\d ms$")

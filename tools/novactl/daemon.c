@@ -202,6 +202,7 @@ static void show_status(const json_t *status)
 {
 	const char *key;
 	json_t *value, *queue = json_object_get(status, "queue");
+	const json_t *templates = json_object_get(status, "templates");
 	print_field("Process", "%lld", member_number(status, "pid"));
 	print_field("Version", "%s", member_text(status, "version"));
 	print_field("Home", "%s", member_text(status, "home"));
@@ -212,6 +213,9 @@ static void show_status(const json_t *status)
 	print_field("Calls", "%lld, %lld of them under way, %lld waiting",
 		member_number(status, "calls"), member_number(queue, "under_way"),
 		member_number(queue, "waiting"));
+	print_field("Templates", "%lld, %.1f MB of at most %.0f MB on disk",
+		member_number(templates, "count"), (double)member_number(templates, "bytes") / 1e6,
+		(double)member_number(templates, "limit_bytes") / 1e6);
 	puts("Pool:");
 	json_object_foreach(json_object_get(status, "pool"), key, value)
 		printf("  %-16s %lld\n", key, (long long)json_integer_value(value));

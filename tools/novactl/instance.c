@@ -220,7 +220,8 @@ static int show_stats(const json_t *stats)
 		const char *member, *label;
 	} lines[] = { { "pss", "Fair share" }, { "private", "Private" }, { "shared", "Shared" },
 		{ "rss", "Resident" }, { "cpu_us", "CPU time" }, { "start_us", "VMM start" },
-		{ "boot_us", "Boot" }, { "init_us", "Init" }, { "stood_still_us", "Stood still" } };
+		{ "boot_us", "Boot" }, { "init_us", "Init" }, { "stood_still_us", "Stood still" },
+		{ "merged", "Merged" } };
 	if (globals.json)
 		return print_json(json_incref((json_t *)stats));
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {

@@ -223,6 +223,7 @@ static int do_stats(struct job *job, nova_instance_t *instance, nova_error_t **e
 		[NOVA_VM_STAT_BOOT_US] = "boot_us",
 		[NOVA_VM_STAT_INIT_US] = "init_us",
 		[NOVA_VM_STAT_STOOD_STILL_US] = "stood_still_us",
+		[NOVA_VM_STAT_MERGED] = "merged",
 	};
 	uint64_t values[ARRAY_LEN(names)];
 	int code = nova_vm_stats(nova_instance_vm(instance), values, ARRAY_LEN(values), error);

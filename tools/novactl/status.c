@@ -42,6 +42,24 @@ static json_t *pool_json(nova_pool_t *pool)
 	return all;
 }
 
+/* What could not be counted is left out. */
+static json_t *templates_json(nova_host_t *host)
+{
+	static const char *const names[] = {
+		[NOVA_TEMPLATE_COUNT] = "count",
+		[NOVA_TEMPLATE_BASES] = "bases",
+		[NOVA_TEMPLATE_BYTES] = "bytes",
+		[NOVA_TEMPLATE_LIMIT_BYTES] = "limit_bytes",
+	};
+	uint64_t values[ARRAY_LEN(names)];
+	json_t *all = need(json_object());
+	if (nova_template_stats(host, values, ARRAY_LEN(values), NULL) < 0)
+		return all;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		json_object_set_new(all, names[i], json_integer((json_int_t)values[i]));
+	return all;
+}
+
 static json_t *latency_json(nova_pool_t *pool, int latency)
 {
 	static const double percents[] = { 50, 90, 99 };
@@ -98,14 +116,16 @@ static json_t *status_json(const struct daemon *daemon)
 	nova_host_t *host = nova_host_get(daemon->nova);
 	uint64_t waiting = nova_queue_count(queue, NOVA_QUEUE_WAITING);
 	uint64_t under_way = nova_queue_count(queue, NOVA_QUEUE_UNDER_WAY);
-	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o,s:o}", "pid",
-		(int)getpid(), "version", nova_version(), "home", nova_host_home(host), "socket",
-		server_socket(daemon->server), "engine", nova_config_get(daemon->config, "engine"),
-		"uptime_s", (json_int_t)((now_ms() - daemon->started) / 1000), "clients",
+	return need(json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:o,s:o,s:o}",
+		"pid", (int)getpid(), "version", nova_version(), "home", nova_host_home(host),
+		"socket", server_socket(daemon->server), "engine",
+		nova_config_get(daemon->config, "engine"), "uptime_s",
+		(json_int_t)((now_ms() - daemon->started) / 1000), "clients",
 		(json_int_t)server_connections(daemon->server), "calls",
 		(json_int_t)jobs_submitted(jobs), "queue", "waiting", (json_int_t)waiting,
-		"under_way", (json_int_t)under_way, "pool", pool_json(pool), "latency",
-		need(latencies_json(pool)), "histogram", histograms_json(pool)));
+		"under_way", (json_int_t)under_way, "pool", pool_json(pool), "templates",
+		templates_json(host), "latency", need(latencies_json(pool)), "histogram",
+		histograms_json(pool)));
 }
 
 static void answer_status(struct job *job)

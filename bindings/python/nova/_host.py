@@ -302,8 +302,9 @@ class Vm:
 
         Bytes of memory: `pss` is its fair share, `private` what comes free when it ends, `shared`
         what others use too, `rss` all of it. Microseconds: `cpu_us` of processor time, `start_us`,
-        `boot_us` and `init_us` of its start, `stood_still_us` of its last fork or snapshot. Raises
-        Lost if it is dead.
+        `boot_us` and `init_us` of its start, `stood_still_us` of its last fork or snapshot.
+        `merged` are bytes that the kernel keeps once for several (setting `qemu.merge_memory`).
+        Raises Lost if it is dead.
         """
         names = _ffi.VM_STATS
         values = (c_uint64 * len(names))()

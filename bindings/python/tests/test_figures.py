@@ -12,7 +12,8 @@ class VmFigures(PlatformCase):
         with self.nova.start_vm("base") as vm:
             stats = vm.stats()
         self.assertEqual(list(stats), ["pss", "private", "shared", "rss", "cpu_us",
-                                       "start_us", "boot_us", "init_us", "stood_still_us"])
+                                       "start_us", "boot_us", "init_us", "stood_still_us",
+                                       "merged"])
         self.assertGreater(stats["private"], 0)
         self.assertLessEqual(stats["private"], stats["pss"])
         self.assertLessEqual(stats["pss"], stats["rss"])
