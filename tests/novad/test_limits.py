@@ -26,7 +26,10 @@ class Requests(NovadCase):
 
     def statuses(self, data):
         """Of all responses that these bytes lead to, until it is hung up on."""
-        answer = self.read_all(self.raw(data))
+        return self.statuses_of(self.raw(data))
+
+    def statuses_of(self, raw):
+        answer = self.read_all(raw)
         return [int(line.split()[1]) for line in answer.split(b"\r\n")
                 if line.startswith(b"HTTP/1.1 ")]
 
@@ -34,7 +37,7 @@ class Requests(NovadCase):
         self.assertEqual(self.ask("GET", "/healthz").status, 200)
 
     def test_where_a_request_ends_has_one_meaning(self):
-        self.novad("--body-timeout", "1s")
+        self.novad("--body-timeout", "300ms")
         invoke = "/functions/echo/invoke"
         body = b"2\r\n{}\r\n0\r\n\r\n"
         for lines, data in (
@@ -122,12 +125,14 @@ class Requests(NovadCase):
         self.lives()
 
     def test_what_is_no_http_is_hung_up_on(self):
-        self.novad("--head-timeout", "1s")
-        for data in (b"\0" * 100 + b"\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" * 10,
-                     b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 1000,
-                     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n"):
+        self.novad("--head-timeout", "3s")
+        all_sent = [(data, self.raw(data)) for data in (
+            b"\0" * 100 + b"\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" * 10,
+            b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 1000,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n")]
+        for data, raw in all_sent:
             with self.subTest(data=data[:20]):
-                found = self.statuses(data)
+                found = self.statuses_of(raw)
                 self.assertTrue(all(400 <= status <= 505 for status in found), found)
         self.lives()
 
@@ -174,7 +179,7 @@ class Requests(NovadCase):
 class Slowness(NovadCase):
     def test_who_does_not_get_on_is_hung_up_on(self):
         self.register("echo", "cat \"$1\"", "shell")
-        self.novad("--head-timeout", "500ms", "--body-timeout", "500ms", "--idle-timeout", "1s")
+        self.novad("--head-timeout", "3s", "--body-timeout", "500ms", "--idle-timeout", "3s")
         head = self.head("POST", "/functions/echo/invoke", "Content-Length: 10")
         idle = self.connection()
         self.ask("GET", "/healthz", connection=idle)
@@ -199,7 +204,7 @@ class Slowness(NovadCase):
 
     def test_a_client_that_never_reads_holds_nobody_up(self):
         self.register("long", "head -c 3000000 /dev/zero | tr '\\0' x", "shell")
-        self.novad("--idle-timeout", "1s")
+        self.novad("--idle-timeout", "3s")
         raw = socket.socket()
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.settimeout(60)
