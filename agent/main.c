@@ -79,7 +79,7 @@ static void boot_all(void)
 	uint64_t memory = boot_function_memory();
 	cgroups_make(&agent.run.cgroups, memory);
 	tmp_fit(memory);
-	if (*agent.guest.code_later)
+	if (agent.guest.code_later)
 		prestart(&agent.worker);
 	if (agent.channel.fd >= 0)
 		serve_ready(&agent);

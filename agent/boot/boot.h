@@ -20,10 +20,8 @@ struct guest {
 	char code_dir[PATH_MAX - 256], input_dir[PATH_MAX - 256];
 	const char *temp_dir;
 	const char *root; /* device of the root filesystem, or "none" */
-	/* the virtio device that will be the code disk, until Init; "": it is mounted, or there is
-	 * none */
-	char code_later[32];
-	char *missing; /* why no function can run here, for Ready; NULL: all is well */
+	bool code_later;  /* the code disk is a placeholder, until Init */
+	char *missing;    /* why no function can run here, for Ready; NULL: all is well */
 };
 
 /* --- boot.c --- */

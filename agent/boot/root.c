@@ -90,12 +90,10 @@ static char *mount_code(void)
 /* --- code that comes later ---
  *
  * A guest that is to serve any function is snapshotted without one. Its code disk is then only a
- * placeholder, and a clone is started with another in that place. The driver has to let go of the
- * device before the snapshot and to take it again in the clone: it reads the size only when it
- * takes it.
+ * placeholder, and a clone is started with another in that place. The kernel goes on with the size
+ * that it has seen, that of the placeholder, which no code disk exceeds. Of its content it has kept
+ * nothing, as nobody has the device open.
  */
-
-#define DRIVER "/sys/bus/virtio/drivers/virtio_blk/"
 
 static bool is_placeholder(void)
 {
@@ -105,35 +103,13 @@ static bool is_placeholder(void)
 	       !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
 }
 
-static char *leave_code(struct guest *guest)
-{
-	char link[256];
-	ssize_t len = readlink("/sys/block/vdb/device", link, sizeof(link) - 1);
-	link[len > 0 ? len : 0] = 0;
-	char *name = strrchr(link, '/');
-	int r = name && strlen(name + 1) < sizeof(guest->code_later) ?
-			write_text(DRIVER "unbind", name + 1) :
-			-ENODEV;
-	if (r < 0)
-		return str_format(
-			"the place for the code disk cannot be kept free: %s", strerror(-r));
-	snprintf(guest->code_later, sizeof(guest->code_later), "%s", name + 1);
-	return NULL;
-}
-
 char *code_arrive(struct guest *guest)
 {
-	if (!*guest->code_later)
+	if (!guest->code_later)
 		return NULL;
-	int r = write_text(DRIVER "bind", guest->code_later);
-	if (r < 0)
-		return str_format(
-			"the code disk (%s) cannot be taken: %s", guest->code_later, strerror(-r));
-	if (is_placeholder()) {
-		write_text(DRIVER "unbind", guest->code_later);
+	if (is_placeholder())
 		return strdup("this guest has no code disk yet");
-	}
-	guest->code_later[0] = 0;
+	guest->code_later = false;
 	return mount_code();
 }
 
@@ -147,5 +123,6 @@ char *root_enter(struct guest *guest, int events)
 	guest->root = ROOT_DISK;
 	if (!is_there((char[]){ CODE_DISK }))
 		return NULL;
-	return is_placeholder() ? leave_code(guest) : mount_code();
+	guest->code_later = is_placeholder();
+	return guest->code_later ? NULL : mount_code();
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into a template, and how one is made of it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
+
+#include <nova/disk.h>
 
 #include "hash/hash.h"
 #include "template/recipe.h"
@@ -73,25 +77,54 @@ static int make_runtime(const struct recipe *r, struct frozen **ret, nova_error_
 	return code;
 }
 
-/* The disk that stands where a function's will be. It is small, read only by the agent, and the
- * same file for all: it is part of the key. */
+/* 1: it is there as it is to be; 0: it is to be made. */
+static int placeholder_there(const char *path)
+{
+	char begin[PROTO_CODE_LATER_LEN];
+	struct stat st = { .st_size = 0 };
+	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
+	if (fd == -ENOENT)
+		return 0;
+	int r = fd < 0 ? fd : sys_fstat(fd, &st);
+	if (r < 0 || st.st_size != (off_t)NOVA_DISK_MAX_SIZE)
+		return r;
+	r = sys_pread_all(fd, begin, sizeof(begin), 0);
+	return r < 0 ? r : !memcmp(begin, PROTO_CODE_LATER, sizeof(begin));
+}
+
+static int write_placeholder(const char *path)
+{
+	AUTO_FREE char *temp = NULL;
+	AUTO_FD int fd = -1;
+	int r = fs_temp_beside(path, 0644, &fd, &temp);
+	if (r < 0)
+		return r;
+	r = sys_write_all(fd, PROTO_CODE_LATER, PROTO_CODE_LATER_LEN);
+	if (r == 0)
+		r = sys_truncate(fd, NOVA_DISK_MAX_SIZE);
+	if (r == 0)
+		r = fs_publish(fd, temp, path);
+	if (r < 0)
+		fs_unlink(temp);
+	return r;
+}
+
+/* The disk that stands where a function's will be. The guest keeps its size, which therefore is
+ * that of the largest there can be, though all of it is a hole. It is the same file for all: it is
+ * part of the key. */
 static int make_placeholder(const char *root, const char *path, nova_error_t **error)
 {
-	uint8_t content[4096] = PROTO_CODE_LATER;
-	AUTO_BUF struct buf there = BUF_INIT(sizeof(content));
 	AUTO_FREE char *guard = path_join(root, ".lock");
 	AUTO_FD int guard_fd = -1;
 	int r = guard ? fs_mkdirs(root, 0700) : -ENOMEM;
 	if (r == 0)
 		r = fs_lock(guard, true, &guard_fd);
-	int known = r == 0 ? fs_read_file(path, &there) : r;
-	if (known < 0 && known != -ENOENT && known != -EMSGSIZE)
-		/* written anew it would be another file, and no template would fit any more */
-		return nova_fail_os(error, known, "'%s'", path);
-	bool same = known == 0 && there.len == sizeof(content) &&
-		    !memcmp(there.data, content, sizeof(content));
-	if (!same)
-		r = fs_write_file(path, content, sizeof(content), 0644);
+	/* What cannot be read is not written anew: it would be another file, and no template would
+	 * fit any more. */
+	if (r == 0)
+		r = placeholder_there(path);
+	if (r == 0)
+		r = write_placeholder(path);
 	return r < 0 ? nova_fail_os(error, r, "'%s'", path) : 0;
 }
 
@@ -174,7 +207,7 @@ int recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_
 		code = recipe_obtain(&runtime, &empty, &made, error);
 	if (code == 0)
 		code = frozen_with_code(empty, r->code_disk, &with_code, error);
-	return code < 0 ? code : vm_thaw(r->host, with_code, r->stop, ret_vm, error);
+	return code < 0 ? code : vm_thaw_for_call(r->host, with_code, r->stop, ret_vm, error);
 }
 
 bool template_blames_function(int code)
