@@ -23,6 +23,7 @@
 #define DISK_SHARE 10u
 /* When room is made, a part of the limit more becomes free, so that it is not made for each. */
 #define AHEAD_SHARE 10u
+#define ROOM_MS     60000u /* others write for a moment; who waits has made its template by now */
 
 static uint64_t limit_of(nova_host_t *host, const char *root)
 {
@@ -227,7 +228,7 @@ static int fail_full(
 static int lock_room(const struct recipe *r, int *ret_lock, nova_error_t **error)
 {
 	AUTO_FREE char *path = path_join(r->root, ".room");
-	int os = path ? fs_lock_unless(path, r->stop, r->deadline, ret_lock) : -ENOMEM;
+	int os = path ? fs_lock_unless(path, r->stop, deadline_in_ms(ROOM_MS), ret_lock) : -ENOMEM;
 	if (os == -EWOULDBLOCK)
 		return nova_fail(error, NOVA_EBUSY,
 			"another process has been writing templates to '%s' all the time", r->root);
