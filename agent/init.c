@@ -61,8 +61,9 @@ static bool read_order(json_t *payload, struct function_order *order)
 	order->opened = json_object_get(payload, "preopens");
 	order->argv = strings_of(argv);
 	order->compiled = json_is_true(json_object_get(payload, "compiled"));
-	return json_unpack(payload, "{s:s, s?s, s?s}", "runtime", &order->runtime, "handler",
-		       &order->handler, "protocol", &order->protocol) == 0 &&
+	return json_unpack(payload, "{s:s, s?s, s?s, s?b, s?b}", "runtime", &order->runtime,
+		       "handler", &order->handler, "protocol", &order->protocol, "once",
+		       &order->once, "program", &order->program) == 0 &&
 	       (order->argv || !json_array_size(argv)) && payload_strings_only(order->env) &&
 	       payload_strings_only(order->opened);
 }
@@ -71,6 +72,9 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 {
 	struct run *run = &agent->run;
 	uint32_t timeout_ms;
+	json_t *resume = json_object_get(payload, "resume");
+	if (resume && !resume_within_read(agent, id, resume))
+		return;
 	CLEANUP(order_done) struct function_order order = { .handler = "" };
 	if (!read_order(payload, &order) || !payload_timeout(payload, &timeout_ms)) {
 		answer_refused(&agent->channel, id, "invalid",

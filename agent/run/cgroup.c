@@ -43,6 +43,7 @@ void cgroups_make(struct cgroups *groups, uint64_t memory)
 	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)memory);
 	write_in(GROUPS, "memory.max", limit);
 	write_in(GROUPS "/worker", "pids.max", "512");
+	write_in(GROUPS "/worker", "memory.oom.group", "1");
 	/* A function that fills the memory is to be killed for it, not to squeeze the interpreter's
 	 * code out of the cache first. */
 	write_in(GROUPS "/worker", "memory.min", limit);

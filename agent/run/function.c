@@ -367,6 +367,8 @@ char *function_set(
 	function->env = env_make(first, order->env);
 	function->argv = STEAL(order->argv);
 	function->runtime = found;
+	function->once = order->once;
+	function->is_program = order->program;
 	char *wrong = function->argv ? argv_check(function) : NULL;
 	if (!wrong)
 		wrong = set_program_input(function, guest, order->env);

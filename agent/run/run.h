@@ -73,6 +73,8 @@ struct function {
 	char module[128], name[128]; /* main.handler; no name: what the module has */
 	char named[256];             /* the same as one; "": nobody has named it */
 	bool automatic;              /* nobody has named one */
+	bool is_program;             /* nor is one looked for */
+	bool once;                   /* there will be one call only */
 	char **env;
 	/* of a program, instead of the file with its input; NULL: that. And the file that is its
 	 * stdin; "": nothing */
@@ -89,6 +91,7 @@ struct function_order {
 	char **argv;          /* with it; taken over */
 	json_t *env, *opened; /* objects of texts; NULL: none */
 	bool compiled;        /* the host has brought its machine code */
+	int once, program;    /* booleans, as in struct function */
 };
 
 /* All return NULL when it is well, else what is wrong (freed by the caller). The first looks at

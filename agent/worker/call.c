@@ -122,7 +122,8 @@ static void end_in_place(struct worker *worker, struct request *request)
 	worker->in_place.broken = true; /* nobody else is let in */
 	finish(worker, request);
 	worker_stop(worker);
-	worker_revive(worker);
+	if (!worker->run->function.once)
+		worker_revive(worker);
 }
 
 void call_cut_off(struct worker *worker, struct request *request)

@@ -54,11 +54,12 @@ bool in_place_wanted(struct worker *worker)
 	return first_waiting(worker->run) != NULL;
 }
 
-/* Its input becomes a file where it cannot go as a descriptor. A script's output is what it prints.
- */
+/* Its input becomes a file for a script, and where it cannot go as a descriptor. A script's output
+ * is what it prints. */
 static int prepare(const struct worker *worker, struct request *request)
 {
-	if (worker->language->forks || (request->input.len <= INLINE_MAX && !worker->script))
+	bool large = request->input.len > INLINE_MAX && !worker->language->forks;
+	if (!worker->script && !large)
 		return 0;
 	if (worker->script)
 		request->output[0].kept.max = PROTO_OUTPUT_MAX;

@@ -4,8 +4,9 @@
  * function. Messages before that:
  *
  *   from it  w        it waits
- *   to it    file \0 module \0 name \0 directory \0 modules \0 variable \0 …
- *                     whose it is; variables as NAME=VALUE, if they are others than it has
+ *   to it    file \0 module \0 name \0 directory \0 modules \0 flags \0 variable \0 …
+ *                     whose it is. Flags: 1 one call only, p the file is a program; variables as
+ *                     NAME=VALUE, if they are others than it has
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -119,10 +120,12 @@ void interpreter_forget(struct interpreter *self)
 static int compose(const struct run *run, char *const *env, struct buf *text)
 {
 	const struct function *function = &run->function;
-	char modules[PATH_MAX];
+	char modules[PATH_MAX], flags[4];
 	modules_path(run->guest, modules, sizeof(modules));
+	snprintf(flags, sizeof(flags), "%s%s", function->once ? "1" : "",
+		function->is_program ? "p" : "");
 	const char *const fields[] = { function->file, function->module, function->name,
-		run->guest->code_dir, modules };
+		run->guest->code_dir, modules, flags };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(fields); i++)
 		r = buf_append(text, fields[i], strlen(fields[i]) + (i + 1 < ARRAY_LEN(fields)));

@@ -74,7 +74,8 @@ static void take_ready(struct worker *worker, const char *text, size_t len)
 	const char *draws = field_behind(letters, text + len);
 	worker_read_log(worker);
 	worker->state = WORKER_READY;
-	cgroup_measure_worker(&worker->run->cgroups);
+	if (!worker->run->function.once)
+		cgroup_measure_worker(&worker->run->cgroups);
 	worker->script = strcmp(text, "Rscript") == 0;
 	worker->hook_before = strchr(letters, 'b');
 	worker->hook_after = strchr(letters, 'a');

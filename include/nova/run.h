@@ -11,10 +11,11 @@
  * that has booted, with its interpreter started. Nothing is registered, and no template is made of
  * the code; when the call returns, the VM and the disk that the code was on are gone.
  *
- * Code is called as that of a function of the same runtime is (docs/functions.md): if it defines a
- * handler, that is called with the input, and what it returns is the answer; else it is run as a
- * program, with the file of the input as its argument, and what it prints is the answer. With
- * arguments or a stdin it always is a program.
+ * Code that is given an input is called as that of a function of the same runtime is
+ * (docs/functions.md): if it defines a handler, that is called with the input, and what it returns
+ * is the answer; else it is run as a program, with the file of the input as its argument, and what
+ * it prints is the answer. Without an input, and with arguments or a stdin, it always is a program,
+ * whatever it calls `handler`; unless its handler is named.
  *
  * Threads: any number of threads may make these calls at once.
  */
@@ -54,7 +55,7 @@ typedef struct nova_run_opts {
 	const char *handler; /**< as nova_function_opts.handler; NULL: see above */
 	/** JSON text of at most 6 MiB, nested at most 512 deep: what a handler is called with. A
 	 * program finds it in the file that the variable NOVA_INPUT names, which is also its only
-	 * argument unless `args` are given; NULL: "{}" */
+	 * argument unless `args` are given; NULL: "{}", and no handler is looked for */
 	const char *input;
 	/** arguments of the program; as a list of JSON they may have 32 KiB */
 	const char *const *args;

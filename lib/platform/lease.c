@@ -87,6 +87,8 @@ static int acquire_once(struct nova *nova, const nova_function_t *function,
 	struct once once = { nova->host, { function->record.config.runtime, &w.of.vm } };
 	const struct pool_maker maker = { make_once, &once };
 	w.of.vm.config.machine.code_disk = request->code_disk;
+	w.of.vm.once = true;
+	w.of.vm.program = request->program;
 	w.want.flags = NOVA_POOL_FRESH;
 	w.want.queue_timeout_ms = request->queue_timeout_ms;
 	code = pool_acquire(

@@ -10,6 +10,7 @@ static int prepare(struct invocation *c, const char *language, const char *code,
 	c->exec.on_output = o->on_output;
 	c->exec.userdata = o->userdata;
 	c->request.fresh = true;
+	c->request.program = o->args_count || o->stdin_len || (!o->input && !o->handler);
 	c->request.queue_timeout_ms = o->queue_timeout_ms;
 	int r = vm_exec_prepare(
 		&c->exec, input, strlen(input), o->timeout_ms, o->request_id, error);

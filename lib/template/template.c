@@ -40,6 +40,10 @@ int template_prepare(nova_host_t *host, const struct template_want *want, uint64
 	return code < 0 ? code : recipe_obtain(&runtime, &frozen, ret_made, error);
 }
 
+/* How the VM of a trial comes to be, up to its function. */
+typedef int (*trial_fn)(nova_host_t *host, const struct template_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
+
 /* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
 static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
@@ -55,19 +59,17 @@ static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 	return code < 0 ? code : recipe_clone_runtime(&r, ret_vm, error);
 }
 
-int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
+static int boot_for_trial(nova_host_t *host, const struct template_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return vm_start(host, want->vm, stop, ret_vm, error);
+}
+
+static int try_in(nova_host_t *host, const struct template_want *want, trial_fn begin,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
-	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = clone_for_trial(host, want, stop, &vm, &failure);
-	if (failure && code != NOVA_ECANCELED)
-		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
-			nova_error_message(failure));
-	if (code < 0 && code != NOVA_ECANCELED)
-		code = vm_start(host, want->vm, stop, &vm, error);
-	else if (code < 0 && error)
-		*error = STEAL(failure);
+	int code = begin(host, want, stop, &vm, error);
 	if (code < 0)
 		return code;
 	code = vm_init(vm, want->vm, stop, error);
@@ -76,6 +78,24 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 	else
 		*ret_vm = vm;
 	return code;
+}
+
+int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = try_in(host, want, clone_for_trial, stop, ret_vm, &failure);
+	if (code == 0)
+		return 0;
+	if (code == NOVA_ECANCELED || template_blames_function(code)) {
+		if (error)
+			*error = STEAL(failure);
+		return code;
+	}
+	if (failure)
+		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
+			nova_error_message(failure));
+	return try_in(host, want, boot_for_trial, stop, ret_vm, error);
 }
 
 /* Its disk is the stored one by now, which has the same content. */

@@ -40,7 +40,7 @@ struct vm_request {
 	size_t frame_len;
 	bool runs_code;  /* lost answers have the outcome "unknown"; it can be cancelled */
 	bool has_output; /* an Exec: its output may come in pieces */
-	bool may_carry;  /* an Exec: what tells a clone who it is may go into its frame */
+	bool may_carry;  /* an Exec or Init, into whose frame goes what tells a clone who it is */
 	nova_output_fn on_output;
 	void *userdata;
 	struct vm_flow *flow; /* NULL: its streams do not flow */

@@ -60,6 +60,12 @@ static int note_function(
 	return (said->draws.len && !vm->function.draws) || !vm->entry ? nova_oom(error) : 0;
 }
 
+static bool add_flags(json_t *payload, const struct vm_spec *spec)
+{
+	return (!spec->once || json_object_set_new(payload, "once", json_true()) == 0) &&
+	       (!spec->program || json_object_set_new(payload, "program", json_true()) == 0);
+}
+
 /* What a runtime is that the agent does not know by its name. */
 static bool add_own_runtime(json_t *payload, const struct function_config *c)
 {
@@ -73,9 +79,10 @@ static bool add_own_runtime(json_t *payload, const struct function_config *c)
 	       json_object_set_new(payload, "protocol", json_string(c->protocol)) == 0;
 }
 
-static int init_payload(const struct function_config *c, uint32_t limit_ms, json_t **ret_payload,
-	nova_error_t **error)
+static int init_payload(
+	const struct vm_spec *spec, uint32_t limit_ms, json_t **ret_payload, nova_error_t **error)
 {
+	const struct function_config *c = &spec->config;
 	AUTO_JSON json_t *env = NULL, *opened = NULL;
 	if (!text_is_utf8(c->runtime) || !text_is_utf8(c->handler))
 		return nova_fail(error, NOVA_EINVAL, "runtime or handler is not UTF-8");
@@ -90,7 +97,7 @@ static int init_payload(const struct function_config *c, uint32_t limit_ms, json
 	AUTO_JSON json_t *payload =
 		json_pack("{s:s, s:s, s:O, s:O, s:I}", "runtime", c->runtime, "handler", c->handler,
 			"env_vars", env, "preopens", opened, "timeout_ms", (json_int_t)limit_ms);
-	if (!payload || !add_own_runtime(payload, c))
+	if (!payload || !add_own_runtime(payload, c) || !add_flags(payload, spec))
 		return nova_oom(error);
 	*ret_payload = STEAL(payload);
 	return 0;
@@ -103,7 +110,7 @@ static int ask_init(nova_vm_t *vm, const struct vm_spec *spec, const struct stop
 	uint64_t wait_ms = (uint64_t)limit_ms + ANSWER_GRACE;
 	struct vm_request how = { .deadline = deadline_in_ms(wait_ms), .stop = stop };
 	AUTO_JSON json_t *payload = NULL;
-	int code = init_payload(&spec->config, limit_ms, &payload, error);
+	int code = init_payload(spec, limit_ms, &payload, error);
 	if (code < 0)
 		return code;
 	const char *directory =
@@ -111,7 +118,9 @@ static int ask_init(nova_vm_t *vm, const struct vm_spec *spec, const struct stop
 	bool given = directory && compiled_give(vm, directory, &how);
 	if (given && json_object_set_new(payload, "compiled", json_true()) < 0)
 		return nova_oom(error);
+	how.may_carry = true;
 	code = vm_ask_json_as(vm, NOVA_MSG_INIT, STEAL(payload), &how, answer, error);
+	how.may_carry = false;
 	if (code == 0)
 		code = vm_done(answer, error);
 	how.deadline = deadline_in_ms(wait_ms);

@@ -40,6 +40,8 @@ int vm_spec_copy(struct vm_spec *to, const struct vm_spec *from)
 {
 	to->boot_timeout_ms = from->boot_timeout_ms;
 	to->init_timeout_ms = from->init_timeout_ms;
+	to->once = from->once;
+	to->program = from->program;
 	to->engine = from->engine ? strdup(from->engine) : NULL;
 	to->compiled = from->compiled ? strdup(from->compiled) : NULL;
 	if ((from->engine && !to->engine) || (from->compiled && !to->compiled))

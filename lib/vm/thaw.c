@@ -107,7 +107,9 @@ int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, n
 int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
-	return thaw(host, frozen, deferred_is_possible(&frozen->function), stop, ret_vm, error);
+	bool for_init = !frozen->function.is_there;
+	return thaw(host, frozen, for_init || deferred_is_possible(&frozen->function), stop, ret_vm,
+		error);
 }
 
 /* Of children that are made side by side: those that have got as far as each of the steps. */

@@ -28,6 +28,8 @@ struct vm_spec {
 	char *compiled;
 	/* what only functions have means nothing here; runtime NULL: it is given no function */
 	struct function_config config;
+	bool once;    /* the function is called once: nothing is got ready for more calls */
+	bool program; /* it is run, and no handler looked for */
 };
 #define AUTO_VM_SPEC CLEANUP(vm_spec_done)
 void vm_spec_done(struct vm_spec *spec);
@@ -211,8 +213,9 @@ int vm_freeze(nova_vm_t *vm, bool end, const struct stop *stop, struct frozen **
 /* A new VM that goes on from there, in a VMM on standby if there is one. */
 int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, nova_vm_t **ret_vm,
 	nova_error_t **error);
-/* As vm_thaw(), but the guest is told who it is together with its first request, which saves a
- * round trip through code that it runs for the first time. Whether it lives shows then. */
+/* As vm_thaw(), but the guest is told who it is together with its first request, a call or, without
+ * a function, vm_init(). That saves a round trip through code that it runs for the first time.
+ * Whether it lives shows then. */
 int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
 

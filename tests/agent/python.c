@@ -463,6 +463,76 @@ START_TEST(the_children_of_a_handler_do_not_stay)
 }
 END_TEST
 
+static void init_once(const char *source, const char *more)
+{
+	AUTO_FREE char *payload = str_format(
+		"{\"request_id\":\"init\",\"runtime\":\"python\",\"once\":true%s}", more);
+	write_code("handler", source, 0644);
+	AUTO_JSON json_t *got = ask(NOVA_MSG_INIT, payload);
+	ck_assert_str_eq(text(got, "status"), "initialized");
+}
+
+START_TEST(the_only_call_runs_in_the_interpreter_and_leaves_what_one_in_a_fork_does)
+{
+	AUTO_FREE char *left = path_join(dir, "left");
+	AUTO_FREE char *source = str_format(
+		"import os\nPID = os.getpid()\ndef handler(event):\n    global f\n"
+		"    f = open('%s', 'w'); f.write('written')\n    print('said')\n"
+		"    os.system('printf $NOVA_REQUEST_ID')\n    return os.getpid() == PID\n",
+		left);
+	AUTO_BUF struct buf content = BUF_INIT(16);
+	python(source);
+	AUTO_JSON json_t *forked = exec("{}", 0);
+	ck_output(forked, "false");
+	init_once(source, "");
+	AUTO_JSON json_t *got = exec("{}", 0);
+	ck_output(got, "true");
+	ck_assert_str_eq(text(got, "stdout"), "r1said\n");
+	ck_assert_int_gt(number(got, "peak_kb"), 0);
+	ck_assert_int_eq(fs_read_file(left, &content), 0);
+	ck_assert_uint_eq(content.len, 7);
+	init_once("import sys\nprint('x' * (2 << 20))\nsys.exit(3)\n", "");
+	AUTO_JSON json_t *script = exec("{}", 0);
+	ck_assert_uint_eq(strlen(text(script, "stdout")), (2 << 20) + 1);
+	ck_assert_int_eq(number(script, "exit_code"), 3);
+}
+END_TEST
+
+static bool has_child(void)
+{
+	char path[64];
+	AUTO_BUF struct buf numbers = BUF_INIT(4096);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	ck_assert_int_eq(fs_read_file(path, &numbers), 0);
+	return numbers.len;
+}
+
+START_TEST(after_the_only_call_was_killed_the_code_is_not_imported_again)
+{
+	python("def handler(event):\n    while True: pass\n");
+	json_decref(exec("{}", 300));
+	ck_alive();
+	ck_assert(has_child());
+	init_once("def handler(event):\n    while True: pass\n", "");
+	AUTO_JSON json_t *got = exec("{}", 300);
+	ck_assert(json_is_true(json_object_get(got, "timed_out")));
+	while (has_child()) /* that was killed */
+		ck_alive();
+}
+END_TEST
+
+START_TEST(a_program_is_run_whatever_it_calls_its_handler)
+{
+	init_once("def handler(number, frame): pass\nprint('ran')\n", ",\"program\":true");
+	AUTO_JSON json_t *got = exec("{}", 0);
+	ck_assert_str_eq(text(got, "stdout"), "ran\n");
+	init_once("def handler(event): return 1\nprint('ran')\n",
+		",\"program\":true,\"handler\":\"main.handler\"");
+	AUTO_JSON json_t *named = exec("{}", 0);
+	ck_output(named, "1");
+}
+END_TEST
+
 static Suite *python_suite(void)
 {
 	Suite *suite = suite_create("python");
@@ -495,6 +565,10 @@ static Suite *python_suite(void)
 		tc, a_hook_without_end_is_given_up_and_one_that_kills_its_interpreter_is_told);
 	tcase_add_test(tc, a_function_that_brings_a_module_of_the_name_nova_has_its_own);
 	tcase_add_test(tc, programs_are_the_hooks_of_other_runtimes);
+	tcase_add_test(
+		tc, the_only_call_runs_in_the_interpreter_and_leaves_what_one_in_a_fork_does);
+	tcase_add_test(tc, after_the_only_call_was_killed_the_code_is_not_imported_again);
+	tcase_add_test(tc, a_program_is_run_whatever_it_calls_its_handler);
 	tcase_add_test(tc, freeze_waits_for_no_hook_and_is_refused_while_a_request_runs);
 	return suite;
 }

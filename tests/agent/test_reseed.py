@@ -40,7 +40,8 @@ if copy():
     wait()
     os._exit(0)
 directory = sys.argv[2]
-randomness = Randomness(directory)
+randomness = Randomness()
+randomness.belongs(directory)
 sys.path.insert(0, directory)
 main = __import__("main")
 draws = randomness.imported()

@@ -115,6 +115,21 @@ START_TEST(a_handler_is_called_with_the_input_as_that_of_a_function)
 }
 END_TEST
 
+START_TEST(a_handler_is_looked_for_only_where_there_is_an_input)
+{
+	struct platform p = platform_open(NULL);
+	const char *code = "import signal\n"
+			   "def handler(number, frame): pass\n"
+			   "signal.signal(signal.SIGTERM, handler)\n"
+			   "print('ran')\n";
+	prints(&p, "python", code, "ran\n", RUN_OPTS(.input = NULL));
+	nova_result_free(answers(&p, "python", code, "null", RUN_OPTS(.input = "1")));
+	nova_result_free(answers(
+		&p, "python", code, "null", RUN_OPTS(.input = NULL, .handler = "main.handler")));
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_program_is_given_input_arguments_stdin_variables_and_files)
 {
 	struct platform p = platform_open(NULL);
@@ -413,6 +428,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, code_runs_once_in_a_vm_of_its_own_and_nothing_of_it_is_kept);
 	tcase_add_test(tc, a_handler_is_called_with_the_input_as_that_of_a_function);
+	tcase_add_test(tc, a_handler_is_looked_for_only_where_there_is_an_input);
 	tcase_add_test(tc, a_program_is_given_input_arguments_stdin_variables_and_files);
 	tcase_add_test(tc, code_from_a_file_keeps_its_ending);
 	tcase_add_test(tc, output_streams_while_the_code_runs);

@@ -177,7 +177,8 @@ static bool take_event(struct job *job, struct run *run, const char **ret_code)
 	const char *input = run->opts.stdin_data ? part(&at, &left, input_len) : NULL;
 	if (!input)
 		return false;
-	run->opts.input = run->input = need(strndup(input, input_len));
+	run->input = need(strndup(input, input_len));
+	run->opts.input = job_flag(job, "has_input") ? run->input : NULL;
 	if (!run->opts.code_len)
 		*ret_code = "";
 	return take_files(job, run, at, left);

@@ -23,8 +23,8 @@ static const struct opt options[] = {
 	{ OPT_TEXT, 'f', "code", "FILE", "a file with the code, in place of CODE", &given.code },
 	{ OPT_LIST, 0, "file", "[NAME=]FILE", "a file that lies beside the code; repeatable",
 		&given.files },
-	{ OPT_TEXT, 'p', "payload", "JSON", "the input; @FILE reads a file, - standard input [{}]",
-		&given.payload },
+	{ OPT_TEXT, 'p', "payload", "JSON",
+		"the input; @FILE reads a file, - standard input [none]", &given.payload },
 	{ OPT_TEXT, 'i', "stdin", "FILE", "the code's standard input; - is this one's [empty]",
 		&given.stdin_file },
 	{ OPT_LIST, 'e', "env", "NAME=VALUE", "variable of its environment; repeatable",
@@ -90,7 +90,9 @@ static void add_text(struct source *s, const char *text, size_t *ret_len)
 
 static bool add_input(struct source *s)
 {
-	const char *text = given.payload ? given.payload : "{}";
+	const char *text = given.payload;
+	if (!text)
+		return true;
 	if (*text != '@' && strcmp(text, "-") != 0) {
 		add_text(s, text, &s->input_len);
 		return true;
@@ -224,7 +226,7 @@ static int run_here(const struct source *s, char **args, int count)
 	opts.code_len = s->code_len;
 	opts.code_name = given.code;
 	opts.handler = given.handler;
-	opts.input = input;
+	opts.input = given.payload ? input : NULL;
 	opts.args = (const char *const *)args;
 	opts.args_count = (size_t)count;
 	opts.stdin_data = s->all.data + s->code_len;
@@ -256,13 +258,14 @@ static json_t *request_of(const struct source *s, char **args, int count)
 	       *lens = need(json_array());
 	for (size_t i = 0; i < s->count; i++)
 		json_array_append_new(lens, json_integer((json_int_t)s->lens[i]));
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:s*,s:s*,s:s*,s:I,s:I,s:I,s:b}",
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:s*,s:s*,s:s*,s:I,s:I,s:I,s:b,s:b}",
 		"verb", "run", "language", given.language, "code_len", (json_int_t)s->code_len,
 		"stdin_len", (json_int_t)s->stdin_len, "input_len", (json_int_t)s->input_len,
 		"args", arguments, "env", env, "files", names, "file_lens", lens, "code_name",
 		given.code, "handler", given.handler, "network", given.network, "memory_mb",
 		(json_int_t)given.memory, "vcpus", (json_int_t)given.vcpus, "timeout_ms",
-		(json_int_t)given.timeout_ms, "json", globals.json);
+		(json_int_t)given.timeout_ms, "json", globals.json, "has_input",
+		given.payload != NULL);
 }
 
 static void on_text(void *userdata, const json_t *payload)
@@ -349,16 +352,18 @@ const struct verb verb_run = {
 		    "  novactl run -l node -f job.mjs --file data.csv -- --verbose\n"
 		    "  echo 'print(input())' | novactl run -l python - -i names.txt\n"
 		    "  novactl run -l python 'def handler(event): return sum(event)' -p '[1,2]'\n",
-	.notes = "What the code prints is printed as it comes, and its exit status is that of "
-		 "novactl (124: its time\n"
-		 "was over; 125: novactl could not run it). CODE is read from standard input if it "
-		 "is '-'. If it\n"
-		 "defines a handler and is given no arguments and no stdin, that is called with "
-		 "the input, and what\n"
-		 "it returns is printed; else it is run as a program, which finds the input in the "
-		 "file that the\n"
-		 "variable NOVA_INPUT names. With --json the whole result is one object on "
-		 "stdout.\n",
+	.notes =
+		"What the code prints is printed as it comes, and its exit status is that of "
+		"novactl (124: its time\n"
+		"was over; 125: novactl could not run it). CODE is read from standard input if it "
+		"is '-'. If it\n"
+		"defines a handler and is given an input, and neither arguments nor stdin, that is "
+		"called with the\n"
+		"input, and what it returns is printed; else it is run as a program, which finds "
+		"the input in the\n"
+		"file that the variable NOVA_INPUT names. With --json the whole result is one "
+		"object on "
+		"stdout.\n",
 	.options = options,
 	.max_args = INT_MAX,
 	.own_status = STATUS_RUN,

@@ -13,7 +13,7 @@ const SOCK = 3, TALK = 4, NATIVE = 5;
 const MAX_RESULT = 6 << 20; // an escape counts as what it stands for
 const ROOM = 132 << 10;     // of a message
 const PIECE = 32 << 10;     // of a result
-const FIELDS = 5;           // of the order, before the variables
+const FIELDS = 6;           // of the order, before the variables
 const NO_ANSWER = 'nothing is left that it could wait for (a promise that nobody settles, or a ' +
   'callback that is never called)';
 
@@ -232,11 +232,6 @@ class Call {
   }
 }
 
-// It is given what only a program takes.
-function isProgram() {
-  return 'NOVA_ARGS' in process.env || 'NOVA_STDIN' in process.env;
-}
-
 class Interpreter {
   constructor() {
     this.native = { exports: {} };
@@ -265,6 +260,8 @@ class Interpreter {
       process.reallyExit(0);
     }
     [this.file, this.moduleName, this.name, this.directory, this.modules] = fields;
+    const flags = fields[FIELDS - 1];
+    [this.once, this.program] = [flags.includes('1'), flags.includes('p')];
     if (fields.length > FIELDS) {
       Object.keys(process.env).forEach((name) => delete process.env[name]);
     }
@@ -304,7 +301,7 @@ class Interpreter {
     if (this.module && own) {
       this.file = path.join(this.modules, `${this.moduleName}.mjs`);
     }
-    if (!this.name && (!kind.exports || isProgram())) {
+    if (!this.name && (!kind.exports || this.program)) {
       return;
     }
     let exported = await this.import();
@@ -336,7 +333,7 @@ class Interpreter {
       this.refuse(error);
       return;
     }
-    if (this.handler) {
+    if (this.handler && !this.once) {
       await this.rehearse();
     }
     delete process.env.NOVA_REQUEST_ID;

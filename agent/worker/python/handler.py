@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Where the function's code is, what in it is called, and how; and what is said when that fails.
 
-Goes in front of worker.py, in the same program. What is needed only while the function is imported
-is imported then.
+Goes in front of worker.py, in the same program. What few functions need is imported then.
 """
+import importlib.machinery
+import importlib.util
 import os
+import re
 import sys
 
 ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to import
 # Where no handler was named: the first that the module defines.
 AUTOMATIC = ("handler", "lambda_handler")
+IMPORTS_STAR = re.compile(rb"import[\s\\]*\*")
 DEEPEST = 20  # modules that import each other's names by *
 # Of code objects.
 IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR, TAKES_MORE = 0x20, 0x80, 0x200, 0x04
@@ -21,9 +24,20 @@ class NoHandler(Exception):
 
 # --- what a module defines, without running it ---
 
-def tree_of(path):
+def may_define(source, names):
+    """False: whoever wrote it does not even mention one. Text that is not ASCII may spell a name in
+    other letters that mean the same."""
+    return (not source.isascii() or IMPORTS_STAR.search(source) is not None
+            or any(name.encode() in source for name in names))
+
+
+def source_of(path):
     with open(path, "rb") as file:
-        return compile(file.read(), path, "exec", ONLY_TREE, dont_inherit=True)
+        return file.read()
+
+
+def tree_of(source, path):
+    return compile(source, path, "exec", ONLY_TREE, dont_inherit=True)
 
 
 def kind_of(node):
@@ -77,7 +91,7 @@ def bound_by_star(node, directory, depth):
     if path is None or depth >= DEEPEST:
         return []
     try:
-        return defined_names(tree_of(path), directory, depth + 1)
+        return defined_names(tree_of(source_of(path), path), directory, depth + 1)
     except (SyntaxError, ValueError, OSError):
         return []  # the import will say so
 
@@ -106,17 +120,17 @@ def from_library(name, directory):
         sys.path[:] = path
 
 
-def import_handler(path, module, name, directory):
-    """The module of that name in the code's directory; `path` where the code is one file."""
+def import_handler(path, module, directory, tree):
+    """The module of that name in the code's directory; `path` where the code is one file. `tree`:
+    what is in it, if that is known; None."""
     if path == module_file(directory, module) and module not in sys.modules:
-        return from_library("importlib", directory).import_module(module)
-    machinery = from_library("importlib.machinery", directory)
-    util = from_library("importlib.util", directory)
-    loader = machinery.SourceFileLoader(module, path)
-    spec = util.spec_from_file_location(module, path, loader=loader)
-    loaded = util.module_from_spec(spec)
+        return importlib.import_module(module)
+    loader = importlib.machinery.SourceFileLoader(module, path)
+    spec = importlib.util.spec_from_file_location(module, path, loader=loader)
+    loaded = importlib.util.module_from_spec(spec)
+    code = compile(tree or source_of(path), path, "exec", dont_inherit=True)
     sys.modules[module] = loaded
-    loaded.__spec__.loader.exec_module(loaded)
+    exec(code, loaded.__dict__)
     return loaded
 
 

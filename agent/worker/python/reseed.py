@@ -103,8 +103,8 @@ def look_at(module, look):
 class Draws:
     """What the import of the function was given by the generators for secrets."""
 
-    def __init__(self, directory):
-        self.directory = directory.rstrip("/") + "/"
+    def __init__(self):
+        self.directory = "/"
         self.watching = False
         self.first = ""
         self.wrapped = []
@@ -425,8 +425,8 @@ class Library:
 class Randomness:
     """All of it, for the interpreter. Made before the function is imported."""
 
-    def __init__(self, directory):
-        self.draws, self.python, self.numpy = Draws(directory), Python(), Numpy()
+    def __init__(self):
+        self.draws, self.python, self.numpy = Draws(), Python(), Numpy()
         self.forks = Forks()
         looks = {"random": self.python.look, "ssl": self.look_at_ssl,
                  "numpy.random.bit_generator": self.numpy.look,
@@ -439,6 +439,10 @@ class Randomness:
     def look_at_ssl(self, module):
         if self.draws.watching:
             self.draws.wrap(module, "RAND_bytes")
+
+    def belongs(self, directory):
+        """Where the code of the function is, which is about to be imported."""
+        self.draws.directory = directory.rstrip("/") + "/"
 
     def imported(self):
         """The function is there. The first of its draws that cannot be taken back, as a text; "":

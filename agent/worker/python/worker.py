@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The warm interpreter: imports the function once, then answers each request in a fork of itself,
-or in place if the module says so.
+"""The warm interpreter: gets ready, waits to be told whose it is, imports that function once, and
+then answers each request in a fork of itself; or in place, if the module says so or there will be
+one request only.
 
-Run by prestart.py, with SOCKET FILE MODULE FUNCTION DIRECTORY MODULES in sys.argv; messages.c and
-handover.c describe the messages. reseed.py and handler.py stand in front of this file, in the same
-program. All that the hot path needs is imported here, before the first request. A handler runs in a
-child only, so what it breaks is its own.
+Run by prestart.py, with SOCKET in sys.argv; launch.c, messages.c and handover.c describe the
+messages. reseed.py and handler.py stand in front of this file, in the same program. All that the
+hot path needs is imported here, before the function is known: snapshots of a guest that waits for
+its function hold it. But for calls in place a handler runs in a child only, so what it breaks is
+its own.
 """
 import _io
 import _socket
@@ -25,6 +27,8 @@ MAX_RESULT = 6 << 20  # an escape counts as what it stands for
 MAX_DEPTH = 512       # the agent counts
 ROOM = 72 << 10   # for a request without its large input
 PIECE = 32 << 10  # of a result
+ORDER = 1 << 17   # of the message that tells whose it is
+FIELDS = 6        # of that, before the variables
 BUFFERED = (_io.TextIOWrapper, _io.BufferedWriter, _io.BufferedRandom)
 
 
@@ -103,12 +107,10 @@ class Hooks:
 
 
 class Worker:
-    def __init__(self, sock, path, module, name, directory, modules):
+    def __init__(self, sock):
         self.sock = _socket.socket(fileno=sock)
-        self.path, self.module, self.name, self.directory = path, module, name, directory
-        # A directory in which code that is one file has the name of its module.
-        self.modules = modules
         self.me = os.getpid()  # of who answers: not what the function has forked
+        self.once = self.program = False
         self.files = []
         self.function = self.code = None
         self.running = {}  # forks that have not ended, and the requests that they are for
@@ -116,8 +118,8 @@ class Worker:
         self.sigchld = signal.SIG_DFL  # what the function had chosen
         self.count = 1
         self.in_place = self.by_lines = False
-        self.serving = False  # in place
-        self.randomness = Randomness(directory)
+        self.serving = False  # in place, one call after the other
+        self.randomness = Randomness()
         # A fork needs only those of its pages that it writes to.
         self.room = memoryview(bytearray(ROOM))
         self.environ = getattr(os.environ, "_data", {})  # as bytes; the other name is putenv()'s
@@ -146,20 +148,49 @@ class Worker:
                 open_now.clear()
         return encode
 
+    def prepare(self):
+        """All that does not depend on the function."""
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        sys.dont_write_bytecode = True
+        sys.meta_path.append(Hooks)
+        gc.disable()
+        self.settle()
+        tree_of(b"", "")  # makes the types of such trees
+        for _ in range(16):
+            self.rehearse()
+        del self.environ[b"NOVA_REQUEST_ID"]
+        os.unsetenv("NOVA_REQUEST_ID")
+        self.settle()
+        gc.enable()
+
+    def take_order(self):
+        """Waits for whose it is."""
+        self.sock.send(b"w")
+        text = self.sock.recv(ORDER)
+        if not text:
+            os._exit(0)
+        fields = text.split(b"\0")
+        if fields[FIELDS:]:
+            os.environ.clear()
+        for entry in fields[FIELDS:]:
+            name, _, value = entry.partition(b"=")
+            os.environb[name] = value
+        time.tzset()
+        # `modules`: a directory in which code that is one file has the name of its module.
+        self.path, self.module, self.name, self.directory, self.modules, flags = [
+            os.fsdecode(field) for field in fields[:FIELDS]]
+        self.once, self.program = "1" in flags, "p" in flags
+        os.chdir(self.directory)  # the code was not there before
+        self.randomness.belongs(self.directory)
+
     def load(self):
         sys.argv = [self.path]
         sys.path.insert(0, self.directory)
         sys.path.append(self.modules)
-        sys.dont_write_bytecode = True
-        sys.meta_path.append(Hooks)
-        if not self.name:
-            tree = tree_of(self.path)
-            names = [] if self.is_program() else defined_names(tree, self.directory)
-            self.name = next((name for name in AUTOMATIC if name in names), "")
-            if not self.name:
-                self.code = compile(tree, self.path, "exec", dont_inherit=True)
-                return
-        module = import_handler(self.path, self.module, self.name, self.directory)
+        tree = None if self.name else self.choose()
+        if self.code:
+            return
+        module = import_handler(self.path, self.module, self.directory, tree)
         self.function = find_function(module, self.short_path(), self.name, self.directory)
         Hooks.by_name(module)
         self.count = how_to_call(self.function)
@@ -169,10 +200,17 @@ class Worker:
         if code_of(self.function)[1] & IS_COROUTINE:
             from_library("asyncio", self.directory)  # now rather than in each request
 
-    @staticmethod
-    def is_program():
-        """It is given what only a program takes."""
-        return b"NOVA_ARGS" in os.environb or b"NOVA_STDIN" in os.environb
+    def choose(self):
+        """Nobody has named what is called: a handler that there is, else the file is run. Returns
+        what is in it, as far as that was looked at."""
+        source, tree, names = source_of(self.path), None, []
+        if not self.program and may_define(source, AUTOMATIC):
+            tree = tree_of(source, self.path)
+            names = defined_names(tree, self.directory)
+        self.name = next((name for name in AUTOMATIC if name in names), "")
+        if not self.name:
+            self.code = compile(tree or source, self.path, "exec", dont_inherit=True)
+        return tree
 
     def short_path(self):
         return os.path.relpath(self.path, self.directory)
@@ -189,12 +227,10 @@ class Worker:
         draws = self.randomness.imported()
         flush()
         self.sigchld = signal.signal(signal.SIGCHLD, self.reap)
-        gc.disable()
-        for _ in range(16):
-            self.rehearse()
-        del self.environ[b"NOVA_REQUEST_ID"]
-        os.unsetenv("NOVA_REQUEST_ID")
-        self.settle()
+        if not self.once:
+            gc.disable()
+            self.settle()
+        self.in_place |= self.once
         letters = b"b" * bool(Hooks.before) + b"a" * bool(Hooks.after) + b"p" * self.in_place
         fields = [b"Rhandler" if self.function else b"Rscript", letters,
                   draws.encode("utf-8", "replace")[:400], self.name.encode()]
@@ -299,7 +335,7 @@ class Worker:
         talk = fds[2]
         signal.signal(signal.SIGCHLD, self.sigchld)
         gc.enable()
-        self.serving = True
+        self.serving = not self.once
         while True:
             text = os.read(talk, ROOM)
             if text in (b"B", b"A"):
@@ -537,9 +573,9 @@ class Worker:
 
 
 def main():
-    fd, path, module, name, directory, modules = sys.argv[1:7]
-    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    worker = Worker(int(fd), path, module, name, directory, modules)
+    worker = Worker(int(sys.argv[1]))
+    worker.prepare()
+    worker.take_order()
     worker.start()
     worker.serve()
 

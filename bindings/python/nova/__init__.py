@@ -354,9 +354,9 @@ class Nova:
         """Runs code once in a microVM of its own and waits for its end; nothing is registered.
 
         `code` is text or bytes, or a path (os.PathLike) of a file; `language` is "python", "node",
-        "shell", "wasm", "go", "rust" or "binary". If it defines a handler, that is called with
-        `input`; else it is a program, whose only argument is a file with the input, unless
-        args=["a", "b"] are given.
+        "shell", "wasm", "go", "rust" or "binary". If it defines a handler and is given an
+        `input`, and neither args=["a", "b"] nor stdin=b"...", that is called with the input; else
+        it is a program, whose only argument is a file with the input, unless `args` are given.
 
         More options: handler="main.run"; stdin=b"..."; env={"A": "1"}; files={"data.csv": content},
         which lie beside the code; memory_mb; vcpus; network="nat"; `timeout` and `queue_timeout` in
@@ -364,8 +364,8 @@ class Nova:
         as well.
         """
         tap = OutputTap(on_output)
-        given, opts = run_options(tap, code, data=encode_payload(input), interrupt=interrupt,
-                                  **options)
+        data = None if input is None else encode_payload(input)
+        given, opts = run_options(tap, code, data=data, interrupt=interrupt, **options)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_run", nova, text(language), given, byref(opts),

@@ -105,7 +105,8 @@ def run_files(files: Optional[Mapping[str, Content]]) -> "Tuple[Array[_ffi.RunFi
     return (_ffi.RunFile * max(len(made), 1))(*made), len(made)
 
 
-def run_options(tap: OutputTap, code: Content, *, data: bytes, handler: Optional[str] = None,
+def run_options(tap: OutputTap, code: Content, *, data: Optional[bytes],
+                handler: Optional[str] = None,
                 args: Sequence[str] = (), stdin: Union[str, bytes] = b"",
                 env: Optional[Mapping[str, str]] = None,
                 files: Optional[Mapping[str, Content]] = None, memory_mb: int = 0, vcpus: int = 0,

@@ -177,8 +177,8 @@ class Queue:
         """Hands in code that is run once; takes what Nova.run() takes.
         `on_output` is called in a thread of the queue."""
         call = Call(self, _take_result, on_output)
-        given, opts = run_options(call._tap, code, data=encode_payload(input),
-                                  interrupt=interrupt, **options)
+        data = None if input is None else encode_payload(input)
+        given, opts = run_options(call._tap, code, data=data, interrupt=interrupt, **options)
         return self._hand_in(call, interrupt, opts, "nova_queue_submit_run", text(language), given,
                              byref(opts))
 
