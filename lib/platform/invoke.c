@@ -162,10 +162,11 @@ static int use_instance(
 {
 	const char *own = instance->function->record.name;
 	bool named = is_named(instance->function, name);
+	const char *what = named ? "platform" : strchr(name, ':') ? "version" : "function";
 	if (instance->nova != c->nova || !named)
 		return nova_fail(error, NOVA_EINVAL,
 			"instance '%s' is of another %s, '%s', and not of '%s'", instance->name,
-			named ? "platform" : "function or version", own, name ? name : own);
+			what, own, name ? name : own);
 	c->instance = instance_ref(instance);
 	c->function = function_ref(instance->function);
 	c->lease.cold = 0;

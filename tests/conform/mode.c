@@ -366,7 +366,8 @@ START_TEST(an_instance_goes_on_with_the_function_as_it_was)
 	nova_result_free(answers(&p, "f", "1", MODE_OPTS(.instance = instance)));
 	nova_result_free(answers(&p, "f", "2", MODE_OPTS(.flags = 0)));
 	ck_assert_uint_eq(nova_instance_version(instance), 1);
-	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
+	ck_fails_with(NOVA_EBUSY, "'i'", nova_function_delete(p.nova, "f", 0, &error));
+	ck_ok(nova_function_delete(p.nova, "f", NOVA_DELETE_FORCE, &error));
 	ck_ok(invoke_in(&p, instance, &r));
 	ck_assert_str_eq(nova_result_output(r, NULL), "1");
 	nova_result_free(r);
