@@ -45,6 +45,7 @@ static const struct {
 		"code that is run once, against a cold call of the same code as a function" },
 	{ "snapshot", bench_snapshot,
 		"time and bytes of a snapshot of a booted VM and of a live clone" },
+	{ "store", bench_store, "a function got, put and listed, beside the raw client library" },
 	{ "storm", bench_storm,
 		"200 callers of one cold function; 50 functions on a pool that holds 20" },
 	{ "throughput", bench_throughput,
