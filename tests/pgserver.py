@@ -51,7 +51,7 @@ class Server:
         self.run("initdb", "-D", self.own / "data", "-U", "tester", "-A", "trust", "--no-sync",
                  "--no-locale", "-E", "UTF8")
         rules = self.own / "data/pg_hba.conf"
-        rules.write_text("local all needs_password scram-sha-256\n" + rules.read_text())
+        rules.write_text("local needs_password all scram-sha-256\n" + rules.read_text())
 
     def start(self, data="data", **settings):
         """Returns when it answers."""

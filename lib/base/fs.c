@@ -165,6 +165,23 @@ int fs_set_mtime(const char *path, uint64_t mtime_ns)
 	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+int fs_set_atime(const char *path, uint64_t atime_us)
+{
+	const struct timespec times[2] = { us_to_timespec((int64_t)atime_us),
+		{ .tv_nsec = UTIME_OMIT } };
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+int fs_stat_use(const char *path, uint64_t *ret_bytes, uint64_t *ret_atime_us)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_blocks * 512;
+	*ret_atime_us = (uint64_t)timespec_to_us(&st.st_atim);
+	return 0;
+}
+
 int fs_unlink(const char *path)
 {
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;

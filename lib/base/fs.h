@@ -27,6 +27,9 @@ int fs_is_directory(const char *path);  /* 1, 0 or -errno */
 /* regular file; either may be NULL */
 int fs_stat(const char *path, uint64_t *ret_size, uint64_t *ret_mtime_ns);
 int fs_set_mtime(const char *path, uint64_t mtime_ns);
+int fs_set_atime(const char *path, uint64_t atime_us); /* when it was used last */
+/* That, and the bytes that it takes of the disk. */
+int fs_stat_use(const char *path, uint64_t *ret_bytes, uint64_t *ret_atime_us);
 int fs_unlink(const char *path); /* 0 when it did not exist */
 int fs_rename(const char *from, const char *to);
 /* Reads a whole file into a buffer (its maximum holds: -EMSGSIZE). */

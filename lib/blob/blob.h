@@ -3,8 +3,9 @@
  * The door of blob: files that are known by what is in them.
  *
  * A blob has its SHA-256 for a name, never changes, and is there whole or not at all. Where blobs
- * are kept is one const table of operations; today a directory of this host. Which of them are
- * needed is their user's to know.
+ * are kept is one const table of operations: a directory of this host, or the store that several
+ * hosts share, of which the directory is then a cache. Which of them are needed is their user's to
+ * know.
  *
  * Any thread, and several processes. What is put or removed is so together with a record elsewhere
  * that points to it: whoever does that has the lock from before it looks at the records until both
@@ -17,6 +18,7 @@
 
 #include "config/config.h"
 #include "hash/hash.h"
+#include "store/store.h"
 
 struct blobs {
 	const struct blob_ops *ops;
@@ -62,8 +64,15 @@ struct blob_ops {
 
 extern const struct blob_ops blobs_directory;
 
-/* The place that the settings ask for. */
+/* The place that the settings ask for: a directory. */
 int blobs_open(const nova_config_t *config, struct blobs **ret_blobs, nova_error_t **error);
+/* Makes it a cache, of the size that the settings say, of what is in the store, if that is one that
+ * several hosts share. The store stays open for longer. */
+int blobs_share(struct blobs **blobs, struct store *store, const nova_config_t *config,
+	nova_error_t **error);
+/* Of a directory: removes those that were not got for the longest time, until the others have at
+ * most so many bytes; not those that were got within a minute. */
+void blobs_shrink(struct blobs *directory, uint64_t most);
 static inline void blobs_closep(struct blobs **blobs)
 {
 	if (*blobs)

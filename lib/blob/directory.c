@@ -160,6 +160,7 @@ static int directory_get(
 		if (code < 0 && code != NOVA_ENOTFOUND)
 			return code;
 	}
+	fs_set_atime(path, clock_unix_us());
 	*ret_path = STEAL(path);
 	return 0;
 }
@@ -199,6 +200,53 @@ static int directory_list(
 			free(names[i]);
 	*ret_hashes = names;
 	return 0;
+}
+
+/* --- as a cache --- */
+
+#define IN_USE_US 60000000u /* who has a path opens it within that */
+
+struct cached {
+	char *name;
+	uint64_t used_us, size;
+};
+
+static int by_use(const void *a, const void *b)
+{
+	const struct cached *x = a, *y = b;
+	return (x->used_us > y->used_us) - (x->used_us < y->used_us);
+}
+
+static uint64_t look(const struct blobs *blobs, char **names, size_t count, struct cached *ret)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < count; i++) {
+		char path[PATH_MAX];
+		ret[i] = (struct cached){ names[i], 0, 0 };
+		if (name_blob(blobs, names[i], path))
+			fs_stat_use(path, &ret[i].size, &ret[i].used_us);
+		total += ret[i].size;
+	}
+	return total;
+}
+
+void blobs_shrink(struct blobs *blobs, uint64_t most)
+{
+	char **names;
+	size_t count;
+	if (directory_list(blobs, &names, &count, NULL) < 0)
+		return;
+	AUTO_FREE struct cached *all = calloc(count + 1, sizeof(*all));
+	uint64_t total = all ? look(blobs, names, count, all) : 0, now = clock_unix_us();
+	if (all)
+		qsort(all, count, sizeof(*all), by_use);
+	for (size_t i = 0; total > most && all[i].used_us + IN_USE_US < now; i++) {
+		directory_remove(blobs, all[i].name, NULL);
+		total -= all[i].size;
+		if (i + 1 == count)
+			break;
+	}
+	strv_free(names, count);
 }
 
 const struct blob_ops blobs_directory = {

@@ -141,6 +141,9 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "postgres.ttl", { "NOVA_PG_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How often changes are asked for although the server tells of them, and how long "
 		"what was read is good while it cannot be reached" },
+	{ "postgres.cache", { "NOVA_PG_CACHE" }, KEY_MEMORY, "10240", 0, 1u << 30, { 0 },
+		"What files of functions may take of the disk of this host, as all are in the "
+		"database; 0: no limit" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
 		"Redis server, host:port: does nothing yet, and is refused", "Redis" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
@@ -373,6 +376,7 @@ const char *const *nova_config_keys(void)
 		"firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
 		"firecracker.console", "firecracker.io_engine", "firecracker.bridge_name",
 		"firecracker.subnet", "postgres.dsn", "postgres.connections", "postgres.timeout",
-		"postgres.ttl", "redis.addr", "redis.password", "redis.db", NULL };
+		"postgres.ttl", "postgres.cache", "redis.addr", "redis.password", "redis.db",
+		NULL };
 	return names;
 }

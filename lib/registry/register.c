@@ -11,6 +11,8 @@
  */
 #include "registry/internal.h"
 
+#define RACES_MOST 20u
+
 /* --- options to a record --- */
 
 int register_check_flags(uint32_t flags, nova_error_t **error)
@@ -163,8 +165,10 @@ static int complete(
 	return record_check(r, NOVA_EINVAL, error);
 }
 
+/* *ret_raced: another host was faster. */
 static int store_record(struct registry *registry, struct function_record *r,
-	const struct function_record *old, struct unfinished *u, nova_error_t **error)
+	const struct function_record *old, struct unfinished *u, bool *ret_raced,
+	nova_error_t **error)
 {
 	bool unneeded = false;
 	int code = complete(r, old, error);
@@ -173,9 +177,11 @@ static int store_record(struct registry *registry, struct function_record *r,
 	if (code < 0)
 		return code;
 	code = registry->blobs->ops->put(registry->blobs, u->path, r->code_hash, error);
-	if (code == 0)
+	if (code == 0) {
 		code = registry->store->ops->functions->put(
 			registry->store, r, old ? old->updated_us : 0, error);
+		*ret_raced = code == NOVA_EEXIST || code == NOVA_EBUSY;
+	}
 	if (code < 0) {
 		blob_drop(registry, r->code_hash);
 		return code;
@@ -204,28 +210,36 @@ static int check_base(const struct function_record *base, const struct function_
 		"the function '%s' was changed by somebody else meanwhile", base->name);
 }
 
-/* Under the lock. On success `record` is what is stored, and `ret_former` the version that it
- * replaces, if it does. */
-static int store(struct registry *registry, const struct code_source *source,
-	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
+/* Makes the image of the code, and finds what is stored under that name now. */
+static int look_before(struct registry *registry, const struct code_source *source,
+	struct function_record *record, struct unfinished *image, struct function_record *present,
+	nova_error_t **error)
 {
-	bool replace = source->opts->flags & NOVA_REGISTER_REPLACE;
 	char hash[SHA256_HEX];
-	CLEANUP(unfinished_remove) struct unfinished image = { 0 };
-	AUTO_RECORD struct function_record present = { 0 };
-	int r = code_disk_new(registry, source, &image, hash, error);
+	int r = code_disk_new(registry, source, image, hash, error);
 	if (r == 0 && !(record->code_hash = strdup(hash)))
 		r = nova_oom(error);
 	if (r == 0 && !source->same_runtime)
 		r = runtime_is_still(registry, record, error);
 	if (r == 0)
-		r = registry_read_present(registry, record->name, &present, error);
-	if (r == 0 && source->base)
-		r = check_base(source->base, &present, error);
+		r = registry_read_present(registry, record->name, present, error);
+	return r == 0 && source->base ? check_base(source->base, present, error) : r;
+}
+
+/* Under the lock. On success `record` is what is stored, and `ret_former` the version that it
+ * replaces, if it does. */
+static int store(struct registry *registry, const struct code_source *source,
+	struct function_record *record, struct function_record *ret_former, bool *ret_raced,
+	nova_error_t **error)
+{
+	bool replace = source->opts->flags & NOVA_REGISTER_REPLACE;
+	CLEANUP(unfinished_remove) struct unfinished image = { 0 };
+	AUTO_RECORD struct function_record present = { 0 };
+	int r = look_before(registry, source, record, &image, &present, error);
 	if (r < 0)
 		return r;
 	if (!present.name)
-		return store_record(registry, record, NULL, &image, error);
+		return store_record(registry, record, NULL, &image, ret_raced, error);
 	const char *what = record_difference(&present, record);
 	if (what && !replace)
 		return nova_fail(error, NOVA_EEXIST,
@@ -233,13 +247,13 @@ static int store(struct registry *registry, const struct code_source *source,
 			"it first, or ask to replace it (NOVA_REGISTER_REPLACE)",
 			record->name, what);
 	if (what) {
-		r = store_record(registry, record, &present, &image, error);
+		r = store_record(registry, record, &present, &image, ret_raced, error);
 		if (r == 0 && record->version != present.version)
 			record_move(ret_former, &present);
 		return r;
 	}
 	/* The same again; its image is put back should somebody have removed it. */
-	r = registry->blobs->ops->put(registry->blobs, image.path, hash, error);
+	r = registry->blobs->ops->put(registry->blobs, image.path, record->code_hash, error);
 	if (r < 0)
 		return r;
 	record_clear(record);
@@ -247,12 +261,27 @@ static int store(struct registry *registry, const struct code_source *source,
 	return 0;
 }
 
+/* The lock excludes this host alone. Who finds that another one has changed the function since it
+ * was looked at looks again. */
 static int store_locked(struct registry *registry, const struct code_source *source,
 	struct function_record *record, struct function_record *ret_former, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	bool raced = true;
 	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
-	return r < 0 ? r : store(registry, source, record, ret_former, error);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; raced && i < RACES_MOST; i++) {
+		nova_error_free(STEAL(failure));
+		free(STEAL(record->id));
+		free(STEAL(record->code_hash));
+		raced = false;
+		r = store(registry, source, record, ret_former, &raced, &failure);
+	}
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
 }
 
 /* Whether what runs functions here can do what this one is to have. */

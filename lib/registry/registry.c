@@ -17,11 +17,13 @@ int registry_open(struct registry *registry, const nova_config_t *config, nova_e
 	int r = path_absolute(config_str(config, "home"), &home);
 	if (r < 0)
 		return nova_fail_os(error, r, "the state directory (setting 'home')");
-	CLEANUP(blobs_closep) struct blobs *blobs = NULL;
 	CLEANUP(store_closep) struct store *store = NULL;
+	CLEANUP(blobs_closep) struct blobs *blobs = NULL;
 	r = blobs_open(config, &blobs, error);
 	if (r == 0)
 		r = ops->open(config, &store, error);
+	if (r == 0)
+		r = blobs_share(&blobs, store, config, error);
 	if (r == 0)
 		r = cache_init(&registry->cache, error);
 	if (r < 0)
@@ -38,10 +40,10 @@ void registry_close(struct registry *registry)
 	if (!registry->store)
 		return;
 	cache_free(&registry->cache);
-	store_closep(&registry->store);
-	registry->store = NULL;
 	blobs_closep(&registry->blobs);
 	registry->blobs = NULL;
+	store_closep(&registry->store);
+	registry->store = NULL;
 	free(STEAL(registry->home));
 }
 

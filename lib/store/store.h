@@ -158,6 +158,21 @@ struct runtime_ops {
 	int (*remove)(struct store *store, const char *name, nova_error_t **error);
 };
 
+/* Content that is known by its SHA-256, for hosts that share a store: files of functions, in
+ * pieces, of which one is in memory at a time. */
+struct content_ops {
+	/* 1, 0, or a code. It is then kept for an hour, whoever needs it. */
+	int (*has)(struct store *store, const char *hash, nova_error_t **error);
+	/* Takes the whole file, unless it is there. It is kept for an hour, and as long as it is
+	 * needed. */
+	int (*put)(struct store *store, const char *hash, int fd, nova_error_t **error);
+	/* Writes it into a new file; what it does not write to is zero. NOVA_ENOTFOUND. */
+	int (*get)(struct store *store, const char *hash, int fd, nova_error_t **error);
+	/* Removes what neither function nor runtime needs, and nobody has put or asked for within
+	 * an hour: whoever registers on another host now has done either. */
+	int (*sweep)(struct store *store, nova_error_t **error);
+};
+
 struct store_ops {
 	/* As in the setting `store`. */
 	const char *name;
@@ -189,6 +204,8 @@ struct store_ops {
 	const struct version_ops *versions;
 	const struct alias_ops *aliases;
 	const struct runtime_ops *runtimes;
+	const struct content_ops *contents;
+	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };
 
 void record_list_free(struct function_record *records, size_t count);

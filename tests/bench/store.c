@@ -137,9 +137,9 @@ static int measure_put(struct contest *c)
 		AUTO_RECORD struct function_record record = { 0 };
 		if (c->ops->functions->get(c->store, "f0", &record, NULL) < 0)
 			return 1;
-		record.version++;
+		record.updated_us++;
 		uint64_t start = clock_ns();
-		if (c->ops->functions->put(c->store, &record, record.version - 1, NULL) < 0)
+		if (c->ops->functions->put(c->store, &record, record.updated_us - 1, NULL) < 0)
 			return 1;
 		samples_add(&s, in_us(start));
 	}
@@ -184,6 +184,7 @@ static int fill(struct contest *c)
 			.config.machine.vcpus = 1,
 			.config.concurrency = 1,
 			.version = 1,
+			.updated_us = 1,
 		};
 		if (c->ops->functions->put(c->store, &r, 0, NULL) < 0)
 			return 1;

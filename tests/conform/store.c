@@ -592,6 +592,118 @@ START_TEST(four_processes_that_open_at_once_lose_no_update)
 }
 END_TEST
 
+START_TEST(texts_come_back_whatever_is_in_them)
+{
+	static char *const hostile[] = { TEXT("A='; DROP TABLE functions; --"),
+		TEXT("B=\"$1\" ?1 %s"), TEXT("C=\\'\\\\''"), TEXT("D=\x01\x7f\t\r\n"),
+		TEXT("E={\"a\":[]}"), TEXT("F=\xf0\x9f\x98\x80 \xef\xbf\xbe") };
+	open_store(_i);
+	struct function_record in = sample("a.b-c_d", ID_1), out = { 0 };
+	char path[RECORD_PATH_MAX + 1];
+	memset(path, '\'', sizeof(path) - 1);
+	path[RECORD_PATH_MAX] = 0;
+	in.code_path = path;
+	in.config.env = (struct text_list){ (char **)hostile, ARRAY_LEN(hostile) };
+	ck_ok(ops->functions->put(store, &in, 0, &error));
+	ck_ok(ops->functions->get(store, in.name, &out, &error));
+	ck_same(&in, &out);
+	record_clear(&out);
+	close_store();
+}
+END_TEST
+
+/* --- contents --- */
+
+static int file_of(const uint8_t *data, size_t len, size_t size)
+{
+	int fd = sys_memfd("content");
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sys_truncate(fd, size), 0);
+	ck_assert_int_eq(sys_pwrite_all(fd, data, len, 0), 0);
+	return fd;
+}
+
+START_TEST(a_content_comes_back_byte_by_byte_with_its_holes)
+{
+	static uint8_t data[3 << 20], back[sizeof(data)];
+	static const size_t sizes[] = { 0, 1, sizeof(data) - 7, sizeof(data) };
+	open_store(_i);
+	for (size_t at = 0; at < sizeof(data) - 7; at++)
+		data[at] = at >> 20 == 1 ? 0 : (uint8_t)(at * 31); /* a piece of zeros */
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_FREE char *hash = str_format("%s%zu", HASH_A, i);
+		AUTO_FD int in = file_of(data, sizes[i], sizes[i]), out = sys_memfd("out");
+		ck_fails(NOVA_ENOTFOUND, ops->contents->get(store, hash, out, &error));
+		ck_assert_int_eq(ops->contents->has(store, hash, &error), 0);
+		ck_ok(ops->contents->put(store, hash, in, &error));
+		ck_ok(ops->contents->put(store, hash, in, &error));
+		ck_assert_int_eq(ops->contents->has(store, hash, &error), 1);
+		ck_ok(ops->contents->get(store, hash, out, &error));
+		struct stat st;
+		ck_assert_int_eq(sys_fstat(out, &st), 0);
+		ck_assert_uint_eq((size_t)st.st_size, sizes[i]);
+		ck_assert_int_eq(sys_pread_all(out, back, sizes[i], 0), 0);
+		ck_assert_mem_eq(back, data, sizes[i]);
+	}
+	ck_ok(ops->contents->sweep(store, &error));
+	close_store();
+}
+END_TEST
+
+/* --- death --- */
+
+/* Counts up a version and tells of each that was stored, until it is killed. */
+static void write_until_killed(int to)
+{
+	struct store *own;
+	if (open_one(&own, NULL) < 0)
+		_exit(1);
+	for (;;) {
+		AUTO_RECORD struct function_record record = { 0 };
+		int r = ops->functions->get(own, "hello", &record, NULL);
+		record.version++;
+		record.updated_us++;
+		if (r < 0 || ops->functions->put(own, &record, record.updated_us - 1, NULL) < 0 ||
+			sys_write_all(to, &record.version, sizeof(record.version)) < 0)
+			_exit(1);
+	}
+}
+
+START_TEST(nothing_that_was_acknowledged_is_lost_when_the_writer_is_killed)
+{
+	const char *seed_text = getenv("NOVA_TEST_SEED");
+	unsigned seed = seed_text ? (unsigned)atoi(seed_text) : (unsigned)getpid();
+	unsigned rounds = getenv("NOVA_TEST_LONG") ? 200 : 20;
+	uint32_t told = 1, before;
+	open_store(_i);
+	struct function_record record = sample("hello", ID_1);
+	ck_ok(ops->functions->put(store, &record, 0, &error));
+	printf("# seed %u\n", seed);
+	for (unsigned i = 0; i < rounds; i++) {
+		int ends[2];
+		ck_assert_int_eq(sys_pipe(ends), 0);
+		pid_t child = fork();
+		if (child == 0) {
+			fd_close(ends[0]);
+			write_until_killed(ends[1]);
+		}
+		fd_close(ends[1]);
+		before = told;
+		ck_assert_int_eq(sys_read(ends[0], &told, sizeof(told)), sizeof(told));
+		usleep(rand_r(&seed) % 5000);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		while (sys_read(ends[0], &told, sizeof(told)) == sizeof(told))
+			continue;
+		fd_close(ends[0]);
+		ck_assert_uint_gt(told, before);
+		ck_assert_uint_ge(version_now("hello"), told);
+		ck_assert_uint_le(version_now("hello"), told + 1);
+	}
+	close_store();
+}
+END_TEST
+
 static Suite *store_suite(void)
 {
 	Suite *suite = suite_create("store");
@@ -614,6 +726,10 @@ static Suite *store_suite(void)
 	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);
 	tcase_add_loop_test(tc, eight_threads_lose_no_update, 0, count);
 	tcase_add_loop_test(tc, four_processes_that_open_at_once_lose_no_update, 0, count);
+	tcase_add_loop_test(tc, texts_come_back_whatever_is_in_them, 0, count);
+	tcase_add_loop_test(tc, a_content_comes_back_byte_by_byte_with_its_holes, 0, count);
+	tcase_add_loop_test(
+		tc, nothing_that_was_acknowledged_is_lost_when_the_writer_is_killed, 0, count);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -126,7 +126,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 8");
+	change("PRAGMA user_version = 9");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -274,8 +274,10 @@ START_TEST(a_damaged_row_is_an_error_that_names_the_runtime)
 }
 END_TEST
 
-/* Reads everything there is; whatever is damaged must come out as an error. Returns whether all 100
+/* Reads everything there is; whatever is damaged must come out as an error. Returns whether all
  * rows were read. */
+#define ROWS 200
+
 static bool read_all(void)
 {
 	struct function_record *records;
@@ -284,7 +286,7 @@ static bool read_all(void)
 	if (r == 0) {
 		r = store_sqlite.functions->list(store, NULL, &records, &count, &error);
 		if (r == 0) {
-			ck_assert_uint_le(count, 100);
+			ck_assert_uint_le(count, ROWS);
 			record_list_free(records, count);
 		}
 		store_sqlite.close(store);
@@ -293,12 +295,12 @@ static bool read_all(void)
 		nova_code_name(r), nova_error_message(error));
 	nova_error_free(error);
 	error = NULL;
-	return r == 0 && count == 100;
+	return r == 0 && count == ROWS;
 }
 
 START_TEST(a_page_of_rubbish_never_crashes)
 {
-	fill(100);
+	fill(ROWS);
 	uint64_t size;
 	unsigned noticed = 0, pages = 0;
 	uint8_t page[4096], rubbish[4096];
@@ -313,14 +315,14 @@ START_TEST(a_page_of_rubbish_never_crashes)
 		ck_assert_int_eq(sys_pwrite_all(fd, page, sizeof(page), at), 0);
 	}
 	ck_assert(read_all());
-	ck_assert_uint_gt(noticed,
-		pages / 3); /* pages of indexes that listing does not use may go unnoticed */
+	ck_assert_uint_gt(noticed, pages / 3); /* pages of indexes that listing does not use, and of
+						  tables that are empty, may go unnoticed */
 }
 END_TEST
 
 START_TEST(a_file_cut_short_is_damage)
 {
-	fill(100);
+	fill(ROWS);
 	uint64_t size;
 	ck_assert_int_eq(fs_stat(path, &size, NULL), 0);
 	for (uint64_t len = size - 4096; len >= 4096; len -= 4096) {

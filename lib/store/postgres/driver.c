@@ -10,6 +10,7 @@
 #define OID_TEXT   25
 
 #define VALUES_MAX COLUMNS_MAX
+#define AGAIN      3
 
 static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
 {
@@ -108,7 +109,7 @@ static void to_wire(struct wire *w, const struct sql_value *values, size_t count
 	}
 }
 
-static int run(struct sql_session *session, enum sql_statement which,
+static int run_once(struct sql_session *session, enum sql_statement which,
 	const struct sql_value *values, size_t count, nova_error_t **error)
 {
 	struct connection *c = session->connection;
@@ -123,6 +124,29 @@ static int run(struct sql_session *session, enum sql_statement which,
 	int sent = PQsendQueryPrepared(c->pg, name, (int)count, w.values, w.lengths, w.formats, 1);
 	r = finish(session, sent, c->writes ? "write to it" : "read it", error);
 	return r < 0 ? r : first_row(c);
+}
+
+/* A connection that has ended (the server was restarted) takes a question with it, which is asked
+ * again; not what was to be written, as that may have been done. */
+static int run(struct sql_session *session, enum sql_statement which,
+	const struct sql_value *values, size_t count, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int r = run_once(session, which, values, count, &failure);
+	struct connection *c = session->connection;
+	for (int i = 0; i < AGAIN && r < 0 && !c->writes && PQstatus(c->pg) != CONNECTION_OK; i++) {
+		nova_error_free(STEAL(failure));
+		give(session);
+		session->connection = NULL;
+		r = take(session, SQL_READS, &failure);
+		if (r < 0)
+			break;
+		c = session->connection;
+		r = run_once(session, which, values, count, &failure);
+	}
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
 }
 
 static int next(struct sql_session *session, nova_error_t **error)

@@ -102,4 +102,6 @@ const struct store_ops store_postgres = {
 	.versions = &sql_version_ops,
 	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
+	.contents = &sql_content_ops,
+	.shared = true,
 };

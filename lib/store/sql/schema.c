@@ -42,6 +42,11 @@ static const char *const steps[] = {
 	"updated_us INTEGER NOT NULL, PRIMARY KEY (name, alias), FOREIGN KEY (id, version) "
 	"REFERENCES versions (id, version), FOREIGN KEY (id, second) REFERENCES versions (id, "
 	"version)) STRICT;",
+	/* 9 */
+	"CREATE TABLE contents ( hash TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, kept "
+	"INTEGER NOT NULL) STRICT;CREATE TABLE pieces ( hash TEXT NOT NULL REFERENCES contents "
+	"(hash) ON DELETE CASCADE, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (hash, "
+	"number)) STRICT;",
 };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8

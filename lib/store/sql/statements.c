@@ -10,6 +10,9 @@
 	"(wanted.value NOT LIKE '%=%' AND "                                                        \
 	"substr(label.value, 1, length(wanted.value) + 1) = wanted.value || '=')))"
 
+/* By the clock of the database, which all hosts share. */
+#define AN_HOUR "unixepoch() + 3600"
+
 #define RUNTIME_COLUMNS                                                                            \
 	"name, rootfs, image, protocol, argv, memory_mb, timeout_s, init_timeout_s, created_us"
 #define INSERT_RUNTIME                                                                             \
@@ -18,7 +21,8 @@
 #define ALIAS_COLUMNS                                                                              \
 	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
 /* Of a blob. */
-#define USES "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
+#define USES_CONTENT "WHERE code_hash = contents.hash OR image = '" IMAGE_BLOB "' || contents.hash"
+#define USES         "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
 
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
  * rest), "!" for the parameter behind them. */
@@ -59,6 +63,19 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_RUNTIME_GET] = "SELECT " RUNTIME_COLUMNS " FROM runtimes WHERE name = $1",
 	[SQL_RUNTIME_LIST] = "SELECT " RUNTIME_COLUMNS " FROM runtimes ORDER BY name",
 	[SQL_RUNTIME_REMOVE] = "DELETE FROM runtimes WHERE name = $1",
+	[SQL_CONTENT_KEEP] = "UPDATE contents SET kept = " AN_HOUR " WHERE hash = $1",
+	[SQL_CONTENT_INSERT] = ("INSERT INTO contents (hash, size, kept) VALUES ($1, $2, " AN_HOUR
+				") ON CONFLICT (hash) DO UPDATE SET kept = " AN_HOUR),
+	[SQL_CONTENT_SIZE] = "SELECT size FROM contents WHERE hash = $1",
+	[SQL_CONTENT_SWEEP] =
+		("DELETE FROM contents WHERE kept < unixepoch() AND NOT EXISTS (SELECT 1 FROM "
+		 "functions " USES_CONTENT ") AND NOT EXISTS (SELECT 1 FROM versions " USES_CONTENT
+		 ") AND NOT EXISTS (SELECT 1 FROM runtimes WHERE image = '" IMAGE_BLOB
+		 "' || contents.hash)"),
+	[SQL_PIECE_INSERT] = ("INSERT INTO pieces (hash, number, data) VALUES ($1, $2, $3) ON "
+			      "CONFLICT (hash, number) DO NOTHING"),
+	[SQL_PIECE_NEXT] = ("SELECT number, data FROM pieces WHERE hash = $1 AND number >= $2 "
+			    "ORDER BY number LIMIT 1"),
 };
 
 char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which)

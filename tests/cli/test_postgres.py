@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Hosts that share a PostgreSQL database, each with a state directory of its own."""
+import os
+import pathlib
+import shutil
+import tempfile
+import threading
+import unittest
+
+import pgserver
+from novatest import HomeCase
+
+LONG = bool(os.environ.get("NOVA_TEST_LONG"))
+HELLO = "def handler(event):\n    return {'said': event['word'] + %r}\n"
+
+
+@unittest.skipIf(pgserver.programs() is None, "no PostgreSQL: see test_packages in tools/packages")
+class Postgres(HomeCase):
+    def setUp(self):
+        super().setUp()
+        own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
+        self.addCleanup(shutil.rmtree, own, ignore_errors=True)
+        self.server = pgserver.Server(own)
+        self.addCleanup(self.server.stop)
+        self.server.make()
+        self.server.start()
+        self.environment["NOVA_PG_DSN"] = self.server.dsn()
+        self.a = {"NOVA_HOME": str(self.directory / "a")}
+        self.b = {"NOVA_HOME": str(self.directory / "b")}
+
+    def add(self, host, word, *options):
+        code = self.write("hello.py", HELLO % word)
+        self.novactl("register", "hello", "--runtime", "python", "--code", code, *options,
+                     environment=host)
+
+    def says(self, host, word):
+        result = self.novactl_json("invoke", "hello", "--payload", '{"word": "a"}',
+                                   environment=host)
+        self.assertEqual(result["output"], {"said": f"a{word}"})
+
+    def test_what_one_host_registers_another_runs(self):
+        self.add(self.a, "1")
+        self.says(self.b, "1")
+        self.add(self.b, "2", "--replace")
+        self.says(self.a, "2")
+        self.assertFalse((self.directory / "a/nova.db").exists())
+        # A flag says more than a variable.
+        self.refuses("cannot connect", "--pg-dsn", "host=/nowhere dbname=x", "list")
+        self.novactl("delete", "hello", environment=self.a)
+        self.refuses("there is no function 'hello'", "invoke", "hello", environment=self.b)
+
+    def test_a_server_that_goes_is_named_and_one_that_comes_back_has_everything(self):
+        self.add(self.a, "1")
+        self.server.stop(pgserver.signal.SIGQUIT)
+        error = self.error_of("list", status=1, environment=self.a)
+        self.assertEqual(error["code"], -7)  # NOVA_EIO
+        self.assertIn(f"{self.server.own}:5432/postgres: cannot connect", error["message"])
+        self.server.start()
+        self.says(self.b, "1")
+
+    def test_two_hosts_make_the_schema_at_once(self):
+        lists = [threading.Thread(target=self.novactl, args=("list",),
+                                  kwargs={"environment": host}) for host in (self.a, self.b) * 2]
+        for one in lists:
+            one.start()
+        for one in lists:
+            one.join()
+        self.assertEqual(self.server.psql("SELECT count(*) FROM nova_schema").stdout, "1\n")
+
+    def test_without_a_database_the_functions_are_in_the_state_directory(self):
+        self.environment.pop("NOVA_PG_DSN")
+        self.environment["DATABASE_URL"] = self.server.dsn()  # of something else
+        self.add(self.a, "1")
+        self.assertTrue((self.directory / "a/nova.db").exists())
+        self.environment["NOVA_STORE"] = "postgres"
+        self.refuses("there is no function", "invoke", "hello", environment=self.a)
+
+    @unittest.skipUnless(LONG, "only in tools/test --long")
+    def test_a_standby_can_be_read(self):
+        self.add(self.a, "1")
+        self.server.run("pg_basebackup", "-D", self.server.own / "standby", "-R", "-d",
+                        self.server.dsn(), "-X", "stream", "--checkpoint=fast")
+        os.chmod(self.server.own / "standby", 0o700)
+        standby = pgserver.Server(self.server.own)
+        self.addCleanup(standby.stop)
+        dsn = standby.dsn() + " port=5433"
+        standby.dsn = lambda *_: dsn
+        standby.start("standby", port=5433)
+        self.environment["NOVA_PG_DSN"] = dsn
+        self.says(self.b, "1")
+        self.refuses("is it a standby?", "delete", "hello", environment=self.b)
+
+
+if __name__ == "__main__":
+    unittest.main()
