@@ -20,13 +20,18 @@
 #include "hash/hash.h"
 #include "store/store.h"
 
+/* The time of change of a file that was found whole. Whoever writes there changes it, so as long as
+ * it stands the file need not be read again. (The first second of the year 2000.) */
+#define WHOLE_NS (946684800u * (uint64_t)1000000000)
+
 struct blobs {
 	const struct blob_ops *ops;
 };
 
 struct blob_ops {
 	/* Opens the place that the settings describe, which are not kept, and makes it if need be
-	 * (directory: `home`/disks). NOVA_EPERM, NOVA_ENOSPC, NOVA_EIO. */
+	 * (directory: `home`/disks, or `home`/disk-cache where the store is shared). NOVA_EPERM,
+	 * NOVA_ENOSPC, NOVA_EIO. */
 	int (*open)(const nova_config_t *config, struct blobs **ret_blobs, nova_error_t **error);
 	void (*close)(struct blobs *blobs); /* NULL is accepted */
 

@@ -6,12 +6,12 @@
 
 #include "blob/blob.h"
 
-#define DIRECTORY  "disks" /* in the state directory; all of them are code disks */
+/* In the state directory; all of them are code disks. What a store of this host needs is not to be
+ * taken for what can be had again. */
+#define DIRECTORY  "disks"
+#define CACHE      "disk-cache" /* of a store that hosts share */
 #define ENDING     ".ext4"
 #define UNFINISHED ".new-" /* begins the names of files that are no blobs yet */
-/* The time of change of a file that was found whole. Whoever writes there changes it, so as long as
- * it stands the file need not be read again. (The first second of the year 2000.) */
-#define WHOLE_NS (946684800u * (uint64_t)1000000000)
 
 struct directory {
 	struct blobs base;
@@ -43,9 +43,10 @@ static void directory_close(struct blobs *blobs)
 static int directory_open(
 	const nova_config_t *config, struct blobs **ret_blobs, nova_error_t **error)
 {
+	const char *name = store_find(config)->shared ? CACHE : DIRECTORY;
 	AUTO_FREE char *home = NULL, *path = NULL;
 	int r = path_absolute(config_str(config, "home"), &home);
-	if (r == 0 && !(path = path_join(home, DIRECTORY)))
+	if (r == 0 && !(path = path_join(home, name)))
 		r = -ENOMEM;
 	if (r == 0)
 		r = fs_mkdirs(path, 0700);
@@ -144,6 +145,7 @@ static void directory_tidy(struct blobs *blobs)
 	}
 	if (count >= 0)
 		strv_free(names, (size_t)count);
+	fs_sweep_temps(path_of(blobs), NULL);
 }
 
 /* --- always --- */

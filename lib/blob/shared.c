@@ -96,6 +96,8 @@ static int fill(struct shared *s, const char *path, const char *hash, nova_error
 			"a file of a function in the store is damaged: its SHA-256 is %s instead "
 			"of %s; register the function again to make it anew",
 			found, hash);
+	if (r == 0)
+		fs_set_mtime(temp, WHOLE_NS); /* else it would be another file at the next look */
 	if (r == 0 && (os = fs_publish(fd, temp, path)) < 0)
 		r = nova_fail_os(error, os, "cannot write %s", path);
 	if (r < 0)
@@ -106,8 +108,14 @@ static int fill(struct shared *s, const char *path, const char *hash, nova_error
 static int shared_get(struct blobs *blobs, const char *hash, char **ret_path, nova_error_t **error)
 {
 	struct shared *s = shared_of(blobs);
+	AUTO_ERROR nova_error_t *failure = NULL;
 	AUTO_FREE char *path = NULL;
-	int r = s->cache->ops->get(s->cache, hash, &path, error);
+	int r = s->cache->ops->get(s->cache, hash, &path, &failure);
+	/* the store has a better one */
+	if (r == NOVA_ECORRUPT && s->cache->ops->remove(s->cache, hash, NULL) == 0)
+		r = s->cache->ops->get(s->cache, hash, &path, error);
+	else if (r < 0 && error)
+		*error = STEAL(failure);
 	if (r == 0 && !fs_exists(path)) {
 		r = fill(s, path, hash, error);
 		shrink(s);

@@ -21,7 +21,8 @@ static int check_rights(const char *home, nova_error_t **error)
 /* What lies in them is for this user alone, though the directory itself may be open to readers. */
 static int close_rooms(const char *home, nova_error_t **error)
 {
-	static const char *const rooms[] = { "run", "disks", "compiled", "snapshots", "daemon" };
+	static const char *const rooms[] = { "run", "disks", "disk-cache", "compiled", "snapshots",
+		"daemon" };
 	for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
 		AUTO_FREE char *path = path_join(home, rooms[i]);
 		int r = path ? fs_make_own(path) : -ENOMEM;

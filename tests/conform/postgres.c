@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is special about the postgres store: a server that is away, refuses, is slow or goes in the
  * middle; and being told of changes instead of asking. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -457,6 +458,44 @@ START_TEST(a_host_has_the_code_and_the_versions_that_another_registered)
 }
 END_TEST
 
+START_TEST(a_copy_that_was_damaged_is_got_again_and_is_the_same_file_to_a_snapshot)
+{
+	struct registry a, b;
+	uint64_t first, second;
+	open_host(&a, "a");
+	open_host(&b, "b");
+	ck_ok(add(&a, "f", "print(1)", 0));
+	await_version(&b, "f", 1);
+	AUTO_FREE char *path = code_of(&b, "f");
+	ck_assert_int_eq(fs_stat(path, NULL, &first), 0);
+	free(code_of(&b, "f"));
+	ck_assert_int_eq(fs_stat(path, NULL, &second), 0);
+	ck_assert_uint_eq(first, second);
+	AUTO_FD int fd = sys_open(path, O_WRONLY, 0);
+	ck_assert_int_eq(sys_pwrite_all(fd, "damage", 6, 5000), 0);
+	free(code_of(&b, "f"));
+	registry_close(&a);
+	registry_close(&b);
+}
+END_TEST
+
+START_TEST(what_a_store_of_this_host_needs_is_left_alone)
+{
+	struct registry own, shared;
+	set("store", "sqlite");
+	open_host(&own, "a");
+	ck_ok(add(&own, "f", "print(1)", 0));
+	set("store", "postgres");
+	set("postgres.cache", "1");
+	open_host(&shared, "a");
+	ck_ok(add(&shared, "g", "print(2)", 0));
+	registry_close(&shared);
+	free(code_of(&own, "f"));
+	ck_ok(registry_check_code(&own, "f", &error));
+	registry_close(&own);
+}
+END_TEST
+
 START_TEST(a_full_cache_forgets_what_was_used_least_lately_and_gets_it_again)
 {
 	struct registry a;
@@ -585,6 +624,8 @@ static Suite *postgres_suite(void)
 	tcase_add_test(tc, a_fork_of_the_host_cannot_use_the_sockets);
 	tcase_add_test(tc, a_database_that_is_read_only_can_be_read);
 	tcase_add_test(tc, a_host_has_the_code_and_the_versions_that_another_registered);
+	tcase_add_test(tc, a_copy_that_was_damaged_is_got_again_and_is_the_same_file_to_a_snapshot);
+	tcase_add_test(tc, what_a_store_of_this_host_needs_is_left_alone);
 	tcase_add_test(tc, a_full_cache_forgets_what_was_used_least_lately_and_gets_it_again);
 	tcase_add_test(tc, what_nobody_needs_goes_after_an_hour_and_not_while_somebody_registers);
 	tcase_add_test(tc, two_hosts_that_race_for_a_name_both_get_their_turn);

@@ -88,7 +88,8 @@ END_TEST
 
 START_TEST(rooms_that_others_may_read_are_closed)
 {
-	static const char *const rooms[] = { "run", "disks", "compiled", "snapshots", "daemon" };
+	static const char *const rooms[] = { "run", "disks", "disk-cache", "compiled", "snapshots",
+		"daemon" };
 	for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
 		AUTO_FREE char *room = path_join(home, rooms[i]);
 		ck_assert_int_eq(fs_mkdirs(room, 0755), 0);
