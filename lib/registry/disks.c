@@ -19,6 +19,13 @@ int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving,
 	return r;
 }
 
+int blob_keep(struct registry *registry, const char *hash, nova_error_t **error)
+{
+	struct store *store = registry->store;
+	int r = hash && store->ops->shared ? store->ops->contents->has(store, hash, error) : 0;
+	return r < 0 ? r : 0;
+}
+
 /* A row is one user, also if it needs the blob twice. */
 static bool uses(const struct function_record *r, const char *hash)
 {

@@ -119,6 +119,9 @@ int code_disk_new(struct registry *registry, const struct code_source *source,
  * changed. */
 int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
 	nova_error_t **error);
+/* Other hosts leave that blob alone for an hour: a record that needs it is about to be written.
+ * NULL: there is none. */
+int blob_keep(struct registry *registry, const char *hash, nova_error_t **error);
 /* The blobs that nobody needs once these records have gone. */
 int blobs_leave(struct registry *registry, const struct function_record *const *gone, size_t count,
 	struct text_list *ret_hashes, nova_error_t **error);

@@ -462,7 +462,10 @@ int runtime_is_still(
 	const struct function_config *c = &r->config;
 	if (!*c->image)
 		return 0;
-	int code = read_present(registry, c->runtime, &now, error);
+	/* in this order: if another host has removed it before, the runtime has gone, too */
+	int code = blob_keep(registry, image_blob(c->image), error);
+	if (code == 0)
+		code = read_present(registry, c->runtime, &now, error);
 	if (code < 0)
 		return code;
 	if (now.name && !strcmp(now.image, c->image) && !strcmp(now.protocol, c->protocol) &&

@@ -4,6 +4,13 @@
 
 #define TRIES 10
 
+static int keep_blobs(
+	struct registry *registry, const struct function_record *r, nova_error_t **error)
+{
+	int code = blob_keep(registry, r->code_hash, error);
+	return code < 0 ? code : blob_keep(registry, image_blob(r->config.image), error);
+}
+
 /* Somebody else may change the function between two looks. */
 static int publish(
 	struct registry *registry, const char *name, uint32_t *ret_version, nova_error_t **error)
@@ -13,6 +20,8 @@ static int publish(
 		AUTO_FUNCTION nova_function_t *function = NULL;
 		AUTO_ERROR nova_error_t *failure = NULL;
 		int r = read_function(registry, name, &function, error);
+		if (r == 0)
+			r = keep_blobs(registry, &function->record, error);
 		if (r < 0)
 			return r;
 		r = store->ops->versions->publish(store, &function->record, &failure);
