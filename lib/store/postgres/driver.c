@@ -250,8 +250,9 @@ static int version(struct sql_session *session, int64_t *ret_version, nova_error
  * What is there besides the tables, made anew by each migration: how changes are told of, in the
  * transaction that makes them; and what SQLite has and the statements use.
  */
+/* Before, so that who writes locks the number first and rows then: nobody waits in a circle. */
 #define TELLS(table)                                                                               \
-	"CREATE OR REPLACE TRIGGER nova_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE "     \
+	"CREATE OR REPLACE TRIGGER nova_changed BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE "    \
 	"ON " table " FOR EACH STATEMENT EXECUTE FUNCTION nova_changed();"
 static const char extras[] =
 	"CREATE TABLE IF NOT EXISTS nova_schema (version BIGINT NOT NULL);"
