@@ -28,8 +28,9 @@ static void disconnect(struct connection *c)
 static bool is_alive(struct connection *c)
 {
 	struct pollfd fd = { PQsocket(c->pg), POLLIN, 0 };
-	if (sys_poll(&fd, 1, 0) > 0)
-		PQconsumeInput(c->pg);
+	/* A server that stops says so before the end comes, and one look does not see both. */
+	for (int i = 0; i < 8 && sys_poll(&fd, 1, 0) > 0 && PQconsumeInput(c->pg); i++)
+		continue;
 	return PQstatus(c->pg) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR));
 }
 
