@@ -363,6 +363,13 @@ static void read_body(struct exchange *x)
 		json_object_set_new(x->options, "body", body);
 }
 
+/* Headers are bytes; json_pack() fails by what is not UTF-8. */
+static json_t *header_json(const struct exchange *x, const char *name)
+{
+	const char *text = exchange_header(x, name);
+	return text ? text_json(text, strlen(text)) : NULL;
+}
+
 bool gate_whole(struct exchange *x)
 {
 	bool prefixed = !(x->route->flags & ROUTE_ONLY) &&
@@ -371,9 +378,9 @@ bool gate_whole(struct exchange *x)
 	match(x->path + (prefixed ? strlen(PREFIX) : 0), x->route->path, names);
 	char run[33];
 	random_hex(run, 16); /* a client may give the same X-Request-Id twice */
-	x->options = need(json_pack("{s:o,s:o,s:s,s:s*,s:s*}", "path", names, "query", query, "run",
-		run, "If-Match", exchange_header(x, "If-Match"), "If-None-Match",
-		exchange_header(x, "If-None-Match")));
+	x->options = need(json_pack("{s:o,s:o,s:s,s:o*,s:o*}", "path", names, "query", query, "run",
+		run, "If-Match", header_json(x, "If-Match"), "If-None-Match",
+		header_json(x, "If-None-Match")));
 	if (!x->answered)
 		check_query(x, query);
 	if (!x->answered)
