@@ -120,7 +120,7 @@ static enum MHD_Result begin_job(struct exchange *x)
 	struct job_request request = {
 		.verb = x->route->verb, .options = x->options, .body = x->body
 	};
-	x->novad->body_bytes -= x->body.len;
+	x->held += x->body.len; /* the job has it, until the exchange is over */
 	x->body = (struct bytes){ 0 };
 	if (!(x->route->flags & ROUTE_RAW))
 		bytes_free(&request.body); /* what it says is among the options */
@@ -128,6 +128,8 @@ static enum MHD_Result begin_job(struct exchange *x)
 		bytes_add(&request.body, "", 0);
 	x->job = job_begin(x->client->endpoint->front->jobs, &request, &asker, x);
 	bytes_free(&request.body);
+	json_decref(x->options); /* the job has a copy */
+	x->options = NULL;
 	if (x->answered)
 		return send_answer(x);
 	if (x->job && suspend(x))
@@ -218,7 +220,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	count_answer(front->novad, x);
 	if (x->method)
 		access_line(x);
-	front->novad->body_bytes -= x->body.len;
+	front->novad->body_bytes -= x->body.len + x->held;
 	front->novad->calls -= x->admitted;
 	if (x->admitted && x->key)
 		x->key->calls--;

@@ -345,12 +345,39 @@ static void check_query(struct exchange *x, json_t *query)
 	json_decref(typed);
 }
 
+/* What the values of a JSON text take at most, besides its bytes: "{}" is 2 bytes, and 230 as a value. */
+static size_t weight_of(const struct bytes *text)
+{
+	size_t weight = 0;
+	for (size_t i = 0; i < text->len; i++)
+		weight += text->data[i] == '{' ? 384 :
+			  text->data[i] == '[' ? 256 :
+			  text->data[i] == ',' ? 96 :
+						 0;
+	return weight;
+}
+
+static bool hold(struct exchange *x, size_t weight)
+{
+	struct novad *novad = x->novad;
+	size_t most = (size_t)novad->settings.bodies_mb << 20;
+	if (weight > most)
+		exchange_problem(x, 413, "too_big", "this body has too many values");
+	else if (weight && novad->body_bytes + weight > most)
+		exchange_problem(x, 503, "overloaded", "too many bodies are under way");
+	if (x->answered)
+		return false;
+	x->held += weight;
+	novad->body_bytes += weight;
+	return true;
+}
+
 static void read_body(struct exchange *x)
 {
 	char why[300];
 	json_error_t error;
 	const char *data = x->body.data ? x->body.data : "";
-	if (!x->route->body || (x->route->flags & ROUTE_RAW))
+	if (!x->route->body || (x->route->flags & ROUTE_RAW) || !hold(x, weight_of(&x->body)))
 		return;
 	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_t *body = x->body.len ? json_loadb(data, x->body.len, flags, &error) : json_object();

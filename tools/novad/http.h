@@ -42,6 +42,7 @@ struct exchange {
 	bool has_begun, is_whole;
 	struct bytes body;
 	size_t body_len; /* with what was thrown away */
+	size_t held;     /* what it takes after that, among novad->body_bytes */
 	struct job *job;
 	struct watch *hang_up; /* while it is suspended */
 	bool suspended, gone;
