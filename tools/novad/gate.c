@@ -313,11 +313,13 @@ static bool add_query(struct exchange *x, json_t *query, char *pair)
 
 static json_t *read_query(struct exchange *x)
 {
-	char *rest = x->search, *pair;
+	char *copy = x->search ? need(strdup(x->search)) : NULL; /* the whole is needed later */
+	char *rest = copy, *pair;
 	json_t *query = need(json_object());
 	while (!x->answered && (pair = strsep(&rest, "&")) != NULL)
 		if (*pair)
 			add_query(x, query, pair);
+	free(copy);
 	return query;
 }
 

@@ -48,7 +48,7 @@ static void forget(struct kept *kept)
 		TAILQ_REMOVE(&table.done, kept, all);
 	tdelete(kept, &table.tree, compare);
 	table.count--;
-	table.bytes -= kept->out.len;
+	table.bytes -= kept->out.len + strlen(kept->name);
 	bytes_free(&kept->out);
 	json_decref(kept->headers);
 	free(kept->name);
@@ -77,9 +77,10 @@ static bool is_key(const char *text)
 /* Keys of different callers, and of different things asked for, have nothing to do with another. */
 static char *name_of(const struct exchange *x, const char *key)
 {
-	char *name;
-	if (asprintf(&name, "%s\n%s\n%s\n%s", x->key ? x->key->name : "", x->path,
-		    x->search ? x->search : "", key) < 0)
+	char *name, who[65] = ""; /* not its name, which may change or be given twice */
+	if (x->key)
+		hex_of(who, x->key->hash, sizeof(x->key->hash));
+	if (asprintf(&name, "%s\n%s\n%s\n%s", who, x->path, x->search ? x->search : "", key) < 0)
 		need(NULL);
 	return name;
 }
@@ -131,6 +132,7 @@ bool idempotency_begin(struct exchange *x)
 	}
 	memcpy(kept->hash, hash, sizeof(hash));
 	table.count++;
+	table.bytes += strlen(kept->name);
 	x->kept = kept;
 	return true;
 }
@@ -141,8 +143,7 @@ void idempotency_end(struct exchange *x)
 	if (!kept)
 		return;
 	x->kept = NULL;
-	bool nothing_ran = (x->status >= 500 || x->status == 429) && x->outcome &&
-			   !strcmp(x->outcome, "never_ran");
+	bool nothing_ran = x->outcome && !strcmp(x->outcome, "never_ran");
 	if (!x->answered || nothing_ran) {
 		forget(kept);
 		return;
