@@ -240,7 +240,9 @@ static bool check_room(struct exchange *x)
 	const struct settings *settings = &novad->settings;
 	if (x->route->direct)
 		return true;
-	if (novad->calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
+	/* Those whose clients have gone are still under way. */
+	size_t calls = novad->calls + jobs_abandoned(server_jobs(novad->server));
+	if (calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
 		exchange_problem(x, 503, "overloaded", "too much is under way: try again later");
 	else if (x->key && x->key->calls >= settings->key_calls)
 		exchange_problem(x, 429, "too_many_calls",
