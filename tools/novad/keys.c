@@ -174,8 +174,8 @@ void keys_refresh(struct keys *keys)
 	bool valid[KEYS_MAX];
 	if (!keys || stat(keys->path, &now) != 0 ||
 		(now.st_ino == keys->seen.st_ino && now.st_size == keys->seen.st_size &&
-			now.st_mtim.tv_sec == keys->seen.st_mtim.tv_sec &&
-			now.st_mtim.tv_nsec == keys->seen.st_mtim.tv_nsec))
+			now.st_ctim.tv_sec == keys->seen.st_ctim.tv_sec && /* also of chmod */
+			now.st_ctim.tv_nsec == keys->seen.st_ctim.tv_nsec))
 		return;
 	memcpy(valid, keys->valid, sizeof(valid));
 	if (read_file(keys))
