@@ -384,7 +384,7 @@ static void front_drain(void *state)
 	LIST_FOREACH(client, &front->clients, all)
 	if (!client->exchange)
 		hang_up(client);
-	else if (!client->exchange->has_begun || !client->exchange->is_whole)
+	else if (!client->exchange->suspended) /* it still comes, or is being read */
 		client->deadline = now_ms() + LAST_WORD_MS;
 }
 
