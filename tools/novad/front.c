@@ -91,7 +91,8 @@ static void on_hang_up(void *userdata, uint32_t events)
 	(void)events;
 	struct exchange *x = userdata;
 	if (x->kept) { /* who asks again gets its answer */
-		watch_for(x->hang_up, 0);
+		watch_end(x->hang_up); /* EPOLLHUP and EPOLLERR would come without end */
+		x->hang_up = NULL;
 		return;
 	}
 	x->gone = true;
