@@ -33,15 +33,14 @@ static json_t *line_of(const struct exchange *x)
 	size_t path_len = x->path ? strlen(x->path) : 0;
 	const char *at = x->client->endpoint->place->name;
 	return need(json_pack("{s:f,s:o,s:o,s:s*,s:i,s:I,s:I,s:f,s:s,s:s,s:o*,s:s*,s:s*,s:o}",
-		"time", (double)time(NULL), "method", text_json(x->method, strlen(x->method)), "path",
-		text_json(x->path ? x->path : "", path_len), "route",
+		"time", (double)time(NULL), "method", text_json(x->method, strlen(x->method)),
+		"path", text_json(x->path ? x->path : "", path_len), "route",
 		x->route ? x->route->name : NULL, "status", x->gone ? 499 : (int)x->status,
 		"bytes_in", (json_int_t)x->body_len, "bytes_out", (json_int_t)x->out.len,
 		"milliseconds", (double)(now_us() - x->begun_us) / 1000, "request_id", x->id,
 		"trace", x->trace, "key",
 		x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL, "code",
-		*x->code ? x->code : NULL, "outcome", x->outcome, "at",
-		text_json(at, strlen(at))));
+		*x->code ? x->code : NULL, "outcome", x->outcome, "at", text_json(at, strlen(at))));
 }
 
 void access_line(const struct exchange *x)

@@ -90,7 +90,7 @@ static void on_hang_up(void *userdata, uint32_t events)
 {
 	(void)events;
 	struct exchange *x = userdata;
-	if (x->kept) { /* who asks again gets its answer */
+	if (x->kept) {                 /* who asks again gets its answer */
 		watch_end(x->hang_up); /* EPOLLHUP and EPOLLERR would come without end */
 		x->hang_up = NULL;
 		return;
@@ -167,7 +167,7 @@ static enum MHD_Result on_head(struct exchange *x, const char *method)
 	x->client->deadline = now_ms() + x->novad->settings.body_ms;
 	if (gate_head(x) && x->route->direct)
 		x->route->direct(x);
-	x->closes = x->answered && has_body(x);
+	x->closes = x->answered && (has_body(x) || x->status == 400); /* 400: of its length */
 	return x->closes ? send_answer(x) : MHD_YES;
 }
 

@@ -212,18 +212,19 @@ static enum MHD_Result count_header(
 	count[0] += !strcasecmp(name, "Content-Length");
 	count[1] += !strcasecmp(name, "Transfer-Encoding");
 	count[2] += !strcasecmp(name, "Host");
+	count[3] += !*name || strpbrk(name, " \t"); /* "Content-Length : 5" */
 	return MHD_YES;
 }
 
 /* Two opinions about where a request ends are how requests are smuggled in. */
 static bool check_length(struct exchange *x)
 {
-	size_t counts[3] = { 0 };
+	size_t counts[4] = { 0 };
 	const char *length = exchange_header(x, "Content-Length");
 	const char *encoding = exchange_header(x, "Transfer-Encoding");
 	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_header, counts);
 	uint64_t most = (uint64_t)x->novad->settings.body_kb << 10;
-	if (counts[0] + counts[1] > 1 || counts[2] > 1 ||
+	if (counts[0] + counts[1] > 1 || counts[2] > 1 || counts[3] ||
 		(encoding && strcasecmp(encoding, "chunked") != 0) ||
 		(length && strspn(length, "0123456789") != strlen(length)))
 		exchange_problem(x, 400, "bad_request",
@@ -349,7 +350,8 @@ static void check_query(struct exchange *x, json_t *query)
 	json_decref(typed);
 }
 
-/* What the values of a JSON text take at most, besides its bytes: "{}" is 2 bytes, and 230 as a value. */
+/* What the values of a JSON text take at most, besides its bytes: "{}" is 2 bytes, and 230 as a
+ * value. */
 static size_t weight_of(const struct bytes *text)
 {
 	size_t weight = 0;
