@@ -371,7 +371,9 @@ class Again(NovadCase):
         self.assertEqual(second.headers["Idempotency-Replayed"], "true")
         self.assertNotEqual(first.headers["X-Request-Id"], second.headers["X-Request-Id"])
         self.assertEqual(self.ask_count(key="other").body, b"2")
-        self.assertEqual(self.ask_count(path="/functions/count/invoke?timeout_ms=60000").body, b"3")
+        for number, query in ((b"3", "timeout_ms=60000"), (b"4", "timeout_ms=60001")):
+            path = f"/functions/count/invoke?{query}"
+            self.assertEqual(self.ask_count(path=path).body, number)
         self.is_refused(422, "key_reused", "POST", "/functions/count/invoke", b"[]",
                         Idempotency_Key="k")
         self.is_refused(400, "invalid", "POST", "/functions/count/invoke", b"[]",
@@ -386,6 +388,10 @@ class Again(NovadCase):
         for _ in range(2):
             answer = self.ask_count(**ask)
             self.assertEqual((answer.status, answer.headers["Idempotency-Replayed"]), (501, None))
+        later = "/functions/later/invoke"
+        self.assertEqual(self.ask_count(path=later).status, 404)
+        self.register("later", "echo 7", "shell")
+        self.assertEqual(self.ask_count(path=later).body, b"7")
 
     def test_who_went_away_finds_the_answer(self):
         begun, go = self.directory / "begun", self.directory / "go"
