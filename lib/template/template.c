@@ -65,11 +65,13 @@ static int boot_for_trial(nova_host_t *host, const struct template_want *want,
 	return vm_start(host, want->vm, stop, ret_vm, error);
 }
 
+/* *ret_given: the code may have been run. */
 static int try_in(nova_host_t *host, const struct template_want *want, trial_fn begin,
-	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+	const struct stop *stop, nova_vm_t **ret_vm, bool *ret_given, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = begin(host, want, stop, &vm, error);
+	*ret_given = code == 0;
 	if (code < 0)
 		return code;
 	code = vm_init(vm, want->vm, stop, error);
@@ -84,10 +86,11 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = try_in(host, want, clone_for_trial, stop, ret_vm, &failure);
+	bool given;
+	int code = try_in(host, want, clone_for_trial, stop, ret_vm, &given, &failure);
 	if (code == 0)
 		return 0;
-	if (code == NOVA_ECANCELED || template_blames_function(code)) {
+	if (code == NOVA_ECANCELED || template_blames_function(code) || (given && want->vm->once)) {
 		if (error)
 			*error = STEAL(failure);
 		return code;
@@ -95,7 +98,7 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 	if (failure)
 		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
 			nova_error_message(failure));
-	return try_in(host, want, boot_for_trial, stop, ret_vm, error);
+	return try_in(host, want, boot_for_trial, stop, ret_vm, &given, error);
 }
 
 /* Its disk is the stored one by now, which has the same content. */
