@@ -37,6 +37,8 @@ static int hear(struct zygote *z, uint32_t kind, uint64_t number, uint64_t deadl
 			return say_why(answer, -EPROTO, wrong);
 		if (!late)
 			return 0;
+		if (deadline_passed(deadline)) /* however much of that there is */
+			return lost(answer, -ETIMEDOUT);
 	}
 }
 
