@@ -69,13 +69,20 @@ static int own_base(nova_vm_t *vm, nova_error_t **error)
 	AUTO_FD int memory = sys_dup(vm->machine->ram);
 	if (memory < 0)
 		return nova_fail_os(error, memory, "memory of microVM %s", vm->id);
-	int code = vm->ops->detach(vm->machine, error);
-	if (code < 0)
-		return code;
-	vm->base = base_new(memory);
-	if (!vm->base)
+	struct vm_base *base = base_new(memory);
+	if (!base)
 		return nova_oom(error);
 	memory = -1;
+	int code = vm->ops->detach(vm->machine, error);
+	if (code < 0) {
+		base_unref(base);
+		/* Unless it was refused it may have been done, or be done yet: then the file is not
+		 * its memory any more, and nothing could be made of it. */
+		if (code != NOVA_ENOTSUP && code != NOVA_EBUSY)
+			nova_vm_kill(vm);
+		return code;
+	}
+	vm->base = base;
 	fd_close(vm->machine->ram);
 	vm->machine->ram = -1;
 	return 0;

@@ -82,7 +82,12 @@ int process_unshare(int fd, struct reason *reason)
 	r = proc_each_line("/proc/self/maps", note_mapping, &all);
 	if (r < -1)
 		return refuse(reason, "/proc/self/maps cannot be read");
-	for (size_t i = 0; r == 0 && i < all.count; i++)
+	if (r == 0 && all.count == 0)
+		return refuse(reason, "no shared mapping of descriptor %d was found", fd);
+	for (size_t i = 0; r == 0 && i < all.count; i++) {
 		r = map_anew(&all.list[i], fd, reason);
+		if (r < 0 && i > 0)
+			raw_exit(1); /* half of it is in the file: of no use to anybody */
+	}
 	return (int)r;
 }
