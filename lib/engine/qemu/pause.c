@@ -8,7 +8,8 @@ static int set_running(struct machine *m, bool running, nova_error_t **error)
 		return 0;
 	int code = qmp_do(&q->qmp, running ? "cont" : "stop", NULL, deadline_in_ms(MONITOR_TIMEOUT),
 		NULL, error);
-	if (code == 0)
+	/* A stop without an answer may be carried out yet: resume() has to say `cont` then. */
+	if (code == 0 || !running)
 		q->paused = !running;
 	return code;
 }
