@@ -44,7 +44,8 @@ struct hot_forks {
 	char *memory;
 	bool known;
 	unsigned strikes;
-	char why[256]; /* why not; "": they can */
+	uint64_t again; /* when it is found out anew, if they cannot */
+	char why[256];  /* why not; "": they can */
 };
 
 /* What an engine may use. Lives as long as the host context; the members do not change. */

@@ -216,8 +216,12 @@ const char *qemu_hot_obstacle(const struct engine_env *env)
 	if (plain)
 		return plain;
 	pthread_mutex_lock(&hot->lock);
-	if (!hot->known)
+	if (!hot->known || (*hot->why && deadline_passed(hot->again))) {
+		hot->why[0] = 0;
+		hot->strikes = 0;
+		hot->again = deadline_in_ms((AGAIN_S + 1) * 1000u);
 		find_out(env, hot);
+	}
 	hot->known = true;
 	const char *why = *hot->why ? hot->why : NULL;
 	pthread_mutex_unlock(&hot->lock);
@@ -231,6 +235,7 @@ void qemu_hot_strike(const struct engine_env *env, const char *why)
 	bool last = ++hot->strikes == MOST_STRIKES;
 	if (last) {
 		AUTO_FREE char *now = circumstances(env);
+		hot->again = deadline_in_ms((AGAIN_S + 1) * 1000u);
 		snprintf(hot->why, sizeof(hot->why), "%u forks have gone wrong, the last so: %s",
 			MOST_STRIKES, why);
 		remember(hot->memory, now, hot->why);
