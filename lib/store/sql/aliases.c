@@ -61,9 +61,7 @@ static int get(struct store *store, const char *name, const char *alias,
 	const struct sql_value values[] = { sql_text(name), sql_text(alias) };
 	if (!text_is_utf8(name) || !text_is_utf8(alias))
 		return fail_missing(name, alias, error);
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_ALIAS_GET, values, ARRAY_LEN(values), error);
+	int r = sql_query(store, SQL_ALIAS_GET, values, ARRAY_LEN(values), &session, error);
 	if (r == 0)
 		return fail_missing(name, alias, error);
 	return r < 0 ? r : read_record(&session, ret_record, error);
@@ -76,9 +74,7 @@ static int list(struct store *store, const char *name, struct alias_record **ret
 	const struct sql_value value = sql_text(text_is_utf8(name) ? name : "");
 	void *records = NULL;
 	size_t count = 0;
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_ALIAS_LIST, &value, 1, error);
+	int r = sql_query(store, SQL_ALIAS_LIST, &value, 1, &session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(struct alias_record), read_record, &records,
 			&count, error);

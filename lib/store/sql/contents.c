@@ -23,10 +23,8 @@ static int keep(struct store *store, const char *hash, nova_error_t **error)
 static int is_kept(struct store *store, const char *hash, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
-	int r = sql_start(store, SQL_READS, &session, error);
-	return r < 0 ? r :
-		       sql_run(&session, SQL_CONTENT_SIZE, (struct sql_value[]){ sql_text(hash) },
-			       1, error);
+	return sql_query(store, SQL_CONTENT_SIZE, (struct sql_value[]){ sql_text(hash) }, 1,
+		&session, error);
 }
 
 /* Where nothing can be written (a standby) nobody registers, so nothing has to be kept. */
@@ -132,10 +130,8 @@ static int get(struct store *store, const char *hash, int fd, nova_error_t **err
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	struct sql_row row = { &session, 0, NULL, false };
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_CONTENT_SIZE, (struct sql_value[]){ sql_text(hash) }, 1,
-			error);
+	int r = sql_query(store, SQL_CONTENT_SIZE, (struct sql_value[]){ sql_text(hash) }, 1,
+		&session, error);
 	if (r == 0)
 		return nova_fail(error, NOVA_ENOTFOUND,
 			"the function store %s has no file %.12s…; register the function again to "

@@ -54,10 +54,8 @@ static int get(struct store *store, const char *name, struct function_record *re
 	AUTO_SQL struct sql_session session = { 0 };
 	if (!text_is_utf8(name))
 		return sql_fail_missing(KIND, name, error);
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_FUNCTION_GET, (struct sql_value[]){ sql_text(name) }, 1,
-			error);
+	int r = sql_query(store, SQL_FUNCTION_GET, (struct sql_value[]){ sql_text(name) }, 1,
+		&session, error);
 	if (r == 0)
 		return sql_fail_missing(KIND, name, error);
 	return r < 0 ? r : sql_read_function(&session, ret_record, error);
@@ -73,10 +71,8 @@ static int list(struct store *store, const struct text_list *labels,
 	AUTO_SQL struct sql_session session = { 0 };
 	void *records = NULL;
 	size_t count = 0;
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_FUNCTION_LIST, (struct sql_value[]){ sql_text(wanted) },
-			1, error);
+	int r = sql_query(store, SQL_FUNCTION_LIST, (struct sql_value[]){ sql_text(wanted) }, 1,
+		&session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(struct function_record), sql_read_function,
 			&records, &count, error);
@@ -113,9 +109,7 @@ static int names(struct store *store, const char *runtime, size_t max, char ***r
 	const struct sql_value values[] = { sql_number(max), sql_text(runtime ? runtime : "") };
 	void *found = NULL;
 	size_t count = 0;
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_FUNCTION_NAMES, values, ARRAY_LEN(values), error);
+	int r = sql_query(store, SQL_FUNCTION_NAMES, values, ARRAY_LEN(values), &session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(char *), read_name, &found, &count, error);
 	char **all = r < 0 ? NULL : end_names(found, count);

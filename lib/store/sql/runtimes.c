@@ -67,10 +67,8 @@ static int get(struct store *store, const char *name, struct runtime_record *ret
 	AUTO_SQL struct sql_session session = { 0 };
 	if (!text_is_utf8(name))
 		return sql_fail_missing(KIND, name, error);
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_RUNTIME_GET, (struct sql_value[]){ sql_text(name) }, 1,
-			error);
+	int r = sql_query(
+		store, SQL_RUNTIME_GET, (struct sql_value[]){ sql_text(name) }, 1, &session, error);
 	if (r == 0)
 		return sql_fail_missing(KIND, name, error);
 	return r < 0 ? r : read_record(&session, ret_record, error);
@@ -82,9 +80,7 @@ static int list(struct store *store, struct runtime_record **ret_records, size_t
 	AUTO_SQL struct sql_session session = { 0 };
 	void *records = NULL;
 	size_t count = 0;
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_RUNTIME_LIST, NULL, 0, error);
+	int r = sql_query(store, SQL_RUNTIME_LIST, NULL, 0, &session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(struct runtime_record), read_record, &records,
 			&count, error);

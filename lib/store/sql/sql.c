@@ -58,6 +58,13 @@ int sql_do(struct sql_session *session, enum sql_statement which, const struct s
 	return r < 0 ? r : 0;
 }
 
+int sql_query(struct store *store, enum sql_statement which, const struct sql_value *values,
+	size_t count, struct sql_session *ret_session, nova_error_t **error)
+{
+	int r = sql_start(store, SQL_READS, ret_session, error);
+	return r < 0 ? r : sql_run(ret_session, which, values, count, error);
+}
+
 int sql_write(struct store *store, enum sql_statement which, const struct sql_value *values,
 	size_t count, uint64_t *ret_changes, nova_error_t **error)
 {

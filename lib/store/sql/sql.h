@@ -144,6 +144,9 @@ uint64_t sql_changes(const struct sql_session *session);
 /* One statement of a transaction. */
 int sql_do(struct sql_session *session, enum sql_statement which, const struct sql_value *values,
 	size_t count, uint64_t *ret_changes, nova_error_t **error);
+/* One question in a session that begins with it, up to its first row: as sql_run(). */
+int sql_query(struct store *store, enum sql_statement which, const struct sql_value *values,
+	size_t count, struct sql_session *ret_session, nova_error_t **error);
 /* One statement in a session of its own. *ret_changes may be NULL. */
 int sql_write(struct store *store, enum sql_statement which, const struct sql_value *values,
 	size_t count, uint64_t *ret_changes, nova_error_t **error);

@@ -7,9 +7,8 @@ int sql_count_users(
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	struct sql_row row = { &session, 0, NULL, false };
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_USERS, (struct sql_value[]){ sql_text(hash) }, 1, error);
+	int r = sql_query(
+		store, SQL_USERS, (struct sql_value[]){ sql_text(hash) }, 1, &session, error);
 	if (r < 0)
 		return r;
 	*ret_count = row_number(&row, INT64_MAX);

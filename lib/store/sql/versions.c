@@ -16,9 +16,7 @@ static int count_of(struct store *store, const char *id, uint32_t version, uint6
 	AUTO_SQL struct sql_session session = { 0 };
 	struct sql_row row = { &session, 0, NULL, false };
 	const struct sql_value values[] = { sql_text(id), sql_number(version) };
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_VERSION_COUNT, values, ARRAY_LEN(values), error);
+	int r = sql_query(store, SQL_VERSION_COUNT, values, ARRAY_LEN(values), &session, error);
 	if (r < 0)
 		return r;
 	*ret_count = row_number(&row, INT64_MAX);
@@ -56,9 +54,7 @@ static int get(struct store *store, const char *name, uint32_t version,
 	const struct sql_value values[] = { sql_text(name), sql_number(version) };
 	if (!text_is_utf8(name))
 		return fail_missing(name, version, error);
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_VERSION_GET, values, ARRAY_LEN(values), error);
+	int r = sql_query(store, SQL_VERSION_GET, values, ARRAY_LEN(values), &session, error);
 	if (r == 0)
 		return fail_missing(name, version, error);
 	return r < 0 ? r : sql_read_function(&session, ret_record, error);
@@ -71,9 +67,7 @@ static int list(struct store *store, const char *name, struct function_record **
 	const struct sql_value value = sql_text(text_is_utf8(name) ? name : "");
 	void *records = NULL;
 	size_t count = 0;
-	int r = sql_start(store, SQL_READS, &session, error);
-	if (r == 0)
-		r = sql_run(&session, SQL_VERSION_LIST, &value, 1, error);
+	int r = sql_query(store, SQL_VERSION_LIST, &value, 1, &session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(struct function_record), sql_read_function,
 			&records, &count, error);
