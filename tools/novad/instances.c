@@ -88,7 +88,7 @@ nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
 	return instance;
 }
 
-static void collect_start(struct job *job, nova_call_t *call)
+void instance_collect_started(struct job *job, nova_call_t *call)
 {
 	nova_instance_t *instance = instance_collect(job, call);
 	if (!instance)
@@ -210,7 +210,7 @@ static int (*const resume_vm)(
 const struct job_verb verb_instance_start = {
 	.name = "start",
 	.submit = instance_submit,
-	.collect = collect_start,
+	.collect = instance_collect_started,
 };
 const struct job_verb verb_instance_list = { .name = "list", .work = list };
 const struct job_verb verb_instance_get = { .name = "get", .work = get };

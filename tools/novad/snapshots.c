@@ -116,16 +116,6 @@ static int submit_restore(
 		job, job_path(job, "id"), job_field(job, "name"), queue, ret_call, error);
 }
 
-static void collect_restore(struct job *job, nova_call_t *call)
-{
-	nova_instance_t *instance = instance_collect(job, call);
-	if (!instance)
-		return;
-	job_status(job, 201);
-	job_answer(job, instance_json(instance));
-	nova_instance_free(instance);
-}
-
 /* --- the others --- */
 
 static void list(struct job *job)
@@ -176,7 +166,7 @@ const struct job_verb verb_snapshot_take = {
 const struct job_verb verb_snapshot_restore = {
 	.name = "restore",
 	.submit = submit_restore,
-	.collect = collect_restore,
+	.collect = instance_collect_started,
 };
 const struct job_verb verb_snapshot_list = { .name = "list", .work = list };
 const struct job_verb verb_snapshot_get = { .name = "get", .work = get };
