@@ -26,6 +26,7 @@
 #include <nova/image.h>
 #include <nova/instance.h>
 #include <nova/interrupt.h>
+#include <nova/key.h>
 #include <nova/module.h>
 #include <nova/pool.h>
 #include <nova/property.h>

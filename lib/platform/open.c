@@ -10,6 +10,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 		return code;
 	nova->registry.host = nova->host;
 	code = registry_open(&nova->registry, host_config(nova->host), error);
+	keys_init(&nova->keys, nova->registry.store);
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
@@ -46,6 +47,7 @@ void nova_close(nova_t *nova)
 		host_hurry(nova->host, true);
 	instances_end(nova);
 	nova_pool_free(nova->pool);
+	keys_done(&nova->keys);
 	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */
 		host_hurry(nova->host, false);

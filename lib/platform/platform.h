@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "keys/keys.h"
 #include "pool/pool.h"
 #include "registry/registry.h"
 #include "vm/vm.h"
@@ -49,6 +50,7 @@ struct nova {
 	nova_host_t *host;
 	nova_pool_t *pool; /* NULL in tests that need no VM */
 	struct registry registry;
+	struct keys keys;
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;

@@ -3,9 +3,9 @@
  * The door of store: where functions are remembered.
  *
  * A store is one const table of operations, and in it one table for each kind of thing that it
- * keeps, which is written and read as a whole: functions, their versions and aliases, runtimes. It
- * keeps records and answers questions about them; it decides nothing: versions, times and the
- * meaning of fields are its caller's. A store never sees a VM or a code disk.
+ * keeps, which is written and read as a whole: functions, their versions and aliases, runtimes,
+ * keys. It keeps records and answers questions about them; it decides nothing: versions, times and
+ * the meaning of fields are its caller's. A store never sees a VM or a code disk.
  *
  * Every operation may be called from any thread at any time, and several processes may use the same
  * store.
@@ -76,6 +76,23 @@ int alias_record_check(const struct alias_record *record, int code, nova_error_t
 #define AUTO_ALIAS_RECORD CLEANUP(alias_record_clear)
 /* That is reserved for the function as it is now. */
 #define ALIAS_LATEST "latest"
+
+/* A key of somebody who calls a host program: nova/key.h. */
+struct key_record {
+	char *name;
+	char *hash;   /* SHA-256 of the key */
+	char *prefix; /* how it begins */
+	char *tier;
+	uint64_t expires_us, created_us, updated_us; /* the first: 0: never */
+	bool revoked;
+};
+
+void key_record_clear(struct key_record *record);
+void key_record_list_free(struct key_record *records, size_t count);
+/* Into an empty one. */
+int key_record_copy(struct key_record *to, const struct key_record *from, nova_error_t **error);
+int key_record_check(const struct key_record *record, int code, nova_error_t **error);
+#define AUTO_KEY_RECORD CLEANUP(key_record_clear)
 
 struct store {
 	const struct store_ops *ops;
@@ -158,6 +175,23 @@ struct runtime_ops {
 	int (*remove)(struct store *store, const char *name, nova_error_t **error);
 };
 
+struct key_ops {
+	/* NOVA_EEXIST: there is one of that name. */
+	int (*put)(struct store *store, const struct key_record *record, nova_error_t **error);
+	/* As of functions. */
+	int (*get)(struct store *store, const char *name, struct key_record *ret_record,
+		nova_error_t **error);
+	/* The one with that hash. NOVA_ENOTFOUND. */
+	int (*find)(struct store *store, const char *hash, struct key_record *ret_record,
+		nova_error_t **error);
+	/* By name; none: NULL and 0. */
+	int (*list)(struct store *store, struct key_record **ret_records, size_t *ret_count,
+		nova_error_t **error);
+	/* One that was revoked before stays as it is. NOVA_ENOTFOUND. */
+	int (*revoke)(struct store *store, const char *name, uint64_t now_us, nova_error_t **error);
+	int (*remove)(struct store *store, const char *name, nova_error_t **error);
+};
+
 /* Content that is known by its SHA-256, for hosts that share a store: files of functions, in
  * pieces, of which one is in memory at a time. */
 struct content_ops {
@@ -204,6 +238,7 @@ struct store_ops {
 	const struct version_ops *versions;
 	const struct alias_ops *aliases;
 	const struct runtime_ops *runtimes;
+	const struct key_ops *keys;
 	const struct content_ops *contents;
 	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };

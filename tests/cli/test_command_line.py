@@ -357,6 +357,22 @@ class Store(HomeCase):
         self.novactl("rm", "--force", "f")
         self.novactl("version", status=0)
 
+    def test_a_key_is_shown_once_and_can_be_revoked(self):
+        text = self.novactl("apikey", "create", "ci", "--days", "1").stdout
+        self.assertRegex(text, r"\Anova_[0-9a-f]{40}\n\Z")
+        made = self.novactl_json("apikey", "create", "other", "--tier", "gold")
+        self.assertTrue(made["key"].startswith(made["prefix"]))
+        listed = self.novactl_json("apikey", "list")
+        self.assertEqual([(k["name"], k["tier"], k["state"]) for k in listed],
+                         [("ci", "default", "valid"), ("other", "gold", "valid")])
+        self.assertNotIn(text.strip(), str(listed))
+        self.assertEqual(self.novactl_json("apikey", "revoke", "ci"), {"revoked": ["ci"]})
+        self.assertIn("revoked", self.novactl("apikey", "list").stdout)
+        self.assertEqual(self.error_of("apikey", "create", "ci", status=1)["name"], "NOVA_EEXIST")
+        self.assertEqual(self.novactl_json("apikey", "delete", "ci", "other"),
+                         {"deleted": ["ci", "other"]})
+        self.novactl("apikey", "revoke", "ci", status=1)
+
     def test_a_name_that_is_taken_needs_replace(self):
         self.register("hello", HELLO)
         self.register("hello", HELLO)

@@ -295,6 +295,18 @@ static int use_nova_file_write_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
+static const nova_key_opts full_nova_key_opts = { sizeof(nova_key_opts), .name = "x",
+	.tier = "gold", .expires_us = INT64_MAX };
+static int use_nova_key_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_key *key = NULL;
+	int code = nova_key_create(p.nova, opts, &key, ret_error);
+	nova_key_free(key);
+	if (code == 0)
+		code = nova_key_delete(p.nova, "x", ret_error);
+	return code;
+}
+
 #include "sized_structs.h"
 
 /* --- the tests --- */

@@ -484,6 +484,66 @@ static uint64_t settled_stamp(void)
 	return stamp;
 }
 
+/* --- keys --- */
+
+static struct key_record key(const char *name, const char *hash)
+{
+	return (struct key_record){
+		.name = TEXT(name),
+		.hash = TEXT(hash),
+		.prefix = TEXT("nova_1234567"),
+		.tier = TEXT("gold"),
+		.expires_us = 9,
+		.created_us = 5,
+		.updated_us = 5,
+	};
+}
+
+START_TEST(a_key_comes_back_as_it_was_put_by_its_name_and_its_hash)
+{
+	open_store(_i);
+	struct key_record in = key("ci", HASH_A), other = key("b", HASH_B), out = { NULL }, *all;
+	size_t count;
+	ck_fails_with(NOVA_ENOTFOUND, "ci", ops->keys->get(store, "ci", &out, &error));
+	ck_fails(NOVA_ENOTFOUND, ops->keys->find(store, HASH_A, &out, &error));
+	ck_ok(ops->keys->put(store, &in, &error));
+	ck_ok(ops->keys->put(store, &other, &error));
+	ck_ok(ops->keys->find(store, HASH_A, &out, &error));
+	ck_assert_str_eq(out.name, "ci");
+	ck_assert_str_eq(out.prefix, in.prefix);
+	ck_assert_str_eq(out.tier, "gold");
+	ck_assert_uint_eq(out.expires_us, 9);
+	ck_assert_uint_eq(out.created_us, 5);
+	ck_assert(!out.revoked);
+	key_record_clear(&out);
+	ck_ok(ops->keys->list(store, &all, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(all[0].name, "b");
+	key_record_list_free(all, count);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_key_is_revoked_once_and_its_name_is_given_once)
+{
+	open_store(_i);
+	struct key_record in = key("ci", HASH_A), again = key("ci", HASH_B), out = { NULL };
+	ck_ok(ops->keys->put(store, &in, &error));
+	ck_fails_with(NOVA_EEXIST, "'ci'", ops->keys->put(store, &again, &error));
+	ck_ok(ops->keys->revoke(store, "ci", 7, &error));
+	ck_ok(ops->keys->revoke(store, "ci", 8, &error));
+	ck_ok(ops->keys->get(store, "ci", &out, &error));
+	ck_assert(out.revoked);
+	ck_assert_uint_eq(out.updated_us, 7);
+	key_record_clear(&out);
+	ck_ok(ops->keys->remove(store, "ci", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->keys->remove(store, "ci", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->keys->revoke(store, "\xff", 8, &error));
+	ck_ok(ops->keys->put(store, &again, &error));
+	close_store();
+}
+END_TEST
+
 START_TEST(the_stamp_changes_with_every_change_by_anyone)
 {
 	open_store(_i);
@@ -723,6 +783,8 @@ static Suite *store_suite(void)
 	tcase_add_loop_test(tc, a_runtime_comes_back_as_it_was_put, 0, count);
 	tcase_add_loop_test(
 		tc, runtimes_are_listed_by_name_and_are_users_of_their_root_filesystem, 0, count);
+	tcase_add_loop_test(tc, a_key_comes_back_as_it_was_put_by_its_name_and_its_hash, 0, count);
+	tcase_add_loop_test(tc, a_key_is_revoked_once_and_its_name_is_given_once, 0, count);
 	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);
 	tcase_add_loop_test(tc, eight_threads_lose_no_update, 0, count);
 	tcase_add_loop_test(tc, four_processes_that_open_at_once_lose_no_update, 0, count);

@@ -30,6 +30,7 @@ static struct parent {
 	nova_function_t *function;
 	const nova_runtime *runtime;
 	const nova_alias *alias;
+	const nova_key *key;
 	nova_result_t *result;
 	nova_files_t *files;
 	nova_probe_t *probe;
@@ -218,6 +219,21 @@ static void judge_version_calls(void)
 	RETURNS(nova_alias_list_free, NULL, 0);
 }
 
+static void judge_key_calls(void)
+{
+	const nova_key_opts opts = { sizeof(opts), .name = "x" };
+	const nova_key *key, **keys;
+	size_t count;
+	REFUSES(nova_key_create, s.p.nova, &opts, &key);
+	REFUSES(nova_key_check, s.p.nova, "nova_x", &key);
+	REFUSES(nova_key_get, s.p.nova, "x", &key);
+	REFUSES(nova_key_list, s.p.nova, &keys, &count);
+	REFUSES(nova_key_revoke, s.p.nova, "x");
+	REFUSES(nova_key_delete, s.p.nova, "x");
+	RETURNS(nova_key_free, s.key);
+	RETURNS(nova_key_list_free, NULL, 0);
+}
+
 static void judge_platform_calls(void)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
@@ -234,6 +250,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_check, s.p.nova, "echo");
 	REFUSES(nova_function_delete, s.p.nova, "echo", 0);
 	judge_version_calls();
+	judge_key_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);
 	RETURNS(nova_close, s.p.nova);
@@ -528,6 +545,12 @@ static void make_alias(void)
 	ck_ok(nova_alias_set(s.p.nova, &opts, &s.alias, &error));
 }
 
+static void make_key(void)
+{
+	const nova_key_opts opts = { sizeof(opts), .name = "x" };
+	ck_ok(nova_key_create(s.p.nova, &opts, &s.key, &error));
+}
+
 static void fill(void)
 {
 	nova_instance_opts instance = NOVA_INSTANCE_OPTS_INIT;
@@ -540,6 +563,7 @@ static void fill(void)
 	ck_ok(nova_function_get(s.p.nova, "echo", &s.function, &error));
 	ck_ok(nova_runtime_get(s.p.nova, "shell", &s.runtime, &error));
 	make_alias();
+	make_key();
 	ck_ok(nova_vm_start(s.host, NULL, &s.vm, &error));
 	AUTO_FREE char *directory = str_format("%s/files", s.p.dir),
 		       *mark = str_format("%s/mark", directory);
@@ -631,6 +655,7 @@ START_TEST(in_a_child_every_call_is_refused_or_needs_no_context_and_none_waits_f
 	nova_function_free(s.function);
 	nova_runtime_free(s.runtime);
 	nova_alias_free(s.alias);
+	nova_key_free(s.key);
 	nova_result_free(s.result);
 	nova_files_free(s.files);
 	nova_probe_free(s.probe);

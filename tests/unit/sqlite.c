@@ -126,7 +126,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 9");
+	change("PRAGMA user_version = 10");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -276,7 +276,7 @@ END_TEST
 
 /* Reads everything there is; whatever is damaged must come out as an error. Returns whether all
  * rows were read. */
-#define ROWS 200
+#define ROWS 300
 
 static bool read_all(void)
 {

@@ -27,6 +27,7 @@ from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send
 from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
+from ._keys import Key, ask_for_key, list_keys, take_key
 from ._modules import Module, modules
 from ._options import (Content, instance_options, invoke_options, property_members, run_options,
                        vm_options)
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alias", "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
-    "Instance", "Interrupt", "InvalidArgument", "Lost", "Merge", "MergedPath", "Module",
+    "Instance", "Interrupt", "InvalidArgument", "Key", "Lost", "Merge", "MergedPath", "Module",
     "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
     "Snapshot", "Vm", "build_disk", "check_images", "errors", "extract_disk", "extract_kernel",
     "library_version", "modules", "open", "probe", "run", "settings",
@@ -272,6 +273,41 @@ class Nova:
         """Deletes an alias; its versions stay."""
         with self._handle.using() as nova:
             check("nova_alias_delete", nova, text(function), text(name))
+
+    def create_key(self, name: str, *, tier: Optional[str] = None, expires_us: int = 0) -> Key:
+        """Makes a key for somebody who calls your program over a network. Its `text` is in what
+        this returns, and nowhere else."""
+        options = _ffi.KeyOpts(name=text(name), tier=text(tier), expires_us=expires_us)
+        made = c_void_p()
+        with self._handle.using() as nova:
+            check("nova_key_create", nova, byref(options), byref(made))
+        return take_key(made)
+
+    def check_key(self, key: str) -> Key:
+        """Whose key that is; raises NotFound, and
+        PermissionDenied if it was revoked or is over."""
+        with self._handle.using() as nova:
+            return ask_for_key("nova_key_check", nova, key)
+
+    def key(self, name: str) -> Key:
+        """Looks a key up by its name; raises NotFound."""
+        with self._handle.using() as nova:
+            return ask_for_key("nova_key_get", nova, name)
+
+    def keys(self) -> "List[Key]":
+        """All keys by name, valid or not."""
+        with self._handle.using() as nova:
+            return list_keys(nova)
+
+    def revoke_key(self, name: str) -> None:
+        """Makes a key invalid; it stays in the list."""
+        with self._handle.using() as nova:
+            check("nova_key_revoke", nova, text(name))
+
+    def delete_key(self, name: str) -> None:
+        """Deletes a key; its name is free then."""
+        with self._handle.using() as nova:
+            check("nova_key_delete", nova, text(name))
 
     def register_runtime(self, name: str, *, rootfs: Any, argv: Sequence[str] = (),
                          protocol: Optional[str] = None, memory_mb: int = 0, timeout_s: int = 0,

@@ -157,6 +157,30 @@ class InvokeOpts(_Options):
     ]
 
 
+class Key(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("text", c_char_p),
+        ("prefix", c_char_p),
+        ("tier", c_char_p),
+        ("expires_us", c_uint64),
+        ("created_us", c_uint64),
+        ("updated_us", c_uint64),
+        ("revoked", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class KeyOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("tier", c_char_p),
+        ("expires_us", c_uint64),
+    ]
+
+
 class MergeOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -538,6 +562,15 @@ FUNCTIONS = {
     "nova_interrupt_new": (c_int, [POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_interrupt_trigger": (None, [c_void_p]),
     "nova_interrupt_free": (None, [c_void_p]),
+    "nova_key_create": (c_int, [c_void_p, POINTER(KeyOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_key_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_key_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_key_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_key_revoke": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_key_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_key_free": (None, [POINTER(Key)]),
+    "nova_key_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_module_name": (c_char_p, [c_size_t]),
     "nova_module_purpose": (c_char_p, [c_size_t]),
     "nova_module_load": (c_int, [c_size_t, POINTER(c_char_p), POINTER(c_void_p)]),

@@ -125,6 +125,19 @@ class Functions(PlatformCase):
         with self.assertRaises(errors.NotFound):
             self.nova.runtime("own")
 
+    def test_keys(self):
+        made = self.nova.create_key("ci", tier="gold")
+        self.assertEqual(self.nova.check_key(made.text).tier, "gold")
+        self.assertNotIn(made.text, repr(made))
+        self.assertEqual([(k.name, k.text) for k in self.nova.keys()], [("ci", None)])
+        self.nova.revoke_key("ci")
+        self.assertTrue(self.nova.key("ci").revoked)
+        with self.assertRaises(nova.errors.PermissionDenied):
+            self.nova.check_key(made.text)
+        self.nova.delete_key("ci")
+        with self.assertRaises(nova.NotFound):
+            self.nova.check_key(made.text)
+
     def test_versions_and_aliases(self):
         self.shell("f", "echo $WORD", env={"WORD": "1"})
         self.assertEqual(self.nova.publish("f").version, 1)

@@ -260,9 +260,9 @@ static const char extras[] =
 	"INSERT INTO nova_changes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM nova_changes);"
 	"CREATE OR REPLACE FUNCTION nova_changed() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE "
 	"now BIGINT; BEGIN UPDATE nova_changes SET number = number + 1 RETURNING number INTO now; "
-	"PERFORM pg_notify('" CHANNEL
-	"', now::text); RETURN NULL; END $$;" TELLS("functions") TELLS("versions") TELLS("aliases")
-		TELLS("runtimes") "CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value "
+	"PERFORM pg_notify('" CHANNEL "', now::text); RETURN NULL; END $$;" TELLS(
+		"functions") TELLS("versions") TELLS("aliases") TELLS("runtimes")
+		TELLS("api_keys") "CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value "
 				  "text) LANGUAGE sql "
 				  "IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
 				  "CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE "

@@ -102,6 +102,7 @@ const struct store_ops store_postgres = {
 	.versions = &sql_version_ops,
 	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
+	.keys = &sql_key_ops,
 	.contents = &sql_content_ops,
 	.shared = true,
 };

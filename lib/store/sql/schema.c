@@ -47,6 +47,10 @@ static const char *const steps[] = {
 	"INTEGER NOT NULL) STRICT;CREATE TABLE pieces ( hash TEXT NOT NULL REFERENCES contents "
 	"(hash) ON DELETE CASCADE, number INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (hash, "
 	"number)) STRICT;",
+	/* 10 */
+	"CREATE TABLE api_keys ( name TEXT NOT NULL PRIMARY KEY, hash TEXT NOT NULL UNIQUE, prefix "
+	"TEXT NOT NULL, tier TEXT NOT NULL, expires_us INTEGER NOT NULL, created_us INTEGER NOT "
+	"NULL, updated_us INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT;",
 };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8

@@ -74,6 +74,12 @@ enum sql_statement {
 	SQL_RUNTIME_GET,
 	SQL_RUNTIME_LIST,
 	SQL_RUNTIME_REMOVE,
+	SQL_KEY_INSERT,
+	SQL_KEY_GET,
+	SQL_KEY_FIND,
+	SQL_KEY_LIST,
+	SQL_KEY_REVOKE,
+	SQL_KEY_REMOVE,
 	SQL_CONTENT_KEEP,
 	SQL_CONTENT_INSERT,
 	SQL_CONTENT_SIZE,
@@ -211,7 +217,7 @@ int columns_to_record(
 /* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
-/* --- functions.c, versions.c, aliases.c, runtimes.c, contents.c, users.c --- */
+/* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, contents.c, users.c --- */
 
 /* A whole row with the columns of a function; `to` is a struct function_record. */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -219,6 +225,7 @@ extern const struct function_ops sql_function_ops;
 extern const struct version_ops sql_version_ops;
 extern const struct alias_ops sql_alias_ops;
 extern const struct runtime_ops sql_runtime_ops;
+extern const struct key_ops sql_key_ops;
 extern const struct content_ops sql_content_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);

@@ -20,6 +20,7 @@
 
 #define ALIAS_COLUMNS                                                                              \
 	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
+#define KEY_COLUMNS "name, hash, prefix, tier, expires_us, created_us, updated_us, revoked"
 /* Of a blob. */
 #define USES_CONTENT "WHERE code_hash = contents.hash OR image = '" IMAGE_BLOB "' || contents.hash"
 #define USES         "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
@@ -63,6 +64,14 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_RUNTIME_GET] = "SELECT " RUNTIME_COLUMNS " FROM runtimes WHERE name = $1",
 	[SQL_RUNTIME_LIST] = "SELECT " RUNTIME_COLUMNS " FROM runtimes ORDER BY name",
 	[SQL_RUNTIME_REMOVE] = "DELETE FROM runtimes WHERE name = $1",
+	[SQL_KEY_INSERT] =
+		("INSERT INTO api_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $6, 0)"),
+	[SQL_KEY_GET] = "SELECT " KEY_COLUMNS " FROM api_keys WHERE name = $1",
+	[SQL_KEY_FIND] = "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = $1",
+	[SQL_KEY_LIST] = "SELECT " KEY_COLUMNS " FROM api_keys ORDER BY name",
+	[SQL_KEY_REVOKE] = ("UPDATE api_keys SET (revoked, updated_us) = (1, CASE revoked WHEN 1 "
+			    "THEN updated_us ELSE $2 END) WHERE name = $1"),
+	[SQL_KEY_REMOVE] = "DELETE FROM api_keys WHERE name = $1",
 	[SQL_CONTENT_KEEP] = "UPDATE contents SET kept = " AN_HOUR " WHERE hash = $1",
 	[SQL_CONTENT_INSERT] = ("INSERT INTO contents (hash, size, kept) VALUES ($1, $2, " AN_HOUR
 				") ON CONFLICT (hash) DO UPDATE SET kept = " AN_HOUR),

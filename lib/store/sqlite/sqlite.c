@@ -145,5 +145,6 @@ const struct store_ops store_sqlite = {
 	.versions = &sql_version_ops,
 	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
+	.keys = &sql_key_ops,
 	.contents = &sql_content_ops,
 };
