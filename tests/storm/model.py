@@ -15,7 +15,9 @@ class Wrong(AssertionError):
 class Model:
     def __init__(self):
         self.things = {"keeps": {"keeps"}}
-        self.templates = set()
+        # Those that must be there, and of which function: what deletes or replaces that, frees
+        # them. None: of any.
+        self.templates = {}
         self.under_way = {}  # worker: (verb, name, value, what the name stood for before)
         self.wounded = set()  # slots of victims whose keeper or VM was killed
         self.counts = {}  # code: how often
@@ -25,7 +27,8 @@ class Model:
 
     # --- what victims say
 
-    def hear(self, line):
+    def hear(self, line, speaker=None):
+        """`speaker`: the only worker of who said it, if there is one."""
         kind, _, rest = line.partition(" ")
         if kind == "B":
             self.begin(*rest.split(" "))
@@ -33,13 +36,15 @@ class Model:
             worker, code, text = rest.split(" ", 2)
             self.end(worker, code, text.rstrip("\n"))
         elif kind == "log":
-            self.hear_log(rest)
+            self.hear_log(rest, speaker)
         else:
             raise Wrong(f"unexpected: {line}")
 
     def begin(self, worker, verb, name="", value=None):
         before = self.possible(name)
         self.under_way[worker] = (verb, name, value, before)
+        if verb in ("register", "delete"):
+            self.templates = {id: of for id, of in self.templates.items() if of not in (name, None)}
         if verb == "register" or verb == "snapshot" and None in before:
             self.things[name] = before | {value}
         elif verb in ("delete", "drop"):
@@ -103,10 +108,13 @@ class Model:
         self.expect(code == "NOVA_OK", said)
         self.templates.clear()
 
-    def hear_log(self, text):
+    def hear_log(self, text, speaker):
         made = re.match(r"\d+ template: (\w+) was made", text)
-        if made and not any(verb == "prune" for verb, *_ in self.under_way.values()):
-            self.templates.add(made.group(1))
+        under_way = self.under_way.values()
+        if made and not any(verb == "prune" for verb, *_ in under_way):
+            _verb, name, *_ = self.under_way.get(speaker, (None, None))
+            if name or not any(verb in ("register", "delete") for verb, *_ in under_way):
+                self.templates[made.group(1)] = name
         elif "damaged" in text:
             raise Wrong(text)
 
@@ -128,12 +136,12 @@ class Model:
                     raise Wrong(f"for the next user: {rest}")
             else:
                 raise Wrong(line)
-        if not self.templates <= templates:
-            raise Wrong(f"templates {self.templates - templates} are lost")
+        if not self.templates.keys() <= templates:
+            raise Wrong(f"templates {self.templates.keys() - templates} are lost")
         for name in self.things.keys() | found.keys():
             if found.get(name) not in self.possible(name):
                 raise Wrong(f"{name} is {found.get(name)}, not {self.possible(name)}")
         self.things = {name: {value} for name, value in found.items()}
-        self.templates |= templates
+        self.templates = dict.fromkeys(templates) | self.templates
         self.under_way.clear()
         self.wounded.clear()

@@ -30,6 +30,8 @@ class StormCase(DaemonCase):
             self.environment["NOVA_POOL_STANDBY"] = "0"
             self.novactl("template", "build", "keeps")
         storm.await_all_children()
+        self.model.find(self.ask())
+        self.model.templates = dict.fromkeys(self.model.templates, "keeps")
         self.traces = storm.Traces(self.home)
         self.addCleanup(self.traces.group.leave)
 
@@ -47,12 +49,16 @@ class StormCase(DaemonCase):
         print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}",
               flush=True)
 
-    def check(self):
-        storm.await_all_children()
+    def ask(self):
+        """What is there, as its next user finds it."""
         process, lines = storm.start_logged([VICTIM, "{log}", "check"], self.environment)
         said = lines.take_rest()
         self.assertEqual(process.wait(), 0, said)
-        self.model.find(said)
+        return said
+
+    def check(self):
+        storm.await_all_children()
+        self.model.find(self.ask())
         storm.await_all_children()
         self.assertEqual(self.traces.now(), self.traces.before)
         self.assertTrue(self.nothing_runs(), list((self.home / "run").iterdir()))

@@ -22,6 +22,7 @@ class Victim:
     def __init__(self, slot, engine, verb, rng, environment):
         self.slot, self.verb = slot, verb
         threads = 2 if engine == "fake" else 1
+        self.worker = f"{slot}0" if threads == 1 else None
         self.process, self.lines = storm.start_logged(
             [VICTIM, "{log}", rng.randrange(1 << 20), slot, threads, engine, verb], environment)
 
@@ -32,7 +33,7 @@ class Victim:
     def hear(self, model, seconds):
         lines = self.lines.take(seconds)
         for line in lines:
-            model.hear(line)
+            model.hear(line, self.worker)
         if self.lines.ended:
             raise AssertionError(f"a victim has ended by itself: {self.process.wait()}")
         return lines
@@ -114,7 +115,7 @@ class StormOfKills(StormCase):
         victim.process.wait()
         self.victims.remove(victim)
         for line in victim.lines.take_rest():
-            self.model.hear(line)
+            self.model.hear(line, victim.worker)
 
     def round(self):
         """How many were killed."""
