@@ -64,8 +64,10 @@ static void collect_start(struct job *job, nova_call_t *call)
 		job_fail_by(job, error);
 	else
 		reply_with(job, "instance", instance_json(instance));
-	if (instance && job_is_canceled(job))
-		nova_instance_stop(instance, 1, NULL); /* it has come too late for who wanted it */
+	if (instance && job_is_canceled(job)) { /* it has come too late for who wanted it */
+		nova_vm_kill(nova_instance_vm(instance)); /* or the loop would wait for its end */
+		nova_instance_stop(instance, 1, NULL);
+	}
 	nova_error_free(error);
 	nova_instance_free(instance);
 }
