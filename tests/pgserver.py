@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ class Server:
         self.programs = programs()
         self.environment = {**(environment or os.environ), "LC_ALL": "C.UTF-8"}
         self.process = None
+        self.port = 5432
         if os.geteuid() == 0:
             shutil.chown(self.own, "nobody", "nogroup")
 
@@ -52,6 +54,33 @@ class Server:
                  "--no-locale", "-E", "UTF8")
         rules = self.own / "data/pg_hba.conf"
         rules.write_text("local needs_password all scram-sha-256\n" + rules.read_text())
+
+    def certificate(self, name, host):
+        """Makes one of its own, and the key to it."""
+        key, made = self.own / f"{name}.key", self.own / f"{name}.crt"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", key,
+                        "-out", made, "-subj", f"/CN={host}", "-addext",
+                        f"subjectAltName=DNS:{host}"], capture_output=True, check=True)
+        key.chmod(0o600)
+        made.chmod(0o644)
+        if os.geteuid() == 0:
+            shutil.chown(key, "nobody", "nogroup")
+        return made
+
+    def restart_with_tls(self, host):
+        """On a TCP port, which only TLS gets in by; the port."""
+        self.stop()
+        made = self.certificate("server", host)
+        rules = self.own / "data/pg_hba.conf"
+        rules.write_text("local all all trust\nhostssl all all all trust\n")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.port = port
+        self.start(port=port, listen_addresses="localhost", ssl="on", ssl_cert_file=made,
+                   ssl_key_file=self.own / "server.key")
+        return port
 
     def start(self, data="data", **settings):
         """Returns when it answers."""
@@ -77,7 +106,7 @@ class Server:
             self.process = None
 
     def dsn(self, database="postgres", user="tester"):
-        return f"host={self.own} user={user} dbname={database}"
+        return f"host={self.own} port={self.port} user={user} dbname={database}"
 
     def psql(self, sql, database="postgres", check=True):
         done = subprocess.run(

@@ -75,6 +75,25 @@ class Postgres(HomeCase):
         self.environment["NOVA_STORE"] = "postgres"
         self.refuses("there is no function", "invoke", "hello", environment=self.a)
 
+    def test_tls_is_as_the_dsn_says_and_a_wrong_name_is_refused(self):
+        port = self.server.restart_with_tls("localhost")
+        self.environment["PGSSLROOTCERT"] = str(self.server.own / "server.crt")
+        words = f"user=tester dbname=postgres port={port}"
+        self.environment["NOVA_PG_DSN"] = f"host=localhost {words} sslmode=verify-full"
+        self.add(self.a, "1")
+        self.says(self.b, "1")
+        self.assertEqual(self.server.psql(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE NOT ssl "
+            "AND application_name = 'libnova'").stdout, "0\n")
+        other = f"host=127.0.0.1 {words} sslmode=verify-full"
+        self.refuses('does not match host name "127.0.0.1"', "--pg-dsn", other, "list")
+        self.novactl("--pg-dsn", other.replace("full", "ca"), "list")
+        self.refuses("certificate verify failed", "--pg-dsn",
+                     f"host=localhost {words} sslmode=verify-full "
+                     f"sslrootcert={self.server.certificate('other', 'localhost')}", "list")
+        # The server lets nobody in without TLS.
+        self.refuses("no encryption", "--pg-dsn", f"host=localhost {words} sslmode=disable", "list")
+
     @unittest.skipUnless(LONG, "only in tools/test --long")
     def test_a_standby_can_be_read(self):
         self.add(self.a, "1")
