@@ -193,7 +193,8 @@ struct engine_ops {
 	/* `child`, as for start(), becomes a machine that goes on where this one stands, paused.
 	 * NOVA_ENOTSUP, NOVA_EBUSY: it cannot be done, or not now; NOVA_ETIMEDOUT: it took too
 	 * long; NOVA_EENGINE: what came of it is of no use. On failure it is released, as by
-	 * start(), and this one is as it was. */
+	 * start(), and this one is as it was. This one may go on when it comes back, while the
+	 * child comes up until its await(), which fails in the same ways. */
 	int (*fork)(struct machine *m, const struct machine_fork *how, struct machine *child,
 		nova_error_t **error);
 	/* After forks of which each had `more`. */

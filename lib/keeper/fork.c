@@ -97,3 +97,17 @@ int process_order(
 	fd_close(pidfd);
 	return take_reply(r, &reply, error);
 }
+
+int process_born(const struct process *child, uint32_t patience_ms, nova_error_t **error)
+{
+	struct keeper_request request = {
+		.kind = KEEPER_BORN, .pid = child->pid, .patience_ms = patience_ms
+	};
+	struct keeper_reply reply = { 0 };
+	int pidfd = -1;
+	if (!child->pid)
+		return nova_fail(error, NOVA_ELOST, "the process has ended");
+	int r = keeper_ask(child->keeper, &request, sizeof(request), NULL, &reply, &pidfd);
+	fd_close(pidfd);
+	return take_reply(r, &reply, error);
+}

@@ -72,7 +72,7 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 
 /* Forks a program that runs, with all its threads, at a moment when all of them wait. The child is
  * one of the keeper, too, and has what `fds` are for (borrowed) instead of what has the numbers
- * `targets` in the parent. */
+ * `targets` in the parent. It is there when this comes back, and lives when process_born() does. */
 struct process_fork {
 	const int *targets, *fds;
 	size_t count;
@@ -88,6 +88,10 @@ struct process_fork {
  * NOVA_EENGINE: parent or child did what they never may. */
 int process_fork(const struct process *parent, const struct process_fork *how,
 	struct process *ret_child, nova_error_t **error);
+
+/* Comes once after process_fork(), and before anything else that is ordered of the child. On
+ * failure it is of no use, and process_done() is its end. */
+int process_born(const struct process *child, uint32_t patience_ms, nova_error_t **error);
 
 enum process_order {
 	PROCESS_CONFINE, /* it may do no more than it needs from now on, and be forked */

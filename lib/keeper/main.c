@@ -40,6 +40,8 @@
 #define END_MS 1000u
 /* for an order that makes no process */
 #define ORDER_MS 2000u
+/* in which a child may be in its parent's control group */
+#define PLACE_MS 50u
 
 struct incoming {
 	union {
@@ -64,7 +66,10 @@ static struct child {
 	pid_t pid;
 	uint64_t number; /* of the request */
 	bool abandoned;  /* nobody will ask for it */
+	bool unborn;     /* forked, and nobody has asked how its birth went */
 	struct zygote zygote;
+	uint64_t memory_limit; /* of one that is forked, which is not in its group yet; 0: none */
+	uint64_t place_by;     /* when it has to be there at last */
 } * children;
 static size_t child_count, child_cap;
 
@@ -374,8 +379,11 @@ static int start_child(struct keeper_reply *reply)
 		fd_close(pidfd);
 		pidfd = -1;
 	} else {
-		children[child_count++] =
-			(struct child){ pid, reply->number, false, { STEAL_FD(zygote), false, 0 } };
+		children[child_count++] = (struct child){
+			.pid = pid,
+			.number = reply->number,
+			.zygote = { .control = STEAL_FD(zygote) },
+		};
 		reply->pid = pid;
 		reply->limited = cgroup_limit(pid, incoming.request.memory_limit);
 	}
@@ -419,8 +427,8 @@ static bool is_new_child(pid_t pid)
 	       waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/* The child is in its group before it runs anything. */
-static int bear(struct child *child, const struct keeper_fork *f, uint64_t deadline,
+/* It has not even greeted: what it is told lies there until it can listen. */
+static int begin_birth(struct child *child, const struct keeper_fork *f, uint64_t deadline,
 	struct keeper_reply *reply)
 {
 	struct zygote_answer answer;
@@ -429,11 +437,10 @@ static int bear(struct child *child, const struct keeper_fork *f, uint64_t deadl
 		.flags = ZYGOTE_FILTER | (f->fertile ? ZYGOTE_FERTILE : 0),
 		.fd_count = (uint32_t)incoming.fd_count,
 	};
-	int r = zygote_greet(&child->zygote, deadline, &answer);
-	if (r == 0)
-		reply->limited = cgroup_limit(child->pid, incoming.request.memory_limit);
-	if (r == 0)
-		r = zygote_ask(&child->zygote, &birth, incoming.fds, deadline, &answer);
+	int r = zygote_tell(&child->zygote, &birth, incoming.fds, deadline, &answer);
+	if (r == -EPIPE)
+		r = 0; /* it has ended, and why may lie there to be heard */
+	child->unborn = r == 0;
 	return r < 0 ? fork_failed(reply, KEEPER_STAGE_CHILD, r, answer.reason) : 0;
 }
 
@@ -475,10 +482,16 @@ static int fork_zygote(struct zygote *z, const struct keeper_fork *f, struct kee
 	fd_close(pair[1]);
 	if (pid < 0)
 		return -1;
-	children[child_count++] =
-		(struct child){ pid, reply->number, false, { STEAL_FD(ours), false, 0 } };
+	children[child_count++] = (struct child){
+		.pid = pid,
+		.number = reply->number,
+		.zygote = { .control = STEAL_FD(ours) },
+		.memory_limit = incoming.request.memory_limit,
+	};
 	struct child *child = &children[child_count - 1];
-	int pidfd = bear(child, f, deadline, reply) < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	int pidfd = begin_birth(child, f, deadline, reply) < 0 ?
+			    -1 :
+			    (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0 && !reply->error)
 		fork_failed(reply, KEEPER_STAGE_FDS, -errno, strerror(errno));
 	reply->pid = pidfd < 0 ? 0 : pid;
@@ -531,6 +544,23 @@ static void order_one(struct keeper_reply *reply)
 			-EPIPE;
 	if (r < 0)
 		fork_failed(reply, KEEPER_STAGE_ZYGOTE, r, answer.reason);
+	send_reply(reply, -1);
+}
+
+static void await_birth(struct keeper_reply *reply)
+{
+	struct zygote_answer answer = { .reason = "nobody waits for its birth" };
+	struct child *child = find_child(incoming.request.pid);
+	int r = -EPROTO;
+	if (child && child->unborn)
+		r = zygote_hear(&child->zygote, ZYGOTE_BIRTH,
+			deadline_in_ms(incoming.request.patience_ms), &answer);
+	if (r == 0) {
+		child->unborn = false;
+		child->place_by = deadline_in_ms(PLACE_MS);
+	} else {
+		fork_failed(reply, KEEPER_STAGE_CHILD, r, answer.reason);
+	}
 	send_reply(reply, -1);
 }
 
@@ -594,6 +624,9 @@ static void serve_request(size_t len)
 	case KEEPER_ORDER:
 		order_one(&reply);
 		break;
+	case KEEPER_BORN:
+		await_birth(&reply);
+		break;
 	}
 }
 
@@ -650,13 +683,35 @@ static void end_all_children(void)
 	end_strays();
 }
 
+/* A child that lives and is in its parent's group yet; NULL. */
+static struct child *next_to_place(void)
+{
+	for (size_t i = 0; i < child_count; i++)
+		if (children[i].place_by && !children[i].abandoned)
+			return &children[i];
+	return NULL;
+}
+
+/* To move a process the kernel waits for all processors, for milliseconds. So it is done when
+ * nobody asks for anything, or has to be at last; until then the limit of its parent holds for
+ * both. */
+static void place(struct child *child)
+{
+	cgroup_limit(child->pid, child->memory_limit);
+	child->place_by = 0;
+}
+
 /* Until the host has gone (true), or what would tell us so has. */
 static bool serve(void)
 {
 	struct pollfd fds[] = { { KEEPER_SOCKET_FD, POLLIN, 0 }, { KEEPER_HOST_FD, POLLIN, 0 } };
 	for (;;) {
-		int timeout = collect_abandoned() ? PAUSE_MS : -1;
-		if (poll(fds, ARRAY_LEN(fds), timeout) < 0) {
+		bool left = collect_abandoned();
+		struct child *next = next_to_place();
+		int r = poll(fds, ARRAY_LEN(fds), next ? 0 : left ? PAUSE_MS : -1);
+		if (next && (r == 0 || deadline_passed(next->place_by)))
+			place(next);
+		if (r < 0) {
 			pause_a_little();
 			continue;
 		}

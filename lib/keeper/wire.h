@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define KEEPER_VERSION   4
+#define KEEPER_VERSION   5
 #define KEEPER_SOCKET_FD 3 /* the keeper finds its end of the pair here, */
 /* the lock of the run directory here, to hold it as long as it lives, */
 #define KEEPER_LOCK_FD     4
@@ -25,9 +25,11 @@ enum keeper_kind {
 	KEEPER_REAP = 3,    /* collect the exit status of a child that has ended */
 	KEEPER_SIGNAL = 4,  /* to a child, where pidfds know no signals */
 	KEEPER_ABANDON = 5, /* end a child, and collect it when that may be; there is no reply */
-	/* fork a child that was started for it; what its child is given comes along */
+	/* fork a child that was started for it; what its child is given comes along. The reply
+	 * comes as soon as the child is there, so that its parent can go on */
 	KEEPER_FORK = 6,
 	KEEPER_ORDER = 7, /* another order to such a child */
+	KEEPER_BORN = 8,  /* wait until one that KEEPER_FORK has made lives */
 };
 
 /* A request; for KEEPER_SPAWN `argc` NUL-terminated strings follow, and the path of nova-zygote.so
@@ -48,12 +50,14 @@ struct keeper_request {
 	uint32_t merge_memory; /* let the kernel merge equal pages of this process with others' */
 	/* memory is dearer than speed: no huge pages, and one heap for all threads */
 	uint32_t frugal;
-	uint32_t no_stdout;    /* stdout is /dev/null, and only stderr is the first descriptor */
-	uint32_t needs_kvm;    /* a failure if it may not open /dev/kvm */
-	uint32_t only_try;     /* it ends where it would be executed */
-	uint32_t zygote;       /* KEEPER_SPAWN: it can be forked */
-	uint32_t order;        /* KEEPER_ORDER: enum zygote_kind */
-	int32_t file;          /* KEEPER_ORDER: of ZYGOTE_UNSHARE */
+	uint32_t no_stdout;   /* stdout is /dev/null, and only stderr is the first descriptor */
+	uint32_t needs_kvm;   /* a failure if it may not open /dev/kvm */
+	uint32_t only_try;    /* it ends where it would be executed */
+	uint32_t zygote;      /* KEEPER_SPAWN: it can be forked */
+	uint32_t order;       /* KEEPER_ORDER: enum zygote_kind */
+	int32_t file;         /* KEEPER_ORDER: of ZYGOTE_UNSHARE */
+	uint32_t patience_ms; /* KEEPER_BORN */
+	uint32_t zero;
 	uint64_t memory_limit; /* bytes, for a cgroup; 0: none */
 };
 
@@ -88,7 +92,7 @@ struct keeper_reply {
 	uint64_t number;            /* of the request */
 	int64_t pid;                /* KEEPER_SPAWN, KEEPER_FORK: with a pidfd beside it */
 	int32_t status;             /* KEEPER_REAP: as waitpid(2) gives it */
-	uint32_t limited;           /* KEEPER_SPAWN, KEEPER_FORK: the memory limit is in force */
+	uint32_t limited;           /* KEEPER_SPAWN: the memory limit is in force */
 	char reason[KEEPER_REASON]; /* why it was not forked; what else needs words has a stage */
 };
 

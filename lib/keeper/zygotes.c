@@ -26,7 +26,9 @@ static int hear(struct zygote *z, uint32_t kind, uint64_t number, uint64_t deadl
 		if (!sys_await_readable(z->control, deadline))
 			return lost(answer, -ETIMEDOUT);
 		ssize_t n = sys_recv(z->control, answer, sizeof(*answer), MSG_TRUNC | MSG_DONTWAIT);
-		if (n == -EAGAIN)
+		/* the second, said once of one that has ended without reading all: what it has said
+		 * is there yet */
+		if (n == -EAGAIN || n == -ECONNRESET)
 			continue;
 		if (n <= 0)
 			return lost(answer, (int)n);
@@ -42,7 +44,7 @@ static int hear(struct zygote *z, uint32_t kind, uint64_t number, uint64_t deadl
 	}
 }
 
-int zygote_greet(struct zygote *z, uint64_t deadline, struct zygote_answer *answer)
+static int greet(struct zygote *z, uint64_t deadline, struct zygote_answer *answer)
 {
 	if (z->control < 0)
 		return say_why(answer, -ENOTSUP, "it was not started so that it can be forked");
@@ -56,19 +58,31 @@ int zygote_greet(struct zygote *z, uint64_t deadline, struct zygote_answer *answ
 	return r;
 }
 
+int zygote_tell(struct zygote *z, struct zygote_order *order, const int *fds, uint64_t deadline,
+	struct zygote_answer *answer)
+{
+	order->version = ZYGOTE_VERSION;
+	order->number = ++z->last;
+	int r = sys_send_fds_until(
+		z->control, order, sizeof(*order), fds, order->fd_count, deadline);
+	return r < 0 ? lost(answer, r) : 0;
+}
+
+int zygote_hear(struct zygote *z, uint32_t kind, uint64_t deadline, struct zygote_answer *answer)
+{
+	int r = greet(z, deadline, answer);
+	if (r == 0)
+		r = hear(z, kind, z->last, deadline, answer);
+	return r == 0 && answer->refused ? -EBUSY : r;
+}
+
 int zygote_ask(struct zygote *z, struct zygote_order *order, const int *fds, uint64_t deadline,
 	struct zygote_answer *answer)
 {
-	int r = zygote_greet(z, deadline, answer);
-	if (r < 0)
-		return r;
-	order->version = ZYGOTE_VERSION;
-	order->number = ++z->last;
-	r = sys_send_fds_until(z->control, order, sizeof(*order), fds, order->fd_count, deadline);
-	if (r < 0)
-		return lost(answer, r);
-	r = hear(z, order->kind, order->number, deadline, answer);
-	return r == 0 && answer->refused ? -EBUSY : r;
+	int r = greet(z, deadline, answer);
+	if (r == 0)
+		r = zygote_tell(z, order, fds, deadline, answer);
+	return r == 0 ? zygote_hear(z, order->kind, deadline, answer) : r;
 }
 
 void zygote_let_go(struct zygote *z)

@@ -20,8 +20,11 @@ struct zygote {
  * it says makes no sense. answer->reason says why then. */
 int zygote_ask(struct zygote *zygote, struct zygote_order *order, const int *fds, uint64_t deadline,
 	struct zygote_answer *answer);
-/* An unborn child says hello. As above. */
-int zygote_greet(struct zygote *zygote, uint64_t deadline, struct zygote_answer *answer);
+/* Gives the order without waiting for anything; its answer is had with zygote_hear(). As above. */
+int zygote_tell(struct zygote *zygote, struct zygote_order *order, const int *fds,
+	uint64_t deadline, struct zygote_answer *answer);
+int zygote_hear(
+	struct zygote *zygote, uint32_t kind, uint64_t deadline, struct zygote_answer *answer);
 /* Threads that stand for a FORK whose answer nobody waited for go on. */
 void zygote_let_go(struct zygote *zygote);
 

@@ -31,32 +31,41 @@ static int attach(nova_vm_t *child, nova_error_t **error)
 			  net_limit(net, link, c->net_rx_bandwidth, c->net_tx_bandwidth, error);
 }
 
-/* Paused, and not told yet who it is. */
-static int fork_one(nova_vm_t *vm, bool more, nova_vm_t **ret_child, nova_error_t **error)
+/* All of it that can be there before anybody stands still. */
+static int child_new(nova_vm_t *vm, nova_vm_t **ret_child, nova_error_t **error)
 {
 	nova_vm_t *child = NULL;
-	const struct machine_fork how = {
-		.more = more,
-		.fertile = true,
-		.patience_ms = (uint32_t)config_ms(host_config(vm->host), "pool.hot_patience"),
-	};
 	int code = vm_new(vm->host, vm->ops, &vm->shape, &child, error);
 	if (code < 0)
 		return code;
 	child->path = VM_PATH_HOT;
-	child->base = base_ref(vm->base);
-	vm_snapshot_of(vm, child->snapshot);
 	if (guest_function_copy(&child->function, &vm->function) < 0)
 		code = nova_oom(error);
 	if (code == 0)
 		code = attach(child, error);
-	if (code == 0)
-		code = vm->ops->fork(vm->machine, &how, child->machine, error);
 	if (code < 0)
 		nova_vm_free(child);
 	else
 		*ret_child = child;
 	return code;
+}
+
+/* It comes up by itself; then it is paused, and not told yet who it is. */
+static int fork_into(nova_vm_t *vm, bool more, nova_vm_t *child, nova_error_t **error)
+{
+	const struct machine_fork how = {
+		.more = more,
+		.fertile = true,
+		.patience_ms = (uint32_t)config_ms(host_config(vm->host), "pool.hot_patience"),
+	};
+	child->base = base_ref(vm->base);
+	vm_snapshot_of(vm, child->snapshot);
+	return vm->ops->fork(vm->machine, &how, child->machine, error);
+}
+
+static int await_birth(nova_vm_t *child, nova_error_t **error)
+{
+	return child->ops->await(child->machine, error);
 }
 
 /* --- the parent, alone --- */
@@ -88,8 +97,9 @@ static int own_base(nova_vm_t *vm, nova_error_t **error)
 	return 0;
 }
 
-static int fork_first(
-	nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child, nova_error_t **error)
+/* Nothing is done meanwhile that can be done before or after. */
+static int fork_standing(
+	nova_vm_t *vm, const struct stop *stop, nova_vm_t *child, nova_error_t **error)
 {
 	uint64_t begin = clock_ns();
 	int code = vm->ops->pause(vm->machine, error);
@@ -98,31 +108,46 @@ static int fork_first(
 	if (code == 0)
 		code = stop_check(stop, "the microVM was forked", error);
 	if (code == 0)
-		code = fork_one(vm, false, ret_child, error);
+		code = fork_into(vm, false, child, error);
 	int resumed = vm->state == NOVA_VM_RUNNING ?
 			      vm->ops->resume(vm->machine, code == 0 ? error : NULL) :
 			      0;
 	__atomic_store_n(&vm->stood_still_us, us_since(begin), __ATOMIC_RELAXED);
 	deferred_clock_stood(vm);
-	if (code == 0 && resumed < 0) {
-		nova_vm_free(*ret_child);
-		*ret_child = NULL;
-	}
 	return code < 0 ? code : resumed;
+}
+
+static int fork_first(
+	nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child, nova_error_t **error)
+{
+	nova_vm_t *child = NULL;
+	int code = child_new(vm, &child, error);
+	if (code == 0)
+		code = fork_standing(vm, stop, child, error);
+	if (code < 0)
+		nova_vm_free(child);
+	else
+		*ret_child = child;
+	return code;
 }
 
 /* --- the children --- */
 
+/* From the first. Each is made while the one before it comes up. */
 static int fork_rest(
 	nova_vm_t **children, size_t count, const struct stop *stop, nova_error_t **error)
 {
-	int code = 0;
+	int code = await_birth(children[0], error);
 	for (size_t i = 1; i < count && code == 0; i++) {
 		code = stop_check(stop, "all children were made", error);
 		if (code == 0)
-			code = fork_one(children[0], i + 1 < count, &children[i], error);
+			code = child_new(children[0], &children[i], error);
+		if (code == 0)
+			code = fork_into(children[0], i + 1 < count, children[i], error);
+		if (code == 0 && i > 1)
+			code = await_birth(children[i - 1], error);
 	}
-	return code;
+	return code == 0 && count > 1 ? await_birth(children[count - 1], error) : code;
 }
 
 static int introduce(nova_vm_t *vm, nova_error_t **error)

@@ -2,8 +2,12 @@
 /* Programs that the keeper forks with all they are: what tests/zygote proves of the fork itself is
  * not proved here. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "keeper/cgroup.h"
 #include "keeper.h"
 #include "zygote/zygote.h"
 
@@ -19,8 +23,8 @@ static struct process start(struct setting *s, const int *fds, size_t count)
 	return process;
 }
 
-/* Right after its start it may be anywhere. */
-static struct process fork_it(const struct process *parent, const struct process_fork *how)
+/* Right after its start it may be anywhere. The child is there, and has yet to be born. */
+static struct process fork_unborn(const struct process *parent, const struct process_fork *how)
 {
 	struct process child = PROCESS_NONE;
 	uint64_t deadline = deadline_in_ms(100000);
@@ -31,6 +35,13 @@ static struct process fork_it(const struct process *parent, const struct process
 		error = NULL;
 	}
 	ck_ok(code);
+	return child;
+}
+
+static struct process fork_it(const struct process *parent, const struct process_fork *how)
+{
+	struct process child = fork_unborn(parent, how);
+	ck_ok(process_born(&child, PATIENCE_MS, &error));
 	return child;
 }
 
@@ -161,6 +172,113 @@ START_TEST(a_program_that_was_confined_is_still_forked)
 }
 END_TEST
 
+/* A number of a descriptor that no process here may have. */
+static const int beyond[] = { 300 };
+
+START_TEST(a_child_that_cannot_be_born_says_why_and_its_parent_goes_on)
+{
+	struct rlimit files = { 256, 4096 };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0);
+	AUTO_FD int null = sys_open("/dev/null", O_RDWR, 0);
+	struct process_fork how = plain;
+	how.targets = beyond;
+	how.fds = &null;
+	how.count = 1;
+	struct process child = fork_unborn(&parent, &how);
+	ck_fails_with(NOVA_ENOTSUP, "descriptor 300 could not be made anew",
+		process_born(&child, PATIENCE_MS, &error));
+	process_done(&child, NULL);
+	ck_assert_uint_eq(children_of(parent_of(parent.pid)), 1);
+	child = fork_it(&parent, &plain);
+	process_done(&child, NULL);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(children_of_one_that_is_held_are_born_in_any_order)
+{
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0), children[8];
+	struct process_fork held = plain;
+	held.more = true;
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		children[i] = fork_unborn(&parent, &held);
+	ck_ok(process_order(&parent, PROCESS_GO_ON, -1, &error));
+	for (size_t i = ARRAY_LEN(children); i-- > 0;) {
+		ck_ok(process_born(&children[i], PATIENCE_MS, &error));
+		ck_fails_with(NOVA_EENGINE, "nobody waits",
+			process_born(&children[i], PATIENCE_MS, &error));
+	}
+	struct process grandchild = fork_it(&children[3], &plain);
+	process_done(&grandchild, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		process_done(&children[i], NULL);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
+/* Whether it was born by then or not. */
+START_TEST(a_child_whose_birth_nobody_has_asked_for_ends_like_any_other)
+{
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0);
+	for (int i = 0; i < 20; i++) {
+		struct process child = fork_unborn(&parent, &plain);
+		process_kill(&child);
+		ck_assert(process_wait(&child, NEVER));
+		if (i % 2)
+			process_born(&child, PATIENCE_MS, NULL);
+		process_done(&child, NULL);
+		ck_fails_with(NOVA_ELOST, "has ended", process_born(&child, 0, &error));
+		ck_assert_uint_eq(children_of(parent_of(parent.pid)), 1);
+	}
+	struct process last = fork_unborn(&parent, &plain);
+	process_done(&parent, NULL);
+	keeper_free(STEAL(s.keeper));
+	ck_assert(process_wait(&last, NEVER));
+	fd_close(last.pidfd);
+	tear_down(&s);
+}
+END_TEST
+
+/* True if a process is in the memory group that is called after it. */
+static bool has_group_of_its_own(int64_t pid)
+{
+	AUTO_FREE char *path = str_format("/proc/%lld/cgroup", (long long)pid);
+	AUTO_FREE char *name = str_format("-%lld\n", (long long)pid);
+	AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *lines = buf_steal_str(&text);
+	return strstr(lines, "/nova-") && strstr(lines, name);
+}
+
+/* A little after its birth: see place() of the keeper. */
+START_TEST(each_child_comes_into_a_control_group_of_its_own)
+{
+	if (cgroup_obstacle())
+		test_skip("%s", cgroup_obstacle());
+	struct setting s = set_up();
+	struct process parent = start(&s, NULL, 0), children[5];
+	struct process_fork how = plain;
+	how.memory_limit = 64u << 20;
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		children[i] = fork_it(&parent, &how);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		for (uint64_t end = deadline_in_ms(20000); !has_group_of_its_own(children[i].pid);
+			poll(NULL, 0, 5))
+			ck_assert(!deadline_passed(end));
+	ck_assert(!has_group_of_its_own(parent.pid));
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		process_done(&children[i], NULL);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *keeper_fork_suite(void)
 {
 	Suite *suite = suite_create("keeper_fork");
@@ -171,6 +289,10 @@ static Suite *keeper_fork_suite(void)
 	tcase_add_test(tc, each_descriptor_has_a_successor_or_there_is_no_fork);
 	tcase_add_test(tc, who_takes_too_long_is_not_waited_for_and_leaves_no_child);
 	tcase_add_test(tc, a_program_that_was_confined_is_still_forked);
+	tcase_add_test(tc, a_child_that_cannot_be_born_says_why_and_its_parent_goes_on);
+	tcase_add_test(tc, children_of_one_that_is_held_are_born_in_any_order);
+	tcase_add_test(tc, a_child_whose_birth_nobody_has_asked_for_ends_like_any_other);
+	tcase_add_test(tc, each_child_comes_into_a_control_group_of_its_own);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

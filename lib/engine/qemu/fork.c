@@ -188,6 +188,7 @@ int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine 
 		.memory_limit = q->memory_limit,
 	};
 	c->is_zygote = fork.fertile;
+	c->birth_ms = how->patience_ms;
 	return process_fork(&q->child.process, &fork, &c->child.process, error);
 }
 

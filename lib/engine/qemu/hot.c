@@ -70,7 +70,8 @@ static int fork_one(struct trial *t, struct machine *parent, bool more, struct m
 		.patience_ms = (uint32_t)config_ms(t->env->config, "pool.hot_patience"),
 	};
 	*ret = machine_new(&trial);
-	return *ret ? qemu_fork(parent, &how, *ret, error) : nova_oom(error);
+	int code = *ret ? qemu_fork(parent, &how, *ret, error) : nova_oom(error);
+	return code == 0 ? qemu_await(*ret, error) : code;
 }
 
 /* A number that QEMU keeps, and that means nothing to a machine that stands still. */

@@ -42,6 +42,7 @@ struct qemu_machine {
 	uint64_t ram_address;  /* 0: not looked for yet */
 	/* it can be forked; how often that was done to get here */
 	bool is_zygote, confined;
+	uint32_t birth_ms; /* how long its birth may take; 0: it is over */
 	unsigned generation;
 	uint64_t memory_limit;
 	int tap; /* its number in the process */

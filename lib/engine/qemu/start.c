@@ -201,11 +201,20 @@ static int confine(struct qemu_machine *q, nova_error_t **error)
 	return code < 0 ? nova_wrap(error, code, "QEMU cannot be confined") : 0;
 }
 
+static int be_born(struct qemu_machine *q, nova_error_t **error)
+{
+	uint32_t patience_ms = q->birth_ms;
+	q->birth_ms = 0;
+	return process_born(&q->child.process, patience_ms, error);
+}
+
 /* QEMU has come up when it greets: by then its command line is done and the guest's memory is
  * mapped. */
 int qemu_await(struct machine *m, nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m);
+	if (q->birth_ms)
+		return be_born(q, error);
 	if (q->greeted)
 		return 0;
 	int code = qmp_hello(&q->qmp, q->deadline, error);
