@@ -164,6 +164,8 @@ static int wake(nova_vm_t **children, size_t count, const struct stop *stop, nov
 	bool still = deferred_is_possible(&children[0]->function);
 	for (size_t i = 0; i < count; i++)
 		deferred_born(children[i], still);
+	if (still && count > ahead)
+		deferred_bind(children, count);
 	for (size_t i = 0; i < count && !still && code == 0; i++) {
 		while (code == 0 && sent < count && sent <= i + ahead)
 			code = introduce(children[sent++], error);
