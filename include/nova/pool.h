@@ -171,8 +171,8 @@ NOVA_API int nova_pool_keep(
 
 /**
  * Does what is due: ends VMs whose time is over, pauses those that have waited long enough, and
- * starts those for nova_pool_keep(), for nova_vm_park() and for the setting `pool.standby`. It can
- * take as long as the start of these.
+ * starts those for nova_pool_keep(), for nova_vm_park() and for the settings `pool.standby` and
+ * `pool.zygotes`. It can take as long as the start of these.
  * @param pool the pool
  * @return milliseconds until there is something to do; -1 if nothing is in sight. Since 0.1.
  */
@@ -232,6 +232,10 @@ enum nova_pool_counter {
 	NOVA_POOL_MOST_VMS = 23, /**< VMs that may be alive at once; 0: nobody has asked yet */
 	/** how often a start had to wait because the host was short of memory, ever */
 	NOVA_POOL_HELD_BACK = 24,
+	NOVA_POOL_ZYGOTES = 25,    /**< VMs that stand now to be forked for starts */
+	NOVA_POOL_HOT_STARTS = 26, /**< of TEMPLATE_STARTS: forks of such a VM */
+	/** of the same: such a VM stood there, but could not be forked, ever */
+	NOVA_POOL_HOT_FALLBACKS = 27,
 };
 
 /**

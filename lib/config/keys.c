@@ -66,6 +66,9 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "pool.hot", { "NOVA_POOL_HOT" }, KEY_ENUM, "off", 0, 0, { "off", "auto" },
 		"Whether a microVM is forked as the process that it is, where it is emulated and "
 		"that is possible (docs/hot.md)" },
+	{ "pool.zygotes", { "NOVA_POOL_ZYGOTES" }, KEY_INTEGER, "auto", 0, 100000, { "auto" },
+		"With pool.hot, VMs that stand still at most, each to be forked for the starts of "
+		"one function; auto: a quarter of pool.max_vms, but no more than 64" },
 	{ "pool.hot_patience", { "NOVA_POOL_HOT_PATIENCE" }, KEY_DURATION, "250ms", 1, 5000, { 0 },
 		"How long such a fork may take; the usual way is gone then" },
 	{ "snapshot.compress", { "NOVA_SNAPSHOT_COMPRESS" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
@@ -369,14 +372,14 @@ const char *const *nova_config_keys(void)
 		"log.level", "pool.idle_ttl", "pool.max_vms", "pool.min_free", "pool.max_pressure",
 		"pool.queue_timeout", "pool.max_memory", "pool.max_queue", "pool.pause_after",
 		"pool.thread", "pool.templates", "pool.templates_disk", "pool.standby",
-		"pool.max_standby", "pool.hot", "pool.hot_patience", "snapshot.compress",
-		"qemu.binary", "qemu.accel", "qemu.merge_memory", "qemu.boot_timeout",
-		"firecracker.binary", "firecracker.kernel", "firecracker.rootfs_dir",
-		"firecracker.rootfs", "firecracker.socket_dir", "firecracker.vsock_dir",
-		"firecracker.log_dir", "firecracker.boot_timeout", "firecracker.jailer",
-		"firecracker.console", "firecracker.io_engine", "firecracker.bridge_name",
-		"firecracker.subnet", "postgres.dsn", "postgres.connections", "postgres.timeout",
-		"postgres.ttl", "postgres.cache", "redis.addr", "redis.password", "redis.db",
-		NULL };
+		"pool.max_standby", "pool.hot", "pool.zygotes", "pool.hot_patience",
+		"snapshot.compress", "qemu.binary", "qemu.accel", "qemu.merge_memory",
+		"qemu.boot_timeout", "firecracker.binary", "firecracker.kernel",
+		"firecracker.rootfs_dir", "firecracker.rootfs", "firecracker.socket_dir",
+		"firecracker.vsock_dir", "firecracker.log_dir", "firecracker.boot_timeout",
+		"firecracker.jailer", "firecracker.console", "firecracker.io_engine",
+		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn",
+		"postgres.connections", "postgres.timeout", "postgres.ttl", "postgres.cache",
+		"redis.addr", "redis.password", "redis.db", NULL };
 	return names;
 }

@@ -42,6 +42,7 @@ static void group_free(nova_pool_t *pool, struct group *g)
 		pool->unused_count--;
 	link_remove(&g->unused);
 	link_remove(&g->kept);
+	link_remove(&g->zygote.wanted);
 	table_remove(&pool->groups, &g->node);
 	frozen_unref(g->frozen);
 	request_free(g->request);
@@ -53,7 +54,7 @@ static void group_free(nova_pool_t *pool, struct group *g)
 
 void group_put(nova_pool_t *pool, struct group *g)
 {
-	if (g->vms || g->busy || g->waiting || g->keep || linked(&g->unused))
+	if (g->vms || g->busy || g->waiting || g->keep || g->zygote.slot || linked(&g->unused))
 		return;
 	if (!g->frozen) {
 		group_free(pool, g);
@@ -141,7 +142,15 @@ static void leave_idle(nova_pool_t *pool, struct slot *s)
 		pool->counters[NOVA_POOL_PAUSED]--;
 }
 
-void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending)
+static void stand_no_more(nova_pool_t *pool, struct slot *s)
+{
+	link_remove(&s->group->zygote.stands);
+	link_remove(&s->age);
+	s->group->zygote.slot = NULL;
+	pool->counters[NOVA_POOL_ZYGOTES]--;
+}
+
+static void leave_group(nova_pool_t *pool, struct slot *s)
 {
 	struct group *g = s->group;
 	if (linked(&s->idle))
@@ -150,6 +159,14 @@ void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **endi
 	g->vms--;
 	if (g->vms < g->keep)
 		pool_due(pool, 0);
+}
+
+void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending)
+{
+	if (slot_is_zygote(s))
+		stand_no_more(pool, s);
+	else
+		leave_group(pool, s);
 	if (counter == NOVA_POOL_EVICTED)
 		count(pool, NOVA_POOL_EXPIRED);
 	count(pool, counter);
@@ -231,7 +248,7 @@ void pool_expire(nova_pool_t *pool, struct slot **ending)
 		if (s->pausing)
 			continue;
 		/* it does not age any more; should it be used again, it will */
-		if (g->vms <= g->keep) {
+		if (g->vms <= g->keep && !slot_is_zygote(s)) {
 			link_remove(&s->age);
 			continue;
 		}

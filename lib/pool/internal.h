@@ -24,7 +24,7 @@
 #define KEY_MAX         255u
 #define LATENCIES       4u
 #define LATENCY_BUCKETS 200u
-#define POOL_COUNTERS   (NOVA_POOL_HELD_BACK + 1)
+#define POOL_COUNTERS   (NOVA_POOL_HOT_FALLBACKS + 1)
 
 /* --- groups: VMs with the same key --- */
 
@@ -33,6 +33,16 @@ struct request {
 	uint32_t references; /* with the lock: its group, and the start that is under way */
 	struct pool_want want;
 	struct vm_spec vm;
+};
+
+/* What is forked for the starts of a group: zygote.c. */
+struct group_zygote {
+	struct slot *slot;   /* it stands; NULL: there is none */
+	struct link stands;  /* in pool->zygotes */
+	struct link wanted;  /* in pool->wanted: a tick makes one */
+	bool can_be, making; /* can_be: nothing is in the way on this host */
+	/* earlier none is made, nor forked */
+	uint64_t not_before, wait_ms;
 };
 
 struct group {
@@ -66,6 +76,7 @@ struct group {
 	uint64_t kept_memory_mb; /* of these together */
 	struct request *request;
 	uint64_t keep_retry, keep_wait_ms;
+	struct group_zygote zygote;
 	char key[];
 };
 
@@ -104,6 +115,8 @@ struct nova_pool {
 	uint64_t ttl_ms, queue_ms, pause_ms, max_memory_mb; /* 0: is not paused; no limit */
 	uint32_t max_vms, max_queue, standby;               /* the first: 0 until it is needed */
 	uint32_t min_free, max_pressure;                    /* per cent */
+	uint32_t max_zygotes;
+	bool hot; /* VMs are forked as processes where that can be done */
 	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
 	nova_interrupt_t *end;
 
@@ -116,8 +129,10 @@ struct nova_pool {
 	struct link aged, awake; /* slots, the longest idle first */
 	/* groups whose next start waits for room: those without any VM, and the others */
 	struct link unserved, underserved;
-	struct link kept;  /* groups with VMs that are to be kept */
-	uint32_t kept_vms; /* of all of them together */
+	struct link zygotes; /* groups with one that stands, the least lately used first */
+	struct link wanted;  /* groups that want one */
+	struct link kept;    /* groups with VMs that are to be kept */
+	uint32_t kept_vms;   /* of all of them together */
 	uint64_t kept_memory_mb;
 	struct link unused; /* groups that nobody uses, the longest so first */
 	size_t unused_count;
@@ -168,6 +183,11 @@ void slot_hand_out(nova_pool_t *pool, struct slot *s);
 struct slot *slot_of_vm(const nova_pool_t *pool, const nova_vm_t *vm);
 /* Whether it is open for more callers may have changed. */
 void slot_note_open(struct slot *s);
+/* It serves no caller, but is forked for the starts of its group. */
+static inline bool slot_is_zygote(const struct slot *s)
+{
+	return s->group->zygote.slot == s;
+}
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
 /* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it
  * is destroyed. The log, which may take its time, gets s->why then. */
@@ -195,6 +215,12 @@ void room_settle(nova_pool_t *pool);
 struct slot *room_take(
 	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending);
 
+/* The same for a zygote: room that nobody waits for, beside which there is some for a child. NULL:
+ * none. Without a place in its group. */
+struct slot *room_spare(nova_pool_t *pool, struct group *g, struct slot **fresh);
+/* Of a slot whose VM could not be made. */
+void room_give_back(nova_pool_t *pool, struct slot *s);
+
 /* --- shortage.c --- */
 
 /* A VM counts with all its memory from now on, until it has given back or grown old. */
@@ -204,6 +230,8 @@ void young_remove(nova_pool_t *pool, struct slot *s);
 void pool_look(nova_pool_t *pool);
 /* Whether a VM of the group must wait for the host to have more memory. */
 bool host_is_short(nova_pool_t *pool, const struct group *g);
+/* The same for one that nobody waits for. */
+bool host_spares(nova_pool_t *pool, const struct group *g);
 /* NOVA_ELIMIT with what is short. */
 int fail_short(
 	const nova_pool_t *pool, const struct group *g, uint64_t waited_ms, nova_error_t **error);
@@ -273,6 +301,23 @@ void group_end_keep(nova_pool_t *pool, struct group *g);
 /* NOVA_ELIMIT if `vms` VMs of a group never find room beside those that are kept for others. */
 int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vms,
 	uint32_t memory_mb, nova_error_t **error);
+
+/* --- zygote.c --- */
+
+void zygotes_read_limits(nova_pool_t *pool, const nova_config_t *config);
+/* A start in the classic way has succeeded. */
+void zygote_want(nova_pool_t *pool, struct group *g);
+/* A start may need it: it is the last to make place. */
+void zygote_used(nova_pool_t *pool, struct group *g);
+/* None is wanted any more. */
+void zygote_end(nova_pool_t *pool, struct group *g, struct slot **ending);
+/* Without the lock. A clone of the template by a fork of the group's zygote: 1; 0: not so, for the
+ * reason in `why` ("": nobody asks for it). NOVA_ECANCELED, NOVA_ENOMEM. */
+int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
+	const struct stop *stop, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
+/* Makes those that are wanted, and ends the dead; lets go of the lock. */
+void zygotes_maintain(nova_pool_t *pool);
+uint64_t zygotes_due(const nova_pool_t *pool);
 
 /* --- maintain.c --- */
 

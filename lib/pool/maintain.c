@@ -13,7 +13,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_due(const nova_pool_t *pool)
 {
-	uint64_t due = pool_keep_due(pool);
+	uint64_t due = earlier(pool_keep_due(pool), zygotes_due(pool));
 	if (!list_empty(&pool->aged))
 		due = earlier(due, CONTAINER_OF(pool->aged.next, struct slot, age)->idle_since +
 					   pool->ttl_ms * 1000000u);
@@ -122,6 +122,7 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	pause_due(pool, &ending);
 	pool_reap(pool, &ending);
 	pool_keep_maintain(pool);
+	zygotes_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
 	uint64_t standby = maintain_standby(pool);
 	pthread_mutex_lock(&pool->lock);

@@ -147,6 +147,7 @@ static int wait_with_ticket(nova_pool_t *pool, struct acquisition *r, struct gro
 	struct slot **ending, nova_error_t **error)
 {
 	struct ticket t = { .group = g, .stop = &r->stop };
+	zygote_used(pool, g);
 	sleeper_init(&t.wake);
 	t.fresh = calloc(1, sizeof(*t.fresh));
 	int code = t.fresh ? wait_for_turn(pool, r, &t, ending, error) : nova_oom(error);
@@ -320,6 +321,7 @@ static struct frozen *forget(nova_pool_t *pool, struct group *g, struct slot **e
 	g->generation++;
 	group_end_keep(pool, g);
 	group_end_idle(pool, g, ending);
+	zygote_end(pool, g, ending);
 	struct frozen *lost = group_lose_template(g);
 	while (!list_empty(&g->open)) /* takes no more callers */
 		link_remove(g->open.next);
@@ -358,12 +360,14 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 	pool->standby = (uint32_t)config_u64(config, "pool.standby");
 	pool->min_free = (uint32_t)config_u64(config, "pool.min_free");
 	pool->max_pressure = (uint32_t)config_u64(config, "pool.max_pressure");
+	zygotes_read_limits(pool, config);
 }
 
 static void init_lists(nova_pool_t *pool)
 {
 	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
-		&pool->underserved, &pool->kept, &pool->unused, &pool->young };
+		&pool->underserved, &pool->kept, &pool->unused, &pool->young, &pool->zygotes,
+		&pool->wanted };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }

@@ -22,7 +22,7 @@ static void add_room(struct room *room, const struct slot *s)
 
 static bool may_evict(const struct slot *s)
 {
-	return !s->pausing && !s->group->keep;
+	return !s->pausing && (!s->group->keep || slot_is_zygote(s));
 }
 
 /* The idle VMs that were used longest ago, up to `end`. */
@@ -57,11 +57,15 @@ static struct slot *book(
 	s->memory_mb = g->memory_mb;
 	pool->alive += 1 - freed->vms;
 	pool->memory_mb += s->memory_mb - freed->memory_mb;
-	g->vms++;
-	g->starting++;
 	young_add(pool, s);
-	count(pool, NOVA_POOL_STARTING);
 	return s;
+}
+
+void room_give_back(nova_pool_t *pool, struct slot *s)
+{
+	pool->alive--;
+	pool->memory_mb -= s->memory_mb;
+	young_remove(pool, s);
 }
 
 void room_settle(nova_pool_t *pool)
@@ -100,5 +104,19 @@ struct slot *room_take(
 	s->next = *ending;
 	*ending = rest;
 	evict(pool, l, &s->next);
+	g->vms++;
+	g->starting++;
+	count(pool, NOVA_POOL_STARTING);
 	return book(pool, g, s, &freed);
+}
+
+struct slot *room_spare(nova_pool_t *pool, struct group *g, struct slot **fresh)
+{
+	const struct room none = { 0, 0 };
+	bool beside = pool->alive + 2 <= pool->max_vms &&
+		      (!pool->max_memory_mb ||
+			      pool->memory_mb + 2ull * g->memory_mb <= pool->max_memory_mb);
+	bool awaited = !list_empty(&pool->unserved) || !list_empty(&pool->underserved);
+	return beside && !awaited && host_spares(pool, g) ? book(pool, g, STEAL(*fresh), &none) :
+							    NULL;
 }

@@ -77,6 +77,12 @@ bool host_is_short(nova_pool_t *pool, const struct group *g)
 	return pool->shortage;
 }
 
+bool host_spares(nova_pool_t *pool, const struct group *g)
+{
+	forget_grown(pool);
+	return find_shortage(pool, g) == SHORT_OF_NOTHING;
+}
+
 int fail_short(
 	const nova_pool_t *pool, const struct group *g, uint64_t waited_ms, nova_error_t **error)
 {

@@ -88,28 +88,35 @@ static int group_template(nova_pool_t *pool, struct group *g, const struct pool_
 
 static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *frozen)
 {
+	struct slot *ending = NULL;
 	pthread_mutex_lock(&pool->lock);
 	struct frozen *lost = g->frozen == frozen ? group_lose_template(g) : NULL;
+	if (lost)
+		zygote_end(pool, g, &ending);
+	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	template_drop(pool, lost);
 	template_discard(pool->host, frozen);
 }
 
-/* A clone, with its function. */
-static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const struct pool_want *want,
+/* Of a clone that may still lack it. */
+static int give_function(nova_vm_t *vm, const struct frozen *frozen, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	nova_vm_t *vm;
-	int code = vm_thaw_for_call(pool->host, frozen, stop, &vm, error);
-	if (code < 0)
-		return code;
-	if (frozen_draws(frozen))
-		code = vm_init(vm, want->vm, stop, error);
+	int code = frozen_draws(frozen) ? vm_init(vm, want->vm, stop, error) : 0;
 	if (code < 0)
 		nova_vm_free(vm);
 	else
 		*ret_vm = vm;
 	return code;
+}
+
+static int thaw_function(nova_pool_t *pool, struct frozen *frozen, const struct pool_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = vm_thaw_for_call(pool->host, frozen, stop, &vm, error);
+	return code < 0 ? code : give_function(vm, frozen, want, stop, ret_vm, error);
 }
 
 /* Whether a failure may be the template's own fault: what this host could not do is none. */
@@ -135,6 +142,42 @@ static int thaw(nova_pool_t *pool, struct frozen *frozen, const struct pool_want
 	return code;
 }
 
+/* 1: by a fork of a zygote; 0: not so, for the reason in `why`. */
+static int start_hot(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
+	const struct pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	nova_vm_t *vm;
+	int code = zygote_start(pool, g, frozen, stop, &vm, why, error);
+	if (code <= 0)
+		return code;
+	code = give_function(vm, frozen, want, stop, ret_vm, &failure);
+	if (code == 0)
+		return 1;
+	snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
+	if (code != NOVA_ECANCELED && !template_blames_function(code))
+		return 0;
+	if (error)
+		*error = STEAL(failure);
+	return code;
+}
+
+/* In one of the two ways. */
+static int make_clone(nova_pool_t *pool, struct group *g, struct frozen *frozen,
+	const struct pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
+	nova_error_t **error)
+{
+	char why[VM_PATH_WHY] = "";
+	int code = start_hot(pool, g, frozen, want, stop, ret_vm, why, error);
+	if (code != 0)
+		return code < 0 ? code : 0;
+	code = thaw(pool, frozen, want, stop, ret_vm, error);
+	if (code == 0)
+		vm_set_path_why(*ret_vm, why);
+	return code;
+}
+
 static int start_from_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
 {
@@ -144,7 +187,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const struct 
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = thaw(pool, frozen, want, stop, ret_vm, &failure);
+	code = make_clone(pool, g, frozen, want, stop, ret_vm, &failure);
 	if (code == 0) {
 		vm_add_init_us(*ret_vm, made_us);
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
@@ -171,10 +214,8 @@ static int start_failed(nova_pool_t *pool, struct slot *s, int code, const nova_
 {
 	struct group *g = s->group;
 	g->vms--;
-	pool->alive--;
-	pool->memory_mb -= s->memory_mb;
+	room_give_back(pool, s);
 	count(pool, NOVA_POOL_START_FAILURES);
-	young_remove(pool, s);
 	free(s);
 	/* Trying on would fail as often as there are tickets; but what one caller has called off,
 	 * another may want. */
@@ -192,6 +233,10 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	count(pool, how);
 	if (vm_from_standby(s->vm))
 		count(pool, NOVA_POOL_STANDBY_STARTS);
+	if (how == NOVA_POOL_TEMPLATE_STARTS && vm_path(s->vm) == VM_PATH_HOT)
+		count(pool, NOVA_POOL_HOT_STARTS);
+	else if (how == NOVA_POOL_TEMPLATE_STARTS)
+		zygote_want(pool, g);
 }
 
 static int make_vm(nova_pool_t *pool, struct group *g, const struct pool_want *want,

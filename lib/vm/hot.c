@@ -198,7 +198,7 @@ static int usual_way(const nova_vm_t *vm, int code, const nova_error_t *failure,
 	snprintf(why, VM_PATH_WHY, "%s", text);
 	if (code == NOVA_EENGINE || code == NOVA_EAGENT || code == NOVA_ELOST)
 		vm->ops->fork_strike(env_of(vm), text);
-	log_info(host_log(vm->host), "vm", "%s is forked the usual way: %s", vm->id, text);
+	log_info(host_log(vm->host), "vm", "%s is not forked as a process: %s", vm->id, text);
 	return 0;
 }
 

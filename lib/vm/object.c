@@ -181,6 +181,11 @@ bool vm_from_standby(const nova_vm_t *vm)
 	return vm->from_standby;
 }
 
+enum vm_path vm_path(const nova_vm_t *vm)
+{
+	return vm->path;
+}
+
 const char *nova_vm_path(const nova_vm_t *vm)
 {
 	return vm ? vm_path_name(vm->path) : "";

@@ -77,6 +77,9 @@ enum vm_path {
 };
 #define VM_PATH_WHY 160
 const char *vm_path_name(enum vm_path path);
+enum vm_path vm_path(const nova_vm_t *vm);
+/* What nova_vm_path_why() says. Before others know of the VM. */
+void vm_set_path_why(nova_vm_t *vm, const char *why);
 
 /* --- what the rooms above see of a VM; none of these waits --- */
 
@@ -218,6 +221,19 @@ int vm_thaw(nova_host_t *host, struct frozen *frozen, const struct stop *stop, n
  * Whether it lives shows then. */
 int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
+
+/* --- zygotes: VMs that stand still, and are forked as processes for each start --- */
+
+/* Why clones of it cannot be made so; NULL: they can. Lent. The first time it is found out, which
+ * takes two seconds at most. */
+const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen);
+/* A clone that has done what its children need not do again, and is paused. */
+int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error);
+/* As vm_thaw_for_call() of what the zygote was made of. 1: that is done; 0: not so, for the reason
+ * in `why`, and the zygote is as it was. Several threads come one after the other. */
+int vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error);
 
 /* --- standby: VMMs that have come up and wait for the next clone of a base. In a fork of the
  * process all of these do nothing --- */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Microvms that are forked as the processes they are: docs/hot.md. Nothing here depends on how fast
  * that is. */
-#include "vmtest.h"
-
-#define PATIENCE "5s" /* of a host that has a lot to do */
+#include "hot.h"
 
 static struct setting {
 	char *home;
@@ -16,7 +14,7 @@ static void set_up(void)
 	s.home = vmtest_take_home();
 	s.config = vmtest_config(s.home);
 	ck_ok(nova_config_set(s.config, "pool.hot", "auto", &error));
-	ck_ok(nova_config_set(s.config, "pool.hot_patience", PATIENCE, &error));
+	ck_ok(nova_config_set(s.config, "pool.hot_patience", HOT_PATIENCE, &error));
 	ck_ok(nova_host_new(s.config, &s.host, &error));
 }
 
@@ -222,6 +220,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_running_vm_is_forked_as_the_process_that_it_is);
 	tcase_add_test(tc, without_the_setting_the_usual_way_says_why);
 	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, zygote_cases());
 	return suite;
 }
 

@@ -26,6 +26,16 @@ static void note_most(int *most, int value)
 		;
 }
 
+static nova_vm_t *new_vm(int memory)
+{
+	nova_vm_t *vm = calloc(1, sizeof(*vm));
+	vm->references = 1;
+	vm->ops = &engine;
+	vm->state = NOVA_VM_RUNNING;
+	vm->shape.memory_mb = (uint32_t)memory;
+	return vm;
+}
+
 int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **err);
 int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct stop *stop,
@@ -44,12 +54,15 @@ int __wrap_vm_start(nova_host_t *host, const struct vm_spec *spec, const struct 
 		__atomic_sub_fetch(&doubles.memory, memory, __ATOMIC_SEQ_CST);
 		return nova_fail(err, NOVA_EAGENT, "the double was told to fail");
 	}
-	nova_vm_t *vm = calloc(1, sizeof(*vm));
-	vm->ops = &engine;
-	vm->state = NOVA_VM_RUNNING;
-	vm->shape.memory_mb = (uint32_t)memory;
-	*ret_vm = vm;
+	*ret_vm = new_vm(memory);
 	return 0;
+}
+
+void __wrap_vm_unref(nova_vm_t *vm);
+void __wrap_vm_unref(nova_vm_t *vm)
+{
+	if (__atomic_sub_fetch(&vm->references, 1, __ATOMIC_SEQ_CST) == 0)
+		free(vm);
 }
 
 void __wrap_nova_vm_free(nova_vm_t *vm);
@@ -58,7 +71,8 @@ void __wrap_nova_vm_free(nova_vm_t *vm)
 	__atomic_sub_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST);
 	__atomic_sub_fetch(&doubles.memory, (int)vm->shape.memory_mb, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&doubles.available_mb, doubles.given_back_mb, __ATOMIC_SEQ_CST);
-	free(vm);
+	kill_double(vm);
+	__wrap_vm_unref(vm);
 }
 
 /* Its end is awaited by whoever frees it. */
@@ -111,6 +125,87 @@ int __wrap_vm_wake(nova_vm_t *vm, nova_error_t **err)
 	return set_state(vm, NOVA_VM_RUNNING, err);
 }
 
+/* --- doubles of the room template, and of forks --- */
+
+bool __wrap_template_possible(nova_host_t *host, const struct template_want *want);
+bool __wrap_template_possible(nova_host_t *host, const struct template_want *want)
+{
+	(void)host;
+	return want->vm->config.runtime;
+}
+
+int __wrap_template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
+	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **err);
+int __wrap_template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
+	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **err)
+{
+	(void)host, (void)want, (void)wait_ms, (void)stop, (void)err;
+	*ret = frozen_ref(doubles.template);
+	*ret_made = false;
+	return 0;
+}
+
+int __wrap_vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err)
+{
+	const struct vm_spec spec = { .config.machine.memory_mb = frozen->shape.memory_mb };
+	return __wrap_vm_start(host, &spec, stop, ret_vm, err);
+}
+
+int __wrap_vm_init(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **err);
+int __wrap_vm_init(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **err)
+{
+	(void)vm, (void)spec, (void)stop, (void)err;
+	doubles.inits++;
+	return 0;
+}
+
+const char *__wrap_frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen);
+const char *__wrap_frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
+{
+	(void)host, (void)frozen;
+	return doubles.obstacle;
+}
+
+int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **err)
+{
+	__atomic_add_fetch(&doubles.zygotes, 1, __ATOMIC_SEQ_CST);
+	if (doubles.zygotes_failing)
+		return nova_fail(err, NOVA_EAGENT, "the double was told to fail");
+	int code = __wrap_vm_thaw_for_call(host, frozen, stop, ret_vm, err);
+	if (code == 0) {
+		(*ret_vm)->state = NOVA_VM_PAUSED;
+		doubles.zygote = *ret_vm;
+	}
+	return code;
+}
+
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **err);
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **err)
+{
+	doubles.forks++;
+	if (get(&zygote->state) == NOVA_VM_DEAD)
+		return nova_fail(err, NOVA_ELOST, "the double is dead");
+	if (doubles.reason) {
+		snprintf(why, VM_PATH_WHY, "%s", doubles.reason);
+		return 0;
+	}
+	const struct vm_spec spec = { .config.machine.memory_mb = zygote->shape.memory_mb };
+	int code = __wrap_vm_start(NULL, &spec, stop, ret_vm, err);
+	if (code == 0)
+		(*ret_vm)->path = VM_PATH_HOT;
+	return code < 0 ? code : 1;
+}
+
 void kill_double(nova_vm_t *vm)
 {
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_SEQ_CST);
@@ -130,12 +225,19 @@ void __wrap_host_memory_read(struct host_memory *ret)
 
 struct setting set_up(const nova_pool_opts *opts)
 {
+	return set_up_as(opts, "pool.hot", "off");
+}
+
+struct setting set_up_as(const nova_pool_opts *opts, const char *key, const char *value)
+{
 	nova_config_t *config;
 	nova_pool_opts one = limits(1, 0);
 	struct setting s = { .dir = test_dir() };
 	doubles = (struct doubles){ .available_mb = 100000 };
 	ck_ok(nova_config_new(&config, &error));
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
+	ck_ok(nova_config_set(config, "pool.hot", "auto", &error));
+	ck_ok(nova_config_set(config, key, value, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
 	ck_ok(nova_pool_new(s.host, opts ? opts : &one, &s.pool, &error));
@@ -220,6 +322,7 @@ static Suite *pool_suite(void)
 	suite_add_tcase(suite, limit_cases());
 	suite_add_tcase(suite, idle_cases());
 	suite_add_tcase(suite, shortage_cases());
+	suite_add_tcase(suite, zygote_cases());
 	return suite;
 }
 

@@ -8,6 +8,7 @@
 
 #include "pool/internal.h"
 #include "vm/frozen.h"
+#include "template/template.h"
 #include "vm/object.h"
 
 #include "../counter.h"
@@ -26,6 +27,12 @@ struct doubles {
 	/* what host_memory_read() finds, of 4000 MB, and what the end of a VM adds to that */
 	uint64_t available_mb, given_back_mb;
 	uint32_t pressure;
+	/* VMs that are forked */
+	struct frozen *template;       /* of all functions */
+	const char *obstacle, *reason; /* why none can be, why this one was not; NULL: they are */
+	int forks, zygotes, inits;     /* how many were made, or given their function */
+	int zygotes_failing;
+	nova_vm_t *zygote; /* the last one */
 };
 extern struct doubles doubles;
 
@@ -36,6 +43,8 @@ struct setting {
 };
 /* `opts` NULL: one VM, nothing is paused. */
 struct setting set_up(const nova_pool_opts *opts);
+/* The same with a setting. */
+struct setting set_up_as(const nova_pool_opts *opts, const char *key, const char *value);
 /* Frees the pool and asserts that no VM is left. */
 void tear_down(struct setting *s);
 
@@ -84,5 +93,6 @@ TCase *waiting_cases(void);
 TCase *limit_cases(void);
 TCase *idle_cases(void);
 TCase *shortage_cases(void);
+TCase *zygote_cases(void);
 
 #endif

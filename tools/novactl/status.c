@@ -31,6 +31,9 @@ static json_t *pool_json(nova_pool_t *pool)
 		[NOVA_POOL_TOO_LARGE] = "too_large",
 		[NOVA_POOL_MOST_VMS] = "most_vms",
 		[NOVA_POOL_HELD_BACK] = "held_back",
+		[NOVA_POOL_ZYGOTES] = "zygotes",
+		[NOVA_POOL_HOT_STARTS] = "hot_starts",
+		[NOVA_POOL_HOT_FALLBACKS] = "hot_fallbacks",
 		[NOVA_POOL_CANCELED] = "canceled",
 		[NOVA_POOL_EVICTED] = "evicted",
 	};

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Zygotes: VMs that stand still and are forked for the starts of their group (docs/hot.md).
+ *
+ * Each is a slot that belongs to its group, but serves no caller: it counts in the books of the
+ * pool, and ages as an idle VM does, by its last start. It is made by a tick, of the template that
+ * a start in the classic way has just come from. What goes wrong with it is a reason for that way,
+ * and for some rest.
+ */
+#include "pool/internal.h"
+
+#define LOOK_MS       1000u /* one that has died is missed within this time */
+#define RETRY_MS      1000u /* after it died or failed, twice that after the next time, … */
+#define RETRY_MOST_MS 60000u
+#define IN_USE_MS     1000u /* after a start it does not make place for another zygote */
+#define AUTO_SHARE    4u    /* of the VMs that there may be */
+#define AUTO_MOST     64u
+
+/* --- limits --- */
+
+#define AUTO UINT32_MAX
+
+void zygotes_read_limits(nova_pool_t *pool, const nova_config_t *config)
+{
+	bool as_usual = !strcmp(config_str(config, "pool.zygotes"), "auto");
+	pool->hot = strcmp(config_str(config, "pool.hot"), "off") != 0;
+	pool->max_zygotes = as_usual ? AUTO : (uint32_t)config_u64(config, "pool.zygotes");
+}
+
+static uint32_t most(const nova_pool_t *pool)
+{
+	if (pool->max_zygotes != AUTO)
+		return pool->max_zygotes;
+	uint32_t share = pool->max_vms / AUTO_SHARE;
+	return share < 1 ? 1 : share > AUTO_MOST ? AUTO_MOST : share;
+}
+
+/* --- where it is --- */
+
+static void stand(nova_pool_t *pool, struct group *g, struct slot *s)
+{
+	g->zygote.slot = s;
+	list_append(&pool->zygotes, &g->zygote.stands);
+	list_append(&pool->aged, &s->age);
+	s->idle_since = clock_ns();
+	pool_due(pool, s->idle_since + pool->ttl_ms * 1000000u);
+	count(pool, NOVA_POOL_ZYGOTES);
+}
+
+void zygote_used(nova_pool_t *pool, struct group *g)
+{
+	struct slot *s = g->zygote.slot;
+	if (!s)
+		return;
+	s->idle_since = clock_ns();
+	link_remove(&s->age);
+	list_append(&pool->aged, &s->age);
+	link_remove(&g->zygote.stands);
+	list_append(&pool->zygotes, &g->zygote.stands);
+}
+
+void zygote_end(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	link_remove(&g->zygote.wanted);
+	if (g->zygote.slot)
+		slot_end(pool, g->zygote.slot, NOVA_POOL_EXPIRED, ending);
+}
+
+/* --- wanting one --- */
+
+/* Not before the next time that is allowed after a failure. */
+static void want_at(nova_pool_t *pool, struct group *g, uint64_t when)
+{
+	struct group_zygote *z = &g->zygote;
+	if (when > z->not_before)
+		z->not_before = when;
+	list_append(&pool->wanted, &z->wanted);
+	pool_due(pool, z->not_before);
+}
+
+/* It would take its processor time from the call that has just begun. */
+void zygote_want(nova_pool_t *pool, struct group *g)
+{
+	const struct group_zygote *z = &g->zygote;
+	if (z->can_be && !z->slot && !z->making && !linked(&z->wanted) && g->frozen &&
+		!pool->draining && most(pool))
+		want_at(pool, g, clock_ns() + g->start_ns);
+}
+
+static uint64_t rest(struct group *g)
+{
+	struct group_zygote *z = &g->zygote;
+	uint64_t ms = z->wait_ms ? z->wait_ms : RETRY_MS;
+	z->wait_ms = ms * 2 < RETRY_MOST_MS ? ms * 2 : RETRY_MOST_MS;
+	z->not_before = deadline_in_ms(ms);
+	return z->not_before;
+}
+
+static void replace_dead(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	slot_end(pool, g->zygote.slot, NOVA_POOL_DISCARDED, ending);
+	want_at(pool, g, rest(g));
+}
+
+/* --- starting from one --- */
+
+/* The zygote, held; NULL: there is none to be forked now, and why. */
+static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY])
+{
+	struct group_zygote *z = &g->zygote;
+	z->can_be = true;
+	const char *lacks =
+		z->slot && !deadline_passed(z->not_before) ?
+			"a fork of the function's zygote has just failed, and it rests" :
+		z->slot     ? NULL :
+		!most(pool) ? "the setting pool.zygotes is 0" :
+			      "no zygote stands yet for the function";
+	snprintf(why, VM_PATH_WHY, "%s", lacks ? lacks : "");
+	if (z->slot)
+		zygote_used(pool, g);
+	if (z->slot && lacks)
+		count(pool, NOVA_POOL_HOT_FALLBACKS);
+	return lacks ? NULL : vm_ref(z->slot->vm);
+}
+
+/* The call's own, which another way would not change. */
+static bool concerns_caller(int code)
+{
+	return code == NOVA_ECANCELED || code == NOVA_ENOMEM;
+}
+
+static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool worked)
+{
+	struct slot *ending = NULL, *s = g->zygote.slot;
+	bool is_it = s && s->vm == zygote;
+	if (!worked)
+		count(pool, NOVA_POOL_HOT_FALLBACKS);
+	if (worked)
+		g->zygote.wait_ms = 0;
+	else if (is_it && nova_vm_state(zygote) == NOVA_VM_DEAD)
+		replace_dead(pool, g, &ending);
+	else if (is_it)
+		rest(g);
+	pool_reap(pool, &ending);
+}
+
+int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
+	const struct stop *stop, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (!pool->hot)
+		return 0;
+	const char *obstacle = frozen_hot_obstacle(pool->host, frozen);
+	if (obstacle) {
+		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+		return 0;
+	}
+	pthread_mutex_lock(&pool->lock);
+	nova_vm_t *zygote = hold(pool, g, why);
+	pthread_mutex_unlock(&pool->lock);
+	if (!zygote)
+		return 0;
+	int code = vm_zygote_fork(zygote, stop, ret_vm, why, &failure);
+	if (code < 0 && !concerns_caller(code))
+		snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
+	pthread_mutex_lock(&pool->lock);
+	if (!concerns_caller(code))
+		note_end(pool, g, zygote, code == 1);
+	pthread_mutex_unlock(&pool->lock);
+	vm_unref(zygote);
+	if (!concerns_caller(code))
+		return code == 1;
+	if (error)
+		*error = STEAL(failure);
+	return code;
+}
+
+/* --- making one --- */
+
+/* Its place for another, if it has not been of use lately. */
+static bool make_place(nova_pool_t *pool, struct slot **ending)
+{
+	struct group *g = CONTAINER_OF(pool->zygotes.next, struct group, zygote.stands);
+	if (list_empty(&pool->zygotes) ||
+		!deadline_passed(g->zygote.slot->idle_since + IN_USE_MS * 1000000ull))
+		return false;
+	slot_end(pool, g->zygote.slot, NOVA_POOL_EVICTED, ending);
+	group_put(pool, g);
+	return true;
+}
+
+static void made(nova_pool_t *pool, struct group *g, struct slot *s, const struct frozen *frozen,
+	struct slot **ending)
+{
+	young_remove(pool, s);
+	stand(pool, g, s);
+	if (pool->draining || s->generation != g->generation || g->frozen != frozen)
+		zygote_end(pool, g, ending);
+}
+
+/* Lets go of the lock. */
+static void make(nova_pool_t *pool, struct group *g, struct slot *s, struct slot **ending)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	AUTO_FROZEN struct frozen *frozen = frozen_ref(g->frozen);
+	const struct stop stop = { pool->end, NULL };
+	g->zygote.making = true;
+	pthread_mutex_unlock(&pool->lock);
+	int code = vm_zygote_new(pool->host, frozen, &stop, &s->vm, &failure);
+	if (code < 0)
+		log_info(host_log(pool->host), "pool", "no zygote for '%s' was made: %s", g->key,
+			nova_error_message(failure));
+	pthread_mutex_lock(&pool->lock);
+	g->zygote.making = false;
+	if (code < 0) {
+		room_give_back(pool, s);
+		free(s);
+		rest(g);
+	} else {
+		made(pool, g, s, frozen, ending);
+	}
+}
+
+static struct group *next_wanted(const nova_pool_t *pool)
+{
+	for (struct link *l = pool->wanted.next; l != &pool->wanted; l = l->next) {
+		struct group *g = CONTAINER_OF(l, struct group, zygote.wanted);
+		if (deadline_passed(g->zygote.not_before))
+			return g;
+	}
+	return NULL;
+}
+
+/* Where there is no room it is wanted anew by the next start in the classic way. */
+static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));
+	bool is_place = pool->counters[NOVA_POOL_ZYGOTES] < most(pool) || make_place(pool, ending);
+	g->busy++;
+	link_remove(&g->zygote.wanted);
+	pool_reap(pool, ending);
+	struct slot *s = is_place && fresh && g->frozen ? room_spare(pool, g, &fresh) : NULL;
+	if (s)
+		make(pool, g, s, ending);
+	g->busy--;
+	group_changed(pool, g, ending);
+	pool_reap(pool, ending);
+}
+
+static void replace_all_dead(nova_pool_t *pool, struct slot **ending)
+{
+	for (struct link *l = pool->zygotes.next, *next; l != &pool->zygotes; l = next) {
+		struct group *g = CONTAINER_OF(l, struct group, zygote.stands);
+		next = l->next;
+		if (nova_vm_state(g->zygote.slot->vm) == NOVA_VM_DEAD)
+			replace_dead(pool, g, ending);
+	}
+}
+
+void zygotes_maintain(nova_pool_t *pool)
+{
+	struct slot *ending = NULL;
+	replace_all_dead(pool, &ending);
+	pool_reap(pool, &ending);
+	if (!list_empty(&pool->wanted))
+		pool_look(pool);
+	for (struct group *g; !pool->draining && (g = next_wanted(pool)) != NULL;)
+		make_next(pool, g, &ending);
+	pool_reap(pool, &ending);
+}
+
+uint64_t zygotes_due(const nova_pool_t *pool)
+{
+	uint64_t due = list_empty(&pool->zygotes) ? NEVER : deadline_in_ms(LOOK_MS);
+	for (struct link *l = pool->wanted.next; l != &pool->wanted; l = l->next) {
+		uint64_t when = CONTAINER_OF(l, struct group, zygote.wanted)->zygote.not_before;
+		due = when < due ? when : due;
+	}
+	return due;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* VMs that stand still and are there to be forked (docs/hot.md). */
+#include "vm/frozen.h"
+#include "vm/hot.h"
+#include "vm/object.h"
+
+const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
+{
+	return frozen->ops->fork ? frozen->ops->fork_obstacle(host_engine_env(host)) :
+				   "the engine cannot fork a process";
+}
+
+/* Whatever its children would have to do first is done by then. */
+static int stand_still(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	int code = vm_enter_alone(vm, stop, error);
+	if (code < 0)
+		return code;
+	code = vm_get_ready(vm, stop, error);
+	if (code == 0)
+		code = vm->ops->pause(vm->machine, error);
+	deferred_clock_stood(vm);
+	if (code == 0)
+		__atomic_store_n(&vm->state, NOVA_VM_PAUSED, __ATOMIC_RELEASE);
+	vm_leave_alone(vm);
+	return code;
+}
+
+int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **error)
+{
+	nova_vm_t *vm;
+	int code = vm_thaw(host, frozen, stop, &vm, error);
+	if (code < 0)
+		return code;
+	code = stand_still(vm, stop, error);
+	if (code < 0)
+		nova_vm_free(vm);
+	else
+		*ret_vm = vm;
+	return code;
+}
+
+int vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error)
+{
+	return vm_fork_hot(zygote, 1, stop, ret_vm, why, error);
+}
+
+void vm_set_path_why(nova_vm_t *vm, const char *why)
+{
+	snprintf(vm->path_why, sizeof(vm->path_why), "%s", why);
+}

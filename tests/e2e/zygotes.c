@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions whose VMs are forked: docs/hot.md, "Zygotes in the pool". A call that goes the classic
+ * way says why, and is a failure here unless a test asked for it. */
+#include <signal.h>
+
+#include <jansson.h>
+
+#include "hot.h"
+#include "pool/internal.h"
+
+/* --- calls, each in a VM that nobody has used --- */
+
+static nova_result_t *call_fresh(struct platform *p, const char *name)
+{
+	nova_invoke_opts o = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *r;
+	o.flags = NOVA_INVOKE_FRESH;
+	ck_ok(nova_invoke(p->nova, name, "{}", &o, &r, &error));
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	return r;
+}
+
+static void calls_classic(struct platform *p, const char *name, const char *why)
+{
+	nova_result_t *r = call_fresh(p, name);
+	ck_assert_str_eq(nova_result_path(r), "classic");
+	ck_assert_ptr_nonnull(strstr(nova_result_path_why(r), why));
+	nova_result_free(r);
+}
+
+static bool is_busy_host(const char *why)
+{
+	fprintf(stderr, "# %s\n", why);
+	return strstr(why, "rest") || strstr(why, "in time");
+}
+
+/* Threads on a busy host may not come to rest in all the time there is: the classic way is right
+ * then, and says so. What such a call returns; caller frees. */
+static json_t *calls_hot(struct platform *p, const char *name)
+{
+	for (uint64_t deadline = deadline_in_ms(120000); !deadline_passed(deadline);) {
+		nova_result_t *r = call_fresh(p, name);
+		bool hot = !strcmp(nova_result_path(r), "hot");
+		json_t *output = json_loads(nova_result_output(r, NULL), JSON_DECODE_ANY, NULL);
+		ck_assert(hot ? !*nova_result_path_why(r) : is_busy_host(nova_result_path_why(r)));
+		nova_result_free(r);
+		if (hot)
+			return output;
+		json_decref(output);
+		sys_poll(NULL, 0, 100);
+	}
+	ck_abort_msg("no call has come from a zygote");
+}
+
+/* --- zygotes --- */
+
+static void tick_until(struct platform *p, int counter, uint64_t value)
+{
+	while (nova_pool_tick(p->pool), pool_counter(p->pool, counter) != value)
+		sys_poll(NULL, 0, 5);
+}
+
+/* The first call goes the classic way. */
+static void make_zygote(struct platform *p, const char *name)
+{
+	uint64_t before = pool_counter(p->pool, NOVA_POOL_ZYGOTES);
+	calls_classic(p, name, "no zygote stands yet for the function");
+	tick_until(p, NOVA_POOL_ZYGOTES, before + 1);
+}
+
+/* The process of the one that was used last. */
+static pid_t zygote_of(struct platform *p)
+{
+	struct link *last = p->pool->zygotes.prev;
+	return (pid_t)nova_vm_pid(CONTAINER_OF(last, struct group, zygote.stands)->zygote.slot->vm);
+}
+
+static unsigned long processor_ticks(pid_t pid)
+{
+	unsigned long user = 0, system = 0;
+	AUTO_FREE char *path = str_format("/proc/%d/stat", (int)pid);
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *line = buf_steal_str(&text);
+	ck_assert_int_eq(
+		sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			&user, &system),
+		2);
+	return user + system;
+}
+
+static void stands_still(pid_t pid)
+{
+	unsigned long before = processor_ticks(pid);
+	sys_poll(NULL, 0, 500);
+	ck_assert_uint_le(processor_ticks(pid), before + 1);
+}
+
+static struct platform open_hot(const char *zygotes)
+{
+	return platform_open("pool.hot", "auto", "pool.hot_patience", HOT_PATIENCE, "pool.zygotes",
+		zygotes, NULL);
+}
+
+/* --- what a child is --- */
+
+#define WHO                                                                                        \
+	"import os, random, time\n"                                                                \
+	"calls = 0\n"                                                                              \
+	"def handler(event):\n"                                                                    \
+	"    global calls\n"                                                                       \
+	"    calls += 1\n"                                                                         \
+	"    return [calls, time.time(), os.uname().nodename, os.urandom(8).hex(),\n"              \
+	"            random.random(), open('/etc/machine-id').read()]\n"
+
+static void is_the_first_call_now(json_t *told)
+{
+	double now = (double)clock_unix_us() / 1e6;
+	ck_assert_int_eq(json_integer_value(json_array_get(told, 0)), 1);
+	ck_assert_double_le(json_number_value(json_array_get(told, 1)), now + 2);
+	ck_assert_double_ge(json_number_value(json_array_get(told, 1)), now - 60);
+}
+
+START_TEST(a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own)
+{
+	struct platform p = open_hot("auto");
+	platform_add(p.nova, "f", "python", WHO);
+	make_zygote(&p, "f");
+	stands_still(zygote_of(&p));
+	json_t *one = calls_hot(&p, "f"), *other = calls_hot(&p, "f");
+	is_the_first_call_now(one);
+	is_the_first_call_now(other);
+	for (size_t i = 2; i < 6; i++)
+		ck_assert(!json_equal(json_array_get(one, i), json_array_get(other, i)));
+	json_decref(one);
+	json_decref(other);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 1);
+	ck_assert_uint_ge(pool_counter(p.pool, NOVA_POOL_HOT_STARTS), 2);
+	platform_close(&p);
+}
+END_TEST
+
+/* A zygote opens nothing that its children would share. */
+#define HOOKS                                                                                      \
+	"state = []\n"                                                                             \
+	"def before_snapshot():\n    state.clear()\n"                                              \
+	"def after_restore():\n    state.append('open')\n"                                         \
+	"def handler(event):\n    return state\n"
+#define DRAWS                                                                                      \
+	"import uuid\ndrawn = str(uuid.uuid4())\n"                                                 \
+	"def handler(event):\n    return drawn\n"
+
+START_TEST(functions_with_hooks_and_those_that_draw_are_whole_in_each_child)
+{
+	struct platform p = open_hot("auto");
+	platform_add(p.nova, "hooks", "python", HOOKS);
+	platform_add(p.nova, "draws", "python", DRAWS);
+	make_zygote(&p, "hooks");
+	json_t *open = json_pack("[s]", "open");
+	for (int i = 0; i < 2; i++) {
+		json_t *state = calls_hot(&p, "hooks");
+		ck_assert(json_equal(state, open));
+		json_decref(state);
+	}
+	make_zygote(&p, "draws");
+	json_t *one = calls_hot(&p, "draws"), *other = calls_hot(&p, "draws");
+	ck_assert(json_is_string(one) && !json_equal(one, other));
+	json_decref(one);
+	json_decref(other);
+	json_decref(open);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- the end of a zygote --- */
+
+static void answers_hot(struct platform *p, const char *name, int output)
+{
+	json_t *told = calls_hot(p, name);
+	ck_assert_int_eq(json_integer_value(told), output);
+	json_decref(told);
+}
+
+START_TEST(a_zygote_that_was_killed_costs_no_call_and_is_replaced)
+{
+	struct platform p = open_hot("auto");
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	make_zygote(&p, "f");
+	pid_t pid = zygote_of(&p);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	calls_classic(&p, "f", "is dead");
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_HOT_FALLBACKS), 1);
+	tick_until(&p, NOVA_POOL_ZYGOTES, 1);
+	ck_assert_int_ne(zygote_of(&p), pid);
+	answers_hot(&p, "f", 1);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(another_version_of_a_function_never_comes_from_the_zygote_of_the_former)
+{
+	struct platform p = open_hot("1");
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	make_zygote(&p, "f");
+	answers_hot(&p, "f", 1);
+	int end = vmtest_pidfd(zygote_of(&p));
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 2\n");
+	vmtest_await_end(end);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 0);
+	make_zygote(&p, "f");
+	answers_hot(&p, "f", 2);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(with_a_limit_of_one_the_function_called_later_has_the_zygote)
+{
+	struct platform p = open_hot("1");
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	platform_add(p.nova, "g", "python", "def handler(event):\n    return 2\n");
+	make_zygote(&p, "f");
+	pid_t first = zygote_of(&p);
+	while (calls_classic(&p, "g", "no zygote stands yet"), zygote_of(&p) == first) {
+		sys_poll(NULL, 0, 500);
+		nova_pool_tick(p.pool);
+		if (zygote_of(&p) != first)
+			break;
+	}
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 1);
+	answers_hot(&p, "g", 2);
+	calls_classic(&p, "f", "no zygote stands yet");
+	platform_close(&p);
+}
+END_TEST
+
+TCase *zygote_cases(void)
+{
+	TCase *tc = tcase_create("zygotes");
+	tcase_set_timeout(tc, 600);
+	tcase_add_test(tc, a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own);
+	tcase_add_test(tc, functions_with_hooks_and_those_that_draw_are_whole_in_each_child);
+	tcase_add_test(tc, a_zygote_that_was_killed_costs_no_call_and_is_replaced);
+	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
+	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);
+	return tc;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* VMs that stand in the pool to be forked for starts: lib/pool/zygote.c. */
+#include "pool_double.h"
+
+#define MEMORY_MB 128u
+
+static nova_vm_opts small = NOVA_VM_OPTS_INIT;
+static nova_vm_init_opts python = NOVA_VM_INIT_OPTS_INIT;
+
+/* Room for `max_vms`. All functions come from one template. */
+static struct setting set_up_hot(uint32_t max_vms, const char *key, const char *value)
+{
+	nova_pool_opts o = limits(max_vms, 0);
+	struct setting s = set_up_as(&o, key, value);
+	doubles.dropping = s.pool;
+	struct frozen *f = doubles.template = calloc(1, sizeof(*f));
+	f->references = 1;
+	f->state_fd = -1;
+	f->pages = (struct pages)PAGES_NONE;
+	f->shape.memory_mb = MEMORY_MB;
+	f->base = calloc(1, sizeof(*f->base));
+	*f->base = (struct vm_base){ .references = 1, .fd = -1, .lock_fd = -1 };
+	return s;
+}
+
+static struct setting set_up_usual(void)
+{
+	return set_up_hot(8, "pool.zygotes", "auto");
+}
+
+static void tear_down_hot(struct setting *s)
+{
+	struct frozen *template = doubles.template;
+	tear_down(s);
+	ck_assert_int_eq(template->references, 1);
+	frozen_unref(template);
+}
+
+/* Each call starts one. */
+static nova_pool_want fresh_of(const char *key)
+{
+	nova_pool_want w = want_of(key);
+	small.memory_mb = MEMORY_MB;
+	python.runtime = "python";
+	w.vm = &small;
+	w.init = &python;
+	w.flags = NOVA_POOL_FRESH;
+	return w;
+}
+
+static nova_vm_t *take_fresh(struct setting *s, const char *key)
+{
+	nova_vm_t *vm;
+	nova_pool_want want = fresh_of(key);
+	ck_ok(nova_pool_acquire(s->pool, &want, &vm, NULL, &error));
+	return vm;
+}
+
+static void starts(struct setting *s, const char *key, const char *path, const char *why)
+{
+	nova_vm_t *vm = take_fresh(s, key);
+	ck_assert_str_eq(nova_vm_path(vm), path);
+	ck_assert_str_eq(nova_vm_path_why(vm), why);
+	nova_pool_release(s->pool, vm, 1);
+}
+
+static void starts_classic(struct setting *s, const char *key)
+{
+	starts(s, key, "classic", "no zygote stands yet for the function");
+}
+
+static uint64_t told(struct setting *s, int counter)
+{
+	return pool_counter(s->pool, counter);
+}
+
+static void tick_until(struct setting *s, int counter, uint64_t value)
+{
+	while (nova_pool_tick(s->pool), told(s, counter) != value)
+		sys_poll(NULL, 0, 1);
+}
+
+static void stands(struct setting *s, const char *key)
+{
+	starts_classic(s, key);
+	tick_until(s, NOVA_POOL_ZYGOTES, told(s, NOVA_POOL_ZYGOTES) + 1);
+}
+
+static struct group *group(struct setting *s, const char *key)
+{
+	return group_get(s->pool, key, true, false);
+}
+
+/* What it waits for is over. */
+static void let_time_pass(struct setting *s, const char *key)
+{
+	pthread_mutex_lock(&s->pool->lock);
+	group(s, key)->zygote.not_before = 0;
+	pthread_mutex_unlock(&s->pool->lock);
+}
+
+START_TEST(the_second_start_is_a_fork_of_a_zygote_that_a_tick_has_made)
+{
+	struct setting s = set_up_usual();
+	starts_classic(&s, "f");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(doubles.alive, 0);
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), MEMORY_MB);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_IDLE), 0);
+	starts(&s, "f", "hot", "");
+	starts(&s, "f", "hot", "");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_TEMPLATE_STARTS), 3);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_STARTS), 2);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_FALLBACKS), 0);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_serves_its_own_function_alone)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	starts_classic(&s, "g");
+	ck_assert_int_eq(doubles.forks, 0);
+	nova_vm_t *usual;
+	nova_pool_want want = fresh_of("f");
+	want.flags = 0; /* of another group, as are VMs that are used again */
+	ck_ok(nova_pool_acquire(s.pool, &want, &usual, NULL, &error));
+	ck_assert_str_eq(nova_vm_path(usual), "classic");
+	nova_pool_release(s.pool, usual, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(vms_that_are_kept_are_forked_too)
+{
+	struct setting s = set_up_usual();
+	nova_pool_want want = fresh_of("f");
+	want.flags = 0;
+	ck_ok(nova_pool_keep(s.pool, &want, 1, &error));
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_STARTS), 0);
+	ck_ok(nova_pool_keep(s.pool, &want, 3, &error));
+	tick_until(&s, NOVA_POOL_IDLE, 3);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_STARTS), 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(what_a_function_draws_at_its_import_is_drawn_in_each_child)
+{
+	struct setting s = set_up_usual();
+	doubles.template->function.draws = strdup("random.random");
+	stands(&s, "f");
+	ck_assert_int_eq(doubles.inits, 1);
+	starts(&s, "f", "hot", "");
+	ck_assert_int_eq(doubles.inits, 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(where_it_cannot_be_or_is_not_wanted_no_zygote_is_made)
+{
+	struct setting s = set_up_usual();
+	doubles.obstacle = "guests run by KVM";
+	starts(&s, "f", "classic", "guests run by KVM");
+	nova_pool_tick(s.pool);
+	tear_down_hot(&s);
+	s = set_up_hot(8, "pool.zygotes", "0");
+	starts(&s, "f", "classic", "the setting pool.zygotes is 0");
+	nova_pool_tick(s.pool);
+	tear_down_hot(&s);
+	s = set_up_hot(8, "pool.hot", "off");
+	starts(&s, "f", "classic", "");
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.zygotes, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_fork_that_fails_is_done_in_the_classic_way_and_the_zygote_rests)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	doubles.reason = "a thread does not come to rest";
+	starts(&s, "f", "classic", "a thread does not come to rest");
+	starts(&s, "f", "classic", "a fork of the function's zygote has just failed, and it rests");
+	ck_assert_int_eq(doubles.forks, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_FALLBACKS), 2);
+	doubles.reason = NULL;
+	let_time_pass(&s, "f");
+	starts(&s, "f", "hot", "");
+	ck_assert_int_eq(doubles.zygotes, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_that_has_died_costs_no_call_and_is_replaced)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	kill_double(doubles.zygote);
+	if (_i) { /* found by a tick, not by a call */
+		tick_until(&s, NOVA_POOL_ZYGOTES, 0);
+	} else {
+		starts(&s, "f", "classic", "the double is dead");
+		ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_FALLBACKS), 1);
+	}
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_DISCARDED), 1);
+	nova_pool_tick(s.pool); /* after a while only */
+	ck_assert_int_eq(doubles.zygotes, 1);
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	starts(&s, "f", "hot", "");
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(one_that_cannot_be_made_is_tried_again_by_a_later_start)
+{
+	struct setting s = set_up_usual();
+	doubles.zygotes_failing = 1;
+	starts_classic(&s, "f");
+	while (nova_pool_tick(s.pool), doubles.zygotes == 0)
+		sys_poll(NULL, 0, 1);
+	ck_assert_int_eq(doubles.alive, 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), 0);
+	doubles.zygotes_failing = 0;
+	starts_classic(&s, "f");
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_ends_with_its_function_or_its_pool)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	nova_pool_forget(s.pool, "f");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(doubles.alive, 0);
+	stands(&s, "f");
+	ck_ok(nova_pool_drain(s.pool, 10000, &error));
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+static void *forget_f(void *pool)
+{
+	await_int(&doubles.zygotes, 1);
+	nova_pool_forget(pool, "f");
+	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+START_TEST(one_that_is_made_while_its_function_changes_ends_at_once)
+{
+	struct setting s = set_up_usual();
+	pthread_t thread;
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	doubles.gate = 1;
+	ck_assert_int_eq(pthread_create(&thread, NULL, forget_f, s.pool), 0);
+	nova_pool_tick(s.pool);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms)
+{
+	nova_pool_opts o = limits(8, 0);
+	o.idle_ttl_ms = 60;
+	struct setting s = set_up_hot(8, "pool.zygotes", "auto");
+	s.pool->ttl_ms = o.idle_ttl_ms;
+	stands(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 0);
+	ck_assert_uint_ge(told(&s, NOVA_POOL_EXPIRED), 2); /* the fresh VM, too */
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(the_least_lately_used_zygote_makes_place_for_another_function)
+{
+	struct setting s = set_up_hot(8, "pool.zygotes", "1");
+	stands(&s, "f");
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	nova_pool_tick(s.pool); /* the other has just been of use */
+	ck_assert_int_eq(doubles.zygotes, 1);
+	starts(&s, "f", "hot", "");
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	group(&s, "f")->zygote.slot->idle_since -= 2000000000u;
+	while (nova_pool_tick(s.pool), doubles.zygotes < 2)
+		sys_poll(NULL, 0, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_EVICTED), 1);
+	starts(&s, "g", "hot", "");
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_takes_no_room_that_a_call_needs)
+{
+	struct setting s = set_up_hot(1, "pool.zygotes", "8");
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	nova_pool_tick(s.pool); /* a child would have no place */
+	ck_assert_int_eq(doubles.zygotes, 0);
+	tear_down_hot(&s);
+	s = set_up_hot(2, "pool.zygotes", "8");
+	stands(&s, "f");
+	nova_vm_t *child = take_fresh(&s, "f"), *other = take_fresh(&s, "g");
+	ck_assert_str_eq(nova_vm_path(child), "hot");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(doubles.most_alive, 2);
+	nova_pool_release(s.pool, child, 1);
+	nova_pool_release(s.pool, other, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(where_the_host_is_short_of_memory_no_zygote_is_made)
+{
+	struct setting s = set_up_usual();
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	doubles.available_mb = 10;
+	s.pool->look_at = 0;
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.zygotes, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+TCase *zygote_cases(void)
+{
+	TCase *tc = tcase_create("zygotes");
+	tcase_add_test(tc, the_second_start_is_a_fork_of_a_zygote_that_a_tick_has_made);
+	tcase_add_test(tc, a_zygote_serves_its_own_function_alone);
+	tcase_add_test(tc, vms_that_are_kept_are_forked_too);
+	tcase_add_test(tc, what_a_function_draws_at_its_import_is_drawn_in_each_child);
+	tcase_add_test(tc, where_it_cannot_be_or_is_not_wanted_no_zygote_is_made);
+	tcase_add_test(tc, a_fork_that_fails_is_done_in_the_classic_way_and_the_zygote_rests);
+	tcase_add_loop_test(tc, a_zygote_that_has_died_costs_no_call_and_is_replaced, 0, 2);
+	tcase_add_test(tc, one_that_cannot_be_made_is_tried_again_by_a_later_start);
+	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
+	tcase_add_test(tc, one_that_is_made_while_its_function_changes_ends_at_once);
+	tcase_add_test(tc, a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms);
+	tcase_add_test(tc, the_least_lately_used_zygote_makes_place_for_another_function);
+	tcase_add_test(tc, a_zygote_takes_no_room_that_a_call_needs);
+	tcase_add_test(tc, where_the_host_is_short_of_memory_no_zygote_is_made);
+	return tc;
+}
