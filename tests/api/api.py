@@ -718,7 +718,7 @@ def the_manual_page_explains_every_command_and_option():
 @test
 def the_manual_page_of_novad_explains_every_option():
     if not (BUILD / "tools/novad").exists():
-        raise Skip("novad is not built: it needs libmicrohttpd-dev")
+        raise Skip("novad is not built: it needs libmicrohttpd-dev, libwslay-dev")
     page = read(ROOT / "docs/novad.1")
     options = re.findall(r"^  --([a-z-]+)", run(BUILD / "tools/novad", "--help")[1], re.M)
     assert len(options) > 20, options

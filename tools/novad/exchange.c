@@ -122,19 +122,29 @@ static const char *title_of(unsigned status)
 	return MHD_get_reason_phrase_for(status);
 }
 
-static void put_problem(
-	struct exchange *x, unsigned status, const char *code, int outcome, const char *detail)
+static json_t *problem_json(unsigned status, const char *code, int outcome, const char *detail)
 {
-	x->outcome = outcomes[outcome];
-	snprintf(x->code, sizeof(x->code), "%s", code);
-	json_t *body = need(json_pack("{s:s,s:s,s:i,s:o,s:s,s:o,s:s,s:s}", "type", "about:blank",
-		"title", title_of(status), "status", (int)status, "detail",
-		text_json(detail, strlen(detail)), "code", code, "error",
-		text_json(detail, strlen(detail)), "outcome", x->outcome, "request_id", x->id));
+	size_t len = strlen(detail);
+	return need(json_pack("{s:s,s:s,s:i,s:o,s:s,s:o,s:s}", "type", "about:blank", "title",
+		title_of(status), "status", (int)status, "detail", text_json(detail, len), "code",
+		code, "error", text_json(detail, len), "outcome", outcomes[outcome]));
+}
+
+/* Takes it. */
+static void put_problem(struct exchange *x, json_t *problem)
+{
+	const char *outcome = json_string_value(json_object_get(problem, "outcome"));
+	unsigned status = (unsigned)json_integer_value(json_object_get(problem, "status"));
+	x->outcome = outcomes[0];
+	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
+		x->outcome = strcmp(outcomes[i], outcome) ? x->outcome : outcomes[i];
+	snprintf(x->code, sizeof(x->code), "%s",
+		json_string_value(json_object_get(problem, "code")));
+	json_object_set_new(problem, "request_id", json_string(x->id));
 	if (status == 503 || status == 429)
 		exchange_header_add(x, "Retry-After", "1");
-	answer_json(x, status, PROBLEM_TYPE, body);
-	json_decref(body);
+	answer_json(x, status, PROBLEM_TYPE, problem);
+	json_decref(problem);
 }
 
 void exchange_problem(
@@ -145,11 +155,12 @@ void exchange_problem(
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
-	put_problem(x, status, code, NOVA_OUTCOME_NEVER_RAN, detail);
+	put_problem(x, problem_json(status, code, NOVA_OUTCOME_NEVER_RAN, detail));
 }
 
-static void put_job_problem(struct exchange *x, const json_t *reply, const json_t *error)
+json_t *exchange_problem_of(const json_t *reply)
 {
+	const json_t *error = json_object_get(reply, "error");
 	const char *code = json_string_value(json_object_get(reply, "code"));
 	const struct problem *problem = problems;
 	int status = (int)json_integer_value(json_object_get(reply, "status"));
@@ -157,7 +168,8 @@ static void put_job_problem(struct exchange *x, const json_t *reply, const json_
 	int number = (int)json_integer_value(json_object_get(error, "code"));
 	while (problem->code && problem->code != number)
 		problem++;
-	put_problem(x, status ? (unsigned)status : problem->status, code ? code : problem->name,
+	return problem_json(status ? (unsigned)status : problem->status,
+		code ? code : problem->name,
 		outcome >= 0 && outcome <= 2 ? outcome : NOVA_OUTCOME_UNKNOWN,
 		json_string_value(json_object_get(error, "message")));
 }
@@ -175,7 +187,7 @@ void exchange_answer_job(struct exchange *x, const json_t *reply)
 	json_object_foreach(json_object_get(reply, "headers"), name, value)
 		exchange_header_add(x, name, json_string_value(value));
 	if (error) {
-		put_job_problem(x, reply, error);
+		put_problem(x, exchange_problem_of(reply));
 	} else if (body) {
 		answer_json(x, status ? status : 200, JSON_TYPE, body);
 	} else {
@@ -201,10 +213,23 @@ static void add_cors(const struct exchange *x, struct MHD_Response *response)
 		MHD_add_response_header(response, "Vary", "Origin");
 }
 
-struct MHD_Response *exchange_response(struct exchange *x)
+void exchange_dress(const struct exchange *x, struct MHD_Response *response)
 {
 	const char *name;
 	json_t *value;
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	if (*x->id)
+		MHD_add_response_header(response, "X-Request-Id", x->id);
+	if (*x->trace)
+		MHD_add_response_header(response, "Traceparent", x->trace);
+	json_object_foreach(x->headers, name, value)
+		MHD_add_response_header(response, name, json_string_value(value));
+	add_cors(x, response);
+}
+
+struct MHD_Response *exchange_response(struct exchange *x)
+{
 	char *data = x->out.data;
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer(x->out.len, data ? data : (void *)(uintptr_t) "",
@@ -214,16 +239,8 @@ struct MHD_Response *exchange_response(struct exchange *x)
 	x->out.data = NULL; /* its length is still to be logged */
 	if (x->status != 204 && x->status != 304)
 		MHD_add_response_header(response, "Content-Type", x->type);
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
-	if (*x->id)
-		MHD_add_response_header(response, "X-Request-Id", x->id);
-	if (*x->trace)
-		MHD_add_response_header(response, "Traceparent", x->trace);
 	if (x->novad->draining || x->closes)
 		MHD_add_response_header(response, "Connection", "close");
-	json_object_foreach(x->headers, name, value)
-		MHD_add_response_header(response, name, json_string_value(value));
-	add_cors(x, response);
+	exchange_dress(x, response);
 	return response;
 }

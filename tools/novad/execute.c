@@ -33,19 +33,35 @@ static const struct field resources[] = {
 		"resources", KIND_OBJECT, "the machine", .members = resources                      \
 	}
 
+#define EXECUTE_FIELDS                                                                             \
+	{ "code", KIND_TEXT, "the code", .max = CODE_MAX },                                        \
+		{ "language", KIND_TEXT,                                                           \
+			"python, javascript, node, shell, ..., or a runtime of your own" },        \
+		{ "command", KIND_TEXTS, "instead of code: a program and its arguments" },         \
+		{ "mode", KIND_TEXT, "how: ephemeral or cached", .choices = modes },               \
+		{ "handler", KIND_TEXT, "the function of the code that is called" },               \
+		{ "input", KIND_ANY, "what a handler is called with" },                            \
+		{ "args", KIND_TEXTS, "arguments of a program" },                                  \
+		{ "files", KIND_PAIRS, "files beside the code: name and content",                  \
+			.max = CODE_MAX },                                                         \
+		{ "network", KIND_TEXT, "none or nat" },                                           \
+		{ "checkpoint_after", KIND_FLAG,                                                   \
+			"a snapshot afterwards: not of code that is run once" },                   \
+		{ "parent_snapshot", KIND_TEXT,                                                    \
+			"where to go on from: not of code that is run once" },                     \
+		COMMON_FIELDS
+
 const struct field execute_fields[] = {
-	{ "code", KIND_TEXT, "the code", .max = CODE_MAX },
-	{ "language", KIND_TEXT, "python, javascript, node, shell, ..., or a runtime of your own" },
-	{ "command", KIND_TEXTS, "instead of code: a program and its arguments" },
-	{ "mode", KIND_TEXT, "how: ephemeral or cached", .choices = modes },
-	{ "handler", KIND_TEXT, "the function of the code that is called" },
-	{ "input", KIND_ANY, "what a handler is called with" },
-	{ "args", KIND_TEXTS, "arguments of a program" },
-	{ "files", KIND_PAIRS, "files beside the code: name and content", .max = CODE_MAX },
-	{ "network", KIND_TEXT, "none or nat" },
-	{ "checkpoint_after", KIND_FLAG, "a snapshot afterwards: not of code that is run once" },
-	{ "parent_snapshot", KIND_TEXT, "where to go on from: not of code that is run once" },
-	COMMON_FIELDS,
+	EXECUTE_FIELDS,
+	{ "stream", KIND_FLAG, "answer at once; what it prints comes from GET /execute/stream" },
+	{ NULL },
+};
+
+const struct field stream_fields[] = {
+	EXECUTE_FIELDS,
+	{ "instance", KIND_TEXT, "where the command runs: name or id of an instance", .max = 64 },
+	{ "directory", KIND_TEXT, "of the instance; /tmp" },
+	{ "stdin", KIND_FLAG, "its stdin comes in messages: of commands in an instance" },
 	{ NULL },
 };
 
@@ -146,6 +162,7 @@ static int submit_run(struct job *job, struct run *run, nova_queue_t *queue, nov
 {
 	run->opts.request_id = job_id(job);
 	run->opts.userdata = job;
+	run->opts.on_output = job_is_streamed(job) ? job_stream : NULL;
 	return nova_queue_submit_run(queue, run->language, run->code, &run->opts, ret_call, error);
 }
 
@@ -183,6 +200,13 @@ static int submit(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
 	const json_t *fields = job_fields(job);
+	if (text_of(fields, "instance"))
+		return exec_submit(job, queue, ret_call, error);
+	if (json_is_true(json_object_get(fields, "stdin")) || text_of(fields, "directory"))
+		return refuse(job, 501, "not_supported",
+			"code that is run once has all of its stdin at its beginning, as "
+			"'payload', "
+			"and a directory of its own: an instance takes 'stdin' and 'directory'");
 	CLEANUP(run_done) struct run run = { .opts = NOVA_RUN_OPTS_INIT };
 	int code = check_form(job, fields);
 	if (code != 0)
@@ -220,6 +244,10 @@ static void add_answer(json_t *body, const nova_result_t *result)
 /* Code that fails is an answer; that it could not be run is none. */
 void run_collect(struct job *job, nova_call_t *call)
 {
+	if (job_field(job, "instance")) {
+		exec_collect(job, call);
+		return;
+	}
 	nova_result_t *result = nova_call_take_result(call);
 	nova_error_t *error = nova_call_take_error(call);
 	if (error && nova_error_code(error) != NOVA_EFUNCTION) {
@@ -230,7 +258,10 @@ void run_collect(struct job *job, nova_call_t *call)
 						   error    ? nova_error_message(error) :
 							      NULL);
 		const char *mode = job_field(job, "mode");
-		if (result && !error && job_field(job, "code"))
+		bool returned =
+			job_field(job, "handler") || json_object_get(job_fields(job), "input");
+		if (result && !error && job_field(job, "code") &&
+			(returned || !job_is_streamed(job)))
 			add_answer(body, result);
 		json_object_set_new(body, "executionId", json_string(job_id(job)));
 		json_object_set_new(body, "mode", json_string(mode ? mode : "ephemeral"));

@@ -47,7 +47,7 @@ static enum MHD_Result send_answer(struct exchange *x)
 		return MHD_NO;
 	client->deadline = now_ms() + (x->novad->draining ? LAST_WORD_MS : REPLY_MS);
 	enum MHD_Result result = MHD_queue_response(x->connection, x->status, response);
-	if (!x->ready)
+	if (!x->ready || x->socket)
 		MHD_destroy_response(response);
 	return result;
 }
@@ -82,6 +82,8 @@ static void on_end(void *userdata, const json_t *reply)
 {
 	struct exchange *x = userdata;
 	x->job = NULL;
+	if (x->route->flags & ROUTE_STREAMED)
+		stream_keep(x, reply);
 	exchange_answer_job(x, reply);
 	resume(x);
 }
@@ -113,6 +115,25 @@ static bool suspend(struct exchange *x)
 	x->client->deadline = -1;
 	MHD_suspend_connection(x->connection);
 	return true;
+}
+
+/* It goes on by itself: the answer is where its output can be had. */
+static enum MHD_Result begin_stream(struct exchange *x)
+{
+	struct bytes out = { 0 };
+	char text[80];
+	json_t *fields = json_incref(json_object_get(x->options, "body"));
+	int len = snprintf(
+		text, sizeof(text), "{\"executionId\":\"%s\"}", stream_id(stream_begin(x, fields)));
+	bytes_add(&out, text, (size_t)len);
+	exchange_answer(x, 202, "application/json", &out);
+	return send_answer(x);
+}
+
+static bool is_streamed(const struct exchange *x)
+{
+	return x->route->flags & ROUTE_STREAMED &&
+	       json_is_true(json_object_get(json_object_get(x->options, "body"), "stream"));
 }
 
 static enum MHD_Result begin_job(struct exchange *x)
@@ -192,7 +213,9 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	if (x->answered)
 		return send_answer(x);
 	x->is_whole = true;
-	return gate_whole(x) && idempotency_begin(x) ? begin_job(x) : send_answer(x);
+	if (!gate_whole(x) || !idempotency_begin(x))
+		return send_answer(x);
+	return is_streamed(x) ? begin_stream(x) : begin_job(x);
 }
 
 static void count_answer(struct novad *novad, const struct exchange *x)
@@ -202,7 +225,8 @@ static void count_answer(struct novad *novad, const struct exchange *x)
 		return;
 	counters[COUNTER_REQUESTS]++;
 	counters[COUNTER_1XX + x->status / 100 - 1]++;
-	counters[COUNTER_MICROSECONDS] += (uint64_t)(now_us() - x->begun_us);
+	if (x->status >= 200) /* a WebSocket lives for long */
+		counters[COUNTER_MICROSECONDS] += (uint64_t)(now_us() - x->begun_us);
 }
 
 static void on_completed(void *userdata, struct MHD_Connection *connection, void **state,
@@ -216,6 +240,8 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		return;
 	if (x->job)
 		job_abandon(x->job);
+	if (x->socket)
+		websocket_end(x->socket);
 	watch_end(x->hang_up);
 	idempotency_end(x);
 	count_answer(front->novad, x);
@@ -330,6 +356,8 @@ static void front_close(void *state)
 	struct client *client;
 	LIST_FOREACH(client, &front->clients, all) if (client->exchange)
 	{
+		if (client->exchange->socket)
+			websocket_end(client->exchange->socket);
 		client->exchange->gone = client->exchange->suspended;
 		resume(client->exchange);
 	}
@@ -337,6 +365,7 @@ static void front_close(void *state)
 		watch_end(front->endpoints[i].watch);
 		MHD_stop_daemon(front->endpoints[i].daemon);
 	}
+	streams_free();
 	access_close();
 	idempotency_free();
 	free(front);
@@ -382,9 +411,12 @@ static void front_drain(void *state)
 				close(fd);
 		}
 	places_close(&front->novad->places);
+	streams_drain();
 	LIST_FOREACH(client, &front->clients, all)
 	if (!client->exchange)
 		hang_up(client);
+	else if (client->exchange->socket)
+		websocket_drain(client->exchange->socket, false);
 	else if (!client->exchange->suspended) /* it still comes, or is being read */
 		client->deadline = now_ms() + LAST_WORD_MS;
 }
@@ -394,7 +426,9 @@ static void front_abandon(void *state)
 	struct front_state *front = state;
 	struct client *client;
 	LIST_FOREACH(client, &front->clients, all)
-	if (client->exchange && client->exchange->suspended) {
+	if (client->exchange && client->exchange->socket) {
+		websocket_drain(client->exchange->socket, true);
+	} else if (client->exchange && client->exchange->suspended) {
 		json_t *reply = json_pack("{s:o}", "error",
 			error_json(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN,
 				"novad was stopped at once during this call: the function may have "
@@ -419,12 +453,15 @@ static void look(struct front_state *front, int64_t now)
 	struct client *client;
 	LIST_FOREACH(client, &front->clients, all)
 	{
+		if (client->exchange && client->exchange->socket)
+			websocket_look(client->exchange->socket, now);
 		if (client->deadline < 0 || now < client->deadline)
 			continue;
 		client->deadline = -1;
 		front->novad->counters[COUNTER_TIMEOUTS]++;
 		hang_up(client);
 	}
+	streams_look(now);
 	keys_refresh(front->novad->keys);
 	for (size_t i = 0; i < front->count; i++)
 		front->endpoints[i].pending = true; /* for time limits of its own */
@@ -449,7 +486,7 @@ static int64_t front_deadline(const void *state)
 	for (size_t i = 0; i < front->count; i++)
 		if (is_due(&front->endpoints[i]))
 			return now_ms();
-	return front->novad->connections ? front->next_look : -1;
+	return front->novad->connections || streams_count() ? front->next_look : -1;
 }
 
 static size_t front_count(const void *state)

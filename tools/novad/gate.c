@@ -11,9 +11,9 @@
 
 #include "http.h"
 
-#define PREFIX    "/api/v1"
-#define VALUE_MAX 512 /* of a part of the path or the query */
-#define DEPTH_MAX 512
+#define PREFIX       "/api/v1"
+#define VALUE_MAX    512         /* of a part of the path or the query */
+#define KEY_PROTOCOL "nova.key." /* and the key */
 
 /* --- ids --- */
 
@@ -109,22 +109,40 @@ static void preflight(struct exchange *x)
 	exchange_answer(x, 204, "text/plain", &none);
 }
 
+/* Pages cannot add headers to a WebSocket, but offer protocols: one of them may be the key. */
+static char *protocol_key(const struct exchange *x)
+{
+	const char *at = exchange_header(x, "Sec-WebSocket-Protocol");
+	for (; at && *at; at += strcspn(at, ",")) {
+		at += strspn(at, ", \t");
+		if (!strncmp(at, KEY_PROTOCOL, strlen(KEY_PROTOCOL)))
+			return need(strndup(at + strlen(KEY_PROTOCOL),
+				strcspn(at, ", \t") - strlen(KEY_PROTOCOL)));
+	}
+	return NULL;
+}
+
 static bool check_key(struct exchange *x)
 {
 	const char *key = exchange_header(x, "x-api-key");
 	const char *bearer = exchange_header(x, "Authorization");
 	if (!key && bearer && !strncasecmp(bearer, "Bearer ", 7))
 		key = bearer + 7 + strspn(bearer + 7, " ");
+	char *offered = !key && x->route->flags & ROUTE_SOCKET ? protocol_key(x) : NULL;
+	if (offered)
+		key = offered;
+	bool given = key != NULL;
 	if (x->novad->keys && key)
 		x->key = keys_find(x->novad->keys, key);
+	free(offered);
 	bool needed = x->novad->keys && !(x->route->flags & ROUTE_OPEN) &&
 		      x->client->endpoint->place->reach != REACH_OWNER;
 	if (x->key || !needed)
 		return true;
 	exchange_header_add(x, "WWW-Authenticate", "Bearer");
 	exchange_problem(x, 401, "unauthorized",
-		key ? "this key is not known" :
-		      "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
+		given ? "this key is not known" :
+			"a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
 	return false;
 }
 
@@ -239,8 +257,6 @@ static bool check_room(struct exchange *x)
 {
 	struct novad *novad = x->novad;
 	const struct settings *settings = &novad->settings;
-	if (x->route->direct)
-		return true;
 	/* Those whose clients have gone are still under way. */
 	size_t calls = novad->calls + jobs_abandoned(server_jobs(novad->server));
 	if (calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
@@ -275,7 +291,7 @@ bool gate_head(struct exchange *x)
 		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);
 		return false;
 	}
-	return check_room(x);
+	return x->route->direct || check_room(x);
 }
 
 void gate_body(struct exchange *x, const char *data, size_t len)
@@ -378,22 +394,31 @@ static bool hold(struct exchange *x, size_t weight)
 	return true;
 }
 
-static void read_body(struct exchange *x)
+/* NULL: it has been answered. */
+static json_t *read_fields(struct exchange *x, const struct bytes *text)
 {
 	char why[300];
 	json_error_t error;
-	const char *data = x->body.data ? x->body.data : "";
-	if (!x->route->body || (x->route->flags & ROUTE_RAW) || !hold(x, weight_of(&x->body)))
-		return;
+	if (!hold(x, weight_of(text)))
+		return NULL;
 	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
-	json_t *body = x->body.len ? json_loadb(data, x->body.len, flags, &error) : json_object();
+	json_t *body = text->len ? json_loadb(text->data, text->len, flags, &error) : json_object();
 	if (!body)
 		exchange_problem(x, 400, "malformed", "the body is not JSON: %s, line %d",
 			error.text, error.line);
 	else if (!fields_check(x->route->body, body, why, sizeof(why)))
 		exchange_problem(x, 400, "invalid", "%s", why);
-	if (body)
-		json_object_set_new(x->options, "body", body);
+	if (!x->answered)
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+json_t *gate_message(struct exchange *x, struct bytes *message)
+{
+	json_t *fields = check_room(x) ? read_fields(x, message) : NULL;
+	bytes_free(message);
+	return fields;
 }
 
 /* Headers are bytes; json_pack() fails by what is not UTF-8. */
@@ -401,6 +426,17 @@ static json_t *header_json(const struct exchange *x, const char *name)
 {
 	const char *text = exchange_header(x, name);
 	return text ? text_json(text, strlen(text)) : NULL;
+}
+
+json_t *gate_query(struct exchange *x)
+{
+	json_t *query = read_query(x);
+	if (!x->answered)
+		check_query(x, query);
+	if (!x->answered)
+		return query;
+	json_decref(query);
+	return NULL;
 }
 
 bool gate_whole(struct exchange *x)
@@ -416,7 +452,7 @@ bool gate_whole(struct exchange *x)
 		header_json(x, "If-None-Match")));
 	if (!x->answered)
 		check_query(x, query);
-	if (!x->answered)
-		read_body(x);
+	if (!x->answered && x->route->body && !(x->route->flags & ROUTE_RAW))
+		json_object_set_new(x->options, "body", read_fields(x, &x->body));
 	return !x->answered;
 }

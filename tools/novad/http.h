@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files share that speak HTTP: access.c, exchange.c, gate.c and front.c. */
+/* What the files share that speak HTTP: access.c, exchange.c, gate.c, stream.c, websocket.c and
+ * front.c. */
 #ifndef NOVAD_HTTP_H
 #define NOVAD_HTTP_H
 
@@ -46,7 +47,8 @@ struct exchange {
 	struct job *job;
 	struct watch *hang_up; /* while it is suspended */
 	bool suspended, gone;
-	struct kept *kept; /* the place of its answer, for who asks again */
+	struct kept *kept;        /* the place of its answer, for who asks again */
+	struct websocket *socket; /* what its connection has become */
 
 	/* the answer */
 	bool answered, closes; /* the connection is of no more use */
@@ -74,6 +76,10 @@ void exchange_free(struct exchange *exchange);
 void exchange_header_add(struct exchange *exchange, const char *name, const char *value);
 void exchange_problem(struct exchange *exchange, unsigned status, const char *code,
 	const char *format, ...) PRINTF_LIKE(4, 5);
+/* Headers that all answers have. */
+void exchange_dress(const struct exchange *exchange, struct MHD_Response *response);
+/* The problem that a job has replied with. */
+json_t *exchange_problem_of(const json_t *reply);
 /* The answer that a job has given. */
 void exchange_answer_job(struct exchange *exchange, const json_t *reply);
 /* NULL: no memory. */
@@ -95,6 +101,60 @@ bool gate_head(struct exchange *exchange);
 void gate_body(struct exchange *exchange, const char *data, size_t len);
 /* When all is there: false, if it has been answered. */
 bool gate_whole(struct exchange *exchange);
+/* The parameters, checked. NULL: it has been answered. */
+json_t *gate_query(struct exchange *exchange);
+/* A body that has come as a message, checked; it counts as a call from then on. NULL: it has been
+ * answered. */
+json_t *gate_message(struct exchange *exchange, struct bytes *message);
+
+/* --- stream.c: executions to which one can listen --- */
+
+#define PIECE_MAX (16u << 10) /* bytes printed that one event has at most */
+
+struct stream;
+
+/* Who listens. */
+struct reader {
+	LIST_ENTRY(reader) all;
+	struct stream *stream; /* NULL: to nothing */
+	uint64_t next;         /* the number of the next event */
+	char gap[80];
+	/* There is more, or room for more input. It must not end the reader. */
+	void (*woken)(struct reader *reader);
+};
+
+/* Runs what `fields` say, which are taken; it counts as a call of the exchange's key. */
+struct stream *stream_begin(struct exchange *exchange, json_t *fields);
+/* What has been run for somebody who did not listen. */
+void stream_keep(const struct exchange *exchange, const json_t *reply);
+/* One that this key has begun; NULL: there is none. */
+struct stream *stream_find(const char *id, const struct key *key);
+const char *stream_id(const struct stream *stream);
+uint64_t stream_next_id(const struct stream *stream); /* of the event that comes next */
+/* From the event after number `after` on; false: so many there are not. */
+bool stream_attach(struct stream *stream, struct reader *reader, uint64_t after);
+void stream_detach(struct reader *reader); /* NULL as its stream does nothing */
+/* The next event, which lives until the loop goes on; NULL: not yet. */
+const char *stream_next(struct reader *reader, size_t *ret_len);
+bool stream_is_over(const struct reader *reader); /* it has had the last */
+/* As job_input(); NULL, or why not. */
+const char *stream_input(struct stream *stream, const void *data, size_t len, bool last);
+bool stream_is_full(const struct stream *stream);
+void stream_stop(struct stream *stream);
+/* Ends those to which nobody has listened for too long. */
+void streams_look(int64_t now);
+/* Nobody can come back: the same at once. */
+void streams_drain(void);
+size_t streams_count(void);
+void streams_free(void);
+
+/* --- websocket.c --- */
+
+/* While a WebSocket waits for others: pings who is silent. */
+void websocket_look(struct websocket *socket, int64_t now);
+/* Says good-bye, if there is nothing under way; in any case if `lost`. */
+void websocket_drain(struct websocket *socket, bool lost);
+void websocket_end(struct websocket *socket);
 
 extern const struct front http_front;
 

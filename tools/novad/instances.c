@@ -50,7 +50,9 @@ nova_instance_t *instance_of(struct job *job)
 {
 	nova_error_t *error = NULL;
 	nova_instance_t *instance = NULL;
-	if (nova_instance_get(job_nova(job), job_path(job, "id"), &instance, &error) == 0)
+	const char *streamed = job_field(job, "instance");
+	const char *id = streamed ? streamed : job_path(job, "id");
+	if (nova_instance_get(job_nova(job), id, &instance, &error) == 0)
 		job_hold(job, instance, release);
 	else
 		job_fail_by(job, error);
@@ -160,8 +162,7 @@ static void stop(struct job *job)
 
 /* --- commands --- */
 
-static int submit_exec(
-	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
+int exec_submit(struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
 	nova_vm_command_opts opts = NOVA_VM_COMMAND_OPTS_INIT;
 	struct bytes payload = { 0 };
@@ -169,6 +170,10 @@ static int submit_exec(
 	nova_instance_t *instance = instance_of(job);
 	if (!instance)
 		return NOVA_ENOTFOUND;
+	if (!json_array_size(json_object_get(fields, "command"))) {
+		job_problem(job, 400, "invalid", "the field 'command' is missing, or empty");
+		return NOVA_EINVAL;
+	}
 	const char **words = texts_of(json_object_get(fields, "command"), &opts.argc);
 	char **env = pairs_of(json_object_get(fields, "env_vars"), &opts.env_count);
 	field_bytes(&payload, json_object_get(fields, "payload"));
@@ -179,6 +184,11 @@ static int submit_exec(
 	opts.directory = job_field(job, "directory");
 	opts.timeout_ms = job_field_number(job, "timeout_ms");
 	opts.userdata = job;
+	if (job_is_streamed(job)) {
+		opts.flags = NOVA_COMMAND_STREAMED;
+		opts.on_output = job_stream;
+		opts.stdin_fd = job_stdin(job);
+	}
 	int code = nova_queue_submit_vm_command(
 		queue, nova_instance_vm(instance), &opts, ret_call, error);
 	bytes_free(&payload);
@@ -187,7 +197,7 @@ static int submit_exec(
 	return code;
 }
 
-static void collect_exec(struct job *job, nova_call_t *call)
+void exec_collect(struct job *job, nova_call_t *call)
 {
 	char failed[40] = "";
 	nova_result_t *result = nova_call_take_result(call);
@@ -223,6 +233,6 @@ const struct job_verb verb_instance_resume = {
 };
 const struct job_verb verb_instance_exec = {
 	.name = "exec",
-	.submit = submit_exec,
-	.collect = collect_exec,
+	.submit = exec_submit,
+	.collect = exec_collect,
 };

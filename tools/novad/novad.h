@@ -25,7 +25,7 @@ struct settings {
 	bool tls, insecure, no_keys, help, version;
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
-	uint32_t head_ms, body_ms, idle_ms, stop_ms;
+	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms;
 };
 
 /* False: the command line is wrong, which has been said. */
@@ -36,6 +36,8 @@ void settings_help(void);
 
 /* Into hex digits, 2 for each byte, and a NUL. */
 void hex_of(char *out, const void *data, size_t len);
+/* As base64, NUL-terminated. */
+void base64_write(struct bytes *out, const void *data, size_t len);
 /* What base64 stands for; false: it is none. */
 bool base64_read(struct bytes *out, const char *text, size_t len);
 /* Decodes %XX of a part of a URI, in place; false: it is malformed, or has a NUL. */
@@ -166,11 +168,13 @@ struct novad {
 struct exchange;
 
 enum route_flags {
-	ROUTE_BARE = 1,  /* also without /api/v1 */
-	ROUTE_ONLY = 2,  /* without it alone */
-	ROUTE_OPEN = 4,  /* needs no key */
-	ROUTE_RAW = 8,   /* its body is no JSON, or not looked at here */
-	ROUTE_LATER = 16 /* is not there yet, and not in the document */
+	ROUTE_BARE = 1,      /* also without /api/v1 */
+	ROUTE_ONLY = 2,      /* without it alone */
+	ROUTE_OPEN = 4,      /* needs no key */
+	ROUTE_RAW = 8,       /* its body is no JSON, or not looked at here */
+	ROUTE_LATER = 16,    /* is not there yet, and not in the document */
+	ROUTE_SOCKET = 32,   /* becomes a WebSocket */
+	ROUTE_STREAMED = 64, /* what it prints can be had as a stream, too */
 };
 
 struct route {
@@ -183,6 +187,10 @@ struct route {
 	const struct field *query, *body;
 	const char *answer; /* what comes back, in words */
 };
+
+/* GET /execute/stream: websocket.c */
+void direct_stream(struct exchange *exchange);
+extern const struct field stream_query[];
 
 struct novad *exchange_novad(const struct exchange *exchange);
 const char *exchange_header(const struct exchange *exchange, const char *name);
@@ -212,6 +220,9 @@ char **pairs_of(const json_t *pairs, size_t *ret_count);
 void pairs_free(char **pairs);
 /* What a command or a program has come to, as members. */
 json_t *result_json(const nova_result_t *result, const char *error);
+/* What it prints goes to whoever listens, while it runs. */
+bool job_is_streamed(const struct job *job);
+void job_stream(void *job, int stream, const void *data, size_t len); /* a nova_output_fn */
 /* The identity of the request, for the library: never twice. */
 const char *job_id(const struct job *job);
 /* A problem that is no code of the library's. */

@@ -80,6 +80,17 @@ void job_problem(struct job *job, unsigned status, const char *code, const char 
 	job_fail(job, NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, text);
 }
 
+bool job_is_streamed(const struct job *job)
+{
+	return json_is_true(json_object_get(job_options(job), "streamed"));
+}
+
+/* The loop never waits for who listens, so that there is room again at once. */
+void job_stream(void *job, int stream, const void *data, size_t len)
+{
+	job_print_within(job, stream == 2 ? "stderr" : "stdout", data, len, 10000);
+}
+
 const char *job_id(const struct job *job)
 {
 	return json_string_value(json_object_get(job_options(job), "run"));

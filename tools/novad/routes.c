@@ -18,9 +18,14 @@ const struct route routes[] = {
 	DIRECT("/metrics", "metrics", "Its numbers, for Prometheus", 0, direct_metrics),
 	DIRECT("/openapi.json", "openapi", "This document", ROUTE_OPEN, direct_openapi),
 
-	{ "POST", "/execute", "execute", "Run code or a command once", ROUTE_BARE,
+	{ "POST", "/execute", "execute", "Run code or a command once", ROUTE_BARE | ROUTE_STREAMED,
 		.verb = &verb_execute, .body = execute_fields,
-		.answer = "stdout, stderr, exit_code, error; output, if a handler returned one" },
+		.answer = "stdout, stderr, exit_code, error; output, if a handler returned one; or "
+			  "executionId" },
+	{ "GET", "/execute/stream", "streamExecution",
+		"A WebSocket: what an execution prints while it runs", ROUTE_BARE | ROUTE_SOCKET,
+		.direct = direct_stream, .query = stream_query, .body = stream_fields,
+		.answer = "events: docs/novad.md" },
 	{ "POST", "/functions/{id}/invoke", "invoke",
 		"Call a function with the body as its event, or run the body's command",
 		ROUTE_BARE | ROUTE_RAW, .verb = &verb_invoke, .query = invoke_query,

@@ -18,7 +18,7 @@ void memo_drop(const char *id);
 void memo_free(void);
 
 /* execute.c */
-extern const struct field execute_fields[], command_fields[];
+extern const struct field execute_fields[], stream_fields[], command_fields[];
 extern const struct job_verb verb_execute;
 int command_submit(struct job *job, const json_t *fields, nova_queue_t *queue,
 	nova_call_t **ret_call, nova_error_t **error);
@@ -37,6 +37,9 @@ extern const struct job_verb verb_function_list, verb_function_create, verb_func
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,
 	verb_instance_stop, verb_instance_pause, verb_instance_resume, verb_instance_exec;
+/* As the route of exec; of a stream of the `instance` among the fields. */
+int exec_submit(struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error);
+void exec_collect(struct job *job, nova_call_t *call);
 json_t *instance_json(nova_instance_t *instance);
 nova_instance_t *instance_of(struct job *job);
 int instance_submit(

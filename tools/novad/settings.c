@@ -57,6 +57,10 @@ static const struct line lines[] = {
 		"how long a connection may wait for its next request, and for a client to read\n"
 		"[60s]",
 		1000, DAY_MS },
+	{ "resume-timeout", SHAPE_TIME, AT(resume_ms), "TIME",
+		"how long an execution goes on when nobody listens to its stream any more, and\n"
+		"how long its events are kept when it has ended [60s]",
+		1, DAY_MS },
 	{ "stop-timeout", SHAPE_TIME, AT(stop_ms), "TIME",
 		"how long calls under way may go on when it is stopped [10s]", 1, DAY_MS },
 	{ "config", SHAPE_TEXT, AT(config), "FILE", "settings of libnova", 0, 0 },
@@ -153,6 +157,7 @@ bool settings_read(struct settings *settings, int argc, char **argv)
 		.head_ms = 10000,
 		.body_ms = 60000,
 		.idle_ms = 60000,
+		.resume_ms = 60000,
 		.stop_ms = 10000 };
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		options[i] = (struct option){ lines[i].name,

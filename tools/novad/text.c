@@ -40,6 +40,19 @@ static int letter_value(char letter)
 	return at ? (int)(at - letters) : -1;
 }
 
+void base64_write(struct bytes *out, const void *data, size_t len)
+{
+	const unsigned char *at = data;
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned word = (unsigned)at[i] << 16 | (i + 1 < len ? at[i + 1] : 0u) << 8 |
+				(i + 2 < len ? at[i + 2] : 0u);
+		const char four[] = { letters[word >> 18], letters[word >> 12 & 63],
+			i + 1 < len ? letters[word >> 6 & 63] : '=',
+			i + 2 < len ? letters[word & 63] : '=' };
+		bytes_add(out, four, sizeof(four));
+	}
+}
+
 bool base64_read(struct bytes *out, const char *text, size_t len)
 {
 	unsigned word = 0;
