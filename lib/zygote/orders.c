@@ -32,6 +32,7 @@ static struct {
 
 static struct stop_result stopped;
 static struct descriptors descriptors;
+static struct zygote_order noted_for; /* what `descriptors` was noted for; kind 0: nothing */
 static int32_t promised[ZYGOTE_MAX_FDS];
 static uint32_t promised_count;
 
@@ -59,6 +60,32 @@ static int check_socket(int fd, struct reason *reason)
 	return refuse(reason, "the descriptor for the child's orders is no SOCK_SEQPACKET socket");
 }
 
+/* While its threads stand nobody opens or closes anything. */
+static bool is_noted(const struct zygote_order *order)
+{
+	return state == HELD && noted_for.kind && order->target_count == noted_for.target_count &&
+	       order->shared_count == noted_for.shared_count &&
+	       memcmp(order->targets, noted_for.targets, sizeof(order->targets)) == 0 &&
+	       memcmp(order->shared, noted_for.shared, sizeof(order->shared)) == 0;
+}
+
+static int note_descriptors(const struct zygote_order *order, int socket, struct reason *reason)
+{
+	struct descriptor_wish wish = {
+		.targets = order->targets,
+		.target_count = order->target_count,
+		.shared = order->shared,
+		.shared_count = order->shared_count,
+		.ours = { control, socket },
+	};
+	if (is_noted(order))
+		return 0;
+	int r = descriptors_note(&descriptors, &wish, reason);
+	noted_for = *order;
+	noted_for.kind = r == 0 ? order->kind : 0;
+	return r;
+}
+
 /* All stand, and what they have can be carried; or they go on. */
 static int stop_and_look(const struct zygote_order *order, int socket, struct zygote_answer *answer,
 	struct reason *reason)
@@ -67,18 +94,11 @@ static int stop_and_look(const struct zygote_order *order, int socket, struct zy
 	if (state != HELD && stop_all(order->patience_ms, &stopped, reason) < 0)
 		return -1;
 	uint64_t stood = raw_now_ns();
-	struct descriptor_wish wish = {
-		.targets = order->targets,
-		.target_count = order->target_count,
-		.shared = order->shared,
-		.shared_count = order->shared_count,
-		.ours = { control, socket },
-	};
 	int r = state == HELD ? 0 : revive_check(reason);
 	if (r == 0 && state != HELD)
 		r = process_check(reason);
 	if (r == 0)
-		r = descriptors_note(&descriptors, &wish, reason);
+		r = note_descriptors(order, socket, reason);
 	answer->threads = stopped.threads;
 	answer->attempts = stopped.attempts;
 	answer->stop_ns = stood - began;

@@ -177,7 +177,9 @@ struct zygote_answer order(const struct subject *s, enum zygote_kind kind)
 	return answer_of(s, kind, o.number);
 }
 
-struct subject fork_try(const struct subject *s, uint32_t flags, struct zygote_answer *ret)
+/* It has not greeted yet. */
+static struct subject fork_silent(
+	const struct subject *s, uint32_t flags, struct zygote_answer *ret)
 {
 	int control[2];
 	struct zygote_order o = order_of(ZYGOTE_FORK);
@@ -190,26 +192,45 @@ struct subject fork_try(const struct subject *s, uint32_t flags, struct zygote_a
 		close(control[0]);
 		return (struct subject){ 0, -1, -1 };
 	}
-	struct subject child = { ret->pid, control[0], -1 };
-	struct zygote_answer hello = answer_of(&child, ZYGOTE_HELLO, 0);
+	return (struct subject){ ret->pid, control[0], -1 };
+}
+
+static void hear_hello(const struct subject *child)
+{
+	struct zygote_answer hello = answer_of(child, ZYGOTE_HELLO, 0);
 	ck_assert_msg(!hello.refused, "%s", hello.reason);
-	ck_assert_int_eq(hello.pid, child.pid);
+	ck_assert_int_eq(hello.pid, child->pid);
+}
+
+struct subject fork_try(const struct subject *s, uint32_t flags, struct zygote_answer *ret)
+{
+	struct subject child = fork_silent(s, flags, ret);
+	if (child.pid)
+		hear_hello(&child);
 	return child;
 }
 
-struct subject fork_unborn(const struct subject *s, uint32_t flags)
+static struct subject fork_until_done(const struct subject *s, uint32_t flags)
 {
 	uint64_t deadline = deadline_in_ms(HANG_MS);
 	for (;;) {
 		struct zygote_answer answer;
-		struct subject child = fork_try(s, flags, &answer);
+		struct subject child = fork_silent(s, flags, &answer);
 		if (child.pid)
 			return child;
 		ck_assert_msg(!deadline_passed(deadline), "%s", answer.reason);
 	}
 }
 
-struct zygote_answer bear_as(struct subject *child, uint32_t flags, uint32_t user)
+struct subject fork_unborn(const struct subject *s, uint32_t flags)
+{
+	struct subject child = fork_until_done(s, flags);
+	hear_hello(&child);
+	return child;
+}
+
+/* The number of the order. */
+static uint64_t order_birth(struct subject *child, uint32_t flags, uint32_t user)
 {
 	int command[2];
 	struct zygote_order o = order_of(ZYGOTE_BIRTH);
@@ -219,7 +240,12 @@ struct zygote_answer bear_as(struct subject *child, uint32_t flags, uint32_t use
 	order_send(child, &o, sizeof(o), &command[1], 1);
 	close(command[1]);
 	child->command = command[0];
-	return answer_of(child, ZYGOTE_BIRTH, o.number);
+	return o.number;
+}
+
+struct zygote_answer bear_as(struct subject *child, uint32_t flags, uint32_t user)
+{
+	return answer_of(child, ZYGOTE_BIRTH, order_birth(child, flags, user));
 }
 
 void bear(struct subject *child)
@@ -228,9 +254,13 @@ void bear(struct subject *child)
 	ck_assert_msg(!answer.refused, "%s", answer.reason);
 }
 
+/* As the keeper does: the order for the birth lies there before the child can listen. */
 struct subject fork_born(const struct subject *s)
 {
-	struct subject child = fork_unborn(s, 0);
-	bear(&child);
+	struct subject child = fork_until_done(s, 0);
+	uint64_t number = order_birth(&child, 0, 0);
+	hear_hello(&child);
+	struct zygote_answer answer = answer_of(&child, ZYGOTE_BIRTH, number);
+	ck_assert_msg(!answer.refused, "%s", answer.reason);
 	return child;
 }

@@ -196,6 +196,35 @@ START_TEST(a_program_that_is_held_is_forked_again_and_goes_on)
 }
 END_TEST
 
+/* It looks at its descriptors once for all forks that want the same, and again for one that does
+ * not. */
+START_TEST(a_program_that_is_held_looks_again_when_other_descriptors_are_promised)
+{
+	struct subject s = subject_start("none"), children[3];
+	struct zygote_order o = order_of(ZYGOTE_CHECK);
+	o.target_count = 0;
+	o.targets[0] = 0;
+	children[0] = fork_unborn(&s, ZYGOTE_HOLD);
+	for (size_t i = 1; i < ARRAY_LEN(children); i++) {
+		o.number = order_of(ZYGOTE_CHECK).number;
+		order_send(&s, &o, sizeof(o), NULL, 0);
+		struct zygote_answer answer = answer_of(&s, ZYGOTE_CHECK, o.number);
+		ck_assert_msg(
+			answer.refused && strstr(answer.reason, "successor"), "%s", answer.reason);
+		children[i] = fork_try(&s, ZYGOTE_HOLD, &answer);
+		ck_assert_msg(children[i].pid, "%s", answer.reason);
+	}
+	for (size_t i = ARRAY_LEN(children); i-- > 0;) {
+		bear(&children[i]);
+		subject_prove(&children[i]);
+		subject_end(&children[i]);
+	}
+	ck_assert_int_eq(order(&s, ZYGOTE_RELEASE).refused, 0);
+	subject_prove(&s);
+	subject_end(&s);
+}
+END_TEST
+
 START_TEST(a_program_goes_on_when_nobody_gives_orders_any_more)
 {
 	for (uint32_t flags = 0; flags <= ZYGOTE_HOLD; flags++) {
@@ -489,6 +518,8 @@ static Suite *make_suite(void)
 	tcase_add_test(births, an_unborn_child_knows_no_other_order_and_wants_what_was_promised);
 	tcase_add_test(births, the_death_of_a_child_is_nothing_to_its_parent);
 	tcase_add_test(births, a_program_that_is_held_is_forked_again_and_goes_on);
+	tcase_add_test(
+		births, a_program_that_is_held_looks_again_when_other_descriptors_are_promised);
 	tcase_add_test(births, a_program_goes_on_when_nobody_gives_orders_any_more);
 	tcase_add_test(births, a_child_ends_with_the_process_that_waits_for_it);
 	suite_add_tcase(suite, births);
