@@ -26,14 +26,20 @@ static void tear_down(void)
 	vmtest_leave_home(s.home);
 }
 
-static nova_vm_t *boot(void)
+static nova_vm_t *boot_with(uint32_t vcpus)
 {
 	nova_vm_opts o = NOVA_VM_OPTS_INIT;
 	nova_vm_t *vm;
 	o.memory_mb = 128;
+	o.vcpus = vcpus;
 	ck_ok(nova_vm_start(s.host, &o, &vm, &error));
 	ck_assert_str_eq(nova_vm_path(vm), "classic");
 	return vm;
+}
+
+static nova_vm_t *boot(void)
+{
+	return boot_with(1);
 }
 
 /* What a command prints; caller frees. */
@@ -195,6 +201,38 @@ START_TEST(a_running_vm_is_forked_as_the_process_that_it_is)
 }
 END_TEST
 
+static void both_processors_work(nova_vm_t *vm)
+{
+	expect(vm, "nproc", "2");
+	for (int cpu = 0; cpu < 2; cpu++) {
+		AUTO_FREE char *command = str_format(
+			"taskset -c %d sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); "
+			"done; echo $i'",
+			cpu);
+		expect(vm, command, "2000");
+	}
+}
+
+/* Each is a thread of QEMU, and both are at work when the order comes. */
+START_TEST(a_vm_with_two_processors_is_forked_with_both_at_work)
+{
+	set_up();
+	nova_vm_t *vm = boot_with(2), *children[2], *grandchild;
+	expect(vm, "for i in 1 2; do (while :; do :; done) >/dev/null 2>&1 & done; echo on", "on");
+	fork_hot(vm, ARRAY_LEN(children), children);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		both_processors_work(children[i]);
+	both_processors_work(vm);
+	free_all(&children[1], 1);
+	fork_hot(children[0], 1, &grandchild);
+	both_processors_work(grandchild);
+	nova_vm_free(grandchild);
+	nova_vm_free(children[0]);
+	nova_vm_free(vm);
+	tear_down();
+}
+END_TEST
+
 START_TEST(without_the_setting_the_usual_way_says_why)
 {
 	set_up();
@@ -218,6 +256,7 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("hot");
 	tcase_set_timeout(tc, 900);
 	tcase_add_test(tc, a_running_vm_is_forked_as_the_process_that_it_is);
+	tcase_add_test(tc, a_vm_with_two_processors_is_forked_with_both_at_work);
 	tcase_add_test(tc, without_the_setting_the_usual_way_says_why);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, zygote_cases());
