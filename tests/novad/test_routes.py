@@ -190,6 +190,90 @@ class Functions(NovadCase):
         self.is_refused(404, "not_found", "DELETE", f"{API}/functions/greet")
         self.is_refused(404, "no_route", "GET", "/functions")
 
+    def test_what_is_given_is_changed_and_no_more(self):
+        self.register("f", "echo '\"'$A'\"'", "shell", "--env", "A=one", "--memory", "256")
+        self.novad()
+        path = f"{API}/functions/f"
+        first = self.ask("GET", path)
+        answer = self.ask("PATCH", path, {"env_vars": {"A": "two"}, "timeout_s": 7},
+                          If_Match=first.headers["ETag"])
+        found = answer.json()
+        self.assertEqual((answer.status, found["memory_mb"], found["timeout_s"], found["version"]),
+                         (200, 256, 7, 2), answer)
+        self.assertEqual(self.gets(200, "POST", "/functions/f/invoke", b"{}"), "two")
+        self.is_refused(412, "changed", "PATCH", path, {"timeout_s": 8},
+                        If_Match=first.headers["ETag"])
+        found = self.gets(200, "PATCH", path, {"reset": ["memory_mb", "env"]})
+        self.assertEqual((found["memory_mb"], found["timeout_s"]), (128, 7))
+        self.assertEqual(self.gets(200, "POST", "/functions/f/invoke", b"{}"), "")
+        for status, code, body in ((400, "invalid", {"runtime": "python"}),
+                                   (400, "invalid", {"reset": ["nonsense"]}),
+                                   (400, "invalid", {"name": "g"}), (400, "invalid", {"x": 1}),
+                                   (400, "invalid", {"memory_mb": 1})):
+            with self.subTest(body=body):
+                self.is_refused(status, code, "PATCH", path, body)
+        self.is_refused(404, "not_found", "PATCH", f"{API}/functions/none", {"timeout_s": 7})
+        self.assertEqual(self.gets(200, "GET", path)["version"], 3)
+
+    def test_versions_are_published_and_aliases_point_at_them(self):
+        self.register("api", "echo 1", "shell")
+        self.novad()
+        path = f"{API}/functions/api"
+        one = self.ask("POST", f"{path}/versions")
+        self.assertEqual((one.status, one.json()["version"]), (201, 1), one)
+        self.assertTrue(one.headers["ETag"])
+        self.assertEqual(self.gets(201, "POST", f"{path}/versions")["version"], 1)
+        self.gets(200, "PATCH", path, {"code": "echo 2"})
+        self.assertEqual(self.gets(201, "POST", f"{path}/versions")["version"], 2)
+        self.assertEqual([v["version"] for v in self.gets(200, "GET", f"{path}/versions")[
+            "versions"]], [1, 2])
+        prod = f"{path}/aliases/prod"
+        self.is_refused(404, "not_found", "GET", prod)
+        alias = self.gets(200, "PUT", prod, {"version": 2})
+        self.assertEqual((alias["name"], alias["version"], alias["second"]), ("prod", 2, 0))
+        for name, said in (("api", 2), ("api:latest", 2), ("api:1", 1), ("api%3A2", 2),
+                           ("api:prod", 2)):
+            self.assertEqual(self.gets(200, "POST", f"/functions/{name}/invoke", b"{}"), said)
+        self.assertEqual(self.gets(200, "POST", f"{prod}/rollback")["version"], 1)
+        self.assertEqual(self.gets(200, "POST", "/functions/api:prod/invoke", b"{}"), 1)
+        self.is_refused(409, "busy", "POST", f"{prod}/rollback")
+        shared = self.gets(200, "PUT", prod, {"version": 1, "second": 2, "weight": 50})
+        self.assertEqual((shared["second"], shared["weight"]), (2, 50))
+        said = {self.gets(200, "POST", "/functions/api:prod/invoke", b"{}") for _ in range(60)}
+        self.assertEqual(said, {1, 2})
+        self.assertEqual([a["name"] for a in self.gets(200, "GET", f"{path}/aliases")["aliases"]],
+                         ["prod"])
+        self.assertEqual(self.gets(200, "GET", f"{API}/functions/api:1")["version"], 1)
+        self.is_refused(409, "busy", "DELETE", f"{API}/functions/api:2")
+        self.assertEqual(self.ask("DELETE", prod).status, 204)
+        self.is_refused(404, "not_found", "DELETE", prod)
+        self.assertEqual(self.ask("DELETE", f"{API}/functions/api:2").status, 204)
+
+    def test_versions_and_aliases_that_cannot_be_are_refused(self):
+        self.register("api", "echo 1", "shell")
+        self.novad()
+        path = f"{API}/functions/api"
+        self.gets(201, "POST", f"{path}/versions")
+        for status, code, method, at, body in (
+                (404, "not_found", "POST", f"{API}/functions/none/versions", None),
+                (404, "not_found", "GET", f"{API}/functions/none/versions", None),
+                (404, "not_found", "GET", f"{API}/functions/none/aliases", None),
+                (404, "not_found", "PUT", f"{API}/functions/none/aliases/a", {"version": 1}),
+                (404, "not_found", "PUT", f"{path}/aliases/a", {"version": 9}),
+                (404, "not_found", "POST", f"{path}/aliases/a/rollback", None),
+                (404, "not_found", "POST", "/functions/api:none/invoke", None),
+                (400, "invalid", "POST", f"{path}:1/versions", None),
+                (400, "invalid", "PATCH", f"{path}:1", {"timeout_s": 7}),
+                (400, "invalid", "PUT", f"{path}/aliases/latest", {"version": 1}),
+                (400, "invalid", "PUT", f"{path}/aliases/7", {"version": 1}),
+                (400, "invalid", "PUT", f"{path}/aliases/a", {}),
+                (400, "invalid", "PUT", f"{path}/aliases/a", {"version": 0}),
+                (400, "invalid", "PUT", f"{path}/aliases/a", {"version": "1"}),
+                (400, "invalid", "PUT", f"{path}/aliases/a", {"version": 1, "weight": 5}),
+                (400, "invalid", "PUT", f"{path}/aliases/a", {"version": 1, "weight": 100})):
+            with self.subTest(method=method, at=at, body=body):
+                self.is_refused(status, code, method, at, body)
+
     def test_lists_come_in_pages(self):
         for name in ("a", "b", "c"):
             self.register(name, "echo 1", "shell", "--label", f"is={name}")
@@ -342,7 +426,7 @@ class Document(NovadCase):
                 # There is a route if a key is asked for, or none is needed.
                 open_to_all = operation.get("security") == []
                 self.assertEqual(answer.status, 200 if open_to_all else 401, (method, path))
-            wrong = self.ask("PATCH", path.replace("{id}", "nobody"))
+            wrong = self.ask("PURGE", path.replace("{id}", "nobody").replace("{alias}", "a"))
             allowed = set(wrong.headers["Allow"].lower().split(", ")) - {"options"}
             self.assertEqual((wrong.status, allowed), (405, set(operations)), path)
         count = sum(len(operations) for operations in document["paths"].values())

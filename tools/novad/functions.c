@@ -11,9 +11,10 @@
 
 static const char *const checks[] = { "auto", "always", "never", NULL }; /* as enum nova_check */
 
-#define FUNCTION_FIELDS(name_is_needed)                                                            \
+#define FUNCTION_FIELDS(name_is_needed, runtime_is_needed)                                         \
 	{ "name", KIND_TEXT, "its name", name_is_needed, .max = 64 },                              \
-		{ "runtime", KIND_TEXT, "python, node, shell, ..., or one of your own", true },    \
+		{ "runtime", KIND_TEXT, "python, node, shell, ..., or one of your own",            \
+			runtime_is_needed },                                                       \
 		{ "code", KIND_TEXT, "the code, as a text", .max = CODE_MAX },                     \
 		{ "code_base64", KIND_BYTES, "or as bytes" },                                      \
 		{ "handler", KIND_TEXT, "what is called, as module.function" },                    \
@@ -31,8 +32,13 @@ static const char *const checks[] = { "auto", "always", "never", NULL }; /* as e
 		"check", KIND_TEXT, "whether it is loaded first", .choices = checks                \
 	}
 
-const struct field function_fields[] = { FUNCTION_FIELDS(true), { NULL } };
-const struct field function_put_fields[] = { FUNCTION_FIELDS(false), { NULL } };
+const struct field function_fields[] = { FUNCTION_FIELDS(true, true), { NULL } };
+const struct field function_put_fields[] = { FUNCTION_FIELDS(false, true), { NULL } };
+const struct field function_patch_fields[] = {
+	FUNCTION_FIELDS(false, false),
+	{ "reset", KIND_TEXTS, "what is to have its default again, as memory_mb, env or handler" },
+	{ NULL },
+};
 
 const struct field list_query[] = {
 	{ "limit", KIND_NUMBER, "at most so many", .min = 1, .max = 1000 },
@@ -43,7 +49,7 @@ const struct field list_query[] = {
 
 /* --- what is told of one --- */
 
-static json_t *function_json(const nova_function_t *function)
+json_t *function_json(const nova_function_t *function)
 {
 	char *text = need(nova_function_to_json(function));
 	json_t *json = need(json_loads(text, 0, NULL));
@@ -57,7 +63,7 @@ static void etag_of(const nova_function_t *function, char *out, size_t size)
 		(unsigned long long)nova_function_updated_us(function));
 }
 
-static void answer_with(struct job *job, unsigned status, const nova_function_t *function)
+void function_answer(struct job *job, unsigned status, const nova_function_t *function)
 {
 	char etag[64];
 	etag_of(function, etag, sizeof(etag));
@@ -152,6 +158,20 @@ static void take(const struct job *job, nova_function_opts *opts, struct lists *
 	take_code(job, opts, lists);
 }
 
+/* Takes both. */
+static void answer_stored(
+	struct job *job, int code, unsigned status, nova_function_t *function, nova_error_t *error)
+{
+	if (code == 0)
+		function_answer(job, status, function);
+	else if (code == NOVA_EFUNCTION) /* it is what was sent that is wrong */
+		job_problem(job, 422, "function_failed", "%s", nova_error_message(error));
+	else
+		job_fail_by(job, error);
+	nova_function_free(function);
+	nova_error_free(error);
+}
+
 static void store(struct job *job, const char *name, uint32_t flags, unsigned status)
 {
 	nova_error_t *error = NULL;
@@ -162,14 +182,7 @@ static void store(struct job *job, const char *name, uint32_t flags, unsigned st
 	opts.name = name;
 	opts.flags |= flags;
 	int code = nova_function_register(job_nova(job), &opts, &function, &error);
-	if (code == 0)
-		answer_with(job, status, function);
-	else if (code == NOVA_EFUNCTION) /* it is what was sent that is wrong */
-		job_problem(job, 422, "function_failed", "%s", nova_error_message(error));
-	else
-		job_fail_by(job, error);
-	nova_function_free(function);
-	nova_error_free(error);
+	answer_stored(job, code, status, function, error);
 }
 
 static void create(struct job *job)
@@ -177,13 +190,41 @@ static void create(struct job *job)
 	store(job, job_field(job, "name"), 0, 201);
 }
 
-static void replace(struct job *job)
+/* False: it has been answered that the function is not what the request takes it for. */
+static bool is_meant(struct job *job, const char *name)
 {
-	const char *name = job_path(job, "id"), *given = job_field(job, "name");
+	const char *given = job_field(job, "name");
 	if (given && strcmp(given, name) != 0)
 		job_problem(job, 400, "invalid", "the field 'name' is not that of the path");
 	else if (is_unchanged(job, name))
+		return true;
+	return false;
+}
+
+static void replace(struct job *job)
+{
+	const char *name = job_path(job, "id");
+	if (is_meant(job, name))
 		store(job, name, NOVA_REGISTER_REPLACE, 200);
+}
+
+static void update(struct job *job)
+{
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	CLEANUP(lists_done) struct lists lists = { 0 };
+	nova_function_opts change = NOVA_FUNCTION_OPTS_INIT;
+	nova_function_update_opts opts = NOVA_FUNCTION_UPDATE_OPTS_INIT;
+	const char *name = job_path(job, "id");
+	if (!is_meant(job, name))
+		return;
+	take(job, &change, &lists);
+	const char **reset = texts_of(json_object_get(job_fields(job), "reset"), &opts.reset_count);
+	opts.change = &change;
+	opts.reset = reset;
+	int code = nova_function_update(job_nova(job), name, &opts, &function, &error);
+	free(reset);
+	answer_stored(job, code, 200, function, error);
 }
 
 /* --- reading and deleting --- */
@@ -196,7 +237,7 @@ static void get(struct job *job)
 	if (nova_function_get(job_nova(job), job_path(job, "id"), &function, &error) != 0)
 		job_fail_by(job, error);
 	else
-		answer_with(job, 200, function);
+		function_answer(job, 200, function);
 	if (function && known && matches(known, function)) {
 		json_object_del(job_reply(job), "body");
 		job_status(job, 304);
@@ -253,4 +294,5 @@ const struct job_verb verb_function_list = { .name = "list", .work = list };
 const struct job_verb verb_function_create = { .name = "create", .work = create };
 const struct job_verb verb_function_get = { .name = "get", .work = get };
 const struct job_verb verb_function_replace = { .name = "replace", .work = replace };
+const struct job_verb verb_function_update = { .name = "update", .work = update };
 const struct job_verb verb_function_delete = { .name = "delete", .work = drop };

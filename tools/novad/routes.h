@@ -29,9 +29,18 @@ extern const struct field invoke_query[];
 extern const struct job_verb verb_invoke;
 
 /* functions.c */
-extern const struct field function_fields[], function_put_fields[], list_query[];
+extern const struct field function_fields[], function_put_fields[], function_patch_fields[],
+	list_query[];
 extern const struct job_verb verb_function_list, verb_function_create, verb_function_get,
-	verb_function_replace, verb_function_delete;
+	verb_function_replace, verb_function_update, verb_function_delete;
+json_t *function_json(const nova_function_t *function);
+/* With its ETag. */
+void function_answer(struct job *job, unsigned status, const nova_function_t *function);
+
+/* versions.c */
+extern const struct field alias_fields[];
+extern const struct job_verb verb_version_publish, verb_version_list, verb_alias_list,
+	verb_alias_get, verb_alias_put, verb_alias_rollback, verb_alias_delete;
 
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
