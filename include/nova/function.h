@@ -261,21 +261,26 @@ typedef struct nova_function_list_opts {
 	 * most 16 */
 	const char *const *labels;
 	size_t labels_count;
+	/** only functions whose names come behind this one, which need not be there: the last one
+	 * of the page before; NULL: from the beginning */
+	const char *after;
+	uint32_t limit;    /**< at most so many; 0: all */
+	uint32_t reserved; /**< 0 */
 } nova_function_list_opts;
 #define NOVA_FUNCTION_LIST_OPTS_INIT                                                               \
 	{                                                                                          \
-		sizeof(nova_function_list_opts), 0, 0                                              \
+		sizeof(nova_function_list_opts), 0, 0, 0, 0, 0                                     \
 	}
 
 /**
- * Lists functions by name.
+ * Lists functions by name, in the order of its bytes.
  * @param nova the platform
  * @param opts which ones; NULL: all
  * @param ret_functions receives an array. Yours: free it with nova_function_list_free(). NULL if
  * there are none
  * @param ret_count receives their number
  * @return 0, or a code:
- *  - NOVA_EINVAL: a bad label; the message names it
+ *  - NOVA_EINVAL: a bad label or `after`; the message names it
  *  - NOVA_ECORRUPT: the store is damaged
  *  - NOVA_EBUSY: after fork()
  *  - NOVA_EIO, NOVA_ENOMEM: the host refused something

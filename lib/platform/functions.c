@@ -67,6 +67,17 @@ int nova_function_get(
 	return code < 0 ? code : registry_lookup(&nova->registry, name, ret_function, error);
 }
 
+static int check_filter(const nova_function_list_opts *o, const struct function_filter *filter,
+	nova_error_t **error)
+{
+	if (o->labels_count && !o->labels)
+		return nova_fail(error, NOVA_EINVAL, "nova_function_list_opts: labels is NULL");
+	if (o->after && !text_is_utf8(o->after))
+		return nova_fail(error, NOVA_EINVAL, "after: it is not UTF-8");
+	int code = opts_reserved(o->reserved, "nova_function_list_opts", error);
+	return code < 0 ? code : check_wanted_labels(filter->labels, error);
+}
+
 int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
 	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
@@ -76,14 +87,13 @@ int nova_function_list(nova_t *nova, const nova_function_list_opts *opts,
 	int code = opts_import(&o, sizeof(o), opts, "nova_function_list_opts", error);
 	if (code < 0)
 		return code;
-	if (o.labels_count && !o.labels)
-		return nova_fail(error, NOVA_EINVAL, "nova_function_list_opts: labels is NULL");
 	const struct text_list labels = { (char **)(uintptr_t)o.labels, o.labels_count };
-	code = check_wanted_labels(&labels, error);
+	const struct function_filter filter = { &labels, o.after, o.limit };
+	code = check_filter(&o, &filter, error);
 	if (code == 0)
 		code = registry_check_process(&nova->registry, error);
 	return code < 0 ? code :
-			  registry_list(&nova->registry, &labels, ret_functions, ret_count, error);
+			  registry_list(&nova->registry, &filter, ret_functions, ret_count, error);
 }
 
 int nova_function_check(nova_t *nova, const char *name, nova_error_t **error)

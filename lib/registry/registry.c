@@ -49,12 +49,12 @@ void registry_close(struct registry *registry)
 
 /* --- what is stored --- */
 
-int registry_list(struct registry *registry, const struct text_list *labels,
+int registry_list(struct registry *registry, const struct function_filter *filter,
 	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error)
 {
 	struct function_record *records;
 	int r = registry->store->ops->functions->list(
-		registry->store, labels, &records, ret_count, error);
+		registry->store, filter, &records, ret_count, error);
 	return r < 0 ? r : functions_new(records, *ret_count, ret_functions, error);
 }
 

@@ -155,8 +155,8 @@ int registry_check_process(const struct registry *registry, nova_error_t **error
  * processes changed. */
 int registry_lookup(struct registry *registry, const char *name, nova_function_t **ret_function,
 	nova_error_t **error);
-/* As nova_function_list(). `labels` have been checked. */
-int registry_list(struct registry *registry, const struct text_list *labels,
+/* As nova_function_list(). `filter` has been checked. */
+int registry_list(struct registry *registry, const struct function_filter *filter,
 	nova_function_t ***ret_functions, size_t *ret_count, nova_error_t **error);
 /* As nova_function_register(), of whole options. *ret_former (empty): the version that it
  * replaces, if it does. */

@@ -98,6 +98,14 @@ struct store {
 	const struct store_ops *ops;
 };
 
+/* What passes has all of these labels ("key=value", or "key"), and a name behind `after` (NULL:
+ * any), which is UTF-8. */
+struct function_filter {
+	const struct text_list *labels; /* NULL: none are wanted */
+	const char *after;
+	size_t most; /* as many records; 0: all */
+};
+
 struct function_ops {
 	/*
 	 * Writes a record atomically; when it returns 0 the record survives a crash. `replaces` 0:
@@ -113,9 +121,9 @@ struct function_ops {
 	int (*get)(struct store *store, const char *name, struct function_record *ret_record,
 		nova_error_t **error);
 
-	/* The records that have all of these labels ("key=value", or "key"; NULL: every record), by
-	 * name (bytewise). Free with record_list_free(). None: NULL and 0. */
-	int (*list)(struct store *store, const struct text_list *labels,
+	/* The records that pass (NULL: every record), by name (bytewise). Free with
+	 * record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, const struct function_filter *filter,
 		struct function_record **ret_records, size_t *ret_count, nova_error_t **error);
 
 	/* At most `max` names, of those of a runtime or (NULL) of all; the list ends with NULL.

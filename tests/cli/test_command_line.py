@@ -325,6 +325,8 @@ class Store(HomeCase):
         self.assertEqual(self.novactl_json("rm", "one"), {"deleted": ["one"]})
         self.assertEqual(self.error_of("delete", "one", status=1)["name"], "NOVA_ENOTFOUND")
         self.novactl("delete", "--force", "one")
+        self.assertEqual([f["name"] for f in self.novactl_json("list", "--after", "a", "-n", "1")],
+                         ["two"])
         # What can be deleted is, even if another name is wrong.
         self.novactl("delete", "wrong", "two", status=1)
         self.assertEqual(self.novactl_json("list"), [])

@@ -111,7 +111,11 @@ static int use_nova_alias_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_function_list_opts full_nova_function_list_opts = {
-	sizeof(nova_function_list_opts), .labels = words, .labels_count = 1
+	sizeof(nova_function_list_opts),
+	.labels = words,
+	.labels_count = 1,
+	.after = "x",
+	.limit = 7,
 };
 static int use_nova_function_list_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -168,10 +168,11 @@ END_TEST
 static char *names_with(char **labels, size_t count)
 {
 	const struct text_list wanted = { labels, count };
+	const struct function_filter filter = { .labels = &wanted };
 	struct function_record *records;
 	AUTO_BUF struct buf names = BUF_INIT(4096);
 	size_t found;
-	ck_ok(ops->functions->list(store, &wanted, &records, &found, &error));
+	ck_ok(ops->functions->list(store, &filter, &records, &found, &error));
 	for (size_t i = 0; i < found; i++)
 		ck_assert_int_eq(buf_append_str(&names, records[i].name), 0);
 	record_list_free(records, found);
@@ -235,6 +236,13 @@ START_TEST(lists_are_sorted_by_name_and_may_be_empty)
 	for (size_t i = 0; i < count; i++)
 		ck_assert_str_eq(records[i].name, sorted[i]);
 	record_list_free(records, count);
+	const struct function_filter page = { NULL, "a", 2 }, behind = { NULL, "c", 0 };
+	ck_ok(ops->functions->list(store, &page, &records, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(records[0].name, "a-1");
+	record_list_free(records, count);
+	ck_ok(ops->functions->list(store, &behind, &records, &count, &error));
+	ck_assert_uint_eq(count, 0);
 	ck_ok(ops->functions->names(store, NULL, 2, &found, &count, &error));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(found[1], "a");

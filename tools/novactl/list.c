@@ -3,8 +3,9 @@
 #include "novactl.h"
 
 static struct {
-	const char *format;
+	const char *format, *after;
 	struct text_list labels;
+	uint32_t limit;
 	bool force, versions;
 } given;
 
@@ -13,6 +14,9 @@ static const struct opt list_options[] = {
 		&given.format },
 	{ OPT_LIST, 'l', "label", "KEY[=VALUE]",
 		"only functions that have this label; repeatable, at most 16", &given.labels },
+	{ OPT_TEXT, 0, "after", "NAME", "only functions whose names come behind this one",
+		&given.after },
+	{ OPT_NUMBER, 'n', "limit", "N", "at most so many [all]", &given.limit },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -113,6 +117,8 @@ static int list_run(char **args, int count)
 	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
 	opts.labels = given.labels.items;
 	opts.labels_count = given.labels.count;
+	opts.after = given.after;
+	opts.limit = given.limit;
 	if (nova_function_list(nova, &opts, &functions, &found, &error) != 0)
 		return report(error);
 	status = list_print(functions, found);

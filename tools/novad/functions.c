@@ -246,17 +246,13 @@ static void get(struct job *job)
 	nova_error_free(error);
 }
 
-static json_t *page_of(const struct job *job, nova_function_t **all, size_t count)
+/* Of a list that has one more than the page, if there are more. */
+static json_t *page_of(nova_function_t **all, size_t count, size_t most)
 {
-	const char *limit = job_query(job, "limit"), *cursor = job_query(job, "cursor");
-	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE, first = 0;
 	json_t *list = need(json_array());
-	while (cursor && first < count && strcmp(nova_function_name(all[first]), cursor) <= 0)
-		first++;
-	size_t end = count - first > most ? first + most : count;
-	for (size_t i = first; i < end; i++)
+	for (size_t i = 0; i < count && i < most; i++)
 		json_array_append_new(list, function_json(all[i]));
-	const char *next = end < count ? nova_function_name(all[end - 1]) : NULL;
+	const char *next = count > most ? nova_function_name(all[most - 1]) : NULL;
 	return json_pack("{s:o,s:s?}", "functions", list, "next_cursor", next);
 }
 
@@ -266,13 +262,16 @@ static void list(struct job *job)
 	nova_error_t *error = NULL;
 	nova_function_t **all = NULL;
 	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
-	const char *label = job_query(job, "label");
+	const char *label = job_query(job, "label"), *limit = job_query(job, "limit");
+	uint32_t most = limit ? (uint32_t)strtoul(limit, NULL, 10) : PAGE;
 	opts.labels = &label;
 	opts.labels_count = label != NULL;
+	opts.after = job_query(job, "cursor");
+	opts.limit = most + 1;
 	if (nova_function_list(job_nova(job), &opts, &all, &count, &error) != 0)
 		job_fail_by(job, error);
 	else
-		job_answer(job, page_of(job, all, count));
+		job_answer(job, page_of(all, count, most));
 	nova_function_list_free(all, count);
 	nova_error_free(error);
 }

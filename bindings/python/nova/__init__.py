@@ -176,12 +176,14 @@ class Nova:
             check("nova_function_get", nova, text(name), byref(found))
         return _take_function(found)
 
-    def list(self, labels: Optional[Mapping[str, Optional[str]]] = None) -> "List[Function]":
+    def list(self, labels: Optional[Mapping[str, Optional[str]]] = None, *,
+             after: Optional[str] = None, limit: int = 0) -> "List[Function]":
         """The functions by name; with `labels` those that have all of them, where None stands for
-        any value."""
+        any value. A page: at most `limit` (0: all) of those whose names come behind `after`."""
         found, count = POINTER(c_void_p)(), c_size_t()
         wanted, wanted_count = label_list(labels)
-        options = _ffi.FunctionListOpts(labels=wanted, labels_count=wanted_count)
+        options = _ffi.FunctionListOpts(labels=wanted, labels_count=wanted_count,
+                                        after=text(after), limit=limit)
         with self._handle.using() as nova:
             check("nova_function_list", nova, byref(options), byref(found), byref(count))
         try:

@@ -87,6 +87,9 @@ class FunctionListOpts(_Options):
         ("size", c_size_t),
         ("labels", POINTER(c_char_p)),
         ("labels_count", c_size_t),
+        ("after", c_char_p),
+        ("limit", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -185,6 +185,8 @@ class Functions(PlatformCase):
                               ({}, 1), (None, 1), ({"team": None, "cost": None}, 0)):
             with self.subTest(labels):
                 self.assertEqual(len(self.nova.list(labels)), count)
+        self.assertEqual(len(self.nova.list(limit=1)), 1)
+        self.assertEqual(self.nova.list(after=self.nova.list()[-1].name), [])
         self.assertRaisesRegex(nova.InvalidArgument, "key=value", self.nova.list, {"a b": None})
         self.assertEqual((made.code_path, made.version, len(made.code_hash)), ("", 1, 64))
         self.assertEqual(self.nova.get("f"), made)

@@ -61,18 +61,24 @@ static int get(struct store *store, const char *name, struct function_record *re
 	return r < 0 ? r : sql_read_function(&session, ret_record, error);
 }
 
-static int list(struct store *store, const struct text_list *labels,
+static int list(struct store *store, const struct function_filter *filter,
 	struct function_record **ret_records, size_t *ret_count, nova_error_t **error)
 {
 	static const struct text_list none = { NULL, 0 };
-	AUTO_FREE char *wanted = text_list_to_json(labels ? labels : &none);
+	static const struct function_filter all = { NULL };
+	const struct function_filter *f = filter ? filter : &all;
+	AUTO_FREE char *wanted = text_list_to_json(f->labels ? f->labels : &none);
 	if (!wanted)
 		return nova_oom(error);
+	const struct sql_value values[] = {
+		sql_text(wanted),
+		sql_text(f->after ? f->after : ""),
+		sql_number(f->most ? f->most : INT64_MAX),
+	};
 	AUTO_SQL struct sql_session session = { 0 };
 	void *records = NULL;
 	size_t count = 0;
-	int r = sql_query(store, SQL_FUNCTION_LIST, (struct sql_value[]){ sql_text(wanted) }, 1,
-		&session, error);
+	int r = sql_query(store, SQL_FUNCTION_LIST, values, ARRAY_LEN(values), &session, error);
 	if (r > 0)
 		r = sql_read_all(&session, sizeof(struct function_record), sql_read_function,
 			&records, &count, error);

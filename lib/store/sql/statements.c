@@ -32,7 +32,8 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_FUNCTION_UPDATE] = ("UPDATE functions SET (@) = (#)"
 				 " WHERE name = $2 AND id = $1 AND updated_us = !"),
 	[SQL_FUNCTION_GET] = "SELECT @ FROM functions WHERE name = $1",
-	[SQL_FUNCTION_LIST] = "SELECT @ FROM functions WHERE " HAVE_LABELS " ORDER BY name",
+	[SQL_FUNCTION_LIST] = ("SELECT @ FROM functions WHERE name > $2 AND " HAVE_LABELS
+			       " ORDER BY name LIMIT $3"),
 	[SQL_FUNCTION_NAMES] = ("SELECT name FROM functions WHERE $2 = '' OR runtime = $2 "
 				"ORDER BY name LIMIT $1"),
 	[SQL_FUNCTION_REMOVE] = "DELETE FROM functions WHERE name = $1",
