@@ -269,6 +269,44 @@ class Crowds(NovadCase):
             self.assertIn(b"HTTP/1.1 200", self.read_all(raw))
         self.assertEqual(self.ask("POST", "/functions/gate/invoke", b"{}").status, 200)
 
+    def test_a_key_has_so_many_requests_in_a_time(self):
+        keys = self.write("keys", f"slow={'a' * 16} rate=3/h\nquick={'b' * 16} rate=1000/s "
+                          f"burst=2\nfree={'c' * 16}\n")
+        keys.chmod(0o600)
+        self.novad("--key-file", keys)
+        path = "/api/v1/functions"
+        self.key = "a" * 16
+        for _ in range(3):
+            self.gets(200, "GET", path)
+        answer = self.ask("GET", path)
+        self.assertEqual((answer.status, answer.json()["code"]), (429, "too_many_requests"))
+        self.assertTrue(1190 <= int(answer.headers["Retry-After"]) <= 1200, answer.headers)
+        self.assertEqual(answer.json()["outcome"], "never_ran")
+        self.is_refused(429, "too_many_requests", "POST", "/execute", {"command": ["true"]})
+        self.assertEqual(self.ask("GET", "/healthz").status, 200)
+        keys.write_text(keys.read_text() + "# read again\n")
+        self.key = "c" * 16
+        await_that(lambda: "again" in self.log() or not self.ask("GET", path).status, "it is read")
+        for _ in range(20):
+            self.gets(200, "GET", path)
+        self.key = "a" * 16
+        self.is_refused(429, "too_many_requests", "GET", path)
+        self.key = "b" * 16
+        await_that(lambda: self.ask("GET", path).status == 200, "a millisecond is over")
+        await_that(lambda: self.ask("GET", path).status == 200, "it goes on")
+        keys.write_text(keys.read_text().replace("rate=3/h", "rate=5/m"))
+        self.key = "a" * 16
+        await_that(lambda: self.ask("GET", path).status == 200, "another limit begins anew")
+
+    def test_limits_of_keys_that_make_no_sense_are_named(self):
+        for words in ("rate=0/s", "rate=5", "rate=5/d", "rate=-5/s", "rate=5000000/s", "burst=5",
+                      "rate=5/s burst=0", "rate=5/s burst=x", "other", "rate=5/sx", "rate="):
+            with self.subTest(words=words):
+                keys = self.write("keys", f"{'a' * 16} {words}\n")
+                keys.chmod(0o600)
+                self.refuses_to_start("line 1 of", "--key-file", keys,
+                                      listen=["--listen", "127.0.0.1:0"])
+
     def test_calls_under_way_are_answered_when_it_stops(self):
         begun, go = self.gate()
         process = self.novad()

@@ -141,7 +141,7 @@ static void put_problem(struct exchange *x, json_t *problem)
 	snprintf(x->code, sizeof(x->code), "%s",
 		json_string_value(json_object_get(problem, "code")));
 	json_object_set_new(problem, "request_id", json_string(x->id));
-	if (status == 503 || status == 429)
+	if ((status == 503 || status == 429) && !json_object_get(x->headers, "Retry-After"))
 		exchange_header_add(x, "Retry-After", "1");
 	answer_json(x, status, PROBLEM_TYPE, problem);
 	json_decref(problem);

@@ -146,6 +146,21 @@ static bool check_key(struct exchange *x)
 	return false;
 }
 
+static bool check_rate(struct exchange *x)
+{
+	char text[16];
+	uint32_t wait_s;
+	if (!x->key || x->route->flags & ROUTE_OPEN || key_take(x->key, &wait_s))
+		return true;
+	x->novad->counters[COUNTER_SHED]++;
+	snprintf(text, sizeof(text), "%u", wait_s);
+	exchange_header_add(x, "Retry-After", text);
+	exchange_problem(x, 429, "too_many_requests",
+		"this key may have %u requests in %u s, and may go on in %u s", x->key->rate,
+		x->key->period_ms / 1000, wait_s);
+	return false;
+}
+
 /* --- which route --- */
 
 /* The next part of a path, decoded; false: it is none. */
@@ -285,7 +300,7 @@ bool gate_head(struct exchange *x)
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	else if (check_origin(x) && !strcmp(x->method, "OPTIONS"))
 		preflight(x);
-	if (x->answered || !find_route(x) || !check_key(x))
+	if (x->answered || !find_route(x) || !check_key(x) || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {
 		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);

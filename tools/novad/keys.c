@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys, as long as the store has none: a file with a line for each, KEY or NAME=KEY, where KEY is
- * the key itself or "sha256:" and the hash of it. Only hashes stay in memory, and what is presented
- * is compared by its hash, in a time that tells nothing.
+ * the key itself or "sha256:" and the hash of it; then what it may have, as rate=100/s. Only hashes
+ * stay in memory, and what is presented is compared by its hash, in a time that tells nothing.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,9 +16,10 @@
 
 #include "novad.h"
 
-#define KEY_MIN  16 /* characters: fewer can be guessed */
-#define KEYS_MAX 1000
-#define HASHED   "sha256:"
+#define KEY_MIN   16 /* characters: fewer can be guessed */
+#define KEYS_MAX  1000
+#define HASHED    "sha256:"
+#define LIMIT_MAX 1000000
 
 struct keys {
 	char *path;
@@ -53,14 +54,85 @@ static struct key *same(struct keys *keys, const struct key *key)
 	return NULL;
 }
 
+/* A number and what follows it; 0: it is none. */
+static uint32_t number_of(const char *text, char **ret_rest)
+{
+	unsigned long number = *text >= '0' && *text <= '9' ? strtoul(text, ret_rest, 10) : 0;
+	return number <= LIMIT_MAX ? (uint32_t)number : 0;
+}
+
+/* rate=100/s, 100/m or 100/h; burst=20. False: it is neither. */
+static bool take_limit(struct key *key, const char *word)
+{
+	char *rest = NULL;
+	if (!strncmp(word, "burst=", 6)) {
+		key->burst = number_of(word + 6, &rest);
+		return key->burst && !*rest;
+	}
+	key->rate = strncmp(word, "rate=", 5) ? 0 : number_of(word + 5, &rest);
+	if (!key->rate)
+		return false;
+	key->period_ms = !strcmp(rest, "/s") ? 1000 :
+			 !strcmp(rest, "/m") ? 60000 :
+			 !strcmp(rest, "/h") ? 3600000 :
+					       0;
+	return key->period_ms;
+}
+
+static bool take_limits(struct key *key, char *words)
+{
+	char *word;
+	while ((word = strsep(&words, " \t\r\n")) != NULL)
+		if (*word && !take_limit(key, word))
+			return false;
+	if (!key->burst)
+		key->burst = key->rate;
+	return key->rate || !key->burst;
+}
+
+/* What it has used is not forgotten by reading the file again. */
+static void set_limits(struct key *key, const struct key *given)
+{
+	if (key->rate == given->rate && key->period_ms == given->period_ms &&
+		key->burst == given->burst)
+		return;
+	key->rate = given->rate;
+	key->period_ms = given->period_ms;
+	key->burst = given->burst;
+	key->level = (int64_t)key->burst * key->period_ms;
+	key->level_ms = now_ms();
+}
+
+bool key_take(struct key *key, uint32_t *ret_wait_s)
+{
+	if (!key->rate)
+		return true;
+	int64_t now = now_ms(), most = (int64_t)key->burst * key->period_ms;
+	int64_t gained = (now - key->level_ms) * key->rate;
+	key->level = gained > most - key->level ? most : key->level + gained;
+	key->level_ms = now;
+	int64_t missing = key->period_ms - key->level;
+	if (missing <= 0) {
+		key->level -= key->period_ms;
+		return true;
+	}
+	int64_t wait_ms = (missing + key->rate - 1) / key->rate;
+	*ret_wait_s = (uint32_t)((wait_ms + 999) / 1000);
+	return false;
+}
+
 /* False: it is no key. */
 static bool take_line(struct keys *keys, char *line, size_t number)
 {
 	struct key key = { 0 };
 	char *text = line + strspn(line, " \t");
-	text[strcspn(text, " \t\r\n")] = 0;
-	if (!*text || *text == '#')
+	if (strchr("#\r\n", *text)) /* also the end of the text */
 		return true;
+	char *rest = text + strcspn(text, " \t\r\n");
+	if (*rest)
+		*rest++ = 0;
+	if (!take_limits(&key, rest))
+		return false;
 	char *equals = strchr(text, '=');
 	snprintf(key.name, sizeof(key.name), "key-%zu", number);
 	if (equals) {
@@ -85,6 +157,7 @@ static bool take_line(struct keys *keys, char *line, size_t number)
 		memcpy(known->hash, key.hash, sizeof(key.hash));
 	}
 	memcpy(known->name, key.name, sizeof(key.name));
+	set_limits(known, &key);
 	return true;
 }
 
@@ -101,8 +174,10 @@ static bool read_lines(struct keys *keys, FILE *in)
 	free(line);
 	if (!fits)
 		log_line(keys->log, NOVA_LOG_ERROR,
-			"line %zu of '%s' is no key of at least %d characters", number, keys->path,
-			KEY_MIN);
+			"line %zu of '%s' is no key of at least %d characters, alone or with "
+			"limits "
+			"as 'rate=100/s burst=20'",
+			number, keys->path, KEY_MIN);
 	for (size_t i = 0; i < keys->count; i++)
 		found += keys->valid[i];
 	if (fits && !found)

@@ -83,6 +83,10 @@ struct key {
 	char name[65];
 	unsigned char hash[32];
 	uint32_t calls; /* under way */
+	/* Requests: so many in so many milliseconds, and `burst` at once; 0: as many as it likes.
+	 */
+	uint32_t rate, period_ms, burst;
+	int64_t level, level_ms; /* what it may still have, in requests times period_ms; when */
 };
 
 struct keys;
@@ -93,6 +97,8 @@ void keys_free(struct keys *keys);
 void keys_refresh(struct keys *keys);
 /* NULL: it is none of them. It stays until keys_free(). */
 struct key *keys_find(struct keys *keys, const char *text);
+/* Whether it may have one more request now; else in how many seconds. */
+bool key_take(struct key *key, uint32_t *ret_wait_s);
 
 /* --- certificates --- */
 
