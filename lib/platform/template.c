@@ -43,9 +43,11 @@ int nova_template_build(
 		code = registry_lookup(&nova->registry, function, &found, error);
 	if (code == 0)
 		code = lease_take(nova, &found, &request, &lease, error);
-	if (code == 0)
-		lease_return(nova, &lease, true);
-	return code;
+	if (code < 0)
+		return code;
+	lease_return(nova, &lease, true);
+	pool_settle_templates(nova->pool, &stop);
+	return 0;
 }
 
 int nova_template_prepare(nova_t *nova, const char *runtime, const nova_template_opts *opts,

@@ -77,6 +77,21 @@ void groups_forget_unused(nova_pool_t *pool, size_t most)
 	}
 }
 
+/* --- standby --- */
+
+#define STANDBY_TTL_MS 60000u /* they outlive the last call of their function by a minute */
+
+void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)
+{
+	if (!pool->standby || !g->frozen || g->unwritten ||
+		g->standby_until > now + STANDBY_TTL_MS / 2 * 1000000ull)
+		return;
+	if (standby_keep(pool->host, g->frozen, pool->standby, STANDBY_TTL_MS) < 0)
+		return;
+	g->standby_until = now + STANDBY_TTL_MS * 1000000ull;
+	pool_due(pool, 0);
+}
+
 /* --- out --- */
 
 static uint64_t hash_of_vm(const nova_vm_t *vm)

@@ -26,6 +26,8 @@
 #define LATENCY_BUCKETS 200u
 #define POOL_COUNTERS   (NOVA_POOL_HOT_FALLBACKS + 1)
 
+struct unwritten;
+
 /* --- groups: VMs with the same key --- */
 
 /* A copy of what a caller wants, for starts without a caller. */
@@ -65,6 +67,7 @@ struct group {
 	uint32_t concurrency;  /* callers that may share a VM */
 	uint32_t memory_mb;    /* of each VM */
 	struct frozen *frozen; /* the template, once it is known */
+	bool unwritten;        /* another takes its place soon: see unwritten.c */
 	uint64_t noted_ns;     /* when its use was noted on disk */
 	uint64_t standby_until;
 	uint64_t generation; /* nova_pool_forget() moves it on */
@@ -121,7 +124,8 @@ struct nova_pool {
 	nova_interrupt_t *end;
 
 	pthread_mutex_t lock;
-	pthread_cond_t quieter; /* while draining: a VM has come back, or a caller has left */
+	/* while draining: a VM has come back, or a caller has left; a template is written */
+	pthread_cond_t quieter;
 	bool draining, closing;
 	uint32_t alive;
 	uint64_t memory_mb;
@@ -136,6 +140,8 @@ struct nova_pool {
 	uint64_t kept_memory_mb;
 	struct link unused; /* groups that nobody uses, the longest so first */
 	size_t unused_count;
+	struct link unwritten;     /* see unwritten.c */
+	uint32_t writing;          /* threads that write one of them */
 	enum shortage shortage;    /* what the last start was held back by */
 	struct host_memory memory; /* as it was when it was looked at */
 	uint64_t look_at, look_again;
@@ -176,6 +182,8 @@ struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool cre
  * with ever new keys does not grow. */
 void group_put(nova_pool_t *pool, struct group *g);
 void groups_forget_unused(nova_pool_t *pool, size_t most);
+/* Wants VMMs on standby for the group's template for another while. */
+void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now);
 /* Room for callers of the group: an idle VM that lives, or one that is out and may be shared. It is
  * out then. NULL: none. */
 struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **ending);
@@ -289,8 +297,16 @@ int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
 struct frozen *group_lose_template(struct group *g);
 /* Without the lock: ends the VMMs on standby for clones of it. NULL is accepted. */
 void template_drop(nova_pool_t *pool, struct frozen *frozen);
-/* Wants VMMs on standby for the group's template for another while. */
-void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now);
+
+/* --- unwritten.c --- */
+
+/* Takes over what is to be written of the group's template, which is in memory. */
+void template_later(
+	nova_pool_t *pool, struct group *g, struct unwritten *unwritten, struct frozen *frozen);
+/* Writes what there is; lets go of the lock. What `stop` ends is left. */
+void templates_write(nova_pool_t *pool, const struct stop *stop);
+/* That template is not to be written, unless it is just being. */
+void templates_forget(nova_pool_t *pool, const struct frozen *frozen);
 
 /* --- keep.c --- */
 
@@ -305,6 +321,10 @@ int keep_leaves_room(const nova_pool_t *pool, const struct group *g, uint32_t vm
 /* --- zygote.c --- */
 
 void zygotes_read_limits(nova_pool_t *pool, const nova_config_t *config);
+/* Of a VM that the template was made of: whether the next may come from a zygote, and why it did
+ * not itself. */
+void zygote_first(
+	nova_pool_t *pool, struct group *g, const struct frozen *frozen, char why[VM_PATH_WHY]);
 /* A start in the classic way has succeeded. */
 void zygote_want(nova_pool_t *pool, struct group *g);
 /* A start may need it: it is the last to make place. */

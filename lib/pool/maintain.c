@@ -122,6 +122,8 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	pause_due(pool, &ending);
 	pool_reap(pool, &ending);
 	pool_keep_maintain(pool);
+	const struct stop stop = { pool->end, NULL };
+	templates_write(pool, &stop);
 	zygotes_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
 	uint64_t standby = maintain_standby(pool);

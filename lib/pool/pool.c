@@ -367,7 +367,7 @@ static void init_lists(nova_pool_t *pool)
 {
 	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
 		&pool->underserved, &pool->kept, &pool->unused, &pool->young, &pool->zygotes,
-		&pool->wanted };
+		&pool->wanted, &pool->unwritten };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }
@@ -506,6 +506,7 @@ void nova_pool_free(nova_pool_t *pool)
 	close_pool(pool, &ending);
 	pool_reap(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
+	pool_settle_templates(pool, NULL);
 	free_groups(pool);
 	pool_done(pool);
 }

@@ -41,4 +41,7 @@ void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata)
 /* Something has changed that this function looks at: a tick is due. */
 void pool_want_tick(nova_pool_t *pool);
 
+/* Templates that were made until now are on disk, unless they cannot be, or `stop` was asked. */
+void pool_settle_templates(nova_pool_t *pool, const struct stop *stop);
+
 #endif

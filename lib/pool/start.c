@@ -3,7 +3,6 @@
 #include "pool/internal.h"
 #include "template/template.h"
 
-#define STANDBY_TTL_MS 60000u /* they outlive the last call of their function by a minute */
 /* how many times what its start took a VM may serve its own group while others wait for room */
 #define TURN_STARTS 4u
 #define TURN_SHARE  8u /* but no longer than this part of the time that they wait at most */
@@ -34,40 +33,37 @@ static struct template_want template_of(const struct pool_want *want)
 	};
 }
 
-void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)
-{
-	if (!pool->standby || !g->frozen ||
-		g->standby_until > now + STANDBY_TTL_MS / 2 * 1000000ull)
-		return;
-	if (standby_keep(pool->host, g->frozen, pool->standby, STANDBY_TTL_MS) < 0)
-		return;
-	g->standby_until = now + STANDBY_TTL_MS * 1000000ull;
-	pool_due(pool, 0);
-}
-
 struct frozen *group_lose_template(struct group *g)
 {
 	g->standby_until = 0;
+	g->unwritten = false;
 	return STEAL(g->frozen);
 }
 
 void template_drop(nova_pool_t *pool, struct frozen *frozen)
 {
-	if (frozen)
-		standby_drop(pool->host, frozen);
+	if (!frozen)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	templates_forget(pool, frozen);
+	pthread_mutex_unlock(&pool->lock);
+	standby_drop(pool->host, frozen);
 	frozen_unref(frozen);
 }
 
-/* The group's template, held for the caller. Until it is known only one thread at a time starts VMs
- * of a group, so only one looks. */
+/* The group's template, held for the caller, and the VM that it was just made of. Until it is known
+ * only one thread at a time starts VMs of a group, so only one looks. */
 static int group_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
-	const struct stop *stop, struct frozen **ret, uint64_t *ret_us, nova_error_t **error)
+	const struct stop *stop, struct frozen **ret, nova_vm_t **ret_vm, uint64_t *ret_us,
+	nova_error_t **error)
 {
-	bool made = false;
+	struct template_made made = { .vm = NULL };
 	uint64_t begin = clock_ns();
 	pthread_mutex_lock(&pool->lock);
 	struct frozen *found = g->frozen ? frozen_ref(g->frozen) : NULL;
 	uint64_t generation = g->generation;
+	if (!found && !pool->threaded)
+		templates_write(pool, stop);
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
 		uint64_t wait_ms = want->queue_timeout_ms ? want->queue_timeout_ms : pool->queue_ms;
@@ -79,11 +75,25 @@ static int group_template(nova_pool_t *pool, struct group *g, const struct pool_
 	pthread_mutex_lock(&pool->lock);
 	if (!g->frozen && g->generation == generation)
 		g->frozen = frozen_ref(found);
+	if (made.unwritten)
+		template_later(pool, g, made.unwritten, found);
 	group_want_standby(pool, g, begin);
 	pthread_mutex_unlock(&pool->lock);
 	*ret = found;
-	*ret_us = made ? us_since(begin) : 0;
+	*ret_vm = made.vm;
+	*ret_us = made.unwritten ? us_since(begin) : 0;
 	return 0;
+}
+
+/* All of the time that a template took is its first VM's, which knows some of it. */
+static void note_made(nova_vm_t *vm, uint64_t us, bool was_made_of)
+{
+	static const int known[] = { NOVA_TIMING_START, NOVA_TIMING_BOOT, NOVA_TIMING_INIT };
+	for (size_t i = 0; was_made_of && i < ARRAY_LEN(known); i++) {
+		uint64_t part = vm_timing_us(vm, known[i]);
+		us -= part < us ? part : us;
+	}
+	vm_add_init_us(vm, us);
 }
 
 static void discard_template(nova_pool_t *pool, struct group *g, struct frozen *frozen)
@@ -178,18 +188,32 @@ static int make_clone(nova_pool_t *pool, struct group *g, struct frozen *frozen,
 	return code;
 }
 
+/* What the template was made of is as good as its first clone. */
+static void take_origin(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
+	nova_vm_t *vm, nova_vm_t **ret_vm)
+{
+	char why[VM_PATH_WHY];
+	zygote_first(pool, g, frozen, why);
+	vm_set_path_why(vm, why);
+	*ret_vm = vm;
+}
+
 static int start_from_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
 {
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	uint64_t made_us = 0;
-	int code = group_template(pool, g, want, stop, &frozen, &made_us, error);
+	nova_vm_t *vm = NULL;
+	int code = group_template(pool, g, want, stop, &frozen, &vm, &made_us, error);
 	if (code < 0)
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	code = make_clone(pool, g, frozen, want, stop, ret_vm, &failure);
+	if (vm)
+		take_origin(pool, g, frozen, vm, ret_vm);
+	else
+		code = make_clone(pool, g, frozen, want, stop, ret_vm, &failure);
 	if (code == 0) {
-		vm_add_init_us(*ret_vm, made_us);
+		note_made(*ret_vm, made_us, vm != NULL);
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
 	}

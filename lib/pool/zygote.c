@@ -104,6 +104,8 @@ static void replace_dead(nova_pool_t *pool, struct group *g, struct slot **endin
 
 /* --- starting from one --- */
 
+#define NONE_YET "no zygote stands yet for the function"
+
 /* The zygote, held; NULL: there is none to be forked now, and why. */
 static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY])
 {
@@ -114,7 +116,7 @@ static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY]
 			"a fork of the function's zygote has just failed, and it rests" :
 		z->slot     ? NULL :
 		!most(pool) ? "the setting pool.zygotes is 0" :
-			      "no zygote stands yet for the function";
+			      NONE_YET;
 	snprintf(why, VM_PATH_WHY, "%s", lacks ? lacks : "");
 	if (z->slot)
 		zygote_used(pool, g);
@@ -173,6 +175,17 @@ int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen
 	if (error)
 		*error = STEAL(failure);
 	return code;
+}
+
+void zygote_first(
+	nova_pool_t *pool, struct group *g, const struct frozen *frozen, char why[VM_PATH_WHY])
+{
+	const char *obstacle = pool->hot ? frozen_hot_obstacle(pool->host, frozen) : "";
+	const char *lacks = most(pool) ? NONE_YET : "the setting pool.zygotes is 0";
+	snprintf(why, VM_PATH_WHY, "%s", obstacle ? obstacle : lacks);
+	pthread_mutex_lock(&pool->lock);
+	g->zygote.can_be |= !obstacle;
+	pthread_mutex_unlock(&pool->lock);
 }
 
 /* --- making one --- */

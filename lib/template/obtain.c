@@ -106,20 +106,32 @@ static void discard(nova_host_t *host, const char *root, const char *id, const c
 	}
 }
 
-#define MAKER_TEXT "%-10lld\n" /* always as long, so that one replaces another at once */
+#define MAKER_TEXT "%-10lld %-4s\n" /* always as long, so that one replaces another at once */
+#define MADE       "made"
 
-/* For those who wait in vain. A full disk is no reason to make no template. */
-static void sign(int fd)
+/* For those who wait. A full disk is no reason to make no template. */
+static void sign(int fd, const char *state)
 {
-	AUTO_FREE char *maker = str_format(MAKER_TEXT, (long long)getpid());
+	AUTO_FREE char *maker = str_format(MAKER_TEXT, (long long)getpid(), state);
 	if (maker)
 		sys_pwrite_all(fd, maker, strlen(maker), 0);
 }
 
-static int fail_held(const struct recipe *r, const char *lock, nova_error_t **error)
+static char *read_sign(const char *lock)
 {
 	AUTO_BUF struct buf text = BUF_INIT(32);
-	AUTO_FREE char *maker = fs_read_file(lock, &text) == 0 ? buf_steal_str(&text) : NULL;
+	return fs_read_file(lock, &text) == 0 ? buf_steal_str(&text) : NULL;
+}
+
+static bool is_made(const char *lock)
+{
+	AUTO_FREE char *text = read_sign(lock);
+	return text && strstr(text, MADE);
+}
+
+static int fail_held(const struct recipe *r, const char *lock, nova_error_t **error)
+{
+	AUTO_FREE char *maker = read_sign(lock);
 	long long pid = maker ? strtoll(maker, NULL, 10) : 0;
 	AUTO_FREE char *who = pid > 0 ? str_format("process %lld", pid) : strdup("another process");
 	return who ? nova_fail(error, NOVA_EBUSY,
@@ -129,20 +141,47 @@ static int fail_held(const struct recipe *r, const char *lock, nova_error_t **er
 		     nova_oom(error);
 }
 
-/* The others wait here, and find the template then. */
+/* Who has made it serves from memory, and writes it when there is time for that: another need not
+ * wait for it longer than its own takes. */
+#define MADE_MS 3000u
+
+/* The others wait here, and find the template then. 0 without the lock (-1): it is made, but not
+ * written. */
+static int wait_for_lock(const struct recipe *r, const char *lock, int *ret_fd)
+{
+	for (;;) {
+		bool made = is_made(lock);
+		uint64_t look = deadline_in_ms(MADE_MS);
+		int os = fs_lock_unless(
+			lock, r->stop, look < r->deadline ? look : r->deadline, ret_fd);
+		if (os == -EWOULDBLOCK && made && is_made(lock))
+			return 0;
+		if (os != -EWOULDBLOCK || deadline_passed(r->deadline))
+			return os;
+	}
+}
+
 static int lock_recipe(const struct recipe *r, const char *lock, int *ret_fd, nova_error_t **error)
 {
 	int os = fs_mkdirs(r->root, 0700);
 	if (os == 0)
-		os = fs_lock_unless(lock, r->stop, r->deadline, ret_fd);
+		os = wait_for_lock(r, lock, ret_fd);
 	if (os == -EWOULDBLOCK)
 		return fail_held(r, lock, error);
 	if (os == -ECANCELED)
 		return stop_check(r->stop, "its template was made", error);
 	if (os < 0)
 		return nova_fail_os(error, os, "'%s'", r->root);
-	sign(*ret_fd);
+	if (*ret_fd >= 0)
+		sign(*ret_fd, "");
 	return 0;
+}
+
+static void tell_written(const struct recipe *r, uint64_t made_us, uint64_t written_us)
+{
+	log_info(host_log(r->host), "template", "%s was made in %llu ms and written in %llu ms",
+		r->id, (unsigned long long)(made_us / 1000u),
+		(unsigned long long)(written_us / 1000u));
 }
 
 static int make(const struct recipe *r, struct frozen **ret, bool *ret_made, nova_error_t **error)
@@ -151,16 +190,18 @@ static int make(const struct recipe *r, struct frozen **ret, bool *ret_made, nov
 	recipe_tell(r);
 	int code = r->make(r, ret, error);
 	uint64_t made_us = us_since(begin);
-	if (code == 0)
+	if (code == 0 && r->later) {
+		r->later->frozen = frozen_ref(*ret);
+		r->later->made_us = made_us;
+	} else if (code == 0) {
 		code = keep_if_possible(r, ret, error);
+	}
 	if (code < 0)
 		return code;
-	uint64_t all_us = us_since(begin);
 	if (r->guest)
-		recipe_took(r, all_us);
-	log_info(host_log(r->host), "template", "%s was made in %llu ms and written in %llu ms",
-		r->id, (unsigned long long)(made_us / 1000u),
-		(unsigned long long)((all_us - made_us) / 1000u));
+		recipe_took(r, us_since(begin));
+	if (!r->later)
+		tell_written(r, made_us, us_since(begin) - made_us);
 	*ret_made = true;
 	return 0;
 }
@@ -192,7 +233,13 @@ static int make_once(
 	if (code < 0)
 		return code;
 	code = find_or_make(r, ret, ret_made, error);
-	fs_unlink(lock); /* who waits for it locks the next one: see fs_lock() */
+	if (fd >= 0 && r->later && *ret_made) {
+		sign(fd, MADE);
+		r->later->lock_path = STEAL(lock);
+		r->later->lock = STEAL_FD(fd);
+	} else if (fd >= 0) {
+		fs_unlink(lock); /* who waits for it locks the next one: see fs_lock() */
+	}
 	return code;
 }
 
@@ -206,6 +253,38 @@ int recipe_obtain(const struct recipe *r, struct frozen **ret, bool *ret_made, n
 	if (error)
 		*error = STEAL(why);
 	return code;
+}
+
+/* Of a copy, as clones are made of it meanwhile. */
+static int keep_copy(const struct recipe *r, const struct frozen *frozen, struct frozen **ret,
+	nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *copy = NULL;
+	int code = frozen_copy(frozen, &copy, error);
+	if (code == 0)
+		code = keep(r, &copy, error);
+	if (code == 0)
+		*ret = STEAL(copy);
+	return code;
+}
+
+int recipe_write(
+	const struct recipe *r, const struct frozen *frozen, uint64_t made_us, struct frozen **ret)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	uint64_t begin = clock_ns();
+	*ret = NULL;
+	/* another who did not wait may have been quicker */
+	if (find(r, ret, NULL) == 0)
+		return 0;
+	int code = keep_copy(r, frozen, ret, &failure);
+	if (code == NOVA_ECANCELED)
+		return code;
+	if (code == 0)
+		tell_written(r, made_us, us_since(begin));
+	else
+		tell_kept_out(r, code, failure);
+	return 0;
 }
 
 void template_note_use(const struct frozen *frozen)

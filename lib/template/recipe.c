@@ -175,6 +175,12 @@ static void tell_timings(const struct recipe *r, const nova_vm_t *vm, uint64_t f
 		freeze_ms);
 }
 
+/* Whether it serves whom it was started for when it has been frozen. */
+static bool goes_on(const struct recipe *r, const nova_vm_t *vm)
+{
+	return r->ret_vm && vm_goes_on(vm);
+}
+
 /* ret_draws: nothing is frozen then, as what the import has drawn would be in every clone. */
 static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_draws,
 	struct frozen **ret, nova_error_t **error)
@@ -186,9 +192,12 @@ static int init_and_freeze(const struct recipe *r, nova_vm_t *vm, char **ret_dra
 	if (draws && !*ret_draws)
 		code = nova_oom(error);
 	else if (code == 0 && !draws)
-		code = vm_freeze(vm, true, r->stop, ret, error);
+		code = vm_freeze(vm, !goes_on(r, vm), r->stop, ret, error);
 	tell_timings(r, vm, us_since(begin) / 1000u);
-	nova_vm_free(vm);
+	if (code == 0 && !draws && goes_on(r, vm))
+		*r->ret_vm = vm;
+	else
+		nova_vm_free(vm);
 	return code;
 }
 

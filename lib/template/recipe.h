@@ -19,10 +19,21 @@ struct recipe {
 	char *kernel, *initramfs, *rootfs, *code_disk;
 	char id[SNAPSHOT_ID];
 	nova_vm_t *vm; /* that it is made of; NULL: one that is started for it */
+	/* gets the VM that it was made of, where that can go on; NULL: nobody wants it */
+	nova_vm_t **ret_vm;
+	struct unwritten *later; /* is filled, and nothing written; NULL: it is written at once */
 	int (*make)(const struct recipe *recipe, struct frozen **ret_frozen, nova_error_t **error);
 };
 void recipe_done(struct recipe *recipe);
 #define AUTO_RECIPE CLEANUP(recipe_done)
+
+struct unwritten {
+	struct recipe recipe; /* its `want` is over */
+	struct frozen *frozen;
+	uint64_t made_us;
+	int lock; /* of its making; -1: another has it */
+	char *lock_path;
+};
 
 /* Of a function, without `stop` and `deadline`. To be followed by recipe_done() in any case. */
 int recipe_of_function(nova_host_t *host, const struct template_want *want,
@@ -57,5 +68,9 @@ void room_done(const struct recipe *recipe, struct room *room, uint64_t bytes);
 /* obtain.c: found, or made by one process while the others wait. */
 int recipe_obtain(const struct recipe *recipe, struct frozen **ret_frozen, bool *ret_made,
 	nova_error_t **error);
+
+/* What was made with `later`. As template_write(). */
+int recipe_write(const struct recipe *recipe, const struct frozen *frozen, uint64_t made_us,
+	struct frozen **ret_frozen);
 
 #endif

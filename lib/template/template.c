@@ -11,14 +11,30 @@ bool template_possible(nova_host_t *host, const struct template_want *want)
 }
 
 int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
-	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **error)
+	const struct stop *stop, struct frozen **ret, struct template_made *ret_made,
+	nova_error_t **error)
 {
-	AUTO_RECIPE struct recipe r = { .root = NULL };
-	*ret_made = false;
-	int code = recipe_of_function(host, want, &r, error);
-	r.stop = stop;
-	r.deadline = deadline_in_ms(wait_ms);
-	return code < 0 ? code : recipe_obtain(&r, ret, ret_made, error);
+	struct unwritten *later = calloc(1, sizeof(*later));
+	bool made = false;
+	*ret_made = (struct template_made){ .vm = NULL };
+	if (!later)
+		return nova_oom(error);
+	later->lock = -1;
+	struct recipe *r = &later->recipe;
+	int code = recipe_of_function(host, want, r, error);
+	r->stop = stop;
+	r->deadline = deadline_in_ms(wait_ms);
+	r->later = later;
+	r->ret_vm = &ret_made->vm;
+	if (code == 0)
+		code = recipe_obtain(r, ret, &made, error);
+	r->want = NULL;
+	r->ret_vm = NULL;
+	if (made)
+		ret_made->unwritten = later;
+	else
+		unwritten_free(later);
+	return code;
 }
 
 int template_prepare(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,

@@ -19,7 +19,9 @@ bool template_possible(nova_host_t *host, const struct template_want *want);
  * The instant of a VM that has just been given its function. It is keyed by everything that went in
  * (kernel, agent, root filesystem, code, handler, environment, memory, vCPUs, VMM), so a changed
  * input simply is another template. It is made at first use, by one process while the others wait,
- * for `wait_ms` at most: then it is NOVA_EBUSY with the maker's name. *ret_made tells.
+ * for `wait_ms` at most: then it is NOVA_EBUSY with the maker's name. It serves from memory then,
+ * and is to be written by template_write() soon: who has waited for that for three seconds makes
+ * its own.
  *
  * It is made from the template of its runtime: the same guest with its root filesystem, but without
  * a function, which is made from a boot at the first use of any function.
@@ -27,8 +29,22 @@ bool template_possible(nova_host_t *host, const struct template_want *want);
  * A function whose import draws what clones must not share has a template without it
  * (frozen_draws()): each VM is given it anew.
  */
+struct unwritten;
+struct template_made {
+	struct unwritten *unwritten; /* NULL: it was there */
+	/* that it was made of: as a clone of it, without the time that one takes; NULL: it ended */
+	nova_vm_t *vm;
+};
 int template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
-	const struct stop *stop, struct frozen **ret_frozen, bool *ret_made, nova_error_t **error);
+	const struct stop *stop, struct frozen **ret_frozen, struct template_made *ret_made,
+	nova_error_t **error);
+
+/* Any thread. NOVA_ECANCELED by `stop`: nothing has happened. Else `unwritten` is over, and
+ * *ret_frozen is the template on disk; NULL: it could not be written, as the log tells. */
+int template_write(
+	struct unwritten *unwritten, const struct stop *stop, struct frozen **ret_frozen);
+/* Not to be written at all. NULL is accepted. */
+void unwritten_free(struct unwritten *unwritten);
 
 /* Makes the template of the runtime that VMs of this want begin with, unless it is there.
  * NOVA_ENOTSUP: the engine has none. */

@@ -99,6 +99,28 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 	return 0;
 }
 
+int frozen_copy(const struct frozen *from, struct frozen **ret_frozen, nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *f = calloc(1, sizeof(*f));
+	if (!f)
+		return nova_oom(error);
+	*f = (struct frozen){
+		.references = 1,
+		.ops = from->ops,
+		.pages = PAGES_NONE,
+		.state_fd = sys_dup(from->state_fd),
+		.base = base_ref(from->base),
+	};
+	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
+	if (f->state_fd < 0 || machine_config_copy(&f->shape, &from->shape) < 0 ||
+		guest_function_copy(&f->function, &from->function) < 0)
+		return nova_oom(error);
+	int code = pages_copy(&from->pages, &f->pages, error);
+	if (code == 0)
+		*ret_frozen = STEAL(f);
+	return code;
+}
+
 int frozen_set_code(struct frozen *f, const char *code_disk, nova_error_t **error)
 {
 	char *path = strdup(code_disk);

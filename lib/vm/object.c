@@ -176,6 +176,11 @@ bool vm_is_clone(const nova_vm_t *vm)
 	return vm->base;
 }
 
+bool vm_goes_on(const nova_vm_t *vm)
+{
+	return vm->base && !vm->function.has_hooks;
+}
+
 bool vm_from_standby(const nova_vm_t *vm)
 {
 	return vm->from_standby;

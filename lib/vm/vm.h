@@ -102,6 +102,9 @@ uint64_t vm_timing_us(const nova_vm_t *vm, int timing);
 void vm_add_init_us(nova_vm_t *vm, uint64_t us);
 /* It went on from an instant, and did not boot. */
 bool vm_is_clone(const nova_vm_t *vm);
+/* Whether it is as good as a clone of itself when it has been frozen, and at no cost: it does not
+ * boot anew for it, and its function need not be told. */
+bool vm_goes_on(const nova_vm_t *vm);
 /* Its VMM had been on standby. */
 bool vm_from_standby(const nova_vm_t *vm);
 /* The snapshot that this VM went on from, or has left last. */
@@ -204,6 +207,9 @@ bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const ch
  * (PROTO_CODE_LATER) and has its own memory. */
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
 	nova_error_t **error);
+
+/* The same once more, of one in memory: see instant_refine(). */
+int frozen_copy(const struct frozen *frozen, struct frozen **ret_frozen, nova_error_t **error);
 
 /* Of one that nobody else has yet: clones find the content of its code disk in another file. */
 int frozen_set_code(struct frozen *frozen, const char *code_disk, nova_error_t **error);

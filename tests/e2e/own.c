@@ -2,6 +2,7 @@
 /* A runtime that is data, in guests: its root filesystem is a copy of base, its program awk. What
  * needs no guest is in tests/conform/runtime.c. */
 #include "vmtest.h"
+#include "pool/pool.h"
 
 static const char *const awk[] = { "/usr/bin/awk", "-f", "{file}", "{input}" };
 
@@ -26,6 +27,7 @@ static size_t templates(const struct platform *p, size_t *ret_guests)
 {
 	nova_snapshot_t **list;
 	size_t count, functions = 0;
+	pool_settle_templates(p->pool, NULL);
 	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++)
 		functions += nova_snapshot_has_function(list[i]) == 1;

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "platform.h"
+#include "pool/pool.h"
 #include "proto/proto.h"
 
 static size_t copies(void)
@@ -229,6 +230,7 @@ static size_t templates_that_draw(const struct platform *p)
 {
 	nova_snapshot_t **list;
 	size_t count, found = 0;
+	pool_settle_templates(p->pool, NULL);
 	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++)
 		found += strcmp(nova_snapshot_draws(list[i]), "uuid.uuid4() in main.py, line 3") ==

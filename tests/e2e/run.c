@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Code that is run once, in clones of the templates of several runtimes. */
 #include "vmtest.h"
+#include "pool/pool.h"
 
 #define PATIENCE      1800 /* s; no limit but for what hangs */
 #define RUN_OPTS(...) ((nova_run_opts){ .size = sizeof(nova_run_opts), __VA_ARGS__ })
@@ -9,6 +10,7 @@ static size_t templates(const struct platform *p)
 {
 	nova_snapshot_t **list;
 	size_t count;
+	pool_settle_templates(p->pool, NULL);
 	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	nova_snapshot_list_free(list, count);
 	return count;

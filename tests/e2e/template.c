@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "platform.h"
+#include "pool/pool.h"
 
 /* --- looking --- */
 
@@ -33,6 +34,7 @@ static size_t templates_of(const struct platform *p, int functions, char **ret_l
 {
 	nova_snapshot_t **list;
 	size_t count, found = 0;
+	pool_settle_templates(p->pool, NULL);
 	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
 	for (size_t i = 0; i < count; i++) {
 		if (nova_snapshot_has_function(list[i]) != functions)
@@ -150,6 +152,56 @@ START_TEST(the_first_call_makes_a_template_and_other_processes_use_it)
 	ck_ok(nova_snapshot_list(nova_host_get(p.nova), &list, &count, &error));
 	ck_assert_uint_eq(count, 0); /* it is nobody's snapshot */
 	nova_snapshot_list_free(list, count);
+	platform_close(&p);
+}
+END_TEST
+
+static size_t templates_on_disk(const struct platform *p)
+{
+	nova_snapshot_t **list;
+	size_t count, found = 0;
+	ck_ok(nova_template_list(nova_host_get(p->nova), &list, &count, &error));
+	for (size_t i = 0; i < count; i++)
+		found += nova_snapshot_has_function(list[i]) == 1;
+	nova_snapshot_list_free(list, count);
+	return found;
+}
+
+static void note_template_vm(void *userdata, int level, const char *module, const char *text)
+{
+	const char *vm = strstr(text, ": "), *end = strstr(text, ", init ");
+	(void)level;
+	if (!strcmp(module, "template") && vm && end)
+		snprintf(userdata, 9, "%.8s", vm + 2);
+}
+
+START_TEST(the_first_answer_comes_from_the_templates_vm_and_before_it_is_written)
+{
+	struct platform p = platform_open(NULL);
+	char made_of[9] = "";
+	nova_result_t *r;
+	platform_add(p.nova, "f", "python", SOURCE);
+	nova_host_set_log(nova_host_get(p.nova), note_template_vm, made_of, NOVA_LOG_DEBUG);
+	ck_ok(platform_call(p.nova, "f", &r));
+	ck_assert_str_eq(nova_result_output(r, NULL), "7");
+	ck_assert_str_eq(nova_result_vm_id(r), made_of);
+	ck_assert_uint_gt(nova_result_timing_us(r, NOVA_TIMING_INIT), 0);
+	ck_assert_int_eq(nova_result_cold_start(r), 1);
+	nova_result_free(r);
+	ck_assert_uint_eq(templates_on_disk(&p), 0);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_TEMPLATE_STARTS), 1);
+	nova_pool_tick(p.pool);
+	ck_assert_uint_eq(templates_on_disk(&p), 1);
+	nova_host_set_log(nova_host_get(p.nova), NULL, NULL, NOVA_LOG_NONE);
+	/* Who looks for another finds it written, whoever ticks or not. */
+	platform_add(p.nova, "g", "python", SOURCE "# g\n");
+	platform_add(p.nova, "h", "python", SOURCE "# h\n");
+	platform_answers(p.nova, "g", "7");
+	ck_assert_uint_eq(templates_on_disk(&p), 1);
+	platform_answers(p.nova, "h", "7");
+	ck_assert_uint_eq(templates_on_disk(&p), 2);
+	ck_ok(nova_template_build(p.nova, "h", NULL, &error));
+	ck_assert_uint_eq(templates_on_disk(&p), 3);
 	platform_close(&p);
 }
 END_TEST
@@ -442,6 +494,7 @@ START_TEST(a_template_that_finds_no_room_on_disk_still_serves_its_process)
 		end_idle(&p);
 		platform_answers(p.nova, "f", "7");
 		ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 2);
+		ck_assert_uint_eq(templates(&p), 0);
 		ck_assert_int_eq(umount(root), 0);
 	}
 	ck_assert(cold_call_loads(&p));
@@ -871,6 +924,7 @@ TCase *template_cases(void)
 	if (is_fake())
 		return tc;
 	tcase_add_test(tc, the_first_call_makes_a_template_and_other_processes_use_it);
+	tcase_add_test(tc, the_first_answer_comes_from_the_templates_vm_and_before_it_is_written);
 	tcase_add_test(tc, whatever_goes_into_a_template_makes_another_when_it_changes);
 	tcase_add_test(tc, a_moment_without_descriptors_leaves_the_template_in_place);
 	tcase_add_test(tc, another_agent_makes_another_template);

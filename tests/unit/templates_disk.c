@@ -228,7 +228,8 @@ static int make_function(const struct recipe *r, struct frozen **ret, nova_error
 	return 0;
 }
 
-static int obtain(struct home *h, unsigned number, struct frozen **ret)
+static int obtain_by(struct home *h, unsigned number, uint64_t deadline, struct unwritten *later,
+	struct frozen **ret)
 {
 	AUTO_FREE char *name = str_format("f%u", number);
 	const struct template_want want = { .name = name };
@@ -242,12 +243,18 @@ static int obtain(struct home *h, unsigned number, struct frozen **ret)
 		.initramfs = h->kernel,
 		.guest = number < RUNTIME ? NULL : (char *)"stand-in",
 		.make = number < RUNTIME ? make_function : make_runtime,
-		.deadline = deadline_in_ms(300000),
+		.deadline = deadline,
+		.later = later,
 	};
 	bool made;
 	id_of(number, r.id);
 	at = h;
 	return recipe_obtain(&r, ret, &made, &error);
+}
+
+static int obtain(struct home *h, unsigned number, struct frozen **ret)
+{
+	return obtain_by(h, number, deadline_in_ms(300000), NULL, ret);
 }
 
 /* What it is, whoever made it, and wherever it is. */
@@ -597,6 +604,154 @@ START_TEST(a_process_that_is_killed_while_it_prunes_spoils_nothing)
 }
 END_TEST
 
+/* --- written later --- */
+
+static char *lock_of(const struct home *h, unsigned number)
+{
+	char id[SNAPSHOT_ID];
+	id_of(number, id);
+	return str_format("%s/.make-%s", h->root, id);
+}
+
+/* As template_get() leaves it. */
+static struct unwritten *make_later(struct home *h, unsigned number)
+{
+	struct frozen *f;
+	struct unwritten *u = calloc(1, sizeof(*u));
+	u->lock = -1;
+	ck_ok(obtain_by(h, number, 0, u, &f));
+	ck_assert(!f->is_on_disk);
+	ck_is(f, number);
+	frozen_unref(f);
+	u->recipe = (struct recipe){
+		.host = h->host,
+		.root = strdup(h->root),
+		.kernel = strdup(h->kernel),
+		.initramfs = strdup(h->kernel),
+	};
+	id_of(number, u->recipe.id);
+	return u;
+}
+
+START_TEST(one_that_is_written_later_serves_from_memory_until_then)
+{
+	struct home h;
+	struct frozen *f = NULL;
+	set_up(&h, "auto");
+	AUTO_FREE char *lock = lock_of(&h, 1);
+	struct unwritten *u = make_later(&h, 1);
+	ck_assert(!is_there(&h, 1) && is_there(&h, RUNTIME));
+	ck_assert_int_eq(fs_exists(lock), 1);
+	struct frozen *in_memory = frozen_ref(u->frozen);
+	ck_assert_int_eq(template_write(u, NULL, &f), 0);
+	ck_assert(f->is_on_disk && is_there(&h, 1));
+	ck_is(f, 1);
+	ck_is(in_memory, 1); /* clones may be made of it yet */
+	ck_assert_int_eq(fs_exists(lock), 0);
+	frozen_unref(in_memory);
+	frozen_unref(f);
+	use(&h, 1);
+	ck_assert_int_eq(h.made, 2);
+	unwritten_free(make_later(&h, 2)); /* the end of who was to write it */
+	ck_assert_int_eq(fs_exists(lock), 0);
+	use(&h, 2);
+	ck_assert_int_eq(h.made, 4);
+	tear_down(&h);
+}
+END_TEST
+
+START_TEST(who_waits_for_one_that_is_not_written_makes_its_own_and_one_is_kept)
+{
+	struct home h;
+	struct frozen *own, *written;
+	set_up(&h, "auto");
+	AUTO_FREE char *lock = lock_of(&h, 1);
+	struct unwritten *u = make_later(&h, 1);
+	ck_ok(obtain_by(&h, 1, deadline_in_ms(100), NULL, &own));
+	ck_assert_int_eq(h.made, 3);
+	ck_is(own, 1);
+	ck_assert_int_eq(fs_exists(lock), 1); /* it is the other's */
+	ck_assert_int_eq(template_write(u, NULL, &written), 0);
+	ck_assert(written->is_on_disk);
+	ck_is(written, 1);
+	ck_assert_int_eq(h.told, 0);
+	ck_assert_int_eq(fs_exists(lock), 0);
+	frozen_unref(own);
+	frozen_unref(written);
+	tear_down(&h);
+}
+END_TEST
+
+START_TEST(one_whose_maker_is_killed_before_it_is_written_is_made_by_the_next)
+{
+	struct home h;
+	int ready[2];
+	char byte;
+	set_up(&h, "auto");
+	use(&h, 2); /* the runtime's is there */
+	ck_assert_int_eq(sys_pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		make_later(&h, 1);
+		sys_write_all(ready[1], "x", 1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	use(&h, 1);
+	ck_assert(is_there(&h, 1));
+	AUTO_FREE char *lock = lock_of(&h, 1);
+	ck_assert_int_eq(fs_exists(lock), 0);
+	fd_close(ready[0]);
+	fd_close(ready[1]);
+	tear_down(&h);
+}
+END_TEST
+
+START_TEST(one_that_cannot_be_written_later_stays_in_memory_and_is_told_of)
+{
+	struct home h;
+	struct frozen *f = NULL;
+	set_up(&h, "auto");
+	struct unwritten *u = make_later(&h, 1);
+	refusal = ENOSPC;
+	ck_assert_int_eq(template_write(u, NULL, &f), 0);
+	refusal = 0;
+	ck_assert_ptr_null(f);
+	ck_assert_int_eq(h.told, 1);
+	ck_assert(!is_there(&h, 1));
+	use(&h, 1);
+	ck_assert(is_there(&h, 1));
+	tear_down(&h);
+}
+END_TEST
+
+START_TEST(the_wait_for_room_is_interrupted_and_it_is_written_after_that)
+{
+	struct home h;
+	struct frozen *f = NULL;
+	nova_interrupt_t *token;
+	int held;
+	set_up(&h, "auto");
+	AUTO_FREE char *room = path_join(h.root, ".room");
+	struct unwritten *u = make_later(&h, 1);
+	ck_ok(nova_interrupt_new(&token, &error));
+	nova_interrupt_trigger(token);
+	const struct stop stop = { token, NULL };
+	ck_assert_int_eq(fs_lock(room, true, &held), 0);
+	ck_assert_int_eq(template_write(u, &stop, &f), NOVA_ECANCELED);
+	fd_close(held);
+	ck_assert_int_eq(h.told, 0);
+	ck_assert_int_eq(template_write(u, NULL, &f), 0);
+	ck_assert(f->is_on_disk);
+	frozen_unref(f);
+	nova_interrupt_free(token);
+	tear_down(&h);
+}
+END_TEST
+
 static Suite *templates_disk_suite(void)
 {
 	Suite *suite = suite_create("templates_disk");
@@ -614,6 +769,14 @@ static Suite *templates_disk_suite(void)
 	tcase_add_test(tc, what_is_of_no_use_any_more_goes_when_a_runtime_is_made);
 	tcase_add_test(tc, a_limit_that_is_none_is_refused_and_one_that_is_too_small_keeps_nothing);
 	tcase_add_loop_test(tc, a_disk_that_is_full_or_read_only_still_serves_each_process, 0, 2);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("later");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, one_that_is_written_later_serves_from_memory_until_then);
+	tcase_add_test(tc, who_waits_for_one_that_is_not_written_makes_its_own_and_one_is_kept);
+	tcase_add_test(tc, one_whose_maker_is_killed_before_it_is_written_is_made_by_the_next);
+	tcase_add_test(tc, one_that_cannot_be_written_later_stays_in_memory_and_is_told_of);
+	tcase_add_test(tc, the_wait_for_room_is_interrupted_and_it_is_written_after_that);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("several");
 	tcase_set_timeout(tc, is_long() ? 1200 : 120);
