@@ -20,6 +20,14 @@ static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, u
 	return g;
 }
 
+void group_hold(nova_pool_t *pool, struct group *g)
+{
+	if (!linked(&g->unused))
+		return;
+	link_remove(&g->unused);
+	pool->unused_count--;
+}
+
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create)
 {
 	uint64_t hash = hash_text(key) + fresh;
@@ -27,10 +35,7 @@ struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool cre
 		struct group *g = CONTAINER_OF(n, struct group, node);
 		if (n->hash != hash || g->fresh != fresh || strcmp(g->key, key) != 0)
 			continue;
-		if (linked(&g->unused)) {
-			link_remove(&g->unused);
-			pool->unused_count--;
-		}
+		group_hold(pool, g);
 		return g;
 	}
 	return create ? group_new(pool, key, fresh, hash) : NULL;
@@ -38,9 +43,7 @@ struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool cre
 
 static void group_free(nova_pool_t *pool, struct group *g)
 {
-	if (linked(&g->unused))
-		pool->unused_count--;
-	link_remove(&g->unused);
+	group_hold(pool, g);
 	link_remove(&g->kept);
 	link_remove(&g->zygote.wanted);
 	table_remove(&pool->groups, &g->node);

@@ -178,6 +178,8 @@ void request_free(struct request *request); /* one reference; NULL is accepted *
 /* --- group.c --- */
 
 struct group *group_get(nova_pool_t *pool, const char *key, bool fresh, bool create);
+/* It is not forgotten until group_put(): somebody counts in it, or is about to. */
+void group_hold(nova_pool_t *pool, struct group *g);
 /* Notes that nobody uses a group, and forgets those that have been unused too long, so that a host
  * with ever new keys does not grow. */
 void group_put(nova_pool_t *pool, struct group *g);

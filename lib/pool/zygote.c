@@ -249,6 +249,7 @@ static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));
 	bool is_place = pool->counters[NOVA_POOL_ZYGOTES] < most(pool) || make_place(pool, ending);
+	group_hold(pool, g);
 	g->busy++;
 	link_remove(&g->zygote.wanted);
 	pool_reap(pool, ending);

@@ -277,6 +277,36 @@ START_TEST(one_that_is_made_while_its_function_changes_ends_at_once)
 }
 END_TEST
 
+static void *forget_unused(void *argument)
+{
+	nova_pool_t *pool = argument;
+	await_int(&doubles.zygotes, 1);
+	pthread_mutex_lock(&pool->lock);
+	groups_forget_unused(pool, 0);
+	pthread_mutex_unlock(&pool->lock);
+	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+START_TEST(a_group_without_vms_is_not_forgotten_while_its_zygote_is_made)
+{
+	struct setting s = set_up_usual();
+	pthread_t thread;
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	ck_assert_uint_eq(s.pool->unused_count, 0); /* looked up */
+	nova_pool_release(s.pool, take_fresh(&s, "f"), 1);
+	ck_assert_uint_eq(s.pool->unused_count, 1);
+	doubles.gate = 1;
+	ck_assert_int_eq(pthread_create(&thread, NULL, forget_unused, s.pool), 0);
+	while (nova_pool_tick(s.pool), told(&s, NOVA_POOL_ZYGOTES) != 1)
+		sys_poll(NULL, 0, 1);
+	pthread_join(thread, NULL);
+	starts(&s, "f", "hot", "");
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms)
 {
 	nova_pool_opts o = limits(8, 0);
@@ -358,6 +388,7 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, one_that_cannot_be_made_is_tried_again_by_a_later_start);
 	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
 	tcase_add_test(tc, one_that_is_made_while_its_function_changes_ends_at_once);
+	tcase_add_test(tc, a_group_without_vms_is_not_forgotten_while_its_zygote_is_made);
 	tcase_add_test(tc, a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms);
 	tcase_add_test(tc, the_least_lately_used_zygote_makes_place_for_another_function);
 	tcase_add_test(tc, a_zygote_takes_no_room_that_a_call_needs);
