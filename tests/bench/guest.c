@@ -82,17 +82,14 @@ int guest_answer(nova_vm_t *vm, nova_error_t **error)
 
 int guest_take(struct guest *g, const char *shared_key, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	AUTO_FREE char *key =
-		shared_key ?
-			strdup(shared_key) :
-			str_format("bench-%zu", __atomic_fetch_add(&g->made, 1, __ATOMIC_RELAXED));
 	nova_vm_opts vm = NOVA_VM_OPTS_INIT;
 	vm.rootfs = "python";
 	vm.code_disk = g->disk;
 	nova_vm_init_opts init = NOVA_VM_INIT_OPTS_INIT;
 	init.runtime = "python";
 	nova_pool_want want = NOVA_POOL_WANT_INIT;
-	want.key = key;
+	want.key = shared_key ? shared_key : "bench";
+	want.flags = shared_key ? 0 : NOVA_POOL_FRESH;
 	want.vm = &vm;
 	want.init = &init;
 	return nova_pool_acquire(nova_pool_get(g->nova), &want, ret_vm, NULL, error);

@@ -19,7 +19,6 @@ struct guest {
 	nova_config_t *config;
 	nova_probe_t *probe;
 	nova_t *nova; /* NULL between contexts */
-	size_t made;  /* VMs that were asked for by guest_take() */
 };
 
 /* Opens it, makes the template and says what is measured. On failure it tells why and returns 1.
@@ -38,8 +37,8 @@ void guest_leave(struct guest *guest);
 int guest_renew(struct guest *guest, nova_error_t **error);
 /* nova_invoke(); the result tells where the time went. */
 int guest_call(struct guest *guest, nova_result_t **ret_result, nova_error_t **error);
-/* A VM from the template. Give it back with guest_drop(). `key` NULL: one of its own, which no
- * other call has; such calls may be made side by side. */
+/* A VM from the template. Give it back with guest_drop(). `key` NULL: one that is started for it,
+ * and that no other call has; such calls may be made side by side. */
 int guest_take(struct guest *guest, const char *key, nova_vm_t **ret_vm, nova_error_t **error);
 void guest_drop(struct guest *guest, nova_vm_t *vm);
 /* One call in a VM. */
