@@ -245,9 +245,12 @@ class Functions(NovadCase):
                          ["prod"])
         self.assertEqual(self.gets(200, "GET", f"{API}/functions/api:1")["version"], 1)
         self.is_refused(409, "busy", "DELETE", f"{API}/functions/api:2")
+        self.is_refused(400, "invalid", "DELETE", f"{API}/functions/api:2?force=1")
         self.assertEqual(self.ask("DELETE", prod).status, 204)
         self.is_refused(404, "not_found", "DELETE", prod)
         self.assertEqual(self.ask("DELETE", f"{API}/functions/api:2").status, 204)
+        self.is_refused(409, "busy", "DELETE", path)
+        self.assertEqual(self.ask("DELETE", f"{path}?force=true").status, 204)
 
     def test_versions_and_aliases_that_cannot_be_are_refused(self):
         self.register("api", "echo 1", "shell")

@@ -47,6 +47,13 @@ const struct field list_query[] = {
 	{ NULL },
 };
 
+static const char *const yes_or_no[] = { "true", "false", NULL };
+const struct field delete_query[] = {
+	{ "force", KIND_TEXT, "true: also its versions, or a version that an alias points at",
+		.choices = yes_or_no },
+	{ NULL },
+};
+
 /* --- what is told of one --- */
 
 json_t *function_json(const nova_function_t *function)
@@ -282,7 +289,9 @@ static void drop(struct job *job)
 	const char *name = job_path(job, "id");
 	if (!is_unchanged(job, name))
 		return;
-	if (nova_function_delete(job_nova(job), name, 0, &error) != 0)
+	const char *force = job_query(job, "force");
+	uint32_t flags = force && !strcmp(force, "true") ? NOVA_DELETE_FORCE : 0;
+	if (nova_function_delete(job_nova(job), name, flags, &error) != 0)
 		job_fail_by(job, error);
 	else
 		job_status(job, 204);

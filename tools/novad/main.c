@@ -170,6 +170,12 @@ int main(int argc, char **argv)
 			printf("novad %s\n", nova_version());
 		return EXIT_SUCCESS;
 	}
+	if (novad.settings.openapi) {
+		char *text = openapi_document(routes);
+		puts(text);
+		free(text);
+		return EXIT_SUCCESS;
+	}
 	server_prepare();
 	int status = open_nova(&novad) ? serve(&novad) : EXIT_FAILURE;
 	nova_config_free(novad.config);

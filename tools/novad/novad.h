@@ -22,7 +22,7 @@ struct words {
 struct settings {
 	struct words listen, set, hosts, origins;
 	const char *config, *key_file, *tls_cert, *tls_key, *access_log;
-	bool tls, insecure, no_keys, help, version;
+	bool tls, insecure, no_keys, openapi, help, version;
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
 	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms;
@@ -168,6 +168,9 @@ struct novad {
 	size_t connections, calls, body_bytes; /* there now */
 	uint64_t counters[COUNTER_COUNT];
 };
+
+/* The document of routes, as a text that the caller frees. */
+char *openapi_document(const struct route *routes);
 
 /* --- exchanges: a request, and what is answered --- */
 

@@ -94,7 +94,7 @@ static json_t *problem_schema(void)
 		"request_id", "type", "string");
 }
 
-static char *document(const struct route *all)
+char *openapi_document(const struct route *all)
 {
 	json_t *whole = need(json_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:{s:{s:o},s:{s:{s:s,s:s,s:s},"
 				       "s:{s:s,s:s}}},s:[{s:[]},{s:[]}]}",
@@ -111,7 +111,7 @@ static char *document(const struct route *all)
 void direct_openapi(struct exchange *exchange)
 {
 	struct bytes out = { 0 };
-	char *text = document(exchange_novad(exchange)->routes);
+	char *text = openapi_document(exchange_novad(exchange)->routes);
 	bytes_add(&out, text, strlen(text));
 	free(text);
 	exchange_answer(exchange, 200, "application/json", &out);

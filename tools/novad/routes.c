@@ -45,7 +45,7 @@ const struct route routes[] = {
 		.verb = &verb_function_update, .body = function_patch_fields,
 		.answer = "the function" },
 	{ "DELETE", "/functions/{id}", "deleteFunction", "Delete a function, or a version of it",
-		.verb = &verb_function_delete, .answer = "nothing" },
+		.verb = &verb_function_delete, .query = delete_query, .answer = "nothing" },
 	{ "GET", "/functions/{id}/versions", "listVersions", "The published versions of a function",
 		.verb = &verb_version_list, .answer = "versions" },
 	{ "POST", "/functions/{id}/versions", "publishVersion",

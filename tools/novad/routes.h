@@ -30,7 +30,7 @@ extern const struct job_verb verb_invoke;
 
 /* functions.c */
 extern const struct field function_fields[], function_put_fields[], function_patch_fields[],
-	list_query[];
+	list_query[], delete_query[];
 extern const struct job_verb verb_function_list, verb_function_create, verb_function_get,
 	verb_function_replace, verb_function_update, verb_function_delete;
 json_t *function_json(const nova_function_t *function);

@@ -66,6 +66,7 @@ static const struct line lines[] = {
 	{ "config", SHAPE_TEXT, AT(config), "FILE", "settings of libnova", 0, 0 },
 	{ "set", SHAPE_WORDS, AT(set), "KEY=VALUE", "one of them, as engine=qemu; several times", 0,
 		0 },
+	{ "openapi", SHAPE_FLAG, AT(openapi), NULL, "print the OpenAPI document", 0, 0 },
 	{ "help", SHAPE_FLAG, AT(help), NULL, "print this", 0, 0 },
 	{ "version", SHAPE_FLAG, AT(version), NULL, "print the version", 0, 0 },
 };
