@@ -233,12 +233,51 @@ START_TEST(a_vm_with_two_processors_is_forked_with_both_at_work)
 }
 END_TEST
 
+static size_t children_of(pid_t keeper)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/task/%d/children", (int)keeper, (int)keeper);
+	AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+	size_t count = 0;
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	for (size_t i = 0; i < text.len; i++)
+		count += text.data[i] == ' ';
+	return count;
+}
+
+static void reopen_with(const char *setting, const char *value)
+{
+	nova_host_unref(s.host);
+	ck_ok(nova_config_set(s.config, setting, value, &error));
+	ck_ok(nova_host_new(s.config, &s.host, &error));
+}
+
+/* Wherever the time is over: before the child is there, or before it lives. */
+START_TEST(a_fork_that_takes_too_long_leaves_no_child_and_its_parent_goes_on)
+{
+	set_up();
+	nova_vm_free(boot()); /* by then it is known that it can be done */
+	reopen_with("pool.hot_patience", "1ms");
+	nova_vm_t *vm = boot(), *children[3];
+	bool late = false;
+	for (int i = 0; i < 3; i++) {
+		ck_ok(nova_vm_fork(vm, ARRAY_LEN(children), NULL, children, &error));
+		for (size_t c = 0; c < ARRAY_LEN(children); c++)
+			late |= strstr(nova_vm_path_why(children[c]), "in time") != NULL;
+		expect(children[2], "echo on", "on");
+		expect(vm, "echo on", "on");
+		free_all(children, ARRAY_LEN(children));
+		ck_assert_uint_eq(children_of(parent_of(vm)), 1);
+	}
+	ck_assert(late);
+	nova_vm_free(vm);
+	tear_down();
+}
+END_TEST
+
 START_TEST(without_the_setting_the_usual_way_says_why)
 {
 	set_up();
-	nova_host_unref(s.host);
-	ck_ok(nova_config_set(s.config, "pool.hot", "off", &error));
-	ck_ok(nova_host_new(s.config, &s.host, &error));
+	reopen_with("pool.hot", "off");
 	nova_vm_t *vm = boot(), *child;
 	ck_ok(nova_vm_fork(vm, 1, NULL, &child, &error));
 	ck_assert_str_eq(nova_vm_path(child), "classic");
@@ -257,6 +296,7 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 900);
 	tcase_add_test(tc, a_running_vm_is_forked_as_the_process_that_it_is);
 	tcase_add_test(tc, a_vm_with_two_processors_is_forked_with_both_at_work);
+	tcase_add_test(tc, a_fork_that_takes_too_long_leaves_no_child_and_its_parent_goes_on);
 	tcase_add_test(tc, without_the_setting_the_usual_way_says_why);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, zygote_cases());

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -279,6 +280,48 @@ START_TEST(each_child_comes_into_a_control_group_of_its_own)
 }
 END_TEST
 
+/* Each has a parent of its own; births of one thread go on while another one's parent is forked. */
+static void *fork_often(void *parent)
+{
+	struct process children[3];
+	struct process_fork held = plain;
+	held.more = true;
+	for (int i = 0; i < 10; i++) {
+		for (size_t c = 0; c < ARRAY_LEN(children); c++)
+			while (process_fork(parent, &held, &children[c], NULL) < 0)
+				poll(NULL, 0, 1);
+		if (process_order(parent, PROCESS_GO_ON, -1, NULL) < 0)
+			return parent;
+		for (size_t c = 0; c < ARRAY_LEN(children); c++)
+			if (process_born(&children[c], PATIENCE_MS, NULL) < 0)
+				return parent;
+		for (size_t c = 0; c < ARRAY_LEN(children); c++)
+			process_done(&children[c], NULL);
+	}
+	return NULL;
+}
+
+START_TEST(threads_fork_side_by_side)
+{
+	struct setting s = set_up();
+	struct process parents[4];
+	pthread_t threads[ARRAY_LEN(parents)];
+	void *failed;
+	for (size_t i = 0; i < ARRAY_LEN(parents); i++)
+		parents[i] = start(&s, NULL, 0);
+	for (size_t i = 0; i < ARRAY_LEN(parents); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, fork_often, &parents[i]), 0);
+	for (size_t i = 0; i < ARRAY_LEN(parents); i++) {
+		pthread_join(threads[i], &failed);
+		ck_assert_ptr_null(failed);
+	}
+	ck_assert_uint_eq(children_of(parent_of(parents[0].pid)), ARRAY_LEN(parents));
+	for (size_t i = 0; i < ARRAY_LEN(parents); i++)
+		process_done(&parents[i], NULL);
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *keeper_fork_suite(void)
 {
 	Suite *suite = suite_create("keeper_fork");
@@ -292,6 +335,7 @@ static Suite *keeper_fork_suite(void)
 	tcase_add_test(tc, a_child_that_cannot_be_born_says_why_and_its_parent_goes_on);
 	tcase_add_test(tc, children_of_one_that_is_held_are_born_in_any_order);
 	tcase_add_test(tc, a_child_whose_birth_nobody_has_asked_for_ends_like_any_other);
+	tcase_add_test(tc, threads_fork_side_by_side);
 	tcase_add_test(tc, each_child_comes_into_a_control_group_of_its_own);
 	suite_add_tcase(suite, tc);
 	return suite;
