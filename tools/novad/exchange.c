@@ -34,6 +34,8 @@ struct exchange *exchange_new(struct novad *novad, const char *uri)
 void exchange_free(struct exchange *x)
 {
 	free(x->uri);
+	free(x->refused);
+	json_decref(x->offered);
 	json_decref(x->options);
 	json_decref(x->headers);
 	bytes_free(&x->body);

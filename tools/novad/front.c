@@ -180,16 +180,39 @@ static bool has_body(const struct exchange *x)
 	return exchange_header(x, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
 }
 
+static void go_on(struct exchange *x)
+{
+	x->has_asked = true;
+	resume(x);
+}
+
 /* What is answered before its body has come ends the connection: what follows may be that body. */
+static enum MHD_Result end_head(struct exchange *x, bool let_in)
+{
+	if (let_in && x->route->direct)
+		x->route->direct(x);
+	else if (x->offered && stored_ask(x, go_on))
+		return suspend(x) ? MHD_YES : MHD_NO;
+	x->closes = x->answered && (has_body(x) || x->status == 400); /* 400: of its length */
+	return x->closes ? send_answer(x) : MHD_YES;
+}
+
+/* The store has said whether its key is valid. */
+static enum MHD_Result on_head_again(struct exchange *x)
+{
+	x->has_asked = false;
+	json_decref(x->offered);
+	x->offered = NULL;
+	x->client->deadline = now_ms() + x->novad->settings.body_ms;
+	return end_head(x, gate_head_again(x));
+}
+
 static enum MHD_Result on_head(struct exchange *x, const char *method)
 {
 	x->has_begun = true;
 	x->method = method;
 	x->client->deadline = now_ms() + x->novad->settings.body_ms;
-	if (gate_head(x) && x->route->direct)
-		x->route->direct(x);
-	x->closes = x->answered && (has_body(x) || x->status == 400); /* 400: of its length */
-	return x->closes ? send_answer(x) : MHD_YES;
+	return end_head(x, gate_head(x));
 }
 
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection,
@@ -205,6 +228,8 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 		return MHD_NO;
 	if (!x->has_begun)
 		return on_head(x, method);
+	if (x->has_asked)
+		return on_head_again(x);
 	if (*len) {
 		gate_body(x, data, *len);
 		*len = 0;
@@ -243,6 +268,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	if (x->socket)
 		websocket_end(x->socket);
 	watch_end(x->hang_up);
+	stored_forget(x);
 	idempotency_end(x);
 	count_answer(front->novad, x);
 	if (x->method)

@@ -122,6 +122,19 @@ static char *protocol_key(const struct exchange *x)
 	return NULL;
 }
 
+static void refuse(struct exchange *x, const char *why)
+{
+	exchange_header_add(x, "WWW-Authenticate", "Bearer");
+	exchange_problem(x, 401, "unauthorized", "%s", why);
+}
+
+static bool needs_key(const struct exchange *x)
+{
+	return x->novad->keys && !(x->route->flags & ROUTE_OPEN) &&
+	       x->client->endpoint->place->reach != REACH_OWNER;
+}
+
+/* False: it has been answered, or the store is to be asked. */
 static bool check_key(struct exchange *x)
 {
 	const char *key = exchange_header(x, "x-api-key");
@@ -131,19 +144,16 @@ static bool check_key(struct exchange *x)
 	char *offered = !key && x->route->flags & ROUTE_SOCKET ? protocol_key(x) : NULL;
 	if (offered)
 		key = offered;
-	bool given = key != NULL;
 	if (x->novad->keys && key)
 		x->key = keys_find(x->novad->keys, key);
+	if (x->novad->keys && key && !x->key)
+		x->key = stored_find(key);
+	if (!x->key && needs_key(x) && !key)
+		refuse(x, "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
+	else if (!x->key && needs_key(x) && !(x->offered = json_pack("{s:s}", "key", key)))
+		refuse(x, "this key is not known"); /* it is not UTF-8 */
 	free(offered);
-	bool needed = x->novad->keys && !(x->route->flags & ROUTE_OPEN) &&
-		      x->client->endpoint->place->reach != REACH_OWNER;
-	if (x->key || !needed)
-		return true;
-	exchange_header_add(x, "WWW-Authenticate", "Bearer");
-	exchange_problem(x, 401, "unauthorized",
-		given ? "this key is not known" :
-			"a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
-	return false;
+	return x->key || !needs_key(x);
 }
 
 static bool check_rate(struct exchange *x)
@@ -300,7 +310,14 @@ bool gate_head(struct exchange *x)
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	else if (check_origin(x) && !strcmp(x->method, "OPTIONS"))
 		preflight(x);
-	if (x->answered || !find_route(x) || !check_key(x) || !check_rate(x))
+	return !x->answered && find_route(x) && check_key(x) && gate_head_again(x);
+}
+
+bool gate_head_again(struct exchange *x)
+{
+	if (x->refused)
+		refuse(x, x->refused);
+	if (x->answered || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {
 		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);

@@ -38,8 +38,13 @@ struct exchange {
 	const char *method; /* lives as long as the request */
 	const struct route *route;
 	struct key *key;
-	json_t *options; /* of its job */
-	bool admitted;   /* counted among the calls */
+	json_t *offered;         /* the options of a job that asks the store for its key */
+	unsigned char asked[32]; /* its hash, while that is done */
+	bool is_asking, has_asked;
+	void (*go_on)(struct exchange *exchange); /* then */
+	char *refused;                            /* why the key is not valid */
+	json_t *options;                          /* of its job */
+	bool admitted;                            /* counted among the calls */
 	bool has_begun, is_whole;
 	struct bytes body;
 	size_t body_len; /* with what was thrown away */
@@ -93,10 +98,23 @@ bool idempotency_begin(struct exchange *exchange);
 void idempotency_end(struct exchange *exchange);
 void idempotency_free(void);
 
+/* --- stored.c: keys of the store --- */
+
+/* One that the store has just said to be valid; NULL: it has to be asked. It stays until
+ * stored_free(). */
+struct key *stored_find(const char *text);
+/* Asks for the key that is `offered`; in the loop, `go_on` is called then, and there is `key`,
+ * `refused`, or an answer. False: it has been answered. */
+bool stored_ask(struct exchange *exchange, void (*go_on)(struct exchange *exchange));
+/* It waits no more. */
+void stored_forget(struct exchange *exchange);
+
 /* --- gate.c: whether a request is let in --- */
 
-/* When its head is there. False: it has been answered. */
+/* When its head is there. False: it has been answered, or its `offered` key is to be asked for. */
 bool gate_head(struct exchange *exchange);
+/* When that has been done; as gate_head(). */
+bool gate_head_again(struct exchange *exchange);
 /* A piece of the body. */
 void gate_body(struct exchange *exchange, const char *data, size_t len);
 /* When all is there: false, if it has been answered. */

@@ -181,6 +181,7 @@ int main(int argc, char **argv)
 	nova_config_free(novad.config);
 	memo_free();
 	keys_free(novad.keys);
+	stored_free();
 	tls_free(&novad.tls);
 	free(novad.directory);
 	return status;

@@ -99,6 +99,8 @@ void keys_refresh(struct keys *keys);
 struct key *keys_find(struct keys *keys, const char *text);
 /* Whether it may have one more request now; else in how many seconds. */
 bool key_take(struct key *key, uint32_t *ret_wait_s);
+/* Those that the store has: stored.c. */
+void stored_free(void);
 
 /* --- certificates --- */
 

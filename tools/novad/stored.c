@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keys that the store has (nova/key.h). Asking it may take its time, so a job does that while the
+ * request waits; what it says holds for a second.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+
+#include "http.h"
+
+#define HOLDS_MS   1000
+#define BUCKETS    1024u
+#define KEYS_MAX   100000u /* ever seen: calls and streams of theirs point to them */
+#define ASKING_MAX 64u     /* at once: who guesses keys gets no thread for each */
+
+struct stored_key {
+	struct key is;
+	struct stored_key *next;
+	int64_t until; /* it need not be asked for before */
+};
+
+static struct stored_key *buckets[BUCKETS];
+static size_t count, asking;
+
+static void hash_of(const char *text, unsigned char out[32])
+{
+	gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), out);
+}
+
+static struct stored_key **place_of(const unsigned char hash[32])
+{
+	struct stored_key **at = &buckets[(hash[0] | hash[1] << 8) % BUCKETS];
+	while (*at && memcmp((*at)->is.hash, hash, 32) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+struct key *stored_find(const char *text)
+{
+	unsigned char hash[32];
+	hash_of(text, hash);
+	struct stored_key *key = *place_of(hash);
+	return key && now_ms() < key->until ? &key->is : NULL;
+}
+
+/* NULL: there are too many. */
+static struct key *note(const unsigned char hash[32], const char *name)
+{
+	struct stored_key **at = place_of(hash), *key = *at;
+	if (!key && count == KEYS_MAX)
+		return NULL;
+	if (!key) {
+		*at = key = need(calloc(1, sizeof(*key)));
+		memcpy(key->is.hash, hash, 32);
+		count++;
+	}
+	key->until = now_ms() + HOLDS_MS;
+	snprintf(key->is.name, sizeof(key->is.name), "%s", name);
+	return &key->is;
+}
+
+void stored_free(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct stored_key *key; (key = buckets[i]) != NULL;) {
+			buckets[i] = key->next;
+			free(key);
+		}
+	count = 0;
+}
+
+/* --- asking --- */
+
+/* The host's trouble is no answer. */
+static bool is_refusal(int code, const nova_error_t *error)
+{
+	return code == NOVA_ENOTFOUND || (code == NOVA_EPERM && !nova_error_os(error));
+}
+
+static void check(struct job *job)
+{
+	nova_error_t *error = NULL;
+	const nova_key *key = NULL;
+	int code = nova_key_check(job_nova(job), job_text(job, "key"), &key, &error);
+	if (code == 0)
+		job_answer(job, json_pack("{s:s}", "name", key->name));
+	else if (is_refusal(code, error))
+		job_answer(job, json_pack("{s:s}", "refused", nova_error_message(error)));
+	else
+		job_fail_by(job, error);
+	nova_key_free(key);
+	nova_error_free(error);
+}
+
+static const struct job_verb verb_check = { .name = "check a key", .work = check };
+
+static void on_woken(void *userdata)
+{
+	const struct exchange *x = userdata;
+	job_pass_on(x->job);
+}
+
+static void on_text(void *userdata, const char *part, const void *data, size_t len)
+{
+	(void)userdata, (void)part, (void)data, (void)len;
+}
+
+static void on_end(void *userdata, const json_t *reply)
+{
+	struct exchange *x = userdata;
+	const json_t *body = json_object_get(reply, "body");
+	const char *name = json_string_value(json_object_get(body, "name"));
+	const char *refused = json_string_value(json_object_get(body, "refused"));
+	x->job = NULL;
+	stored_forget(x);
+	if (name && !(x->key = note(x->asked, name)))
+		exchange_problem(x, 503, "overloaded", "too many keys have called");
+	else if (refused)
+		x->refused = need(strdup(refused));
+	else if (!name)
+		exchange_answer_job(x, reply);
+	x->go_on(x);
+}
+
+void stored_forget(struct exchange *x)
+{
+	asking -= x->is_asking;
+	x->is_asking = false;
+}
+
+bool stored_ask(struct exchange *x, void (*go_on)(struct exchange *exchange))
+{
+	struct jobs *jobs = server_jobs(x->novad->server);
+	static const struct job_asker asker = { on_woken, on_text, on_end };
+	struct job_request request = { .verb = &verb_check, .options = x->offered };
+	/* Those whose clients have gone still have a thread. */
+	if (asking == ASKING_MAX || jobs_abandoned(jobs) >= x->novad->settings.calls) {
+		exchange_problem(x, 503, "overloaded", "too many keys are being looked up");
+		return false;
+	}
+	hash_of(json_string_value(json_object_get(x->offered, "key")), x->asked);
+	asking++;
+	x->is_asking = true;
+	x->go_on = go_on;
+	x->job = job_begin(jobs, &request, &asker, x);
+	return true;
+}
