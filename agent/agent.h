@@ -35,8 +35,9 @@ void on_init(struct agent *agent, const char *id, json_t *payload);
 /* --- exec.c: Exec, Command and what is sent to those under way --- */
 
 void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_span input);
-/* The same without a parser, for what is of the plain shape; false: nothing is done yet. */
-bool on_plain_exec(struct agent *agent, const char *text, size_t len);
+/* The same without a parser, for what is of the plain shape; false: nothing is done yet. The one
+ * way of a Rehearse, too. */
+bool on_plain_exec(struct agent *agent, const char *text, size_t len, bool rehearses);
 void on_command(struct agent *agent, const char *id, json_t *payload);
 void on_cancel(struct agent *agent, const char *id);
 void on_flow(struct agent *agent, int type, const char *id, json_t *payload);

@@ -113,16 +113,28 @@ static bool scan_exec(const char *text, size_t len, struct order *order)
 	return !clone.at || resume_scan(clone.at, clone.len, &order->resume, no_id);
 }
 
-bool on_plain_exec(struct agent *agent, const char *text, size_t len)
+/* Programs are the function's own from their beginning. */
+static bool can_rehearse(struct agent *agent, const char *id)
+{
+	if (agent->run.function.runtime->warm)
+		return true;
+	answer_refused(&agent->channel, id, "invalid", "no interpreter waits for calls");
+	return false;
+}
+
+bool on_plain_exec(struct agent *agent, const char *text, size_t len, bool rehearses)
 {
 	struct order order = { .resume.entropy = BUF_INIT(ENTROPY_MAX) };
 	bool plain = scan_exec(text, len, &order);
 	bool well = plain && (!order.resumes || resume_within(agent, order.id, &order.resume));
-	if (well && can_exec(agent, order.id, order.input)) {
+	if (well && can_exec(agent, order.id, order.input) &&
+		(!rehearses || can_rehearse(agent, order.id))) {
 		struct request *request =
 			admit(agent, order.id, order.timeout_ms, order.stream, order.tidy);
-		if (request)
+		if (request) {
+			request->rehearses = rehearses;
 			exec_with(agent, request, order.input);
+		}
 	}
 	resume_order_done(&order.resume);
 	return plain;

@@ -28,6 +28,10 @@ static void dispatch(
 	case NOVA_MSG_EXEC:
 		on_exec(agent, id, payload, raw);
 		break;
+	case NOVA_MSG_REHEARSE:
+		answer_refused(&agent->channel, id, "invalid",
+			"Rehearse needs what an Exec does, and nothing more");
+		break;
 	case NOVA_MSG_PING:
 		answer_status(&agent->channel, id, "ok");
 		break;
@@ -61,7 +65,8 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 	AUTO_JSON json_t *object = NULL;
 	AUTO_ERROR nova_error_t *error = NULL;
 	struct json_span part = { NULL, 0 };
-	if ((type == NOVA_MSG_EXEC && on_plain_exec(agent, payload, len)) ||
+	if ((type == NOVA_MSG_EXEC && on_plain_exec(agent, payload, len, false)) ||
+		(type == NOVA_MSG_REHEARSE && on_plain_exec(agent, payload, len, true)) ||
 		(type == NOVA_MSG_RESUME && on_plain_resume(agent, payload, len)))
 		return;
 	const char *raw = type == NOVA_MSG_EXEC       ? "input" :

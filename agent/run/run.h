@@ -137,6 +137,7 @@ struct request {
 	bool command, stream, warm, greeted;
 	bool wasm;      /* wasmtime runs it */
 	bool tidy;      /* what it leaves in /tmp goes */
+	bool rehearses; /* nothing of the function's own runs */
 	bool in_place;  /* its descriptors are borrowed from the interpreter that runs it */
 	unsigned tries; /* how many forks it was handed to */
 	char id[MAX_ID + 1];

@@ -34,16 +34,18 @@ static int put_word(struct buf *text, const char *word)
 }
 
 /* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the
- * machine), file, each ended by NUL; the input. */
+ * machine; n: in a rehearsal), file, each ended by NUL; the input. */
 static int compose(struct buf *text, const struct request *request, bool large, bool copied)
 {
-	char flags[4] = "", *flag = flags;
+	char flags[5] = "", *flag = flags;
 	if (large)
 		*flag++ = 'm';
 	if (request->stream)
 		*flag++ = 's';
 	if (copied)
 		*flag++ = 'r';
+	if (request->rehearses)
+		*flag++ = 'n';
 
 	int r = put_word(text, request->id);
 	if (r == 0)

@@ -46,6 +46,8 @@ enum nova_message {
 		75, /**< host to guest: end the request of that request_id; not answered itself */
 	NOVA_MSG_INPUT = 76,  /**< host to guest: a piece of a command's stdin */
 	NOVA_MSG_CREDIT = 77, /**< both ways: so much more of a command's streams may be sent */
+	NOVA_MSG_REHEARSE =
+		78, /**< host to guest: an Exec that runs nothing of the function's own */
 };
 
 typedef struct nova_decoder nova_decoder_t;

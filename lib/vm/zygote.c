@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VMs that stand still and are there to be forked (docs/hot.md). */
+#include "vm/channel.h"
 #include "vm/frozen.h"
 #include "vm/hot.h"
 #include "vm/object.h"
@@ -10,13 +11,34 @@ const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
 				   "the engine cannot fork a process";
 }
 
+/* Under emulation the first call of a guest costs most: the code that it runs is translated.
+ * Nothing of the function's own is run for that. Not every runtime has it, nor an agent of before.
+ */
+static int rehearse(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
+	AUTO_ERROR nova_error_t *refusal = NULL;
+	if (!vm->function.is_there)
+		return 0;
+	json_t *payload = json_pack("{s:i, s:{s:[i,f,b,n], s:s}}", "timeout_ms",
+		(int)DEFAULT_TIMEOUT, "input", "values", 1, 2.5, 1, "text", "rehearsal");
+	int code = vm_ask_json(vm, NOVA_MSG_REHEARSE, payload,
+		deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), stop, &answer, error);
+	if (code == 0 && vm_refusal(&answer, &refusal) < 0)
+		log_debug(host_log(vm->host), "vm", "%s has rehearsed no call: %s", vm->id,
+			nova_error_message(refusal));
+	return code;
+}
+
 /* Whatever its children would have to do first is done by then. */
 static int stand_still(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = vm_get_ready(vm, stop, error);
+	code = rehearse(vm, stop, error);
+	if (code == 0)
+		code = vm_get_ready(vm, stop, error);
 	if (code == 0)
 		code = vm->ops->pause(vm->machine, error);
 	deferred_clock_stood(vm);

@@ -185,6 +185,30 @@ START_TEST(hooks_for_forks_run_again_in_a_clone_whose_fork_was_there_before)
 }
 END_TEST
 
+/* In a fork, or in the interpreter itself. */
+START_TEST(a_rehearsal_goes_the_whole_way_and_runs_nothing_of_the_function)
+{
+	static const char rehearse[] = "{\"request_id\":\"r\",\"timeout_ms\":9000,"
+				       "\"input\":{\"a\":[1,\"b\"]}}";
+	AUTO_FREE char *module =
+		str_format("__nova_in_place__ = %s\ncalls = []\ndef handler(event):\n"
+			   "    calls.append(event)\n    return calls\n",
+			_i ? "True" : "False");
+	python(module);
+	for (int i = 0; i < 2; i++) {
+		AUTO_JSON json_t *told = ask(NOVA_MSG_REHEARSE, rehearse);
+		ck_output(told, "{\"a\":[1,\"b\"]}");
+		ck_assert_str_eq(text(told, "stdout"), "rehearsal\n");
+		ck_assert_str_eq(text(told, "stderr"), "rehearsal\n");
+	}
+	AUTO_JSON json_t *first = exec("1", 0);
+	ck_output(first, "[1]");
+	ck_assert_str_eq(text(first, "stdout"), "");
+	AUTO_JSON json_t *refused = ask(NOVA_MSG_REHEARSE, "{\"request_id\":\"r\",\"x\":1}");
+	ck_assert_str_eq(text(refused, "code"), "invalid");
+}
+END_TEST
+
 START_TEST(init_names_what_the_import_drew_and_cannot_be_drawn_anew)
 {
 	static const char *const cases[][2] = {
@@ -549,6 +573,8 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, forks_of_one_interpreter_share_no_randomness);
 	tcase_add_test(tc, forks_of_one_interpreter_go_on_with_what_was_seeded_on_purpose);
 	tcase_add_test(tc, hooks_for_forks_run_again_in_a_clone_whose_fork_was_there_before);
+	tcase_add_loop_test(
+		tc, a_rehearsal_goes_the_whole_way_and_runs_nothing_of_the_function, 0, 2);
 	tcase_add_test(tc, init_names_what_the_import_drew_and_cannot_be_drawn_anew);
 	tcase_add_test(tc, a_fork_that_dies_while_it_waits_costs_no_request);
 	tcase_add_test(tc, a_request_cannot_change_the_next_one);

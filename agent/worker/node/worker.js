@@ -401,6 +401,10 @@ class Interpreter {
     }
     const call = this.current = new Call(this, id, Number(timeoutMs));
     this.outside(() => {
+      if (flags.includes('n')) {
+        call.run((event) => event, JSON.parse(input));
+        return;
+      }
       if (!this.handler) {
         call.runScript(this.file, this.module, file);
         return;
