@@ -508,7 +508,7 @@ void direct_stream(struct exchange *x)
 {
 	struct websocket *ws = need(calloc(1, sizeof(*ws)));
 	*ws = (struct websocket){ .x = x, .reader.woken = on_woken };
-	if (!check_handshake(x) || !choose_execution(x, ws)) {
+	if (!choose_execution(x, ws) || !check_handshake(x)) {
 		free(ws);
 		return;
 	}

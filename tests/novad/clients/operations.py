@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The table of a client's operations, made of the OpenAPI document.
+"""The tables of the clients' operations, made of the OpenAPI document.
 
     tests/novad/clients/operations.py BUILD            prints what is not as it should be
     tests/novad/clients/operations.py BUILD update     writes them
@@ -12,6 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PYTHON = ROOT / "bindings/faas_sdk/faas_sdk/_operations.py"
+SCRIPT = ROOT / "bindings/typescript/operations.js"
 # What novad answers with 501 is not in the document, and says by its name that it will come.
 LATER = {"exposePort": ("POST", "/api/v1/instances/{id}/expose", (), ("name", "port"))}
 
@@ -70,9 +71,19 @@ def python(table):
     return "\n".join(lines) + "\n"
 
 
+def script(table):
+    lines = ["// SPDX-License-Identifier: MIT",
+             "// Made by tests/novad/clients/operations.py of novad's document: do not edit.",
+             "// operationId: [method, path, parameters of the query, fields of the body]",
+             "export const operations = {", *rows(table, "[", "]", "null"), "};", "",
+             "// answered with 501 for now", "export const later = {",
+             *rows(LATER, "[", "]", "null"), "};"]
+    return "\n".join(lines) + "\n"
+
+
 def main():
     table = operations(document(pathlib.Path(sys.argv[1])))
-    wanted = {PYTHON: python(table)}
+    wanted = {PYTHON: python(table), SCRIPT: script(table)}
     for path, text in wanted.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

@@ -21,8 +21,9 @@ class Tables(NovadCase):
     def test_the_clients_know_what_the_document_knows(self):
         table = operations.operations(operations.document(BUILD))
         how = "clients/operations.py BUILD update makes it so"
-        self.assertEqual(operations.PYTHON.read_text(encoding="utf-8"), operations.python(table),
-                         how)
+        for path, text in ((operations.PYTHON, operations.python(table)),
+                           (operations.SCRIPT, operations.script(table))):
+            self.assertEqual(path.read_text(encoding="utf-8"), text, how)
         self.novad()
         self.assertEqual(self.gets(200, "GET", "/openapi.json"), operations.document(BUILD))
 

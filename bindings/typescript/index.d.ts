@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+export type Outcome = 'never_ran' | 'ran' | 'unknown';
+
+/** A problem that novad has told of, or that kept it from being asked. */
+export class FaaSError extends Error {
+  constructor(message: string, about?: { status?: number; code?: string; outcome?: Outcome;
+    requestId?: string; retryAfter?: number });
+  /** HTTP status; 0: there was no answer */
+  readonly status: number;
+  /** for programs: it never changes its meaning (docs/novad.md) */
+  readonly code: string;
+  /** whether the function ran; after never_ran trying again is safe */
+  readonly outcome: Outcome;
+  readonly requestId: string;
+  /** seconds after which to try again */
+  readonly retryAfter?: number;
+}
+
+export type Pairs = Record<string, string> | string[];
+export type Bytes = string | number[];
+
+export interface ExecuteFields {
+  code?: string;
+  language?: string;
+  command?: string[];
+  mode?: 'ephemeral' | 'cached' | 'checkpointed' | 'branched' | 'persistent';
+  handler?: string;
+  input?: unknown;
+  args?: string[];
+  files?: Record<string, string>;
+  network?: 'none' | 'nat';
+  image?: string;
+  env_vars?: Pairs;
+  /** stdin: base64, or numbers from 0 to 255 */
+  payload?: Bytes;
+  timeout?: number;
+  timeout_ms?: number;
+  resources?: { cpu_cores?: number; memory_mb?: number };
+  /** answer at once: what it prints comes from stream() */
+  stream?: boolean;
+}
+
+export interface StreamFields extends Omit<ExecuteFields, 'stream'> {
+  instance?: string;
+  directory?: string;
+  stdin?: boolean;
+}
+
+export interface Result {
+  stdout: string;
+  stderr: string;
+  error: string | null;
+  exit_code: number;
+  output?: unknown;
+  truncated: boolean;
+  cold_start: boolean;
+  duration_ms: number;
+  executionId: string;
+  mode: string;
+}
+
+export interface Complete extends Omit<Result, 'stdout' | 'stderr'> {
+  event: 'complete';
+  id: number;
+  exitCode: number;
+}
+
+export interface OutputEvent {
+  event: 'output';
+  id: number;
+  stream: 'stdout' | 'stderr';
+  data: string;
+  raw: Uint8Array;
+}
+
+/** So many events before this one are not kept any more. */
+export interface GapEvent {
+  event: 'gap';
+  id: number;
+  missing: number;
+  data: '';
+}
+
+export class Stream implements AsyncIterable<OutputEvent | GapEvent> {
+  /** once it has begun */
+  readonly executionId?: string;
+  /** when it has run to its end */
+  readonly result?: Complete;
+  [Symbol.asyncIterator](): AsyncIterator<OutputEvent | GapEvent>;
+  on(name: 'output', listener: (event: OutputEvent) => void): this;
+  on(name: 'gap', listener: (event: GapEvent) => void): this;
+  on(name: 'error', listener: (error: FaaSError) => void): this;
+  on(name: 'complete', listener: (result: Complete) => void): this;
+  /** A piece of stdin. */
+  send(data: string | Uint8Array): void;
+  endStdin(): void;
+  /** Cancels the execution. */
+  stop(): void;
+  /** Listens no more. */
+  close(): void;
+}
+
+export interface FunctionFields {
+  name?: string;
+  runtime?: string;
+  code?: string;
+  code_base64?: Bytes;
+  handler?: string;
+  memory_mb?: number;
+  timeout_s?: number;
+  vcpus?: number;
+  min_replicas?: number;
+  concurrency?: number;
+  env_vars?: Pairs;
+  labels?: Pairs;
+  network?: 'none' | 'nat';
+  in_place?: boolean;
+  keep_tmp?: boolean;
+  check?: 'auto' | 'always' | 'never';
+}
+
+export interface Fn {
+  name: string;
+  version: number;
+  runtime: string;
+  [property: string]: unknown;
+}
+
+export interface Alias {
+  function: string;
+  name: string;
+  version: number;
+  second: number;
+  weight: number;
+}
+
+export interface Instance {
+  id: string;
+  name: string;
+  state: string;
+  [property: string]: unknown;
+}
+
+export interface Snapshot {
+  id: string;
+  name: string;
+  parent: string;
+  function: string | null;
+  [property: string]: unknown;
+}
+
+export interface GuestFile {
+  path: string;
+  kind: 'file' | 'directory' | 'link' | 'other';
+  size: number;
+  mode: number;
+  mtime_us: number;
+  target: string;
+}
+
+export interface Functions {
+  list(page?: { limit?: number; cursor?: string; label?: string }): Promise<
+    { functions: Fn[]; next_cursor: string | null }>;
+  create(fields: FunctionFields & { name: string; runtime: string }): Promise<Fn>;
+  get(name: string): Promise<Fn>;
+  replace(name: string, fields: FunctionFields & { runtime: string }): Promise<Fn>;
+  /** Changes only what is given; `reset` names what is to have its default again. */
+  update(name: string, changed: FunctionFields & { reset?: string[] }): Promise<Fn>;
+  delete(name: string, how?: { force?: boolean }): Promise<void>;
+  publish(name: string): Promise<Fn>;
+  versions(name: string): Promise<{ versions: Fn[] }>;
+  aliases(name: string): Promise<{ aliases: Alias[] }>;
+  setAlias(name: string, alias: string, fields: { version: number; second?: number;
+    weight?: number }): Promise<Alias>;
+  rollBack(name: string, alias: string): Promise<Alias>;
+  deleteAlias(name: string, alias: string): Promise<void>;
+}
+
+export interface Instances {
+  list(): Promise<{ instances: Instance[] }>;
+  start(fields: { function: string; name?: string; snapshot_id?: string; cpu_cores?: number;
+    memory_mb?: number }): Promise<Instance>;
+  get(id: string): Promise<Instance>;
+  stop(id: string, how?: { grace_ms?: number }): Promise<{ stopped: string; killed: boolean }>;
+  pause(id: string): Promise<Instance>;
+  resume(id: string): Promise<Instance>;
+  exec(id: string, command: string[], more?: { env_vars?: Pairs; payload?: Bytes;
+    directory?: string; timeout_ms?: number }): Promise<Result>;
+  files(id: string, path: string, more?: { depth?: number }): Promise<{ files: GuestFile[] }>;
+  read(id: string, path: string): Promise<Uint8Array>;
+  write(id: string, path: string, data: Uint8Array | string,
+    more?: { mode?: number }): Promise<void>;
+  remove(id: string, path: string): Promise<void>;
+  /** In Node. `exclude` are names or patterns with '*' and '?'; returns what was done, or with
+   * dryRun would be. Symbolic links and empty directories are left out. */
+  sync(id: string, options: { localDir: string; remoteDir?: string; exclude?: string[];
+    direction?: 'up' | 'down'; delete?: boolean; dryRun?: boolean }): Promise<
+    ['write' | 'remove', string][]>;
+  /** Not there yet: it is refused with what novad says. */
+  expose(id: string, port?: { name?: string; port?: number }): Promise<never>;
+}
+
+export interface Snapshots {
+  list(): Promise<{ snapshots: Snapshot[] }>;
+  take(instance: string, more?: { name?: string; life_time_s?: number }): Promise<Snapshot>;
+  get(id: string): Promise<Snapshot>;
+  restore(id: string, more?: { name?: string; function?: string }): Promise<Instance>;
+  delete(id: string): Promise<void>;
+}
+
+export class FaaSClient {
+  /** Without options the variables FAAS_API_KEY and FAAS_API_URL count, where there are such. */
+  constructor(options?: { apiKey?: string; endpoint?: string; fetch?: typeof fetch });
+  readonly endpoint: string;
+  readonly functions: Functions;
+  readonly instances: Instances;
+  readonly snapshots: Snapshots;
+  /** Any operation of /openapi.json by its operationId; a body that is given goes as it is. */
+  call(name: string, parameters?: Record<string, unknown>, body?: Uint8Array | string,
+    how?: { signal?: AbortSignal }): Promise<any>;
+  /** Runs code once, or a command. */
+  execute(fields: ExecuteFields, how?: { signal?: AbortSignal }): Promise<Result>;
+  /** Calls a function; what it returned is the answer. */
+  invoke(name: string, event?: unknown, how?: { signal?: AbortSignal; mode?: string;
+    snapshot?: string; instance?: string; checkpoint_name?: string;
+    timeout_ms?: number }): Promise<any>;
+  /** The events of an execution, by its id, or of what is to be run as by execute(). */
+  stream(execution: string | StreamFields, how?: { after?: number }): Stream;
+  createSnapshot(instance: string,
+    more?: { name?: string; life_time_s?: number }): Promise<Snapshot>;
+  createBranch(snapshot: string, more?: { branch_name?: string; function?: string }): Promise<
+    { branch_id: string; [property: string]: unknown }>;
+  mergeBranches(branches: string[], more?: { parent_snapshot_id?: string; merge_strategy?: string;
+    name?: string; directory?: string }): Promise<
+    { snapshot_id: string; [property: string]: unknown }>;
+}
