@@ -298,7 +298,7 @@ NOVA_API int nova_function_list(nova_t *nova, const nova_function_list_opts *opt
  * What others may count on is left alone without #NOVA_DELETE_FORCE: a function that has published
  * versions; a version that an alias points at; and what an instance of this platform runs. With it
  * a function goes with its versions and aliases, and a version with the aliases that point at
- * nothing else; instances run on.
+ * nothing else; instances run on. What its calls have left in the log (nova/invocation.h) stays.
  * @param nova the platform
  * @param name name of the function, or of a version
  * @param flags 0 or #NOVA_DELETE_FORCE

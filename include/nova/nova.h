@@ -27,6 +27,7 @@
 #include <nova/instance.h>
 #include <nova/interrupt.h>
 #include <nova/key.h>
+#include <nova/invocation.h>
 #include <nova/module.h>
 #include <nova/pool.h>
 #include <nova/property.h>

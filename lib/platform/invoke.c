@@ -110,19 +110,14 @@ static bool worth_another(const struct invocation *c, int code, const nova_error
 	       nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }
 
+/* `error` is not NULL. */
 static int run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
-	nova_error_t *failure = NULL;
-	int code = run_once(c, ret_result, &failure);
-	if (code < 0 && worth_another(c, code, failure)) {
-		nova_error_free(failure);
-		failure = NULL;
-		code = run_once(c, ret_result, &failure);
+	int code = run_once(c, ret_result, error);
+	if (code < 0 && worth_another(c, code, *error)) {
+		nova_error_free(STEAL(*error));
+		code = run_once(c, ret_result, error);
 	}
-	if (error)
-		*error = failure;
-	else
-		nova_error_free(failure);
 	return code;
 }
 
@@ -212,20 +207,33 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 	if (code == 0)
 		code = mode_prepare(c, &o, error);
 	c->prepared_ns = clock_ns();
+	if (code == 0)
+		invocation_accepted(c, payload ? strlen(payload) : 0);
 	return code;
 }
 
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error)
 {
+	AUTO_ERROR nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
-	int code = run(c, ret_result, error);
+	int code = run(c, ret_result, &failure);
 	if (*ret_result)
 		finish_timing(c, *ret_result, begin);
+	call_log_note(c, code, *ret_result, failure);
+	if (code < 0 && error)
+		*error = STEAL(failure);
 	return code;
+}
+
+void invocation_accepted(struct invocation *c, size_t input_size)
+{
+	c->input_size = input_size;
+	c->started_us = clock_unix_us();
 }
 
 void invocation_done(struct invocation *c)
 {
+	call_log_note(c, NOVA_ECANCELED, NULL, NULL); /* it waited, and was called off */
 	if (c->request.code_disk)
 		fs_unlink(c->request.code_disk);
 	vm_exec_done(&c->exec);

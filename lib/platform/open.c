@@ -3,6 +3,13 @@
 #include "host/host.h"
 #include "platform/platform.h"
 
+static void tick(void *userdata)
+{
+	struct nova *nova = userdata;
+	replicas_apply(nova);
+	call_log_tick(nova->log);
+}
+
 static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **error)
 {
 	int code = nova_host_new(config, &nova->host, error);
@@ -15,7 +22,8 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
 		return code;
-	pool_on_tick(nova->pool, replicas_apply, nova);
+	call_log_configure(nova->log, host_config(nova->host));
+	pool_on_tick(nova->pool, tick, nova);
 	pool_want_tick(nova->pool);
 	return 0;
 }
@@ -30,6 +38,8 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	pthread_mutex_init(&nova->instances_lock, NULL);
 	list_init(&nova->instances);
 	int code = replicas_init(&nova->replicas, error);
+	if (code == 0 && !(nova->log = call_log_new(nova)))
+		code = nova_oom(error);
 	if (code == 0)
 		code = fill(nova, config, error);
 	if (code < 0)
@@ -48,6 +58,7 @@ void nova_close(nova_t *nova)
 	instances_end(nova);
 	nova_pool_free(nova->pool);
 	keys_done(&nova->keys);
+	call_log_close(nova->log);
 	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */
 		host_hurry(nova->host, false);

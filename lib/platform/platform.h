@@ -46,6 +46,8 @@ void replicas_apply(void *nova);
 
 /* --- nova_t --- */
 
+struct call_log;
+
 struct nova {
 	nova_host_t *host;
 	nova_pool_t *pool; /* NULL in tests that need no VM */
@@ -54,6 +56,7 @@ struct nova {
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;
+	struct call_log *log;
 };
 
 /* --- lease.c: a VM for a call or an instance, and its way back --- */
@@ -160,6 +163,9 @@ struct invocation {
 	struct lease lease;        /* the VM in it is there during the run only */
 	nova_instance_t *instance; /* that it runs in; NULL: a VM of the pool */
 	uint64_t begin_ns, prepared_ns;
+	uint64_t started_us; /* wall clock; 0: it was refused, and leaves no record */
+	size_t input_size;
+	atomic_bool logged;
 };
 
 /* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done()
@@ -172,6 +178,23 @@ bool invocation_call_off(struct invocation *c);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);
+/* Its request is whole and will be run: from here on it leaves a record. */
+void invocation_accepted(struct invocation *c, size_t input_size);
+
+/* --- log.c: what calls leave behind --- */
+
+/* Opens nothing yet. NULL: out of memory. */
+struct call_log *call_log_new(nova_t *nova);
+/* Nothing is logged before. */
+void call_log_configure(struct call_log *log, const nova_config_t *config);
+/* Writes what has not been written. */
+void call_log_close(struct call_log *log);
+/* A call has come to its end; once. Does not wait for the disk, unless nobody has ticked the pool
+ * for a while, or more calls end than are written. */
+void call_log_note(
+	struct invocation *c, int code, const nova_result_t *result, const nova_error_t *failure);
+/* At each tick of the pool. */
+void call_log_tick(struct call_log *log);
 
 /* --- run.c --- */
 

@@ -35,6 +35,8 @@ int invocation_prepare_run(struct invocation *c, const char *language, const cha
 	if (r == 0)
 		r = prepare(c, language, code, &o, error);
 	c->prepared_ns = clock_ns();
+	if (r == 0)
+		invocation_accepted(c, o.input ? strlen(o.input) : 0);
 	return r;
 }
 

@@ -83,11 +83,16 @@ void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_want_tick(nova_pool_t *pool)
+void pool_want_tick_at(nova_pool_t *pool, uint64_t when)
 {
 	pthread_mutex_lock(&pool->lock);
-	pool_due(pool, 0);
+	pool_due(pool, when);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_want_tick(nova_pool_t *pool)
+{
+	pool_want_tick_at(pool, 0);
 }
 
 /* What comes up from now on is not overlooked. */

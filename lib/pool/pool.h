@@ -38,8 +38,9 @@ int pool_keep(
  * lock; NULL: none any more. It may use the pool, but for nova_pool_tick() and nova_pool_free(). A
  * tick that is under way in another thread may still call the former one. */
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata);
-/* Something has changed that this function looks at: a tick is due. */
+/* Something has changed that this function looks at: a tick is due, now or at that time. */
 void pool_want_tick(nova_pool_t *pool);
+void pool_want_tick_at(nova_pool_t *pool, uint64_t when);
 
 /* Templates that were made until now are on disk, unless they cannot be, or `stop` was asked. */
 void pool_settle_templates(nova_pool_t *pool, const struct stop *stop);

@@ -94,6 +94,48 @@ int key_record_copy(struct key_record *to, const struct key_record *from, nova_e
 int key_record_check(const struct key_record *record, int code, nova_error_t **error);
 #define AUTO_KEY_RECORD CLEANUP(key_record_clear)
 
+/* What one call of a function has left. Texts and bytes are owned by a record that was read, and
+ * lent to one that is to be written. */
+struct call_record {
+	uint64_t number; /* later ones have higher numbers; 0: not written yet */
+	char *request_id;
+	char *function, *id; /* "": code that was run once */
+	char *runtime, *instance, *path, *error;
+	void *out, *err;
+	size_t out_len, err_len;
+	uint64_t started_us, duration_us;
+	uint64_t input_size, output_size, memory_peak; /* 0: not known */
+	uint64_t lost;                                 /* so many before it could not be kept */
+	uint32_t version;
+	uint32_t code; /* what the call returned, less its sign */
+	bool cold, cut;
+};
+
+void call_record_clear(struct call_record *record);
+void call_record_list_free(struct call_record *records, size_t count);
+/* What it counts for against the limit of the log's size. */
+uint64_t call_record_size(const struct call_record *record);
+
+/* Which of them. All of it has to fit. */
+struct call_filter {
+	const char *function;        /* NULL: any; "": code that was run once */
+	const char *request_id;      /* NULL: any */
+	uint64_t since_us, until_us; /* when it began: not before, and before */
+	uint64_t above, below;       /* numbers, without these */
+	uint32_t version;            /* 0: any */
+	uint32_t code_least, code_most;
+	bool oldest_first;
+	size_t most;
+};
+
+/* What the calls of one function were like. */
+struct call_summary {
+	char *function;
+	uint64_t calls, errors, cold;
+	uint64_t median_us, p95_us, p99_us, longest_us;
+};
+void call_summary_list_free(struct call_summary *summaries, size_t count);
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -215,6 +257,25 @@ struct content_ops {
 	int (*sweep)(struct store *store, nova_error_t **error);
 };
 
+/* The log of calls. Who writes waits for others who do, so that numbers are in the order in which
+ * records can be seen. */
+struct call_ops {
+	/* All of them, or none. */
+	int (*append)(struct store *store, const struct call_record *const *records, size_t count,
+		nova_error_t **error);
+	/* Free with call_record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, const struct call_filter *filter,
+		struct call_record **ret_records, size_t *ret_count, nova_error_t **error);
+	/* By function, of one or (NULL) of all. Free with call_summary_list_free(). */
+	int (*summarize)(struct store *store, const char *function, uint64_t since_us,
+		uint64_t until_us, struct call_summary **ret_summaries, size_t *ret_count,
+		nova_error_t **error);
+	/* Removes some of the oldest: of those that began before, or are not among the last
+	 * `most` bytes. As long as there are more, *ret_count is not 0. */
+	int (*trim)(struct store *store, uint64_t before_us, uint64_t most, uint64_t *ret_count,
+		nova_error_t **error);
+};
+
 struct store_ops {
 	/* As in the setting `store`. */
 	const char *name;
@@ -248,12 +309,18 @@ struct store_ops {
 	const struct runtime_ops *runtimes;
 	const struct key_ops *keys;
 	const struct content_ops *contents;
+	const struct call_ops *calls;
+	/* That which has the log of calls, opened in the same way; NULL: this one has. */
+	const struct store_ops *log;
 	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };
 
 void record_list_free(struct function_record *records, size_t count);
 
 extern const struct store_ops store_sqlite, store_postgres;
+/* log.db beside nova.db: calls, and nothing else. Whoever looks whether functions have changed does
+ * not see those. */
+extern const struct store_ops store_sqlite_log;
 
 /* The operations of the store that the settings ask for. */
 const struct store_ops *store_find(const nova_config_t *config);

@@ -40,6 +40,7 @@ int result_from_answer(struct vm_answer *answer, const char *request_id, const c
 	r->timed_out = said->timed_out;
 	r->canceled = said->canceled;
 	r->timing_us[NOVA_TIMING_GUEST] = said->duration_us > 0 ? (uint64_t)said->duration_us : 0;
+	r->memory_peak = said->peak_kb > 0 ? (uint64_t)said->peak_kb * 1024u : 0;
 	r->frame = STEAL(answer->frame);
 	r->long_output = STEAL(answer->output);
 	*ret_result = r;

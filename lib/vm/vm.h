@@ -163,6 +163,7 @@ struct nova_result {
 	enum vm_path path; /* of its VM */
 	char path_why[VM_PATH_WHY];
 	bool truncated, timed_out, canceled;
+	uint64_t memory_peak; /* bytes; 0: not known */
 	uint64_t timing_us[VM_TIMINGS];
 };
 

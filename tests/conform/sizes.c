@@ -127,6 +127,43 @@ static int use_nova_function_list_opts(const void *opts, nova_error_t **ret_erro
 	return code;
 }
 
+static const nova_invocation_list_opts full_nova_invocation_list_opts = {
+	sizeof(nova_invocation_list_opts),
+	.function = "v",
+	.request_id = "x",
+	.since_us = 1,
+	.until_us = 2,
+	.cursor = 3,
+	.version = 1,
+	.code = NOVA_EFUNCTION,
+	.errors = 1,
+	.order = NOVA_INVOCATION_OLDEST,
+	.limit = 1,
+	.wait_ms = 1,
+};
+static int use_nova_invocation_list_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_invocation **list;
+	size_t count;
+	int code = nova_invocation_list(p.nova, opts, &list, &count, ret_error);
+	if (code == 0)
+		nova_invocation_list_free(list, count);
+	return code;
+}
+
+static const nova_invocation_summary_opts full_nova_invocation_summary_opts = {
+	sizeof(nova_invocation_summary_opts), .function = "v", .since_us = 1, .until_us = 2
+};
+static int use_nova_invocation_summary_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_invocation_summary **list;
+	size_t count;
+	int code = nova_invocation_summarize(p.nova, opts, &list, &count, ret_error);
+	if (code == 0)
+		nova_invocation_summaries_free(list, count);
+	return code;
+}
+
 static const nova_invoke_opts full_nova_invoke_opts = { sizeof(nova_invoke_opts),
 	.timeout_ms = 60000, .queue_timeout_ms = 60000, .request_id = "x" };
 static int use_nova_invoke_opts(const void *opts, nova_error_t **ret_error)

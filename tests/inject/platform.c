@@ -12,6 +12,40 @@ static int open_another(nova_error_t **error)
 	return code;
 }
 
+/* --- the log of calls --- */
+
+/* One record, by a platform that has a log. */
+static void make_record(void)
+{
+	nova_t *nova = NULL;
+	MUST(nova_config_set(world.config, "log.calls", "on", &world.error));
+	MUST(nova_open(world.config, &nova, &world.error));
+	MUST(nova_invoke(nova, "f", "{}", NULL, &result, &world.error));
+	nova_result_free(STEAL(result));
+	nova_close(nova);
+	MUST(nova_config_set(world.config, "log.calls", "off", &world.error));
+}
+
+static int list_invocations(nova_error_t **error)
+{
+	const nova_invocation **found = NULL;
+	size_t count = 0;
+	int code = nova_invocation_list(world.nova, NULL, &found, &count, error);
+	bool whole = code < 0 || (count == 1 && !strcmp(found[0]->function, "f"));
+	nova_invocation_list_free(found, count);
+	return whole ? code : NOVA_ECORRUPT;
+}
+
+static int summarize(nova_error_t **error)
+{
+	const nova_invocation_summary **found = NULL;
+	size_t count = 0;
+	int code = nova_invocation_summarize(world.nova, NULL, &found, &count, error);
+	bool whole = code < 0 || (count == 1 && found[0]->calls == 1);
+	nova_invocation_summaries_free(found, count);
+	return whole ? code : NOVA_ECORRUPT;
+}
+
 /* --- functions --- */
 
 static int register_new(nova_error_t **error)
@@ -260,6 +294,9 @@ static int stop_instance(nova_error_t **error)
 
 const struct inject_case platform_cases[] = {
 	{ "nova_open nova_close", .run = open_another, .swept = true },
+	{ "nova_invocation_list nova_invocation_list_free", make_record, NULL, list_invocations },
+	{ "nova_invocation_summarize nova_invocation_summaries_free", make_record, NULL,
+		summarize },
 	{ "nova_function_register", NULL, NULL, register_new, delete_new, .slow = true },
 	{ "nova_function_register", NULL, prepare_new, replace, delete_new, .slow = true },
 	{ "nova_function_get nova_function_free nova_function_id nova_function_name "

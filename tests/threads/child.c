@@ -234,6 +234,17 @@ static void judge_key_calls(void)
 	RETURNS(nova_key_list_free, NULL, 0);
 }
 
+static void judge_invocation_calls(void)
+{
+	const nova_invocation **list;
+	const nova_invocation_summary **summaries;
+	size_t count;
+	REFUSES(nova_invocation_list, s.p.nova, NULL, &list, &count);
+	REFUSES(nova_invocation_summarize, s.p.nova, NULL, &summaries, &count);
+	RETURNS(nova_invocation_list_free, NULL, 0);
+	RETURNS(nova_invocation_summaries_free, NULL, 0);
+}
+
 static void judge_platform_calls(void)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
@@ -251,6 +262,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_delete, s.p.nova, "echo", 0);
 	judge_version_calls();
 	judge_key_calls();
+	judge_invocation_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);
 	RETURNS(nova_close, s.p.nova);

@@ -17,6 +17,8 @@ static const struct verb *const table[] = {
 	&verb_get,
 	&verb_delete,
 	&verb_daemon_status, /* before verb_daemon: the longer name is tried first */
+	&verb_logs,
+	&verb_stats,
 	&verb_daemon_stop,
 	&verb_daemon,
 	&verb_doctor,

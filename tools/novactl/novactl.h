@@ -273,6 +273,6 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_runtime_show, verb_runtime_remove, verb_update, verb_version_publish,
 	verb_version_list, verb_version_delete, verb_alias_set, verb_alias_list, verb_alias_delete,
 	verb_alias_rollback, verb_apikey_create, verb_apikey_list, verb_apikey_revoke,
-	verb_apikey_delete, verb_completion, verb_help;
+	verb_apikey_delete, verb_completion, verb_help, verb_logs, verb_stats;
 
 #endif

@@ -15,6 +15,7 @@ import weakref
 from contextlib import contextmanager
 from ctypes import (POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast,
                     pointer)
+from datetime import datetime
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional,
                     Sequence, Tuple, Union)
 
@@ -27,6 +28,8 @@ from ._host import Vm, collect, encode_payload, probe, read_probe, refusal, send
 from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
+from ._invocations import (Invocation, Summary, list_invocations, list_options, list_summaries,
+                           summary_options)
 from ._keys import Key, ask_for_key, list_keys, take_key
 from ._modules import Module, modules
 from ._options import (Content, instance_options, invoke_options, property_members, run_options,
@@ -46,10 +49,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alias", "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
-    "Instance", "Interrupt", "InvalidArgument", "Key", "Lost", "Merge", "MergedPath", "Module",
-    "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
-    "Snapshot", "Vm", "build_disk", "check_images", "errors", "extract_disk", "extract_kernel",
-    "library_version", "modules", "open", "probe", "run", "settings",
+    "Instance", "Interrupt", "InvalidArgument", "Invocation", "Key", "Lost", "Merge", "MergedPath",
+    "Module", "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
+    "Snapshot", "Summary", "Vm", "build_disk", "check_images", "errors", "extract_disk",
+    "extract_kernel", "library_version", "modules", "open", "probe", "run", "settings",
 ]
 __version__ = "0.1.0"
 
@@ -310,6 +313,31 @@ class Nova:
         """Deletes a key; its name is free then."""
         with self._handle.using() as nova:
             check("nova_key_delete", nova, text(name))
+
+    @interruptible()
+    def invocations(self, function: Optional[str] = None, *, version: int = 0,
+                    request_id: Optional[str] = None, since: Optional[datetime] = None,
+                    until: Optional[datetime] = None, errors: bool = False, code: int = 0,
+                    oldest_first: bool = False, cursor: int = 0, limit: int = 100,
+                    wait: Optional[float] = None,
+                    interrupt: Optional[Interrupt] = None) -> "List[Invocation]":
+        """What calls have left behind, the newest first; "" is code that was run by run().
+
+        The next page is asked for with `cursor`, the `number` of the last one of this page. To
+        follow what comes, ask with `oldest_first`, the newest number and `wait`, in seconds.
+        """
+        options = list_options(function, request_id, since, until, version=version, code=code,
+                               errors=errors, order=oldest_first, cursor=cursor, limit=limit,
+                               wait_ms=milliseconds(wait), interrupt=pointer_of(interrupt))
+        with self._handle.using() as nova:
+            return list_invocations(nova, options)
+
+    def summaries(self, function: Optional[str] = None, *, since: Optional[datetime] = None,
+                  until: Optional[datetime] = None) -> "List[Summary]":
+        """How many calls, errors and cold starts each function had, and how long they took."""
+        options = summary_options(function, since, until)
+        with self._handle.using() as nova:
+            return list_summaries(nova, options)
 
     def register_runtime(self, name: str, *, rootfs: Any, argv: Sequence[str] = (),
                          protocol: Optional[str] = None, memory_mb: int = 0, timeout_s: int = 0,

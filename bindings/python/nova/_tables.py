@@ -142,6 +142,75 @@ class InstanceOpts(_Options):
     ]
 
 
+class Invocation(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("number", c_uint64),
+        ("request_id", c_char_p),
+        ("function", c_char_p),
+        ("function_id", c_char_p),
+        ("runtime", c_char_p),
+        ("instance", c_char_p),
+        ("path", c_char_p),
+        ("error", c_char_p),
+        ("out", c_void_p),
+        ("out_len", c_size_t),
+        ("err", c_void_p),
+        ("err_len", c_size_t),
+        ("started_us", c_uint64),
+        ("duration_us", c_uint64),
+        ("input_size", c_uint64),
+        ("output_size", c_uint64),
+        ("memory_peak", c_uint64),
+        ("lost", c_uint64),
+        ("version", c_uint32),
+        ("code", c_int),
+        ("cold", c_uint32),
+        ("cut", c_uint32),
+    ]
+
+
+class InvocationListOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("request_id", c_char_p),
+        ("since_us", c_uint64),
+        ("until_us", c_uint64),
+        ("cursor", c_uint64),
+        ("version", c_uint32),
+        ("code", c_int),
+        ("errors", c_uint32),
+        ("order", c_uint32),
+        ("limit", c_uint32),
+        ("wait_ms", c_uint32),
+        ("interrupt", c_void_p),
+    ]
+
+
+class InvocationSummary(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("calls", c_uint64),
+        ("errors", c_uint64),
+        ("cold", c_uint64),
+        ("p50_us", c_uint64),
+        ("p95_us", c_uint64),
+        ("p99_us", c_uint64),
+        ("longest_us", c_uint64),
+    ]
+
+
+class InvocationSummaryOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("since_us", c_uint64),
+        ("until_us", c_uint64),
+    ]
+
+
 class InvokeOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -565,6 +634,14 @@ FUNCTIONS = {
     "nova_interrupt_new": (c_int, [POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_interrupt_trigger": (None, [c_void_p]),
     "nova_interrupt_free": (None, [c_void_p]),
+    "nova_invocation_list": (c_int, [
+        c_void_p, POINTER(InvocationListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_invocation_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_invocation_summarize": (c_int, [
+        c_void_p, POINTER(InvocationSummaryOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_invocation_summaries_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_key_create": (c_int, [c_void_p, POINTER(KeyOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_key_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_key_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
@@ -773,6 +850,8 @@ CONSTANTS = {
     "NOVA_CAPACITY_PROCESSES": 1,
     "NOVA_CAPACITY_DESCRIPTORS": 2,
     "NOVA_CAPACITY_PROCESSORS": 3,
+    "NOVA_INVOCATION_NEWEST": 0,
+    "NOVA_INVOCATION_OLDEST": 1,
     "NOVA_POOL_THREAD": 1,
     "NOVA_POOL_FRESH": 1,
     "NOVA_POOL_IDLE": 0,

@@ -14,6 +14,7 @@ import tempfile
 import textwrap
 import threading
 import unittest
+from datetime import datetime, timezone
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import nova  # noqa: E402
@@ -157,6 +158,35 @@ class Functions(PlatformCase):
         with self.assertRaises(errors.NotFound):
             self.nova.alias("f", "prod")
         self.nova.delete("f", force=True)
+
+    def test_what_calls_have_left_is_listed_counted_and_followed(self):
+        before = datetime.now(timezone.utc)
+        self.shell("echoes", 'printf "a\\000b" >&2; cat "$1"')
+        self.shell("fails", "exit 3")
+        self.nova.invoke("echoes", [1], request_id="mine")
+        with self.assertRaises(errors.FunctionFailed):
+            self.nova.invoke("fails")
+        failed, good = self.nova.invocations()
+        self.assertEqual((good.request_id, good.function, good.code), ("mine", "echoes", 0))
+        self.assertEqual((good.input_size, good.output_size, good.version), (3, 3, 1))
+        self.assertEqual((good.stderr, good.cut, good.error), (b"a\0b", False, ""))
+        self.assertTrue(before <= good.started <= datetime.now(timezone.utc))
+        self.assertEqual(failed.code, -18)
+        self.assertIn("exit 3", failed.error)
+        self.assertEqual(self.nova.invocations(errors=True), [failed])
+        self.assertEqual(self.nova.invocations("echoes", since=before), [good])
+        self.assertEqual(self.nova.invocations(until=before), [])
+        self.assertEqual(self.nova.invocations(cursor=failed.number), [good])
+        one = self.nova.summaries("fails")[0]
+        self.assertEqual((one.calls, one.errors, one.cold), (1, 1, 1))
+        self.assertGreaterEqual(one.longest_us, one.p50_us)
+        threading.Timer(0.1, lambda: self.nova.invoke("echoes", 2)).start()
+        came = self.nova.invocations(oldest_first=True, cursor=failed.number, wait=100)
+        self.assertEqual([record.function for record in came], ["echoes"])
+        with nova.Interrupt() as interrupt:
+            interrupt.trigger()
+            with self.assertRaises(errors.Canceled):
+                self.nova.invocations("none", wait=100, interrupt=interrupt)
 
     def test_the_code_of_a_function_is_checked(self):
         made = self.shell("f", "echo 1")

@@ -21,7 +21,7 @@ static int take(struct sql_session *session, enum sql_purpose purpose, nova_erro
 		r = pool_take(s, &c, error);
 	if (r < 0)
 		return r;
-	c->writes = purpose == SQL_WRITES;
+	c->purpose = purpose;
 	session->connection = c;
 	return 0;
 }
@@ -40,7 +40,7 @@ static void give(struct sql_session *session)
 	if (!c->lost && PQtransactionStatus(c->pg) != PQTRANS_IDLE &&
 		postgres_ask(&s->server, c->pg, "ROLLBACK", "undo", NULL, NULL) < 0)
 		c->lost = true;
-	if (c->writes)
+	if (c->purpose == SQL_WRITES)
 		listener_note_change(&s->listener);
 	pool_give(s, c);
 }
@@ -122,7 +122,7 @@ static int run_once(struct sql_session *session, enum sql_statement which,
 		return r;
 	to_wire(&w, values, count);
 	int sent = PQsendQueryPrepared(c->pg, name, (int)count, w.values, w.lengths, w.formats, 1);
-	r = finish(session, sent, c->writes ? "write to it" : "read it", error);
+	r = finish(session, sent, c->purpose == SQL_READS ? "read it" : "write to it", error);
 	return r < 0 ? r : first_row(c);
 }
 
@@ -134,7 +134,9 @@ static int run(struct sql_session *session, enum sql_statement which,
 	AUTO_ERROR nova_error_t *failure = NULL;
 	int r = run_once(session, which, values, count, &failure);
 	struct connection *c = session->connection;
-	for (int i = 0; i < AGAIN && r < 0 && !c->writes && PQstatus(c->pg) != CONNECTION_OK; i++) {
+	for (int i = 0;
+		i < AGAIN && r < 0 && c->purpose == SQL_READS && PQstatus(c->pg) != CONNECTION_OK;
+		i++) {
 		nova_error_free(STEAL(failure));
 		give(session);
 		session->connection = NULL;
@@ -278,6 +280,7 @@ static int set_version(struct sql_session *session, int64_t version_now, nova_er
 
 /* Of names, and whatever is compared, the order is that of the bytes. */
 static const char *const words[][2] = {
+	{ "INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY" },
 	{ "INTEGER", "BIGINT" },
 	{ "TEXT", "TEXT COLLATE \"C\"" },
 	{ "BLOB", "BYTEA" },
@@ -290,6 +293,7 @@ const struct sql_driver postgres_driver = {
 	.parameter = '$',
 	.begin = "BEGIN",
 	.migration = "BEGIN; SELECT pg_advisory_xact_lock(1852798561)",
+	.logging = "BEGIN; SELECT pg_advisory_xact_lock(1852798572)",
 	.take = take,
 	.give = give,
 	.run = run,

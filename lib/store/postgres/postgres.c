@@ -25,6 +25,8 @@ static struct postgres_store *make_store(const nova_config_t *config)
 	s->owner = getpid();
 	s->sql.base.ops = &store_postgres;
 	s->sql.driver = &postgres_driver;
+	s->sql.schema = &sql_schema_functions;
+	s->sql.what = "the function store";
 	s->server.dsn = strdup(config_str(config, "postgres.dsn"));
 	s->server.patience_ms = config_ms(config, "postgres.timeout");
 	s->pool.most = (unsigned)config_u64(config, "postgres.connections");
@@ -104,5 +106,6 @@ const struct store_ops store_postgres = {
 	.runtimes = &sql_runtime_ops,
 	.keys = &sql_key_ops,
 	.contents = &sql_content_ops,
+	.calls = &sql_call_ops,
 	.shared = true,
 };

@@ -14,8 +14,8 @@
 struct connection {
 	PGconn *pg;
 	bool prepared[SQL_STATEMENTS];
-	bool lost;   /* nothing more can be asked here */
-	bool writes; /* of the session that has it */
+	bool lost;                /* nothing more can be asked here */
+	enum sql_purpose purpose; /* of the session that has it */
 	/* of the session */
 	PGresult *result;
 	int row;

@@ -11,6 +11,25 @@
  */
 #include "store/sql/sql.h"
 
+struct sql_schema {
+	const char *const *steps;
+	size_t count;
+	bool has_functions; /* so that there are columns of properties */
+};
+
+/* What is asked for comes before what may be long. `total` is the sum of the sizes up to here. */
+#define CALLS                                                                                      \
+	"CREATE TABLE calls ( number INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT "      \
+	"NULL, function TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, started_us "    \
+	"INTEGER NOT NULL, duration_us INTEGER NOT NULL, cold INTEGER NOT NULL, code INTEGER NOT " \
+	"NULL, total INTEGER NOT NULL, runtime TEXT NOT NULL, instance TEXT NOT NULL, path TEXT "  \
+	"NOT NULL, input_size INTEGER NOT NULL, output_size INTEGER NOT NULL, memory_peak "        \
+	"INTEGER NOT NULL, lost INTEGER NOT NULL, cut INTEGER NOT NULL, error TEXT NOT NULL, out " \
+	"BLOB NOT NULL, err BLOB NOT NULL) STRICT;"                                                \
+	"CREATE INDEX calls_by_function ON calls (function, number);"                              \
+	"CREATE INDEX calls_by_request ON calls (request_id, number);"                             \
+	"CREATE INDEX calls_by_time ON calls (started_us);"
+
 static const char *const steps[] = {
 	/* 1 */
 	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
@@ -23,9 +42,7 @@ static const char *const steps[] = {
 	/* 2 */
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 	/* 3 */
-	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
-	NULL,
-	NULL,
+	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;", NULL, NULL,
 	/* 6 */
 	"CREATE TABLE runtimes ( name TEXT NOT NULL PRIMARY KEY, rootfs TEXT NOT NULL, image TEXT "
 	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
@@ -51,16 +68,22 @@ static const char *const steps[] = {
 	"CREATE TABLE api_keys ( name TEXT NOT NULL PRIMARY KEY, hash TEXT NOT NULL UNIQUE, prefix "
 	"TEXT NOT NULL, tier TEXT NOT NULL, expires_us INTEGER NOT NULL, created_us INTEGER NOT "
 	"NULL, updated_us INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT;",
+	/* 11 */
+	CALLS, /* of a database that several hosts share; else the log has a file of its own */
 };
+static const char *const log_steps[] = { CALLS };
+const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };
+const struct sql_schema sql_schema_log = { log_steps, ARRAY_LEN(log_steps), false };
+#define SHARED_STEP    11
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8
 
 /* The version that this library knows. */
-static int64_t latest(void)
+static int64_t latest(const struct sql_schema *schema)
 {
-	int64_t last = ARRAY_LEN(steps);
+	int64_t last = (int64_t)schema->count;
 	FOR_EACH_PROPERTY(p)
-	last = p->schema > last ? p->schema : last;
+	last = schema->has_functions && p->schema > last ? p->schema : last;
 	return last;
 }
 
@@ -106,8 +129,12 @@ static int add_columns(struct sql_session *session, const char *table, int64_t f
 
 static int run_step(struct sql_session *session, int64_t version, nova_error_t **error)
 {
-	const char *text = version <= (int64_t)ARRAY_LEN(steps) ? steps[version - 1] : NULL;
-	int r = text ? change(session, text, error) : 0;
+	const struct sql_schema *schema = session->store->schema;
+	const char *text = version <= (int64_t)schema->count ? schema->steps[version - 1] : NULL;
+	bool skipped = version == SHARED_STEP && !session->store->base.ops->shared;
+	int r = text && !skipped ? change(session, text, error) : 0;
+	if (!schema->has_functions)
+		return r;
 	if (r == 0 && version > STEPS_OF_TABLE)
 		r = add_columns(session, "functions", version, version, error);
 	if (r == 0 && version >= VERSIONS_STEP)
@@ -122,11 +149,12 @@ static int check_version(struct sql_session *session, int64_t *ret_version, nova
 	int r = session->store->driver->version(session, ret_version, error);
 	if (r < 0)
 		return r;
-	if (*ret_version < 0 || *ret_version > latest())
+	if (*ret_version < 0 || *ret_version > latest(session->store->schema))
 		return nova_fail(error, NOVA_ENOTSUP,
 			"%s has schema %lld and libnova " NOVA_VERSION_STRING
 			" knows %lld at most; use the libnova that wrote it, or a newer one",
-			session->store->place, (long long)*ret_version, (long long)latest());
+			session->store->place, (long long)*ret_version,
+			(long long)latest(session->store->schema));
 	return 0;
 }
 
@@ -138,7 +166,7 @@ static int run_missing_steps(struct sql_session *session, nova_error_t **error)
 	/* Asked again now that nobody else can migrate at the same time. */
 	if (r == 0)
 		r = check_version(session, &version, error);
-	while (r == 0 && version < latest())
+	while (r == 0 && version < latest(session->store->schema))
 		r = run_step(session, ++version, error);
 	if (r == 0)
 		r = driver->set_version(session, version, error);
@@ -149,5 +177,6 @@ int sql_migrate(struct sql_session *session, nova_error_t **error)
 {
 	int64_t version;
 	int r = check_version(session, &version, error);
-	return r < 0 || version == latest() ? r : run_missing_steps(session, error);
+	bool known = r < 0 || version == latest(session->store->schema);
+	return known ? r : run_missing_steps(session, error);
 }

@@ -118,6 +118,23 @@ uint64_t row_number(struct sql_row *row, uint64_t max)
 	return (uint64_t)number;
 }
 
+void *row_bytes(struct sql_row *row, size_t *ret_len)
+{
+	int at = row->next++;
+	const void *data;
+	if (!row->session->store->driver->bytes(row->session, at, &data, ret_len)) {
+		row->bad = column_name(row, at);
+		return NULL;
+	}
+	uint8_t *copy = malloc(*ret_len + 1);
+	row->no_memory |= !copy;
+	if (copy) {
+		memcpy(copy, *ret_len ? data : "", *ret_len);
+		copy[*ret_len] = 0;
+	}
+	return copy;
+}
+
 void row_list(struct sql_row *row, struct text_list *list)
 {
 	int at = row->next;
@@ -174,7 +191,7 @@ int sql_read_all(struct sql_session *session, size_t element,
 int sql_wrap_row(const struct sql_session *session, const char *kind, const char *name, int code,
 	nova_error_t **error)
 {
-	return nova_wrap(error, code, "the function store %s is damaged at %s '%.64s'",
+	return nova_wrap(error, code, "%s %s is damaged at %s '%.64s'", session->store->what,
 		session->store->place, kind, name && text_is_utf8(name) ? name : "?");
 }
 

@@ -37,7 +37,9 @@ struct sql_value sql_bytes(const void *data, size_t len);
 struct sql_store {
 	struct store base;
 	const struct sql_driver *driver;
-	char *place; /* for errors: the path of the file, or "host:port/database" */
+	const struct sql_schema *schema;
+	const char *what; /* for errors: "the function store" */
+	char *place;      /* for errors: the path of the file, or "host:port/database" */
 };
 
 /* A connection that this thread has to itself until sql_end(). */
@@ -86,12 +88,23 @@ enum sql_statement {
 	SQL_CONTENT_SWEEP,
 	SQL_PIECE_INSERT,
 	SQL_PIECE_NEXT,
+	SQL_CALL_INSERT,
+	SQL_CALLS_OLDEST,
+	SQL_CALLS_NEWEST,
+	SQL_CALLS_OF_FUNCTION_OLDEST,
+	SQL_CALLS_OF_FUNCTION_NEWEST,
+	SQL_CALLS_OF_REQUEST_OLDEST,
+	SQL_CALLS_OF_REQUEST_NEWEST,
+	SQL_CALLS_SUMMARY,
+	SQL_CALLS_SUMMARY_OF,
+	SQL_CALLS_TRIM,
 	SQL_STATEMENTS,
 };
 
 enum sql_purpose {
 	SQL_READS,
 	SQL_WRITES,
+	SQL_LOGS, /* the same, but changes nothing that anybody is told of */
 };
 
 struct sql_driver {
@@ -102,6 +115,7 @@ struct sql_driver {
 	char parameter;
 	const char *begin;     /* begins a transaction that writes */
 	const char *migration; /* the same for one that changes the schema: one at a time */
+	const char *logging;   /* the same for one that adds to the log of calls: one at a time */
 
 	/* Fills session->connection; waits for one that is free. */
 	int (*take)(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error);
@@ -170,6 +184,7 @@ struct sql_row {
 };
 char *row_text(struct sql_row *row);
 uint64_t row_number(struct sql_row *row, uint64_t max);
+void *row_bytes(struct sql_row *row, size_t *ret_len);
 void row_list(struct sql_row *row, struct text_list *list);
 /* 0, or what is wrong with what was read. */
 int row_end(const struct sql_row *row, nova_error_t **error);
@@ -214,10 +229,13 @@ int columns_to_record(
 
 /* --- schema.c --- */
 
+/* Of functions and all else, and of a file that has the log of calls alone. */
+extern const struct sql_schema sql_schema_functions, sql_schema_log;
+
 /* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
-/* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, contents.c, users.c --- */
+/* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, contents.c, users.c, calls.c --- */
 
 /* A whole row with the columns of a function; `to` is a struct function_record. */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -227,6 +245,7 @@ extern const struct alias_ops sql_alias_ops;
 extern const struct runtime_ops sql_runtime_ops;
 extern const struct key_ops sql_key_ops;
 extern const struct content_ops sql_content_ops;
+extern const struct call_ops sql_call_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
 

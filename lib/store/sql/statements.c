@@ -25,6 +25,30 @@
 #define USES_CONTENT "WHERE code_hash = contents.hash OR image = '" IMAGE_BLOB "' || contents.hash"
 #define USES         "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
 
+#define CALL_COLUMNS                                                                               \
+	"request_id, function, id, version, started_us, duration_us, cold, code, runtime, "        \
+	"instance, path, input_size, output_size, memory_peak, lost, cut, error, out, err"
+/* The first one that began then or later is not found by looking at all. */
+#define CALLS(column, order)                                                                       \
+	("SELECT number, " CALL_COLUMNS " FROM calls WHERE number > $1 AND number < $2 AND "       \
+	 "started_us >= $3 AND started_us < $4 AND code BETWEEN $5 AND $6 AND ($7 = 0 OR "         \
+	 "version = $7)" column " AND number >= CASE WHEN $3 = 0 THEN 0 ELSE (SELECT "             \
+	 "COALESCE(min(number), $2) FROM calls WHERE started_us >= $3) END ORDER BY number " order \
+	 " LIMIT $8")
+#define OF_REQUEST " AND request_id = $9 AND ($10 = 0 OR function = $11)"
+/* The time of the n-th per cent of the calls, the fastest first. */
+#define PERCENTILE(n) "min(CASE WHEN place * 100 >= count * " n " THEN duration_us END)"
+#define SUMMARY(column)                                                                            \
+	("SELECT function, count(*), count(CASE WHEN code <> 0 THEN 1 END), count(CASE WHEN cold " \
+	 "<> 0 THEN 1 END), " PERCENTILE("50") ", " PERCENTILE("95") ", " PERCENTILE(              \
+		 "99") ", max(duration_us) FROM (SELECT function, code, cold, duration_us, "       \
+		       "row_number() OVER (PARTITION BY function ORDER BY duration_us) AS place, " \
+		       "count(*) OVER (PARTITION BY function) AS count FROM calls WHERE "          \
+		       "started_us >= $1 AND started_us < $2" column ") AS calls GROUP BY "        \
+		       "function ORDER BY function")
+/* In portions, and so that nothing is left that is older than what is removed. */
+#define TRIM_MOST "200"
+
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
  * rest), "!" for the parameter behind them. */
 static const char *const texts[SQL_STATEMENTS] = {
@@ -86,6 +110,23 @@ static const char *const texts[SQL_STATEMENTS] = {
 			      "CONFLICT (hash, number) DO NOTHING"),
 	[SQL_PIECE_NEXT] = ("SELECT number, data FROM pieces WHERE hash = $1 AND number >= $2 "
 			    "ORDER BY number LIMIT 1"),
+	[SQL_CALL_INSERT] =
+		("INSERT INTO calls (" CALL_COLUMNS ", total) VALUES ($1, $2, $3, $4, $5, $6, $7, "
+		 "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20 + COALESCE((SELECT "
+		 "total FROM calls ORDER BY number DESC LIMIT 1), 0))"),
+	[SQL_CALLS_OLDEST] = CALLS("", "ASC"),
+	[SQL_CALLS_NEWEST] = CALLS("", "DESC"),
+	[SQL_CALLS_OF_FUNCTION_OLDEST] = CALLS(" AND function = $9", "ASC"),
+	[SQL_CALLS_OF_FUNCTION_NEWEST] = CALLS(" AND function = $9", "DESC"),
+	[SQL_CALLS_OF_REQUEST_OLDEST] = CALLS(OF_REQUEST, "ASC"),
+	[SQL_CALLS_OF_REQUEST_NEWEST] = CALLS(OF_REQUEST, "DESC"),
+	[SQL_CALLS_SUMMARY] = SUMMARY(""),
+	[SQL_CALLS_SUMMARY_OF] = SUMMARY(" AND function = $3"),
+	[SQL_CALLS_TRIM] =
+		("DELETE FROM calls WHERE number <= (SELECT max(number) FROM (SELECT number, "
+		 "started_us, total FROM calls ORDER BY number LIMIT " TRIM_MOST ") AS oldest "
+		 "WHERE started_us < $1 OR total <= (SELECT total FROM calls ORDER BY number DESC "
+		 "LIMIT 1) - $2)"),
 };
 
 char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which)

@@ -4,16 +4,16 @@
 
 #include "store/sqlite/sqlite.h"
 
-#define APPLICATION_ID 0x6e6f7661 /* "nova" */
-
 static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
 {
 	struct sqlite_store *s = (struct sqlite_store *)session->store;
-	struct connection *c = purpose == SQL_WRITES ? &s->writer : &s->reader;
-	(void)error;
+	struct connection *c = purpose == SQL_READS ? &s->reader : &s->writer;
+	int moved = 0;
 	pthread_mutex_lock(&c->lock);
 	session->connection = c;
-	return 0;
+	if (c->kind->may_move)
+		sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	return moved ? sqlite_fail(c, SQLITE_READONLY_DBMOVED, "use it", error) : 0;
 }
 
 static void end_statement(struct sql_session *session)
@@ -69,13 +69,13 @@ static int step(struct sql_session *session, nova_error_t **error)
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return rc == SQLITE_ROW;
 	if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
-		return nova_fail(error, NOVA_EEXIST, "the function store %s has it already",
+		return nova_fail(error, NOVA_EEXIST, "%s %s has it already", session->store->what,
 			session->store->place);
 	if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
 		return nova_fail(error, NOVA_EBUSY,
-			"the function store %s has something else that needs it, or lacks what it "
+			"%s %s has something else that needs it, or lacks what it "
 			"needs",
-			session->store->place);
+			session->store->what, session->store->place);
 	bool writes = !sqlite3_stmt_readonly(session->rows);
 	return sqlite_fail(c, rc, writes ? "write to it" : "read it", error);
 }
@@ -147,7 +147,7 @@ static int check_identity(struct connection *c, int64_t *ret_version, nova_error
 		r = sqlite_ask(c, "SELECT count(*) FROM sqlite_schema", &tables, error);
 	if (r < 0)
 		return r;
-	if (id != APPLICATION_ID && (id || *ret_version || tables))
+	if (id != c->kind->id && (id || *ret_version || tables))
 		return nova_fail(error, NOVA_ECORRUPT,
 			"%s is a database, but not one of libnova; move it away or choose another "
 			"state directory (setting 'home')",
@@ -172,9 +172,10 @@ static int version(struct sql_session *session, int64_t *ret_version, nova_error
 
 static int set_version(struct sql_session *session, int64_t version_now, nova_error_t **error)
 {
+	const struct connection *c = session->connection;
 	char sql[96];
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
-		APPLICATION_ID, (long long)version_now);
+		c->kind->id, (long long)version_now);
 	return sqlite_run(session->connection, sql, "note the schema version", error);
 }
 
@@ -185,6 +186,7 @@ const struct sql_driver sqlite_driver = {
 	.parameter = '?',
 	.begin = "BEGIN IMMEDIATE",
 	.migration = "BEGIN IMMEDIATE",
+	.logging = "BEGIN IMMEDIATE",
 	.take = take,
 	.give = give,
 	.run = run,

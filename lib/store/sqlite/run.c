@@ -25,21 +25,21 @@ static int fail_damaged(struct connection *c, const char *doing, nova_error_t **
 {
 	int os = last_errno(c);
 	if (os)
-		return nova_fail_os(error, os, "the function store %s: cannot %s", c->path, doing);
+		return nova_fail_os(error, os, "%s %s: cannot %s", c->kind->what, c->path, doing);
 	return nova_fail(error, NOVA_ECORRUPT,
-		"the function store %s is damaged (cannot %s: %s); it was left as it is: put a "
+		"%s %s is damaged (cannot %s: %s); it was left as it is: put a "
 		"backup in its place, or move it away to begin with an empty one",
-		c->path, doing, sqlite3_errmsg(c->db));
+		c->kind->what, c->path, doing, sqlite3_errmsg(c->db));
 }
 
 static int fail_io(struct connection *c, int rc, const char *doing, nova_error_t **error)
 {
 	int os = last_errno(c);
 	if (os)
-		return nova_fail_os(error, os, "the function store %s: cannot %s", c->path, doing);
+		return nova_fail_os(error, os, "%s %s: cannot %s", c->kind->what, c->path, doing);
 	/* Only a full disk makes the index of the log too short, and then SQLite keeps no errno. */
 	int code = rc == SQLITE_IOERR_SHMSIZE ? NOVA_ENOSPC : NOVA_EIO;
-	return nova_fail(error, code, "the function store %s: cannot %s: %s", c->path, doing,
+	return nova_fail(error, code, "%s %s: cannot %s: %s", c->kind->what, c->path, doing,
 		sqlite3_errmsg(c->db));
 }
 
@@ -53,20 +53,19 @@ int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **
 		return fail_damaged(c, doing, error);
 	case SQLITE_FULL:
 		return nova_fail_os(
-			error, ENOSPC, "the function store %s: cannot %s", c->path, doing);
+			error, ENOSPC, "%s %s: cannot %s", c->kind->what, c->path, doing);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		if (rc == SQLITE_READONLY_DBMOVED)
-			return nova_fail(error, NOVA_EIO,
-				"the function store %s was moved or removed while in use", c->path);
-		return nova_fail(error, NOVA_EPERM,
-			"the function store %s: cannot %s: no right to write there", c->path,
-			doing);
+			return nova_fail(error, NOVA_EIO, "%s %s was moved or removed while in use",
+				c->kind->what, c->path);
+		return nova_fail(error, NOVA_EPERM, "%s %s: cannot %s: no right to write there",
+			c->kind->what, c->path, doing);
 	case SQLITE_BUSY:
 		return nova_fail(error, NOVA_EIO,
-			"the function store %s: cannot %s: another process has kept it locked for "
-			"%d s",
-			c->path, doing, BUSY_TIMEOUT_MS / 1000);
+			"%s %s: cannot %s: another process has kept it locked for "
+			"%d ms",
+			c->kind->what, c->path, doing, c->kind->busy_ms);
 	/* a table or column is missing: the schema is not what its version says */
 	case SQLITE_ERROR:
 		return fail_damaged(c, doing, error);

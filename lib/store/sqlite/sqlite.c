@@ -24,16 +24,19 @@ static void store_close(struct store *store)
 	free(s);
 }
 
-static struct sqlite_store *make_store(const char *home)
+static struct sqlite_store *make_store(const struct sqlite_kind *kind, const char *home)
 {
 	struct sqlite_store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->sql.base.ops = &store_sqlite;
+	s->sql.base.ops = kind->ops;
 	s->sql.driver = &sqlite_driver;
+	s->sql.schema = kind->schema;
+	s->sql.what = kind->what;
+	s->reader.kind = s->writer.kind = kind;
 	pthread_mutex_init(&s->reader.lock, NULL);
 	pthread_mutex_init(&s->writer.lock, NULL);
-	s->reader.path = s->writer.path = s->sql.place = path_join(home, "nova.db");
+	s->reader.path = s->writer.path = s->sql.place = path_join(home, kind->name);
 	if (!s->sql.place) {
 		store_close(&s->sql.base);
 		return NULL;
@@ -43,22 +46,23 @@ static struct sqlite_store *make_store(const char *home)
 
 /* Variables of functions may be secrets, so nobody else may read the file, not even for the moment
  * in which its maker can be killed. SQLite gives its other files the mode of the first. */
-static int make_private(const char *path, const char *home, nova_error_t **error)
+static int make_private(const struct sql_store *s, const char *home, nova_error_t **error)
 {
+	const char *path = s->place;
 	static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
 	int r = fs_exists(path) ? 0 : fs_writable(home);
 	if (r == 0)
 		r = fs_make_file(path, 0600);
 	if (r < 0)
-		return nova_fail_os(error, r, "the function store %s: cannot make it", path);
+		return nova_fail_os(error, r, "%s %s: cannot make it", s->what, path);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(endings); i++) {
 		AUTO_FREE char *file = str_format("%s%s", path, endings[i]);
 		r = file ? fs_make_own(file) : -ENOMEM;
 	}
 	return r < 0 ? nova_fail_os(error, r,
-			       "the function store %s may be read by other users, and that cannot "
-			       "be changed: chmod 600 it as its owner",
-			       path) :
+			       "%s %s may be read by other users, and that cannot be changed: "
+			       "chmod 600 it as its owner",
+			       s->what, path) :
 		       0;
 }
 
@@ -71,7 +75,7 @@ static int connect_file(struct connection *c, nova_error_t **error)
 	sqlite3_extended_result_codes(c->db, 1);
 	if (rc != SQLITE_OK)
 		return sqlite_fail(c, rc, "open it", error);
-	sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+	sqlite3_busy_timeout(c->db, c->kind->busy_ms);
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	/* SQLite falls back to reading when it may not write; a user who registers wants to hear it
@@ -106,7 +110,8 @@ static int migrate(struct sqlite_store *s, nova_error_t **error)
 	return r < 0 ? r : sql_migrate(&session, error);
 }
 
-static int store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+static int open_file(const struct sqlite_kind *kind, const nova_config_t *config,
+	struct store **ret_store, nova_error_t **error)
 {
 	AUTO_FREE char *home = NULL;
 	int r = sqlite_load(error);
@@ -115,10 +120,10 @@ static int store_open(const nova_config_t *config, struct store **ret_store, nov
 	r = path_absolute(config_str(config, "home"), &home);
 	if (r < 0)
 		return nova_fail_os(error, r, "the state directory (setting 'home')");
-	struct sqlite_store *s = make_store(home);
+	struct sqlite_store *s = make_store(kind, home);
 	if (!s)
 		return nova_oom(error);
-	r = make_private(s->sql.place, home, error);
+	r = make_private(&s->sql, home, error);
 	if (r == 0)
 		r = connect_file(&s->writer, error);
 	if (r == 0)
@@ -135,6 +140,36 @@ static int store_open(const nova_config_t *config, struct store **ret_store, nov
 	return 0;
 }
 
+/* --- the kinds --- */
+
+static int store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	static const struct sqlite_kind kind = {
+		.ops = &store_sqlite,
+		.schema = &sql_schema_functions,
+		.name = "nova.db",
+		.what = "the function store",
+		.id = 0x6e6f7661, /* "nova" */
+		.busy_ms = 10000,
+	};
+	return open_file(&kind, config, ret_store, error);
+}
+
+/* Nobody waits for the log of calls long: what cannot be written now is written later. */
+static int log_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	static const struct sqlite_kind kind = {
+		.ops = &store_sqlite_log,
+		.schema = &sql_schema_log,
+		.name = "log.db",
+		.what = "the log of calls",
+		.id = 0x6e6f766c, /* "novl" */
+		.busy_ms = 500,
+		.may_move = true,
+	};
+	return open_file(&kind, config, ret_store, error);
+}
+
 const struct store_ops store_sqlite = {
 	.name = "sqlite",
 	.open = store_open,
@@ -147,4 +182,12 @@ const struct store_ops store_sqlite = {
 	.runtimes = &sql_runtime_ops,
 	.keys = &sql_key_ops,
 	.contents = &sql_content_ops,
+	.log = &store_sqlite_log,
+};
+
+const struct store_ops store_sqlite_log = {
+	.name = "sqlite log",
+	.open = log_open,
+	.close = store_close,
+	.calls = &sql_call_ops,
 };

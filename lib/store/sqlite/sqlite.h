@@ -8,12 +8,20 @@
 #include "module/sqlite.h"
 #include "store/sql/sql.h"
 
-/* A lock that another process holds is waited for so long. */
-#define BUSY_TIMEOUT_MS 10000
+/* A kind of database file. */
+struct sqlite_kind {
+	const struct store_ops *ops;
+	const struct sql_schema *schema;
+	const char *name, *what; /* of the file, and for errors */
+	int id;                  /* that it has in its header */
+	int busy_ms;             /* a lock that another process holds is waited for so long */
+	bool may_move;           /* somebody may take it away while it is in use */
+};
 
 struct connection {
 	pthread_mutex_t lock; /* held by a session */
 	sqlite3 *db;
+	const struct sqlite_kind *kind;
 	const char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS]; /* prepared at first use */
 	sqlite3_stmt *stamp;
