@@ -250,6 +250,12 @@ class Slowness(StreamCase):
         self.assertEqual(events[-1]["event"], "complete")
         socket.close()
 
+    def test_who_reads_loses_nothing(self):
+        self.novad()
+        events = self.socket({"language": "shell", "code": self.FLOOD}).events()
+        self.assertEqual([event for event in events if event["event"] == "gap"], [])
+        self.assertEqual(output(events), b"x" * 5000000 + b"\nlast\n")
+
     def test_who_listens_and_says_nothing_is_asked_whether_it_lives(self):
         self.novad("--idle-timeout", "1s")
         socket, _ = self.begun(self.loop())

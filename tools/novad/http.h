@@ -136,6 +136,7 @@ struct reader {
 	LIST_ENTRY(reader) all;
 	struct stream *stream; /* NULL: to nothing */
 	uint64_t next;         /* the number of the next event */
+	uint64_t heard;        /* bytes of events that it has had */
 	char gap[80];
 	/* There is more, or room for more input. It must not end the reader. */
 	void (*woken)(struct reader *reader);

@@ -15,8 +15,11 @@
 #define KEPT_MAX     (1u << 20) /* bytes of events, of one */
 #define KEPT_ALL_MAX (128u << 20)
 #define ENDED_MAX    10000
+#define HELD_MS      1000 /* in which who listens may hold up an execution, altogether, */
+#define SPEED        1024 /* and bytes in a millisecond, which is fast enough to do so */
 
 struct event {
+	uint64_t before; /* bytes of all events before it */
 	size_t len;
 	char text[];
 };
@@ -37,7 +40,10 @@ struct stream {
 	uint64_t first, next;  /* numbers: of the oldest that is kept, of the next that comes */
 	struct event **events; /* by their numbers modulo `room`, a power of 2 */
 	size_t room, bytes;
-	struct tail tails[2]; /* of stdout and stderr */
+	uint64_t total;              /* bytes of all events, ever */
+	uint64_t heard;              /* of them, by the fastest of those who listen */
+	int64_t held_since, held_ms; /* 0: it is not held up now; for how long it was before */
+	struct tail tails[2];        /* of stdout and stderr */
 	LIST_HEAD(, reader) readers;
 	int64_t deadline; /* -1: somebody listens, and it runs */
 };
@@ -85,6 +91,8 @@ static void add_event(struct stream *stream, const char *text)
 	size_t len = strlen(text), share = KEPT_ALL_MAX / (all.running + 1);
 	struct event *event = need(malloc(sizeof(*event) + len + 1));
 	event->len = len;
+	event->before = stream->total;
+	stream->total += size_of(event);
 	memcpy(event->text, text, len + 1);
 	if (stream->next - stream->first == stream->room)
 		grow(stream);
@@ -110,11 +118,20 @@ static void publish(struct stream *stream, const char *name, json_t *members)
 	json_decref(members);
 }
 
-/* What is not UTF-8 comes as base64, so that nothing is lost. */
+/* What is not UTF-8 comes as base64, so that nothing is lost; and what would be six times as long
+ * as JSON. */
+static bool is_text(const char *data, size_t len)
+{
+	size_t controls = 0;
+	for (size_t i = 0; i < len; i++)
+		controls += (unsigned char)data[i] < ' ' && data[i] != '\n' && data[i] != '\t';
+	return controls <= len / 8 + 4;
+}
+
 static void publish_piece(struct stream *stream, const char *part, const char *data, size_t len)
 {
 	struct bytes coded = { 0 };
-	json_t *text = json_stringn(data, len);
+	json_t *text = is_text(data, len) ? json_stringn(data, len) : NULL;
 	if (text) {
 		publish(stream, "output", json_pack("{s:s,s:o}", "stream", part, "data", text));
 		return;
@@ -187,11 +204,47 @@ static void on_text(void *userdata, const char *part, const void *data, size_t l
 	print(userdata, part, data, len);
 }
 
+/* Bytes that the fastest of those who listen has not read. */
+static uint64_t unread(const struct stream *stream)
+{
+	uint64_t next = stream->first;
+	const struct reader *reader;
+	LIST_FOREACH(reader, &stream->readers, all)
+	next = reader->next > next ? reader->next : next;
+	return next == stream->next ? 0 : stream->total - (*place_of(stream, next))->before;
+}
+
+/* Who listens as fast as it can is not to lose what is printed at once; but nobody holds up an
+ * execution for long. */
+static bool must_wait(const struct stream *stream)
+{
+	int64_t held_ms = stream->held_ms;
+	if (stream->held_since)
+		held_ms += now_ms() - stream->held_since;
+	return !LIST_EMPTY(&stream->readers) &&
+	       held_ms < HELD_MS + (int64_t)(stream->heard / SPEED) &&
+	       unread(stream) > KEPT_MAX / 4;
+}
+
+static void pass_on(struct stream *stream)
+{
+	if (!stream->job)
+		return;
+	if (must_wait(stream)) {
+		stream->held_since = stream->held_since ? stream->held_since : now_ms();
+		return;
+	}
+	if (stream->held_since)
+		stream->held_ms += now_ms() - stream->held_since;
+	stream->held_since = 0;
+	job_pass_on(stream->job);
+}
+
 static void on_woken(void *userdata)
 {
 	struct reader *reader;
 	struct stream *stream = userdata;
-	job_pass_on(stream->job);
+	pass_on(stream);
 	LIST_FOREACH(reader, &stream->readers, all)
 	reader->woken(reader);
 }
@@ -355,6 +408,8 @@ void stream_detach(struct reader *reader)
 		return;
 	LIST_REMOVE(reader, all);
 	reader->stream = NULL;
+	if (stream->held_since)
+		pass_on(stream);
 	if (LIST_EMPTY(&stream->readers) && !stream->ended)
 		stream->deadline = window(stream);
 }
@@ -373,12 +428,16 @@ static const char *tell_gap(struct reader *reader, size_t *ret_len)
 
 const char *stream_next(struct reader *reader, size_t *ret_len)
 {
-	const struct stream *stream = reader->stream;
+	struct stream *stream = reader->stream;
+	if (stream && stream->held_since)
+		pass_on(stream);
 	if (!stream || reader->next == stream->next)
 		return NULL;
 	if (reader->next < stream->first)
 		return tell_gap(reader, ret_len);
 	const struct event *event = *place_of(stream, reader->next++);
+	reader->heard += event->len;
+	stream->heard = reader->heard > stream->heard ? reader->heard : stream->heard;
 	*ret_len = event->len;
 	return event->text;
 }
@@ -423,6 +482,8 @@ void streams_look(int64_t now)
 	struct stream *stream, *next;
 	for (stream = TAILQ_FIRST(&all.streams); stream; stream = next) {
 		next = TAILQ_NEXT(stream, all);
+		if (stream->held_since)
+			pass_on(stream);
 		if (stream->deadline >= 0 && now >= stream->deadline &&
 			LIST_EMPTY(&stream->readers))
 			forget(stream);
