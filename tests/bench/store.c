@@ -235,5 +235,5 @@ int bench_store(const struct bench_run *run)
 		bench_note(run, "no PostgreSQL: tests/pgserver.py nova-bench store has one");
 	else if (r == 0)
 		r = run_one(run, &store_postgres);
-	return r;
+	return r ? r : bench_store_log(run);
 }
