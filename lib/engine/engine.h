@@ -85,7 +85,8 @@ struct machine_spec {
 
 /* How the process of a machine is forked. */
 struct machine_fork {
-	bool more;    /* the parent stays where it stands, until go_on() */
+	/* the parent's whole process stands still, until it is used for anything but a fork */
+	bool more;
 	bool fertile; /* the child may be forked, too */
 	uint32_t patience_ms;
 };
@@ -197,8 +198,6 @@ struct engine_ops {
 	 * child comes up until its await(), which fails in the same ways. */
 	int (*fork)(struct machine *m, const struct machine_fork *how, struct machine *child,
 		nova_error_t **error);
-	/* After forks of which each had `more`. */
-	int (*go_on)(struct machine *m, nova_error_t **error);
 	/* The memory of one that has booted becomes its own; the file in m->ram stays as it is. */
 	int (*detach)(struct machine *m, nova_error_t **error);
 	/* A child was not what it has to be. */

@@ -108,7 +108,8 @@ static int fork_standing(
 	if (code == 0)
 		code = stop_check(stop, "the microVM was forked", error);
 	if (code == 0)
-		code = fork_into(vm, false, child, error);
+		/* a paused one has nothing to do before the next fork */
+		code = fork_into(vm, vm->state == NOVA_VM_PAUSED, child, error);
 	int resumed = vm->state == NOVA_VM_RUNNING ?
 			      vm->ops->resume(vm->machine, code == 0 ? error : NULL) :
 			      0;

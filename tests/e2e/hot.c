@@ -161,13 +161,24 @@ static void a_paused_vm_is_forked_and_stays_paused(nova_vm_t *vm)
 {
 	nova_vm_t *child;
 	ck_ok(nova_vm_pause(vm, NULL, &error));
-	fork_hot(vm, 1, &child);
-	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
-	ck_assert_int_eq(nova_vm_state(child), NOVA_VM_RUNNING);
-	expect(child, "echo on", "on");
+	for (int i = 0; i < 3; i++) { /* its threads are held from the first time on */
+		fork_hot(vm, 1, &child);
+		ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
+		ck_assert_int_eq(nova_vm_state(child), NOVA_VM_RUNNING);
+		expect(child, "echo on", "on");
+		nova_vm_free(child);
+	}
 	ck_ok(nova_vm_resume(vm, NULL, &error));
 	expect(vm, "echo on", "on");
+	ck_ok(nova_vm_pause(vm, NULL, &error));
+	fork_hot(vm, 1, &child);
 	nova_vm_free(child);
+	nova_snapshot_t *snapshot;
+	ck_ok(nova_vm_snapshot(vm, NULL, &snapshot, &error));
+	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_PAUSED);
+	nova_snapshot_free(snapshot);
+	ck_ok(nova_vm_resume(vm, NULL, &error));
+	expect(vm, "echo on", "on");
 }
 
 static void generations_end_in_the_usual_way(nova_vm_t *vm)

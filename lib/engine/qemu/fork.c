@@ -156,6 +156,30 @@ static int check(const struct qemu_machine *q, nova_error_t **error)
 	return nova_fail(error, NOVA_ENOTSUP, "its QEMU was not started so that it can be forked");
 }
 
+static int fork_process(struct qemu_machine *q, const struct machine_fork *how,
+	const struct successors *s, struct qemu_machine *child, nova_error_t **error)
+{
+	const struct process_fork fork = {
+		.targets = s->targets,
+		.fds = s->fds,
+		.count = s->count,
+		.shared = q->shared,
+		.shared_count = q->shared_count,
+		.more = how->more,
+		.fertile = how->fertile && child->is_zygote,
+		.patience_ms = how->patience_ms,
+		.memory_limit = q->memory_limit,
+	};
+	child->is_zygote = fork.fertile;
+	child->birth_ms = how->patience_ms;
+	int code = process_fork(&q->child.process, &fork, &child->child.process, error);
+	/* of one that failed nobody knows whether it stands */
+	if (code < 0 && (q->held || how->more))
+		process_order(&q->child.process, PROCESS_GO_ON, -1, NULL);
+	q->held = code == 0 && how->more;
+	return code;
+}
+
 int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine *child,
 	nova_error_t **error)
 {
@@ -174,27 +198,16 @@ int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine 
 		code = add_tap(&s, q, child, error);
 	if (code == 0)
 		code = describe_child(q, &s, c, error);
-	if (code < 0)
-		return code;
-	const struct process_fork fork = {
-		.targets = s.targets,
-		.fds = s.fds,
-		.count = s.count,
-		.shared = q->shared,
-		.shared_count = q->shared_count,
-		.more = how->more,
-		.fertile = how->fertile && c->is_zygote,
-		.patience_ms = how->patience_ms,
-		.memory_limit = q->memory_limit,
-	};
-	c->is_zygote = fork.fertile;
-	c->birth_ms = how->patience_ms;
-	return process_fork(&q->child.process, &fork, &c->child.process, error);
+	return code == 0 ? fork_process(q, how, &s, c, error) : code;
 }
 
-int qemu_go_on(struct machine *m, nova_error_t **error)
+int qemu_go_on(struct qemu_machine *q, nova_error_t **error)
 {
-	return process_order(&qemu_of(m)->child.process, PROCESS_GO_ON, -1, error);
+	if (!q->held)
+		return 0;
+	int code = process_order(&q->child.process, PROCESS_GO_ON, -1, error);
+	q->held = code < 0;
+	return code;
 }
 
 /* While it boots a guest's memory is a file that it shares with us. */

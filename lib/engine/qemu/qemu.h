@@ -42,6 +42,7 @@ struct qemu_machine {
 	uint64_t ram_address;  /* 0: not looked for yet */
 	/* it can be forked; how often that was done to get here */
 	bool is_zygote, confined;
+	bool held;         /* its threads stand, for more forks */
 	uint32_t birth_ms; /* how long its birth may take; 0: it is over */
 	unsigned generation;
 	uint64_t memory_limit;
@@ -120,7 +121,8 @@ void qemu_release(struct machine *m);
 
 int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine *child,
 	nova_error_t **error);
-int qemu_go_on(struct machine *m, nova_error_t **error);
+/* Before its monitor is told anything: its threads may stand for more forks. */
+int qemu_go_on(struct qemu_machine *q, nova_error_t **error);
 int qemu_detach(struct machine *m, nova_error_t **error);
 
 /* --- hot.c --- */

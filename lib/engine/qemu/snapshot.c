@@ -66,7 +66,9 @@ int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 	int set = 0;
 	if (fd < 0)
 		return nova_fail_os(error, fd, "file for a machine's state");
-	int code = offer_file(&q->qmp, fd, &set, error);
+	int code = qemu_go_on(q, error);
+	if (code == 0)
+		code = offer_file(&q->qmp, fd, &set, error);
 	if (code == 0)
 		code = qemu_pause(m, error);
 	if (code < 0)
