@@ -182,6 +182,19 @@ static uint64_t read_number(const char *group, const char *file, const char *lin
 	return is_digit(*at) ? strtoull(at, NULL, 10) : UINT64_MAX;
 }
 
+void cgroup_limit_anew(pid_t pid, uint64_t bytes)
+{
+	char child[16];
+	snprintf(child, sizeof(child), "%d", (int)pid);
+	for (size_t i = 0; bytes && i < ARRAY_LEN(hierarchies); i++) {
+		const struct hierarchy *h = &hierarchies[i];
+		AUTO_FREE char *group = group_path(h, child);
+		uint64_t used = group ? read_number(group, h->usage_file, NULL) : UINT64_MAX;
+		if (used != UINT64_MAX)
+			write_number(group, h->limit_file, used + bytes);
+	}
+}
+
 static void lower(uint64_t *least, uint64_t value)
 {
 	if (value < *least)

@@ -11,6 +11,10 @@
 /* Puts a process into a group of its own with that limit; true: the limit is in force. 0 bytes:
  * nothing is done. */
 bool cgroup_limit(pid_t pid, uint64_t bytes);
+/* From now on the group of a process may take so much more than it has. What a child took before it
+ * had a group of its own stays on the account of its parent's, for as long as the child lives: a
+ * parent of many would be ended for their memory. */
+void cgroup_limit_anew(pid_t pid, uint64_t bytes);
 /* Removes the group of a process that has been reaped. */
 void cgroup_forget(pid_t pid);
 /* Removes the groups that keepers which were killed have left beside ours. */

@@ -68,6 +68,7 @@ static struct child {
 	bool abandoned;  /* nobody will ask for it */
 	bool unborn;     /* forked, and nobody has asked how its birth went */
 	struct zygote zygote;
+	pid_t parent;          /* that it was forked of; 0: none */
 	uint64_t memory_limit; /* of one that is forked, which is not in its group yet; 0: none */
 	uint64_t place_by;     /* when it has to be there at last */
 } * children;
@@ -486,6 +487,7 @@ static int fork_zygote(struct zygote *z, const struct keeper_fork *f, struct kee
 		.pid = pid,
 		.number = reply->number,
 		.zygote = { .control = STEAL_FD(ours) },
+		.parent = (pid_t)incoming.request.pid,
 		.memory_limit = incoming.request.memory_limit,
 	};
 	struct child *child = &children[child_count - 1];
@@ -698,6 +700,7 @@ static struct child *next_to_place(void)
 static void place(struct child *child)
 {
 	cgroup_limit(child->pid, child->memory_limit);
+	cgroup_limit_anew(child->parent, child->memory_limit);
 	child->place_by = 0;
 }
 

@@ -280,6 +280,60 @@ START_TEST(each_child_comes_into_a_control_group_of_its_own)
 }
 END_TEST
 
+/* The limit of the memory group that a process is in. */
+static uint64_t limit_of(int64_t pid)
+{
+	static const char *const places[][3] = {
+		{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+		{ "0::", "/sys/fs/cgroup", "memory.max" },
+	};
+	AUTO_FREE char *path = str_format("/proc/%lld/cgroup", (long long)pid);
+	AUTO_BUF struct buf text = BUF_INIT(1 << 16);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *lines = buf_steal_str(&text);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		const char *line = strstr(lines, places[i][0]);
+		AUTO_BUF struct buf number = BUF_INIT(64);
+		if (!line)
+			continue;
+		line += strlen(places[i][0]);
+		AUTO_FREE char *group = strndup(line, strcspn(line, "\n"));
+		AUTO_FREE char *file = str_format("%s%s/%s", places[i][1], group, places[i][2]);
+		if (fs_read_file(file, &number) < 0)
+			continue;
+		AUTO_FREE char *digits = buf_steal_str(&number);
+		return strtoull(digits, NULL, 10);
+	}
+	ck_abort_msg("no memory group has a limit");
+	return 0;
+}
+
+START_TEST(a_parent_does_not_pay_for_what_its_children_took_at_first)
+{
+	const uint64_t limit = 64u << 20;
+	if (cgroup_obstacle())
+		test_skip("%s", cgroup_obstacle());
+	struct setting s = set_up();
+	AUTO_FREE char *zygote = NULL;
+	struct process parent, child;
+	struct process_fork how = plain;
+	ck_ok(zygote_find(&zygote, &error));
+	struct spawn spawn = { .argv = sleeper, .zygote = zygote, .memory_limit = limit };
+	ck_ok(keeper_spawn(s.keeper, &spawn, &parent, &error));
+	ck_assert_uint_eq(limit_of(parent.pid), limit);
+	how.memory_limit = limit;
+	child = fork_it(&parent, &how);
+	for (uint64_t end = deadline_in_ms(20000); limit_of(parent.pid) == limit; poll(NULL, 0, 5))
+		ck_assert(!deadline_passed(end));
+	ck_assert_uint_gt(limit_of(parent.pid), limit);
+	ck_assert_uint_lt(limit_of(parent.pid), 2 * limit);
+	ck_assert_uint_eq(limit_of(child.pid), limit);
+	process_done(&child, NULL);
+	process_done(&parent, NULL);
+	tear_down(&s);
+}
+END_TEST
+
 /* Each has a parent of its own; births of one thread go on while another one's parent is forked. */
 static void *fork_often(void *parent)
 {
@@ -337,6 +391,7 @@ static Suite *keeper_fork_suite(void)
 	tcase_add_test(tc, a_child_whose_birth_nobody_has_asked_for_ends_like_any_other);
 	tcase_add_test(tc, threads_fork_side_by_side);
 	tcase_add_test(tc, each_child_comes_into_a_control_group_of_its_own);
+	tcase_add_test(tc, a_parent_does_not_pay_for_what_its_children_took_at_first);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
