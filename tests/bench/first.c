@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The first call of a new function: in a state directory that has no template at all, and, in turns
- * with it, in one whose runtime has been prepared. */
+ * with it, in one whose runtime has been prepared; there also of one that was stored unchecked,
+ * which the call itself imports. */
 #include "guest.h"
 
 struct times {
@@ -14,12 +15,13 @@ static void times_free(struct times *t)
 	samples_free(&t->call);
 }
 
-/* As novactl does it: registering imports the function in a guest, too. */
-static int call_first(nova_t *nova, size_t i, struct times *t, nova_error_t **error)
+/* As novactl does it: registering imports the function in a guest, too. `check` NEVER: the call
+ * does. */
+static int call_first(nova_t *nova, size_t i, uint32_t check, struct times *t, nova_error_t **error)
 {
-	AUTO_FREE char *name = str_format("first-%zu", i);
-	AUTO_FREE char *code =
-		str_format("import json\ndef handler(event):\n    return {'number': %zu}\n", i);
+	AUTO_FREE char *name = str_format("first-%u-%zu", check, i);
+	AUTO_FREE char *code = str_format(
+		"import json\ndef handler(event):\n    return {'number': [%zu, %u]}\n", i, check);
 	nova_function_opts function = NOVA_FUNCTION_OPTS_INIT;
 	nova_result_t *result = NULL;
 	if (!name || !code)
@@ -29,6 +31,7 @@ static int call_first(nova_t *nova, size_t i, struct times *t, nova_error_t **er
 	function.code = code;
 	function.code_len = strlen(code);
 	function.flags = NOVA_REGISTER_TEMPLATE;
+	function.check = check;
 	uint64_t begin = clock_ns();
 	int r = nova_function_register(nova, &function, NULL, error);
 	samples_add(&t->registering, bench_ms_since(begin));
@@ -45,7 +48,7 @@ static int call_nowhere_prepared(size_t i, struct times *t, nova_error_t **error
 {
 	AUTO_FRESH struct fresh p = { .dir = NULL };
 	int r = fresh_open(&p, error);
-	return r < 0 ? r : call_first(p.nova, i, t, error);
+	return r < 0 ? r : call_first(p.nova, i, NOVA_CHECK_AUTO, t, error);
 }
 
 static void report(const struct bench_run *run, const char *name, struct times *t, double rival)
@@ -57,22 +60,39 @@ static void report(const struct bench_run *run, const char *name, struct times *
 	bench_report(run, "  the call", "ms", &t->call, NULL);
 }
 
+/* The call, and what it leaves to be done when it has been answered. */
+static int call_unchecked(
+	nova_t *nova, size_t i, struct times *t, struct samples *written, nova_error_t **error)
+{
+	int r = call_first(nova, i, NOVA_CHECK_NEVER, t, error);
+	uint64_t begin = clock_ns();
+	nova_pool_tick(nova_pool_get(nova));
+	samples_add(written, bench_ms_since(begin));
+	return r;
+}
+
 int bench_first(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_FRESH struct fresh prepared = { .dir = NULL };
-	CLEANUP(times_free) struct times without = { 0 }, with = { 0 };
+	CLEANUP(times_free) struct times without = { 0 }, with = { 0 }, unchecked = { 0 };
+	AUTO_SAMPLES struct samples written = { 0 };
 	int r = fresh_open(&prepared, &error);
 	if (r == 0)
 		r = nova_template_prepare(prepared.nova, "python", NULL, NULL, &error);
 	for (size_t i = 0; r == 0 && i < bench_n(run, 5); i++) {
 		r = call_nowhere_prepared(i, &without, &error);
 		if (r == 0)
-			r = call_first(prepared.nova, i, &with, &error);
+			r = call_first(prepared.nova, i, NOVA_CHECK_AUTO, &with, &error);
+		if (r == 0)
+			r = call_unchecked(prepared.nova, i, &unchecked, &written, &error);
 	}
 	if (r < 0)
 		return bench_skip(run, "%s", nova_error_message(error));
 	report(run, "nothing is prepared", &without, 0);
-	report(run, "the runtime's template is there", &with, samples_percentile(&without.all, 50));
+	double rival = samples_percentile(&without.all, 50);
+	report(run, "the runtime's template is there", &with, rival);
+	report(run, "the same, stored unchecked", &unchecked, rival);
+	bench_report(run, "  its template is written, afterwards", "ms", &written, NULL);
 	return 0;
 }
