@@ -123,6 +123,14 @@ START_TEST(a_name_is_found_however_it_was_made)
 		{ "try:\n    pass\nfinally:\n    handler = lambda event: event\n", "5" },
 		{ "match 1:\n    case 1:\n        def handler(event): return event\n", "5" },
 		{ "handler: object = lambda event: event\n", "5" },
+		{ "class handler:\n    def __new__(cls, event): return event\n", "5" },
+		{ "def outer():\n    def handler(event): return event\nprint('a script')\n",
+			"\"a script\"" },
+		{ "try:\n    1 / 0\nexcept Exception as handler:\n    print('a script')\n",
+			"\"a script\"" },
+		{ "if __name__ == '__main__':\n    def handler(event): return event\nprint('a "
+		  "script')\n",
+			"\"a script\"" },
 		{ "from impl import *\n", "[5]" },
 		{ "from deep import *\n", "[5]" },
 		{ "from math import *\nprint('a script')\n", "\"a script\"" },
@@ -134,6 +142,15 @@ START_TEST(a_name_is_found_however_it_was_made)
 	write_code("impl.py", "def handler(event): return [event]\n", 0644);
 	write_code("deep.py", "from impl import *\n", 0644);
 	ck_outputs(cases, ARRAY_LEN(cases));
+	/* Behind more names than one byte counts. */
+	AUTO_BUF struct buf many = BUF_INIT(1u << 16);
+	for (int i = 0; i < 300; i++) {
+		AUTO_FREE char *line = str_format("name%d = %d\n", i, i);
+		ck_assert_int_eq(buf_append_str(&many, line), 0);
+	}
+	ck_assert_int_eq(buf_append(&many, "def handler(event): return event\n", 34), 0);
+	const char *const behind[][2] = { { (char *)many.data, "5" } };
+	ck_outputs(behind, 1);
 	/* What no text shows is found by its name. */
 	write_code("handler", "globals()['made'] = lambda event: event + 1\n", 0644);
 	AUTO_JSON json_t *named = init_answer("python", "main.made");

@@ -5,6 +5,7 @@ Goes in front of worker.py, in the same program. What few functions need is impo
 """
 import importlib.machinery
 import importlib.util
+import opcode
 import os
 import re
 import sys
@@ -13,7 +14,11 @@ ONLY_TREE = 0x400  # compile() flag, as in module ast, which takes long to impor
 # Where no handler was named: the first that the module defines.
 AUTOMATIC = ("handler", "lambda_handler")
 IMPORTS_STAR = re.compile(rb"import[\s\\]*\*")
+NEEDS_TREE = re.compile(IMPORTS_STAR.pattern + rb"|__name__[\s\\]*==")
 DEEPEST = 20  # modules that import each other's names by *
+# Instructions of two bytes, in all versions.
+STORE_NAME, DELETE_NAME, EXTENDED_ARG = (
+    opcode.opmap[name] for name in ("STORE_NAME", "DELETE_NAME", "EXTENDED_ARG"))
 # Of code objects.
 IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR, TAKES_MORE = 0x20, 0x80, 0x200, 0x04
 
@@ -100,6 +105,32 @@ def defined_names(tree, directory, depth=0):
     return [name for node in tree.body for name in bound_by(node, directory, depth)]
 
 
+def stores_of(code):
+    """Names that the instructions of a module bind, and those that they unbind again. Cheap beside
+    a tree, which is made of many objects."""
+    bound, unbound, argument = set(), set(), 0
+    text = code.co_code
+    for at in range(0, len(text), 2):
+        argument = argument << 8 | text[at + 1]
+        if text[at] == STORE_NAME:
+            bound.add(code.co_names[argument])
+        elif text[at] == DELETE_NAME:
+            unbound.add(code.co_names[argument])
+        if text[at] != EXTENDED_ARG:
+            argument = 0
+    return bound, unbound
+
+
+def automatic_of(source, code, path, directory):
+    """Which handler the module defines, "": none. Its tree is looked at only where names may come
+    from another module, be in what only a program does, or be an exception's."""
+    bound, unbound = stores_of(code)
+    names = bound
+    if NEEDS_TREE.search(source) or not unbound.isdisjoint(AUTOMATIC):
+        names = defined_names(tree_of(source, path), directory)
+    return next((name for name in AUTOMATIC if name in names), "")
+
+
 def module_file(directory, name):
     base = os.path.join(directory, *name.split("."))
     for path in (base + ".py", os.path.join(base, "__init__.py")):
@@ -120,15 +151,15 @@ def from_library(name, directory):
         sys.path[:] = path
 
 
-def import_handler(path, module, directory, tree):
-    """The module of that name in the code's directory; `path` where the code is one file. `tree`:
-    what is in it, if that is known; None."""
+def import_handler(path, module, directory, code):
+    """The module of that name in the code's directory; `path` where the code is one file. `code`:
+    what was compiled of it, if anything was; None."""
     if path == module_file(directory, module) and module not in sys.modules:
         return importlib.import_module(module)
     loader = importlib.machinery.SourceFileLoader(module, path)
     spec = importlib.util.spec_from_file_location(module, path, loader=loader)
     loaded = importlib.util.module_from_spec(spec)
-    code = compile(tree or source_of(path), path, "exec", dont_inherit=True)
+    code = code or compile(source_of(path), path, "exec", dont_inherit=True)
     sys.modules[module] = loaded
     exec(code, loaded.__dict__)
     return loaded

@@ -198,10 +198,11 @@ class Worker:
         sys.argv = [self.path]
         sys.path.insert(0, self.directory)
         sys.path.append(self.modules)
-        tree = None if self.name else self.choose()
-        if self.code:
+        code = None if self.name else self.choose()
+        if not self.name:
+            self.code = code
             return
-        module = import_handler(self.path, self.module, self.directory, tree)
+        module = import_handler(self.path, self.module, self.directory, code)
         self.function = find_function(module, self.short_path(), self.name, self.directory)
         Hooks.by_name(module)
         self.count = how_to_call(self.function)
@@ -213,15 +214,12 @@ class Worker:
 
     def choose(self):
         """Nobody has named what is called: a handler that there is, else the file is run. Returns
-        what is in it, as far as that was looked at."""
-        source, tree, names = source_of(self.path), None, []
+        what was compiled of it."""
+        source = source_of(self.path)
+        code = compile(source, self.path, "exec", dont_inherit=True)
         if not self.program and may_define(source, AUTOMATIC):
-            tree = tree_of(source, self.path)
-            names = defined_names(tree, self.directory)
-        self.name = next((name for name in AUTOMATIC if name in names), "")
-        if not self.name:
-            self.code = compile(tree or source, self.path, "exec", dont_inherit=True)
-        return tree
+            self.name = automatic_of(source, code, self.path, self.directory)
+        return code
 
     def short_path(self):
         return os.path.relpath(self.path, self.directory)
