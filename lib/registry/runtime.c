@@ -5,7 +5,7 @@
 #define BUILT_IN(its_name, its_image, its_protocol)                                                \
 	.is.size = sizeof(nova_runtime), .is.name = (its_name), .is.built_in = 1,                  \
 	.is.rootfs = (its_image), .is.protocol = (its_protocol), .image = (its_image)
-#define LEAST_MB 64
+#define LEAST_MB 72 /* with 64 the kernel has nothing left as it boots, and may panic */
 
 static const struct runtime runtimes[] = {
 	{

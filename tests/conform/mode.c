@@ -331,9 +331,9 @@ START_TEST(names_of_instances_are_checked_and_unique)
 	ck_failed(NOVA_ENOTFOUND, NOVA_OUTCOME_NEVER_RAN, "no function 'g'",
 		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.function = "f";
-	opts.memory_mb = 63;
+	opts.memory_mb = 71;
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN,
-		"memory_mb is 63; a function of runtime shell needs at least 64",
+		"memory_mb is 71; a function of runtime shell needs at least 72",
 		nova_instance_start(p.nova, &opts, NULL, &error));
 	opts.snapshot = "s";
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "cannot be chosen",

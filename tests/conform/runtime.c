@@ -198,11 +198,11 @@ START_TEST(a_function_has_the_memory_and_times_of_its_runtime_unless_it_says)
 	f.code = "x";
 	f.code_len = 1;
 	for (int given = 0; given < 2; given++) {
-		f.memory_mb = given ? 64 : 0;
+		f.memory_mb = given ? 72 : 0;
 		f.timeout_s = given ? 1 : 0;
 		f.flags = NOVA_REGISTER_REPLACE;
 		ck_ok(nova_function_register(p.nova, &f, &function, &error));
-		ck_assert_uint_eq(nova_function_number(function, "memory_mb"), given ? 64 : 200);
+		ck_assert_uint_eq(nova_function_number(function, "memory_mb"), given ? 72 : 200);
 		ck_assert_uint_eq(nova_function_number(function, "timeout_s"), given ? 1 : 7);
 		ck_assert_uint_eq(nova_function_number(function, "init_timeout_s"), 8);
 		nova_function_free(function);
@@ -345,7 +345,7 @@ START_TEST(built_in_runtimes_stand_in_the_list_and_stay)
 		ck_assert_uint_eq(all[i]->size, sizeof(nova_runtime));
 		ck_assert_uint_eq(all[i]->built_in, i < 7);
 		ck_assert_int_eq(all[i]->rootfs_hash != NULL, i >= 7);
-		ck_assert_uint_ge(all[i]->least_memory_mb, 64);
+		ck_assert_uint_ge(all[i]->least_memory_mb, 72);
 	}
 	ck_assert_str_eq(all[0]->name, "python");
 	ck_assert_str_eq(all[0]->rootfs, "python");

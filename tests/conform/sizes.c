@@ -53,7 +53,7 @@ static const nova_function_opts full_nova_function_opts = {
 	.runtime = "wasm",
 	.code = module,
 	.code_len = sizeof(module) - 1,
-	.memory_mb = 64,
+	.memory_mb = 72,
 	.timeout_s = 2,
 	.vcpus = 1,
 	.env = words,
@@ -78,7 +78,7 @@ static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 static const char *const words_of_properties[] = { "labels" };
 static const char *const sh[] = { "/bin/sh", "{file}" };
 static const nova_runtime_opts full_nova_runtime_opts = { sizeof(nova_runtime_opts), .name = "x",
-	.rootfs = "base", .argv = sh, .argv_count = 2, .protocol = "none", .memory_mb = 64,
+	.rootfs = "base", .argv = sh, .argv_count = 2, .protocol = "none", .memory_mb = 72,
 	.timeout_s = 1, .init_timeout_s = 1, .flags = NOVA_RUNTIME_REPLACE };
 static int use_nova_runtime_opts(const void *opts, nova_error_t **ret_error)
 {
@@ -178,7 +178,7 @@ static const nova_run_file beside = { "x", "x", 1 };
 static const nova_run_opts full_nova_run_opts = { sizeof(nova_run_opts), .code_len = 4,
 	.code_name = "x.sh", .input = "[]", .args = words, .args_count = 1, .stdin_data = "x",
 	.stdin_len = 1, .env = words, .env_count = 1, .files = &beside, .files_count = 1,
-	.memory_mb = 64, .vcpus = 1, .timeout_ms = 60000, .queue_timeout_ms = 60000,
+	.memory_mb = 72, .vcpus = 1, .timeout_ms = 60000, .queue_timeout_ms = 60000,
 	.network = "none", .request_id = "x" };
 static int use_nova_run_opts(const void *opts, nova_error_t **ret_error)
 {
@@ -189,7 +189,7 @@ static int use_nova_run_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_instance_opts full_nova_instance_opts = { sizeof(nova_instance_opts),
-	.function = "echo", .name = "x", .memory_mb = 64, .vcpus = 1 };
+	.function = "echo", .name = "x", .memory_mb = 72, .vcpus = 1 };
 static int use_nova_instance_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_instance_t *instance = NULL;
@@ -256,7 +256,7 @@ static int use_nova_snapshot_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_vm_opts full_nova_vm_opts = { sizeof(nova_vm_opts), .engine = "fake",
-	.memory_mb = 64, .vcpus = 1, .boot_timeout_ms = 60000, .network = "none" };
+	.memory_mb = 72, .vcpus = 1, .boot_timeout_ms = 60000, .network = "none" };
 static int use_nova_vm_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_vm_t *other = NULL;

@@ -359,7 +359,7 @@ static const struct {
 	{ "python needs at least 96", { GOOD, .name = "f", .memory_mb = 95 } },
 	{ "node needs at least 160",
 		{ CODED, .name = "f", .runtime = "javascript", .memory_mb = 159 } },
-	{ "shell needs at least 64", { CODED, .name = "f", .runtime = "shell", .memory_mb = 63 } },
+	{ "shell needs at least 72", { CODED, .name = "f", .runtime = "shell", .memory_mb = 71 } },
 	{ "flags: 0x10", { GOOD, .name = "f", .flags = 16 } },
 	{ "check: 3", { GOOD, .name = "f", .check = 3 } },
 	{ "in place: only",

@@ -72,7 +72,7 @@ class Runs(PlatformCase):
             self.assertEqual((call.request_id, call.result().output), ("mine", [1, 2]))
 
     def test_one_call_of_the_module_opens_a_platform_for_itself(self):
-        program = "import nova; print(nova.run('shell', 'echo 5', memory_mb=64).output)"
+        program = "import nova; print(nova.run('shell', 'echo 5', memory_mb=72).output)"
         environment = {**os.environ, "NOVA_HOME": str(self.directory / "home"),
                        "NOVA_ENGINE": "fake",
                        "PYTHONPATH": str(pathlib.Path(nova.__file__).parents[1])}
