@@ -6,13 +6,13 @@ import os
 import shutil
 import unittest
 
-from novadcase import NovadCase
 from novatest import NOVACTL
+from websocketcase import WebSocketCase, output
 
 API = "/api/v1"
 
 
-class RealVM(NovadCase):
+class RealVM(WebSocketCase):
     engine = "qemu"
 
     def setUp(self):
@@ -35,6 +35,11 @@ class RealVM(NovadCase):
     def test_the_line_of_the_readme_answers(self):
         done = self.curl("/execute", {"code": 'print("hello")', "language": "python"})
         self.assertEqual((done["stdout"], done["error"]), ("hello\n", None))
+        code = "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2)"
+        socket, _ = self.begun({"code": code, "language": "python"})
+        self.assertEqual(output([socket.event()]), b"1\n")  # while it runs
+        events = socket.events()
+        self.assertEqual((output(events), events[-1]["exitCode"]), (b"2\n", 0))
         self.stops(self.process)
 
     @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
@@ -46,6 +51,11 @@ class RealVM(NovadCase):
         self.gets(201, "POST", f"{API}/functions", {"name": "f", "runtime": "shell",
                                                     "code": "cat /tmp/a /tmp/b"})
         self.gets(201, "POST", f"{API}/instances", {"function": "f", "name": "one"})
+        socket, _ = self.begun({"instance": "one", "command": ["cat"], "stdin": True})
+        socket.send_json({"event": "stdin", "data": "typed\n"})
+        self.assertEqual(output([socket.event()]), b"typed\n")
+        socket.send_json({"event": "stdin", "end": True})
+        self.assertEqual(socket.events()[-1]["exitCode"], 0)
         taken = self.gets(201, "POST", f"{API}/snapshots", {"container_id": "one", "name": "s"})
         self.assertEqual((taken["name"], taken["function"]), ("s", "f"))
         listed = self.gets(200, "GET", f"{API}/snapshots")["snapshots"]
