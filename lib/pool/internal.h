@@ -228,6 +228,7 @@ struct slot *room_take(
 /* The same for a zygote: room that nobody waits for, beside which there is some for a child. NULL:
  * none. Without a place in its group. */
 struct slot *room_spare(nova_pool_t *pool, struct group *g, struct slot **fresh);
+bool room_is_spare(nova_pool_t *pool, const struct group *g); /* whether there is some */
 /* Of a slot whose VM could not be made. */
 void room_give_back(nova_pool_t *pool, struct slot *s);
 
@@ -240,7 +241,7 @@ void young_remove(nova_pool_t *pool, struct slot *s);
 void pool_look(nova_pool_t *pool);
 /* Whether a VM of the group must wait for the host to have more memory. */
 bool host_is_short(nova_pool_t *pool, const struct group *g);
-/* The same for one that nobody waits for. */
+/* The same for one that nobody waits for, and a child of it. */
 bool host_spares(nova_pool_t *pool, const struct group *g);
 /* NOVA_ELIMIT with what is short. */
 int fail_short(
@@ -307,6 +308,8 @@ void template_later(
 	nova_pool_t *pool, struct group *g, struct unwritten *unwritten, struct frozen *frozen);
 /* Writes what there is; lets go of the lock. What `stop` ends is left. */
 void templates_write(nova_pool_t *pool, const struct stop *stop);
+/* The same of those that belong to that key. */
+void templates_write_of(nova_pool_t *pool, const char *key, const struct stop *stop);
 /* That template is not to be written, unless it is just being. */
 void templates_forget(nova_pool_t *pool, const struct frozen *frozen);
 

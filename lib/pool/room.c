@@ -110,13 +110,17 @@ struct slot *room_take(
 	return book(pool, g, s, &freed);
 }
 
-struct slot *room_spare(nova_pool_t *pool, struct group *g, struct slot **fresh)
+bool room_is_spare(nova_pool_t *pool, const struct group *g)
 {
-	const struct room none = { 0, 0 };
 	bool beside = pool->alive + 2 <= pool->max_vms &&
 		      (!pool->max_memory_mb ||
 			      pool->memory_mb + 2ull * g->memory_mb <= pool->max_memory_mb);
 	bool awaited = !list_empty(&pool->unserved) || !list_empty(&pool->underserved);
-	return beside && !awaited && host_spares(pool, g) ? book(pool, g, STEAL(*fresh), &none) :
-							    NULL;
+	return beside && !awaited && host_spares(pool, g);
+}
+
+struct slot *room_spare(nova_pool_t *pool, struct group *g, struct slot **fresh)
+{
+	const struct room none = { 0, 0 };
+	return room_is_spare(pool, g) ? book(pool, g, STEAL(*fresh), &none) : NULL;
 }

@@ -56,10 +56,10 @@ void pool_look(nova_pool_t *pool)
 	pool->memory = memory;
 }
 
-static enum shortage find_shortage(const nova_pool_t *pool, const struct group *g)
+static enum shortage find_shortage(const nova_pool_t *pool, uint64_t need_mb)
 {
 	const struct host_memory *m = &pool->memory;
-	if (pool->min_free && m->available_mb < kept_free_mb(pool) + pool->young_mb + g->memory_mb)
+	if (pool->min_free && m->available_mb < kept_free_mb(pool) + pool->young_mb + need_mb)
 		return SHORT_OF_MEMORY;
 	/* alone it is not to blame, and would wait for ever */
 	return pool->alive && m->pressure > pool->max_pressure ? SHORT_BY_PRESSURE :
@@ -70,7 +70,7 @@ bool host_is_short(nova_pool_t *pool, const struct group *g)
 {
 	enum shortage before = pool->shortage;
 	forget_grown(pool);
-	pool->shortage = find_shortage(pool, g);
+	pool->shortage = find_shortage(pool, g->memory_mb);
 	pool->look_again = pool->shortage ? deadline_in_ms(LOOK_AGAIN_MS) : NEVER;
 	if (pool->shortage && !before)
 		count(pool, NOVA_POOL_HELD_BACK);
@@ -80,7 +80,7 @@ bool host_is_short(nova_pool_t *pool, const struct group *g)
 bool host_spares(nova_pool_t *pool, const struct group *g)
 {
 	forget_grown(pool);
-	return find_shortage(pool, g) == SHORT_OF_NOTHING;
+	return find_shortage(pool, 2ull * g->memory_mb) == SHORT_OF_NOTHING;
 }
 
 int fail_short(

@@ -12,8 +12,9 @@
 #define LOOK_MS       1000u /* one that has died is missed within this time */
 #define RETRY_MS      1000u /* after it died or failed, twice that after the next time, … */
 #define RETRY_MOST_MS 60000u
-#define IN_USE_MS     1000u /* after a start it does not make place for another zygote */
-#define AUTO_SHARE    4u    /* of the VMs that there may be */
+#define HOPELESS_MS   16000u /* after so much rest it is replaced */
+#define IN_USE_MS     1000u  /* after a start it does not make place for another zygote */
+#define AUTO_SHARE    4u     /* of the VMs that there may be */
 #define AUTO_MOST     64u
 
 /* --- limits --- */
@@ -87,19 +88,32 @@ void zygote_want(nova_pool_t *pool, struct group *g)
 		want_at(pool, g, clock_ns() + g->start_ns);
 }
 
+/* Who failed beside another, whose failure it rests for, does not make that longer. */
 static uint64_t rest(struct group *g)
 {
 	struct group_zygote *z = &g->zygote;
+	if (!deadline_passed(z->not_before))
+		return z->not_before;
 	uint64_t ms = z->wait_ms ? z->wait_ms : RETRY_MS;
 	z->wait_ms = ms * 2 < RETRY_MOST_MS ? ms * 2 : RETRY_MOST_MS;
 	z->not_before = deadline_in_ms(ms);
 	return z->not_before;
 }
 
-static void replace_dead(nova_pool_t *pool, struct group *g, struct slot **ending)
+/* It may be one that can never be forked, as it was started when that could not be. */
+static bool is_hopeless(const struct group *g)
 {
+	return g->zygote.wait_ms >= HOPELESS_MS;
+}
+
+/* The next one gets as many tries. */
+static void replace(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	bool tried_enough = is_hopeless(g);
 	slot_end(pool, g->zygote.slot, NOVA_POOL_DISCARDED, ending);
 	want_at(pool, g, rest(g));
+	if (tried_enough)
+		g->zygote.wait_ms = 0;
 }
 
 /* --- starting from one --- */
@@ -118,10 +132,10 @@ static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY]
 		!most(pool) ? "the setting pool.zygotes is 0" :
 			      NONE_YET;
 	snprintf(why, VM_PATH_WHY, "%s", lacks ? lacks : "");
-	if (z->slot)
-		zygote_used(pool, g);
 	if (z->slot && lacks)
 		count(pool, NOVA_POOL_HOT_FALLBACKS);
+	else if (z->slot)
+		zygote_used(pool, g);
 	return lacks ? NULL : vm_ref(z->slot->vm);
 }
 
@@ -139,8 +153,8 @@ static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool
 		count(pool, NOVA_POOL_HOT_FALLBACKS);
 	if (worked)
 		g->zygote.wait_ms = 0;
-	else if (is_it && nova_vm_state(zygote) == NOVA_VM_DEAD)
-		replace_dead(pool, g, &ending);
+	else if (is_it && (nova_vm_state(zygote) == NOVA_VM_DEAD || is_hopeless(g)))
+		replace(pool, g, &ending);
 	else if (is_it)
 		rest(g);
 	pool_reap(pool, &ending);
@@ -248,12 +262,16 @@ static struct group *next_wanted(const nova_pool_t *pool)
 static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	AUTO_FREE struct slot *fresh = calloc(1, sizeof(*fresh));
-	bool is_place = pool->counters[NOVA_POOL_ZYGOTES] < most(pool) || make_place(pool, ending);
 	group_hold(pool, g);
 	g->busy++;
 	link_remove(&g->zygote.wanted);
+	pool_look(pool);
+	/* No other one makes place for what has no room. */
+	bool is_place =
+		fresh && g->frozen && room_is_spare(pool, g) &&
+		(pool->counters[NOVA_POOL_ZYGOTES] < most(pool) || make_place(pool, ending));
 	pool_reap(pool, ending);
-	struct slot *s = is_place && fresh && g->frozen ? room_spare(pool, g, &fresh) : NULL;
+	struct slot *s = is_place && g->frozen ? room_spare(pool, g, &fresh) : NULL;
 	if (s)
 		make(pool, g, s, ending);
 	g->busy--;
@@ -266,8 +284,10 @@ static void replace_all_dead(nova_pool_t *pool, struct slot **ending)
 	for (struct link *l = pool->zygotes.next, *next; l != &pool->zygotes; l = next) {
 		struct group *g = CONTAINER_OF(l, struct group, zygote.stands);
 		next = l->next;
-		if (nova_vm_state(g->zygote.slot->vm) == NOVA_VM_DEAD)
-			replace_dead(pool, g, ending);
+		if (nova_vm_state(g->zygote.slot->vm) == NOVA_VM_DEAD) {
+			replace(pool, g, ending);
+			group_put(pool, g);
+		}
 	}
 }
 
@@ -276,8 +296,6 @@ void zygotes_maintain(nova_pool_t *pool)
 	struct slot *ending = NULL;
 	replace_all_dead(pool, &ending);
 	pool_reap(pool, &ending);
-	if (!list_empty(&pool->wanted))
-		pool_look(pool);
 	for (struct group *g; !pool->draining && (g = next_wanted(pool)) != NULL;)
 		make_next(pool, g, &ending);
 	pool_reap(pool, &ending);

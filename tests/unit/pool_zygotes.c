@@ -219,6 +219,36 @@ START_TEST(a_zygote_that_has_died_costs_no_call_and_is_replaced)
 }
 END_TEST
 
+START_TEST(a_zygote_that_can_never_be_forked_is_replaced)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	doubles.reason = "it was not started so that it can be forked";
+	for (int i = 0; i < 5; i++) {
+		let_time_pass(&s, "f");
+		starts(&s, "f", "classic", doubles.reason);
+	}
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_DISCARDED), 1);
+	doubles.reason = NULL;
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	starts(&s, "f", "hot", "");
+	ck_assert_int_eq(doubles.zygotes, 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(one_that_died_just_before_the_end_of_its_pool_leaves_nothing)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	kill_double(doubles.zygote);
+	tick_until(&s, NOVA_POOL_ZYGOTES, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(one_that_cannot_be_made_is_tried_again_by_a_later_start)
 {
 	struct setting s = set_up_usual();
@@ -342,6 +372,43 @@ START_TEST(the_least_lately_used_zygote_makes_place_for_another_function)
 }
 END_TEST
 
+/* Who makes place is put among the unused, of which there are 100 at most. */
+START_TEST(who_makes_place_has_nobody_forgotten_who_waits_for_that_place)
+{
+	struct setting s = set_up_hot(8, "pool.zygotes", "1");
+	stands(&s, "f");
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	nova_pool_release(s.pool, take_fresh(&s, "g"), 1);
+	for (int i = 0; i < 99; i++) {
+		AUTO_FREE char *key = str_format("u%d", i);
+		starts_classic(&s, key);
+	}
+	ck_assert_uint_eq(s.pool->unused_count, 100);
+	group(&s, "f")->zygote.slot->idle_since -= 2000000000u;
+	while (nova_pool_tick(s.pool), doubles.zygotes < 2)
+		sys_poll(NULL, 0, 1);
+	starts(&s, "g", "hot", "");
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(no_zygote_makes_place_for_one_that_has_no_room)
+{
+	struct setting s = set_up_hot(8, "pool.zygotes", "1");
+	stands(&s, "f");
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	group(&s, "f")->zygote.slot->idle_since -= 2000000000u;
+	doubles.available_mb = 0;
+	s.pool->look_at = 0;
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_EVICTED), 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(a_zygote_takes_no_room_that_a_call_needs)
 {
 	struct setting s = set_up_hot(1, "pool.zygotes", "8");
@@ -385,12 +452,16 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, where_it_cannot_be_or_is_not_wanted_no_zygote_is_made);
 	tcase_add_test(tc, a_fork_that_fails_is_done_in_the_classic_way_and_the_zygote_rests);
 	tcase_add_loop_test(tc, a_zygote_that_has_died_costs_no_call_and_is_replaced, 0, 2);
+	tcase_add_test(tc, a_zygote_that_can_never_be_forked_is_replaced);
+	tcase_add_test(tc, one_that_died_just_before_the_end_of_its_pool_leaves_nothing);
 	tcase_add_test(tc, one_that_cannot_be_made_is_tried_again_by_a_later_start);
 	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
 	tcase_add_test(tc, one_that_is_made_while_its_function_changes_ends_at_once);
 	tcase_add_test(tc, a_group_without_vms_is_not_forgotten_while_its_zygote_is_made);
 	tcase_add_test(tc, a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms);
 	tcase_add_test(tc, the_least_lately_used_zygote_makes_place_for_another_function);
+	tcase_add_test(tc, who_makes_place_has_nobody_forgotten_who_waits_for_that_place);
+	tcase_add_test(tc, no_zygote_makes_place_for_one_that_has_no_room);
 	tcase_add_test(tc, a_zygote_takes_no_room_that_a_call_needs);
 	tcase_add_test(tc, where_the_host_is_short_of_memory_no_zygote_is_made);
 	return tc;
