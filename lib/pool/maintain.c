@@ -126,9 +126,9 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	pool_expire(pool, &ending);
 	pause_due(pool, &ending);
 	pool_reap(pool, &ending);
-	pool_keep_maintain(pool);
 	const struct stop stop = { pool->end, NULL };
-	templates_write(pool, &stop);
+	templates_write(pool, &stop); /* first: what is to be kept may be made of them */
+	pool_keep_maintain(pool);
 	zygotes_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
 	uint64_t standby = maintain_standby(pool);

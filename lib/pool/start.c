@@ -62,8 +62,11 @@ static int group_template(nova_pool_t *pool, struct group *g, const struct pool_
 	pthread_mutex_lock(&pool->lock);
 	struct frozen *found = g->frozen ? frozen_ref(g->frozen) : NULL;
 	uint64_t generation = g->generation;
+	/* One that is in memory cannot be found, and nobody but us may be there to write it. */
 	if (!found && !pool->threaded)
 		templates_write(pool, stop);
+	else if (!found)
+		templates_write_of(pool, g->key, stop);
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
 		uint64_t wait_ms = want->queue_timeout_ms ? want->queue_timeout_ms : pool->queue_ms;

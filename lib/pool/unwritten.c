@@ -68,6 +68,9 @@ static bool write_one(nova_pool_t *pool, struct pending *p, const struct stop *s
 	pthread_cond_broadcast(&pool->quieter);
 	if (code < 0) {
 		link_after(&pool->unwritten, &p->link);
+		if (!pool->draining &&
+			!pool->closing) /* the next tick does what this caller called off */
+			pool_due(pool, 0);
 		return false;
 	}
 	p->unwritten = NULL;
@@ -82,6 +85,21 @@ void templates_write(nova_pool_t *pool, const struct stop *stop)
 	while ((l = list_pop(&pool->unwritten)))
 		if (!write_one(pool, CONTAINER_OF(l, struct pending, link), stop))
 			return;
+}
+
+/* Of one key there are at most two: for VMs that nobody else has, and for the others. */
+void templates_write_of(nova_pool_t *pool, const char *key, const struct stop *stop)
+{
+	for (struct link *l = pool->unwritten.next; l != &pool->unwritten;) {
+		struct pending *p = CONTAINER_OF(l, struct pending, link);
+		l = l->next;
+		if (strcmp(p->key, key) != 0)
+			continue;
+		link_remove(&p->link);
+		if (!write_one(pool, p, stop))
+			return;
+		l = pool->unwritten.next; /* others may have gone meanwhile */
+	}
 }
 
 void templates_forget(nova_pool_t *pool, const struct frozen *frozen)

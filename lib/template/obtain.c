@@ -278,8 +278,8 @@ int recipe_write(
 	if (find(r, ret, NULL) == 0)
 		return 0;
 	int code = keep_copy(r, frozen, ret, &failure);
-	if (code == NOVA_ECANCELED)
-		return code;
+	if (code == NOVA_ECANCELED || (code == NOVA_EEXIST && find(r, ret, NULL) == 0))
+		return code == NOVA_ECANCELED ? code : 0;
 	if (code == 0)
 		tell_written(r, made_us, us_since(begin));
 	else
