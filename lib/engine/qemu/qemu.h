@@ -42,7 +42,11 @@ struct qemu_machine {
 	uint64_t ram_address;  /* 0: not looked for yet */
 	/* it can be forked; how often that was done to get here */
 	bool is_zygote, confined;
-	bool held;         /* its threads stand, for more forks */
+	bool held; /* its threads stand, for more forks */
+	/* sets of descriptors that were removed while it stood still, so that they may be open yet;
+	 * more are not closed */
+	int old_sets[8];
+	size_t old_set_count;
 	uint32_t birth_ms; /* how long its birth may take; 0: it is over */
 	unsigned generation;
 	uint64_t memory_limit;

@@ -80,6 +80,8 @@ int qemu_save(struct machine *m, int *ret_state_fd, nova_error_t **error)
 	if (code == 0)
 		code = qmp_do(&q->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", set),
 			deadline_in_ms(MONITOR_TIMEOUT), NULL, error);
+	if (q->old_set_count < ARRAY_LEN(q->old_sets))
+		q->old_sets[q->old_set_count++] = set;
 	if (code == 0)
 		*ret_state_fd = STEAL_FD(fd);
 	return code;
