@@ -67,12 +67,12 @@ class Keys(NovadCase):
             except (OSError, http.client.HTTPException) as error:
                 statuses.append(error)
 
-        threads = [threading.Thread(target=come) for _ in range(40)]
+        threads = [threading.Thread(target=come) for _ in range(150)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual(statuses, [200] * 40)
+        self.assertEqual(statuses, [200] * 150)
 
     def test_who_goes_away_while_the_key_is_looked_up_leaves_nothing(self):
         for number in range(100):

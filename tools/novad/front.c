@@ -192,7 +192,7 @@ static enum MHD_Result end_head(struct exchange *x, bool let_in)
 	if (let_in && x->route->direct)
 		x->route->direct(x);
 	else if (x->offered && stored_ask(x, go_on))
-		return suspend(x) ? MHD_YES : MHD_NO;
+		return x->has_asked || suspend(x) ? MHD_YES : MHD_NO;
 	x->closes = x->answered && (has_body(x) || x->status == 400); /* 400: of its length */
 	return x->closes ? send_answer(x) : MHD_YES;
 }

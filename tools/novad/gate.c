@@ -146,7 +146,7 @@ static bool check_key(struct exchange *x)
 		key = offered;
 	if (x->novad->keys && key)
 		x->key = keys_find(x->novad->keys, key);
-	if (x->novad->keys && key && !x->key)
+	if (needs_key(x) && key && !x->key)
 		x->key = stored_find(key);
 	if (!x->key && needs_key(x) && !key)
 		refuse(x, "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
@@ -317,6 +317,8 @@ bool gate_head_again(struct exchange *x)
 {
 	if (x->refused)
 		refuse(x, x->refused);
+	else if (x->novad->draining) /* it waited for its key */
+		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	if (x->answered || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {

@@ -38,8 +38,8 @@ struct exchange {
 	const char *method; /* lives as long as the request */
 	const struct route *route;
 	struct key *key;
-	json_t *offered;         /* the options of a job that asks the store for its key */
-	unsigned char asked[32]; /* its hash, while that is done */
+	json_t *offered;             /* the options of a job that asks the store for its key */
+	LIST_ENTRY(exchange) asking; /* with others for the same one */
 	bool is_asking, has_asked;
 	void (*go_on)(struct exchange *exchange); /* then */
 	char *refused;                            /* why the key is not valid */
@@ -103,7 +103,7 @@ void idempotency_free(void);
 /* One that the store has just said to be valid; NULL: it has to be asked. It stays until
  * stored_free(). */
 struct key *stored_find(const char *text);
-/* Asks for the key that is `offered`; in the loop, `go_on` is called then, and there is `key`,
+/* Asks for the key that is `offered`; `go_on` is called then, maybe at once, and there is `key`,
  * `refused`, or an answer. False: it has been answered. */
 bool stored_ask(struct exchange *exchange, void (*go_on)(struct exchange *exchange));
 /* It waits no more. */

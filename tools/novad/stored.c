@@ -97,10 +97,20 @@ static void check(struct job *job)
 
 static const struct job_verb verb_check = { .name = "check a key", .work = check };
 
+/* One key that the store is asked for, by however many requests. */
+struct lookup {
+	LIST_ENTRY(lookup) all;
+	LIST_HEAD(, exchange) waiting;
+	unsigned char hash[32];
+	struct job *job;
+};
+
+static LIST_HEAD(, lookup) lookups;
+
 static void on_woken(void *userdata)
 {
-	const struct exchange *x = userdata;
-	job_pass_on(x->job);
+	const struct lookup *lookup = userdata;
+	job_pass_on(lookup->job);
 }
 
 static void on_text(void *userdata, const char *part, const void *data, size_t len)
@@ -108,43 +118,80 @@ static void on_text(void *userdata, const char *part, const void *data, size_t l
 	(void)userdata, (void)part, (void)data, (void)len;
 }
 
+static void tell(struct exchange *x, struct key *key, const json_t *reply)
+{
+	const json_t *body = json_object_get(reply, "body");
+	const char *refused = json_string_value(json_object_get(body, "refused"));
+	x->key = key;
+	if (refused)
+		x->refused = need(strdup(refused));
+	else if (!body)
+		exchange_answer_job(x, reply);
+	else if (!key)
+		exchange_problem(x, 503, "overloaded", "too many keys have called");
+	stored_forget(x);
+	x->go_on(x);
+}
+
 static void on_end(void *userdata, const json_t *reply)
 {
-	struct exchange *x = userdata;
+	struct lookup *lookup = userdata;
+	struct exchange *x;
 	const json_t *body = json_object_get(reply, "body");
 	const char *name = json_string_value(json_object_get(body, "name"));
-	const char *refused = json_string_value(json_object_get(body, "refused"));
-	x->job = NULL;
-	stored_forget(x);
-	if (name && !(x->key = note(x->asked, name)))
-		exchange_problem(x, 503, "overloaded", "too many keys have called");
-	else if (refused)
-		x->refused = need(strdup(refused));
-	else if (!name)
-		exchange_answer_job(x, reply);
-	x->go_on(x);
+	struct key *key = name ? note(lookup->hash, name) : NULL;
+	LIST_REMOVE(lookup, all);
+	asking--;
+	while ((x = LIST_FIRST(&lookup->waiting)) != NULL)
+		tell(x, key, reply);
+	free(lookup);
 }
 
 void stored_forget(struct exchange *x)
 {
-	asking -= x->is_asking;
+	if (x->is_asking)
+		LIST_REMOVE(x, asking);
 	x->is_asking = false;
+}
+
+static struct lookup *find_lookup(const unsigned char hash[32])
+{
+	struct lookup *lookup;
+	LIST_FOREACH(lookup, &lookups, all)
+	if (!memcmp(lookup->hash, hash, 32))
+		return lookup;
+	return NULL;
+}
+
+static void wait_for(struct exchange *x, struct lookup *lookup)
+{
+	LIST_INSERT_HEAD(&lookup->waiting, x, asking);
+	x->is_asking = true;
 }
 
 bool stored_ask(struct exchange *x, void (*go_on)(struct exchange *exchange))
 {
-	struct jobs *jobs = server_jobs(x->novad->server);
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct job_request request = { .verb = &verb_check, .options = x->offered };
-	/* Those whose clients have gone still have a thread. */
-	if (asking == ASKING_MAX || jobs_abandoned(jobs) >= x->novad->settings.calls) {
+	unsigned char hash[32];
+	hash_of(json_string_value(json_object_get(x->offered, "key")), hash);
+	struct lookup *lookup = find_lookup(hash);
+	x->go_on = go_on;
+	if (lookup) {
+		wait_for(x, lookup);
+		return true;
+	}
+	if (asking == ASKING_MAX) {
 		exchange_problem(x, 503, "overloaded", "too many keys are being looked up");
 		return false;
 	}
-	hash_of(json_string_value(json_object_get(x->offered, "key")), x->asked);
+	lookup = need(calloc(1, sizeof(*lookup)));
+	memcpy(lookup->hash, hash, sizeof(hash));
+	LIST_INSERT_HEAD(&lookups, lookup, all);
 	asking++;
-	x->is_asking = true;
-	x->go_on = go_on;
-	x->job = job_begin(jobs, &request, &asker, x);
+	wait_for(x, lookup);
+	struct job *job = job_begin(server_jobs(x->novad->server), &request, &asker, lookup);
+	if (job)
+		lookup->job = job; /* else it is over */
 	return true;
 }
