@@ -164,6 +164,114 @@ START_TEST(a_damaged_record_of_times_is_no_record)
 }
 END_TEST
 
+/* --- trials: VMs of doubles --- */
+
+static int clones, boots, imports;
+static int import_code; /* of the first import */
+
+static int save(struct machine *m, int *ret_state_fd, nova_error_t **e)
+{
+	(void)m, (void)ret_state_fd;
+	return nova_fail(e, NOVA_ENOTSUP, "there is no machine");
+}
+
+static int identity(const struct engine_env *env, char **ret, nova_error_t **e)
+{
+	(void)env;
+	return (*ret = strdup("stand-in 1")) ? 0 : nova_oom(e);
+}
+
+static const struct engine_ops stand_in = {
+	.name = "stand-in",
+	.features = NOVA_FEATURE_LATE_CODE,
+	.save = save,
+	.identity = identity,
+};
+
+int __wrap_host_choose_engine(
+	nova_host_t *h, const char *name, const struct engine_ops **ret_ops, nova_error_t **e);
+int __wrap_host_choose_engine(
+	nova_host_t *h, const char *name, const struct engine_ops **ret_ops, nova_error_t **e)
+{
+	(void)h, (void)name, (void)e;
+	*ret_ops = &stand_in;
+	return 0;
+}
+
+int __wrap_vm_find_images(nova_host_t *h, const struct engine_ops *ops, const char *name,
+	char **kernel, char **initramfs, char **rootfs, nova_error_t **e);
+int __wrap_vm_find_images(nova_host_t *h, const struct engine_ops *ops, const char *name,
+	char **kernel, char **initramfs, char **rootfs, nova_error_t **e)
+{
+	(void)h, (void)ops, (void)name, (void)e;
+	*kernel = strdup("/dev/null");
+	*initramfs = strdup("/dev/null");
+	*rootfs = strdup("/dev/null");
+	return 0;
+}
+
+int __wrap_recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **e);
+int __wrap_recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **e)
+{
+	(void)r, (void)e;
+	clones++;
+	*ret_vm = NULL;
+	return 0;
+}
+
+int __wrap_vm_start(nova_host_t *h, const struct vm_spec *spec, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **e);
+int __wrap_vm_start(nova_host_t *h, const struct vm_spec *spec, const struct stop *stop,
+	nova_vm_t **ret_vm, nova_error_t **e)
+{
+	(void)h, (void)spec, (void)stop, (void)e;
+	boots++;
+	*ret_vm = NULL;
+	return 0;
+}
+
+int __wrap_vm_init(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **e);
+int __wrap_vm_init(
+	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **e)
+{
+	(void)vm, (void)spec, (void)stop;
+	return imports++ ? 0 : nova_fail(e, import_code, "the double was told to");
+}
+
+static int try_code(bool once, int code)
+{
+	char runtime[] = "python", disk[] = "/dev/null";
+	struct vm_spec spec = { .once = once };
+	spec.config.runtime = runtime;
+	spec.config.handler = runtime;
+	spec.config.machine.code_disk = disk;
+	const struct template_want want = { .name = "greet", .vm = &spec };
+	nova_vm_t *vm;
+	clones = boots = imports = 0;
+	import_code = code;
+	return template_try(host, &want, NULL, &vm, &error);
+}
+
+START_TEST(code_that_may_have_been_run_is_not_run_in_a_second_guest)
+{
+	ck_fails_with(NOVA_ELOST, "told to", try_code(true, NOVA_ELOST));
+	ck_assert_int_eq(clones, 1);
+	ck_assert_int_eq(boots, 0);
+	ck_assert_int_eq(imports, 1);
+}
+END_TEST
+
+START_TEST(a_function_whose_clone_was_lost_is_looked_at_in_a_guest_that_boots)
+{
+	ck_ok(try_code(false, NOVA_ELOST));
+	ck_assert_int_eq(boots, 1);
+	ck_assert_int_eq(imports, 2);
+	ck_fails_with(NOVA_EFUNCTION, "told to", try_code(false, NOVA_EFUNCTION));
+	ck_assert_int_eq(boots, 0);
+}
+END_TEST
+
 static Suite *template_suite(void)
 {
 	Suite *suite = suite_create("template");
@@ -176,6 +284,11 @@ static Suite *template_suite(void)
 	tcase_add_checked_fixture(tc, make_dir, remove_dir);
 	tcase_add_test(tc, a_guest_is_announced_with_what_it_took_last_time);
 	tcase_add_test(tc, a_damaged_record_of_times_is_no_record);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("trials");
+	tcase_add_checked_fixture(tc, make_dir, remove_dir);
+	tcase_add_test(tc, code_that_may_have_been_run_is_not_run_in_a_second_guest);
+	tcase_add_test(tc, a_function_whose_clone_was_lost_is_looked_at_in_a_guest_that_boots);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
