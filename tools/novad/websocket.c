@@ -356,6 +356,8 @@ void websocket_look(struct websocket *ws, int64_t now)
 {
 	int64_t idle_ms = ws->x->novad->settings.idle_ms;
 	const struct wslay_event_msg ping = { WSLAY_PING, NULL, 0 };
+	if (!ws->handle) /* the answer to its handshake still waits to be read */
+		return;
 	if (!ws->watch) { /* there was no room to wait for it */
 		websocket_end(ws);
 		return;
@@ -379,6 +381,8 @@ void websocket_drain(struct websocket *ws, bool lost)
 		"{\"event\":\"error\",\"status\":502,\"code\":\"lost\",\"outcome\":"
 		"\"unknown\",\"error\":\"novad was stopped at once\"}";
 	bool over = !ws->reader.stream;
+	if (!ws->handle)
+		ws->x->client->deadline = now_ms() + LAST_WORD_MS;
 	if (!ws->watch || (!lost && !over))
 		return;
 	if (!over)

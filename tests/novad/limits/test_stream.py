@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Executions that are listened to: GET /execute/stream."""
+import fcntl
 import json
+import select
 import signal
 import socket
 import ssl
 import struct
+import termios
 import threading
 
 from novatest import await_that
@@ -301,6 +304,60 @@ class Slowness(StreamCase):
         sockets[1].send(TEXT, b'{"co', fin=False)
         for socket in sockets:
             self.assertEqual(self.read_all(socket.raw), b"")
+
+
+class Stuck(StreamCase):
+    """Handshakes behind so many answers which nobody reads that theirs has no room on its way."""
+    ANSWERS = "GET", "/healthz"
+
+    def waiting(self, raw):
+        """Bytes that have come and were not read, once they do not grow."""
+        before, now = None, 0
+        while not now or now != before:
+            before, now = now, struct.unpack("i", fcntl.ioctl(raw, termios.FIONREAD, bytes(4)))[0]
+            select.select([], [], [], 0.2)
+        return now
+
+    def pipelined(self, data):
+        raw = socket.socket(socket.AF_UNIX)  # so much it takes, each time
+        self.addCleanup(raw.close)
+        raw.settimeout(60)
+        raw.connect(str(self.directory / "socket"))
+        raw.sendall(data)
+        return raw
+
+    def stuck(self, *words):
+        """A novad, and connections whose handshake is not answered yet."""
+        process = self.novad("--listen", f"unix:{self.directory}/socket", *words)
+        asked = self.head(*self.ANSWERS)
+        one = self.waiting(self.pipelined(asked))
+        most = self.waiting(self.pipelined(asked * 1000)) // one
+        self.assertLess(most, 1000)
+        handshake = self.head("GET", self.PATH, "Upgrade: websocket", "Connection: Upgrade",
+                              "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+                              "Sec-WebSocket-Version: 13")
+        found = [self.pipelined(asked * count + handshake) for count in range(most - 2, most + 3)]
+        self.assertIn(most * one, [self.waiting(raw) for raw in found])
+        return process, found
+
+    def read_to_handshake(self, raw):
+        data = b""
+        while b"HTTP/1.1 101 " not in data:
+            piece = raw.recv(65536)
+            self.assertTrue(piece, "it is upgraded")
+            data += piece
+
+    def test_a_handshake_whose_answer_waits_to_be_read(self):
+        _, found = self.stuck("--head-timeout", "1s")
+        self.read_all(self.raw())  # when that is hung up on, all have been looked at
+        for raw in found:
+            self.read_to_handshake(raw)
+        self.lives()
+
+    def test_a_handshake_whose_answer_nobody_reads_does_not_hold_up_the_end(self):
+        process, _ = self.stuck()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), 0, self.log())
 
 
 class Frames(StreamCase):
