@@ -123,6 +123,10 @@ static enum MHD_Result begin_stream(struct exchange *x)
 	struct bytes out = { 0 };
 	char text[80];
 	json_t *fields = json_incref(json_object_get(x->options, "body"));
+	json_decref(x->options);
+	x->options = NULL;
+	x->held += x->body.len;
+	bytes_free(&x->body);
 	int len = snprintf(
 		text, sizeof(text), "{\"executionId\":\"%s\"}", stream_id(stream_begin(x, fields)));
 	bytes_add(&out, text, (size_t)len);

@@ -142,7 +142,8 @@ struct reader {
 	void (*woken)(struct reader *reader);
 };
 
-/* Runs what `fields` say, which are taken; it counts as a call of the exchange's key. */
+/* Runs what `fields` say, which are taken; it counts as a call of the exchange's key, and what the
+ * exchange holds is its own until it has ended. */
 struct stream *stream_begin(struct exchange *exchange, json_t *fields);
 /* What has been run for somebody who did not listen. */
 void stream_keep(const struct exchange *exchange, const json_t *reply);

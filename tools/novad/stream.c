@@ -36,6 +36,7 @@ struct stream {
 	char id[33];
 	struct key *key;
 	struct job *job; /* NULL: it has ended */
+	size_t held;     /* what the job takes, among novad->body_bytes */
 	bool ended;
 	uint64_t first, next;  /* numbers: of the oldest that is kept, of the next that comes */
 	struct event **events; /* by their numbers modulo `room`, a power of 2 */
@@ -269,6 +270,8 @@ static void stop_counting(struct stream *stream)
 {
 	all.running--;
 	stream->novad->calls--;
+	stream->novad->body_bytes -= stream->held;
+	stream->held = 0;
 	if (stream->key)
 		stream->key->calls--;
 }
@@ -342,6 +345,8 @@ struct stream *stream_begin(struct exchange *x, json_t *fields)
 	request.options = options;
 	json_decref(fields);
 	x->admitted = false; /* it counts by itself from now on */
+	stream->held = x->held;
+	x->held = 0;
 	all.running++;
 	struct job *job = job_begin(server_jobs(x->novad->server), &request, &asker, stream);
 	if (!stream->ended)

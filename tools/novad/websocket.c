@@ -109,11 +109,14 @@ static void send_events(struct websocket *ws)
 
 static void begin(struct websocket *ws)
 {
+	size_t len = ws->message.len;
 	json_t *fields = gate_message(ws->x, &ws->message);
 	if (!fields) {
 		tell_problem(ws);
 		return;
 	}
+	ws->x->held += len; /* on_message() gives back the message's own */
+	ws->x->novad->body_bytes += len;
 	struct stream *stream = stream_begin(ws->x, fields);
 	stream_attach(stream, &ws->reader, 0);
 	ws->x->client->deadline = -1;

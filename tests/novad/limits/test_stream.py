@@ -306,6 +306,26 @@ class Slowness(StreamCase):
             self.assertEqual(self.read_all(socket.raw), b"")
 
 
+class Room(StreamCase):
+    def test_what_executions_are_given_counts_among_the_bodies_until_they_end(self):
+        self.novad("--max-bodies", "8")
+        start = {"command": ["sh", "-c", LOOP.format(go=self.gate())], "payload": [0] * 50000}
+        for first in ("a request", "a message"):
+            with self.subTest(first=first):
+                if first == "a request":
+                    self.gets(202, "POST", "/execute", {**start, "stream": True})
+                else:
+                    self.begun(start)
+                self.is_refused(503, "overloaded", "POST", "/execute", {**start, "stream": True})
+                event = self.socket(start).event()
+                self.assertEqual((event["status"], event["code"]), (503, "overloaded"))
+                self.gate().touch()
+                await_that(lambda: self.calls() == 0, "it has ended")
+                self.gate().unlink()
+        self.gate().touch()
+        self.assertEqual(self.socket(start).events()[-1]["event"], "complete")
+
+
 class Stuck(StreamCase):
     """Handshakes behind so many answers which nobody reads that theirs has no room on its way."""
     ANSWERS = "GET", "/healthz"
