@@ -313,10 +313,21 @@ static bool begin_to_end(struct websocket *ws)
 	if (wslay_event_get_close_received(ws->frames))
 		return false;
 	ws->done = true;
+	ws->closing = true;
+	stream_detach(&ws->reader); /* it would wake us without end */
 	ws->x->client->deadline = now_ms() + LAST_WORD_MS;
 	shutdown(ws->fd, SHUT_WR);
 	watch_for(ws->watch, EPOLLIN);
 	return true;
+}
+
+/* The client has said good-bye, or broken a rule: wslay answers by itself, and reads no more. */
+static void stop_listening(struct websocket *ws)
+{
+	ws->closing = true;
+	wslay_event_shutdown_read(ws->frames);
+	stream_detach(&ws->reader);
+	ws->x->client->deadline = now_ms() + LAST_WORD_MS;
 }
 
 /* False: it is over. */
@@ -325,12 +336,12 @@ static bool take_turn(struct websocket *ws, uint32_t events_there)
 	bool full = is_full(ws);
 	if (events_there & EPOLLERR || (events_there & EPOLLHUP && full))
 		return false;
-	if (!full && wslay_event_want_read(ws->frames) && wslay_event_recv(ws->frames) != 0) {
-		if (ws->lost)
-			return false;
-		ws->closing = true; /* no frame could begin so: wslay says good-bye */
-		wslay_event_shutdown_read(ws->frames);
-	}
+	bool broken = !full && wslay_event_want_read(ws->frames) &&
+		      wslay_event_recv(ws->frames) != 0; /* no frame can begin so */
+	if (broken && ws->lost)
+		return false;
+	if (broken || (!ws->closing && !wslay_event_get_read_enabled(ws->frames)))
+		stop_listening(ws);
 	if (wslay_event_send(ws->frames) != 0)
 		return false;
 	send_events(ws);
@@ -352,7 +363,9 @@ static void on_ready(void *userdata, uint32_t events_there)
 /* Its turn comes when others had theirs: it may be in the middle of one. */
 static void on_woken(struct reader *reader)
 {
-	watch_for(of_reader(reader)->watch, EPOLLIN | EPOLLOUT);
+	const struct websocket *ws = of_reader(reader);
+	if (!ws->done)
+		watch_for(ws->watch, EPOLLIN | EPOLLOUT);
 }
 
 void websocket_look(struct websocket *ws, int64_t now)

@@ -2,6 +2,8 @@
 """Executions that are listened to: GET /execute/stream."""
 import fcntl
 import json
+import os
+import pathlib
 import select
 import signal
 import socket
@@ -12,6 +14,13 @@ import threading
 
 from novatest import await_that
 from websocketcase import BINARY, CLOSE, PING, PONG, TEXT, Socket, WebSocketCase, frame, output
+
+
+def cpu_seconds(process):
+    """What a process has had of the processors."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 LOOP = "while ! test -e {go}; do sleep 0.02; done"
 
@@ -408,6 +417,22 @@ class Frames(StreamCase):
                 except (EOFError, ConnectionError):
                     self.fail("hung up on without a word")
         self.lives()
+
+    def test_who_breaks_a_rule_and_stays_is_hung_up_on_soon(self):
+        process = self.novad("--idle-timeout", "30s")
+        sockets = []
+        for data in (frame(TEXT, b"{}", mask=False), frame(TEXT, b"\xff"), frame(PING, bytes(126))):
+            socket, _ = self.begun(self.loop())
+            socket.event()
+            socket.raw.sendall(data)
+            socket.raw.settimeout(15)
+            sockets.append(socket)
+        for socket in sockets:
+            self.assertIsNone(socket.event())
+            self.read_all(socket.raw)
+        await_that(lambda: "\nnovad_connections 1\n" in self.ask("GET", "/metrics").body.decode(),
+                   "they are hung up on", 10)
+        self.assertLess(cpu_seconds(process), 1.5)
 
     def test_a_length_that_is_not_the_shortest_or_negative(self):
         self.novad()
