@@ -527,9 +527,10 @@ class Handshakes(StreamCase):
                          "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Version: 13")
         for part, other, status in ((b"localhost", b"evil.example", b" 421 "),
                                     (b"HTTP/1.1", b"HTTP/1.0", b"")):
-            raw = self.raw(good.replace(part, other))
-            raw.shutdown(socket.SHUT_WR)
-            answer = self.read_all(raw)
+            raw, answer = self.raw(good.replace(part, other)), b""
+            # Not to its end: libmicrohttpd may overlook that a client has ended its half.
+            while b"\r\n\r\n" not in answer and (piece := raw.recv(65536)):
+                answer += piece
             self.assertIn(status, answer)
             self.assertNotIn(b" 101 ", answer)
         self.lives()
