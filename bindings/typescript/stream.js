@@ -16,6 +16,7 @@ export class FaaSError extends Error {
 }
 
 const PATH = '/api/v1/execute/stream';
+const PIECE_MAX = 1 << 20; // bytes that novad takes in one message
 const TRIES = 5; // to come back
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -163,7 +164,9 @@ export class Stream {
 
   // A piece of stdin: a text, or bytes.
   send(data) {
-    this.#send(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data);
+    for (let at = 0; at === 0 || at < bytes.length; at += PIECE_MAX)
+      this.#send(bytes.subarray(at, at + PIECE_MAX));
   }
   endStdin() { this.#send('{"event":"stdin","end":true}'); }
   // Cancels the execution.

@@ -12,6 +12,7 @@ from ._http import Answer, read
 
 PATH = "/api/v1/execute/stream"
 TRIES = 5  # to come back
+PIECE_MAX = 1 << 20  # bytes that novad takes in one message
 
 
 class Event:
@@ -161,7 +162,9 @@ class Stream:
     def send(self, data):
         """A piece of stdin, as bytes or text; of a stream that began with stdin=True. Of async
         streams `await` it."""
-        return self._send(encode(BINARY, data.encode() if isinstance(data, str) else data))
+        data = data.encode() if isinstance(data, str) else bytes(data)
+        pieces = range(0, max(len(data), 1), PIECE_MAX)
+        return self._send(b"".join(encode(BINARY, data[at:at + PIECE_MAX]) for at in pieces))
 
     def end_stdin(self):
         return self._send(encode(TEXT, b'{"event":"stdin","end":true}'))
