@@ -157,6 +157,7 @@ void stream_detach(struct reader *reader); /* NULL as its stream does nothing */
 /* The next event, which lives until the loop goes on; NULL: not yet. */
 const char *stream_next(struct reader *reader, size_t *ret_len);
 bool stream_is_over(const struct reader *reader); /* it has had the last */
+bool stream_has_ended(const struct stream *stream);
 /* As job_input(); NULL, or why not. */
 const char *stream_input(struct stream *stream, const void *data, size_t len, bool last);
 bool stream_is_full(const struct stream *stream);

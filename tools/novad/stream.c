@@ -415,7 +415,7 @@ void stream_detach(struct reader *reader)
 	reader->stream = NULL;
 	if (stream->held_since)
 		pass_on(stream);
-	if (LIST_EMPTY(&stream->readers) && !stream->ended)
+	if (LIST_EMPTY(&stream->readers))
 		stream->deadline = window(stream);
 }
 
@@ -453,6 +453,11 @@ bool stream_is_over(const struct reader *reader)
 	return stream && stream->ended && reader->next == stream->next;
 }
 
+bool stream_has_ended(const struct stream *stream)
+{
+	return stream->ended;
+}
+
 const char *stream_input(struct stream *stream, const void *data, size_t len, bool last)
 {
 	if (stream->ended)
@@ -473,6 +478,7 @@ void stream_stop(struct stream *stream)
 {
 	if (!stream->job)
 		return;
+	job_pass_on(stream->job); /* what it has printed until now */
 	json_t *reply = json_pack("{s:o}", "error",
 		error_json(NOVA_ECANCELED, NOVA_OUTCOME_UNKNOWN, "it was stopped as asked"));
 	job_abandon(stream->job);
