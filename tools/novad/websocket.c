@@ -39,9 +39,10 @@ struct websocket {
 	struct bytes message; /* is coming; counts among the bodies */
 	bool is_control;      /* the frame that is coming */
 	bool closing, pinged;
-	bool lost;   /* the client has gone */
-	bool done;   /* all is said, and what still comes is thrown away */
-	size_t turn; /* bytes that may still be read in this one */
+	bool hurried; /* has a time limit to read the rest, while novad stops */
+	bool lost;    /* the client has gone */
+	bool done;    /* all is said, and what still comes is thrown away */
+	size_t turn;  /* bytes that may still be read in this one */
 	int64_t heard_ms, pinged_ms;
 };
 
@@ -151,8 +152,6 @@ static const char *take_stdin(const struct websocket *ws, const json_t *fields)
 static const char *take_control(const struct websocket *ws, char *why, size_t size)
 {
 	const struct bytes *text = &ws->message;
-	if (text->len > CONTROL_MAX)
-		return "a message has at most 1 MiB";
 	json_t *fields = json_loadb(text->data ? text->data : "", text->len,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	const char *refused = "the message is not JSON";
@@ -179,7 +178,9 @@ static void take_message(struct websocket *ws, bool is_text)
 			say_goodbye(ws, WSLAY_CODE_UNSUPPORTED_DATA);
 		return;
 	}
-	if (is_text)
+	if (ws->message.len > CONTROL_MAX)
+		refused = "a message has at most 1 MiB";
+	else if (is_text)
 		refused = take_control(ws, why, sizeof(why));
 	else
 		refused = stream_input(ws->reader.stream, ws->message.data, ws->message.len, false);
@@ -334,7 +335,7 @@ static void stop_listening(struct websocket *ws)
 static bool take_turn(struct websocket *ws, uint32_t events_there)
 {
 	bool full = is_full(ws);
-	if (events_there & EPOLLERR || (events_there & EPOLLHUP && full))
+	if (events_there & EPOLLERR || (events_there & (EPOLLHUP | EPOLLRDHUP) && full))
 		return false;
 	bool broken = !full && wslay_event_want_read(ws->frames) &&
 		      wslay_event_recv(ws->frames) != 0; /* no frame can begin so */
@@ -348,7 +349,8 @@ static bool take_turn(struct websocket *ws, uint32_t events_there)
 	bool writes = wslay_event_want_write(ws->frames);
 	if (!writes && !wslay_event_want_read(ws->frames))
 		return begin_to_end(ws);
-	watch_for(ws->watch, (is_full(ws) ? 0 : EPOLLIN) | (writes ? EPOLLOUT : 0));
+	uint32_t reads = is_full(ws) ? EPOLLRDHUP : wslay_event_want_read(ws->frames) ? EPOLLIN : 0;
+	watch_for(ws->watch, reads | (writes ? EPOLLOUT : 0));
 	return true;
 }
 
@@ -378,8 +380,13 @@ void websocket_look(struct websocket *ws, int64_t now)
 		websocket_end(ws);
 		return;
 	}
-	if (!ws->reader.stream || ws->closing)
+	if (!ws->reader.stream || ws->closing || ws->hurried)
 		return;
+	if (ws->x->novad->draining && stream_has_ended(ws->reader.stream)) {
+		ws->hurried = true;
+		ws->x->client->deadline = now + LAST_WORD_MS;
+		return;
+	}
 	if (stream_is_full(ws->reader.stream))
 		ws->heard_ms = now; /* it is not listened to */
 	ws->x->client->deadline = ws->pinged ? ws->pinged_ms + idle_ms / 2 : -1;
@@ -437,6 +444,8 @@ static void on_upgrade(void *userdata, struct MHD_Connection *connection, void *
 	x->client->deadline = stream ? -1 : now_ms() + x->novad->settings.body_ms;
 	if (stream)
 		stream_attach(stream, &ws->reader, ws->after);
+	else if (x->novad->draining)
+		say_goodbye(ws, WSLAY_CODE_GOING_AWAY);
 	else if (*ws->id)
 		say_goodbye(ws, WSLAY_CODE_POLICY_VIOLATION);
 }

@@ -205,9 +205,9 @@ class Streams(StreamCase):
 
 
 class Input(StreamCase):
-    def instance(self):
+    def instance(self, *words):
         self.register("home", "cat", "shell")
-        self.novad()
+        self.novad(*words)
         return self.gets(201, "POST", "/api/v1/instances", {"function": "home"})["id"]
 
     def test_stdin_of_a_command_in_an_instance_comes_in_messages(self):
@@ -227,6 +227,25 @@ class Input(StreamCase):
             socket.send(BINARY, bytes(100000))
         socket.send_json({"event": "stdin", "end": True})
         self.assertEqual(output(socket.events()).strip(), b"4000000")
+
+    def test_a_message_has_at_most_1_mib(self):
+        socket, _ = self.begun({"instance": self.instance(), "command": ["wc", "-c"],
+                                "stdin": True})
+        for opcode in (BINARY, TEXT):
+            socket.send(opcode, bytes([32]) * ((1 << 20) + 1))
+            event = socket.event()
+            self.assertEqual((event["event"], "1 MiB" in event["error"]), ("refused", True))
+        socket.send(BINARY, bytes(1 << 20))
+        socket.send_json({"event": "stdin", "end": True})
+        self.assertEqual(output(socket.events()).strip(), b"1048576")
+
+    def test_who_goes_while_nobody_reads_stdin_is_noticed(self):
+        socket, _ = self.begun({"instance": self.instance("--resume-timeout", "300ms"),
+                                "command": ["sleep", "1000"], "stdin": True})
+        for _ in range(8):
+            socket.send(BINARY, bytes(60000))
+        socket.close()
+        await_that(lambda: self.calls() == 0, "it is cancelled")
 
     def test_what_is_not_taken_is_refused_in_one_sentence(self):
         self.novad()
@@ -267,6 +286,19 @@ class Slowness(StreamCase):
         events = self.socket({"language": "shell", "code": self.FLOOD}).events()
         self.assertEqual([event for event in events if event["event"] == "gap"], [])
         self.assertEqual(output(events), b"x" * 5000000 + b"\nlast\n")
+
+    def test_who_falls_behind_and_is_lost_can_come_back_for_the_end(self):
+        self.novad("--resume-timeout", "1s")
+        slow, execution = self.begun({"language": "shell", "code": self.FLOOD})
+        await_that(lambda: self.calls() == 0, "it ends, though nobody reads")
+        later = self.gets(200, "POST", "/execute", {"command": ["true"]})["executionId"]
+        await_that(lambda: " 404 " in self.handshake(
+            "Connection: close", path=f"{self.PATH}?execution_id={later}&after=99")[1],
+                   "what ended later is gone")
+        slow.close()
+        await_that(lambda: "\nnovad_connections 1\n" in self.ask("GET", "/metrics").body.decode(),
+                   "the connection is gone")
+        self.assertEqual(self.again(execution).events()[-1]["event"], "complete")
 
     def test_who_listens_and_says_nothing_is_asked_whether_it_lives(self):
         self.novad("--idle-timeout", "1s")
@@ -561,6 +593,13 @@ class Ends(StreamCase):
         self.assertEqual((output(events), events[-1]["event"]), (b"ended\n", "complete"))
         self.assertEqual(process.wait(60), 0, self.log())
         await_that(self.nothing_runs, "nothing is left")
+
+    def test_who_does_not_read_what_has_ended_does_not_hold_up_the_end(self):
+        process = self.novad()
+        self.begun({"language": "shell", "code": Slowness.FLOOD})
+        await_that(lambda: self.calls() == 0, "it ends, though nobody reads")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(15), 0, self.log())
 
     def test_those_that_take_too_long_are_told(self):
         process = self.novad("--stop-timeout", "300ms")
