@@ -385,7 +385,8 @@ START_TEST(a_program_that_is_killed_loses_the_last_second_at_most)
 		had = has;
 	}
 	nova_close(p.nova);
-	ck_ok(nova_open(p.config, &p.nova, &error)); /* which clears up behind the dead */
+	vmtest_await_none(p.dir); /* the keepers of the dead end their VMs first */
+	ck_ok(nova_open(p.config, &p.nova, &error)); /* which clears up behind them */
 	platform_close(&p);
 }
 END_TEST
