@@ -291,7 +291,8 @@ static void describe_call(struct call_record *r, const struct invocation *c, int
 	r->duration_us = us_since(c->begin_ns);
 	r->input_size = c->input_size;
 	r->code = (uint32_t)-code;
-	r->cold = c->fate == FATE_BEGUN && c->lease.cold;
+	/* Who calls it off asks at any time. */
+	r->cold = __atomic_load_n(&c->fate, __ATOMIC_SEQ_CST) == FATE_BEGUN && c->lease.cold;
 }
 
 static void describe_result(struct call_record *r, const nova_result_t *result, size_t most)

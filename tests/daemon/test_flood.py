@@ -117,6 +117,8 @@ class Flood(DaemonCase):
         process = self.daemon("--idle-ttl", "100ms",
                               environment={"ASAN_OPTIONS": "quarantine_size_mb=1"})
         self.wave(rng)
+        # From then on it has the log open.
+        await_that(lambda: self.novactl_json("logs", "f"), "calls are in the log")
         descriptors, threads, memory = self.usage_at_rest(process)
         self.wave(rng)
         self.usage_at_rest(process)
