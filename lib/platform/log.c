@@ -337,8 +337,11 @@ static struct pending *pending_new(const struct call_record *lent, size_t error_
 void call_log_note(
 	struct invocation *c, int code, const nova_result_t *result, const nova_error_t *failure)
 {
+	/* First: a call that is over may be freed when its platform is no more. */
+	if (!c->started_us || atomic_exchange(&c->logged, true))
+		return;
 	struct call_log *log = c->nova ? c->nova->log : NULL;
-	if (!log || !log->on || !c->started_us || atomic_exchange(&c->logged, true))
+	if (!log || !log->on)
 		return;
 	const char *error = failure  ? nova_error_message(failure) :
 			    code < 0 ? "the call was cancelled before its function ran" :
