@@ -143,19 +143,46 @@ static int give(struct call_record *records, size_t count, const nova_invocation
 	return 0;
 }
 
+/* One question to the log. */
+typedef int (*ask_fn)(struct store *store, void *question, nova_error_t **error);
+
+/* Twice if need be: its file may have been moved away since it was opened. */
+static int ask(nova_t *nova, ask_fn fn, void *question, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = NOVA_EIO;
+	for (int i = 0; i < 2 && (code == NOVA_EIO || code == NOVA_ECORRUPT); i++) {
+		struct opened *opened;
+		nova_error_free(STEAL(failure));
+		code = call_log_borrow(nova->log, &opened, &failure);
+		if (code < 0)
+			break;
+		code = fn(opened->store, question, &failure);
+		call_log_give_back(nova->log, opened, code);
+	}
+	if (code < 0 && error)
+		*error = STEAL(failure);
+	return code;
+}
+
+struct look {
+	const struct call_filter *filter;
+	struct call_record *records;
+	size_t count;
+};
+
+static int list_records(struct store *store, void *question, nova_error_t **error)
+{
+	struct look *look = question;
+	return store->ops->calls->list(store, look->filter, &look->records, &look->count, error);
+}
+
 static int look(nova_t *nova, const struct call_filter *f, const nova_invocation ***ret,
 	size_t *ret_count, nova_error_t **error)
 {
-	struct opened *opened;
-	struct call_record *records;
-	size_t count;
-	int code = call_log_borrow(nova->log, &opened, error);
-	if (code < 0)
-		return code;
-	struct store *store = opened->store;
-	code = store->ops->calls->list(store, f, &records, &count, error);
-	call_log_give_back(opened);
-	return code < 0 ? code : give(records, count, ret, ret_count, error);
+	struct look look = { .filter = f };
+	int code = ask(nova, list_records, &look, error);
+	return code < 0 ? code : give(look.records, look.count, ret, ret_count, error);
 }
 
 int nova_invocation_list(nova_t *nova, const nova_invocation_list_opts *opts,
@@ -225,18 +252,18 @@ static const nova_invocation_summary *summary_new(struct call_summary *s)
 	return &own->is;
 }
 
-static int count_calls(nova_t *nova, const nova_invocation_summary_opts *o,
-	struct call_summary **ret, size_t *ret_count, nova_error_t **error)
+struct count {
+	const nova_invocation_summary_opts *opts;
+	struct call_summary *found;
+	size_t count;
+};
+
+static int count_calls(struct store *store, void *question, nova_error_t **error)
 {
-	struct opened *opened;
-	int code = call_log_borrow(nova->log, &opened, error);
-	if (code < 0)
-		return code;
-	struct store *store = opened->store;
-	code = store->ops->calls->summarize(store, o->function, o->since_us,
-		o->until_us ? o->until_us : INT64_MAX, ret, ret_count, error);
-	call_log_give_back(opened);
-	return code;
+	struct count *c = question;
+	const nova_invocation_summary_opts *o = c->opts;
+	return store->ops->calls->summarize(store, o->function, o->since_us,
+		o->until_us ? o->until_us : INT64_MAX, &c->found, &c->count, error);
 }
 
 static int check_summary_opts(const nova_invocation_summary_opts *o, nova_error_t **error)
@@ -251,8 +278,8 @@ int nova_invocation_summarize(nova_t *nova, const nova_invocation_summary_opts *
 	const nova_invocation_summary ***ret_summaries, size_t *ret_count, nova_error_t **error)
 {
 	nova_invocation_summary_opts o;
-	struct call_summary *found;
-	size_t count, made = 0;
+	struct count c = { .opts = &o };
+	size_t made = 0;
 	if (ANY_NULL(error, nova, ret_summaries, ret_count))
 		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invocation_summary_opts", error);
@@ -261,18 +288,18 @@ int nova_invocation_summarize(nova_t *nova, const nova_invocation_summary_opts *
 	if (code == 0)
 		code = registry_check_process(&nova->registry, error);
 	if (code == 0)
-		code = count_calls(nova, &o, &found, &count, error);
+		code = ask(nova, count_calls, &c, error);
 	if (code < 0)
 		return code;
-	const nova_invocation_summary **all = count ? calloc(count, sizeof(*all)) : NULL;
-	while (all && made < count && (all[made] = summary_new(&found[made])))
+	const nova_invocation_summary **all = c.count ? calloc(c.count, sizeof(*all)) : NULL;
+	while (all && made < c.count && (all[made] = summary_new(&c.found[made])))
 		made++;
-	call_summary_list_free(found, count);
-	if (made < count) {
+	call_summary_list_free(c.found, c.count);
+	if (made < c.count) {
 		nova_invocation_summaries_free(all, made);
 		return nova_oom(error);
 	}
 	*ret_summaries = all;
-	*ret_count = count;
+	*ret_count = c.count;
 	return 0;
 }

@@ -158,11 +158,12 @@ static int trim(struct call_log *log, nova_error_t **error)
 	return r;
 }
 
+/* What comes meanwhile waits, or this would last as long as calls end. */
 static int write_all(struct call_log *log, nova_error_t **error)
 {
-	size_t written = 1;
+	size_t written = BATCH_MOST;
 	int r = ensure_open(log, error);
-	while (r == 0 && written)
+	for (size_t i = 0; i < QUEUE_MOST && r == 0 && written == BATCH_MOST; i += written)
 		r = write_batch(log, &written, error);
 	return r < 0 ? r : trim(log, error);
 }
@@ -376,6 +377,8 @@ void call_log_configure(struct call_log *log, const nova_config_t *config)
 	log->output_most = config_u64(config, "log.output_limit");
 	log->keep_us = config_ms(config, "log.retention_age") * 1000u;
 	log->keep_bytes = config_u64(config, "log.retention_size") << 20;
+	if (log->on) /* earlier processes may have left what is old */
+		log->trim_at = deadline_in_ms(trim_interval_ms(log));
 }
 
 void call_log_close(struct call_log *log)
@@ -394,9 +397,25 @@ void call_log_close(struct call_log *log)
 	free(log);
 }
 
-void call_log_give_back(struct opened *opened)
+void call_log_give_back(struct call_log *log, struct opened *opened, int code)
 {
+	bool failed = code == NOVA_EIO || code == NOVA_ECORRUPT;
+	if (failed)
+		pthread_mutex_lock(&log->writing);
+	if (failed && log->opened == opened)
+		opened_unref(STEAL(log->opened));
+	if (failed)
+		pthread_mutex_unlock(&log->writing);
 	opened_unref(opened);
+}
+
+/* Who only reads has old records go, too. */
+static void begin_trimming(struct call_log *log)
+{
+	pthread_mutex_lock(&log->lock);
+	if (log->trim_at == NEVER)
+		log->trim_at = deadline_in_ms(trim_interval_ms(log));
+	pthread_mutex_unlock(&log->lock);
 }
 
 int call_log_borrow(struct call_log *log, struct opened **ret, nova_error_t **error)
@@ -411,6 +430,7 @@ int call_log_borrow(struct call_log *log, struct opened **ret, nova_error_t **er
 	if (r == 0) {
 		*ret = log->opened;
 		atomic_fetch_add(&log->opened->references, 1);
+		begin_trimming(log);
 	}
 	pthread_mutex_unlock(&log->writing);
 	return r;

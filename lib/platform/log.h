@@ -14,6 +14,8 @@ struct opened {
 
 /* What there is in memory is written before, if that is possible. */
 int call_log_borrow(struct call_log *log, struct opened **ret_opened, nova_error_t **error);
-void call_log_give_back(struct opened *opened);
+/* With what came of its use: after a failure the next who asks has it opened anew, as its file may
+ * have been moved away. */
+void call_log_give_back(struct call_log *log, struct opened *opened, int code);
 
 #endif

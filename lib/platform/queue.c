@@ -445,6 +445,7 @@ static int enqueue(nova_queue_t *q, nova_call_t *call, const char *group, nova_e
 		return nova_fail_os(error, r, "a thread for asynchronous calls");
 	}
 	q->calls++;
+	call->accepted = true;
 	return 0;
 }
 
@@ -506,6 +507,9 @@ int nova_queue_collect(nova_queue_t *queue, uint32_t timeout_ms, const nova_wait
 		atomic_store_explicit(&call->state, CALL_COLLECTED, memory_order_release);
 	}
 	pthread_mutex_unlock(&queue->lock);
+	if (call && !call->worker)
+		/* No thread ever had it, and its platform may be gone when it is freed. */
+		drop_request(call);
 	if (code == 0)
 		*ret_call = call;
 	return code;

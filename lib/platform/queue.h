@@ -48,6 +48,7 @@ struct nova_call {
 	struct turn turn;      /* while it waits or is under way */
 	struct link place;     /* under way, or among the finished */
 	struct worker *worker; /* that performs it */
+	bool accepted;         /* it has come into the queue */
 	bool abandoned;        /* freed before it was finished: nobody collects it */
 	struct yield yield;
 };

@@ -35,6 +35,8 @@ static bool call_function_off(nova_call_t *call)
 
 static void function_done(nova_call_t *call)
 {
+	if (!call->accepted) /* who submitted it knows, and no record is left */
+		invocation_of(call)->started_us = 0;
 	invocation_done(invocation_of(call));
 }
 

@@ -222,6 +222,54 @@ START_TEST(a_call_that_is_cancelled_leaves_a_record_wherever_it_is)
 }
 END_TEST
 
+/* The call is its owner's, and outlives queue and platform. */
+START_TEST(a_call_may_be_freed_after_its_platform)
+{
+	struct platform p = platform_open(NULL);
+	struct gate gate = gate_new(p.dir);
+	nova_queue_opts queue_opts = { sizeof(queue_opts), .threads = 1 };
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	nova_queue_t *q;
+	nova_call_t *waits, *calls[2];
+	add_waiting(&p, &gate, "runs");
+	opts.on_output = note_start;
+	ck_ok(nova_queue_new(p.nova, &queue_opts, &q, &error));
+	ck_ok(nova_queue_submit(q, "runs", "{}", &opts, NULL, &error));
+	await_starts(1);
+	ck_ok(nova_queue_submit(q, "runs", "{}", NULL, &waits, &error));
+	ck_assert_int_eq(nova_call_cancel(waits), 0);
+	gate_let_go(&gate, 1);
+	for (int i = 0; i < 2; i++)
+		ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &calls[i], &error));
+	nova_queue_free(q);
+	nova_close(p.nova);
+	ck_assert_int_eq(records_in(&p), 2);
+	for (int i = 0; i < 2; i++)
+		nova_call_free(calls[i]);
+	ck_ok(nova_open(p.config, &p.nova, &error));
+	gate_free(&gate);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_a_full_queue_refuses_leaves_none)
+{
+	struct platform p = platform_open(NULL);
+	nova_queue_opts queue_opts = { sizeof(queue_opts), .threads = 1, .max_calls = 1 };
+	nova_queue_t *q;
+	nova_call_t *call;
+	platform_add(p.nova, "f", "shell", "echo 1");
+	ck_ok(nova_queue_new(p.nova, &queue_opts, &q, &error));
+	ck_ok(nova_queue_submit(q, "f", "{}", NULL, NULL, &error));
+	ck_fails(NOVA_ELIMIT, nova_queue_submit(q, "f", "{}", NULL, NULL, &error));
+	ck_ok(nova_queue_collect(q, UINT32_MAX, NULL, &call, &error));
+	nova_call_free(call);
+	nova_queue_free(q);
+	leaves(p.nova, "f", 0, "");
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(long_output_keeps_its_end_and_says_that_it_was_cut)
 {
 	struct platform p = platform_open("log.output_limit", "10", NULL);
@@ -446,6 +494,31 @@ START_TEST(a_log_that_fails_fails_no_call_and_goes_on_when_it_can)
 }
 END_TEST
 
+START_TEST(who_only_reads_goes_on_when_the_file_is_moved_away)
+{
+	struct platform p = platform_open(NULL);
+	nova_t *reader;
+	AUTO_FREE char *path = path_join(p.dir, "log.db"), *away = path_join(p.dir, "away.db");
+	platform_add(p.nova, "f", "shell", "echo 1");
+	platform_answers(p.nova, "f", "1");
+	leaves(p.nova, "f", 0, "");
+	ck_ok(nova_open(p.config, &reader, &error));
+	leaves(reader, "f", 0, "");
+	ck_assert_int_eq(rename(path, away), 0);
+	struct found f = find(reader, NULL);
+	ck_assert_uint_eq(f.count, 0);
+	platform_answers(p.nova, "f", "1");
+	for (uint64_t most = deadline_in_ms(100000); f.count == 0;) {
+		ck_assert_msg(!deadline_passed(most), "it is not written into the new file");
+		nova_pool_tick(p.pool);
+		f = find(reader, NULL);
+	}
+	found_free(&f);
+	nova_close(reader);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(what_has_no_room_is_counted_and_told_by_the_next_record)
 {
 	enum { CALLS = 30 };
@@ -581,6 +654,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, what_is_refused_at_once_leaves_none);
 	tcase_add_test(tc, calls_that_end_badly_leave_what_they_returned);
 	tcase_add_test(tc, a_call_that_is_cancelled_leaves_a_record_wherever_it_is);
+	tcase_add_test(tc, a_call_may_be_freed_after_its_platform);
+	tcase_add_test(tc, what_a_full_queue_refuses_leaves_none);
 	tcase_add_test(tc, long_output_keeps_its_end_and_says_that_it_was_cut);
 	tcase_add_test(tc, without_the_log_nothing_is_written);
 	tcase_add_test(tc, a_function_that_is_deleted_leaves_its_records);
@@ -590,6 +665,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, closing_writes_what_is_left);
 	tcase_add_test(tc, a_program_that_is_killed_loses_the_last_second_at_most);
 	tcase_add_test(tc, a_log_that_fails_fails_no_call_and_goes_on_when_it_can);
+	tcase_add_test(tc, who_only_reads_goes_on_when_the_file_is_moved_away);
 	tcase_add_test(tc, what_has_no_room_is_counted_and_told_by_the_next_record);
 	tcase_add_test(tc, old_records_go_and_the_others_stay);
 	tcase_add_test(

@@ -314,6 +314,22 @@ START_TEST(what_is_too_much_goes_the_oldest_first_and_all_may_go)
 }
 END_TEST
 
+/* It is as old as its end: others that were written before it have not been there for longer. */
+START_TEST(a_call_that_took_long_takes_no_young_ones_along)
+{
+	struct call_record young = sample("f", 5000), took_long = sample("f", 10);
+	took_long.duration_us = 9000;
+	open_log(_i);
+	for (int i = 0; i < 3; i++)
+		ck_ok(append_one(store, &young));
+	ck_ok(append_one(store, &took_long));
+	ck_assert_uint_eq(trim_all(4000, INT64_MAX), 0);
+	ck_assert_uint_eq(trim_all(5001, INT64_MAX), 3);
+	ck_assert_uint_eq(trim_all(9011, INT64_MAX), 1);
+	close_log();
+}
+END_TEST
+
 /* Numbers go on, whatever the clock does: who follows them misses nothing. */
 START_TEST(a_clock_that_is_moved_back_hides_nothing_and_keeps_nothing)
 {
@@ -599,6 +615,7 @@ static Suite *log_suite(void)
 	tcase_add_loop_test(tc, calls_are_counted_by_function_with_their_percentiles, 0, count);
 	tcase_add_loop_test(tc, what_is_too_old_goes_in_portions_and_nothing_else, 0, count);
 	tcase_add_loop_test(tc, what_is_too_much_goes_the_oldest_first_and_all_may_go, 0, count);
+	tcase_add_loop_test(tc, a_call_that_took_long_takes_no_young_ones_along, 0, count);
 	tcase_add_loop_test(
 		tc, a_clock_that_is_moved_back_hides_nothing_and_keeps_nothing, 0, count);
 	tcase_add_loop_test(tc, who_follows_sees_all_that_several_processes_write, 0, count);

@@ -124,8 +124,9 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_CALLS_SUMMARY_OF] = SUMMARY(" AND function = $3"),
 	[SQL_CALLS_TRIM] =
 		("DELETE FROM calls WHERE number <= (SELECT max(number) FROM (SELECT number, "
-		 "started_us, total FROM calls ORDER BY number LIMIT " TRIM_MOST ") AS oldest "
-		 "WHERE started_us < $1 OR total <= (SELECT total FROM calls ORDER BY number DESC "
+		 "started_us, duration_us, total FROM calls ORDER BY number LIMIT " TRIM_MOST
+		 ") AS oldest WHERE duration_us < $1 - started_us OR total <= (SELECT total FROM "
+		 "calls ORDER BY number DESC "
 		 "LIMIT 1) - $2)"),
 };
 
