@@ -121,7 +121,22 @@ bool key_take(struct key *key, uint32_t *ret_wait_s)
 	return false;
 }
 
-/* False: it is no key. */
+static bool add_key(struct keys *keys, const struct key *key)
+{
+	struct key *known = same(keys, key);
+	if (!known && keys->count == KEYS_MAX)
+		return false;
+	if (!known) {
+		keys->at[keys->count] = known = need(calloc(1, sizeof(*known)));
+		keys->valid[keys->count++] = true;
+		memcpy(known->hash, key->hash, sizeof(key->hash));
+	}
+	memcpy(known->name, key->name, sizeof(key->name));
+	set_limits(known, key);
+	return true;
+}
+
+/* False: it is no key. `keys` NULL: that alone is asked. */
 static bool take_line(struct keys *keys, char *line, size_t number)
 {
 	struct key key = { 0 };
@@ -148,37 +163,40 @@ static bool take_line(struct keys *keys, char *line, size_t number)
 	} else {
 		hash(text, strlen(text), key.hash);
 	}
-	struct key *known = same(keys, &key);
-	if (!known && keys->count == KEYS_MAX)
-		return false;
-	if (!known) {
-		keys->at[keys->count] = known = need(calloc(1, sizeof(*known)));
-		keys->valid[keys->count++] = true;
-		memcpy(known->hash, key.hash, sizeof(key.hash));
-	}
-	memcpy(known->name, key.name, sizeof(key.name));
-	set_limits(known, &key);
-	return true;
+	return !keys || add_key(keys, &key);
 }
 
-static bool read_lines(struct keys *keys, FILE *in)
+/* The number of the first line that is no key; 0: all are. */
+static size_t take_lines(struct keys *keys, FILE *in)
 {
 	char *line = NULL;
-	size_t capacity = 0, number = 0, found = 0;
+	size_t capacity = 0, number = 0;
 	bool fits = true;
-	memset(keys->valid, 0, sizeof(keys->valid));
+	rewind(in);
 	while (fits && getline(&line, &capacity, in) > 0) {
 		fits = take_line(keys, line, ++number);
 		gnutls_memset(line, 0, capacity);
 	}
 	free(line);
+	return fits ? 0 : number;
+}
+
+/* Once to see whether all of it is in order: a broken file changes nothing. */
+static bool read_lines(struct keys *keys, FILE *in)
+{
+	size_t found = 0, broken = take_lines(NULL, in);
+	bool fits = !broken;
+	if (fits) {
+		memset(keys->valid, 0, sizeof(keys->valid));
+		broken = take_lines(keys, in);
+		fits = !broken;
+	}
 	if (!fits)
 		log_line(keys->log, NOVA_LOG_ERROR,
 			"line %zu of '%s' is no key of at least %d characters, alone or with "
-			"limits "
-			"as 'rate=100/s burst=20'",
-			number, keys->path, KEY_MIN);
-	for (size_t i = 0; i < keys->count; i++)
+			"limits as 'rate=100/s burst=20', or one too many (%d are possible)",
+			broken, keys->path, KEY_MIN, KEYS_MAX);
+	for (size_t i = 0; fits && i < keys->count; i++)
 		found += keys->valid[i];
 	if (fits && !found)
 		log_line(keys->log, NOVA_LOG_ERROR, "there is no key in '%s'", keys->path);

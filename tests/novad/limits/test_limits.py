@@ -294,7 +294,13 @@ class Crowds(NovadCase):
         self.key = "b" * 16
         await_that(lambda: self.ask("GET", path).status == 200, "a millisecond is over")
         await_that(lambda: self.ask("GET", path).status == 200, "it goes on")
-        keys.write_text(keys.read_text().replace("rate=3/h", "rate=5/m"))
+        whole = keys.read_text()
+        keys.write_text(whole.replace("rate=3/h", "rate=9/m") + "broken\n")
+        await_that(lambda: "line 5 of" in self.log() or not self.ask("GET", "/healthz").status,
+                   "it is read")
+        self.key = "a" * 16
+        self.is_refused(429, "too_many_requests", "GET", path)
+        keys.write_text(whole.replace("rate=3/h", "rate=5/m"))
         self.key = "a" * 16
         await_that(lambda: self.ask("GET", path).status == 200, "another limit begins anew")
 
