@@ -208,6 +208,40 @@ export interface Snapshots {
   delete(id: string): Promise<void>;
 }
 
+/** What a call has left behind. */
+export interface Invocation {
+  number: number;
+  request_id: string;
+  function: string;
+  /** null: it succeeded */
+  code: string | null;
+  error: string;
+  stdout: string;
+  stderr: string;
+  started_us: number;
+  duration_us: number;
+  [property: string]: unknown;
+}
+
+export interface CallFilter {
+  function?: string;
+  since_us?: number;
+  until_us?: number;
+}
+
+export interface Logs {
+  /** A page, the newest first; with order 'oldest' and wait_ms it waits for what comes. */
+  list(which?: CallFilter & { version?: number; errors?: 'true' | 'false';
+    order?: 'newest' | 'oldest'; limit?: number; cursor?: number; wait_ms?: number }): Promise<
+    { invocations: Invocation[]; next_cursor: number | null }>;
+  /** Of one call, by its executionId or X-Nova-Execution-Id. */
+  get(requestId: string): Promise<Invocation>;
+  /** Calls, errors and times by function. */
+  stats(which?: CallFilter): Promise<{ functions: { function: string; calls: number;
+    errors: number; cold: number; p50_us: number; p95_us: number; p99_us: number;
+    longest_us: number }[] }>;
+}
+
 export class FaaSClient {
   /** Without options the variables FAAS_API_KEY and FAAS_API_URL count, where there are such. */
   constructor(options?: { apiKey?: string; endpoint?: string; fetch?: typeof fetch });
@@ -215,6 +249,7 @@ export class FaaSClient {
   readonly functions: Functions;
   readonly instances: Instances;
   readonly snapshots: Snapshots;
+  readonly logs: Logs;
   /** Any operation of /openapi.json by its operationId; a body that is given goes as it is. */
   call(name: string, parameters?: Record<string, unknown>, body?: Uint8Array | string,
     how?: { signal?: AbortSignal }): Promise<any>;

@@ -106,6 +106,15 @@ class Snapshots {
   delete(id) { return this.call('deleteSnapshot', { id }); }
 }
 
+class Logs {
+  constructor(client) {
+    this.call = client.call.bind(client);
+  }
+  list(which = {}) { return this.call('listInvocations', which); }
+  get(requestId) { return this.call('getInvocation', { id: requestId }); }
+  stats(which = {}) { return this.call('summarizeInvocations', which); }
+}
+
 export class FaaSClient {
   constructor({ apiKey, endpoint, fetch } = {}) {
     const variables = globalThis.process?.env ?? {};
@@ -118,6 +127,7 @@ export class FaaSClient {
     this.functions = new Functions(this);
     this.instances = new Instances(this);
     this.snapshots = new Snapshots(this);
+    this.logs = new Logs(this);
   }
 
   // Any operation of /openapi.json by its operationId; a body that is given goes as it is.

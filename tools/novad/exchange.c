@@ -117,6 +117,19 @@ static const struct problem {
 	{ 0, 500, "internal" },
 };
 
+static const struct problem *problem_of(int code)
+{
+	const struct problem *problem = problems;
+	while (problem->code && problem->code != code)
+		problem++;
+	return problem;
+}
+
+const char *problem_name(int code)
+{
+	return problem_of(code)->name;
+}
+
 static const char *const outcomes[] = { "never_ran", "ran", "unknown" };
 
 static const char *title_of(unsigned status)
@@ -164,12 +177,10 @@ json_t *exchange_problem_of(const json_t *reply)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const char *code = json_string_value(json_object_get(reply, "code"));
-	const struct problem *problem = problems;
 	int status = (int)json_integer_value(json_object_get(reply, "status"));
 	int outcome = (int)json_integer_value(json_object_get(error, "outcome"));
 	int number = (int)json_integer_value(json_object_get(error, "code"));
-	while (problem->code && problem->code != number)
-		problem++;
+	const struct problem *problem = problem_of(number);
 	return problem_json(status ? (unsigned)status : problem->status,
 		code ? code : problem->name,
 		outcome >= 0 && outcome <= 2 ? outcome : NOVA_OUTCOME_UNKNOWN,

@@ -481,8 +481,9 @@ bool gate_whole(struct exchange *x)
 	match(x->path + (prefixed ? strlen(PREFIX) : 0), x->route->path, names);
 	char run[33];
 	random_hex(run, 16); /* a client may give the same X-Request-Id twice */
-	x->options = need(json_pack("{s:o,s:o,s:s,s:o*,s:o*}", "path", names, "query", query, "run",
-		run, "If-Match", header_json(x, "If-Match"), "If-None-Match",
+	x->options = need(json_pack("{s:o,s:o,s:s,s:o*,s:o*,s:o*}", "path", names, "query", query,
+		"run", run, "key", x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL,
+		"If-Match", header_json(x, "If-Match"), "If-None-Match",
 		header_json(x, "If-None-Match")));
 	if (!x->answered)
 		check_query(x, query);

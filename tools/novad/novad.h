@@ -205,6 +205,8 @@ extern const struct field stream_query[];
 
 struct novad *exchange_novad(const struct exchange *exchange);
 const char *exchange_header(const struct exchange *exchange, const char *name);
+/* What problems call a code of the library's. */
+const char *problem_name(int code);
 /* Takes the bytes. */
 void exchange_answer(
 	struct exchange *exchange, unsigned status, const char *type, struct bytes *body);
@@ -215,6 +217,7 @@ void exchange_answer_ready(struct exchange *exchange, unsigned status, struct MH
 
 const char *job_path(const struct job *job, const char *name); /* of the route's path */
 const char *job_query(const struct job *job, const char *name);
+const char *job_key(const struct job *job);      /* the name of the key; NULL: none was needed */
 const json_t *job_fields(const struct job *job); /* its body, as it was checked */
 const char *job_field(const struct job *job, const char *name);
 uint32_t job_field_number(const struct job *job, const char *name);

@@ -23,6 +23,11 @@ const char *job_query(const struct job *job, const char *name)
 	return member_of(job, "query", name);
 }
 
+const char *job_key(const struct job *job)
+{
+	return json_string_value(json_object_get(job_options(job), "key"));
+}
+
 const json_t *job_fields(const struct job *job)
 {
 	return json_object_get(job_options(job), "body");

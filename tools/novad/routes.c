@@ -106,6 +106,14 @@ const struct route routes[] = {
 		.verb = &verb_branch_merge, .body = merge_fields,
 		.answer = "snapshot_id, conflicts, paths" },
 
+	{ "GET", "/logs", "listInvocations", "What calls have left behind: outcome, times, output",
+		.verb = &verb_logs_list, .query = logs_query,
+		.answer = "invocations, and next_cursor" },
+	{ "GET", "/logs/{id}", "getInvocation", "The same of one call, by its request or execution",
+		.verb = &verb_logs_get, .answer = "the record" },
+	{ "GET", "/stats", "summarizeInvocations", "Calls, errors and times by function",
+		.verb = &verb_stats, .query = stats_query, .answer = "functions" },
+
 	LATER("POST", "/ports/expose", "exposing a port"),
 	LATER("GET", "/ports", "ports"),
 	LATER("POST", "/instances/{id}/expose", "exposing a port"),

@@ -42,6 +42,10 @@ extern const struct field alias_fields[];
 extern const struct job_verb verb_version_publish, verb_version_list, verb_alias_list,
 	verb_alias_get, verb_alias_put, verb_alias_rollback, verb_alias_delete;
 
+/* logs.c */
+extern const struct field logs_query[], stats_query[];
+extern const struct job_verb verb_logs_list, verb_logs_get, verb_stats;
+
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,

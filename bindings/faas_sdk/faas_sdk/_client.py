@@ -127,6 +127,23 @@ class Snapshots(Group):
         return self._call("deleteSnapshot", id=snapshot)
 
 
+class Logs(Group):
+    """What calls have left behind: docs/logs.md."""
+
+    def list(self, **which):
+        """A page, the newest first; `cursor` is next_cursor of the page before. With
+        order="oldest" and wait_ms= it waits for what comes."""
+        return self._call("listInvocations", **which)
+
+    def get(self, request_id):
+        """Of one call, by its executionId or X-Nova-Execution-Id."""
+        return self._call("getInvocation", id=request_id)
+
+    def stats(self, **which):
+        """Calls, errors and times by function."""
+        return self._call("summarizeInvocations", **which)
+
+
 class Calls:
     """What both clients have. What `call` returns they return: of AsyncFaaSClient, await it."""
 
@@ -136,7 +153,7 @@ class Calls:
         self.headers = {"x-api-key": key} if key else {}
         self.pool = Pool(self.endpoint, timeout)
         self.functions, self.instances = Functions(self), Instances(self)
-        self.snapshots = Snapshots(self)
+        self.snapshots, self.logs = Snapshots(self), Logs(self)
 
     def call(self, operation, body=None, **parameters):
         """Any operation of /openapi.json by its operationId. Bytes as `body` go as they are."""

@@ -72,6 +72,11 @@ class InThreads(SdkCase):
         self.assertEqual((client.invoke("f:prod", 1), client.invoke("f", 1)), (1, 2))
         self.assertEqual([f.name for f in client.functions.list(limit=5).functions], ["f"])
         self.assertEqual(len(client.functions.versions("f").versions), 1)
+        self.assertEqual(len(client.logs.list(function="f", limit=2).invocations), 2)
+        record = client.logs.list(order="oldest").invocations[0]
+        self.assertEqual(client.logs.get(record.request_id), record)
+        self.assertEqual([(s.function, s.calls, s.errors) for s in client.logs.stats().functions],
+                         [("f", 4, 0)])
         self.assertIsNone(client.functions.delete_alias("f", "prod"))
         self.fails("busy", "never_ran", client.functions.delete, "f")
         client.functions.delete("f", force=True)

@@ -78,6 +78,9 @@ await client.functions.update('f', { code: 'def handler(event):\\n    return 2' 
 await client.functions.setAlias('f', 'prod', { version: 1 });
 assert.deepEqual([await client.invoke('f:prod', 1), await client.invoke('f', 1)], [1, 2]);
 assert.equal((await client.functions.list({ limit: 5 })).functions.length, 2);
+const { invocations: [last] } = await client.logs.list({ function: 'f', limit: 1 });
+assert.deepEqual(await client.logs.get(last.request_id), last);
+assert.equal((await client.logs.stats()).functions[0].calls, 3);
 await fails('busy', 'never_ran', () => client.functions.delete('f'));
 assert.equal(await client.functions.delete('f', { force: true }), undefined);
 await fails('not_found', 'never_ran', () => client.functions.get('f'));
