@@ -2,6 +2,7 @@
 """novad as a process: where it listens, who may call, how it ends."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -249,6 +250,27 @@ class Telling(NovadCase):
         if tool:
             done = self.run_program(tool, "check", "metrics", input=text)
             self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_the_page_is_open_and_may_use_nothing_but_its_own(self):
+        self.novad()
+        for path, kind in (("/", "text/html"), ("/page.css", "text/css"),
+                           ("/page.js", "text/javascript")):
+            answer = self.ask("GET", path, key=False)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(answer.headers["Content-Type"], f"{kind}; charset=utf-8")
+            self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
+            policy = answer.headers["Content-Security-Policy"]
+            self.assertTrue(policy.startswith("default-src 'none'; "), policy)
+            self.assertNotIn("unsafe", policy)
+            self.assertEqual(self.ask("HEAD", path, key=False).body, b"")
+            found = re.findall(r"innerHTML *=[^=]|https?://(?!www\.w3\.org/)",
+                               answer.body.decode())
+            self.assertEqual(found, [], path)
+        self.is_refused(405, "wrong_method", "POST", "/")
+        for path in ("//", "/page", "/page.js/", "/api/v1/", "/page.html"):
+            self.is_refused(404, "no_route", "GET", path)
+        document = self.gets(200, "GET", "/openapi.json", key=False)
+        self.assertNotIn("/", document["paths"])
 
     def test_paths_and_methods_that_are_not_there_are_told(self):
         self.novad()

@@ -189,6 +189,8 @@ static bool next_part(const char **at, char *out)
 static bool match(const char *path, const char *pattern, json_t *names)
 {
 	char part[VALUE_MAX], wanted[64];
+	if (!strcmp(pattern, "/"))
+		return !strcmp(path, "/");
 	while (*path == '/' && *pattern == '/') {
 		size_t len = strcspn(pattern + 1, "/");
 		snprintf(wanted, sizeof(wanted), "%.*s", (int)len, pattern + 1);

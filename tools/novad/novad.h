@@ -186,6 +186,7 @@ enum route_flags {
 	ROUTE_LATER = 16,    /* is not there yet, and not in the document */
 	ROUTE_SOCKET = 32,   /* becomes a WebSocket */
 	ROUTE_STREAMED = 64, /* what it prints can be had as a stream, too */
+	ROUTE_PAGE = 128,    /* for people: not in the document */
 };
 
 struct route {

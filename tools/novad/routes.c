@@ -7,6 +7,7 @@
 		"GET", get_path, id, what, ROUTE_ONLY | (more), .direct = handler,                 \
 								.answer = "as asked"               \
 	}
+#define PAGE(at, handler) DIRECT(at, "page", "The page", ROUTE_OPEN | ROUTE_PAGE, handler)
 #define LATER(verb_word, at, what)                                                                 \
 	{                                                                                          \
 		verb_word, at, "later", what, ROUTE_LATER, .answer = ""                            \
@@ -17,6 +18,9 @@ const struct route routes[] = {
 	DIRECT("/readyz", "ready", "Whether it takes calls", ROUTE_OPEN, direct_ready),
 	DIRECT("/metrics", "metrics", "Its numbers, for Prometheus", 0, direct_metrics),
 	DIRECT("/openapi.json", "openapi", "This document", ROUTE_OPEN, direct_openapi),
+	PAGE("/", direct_page),
+	PAGE("/page.css", direct_page_css),
+	PAGE("/page.js", direct_page_js),
 
 	{ "POST", "/execute", "execute", "Run code or a command once", ROUTE_BARE | ROUTE_STREAMED,
 		.verb = &verb_execute, .body = execute_fields,

@@ -11,6 +11,11 @@ void direct_ready(struct exchange *exchange);
 void direct_metrics(struct exchange *exchange);
 void direct_openapi(struct exchange *exchange);
 
+/* page.c */
+void direct_page(struct exchange *exchange);
+void direct_page_css(struct exchange *exchange);
+void direct_page_js(struct exchange *exchange);
+
 /* memo.c */
 void memo_put(const char *id, const char *name);
 bool memo_get(const char *id, char *out, size_t size);
