@@ -35,6 +35,7 @@
 #include <nova/result.h>
 #include <nova/run.h>
 #include <nova/runtime.h>
+#include <nova/secret.h>
 #include <nova/snapshot.h>
 #include <nova/version.h>
 #include <nova/vm.h>

@@ -158,6 +158,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "postgres.cache", { "NOVA_PG_CACHE" }, KEY_MEMORY, "10240", 0, 1u << 30, { 0 },
 		"What files of functions may take of the disk of this host, as all are in the "
 		"database; 0: no limit" },
+	{ "secret.key_file", { "NOVA_SECRET_KEY_FILE" }, KEY_PATH, "", 0, 0, { 0 },
+		"File with the keys that secrets of functions are encrypted with in the store: 64 "
+		"hexadecimal digits each, the one in use first. NOVA_SECRET_KEY may hold them "
+		"instead" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
 		"Redis server, host:port: does nothing yet, and is refused", "Redis" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
@@ -392,6 +396,6 @@ const char *const *nova_config_keys(void)
 		"firecracker.jailer", "firecracker.console", "firecracker.io_engine",
 		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn",
 		"postgres.connections", "postgres.timeout", "postgres.ttl", "postgres.cache",
-		"redis.addr", "redis.password", "redis.db", NULL };
+		"secret.key_file", "redis.addr", "redis.password", "redis.db", NULL };
 	return names;
 }

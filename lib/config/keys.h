@@ -27,7 +27,7 @@ struct config_key {
 	const char *missing;
 };
 
-#define KEY_COUNT 51
+#define KEY_COUNT 52
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];

@@ -18,6 +18,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	nova->registry.host = nova->host;
 	code = registry_open(&nova->registry, host_config(nova->host), error);
 	keys_init(&nova->keys, nova->registry.store);
+	secrets_init(&nova->secrets, nova->registry.store, host_config(nova->host));
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
@@ -58,6 +59,7 @@ void nova_close(nova_t *nova)
 	instances_end(nova);
 	nova_pool_free(nova->pool);
 	keys_done(&nova->keys);
+	secrets_done(&nova->secrets);
 	call_log_close(nova->log);
 	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */

@@ -15,6 +15,7 @@
 #include "keys/keys.h"
 #include "pool/pool.h"
 #include "registry/registry.h"
+#include "secret/secret.h"
 #include "vm/vm.h"
 
 #define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind a hash of that */
@@ -53,6 +54,7 @@ struct nova {
 	nova_pool_t *pool; /* NULL in tests that need no VM */
 	struct registry registry;
 	struct keys keys;
+	struct secrets secrets;
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;

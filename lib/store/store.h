@@ -94,6 +94,33 @@ int key_record_copy(struct key_record *to, const struct key_record *from, nova_e
 int key_record_check(const struct key_record *record, int code, nova_error_t **error);
 #define AUTO_KEY_RECORD CLEANUP(key_record_clear)
 
+/* 1 to 64 letters, digits, '.', '-' and '_', beginning with a letter or digit. */
+int word_check(const char *what, const char *text, int code, nova_error_t **error);
+
+/* A value that only who has the key can read: nova/secret.h. */
+#define SECRET_KEY_ID     17u /* 16 hexadecimal digits and a NUL */
+#define SECRET_NONCE      12u
+#define SECRET_TAG        16u
+#define SECRET_SEAL       (SECRET_NONCE + SECRET_TAG)
+#define SECRET_VALUE_MAX  (64u << 10)
+#define SECRET_SEALED_MAX (SECRET_VALUE_MAX + SECRET_SEAL)
+struct secret_record {
+	char *name;
+	char *key_id;
+	/* nonce, ciphertext, tag; NULL in what a list gives */
+	void *sealed;
+	size_t sealed_len;
+	uint64_t created_us, updated_us;
+};
+
+void secret_record_clear(struct secret_record *record);
+void secret_record_list_free(struct secret_record *records, size_t count);
+/* Into an empty one; with what is sealed. */
+int secret_record_copy(
+	struct secret_record *to, const struct secret_record *from, nova_error_t **error);
+int secret_record_check(const struct secret_record *record, int code, nova_error_t **error);
+#define AUTO_SECRET_RECORD CLEANUP(secret_record_clear)
+
 /* What one call of a function has left. Texts and bytes are owned by a record that was read, and
  * lent to one that is to be written. */
 struct call_record {
@@ -242,6 +269,21 @@ struct key_ops {
 	int (*remove)(struct store *store, const char *name, nova_error_t **error);
 };
 
+struct secret_ops {
+	/* What there is of that name is replaced, but for created_us. */
+	int (*put)(struct store *store, const struct secret_record *record, nova_error_t **error);
+	/* As of functions. */
+	int (*get)(struct store *store, const char *name, struct secret_record *ret_record,
+		nova_error_t **error);
+	/* By name, without what is sealed; none: NULL and 0. */
+	int (*list)(struct store *store, struct secret_record **ret_records, size_t *ret_count,
+		nova_error_t **error);
+	/* The same value with another key. NOVA_EBUSY: it is not what `before` has any more. */
+	int (*reseal)(struct store *store, const struct secret_record *record,
+		const struct secret_record *before, nova_error_t **error);
+	int (*remove)(struct store *store, const char *name, nova_error_t **error);
+};
+
 /* Content that is known by its SHA-256, for hosts that share a store: files of functions, in
  * pieces, of which one is in memory at a time. */
 struct content_ops {
@@ -308,6 +350,7 @@ struct store_ops {
 	const struct alias_ops *aliases;
 	const struct runtime_ops *runtimes;
 	const struct key_ops *keys;
+	const struct secret_ops *secrets;
 	const struct content_ops *contents;
 	const struct call_ops *calls;
 	/* That which has the log of calls, opened in the same way; NULL: this one has. */

@@ -19,7 +19,8 @@ _SCALARS = {"int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint6
             "nova_progress_fn": "PROGRESS_FN"}
 # What the caller gives, and what is handed out.
 _OPTIONS = ("_opts", "_want")
-_STRUCTS = _OPTIONS + ("_property", "_runtime", "_alias", "_key", "_invocation", "_summary")
+_STRUCTS = _OPTIONS + ("_property", "_runtime", "_alias", "_key", "_secret", "_invocation",
+                       "_summary")
 
 
 class Declaration:

@@ -27,7 +27,7 @@ OPTIONAL_IN = {
                  "nova_queue_submit_vm_command", "nova_queue_submit_vm_fork",
                  "nova_queue_submit_vm_snapshot", "nova_queue_submit_instance_start"},
     "ret_cold": {"nova_pool_acquire"},
-    "ret_count": {"nova_snapshot_prune", "nova_template_prune"},
+    "ret_count": {"nova_secret_rotate", "nova_snapshot_prune", "nova_template_prune"},
     "ret_counts": {"nova_pool_histogram"},
     "ret_alias": {"nova_alias_set"},
     "ret_function": {"nova_function_register", "nova_function_update", "nova_function_publish"},

@@ -359,6 +359,33 @@ class Store(HomeCase):
         self.novactl("rm", "--force", "f")
         self.novactl("version", status=0)
 
+    def test_a_secret_is_read_from_stdin_or_a_file_and_never_shown(self):
+        keys, value = self.directory / "keys", self.directory / "value"
+        self.assertIn("secret key FILE", self.error_of(
+            "secret", "set", "db", stdin="x", status=1)["message"])
+        self.assertEqual(self.novactl_json("secret", "key", keys), {"file": str(keys)})
+        self.environment["NOVA_SECRET_KEY_FILE"] = str(keys)
+        self.assertEqual(self.novactl_json("secret", "set", "db", stdin="hunter-two\n"),
+                         {"set": "db"})
+        value.write_bytes(b"two\nlines\r\n")
+        self.novactl("secret", "set", "other", "--file", value)
+        shown = self.novactl("secret", "list").stdout
+        self.assertNotIn("hunter", shown)
+        listed = self.novactl_json("secret", "list")
+        self.assertEqual([s["name"] for s in listed], ["db", "other"])
+        self.assertIn(listed[0]["key_id"], shown)
+        self.novactl("secret", "key", keys)
+        self.assertEqual(self.novactl_json("secret", "rotate"), {"rotated": 2})
+        self.assertEqual(self.novactl_json("secret", "rotate"), {"rotated": 0})
+        self.assertEqual(self.novactl_json("secret", "delete", "db", "other"),
+                         {"deleted": ["db", "other"]})
+        self.novactl("secret", "delete", "db", status=1)
+        self.novactl("secret", "set", "db", "hunter-two", status=2)
+        self.assertEqual(self.error_of("secret", "set", "x", stdin="\0", status=2)["name"],
+                         "NOVA_EINVAL")
+        self.assertIn("65536", self.error_of("secret", "set", "x", stdin="x" * 100000,
+                                             status=1)["message"])
+
     def test_a_key_is_shown_once_and_can_be_revoked(self):
         text = self.novactl("apikey", "create", "ci", "--days", "1").stdout
         self.assertRegex(text, r"\Anova_[0-9a-f]{40}\n\Z")

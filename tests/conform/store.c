@@ -552,6 +552,74 @@ START_TEST(a_key_is_revoked_once_and_its_name_is_given_once)
 }
 END_TEST
 
+/* --- secrets --- */
+
+#define KEY_ID_A "0123456789abcdef"
+#define KEY_ID_B "fedcba9876543210"
+
+static struct secret_record secret(const char *name, const char *sealed)
+{
+	return (struct secret_record){
+		.name = TEXT(name),
+		.key_id = TEXT(KEY_ID_A),
+		.sealed = TEXT(sealed),
+		.sealed_len = 32,
+		.created_us = 5,
+		.updated_us = 6,
+	};
+}
+
+START_TEST(a_secret_comes_back_as_it_was_put_and_is_replaced)
+{
+	open_store(_i);
+	static const char bytes[] = "\0\xff\x80 12345678901234567890123456789";
+	struct secret_record in = secret("db", bytes), out = { NULL }, *all;
+	struct secret_record other = secret("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF");
+	size_t count;
+	ck_fails_with(NOVA_ENOTFOUND, "db", ops->secrets->get(store, "db", &out, &error));
+	ck_ok(ops->secrets->put(store, &in, &error));
+	ck_ok(ops->secrets->put(store, &other, &error));
+	in.created_us = 8;
+	in.updated_us = 9;
+	ck_ok(ops->secrets->put(store, &in, &error));
+	ck_ok(ops->secrets->get(store, "db", &out, &error));
+	ck_assert_str_eq(out.key_id, KEY_ID_A);
+	ck_assert_uint_eq(out.sealed_len, 32);
+	ck_assert_mem_eq(out.sealed, bytes, 32);
+	ck_assert_uint_eq(out.created_us, 5);
+	ck_assert_uint_eq(out.updated_us, 9);
+	secret_record_clear(&out);
+	ck_ok(ops->secrets->list(store, &all, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(all[0].name, "a");
+	ck_assert_ptr_null(all[0].sealed);
+	secret_record_list_free(all, count);
+	ck_ok(ops->secrets->remove(store, "db", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->secrets->remove(store, "db", &error));
+	ck_fails(NOVA_ENOTFOUND, ops->secrets->remove(store, "\xff", &error));
+	close_store();
+}
+END_TEST
+
+START_TEST(a_secret_is_resealed_only_as_it_was)
+{
+	open_store(_i);
+	struct secret_record was = secret("db", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF");
+	struct secret_record next = secret("db", "abcdefghijklmnopqrstuvwxyzabcdef"),
+			     out = { NULL };
+	next.key_id = TEXT(KEY_ID_B);
+	ck_ok(ops->secrets->put(store, &was, &error));
+	ck_ok(ops->secrets->reseal(store, &next, &was, &error));
+	ck_fails(NOVA_EBUSY, ops->secrets->reseal(store, &next, &was, &error));
+	ck_ok(ops->secrets->get(store, "db", &out, &error));
+	ck_assert_str_eq(out.key_id, KEY_ID_B);
+	ck_assert_mem_eq(out.sealed, next.sealed, 32);
+	ck_assert_uint_eq(out.updated_us, 6);
+	secret_record_clear(&out);
+	close_store();
+}
+END_TEST
+
 START_TEST(the_stamp_changes_with_every_change_by_anyone)
 {
 	open_store(_i);
@@ -793,6 +861,8 @@ static Suite *store_suite(void)
 		tc, runtimes_are_listed_by_name_and_are_users_of_their_root_filesystem, 0, count);
 	tcase_add_loop_test(tc, a_key_comes_back_as_it_was_put_by_its_name_and_its_hash, 0, count);
 	tcase_add_loop_test(tc, a_key_is_revoked_once_and_its_name_is_given_once, 0, count);
+	tcase_add_loop_test(tc, a_secret_comes_back_as_it_was_put_and_is_replaced, 0, count);
+	tcase_add_loop_test(tc, a_secret_is_resealed_only_as_it_was, 0, count);
 	tcase_add_loop_test(tc, the_stamp_changes_with_every_change_by_anyone, 0, count);
 	tcase_add_loop_test(tc, eight_threads_lose_no_update, 0, count);
 	tcase_add_loop_test(tc, four_processes_that_open_at_once_lose_no_update, 0, count);

@@ -28,10 +28,12 @@ struct inject_case {
 
 /* Tables that end with an empty row. */
 extern const struct inject_case base_cases[], host_cases[], vm_cases[], platform_cases[],
-	call_cases[], snapshot_cases[], runtime_cases[], version_cases[], key_cases[];
+	call_cases[], snapshot_cases[], runtime_cases[], version_cases[], key_cases[],
+	secret_cases[];
 
 extern struct world {
 	char *home, *mark; /* `mark` gets a line for each run of the function "f" */
+	char *keys;        /* the file with those for secrets */
 	nova_config_t *config;
 	nova_t *nova;
 	nova_host_t *host;

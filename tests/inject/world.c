@@ -50,6 +50,9 @@ void world_open(void)
 	set("home", world.home);
 	set("engine", "fake");
 	set("log.calls", "off"); /* a caller writes now and then: no two attempts would be alike */
+	world.keys = path_join(world.home, "secret.key");
+	MUST(nova_secret_key_create(world.keys, &world.error));
+	set("secret.key_file", world.keys);
 	MUST(nova_open(world.config, &world.nova, &world.error));
 	world.host = nova_host_get(world.nova);
 	world.pool = nova_pool_get(world.nova);
@@ -63,6 +66,7 @@ void world_close(void)
 	nova_config_free(world.config);
 	test_dir_remove(world.home);
 	free(world.mark);
+	free(world.keys);
 }
 
 char *world_code(const char *extra)

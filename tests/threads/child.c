@@ -234,6 +234,19 @@ static void judge_key_calls(void)
 	RETURNS(nova_key_list_free, NULL, 0);
 }
 
+static void judge_secret_calls(void)
+{
+	const nova_secret **secrets;
+	AUTO_FREE char *file = path_join(s.p.dir, "child.key");
+	size_t count;
+	REFUSES(nova_secret_set, s.p.nova, "x", "v", 1);
+	REFUSES(nova_secret_list, s.p.nova, &secrets, &count);
+	REFUSES(nova_secret_rotate, s.p.nova, &count);
+	REFUSES(nova_secret_delete, s.p.nova, "x");
+	RETURNS(nova_secret_list_free, NULL, 0);
+	WORKS_WITH(nova_secret_key_create, nova_secret_key_create(file, NULL) == 0);
+}
+
 static void judge_invocation_calls(void)
 {
 	const nova_invocation **list;
@@ -262,6 +275,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_delete, s.p.nova, "echo", 0);
 	judge_version_calls();
 	judge_key_calls();
+	judge_secret_calls();
 	judge_invocation_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);

@@ -126,7 +126,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 11");
+	change("PRAGMA user_version = 12");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -167,6 +167,9 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		struct runtime_record *runtimes;
 		size_t count;
 		ck_ok(store_sqlite.runtimes->list(store, &runtimes, &count, &error));
+		ck_assert_uint_eq(count, 0);
+		struct secret_record *secrets;
+		ck_ok(store_sqlite.secrets->list(store, &secrets, &count, &error));
 		ck_assert_uint_eq(count, 0);
 		record_clear(&out);
 		store_sqlite.close(store);

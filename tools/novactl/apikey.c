@@ -70,16 +70,6 @@ static int create_run(char **args, int count)
 
 /* --- list --- */
 
-static void day_cell(struct table *table, uint64_t us)
-{
-	char day[32] = "-";
-	time_t seconds = (time_t)(us / 1000000u);
-	struct tm tm;
-	if (us && gmtime_r(&seconds, &tm))
-		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-	table_cell(table, "%s", day);
-}
-
 static void keys_table(const nova_key *const *keys, size_t count)
 {
 	static const char *const headings[] = { "NAME", "KEY", "TIER", "STATE", "MADE", "UNTIL" };
@@ -90,8 +80,8 @@ static void keys_table(const nova_key *const *keys, size_t count)
 		table_cell(&table, "%s...", keys[i]->prefix);
 		table_cell(&table, "%s", keys[i]->tier);
 		table_cell(&table, "%s", state_of(keys[i]));
-		day_cell(&table, keys[i]->created_us);
-		day_cell(&table, keys[i]->expires_us);
+		table_day(&table, keys[i]->created_us);
+		table_day(&table, keys[i]->expires_us);
 	}
 	table_end(&table);
 }

@@ -150,6 +150,8 @@ struct table {
 };
 void table_begin(struct table *table, size_t columns, const char *const *headings);
 void table_cell(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The day of a time in microseconds since 1970; "-" for 0. */
+void table_day(struct table *table, uint64_t us);
 void table_end(struct table *table); /* prints and frees */
 
 /* --- progress --- */
@@ -273,6 +275,7 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_runtime_show, verb_runtime_remove, verb_update, verb_version_publish,
 	verb_version_list, verb_version_delete, verb_alias_set, verb_alias_list, verb_alias_delete,
 	verb_alias_rollback, verb_apikey_create, verb_apikey_list, verb_apikey_revoke,
-	verb_apikey_delete, verb_completion, verb_help, verb_logs, verb_stats;
+	verb_apikey_delete, verb_secret_set, verb_secret_list, verb_secret_delete,
+	verb_secret_rotate, verb_secret_key, verb_completion, verb_help, verb_logs, verb_stats;
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Results go to stdout. */
 #include <stdarg.h>
+#include <time.h>
 
 #include "novactl.h"
 
@@ -80,6 +81,16 @@ static int table_width(const struct table *table, size_t column)
 		if (strlen(table->cells[i]) > width)
 			width = strlen(table->cells[i]);
 	return (int)width;
+}
+
+void table_day(struct table *table, uint64_t us)
+{
+	char day[32] = "-";
+	time_t seconds = (time_t)(us / 1000000u);
+	struct tm tm;
+	if (us && gmtime_r(&seconds, &tm))
+		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+	table_cell(table, "%s", day);
 }
 
 void table_end(struct table *table)

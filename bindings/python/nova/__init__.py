@@ -37,6 +37,7 @@ from ._options import (Content, instance_options, invoke_options, property_membe
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from ._runtimes import Runtime, list_runtimes, read_runtime, runtime_options
+from ._secrets import Secret, create_secret_key, list_secrets, rotate, set_secret
 from ._settings import Config, Setting, setting_key, settings
 from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound,
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Alias", "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
     "Instance", "Interrupt", "InvalidArgument", "Invocation", "Key", "Lost", "Merge", "MergedPath",
-    "Module", "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Setting",
-    "Snapshot", "Summary", "Vm", "build_disk", "check_images", "errors", "extract_disk",
-    "extract_kernel", "library_version", "modules", "open", "probe", "run", "settings",
+    "Module", "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Secret",
+    "Setting", "Snapshot", "Summary", "Vm", "build_disk", "check_images", "create_secret_key",
+    "errors", "extract_disk", "extract_kernel", "library_version", "modules", "open", "probe",
+    "run", "settings",
 ]
 __version__ = "0.1.0"
 
@@ -313,6 +315,27 @@ class Nova:
         """Deletes a key; its name is free then."""
         with self._handle.using() as nova:
             check("nova_key_delete", nova, text(name))
+
+    def set_secret(self, name: str, value: "Union[str, bytes, bytearray]") -> None:
+        """Sets a secret, new or not. A function gets it by a variable with the value
+        "$SECRET:name". It is encrypted by the key of the setting `secret_key_file`."""
+        with self._handle.using() as nova:
+            set_secret(nova, name, value)
+
+    def secrets(self) -> "List[Secret]":
+        """All secrets by name, without their values."""
+        with self._handle.using() as nova:
+            return list_secrets(nova)
+
+    def delete_secret(self, name: str) -> None:
+        """Deletes a secret; functions that name it fail from then on."""
+        with self._handle.using() as nova:
+            check("nova_secret_delete", nova, text(name))
+
+    def rotate_secrets(self) -> int:
+        """Encrypts all secrets with the first key that is given; returns how many had another."""
+        with self._handle.using() as nova:
+            return rotate(nova)
 
     @interruptible()
     def invocations(self, function: Optional[str] = None, *, version: int = 0,

@@ -379,6 +379,16 @@ class RuntimeOpts(_Options):
     ]
 
 
+class Secret(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("key_id", c_char_p),
+        ("created_us", c_uint64),
+        ("updated_us", c_uint64),
+    ]
+
+
 class SnapshotOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -702,6 +712,13 @@ FUNCTIONS = {
     "nova_runtime_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_runtime_free": (None, [POINTER(Runtime)]),
     "nova_runtime_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_secret_set": (c_int, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(c_void_p)]),
+    "nova_secret_list": (c_int, [
+        c_void_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_secret_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_secret_rotate": (c_int, [c_void_p, POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_secret_key_create": (c_int, [c_char_p, POINTER(c_void_p)]),
+    "nova_secret_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_vm_fork": (c_int, [
         c_void_p, c_size_t, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_vm_merge": (c_int, [

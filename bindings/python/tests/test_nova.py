@@ -139,6 +139,24 @@ class Functions(PlatformCase):
         with self.assertRaises(nova.NotFound):
             self.nova.check_key(made.text)
 
+    def test_secrets(self):
+        keys = self.directory / "keys"
+        nova.create_secret_key(keys)
+        with nova.open(home=self.directory / "home", engine=self.engine,
+                       secret_key_file=keys) as own:
+            own.set_secret("db", "pässword")
+            own.set_secret("raw", b"")
+            self.assertEqual([s.name for s in own.secrets()], ["db", "raw"])
+            nova.create_secret_key(keys)
+            self.assertEqual(own.rotate_secrets(), 2)
+            own.delete_secret("raw")
+            with self.assertRaises(nova.NotFound):
+                own.delete_secret("raw")
+            with self.assertRaises(nova.InvalidArgument):
+                own.set_secret("x", b"\0")
+        with self.assertRaises(nova.errors.NovaError):
+            self.nova.set_secret("x", "no key")
+
     def test_versions_and_aliases(self):
         self.shell("f", "echo $WORD", env={"WORD": "1"})
         self.assertEqual(self.nova.publish("f").version, 1)

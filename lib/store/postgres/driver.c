@@ -263,14 +263,14 @@ static const char extras[] =
 	"CREATE OR REPLACE FUNCTION nova_changed() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE "
 	"now BIGINT; BEGIN UPDATE nova_changes SET number = number + 1 RETURNING number INTO now; "
 	"PERFORM pg_notify('" CHANNEL "', now::text); RETURN NULL; END $$;" TELLS(
-		"functions") TELLS("versions") TELLS("aliases") TELLS("runtimes")
-		TELLS("api_keys") "CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value "
-				  "text) LANGUAGE sql "
-				  "IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
-				  "CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE "
-				  "sql AS $$ SELECT "
-				  "extract(epoch FROM clock_timestamp())::bigint $$;"
-				  "DELETE FROM nova_schema; INSERT INTO nova_schema VALUES (";
+		"functions") TELLS("versions") TELLS("aliases") TELLS("runtimes") TELLS("api_keys")
+		TELLS("secrets") "CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value "
+				 "text) LANGUAGE sql "
+				 "IMMUTABLE AS $$ SELECT json_array_elements_text($1::json) $$;"
+				 "CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint LANGUAGE "
+				 "sql AS $$ SELECT "
+				 "extract(epoch FROM clock_timestamp())::bigint $$;"
+				 "DELETE FROM nova_schema; INSERT INTO nova_schema VALUES (";
 
 static int set_version(struct sql_session *session, int64_t version_now, nova_error_t **error)
 {

@@ -105,6 +105,7 @@ const struct store_ops store_postgres = {
 	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
 	.keys = &sql_key_ops,
+	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
 	.calls = &sql_call_ops,
 	.shared = true,

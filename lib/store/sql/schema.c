@@ -42,7 +42,9 @@ static const char *const steps[] = {
 	/* 2 */
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 	/* 3 */
-	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;", NULL, NULL,
+	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
+	NULL,
+	NULL,
 	/* 6 */
 	"CREATE TABLE runtimes ( name TEXT NOT NULL PRIMARY KEY, rootfs TEXT NOT NULL, image TEXT "
 	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
@@ -70,6 +72,9 @@ static const char *const steps[] = {
 	"NULL, updated_us INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT;",
 	/* 11 */
 	CALLS, /* of a database that several hosts share; else the log has a file of its own */
+	/* 12 */
+	"CREATE TABLE secrets ( name TEXT NOT NULL PRIMARY KEY, key_id TEXT NOT NULL, created_us "
+	"INTEGER NOT NULL, updated_us INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;",
 };
 static const char *const log_steps[] = { CALLS };
 const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };

@@ -82,6 +82,11 @@ enum sql_statement {
 	SQL_KEY_LIST,
 	SQL_KEY_REVOKE,
 	SQL_KEY_REMOVE,
+	SQL_SECRET_PUT,
+	SQL_SECRET_GET,
+	SQL_SECRET_LIST,
+	SQL_SECRET_RESEAL,
+	SQL_SECRET_REMOVE,
 	SQL_CONTENT_KEEP,
 	SQL_CONTENT_INSERT,
 	SQL_CONTENT_SIZE,
@@ -235,7 +240,8 @@ extern const struct sql_schema sql_schema_functions, sql_schema_log;
 /* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
-/* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, contents.c, users.c, calls.c --- */
+/* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,
+ * calls.c --- */
 
 /* A whole row with the columns of a function; `to` is a struct function_record. */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -244,6 +250,7 @@ extern const struct version_ops sql_version_ops;
 extern const struct alias_ops sql_alias_ops;
 extern const struct runtime_ops sql_runtime_ops;
 extern const struct key_ops sql_key_ops;
+extern const struct secret_ops sql_secret_ops;
 extern const struct content_ops sql_content_ops;
 extern const struct call_ops sql_call_ops;
 int sql_count_users(

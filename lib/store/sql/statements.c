@@ -20,7 +20,8 @@
 
 #define ALIAS_COLUMNS                                                                              \
 	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
-#define KEY_COLUMNS "name, hash, prefix, tier, expires_us, created_us, updated_us, revoked"
+#define KEY_COLUMNS    "name, hash, prefix, tier, expires_us, created_us, updated_us, revoked"
+#define SECRET_COLUMNS "name, key_id, created_us, updated_us, sealed"
 /* Of a blob. */
 #define USES_CONTENT "WHERE code_hash = contents.hash OR image = '" IMAGE_BLOB "' || contents.hash"
 #define USES         "WHERE code_hash = $1 OR image = '" IMAGE_BLOB "' || $1"
@@ -97,6 +98,16 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_KEY_REVOKE] = ("UPDATE api_keys SET (revoked, updated_us) = (1, CASE revoked WHEN 1 "
 			    "THEN updated_us ELSE $2 END) WHERE name = $1"),
 	[SQL_KEY_REMOVE] = "DELETE FROM api_keys WHERE name = $1",
+	[SQL_SECRET_PUT] =
+		("INSERT INTO secrets (" SECRET_COLUMNS ") VALUES ($1, $2, $3, $4, $5) ON "
+		 "CONFLICT (name) DO UPDATE SET (key_id, updated_us, sealed) = ($2, $4, "
+		 "$5)"),
+	[SQL_SECRET_GET] = "SELECT " SECRET_COLUMNS " FROM secrets WHERE name = $1",
+	[SQL_SECRET_LIST] =
+		"SELECT name, key_id, created_us, updated_us FROM secrets ORDER BY name",
+	[SQL_SECRET_RESEAL] =
+		"UPDATE secrets SET (key_id, sealed) = ($2, $3) WHERE name = $1 AND sealed = $4",
+	[SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE name = $1",
 	[SQL_CONTENT_KEEP] = "UPDATE contents SET kept = " AN_HOUR " WHERE hash = $1",
 	[SQL_CONTENT_INSERT] = ("INSERT INTO contents (hash, size, kept) VALUES ($1, $2, " AN_HOUR
 				") ON CONFLICT (hash) DO UPDATE SET kept = " AN_HOUR),

@@ -181,6 +181,7 @@ const struct store_ops store_sqlite = {
 	.aliases = &sql_alias_ops,
 	.runtimes = &sql_runtime_ops,
 	.keys = &sql_key_ops,
+	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
 	.log = &store_sqlite_log,
 };

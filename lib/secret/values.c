@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* What stands for secrets among a function's variables, and what it is given in their place. */
+#include "json/json.h"
+#include "secret/secret.h"
+
+const char *secret_reference(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+	return equals && str_starts(equals + 1, SECRET_REFERENCE) ?
+		       equals + 1 + strlen(SECRET_REFERENCE) :
+		       NULL;
+}
+
+bool secret_in_list(const struct text_list *variables)
+{
+	for (size_t i = 0; i < variables->count; i++)
+		if (secret_reference(variables->items[i]))
+			return true;
+	return false;
+}
+
+static int name_len(const char *variable)
+{
+	return (int)strcspn(variable, "=");
+}
+
+static int check_variable(const char *variable, nova_error_t **error)
+{
+	const char *secret = secret_reference(variable);
+	if (secret) {
+		int code = word_check("the name of a secret", secret, NOVA_EINVAL, error);
+		return code < 0 ? nova_wrap(error, code, "variable '%.*s'", name_len(variable),
+					  variable) :
+				  0;
+	}
+	if (strstr(variable, SECRET_REFERENCE))
+		return nova_fail(error, NOVA_EINVAL,
+			"variable '%.*s': " SECRET_REFERENCE
+			"name is a value by itself, and nothing may stand beside it: put the whole "
+			"text into the secret",
+			name_len(variable), variable);
+	return 0;
+}
+
+int secret_check_variables(const struct text_list *variables, nova_error_t **error)
+{
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < variables->count; i++)
+		code = check_variable(variables->items[i], error);
+	return code;
+}
+
+/* One that comes later counts, as for all variables. */
+static bool is_last(const struct text_list *variables, size_t at)
+{
+	size_t len = (size_t)name_len(variables->items[at]) + 1;
+	for (size_t i = at + 1; i < variables->count; i++)
+		if (!strncmp(variables->items[i], variables->items[at], len))
+			return false;
+	return true;
+}
+
+/* One that a variable stands for. */
+struct wanted {
+	const char *variable;
+	struct secret_record record;
+};
+
+/* Those of a function. The values become JSON in memory that was made for the longest there can
+ * be. */
+struct gathering {
+	struct secrets *secrets;
+	struct wanted *wanted;
+	size_t count, bytes; /* of the values */
+	struct keyring *ring;
+	char *json;     /* guarded */
+	struct buf out; /* in it: does not grow */
+};
+
+static void gathering_done(struct gathering *g)
+{
+	for (size_t i = 0; g->wanted && i < g->count; i++)
+		secret_record_clear(&g->wanted[i].record);
+	free(g->wanted);
+	guarded_free(g->ring);
+	guarded_free(g->json);
+}
+
+static int find(struct gathering *g, const char *variable, nova_error_t **error)
+{
+	struct wanted *to = &g->wanted[g->count];
+	const char *name = secret_reference(variable);
+	AUTO_ERROR nova_error_t *failure = NULL;
+	to->variable = variable;
+	int code = secrets_find(g->secrets, name, &to->record, &failure);
+	if (code == NOVA_ENOTFOUND)
+		return nova_fail(error, NOVA_ECONFIG,
+			"there is no secret '%s' for variable '%.*s': set it ('novactl secret set "
+			"%s')",
+			name, name_len(variable), variable, name);
+	if (code < 0 && error)
+		*error = STEAL(failure);
+	if (code < 0)
+		return code;
+	g->count++;
+	g->bytes += to->record.sealed_len - SECRET_SEAL;
+	return 0;
+}
+
+static int find_all(struct gathering *g, const struct text_list *variables, nova_error_t **error)
+{
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < variables->count; i++)
+		if (secret_reference(variables->items[i]) && is_last(variables, i))
+			code = find(g, variables->items[i], error);
+	if (code == 0 && g->bytes > SECRET_VALUES_MAX)
+		return nova_fail(error, NOVA_ETOOBIG,
+			"the secrets of one function are limited to %u bytes together, and these "
+			"have %zu",
+			SECRET_VALUES_MAX, g->bytes);
+	return code;
+}
+
+/* Each byte may become six. */
+static size_t room_for(const struct gathering *g)
+{
+	size_t size = 3 + 6 * g->bytes;
+	for (size_t i = 0; i < g->count; i++)
+		size += 6 * (size_t)name_len(g->wanted[i].variable) + 6;
+	return size;
+}
+
+static int put(struct gathering *g, const struct wanted *wanted, nova_error_t **error)
+{
+	AUTO_GUARDED char *value = NULL;
+	size_t len, name = (size_t)name_len(wanted->variable);
+	int code = secrets_open(g->secrets, g->ring, &wanted->record, &value, &len, error);
+	if (code < 0)
+		return nova_wrap(error, code, "variable '%.*s'", (int)name, wanted->variable);
+	int r = buf_append_str(&g->out, g->out.len ? "," : "{");
+	if (r == 0)
+		r = json_put_string(&g->out, wanted->variable, name);
+	if (r == 0)
+		r = buf_append_str(&g->out, ":");
+	if (r == 0)
+		r = json_put_string(&g->out, value, len);
+	return r < 0 ? nova_oom(error) : 0;
+}
+
+static int put_all(struct gathering *g, nova_error_t **error)
+{
+	size_t size = room_for(g);
+	int code = g->count ? secrets_keys(g->secrets, &g->ring, error) : 0;
+	if (code == 0 && !(g->json = guarded_alloc(size)))
+		code = nova_oom(error);
+	if (code < 0)
+		return code;
+	g->out = (struct buf){ (uint8_t *)g->json, 0, size, size };
+	for (size_t i = 0; code == 0 && i < g->count; i++)
+		code = put(g, &g->wanted[i], error);
+	if (code == 0)
+		buf_append_str(&g->out, g->count ? "}" : "{}");
+	return code;
+}
+
+int secret_values(struct secrets *secrets, const struct text_list *variables, char **ret_json,
+	size_t *ret_len, nova_error_t **error)
+{
+	CLEANUP(gathering_done) struct gathering g = { .secrets = secrets };
+	g.wanted = calloc(variables->count + 1, sizeof(*g.wanted));
+	int code = g.wanted ? find_all(&g, variables, error) : nova_oom(error);
+	if (code == 0)
+		code = put_all(&g, error);
+	if (code < 0)
+		return code;
+	*ret_len = g.out.len;
+	*ret_json = STEAL(g.json);
+	return 0;
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* Secrets: nova/secret.h. What functions get of them is in secret_call.c. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/guarded.h"
+#include "platform/platform.h"
+#include "secret_files.h"
+#include "vmtest.h"
+
+#define KEY_A "00000000000000000000000000000000000000000000000000000000000000aa"
+#define KEY_B "00000000000000000000000000000000000000000000000000000000000000BB"
+
+static char *key_file;
+
+static void write_keys(const char *text)
+{
+	ck_assert_int_eq(fs_write_file(key_file, text, strlen(text), 0600), 0);
+}
+
+static struct platform open_with(const char *keys)
+{
+	free(key_file);
+	key_file = str_format("/tmp/nova-test-keys.%d", (int)getpid());
+	write_keys(keys);
+	return platform_open("secret.key_file", key_file, NULL);
+}
+
+static void close_it(struct platform *p)
+{
+	fs_unlink(key_file);
+	free(STEAL(key_file));
+	platform_close(p);
+}
+
+static int set(nova_t *nova, const char *name, const char *value)
+{
+	return nova_secret_set(nova, name, value, strlen(value), &error);
+}
+
+/* As a function would be given it. */
+static int value_of(nova_t *nova, const char *name, char **ret_json)
+{
+	AUTO_FREE char *variable = str_format("V=$SECRET:%s", name);
+	char *items[] = { variable };
+	const struct text_list variables = { items, 1 };
+	size_t len;
+	return secret_values(&nova->secrets, &variables, ret_json, &len, &error);
+}
+
+static void has_value(nova_t *nova, const char *name, const char *json)
+{
+	AUTO_GUARDED char *got = NULL;
+	ck_ok(value_of(nova, name, &got));
+	ck_assert_str_eq(got, json);
+}
+
+START_TEST(a_secret_is_set_replaced_listed_and_deleted)
+{
+	struct platform p = open_with(KEY_A "\n");
+	const nova_secret **list;
+	size_t count;
+	ck_ok(nova_secret_list(p.nova, &list, &count, &error));
+	ck_assert_ptr_null(list);
+	ck_ok(set(p.nova, "db", "one"));
+	ck_ok(set(p.nova, "a", ""));
+	has_value(p.nova, "db", "{\"V\":\"one\"}");
+	ck_ok(set(p.nova, "db", "two"));
+	has_value(p.nova, "db", "{\"V\":\"two\"}");
+	has_value(p.nova, "a", "{\"V\":\"\"}");
+	ck_ok(nova_secret_list(p.nova, &list, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(list[0]->name, "a");
+	ck_assert_uint_eq(strlen(list[0]->key_id), 16);
+	ck_assert_uint_gt(list[1]->updated_us, list[1]->created_us);
+	nova_secret_list_free(list, count);
+	ck_ok(nova_secret_delete(p.nova, "db", &error));
+	ck_fails(NOVA_ENOTFOUND, nova_secret_delete(p.nova, "db", &error));
+	AUTO_GUARDED char *none = NULL;
+	ck_fails_with(
+		NOVA_ECONFIG, "no secret 'db' for variable 'V'", value_of(p.nova, "db", &none));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(any_text_can_be_a_value_up_to_64_kib)
+{
+	struct platform p = open_with(KEY_A);
+	AUTO_FREE char *longest = malloc((64 << 10) + 2);
+	memset(longest, 1, (64 << 10) + 1);
+	ck_ok(set(p.nova, "text", "\"quotes\" \\ 'ä€😀'\n$SECRET:x"));
+	has_value(p.nova, "text", "{\"V\":\"\\\"quotes\\\" \\\\ 'ä€😀'\\n$SECRET:x\"}");
+	ck_ok(nova_secret_set(p.nova, "long", longest, 64 << 10, &error));
+	AUTO_GUARDED char *got = NULL;
+	ck_ok(value_of(p.nova, "long", &got));
+	ck_assert_uint_eq(strlen(got), 8 + 6 * (64 << 10));
+	ck_fails_with(NOVA_ETOOBIG, "65537",
+		nova_secret_set(p.nova, "x", longest, (64 << 10) + 1, &error));
+	ck_fails_with(NOVA_EINVAL, "NUL", nova_secret_set(p.nova, "x", "a\0b", 3, &error));
+	ck_fails_with(NOVA_EINVAL, "UTF-8", nova_secret_set(p.nova, "x", "\xff", 1, &error));
+	ck_fails_with(NOVA_EINVAL, "name: 'a b'", nova_secret_set(p.nova, "a b", "v", 1, &error));
+	ck_fails_with(NOVA_EINVAL, "name: ", nova_secret_set(p.nova, "'; --", "v", 1, &error));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(without_a_key_the_way_to_one_is_told)
+{
+	struct platform p = platform_open(NULL);
+	ck_fails_with(NOVA_ECONFIG, "'novactl secret key FILE' makes one", set(p.nova, "a", "v"));
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_key_in_the_environment_counts_and_not_beside_a_file)
+{
+	setenv("NOVA_SECRET_KEY", KEY_A "," KEY_B, 1);
+	struct platform p = platform_open(NULL);
+	ck_ok(set(p.nova, "a", "v"));
+	has_value(p.nova, "a", "{\"V\":\"v\"}");
+	setenv("NOVA_SECRET_KEY", "not a key", 1);
+	ck_fails_with(NOVA_ECONFIG, "NOVA_SECRET_KEY: key 1 is none", set(p.nova, "a", "v"));
+	platform_close(&p);
+	p = open_with(KEY_A);
+	ck_fails_with(NOVA_ECONFIG, "given twice", set(p.nova, "a", "v"));
+	unsetenv("NOVA_SECRET_KEY");
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(a_file_with_keys_that_is_none_is_told_and_nothing_of_it)
+{
+	static const char *const bad[] = { "", "\n", KEY_A "0", "0" KEY_A "\n", "g" KEY_A,
+		KEY_A KEY_B, KEY_A "\nhunter2" };
+	struct platform p = open_with(KEY_A);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		write_keys(bad[i]);
+		ck_assert_int_eq(set(p.nova, "a", "v"), NOVA_ECONFIG);
+		ck_assert_ptr_nonnull(strstr(nova_error_message(error), key_file));
+		ck_assert_ptr_null(strstr(nova_error_message(error), "hunter2"));
+		ck_assert_ptr_null(strstr(nova_error_message(error), "00aa"));
+		nova_error_free(STEAL(error));
+	}
+	write_keys(KEY_A);
+	ck_assert_int_eq(chmod(key_file, 0640), 0);
+	ck_fails_with(NOVA_EPERM, "chmod 600", set(p.nova, "a", "v"));
+	ck_assert_int_eq(chmod(key_file, 0600), 0);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(chown(key_file, 1000, 0), 0);
+		ck_fails_with(NOVA_EPERM, "another user (1000)", set(p.nova, "a", "v"));
+	}
+	fs_unlink(key_file);
+	ck_fails_with(NOVA_ENOTFOUND, key_file, set(p.nova, "a", "v"));
+	ck_assert_int_eq(mkfifo(key_file, 0600), 0);
+	ck_fails_with(NOVA_ECONFIG, "is no file with keys", set(p.nova, "a", "v"));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(a_new_key_comes_first_in_its_file)
+{
+	struct platform p = open_with(KEY_A);
+	struct stat st;
+	fs_unlink(key_file);
+	ck_ok(nova_secret_key_create(key_file, &error));
+	ck_assert_int_eq(stat(key_file, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_eq(st.st_size, 65);
+	ck_ok(set(p.nova, "a", "v"));
+	ck_ok(nova_secret_key_create(key_file, &error));
+	ck_ok(set(p.nova, "b", "v"));
+	has_value(p.nova, "a", "{\"V\":\"v\"}");
+	const nova_secret **list;
+	size_t count;
+	ck_ok(nova_secret_list(p.nova, &list, &count, &error));
+	ck_assert_str_ne(list[0]->key_id, list[1]->key_id);
+	nova_secret_list_free(list, count);
+	for (int i = 2; i < 16; i++)
+		ck_ok(nova_secret_key_create(key_file, &error));
+	ck_fails_with(NOVA_ECONFIG, "more than 16", nova_secret_key_create(key_file, &error));
+	ck_assert_int_eq(chmod(key_file, 0604), 0);
+	ck_fails(NOVA_EPERM, nova_secret_key_create(key_file, &error));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(a_wrong_key_is_named_with_the_right_one)
+{
+	struct platform p = open_with(KEY_A);
+	AUTO_GUARDED char *none = NULL;
+	ck_ok(set(p.nova, "a", "v"));
+	write_keys(KEY_B);
+	const nova_secret **list;
+	size_t count;
+	ck_ok(nova_secret_list(p.nova, &list, &count, &error));
+	ck_fails_with(NOVA_ECONFIG, list[0]->key_id, value_of(p.nova, "a", &none));
+	ck_fails_with(NOVA_ECONFIG, "secret 'a' was sealed with key",
+		nova_secret_rotate(p.nova, NULL, &error));
+	nova_secret_list_free(list, count);
+	ck_ok(set(p.nova, "a", "w")); /* anew, with the key that is there */
+	has_value(p.nova, "a", "{\"V\":\"w\"}");
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(rotation_needs_the_old_key_until_it_is_done)
+{
+	struct platform p = open_with(KEY_A);
+	size_t count;
+	ck_ok(set(p.nova, "a", "1"));
+	ck_ok(set(p.nova, "b", "2"));
+	write_keys(KEY_B " " KEY_A);
+	ck_ok(set(p.nova, "c", "3"));
+	has_value(p.nova, "a", "{\"V\":\"1\"}");
+	ck_ok(nova_secret_rotate(p.nova, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_ok(nova_secret_rotate(p.nova, &count, &error));
+	ck_assert_uint_eq(count, 0);
+	write_keys(KEY_B);
+	has_value(p.nova, "a", "{\"V\":\"1\"}");
+	has_value(p.nova, "b", "{\"V\":\"2\"}");
+	has_value(p.nova, "c", "{\"V\":\"3\"}");
+	close_it(&p);
+}
+END_TEST
+
+#define MANY 40
+
+/* Killed at one place after the other, it goes on where it was. */
+START_TEST(a_rotation_that_is_killed_goes_on)
+{
+	struct platform p = open_with(KEY_A);
+	nova_t *next = NULL;
+	for (int i = 0; i < MANY; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "s%d", i);
+		ck_ok(set(p.nova, name, "v"));
+	}
+	write_keys(KEY_B "\n" KEY_A);
+	for (int round = 0; round < 8; round++) {
+		int ready[2];
+		char byte;
+		ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+		pid_t pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0) {
+			nova_t *own = NULL;
+			bool open = nova_open(p.config, &own, NULL) == 0;
+			if (write(ready[1], "", 1) == 1 && open)
+				nova_secret_rotate(own, NULL, NULL);
+			_exit(0);
+		}
+		close(ready[1]);
+		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+		close(ready[0]);
+		usleep((useconds_t)round * 300);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		has_value(p.nova, "s0", "{\"V\":\"v\"}");
+		has_value(p.nova, "s9", "{\"V\":\"v\"}");
+	}
+	ck_ok(nova_secret_rotate(p.nova, NULL, &error));
+	write_keys(KEY_B);
+	for (int i = 0; i < MANY; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "s%d", i);
+		has_value(p.nova, name, "{\"V\":\"v\"}");
+	}
+	ck_ok(nova_open(p.config, &next, &error)); /* tidies up what those have left */
+	nova_close(next);
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(what_is_sealed_by_one_name_is_no_value_of_another)
+{
+	struct platform p = open_with(KEY_A);
+	struct store *store = p.nova->registry.store;
+	AUTO_SECRET_RECORD struct secret_record record = { NULL };
+	AUTO_GUARDED char *none = NULL;
+	ck_ok(set(p.nova, "mine", "v"));
+	ck_ok(store->ops->secrets->get(store, "mine", &record, &error));
+	free(record.name);
+	record.name = strdup("yours");
+	ck_ok(store->ops->secrets->put(store, &record, &error));
+	ck_fails_with(NOVA_ECORRUPT, "'yours' is damaged, or was sealed by another name",
+		value_of(p.nova, "yours", &none));
+	((uint8_t *)record.sealed)[SECRET_NONCE] ^= 1;
+	free(record.name);
+	record.name = strdup("mine");
+	ck_ok(store->ops->secrets->put(store, &record, &error));
+	ck_fails_with(NOVA_ECORRUPT, "'mine' is damaged", value_of(p.nova, "mine", &none));
+	/* which holds up no other */
+	ck_ok(set(p.nova, "other", "v"));
+	write_keys(KEY_B "\n" KEY_A);
+	size_t count;
+	ck_fails_with(NOVA_ECORRUPT, "'mine'", nova_secret_rotate(p.nova, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(two_owners_of_keys_on_one_store_do_not_read_each_others)
+{
+	struct platform p = open_with(KEY_A);
+	AUTO_FREE char *theirs = str_format("%s.b", key_file);
+	AUTO_GUARDED char *none = NULL;
+	nova_config_t *config = vmtest_config(p.dir);
+	nova_t *other = NULL;
+	ck_assert_int_eq(fs_write_file(theirs, KEY_B, strlen(KEY_B), 0600), 0);
+	ck_ok(nova_config_set(config, "secret.key_file", theirs, &error));
+	ck_ok(nova_open(config, &other, &error));
+	ck_ok(set(p.nova, "a", "mine"));
+	ck_ok(set(other, "b", "theirs"));
+	ck_fails(NOVA_ECONFIG, value_of(other, "a", &none));
+	ck_fails(NOVA_ECONFIG, value_of(p.nova, "b", &none));
+	has_value(other, "b", "{\"V\":\"theirs\"}");
+	ck_ok(set(other, "a", "taken")); /* who can write to the store can replace */
+	ck_fails(NOVA_ECONFIG, value_of(p.nova, "a", &none));
+	nova_close(other);
+	nova_config_free(config);
+	fs_unlink(theirs);
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(what_another_process_sets_is_seen)
+{
+	struct platform p = open_with(KEY_A);
+	nova_t *other = NULL;
+	ck_ok(nova_open(p.config, &other, &error));
+	ck_ok(set(other, "a", "1"));
+	has_value(p.nova, "a", "{\"V\":\"1\"}");
+	ck_ok(set(other, "a", "2"));
+	has_value(p.nova, "a", "{\"V\":\"2\"}");
+	nova_close(other);
+	close_it(&p);
+}
+END_TEST
+
+/* --- what a core dump would have --- */
+
+/* Neither text is anywhere in this program as it is. */
+static void hidden(char *out, const char *text)
+{
+	for (; *text; text++)
+		*out++ = (char)(*text + 1);
+	*out = 0;
+}
+
+static bool found_at(const uint8_t *at, const char *text)
+{
+	for (; *text; text++, at++)
+		if (*at != (uint8_t)*text + 1)
+			return false;
+	return true;
+}
+
+static bool in_region(int memory, uint64_t from, uint64_t to, const char *text)
+{
+	size_t len = strlen(text);
+	AUTO_FREE uint8_t *copy = to - from < (256u << 20) ? malloc(to - from) : NULL;
+	ssize_t got = copy ? pread(memory, copy, to - from, (off_t)from) : -1;
+	bool found = false;
+	for (ssize_t i = 0; !found && i + (ssize_t)len <= got; i++)
+		found = found_at(copy + i, text);
+	if (copy)
+		memset(copy, 0, to - from); /* not to be found there the next time */
+	return found;
+}
+
+/* Whether memory that a core dump has has the text, each byte of which is one more. */
+static bool in_a_dump(const char *text)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	AUTO_FD int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	uint64_t from = 0, to = 0, next_from, next_to;
+	char line[512], mode[8] = "", next_mode[8];
+	bool found = false;
+	ck_assert(maps && memory >= 0);
+	while (!found && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %7s", &next_from, &next_to, next_mode) == 3) {
+			from = next_from;
+			to = next_to;
+			memcpy(mode, next_mode, sizeof(mode));
+		} else if (str_starts(line, "VmFlags:") && mode[0] == 'r' && mode[1] == 'w' &&
+			   !strstr(line, " dd")) {
+			found = in_region(memory, from, to, text);
+		}
+	}
+	fclose(maps);
+	return found;
+}
+
+START_TEST(neither_values_nor_keys_are_in_memory_that_is_dumped)
+{
+	static const char value_less_one[] = "gdkkn,rdbqds,u`ktd,rodbh`k";
+	static const char key_less_one[] =
+		"0e1d2c3b4a5`68770`1a2b3c4d5e6`7a8b`cadbec0d1e2`3a4b5c6d7e8`0a1b2";
+	static const char bytes_less_one[] = "\x1e\x2d\x3c\x4b\x5a\x69\x78\x87"
+					     "\x19\x2a\x3b\x4c\x5d\x6e\x79\x8a";
+	struct platform p = open_with("");
+	AUTO_GUARDED char *value = guarded_alloc(64), *key = guarded_alloc(80), *json = NULL;
+	hidden(value, value_less_one);
+	hidden(key, key_less_one);
+	write_keys(key);
+	ck_ok(set(p.nova, "a", value));
+	ck_ok(value_of(p.nova, "a", &json));
+	ck_assert_ptr_nonnull(strstr(json, value));
+	ck_assert(!in_a_dump(value_less_one));
+	ck_assert(!in_a_dump(key_less_one));
+	ck_assert(!in_a_dump(bytes_less_one));
+	/* the search finds what is there */
+	char *plain = malloc(64);
+	hidden(plain, value_less_one);
+	ck_assert(in_a_dump(value_less_one));
+	free(plain);
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(guarded_memory_is_wiped_and_empty_in_a_child)
+{
+	char *at = guarded_alloc(10000);
+	memset(at, 'x', 10000);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(at[0] || at[9999]);
+	int status;
+	waitpid(pid, &status, 0);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(at[9999], 'x');
+	guarded_free(at);
+	ck_assert_ptr_null(guarded_alloc(SIZE_MAX));
+}
+END_TEST
+
+START_TEST(no_file_has_the_value)
+{
+	struct platform p = open_with(KEY_A);
+	ck_ok(set(p.nova, "a", "a-value-that-nobody-sees"));
+	ck_assert(!secret_in_files(p.dir, "a-value-that-nobody-sees"));
+	ck_assert(secret_in_files(p.dir, "secrets")); /* the table: the search works */
+	close_it(&p);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("secret");
+	TCase *tc = tcase_create("secret");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, a_secret_is_set_replaced_listed_and_deleted);
+	tcase_add_test(tc, any_text_can_be_a_value_up_to_64_kib);
+	tcase_add_test(tc, without_a_key_the_way_to_one_is_told);
+	tcase_add_test(tc, a_key_in_the_environment_counts_and_not_beside_a_file);
+	tcase_add_test(tc, a_file_with_keys_that_is_none_is_told_and_nothing_of_it);
+	tcase_add_test(tc, a_new_key_comes_first_in_its_file);
+	tcase_add_test(tc, a_wrong_key_is_named_with_the_right_one);
+	tcase_add_test(tc, rotation_needs_the_old_key_until_it_is_done);
+	tcase_add_test(tc, a_rotation_that_is_killed_goes_on);
+	tcase_add_test(tc, what_is_sealed_by_one_name_is_no_value_of_another);
+	tcase_add_test(tc, two_owners_of_keys_on_one_store_do_not_read_each_others);
+	tcase_add_test(tc, what_another_process_sets_is_seen);
+	tcase_add_test(tc, neither_values_nor_keys_are_in_memory_that_is_dumped);
+	tcase_add_test(tc, guarded_memory_is_wiped_and_empty_in_a_child);
+	tcase_add_test(tc, no_file_has_the_value);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, make_suite);
+}
