@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What a guest that has taken over its VMM would try. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -47,6 +50,17 @@ static void try_others(void)
 	require_forbidden(syscall(SYS_rt_sigqueueinfo, other, SIGTERM, NULL));
 }
 
+/* The one from which it was forked is another's child, like the driver. */
+static void try_memory(void)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0)
+		return; /* this kernel has no way to forbid it */
+	require(open(path, O_RDWR) < 0 && errno == EACCES);
+	require(open("/proc/self/maps", O_RDONLY) >= 0);
+}
+
 static void try_rights(void)
 {
 	require_forbidden(socket(AF_UNIX, SOCK_STREAM, 0));
@@ -61,6 +75,7 @@ void attempts_fail(void)
 	pthread_t thread;
 	try_processes();
 	try_others();
+	try_memory();
 	try_rights();
 	/* and it works on */
 	require(pthread_create(&thread, NULL, nothing, NULL) == 0);
