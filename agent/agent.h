@@ -53,6 +53,11 @@ bool on_plain_resume(struct agent *agent, const char *text, size_t len);
 bool resume_within(struct agent *agent, const char *id, const struct resume_order *order);
 bool resume_within_read(struct agent *agent, const char *id, json_t *payload);
 
+/* --- rehearse.c --- */
+
+/* Of being given a function. That of a call is on_plain_exec(). */
+void on_rehearse(struct agent *agent, const char *id, json_t *payload);
+
 /* --- payload.c --- */
 
 /* Milliseconds from "timeout_ms" or "timeout_s"; false for what is no time. */

@@ -29,8 +29,7 @@ static void dispatch(
 		on_exec(agent, id, payload, raw);
 		break;
 	case NOVA_MSG_REHEARSE:
-		answer_refused(&agent->channel, id, "invalid",
-			"Rehearse needs what an Exec does, and nothing more");
+		on_rehearse(agent, id, payload);
 		break;
 	case NOVA_MSG_PING:
 		answer_status(&agent->channel, id, "ok");

@@ -187,6 +187,48 @@ bool cgroup_worker_oom(struct cgroups *groups)
 	return grown;
 }
 
+void cgroups_be_copy(struct cgroups *groups)
+{
+	fd_close(groups->worker_kill);
+	groups->worker_kill = -1;
+}
+
+/* Whether there was anybody else. */
+static bool kill_others(pid_t interpreter)
+{
+	AUTO_FD int fd = open_in(GROUPS "/worker", "cgroup.procs", O_RDONLY);
+	char text[4096];
+	ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+	bool found = got < 0;
+	text[got > 0 ? got : 0] = 0;
+	for (char *at = text, *end; *at; at = end) {
+		long pid = strtol(at, &end, 10);
+		if (end == at)
+			break;
+		if (pid > 1 && pid != interpreter) {
+			kill((pid_t)pid, SIGKILL);
+			found = true;
+		}
+		while (*end == '\n')
+			end++;
+	}
+	return found;
+}
+
+bool cgroups_only(struct cgroups *groups, pid_t interpreter)
+{
+	bool done = !kill_others(interpreter);
+	for (size_t i = 0; i < ARRAY_LEN(groups->slots); i++) {
+		char directory[64];
+		snprintf(directory, sizeof(directory), GROUPS "/r%zu", i);
+		if (rmdir(directory) == 0 || errno == ENOENT)
+			continue;
+		write_in(directory, "cgroup.kill", "1");
+		done = false;
+	}
+	return done;
+}
+
 void cgroup_measure_worker(struct cgroups *groups)
 {
 	if (!groups->there)

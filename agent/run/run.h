@@ -45,6 +45,11 @@ void slot_give_back(struct slot *slot);
 int cgroup_worker_procs(const struct cgroups *groups);
 void cgroup_kill_worker(struct cgroups *groups);
 bool cgroup_worker_oom(struct cgroups *groups);
+/* In a copy of the agent: what ends all of the interpreter's group is not its to do. */
+void cgroups_be_copy(struct cgroups *groups);
+/* Ends all but that process, and removes the slots. Whether that is done: else it is to be asked
+ * again a little later. */
+bool cgroups_only(struct cgroups *groups, pid_t interpreter);
 /* What the interpreter holds once it is ready is not the requests' to fill. */
 void cgroup_measure_worker(struct cgroups *groups);
 

@@ -4,6 +4,8 @@
  * function. Messages before that:
  *
  *   from it  w        it waits
+ *   to it    F        another one like it waits at the socket that comes along, for a rehearsal; it
+ *                     says w there, and its pid (four bytes)
  *   to it    file \0 module \0 name \0 directory \0 modules \0 flags \0 variable \0 …
  *                     whose it is. Flags: 1 one call only, p the file is a program; variables as
  *                     NAME=VALUE, if they are others than it has

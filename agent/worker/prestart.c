@@ -6,6 +6,7 @@
  * start of an interpreter; then it is ended and another one started, as in any guest.
  */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "agent/worker/worker.h"
 
@@ -50,6 +51,59 @@ void prestart_drop(struct worker *worker)
 	cgroup_kill_worker(&worker->run->cgroups);
 	kill_group(worker->prestarted.pid);
 	prestart_exited(worker);
+}
+
+#define COPY_SAID 5 /* w, and its number in four bytes */
+
+/* It comes with its own end of a new socket. */
+static int order_copy(const struct interpreter *self, int *ret_sock)
+{
+	int sockets[2];
+	int r = sys_socketpair(SOCK_SEQPACKET, sockets);
+	if (r < 0)
+		return r;
+	r = sys_send_fds(self->sock, "F", 1, &sockets[1], 1);
+	fd_close(sockets[1]);
+	if (r == 0)
+		r = sys_set_nonblock(sockets[0], true);
+	if (r < 0)
+		fd_close(sockets[0]);
+	else
+		*ret_sock = sockets[0];
+	return r;
+}
+
+int prestart_copy(const struct worker *worker, uint64_t deadline, struct interpreter *ret)
+{
+	const struct interpreter *self = &worker->prestarted;
+	uint8_t said[COPY_SAID] = { 0 };
+	int32_t pid;
+	*ret = (struct interpreter)INTERPRETER_INIT;
+	if (!self->pid || !self->language->forks)
+		return 0;
+	AUTO_FD int sock = -1;
+	int r = order_copy(self, &sock);
+	struct pollfd in = { sock, POLLIN, 0 };
+	if (r < 0)
+		return r;
+	if (sys_poll(&in, 1, deadline_poll_ms(deadline)) != 1)
+		return -ETIMEDOUT;
+	if (sys_recv(sock, said, sizeof(said), 0) != sizeof(said) || said[0] != 'w')
+		return -EPROTO;
+	memcpy(&pid, said + 1, sizeof(pid));
+	ret->language = self->language;
+	ret->pid = pid;
+	ret->log_fd = self->log_fd;
+	ret->sock = STEAL_FD(sock);
+	return 0;
+}
+
+void prestart_drop_log(const struct worker *worker)
+{
+	char block[1024];
+	while (worker->prestarted.log_fd >= 0 &&
+		sys_read(worker->prestarted.log_fd, block, sizeof(block)) > 0)
+		;
 }
 
 static bool counts_at_start(

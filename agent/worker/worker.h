@@ -123,6 +123,11 @@ void prestart(struct worker *worker);
 bool prestart_take(struct worker *worker, const struct language *language, struct interpreter *ret);
 void prestart_drop(struct worker *worker);
 void prestart_exited(struct worker *worker);
+/* Another one like it, in a process that is nobody's child but PID 1's; without any, or of a
+ * language that cannot: none. Its log is the same, and its socket the caller's. -errno. */
+int prestart_copy(const struct worker *worker, uint64_t deadline, struct interpreter *ret);
+/* What copies have printed is nobody's. */
+void prestart_drop_log(const struct worker *worker);
 
 /* --- prefork.c --- */
 
