@@ -2,12 +2,14 @@
 /* System calls on descriptors: one wrapper each, -errno out, close-on-exec from birth. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,6 +124,11 @@ bool sys_await_readable(int fd, uint64_t deadline)
 			return true;
 	} while (!deadline_passed(deadline));
 	return false;
+}
+
+bool sys_has_landlock(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
 }
 
 int sys_socketpair(int type, int ret_fds[2])

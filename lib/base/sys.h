@@ -54,6 +54,8 @@ void *sys_map(int fd, uint64_t offset, size_t len, bool writable); /* shared; NU
 void sys_unmap(void *at, size_t len);
 
 int sys_socketpair(int type, int ret_fds[2]);
+/* Whether processes can be kept from each other's memory whatever their users (Linux 5.13). */
+bool sys_has_landlock(void);
 int sys_pipe(int ret_fds[2]);
 int sys_memfd(const char *name);
 /* a descriptor that polls readable from sys_event_raise() to sys_event_clear() */

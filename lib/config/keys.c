@@ -79,7 +79,7 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"that is possible (docs/hot.md)" },
 	{ "pool.zygotes", { "NOVA_POOL_ZYGOTES" }, KEY_INTEGER, "auto", 0, 100000, { "auto" },
 		"With pool.hot, VMs that stand still at most, each to be forked for the starts of "
-		"one function; auto: a quarter of pool.max_vms, but no more than 64" },
+		"one function or runtime; auto: a quarter of pool.max_vms, but no more than 64" },
 	{ "pool.hot_patience", { "NOVA_POOL_HOT_PATIENCE" }, KEY_DURATION, "250ms", 1, 5000, { 0 },
 		"How long such a fork may take; the usual way is gone then" },
 	{ "snapshot.compress", { "NOVA_SNAPSHOT_COMPRESS" }, KEY_ENUM, "off", 0, 0, { "off", "on" },

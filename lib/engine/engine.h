@@ -89,6 +89,9 @@ struct machine_fork {
 	bool more;
 	bool fertile; /* the child may be forked, too */
 	uint32_t patience_ms;
+	/* the child finds this one in the place of the code disk, where there is one; NULL: the
+	 * same */
+	const char *code_disk;
 };
 
 /* A disk of a guest, which only reads it. */

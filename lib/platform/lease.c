@@ -84,7 +84,14 @@ static int acquire_once(struct nova *nova, const nova_function_t *function,
 	int code = function_want_init(&w, nova, &function->record, NULL, error);
 	if (code < 0)
 		return code;
-	struct once once = { nova->host, { function->record.config.runtime, &w.of.vm } };
+	struct once once = {
+		.host = nova->host,
+		.want = {
+			.name = function->record.config.runtime,
+			.vm = &w.of.vm,
+			.clones = pool_clones(nova->pool),
+		},
+	};
 	const struct pool_maker maker = { make_once, &once };
 	w.of.vm.config.machine.code_disk = request->code_disk;
 	w.of.vm.once = true;

@@ -23,6 +23,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
 		return code;
+	nova->registry.clones = pool_clones(nova->pool);
 	call_log_configure(nova->log, host_config(nova->host));
 	pool_on_tick(nova->pool, tick, nova);
 	pool_want_tick(nova->pool);

@@ -20,13 +20,12 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "pool/pool.h"
+#include "template/template.h"
 
 #define KEY_MAX         255u
 #define LATENCIES       4u
 #define LATENCY_BUCKETS 200u
 #define POOL_COUNTERS   (NOVA_POOL_HOT_FALLBACKS + 1)
-
-struct unwritten;
 
 /* --- groups: VMs with the same key --- */
 
@@ -45,6 +44,7 @@ struct group_zygote {
 	bool can_be, making; /* can_be: nothing is in the way on this host */
 	/* earlier none is made, nor forked */
 	uint64_t not_before, wait_ms;
+	bool of_runtime; /* the group has no VMs of its own: see runtime.c */
 };
 
 struct group {
@@ -120,6 +120,7 @@ struct nova_pool {
 	uint32_t min_free, max_pressure;                    /* per cent */
 	uint32_t max_zygotes;
 	bool hot; /* VMs are forked as processes where that can be done */
+	struct template_clones clones;
 	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
 	nova_interrupt_t *end;
 
@@ -340,9 +341,16 @@ void zygote_end(nova_pool_t *pool, struct group *g, struct slot **ending);
  * reason in `why` ("": nobody asks for it). NOVA_ECANCELED, NOVA_ENOMEM. */
 int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
 	const struct stop *stop, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
+/* The same of any group, which can have one, with another code disk if that is not NULL. */
+int zygote_fork(nova_pool_t *pool, struct group *g, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
 /* Makes those that are wanted, and ends the dead; lets go of the lock. */
 void zygotes_maintain(nova_pool_t *pool);
 uint64_t zygotes_due(const nova_pool_t *pool);
+
+/* --- runtime.c --- */
+
+void runtimes_init(nova_pool_t *pool);
 
 /* --- maintain.c --- */
 

@@ -361,6 +361,7 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 	pool->min_free = (uint32_t)config_u64(config, "pool.min_free");
 	pool->max_pressure = (uint32_t)config_u64(config, "pool.max_pressure");
 	zygotes_read_limits(pool, config);
+	runtimes_init(pool);
 }
 
 static void init_lists(nova_pool_t *pool)

@@ -42,6 +42,11 @@ void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata)
 void pool_want_tick(nova_pool_t *pool);
 void pool_want_tick_at(nova_pool_t *pool, uint64_t when);
 
+/* Clones of runtimes' templates by forks of the pool's zygotes, for a template_want; NULL: it makes
+ * none. Lent, until nova_pool_free(). */
+struct template_clones;
+const struct template_clones *pool_clones(const nova_pool_t *pool);
+
 /* Templates that were made until now are on disk, unless they cannot be, or `stop` was asked. */
 void pool_settle_templates(nova_pool_t *pool, const struct stop *stop);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting a VM of a group: from its template if there can be one, else by booting. */
 #include "pool/internal.h"
-#include "template/template.h"
 
 /* how many times what its start took a VM may serve its own group while others wait for room */
 #define TURN_STARTS 4u
@@ -24,12 +23,13 @@ static int boot_vm(nova_pool_t *pool, const struct pool_want *want, const struct
 
 /* --- from a template --- */
 
-static struct template_want template_of(const struct pool_want *want)
+static struct template_want template_of(const nova_pool_t *pool, const struct pool_want *want)
 {
 	return (struct template_want){
 		.name = want->name ? want->name : want->key,
 		.vm = want->vm,
 		.progress = want->progress,
+		.clones = pool_clones(pool),
 	};
 }
 
@@ -70,7 +70,7 @@ static int group_template(nova_pool_t *pool, struct group *g, const struct pool_
 	pthread_mutex_unlock(&pool->lock);
 	if (!found) {
 		uint64_t wait_ms = want->queue_timeout_ms ? want->queue_timeout_ms : pool->queue_ms;
-		const struct template_want of = template_of(want);
+		const struct template_want of = template_of(pool, want);
 		int code = template_get(pool->host, &of, wait_ms, stop, &found, &made, error);
 		if (code < 0)
 			return code;
@@ -197,7 +197,8 @@ static void take_origin(nova_pool_t *pool, struct group *g, const struct frozen 
 {
 	char why[VM_PATH_WHY];
 	zygote_first(pool, g, frozen, why);
-	vm_set_path_why(vm, why);
+	if (vm_path(vm) == VM_PATH_CLASSIC)
+		vm_set_path_why(vm, why);
 	*ret_vm = vm;
 }
 
@@ -262,7 +263,8 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 		count(pool, NOVA_POOL_STANDBY_STARTS);
 	if (how == NOVA_POOL_TEMPLATE_STARTS && vm_path(s->vm) == VM_PATH_HOT)
 		count(pool, NOVA_POOL_HOT_STARTS);
-	else if (how == NOVA_POOL_TEMPLATE_STARTS)
+	/* also after one that a zygote of the runtime was forked for */
+	if (how == NOVA_POOL_TEMPLATE_STARTS)
 		zygote_want(pool, g);
 }
 
@@ -271,7 +273,7 @@ static int make_vm(nova_pool_t *pool, struct group *g, const struct pool_want *w
 	nova_error_t **error)
 {
 	*ret_how = NOVA_POOL_BOOTS;
-	const struct template_want of = template_of(want);
+	const struct template_want of = template_of(pool, want);
 	if (!maker)
 		return template_possible(pool->host, &of) ?
 			       start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :

@@ -118,25 +118,38 @@ static void replace(nova_pool_t *pool, struct group *g, struct slot **ending)
 
 /* --- starting from one --- */
 
-#define NONE_YET "no zygote stands yet for the function"
+#define NONE_YET "no zygote stands yet for the "
+
+static const char *whose(const struct group *g)
+{
+	return g->zygote.of_runtime ? "runtime" : "function";
+}
+
+static void say_none(const nova_pool_t *pool, const struct group *g, char why[VM_PATH_WHY])
+{
+	if (most(pool))
+		snprintf(why, VM_PATH_WHY, NONE_YET "%s", whose(g));
+	else
+		snprintf(why, VM_PATH_WHY, "the setting pool.zygotes is 0");
+}
 
 /* The zygote, held; NULL: there is none to be forked now, and why. */
 static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY])
 {
 	struct group_zygote *z = &g->zygote;
+	bool rests = z->slot && !deadline_passed(z->not_before);
 	z->can_be = true;
-	const char *lacks =
-		z->slot && !deadline_passed(z->not_before) ?
-			"a fork of the function's zygote has just failed, and it rests" :
-		z->slot     ? NULL :
-		!most(pool) ? "the setting pool.zygotes is 0" :
-			      NONE_YET;
-	snprintf(why, VM_PATH_WHY, "%s", lacks ? lacks : "");
-	if (z->slot && lacks)
+	why[0] = 0;
+	if (rests)
+		snprintf(why, VM_PATH_WHY,
+			"a fork of the %s's zygote has just failed, and it rests", whose(g));
+	else if (!z->slot)
+		say_none(pool, g, why);
+	if (rests)
 		count(pool, NOVA_POOL_HOT_FALLBACKS);
 	else if (z->slot)
 		zygote_used(pool, g);
-	return lacks ? NULL : vm_ref(z->slot->vm);
+	return rests || !z->slot ? NULL : vm_ref(z->slot->vm);
 }
 
 /* The call's own, which another way would not change. */
@@ -160,23 +173,16 @@ static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool
 	pool_reap(pool, &ending);
 }
 
-int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
-	const struct stop *stop, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
+int zygote_fork(nova_pool_t *pool, struct group *g, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	if (!pool->hot)
-		return 0;
-	const char *obstacle = frozen_hot_obstacle(pool->host, frozen);
-	if (obstacle) {
-		snprintf(why, VM_PATH_WHY, "%s", obstacle);
-		return 0;
-	}
 	pthread_mutex_lock(&pool->lock);
 	nova_vm_t *zygote = hold(pool, g, why);
 	pthread_mutex_unlock(&pool->lock);
 	if (!zygote)
 		return 0;
-	int code = vm_zygote_fork(zygote, stop, ret_vm, why, &failure);
+	int code = vm_zygote_fork(zygote, code_disk, stop, ret_vm, why, &failure);
 	if (code < 0 && !concerns_caller(code))
 		snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
 	pthread_mutex_lock(&pool->lock);
@@ -191,14 +197,26 @@ int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen
 	return code;
 }
 
+int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
+	const struct stop *stop, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
+{
+	const char *obstacle = pool->hot ? frozen_hot_obstacle(pool->host, frozen) : "";
+	if (!obstacle)
+		return zygote_fork(pool, g, NULL, stop, ret_vm, why, error);
+	snprintf(why, VM_PATH_WHY, "%s", obstacle);
+	return 0;
+}
+
 void zygote_first(
 	nova_pool_t *pool, struct group *g, const struct frozen *frozen, char why[VM_PATH_WHY])
 {
 	const char *obstacle = pool->hot ? frozen_hot_obstacle(pool->host, frozen) : "";
-	const char *lacks = most(pool) ? NONE_YET : "the setting pool.zygotes is 0";
-	snprintf(why, VM_PATH_WHY, "%s", obstacle ? obstacle : lacks);
 	pthread_mutex_lock(&pool->lock);
 	g->zygote.can_be |= !obstacle;
+	if (obstacle)
+		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+	else
+		say_none(pool, g, why);
 	pthread_mutex_unlock(&pool->lock);
 }
 

@@ -58,6 +58,7 @@ static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 		.name = record->name,
 		.vm = &f.vm,
 		.progress = { o->on_progress, o->userdata },
+		.clones = registry->clones,
 	};
 	code = template_try(registry->host, &want, &stop, &trial->vm, error);
 	return code < 0 ? nova_wrap(error, code, "function '%s'", record->name) : 0;

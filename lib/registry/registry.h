@@ -140,6 +140,7 @@ struct registry {
 	char *home;          /* state directory */
 	struct blobs *blobs; /* images of code */
 	struct function_cache cache;
+	const struct template_clones *clones; /* for trials, lent; NULL: none. By the caller */
 };
 
 /* Makes the state directory if needed, opens the store of these settings, which are not kept, and

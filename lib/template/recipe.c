@@ -206,17 +206,61 @@ static int boot_guest(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t *
 	return vm_start(r->host, r->want->vm, r->stop, ret_vm, error);
 }
 
-int recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
+/* 1: that is done; 0: not so, for the reason in `why`. */
+static int clone_otherwise(const struct recipe *r, const struct recipe *runtime,
+	const struct frozen *empty, nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
+{
+	AUTO_FROZEN struct frozen *rehearses = NULL;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	const struct template_clones *clones = r->want->clones;
+	const char *obstacle = clones ? frozen_hot_obstacle(r->host, empty) : "";
+	if (obstacle) {
+		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+		return 0;
+	}
+	if (rehearsal_prepare(runtime, empty, &rehearses, &failure) < 0) {
+		snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
+		return 0;
+	}
+	const struct runtime_clone what = { runtime->id, rehearses, r->code_disk };
+	return clones->make(clones->userdata, &what, r->stop, ret_vm, why, error);
+}
+
+static int clone_runtime(
+	const struct recipe *r, bool otherwise, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe runtime = { .root = NULL };
 	AUTO_FROZEN struct frozen *empty = NULL, *with_code = NULL;
+	char why[VM_PATH_WHY] = "";
 	bool made;
 	int code = recipe_of_runtime(r, &runtime, error);
 	if (code == 0)
 		code = recipe_obtain(&runtime, &empty, &made, error);
+	if (code == 0 && otherwise)
+		code = clone_otherwise(r, &runtime, empty, ret_vm, why, error);
+	if (code != 0)
+		return code < 0 ? code : 0;
+	code = frozen_with_code(empty, r->code_disk, &with_code, error);
 	if (code == 0)
-		code = frozen_with_code(empty, r->code_disk, &with_code, error);
-	return code < 0 ? code : vm_thaw_for_call(r->host, with_code, r->stop, ret_vm, error);
+		code = vm_thaw_for_call(r->host, with_code, r->stop, ret_vm, error);
+	if (code == 0)
+		vm_set_path_why(*ret_vm, why);
+	return code;
+}
+
+int recipe_clone_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return clone_runtime(r, true, ret_vm, error);
+}
+
+int recipe_thaw_runtime(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return clone_runtime(r, false, ret_vm, error);
+}
+
+bool recipe_clone_failed(const struct template_want *want, int code)
+{
+	return want->clones && (code == NOVA_ELOST || code == NOVA_EAGENT || code == NOVA_EENGINE);
 }
 
 bool template_blames_function(int code)
@@ -263,12 +307,26 @@ static int make_in(
 	return code;
 }
 
+static int make_in_clone(const struct recipe *r, struct frozen **ret, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (!r->code_disk || !engine_has(r->ops, NOVA_FEATURE_LATE_CODE))
+		return NOVA_ENOTSUP;
+	int code = make_in(r, recipe_clone_runtime, ret, &failure);
+	if (recipe_clone_failed(r->want, code)) {
+		log_warn(host_log(r->host), "template", "%s is made the classic way: %s", r->id,
+			nova_error_message(failure));
+		return make_in(r, recipe_thaw_runtime, ret, error);
+	}
+	if (error)
+		*error = STEAL(failure);
+	return code;
+}
+
 static int make_function(const struct recipe *r, struct frozen **ret, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int code = r->code_disk && engine_has(r->ops, NOVA_FEATURE_LATE_CODE) ?
-			   make_in(r, recipe_clone_runtime, ret, &failure) :
-			   NOVA_ENOTSUP;
+	int code = make_in_clone(r, ret, &failure);
 	if (code == 0)
 		return 0;
 	if (code == NOVA_ECANCELED || template_blames_function(code)) {

@@ -39,8 +39,15 @@ struct unwritten {
 int recipe_of_function(nova_host_t *host, const struct template_want *want,
 	struct recipe *ret_recipe, nova_error_t **error);
 /* The guest that the template of a function is made of: a clone of the template of its runtime,
- * with its code, but without the function. */
+ * with its code, but without the function. The first by want->clones if that can be. */
 int recipe_clone_runtime(const struct recipe *function, nova_vm_t **ret_vm, nova_error_t **error);
+int recipe_thaw_runtime(const struct recipe *function, nova_vm_t **ret_vm, nova_error_t **error);
+/* Whether that failure of the first is a reason for the second. */
+bool recipe_clone_failed(const struct template_want *want, int code);
+
+/* rehearsal.c: of the template of a runtime, what its zygotes are made of. */
+int rehearsal_prepare(const struct recipe *runtime, const struct frozen *frozen,
+	struct frozen **ret_frozen, nova_error_t **error);
 
 /* took.c: tells the caller and the log what is going to be made. */
 void recipe_tell(const struct recipe *recipe);

@@ -61,7 +61,8 @@ typedef int (*trial_fn)(nova_host_t *host, const struct template_want *want,
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
 
 /* NOVA_ENOTSUP where there are no templates, or none of runtimes. */
-static int clone_for_trial(nova_host_t *host, const struct template_want *want,
+static int clone_in(nova_host_t *host, const struct template_want *want,
+	int (*clone)(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error),
 	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	AUTO_RECIPE struct recipe r = { .root = NULL };
@@ -72,7 +73,19 @@ static int clone_for_trial(nova_host_t *host, const struct template_want *want,
 	r.deadline = deadline_in_ms(want->vm->init_timeout_ms);
 	if (code == 0 && (!r.code_disk || !engine_has(r.ops, NOVA_FEATURE_LATE_CODE)))
 		code = NOVA_ENOTSUP;
-	return code < 0 ? code : recipe_clone_runtime(&r, ret_vm, error);
+	return code < 0 ? code : clone(&r, ret_vm, error);
+}
+
+static int clone_for_trial(nova_host_t *host, const struct template_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return clone_in(host, want, recipe_clone_runtime, stop, ret_vm, error);
+}
+
+static int thaw_for_trial(nova_host_t *host, const struct template_want *want,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
+{
+	return clone_in(host, want, recipe_thaw_runtime, stop, ret_vm, error);
 }
 
 static int boot_for_trial(nova_host_t *host, const struct template_want *want,
@@ -101,20 +114,30 @@ static int try_in(nova_host_t *host, const struct template_want *want, trial_fn 
 int template_try(nova_host_t *host, const struct template_want *want, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error)
 {
-	AUTO_ERROR nova_error_t *failure = NULL;
-	bool given;
-	int code = try_in(host, want, clone_for_trial, stop, ret_vm, &given, &failure);
-	if (code == 0)
-		return 0;
-	if (code == NOVA_ECANCELED || template_blames_function(code) || (given && want->vm->once)) {
-		if (error)
-			*error = STEAL(failure);
-		return code;
+	static const struct {
+		trial_fn begin;
+		const char *name;
+	} ways[] = { { clone_for_trial, "" }, { thaw_for_trial, "the classic way" },
+		{ boot_for_trial, "a boot" } };
+	const size_t count = ARRAY_LEN(ways);
+	for (size_t i = 0;; i++) {
+		AUTO_ERROR nova_error_t *failure = NULL;
+		bool given;
+		int code = try_in(host, want, ways[i].begin, stop, ret_vm, &given, &failure);
+		if (code == 0)
+			return 0;
+		if (i + 1 == count || code == NOVA_ECANCELED || template_blames_function(code) ||
+			(given && want->vm->once)) {
+			if (error)
+				*error = STEAL(failure);
+			return code;
+		}
+		if (i == 0 && !recipe_clone_failed(want, code))
+			i++;
+		if (failure)
+			log_warn(host_log(host), "template", "a trial begins with %s: %s",
+				ways[i + 1].name, nova_error_message(failure));
 	}
-	if (failure)
-		log_warn(host_log(host), "template", "a trial begins with a boot: %s",
-			nova_error_message(failure));
-	return try_in(host, want, boot_for_trial, stop, ret_vm, &given, error);
 }
 
 /* Its disk is the stored one by now, which has the same content. */

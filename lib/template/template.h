@@ -5,11 +5,26 @@
 
 #include "vm/instant.h"
 
+/* What else may make clones of the template of a runtime. */
+struct runtime_clone {
+	const char *id;        /* of the template */
+	struct frozen *frozen; /* the template, with what is rehearsed; for keeps by a reference */
+	const char *code_disk; /* of the clone */
+};
+struct template_clones {
+	/* As vm_thaw_for_call(). 1: that is done; 0: not so, for the reason in `why` ("": nobody
+	 * asks for it). NOVA_ECANCELED, NOVA_ENOMEM. */
+	int (*make)(void *userdata, const struct runtime_clone *what, const struct stop *stop,
+		nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
+	void *userdata;
+};
+
 /* What a template is of; borrowed. */
 struct template_want {
 	const char *name; /* for errors and the log */
 	const struct vm_spec *vm;
-	struct progress progress; /* told what is made */
+	struct progress progress;             /* told what is made */
+	const struct template_clones *clones; /* NULL: none */
 };
 
 /* Whether VMs for this want can come from a template: there is a function, and the engine can. */

@@ -30,7 +30,8 @@ static int fork_any(nova_vm_t *vm, size_t count, const struct stop *stop, nova_v
 	nova_error_t **error)
 {
 	char why[VM_PATH_WHY] = "";
-	int code = vm_fork_hot(vm, count, stop, children, why, error);
+	const struct hot_fork how = { .count = count };
+	int code = vm_fork_hot(vm, &how, stop, children, why, error);
 	if (code != 0)
 		return code < 0 ? code : 0;
 	code = fork_classic(vm, count, stop, children, error);

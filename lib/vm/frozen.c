@@ -51,6 +51,7 @@ void frozen_unref(struct frozen *frozen)
 	fd_close(frozen->state_fd);
 	machine_config_done(&frozen->shape);
 	guest_function_done(&frozen->function);
+	free(frozen->rehearsal);
 	free(frozen);
 }
 
@@ -63,6 +64,11 @@ void frozen_set_draws(struct frozen *frozen, char *draws)
 {
 	free(frozen->function.draws);
 	frozen->function.draws = draws;
+}
+
+uint32_t frozen_memory_mb(const struct frozen *frozen)
+{
+	return frozen->shape.memory_mb;
 }
 
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
@@ -119,6 +125,12 @@ int frozen_copy(const struct frozen *from, struct frozen **ret_frozen, nova_erro
 	if (code == 0)
 		*ret_frozen = STEAL(f);
 	return code;
+}
+
+void frozen_set_rehearsal(struct frozen *frozen, char *rehearsal)
+{
+	free(frozen->rehearsal);
+	frozen->rehearsal = rehearsal;
 }
 
 int frozen_set_code(struct frozen *f, const char *code_disk, nova_error_t **error)

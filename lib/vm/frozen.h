@@ -30,6 +30,7 @@ struct frozen {
 	/* on disk, that it is or came from: the parent of the next one; "": none */
 	char snapshot[SNAPSHOT_ID];
 	bool is_on_disk; /* it is that one, in the root of its base */
+	char *rehearsal; /* the Rehearse for a zygote without a function, JSON; NULL: none */
 };
 
 /* --- frozen.c --- */

@@ -32,10 +32,14 @@ static int attach(nova_vm_t *child, nova_error_t **error)
 }
 
 /* All of it that can be there before anybody stands still. */
-static int child_new(nova_vm_t *vm, nova_vm_t **ret_child, nova_error_t **error)
+static int child_new(
+	nova_vm_t *vm, const char *code_disk, nova_vm_t **ret_child, nova_error_t **error)
 {
 	nova_vm_t *child = NULL;
-	int code = vm_new(vm->host, vm->ops, &vm->shape, &child, error);
+	struct machine_config shape = vm->shape;
+	if (code_disk)
+		shape.code_disk = (char *)code_disk;
+	int code = vm_new(vm->host, vm->ops, &shape, &child, error);
 	if (code < 0)
 		return code;
 	child->path = VM_PATH_HOT;
@@ -50,6 +54,12 @@ static int child_new(nova_vm_t *vm, nova_vm_t **ret_child, nova_error_t **error)
 	return code;
 }
 
+static bool has_another_disk(const nova_vm_t *vm, const nova_vm_t *child)
+{
+	const char *own = vm->shape.code_disk, *its = child->shape.code_disk;
+	return its && (!own || strcmp(its, own) != 0);
+}
+
 /* It comes up by itself; then it is paused, and not told yet who it is. */
 static int fork_into(nova_vm_t *vm, bool more, nova_vm_t *child, nova_error_t **error)
 {
@@ -57,6 +67,7 @@ static int fork_into(nova_vm_t *vm, bool more, nova_vm_t *child, nova_error_t **
 		.more = more,
 		.fertile = true,
 		.patience_ms = (uint32_t)config_ms(host_config(vm->host), "pool.hot_patience"),
+		.code_disk = has_another_disk(vm, child) ? child->shape.code_disk : NULL,
 	};
 	child->base = base_ref(vm->base);
 	vm_snapshot_of(vm, child->snapshot);
@@ -118,11 +129,11 @@ static int fork_standing(
 	return code < 0 ? code : resumed;
 }
 
-static int fork_first(
-	nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child, nova_error_t **error)
+static int fork_first(nova_vm_t *vm, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_child, nova_error_t **error)
 {
 	nova_vm_t *child = NULL;
-	int code = child_new(vm, &child, error);
+	int code = child_new(vm, code_disk, &child, error);
 	if (code == 0)
 		code = fork_standing(vm, stop, child, error);
 	if (code < 0)
@@ -142,7 +153,7 @@ static int fork_rest(
 	for (size_t i = 1; i < count && code == 0; i++) {
 		code = stop_check(stop, "all children were made", error);
 		if (code == 0)
-			code = child_new(children[0], &children[i], error);
+			code = child_new(children[0], NULL, &children[i], error);
 		if (code == 0)
 			code = fork_into(children[0], i + 1 < count, children[i], error);
 		if (code == 0 && i > 1)
@@ -158,11 +169,12 @@ static int introduce(nova_vm_t *vm, nova_error_t **error)
 }
 
 /* Who has nothing to do before its first request stands still until then. */
-static int wake(nova_vm_t **children, size_t count, const struct stop *stop, nova_error_t **error)
+static int wake(nova_vm_t **children, const struct hot_fork *how, const struct stop *stop,
+	nova_error_t **error)
 {
-	size_t ahead = sys_processors(), sent = 0;
+	size_t ahead = sys_processors(), sent = 0, count = how->count;
 	int code = 0;
-	bool still = deferred_is_possible(&children[0]->function);
+	bool still = how->for_init || deferred_is_possible(&children[0]->function);
 	for (size_t i = 0; i < count; i++)
 		deferred_born(children[i], still);
 	if (still && count > ahead)
@@ -203,13 +215,13 @@ static int usual_way(const nova_vm_t *vm, int code, const nova_error_t *failure,
 	return 0;
 }
 
-static int fork_alone(nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child,
-	nova_error_t **ret_failure, nova_error_t **error)
+static int fork_alone(nova_vm_t *vm, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_child, nova_error_t **ret_failure, nova_error_t **error)
 {
 	int code = vm_get_ready(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = fork_first(vm, stop, ret_child, ret_failure);
+	code = fork_first(vm, code_disk, stop, ret_child, ret_failure);
 	if (code < 0 && vm_is_lost(vm)) {
 		vm_end(vm);
 		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
@@ -217,9 +229,10 @@ static int fork_alone(nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_ch
 	return code < 0 ? 0 : 1;
 }
 
-int vm_fork_hot(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **children,
-	char why[VM_PATH_WHY], nova_error_t **error)
+int vm_fork_hot(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
+	nova_vm_t **children, char why[VM_PATH_WHY], nova_error_t **error)
 {
+	size_t count = how->count;
 	AUTO_ERROR nova_error_t *failure = NULL;
 	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm)) :
 					       "the engine cannot fork a process";
@@ -231,14 +244,14 @@ int vm_fork_hot(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t 
 	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = fork_alone(vm, stop, &children[0], &failure, error);
+	code = fork_alone(vm, how->code_disk, stop, &children[0], &failure, error);
 	vm_leave_alone(vm);
 	if (code < 0)
 		return code;
 	int done =
 		code == 1 ? fork_rest(children, count, stop, &failure) : nova_error_code(failure);
 	if (done == 0)
-		done = wake(children, count, stop, &failure);
+		done = wake(children, how, stop, &failure);
 	for (size_t i = 0; done == 0 && i < count; i++)
 		children[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
 	if (done == 0)

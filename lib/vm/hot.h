@@ -5,9 +5,15 @@
 
 #include "vm/vm.h"
 
+struct hot_fork {
+	size_t count;
+	const char *code_disk; /* of the children; NULL: that of the VM */
+	bool for_init;         /* vm_init() comes next, which tells them who they are */
+};
+
 /* As vm_fork(). 1: that is done; 0: it cannot be done so, for the reason in `why`, and the VM is as
  * it was. A failure: it cannot be forked in any way. */
-int vm_fork_hot(nova_vm_t *vm, size_t count, const struct stop *stop, nova_vm_t **ret_children,
-	char why[VM_PATH_WHY], nova_error_t **error);
+int vm_fork_hot(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
+	nova_vm_t **ret_children, char why[VM_PATH_WHY], nova_error_t **error);
 
 #endif

@@ -201,6 +201,7 @@ static inline void frozen_unrefp(struct frozen **frozen)
  * template. The second takes `draws` over. */
 const char *frozen_draws(const struct frozen *frozen);
 void frozen_set_draws(struct frozen *frozen, char *draws);
+uint32_t frozen_memory_mb(const struct frozen *frozen);
 /* Whether it was read from disk: which snapshot it is. Lent. */
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id);
 
@@ -214,6 +215,10 @@ int frozen_copy(const struct frozen *frozen, struct frozen **ret_frozen, nova_er
 
 /* Of one that nobody else has yet: clones find the content of its code disk in another file. */
 int frozen_set_code(struct frozen *frozen, const char *code_disk, nova_error_t **error);
+
+/* Of one without a function that nobody else has yet: what a zygote of it is asked before it stands
+ * still, a Rehearse in JSON, which is taken over. */
+void frozen_set_rehearsal(struct frozen *frozen, char *rehearsal);
 
 /* Takes the instant of a VM that runs or is paused. It goes on afterwards as it was, after
  * milliseconds; a booted VM goes on as a clone of itself, since its memory has become the base.
@@ -237,10 +242,11 @@ const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen);
 /* A clone that has done what its children need not do again, and is paused. */
 int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
 	nova_vm_t **ret_vm, nova_error_t **error);
-/* As vm_thaw_for_call() of what the zygote was made of. 1: that is done; 0: not so, for the reason
- * in `why`, and the zygote is as it was. Several threads come one after the other. */
-int vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
-	char why[VM_PATH_WHY], nova_error_t **error);
+/* As vm_thaw_for_call() of what the zygote was made of; with another code disk if `code_disk` is
+ * not NULL (frozen_with_code()). 1: that is done; 0: not so, for the reason in `why`, and the
+ * zygote is as it was. Several threads come one after the other. */
+int vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
 
 /* --- standby: VMMs that have come up and wait for the next clone of a base. In a fork of the
  * process all of these do nothing --- */

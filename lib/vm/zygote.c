@@ -11,32 +11,47 @@ const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
 				   "the engine cannot fork a process";
 }
 
+/* A call of a function, with nothing of its own in it. */
+static json_t *rehearsal_of_call(void)
+{
+	return json_pack("{s:i, s:{s:[i,f,b,n], s:s}}", "timeout_ms", (int)DEFAULT_TIMEOUT, "input",
+		"values", 1, 2.5, 1, "text", "rehearsal");
+}
+
 /* Under emulation the first call of a guest costs most: the code that it runs is translated.
- * Nothing of the function's own is run for that. Not every runtime has it, nor an agent of before.
- */
-static int rehearse(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+ * Nobody's own code is run for that. Not every runtime has it, nor an agent of before: they refuse
+ * it as invalid. Whoever fails is not as it was. */
+static int rehearse(
+	nova_vm_t *vm, const struct frozen *frozen, const struct stop *stop, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	AUTO_ERROR nova_error_t *refusal = NULL;
-	if (!vm->function.is_there)
+	bool calls = vm->function.is_there;
+	if (!calls && !frozen->rehearsal)
 		return 0;
-	json_t *payload = json_pack("{s:i, s:{s:[i,f,b,n], s:s}}", "timeout_ms",
-		(int)DEFAULT_TIMEOUT, "input", "values", 1, 2.5, 1, "text", "rehearsal");
+	json_t *payload = calls ? rehearsal_of_call() : json_loads(frozen->rehearsal, 0, NULL);
 	int code = vm_ask_json(vm, NOVA_MSG_REHEARSE, payload,
 		deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE), stop, &answer, error);
-	if (code == 0 && vm_refusal(&answer, &refusal) < 0)
+	int refused = code == 0 ? vm_refusal(&answer, &refusal) : 0;
+	if (refused < 0)
 		log_debug(host_log(vm->host), "vm", "%s has rehearsed no call: %s", vm->id,
 			nova_error_message(refusal));
+	if (!calls && refused == NOVA_EAGENT) {
+		if (error)
+			*error = STEAL(refusal);
+		return refused;
+	}
 	return code;
 }
 
 /* Whatever its children would have to do first is done by then. */
-static int stand_still(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+static int stand_still(
+	nova_vm_t *vm, const struct frozen *frozen, const struct stop *stop, nova_error_t **error)
 {
 	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = rehearse(vm, stop, error);
+	code = rehearse(vm, frozen, stop, error);
 	if (code == 0)
 		code = vm_get_ready(vm, stop, error);
 	if (code == 0)
@@ -55,7 +70,7 @@ int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *s
 	int code = vm_thaw(host, frozen, stop, &vm, error);
 	if (code < 0)
 		return code;
-	code = stand_still(vm, stop, error);
+	code = stand_still(vm, frozen, stop, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else
@@ -63,10 +78,15 @@ int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *s
 	return code;
 }
 
-int vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
-	char why[VM_PATH_WHY], nova_error_t **error)
+int vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error)
 {
-	return vm_fork_hot(zygote, 1, stop, ret_vm, why, error);
+	const struct hot_fork how = {
+		.count = 1,
+		.code_disk = code_disk,
+		.for_init = !zygote->function.is_there,
+	};
+	return vm_fork_hot(zygote, &how, stop, ret_vm, why, error);
 }
 
 void vm_set_path_why(nova_vm_t *vm, const char *why)

@@ -71,16 +71,37 @@ static int call_unchecked(
 	return r;
 }
 
+/* The zygote of the runtime is there, as another function was called before. */
+static int open_hot(struct fresh *p, nova_error_t **error)
+{
+	CLEANUP(times_free) struct times unused = { 0 };
+	int r = fresh_open_with(p, "pool.hot", "auto", error);
+	if (r == 0)
+		r = call_first(p->nova, 1000, NOVA_CHECK_NEVER, &unused, error);
+	return r == 0 ? guest_await_zygote(p->nova, error) : r;
+}
+
 int bench_first(const struct bench_run *run)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
+	AUTO_ERROR nova_error_t *no_forks = NULL;
 	AUTO_FRESH struct fresh prepared = { .dir = NULL };
-	CLEANUP(times_free) struct times without = { 0 }, with = { 0 }, unchecked = { 0 };
-	AUTO_SAMPLES struct samples written = { 0 };
+	AUTO_FRESH struct fresh hot = { .dir = NULL };
+	CLEANUP(times_free)
+	struct times without = { 0 }, with = { 0 }, unchecked = { 0 };
+	CLEANUP(times_free) struct times forked = { 0 };
+	AUTO_SAMPLES struct samples written = { 0 }, unused = { 0 };
 	int r = fresh_open(&prepared, &error);
 	if (r == 0)
 		r = nova_template_prepare(prepared.nova, "python", NULL, NULL, &error);
+	bool forks = r == 0 && open_hot(&hot, &no_forks) == 0;
+	if (no_forks)
+		bench_note(run, "no forks: %s", nova_error_message(no_forks));
 	for (size_t i = 0; r == 0 && i < bench_n(run, 5); i++) {
+		if (forks)
+			r = call_unchecked(hot.nova, i, &forked, &unused, &error);
+		if (r < 0)
+			break;
 		r = call_nowhere_prepared(i, &without, &error);
 		if (r == 0)
 			r = call_first(prepared.nova, i, NOVA_CHECK_AUTO, &with, &error);
@@ -93,6 +114,8 @@ int bench_first(const struct bench_run *run)
 	double rival = samples_percentile(&without.all, 50);
 	report(run, "the runtime's template is there", &with, rival);
 	report(run, "the same, stored unchecked", &unchecked, rival);
+	if (forked.all.count)
+		report(run, "the same, in a fork of its runtime's zygote", &forked, rival);
 	bench_report(run, "  its template is written, afterwards", "ms", &written, NULL);
 	return 0;
 }

@@ -219,6 +219,21 @@ void guest_close(struct guest *g)
 	free(g->code);
 }
 
+#define ZYGOTE_TRIES 1200
+#define ZYGOTE_MS    25
+
+int guest_await_zygote(nova_t *nova, nova_error_t **error)
+{
+	nova_pool_t *pool = nova_pool_get(nova);
+	for (int i = 0; i < ZYGOTE_TRIES; i++) {
+		nova_pool_tick(pool);
+		if (pool_counter(pool, NOVA_POOL_ZYGOTES))
+			return 0;
+		sys_poll(NULL, 0, ZYGOTE_MS);
+	}
+	return nova_fail(error, NOVA_ETIMEDOUT, "no zygote was made");
+}
+
 /* --- a state directory with nothing in it --- */
 
 void fresh_close(struct fresh *p)
@@ -233,6 +248,11 @@ void fresh_close(struct fresh *p)
 
 int fresh_open(struct fresh *p, nova_error_t **error)
 {
+	return fresh_open_with(p, "engine", bench_engine(), error);
+}
+
+int fresh_open_with(struct fresh *p, const char *key, const char *value, nova_error_t **error)
+{
 	p->dir = bench_dir(NULL);
 	if (!p->dir)
 		return nova_fail(error, NOVA_EIO, "cannot make a directory in $TMPDIR");
@@ -243,5 +263,7 @@ int fresh_open(struct fresh *p, nova_error_t **error)
 		r = nova_config_set(p->config, "home", p->dir, error);
 	if (r == 0)
 		r = nova_config_set(p->config, "engine", bench_engine(), error);
+	if (r == 0)
+		r = nova_config_set(p->config, key, value, error);
 	return r < 0 ? r : nova_open(p->config, &p->nova, error);
 }

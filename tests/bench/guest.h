@@ -70,6 +70,10 @@ size_t bench_find_engine(const nova_probe_t *probe, const char *name);
 int bench_say_engine(const struct bench_run *run, nova_host_t *host, const nova_probe_t *probe,
 	const char *what);
 
+/* Waits for a zygote in the pool of that context, which a start in the classic way has left to be
+ * made: NOVA_ETIMEDOUT. */
+int guest_await_zygote(nova_t *nova, nova_error_t **error);
+
 /* rival_qemu.c: boots a plain QEMU and runs the function in it. 0, or -1. */
 int rival_qemu(const struct guest *guest);
 
@@ -80,6 +84,8 @@ struct fresh {
 	nova_t *nova;
 };
 int fresh_open(struct fresh *fresh, nova_error_t **error);
+/* The same with a setting. */
+int fresh_open_with(struct fresh *fresh, const char *key, const char *value, nova_error_t **error);
 void fresh_close(struct fresh *fresh);
 #define AUTO_FRESH CLEANUP(fresh_close)
 

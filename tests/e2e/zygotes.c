@@ -54,25 +54,45 @@ static json_t *calls_hot(struct platform *p, const char *name)
 
 /* --- zygotes --- */
 
-static void tick_until(struct platform *p, int counter, uint64_t value)
+/* Those that stand for functions, or for runtimes; the last is the one that was used last. */
+static size_t stand(struct platform *p, bool of_runtime, pid_t *ret_last)
 {
-	while (nova_pool_tick(p->pool), pool_counter(p->pool, counter) != value)
+	size_t count = 0;
+	*ret_last = 0;
+	pthread_mutex_lock(&p->pool->lock);
+	for (struct link *l = p->pool->zygotes.next; l != &p->pool->zygotes; l = l->next) {
+		struct group_zygote *z = &CONTAINER_OF(l, struct group, zygote.stands)->zygote;
+		if (z->of_runtime != of_runtime)
+			continue;
+		*ret_last = (pid_t)nova_vm_pid(z->slot->vm);
+		count++;
+	}
+	pthread_mutex_unlock(&p->pool->lock);
+	return count;
+}
+
+/* The process of the one that was used last; 0: no function has one. */
+static pid_t zygote_of(struct platform *p)
+{
+	pid_t pid;
+	stand(p, false, &pid);
+	return pid;
+}
+
+static void tick_until_stands(struct platform *p, bool of_runtime, size_t count)
+{
+	pid_t pid;
+	while (nova_pool_tick(p->pool), stand(p, of_runtime, &pid) != count)
 		sys_poll(NULL, 0, 5);
 }
 
-/* The first call goes the classic way. */
+/* Its first call; from then on it stands. */
 static void make_zygote(struct platform *p, const char *name)
 {
-	uint64_t before = pool_counter(p->pool, NOVA_POOL_ZYGOTES);
-	calls_classic(p, name, "no zygote stands yet for the function");
-	tick_until(p, NOVA_POOL_ZYGOTES, before + 1);
-}
-
-/* The process of the one that was used last. */
-static pid_t zygote_of(struct platform *p)
-{
-	struct link *last = p->pool->zygotes.prev;
-	return (pid_t)nova_vm_pid(CONTAINER_OF(last, struct group, zygote.stands)->zygote.slot->vm);
+	pid_t pid;
+	size_t before = stand(p, false, &pid);
+	nova_result_free(call_fresh(p, name));
+	tick_until_stands(p, false, before + 1);
 }
 
 static unsigned long processor_ticks(pid_t pid)
@@ -125,7 +145,8 @@ START_TEST(a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own)
 {
 	struct platform p = open_hot("auto");
 	platform_add(p.nova, "f", "python", WHO);
-	make_zygote(&p, "f");
+	calls_classic(&p, "f", "no zygote stands yet for the function");
+	tick_until_stands(&p, false, 1);
 	stands_still(zygote_of(&p));
 	json_t *one = calls_hot(&p, "f"), *other = calls_hot(&p, "f");
 	is_the_first_call_now(one);
@@ -134,7 +155,6 @@ START_TEST(a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own)
 		ck_assert(!json_equal(json_array_get(one, i), json_array_get(other, i)));
 	json_decref(one);
 	json_decref(other);
-	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 1);
 	ck_assert_uint_ge(pool_counter(p.pool, NOVA_POOL_HOT_STARTS), 2);
 	platform_close(&p);
 }
@@ -192,7 +212,7 @@ START_TEST(a_zygote_that_was_killed_costs_no_call_and_is_replaced)
 	vmtest_await_end(end);
 	calls_classic(&p, "f", "is dead");
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_HOT_FALLBACKS), 1);
-	tick_until(&p, NOVA_POOL_ZYGOTES, 1);
+	tick_until_stands(&p, false, 1);
 	ck_assert_int_ne(zygote_of(&p), pid);
 	answers_hot(&p, "f", 1);
 	platform_close(&p);
@@ -201,36 +221,174 @@ END_TEST
 
 START_TEST(another_version_of_a_function_never_comes_from_the_zygote_of_the_former)
 {
-	struct platform p = open_hot("1");
+	struct platform p = open_hot("auto");
 	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
 	make_zygote(&p, "f");
 	answers_hot(&p, "f", 1);
 	int end = vmtest_pidfd(zygote_of(&p));
 	platform_add(p.nova, "f", "python", "def handler(event):\n    return 2\n");
 	vmtest_await_end(end);
-	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(zygote_of(&p), 0);
 	make_zygote(&p, "f");
 	answers_hot(&p, "f", 2);
 	platform_close(&p);
 }
 END_TEST
 
+/* That of a runtime wants the place, too. */
+static pid_t stands_alone(struct platform *p, const char *name, pid_t other)
+{
+	pid_t pid;
+	do {
+		nova_result_free(call_fresh(p, name));
+		sys_poll(NULL, 0, 500);
+		nova_pool_tick(p->pool);
+		ck_assert_uint_le(pool_counter(p->pool, NOVA_POOL_ZYGOTES), 1);
+		pid = zygote_of(p);
+	} while (!pid || pid == other);
+	return pid;
+}
+
 START_TEST(with_a_limit_of_one_the_function_called_later_has_the_zygote)
 {
 	struct platform p = open_hot("1");
 	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
 	platform_add(p.nova, "g", "python", "def handler(event):\n    return 2\n");
-	make_zygote(&p, "f");
-	pid_t first = zygote_of(&p);
-	while (calls_classic(&p, "g", "no zygote stands yet"), zygote_of(&p) == first) {
-		sys_poll(NULL, 0, 500);
-		nova_pool_tick(p.pool);
-		if (zygote_of(&p) != first)
-			break;
-	}
-	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_ZYGOTES), 1);
+	pid_t first = stands_alone(&p, "f", 0);
+	ck_assert_int_ne(stands_alone(&p, "g", first), first);
 	answers_hot(&p, "g", 2);
 	calls_classic(&p, "f", "no zygote stands yet");
+	platform_close(&p);
+}
+END_TEST
+
+/* --- zygotes of runtimes --- */
+
+#define RUN_TIMEOUT_MS 600000
+
+/* Code that is run once; the result is the caller's. */
+static nova_result_t *run(struct platform *p, const char *code)
+{
+	nova_run_opts o = NOVA_RUN_OPTS_INIT;
+	nova_result_t *r;
+	o.timeout_ms = RUN_TIMEOUT_MS;
+	ck_ok(nova_run(p->nova, "python", code, &o, &r, &error));
+	return r;
+}
+
+static nova_result_t *runs_hot(struct platform *p, const char *code)
+{
+	for (uint64_t deadline = deadline_in_ms(120000); !deadline_passed(deadline);) {
+		nova_result_t *r = run(p, code);
+		if (!strcmp(nova_result_path(r), "hot"))
+			return r;
+		ck_assert(is_busy_host(nova_result_path_why(r)));
+		nova_result_free(r);
+		sys_poll(NULL, 0, 100);
+	}
+	ck_abort_msg("nothing has run in a fork of the runtime's zygote");
+}
+
+static void runtime_stands(struct platform *p)
+{
+	nova_result_t *r = run(p, "print(1)");
+	ck_assert_str_eq(nova_result_path(r), "classic");
+	ck_assert_str_eq(nova_result_path_why(r), "no zygote stands yet for the runtime");
+	nova_result_free(r);
+	tick_until_stands(p, true, 1);
+}
+
+/* All that a program can see of what was there before it. */
+#define LOOK                                                                                       \
+	"import json, os, sys\n"                                                                   \
+	"def tree(top):\n"                                                                         \
+	"    return sorted(os.path.join(at, name) for at, directories, files in os.walk(top)\n"    \
+	"                  for name in directories + files)\n"                                     \
+	"def comm(pid):\n"                                                                         \
+	"    name = open(f'/proc/{pid}/comm').read().strip()\n"                                    \
+	"    return 'kworker' if name.startswith('kworker') else name\n"                           \
+	"kernel = [p for p in os.listdir('/proc') if p.isdigit()]\n"                               \
+	"print(json.dumps([\n"                                                                     \
+	"    sorted(sys.modules), [tree(top) for top in ('/tmp', '/dev/shm', '/run', '/code')],\n" \
+	"    sorted((k, v) for k, v in os.environ.items() if k != 'NOVA_REQUEST_ID'),\n"           \
+	"    open('/proc/self/mountinfo').read(), sys.path, sys.argv, os.getcwd(),\n"              \
+	"    sorted(filter(lambda name: name != 'kworker', map(comm, kernel))),\n"                 \
+	"    [os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0), os.getuid()],\n"             \
+	"    [p for p in tree('/sys/fs/cgroup/nova') if os.path.isdir(p)],\n"                      \
+	"    sorted(os.listdir('/proc/self/fd'))]))\n"
+
+START_TEST(what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children)
+{
+	struct platform p = open_hot("auto");
+	nova_result_t *classic = run(&p, LOOK);
+	ck_assert_str_eq(nova_result_path(classic), "classic");
+	tick_until_stands(&p, true, 1);
+	pid_t pid;
+	stand(&p, true, &pid);
+	stands_still(pid);
+	for (int i = 0; i < 2; i++) {
+		nova_result_t *hot = runs_hot(&p, LOOK);
+		ck_assert_str_eq(nova_result_stdout(hot, NULL), nova_result_stdout(classic, NULL));
+		nova_result_free(hot);
+	}
+	nova_result_free(classic);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_new_functions_first_call_is_a_fork_and_its_template_is_as_any)
+{
+	struct platform p = open_hot("auto");
+	runtime_stands(&p);
+	platform_add(p.nova, "f", "python", WHO);
+	json_t *first = calls_hot(&p, "f");
+	is_the_first_call_now(first);
+	tick_until_stands(&p, false, 1);
+	json_t *second = calls_hot(&p, "f");
+	is_the_first_call_now(second);
+	for (size_t i = 2; i < 6; i++)
+		ck_assert(!json_equal(json_array_get(first, i), json_array_get(second, i)));
+	json_decref(first);
+	json_decref(second);
+	pool_settle_templates(p.pool, NULL);
+	nova_close(STEAL(p.nova)); /* of the one on disk, by another that has no zygotes */
+	ck_ok(nova_config_set(p.config, "pool.hot", "off", &error));
+	ck_ok(nova_open(p.config, &p.nova, &error));
+	p.pool = nova_pool_get(p.nova);
+	json_t *third;
+	nova_result_t *r = call_fresh(&p, "f");
+	third = json_loads(nova_result_output(r, NULL), 0, NULL);
+	is_the_first_call_now(third);
+	json_decref(third);
+	nova_result_free(r);
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_TEMPLATE_STARTS), 1);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other)
+{
+	static const char leaves[] =
+		"import os\nprint(os.path.exists('/tmp/left'), len(os.listdir('/code')))\n"
+		"open('/tmp/left', 'w')\n";
+	struct platform p = open_hot("auto");
+	runtime_stands(&p);
+	for (int i = 0; i < 3; i++) {
+		nova_result_t *r = runs_hot(&p, leaves);
+		ck_assert_str_eq(nova_result_stdout(r, NULL), "False 2\n");
+		nova_result_free(r);
+	}
+	pid_t pid;
+	stand(&p, true, &pid);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	nova_result_t *r = run(&p, leaves);
+	ck_assert_str_eq(nova_result_path(r), "classic");
+	ck_assert_ptr_nonnull(strstr(nova_result_path_why(r), "is dead"));
+	nova_result_free(r);
+	tick_until_stands(&p, true, 1);
+	nova_result_free(runs_hot(&p, leaves));
 	platform_close(&p);
 }
 END_TEST
@@ -244,5 +402,8 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, a_zygote_that_was_killed_costs_no_call_and_is_replaced);
 	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
 	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);
+	tcase_add_test(tc, what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children);
+	tcase_add_test(tc, a_new_functions_first_call_is_a_fork_and_its_template_is_as_any);
+	tcase_add_test(tc, code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other);
 	return tc;
 }

@@ -135,13 +135,15 @@ bool __wrap_template_possible(nova_host_t *host, const struct template_want *wan
 }
 
 int __wrap_template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
-	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **err);
+	const struct stop *stop, struct frozen **ret, struct template_made *ret_made,
+	nova_error_t **err);
 int __wrap_template_get(nova_host_t *host, const struct template_want *want, uint64_t wait_ms,
-	const struct stop *stop, struct frozen **ret, bool *ret_made, nova_error_t **err)
+	const struct stop *stop, struct frozen **ret, struct template_made *ret_made,
+	nova_error_t **err)
 {
 	(void)host, (void)want, (void)wait_ms, (void)stop, (void)err;
 	*ret = frozen_ref(doubles.template);
-	*ret_made = false;
+	*ret_made = (struct template_made){ .vm = STEAL(doubles.origin) };
 	return 0;
 }
 
@@ -187,12 +189,13 @@ int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct 
 	return code;
 }
 
-int __wrap_vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
-	char why[VM_PATH_WHY], nova_error_t **err);
-int __wrap_vm_zygote_fork(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
-	char why[VM_PATH_WHY], nova_error_t **err)
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **err);
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **err)
 {
 	doubles.forks++;
+	doubles.code_disk = code_disk;
 	if (get(&zygote->state) == NOVA_VM_DEAD)
 		return nova_fail(err, NOVA_ELOST, "the double is dead");
 	if (doubles.reason) {

@@ -29,10 +29,12 @@ struct doubles {
 	uint32_t pressure;
 	/* VMs that are forked */
 	struct frozen *template;       /* of all functions */
+	nova_vm_t *origin;             /* that the next template is made of; NULL: it is there */
 	const char *obstacle, *reason; /* why none can be, why this one was not; NULL: they are */
 	int forks, zygotes, inits;     /* how many were made, or given their function */
 	int zygotes_failing;
-	nova_vm_t *zygote; /* the last one */
+	const char *code_disk; /* that the last fork was asked for; NULL: the zygote's own */
+	nova_vm_t *zygote;     /* the last one */
 };
 extern struct doubles doubles;
 

@@ -442,6 +442,119 @@ START_TEST(where_the_host_is_short_of_memory_no_zygote_is_made)
 }
 END_TEST
 
+/* --- zygotes of runtimes --- */
+
+static int clone_of(struct setting *s, const char *disk, nova_vm_t **ret_vm, char why[VM_PATH_WHY])
+{
+	const struct runtime_clone what = { "0123", doubles.template, disk };
+	const struct template_clones *clones = pool_clones(s->pool);
+	*ret_vm = NULL;
+	return clones->make(clones->userdata, &what, NULL, ret_vm, why, &error);
+}
+
+static void no_clone(struct setting *s, const char *why)
+{
+	char told[VM_PATH_WHY];
+	nova_vm_t *vm;
+	ck_assert_int_eq(clone_of(s, "disk", &vm, told), 0);
+	ck_assert_str_eq(told, why);
+}
+
+static void let_runtime_rest(struct setting *s)
+{
+	pthread_mutex_lock(&s->pool->lock);
+	group_get(s->pool, "runtime:0123", false, false)->zygote.not_before = 0;
+	pthread_mutex_unlock(&s->pool->lock);
+}
+
+#define NO_RUNTIME_YET "no zygote stands yet for the runtime"
+
+static void runtime_stands(struct setting *s)
+{
+	no_clone(s, NO_RUNTIME_YET);
+	let_runtime_rest(s);
+	tick_until(s, NOVA_POOL_ZYGOTES, told(s, NOVA_POOL_ZYGOTES) + 1);
+}
+
+START_TEST(a_runtime_has_a_zygote_too_whose_children_have_disks_of_their_own)
+{
+	struct setting s = set_up_usual();
+	char why[VM_PATH_WHY];
+	nova_vm_t *vm;
+	runtime_stands(&s);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), MEMORY_MB);
+	for (int i = 0; i < 2; i++) {
+		const char *disk = i ? "one" : "other";
+		ck_assert_int_eq(clone_of(&s, disk, &vm, why), 1);
+		ck_assert_str_eq(nova_vm_path(vm), "hot");
+		ck_assert_ptr_eq(doubles.code_disk, disk);
+		nova_vm_free(vm);
+	}
+	ck_assert_int_eq(doubles.zygotes, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_runtimes_zygote_that_fails_or_dies_is_as_one_of_a_function)
+{
+	struct setting s = set_up_usual();
+	runtime_stands(&s);
+	doubles.reason = "a thread does not come to rest";
+	no_clone(&s, doubles.reason);
+	no_clone(&s, "a fork of the runtime's zygote has just failed, and it rests");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_FALLBACKS), 2);
+	doubles.reason = NULL;
+	let_runtime_rest(&s);
+	kill_double(doubles.zygote);
+	no_clone(&s, "the double is dead");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	let_runtime_rest(&s);
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	ck_assert_int_eq(doubles.zygotes, 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_runtimes_zygote_makes_place_as_one_of_a_function)
+{
+	struct setting s = set_up_hot(8, "pool.zygotes", "1");
+	runtime_stands(&s);
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	CONTAINER_OF(s.pool->zygotes.next, struct group, zygote.stands)->zygote.slot->idle_since -=
+		2000000000u;
+	while (nova_pool_tick(s.pool), doubles.zygotes < 2)
+		sys_poll(NULL, 0, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	starts(&s, "f", "hot", "");
+	no_clone(&s, NO_RUNTIME_YET);
+	tear_down_hot(&s);
+	s = set_up_hot(8, "pool.zygotes", "0");
+	no_clone(&s, "the setting pool.zygotes is 0");
+	tear_down_hot(&s);
+	s = set_up_hot(8, "pool.hot", "off");
+	ck_assert_ptr_null(pool_clones(s.pool));
+	tear_down_hot(&s);
+}
+END_TEST
+
+/* It came from the zygote of its runtime, and the second is to come from its own. */
+START_TEST(a_function_whose_first_start_was_a_fork_gets_a_zygote_of_its_own)
+{
+	struct setting s = set_up_usual();
+	char why[VM_PATH_WHY];
+	runtime_stands(&s);
+	ck_assert_int_eq(clone_of(&s, "disk", &doubles.origin, why), 1);
+	starts(&s, "f", "hot", "");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_STARTS), 1);
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 2);
+	starts(&s, "f", "hot", "");
+	ck_assert_ptr_null(doubles.code_disk);
+	tear_down_hot(&s);
+}
+END_TEST
+
 TCase *zygote_cases(void)
 {
 	TCase *tc = tcase_create("zygotes");
@@ -464,5 +577,9 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, no_zygote_makes_place_for_one_that_has_no_room);
 	tcase_add_test(tc, a_zygote_takes_no_room_that_a_call_needs);
 	tcase_add_test(tc, where_the_host_is_short_of_memory_no_zygote_is_made);
+	tcase_add_test(tc, a_runtime_has_a_zygote_too_whose_children_have_disks_of_their_own);
+	tcase_add_test(tc, a_runtimes_zygote_that_fails_or_dies_is_as_one_of_a_function);
+	tcase_add_test(tc, a_runtimes_zygote_makes_place_as_one_of_a_function);
+	tcase_add_test(tc, a_function_whose_first_start_was_a_fork_gets_a_zygote_of_its_own);
 	return tc;
 }

@@ -6,6 +6,7 @@
  * process it gets all anew. The processors stand still meanwhile, and no command is under way.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -13,18 +14,31 @@
 
 /* --- what both may use --- */
 
-/* Memory and disks may have several numbers: QEMU opens them anew. */
-static bool is_file_of(const struct qemu_machine *q, const char *number)
+/* Which of its files that is; file_count: none. */
+static size_t file_of(const struct qemu_machine *q, const char *number)
 {
 	struct stat st;
+	size_t i = 0;
 	AUTO_FREE char *path =
 		str_format("/proc/%lld/fd/%s", (long long)q->child.process.pid, number);
 	if (!path || stat(path, &st) < 0)
-		return false;
-	for (size_t i = 0; i < q->file_count; i++)
-		if (st.st_ino == q->files[i].inode && st.st_dev == q->files[i].device)
-			return true;
-	return false;
+		return q->file_count;
+	while (i < q->file_count &&
+		(st.st_ino != q->files[i].inode || st.st_dev != q->files[i].device))
+		i++;
+	return i;
+}
+
+/* Memory and disks may have several numbers: QEMU opens them anew. */
+static void note_number(struct qemu_machine *q, const char *number)
+{
+	size_t file = file_of(q, number);
+	int fd = (int)strtol(number, NULL, 10);
+	bool is_code = q->has_code && file + 1 == q->file_count;
+	if (is_code && q->code_count < ARRAY_LEN(q->code))
+		q->code[q->code_count++] = fd;
+	else if (file < q->file_count && q->shared_count < ARRAY_LEN(q->shared))
+		q->shared[q->shared_count++] = fd;
 }
 
 static int note_shared(struct qemu_machine *q, nova_error_t **error)
@@ -35,8 +49,7 @@ static int note_shared(struct qemu_machine *q, nova_error_t **error)
 	if (count < 0)
 		return nova_fail_os(error, count, "descriptors of QEMU");
 	for (int i = 0; i < count; i++)
-		if (q->shared_count < ARRAY_LEN(q->shared) && is_file_of(q, names[i]))
-			q->shared[q->shared_count++] = (int)strtol(names[i], NULL, 10);
+		note_number(q, names[i]);
 	if (count)
 		strv_free(names, (size_t)count);
 	return q->shared_count ? 0 :
@@ -50,7 +63,12 @@ struct successors {
 	int targets[QEMU_MAX_FDS], fds[QEMU_MAX_FDS]; /* fds: borrowed from `theirs` */
 	size_t count;
 	int theirs[4], ours[4]; /* in the order of enum qemu_fd */
+	int code;               /* the child's own code disk; -1: it is the parent's */
 };
+#define NO_SUCCESSORS                                                                              \
+	{                                                                                          \
+		.theirs = { -1, -1, -1, -1 }, .ours = { -1, -1, -1, -1 }, .code = -1               \
+	}
 static const int streams[] = { QEMU_FD_DIAG, QEMU_FD_CHANNEL, QEMU_FD_QMP, QEMU_FD_SERIAL };
 
 static void successors_done(struct successors *s)
@@ -59,6 +77,7 @@ static void successors_done(struct successors *s)
 		fd_close(s->theirs[i]);
 		fd_close(s->ours[i]);
 	}
+	fd_close(s->code);
 }
 
 static void succeed(struct successors *s, int target, int fd)
@@ -100,6 +119,30 @@ static int add_tap(struct successors *s, const struct qemu_machine *q, const str
 	return 0;
 }
 
+/* QEMU goes on with the size that it has seen, which no code disk exceeds; behind the end of a file
+ * it reads zeros. */
+static int add_code(struct successors *s, const struct qemu_machine *q, const char *path,
+	struct qemu_machine *child, nova_error_t **error)
+{
+	struct stat st;
+	if (!path)
+		return 0;
+	if (!q->code_count)
+		return nova_fail(error, NOVA_ENOTSUP, "it has no code disk to be replaced");
+	/* children with disks of their own may be several owners', and have one user */
+	if (q->has_user && !sys_has_landlock())
+		return nova_fail(error, NOVA_ENOTSUP,
+			"this kernel has no Landlock, which keeps VMs with one user apart");
+	s->code = sys_open(path, O_RDONLY, 0);
+	int r = s->code < 0 ? s->code : sys_fstat(s->code, &st);
+	if (r < 0)
+		return nova_fail_os(error, r, "code disk '%s'", path);
+	for (size_t i = 0; i < q->code_count; i++)
+		succeed(s, q->code[i], s->code);
+	child->files[q->file_count - 1] = (struct file_identity){ st.st_dev, st.st_ino };
+	return 0;
+}
+
 /* --- the fork --- */
 
 static int steal_slot(int *fd)
@@ -134,6 +177,9 @@ static int describe_child(const struct qemu_machine *q, struct successors *s,
 	child->ram_address = q->ram_address;
 	memcpy(child->shared, q->shared, sizeof(q->shared));
 	child->shared_count = q->shared_count;
+	child->has_code = q->has_code;
+	memcpy(child->code, q->code, sizeof(q->code));
+	child->code_count = q->code_count;
 	return 0;
 }
 
@@ -159,12 +205,16 @@ static int check(const struct qemu_machine *q, nova_error_t **error)
 static int fork_process(struct qemu_machine *q, const struct machine_fork *how,
 	const struct successors *s, struct qemu_machine *child, nova_error_t **error)
 {
+	int shared[ARRAY_LEN(q->shared) + ARRAY_LEN(q->code)];
+	size_t own = s->code < 0 ? q->code_count : 0;
+	memcpy(shared, q->shared, sizeof(q->shared));
+	memcpy(shared + q->shared_count, q->code, own * sizeof(*shared));
 	const struct process_fork fork = {
 		.targets = s->targets,
 		.fds = s->fds,
 		.count = s->count,
-		.shared = q->shared,
-		.shared_count = q->shared_count,
+		.shared = shared,
+		.shared_count = q->shared_count + own,
 		.more = how->more,
 		.fertile = how->fertile && child->is_zygote,
 		.patience_ms = how->patience_ms,
@@ -184,8 +234,7 @@ int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine 
 	nova_error_t **error)
 {
 	struct qemu_machine *q = qemu_of(m), *c = qemu_of(child);
-	CLEANUP(successors_done)
-	struct successors s = { .theirs = { -1, -1, -1, -1 }, .ours = { -1, -1, -1, -1 } };
+	CLEANUP(successors_done) struct successors s = NO_SUCCESSORS;
 	c->qmp.fd = -1;
 	int code = check(q, error);
 	if (code == 0)
@@ -198,6 +247,8 @@ int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine 
 		code = add_tap(&s, q, child, error);
 	if (code == 0)
 		code = describe_child(q, &s, c, error);
+	if (code == 0)
+		code = add_code(&s, q, how->code_disk, c, error);
 	return code == 0 ? fork_process(q, how, &s, c, error) : code;
 }
 

@@ -56,6 +56,9 @@ struct qemu_machine {
 	size_t file_count;
 	int shared[16];
 	size_t shared_count;
+	bool has_code; /* the last of `files` is the code disk, whose numbers are apart */
+	int code[4];
+	size_t code_count;
 };
 /* The page tables that a fork copies grow with each generation. */
 #define QEMU_GENERATIONS 8u
@@ -94,7 +97,7 @@ enum qemu_fd {
 	QEMU_FD_MEMORY,
 	QEMU_FD_FILES, /* kernel and initramfs when booting, then the disks, then the TAP */
 };
-#define QEMU_MAX_FDS 10
+#define QEMU_MAX_FDS 12
 
 struct arguments {
 	char *list[96];

@@ -112,6 +112,7 @@ static int wire(
 		if (code == 0)
 			code = note_file(w, qemu_of(m), error);
 	}
+	qemu_of(m)->has_code = spec->config.code_disk != NULL;
 	if (code == 0 && m->link.name[0])
 		code = wire_tap(w, m, boots || spec->forkable, error);
 	if (code < 0)
