@@ -36,6 +36,12 @@ typedef struct nova_key {
 	uint64_t updated_us; /**< when it was made or revoked */
 	uint32_t revoked;    /**< 1: it is not valid any more */
 	uint32_t reserved;   /**< 0 */
+	/** how often it may call (nova/rate.h): so many in a period; 0: no limit. The library
+	 * limits nothing by itself: who checks the key does */
+	uint32_t rate;
+	uint32_t period_ms;
+	uint32_t burst;     /**< so many at once */
+	uint32_t reserved2; /**< 0 */
 } nova_key;
 
 /** What nova_key_create() makes. Since 0.1. */
@@ -47,10 +53,14 @@ typedef struct nova_key_opts {
 	const char *tier;
 	/** from when on it is not valid, in microseconds since 1970, in the future; 0: never */
 	uint64_t expires_us;
+	uint32_t rate;      /**< calls in a period: 1 to 1000000; 0: no limit */
+	uint32_t period_ms; /**< 1 to 86400000; 0: 1000 */
+	uint32_t burst;     /**< at once: 1 to 1000000; 0: as `rate` */
+	uint32_t reserved;  /**< 0 */
 } nova_key_opts;
 #define NOVA_KEY_OPTS_INIT                                                                         \
 	{                                                                                          \
-		sizeof(nova_key_opts), 0, 0, 0                                                     \
+		sizeof(nova_key_opts), 0, 0, 0, 0, 0, 0, 0                                         \
 	}
 
 /**

@@ -32,6 +32,7 @@
 #include <nova/pool.h>
 #include <nova/property.h>
 #include <nova/proto.h>
+#include <nova/rate.h>
 #include <nova/result.h>
 #include <nova/run.h>
 #include <nova/runtime.h>

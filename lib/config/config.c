@@ -193,7 +193,7 @@ int nova_config_set(nova_config_t *config, const char *key, const char *value, n
 			"unknown setting '%.128s'; docs/configuration.md lists them", key);
 	struct value *slot = &config->layers[NOVA_CONFIG_SET].values[index], made = { 0 };
 	if (value) {
-		int r = key_accept(&config_keys[index], "setting", value, !config->bare, &made.text,
+		int r = key_read(&config_keys[index], "setting", value, !config->bare, &made.text,
 			&made.number, error);
 		if (r < 0)
 			return r;
@@ -225,7 +225,7 @@ static int read_variable(struct layer *layer, int index, nova_error_t **error)
 		const char *text = env_get(name);
 		layer->values[index].variable = name == space ? NULL : name;
 		if (text && *text)
-			return key_accept(key, name, text, true, &layer->values[index].text,
+			return key_read(key, name, text, true, &layer->values[index].text,
 				&layer->values[index].number, error);
 	}
 	return 0;

@@ -163,11 +163,15 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"hexadecimal digits each, the one in use first. NOVA_SECRET_KEY may hold them "
 		"instead" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
-		"Redis server, host:port: does nothing yet, and is refused", "Redis" },
+		"Redis server that hosts share limits in: host:port, or the path of a socket; "
+		"used if this, the password or the database is set" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
-		"Password of the Redis server: the same", "Redis" },
+		"Password of the Redis server" },
 	{ "redis.db", { "NOVA_REDIS_DB" }, KEY_INTEGER, "0", 0, 1000000, { 0 },
-		"Number of the Redis database: the same", "Redis" },
+		"Number of the Redis database" },
+	{ "redis.timeout", { "NOVA_REDIS_TIMEOUT" }, KEY_DURATION, "250ms", 1, 60000, { 0 },
+		"How long connecting and one answer may take; then the host goes on by itself "
+		"for a while" },
 	{ NULL },
 };
 /* clang-format on */
@@ -369,16 +373,6 @@ int key_read(const struct config_key *key, const char *where, const char *text, 
 	return 0;
 }
 
-int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
-	char **ret_text, uint64_t *ret_number, nova_error_t **error)
-{
-	if (key->missing)
-		return nova_fail(error, NOVA_ENOTSUP,
-			"%s: '%s' does nothing, as this libnova has no %s yet: leave it out", where,
-			key->key, key->missing);
-	return key_read(key, where, text, environment, ret_text, ret_number, error);
-}
-
 const char *const *nova_config_keys(void)
 {
 	/* In step with the table by a test; a list of its own because the caller walks an array of
@@ -396,6 +390,7 @@ const char *const *nova_config_keys(void)
 		"firecracker.jailer", "firecracker.console", "firecracker.io_engine",
 		"firecracker.bridge_name", "firecracker.subnet", "postgres.dsn",
 		"postgres.connections", "postgres.timeout", "postgres.ttl", "postgres.cache",
-		"secret.key_file", "redis.addr", "redis.password", "redis.db", NULL };
+		"secret.key_file", "redis.addr", "redis.password", "redis.db", "redis.timeout",
+		NULL };
 	return names;
 }

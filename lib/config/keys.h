@@ -23,11 +23,9 @@ struct config_key {
 	uint64_t min, max; /* of the number; of a text, its length (max 0: the general limit) */
 	const char *choices[6]; /* of what is a number: a word that is 0 */
 	const char *description;
-	/* what this libnova has not yet: the key does nothing, and is refused; NULL: it works */
-	const char *missing;
 };
 
-#define KEY_COUNT 52
+#define KEY_COUNT 53
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];
@@ -45,9 +43,6 @@ const char *key_next_variable(
 /* Brings text into the form that is kept, and reads its number. `where` begins the error message;
  * "~/" is $HOME only with `environment`. */
 int key_read(const struct config_key *key, const char *where, const char *text, bool environment,
-	char **ret_text, uint64_t *ret_number, nova_error_t **error);
-/* The same for what somebody has given: NOVA_ENOTSUP for a key that does nothing. */
-int key_accept(const struct config_key *key, const char *where, const char *text, bool environment,
 	char **ret_text, uint64_t *ret_number, nova_error_t **error);
 
 /* Duration text to milliseconds. */

@@ -105,7 +105,7 @@ static int read_value(struct reader *r, int index)
 	if (!text)
 		return nova_fail(r->error, NOVA_ECONFIG, "%s: '%s' contains a NUL character", where,
 			key->key);
-	return key_accept(key, where, text, r->environment, &value->text, &value->number, r->error);
+	return key_read(key, where, text, r->environment, &value->text, &value->number, r->error);
 }
 
 static int read_mapping(struct reader *r, const char *prefix);

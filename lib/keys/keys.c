@@ -50,6 +50,9 @@ static int key_new(struct key_record *record, struct key **ret, nova_error_t **e
 		.created_us = r->created_us,
 		.updated_us = r->updated_us,
 		.revoked = r->revoked,
+		.rate = r->rate,
+		.period_ms = r->period_ms,
+		.burst = r->burst,
 	};
 	*ret = key;
 	return 0;
@@ -95,6 +98,27 @@ static int hash_of(const char *text, char hash[SHA256_HEX], nova_error_t **error
 	return r < 0 ? nova_fail_os(error, r, "hash of a key") : 0;
 }
 
+static int take_rate(struct key_record *r, const nova_key_opts *o, nova_error_t **error)
+{
+	int code = opts_reserved(o->reserved, "nova_key_opts", error);
+	if (code < 0)
+		return code;
+	if (!o->rate && (o->period_ms || o->burst))
+		return nova_fail(error, NOVA_EINVAL, "rate: required with %s",
+			o->burst ? "burst" : "period_ms");
+	r->rate = o->rate;
+	r->period_ms = o->rate && !o->period_ms ? 1000 : o->period_ms;
+	r->burst = o->burst ? o->burst : o->rate;
+	if (r->rate > KEY_RATE_MOST || r->burst > KEY_RATE_MOST)
+		return nova_fail(error, NOVA_EINVAL, "%s: %u is not from 1 to %u",
+			r->rate > KEY_RATE_MOST ? "rate" : "burst",
+			r->rate > KEY_RATE_MOST ? r->rate : r->burst, KEY_RATE_MOST);
+	if (r->period_ms > KEY_PERIOD_MOST)
+		return nova_fail(error, NOVA_EINVAL, "period_ms: %u is not from 1 to %u",
+			r->period_ms, KEY_PERIOD_MOST);
+	return 0;
+}
+
 static int record_from(
 	struct key_record *r, const nova_key_opts *o, const char *text, nova_error_t **error)
 {
@@ -113,7 +137,8 @@ static int record_from(
 	if (r->expires_us && (r->expires_us <= r->created_us || r->expires_us > INT64_MAX))
 		return nova_fail(error, NOVA_EINVAL,
 			"expires_us: that is not in the future; it is microseconds since 1970");
-	return key_record_check(r, NOVA_EINVAL, error);
+	int code_rate = take_rate(r, o, error);
+	return code_rate < 0 ? code_rate : key_record_check(r, NOVA_EINVAL, error);
 }
 
 /* With its text, and before it is stored: what is stored nobody may fail to get. */

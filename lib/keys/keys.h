@@ -13,7 +13,7 @@
 
 /* --- seen.c: keys that were looked up lately --- */
 
-#define KEYS_SEEN 256u
+#define KEYS_SEEN 192u
 
 /* Those of one stamp of the store, each in the place that its hash names. */
 struct seen_keys {

@@ -9,8 +9,8 @@
 #endif
 
 extern const struct module_table LINKED nova_module_compress, nova_module_crypto, nova_module_curl,
-	nova_module_ext2fs, nova_module_netlink, nova_module_postgres, nova_module_sqlite,
-	nova_module_yaml;
+	nova_module_ext2fs, nova_module_netlink, nova_module_postgres, nova_module_redis,
+	nova_module_sqlite, nova_module_yaml;
 
 const struct module_table *module_builtin(enum module module)
 {
@@ -21,6 +21,7 @@ const struct module_table *module_builtin(enum module module)
 		[MODULE_EXT2FS] = &nova_module_ext2fs,
 		[MODULE_NETLINK] = &nova_module_netlink,
 		[MODULE_POSTGRES] = &nova_module_postgres,
+		[MODULE_REDIS] = &nova_module_redis,
 		[MODULE_SQLITE] = &nova_module_sqlite,
 		[MODULE_YAML] = &nova_module_yaml,
 	};

@@ -8,6 +8,7 @@
 #include "module/ext2fs.h"
 #include "module/netlink.h"
 #include "module/postgres.h"
+#include "module/redis.h"
 #include "module/sqlite.h"
 #include "module/yaml.h"
 
@@ -18,6 +19,7 @@ static int (*const doors[MODULES])(nova_error_t **error) = {
 	[MODULE_EXT2FS] = ext2fs_load,
 	[MODULE_NETLINK] = netlink_load,
 	[MODULE_POSTGRES] = postgres_load,
+	[MODULE_REDIS] = redis_load,
 	[MODULE_SQLITE] = sqlite_load,
 	[MODULE_YAML] = yaml_load,
 };

@@ -19,6 +19,7 @@ static const struct known {
 	[MODULE_EXT2FS] = { "ext2fs", "disk images" },
 	[MODULE_NETLINK] = { "netlink", "guests with a network" },
 	[MODULE_POSTGRES] = { "postgres", "functions in PostgreSQL" },
+	[MODULE_REDIS] = { "redis", "what hosts share in Redis" },
 	[MODULE_SQLITE] = { "sqlite", "the store of functions" },
 	[MODULE_YAML] = { "yaml", "files of settings" },
 };

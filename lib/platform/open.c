@@ -20,6 +20,9 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	keys_init(&nova->keys, nova->registry.store);
 	secrets_init(&nova->secrets, nova->registry.store, host_config(nova->host));
 	if (code == 0)
+		code = rates_open(
+			host_config(nova->host), host_log(nova->host), &nova->rates, error);
+	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code < 0)
 		return code;
@@ -59,6 +62,7 @@ void nova_close(nova_t *nova)
 		host_hurry(nova->host, true);
 	instances_end(nova);
 	nova_pool_free(nova->pool);
+	rates_close(nova->rates);
 	keys_done(&nova->keys);
 	secrets_done(&nova->secrets);
 	call_log_close(nova->log);

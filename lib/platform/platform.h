@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "keys/keys.h"
 #include "pool/pool.h"
+#include "rate/rate.h"
 #include "registry/registry.h"
 #include "secret/secret.h"
 #include "vm/vm.h"
@@ -55,6 +56,7 @@ struct nova {
 	struct registry registry;
 	struct keys keys;
 	struct secrets secrets;
+	struct rates *rates;
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;

@@ -77,6 +77,8 @@ int alias_record_check(const struct alias_record *record, int code, nova_error_t
 /* That is reserved for the function as it is now. */
 #define ALIAS_LATEST "latest"
 
+#define KEY_RATE_MOST   1000000u
+#define KEY_PERIOD_MOST 86400000u /* a day */
 /* A key of somebody who calls a host program: nova/key.h. */
 struct key_record {
 	char *name;
@@ -84,6 +86,7 @@ struct key_record {
 	char *prefix; /* how it begins */
 	char *tier;
 	uint64_t expires_us, created_us, updated_us; /* the first: 0: never */
+	uint32_t rate, period_ms, burst;             /* calls in a period; 0: no limit */
 	bool revoked;
 };
 

@@ -38,6 +38,7 @@ LONG_LINES = {}
 
 # Files outside lib/base, lib/keeper and agent that may read errno: path -> reason.
 ERRNO = {
+    "lib/redis/connect.c": "names are looked up, which the agent cannot, whose base is the same",
     "tools/serve/socket.c": "sockets are the tools' own: the library has nothing of that kind",
     "tools/novad/places.c": "sockets of other families are the gateway's own",
     "tools/serve/place.c": "the lock of a server's directory is the tools' own",

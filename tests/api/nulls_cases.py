@@ -37,6 +37,7 @@ OPTIONAL_IN = {
     "ret_made": {"nova_template_prepare"},
     "ret_report": {"nova_vm_merge"},
     "ret_runtime": {"nova_runtime_register"},
+    "ret_wait_ms": {"nova_rate_take"},
     "ret_snapshot": {"nova_vm_snapshot"},
     "value": {"nova_config_set"},
 }

@@ -337,7 +337,7 @@ static int use_nova_file_write_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_key_opts full_nova_key_opts = { sizeof(nova_key_opts), .name = "x",
-	.tier = "gold", .expires_us = INT64_MAX };
+	.tier = "gold", .expires_us = INT64_MAX, .rate = 1, .period_ms = 1, .burst = 1 };
 static int use_nova_key_opts(const void *opts, nova_error_t **ret_error)
 {
 	const nova_key *key = NULL;
@@ -346,6 +346,14 @@ static int use_nova_key_opts(const void *opts, nova_error_t **ret_error)
 	if (code == 0)
 		code = nova_key_delete(p.nova, "x", ret_error);
 	return code;
+}
+
+static const nova_rate_opts full_nova_rate_opts = { sizeof(nova_rate_opts), .name = "x", .rate = 5,
+	.period_ms = 1000, .burst = 5, .tokens = 1 };
+static int use_nova_rate_opts(const void *opts, nova_error_t **ret_error)
+{
+	uint64_t wait_ms;
+	return nova_rate_take(p.nova, opts, &wait_ms, ret_error);
 }
 
 #include "sized_structs.h"

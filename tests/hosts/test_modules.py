@@ -8,7 +8,7 @@ import subprocess
 
 from novatest import BUILD, NOVACTL, ROOT, HomeCase
 
-NAMES = ["compress", "crypto", "curl", "ext2fs", "netlink", "postgres", "sqlite", "yaml"]
+NAMES = ["compress", "crypto", "curl", "ext2fs", "netlink", "postgres", "redis", "sqlite", "yaml"]
 
 
 def older(module, name):
@@ -110,6 +110,7 @@ class Modules(HomeCase):
         settings = self.write("settings.yaml", "engine: fake\n")
         return {
             "crypto": ["list"], "sqlite": ["list"],
+            "redis": ["--redis", "localhost", "list"],
             "ext2fs": ["disk", "build", source, "--output", self.directory / "disk.img"],
             "yaml": ["--config", settings, "list"],
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys: one named "k" that comes and goes. */
+/* Keys: one named "k" that comes and goes; and limits. */
 #include "inject.h"
 
 static char key_text[64];
@@ -69,6 +69,23 @@ static int delete (nova_error_t **error)
 	return nova_key_delete(world.nova, "k", error);
 }
 
+static int take(nova_error_t **error)
+{
+	static unsigned number; /* a new bucket each time */
+	char name[16];
+	snprintf(name, sizeof(name), "%u", number++);
+	const nova_rate_opts opts = { sizeof(opts), .name = name, .rate = 1 };
+	return nova_rate_take(world.nova, &opts, NULL, error);
+}
+
+static int take_none(nova_error_t **error)
+{
+	const nova_rate_opts opts = { sizeof(opts), .name = "none", .rate = 1,
+		.period_ms = 86400000 };
+	nova_rate_take(world.nova, &opts, NULL, NULL);
+	return nova_rate_take(world.nova, &opts, NULL, error);
+}
+
 const struct inject_case key_cases[] = {
 	{ "nova_key_create", NULL, remove_key, create, remove_key },
 	{ "nova_key_check nova_key_free", NULL, prepare, check, remove_key },
@@ -77,5 +94,7 @@ const struct inject_case key_cases[] = {
 	{ "nova_key_list nova_key_list_free", NULL, prepare, list, remove_key },
 	{ "nova_key_revoke", NULL, prepare, revoke, remove_key },
 	{ "nova_key_delete", NULL, prepare, delete, remove_key },
+	{ "nova_rate_take", NULL, NULL, take, NULL },
+	{ "nova_rate_take", NULL, NULL, take_none, NULL, .expected = NOVA_ELIMIT },
 	{ NULL },
 };

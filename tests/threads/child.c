@@ -230,6 +230,8 @@ static void judge_key_calls(void)
 	REFUSES(nova_key_list, s.p.nova, &keys, &count);
 	REFUSES(nova_key_revoke, s.p.nova, "x");
 	REFUSES(nova_key_delete, s.p.nova, "x");
+	const nova_rate_opts rate = { sizeof(rate), .name = "x", .rate = 1 };
+	REFUSES(nova_rate_take, s.p.nova, &rate, NULL);
 	RETURNS(nova_key_free, s.key);
 	RETURNS(nova_key_list_free, NULL, 0);
 }

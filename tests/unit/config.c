@@ -66,8 +66,6 @@ static void ck_value(const char *key, const char *text, int source)
 START_TEST(each_key_is_taken_from_setter_then_variable_then_file_then_default)
 {
 	const struct config_key *key = &config_keys[_i];
-	if (key->missing)
-		return; /* it is refused */
 	struct sample sample = sample_of(key);
 	AUTO_FREE char *before = strdup(nova_config_get(config, key->key));
 	AUTO_FREE char *yaml = yaml_of(key->key, sample.file);
@@ -90,8 +88,6 @@ END_TEST
 START_TEST(each_key_is_read_from_each_of_its_variables)
 {
 	const struct config_key *key = &config_keys[_i];
-	if (key->missing)
-		return; /* it is refused */
 	struct sample sample = sample_of(key);
 	char systematic[KEY_VARIABLE_MAX], space[KEY_VARIABLE_MAX];
 	unsigned turn = 0;
@@ -303,24 +299,6 @@ START_TEST(the_environment_cannot_be_ignored_after_it_was_obeyed)
 }
 END_TEST
 
-START_TEST(a_setting_that_does_nothing_is_refused_wherever_it_is_given)
-{
-	static const char *const keys[] = { "redis.addr", "redis.password", "redis.db" };
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		AUTO_FREE char *sentence = str_format("'%s' does nothing", keys[i]);
-		const char *variable = nova_config_variable(keys[i]);
-		ck_assert_ptr_nonnull(nova_config_get(config, keys[i]));
-		ck_fails_with(
-			NOVA_ENOTSUP, sentence, nova_config_set(config, keys[i], "1", &error));
-		ck_ok(nova_config_set(config, keys[i], NULL, &error));
-		setenv(variable, "1", 1);
-		ck_fails_with(NOVA_ENOTSUP, variable, nova_config_load_env(config, &error));
-		unsetenv(variable);
-	}
-	ck_ok(nova_config_load_env(config, &error));
-}
-END_TEST
-
 START_TEST(of_two_variables_the_main_one_counts)
 {
 	setenv("FC_KERNEL_PATH", "/second", 1);
@@ -473,7 +451,6 @@ static Suite *config_suite(void)
 	tcase_add_test(tc, bad_values_are_refused_and_leave_the_old_one);
 	tcase_add_test(tc, an_unknown_key_is_answered_with_the_nearest);
 	tcase_add_test(tc, a_bad_variable_is_named_and_nothing_is_taken);
-	tcase_add_test(tc, a_setting_that_does_nothing_is_refused_wherever_it_is_given);
 	tcase_add_test(tc, of_two_variables_the_main_one_counts);
 	tcase_add_test(tc, an_ignored_environment_gives_neither_settings_nor_places);
 	tcase_add_test(tc, the_environment_cannot_be_ignored_after_it_was_obeyed);

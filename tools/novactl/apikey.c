@@ -5,13 +5,16 @@
 #include "novactl.h"
 
 static struct {
-	const char *tier;
-	uint32_t days;
+	const char *tier, *rate;
+	uint32_t days, burst;
 } given;
 
 static const struct opt create_options[] = {
 	{ OPT_TEXT, 0, "tier", "WORD", "what who checks the key goes by [default]", &given.tier },
 	{ OPT_NUMBER, 0, "days", "N", "how long it is valid [forever]", &given.days },
+	{ OPT_TEXT, 0, "rate", "N/s", "so many calls a second, or N/m, N/h, N/d [no limit]",
+		&given.rate },
+	{ OPT_NUMBER, 0, "burst", "N", "so many of them at once [as in --rate]", &given.burst },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -32,10 +35,11 @@ static const char *state_of(const nova_key *k)
 
 static json_t *key_json(const nova_key *k)
 {
-	return need(json_pack("{s:s, s:s*, s:s, s:s, s:s, s:I, s:I, s:I}", "name", k->name, "key",
-		k->text, "prefix", k->prefix, "tier", k->tier, "state", state_of(k), "expires_us",
-		(json_int_t)k->expires_us, "created_us", (json_int_t)k->created_us, "updated_us",
-		(json_int_t)k->updated_us));
+	return need(json_pack("{s:s, s:s*, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+		k->name, "key", k->text, "prefix", k->prefix, "tier", k->tier, "state", state_of(k),
+		"expires_us", (json_int_t)k->expires_us, "created_us", (json_int_t)k->created_us,
+		"updated_us", (json_int_t)k->updated_us, "rate", (json_int_t)k->rate, "period_ms",
+		(json_int_t)k->period_ms, "burst", (json_int_t)k->burst));
 }
 
 /* --- create --- */
@@ -55,13 +59,32 @@ static int create(nova_t *nova, const nova_key_opts *opts)
 	return status;
 }
 
+/* As "100/s". */
+static bool read_rate(const char *text, nova_key_opts *opts)
+{
+	static const char units[] = "smhd";
+	static const uint32_t periods[] = { 1000, 60000, 3600000, 86400000 };
+	char *rest = NULL;
+	unsigned long rate = *text >= '0' && *text <= '9' ? strtoul(text, &rest, 10) : 0;
+	const char *unit = rest && rest[0] == '/' && rest[1] ? strchr(units, rest[1]) : NULL;
+	if (!rate || rate > UINT32_MAX || !unit || rest[2])
+		return false;
+	opts->rate = (uint32_t)rate;
+	opts->period_ms = periods[unit - units];
+	return true;
+}
+
 static int create_run(char **args, int count)
 {
 	int status;
 	nova_key_opts opts = NOVA_KEY_OPTS_INIT;
 	(void)count;
+	if (given.rate && !read_rate(given.rate, &opts))
+		return usage_error(&verb_apikey_create,
+			"--rate: '%s' is not like 100/s, 100/m, 100/h or 100/d", given.rate);
 	opts.name = args[0];
 	opts.tier = given.tier;
+	opts.burst = given.burst;
 	if (given.days)
 		opts.expires_us = ((uint64_t)time(NULL) + given.days * (uint64_t)86400) * 1000000u;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
@@ -154,7 +177,7 @@ const struct verb verb_apikey_create = {
 	.name = "apikey create",
 	.args = "NAME",
 	.purpose = "Make a key for somebody who calls over a network, and show it once.",
-	.examples = "  novactl apikey create ci --days 90\n",
+	.examples = "  novactl apikey create ci --days 90 --rate 100/s\n",
 	.options = create_options,
 	.min_args = 1,
 	.max_args = 1,

@@ -40,8 +40,8 @@ from ._runtimes import Runtime, list_runtimes, read_runtime, runtime_options
 from ._secrets import Secret, create_secret_key, list_secrets, rotate, set_secret
 from ._settings import Config, Setting, setting_key, settings
 from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
-from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, Lost, NotFound,
-                     NovaError)
+from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, LimitReached,
+                     Lost, NotFound, NovaError)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -281,10 +281,28 @@ class Nova:
         with self._handle.using() as nova:
             check("nova_alias_delete", nova, text(function), text(name))
 
-    def create_key(self, name: str, *, tier: Optional[str] = None, expires_us: int = 0) -> Key:
+    def take(self, name: str, rate: int, *, period_ms: int = 1000, burst: int = 0,
+             tokens: int = 1) -> int:
+        """Takes tokens of the bucket of that name, to which `rate` come in each period, and which
+        holds `burst` at most (0: as `rate`). 0: they are taken; else in how many milliseconds they
+        will be there. With the settings redis.* all hosts take from one bucket."""
+        options = _ffi.RateOpts(name=text(name), rate=rate, period_ms=period_ms, burst=burst,
+                                tokens=tokens)
+        wait_ms = c_uint64()
+        with self._handle.using() as nova:
+            try:
+                check("nova_rate_take", nova, byref(options), byref(wait_ms))
+            except LimitReached:
+                return wait_ms.value
+        return 0
+
+    def create_key(self, name: str, *, tier: Optional[str] = None, expires_us: int = 0,
+                   rate: int = 0, period_ms: int = 0, burst: int = 0) -> Key:
         """Makes a key for somebody who calls your program over a network. Its `text` is in what
-        this returns, and nowhere else."""
-        options = _ffi.KeyOpts(name=text(name), tier=text(tier), expires_us=expires_us)
+        this returns, and nowhere else. `rate`, `period_ms` and `burst` are for who checks it:
+        take()."""
+        options = _ffi.KeyOpts(name=text(name), tier=text(tier), expires_us=expires_us, rate=rate,
+                               period_ms=period_ms, burst=burst)
         made = c_void_p()
         with self._handle.using() as nova:
             check("nova_key_create", nova, byref(options), byref(made))

@@ -21,6 +21,11 @@ class Key:
     created_us: int
     updated_us: int
     revoked: bool
+    rate: int = 0
+    """Calls that it may make in a period; 0: no limit."""
+    period_ms: int = 0
+    burst: int = 0
+    """Calls at once."""
     text: Optional[str] = field(default=None, repr=False)
     """The key itself, in what create_key() gave; else None."""
 
@@ -28,8 +33,8 @@ class Key:
 def _read(address: Any) -> Key:
     row = cast(address, POINTER(_ffi.Key)).contents
     return Key(row.name.decode(), row.prefix.decode(), row.tier.decode(), row.expires_us,
-               row.created_us, row.updated_us, bool(row.revoked),
-               row.text.decode() if row.text else None)
+               row.created_us, row.updated_us, bool(row.revoked), row.rate, row.period_ms,
+               row.burst, row.text.decode() if row.text else None)
 
 
 def take_key(address: c_void_p) -> Key:

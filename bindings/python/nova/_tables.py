@@ -241,6 +241,10 @@ class Key(Structure):
         ("updated_us", c_uint64),
         ("revoked", c_uint32),
         ("reserved", c_uint32),
+        ("rate", c_uint32),
+        ("period_ms", c_uint32),
+        ("burst", c_uint32),
+        ("reserved2", c_uint32),
     ]
 
 
@@ -250,6 +254,10 @@ class KeyOpts(_Options):
         ("name", c_char_p),
         ("tier", c_char_p),
         ("expires_us", c_uint64),
+        ("rate", c_uint32),
+        ("period_ms", c_uint32),
+        ("burst", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -306,6 +314,17 @@ class QueueOpts(_Options):
         ("size", c_size_t),
         ("threads", c_uint32),
         ("max_calls", c_uint32),
+    ]
+
+
+class RateOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("rate", c_uint32),
+        ("period_ms", c_uint32),
+        ("burst", c_uint32),
+        ("tokens", c_uint32),
     ]
 
 
@@ -685,6 +704,7 @@ FUNCTIONS = {
     "nova_decoder_feed": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p)]),
     "nova_decoder_next": (c_int, [
         c_void_p, POINTER(c_int), POINTER(c_char_p), POINTER(c_size_t), POINTER(c_void_p)]),
+    "nova_rate_take": (c_int, [c_void_p, POINTER(RateOpts), c_void_p, POINTER(c_void_p)]),
     "nova_result_free": (None, [c_void_p]),
     "nova_result_output": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "nova_result_stdout": (c_void_p, [c_void_p, POINTER(c_size_t)]),

@@ -157,6 +157,16 @@ class Functions(PlatformCase):
         with self.assertRaises(nova.errors.NovaError):
             self.nova.set_secret("x", "no key")
 
+    def test_rates(self):
+        made = self.nova.create_key("limited", rate=3, period_ms=60000)
+        key = self.nova.check_key(made.text)
+        self.assertEqual((key.rate, key.period_ms, key.burst), (3, 60000, 3))
+        self.assertEqual([self.nova.take("x", 2, period_ms=60000) for _ in range(2)], [0, 0])
+        self.assertTrue(29000 < self.nova.take("x", 2, period_ms=60000) <= 30001)
+        self.assertEqual(self.nova.take("y", 5, tokens=5), 0)
+        with self.assertRaisesRegex(nova.InvalidArgument, "tokens"):
+            self.nova.take("y", 5, tokens=6)
+
     def test_versions_and_aliases(self):
         self.shell("f", "echo $WORD", env={"WORD": "1"})
         self.assertEqual(self.nova.publish("f").version, 1)

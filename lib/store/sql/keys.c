@@ -14,6 +14,9 @@ static int put(struct store *store, const struct key_record *k, nova_error_t **e
 		sql_text(k->tier),
 		sql_number(k->expires_us),
 		sql_number(k->created_us),
+		sql_number(k->rate),
+		sql_number(k->period_ms),
+		sql_number(k->burst),
 	};
 	int code = sql_write(store, SQL_KEY_INSERT, values, ARRAY_LEN(values), NULL, &failure);
 	if (code == NOVA_EEXIST)
@@ -36,6 +39,9 @@ static int read_columns(struct sql_session *session, struct key_record *k, nova_
 	k->created_us = row_number(&row, INT64_MAX);
 	k->updated_us = row_number(&row, INT64_MAX);
 	k->revoked = row_number(&row, 1);
+	k->rate = (uint32_t)row_number(&row, KEY_RATE_MOST);
+	k->period_ms = (uint32_t)row_number(&row, KEY_PERIOD_MOST);
+	k->burst = (uint32_t)row_number(&row, KEY_RATE_MOST);
 	int code = row_end(&row, error);
 	return code < 0 ? code : key_record_check(k, NOVA_ECORRUPT, error);
 }

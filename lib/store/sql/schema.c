@@ -75,6 +75,10 @@ static const char *const steps[] = {
 	/* 12 */
 	"CREATE TABLE secrets ( name TEXT NOT NULL PRIMARY KEY, key_id TEXT NOT NULL, created_us "
 	"INTEGER NOT NULL, updated_us INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;",
+	/* 13 */
+	"ALTER TABLE api_keys ADD COLUMN rate INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE api_keys ADD COLUMN period_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE api_keys ADD COLUMN burst INTEGER NOT NULL DEFAULT 0;",
 };
 static const char *const log_steps[] = { CALLS };
 const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };

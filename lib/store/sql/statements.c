@@ -20,7 +20,9 @@
 
 #define ALIAS_COLUMNS                                                                              \
 	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
-#define KEY_COLUMNS    "name, hash, prefix, tier, expires_us, created_us, updated_us, revoked"
+#define KEY_COLUMNS                                                                                \
+	"name, hash, prefix, tier, expires_us, created_us, updated_us, revoked, rate, period_ms, " \
+	"burst"
 #define SECRET_COLUMNS "name, key_id, created_us, updated_us, sealed"
 /* Of a blob. */
 #define USES_CONTENT "WHERE code_hash = contents.hash OR image = '" IMAGE_BLOB "' || contents.hash"
@@ -91,7 +93,8 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_RUNTIME_LIST] = "SELECT " RUNTIME_COLUMNS " FROM runtimes ORDER BY name",
 	[SQL_RUNTIME_REMOVE] = "DELETE FROM runtimes WHERE name = $1",
 	[SQL_KEY_INSERT] =
-		("INSERT INTO api_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $6, 0)"),
+		("INSERT INTO api_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $6, 0, "
+		 "$7, $8, $9)"),
 	[SQL_KEY_GET] = "SELECT " KEY_COLUMNS " FROM api_keys WHERE name = $1",
 	[SQL_KEY_FIND] = "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = $1",
 	[SQL_KEY_LIST] = "SELECT " KEY_COLUMNS " FROM api_keys ORDER BY name",

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocol of Redis: commands are written and answers read by it, but not sent and received: it
+ * would raise SIGPIPE in the program. */
+#ifndef NOVA_LIB_MODULE_REDIS_H
+#define NOVA_LIB_MODULE_REDIS_H
+
+#include <hiredis/hiredis.h>
+
+#include "module/module.h"
+
+#define REDIS_FUNCTIONS(F)                                                                         \
+	F(freeReplyObject)                                                                         \
+	F(redisFormatCommandArgv)                                                                  \
+	F(redisFreeCommand)                                                                        \
+	F(redisReaderCreate)                                                                       \
+	F(redisReaderFeed)                                                                         \
+	F(redisReaderFree)                                                                         \
+	F(redisReaderGetReply)
+
+MODULE_DOOR(redis, MODULE_REDIS, REDIS_FUNCTIONS)
+
+#ifndef IN_MODULE
+#define freeReplyObject        redis_functions()->freeReplyObject
+#define redisFormatCommandArgv redis_functions()->redisFormatCommandArgv
+#define redisFreeCommand       redis_functions()->redisFreeCommand
+#define redisReaderCreate      redis_functions()->redisReaderCreate
+#define redisReaderFeed        redis_functions()->redisReaderFeed
+#define redisReaderFree        redis_functions()->redisReaderFree
+#define redisReaderGetReply    redis_functions()->redisReaderGetReply
+#endif
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside rate only. */
+#ifndef NOVA_LIB_RATE_INTERNAL_H
+#define NOVA_LIB_RATE_INTERNAL_H
+
+#include "rate/rate.h"
+#include "redis/redis.h"
+
+/* --- buckets.c --- */
+
+/* In units of which a token is `period_us`: so many times `rate` come in a microsecond, and nothing
+ * is rounded. */
+struct level {
+	uint64_t is, at_us;
+	struct rate limit;
+};
+/* One that was not used before is full. */
+void level_let_in(struct level *level, const struct rate *limit, uint64_t now_us);
+/* 0: they are taken; else the microseconds until they can be. */
+uint64_t level_take(struct level *level, uint64_t tokens);
+
+struct bucket {
+	struct table_node node;
+	struct link used; /* among all, the one that was used last at the end */
+	struct level level;
+
+	/* what all hosts share */
+	uint64_t lease;     /* tokens that were taken ahead */
+	uint64_t denied_us; /* until then there are not so many: */
+	uint64_t denied;
+	uint64_t needed;     /* by the question that is under way, or was the last */
+	bool asked, settled; /* it is under way; it is no more */
+	bool answered;       /* it was not lost */
+	char name[];
+};
+
+struct buckets {
+	struct table all;
+	struct link used;
+};
+int buckets_init(struct buckets *buckets); /* 0 or -ENOMEM */
+void buckets_done(struct buckets *buckets);
+/* NULL: out of memory. It stays until another is wanted. */
+struct bucket *bucket_get(struct buckets *buckets, const char *name);
+
+/* --- shared.c --- */
+
+/* 1: they were taken from what all hosts share; 0: not before *ret_wait_us; -1: the server is away.
+ */
+int shared_take(struct redis *redis, struct bucket *bucket, const struct rate *limit,
+	uint64_t tokens, uint64_t *ret_wait_us);
+
+#endif

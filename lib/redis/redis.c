@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "module/redis.h"
+#include "redis/redis.h"
+
+#define DELAY_FIRST_MS 50u
+#define DELAY_MOST_MS  2000u
+#define UNSENT_MOST    (1u << 20)
+#define PIECE          16384u
+#define WORDS_MOST     16u
+
+enum state {
+	AWAY,       /* until retry_at */
+	CONNECTING, /* until it can be written to */
+	GREETING,   /* the password, the database */
+	READY,
+};
+
+/* Who waits for an answer. */
+struct asked {
+	struct link place;
+	redis_answered_fn answered;
+	void *userdata;
+};
+
+struct redis {
+	const struct logger *log;
+	struct redis_address address;
+	char *password, db[24];
+	uint64_t patience_ms;
+
+	enum state state;
+	int fd; /* -1 */
+	redisReader *reader;
+	struct buf unsent;
+	struct link asked;           /* in the order of their answers */
+	uint64_t deadline;           /* of connecting and greeting */
+	uint64_t retry_at, delay_ms; /* of the next try */
+	bool told;                   /* that it is away */
+	bool refused;                /* it has said why, as below */
+	char why[200];               /* it is away */
+};
+
+/* --- losing it --- */
+
+static void forget_asked(struct redis *r)
+{
+	for (struct link *first; (first = list_pop(&r->asked));) {
+		struct asked *asked = CONTAINER_OF(first, struct asked, place);
+		if (asked->answered)
+			asked->answered(asked->userdata, NULL);
+		free(asked);
+	}
+}
+
+static void leave(struct redis *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	if (r->reader)
+		redisReaderFree(r->reader);
+	r->reader = NULL;
+	buf_reset(&r->unsent);
+	r->state = AWAY;
+	r->delay_ms = r->delay_ms ? r->delay_ms * 2 : DELAY_FIRST_MS;
+	if (r->delay_ms > DELAY_MOST_MS)
+		r->delay_ms = DELAY_MOST_MS;
+	r->retry_at = deadline_in_ms(r->delay_ms);
+	if (!r->told)
+		log_warn(r->log, "redis",
+			"%s%s%s: %s; this host goes on by itself until it is back",
+			r->address.host ? r->address.host : "", r->address.host ? ":" : "",
+			r->address.port, r->why);
+	r->told = true;
+	forget_asked(r);
+}
+
+static void leave_by(struct redis *r, int os)
+{
+	snprintf(r->why, sizeof(r->why), "%s", os == 0 ? "it has hung up" : strerrordesc_np(-os));
+	leave(r);
+}
+
+/* --- words in, answers out --- */
+
+static bool put(struct redis *r, const char *const *words, size_t count, redis_answered_fn answered,
+	void *userdata)
+{
+	size_t lens[WORDS_MOST];
+	char *text = NULL;
+	struct asked *asked = calloc(1, sizeof(*asked));
+	for (size_t i = 0; i < count && i < WORDS_MOST; i++)
+		lens[i] = strlen(words[i]);
+	int len = asked && count <= WORDS_MOST ? redisFormatCommandArgv(&text, (int)count,
+							 (const char **)(uintptr_t)words, lens) :
+						 -1;
+	bool done = len >= 0 && buf_append(&r->unsent, text, (size_t)len) == 0;
+	if (len >= 0)
+		redisFreeCommand(text);
+	if (!done) {
+		free(asked);
+		return false;
+	}
+	asked->answered = answered;
+	asked->userdata = userdata;
+	list_append(&r->asked, &asked->place);
+	return true;
+}
+
+static int flush(struct redis *r)
+{
+	while (r->unsent.len) {
+		ssize_t n = sys_send(r->fd, r->unsent.data, r->unsent.len, 0);
+		if (n < 0)
+			return n == -EAGAIN ? 0 : (int)n;
+		buf_consume(&r->unsent, (size_t)n);
+	}
+	return 0;
+}
+
+/* That it takes no commands, as a replica: said once, until it does. */
+static void note_error(struct redis *r, const redisReply *reply)
+{
+	bool failed = reply->type == REDIS_REPLY_ERROR;
+	if (r->state != READY)
+		return;
+	if (failed && !r->told)
+		log_warn(r->log, "redis", "%s answers: %s; this host goes on by itself",
+			r->address.port, reply->str);
+	r->told = failed;
+}
+
+static int take_answers(struct redis *r)
+{
+	void *reply = NULL;
+	while (redisReaderGetReply(r->reader, &reply) == REDIS_OK && reply) {
+		note_error(r, reply);
+		struct link *first = list_pop(&r->asked);
+		struct asked *asked = first ? CONTAINER_OF(first, struct asked, place) : NULL;
+		if (asked && asked->answered)
+			asked->answered(asked->userdata, reply);
+		free(asked);
+		freeReplyObject(STEAL(reply));
+		if (!first)
+			return -EPROTO; /* nobody has asked */
+	}
+	return r->reader->err ? -EPROTO : 0;
+}
+
+/* 0, or why the connection is of no more use; *ret_open is false if the server has hung up. */
+static int receive(struct redis *r, bool *ret_open)
+{
+	char piece[PIECE];
+	ssize_t n;
+	while ((n = sys_recv(r->fd, piece, sizeof(piece), 0)) > 0)
+		if (redisReaderFeed(r->reader, piece, (size_t)n) != REDIS_OK)
+			return -ENOMEM;
+	*ret_open = n != 0;
+	int code = take_answers(r);
+	return code < 0 ? code : n < 0 && n != -EAGAIN ? (int)n : 0;
+}
+
+static void talk(struct redis *r)
+{
+	bool open = true;
+	int code = flush(r);
+	if (code == 0)
+		code = receive(r, &open);
+	if (r->state != AWAY && (code < 0 || !open))
+		leave_by(r, code);
+}
+
+/* --- getting there --- */
+
+/* A password that is wrong, a database that is not there. */
+static void on_greeted(void *userdata, const redisReply *reply)
+{
+	struct redis *r = userdata;
+	if (!reply || reply->type != REDIS_REPLY_ERROR || r->refused)
+		return;
+	r->refused = true;
+	snprintf(r->why, sizeof(r->why), "%s", reply->str);
+}
+
+static void on_ready(void *userdata, const redisReply *reply)
+{
+	struct redis *r = userdata;
+	on_greeted(r, reply);
+	if (!reply || r->refused)
+		return;
+	r->state = READY;
+	r->delay_ms = 0;
+	r->deadline = NEVER;
+	if (r->told)
+		log_info(r->log, "redis", "%s is back", r->address.port);
+	r->told = false;
+}
+
+static bool greet(struct redis *r)
+{
+	const char *const password[] = { "AUTH", r->password }, *const db[] = { "SELECT", r->db };
+	const char *const ping[] = { "PING" };
+	r->refused = false;
+	return (!*r->password || put(r, password, 2, on_greeted, r)) &&
+	       (!strcmp(r->db, "0") || put(r, db, 2, on_greeted, r)) &&
+	       put(r, ping, 1, on_ready, r);
+}
+
+static void begin(struct redis *r)
+{
+	if (!deadline_passed(r->retry_at))
+		return;
+	r->fd = r->address.host ? redis_connect(r->address.host, r->address.port) :
+				  sys_connect_unix(r->address.port);
+	r->deadline = deadline_in_ms(r->patience_ms);
+	if (r->fd < 0)
+		leave_by(r, r->fd);
+	else
+		r->state = CONNECTING;
+}
+
+static void go_on_connecting(struct redis *r)
+{
+	struct pollfd fd = { r->fd, POLLOUT, 0 };
+	if (sys_poll(&fd, 1, 0) <= 0)
+		return;
+	int code = redis_connected(r->fd);
+	r->reader = code == 0 ? redisReaderCreate() : NULL;
+	if (code == 0 && (!r->reader || !greet(r)))
+		code = -ENOMEM;
+	if (code < 0) {
+		leave_by(r, code);
+		return;
+	}
+	r->state = GREETING;
+	talk(r);
+}
+
+static void check_time(struct redis *r)
+{
+	if (r->state == AWAY || !deadline_passed(r->deadline))
+		return;
+	snprintf(r->why, sizeof(r->why), "it did not answer for %llu ms (setting 'redis.timeout')",
+		(unsigned long long)r->patience_ms);
+	leave(r);
+}
+
+void redis_step(struct redis *r)
+{
+	if (r->state == AWAY)
+		begin(r);
+	else if (r->state == CONNECTING)
+		go_on_connecting(r);
+	else
+		talk(r);
+	if (r->state == GREETING && r->refused)
+		leave(r);
+	check_time(r);
+}
+
+bool redis_send(struct redis *r, const char *const *words, size_t count, redis_answered_fn answered,
+	void *userdata)
+{
+	redis_step(r);
+	if (r->state != READY || !put(r, words, count, answered, userdata))
+		return false;
+	int code = flush(r);
+	if (code < 0)
+		leave_by(r, code); /* which answers it */
+	return true;
+}
+
+bool redis_await(struct redis *r, const bool *done)
+{
+	uint64_t deadline = deadline_in_ms(r->patience_ms);
+	while (!*done && !deadline_passed(deadline)) {
+		struct pollfd fd = { r->fd, (short)(r->unsent.len ? POLLIN | POLLOUT : POLLIN), 0 };
+		sys_poll(&fd, 1, deadline_poll_ms(deadline));
+		redis_step(r);
+	}
+	if (*done)
+		return true;
+	r->deadline = 0;
+	check_time(r);
+	return false;
+}
+
+/* --- the whole --- */
+
+/* Away at the start is no failure, to be refused is one. */
+static int try_once(struct redis *r, nova_error_t **error)
+{
+	uint64_t deadline = deadline_in_ms(r->patience_ms);
+	do {
+		redis_step(r);
+		struct pollfd fd = { r->fd, (short)(r->state == CONNECTING ? POLLOUT : POLLIN), 0 };
+		if (r->state == CONNECTING || r->state == GREETING)
+			sys_poll(&fd, 1, deadline_poll_ms(deadline));
+	} while (r->state == CONNECTING || r->state == GREETING);
+	if (!r->refused)
+		return 0;
+	return nova_fail(error, NOVA_EPERM,
+		"Redis at '%s' refuses: %s (settings 'redis.password', 'redis.db')",
+		r->address.host ? r->address.host : r->address.port, r->why);
+}
+
+static int fill(struct redis *r, const nova_config_t *config, nova_error_t **error)
+{
+	int code = redis_address_read(config_str(config, "redis.addr"), &r->address, error);
+	if (code == 0)
+		code = redis_load(error);
+	if (code < 0)
+		return code;
+	r->password = strdup(config_str(config, "redis.password"));
+	r->patience_ms = config_ms(config, "redis.timeout");
+	snprintf(r->db, sizeof(r->db), "%s", config_str(config, "redis.db"));
+	return r->password ? try_once(r, error) : nova_oom(error);
+}
+
+/* Whoever says anything of it wants it; its address has a default. */
+static bool is_wanted(const nova_config_t *config)
+{
+	static const char *const settings[] = { "redis.addr", "redis.password", "redis.db" };
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		if (nova_config_source(config, settings[i]) != NOVA_CONFIG_DEFAULT)
+			return true;
+	return false;
+}
+
+int redis_open(const nova_config_t *config, const struct logger *log, struct redis **ret,
+	nova_error_t **error)
+{
+	*ret = NULL;
+	if (!is_wanted(config))
+		return 0;
+	struct redis *r = calloc(1, sizeof(*r));
+	if (!r)
+		return nova_oom(error);
+	r->log = log;
+	r->fd = -1;
+	r->unsent = BUF_INIT(UNSENT_MOST);
+	list_init(&r->asked);
+	int code = fill(r, config, error);
+	if (code < 0)
+		redis_close(r);
+	else
+		*ret = r;
+	return code;
+}
+
+void redis_close(struct redis *r)
+{
+	if (!r)
+		return;
+	forget_asked(r);
+	if (r->fd >= 0)
+		close(r->fd);
+	if (r->reader)
+		redisReaderFree(r->reader);
+	buf_free(&r->unsent);
+	redis_address_clear(&r->address);
+	if (r->password)
+		explicit_bzero(r->password, strlen(r->password));
+	free(r->password);
+	free(r);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of redis: one connection to what several hosts share, which nobody waits for but for a
+ * moment. Losing it loses nothing: each host goes on by itself, and says so once.
+ *
+ * No lock in here: who uses it holds one throughout.
+ */
+#ifndef NOVA_LIB_REDIS_H
+#define NOVA_LIB_REDIS_H
+
+#include "base/base.h"
+#include "config/config.h"
+
+/* --- address.c --- */
+
+struct redis_address {
+	char *host; /* NULL: `port` is the path of a socket */
+	char *port;
+};
+/* HOST, HOST:PORT, [IPV6]:PORT, or the path of a socket. */
+int redis_address_read(const char *text, struct redis_address *ret_address, nova_error_t **error);
+void redis_address_clear(struct redis_address *address);
+
+/* --- connect.c --- */
+
+/* Begins to connect a stream to the first address of a name, IPv4 before IPv6; when it can be
+ * written to, redis_connected() tells how that went. A name that has to be asked for blocks.
+ * -ENOENT: there is no such name. */
+int redis_connect(const char *host, const char *port);
+int redis_connected(int fd);
+
+/* --- redis.c --- */
+
+struct redis;
+struct redisReply; /* of hiredis */
+
+/* *ret_redis is NULL if the settings name no server. One that cannot be reached is tried again
+ * later. NOVA_EINVAL: a setting; NOVA_EPERM: it does not let us in; NOVA_ENOTSUP: the module is not
+ * there. `log` lives longer. */
+int redis_open(const nova_config_t *config, const struct logger *log, struct redis **ret_redis,
+	nova_error_t **error);
+void redis_close(struct redis *redis); /* NULL does nothing */
+
+/* NULL: the connection was lost before the answer came. */
+typedef void (*redis_answered_fn)(void *userdata, const struct redisReply *reply);
+/* Sends a command, and has `answered` called by a later step. False: there is no connection. */
+bool redis_send(struct redis *redis, const char *const *words, size_t count,
+	redis_answered_fn answered, void *userdata);
+/* Does what can be done without waiting. */
+void redis_step(struct redis *redis);
+/* Steps until *done, or as long as the setting says at most: false; the connection is given up
+ * then. */
+bool redis_await(struct redis *redis, const bool *done);
+
+#endif
