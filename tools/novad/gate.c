@@ -158,16 +158,16 @@ static bool check_key(struct exchange *x)
 
 static bool check_rate(struct exchange *x)
 {
-	char text[16];
-	uint32_t wait_s;
-	if (!x->key || x->route->flags & ROUTE_OPEN || key_take(x->key, &wait_s))
+	char text[24];
+	uint64_t wait_s;
+	if (!x->key || x->route->flags & ROUTE_OPEN || key_take(x->key, x->novad->nova, &wait_s))
 		return true;
 	x->novad->counters[COUNTER_SHED]++;
-	snprintf(text, sizeof(text), "%u", wait_s);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)wait_s);
 	exchange_header_add(x, "Retry-After", text);
 	exchange_problem(x, 429, "too_many_requests",
-		"this key may have %u requests in %u s, and may go on in %u s", x->key->rate,
-		x->key->period_ms / 1000, wait_s);
+		"this key may have %u requests in %u ms, and may go on in %s s", x->key->rate,
+		x->key->period_ms, text);
 	return false;
 }
 

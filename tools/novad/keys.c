@@ -14,6 +14,8 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
+#include <nova/rate.h>
+
 #include "novad.h"
 
 #define KEY_MIN   16 /* characters: fewer can be guessed */
@@ -90,34 +92,23 @@ static bool take_limits(struct key *key, char *words)
 	return key->rate || !key->burst;
 }
 
-/* What it has used is not forgotten by reading the file again. */
-static void set_limits(struct key *key, const struct key *given)
+/* Counted by the library, for all hosts where they have a Redis in common. What has nothing to do
+ * with the key (no memory) locks nobody out. */
+bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s)
 {
-	if (key->rate == given->rate && key->period_ms == given->period_ms &&
-		key->burst == given->burst)
-		return;
-	key->rate = given->rate;
-	key->period_ms = given->period_ms;
-	key->burst = given->burst;
-	key->level = (int64_t)key->burst * key->period_ms;
-	key->level_ms = now_ms();
-}
-
-bool key_take(struct key *key, uint32_t *ret_wait_s)
-{
+	char name[8 + 2 * sizeof(key->hash)] = "key/";
+	nova_rate_opts opts = NOVA_RATE_OPTS_INIT;
+	uint64_t wait_ms = 0;
 	if (!key->rate)
 		return true;
-	int64_t now = now_ms(), most = (int64_t)key->burst * key->period_ms;
-	int64_t gained = (now - key->level_ms) * key->rate;
-	key->level = gained > most - key->level ? most : key->level + gained;
-	key->level_ms = now;
-	int64_t missing = key->period_ms - key->level;
-	if (missing <= 0) {
-		key->level -= key->period_ms;
+	hex_of(name + strlen(name), key->hash, sizeof(key->hash));
+	opts.name = name;
+	opts.rate = key->rate;
+	opts.period_ms = key->period_ms;
+	opts.burst = key->burst;
+	if (nova_rate_take(nova, &opts, &wait_ms, NULL) != NOVA_ELIMIT)
 		return true;
-	}
-	int64_t wait_ms = (missing + key->rate - 1) / key->rate;
-	*ret_wait_s = (uint32_t)((wait_ms + 999) / 1000);
+	*ret_wait_s = (wait_ms + 999) / 1000;
 	return false;
 }
 
@@ -132,7 +123,9 @@ static bool add_key(struct keys *keys, const struct key *key)
 		memcpy(known->hash, key->hash, sizeof(key->hash));
 	}
 	memcpy(known->name, key->name, sizeof(key->name));
-	set_limits(known, key);
+	known->rate = key->rate;
+	known->period_ms = key->period_ms;
+	known->burst = key->burst;
 	return true;
 }
 

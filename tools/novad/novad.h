@@ -86,7 +86,6 @@ struct key {
 	/* Requests: so many in so many milliseconds, and `burst` at once; 0: as many as it likes.
 	 */
 	uint32_t rate, period_ms, burst;
-	int64_t level, level_ms; /* what it may still have, in requests times period_ms; when */
 };
 
 struct keys;
@@ -98,7 +97,7 @@ void keys_refresh(struct keys *keys);
 /* NULL: it is none of them. It stays until keys_free(). */
 struct key *keys_find(struct keys *keys, const char *text);
 /* Whether it may have one more request now; else in how many seconds. */
-bool key_take(struct key *key, uint32_t *ret_wait_s);
+bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s);
 /* Those that the store has: stored.c. */
 void stored_free(void);
 

@@ -46,8 +46,13 @@ struct key *stored_find(const char *text)
 	return key && now_ms() < key->until ? &key->is : NULL;
 }
 
+static uint32_t number_of(const json_t *found, const char *name)
+{
+	return (uint32_t)json_integer_value(json_object_get(found, name));
+}
+
 /* NULL: there are too many. */
-static struct key *note(const unsigned char hash[32], const char *name)
+static struct key *note(const unsigned char hash[32], const json_t *found)
 {
 	struct stored_key **at = place_of(hash), *key = *at;
 	if (!key && count == KEYS_MAX)
@@ -58,7 +63,11 @@ static struct key *note(const unsigned char hash[32], const char *name)
 		count++;
 	}
 	key->until = now_ms() + HOLDS_MS;
-	snprintf(key->is.name, sizeof(key->is.name), "%s", name);
+	snprintf(key->is.name, sizeof(key->is.name), "%s",
+		json_string_value(json_object_get(found, "name")));
+	key->is.rate = number_of(found, "rate");
+	key->is.period_ms = number_of(found, "period_ms");
+	key->is.burst = number_of(found, "burst");
 	return &key->is;
 }
 
@@ -86,7 +95,10 @@ static void check(struct job *job)
 	const nova_key *key = NULL;
 	int code = nova_key_check(job_nova(job), job_text(job, "key"), &key, &error);
 	if (code == 0)
-		job_answer(job, json_pack("{s:s}", "name", key->name));
+		job_answer(
+			job, json_pack("{s:s,s:I,s:I,s:I}", "name", key->name, "rate",
+				     (json_int_t)key->rate, "period_ms", (json_int_t)key->period_ms,
+				     "burst", (json_int_t)key->burst));
 	else if (is_refusal(code, error))
 		job_answer(job, json_pack("{s:s}", "refused", nova_error_message(error)));
 	else
@@ -138,8 +150,7 @@ static void on_end(void *userdata, const json_t *reply)
 	struct lookup *lookup = userdata;
 	struct exchange *x;
 	const json_t *body = json_object_get(reply, "body");
-	const char *name = json_string_value(json_object_get(body, "name"));
-	struct key *key = name ? note(lookup->hash, name) : NULL;
+	struct key *key = json_object_get(body, "name") ? note(lookup->hash, body) : NULL;
 	LIST_REMOVE(lookup, all);
 	asking--;
 	while ((x = LIST_FIRST(&lookup->waiting)) != NULL)

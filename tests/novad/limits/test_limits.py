@@ -3,9 +3,12 @@
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
+import subprocess
 import threading
+import unittest
 
 from novadcase import NovadCase
 from novatest import await_that
@@ -302,7 +305,47 @@ class Crowds(NovadCase):
         self.is_refused(429, "too_many_requests", "GET", path)
         keys.write_text(whole.replace("rate=3/h", "rate=5/m"))
         self.key = "a" * 16
-        await_that(lambda: self.ask("GET", path).status == 200, "another limit begins anew")
+        await_that(lambda: self.ask("GET", path).status == 200, "a larger limit holds at once")
+
+    def test_a_key_of_the_store_has_its_rate(self):
+        self.novactl("apikey", "create", "slow", "--rate", "2/d", "--burst", "3")
+        made = self.novactl_json("apikey", "create", "one", "--rate", "1/d")
+        self.assertEqual((made["rate"], made["period_ms"], made["burst"]), (1, 86400000, 1))
+        self.novad()
+        self.key = made["key"]
+        self.gets(200, "GET", "/api/v1/functions")
+        self.is_refused(429, "too_many_requests", "GET", "/api/v1/functions")
+
+    @unittest.skipUnless(shutil.which("redis-server"), "no redis-server: see test_packages")
+    def test_two_novads_with_one_redis_share_the_rate_of_a_key(self):
+        redis = self.redis()
+        keys = self.write("keys", f"slow={'a' * 16} rate=5/h\n")
+        keys.chmod(0o600)
+        ports = []
+        for name in ("one", "two"):
+            self.novad("--key-file", keys, "--set", f"redis.addr={redis}",
+                       environment={"NOVA_HOME": str(self.directory / name)})
+            ports.append(self.port)
+        self.key = "a" * 16
+        answers = []
+        for turn in range(12):
+            self.port = ports[turn % 2]
+            answers.append(self.ask("GET", "/api/v1/functions").status)
+        self.assertEqual(answers, [200] * 5 + [429] * 7)
+
+    def redis(self):
+        """The socket of a server of its own."""
+        path = self.directory / "redis.sock"
+        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save",
+                                   "", "--dir", self.directory, "--logfile", "redis.log"])
+        self.addCleanup(self.end_redis, server)
+        await_that(path.exists, "the server listens")
+        return path
+
+    @staticmethod
+    def end_redis(server):
+        server.kill()
+        server.wait()
 
     def test_limits_of_keys_that_make_no_sense_are_named(self):
         for words in ("rate=0/s", "rate=5", "rate=5/d", "rate=-5/s", "rate=5000000/s", "burst=5",
