@@ -241,6 +241,7 @@ void invocation_done(struct invocation *c)
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);
 	free(STEAL(c->request.code_disk));
+	free(STEAL(c->request.compiled));
 	free(c->checkpoint_name);
 	c->function = NULL;
 	c->instance = NULL;

@@ -63,7 +63,7 @@ static int acquire(struct nova *nova, const nova_function_t *function,
 
 /* --- code that is run once --- */
 
-struct once {
+struct maker_once {
 	nova_host_t *host;
 	struct template_want want;
 };
@@ -71,7 +71,7 @@ struct once {
 static int make_once(
 	void *userdata, const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
-	const struct once *once = userdata;
+	const struct maker_once *once = userdata;
 	return template_try(once->host, &once->want, stop, ret_vm, error);
 }
 
@@ -84,7 +84,7 @@ static int acquire_once(struct nova *nova, const nova_function_t *function,
 	int code = function_want_init(&w, nova, &function->record, NULL, error);
 	if (code < 0)
 		return code;
-	struct once once = {
+	struct maker_once once = {
 		.host = nova->host,
 		.want = {
 			.name = function->record.config.runtime,
@@ -94,6 +94,7 @@ static int acquire_once(struct nova *nova, const nova_function_t *function,
 	};
 	const struct pool_maker maker = { make_once, &once };
 	w.of.vm.config.machine.code_disk = request->code_disk;
+	w.of.vm.compiled = request->compiled;
 	w.of.vm.once = true;
 	w.of.vm.program = request->program;
 	w.want.flags = NOVA_POOL_FRESH;

@@ -82,7 +82,8 @@ struct lease_request {
 	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
 	/* of code that is run once, which no function of the store has; NULL: none */
 	char *code_disk;
-	bool program; /* its code is not looked through for a handler */
+	char *compiled; /* of that, where its machine code is kept; NULL: nowhere */
+	bool program;   /* its code is not looked through for a handler */
 	/* what its machine has of its own; NULL: nothing */
 	const nova_instance_opts *machine;
 	uint32_t queue_timeout_ms; /* 0: that of the pool */

@@ -12,11 +12,15 @@ static int prepare(struct invocation *c, const char *language, const char *code,
 	c->request.fresh = true;
 	c->request.program = o->args_count || o->stdin_len || (!o->input && !o->handler);
 	c->request.queue_timeout_ms = o->queue_timeout_ms;
+	struct once once = { NULL, NULL, NULL };
 	int r = vm_exec_prepare(
 		&c->exec, input, strlen(input), o->timeout_ms, o->request_id, error);
-	return r < 0 ? r :
-		       registry_make_once(&c->nova->registry, language, code, o, &c->function,
-			       &c->request.code_disk, error);
+	if (r == 0)
+		r = registry_make_once(&c->nova->registry, language, code, o, &once, error);
+	c->function = once.function;
+	c->request.code_disk = once.disk;
+	c->request.compiled = once.compiled;
+	return r;
 }
 
 int invocation_prepare_run(struct invocation *c, const char *language, const char *code,

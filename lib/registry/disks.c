@@ -8,8 +8,6 @@
 
 #include "registry/internal.h"
 
-#define COMPILED "compiled" /* in the state directory; a directory for each code disk */
-
 int blob_unneeded(struct registry *registry, const char *hash, uint64_t leaving, bool *ret_unneeded,
 	nova_error_t **error)
 {
@@ -76,11 +74,6 @@ int image_unneeded(
 	return hash ? blob_unneeded(registry, hash, 1, ret_unneeded, error) : 0;
 }
 
-char *compiled_path(const struct registry *registry, const char *hash)
-{
-	return str_format("%s/" COMPILED "/%s", registry->home, hash);
-}
-
 void code_remove(struct registry *registry, const char *hash)
 {
 	AUTO_FREE char *compiled = compiled_path(registry, hash);
@@ -108,18 +101,6 @@ static bool is_needed(void *userdata, const char *hash)
 	bool unneeded;
 	blob_unneeded(userdata, hash, 0, &unneeded, NULL);
 	return !unneeded;
-}
-
-static void compiled_sweep(struct registry *registry)
-{
-	AUTO_FREE char *directory = path_join(registry->home, COMPILED);
-	char **hashes;
-	int count = directory ? fs_list(directory, &hashes) : -ENOMEM;
-	for (int i = 0; i < count; i++)
-		if (!is_needed(registry, hashes[i]))
-			code_remove(registry, hashes[i]);
-	if (count >= 0)
-		strv_free(hashes, (size_t)count);
 }
 
 void blobs_tidy(struct registry *registry)

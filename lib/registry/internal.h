@@ -130,12 +130,19 @@ int image_unneeded(
 	struct registry *registry, const char *image, bool *ret_unneeded, nova_error_t **error);
 /* Removes code that nobody needs, and what was compiled of it. */
 void code_remove(struct registry *registry, const char *hash);
-/* Where the machine code of modules of such code is. NULL: out of memory. */
-char *compiled_path(const struct registry *registry, const char *hash);
 /* Removes a blob if neither function nor runtime uses it. */
 void blob_drop(struct registry *registry, const char *hash);
 /* The same of what an image is, if it is a blob. */
 void image_drop(struct registry *registry, const char *image);
+
+/* --- compiled.c --- */
+
+/* Where the machine code of a module is that has this code. NULL: out of memory. */
+char *compiled_path(const struct registry *registry, const char *hash);
+/* The same of a module that is run once, for the next time. NULL: it is not kept. */
+char *compiled_once(const struct registry *registry, const void *code, size_t len);
+/* Removes what no function has. With the lock of the blobs. */
+void compiled_sweep(struct registry *registry);
 
 /* --- own.c, rootfs.c --- */
 

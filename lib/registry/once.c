@@ -223,8 +223,7 @@ static int check_all(struct registry *registry, const nova_function_opts *code,
 }
 
 int registry_make_once(struct registry *registry, const char *language, const char *code,
-	const nova_run_opts *o, nova_function_t **ret_function, char **ret_disk,
-	nova_error_t **error)
+	const nova_run_opts *o, struct once *ret_once, nova_error_t **error)
 {
 	AUTO_RECORD struct function_record record = { 0 };
 	AUTO_FREE char *entry = NULL;
@@ -234,8 +233,11 @@ int registry_make_once(struct registry *registry, const char *language, const ch
 	AUTO_FUNCTION nova_function_t *function = r == 0 ? function_new(&record) : NULL;
 	if (r < 0 || !function)
 		return r < 0 ? r : nova_oom(error);
-	r = build_disk(registry, &f, o, entry, ret_disk, error);
-	if (r == 0)
-		*ret_function = STEAL(function);
-	return r;
+	r = build_disk(registry, &f, o, entry, &ret_once->disk, error);
+	if (r < 0)
+		return r;
+	if (runtime_rules(&function->record.config)->form == CODE_WASM)
+		ret_once->compiled = compiled_once(registry, f.code, f.code_len);
+	ret_once->function = STEAL(function);
+	return 0;
 }

@@ -193,11 +193,14 @@ int registry_delete_alias(
 
 /* --- once.c --- */
 
-/* Of what nova_run() takes, in whole options: a function that nobody can look up, has no code_hash,
- * and an id of its own; and a disk with its code in the run directory, which the caller removes. */
+/* Of what nova_run() takes, in whole options. The caller frees all three. */
+struct once {
+	nova_function_t *function; /* nobody can look it up; no code_hash, and an id of its own */
+	char *disk;                /* with its code, in the run directory; the caller removes it */
+	char *compiled;            /* where machine code of it is kept; NULL: it is not */
+};
 int registry_make_once(struct registry *registry, const char *language, const char *code,
-	const nova_run_opts *opts, nova_function_t **ret_function, char **ret_disk,
-	nova_error_t **error);
+	const nova_run_opts *opts, struct once *ret_once, nova_error_t **error);
 
 /* --- runtimes of the user's own, and those that are built in --- */
 

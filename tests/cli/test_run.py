@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """novactl run: what code prints, and its status, become novactl's."""
+import hashlib
 import json
 
 from novatest import BUILD, NOVACTL, HomeCase
@@ -53,6 +54,25 @@ class Run(HomeCase):
             self.assertIn(part, self.code(*words, language=language, status=status).stderr)
         self.refuses("needs --language", "run", "1", status=125)
         self.refuses("needs CODE", "run", "-l", "shell", status=125)
+
+    def test_an_image_that_is_missing_is_named_with_what_makes_it(self):
+        images = self.directory / "images"
+        lines = []
+        for name in ("vmlinux", "initramfs.cpio"):
+            (images / "kernel").mkdir(parents=True, exist_ok=True)
+            (images / "kernel" / name).write_text(name)
+            digest = hashlib.sha256(name.encode()).hexdigest()
+            lines.append(f"{digest}  {len(name)}  kernel/{name}\n")
+        kinds = {"python": "python", "javascript": "node", "wasm": "wasm", "shell": "base"}
+        lines += [f"{'0' * 64}  {1 << 20}  rootfs/{image}.ext4\n" for image in kinds.values()]
+        (images / "MANIFEST").write_text("".join(lines))
+        code = self.write("module.wat", '(module (func (export "_start")))')
+        for language, image in kinds.items():
+            done = self.code("-f", code, "--json", language=language, status=125, environment={
+                "NOVA_ENGINE": "qemu", "NOVA_IMAGES": str(images)})
+            error = json.loads(done.stderr)["error"]
+            self.assertEqual((error["name"], error["outcome"]), ("NOVA_ENOTFOUND", "never-ran"))
+            self.assertRegex(error["message"], rf"{image}.ext4' is missing; .*tools/images.* {image}$")
 
     def test_the_example_runs_several_languages(self):
         done = self.run_program(BUILD / "examples/run")

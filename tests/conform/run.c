@@ -421,6 +421,37 @@ START_TEST(a_host_that_closes_ends_the_runs_under_way)
 }
 END_TEST
 
+/* A module whose _start does nothing. */
+static const char module[] = "\0asm\1\0\0\0"
+			     "\1\4\1\x60\0\0"
+			     "\3\2\1\0"
+			     "\7\n\1\6_start\0\0"
+			     "\n\4\1\2\0\x0b";
+
+/* There is no compiler on the engine fake: what it would have kept is put there. */
+START_TEST(of_modules_that_are_run_once_the_machine_code_used_last_is_kept)
+{
+	struct platform p = platform_open(NULL);
+	AUTO_FREE char *room = path_join(p.dir, "compiled"), *first = NULL;
+	nova_run_opts opts = RUN_OPTS(.code_len = sizeof(module) - 1);
+	nova_result_t *r;
+	for (unsigned i = 0; i < 20; i++) {
+		AUTO_FREE char *path = str_format("%s/once-%02u", room, i);
+		ck_assert_int_eq(fs_mkdirs(path, 0700), 0);
+		ck_assert_int_eq(fs_set_atime(path, 1000000000ull + i), 0);
+	}
+	nova_run(p.nova, "wasm", module, &opts, &r, NULL);
+	nova_result_free(r);
+	ck_assert_uint_eq(entries(room, "once-"), 15);
+	first = path_join(room, "once-05");
+	ck_assert_int_eq(fs_exists(first), 1);
+	nova_run(p.nova, "shell", "exit 0", NULL, &r, NULL);
+	nova_result_free(r);
+	ck_assert_uint_eq(entries(room, "once-"), 15);
+	platform_close(&p);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("run");
@@ -442,6 +473,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_queue_runs_code_and_what_was_handed_in_need_not_outlive_the_submit);
 	tcase_add_test(tc, runs_that_wait_for_room_are_called_off_and_those_under_way_are_killed);
 	tcase_add_test(tc, a_host_that_closes_ends_the_runs_under_way);
+	tcase_add_test(tc, of_modules_that_are_run_once_the_machine_code_used_last_is_kept);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -200,13 +200,14 @@ START_TEST(what_was_compiled_goes_with_the_last_who_has_the_code)
 	ck_ok(add(&nova, "b", "print(1)", 0));
 	ck_ok(nova_function_get(&nova, "a", &a, &error));
 	AUTO_FREE char *compiled = compiled_for(nova_function_code_hash(a));
-	AUTO_FREE char *nobodys = compiled_for("0123");
+	AUTO_FREE char *nobodys = compiled_for("0123"), *once = compiled_for("once-0123");
 	ck_ok(add(&nova, "a", "print(2)", NOVA_REGISTER_REPLACE));
 	ck_assert_int_eq(fs_exists(compiled), 1);
 	close_registry(&nova);
 	ck_ok(open_registry(&nova));
 	ck_assert_int_eq(fs_exists(compiled), 1);
 	ck_assert_int_eq(fs_exists(nobodys), 0);
+	ck_assert_int_eq(fs_exists(once), 1);
 	ck_ok(nova_function_delete(&nova, "b", 0, &error));
 	ck_assert_int_eq(fs_exists(compiled), 0);
 	ck_ok(nova_function_get(&nova, "a", &b, &error));
