@@ -14,6 +14,8 @@ class Run(HomeCase):
         done = self.code("echo out; echo err >&2; exit 7", status=7)
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
         self.assertEqual(self.code("printf 5").stdout, "5")
+        self.assertEqual(self.code("printf '  1 a \\n\\n 2 b\\n\\n'").stdout,
+                         "  1 a \n\n 2 b\n\n")
         self.assertEqual(json.loads(self.novactl("list", "--json").stdout), [])
         self.assertTrue(self.nothing_runs())
 

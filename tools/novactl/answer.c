@@ -15,28 +15,35 @@ static void copy(struct bytes *bytes, const char *text, size_t len)
 	bytes_add(bytes, text, len);
 }
 
-/* Whether that text, which a function printed, is its output: as it is, or as a JSON string. */
+/* As a JSON string, which has all but the last newline. */
+static bool is_string(const nova_result_t *result, const char *text, size_t len)
+{
+	size_t output_len;
+	const char *output = nova_result_output(result, &output_len);
+	len -= len && text[len - 1] == '\n';
+	json_t *string = *output == '"' ? json_loadb(output, output_len,
+						  JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) :
+					  NULL;
+	bool same = string && json_string_length(string) >= len &&
+		    !memcmp(json_string_value(string), text, len);
+	json_decref(string);
+	return same;
+}
+
+/* Whether that text, which a function printed, is its output. */
 static bool is_output(const nova_result_t *result, const char *text, size_t len)
 {
 	size_t output_len;
 	const char *output = nova_result_output(result, &output_len);
-	const char *end = text + len;
-	for (; text < end && strchr(" \t\r\n", *text); text++)
+	const char *at = text, *end = text + len;
+	for (; at < end && strchr(" \t\r\n", *at); at++)
 		;
-	for (; end > text && strchr(" \t\r\n", end[-1]); end--)
+	for (; end > at && strchr(" \t\r\n", end[-1]); end--)
 		;
-	size_t text_len = (size_t)(end - text);
+	size_t trimmed = (size_t)(end - at);
 	bool whole =
-		text_len == output_len || (text_len < output_len && nova_result_truncated(result));
-	if (whole && !memcmp(text, output, text_len))
-		return true;
-	json_t *string = *output == '"' ? json_loadb(output, output_len,
-						  JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) :
-					  NULL;
-	bool same = string && json_string_length(string) >= text_len &&
-		    !memcmp(json_string_value(string), text, text_len);
-	json_decref(string);
-	return same;
+		trimmed == output_len || (trimmed < output_len && nova_result_truncated(result));
+	return (whole && !memcmp(at, output, trimmed)) || is_string(result, text, len);
 }
 
 bool result_has_answer(const nova_result_t *result)
