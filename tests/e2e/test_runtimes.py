@@ -4,16 +4,28 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import unittest
 
-from novatest import BUILD, FUNCTIONS
+
+from novatest import BUILD, FUNCTIONS, NOVACTL, ROOT
 from test_real_vm import VmCase
 
 HERE = pathlib.Path(__file__).resolve().parent
 WHEELS = ("ujson==5.10.0", "numpy==1.26.4", "lxml==5.3.0")
+ALL = bool(os.environ.get("NOVA_TEST_LONG"))
 LONG = ("--init-timeout", "600", "--timeout", "600")  # hang limits: the guest's processor is slow
+
+LUA = """local input = io.open(arg[1]):read("a")
+print('{"hello": "' .. input:match('"name": *"([^"]*)"') .. '"}')
+"""
+RUBY = """require "json"
+event = JSON.parse(File.read(ARGV[0]))
+puts JSON.generate(hello: event["name"], runtime: ENV["NOVA_RUNTIME"])
+"""
 
 # What cargo and pip say of a network, and not of a lock file or a version that does not fit.
 UNREACHABLE = re.compile("unable to update|failed to (fetch|download)|connection|timed? ?out|"
@@ -24,7 +36,7 @@ INVALID = (b"\0asm\1\0\0\0" b"\1\4\1\x60\0\0" b"\3\2\1\0" b"\7\n\1\6_start\0\0"
            b"\n\6\1\4\0\x41\0\x0b")
 
 
-class Runtimes(VmCase):
+class RuntimeCase(VmCase):
     def run_tool(self, *command, package, **environment):
         """What is not there leaves nothing to test, but where everything must be."""
         words = [str(word) for word in command]
@@ -58,6 +70,8 @@ class Runtimes(VmCase):
         done = self.novactl("invoke", name, "-p", json.dumps(event), status=status)
         return (done.stdout + done.stderr).split("Error:")[1].split("\n")[0].strip()
 
+
+class Runtimes(RuntimeCase):
     def test_static_programs_of_go_and_c(self):
         self.build("go", "build", "-o", "go", FUNCTIONS / "go/hello.go", package="golang-go",
                    CGO_ENABLED="0", GOOS="linux", GOARCH="amd64", GO111MODULE="off")
@@ -164,3 +178,107 @@ class Runtimes(VmCase):
         error = self.error_of("register", "invalid", "-r", "wasm", "--code", invalid, "--check",
                               "always", *LONG, status=3)
         self.assertRegex(error["message"], "the module cannot be compiled: [^\n]+$")
+
+    def test_a_module_that_is_run_again_is_not_compiled_again(self):
+        text = FUNCTIONS / "wasm/hello.wat"
+        self.assertEqual(self.run_once("wasm", text, [1])["event"], [1])
+        [directory] = (self.home / "compiled").iterdir()
+        [path] = directory.iterdir()
+        before = path.stat()
+        self.assertEqual(self.run_once("wasm", text, [2])["event"], [2])
+        after = path.stat()
+        self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+
+    def test_variables_of_a_function_do_not_reach_the_compiler_of_its_module(self):
+        self.write("ends.c", "__attribute__((constructor)) static void end(void) { _exit(9); }")
+        tree = self.directory / "tree"
+        tree.mkdir()
+        self.build("cc", "-shared", "-fPIC", "-include", "unistd.h", "-o", tree / "ends.so",
+                   "ends.c", package="gcc")
+        self.build("wat2wasm", "-o", tree / "handler", FUNCTIONS / "wasm/hello.wat",
+                   package="wabt")
+        self.register("f", tree, "wasm", "--env", "LD_PRELOAD=/code/ends.so", "--check", "always",
+                      *LONG)
+        self.assertRegex(self.failure("f", {}), "^exit 9")
+
+    def test_machine_code_has_half_of_the_memory(self):
+        body = "(i64.store (i32.const 0) (i64.add (local.get 0) (i64.load (i32.const 8))))"
+        functions = f"(func (param i64) {body * 500})" * 200
+        text = self.write("large.wat", f'(module (memory 1) {functions} (func (export "_start")))')
+        error = self.error_of("register", "large", "-r", "wasm", "--code", text, "--memory", "72",
+                              "--check", "always", *LONG, status=3)
+        self.assertRegex(error["message"], "cannot be compiled: (its machine code takes more than "
+                         "half of the memory|out of memory)")
+
+
+    @unittest.skipUnless(ALL, "only in tools/test --long")
+    def test_gnu_coreutils_work_on_files_that_they_are_given(self):
+        tools = self.directory / "tools"
+        self.fetch(FUNCTIONS / "wasm/coreutils/build", tools, package="llvm make")
+        data = self.write("data.txt", "b 2\nb 2\na 1\n")
+        other = self.write("other.txt", "x\ny\nz\n")
+        for words, printed in (
+                ("wc -l data.txt other.txt", " 3 data.txt\n 3 other.txt\n 6 total\n"),
+                ("uniq -c data.txt", "      2 b 2\n      1 a 1\n"),
+                ("tac data.txt", "a 1\nb 2\nb 2\n"),
+                ("cut '-d ' -f2 data.txt", "2\n2\n1\n"),
+                ("paste data.txt other.txt", "b 2\tx\nb 2\ty\na 1\tz\n"),
+                ("head -n 1 other.txt", "x\n"),
+                ("tail -n +2 other.txt", "y\nz\n"),
+                ("cat missing.txt", None)):
+            tool, *arguments = shlex.split(words)
+            done = self.novactl("run", "-l", "wasm", "-f", tools / f"{tool}.wasm", "--file", data,
+                                "--file", other, "-t", "600", "--", *arguments,
+                                status=0 if printed else 1)
+            self.assertEqual(done.stdout, printed or "")
+            self.assertEqual("No such file or directory" in done.stderr, not printed)
+
+
+class OwnRuntimes(RuntimeCase):
+    """Root filesystems that tools/rootfs makes, as docs/runtimes.md has them."""
+
+    def add(self, name, packages, *command, options=()):
+        file = self.directory / f"{name}.ext4"
+        done = self.run_program(ROOT / "tools/rootfs", "--novactl", NOVACTL, *options, file,
+                                *packages, cwd=self.directory)
+        if done.returncode and re.search("is there a network|refresh the lists", done.stderr):
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(list(self.directory.glob(".rootfs.*")), [])
+        self.novactl("runtime", "add", name, "--rootfs", file, *command)
+
+    def test_a_root_filesystem_with_lua_is_made_and_runs_it(self):
+        self.add("lua", ["lua5.4"], "--", "/usr/bin/lua5.4", "{file}", "{input}")
+        self.register("hello", LUA, "lua")
+        self.assertEqual(self.call("hello", {"name": "you"}), {"hello": "you"})
+        self.assertEqual(self.call("hello", {"name": "me"}), {"hello": "me"})
+        self.assertEqual(self.failure("hello", {}).split(":")[0], "exit 1")
+        self.assertEqual(self.run_once("lua", self.write("x.lua", LUA), {"name": "x"}),
+                         {"hello": "x"})
+
+    @unittest.skipUnless(ALL, "only in tools/test --long")
+    def test_a_root_filesystem_with_ruby_and_its_library_is_made_and_runs_it(self):
+        self.add("ruby", ["ruby"], "--", "/usr/bin/ruby", "{file}", "{input}")
+        self.register("hello", RUBY, "ruby", *LONG)
+        self.assertEqual(self.call("hello", {"name": "you"}), {"hello": "you", "runtime": "ruby"})
+
+    @unittest.skipUnless(ALL, "only in tools/test --long")
+    def test_a_root_filesystem_with_mono_is_made_and_runs_programs_in_csharp(self):
+        self.build("mcs", "-r:System.Runtime.Serialization.dll", "-out:hello.exe",
+                   FUNCTIONS / "csharp/hello.cs",
+                   package="mono-mcs libmono-system-runtime-serialization4.0-cil")
+        self.add("csharp", ["mono-runtime", "libmono-system-runtime-serialization4.0-cil"],
+                 "--memory", "256", "--", "/usr/bin/mono", "{file}", "{input}",
+                 options=("--size", "512M"))
+        self.register("hello", self.directory / "hello.exe", "csharp", *LONG)
+        self.assertEqual(self.call("hello", {"name": "you"}),
+                         {"message": "Hello, you!", "runtime": "csharp"})
+
+    @unittest.skipUnless(ALL, "only in tools/test --long")
+    def test_an_own_node_calls_functions_in_the_interpreter_that_it_has_started(self):
+        self.novactl("runtime", "add", "mine", "--rootfs", "node", "--protocol", "node", "--",
+                     "/usr/bin/node", "--no-deprecation")
+        self.register("count", "let calls = 0;\n"
+                      "exports.handler = async () => [++calls, process.noDeprecation,\n"
+                      "    process.env.NOVA_RUNTIME];\n", "mine", *LONG)
+        self.assertEqual(self.call("count", {}), [1, True, "mine"])
