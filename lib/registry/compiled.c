@@ -64,14 +64,15 @@ char *compiled_once(const struct registry *registry, const void *code, size_t le
 	return path;
 }
 
-void compiled_sweep(struct registry *registry)
+void compiled_sweep(
+	struct registry *registry, void (*drop)(struct registry *registry, const char *hash))
 {
 	AUTO_FREE char *room = path_join(registry->home, ROOM);
 	char **names;
 	int count = room ? fs_list(room, &names) : -1;
 	for (int i = 0; i < count; i++)
 		if (!str_starts(names[i], ONCE))
-			blob_drop(registry, names[i]);
+			drop(registry, names[i]);
 	if (count >= 0)
 		strv_free(names, (size_t)count);
 }

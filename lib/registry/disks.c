@@ -109,7 +109,7 @@ void blobs_tidy(struct registry *registry)
 	if (registry->blobs->ops->lock(registry->blobs, false, &lock, NULL) < 0)
 		return;
 	blobs_sweep(registry->blobs, is_needed, registry);
-	compiled_sweep(registry);
+	compiled_sweep(registry, blob_drop);
 }
 
 /* --- making one --- */

@@ -141,8 +141,9 @@ void image_drop(struct registry *registry, const char *image);
 char *compiled_path(const struct registry *registry, const char *hash);
 /* The same of a module that is run once, for the next time. NULL: it is not kept. */
 char *compiled_once(const struct registry *registry, const void *code, size_t len);
-/* Removes what no function has. With the lock of the blobs. */
-void compiled_sweep(struct registry *registry);
+/* Names each code of which there is some to `drop`, which removes it if no function has it. */
+void compiled_sweep(
+	struct registry *registry, void (*drop)(struct registry *registry, const char *hash));
 
 /* --- own.c, rootfs.c --- */
 

@@ -61,21 +61,18 @@ int rpl_fcntl(int fd, int command, ...)
 int dup2(int from, int to)
 {
 	(void)from, (void)to;
-	errno = ENOTSUP;
 	return -1;
 }
 
 int kill(int pid, int signal)
 {
 	(void)pid, (void)signal;
-	errno = ENOTSUP;
 	return -1;
 }
 
 int pipe(int ends[2])
 {
 	(void)ends;
-	errno = ENOTSUP;
 	return -1;
 }
 
@@ -116,7 +113,6 @@ int _gl_register_dup(int from, int to)
 const char *_gl_directory_name(int fd)
 {
 	(void)fd;
-	errno = EBADF;
 	return NULL;
 }
 
