@@ -74,7 +74,8 @@ class Run(HomeCase):
                 "NOVA_ENGINE": "qemu", "NOVA_IMAGES": str(images)})
             error = json.loads(done.stderr)["error"]
             self.assertEqual((error["name"], error["outcome"]), ("NOVA_ENOTFOUND", "never-ran"))
-            self.assertRegex(error["message"], rf"{image}.ext4' is missing; .*tools/images.* {image}$")
+            self.assertRegex(error["message"],
+                             rf"{image}.ext4' is missing; .*tools/images.* {image}$")
 
     def test_the_example_runs_several_languages(self):
         done = self.run_program(BUILD / "examples/run")
