@@ -213,9 +213,10 @@ static void read_last_pid(char out[LAST_PID_MAX])
 
 static bool can_rehearse(const struct agent *agent)
 {
+	const char *program;
 	return agent->guest.pid1 && agent->guest.code_later && !agent->run.function.runtime &&
 	       !agent->run.init.pending && !request_any(&agent->run) && agent->run.cgroups.there &&
-	       agent->worker.prestarted.pid;
+	       (agent->worker.prestarted.pid || !language_here(&program));
 }
 
 void on_rehearse(struct agent *agent, const char *id, json_t *payload)
@@ -232,8 +233,7 @@ void on_rehearse(struct agent *agent, const char *id, json_t *payload)
 	}
 	if (!can_rehearse(agent)) {
 		answer_refused(&agent->channel, id, "invalid",
-			"only a guest whose interpreter waits for a function rehearses being given "
-			"one");
+			"only a guest that waits for a function rehearses being given one");
 		return;
 	}
 	read_last_pid(last_pid);

@@ -23,11 +23,23 @@ static const char python_code[] = "import collections, datetime, json, math, ran
 				  "if __name__ == '__main__':\n"
 				  "    print(json.dumps(handler({})))\n";
 
-static const char *code_for(const struct recipe *r)
+static const char shell_code[] = "#!/bin/sh\necho rehearsal\n";
+
+/* What is rehearsed with. What starts a program for each call has the same on its way to that,
+ * whatever the program; an interpreter that cannot be copied is not started twice. */
+struct part {
+	const char *runtime, *code;
+	bool is_warm;
+};
+
+static const struct part python = { "python", python_code, true };
+static const struct part others = { "shell", shell_code, false };
+
+static const struct part *part_for(const struct recipe *r)
 {
 	const struct function_config *c = &r->want->vm->config;
 	bool own = c->protocol && *c->protocol;
-	return !own && !strcmp(c->runtime, "python") ? python_code : NULL;
+	return own ? NULL : !strcmp(c->runtime, python.runtime) ? &python : &others;
 }
 
 /* --- its disk --- */
@@ -76,10 +88,11 @@ static int find_disk(const char *root, const char *code, char **ret_path, nova_e
 
 /* --- what is asked --- */
 
-static json_t *init(bool once)
+static json_t *init(const struct part *part, bool once)
 {
 	json_t *payload = json_pack("{s:s, s:s, s:s, s:{}, s:{}, s:i}", "request_id", "rehearsal",
-		"runtime", "python", "handler", "", "env_vars", "preopens", "timeout_ms", MOST_MS);
+		"runtime", part->runtime, "handler", "", "env_vars", "preopens", "timeout_ms",
+		MOST_MS);
 	if (payload && once && json_object_set_new(payload, "once", json_true()) == 0)
 		json_object_set_new(payload, "program", json_true());
 	return payload;
@@ -91,14 +104,21 @@ static json_t *exec(void)
 		"timeout_ms", MOST_MS, "input", "values", 1, 2.5, 1, "text", "rehearsal");
 }
 
-/* What one guest is asked, and another. */
-static char *compose(void)
+/* One guest, that is given a function and calls it. */
+static json_t *guest(const struct part *part, bool once)
 {
-	AUTO_JSON json_t *payload = json_pack("{s:i, s:[[{s:i, s:o}, {s:i, s:o}], [{s:i, s:o}, "
-					      "{s:i, s:o}]]}",
-		"timeout_ms", MOST_MS, "guests", "type", NOVA_MSG_INIT, "payload", init(false),
-		"type", NOVA_MSG_EXEC, "payload", exec(), "type", NOVA_MSG_INIT, "payload",
-		init(true), "type", NOVA_MSG_EXEC, "payload", exec());
+	return json_pack("[{s:i, s:o}, {s:i, s:o}]", "type", NOVA_MSG_INIT, "payload",
+		init(part, once), "type", NOVA_MSG_EXEC, "payload", exec());
+}
+
+/* NULL: out of memory. */
+static char *compose(const struct part *part)
+{
+	AUTO_JSON json_t *guests = json_array();
+	for (int once = !part->is_warm; guests && once < 2; once++)
+		json_array_append_new(guests, guest(part, once));
+	AUTO_JSON json_t *payload =
+		json_pack("{s:i, s:O}", "timeout_ms", MOST_MS, "guests", guests);
 	return payload ? json_dumps(payload, JSON_COMPACT) : NULL;
 }
 
@@ -106,16 +126,16 @@ int rehearsal_prepare(const struct recipe *runtime, const struct frozen *frozen,
 	struct frozen **ret_frozen, nova_error_t **error)
 {
 	AUTO_FREE char *disk = NULL, *asked = NULL;
-	const char *code_text = code_for(runtime);
+	const struct part *part = part_for(runtime);
 	int code = 0;
-	if (code_text)
-		code = find_disk(runtime->root, code_text, &disk, error);
+	if (part)
+		code = find_disk(runtime->root, part->code, &disk, error);
 	if (code == 0)
 		code = frozen_with_code(
 			frozen, disk ? disk : runtime->code_disk, ret_frozen, error);
-	if (code < 0 || !code_text)
+	if (code < 0 || !part)
 		return code;
-	asked = compose();
+	asked = compose(part);
 	if (asked)
 		frozen_set_rehearsal(*ret_frozen, STEAL(asked));
 	return 0;
