@@ -31,6 +31,7 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 
 /* init.c */
 void on_init(struct agent *agent, const char *id, json_t *payload);
+void on_secrets(struct agent *agent, const char *id, json_t *payload);
 
 /* --- exec.c: Exec, Command and what is sent to those under way --- */
 

@@ -2,6 +2,13 @@
 /* Init: what function this is. */
 #include "agent/agent.h"
 
+/* Variables of its own that were told before; the import sees them. */
+static char *add_secrets(struct run *run)
+{
+	int r = env_add_all(&run->function.env, run->secrets);
+	return r < 0 ? strdup("out of memory") : NULL;
+}
+
 /* Sets it up; false after a refusal. */
 static bool set_function(struct agent *agent, const char *id, struct function_order *order)
 {
@@ -10,7 +17,9 @@ static bool set_function(struct agent *agent, const char *id, struct function_or
 	AUTO_FREE char *wrong = function_set(function, &agent->guest, order);
 	if (!wrong) {
 		code = "internal";
-		wrong = function->env ? code_arrive(&agent->guest) : strdup("out of memory");
+		wrong = function->env ? add_secrets(&agent->run) : strdup("out of memory");
+		if (!wrong)
+			wrong = code_arrive(&agent->guest);
 		if (!wrong) {
 			code = "code";
 			wrong = function_find(function, &agent->guest);
@@ -95,4 +104,23 @@ void on_init(struct agent *agent, const char *id, json_t *payload)
 	init_begin(&run->init, id);
 	if (set_function(agent, id, &order))
 		start_function(agent, timeout_ms, order.compiled);
+}
+
+/* What was told before is forgotten. */
+void on_secrets(struct agent *agent, const char *id, json_t *payload)
+{
+	json_t *values = json_object_get(payload, "values");
+	if (!json_is_object(values) || !payload_strings_only(values)) {
+		answer_refused(&agent->channel, id, "invalid",
+			"Secrets needs \"values\", an object of texts");
+		return;
+	}
+	char **secrets = env_make(NULL, values);
+	if (!secrets) {
+		answer_refused(&agent->channel, id, "internal", "out of memory");
+		return;
+	}
+	strings_free(agent->run.secrets);
+	agent->run.secrets = secrets;
+	answer_status(&agent->channel, id, "ok");
 }

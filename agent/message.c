@@ -2,10 +2,13 @@
 /* Which function has a message done. */
 #include "agent/agent.h"
 
-static void on_stop(struct agent *agent, const char *id)
+/* Ping and Stop, which say nothing more. */
+static void on_word(struct agent *agent, int type, const char *id)
 {
-	answer_status(&agent->channel, id, "stopping");
-	agent->stopping = agent->loop.done = true;
+	bool stop = type == NOVA_MSG_STOP;
+	answer_status(&agent->channel, id, stop ? "stopping" : "ok");
+	agent->stopping |= stop;
+	agent->loop.done |= stop;
 }
 
 static void on_other(
@@ -31,11 +34,12 @@ static void dispatch(
 	case NOVA_MSG_REHEARSE:
 		on_rehearse(agent, id, payload);
 		break;
-	case NOVA_MSG_PING:
-		answer_status(&agent->channel, id, "ok");
+	case NOVA_MSG_SECRETS:
+		on_secrets(agent, id, payload);
 		break;
+	case NOVA_MSG_PING:
 	case NOVA_MSG_STOP:
-		on_stop(agent, id);
+		on_word(agent, type, id);
 		break;
 	case NOVA_MSG_RESUME:
 		on_resume(agent, id, payload);

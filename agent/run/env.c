@@ -61,6 +61,18 @@ int env_add(char ***env, const char *name, const char *value)
 	return 0;
 }
 
+int env_add_all(char ***env, char **entries)
+{
+	int r = 0;
+	for (char **at = entries; r == 0 && at && *at; at++) {
+		char *equals = strchr(*at, '=');
+		*equals = 0;
+		r = env_add(env, *at, equals + 1);
+		*equals = '=';
+	}
+	return r;
+}
+
 char **env_make(const char *const *first, json_t *more)
 {
 	char **env = calloc(1, sizeof(*env));

@@ -44,18 +44,14 @@ static int start(struct run *run, struct request *request, struct launch *launch
 
 /* --- the function --- */
 
-static char **function_env(const struct function *function, const struct request *request)
+static char **function_env(const struct run *run, const struct request *request)
 {
 	const char *const first[] = { "NOVA_REQUEST_ID", request->id, "NOVA_INPUT",
 		request->input_path, NULL };
 	char **env = env_make(first, NULL);
-	int r = env ? 0 : -ENOMEM;
-	for (char **at = function->env; r == 0 && *at; at++) {
-		char *equals = strchr(*at, '=');
-		*equals = 0;
-		r = env_add(&env, *at, equals + 1);
-		*equals = '=';
-	}
+	int r = env ? env_add_all(&env, run->function.env) : -ENOMEM;
+	if (r == 0)
+		r = env_add_all(&env, run->secrets);
 	if (r == 0)
 		return env;
 	strings_free(env);
@@ -81,7 +77,7 @@ void program_function(struct run *run, struct request *request)
 	request->output[0].kept.max = PROTO_OUTPUT_MAX;
 	request->wasm = run->function.runtime->compiled;
 	int r = request_write_input(run, request);
-	char **env = r == 0 ? function_env(&run->function, request) : NULL;
+	char **env = r == 0 ? function_env(run, request) : NULL;
 	char **argv = r == 0 ? argv_make(run, request) : NULL;
 	if (r == 0)
 		r = start_function(run, request, env, argv);

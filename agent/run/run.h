@@ -206,6 +206,7 @@ struct run {
 	pid_t interpreter;     /* no request's process; 0: none */
 	struct cgroups cgroups;
 	struct function function;
+	char **secrets; /* variables that the host has told by Secrets; NULL: none */
 	struct init init;
 	struct compile compile;
 	struct hook hook;
@@ -312,6 +313,8 @@ int pipe_to(int *ret_ours, int *ret_theirs);
 /* `first`: names and values in turn, up to NULL; `more`: an object of texts. NULL: no memory. */
 char **env_make(const char *const *first, json_t *more);
 int env_add(char ***env, const char *name, const char *value);
+/* Another list, whose entries take the place of those of the same names; NULL is accepted. */
+int env_add_all(char ***env, char **entries);
 void strings_free(char **list);
 /* Of a JSON list of texts; NULL: it is none, or is empty, or there is no memory. */
 char **strings_of(json_t *list);

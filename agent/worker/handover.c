@@ -5,6 +5,7 @@
  *   from a fork      r pid            it waits now (pid: four bytes)
  *   to it            id \0 timeout_ms \0 flags \0 file \0 input
  *                                     by flag m a second one: the input as a descriptor
+ *            variable \0 …             by flag v another one: variables from now on, NAME=VALUE
  *   from it          kind, length, peak memory (four bytes each), text: the result, in pieces
  */
 #include <errno.h>
@@ -12,7 +13,9 @@
 
 #include "agent/worker/worker.h"
 
-#define REQUEST_ROOM (INLINE_MAX + MAX_ID + PATH_MAX + 64)
+/* Less than a datagram of the socket may have, beside an input. */
+#define VARIABLES_MAX (96u << 10)
+#define REQUEST_ROOM  (INLINE_MAX + MAX_ID + PATH_MAX + 64)
 
 pid_t greeting_pid(const uint8_t *bytes)
 {
@@ -34,10 +37,11 @@ static int put_word(struct buf *text, const char *word)
 }
 
 /* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the
- * machine; n: in a rehearsal), file, each ended by NUL; the input. */
-static int compose(struct buf *text, const struct request *request, bool large, bool copied)
+ * machine; n: in a rehearsal; v: variables follow), file, each ended by NUL; the input. */
+static int compose(
+	struct buf *text, const struct request *request, bool large, bool copied, bool variables)
 {
-	char flags[5] = "", *flag = flags;
+	char flags[6] = "", *flag = flags;
 	if (large)
 		*flag++ = 'm';
 	if (request->stream)
@@ -46,6 +50,8 @@ static int compose(struct buf *text, const struct request *request, bool large, 
 		*flag++ = 'r';
 	if (request->rehearses)
 		*flag++ = 'n';
+	if (variables)
+		*flag++ = 'v';
 
 	int r = put_word(text, request->id);
 	if (r == 0)
@@ -61,20 +67,37 @@ static int compose(struct buf *text, const struct request *request, bool large, 
 	return r;
 }
 
-int hand_over(int talk, struct request *request, bool copied)
+static int send_input(int talk, struct request *request)
+{
+	AUTO_FD int memory = memory_input(request);
+	if (memory < 0)
+		return memory;
+	buf_free(&request->input); /* it would be there twice */
+	return sys_send_fds(talk, "m", 1, &memory, 1);
+}
+
+static int send_variables(int talk, char *const *variables)
+{
+	AUTO_BUF struct buf text = BUF_INIT(VARIABLES_MAX);
+	int r = 0;
+	for (; r == 0 && *variables; variables++)
+		r = put_word(&text, *variables);
+	ssize_t put = r == 0 ? sys_send(talk, text.data, text.len, MSG_DONTWAIT) : r;
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	return put < 0 ? put == -ECONNRESET ? -EPIPE : (int)put : 0;
+}
+
+int hand_over(int talk, const struct run *run, struct request *request, bool copied)
 {
 	static uint8_t room[REQUEST_ROOM];
 	struct buf text = { room, 0, sizeof(room), sizeof(room) };
 	bool large = request->input.len > INLINE_MAX;
-	int r = compose(&text, request, large, copied);
-	AUTO_FD int memory = r == 0 && large ? memory_input(request) : -1;
-	if (r == 0 && large && memory < 0)
-		r = memory;
+	bool variables = run->secrets && *run->secrets && !request->rehearses;
+	int r = compose(&text, request, large, copied, variables);
 	ssize_t put = r == 0 ? sys_send(talk, text.data, text.len, MSG_DONTWAIT) : r;
 	if (put < 0)
 		return put == -ECONNRESET ? -EPIPE : (int)put;
-	if (!large)
-		return 0;
-	buf_free(&request->input); /* it would be there twice */
-	return sys_send_fds(talk, "m", 1, &memory, 1);
+	r = large ? send_input(talk, request) : 0;
+	return r == 0 && variables ? send_variables(talk, run->secrets) : r;
 }

@@ -79,7 +79,7 @@ void in_place_next(struct worker *worker)
 			"the request cannot be given to the interpreter", r);
 		return;
 	}
-	if (hand_over(self->ends.talk, request, self->copied) < 0) {
+	if (hand_over(self->ends.talk, worker->run, request, self->copied) < 0) {
 		/* It is about to end, or has hidden its socket; whoever waits gets the next one. */
 		kill_group(worker->run->interpreter);
 		return;

@@ -110,7 +110,7 @@ void prefork_watch(struct worker *worker, struct loop *loop)
 int prefork_hand_over(struct worker *worker, struct request *request)
 {
 	struct prefork *fork = &worker->prefork;
-	int r = hand_over(fork->ends.talk, request, fork->copied);
+	int r = hand_over(fork->ends.talk, worker->run, request, fork->copied);
 	if (r < 0) {
 		prefork_drop(worker);
 		return r;

@@ -112,7 +112,7 @@ void ends_close(struct ends *ours);
 pid_t greeting_pid(const uint8_t *bytes);
 #define INLINE_MAX (64u << 10) /* a larger input goes as a file */
 /* Sends a request to who runs it, in a fork or in place; -errno. */
-int hand_over(int talk, struct request *request, bool copied);
+int hand_over(int talk, const struct run *run, struct request *request, bool copied);
 
 /* --- prestart.c: an interpreter that waits for a function --- */
 

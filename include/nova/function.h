@@ -85,6 +85,9 @@ NOVA_API nova_pool_t *nova_pool_get(nova_t *nova);
  * template, so that the first call need not load it again. It takes some 60 MB on disk; that it
  * cannot be made is logged. Since 0.1. */
 #define NOVA_REGISTER_TEMPLATE 8u
+/** The import of the function needs its secrets (nova/secret.h), and not only its calls: each VM
+ * imports it anew, as no template may have them. Since 0.1. */
+#define NOVA_REGISTER_SECRETS_AT_INIT 16u
 
 /** Whether nova_function_register() first loads the function in a guest, to find its faults. Since
  * 0.1. */
@@ -204,11 +207,12 @@ typedef struct nova_function_update_opts {
 	/** what is to be another: members that are 0 or NULL stay as they are, and so does `name`,
 	 * which is NULL. A list, such as `env`, is replaced as a whole. Code that is given replaces
 	 * the code and its packages; another runtime needs code. The flags
-	 * #NOVA_REGISTER_IN_PLACE and #NOVA_REGISTER_KEEP_TMP are added, #NOVA_REGISTER_TEMPLATE
-	 * and `check` are as in nova_function_register(). NULL: nothing but `reset` */
+	 * #NOVA_REGISTER_IN_PLACE, #NOVA_REGISTER_KEEP_TMP and #NOVA_REGISTER_SECRETS_AT_INIT are
+	 * added, #NOVA_REGISTER_TEMPLATE and `check` are as in nova_function_register(). NULL:
+	 * nothing but `reset` */
 	const nova_function_opts *change;
 	/** names of properties that are to have their defaults again, as "env" or "handler"; also
-	 * "in_place" and "keep_tmp" */
+	 * "in_place", "keep_tmp" and "secrets_at_init" */
 	const char *const *reset;
 	size_t reset_count;
 } nova_function_update_opts;

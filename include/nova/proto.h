@@ -48,6 +48,7 @@ enum nova_message {
 	NOVA_MSG_CREDIT = 77, /**< both ways: so much more of a command's streams may be sent */
 	NOVA_MSG_REHEARSE =
 		78, /**< host to guest: an Exec that runs nothing of the function's own */
+	NOVA_MSG_SECRETS = 79, /**< host to guest: variables that are in no template */
 };
 
 typedef struct nova_decoder nova_decoder_t;

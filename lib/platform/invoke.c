@@ -40,6 +40,9 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 	nova_error_t **error)
 {
 	int code = begin(c, error);
+	*ret_used = false;
+	if (code == 0 && c->secrets)
+		code = secret_set_entrust(c->secrets, vm, c->request.stop, error);
 	*ret_used = code == 0;
 	return code < 0 ? code : vm_exec(vm, &c->exec, c->request.stop, ret_result, error);
 }
@@ -188,6 +191,18 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 	return vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
 }
 
+/* One that is not there is told before there is a VM. */
+int invocation_find_secrets(struct invocation *c, nova_error_t **error)
+{
+	const struct function_record *r = &c->function->record;
+	int code = secret_set_find(&c->nova->secrets, &r->config.env, &c->secrets, error);
+	if (code == 0 && c->secrets && c->checkpoint)
+		code = nova_fail(error, NOVA_ENOTSUP,
+			"it is given secrets, which a snapshot of what the call leaves would write "
+			"to the disk");
+	return code < 0 ? nova_wrap(error, code, "function '%s'", r->name) : 0;
+}
+
 int invocation_prepare(struct invocation *c, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error)
 {
@@ -206,6 +221,8 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 		code = prepare(c, function, payload, &o, error);
 	if (code == 0)
 		code = mode_prepare(c, &o, error);
+	if (code == 0)
+		code = invocation_find_secrets(c, error);
 	c->prepared_ns = clock_ns();
 	if (code == 0)
 		invocation_accepted(c, payload ? strlen(payload) : 0);
@@ -237,6 +254,7 @@ void invocation_done(struct invocation *c)
 	if (c->request.code_disk)
 		fs_unlink(c->request.code_disk);
 	vm_exec_done(&c->exec);
+	secret_set_free(STEAL(c->secrets));
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);

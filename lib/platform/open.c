@@ -16,6 +16,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	if (code < 0)
 		return code;
 	nova->registry.host = nova->host;
+	nova->registry.secrets = &nova->secrets;
 	code = registry_open(&nova->registry, host_config(nova->host), error);
 	keys_init(&nova->keys, nova->registry.store);
 	secrets_init(&nova->secrets, nova->registry.store, host_config(nova->host));

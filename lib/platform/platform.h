@@ -159,6 +159,7 @@ struct invocation {
 	nova_t *nova; /* set before invocation_prepare() */
 	nova_function_t *function;
 	struct vm_exec exec;
+	struct secret_set *secrets; /* of the function; NULL: it has none */
 	bool checkpoint;
 	char *checkpoint_name; /* NULL: the snapshot is named by its id */
 	/* its token, and around it what is set before invocation_run() */
@@ -177,6 +178,8 @@ struct invocation {
  * in every case. */
 int invocation_prepare(struct invocation *c, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error);
+/* As the last part of that. */
+int invocation_find_secrets(struct invocation *c, nova_error_t **error);
 /* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for.
  * False: what stops it has to be triggered. */
 bool invocation_call_off(struct invocation *c);

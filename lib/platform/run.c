@@ -38,6 +38,8 @@ int invocation_prepare_run(struct invocation *c, const char *language, const cha
 		r = host_check_process(c->nova->host, error);
 	if (r == 0)
 		r = prepare(c, language, code, &o, error);
+	if (r == 0)
+		r = invocation_find_secrets(c, error);
 	c->prepared_ns = clock_ns();
 	if (r == 0)
 		invocation_accepted(c, o.input ? strlen(o.input) : 0);

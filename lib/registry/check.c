@@ -137,7 +137,7 @@ void trial_keep(struct registry *registry, const struct function_record *stored,
 	AUTO_ERROR nova_error_t *failure = NULL;
 	const struct stop stop = { o->interrupt, NULL };
 	if (!(o->flags & NOVA_REGISTER_TEMPLATE) || !trial->vm || vm_draws(trial->vm) ||
-		strcmp(trial->hash, stored->code_hash) != 0)
+		vm_is_entrusted(trial->vm) || strcmp(trial->hash, stored->code_hash) != 0)
 		return;
 	int code = function_vm_init(&f, registry, stored, NULL, &failure);
 	const struct template_want want = {

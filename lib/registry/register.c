@@ -17,8 +17,9 @@
 
 int register_check_flags(uint32_t flags, nova_error_t **error)
 {
-	uint32_t unknown = flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE |
-					   NOVA_REGISTER_KEEP_TMP | NOVA_REGISTER_TEMPLATE);
+	uint32_t unknown =
+		flags & ~(NOVA_REGISTER_REPLACE | NOVA_REGISTER_IN_PLACE | NOVA_REGISTER_KEEP_TMP |
+				NOVA_REGISTER_TEMPLATE | NOVA_REGISTER_SECRETS_AT_INIT);
 	return unknown ? nova_fail(error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined",
 				 flags) :
 			 0;
@@ -57,6 +58,8 @@ int record_add_options(struct function_record *r, uint32_t flags, nova_error_t *
 		code = text_list_add(&r->config.env, "NOVA_IN_PLACE=1");
 	if (code == 0 && flags & NOVA_REGISTER_KEEP_TMP)
 		code = text_list_add(&r->config.env, "NOVA_KEEP_TMP=1");
+	if (code == 0 && flags & NOVA_REGISTER_SECRETS_AT_INIT)
+		code = text_list_add(&r->config.env, SECRET_AT_INIT);
 	return code < 0 ? nova_oom(error) : 0;
 }
 
@@ -105,6 +108,8 @@ int record_check_rules(struct function_record *r, nova_error_t **error)
 		code = function_config_sort(&r->config, error);
 	if (code == 0)
 		code = record_check_fields(r, NOVA_EINVAL, error);
+	if (code == 0)
+		code = secret_check_variables(&r->config.env, error);
 	return code < 0 ? code : runtime_check_preopens(&r->config, error);
 }
 

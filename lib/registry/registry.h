@@ -24,6 +24,7 @@
 #include "base/table.h"
 #include "blob/blob.h"
 #include "host/host.h"
+#include "secret/secret.h"
 #include "store/store.h"
 #include "vm/vm.h"
 
@@ -135,10 +136,11 @@ nova_function_t *cache_put(struct function_cache *cache, uint64_t stamp, const c
 /* --- the registry --- */
 
 struct registry {
-	nova_host_t *host;   /* NULL in tests that need no VM; set, and kept, by the caller */
-	struct store *store; /* this and those below are opened and closed here */
-	char *home;          /* state directory */
-	struct blobs *blobs; /* images of code */
+	nova_host_t *host;       /* NULL in tests that need no VM; set, and kept, by the caller */
+	struct secrets *secrets; /* the same; NULL: functions have none */
+	struct store *store;     /* this and those below are opened and closed here */
+	char *home;              /* state directory */
+	struct blobs *blobs;     /* images of code */
 	struct function_cache cache;
 	const struct template_clones *clones; /* for trials, lent; NULL: none. By the caller */
 };

@@ -12,6 +12,7 @@ static const struct {
 } switches[] = {
 	{ "in_place", "NOVA_IN_PLACE=1", NOVA_REGISTER_IN_PLACE },
 	{ "keep_tmp", "NOVA_KEEP_TMP=1", NOVA_REGISTER_KEEP_TMP },
+	{ "secrets_at_init", SECRET_AT_INIT, NOVA_REGISTER_SECRETS_AT_INIT },
 };
 
 /* Takes the variables out; the flags that they stood for. */

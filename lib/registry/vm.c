@@ -24,10 +24,23 @@ static int function_env(struct function_vm *f, const struct function_record *r)
 			return NOVA_ENOMEM;
 		f->env[i] = f->facts[i];
 	}
+	size_t count = facts;
 	for (size_t i = 0; i < r->config.env.count; i++)
-		f->env[facts + i] = r->config.env.items[i];
-	f->vm.config.env = (struct text_list){ f->env, facts + r->config.env.count };
+		if (!secret_reference(r->config.env.items[i]))
+			f->env[count++] = r->config.env.items[i];
+	f->vm.config.env = (struct text_list){ f->env, count };
 	return 0;
+}
+
+/* Borrows the variables. */
+static void give_secrets(struct function_vm *f, const struct registry *registry)
+{
+	const struct text_list *env = &f->config->env;
+	if (!registry->secrets || !secret_in_list(env))
+		return;
+	f->vm.secrets = (struct vm_secrets){ secret_entrust, registry->secrets, *env, false };
+	for (size_t i = 0; i < env->count; i++)
+		f->vm.secrets.at_init |= !strcmp(env->items[i], SECRET_AT_INIT);
 }
 
 static int choose_config(struct function_vm *f, const struct function_config *config,
@@ -66,6 +79,7 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 	f->vm.config = *f->config;
 	f->vm.config.machine.rootfs = f->rootfs;
 	f->vm.config.machine.code_disk = f->disk;
+	give_secrets(f, registry);
 	if (rules->form == CODE_WASM && r->code_hash)
 		f->vm.compiled = f->compiled = compiled_path(registry, r->code_hash);
 	if (rules->form == CODE_WASM && r->code_hash && !f->compiled)

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "property/property.h"
 #include "store/store.h"
+#include "vm/vm.h"
 
 /* --- keyring.c: where the keys are --- */
 
@@ -105,17 +106,39 @@ int secrets_find(struct secrets *secrets, const char *name, struct secret_record
 /* --- values.c: what a function is given --- */
 
 #define SECRET_REFERENCE "$SECRET:"
-/* Of all secrets of a function together. */
-#define SECRET_VALUES_MAX (256u << 10)
+/* A variable that a function has to which its import is to be given them. */
+#define SECRET_AT_INIT "NOVA_SECRETS_AT_INIT=1"
+/* Of all secrets of a function together: the agent has no more room on the way to an
+ * interpreter. */
+#define SECRET_VALUES_MAX (80u << 10)
 
 /* The name of the secret that is the value of "NAME=$SECRET:name"; NULL: it is another value. */
 const char *secret_reference(const char *variable);
 bool secret_in_list(const struct text_list *variables);
 /* What stands for a secret is one, and all of the value. */
 int secret_check_variables(const struct text_list *variables, nova_error_t **error);
-/* The secrets among the variables as JSON, {"NAME":"value", …}, in guarded memory: free it with
- * guarded_free(). NOVA_ECONFIG: one is not there, or there is no key for it. */
-int secret_values(struct secrets *secrets, const struct text_list *variables, char **ret_json,
-	size_t *ret_len, nova_error_t **error);
+/* The secrets among a function's variables, as they were found at one moment. One thread. */
+struct secret_set;
+/* NULL: there are none. NOVA_ECONFIG: one is not there. */
+int secret_set_find(struct secrets *secrets, const struct text_list *variables,
+	struct secret_set **ret_set, nova_error_t **error);
+void secret_set_free(struct secret_set *set);
+static inline void secret_set_freep(struct secret_set **set)
+{
+	secret_set_free(*set);
+}
+/* Stands for the values, and tells nothing of them. */
+const char *secret_set_digest(const struct secret_set *set);
+/* As JSON, {"NAME":"value", ...}, in guarded memory: free it with guarded_free(). NOVA_ECONFIG:
+ * there is no key for one. */
+int secret_set_values(
+	struct secret_set *set, char **ret_json, size_t *ret_len, nova_error_t **error);
+/* Tells a guest what it does not know of them yet. */
+int secret_set_entrust(
+	struct secret_set *set, nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
+/* The same for whoever has variables alone: a function for struct vm_secrets, whose userdata is a
+ * struct secrets. */
+int secret_entrust(void *secrets, nova_vm_t *vm, const struct text_list *variables,
+	const struct stop *stop, nova_error_t **error);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What stands for secrets among a function's variables, and what it is given in their place. */
+#include "hash/hash.h"
 #include "json/json.h"
 #include "secret/secret.h"
 
@@ -68,25 +69,29 @@ struct wanted {
 
 /* Those of a function. The values become JSON in memory that was made for the longest there can
  * be. */
-struct gathering {
+struct secret_set {
 	struct secrets *secrets;
 	struct wanted *wanted;
 	size_t count, bytes; /* of the values */
 	struct keyring *ring;
 	char *json;     /* guarded */
 	struct buf out; /* in it: does not grow */
+	char digest[SHA256_HEX];
 };
 
-static void gathering_done(struct gathering *g)
+void secret_set_free(struct secret_set *g)
 {
+	if (!g)
+		return;
 	for (size_t i = 0; g->wanted && i < g->count; i++)
 		secret_record_clear(&g->wanted[i].record);
 	free(g->wanted);
 	guarded_free(g->ring);
 	guarded_free(g->json);
+	free(g);
 }
 
-static int find(struct gathering *g, const char *variable, nova_error_t **error)
+static int find(struct secret_set *g, const char *variable, nova_error_t **error)
 {
 	struct wanted *to = &g->wanted[g->count];
 	const char *name = secret_reference(variable);
@@ -107,7 +112,7 @@ static int find(struct gathering *g, const char *variable, nova_error_t **error)
 	return 0;
 }
 
-static int find_all(struct gathering *g, const struct text_list *variables, nova_error_t **error)
+static int find_all(struct secret_set *g, const struct text_list *variables, nova_error_t **error)
 {
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < variables->count; i++)
@@ -122,7 +127,7 @@ static int find_all(struct gathering *g, const struct text_list *variables, nova
 }
 
 /* Each byte may become six. */
-static size_t room_for(const struct gathering *g)
+static size_t room_for(const struct secret_set *g)
 {
 	size_t size = 3 + 6 * g->bytes;
 	for (size_t i = 0; i < g->count; i++)
@@ -130,7 +135,7 @@ static size_t room_for(const struct gathering *g)
 	return size;
 }
 
-static int put(struct gathering *g, const struct wanted *wanted, nova_error_t **error)
+static int put(struct secret_set *g, const struct wanted *wanted, nova_error_t **error)
 {
 	AUTO_GUARDED char *value = NULL;
 	size_t len, name = (size_t)name_len(wanted->variable);
@@ -147,7 +152,7 @@ static int put(struct gathering *g, const struct wanted *wanted, nova_error_t **
 	return r < 0 ? nova_oom(error) : 0;
 }
 
-static int put_all(struct gathering *g, nova_error_t **error)
+static int put_all(struct secret_set *g, nova_error_t **error)
 {
 	size_t size = room_for(g);
 	int code = g->count ? secrets_keys(g->secrets, &g->ring, error) : 0;
@@ -163,17 +168,78 @@ static int put_all(struct gathering *g, nova_error_t **error)
 	return code;
 }
 
-int secret_values(struct secrets *secrets, const struct text_list *variables, char **ret_json,
-	size_t *ret_len, nova_error_t **error)
+int secret_set_values(struct secret_set *g, char **ret_json, size_t *ret_len, nova_error_t **error)
 {
-	CLEANUP(gathering_done) struct gathering g = { .secrets = secrets };
-	g.wanted = calloc(variables->count + 1, sizeof(*g.wanted));
-	int code = g.wanted ? find_all(&g, variables, error) : nova_oom(error);
-	if (code == 0)
-		code = put_all(&g, error);
+	int code = put_all(g, error);
+	guarded_free(STEAL(g->ring));
 	if (code < 0)
 		return code;
-	*ret_len = g.out.len;
-	*ret_json = STEAL(g.json);
+	*ret_len = g->out.len;
+	*ret_json = STEAL(g->json);
 	return 0;
+}
+
+/* Of what is sealed, so that it tells nothing of the values. */
+static int make_digest(struct secret_set *g, nova_error_t **error)
+{
+	AUTO_BUF struct buf text = BUF_INIT(2u * SECRET_VALUES_MAX + (1u << 16));
+	int r = hash_ready(error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < g->count; i++) {
+		const struct wanted *w = &g->wanted[i];
+		r = buf_append(&text, w->variable, (size_t)name_len(w->variable) + 1);
+		if (r == 0)
+			r = buf_append(&text, w->record.sealed, w->record.sealed_len);
+	}
+	if (r == 0)
+		r = sha256_hex(text.data, text.len, g->digest);
+	return r < 0 ? nova_oom(error) : 0;
+}
+
+const char *secret_set_digest(const struct secret_set *set)
+{
+	return set->digest;
+}
+
+int secret_set_find(struct secrets *secrets, const struct text_list *variables,
+	struct secret_set **ret_set, nova_error_t **error)
+{
+	*ret_set = NULL;
+	if (!secret_in_list(variables))
+		return 0;
+	struct secret_set *g = calloc(1, sizeof(*g));
+	if (!g)
+		return nova_oom(error);
+	g->secrets = secrets;
+	g->wanted = calloc(variables->count, sizeof(*g->wanted));
+	int code = g->wanted ? find_all(g, variables, error) : nova_oom(error);
+	if (code == 0)
+		code = make_digest(g, error);
+	if (code < 0)
+		secret_set_free(g);
+	else
+		*ret_set = g;
+	return code;
+}
+
+/* --- into a guest --- */
+
+int secret_set_entrust(
+	struct secret_set *set, nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	AUTO_GUARDED char *values = NULL;
+	size_t len;
+	if (vm_knows(vm, set->digest))
+		return 0;
+	int code = secret_set_values(set, &values, &len, error);
+	return code < 0 ? code : vm_entrust(vm, set->digest, values, len, stop, error);
+}
+
+int secret_entrust(void *secrets, nova_vm_t *vm, const struct text_list *variables,
+	const struct stop *stop, nova_error_t **error)
+{
+	CLEANUP(secret_set_freep) struct secret_set *set = NULL;
+	int code = secret_set_find(secrets, variables, &set, error);
+	return code < 0 || !set ? code : secret_set_entrust(set, vm, stop, error);
 }

@@ -40,6 +40,7 @@ struct guest_function {
 	/* the call by which its import gets what no clone may share; NULL: none. Of an instant only
 	 * if it was taken before that import, which then is each clone's own. Owned */
 	char *draws;
+	bool entrusted; /* it has been given secrets: it is not written to a disk */
 };
 #define GUEST_FUNCTION_NONE                                                                        \
 	{                                                                                          \

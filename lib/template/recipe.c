@@ -265,11 +265,18 @@ bool recipe_clone_failed(const struct template_want *want, int code)
 
 bool template_blames_function(int code)
 {
-	return code == NOVA_EINVAL || code == NOVA_EFUNCTION || code == NOVA_ETIMEDOUT;
+	return code == NOVA_EINVAL || code == NOVA_EFUNCTION || code == NOVA_ETIMEDOUT ||
+	       code == NOVA_ECONFIG;
 }
 
 /* How the guest of a template comes to be, up to its function. */
 typedef int (*guest_fn)(const struct recipe *r, nova_vm_t **ret_vm, nova_error_t **error);
+
+/* Its import does, which then is each clone's own. */
+static bool needs_secrets(const struct recipe *r)
+{
+	return r->want->vm->secrets.entrust && r->want->vm->secrets.at_init;
+}
 
 /* As the guest is without the function, which each clone is given for itself. */
 static int freeze_before_import(const struct recipe *r, guest_fn guest, char *draws,
@@ -284,20 +291,22 @@ static int freeze_before_import(const struct recipe *r, guest_fn guest, char *dr
 	if (code < 0)
 		return code;
 	frozen_set_draws(*ret, draws);
-	log_warn(host_log(r->host), "function",
-		"it is imported anew in each VM, as clones would share what its import draws: %s "
-		"(%s)",
-		draws, r->want->name);
+	if (!needs_secrets(r))
+		log_warn(host_log(r->host), "function",
+			"it is imported anew in each VM, as clones would share what its import "
+			"draws: %s "
+			"(%s)",
+			draws, r->want->name);
 	return 0;
 }
 
 static int make_in(
 	const struct recipe *r, guest_fn guest, struct frozen **ret, nova_error_t **error)
 {
-	AUTO_FREE char *draws = NULL;
+	AUTO_FREE char *draws = needs_secrets(r) ? strdup("its secrets") : NULL;
 	nova_vm_t *vm;
-	int code = guest(r, &vm, error);
-	if (code == 0)
+	int code = draws ? 0 : guest(r, &vm, error);
+	if (code == 0 && !draws)
 		code = init_and_freeze(r, vm, &draws, ret, error);
 	if (code < 0 || !draws)
 		return code;

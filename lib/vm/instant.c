@@ -156,6 +156,9 @@ int instant_write(nova_host_t *host, const char *root, const struct frozen *f,
 	const struct instant_label *label, struct manifest *ret, nova_error_t **error)
 {
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
+	if (f->function.entrusted) /* it was given them after it had been looked at */
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the microVM has secrets, which are not written to a disk");
 	int code = describe(host, f, &m, error);
 	if (code == 0)
 		code = describe_inputs(&m, label, error);

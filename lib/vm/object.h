@@ -70,8 +70,9 @@ struct nova_vm {
 	struct machine_config shape;
 	struct vm_base *base; /* NULL: a booted VM with memory of its own */
 	struct guest_function function;
-	char *entry;       /* see vm_entry() */
-	bool from_standby; /* its VMM had been on standby */
+	char told[SHA256_HEX]; /* with vm->lock: the digest of its secrets; "": it has none */
+	char *entry;           /* see vm_entry() */
+	bool from_standby;     /* its VMM had been on standby */
 	enum vm_path path;
 	char path_why[VM_PATH_WHY]; /* why no better one; "": there is none, or nobody asked */
 	struct deferred deferred;

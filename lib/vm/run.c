@@ -51,6 +51,7 @@ static int note_function(
 {
 	vm->function = (struct guest_function){
 		.is_there = true,
+		.entrusted = vm->function.entrusted,
 		.has_hooks = said->hooks,
 		.concurrency = concurrency,
 		.draws = one_line(said->draws),
@@ -137,7 +138,9 @@ static int init_alone(
 	int code = ask_init(vm, spec, stop, &answer, error);
 	__atomic_store_n(&vm->timing_us[NOVA_TIMING_INIT], us_since(begin), __ATOMIC_RELAXED);
 	pthread_mutex_lock(&vm->lock); /* queues look at its concurrency meanwhile */
+	bool entrusted = vm->function.entrusted;
 	guest_function_done(&vm->function);
+	vm->function.entrusted = entrusted;
 	free(STEAL(vm->entry));
 	if (code == 0)
 		code = note_function(vm, spec->config.concurrency, &answer.said, error);
@@ -151,7 +154,10 @@ int vm_init(
 	if (spec->config.concurrency > VM_CALLS_MOST)
 		return nova_fail(error, NOVA_EINVAL, "a concurrency of %u is out of range: 1 to %u",
 			spec->config.concurrency, VM_CALLS_MOST);
+	const struct vm_secrets *secrets = &spec->secrets;
 	int code = host_check_process(vm->host, error);
+	if (code == 0 && secrets->entrust && (secrets->at_init || spec->once))
+		code = secrets->entrust(secrets->userdata, vm, &secrets->variables, stop, error);
 	if (code == 0)
 		code = vm_enter_alone(vm, stop, error);
 	if (code < 0)

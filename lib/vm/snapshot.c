@@ -96,6 +96,8 @@ int vm_snapshot(nova_vm_t *vm, const char *owner, const nova_snapshot_opts *opts
 	AUTO_MANIFEST struct manifest m = { .name = NULL };
 	struct instant_label label = { .owner = owner ? owner : vm->owner ? vm->owner : "" };
 	int code = import_opts(vm->host, opts, &o, &label.compress, error);
+	if (code == 0)
+		code = vm_check_not_entrusted(vm, error);
 	if (code < 0)
 		return code;
 	AUTO_FREE char *root = instants_root(vm->host);

@@ -6,6 +6,7 @@ void vm_spec_done(struct vm_spec *spec)
 	free(spec->engine);
 	free(spec->compiled);
 	function_config_done(&spec->config);
+	text_list_done(&spec->secrets.variables);
 	*spec = (struct vm_spec){ .engine = NULL };
 }
 
@@ -42,6 +43,11 @@ int vm_spec_copy(struct vm_spec *to, const struct vm_spec *from)
 	to->init_timeout_ms = from->init_timeout_ms;
 	to->once = from->once;
 	to->program = from->program;
+	to->secrets = from->secrets;
+	to->secrets.variables = (struct text_list){ NULL, 0 };
+	for (size_t i = 0; i < from->secrets.variables.count; i++)
+		if (text_list_add(&to->secrets.variables, from->secrets.variables.items[i]) < 0)
+			return NOVA_ENOMEM;
 	to->engine = from->engine ? strdup(from->engine) : NULL;
 	to->compiled = from->compiled ? strdup(from->compiled) : NULL;
 	if ((from->engine && !to->engine) || (from->compiled && !to->compiled))

@@ -18,6 +18,16 @@
 
 /* --- what it is --- */
 
+/* How a guest comes to know variables that no template may have. */
+struct vm_secrets {
+	/* By vm_entrust(); NULL: there are none. */
+	int (*entrust)(void *userdata, nova_vm_t *vm, const struct text_list *variables,
+		const struct stop *stop, nova_error_t **error);
+	void *userdata;
+	struct text_list variables; /* what it goes by: all of the function's */
+	bool at_init;               /* the import needs them, so it is in no template either */
+};
+
 /* What a VM is started with, and given: nova_vm_opts and nova_vm_init_opts but for their tokens. */
 struct vm_spec {
 	char *engine;             /* NULL: the setting */
@@ -30,6 +40,7 @@ struct vm_spec {
 	struct function_config config;
 	bool once;    /* the function is called once: nothing is got ready for more calls */
 	bool program; /* it is run, and no handler looked for */
+	struct vm_secrets secrets; /* without at_init they are for calls, and who makes those */
 };
 #define AUTO_VM_SPEC CLEANUP(vm_spec_done)
 void vm_spec_done(struct vm_spec *spec);
@@ -109,6 +120,19 @@ bool vm_goes_on(const nova_vm_t *vm);
 bool vm_from_standby(const nova_vm_t *vm);
 /* The snapshot that this VM went on from, or has left last. */
 void vm_snapshot_of(nova_vm_t *vm, char ret_id[17]);
+
+/* --- entrust.c: secrets --- */
+
+/* Tells the guest variables (JSON, {"NAME":"value", ...}) that its function has from now on,
+ * instead of those that were told before. `digest` stands for them. NOVA_ENOTSUP: its agent knows
+ * no such message. */
+int vm_entrust(nova_vm_t *vm, const char digest[SHA256_HEX], const char *values, size_t len,
+	const struct stop *stop, nova_error_t **error);
+/* It was told those last. */
+bool vm_knows(nova_vm_t *vm, const char digest[SHA256_HEX]);
+bool vm_is_entrusted(nova_vm_t *vm);
+/* NOVA_ENOTSUP: no snapshot of it can be. */
+int vm_check_not_entrusted(nova_vm_t *vm, nova_error_t **error);
 
 /* --- a request that is checked and framed before there is a VM for it --- */
 

@@ -24,7 +24,8 @@ static struct platform open_with(const char *keys)
 	free(key_file);
 	key_file = str_format("/tmp/nova-test-keys.%d", (int)getpid());
 	write_keys(keys);
-	return platform_open("secret.key_file", key_file, NULL);
+	/* forks of VMs, where they can be, are to have no secret of others either */
+	return platform_open("secret.key_file", key_file, "pool.hot", "auto", NULL);
 }
 
 static void close_it(struct platform *p)
@@ -45,8 +46,10 @@ static int value_of(nova_t *nova, const char *name, char **ret_json)
 	AUTO_FREE char *variable = str_format("V=$SECRET:%s", name);
 	char *items[] = { variable };
 	const struct text_list variables = { items, 1 };
+	CLEANUP(secret_set_freep) struct secret_set *found = NULL;
 	size_t len;
-	return secret_values(&nova->secrets, &variables, ret_json, &len, &error);
+	int code = secret_set_find(&nova->secrets, &variables, &found, &error);
+	return code < 0 ? code : secret_set_values(found, ret_json, &len, &error);
 }
 
 static void has_value(nova_t *nova, const char *name, const char *json)
@@ -436,6 +439,252 @@ START_TEST(guarded_memory_is_wiped_and_empty_in_a_child)
 }
 END_TEST
 
+/* --- functions --- */
+
+#define VALUE "a-value-that-nobody-sees"
+
+static void add(
+	nova_t *nova, const char *name, const char *runtime, const char *code, uint32_t flags)
+{
+	const char *const env[] = { "TOKEN=$SECRET:token", "PLAIN=1", "OTHER=$SECRET:other" };
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	o.name = name;
+	o.runtime = runtime;
+	o.code = code;
+	o.code_len = strlen(code);
+	o.env = env;
+	o.env_count = ARRAY_LEN(env);
+	o.check = NOVA_CHECK_NEVER;
+	o.flags = flags;
+	ck_ok(nova_function_register(nova, &o, NULL, &error));
+}
+
+/* Each tells how long the value is, and none the value. */
+#define SHELL   "#!/bin/sh\nprintf %d,%d,%d ${#TOKEN} ${#PLAIN} ${#OTHER}"
+#define LENGTHS "','.join(str(len(os.environ[n])) for n in ('TOKEN', 'PLAIN', 'OTHER'))"
+#define PYTHON  "import os\ndef handler(event):\n    return " LENGTHS "\n"
+#define SCRIPT  "import os\nprint(" LENGTHS ")\n"
+#define AT_IMPORT                                                                                  \
+	"import os\nT = len(os.environ.get('TOKEN', ''))\ndef handler(event):\n    return T\n"
+#define NODE                                                                                       \
+	"exports.handler = async () => ['TOKEN', 'PLAIN', 'OTHER'].map("                           \
+	"(n) => process.env[n].length).join();\n"
+
+static const struct {
+	const char *runtime, *code;
+	uint32_t flags;
+} functions[] = {
+	{ "shell", SHELL, 0 },
+	{ "python", PYTHON, 0 },
+	{ "python", PYTHON, NOVA_REGISTER_IN_PLACE },
+	{ "python", SCRIPT, 0 },
+	{ "python", PYTHON, NOVA_REGISTER_SECRETS_AT_INIT },
+	{ "node", NODE, 0 },
+};
+
+static struct platform open_with_secrets(void)
+{
+	struct platform p = open_with(KEY_A);
+	ck_ok(set(p.nova, "token", VALUE));
+	ck_ok(set(p.nova, "other", ""));
+	return p;
+}
+
+START_TEST(a_function_has_its_secrets_in_its_variables_and_no_file_has_them)
+{
+	struct platform p = open_with_secrets();
+	add(p.nova, "f", functions[_i].runtime, functions[_i].code, functions[_i].flags);
+	platform_answers(p.nova, "f", "\"24,1,0\"");
+	ck_ok(set(p.nova, "token", "short")); /* a VM that has the former one is told */
+	platform_answers(p.nova, "f", "\"5,1,0\"");
+	ck_ok(set(p.nova, "token", VALUE));
+	platform_answers(p.nova, "f", "\"24,1,0\"");
+	ck_assert(!secret_in_files(p.dir, VALUE));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(an_import_has_them_only_where_it_says_so)
+{
+	struct platform p = open_with_secrets();
+	add(p.nova, "without", "python", AT_IMPORT, 0);
+	add(p.nova, "with", "python", AT_IMPORT, NOVA_REGISTER_SECRETS_AT_INIT);
+	platform_answers(p.nova, "without", "0");
+	platform_answers(p.nova, "with", "24");
+	ck_assert(!secret_in_files(p.dir, VALUE));
+	close_it(&p);
+}
+END_TEST
+
+/* As much as there can be, beside an input that goes another way than a short one. */
+START_TEST(large_secrets_and_large_inputs_go_together)
+{
+	static char value[64 << 10], input[128 << 10];
+	struct platform p = open_with_secrets();
+	nova_result_t *result = NULL;
+	memset(value, 'v', sizeof(value));
+	ck_ok(nova_secret_set(p.nova, "token", value, sizeof(value), &error));
+	ck_ok(nova_secret_set(p.nova, "other", value, 16 << 10, &error));
+	add(p.nova, "f", functions[_i].runtime, functions[_i].code, functions[_i].flags);
+	for (size_t size = 60 << 10; size < sizeof(input); size += 60 << 10) {
+		memset(input, ' ', size);
+		input[0] = input[size - 1] = '"';
+		input[size] = 0;
+		ck_ok(nova_invoke(p.nova, "f", input, NULL, &result, &error));
+		ck_assert_str_eq(nova_result_output(result, NULL), "\"65536,1,16384\"");
+		nova_result_free(result);
+		result = NULL;
+	}
+	ck_ok(nova_secret_set(p.nova, "other", value, (16 << 10) + 1, &error));
+	ck_fails_with(NOVA_ETOOBIG, "81920", platform_call(p.nova, "f", &result));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(a_secret_that_is_missing_is_told_before_there_is_a_vm)
+{
+	struct platform p = open_with_secrets();
+	nova_result_t *result = NULL;
+	add(p.nova, "f", "shell", SHELL, 0);
+	ck_ok(nova_secret_delete(p.nova, "token", &error));
+	ck_fails_with(NOVA_ECONFIG,
+		"function 'f': there is no secret 'token' for variable 'TOKEN': set it",
+		platform_call(p.nova, "f", &result));
+	ck_ok(set(p.nova, "token", VALUE));
+	platform_answers(p.nova, "f", "\"24,1,0\"");
+	write_keys(KEY_B);
+	platform_answers(p.nova, "f", "\"24,1,0\""); /* its VM has been told */
+	ck_ok(set(p.nova, "token", VALUE));
+	ck_fails_with(NOVA_ECONFIG, "secret 'other' was sealed with key",
+		platform_call(p.nova, "f", &result));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(what_stands_for_a_secret_is_one_and_alone)
+{
+	static const char *const bad[] = { "A=$SECRET:", "A=$SECRET:a b", "A=$SECRET:../x",
+		"A=x$SECRET:token", "A=$SECRET:token " };
+	struct platform p = open_with_secrets();
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "shell";
+	o.code = "true";
+	o.code_len = 4;
+	o.env_count = 1;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		o.env = &bad[i];
+		ck_fails_with(NOVA_EINVAL, "variable 'A'",
+			nova_function_register(p.nova, &o, NULL, &error));
+	}
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(code_that_is_run_once_has_them_too)
+{
+	static const char *const env[] = { "TOKEN=$SECRET:token", "PLAIN=1",
+		"OTHER=$SECRET:other" };
+	struct platform p = open_with_secrets();
+	nova_run_opts o = NOVA_RUN_OPTS_INIT;
+	nova_result_t *result = NULL;
+	o.env = env;
+	o.env_count = ARRAY_LEN(env);
+	ck_ok(nova_run(p.nova, "python", SCRIPT, &o, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), "\"24,1,0\"");
+	nova_result_free(result);
+	ck_assert(!secret_in_files(p.dir, VALUE));
+	ck_ok(nova_secret_delete(p.nova, "token", &error));
+	result = NULL;
+	ck_fails_with(NOVA_ECONFIG, "no secret 'token'",
+		nova_run(p.nova, "python", SCRIPT, &o, &result, &error));
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(what_a_call_leaves_is_no_snapshot)
+{
+	struct platform p = open_with_secrets();
+	nova_invoke_opts o = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *result = NULL;
+	add(p.nova, "f", "shell", SHELL, 0);
+	o.flags = NOVA_INVOKE_CHECKPOINT;
+	ck_fails(NOVA_ENOTSUP, nova_invoke(p.nova, "f", "{}", &o, &result, &error));
+	close_it(&p);
+}
+END_TEST
+
+/* --- real VMs: templates, clones, forks --- */
+
+static size_t count_templates(nova_t *nova)
+{
+	nova_snapshot_t **list;
+	size_t count;
+	ck_ok(nova_template_list(nova_host_get(nova), &list, &count, &error));
+	nova_snapshot_list_free(list, count);
+	return count;
+}
+
+static nova_instance_t *start_instance(nova_t *nova)
+{
+	nova_instance_opts o = NOVA_INSTANCE_OPTS_INIT;
+	nova_instance_t *instance = NULL;
+	o.function = "f";
+	ck_ok(nova_instance_start(nova, &o, &instance, &error));
+	return instance;
+}
+
+static void answers_in(nova_t *nova, nova_instance_t *instance, const char *output)
+{
+	nova_invoke_opts o = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *result = NULL;
+	o.instance = instance;
+	ck_ok(nova_invoke(nova, NULL, "{}", &o, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), output);
+	nova_result_free(result);
+}
+
+/* Calls in a VM of the pool and in an instance, each from the template, which is on the disk while
+ * they live. */
+static void call_and_search(struct platform *p, const char *output)
+{
+	nova_snapshot_t *snapshot = NULL;
+	ck_ok(nova_template_build(p->nova, "f", NULL, &error));
+	ck_assert_uint_ge(count_templates(p->nova), 2); /* the runtime's, too */
+	platform_answers(p->nova, "f", output);
+	nova_instance_t *instance = start_instance(p->nova);
+	nova_vm_t *vm = nova_instance_vm(instance);
+	answers_in(p->nova, instance, output);
+	ck_fails_with(NOVA_ENOTSUP, "has been given secrets",
+		nova_vm_snapshot(vm, NULL, &snapshot, &error));
+	nova_vm_t *child = NULL;
+	ck_ok(nova_vm_fork(vm, 1, NULL, &child, &error));
+	ck_fails_with(NOVA_ENOTSUP, "has been given secrets",
+		nova_vm_snapshot(child, NULL, &snapshot, &error));
+	nova_vm_free(child);
+	ck_assert(!secret_in_files(p->dir, VALUE));
+	ck_ok(nova_instance_stop(instance, 0, &error));
+	nova_instance_free(instance);
+}
+
+START_TEST(no_template_has_a_secret_that_its_clones_are_given)
+{
+	struct platform p = open_with_secrets();
+	add(p.nova, "f", functions[_i].runtime, functions[_i].code, functions[_i].flags);
+	call_and_search(&p, "\"24,1,0\"");
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(no_template_has_a_secret_that_an_import_is_given)
+{
+	struct platform p = open_with_secrets();
+	add(p.nova, "f", "python", AT_IMPORT, NOVA_REGISTER_SECRETS_AT_INIT);
+	call_and_search(&p, "24");
+	close_it(&p);
+}
+END_TEST
+
 START_TEST(no_file_has_the_value)
 {
 	struct platform p = open_with(KEY_A);
@@ -445,6 +694,15 @@ START_TEST(no_file_has_the_value)
 	close_it(&p);
 }
 END_TEST
+
+static TCase *real_cases(void)
+{
+	TCase *tc = tcase_create("real");
+	tcase_set_timeout(tc, 600);
+	tcase_add_loop_test(tc, no_template_has_a_secret_that_its_clones_are_given, 0, 2);
+	tcase_add_test(tc, no_template_has_a_secret_that_an_import_is_given);
+	return tc;
+}
 
 static Suite *make_suite(void)
 {
@@ -466,7 +724,18 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, neither_values_nor_keys_are_in_memory_that_is_dumped);
 	tcase_add_test(tc, guarded_memory_is_wiped_and_empty_in_a_child);
 	tcase_add_test(tc, no_file_has_the_value);
+	tcase_add_loop_test(tc, a_function_has_its_secrets_in_its_variables_and_no_file_has_them, 0,
+		ARRAY_LEN(functions));
+	tcase_add_test(tc, an_import_has_them_only_where_it_says_so);
+	tcase_add_loop_test(
+		tc, large_secrets_and_large_inputs_go_together, 0, ARRAY_LEN(functions));
+	tcase_add_test(tc, a_secret_that_is_missing_is_told_before_there_is_a_vm);
+	tcase_add_test(tc, what_stands_for_a_secret_is_one_and_alone);
+	tcase_add_test(tc, code_that_is_run_once_has_them_too);
+	tcase_add_test(tc, what_a_call_leaves_is_no_snapshot);
 	suite_add_tcase(suite, tc);
+	if (!is_fake())
+		suite_add_tcase(suite, real_cases());
 	return suite;
 }
 

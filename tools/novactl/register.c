@@ -3,7 +3,7 @@
 
 static struct {
 	const char *code, *check, *requirements, *find_links;
-	bool in_place, keep_tmp, replace;
+	bool in_place, keep_tmp, secrets_at_init, replace;
 } given;
 
 static const struct opt options[] = {
@@ -27,6 +27,9 @@ static const struct opt options[] = {
 		"what a call leaves in /tmp the next one finds\n"
 		"[cleaned between calls, unless they are in place]",
 		&given.keep_tmp },
+	{ OPT_FLAG, 0, "secrets-at-init", NULL,
+		"its import needs its secrets, so each VM imports it anew",
+		&given.secrets_at_init },
 	{ OPT_FLAG, 0, "replace", NULL, "take the place of another function of that name",
 		&given.replace },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
@@ -71,7 +74,8 @@ static int run(char **args, int count)
 	opts.code_path = given.code;
 	opts.flags = NOVA_REGISTER_TEMPLATE | (given.replace ? NOVA_REGISTER_REPLACE : 0) |
 		     (given.in_place ? NOVA_REGISTER_IN_PLACE : 0) |
-		     (given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0);
+		     (given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0) |
+		     (given.secrets_at_init ? NOVA_REGISTER_SECRETS_AT_INIT : 0);
 	opts.check = (uint32_t)check;
 	opts.requirements = given.requirements;
 	opts.find_links = given.find_links;

@@ -5,20 +5,21 @@
 static struct {
 	const char *code, *check, *requirements, *find_links;
 	struct text_list reset;
-	bool in_place, keep_tmp;
+	bool in_place, keep_tmp, secrets_at_init;
 } given;
 
 static const struct opt options[] = {
 	{ OPT_TEXT, 'c', "code", "PATH", "file or directory with the new code", &given.code },
 	{ OPT_LIST, 0, "reset", "PROPERTY",
 		"give it its default again, as memory_mb, env or handler; also\n"
-		"in_place and keep_tmp; repeatable",
+		"in_place, keep_tmp and secrets_at_init; repeatable",
 		&given.reset },
 	{ OPT_TEXT, 0, "check", "WHEN", "as of register [auto]", &given.check },
 	{ OPT_TEXT, 0, "requirements", "FILE", "as of register; with --code", &given.requirements },
 	{ OPT_TEXT, 0, "find-links", "PLACE", "as of register", &given.find_links },
 	{ OPT_FLAG, 0, "in-place", NULL, "as of register", &given.in_place },
 	{ OPT_FLAG, 0, "keep-tmp", NULL, "as of register", &given.keep_tmp },
+	{ OPT_FLAG, 0, "secrets-at-init", NULL, "as of register", &given.secrets_at_init },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -26,7 +27,8 @@ static void fill(nova_function_opts *change, int check)
 {
 	change->code_path = given.code;
 	change->flags = NOVA_REGISTER_TEMPLATE | (given.in_place ? NOVA_REGISTER_IN_PLACE : 0) |
-			(given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0);
+			(given.keep_tmp ? NOVA_REGISTER_KEEP_TMP : 0) |
+			(given.secrets_at_init ? NOVA_REGISTER_SECRETS_AT_INIT : 0);
 	change->check = (uint32_t)check;
 	change->requirements = given.requirements;
 	change->find_links = given.find_links;

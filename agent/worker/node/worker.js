@@ -265,13 +265,17 @@ class Interpreter {
     if (fields.length > FIELDS) {
       Object.keys(process.env).forEach((name) => delete process.env[name]);
     }
-    for (const variable of fields.slice(FIELDS)) {
-      const at = variable.indexOf('=');
-      process.env[variable.slice(0, at)] = variable.slice(at + 1);
-    }
+    this.setVariables(fields.slice(FIELDS));
     process.chdir(this.directory);
     this.places = new Places(this.directory, this.modules);
     this.randomness.copied(); // this may be a clone of the machine that it was started in
+  }
+
+  setVariables(variables) {
+    for (const variable of variables) {
+      const at = variable.indexOf('=');
+      process.env[variable.slice(0, at)] = variable.slice(at + 1);
+    }
   }
 
   beginWatch() {
@@ -398,6 +402,10 @@ class Interpreter {
     this.native.nameRequest(id);
     if (flags.includes('r')) {
       this.randomness.copied();
+    }
+    if (flags.includes('v')) { // which are in no template
+      const count = fs.readSync(this.talk, this.room);
+      this.setVariables(this.room.toString('utf8', 0, count).split('\0').slice(0, -1));
     }
     const call = this.current = new Call(this, id, Number(timeoutMs));
     this.outside(() => {

@@ -516,13 +516,23 @@ class Worker:
         if b"r" in flags:
             self.randomness.copied()
         if b"m" in flags:
-            talk = _socket.socket(fileno=talk)
-            _, control, _, _ = talk.recvmsg(1, 64)
-            talk.detach()
+            sock = _socket.socket(fileno=talk)
+            _, control, _, _ = sock.recvmsg(1, 64)
+            sock.detach()
             with open(int.from_bytes(control[0][2][:4], sys.byteorder), "rb") as file:
                 file.seek(0)
                 event = file.read()
+        if b"v" in flags:
+            self.set_variables(os.read(talk, ORDER))
         return event
+
+    def set_variables(self, text):
+        """What the host keeps out of templates. The C library keeps every value that it was ever
+        given, so one that is there already is not given again."""
+        for entry in text.split(b"\0")[:-1]:
+            name, _, value = entry.partition(b"=")
+            if self.environ.get(name) != value:
+                os.environb[name] = value
 
     def outcome(self, path, event, request_id, timeout_ms):
         try:

@@ -137,7 +137,8 @@ class Nova:
     @interruptible()
     def register(self, name: str, *, runtime: str, code: Union[str, bytes, Any],
                  replace: bool = False, in_place: bool = False, check: str = "auto",
-                 keep_tmp: bool = False, template: bool = False, requirements: Any = None,
+                 keep_tmp: bool = False, template: bool = False,
+                 secrets_at_init: bool = False, requirements: Any = None,
                  find_links: Any = None,
                  on_progress: Optional[OnProgress] = None,
                  interrupt: Optional[Interrupt] = None,
@@ -147,7 +148,8 @@ class Nova:
 
         `properties` are those that docs/configuration.md lists, as in handler="app.run",
         memory_mb=512, env={"A": "1"}; zero and None mean the defaults. `in_place`: what a call
-        leaves in the module the next one finds; `keep_tmp`: what it leaves in /tmp. `check` is
+        leaves in the module the next one finds; `keep_tmp`: what it leaves in /tmp;
+        `secrets_at_init`: its import has its secrets. `check` is
         "auto", "always" or "never": whether the module is imported in a VM before the function is
         stored, so that FunctionFailed tells what is wrong with it. With `template` that VM becomes
         the function's template, and the first call need not import it again.
@@ -165,6 +167,7 @@ class Nova:
             flags=(_ffi.REGISTER_REPLACE if replace else 0)
             | (_ffi.REGISTER_IN_PLACE if in_place else 0)
             | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0)
+            | (_ffi.REGISTER_SECRETS_AT_INIT if secrets_at_init else 0)
             | (_ffi.REGISTER_TEMPLATE if template else 0),
             **property_members("register", {"runtime": runtime, **properties}))
         _set_code(options, code)
@@ -204,12 +207,14 @@ class Nova:
     @interruptible()
     def update(self, name: str, *, code: Union[str, bytes, Any] = None,
                reset: Sequence[str] = (), in_place: bool = False, keep_tmp: bool = False,
+               secrets_at_init: bool = False,
                check: str = "auto", template: bool = False, requirements: Any = None,
                find_links: Any = None, on_progress: Optional[OnProgress] = None,
                interrupt: Optional[Interrupt] = None, **properties: Any) -> Function:
         """Changes a function in place, and only what is given: `properties` as of register(),
         of which a list is replaced as a whole. `reset` names properties that are to have their
-        defaults again, as "env"; also "in_place" and "keep_tmp". All else is as in register()."""
+        defaults again, as "env"; also "in_place", "keep_tmp" and
+        "secrets_at_init". All else is as in register()."""
         tap = _call.ProgressTap(on_progress)
         if check not in _ffi.CHECKS:
             raise ValueError(f"check={check!r} is not 'auto', 'always' or 'never'")
@@ -218,6 +223,7 @@ class Nova:
             requirements=text(requirements), find_links=text(find_links), on_progress=tap.function,
             flags=(_ffi.REGISTER_IN_PLACE if in_place else 0)
             | (_ffi.REGISTER_KEEP_TMP if keep_tmp else 0)
+            | (_ffi.REGISTER_SECRETS_AT_INIT if secrets_at_init else 0)
             | (_ffi.REGISTER_TEMPLATE if template else 0),
             **property_members("register", properties))
         _set_code(change, code)
