@@ -82,6 +82,7 @@ static int add_records(struct job *job, nova_invocation_list_opts *opts, json_t 
 	size_t *ret_count, nova_error_t **error)
 {
 	const nova_invocation **found = NULL;
+	*ret_count = 0;
 	int code = nova_invocation_list(job_nova(job), opts, &found, ret_count, error);
 	for (size_t i = 0; i < *ret_count; i++) {
 		if (is_shown(job, found[i]))

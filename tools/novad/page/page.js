@@ -23,7 +23,11 @@ class Problem extends Error {
   }
 }
 
+// What was asked with a key that was forgotten is not shown.
+let session = new AbortController();
+
 async function ask(method, path, { body, query, raw, signal } = {}) {
+  const mine = session;
   const url = new URL(API + path, document.baseURI);
   for (const [name, value] of Object.entries(query ?? {}))
     if (value !== undefined && value !== null && value !== "")
@@ -35,6 +39,8 @@ async function ask(method, path, { body, query, raw, signal } = {}) {
     method, headers, signal, body: raw ? body : body && JSON.stringify(body),
   });
   const text = await response.text();
+  if (mine.signal.aborted)
+    throw new DOMException("the key was forgotten", "AbortError");
   let answer = null;
   try {
     answer = text ? JSON.parse(text) : null;
@@ -187,7 +193,8 @@ async function choose(name) {
     const at = `functions/${encodeURIComponent(name)}`;
     const [f, versions, aliases] = await Promise.all([ask("GET", at),
       ask("GET", `${at}/versions`), ask("GET", `${at}/aliases`)]);
-    showFunction(f, versions.versions, aliases.aliases);
+    if (chosen === name) // and not another meanwhile
+      showFunction(f, versions.versions, aliases.aliases);
   });
 }
 
@@ -263,8 +270,12 @@ async function lookSnapshots(signal) {
   const children = Map.groupBy?.(snapshots, (s) => s.parent) ?? snapshots.reduce(
     (map, s) => map.set(s.parent, [...(map.get(s.parent) ?? []), s]), new Map());
   const roots = snapshots.filter((s) => !known.has(s.parent));
-  const restore = (s) => act(() => ask("POST", `snapshots/${encodeURIComponent(s.id)}/restore`,
-    { body: s.function ? {} : { function: prompt("Of which function is it?") ?? "" } }));
+  const restore = (s) => {
+    const name = s.function || prompt("Of which function is it?");
+    if (name)
+      act(() => ask("POST", `snapshots/${encodeURIComponent(s.id)}/restore`,
+        { body: s.function ? {} : { function: name } }));
+  };
   const remove = (s) => {
     if (confirm(`Delete ${s.name || s.id}?`))
       act(() => ask("DELETE", `snapshots/${encodeURIComponent(s.id)}`));
@@ -454,7 +465,12 @@ by("code").addEventListener("keydown", (pressed) => {
     run();
   }
 });
-by("stop").addEventListener("click", () => socket?.send(JSON.stringify({ event: "stop" })));
+by("stop").addEventListener("click", () => {
+  if (socket?.readyState === WebSocket.OPEN)
+    socket.send(JSON.stringify({ event: "stop" }));
+  else
+    socket?.close(); // it has not begun
+});
 
 // --- which view ---
 
@@ -505,6 +521,8 @@ function go() {
 }
 
 function useKey(text) {
+  session.abort();
+  session = new AbortController();
   key = text;
   if (text)
     sessionStorage.setItem("key", text);
