@@ -4,39 +4,49 @@
 
 #define BUCKETS_MOST 100000u
 
-/* What has been used stays used. */
-static uint64_t changed_level(const struct level *l, const struct rate *limit)
+static int64_t most_of(const struct rate *limit)
 {
-	uint64_t used = l->limit.burst - l->is / l->limit.period_us;
-	return used < limit->burst ? (limit->burst - used) * limit->period_us : 0;
+	return (int64_t)(limit->burst * limit->period_us);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+/* What has come since. */
+static void refill(struct level *l, uint64_t now_us)
 {
-	return a < b ? a : b;
+	uint64_t missing = (uint64_t)(most_of(&l->limit) - l->is), passed = now_us - l->at_us;
+	/* as long as that fills it at most: the product fits */
+	uint64_t full_in = missing / l->limit.rate + 1;
+	uint64_t gained = (passed < full_in ? passed : full_in) * l->limit.rate;
+	l->is += (int64_t)(gained < missing ? gained : missing);
 }
 
-void level_let_in(struct level *l, const struct rate *limit, uint64_t now_us)
+/* What has been used stays used, in whole tokens. */
+static int64_t changed_level(const struct level *l, const struct rate *limit)
 {
-	uint64_t most = limit->burst * limit->period_us;
-	if (!l->limit.rate)
-		l->is = most;
-	else if (memcmp(&l->limit, limit, sizeof(*limit)) != 0)
+	int64_t period = (int64_t)l->limit.period_us;
+	int64_t used = (most_of(&l->limit) - l->is + period - 1) / period;
+	return ((int64_t)limit->burst - used) * (int64_t)limit->period_us;
+}
+
+bool level_let_in(struct level *l, const struct rate *limit, uint64_t now_us)
+{
+	bool is_new = !l->limit.rate;
+	bool changed = !is_new && memcmp(&l->limit, limit, sizeof(*limit)) != 0;
+	if (is_new)
+		l->is = most_of(limit);
+	else
+		refill(l, now_us);
+	if (changed)
 		l->is = changed_level(l, limit);
-	else {
-		/* as long as that fills it at most: the product fits */
-		uint64_t full_in = (most - l->is) / limit->rate + 1;
-		l->is = least(most, l->is + least(now_us - l->at_us, full_in) * limit->rate);
-	}
 	l->limit = *limit;
 	l->at_us = now_us;
+	return changed;
 }
 
 uint64_t level_take(struct level *l, uint64_t tokens)
 {
-	uint64_t wanted = tokens * l->limit.period_us;
+	int64_t wanted = (int64_t)(tokens * l->limit.period_us);
 	if (wanted > l->is)
-		return (wanted - l->is + l->limit.rate - 1) / l->limit.rate;
+		return ((uint64_t)(wanted - l->is) + l->limit.rate - 1) / l->limit.rate;
 	l->is -= wanted;
 	return 0;
 }

@@ -11,11 +11,12 @@
 /* In units of which a token is `period_us`: so many times `rate` come in a microsecond, and nothing
  * is rounded. */
 struct level {
-	uint64_t is, at_us;
+	int64_t is; /* below 0: more has been used than the present limit allows */
+	uint64_t at_us;
 	struct rate limit;
 };
-/* One that was not used before is full. */
-void level_let_in(struct level *level, const struct rate *limit, uint64_t now_us);
+/* One that was not used before is full. True: the limit is another than before. */
+bool level_let_in(struct level *level, const struct rate *limit, uint64_t now_us);
 /* 0: they are taken; else the microseconds until they can be. */
 uint64_t level_take(struct level *level, uint64_t tokens);
 
@@ -28,9 +29,10 @@ struct bucket {
 	uint64_t lease;     /* tokens that were taken ahead */
 	uint64_t denied_us; /* until then there are not so many: */
 	uint64_t denied;
-	uint64_t needed;     /* by the question that is under way, or was the last */
-	bool asked, settled; /* it is under way; it is no more */
-	bool answered;       /* it was not lost */
+	uint64_t needed, wanted; /* by the question that is under way, or was the last */
+	bool stale;              /* it was asked for another limit */
+	bool asked, settled;     /* it is under way; it is no more */
+	bool answered;           /* it was not lost */
 	char name[];
 };
 
@@ -45,6 +47,8 @@ struct bucket *bucket_get(struct buckets *buckets, const char *name);
 
 /* --- shared.c --- */
 
+/* The limit is another: what was taken ahead is void. */
+void shared_forget(struct bucket *bucket);
 /* 1: they were taken from what all hosts share; 0: not before *ret_wait_us; -1: the server is away.
  */
 int shared_take(struct redis *redis, struct bucket *bucket, const struct rate *limit,

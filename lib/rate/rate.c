@@ -43,7 +43,8 @@ static int take(struct rates *rates, const char *name, const struct rate *limit,
 	struct bucket *b = bucket_get(&rates->buckets, name);
 	if (!b)
 		return NOVA_ENOMEM;
-	level_let_in(&b->level, limit, clock_ns() / 1000);
+	if (level_let_in(&b->level, limit, clock_ns() / 1000))
+		shared_forget(b);
 	int shared = rates->redis ? shared_take(rates->redis, b, limit, tokens, ret_wait_us) : -1;
 	if (shared == 0)
 		return NOVA_ELIMIT;

@@ -10,6 +10,7 @@
 
 #define AHEAD_US 100000u
 #define NUMBER   24
+#define TURNS    3
 
 /* It knows the same arithmetic as buckets.c, by the server's clock. A level that is full is as good
  * as none, so it expires. */
@@ -22,12 +23,12 @@ static const char script[] =
 	"local most = burst * period "
 	"local was = redis.call('HMGET', KEYS[1], 'level', 'at', 'period', 'burst', 'rate') "
 	"local level, at, wait = tonumber(was[1]), tonumber(was[2]), 0 "
-	"if not level then level = most "
-	"elseif tonumber(was[3]) ~= period or tonumber(was[4]) ~= burst or tonumber(was[5]) ~= "
-	"rate "
-	"then level = math.max(0, burst - (was[4] - math.floor(level / was[3]))) * period "
-	"elseif at <= now then level = level + (now - at) * rate end "
-	"level = math.min(level, most) "
+	"if not level then level = most else "
+	"local p, b, r = tonumber(was[3]), tonumber(was[4]), tonumber(was[5]) "
+	"level = math.min(level + math.max(0, now - at) * r, b * p) "
+	"if p ~= period or b ~= burst or r ~= rate then "
+	"level = (burst - math.ceil((b * p - level) / p)) * period "
+	"end end "
 	"local granted = math.min(want, math.floor(level / period)) "
 	"if granted < need then "
 	"granted = 0 wait = math.ceil((need * period - level) / rate) "
@@ -38,20 +39,36 @@ static const char script[] =
 	"redis.call('PEXPIRE', KEYS[1], math.ceil((most - level) / rate / 1000) + 1000) "
 	"return { granted, wait }";
 
+/* So many as were needed at least, or none and when. */
+static bool is_answer(const struct bucket *b, const redisReply *reply)
+{
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+		reply->element[0]->type != REDIS_REPLY_INTEGER ||
+		reply->element[1]->type != REDIS_REPLY_INTEGER)
+		return false;
+	long long granted = reply->element[0]->integer, wait = reply->element[1]->integer;
+	return granted ? granted >= (long long)b->needed && granted <= (long long)b->wanted :
+			 wait > 0;
+}
+
 static void on_answer(void *userdata, const redisReply *reply)
 {
 	struct bucket *b = userdata;
 	b->asked = false;
 	b->settled = true;
-	b->answered = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-		      reply->element[0]->type == REDIS_REPLY_INTEGER &&
-		      reply->element[1]->type == REDIS_REPLY_INTEGER;
-	if (!b->answered)
+	b->answered = is_answer(b, reply);
+	if (!b->answered || b->stale)
 		return;
 	uint64_t granted = (uint64_t)reply->element[0]->integer;
 	b->lease += granted;
 	b->denied = granted ? 0 : b->needed;
 	b->denied_us = clock_ns() / 1000 + (uint64_t)reply->element[1]->integer;
+}
+
+void shared_forget(struct bucket *b)
+{
+	b->lease = b->denied = b->denied_us = 0;
+	b->stale = b->asked;
 }
 
 static bool is_denied(const struct bucket *b, uint64_t tokens, uint64_t now_us)
@@ -69,8 +86,11 @@ static uint64_t ahead(const struct rate *limit)
 static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit, uint64_t need,
 	uint64_t want)
 {
-	const uint64_t numbers[] = { limit->rate, limit->period_us, limit->burst, need,
-		need > want ? need : want };
+	b->needed = need;
+	b->wanted = need > want ? need : want;
+	b->stale = false;
+	const uint64_t numbers[] = { limit->rate, limit->period_us, limit->burst, b->needed,
+		b->wanted };
 	char texts[ARRAY_LEN(numbers)][NUMBER];
 	AUTO_FREE char *key = str_format("nova:rate:%s", b->name);
 	const char *words[4 + ARRAY_LEN(numbers)] = { "EVAL", script, "1", key };
@@ -78,7 +98,6 @@ static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit,
 		snprintf(texts[i], NUMBER, "%llu", (unsigned long long)numbers[i]);
 		words[4 + i] = texts[i];
 	}
-	b->needed = need;
 	b->asked = true;
 	b->settled = b->answered = false;
 	if (key && redis_send(redis, words, ARRAY_LEN(words), on_answer, b))
@@ -87,12 +106,15 @@ static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit,
 	return false;
 }
 
-/* Until there are so many tokens, or it is known when there will be. */
+/* Until there are so many tokens, or it is known when there will be: the answer to another question
+ * may have to come first. */
 static bool get_lease(struct redis *redis, struct bucket *b, const struct rate *limit,
 	uint64_t tokens, uint64_t portion)
 {
 	bool there = true;
-	while (there && b->lease < tokens && !is_denied(b, tokens - b->lease, clock_ns() / 1000)) {
+	for (int turn = 0; there && turn < TURNS && b->lease < tokens &&
+			   !is_denied(b, tokens - b->lease, clock_ns() / 1000);
+		turn++) {
 		there = b->asked || ask(redis, b, limit, tokens - b->lease, portion);
 		if (there)
 			redis_await(redis, &b->settled);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the server is. */
+#include <netdb.h>
+
 #include "redis/redis.h"
 
 #define PORT "6379"
@@ -8,7 +10,9 @@ void redis_address_clear(struct redis_address *address)
 {
 	free(address->host);
 	free(address->port);
-	*address = (struct redis_address){ NULL, NULL };
+	if (address->all)
+		freeaddrinfo(address->all);
+	*address = (struct redis_address){ NULL };
 }
 
 static bool is_port(const char *text)
@@ -53,10 +57,8 @@ int redis_address_read(const char *text, struct redis_address *ret, nova_error_t
 				(*rest && (*rest != ':' || !is_port(rest + 1)))))
 		return fail(text, error);
 	struct redis_address made = {
-		is_path ? NULL : strndup(host, len),
-		strdup(is_path ? text :
-			*rest  ? rest + 1 :
-				 PORT),
+		.host = is_path ? NULL : strndup(host, len),
+		.port = strdup(is_path ? text : (*rest ? rest + 1 : PORT)),
 	};
 	if (!made.port || (!is_path && !made.host)) {
 		redis_address_clear(&made);

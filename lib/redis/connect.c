@@ -7,27 +7,30 @@
 
 #include "redis/redis.h"
 
-/* -ENOENT: there is none of this family. */
-static int connect_family(int family, const char *host, const char *port)
+int redis_resolve(struct redis_address *a, nova_error_t **error)
 {
-	struct addrinfo *found, hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
-	if (getaddrinfo(host, port, &hints, &found) != 0)
-		return -ENOENT;
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	int r = getaddrinfo(a->host, a->port, &hints, &a->all);
+	a->next = a->all;
+	return r == 0 ? 0 :
+			nova_fail(error, r == EAI_NONAME ? NOVA_EINVAL : NOVA_EIO,
+				"redis.addr: '%s' cannot be looked up: %s", a->host,
+				gai_strerror(r));
+}
+
+int redis_connect(struct redis_address *a, bool *ret_last)
+{
+	const struct addrinfo *to = a->next;
+	*ret_last = !to->ai_next;
+	a->next = to->ai_next ? to->ai_next : a->all;
 	int flags = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1;
-	int opened = socket(family, flags, IPPROTO_TCP);
+	int opened = socket(to->ai_family, flags, IPPROTO_TCP);
 	AUTO_FD int fd = opened < 0 ? -errno : fd_high(opened);
-	int r = fd < 0 ? fd : connect(fd, found->ai_addr, found->ai_addrlen) < 0 ? -errno : 0;
-	freeaddrinfo(found);
+	int r = fd < 0 ? fd : connect(fd, to->ai_addr, to->ai_addrlen) < 0 ? -errno : 0;
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return STEAL_FD(fd);
-}
-
-int redis_connect(const char *host, const char *port)
-{
-	int fd = connect_family(AF_INET, host, port);
-	return fd < 0 ? connect_family(AF_INET6, host, port) : fd;
 }
 
 int redis_connected(int fd)

@@ -11,6 +11,7 @@
 #define DELAY_MOST_MS  2000u
 #define UNSENT_MOST    (1u << 20)
 #define PIECE          16384u
+#define UNREAD_MOST    65536u /* of an answer that is not whole, and of a step */
 #define WORDS_MOST     16u
 
 enum state {
@@ -40,8 +41,9 @@ struct redis {
 	struct link asked;           /* in the order of their answers */
 	uint64_t deadline;           /* of connecting and greeting */
 	uint64_t retry_at, delay_ms; /* of the next try */
+	bool is_last;                /* of the addresses of its name */
 	bool told;                   /* that it is away */
-	bool refused;                /* it has said why, as below */
+	bool failed, refused;        /* it has said why, as below; nothing but settings helps */
 	char why[200];               /* it is away */
 };
 
@@ -71,18 +73,24 @@ static void leave(struct redis *r)
 	if (r->delay_ms > DELAY_MOST_MS)
 		r->delay_ms = DELAY_MOST_MS;
 	r->retry_at = deadline_in_ms(r->delay_ms);
-	if (!r->told)
+	if (!r->told && r->is_last)
 		log_warn(r->log, "redis",
 			"%s%s%s: %s; this host goes on by itself until it is back",
 			r->address.host ? r->address.host : "", r->address.host ? ":" : "",
 			r->address.port, r->why);
-	r->told = true;
+	r->told |= r->is_last;
+	if (!r->is_last) { /* the next one at once */
+		r->retry_at = 0;
+		r->delay_ms = 0;
+	}
 	forget_asked(r);
 }
 
 static void leave_by(struct redis *r, int os)
 {
-	snprintf(r->why, sizeof(r->why), "%s", os == 0 ? "it has hung up" : strerrordesc_np(-os));
+	if (!r->failed)
+		snprintf(r->why, sizeof(r->why), "%s",
+			os == 0 ? "it has hung up" : strerrordesc_np(-os));
 	leave(r);
 }
 
@@ -123,8 +131,9 @@ static int flush(struct redis *r)
 	return 0;
 }
 
-/* That it takes no commands, as a replica: said once, until it does. */
-static void note_error(struct redis *r, const redisReply *reply)
+/* What a command has come to: that it is back, or that it takes none, as a replica, said once until
+ * it does. A server that answers a PING and no more is none. */
+static void note_answer(struct redis *r, const redisReply *reply)
 {
 	bool failed = reply->type == REDIS_REPLY_ERROR;
 	if (r->state != READY)
@@ -132,14 +141,18 @@ static void note_error(struct redis *r, const redisReply *reply)
 	if (failed && !r->told)
 		log_warn(r->log, "redis", "%s answers: %s; this host goes on by itself",
 			r->address.port, reply->str);
+	if (!failed && r->told)
+		log_info(r->log, "redis", "%s is back", r->address.port);
 	r->told = failed;
+	if (!failed)
+		r->delay_ms = 0;
 }
 
 static int take_answers(struct redis *r)
 {
 	void *reply = NULL;
 	while (redisReaderGetReply(r->reader, &reply) == REDIS_OK && reply) {
-		note_error(r, reply);
+		note_answer(r, reply);
 		struct link *first = list_pop(&r->asked);
 		struct asked *asked = first ? CONTAINER_OF(first, struct asked, place) : NULL;
 		if (asked && asked->answered)
@@ -152,16 +165,21 @@ static int take_answers(struct redis *r)
 	return r->reader->err ? -EPROTO : 0;
 }
 
-/* 0, or why the connection is of no more use; *ret_open is false if the server has hung up. */
+/* 0, or why the connection is of no more use; *ret_open is false if the server has hung up. Not
+ * more in one step than anybody needs. */
 static int receive(struct redis *r, bool *ret_open)
 {
 	char piece[PIECE];
 	ssize_t n;
-	while ((n = sys_recv(r->fd, piece, sizeof(piece), 0)) > 0)
+	size_t taken = 0;
+	while ((n = sys_recv(r->fd, piece, sizeof(piece), 0)) > 0 &&
+		(taken += (size_t)n) <= UNREAD_MOST)
 		if (redisReaderFeed(r->reader, piece, (size_t)n) != REDIS_OK)
 			return -ENOMEM;
 	*ret_open = n != 0;
-	int code = take_answers(r);
+	int code = taken > UNREAD_MOST ? -EMSGSIZE : take_answers(r);
+	if (code == 0 && r->reader->len - r->reader->pos > UNREAD_MOST)
+		code = -EMSGSIZE;
 	return code < 0 ? code : n < 0 && n != -EAGAIN ? (int)n : 0;
 }
 
@@ -177,37 +195,43 @@ static void talk(struct redis *r)
 
 /* --- getting there --- */
 
-/* A password that is wrong, a database that is not there. */
-static void on_greeted(void *userdata, const redisReply *reply)
+static bool fails_greeting(struct redis *r, const redisReply *reply, bool refused)
 {
-	struct redis *r = userdata;
-	if (!reply || reply->type != REDIS_REPLY_ERROR || r->refused)
-		return;
-	r->refused = true;
-	snprintf(r->why, sizeof(r->why), "%s", reply->str);
+	bool failed = reply && reply->type == REDIS_REPLY_ERROR;
+	if (failed && !r->failed) {
+		snprintf(r->why, sizeof(r->why), "%s", reply->str);
+		r->failed = true;
+		r->refused = refused;
+	}
+	return !reply || r->failed;
 }
 
+/* A password that is wrong, a database that is not there. */
+static void on_setting(void *userdata, const redisReply *reply)
+{
+	fails_greeting(userdata, reply, true);
+}
+
+/* It may be loading, or have too many clients: that passes. */
 static void on_ready(void *userdata, const redisReply *reply)
 {
 	struct redis *r = userdata;
-	on_greeted(r, reply);
-	if (!reply || r->refused)
+	bool refused = reply && reply->type == REDIS_REPLY_ERROR &&
+		       (str_starts(reply->str, "NOAUTH") || str_starts(reply->str, "NOPERM") ||
+			       str_starts(reply->str, "DENIED"));
+	if (fails_greeting(r, reply, refused))
 		return;
 	r->state = READY;
-	r->delay_ms = 0;
+	r->is_last = true; /* this address is good: to lose it is to lose the server */
 	r->deadline = NEVER;
-	if (r->told)
-		log_info(r->log, "redis", "%s is back", r->address.port);
-	r->told = false;
 }
 
 static bool greet(struct redis *r)
 {
 	const char *const password[] = { "AUTH", r->password }, *const db[] = { "SELECT", r->db };
 	const char *const ping[] = { "PING" };
-	r->refused = false;
-	return (!*r->password || put(r, password, 2, on_greeted, r)) &&
-	       (!strcmp(r->db, "0") || put(r, db, 2, on_greeted, r)) &&
+	return (!*r->password || put(r, password, 2, on_setting, r)) &&
+	       (!strcmp(r->db, "0") || put(r, db, 2, on_setting, r)) &&
 	       put(r, ping, 1, on_ready, r);
 }
 
@@ -215,7 +239,9 @@ static void begin(struct redis *r)
 {
 	if (!deadline_passed(r->retry_at))
 		return;
-	r->fd = r->address.host ? redis_connect(r->address.host, r->address.port) :
+	r->failed = r->refused = false;
+	r->is_last = true;
+	r->fd = r->address.host ? redis_connect(&r->address, &r->is_last) :
 				  sys_connect_unix(r->address.port);
 	r->deadline = deadline_in_ms(r->patience_ms);
 	if (r->fd < 0)
@@ -238,6 +264,7 @@ static void go_on_connecting(struct redis *r)
 		return;
 	}
 	r->state = GREETING;
+	r->deadline = deadline_in_ms(r->patience_ms);
 	talk(r);
 }
 
@@ -258,7 +285,7 @@ void redis_step(struct redis *r)
 		go_on_connecting(r);
 	else
 		talk(r);
-	if (r->state == GREETING && r->refused)
+	if (r->state == GREETING && r->failed)
 		leave(r);
 	check_time(r);
 }
@@ -293,15 +320,14 @@ bool redis_await(struct redis *r, const bool *done)
 /* --- the whole --- */
 
 /* Away at the start is no failure, to be refused is one. */
-static int try_once(struct redis *r, nova_error_t **error)
+static int try_each_address(struct redis *r, nova_error_t **error)
 {
-	uint64_t deadline = deadline_in_ms(r->patience_ms);
 	do {
 		redis_step(r);
 		struct pollfd fd = { r->fd, (short)(r->state == CONNECTING ? POLLOUT : POLLIN), 0 };
 		if (r->state == CONNECTING || r->state == GREETING)
-			sys_poll(&fd, 1, deadline_poll_ms(deadline));
-	} while (r->state == CONNECTING || r->state == GREETING);
+			sys_poll(&fd, 1, deadline_poll_ms(r->deadline));
+	} while (r->state != READY && !(r->state == AWAY && (r->is_last || r->refused)));
 	if (!r->refused)
 		return 0;
 	return nova_fail(error, NOVA_EPERM,
@@ -312,6 +338,8 @@ static int try_once(struct redis *r, nova_error_t **error)
 static int fill(struct redis *r, const nova_config_t *config, nova_error_t **error)
 {
 	int code = redis_address_read(config_str(config, "redis.addr"), &r->address, error);
+	if (code == 0 && r->address.host)
+		code = redis_resolve(&r->address, error);
 	if (code == 0)
 		code = redis_load(error);
 	if (code < 0)
@@ -319,7 +347,7 @@ static int fill(struct redis *r, const nova_config_t *config, nova_error_t **err
 	r->password = strdup(config_str(config, "redis.password"));
 	r->patience_ms = config_ms(config, "redis.timeout");
 	snprintf(r->db, sizeof(r->db), "%s", config_str(config, "redis.db"));
-	return r->password ? try_once(r, error) : nova_oom(error);
+	return r->password ? try_each_address(r, error) : nova_oom(error);
 }
 
 /* Whoever says anything of it wants it; its address has a default. */

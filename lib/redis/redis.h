@@ -16,6 +16,7 @@
 struct redis_address {
 	char *host; /* NULL: `port` is the path of a socket */
 	char *port;
+	struct addrinfo *all, *next; /* what the name stands for; the one to be tried next */
 };
 /* HOST, HOST:PORT, [IPV6]:PORT, or the path of a socket. */
 int redis_address_read(const char *text, struct redis_address *ret_address, nova_error_t **error);
@@ -23,10 +24,11 @@ void redis_address_clear(struct redis_address *address);
 
 /* --- connect.c --- */
 
-/* Begins to connect a stream to the first address of a name, IPv4 before IPv6; when it can be
- * written to, redis_connected() tells how that went. A name that has to be asked for blocks.
- * -ENOENT: there is no such name. */
-int redis_connect(const char *host, const char *port);
+/* Looks its name up, which may take its time. */
+int redis_resolve(struct redis_address *address, nova_error_t **error);
+/* Begins to connect a stream to the next address of a name; when it can be written to,
+ * redis_connected() tells how that went. *ret_last: it was the last of them. */
+int redis_connect(struct redis_address *address, bool *ret_last);
 int redis_connected(int fd);
 
 /* --- redis.c --- */

@@ -62,8 +62,14 @@ START_TEST(another_limit_forgives_nothing)
 	level_let_in(&l, &more, 0);
 	ck_assert_uint_eq(level_take(&l, 95), 0);
 	ck_assert_uint_eq(level_take(&l, 1), DAY_US / 10);
-	level_let_in(&l, &a_day, 0);
+	level_let_in(&l, &a_day, 0); /* 100 of 5 are used */
+	ck_assert_uint_eq(level_take(&l, 1), 96 * (DAY_US / 10));
+	level_let_in(&l, &more, 0);
 	ck_assert_uint_eq(level_take(&l, 1), DAY_US / 10);
+	level_let_in(&l, &ten_a_second, DAY_US); /* ten have come by then */
+	level_let_in(&l, &more, DAY_US);
+	ck_assert_uint_eq(level_take(&l, 10), 0);
+	ck_assert_uint_ne(level_take(&l, 1), 0);
 }
 END_TEST
 
@@ -298,6 +304,18 @@ START_TEST(another_limit_forgives_nothing_for_all_hosts)
 }
 END_TEST
 
+START_TEST(a_larger_limit_holds_at_once_and_a_smaller_one_too)
+{
+	static const struct rate quick = { 100000, 1000000, 100000 };
+	start_server(NULL, NULL);
+	struct rates *a = a_host();
+	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
+	ck_assert_uint_ge(takes(a, &quick, 50000), 50000);
+	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 0);
+	rates_close(a);
+}
+END_TEST
+
 START_TEST(without_a_server_each_host_counts_by_itself_and_says_so_once)
 {
 	struct rates *a = a_host(), *b = a_host();
@@ -332,6 +350,22 @@ START_TEST(a_server_that_comes_back_is_used_again_and_gives_no_second_burst)
 	await_server(a);
 	ck_assert_uint_eq(warnings(), 1);
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100); /* it has forgotten */
+	rates_close(a);
+}
+END_TEST
+
+START_TEST(a_server_is_found_again_however_rarely_it_is_asked)
+{
+	nova_config_t *config = settings(NULL, NULL);
+	struct rates *a;
+	uint64_t wait_us;
+	ck_ok(nova_config_set(config, "redis.timeout", "20ms", &error));
+	ck_ok(open_with(config, &a));
+	start_server(NULL, NULL);
+	while (questions() == 0) {
+		poll(NULL, 0, 30); /* longer than it may take to answer */
+		rates_take(a, "x", &hundred_a_day, 1, &wait_us);
+	}
 	rates_close(a);
 }
 END_TEST
@@ -402,7 +436,8 @@ START_TEST(what_answers_nonsense_is_no_server)
 {
 	static const char *const answers[] = { NULL, "HTTP/1.1 400 Bad Request\r\n\r\n",
 		"*2\r\n:1\r\n", "+PONG\r\n+PONG\r\n", "$-5\r\n", "*-1\r\n", ":1\r\n", "-\r\n",
-		"+PONG\r\n" };
+		"+PONG\r\n", "*2\r\n:0\r\n:0\r\n", "*2\r\n:0\r\n:-5\r\n", "*2\r\n:-5\r\n:0\r\n",
+		"-LOADING\r\n" };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct fake fake = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answers[_i] };
 	nova_config_t *config = settings(NULL, NULL);
@@ -472,12 +507,14 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, many_are_taken_for_one_question);
 	tcase_add_test(tc, all_that_hosts_take_is_at_most_a_tenth_of_a_second_too_much);
 	tcase_add_test(tc, another_limit_forgives_nothing_for_all_hosts);
+	tcase_add_test(tc, a_larger_limit_holds_at_once_and_a_smaller_one_too);
 	tcase_add_test(tc, without_a_server_each_host_counts_by_itself_and_says_so_once);
 	tcase_add_test(tc, a_server_that_comes_back_is_used_again_and_gives_no_second_burst);
+	tcase_add_test(tc, a_server_is_found_again_however_rarely_it_is_asked);
 	tcase_add_test(tc, a_server_that_hangs_is_waited_for_once);
 	tcase_add_test(tc, a_password_or_database_that_is_wrong_is_an_error_when_it_is_opened);
 	tcase_add_test(tc, a_server_that_takes_no_writes_is_told_of_once);
-	tcase_add_loop_test(tc, what_answers_nonsense_is_no_server, 0, 9);
+	tcase_add_loop_test(tc, what_answers_nonsense_is_no_server, 0, 13);
 	tcase_add_test(tc, threads_take_each_token_once);
 	suite_add_tcase(suite, tc);
 	return suite;
