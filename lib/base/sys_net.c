@@ -47,12 +47,15 @@ int sys_tap_keep(int fd, uint32_t owner)
 	return ioctl(fd, TUNSETOWNER, owner) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0 ? -errno : 0;
 }
 
-int sys_tap_like(int model, int fd)
+int sys_tap_header(int fd)
 {
 	int size;
-	return ioctl(model, TUNGETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 ?
-		       -errno :
-		       0;
+	return ioctl(fd, TUNGETVNETHDRSZ, &size) < 0 ? -errno : size;
+}
+
+int sys_tap_set_header(int fd, int size)
+{
+	return ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 ? -errno : 0;
 }
 
 /* Whoever has it open for the last time, and it is not to stay, has it removed. */

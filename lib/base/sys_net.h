@@ -12,8 +12,9 @@ uint32_t sys_link_index(const char *name); /* 0: there is none */
 int sys_tap_new(const char *name);
 /* Has it stay without a descriptor, until sys_tap_remove(), so that `owner` can open it by name. */
 int sys_tap_keep(int fd, uint32_t owner);
-/* Frames have the same header as those of another TAP. */
-int sys_tap_like(int model, int fd);
+/* How many bytes stand before each frame. */
+int sys_tap_header(int fd);
+int sys_tap_set_header(int fd, int size);
 int sys_tap_remove(const char *name);        /* -EBUSY while somebody has it open */
 void sys_taps_remove(const char *directory); /* those that files in it are named after */
 

@@ -88,6 +88,9 @@ struct machine_fork {
 	/* the parent's whole process stands still, until it is used for anything but a fork */
 	bool more;
 	bool fertile; /* the child may be forked, too */
+	/* the child costs next to nothing until its birth(), and does nothing; its code disk is the
+	 * same */
+	bool waits;
 	uint32_t patience_ms;
 	/* the child finds this one in the place of the code disk, where there is one; NULL: the
 	 * same */
@@ -201,6 +204,9 @@ struct engine_ops {
 	 * child comes up until its await(), which fails in the same ways. */
 	int (*fork)(struct machine *m, const struct machine_fork *how, struct machine *child,
 		nova_error_t **error);
+	/* For a child that waits: its TAP is in its link by now. It is up when this comes back, or
+	 * fails as fork() does. */
+	int (*birth)(struct machine *child, nova_error_t **error);
 	/* The memory of one that has booted becomes its own; the file in m->ram stays as it is. */
 	int (*detach)(struct machine *m, nova_error_t **error);
 	/* A child was not what it has to be. */

@@ -37,6 +37,12 @@ static int take_reply(int r, struct keeper_reply *reply, nova_error_t **error)
 	return nova_fail_os(error, r, "talking to nova-keeper");
 }
 
+static void copy_numbers(int32_t *ret, const int *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ret[i] = numbers[i];
+}
+
 int process_fork(const struct process *parent, const struct process_fork *how,
 	struct process *ret_child, nova_error_t **error)
 {
@@ -47,7 +53,7 @@ int process_fork(const struct process *parent, const struct process_fork *how,
 		.request = {
 			.kind = KEEPER_FORK,
 			.pid = parent->pid,
-			.fd_count = (uint32_t)how->count,
+			.fd_count = how->fds ? (uint32_t)how->count : 0,
 			.memory_limit = how->memory_limit,
 		},
 		.fork = {
@@ -56,6 +62,7 @@ int process_fork(const struct process *parent, const struct process_fork *how,
 			.patience_ms = how->patience_ms,
 			.more = how->more,
 			.fertile = how->fertile,
+			.waits = !how->fds && how->count,
 		},
 	};
 	struct keeper_reply reply = { 0 };
@@ -64,10 +71,8 @@ int process_fork(const struct process *parent, const struct process_fork *how,
 		return nova_fail(error, NOVA_ELOST, "the process has ended");
 	if (how->count > KEEPER_MAX_FDS || how->shared_count > KEEPER_MAX_FDS)
 		return nova_fail(error, NOVA_ENOTSUP, "it has too many descriptors");
-	for (size_t i = 0; i < how->count; i++)
-		message.fork.targets[i] = how->targets[i];
-	for (size_t i = 0; i < how->shared_count; i++)
-		message.fork.shared[i] = how->shared[i];
+	copy_numbers(message.fork.targets, how->targets, how->count);
+	copy_numbers(message.fork.shared, how->shared, how->shared_count);
 	int r = keeper_ask(
 		parent->keeper, &message.request, sizeof(message), how->fds, &reply, &pidfd);
 	int code = take_reply(r, &reply, error);
@@ -98,16 +103,20 @@ int process_order(
 	return take_reply(r, &reply, error);
 }
 
-int process_born(const struct process *child, uint32_t patience_ms, nova_error_t **error)
+int process_born(const struct process *child, const int *fds, size_t count, uint32_t patience_ms,
+	nova_error_t **error)
 {
 	struct keeper_request request = {
-		.kind = KEEPER_BORN, .pid = child->pid, .patience_ms = patience_ms
+		.kind = KEEPER_BORN,
+		.pid = child->pid,
+		.fd_count = (uint32_t)count,
+		.patience_ms = patience_ms,
 	};
 	struct keeper_reply reply = { 0 };
 	int pidfd = -1;
 	if (!child->pid)
 		return nova_fail(error, NOVA_ELOST, "the process has ended");
-	int r = keeper_ask(child->keeper, &request, sizeof(request), NULL, &reply, &pidfd);
+	int r = keeper_ask(child->keeper, &request, sizeof(request), fds, &reply, &pidfd);
 	fd_close(pidfd);
 	return take_reply(r, &reply, error);
 }

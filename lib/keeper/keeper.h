@@ -72,7 +72,8 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, struct proces
 
 /* Forks a program that runs, with all its threads, at a moment when all of them wait. The child is
  * one of the keeper, too, and has what `fds` are for (borrowed) instead of what has the numbers
- * `targets` in the parent. It is there when this comes back, and lives when process_born() does. */
+ * `targets` in the parent. It is there when this comes back, and lives when process_born() does.
+ * Without `fds` it gets them only then: until that it costs next to nothing. */
 struct process_fork {
 	const int *targets, *fds;
 	size_t count;
@@ -89,9 +90,11 @@ struct process_fork {
 int process_fork(const struct process *parent, const struct process_fork *how,
 	struct process *ret_child, nova_error_t **error);
 
-/* Comes once after process_fork(), and before anything else that is ordered of the child. On
- * failure it is of no use, and process_done() is its end. */
-int process_born(const struct process *child, uint32_t patience_ms, nova_error_t **error);
+/* Comes once after process_fork(), and before anything else that is ordered of the child; with as
+ * many descriptors (borrowed) as it has not been given yet, else 0. On failure it is of no use, and
+ * process_done() is its end. */
+int process_born(const struct process *child, const int *fds, size_t count, uint32_t patience_ms,
+	nova_error_t **error);
 
 enum process_order {
 	PROCESS_CONFINE, /* it may do no more than it needs from now on, and be forked */

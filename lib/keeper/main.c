@@ -67,10 +67,13 @@ static struct child {
 	uint64_t number; /* of the request */
 	bool abandoned;  /* nobody will ask for it */
 	bool unborn;     /* forked, and nobody has asked how its birth went */
+	bool waits;      /* it has not been given its descriptors yet */
+	bool fertile;    /* it may be forked again */
 	struct zygote zygote;
 	pid_t parent;          /* that it was forked of; 0: none */
 	uint64_t memory_limit; /* of one that is forked, which is not in its group yet; 0: none */
-	uint64_t place_by;     /* when it has to be there at last */
+	uint64_t place_by;     /* when it has to be there at last; 0: never, or it is there */
+	bool is_placed;
 } * children;
 static size_t child_count, child_cap;
 
@@ -429,18 +432,18 @@ static bool is_new_child(pid_t pid)
 }
 
 /* It has not even greeted: what it is told lies there until it can listen. */
-static int begin_birth(struct child *child, const struct keeper_fork *f, uint64_t deadline,
-	struct keeper_reply *reply)
+static int begin_birth(struct child *child, uint64_t deadline, struct keeper_reply *reply)
 {
 	struct zygote_answer answer;
 	struct zygote_order birth = {
 		.kind = ZYGOTE_BIRTH,
-		.flags = ZYGOTE_FILTER | (f->fertile ? ZYGOTE_FERTILE : 0),
+		.flags = ZYGOTE_FILTER | (child->fertile ? ZYGOTE_FERTILE : 0),
 		.fd_count = (uint32_t)incoming.fd_count,
 	};
 	int r = zygote_tell(&child->zygote, &birth, incoming.fds, deadline, &answer);
 	if (r == -EPIPE)
 		r = 0; /* it has ended, and why may lie there to be heard */
+	child->waits = false;
 	child->unborn = r == 0;
 	return r < 0 ? fork_failed(reply, KEEPER_STAGE_CHILD, r, answer.reason) : 0;
 }
@@ -489,9 +492,13 @@ static int fork_zygote(struct zygote *z, const struct keeper_fork *f, struct kee
 		.zygote = { .control = STEAL_FD(ours) },
 		.parent = (pid_t)incoming.request.pid,
 		.memory_limit = incoming.request.memory_limit,
+		.waits = f->waits,
+		.fertile = f->fertile,
 	};
 	struct child *child = &children[child_count - 1];
-	int pidfd = begin_birth(child, f, deadline, reply) < 0 ?
+	if (f->waits) /* until then there is time for it */
+		child->place_by = deadline_in_ms(PLACE_MS);
+	int pidfd = !f->waits && begin_birth(child, deadline, reply) < 0 ?
 			    -1 :
 			    (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0 && !reply->error)
@@ -505,7 +512,8 @@ static int fork_zygote(struct zygote *z, const struct keeper_fork *f, struct kee
 static bool is_sound(const struct keeper_fork *f, size_t len)
 {
 	return len == sizeof(incoming.request) + sizeof(*f) && f->target_count <= KEEPER_MAX_FDS &&
-	       f->shared_count <= KEEPER_MAX_FDS && f->target_count == incoming.fd_count &&
+	       f->shared_count <= KEEPER_MAX_FDS &&
+	       incoming.fd_count == (f->waits ? 0 : f->target_count) &&
 	       incoming.fd_count == incoming.request.fd_count;
 }
 
@@ -553,15 +561,20 @@ static void await_birth(struct keeper_reply *reply)
 {
 	struct zygote_answer answer = { .reason = "nobody waits for its birth" };
 	struct child *child = find_child(incoming.request.pid);
+	uint64_t deadline = deadline_in_ms(incoming.request.patience_ms);
 	int r = -EPROTO;
+	if (child && child->waits && begin_birth(child, deadline, reply) < 0) {
+		send_reply(reply, -1);
+		return;
+	}
 	if (child && child->unborn)
-		r = zygote_hear(&child->zygote, ZYGOTE_BIRTH,
-			deadline_in_ms(incoming.request.patience_ms), &answer);
-	if (r == 0) {
-		child->unborn = false;
-		child->place_by = deadline_in_ms(PLACE_MS);
-	} else {
+		r = zygote_hear(&child->zygote, ZYGOTE_BIRTH, deadline, &answer);
+	if (r < 0) {
 		fork_failed(reply, KEEPER_STAGE_CHILD, r, answer.reason);
+	} else {
+		child->unborn = false;
+		if (!child->is_placed)
+			child->place_by = deadline_in_ms(PLACE_MS);
 	}
 	send_reply(reply, -1);
 }
@@ -685,23 +698,41 @@ static void end_all_children(void)
 	end_strays();
 }
 
-/* A child that lives and is in its parent's group yet; NULL. */
-static struct child *next_to_place(void)
+/* When the first child that is in its parent's group yet has to leave it; 0: there is none. */
+static uint64_t next_place(void)
 {
-	for (size_t i = 0; i < child_count; i++)
-		if (children[i].place_by && !children[i].abandoned)
-			return &children[i];
-	return NULL;
+	uint64_t first = 0;
+	for (size_t i = 0; i < child_count; i++) {
+		uint64_t when = children[i].abandoned ? 0 : children[i].place_by;
+		if (when && (!first || when < first))
+			first = when;
+	}
+	return first;
 }
 
-/* To move a process the kernel waits for all processors, for milliseconds. So it is done when
- * nobody asks for anything, or has to be at last; until then the limit of its parent holds for
- * both. */
 static void place(struct child *child)
 {
 	cgroup_limit(child->pid, child->memory_limit);
 	cgroup_limit_anew(child->parent, child->memory_limit);
 	child->place_by = 0;
+	child->is_placed = true;
+}
+
+/* To move a process the kernel waits for all processors, for milliseconds, but not anew for the
+ * next one. So it is done for all when one has to be there at last; until then the limit of its
+ * parent holds for both. Many have ended by then. */
+static void place_all(void)
+{
+	for (size_t i = 0; i < child_count; i++)
+		if (children[i].place_by && !children[i].abandoned)
+			place(&children[i]);
+}
+
+/* How long to wait for a request. */
+static int patience(bool abandoned, uint64_t place_by)
+{
+	int ms = place_by ? (int)deadline_poll_ms(place_by) : -1;
+	return abandoned && (ms < 0 || ms > PAUSE_MS) ? PAUSE_MS : ms;
 }
 
 /* Until the host has gone (true), or what would tell us so has. */
@@ -710,10 +741,10 @@ static bool serve(void)
 	struct pollfd fds[] = { { KEEPER_SOCKET_FD, POLLIN, 0 }, { KEEPER_HOST_FD, POLLIN, 0 } };
 	for (;;) {
 		bool left = collect_abandoned();
-		struct child *next = next_to_place();
-		int r = poll(fds, ARRAY_LEN(fds), next ? 0 : left ? PAUSE_MS : -1);
-		if (next && (r == 0 || deadline_passed(next->place_by)))
-			place(next);
+		uint64_t place_by = next_place();
+		int r = poll(fds, ARRAY_LEN(fds), patience(left, place_by));
+		if (place_by && deadline_passed(place_by))
+			place_all();
 		if (r < 0) {
 			pause_a_little();
 			continue;

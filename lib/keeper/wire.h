@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define KEEPER_VERSION   5
+#define KEEPER_VERSION   6
 #define KEEPER_SOCKET_FD 3 /* the keeper finds its end of the pair here, */
 /* the lock of the run directory here, to hold it as long as it lives, */
 #define KEEPER_LOCK_FD     4
@@ -25,11 +25,13 @@ enum keeper_kind {
 	KEEPER_REAP = 3,    /* collect the exit status of a child that has ended */
 	KEEPER_SIGNAL = 4,  /* to a child, where pidfds know no signals */
 	KEEPER_ABANDON = 5, /* end a child, and collect it when that may be; there is no reply */
-	/* fork a child that was started for it; what its child is given comes along. The reply
-	 * comes as soon as the child is there, so that its parent can go on */
+	/* fork a child that was started for it; what its child is given comes along, unless that is
+	 * to wait. The reply comes as soon as the child is there, so that its parent can go on */
 	KEEPER_FORK = 6,
 	KEEPER_ORDER = 7, /* another order to such a child */
-	KEEPER_BORN = 8,  /* wait until one that KEEPER_FORK has made lives */
+	/* wait until one that KEEPER_FORK has made lives; one that has waited for it is given its
+	 * descriptors */
+	KEEPER_BORN = 8,
 };
 
 /* A request; for KEEPER_SPAWN `argc` NUL-terminated strings follow, and the path of nova-zygote.so
@@ -67,7 +69,7 @@ struct keeper_fork {
 	uint32_t patience_ms;
 	uint32_t more;    /* it stays where it stands, for another fork */
 	uint32_t fertile; /* the child may be forked again */
-	uint32_t zero;    /* so that nothing follows it in a message */
+	uint32_t waits;   /* the child stays unborn until KEEPER_BORN */
 };
 
 /* What went wrong in the child between fork and exec, or in the keeper itself. */

@@ -42,7 +42,7 @@ static struct process fork_unborn(const struct process *parent, const struct pro
 static struct process fork_it(const struct process *parent, const struct process_fork *how)
 {
 	struct process child = fork_unborn(parent, how);
-	ck_ok(process_born(&child, PATIENCE_MS, &error));
+	ck_ok(process_born(&child, NULL, 0, PATIENCE_MS, &error));
 	return child;
 }
 
@@ -131,6 +131,43 @@ START_TEST(each_descriptor_has_a_successor_or_there_is_no_fork)
 }
 END_TEST
 
+START_TEST(a_child_may_wait_for_its_descriptors)
+{
+	struct setting s = set_up();
+	int first[2], second[2];
+	char byte;
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, first), 0);
+	ck_assert_int_eq(sys_socketpair(SOCK_STREAM, second), 0);
+	struct process parent = start(&s, &first[1], 1), child, other, grandchild;
+	fd_close(first[1]);
+	const int targets[] = { 1, 2, 3 }, fds[] = { second[1], second[1], second[1] };
+	struct process_fork how = plain;
+	how.targets = targets;
+	how.count = 3;
+	child = fork_unborn(&parent, &how);
+	other = fork_unborn(&parent, &how);
+	ck_fails_with(NOVA_EENGINE, "3 descriptors were promised, and 2 came",
+		process_born(&other, fds, 2, PATIENCE_MS, &error));
+	process_done(&other, NULL);
+	other = fork_unborn(&parent, &how);
+	process_done(&parent, NULL); /* who waits needs it no more */
+	ck_assert_int_eq(sys_recv(first[0], &byte, 1, 0), 0);
+	ck_ok(process_born(&child, fds, 3, PATIENCE_MS, &error));
+	fd_close(second[1]);
+	ck_assert_int_eq(sys_recv(second[0], &byte, 1, MSG_DONTWAIT), -EAGAIN);
+	const int more[] = { first[0], first[0], first[0] };
+	how.fds = more;
+	grandchild = fork_it(&child, &how);
+	process_done(&child, NULL);
+	ck_assert_int_eq(sys_recv(second[0], &byte, 1, 0), 0);
+	process_done(&grandchild, NULL);
+	process_done(&other, NULL);
+	fd_close(first[0]);
+	fd_close(second[0]);
+	tear_down(&s);
+}
+END_TEST
+
 /* Its order lies there when it goes on: the child that comes of it finds nobody. */
 START_TEST(who_takes_too_long_is_not_waited_for_and_leaves_no_child)
 {
@@ -189,7 +226,7 @@ START_TEST(a_child_that_cannot_be_born_says_why_and_its_parent_goes_on)
 	how.count = 1;
 	struct process child = fork_unborn(&parent, &how);
 	ck_fails_with(NOVA_ENOTSUP, "descriptor 300 could not be made anew",
-		process_born(&child, PATIENCE_MS, &error));
+		process_born(&child, NULL, 0, PATIENCE_MS, &error));
 	process_done(&child, NULL);
 	ck_assert_uint_eq(children_of(parent_of(parent.pid)), 1);
 	child = fork_it(&parent, &plain);
@@ -209,9 +246,9 @@ START_TEST(children_of_one_that_is_held_are_born_in_any_order)
 		children[i] = fork_unborn(&parent, &held);
 	ck_ok(process_order(&parent, PROCESS_GO_ON, -1, &error));
 	for (size_t i = ARRAY_LEN(children); i-- > 0;) {
-		ck_ok(process_born(&children[i], PATIENCE_MS, &error));
+		ck_ok(process_born(&children[i], NULL, 0, PATIENCE_MS, &error));
 		ck_fails_with(NOVA_EENGINE, "nobody waits",
-			process_born(&children[i], PATIENCE_MS, &error));
+			process_born(&children[i], NULL, 0, PATIENCE_MS, &error));
 	}
 	struct process grandchild = fork_it(&children[3], &plain);
 	process_done(&grandchild, NULL);
@@ -232,9 +269,9 @@ START_TEST(a_child_whose_birth_nobody_has_asked_for_ends_like_any_other)
 		process_kill(&child);
 		ck_assert(process_wait(&child, NEVER));
 		if (i % 2)
-			process_born(&child, PATIENCE_MS, NULL);
+			process_born(&child, NULL, 0, PATIENCE_MS, NULL);
 		process_done(&child, NULL);
-		ck_fails_with(NOVA_ELOST, "has ended", process_born(&child, 0, &error));
+		ck_fails_with(NOVA_ELOST, "has ended", process_born(&child, NULL, 0, 0, &error));
 		ck_assert_uint_eq(children_of(parent_of(parent.pid)), 1);
 	}
 	struct process last = fork_unborn(&parent, &plain);
@@ -347,7 +384,7 @@ static void *fork_often(void *parent)
 		if (process_order(parent, PROCESS_GO_ON, -1, NULL) < 0)
 			return parent;
 		for (size_t c = 0; c < ARRAY_LEN(children); c++)
-			if (process_born(&children[c], PATIENCE_MS, NULL) < 0)
+			if (process_born(&children[c], NULL, 0, PATIENCE_MS, NULL) < 0)
 				return parent;
 		for (size_t c = 0; c < ARRAY_LEN(children); c++)
 			process_done(&children[c], NULL);
@@ -384,6 +421,7 @@ static Suite *keeper_fork_suite(void)
 	tcase_add_test(tc, a_child_of_a_fork_is_one_of_the_keeper_and_can_be_forked_again);
 	tcase_add_test(tc, what_was_not_started_for_it_or_is_to_have_no_children_is_not_forked);
 	tcase_add_test(tc, each_descriptor_has_a_successor_or_there_is_no_fork);
+	tcase_add_test(tc, a_child_may_wait_for_its_descriptors);
 	tcase_add_test(tc, who_takes_too_long_is_not_waited_for_and_leaves_no_child);
 	tcase_add_test(tc, a_program_that_was_confined_is_still_forked);
 	tcase_add_test(tc, a_child_that_cannot_be_born_says_why_and_its_parent_goes_on);

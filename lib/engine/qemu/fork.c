@@ -107,16 +107,60 @@ static int make_successors(struct successors *s, nova_error_t **error)
 }
 
 /* QEMU has told its TAP what the headers of frames look like. */
-static int add_tap(struct successors *s, const struct qemu_machine *q, const struct machine *m,
-	nova_error_t **error)
+static int look_at_tap(struct qemu_machine *q, nova_error_t **error)
 {
-	if (!m->link.name[0])
-		return 0;
-	int r = sys_tap_like(q->child.machine.link.fd, m->link.fd);
+	const struct net_link *link = &q->child.machine.link;
+	int r = link->name[0] && !q->tap_header ? sys_tap_header(link->fd) : q->tap_header;
 	if (r < 0)
-		return nova_fail_os(error, r, "TAP %s", m->link.name);
-	succeed(s, q->tap, m->link.fd);
+		return nova_fail_os(error, r, "TAP %s", link->name);
+	q->tap_header = r;
 	return 0;
+}
+
+static int add_tap(struct successors *s, const struct qemu_machine *child, nova_error_t **error)
+{
+	const struct net_link *link = &child->child.machine.link;
+	if (!child->tap_header)
+		return 0;
+	int r = sys_tap_set_header(link->fd, child->tap_header);
+	if (r < 0)
+		return nova_fail_os(error, r, "TAP %s", link->name);
+	succeed(s, child->tap, link->fd);
+	return 0;
+}
+
+static int steal_slot(int *fd)
+{
+	int stolen = *fd;
+	*fd = -1;
+	return stolen;
+}
+
+/* Our ends are the child's. */
+static int give_successors(struct successors *s, struct qemu_machine *child, nova_error_t **error)
+{
+	struct machine *m = &child->child.machine;
+	int code = make_successors(s, error);
+	if (code == 0)
+		code = add_tap(s, child, error);
+	if (code < 0)
+		return code;
+	m->diag = steal_slot(&s->ours[0]);
+	m->channel = steal_slot(&s->ours[1]);
+	qmp_init(&child->qmp, steal_slot(&s->ours[2]));
+	m->serial = steal_slot(&s->ours[3]);
+	return 0;
+}
+
+/* To one that waits: in the order in which it is given them. */
+static void promise_successors(struct successors *s, const struct qemu_machine *child)
+{
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++)
+		succeed(s, streams[i], -1);
+	succeed(s, 1, -1);
+	succeed(s, 2, -1);
+	if (child->tap_header)
+		succeed(s, child->tap, -1);
 }
 
 /* QEMU goes on with the size that it has seen, which no code disk exceeds; behind the end of a file
@@ -145,30 +189,19 @@ static int add_code(struct successors *s, const struct qemu_machine *q, const ch
 
 /* --- the fork --- */
 
-static int steal_slot(int *fd)
-{
-	int stolen = *fd;
-	*fd = -1;
-	return stolen;
-}
-
 /* The same machine in another process: what is known of the one is true of the other. */
-static int describe_child(const struct qemu_machine *q, struct successors *s,
-	struct qemu_machine *child, nova_error_t **error)
+static int describe_child(
+	const struct qemu_machine *q, struct qemu_machine *child, nova_error_t **error)
 {
-	struct machine *m = &child->child.machine;
 	child->user_lock = q->has_user ? sys_dup(q->user_lock) : -1;
 	child->has_user = child->user_lock >= 0;
 	if (q->has_user && !child->has_user)
 		return nova_fail_os(error, child->user_lock, "lock of QEMU's user");
-	m->diag = steal_slot(&s->ours[0]);
-	m->channel = steal_slot(&s->ours[1]);
-	qmp_init(&child->qmp, steal_slot(&s->ours[2]));
-	m->serial = steal_slot(&s->ours[3]);
 	child->paused = child->greeted = child->confined = true;
 	child->generation = q->generation + 1;
 	child->is_zygote = child->generation < QEMU_GENERATIONS;
 	child->tap = q->tap;
+	child->tap_header = q->tap_header;
 	child->memory_mb = q->memory_mb;
 	child->memory_inode = q->memory_inode;
 	memcpy(child->files, q->files, sizeof(q->files));
@@ -211,7 +244,7 @@ static int fork_process(struct qemu_machine *q, const struct machine_fork *how,
 	memcpy(shared + q->shared_count, q->code, own * sizeof(*shared));
 	const struct process_fork fork = {
 		.targets = s->targets,
-		.fds = s->fds,
+		.fds = how->waits ? NULL : s->fds,
 		.count = s->count,
 		.shared = shared,
 		.shared_count = q->shared_count + own,
@@ -242,14 +275,27 @@ int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine 
 	if (code == 0)
 		code = note_shared(q, error);
 	if (code == 0)
-		code = make_successors(&s, error);
+		code = look_at_tap(q, error);
 	if (code == 0)
-		code = add_tap(&s, q, child, error);
-	if (code == 0)
-		code = describe_child(q, &s, c, error);
+		code = describe_child(q, c, error);
+	if (how->waits)
+		promise_successors(&s, c);
+	else if (code == 0)
+		code = give_successors(&s, c, error);
 	if (code == 0)
 		code = add_code(&s, q, how->code_disk, c, error);
 	return code == 0 ? fork_process(q, how, &s, c, error) : code;
+}
+
+int qemu_birth(struct machine *child, nova_error_t **error)
+{
+	struct qemu_machine *q = qemu_of(child);
+	CLEANUP(successors_done) struct successors s = NO_SUCCESSORS;
+	uint32_t patience_ms = q->birth_ms;
+	q->birth_ms = 0;
+	int code = give_successors(&s, q, error);
+	return code < 0 ? code :
+			  process_born(&q->child.process, s.fds, s.count, patience_ms, error);
 }
 
 int qemu_go_on(struct qemu_machine *q, nova_error_t **error)

@@ -40,6 +40,7 @@ const struct engine_ops qemu_engine = {
 	.give_pages = qemu_give_pages,
 	.fork_obstacle = qemu_hot_obstacle,
 	.fork = qemu_fork,
+	.birth = qemu_birth,
 	.detach = qemu_detach,
 	.fork_strike = qemu_hot_strike,
 	.release = qemu_release,

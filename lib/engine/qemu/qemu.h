@@ -50,7 +50,8 @@ struct qemu_machine {
 	uint32_t birth_ms; /* how long its birth may take; 0: it is over */
 	unsigned generation;
 	uint64_t memory_limit;
-	int tap; /* its number in the process */
+	int tap;        /* its number in the process, */
+	int tap_header; /* and how long the headers of its frames are; 0: there is none */
 	/* memory and disks, which it uses at given offsets alone; their numbers in the process */
 	struct file_identity files[1 + MACHINE_DISKS];
 	size_t file_count;
@@ -128,6 +129,7 @@ void qemu_release(struct machine *m);
 
 int qemu_fork(struct machine *m, const struct machine_fork *how, struct machine *child,
 	nova_error_t **error);
+int qemu_birth(struct machine *child, nova_error_t **error);
 /* Before its monitor is told anything: its threads may stand for more forks. */
 int qemu_go_on(struct qemu_machine *q, nova_error_t **error);
 int qemu_detach(struct machine *m, nova_error_t **error);

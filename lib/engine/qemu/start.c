@@ -206,7 +206,7 @@ static int be_born(struct qemu_machine *q, nova_error_t **error)
 {
 	uint32_t patience_ms = q->birth_ms;
 	q->birth_ms = 0;
-	return process_born(&q->child.process, patience_ms, error);
+	return process_born(&q->child.process, NULL, 0, patience_ms, error);
 }
 
 /* QEMU has come up when it greets: by then its command line is done and the guest's memory is
