@@ -220,11 +220,12 @@ enum nova_pool_counter {
 	NOVA_POOL_SHARED = 12,    /**< of HITS: the VM was in use by others */
 	NOVA_POOL_BOOTS = 13,     /**< VMs started by booting, ever */
 	NOVA_POOL_TEMPLATE_STARTS = 14, /**< VMs started from a template, ever */
-	NOVA_POOL_STANDBY_STARTS = 15,  /**< of TEMPLATE_STARTS: in a VMM on standby */
-	NOVA_POOL_START_FAILURES = 16,  /**< starts that failed, ever */
-	NOVA_POOL_WAITS = 17,           /**< calls that had to wait for a VM or for room, ever */
-	NOVA_POOL_TIMEOUTS = 18,        /**< calls that waited until their time was over, ever */
-	NOVA_POOL_QUEUE_FULL = 19,      /**< calls refused because too many waited, ever */
+	/** of TEMPLATE_STARTS: in a VMM on standby, or one that was forked ahead (PARKED) */
+	NOVA_POOL_STANDBY_STARTS = 15,
+	NOVA_POOL_START_FAILURES = 16, /**< starts that failed, ever */
+	NOVA_POOL_WAITS = 17,          /**< calls that had to wait for a VM or for room, ever */
+	NOVA_POOL_TIMEOUTS = 18,       /**< calls that waited until their time was over, ever */
+	NOVA_POOL_QUEUE_FULL = 19,     /**< calls refused because too many waited, ever */
 	/** calls refused because their VM needs more memory than the pool may use, ever */
 	NOVA_POOL_TOO_LARGE = 20,
 	NOVA_POOL_CANCELED = 21, /**< calls that were canceled while they waited, ever */
@@ -233,9 +234,10 @@ enum nova_pool_counter {
 	/** how often a start had to wait because the host was short of memory, ever */
 	NOVA_POOL_HELD_BACK = 24,
 	NOVA_POOL_ZYGOTES = 25,    /**< VMs that stand now to be forked for starts */
-	NOVA_POOL_HOT_STARTS = 26, /**< of TEMPLATE_STARTS: forks of such a VM */
+	NOVA_POOL_HOT_STARTS = 26, /**< of TEMPLATE_STARTS: forks of such a VM, now or ahead */
 	/** of the same: such a VM stood there, but could not be forked, ever */
 	NOVA_POOL_HOT_FALLBACKS = 27,
+	NOVA_POOL_PARKED = 28, /**< processes that were forked of them ahead of a start, now */
 };
 
 /**

@@ -69,9 +69,10 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		{ "auto" },
 		"What these may take of the disk: those used least lately make room for new "
 		"ones; auto: 10 GiB or a tenth of the disk, whichever is less" },
-	{ "pool.standby", { "NOVA_POOL_STANDBY" }, KEY_INTEGER, "0", 0, 1000, { 0 },
+	{ "pool.standby", { "NOVA_POOL_STANDBY" }, KEY_INTEGER, "auto", 0, 1000, { "auto" },
 		"VMM processes that nova_pool_tick() keeps waiting for the next cold call of "
-		"each function in use" },
+		"each function in use: forks of its zygote, where there is one; auto: one of these "
+		"for each processor, 4 at most, and no other ones" },
 	{ "pool.max_standby", { "NOVA_POOL_MAX_STANDBY" }, KEY_INTEGER, "64", 0, 100000, { 0 },
 		"VMM processes that wait for a clone to come, for all functions and VMs together" },
 	{ "pool.hot", { "NOVA_POOL_HOT" }, KEY_ENUM, "off", 0, 0, { "off", "auto" },

@@ -16,6 +16,7 @@ static struct group *group_new(nova_pool_t *pool, const char *key, bool fresh, u
 	list_init(&g->idle);
 	list_init(&g->open);
 	list_init(&g->tickets);
+	list_init(&g->zygote.parked);
 	table_add(&pool->groups, &g->node, hash);
 	return g;
 }
@@ -86,7 +87,7 @@ void groups_forget_unused(nova_pool_t *pool, size_t most)
 
 void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now)
 {
-	if (!pool->standby || !g->frozen || g->unwritten ||
+	if (!pool->standby || !g->frozen || g->unwritten || g->zygote.slot ||
 		g->standby_until > now + STANDBY_TTL_MS / 2 * 1000000ull)
 		return;
 	if (standby_keep(pool->host, g->frozen, pool->standby, STANDBY_TTL_MS) < 0)
@@ -160,8 +161,17 @@ static void leave_idle(nova_pool_t *pool, struct slot *s)
 		pool->counters[NOVA_POOL_PAUSED]--;
 }
 
-static void stand_no_more(nova_pool_t *pool, struct slot *s)
+static void leave_parked(nova_pool_t *pool, struct slot *s)
 {
+	link_remove(&s->parked);
+	link_remove(&s->age);
+	s->group->zygote.parked_count--;
+	pool->counters[NOVA_POOL_PARKED]--;
+}
+
+static void stand_no_more(nova_pool_t *pool, struct slot *s, struct slot **ending)
+{
+	parked_end(pool, s->group, ending);
 	link_remove(&s->group->zygote.stands);
 	link_remove(&s->age);
 	s->group->zygote.slot = NULL;
@@ -182,7 +192,9 @@ static void leave_group(nova_pool_t *pool, struct slot *s)
 void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending)
 {
 	if (slot_is_zygote(s))
-		stand_no_more(pool, s);
+		stand_no_more(pool, s, ending);
+	else if (slot_is_parked(s))
+		leave_parked(pool, s);
 	else
 		leave_group(pool, s);
 	if (counter == NOVA_POOL_EVICTED)
@@ -250,6 +262,34 @@ struct slot *group_take(nova_pool_t *pool, struct group *g, struct slot **ending
 		count(pool, NOVA_POOL_RESUMED);
 	slot_hand_out(pool, s);
 	return s;
+}
+
+/* --- forked ahead --- */
+
+void parked_end(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	while (!list_empty(&g->zygote.parked))
+		slot_end(pool, CONTAINER_OF(g->zygote.parked.next, struct slot, parked),
+			NOVA_POOL_EXPIRED, ending);
+}
+
+struct slot *parked_first(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	while (!list_empty(&g->zygote.parked)) {
+		struct slot *s = CONTAINER_OF(g->zygote.parked.next, struct slot, parked);
+		if (nova_vm_state(s->vm) != NOVA_VM_DEAD)
+			return s;
+		slot_end(pool, s, NOVA_POOL_DISCARDED, ending);
+	}
+	return NULL;
+}
+
+void parked_take(nova_pool_t *pool, struct slot *s)
+{
+	leave_parked(pool, s);
+	young_add(pool, s);
+	/* the next one would take its processor time from the call that has just begun */
+	pool_due(pool, clock_ns() + s->group->start_ns);
 }
 
 /* --- the end --- */

@@ -25,7 +25,7 @@
 #define KEY_MAX         255u
 #define LATENCIES       4u
 #define LATENCY_BUCKETS 200u
-#define POOL_COUNTERS   (NOVA_POOL_HOT_FALLBACKS + 1)
+#define POOL_COUNTERS   (NOVA_POOL_PARKED + 1)
 
 /* --- groups: VMs with the same key --- */
 
@@ -44,7 +44,9 @@ struct group_zygote {
 	bool can_be, making; /* can_be: nothing is in the way on this host */
 	/* earlier none is made, nor forked */
 	uint64_t not_before, wait_ms;
-	bool of_runtime; /* the group has no VMs of its own: see runtime.c */
+	bool of_runtime;    /* the group has no VMs of its own: see runtime.c */
+	struct link parked; /* slots that were forked of it ahead of their start: parked.c */
+	uint32_t parked_count;
 };
 
 struct group {
@@ -91,6 +93,8 @@ struct slot {
 	struct link awake; /* in pool->awake: is to be paused */
 	struct link open;  /* in its group's */
 	struct link young; /* in pool->young */
+	struct link
+		parked; /* in its group's: its VM waits to be born, and `age` is in pool->parked */
 	struct slot *next; /* in a list of ending ones */
 	nova_vm_t *vm;
 	struct group *group;
@@ -119,6 +123,7 @@ struct nova_pool {
 	uint32_t max_vms, max_queue, standby;               /* the first: 0 until it is needed */
 	uint32_t min_free, max_pressure;                    /* per cent */
 	uint32_t max_zygotes;
+	uint32_t max_parked, max_parked_all; /* of a group, of all groups */
 	bool hot; /* VMs are forked as processes where that can be done */
 	struct template_clones clones;
 	/* ends the starts under way, of callers and of the pool's own, when it is triggered */
@@ -136,6 +141,7 @@ struct nova_pool {
 	struct link unserved, underserved;
 	struct link zygotes; /* groups with one that stands, the least lately used first */
 	struct link wanted;  /* groups that want one */
+	struct link parked;  /* slots, the oldest first */
 	struct link kept;    /* groups with VMs that are to be kept */
 	uint32_t kept_vms;   /* of all of them together */
 	uint64_t kept_memory_mb;
@@ -199,7 +205,16 @@ static inline bool slot_is_zygote(const struct slot *s)
 {
 	return s->group->zygote.slot == s;
 }
+static inline bool slot_is_parked(const struct slot *s)
+{
+	return linked(&s->parked);
+}
 void slot_make_idle(nova_pool_t *pool, struct slot *s);
+/* One that is parked for the group and lives; it stays where it is. NULL: there is none. */
+struct slot *parked_first(nova_pool_t *pool, struct group *g, struct slot **ending);
+/* It is in no place any more, and starts. */
+void parked_take(nova_pool_t *pool, struct slot *s);
+void parked_end(nova_pool_t *pool, struct group *g, struct slot **ending); /* all of a group */
 /* Takes a slot that is idle, or in no place any more, out of its group; it counts as alive until it
  * is destroyed. The log, which may take its time, gets s->why then. */
 void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **ending);
@@ -221,8 +236,9 @@ static inline void pool_note(nova_pool_t *pool)
 void room_settle(nova_pool_t *pool);
 
 /* Room for one more VM of a group by ending idle ones if need be, for slot_start(): `fresh` is
- * taken for it, a slot of zeros, and counts as starting then. Those that must end first hang at its
- * `next`. NULL: no room; an idle VM may be in `ending` then, after whose end there may be. */
+ * taken for it, a slot of zeros, or one that is parked, and counts as starting then. Those that
+ * must end first hang at its `next`. NULL: no room; an idle VM may be in `ending` then, after whose
+ * end there may be. */
 struct slot *room_take(
 	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending);
 
@@ -344,6 +360,9 @@ int zygote_start(nova_pool_t *pool, struct group *g, const struct frozen *frozen
 /* The same of any group, which can have one, with another code disk if that is not NULL. */
 int zygote_fork(nova_pool_t *pool, struct group *g, const char *code_disk, const struct stop *stop,
 	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
+/* It could not be forked just now: so it rests, or ends. */
+void zygote_failed(
+	nova_pool_t *pool, struct group *g, const nova_vm_t *zygote, struct slot **ending);
 /* Makes those that are wanted, and ends the dead; lets go of the lock. */
 void zygotes_maintain(nova_pool_t *pool);
 uint64_t zygotes_due(const nova_pool_t *pool);
@@ -351,6 +370,15 @@ uint64_t zygotes_due(const nova_pool_t *pool);
 /* --- runtime.c --- */
 
 void runtimes_init(nova_pool_t *pool);
+
+/* --- parked.c --- */
+
+void parked_read_limits(nova_pool_t *pool, const nova_config_t *config);
+/* Without the lock: as zygote_start(), with the VM that s->vm was; that is NULL then. */
+int parked_start(nova_pool_t *pool, struct slot *s, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error);
+/* Makes what is missing, and ends the dead and what is not wanted; lets go of the lock. */
+void parked_maintain(nova_pool_t *pool);
 
 /* --- maintain.c --- */
 

@@ -130,6 +130,7 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	templates_write(pool, &stop); /* first: what is to be kept may be made of them */
 	pool_keep_maintain(pool);
 	zygotes_maintain(pool);
+	parked_maintain(pool);
 	pthread_mutex_unlock(&pool->lock);
 	uint64_t standby = maintain_standby(pool);
 	pthread_mutex_lock(&pool->lock);

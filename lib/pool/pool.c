@@ -357,18 +357,18 @@ static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_c
 		o->max_queue ? o->max_queue : (uint32_t)config_u64(config, "pool.max_queue");
 	pool->max_memory_mb =
 		o->max_memory_mb ? o->max_memory_mb : config_u64(config, "pool.max_memory");
-	pool->standby = (uint32_t)config_u64(config, "pool.standby");
 	pool->min_free = (uint32_t)config_u64(config, "pool.min_free");
 	pool->max_pressure = (uint32_t)config_u64(config, "pool.max_pressure");
 	zygotes_read_limits(pool, config);
 	runtimes_init(pool);
+	parked_read_limits(pool, config);
 }
 
 static void init_lists(nova_pool_t *pool)
 {
 	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
 		&pool->underserved, &pool->kept, &pool->unused, &pool->young, &pool->zygotes,
-		&pool->wanted, &pool->unwritten };
+		&pool->wanted, &pool->parked, &pool->unwritten };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }

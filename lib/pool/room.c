@@ -22,13 +22,25 @@ static void add_room(struct room *room, const struct slot *s)
 
 static bool may_evict(const struct slot *s)
 {
-	return !s->pausing && (!s->group->keep || slot_is_zygote(s));
+	return !s->pausing && (!s->group->keep || slot_is_zygote(s) || slot_is_parked(s));
 }
 
-/* The idle VMs that were used longest ago, up to `end`. */
-static void evict(nova_pool_t *pool, const struct link *end, struct slot **victims)
+/* How far in a list victims are needed. */
+static struct link *find_victims(
+	const nova_pool_t *pool, const struct group *g, const struct link *list, struct room *freed)
 {
-	for (struct link *l = pool->aged.next, *next; l != end; l = next) {
+	struct link *l = list->next;
+	for (; l != list && !fits(pool, g, freed); l = l->next)
+		if (may_evict(CONTAINER_OF(l, struct slot, age)))
+			add_room(freed, CONTAINER_OF(l, struct slot, age));
+	return l;
+}
+
+/* Up to `end`. */
+static void evict(
+	nova_pool_t *pool, const struct link *list, const struct link *end, struct slot **victims)
+{
+	for (struct link *l = list->next, *next; l != end; l = next) {
 		struct slot *s = CONTAINER_OF(l, struct slot, age);
 		next = l->next;
 		if (!may_evict(s))
@@ -42,11 +54,32 @@ static void evict(nova_pool_t *pool, const struct link *end, struct slot **victi
 /* What its memory is worth is seen when it has ended. */
 static void evict_oldest(nova_pool_t *pool, struct slot **ending)
 {
+	evict(pool, &pool->parked, &pool->parked, ending); /* they have next to none */
 	for (struct link *l = pool->aged.next; l != &pool->aged; l = l->next)
 		if (may_evict(CONTAINER_OF(l, struct slot, age))) {
-			evict(pool, l->next, ending);
+			evict(pool, &pool->aged, l->next, ending);
 			return;
 		}
+}
+
+static void note_starting(nova_pool_t *pool, struct group *g)
+{
+	g->vms++;
+	g->starting++;
+	count(pool, NOVA_POOL_STARTING);
+}
+
+/* One that was forked ahead has all the room that it needs. */
+static struct slot *take_parked(
+	nova_pool_t *pool, struct group *g, struct slot *s, struct slot **ending)
+{
+	if (host_is_short(pool, g)) {
+		evict_oldest(pool, ending);
+		return NULL;
+	}
+	parked_take(pool, s);
+	note_starting(pool, g);
+	return s;
 }
 
 static struct slot *book(
@@ -83,13 +116,14 @@ struct slot *room_take(
 	nova_pool_t *pool, struct group *g, struct slot **fresh, struct slot **ending)
 {
 	struct room freed = { 0, 0 };
-	struct slot **last = ending;
+	struct slot *parked = parked_first(pool, g, ending), **last = ending;
+	if (parked)
+		return take_parked(pool, g, parked, ending);
 	for (; *last && !fits(pool, g, &freed); last = &(*last)->next)
 		add_room(&freed, *last);
-	struct link *l = pool->aged.next;
-	for (; l != &pool->aged && !fits(pool, g, &freed); l = l->next)
-		if (may_evict(CONTAINER_OF(l, struct slot, age)))
-			add_room(&freed, CONTAINER_OF(l, struct slot, age));
+	/* a zygote goes with all that is parked of it, which has gone before */
+	struct link *first = find_victims(pool, g, &pool->parked, &freed),
+		    *then = find_victims(pool, g, &pool->aged, &freed);
 	if (!fits(pool, g, &freed)) {
 		pool->shortage = SHORT_OF_NOTHING; /* it waits for the pool, not for the host */
 		return NULL;
@@ -103,10 +137,9 @@ struct slot *room_take(
 	*last = NULL;
 	s->next = *ending;
 	*ending = rest;
-	evict(pool, l, &s->next);
-	g->vms++;
-	g->starting++;
-	count(pool, NOVA_POOL_STARTING);
+	evict(pool, &pool->parked, first, &s->next);
+	evict(pool, &pool->aged, then, &s->next);
+	note_starting(pool, g);
 	return book(pool, g, s, &freed);
 }
 

@@ -155,17 +155,19 @@ static int thaw(nova_pool_t *pool, struct frozen *frozen, const struct pool_want
 	return code;
 }
 
-/* 1: by a fork of a zygote; 0: not so, for the reason in `why`. */
-static int start_hot(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
-	const struct pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
-	char why[VM_PATH_WHY], nova_error_t **error)
+/* 1: by a fork of a zygote, now or before; 0: not so, for the reason in `why`. */
+static int start_hot(nova_pool_t *pool, struct slot *s, const struct frozen *frozen,
+	const struct pool_want *want, const struct stop *stop, char why[VM_PATH_WHY],
+	nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	nova_vm_t *vm;
-	int code = zygote_start(pool, g, frozen, stop, &vm, why, error);
+	int code = s->vm ? parked_start(pool, s, stop, &vm, why, error) : 0;
+	if (code == 0)
+		code = zygote_start(pool, s->group, frozen, stop, &vm, why, error);
 	if (code <= 0)
 		return code;
-	code = give_function(vm, frozen, want, stop, ret_vm, &failure);
+	code = give_function(vm, frozen, want, stop, &s->vm, &failure);
 	if (code == 0)
 		return 1;
 	snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
@@ -177,34 +179,35 @@ static int start_hot(nova_pool_t *pool, struct group *g, const struct frozen *fr
 }
 
 /* In one of the two ways. */
-static int make_clone(nova_pool_t *pool, struct group *g, struct frozen *frozen,
-	const struct pool_want *want, const struct stop *stop, nova_vm_t **ret_vm,
-	nova_error_t **error)
+static int make_clone(nova_pool_t *pool, struct slot *s, struct frozen *frozen,
+	const struct pool_want *want, const struct stop *stop, nova_error_t **error)
 {
 	char why[VM_PATH_WHY] = "";
-	int code = start_hot(pool, g, frozen, want, stop, ret_vm, why, error);
+	int code = start_hot(pool, s, frozen, want, stop, why, error);
 	if (code != 0)
 		return code < 0 ? code : 0;
-	code = thaw(pool, frozen, want, stop, ret_vm, error);
+	code = thaw(pool, frozen, want, stop, &s->vm, error);
 	if (code == 0)
-		vm_set_path_why(*ret_vm, why);
+		vm_set_path_why(s->vm, why);
 	return code;
 }
 
 /* What the template was made of is as good as its first clone. */
-static void take_origin(nova_pool_t *pool, struct group *g, const struct frozen *frozen,
-	nova_vm_t *vm, nova_vm_t **ret_vm)
+static void take_origin(
+	nova_pool_t *pool, struct slot *s, const struct frozen *frozen, nova_vm_t *vm)
 {
 	char why[VM_PATH_WHY];
-	zygote_first(pool, g, frozen, why);
+	zygote_first(pool, s->group, frozen, why);
 	if (vm_path(vm) == VM_PATH_CLASSIC)
 		vm_set_path_why(vm, why);
-	*ret_vm = vm;
+	nova_vm_free(s->vm);
+	s->vm = vm;
 }
 
-static int start_from_template(nova_pool_t *pool, struct group *g, const struct pool_want *want,
-	const struct stop *stop, nova_vm_t **ret_vm, int *ret_how, nova_error_t **error)
+static int start_from_template(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
+	const struct stop *stop, int *ret_how, nova_error_t **error)
 {
+	struct group *g = s->group;
 	AUTO_FROZEN struct frozen *frozen = NULL;
 	uint64_t made_us = 0;
 	nova_vm_t *vm = NULL;
@@ -213,11 +216,11 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const struct 
 		return code;
 	AUTO_ERROR nova_error_t *failure = NULL;
 	if (vm)
-		take_origin(pool, g, frozen, vm, ret_vm);
+		take_origin(pool, s, frozen, vm);
 	else
-		code = make_clone(pool, g, frozen, want, stop, ret_vm, &failure);
+		code = make_clone(pool, s, frozen, want, stop, &failure);
 	if (code == 0) {
-		note_made(*ret_vm, made_us, vm != NULL);
+		note_made(s->vm, made_us, vm != NULL);
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 		return 0;
 	}
@@ -230,7 +233,7 @@ static int start_from_template(nova_pool_t *pool, struct group *g, const struct 
 	 * it is. */
 	log_warn(host_log(pool->host), "pool", "the template of '%s' does not work: %s", g->key,
 		nova_error_message(failure));
-	code = boot_vm(pool, want, stop, ret_vm, error);
+	code = boot_vm(pool, want, stop, &s->vm, error);
 	if (code == 0 && may_be_its_fault(failure))
 		discard_template(pool, g, frozen);
 	return code;
@@ -259,27 +262,27 @@ static void started(nova_pool_t *pool, struct slot *s, int how)
 	s->turn_ends = g->reuse_until - g->start_ns + (turn < most ? turn : most);
 	g->proven = true;
 	count(pool, how);
-	if (vm_from_standby(s->vm))
+	if (vm_from_standby(s->vm) || vm_path(s->vm) == VM_PATH_PARKED)
 		count(pool, NOVA_POOL_STANDBY_STARTS);
-	if (how == NOVA_POOL_TEMPLATE_STARTS && vm_path(s->vm) == VM_PATH_HOT)
+	if (how == NOVA_POOL_TEMPLATE_STARTS && vm_path(s->vm) != VM_PATH_CLASSIC)
 		count(pool, NOVA_POOL_HOT_STARTS);
 	/* also after one that a zygote of the runtime was forked for */
 	if (how == NOVA_POOL_TEMPLATE_STARTS)
 		zygote_want(pool, g);
 }
 
-static int make_vm(nova_pool_t *pool, struct group *g, const struct pool_want *want,
-	const struct pool_maker *maker, const struct stop *stop, nova_vm_t **ret_vm, int *ret_how,
-	nova_error_t **error)
+/* s->vm: in, one that was forked ahead, or NULL; out, the VM. */
+static int make_vm(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
+	const struct pool_maker *maker, const struct stop *stop, int *ret_how, nova_error_t **error)
 {
 	*ret_how = NOVA_POOL_BOOTS;
 	const struct template_want of = template_of(pool, want);
 	if (!maker)
 		return template_possible(pool->host, &of) ?
-			       start_from_template(pool, g, want, stop, ret_vm, ret_how, error) :
-			       boot_vm(pool, want, stop, ret_vm, error);
-	int code = maker->make(maker->userdata, stop, ret_vm, error);
-	if (code == 0 && vm_is_clone(*ret_vm))
+			       start_from_template(pool, s, want, stop, ret_how, error) :
+			       boot_vm(pool, want, stop, &s->vm, error);
+	int code = maker->make(maker->userdata, stop, &s->vm, error);
+	if (code == 0 && vm_is_clone(s->vm))
 		*ret_how = NOVA_POOL_TEMPLATE_STARTS;
 	return code;
 }
@@ -295,7 +298,9 @@ int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
 	slots_destroy(pool, victims);
 	nova_error_t *failure = NULL;
 	uint64_t begin = clock_ns();
-	int code = make_vm(pool, g, want, maker, &any, &s->vm, &how, &failure);
+	int code = make_vm(pool, s, want, maker, &any, &how, &failure);
+	if (code < 0)
+		nova_vm_free(STEAL(s->vm)); /* that was forked ahead, and not come to */
 	uint64_t end = clock_ns();
 	pthread_mutex_lock(&pool->lock);
 	pool->counters[NOVA_POOL_STARTING]--;

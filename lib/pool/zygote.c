@@ -14,7 +14,8 @@
 #define RETRY_MOST_MS 60000u
 #define HOPELESS_MS   16000u /* after so much rest it is replaced */
 #define IN_USE_MS     1000u  /* after a start it does not make place for another zygote */
-#define AUTO_SHARE    4u     /* of the VMs that there may be */
+#define MOST_LATER_NS 200000000u
+#define AUTO_SHARE    4u /* of the VMs that there may be */
 #define AUTO_MOST     64u
 
 /* --- limits --- */
@@ -46,6 +47,7 @@ static void stand(nova_pool_t *pool, struct group *g, struct slot *s)
 	s->idle_since = clock_ns();
 	pool_due(pool, s->idle_since + pool->ttl_ms * 1000000u);
 	count(pool, NOVA_POOL_ZYGOTES);
+	g->standby_until = 0; /* should it end, they are wanted again */
 }
 
 void zygote_used(nova_pool_t *pool, struct group *g)
@@ -79,13 +81,15 @@ static void want_at(nova_pool_t *pool, struct group *g, uint64_t when)
 	pool_due(pool, z->not_before);
 }
 
-/* It would take its processor time from the call that has just begun. */
+/* It would take its processor time from the call that has just begun, not from those that follow: a
+ * first start may have taken long. */
 void zygote_want(nova_pool_t *pool, struct group *g)
 {
 	const struct group_zygote *z = &g->zygote;
 	if (z->can_be && !z->slot && !z->making && !linked(&z->wanted) && g->frozen &&
 		!pool->draining && most(pool))
-		want_at(pool, g, clock_ns() + g->start_ns);
+		want_at(pool, g,
+			clock_ns() + (g->start_ns < MOST_LATER_NS ? g->start_ns : MOST_LATER_NS));
 }
 
 /* Who failed beside another, whose failure it rests for, does not make that longer. */
@@ -158,18 +162,27 @@ static bool concerns_caller(int code)
 	return code == NOVA_ECANCELED || code == NOVA_ENOMEM;
 }
 
+void zygote_failed(
+	nova_pool_t *pool, struct group *g, const nova_vm_t *zygote, struct slot **ending)
+{
+	struct slot *s = g->zygote.slot;
+	if (!s || s->vm != zygote)
+		return;
+	if (nova_vm_state(s->vm) == NOVA_VM_DEAD || is_hopeless(g))
+		replace(pool, g, ending);
+	else
+		rest(g);
+}
+
 static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool worked)
 {
-	struct slot *ending = NULL, *s = g->zygote.slot;
-	bool is_it = s && s->vm == zygote;
-	if (!worked)
-		count(pool, NOVA_POOL_HOT_FALLBACKS);
-	if (worked)
+	struct slot *ending = NULL;
+	if (worked) {
 		g->zygote.wait_ms = 0;
-	else if (is_it && (nova_vm_state(zygote) == NOVA_VM_DEAD || is_hopeless(g)))
-		replace(pool, g, &ending);
-	else if (is_it)
-		rest(g);
+		return;
+	}
+	count(pool, NOVA_POOL_HOT_FALLBACKS);
+	zygote_failed(pool, g, zygote, &ending);
 	pool_reap(pool, &ending);
 }
 
@@ -255,6 +268,8 @@ static void make(nova_pool_t *pool, struct group *g, struct slot *s, struct slot
 	if (code < 0)
 		log_info(host_log(pool->host), "pool", "no zygote for '%s' was made: %s", g->key,
 			nova_error_message(failure));
+	else
+		standby_drop(pool->host, frozen); /* its children take their place */
 	pthread_mutex_lock(&pool->lock);
 	g->zygote.making = false;
 	if (code < 0) {

@@ -33,19 +33,19 @@ static int attach(nova_vm_t *child, nova_error_t **error)
 
 /* All of it that can be there before anybody stands still. */
 static int child_new(
-	nova_vm_t *vm, const char *code_disk, nova_vm_t **ret_child, nova_error_t **error)
+	nova_vm_t *vm, const struct hot_fork *how, nova_vm_t **ret_child, nova_error_t **error)
 {
 	nova_vm_t *child = NULL;
 	struct machine_config shape = vm->shape;
-	if (code_disk)
-		shape.code_disk = (char *)code_disk;
+	if (how->code_disk)
+		shape.code_disk = (char *)how->code_disk;
 	int code = vm_new(vm->host, vm->ops, &shape, &child, error);
 	if (code < 0)
 		return code;
-	child->path = VM_PATH_HOT;
+	child->path = how->waits ? VM_PATH_PARKED : VM_PATH_HOT;
 	if (guest_function_copy(&child->function, &vm->function) < 0)
 		code = nova_oom(error);
-	if (code == 0)
+	if (code == 0 && !how->waits)
 		code = attach(child, error);
 	if (code < 0)
 		nova_vm_free(child);
@@ -66,6 +66,7 @@ static int fork_into(nova_vm_t *vm, bool more, nova_vm_t *child, nova_error_t **
 	const struct machine_fork how = {
 		.more = more,
 		.fertile = true,
+		.waits = child->path == VM_PATH_PARKED,
 		.patience_ms = (uint32_t)config_ms(host_config(vm->host), "pool.hot_patience"),
 		.code_disk = has_another_disk(vm, child) ? child->shape.code_disk : NULL,
 	};
@@ -129,11 +130,11 @@ static int fork_standing(
 	return code < 0 ? code : resumed;
 }
 
-static int fork_first(nova_vm_t *vm, const char *code_disk, const struct stop *stop,
+static int fork_first(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
 	nova_vm_t **ret_child, nova_error_t **error)
 {
 	nova_vm_t *child = NULL;
-	int code = child_new(vm, code_disk, &child, error);
+	int code = child_new(vm, how, &child, error);
 	if (code == 0)
 		code = fork_standing(vm, stop, child, error);
 	if (code < 0)
@@ -149,11 +150,12 @@ static int fork_first(nova_vm_t *vm, const char *code_disk, const struct stop *s
 static int fork_rest(
 	nova_vm_t **children, size_t count, const struct stop *stop, nova_error_t **error)
 {
+	const struct hot_fork same = { .count = 1 };
 	int code = await_birth(children[0], error);
 	for (size_t i = 1; i < count && code == 0; i++) {
 		code = stop_check(stop, "all children were made", error);
 		if (code == 0)
-			code = child_new(children[0], NULL, &children[i], error);
+			code = child_new(children[0], &same, &children[i], error);
 		if (code == 0)
 			code = fork_into(children[0], i + 1 < count, children[i], error);
 		if (code == 0 && i > 1)
@@ -215,13 +217,13 @@ static int usual_way(const nova_vm_t *vm, int code, const nova_error_t *failure,
 	return 0;
 }
 
-static int fork_alone(nova_vm_t *vm, const char *code_disk, const struct stop *stop,
+static int fork_once(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
 	nova_vm_t **ret_child, nova_error_t **ret_failure, nova_error_t **error)
 {
 	int code = vm_get_ready(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = fork_first(vm, code_disk, stop, ret_child, ret_failure);
+	code = fork_first(vm, how, stop, ret_child, ret_failure);
 	if (code < 0 && vm_is_lost(vm)) {
 		vm_end(vm);
 		return nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id);
@@ -229,23 +231,49 @@ static int fork_alone(nova_vm_t *vm, const char *code_disk, const struct stop *s
 	return code < 0 ? 0 : 1;
 }
 
+/* 1; 0, and in *ret_failure why not. */
+static int fork_alone(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
+	nova_vm_t **ret_child, nova_error_t **ret_failure, nova_error_t **error)
+{
+	int code = vm_enter_alone(vm, stop, error);
+	if (code < 0)
+		return code;
+	code = fork_once(vm, how, stop, ret_child, ret_failure, error);
+	vm_leave_alone(vm);
+	return code;
+}
+
+/* 1, or as usual_way(). */
+static int outcome(const nova_vm_t *vm, int code, nova_error_t **failure, char why[VM_PATH_WHY],
+	nova_error_t **error)
+{
+	if (code == 0)
+		return 1;
+	if (!concerns_caller(code))
+		return usual_way(vm, code, *failure, why);
+	if (error)
+		*error = STEAL(*failure);
+	return code;
+}
+
+static bool is_possible(const nova_vm_t *vm, char why[VM_PATH_WHY])
+{
+	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm)) :
+					       "the engine cannot fork a process";
+	if (obstacle)
+		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+	return !obstacle;
+}
+
 int vm_fork_hot(nova_vm_t *vm, const struct hot_fork *how, const struct stop *stop,
 	nova_vm_t **children, char why[VM_PATH_WHY], nova_error_t **error)
 {
 	size_t count = how->count;
 	AUTO_ERROR nova_error_t *failure = NULL;
-	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm)) :
-					       "the engine cannot fork a process";
-	if (obstacle) {
-		snprintf(why, VM_PATH_WHY, "%s", obstacle);
+	if (!is_possible(vm, why))
 		return 0;
-	}
 	uint64_t begin = clock_ns();
-	int code = vm_enter_alone(vm, stop, error);
-	if (code < 0)
-		return code;
-	code = fork_alone(vm, how->code_disk, stop, &children[0], &failure, error);
-	vm_leave_alone(vm);
+	int code = fork_alone(vm, how, stop, &children[0], &failure, error);
 	if (code < 0)
 		return code;
 	int done =
@@ -254,12 +282,35 @@ int vm_fork_hot(nova_vm_t *vm, const struct hot_fork *how, const struct stop *st
 		done = wake(children, how, stop, &failure);
 	for (size_t i = 0; done == 0 && i < count; i++)
 		children[i]->timing_us[NOVA_TIMING_START] = us_since(begin);
-	if (done == 0)
-		return 1;
-	free_all(children, count);
-	if (!concerns_caller(done))
-		return usual_way(vm, done, failure, why);
-	if (error)
-		*error = STEAL(failure);
-	return done;
+	if (done < 0)
+		free_all(children, count);
+	return outcome(vm, done, &failure, why, error);
+}
+
+int vm_fork_ahead(nova_vm_t *vm, const struct stop *stop, nova_vm_t **ret_child,
+	char why[VM_PATH_WHY], nova_error_t **error)
+{
+	const struct hot_fork how = { .count = 1, .waits = true };
+	AUTO_ERROR nova_error_t *failure = NULL;
+	if (!is_possible(vm, why))
+		return 0;
+	int code = fork_alone(vm, &how, stop, ret_child, &failure, error);
+	return code < 0 ?
+		       code :
+		       outcome(vm, code == 1 ? 0 : nova_error_code(failure), &failure, why, error);
+}
+
+int vm_child_born(
+	nova_vm_t *child, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **error)
+{
+	const struct hot_fork how = { .count = 1 };
+	AUTO_ERROR nova_error_t *failure = NULL;
+	uint64_t begin = clock_ns();
+	int code = attach(child, &failure);
+	if (code == 0)
+		code = child->ops->birth(child->machine, &failure);
+	if (code == 0)
+		code = wake(&child, &how, stop, &failure);
+	child->timing_us[NOVA_TIMING_START] = us_since(begin);
+	return outcome(child, code, &failure, why, error);
 }

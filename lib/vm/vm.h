@@ -271,6 +271,11 @@ int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *s
  * zygote is as it was. Several threads come one after the other. */
 int vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
 	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **error);
+/* The same ahead of its use: until vm_unpark() it has no more than a process, which does nothing.
+ * Then 0: it cannot be used, for the reason in `why`. */
+int vm_zygote_park(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error);
+int vm_unpark(nova_vm_t *vm, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **error);
 
 /* --- standby: VMMs that have come up and wait for the next clone of a base. In a fork of the
  * process all of these do nothing --- */

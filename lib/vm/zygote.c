@@ -89,6 +89,17 @@ int vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *
 	return vm_fork_hot(zygote, &how, stop, ret_vm, why, error);
 }
 
+int vm_zygote_park(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **error)
+{
+	return vm_fork_ahead(zygote, stop, ret_vm, why, error);
+}
+
+int vm_unpark(nova_vm_t *vm, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **error)
+{
+	return vm_child_born(vm, stop, why, error);
+}
+
 void vm_set_path_why(nova_vm_t *vm, const char *why)
 {
 	snprintf(vm->path_why, sizeof(vm->path_why), "%s", why);

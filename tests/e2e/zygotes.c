@@ -36,20 +36,26 @@ static bool is_busy_host(const char *why)
 
 /* Threads on a busy host may not come to rest in all the time there is: the classic way is right
  * then, and says so. What such a call returns; caller frees. */
-static json_t *calls_hot(struct platform *p, const char *name)
+static json_t *calls_in(struct platform *p, const char *name, const char *path)
 {
 	for (uint64_t deadline = deadline_in_ms(120000); !deadline_passed(deadline);) {
 		nova_result_t *r = call_fresh(p, name);
-		bool hot = !strcmp(nova_result_path(r), "hot");
+		bool is_so = !strcmp(nova_result_path(r), path);
 		json_t *output = json_loads(nova_result_output(r, NULL), JSON_DECODE_ANY, NULL);
-		ck_assert(hot ? !*nova_result_path_why(r) : is_busy_host(nova_result_path_why(r)));
+		ck_assert(
+			is_so ? !*nova_result_path_why(r) : is_busy_host(nova_result_path_why(r)));
 		nova_result_free(r);
-		if (hot)
+		if (is_so)
 			return output;
 		json_decref(output);
 		sys_poll(NULL, 0, 100);
 	}
 	ck_abort_msg("no call has come from a zygote");
+}
+
+static json_t *calls_hot(struct platform *p, const char *name)
+{
+	return calls_in(p, name, "hot");
 }
 
 /* --- zygotes --- */
@@ -119,7 +125,7 @@ static void stands_still(pid_t pid)
 static struct platform open_hot(const char *zygotes)
 {
 	return platform_open("pool.hot", "auto", "pool.hot_patience", HOT_PATIENCE, "pool.zygotes",
-		zygotes, NULL);
+		zygotes, "pool.standby", "0", NULL);
 }
 
 /* --- what a child is --- */
@@ -188,6 +194,62 @@ START_TEST(functions_with_hooks_and_those_that_draw_are_whole_in_each_child)
 	json_decref(one);
 	json_decref(other);
 	json_decref(open);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- clones that are forked ahead --- */
+
+static void tick_until_parked(struct platform *p, uint64_t count)
+{
+	while (nova_pool_tick(p->pool), pool_counter(p->pool, NOVA_POOL_PARKED) != count)
+		sys_poll(NULL, 0, 5);
+}
+
+static nova_vm_t *parked_one(struct platform *p)
+{
+	return CONTAINER_OF(p->pool->parked.next, struct slot, age)->vm;
+}
+
+/* Of the processes that are there to be forked, or have been, and their keeper. */
+static size_t descriptors_of(const char *pid)
+{
+	char **names;
+	AUTO_FREE char *path = str_format("/proc/%s/fd", pid);
+	int count = fs_list(path, &names);
+	ck_assert_int_gt(count, 0);
+	strv_free(names, (size_t)count);
+	return (size_t)count;
+}
+
+START_TEST(a_call_is_answered_by_a_clone_that_was_forked_ahead)
+{
+	struct platform p = platform_open("pool.hot", "auto", "pool.hot_patience", HOT_PATIENCE,
+		"pool.standby", "4", "pool.max_vms", "32", NULL);
+	platform_add(p.nova, "f", "python", WHO);
+	make_zygote(&p, "f");
+	size_t before = descriptors_of("self");
+	tick_until_parked(&p, 4);
+	ck_assert_uint_le(descriptors_of("self"), before + 3 * 4);
+	stands_still((pid_t)nova_vm_pid(parked_one(&p)));
+	nova_result_t *r = call_fresh(&p, "f");
+	ck_assert_str_eq(nova_result_path(r), "parked");
+	ck_assert_str_eq(nova_result_path_why(r), "");
+	json_t *one = json_loads(nova_result_output(r, NULL), JSON_DECODE_ANY, NULL);
+	nova_result_free(r);
+	json_t *other = calls_in(&p, "f", "parked");
+	is_the_first_call_now(one);
+	is_the_first_call_now(other);
+	for (size_t i = 2; i < 6; i++)
+		ck_assert(!json_equal(json_array_get(one, i), json_array_get(other, i)));
+	json_decref(one);
+	json_decref(other);
+	tick_until_parked(&p, 4);
+	pid_t pid = (pid_t)nova_vm_pid(parked_one(&p));
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+	json_decref(calls_in(&p, "f", "parked"));
 	platform_close(&p);
 }
 END_TEST
@@ -406,6 +468,7 @@ TCase *zygote_cases(void)
 	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own);
 	tcase_add_test(tc, functions_with_hooks_and_those_that_draw_are_whole_in_each_child);
+	tcase_add_test(tc, a_call_is_answered_by_a_clone_that_was_forked_ahead);
 	tcase_add_test(tc, a_zygote_that_was_killed_costs_no_call_and_is_replaced);
 	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
 	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);

@@ -68,6 +68,8 @@ void __wrap_vm_unref(nova_vm_t *vm)
 void __wrap_nova_vm_free(nova_vm_t *vm);
 void __wrap_nova_vm_free(nova_vm_t *vm)
 {
+	if (!vm)
+		return;
 	__atomic_sub_fetch(&doubles.alive, 1, __ATOMIC_SEQ_CST);
 	__atomic_sub_fetch(&doubles.memory, (int)vm->shape.memory_mb, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&doubles.available_mb, doubles.given_back_mb, __ATOMIC_SEQ_CST);
@@ -91,6 +93,13 @@ void __wrap_standby_drop(nova_host_t *host, const struct frozen *frozen)
 	ck_assert_int_eq(pthread_mutex_trylock(&doubles.dropping->lock), 0);
 	pthread_mutex_unlock(&doubles.dropping->lock);
 	doubles.dropped++;
+}
+
+int __wrap_standby_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms);
+int __wrap_standby_keep(nova_host_t *host, struct frozen *frozen, size_t count, uint64_t life_ms)
+{
+	(void)host, (void)frozen, (void)count, (void)life_ms;
+	return 0;
 }
 
 int __wrap_nova_vm_state(nova_vm_t *vm);
@@ -209,6 +218,33 @@ int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct
 	return code < 0 ? code : 1;
 }
 
+int __wrap_vm_zygote_park(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **err);
+int __wrap_vm_zygote_park(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
+	char why[VM_PATH_WHY], nova_error_t **err)
+{
+	__atomic_add_fetch(&doubles.parks, 1, __ATOMIC_SEQ_CST);
+	int forks = doubles.forks;
+	int code = __wrap_vm_zygote_fork(zygote, NULL, stop, ret_vm, why, err);
+	doubles.forks = forks;
+	if (code == 1) {
+		(*ret_vm)->path = VM_PATH_PARKED;
+		doubles.parked = *ret_vm;
+	}
+	return code;
+}
+
+int __wrap_vm_unpark(
+	nova_vm_t *vm, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **err);
+int __wrap_vm_unpark(
+	nova_vm_t *vm, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **err)
+{
+	(void)vm, (void)stop, (void)err;
+	doubles.births++;
+	snprintf(why, VM_PATH_WHY, "%s", doubles.stillborn ? doubles.stillborn : "");
+	return !doubles.stillborn;
+}
+
 void kill_double(nova_vm_t *vm)
 {
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_SEQ_CST);
@@ -240,6 +276,7 @@ struct setting set_up_as(const nova_pool_opts *opts, const char *key, const char
 	ck_ok(nova_config_new(&config, &error));
 	ck_ok(nova_config_set(config, "home", s.dir, &error));
 	ck_ok(nova_config_set(config, "pool.hot", "auto", &error));
+	ck_ok(nova_config_set(config, "pool.standby", "0", &error));
 	ck_ok(nova_config_set(config, key, value, &error));
 	ck_ok(nova_host_new(config, &s.host, &error));
 	nova_config_free(config);
@@ -326,6 +363,7 @@ static Suite *pool_suite(void)
 	suite_add_tcase(suite, idle_cases());
 	suite_add_tcase(suite, shortage_cases());
 	suite_add_tcase(suite, zygote_cases());
+	suite_add_tcase(suite, parked_cases());
 	return suite;
 }
 

@@ -35,6 +35,9 @@ struct doubles {
 	int zygotes_failing;
 	const char *code_disk; /* that the last fork was asked for; NULL: the zygote's own */
 	nova_vm_t *zygote;     /* the last one */
+	int parks, births;     /* of children that were forked ahead */
+	nova_vm_t *parked;     /* the last one */
+	const char *stillborn; /* why none of these can be used; NULL: they can */
 };
 extern struct doubles doubles;
 
@@ -96,5 +99,6 @@ TCase *limit_cases(void);
 TCase *idle_cases(void);
 TCase *shortage_cases(void);
 TCase *zygote_cases(void);
+TCase *parked_cases(void);
 
 #endif

@@ -555,6 +555,222 @@ START_TEST(a_function_whose_first_start_was_a_fork_gets_a_zygote_of_its_own)
 }
 END_TEST
 
+/* --- children that were forked ahead --- */
+
+static void parked_end_of(struct setting *s, const char *key)
+{
+	struct slot *ending = NULL;
+	pthread_mutex_lock(&s->pool->lock);
+	parked_end(s->pool, group(s, key), &ending);
+	pool_reap(s->pool, &ending);
+	pthread_mutex_unlock(&s->pool->lock);
+}
+
+/* Two of f's. */
+static struct setting set_up_parked(uint32_t max_vms)
+{
+	struct setting s = set_up_hot(max_vms, "pool.standby", "2");
+	stands(&s, "f");
+	tick_until(&s, NOVA_POOL_PARKED, 2);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), 3 * MEMORY_MB);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_IDLE), 0);
+	return s;
+}
+
+START_TEST(a_start_takes_a_clone_that_a_tick_has_forked_ahead)
+{
+	struct setting s = set_up_parked(8);
+	ck_assert_int_ge(doubles.dropped, 1); /* VMMs on standby, whose place they take */
+	starts(&s, "f", "parked", "");
+	ck_assert_int_eq(doubles.births, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_STARTS), 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_STANDBY_STARTS), 1);
+	starts(&s, "f", "parked", "");
+	starts(&s, "f", "hot", "");
+	ck_assert_int_eq(doubles.forks, 1);
+	tick_until(&s, NOVA_POOL_PARKED, 2);
+	starts_classic(&s, "g"); /* they are f's alone */
+	ck_assert_int_eq(doubles.births, 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_parked_clone_that_has_died_or_is_not_born_costs_no_call)
+{
+	struct setting s = set_up_parked(8);
+	kill_double(doubles.parked);
+	if (_i) { /* found by a tick */
+		tick_until(&s, NOVA_POOL_DISCARDED, 1);
+		tick_until(&s, NOVA_POOL_PARKED, 2);
+	}
+	starts(&s, "f", "parked", "");
+	starts(&s, "f", _i ? "parked" : "hot", "");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_DISCARDED), 1);
+	tick_until(&s, NOVA_POOL_PARKED, 2);
+	doubles.stillborn = "it takes too long";
+	starts(&s, "f", "hot", "");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(parked_clones_go_first_when_room_is_needed)
+{
+	struct setting s = set_up_parked(8);
+	nova_vm_t *others[7];
+	for (int i = 0; i < 5; i++)
+		others[i] = take_fresh(&s, "g");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 2);
+	nova_pool_tick(s.pool);
+	others[5] = take_fresh(&s, "g");
+	others[6] = take_fresh(&s, "g");
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_EVICTED), 2);
+	ck_assert_int_eq(doubles.most_alive, 8);
+	nova_pool_tick(s.pool); /* no room for more of them */
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	for (int i = 0; i < 7; i++)
+		nova_pool_release(s.pool, others[i], 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(parked_clones_have_room_for_their_own_function)
+{
+	struct setting s = set_up_parked(8);
+	nova_vm_t *vms[7];
+	for (int i = 0; i < 5; i++)
+		vms[i] = take_fresh(&s, "g");
+	for (int i = 5; i < 7; i++) {
+		vms[i] = take_fresh(&s, "f");
+		ck_assert_str_eq(nova_vm_path(vms[i]), "parked");
+	}
+	ck_assert_uint_eq(told(&s, NOVA_POOL_EVICTED), 0);
+	ck_assert_int_eq(doubles.most_alive, 8);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), 8 * MEMORY_MB);
+	for (int i = 0; i < 7; i++)
+		nova_pool_release(s.pool, vms[i], 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(parked_clones_end_with_their_zygote)
+{
+	struct setting s = set_up_parked(8);
+	if (_i == 0) {
+		nova_pool_forget(s.pool, "f");
+	} else if (_i == 1) {
+		kill_double(doubles.zygote);
+		tick_until(&s, NOVA_POOL_ZYGOTES, 0);
+	} else {
+		ck_ok(nova_pool_drain(s.pool, 10000, &error));
+	}
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(parked_clones_end_a_minute_after_the_last_start)
+{
+	struct setting s = set_up_parked(8);
+	s.pool->ttl_ms = 3600000;
+	group(&s, "f")->zygote.slot->idle_since -= 59000000000u;
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 2);
+	group(&s, "f")->zygote.slot->idle_since -= 2000000000u;
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 1);
+	starts(&s, "f", "hot", "");
+	tick_until(&s, NOVA_POOL_PARKED, 2);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(clones_are_parked_only_where_there_is_room_for_more)
+{
+	struct setting s = set_up_hot(8, "pool.standby", "8");
+	stands(&s, "f");
+	tick_until(&s, NOVA_POOL_PARKED, 2); /* a quarter of all */
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 2);
+	tear_down_hot(&s);
+	s = set_up_hot(8, "pool.standby", "0");
+	stands(&s, "f");
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	tear_down_hot(&s);
+	s = set_up_parked(8);
+	doubles.available_mb = 10;
+	s.pool->look_at = 0;
+	parked_end_of(&s, "f");
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+static void *forget_f_once_parked(void *pool)
+{
+	await_int(&doubles.parks, 1);
+	nova_pool_forget(pool, "f");
+	__atomic_store_n(&doubles.gate, 0, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+START_TEST(a_clone_that_is_parked_while_its_function_changes_ends_at_once)
+{
+	struct setting s = set_up_hot(8, "pool.standby", "1");
+	pthread_t thread;
+	stands(&s, "f");
+	tick_until(&s, NOVA_POOL_PARKED, 1);
+	parked_end_of(&s, "f");
+	doubles.parks = 0;
+	doubles.gate = 1;
+	ck_assert_int_eq(pthread_create(&thread, NULL, forget_f_once_parked, s.pool), 0);
+	nova_pool_tick(s.pool);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_PARKED), 0);
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_fork_ahead_that_fails_is_tried_again_later)
+{
+	struct setting s = set_up_hot(8, "pool.standby", "1");
+	starts_classic(&s, "f");
+	doubles.reason = "a thread does not come to rest";
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.parks, 1);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), MEMORY_MB);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_HOT_FALLBACKS), 0);
+	doubles.reason = NULL;
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_PARKED, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+TCase *parked_cases(void)
+{
+	TCase *tc = tcase_create("parked");
+	tcase_add_test(tc, a_start_takes_a_clone_that_a_tick_has_forked_ahead);
+	tcase_add_loop_test(tc, a_parked_clone_that_has_died_or_is_not_born_costs_no_call, 0, 2);
+	tcase_add_test(tc, parked_clones_go_first_when_room_is_needed);
+	tcase_add_test(tc, parked_clones_have_room_for_their_own_function);
+	tcase_add_loop_test(tc, parked_clones_end_with_their_zygote, 0, 3);
+	tcase_add_test(tc, parked_clones_end_a_minute_after_the_last_start);
+	tcase_add_test(tc, clones_are_parked_only_where_there_is_room_for_more);
+	tcase_add_test(tc, a_clone_that_is_parked_while_its_function_changes_ends_at_once);
+	tcase_add_test(tc, a_fork_ahead_that_fails_is_tried_again_later);
+	return tc;
+}
+
 TCase *zygote_cases(void)
 {
 	TCase *tc = tcase_create("zygotes");

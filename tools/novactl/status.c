@@ -34,6 +34,7 @@ static json_t *pool_json(nova_pool_t *pool)
 		[NOVA_POOL_ZYGOTES] = "zygotes",
 		[NOVA_POOL_HOT_STARTS] = "hot_starts",
 		[NOVA_POOL_HOT_FALLBACKS] = "hot_fallbacks",
+		[NOVA_POOL_PARKED] = "parked",
 		[NOVA_POOL_CANCELED] = "canceled",
 		[NOVA_POOL_EVICTED] = "evicted",
 	};
