@@ -110,7 +110,7 @@ static int configure(struct guest *g, const char *shells, nova_error_t **error)
 {
 	const char *const settings[][2] = { { "home", g->dir }, { "engine", bench_engine() },
 		{ "pool.standby", shells }, { "pool.max_vms", "100000" },
-		{ "pool.pause_after", "100ms" } };
+		{ "pool.pause_after", "100ms" }, { "pool.idle_ttl", "1h" } };
 	int r = nova_config_new(&g->config, error);
 	if (r == 0)
 		r = nova_config_load_env(g->config, error);

@@ -12,8 +12,8 @@
 
 void hot_note_way(struct shot *s, const nova_vm_t *vm)
 {
-	const char *path = nova_vm_path ? nova_vm_path(vm) : "classic";
-	s->fallback = s->way == HOT && !strcmp(path, "classic");
+	s->path = nova_vm_path ? nova_vm_path(vm) : "classic";
+	s->fallback = s->way == HOT && !strcmp(s->path, "classic");
 	if (s->fallback)
 		snprintf(s->why, sizeof(s->why), "%s",
 			nova_vm_path_why ? nova_vm_path_why(vm) : "not wired");
@@ -121,6 +121,20 @@ static int cold(struct hot *h, struct shot *s, nova_error_t **error)
 }
 
 #define SHELL_UP_US 150000
+#define PARKED_US   20000
+
+/* Until there is one, if it comes at all. */
+static void await_parked(struct guest *g)
+{
+	uint64_t values[NOVA_POOL_PARKED + 1] = { 0 };
+	nova_pool_t *pool = nova_pool_get(g->nova);
+	for (int i = 0; i < READY_TRIES && !values[NOVA_POOL_PARKED]; i++) {
+		nova_pool_tick(pool);
+		usleep(PARKED_US);
+		nova_pool_stats(pool, values, ARRAY_LEN(values));
+	}
+	usleep(SHELL_UP_US);
+}
 
 /* Classic: a VMM on standby. Hot: a clone that was forked ahead. */
 static int parked(struct hot *h, struct shot *s, nova_error_t **error)
@@ -128,8 +142,13 @@ static int parked(struct hot *h, struct shot *s, nova_error_t **error)
 	static const char *const shell[][2] = { { "pool.standby", "1" } };
 	struct guest *g = &h->g[s->way], fresh;
 	if (s->way == HOT) {
-		usleep(SHELL_UP_US);
-		return answer_and_end(g, s, clock_ns(), error);
+		await_parked(&h->ahead);
+		int r = answer_and_end(&h->ahead, s, clock_ns(), error);
+		if (r == 0 && !s->fallback && strcmp(s->path, "parked") != 0) {
+			s->fallback = true;
+			snprintf(s->why, sizeof(s->why), "none is parked");
+		}
+		return r;
 	}
 	int r = guest_beside(g, shell, 1, &fresh, error);
 	if (r < 0)
@@ -162,11 +181,11 @@ static int fork_one(struct hot *h, struct shot *s, nova_error_t **error)
 /* --- all of it --- */
 
 /* Until the hot context has a zygote, if it ever gets one. */
-static int make_ready(struct hot *h, nova_error_t **error)
+static int make_ready(struct hot *h, struct guest *g, nova_error_t **error)
 {
 	for (int i = 0; i < READY_TRIES && h->known && nova_vm_path; i++) {
 		struct shot s = { .way = HOT };
-		int r = answer_and_end(&h->g[HOT], &s, clock_ns(), error);
+		int r = answer_and_end(g, &s, clock_ns(), error);
 		if (r < 0 || !s.fallback)
 			return r;
 		if (!*s.why)
@@ -192,6 +211,7 @@ static void hot_done(struct hot *h)
 	for (enum way way = CLASSIC; way < WAYS; way++)
 		if (h->kept[way])
 			guest_drop(&h->g[way], h->kept[way]);
+	guest_leave(&h->ahead);
 	guest_leave(&h->g[HOT]);
 	guest_close(&h->g[CLASSIC]);
 }
@@ -199,7 +219,7 @@ static void hot_done(struct hot *h)
 static int open_both(struct hot *h, nova_error_t **error)
 {
 	static const char *const off[][2] = { { "pool.hot", "off" } }, *const on[][2] = {
-		{ "pool.hot", "auto" }
+		{ "pool.hot", "auto" }, { "pool.standby", "1" }
 	};
 	AUTO_ERROR nova_error_t *unknown = NULL;
 	h->known = nova_config_set(h->g[CLASSIC].config, off[0][0], off[0][1], &unknown) == 0;
@@ -208,7 +228,9 @@ static int open_both(struct hot *h, nova_error_t **error)
 		return 0;
 	}
 	int r = guest_renew(&h->g[CLASSIC], error);
-	return r < 0 ? r : guest_beside(&h->g[CLASSIC], on, 1, &h->g[HOT], error);
+	if (r == 0)
+		r = guest_beside(&h->g[CLASSIC], on, 1, &h->g[HOT], error);
+	return r < 0 ? r : guest_beside(&h->g[CLASSIC], on, 2, &h->ahead, error);
 }
 
 static int cold_beside_rivals(struct hot *h, const struct hot_case *c)
@@ -250,7 +272,9 @@ int bench_hot(const struct bench_run *run)
 		return 1;
 	int r = open_both(&h, &error);
 	if (r == 0)
-		r = make_ready(&h, &error);
+		r = make_ready(&h, &h.g[HOT], &error);
+	if (r == 0)
+		r = make_ready(&h, &h.ahead, &error);
 	if (r == 0)
 		r = take_parents(&h, &error);
 	if (r < 0)

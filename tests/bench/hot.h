@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cases of the bench `hot` share: the same function in two contexts of one state
- * directory, one with pool.hot = off, the other with auto, which take turns. */
+/* What the cases of the bench `hot` share: the same function in contexts of one state directory,
+ * with pool.hot = off and auto, which take turns. */
 #ifndef NOVA_TESTS_BENCH_HOT_H
 #define NOVA_TESTS_BENCH_HOT_H
 
@@ -15,6 +15,7 @@ enum way { CLASSIC, HOT, WAYS };
 struct hot {
 	const struct bench_run *run;
 	struct guest g[WAYS];
+	struct guest ahead;    /* hot, with a clone that is forked ahead */
 	bool known;            /* the setting is */
 	nova_vm_t *kept[WAYS]; /* VMs in use, which are forked */
 };
@@ -23,6 +24,7 @@ struct hot {
 struct shot {
 	enum way way;
 	double value, more;
+	const char *path;
 	bool fallback; /* asked for hot, and went the classic way */
 	char why[160];
 };
