@@ -43,13 +43,14 @@ typedef struct nova_secret {
  * @param name 1 to 64 letters, digits, '.', '-' and '_', beginning with a letter or digit
  * @param value UTF-8 without NUL, at most 65536 bytes. It is not kept; wipe it yourself
  * @param value_len its length; 0: it is empty
- * @return 0, or a code; then nothing has changed:
+ * @return 0, or a code; then nothing has changed, unless the keys could not be read again behind
+ * it: set it once more:
  *  - NOVA_EINVAL: a bad name, or the value has a NUL or is not UTF-8
  *  - NOVA_ETOOBIG: the value is too long
  *  - NOVA_ECONFIG: there is no key, or what was given is none; the message says how to get one
  *  - NOVA_EPERM: others can read the file with the key; or the host refused something
  *  - NOVA_ENOTSUP: a module of the library is missing; the message names it
- *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EBUSY: after fork(); or the keys change all the time
  *  - NOVA_ECORRUPT: the store is damaged
  *  - NOVA_ENOTFOUND, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something (the first:
  * the file with the key is not there)
@@ -97,7 +98,7 @@ NOVA_API int nova_secret_delete(nova_t *nova, const char *name, nova_error_t **e
  *  - NOVA_ECORRUPT: a secret, or the store, is damaged; the message names it
  *  - NOVA_EPERM: others can read the file with the key; or the host refused something
  *  - NOVA_ENOTSUP: a module of the library is missing; the message names it
- *  - NOVA_EBUSY: after fork(); or somebody sets the same secret again and again
+ *  - NOVA_EBUSY: after fork(); or somebody goes on setting secrets with another key
  *  - NOVA_ENOTFOUND, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */

@@ -59,6 +59,48 @@ static int check_value(const void *value, size_t len, nova_error_t **error)
 	return 0;
 }
 
+/* 1: in place of what was sealed with another key; 0: somebody has changed or deleted that since,
+ * so there is nothing left to do. */
+static int seal_again(struct secrets *secrets, const struct keyring *ring,
+	struct secret_record *record, const void *value, size_t len, nova_error_t **error)
+{
+	AUTO_SECRET_RECORD struct secret_record after = { .name = strdup(record->name) };
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = after.name ? seal(secrets->sealer, &ring->keys[0], value, len, &after, error) :
+				nova_oom(error);
+	if (code < 0)
+		return code;
+	code = secrets->store->ops->secrets->reseal(secrets->store, &after, record, &failure);
+	if (code == NOVA_EBUSY)
+		return 0;
+	if (code < 0) {
+		if (error)
+			*error = STEAL(failure);
+		return code;
+	}
+	struct secret_record before = *record;
+	*record = after;
+	after = before;
+	return 1;
+}
+
+/* A rotation that began after the keys were read may not have seen what is put only now, so they
+ * are read again: whoever takes the old key away must find nothing that needs it. */
+static int follow_keys(struct secrets *secrets, struct secret_record *record, const void *value,
+	size_t len, nova_error_t **error)
+{
+	for (int i = 0; i < TRIES; i++) {
+		AUTO_KEYRING struct keyring *ring = NULL;
+		int code = secrets_keys(secrets, &ring, error);
+		if (code < 0 || !strcmp(record->key_id, ring->keys[0].id))
+			return code;
+		code = seal_again(secrets, ring, record, value, len, error);
+		if (code <= 0)
+			return code;
+	}
+	return nova_fail(error, NOVA_EBUSY, "the keys for secrets change all the time: try again");
+}
+
 static int put_sealed(struct secrets *secrets, struct secret_record *record, const void *value,
 	size_t len, nova_error_t **error)
 {
@@ -69,7 +111,9 @@ static int put_sealed(struct secrets *secrets, struct secret_record *record, con
 		code = get_sealer(secrets, &sealer, error);
 	if (code == 0)
 		code = seal(sealer, &ring->keys[0], value, len, record, error);
-	return code < 0 ? code : secrets->store->ops->secrets->put(secrets->store, record, error);
+	if (code == 0)
+		code = secrets->store->ops->secrets->put(secrets->store, record, error);
+	return code < 0 ? code : follow_keys(secrets, record, value, len, error);
 }
 
 int secrets_set(struct secrets *secrets, const char *name, const void *value, size_t len,
@@ -217,28 +261,43 @@ static int rotate_one(
 	return code;
 }
 
-/* One that cannot be opened holds up no other. */
-int secrets_rotate(struct secrets *secrets, size_t *ret_count, nova_error_t **error)
+/* All that the store has now. One that cannot be opened holds up no other. */
+static int rotate_pass(struct secrets *secrets, const struct keyring *ring, size_t *ret_other,
+	size_t *ret_count, nova_error_t **error)
 {
-	AUTO_KEYRING struct keyring *ring = NULL;
 	AUTO_ERROR nova_error_t *first = NULL;
 	struct secret_record *records = NULL;
 	size_t count = 0;
-	*ret_count = 0;
-	int code = secrets_keys(secrets, &ring, error);
-	if (code == 0)
-		code = secrets->store->ops->secrets->list(secrets->store, &records, &count, error);
+	*ret_other = 0;
+	int code = secrets->store->ops->secrets->list(secrets->store, &records, &count, error);
 	if (code < 0)
 		return code;
 	for (size_t i = 0; i < count; i++) {
-		int done = strcmp(records[i].key_id, ring->keys[0].id) ?
-				   rotate_one(secrets, ring, records[i].name, &first) :
-				   0;
+		bool other = strcmp(records[i].key_id, ring->keys[0].id) != 0;
+		int done = other ? rotate_one(secrets, ring, records[i].name, &first) : 0;
+		*ret_other += other;
 		*ret_count += done > 0;
 		code = done < 0 && code == 0 ? done : code;
 	}
 	secret_record_list_free(records, count);
 	if (code < 0 && error)
 		*error = STEAL(first);
+	return code;
+}
+
+/* Until a pass has found nothing: who has read the keys before may put something behind one. */
+int secrets_rotate(struct secrets *secrets, size_t *ret_count, nova_error_t **error)
+{
+	AUTO_KEYRING struct keyring *ring = NULL;
+	size_t other = 1;
+	*ret_count = 0;
+	int code = secrets_keys(secrets, &ring, error);
+	for (int i = 0; i < TRIES && code == 0 && other; i++)
+		code = rotate_pass(secrets, ring, &other, ret_count, error);
+	if (code == 0 && other)
+		return nova_fail(error, NOVA_EBUSY,
+			"somebody goes on setting secrets with another key than %s: give all "
+			"hosts the same first key, and call it again",
+			ring->keys[0].id);
 	return code;
 }

@@ -228,6 +228,89 @@ START_TEST(rotation_needs_the_old_key_until_it_is_done)
 }
 END_TEST
 
+/* --- what happens between two steps of a call --- */
+
+static const struct secret_ops *real_ops;
+static struct secret_ops late_ops;
+static struct store_ops late_store;
+static const struct secret_record *late;
+
+/* The operations of the store are those of late_ops, which call the real ones, until it ends. */
+static const struct store_ops *interpose(struct store *store)
+{
+	const struct store_ops *before = store->ops;
+	real_ops = before->secrets;
+	late_store = *before;
+	late_ops = *real_ops;
+	late_store.secrets = &late_ops;
+	store->ops = &late_store;
+	return before;
+}
+
+/* Once something comes behind the list that was sealed before. */
+static int list_then_put(struct store *store, struct secret_record **ret, size_t *ret_count,
+	nova_error_t **ret_error)
+{
+	int code = real_ops->list(store, ret, ret_count, ret_error);
+	late_ops.list = real_ops->list;
+	ck_ok(real_ops->put(store, late, &error));
+	return code;
+}
+
+static int put_then_list(struct store *store, struct secret_record **ret, size_t *ret_count,
+	nova_error_t **ret_error)
+{
+	ck_ok(real_ops->put(store, late, &error));
+	return real_ops->list(store, ret, ret_count, ret_error);
+}
+
+START_TEST(rotation_finds_what_is_put_behind_its_list)
+{
+	struct platform p = open_with(KEY_A);
+	struct store *store = p.nova->registry.store;
+	AUTO_SECRET_RECORD struct secret_record record = { NULL };
+	size_t count;
+	ck_ok(set(p.nova, "a", "1"));
+	ck_ok(set(p.nova, "b", "2"));
+	ck_ok(store->ops->secrets->get(store, "b", &record, &error));
+	ck_ok(nova_secret_delete(p.nova, "b", &error));
+	write_keys(KEY_B " " KEY_A);
+	const struct store_ops *ops = interpose(store);
+	late_ops.list = list_then_put;
+	late = &record;
+	ck_ok(nova_secret_rotate(p.nova, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	late_ops.list = put_then_list; /* without end */
+	ck_fails_with(NOVA_EBUSY, "call it again", nova_secret_rotate(p.nova, &count, &error));
+	store->ops = ops;
+	write_keys(KEY_B);
+	has_value(p.nova, "a", "{\"V\":\"1\"}");
+	has_value(p.nova, "b", "{\"V\":\"2\"}");
+	close_it(&p);
+}
+END_TEST
+
+/* The old key goes, before the value is put that was sealed with it. */
+static int change_keys_then_put(
+	struct store *store, const struct secret_record *record, nova_error_t **ret_error)
+{
+	write_keys(KEY_B);
+	return real_ops->put(store, record, ret_error);
+}
+
+START_TEST(what_is_set_while_the_key_changes_has_the_new_one)
+{
+	struct platform p = open_with(KEY_A);
+	struct store *store = p.nova->registry.store;
+	const struct store_ops *ops = interpose(store);
+	late_ops.put = change_keys_then_put;
+	ck_ok(set(p.nova, "a", "1"));
+	store->ops = ops;
+	has_value(p.nova, "a", "{\"V\":\"1\"}");
+	close_it(&p);
+}
+END_TEST
+
 #define MANY 40
 
 /* Killed at one place after the other, it goes on where it was. */
@@ -717,6 +800,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_new_key_comes_first_in_its_file);
 	tcase_add_test(tc, a_wrong_key_is_named_with_the_right_one);
 	tcase_add_test(tc, rotation_needs_the_old_key_until_it_is_done);
+	tcase_add_test(tc, rotation_finds_what_is_put_behind_its_list);
+	tcase_add_test(tc, what_is_set_while_the_key_changes_has_the_new_one);
 	tcase_add_test(tc, a_rotation_that_is_killed_goes_on);
 	tcase_add_test(tc, what_is_sealed_by_one_name_is_no_value_of_another);
 	tcase_add_test(tc, two_owners_of_keys_on_one_store_do_not_read_each_others);
