@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/environment.h"
+#include "base/sys_at.h"
 #include "hash/hash.h"
 #include "secret/secret.h"
 
@@ -120,6 +121,9 @@ static int read_file(const char *file, char **ret_text, nova_error_t **error)
 	}
 	if (got < 0)
 		return nova_fail_os(error, (int)got, "'%s'", file);
+	if (strlen(text) < len)
+		return nova_fail(error, NOVA_ECONFIG,
+			"'%s' has a NUL in it, and is no file with keys", file);
 	*ret_text = STEAL(text);
 	return 0;
 }
@@ -174,15 +178,21 @@ void keyring_tell(const struct keyring *ring, char out[KEYRING_TEXT])
 
 /* --- a new one --- */
 
-/* Its line at the beginning of `text`. */
+/* Its line at the beginning of `text`. The bytes too are nowhere but in guarded memory. */
 static int draw(char *text, nova_error_t **error)
 {
-	int r = random_hex(text, DIGITS);
+	static const char hex[] = "0123456789abcdef";
+	AUTO_GUARDED uint8_t *bytes = guarded_alloc(SECRET_KEY);
+	int r = bytes ? random_bytes(bytes, SECRET_KEY) : -ENOMEM;
+	if (r < 0)
+		return nova_fail_os(error, r, "random numbers for a key");
+	for (size_t i = 0; i < DIGITS; i++)
+		text[i] = hex[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4];
 	text[DIGITS] = '\n';
-	return r < 0 ? nova_fail_os(error, r, "random numbers for a key") : 0;
+	return 0;
 }
 
-int keyring_add(const char *file, nova_error_t **error)
+static int add(const char *file, nova_error_t **error)
 {
 	AUTO_GUARDED char *text = guarded_alloc(TEXT_MAX + DIGITS + 2);
 	AUTO_GUARDED char *before = NULL;
@@ -204,4 +214,18 @@ int keyring_add(const char *file, nova_error_t **error)
 		return code;
 	int r = fs_write_file(file, text, strlen(text), 0600);
 	return r < 0 ? nova_fail_os(error, r, "'%s'", file) : 0;
+}
+
+/* Of a symbolic link, what it leads to is replaced. */
+int keyring_add(const char *file, nova_error_t **error)
+{
+	struct stat st;
+	int there = fs_exists(file);
+	if (!there && sys_lstatat(AT_FDCWD, file, &st) == 0)
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"'%s' is a symbolic link to a file that is not there", file);
+	AUTO_FREE char *real = there > 0 ? realpath(file, NULL) : NULL;
+	if (there > 0 && !real)
+		return nova_fail(error, NOVA_EIO, "nobody can tell where '%s' leads", file);
+	return add(real ? real : file, error);
 }

@@ -188,6 +188,38 @@ START_TEST(a_new_key_comes_first_in_its_file)
 }
 END_TEST
 
+START_TEST(a_new_key_goes_where_a_link_leads)
+{
+	struct platform p = open_with(KEY_A);
+	AUTO_FREE char *link = str_format("%s.link", key_file);
+	struct stat st;
+	ck_assert_int_eq(symlink(key_file, link), 0);
+	ck_ok(nova_secret_key_create(link, &error));
+	ck_assert_int_eq(lstat(link, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	ck_assert_int_eq(stat(key_file, &st), 0);
+	ck_assert_int_eq(st.st_size, 65 + 64);
+	fs_unlink(key_file);
+	ck_fails_with(NOVA_ENOTFOUND, "not there", nova_secret_key_create(link, &error));
+	fs_unlink(link);
+	close_it(&p);
+}
+END_TEST
+
+START_TEST(a_file_with_a_nul_among_its_keys_is_refused_and_stays)
+{
+	static const char text[] = KEY_A "\n\0" KEY_B;
+	struct platform p = open_with(KEY_A);
+	struct stat st;
+	ck_assert_int_eq(fs_write_file(key_file, text, sizeof(text) - 1, 0600), 0);
+	ck_fails_with(NOVA_ECONFIG, "NUL", nova_secret_key_create(key_file, &error));
+	ck_fails_with(NOVA_ECONFIG, "NUL", set(p.nova, "a", "v"));
+	ck_assert_int_eq(stat(key_file, &st), 0);
+	ck_assert_int_eq(st.st_size, sizeof(text) - 1);
+	close_it(&p);
+}
+END_TEST
+
 START_TEST(a_wrong_key_is_named_with_the_right_one)
 {
 	struct platform p = open_with(KEY_A);
@@ -798,6 +830,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_key_in_the_environment_counts_and_not_beside_a_file);
 	tcase_add_test(tc, a_file_with_keys_that_is_none_is_told_and_nothing_of_it);
 	tcase_add_test(tc, a_new_key_comes_first_in_its_file);
+	tcase_add_test(tc, a_new_key_goes_where_a_link_leads);
+	tcase_add_test(tc, a_file_with_a_nul_among_its_keys_is_refused_and_stays);
 	tcase_add_test(tc, a_wrong_key_is_named_with_the_right_one);
 	tcase_add_test(tc, rotation_needs_the_old_key_until_it_is_done);
 	tcase_add_test(tc, rotation_finds_what_is_put_behind_its_list);
