@@ -4,8 +4,11 @@ import fcntl
 import hashlib
 import json
 import os
+import pty
 import re
 import shutil
+import signal
+import termios
 import unittest
 
 from novatest import BUILD, FUNCTIONS, NOVACTL, HomeCase
@@ -385,6 +388,54 @@ class Store(HomeCase):
                          "NOVA_EINVAL")
         self.assertIn("65536", self.error_of("secret", "set", "x", stdin="x" * 100000,
                                              status=1)["message"])
+
+    def test_of_a_value_only_the_end_of_its_last_line_is_cut(self):
+        keys, longest = self.directory / "keys", "x" * 65536
+        self.novactl("secret", "key", keys)
+        self.environment["NOVA_SECRET_KEY_FILE"] = str(keys)
+        for end in ("", "\n", "\r\n"):
+            self.novactl("secret", "set", "long", stdin=longest + end)
+        for end in ("\r", "\n\n", "\r\nx", "\r\r\n"):
+            self.assertIn("65536", self.error_of("secret", "set", "long", stdin=longest + end,
+                                                 status=1)["message"])
+
+    def typed(self, text, status, number=None):
+        """What is shown when a value is typed on a terminal, or a signal comes instead."""
+        master, slave = pty.openpty()
+        process = self.start_program(NOVACTL, "secret", "set", "typed", stdin=slave, stderr=slave)
+        shown = b""
+        while b"Value: " not in shown:
+            shown += os.read(master, 4096)
+        self.assertFalse(termios.tcgetattr(slave)[3] & termios.ECHO)
+        if number:
+            process.send_signal(number)
+        else:
+            os.write(master, text)
+        process.communicate(timeout=20)
+        self.assertTrue(termios.tcgetattr(slave)[3] & termios.ECHO)
+        os.set_blocking(master, False)
+        shown += os.read(master, 65536) if not number else b""
+        os.close(slave)
+        os.close(master)
+        self.assertEqual(process.returncode, status, shown)
+        return shown.decode()
+
+    def test_a_value_that_is_typed_is_one_whole_line_and_not_shown(self):
+        keys = self.directory / "keys"
+        self.novactl("secret", "key", keys)
+        self.environment["NOVA_SECRET_KEY_FILE"] = str(keys)
+        shown = self.typed(b"hunter-two\n", 0)
+        self.assertIn("Set typed.", shown)
+        self.assertNotIn("hunter", shown)
+        before = self.novactl_json("secret", "list")
+        self.assertIn("no value was typed", self.typed(b"\x04", 1))
+        self.assertIn("one whole line", self.typed(b"half\x04", 1))
+        self.assertIn("one whole line", self.typed(b"one\ntwo\n", 1))
+        self.assertIn("one whole line", self.typed(b"one\ntwo", 1))
+        self.assertIn("longer than a terminal", self.typed(b"x" * 4096 + b"\n", 1))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.typed(b"", -number, number)
+        self.assertEqual(self.novactl_json("secret", "list"), before)
 
     def test_a_key_is_shown_once_and_can_be_revoked(self):
         text = self.novactl("apikey", "create", "ci", "--days", "1").stdout

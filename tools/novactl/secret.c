@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* secret set, list, delete, rotate and key. */
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "novactl.h"
 
-#define VALUE_MAX ((64u << 10) + 2) /* what is longer is told by the library */
+/* The longest value, a line end, and one byte more: what is longer is told by the library. */
+#define VALUE_MAX ((64u << 10) + 3)
+#define TYPED_MAX 4095u /* of a longer line a terminal hands out the beginning */
+#define PASTE_MS  100   /* what is pasted comes in pieces */
 
 static struct {
 	const char *file;
@@ -56,23 +61,69 @@ static int read_all(struct value *value, int fd, const char *where)
 	return STATUS_OK;
 }
 
+/* The terminal as it was: a signal that ends the verb must not leave it without echo. */
+static struct termios shown;
+
+static void show_again(int number)
+{
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* On or off; what the user ignores stays ignored. */
+static void show_again_on_signals(bool on)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = on ? show_again : SIG_DFL }, before;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(ends[i], &action, NULL);
+}
+
+/* Whether there is more than the line that was read, also if that does not end with a line. */
+static bool more_was_typed(const struct termios *silent)
+{
+	struct termios raw = *silent;
+	struct pollfd waiting = { STDIN_FILENO, POLLIN, 0 };
+	raw.c_lflag &= ~(tcflag_t)ICANON;
+	raw.c_cc[VMIN] = 1;
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	return poll(&waiting, 1, PASTE_MS) > 0;
+}
+
+static int check_typed(const struct value *value, bool more)
+{
+	if (!value->len)
+		return failure("no value was typed, and nothing is changed");
+	if (value->len > TYPED_MAX)
+		return failure("the line is longer than a terminal takes: give the value on the "
+			       "standard input, or with --file");
+	if (more || value->at[value->len - 1] != '\n')
+		return failure("a value that is typed is one whole line: give one of several on "
+			       "the standard input, or with --file");
+	return STATUS_OK;
+}
+
 /* What is typed is not shown, and one line. */
 static int read_terminal(struct value *value)
 {
-	struct termios before, silent;
-	if (tcgetattr(STDIN_FILENO, &before) < 0)
+	if (tcgetattr(STDIN_FILENO, &shown) < 0)
 		return failure("the terminal: %m");
-	silent = before;
+	struct termios silent = shown;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "Value: ");
+	show_again_on_signals(true);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	fprintf(stderr, "Value: ");
 	ssize_t got = read(STDIN_FILENO, value->at, VALUE_MAX);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	bool more = got > 0 && more_was_typed(&silent);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown); /* takes away what is waiting */
+	show_again_on_signals(false);
 	fprintf(stderr, "\n");
 	if (got < 0)
-		return failure("the terminal: %m");
+		return failure("the terminal cannot be read");
 	value->len = (size_t)got;
-	return STATUS_OK;
+	return check_typed(value, more);
 }
 
 static int read_value(struct value *value)
@@ -89,10 +140,11 @@ static int read_value(struct value *value)
 }
 
 /* A text that a program or an editor has written ends with a line feed, which is not meant. */
-static void cut_line_feed(struct value *value)
+static void cut_line_end(struct value *value)
 {
-	if (value->len && value->at[value->len - 1] == '\n')
-		value->len--;
+	if (!value->len || value->at[value->len - 1] != '\n')
+		return;
+	value->len--;
 	if (value->len && value->at[value->len - 1] == '\r')
 		value->len--;
 }
@@ -117,7 +169,7 @@ static int set_run(char **args, int count)
 		status = read_value(&value);
 	if (status != STATUS_OK)
 		return status;
-	cut_line_feed(&value);
+	cut_line_end(&value);
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
 	return nova ? set(nova, args[0], &value) : status;
 }
