@@ -41,6 +41,8 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 {
 	int code = begin(c, error);
 	*ret_used = false;
+	if (code == 0 && c->secrets_of != c->function) /* it is another since */
+		code = invocation_find_secrets(c, error);
 	if (code == 0 && c->secrets)
 		code = secret_set_entrust(c->secrets, vm, c->request.stop, error);
 	*ret_used = code == 0;
@@ -195,6 +197,9 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 int invocation_find_secrets(struct invocation *c, nova_error_t **error)
 {
 	const struct function_record *r = &c->function->record;
+	secret_set_free(STEAL(c->secrets));
+	nova_function_free(c->secrets_of);
+	c->secrets_of = function_ref(c->function);
 	int code = secret_set_find(&c->nova->secrets, &r->config.env, &c->secrets, error);
 	if (code == 0 && c->secrets && c->checkpoint)
 		code = nova_fail(error, NOVA_ENOTSUP,
@@ -255,6 +260,7 @@ void invocation_done(struct invocation *c)
 		fs_unlink(c->request.code_disk);
 	vm_exec_done(&c->exec);
 	secret_set_free(STEAL(c->secrets));
+	nova_function_free(c->secrets_of);
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);

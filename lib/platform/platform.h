@@ -159,7 +159,8 @@ struct invocation {
 	nova_t *nova; /* set before invocation_prepare() */
 	nova_function_t *function;
 	struct vm_exec exec;
-	struct secret_set *secrets; /* of the function; NULL: it has none */
+	struct secret_set *secrets;  /* of the function; NULL: it has none */
+	nova_function_t *secrets_of; /* whose variables they point into; NULL: not found yet */
 	bool checkpoint;
 	char *checkpoint_name; /* NULL: the snapshot is named by its id */
 	/* its token, and around it what is set before invocation_run() */

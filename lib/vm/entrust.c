@@ -102,10 +102,13 @@ int vm_entrust(nova_vm_t *vm, const char digest[SHA256_HEX], const char *values,
 	int code = make_frame(&request, id, values, len, error);
 	if (code < 0)
 		return code;
+	/* What is noted is what the guest was told last, also where several calls tell it. */
+	pthread_mutex_lock(&vm->entrust_lock);
 	note(vm, "");
 	code = tell(vm, &request, error);
-	guarded_free((void *)request.frame);
 	if (code == 0)
 		note(vm, digest);
+	pthread_mutex_unlock(&vm->entrust_lock);
+	guarded_free((void *)request.frame);
 	return code;
 }

@@ -24,8 +24,10 @@ static int frozen_new(nova_vm_t *vm, struct frozen **ret_frozen, nova_error_t **
 		.ops = vm->ops,
 		.pages = PAGES_NONE,
 		.state_fd = -1,
-		.function = vm->function,
 	};
+	pthread_mutex_lock(&vm->lock);
+	f->function = vm->function;
+	pthread_mutex_unlock(&vm->lock);
 	f->function.draws = NULL; /* of the import that is over */
 	vm_snapshot_of(vm, f->snapshot);
 	if (machine_config_copy(&f->shape, &vm->shape) < 0) {

@@ -43,8 +43,10 @@ static int child_new(
 	if (code < 0)
 		return code;
 	child->path = how->waits ? VM_PATH_PARKED : VM_PATH_HOT;
+	pthread_mutex_lock(&vm->lock);
 	if (guest_function_copy(&child->function, &vm->function) < 0)
 		code = nova_oom(error);
+	pthread_mutex_unlock(&vm->lock);
 	if (code == 0 && !how->waits)
 		code = attach(child, error);
 	if (code < 0)

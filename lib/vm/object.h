@@ -80,6 +80,7 @@ struct nova_vm {
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
 
 	/* protects ended and killed; also held while the machine is killed */
+	pthread_mutex_t entrust_lock; /* held while it is told secrets */
 	pthread_mutex_t end_lock;
 	bool ended; /* the VMM is being, or has been, disposed of */
 	/* by nova_vm_kill(): a machine that comes in its place must not live either */

@@ -619,6 +619,24 @@ START_TEST(a_function_has_its_secrets_in_its_variables_and_no_file_has_them)
 }
 END_TEST
 
+START_TEST(a_function_that_is_another_by_then_has_none_of_the_former)
+{
+	struct platform p = open_with_secrets();
+	struct invocation c = { .nova = p.nova };
+	const nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *result = NULL;
+	add(p.nova, "f", "shell", SHELL, 0);
+	ck_ok(invocation_prepare(&c, "f", "{}", &opts, &error));
+	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
+	platform_add(p.nova, "f", "shell", "printf '\"%s\"' \"${TOKEN-none}\"");
+	ck_ok(invocation_run(&c, &result, &error));
+	ck_assert_str_eq(nova_result_output(result, NULL), "\"none\"");
+	nova_result_free(result);
+	invocation_done(&c);
+	close_it(&p);
+}
+END_TEST
+
 START_TEST(an_import_has_them_only_where_it_says_so)
 {
 	struct platform p = open_with_secrets();
@@ -845,6 +863,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, no_file_has_the_value);
 	tcase_add_loop_test(tc, a_function_has_its_secrets_in_its_variables_and_no_file_has_them, 0,
 		ARRAY_LEN(functions));
+	tcase_add_test(tc, a_function_that_is_another_by_then_has_none_of_the_former);
 	tcase_add_test(tc, an_import_has_them_only_where_it_says_so);
 	tcase_add_loop_test(
 		tc, large_secrets_and_large_inputs_go_together, 0, ARRAY_LEN(functions));
