@@ -361,7 +361,7 @@ static const struct {
 	{ "node needs at least 160",
 		{ CODED, .name = "f", .runtime = "javascript", .memory_mb = 159 } },
 	{ "shell needs at least 72", { CODED, .name = "f", .runtime = "shell", .memory_mb = 71 } },
-	{ "flags: 0x10", { GOOD, .name = "f", .flags = 16 } },
+	{ "flags: 0x20", { GOOD, .name = "f", .flags = 32 } },
 	{ "check: 3", { GOOD, .name = "f", .check = 3 } },
 	{ "in place: only",
 		{ CODED, .name = "f", .runtime = "shell", .flags = NOVA_REGISTER_IN_PLACE } },
