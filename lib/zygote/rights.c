@@ -146,12 +146,13 @@ static int put_filter_on(bool fertile, unsigned flags, struct reason *reason)
 }
 
 /* A domain of its own: of others it sees no memory by /proc, whoever's user they have, but of those
- * that are forked from it. Kernels before 5.13, and some later ones, have no Landlock. */
+ * that are forked from it. Kernels before 5.13, and some later ones, have no Landlock; the filter
+ * of a container may forbid it. */
 static int leave_others(struct reason *reason)
 {
 	const uint64_t handled = LANDLOCK_ACCESS_FS_MAKE_CHAR; /* something that nobody does */
 	long fd = raw(SYS_landlock_create_ruleset, (long)&handled, sizeof(handled), 0);
-	if (fd == -ENOSYS || fd == -EOPNOTSUPP)
+	if (fd == -ENOSYS || fd == -EOPNOTSUPP || fd == -EPERM)
 		return 0;
 	long r = fd < 0 ? fd : raw_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
 	if (r == 0)

@@ -29,16 +29,21 @@ static size_t file_of(const struct qemu_machine *q, const char *number)
 	return i;
 }
 
-/* Memory and disks may have several numbers: QEMU opens them anew. */
-static void note_number(struct qemu_machine *q, const char *number)
+/* Memory and disks may have several numbers: QEMU opens them anew. False: too many. */
+static bool note_number(struct qemu_machine *q, const char *number)
 {
 	size_t file = file_of(q, number);
 	int fd = (int)strtol(number, NULL, 10);
 	bool is_code = q->has_code && file + 1 == q->file_count;
-	if (is_code && q->code_count < ARRAY_LEN(q->code))
-		q->code[q->code_count++] = fd;
-	else if (file < q->file_count && q->shared_count < ARRAY_LEN(q->shared))
-		q->shared[q->shared_count++] = fd;
+	int *numbers = is_code ? q->code : q->shared;
+	size_t most = is_code ? ARRAY_LEN(q->code) : ARRAY_LEN(q->shared);
+	size_t *count = is_code ? &q->code_count : &q->shared_count;
+	if (file == q->file_count)
+		return true;
+	if (*count == most)
+		return false;
+	numbers[(*count)++] = fd;
+	return true;
 }
 
 static int note_shared(struct qemu_machine *q, nova_error_t **error)
@@ -48,13 +53,17 @@ static int note_shared(struct qemu_machine *q, nova_error_t **error)
 	int count = q->shared_count ? 0 : path ? fs_list(path, &names) : -ENOMEM;
 	if (count < 0)
 		return nova_fail_os(error, count, "descriptors of QEMU");
+	bool fit = true;
 	for (int i = 0; i < count; i++)
-		note_number(q, names[i]);
+		fit = note_number(q, names[i]) && fit;
 	if (count)
 		strv_free(names, (size_t)count);
-	return q->shared_count ? 0 :
-				 nova_fail(error, NOVA_ENOTSUP,
-					 "the files of the guest were not found in QEMU");
+	if (!fit) /* one that was left out would be the parent's in the child */
+		q->shared_count = q->code_count = 0;
+	return q->shared_count ?
+		       0 :
+		       nova_fail(error, NOVA_ENOTSUP,
+			       "the files of the guest were not found in QEMU, or too often");
 }
 
 /* --- what the child gets --- */
