@@ -260,7 +260,7 @@ void invocation_done(struct invocation *c)
 		fs_unlink(c->request.code_disk);
 	vm_exec_done(&c->exec);
 	secret_set_free(STEAL(c->secrets));
-	nova_function_free(c->secrets_of);
+	nova_function_free(STEAL(c->secrets_of));
 	nova_function_free(c->function);
 	nova_instance_free(c->instance);
 	free(c->request.snapshot);
