@@ -242,6 +242,29 @@ export interface Logs {
     longest_us: number }[] }>;
 }
 
+/** Money is in nano-dollars. */
+export interface Bill {
+  total_nano: number;
+  subtotal_nano: number;
+  discount_nano: number;
+  tier: string;
+  calls: number;
+  mcu_micro: number;
+  [property: string]: unknown;
+}
+
+export interface Usage {
+  list(which?: { since_us?: number; until_us?: number; period?: 'ever' | 'hour' | 'day' | 'month';
+    by?: 'key' | 'function' | 'key,function'; function?: string; key?: string; limit?: number;
+    cursor?: string }): Promise<
+    { usage: { [property: string]: unknown }[]; next_cursor: string | null }>;
+  bill(which?: { time_us?: number; key?: string }): Promise<Bill>;
+  estimate(what: { function?: string; calls?: number; duration_us?: number; memory_mb?: number;
+    cpu_cores?: number; mode?: string; egress_bytes?: number; ingress_bytes?: number;
+    gpu_us?: number; disk_mb?: number; snapshot_kb?: number; snapshot_life_s?: number }):
+    Promise<Bill>;
+}
+
 export class FaaSClient {
   /** Without options the variables FAAS_API_KEY and FAAS_API_URL count, where there are such. */
   constructor(options?: { apiKey?: string; endpoint?: string; fetch?: typeof fetch });
@@ -250,6 +273,7 @@ export class FaaSClient {
   readonly instances: Instances;
   readonly snapshots: Snapshots;
   readonly logs: Logs;
+  readonly usage: Usage;
   /** Any operation of /openapi.json by its operationId; a body that is given goes as it is. */
   call(name: string, parameters?: Record<string, unknown>, body?: Uint8Array | string,
     how?: { signal?: AbortSignal }): Promise<any>;

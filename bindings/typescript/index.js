@@ -115,6 +115,15 @@ class Logs {
   stats(which = {}) { return this.call('summarizeInvocations', which); }
 }
 
+class Usage {
+  constructor(client) {
+    this.call = client.call.bind(client);
+  }
+  list(which = {}) { return this.call('listUsage', which); }
+  bill(which = {}) { return this.call('getBill', which); }
+  estimate(what) { return this.call('estimateUsage', what); }
+}
+
 export class FaaSClient {
   constructor({ apiKey, endpoint, fetch } = {}) {
     const variables = globalThis.process?.env ?? {};
@@ -128,6 +137,7 @@ export class FaaSClient {
     this.instances = new Instances(this);
     this.snapshots = new Snapshots(this);
     this.logs = new Logs(this);
+    this.usage = new Usage(this);
   }
 
   // Any operation of /openapi.json by its operationId; a body that is given goes as it is.

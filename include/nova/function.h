@@ -525,10 +525,13 @@ typedef struct nova_invoke_opts {
 	/** told what the call has to wait for before the function runs, as that of
 	 * nova_template_opts; NULL: nobody is told */
 	nova_progress_fn on_progress;
+	/** to whom its usage belongs (nova/usage.h): at most 64 bytes of UTF-8, without control
+	 * characters; NULL: nobody */
+	const char *key;
 } nova_invoke_opts;
 #define NOVA_INVOKE_OPTS_INIT                                                                      \
 	{                                                                                          \
-		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                       \
+		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                    \
 	}
 
 /**

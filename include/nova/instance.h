@@ -50,11 +50,12 @@ typedef struct nova_instance_opts {
 	uint32_t vcpus; /**< 1 to 32; 0: as the function has. Not with a snapshot */
 	/** ends the call; borrowed until it returns; NULL: nothing does */
 	nova_interrupt_t *interrupt;
-	void *userdata; /**< given back by nova_call_userdata(), and not used otherwise */
+	void *userdata;  /**< given back by nova_call_userdata(), and not used otherwise */
+	const char *key; /**< to whom its usage belongs, as nova_invoke_opts.key */
 } nova_instance_opts;
 #define NOVA_INSTANCE_OPTS_INIT                                                                    \
 	{                                                                                          \
-		sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0, 0                                    \
+		sizeof(nova_instance_opts), 0, 0, 0, 0, 0, 0, 0, 0                                 \
 	}
 
 /**

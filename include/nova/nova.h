@@ -38,6 +38,7 @@
 #include <nova/runtime.h>
 #include <nova/secret.h>
 #include <nova/snapshot.h>
+#include <nova/usage.h>
 #include <nova/version.h>
 #include <nova/vm.h>
 

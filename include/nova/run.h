@@ -82,11 +82,12 @@ typedef struct nova_run_opts {
 	/** ends the call and kills the code; borrowed until the call returns, of
 	 * nova_queue_submit_run() until it is finished; NULL: nothing does */
 	nova_interrupt_t *interrupt;
+	const char *key; /**< to whom its usage belongs, as nova_invoke_opts.key */
 } nova_run_opts;
 #define NOVA_RUN_OPTS_INIT                                                                         \
 	{                                                                                          \
 		sizeof(nova_run_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0                                                                          \
+			0, 0                                                                       \
 	}
 
 /**

@@ -30,7 +30,8 @@ int fs_set_mtime(const char *path, uint64_t mtime_ns);
 int fs_set_atime(const char *path, uint64_t atime_us); /* when it was used last */
 /* That, and the bytes that it takes of the disk. */
 int fs_stat_use(const char *path, uint64_t *ret_bytes, uint64_t *ret_atime_us);
-int fs_unlink(const char *path); /* 0 when it did not exist */
+int fs_unlink(const char *path);         /* 0 when it did not exist */
+int fs_unlink_durably(const char *path); /* and that is on the disk */
 int fs_rename(const char *from, const char *to);
 /* Reads a whole file into a buffer (its maximum holds: -EMSGSIZE). */
 int fs_read_file(const char *path, struct buf *out);

@@ -85,6 +85,12 @@ int fs_publish(int fd, const char *temp, const char *path)
 	return r;
 }
 
+int fs_unlink_durably(const char *path)
+{
+	int r = fs_unlink(path);
+	return r < 0 ? r : sync_directory_of(path);
+}
+
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)
 {
 	AUTO_FREE char *temp = NULL;

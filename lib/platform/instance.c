@@ -139,11 +139,21 @@ static int make(const char *name, nova_instance_t **ret, nova_error_t **error)
 	return 0;
 }
 
-static int start(struct nova *nova, nova_function_t **function, const char *name,
+/* What is not chosen is as the function has it. */
+static void note_machine(nova_instance_t *instance, const nova_instance_opts *o)
+{
+	const struct machine_config *own = &instance->function->record.config.machine;
+	instance->memory_mb = o->memory_mb ? o->memory_mb : own->memory_mb;
+	instance->vcpus = o->vcpus ? o->vcpus : own->vcpus;
+}
+
+static int start(struct nova *nova, nova_function_t **function, const nova_instance_opts *o,
 	const struct lease_request *request, nova_instance_t **ret, nova_error_t **error)
 {
 	nova_instance_t *instance = NULL;
-	int code = make(name, &instance, error);
+	int code = make(o->name, &instance, error);
+	if (code == 0)
+		code = meter_check_key(o->key, instance->key, error);
 	if (code == 0)
 		code = lease_take(nova, function, request, &instance->lease, error);
 	if (code < 0) {
@@ -152,6 +162,7 @@ static int start(struct nova *nova, nova_function_t **function, const char *name
 	}
 	instance->owner = host_owner(nova->host);
 	instance->function = function_ref(*function);
+	note_machine(instance, o);
 	instance->vm = vm_ref(instance->lease.vm);
 	snprintf(instance->vm_id, sizeof(instance->vm_id), "%s", nova_vm_id(instance->vm));
 	code = lease_lend(&instance->lease, &(*function)->record, error);
@@ -162,6 +173,7 @@ static int start(struct nova *nova, nova_function_t **function, const char *name
 		nova_instance_free(instance);
 		return code;
 	}
+	meter_instance_begin(instance);
 	*ret = instance;
 	return 0;
 }
@@ -221,7 +233,9 @@ int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct st
 	};
 	if (code == 0)
 		code = stop_check(&any, "the instance was started", error);
-	return code < 0 ? code : start(nova, &function, o.name, &request, ret_instance, error);
+	if (code == 0)
+		code = meter_admit(nova->meter, error);
+	return code < 0 ? code : start(nova, &function, &o, &request, ret_instance, error);
 }
 
 int nova_instance_start(nova_t *nova, const nova_instance_opts *opts,
@@ -421,6 +435,7 @@ static void end_alone(nova_instance_t *instance)
 	uint64_t deadline = instance->deadline;
 	pthread_mutex_unlock(&instance->lock);
 	int code = vm_stop_by(instance->vm, deadline);
+	meter_instance(instance, true);
 	pthread_mutex_lock(&instance->lock);
 	instance->end_code = instance->killed || code == NOVA_ETIMEDOUT ? NOVA_ETIMEDOUT : 0;
 	instance->killed = true; /* nobody need do it any more */
@@ -468,6 +483,8 @@ void instances_end(struct nova *nova)
 {
 	for (struct link *first; (first = list_pop(&nova->instances));) {
 		nova_instance_t *instance = instance_at(first);
+		if (instance->listed)
+			meter_instance(instance, true);
 		instance->nova = NULL;
 		if (instance->listed) {
 			instance->ended = instance->gone = true; /* no call may be under way */

@@ -40,13 +40,18 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 	nova_error_t **error)
 {
 	int code = begin(c, error);
+	uint64_t begin_ns = clock_ns();
 	*ret_used = false;
 	if (code == 0 && c->secrets_of != c->function) /* it is another since */
 		code = invocation_find_secrets(c, error);
 	if (code == 0 && c->secrets)
 		code = secret_set_entrust(c->secrets, vm, c->request.stop, error);
-	*ret_used = code == 0;
-	return code < 0 ? code : vm_exec(vm, &c->exec, c->request.stop, ret_result, error);
+	if (code == 0)
+		c->has_run = *ret_used = true;
+	if (code == 0)
+		code = vm_exec(vm, &c->exec, c->request.stop, ret_result, error);
+	c->used_us += us_since(begin_ns);
+	return code;
 }
 
 /* What the call has left in its VM becomes a snapshot. */
@@ -228,6 +233,10 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 		code = mode_prepare(c, &o, error);
 	if (code == 0)
 		code = invocation_find_secrets(c, error);
+	if (code == 0)
+		code = meter_check_key(o.key, c->key, error);
+	if (code == 0)
+		code = meter_admit(c->nova->meter, error);
 	c->prepared_ns = clock_ns();
 	if (code == 0)
 		invocation_accepted(c, payload ? strlen(payload) : 0);
@@ -241,6 +250,7 @@ int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_
 	int code = run(c, ret_result, &failure);
 	if (*ret_result)
 		finish_timing(c, *ret_result, begin);
+	meter_call(c, *ret_result);
 	call_log_note(c, code, *ret_result, failure);
 	if (code < 0 && error)
 		*error = STEAL(failure);

@@ -8,6 +8,7 @@ static void tick(void *userdata)
 	struct nova *nova = userdata;
 	replicas_apply(nova);
 	call_log_tick(nova->log);
+	meter_tick(nova->meter);
 }
 
 static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **error)
@@ -25,6 +26,8 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 			host_config(nova->host), host_log(nova->host), &nova->rates, error);
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
+	if (code == 0)
+		code = meter_configure(nova->meter, host_config(nova->host), error);
 	if (code < 0)
 		return code;
 	nova->registry.clones = pool_clones(nova->pool);
@@ -44,7 +47,7 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	pthread_mutex_init(&nova->instances_lock, NULL);
 	list_init(&nova->instances);
 	int code = replicas_init(&nova->replicas, error);
-	if (code == 0 && !(nova->log = call_log_new(nova)))
+	if (code == 0 && (!(nova->log = call_log_new(nova)) || !(nova->meter = meter_new(nova))))
 		code = nova_oom(error);
 	if (code == 0)
 		code = fill(nova, config, error);
@@ -67,6 +70,7 @@ void nova_close(nova_t *nova)
 	keys_done(&nova->keys);
 	secrets_done(&nova->secrets);
 	call_log_close(nova->log);
+	meter_close(nova->meter);
 	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */
 		host_hurry(nova->host, false);

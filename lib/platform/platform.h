@@ -17,6 +17,7 @@
 #include "rate/rate.h"
 #include "registry/registry.h"
 #include "secret/secret.h"
+#include "usage/usage.h"
 #include "vm/vm.h"
 
 #define FUNCTION_POOL_KEY 96 /* id and version; and for VMs of another kind a hash of that */
@@ -49,6 +50,7 @@ void replicas_apply(void *nova);
 /* --- nova_t --- */
 
 struct call_log;
+struct meter;
 
 struct nova {
 	nova_host_t *host;
@@ -61,6 +63,7 @@ struct nova {
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;
 	struct call_log *log;
+	struct meter *meter;
 };
 
 /* --- lease.c: a VM for a call or an instance, and its way back --- */
@@ -122,8 +125,12 @@ struct nova_instance {
 	char *name;
 	uint64_t created_us;
 	struct lease lease;
-	pthread_mutex_t lock; /* guards those below */
-	pthread_cond_t left;  /* there are no users any more; somebody is in a hurry; it is gone */
+	char key[USAGE_TEXT + 1]; /* whose usage it is */
+	uint32_t memory_mb, vcpus;
+	atomic_uint_fast64_t metered_us; /* monotonic: up to here usage has been recorded; 0: none
+					    is */
+	pthread_mutex_t lock;            /* guards those below */
+	pthread_cond_t left; /* there are no users any more; somebody is in a hurry; it is gone */
 	uint32_t users;
 	bool ended;        /* it is being stopped, or has been */
 	uint64_t deadline; /* for those in it, from then on: the earliest of those who stop it */
@@ -173,6 +180,9 @@ struct invocation {
 	uint64_t started_us; /* wall clock; 0: it was refused, and leaves no record */
 	size_t input_size;
 	atomic_bool logged;
+	char key[USAGE_TEXT + 1]; /* whose usage it is */
+	uint64_t used_us;         /* it had a VM, or shared one */
+	bool has_run;
 };
 
 /* Takes what nova_invoke() takes; fails where nothing has run. To be followed by invocation_done()
@@ -204,6 +214,25 @@ void call_log_note(
 	struct invocation *c, int code, const nova_result_t *result, const nova_error_t *failure);
 /* At each tick of the pool. */
 void call_log_tick(struct call_log *log);
+
+/* --- meter.c: what is used --- */
+
+/* Opens nothing yet. NULL: out of memory. */
+struct meter *meter_new(nova_t *nova);
+/* Nothing is recorded before. NOVA_ECONFIG. */
+int meter_configure(struct meter *meter, const nova_config_t *config, nova_error_t **error);
+/* Takes what is in the journal into the store. */
+void meter_close(struct meter *meter);
+/* At each tick of the pool. */
+void meter_tick(struct meter *meter);
+/* NOVA_ELIMIT: what the plan has is used up. */
+int meter_admit(struct meter *meter, nova_error_t **error);
+int meter_check_key(const char *key, char out[USAGE_TEXT + 1], nova_error_t **error);
+/* A call has come to its end; once, before its answer leaves. */
+void meter_call(const struct invocation *c, const nova_result_t *result);
+/* From when on an instance is used; the time since then, or since the time before; its end. */
+void meter_instance_begin(nova_instance_t *instance);
+void meter_instance(nova_instance_t *instance, bool last);
 
 /* --- run.c --- */
 

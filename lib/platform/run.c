@@ -40,6 +40,10 @@ int invocation_prepare_run(struct invocation *c, const char *language, const cha
 		r = prepare(c, language, code, &o, error);
 	if (r == 0)
 		r = invocation_find_secrets(c, error);
+	if (r == 0)
+		r = meter_check_key(o.key, c->key, error);
+	if (r == 0)
+		r = meter_admit(c->nova->meter, error);
 	c->prepared_ns = clock_ns();
 	if (r == 0)
 		invocation_accepted(c, o.input ? strlen(o.input) : 0);

@@ -99,7 +99,7 @@ int nova_queue_submit_run(nova_queue_t *queue, const char *language, const char 
 struct instance_call {
 	nova_call_t call;
 	nova_instance_opts opts;
-	char *function, *name, *snapshot; /* in these */
+	char *function, *name, *snapshot, *key; /* in these */
 };
 
 static int start_instance(nova_call_t *call, const struct stop *stop, struct yield *ret)
@@ -115,6 +115,7 @@ static void instance_done(nova_call_t *call)
 	free(STEAL(c->function));
 	free(STEAL(c->name));
 	free(STEAL(c->snapshot));
+	free(STEAL(c->key));
 }
 
 static const struct call_kind instance_kind = {
@@ -137,7 +138,7 @@ static int copy_instance_opts(struct instance_call *c, nova_error_t **error)
 		return nova_fail(error, NOVA_EINVAL,
 			"function: an instance needs the function that it runs");
 	bool copied = copy_text(&o->function, &c->function) && copy_text(&o->name, &c->name) &&
-		      copy_text(&o->snapshot, &c->snapshot);
+		      copy_text(&o->snapshot, &c->snapshot) && copy_text(&o->key, &c->key);
 	return copied ? 0 : nova_oom(error);
 }
 

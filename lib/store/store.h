@@ -166,6 +166,44 @@ struct call_summary {
 };
 void call_summary_list_free(struct call_summary *summaries, size_t count);
 
+/* What was used within an hour, or a longer time, by one key, of one function, in one mode. Texts
+ * are owned by a record that was read, and lent to one that is to be written. */
+enum usage_amount {
+	USAGE_CALLS,
+	USAGE_VCPU_US,
+	USAGE_MEMORY_MB_US,
+	USAGE_DISK_MB_US,
+	USAGE_GPU_US,
+	USAGE_EGRESS, /* bytes */
+	USAGE_INGRESS,
+	USAGE_SNAPSHOT_KB_S,
+	USAGE_LOST, /* records of usage that could not be kept */
+	USAGE_AMOUNTS,
+};
+struct usage_record {
+	uint64_t hour, month; /* since 1970; since the year 0. Of a sum `hour` is its period. */
+	char *key, *function; /* "": nobody, no function of the store */
+	uint32_t mode;
+	uint64_t amounts[USAGE_AMOUNTS];
+};
+void usage_record_list_free(struct usage_record *records, size_t count);
+
+enum usage_period {
+	USAGE_EVER,
+	USAGE_BY_HOUR,
+	USAGE_BY_DAY,   /* its first hour */
+	USAGE_BY_MONTH, /* as `month` above */
+};
+/* What is summed up, and by what. */
+struct usage_filter {
+	uint64_t since_hour, until_hour;
+	const char *key, *function; /* NULL: any */
+	enum usage_period period;
+	bool by_key, by_function, by_mode;
+	const struct usage_record *after; /* the sums behind this one; NULL: all */
+	size_t most;
+};
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -321,6 +359,28 @@ struct call_ops {
 		nova_error_t **error);
 };
 
+/* Sums of what was used. */
+struct usage_ops {
+	/* How far something has been read; 0: it is not known. */
+	int (*place)(
+		struct store *store, const char *name, uint64_t *ret_place, nova_error_t **error);
+	/* Adds the records, no two of the same hour, key, function and mode, and moves the place
+	 * from there to there: both, or neither. *ret_done false: it was not there any more, and
+	 * nothing has changed. */
+	int (*fold)(struct store *store, const char *name, uint64_t from, uint64_t to,
+		const struct usage_record *records, size_t count, bool *ret_done,
+		nova_error_t **error);
+	/* There will be no more of it: its place is behind everything until trim(). */
+	int (*forget)(struct store *store, const char *name, uint64_t hour, nova_error_t **error);
+	/* In the order of period, key, function, mode. Free with usage_record_list_free(). None:
+	 * NULL and 0. */
+	int (*list)(struct store *store, const struct usage_filter *filter,
+		struct usage_record **ret_records, size_t *ret_count, nova_error_t **error);
+	/* Removes the records of earlier hours, and what was forgotten before. */
+	int (*trim)(struct store *store, uint64_t before_hour, uint64_t forgotten_hour,
+		nova_error_t **error);
+};
+
 struct store_ops {
 	/* As in the setting `store`. */
 	const char *name;
@@ -358,6 +418,8 @@ struct store_ops {
 	const struct call_ops *calls;
 	/* That which has the log of calls, opened in the same way; NULL: this one has. */
 	const struct store_ops *log;
+	const struct usage_ops *usage;
+	const struct store_ops *usage_store; /* likewise */
 	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };
 
@@ -367,6 +429,8 @@ extern const struct store_ops store_sqlite, store_postgres;
 /* log.db beside nova.db: calls, and nothing else. Whoever looks whether functions have changed does
  * not see those. */
 extern const struct store_ops store_sqlite_log;
+/* usage.db: what was used. */
+extern const struct store_ops store_sqlite_usage;
 
 /* The operations of the store that the settings ask for. */
 const struct store_ops *store_find(const nova_config_t *config);

@@ -32,8 +32,8 @@ MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
 ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image",
          "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "deps",
-         "template", "pool", "store", "blob", "keys", "secret", "registry", "redis", "rate",
-         "platform"]
+         "template", "pool", "store", "blob", "keys", "usage", "secret", "registry", "redis",
+         "rate", "platform"]
 TOOLS = ["serve", "novactl", "novad"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]

@@ -14,6 +14,7 @@ OPTIONAL_IN = {
     "name": {"nova_image_check"},
     "function": {"nova_invoke", "nova_queue_submit"},
     "opts": {"nova_function_list", "nova_invocation_list", "nova_invocation_summarize",
+             "nova_usage_list", "nova_usage_bill",
              "nova_vm_start", "nova_vm_invoke", "nova_vm_read_file",
              "nova_vm_write_file", "nova_vm_snapshot", "nova_pool_new", "nova_queue_new",
              "nova_invoke", "nova_run", "nova_queue_submit", "nova_queue_submit_run",

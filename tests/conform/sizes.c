@@ -127,6 +127,60 @@ static int use_nova_function_list_opts(const void *opts, nova_error_t **ret_erro
 	return code;
 }
 
+static const nova_usage last_usage = { sizeof(nova_usage), .key = "", .function = "" };
+static const nova_usage_list_opts full_nova_usage_list_opts = {
+	sizeof(nova_usage_list_opts),
+	.since_us = 1,
+	.until_us = 2,
+	.key = "k",
+	.function = "v",
+	.after = &last_usage,
+	.by = NOVA_USAGE_BY_KEY,
+	.period = NOVA_USAGE_BY_DAY,
+	.limit = 1,
+};
+static int use_nova_usage_list_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_usage **list;
+	size_t count;
+	int code = nova_usage_list(p.nova, opts, &list, &count, ret_error);
+	if (code == 0)
+		nova_usage_list_free(list, count);
+	return code;
+}
+
+static const nova_usage_bill_opts full_nova_usage_bill_opts = { sizeof(nova_usage_bill_opts),
+	.time_us = 1, .key = "k" };
+static int use_nova_usage_bill_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_bill *bill = NULL;
+	int code = nova_usage_bill(p.nova, opts, &bill, ret_error);
+	nova_bill_free(bill);
+	return code;
+}
+
+static const nova_usage_estimate_opts full_nova_usage_estimate_opts = {
+	sizeof(nova_usage_estimate_opts),
+	.calls = 1,
+	.duration_us = 2,
+	.egress_bytes = 3,
+	.ingress_bytes = 4,
+	.gpu_us = 5,
+	.disk_mb = 6,
+	.snapshot_kb = 7,
+	.snapshot_life_s = 8,
+	.memory_mb = 64,
+	.vcpus = 1,
+	.mode = NOVA_USAGE_BRANCHED,
+};
+static int use_nova_usage_estimate_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_bill *bill = NULL;
+	int code = nova_usage_estimate(p.nova, opts, &bill, ret_error);
+	nova_bill_free(bill);
+	return code;
+}
+
 static const nova_invocation_list_opts full_nova_invocation_list_opts = {
 	sizeof(nova_invocation_list_opts),
 	.function = "v",

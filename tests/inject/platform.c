@@ -26,6 +26,35 @@ static void make_record(void)
 	MUST(nova_config_set(world.config, "log.calls", "off", &world.error));
 }
 
+static int list_usage(nova_error_t **error)
+{
+	const nova_usage **found = NULL;
+	size_t count = 0;
+	int code = nova_usage_list(world.nova, NULL, &found, &count, error);
+	for (size_t i = 0; i < count; i++)
+		nova_free(nova_usage_to_json(found[i]));
+	nova_usage_list_free(found, count);
+	return code;
+}
+
+static int bill(nova_error_t **error)
+{
+	const nova_bill *made = NULL;
+	int code = nova_usage_bill(world.nova, NULL, &made, error);
+	nova_free(nova_bill_to_json(made));
+	nova_bill_free(made);
+	return code;
+}
+
+static int estimate(nova_error_t **error)
+{
+	const nova_bill *made = NULL;
+	const nova_usage_estimate_opts opts = { sizeof(opts), .calls = 2 };
+	int code = nova_usage_estimate(world.nova, &opts, &made, error);
+	nova_bill_free(made);
+	return code;
+}
+
 static int list_invocations(nova_error_t **error)
 {
 	const nova_invocation **found = NULL;
@@ -294,6 +323,9 @@ static int stop_instance(nova_error_t **error)
 
 const struct inject_case platform_cases[] = {
 	{ "nova_open nova_close", .run = open_another, .swept = true },
+	{ "nova_usage_list nova_usage_list_free nova_usage_to_json", NULL, NULL, list_usage },
+	{ "nova_usage_bill nova_bill_to_json nova_bill_free", NULL, NULL, bill },
+	{ "nova_usage_estimate", NULL, NULL, estimate },
 	{ "nova_invocation_list nova_invocation_list_free", make_record, NULL, list_invocations },
 	{ "nova_invocation_summarize nova_invocation_summaries_free", make_record, NULL,
 		summarize },

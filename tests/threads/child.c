@@ -260,6 +260,21 @@ static void judge_invocation_calls(void)
 	RETURNS(nova_invocation_summaries_free, NULL, 0);
 }
 
+static void judge_usage_calls(void)
+{
+	const nova_usage **list;
+	const nova_bill *bill;
+	size_t count;
+	const nova_usage_estimate_opts opts = NOVA_USAGE_ESTIMATE_OPTS_INIT;
+	REFUSES(nova_usage_list, s.p.nova, NULL, &list, &count);
+	REFUSES(nova_usage_bill, s.p.nova, NULL, &bill);
+	REFUSES(nova_usage_estimate, s.p.nova, &opts, &bill);
+	RETURNS(nova_usage_list_free, NULL, 0);
+	RETURNS(nova_bill_free, NULL);
+	RETURNS(nova_usage_to_json, NULL);
+	RETURNS(nova_bill_to_json, NULL);
+}
+
 static void judge_platform_calls(void)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
@@ -279,6 +294,7 @@ static void judge_platform_calls(void)
 	judge_key_calls();
 	judge_secret_calls();
 	judge_invocation_calls();
+	judge_usage_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);
 	REFUSES(nova_run, s.p.nova, "shell", "true", NULL, &r);
 	RETURNS(nova_close, s.p.nova);

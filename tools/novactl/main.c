@@ -19,6 +19,9 @@ static const struct verb *const table[] = {
 	&verb_daemon_status, /* before verb_daemon: the longer name is tried first */
 	&verb_logs,
 	&verb_stats,
+	&verb_usage,
+	&verb_bill,
+	&verb_estimate,
 	&verb_daemon_stop,
 	&verb_daemon,
 	&verb_doctor,

@@ -161,6 +161,7 @@ static int submit_run(struct job *job, struct run *run, nova_queue_t *queue, nov
 	nova_error_t **error)
 {
 	run->opts.request_id = job_id(job);
+	run->opts.key = job_key(job);
 	run->opts.userdata = job;
 	run->opts.on_output = job_is_streamed(job) ? job_stream : NULL;
 	return nova_queue_submit_run(queue, run->language, run->code, &run->opts, ret_call, error);

@@ -68,6 +68,7 @@ int instance_submit(
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	opts.function = job_field(job, "function");
 	opts.name = job_field(job, "name");
+	opts.key = job_key(job);
 	opts.snapshot = job_field(job, "snapshot_id");
 	opts.memory_mb = job_field_number(job, "memory_mb");
 	opts.vcpus = job_field_number(job, "cpu_cores");

@@ -52,6 +52,7 @@ static int take_options(struct job *job, nova_invoke_opts *opts, nova_error_t **
 	opts->flags = (is_mode(job, "ephemeral") ? NOVA_INVOKE_FRESH : 0) |
 		      (is_mode(job, "checkpointed") ? NOVA_INVOKE_CHECKPOINT : 0);
 	opts->request_id = job_id(job);
+	opts->key = job_key(job);
 	opts->userdata = job;
 	const char *missing = is_mode(job, "branched") && !opts->snapshot ? "snapshot" :
 			      is_mode(job, "persistent") && !instance     ? "instance" :

@@ -55,6 +55,14 @@ static void set_log(struct novad *novad)
 	nova_host_set_log(nova_host_get(novad->nova), log_nova, NULL, said_up_to);
 }
 
+/* Who serves others wants to know what they use, unless told otherwise. */
+static int record_usage(nova_config_t *config, nova_error_t **error)
+{
+	return nova_config_source(config, "usage.record") == NOVA_CONFIG_DEFAULT ?
+		       nova_config_set(config, "usage.record", "on", error) :
+		       0;
+}
+
 static bool open_nova(struct novad *novad)
 {
 	nova_error_t *error = NULL;
@@ -63,6 +71,7 @@ static bool open_nova(struct novad *novad)
 		nova_config_load(novad->config, settings->config, &error) != 0 ||
 		nova_config_load_env(novad->config, &error) != 0 ||
 		set_all(novad->config, &settings->set, &error) != 0 ||
+		record_usage(novad->config, &error) != 0 ||
 		nova_open(novad->config, &novad->nova, &error) != 0)
 		return report(error);
 	set_log(novad);

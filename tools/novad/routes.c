@@ -118,6 +118,14 @@ const struct route routes[] = {
 	{ "GET", "/stats", "summarizeInvocations", "Calls, errors and times by function",
 		.verb = &verb_stats, .query = stats_query, .answer = "functions" },
 
+	{ "GET", "/usage", "listUsage", "What was used, by mode and what else is said",
+		.verb = &verb_usage_list, .query = usage_query,
+		.answer = "usage, and next_cursor if there is more" },
+	{ "GET", "/usage/current", "getBill", "What a month costs, up to now",
+		.verb = &verb_usage_bill, .query = bill_query, .answer = "the bill" },
+	{ "POST", "/usage/estimate", "estimateUsage", "What calls would cost",
+		.verb = &verb_usage_estimate, .body = estimate_fields, .answer = "a bill" },
+
 	LATER("POST", "/ports/expose", "exposing a port"),
 	LATER("GET", "/ports", "ports"),
 	LATER("POST", "/instances/{id}/expose", "exposing a port"),

@@ -51,6 +51,10 @@ extern const struct job_verb verb_version_publish, verb_version_list, verb_alias
 extern const struct field logs_query[], stats_query[];
 extern const struct job_verb verb_logs_list, verb_logs_get, verb_stats;
 
+/* usage.c */
+extern const struct field usage_query[], bill_query[], estimate_fields[];
+extern const struct job_verb verb_usage_list, verb_usage_bill, verb_usage_estimate;
+
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,

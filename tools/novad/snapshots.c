@@ -105,6 +105,7 @@ int snapshot_restore(struct job *job, const char *name, const char *instance, no
 	}
 	opts.snapshot = name;
 	opts.name = instance;
+	opts.key = job_key(job);
 	opts.userdata = job;
 	return nova_queue_submit_instance_start(queue, &opts, ret_call, error);
 }

@@ -340,8 +340,9 @@ struct stream *stream_begin(struct exchange *x, json_t *fields)
 	struct job_request request = { .verb = &verb_execute };
 	request.input = json_is_true(json_object_get(fields, "stdin")) &&
 			json_object_get(fields, "instance");
-	json_t *options = need(json_pack("{s:s,s:b,s:O,s:{},s:{}}", "run", id, "streamed", 1,
-		"body", fields, "path", "query"));
+	json_t *options = need(json_pack("{s:s,s:b,s:O,s:{},s:{},s:o*}", "run", id, "streamed", 1,
+		"body", fields, "path", "query", "key",
+		x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL));
 	request.options = options;
 	json_decref(fields);
 	x->admitted = false; /* it counts by itself from now on */

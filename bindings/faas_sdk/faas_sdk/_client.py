@@ -144,6 +144,21 @@ class Logs(Group):
         return self._call("summarizeInvocations", **which)
 
 
+class Usage(Group):
+    """What was used, and what it costs: docs/usage.md."""
+
+    def list(self, **which):
+        return self._call("listUsage", **which)
+
+    def bill(self, **which):
+        """Of this month, or that of time_us=; money is in nano-dollars."""
+        return self._call("getBill", **which)
+
+    def estimate(self, **what):
+        """Of function=, calls=, duration_us= and more."""
+        return self._call("estimateUsage", **what)
+
+
 class Calls:
     """What both clients have. What `call` returns they return: of AsyncFaaSClient, await it."""
 
@@ -154,6 +169,7 @@ class Calls:
         self.pool = Pool(self.endpoint, timeout)
         self.functions, self.instances = Functions(self), Instances(self)
         self.snapshots, self.logs = Snapshots(self), Logs(self)
+        self.usage = Usage(self)
 
     def call(self, operation, body=None, **parameters):
         """Any operation of /openapi.json by its operationId. Bytes as `body` go as they are."""

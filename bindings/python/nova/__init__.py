@@ -13,8 +13,8 @@ import math
 import threading
 import weakref
 from contextlib import contextmanager
-from ctypes import (POINTER, byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p, cast,
-                    pointer)
+from ctypes import (POINTER, addressof, byref, c_char_p, c_int, c_size_t, c_uint64,
+                    c_void_p, cast, pointer)
 from datetime import datetime
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional,
                     Sequence, Tuple, Union)
@@ -29,7 +29,7 @@ from ._images import build_disk, check_images, extract_disk, extract_kernel
 from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
 from ._invocations import (Invocation, Summary, list_invocations, list_options, list_summaries,
-                           summary_options)
+                           since_epoch, summary_options)
 from ._keys import Key, ask_for_key, list_keys, take_key
 from ._modules import Module, modules
 from ._options import (Content, instance_options, invoke_options, property_members, run_options,
@@ -40,6 +40,7 @@ from ._runtimes import Runtime, list_runtimes, read_runtime, runtime_options
 from ._secrets import Secret, create_secret_key, list_secrets, rotate, set_secret
 from ._settings import Config, Setting, setting_key, settings
 from ._snapshots import Snapshot, list_snapshots, open_snapshot, prune
+from ._usage import MODES, ask_for_bill, list_usage, usage_after
 from .errors import (Canceled, FunctionFailed, FunctionTimeout, InvalidArgument, LimitReached,
                      Lost, NotFound, NovaError)
 
@@ -386,6 +387,37 @@ class Nova:
         with self._handle.using() as nova:
             return list_summaries(nova, options)
 
+    def usage(self, *, since: Optional[datetime] = None, until: Optional[datetime] = None,
+              key: Optional[str] = None, function: Optional[str] = None, by_key: bool = False,
+              by_function: bool = False, period: str = "ever", limit: int = 1000,
+              after: Optional[Mapping[str, Any]] = None) -> "List[Dict[str, Any]]":
+        """What was used, by mode and what else is said; `period` is "ever", "hour", "day" or
+        "month". The next page is asked for with `after`, the last of this one. docs/usage.md has
+        the members."""
+        options = _ffi.UsageListOpts(
+            since_us=since_epoch(since), until_us=since_epoch(until), key=text(key),
+            function=text(function), by=by_key + 2 * by_function, limit=limit,
+            period=("ever", "hour", "day", "month").index(period))
+        last = usage_after(after)
+        options.after = last and addressof(last)
+        with self._handle.using() as nova:
+            return list_usage(nova, options)
+
+    def bill(self, when: Optional[datetime] = None, *, key: Optional[str] = None) -> Dict[str, Any]:
+        """The bill of the month that `when` is in, or this one; money is in nano-dollars."""
+        options = _ffi.UsageBillOpts(time_us=since_epoch(when), key=text(key))
+        with self._handle.using() as nova:
+            return ask_for_bill("nova_usage_bill", nova, options)
+
+    def estimate(self, function: Optional[str] = None, *, mode: str = "cached",
+                 **amounts: int) -> Dict[str, Any]:
+        """What that would cost: calls, duration_us, egress_bytes, memory_mb and the other members
+        of nova_usage_estimate_opts."""
+        options = _ffi.UsageEstimateOpts(function=text(function), mode=MODES.index(mode),
+                                         **amounts)
+        with self._handle.using() as nova:
+            return ask_for_bill("nova_usage_estimate", nova, options)
+
     def register_runtime(self, name: str, *, rootfs: Any, argv: Sequence[str] = (),
                          protocol: Optional[str] = None, memory_mb: int = 0, timeout_s: int = 0,
                          init_timeout_s: int = 0, replace: bool = False) -> Runtime:
@@ -433,7 +465,7 @@ class Nova:
                fresh: bool = False, snapshot: Optional[str] = None,
                checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
                queue_timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None,
-               interrupt: Optional[Interrupt] = None) -> Result:
+               interrupt: Optional[Interrupt] = None, key: Optional[str] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
         `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in
@@ -448,13 +480,13 @@ class Nova:
         time: the template of a runtime.
 
         `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread:
-        the function is killed.
+        the function is killed. `key` is to whom its usage belongs.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output, on_progress)
         options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh,
                                  snapshot=snapshot, checkpoint=checkpoint, instance=instance,
-                                 queue_timeout=queue_timeout, interrupt=interrupt)
+                                 queue_timeout=queue_timeout, interrupt=interrupt, key=key)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options),
@@ -473,8 +505,8 @@ class Nova:
 
         More options: handler="main.run"; stdin=b"..."; env={"A": "1"}; files={"data.csv": content},
         which lie beside the code; memory_mb; vcpus; network="nat"; `timeout` and `queue_timeout` in
-        seconds; request_id. `on_output` and `interrupt` are those of invoke(), and what is raised
-        as well.
+        seconds; request_id; key. `on_output` and `interrupt` are those of invoke(), and what is
+        raised as well.
         """
         tap = OutputTap(on_output)
         data = None if input is None else encode_payload(input)
@@ -510,10 +542,11 @@ class Nova:
     @interruptible(undo=lambda _nova, instance: instance.stop())
     def start_instance(self, function: str, name: Optional[str] = None, *,
                        snapshot: Optional[str] = None, memory_mb: int = 0, vcpus: int = 0,
-                       interrupt: Optional[Interrupt] = None) -> Instance:
-        """Starts a VM of a function that stays until it is stopped."""
+                       interrupt: Optional[Interrupt] = None,
+                       key: Optional[str] = None) -> Instance:
+        """Starts a VM of a function that stays until it is stopped; its usage belongs to `key`."""
         options = instance_options(function, name, snapshot=snapshot, memory_mb=memory_mb,
-                                   vcpus=vcpus, interrupt=interrupt)
+                                   vcpus=vcpus, interrupt=interrupt, key=key)
         made = c_void_p()
         with self._handle.using() as nova:
             check("nova_instance_start", nova, byref(options), byref(made))

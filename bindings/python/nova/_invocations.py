@@ -60,7 +60,7 @@ class Summary:
     longest_us: int
 
 
-def _since_epoch(moment: Optional[datetime]) -> int:
+def since_epoch(moment: Optional[datetime]) -> int:
     if moment is None:
         return 0
     aware = moment.astimezone(timezone.utc)
@@ -70,14 +70,14 @@ def _since_epoch(moment: Optional[datetime]) -> int:
 def list_options(function: Optional[str], request_id: Optional[str], since: Optional[datetime],
                  until: Optional[datetime], **members: Any) -> Any:
     return _ffi.InvocationListOpts(
-        function=text(function), request_id=text(request_id), since_us=_since_epoch(since),
-        until_us=_since_epoch(until), **members)
+        function=text(function), request_id=text(request_id), since_us=since_epoch(since),
+        until_us=since_epoch(until), **members)
 
 
 def summary_options(function: Optional[str], since: Optional[datetime],
                     until: Optional[datetime]) -> Any:
-    return _ffi.InvocationSummaryOpts(function=text(function), since_us=_since_epoch(since),
-                                      until_us=_since_epoch(until))
+    return _ffi.InvocationSummaryOpts(function=text(function), since_us=since_epoch(since),
+                                      until_us=since_epoch(until))
 
 
 def _invocation(address: Any) -> Invocation:

@@ -16,7 +16,8 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                    request_id: Optional[str] = None, fresh: bool = False,
                    snapshot: Optional[str] = None, checkpoint: Union[bool, str] = False,
                    instance: Any = None, queue_timeout: Optional[float] = None,
-                   interrupt: Optional[Interrupt] = None) -> "_ffi.InvokeOpts":
+                   interrupt: Optional[Interrupt] = None,
+                   key: Optional[str] = None) -> "_ffi.InvokeOpts":
     """`checkpoint` may be a name for the snapshot."""
     name = checkpoint if isinstance(checkpoint, str) else None
     flags = _ffi.CONSTANTS["NOVA_INVOKE_FRESH"] if fresh else 0
@@ -27,7 +28,7 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                                flags=flags, snapshot=text(snapshot),
                                checkpoint_name=text(name), instance=lent,
                                queue_timeout_ms=milliseconds(queue_timeout),
-                               interrupt=pointer_of(interrupt))
+                               interrupt=pointer_of(interrupt), key=text(key))
 
 
 def vm_options(rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0,
@@ -79,9 +80,11 @@ def snapshot_options(name: Optional[str] = None, life_time: Optional[float] = No
 
 def instance_options(function: str, name: Optional[str] = None, *,
                      snapshot: Optional[str] = None, memory_mb: int = 0, vcpus: int = 0,
-                     interrupt: Optional[Interrupt] = None) -> "_ffi.InstanceOpts":
+                     interrupt: Optional[Interrupt] = None,
+                     key: Optional[str] = None) -> "_ffi.InstanceOpts":
     return _ffi.InstanceOpts(function=text(function), name=text(name), snapshot=text(snapshot),
-                             memory_mb=memory_mb, vcpus=vcpus, interrupt=pointer_of(interrupt))
+                             memory_mb=memory_mb, vcpus=vcpus, interrupt=pointer_of(interrupt),
+                             key=text(key))
 
 
 Content = Union[str, bytes, "os.PathLike[str]"]
@@ -112,7 +115,8 @@ def run_options(tap: OutputTap, code: Content, *, data: Optional[bytes],
                 files: Optional[Mapping[str, Content]] = None, memory_mb: int = 0, vcpus: int = 0,
                 timeout: Optional[float] = None, queue_timeout: Optional[float] = None,
                 network: Optional[str] = None, request_id: Optional[str] = None,
-                interrupt: Optional[Interrupt] = None) -> "Tuple[bytes, _ffi.RunOpts]":
+                interrupt: Optional[Interrupt] = None,
+                key: Optional[str] = None) -> "Tuple[bytes, _ffi.RunOpts]":
     """The code and the options."""
     content, given = content_of(code), content_of(stdin)
     name = text(code) if isinstance(code, os.PathLike) else None
@@ -125,7 +129,7 @@ def run_options(tap: OutputTap, code: Content, *, data: Optional[bytes],
         files=cast(beside, c_void_p), files_count=beside_count, memory_mb=memory_mb, vcpus=vcpus,
         timeout_ms=milliseconds(timeout), queue_timeout_ms=milliseconds(queue_timeout),
         network=text(network), request_id=text(request_id), on_output=tap.function,
-        interrupt=pointer_of(interrupt))
+        interrupt=pointer_of(interrupt), key=text(key))
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

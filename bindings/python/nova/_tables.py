@@ -47,6 +47,33 @@ class AliasOpts(_Options):
     ]
 
 
+class Bill(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("start_us", c_uint64),
+        ("end_us", c_uint64),
+        ("calls", c_uint64),
+        ("lost", c_uint64),
+        ("cpu_nano", c_uint64),
+        ("memory_nano", c_uint64),
+        ("gpu_nano", c_uint64),
+        ("snapshot_nano", c_uint64),
+        ("egress_nano", c_uint64),
+        ("ingress_nano", c_uint64),
+        ("subtotal_nano", c_uint64),
+        ("discount_nano", c_uint64),
+        ("total_nano", c_uint64),
+        ("mcu_micro", c_uint64),
+        ("plan_mcu", c_uint64),
+        ("plan_nano", c_uint64),
+        ("overage_nano", c_uint64),
+        ("tier", c_char_p),
+        ("plan", c_char_p),
+        ("discount_percent", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class DiskOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -139,6 +166,7 @@ class InstanceOpts(_Options):
         ("vcpus", c_uint32),
         ("interrupt", c_void_p),
         ("userdata", c_void_p),
+        ("key", c_char_p),
     ]
 
 
@@ -226,6 +254,7 @@ class InvokeOpts(_Options):
         ("instance", c_void_p),
         ("interrupt", c_void_p),
         ("on_progress", PROGRESS_FN),
+        ("key", c_char_p),
     ]
 
 
@@ -360,6 +389,7 @@ class RunOpts(_Options):
         ("on_output", OUTPUT_FN),
         ("userdata", c_void_p),
         ("interrupt", c_void_p),
+        ("key", c_char_p),
     ]
 
 
@@ -426,6 +456,70 @@ class TemplateOpts(_Options):
         ("interrupt", c_void_p),
         ("on_progress", PROGRESS_FN),
         ("userdata", c_void_p),
+    ]
+
+
+class Usage(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("start_us", c_uint64),
+        ("key", c_char_p),
+        ("function", c_char_p),
+        ("calls", c_uint64),
+        ("vcpu_us", c_uint64),
+        ("memory_mb_us", c_uint64),
+        ("disk_mb_us", c_uint64),
+        ("gpu_us", c_uint64),
+        ("egress_bytes", c_uint64),
+        ("ingress_bytes", c_uint64),
+        ("snapshot_kb_s", c_uint64),
+        ("lost", c_uint64),
+        ("cost_nano", c_uint64),
+        ("mcu_micro", c_uint64),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class UsageBillOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("time_us", c_uint64),
+        ("key", c_char_p),
+    ]
+
+
+class UsageEstimateOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("calls", c_uint64),
+        ("duration_us", c_uint64),
+        ("egress_bytes", c_uint64),
+        ("ingress_bytes", c_uint64),
+        ("gpu_us", c_uint64),
+        ("disk_mb", c_uint64),
+        ("snapshot_kb", c_uint64),
+        ("snapshot_life_s", c_uint64),
+        ("memory_mb", c_uint32),
+        ("vcpus", c_uint32),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class UsageListOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("since_us", c_uint64),
+        ("until_us", c_uint64),
+        ("key", c_char_p),
+        ("function", c_char_p),
+        ("after", c_void_p),
+        ("by", c_uint32),
+        ("period", c_uint32),
+        ("limit", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -776,6 +870,17 @@ FUNCTIONS = {
     "nova_snapshot_used_us": (c_uint64, [c_void_p]),
     "nova_snapshot_life_time_s": (c_uint64, [c_void_p]),
     "nova_snapshot_disk_bytes": (c_uint64, [c_void_p]),
+    "nova_usage_list": (c_int, [
+        c_void_p, POINTER(UsageListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_usage_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_usage_to_json": (c_void_p, [c_void_p]),
+    "nova_usage_bill": (c_int, [
+        c_void_p, POINTER(UsageBillOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_usage_estimate": (c_int, [
+        c_void_p, POINTER(UsageEstimateOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_bill_to_json": (c_void_p, [c_void_p]),
+    "nova_bill_free": (None, [c_void_p]),
     "nova_function_publish": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_function_list_versions": (c_int, [
         c_void_p, c_char_p, POINTER(POINTER(c_void_p)), POINTER(c_size_t), POINTER(c_void_p)]),
@@ -975,6 +1080,19 @@ CONSTANTS = {
     "NOVA_TEMPLATE_BASES": 1,
     "NOVA_TEMPLATE_BYTES": 2,
     "NOVA_TEMPLATE_LIMIT_BYTES": 3,
+    "NOVA_USAGE_STORAGE": 0,
+    "NOVA_USAGE_EPHEMERAL": 1,
+    "NOVA_USAGE_CACHED": 2,
+    "NOVA_USAGE_CHECKPOINTED": 3,
+    "NOVA_USAGE_BRANCHED": 4,
+    "NOVA_USAGE_PERSISTENT": 5,
+    "NOVA_USAGE_MODES": 6,
+    "NOVA_USAGE_BY_KEY": 1,
+    "NOVA_USAGE_BY_FUNCTION": 2,
+    "NOVA_USAGE_EVER": 0,
+    "NOVA_USAGE_BY_HOUR": 1,
+    "NOVA_USAGE_BY_DAY": 2,
+    "NOVA_USAGE_BY_MONTH": 3,
     "NOVA_VM_RUNNING": 1,
     "NOVA_VM_PAUSED": 2,
     "NOVA_VM_DEAD": 3,

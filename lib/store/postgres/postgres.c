@@ -108,5 +108,6 @@ const struct store_ops store_postgres = {
 	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
 	.calls = &sql_call_ops,
+	.usage = &sql_usage_ops,
 	.shared = true,
 };

@@ -30,6 +30,17 @@ struct sql_schema {
 	"CREATE INDEX calls_by_request ON calls (request_id, number);"                             \
 	"CREATE INDEX calls_by_time ON calls (started_us);"
 
+/* Sums by the hour, and how far journals have been read. */
+#define USAGE                                                                                      \
+	"CREATE TABLE usage ( hour INTEGER NOT NULL, month INTEGER NOT NULL, api_key TEXT NOT "    \
+	"NULL, function TEXT NOT NULL, mode INTEGER NOT NULL, calls INTEGER NOT NULL, vcpu_us "    \
+	"INTEGER NOT NULL, memory_mb_us INTEGER NOT NULL, disk_mb_us INTEGER NOT NULL, gpu_us "    \
+	"INTEGER NOT NULL, egress INTEGER NOT NULL, ingress INTEGER NOT NULL, snapshot_kb_s "      \
+	"INTEGER NOT NULL, lost INTEGER NOT NULL, PRIMARY KEY (hour, api_key, function, mode)) "   \
+	"STRICT;"                                                                                  \
+	"CREATE TABLE usage_places ( name TEXT NOT NULL PRIMARY KEY, place INTEGER NOT NULL, "     \
+	"forgotten INTEGER NOT NULL) STRICT;"
+
 static const char *const steps[] = {
 	/* 1 */
 	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
@@ -42,9 +53,7 @@ static const char *const steps[] = {
 	/* 2 */
 	"ALTER TABLE functions ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 1;",
 	/* 3 */
-	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;",
-	NULL,
-	NULL,
+	"ALTER TABLE functions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;", NULL, NULL,
 	/* 6 */
 	"CREATE TABLE runtimes ( name TEXT NOT NULL PRIMARY KEY, rootfs TEXT NOT NULL, image TEXT "
 	"NOT NULL, protocol TEXT NOT NULL, argv TEXT NOT NULL, memory_mb INTEGER NOT NULL, "
@@ -79,11 +88,14 @@ static const char *const steps[] = {
 	"ALTER TABLE api_keys ADD COLUMN rate INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE api_keys ADD COLUMN period_ms INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE api_keys ADD COLUMN burst INTEGER NOT NULL DEFAULT 0;",
+	/* 14 */
+	USAGE, /* as 11 */
 };
 static const char *const log_steps[] = { CALLS };
+static const char *const usage_steps[] = { USAGE };
 const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };
 const struct sql_schema sql_schema_log = { log_steps, ARRAY_LEN(log_steps), false };
-#define SHARED_STEP    11
+const struct sql_schema sql_schema_usage = { usage_steps, ARRAY_LEN(usage_steps), false };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8
 
@@ -136,11 +148,17 @@ static int add_columns(struct sql_session *session, const char *table, int64_t f
 	return r;
 }
 
+/* Steps for a database that several hosts share; else that is in files of its own. */
+static bool is_for_shared(int64_t version)
+{
+	return version == 11 || version == 14;
+}
+
 static int run_step(struct sql_session *session, int64_t version, nova_error_t **error)
 {
 	const struct sql_schema *schema = session->store->schema;
 	const char *text = version <= (int64_t)schema->count ? schema->steps[version - 1] : NULL;
-	bool skipped = version == SHARED_STEP && !session->store->base.ops->shared;
+	bool skipped = is_for_shared(version) && !session->store->base.ops->shared;
 	int r = text && !skipped ? change(session, text, error) : 0;
 	if (!schema->has_functions)
 		return r;

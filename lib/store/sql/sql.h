@@ -103,6 +103,14 @@ enum sql_statement {
 	SQL_CALLS_SUMMARY,
 	SQL_CALLS_SUMMARY_OF,
 	SQL_CALLS_TRIM,
+	SQL_USAGE_PLACE,
+	SQL_USAGE_PLACE_INSERT,
+	SQL_USAGE_PLACE_MOVE,
+	SQL_USAGE_FORGET,
+	SQL_USAGE_PLACES_TRIM,
+	SQL_USAGE_ADD,
+	SQL_USAGE_LIST,
+	SQL_USAGE_TRIM,
 	SQL_STATEMENTS,
 };
 
@@ -234,14 +242,14 @@ int columns_to_record(
 
 /* --- schema.c --- */
 
-/* Of functions and all else, and of a file that has the log of calls alone. */
-extern const struct sql_schema sql_schema_functions, sql_schema_log;
+/* Of functions and all else, and of files that have the log of calls, or usage, alone. */
+extern const struct sql_schema sql_schema_functions, sql_schema_log, sql_schema_usage;
 
 /* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
 /* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,
- * calls.c --- */
+ * calls.c, usage.c --- */
 
 /* A whole row with the columns of a function; `to` is a struct function_record. */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -253,6 +261,7 @@ extern const struct key_ops sql_key_ops;
 extern const struct secret_ops sql_secret_ops;
 extern const struct content_ops sql_content_ops;
 extern const struct call_ops sql_call_ops;
+extern const struct usage_ops sql_usage_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
 

@@ -52,6 +52,20 @@
 /* In portions, and so that nothing is left that is older than what is removed. */
 #define TRIM_MOST "200"
 
+#define USAGE_COLUMNS                                                                              \
+	"calls, vcpu_us, memory_mb_us, disk_mb_us, gpu_us, egress, ingress, snapshot_kb_s, lost"
+#define USAGE_ADDED                                                                                \
+	"usage.calls + excluded.calls, usage.vcpu_us + excluded.vcpu_us, usage.memory_mb_us + "    \
+	"excluded.memory_mb_us, usage.disk_mb_us + excluded.disk_mb_us, usage.gpu_us + "           \
+	"excluded.gpu_us, usage.egress + excluded.egress, usage.ingress + excluded.ingress, "      \
+	"usage.snapshot_kb_s + excluded.snapshot_kb_s, usage.lost + excluded.lost"
+#define USAGE_SUMS                                                                                 \
+	"CAST(sum(calls) AS BIGINT), CAST(sum(vcpu_us) AS BIGINT), CAST(sum(memory_mb_us) AS "     \
+	"BIGINT), CAST(sum(disk_mb_us) AS BIGINT), CAST(sum(gpu_us) AS BIGINT), CAST(sum(egress) " \
+	"AS BIGINT), CAST(sum(ingress) AS BIGINT), CAST(sum(snapshot_kb_s) AS BIGINT), "           \
+	"CAST(sum(lost) AS BIGINT)"
+#define USAGE_GROUP "period, api_key, function, mode"
+
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
  * rest), "!" for the parameter behind them. */
 static const char *const texts[SQL_STATEMENTS] = {
@@ -142,6 +156,28 @@ static const char *const texts[SQL_STATEMENTS] = {
 		 ") AS oldest WHERE duration_us < $1 - started_us OR total <= (SELECT total FROM "
 		 "calls ORDER BY number DESC "
 		 "LIMIT 1) - $2)"),
+	[SQL_USAGE_PLACE] = "SELECT place FROM usage_places WHERE name = $1",
+	[SQL_USAGE_PLACE_INSERT] = ("INSERT INTO usage_places (name, place, forgotten) VALUES ($1, "
+				    "0, 0) ON CONFLICT (name) DO NOTHING"),
+	[SQL_USAGE_PLACE_MOVE] =
+		"UPDATE usage_places SET place = $3 WHERE name = $1 AND place = $2",
+	[SQL_USAGE_FORGET] = "UPDATE usage_places SET place = $2, forgotten = $3 WHERE name = $1",
+	[SQL_USAGE_PLACES_TRIM] = "DELETE FROM usage_places WHERE place = $1 AND forgotten < $2",
+	[SQL_USAGE_ADD] =
+		("INSERT INTO usage (hour, month, api_key, function, mode, " USAGE_COLUMNS
+		 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON "
+		 "CONFLICT (hour, api_key, function, mode) DO UPDATE SET (" USAGE_COLUMNS
+		 ") = (" USAGE_ADDED ")"),
+	[SQL_USAGE_LIST] =
+		("SELECT " USAGE_GROUP ", " USAGE_SUMS " FROM (SELECT CASE $1 WHEN 1 THEN hour "
+		 "WHEN 2 THEN hour / 24 * 24 WHEN 3 THEN month ELSE 0 END AS period, CASE $2 WHEN "
+		 "1 THEN api_key ELSE '' END AS api_key, CASE $3 WHEN 1 THEN function ELSE '' END "
+		 "AS function, CASE $4 WHEN 1 THEN mode ELSE 0 END AS mode, " USAGE_COLUMNS
+		 " FROM usage WHERE hour >= $5 AND hour < $6 AND ($7 = 0 OR api_key = $8) AND ($9 "
+		 "= 0 OR function = $10)) AS used WHERE $11 = 0 OR (" USAGE_GROUP
+		 ") > ($12, $13, $14, $15) GROUP BY " USAGE_GROUP " ORDER BY " USAGE_GROUP
+		 " LIMIT $16"),
+	[SQL_USAGE_TRIM] = "DELETE FROM usage WHERE hour < $1",
 };
 
 char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which)

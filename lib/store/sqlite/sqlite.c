@@ -170,6 +170,20 @@ static int log_open(const nova_config_t *config, struct store **ret_store, nova_
 	return open_file(&kind, config, ret_store, error);
 }
 
+static int usage_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	static const struct sqlite_kind kind = {
+		.ops = &store_sqlite_usage,
+		.schema = &sql_schema_usage,
+		.name = "usage.db",
+		.what = "the store of usage",
+		.id = 0x6e6f7675, /* "novu" */
+		.busy_ms = 500,
+		.may_move = true,
+	};
+	return open_file(&kind, config, ret_store, error);
+}
+
 const struct store_ops store_sqlite = {
 	.name = "sqlite",
 	.open = store_open,
@@ -184,6 +198,7 @@ const struct store_ops store_sqlite = {
 	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
 	.log = &store_sqlite_log,
+	.usage_store = &store_sqlite_usage,
 };
 
 const struct store_ops store_sqlite_log = {
@@ -191,4 +206,11 @@ const struct store_ops store_sqlite_log = {
 	.open = log_open,
 	.close = store_close,
 	.calls = &sql_call_ops,
+};
+
+const struct store_ops store_sqlite_usage = {
+	.name = "sqlite usage",
+	.open = usage_open,
+	.close = store_close,
+	.usage = &sql_usage_ops,
 };

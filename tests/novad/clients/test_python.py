@@ -77,6 +77,9 @@ class InThreads(SdkCase):
         self.assertEqual(client.logs.get(record.request_id), record)
         self.assertEqual([(s.function, s.calls, s.errors) for s in client.logs.stats().functions],
                          [("f", 4, 0)])
+        self.assertEqual(client.usage.bill().calls, 4)
+        self.assertEqual(client.usage.list(by="function").usage[0].function, "f")
+        self.assertEqual(client.usage.estimate(duration_us=10**6).cpu_nano, 19200)
         self.assertIsNone(client.functions.delete_alias("f", "prod"))
         self.fails("busy", "never_ran", client.functions.delete, "f")
         client.functions.delete("f", force=True)
