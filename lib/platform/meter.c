@@ -3,6 +3,7 @@
  * The meter: what calls, instances and snapshots use goes into the journal of this context, and
  * from there, now and then, into the store of usage.
  */
+#include <errno.h>
 #include <sys/utsname.h>
 
 #include "platform/meter.h"
@@ -105,12 +106,25 @@ static int open_store(struct meter *m, nova_error_t **error)
 	return 0;
 }
 
-/* What fails is opened anew: its file may have been put in order, or moved away. */
 static void close_store(struct meter *m)
 {
 	if (m->own && m->store)
 		m->store->ops->close(m->store);
 	m->store = NULL;
+}
+
+/* It is opened anew: its file may have been put in order, or moved away. */
+static void close_if_broken(struct meter *m, int code)
+{
+	if (code == NOVA_EIO || code == NOVA_ECORRUPT)
+		close_store(m);
+}
+
+/* Too few descriptors say nothing of a file. */
+static bool is_shortage(const nova_error_t *failure)
+{
+	int os = nova_error_os(failure);
+	return os == EMFILE || os == ENFILE;
 }
 
 static void note_outcome(struct meter *m, int code, const nova_error_t *failure)
@@ -207,7 +221,7 @@ static int trim(struct meter *m, nova_error_t **error)
 		m->store, before, hour > FORGOTTEN_H ? hour - FORGOTTEN_H : 0, error);
 }
 
-static int fold(struct meter *m, nova_error_t **error)
+static int fold_all(struct meter *m, nova_error_t **error)
 {
 	uint64_t bad = 0;
 	int code = open_store(m, error);
@@ -225,8 +239,17 @@ static int fold(struct meter *m, nova_error_t **error)
 		code = trim(m, error);
 	if (code == 0)
 		usage_journal_retire(&m->journal, m->store, RETIRE_BYTES);
-	else
-		close_store(m);
+	return code;
+}
+
+static int fold(struct meter *m, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = fold_all(m, &failure);
+	if (!is_shortage(failure))
+		close_if_broken(m, code);
+	if (error)
+		*error = STEAL(failure);
 	return code;
 }
 
@@ -249,8 +272,7 @@ int meter_borrow(struct meter *m, struct store **ret_store, nova_error_t **error
 
 void meter_give_back(struct meter *m, int code)
 {
-	if (code < 0)
-		close_store(m);
+	close_if_broken(m, code);
 	pthread_mutex_unlock(&m->folding);
 }
 

@@ -26,7 +26,7 @@ class Features(HomeCase):
         modules = {target["name"] for target in targets if target["type"] == "shared module"}
         self.assertEqual(modules - {"nova-zygote"}, {  # which is loaded into VMMs
             "nova-compress", "nova-crypto", "nova-ext2fs", "nova-netlink",
-            "nova-postgres", "nova-sqlite"})
+            "nova-postgres", "nova-redis", "nova-sqlite"})
         archive = next(target for target in targets if target["name"] == "libnova.a")
         self.assertTrue(archive["installed"])
         core = next(target for target in targets if target["name"] == "nova-core")
