@@ -265,6 +265,17 @@ export interface Usage {
     Promise<Bill>;
 }
 
+/** What functions are given and nobody else. No call gives a value back. */
+export interface Secrets {
+  /** key_id: which key it is encrypted with */
+  list(): Promise<{ secrets: { name: string; key_id: string; created_us: number;
+    updated_us: number }[] }>;
+  set(name: string, value: string): Promise<void>;
+  delete(name: string): Promise<void>;
+  /** What is encrypted with another key than the first gets that one. */
+  rotate(): Promise<{ rotated: number }>;
+}
+
 export class FaaSClient {
   /** Without options the variables FAAS_API_KEY and FAAS_API_URL count, where there are such. */
   constructor(options?: { apiKey?: string; endpoint?: string; fetch?: typeof fetch });
@@ -274,6 +285,7 @@ export class FaaSClient {
   readonly snapshots: Snapshots;
   readonly logs: Logs;
   readonly usage: Usage;
+  readonly secrets: Secrets;
   /** Any operation of /openapi.json by its operationId; a body that is given goes as it is. */
   call(name: string, parameters?: Record<string, unknown>, body?: Uint8Array | string,
     how?: { signal?: AbortSignal }): Promise<any>;

@@ -124,6 +124,16 @@ class Usage {
   estimate(what) { return this.call('estimateUsage', what); }
 }
 
+class Secrets {
+  constructor(client) {
+    this.call = client.call.bind(client);
+  }
+  list() { return this.call('listSecrets'); }
+  set(name, value) { return this.call('putSecret', { name, value }); }
+  delete(name) { return this.call('deleteSecret', { name }); }
+  rotate() { return this.call('rotateSecrets'); }
+}
+
 export class FaaSClient {
   constructor({ apiKey, endpoint, fetch } = {}) {
     const variables = globalThis.process?.env ?? {};
@@ -138,6 +148,7 @@ export class FaaSClient {
     this.snapshots = new Snapshots(this);
     this.logs = new Logs(this);
     this.usage = new Usage(this);
+    this.secrets = new Secrets(this);
   }
 
   // Any operation of /openapi.json by its operationId; a body that is given goes as it is.

@@ -101,6 +101,7 @@ static const struct problem {
 	{ NOVA_EEXIST, 409, "exists" },
 	{ NOVA_EBUSY, 409, "busy" },
 	{ NOVA_ENOTSUP, 501, "not_supported" },
+	{ NOVA_ECONFIG, 500, "config" },
 	{ NOVA_EIO, 500, "host" },
 	{ NOVA_EPERM, 500, "host_rights" },
 	{ NOVA_ENOSPC, 507, "no_space" },

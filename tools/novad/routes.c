@@ -68,6 +68,17 @@ const struct route routes[] = {
 	{ "DELETE", "/functions/{id}/aliases/{alias}", "deleteAlias", "Delete an alias",
 		.verb = &verb_alias_delete, .answer = "nothing" },
 
+	{ "GET", "/secrets", "listSecrets", "The secrets by name, without their values",
+		.verb = &verb_secret_list,
+		.answer = "secrets; of each the id of the key that it is encrypted with" },
+	{ "PUT", "/secrets/{name}", "putSecret", "Set a secret, new or not",
+		.verb = &verb_secret_set, .body = secret_fields, .answer = "nothing" },
+	{ "DELETE", "/secrets/{name}", "deleteSecret", "Delete a secret",
+		.verb = &verb_secret_delete, .answer = "nothing" },
+	{ "POST", "/secrets/keys/rotate", "rotateSecrets",
+		"Encrypt by the first key what is encrypted with another",
+		.verb = &verb_secret_rotate, .answer = "rotated: how many there were" },
+
 	{ "GET", "/instances", "listInstances", "All instances", .verb = &verb_instance_list,
 		.answer = "instances" },
 	{ "POST", "/instances", "startInstance", "Start an instance of a function",

@@ -55,6 +55,11 @@ extern const struct job_verb verb_logs_list, verb_logs_get, verb_stats;
 extern const struct field usage_query[], bill_query[], estimate_fields[];
 extern const struct job_verb verb_usage_list, verb_usage_bill, verb_usage_estimate;
 
+/* secrets.c */
+extern const struct field secret_fields[];
+extern const struct job_verb verb_secret_list, verb_secret_set, verb_secret_delete,
+	verb_secret_rotate;
+
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,

@@ -159,6 +159,24 @@ class Usage(Group):
         return self._call("estimateUsage", **what)
 
 
+class Secrets(Group):
+    """What functions are given and nobody else: docs/secrets.md. No call gives a value back."""
+
+    def list(self):
+        """Their names, and which key each is encrypted with."""
+        return self._call("listSecrets")
+
+    def set(self, name, value):
+        return self._call("putSecret", name=name, value=value)
+
+    def delete(self, name):
+        return self._call("deleteSecret", name=name)
+
+    def rotate(self):
+        """What is encrypted with another key than the first gets that one."""
+        return self._call("rotateSecrets")
+
+
 class Calls:
     """What both clients have. What `call` returns they return: of AsyncFaaSClient, await it."""
 
@@ -169,7 +187,7 @@ class Calls:
         self.pool = Pool(self.endpoint, timeout)
         self.functions, self.instances = Functions(self), Instances(self)
         self.snapshots, self.logs = Snapshots(self), Logs(self)
-        self.usage = Usage(self)
+        self.usage, self.secrets = Usage(self), Secrets(self)
 
     def call(self, operation, body=None, **parameters):
         """Any operation of /openapi.json by its operationId. Bytes as `body` go as they are."""

@@ -108,7 +108,9 @@ class Peers(NovadCase):
         self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr[-5000:])
 
     def test_schemathesis_finds_nothing(self):
-        process = self.novad("--key-calls", "100")
+        self.novactl("secret", "key", self.directory / "secret.key")
+        process = self.novad("--key-calls", "100", "--set",
+                             f"secret.key_file={self.directory / 'secret.key'}")
         print(f"# NOVA_TEST_SEED={SEED}", flush=True)
         self.run_script(FUZZ, f"http://127.0.0.1:{self.port}", self.key, 100, SEED, timeout=1500)
         self.stops(process)

@@ -85,6 +85,16 @@ class InThreads(SdkCase):
         client.functions.delete("f", force=True)
         self.fails("not_found", "never_ran", client.functions.get, "f")
 
+    def test_secrets_are_set_and_listed_by_name(self):
+        keys = self.directory / "secret.key"
+        self.novactl("secret", "key", keys)
+        client = self.client("--set", f"secret.key_file={keys}")
+        self.assertIsNone(client.secrets.set("db", "pw"))
+        self.assertEqual([secret.name for secret in client.secrets.list().secrets], ["db"])
+        self.assertEqual(client.secrets.rotate().rotated, 0)
+        self.assertIsNone(client.secrets.delete("db"))
+        self.fails("not_found", "never_ran", client.secrets.delete, "db")
+
     def test_what_fails_has_a_code_and_an_outcome(self):
         client = self.client()
         self.register("bad", "def handler(event):\n    raise ValueError('no')")

@@ -64,8 +64,13 @@ class Package(NovadCase):
 
     def test_calls_and_what_fails(self):
         self.register("bad", "def handler(event):\n    raise ValueError('no')")
-        self.novad()
+        self.novactl("secret", "key", self.directory / "keys")
+        self.novad("--set", f"secret.key_file={self.directory / 'keys'}")
         self.node("""
+assert.equal(await client.secrets.set('db', 'pw'), undefined);
+assert.equal((await client.secrets.list()).secrets[0].name, 'db');
+assert.deepEqual(await client.secrets.rotate(), { rotated: 0 });
+assert.equal(await client.secrets.delete('db'), undefined);
 const result = await client.execute({ code: 'console.log(6 * 7)', language: 'javascript',
   mode: 'ephemeral' });
 assert.deepEqual([result.stdout, result.exit_code], ['42\\n', 0]);
