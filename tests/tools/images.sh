@@ -1,17 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # tools/images: same inputs, same bytes; unchanged is left alone; damaged, interrupted and
-# impossible builds.
+# impossible builds. After tools/prepare no network is needed.
 # Arguments: the novactl of this build. Exit 77: this host cannot make images (no package lists or
 # no network).
 set -euo pipefail
 novactl=$1
-images=$(cd "$(dirname "$0")/../.." && pwd)/tools/images
+root=$(cd "$(dirname "$0")/../.." && pwd)
+images=$root/tools/images
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
+# Puts a command where there is no network, if that is allowed here.
+offline=()
+if unshare --net true 2>/dev/null; then
+	offline=(unshare --net)
+elif unshare --net --map-root-user true 2>/dev/null; then
+	offline=(unshare --net --map-root-user)
+fi
+
 make() {
-	"$images" --no-templates --novactl "$novactl" --dir "$dir/$1" "${@:2}" base >"$dir/log" 2>&1
+	"${offline[@]}" "$images" --no-templates --novactl "$novactl" --dir "$dir/$1" "${@:2}" \
+		base >"$dir/log" 2>&1
 }
 
 fail() {
@@ -21,11 +31,14 @@ fail() {
 }
 
 [[ -x $novactl ]] || exit 77
-make one || {
+"$root/tools/prepare" base >"$dir/log" 2>&1 || {
 	cat "$dir/log"
-	grep -qE 'network|apt-get update' "$dir/log" && exit 77
+	grep -qE 'network|apt-get update|packages are missing' "$dir/log" && exit 77
 	exit 1
 }
+"${offline[@]}" meson setup -Dtests=false "$dir/build" "$root" >"$dir/log" 2>&1 ||
+	fail "what was prepared is not enough for a build"
+make one || fail "what was prepared is not enough for an image"
 
 make two --force || fail "the second build failed"
 cmp "$dir"/{one,two}/rootfs/base.ext4 || fail "two builds differ"

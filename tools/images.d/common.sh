@@ -52,7 +52,7 @@ prepare() {
 		command -v $tool >/dev/null ||
 			die "'$tool' is missing: apt-get install ${tool/dpkg-deb/dpkg}"
 	done
-	[[ -x $novactl ]] ||
+	[[ $download_only || -x $novactl ]] ||
 		die "'$novactl' is missing; build it with: meson setup build && ninja -C build"
 	mkdir -p "$dir"/{kernel,rootfs,.stamps} "$cache/packages" 2>/dev/null &&
 		[[ -w $dir && -w $dir/kernel && -w $dir/rootfs ]] ||
@@ -104,6 +104,14 @@ path_of() {
 	kernel) echo kernel/vmlinux ;;
 	initramfs) echo kernel/initramfs.cpio ;;
 	*) echo "rootfs/$1.ext4" ;;
+	esac
+}
+
+# What a target is made of, into the cache.
+fetch_image() {
+	case $1 in
+	kernel | initramfs) unpack_kernel ;;
+	*) fetch_rootfs "$1" ;;
 	esac
 }
 

