@@ -78,6 +78,8 @@ static bool prepare(const struct job *job)
 
 static int install(const struct job *job, nova_error_t **error)
 {
+	/* pip names a package only once it has found it */
+	report_progress("Looking for packages");
 	int code = !strcmp(job->text[DEPS_CLIENT], "npm") ? npm_install(job, error) :
 							    pip_install(job, error);
 	return code < 0 ? code : check_size(job, error);

@@ -2,6 +2,7 @@
 """Packages of a function, by pip, out of a directory of tiny wheels and sources or a registry of
 this machine: nothing here needs a network. The guest of the engine fake is this host."""
 import base64
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -9,6 +10,7 @@ import io
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import socket
@@ -242,6 +244,30 @@ class Installed(RequirementsCase):
         make_source(self.packages, "tiny")
         self.novactl(*self.from_packages("tiny\n"))
         self.assertEqual(self.novactl_json("invoke", "f")["output"], "built")
+
+    def test_a_terminal_shows_what_is_being_installed(self):
+        shown = threading.Event()
+
+        class Slow(Silent):
+            def do_GET(self):  # noqa: N802, the name of the base class
+                shown.wait()
+                self.send_error(404)
+
+        self.addCleanup(shown.set)
+        self.environment["PIP_INDEX_URL"] = f"{self.serve(Slow)}/simple"
+        terminal, end = pty.openpty()
+        with os.fdopen(terminal, "rb", buffering=0) as terminal:
+            process = self.start_program(NOVACTL, *self.asking("tiny\n"), stderr=end)
+            os.close(end)
+            text = b""
+            while b"Looking for packages... " not in text:
+                text += terminal.read(4096)
+            shown.set()
+            with contextlib.suppress(OSError):  # the other end is closed
+                while terminal.read(4096):
+                    pass
+        process.communicate()
+        self.assertEqual(process.returncode, 1)
 
     def test_of_many_installations_the_ones_used_last_are_kept(self):
         make_wheel(self.packages, "tiny")
