@@ -304,6 +304,8 @@ static const struct {
 	{ "name: '(not UTF-8)'", { GOOD, .name = "a\xff" } },
 	{ "runtime: required", { CODED, .name = "f" } },
 	{ "did you mean 'python'", { CODED, .name = "f", .runtime = "pyton" } },
+	{ "did you mean 'python'", { CODED, .name = "f", .runtime = "python3.12" } },
+	{ "did you mean 'node'", { CODED, .name = "f", .runtime = "node20" } },
 	{ "it is one of python, node, go", { CODED, .name = "f", .runtime = "cobol-85-extended" } },
 	{ "memory_mb is 31", { GOOD, .name = "f", .memory_mb = 31 } },
 	{ "memory_mb is 65537", { GOOD, .name = "f", .memory_mb = 65537 } },
