@@ -178,16 +178,32 @@ class Runtimes(RuntimeCase):
         error = self.error_of("register", "invalid", "-r", "wasm", "--code", invalid, "--check",
                               "always", *LONG, status=3)
         self.assertRegex(error["message"], "the module cannot be compiled: [^\n]+$")
+        self.register("needs", '(module (import "env" "other" (func)) (memory (export "memory") 1)'
+                      ' (func (export "_start")))', "wasm", *LONG)
+        self.assertRegex(self.failure("needs", {}), "unknown import: `env::other`[^\n]*$")
 
     def test_a_module_that_is_run_again_is_not_compiled_again(self):
-        text = FUNCTIONS / "wasm/hello.wat"
-        self.assertEqual(self.run_once("wasm", text, [1])["event"], [1])
+        # of the interface as it was before preview 1
+        text = (FUNCTIONS / "wasm/hello.wat").read_text(encoding="utf-8")
+        former = self.write("former.wat", text.replace("wasi_snapshot_preview1", "wasi_unstable"))
+        self.assertEqual(self.run_once("wasm", former, [1])["event"], [1])
         [directory] = (self.home / "compiled").iterdir()
         [path] = directory.iterdir()
         before = path.stat()
-        self.assertEqual(self.run_once("wasm", text, [2])["event"], [2])
+        self.assertEqual(self.run_once("wasm", former, [2])["event"], [2])
         after = path.stat()
         self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+        self.samples_run_once()
+
+    def samples_run_once(self):
+        done = self.novactl("run", "-l", "wasm", "-f", FUNCTIONS / "wasm/write.wat", "-t", "600")
+        self.assertEqual(done.stdout, "hello world\n")
+        self.build("clang++", "--target=wasm32-wasi", "-O2", "-fno-exceptions", "-s", "-o",
+                   "words.wasm", FUNCTIONS / "wasm/words.cpp",
+                   package="clang lld libclang-rt-dev-wasm32 libc++-dev-wasm32")
+        self.assertEqual(self.run_once("wasm", self.directory / "words.wasm",
+                                       {"text": "To be or not to be"}),
+                         {"be": 2, "not": 1, "or": 1, "text": 1, "to": 2})
 
     def test_variables_of_a_function_do_not_reach_the_compiler_of_its_module(self):
         self.write("ends.c", "__attribute__((constructor)) static void end(void) { _exit(9); }")
@@ -210,6 +226,19 @@ class Runtimes(RuntimeCase):
         self.assertRegex(error["message"], "cannot be compiled: (its machine code takes more than "
                          "half of the memory|out of memory)")
 
+    @unittest.skipUnless(ALL, "only in tools/test --long")
+    def test_the_sample_in_go_is_a_module_too(self):
+        ports = self.run_tool("go", "tool", "dist", "list", package="golang-go").stdout.split()
+        if "wasip1/wasm" not in ports:
+            self.skipTest("this Go has no port to WASI: it needs 1.21 or later")
+        self.build("go", "build", "-ldflags=-s -w", "-o", "go.wasm", FUNCTIONS / "go/hello.go",
+                   package="golang-go", GOOS="wasip1", GOARCH="wasm", GO111MODULE="off")
+        words = (NOVACTL, "--json", "run", "-l", "wasm", "-f", self.directory / "go.wasm", "-m",
+                 "512", "-t", "3600", "-p")
+        for name in ("World", "you"):  # the second time it is not compiled again
+            done = self.run_program(*words, json.dumps({"name": name}))
+            self.assertEqual(json.loads(done.stdout or done.stderr).get("output"),
+                             {"message": f"Hello, {name}!", "runtime": "go"}, done.stderr)
 
     @unittest.skipUnless(ALL, "only in tools/test --long")
     def test_gnu_coreutils_work_on_files_that_they_are_given(self):
