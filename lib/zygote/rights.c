@@ -7,15 +7,21 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 
 #include "zygote/raw.h"
 #include "zygote/rights.h"
+
+#ifndef PR_SCHED_CORE
+#define PR_SCHED_CORE 62
+#endif
 
 #define STOP_SIGNAL 32
 #define X32_BIT     0x40000000u
@@ -37,6 +43,7 @@ static const uint16_t forbidden[] = {
 	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_kill, SYS_tkill,
 	SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_open, SYS_pidfd_send_signal,
 	438 /* pidfd_getfd */, 440 /* process_madvise */, SYS_migrate_pages, SYS_move_pages,
+	SYS_setpriority,
 	/* the network, and the host */
 	SYS_socket, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_by_handle_at,
 	SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key,
@@ -48,7 +55,7 @@ static const uint16_t forbidden[] = {
 };
 
 struct program {
-	struct sock_filter code[160];
+	struct sock_filter code[256];
 	uint16_t len;
 };
 
@@ -76,10 +83,15 @@ static uint16_t begin_call(struct program *p, uint32_t number)
 	return p->len++;
 }
 
+static void skip_to_here(struct program *p, uint16_t from)
+{
+	p->code[from].jf = (uint8_t)(p->len - from - 1);
+}
+
 static void end_call(struct program *p, uint16_t at, uint32_t otherwise)
 {
 	add(p, BPF_RET | BPF_K, otherwise);
-	p->code[at].jf = (uint8_t)(p->len - at - 1);
+	skip_to_here(p, at);
 }
 
 /* Threads as ever; processes only as this room makes them. */
@@ -111,6 +123,52 @@ static void filter_tgkill(struct program *p, bool fertile)
 	end_call(p, call, FORBIDDEN);
 }
 
+/* What can be done to others, among much that cannot, is told by one argument of these. */
+static const struct {
+	uint16_t call;
+	uint32_t argument, value;
+} forbidden_values[] = {
+	/* who gets a signal when a descriptor is ready, and which */
+	{ SYS_fcntl, AT(args[1]), F_SETOWN },
+	{ SYS_fcntl, AT(args[1]), F_SETOWN_EX },
+	{ SYS_fcntl, AT(args[1]), F_SETSIG },
+	{ SYS_ioctl, AT(args[1]), FIOSETOWN },
+	{ SYS_ioctl, AT(args[1]), SIOCSPGRP },
+	{ SYS_prctl, AT(args[0]), PR_SCHED_CORE },
+};
+
+static void filter_values(struct program *p)
+{
+	for (size_t i = 0; i < sizeof(forbidden_values) / sizeof(forbidden_values[0]); i++) {
+		uint16_t call = begin_call(p, forbidden_values[i].call);
+		load(p, forbidden_values[i].argument);
+		add_if(p, BPF_JEQ, forbidden_values[i].value, FORBIDDEN);
+		load(p, AT(nr));
+		skip_to_here(p, call);
+	}
+}
+
+/* Their first argument is a process or a thread; 0 is the one that asks, as the C library does for
+ * its limits, and a thread that is revived. */
+static const uint16_t for_itself[] = { SYS_prlimit64, SYS_sched_setparam, SYS_sched_setscheduler,
+	SYS_sched_setattr, SYS_sched_setaffinity };
+
+static void filter_resources(struct program *p)
+{
+	for (size_t i = 0; i < sizeof(for_itself) / sizeof(for_itself[0]); i++) {
+		uint16_t call = begin_call(p, for_itself[i]);
+		load(p, AT(args[0]));
+		add_if(p, BPF_JEQ, 0, ALLOWED);
+		end_call(p, call, FORBIDDEN);
+	}
+	uint16_t call = begin_call(p, SYS_ioprio_set);
+	load(p, AT(args[1]));
+	add_if(p, BPF_JGT, 0, FORBIDDEN);
+	load(p, AT(args[0]));
+	add_if(p, BPF_JEQ, IOPRIO_WHO_PROCESS, ALLOWED);
+	end_call(p, call, FORBIDDEN);
+}
+
 static void make_filter(struct program *p, bool fertile)
 {
 	load(p, AT(arch));
@@ -123,6 +181,8 @@ static void make_filter(struct program *p, bool fertile)
 		add_if(p, BPF_JEQ, forbidden[i], FORBIDDEN);
 	filter_clone(p, fertile);
 	filter_tgkill(p, fertile);
+	filter_values(p);
+	filter_resources(p);
 	add(p, BPF_RET | BPF_K, ALLOWED);
 }
 
