@@ -51,7 +51,7 @@
 /* At the beginning of the reaper's memory. */
 struct family {
 	char *argv[MAX_ARGS + 1];
-	char *const *environment;
+	const char *const *environment;
 	int fds[MAX_FDS + 1];
 	size_t fd_count;
 	/* where success or failure of exec is told, once; what is open as long as the reaper lives
@@ -264,7 +264,8 @@ BARE static int reap(struct family *f)
 
 /* --- in the parent --- */
 
-static int describe(struct family *f, const char *const *argv, const int *fds, size_t fd_count)
+static int describe(struct family *f, const char *const *argv, const char *const *environment,
+	const int *fds, size_t fd_count)
 {
 	struct rlimit limit;
 	size_t count = 0, used = 0;
@@ -279,7 +280,7 @@ static int describe(struct family *f, const char *const *argv, const int *fds, s
 	}
 	memcpy(f->fds, fds, fd_count * sizeof(*fds));
 	f->fd_count = fd_count;
-	f->environment = environ;
+	f->environment = environment;
 	f->parent = getpid();
 	f->fd_limit = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1u << 20 ?
 			      (unsigned)limit.rlim_cur :
@@ -343,15 +344,15 @@ static int start(struct family *f, struct detached *d)
 	return r < 0 ? r : await_exec(told_begin);
 }
 
-int sys_detached_start(
-	const char *const *argv, const int *fds, size_t fd_count, struct detached *ret)
+int sys_detached_start(const char *const *argv, const char *const *environment, const int *fds,
+	size_t fd_count, struct detached *ret)
 {
 	struct detached d = DETACHED_NONE;
 	d.memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (d.memory == MAP_FAILED)
 		return -errno;
-	int r = describe(d.memory, argv, fds, fd_count);
+	int r = describe(d.memory, argv, environment, fds, fd_count);
 	if (r == 0)
 		r = start(d.memory, &d);
 	if (r == 0)

@@ -19,11 +19,12 @@ struct detached {
 	{                                                                                          \
 		0, -1, NULL                                                                        \
 	}
-/* `fds` become 3, 4, … and are followed by `life`, on which the program finds something to read
- * when this process has ended, and only its end when the reaper was killed; nothing else is
+/* `environment` ends with NULL, and is static, as is what is in it: this process may have secrets
+ * in its own. `fds` become 3, 4, … and are followed by `life`, on which the program finds something
+ * to read when this process has ended, and only its end when the reaper was killed; nothing else is
  * inherited. Safe in a program with threads. The program is being executed when it returns. */
-int sys_detached_start(
-	const char *const *argv, const int *fds, size_t fd_count, struct detached *ret);
+int sys_detached_start(const char *const *argv, const char *const *environment, const int *fds,
+	size_t fd_count, struct detached *ret);
 void sys_detached_kill(const struct detached *d); /* all of it, with SIGKILL */
 /* True: all has ended. */
 bool sys_detached_wait(const struct detached *d, uint64_t deadline);

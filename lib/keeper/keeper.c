@@ -127,8 +127,10 @@ static int start_program(struct keeper *keeper, nova_error_t **error)
 		return nova_fail_os(error, r, "socket to nova-keeper");
 	AUTO_FD int ours = pair[0], theirs = pair[1];
 	const char *const argv[] = { program, keeper->run_dir, NULL };
+	/* the host's may hold keys and passwords, and what a keeper starts has another anyway */
+	static const char *const environment[] = { KEEPER_PATH, KEEPER_LOCALE, NULL };
 	const int fds[] = { theirs, keeper->lock_fd };
-	r = sys_detached_start(argv, fds, ARRAY_LEN(fds), &keeper->program);
+	r = sys_detached_start(argv, environment, fds, ARRAY_LEN(fds), &keeper->program);
 	if (r < 0)
 		return nova_fail_os(error, r, "start of '%s'", program);
 	keeper->socket = STEAL_FD(ours);

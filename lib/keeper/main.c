@@ -169,8 +169,7 @@ IN_VFORK static int child_main(void *keeper_pid)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		    locale[] = "LC_ALL=C";
+	static char path[] = KEEPER_PATH, locale[] = KEEPER_LOCALE;
 	static char one_heap[] = "MALLOC_ARENA_MAX=1";
 	char *environment[6] = { path, locale };
 	size_t count = 2;

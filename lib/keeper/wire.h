@@ -18,6 +18,9 @@
 #define KEEPER_MAX_FDS     16
 #define KEEPER_MAX_REQUEST 65536
 #define KEEPER_FIRST_FD    3 /* descriptors given to a child are numbered from here */
+/* The environment of the keeper, and of what it starts. */
+#define KEEPER_PATH   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define KEEPER_LOCALE "LC_ALL=C"
 
 enum keeper_kind {
 	KEEPER_HELLO = 1,   /* keeper to library, once: it is up */

@@ -585,7 +585,7 @@ def one_place_reads_the_environment():
     found = {relative(path) for path in sources("lib") if pattern.search(code_of(path))}
     # The second hands it on to the keeper, as any program does to those it starts. The third is no
     # part of the library: the keeper tells it by a variable where its orders come from.
-    expect(found ^ {"lib/base/environment.c", "lib/base/sys_detach.c", "lib/zygote/start.c"},
+    expect(found ^ {"lib/base/environment.c", "lib/zygote/start.c"},
            "files that read the environment; use env_get()")
 
 

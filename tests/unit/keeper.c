@@ -45,6 +45,23 @@ START_TEST(the_host_program_sees_no_children)
 }
 END_TEST
 
+START_TEST(the_keeper_has_nothing_of_the_environment_of_the_host)
+{
+	setenv("NOVA_SECRET_KEY", "5ec2e7", 1);
+	struct setting s = set_up();
+	struct process process;
+	struct spawn spawn = { .argv = sleeper };
+	ck_ok(keeper_spawn(s.keeper, &spawn, &process, &error));
+	AUTO_FREE char *path = str_format("/proc/%d/environ", (int)parent_of(process.pid));
+	AUTO_BUF struct buf all = BUF_INIT(1 << 20);
+	ck_assert_int_eq(fs_read_file(path, &all), 0);
+	ck_assert_ptr_nonnull(memmem(all.data, all.len, "PATH=", 5));
+	ck_assert_ptr_null(memmem(all.data, all.len, "5ec2e7", 6));
+	process_done(&process, NULL);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_missing_program_is_named)
 {
 	struct setting s = set_up();
@@ -186,6 +203,7 @@ static Suite *keeper_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_child_is_given_its_descriptors_and_nothing_else);
 	tcase_add_test(tc, the_host_program_sees_no_children);
+	tcase_add_test(tc, the_keeper_has_nothing_of_the_environment_of_the_host);
 	tcase_add_test(tc, a_missing_program_is_named);
 	tcase_add_test(tc, the_exit_status_is_reported_and_a_kill_shows_as_signal);
 	tcase_add_test(tc, freeing_the_keeper_ends_children_and_removes_the_run_directory);
