@@ -49,10 +49,13 @@ static int copy_begin(struct agent *agent, struct copy *copy)
 	int sockets[2];
 	struct interpreter interpreter;
 	int r = prestart_copy(&agent->worker, copy->deadline, &interpreter);
-	if (r == 0)
-		r = sys_socketpair(SOCK_STREAM, sockets);
 	if (r < 0)
 		return r;
+	r = sys_socketpair(SOCK_STREAM, sockets);
+	if (r < 0) {
+		fd_close(interpreter.sock); /* which ends it */
+		return r;
+	}
 	copy->pid = fork();
 	if (copy->pid == 0) {
 		fd_close(sockets[0]);

@@ -13,7 +13,8 @@
 
 #include "agent/worker/worker.h"
 
-/* Less than a datagram of the socket may have, beside an input. */
+/* As much as a host gives a function; less than a datagram of the socket may have, beside an
+ * input. */
 #define VARIABLES_MAX (96u << 10)
 #define REQUEST_ROOM  (INLINE_MAX + MAX_ID + PATH_MAX + 64)
 
@@ -67,12 +68,11 @@ static int compose(
 	return r;
 }
 
-static int send_input(int talk, struct request *request)
+static int send_input(int talk, const struct request *request)
 {
 	AUTO_FD int memory = memory_input(request);
 	if (memory < 0)
 		return memory;
-	buf_free(&request->input); /* it would be there twice */
 	return sys_send_fds(talk, "m", 1, &memory, 1);
 }
 
@@ -99,5 +99,9 @@ int hand_over(int talk, const struct run *run, struct request *request, bool cop
 	if (put < 0)
 		return put == -ECONNRESET ? -EPIPE : (int)put;
 	r = large ? send_input(talk, request) : 0;
-	return r == 0 && variables ? send_variables(talk, run->secrets) : r;
+	if (r == 0 && variables)
+		r = send_variables(talk, run->secrets);
+	if (r == 0 && large) /* before that somebody else may get it, who has read nothing yet */
+		buf_free(&request->input); /* it would be there twice */
+	return r;
 }

@@ -108,9 +108,9 @@ int secrets_find(struct secrets *secrets, const char *name, struct secret_record
 #define SECRET_REFERENCE "$SECRET:"
 /* A variable that a function has to which its import is to be given them. */
 #define SECRET_AT_INIT "NOVA_SECRETS_AT_INIT=1"
-/* Of all secrets of a function together: the agent has no more room on the way to an
- * interpreter. */
-#define SECRET_VALUES_MAX (80u << 10)
+/* Of all secrets of a function together, as "NAME=value" with a NUL each: the agent has no more
+ * room on the way to an interpreter. */
+#define SECRET_VARIABLES_MAX (96u << 10)
 
 /* The name of the secret that is the value of "NAME=$SECRET:name"; NULL: it is another value. */
 const char *secret_reference(const char *variable);

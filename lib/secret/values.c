@@ -72,7 +72,7 @@ struct wanted {
 struct secret_set {
 	struct secrets *secrets;
 	struct wanted *wanted;
-	size_t count, bytes; /* of the values */
+	size_t count, bytes; /* of the variables with their values */
 	struct keyring *ring;
 	char *json;     /* guarded */
 	struct buf out; /* in it: does not grow */
@@ -108,7 +108,7 @@ static int find(struct secret_set *g, const char *variable, nova_error_t **error
 	if (code < 0)
 		return code;
 	g->count++;
-	g->bytes += to->record.sealed_len - SECRET_SEAL;
+	g->bytes += (size_t)name_len(variable) + 1 + to->record.sealed_len - SECRET_SEAL + 1;
 	return 0;
 }
 
@@ -118,21 +118,18 @@ static int find_all(struct secret_set *g, const struct text_list *variables, nov
 	for (size_t i = 0; code == 0 && i < variables->count; i++)
 		if (secret_reference(variables->items[i]) && is_last(variables, i))
 			code = find(g, variables->items[i], error);
-	if (code == 0 && g->bytes > SECRET_VALUES_MAX)
+	if (code == 0 && g->bytes > SECRET_VARIABLES_MAX)
 		return nova_fail(error, NOVA_ETOOBIG,
-			"the secrets of one function are limited to %u bytes together, and these "
-			"have %zu",
-			SECRET_VALUES_MAX, g->bytes);
+			"the secrets of one function are limited to %u bytes together with the "
+			"names of their variables, and these have %zu",
+			SECRET_VARIABLES_MAX, g->bytes);
 	return code;
 }
 
-/* Each byte may become six. */
+/* Each byte may become six; what JSON has beside a name and its value is less. */
 static size_t room_for(const struct secret_set *g)
 {
-	size_t size = 3 + 6 * g->bytes;
-	for (size_t i = 0; i < g->count; i++)
-		size += 6 * (size_t)name_len(g->wanted[i].variable) + 6;
-	return size;
+	return 3 + 6 * g->bytes;
 }
 
 static int put(struct secret_set *g, const struct wanted *wanted, nova_error_t **error)
@@ -182,7 +179,7 @@ int secret_set_values(struct secret_set *g, char **ret_json, size_t *ret_len, no
 /* Of what is sealed, so that it tells nothing of the values. */
 static int make_digest(struct secret_set *g, nova_error_t **error)
 {
-	AUTO_BUF struct buf text = BUF_INIT(2u * SECRET_VALUES_MAX + (1u << 16));
+	AUTO_BUF struct buf text = BUF_INIT(g->bytes + g->count * SECRET_SEAL + 1);
 	int r = hash_ready(error);
 	if (r < 0)
 		return r;

@@ -83,12 +83,12 @@ static int tell(nova_vm_t *vm, const struct vm_request *request, nova_error_t **
 	vm_call_done(&call);
 	if (code < 0)
 		return code;
-	code = vm_done(&answer, NULL);
-	return code == 0 ?
-		       0 :
-		       nova_fail(error, NOVA_ENOTSUP,
-			       "the guest cannot be given secrets: its agent is older than this "
-			       "libnova; install images of this version");
+	code = vm_done(&answer, error);
+	if (code == NOVA_EINVAL) /* as an agent refuses what it does not know */
+		return nova_wrap(error, NOVA_ENOTSUP,
+			"the guest cannot be given secrets, as its agent is older than this "
+			"libnova: install images of this version");
+	return code < 0 ? nova_wrap(error, code, "the guest cannot be given secrets") : 0;
 }
 
 int vm_entrust(nova_vm_t *vm, const char digest[SHA256_HEX], const char *values, size_t len,

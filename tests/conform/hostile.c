@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "proto/proto.h"
+#include "vm/vm.h"
 #include "conform/setting.h"
 
 #define MIB (1u << 20)
@@ -170,6 +171,32 @@ static const struct {
 	{ "exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1}}", "none",
 		NOVA_EAGENT },
 };
+
+START_TEST(why_secrets_are_refused_is_told_apart)
+{
+	static const struct {
+		const char *script, *words;
+		int code;
+	} refusals[] = {
+		{ "secrets " RESP("\"code\":\"invalid\",\"error\":\"no message of type 79\""),
+			"older than this libnova", NOVA_ENOTSUP },
+		{ "secrets " RESP("\"code\":\"internal\",\"error\":\"out of memory\""),
+			"the guest cannot be given secrets: the agent failed: out of memory",
+			NOVA_EAGENT },
+	};
+	static const char digest[SHA256_HEX] = "1";
+	struct setting s = set_up_liar();
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		AUTO_FREE char *disk = code_disk(&s, "script", refusals[i].script);
+		nova_vm_t *vm;
+		ck_ok(begin(&s, disk, &vm, &error));
+		ck_fails_with(refusals[i].code, refusals[i].words,
+			vm_entrust(vm, digest, "{}", 2, NULL, &error));
+		nova_vm_free(vm);
+	}
+	tear_down(&s);
+}
+END_TEST
 
 static void refuses(const struct setting *s, size_t i)
 {
@@ -495,6 +522,7 @@ static Suite *hostile_suite(void)
 	TCase *tc = tcase_create("hostile");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_lie_is_refused_by_name_and_never_taken_for_a_result);
+	tcase_add_test(tc, why_secrets_are_refused_is_told_apart);
 	tcase_add_test(tc, what_is_strange_but_true_is_taken_letter_by_letter);
 	const char *is_long = getenv("NOVA_TEST_LONG");
 	if (is_long && *is_long)

@@ -4,12 +4,12 @@
  * of the library's code.
  *
  * Its function is its script. A line is `WHEN TEXT`: with that text, as the JSON of a frame, it
- * answers the message WHEN (ready, init, exec, command, ping or list; what no line is for gets an
- * honest answer). Several lines for one are sent one after the other. In the text `$` is the
- * request's id, and <COUNT*PIECE> is the piece that often. Signs behind WHEN: `*` the frame is sent
- * without end; `+` its length is announced 100 bytes too large; `-` it comes byte by byte, a second
- * apart; `~` it comes four seconds late; `!` the agent ends after it. An empty text sends no frame
- * at all.
+ * answers the message WHEN (ready, init, exec, command, ping, list or secrets; what no line is for
+ * gets an honest answer). Several lines for one are sent one after the other. In the text `$` is
+ * the request's id, and <COUNT*PIECE> is the piece that often. Signs behind WHEN: `*` the frame is
+ * sent without end; `+` its length is announced 100 bytes too large; `-` it comes byte by byte, a
+ * second apart; `~` it comes four seconds late; `!` the agent ends after it. An empty text sends no
+ * frame at all.
  */
 #include <errno.h>
 #include <poll.h>
@@ -135,7 +135,7 @@ static void serve(void)
 		int type;
 		const char *name;
 	} names[] = { { 1, "init" }, { 4, "ping" }, { 70, "list" }, { 67, "command" },
-		{ 2, "exec" } };
+		{ 2, "exec" }, { 79, "secrets" } };
 	for (size_t i = 0; type && i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == atoi(type + 7))
 			answer(names[i].name, id,

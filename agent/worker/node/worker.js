@@ -405,6 +405,9 @@ class Interpreter {
     }
     if (flags.includes('v')) { // which are in no template
       const count = fs.readSync(this.talk, this.room);
+      if (!count) { // nobody is there to give them, nor to get an answer
+        process.reallyExit(0);
+      }
       this.setVariables(this.room.toString('utf8', 0, count).split('\0').slice(0, -1));
     }
     const call = this.current = new Call(this, id, Number(timeoutMs));

@@ -523,7 +523,10 @@ class Worker:
                 file.seek(0)
                 event = file.read()
         if b"v" in flags:
-            self.set_variables(os.read(talk, ORDER))
+            variables = os.read(talk, ORDER)
+            if not variables:  # nobody is there to give them, nor to get an answer
+                os._exit(0)
+            self.set_variables(variables)
         return event
 
     def set_variables(self, text):
