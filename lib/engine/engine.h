@@ -195,8 +195,9 @@ struct engine_ops {
 
 	/* --- forking the process of a machine that is paused; NULL: not supported --- */
 
-	/* Why it is not done here; NULL: it is. Lent. */
-	const char *(*fork_obstacle)(const struct engine_env *env);
+	/* Why it is not done here; NULL: it is. Lent. `shared`: the children of one are several
+	 * owners'. */
+	const char *(*fork_obstacle)(const struct engine_env *env, bool shared);
 	/* `child`, as for start(), becomes a machine that goes on where this one stands, paused.
 	 * NOVA_ENOTSUP, NOVA_EBUSY: it cannot be done, or not now; NOVA_ETIMEDOUT: it took too
 	 * long; NOVA_EENGINE: what came of it is of no use. On failure it is released, as by

@@ -105,7 +105,7 @@ static const char *hot_obstacle(const struct engine_env *env, int choice)
 	const struct engine_ops *ops = choice < 0 ? NULL : all_engines[choice];
 	if (!ops || !ops->fork_obstacle)
 		return "no engine is used that can fork the process of a microVM";
-	return ops->fork_obstacle(env);
+	return ops->fork_obstacle(env, false);
 }
 
 static int fill(nova_host_t *host, nova_probe_t *probe, nova_error_t **error)

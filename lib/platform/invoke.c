@@ -111,12 +111,12 @@ static int run_once(struct invocation *c, nova_result_t **ret_result, nova_error
 			     run_leased(c, ret_result, error);
 }
 
-/* A waiting VM can die just before it is given work. It is known then that nothing ran, so a new VM
- * is tried, once. */
+/* A waiting VM can die just before it is given work, and a fork show then that it has not come up.
+ * It is known that nothing ran, so a new VM is tried, once. */
 static bool worth_another(const struct invocation *c, int code, const nova_error_t *failure)
 {
-	return !c->request.fresh && !c->instance && !c->lease.cold &&
-	       (code == NOVA_ELOST || code == NOVA_EAGENT) &&
+	bool unproven = c->lease.forked || (!c->request.fresh && !c->lease.cold);
+	return unproven && !c->instance && (code == NOVA_ELOST || code == NOVA_EAGENT) &&
 	       nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }
 

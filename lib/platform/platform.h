@@ -97,6 +97,7 @@ struct lease_request {
 struct lease {
 	nova_vm_t *vm;
 	int cold;
+	bool forked; /* for this call: it has not answered anybody yet */
 	uint64_t took_us, part_us[VM_TIMINGS];
 };
 

@@ -44,6 +44,7 @@ struct group_zygote {
 	bool can_be, making; /* can_be: nothing is in the way on this host */
 	/* earlier none is made, nor forked */
 	uint64_t not_before, wait_ms;
+	unsigned lost; /* children, of those that it was blamed for */
 	bool of_runtime;    /* the group has no VMs of its own: see runtime.c */
 	struct link parked; /* slots that were forked of it ahead of their start: parked.c */
 	uint32_t parked_count;

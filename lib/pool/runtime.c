@@ -13,6 +13,20 @@
 /* The call that a first zygote would take the processor from is over then, most likely. */
 #define LATER_NS 500000000u
 
+/* The template has been made anew since: the former may have been of no use, and takes room on the
+ * disk as long as anybody has it. */
+static void follow(nova_pool_t *pool, struct group *g, const struct runtime_clone *what)
+{
+	struct slot *ending = NULL;
+	const char *root, *id;
+	if (!g->frozen || frozen_same_base(g->frozen, what->frozen) ||
+		!frozen_on_disk(what->frozen, &root, &id))
+		return;
+	zygote_end(pool, g, &ending);
+	frozen_unref(group_lose_template(g));
+	pool_reap(pool, &ending);
+}
+
 /* The group, in use until leave(). NULL: out of memory. */
 static struct group *enter(nova_pool_t *pool, const struct runtime_clone *what)
 {
@@ -20,13 +34,14 @@ static struct group *enter(nova_pool_t *pool, const struct runtime_clone *what)
 	struct group *g = key ? group_get(pool, key, false, true) : NULL;
 	if (!g)
 		return NULL;
+	g->busy++;
+	follow(pool, g, what);
 	if (!g->frozen) {
 		g->frozen = frozen_ref(what->frozen);
 		g->memory_mb = frozen_memory_mb(what->frozen);
 		g->zygote.of_runtime = true;
 		g->start_ns = LATER_NS;
 	}
-	g->busy++;
 	return g;
 }
 

@@ -42,6 +42,7 @@ static uint32_t most(const nova_pool_t *pool)
 static void stand(nova_pool_t *pool, struct group *g, struct slot *s)
 {
 	g->zygote.slot = s;
+	g->zygote.lost = 0;
 	list_append(&pool->zygotes, &g->zygote.stands);
 	list_append(&pool->aged, &s->age);
 	s->idle_since = clock_ns();
@@ -174,11 +175,25 @@ void zygote_failed(
 		rest(g);
 }
 
+/* Whoever takes a child finds out later that it never came up. */
+static void look_for_lost(nova_pool_t *pool, struct group *g)
+{
+	struct group_zygote *z = &g->zygote;
+	struct slot *ending = NULL;
+	unsigned lost = z->slot ? vm_children_lost(z->slot->vm) : 0;
+	bool more = lost > z->lost;
+	z->lost = lost;
+	if (more)
+		zygote_failed(pool, g, z->slot->vm, &ending);
+	pool_reap(pool, &ending);
+}
+
 static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool worked)
 {
 	struct slot *ending = NULL;
 	if (worked) {
-		g->zygote.wait_ms = 0;
+		if (!g->zygote.lost)
+			g->zygote.wait_ms = 0;
 		return;
 	}
 	count(pool, NOVA_POOL_HOT_FALLBACKS);
@@ -191,6 +206,7 @@ int zygote_fork(nova_pool_t *pool, struct group *g, const char *code_disk, const
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	pthread_mutex_lock(&pool->lock);
+	look_for_lost(pool, g);
 	nova_vm_t *zygote = hold(pool, g, why);
 	pthread_mutex_unlock(&pool->lock);
 	if (!zygote)

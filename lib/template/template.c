@@ -94,13 +94,11 @@ static int boot_for_trial(nova_host_t *host, const struct template_want *want,
 	return vm_start(host, want->vm, stop, ret_vm, error);
 }
 
-/* *ret_given: the code may have been run. */
 static int try_in(nova_host_t *host, const struct template_want *want, trial_fn begin,
-	const struct stop *stop, nova_vm_t **ret_vm, bool *ret_given, nova_error_t **error)
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = begin(host, want, stop, &vm, error);
-	*ret_given = code == 0;
 	if (code < 0)
 		return code;
 	code = vm_init(vm, want->vm, stop, error);
@@ -122,12 +120,11 @@ int template_try(nova_host_t *host, const struct template_want *want, const stru
 	const size_t count = ARRAY_LEN(ways);
 	for (size_t i = 0;; i++) {
 		AUTO_ERROR nova_error_t *failure = NULL;
-		bool given;
-		int code = try_in(host, want, ways[i].begin, stop, ret_vm, &given, &failure);
+		int code = try_in(host, want, ways[i].begin, stop, ret_vm, &failure);
 		if (code == 0)
 			return 0;
 		if (i + 1 == count || code == NOVA_ECANCELED || template_blames_function(code) ||
-			(given && want->vm->once)) {
+			nova_error_outcome(failure) != NOVA_OUTCOME_NEVER_RAN) {
 			if (error)
 				*error = STEAL(failure);
 			return code;

@@ -174,7 +174,8 @@ static int go_on(
 	if (vm->lost)
 		return channel_lost(vm, error);
 	if (vm_call_canceled(call) && !call->cancel_sent)
-		return call->request->runs_code ? send_cancel(vm, call, error) : give_up(vm, error);
+		return call->request->can_cancel ? send_cancel(vm, call, error) :
+						   give_up(vm, error);
 	if (deadline_passed(call->deadline))
 		return channel_silent(vm, call, error);
 	if (call->request->flow && !call->cancel_sent && flow_is_due(call->request->flow))

@@ -38,7 +38,8 @@ struct vm_request {
 	const char *id; /* request_id in the frame */
 	const void *frame;
 	size_t frame_len;
-	bool runs_code;  /* lost answers have the outcome "unknown"; it can be cancelled */
+	bool runs_code;  /* lost answers have the outcome "unknown" */
+	bool can_cancel; /* in the guest */
 	bool has_output; /* an Exec: its output may come in pieces */
 	bool may_carry;  /* an Exec or Init, into whose frame goes what tells a clone who it is */
 	nova_output_fn on_output;

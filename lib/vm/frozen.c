@@ -71,6 +71,11 @@ uint32_t frozen_memory_mb(const struct frozen *frozen)
 	return frozen->shape.memory_mb;
 }
 
+bool frozen_same_base(const struct frozen *a, const struct frozen *b)
+{
+	return a->base->device == b->base->device && a->base->inode == b->base->inode;
+}
+
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id)
 {
 	*ret_root = frozen->base->root;

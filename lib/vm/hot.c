@@ -43,6 +43,7 @@ static int child_new(
 	if (code < 0)
 		return code;
 	child->path = how->waits ? VM_PATH_PARKED : VM_PATH_HOT;
+	child->parent = vm_ref(vm);
 	pthread_mutex_lock(&vm->lock);
 	if (guest_function_copy(&child->function, &vm->function) < 0)
 		code = nova_oom(error);
@@ -260,7 +261,7 @@ static int outcome(const nova_vm_t *vm, int code, nova_error_t **failure, char w
 
 static bool is_possible(const nova_vm_t *vm, char why[VM_PATH_WHY])
 {
-	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm)) :
+	const char *obstacle = vm->ops->fork ? vm->ops->fork_obstacle(env_of(vm), false) :
 					       "the engine cannot fork a process";
 	if (obstacle)
 		snprintf(why, VM_PATH_WHY, "%s", obstacle);

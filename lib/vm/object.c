@@ -6,6 +6,20 @@
 
 /* --- the end --- */
 
+/* A fork that was lost before anybody's code could run in it counts against its parent and the
+ * host. */
+static void blame_parent(nova_vm_t *vm)
+{
+	if (vm->parent)
+		__atomic_add_fetch(&vm->parent->children_lost, 1, __ATOMIC_RELAXED);
+	vm->ops->fork_strike(host_engine_env(vm->host), vm->lost_why ? vm->lost_why : "it ended");
+}
+
+unsigned vm_children_lost(const nova_vm_t *vm)
+{
+	return (unsigned)__atomic_load_n(&vm->children_lost, __ATOMIC_RELAXED);
+}
+
 void vm_end(nova_vm_t *vm)
 {
 	pthread_mutex_lock(&vm->end_lock);
@@ -16,6 +30,8 @@ void vm_end(nova_vm_t *vm)
 		return;
 	__atomic_store_n(&vm->state, NOVA_VM_DEAD, __ATOMIC_RELEASE);
 	machine_done(vm->ops, vm->machine);
+	if (vm->stillborn)
+		blame_parent(vm);
 	log_debug(host_log(vm->host), "vm", "%s has ended", vm->id);
 }
 
@@ -41,6 +57,7 @@ void vm_unref(nova_vm_t *vm)
 	if (!vm || __atomic_sub_fetch(&vm->references, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	machine_free(vm->ops, vm->machine);
+	vm_unref(vm->parent);
 	deferred_done(vm);
 	nova_decoder_free(vm->decoder);
 	fd_close(vm->wake);

@@ -76,6 +76,10 @@ struct nova_vm {
 	enum vm_path path;
 	char path_why[VM_PATH_WHY]; /* why no better one; "": there is none, or nobody asked */
 	struct deferred deferred;
+	/* With vm->lock: a fork of that one, which has not said a word yet; NULL: any other. */
+	nova_vm_t *parent;
+	bool stillborn;    /* it was lost so, before anybody's code could run */
+	int children_lost; /* atomic; so many of its last forks were */
 	uint64_t stood_still_us;        /* atomic; at the last freeze */
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
 

@@ -71,6 +71,15 @@ static void route(nova_vm_t *vm, struct proto_frame *frame)
 		sleeper_wake(&call->woken);
 }
 
+/* A child that speaks has come up. */
+static void note_heard(nova_vm_t *vm)
+{
+	nova_vm_t *parent = STEAL(vm->parent);
+	if (parent)
+		__atomic_store_n(&parent->children_lost, 0, __ATOMIC_RELAXED);
+	vm_unref(parent);
+}
+
 /* Takes what has come. False: that was less than there may be. */
 static bool take_bytes(nova_vm_t *vm)
 {
@@ -88,6 +97,7 @@ static bool take_bytes(nova_vm_t *vm)
 			channel_lose_os(vm, (int)got, "reading from its agent");
 		return false;
 	}
+	note_heard(vm);
 	int code = nova_decoder_feed(vm->decoder, block, (size_t)got, &error);
 	while (code == 0 && !vm->lost &&
 		(got_frame = proto_decoder_take(vm->decoder, &frame, &error)) > 0)

@@ -75,6 +75,15 @@ static int send_request(nova_vm_t *vm, struct vm_call *call, nova_error_t **erro
 	return code;
 }
 
+/* Nothing that it was to run has reached it. What the host did, or could not do, is no fault of
+ * its. */
+static void note_stillborn(nova_vm_t *vm)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	vm->stillborn = vm->parent && vm->lost && !vm->lost_os && !vm->killed;
+	pthread_mutex_unlock(&vm->end_lock);
+}
+
 /* --- the door --- */
 
 void vm_answer_done(struct vm_answer *answer)
@@ -104,6 +113,8 @@ int vm_ask_as(nova_vm_t *vm, struct vm_call *call, const struct vm_request *requ
 	call->request = request;
 	call->deadline = request->deadline;
 	code = send_request(vm, call, error);
+	if (code < 0)
+		note_stillborn(vm);
 	if (code == 0)
 		code = channel_await(vm, call, ret_answer, error);
 	call->request = NULL;

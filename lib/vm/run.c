@@ -104,6 +104,16 @@ static int init_payload(
 	return 0;
 }
 
+/* What the agent could not do, it may have done in part. */
+static int init_done(
+	const struct vm_spec *spec, const struct vm_answer *answer, nova_error_t **error)
+{
+	int code = vm_done(answer, error);
+	return code == NOVA_EAGENT && spec->once ?
+		       nova_set_outcome(error, code, NOVA_OUTCOME_UNKNOWN) :
+		       code;
+}
+
 static int ask_init(nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop,
 	struct vm_answer *answer, nova_error_t **error)
 {
@@ -119,11 +129,13 @@ static int ask_init(nova_vm_t *vm, const struct vm_spec *spec, const struct stop
 	bool given = directory && compiled_give(vm, directory, &how);
 	if (given && json_object_set_new(payload, "compiled", json_true()) < 0)
 		return nova_oom(error);
-	how.may_carry = true;
+	/* Whether it has come up is known before it is given what may run but once. */
+	how.may_carry = !spec->once || vm->path == VM_PATH_CLASSIC;
+	how.runs_code = spec->once;
 	code = vm_ask_json_as(vm, NOVA_MSG_INIT, STEAL(payload), &how, answer, error);
-	how.may_carry = false;
+	how.may_carry = how.runs_code = false;
 	if (code == 0)
-		code = vm_done(answer, error);
+		code = init_done(spec, answer, error);
 	how.deadline = deadline_in_ms(wait_ms);
 	if (code == 0 && directory && !given)
 		compiled_keep(vm, directory, &how);
@@ -243,6 +255,7 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 		.frame = exec->frame,
 		.frame_len = exec->frame_len,
 		.runs_code = true,
+		.can_cancel = true,
 		.has_output = true,
 		.may_carry = true,
 		.on_output = exec->on_output,
@@ -399,6 +412,7 @@ static int command_inside(nova_vm_t *vm, struct vm_command *c, const struct stop
 	struct vm_flow flow = { .fd = c->stdin_fd };
 	const struct vm_request how = {
 		.runs_code = true,
+		.can_cancel = true,
 		.on_output = c->on_output,
 		.userdata = c->userdata,
 		.deadline = deadline_in_ms((uint64_t)c->limit_ms + ANSWER_GRACE),

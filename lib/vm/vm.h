@@ -226,6 +226,8 @@ static inline void frozen_unrefp(struct frozen **frozen)
 const char *frozen_draws(const struct frozen *frozen);
 void frozen_set_draws(struct frozen *frozen, char *draws);
 uint32_t frozen_memory_mb(const struct frozen *frozen);
+/* Whether their memory begins with the same file. */
+bool frozen_same_base(const struct frozen *a, const struct frozen *b);
 /* Whether it was read from disk: which snapshot it is. Lent. */
 bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const char **ret_id);
 
@@ -275,6 +277,8 @@ int vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *
  * Then 0: it cannot be used, for the reason in `why`. */
 int vm_zygote_park(nova_vm_t *zygote, const struct stop *stop, nova_vm_t **ret_vm,
 	char why[VM_PATH_WHY], nova_error_t **error);
+/* So many of its last children were lost before anybody's code could run in them. */
+unsigned vm_children_lost(const nova_vm_t *zygote);
 int vm_unpark(nova_vm_t *vm, const struct stop *stop, char why[VM_PATH_WHY], nova_error_t **error);
 
 /* --- standby: VMMs that have come up and wait for the next clone of a base. In a fork of the

@@ -7,7 +7,9 @@
 
 const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
 {
-	return frozen->ops->fork ? frozen->ops->fork_obstacle(host_engine_env(host)) :
+	const struct guest_function *f = &frozen->function;
+	bool shared = !f->is_there && !f->draws;
+	return frozen->ops->fork ? frozen->ops->fork_obstacle(host_engine_env(host), shared) :
 				   "the engine cannot fork a process";
 }
 

@@ -462,6 +462,89 @@ START_TEST(code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other)
 }
 END_TEST
 
+/* --- children that never come up --- */
+
+static int stillborn; /* so many of the next ones die before they are used */
+
+static void kill_and_await(nova_vm_t *vm)
+{
+	pid_t pid = (pid_t)nova_vm_pid(vm);
+	int end = vmtest_pidfd(pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	vmtest_await_end(end);
+}
+
+static int make_stillborn(void *userdata, const struct runtime_clone *what, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **e)
+{
+	struct platform *p = userdata;
+	const struct template_clones own = p->pool->clones;
+	runtimes_init(p->pool);
+	int code = p->pool->clones.make(p->pool->clones.userdata, what, stop, ret_vm, why, e);
+	p->pool->clones = own;
+	if (code == 1 && stillborn-- > 0)
+		kill_and_await(*ret_vm);
+	return code;
+}
+
+int __real_vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **e);
+int __wrap_vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **e);
+int __wrap_vm_exec(nova_vm_t *vm, const struct vm_exec *exec, const struct stop *stop,
+	nova_result_t **ret_result, nova_error_t **e)
+{
+	if (vm_path(vm) == VM_PATH_HOT && stillborn > 0) {
+		stillborn--;
+		kill_and_await(vm);
+	}
+	return __real_vm_exec(vm, exec, stop, ret_result, e);
+}
+
+#define BLAMED "zygote has just failed, and it rests"
+
+START_TEST(code_whose_fork_never_comes_up_is_run_the_classic_way_and_the_zygote_rests)
+{
+	struct platform p = open_hot("auto");
+	runtime_stands(&p);
+	p.pool->clones = (struct template_clones){ make_stillborn, &p };
+	nova_result_t *r = NULL;
+	for (stillborn = 1; stillborn > 0;) {
+		nova_result_free(r);
+		r = run(&p, "python", "print(1)");
+	}
+	ck_assert_str_eq(nova_result_stdout(r, NULL), "1\n");
+	ck_assert_str_eq(nova_result_path(r), "classic");
+	nova_result_free(r);
+	runtimes_init(p.pool);
+	r = run(&p, "python", "print(2)");
+	ck_assert_str_eq(nova_result_stdout(r, NULL), "2\n");
+	ck_assert_ptr_nonnull(strstr(nova_result_path_why(r), BLAMED));
+	nova_result_free(r);
+	nova_result_free(runs_hot(&p, "python", "print(3)"));
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_call_whose_fork_never_comes_up_is_answered_the_classic_way)
+{
+	struct platform p = open_hot("auto");
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	make_zygote(&p, "f");
+	nova_result_t *r = NULL;
+	for (stillborn = 1; stillborn > 0;) {
+		nova_result_free(r);
+		r = call_fresh(&p, "f");
+	}
+	ck_assert_str_eq(nova_result_output(r, NULL), "1");
+	ck_assert_str_eq(nova_result_path(r), "classic");
+	ck_assert_ptr_nonnull(strstr(nova_result_path_why(r), BLAMED));
+	nova_result_free(r);
+	answers_hot(&p, "f", 1);
+	platform_close(&p);
+}
+END_TEST
+
 TCase *zygote_cases(void)
 {
 	TCase *tc = tcase_create("zygotes");
@@ -475,6 +558,9 @@ TCase *zygote_cases(void)
 	tcase_add_loop_test(tc, what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children,
 		0, ARRAY_LEN(looks));
 	tcase_add_test(tc, a_new_functions_first_call_is_a_fork_and_its_template_is_as_any);
+	tcase_add_test(
+		tc, code_whose_fork_never_comes_up_is_run_the_classic_way_and_the_zygote_rests);
+	tcase_add_test(tc, a_call_whose_fork_never_comes_up_is_answered_the_classic_way);
 	tcase_add_test(tc, code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other);
 	return tc;
 }

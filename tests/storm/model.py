@@ -21,6 +21,7 @@ class Model:
         self.under_way = {}  # worker: (verb, name, value, what the name stood for before)
         self.wounded = set()  # slots of victims whose keeper or VM was killed
         self.counts = {}  # code: how often
+        self.paths = {}  # how VMs came, and why not in a better way: how often
 
     def possible(self, name):
         return self.things.get(name, {None})
@@ -37,6 +38,8 @@ class Model:
             self.end(worker, code, text.rstrip("\n"))
         elif kind == "log":
             self.hear_log(rest, speaker)
+        elif kind == "path":
+            self.paths[rest] = self.paths.get(rest, 0) + 1
         else:
             raise Wrong(f"unexpected: {line}")
 

@@ -53,6 +53,15 @@ def command_line(pid):
     return words.replace(b"\0", b" ").decode(errors="replace")
 
 
+def keeper_of(pid):
+    """The keeper of that host: a child of it, or left to us at its start. None: it has none."""
+    for child in children(pid) + children(os.getpid()):
+        line = command_line(child)
+        if "nova-keeper" in line and f"/run/{pid}-" in line:
+            return child
+    return None
+
+
 def await_all_children(but=()):
     """Waits until there is no child (but those), and reaps each; names those that do not end."""
     while True:

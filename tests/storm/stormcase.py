@@ -17,17 +17,18 @@ KEEPS = {
 
 
 class StormCase(DaemonCase):
-    def set_up_storm(self, engine, what):
-        self.environment.update(NOVA_ENGINE=engine, TMPDIR=str(self.directory / "tmp"))
+    def set_up_storm(self, engine, what, hot="off"):
+        self.environment.update(NOVA_ENGINE=engine, TMPDIR=str(self.directory / "tmp"),
+                                NOVA_POOL_HOT=hot)
         (self.directory / "tmp").mkdir()
         self.engine = engine
-        self.rng = storm.chance(f"{what} on {engine}")
+        self.rng = storm.chance(f"{what} on {engine}, hot {hot}")
         storm.adopt_orphans()
         self.model = Model()
         network = "nat" if storm.own_network() and engine != "fake" else "none"
         self.register("keeps", KEEPS[engine], "shell", "--network", network)
         if engine != "fake":
-            self.environment["NOVA_POOL_STANDBY"] = "0"
+            self.environment["NOVA_POOL_STANDBY"] = "0" if hot == "off" else "2"
             self.novactl("template", "build", "keeps")
         storm.await_all_children()
         self.model.find(self.ask())
@@ -46,8 +47,8 @@ class StormCase(DaemonCase):
                 raise AssertionError(f"{where}: {error}") from error
             count += 1
         seconds = time.monotonic() - begin
-        print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}",
-              flush=True)
+        print(f"# note: {done} kills in {count} rounds, {seconds:.0f} s; {self.model.counts}"
+              f" {self.model.paths}", flush=True)
 
     def ask(self):
         """What is there, as its next user finds it."""

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """SIGKILL at random instants: nothing is left, and what was acknowledged can be used."""
-import os
 import time
 
 import storm
@@ -40,9 +39,9 @@ class Victim:
 
 
 class StormOfKills(StormCase):
-    def storm(self, engine, kills):
+    def storm(self, engine, kills, hot="off"):
         self.victims = []
-        self.set_up_storm(engine, "kills")
+        self.set_up_storm(engine, "kills", hot)
         self.rounds(kills)
 
     def end_all(self):
@@ -76,18 +75,9 @@ class StormOfKills(StormCase):
             self.hear_until(lambda speaker, line: speaker is victim and victim.is_in_verb(line))
         self.hear_for(longest * self.rng.random())
 
-    def keeper_of(self, victim):
-        """It is a child of its host, or left to us at its start."""
-        mark = f"/run/{victim.process.pid}-"
-        for pid in storm.children(victim.process.pid) + storm.children(os.getpid()):
-            line = storm.command_line(pid)
-            if "nova-keeper" in line and mark in line:
-                return pid
-        return None
-
     def wound(self, victim):
         """Kills a keeper or a VMM of it, if there is one, and awaits that it is served again."""
-        keeper = self.keeper_of(victim)
+        keeper = storm.keeper_of(victim.process.pid)
         vmms = storm.children(keeper) if keeper else []
         target = keeper if self.rng.random() < 0.5 else self.rng.choice(vmms) if vmms else None
         if target is None:
@@ -107,7 +97,7 @@ class StormOfKills(StormCase):
 
     def end_victim(self, victim):
         """Kills the host, sometimes with its keeper first."""
-        keeper = self.keeper_of(victim)
+        keeper = storm.keeper_of(victim.process.pid)
         if keeper and self.rng.random() < 0.2:
             storm.kill(keeper)
             self.model.wounded.add(victim.slot)
@@ -141,3 +131,12 @@ class Fake(StormOfKills):
 class Qemu(StormOfKills):
     def test_kills_leave_nothing_and_lose_nothing(self):
         self.storm("qemu", 400 if storm.LONG else 16)
+
+
+class Hot(StormOfKills):
+    """Zygotes, children, and children that wait to be born are among those who are killed."""
+
+    def test_kills_leave_nothing_and_lose_nothing(self):
+        self.storm("qemu", 500 if storm.LONG else 30, "auto")
+        paths = self.model.paths
+        self.assertTrue({"hot ", "parked "} <= paths.keys(), paths)

@@ -5,6 +5,9 @@
  * about to do and what came of it, one write(2) a line: what stands there has been done, whatever
  * happens next. model.py has the format. victim LOG check does what the next user of the directory
  * would do: it uses all that is there.
+ *
+ * With NOVA_POOL_HOT=auto it waits for a zygote before it begins, and for a child of it that is
+ * parked; half of its calls want a VM of their own.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -21,7 +24,7 @@
 
 static nova_t *nova;
 static int log_fd;
-static bool has_snapshots;
+static bool has_snapshots, is_hot;
 
 struct worker {
 	const char *slot;
@@ -61,6 +64,8 @@ static void tell(struct worker *w, int code, const char *text, nova_error_t *err
 
 static void tell_result(struct worker *w, int code, nova_result_t *result, nova_error_t *error)
 {
+	if (code == 0)
+		say("path %s %s", nova_result_path(result), nova_result_path_why(result));
 	tell(w, code, code ? "" : nova_result_output(result, NULL), error);
 	nova_result_free(result);
 }
@@ -101,10 +106,12 @@ static void prune(struct worker *w)
 
 static void call(struct worker *w, const char *name)
 {
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
 	nova_error_t *error = NULL;
 	nova_result_t *result;
+	opts.flags = is_hot && draw(w, 2) ? NOVA_INVOKE_FRESH : 0;
 	say("B %s%u invoke %s", w->slot, w->number, name);
-	int code = nova_invoke(nova, name, "{}", NULL, &result, &error);
+	int code = nova_invoke(nova, name, "{}", &opts, &result, &error);
 	tell_result(w, code, result, error);
 }
 
@@ -318,6 +325,36 @@ static void *work(void *argument)
 	return NULL;
 }
 
+/* Zygotes, and children of them ahead of calls, are made by ticks. */
+static void *tick(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		nova_pool_tick(nova_pool_get(nova));
+		usleep(10000);
+	}
+	return NULL;
+}
+
+/* Calls of the function that stays, each in a VM of its own, until one comes from a zygote. */
+static void warm_up(struct worker *w)
+{
+	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	opts.flags = NOVA_INVOKE_FRESH;
+	for (const char *path = "classic"; strcmp(path, "parked") != 0;) {
+		nova_error_t *error = NULL;
+		nova_result_t *result = NULL;
+		int code = nova_invoke(nova, "keeps", "{}", &opts, &result, &error);
+		path = code == 0 ? nova_result_path(result) : path;
+		if (code == 0)
+			say("path %s %s", path, nova_result_path_why(result));
+		if (code != 0)
+			say("failed %s%u warm: %s", w->slot, w->number, nova_error_message(error));
+		nova_result_free(result);
+		nova_error_free(error);
+	}
+}
+
 static void be_a_victim(char **argv)
 {
 	static struct worker workers[MAX_THREADS];
@@ -332,6 +369,8 @@ static void be_a_victim(char **argv)
 		};
 	for (unsigned i = 1; i < threads && i < MAX_THREADS; i++)
 		pthread_create(&thread, NULL, work, &workers[i]);
+	if (is_hot && pthread_create(&thread, NULL, tick, NULL) == 0)
+		warm_up(&workers[0]);
 	begin_with(&workers[0], argv[6]);
 	work(&workers[0]);
 }
@@ -417,7 +456,9 @@ int main(int argc, char **argv)
 	}
 	nova_host_set_log(nova_host_get(nova), pass_on_log, NULL, NOVA_LOG_INFO);
 	if (argc == 7) {
+		const char *hot = getenv("NOVA_POOL_HOT");
 		has_snapshots = strcmp(argv[5], "fake") != 0;
+		is_hot = hot && !strcmp(hot, "auto");
 		be_a_victim(argv);
 	}
 	check_templates();

@@ -239,6 +239,43 @@ START_TEST(a_zygote_that_can_never_be_forked_is_replaced)
 }
 END_TEST
 
+/* What is forked shows only when it is used that it never came up. */
+START_TEST(a_zygote_whose_children_do_not_come_up_rests_longer_each_time_and_is_replaced)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	uint64_t waited = 0;
+	for (int lost = 1; told(&s, NOVA_POOL_ZYGOTES) == 1; lost++) {
+		starts(&s, "f", "hot", "");
+		doubles.zygote->children_lost = lost;
+		nova_vm_t *vm = take_fresh(&s, "f");
+		ck_assert_str_eq(nova_vm_path(vm), "classic");
+		nova_pool_release(s.pool, vm, 1);
+		if (told(&s, NOVA_POOL_ZYGOTES) == 1)
+			ck_assert_uint_gt(group(&s, "f")->zygote.wait_ms, waited);
+		waited = group(&s, "f")->zygote.wait_ms;
+		let_time_pass(&s, "f");
+		ck_assert_int_lt(lost, 10);
+	}
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(a_zygote_of_which_a_child_has_come_up_is_trusted_again)
+{
+	struct setting s = set_up_usual();
+	stands(&s, "f");
+	doubles.zygote->children_lost = 1;
+	starts(&s, "f", "classic", "a fork of the function's zygote has just failed, and it rests");
+	let_time_pass(&s, "f");
+	doubles.zygote->children_lost = 0;
+	starts(&s, "f", "hot", "");
+	starts(&s, "f", "hot", "");
+	ck_assert_uint_eq(group(&s, "f")->zygote.wait_ms, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(one_that_died_just_before_the_end_of_its_pool_leaves_nothing)
 {
 	struct setting s = set_up_usual();
@@ -515,6 +552,35 @@ START_TEST(a_runtimes_zygote_that_fails_or_dies_is_as_one_of_a_function)
 }
 END_TEST
 
+static struct frozen made_anew(const struct frozen *former, struct vm_base *base)
+{
+	struct frozen f = *former;
+	*base = (struct vm_base){ .references = 1, .fd = -1, .inode = 1, .lock_fd = -1 };
+	f.references = 2; /* it is not the pool's to free */
+	f.base = base;
+	f.is_on_disk = true;
+	return f;
+}
+
+START_TEST(a_runtime_whose_template_is_made_anew_gets_another_zygote)
+{
+	struct setting s = set_up_usual();
+	struct vm_base base;
+	struct frozen *former = doubles.template, next = made_anew(former, &base);
+	runtime_stands(&s);
+	doubles.template = &next;
+	no_clone(&s, NO_RUNTIME_YET);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 0);
+	ck_assert_int_eq(former->references, 1);
+	let_runtime_rest(&s);
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	ck_assert_ptr_eq(group_get(s.pool, "runtime:0123", false, false)->frozen, &next);
+	doubles.template = former;
+	tear_down_hot(&s);
+	ck_assert_int_eq(next.references, 2);
+}
+END_TEST
+
 START_TEST(a_runtimes_zygote_makes_place_as_one_of_a_function)
 {
 	struct setting s = set_up_hot(8, "pool.zygotes", "1");
@@ -782,6 +848,9 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, a_fork_that_fails_is_done_in_the_classic_way_and_the_zygote_rests);
 	tcase_add_loop_test(tc, a_zygote_that_has_died_costs_no_call_and_is_replaced, 0, 2);
 	tcase_add_test(tc, a_zygote_that_can_never_be_forked_is_replaced);
+	tcase_add_test(
+		tc, a_zygote_whose_children_do_not_come_up_rests_longer_each_time_and_is_replaced);
+	tcase_add_test(tc, a_zygote_of_which_a_child_has_come_up_is_trusted_again);
 	tcase_add_test(tc, one_that_died_just_before_the_end_of_its_pool_leaves_nothing);
 	tcase_add_test(tc, one_that_cannot_be_made_is_tried_again_by_a_later_start);
 	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
@@ -795,6 +864,7 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, where_the_host_is_short_of_memory_no_zygote_is_made);
 	tcase_add_test(tc, a_runtime_has_a_zygote_too_whose_children_have_disks_of_their_own);
 	tcase_add_test(tc, a_runtimes_zygote_that_fails_or_dies_is_as_one_of_a_function);
+	tcase_add_test(tc, a_runtime_whose_template_is_made_anew_gets_another_zygote);
 	tcase_add_test(tc, a_runtimes_zygote_makes_place_as_one_of_a_function);
 	tcase_add_test(tc, a_function_whose_first_start_was_a_fork_gets_a_zygote_of_its_own);
 	return tc;

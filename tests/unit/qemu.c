@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 
 #include "engine/qemu/qemu.h"
+#include "host/host.h"
 #include "test.h"
+#include "vm/frozen.h"
 
 START_TEST(versions_of_qemu_are_digits_and_dots)
 {
@@ -161,21 +163,63 @@ START_TEST(three_wrong_children_are_the_last)
 	ck_ok(nova_config_set(config, "qemu.accel", "tcg", &error));
 	ck_ok(nova_config_set(config, "pool.hot", "off", &error));
 	env.config = config;
-	ck_assert_str_eq(qemu_hot_obstacle(&env), "the setting pool.hot is off");
+	ck_assert_str_eq(qemu_hot_obstacle(&env, false), "the setting pool.hot is off");
 	ck_ok(nova_config_set(config, "pool.hot", "auto", &error));
 	for (int i = 0; i < 3; i++) {
-		ck_assert_ptr_null(qemu_hot_obstacle(&env));
+		ck_assert_ptr_null(qemu_hot_obstacle(&env, false));
 		qemu_hot_strike(&env, "it was green");
 	}
-	ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env), "it was green"));
+	ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env, false), "it was green"));
 	if (fs_exists(hot.memory)) { /* there is a QEMU of which that is known */
 		struct hot_forks next = { .lock = PTHREAD_MUTEX_INITIALIZER, .memory = hot.memory };
 		env.hot = &next;
-		ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env), "it was green"));
+		ck_assert_ptr_nonnull(strstr(qemu_hot_obstacle(&env, false), "it was green"));
 	}
 	free(hot.memory);
 	nova_config_free(config);
 	test_dir_remove(dir);
+}
+END_TEST
+
+bool __wrap_sys_has_landlock(void);
+bool __wrap_sys_has_landlock(void)
+{
+	return false;
+}
+
+static const char *obstacle(const struct engine_env *env, bool shared)
+{
+	(void)env;
+	return shared ? qemu_sharing_obstacle(true) : NULL;
+}
+
+static int fork_none(
+	struct machine *m, const struct machine_fork *how, struct machine *child, nova_error_t **e)
+{
+	(void)m, (void)how, (void)child;
+	return nova_fail(e, NOVA_ENOTSUP, "there is no machine");
+}
+
+START_TEST(without_landlock_no_zygote_is_made_for_several_owners_where_each_vmm_has_a_user)
+{
+	static const struct engine_ops ops = { .fork_obstacle = obstacle, .fork = fork_none };
+	char draws[] = "uuid";
+	AUTO_FREE char *dir = test_dir();
+	nova_config_t *config;
+	nova_host_t *host;
+	struct frozen runtime = { .ops = &ops }, function = { .ops = &ops }, drawing = function;
+	function.function.is_there = true;
+	drawing.function.draws = draws;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", dir, &error));
+	ck_ok(nova_host_new(config, &host, &error));
+	ck_assert_ptr_nonnull(strstr(frozen_hot_obstacle(host, &runtime), "Landlock"));
+	ck_assert_ptr_null(frozen_hot_obstacle(host, &function));
+	ck_assert_ptr_null(frozen_hot_obstacle(host, &drawing));
+	ck_assert_ptr_null(qemu_sharing_obstacle(false));
+	nova_host_unref(host);
+	nova_config_free(config);
+	test_dir_remove(STEAL(dir));
 }
 END_TEST
 #endif
@@ -192,6 +236,8 @@ static Suite *qemu_suite(void)
 	tcase_add_test(tc, the_limits_of_the_code_disk_are_those_of_a_throttle_group);
 #ifdef NOVA_ZYGOTE
 	tcase_add_test(tc, three_wrong_children_are_the_last);
+	tcase_add_test(tc,
+		without_landlock_no_zygote_is_made_for_several_owners_where_each_vmm_has_a_user);
 #endif
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -167,7 +167,7 @@ END_TEST
 /* --- trials: VMs of doubles --- */
 
 static int clones, boots, imports;
-static int import_code; /* of the first import */
+static int import_code, import_outcome; /* of the first import */
 
 static int save(struct machine *m, int *ret_state_fd, nova_error_t **e)
 {
@@ -236,10 +236,12 @@ int __wrap_vm_init(
 	nova_vm_t *vm, const struct vm_spec *spec, const struct stop *stop, nova_error_t **e)
 {
 	(void)vm, (void)spec, (void)stop;
-	return imports++ ? 0 : nova_fail(e, import_code, "the double was told to");
+	return imports++ ? 0 :
+			   nova_set_outcome(e, nova_fail(e, import_code, "the double was told to"),
+				   import_outcome);
 }
 
-static int try_code(bool once, int code)
+static int try_code(bool once, int code, int outcome)
 {
 	char runtime[] = "python", disk[] = "/dev/null";
 	struct vm_spec spec = { .once = once };
@@ -250,24 +252,35 @@ static int try_code(bool once, int code)
 	nova_vm_t *vm;
 	clones = boots = imports = 0;
 	import_code = code;
+	import_outcome = outcome;
 	return template_try(host, &want, NULL, &vm, &error);
 }
 
 START_TEST(code_that_may_have_been_run_is_not_run_in_a_second_guest)
 {
-	ck_fails_with(NOVA_ELOST, "told to", try_code(true, NOVA_ELOST));
+	ck_fails_with(NOVA_ELOST, "told to", try_code(true, NOVA_ELOST, NOVA_OUTCOME_UNKNOWN));
 	ck_assert_int_eq(clones, 1);
 	ck_assert_int_eq(boots, 0);
 	ck_assert_int_eq(imports, 1);
 }
 END_TEST
 
-START_TEST(a_function_whose_clone_was_lost_is_looked_at_in_a_guest_that_boots)
+START_TEST(code_that_is_known_not_to_have_run_is_run_in_a_second_guest)
 {
-	ck_ok(try_code(false, NOVA_ELOST));
+	ck_ok(try_code(true, NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN));
+	ck_assert_int_eq(clones, 1);
 	ck_assert_int_eq(boots, 1);
 	ck_assert_int_eq(imports, 2);
-	ck_fails_with(NOVA_EFUNCTION, "told to", try_code(false, NOVA_EFUNCTION));
+}
+END_TEST
+
+START_TEST(a_function_whose_clone_was_lost_is_looked_at_in_a_guest_that_boots)
+{
+	ck_ok(try_code(false, NOVA_ELOST, NOVA_OUTCOME_NEVER_RAN));
+	ck_assert_int_eq(boots, 1);
+	ck_assert_int_eq(imports, 2);
+	ck_fails_with(
+		NOVA_EFUNCTION, "told to", try_code(false, NOVA_EFUNCTION, NOVA_OUTCOME_NEVER_RAN));
 	ck_assert_int_eq(boots, 0);
 }
 END_TEST
@@ -288,6 +301,7 @@ static Suite *template_suite(void)
 	tc = tcase_create("trials");
 	tcase_add_checked_fixture(tc, make_dir, remove_dir);
 	tcase_add_test(tc, code_that_may_have_been_run_is_not_run_in_a_second_guest);
+	tcase_add_test(tc, code_that_is_known_not_to_have_run_is_run_in_a_second_guest);
 	tcase_add_test(tc, a_function_whose_clone_was_lost_is_looked_at_in_a_guest_that_boots);
 	suite_add_tcase(suite, tc);
 	return suite;

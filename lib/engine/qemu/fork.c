@@ -172,6 +172,15 @@ static void promise_successors(struct successors *s, const struct qemu_machine *
 		succeed(s, child->tap, -1);
 }
 
+/* Children with disks of their own may be several owners', and have one user where each QEMU has
+ * one. */
+const char *qemu_sharing_obstacle(bool has_user)
+{
+	return has_user && !sys_has_landlock() ?
+		       "this kernel has no Landlock, which keeps VMs with one user apart" :
+		       NULL;
+}
+
 /* QEMU goes on with the size that it has seen, which no code disk exceeds; behind the end of a file
  * it reads zeros. */
 static int add_code(struct successors *s, const struct qemu_machine *q, const char *path,
@@ -182,10 +191,9 @@ static int add_code(struct successors *s, const struct qemu_machine *q, const ch
 		return 0;
 	if (!q->code_count)
 		return nova_fail(error, NOVA_ENOTSUP, "it has no code disk to be replaced");
-	/* children with disks of their own may be several owners', and have one user */
-	if (q->has_user && !sys_has_landlock())
-		return nova_fail(error, NOVA_ENOTSUP,
-			"this kernel has no Landlock, which keeps VMs with one user apart");
+	const char *obstacle = qemu_sharing_obstacle(q->has_user);
+	if (obstacle)
+		return nova_fail(error, NOVA_ENOTSUP, "%s", obstacle);
 	s->code = sys_open(path, O_RDONLY, 0);
 	int r = s->code < 0 ? s->code : sys_fstat(s->code, &st);
 	if (r < 0)

@@ -9,6 +9,7 @@
  */
 #include <gnu/libc-version.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "engine/qemu/qemu.h"
 #include "zygote/zygote.h"
@@ -197,7 +198,7 @@ static void find_out(const struct engine_env *env, struct hot_forks *hot)
 		remember(hot->memory, now, hot->why);
 }
 
-static const char *plain_obstacle(const struct engine_env *env)
+static const char *plain_obstacle(const struct engine_env *env, bool shared)
 {
 	const char *cpu = NULL;
 	if (!strcmp(config_str(env->config, "pool.hot"), "off"))
@@ -207,13 +208,13 @@ static const char *plain_obstacle(const struct engine_env *env)
 	AUTO_FREE char *zygote = NULL;
 	if (zygote_find(&zygote, NULL) < 0)
 		return "nova-zygote.so is not there: it is made for x86-64 and glibc alone";
-	return NULL;
+	return shared ? qemu_sharing_obstacle(geteuid() == 0) : NULL;
 }
 
-const char *qemu_hot_obstacle(const struct engine_env *env)
+const char *qemu_hot_obstacle(const struct engine_env *env, bool shared)
 {
 	struct hot_forks *hot = env->hot;
-	const char *plain = plain_obstacle(env);
+	const char *plain = plain_obstacle(env, shared);
 	if (plain)
 		return plain;
 	pthread_mutex_lock(&hot->lock);

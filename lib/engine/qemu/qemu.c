@@ -12,7 +12,7 @@ static int qemu_start(struct machine *m, const struct engine_env *env,
 		qemu_of(m)->qmp.fd = -1; /* it is released */
 		return code;
 	}
-	own.forkable = !qemu_hot_obstacle(env);
+	own.forkable = !qemu_hot_obstacle(env, false);
 	return qemu_start_as(m, env, &own, cpu, error);
 }
 
