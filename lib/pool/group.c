@@ -58,7 +58,8 @@ static void group_free(nova_pool_t *pool, struct group *g)
 
 void group_put(nova_pool_t *pool, struct group *g)
 {
-	if (g->vms || g->busy || g->waiting || g->keep || g->zygote.slot || linked(&g->unused))
+	if (g->vms || g->busy || g->waiting || g->keep || g->zygote.slot || g->zygote.rehearses ||
+		linked(&g->unused))
 		return;
 	if (!g->frozen) {
 		group_free(pool, g);
@@ -79,6 +80,13 @@ void groups_forget_unused(nova_pool_t *pool, size_t most)
 			return;
 		group_free(pool, g);
 	}
+}
+
+struct frozen *group_lose_template(struct group *g)
+{
+	g->standby_until = 0;
+	g->unwritten = false;
+	return STEAL(g->frozen);
 }
 
 /* --- standby --- */
@@ -178,6 +186,19 @@ static void stand_no_more(nova_pool_t *pool, struct slot *s, struct slot **endin
 	pool->counters[NOVA_POOL_ZYGOTES]--;
 }
 
+void group_rehearses_no_more(struct group *g)
+{
+	link_remove(&g->zygote.rehearsing);
+	g->zygote.rehearses = NULL;
+	frozen_unref(STEAL(g->zygote.made_of));
+}
+
+static void rehearse_no_more(nova_pool_t *pool, struct slot *s)
+{
+	young_remove(pool, s);
+	group_rehearses_no_more(s->group);
+}
+
 static void leave_group(nova_pool_t *pool, struct slot *s)
 {
 	struct group *g = s->group;
@@ -193,6 +214,8 @@ void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **endi
 {
 	if (slot_is_zygote(s))
 		stand_no_more(pool, s, ending);
+	else if (slot_rehearses(s))
+		rehearse_no_more(pool, s);
 	else if (slot_is_parked(s))
 		leave_parked(pool, s);
 	else

@@ -42,9 +42,13 @@ struct group_zygote {
 	struct link stands;  /* in pool->zygotes */
 	struct link wanted;  /* in pool->wanted: a tick makes one */
 	bool can_be, making; /* can_be: nothing is in the way on this host */
+	/* its VM rehearses, and will stand */
+	struct slot *rehearses;
+	struct link rehearsing; /* in pool->rehearsing, but for the moment when it is looked at */
+	struct frozen *made_of; /* the template of that one */
 	/* earlier none is made, nor forked */
 	uint64_t not_before, wait_ms;
-	unsigned lost; /* children, of those that it was blamed for */
+	unsigned lost;      /* children, of those that it was blamed for */
 	bool of_runtime;    /* the group has no VMs of its own: see runtime.c */
 	struct link parked; /* slots that were forked of it ahead of their start: parked.c */
 	uint32_t parked_count;
@@ -140,11 +144,12 @@ struct nova_pool {
 	struct link aged, awake; /* slots, the longest idle first */
 	/* groups whose next start waits for room: those without any VM, and the others */
 	struct link unserved, underserved;
-	struct link zygotes; /* groups with one that stands, the least lately used first */
-	struct link wanted;  /* groups that want one */
-	struct link parked;  /* slots, the oldest first */
-	struct link kept;    /* groups with VMs that are to be kept */
-	uint32_t kept_vms;   /* of all of them together */
+	struct link zygotes;    /* groups with one that stands, the least lately used first */
+	struct link wanted;     /* groups that want one */
+	struct link rehearsing; /* groups with one that rehearses */
+	struct link parked;     /* slots, the oldest first */
+	struct link kept;       /* groups with VMs that are to be kept */
+	uint32_t kept_vms;      /* of all of them together */
 	uint64_t kept_memory_mb;
 	struct link unused; /* groups that nobody uses, the longest so first */
 	size_t unused_count;
@@ -192,6 +197,10 @@ void group_hold(nova_pool_t *pool, struct group *g);
  * with ever new keys does not grow. */
 void group_put(nova_pool_t *pool, struct group *g);
 void groups_forget_unused(nova_pool_t *pool, size_t most);
+/* The group's template, which is the caller's now; NULL: it has none. */
+struct frozen *group_lose_template(struct group *g);
+/* The slot that rehearses is in no place any more. */
+void group_rehearses_no_more(struct group *g);
 /* Wants VMMs on standby for the group's template for another while. */
 void group_want_standby(nova_pool_t *pool, struct group *g, uint64_t now);
 /* Room for callers of the group: an idle VM that lives, or one that is out and may be shared. It is
@@ -205,6 +214,10 @@ void slot_note_open(struct slot *s);
 static inline bool slot_is_zygote(const struct slot *s)
 {
 	return s->group->zygote.slot == s;
+}
+static inline bool slot_rehearses(const struct slot *s)
+{
+	return s->group->zygote.rehearses == s;
 }
 static inline bool slot_is_parked(const struct slot *s)
 {
@@ -314,8 +327,6 @@ void pool_reap(nova_pool_t *pool, struct slot **ending);
  * error. group_changed() is to follow. */
 int slot_start(nova_pool_t *pool, struct slot *s, const struct pool_want *want,
 	const struct pool_maker *maker, const struct stop *stop, nova_error_t **error);
-/* The group's template, which is the caller's now; NULL: it has none. */
-struct frozen *group_lose_template(struct group *g);
 /* Without the lock: ends the VMMs on standby for clones of it. NULL is accepted. */
 void template_drop(nova_pool_t *pool, struct frozen *frozen);
 

@@ -368,7 +368,7 @@ static void init_lists(nova_pool_t *pool)
 {
 	struct link *const heads[] = { &pool->aged, &pool->awake, &pool->unserved,
 		&pool->underserved, &pool->kept, &pool->unused, &pool->young, &pool->zygotes,
-		&pool->wanted, &pool->parked, &pool->unwritten };
+		&pool->rehearsing, &pool->wanted, &pool->parked, &pool->unwritten };
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		list_init(heads[i]);
 }
@@ -439,6 +439,12 @@ static void close_pool(nova_pool_t *pool, struct slot **ending)
 	while (!list_empty(&pool->kept)) {
 		struct group *g = CONTAINER_OF(pool->kept.next, struct group, kept);
 		group_end_keep(pool, g);
+		group_put(pool, g);
+	}
+	while (!list_empty(&pool->rehearsing)) {
+		struct group *g =
+			CONTAINER_OF(pool->rehearsing.next, struct group, zygote.rehearsing);
+		zygote_end(pool, g, ending);
 		group_put(pool, g);
 	}
 	for (struct link *l = pool->aged.next, *next; l != &pool->aged; l = next) {

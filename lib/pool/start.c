@@ -33,13 +33,6 @@ static struct template_want template_of(const nova_pool_t *pool, const struct po
 	};
 }
 
-struct frozen *group_lose_template(struct group *g)
-{
-	g->standby_until = 0;
-	g->unwritten = false;
-	return STEAL(g->frozen);
-}
-
 void template_drop(nova_pool_t *pool, struct frozen *frozen)
 {
 	if (!frozen)

@@ -10,6 +10,7 @@
 #include "pool/internal.h"
 
 #define LOOK_MS       1000u /* one that has died is missed within this time */
+#define REHEARSAL_MS  10u   /* between two looks at one that rehearses */
 #define RETRY_MS      1000u /* after it died or failed, twice that after the next time, … */
 #define RETRY_MOST_MS 60000u
 #define HOPELESS_MS   16000u /* after so much rest it is replaced */
@@ -66,6 +67,8 @@ void zygote_used(nova_pool_t *pool, struct group *g)
 void zygote_end(nova_pool_t *pool, struct group *g, struct slot **ending)
 {
 	link_remove(&g->zygote.wanted);
+	if (linked(&g->zygote.rehearsing))
+		slot_end(pool, g->zygote.rehearses, NOVA_POOL_EXPIRED, ending);
 	if (g->zygote.slot)
 		slot_end(pool, g->zygote.slot, NOVA_POOL_EXPIRED, ending);
 }
@@ -87,8 +90,8 @@ static void want_at(nova_pool_t *pool, struct group *g, uint64_t when)
 void zygote_want(nova_pool_t *pool, struct group *g)
 {
 	const struct group_zygote *z = &g->zygote;
-	if (z->can_be && !z->slot && !z->making && !linked(&z->wanted) && g->frozen &&
-		!pool->draining && most(pool))
+	if (z->can_be && !z->slot && !z->making && !z->rehearses && !linked(&z->wanted) &&
+		g->frozen && !pool->draining && most(pool))
 		want_at(pool, g,
 			clock_ns() + (g->start_ns < MOST_LATER_NS ? g->start_ns : MOST_LATER_NS));
 }
@@ -251,6 +254,14 @@ void zygote_first(
 
 /* --- making one --- */
 
+static size_t rehearsing(const nova_pool_t *pool)
+{
+	size_t count = 0;
+	for (struct link *l = pool->rehearsing.next; l != &pool->rehearsing; l = l->next)
+		count++;
+	return count;
+}
+
 /* Its place for another, if it has not been of use lately. */
 static bool make_place(nova_pool_t *pool, struct slot **ending)
 {
@@ -263,17 +274,30 @@ static bool make_place(nova_pool_t *pool, struct slot **ending)
 	return true;
 }
 
-static void made(nova_pool_t *pool, struct group *g, struct slot *s, const struct frozen *frozen,
-	struct slot **ending)
+/* Looked at again soon: there is nothing else that tells when it is through. */
+static void rehearse(nova_pool_t *pool, struct group *g, struct slot *s, struct frozen *made_of)
 {
-	young_remove(pool, s);
-	stand(pool, g, s);
-	if (pool->draining || s->generation != g->generation || g->frozen != frozen)
-		zygote_end(pool, g, ending);
+	g->zygote.rehearses = s;
+	g->zygote.made_of = made_of;
+	list_append(&pool->rehearsing, &g->zygote.rehearsing);
+}
+
+static void tell_failure(
+	const nova_pool_t *pool, const struct group *g, const nova_error_t *failure)
+{
+	log_info(host_log(pool->host), "pool", "no zygote for '%s' was made: %s", g->key,
+		nova_error_message(failure));
+}
+
+static void not_made(nova_pool_t *pool, struct group *g, struct slot *s)
+{
+	room_give_back(pool, s);
+	free(s);
+	rest(g);
 }
 
 /* Lets go of the lock. */
-static void make(nova_pool_t *pool, struct group *g, struct slot *s, struct slot **ending)
+static void make(nova_pool_t *pool, struct group *g, struct slot *s)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	AUTO_FROZEN struct frozen *frozen = frozen_ref(g->frozen);
@@ -282,19 +306,70 @@ static void make(nova_pool_t *pool, struct group *g, struct slot *s, struct slot
 	pthread_mutex_unlock(&pool->lock);
 	int code = vm_zygote_new(pool->host, frozen, &stop, &s->vm, &failure);
 	if (code < 0)
-		log_info(host_log(pool->host), "pool", "no zygote for '%s' was made: %s", g->key,
-			nova_error_message(failure));
-	else
-		standby_drop(pool->host, frozen); /* its children take their place */
+		tell_failure(pool, g, failure);
 	pthread_mutex_lock(&pool->lock);
 	g->zygote.making = false;
+	if (code < 0)
+		not_made(pool, g, s);
+	else
+		rehearse(pool, g, s, STEAL(frozen));
+}
+
+/* Its function may have changed meanwhile. */
+static bool is_of_use(const nova_pool_t *pool, const struct group *g, const struct slot *s,
+	const struct frozen *made_of)
+{
+	return !pool->draining && s->generation == g->generation && g->frozen == made_of;
+}
+
+/* 1: it stands; 0: it is still at it; else it is gone. Lets go of the lock; nobody ends it
+ * meanwhile. */
+static int settle(nova_pool_t *pool, struct group *g, struct slot *s, const struct frozen *made_of)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	const struct stop stop = { pool->end, NULL };
+	pthread_mutex_unlock(&pool->lock);
+	int code = vm_zygote_settle(s->vm, &stop, &failure);
 	if (code < 0) {
-		room_give_back(pool, s);
-		free(s);
-		rest(g);
-	} else {
-		made(pool, g, s, frozen, ending);
+		tell_failure(pool, g, failure);
+		nova_vm_free(s->vm);
+	} else if (code == 1) {
+		standby_drop(pool->host, made_of); /* its children take their place */
 	}
+	pthread_mutex_lock(&pool->lock);
+	return code;
+}
+
+static void look_at(nova_pool_t *pool, struct group *g, struct slot **ending)
+{
+	struct slot *s = g->zygote.rehearses;
+	AUTO_FROZEN struct frozen *made_of = frozen_ref(g->zygote.made_of);
+	group_hold(pool, g);
+	g->busy++;
+	link_remove(&g->zygote.rehearsing);
+	int code = settle(pool, g, s, made_of);
+	group_rehearses_no_more(g);
+	if (code < 0) {
+		not_made(pool, g, s);
+	} else {
+		if (code == 0)
+			rehearse(pool, g, s, frozen_ref(made_of));
+		else
+			young_remove(pool, s), stand(pool, g, s);
+		if (!is_of_use(pool, g, s, made_of))
+			zygote_end(pool, g, ending);
+	}
+	g->busy--;
+	group_changed(pool, g, ending);
+	pool_reap(pool, ending);
+}
+
+/* Each once. */
+static void look_at_all(nova_pool_t *pool, struct slot **ending)
+{
+	for (size_t count = rehearsing(pool); count && !list_empty(&pool->rehearsing); count--)
+		look_at(pool, CONTAINER_OF(pool->rehearsing.next, struct group, zygote.rehearsing),
+			ending);
 }
 
 static struct group *next_wanted(const nova_pool_t *pool)
@@ -316,13 +391,13 @@ static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
 	link_remove(&g->zygote.wanted);
 	pool_look(pool);
 	/* No other one makes place for what has no room. */
-	bool is_place =
-		fresh && g->frozen && room_is_spare(pool, g) &&
-		(pool->counters[NOVA_POOL_ZYGOTES] < most(pool) || make_place(pool, ending));
+	bool is_place = fresh && g->frozen && room_is_spare(pool, g) &&
+			(pool->counters[NOVA_POOL_ZYGOTES] + rehearsing(pool) < most(pool) ||
+				make_place(pool, ending));
 	pool_reap(pool, ending);
 	struct slot *s = is_place && g->frozen ? room_spare(pool, g, &fresh) : NULL;
 	if (s)
-		make(pool, g, s, ending);
+		make(pool, g, s);
 	g->busy--;
 	group_changed(pool, g, ending);
 	pool_reap(pool, ending);
@@ -347,12 +422,15 @@ void zygotes_maintain(nova_pool_t *pool)
 	pool_reap(pool, &ending);
 	for (struct group *g; !pool->draining && (g = next_wanted(pool)) != NULL;)
 		make_next(pool, g, &ending);
+	look_at_all(pool, &ending);
 	pool_reap(pool, &ending);
 }
 
 uint64_t zygotes_due(const nova_pool_t *pool)
 {
-	uint64_t due = list_empty(&pool->zygotes) ? NEVER : deadline_in_ms(LOOK_MS);
+	uint64_t due = !list_empty(&pool->rehearsing) ? deadline_in_ms(REHEARSAL_MS) :
+		       list_empty(&pool->zygotes)     ? NEVER :
+							deadline_in_ms(LOOK_MS);
 	for (struct link *l = pool->wanted.next; l != &pool->wanted; l = l->next) {
 		uint64_t when = CONTAINER_OF(l, struct group, zygote.wanted)->zygote.not_before;
 		due = when < due ? when : due;

@@ -191,11 +191,21 @@ int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct 
 	if (doubles.zygotes_failing)
 		return nova_fail(err, NOVA_EAGENT, "the double was told to fail");
 	int code = __wrap_vm_thaw_for_call(host, frozen, stop, ret_vm, err);
-	if (code == 0) {
-		(*ret_vm)->state = NOVA_VM_PAUSED;
+	if (code == 0)
 		doubles.zygote = *ret_vm;
-	}
 	return code;
+}
+
+int __wrap_vm_zygote_settle(nova_vm_t *vm, const struct stop *stop, nova_error_t **err);
+int __wrap_vm_zygote_settle(nova_vm_t *vm, const struct stop *stop, nova_error_t **err)
+{
+	(void)stop;
+	if (doubles.rehearsing)
+		return doubles.rehearsing < 0 ?
+			       nova_fail(err, NOVA_EAGENT, "the double cannot be cleared up") :
+			       0;
+	vm->state = NOVA_VM_PAUSED;
+	return 1;
 }
 
 int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,

@@ -33,6 +33,7 @@ struct doubles {
 	const char *obstacle, *reason; /* why none can be, why this one was not; NULL: they are */
 	int forks, zygotes, inits;     /* how many were made, or given their function */
 	int zygotes_failing;
+	int rehearsing;        /* 1: they are still at it; -1: they fail */
 	const char *code_disk; /* that the last fork was asked for; NULL: the zygote's own */
 	nova_vm_t *zygote;     /* the last one */
 	int parks, births;     /* of children that were forked ahead */

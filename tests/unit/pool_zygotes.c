@@ -305,6 +305,78 @@ START_TEST(one_that_cannot_be_made_is_tried_again_by_a_later_start)
 }
 END_TEST
 
+static void rehearses(struct setting *s)
+{
+	starts_classic(s, "f");
+	let_time_pass(s, "f");
+	doubles.rehearsing = 1;
+	nova_pool_tick(s->pool);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	ck_assert_uint_eq(told(s, NOVA_POOL_ZYGOTES), 0);
+}
+
+START_TEST(a_zygote_that_rehearses_holds_up_nobody)
+{
+	struct setting s = set_up_usual();
+	rehearses(&s);
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	ck_assert_int_le(nova_pool_tick(s.pool), 10); /* it is looked at again */
+	ck_assert_int_eq(doubles.zygotes, 1);
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	nova_pool_tick(s.pool); /* another begins beside it */
+	ck_assert_int_eq(doubles.zygotes, 2);
+	doubles.rehearsing = 0;
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_ZYGOTES), 2);
+	starts(&s, "f", "hot", "");
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(one_that_rehearses_in_vain_is_none_and_another_is_made_later)
+{
+	struct setting s = set_up_usual();
+	rehearses(&s);
+	doubles.rehearsing = -1;
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.alive, 0);
+	ck_assert_uint_eq(told(&s, NOVA_POOL_MEMORY_MB), 0);
+	doubles.rehearsing = 0;
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(one_that_rehearses_ends_with_its_function_or_its_pool)
+{
+	struct setting s = set_up_usual();
+	rehearses(&s);
+	if (_i == 0)
+		nova_pool_forget(s.pool, "f");
+	else if (_i == 1)
+		ck_ok(nova_pool_drain(s.pool, 10000, &error));
+	if (_i < 2)
+		ck_assert_int_eq(doubles.alive, 0);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(those_that_rehearse_count_against_the_limit)
+{
+	struct setting s = set_up_hot(8, "pool.zygotes", "1");
+	rehearses(&s);
+	starts_classic(&s, "g");
+	let_time_pass(&s, "g");
+	nova_pool_tick(s.pool);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(a_zygote_ends_with_its_function_or_its_pool)
 {
 	struct setting s = set_up_usual();
@@ -853,6 +925,10 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, a_zygote_of_which_a_child_has_come_up_is_trusted_again);
 	tcase_add_test(tc, one_that_died_just_before_the_end_of_its_pool_leaves_nothing);
 	tcase_add_test(tc, one_that_cannot_be_made_is_tried_again_by_a_later_start);
+	tcase_add_test(tc, a_zygote_that_rehearses_holds_up_nobody);
+	tcase_add_test(tc, one_that_rehearses_in_vain_is_none_and_another_is_made_later);
+	tcase_add_loop_test(tc, one_that_rehearses_ends_with_its_function_or_its_pool, 0, 3);
+	tcase_add_test(tc, those_that_rehearse_count_against_the_limit);
 	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
 	tcase_add_test(tc, one_that_is_made_while_its_function_changes_ends_at_once);
 	tcase_add_test(tc, a_group_without_vms_is_not_forgotten_while_its_zygote_is_made);
