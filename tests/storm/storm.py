@@ -54,8 +54,10 @@ def command_line(pid):
 
 
 def keeper_of(pid):
-    """The keeper of that host: a child of it, or left to us at its start. None: it has none."""
-    for child in children(pid) + children(os.getpid()):
+    """The keeper of that host: a child of its reaper, which is a child of it, or was left to us.
+    None: it has none."""
+    reapers = children(pid) + children(os.getpid())
+    for child in reapers + [child for reaper in reapers for child in children(reaper)]:
         line = command_line(child)
         if "nova-keeper" in line and f"/run/{pid}-" in line:
             return child

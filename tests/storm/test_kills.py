@@ -40,7 +40,7 @@ class Victim:
 
 class StormOfKills(StormCase):
     def storm(self, engine, kills, hot="off"):
-        self.victims = []
+        self.victims, self.hot = [], hot == "auto"
         self.set_up_storm(engine, "kills", hot)
         self.rounds(kills)
 
@@ -95,6 +95,10 @@ class StormOfKills(StormCase):
         self.hear_until(is_served)
         return 1
 
+    def wounds(self):
+        """How often, before its host is killed. Zygotes are made anew meanwhile."""
+        return self.rng.randrange(6) if self.hot else self.rng.randrange(2)
+
     def end_victim(self, victim):
         """Kills the host, sometimes with its keeper first."""
         keeper = storm.keeper_of(victim.process.pid)
@@ -114,7 +118,7 @@ class StormOfKills(StormCase):
             self.victims.append(Victim(slot, self.engine, verb, self.rng, self.environment))
         first, other = self.rng.sample(self.victims, 2)
         self.await_moment(first)
-        kills = self.wound(first) if self.rng.random() < 0.5 else 0
+        kills = sum(self.wound(first) for _ in range(self.wounds()))
         self.end_victim(first)
         self.hear_until(lambda _victim, line: line.startswith("E "))  # the other one goes on
         self.hear_for(self.rng.random() * 0.02)
