@@ -87,9 +87,9 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"for each processor, 4 at most, and no other ones" },
 	{ "pool.max_standby", { "NOVA_POOL_MAX_STANDBY" }, KEY_INTEGER, "64", 0, 100000, { 0 },
 		"VMM processes that wait for a clone to come, for all functions and VMs together" },
-	{ "pool.hot", { "NOVA_POOL_HOT" }, KEY_ENUM, "off", 0, 0, { "off", "auto" },
-		"Whether a microVM is forked as the process that it is, where it is emulated and "
-		"that is possible (docs/hot.md)" },
+	{ "pool.hot", { "NOVA_POOL_HOT" }, KEY_ENUM, "auto", 0, 0, { "off", "auto" },
+		"Whether a microVM is forked as the process that it is; auto: where it is emulated "
+		"and that is possible (docs/hot.md)" },
 	{ "pool.zygotes", { "NOVA_POOL_ZYGOTES" }, KEY_INTEGER, "auto", 0, 100000, { "auto" },
 		"With pool.hot, VMs that stand still at most, each to be forked for the starts of "
 		"one function or runtime; auto: a quarter of pool.max_vms, but no more than 64" },

@@ -47,7 +47,7 @@ END_TEST
 
 START_TEST(a_vm_past_its_time_is_ended_by_the_next_tick)
 {
-	struct platform p = platform_open("pool.idle_ttl", "1ms", NULL);
+	struct platform p = platform_open("pool.idle_ttl", "1ms", "pool.zygotes", "0", NULL);
 	platform_add(p.nova, "f", "shell", "echo 1");
 	platform_answers(p.nova, "f", "1");
 	for (int64_t ms; (ms = nova_pool_tick(p.pool)) >= 0;)
