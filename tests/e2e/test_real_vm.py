@@ -2,6 +2,7 @@
 """The main job with a real microVM: what a person types, and what they read."""
 import json
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -45,6 +46,23 @@ class RealVm(VmCase):
     def test_doctor_boots_one(self):
         done = self.novactl("doctor", "--boot")
         self.assertRegex(done.stdout, r"(?m)^ok +boot +a microVM on qemu answered after \d+ ms$")
+
+    def images(self):
+        return pathlib.Path(self.novactl_json("image", "check")["directory"])
+
+    def test_root_filesystems_have_the_sizes_that_they_are_promised_with(self):
+        sizes = {path.stem: path.stat().st_size >> 20
+                 for path in self.images().glob("rootfs/*.ext4")}
+        wanted = {"base": 32, "python": 256, "node": 256, "wasm": 256}
+        self.assertEqual({name: sizes.get(name, size) for name, size in wanted.items()}, wanted)
+
+    def test_node_is_the_one_that_the_distribution_builds(self):
+        image = self.images() / "rootfs/node.ext4"
+        if not image.exists():
+            self.skipTest(f"there is no {image}")
+        # what others build is one file
+        done = self.run_program("/usr/sbin/debugfs", "-R", "ls -p /usr/lib/x86_64-linux-gnu", image)
+        self.assertRegex(done.stdout, r"/libnode\.so\.\d+/")
 
     def test_hello_python_prints_the_block(self):
         self.register("hello-python", FUNCTIONS / "python/hello.py")
