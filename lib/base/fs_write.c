@@ -63,7 +63,7 @@ void fs_sweep_temps(const char *directory, const char *name)
 		strv_free(names, (size_t)count);
 }
 
-static int sync_directory_of(const char *path)
+int fs_sync_name(const char *path)
 {
 	AUTO_FREE char *directory = strdup(path);
 	if (!directory)
@@ -81,14 +81,14 @@ int fs_publish(int fd, const char *temp, const char *path)
 	if (r == 0)
 		r = fs_rename(temp, path);
 	if (r == 0)
-		r = sync_directory_of(path);
+		r = fs_sync_name(path);
 	return r;
 }
 
 int fs_unlink_durably(const char *path)
 {
 	int r = fs_unlink(path);
-	return r < 0 ? r : sync_directory_of(path);
+	return r < 0 ? r : fs_sync_name(path);
 }
 
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode)

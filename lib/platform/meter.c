@@ -10,6 +10,7 @@
 
 #define TICK_MS        1000u
 #define FOLD_MS        5000u
+#define LOOK_MS        (FOLD_MS + 2 * TICK_MS)
 #define RETRY_MS       5000u
 #define SNAPSHOTS_US   60000000u
 #define SNAPSHOTS_MOST (31ull * 86400u * 1000000u) /* of a time in which nobody looked */
@@ -23,14 +24,16 @@ struct meter {
 	uint64_t keep_hours; /* 0: for ever */
 	struct usage_journal journal;
 	char plan[USAGE_WORD];
-	atomic_bool failing;      /* which has been said */
-	atomic_bool used_up;      /* the MCUs of the plan */
-	atomic_uint_fast64_t due; /* the next tick */
-	pthread_mutex_t folding;  /* guards those below */
-	struct store *store;      /* NULL: not open */
-	bool own;                 /* the store is the meter's alone */
+	atomic_bool failing;          /* which has been said */
+	atomic_bool has_looked;       /* at the MCUs of the plan, */
+	atomic_bool used_up;          /* of which there are none any more, */
+	atomic_uint_fast64_t look_at; /* and when it is to look again, if no tick does */
+	atomic_uint_fast64_t due;     /* the next tick */
+	pthread_mutex_t folding;      /* guards those below */
+	struct store *store;          /* NULL: not open */
+	bool own;                     /* the store is the meter's alone */
 	uint64_t fold_at, trim_at;
-	bool has_rates, has_looked;
+	bool has_rates;
 	struct usage_rates rates;
 };
 
@@ -203,11 +206,13 @@ static int look_at_limit(struct meter *m, nova_error_t **error)
 	};
 	int code = m->store->ops->usage->list(m->store, &filter, &found, &count, error);
 	bool fits = code == 0 && usage_mcu_of(found, count, &micro);
-	if (code == 0)
-		atomic_store(&m->used_up, !fits || micro >= plan->mcu * 1000000u);
 	usage_record_list_free(found, count);
-	m->has_looked = m->has_looked || code == 0;
-	return code;
+	if (code < 0)
+		return code;
+	atomic_store(&m->used_up, !fits || micro >= plan->mcu * 1000000u);
+	atomic_store(&m->look_at, deadline_in_ms(LOOK_MS));
+	atomic_store(&m->has_looked, true);
+	return 0;
 }
 
 static int trim(struct meter *m, nova_error_t **error)
@@ -226,6 +231,8 @@ static int fold_all(struct meter *m, nova_error_t **error)
 	uint64_t bad = 0;
 	int code = open_store(m, error);
 	if (code == 0)
+		code = usage_journal_leave(&m->journal, RETIRE_BYTES, error);
+	if (code == 0)
 		code = usage_fold(m->journal.directory, m->store, &bad, error);
 	if (bad)
 		log_error(host_log(m->nova->host), "usage",
@@ -235,11 +242,7 @@ static int fold_all(struct meter *m, nova_error_t **error)
 		code = fold_snapshots(m, error);
 	if (code == 0 && m->limited)
 		code = look_at_limit(m, error);
-	if (code == 0)
-		code = trim(m, error);
-	if (code == 0)
-		usage_journal_retire(&m->journal, m->store, RETIRE_BYTES);
-	return code;
+	return code == 0 ? trim(m, error) : code;
 }
 
 static int fold(struct meter *m, nova_error_t **error)
@@ -365,9 +368,11 @@ static bool measure_instances(struct nova *nova)
 	pthread_mutex_lock(&nova->instances_lock);
 	for (struct link *l = nova->instances.next; l != &nova->instances; l = l->next) {
 		nova_instance_t *i = CONTAINER_OF(l, nova_instance_t, link);
+		/* one whose VM has died takes nothing any more */
+		bool is_over = nova_vm_state(i->vm) == NOVA_VM_DEAD;
 		if (i->listed)
-			meter_instance(i, false);
-		any = any || i->listed;
+			meter_instance(i, is_over);
+		any = any || (i->listed && !is_over);
 	}
 	pthread_mutex_unlock(&nova->instances_lock);
 	return any;
@@ -394,15 +399,40 @@ void meter_tick(struct meter *m)
 	pthread_mutex_unlock(&m->folding);
 }
 
+static bool is_fresh(struct meter *m)
+{
+	return atomic_load(&m->has_looked) && !deadline_passed(atomic_load(&m->look_at));
+}
+
+/* Where nothing is recorded, as all is refused, no tick looks. What was seen last counts on if this
+ * fails, or somebody else looks just now. */
+static int look_again(struct meter *m, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = 0;
+	if (is_fresh(m))
+		return 0;
+	bool first = !atomic_load(&m->has_looked);
+	if (first)
+		pthread_mutex_lock(&m->folding);
+	else if (pthread_mutex_trylock(&m->folding) != 0)
+		return 0;
+	if (!is_fresh(m)) {
+		code = flush_and_fold(m, &failure);
+		atomic_store(&m->look_at, deadline_in_ms(LOOK_MS));
+		note_outcome(m, code, failure);
+	}
+	pthread_mutex_unlock(&m->folding);
+	if (first && code < 0 && error)
+		*error = STEAL(failure);
+	return first ? code : 0;
+}
+
 int meter_admit(struct meter *m, nova_error_t **error)
 {
-	int code = 0;
 	if (!m || !m->limited)
 		return 0;
-	pthread_mutex_lock(&m->folding);
-	if (!m->has_looked)
-		code = flush_and_fold(m, error);
-	pthread_mutex_unlock(&m->folding);
+	int code = look_again(m, error);
 	if (code < 0 || !atomic_load(&m->used_up))
 		return code;
 	return nova_fail(error, NOVA_ELIMIT,
@@ -432,10 +462,12 @@ void meter_close(struct meter *m)
 	if (!m)
 		return;
 	if (m->on && (m->journal.fd >= 0 || m->journal.pending.len)) {
-		int code = flush_and_fold(m, &failure);
-		note_outcome(m, code, failure);
+		int code = usage_journal_flush(&m->journal, &failure);
 		if (code == 0)
-			usage_journal_retire(&m->journal, m->store, 0);
+			code = usage_journal_leave(&m->journal, 0, &failure);
+		if (code == 0)
+			code = fold(m, &failure);
+		note_outcome(m, code, failure);
 	}
 	close_store(m);
 	usage_journal_done(&m->journal);

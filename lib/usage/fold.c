@@ -120,7 +120,8 @@ static int fold_file(int fd, const char *name, struct store *store, uint64_t *re
 		       code;
 }
 
-/* Its owner has gone: what it has not finished is nothing. */
+/* Its owner has left it: what is not finished is nothing. One that is shorter than it was lost what
+ * is in the store already, with the power of the machine. */
 static void remove_if_left(
 	int fd, const char *path, const char *name, struct store *store, uint64_t place)
 {
@@ -128,9 +129,8 @@ static void remove_if_left(
 	if (sys_flock(fd, true, false) < 0 || sys_fstat(fd, &about) < 0 || lock_is_removed(fd))
 		return;
 	AUTO_FREE char *tail = NULL;
-	if ((uint64_t)about.st_size < place) /* somebody else has removed it */
-		return;
-	size_t left = (size_t)((uint64_t)about.st_size - place);
+	uint64_t size = (uint64_t)about.st_size;
+	size_t left = size > place ? (size_t)(size - place) : 0;
 	if (left > CHUNK || ((tail = malloc(left + 1)) == NULL) ||
 		sys_pread_all(fd, tail, left, place) < 0 || memchr(tail, '\n', left))
 		return; /* it was written to meanwhile */
@@ -165,9 +165,13 @@ int usage_fold(const char *directory, struct store *store, uint64_t *ret_bad, no
 		return 0;
 	if (count < 0)
 		return nova_fail_os(error, count, "the journals of usage in '%s'", directory);
-	for (int i = 0; i < count && code == 0; i++)
-		if (usage_is_journal(names[i]))
-			code = fold_one(directory, names[i], store, ret_bad, error);
+	for (int i = 0; i < count && (code == 0 || code == NOVA_EPERM); i++) {
+		if (!usage_is_journal(names[i]))
+			continue;
+		/* one that belongs to somebody else holds up no other */
+		int r = fold_one(directory, names[i], store, ret_bad, code < 0 ? NULL : error);
+		code = code < 0 ? code : r;
+	}
 	strv_free(names, (size_t)count);
 	return code;
 }

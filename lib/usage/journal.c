@@ -48,8 +48,10 @@ static int make_file(struct usage_journal *j)
 	if (r < 0)
 		return r == -EWOULDBLOCK ? -EAGAIN : r;
 	j->fd = STEAL_FD(fd);
+	free(j->path);
 	j->path = STEAL(path);
 	j->size = 0;
+	j->anonymous = true;
 	return 0;
 }
 
@@ -157,6 +159,12 @@ static void put_lost(struct usage_journal *j, uint64_t time_us)
 		j->lost = 0;
 }
 
+static int fail_write(const struct usage_journal *j, int r, nova_error_t **error)
+{
+	return nova_fail_os(
+		error, r, "the journal of usage in '%s' cannot be written", j->directory);
+}
+
 int usage_journal_append(struct usage_journal *j, uint64_t time_us,
 	const struct usage_record *record, nova_error_t **error)
 {
@@ -169,41 +177,75 @@ int usage_journal_append(struct usage_journal *j, uint64_t time_us,
 		r = write_pending(j);
 	}
 	pthread_mutex_unlock(&j->lock);
-	return r < 0 ? nova_fail_os(error, r, "the journal of usage in '%s' cannot be written",
-			       j->directory) :
-		       0;
+	return r < 0 ? fail_write(j, r, error) : 0;
+}
+
+/* What is on the disk then; callers do not wait for that. */
+struct unwritten {
+	int fd;
+	char *path; /* NULL: its name is there */
+};
+
+static void unwritten_done(struct unwritten *u)
+{
+	fd_close(u->fd);
+	free(u->path);
+}
+
+/* With j->lock. */
+static int take_unwritten(struct usage_journal *j, struct unwritten *u)
+{
+	if (!j->dirty || j->fd < 0)
+		return 0;
+	if (j->anonymous && !(u->path = strdup(j->path)))
+		return -ENOMEM;
+	u->fd = sys_dup(j->fd);
+	j->dirty = j->anonymous = false;
+	return u->fd < 0 ? u->fd : 0;
+}
+
+/* Both names are new the first time. Who has removed the file has taken it into the store. */
+static int write_out(const struct usage_journal *j, const struct unwritten *u)
+{
+	int r = u->fd >= 0 ? sys_fsync(u->fd) : 0;
+	if (r == 0 && u->path)
+		r = fs_sync_name(u->path);
+	return r == 0 && u->path ? fs_sync_name(j->directory) : r;
 }
 
 int usage_journal_flush(struct usage_journal *j, nova_error_t **error)
 {
+	CLEANUP(unwritten_done) struct unwritten u = { -1, NULL };
 	pthread_mutex_lock(&j->lock);
 	put_lost(j, clock_unix_us());
 	int r = j->pending.len ? write_pending(j) : 0;
-	int fd = r == 0 && j->dirty ? sys_dup(j->fd) : -1;
-	if (r == 0 && j->dirty && fd < 0)
-		r = fd;
-	j->dirty = j->dirty && r < 0;
+	if (r == 0)
+		r = take_unwritten(j, &u);
 	pthread_mutex_unlock(&j->lock);
-	if (fd >= 0) /* callers do not wait for the disk */
-		r = sys_fsync(fd);
-	fd_close(fd);
-	return r < 0 ? nova_fail_os(error, r, "the journal of usage in '%s' cannot be written",
-			       j->directory) :
-		       0;
+	if (r == 0)
+		r = write_out(j, &u);
+	if (r < 0) {
+		pthread_mutex_lock(&j->lock);
+		j->dirty = j->anonymous = true;
+		pthread_mutex_unlock(&j->lock);
+	}
+	return r < 0 ? fail_write(j, r, error) : 0;
 }
 
-void usage_journal_retire(struct usage_journal *j, struct store *store, uint64_t least)
+/* While somebody appends to it a file is never in the store whole: so it is left. */
+int usage_journal_leave(struct usage_journal *j, uint64_t least, nova_error_t **error)
 {
-	uint64_t place = 0;
+	CLEANUP(unwritten_done) struct unwritten u = { -1, NULL };
 	pthread_mutex_lock(&j->lock);
-	const char *name = j->fd >= 0 ? strrchr(j->path, '/') + 1 : NULL;
-	if (name && j->size > least && store->ops->usage->place(store, name, &place, NULL) == 0 &&
-		place == j->size && fs_unlink_durably(j->path) == 0) {
-		store->ops->usage->forget(store, name, clock_unix_us() / USAGE_HOUR_US, NULL);
-		fd_close(STEAL_FD(j->fd));
-		free(STEAL(j->path));
+	bool dirty = j->dirty;
+	if (j->fd >= 0 && j->size >= least) {
+		u.fd = STEAL_FD(j->fd);
+		u.path = STEAL(j->path);
+		j->dirty = false;
 	}
 	pthread_mutex_unlock(&j->lock);
+	int r = dirty ? write_out(j, &u) : 0;
+	return r < 0 ? fail_write(j, r, error) : 0;
 }
 
 void usage_journal_done(struct usage_journal *j)

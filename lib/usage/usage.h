@@ -102,8 +102,9 @@ struct usage_journal {
 	char *path;
 	uint64_t size;
 	struct buf pending;
-	uint64_t lost; /* records that had no room there either */
-	bool dirty;    /* not on the disk yet */
+	uint64_t lost;  /* records that had no room there either */
+	bool dirty;     /* not on the disk yet */
+	bool anonymous; /* nor is its name */
 };
 
 /* In `home`/usage, which is made when there is something to write. */
@@ -115,8 +116,9 @@ int usage_journal_append(struct usage_journal *j, uint64_t time_us,
 	const struct usage_record *record, nova_error_t **error);
 /* Tries what waits in memory, and has all on the disk. */
 int usage_journal_flush(struct usage_journal *j, nova_error_t **error);
-/* Removes it if it is in the store whole and larger than `least`. */
-void usage_journal_retire(struct usage_journal *j, struct store *store, uint64_t least);
+/* Leaves a file of at least that size to usage_fold(), which removes it then; what comes is written
+ * to another one. */
+int usage_journal_leave(struct usage_journal *j, uint64_t least, nova_error_t **error);
 
 /* A line without its end. False: it is none. The texts of the record lie in it. */
 bool usage_line_read(char *line, struct usage_record *ret);

@@ -583,8 +583,8 @@ def only_the_rooms_that_meet_the_system_look_at_errno():
 def one_place_reads_the_environment():
     pattern = re.compile(r"\b(secure_getenv|getenv|environ)\b")
     found = {relative(path) for path in sources("lib") if pattern.search(code_of(path))}
-    # The second hands it on to the keeper, as any program does to those it starts. The third is no
-    # part of the library: the keeper tells it by a variable where its orders come from.
+    # The second is no part of the library: the keeper tells it by a variable where its orders come
+    # from.
     expect(found ^ {"lib/base/environment.c", "lib/zygote/start.c"},
            "files that read the environment; use env_get()")
 

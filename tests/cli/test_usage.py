@@ -270,6 +270,42 @@ class Settings(UsageCase):
         self.assertIn("Plan tiny", self.novactl("bill").stdout)
 
 
+    def test_a_plan_that_has_some_again_lets_calls_begin_again_in_who_refused_them(self):
+        self.register("f", "cat", "shell")
+        plans = [{"name": "tiny", "price": 1, "mcu": 1, "vcpus": 1, "memory_gb": 1}]
+        self.environment.update(NOVA_USAGE_RATES=str(self.card(plans=plans)),
+                                NOVA_USAGE_PLAN="tiny", NOVA_USAGE_LIMIT="on",
+                                PYTHONPATH=str(ROOT / "bindings/python"),
+                                LD_LIBRARY_PATH=str(BUILD / "lib"))
+        self.journal(self.line(int(time.time()) * 10**6, "cached", vcpu_us=3600 * 10**6))
+        with subprocess.Popen([sys.executable, "-c", REFUSED], env=self.environment,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            self.assertEqual(process.stdout.readline(), "refused\n")
+            with sqlite3.connect(self.home / "usage.db") as db:  # as if a month began
+                db.execute("DELETE FROM usage")
+            db.close()
+            self.assertEqual(process.communicate("go on\n", timeout=60)[0], "called\n")
+
+
+REFUSED = """
+import sys, time
+import nova
+with nova.open(pool_thread="on") as platform:
+    try:
+        platform.invoke("f", {})
+    except nova.LimitReached:
+        print("refused", flush=True)
+    sys.stdin.readline()
+    while True:
+        try:
+            platform.invoke("f", {})
+        except nova.LimitReached:
+            time.sleep(0.1)
+        else:
+            break
+    print("called", flush=True)
+"""
+
 CALLER = """
 import resource, sys, time
 import nova
@@ -347,6 +383,23 @@ print("done", flush=True)
         self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.calls(), 14)
         self.assertEqual(sum(row["lost"] for row in self.usage()), 0)
+
+    def test_an_instance_whose_vm_has_died_uses_nothing_more(self):
+        self.register("dies", "kill -9 $PPID", "shell")
+        process = self.program("""
+instance = platform.start_instance("dies", key="i")
+try:
+    instance.invoke({})
+except nova.Lost:
+    pass
+sys.stdout.write("died\\n")
+sys.stdout.flush()
+time.sleep(4)
+instance.stop()
+""", "thread")
+        self.assertEqual(process.wait(60), 0)
+        row, = (r for r in self.usage("--by", "key") if r["key"] == "i" and r["vcpu_us"])
+        self.assertLess(row["vcpu_us"], 3 * 10**6)
 
     def test_modes_keys_and_instances_are_told_apart(self):
         process = self.program("""
