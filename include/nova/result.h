@@ -113,6 +113,14 @@ NOVA_API const char *nova_result_snapshot(const nova_result_t *result);
 NOVA_API const char *nova_result_instance(const nova_result_t *result);
 
 /**
+ * Which version of the function ran: of an alias that two share the one that was taken.
+ * @param result may be NULL
+ * @return the number of the published version; 0: the function as it was then, or code that is run
+ * once. Since 0.1.
+ */
+NOVA_API uint32_t nova_result_version(const nova_result_t *result);
+
+/**
  * How the VM that ran it had come to be (docs/hot.md).
  * @param result may be NULL
  * @return "hot": forked off a process that stood ready; "parked": the same, done ahead of the call;

@@ -131,7 +131,7 @@ static int run(struct invocation *c, nova_result_t **ret_result, nova_error_t **
 	return code;
 }
 
-static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t run_ns)
+static void finish_result(const struct invocation *c, nova_result_t *r, uint64_t run_ns)
 {
 	uint64_t made_us = 0, waited_us = (run_ns - c->prepared_ns) / 1000u + c->lease.took_us;
 	for (int part = NOVA_TIMING_START; part <= NOVA_TIMING_INIT; part++)
@@ -140,6 +140,7 @@ static void finish_timing(const struct invocation *c, nova_result_t *r, uint64_t
 	r->timing_us[NOVA_TIMING_QUEUE] = waited_us > made_us ? waited_us - made_us : 0;
 	r->timing_us[NOVA_TIMING_TOTAL] = us_since(c->begin_ns);
 	r->cold_start = c->lease.cold;
+	r->version = c->function->published ? c->function->record.version : 0;
 }
 
 /* --- a call as a whole --- */
@@ -249,7 +250,7 @@ int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_
 	uint64_t begin = clock_ns();
 	int code = run(c, ret_result, &failure);
 	if (*ret_result)
-		finish_timing(c, *ret_result, begin);
+		finish_result(c, *ret_result, begin);
 	meter_call(c, *ret_result);
 	call_log_note(c, code, *ret_result, failure);
 	if (code < 0 && error)

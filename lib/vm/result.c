@@ -127,6 +127,11 @@ const char *nova_result_instance(const nova_result_t *result)
 	return or_nothing(result)->instance;
 }
 
+uint32_t nova_result_version(const nova_result_t *result)
+{
+	return or_nothing(result)->version;
+}
+
 const char *vm_path_name(enum vm_path path)
 {
 	static const char *const names[] = { "classic", "parked", "hot" };

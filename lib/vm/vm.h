@@ -183,6 +183,7 @@ struct nova_result {
 	struct json_span output, failure, out, err;
 	char request_id[65], vm_id[9];
 	char snapshot[17], instance[9]; /* "": none; written by the platform */
+	uint32_t version;               /* that was published; 0: none; written by the platform */
 	int exit_code, cold_start;
 	enum vm_path path; /* of its VM */
 	char path_why[VM_PATH_WHY];

@@ -213,6 +213,13 @@ START_TEST(a_version_runs_as_it_was_published_whatever_becomes_of_the_function)
 	ck_assert_uint_eq(nova_function_version(all[0]), 1);
 	nova_function_list_free(all, count);
 	nova_result_t *r = NULL;
+	ck_ok(set_alias(p.nova, "prod", 2, 0));
+	ck_ok(nova_invoke(p.nova, "f:prod", "{}", NULL, &r, &error));
+	ck_assert_uint_eq(nova_result_version(r), 2);
+	nova_result_free(STEAL(r));
+	ck_ok(nova_invoke(p.nova, "f", "{}", NULL, &r, &error));
+	ck_assert_uint_eq(nova_result_version(r), 0);
+	nova_result_free(STEAL(r));
 	ck_fails_with(NOVA_ENOTFOUND, "no version or alias '3'",
 		nova_invoke(p.nova, "f:3", "{}", NULL, &r, &error));
 	ck_fails_with(NOVA_ENOTFOUND, "there is no function 'g'",

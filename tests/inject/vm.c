@@ -54,8 +54,8 @@ static bool result_is_whole(const nova_result_t *r, const char *output)
 	       !*nova_result_failure(r) && nova_result_exit_code(r) == 0 &&
 	       *nova_result_request_id(r) && nova_result_cold_start(r) < 2 &&
 	       *nova_result_vm_id(r) && nova_result_snapshot(r) && nova_result_instance(r) &&
-	       !strcmp(nova_result_path(r), "classic") && nova_result_path_why(r) &&
-	       nova_result_timing_us(r, NOVA_TIMING_BOOT) < UINT64_MAX &&
+	       nova_result_version(r) == 0 && !strcmp(nova_result_path(r), "classic") &&
+	       nova_result_path_why(r) && nova_result_timing_us(r, NOVA_TIMING_BOOT) < UINT64_MAX &&
 	       nova_result_timing_us(r, NOVA_TIMING_TOTAL) / 1000 < UINT64_MAX;
 }
 
@@ -311,7 +311,8 @@ const struct inject_case vm_cases[] = {
 	{ "nova_vm_invoke nova_result_free nova_result_output nova_result_stdout "
 	  "nova_result_stderr nova_result_truncated nova_result_failure nova_result_exit_code "
 	  "nova_result_request_id nova_result_cold_start nova_result_vm_id nova_result_snapshot "
-	  "nova_result_instance nova_result_path nova_result_path_why nova_result_timing_us",
+	  "nova_result_instance nova_result_version nova_result_path nova_result_path_why "
+	  "nova_result_timing_us",
 		NULL, world_vm, invoke, free_result, .runs = true },
 	{ "nova_result_to_json", NULL, prepare_result, result_to_json, free_result,
 		.silent = true },

@@ -426,6 +426,7 @@ static void judge_result_and_files(void)
 	WORKS_WITH(nova_result_vm_id, *nova_result_vm_id(r));
 	WORKS_WITH(nova_result_snapshot, !*nova_result_snapshot(r));
 	WORKS_WITH(nova_result_instance, !*nova_result_instance(r));
+	WORKS_WITH(nova_result_version, nova_result_version(r) == 0);
 	WORKS_WITH(nova_result_path, !strcmp(nova_result_path(r), "classic"));
 	WORKS_WITH(nova_result_path_why, nova_result_path_why(r) != NULL);
 	WORKS_WITH(nova_result_timing_us, nova_result_timing_us(r, NOVA_TIMING_TOTAL) > 0);

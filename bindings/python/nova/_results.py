@@ -52,6 +52,8 @@ class Result:
     """Id of the snapshot that the call left, or ""."""
     instance: str
     """Id of the instance that ran it, or ""."""
+    version: int
+    """The published version that ran; 0: the function as it was, or code that is run once."""
     path: str
     """How its VM had come to be: "hot", "parked" or "classic"."""
     path_why: str
@@ -82,6 +84,7 @@ class Result:
                 vm_id=_str("nova_result_vm_id", pointer),
                 snapshot=_str("nova_result_snapshot", pointer),
                 instance=_str("nova_result_instance", pointer),
+                version=lib.nova_result_version(pointer),
                 path=_str("nova_result_path", pointer),
                 path_why=_str("nova_result_path_why", pointer),
                 timings={

@@ -811,6 +811,7 @@ FUNCTIONS = {
     "nova_result_vm_id": (c_char_p, [c_void_p]),
     "nova_result_snapshot": (c_char_p, [c_void_p]),
     "nova_result_instance": (c_char_p, [c_void_p]),
+    "nova_result_version": (c_uint32, [c_void_p]),
     "nova_result_path": (c_char_p, [c_void_p]),
     "nova_result_path_why": (c_char_p, [c_void_p]),
     "nova_result_timing_us": (c_uint64, [c_void_p, c_int]),
