@@ -159,7 +159,15 @@ static void put_problem(struct exchange *x, json_t *problem)
 	json_object_set_new(problem, "request_id", json_string(x->id));
 	if ((status == 503 || status == 429) && !json_object_get(x->headers, "Retry-After"))
 		exchange_header_add(x, "Retry-After", "1");
-	answer_json(x, status, PROBLEM_TYPE, problem);
+	if (lambda_is_at(x->path)) {
+		const char *type;
+		json_t *own = lambda_problem(problem, &type);
+		exchange_header_add(x, "x-amzn-ErrorType", type);
+		answer_json(x, status, JSON_TYPE, own);
+		json_decref(own);
+	} else {
+		answer_json(x, status, PROBLEM_TYPE, problem);
+	}
 	json_decref(problem);
 }
 
@@ -235,6 +243,8 @@ void exchange_dress(const struct exchange *x, struct MHD_Response *response)
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	if (*x->id)
 		MHD_add_response_header(response, "X-Request-Id", x->id);
+	if (*x->id && lambda_is_at(x->path))
+		MHD_add_response_header(response, "x-amzn-RequestId", x->id);
 	if (*x->trace)
 		MHD_add_response_header(response, "Traceparent", x->trace);
 	json_object_foreach(x->headers, name, value)

@@ -144,7 +144,7 @@ static enum MHD_Result begin_job(struct exchange *x)
 {
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct job_request request = {
-		.verb = x->route->verb, .options = x->options, .body = x->body
+		.verb = x->verb ? x->verb : x->route->verb, .options = x->options, .body = x->body
 	};
 	x->held += x->body.len; /* the job has it, until the exchange is over */
 	x->body = (struct bytes){ 0 };
@@ -152,7 +152,11 @@ static enum MHD_Result begin_job(struct exchange *x)
 		bytes_free(&request.body); /* what it says is among the options */
 	if (!request.body.data)
 		bytes_add(&request.body, "", 0);
-	x->job = job_begin(x->client->endpoint->front->jobs, &request, &asker, x);
+	struct jobs *jobs = x->client->endpoint->front->jobs;
+	if (x->detached)
+		detached_begin(x, jobs, &request);
+	else
+		x->job = job_begin(jobs, &request, &asker, x);
 	bytes_free(&request.body);
 	json_decref(x->options); /* the job has a copy */
 	x->options = NULL;
@@ -273,6 +277,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		websocket_end(x->socket);
 	watch_end(x->hang_up);
 	stored_forget(x);
+	signature_free(x->signature);
 	idempotency_end(x);
 	count_answer(front->novad, x);
 	if (x->method)
@@ -396,6 +401,7 @@ static void front_close(void *state)
 		MHD_stop_daemon(front->endpoints[i].daemon);
 	}
 	streams_free();
+	detached_free();
 	access_close();
 	idempotency_free();
 	free(front);
@@ -522,7 +528,7 @@ static int64_t front_deadline(const void *state)
 static size_t front_count(const void *state)
 {
 	const struct front_state *front = state;
-	return front->busy + jobs_abandoned(front->jobs);
+	return front->busy + jobs_abandoned(front->jobs) + detached_count();
 }
 
 const struct front http_front = {

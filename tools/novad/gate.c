@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "http.h"
+#include "routes.h"
 
 #define PREFIX       "/api/v1"
 #define VALUE_MAX    512         /* of a part of the path or the query */
@@ -124,8 +125,21 @@ static char *protocol_key(const struct exchange *x)
 
 static void refuse(struct exchange *x, const char *why)
 {
+	if (x->route->flags & ROUTE_AWS) {
+		exchange_problem(x, 403, "UnrecognizedClientException", "%s", SIGNATURE_UNKNOWN);
+		return;
+	}
 	exchange_header_add(x, "WWW-Authenticate", "Bearer");
 	exchange_problem(x, 401, "unauthorized", "%s", why);
+}
+
+static void ask_for_key(struct exchange *x)
+{
+	if (x->route->flags & ROUTE_AWS)
+		exchange_problem(x, 403, "MissingAuthenticationTokenException",
+			"Missing Authentication Token");
+	else
+		refuse(x, "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
 }
 
 static bool needs_key(const struct exchange *x)
@@ -134,11 +148,27 @@ static bool needs_key(const struct exchange *x)
 	       x->client->endpoint->place->reach != REACH_OWNER;
 }
 
+/* The same of a request that is signed, whose signature is looked at when its body is there. */
+static bool check_signer(struct exchange *x)
+{
+	const char *name = signature_read(x);
+	if (!name)
+		return false;
+	x->key = keys_named(x->novad->keys, name);
+	if (!x->key)
+		x->key = stored_named(name);
+	if (!x->key && !(x->offered = json_pack("{s:s}", "name", name)))
+		refuse(x, SIGNATURE_UNKNOWN);
+	return x->key;
+}
+
 /* False: it has been answered, or the store is to be asked. */
 static bool check_key(struct exchange *x)
 {
 	const char *key = exchange_header(x, "x-api-key");
 	const char *bearer = exchange_header(x, "Authorization");
+	if (needs_key(x) && x->route->flags & ROUTE_AWS && signature_is_there(x))
+		return check_signer(x);
 	if (!key && bearer && !strncasecmp(bearer, "Bearer ", 7))
 		key = bearer + 7 + strspn(bearer + 7, " ");
 	char *offered = !key && x->route->flags & ROUTE_SOCKET ? protocol_key(x) : NULL;
@@ -149,7 +179,7 @@ static bool check_key(struct exchange *x)
 	if (needs_key(x) && key && !x->key)
 		x->key = stored_find(key);
 	if (!x->key && needs_key(x) && !key)
-		refuse(x, "a key is needed, as header 'x-api-key' or 'Authorization: Bearer'");
+		ask_for_key(x);
 	else if (!x->key && needs_key(x) && !(x->offered = json_pack("{s:s}", "key", key)))
 		refuse(x, "this key is not known"); /* it is not UTF-8 */
 	free(offered);
@@ -189,9 +219,9 @@ static bool next_part(const char **at, char *out)
 static bool match(const char *path, const char *pattern, json_t *names)
 {
 	char part[VALUE_MAX], wanted[64];
-	if (!strcmp(pattern, "/"))
-		return !strcmp(path, "/");
 	while (*path == '/' && *pattern == '/') {
+		if (!pattern[1]) /* it ends with a slash */
+			return !path[1];
 		size_t len = strcspn(pattern + 1, "/");
 		snprintf(wanted, sizeof(wanted), "%.*s", (int)len, pattern + 1);
 		pattern += len + 1;
@@ -280,6 +310,16 @@ static bool check_length(struct exchange *x)
 	return !x->answered;
 }
 
+static bool check_calls(struct exchange *x, const struct key *key)
+{
+	if (!key || key->calls < x->novad->settings.key_calls)
+		return true;
+	exchange_problem(x, 429, "too_many_calls",
+		"this key has %u calls under way, and may not have more",
+		x->novad->settings.key_calls);
+	return false;
+}
+
 static bool check_room(struct exchange *x)
 {
 	struct novad *novad = x->novad;
@@ -288,10 +328,8 @@ static bool check_room(struct exchange *x)
 	size_t calls = novad->calls + jobs_abandoned(server_jobs(novad->server));
 	if (calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
 		exchange_problem(x, 503, "overloaded", "too much is under way: try again later");
-	else if (x->key && x->key->calls >= settings->key_calls)
-		exchange_problem(x, 429, "too_many_calls",
-			"this key has %u calls under way, and may not have more",
-			settings->key_calls);
+	else
+		check_calls(x, x->key);
 	if (x->answered) {
 		novad->counters[COUNTER_SHED]++;
 		return false;
@@ -315,8 +353,26 @@ bool gate_head(struct exchange *x)
 	return !x->answered && find_route(x) && check_key(x) && gate_head_again(x);
 }
 
+/* Until then the key is only said to be that of who asks, and nothing is counted as its own. */
+static bool take_signer(struct exchange *x)
+{
+	char secret[SIGNING_SECRET_MAX];
+	signing_secret(x->novad->signing_key, x->signer, secret);
+	bool fits = signature_check(x, secret);
+	explicit_bzero(secret, sizeof(secret));
+	if (!fits || !check_calls(x, x->signer))
+		return false;
+	x->key = x->signer;
+	x->key->calls++;
+	return check_rate(x);
+}
+
 bool gate_head_again(struct exchange *x)
 {
+	if (x->signature) {
+		x->signer = x->key;
+		x->key = NULL;
+	}
 	if (x->refused)
 		refuse(x, x->refused);
 	else if (x->novad->draining) /* it waited for its key */
@@ -477,6 +533,8 @@ json_t *gate_query(struct exchange *x)
 
 bool gate_whole(struct exchange *x)
 {
+	if (x->signer && !take_signer(x))
+		return false;
 	bool prefixed = !(x->route->flags & ROUTE_ONLY) &&
 			!strncmp(x->path, PREFIX "/", strlen(PREFIX "/"));
 	json_t *names = need(json_object()), *query = read_query(x);
@@ -491,5 +549,7 @@ bool gate_whole(struct exchange *x)
 		check_query(x, query);
 	if (!x->answered && x->route->body && !(x->route->flags & ROUTE_RAW))
 		json_object_set_new(x->options, "body", read_fields(x, &x->body));
+	if (!x->answered && x->route->verb == &verb_lambda_invoke)
+		lambda_begin(x);
 	return !x->answered;
 }

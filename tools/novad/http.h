@@ -43,6 +43,10 @@ struct exchange {
 	bool is_asking, has_asked;
 	void (*go_on)(struct exchange *exchange); /* then */
 	char *refused;                            /* why the key is not valid */
+	struct signature *signature;              /* of a request that is signed */
+	struct key *signer;                       /* whose it says to be */
+	const struct job_verb *verb;              /* NULL: that of the route */
+	bool detached;                            /* it is answered when its job has begun */
 	json_t *options;                          /* of its job */
 	bool admitted;                            /* counted among the calls */
 	bool has_begun, is_whole;
@@ -98,13 +102,45 @@ bool idempotency_begin(struct exchange *exchange);
 void idempotency_end(struct exchange *exchange);
 void idempotency_free(void);
 
+/* --- signature.c: requests that are signed --- */
+
+#define SIGNATURE_UNKNOWN "The security token included in the request is invalid."
+
+bool signature_is_there(const struct exchange *exchange);
+/* The name of the key that has signed its head; NULL: it has been answered what is wrong. */
+const char *signature_read(struct exchange *exchange);
+/* When all is there: false, if it has been answered that this secret has not signed it. */
+bool signature_check(struct exchange *exchange, const char *secret);
+void signature_free(struct signature *signature);
+
+/* --- lambda.c --- */
+
+/* False: it has been answered what it cannot do. */
+bool lambda_begin(struct exchange *exchange);
+
+/* --- lambda_problem.c --- */
+
+bool lambda_is_at(const char *path);
+/* The problem in the shape of Lambda's, and its type, which lives as long as the problem. */
+json_t *lambda_problem(const json_t *problem, const char **ret_type);
+
+/* --- detached.c: jobs that go on without who has asked for them --- */
+
+/* NULL: it has ended at once, and has been answered if that was a failure. It counts as a call of
+ * the exchange's key until it has ended. */
+void detached_begin(struct exchange *exchange, struct jobs *jobs, struct job_request *request);
+size_t detached_count(void);
+/* When no job ends any more. */
+void detached_free(void);
+
 /* --- stored.c: keys of the store --- */
 
 /* One that the store has just said to be valid; NULL: it has to be asked. It stays until
  * stored_free(). */
 struct key *stored_find(const char *text);
-/* Asks for the key that is `offered`; `go_on` is called then, maybe at once, and there is `key`,
- * `refused`, or an answer. False: it has been answered. */
+struct key *stored_named(const char *name);
+/* Asks for the key that is `offered`, as `key` or by its `name`; `go_on` is called then, maybe at
+ * once, and there is `key`, `refused`, or an answer. False: it has been answered. */
 bool stored_ask(struct exchange *exchange, void (*go_on)(struct exchange *exchange));
 /* It waits no more. */
 void stored_forget(struct exchange *exchange);

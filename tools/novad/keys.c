@@ -280,3 +280,11 @@ struct key *keys_find(struct keys *keys, const char *text)
 			found = keys->at[i];
 	return found;
 }
+
+struct key *keys_named(struct keys *keys, const char *name)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->valid[i] && !strcmp(keys->at[i]->name, name))
+			return keys->at[i];
+	return NULL;
+}

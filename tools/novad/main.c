@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http.h"
@@ -83,6 +84,17 @@ static bool open_nova(struct novad *novad)
 
 /* --- what belongs to its place, which is its own by now --- */
 
+static bool open_signing_key(struct novad *novad)
+{
+	char *path = NULL;
+	const char *given = novad->settings.signing_key;
+	if (!given && asprintf(&path, "%s/signing.key", novad->directory) < 0)
+		need(NULL);
+	bool done = signing_key_open(given ? given : path, novad->signing_key, novad->log);
+	free(path);
+	return done;
+}
+
 static bool open_keys(struct novad *novad)
 {
 	char *path = NULL;
@@ -93,7 +105,45 @@ static bool open_keys(struct novad *novad)
 		need(NULL);
 	novad->keys = keys_open(given ? given : path, novad->log);
 	free(path);
-	return novad->keys != NULL;
+	return novad->keys && open_signing_key(novad);
+}
+
+/* --- what Amazon's clients sign with --- */
+
+/* False: it has been said why. */
+static bool find_key(const struct novad *novad, const char *name, struct key *ret_key)
+{
+	nova_error_t *error = NULL;
+	const nova_key *stored = NULL;
+	const struct key *known = keys_named(novad->keys, name);
+	if (known) {
+		*ret_key = *known;
+		return true;
+	}
+	if (nova_key_get(novad->nova, name, &stored, &error) != 0)
+		return report(error);
+	bool over = stored_is_over(stored);
+	stored_key_of(ret_key, stored);
+	nova_key_free(stored);
+	if (over)
+		say(NOVA_LOG_ERROR, "this key is not valid any more");
+	return !over;
+}
+
+static int print_credentials(struct novad *novad)
+{
+	struct key key;
+	char secret[SIGNING_SECRET_MAX];
+	mkdir(novad->directory, 0700); /* else the next says what is wrong */
+	bool found = open_keys(novad) && find_key(novad, novad->settings.aws_credentials, &key);
+	if (found) {
+		signing_secret(novad->signing_key, &key, secret);
+		printf("[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", key.name,
+			key.name, secret);
+		explicit_bzero(secret, sizeof(secret));
+	}
+	nova_close(novad->nova);
+	return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* The front of the server opens last, when what it needs is there. */
@@ -185,8 +235,14 @@ int main(int argc, char **argv)
 		free(text);
 		return EXIT_SUCCESS;
 	}
+	if (novad.settings.aws_credentials && novad.settings.no_keys) {
+		say(NOVA_LOG_ERROR, "with --no-keys nobody signs anything");
+		return 2;
+	}
 	server_prepare();
-	int status = open_nova(&novad) ? serve(&novad) : EXIT_FAILURE;
+	int status = !open_nova(&novad)             ? EXIT_FAILURE :
+		     novad.settings.aws_credentials ? print_credentials(&novad) :
+						      serve(&novad);
 	nova_config_free(novad.config);
 	memo_free();
 	keys_free(novad.keys);

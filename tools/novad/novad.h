@@ -21,7 +21,8 @@ struct words {
 
 struct settings {
 	struct words listen, set, hosts, origins;
-	const char *config, *key_file, *tls_cert, *tls_key, *access_log;
+	const char *config, *key_file, *signing_key, *tls_cert, *tls_key, *access_log;
+	const char *aws_credentials; /* of the key of that name, to print */
 	bool tls, insecure, no_keys, openapi, help, version;
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
@@ -96,10 +97,26 @@ void keys_free(struct keys *keys);
 void keys_refresh(struct keys *keys);
 /* NULL: it is none of them. It stays until keys_free(). */
 struct key *keys_find(struct keys *keys, const char *text);
+/* The same by its name. */
+struct key *keys_named(struct keys *keys, const char *name);
 /* Whether it may have one more request now; else in how many seconds. */
 bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s);
 /* Those that the store has: stored.c. */
 void stored_free(void);
+/* Its name, its identity and what it may have. */
+void stored_key_of(struct key *key, const nova_key *stored);
+bool stored_is_over(const nova_key *stored); /* revoked, or its time is over */
+
+/* --- signatures: signature.c --- */
+
+#define SIGNING_SECRET_MAX 41
+
+/* Reads the key from which secrets are derived; a file that is not there is made. False: it has
+ * been logged why. */
+bool signing_key_open(const char *path, unsigned char key[32], log_fn log);
+/* What a client signs with whose access key id is the name of `of`. */
+void signing_secret(
+	const unsigned char key[32], const struct key *of, char secret[SIGNING_SECRET_MAX]);
 
 /* --- certificates --- */
 
@@ -161,6 +178,7 @@ struct novad {
 	char *directory;
 	const struct route *routes;
 	struct keys *keys; /* NULL: nobody needs one */
+	unsigned char signing_key[32];
 	struct tls tls;
 	struct places places;
 	struct server *server;
@@ -186,6 +204,7 @@ enum route_flags {
 	ROUTE_SOCKET = 32,   /* becomes a WebSocket */
 	ROUTE_STREAMED = 64, /* what it prints can be had as a stream, too */
 	ROUTE_PAGE = 128,    /* for people: not in the document */
+	ROUTE_AWS = 256,     /* for Amazon's clients, who sign: not in the document */
 };
 
 struct route {

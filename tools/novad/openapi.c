@@ -71,7 +71,7 @@ static json_t *paths_of(const struct route *route)
 {
 	json_t *paths = need(json_object());
 	for (; route->path; route++) {
-		if (route->flags & (ROUTE_LATER | ROUTE_PAGE))
+		if (route->flags & (ROUTE_LATER | ROUTE_PAGE | ROUTE_AWS))
 			continue;
 		if (!(route->flags & ROUTE_ONLY))
 			add(paths, route, "/api/v1", false);

@@ -8,6 +8,12 @@
 								.answer = "as asked"               \
 	}
 #define PAGE(at, handler) DIRECT(at, "page", "The page", ROUTE_OPEN | ROUTE_PAGE, handler)
+#define AWS(verb_word, at, parameters, does)                                                       \
+	{                                                                                          \
+		verb_word, at, "lambda", "as AWS Lambda has it",                                   \
+			ROUTE_ONLY | ROUTE_RAW | ROUTE_AWS, .verb = &(does),                       \
+							    .query = (parameters), .answer = ""    \
+	}
 #define LATER(verb_word, at, what)                                                                 \
 	{                                                                                          \
 		verb_word, at, "later", what, ROUTE_LATER, .answer = ""                            \
@@ -136,6 +142,11 @@ const struct route routes[] = {
 		.verb = &verb_usage_bill, .query = bill_query, .answer = "the bill" },
 	{ "POST", "/usage/estimate", "estimateUsage", "What calls would cost",
 		.verb = &verb_usage_estimate, .body = estimate_fields, .answer = "a bill" },
+
+	AWS("GET", "/2015-03-31/functions/", lambda_list_query, verb_lambda_list),
+	AWS("GET", "/2015-03-31/functions", lambda_list_query, verb_lambda_list),
+	AWS("GET", "/2015-03-31/functions/{name}", lambda_query, verb_lambda_get),
+	AWS("POST", "/2015-03-31/functions/{name}/invocations", lambda_query, verb_lambda_invoke),
 
 	LATER("POST", "/ports/expose", "exposing a port"),
 	LATER("GET", "/ports", "ports"),

@@ -60,6 +60,11 @@ extern const struct field secret_fields[];
 extern const struct job_verb verb_secret_list, verb_secret_set, verb_secret_delete,
 	verb_secret_rotate;
 
+/* lambda.c */
+extern const struct field lambda_query[], lambda_list_query[];
+extern const struct job_verb verb_lambda_invoke, verb_lambda_check, verb_lambda_list,
+	verb_lambda_get;
+
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,

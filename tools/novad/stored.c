@@ -3,8 +3,10 @@
  * Keys that the store has (nova/key.h). Asking it may take its time, so a job does that while the
  * request waits; what it says holds for a second.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -18,6 +20,7 @@
 
 struct stored_key {
 	struct key is;
+	unsigned char asked[32]; /* the hash of what it was asked for by */
 	struct stored_key *next;
 	int64_t until; /* it need not be asked for before */
 };
@@ -33,41 +36,67 @@ static void hash_of(const char *text, unsigned char out[32])
 static struct stored_key **place_of(const unsigned char hash[32])
 {
 	struct stored_key **at = &buckets[(hash[0] | hash[1] << 8) % BUCKETS];
-	while (*at && memcmp((*at)->is.hash, hash, 32) != 0)
+	while (*at && memcmp((*at)->asked, hash, 32) != 0)
 		at = &(*at)->next;
 	return at;
+}
+
+/* No header has a line feed in it, so that a name is no key. */
+static void hash_of_name(const char *name, unsigned char out[32])
+{
+	char text[80];
+	snprintf(text, sizeof(text), "name\n%.66s", name);
+	hash_of(text, out);
+}
+
+static struct key *find(const unsigned char hash[32])
+{
+	struct stored_key *key = *place_of(hash);
+	return key && now_ms() < key->until ? &key->is : NULL;
 }
 
 struct key *stored_find(const char *text)
 {
 	unsigned char hash[32];
 	hash_of(text, hash);
-	struct stored_key *key = *place_of(hash);
-	return key && now_ms() < key->until ? &key->is : NULL;
+	return find(hash);
 }
 
-static uint32_t number_of(const json_t *found, const char *name)
+struct key *stored_named(const char *name)
 {
-	return (uint32_t)json_integer_value(json_object_get(found, name));
+	unsigned char hash[32];
+	hash_of_name(name, hash);
+	return find(hash);
+}
+
+/* Another key of the same name, made when this one had been deleted, is another one. */
+void stored_key_of(struct key *key, const nova_key *stored)
+{
+	char text[200];
+	snprintf(text, sizeof(text), "%s\n%s\n%llu", stored->name, stored->prefix,
+		(unsigned long long)stored->created_us);
+	hash_of(text, key->hash);
+	snprintf(key->name, sizeof(key->name), "%s", stored->name);
+	key->rate = stored->rate;
+	key->period_ms = stored->period_ms;
+	key->burst = stored->burst;
 }
 
 /* NULL: there are too many. */
-static struct key *note(const unsigned char hash[32], const json_t *found)
+static struct key *note(const unsigned char hash[32], const struct key *found)
 {
 	struct stored_key **at = place_of(hash), *key = *at;
 	if (!key && count == KEYS_MAX)
 		return NULL;
 	if (!key) {
 		*at = key = need(calloc(1, sizeof(*key)));
-		memcpy(key->is.hash, hash, 32);
+		memcpy(key->asked, hash, 32);
 		count++;
 	}
+	uint32_t calls = key->is.calls;
 	key->until = now_ms() + HOLDS_MS;
-	snprintf(key->is.name, sizeof(key->is.name), "%s",
-		json_string_value(json_object_get(found, "name")));
-	key->is.rate = number_of(found, "rate");
-	key->is.period_ms = number_of(found, "period_ms");
-	key->is.burst = number_of(found, "burst");
+	key->is = *found;
+	key->is.calls = calls;
 	return &key->is;
 }
 
@@ -83,22 +112,63 @@ void stored_free(void)
 
 /* --- asking --- */
 
+static json_t *key_json(const nova_key *stored)
+{
+	struct key key = { .calls = 0 };
+	char hash[65];
+	stored_key_of(&key, stored);
+	hex_of(hash, key.hash, sizeof(key.hash));
+	return json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", key.name, "hash", hash, "rate",
+		(json_int_t)key.rate, "period_ms", (json_int_t)key.period_ms, "burst",
+		(json_int_t)key.burst);
+}
+
+static uint32_t number_of(const json_t *found, const char *name)
+{
+	return (uint32_t)json_integer_value(json_object_get(found, name));
+}
+
+static void read_key(struct key *key, const json_t *found)
+{
+	size_t len = sizeof(key->hash);
+	const char *hash = json_string_value(json_object_get(found, "hash"));
+	gnutls_datum_t hex = { (unsigned char *)(uintptr_t)hash, (unsigned)strlen(hash) };
+	gnutls_hex_decode(&hex, key->hash, &len);
+	snprintf(key->name, sizeof(key->name), "%s",
+		json_string_value(json_object_get(found, "name")));
+	key->rate = number_of(found, "rate");
+	key->period_ms = number_of(found, "period_ms");
+	key->burst = number_of(found, "burst");
+}
+
 /* The host's trouble is no answer. */
 static bool is_refusal(int code, const nova_error_t *error)
 {
 	return code == NOVA_ENOTFOUND || (code == NOVA_EPERM && !nova_error_os(error));
 }
 
+bool stored_is_over(const nova_key *key)
+{
+	return key->revoked ||
+	       (key->expires_us && key->expires_us / 1000000 <= (uint64_t)time(NULL));
+}
+
+static int ask(struct job *job, const nova_key **ret_key, nova_error_t **error)
+{
+	const char *key = job_text(job, "key");
+	return key ? nova_key_check(job_nova(job), key, ret_key, error) :
+		     nova_key_get(job_nova(job), job_text(job, "name"), ret_key, error);
+}
+
 static void check(struct job *job)
 {
 	nova_error_t *error = NULL;
 	const nova_key *key = NULL;
-	int code = nova_key_check(job_nova(job), job_text(job, "key"), &key, &error);
-	if (code == 0)
-		job_answer(
-			job, json_pack("{s:s,s:I,s:I,s:I}", "name", key->name, "rate",
-				     (json_int_t)key->rate, "period_ms", (json_int_t)key->period_ms,
-				     "burst", (json_int_t)key->burst));
+	int code = ask(job, &key, &error);
+	if (code == 0 && stored_is_over(key)) /* only of one that was asked for by its name */
+		job_answer(job, json_pack("{s:s}", "refused", SIGNATURE_UNKNOWN));
+	else if (code == 0)
+		job_answer(job, key_json(key));
 	else if (is_refusal(code, error))
 		job_answer(job, json_pack("{s:s}", "refused", nova_error_message(error)));
 	else
@@ -150,7 +220,11 @@ static void on_end(void *userdata, const json_t *reply)
 	struct lookup *lookup = userdata;
 	struct exchange *x;
 	const json_t *body = json_object_get(reply, "body");
-	struct key *key = json_object_get(body, "name") ? note(lookup->hash, body) : NULL;
+	struct key found = { .calls = 0 }, *key = NULL;
+	if (json_object_get(body, "name")) {
+		read_key(&found, body);
+		key = note(lookup->hash, &found);
+	}
 	LIST_REMOVE(lookup, all);
 	asking--;
 	while ((x = LIST_FIRST(&lookup->waiting)) != NULL)
@@ -185,7 +259,11 @@ bool stored_ask(struct exchange *x, void (*go_on)(struct exchange *exchange))
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct job_request request = { .verb = &verb_check, .options = x->offered };
 	unsigned char hash[32];
-	hash_of(json_string_value(json_object_get(x->offered, "key")), hash);
+	const char *text = json_string_value(json_object_get(x->offered, "key"));
+	if (text)
+		hash_of(text, hash);
+	else
+		hash_of_name(json_string_value(json_object_get(x->offered, "name")), hash);
 	struct lookup *lookup = find_lookup(hash);
 	x->go_on = go_on;
 	if (lookup) {
