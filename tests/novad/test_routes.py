@@ -405,9 +405,17 @@ class Instances(NovadCase):
         self.is_refused(400, "invalid", "POST", f"{API}/branches/merge", {"branch_ids": []})
 
     def test_what_is_not_there_yet_says_so(self):
-        for method, path in (("POST", "/ports/expose"), ("POST", "/instances/x/expose"),
-                             ("GET", "/instances/x/policies")):
-            self.is_refused(501, "not_there_yet", method, API + path)
+        for part, method, path in (
+                ("exec", "POST", "/ports/expose"), ("exec", "GET", "/ports"),
+                ("exec", "POST", "/instances/x/expose"), ("exec", "GET", "/instances/x/ports"),
+                ("exec", "DELETE", "/instances/x/ports/80"),
+                ("'network'", "GET", "/instances/x/policies"),
+                ("'network'", "PUT", "/instances/x/policies"),
+                ("'network'", "DELETE", "/instances/x/policies")):
+            problem = self.is_refused(501, "not_there_yet", method, API + path)
+            self.assertIn(part, problem["detail"])
+            self.assertEqual(problem["outcome"], "never_ran")
+            self.is_refused(401, "unauthorized", method, API + path, key=False)
 
 
 class Document(NovadCase):

@@ -380,7 +380,8 @@ bool gate_head_again(struct exchange *x)
 	if (x->answered || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {
-		exchange_problem(x, 501, "not_there_yet", "%s: not there yet", x->route->doc);
+		exchange_problem(x, 501, "not_there_yet", "%s: not there yet; %s", x->route->doc,
+			x->route->answer);
 		return false;
 	}
 	return x->route->direct || check_room(x);

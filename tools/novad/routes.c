@@ -14,10 +14,17 @@
 			ROUTE_ONLY | ROUTE_RAW | ROUTE_AWS, .verb = &(does),                       \
 							    .query = (parameters), .answer = ""    \
 	}
-#define LATER(verb_word, at, what)                                                                 \
+/* The last is what can be done instead. */
+#define LATER(verb_word, at, what, instead)                                                        \
 	{                                                                                          \
-		verb_word, at, "later", what, ROUTE_LATER, .answer = ""                            \
+		verb_word, at, "later", what, ROUTE_LATER, .answer = (instead)                     \
 	}
+#define LATER_PORT(verb_word, at)                                                                  \
+	LATER(verb_word, at, "exposing a port of an instance",                                     \
+		"a command in it (POST /api/v1/instances/{id}/exec) reaches what listens there")
+#define LATER_POLICY(verb_word)                                                                    \
+	LATER(verb_word, "/instances/{id}/policies", "network policies of an instance",            \
+		"its function's 'network' is none or nat as a whole")
 
 const struct route routes[] = {
 	DIRECT("/healthz", "health", "Whether it lives", ROUTE_OPEN, direct_health),
@@ -148,11 +155,13 @@ const struct route routes[] = {
 	AWS("GET", "/2015-03-31/functions/{name}", lambda_query, verb_lambda_get),
 	AWS("POST", "/2015-03-31/functions/{name}/invocations", lambda_query, verb_lambda_invoke),
 
-	LATER("POST", "/ports/expose", "exposing a port"),
-	LATER("GET", "/ports", "ports"),
-	LATER("POST", "/instances/{id}/expose", "exposing a port"),
-	LATER("GET", "/instances/{id}/ports", "ports"),
-	LATER("GET", "/instances/{id}/policies", "network policies"),
-	LATER("PUT", "/instances/{id}/policies", "network policies"),
+	LATER_PORT("POST", "/ports/expose"),
+	LATER_PORT("GET", "/ports"),
+	LATER_PORT("POST", "/instances/{id}/expose"),
+	LATER_PORT("GET", "/instances/{id}/ports"),
+	LATER_PORT("DELETE", "/instances/{id}/ports/{port}"),
+	LATER_POLICY("GET"),
+	LATER_POLICY("PUT"),
+	LATER_POLICY("DELETE"),
 	{ NULL },
 };

@@ -103,7 +103,8 @@ class InThreads(SdkCase):
         self.assertEqual(len(error.request_id), 32)
         self.fails("invalid", "never_ran", client.execute, code="1", language="perl")
         self.fails("timed_out", "ran", client.execute, command=["sleep", "1000"], timeout_ms=300)
-        self.fails("not_there_yet", "never_ran", client.instances.expose, "x", port=80)
+        error = self.fails("not_there_yet", "never_ran", client.instances.expose, "x", port=80)
+        self.assertIn(self.gets(501, "POST", "/api/v1/instances/x/expose")["detail"], str(error))
         with self.assertRaisesRegex(TypeError, "execute takes .*language.*, not languag$"):
             client.execute(code="1", languag="python")
         with self.assertRaisesRegex(TypeError, "getFunction takes id, not less"):
