@@ -86,7 +86,30 @@ except InvalidStatus as refused:
 """
 
 
-@unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "only with --long: pip fetches them")
+LONG = bool(os.environ.get("NOVA_TEST_LONG"))
+
+
+@unittest.skipUnless(LONG, "only with --long: apt fetches it")
+class Promtool(NovadCase):
+    def test_it_finds_no_fault_in_the_metrics(self):
+        # Not installed: the package would start a server.
+        for command in ("apt-get download -q prometheus",
+                        "dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool"):
+            done = subprocess.run(command, shell=True, cwd=self.directory, capture_output=True,
+                                  text=True, timeout=300, check=False)
+            if done.returncode:
+                raise unittest.SkipTest(f"it cannot be had: {done.stderr[-300:]}")
+        self.register("f", "cat", "shell")
+        self.novad()
+        self.gets(200, "POST", "/functions/f/invoke", {})
+        text = self.ask("GET", "/metrics").body.decode()
+        tool = self.directory / "usr/bin/promtool"
+        for given, status in ((text, 0), (text + "# TYPE x nonsense\n", 1)):
+            done = self.run_program(tool, "check", "metrics", input=given, timeout=60)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
+
+@unittest.skipUnless(LONG, "only with --long: pip fetches them")
 class Peers(NovadCase):
     @classmethod
     def setUpClass(cls):
