@@ -244,6 +244,8 @@ class Invocations(LambdaCase):
             with self.subTest(named=str(named)):
                 self.fails(status, kind, **named)
         self.fails(404, "UnknownOperationException", path=f"{FUNCTIONS}/echo/nonsense")
+        for trick in ("%2e%2e", "%00", "echo%00", "a%2fb", "", "%zz"):
+            self.fails(404, "UnknownOperationException", name=trick)
         self.fails(405, "UnknownOperationException", path=FUNCTIONS)
         self.fails(413, "RequestTooLargeException", length=9 << 20)
 

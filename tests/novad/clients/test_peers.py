@@ -23,7 +23,9 @@ schema = schemathesis.openapi.from_url(url + "/openapi.json")
 found, bad = collections.Counter(), []
 
 def look(case):
-    response = case.call(base_url=url, headers={"x-api-key": key})
+    if "wait_ms" in (case.query or {}):
+        case.query["wait_ms"] = 1  # who asks for a minute gets it
+    response = case.call(base_url=url, headers={"x-api-key": key}, timeout=60)
     status = response.status_code
     found[status] += 1
     if status == 501 and response.json()["code"] in ("not_supported", "not_there_yet"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What clients do that mean no good, or know no better. NOVA_TEST_LONG: more of it."""
+import json
 import os
 import pathlib
 import resource
@@ -156,6 +157,33 @@ class Requests(NovadCase):
         await_that(lambda: path.exists() and '%0d%0a' in path.read_text(), "the log")
         for line in path.read_text().splitlines():
             self.assertRegex(line, r"^\{.*\}$")
+
+    def test_what_a_function_prints_stays_within_answers_and_logs(self):
+        hostile = '\\0\\x1b[2J\\r\\nSet-Cookie: a=b\\r\\n\\r\\n"},"code":"x","a":{"\\udcff<script>'
+        self.register("bad", "import sys\ndef handler(event):\n"
+                      f"    print('{hostile}', file=sys.stderr)\n    print('{hostile}')\n"
+                      f"    raise ValueError('{hostile}')")
+        path = self.directory / "access.log"
+        self.novad("--access-log", path, "--no-keys")
+        invoked = self.ask("POST", "/functions/bad/invoke", {})
+        lambdas = self.ask("POST", "/2015-03-31/functions/bad/invocations", {},
+                           X_Amz_Log_Type="Tail")
+        run = self.ask("POST", "/execute", {"language": "python",
+                                            "code": f"print('{hostile[:-15]}')"})
+        self.assertEqual((invoked.status, lambdas.status, run.status), (500, 200, 200))
+        records = self.gets(200, "GET", "/api/v1/logs?function=bad")["invocations"]
+        self.assertEqual([record["code"] for record in records], ["function_failed"] * 2)
+        self.assertIn("\x1b[2J", records[0]["stderr"])
+        self.assertEqual(invoked.json()["code"], "function_failed")
+        self.assertEqual(sorted(lambdas.json()), ["errorMessage", "errorType"])
+        self.assertIn('"},"code":"x"', run.json()["stdout"])
+        for answer in (invoked, lambdas, run):
+            self.assertNotIn("Set-Cookie", answer.headers)
+        await_that(lambda: path.exists() and "/api/v1/logs" in path.read_text(), "the log")
+        for line in path.read_bytes().splitlines():
+            json.loads(line)
+        for line in self.log().split("\n")[:-1]:
+            self.assertRegex(line, r"^novad: [ -~]+$")
 
     def test_bytes_that_are_no_text_end_nothing(self):
         path = self.directory / "access.log"
