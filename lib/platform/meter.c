@@ -381,9 +381,15 @@ static bool measure_instances(struct nova *nova)
 void meter_tick(struct meter *m)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	if (!m->on || !deadline_passed(atomic_load(&m->due)) ||
-		pthread_mutex_trylock(&m->folding) != 0)
+	uint64_t due = atomic_load(&m->due);
+	if (!m->on || due == NEVER)
 		return;
+	if (!deadline_passed(due) || pthread_mutex_trylock(&m->folding) != 0) {
+		/* a tick that comes for others forgets who is waited for */
+		pool_want_tick_at(
+			m->nova->pool, deadline_passed(due) ? deadline_in_ms(TICK_MS) : due);
+		return;
+	}
 	atomic_store(&m->due, NEVER);
 	bool more = measure_instances(m->nova);
 	int code = usage_journal_flush(&m->journal, &failure);
