@@ -115,7 +115,7 @@ static int run_once(struct invocation *c, nova_result_t **ret_result, nova_error
  * It is known that nothing ran, so a new VM is tried, once. */
 static bool worth_another(const struct invocation *c, int code, const nova_error_t *failure)
 {
-	bool unproven = c->lease.forked || (!c->request.fresh && !c->lease.cold);
+	bool unproven = c->lease.unheard || (!c->request.fresh && !c->lease.cold);
 	return unproven && !c->instance && (code == NOVA_ELOST || code == NOVA_EAGENT) &&
 	       nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN;
 }

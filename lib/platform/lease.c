@@ -278,7 +278,7 @@ int lease_take(struct nova *nova, nova_function_t **function, const struct lease
 	if (code < 0)
 		return code;
 	lease.took_us = us_since(begin);
-	lease.forked = lease.cold && vm_path(lease.vm) != VM_PATH_CLASSIC;
+	lease.unheard = lease.cold && vm_path(lease.vm) != VM_PATH_CLASSIC && !request->code_disk;
 	/* Nobody writes them after the start, and others may share the VM by now. */
 	for (int part = NOVA_TIMING_START; lease.cold && part <= NOVA_TIMING_INIT; part++)
 		lease.part_us[part] = vm_timing_us(lease.vm, part);

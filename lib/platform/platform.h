@@ -97,7 +97,8 @@ struct lease_request {
 struct lease {
 	nova_vm_t *vm;
 	int cold;
-	bool forked; /* for this call: it has not answered anybody yet */
+	/* Forked for this call, it has answered nobody yet, nor run code that is run once. */
+	bool unheard;
 	uint64_t took_us, part_us[VM_TIMINGS];
 };
 

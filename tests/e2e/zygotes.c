@@ -526,6 +526,25 @@ START_TEST(code_whose_fork_never_comes_up_is_run_the_classic_way_and_the_zygote_
 }
 END_TEST
 
+START_TEST(code_that_has_been_given_to_a_fork_is_not_run_again_when_that_dies)
+{
+	struct platform p = open_hot("auto");
+	runtime_stands(&p);
+	nova_run_opts o = NOVA_RUN_OPTS_INIT;
+	nova_result_t *r = NULL;
+	o.timeout_ms = RUN_TIMEOUT_MS;
+	int code = 0;
+	for (stillborn = 1; stillborn > 0;) {
+		nova_result_free(r);
+		code = nova_run(p.nova, "python", "print(1)", &o, &r, &error);
+	}
+	ck_assert_int_eq(code, NOVA_ELOST);
+	ck_assert_ptr_null(r);
+	nova_error_free(STEAL(error));
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_call_whose_fork_never_comes_up_is_answered_the_classic_way)
 {
 	struct platform p = open_hot("auto");
@@ -560,6 +579,7 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, a_new_functions_first_call_is_a_fork_and_its_template_is_as_any);
 	tcase_add_test(
 		tc, code_whose_fork_never_comes_up_is_run_the_classic_way_and_the_zygote_rests);
+	tcase_add_test(tc, code_that_has_been_given_to_a_fork_is_not_run_again_when_that_dies);
 	tcase_add_test(tc, a_call_whose_fork_never_comes_up_is_answered_the_classic_way);
 	tcase_add_test(tc, code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other);
 	return tc;
