@@ -179,8 +179,9 @@ NOVA_API void nova_merge_free(nova_merge_t *report);
 
 /**
  * Starts VMM processes ahead of time for the children of a VM. Each child that is made by
- * nova_vm_fork(), nova_vm_restore() or the pool takes one, which saves the start of a process. A
- * VMM that waits takes some memory and no processor time. nova_pool_tick() of any pool of this
+ * nova_vm_fork(), nova_vm_restore() or the pool takes one, which saves the start of a process; a
+ * child that is a fork of the process itself (setting `pool.hot`, nova_vm_path()) needs none. A VMM
+ * that waits takes some memory and no processor time. nova_pool_tick() of any pool of this
  * context, or another call of this function, replaces those that were taken or have died. They end
  * after `life_ms`, and with the context.
  * @param vm the VM. If it was booted, it goes on in a new VMM process, as after a fork

@@ -816,9 +816,19 @@ END_TEST
 
 /* --- standby --- */
 
+/* A fork of the process itself takes none. */
+static struct setting set_up_classic(void)
+{
+	struct setting s = { .dir = vmtest_take_home() };
+	s.config = vmtest_config(s.dir);
+	ck_ok(nova_config_set(s.config, "pool.hot", "off", &error));
+	ck_ok(nova_host_new(s.config, &s.host, &error));
+	return s;
+}
+
 START_TEST(forks_and_restores_take_vmms_on_standby_and_a_useless_one_costs_nothing)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_classic();
 	nova_vm_t *vm = start_plain(&s), *children[3];
 	ck_fails_with(NOVA_EINVAL, "1000", nova_vm_park(vm, 1001, 0, NULL, &error));
 	/* it was booted: it is a clone of itself from now on */
@@ -909,7 +919,7 @@ static void *fork_it(void *userdata)
 /* It stands still while it is parked, and is killed once the fork has taken it. */
 START_TEST(a_shell_that_dies_in_the_hands_of_a_fork_is_replaced)
 {
-	struct setting s = set_up();
+	struct setting s = set_up_classic();
 	nova_vm_t *pair[2] = { start_plain(&s), NULL };
 	pthread_t thread;
 	ck_ok(nova_vm_park(pair[0], 1, 0, NULL, &error));
