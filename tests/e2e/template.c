@@ -824,6 +824,12 @@ END_TEST
 
 /* --- shells --- */
 
+/* Where zygotes stand, parked clones take their place. */
+static struct platform open_with_shells(void)
+{
+	return platform_open("pool.hot", "off", "pool.standby", "2", "pool.idle_ttl", "1ms", NULL);
+}
+
 /* The idle VM ends with the next tick, so that the call after it is a cold one. */
 static void call_and_tick(const struct platform *p, pid_t *ret_keeper)
 {
@@ -848,7 +854,7 @@ static void await_shells(const struct platform *p, pid_t keeper, pid_t shells[MO
 
 START_TEST(shells_are_kept_used_and_replaced)
 {
-	struct platform p = platform_open("pool.standby", "2", "pool.idle_ttl", "1ms", NULL);
+	struct platform p = open_with_shells();
 	pid_t keeper, shells[MOST], now[MOST];
 	platform_add(p.nova, "f", "python", SOURCE);
 	call_and_tick(&p, &keeper);
@@ -887,7 +893,7 @@ END_TEST
 
 START_TEST(shells_end_with_a_process_that_is_killed)
 {
-	struct platform p = platform_open("pool.standby", "2", "pool.idle_ttl", "1ms", NULL);
+	struct platform p = open_with_shells();
 	int tell[2];
 	pid_t keeper = 0, shells[MOST];
 	platform_add(p.nova, "f", "python", SOURCE);
