@@ -16,7 +16,9 @@
 	F(PQconninfoParse)                                                                         \
 	F(PQconsumeInput)                                                                          \
 	F(PQdb)                                                                                    \
+	F(PQenterPipelineMode)                                                                     \
 	F(PQerrorMessage)                                                                          \
+	F(PQexitPipelineMode)                                                                      \
 	F(PQfinish)                                                                                \
 	F(PQflush)                                                                                 \
 	F(PQfname)                                                                                 \
@@ -30,11 +32,14 @@
 	F(PQisBusy)                                                                                \
 	F(PQnotifies)                                                                              \
 	F(PQntuples)                                                                               \
+	F(PQpipelineStatus)                                                                        \
+	F(PQpipelineSync)                                                                          \
 	F(PQport)                                                                                  \
 	F(PQresultErrorField)                                                                      \
 	F(PQresultStatus)                                                                          \
 	F(PQsendPrepare)                                                                           \
 	F(PQsendQuery)                                                                             \
+	F(PQsendQueryParams)                                                                       \
 	F(PQsendQueryPrepared)                                                                     \
 	F(PQsetErrorVerbosity)                                                                     \
 	F(PQsetNoticeProcessor)                                                                    \
@@ -54,7 +59,9 @@ MODULE_DOOR(postgres, MODULE_POSTGRES, POSTGRES_FUNCTIONS)
 #define PQconninfoParse      postgres_functions()->PQconninfoParse
 #define PQconsumeInput       postgres_functions()->PQconsumeInput
 #define PQdb                 postgres_functions()->PQdb
+#define PQenterPipelineMode  postgres_functions()->PQenterPipelineMode
 #define PQerrorMessage       postgres_functions()->PQerrorMessage
+#define PQexitPipelineMode   postgres_functions()->PQexitPipelineMode
 #define PQfinish             postgres_functions()->PQfinish
 #define PQflush              postgres_functions()->PQflush
 #define PQfname              postgres_functions()->PQfname
@@ -68,11 +75,14 @@ MODULE_DOOR(postgres, MODULE_POSTGRES, POSTGRES_FUNCTIONS)
 #define PQisBusy             postgres_functions()->PQisBusy
 #define PQnotifies           postgres_functions()->PQnotifies
 #define PQntuples            postgres_functions()->PQntuples
+#define PQpipelineStatus     postgres_functions()->PQpipelineStatus
+#define PQpipelineSync       postgres_functions()->PQpipelineSync
 #define PQport               postgres_functions()->PQport
 #define PQresultErrorField   postgres_functions()->PQresultErrorField
 #define PQresultStatus       postgres_functions()->PQresultStatus
 #define PQsendPrepare        postgres_functions()->PQsendPrepare
 #define PQsendQuery          postgres_functions()->PQsendQuery
+#define PQsendQueryParams    postgres_functions()->PQsendQueryParams
 #define PQsendQueryPrepared  postgres_functions()->PQsendQueryPrepared
 #define PQsetErrorVerbosity  postgres_functions()->PQsetErrorVerbosity
 #define PQsetNoticeProcessor postgres_functions()->PQsetNoticeProcessor

@@ -343,7 +343,7 @@ struct content_ops {
 /* The log of calls. Who writes waits for others who do, so that numbers are in the order in which
  * records can be seen. */
 struct call_ops {
-	/* All of them, or none. */
+	/* All of them, or none. NOVA_EINVAL: one of them is refused, and would be again. */
 	int (*append)(struct store *store, const struct call_record *const *records, size_t count,
 		nova_error_t **error);
 	/* Free with call_record_list_free(). None: NULL and 0. */

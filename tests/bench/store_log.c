@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The log of calls: records appended, beside the raw client library with the same statement, and
- * what a call costs with and without it; all in turns. */
+/* The log of calls: records appended, beside the raw client library with the same statement, one by
+ * one and (PostgreSQL) as a pipeline, and what a call costs with and without it; all in turns. */
 #include <libpq-fe.h>
 #include <nova/nova.h>
 #include <sqlite3.h>
@@ -88,6 +88,27 @@ static bool raw_batch(struct raw *raw)
 	return good && raw_do(raw, "COMMIT");
 }
 
+/* As libpq does it best: all is sent before the first answer is waited for. */
+static bool raw_pipeline(struct raw *raw)
+{
+	static const char *const begin[] = { "BEGIN", "SELECT pg_advisory_xact_lock(1852798572)" };
+	bool good = PQenterPipelineMode(raw->pg);
+	for (int i = 0; good && i < 2; i++)
+		good = PQsendQueryParams(raw->pg, begin[i], 0, NULL, NULL, NULL, NULL, 1);
+	for (int i = 0; good && i < BATCH; i++)
+		good = PQsendQueryPrepared(raw->pg, "insert", VALUES, sample, NULL, NULL, 1);
+	good = good && PQsendQueryParams(raw->pg, "COMMIT", 0, NULL, NULL, NULL, NULL, 1) &&
+	       PQpipelineSync(raw->pg);
+	for (ExecStatusType status = PGRES_COMMAND_OK; good && status != PGRES_PIPELINE_SYNC;) {
+		PGresult *result = PQgetResult(raw->pg);
+		status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
+		good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+		       status == PGRES_PIPELINE_SYNC;
+		PQclear(result);
+	}
+	return good && PQexitPipelineMode(raw->pg);
+}
+
 static void raw_close(struct raw *raw)
 {
 	sqlite3_finalize(raw->insert);
@@ -122,27 +143,42 @@ static int append_batch(struct store *store)
 	return store->ops->calls->append(store, all, BATCH, NULL);
 }
 
+/* One batch each, timed; false: one failed. */
+static bool append_in_turn(struct store *store, struct raw *raw, struct samples all[3])
+{
+	uint64_t start = clock_ns();
+	bool good = append_batch(store) == 0;
+	samples_add(&all[0], bench_ms_since(start) * 1000);
+	start = clock_ns();
+	good = good && raw_batch(raw);
+	samples_add(&all[1], bench_ms_since(start) * 1000);
+	start = clock_ns();
+	good = good && (!raw->pg || raw_pipeline(raw));
+	samples_add(&all[2], bench_ms_since(start) * 1000);
+	return good;
+}
+
 static int measure_append(const struct bench_run *run, struct store *store, struct raw *raw)
 {
-	AUTO_SAMPLES struct samples ours = { 0 }, theirs = { 0 };
-	for (size_t i = 0; i < bench_n(run, 2000) / 20 + 1; i++) {
-		uint64_t start = clock_ns();
-		if (append_batch(store) < 0)
-			return 1;
-		samples_add(&ours, bench_ms_since(start) * 1000);
-		start = clock_ns();
-		if (!raw_batch(raw))
-			return 1;
-		samples_add(&theirs, bench_ms_since(start) * 1000);
-	}
-	double p50 = samples_percentile(&ours, 50);
+	struct samples all[3] = { { 0 } };
+	bool good = true;
+	for (size_t i = 0; good && i < bench_n(run, 2000) / 20 + 1; i++)
+		good = append_in_turn(store, raw, all);
+	double p50 = samples_percentile(&all[0], 50);
 	const struct bench_extra extra[] = { { "a_second", BATCH * 1e6 / p50 },
-		{ "ratio_to_raw", p50 / samples_percentile(&theirs, 50) }, { NULL, 0 } };
+		{ "ratio_to_raw", p50 / samples_percentile(&all[1], 50) },
+		{ "ratio_to_pipeline", p50 / samples_percentile(&all[2], 50) }, { NULL, 0 } };
+	const struct bench_extra without[] = { extra[0], extra[1], { NULL, 0 } };
 	AUTO_FREE char *title = str_format("%s, 100 records appended", store->ops->name);
 	AUTO_FREE char *of_raw = str_format("%s by the client library", title);
-	bench_report(run, title, "us", &ours, extra);
-	bench_report(run, of_raw, "us", &theirs, NULL);
-	return 0;
+	AUTO_FREE char *of_pipeline = str_format("%s by its pipeline", title);
+	bench_report(run, title, "us", &all[0], raw->pg ? extra : without);
+	bench_report(run, of_raw, "us", &all[1], NULL);
+	if (raw->pg)
+		bench_report(run, of_pipeline, "us", &all[2], NULL);
+	for (int i = 0; i < 3; i++)
+		samples_free(&all[i]);
+	return !good;
 }
 
 static int run_append(const struct bench_run *run, const struct store_ops *ops, const char *dsn)

@@ -260,6 +260,15 @@ int __wrap_PQsendQuery(PGconn *pg, const char *sql)
 	return __real_PQsendQuery(pg, sql);
 }
 
+static unsigned long round_trips;
+int __real_PQpipelineSync(PGconn *pg);
+int __wrap_PQpipelineSync(PGconn *pg);
+int __wrap_PQpipelineSync(PGconn *pg)
+{
+	round_trips++;
+	return __real_PQpipelineSync(pg);
+}
+
 START_TEST(a_change_by_another_host_is_told_and_looking_asks_nothing)
 {
 	set("postgres.ttl", "1h");
@@ -379,6 +388,97 @@ START_TEST(a_database_that_is_read_only_can_be_read)
 	ck_ok(store_postgres.open(config, &other, &error));
 	ck_ok(get(other, "own"));
 	ck_fails_with(NOVA_EPERM, "read-only", put(other, "b"));
+}
+END_TEST
+
+/* --- the log of calls --- */
+
+#define RECORDS 100
+
+static int append_records(size_t count, const char *function)
+{
+	static char none[] = "", runtime[] = "python";
+	const struct call_record one = { .request_id = none,
+		.function = (char *)function,
+		.id = none,
+		.runtime = runtime,
+		.instance = none,
+		.path = none,
+		.error = none };
+	const struct call_record good = { .request_id = none,
+		.function = runtime,
+		.id = none,
+		.runtime = runtime,
+		.instance = none,
+		.path = none,
+		.error = none };
+	const struct call_record *all[RECORDS];
+	for (size_t i = 0; i < count; i++)
+		all[i] = i == count / 2 ? &one : &good;
+	return store->ops->calls->append(store, all, count, &error);
+}
+
+static void log_has(const char *count)
+{
+	AUTO_FREE char *found = database_ask(dsn, "SELECT count(*) FROM calls");
+	ck_assert_str_eq(found, count);
+}
+
+START_TEST(many_records_are_one_round_trip)
+{
+	ck_ok(try_open());
+	ck_ok(append_records(1, "f")); /* connects, and has the statement prepared */
+	unsigned long before = statements;
+	round_trips = 0;
+	ck_ok(append_records(RECORDS, "f"));
+	ck_assert_uint_eq(round_trips, 1);
+	ck_assert_uint_eq(statements, before);
+	log_has("101");
+}
+END_TEST
+
+START_TEST(a_record_that_the_database_refuses_is_told_from_a_server_that_fails)
+{
+	ck_ok(try_open());
+	ask_server("ALTER TABLE calls ADD CHECK (function <> 'bad')");
+	ck_fails_with(NOVA_EINVAL, "violates check constraint", append_records(RECORDS, "bad"));
+	log_has("0");
+	ck_fails(NOVA_EINVAL, append_records(RECORDS, "no UTF-8: \xff"));
+	ck_ok(append_records(RECORDS, "good")); /* on the same connection */
+	log_has("100");
+}
+END_TEST
+
+static void *trim_in_thread(void *result)
+{
+	uint64_t removed;
+	*(int *)result = store->ops->calls->trim(store, INT64_MAX, 0, &removed, NULL);
+	return NULL;
+}
+
+/* Two that lock the same rows, in orders of their own, might wait for each other. */
+START_TEST(one_trims_the_log_at_a_time)
+{
+	pthread_t thread;
+	int result = 1;
+	uint64_t deadline = deadline_in_ms(100000);
+	ck_ok(try_open());
+	ck_ok(append_records(RECORDS, "f"));
+	PGconn *other_trimmer = PQconnectdb(dsn);
+	PQclear(PQexec(other_trimmer, "BEGIN; SELECT pg_advisory_xact_lock(1852798572)"));
+	ck_assert_int_eq(pthread_create(&thread, NULL, trim_in_thread, &result), 0);
+	for (bool waits = false; !waits;) {
+		AUTO_FREE char *count = database_ask(dsn,
+			"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND "
+			"datname = current_database()");
+		waits = !strcmp(count, "1");
+		ck_assert_msg(!deadline_passed(deadline), "it does not wait");
+	}
+	log_has("100");
+	PQfinish(other_trimmer);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(result, 0);
+	log_has("0");
 }
 END_TEST
 
@@ -623,6 +723,9 @@ static Suite *postgres_suite(void)
 	tcase_add_test(tc, a_statement_that_takes_too_long_is_ended);
 	tcase_add_test(tc, a_fork_of_the_host_cannot_use_the_sockets);
 	tcase_add_test(tc, a_database_that_is_read_only_can_be_read);
+	tcase_add_test(tc, many_records_are_one_round_trip);
+	tcase_add_test(tc, a_record_that_the_database_refuses_is_told_from_a_server_that_fails);
+	tcase_add_test(tc, one_trims_the_log_at_a_time);
 	tcase_add_test(tc, a_host_has_the_code_and_the_versions_that_another_registered);
 	tcase_add_test(tc, a_copy_that_was_damaged_is_got_again_and_is_the_same_file_to_a_snapshot);
 	tcase_add_test(tc, what_a_store_of_this_host_needs_is_left_alone);

@@ -4,13 +4,8 @@
 
 #include "store/postgres/postgres.h"
 
-/* Object identifiers of types, which never change (src/include/catalog/pg_type.dat). */
-#define OID_BYTES  17
-#define OID_NUMBER 20
-#define OID_TEXT   25
-
-#define VALUES_MAX COLUMNS_MAX
-#define AGAIN      3
+#define AGAIN    3
+#define LOG_LOCK "SELECT pg_advisory_xact_lock(1852798572)"
 
 static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
 {
@@ -55,25 +50,19 @@ static int finish(struct sql_session *session, int sent, const char *doing, nova
 	return r;
 }
 
-static Oid type_of(const struct sql_value *value)
-{
-	return value->type == SQL_TYPE_NUMBER ? OID_NUMBER :
-	       value->type == SQL_TYPE_BYTES  ? OID_BYTES :
-						OID_TEXT;
-}
-
-static int prepare(struct sql_session *session, enum sql_statement which, const char *name,
+static int prepare(struct sql_session *session, enum sql_statement which,
 	const struct sql_value *values, size_t count, nova_error_t **error)
 {
 	struct connection *c = session->connection;
 	Oid types[VALUES_MAX];
+	char name[STATEMENT_NAME];
 	if (c->prepared[which])
 		return 0;
 	AUTO_FREE char *sql = sql_statement_text(session->store->driver, which);
 	if (!sql)
 		return nova_oom(error);
-	for (size_t i = 0; i < count; i++)
-		types[i] = type_of(&values[i]);
+	wire_types(types, values, count);
+	statement_name(name, which);
 	int sent = PQsendPrepare(c->pg, name, sql, (int)count, types);
 	int r = finish(session, sent, "read it", error);
 	c->prepared[which] = r == 0;
@@ -86,42 +75,17 @@ static int first_row(const struct connection *c)
 	return PQntuples(c->result) > 0;
 }
 
-/* As libpq wants them: texts end with a NUL, and numbers and bytes are as they go over the wire. */
-struct wire {
-	const char *values[VALUES_MAX];
-	int lengths[VALUES_MAX], formats[VALUES_MAX];
-	uint8_t numbers[VALUES_MAX][8];
-};
-
-static void to_wire(struct wire *w, const struct sql_value *values, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct sql_value *v = &values[i];
-		w->formats[i] = v->type != SQL_TYPE_TEXT;
-		w->values[i] = v->data ? v->data : v->type == SQL_TYPE_BYTES ? "" : NULL;
-		w->lengths[i] = (int)v->len;
-		if (v->type != SQL_TYPE_NUMBER)
-			continue;
-		for (int byte = 0; byte < 8; byte++)
-			w->numbers[i][byte] = (uint8_t)((uint64_t)v->number >> (56 - 8 * byte));
-		w->values[i] = (const char *)w->numbers[i];
-		w->lengths[i] = 8;
-	}
-}
-
 static int run_once(struct sql_session *session, enum sql_statement which,
 	const struct sql_value *values, size_t count, nova_error_t **error)
 {
 	struct connection *c = session->connection;
 	struct wire w;
-	char name[16];
 	end_statement(c);
-	snprintf(name, sizeof(name), "nova%d", (int)which);
-	int r = prepare(session, which, name, values, count, error);
+	int r = prepare(session, which, values, count, error);
 	if (r < 0)
 		return r;
-	to_wire(&w, values, count);
-	int sent = PQsendQueryPrepared(c->pg, name, (int)count, w.values, w.lengths, w.formats, 1);
+	wire_set(&w, values, count);
+	int sent = wire_send(c->pg, which, &w, count);
 	r = finish(session, sent, c->purpose == SQL_READS ? "read it" : "write to it", error);
 	return r < 0 ? r : first_row(c);
 }
@@ -151,6 +115,21 @@ static int run(struct sql_session *session, enum sql_statement which,
 	return r;
 }
 
+static int log_batch(struct sql_session *session, const struct sql_batch *batch,
+	uint64_t *ret_changes, nova_error_t **error)
+{
+	struct connection *c = session->connection;
+	struct sql_value values[VALUES_MAX];
+	batch->fill(batch->userdata, 0, values);
+	int r = prepare(session, batch->which, values, batch->values, error);
+	if (r < 0)
+		return r;
+	r = pipeline_run(
+		&postgres_of(session->store)->server, c->pg, LOG_LOCK, batch, ret_changes, error);
+	c->lost |= PQpipelineStatus(c->pg) != PQ_PIPELINE_OFF;
+	return r;
+}
+
 static int next(struct sql_session *session, nova_error_t **error)
 {
 	struct connection *c = session->connection;
@@ -174,7 +153,7 @@ static bool text(struct sql_session *session, int column, const char **ret, size
 	const struct connection *c = session->connection;
 	*ret = PQgetvalue(c->result, c->row, column);
 	*ret_len = (size_t)PQgetlength(c->result, c->row, column);
-	return has_type(c, column, OID_TEXT);
+	return has_type(c, column, WIRE_TEXT);
 }
 
 static bool number(struct sql_session *session, int column, int64_t *ret)
@@ -182,7 +161,7 @@ static bool number(struct sql_session *session, int column, int64_t *ret)
 	const struct connection *c = session->connection;
 	const uint8_t *value = (const uint8_t *)PQgetvalue(c->result, c->row, column);
 	uint64_t bits = 0;
-	if (!has_type(c, column, OID_NUMBER) || PQgetlength(c->result, c->row, column) != 8)
+	if (!has_type(c, column, WIRE_NUMBER) || PQgetlength(c->result, c->row, column) != 8)
 		return false;
 	for (int byte = 0; byte < 8; byte++)
 		bits = bits << 8 | value[byte];
@@ -195,7 +174,7 @@ static bool bytes(struct sql_session *session, int column, const void **ret, siz
 	const struct connection *c = session->connection;
 	*ret = PQgetvalue(c->result, c->row, column);
 	*ret_len = (size_t)PQgetlength(c->result, c->row, column);
-	return has_type(c, column, OID_BYTES);
+	return has_type(c, column, WIRE_BYTES);
 }
 
 static const char *column(const struct sql_session *session, int at)
@@ -293,10 +272,11 @@ const struct sql_driver postgres_driver = {
 	.parameter = '$',
 	.begin = "BEGIN",
 	.migration = "BEGIN; SELECT pg_advisory_xact_lock(1852798561)",
-	.logging = "BEGIN; SELECT pg_advisory_xact_lock(1852798572)",
+	.logging = "BEGIN; " LOG_LOCK,
 	.take = take,
 	.give = give,
 	.run = run,
+	.log_batch = log_batch,
 	.next = next,
 	.changes = changes,
 	.text = text,

@@ -20,6 +20,10 @@ static const struct meaning meanings[] = {
 		"; see max_connections of the server, or lower "
 		"'postgres.connections'" },
 	{ "22P02", NOVA_ECORRUPT, "; what is stored is damaged: put a backup in its place" },
+	{ "22", NOVA_EINVAL, "" },
+	{ "23", NOVA_EINVAL, "" },
+	{ "54", NOVA_EINVAL, "" },
+	{ "P0001", NOVA_EINVAL, "" }, /* a trigger of somebody's says no */
 	{ "42P01", NOVA_ECORRUPT, "; the database is damaged: put a backup in its place" },
 	{ "42703", NOVA_ECORRUPT, "; the database is damaged: put a backup in its place" },
 	{ "42P07", NOVA_ECORRUPT, "; it is in use by something else: choose another database" },

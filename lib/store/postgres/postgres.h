@@ -107,6 +107,36 @@ static inline void result_clearp(PGresult **result)
 }
 #define AUTO_RESULT CLEANUP(result_clearp)
 
+/* --- wire.c --- */
+
+/* Object identifiers of types, which never change (src/include/catalog/pg_type.dat). */
+#define WIRE_BYTES  17
+#define WIRE_NUMBER 20
+#define WIRE_TEXT   25
+
+/* As libpq wants them: texts end with a NUL, and numbers and bytes are as they go over the wire. */
+#define VALUES_MAX COLUMNS_MAX
+struct wire {
+	const char *values[VALUES_MAX];
+	int lengths[VALUES_MAX], formats[VALUES_MAX];
+	uint8_t numbers[VALUES_MAX][8];
+};
+void wire_types(Oid ret_types[VALUES_MAX], const struct sql_value *values, size_t count);
+void wire_set(struct wire *w, const struct sql_value *values, size_t count);
+
+/* What a prepared statement is called on each connection. */
+#define STATEMENT_NAME 16
+void statement_name(char ret_name[STATEMENT_NAME], enum sql_statement which);
+/* 0: it could not be. */
+int wire_send(PGconn *pg, enum sql_statement which, const struct wire *w, size_t count);
+
+/* --- pipeline.c --- */
+
+/* A transaction with that statement, a batch of one that is prepared, and nothing else, in one
+ * round trip. The connection stays in pipeline mode if its state is not known afterwards. */
+int pipeline_run(const struct server *server, PGconn *pg, const char *first,
+	const struct sql_batch *batch, uint64_t *ret_changes, nova_error_t **error);
+
 /* --- pool.c --- */
 
 /* 0; NOVA_EBUSY in a fork of the process, which shares the sockets. */

@@ -6,9 +6,13 @@
 
 /* --- writing --- */
 
-static int insert(struct sql_session *session, const struct call_record *r, nova_error_t **error)
+#define VALUES 20
+
+static void fill_record(const void *userdata, size_t index, struct sql_value *values)
 {
-	const struct sql_value values[] = {
+	const struct call_record *const *records = userdata;
+	const struct call_record *r = records[index];
+	const struct sql_value all[VALUES] = {
 		sql_text(r->request_id),
 		sql_text(r->function),
 		sql_text(r->id),
@@ -30,31 +34,40 @@ static int insert(struct sql_session *session, const struct call_record *r, nova
 		sql_bytes(r->err ? r->err : "", r->err_len),
 		sql_number(call_record_size(r)),
 	};
-	return sql_do(session, SQL_CALL_INSERT, values, ARRAY_LEN(values), NULL, error);
+	memcpy(values, all, sizeof(all));
+}
+
+static int change_log(struct store *store, const struct sql_batch *batch, uint64_t *ret_changes,
+	nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	int r = sql_start(store, SQL_LOGS, &session, error);
+	return r < 0 ? r : session.store->driver->log_batch(&session, batch, ret_changes, error);
 }
 
 static int append(struct store *store, const struct call_record *const *records, size_t count,
 	nova_error_t **error)
 {
-	AUTO_SQL struct sql_session session = { 0 };
-	int r = sql_start(store, SQL_LOGS, &session, error);
-	if (r == 0)
-		r = session.store->driver->execute(
-			&session, session.store->driver->logging, "begin to write", error);
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = insert(&session, records[i], error);
-	return r < 0 ? r : sql_commit(&session, error);
+	const struct sql_batch batch = { SQL_CALL_INSERT, count, VALUES, fill_record, records };
+	uint64_t ignored;
+	return change_log(store, &batch, &ignored, error);
 }
 
+static void fill_limits(const void *userdata, size_t index, struct sql_value *values)
+{
+	const uint64_t *limits = userdata;
+	(void)index;
+	values[0] = sql_number(limits[0]);
+	values[1] = sql_number(limits[1]);
+}
+
+/* As those who append, one at a time: two that lock the same rows might wait for each other. */
 static int trim(struct store *store, uint64_t before_us, uint64_t most, uint64_t *ret_count,
 	nova_error_t **error)
 {
-	AUTO_SQL struct sql_session session = { 0 };
-	const struct sql_value values[] = { sql_number(before_us), sql_number(most) };
-	int r = sql_start(store, SQL_LOGS, &session, error);
-	return r < 0 ? r :
-		       sql_do(&session, SQL_CALLS_TRIM, values, ARRAY_LEN(values), ret_count,
-			       error);
+	const uint64_t limits[] = { before_us, most };
+	const struct sql_batch batch = { SQL_CALLS_TRIM, 1, 2, fill_limits, limits };
+	return change_log(store, &batch, ret_count, error);
 }
 
 /* --- reading --- */

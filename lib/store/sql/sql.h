@@ -114,6 +114,15 @@ enum sql_statement {
 	SQL_STATEMENTS,
 };
 
+/* One statement for each of several sets of values. `fill` writes set `index`; what its values
+ * borrow is needed until the next one is filled. */
+struct sql_batch {
+	enum sql_statement which;
+	size_t sets, values; /* of each set */
+	void (*fill)(const void *userdata, size_t index, struct sql_value *ret_values);
+	const void *userdata;
+};
+
 enum sql_purpose {
 	SQL_READS,
 	SQL_WRITES,
@@ -142,6 +151,11 @@ struct sql_driver {
 	 */
 	int (*run)(struct sql_session *session, enum sql_statement which,
 		const struct sql_value *values, size_t count, nova_error_t **error);
+	/* A transaction that begins with `logging`: the whole batch or nothing of it, with as few
+	 * round trips as can be. NOVA_EINVAL: a set is refused, and would be again. *ret_changes:
+	 * rows, of all sets. */
+	int (*log_batch)(struct sql_session *session, const struct sql_batch *batch,
+		uint64_t *ret_changes, nova_error_t **error);
 	/* The next row: 1; 0: there is none. */
 	int (*next)(struct sql_session *session, nova_error_t **error);
 	/* How many rows the statement has changed. */

@@ -134,6 +134,20 @@ static int execute(
 	return sqlite_run(session->connection, sql, doing, error);
 }
 
+static int log_batch(struct sql_session *session, const struct sql_batch *batch,
+	uint64_t *ret_changes, nova_error_t **error)
+{
+	struct sql_value values[COLUMNS_MAX];
+	int r = execute(session, session->store->driver->logging, "begin to write", error);
+	*ret_changes = 0;
+	for (size_t i = 0; i < batch->sets && r >= 0; i++) {
+		batch->fill(batch->userdata, i, values);
+		r = run(session, batch->which, values, batch->values, error);
+		*ret_changes += r < 0 ? 0 : changes(session);
+	}
+	return r < 0 ? r : execute(session, "COMMIT", "write to it", error);
+}
+
 /* --- the schema --- */
 
 /* Whether the file is one of ours; a new file has nothing in it at all. */
@@ -190,6 +204,7 @@ const struct sql_driver sqlite_driver = {
 	.take = take,
 	.give = give,
 	.run = run,
+	.log_batch = log_batch,
 	.next = step,
 	.changes = changes,
 	.text = text,
