@@ -11,9 +11,11 @@
 #define QUEUE_MOST    4096u
 #define QUEUE_BYTES   (16u << 20)
 #define BATCH_MOST    500u
-#define DELAY_MS      500u /* from the first record of a batch to its writing */
-#define LATE_MS       500u /* more, and nobody ticks */
-#define RETRY_MS      1000u
+#define BATCH_BYTES   (1u << 20)
+#define DELAY_MS      500u  /* from the first record of a batch to its writing */
+#define LATE_MS       500u  /* more, and nobody ticks */
+#define RETRY_MS      1000u /* after a failure; then twice as long, up to the next */
+#define RETRY_MOST_MS 30000u
 #define LAST_TRIES    3 /* when the log is closed */
 #define TRIM_LEAST_MS 1000u
 #define TRIM_MOST_MS  600000u
@@ -39,8 +41,8 @@ struct call_log {
 	uint64_t lost, due;      /* since the last record; when the pool is to be ticked */
 	pthread_mutex_t writing; /* held by who writes; guards those below */
 	struct opened *opened;   /* NULL: not yet, or no more */
-	uint64_t retry_at;
-	bool said;
+	uint64_t retry_at, retry_ms;
+	bool said, said_refused;
 };
 
 /* --- the store --- */
@@ -83,17 +85,23 @@ static int ensure_open(struct call_log *log, nova_error_t **error)
  * them is alone, and others only append. */
 static size_t first_records(struct call_log *log, const struct call_record *records[BATCH_MOST])
 {
-	size_t count = 0;
+	size_t count = 0, bytes = 0;
 	pthread_mutex_lock(&log->lock);
-	for (struct link *l = log->queue.next; l != &log->queue && count < BATCH_MOST; l = l->next)
-		records[count++] = &CONTAINER_OF(l, struct pending, place)->record;
+	for (struct link *l = log->queue.next;
+		l != &log->queue && count < BATCH_MOST && bytes < BATCH_BYTES; l = l->next) {
+		struct pending *p = CONTAINER_OF(l, struct pending, place);
+		records[count++] = &p->record;
+		bytes += p->size;
+	}
 	pthread_mutex_unlock(&log->lock);
 	return count;
 }
 
-static void drop_first(struct call_log *log, size_t count)
+/* `lost`: so many of them are not written. */
+static void drop_first(struct call_log *log, size_t count, uint64_t lost)
 {
 	pthread_mutex_lock(&log->lock);
+	log->lost += lost;
 	while (count--) {
 		struct pending *p = CONTAINER_OF(list_pop(&log->queue), struct pending, place);
 		log->count--;
@@ -136,15 +144,41 @@ static bool append(struct call_log *log, struct pending *p)
 
 /* --- writing; all with `writing` --- */
 
+/* One that the store will never take goes, so that the others come to be written. */
+static void drop_refused(struct call_log *log, uint64_t lost_before, const nova_error_t *failure)
+{
+	if (!log->said_refused)
+		log_error(host_log(log->nova->host), "calls",
+			"the record of a call is left out, and counted with the next one: %s",
+			nova_error_message(failure));
+	log->said_refused = true;
+	drop_first(log, 1, lost_before + 1);
+}
+
+/* *ret_count: so many are no longer in the queue. Of a batch that is refused as it is, the first
+ * half is tried, until it is one record. */
 static int write_batch(struct call_log *log, size_t *ret_count, nova_error_t **error)
 {
+	AUTO_ERROR nova_error_t *failure = NULL;
 	const struct call_record *records[BATCH_MOST];
 	struct store *store = log->opened->store;
-	*ret_count = first_records(log, records);
-	int r = *ret_count ? store->ops->calls->append(store, records, *ret_count, error) : 0;
-	if (r == 0)
-		drop_first(log, *ret_count);
-	return r;
+	size_t count = first_records(log, records);
+	int r = store->ops->calls->append(store, records, count, &failure);
+	while (r == NOVA_EINVAL && count > 1) {
+		nova_error_free(STEAL(failure));
+		count /= 2;
+		r = store->ops->calls->append(store, records, count, &failure);
+	}
+	if (r < 0 && r != NOVA_EINVAL) {
+		*error = STEAL(failure);
+		return r;
+	}
+	if (r < 0)
+		drop_refused(log, records[0]->lost, failure);
+	else
+		drop_first(log, count, 0);
+	*ret_count = count;
+	return 0;
 }
 
 static int trim(struct call_log *log, nova_error_t **error)
@@ -158,18 +192,26 @@ static int trim(struct call_log *log, nova_error_t **error)
 	return r;
 }
 
+static size_t waiting(struct call_log *log)
+{
+	pthread_mutex_lock(&log->lock);
+	size_t count = log->count;
+	pthread_mutex_unlock(&log->lock);
+	return count;
+}
+
 /* What comes meanwhile waits, or this would last as long as calls end. */
 static int write_all(struct call_log *log, nova_error_t **error)
 {
-	size_t written = BATCH_MOST;
+	size_t left = waiting(log), written = 0;
 	int r = ensure_open(log, error);
-	for (size_t i = 0; i < QUEUE_MOST && r == 0 && written == BATCH_MOST; i += written)
+	for (; r == 0 && left; left -= left < written ? left : written)
 		r = write_batch(log, &written, error);
 	return r < 0 ? r : trim(log, error);
 }
 
-/* After a failure nobody tries for a second, and it is begun anew: the file may have been put in
- * order, or moved away. */
+/* After a failure nobody tries for a while, and it is begun anew: the file may have been put in
+ * order, or moved away, or the server be there again. */
 static void note_outcome(struct call_log *log, int code, const nova_error_t *failure)
 {
 	const struct logger *to = host_log(log->nova->host);
@@ -179,7 +221,10 @@ static void note_outcome(struct call_log *log, int code, const nova_error_t *fai
 	else if (code == 0 && log->said)
 		log_warn(to, "calls", "calls are logged again");
 	log->said = code < 0;
-	log->retry_at = code < 0 ? deadline_in_ms(RETRY_MS) : 0;
+	log->retry_ms = code == 0 ? 0 : log->retry_ms ? log->retry_ms * 2 : RETRY_MS;
+	if (log->retry_ms > RETRY_MOST_MS)
+		log->retry_ms = RETRY_MOST_MS;
+	log->retry_at = code < 0 ? deadline_in_ms(log->retry_ms) : 0;
 	if (code < 0)
 		opened_unref(STEAL(log->opened));
 }
@@ -210,7 +255,7 @@ static void set_due(struct call_log *log)
 {
 	uint64_t old_at = log->opened ? deadline_in_ms(trim_interval_ms(log)) : NEVER;
 	pthread_mutex_lock(&log->lock);
-	log->due = log->count ? deadline_in_ms(RETRY_MS) : NEVER;
+	log->due = log->count ? deadline_in_ms(log->retry_ms ? log->retry_ms : RETRY_MS) : NEVER;
 	log->trim_at = old_at;
 	pthread_mutex_unlock(&log->lock);
 }
@@ -385,12 +430,16 @@ void call_log_close(struct call_log *log)
 {
 	if (!log)
 		return;
-	for (int i = 0; i < LAST_TRIES && log->count; i++)
+	for (int i = log->said ? LAST_TRIES - 1 : 0; i < LAST_TRIES && log->count; i++)
 		write_now(log, NULL);
-	if (log->count)
+	uint64_t lost = log->count + log->lost;
+	for (struct link *l = log->queue.next; l != &log->queue; l = l->next)
+		lost += CONTAINER_OF(l, struct pending, place)->record.lost;
+	if (lost)
 		log_error(host_log(log->nova->host), "calls",
-			"what was to be written is lost: the records of %zu calls", log->count);
-	drop_first(log, log->count);
+			"what was to be written is lost: the records of %llu calls",
+			(unsigned long long)lost);
+	drop_first(log, log->count, 0);
 	opened_unref(log->opened);
 	pthread_mutex_destroy(&log->writing);
 	pthread_mutex_destroy(&log->lock);
@@ -421,10 +470,7 @@ static void begin_trimming(struct call_log *log)
 int call_log_borrow(struct call_log *log, struct opened **ret, nova_error_t **error)
 {
 	pthread_mutex_lock(&log->writing);
-	pthread_mutex_lock(&log->lock);
-	bool waiting = log->count;
-	pthread_mutex_unlock(&log->lock);
-	if (waiting)
+	if (waiting(log))
 		write_now(log, NULL);
 	int r = ensure_open(log, error);
 	if (r == 0) {
