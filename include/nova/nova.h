@@ -16,6 +16,7 @@
 #ifndef NOVA_NOVA_H
 #define NOVA_NOVA_H
 
+#include <nova/backup.h>
 #include <nova/base.h>
 #include <nova/call.h>
 #include <nova/config.h>

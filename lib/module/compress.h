@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Compressions: of kernels, and of snapshots (zstd). */
+/* Compressions: of kernels, of snapshots (zstd), and of archives (gzip). */
 #ifndef NOVA_LIB_MODULE_COMPRESS_H
 #define NOVA_LIB_MODULE_COMPRESS_H
 
@@ -24,6 +24,9 @@
 	F(ZSTD_freeCCtx)                                                                           \
 	F(ZSTD_freeDCtx)                                                                           \
 	F(ZSTD_isError)                                                                            \
+	F(deflate)                                                                                 \
+	F(deflateEnd)                                                                              \
+	F(deflateInit2_)                                                                           \
 	F(inflate)                                                                                 \
 	F(inflateEnd)                                                                              \
 	F(inflateInit2_)                                                                           \
@@ -45,6 +48,9 @@ MODULE_DOOR(compress, MODULE_COMPRESS, COMPRESS_FUNCTIONS)
 #define ZSTD_freeCCtx               compress_functions()->ZSTD_freeCCtx
 #define ZSTD_freeDCtx               compress_functions()->ZSTD_freeDCtx
 #define ZSTD_isError                compress_functions()->ZSTD_isError
+#define deflate                     compress_functions()->deflate
+#define deflateEnd                  compress_functions()->deflateEnd
+#define deflateInit2_               compress_functions()->deflateInit2_
 #define inflate                     compress_functions()->inflate
 #define inflateEnd                  compress_functions()->inflateEnd
 #define inflateInit2_               compress_functions()->inflateInit2_

@@ -177,6 +177,12 @@ int registry_delete(struct registry *registry, const char *name, bool force,
 /* Whether VMs of that version of a function are of use to anybody. */
 bool registry_has_key(struct registry *registry, const struct function_record *record);
 
+/* --- archive.c --- */
+
+/* As nova_export() and nova_import(). */
+int registry_export(struct registry *registry, const char *path, nova_error_t **error);
+int registry_import(struct registry *registry, const char *path, bool merges, nova_error_t **error);
+
 /* --- versions.c, aliases.c --- */
 
 /* As the calls of nova/version.h. */

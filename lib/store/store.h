@@ -381,6 +381,21 @@ struct usage_ops {
 		nova_error_t **error);
 };
 
+/* All that is kept as rows but logs, usage and contents, to and from an archive. A row is
+ * {"TABLE": {"COLUMN": value, …}}: a number, a text, or {"hex": "…"}. */
+struct transfer_ops {
+	/* As it is at one moment, in the order in which restore() wants it. The row is lent. */
+	int (*dump)(struct store *store,
+		int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
+		void *userdata, nova_error_t **error);
+	/*
+	 * Adds an array of rows: all of them, or none. NOVA_EEXIST: there is one of that name, or,
+	 * unless `merges`, one of any. NOVA_ECORRUPT: they are not what dump() gives, or not what
+	 * can be in a store.
+	 */
+	int (*restore)(struct store *store, const json_t *rows, bool merges, nova_error_t **error);
+};
+
 struct store_ops {
 	/* As in the setting `store`. */
 	const char *name;
@@ -415,6 +430,7 @@ struct store_ops {
 	const struct key_ops *keys;
 	const struct secret_ops *secrets;
 	const struct content_ops *contents;
+	const struct transfer_ops *transfer;
 	const struct call_ops *calls;
 	/* That which has the log of calls, opened in the same way; NULL: this one has. */
 	const struct store_ops *log;

@@ -30,7 +30,8 @@ MAX_FUNCTION = 40
 MAX_FILE = 800
 MAX_PARAMETERS = 6
 FOLDERS = ["include", "lib", "agent", "tools", "examples", "tests", "bindings"]
-ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "proto", "keeper", "disk", "image",
+ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "tar", "proto", "keeper", "disk",
+         "image",
          "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "deps",
          "template", "pool", "store", "blob", "keys", "usage", "secret", "registry", "redis",
          "rate", "platform"]

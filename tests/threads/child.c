@@ -249,6 +249,13 @@ static void judge_secret_calls(void)
 	WORKS_WITH(nova_secret_key_create, nova_secret_key_create(file, NULL) == 0);
 }
 
+static void judge_backup_calls(void)
+{
+	AUTO_FREE char *file = path_join(s.p.dir, "child.tar.gz");
+	REFUSES(nova_export, s.p.nova, file);
+	REFUSES(nova_import, s.p.nova, file, 0);
+}
+
 static void judge_invocation_calls(void)
 {
 	const nova_invocation **list;
@@ -293,6 +300,7 @@ static void judge_platform_calls(void)
 	judge_version_calls();
 	judge_key_calls();
 	judge_secret_calls();
+	judge_backup_calls();
 	judge_invocation_calls();
 	judge_usage_calls();
 	REFUSES(nova_invoke, s.p.nova, "echo", "{}", NULL, &r);

@@ -70,6 +70,8 @@ static const struct verb *const table[] = {
 	&verb_secret_delete,
 	&verb_secret_rotate,
 	&verb_secret_key,
+	&verb_export,
+	&verb_import,
 	&verb_completion,
 	&verb_help,
 	NULL,

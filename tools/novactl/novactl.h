@@ -276,7 +276,7 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_version_list, verb_version_delete, verb_alias_set, verb_alias_list, verb_alias_delete,
 	verb_alias_rollback, verb_apikey_create, verb_apikey_list, verb_apikey_revoke,
 	verb_apikey_delete, verb_secret_set, verb_secret_list, verb_secret_delete,
-	verb_secret_rotate, verb_secret_key, verb_completion, verb_help, verb_logs, verb_stats,
-	verb_usage, verb_bill, verb_estimate;
+	verb_secret_rotate, verb_secret_key, verb_export, verb_import, verb_completion, verb_help,
+	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate;
 
 #endif

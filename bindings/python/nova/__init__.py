@@ -10,6 +10,7 @@
 Every call may be made from several threads at once. Failures are exceptions: see nova.errors.
 """
 import math
+import os
 import threading
 import weakref
 from contextlib import contextmanager
@@ -361,6 +362,19 @@ class Nova:
         """Encrypts all secrets with the first key that is given; returns how many had another."""
         with self._handle.using() as nova:
             return rotate(nova)
+
+    def export_to(self, path: "Union[str, bytes, os.PathLike[str]]") -> None:
+        """Writes everything that is stored to an archive: functions with their code, versions,
+        aliases, runtimes, keys, and secrets as they are stored, encrypted."""
+        with self._handle.using() as nova:
+            check("nova_export", nova, os.fsencode(path))
+
+    def import_from(self, path: "Union[str, bytes, os.PathLike[str]]", *,
+                    merge: bool = False) -> None:
+        """Adds everything that is in an archive, or nothing. Without `merge` the store must be
+        empty; with it no name may be in both."""
+        with self._handle.using() as nova:
+            check("nova_import", nova, os.fsencode(path), 1 if merge else 0)
 
     @interruptible()
     def invocations(self, function: Optional[str] = None, *, version: int = 0,

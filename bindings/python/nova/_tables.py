@@ -623,6 +623,8 @@ class PoolWant(_Options):
 
 
 FUNCTIONS = {
+    "nova_export": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "nova_import": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(c_void_p)]),
     "nova_version": (c_char_p, []),
     "nova_error_code": (c_int, [c_void_p]),
     "nova_error_message": (c_char_p, [c_void_p]),
@@ -957,6 +959,7 @@ CODES = {
 }
 
 CONSTANTS = {
+    "NOVA_IMPORT_MERGE": 1,
     "NOVA_OK": 0,
     "NOVA_OUTCOME_NEVER_RAN": 0,
     "NOVA_OUTCOME_RAN": 1,

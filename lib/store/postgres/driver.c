@@ -86,7 +86,8 @@ static int run_once(struct sql_session *session, enum sql_statement which,
 		return r;
 	wire_set(&w, values, count);
 	int sent = wire_send(c->pg, which, &w, count);
-	r = finish(session, sent, c->purpose == SQL_READS ? "read it" : "write to it", error);
+	bool reads = c->purpose == SQL_READS || c->purpose == SQL_COPIES;
+	r = finish(session, sent, reads ? "read it" : "write to it", error);
 	return r < 0 ? r : first_row(c);
 }
 
@@ -271,6 +272,7 @@ const struct sql_driver postgres_driver = {
 	.words = words,
 	.parameter = '$',
 	.begin = "BEGIN",
+	.snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	.migration = "BEGIN; SELECT pg_advisory_xact_lock(1852798561)",
 	.logging = "BEGIN; " LOG_LOCK,
 	.take = take,

@@ -107,6 +107,7 @@ const struct store_ops store_postgres = {
 	.keys = &sql_key_ops,
 	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
+	.transfer = &sql_transfer_ops,
 	.calls = &sql_call_ops,
 	.usage = &sql_usage_ops,
 	.shared = true,

@@ -41,7 +41,7 @@ static int read_columns(struct sql_session *session, struct alias_record *a, nov
 	return code < 0 ? code : alias_record_check(a, NOVA_ECORRUPT, error);
 }
 
-static int read_record(struct sql_session *session, void *to, nova_error_t **error)
+int sql_read_alias(struct sql_session *session, void *to, nova_error_t **error)
 {
 	AUTO_ALIAS_RECORD struct alias_record record = { NULL };
 	int code = read_columns(session, &record, error);
@@ -64,7 +64,7 @@ static int get(struct store *store, const char *name, const char *alias,
 	int r = sql_query(store, SQL_ALIAS_GET, values, ARRAY_LEN(values), &session, error);
 	if (r == 0)
 		return fail_missing(name, alias, error);
-	return r < 0 ? r : read_record(&session, ret_record, error);
+	return r < 0 ? r : sql_read_alias(&session, ret_record, error);
 }
 
 static int list(struct store *store, const char *name, struct alias_record **ret_records,
@@ -76,7 +76,7 @@ static int list(struct store *store, const char *name, struct alias_record **ret
 	size_t count = 0;
 	int r = sql_query(store, SQL_ALIAS_LIST, &value, 1, &session, error);
 	if (r > 0)
-		r = sql_read_all(&session, sizeof(struct alias_record), read_record, &records,
+		r = sql_read_all(&session, sizeof(struct alias_record), sql_read_alias, &records,
 			&count, error);
 	if (r < 0) {
 		alias_record_list_free(records, count);

@@ -46,7 +46,7 @@ static int read_columns(struct sql_session *session, struct key_record *k, nova_
 	return code < 0 ? code : key_record_check(k, NOVA_ECORRUPT, error);
 }
 
-static int read_record(struct sql_session *session, void *to, nova_error_t **error)
+int sql_read_key(struct sql_session *session, void *to, nova_error_t **error)
 {
 	AUTO_KEY_RECORD struct key_record record = { NULL };
 	int code = read_columns(session, &record, error);
@@ -69,7 +69,7 @@ static int get(
 	int r = sql_query(store, SQL_KEY_GET, &value, 1, &session, error);
 	if (r == 0)
 		return sql_fail_missing(KIND, name, error);
-	return r < 0 ? r : read_record(&session, ret_record, error);
+	return r < 0 ? r : sql_read_key(&session, ret_record, error);
 }
 
 static int find(
@@ -80,7 +80,7 @@ static int find(
 	int r = sql_query(store, SQL_KEY_FIND, &value, 1, &session, error);
 	if (r == 0)
 		return nova_fail(error, NOVA_ENOTFOUND, "this key is not known");
-	return r < 0 ? r : read_record(&session, ret_record, error);
+	return r < 0 ? r : sql_read_key(&session, ret_record, error);
 }
 
 static int list(struct store *store, struct key_record **ret_records, size_t *ret_count,
@@ -92,7 +92,7 @@ static int list(struct store *store, struct key_record **ret_records, size_t *re
 	int r = sql_query(store, SQL_KEY_LIST, NULL, 0, &session, error);
 	if (r > 0)
 		r = sql_read_all(
-			&session, sizeof(struct key_record), read_record, &records, &count, error);
+			&session, sizeof(struct key_record), sql_read_key, &records, &count, error);
 	if (r < 0) {
 		key_record_list_free(records, count);
 		return r;

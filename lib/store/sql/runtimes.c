@@ -48,7 +48,7 @@ static int read_columns(struct sql_session *session, struct runtime_record *r, n
 	return code < 0 ? code : runtime_record_check(r, NOVA_ECORRUPT, error);
 }
 
-static int read_record(struct sql_session *session, void *to, nova_error_t **error)
+int sql_read_runtime(struct sql_session *session, void *to, nova_error_t **error)
 {
 	AUTO_RUNTIME_RECORD struct runtime_record record = { NULL };
 	int code = read_columns(session, &record, error);
@@ -71,7 +71,7 @@ static int get(struct store *store, const char *name, struct runtime_record *ret
 		store, SQL_RUNTIME_GET, (struct sql_value[]){ sql_text(name) }, 1, &session, error);
 	if (r == 0)
 		return sql_fail_missing(KIND, name, error);
-	return r < 0 ? r : read_record(&session, ret_record, error);
+	return r < 0 ? r : sql_read_runtime(&session, ret_record, error);
 }
 
 static int list(struct store *store, struct runtime_record **ret_records, size_t *ret_count,
@@ -82,8 +82,8 @@ static int list(struct store *store, struct runtime_record **ret_records, size_t
 	size_t count = 0;
 	int r = sql_query(store, SQL_RUNTIME_LIST, NULL, 0, &session, error);
 	if (r > 0)
-		r = sql_read_all(&session, sizeof(struct runtime_record), read_record, &records,
-			&count, error);
+		r = sql_read_all(&session, sizeof(struct runtime_record), sql_read_runtime,
+			&records, &count, error);
 	if (r < 0) {
 		runtime_record_list_free(records, count);
 		return r;

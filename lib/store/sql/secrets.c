@@ -45,6 +45,11 @@ static int read_record(
 	return 0;
 }
 
+int sql_read_secret(struct sql_session *session, void *to, nova_error_t **error)
+{
+	return read_record(session, true, to, error);
+}
+
 static int read_listed(struct sql_session *session, void *to, nova_error_t **error)
 {
 	return read_record(session, false, to, error);

@@ -87,6 +87,14 @@ enum sql_statement {
 	SQL_SECRET_LIST,
 	SQL_SECRET_RESEAL,
 	SQL_SECRET_REMOVE,
+	SQL_FUNCTIONS_COPY,
+	SQL_VERSIONS_COPY,
+	SQL_ALIASES_COPY,
+	SQL_SECRETS_COPY,
+	SQL_VERSION_RESTORE,
+	SQL_ALIAS_RESTORE,
+	SQL_KEY_RESTORE,
+	SQL_SECRET_RESTORE,
 	SQL_CONTENT_KEEP,
 	SQL_CONTENT_INSERT,
 	SQL_CONTENT_SIZE,
@@ -126,7 +134,8 @@ struct sql_batch {
 enum sql_purpose {
 	SQL_READS,
 	SQL_WRITES,
-	SQL_LOGS, /* the same, but changes nothing that anybody is told of */
+	SQL_LOGS,   /* the same, but changes nothing that anybody is told of */
+	SQL_COPIES, /* reads several things of one moment, on one connection */
 };
 
 struct sql_driver {
@@ -136,6 +145,7 @@ struct sql_driver {
 	/* The character before the number of a parameter. */
 	char parameter;
 	const char *begin;     /* begins a transaction that writes */
+	const char *snapshot;  /* one that reads, and sees one moment */
 	const char *migration; /* the same for one that changes the schema: one at a time */
 	const char *logging;   /* the same for one that adds to the log of calls: one at a time */
 
@@ -263,10 +273,14 @@ extern const struct sql_schema sql_schema_functions, sql_schema_log, sql_schema_
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
 /* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,
- * calls.c, usage.c --- */
+ * calls.c, usage.c, transfer.c --- */
 
-/* A whole row with the columns of a function; `to` is a struct function_record. */
+/* A whole row of each kind; `to` is an empty struct function_record, alias_record … */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
+int sql_read_alias(struct sql_session *session, void *to, nova_error_t **error);
+int sql_read_runtime(struct sql_session *session, void *to, nova_error_t **error);
+int sql_read_key(struct sql_session *session, void *to, nova_error_t **error);
+int sql_read_secret(struct sql_session *session, void *to, nova_error_t **error);
 extern const struct function_ops sql_function_ops;
 extern const struct version_ops sql_version_ops;
 extern const struct alias_ops sql_alias_ops;
@@ -276,6 +290,7 @@ extern const struct secret_ops sql_secret_ops;
 extern const struct content_ops sql_content_ops;
 extern const struct call_ops sql_call_ops;
 extern const struct usage_ops sql_usage_ops;
+extern const struct transfer_ops sql_transfer_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
 

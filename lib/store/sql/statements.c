@@ -19,7 +19,7 @@
 	"INSERT INTO runtimes (" RUNTIME_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 #define ALIAS_COLUMNS                                                                              \
-	"id, name, alias, version, COALESCE(second, 0), weight, created_us, updated_us"
+	"id, name, alias, version, COALESCE(second, 0) AS second, weight, created_us, updated_us"
 #define KEY_COLUMNS                                                                                \
 	"name, hash, prefix, tier, expires_us, created_us, updated_us, revoked, rate, period_ms, " \
 	"burst"
@@ -125,6 +125,18 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_SECRET_RESEAL] =
 		"UPDATE secrets SET (key_id, sealed) = ($2, $3) WHERE name = $1 AND sealed = $4",
 	[SQL_SECRET_REMOVE] = "DELETE FROM secrets WHERE name = $1",
+	[SQL_FUNCTIONS_COPY] = "SELECT @ FROM functions ORDER BY name",
+	[SQL_VERSIONS_COPY] = "SELECT @ FROM versions ORDER BY name, version",
+	[SQL_ALIASES_COPY] = "SELECT " ALIAS_COLUMNS " FROM aliases ORDER BY name, alias",
+	[SQL_SECRETS_COPY] = "SELECT " SECRET_COLUMNS " FROM secrets ORDER BY name",
+	[SQL_VERSION_RESTORE] = "INSERT INTO versions (@) VALUES (#)",
+	[SQL_ALIAS_RESTORE] =
+		("INSERT INTO aliases (id, name, alias, version, second, weight, created_us, "
+		 "updated_us) VALUES ($1, $2, $3, $4, NULLIF($5, 0), $6, $7, $8)"),
+	[SQL_KEY_RESTORE] = ("INSERT INTO api_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, "
+			     "$6, $7, $8, $9, $10, $11)"),
+	[SQL_SECRET_RESTORE] =
+		"INSERT INTO secrets (" SECRET_COLUMNS ") VALUES ($1, $2, $3, $4, $5)",
 	[SQL_CONTENT_KEEP] = "UPDATE contents SET kept = " AN_HOUR " WHERE hash = $1",
 	[SQL_CONTENT_INSERT] = ("INSERT INTO contents (hash, size, kept) VALUES ($1, $2, " AN_HOUR
 				") ON CONFLICT (hash) DO UPDATE SET kept = " AN_HOUR),

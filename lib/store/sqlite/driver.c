@@ -7,10 +7,16 @@
 static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
 {
 	struct sqlite_store *s = (struct sqlite_store *)session->store;
-	struct connection *c = purpose == SQL_READS ? &s->reader : &s->writer;
+	struct connection *c =
+		purpose == SQL_READS || purpose == SQL_COPIES ? &s->reader : &s->writer;
 	int moved = 0;
 	pthread_mutex_lock(&c->lock);
 	session->connection = c;
+	/* Undoing needs memory: the session before may have had none. */
+	int rc = sqlite3_get_autocommit(c->db) ? SQLITE_OK :
+						 sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		return sqlite_fail(c, rc, "use it", error);
 	if (c->kind->may_move)
 		sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
 	return moved ? sqlite_fail(c, SQLITE_READONLY_DBMOVED, "use it", error) : 0;
@@ -199,6 +205,7 @@ const struct sql_driver sqlite_driver = {
 	.words = words,
 	.parameter = '?',
 	.begin = "BEGIN IMMEDIATE",
+	.snapshot = "BEGIN",
 	.migration = "BEGIN IMMEDIATE",
 	.logging = "BEGIN IMMEDIATE",
 	.take = take,

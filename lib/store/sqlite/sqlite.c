@@ -197,6 +197,7 @@ const struct store_ops store_sqlite = {
 	.keys = &sql_key_ops,
 	.secrets = &sql_secret_ops,
 	.contents = &sql_content_ops,
+	.transfer = &sql_transfer_ops,
 	.log = &store_sqlite_log,
 	.usage_store = &store_sqlite_usage,
 };

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls of nova/backup.h. */
+#include <nova/backup.h>
+
+#include "platform/platform.h"
+
+int nova_export(nova_t *nova, const char *path, nova_error_t **error)
+{
+	if (ANY_NULL(error, nova, path))
+		return NOVA_EINVAL;
+	int code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code : registry_export(&nova->registry, path, error);
+}
+
+int nova_import(nova_t *nova, const char *path, uint32_t flags, nova_error_t **error)
+{
+	if (ANY_NULL(error, nova, path))
+		return NOVA_EINVAL;
+	if (flags & ~(uint32_t)NOVA_IMPORT_MERGE)
+		return nova_fail(error, NOVA_EINVAL,
+			"flags is %#x: NOVA_IMPORT_MERGE is all there is", (unsigned)flags);
+	int code = registry_check_process(&nova->registry, error);
+	return code < 0 ? code :
+			  registry_import(&nova->registry, path, flags & NOVA_IMPORT_MERGE, error);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows as JSON, out of a store and into one. What comes in may be anybody's: it is read back as
+ * records, which are checked, before it counts. */
+#include "store/sql/sql.h"
+
+struct table {
+	const char *name, *kind;
+	enum sql_statement copy, restore; /* both have the columns in the same order */
+	int (*read)(struct sql_session *session, void *to, nova_error_t **error);
+	void (*clear)(void *record);
+};
+
+static void clear_function(void *record)
+{
+	record_clear(record);
+}
+
+static void clear_alias(void *record)
+{
+	alias_record_clear(record);
+}
+
+static void clear_runtime(void *record)
+{
+	runtime_record_clear(record);
+}
+
+static void clear_key(void *record)
+{
+	key_record_clear(record);
+}
+
+static void clear_secret(void *record)
+{
+	secret_record_clear(record);
+}
+
+union any_record {
+	struct function_record function;
+	struct alias_record alias;
+	struct runtime_record runtime;
+	struct key_record key;
+	struct secret_record secret;
+};
+
+/* What is referred to comes first. */
+static const struct table tables[] = {
+	{ "functions", "function", SQL_FUNCTIONS_COPY, SQL_FUNCTION_INSERT, sql_read_function,
+		clear_function },
+	{ "versions", "version of function", SQL_VERSIONS_COPY, SQL_VERSION_RESTORE,
+		sql_read_function, clear_function },
+	{ "aliases", "alias of function", SQL_ALIASES_COPY, SQL_ALIAS_RESTORE, sql_read_alias,
+		clear_alias },
+	{ "runtimes", "runtime", SQL_RUNTIME_LIST, SQL_RUNTIME_INSERT, sql_read_runtime,
+		clear_runtime },
+	{ "api_keys", "key", SQL_KEY_LIST, SQL_KEY_RESTORE, sql_read_key, clear_key },
+	{ "secrets", "secret", SQL_SECRETS_COPY, SQL_SECRET_RESTORE, sql_read_secret,
+		clear_secret },
+};
+
+static const struct table *find_table(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		if (!strcmp(tables[i].name, name))
+			return &tables[i];
+	return NULL;
+}
+
+/* --- out --- */
+
+static json_t *hex_of(const uint8_t *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	AUTO_FREE char *text = malloc(2 * len + 1);
+	for (size_t i = 0; text && i < len; i++) {
+		text[2 * i] = digits[data[i] >> 4];
+		text[2 * i + 1] = digits[data[i] & 15];
+	}
+	return text ? json_pack("{s:s%}", "hex", text, 2 * len) : NULL;
+}
+
+/* NULL: out of memory, or (*ret_bad) what no archive can have. */
+static json_t *value_of(struct sql_session *session, int column, bool *ret_bad)
+{
+	const struct sql_driver *driver = session->store->driver;
+	int64_t number;
+	const void *data;
+	const char *text;
+	size_t len;
+	if (driver->number(session, column, &number))
+		return json_integer(number);
+	if (driver->bytes(session, column, &data, &len))
+		return hex_of(data, len);
+	*ret_bad = !driver->text(session, column, &text, &len) || strlen(text) != len ||
+		   !text_is_utf8(text);
+	return *ret_bad ? NULL : json_string(text);
+}
+
+static int row_of(struct sql_session *session, json_t **ret_row, nova_error_t **error)
+{
+	AUTO_JSON json_t *row = json_object();
+	const char *name;
+	for (int i = 0; row && (name = session->store->driver->column(session, i)); i++) {
+		bool bad = false;
+		json_t *value = value_of(session, i, &bad);
+		if (bad)
+			return nova_fail(error, NOVA_ECORRUPT,
+				"the function store %s: column '%s' has a value that cannot be "
+				"exported: it is no text",
+				session->store->place, name);
+		if (json_object_set_new(row, name, value) < 0)
+			return nova_oom(error);
+	}
+	*ret_row = STEAL(row);
+	return *ret_row ? 0 : nova_oom(error);
+}
+
+static int dump(struct store *store,
+	int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
+	void *userdata, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	int r = sql_start(store, SQL_COPIES, &session, error);
+	const struct sql_driver *driver = ((struct sql_store *)store)->driver;
+	if (r == 0)
+		r = driver->execute(&session, driver->snapshot, "read it", error);
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(tables); i++)
+		for (r = sql_run(&session, tables[i].copy, NULL, 0, error); r > 0;) {
+			AUTO_JSON json_t *row = NULL;
+			r = row_of(&session, &row, error);
+			if (r == 0)
+				r = take(userdata, tables[i].name, row, error);
+			if (r == 0)
+				r = sql_next(&session, error);
+		}
+	return r < 0 ? r : 0;
+}
+
+/* --- in --- */
+
+struct columns {
+	char *names[COLUMNS_MAX];
+	size_t count;
+};
+
+static void columns_done(struct columns *columns)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		free(columns->names[i]);
+}
+
+/* Those of a table, and whether it has rows. */
+static int look_at(struct sql_session *session, const struct table *table, struct columns *ret,
+	nova_error_t **error)
+{
+	const char *name;
+	int r = sql_run(session, table->copy, NULL, 0, error);
+	if (r < 0)
+		return r;
+	for (int i = 0; (name = session->store->driver->column(session, i)); i++) {
+		ret->names[i] = strdup(name);
+		if (!ret->names[i])
+			return nova_oom(error);
+		ret->count++;
+	}
+	return r;
+}
+
+static int fail_row(
+	const struct table *table, const json_t *row, const char *why, nova_error_t **error)
+{
+	const char *name = json_string_value(json_object_get(row, "name"));
+	return nova_fail(
+		error, NOVA_ECORRUPT, "%s '%.80s': %s", table->kind, name ? name : "", why);
+}
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The bytes of "hex", which the caller frees; NULL: they are none. */
+static uint8_t *bytes_of(const json_t *value, size_t *ret_len)
+{
+	const json_t *hex = json_object_get(value, "hex");
+	const char *text = json_string_value(hex);
+	size_t len = text ? json_string_length(hex) : 1;
+	uint8_t *data = len % 2 ? NULL : malloc(len / 2 + 1);
+	for (size_t i = 0; data && i < len; i += 2) {
+		int high = digit(text[i]), low = digit(text[i + 1]);
+		if (high < 0 || low < 0) {
+			free(data);
+			return NULL;
+		}
+		data[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	*ret_len = len / 2;
+	return data;
+}
+
+/* False: it is none. *ret_owned: what is to be freed afterwards. */
+static bool to_value(const json_t *json, struct sql_value *ret, void **ret_owned)
+{
+	size_t len;
+	if (json_is_integer(json)) {
+		*ret = sql_number((uint64_t)json_integer_value(json));
+		return true;
+	}
+	if (json_is_string(json)) {
+		*ret = sql_text(json_string_value(json));
+		return ret->len == json_string_length(json);
+	}
+	*ret_owned = json_is_object(json) ? bytes_of(json, &len) : NULL;
+	if (*ret_owned)
+		*ret = sql_bytes(*ret_owned, len);
+	return *ret_owned;
+}
+
+static int insert_values(struct sql_session *session, const struct table *table, const json_t *row,
+	const struct sql_value *values, size_t count, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int r = sql_do(session, table->restore, values, count, NULL, &failure);
+	const char *name = json_string_value(json_object_get(row, "name"));
+	if (r == NOVA_EEXIST)
+		return nova_fail(error, NOVA_EEXIST,
+			"there is a %s '%.80s' already; nothing was "
+			"imported",
+			table->kind, name ? name : "");
+	if (r == NOVA_EBUSY)
+		return fail_row(table, row, "the archive lacks what it refers to", error);
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
+}
+
+static int insert(struct sql_session *session, const struct table *table,
+	const struct columns *columns, const json_t *row, nova_error_t **error)
+{
+	struct sql_value values[COLUMNS_MAX];
+	void *owned[COLUMNS_MAX] = { NULL };
+	bool good = json_object_size(row) == columns->count;
+	for (size_t i = 0; good && i < columns->count; i++)
+		good = to_value(json_object_get(row, columns->names[i]), &values[i], &owned[i]);
+	int r = good ? insert_values(session, table, row, values, columns->count, error) :
+		       fail_row(table, row,
+			       "it has other columns than this libnova knows; was the "
+			       "archive made by another version?",
+			       error);
+	for (size_t i = 0; i < columns->count; i++)
+		free(owned[i]);
+	return r;
+}
+
+static int insert_all(struct sql_session *session, const struct columns *columns,
+	const json_t *rows, nova_error_t **error)
+{
+	size_t index;
+	json_t *line;
+	json_array_foreach((json_t *)(uintptr_t)rows, index, line)
+	{
+		void *at = json_object_iter(line);
+		const struct table *table = at ? find_table(json_object_iter_key(at)) : NULL;
+		if (!table)
+			return nova_fail(error, NOVA_ECORRUPT,
+				"row %zu is of no table that this libnova knows; was the archive "
+				"made by another version?",
+				index + 1);
+		int r = insert(session, table, &columns[table - tables], json_object_iter_value(at),
+			error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Each row is a record as the library writes them. */
+static int read_back(struct sql_session *session, nova_error_t **error)
+{
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(tables); i++)
+		for (r = sql_run(session, tables[i].copy, NULL, 0, error); r > 0;) {
+			union any_record record;
+			memset(&record, 0, sizeof(record));
+			r = tables[i].read(session, &record, error);
+			if (r < 0)
+				return nova_wrap(error, r, "what was to be imported is not valid");
+			tables[i].clear(&record);
+			r = sql_next(session, error);
+		}
+	return r < 0 ? r : 0;
+}
+
+static int look_at_all(
+	struct sql_session *session, bool merges, struct columns *columns, nova_error_t **error)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		int r = look_at(session, &tables[i], &columns[i], error);
+		if (r > 0 && !merges)
+			return nova_fail(error, NOVA_EEXIST,
+				"%s %s has %s already: import into an empty one, or merge",
+				session->store->what, session->store->place, tables[i].name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int restore(struct store *store, const json_t *rows, bool merges, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	struct columns columns[ARRAY_LEN(tables)];
+	memset(columns, 0, sizeof(columns));
+	int r = sql_start(store, SQL_WRITES, &session, error);
+	if (r == 0)
+		r = sql_begin(&session, error);
+	if (r == 0)
+		r = look_at_all(&session, merges, columns, error);
+	if (r == 0)
+		r = insert_all(&session, columns, rows, error);
+	if (r == 0)
+		r = read_back(&session, error);
+	if (r == 0)
+		r = sql_commit(&session, error);
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		columns_done(&columns[i]);
+	return r;
+}
+
+const struct transfer_ops sql_transfer_ops = {
+	.dump = dump,
+	.restore = restore,
+};
