@@ -136,10 +136,10 @@ int qemu_detach(struct machine *m, nova_error_t **error);
 
 /* --- hot.c --- */
 
-/* Whether machines are started so that they can be forked: NULL, or why not, which is lent and
- * stays. The first time one is tried, 2 seconds at most. */
 /* Why children of one cannot be several owners'; NULL: they can. */
 const char *qemu_sharing_obstacle(bool has_user);
+/* Whether machines are started so that they can be forked: NULL, or why not, which is lent and
+ * stays. The first time one is tried, 2 seconds at most. */
 const char *qemu_hot_obstacle(const struct engine_env *env, bool shared);
 /* That a child was wrong, or dead; the third time it is the last. */
 void qemu_hot_strike(const struct engine_env *env, const char *why);
