@@ -3,15 +3,28 @@
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
 
 import pgserver
-from novatest import HomeCase
+from novatest import BUILD, ROOT, HomeCase, await_that
 
 LONG = bool(os.environ.get("NOVA_TEST_LONG"))
 HELLO = "def handler(event):\n    return {'said': event['word'] + %r}\n"
+
+# A program of the library: calls f as often as each line says, until there are no more.
+CALLER = """
+import sys
+import nova
+with nova.open() as platform:
+    for line in sys.stdin:
+        for i in range(int(line)):
+            platform.invoke("f", {}, request_id=f"r{i}")
+        print("called", flush=True)
+"""
 
 
 @unittest.skipIf(pgserver.programs() is None, "no PostgreSQL: see test_packages in tools/packages")
@@ -57,6 +70,58 @@ class Postgres(HomeCase):
         self.assertIn(f"{self.server.own}:5432/postgres: cannot connect", error["message"])
         self.server.start()
         self.says(self.b, "1")
+
+    def caller(self):
+        """A program that calls functions; how many calls it is to make goes in by lines."""
+        environment = {**self.environment, **self.a, "PYTHONPATH": str(ROOT / "bindings/python"),
+                       "LD_LIBRARY_PATH": str(BUILD / "lib"), "NOVA_POSTGRES_TTL": "1h",
+                       "NOVA_POOL_THREAD": "on"}
+        process = subprocess.Popen([sys.executable, "-c", CALLER], env=environment, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        for end in (process.wait, process.stdout.close, process.stdin.close, process.kill):
+            self.addCleanup(end)
+        return process
+
+    def call(self, process, times):
+        process.stdin.write(f"{times}\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), "called\n")
+
+    def logged(self):
+        """How many calls have left a record, and how many are told to have none."""
+        done = self.server.psql("SELECT count(*), coalesce(sum(lost), 0) FROM calls", check=False)
+        return tuple(map(int, done.stdout.split("|"))) if done.returncode == 0 else None
+
+    def register_quick(self):
+        code = self.write("f.py", "__nova_in_place__ = True\ndef handler(event):\n"
+                                  "    return 1\n")
+        self.novactl("register", "f", "--runtime", "python", "--code", code, environment=self.a)
+
+    def test_calls_that_end_while_the_server_is_away_are_logged_when_it_is_back(self):
+        self.register_quick()
+        process = self.caller()
+        self.call(process, 1)
+        self.server.stop(pgserver.signal.SIGQUIT)
+        self.call(process, 200)
+        self.call(process, 5000)  # the queue has room for 4096
+        self.server.start()
+        await_that(lambda: self.logged() and self.logged()[0] >= 4096, "they are logged", 100)
+        self.call(process, 1)
+        await_that(lambda: self.logged()[1], "those that had no room are counted", 100)
+        kept, lost = self.logged()
+        # A record that was being confirmed when the server went may be there twice.
+        self.assertIn(kept + lost, (5202, 5203))
+        self.assertGreater(lost, 1000)
+
+    def test_a_record_that_the_database_refuses_does_not_take_others_along(self):
+        self.register_quick()
+        self.server.psql("ALTER TABLE calls ADD CHECK (request_id NOT LIKE '%7')")
+        process = self.caller()
+        self.call(process, 200)
+        await_that(lambda: self.logged()[0] == 180, "the others are logged", 100)
+        self.call(process, 1)
+        await_that(lambda: self.logged() == (181, 20), "those that are not are counted", 100)
 
     def test_two_hosts_make_the_schema_at_once(self):
         lists = [threading.Thread(target=self.novactl, args=("list",),
