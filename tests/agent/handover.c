@@ -17,9 +17,10 @@ START_TEST(an_input_is_there_until_all_has_been_handed_over)
 {
 	static char text[INLINE_MAX + 1], variable[16 << 10];
 	char *secrets[] = { variable, NULL };
-	struct run run = { .secrets = secrets };
+	static struct run run;
 	struct request request = { .input = BUF_INIT(sizeof(text)) };
 	int talk[2];
+	run.secrets = secrets;
 	memset(text, ' ', sizeof(text));
 	memset(variable, 'v', sizeof(variable) - 1);
 	ck_assert_int_eq(buf_append(&request.input, text, sizeof(text)), 0);
