@@ -11,6 +11,7 @@ nova_function_t *function_new(struct function_record *record)
 	if (!function)
 		return NULL;
 	atomic_init(&function->references, 1);
+	function->published = false;
 	function->record = *record;
 	memset(record, 0, sizeof(*record));
 	return function;
