@@ -118,6 +118,17 @@ class Server:
         return done
 
 
+def start_for(case):
+    """One that ends with this test case."""
+    own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
+    case.addCleanup(shutil.rmtree, own, ignore_errors=True)
+    server = Server(own)
+    case.addCleanup(server.stop)
+    server.make()
+    server.start()
+    return server
+
+
 def main(command):
     if programs() is None:  # the program runs what needs none
         return subprocess.run(command, check=False).returncode

@@ -7,10 +7,8 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import tarfile
-import tempfile
 import unittest
 import zlib
 
@@ -107,12 +105,7 @@ class Backup(HomeCase):
     def test_an_archive_goes_from_any_store_into_any_other(self):
         if pgserver.programs() is None:
             self.skipTest("no PostgreSQL: see test_packages in tools/packages")
-        own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
-        self.addCleanup(shutil.rmtree, own, ignore_errors=True)
-        server = pgserver.Server(own)
-        self.addCleanup(server.stop)
-        server.make()
-        server.start()
+        server = pgserver.start_for(self)
         server.psql("CREATE DATABASE other")
         first = {**self.at("c"), "NOVA_PG_DSN": server.dsn()}
         second = {**self.at("d"), "NOVA_PG_DSN": server.dsn("other")}

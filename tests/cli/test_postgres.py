@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Hosts that share a PostgreSQL database, each with a state directory of its own."""
 import os
-import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 
@@ -31,12 +28,7 @@ with nova.open() as platform:
 class Postgres(HomeCase):
     def setUp(self):
         super().setUp()
-        own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
-        self.addCleanup(shutil.rmtree, own, ignore_errors=True)
-        self.server = pgserver.Server(own)
-        self.addCleanup(self.server.stop)
-        self.server.make()
-        self.server.start()
+        self.server = pgserver.start_for(self)
         self.environment["NOVA_PG_DSN"] = self.server.dsn()
         self.a = {"NOVA_HOME": str(self.directory / "a")}
         self.b = {"NOVA_HOME": str(self.directory / "b")}

@@ -6,12 +6,10 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -440,12 +438,7 @@ except nova.InvalidArgument as refused:
 @unittest.skipIf(pgserver.programs() is None, "no PostgreSQL: see test_packages in tools/packages")
 class Shared(UsageCase):
     def test_hosts_that_share_a_database_share_what_is_used(self):
-        own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
-        self.addCleanup(shutil.rmtree, own, ignore_errors=True)
-        server = pgserver.Server(own)
-        self.addCleanup(server.stop)
-        server.make()
-        server.start()
+        server = pgserver.start_for(self)
         self.environment["NOVA_PG_DSN"] = server.dsn()
         hosts = [{"NOVA_HOME": str(self.directory / name)} for name in "ab"]
         self.novactl("register", "f", "--runtime", "shell", "--code", self.write("f.sh", "cat"),

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The store goes away while calls are under way, and comes back."""
 import http.client
-import pathlib
-import shutil
 import signal
-import tempfile
 import threading
 import unittest
 
@@ -19,12 +16,7 @@ API = "/api/v1"
 class Store(NovadCase):
     def setUp(self):
         super().setUp()
-        own = pathlib.Path(tempfile.mkdtemp(prefix="nova-pg-"))
-        self.addCleanup(shutil.rmtree, own, ignore_errors=True)
-        self.server = pgserver.Server(own)
-        self.addCleanup(self.server.stop)
-        self.server.make()
-        self.server.start()
+        self.server = pgserver.start_for(self)
         self.environment["NOVA_PG_DSN"] = self.server.dsn()
         self.answers, self.strange = [], []
 
