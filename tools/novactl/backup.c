@@ -44,8 +44,7 @@ static int tell(nova_t *nova, const char *done, const char *path)
 		note("%s '%s'.", done, path);
 		for (size_t i = 0; i < json_array_size(keys); i++)
 			note("Its secrets are encrypted: to use them, the key %s is needed "
-			     "(setting "
-			     "secret.key_file), which is not in the archive.",
+			     "(setting secret.key_file), which is not in the archive.",
 				json_string_value(json_array_get(keys, i)));
 	}
 	json_decref(keys);
