@@ -28,15 +28,15 @@ extern "C" {
 #endif
 
 /**
- * Writes an archive of everything as it is at one moment. Calls go on meanwhile; what registers or
- * deletes on this host waits until the archive is written.
+ * Writes an archive of everything as it is at one moment. Calls, registering and deleting go on
+ * meanwhile; if a function is deleted whose code was still to be read, it is begun anew.
  * @param nova the platform
  * @param path of the archive, a gzip'ed tar. What is there is replaced when the new one is whole.
  * Only its owner can read it
  * @return 0, or a code; then no archive was written, and what was there stays:
  *  - NOVA_ECORRUPT: the store, or the code of a function, is damaged; the message names it
- *  - NOVA_ETOOBIG: a file of a function has 8 GiB or more
- *  - NOVA_EBUSY: after fork()
+ *  - NOVA_ETOOBIG: a file of a function has 8 GiB or more, or the store 1 GiB of rows
+ *  - NOVA_EBUSY: functions were deleted all the time; also after fork()
  *  - NOVA_ENOTSUP: a module of the library is missing; the message names it
  *  - NOVA_ENOTFOUND, NOVA_EPERM, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.

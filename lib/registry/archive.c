@@ -3,9 +3,10 @@
  * All of the registry as an archive: manifest.json, which says what this is; store.jsonl, a row of
  * the store to a line; and blobs/HASH for each file that a row needs.
  *
- * Who exports has the lock of the blobs until the end, so none of them goes meanwhile. Who imports
- * puts the blobs first, which nobody needs yet, and the rows last, in one transaction: a process
- * that dies in between leaves blobs without users, which the next registry_open() removes.
+ * Who exports locks nobody out. If a file is gone that a row needed, as its function was deleted
+ * meanwhile, it begins anew; in the end with the lock of the blobs. Who imports has that lock, puts
+ * the blobs first, which nobody needs yet, and the rows last, in one transaction: a process that
+ * dies in between leaves blobs without users, which the next registry_open() removes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,28 @@
 #define BLOBS         "blobs/"
 #define MANIFEST_MOST (1u << 20)
 #define ROWS_MOST     (1u << 30)
+#define BLOBS_MOST    1000000u
 #define PIECE         (1u << 20)
+#define TRIES         5 /* of an export */
+#define TRIES_FREE    2 /* of them without the lock */
+
+static bool is_hash(const char *text)
+{
+	return strlen(text) == SHA256_HEX - 1 && strspn(text, "0123456789abcdef") == SHA256_HEX - 1;
+}
+
+static int note_blob(json_t *hashes, const char *hash, nova_error_t **error)
+{
+	if (!is_hash(hash))
+		return nova_fail(error, NOVA_ECORRUPT,
+			"a row needs the file '%.80s', which is no SHA-256", hash);
+	if (json_object_set_new(hashes, hash, json_true()) < 0)
+		return nova_oom(error);
+	return json_object_size(hashes) <= BLOBS_MOST ?
+		       0 :
+		       nova_fail(error, NOVA_ETOOBIG,
+			       "there are more than %u files, which no archive takes", BLOBS_MOST);
+}
 
 /* The blobs that a row of functions, versions or runtimes needs, as keys of an object. */
 static int note_blobs(json_t *hashes, const json_t *row, nova_error_t **error)
@@ -27,22 +49,22 @@ static int note_blobs(json_t *hashes, const json_t *row, nova_error_t **error)
 	const char *code = json_string_value(json_object_get(row, "code_hash"));
 	const char *image = json_string_value(json_object_get(row, "image"));
 	image = image ? image_blob(image) : NULL;
-	bool failed = (code && json_object_set_new(hashes, code, json_true()) < 0) ||
-		      (image && json_object_set_new(hashes, image, json_true()) < 0);
-	return failed ? nova_oom(error) : 0;
+	int r = code ? note_blob(hashes, code, error) : 0;
+	return r == 0 && image ? note_blob(hashes, image, error) : r;
 }
 
 /* --- out --- */
 
 struct export
 {
-	struct buf rows;
+	struct rows rows;
 	json_t *hashes, *keys, *counts;
+	bool again; /* a function was deleted meanwhile */
 };
 
 static void export_done(struct export *e)
 {
-	buf_free(&e->rows);
+	rows_done(&e->rows);
 	json_decref(e->hashes);
 	json_decref(e->keys);
 	json_decref(e->counts);
@@ -61,16 +83,12 @@ static int note_row(struct export *e, const char *table, const json_t *row, nova
 static int add_row(void *userdata, const char *table, json_t *row, nova_error_t **error)
 {
 	struct export *e = userdata;
-	AUTO_JSON json_t *line = json_pack("{s:O}", table, row);
-	AUTO_FREE char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-	int os = text ? buf_append_str(&e->rows, text) : -ENOMEM;
-	if (os == 0)
-		os = buf_append(&e->rows, "\n", 1);
-	if (os == -EMSGSIZE)
+	int r = rows_add(&e->rows, table, row, error);
+	if (r == 0 && e->rows.size > ROWS_MOST)
 		return nova_fail(error, NOVA_ETOOBIG,
 			"the store has more than %u MiB of rows, which no archive takes",
 			ROWS_MOST >> 20);
-	return os < 0 ? nova_oom(error) : note_row(e, table, row, error);
+	return r < 0 ? r : note_row(e, table, row, error);
 }
 
 static json_t *keys_of(const json_t *object)
@@ -83,58 +101,115 @@ static json_t *keys_of(const json_t *object)
 	return list;
 }
 
-static int add_manifest(struct tar_writer *to, const struct export *e, nova_error_t **error)
+static int add_manifest(
+	struct tar_writer *to, const struct export *e, int64_t schema, nova_error_t **error)
 {
-	AUTO_JSON json_t *manifest = json_pack("{s:i,s:s,s:I,s:O,s:o}", "format", FORMAT, "libnova",
-		NOVA_VERSION_STRING, "created_us", (json_int_t)clock_unix_us(), "rows", e->counts,
-		"secret_keys", keys_of(e->keys));
+	AUTO_JSON json_t *manifest = json_pack("{s:i,s:I,s:s,s:I,s:O,s:o}", "format", FORMAT,
+		"schema", (json_int_t)schema, "libnova", NOVA_VERSION_STRING, "created_us",
+		(json_int_t)clock_unix_us(), "rows", e->counts, "secret_keys", keys_of(e->keys));
 	AUTO_FREE char *text = manifest ? json_dumps(manifest, JSON_INDENT(2)) : NULL;
 	return text ? tar_add(to, MANIFEST, text, strlen(text), error) : nova_oom(error);
 }
 
-static int add_blob(
-	struct registry *registry, struct tar_writer *to, const char *hash, nova_error_t **error)
+/* Whole, and open: it can be read whoever removes it from then on. */
+static int open_blob(struct blobs *blobs, const char *hash, int *ret_fd, nova_error_t **error)
 {
-	struct blobs *blobs = registry->blobs;
 	AUTO_FREE char *path = NULL;
-	char name[TAR_NAME];
 	int r = blobs->ops->check(blobs, hash, error);
 	if (r == 0)
 		r = blobs->ops->get(blobs, hash, &path, error);
 	if (r < 0)
-		return r == NOVA_ENOTFOUND ? nova_wrap(error, NOVA_ECORRUPT, "cannot export") : r;
+		return r;
+	*ret_fd = sys_open(path, O_RDONLY, 0);
+	if (*ret_fd == -ENOENT)
+		return nova_fail(error, NOVA_ENOTFOUND, "%s is gone", path);
+	return *ret_fd < 0 ? nova_fail_os(error, *ret_fd, "cannot read %s", path) : 0;
+}
+
+/* What somebody still needs is lost; what nobody needs any more was deleted meanwhile. */
+static int fail_gone(struct registry *registry, struct export *e, const char *hash,
+	nova_error_t **failure, nova_error_t **error)
+{
+	uint64_t users = 0;
+	int r = registry->store->ops->count_users(registry->store, hash, &users, error);
+	if (r < 0)
+		return r;
+	e->again = !users;
+	if (error)
+		*error = STEAL(*failure);
+	return nova_wrap(error, users ? NOVA_ECORRUPT : NOVA_EBUSY, "cannot export");
+}
+
+static int add_blob(struct registry *registry, struct export *e, struct tar_writer *to,
+	const char *hash, nova_error_t **error)
+{
+	AUTO_FD int fd = -1;
+	AUTO_ERROR nova_error_t *failure = NULL;
+	char name[TAR_NAME];
+	int r = open_blob(registry->blobs, hash, &fd, &failure);
+	if (r == NOVA_ENOTFOUND)
+		return fail_gone(registry, e, hash, &failure, error);
+	if (r < 0 && error)
+		*error = STEAL(failure);
 	snprintf(name, sizeof(name), BLOBS "%.64s", hash);
-	return tar_add_file(to, name, path, error);
+	return r < 0 ? r : tar_add_file(to, name, fd, error);
 }
 
 static int write_archive(
-	struct registry *registry, const char *path, const struct export *e, nova_error_t **error)
+	struct registry *registry, const char *path, struct export *e, nova_error_t **error)
 {
 	CLEANUP(tar_writer_freep) struct tar_writer *to = NULL;
 	const char *hash;
 	json_t *value;
 	int r = tar_writer_new(path, &to, error);
 	if (r == 0)
-		r = add_manifest(to, e, error);
+		r = add_manifest(
+			to, e, registry->store->ops->transfer->schema(registry->store), error);
 	if (r == 0)
-		r = tar_add(to, ROWS, e->rows.len ? (char *)e->rows.data : "", e->rows.len, error);
+		r = tar_add_file(to, ROWS, e->rows.fd, error);
 	json_object_foreach(e->hashes, hash, value) if (r == 0) r =
-		add_blob(registry, to, hash, error);
+		add_blob(registry, e, to, hash, error);
 	return r < 0 ? r : tar_finish(to, error);
+}
+
+/* *ret_again: it failed as somebody has deleted what it was about to read. */
+static int export_once(
+	struct registry *registry, const char *path, bool *ret_again, nova_error_t **error)
+{
+	struct store *store = registry->store;
+	CLEANUP(export_done)
+	struct export e = { { .fd = -1 }, json_object(), json_object(), json_object(), false };
+	if (!e.hashes || !e.keys || !e.counts)
+		return nova_oom(error);
+	int r = rows_new(path, &e.rows, error);
+	if (r == 0)
+		r = store->ops->transfer->dump(store, add_row, &e, error);
+	if (r == 0)
+		r = rows_flush(&e.rows, error);
+	if (r == 0)
+		r = write_archive(registry, path, &e, error);
+	*ret_again = e.again;
+	return r;
 }
 
 int registry_export(struct registry *registry, const char *path, nova_error_t **error)
 {
-	struct store *store = registry->store;
-	CLEANUP(export_done)
-	struct export e = { BUF_INIT(ROWS_MOST), json_object(), json_object(), json_object() };
 	AUTO_FD int lock = -1;
-	if (!e.hashes || !e.keys || !e.counts)
-		return nova_oom(error);
-	int r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
-	if (r == 0)
-		r = store->ops->transfer->dump(store, add_row, &e, error);
-	return r < 0 ? r : write_archive(registry, path, &e, error);
+	AUTO_ERROR nova_error_t *failure = NULL;
+	bool again = true;
+	int r = 0;
+	for (int i = 0; again && i < TRIES; i++) {
+		nova_error_free(STEAL(failure));
+		again = false;
+		r = i == TRIES_FREE ?
+			    registry->blobs->ops->lock(registry->blobs, true, &lock, &failure) :
+			    0;
+		if (r == 0)
+			r = export_once(registry, path, &again, &failure);
+	}
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
 }
 
 /* --- in --- */
@@ -143,14 +218,16 @@ struct import {
 	struct registry *registry;
 	const char *path;
 	struct tar_reader *from;
-	json_t *rows, *hashes; /* those that are needed */
-	struct text_list put;  /* those that this import has put */
+	int64_t schema; /* of its rows */
+	struct rows rows;
+	json_t *hashes;       /* that are needed, and were not put */
+	struct text_list put; /* by this import */
 };
 
 static void import_done(struct import *i)
 {
 	tar_reader_free(i->from);
-	json_decref(i->rows);
+	rows_done(&i->rows);
 	json_decref(i->hashes);
 	text_list_done(&i->put);
 }
@@ -162,72 +239,101 @@ static int fail_foreign(const struct import *i, const char *why, nova_error_t **
 }
 
 /* The next file, which has to be that one. */
-static int read_whole(struct import *i, const char *wanted, size_t most, char **ret_text,
-	size_t *ret_len, nova_error_t **error)
+static int find_file(
+	struct import *i, const char *wanted, size_t most, uint64_t *ret_size, nova_error_t **error)
 {
 	char name[TAR_NAME] = "";
-	uint64_t size = 0;
-	int r = tar_next(i->from, name, &size, error);
+	int r = tar_next(i->from, name, ret_size, error);
 	if (r < 0)
 		return r;
 	if (r == 0 || strcmp(name, wanted) != 0)
 		return fail_foreign(i, "it has not the files of one, in their order", error);
-	if (size > most)
+	if (*ret_size > most)
 		return nova_fail(error, NOVA_ETOOBIG, "%s: %s has %llu bytes; at most %zu are read",
-			i->path, wanted, (unsigned long long)size, most);
-	AUTO_FREE char *text = malloc(size + 1);
-	if (!text)
+			i->path, wanted, (unsigned long long)*ret_size, most);
+	return 0;
+}
+
+static int read_manifest(struct import *i, json_t **ret_manifest, nova_error_t **error)
+{
+	uint64_t size;
+	int r = find_file(i, MANIFEST, MANIFEST_MOST, &size, error);
+	AUTO_FREE char *text = r == 0 ? malloc(size + 1) : NULL;
+	if (r == 0)
+		r = text ? tar_read(i->from, text, size, error) : nova_oom(error);
+	if (r < 0)
+		return r;
+	int os = json_parse(text, size, JSON_REJECT_DUPLICATES, ret_manifest, NULL);
+	if (os == -ENOMEM)
 		return nova_oom(error);
-	r = tar_read(i->from, text, size, error);
-	text[r < 0 ? 0 : size] = 0;
-	*ret_len = size;
-	*ret_text = STEAL(text);
-	return r;
+	return os < 0 ? fail_foreign(i, MANIFEST " in it is no JSON", error) : 0;
+}
+
+static int fail_newer(const struct import *i, const json_t *manifest, const char *what, int64_t has,
+	int64_t known, nova_error_t **error)
+{
+	const char *made_by = json_string_value(json_object_get(manifest, "libnova"));
+	return nova_fail(error, NOVA_ENOTSUP,
+		"%s has %s %lld, of libnova %.20s, and libnova " NOVA_VERSION_STRING
+		" knows %lld at most; use the libnova that wrote it, or a newer one",
+		i->path, what, (long long)has, made_by ? made_by : "", (long long)known);
 }
 
 static int check_manifest(struct import *i, nova_error_t **error)
 {
-	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *manifest = NULL;
-	size_t len;
-	int r = read_whole(i, MANIFEST, MANIFEST_MOST, &text, &len, error);
+	struct store *store = i->registry->store;
+	int64_t known = store->ops->transfer->schema(store);
+	int r = read_manifest(i, &manifest, error);
 	if (r < 0)
 		return r;
-	int os = json_parse(text, len, JSON_REJECT_DUPLICATES, &manifest, NULL);
-	if (os < 0)
-		return os == -ENOMEM ? nova_oom(error) :
-				       fail_foreign(i, MANIFEST " in it is no JSON", error);
 	json_int_t format = json_integer_value(json_object_get(manifest, "format"));
-	const char *made_by = json_string_value(json_object_get(manifest, "libnova"));
+	i->schema = json_integer_value(json_object_get(manifest, "schema"));
 	if (format > FORMAT)
-		return nova_fail(error, NOVA_ENOTSUP,
-			"%s has format %lld, of libnova %.20s, and libnova " NOVA_VERSION_STRING
-			" knows %d at most; use the libnova that wrote it, or a newer one",
-			i->path, (long long)format, made_by ? made_by : "", FORMAT);
-	return format == FORMAT ? 0 : fail_foreign(i, MANIFEST " in it names no format", error);
+		return fail_newer(i, manifest, "format", format, FORMAT, error);
+	if (format != FORMAT || i->schema <= 0)
+		return fail_foreign(i, MANIFEST " in it names no format and schema", error);
+	return i->schema > known ? fail_newer(i, manifest, "schema", i->schema, known, error) : 0;
 }
 
-static int add_line(struct import *i, const char *line, size_t len, nova_error_t **error)
+/* Whatever is wrong with a row is said of the archive. */
+static int say_where(const struct import *i, int code, nova_error_t **error)
 {
-	json_t *row = NULL;
-	int os = json_parse(line, len, JSON_REJECT_DUPLICATES, &row, NULL);
-	if (os == -ENOMEM || (os == 0 && json_array_append_new(i->rows, row) < 0))
-		return nova_oom(error);
-	if (os < 0 || json_object_size(row) != 1)
-		return fail_foreign(i, "a line of " ROWS " in it is no row", error);
-	return note_blobs(i->hashes, json_object_iter_value(json_object_iter(row)), error);
+	return code < 0 ? nova_wrap(error, code, "%s", i->path) : code;
+}
+
+static int next_row(void *userdata, json_t **ret_line, nova_error_t **error)
+{
+	struct import *i = userdata;
+	return say_where(i, rows_next(&i->rows, ret_line, error), error);
+}
+
+static int copy_rows(struct import *i, uint64_t size, nova_error_t **error)
+{
+	AUTO_FREE char *piece = malloc(PIECE);
+	int r = piece ? 0 : nova_oom(error);
+	for (uint64_t at = 0; r == 0 && at < size; at += PIECE) {
+		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
+		r = tar_read(i->from, piece, n, error);
+		if (r == 0)
+			r = rows_write(&i->rows, piece, n, error);
+	}
+	return r;
 }
 
 static int read_rows(struct import *i, nova_error_t **error)
 {
-	AUTO_FREE char *text = NULL;
-	size_t len;
-	int r = read_whole(i, ROWS, ROWS_MOST, &text, &len, error);
-	for (char *at = text, *end; r == 0 && at < text + len; at = end + 1) {
-		end = memchr(at, '\n', (size_t)(text + len - at));
-		end = end ? end : text + len;
-		r = add_line(i, at, (size_t)(end - at), error);
+	uint64_t size;
+	json_t *next = NULL;
+	int r = find_file(i, ROWS, ROWS_MOST, &size, error);
+	if (r == 0)
+		r = copy_rows(i, size, error);
+	while (r >= 0 && (r = next_row(i, &next, error)) > 0) {
+		AUTO_JSON json_t *line = STEAL(next);
+		const json_t *row = json_object_iter_value(json_object_iter(line));
+		r = say_where(i, note_blobs(i->hashes, row, error), error);
 	}
+	rows_rewind(&i->rows);
 	return r;
 }
 
@@ -272,7 +378,8 @@ static int put_blob(struct import *i, const char *hash, uint64_t size, nova_erro
 	return r < 0 ? r : blobs->ops->put(blobs, file.path, hash, error);
 }
 
-/* No name of it becomes a path: it is a hash that a row needs, or refused. */
+/* No name of it becomes a path: it is a hash that a row needs and that was not there before, or
+ * refused. */
 static int read_blobs(struct import *i, nova_error_t **error)
 {
 	char name[TAR_NAME];
@@ -280,17 +387,17 @@ static int read_blobs(struct import *i, nova_error_t **error)
 	int r;
 	while ((r = tar_next(i->from, name, &size, error)) > 0) {
 		const char *hash = str_starts(name, BLOBS) ? name + strlen(BLOBS) : "";
-		if (strlen(hash) != SHA256_HEX - 1 ||
-			strspn(hash, "0123456789abcdef") != SHA256_HEX - 1 ||
-			!json_object_get(i->hashes, hash))
+		if (!json_object_get(i->hashes, hash))
 			return fail_foreign(i, "it has a file that no row of it needs", error);
 		r = put_blob(i, hash, size, error);
 		if (r < 0)
 			return r;
+		json_object_del(i->hashes, hash);
 	}
 	return r;
 }
 
+/* What it lacks may be there already. */
 static int check_blobs(struct import *i, nova_error_t **error)
 {
 	struct blobs *blobs = i->registry->blobs;
@@ -298,9 +405,7 @@ static int check_blobs(struct import *i, nova_error_t **error)
 	json_t *value;
 	json_object_foreach(i->hashes, hash, value)
 	{
-		bool named = strlen(hash) == SHA256_HEX - 1 &&
-			     strspn(hash, "0123456789abcdef") == SHA256_HEX - 1;
-		int has = named ? blobs->ops->has(blobs, hash, error) : 0;
+		int has = blobs->ops->has(blobs, hash, error);
 		if (has < 0)
 			return has;
 		if (!has)
@@ -321,17 +426,29 @@ static int import_all(struct import *i, bool merges, nova_error_t **error)
 		r = read_blobs(i, error);
 	if (r == 0)
 		r = check_blobs(i, error);
-	return r < 0 ? r : store->ops->transfer->restore(store, i->rows, merges, error);
+	return r < 0 ? r :
+		       store->ops->transfer->restore(store, i->schema, merges, next_row, i, error);
+}
+
+static int begin_import(struct import *i, int *ret_lock, nova_error_t **error)
+{
+	struct blobs *blobs = i->registry->blobs;
+	AUTO_FREE char *beside = NULL;
+	i->hashes = json_object();
+	int r = i->hashes ? tar_reader_new(i->path, &i->from, error) : nova_oom(error);
+	if (r == 0)
+		r = blobs->ops->lock(blobs, true, ret_lock, error);
+	if (r == 0)
+		r = blobs->ops->begin(blobs, &beside, error);
+	return r < 0 ? r : rows_new(beside, &i->rows, error);
 }
 
 int registry_import(struct registry *registry, const char *path, bool merges, nova_error_t **error)
 {
 	CLEANUP(import_done)
-	struct import i = { registry, path, NULL, json_array(), json_object(), { NULL, 0 } };
+	struct import i = { .registry = registry, .path = path, .rows = { .fd = -1 } };
 	AUTO_FD int lock = -1;
-	int r = i.rows && i.hashes ? tar_reader_new(path, &i.from, error) : nova_oom(error);
-	if (r == 0)
-		r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
+	int r = begin_import(&i, &lock, error);
 	if (r < 0)
 		return r;
 	r = import_all(&i, merges, error);

@@ -179,4 +179,27 @@ int code_check_wasm(const struct code *code, const struct runtime *runtime, nova
 int code_check(const struct runtime *runtime, const nova_function_opts *opts, const char *handler,
 	const struct logger *log, nova_error_t **error);
 
+/* --- rows.c --- */
+
+/* Rows that are written one after the other, then read, as often as it takes. */
+struct rows {
+	int fd;
+	uint64_t size;   /* of what has been written to the file */
+	struct buf text; /* what is to be written; or was read, of which so much was given out: */
+	size_t taken;
+	uint64_t at; /* of the file has been read */
+};
+/* In the directory of that path. */
+int rows_new(const char *beside, struct rows *ret_rows, nova_error_t **error);
+void rows_done(struct rows *rows);
+int rows_add(struct rows *rows, const char *table, json_t *row, nova_error_t **error);
+int rows_flush(struct rows *rows, nova_error_t **error);
+/* Some of what the file is to have, which may be anything. */
+int rows_write(struct rows *rows, const void *text, size_t len, nova_error_t **error);
+/* From its beginning. */
+void rows_rewind(struct rows *rows);
+/* 1: a row, as {"TABLE": row}; 0: that was the last one. NOVA_ECORRUPT. */
+int rows_next(struct rows *rows, json_t **ret_line, nova_error_t **error);
+#define AUTO_ROWS CLEANUP(rows_done)
+
 #endif

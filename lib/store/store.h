@@ -381,19 +381,24 @@ struct usage_ops {
 		nova_error_t **error);
 };
 
-/* All that is kept as rows but logs, usage and contents, to and from an archive. A row is
- * {"TABLE": {"COLUMN": value, …}}: a number, a text, or {"hex": "…"}. */
+/* All that is kept as rows but logs, usage and contents, to and from an archive. A row is an object
+ * of columns: numbers, texts, and {"hex": "…"}. */
 struct transfer_ops {
+	/* The schema of what dump() gives. */
+	int64_t (*schema)(struct store *store);
 	/* As it is at one moment, in the order in which restore() wants it. The row is lent. */
 	int (*dump)(struct store *store,
 		int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
 		void *userdata, nova_error_t **error);
 	/*
-	 * Adds an array of rows: all of them, or none. NOVA_EEXIST: there is one of that name, or,
-	 * unless `merges`, one of any. NOVA_ECORRUPT: they are not what dump() gives, or not what
-	 * can be in a store.
+	 * Adds what `next` gives, as {"TABLE": row}, until it returns 0: all of it, or nothing. The
+	 * rows are of that schema, which is not newer than this one: what has come since has its
+	 * default. NOVA_EEXIST: there is one of that name, or, unless `merges`, one of any.
+	 * NOVA_ECORRUPT: they are not what dump() gives, or not what can be in a store.
 	 */
-	int (*restore)(struct store *store, const json_t *rows, bool merges, nova_error_t **error);
+	int (*restore)(struct store *store, int64_t schema, bool merges,
+		int (*next)(void *userdata, json_t **ret_line, nova_error_t **error),
+		void *userdata, nova_error_t **error);
 };
 
 struct store_ops {

@@ -21,9 +21,8 @@ struct tar_writer;
 int tar_writer_new(const char *path, struct tar_writer **ret_writer, nova_error_t **error);
 int tar_add(struct tar_writer *writer, const char *name, const void *data, size_t len,
 	nova_error_t **error);
-/* All of a file, at its present size. */
-int tar_add_file(
-	struct tar_writer *writer, const char *name, const char *path, nova_error_t **error);
+/* All of an open file, at its present size. */
+int tar_add_file(struct tar_writer *writer, const char *name, int fd, nova_error_t **error);
 /* When it returns 0 the archive survives a crash. */
 int tar_finish(struct tar_writer *writer, nova_error_t **error);
 /* What was not finished leaves nothing. NULL is accepted. */

@@ -128,19 +128,18 @@ int tar_add(
 	return r < 0 ? r : put_padding(w, len, error);
 }
 
-int tar_add_file(struct tar_writer *w, const char *name, const char *path, nova_error_t **error)
+int tar_add_file(struct tar_writer *w, const char *name, int fd, nova_error_t **error)
 {
 	struct stat st;
-	AUTO_FD int fd = sys_open(path, O_RDONLY, 0);
-	int os = fd < 0 ? fd : sys_fstat(fd, &st);
+	int os = sys_fstat(fd, &st);
 	if (os < 0)
-		return nova_fail_os(error, os, "cannot read %s", path);
+		return nova_fail_os(error, os, "cannot read what becomes '%s'", name);
 	uint64_t size = (uint64_t)st.st_size;
 	int r = put_header(w, name, size, error);
 	for (uint64_t at = 0; r == 0 && at < size; at += PIECE) {
 		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
 		os = sys_pread_all(fd, w->in, n, at);
-		r = os < 0 ? nova_fail_os(error, os, "cannot read %s", path) :
+		r = os < 0 ? nova_fail_os(error, os, "cannot read what becomes '%s'", name) :
 			     put(w, w->in, n, error);
 	}
 	return r < 0 ? r : put_padding(w, size, error);

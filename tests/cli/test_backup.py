@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """novactl export and import: archives between stores, and archives of somebody else."""
 import base64
+import fcntl
 import gzip
 import io
 import json
@@ -149,6 +150,14 @@ class Backup(HomeCase):
         stop.touch()
         self.assertEqual(loop.wait(100), 0)
 
+    def test_an_export_waits_for_nobody_who_registers(self):
+        self.add("one")
+        with open(self.directory / "a/disks/.lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.export()
+        self.novactl("import", self.archive, environment=self.b)
+        self.assertEqual(self.says(self.b), "one")
+
     # --- archives that are not as they should be ---
 
     def rewrite(self, change):
@@ -215,11 +224,45 @@ class Backup(HomeCase):
         self.assertFalse([*self.directory.rglob("*escaped*")])
         self.assertFalse(pathlib.Path("/tmp/nova-escaped").exists())
 
+    def change_manifest(self, **change):
+        def apply(members):
+            manifest = {**json.loads(members[0][1]), **change}
+            return [(members[0][0], json.dumps(manifest).encode()), *members[1:]]
+        self.rewrite(apply)
+
     def test_an_archive_of_a_newer_library_is_refused(self):
         self.add("one")
+        for what in ("format", "schema"):
+            self.export()
+            self.change_manifest(**{what: 4711, "libnova": "9.1.0"})
+            self.refused(ENOTSUP, f"has {what} 4711, of libnova 9.1.0")
+        for schema in (0, -1, "14", None):
+            self.export()
+            self.change_manifest(schema=schema)
+            self.refused(ECORRUPT, "names no format and schema")
+
+    def test_what_an_archive_of_an_earlier_schema_lacks_has_its_default(self):
+        self.fill()
         self.export()
-        self.rewrite(lambda m: [(m[0][0], b'{"format": 2, "libnova": "9.1.0"}'), *m[1:]])
-        self.refused(ENOTSUP, "has format 2, of libnova 9.1.0")
+        later = {"preopens": 7, "rate": 13, "period_ms": 13, "burst": 13}
+
+        def drop(lines):
+            for line in lines:
+                for row in line.values():
+                    for column in later:
+                        row.pop(column, None)
+        self.change_rows(drop)
+        for schema in (7, 13):  # one of the columns, or all, should be there
+            self.change_manifest(schema=schema)
+            self.refused(ECORRUPT, "it has not the columns of its schema")
+        self.change_manifest(schema=6)
+        self.novactl("import", self.archive, environment=self.b)
+        self.check_all_is_there(self.b)
+        rows = self.rows()
+        self.export(self.b)
+        self.assertNotEqual(rows, self.rows())
+        self.change_rows(drop)
+        self.assertEqual(rows, self.rows())
 
     def test_code_that_is_not_what_its_hash_says_is_refused(self):
         self.add("one")
@@ -236,14 +279,20 @@ class Backup(HomeCase):
         def first(lines, **change):
             lines[0]["functions"].update(change)
         cases = {
-            "has other columns than this libnova knows": lambda lines: first(lines, odd=1),
-            "is of no table that this libnova knows": lambda lines: lines.append({"cats": {}}),
+            "has not the columns of its schema": lambda lines: first(lines, odd=1),
+            "values that none of them can have": lambda lines: first(lines, handler=1.5),
+            "'cats', a table that this libnova does not know":
+                lambda lines: lines.append({"cats": {}}),
+            "a row of it has more than 16 MiB":
+                lambda lines: first(lines, handler="x" * (17 << 20)),
+            "a line of its rows is none": lambda lines: lines.append([]),
             "what was to be imported is not valid": lambda lines: first(lines, memory_mb=1 << 40),
             "there is a function 'f' already": lambda lines: lines.insert(1, lines[0]),
             "the archive lacks what it refers to":
                 lambda lines: lines[2]["aliases"].update(version=7),
             "lacks the file": lambda lines: first(lines, image="sha256:" + "0" * 64),
-            "that no row of it needs": lambda lines: first(lines, code_hash="../../etc/passwd"),
+            "'../../etc/passwd', which is no SHA-256":
+                lambda lines: first(lines, code_hash="../../etc/passwd"),
         }
         for part, change in cases.items():
             with self.subTest(part):

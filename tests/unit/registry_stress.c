@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <nova/backup.h>
+
 #include "registry.h"
 
 /* --- several at once --- */
@@ -255,6 +257,51 @@ START_TEST(without_rights_nothing_is_stored_and_the_code_is_named)
 }
 END_TEST
 
+/* --- archives --- */
+
+static const struct blob_ops *real_blobs;
+static unsigned deletions;
+
+/* Of the first blob that is to be written somebody has just deleted the function. */
+static int delete_and_check(struct blobs *blobs, const char *hash, nova_error_t **ret_error)
+{
+	if (!deletions++)
+		ck_ok(nova_function_delete(&nova, "a", 0, &error));
+	return real_blobs->check(blobs, hash, ret_error);
+}
+
+START_TEST(an_export_is_begun_anew_if_a_function_goes_whose_code_it_needs)
+{
+	struct blob_ops ops = *nova.registry.blobs->ops;
+	AUTO_FREE char *archive = path_join(dir, "all.tar.gz");
+	real_blobs = nova.registry.blobs->ops;
+	ops.check = delete_and_check;
+	ck_ok(add(&nova, "a", "print(1)", 0));
+	ck_ok(add(&nova, "b", "print(2)", 0));
+	nova.registry.blobs->ops = &ops;
+	ck_ok(nova_export(&nova, archive, &error));
+	nova.registry.blobs->ops = real_blobs;
+	ck_assert_uint_eq(deletions, 2);
+	ck_ok(nova_function_delete(&nova, "b", 0, &error));
+	ck_ok(nova_import(&nova, archive, 0, &error));
+	ck_assert_uint_eq(version_seen("b"), 1);
+	ck_consistent();
+}
+END_TEST
+
+START_TEST(code_that_is_lost_is_no_function_that_was_deleted)
+{
+	AUTO_FUNCTION nova_function_t *f = NULL;
+	AUTO_FREE char *archive = path_join(dir, "all.tar.gz");
+	ck_ok(add(&nova, "a", "print(1)", 0));
+	ck_ok(registry_lookup(&nova.registry, "a", &f, &error));
+	AUTO_FREE char *disk = disk_path(nova_function_code_hash(f));
+	ck_assert_int_eq(fs_unlink(disk), 0);
+	ck_fails_with(NOVA_ECORRUPT, "cannot export", nova_export(&nova, archive, &error));
+	ck_assert_int_eq(fs_exists(archive), 0);
+}
+END_TEST
+
 static Suite *registry_stress_suite(void)
 {
 	Suite *suite = suite_create("registry_stress");
@@ -270,6 +317,8 @@ static Suite *registry_stress_suite(void)
 	tcase_add_test(tc, a_damaged_store_costs_no_disk);
 	tcase_add_test(tc, a_full_disk_is_an_error_and_leaves_nothing);
 	tcase_add_test(tc, without_rights_nothing_is_stored_and_the_code_is_named);
+	tcase_add_test(tc, an_export_is_begun_anew_if_a_function_goes_whose_code_it_needs);
+	tcase_add_test(tc, code_that_is_lost_is_no_function_that_was_deleted);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -99,13 +99,31 @@ class Functions(PlatformCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.stdout, done.stderr), ("{'message': 'Hello, World!'}\n", ""))
 
-    def test_a_runtime_is_data(self):
+    def make_rootfs(self):
         tree = self.directory / "tree"
         for name in ("dev", "proc", "sys", "run", "tmp", "code", "bin"):
             (tree / name).mkdir(parents=True)
         (tree / "bin/sh").touch(0o755)
         image = self.directory / "root.ext4"
         nova.build_disk(image, tree)
+        return image
+
+    def test_an_archive_has_a_runtime_of_ones_own_with_its_functions(self):
+        image, archive = self.make_rootfs(), self.directory / "all.tar.gz"
+        self.nova.register_runtime("own", rootfs=image, argv=["/bin/sh", "{file}"], memory_mb=96)
+        self.nova.register("f", runtime="own", code=b"echo 7")
+        self.nova.export_to(archive)
+        os.unlink(image)
+        with nova.open(home=self.directory / "other", engine=self.engine) as other:
+            other.import_from(archive)
+            self.assertEqual(other.runtime("own"), self.nova.runtime("own"))
+            other.check_runtime("own")
+            self.assertEqual(other.invoke("f").output, 7)
+            with self.assertRaisesRegex(errors.NovaError, "there is a function 'f' already"):
+                other.import_from(archive, merge=True)
+
+    def test_a_runtime_is_data(self):
+        image = self.make_rootfs()
         made = self.nova.register_runtime("own", rootfs=image, argv=["/bin/sh", "{file}", "{{}}"],
                                           memory_mb=72)
         self.assertEqual(made, self.nova.runtime("own"))

@@ -76,6 +76,18 @@ char *column_definition(const struct property *p)
 		"%s INTEGER NOT NULL DEFAULT %llu", p->is.name, (unsigned long long)p->is.standard);
 }
 
+bool column_default(const char *name, int64_t schema, struct sql_value *ret)
+{
+	FOR_EACH_COLUMN(p)
+	if (p->schema > schema && !strcmp(p->is.name, name)) {
+		*ret = p->is.type == NOVA_PROPERTY_TEXT ? sql_text("") :
+		       p->is.type == NOVA_PROPERTY_LIST ? sql_text("[]") :
+							  sql_number(p->is.standard);
+		return true;
+	}
+	return false;
+}
+
 /* --- a record to parameters --- */
 
 static void add(struct column_values *to, struct sql_value value)

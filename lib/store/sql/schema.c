@@ -99,8 +99,7 @@ const struct sql_schema sql_schema_usage = { usage_steps, ARRAY_LEN(usage_steps)
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8
 
-/* The version that this library knows. */
-static int64_t latest(const struct sql_schema *schema)
+int64_t sql_schema_latest(const struct sql_schema *schema)
 {
 	int64_t last = (int64_t)schema->count;
 	FOR_EACH_PROPERTY(p)
@@ -176,12 +175,12 @@ static int check_version(struct sql_session *session, int64_t *ret_version, nova
 	int r = session->store->driver->version(session, ret_version, error);
 	if (r < 0)
 		return r;
-	if (*ret_version < 0 || *ret_version > latest(session->store->schema))
+	if (*ret_version < 0 || *ret_version > sql_schema_latest(session->store->schema))
 		return nova_fail(error, NOVA_ENOTSUP,
 			"%s has schema %lld and libnova " NOVA_VERSION_STRING
 			" knows %lld at most; use the libnova that wrote it, or a newer one",
 			session->store->place, (long long)*ret_version,
-			(long long)latest(session->store->schema));
+			(long long)sql_schema_latest(session->store->schema));
 	return 0;
 }
 
@@ -193,7 +192,7 @@ static int run_missing_steps(struct sql_session *session, nova_error_t **error)
 	/* Asked again now that nobody else can migrate at the same time. */
 	if (r == 0)
 		r = check_version(session, &version, error);
-	while (r == 0 && version < latest(session->store->schema))
+	while (r == 0 && version < sql_schema_latest(session->store->schema))
 		r = run_step(session, ++version, error);
 	if (r == 0)
 		r = driver->set_version(session, version, error);
@@ -204,6 +203,6 @@ int sql_migrate(struct sql_session *session, nova_error_t **error)
 {
 	int64_t version;
 	int r = check_version(session, &version, error);
-	bool known = r < 0 || version == latest(session->store->schema);
+	bool known = r < 0 || version == sql_schema_latest(session->store->schema);
 	return known ? r : run_missing_steps(session, error);
 }

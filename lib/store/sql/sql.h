@@ -249,6 +249,9 @@ char *sql_statement_text(const struct sql_driver *driver, enum sql_statement whi
 char *columns_fill_in(const char *sql, char parameter);
 /* "name TYPE NOT NULL DEFAULT …" of a property. NULL: out of memory. */
 char *column_definition(const struct property *p);
+/* What a property has in rows of before it was there; false: it was there in that schema, or is no
+ * property. */
+bool column_default(const char *name, int64_t schema, struct sql_value *ret_value);
 
 #define COLUMNS_MAX 48
 struct column_values {
@@ -269,7 +272,9 @@ int columns_to_record(
 /* Of functions and all else, and of files that have the log of calls, or usage, alone. */
 extern const struct sql_schema sql_schema_functions, sql_schema_log, sql_schema_usage;
 
-/* Brings the schema to the version of this library. NOVA_ENOTSUP: it is newer. */
+/* The version that this library knows. */
+int64_t sql_schema_latest(const struct sql_schema *schema);
+/* Brings the schema to that version. NOVA_ENOTSUP: it is newer. */
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
 /* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,

@@ -3,11 +3,19 @@
  * records, which are checked, before it counts. */
 #include "store/sql/sql.h"
 
+/* A column that a table was given later. */
+struct added {
+	const char *name;
+	int64_t schema;
+	struct sql_value value; /* of rows before */
+};
+
 struct table {
 	const char *name, *kind;
 	enum sql_statement copy, restore; /* both have the columns in the same order */
 	int (*read)(struct sql_session *session, void *to, nova_error_t **error);
 	void (*clear)(void *record);
+	const struct added *added; /* but properties; ends with NULL */
 };
 
 static void clear_function(void *record)
@@ -43,6 +51,13 @@ union any_record {
 	struct secret_record secret;
 };
 
+static const struct added added_to_keys[] = {
+	{ "rate", 13, { .type = SQL_TYPE_NUMBER } },
+	{ "period_ms", 13, { .type = SQL_TYPE_NUMBER } },
+	{ "burst", 13, { .type = SQL_TYPE_NUMBER } },
+	{ NULL },
+};
+
 /* What is referred to comes first. */
 static const struct table tables[] = {
 	{ "functions", "function", SQL_FUNCTIONS_COPY, SQL_FUNCTION_INSERT, sql_read_function,
@@ -53,7 +68,8 @@ static const struct table tables[] = {
 		clear_alias },
 	{ "runtimes", "runtime", SQL_RUNTIME_LIST, SQL_RUNTIME_INSERT, sql_read_runtime,
 		clear_runtime },
-	{ "api_keys", "key", SQL_KEY_LIST, SQL_KEY_RESTORE, sql_read_key, clear_key },
+	{ "api_keys", "key", SQL_KEY_LIST, SQL_KEY_RESTORE, sql_read_key, clear_key,
+		added_to_keys },
 	{ "secrets", "secret", SQL_SECRETS_COPY, SQL_SECRET_RESTORE, sql_read_secret,
 		clear_secret },
 };
@@ -64,6 +80,11 @@ static const struct table *find_table(const char *name)
 		if (!strcmp(tables[i].name, name))
 			return &tables[i];
 	return NULL;
+}
+
+static int64_t schema_of(struct store *store)
+{
+	return sql_schema_latest(((struct sql_store *)store)->schema);
 }
 
 /* --- out --- */
@@ -234,44 +255,72 @@ static int insert_values(struct sql_session *session, const struct table *table,
 	return r;
 }
 
+/* What the row has of a column, or what one of an earlier schema stands for. */
+static bool take_value(const struct table *table, const char *column, int64_t schema,
+	const json_t *row, struct sql_value *ret, void **ret_owned, size_t *count)
+{
+	const json_t *value = json_object_get(row, column);
+	if (value) {
+		(*count)++;
+		return to_value(value, ret, ret_owned);
+	}
+	for (const struct added *a = table->added; a && a->name; a++)
+		if (a->schema > schema && !strcmp(a->name, column)) {
+			*ret = a->value;
+			return true;
+		}
+	return column_default(column, schema, ret);
+}
+
 static int insert(struct sql_session *session, const struct table *table,
-	const struct columns *columns, const json_t *row, nova_error_t **error)
+	const struct columns *columns, int64_t schema, const json_t *row, nova_error_t **error)
 {
 	struct sql_value values[COLUMNS_MAX];
 	void *owned[COLUMNS_MAX] = { NULL };
-	bool good = json_object_size(row) == columns->count;
+	size_t found = 0;
+	bool good = true;
 	for (size_t i = 0; good && i < columns->count; i++)
-		good = to_value(json_object_get(row, columns->names[i]), &values[i], &owned[i]);
+		good = take_value(
+			table, columns->names[i], schema, row, &values[i], &owned[i], &found);
+	good = good && found == json_object_size(row);
 	int r = good ? insert_values(session, table, row, values, columns->count, error) :
 		       fail_row(table, row,
-			       "it has other columns than this libnova knows; was the "
-			       "archive made by another version?",
+			       "it has not the columns of its schema, or values that none of them "
+			       "can have",
 			       error);
 	for (size_t i = 0; i < columns->count; i++)
 		free(owned[i]);
 	return r;
 }
 
+/* What is to be added. */
+struct source {
+	int64_t schema;
+	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error);
+	void *userdata;
+};
+
 static int insert_all(struct sql_session *session, const struct columns *columns,
-	const json_t *rows, nova_error_t **error)
+	const struct source *from, nova_error_t **error)
 {
-	size_t index;
-	json_t *line;
-	json_array_foreach((json_t *)(uintptr_t)rows, index, line)
-	{
+	int r;
+	json_t *next = NULL;
+	while ((r = from->next(from->userdata, &next, error)) > 0) {
+		AUTO_JSON json_t *line = STEAL(next);
 		void *at = json_object_iter(line);
-		const struct table *table = at ? find_table(json_object_iter_key(at)) : NULL;
+		const char *name = json_object_iter_key(at);
+		const struct table *table = find_table(name);
 		if (!table)
 			return nova_fail(error, NOVA_ECORRUPT,
-				"row %zu is of no table that this libnova knows; was the archive "
-				"made by another version?",
-				index + 1);
-		int r = insert(session, table, &columns[table - tables], json_object_iter_value(at),
-			error);
+				"there is a row of '%.40s', a table that this libnova does not "
+				"know",
+				name);
+		r = insert(session, table, &columns[table - tables], from->schema,
+			json_object_iter_value(at), error);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return r;
 }
 
 /* Each row is a record as the library writes them. */
@@ -306,9 +355,12 @@ static int look_at_all(
 	return 0;
 }
 
-static int restore(struct store *store, const json_t *rows, bool merges, nova_error_t **error)
+static int restore(struct store *store, int64_t schema, bool merges,
+	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error), void *userdata,
+	nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
+	const struct source from = { schema, next, userdata };
 	struct columns columns[ARRAY_LEN(tables)];
 	memset(columns, 0, sizeof(columns));
 	int r = sql_start(store, SQL_WRITES, &session, error);
@@ -317,7 +369,7 @@ static int restore(struct store *store, const json_t *rows, bool merges, nova_er
 	if (r == 0)
 		r = look_at_all(&session, merges, columns, error);
 	if (r == 0)
-		r = insert_all(&session, columns, rows, error);
+		r = insert_all(&session, columns, &from, error);
 	if (r == 0)
 		r = read_back(&session, error);
 	if (r == 0)
@@ -328,6 +380,7 @@ static int restore(struct store *store, const json_t *rows, bool merges, nova_er
 }
 
 const struct transfer_ops sql_transfer_ops = {
+	.schema = schema_of,
 	.dump = dump,
 	.restore = restore,
 };
