@@ -52,17 +52,6 @@ static enum MHD_Result send_answer(struct exchange *x)
 	return result;
 }
 
-static void resume(struct exchange *x)
-{
-	if (!x->suspended)
-		return;
-	x->suspended = false;
-	watch_end(x->hang_up);
-	x->hang_up = NULL;
-	x->client->endpoint->pending = true;
-	MHD_resume_connection(x->connection);
-}
-
 /* --- its job --- */
 
 static void on_woken(void *userdata)
@@ -85,36 +74,7 @@ static void on_end(void *userdata, const json_t *reply)
 	if (x->route->flags & ROUTE_STREAMED)
 		stream_keep(x, reply);
 	exchange_answer_job(x, reply);
-	resume(x);
-}
-
-static void on_hang_up(void *userdata, uint32_t events)
-{
-	(void)events;
-	struct exchange *x = userdata;
-	if (x->kept) {                 /* who asks again gets its answer */
-		watch_end(x->hang_up); /* EPOLLHUP and EPOLLERR would come without end */
-		x->hang_up = NULL;
-		return;
-	}
-	x->gone = true;
-	x->novad->counters[COUNTER_ABANDONED]++;
-	if (x->job)
-		job_abandon(x->job);
-	x->job = NULL;
-	resume(x);
-}
-
-static bool suspend(struct exchange *x)
-{
-	struct front_state *front = x->client->endpoint->front;
-	x->hang_up = loop_watch(front->loop, x->client->fd, EPOLLRDHUP, on_hang_up, x);
-	if (!x->hang_up)
-		return false;
-	x->suspended = true;
-	x->client->deadline = -1;
-	MHD_suspend_connection(x->connection);
-	return true;
+	exchange_resume(x);
 }
 
 /* It goes on by itself: the answer is where its output can be had. */
@@ -162,7 +122,7 @@ static enum MHD_Result begin_job(struct exchange *x)
 	x->options = NULL;
 	if (x->answered)
 		return send_answer(x);
-	if (x->job && suspend(x))
+	if (x->job && exchange_suspend(x))
 		return MHD_YES;
 	return MHD_NO;
 }
@@ -191,7 +151,7 @@ static bool has_body(const struct exchange *x)
 static void go_on(struct exchange *x)
 {
 	x->has_asked = true;
-	resume(x);
+	exchange_resume(x);
 }
 
 /* What is answered before its body has come ends the connection: what follows may be that body. */
@@ -200,7 +160,7 @@ static enum MHD_Result end_head(struct exchange *x, bool let_in)
 	if (let_in && x->route->direct)
 		x->route->direct(x);
 	else if (x->offered && stored_ask(x, go_on))
-		return x->has_asked || suspend(x) ? MHD_YES : MHD_NO;
+		return x->has_asked || exchange_suspend(x) ? MHD_YES : MHD_NO;
 	x->closes = x->answered && (has_body(x) || x->status == 400); /* 400: of its length */
 	return x->closes ? send_answer(x) : MHD_YES;
 }
@@ -394,7 +354,7 @@ static void front_close(void *state)
 		if (client->exchange->socket)
 			websocket_end(client->exchange->socket);
 		client->exchange->gone = client->exchange->suspended;
-		resume(client->exchange);
+		exchange_resume(client->exchange);
 	}
 	for (size_t i = 0; i < front->count; i++) {
 		watch_end(front->endpoints[i].watch);
@@ -471,7 +431,7 @@ static void front_abandon(void *state)
 				"run"));
 		exchange_answer_job(client->exchange, need(reply));
 		json_decref(reply);
-		resume(client->exchange);
+		exchange_resume(client->exchange);
 	}
 	for (size_t i = 0; i < front->count; i++)
 		MHD_run(front->endpoints[i].daemon);

@@ -61,7 +61,6 @@ static void list(struct job *job)
 	nova_error_free(error);
 }
 
-/* What is read waits to be passed on, and is no more than this. */
 static void read_file(struct job *job)
 {
 	void *data = NULL;
@@ -74,16 +73,11 @@ static void read_file(struct job *job)
 		return;
 	opts.max_size = (size_t)novad->settings.body_kb << 10;
 	opts.interrupt = job_interrupt(job);
-	if (nova_vm_read_file(vm, job_query(job, "path"), &opts, &data, &len, &error) != 0)
+	if (nova_vm_read_file(vm, job_query(job, "path"), &opts, &data, &len, &error) != 0) {
 		job_fail_by(job, error);
-	else
+	} else {
 		job_header(job, "Content-Disposition", "attachment");
-	json_object_set_new(job_reply(job), "type", json_string("bytes"));
-	job_status(job, error ? 0 : 200);
-	for (size_t at = 0, n; at < len && !job_is_canceled(job); at += n) {
-		n = len - at < JOB_PRINTED_MAX / 2 ? len - at : JOB_PRINTED_MAX / 2;
-		while (!job_print_within(job, "body", (char *)data + at, n, 500))
-			;
+		job_answer_bytes(job, data, len);
 	}
 	nova_free(data);
 	nova_error_free(error);

@@ -94,6 +94,12 @@ void exchange_answer_job(struct exchange *exchange, const json_t *reply);
 /* NULL: no memory. */
 struct MHD_Response *exchange_response(struct exchange *exchange);
 
+/* --- suspend.c --- */
+
+/* Nothing is sent until it goes on; false: it cannot wait. */
+bool exchange_suspend(struct exchange *exchange);
+void exchange_resume(struct exchange *exchange);
+
 /* --- idempotency.c --- */
 
 /* False: it has been answered: it was asked before, by the same Idempotency-Key. */

@@ -244,6 +244,8 @@ nova_t *job_nova(const struct job *job);
 void job_status(struct job *job, unsigned status);
 void job_header(struct job *job, const char *name, const char *value);
 void job_answer(struct job *job, json_t *body);
+/* The answer is a file. It waits until it is passed on. */
+void job_answer_bytes(struct job *job, const char *data, size_t len);
 /* The answer is a text as it is: parsed and printed again, numbers would lose digits. */
 void job_answer_text(struct job *job, const char *text, size_t len);
 /* The texts of a list, lent by it; the caller frees the array. */

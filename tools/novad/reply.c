@@ -68,6 +68,17 @@ void job_answer(struct job *job, json_t *body)
 	json_object_set_new(job_reply(job), "body", need(body));
 }
 
+void job_answer_bytes(struct job *job, const char *data, size_t len)
+{
+	json_object_set_new(job_reply(job), "type", json_string("bytes"));
+	job_status(job, 200);
+	for (size_t at = 0, n; at < len && !job_is_canceled(job); at += n) {
+		n = len - at < JOB_PRINTED_MAX / 2 ? len - at : JOB_PRINTED_MAX / 2;
+		while (!job_print_within(job, "body", data + at, n, 500))
+			;
+	}
+}
+
 void job_answer_text(struct job *job, const char *text, size_t len)
 {
 	job_tell(job, "body", text, len);
