@@ -165,6 +165,12 @@ static void put_problem(struct exchange *x, json_t *problem)
 		exchange_header_add(x, "x-amzn-ErrorType", type);
 		answer_json(x, status, JSON_TYPE, own);
 		json_decref(own);
+	} else if (x->is_e2b) {
+		json_t *own = e2b_problem(x, problem);
+		if (x->outcome != outcomes[NOVA_OUTCOME_NEVER_RAN])
+			exchange_header_add(x, "Should-Retry", "false");
+		answer_json(x, status, JSON_TYPE, own);
+		json_decref(own);
 	} else {
 		answer_json(x, status, PROBLEM_TYPE, problem);
 	}

@@ -45,9 +45,10 @@ static enum MHD_Result send_answer(struct exchange *x)
 	struct MHD_Response *response = x->ready ? x->ready : exchange_response(x);
 	if (!response)
 		return MHD_NO;
-	client->deadline = now_ms() + (x->novad->draining ? LAST_WORD_MS : REPLY_MS);
+	client->deadline =
+		x->listener ? -1 : now_ms() + (x->novad->draining ? LAST_WORD_MS : REPLY_MS);
 	enum MHD_Result result = MHD_queue_response(x->connection, x->status, response);
-	if (!x->ready || x->socket)
+	if (!x->ready || x->socket || x->listener)
 		MHD_destroy_response(response);
 	return result;
 }
@@ -206,7 +207,13 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	if (x->answered)
 		return send_answer(x);
 	x->is_whole = true;
-	if (!gate_whole(x) || !idempotency_begin(x))
+	if (!gate_whole(x))
+		return send_answer(x);
+	if (x->route->respond) {
+		x->route->respond(x);
+		return send_answer(x);
+	}
+	if (!idempotency_begin(x))
 		return send_answer(x);
 	return is_streamed(x) ? begin_stream(x) : begin_job(x);
 }
@@ -235,6 +242,8 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		job_abandon(x->job);
 	if (x->socket)
 		websocket_end(x->socket);
+	if (x->listener)
+		listener_end(x->listener);
 	watch_end(x->hang_up);
 	stored_forget(x);
 	signature_free(x->signature);
@@ -361,6 +370,7 @@ static void front_close(void *state)
 		MHD_stop_daemon(front->endpoints[i].daemon);
 	}
 	streams_free();
+	e2b_close();
 	detached_free();
 	access_close();
 	idempotency_free();
@@ -408,12 +418,14 @@ static void front_drain(void *state)
 		}
 	places_close(&front->novad->places);
 	streams_drain();
+	e2b_drain();
 	LIST_FOREACH(client, &front->clients, all)
 	if (!client->exchange)
 		hang_up(client);
 	else if (client->exchange->socket)
 		websocket_drain(client->exchange->socket, false);
-	else if (!client->exchange->suspended) /* it still comes, or is being read */
+	else if (!client->exchange->suspended &&
+		 !client->exchange->listener) /* it still comes, or is being read */
 		client->deadline = now_ms() + LAST_WORD_MS;
 }
 
@@ -424,6 +436,9 @@ static void front_abandon(void *state)
 	LIST_FOREACH(client, &front->clients, all)
 	if (client->exchange && client->exchange->socket) {
 		websocket_drain(client->exchange->socket, true);
+	} else if (client->exchange && client->exchange->listener) {
+		client->exchange->gone = true;
+		exchange_resume(client->exchange);
 	} else if (client->exchange && client->exchange->suspended) {
 		json_t *reply = json_pack("{s:o}", "error",
 			error_json(NOVA_ELOST, NOVA_OUTCOME_UNKNOWN,
@@ -458,6 +473,7 @@ static void look(struct front_state *front, int64_t now)
 		hang_up(client);
 	}
 	streams_look(now);
+	e2b_look(front->novad, now);
 	keys_refresh(front->novad->keys);
 	for (size_t i = 0; i < front->count; i++)
 		front->endpoints[i].pending = true; /* for time limits of its own */
@@ -482,7 +498,9 @@ static int64_t front_deadline(const void *state)
 	for (size_t i = 0; i < front->count; i++)
 		if (is_due(&front->endpoints[i]))
 			return now_ms();
-	return front->novad->connections || streams_count() ? front->next_look : -1;
+	return front->novad->connections || streams_count() || sandboxes_count() ?
+		       front->next_look :
+		       -1;
 }
 
 static size_t front_count(const void *state)

@@ -12,9 +12,10 @@
 #include "http.h"
 #include "routes.h"
 
-#define PREFIX       "/api/v1"
-#define VALUE_MAX    512         /* of a part of the path or the query */
-#define KEY_PROTOCOL "nova.key." /* and the key */
+#define PREFIX        "/api/v1"
+#define VALUE_MAX     512         /* of a part of the path or the query */
+#define KEY_PROTOCOL  "nova.key." /* and the key */
+#define GUEST_UNKNOWN "the key that made this sandbox is not valid any more"
 
 /* --- ids --- */
 
@@ -162,6 +163,21 @@ static bool check_signer(struct exchange *x)
 	return x->key;
 }
 
+/* The same of a request for what is in a sandbox: who has its token acts for the key that made it,
+ * as long as that is valid. */
+static bool check_guest(struct exchange *x)
+{
+	char name[65];
+	if (!e2b_admit(x, name) || !needs_key(x))
+		return !x->answered;
+	x->key = keys_named(x->novad->keys, name);
+	if (!x->key)
+		x->key = stored_named(name);
+	if (!x->key && !(x->offered = json_pack("{s:s}", "name", name)))
+		refuse(x, GUEST_UNKNOWN);
+	return x->key;
+}
+
 /* False: it has been answered, or the store is to be asked. */
 static bool check_key(struct exchange *x)
 {
@@ -169,6 +185,8 @@ static bool check_key(struct exchange *x)
 	const char *bearer = exchange_header(x, "Authorization");
 	if (needs_key(x) && x->route->flags & ROUTE_AWS && signature_is_there(x))
 		return check_signer(x);
+	if (x->route->flags & ROUTE_GUEST)
+		return check_guest(x);
 	if (!key && bearer && !strncasecmp(bearer, "Bearer ", 7))
 		key = bearer + 7 + strspn(bearer + 7, " ");
 	char *offered = !key && x->route->flags & ROUTE_SOCKET ? protocol_key(x) : NULL;
@@ -252,21 +270,34 @@ static bool is_method(const struct exchange *x, const struct route *route)
 	return !strcmp(method, route->method);
 }
 
-static bool find_route(struct exchange *x)
+/* Whether there is something at its path; `allowed` lists the methods. */
+static bool find_among(struct exchange *x, const struct route *route, char *allowed, size_t size)
 {
-	char allowed[100] = "OPTIONS";
 	bool found = false;
-	for (const struct route *route = x->novad->routes; route->path && !x->route; route++) {
+	for (; route->path && !x->route; route++) {
 		if (!is_at(route, x->path))
 			continue;
 		found = true;
 		if (is_method(x, route))
 			x->route = route;
 		size_t len = strlen(allowed);
-		snprintf(allowed + len, sizeof(allowed) - len, ", %s", route->method);
+		snprintf(allowed + len, size - len, ", %s", route->method);
 	}
+	return found;
+}
+
+static bool find_route(struct exchange *x)
+{
+	char allowed[100] = "OPTIONS";
+	bool has_e2b = x->novad->settings.e2b;
+	bool found = find_among(x, x->novad->routes, allowed, sizeof(allowed));
+	if (!found && has_e2b)
+		found = find_among(x, e2b_routes, allowed, sizeof(allowed));
+	x->is_e2b = x->route && x->route->flags & ROUTE_E2B;
 	if (x->route)
 		return true;
+	if (!found && has_e2b && e2b_refuse_missing(x))
+		return false;
 	if (!found) {
 		exchange_problem(x, 404, "no_route", "there is nothing at this path");
 		return false;
@@ -375,6 +406,8 @@ bool gate_head_again(struct exchange *x)
 	}
 	if (x->refused)
 		refuse(x, x->refused);
+	else if (x->key && *x->sandbox && !e2b_is_owner(x))
+		refuse(x, GUEST_UNKNOWN);
 	else if (x->novad->draining) /* it waited for its key */
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	if (x->answered || !check_rate(x))
@@ -548,9 +581,13 @@ bool gate_whole(struct exchange *x)
 		header_json(x, "If-None-Match")));
 	if (!x->answered)
 		check_query(x, query);
+	if (!x->answered && x->route->flags & ROUTE_ENVELOPE)
+		e2b_unwrap(x);
 	if (!x->answered && x->route->body && !(x->route->flags & ROUTE_RAW))
 		json_object_set_new(x->options, "body", read_fields(x, &x->body));
 	if (!x->answered && x->route->verb == &verb_lambda_invoke)
 		lambda_begin(x);
+	if (!x->answered && x->route->flags & ROUTE_E2B)
+		e2b_options(x);
 	return !x->answered;
 }

@@ -56,8 +56,11 @@ struct exchange {
 	struct job *job;
 	struct watch *hang_up; /* while it is suspended */
 	bool suspended, gone;
-	struct kept *kept;        /* the place of its answer, for who asks again */
-	struct websocket *socket; /* what its connection has become */
+	bool is_e2b;               /* it is told what went wrong as E2B's SDK understands it */
+	char sandbox[21];          /* inside of which something is to be done */
+	struct listener *listener; /* to what happens there */
+	struct kept *kept;         /* the place of its answer, for who asks again */
+	struct websocket *socket;  /* what its connection has become */
 
 	/* the answer */
 	bool answered, closes; /* the connection is of no more use */
@@ -129,6 +132,33 @@ bool lambda_begin(struct exchange *exchange);
 bool lambda_is_at(const char *path);
 /* The problem in the shape of Lambda's, and its type, which lives as long as the problem. */
 json_t *lambda_problem(const json_t *problem, const char **ret_type);
+
+/* --- e2b/: sandboxes, for E2B's SDK --- */
+
+#define E2B_VERSION "2.63.0" /* of the SDK */
+
+extern const struct route e2b_routes[]; /* ends as `routes` do */
+/* Whether it may do something in the sandbox that its head names, and the name of the key that
+ * made it. False: it has been answered. */
+bool e2b_admit(struct exchange *exchange, char key[65]);
+/* Its key is the one that made the sandbox. */
+bool e2b_is_owner(const struct exchange *exchange);
+/* False: this path is none of E2B's; else it has been answered what to do instead. */
+bool e2b_refuse_missing(struct exchange *exchange);
+/* Takes the head of a message away; false: it has been answered that there is none. */
+bool e2b_unwrap(struct exchange *exchange);
+/* Adds to the options of its job. It may be answered. */
+void e2b_options(struct exchange *exchange);
+json_t *e2b_problem(const struct exchange *exchange, const json_t *problem);
+void listener_end(struct listener *listener);
+/* Ends those whose time is over. */
+void e2b_look(const struct novad *novad, int64_t now);
+/* Nobody can come back: ends what nobody listens to. */
+void e2b_drain(void);
+/* Ends all commands. */
+void e2b_close(void);
+size_t sandboxes_count(void);
+void sandboxes_free(void);
 
 /* --- detached.c: jobs that go on without who has asked for them --- */
 

@@ -245,6 +245,7 @@ int main(int argc, char **argv)
 						      serve(&novad);
 	nova_config_free(novad.config);
 	memo_free();
+	sandboxes_free();
 	keys_free(novad.keys);
 	stored_free();
 	tls_free(&novad.tls);

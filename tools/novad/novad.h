@@ -23,7 +23,7 @@ struct settings {
 	struct words listen, set, hosts, origins;
 	const char *config, *key_file, *signing_key, *tls_cert, *tls_key, *access_log;
 	const char *aws_credentials; /* of the key of that name, to print */
-	bool tls, insecure, no_keys, openapi, help, version;
+	bool tls, insecure, no_keys, e2b, openapi, help, version;
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
 	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms;
@@ -196,23 +196,28 @@ char *openapi_document(const struct route *routes);
 struct exchange;
 
 enum route_flags {
-	ROUTE_BARE = 1,      /* also without /api/v1 */
-	ROUTE_ONLY = 2,      /* without it alone */
-	ROUTE_OPEN = 4,      /* needs no key */
-	ROUTE_RAW = 8,       /* its body is no JSON, or not looked at here */
-	ROUTE_LATER = 16,    /* is not there yet, and not in the document */
-	ROUTE_SOCKET = 32,   /* becomes a WebSocket */
-	ROUTE_STREAMED = 64, /* what it prints can be had as a stream, too */
-	ROUTE_PAGE = 128,    /* for people: not in the document */
-	ROUTE_AWS = 256,     /* for Amazon's clients, who sign: not in the document */
+	ROUTE_BARE = 1,        /* also without /api/v1 */
+	ROUTE_ONLY = 2,        /* without it alone */
+	ROUTE_OPEN = 4,        /* needs no key */
+	ROUTE_RAW = 8,         /* its body is no JSON, or not looked at here */
+	ROUTE_LATER = 16,      /* is not there yet, and not in the document */
+	ROUTE_SOCKET = 32,     /* becomes a WebSocket */
+	ROUTE_STREAMED = 64,   /* what it prints can be had as a stream, too */
+	ROUTE_PAGE = 128,      /* for people: not in the document */
+	ROUTE_AWS = 256,       /* for Amazon's clients, who sign: not in the document */
+	ROUTE_E2B = 512,       /* for E2B's SDK: not in the document */
+	ROUTE_GUEST = 1024,    /* inside of a sandbox, which its head names */
+	ROUTE_ENVELOPE = 2048, /* its body is a message of a stream */
 };
 
 struct route {
 	const char *method, *path;
 	const char *name, *doc; /* the document's operationId, and what it does */
 	unsigned flags;
-	/* one of both: at once, or a job with the members `path`, `query` and `body` */
+	/* one of these: at once; when all is there; or a job with the members `path`, `query` and
+	 * `body` */
 	void (*direct)(struct exchange *exchange);
+	void (*respond)(struct exchange *exchange);
 	const struct job_verb *verb;
 	const struct field *query, *body;
 	const char *answer; /* what comes back, in words */

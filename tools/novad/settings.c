@@ -43,6 +43,8 @@ static const struct line lines[] = {
 		"a name besides localhost that loopback is called by; several times", 0, 0 },
 	{ "cors", SHAPE_WORDS, AT(origins), "ORIGIN",
 		"pages of this origin may call, as https://example.org; several times", 0, 0 },
+	{ "e2b", SHAPE_FLAG, AT(e2b), NULL, "serve sandboxes to the E2B SDK, too: docs/novad.md", 0,
+		0 },
 	{ "access-log", SHAPE_TEXT, AT(access_log), "FILE",
 		"a line of JSON for each request; '-' is stderr [none]", 0, 0 },
 	{ "max-connections", SHAPE_NUMBER, AT(connections), "N", "at once [16000]", 1, 1000000 },

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Sandboxes, by E2B's SDK: their life, and to whom they belong."""
+import threading
+
+from e2bcase import VERSION, E2bCase
+from novadcase import NovadCase
+from novatest import await_that
+
+
+class Off(NovadCase):
+    def test_it_is_off_unless_asked_for(self):
+        self.novad()
+        self.is_refused(404, "no_route", "POST", "/v2/sandboxes", {"templateID": "base"})
+        self.is_refused(404, "no_route", "GET", "/health")
+
+
+class Life(E2bCase):
+    def test_the_sdk_is_the_one_that_novad_knows(self):
+        self.assertEqual(self.e2b.connection_config.package_version, VERSION)
+
+    def test_one_is_created_looked_at_and_killed(self):
+        process = self.sandboxes()
+        sandbox = self.create(metadata={"user": "ä b&c", "n": "1"}, timeout=200)
+        self.assertTrue(sandbox.is_running())
+        info = sandbox.get_info()
+        self.assertEqual((info.sandbox_id, info.template_id, info.metadata, info.state.value),
+                         (sandbox.sandbox_id, "base", {"user": "ä b&c", "n": "1"}, "running"))
+        self.assertEqual((info.cpu_count, info.memory_mb), (1, 512))
+        self.assertAlmostEqual((info.end_at - info.started_at).total_seconds(), 200, delta=30)
+        self.assertEqual([i["name"] for i in self.gets(200, "GET", "/api/v1/instances")[
+            "instances"]], [sandbox.sandbox_id])
+        self.assertTrue(sandbox.kill())
+        self.assertFalse(sandbox.kill())
+        self.assertFalse(sandbox.is_running())
+        gone = self.e2b.SandboxNotFoundException
+        self.raises(gone, sandbox.sandbox_id, sandbox.get_info)
+        self.raises(gone, sandbox.sandbox_id, sandbox.set_timeout, 10)
+        self.raises(gone, sandbox.sandbox_id, self.e2b.Sandbox.connect, sandbox.sandbox_id)
+        self.raises(self.e2b.TimeoutException, "was not found", sandbox.commands.run, "true")
+        self.raises(self.e2b.TimeoutException, "was not found", sandbox.files.read, "x")
+        self.assertEqual(self.gets(200, "GET", "/api/v1/instances")["instances"], [])
+        self.stops(process)
+
+    def test_they_are_listed_in_pages_and_by_what_is_known_of_them(self):
+        self.sandboxes()
+        ids = [self.create(metadata={"n": str(n), "odd%": "a b&=%" if n % 2 else ""}).sandbox_id
+               for n in range(3)]
+        list_them, query = self.e2b.Sandbox.list, self.e2b.SandboxQuery
+        self.assertEqual([s.sandbox_id for s in list_them().next_items()], ids[::-1])
+        pages = list_them(limit=2, order="asc")
+        self.assertEqual([s.sandbox_id for s in pages.next_items()], ids[:2])
+        self.assertEqual(([s.sandbox_id for s in pages.next_items()], pages.has_next),
+                         (ids[2:], False))
+        for metadata, found in (({"n": "1"}, ids[1:2]), ({"odd%": "a b&=%"}, ids[1:2]),
+                                ({"n": "0", "odd%": "a b&=%"}, []), ({"none": "1"}, [])):
+            items = list_them(query=query(metadata=metadata)).next_items()
+            self.assertEqual([s.sandbox_id for s in items], found, metadata)
+        states = self.e2b.SandboxState
+        self.assertEqual(len(list_them(query=query(state=[states.RUNNING])).next_items()), 3)
+        self.assertEqual(list_them(query=query(state=[states.PAUSED])).next_items(), [])
+        self.assertEqual(list_them(query=query(template="other")).next_items(), [])
+
+    def test_its_time_ends_it(self):
+        self.sandboxes()
+        sandbox = self.create(timeout=1)
+        longer = self.create(timeout=1)
+        longer.set_timeout(100)
+        await_that(lambda: not sandbox.is_running(), "its time is over")
+        self.assertTrue(longer.is_running())
+        self.assertEqual([s.sandbox_id for s in self.e2b.Sandbox.list().next_items()],
+                         [longer.sandbox_id])
+        await_that(lambda: len(self.gets(200, "GET", "/api/v1/instances")["instances"]) == 1,
+                   "its instance has ended")
+
+    def test_who_connects_gives_it_more_time_and_never_less(self):
+        self.sandboxes()
+        sandbox = self.create(timeout=1000)
+        end_at = sandbox.get_info().end_at
+        same = self.e2b.Sandbox.connect(sandbox.sandbox_id, timeout=10)
+        self.assertEqual(same.commands.run("echo hi").stdout, "hi\n")
+        self.assertLess(abs((same.get_info().end_at - end_at).total_seconds()), 5)
+        sandbox.connect(timeout=5000)
+        self.assertGreater((sandbox.get_info().end_at - end_at).total_seconds(), 3000)
+
+    def test_a_template_is_a_function(self):
+        self.register("small", "cat", "shell", "--concurrency", "4")
+        self.register("one", "cat", "shell")
+        self.sandboxes()
+        sandbox = self.create(template="small", envs={"A": "1", "B": "2"})
+        self.assertEqual(sandbox.get_info().template_id, "small")
+        done = sandbox.commands.run("echo $A$B$C", envs={"B": "3", "C": "4"})
+        self.assertEqual(done.stdout, "134\n")
+        error, create = self.e2b.SandboxException, self.e2b.Sandbox.create
+        self.raises(error, "--concurrency 16", create, template="one")
+        self.raises(error, "'none'", create, template="none")
+        self.raises(error, "--network nat", create, template="small", allow_internet_access=True)
+        self.create(template="small", allow_internet_access=False)
+
+    def test_what_is_not_there_says_so(self):
+        self.sandboxes()
+        error, create = self.e2b.SandboxException, self.e2b.Sandbox.create
+        self.raises(error, "no 'network'", create, network={"deny_out": ["0.0.0.0/0"]})
+        self.raises(error, "Sandbox.connect()", create,
+                    lifecycle={"on_timeout": "pause", "auto_resume": True})
+        self.raises(error, "with their memory", create, lifecycle={
+            "on_timeout": {"action": "pause", "mode": "filesystem"}})
+        sandbox = self.create()
+        self.raises(error, "no snapshots", sandbox.pause)  # the fake engine has no snapshots
+        self.raises(error, "with their memory", sandbox.pause, mode="filesystem")
+        self.raises(error, "no snapshots", sandbox.fork)
+        self.raises(error, "pause() and fork()", sandbox.create_snapshot)
+        self.raises(error, "501", sandbox.get_metrics)
+        self.raises(self.e2b.VolumeException, "files.write()", self.e2b.Volume.list)
+        self.raises(error, "not watched", sandbox.files.watch_dir, "/tmp")
+        self.raises(error, "without a terminal", sandbox.pty.create,
+                    self.e2b.PtySize(rows=24, cols=80))
+        self.raises(error, "send_stdin", sandbox.commands.stream_input, 1, iter(["x"]))
+        self.assertEqual(sandbox.commands.run("echo it runs on").stdout, "it runs on\n")
+
+    def test_a_request_that_is_malformed_is_refused(self):
+        self.sandboxes()
+        for path, body in (("/v2/sandboxes", {}), ("/v2/sandboxes", {"templateID": 1}),
+                           ("/v2/sandboxes", {"templateID": "base", "timeout": 10**6}),
+                           ("/v2/sandboxes", {"templateID": "base", "nonsense": 1}),
+                           ("/v2/sandboxes", {"templateID": "base",
+                                              "metadata": {"a": "x" * 40000, "b": "x" * 40000}}),
+                           ("/v2/sandboxes", b"{")):
+            answer = self.ask("POST", path, body)
+            self.assertEqual((answer.status, answer.json()["code"]), (400, 400), answer)
+            self.assertTrue(answer.json()["message"])
+        self.assertEqual(self.gets(200, "GET", "/v2/sandboxes"), [])
+
+
+class Keys(E2bCase):
+    def two(self):
+        keys = self.write("keys.txt", "one=1111111111111111\ntwo=2222222222222222\n")
+        keys.chmod(0o600)
+        self.sandboxes("--key-file", keys)
+        return {"api_key": "1111111111111111"}, {"api_key": "2222222222222222"}
+
+    def test_a_wrong_key_is_refused(self):
+        self.sandboxes()
+        self.raises(self.e2b.AuthenticationException, "401", self.e2b.Sandbox.create,
+                    api_key="wrong")
+
+    def test_no_other_key_sees_it(self):
+        one, two = self.two()
+        sandbox = self.create(**one)
+        self.assertEqual(self.e2b.Sandbox.list(**two).next_items(), [])
+        gone = self.e2b.SandboxNotFoundException
+        for call in (self.e2b.Sandbox.get_info, self.e2b.Sandbox.connect,
+                     self.e2b.Sandbox.pause, self.e2b.Sandbox.fork):
+            self.raises(gone, "", call, sandbox.sandbox_id, **two)
+        self.assertFalse(self.e2b.Sandbox.kill(sandbox.sandbox_id, **two))
+        self.assertTrue(sandbox.is_running())
+        self.assertTrue(self.e2b.Sandbox.kill(sandbox.sandbox_id, **one))
+
+    def test_nobody_gets_inside_without_its_token(self):
+        self.sandboxes()
+        sandbox, other = self.create(), self.create()
+        for token in (None, "wrong", other._envd_access_token):  # pylint: disable=protected-access
+            headers = {"E2b-Sandbox-Id": sandbox.sandbox_id}
+            if token:
+                headers["X-Access-Token"] = token
+            for method, path, code in (("GET", "/files?path=/tmp", 401), ("GET", "/health", 401),
+                                       ("POST", "/process.Process/List", "unauthenticated")):
+                answer = self.ask(method, path, {} if method == "POST" else None, **headers)
+                self.assertEqual((answer.status, answer.json()["code"]), (401, code), answer)
+        answer = self.ask("GET", "/files?path=/tmp/x")  # as a link would
+        self.assertIn("not by links", answer.json()["message"])
+
+    def test_a_key_that_is_gone_takes_its_sandboxes_along(self):
+        one, _ = self.two()
+        sandbox = self.create(**one)
+        self.assertEqual(sandbox.commands.run("echo 1").stdout, "1\n")
+        self.write("keys.txt", "one=3333333333333333\n")
+
+        def is_refused():
+            try:
+                sandbox.commands.run("true")
+            except self.e2b.AuthenticationException:
+                return True
+            return False
+        await_that(is_refused, "the key is out")
+
+    def test_a_key_of_the_store_will_do(self):
+        made = self.novactl_json("apikey", "create", "ci")
+        self.sandboxes()
+        sandbox = self.create(api_key=made["key"])
+        self.assertEqual(sandbox.commands.run("echo 1").stdout, "1\n")
+        self.assertEqual(self.e2b.Sandbox.list().next_items(), [])
+
+    def test_without_keys_all_is_open_on_this_machine(self):
+        self.sandboxes("--no-keys")
+        sandbox = self.create()
+        self.assertEqual(sandbox.commands.run("echo 1").stdout, "1\n")
+
+    def test_many_are_created_and_killed_at_once(self):
+        self.sandboxes()
+        failed = []
+
+        def live():
+            try:
+                with self.e2b.Sandbox.create() as sandbox:
+                    assert sandbox.commands.run("echo 1").stdout == "1\n"
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                failed.append(error)
+        threads = [threading.Thread(target=live) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failed, [])
+        self.assertEqual(self.e2b.Sandbox.list().next_items(), [])

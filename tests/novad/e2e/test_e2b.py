@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""E2B's SDK with real microVMs: sandboxes that run, stand still and go on."""
+import json
+
+from e2bcase import E2bCase
+from novatest import NOVACTL
+
+
+class RealSandbox(E2bCase):
+    engine = "qemu"
+
+    def setUp(self):
+        super().setUp()
+        done = self.run_program(NOVACTL, "--json", "image", "check")
+        if done.returncode:
+            error = json.loads(done.stderr)["error"]
+            self.assertEqual(error["name"], "NOVA_ENOTFOUND", error["message"])
+            self.skipTest(error["message"])
+
+    def test_one_runs_is_paused_goes_on_and_is_forked(self):
+        process = self.sandboxes()
+        sandbox = self.create(request_timeout=600, timeout=3600)
+        options = {"request_timeout": 600}
+        run, files = sandbox.commands.run, sandbox.files
+        done = run("python3 -c 'print(6 * 7)'; uname -s; a=(1 2); echo ${#a[@]}; pwd >&2",
+                   timeout=300)
+        self.assertEqual((done.stdout, done.stderr), ("42\nLinux\n2\n", "/tmp\n"))
+        files.write("deep/er/a", "kept\n", **options)
+        self.assertEqual(run("cat /tmp/deep/er/a", timeout=300).stdout, "kept\n")
+        self.assertFalse(files.make_dir("deep/er", **options))
+        moved = files.rename("deep/er/a", "b c", **options)
+        self.assertEqual((moved.path, moved.size), ("/tmp/b c", 5))
+        self.raises(self.e2b.SandboxException, "", files.write, "/etc/x", "x", **options)
+
+        handle = run("echo on; sleep 1000", background=True, timeout=0)
+        self.assertEqual(next(iter(handle))[0], "on\n")
+        self.raises(self.e2b.SandboxException, "1 commands", sandbox.pause, **options)
+        self.assertTrue(handle.kill())
+        self.assertEqual(run(f"kill -0 {handle.pid} 2>/dev/null || echo gone", timeout=300).stdout,
+                         "gone\n")
+
+        self.assertTrue(sandbox.pause(**options))
+        self.assertFalse(sandbox.pause(**options))  # as the SDK has it: it was paused before
+        self.assertEqual(sandbox.get_info().state.value, "paused")
+        self.raises(self.e2b.TimeoutException, "it is paused", run, "true")
+        self.assertFalse(sandbox.is_running())
+        self.assertEqual(self.gets(200, "GET", "/api/v1/instances")["instances"], [])
+        again = self.e2b.Sandbox.connect(sandbox.sandbox_id, timeout=3600, **options)
+        self.assertEqual(again.files.read("b c", **options), "kept\n")
+
+        forks = again.fork(count=2, timeout=3600, **options)
+        for name, fork in zip("xy", forks):
+            fork.files.write("own", name, **options)
+        self.assertEqual([fork.files.read("own", **options) for fork in forks], ["x", "y"])
+        self.assertEqual([fork.files.read("b c", **options) for fork in forks], ["kept\n"] * 2)
+        self.assertFalse(again.files.exists("own", **options))
+        self.assertEqual(len({s.sandbox_id for s in self.e2b.Sandbox.list().next_items()}), 3)
+        for one in (again, *forks):
+            self.assertTrue(one.kill(**options))
+        self.assertEqual(self.gets(200, "GET", "/api/v1/snapshots")["snapshots"], [])
+        self.stops(process)

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/* Sandboxes: create, list, look at, give more time, end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "e2b.h"
+
+#define TEMPLATE      "base"
+#define SECONDS       300   /* of one that does not say */
+#define SANDBOXES_MAX 10000 /* also of those that are paused */
+#define PAIRS_MAX     65536
+#define PAGE          100
+
+const struct field e2b_create_fields[] = {
+	{ "templateID", KIND_TEXT, "a function", true, .max = 64 },
+	{ "timeout", KIND_NUMBER, "seconds", .min = 0, .max = E2B_SECONDS_MAX },
+	{ "autoPause", KIND_FLAG, "pause at the end of its time" },
+	{ "autoPauseMemory", KIND_FLAG, "with its memory" },
+	{ "autoResume", KIND_ANY, "resume when somebody calls" },
+	{ "allow_internet_access", KIND_FLAG, "whether it has a network" },
+	{ "metadata", KIND_PAIRS, "what can be looked for" },
+	{ "envVars", KIND_PAIRS, "variables of all its commands" },
+	{ "network", KIND_ANY, "rules of the network" },
+	{ "mcp", KIND_ANY, "servers of tools" },
+	{ "iam", KIND_ANY, "identities" },
+	{ "volumeMounts", KIND_ANY, "volumes" },
+	{ NULL },
+};
+
+const struct field e2b_list_query[] = {
+	{ "metadata", KIND_TEXT, "NAME=VALUE&…, each encoded once more" },
+	{ "state", KIND_TEXT, "running, paused, or both" },
+	{ "template", KIND_TEXT, "of this template", .max = 64 },
+	{ "order", KIND_TEXT, "asc or desc" },
+	{ "limit", KIND_NUMBER, "at most so many", .min = 1, .max = 1000 },
+	{ "nextToken", KIND_TEXT, "what the page before gave as X-Next-Token", .max = 64 },
+	{ NULL },
+};
+
+const struct field e2b_timeout_fields[] = {
+	{ "timeout", KIND_NUMBER, "seconds from now on", true, .min = 0, .max = E2B_SECONDS_MAX },
+	{ NULL },
+};
+
+/* --- what is told of one --- */
+
+json_t *sandbox_json(const struct sandbox *sandbox)
+{
+	return need(json_pack("{s:s,s:s,s:s,s:s,s:s,s:n}", "sandboxID", sandbox->id, "templateID",
+		sandbox->function, "clientID", "novad", "envdVersion", ENVD_VERSION,
+		"envdAccessToken", sandbox->token, "domain"));
+}
+
+static json_t *detail_json(const struct sandbox *sandbox, bool with_token)
+{
+	json_t *json = sandbox_json(sandbox);
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t left_ms = sandbox->deadline - now_ms();
+	int64_t end_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + left_ms;
+	if (!with_token)
+		json_object_del(json, "envdAccessToken");
+	json_object_set_new(json, "startedAt", e2b_time((int64_t)sandbox->started_us));
+	json_object_set_new(json, "endAt", e2b_time(end_ms * 1000));
+	json_object_set_new(json, "state",
+		json_string(sandbox->state == SANDBOX_PAUSED ? "paused" : "running"));
+	json_object_set_new(json, "cpuCount", json_integer(sandbox->cpus));
+	json_object_set_new(json, "memoryMB", json_integer(sandbox->memory_mb));
+	json_object_set_new(json, "diskSizeMB", json_integer(0));
+	json_object_set_new(json, "metadata", json_deep_copy(sandbox->metadata));
+	json_object_set_new(json, "lifecycle",
+		json_pack("{s:b,s:s}", "autoResume", 0, "onTimeout",
+			sandbox->auto_pause ? "pause" : "kill"));
+	return json;
+}
+
+bool sandbox_of(struct job *job, struct sandbox *copy)
+{
+	const char *id = job_path(job, "id");
+	if (sandbox_find(id, e2b_owner(job), copy))
+		return true;
+	job_problem(job, 404, "not_found", "there is no sandbox '%.60s' of this key", id);
+	return false;
+}
+
+void sandbox_kill(nova_t *nova, const char *id)
+{
+	nova_instance_t *instance = NULL;
+	if (nova_instance_get(nova, id, &instance, NULL) != 0)
+		return;
+	nova_vm_kill(nova_instance_vm(instance));
+	nova_instance_stop(instance, 1, NULL);
+	nova_instance_free(instance);
+}
+
+/* --- creating --- */
+
+static size_t size_of(const struct job *job, const char *name)
+{
+	return json_dumpb(json_object_get(job_fields(job), name), NULL, 0, JSON_ENCODE_ANY);
+}
+
+/* False: it has been answered that it asks for something that is not there. */
+static bool check_wishes(struct job *job)
+{
+	static const char *const missing[] = { "network", "mcp", "iam", "volumeMounts" };
+	const json_t *fields = job_fields(job);
+	const json_t *resume = json_object_get(fields, "autoResume");
+	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+		const json_t *wish = json_object_get(fields, missing[i]);
+		if (!wish || json_is_null(wish))
+			continue;
+		job_problem(job, 501, "not_supported",
+			"sandboxes of novad have no '%s': leave it away", missing[i]);
+		return false;
+	}
+	if (sandboxes_count() >= SANDBOXES_MAX)
+		job_problem(job, 429, "limit", "there are %d sandboxes, and may not be more",
+			SANDBOXES_MAX);
+	else if (size_of(job, "metadata") + size_of(job, "envVars") > PAIRS_MAX)
+		job_problem(
+			job, 400, "invalid", "metadata and variables may have %d bytes", PAIRS_MAX);
+	else if (json_is_true(json_object_get(resume, "enabled")))
+		job_problem(job, 501, "not_supported",
+			"sandboxes of novad are not resumed by calls: use Sandbox.connect()");
+	else if (json_is_false(json_object_get(fields, "autoPauseMemory")))
+		job_problem(job, 501, "not_supported",
+			"sandboxes of novad are paused with their memory, or not at all");
+	else
+		return true;
+	return false;
+}
+
+/* The SDK's own default: made when it is asked for and nobody has registered one. */
+static int register_base(struct job *job, nova_function_t **ret, nova_error_t **error)
+{
+	static const char code[] = "def handler(event):\n    return event\n";
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
+	opts.name = TEMPLATE;
+	opts.runtime = "python";
+	opts.code = code;
+	opts.code_len = sizeof(code) - 1;
+	opts.memory_mb = 512;
+	opts.concurrency = 16;
+	opts.check = NOVA_CHECK_NEVER;
+	opts.interrupt = job_interrupt(job);
+	return nova_function_register(job_nova(job), &opts, ret, error);
+}
+
+static int find_template(struct job *job, nova_function_t **ret, nova_error_t **error)
+{
+	const char *name = job_field(job, "templateID");
+	int code = nova_function_get(job_nova(job), name, ret, error);
+	if (code != NOVA_ENOTFOUND || strcmp(name, TEMPLATE) != 0)
+		return code;
+	nova_error_free(*error);
+	*error = NULL;
+	return register_base(job, ret, error);
+}
+
+/* False: it has been answered why sandboxes cannot be made of it. */
+static bool check_template(struct job *job, const nova_function_t *function)
+{
+	const char *network = nova_function_text(function, "network", 0);
+	const json_t *wish = json_object_get(job_fields(job), "allow_internet_access");
+	bool has_network = network && strcmp(network, "none") != 0;
+	if (nova_function_number(function, "concurrency") < 2)
+		job_problem(job, 400, "invalid",
+			"in a sandbox of '%s' one thing could be done at a time: register it with "
+			"--concurrency 16",
+			nova_function_name(function));
+	else if (json_is_boolean(wish) && json_is_true(wish) != has_network)
+		job_problem(job, 400, "invalid",
+			"sandboxes of '%s' have %s network: register a template with --network %s, "
+			"or leave allow_internet_access away",
+			nova_function_name(function), has_network ? "a" : "no",
+			has_network ? "none" : "nat");
+	else
+		return true;
+	return false;
+}
+
+static json_t *pairs_json(const struct job *job, const char *name)
+{
+	json_t *pairs = json_object_get(job_fields(job), name);
+	return need(json_is_object(pairs) ? json_deep_copy(pairs) : json_object());
+}
+
+uint32_t e2b_seconds(const struct job *job)
+{
+	const json_t *timeout = json_object_get(job_fields(job), "timeout");
+	return timeout ? job_field_number(job, "timeout") : SECONDS;
+}
+
+static void describe(struct sandbox *sandbox, struct job *job, const nova_function_t *function)
+{
+	const char *key = job_key(job);
+	*sandbox = (struct sandbox){
+		.state = SANDBOX_RUNNING,
+		.auto_pause = json_is_true(json_object_get(job_fields(job), "autoPause")),
+		.cpus = (uint32_t)nova_function_number(function, "vcpus"),
+		.memory_mb = (uint32_t)nova_function_number(function, "memory_mb"),
+		.room = (uint32_t)nova_function_number(function, "concurrency") - 1,
+		.metadata = pairs_json(job, "metadata"),
+		.envs = pairs_json(job, "envVars"),
+	};
+	random_hex(sandbox->id, 10);
+	random_hex(sandbox->token, 32);
+	snprintf(sandbox->owner, sizeof(sandbox->owner), "%s", e2b_owner(job));
+	snprintf(sandbox->key, sizeof(sandbox->key), "%s", key ? key : "");
+	snprintf(sandbox->function, sizeof(sandbox->function), "%s", nova_function_name(function));
+}
+
+int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, nova_error_t **error)
+{
+	nova_instance_t *instance = NULL;
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	opts.function = sandbox->function;
+	opts.name = sandbox->id;
+	opts.snapshot = *sandbox->snapshot ? sandbox->snapshot : NULL;
+	opts.key = *sandbox->key ? sandbox->key : NULL;
+	opts.interrupt = job_interrupt(job);
+	int code = nova_instance_start(job_nova(job), &opts, &instance, error);
+	sandbox->started_us = nova_instance_created_us(instance);
+	sandbox->deadline = now_ms() + (int64_t)seconds * 1000;
+	nova_instance_free(instance);
+	return code;
+}
+
+static void begin(struct job *job, struct sandbox *sandbox)
+{
+	if (job_is_canceled(job)) { /* nobody would know its id */
+		sandbox_kill(job_nova(job), sandbox->id);
+		sandbox_clear(sandbox);
+		return;
+	}
+	job_status(job, 201);
+	job_answer(job, sandbox_json(sandbox));
+	sandbox_add(sandbox);
+}
+
+static void create(struct job *job)
+{
+	struct sandbox sandbox;
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	if (!check_wishes(job))
+		return;
+	int code = find_template(job, &function, &error);
+	if (code == NOVA_ENOTFOUND) /* 404 is of sandboxes */
+		job_status(job, 400);
+	if (code != 0)
+		job_fail_by(job, error);
+	if (code == 0 && check_template(job, function)) {
+		describe(&sandbox, job, function);
+		code = sandbox_start(job, &sandbox, e2b_seconds(job), &error);
+		if (code != 0)
+			job_fail_by(job, error);
+		else
+			begin(job, &sandbox);
+		if (code != 0)
+			sandbox_clear(&sandbox);
+	}
+	nova_function_free(function);
+	nova_error_free(error);
+}
+
+/* --- looking --- */
+
+static void get(struct job *job)
+{
+	struct sandbox sandbox;
+	if (sandbox_of(job, &sandbox))
+		job_answer(job, detail_json(&sandbox, true));
+	sandbox_clear(&sandbox);
+}
+
+/* Whether it has all that is asked for, as "NAME=VALUE&…"; what stands between is encoded once
+ * more. */
+static bool has_metadata(const struct sandbox *sandbox, const char *wanted)
+{
+	bool has = true;
+	char *copy = need(strdup(wanted ? wanted : "")), *rest = copy, *pair;
+	while (has && (pair = strsep(&rest, "&")) != NULL) {
+		char *value = strchr(pair, '=');
+		if (!*pair)
+			continue;
+		if (value)
+			*value++ = 0;
+		has = value && percent_read(pair) && percent_read(pair) && percent_read(value) &&
+		      percent_read(value);
+		const char *own =
+			has ? json_string_value(json_object_get(sandbox->metadata, pair)) : NULL;
+		has = own && !strcmp(own, value);
+	}
+	free(copy);
+	return has;
+}
+
+static bool is_wanted(const struct job *job, const struct sandbox *sandbox)
+{
+	const char *state = job_query(job, "state"), *template = job_query(job, "template");
+	const char *own = sandbox->state == SANDBOX_PAUSED ? "paused" : "running";
+	return (!state || strstr(state, own)) &&
+	       (!template || !strcmp(template, sandbox->function)) &&
+	       has_metadata(sandbox, job_query(job, "metadata"));
+}
+
+/* The page after the sandbox that ended the one before. */
+static void list(struct job *job)
+{
+	size_t count, shown = 0;
+	struct sandbox *all = sandboxes_of(e2b_owner(job), &count);
+	const char *after = job_query(job, "nextToken"), *limit = job_query(job, "limit");
+	const char *order = job_query(job, "order"), *last = NULL;
+	bool ascends = order && !strcmp(order, "asc"), more = false;
+	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE;
+	json_t *page = need(json_array());
+	for (size_t i = 0; i < count && !more; i++) {
+		const struct sandbox *one = &all[ascends ? count - 1 - i : i];
+		bool skips = after;
+		if (after && !strcmp(after, one->id))
+			after = NULL;
+		if (skips || !is_wanted(job, one))
+			continue;
+		more = shown == most;
+		if (more)
+			break;
+		json_array_append_new(page, detail_json(one, false));
+		last = one->id;
+		shown++;
+	}
+	if (more)
+		job_header(job, "X-Next-Token", last);
+	job_answer(job, page);
+	for (size_t i = 0; i < count; i++)
+		sandbox_clear(&all[i]);
+	free(all);
+}
+
+/* --- changing --- */
+
+static void set_timeout(struct job *job)
+{
+	struct sandbox sandbox;
+	if (sandbox_of(job, &sandbox)) {
+		sandbox_extend(sandbox.id, job_field_number(job, "timeout"), false);
+		job_status(job, 204);
+	}
+	sandbox_clear(&sandbox);
+}
+
+void sandbox_end(struct job *job, struct sandbox *sandbox)
+{
+	sandbox_kill(job_nova(job), sandbox->id);
+	if (*sandbox->snapshot)
+		sandbox_drop_snapshot(sandbox->snapshot);
+	sandboxes_sweep(nova_host_get(job_nova(job)));
+	sandbox_clear(sandbox);
+}
+
+static void kill_it(struct job *job)
+{
+	struct sandbox sandbox;
+	const char *id = job_path(job, "id");
+	if (!sandbox_take(id, e2b_owner(job), &sandbox)) {
+		job_problem(job, 404, "not_found", "there is no sandbox '%.60s' of this key", id);
+		return;
+	}
+	sandbox_end(job, &sandbox);
+	job_status(job, 204);
+}
+
+const struct job_verb verb_e2b_create = { .name = "create", .work = create };
+const struct job_verb verb_e2b_list = { .name = "list", .answer = list };
+const struct job_verb verb_e2b_get = { .name = "get", .answer = get };
+const struct job_verb verb_e2b_kill = { .name = "kill", .work = kill_it };
+const struct job_verb verb_e2b_timeout = { .name = "timeout", .answer = set_timeout };

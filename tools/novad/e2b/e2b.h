@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the E2B SDK speaks: an API for sandboxes, and in each of them, told apart by a header, one
+ * for its commands and its files. A sandbox is an instance with a time to live that belongs to a
+ * key. Each part stands on those before it.
+ */
+#ifndef NOVAD_E2B_H
+#define NOVAD_E2B_H
+
+#include "../http.h"
+
+#define ENVD_VERSION "0.5.7" /* of E2B's agent, which the SDK takes ours for */
+
+/* --- problem.c --- */
+
+/* What calls say instead of a status. */
+const char *e2b_code(unsigned status);
+
+/* --- access.c: what is asked for, and who may --- */
+
+/* Absolute, without "." and ".."; what is relative is below /tmp. The caller frees it. */
+char *e2b_path(const char *path);
+/* Microseconds since 1970. */
+json_t *e2b_time(int64_t us);
+void e2b_owner_of(const struct key *key, char owner[65]);
+/* The hash of the key that asks; "" where none is needed. */
+const char *e2b_owner(const struct job *job);
+/* A message of a stream. */
+void e2b_wrap(struct bytes *out, unsigned char flags, const char *text, size_t len);
+void direct_e2b_health(struct exchange *exchange);
+
+/* --- sandboxes.c: what is known of them; by any thread --- */
+
+enum sandbox_state {
+	SANDBOX_RUNNING,
+	SANDBOX_PAUSED,
+	SANDBOX_BUSY, /* between those two: nothing else begins */
+};
+
+struct sandbox {
+	LIST_ENTRY(sandbox) all;
+	char id[21];       /* and the name of its instance */
+	char owner[65];    /* the hash of the key that made it; "" where none is needed */
+	char key[65];      /* the name of that key */
+	char token[65];    /* what is needed to get inside */
+	char function[65]; /* its template */
+	char snapshot[65]; /* with which it was paused */
+	enum sandbox_state state;
+	bool auto_pause; /* and no end, when its time is over */
+	uint32_t cpus, memory_mb;
+	uint32_t commands, room; /* those under way, and how many may be */
+	uint64_t started_us;     /* since 1970 */
+	int64_t deadline;        /* as now_ms() */
+	json_t *metadata, *envs;
+};
+
+void sandbox_clear(struct sandbox *copy);
+/* A copy, which sandbox_clear() frees; with an owner, if it is theirs. */
+bool sandbox_find(const char *id, const char *owner, struct sandbox *copy);
+/* All of an owner, the newest first. The caller clears each, and frees the array. */
+struct sandbox *sandboxes_of(const char *owner, size_t *ret_count);
+/* Takes what it points to. */
+void sandbox_add(const struct sandbox *sandbox);
+/* Takes it out. */
+bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox);
+/* It is busy from then on; false: it was not in this state. */
+bool sandbox_claim(const char *id, enum sandbox_state from);
+/* It is busy no more; false: it has been taken out meanwhile. */
+bool sandbox_settle(const char *id, enum sandbox_state state, const char *snapshot);
+/* So many seconds are left; `longer`: unless there are more. */
+void sandbox_extend(const char *id, uint32_t seconds, bool longer);
+/* A command begins, if it may; and ends. */
+bool sandbox_enter(const char *id);
+void sandbox_leave(const char *id);
+/* One whose time is over, which is busy from then on. */
+bool sandbox_expired(struct sandbox *copy);
+/* A snapshot that nobody needs any more, as soon as no VM uses it. */
+void sandbox_drop_snapshot(const char *name);
+/* Deletes those, when a VM has ended. */
+void sandboxes_sweep(nova_host_t *host);
+
+/* --- control.c, pause.c, expire.c: their life --- */
+
+#define E2B_SECONDS_MAX 86400
+
+extern const struct field e2b_create_fields[], e2b_list_query[], e2b_timeout_fields[],
+	e2b_pause_fields[], e2b_connect_fields[], e2b_fork_fields[];
+extern const struct job_verb verb_e2b_create, verb_e2b_list, verb_e2b_get, verb_e2b_kill,
+	verb_e2b_timeout, verb_e2b_pause, verb_e2b_connect, verb_e2b_fork;
+/* How long it is to live. */
+uint32_t e2b_seconds(const struct job *job);
+/* As the SDK is told of one that it may use. */
+json_t *sandbox_json(const struct sandbox *sandbox);
+/* The one of the path, if it is whose job this is, to be cleared; false: it has been answered. */
+bool sandbox_of(struct job *job, struct sandbox *copy);
+/* Starts its instance, from its snapshot if it has one. */
+int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, nova_error_t **error);
+/* Kills its instance. */
+void sandbox_kill(nova_t *nova, const char *id);
+/* Ends one that was taken out, and clears it. */
+void sandbox_end(struct job *job, struct sandbox *sandbox);
+/* One that is busy. False: it runs on, and the job has failed. */
+bool sandbox_pause(struct job *job, const char *id);
+
+/* --- run.c, process.c: commands --- */
+
+extern const struct job_verb verb_e2b_run;
+extern const struct field e2b_start_fields[], e2b_attach_fields[], e2b_signal_fields[],
+	e2b_input_fields[];
+extern const struct job_verb verb_e2b_processes, verb_e2b_signal, verb_e2b_input, verb_e2b_close;
+void e2b_start(struct exchange *exchange);
+void e2b_attach(struct exchange *exchange);
+/* Kills those of a sandbox; NULL: all. */
+void processes_end(const char *sandbox);
+/* Says to who listens that there is nothing to be said. */
+void listeners_look(int64_t now);
+
+/* --- files.c --- */
+
+extern const struct field e2b_file_query[], e2b_path_fields[], e2b_list_dir_fields[],
+	e2b_move_fields[];
+extern const struct job_verb verb_e2b_read, verb_e2b_write, verb_e2b_stat, verb_e2b_list_dir,
+	verb_e2b_make_dir, verb_e2b_move, verb_e2b_remove;
+
+#endif

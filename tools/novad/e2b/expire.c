@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Sandboxes whose time is over. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "e2b.h"
+
+#define LOOK_MAX 100 /* ended at once */
+#define AGAIN_S  60  /* until one that could not be paused is tried again */
+
+static void expire(struct job *job)
+{
+	struct sandbox sandbox;
+	const struct novad *novad = job_userdata(job);
+	const char *id = job_text(job, "sandbox");
+	if (!job_flag(job, "pause")) {
+		if (sandbox_take(id, NULL, &sandbox))
+			sandbox_end(job, &sandbox);
+	} else if (!sandbox_pause(job, id)) { /* nothing is to be lost */
+		const json_t *error = json_object_get(job_reply(job), "error");
+		log_line(novad->log, NOVA_LOG_WARN,
+			"the time of the sandbox '%s' is over, but it cannot be paused: %s", id,
+			json_string_value(json_object_get(error, "message")));
+		sandbox_extend(id, AGAIN_S, false);
+	}
+}
+
+static const struct job_verb verb_expire = { .name = "expire", .work = expire };
+
+/* Nobody waits for it. */
+struct expiry {
+	struct job *job;
+	char sandbox[21];
+};
+
+static void on_woken(void *userdata)
+{
+	const struct expiry *expiry = userdata;
+	job_pass_on(expiry->job);
+}
+
+static void on_text(void *userdata, const char *part, const void *data, size_t len)
+{
+	(void)userdata, (void)part, (void)data, (void)len;
+}
+
+static void on_end(void *userdata, const json_t *reply)
+{
+	struct expiry *expiry = userdata;
+	(void)reply;
+	if (!expiry->job) /* there was no thread for it: it is tried again */
+		sandbox_settle(expiry->sandbox, SANDBOX_RUNNING, "");
+	free(expiry);
+}
+
+static void end_expired(const struct novad *novad)
+{
+	static const struct job_asker asker = { on_woken, on_text, on_end };
+	struct sandbox sandbox;
+	for (int i = 0; i < LOOK_MAX && !novad->draining && sandbox_expired(&sandbox); i++) {
+		json_t *options = need(json_pack(
+			"{s:s,s:b}", "sandbox", sandbox.id, "pause", (int)sandbox.auto_pause));
+		struct job_request request = { .verb = &verb_expire, .options = options };
+		struct expiry *expiry = need(calloc(1, sizeof(*expiry)));
+		memcpy(expiry->sandbox, sandbox.id, sizeof(expiry->sandbox));
+		processes_end(sandbox.id);
+		struct job *job = job_begin(server_jobs(novad->server), &request, &asker, expiry);
+		if (job)
+			expiry->job = job; /* else it is over, and gone */
+		json_decref(options);
+		sandbox_clear(&sandbox);
+	}
+}
+
+void e2b_look(const struct novad *novad, int64_t now)
+{
+	listeners_look(now);
+	end_expired(novad);
+}
+
+void e2b_close(void)
+{
+	processes_end(NULL);
+}

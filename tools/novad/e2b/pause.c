@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Sandboxes that stand still as a snapshot, and those that go on from one: pause, connect, fork. */
+#include <stdio.h>
+#include <string.h>
+
+#include "e2b.h"
+
+#define FORKS_MAX 100
+
+const struct field e2b_pause_fields[] = {
+	{ "memory", KIND_FLAG, "with its memory" },
+	{ "requireHealthyGuest", KIND_FLAG, "or not at all, which is always so" },
+	{ NULL },
+};
+
+const struct field e2b_connect_fields[] = {
+	{ "timeout", KIND_NUMBER, "seconds from now on", .min = 0, .max = E2B_SECONDS_MAX },
+	{ "memory", KIND_FLAG, "with its memory" },
+	{ NULL },
+};
+
+const struct field e2b_fork_fields[] = {
+	{ "timeout", KIND_NUMBER, "seconds from now on", .min = 0, .max = E2B_SECONDS_MAX },
+	{ "count", KIND_NUMBER, "how many", .min = 1, .max = FORKS_MAX },
+	{ NULL },
+};
+
+static bool check_memory(struct job *job)
+{
+	if (!json_is_false(json_object_get(job_fields(job), "memory")))
+		return true;
+	job_problem(job, 501, "not_supported",
+		"sandboxes of novad are paused and resumed with their memory, or not at all");
+	return false;
+}
+
+/* --- writing a snapshot --- */
+
+static void refuse_state(struct job *job, const char *id, enum sandbox_state state)
+{
+	if (state == SANDBOX_PAUSED)
+		job_problem(job, 409, "stale", "the sandbox '%s' is paused", id);
+	else
+		job_problem(job, 503, "busy",
+			"the sandbox '%s' is just being paused, resumed or forked: try again", id);
+}
+
+/* Claims it, if nothing is under way in it: a snapshot would wait for that. */
+static bool claim(struct job *job, const char *id)
+{
+	struct sandbox sandbox;
+	bool claimed = sandbox_claim(id, SANDBOX_RUNNING);
+	bool found = sandbox_find(id, NULL, &sandbox);
+	uint32_t commands = sandbox.commands;
+	enum sandbox_state state = sandbox.state;
+	sandbox_clear(&sandbox);
+	if (!claimed) {
+		refuse_state(job, id, state);
+		return false;
+	}
+	if (found && !commands)
+		return true;
+	sandbox_settle(id, SANDBOX_RUNNING, "");
+	job_problem(job, 400, "invalid",
+		"%u commands are under way in the sandbox '%s', and would be lost: end them, or "
+		"await their end (commands.list())",
+		commands, id);
+	return false;
+}
+
+/* Of one that is claimed. */
+static bool freeze(struct job *job, const char *id, char name[65])
+{
+	char number[9];
+	nova_error_t *error = NULL;
+	nova_instance_t *instance = NULL;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	random_hex(number, 4);
+	snprintf(name, 65, "e2b-%s-%s", id, number);
+	opts.name = name;
+	opts.interrupt = job_interrupt(job);
+	int code = nova_instance_get(job_nova(job), id, &instance, &error);
+	if (code == 0)
+		code = nova_vm_snapshot(nova_instance_vm(instance), &opts, NULL, &error);
+	if (code != 0)
+		job_fail_by(job, error);
+	nova_instance_free(instance);
+	nova_error_free(error);
+	return code == 0;
+}
+
+static void drop(struct job *job, const char *snapshot)
+{
+	sandbox_drop_snapshot(snapshot);
+	sandboxes_sweep(nova_host_get(job_nova(job)));
+}
+
+bool sandbox_pause(struct job *job, const char *id)
+{
+	char snapshot[65];
+	if (!freeze(job, id, snapshot)) {
+		sandbox_settle(id, SANDBOX_RUNNING, "");
+		return false;
+	}
+	sandbox_kill(job_nova(job), id);
+	if (!sandbox_settle(id, SANDBOX_PAUSED, snapshot)) /* it has been killed meanwhile */
+		drop(job, snapshot);
+	job_status(job, 204);
+	return true;
+}
+
+static void pause_it(struct job *job)
+{
+	struct sandbox sandbox;
+	if (sandbox_of(job, &sandbox) && check_memory(job) && claim(job, sandbox.id))
+		sandbox_pause(job, sandbox.id);
+	sandbox_clear(&sandbox);
+}
+
+/* --- going on --- */
+
+static void resume(struct job *job, struct sandbox *sandbox)
+{
+	nova_error_t *error = NULL;
+	if (sandbox_start(job, sandbox, e2b_seconds(job), &error) != 0) {
+		job_fail_by(job, error);
+		sandbox_settle(sandbox->id, SANDBOX_PAUSED, sandbox->snapshot);
+		nova_error_free(error);
+		return;
+	}
+	sandbox_extend(sandbox->id, e2b_seconds(job), false);
+	sandbox_drop_snapshot(sandbox->snapshot); /* when its VM ends */
+	if (sandbox_settle(sandbox->id, SANDBOX_RUNNING, "")) {
+		job_status(job, 201);
+		job_answer(job, sandbox_json(sandbox));
+		return;
+	}
+	sandbox_kill(job_nova(job), sandbox->id);
+	job_problem(job, 404, "not_found", "the sandbox '%s' has been killed", sandbox->id);
+}
+
+static void connect_it(struct job *job)
+{
+	struct sandbox sandbox;
+	bool found = sandbox_of(job, &sandbox);
+	if (found && sandbox.state == SANDBOX_RUNNING) {
+		sandbox_extend(sandbox.id, e2b_seconds(job), true);
+		job_answer(job, sandbox_json(&sandbox));
+	} else if (found && check_memory(job)) {
+		if (sandbox_claim(sandbox.id, SANDBOX_PAUSED))
+			resume(job, &sandbox);
+		else
+			refuse_state(job, sandbox.id, SANDBOX_BUSY);
+	}
+	sandbox_clear(&sandbox);
+}
+
+/* --- forks --- */
+
+static void name_fork(struct sandbox *fork, const struct sandbox *parent, const char *snapshot)
+{
+	*fork = *parent;
+	fork->metadata = need(json_deep_copy(parent->metadata));
+	fork->envs = need(json_deep_copy(parent->envs));
+	fork->state = SANDBOX_RUNNING;
+	fork->commands = 0;
+	random_hex(fork->id, 10);
+	random_hex(fork->token, 32);
+	snprintf(fork->snapshot, sizeof(fork->snapshot), "%s", snapshot);
+}
+
+static json_t *fork_once(struct job *job, const struct sandbox *parent, const char *snapshot)
+{
+	struct sandbox fork;
+	nova_error_t *error = NULL;
+	name_fork(&fork, parent, snapshot);
+	if (sandbox_start(job, &fork, e2b_seconds(job), &error) == 0) {
+		*fork.snapshot = 0;
+		json_t *json = json_pack("{s:o}", "sandbox", sandbox_json(&fork));
+		sandbox_add(&fork);
+		return need(json);
+	}
+	const char *why = nova_error_message(error);
+	json_t *json = json_pack(
+		"{s:{s:i,s:o}}", "error", "code", 500, "message", text_json(why, strlen(why)));
+	nova_error_free(error);
+	sandbox_clear(&fork);
+	return need(json);
+}
+
+static void fork_it(struct job *job)
+{
+	char snapshot[65];
+	struct sandbox sandbox;
+	uint32_t count = job_field_number(job, "count");
+	if (sandbox_of(job, &sandbox) && claim(job, sandbox.id)) {
+		bool frozen = freeze(job, sandbox.id, snapshot);
+		sandbox_settle(sandbox.id, SANDBOX_RUNNING, "");
+		json_t *forks = need(json_array());
+		for (uint32_t i = 0; frozen && i < (count ? count : 1); i++)
+			json_array_append_new(forks, fork_once(job, &sandbox, snapshot));
+		if (frozen)
+			drop(job, snapshot);
+		job_status(job, frozen ? 201 : 0);
+		job_answer(job, forks);
+	}
+	sandbox_clear(&sandbox);
+}
+
+const struct job_verb verb_e2b_pause = { .name = "pause", .work = pause_it };
+const struct job_verb verb_e2b_connect = { .name = "connect", .work = connect_it };
+const struct job_verb verb_e2b_fork = { .name = "fork", .work = fork_it };

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of sandboxes. It is forgotten when the process ends, as their instances end, too.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "e2b.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, sandbox) sandboxes; /* the newest first */
+static size_t count;
+static json_t *dropped; /* names of snapshots, the oldest first */
+
+/* With the lock held, as all that begin with `at`. */
+static struct sandbox *at_id(const char *id, const char *owner)
+{
+	struct sandbox *sandbox;
+	LIST_FOREACH(sandbox, &sandboxes, all)
+	if (!strcmp(sandbox->id, id) && (!owner || !strcmp(sandbox->owner, owner)))
+		return sandbox;
+	return NULL;
+}
+
+/* Counts of references are not for several threads. */
+static void at_copy(struct sandbox *copy, const struct sandbox *sandbox)
+{
+	*copy = *sandbox;
+	copy->metadata = need(json_deep_copy(sandbox->metadata));
+	copy->envs = need(json_deep_copy(sandbox->envs));
+}
+
+void sandbox_clear(struct sandbox *copy)
+{
+	json_decref(copy->metadata);
+	json_decref(copy->envs);
+	*copy = (struct sandbox){ .metadata = NULL };
+}
+
+bool sandbox_find(const char *id, const char *owner, struct sandbox *copy)
+{
+	*copy = (struct sandbox){ .metadata = NULL };
+	pthread_mutex_lock(&lock);
+	const struct sandbox *sandbox = at_id(id, owner);
+	if (sandbox)
+		at_copy(copy, sandbox);
+	pthread_mutex_unlock(&lock);
+	return sandbox != NULL;
+}
+
+struct sandbox *sandboxes_of(const char *owner, size_t *ret_count)
+{
+	size_t found = 0;
+	const struct sandbox *sandbox;
+	pthread_mutex_lock(&lock);
+	struct sandbox *copies = need(calloc(count + 1, sizeof(*copies)));
+	LIST_FOREACH(sandbox, &sandboxes, all)
+	if (!strcmp(sandbox->owner, owner))
+		at_copy(&copies[found++], sandbox);
+	pthread_mutex_unlock(&lock);
+	*ret_count = found;
+	return copies;
+}
+
+void sandbox_add(const struct sandbox *sandbox)
+{
+	struct sandbox *own = need(malloc(sizeof(*own)));
+	*own = *sandbox;
+	pthread_mutex_lock(&lock);
+	LIST_INSERT_HEAD(&sandboxes, own, all);
+	count++;
+	pthread_mutex_unlock(&lock);
+}
+
+bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, owner);
+	if (sandbox) {
+		LIST_REMOVE(sandbox, all);
+		count--;
+		*ret_sandbox = *sandbox;
+	}
+	pthread_mutex_unlock(&lock);
+	free(sandbox);
+	return sandbox != NULL;
+}
+
+bool sandbox_claim(const char *id, enum sandbox_state from)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	bool fits = sandbox && sandbox->state == from;
+	if (fits)
+		sandbox->state = SANDBOX_BUSY;
+	pthread_mutex_unlock(&lock);
+	return fits;
+}
+
+bool sandbox_settle(const char *id, enum sandbox_state state, const char *snapshot)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	if (sandbox) {
+		sandbox->state = state;
+		snprintf(sandbox->snapshot, sizeof(sandbox->snapshot), "%s", snapshot);
+	}
+	pthread_mutex_unlock(&lock);
+	return sandbox != NULL;
+}
+
+void sandbox_extend(const char *id, uint32_t seconds, bool longer)
+{
+	int64_t deadline = now_ms() + (int64_t)seconds * 1000;
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	if (sandbox && (!longer || deadline > sandbox->deadline))
+		sandbox->deadline = deadline;
+	pthread_mutex_unlock(&lock);
+}
+
+bool sandbox_enter(const char *id)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	bool may =
+		sandbox && sandbox->state == SANDBOX_RUNNING && sandbox->commands < sandbox->room;
+	if (may)
+		sandbox->commands++;
+	pthread_mutex_unlock(&lock);
+	return may;
+}
+
+void sandbox_leave(const char *id)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	if (sandbox)
+		sandbox->commands--;
+	pthread_mutex_unlock(&lock);
+}
+
+bool sandbox_expired(struct sandbox *copy)
+{
+	bool found = false;
+	int64_t now = now_ms();
+	struct sandbox *sandbox;
+	pthread_mutex_lock(&lock);
+	LIST_FOREACH(sandbox, &sandboxes, all)
+	if (!found && sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) {
+		found = true;
+		sandbox->state = SANDBOX_BUSY;
+		at_copy(copy, sandbox);
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+size_t sandboxes_count(void)
+{
+	pthread_mutex_lock(&lock);
+	size_t found = count;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/* --- their snapshots --- */
+
+void sandbox_drop_snapshot(const char *name)
+{
+	pthread_mutex_lock(&lock);
+	if (!dropped)
+		dropped = need(json_array());
+	json_array_append_new(dropped, json_string(name));
+	pthread_mutex_unlock(&lock);
+}
+
+/* Later ones may be based on earlier ones, so they go first. */
+void sandboxes_sweep(nova_host_t *host)
+{
+	pthread_mutex_lock(&lock);
+	json_t *names = dropped;
+	dropped = NULL;
+	pthread_mutex_unlock(&lock);
+	for (size_t i = json_array_size(names); i-- > 0;) {
+		const char *name = json_string_value(json_array_get(names, i));
+		int code = nova_snapshot_delete(host, name, NULL);
+		if (code != NOVA_EBUSY)
+			json_array_remove(names, i);
+	}
+	pthread_mutex_lock(&lock);
+	if (names)
+		json_array_extend(names, dropped);
+	json_decref(dropped);
+	dropped = names;
+	pthread_mutex_unlock(&lock);
+}
+
+void sandboxes_free(void)
+{
+	struct sandbox *sandbox;
+	while ((sandbox = LIST_FIRST(&sandboxes)) != NULL) {
+		LIST_REMOVE(sandbox, all);
+		sandbox_clear(sandbox);
+		free(sandbox);
+	}
+	count = 0;
+	json_decref(dropped);
+	dropped = NULL;
+}
