@@ -11,7 +11,7 @@ struct order {
 	char id[MAX_ID + 1];
 	uint32_t timeout_ms;
 	bool stream, tidy, resumes;
-	struct json_span input;
+	struct json_span input, context;
 	struct resume_order resume;
 };
 
@@ -68,10 +68,20 @@ static bool can_exec(struct agent *agent, const char *id, struct json_span input
 	return false;
 }
 
-static void exec_with(struct agent *agent, struct request *request, struct json_span input)
+/* An object, as hosts send it; anything else is none. */
+static bool take_context(struct request *request, struct json_span context)
+{
+	bool is_there = context.at && context.len <= MAX_CONTEXT && *context.at == '{';
+	request->context = is_there ? strndup(context.at, context.len) : NULL;
+	return request->context || !is_there;
+}
+
+static void exec_with(struct agent *agent, struct request *request, struct json_span input,
+	struct json_span context)
 {
 	request->input = BUF_INIT(input.len);
-	if (buf_append(&request->input, input.at, input.len) < 0) {
+	if (buf_append(&request->input, input.at, input.len) < 0 ||
+		!take_context(request, context)) {
 		answer_refused(&agent->channel, request->id, "internal", "out of memory");
 		request->state = REQUEST_FREE;
 		return;
@@ -88,15 +98,18 @@ void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_s
 	if ((resume && !resume_within_read(agent, id, resume)) || !can_exec(agent, id, input))
 		return;
 	struct request *request = admit_read(agent, id, payload);
+	AUTO_FREE char *context =
+		json_dumps(json_object_get(payload, "client_context"), JSON_COMPACT);
 	if (request)
-		exec_with(agent, request, input);
+		exec_with(agent, request, input,
+			(struct json_span){ context, context ? strlen(context) : 0 });
 }
 
 static bool scan_exec(const char *text, size_t len, struct order *order)
 {
-	enum { ID, TIMEOUT, STREAM, TIDY, INPUT, RESUME };
+	enum { ID, TIMEOUT, STREAM, TIDY, INPUT, RESUME, CONTEXT };
 	struct member members[] = { { "request_id" }, { "timeout_ms" }, { "stream" }, { "tidy" },
-		{ "input" }, { "resume" } };
+		{ "input" }, { "resume" }, { "client_context" } };
 	char no_id[MAX_ID + 1];
 	int64_t timeout_ms = DEFAULT_TIMEOUT_MS;
 	if (!members_scan(text, len, members, ARRAY_LEN(members)) ||
@@ -108,6 +121,7 @@ static bool scan_exec(const char *text, size_t len, struct order *order)
 		return false;
 	order->timeout_ms = (uint32_t)timeout_ms;
 	order->input = members[INPUT].value;
+	order->context = members[CONTEXT].value;
 	struct json_span clone = members[RESUME].value;
 	order->resumes = clone.at;
 	return !clone.at || resume_scan(clone.at, clone.len, &order->resume, no_id);
@@ -133,7 +147,7 @@ bool on_plain_exec(struct agent *agent, const char *text, size_t len, bool rehea
 			admit(agent, order.id, order.timeout_ms, order.stream, order.tidy);
 		if (request) {
 			request->rehearses = rehearses;
-			exec_with(agent, request, order.input);
+			exec_with(agent, request, order.input, order.context);
 		}
 	}
 	resume_order_done(&order.resume);

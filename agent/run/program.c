@@ -47,7 +47,8 @@ static int start(struct run *run, struct request *request, struct launch *launch
 static char **function_env(const struct run *run, const struct request *request)
 {
 	const char *const first[] = { "NOVA_REQUEST_ID", request->id, "NOVA_INPUT",
-		request->input_path, NULL };
+		request->input_path, request->context ? "NOVA_CLIENT_CONTEXT" : NULL,
+		request->context, NULL };
 	char **env = env_make(first, NULL);
 	int r = env ? env_add_all(&env, run->function.env) : -ENOMEM;
 	if (r == 0)

@@ -142,6 +142,8 @@ void request_release(struct run *run, struct request *request)
 		unlink(request->input_path);
 	free(request->input_path);
 	request->input_path = NULL;
+	free(request->context);
+	request->context = NULL;
 	if (!run->cgroups.there && !in_place)
 		kill_orphans(run, request->id, !request_any(run));
 }

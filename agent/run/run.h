@@ -157,6 +157,7 @@ struct request {
 	size_t stdin_taken;      /* by the command, and not told yet */
 	size_t window;           /* bytes of its output that may be sent */
 	char *input_path;
+	char *context; /* what its client tells, as JSON; NULL: nothing */
 	uint64_t start, deadline;
 	uint32_t timeout_ms;
 	/* how it ended */

@@ -3,7 +3,7 @@
  * A request on its way to who runs it. Datagrams of the talk:
  *
  *   from a fork      r pid            it waits now (pid: four bytes)
- *   to it            id \0 timeout_ms \0 flags \0 file \0 input
+ *   to it            id \0 timeout_ms \0 flags \0 file \0 client_context \0 input
  *                                     by flag m a second one: the input as a descriptor
  *            variable \0 …             by flag v another one: variables from now on, NAME=VALUE
  *   from it          kind, length, peak memory (four bytes each), text: the result, in pieces
@@ -16,7 +16,7 @@
 /* As much as a host gives a function; less than a datagram of the socket may have, beside an
  * input. */
 #define VARIABLES_MAX (96u << 10)
-#define REQUEST_ROOM  (INLINE_MAX + MAX_ID + PATH_MAX + 64)
+#define REQUEST_ROOM  (INLINE_MAX + MAX_ID + PATH_MAX + MAX_CONTEXT + 64)
 
 pid_t greeting_pid(const uint8_t *bytes)
 {
@@ -38,7 +38,7 @@ static int put_word(struct buf *text, const char *word)
 }
 
 /* id, timeout, flags (m: the input comes as a descriptor; s: stdout by lines; r: in a copy of the
- * machine; n: in a rehearsal; v: variables follow), file, each ended by NUL; the input. */
+ * machine; n: in a rehearsal; v: variables follow), file, context, each ended by NUL; the input. */
 static int compose(
 	struct buf *text, const struct request *request, bool large, bool copied, bool variables)
 {
@@ -63,6 +63,8 @@ static int compose(
 		r = put_word(text, flags);
 	if (r == 0)
 		r = put_word(text, request->input_path ? request->input_path : "");
+	if (r == 0)
+		r = put_word(text, request->context ? request->context : "");
 	if (r == 0 && !large)
 		r = buf_append(text, request->input.data, request->input.len);
 	return r;

@@ -528,10 +528,15 @@ typedef struct nova_invoke_opts {
 	/** to whom its usage belongs (nova/usage.h): at most 64 bytes of UTF-8, without control
 	 * characters; NULL: nobody */
 	const char *key;
+	/** what the caller tells besides the payload, as AWS Lambda's ClientContext: the text of a
+	 * JSON object, of at most 4096 bytes. A handler has it in its context (`client_context` in
+	 * Python, `clientContext` in Node), another program in its variable NOVA_CLIENT_CONTEXT.
+	 * Guests of an image that is older than this library are not told. NULL: nothing */
+	const char *client_context;
 } nova_invoke_opts;
 #define NOVA_INVOKE_OPTS_INIT                                                                      \
 	{                                                                                          \
-		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                    \
+		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                 \
 	}
 
 /**
@@ -547,9 +552,9 @@ typedef struct nova_invoke_opts {
  * free it with nova_result_free()
  * @param error see nova/base.h
  * @return 0 if the function ran and succeeded, or a code. It did not run:
- *  - NOVA_EINVAL: the payload is not JSON, the options contradict each other, or the snapshot or
- * instance is of another function
- *  - NOVA_ETOOBIG: the payload is too long or nested too deep
+ *  - NOVA_EINVAL: the payload or the client's context is not JSON, the options contradict each
+ * other, or the snapshot or instance is of another function
+ *  - NOVA_ETOOBIG: the payload or that context is too long or nested too deep
  *  - NOVA_ENOTFOUND: no such function, guest image or snapshot
  *  - NOVA_EEXIST: the name for the new snapshot is taken
  *  - NOVA_ESTALE: the snapshot is of another version of the function, or of another engine

@@ -192,11 +192,14 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 		return code;
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
+	c->exec.client_context = opts->client_context;
 	c->exec.tidy = !needs_new_vm(opts) && !opts->instance && !keeps_tmp(&c->function->record);
 	uint32_t limit =
 		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
 	payload = payload ? payload : "{}";
-	return vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
+	code = vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
+	c->exec.client_context = NULL; /* it is in the frame, and the caller's */
+	return code;
 }
 
 /* One that is not there is told before there is a VM. */

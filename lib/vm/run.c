@@ -221,6 +221,34 @@ void vm_exec_done(struct vm_exec *exec)
 	exec->frame = NULL;
 }
 
+#define CONTEXT_MAX 4096u /* bytes */
+
+static int check_context(const char *text, nova_error_t **error)
+{
+	struct json_fault fault;
+	size_t len = strlen(text);
+	if (len > CONTEXT_MAX)
+		return nova_fail(error, NOVA_ETOOBIG,
+			"a client_context of %zu bytes is over the limit of %u", len, CONTEXT_MAX);
+	if (*text != '{' || !json_text_check(text, len, PROTO_DEPTH_USER, &fault))
+		return nova_fail(
+			error, NOVA_EINVAL, "client_context is not the text of a JSON object");
+	return 0;
+}
+
+static int add_context(struct vm_exec *exec, nova_error_t **error)
+{
+	void *plain = exec->frame;
+	AUTO_FREE char *member = str_format("\"client_context\":%s,", exec->client_context);
+	if (!member)
+		return nova_oom(error);
+	int code = proto_add_member(plain, exec->frame_len, member, strlen(member), &exec->frame,
+		&exec->frame_len, error);
+	if (code == 0)
+		free(plain);
+	return code;
+}
+
 int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len,
 	uint32_t timeout_ms, const char *request_id, nova_error_t **error)
 {
@@ -233,10 +261,14 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 	else if (random_hex(exec->id, 8) < 0)
 		return nova_oom(error);
 	exec->limit_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT;
+	int code = exec->client_context ? check_context(exec->client_context, error) : 0;
+	if (code < 0)
+		return code;
 	unsigned flags =
 		(exec->on_output ? PROTO_EXEC_STREAM : 0) | (exec->tidy ? PROTO_EXEC_TIDY : 0);
-	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
+	code = proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
 		&exec->frame_len, error);
+	return code == 0 && exec->client_context ? add_context(exec, error) : code;
 }
 
 static void note_result(const nova_vm_t *vm, nova_result_t *result, uint64_t begin)

@@ -137,9 +137,10 @@ int vm_check_not_entrusted(nova_vm_t *vm, nova_error_t **error);
 /* --- a request that is checked and framed before there is a VM for it --- */
 
 struct vm_exec {
-	nova_output_fn on_output; /* set these three before vm_exec_prepare() */
+	nova_output_fn on_output; /* set these four before vm_exec_prepare() */
 	void *userdata;
 	bool tidy;                         /* what it leaves in /tmp goes */
+	const char *client_context;        /* as of nova_invoke_opts */
 	const nova_interrupt_t *interrupt; /* by vm_exec_import() */
 	char id[65];
 	uint32_t limit_ms;

@@ -263,6 +263,35 @@ START_TEST(the_context_has_the_names_of_other_platforms)
 }
 END_TEST
 
+/* By either way in which an Exec is read: a number with an exponent is left to the slow one. */
+START_TEST(what_a_client_tells_of_itself_is_in_the_context_of_that_call)
+{
+	static const char *const execs[] = {
+		"{\"request_id\":\"r1\",\"client_context\":{\"custom\":{\"a\":[1]},\"client\":{"
+		"\"app_title\":\"t\"}},\"timeout_ms\":30000,\"input\":{}}",
+		"{\"request_id\":\"r1\",\"client_context\":{\"custom\":{\"a\":[1]},\"client\":{"
+		"\"app_title\":\"t\"}},\"timeout_ms\":3e4,\"input\":{}}",
+	};
+	write_code("handler",
+		"def handler(event, context):\n    told = context.client_context\n"
+		"    return told and [told.custom, told.env, told.client.app_title, "
+		"told.client.installation_id]\n",
+		0644);
+	json_decref(ask(NOVA_MSG_INIT, "{\"runtime\":\"python\"}"));
+	for (size_t i = 0; i < ARRAY_LEN(execs); i++) {
+		AUTO_JSON json_t *got = ask(NOVA_MSG_EXEC, execs[i]);
+		ck_output(got, "[{\"a\":[1]},null,\"t\",null]");
+		AUTO_JSON json_t *other = exec("{}", 30000);
+		ck_output(other, "null");
+	}
+	write_code("handler", "printf '\"%s\"' \"$NOVA_CLIENT_CONTEXT\"", 0644);
+	json_decref(ask(NOVA_MSG_INIT, "{\"runtime\":\"shell\"}"));
+	AUTO_JSON json_t *got =
+		ask(NOVA_MSG_EXEC, "{\"request_id\":\"r1\",\"client_context\":{},\"input\":{}}");
+	ck_output(got, "\"{}\"");
+}
+END_TEST
+
 START_TEST(state_stays_between_calls_where_the_function_asks_for_it)
 {
 	static const char source[] = "count = 0\ndef handler(event):\n    global count\n    count "
@@ -597,6 +626,7 @@ static Suite *contract_suite(void)
 		tc, a_second_positional_parameter_gets_the_context_and_a_keyword_only_one_never);
 	tcase_add_test(tc, handlers_behind_other_callables_are_called_as_what_they_are);
 	tcase_add_test(tc, the_context_has_the_names_of_other_platforms);
+	tcase_add_test(tc, what_a_client_tells_of_itself_is_in_the_context_of_that_call);
 	tcase_add_test(tc, state_stays_between_calls_where_the_function_asks_for_it);
 	tc = add_case(suite, "places");
 	tcase_add_test(tc, a_handler_may_live_in_packages_and_in_files_of_every_name);

@@ -113,6 +113,10 @@ START_TEST(what_contradicts_itself_is_refused_with_the_way_out)
 	refused(&p, "f", NOVA_EINVAL, "either the instance, or a snapshot",
 		MODE_OPTS(.instance = instance, .flags = NOVA_INVOKE_FRESH));
 	refused(&p, NULL, NOVA_EINVAL, "with an instance only", MODE_OPTS(.flags = 0));
+	refused(&p, "f", NOVA_EINVAL, "not the text of a JSON object",
+		MODE_OPTS(.client_context = "[]"));
+	refused(&p, "f", NOVA_EINVAL, "not the text of a JSON object",
+		MODE_OPTS(.client_context = "{} {}"));
 	ck_failed(NOVA_EINVAL, NOVA_OUTCOME_NEVER_RAN, "another platform",
 		nova_invoke(other.nova, "f", "1", &opts, &r, &error));
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);

@@ -161,10 +161,13 @@ class Call {
     }
   }
 
-  runScript(file, module, input) {
+  runScript(file, module, input, told) {
     this.script = true;
     const { NOVA_ARGS, NOVA_STDIN } = process.env;
     process.env.NOVA_INPUT = input;
+    if (told) {
+      process.env.NOVA_CLIENT_CONTEXT = told;
+    }
     process.argv = [process.execPath, file, ...(NOVA_ARGS ? JSON.parse(NOVA_ARGS) : [input])];
     if (NOVA_STDIN) {
       readFrom(path.join(this.interpreter.directory, NOVA_STDIN));
@@ -372,7 +375,7 @@ class Interpreter {
     for (let n = 0; n < 16; n++) {
       await new Promise((done) => {
         this.after = done;
-        this.begin(Buffer.from('\0' + '0\0\0\0{}'));
+        this.begin(Buffer.from('\0' + '0\0\0\0\0{}'));
       });
     }
     fs.closeSync(this.talk);
@@ -398,7 +401,7 @@ class Interpreter {
   }
 
   begin(message) {
-    const [id, timeoutMs, flags, file, input] = split(message, 4);
+    const [id, timeoutMs, flags, file, told, input] = split(message, 5);
     this.native.nameRequest(id);
     if (flags.includes('r')) {
       this.randomness.copied();
@@ -411,13 +414,16 @@ class Interpreter {
       this.setVariables(this.room.toString('utf8', 0, count).split('\0').slice(0, -1));
     }
     const call = this.current = new Call(this, id, Number(timeoutMs));
+    if (told) {
+      call.context.clientContext = JSON.parse(told);
+    }
     this.outside(() => {
       if (flags.includes('n')) {
         call.run((event) => event, JSON.parse(input));
         return;
       }
       if (!this.handler) {
-        call.runScript(this.file, this.module, file);
+        call.runScript(this.file, this.module, file, told);
         return;
       }
       // The agent has checked it.

@@ -249,6 +249,23 @@ class Context:
         return max(0, int((self._end - self._now()) * 1000))
 
 
+class Told:
+    """What a client tells of itself, with AWS Lambda's names."""
+
+    def __init__(self, values, names):
+        for name in names:
+            setattr(self, name, values.get(name))
+
+
+def client_context(told):
+    context = Told(told, ("custom", "env", "client"))
+    if isinstance(context.client, dict):
+        context.client = Told(context.client, (
+            "installation_id", "app_title", "app_version_name", "app_version_code",
+            "app_package_name"))
+    return context
+
+
 # --- saying what went wrong ---
 
 def describe(error):

@@ -25,7 +25,7 @@ except ImportError:
 
 MAX_RESULT = 6 << 20  # an escape counts as what it stands for
 MAX_DEPTH = 512       # the agent counts
-ROOM = 72 << 10   # for a request without its large input
+ROOM = 80 << 10   # for a request without its large input
 PIECE = 32 << 10  # of a result
 ORDER = 1 << 17   # of the message that tells whose it is
 FIELDS = 6        # of that, before the variables
@@ -451,14 +451,14 @@ class Worker:
             os.write(talk, message)
 
     def answer(self, talk, text):
-        request_id, timeout_ms, flags, path, event = text.split(b"\0", 4)
+        request_id, timeout_ms, flags, path, told, event = text.split(b"\0", 5)
         if not self.serving:  # the C library keeps every value that it was ever given
             os.putenv(b"NOVA_REQUEST_ID", request_id)
         self.environ[b"NOVA_REQUEST_ID"] = request_id
         if flags or self.by_lines:
             event = self.special(talk, flags, event)
         outcome = self.rehearsal if b"n" in flags else self.outcome
-        kind, value = outcome(path, event, request_id, timeout_ms)
+        kind, value = outcome(path, event, request_id, timeout_ms, told)
         flush()
         if os.getpid() != self.me:
             self.end_as_child(kind, value)
@@ -489,7 +489,7 @@ class Worker:
         up, its code made fast."""
         function, count = self.function, self.count
         self.function, self.count = nothing, 1
-        self.answer(-1, b"\0000\0\0\0{}")
+        self.answer(-1, b"\0000\0\0\0\0{}")
         self.function, self.count = function, count
 
     def rehearsal(self, *request):
@@ -537,11 +537,11 @@ class Worker:
             if self.environ.get(name) != value:
                 os.environb[name] = value
 
-    def outcome(self, path, event, request_id, timeout_ms):
+    def outcome(self, path, event, request_id, timeout_ms, told):
         try:
             if self.function is None:
-                return self.run_script(path.decode())
-            value = self.call(event, request_id, timeout_ms)
+                return self.run_script(path.decode(), told.decode())
+            value = self.call(event, request_id, timeout_ms, told)
             return b"R", self.to_json(value)
         except SystemExit as error:
             return b"X", str(self.exit_code(error)).encode()
@@ -549,7 +549,7 @@ class Worker:
             print_traceback(error, self.directory)
             return b"E", describe(error)[:4000].encode("utf-8", "replace")
 
-    def call(self, event, request_id, timeout_ms):
+    def call(self, event, request_id, timeout_ms, told):
         if self.count == 0:
             value = self.function()
         else:
@@ -559,6 +559,8 @@ class Worker:
                 value = self.function(event)
             else:
                 context = Context(request_id.decode(), int(timeout_ms), time.monotonic)
+                if told:
+                    context.client_context = client_context(json.loads(told))
                 value = self.function(event, context)
         if hasattr(value, "__await__"):
             import asyncio
@@ -591,11 +593,13 @@ class Worker:
         text = text.replace(b"\\\\", b"-")
         return len(text) - quotes - text.count(b"\\") - 4 * text.count(b"\\u")
 
-    def run_script(self, path):
+    def run_script(self, path, told):
         main = type(sys)("__main__")
         main.__file__ = self.path
         sys.modules["__main__"] = main
         os.environ["NOVA_INPUT"] = path
+        if told:
+            os.environ["NOVA_CLIENT_CONTEXT"] = told
         args, stdin = os.environ.get("NOVA_ARGS"), os.environ.get("NOVA_STDIN")
         sys.argv = [self.path] + (json.loads(args) if args else [path])
         if stdin:

@@ -479,7 +479,8 @@ class Nova:
                fresh: bool = False, snapshot: Optional[str] = None,
                checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
                queue_timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None,
-               interrupt: Optional[Interrupt] = None, key: Optional[str] = None) -> Result:
+               interrupt: Optional[Interrupt] = None, key: Optional[str] = None,
+               client_context: Optional[Dict[str, Any]] = None) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
         `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in
@@ -494,13 +495,15 @@ class Nova:
         time: the template of a runtime.
 
         `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread:
-        the function is killed. `key` is to whom its usage belongs.
+        the function is killed. `key` is to whom its usage belongs. `client_context` is what a
+        handler finds in its context besides the payload.
         """
         data = encode_payload(payload)
         tap = OutputTap(on_output, on_progress)
         options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh,
                                  snapshot=snapshot, checkpoint=checkpoint, instance=instance,
-                                 queue_timeout=queue_timeout, interrupt=interrupt, key=key)
+                                 queue_timeout=queue_timeout, interrupt=interrupt, key=key,
+                                 client_context=client_context)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The options that every kind of call takes."""
 import contextlib
+import json
 import os
 import pathlib
 from ctypes import Array, c_char_p, c_void_p, cast
@@ -16,9 +17,10 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                    request_id: Optional[str] = None, fresh: bool = False,
                    snapshot: Optional[str] = None, checkpoint: Union[bool, str] = False,
                    instance: Any = None, queue_timeout: Optional[float] = None,
-                   interrupt: Optional[Interrupt] = None,
-                   key: Optional[str] = None) -> "_ffi.InvokeOpts":
+                   interrupt: Optional[Interrupt] = None, key: Optional[str] = None,
+                   client_context: Any = None) -> "_ffi.InvokeOpts":
     """`checkpoint` may be a name for the snapshot."""
+    told = None if client_context is None else json.dumps(client_context)
     name = checkpoint if isinstance(checkpoint, str) else None
     flags = _ffi.CONSTANTS["NOVA_INVOKE_FRESH"] if fresh else 0
     flags |= _ffi.CONSTANTS["NOVA_INVOKE_CHECKPOINT"] if checkpoint else 0
@@ -28,7 +30,8 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                                flags=flags, snapshot=text(snapshot),
                                checkpoint_name=text(name), instance=lent,
                                queue_timeout_ms=milliseconds(queue_timeout),
-                               interrupt=pointer_of(interrupt), key=text(key))
+                               interrupt=pointer_of(interrupt), key=text(key),
+                               client_context=text(told))
 
 
 def vm_options(rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0,

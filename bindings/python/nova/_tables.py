@@ -255,6 +255,7 @@ class InvokeOpts(_Options):
         ("interrupt", c_void_p),
         ("on_progress", PROGRESS_FN),
         ("key", c_char_p),
+        ("client_context", c_char_p),
     ]
 
 
