@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 import subprocess
+import threading
 import time
 import unittest
 import urllib.parse
@@ -88,7 +89,7 @@ class Signatures(LambdaCase):
     def setUp(self):
         super().setUp()
         self.register("echo", self.ECHO)
-        self.novad("--access-log", self.directory / "access.log")
+        self.process = self.novad("--access-log", self.directory / "access.log")
         self.access = credentials(self, "key-1")
 
     def ok(self, **named):
@@ -171,6 +172,43 @@ class Signatures(LambdaCase):
                         **signed("GET", "/api/v1/functions", b"", self.access))
         self.ok()
 
+    def test_the_query_is_signed_by_names_and_as_it_is_read(self):
+        # "MaxItems" before "MaxItems-": '-' comes before the '=' that ends a name
+        wrong_order = "MaxItems-=1&MaxItems=2"
+        for query, send, part in (
+                ("MaxItems=2&MaxItems-=1", wrong_order, "no field 'MaxItems-'"),
+                (wrong_order, wrong_order, "does not match"),
+                ("Marker=a%20b", "Marker=a+b", None), ("Marker=a%2Bb", "Marker=a%2bb", None),
+                ("Marker=a%2Bb", "Marker=a+b", "does not match"),
+                ("Marker=%25", "Marker=%", "does not match"),
+                ("&".join(["Marker=a"] * 64), "&".join(["Marker=a"] * 65), "does not match")):
+            with self.subTest(send=send):
+                answer = self.send(b"", method="GET", path=FUNCTIONS, query=query, send_query=send)
+                body = json.loads(answer.read())
+                self.assertEqual(answer.status, 200 if not part else
+                                 400 if "field" in part else 403, body)
+                self.assertIn(part or "", body.get("message", ""))
+
+    def test_a_key_has_its_calls_however_it_is_told(self):
+        self.stops(self.process)
+        self.process = self.novad("--key-calls", "1")
+        key = self.novactl("apikey", "create", "ci").stdout.strip()
+        ci = credentials(self, "ci")
+        begun, end = self.directory / "begun", self.directory / "end"
+        self.register("wait", "import pathlib, time\ndef handler(event):\n"
+                      f"    pathlib.Path({str(begun)!r}).touch()\n"
+                      f"    while not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)")
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.ask(
+            "POST", "/functions/wait/invoke", key=False, x_api_key=key).status))
+        thread.start()
+        await_that(begun.exists, "a call with the key is under way")
+        self.fails(429, "TooManyRequestsException", access=ci)
+        end.touch()
+        thread.join()
+        self.assertEqual(answers, [200])
+        self.ok(access=ci)
+
     def test_a_revoked_key_and_one_that_took_its_name_are_told_apart(self):
         self.novactl("apikey", "create", "ci")
         old = credentials(self, "ci")
@@ -234,12 +272,14 @@ class Invocations(LambdaCase):
                 (400, "InvalidParameterValueException",
                  {"headers": self.header(invocation_type="x")}),
                 (400, "InvalidParameterValueException", {"headers": self.header(log_type="x")}),
-                (400, "InvalidParameterValueException",
-                 {"headers": self.header(client_context="e30=")}),
+                *((400, "InvalidRequestContentException",
+                   {"headers": self.header(client_context=told)})
+                  for told in ("", "e30", "W10=", "e3", base64.b64encode(
+                      b'{"a":"%s"}' % (b"x" * 4000)).decode())),
                 (400, "InvalidParameterValueException", {"name": "echo%3A1",
                                                         "query": "Qualifier=2"}),
                 *((400, "InvalidParameterValueException", {"name": name})
-                  for name in ("a%20b", "a%24b", "echo%3A1%3A2", "echo%3A%24x")),
+                  for name in ("a%20b", "a%24b", "echo%3A1%3A2", "echo%3A%24x", "echo%3A")),
                 (400, "InvalidParameterValueException", {"query": "a=b"})):
             with self.subTest(named=str(named)):
                 self.fails(status, kind, **named)
@@ -258,6 +298,38 @@ class Invocations(LambdaCase):
         await_that(done.exists, "what was answered at once is done")
         await_that(lambda: self.gets(200, "GET", "/api/v1/logs?function=late")["invocations"],
                    "it is in the log of calls")
+
+    def test_an_event_that_fails_is_begun_twice_more(self):
+        self.stops(self.process)
+        process = self.novad("--event-retry", "50ms")
+        tries = self.directory / "tries"
+        self.register("fails", "def handler(event):\n"
+                      f"    with open({str(tries)!r}, 'a') as file:\n"
+                      "        file.write(event)\n    raise ValueError('no')")
+        self.register("third", "import os\ndef handler(event):\n"
+                      f"    with open({str(tries)!r} + event, 'a') as file:\n"
+                      "        file.write(event)\n        assert file.tell() == 2")
+        for name, body in (("fails", b'"x"'), ("third", b'"y"')):
+            self.assertEqual(self.send(body, name=name,
+                                       headers=self.header(invocation_type="Event")).status, 202)
+        def logged(name):
+            return self.gets(200, "GET", f"/api/v1/logs?function={name}")["invocations"]
+
+        await_that(lambda: len(logged("fails")) == 3 and len(logged("third")) == 2,
+                   "each is in the log")
+        self.assertEqual(len({call["request_id"] for call in logged("fails")}), 3)
+        self.assertEqual([call["code"] for call in logged("third")], [None, "function_failed"])
+        self.stops(process)
+        self.assertEqual((tries.read_text(), (self.directory / "triesy").read_text()),
+                         ("xxx", "yy"))
+
+    def test_a_stopping_server_begins_nothing_again(self):
+        self.register("fails", "def handler(event):\n    raise ValueError('no')")
+        self.assertEqual(self.send(name="fails",
+                                   headers=self.header(invocation_type="Event")).status, 202)
+        await_that(lambda: self.gets(200, "GET", "/api/v1/logs?function=fails")["invocations"],
+                   "it has failed")
+        self.stops(self.process)
 
     def test_a_stopping_server_lets_an_event_end(self):
         done = self.directory / "done"
@@ -319,6 +391,12 @@ got = aws.invoke(FunctionName="slow")
 assert got["FunctionError"] == "Unhandled"
 assert json.load(got["Payload"])["errorType"] == "Sandbox.Timedout"
 
+told = base64.b64encode(json.dumps({"custom": {"a": "ä"}, "env": {}}).encode()).decode()
+for function in ("told", "toldnode"):
+    got = aws.invoke(FunctionName=function, ClientContext=told)
+    assert json.load(got["Payload"]) == {"a": "ä"}, got
+    assert json.load(aws.invoke(FunctionName=function)["Payload"]) is None
+
 got = aws.invoke(FunctionName="echo", InvocationType="Event", Payload=b"{}")
 assert (got["StatusCode"], got["Payload"].read()) == (202, b"")
 got = aws.invoke(FunctionName="echo", InvocationType="DryRun")
@@ -344,9 +422,11 @@ for wrong, code in ((client("x" * 40), "InvalidSignatureException"),
 
 names = [f["FunctionName"] for page in aws.get_paginator("list_functions").paginate(
     PaginationConfig={"PageSize": 2}) for f in page["Functions"]]
-assert names == ["bad", "echo", "much", "slow", "talks"], names
+assert names == ["bad", "echo", "much", "slow", "talks", "told", "toldnode"], names
 found = aws.get_function(FunctionName="echo")["Configuration"]
 assert (found["FunctionName"], found["Runtime"], found["Version"]) == ("echo", "python", "$LATEST")
+found = aws.get_function(FunctionName="echo", Qualifier="prod")["Configuration"]
+assert found["Version"] == "1" and found["FunctionArn"].endswith(":function:echo:prod"), found
 fails(aws.exceptions.ResourceNotFoundException, aws.get_function, FunctionName="none")
 """
 
@@ -362,7 +442,12 @@ class Boto3(LambdaCase):
         self.register("much", "def handler(event):\n    print('x' * 9000 + 'y')")
         self.register("bad", "def handler(event):\n    raise ValueError('no <b>')")
         self.register("slow", "import time\ndef handler(event):\n    time.sleep(1000)")
+        self.register("told", "def handler(event, context):\n"
+                      "    return context.client_context and context.client_context.custom")
         self.novad()
+        self.gets(201, "POST", "/api/v1/functions", {
+            "name": "toldnode", "runtime": "node", "code": "exports.handler = async (event, "
+            "context) => context.clientContext ? context.clientContext.custom : null"})
         self.gets(200, "PATCH", "/api/v1/functions/slow", {"timeout_s": 1})
         self.gets(201, "POST", "/api/v1/functions/echo/versions")
         self.gets(200, "PUT", "/api/v1/functions/echo/aliases/prod", {"version": 1})

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that nobody waits for: who has asked is answered as soon as they have begun. What comes of
- * them is in the log of calls. They are counted as calls until they have ended, and when the server
- * stops they have the time of all others.
+ * them is in the log of calls. They are counted as calls while they run, and when the server stops
+ * they have the time of all others. One that fails is begun again, twice at most, as Amazon does;
+ * whoever wants that once only can tell by the payload.
  */
 #include <stdlib.h>
 
 #include "http.h"
+
+#define TRIES 3
 
 struct detached {
 	LIST_ENTRY(detached) all;
 	struct exchange *exchange; /* who has asked; NULL: it has been answered */
 	struct novad *novad;
 	struct key *key;
-	struct job *job;
+	struct jobs *jobs;
+	struct job *job; /* NULL: it waits for the next try */
+	const struct job_verb *verb;
+	json_t *options;
+	struct bytes body;
 	size_t held;
+	unsigned tries;
+	int64_t again_at;
 };
 
 static LIST_HEAD(, detached) calls;
-static size_t count;
+static size_t running, waiting;
 
 static void on_woken(void *userdata)
 {
@@ -31,21 +40,104 @@ static void on_text(void *userdata, const char *part, const void *data, size_t l
 	(void)userdata, (void)part, (void)data, (void)len;
 }
 
+/* --- how many there are --- */
+
+static void begin_counting(struct detached *call)
+{
+	running++;
+	call->novad->calls++;
+	if (call->key)
+		call->key->calls++;
+}
+
+static void stop_counting(struct detached *call)
+{
+	running--;
+	call->novad->calls--;
+	if (call->key)
+		call->key->calls--;
+}
+
+static void call_free(struct detached *call)
+{
+	json_decref(call->options);
+	bytes_free(&call->body);
+	free(call);
+}
+
+/* One that is neither running nor waiting any more. */
+static void forget(struct detached *call)
+{
+	LIST_REMOVE(call, all);
+	call->novad->body_bytes -= call->held;
+	call_free(call);
+}
+
+/* --- trying --- */
+
+/* What would fail in the same way again is not tried. */
+static bool is_worth_it(const json_t *reply)
+{
+	static const int hopeless[] = { NOVA_EINVAL, NOVA_ENOTFOUND, NOVA_ENOTSUP, NOVA_ETOOBIG,
+		NOVA_ECANCELED };
+	const json_t *error = json_object_get(reply, "error");
+	const json_t *headers = json_object_get(reply, "headers");
+	int code = (int)json_integer_value(json_object_get(error, "code"));
+	for (size_t i = 0; i < ARRAY_LEN(hopeless); i++)
+		if (error && code == hopeless[i])
+			return false;
+	return error || json_object_get(headers, "X-Amz-Function-Error");
+}
+
+static void wait_for_next(struct detached *call)
+{
+	call->job = NULL;
+	call->again_at =
+		now_ms() + ((int64_t)call->novad->settings.event_retry_ms << (call->tries - 1));
+	waiting++;
+}
+
 static void on_end(void *userdata, const json_t *reply)
 {
 	struct detached *call = userdata;
+	const struct novad *novad = call->novad;
 	if (call->exchange) {
 		exchange_answer_job(call->exchange, reply);
-	} else {
-		LIST_REMOVE(call, all);
-		count--;
-		call->novad->calls--;
-		call->novad->body_bytes -= call->held;
-		if (call->key)
-			call->key->calls--;
+		call_free(call);
+		return;
 	}
-	free(call);
+	stop_counting(call);
+	if (call->tries < TRIES && !novad->draining && waiting < novad->settings.calls &&
+		is_worth_it(reply))
+		wait_for_next(call);
+	else
+		forget(call);
 }
+
+/* False: it has ended at once, and on_end() has seen to it. */
+static bool try(struct detached *call)
+{
+	static const struct job_asker asker = { on_woken, on_text, on_end };
+	struct job_request request = { .verb = call->verb, .options = call->options };
+	bytes_add(&request.body, call->body.data, call->body.len);
+	call->tries++;
+	struct job *job = job_begin(call->jobs, &request, &asker, call);
+	if (job)
+		call->job = job;
+	return job;
+}
+
+static void try_again(struct detached *call)
+{
+	char run[33];
+	random_hex(run, 16); /* each is a call by itself in the log */
+	json_object_set_new(call->options, "run", json_string(run));
+	waiting--;
+	begin_counting(call);
+	try(call);
+}
+
+/* --- its life --- */
 
 /* What the exchange has counted is the call's own from now on. */
 static void take_over(struct detached *call, struct exchange *x)
@@ -55,35 +147,65 @@ static void take_over(struct detached *call, struct exchange *x)
 	call->held = x->held;
 	x->held = 0;
 	x->admitted = false;
+	running++;
 	LIST_INSERT_HEAD(&calls, call, all);
-	count++;
 }
 
 void detached_begin(struct exchange *x, struct jobs *jobs, struct job_request *request)
 {
-	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct detached *call = need(calloc(1, sizeof(*call)));
 	struct bytes none = { 0 };
-	call->exchange = x;
-	call->novad = x->novad;
-	struct job *job = job_begin(jobs, request, &asker, call);
-	if (!job)
-		return; /* it has ended, and is gone */
-	call->job = job;
+	*call = (struct detached){
+		.exchange = x,
+		.novad = x->novad,
+		.jobs = jobs,
+		.verb = request->verb,
+		.options = need(json_deep_copy(request->options)),
+		.body = request->body,
+	};
+	request->body = none;
+	if (!try(call))
+		return;
 	take_over(call, x);
 	exchange_answer(x, 202, "application/json", &none);
 }
 
+void detached_look(int64_t now)
+{
+	struct detached *call, *next;
+	for (call = LIST_FIRST(&calls); call; call = next) {
+		next = LIST_NEXT(call, all);
+		if (!call->job && now >= call->again_at)
+			try_again(call);
+	}
+}
+
+void detached_drain(void)
+{
+	struct detached *call, *next;
+	for (call = LIST_FIRST(&calls); call; call = next) {
+		next = LIST_NEXT(call, all);
+		waiting -= !call->job;
+		if (!call->job)
+			forget(call);
+	}
+}
+
 size_t detached_count(void)
 {
-	return count;
+	return running;
+}
+
+size_t detached_waiting(void)
+{
+	return waiting;
 }
 
 void detached_free(void)
 {
 	for (struct detached *call; (call = LIST_FIRST(&calls)) != NULL;) {
 		LIST_REMOVE(call, all);
-		free(call);
+		call_free(call);
 	}
-	count = 0;
+	running = waiting = 0;
 }

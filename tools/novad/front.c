@@ -419,6 +419,7 @@ static void front_drain(void *state)
 	places_close(&front->novad->places);
 	streams_drain();
 	e2b_drain();
+	detached_drain();
 	LIST_FOREACH(client, &front->clients, all)
 	if (!client->exchange)
 		hang_up(client);
@@ -474,6 +475,7 @@ static void look(struct front_state *front, int64_t now)
 	}
 	streams_look(now);
 	e2b_look(front->novad, now);
+	detached_look(now);
 	keys_refresh(front->novad->keys);
 	for (size_t i = 0; i < front->count; i++)
 		front->endpoints[i].pending = true; /* for time limits of its own */
@@ -498,9 +500,9 @@ static int64_t front_deadline(const void *state)
 	for (size_t i = 0; i < front->count; i++)
 		if (is_due(&front->endpoints[i]))
 			return now_ms();
-	return front->novad->connections || streams_count() || sandboxes_count() ?
-		       front->next_look :
-		       -1;
+	bool any = front->novad->connections || streams_count() || sandboxes_count() ||
+		   detached_waiting();
+	return any ? front->next_look : -1;
 }
 
 static size_t front_count(const void *state)

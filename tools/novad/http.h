@@ -162,10 +162,15 @@ void sandboxes_free(void);
 
 /* --- detached.c: jobs that go on without who has asked for them --- */
 
-/* NULL: it has ended at once, and has been answered if that was a failure. It counts as a call of
- * the exchange's key until it has ended. */
+/* It is answered: that it has begun, or what it came to if it has ended at once. It counts as a
+ * call of the exchange's key while it runs. */
 void detached_begin(struct exchange *exchange, struct jobs *jobs, struct job_request *request);
-size_t detached_count(void);
+/* Begins again what has failed, when its time has come. */
+void detached_look(int64_t now);
+/* Nothing is begun again any more. */
+void detached_drain(void);
+size_t detached_count(void);   /* that run */
+size_t detached_waiting(void); /* to be begun again */
 /* When no job ends any more. */
 void detached_free(void);
 

@@ -13,11 +13,12 @@
 #include "http.h"
 #include "routes.h"
 
-#define LOG_MAX    4096 /* bytes of a log that an answer has */
-#define LATEST     "$LATEST"
-#define NAME_BYTES 200
-#define PAGE       50
-#define REFUSED    "InvalidParameterValueException"
+#define LOG_MAX     4096 /* bytes of a log that an answer has */
+#define LATEST      "$LATEST"
+#define NAME_BYTES  200
+#define PAGE        50
+#define CONTEXT_MAX 3583 /* bytes of what a client tells of itself: as Lambda has it */
+#define REFUSED     "InvalidParameterValueException"
 
 const struct field lambda_query[] = {
 	{ "Qualifier", KIND_TEXT, "a version or an alias" },
@@ -61,7 +62,7 @@ static char *target_of(struct job *job)
 		*own++ = 0;
 	bool differ = own && given && *given && strcmp(own, given) != 0;
 	const char *qualifier = own ? own : given;
-	bool latest = !qualifier || !*qualifier || !strcmp(qualifier, LATEST);
+	bool latest = !qualifier || (!own && !*qualifier) || !strcmp(qualifier, LATEST);
 	if (differ)
 		job_problem(job, 400, REFUSED,
 			"the qualifier of the function's name is not the one besides");
@@ -83,6 +84,26 @@ static bool is_one_of(const char *text, const char *const *words)
 	return !text;
 }
 
+/* What a client tells of itself. False: it is none. */
+static bool take_context(struct exchange *x, const char *coded)
+{
+	struct bytes text = { 0 };
+	if (!coded)
+		return true;
+	json_t *told = base64_read(&text, coded, strlen(coded)) && text.len <= CONTEXT_MAX ?
+			       json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL) :
+			       NULL;
+	bool is_object = json_is_object(told);
+	if (is_object) {
+		char *plain = need(json_dumps(told, JSON_COMPACT));
+		json_object_set_new(x->options, "client_context", json_string(plain));
+		free(plain);
+	}
+	json_decref(told);
+	bytes_free(&text);
+	return is_object;
+}
+
 bool lambda_begin(struct exchange *x)
 {
 	static const char *const types[] = { "RequestResponse", "Event", "DryRun", NULL };
@@ -94,9 +115,9 @@ bool lambda_begin(struct exchange *x)
 			x, 400, REFUSED, "the invocation type is RequestResponse, Event or DryRun");
 	else if (!is_one_of(log, logs))
 		exchange_problem(x, 400, REFUSED, "the log type is None or Tail");
-	else if (exchange_header(x, "X-Amz-Client-Context"))
-		exchange_problem(x, 400, REFUSED,
-			"functions here are given no ClientContext: put it into the payload");
+	else if (!take_context(x, exchange_header(x, "X-Amz-Client-Context")))
+		exchange_problem(x, 400, "InvalidRequestContentException",
+			"Client context must be a valid Base64-encoded JSON object");
 	else if (type && !strcmp(type, "DryRun"))
 		x->verb = &verb_lambda_check;
 	x->detached = type && !strcmp(type, "Event");
@@ -162,6 +183,7 @@ static int submit(
 		return NOVA_EINVAL;
 	opts.request_id = job_id(job);
 	opts.key = job_key(job);
+	opts.client_context = job_text(job, "client_context");
 	opts.userdata = job;
 	opts.on_output = job_flag(job, "tail") ? on_output : NULL;
 	bool is_whole = !body->data || strlen(body->data) == body->len;
@@ -272,13 +294,17 @@ static void collect(struct job *job, nova_call_t *call)
 
 /* --- which there are --- */
 
-static json_t *configuration(const nova_function_t *f)
+/* `qualifier`: by which it was asked for; NULL: by none. */
+static json_t *configuration(const nova_function_t *f, const char *qualifier)
 {
 	struct tm tm;
-	char arn[300], modified[40], version[16] = LATEST;
+	char arn[400], modified[40], version[16] = LATEST;
 	const char *name = nova_function_name(f), *handler = nova_function_text(f, "handler", 0);
 	time_t time = (time_t)(nova_function_updated_us(f) / 1000000);
-	snprintf(arn, sizeof(arn), "arn:aws:lambda:local:000000000000:function:%s", name);
+	snprintf(arn, sizeof(arn), "arn:aws:lambda:local:000000000000:function:%s%s%s", name,
+		qualifier ? ":" : "", qualifier ? qualifier : "");
+	if (qualifier)
+		snprintf(version, sizeof(version), "%u", nova_function_version(f));
 	strftime(modified, sizeof(modified), "%Y-%m-%dT%H:%M:%S.000+0000", gmtime_r(&time, &tm));
 	return need(json_pack("{s:s,s:s,s:s?,s:s,s:I,s:I,s:s,s:s,s:s}", "FunctionName", name,
 		"FunctionArn", arn, "Runtime", nova_function_text(f, "runtime", 0), "Handler",
@@ -301,7 +327,7 @@ static void list(struct job *job)
 		job_fail_by(job, error);
 	json_t *page = need(json_array());
 	for (size_t i = 0; i < count && i < most; i++)
-		json_array_append_new(page, configuration(all[i]));
+		json_array_append_new(page, configuration(all[i], NULL));
 	const char *next = count > most ? nova_function_name(all[most - 1]) : NULL;
 	json_t *body = need(json_pack("{s:o,s:s*}", "Functions", page, "NextMarker", next));
 	if (error)
@@ -312,6 +338,12 @@ static void list(struct job *job)
 	nova_error_free(error);
 }
 
+static const char *qualifier_of(const char *target)
+{
+	const char *colon = strchr(target, ':');
+	return colon ? colon + 1 : NULL;
+}
+
 static void get(struct job *job)
 {
 	nova_error_t *error = NULL;
@@ -320,7 +352,8 @@ static void get(struct job *job)
 	if (target && nova_function_get(job_nova(job), target, &function, &error) != 0)
 		job_fail_by(job, error);
 	else if (target)
-		job_answer(job, json_pack("{s:o}", "Configuration", configuration(function)));
+		job_answer(job, json_pack("{s:o}", "Configuration",
+					configuration(function, qualifier_of(target))));
 	nova_function_free(function);
 	nova_error_free(error);
 	free(target);

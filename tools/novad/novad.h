@@ -26,7 +26,7 @@ struct settings {
 	bool tls, insecure, no_keys, e2b, openapi, help, version;
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
-	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms;
+	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms, event_retry_ms;
 };
 
 /* False: the command line is wrong, which has been said. */
@@ -223,6 +223,9 @@ struct route {
 	const char *answer; /* what comes back, in words */
 };
 
+/* Which verb runs what POST /execute is given: execute.c */
+const struct job_verb *execute_verb(const json_t *fields);
+
 /* GET /execute/stream: websocket.c */
 void direct_stream(struct exchange *exchange);
 extern const struct field stream_query[];
@@ -260,6 +263,10 @@ char **pairs_of(const json_t *pairs, size_t *ret_count);
 void pairs_free(char **pairs);
 /* What a command or a program has come to, as members. */
 json_t *result_json(const nova_result_t *result, const char *error);
+/* The same of code that has run, also if it failed. */
+json_t *run_json(struct job *job, const nova_result_t *result, const nova_error_t *error);
+/* Of `timeout`, `timeout_secs` and `timeout_ms`; 0: none is given. */
+uint32_t fields_timeout_ms(const json_t *fields);
 /* What it prints goes to whoever listens, while it runs. */
 bool job_is_streamed(const struct job *job);
 void job_stream(void *job, int stream, const void *data, size_t len); /* a nova_output_fn */

@@ -67,6 +67,10 @@ static const struct line lines[] = {
 		"how long an execution goes on when nobody listens to its stream any more, and\n"
 		"how long its events are kept when it has ended [60s]",
 		1, DAY_MS },
+	{ "event-retry", SHAPE_TIME, AT(event_retry_ms), "TIME",
+		"after which an asynchronous call of Amazon's clients that has failed is begun\n"
+		"again, and after twice that once more [60s]",
+		1, DAY_MS },
 	{ "stop-timeout", SHAPE_TIME, AT(stop_ms), "TIME",
 		"how long calls under way may go on when it is stopped [10s]", 1, DAY_MS },
 	{ "config", SHAPE_TEXT, AT(config), "FILE", "settings of libnova", 0, 0 },
@@ -167,7 +171,8 @@ bool settings_read(struct settings *settings, int argc, char **argv)
 		.body_ms = 60000,
 		.idle_ms = 60000,
 		.resume_ms = 60000,
-		.stop_ms = 10000 };
+		.stop_ms = 10000,
+		.event_retry_ms = 60000 };
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		options[i] = (struct option){ lines[i].name,
 			lines[i].value ? required_argument : no_argument, NULL, 1 };

@@ -344,35 +344,49 @@ static void add_encoded(struct bytes *out, const char *text, const char *kept)
 		}
 }
 
+/* By the name, then by the value: '=' comes before whatever a name may go on with. */
 static int compare(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const char *one = *(char *const *)a, *other = *(char *const *)b;
+	while (*one && *one == *other)
+		one++, other++;
+	if ((*one == '=') != (*other == '='))
+		return *one == '=' ? -1 : 1;
+	return (unsigned char)*one - (unsigned char)*other;
 }
 
-/* "name=value", encoded anew: clients do not agree on what is to be encoded. */
+/* "name=value", encoded anew: clients do not agree on what is to be encoded. A '+' is the blank
+ * that the value has for whoever reads it then. NULL: it is malformed. */
 static char *encoded_pair(char *pair)
 {
 	struct bytes out = { 0 };
 	char *value = strchr(pair, '=');
 	if (value)
 		*value++ = 0;
-	if (percent_read(pair) && (!value || percent_read(value))) {
-		add_encoded(&out, pair, "-_.~");
-		add(&out, "=");
-		add_encoded(&out, value ? value : "", "-_.~");
-	}
+	for (char *plus = value; plus && (plus = strchr(plus, '+')) != NULL;)
+		*plus = ' ';
+	if (!percent_read(pair) || (value && !percent_read(value)))
+		return NULL;
+	add_encoded(&out, pair, "-_.~");
+	add(&out, "=");
+	add_encoded(&out, value ? value : "", "-_.~");
 	bytes_add(&out, "", 1);
 	return out.data;
 }
 
-static void add_query(struct bytes *out, const char *search)
+/* False: it has more parts than are signed, or one that is malformed. */
+static bool add_query(struct bytes *out, const char *search)
 {
 	char *pairs[PARTS_MAX], *copy = need(strdup(search ? search : ""));
 	char *rest = copy, *pair;
 	size_t count = 0;
-	while (count < PARTS_MAX && (pair = strsep(&rest, "&")) != NULL)
-		if (*pair)
-			pairs[count++] = encoded_pair(pair);
+	bool fits = true;
+	while (fits && (pair = strsep(&rest, "&")) != NULL) {
+		if (!*pair)
+			continue;
+		fits = count < PARTS_MAX && (pairs[count] = encoded_pair(pair)) != NULL;
+		count += fits;
+	}
 	qsort(pairs, count, sizeof(*pairs), compare);
 	for (size_t i = 0; i < count; i++) {
 		add(out, i ? "&" : "");
@@ -380,6 +394,7 @@ static void add_query(struct bytes *out, const char *search)
 		free(pairs[i]);
 	}
 	free(copy);
+	return fits;
 }
 
 /* Without blanks at both ends, and with one where there are several. */
@@ -436,17 +451,18 @@ static void hash_hex(char out[2 * HASH + 1], const void *data, size_t len)
 	hex_of(out, hash, sizeof(hash));
 }
 
-static void add_request(struct bytes *out, const struct exchange *x, const struct signature *s,
+static bool add_request(struct bytes *out, const struct exchange *x, const struct signature *s,
 	const char *body_hash)
 {
 	add(out, x->method);
 	add(out, "\n");
 	add_encoded(out, x->path, "-_.~/");
 	add(out, "\n");
-	add_query(out, x->search);
+	bool fits = add_query(out, x->search);
 	add(out, "\n");
 	add_headers(out, x, s);
 	add(out, body_hash);
+	return fits;
 }
 
 /* --- the signature --- */
@@ -490,12 +506,12 @@ bool signature_check(struct exchange *x, const char *secret)
 	const struct signature *s = x->signature;
 	char hash[2 * HASH + 1], body_hash[2 * HASH + 1], wanted[2 * HASH + 1];
 	hash_hex(body_hash, x->body.data, x->body.len);
-	add_request(&request, x, s, body_hash);
+	bool fits = add_request(&request, x, s, body_hash);
 	hash_hex(hash, request.data, request.len);
 	bytes_free(&request);
 	sign(wanted, s, secret, hash);
-	bool fits = strlen(s->value) == 2 * HASH &&
-		    gnutls_memcmp(s->value, wanted, 2 * HASH) == 0 && check_body(x, body_hash);
+	fits = fits && strlen(s->value) == 2 * HASH &&
+	       gnutls_memcmp(s->value, wanted, 2 * HASH) == 0 && check_body(x, body_hash);
 	gnutls_memset(wanted, 0, sizeof(wanted));
 	return fits ||
 	       refuse(x, INVALID,

@@ -20,23 +20,43 @@
 
 struct stored_key {
 	struct key is;
-	unsigned char asked[32]; /* the hash of what it was asked for by */
 	struct stored_key *next;
+};
+
+/* What a key was asked for by: itself, or its name. Both lead to the same one. */
+struct answer {
+	unsigned char asked[32]; /* the hash of that */
+	struct key *key;
+	struct answer *next;
 	int64_t until; /* it need not be asked for before */
 };
 
-static struct stored_key *buckets[BUCKETS];
-static size_t count, asking;
+static struct stored_key *keys[BUCKETS];
+static struct answer *answers[BUCKETS];
+static size_t keys_count, answers_count, asking;
 
 static void hash_of(const char *text, unsigned char out[32])
 {
 	gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), out);
 }
 
-static struct stored_key **place_of(const unsigned char hash[32])
+static size_t bucket_of(const unsigned char hash[32])
 {
-	struct stored_key **at = &buckets[(hash[0] | hash[1] << 8) % BUCKETS];
+	return (hash[0] | hash[1] << 8) % BUCKETS;
+}
+
+static struct answer **answer_of(const unsigned char hash[32])
+{
+	struct answer **at = &answers[bucket_of(hash)];
 	while (*at && memcmp((*at)->asked, hash, 32) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static struct stored_key **key_of(const unsigned char hash[32])
+{
+	struct stored_key **at = &keys[bucket_of(hash)];
+	while (*at && memcmp((*at)->is.hash, hash, 32) != 0)
 		at = &(*at)->next;
 	return at;
 }
@@ -51,8 +71,8 @@ static void hash_of_name(const char *name, unsigned char out[32])
 
 static struct key *find(const unsigned char hash[32])
 {
-	struct stored_key *key = *place_of(hash);
-	return key && now_ms() < key->until ? &key->is : NULL;
+	struct answer *answer = *answer_of(hash);
+	return answer && now_ms() < answer->until ? answer->key : NULL;
 }
 
 struct key *stored_find(const char *text)
@@ -82,32 +102,52 @@ void stored_key_of(struct key *key, const nova_key *stored)
 	key->burst = stored->burst;
 }
 
-/* NULL: there are too many. */
-static struct key *note(const unsigned char hash[32], const struct key *found)
+/* NULL: there are too many. One that is there has what it may have from now on. */
+static struct key *note_key(const struct key *found)
 {
-	struct stored_key **at = place_of(hash), *key = *at;
-	if (!key && count == KEYS_MAX)
+	struct stored_key **at = key_of(found->hash), *key = *at;
+	if (!key && keys_count == KEYS_MAX)
 		return NULL;
 	if (!key) {
 		*at = key = need(calloc(1, sizeof(*key)));
-		memcpy(key->asked, hash, 32);
-		count++;
+		keys_count++;
 	}
 	uint32_t calls = key->is.calls;
-	key->until = now_ms() + HOLDS_MS;
 	key->is = *found;
 	key->is.calls = calls;
 	return &key->is;
 }
 
+/* As note_key(). */
+static struct key *note(const unsigned char hash[32], const struct key *found)
+{
+	struct answer **at = answer_of(hash), *answer = *at;
+	struct key *key = answer || answers_count < 2 * KEYS_MAX ? note_key(found) : NULL;
+	if (!key)
+		return NULL;
+	if (!answer) {
+		*at = answer = need(calloc(1, sizeof(*answer)));
+		memcpy(answer->asked, hash, 32);
+		answers_count++;
+	}
+	answer->key = key;
+	answer->until = now_ms() + HOLDS_MS;
+	return key;
+}
+
 void stored_free(void)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct stored_key *key; (key = buckets[i]) != NULL;) {
-			buckets[i] = key->next;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct answer *answer; (answer = answers[i]) != NULL;) {
+			answers[i] = answer->next;
+			free(answer);
+		}
+		for (struct stored_key *key; (key = keys[i]) != NULL;) {
+			keys[i] = key->next;
 			free(key);
 		}
-	count = 0;
+	}
+	keys_count = answers_count = 0;
 }
 
 /* --- asking --- */
