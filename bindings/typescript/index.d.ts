@@ -36,12 +36,17 @@ export interface ExecuteFields {
   timeout?: number;
   timeout_ms?: number;
   resources?: { cpu_cores?: number; memory_mb?: number };
+  /** take a snapshot afterwards: Result.snapshot_id */
+  checkpoint_after?: boolean;
+  /** the snapshot to go on from */
+  parent_snapshot?: string;
+  /** where it runs, of mode persistent; else a new one: Result.instance_id */
+  instance?: string;
   /** answer at once: what it prints comes from stream() */
   stream?: boolean;
 }
 
 export interface StreamFields extends Omit<ExecuteFields, 'stream'> {
-  instance?: string;
   directory?: string;
   stdin?: boolean;
 }
@@ -57,6 +62,8 @@ export interface Result {
   duration_ms: number;
   executionId: string;
   mode: string;
+  snapshot_id?: string;
+  instance_id?: string;
 }
 
 export interface Complete extends Omit<Result, 'stdout' | 'stderr'> {
@@ -297,9 +304,12 @@ export class FaaSClient {
     timeout_ms?: number }): Promise<any>;
   /** The events of an execution, by its id, or of what is to be run as by execute(). */
   stream(execution: string | StreamFields, how?: { after?: number }): Stream;
+  /** Of an instance, or of an execution that has left one, or a snapshot. */
   createSnapshot(instance: string,
     more?: { name?: string; life_time_s?: number }): Promise<Snapshot>;
-  createBranch(snapshot: string, more?: { branch_name?: string; function?: string }): Promise<
+  /** An instance that goes on from it; `code` runs in it first. */
+  createBranch(snapshot: string, more?: { branch_name?: string; function?: string; code?: string;
+    timeout_ms?: number }): Promise<
     { branch_id: string; [property: string]: unknown }>;
   mergeBranches(branches: string[], more?: { parent_snapshot_id?: string; merge_strategy?: string;
     name?: string; directory?: string }): Promise<

@@ -74,8 +74,6 @@ class Execute(NovadCase):
                                                        "resources": {"memory_mb": "1"}}),
                 (400, "invalid", "'payload' is not", {"command": ["x"], "payload": [256]}),
                 (400, "invalid", "'payload' is not", {"command": ["x"], "payload": "a"}),
-                (501, "not_supported", "register", {"command": ["x"], "mode": "checkpointed"}),
-                (501, "not_supported", "register", {"command": ["x"], "checkpoint_after": True}),
                 (400, "invalid", "not a JSON object", [1]), (400, "invalid", "object", None)):
             with self.subTest(body=body):
                 problem = self.is_refused(status, code, "POST", "/execute", body or b"null")
@@ -90,6 +88,97 @@ class Execute(NovadCase):
                 self.assertNotIn("seen", self.execute(code=code, language="shell",
                                                       mode=mode)["stdout"])
         self.assertIn("\nnova_pool_idle 0\n", self.ask("GET", "/metrics").body.decode())
+
+
+class Modes(NovadCase):
+    """What keeps something. Snapshots, which the fake engine has not: e2e/test_vm.py."""
+
+    def execute(self, status=200, **body):
+        return self.gets(status, "POST", "/execute", body)
+
+    def test_what_code_leaves_in_an_instance_is_there_for_the_next(self):
+        self.novad()
+        for language, first, then in (
+                ("python", "x = 20\nprint('one')", "import sys\nprint(x + 1, *sys.argv[1:])"),
+                ("javascript", "var x = 20; console.log('one')",
+                 "console.log(x + 1, ...process.argv.slice(2))")):
+            with self.subTest(language):
+                begun = self.execute(mode="persistent", code=first, language=language)
+                self.assertEqual((begun["stdout"], begun["mode"], begun["error"]),
+                                 ("one\n", "persistent", None))
+                there = {"instance": begun["instance_id"], "language": language}
+                done = self.execute(code=then, args=["a b"], **there)
+                self.assertEqual((done["stdout"], done["instance_id"], done["mode"]),
+                                 ("21 a b\n", begun["instance_id"], "persistent"))
+                failed = self.execute(code="throw_it()", **there)
+                self.assertIn("throw_it", failed["error"])
+                self.assertEqual(self.execute(code=then, **there)["stdout"], "21\n")
+                self.gets(200, "POST", f"{API}/instances/{begun['instance_id']}/stop")
+                self.is_refused(404, "not_found", "POST", "/execute", {"code": "1", **there})
+
+    def test_it_has_a_machine_variables_stdin_and_a_handler(self):
+        self.novad()
+        made = self.execute(mode="persistent", resources={"cpu_cores": 2, "memory_mb": 256})
+        instance = self.gets(200, "GET", f"{API}/instances/{made['instance_id']}")
+        self.assertEqual(instance["function"], "execute-shell-256m-2c")
+        machine = self.gets(200, "GET", f"{API}/functions/execute-shell-256m-2c")
+        self.assertEqual((machine["limits"]["vcpus"], machine["memory_mb"]), (2, 256))
+        there = {"instance": made["instance_id"]}
+        done = self.execute(code="cat; echo \"$A|$1\"; exit 3", language="shell", payload="aGk=",
+                            env_vars={"A": "it's"}, args=["'"], **there)
+        self.assertEqual((done["stdout"], done["exit_code"]), ("hiit's|'\n", 3))
+        self.assertEqual(self.execute(command=["sh", "-c", "echo $0", "it's"], mode="persistent")[
+            "stdout"], "it's\n")
+        self.assertEqual(self.execute(command=["cat"], payload=[120], **there)["stdout"], "x")
+        done = self.execute(mode="persistent", language="python", input=[1, 2], payload="aGk=",
+                            env_vars=["A=b"], code="import os, sys\ndef handler(event):\n"
+                            "    return [sum(event), os.environ['A'], sys.stdin.read()]")
+        self.assertEqual(done["output"], [3, "b", "hi"])
+
+    def test_a_time_that_is_over_leaves_no_instance(self):
+        self.novad()
+        self.is_refused(504, "timed_out", "POST", "/execute", {
+            "mode": "persistent", "command": ["sleep", "1000"], "timeout_ms": 300})
+        self.assertEqual(self.gets(200, "GET", f"{API}/instances")["instances"], [])
+
+    def test_what_does_not_go_together_is_refused(self):
+        self.register("f", "def handler(event):\n    return event")
+        self.novad()
+        one = self.gets(201, "POST", f"{API}/instances", {"function": "f"})["id"]
+        code = {"code": "1", "language": "python"}
+        for status, part, body in (
+                (400, "'parent_snapshot'", {**code, "mode": "branched"}),
+                (400, "says no", {**code, "mode": "checkpointed", "checkpoint_after": False}),
+                (400, "POST /api/v1/branches", {**code, "mode": "persistent",
+                                                "parent_snapshot": "s"}),
+                (400, "'parent_snapshot' is for", {**code, "mode": "cached",
+                                                   "parent_snapshot": "s"}),
+                (400, "'checkpoint_after' is for", {**code, "mode": "ephemeral",
+                                                    "checkpoint_after": True}),
+                (400, "'instance' is for", {**code, "mode": "cached", "instance": "x"}),
+                (400, "'instance' is for", {"command": ["x"], "mode": "cached", "instance": one}),
+                (400, "has no 'args'", {"command": ["x"], "args": [], "instance": one}),
+                (400, "'resources' and", {**code, "instance": one, "resources": {}}),
+                (400, "'network' are those", {**code, "mode": "branched", "network": "none",
+                                              "parent_snapshot": "s"}),
+                (400, "one of 'code' and 'command'", {"mode": "checkpointed"}),
+                (400, "'language' is missing", {"code": "1", "mode": "persistent"}),
+                (400, "of the function 'f'", {**code, "instance": one}),
+                (400, "no handler", {"code": "1", "language": "shell", "handler": "x",
+                                     "mode": "persistent"}),
+                (501, "python, javascript or shell", {"code": "1", "language": "go",
+                                                      "mode": "persistent"}),
+                (501, "no stdin", {"code": "1", "language": "node", "payload": "",
+                                   "mode": "persistent"}),
+                (501, "no files", {**code, "files": {"a": "b"}, "mode": "persistent"}),
+                (501, "takes no snapshots", {**code, "mode": "checkpointed"}),
+                (404, "", {**code, "mode": "branched", "parent_snapshot": "none"})):
+            with self.subTest(body=body):
+                problem = self.is_refused(status, {400: "invalid", 404: "not_found"}.get(
+                    status, "not_supported"), "POST", "/execute", body)
+                self.assertIn(part, problem["detail"])
+                self.assertEqual(problem["outcome"], "never_ran")
+        self.is_refused(404, "not_found", "POST", f"{API}/snapshots", {"instance_id": "0" * 32})
 
 
 class Invoke(NovadCase):
@@ -479,7 +568,7 @@ class Again(NovadCase):
         for _ in range(2):
             self.assertEqual(self.ask_count(path="/functions/bad/invoke").status, 500)
         self.assertEqual(self.count.read_text(), "\n")
-        ask = {"body": {"command": ["true"], "mode": "persistent"}, "path": "/execute"}
+        ask = {"body": {"command": ["true"], "mode": "checkpointed"}, "path": "/execute"}
         for _ in range(2):
             answer = self.ask_count(**ask)
             self.assertEqual((answer.status, answer.headers["Idempotency-Replayed"]), (501, None))

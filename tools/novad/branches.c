@@ -13,6 +13,9 @@ const struct field branch_fields[] = {
 	{ "branch_name", KIND_TEXT, "what to call the instance", .max = 64 },
 	{ "function", KIND_TEXT, "its function; needed if it was not taken by this process",
 		.max = 64 },
+	{ "code", KIND_TEXT, "what runs in it first, as by POST /execute", .max = 64 << 20 },
+	{ "timeout_ms", KIND_NUMBER, "milliseconds until that is killed; 30000", .min = 1,
+		.max = 86400000 },
 	{ NULL },
 };
 
@@ -33,24 +36,41 @@ const struct field merge_fields[] = {
 
 /* --- beginning one --- */
 
-static int submit_begin(
-	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
+static nova_instance_t *start(struct job *job, const char *parent)
 {
-	return snapshot_restore(job, job_field(job, "parent_snapshot_id"),
-		job_field(job, "branch_name"), queue, ret_call, error);
+	char function[65];
+	nova_error_t *error = NULL;
+	nova_instance_t *instance = NULL;
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	int code = snapshot_restore_opts(job, parent, function, &opts, &error);
+	opts.name = job_field(job, "branch_name");
+	opts.interrupt = job_interrupt(job);
+	if (code == 0)
+		nova_instance_start(job_nova(job), &opts, &instance, &error);
+	if (error)
+		job_fail_by(job, error);
+	nova_error_free(error);
+	return instance;
 }
 
-static void collect_begin(struct job *job, nova_call_t *call)
+static void begin(struct job *job)
 {
-	nova_instance_t *instance = instance_collect(job, call);
 	const char *parent = job_field(job, "parent_snapshot_id");
-	if (!instance)
-		return;
-	memo_put(nova_instance_id(instance), parent);
-	job_status(job, 201);
-	job_answer(job, json_pack("{s:s,s:s,s:s,s:o}", "branch_id", nova_instance_id(instance),
+	nova_instance_t *instance = start(job, parent);
+	bool has_code = job_field(job, "code");
+	json_t *body = !instance ? NULL : has_code ? modes_run_in(job, instance) : json_object();
+	if (body && !job_is_canceled(job)) {
+		memo_put(nova_instance_id(instance), parent);
+		json_object_update_new(body,
+			json_pack("{s:s,s:s,s:s,s:o}", "branch_id", nova_instance_id(instance),
 				"branch_name", nova_instance_name(instance), "parent_snapshot_id",
 				parent, "instance", instance_json(instance)));
+		job_status(job, 201);
+		job_answer(job, json_incref(body));
+	} else if (instance) {
+		instance_end(instance); /* nobody knows of it */
+	}
+	json_decref(body);
 	nova_instance_free(instance);
 }
 
@@ -169,9 +189,5 @@ static void merge(struct job *job)
 	nova_error_free(error);
 }
 
-const struct job_verb verb_branch_begin = {
-	.name = "begin",
-	.submit = submit_begin,
-	.collect = collect_begin,
-};
+const struct job_verb verb_branch_begin = { .name = "begin", .work = begin };
 const struct job_verb verb_branch_merge = { .name = "merge", .work = merge };

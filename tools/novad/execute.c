@@ -38,17 +38,17 @@ static const struct field resources[] = {
 		{ "language", KIND_TEXT,                                                           \
 			"python, javascript, node, shell, ..., or a runtime of your own" },        \
 		{ "command", KIND_TEXTS, "instead of code: a program and its arguments" },         \
-		{ "mode", KIND_TEXT, "how: ephemeral or cached", .choices = modes },               \
+		{ "mode", KIND_TEXT, "what is kept of it: docs/novad.md", .choices = modes },      \
 		{ "handler", KIND_TEXT, "the function of the code that is called" },               \
 		{ "input", KIND_ANY, "what a handler is called with" },                            \
 		{ "args", KIND_TEXTS, "arguments of a program" },                                  \
 		{ "files", KIND_PAIRS, "files beside the code: name and content",                  \
 			.max = CODE_MAX },                                                         \
 		{ "network", KIND_TEXT, "none or nat" },                                           \
-		{ "checkpoint_after", KIND_FLAG,                                                   \
-			"a snapshot afterwards: not of code that is run once" },                   \
-		{ "parent_snapshot", KIND_TEXT,                                                    \
-			"where to go on from: not of code that is run once" },                     \
+		{ "checkpoint_after", KIND_FLAG, "take a snapshot afterwards" },                   \
+		{ "parent_snapshot", KIND_TEXT, "name or id of the snapshot to go on from",        \
+			.max = 64 },                                                               \
+		{ "instance", KIND_TEXT, "name or id of the instance where it runs", .max = 64 },  \
 		COMMON_FIELDS
 
 const struct field execute_fields[] = {
@@ -59,8 +59,7 @@ const struct field execute_fields[] = {
 
 const struct field stream_fields[] = {
 	EXECUTE_FIELDS,
-	{ "instance", KIND_TEXT, "where the command runs: name or id of an instance", .max = 64 },
-	{ "directory", KIND_TEXT, "of the instance; /tmp" },
+	{ "directory", KIND_TEXT, "of the instance where the command runs; /tmp" },
 	{ "stdin", KIND_FLAG, "its stdin comes in messages: of commands in an instance" },
 	{ NULL },
 };
@@ -105,10 +104,7 @@ static const char *text_of(const json_t *fields, const char *name)
 static void take_common(struct run *run, const json_t *fields)
 {
 	const json_t *machine = json_object_get(fields, "resources");
-	uint32_t seconds = number_of(fields, "timeout");
-	if (!seconds)
-		seconds = number_of(fields, "timeout_secs");
-	run->opts.timeout_ms = seconds ? seconds * 1000 : number_of(fields, "timeout_ms");
+	run->opts.timeout_ms = fields_timeout_ms(fields);
 	run->opts.vcpus = number_of(machine, "cpu_cores");
 	run->opts.memory_mb = number_of(machine, "memory_mb");
 	run->env = pairs_of(json_object_get(fields, "env_vars"), &run->opts.env_count);
@@ -167,7 +163,7 @@ static int submit_run(struct job *job, struct run *run, nova_queue_t *queue, nov
 	return nova_queue_submit_run(queue, run->language, run->code, &run->opts, ret_call, error);
 }
 
-/* --- what is not there for code that is run once --- */
+/* --- code that is run once --- */
 
 static int refuse(struct job *job, unsigned status, const char *code, const char *text)
 {
@@ -177,7 +173,6 @@ static int refuse(struct job *job, unsigned status, const char *code, const char
 
 static int check_form(struct job *job, const json_t *fields)
 {
-	const char *mode = text_of(fields, "mode");
 	bool has_code = text_of(fields, "code"), has_command = json_object_get(fields, "command");
 	if (has_code == has_command)
 		return refuse(job, 400, "invalid", "one of 'code' and 'command' is needed");
@@ -187,22 +182,34 @@ static int check_form(struct job *job, const json_t *fields)
 		return refuse(job, 400, "invalid", "the field 'files' is not an object of texts");
 	if (has_command && !json_array_size(json_object_get(fields, "command")))
 		return refuse(job, 400, "invalid", "the field 'command' is empty");
-	if ((mode && strcmp(mode, "ephemeral") != 0 && strcmp(mode, "cached") != 0) ||
-		json_is_true(json_object_get(fields, "checkpoint_after")) ||
-		text_of(fields, "parent_snapshot"))
-		return refuse(job, 501, "not_supported",
-			"code that is run once leaves nothing and goes on from nothing: register "
-			"it (POST /api/v1/functions), then POST /functions/NAME/invoke has these "
-			"modes");
 	return 0;
+}
+
+/* A command in an instance has what the route of exec has, and nothing else. */
+static int check_exec(struct job *job, const json_t *fields)
+{
+	static const char *const others[] = { "language", "handler", "input", "args", "files",
+		"network", "resources", "parent_snapshot", "checkpoint_after" };
+	const char *mode = text_of(fields, "mode");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (json_object_get(fields, others[i])) {
+			job_problem(job, 400, "invalid", "a command in an instance has no '%s'",
+				others[i]);
+			return NOVA_EINVAL;
+		}
+	return mode && strcmp(mode, "persistent") ?
+		       refuse(job, 400, "invalid", "'instance' is for the mode 'persistent'") :
+		       0;
 }
 
 static int submit(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
 	const json_t *fields = job_fields(job);
-	if (text_of(fields, "instance"))
-		return exec_submit(job, queue, ret_call, error);
+	if (text_of(fields, "instance")) {
+		int code = check_exec(job, fields);
+		return code ? code : exec_submit(job, queue, ret_call, error);
+	}
 	if (json_is_true(json_object_get(fields, "stdin")) || text_of(fields, "directory"))
 		return refuse(job, 501, "not_supported",
 			"code that is run once has all of its stdin at its beginning, as "
@@ -233,15 +240,6 @@ int command_submit(struct job *job, const json_t *fields, nova_queue_t *queue,
 
 /* --- what came of it --- */
 
-static void add_answer(json_t *body, const nova_result_t *result)
-{
-	size_t len;
-	const char *text = nova_result_output(result, &len);
-	json_t *answer = json_loadb(text, len, JSON_DECODE_ANY, NULL);
-	/* Numbers that do not fit here stay what they are: a text. */
-	json_object_set_new(body, "output", answer ? answer : text_json(text, len));
-}
-
 /* Code that fails is an answer; that it could not be run is none. */
 void run_collect(struct job *job, nova_call_t *call)
 {
@@ -251,23 +249,10 @@ void run_collect(struct job *job, nova_call_t *call)
 	}
 	nova_result_t *result = nova_call_take_result(call);
 	nova_error_t *error = nova_call_take_error(call);
-	if (error && nova_error_code(error) != NOVA_EFUNCTION) {
+	if (error && nova_error_code(error) != NOVA_EFUNCTION)
 		job_fail_by(job, error);
-	} else {
-		const char *failure = result ? nova_result_failure(result) : "";
-		json_t *body = result_json(result, *failure ? failure :
-						   error    ? nova_error_message(error) :
-							      NULL);
-		const char *mode = job_field(job, "mode");
-		bool returned =
-			job_field(job, "handler") || json_object_get(job_fields(job), "input");
-		if (result && !error && job_field(job, "code") &&
-			(returned || !job_is_streamed(job)))
-			add_answer(body, result);
-		json_object_set_new(body, "executionId", json_string(job_id(job)));
-		json_object_set_new(body, "mode", json_string(mode ? mode : "ephemeral"));
-		job_answer(job, body);
-	}
+	else
+		job_answer(job, run_json(job, result, error));
 	nova_error_free(error);
 	nova_result_free(result);
 }
@@ -277,3 +262,8 @@ const struct job_verb verb_execute = {
 	.submit = submit,
 	.collect = run_collect,
 };
+
+const struct job_verb *execute_verb(const json_t *fields)
+{
+	return modes_keep(fields) ? &verb_execute_kept : &verb_execute;
+}

@@ -589,5 +589,7 @@ bool gate_whole(struct exchange *x)
 		lambda_begin(x);
 	if (!x->answered && x->route->flags & ROUTE_E2B)
 		e2b_options(x);
+	if (!x->answered && x->route->verb == &verb_execute)
+		x->verb = execute_verb(json_object_get(x->options, "body"));
 	return !x->answered;
 }

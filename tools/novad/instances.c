@@ -76,6 +76,12 @@ int instance_submit(
 	return nova_queue_submit_instance_start(queue, &opts, ret_call, error);
 }
 
+void instance_end(nova_instance_t *instance)
+{
+	nova_vm_kill(nova_instance_vm(instance));
+	nova_instance_stop(instance, 1, NULL);
+}
+
 /* NULL: it has been answered. One that comes too late for who wanted it is ended. */
 nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
 {
@@ -83,10 +89,8 @@ nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
 	nova_error_t *error = nova_call_take_error(call);
 	if (error)
 		job_fail_by(job, error);
-	if (instance && job_is_canceled(job)) {
-		nova_vm_kill(nova_instance_vm(instance));
-		nova_instance_stop(instance, 1, NULL);
-	}
+	if (instance && job_is_canceled(job))
+		instance_end(instance);
 	nova_error_free(error);
 	return instance;
 }
@@ -183,7 +187,7 @@ int exec_submit(struct job *job, nova_queue_t *queue, nova_call_t **ret_call, no
 	opts.stdin_data = payload.data;
 	opts.stdin_len = payload.len;
 	opts.directory = job_field(job, "directory");
-	opts.timeout_ms = job_field_number(job, "timeout_ms");
+	opts.timeout_ms = fields_timeout_ms(fields);
 	opts.userdata = job;
 	if (job_is_streamed(job)) {
 		opts.flags = NOVA_COMMAND_STREAMED;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library does not tell of things that were made here: the function of a snapshot, the
- * snapshot that a branch began with. It is forgotten when the process ends; requests can say it,
- * too.
+ * snapshot that a branch began with, what an execution has left. The oldest make room for others,
+ * and all is forgotten when the process ends; requests can say it, too.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "routes.h"
+
+#define MEMO_MAX 100000u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static json_t *table; /* id -> name */
@@ -18,6 +20,8 @@ void memo_put(const char *id, const char *name)
 	pthread_mutex_lock(&lock);
 	if (!table)
 		table = need(json_object());
+	if (json_object_size(table) == MEMO_MAX)
+		json_object_del(table, json_object_iter_key(json_object_iter(table)));
 	json_object_set_new(table, id, json_string(name));
 	pthread_mutex_unlock(&lock);
 }

@@ -112,6 +112,15 @@ const char *job_id(const struct job *job)
 	return json_string_value(json_object_get(job_options(job), "run"));
 }
 
+uint32_t fields_timeout_ms(const json_t *fields)
+{
+	json_int_t seconds = json_integer_value(json_object_get(fields, "timeout"));
+	if (!seconds)
+		seconds = json_integer_value(json_object_get(fields, "timeout_secs"));
+	return (uint32_t)(seconds ? seconds * 1000 :
+				    json_integer_value(json_object_get(fields, "timeout_ms")));
+}
+
 /* --- lists --- */
 
 const char **texts_of(const json_t *list, size_t *ret_count)
@@ -166,4 +175,28 @@ json_t *result_json(const nova_result_t *result, const char *error)
 	json_object_set_new(all, "duration_ms",
 		json_real((double)nova_result_timing_us(result, NOVA_TIMING_TOTAL) / 1000));
 	return all;
+}
+
+static void add_answer(json_t *body, const nova_result_t *result)
+{
+	size_t len;
+	const char *text = nova_result_output(result, &len);
+	json_t *answer = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+	/* Numbers that do not fit here stay what they are: a text. */
+	json_object_set_new(body, "output", answer ? answer : text_json(text, len));
+}
+
+json_t *run_json(struct job *job, const nova_result_t *result, const nova_error_t *error)
+{
+	const char *failure = result ? nova_result_failure(result) : "";
+	json_t *body = result_json(result, *failure ? failure :
+					   error    ? nova_error_message(error) :
+						      NULL);
+	const char *mode = job_field(job, "mode");
+	bool returned = job_field(job, "handler") || json_object_get(job_fields(job), "input");
+	if (result && !error && job_field(job, "code") && (returned || !job_is_streamed(job)))
+		add_answer(body, result);
+	json_object_set_new(body, "executionId", json_string(job_id(job)));
+	json_object_set_new(body, "mode", json_string(mode ? mode : "ephemeral"));
+	return body;
 }

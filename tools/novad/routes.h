@@ -29,6 +29,15 @@ int command_submit(struct job *job, const json_t *fields, nova_queue_t *queue,
 	nova_call_t **ret_call, nova_error_t **error);
 void run_collect(struct job *job, nova_call_t *call);
 
+/* modes.c: whether what has run leaves something */
+bool modes_keep(const json_t *fields);
+extern const struct job_verb verb_execute_kept;
+/* Runs the `code` of the job in an instance that such code has left; it may wait. NULL: it has been
+ * answered why it has not. */
+json_t *modes_run_in(struct job *job, nova_instance_t *instance);
+/* At once, with what runs in it. */
+void instance_end(nova_instance_t *instance);
+
 /* invoke.c */
 extern const struct field invoke_query[];
 extern const struct job_verb verb_invoke;
@@ -89,8 +98,9 @@ extern const struct field snapshot_fields[], restore_fields[];
 extern const struct job_verb verb_snapshot_take, verb_snapshot_list, verb_snapshot_get,
 	verb_snapshot_restore, verb_snapshot_delete;
 json_t *snapshot_json(const nova_snapshot_t *snapshot);
-int snapshot_restore(struct job *job, const char *name, const char *instance, nova_queue_t *queue,
-	nova_call_t **ret_call, nova_error_t **error);
+/* An instance of the function that it was taken of; `function` is room for its name. */
+int snapshot_restore_opts(struct job *job, const char *name, char function[65],
+	nova_instance_opts *opts, nova_error_t **error);
 
 /* branches.c */
 extern const struct field branch_fields[], merge_fields[];

@@ -6,7 +6,9 @@
 #include "routes.h"
 
 const struct field snapshot_fields[] = {
-	{ "instance_id", KIND_TEXT, "name or id of the instance", .max = 64 },
+	{ "instance_id", KIND_TEXT,
+		"name or id of the instance, or of an execution that has left one, or a snapshot",
+		.max = 64 },
 	{ "container_id", KIND_TEXT, "the same, as other platforms call it", .max = 64 },
 	{ "name", KIND_TEXT, "its name; without one, its id", .max = 64 },
 	{ "description", KIND_TEXT, "accepted and not kept" },
@@ -35,86 +37,94 @@ json_t *snapshot_json(const nova_snapshot_t *snapshot)
 		(json_int_t)nova_snapshot_disk_bytes(snapshot)));
 }
 
-static void release(void *instance)
-{
-	nova_instance_free(instance);
-}
-
 /* --- taking one --- */
 
-static int submit_take(
-	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
+static void answer_with(struct job *job, unsigned status, const nova_snapshot_t *snapshot)
 {
-	nova_instance_t *instance;
-	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
-	const char *name = job_field(job, "instance_id");
-	const json_t *life = json_object_get(job_fields(job), "life_time_s");
-	if (!name)
-		name = job_field(job, "container_id");
-	if (!name) {
-		job_problem(job, 400, "invalid", "the field 'instance_id' is missing");
-		return NOVA_EINVAL;
-	}
-	int code = nova_instance_get(job_nova(job), name, &instance, error);
-	if (code != 0)
-		return code;
-	job_hold(job, instance, release);
-	opts.name = job_field(job, "name");
-	opts.life_time_s = (uint64_t)json_integer_value(life);
-	opts.userdata = job;
-	return nova_queue_submit_vm_snapshot(
-		queue, nova_instance_vm(instance), &opts, ret_call, error);
+	job_status(job, status);
+	job_answer(job, snapshot_json(snapshot));
 }
 
-static void collect_take(struct job *job, nova_call_t *call)
+static void take_of(struct job *job, nova_instance_t *instance)
 {
-	nova_snapshot_t *snapshot = nova_call_take_snapshot(call);
-	nova_error_t *error = nova_call_take_error(call);
-	if (error) {
+	nova_error_t *error = NULL;
+	nova_snapshot_t *snapshot = NULL;
+	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	const json_t *life = json_object_get(job_fields(job), "life_time_s");
+	opts.name = job_field(job, "name");
+	opts.life_time_s = (uint64_t)json_integer_value(life);
+	opts.interrupt = job_interrupt(job);
+	if (nova_vm_snapshot(nova_instance_vm(instance), &opts, &snapshot, &error) != 0) {
 		job_fail_by(job, error);
 	} else {
-		memo_put(nova_snapshot_id(snapshot), nova_instance_function(job_held(job)));
-		job_status(job, 201);
-		job_answer(job, snapshot_json(snapshot));
+		memo_put(nova_snapshot_id(snapshot), nova_instance_function(instance));
+		answer_with(job, 201, snapshot);
 	}
 	nova_error_free(error);
 	nova_snapshot_free(snapshot);
 }
 
+/* Of the instance of that name, or of what the execution of that id has left: an instance, too, or
+ * the snapshot that it has taken itself. */
+static void take(struct job *job)
+{
+	char left[65];
+	nova_error_t *error = NULL;
+	nova_instance_t *instance = NULL;
+	nova_snapshot_t *snapshot = NULL;
+	const char *name = job_field(job, "instance_id");
+	if (!name)
+		name = job_field(job, "container_id");
+	if (!name) {
+		job_problem(job, 400, "invalid", "the field 'instance_id' is missing");
+		return;
+	}
+	if (memo_get(name, left, sizeof(left)))
+		nova_snapshot_open(nova_host_get(job_nova(job)), left, &snapshot, NULL);
+	if (snapshot)
+		answer_with(job, 200, snapshot);
+	else if (nova_instance_get(job_nova(job), *left ? left : name, &instance, &error) != 0)
+		job_fail_by(job, error);
+	else
+		take_of(job, instance);
+	nova_snapshot_free(snapshot);
+	nova_instance_free(instance);
+	nova_error_free(error);
+}
+
 /* --- going on from one --- */
 
-/* An instance of the function that it was taken of. */
-int snapshot_restore(struct job *job, const char *name, const char *instance, nova_queue_t *queue,
-	nova_call_t **ret_call, nova_error_t **error)
+int snapshot_restore_opts(struct job *job, const char *name, char function[65],
+	nova_instance_opts *opts, nova_error_t **error)
 {
-	char function[65];
 	nova_snapshot_t *snapshot;
-	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	int code = nova_snapshot_open(nova_host_get(job_nova(job)), name, &snapshot, error);
 	if (code != 0)
 		return code;
-	bool is_known = memo_get(nova_snapshot_id(snapshot), function, sizeof(function));
+	bool is_known = memo_get(nova_snapshot_id(snapshot), function, 65);
 	nova_snapshot_free(snapshot);
-	opts.function = job_field(job, "function");
-	if (!opts.function && is_known)
-		opts.function = function;
-	if (!opts.function) {
+	opts->function = job_field(job, "function");
+	if (!opts->function && is_known)
+		opts->function = function;
+	if (!opts->function) {
 		job_problem(job, 400, "invalid",
 			"the field 'function' is needed: this process has not taken '%s'", name);
 		return NOVA_EINVAL;
 	}
-	opts.snapshot = name;
-	opts.name = instance;
-	opts.key = job_key(job);
-	opts.userdata = job;
-	return nova_queue_submit_instance_start(queue, &opts, ret_call, error);
+	opts->snapshot = name;
+	opts->key = job_key(job);
+	return 0;
 }
 
 static int submit_restore(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
-	return snapshot_restore(
-		job, job_path(job, "id"), job_field(job, "name"), queue, ret_call, error);
+	char function[65];
+	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
+	int code = snapshot_restore_opts(job, job_path(job, "id"), function, &opts, error);
+	opts.name = job_field(job, "name");
+	opts.userdata = job;
+	return code ? code : nova_queue_submit_instance_start(queue, &opts, ret_call, error);
 }
 
 /* --- the others --- */
@@ -159,11 +169,7 @@ static void drop(struct job *job)
 	nova_error_free(error);
 }
 
-const struct job_verb verb_snapshot_take = {
-	.name = "take",
-	.submit = submit_take,
-	.collect = collect_take,
-};
+const struct job_verb verb_snapshot_take = { .name = "take", .work = take };
 const struct job_verb verb_snapshot_restore = {
 	.name = "restore",
 	.submit = submit_restore,

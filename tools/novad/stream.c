@@ -337,7 +337,7 @@ struct stream *stream_begin(struct exchange *x, json_t *fields)
 	char id[33];
 	random_hex(id, 16);
 	struct stream *stream = stream_new(x, id);
-	struct job_request request = { .verb = &verb_execute };
+	struct job_request request = { .verb = execute_verb(fields) };
 	request.input = json_is_true(json_object_get(fields, "stdin")) &&
 			json_object_get(fields, "instance");
 	json_t *options = need(json_pack("{s:s,s:b,s:O,s:{},s:{},s:o*}", "run", id, "streamed", 1,

@@ -208,9 +208,11 @@ class Calls:
         return Stream(self, execution_id, start, after)
 
     def create_snapshot(self, instance, **more):
+        """Of an instance, or of an execution that has left one, or a snapshot."""
         return self.snapshots.take(instance, **more)
 
     def create_branch(self, snapshot, **more):
+        """An instance that goes on from it; `code` runs in it first."""
         return self.call("createBranch", parent_snapshot_id=snapshot, **more)
 
     def merge_branches(self, branches, **more):

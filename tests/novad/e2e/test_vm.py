@@ -42,6 +42,29 @@ class RealVM(WebSocketCase):
         self.assertEqual((output(events), events[-1]["exitCode"]), (b"2\n", 0))
         self.stops(self.process)
 
+    def test_code_goes_on_from_what_code_has_left(self):
+        run = {"language": "python", "timeout": 120}
+        first = self.curl("/execute", {"code": "x = [1]\nprint('one')", "mode": "checkpointed",
+                                       "checkpoint_after": True, **run})
+        self.assertEqual((first["stdout"], first["error"]), ("one\n", None), first)
+        taken = self.gets(200, "POST", f"{API}/snapshots", {"instance_id": first["executionId"]})
+        self.assertEqual(taken["snapshot_id"], first["snapshot_id"])
+        for number in (2, 3):  # neither sees what the other has changed
+            branch = self.curl("/execute", {"code": f"x.append({number})\nprint(x)", **run,
+                                            "mode": "branched",
+                                            "parent_snapshot": first["snapshot_id"]})
+            self.assertEqual((branch["stdout"], branch["mode"]), (f"[1, {number}]\n", "branched"))
+            self.assertNotIn("snapshot_id", branch)
+        branch = self.gets(201, "POST", f"{API}/branches", {
+            "parent_snapshot_id": first["snapshot_id"], "code": "x.append(4)\nprint(x)"})
+        self.assertEqual(branch["stdout"], "[1, 4]\n")
+        done = self.curl("/execute", {"code": "print(x)", "instance": branch["branch_id"], **run})
+        self.assertEqual(done["stdout"], "[1, 4]\n")
+        modes = self.gets(200, "GET", f"{API}/usage")["usage"]
+        self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
+                         {"checkpointed": 1, "branched": 2, "persistent": 2})
+        self.stops(self.process)
+
     @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
     def test_commands_run_snapshots_are_restored_and_branches_merged(self):
         done = self.curl("/functions/any/invoke", {
