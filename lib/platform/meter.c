@@ -4,19 +4,17 @@
  * from there, now and then, into the store of usage.
  */
 #include <errno.h>
-#include <sys/utsname.h>
 
 #include "platform/meter.h"
 
-#define TICK_MS        1000u
-#define FOLD_MS        5000u
-#define LOOK_MS        (FOLD_MS + 2 * TICK_MS)
-#define RETRY_MS       5000u
-#define SNAPSHOTS_US   60000000u
-#define SNAPSHOTS_MOST (31ull * 86400u * 1000000u) /* of a time in which nobody looked */
-#define RETIRE_BYTES   (1u << 20)
-#define TRIM_MS        3600000u
-#define FORGOTTEN_H    48u
+#define TICK_MS      1000u
+#define FOLD_MS      5000u
+#define LOOK_MS      (FOLD_MS + 2 * TICK_MS)
+#define RETRY_MS     5000u
+#define SNAPSHOTS_US 60000000u
+#define RETIRE_BYTES (1u << 20)
+#define TRIM_MS      3600000u
+#define FORGOTTEN_H  48u
 
 struct meter {
 	nova_t *nova;
@@ -35,6 +33,8 @@ struct meter {
 	uint64_t fold_at, trim_at;
 	bool has_rates;
 	struct usage_rates rates;
+	/* until when it has counted snapshots, by the calendar and by the clock; 0: not yet */
+	uint64_t counted_us, counted_ns;
 };
 
 struct meter *meter_new(nova_t *nova)
@@ -85,7 +85,8 @@ int meter_configure(struct meter *m, const nova_config_t *config, nova_error_t *
 	m->limited = !strcmp(config_str(config, "usage.limit"), "on");
 	m->keep_hours = (config_ms(config, "usage.retention") + 3599999u) / 3600000u;
 	snprintf(m->plan, sizeof(m->plan), "%s", config_str(config, "usage.plan"));
-	int code = usage_journal_init(&m->journal, nova_host_home(m->nova->host), error);
+	bool shared = !m->nova->registry.store->ops->usage_store;
+	int code = usage_journal_init(&m->journal, nova_host_home(m->nova->host), shared, error);
 	if (code == 0 && (*config_str(config, "usage.rates") || *m->plan))
 		code = check_plan(m, error);
 	if (code == 0 && m->limited && (!*m->plan || !m->on))
@@ -143,14 +144,6 @@ static void note_outcome(struct meter *m, int code, const nova_error_t *failure)
 
 /* --- snapshots --- */
 
-/* Each home has its own, also where hosts share the store. NULL: out of memory. */
-static char *snapshots_name(const struct meter *m)
-{
-	struct utsname host = { 0 };
-	uname(&host);
-	return str_format("snapshots %s:%s", host.nodename, m->journal.directory);
-}
-
 static int measure_snapshots(
 	struct meter *m, uint64_t since_us, uint64_t now_us, uint64_t *ret, nova_error_t **error)
 {
@@ -168,15 +161,22 @@ static int measure_snapshots(
 	return code;
 }
 
-/* How far has been measured is in the store, and moves with what comes to it. A clock that went
- * back measures nothing twice. */
-static int fold_snapshots(struct meter *m, nova_error_t **error)
+/* What the clock that does not jump says, if this is where it was looked at. */
+static uint64_t passed_since(const struct meter *m, uint64_t last_us)
 {
-	uint64_t last = 0, now = clock_unix_us();
-	bool done;
+	return last_us == m->counted_us ? (clock_ns() - m->counted_ns) / 1000u : UINT64_MAX;
+}
+
+/* How far has been counted is in the store, and moves with what comes to it; and in the home, as
+ * that may be counted into another store. A clock that went back counts nothing twice. */
+static int count_snapshots(struct meter *m, struct usage_storage *home, nova_error_t **error)
+{
+	uint64_t place = 0, now = clock_unix_us();
+	bool done = false;
 	const struct usage_ops *ops = m->store->ops->usage;
-	AUTO_FREE char *name = snapshots_name(m);
-	int code = name ? ops->place(m->store, name, &last, error) : nova_oom(error);
+	AUTO_FREE char *name = str_format("snapshots %s", home->id);
+	int code = name ? ops->place(m->store, name, &place, error) : nova_oom(error);
+	uint64_t last = place > home->last_us ? place : home->last_us;
 	bool is_due = !last || now < last || now - last >= SNAPSHOTS_US;
 	if (code < 0 || !is_due)
 		return code;
@@ -184,11 +184,25 @@ static int fold_snapshots(struct meter *m, nova_error_t **error)
 		.month = usage_month_of(now),
 		.key = (char *)"",
 		.function = (char *)"" };
-	uint64_t since = now - last > SNAPSHOTS_MOST ? now - SNAPSHOTS_MOST : last;
-	if (last && now > last)
+	uint64_t since = usage_storage_from(last, now, passed_since(m, last));
+	if (since < now)
 		code = measure_snapshots(m, since, now, &r.amounts[USAGE_SNAPSHOT_KB_S], error);
 	size_t count = r.amounts[USAGE_SNAPSHOT_KB_S] ? 1 : 0;
-	return code < 0 ? code : ops->fold(m->store, name, last, now, &r, count, &done, error);
+	if (code == 0)
+		code = ops->fold(m->store, name, place, now, &r, count, &done, error);
+	if (code < 0 || !done)
+		return code;
+	usage_storage_note(home, now); /* if it cannot, it is in this store at least */
+	m->counted_us = now;
+	m->counted_ns = clock_ns();
+	return 0;
+}
+
+static int fold_snapshots(struct meter *m, nova_error_t **error)
+{
+	CLEANUP(usage_storage_done) struct usage_storage home;
+	int code = usage_storage_open(nova_host_home(m->nova->host), &home, error);
+	return code > 0 ? count_snapshots(m, &home, error) : code;
 }
 
 /* --- folding; with `folding` --- */
@@ -202,7 +216,8 @@ static int look_at_limit(struct meter *m, nova_error_t **error)
 	const struct usage_filter filter = {
 		.since_hour = usage_month_begin_us(month) / USAGE_HOUR_US,
 		.until_hour = usage_month_begin_us(month + 1) / USAGE_HOUR_US,
-		.most = 1,
+		.period = USAGE_BY_DAY,
+		.most = USAGE_OF_MONTH,
 	};
 	int code = m->store->ops->usage->list(m->store, &filter, &found, &count, error);
 	bool fits = code == 0 && usage_mcu_of(found, count, &micro);

@@ -293,8 +293,9 @@ int nova_usage_bill(nova_t *nova, const nova_usage_bill_opts *opts, const nova_b
 		.since_hour = start_us / USAGE_HOUR_US,
 		.until_hour = end_us / USAGE_HOUR_US,
 		.key = o.key,
+		.period = USAGE_BY_DAY,
 		.by_mode = true,
-		.most = NOVA_USAGE_MODES,
+		.most = USAGE_OF_MONTH,
 	};
 	struct usage_record *found = NULL;
 	struct bill_own *own = NULL;

@@ -17,13 +17,13 @@ bool usage_is_journal(const char *name)
 	return strspn(name, "0123456789abcdef") == NAME && !strcmp(name + NAME, ENDING);
 }
 
-int usage_journal_init(struct usage_journal *j, const char *home, nova_error_t **error)
+int usage_journal_init(struct usage_journal *j, const char *home, bool shared, nova_error_t **error)
 {
 	memset(j, 0, sizeof(*j));
 	pthread_mutex_init(&j->lock, NULL);
 	j->fd = -1;
 	j->pending = BUF_INIT(USAGE_PENDING);
-	j->directory = path_join(home, "usage");
+	j->directory = path_join(home, shared ? "usage/shared" : "usage");
 	return j->directory ? 0 : nova_oom(error);
 }
 

@@ -31,15 +31,12 @@ static bool divide(wide sum, wide by, uint64_t *ret)
 	return true;
 }
 
-static bool sum_of(
-	const struct usage_record *records, size_t count, enum usage_amount which, uint64_t *ret)
+static wide sum_of(const struct usage_record *records, size_t count, enum usage_amount which)
 {
-	uint64_t sum = 0;
+	wide sum = 0;
 	for (size_t i = 0; i < count; i++)
-		if (__builtin_add_overflow(sum, records[i].amounts[which], &sum))
-			return false;
-	*ret = sum;
-	return true;
+		sum += records[i].amounts[which];
+	return sum;
 }
 
 /* --- dollars --- */
@@ -111,16 +108,14 @@ static wide larger(wide a, wide b)
 
 bool usage_mcu_of(const struct usage_record *records, size_t count, uint64_t *ret)
 {
-	uint64_t vcpu, memory, disk, snapshot;
-	if (!sum_of(records, count, USAGE_VCPU_US, &vcpu) ||
-		!sum_of(records, count, USAGE_MEMORY_MB_US, &memory) ||
-		!sum_of(records, count, USAGE_DISK_MB_US, &disk) ||
-		!sum_of(records, count, USAGE_SNAPSHOT_KB_S, &snapshot))
-		return false;
-	wide compute = larger((wide)vcpu * MB_OF_GB * DISK_PER_MCU,
-		larger((wide)memory * (DISK_PER_MCU / GB_PER_MCU), disk));
+	wide vcpu = sum_of(records, count, USAGE_VCPU_US);
+	wide memory = sum_of(records, count, USAGE_MEMORY_MB_US);
+	wide disk = sum_of(records, count, USAGE_DISK_MB_US);
+	wide snapshot = sum_of(records, count, USAGE_SNAPSHOT_KB_S);
+	wide compute = larger(
+		vcpu * MB_OF_GB * DISK_PER_MCU, larger(memory * (DISK_PER_MCU / GB_PER_MCU), disk));
 	/* the first divisor divides the second */
-	wide sum = compute * (STORAGE_DIVISOR / COMPUTE_DIVISOR) + (wide)snapshot * MILLION;
+	wide sum = compute * (STORAGE_DIVISOR / COMPUTE_DIVISOR) + snapshot * MILLION;
 	return divide(sum, STORAGE_DIVISOR, ret);
 }
 

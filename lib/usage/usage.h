@@ -23,8 +23,9 @@
 #include "config/config.h"
 #include "store/store.h"
 
-#define USAGE_HOUR_US 3600000000ull
-#define USAGE_TEXT    64u /* bytes of a key or a function at most */
+#define USAGE_HOUR_US  3600000000ull
+#define USAGE_OF_MONTH (31u * NOVA_USAGE_MODES) /* sums by day and mode: none is too large */
+#define USAGE_TEXT     64u                      /* bytes of a key or a function at most */
 
 /* --- month.c: months since the year 0, and when one begins --- */
 
@@ -107,8 +108,10 @@ struct usage_journal {
 	bool anonymous; /* nor is its name */
 };
 
-/* In `home`/usage, which is made when there is something to write. */
-int usage_journal_init(struct usage_journal *j, const char *home, nova_error_t **error);
+/* In `home`/usage, which is made when there is something to write; in a directory of its own there,
+ * if it is for a store that hosts share: what is for one store is nothing for another. */
+int usage_journal_init(
+	struct usage_journal *j, const char *home, bool shared, nova_error_t **error);
 void usage_journal_done(struct usage_journal *j);
 /* Written when it returns 0, but for the power of the machine. Otherwise it waits in memory for the
  * next try, or is counted as lost. */
@@ -124,6 +127,22 @@ int usage_journal_leave(struct usage_journal *j, uint64_t least, nova_error_t **
 bool usage_line_read(char *line, struct usage_record *ret);
 /* What its name tells apart. */
 bool usage_is_journal(const char *name);
+
+/* --- storage.c: the snapshots of a home, which are counted once --- */
+
+struct usage_storage {
+	int fd;
+	char id[17]; /* of the home */
+	uint64_t last_us;
+};
+
+/* 1; or 0: somebody else counts them just now. */
+int usage_storage_open(const char *home, struct usage_storage *s, nova_error_t **error);
+int usage_storage_note(struct usage_storage *s, uint64_t last_us);
+void usage_storage_done(struct usage_storage *s);
+/* From when on they are counted now, if they were counted until `last_us` (0: never). `passed_us`:
+ * so long ago was that by a clock that does not jump; UINT64_MAX: nobody knows. */
+uint64_t usage_storage_from(uint64_t last_us, uint64_t now_us, uint64_t passed_us);
 
 /* --- fold.c --- */
 

@@ -124,6 +124,27 @@ class Postgres(HomeCase):
             one.join()
         self.assertEqual(self.server.psql("SELECT count(*) FROM nova_schema").stdout, "1\n")
 
+    def test_four_hosts_bring_an_older_schema_to_the_present_one_at_once(self):
+        """That of version 13 is what is left without what the steps behind it have made."""
+        def now():
+            return self.server.psql("SELECT table_name, column_name, data_type, is_nullable, "
+                                    "column_default FROM information_schema.columns WHERE "
+                                    "table_schema = 'public' ORDER BY 1, 2").stdout
+
+        self.add(self.a, "kept")
+        made = now()
+        self.server.psql("DROP TABLE usage, usage_places; UPDATE nova_schema SET version = 13")
+        lists = [threading.Thread(target=self.novactl, args=("list",), kwargs={
+            "environment": {"NOVA_HOME": str(self.directory / f"h{n}")}}) for n in range(4)]
+        for one in lists:
+            one.start()
+        for one in lists:
+            one.join()
+        self.assertEqual(now(), made)
+        self.assertIn("usage_places|place|", made)
+        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "14\n")
+        self.says(self.b, "kept")
+
     def test_without_a_database_the_functions_are_in_the_state_directory(self):
         self.environment.pop("NOVA_PG_DSN")
         self.environment["DATABASE_URL"] = self.server.dsn()  # of something else

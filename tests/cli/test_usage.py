@@ -182,6 +182,26 @@ class Model(UsageCase):
         self.assertEqual((row["calls"], row["vcpu_us"]), (2**63 - 1, 2**63 - 1))
         self.assertEqual(row["cost_nano"], sum(items_of([("cached", row)]).values()))
 
+    def sums_beyond_all_are_told_as_such(self):
+        """A bill goes by days, none of which is too much; a list of all is told that it is."""
+        begin = calendar.timegm((2026, 10, 10, 0, 0, 0)) * 10**6
+        for _ in range(3):  # one hour, again and again
+            self.journal(self.line(begin - 86400 * 10**6, "persistent", egress_bytes=2**62))
+            rows = self.usage("--by", "hour")
+        self.assertEqual(rows[0]["egress_bytes"], 2**63 - 1)
+        for day in range(3):
+            self.journal(self.line(begin + day * 86400 * 10**6, "cached", memory_mb_us=2**62,
+                                   calls=1))
+        rows = self.usage("--by", "day")
+        self.assertEqual([r["memory_mb_us"] for r in rows], [0, 2**62, 2**62, 2**62])
+        self.refuses("more than 2^63: ask for less time at once, as by day", "usage")
+        bill = self.novactl_json("bill", "--month", "2026-10")
+        model = bill_of([(r["mode"], r) for r in rows])
+        self.assertEqual({name: bill[name] for name in model}, model)
+
+    def test_sums_beyond_all_are_told_as_such(self):
+        self.sums_beyond_all_are_told_as_such()
+
     def test_lines_that_are_none_count_as_nothing_and_are_told_of(self):
         now = int(time.time()) * 10**6
         good = self.line(now, "cached", calls=1)
@@ -451,8 +471,23 @@ class Shared(UsageCase):
                          [("f", "cached", 4)])
         bill = self.novactl_json("bill", environment=hosts[0])
         self.assertEqual(bill["cpu_nano"], items_of([("cached", rows[0])])["cpu_nano"])
+        # What one home has counted into a store of its own is nothing for this one.
+        own = {**hosts[0], "NOVA_STORE": "sqlite"}
+        self.novactl("register", "g", "--runtime", "shell", "--code", self.write("g.sh", "cat"),
+                     environment=own)
+        for _ in range(2):
+            self.novactl("invoke", "g", environment=own)
+        self.novactl("invoke", "f", environment=hosts[0])
+        self.assertEqual([sum(r["calls"] for r in self.usage(environment=where))
+                          for where in (own, hosts[0], hosts[1])], [2, 5, 5])
         server.stop(signal.SIGQUIT)
         # It cannot be taken into the database now, and is not lost.
         self.refuses("cannot connect", "usage", environment=hosts[0])
         server.start()
-        self.assertEqual(self.usage(environment=hosts[0])[0]["calls"], 4)
+        self.assertEqual(self.usage(environment=hosts[0])[0]["calls"], 5)
+
+    def test_what_is_too_much_is_told_by_a_shared_database_too(self):
+        self.environment["NOVA_PG_DSN"] = pgserver.start_for(self).dsn()
+        self.environment["NOVA_STORE"] = "postgres"
+        self.journals = self.home / "usage/shared"
+        Model.sums_beyond_all_are_told_as_such(self)

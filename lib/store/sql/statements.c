@@ -54,16 +54,22 @@
 
 #define USAGE_COLUMNS                                                                              \
 	"calls, vcpu_us, memory_mb_us, disk_mb_us, gpu_us, egress, ingress, snapshot_kb_s, lost"
-#define USAGE_ADDED                                                                                \
-	"usage.calls + excluded.calls, usage.vcpu_us + excluded.vcpu_us, usage.memory_mb_us + "    \
-	"excluded.memory_mb_us, usage.disk_mb_us + excluded.disk_mb_us, usage.gpu_us + "           \
-	"excluded.gpu_us, usage.egress + excluded.egress, usage.ingress + excluded.ingress, "      \
-	"usage.snapshot_kb_s + excluded.snapshot_kb_s, usage.lost + excluded.lost"
-#define USAGE_SUMS                                                                                 \
-	"CAST(sum(calls) AS BIGINT), CAST(sum(vcpu_us) AS BIGINT), CAST(sum(memory_mb_us) AS "     \
-	"BIGINT), CAST(sum(disk_mb_us) AS BIGINT), CAST(sum(gpu_us) AS BIGINT), CAST(sum(egress) " \
-	"AS BIGINT), CAST(sum(ingress) AS BIGINT), CAST(sum(snapshot_kb_s) AS BIGINT), "           \
-	"CAST(sum(lost) AS BIGINT)"
+/* The most there can be stays what it is: databases do not agree on what is more. */
+#define ADDED(amount)                                                                              \
+	"CASE WHEN usage." amount " > 9223372036854775807 - excluded." amount                      \
+	" THEN 9223372036854775807 ELSE usage." amount " + excluded." amount " END"
+#define ADDED_TIMES ADDED("vcpu_us") ", " ADDED("memory_mb_us") ", " ADDED("disk_mb_us")
+#define ADDED_BYTES ADDED("gpu_us") ", " ADDED("egress") ", " ADDED("ingress")
+#define ADDED_REST  ADDED("snapshot_kb_s") ", " ADDED("lost")
+#define USAGE_ADDED ADDED("calls") ", " ADDED_TIMES ", " ADDED_BYTES ", " ADDED_REST
+/* In two parts, as no sum of those is too large: usage.c puts them together. */
+#define SUM(amount)                                                                                \
+	"CAST(sum(" amount " / 2147483648) AS BIGINT), CAST(sum(" amount " % 2147483648) AS "      \
+	"BIGINT)"
+#define SUM_TIMES   SUM("vcpu_us") ", " SUM("memory_mb_us") ", " SUM("disk_mb_us")
+#define SUM_BYTES   SUM("gpu_us") ", " SUM("egress") ", " SUM("ingress")
+#define SUM_REST    SUM("snapshot_kb_s") ", " SUM("lost")
+#define USAGE_SUMS  SUM("calls") ", " SUM_TIMES ", " SUM_BYTES ", " SUM_REST
 #define USAGE_GROUP "period, api_key, function, mode"
 
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the

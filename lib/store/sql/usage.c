@@ -93,6 +93,15 @@ static int place(struct store *store, const char *name, uint64_t *ret_place, nov
 	return row_end(&row, error);
 }
 
+/* False: it is more than can be told. */
+static bool read_sum(struct sql_row *row, uint64_t *ret)
+{
+	uint64_t high = row_number(row, INT64_MAX), low = row_number(row, INT64_MAX);
+	bool overflow = __builtin_mul_overflow(high, 1ull << 31, ret);
+	overflow = __builtin_add_overflow(*ret, low, ret) || overflow;
+	return !overflow && *ret <= INT64_MAX;
+}
+
 static int read_record(struct sql_session *session, void *to, nova_error_t **error)
 {
 	struct sql_row row = { session, 0, NULL, false };
@@ -101,9 +110,13 @@ static int read_record(struct sql_session *session, void *to, nova_error_t **err
 	r->key = row_text(&row);
 	r->function = row_text(&row);
 	r->mode = (uint32_t)row_number(&row, UINT32_MAX);
+	bool fits = true;
 	for (int i = 0; i < USAGE_AMOUNTS; i++)
-		r->amounts[i] = row_number(&row, INT64_MAX);
+		fits = read_sum(&row, &r->amounts[i]) && fits;
 	int code = row_end(&row, error);
+	if (code == 0 && !fits)
+		code = nova_fail(error, NOVA_ETOOBIG,
+			"this usage comes to more than 2^63: ask for less time at once, as by day");
 	if (code < 0) {
 		free(STEAL(r->key));
 		free(STEAL(r->function));
