@@ -304,3 +304,18 @@ int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error)
 				  what, reserved) :
 			  0;
 }
+
+int opts_text(const char *name, const char *text, nova_error_t **error)
+{
+	return !text || text_is_utf8(text) ?
+		       0 :
+		       nova_fail(error, NOVA_EINVAL, "%s: the text is not UTF-8", name);
+}
+
+int opts_most(const char *name, uint64_t number, uint64_t most, nova_error_t **error)
+{
+	return number <= most ?
+		       0 :
+		       nova_fail(error, NOVA_EINVAL, "%s is %llu; at most %llu is possible", name,
+			       (unsigned long long)number, (unsigned long long)most);
+}

@@ -52,5 +52,9 @@ static inline void error_freep(nova_error_t **error)
 int opts_import(void *dst, size_t known, const void *src, const char *what, nova_error_t **error);
 /* Refuses what a newer program may have put where this library has padding. */
 int opts_reserved(uint32_t reserved, const char *what, nova_error_t **error);
+/* NOVA_EINVAL by the name of the option: a text (NULL is none) that is not UTF-8, a number that is
+ * too large. */
+int opts_text(const char *name, const char *text, nova_error_t **error);
+int opts_most(const char *name, uint64_t number, uint64_t most, nova_error_t **error);
 
 #endif

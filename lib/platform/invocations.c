@@ -65,40 +65,25 @@ static const nova_invocation *invocation_new(struct call_record *record)
 
 /* --- what is asked for --- */
 
-static int check_text(const char *name, const char *text, nova_error_t **error)
-{
-	return !text || text_is_utf8(text) ?
-		       0 :
-		       nova_fail(error, NOVA_EINVAL, "%s: the text is not UTF-8", name);
-}
-
-static int check_most(const char *name, uint64_t number, uint64_t most, nova_error_t **error)
-{
-	return number <= most ?
-		       0 :
-		       nova_fail(error, NOVA_EINVAL, "%s is %llu; at most %llu is possible", name,
-			       (unsigned long long)number, (unsigned long long)most);
-}
-
 static int check_opts(const nova_invocation_list_opts *o, nova_error_t **error)
 {
-	int code = check_text("function", o->function, error);
+	int code = opts_text("function", o->function, error);
 	if (code == 0)
-		code = check_text("request_id", o->request_id, error);
+		code = opts_text("request_id", o->request_id, error);
 	if (code == 0)
-		code = check_most("since_us", o->since_us, INT64_MAX, error);
+		code = opts_most("since_us", o->since_us, INT64_MAX, error);
 	if (code == 0)
-		code = check_most("until_us", o->until_us, INT64_MAX, error);
+		code = opts_most("until_us", o->until_us, INT64_MAX, error);
 	if (code == 0)
-		code = check_most("cursor", o->cursor, INT64_MAX, error);
+		code = opts_most("cursor", o->cursor, INT64_MAX, error);
 	if (code == 0)
-		code = check_most("errors", o->errors, 1, error);
+		code = opts_most("errors", o->errors, 1, error);
 	if (code == 0)
-		code = check_most("order", o->order, NOVA_INVOCATION_OLDEST, error);
+		code = opts_most("order", o->order, NOVA_INVOCATION_OLDEST, error);
 	if (code == 0)
-		code = check_most("limit", o->limit, LIMIT_MOST, error);
+		code = opts_most("limit", o->limit, LIMIT_MOST, error);
 	if (code == 0)
-		code = check_most("wait_ms", o->wait_ms, WAIT_MOST_MS, error);
+		code = opts_most("wait_ms", o->wait_ms, WAIT_MOST_MS, error);
 	if (code == 0 && o->code > 0)
 		code = nova_fail(
 			error, NOVA_EINVAL, "code is %d; codes of calls are 0 or less", o->code);
@@ -268,10 +253,10 @@ static int count_calls(struct store *store, void *question, nova_error_t **error
 
 static int check_summary_opts(const nova_invocation_summary_opts *o, nova_error_t **error)
 {
-	int code = check_text("function", o->function, error);
+	int code = opts_text("function", o->function, error);
 	if (code == 0)
-		code = check_most("since_us", o->since_us, INT64_MAX, error);
-	return code < 0 ? code : check_most("until_us", o->until_us, INT64_MAX, error);
+		code = opts_most("since_us", o->since_us, INT64_MAX, error);
+	return code < 0 ? code : opts_most("until_us", o->until_us, INT64_MAX, error);
 }
 
 int nova_invocation_summarize(nova_t *nova, const nova_invocation_summary_opts *opts,

@@ -18,21 +18,6 @@ static int fail_size(nova_error_t **error)
 		"this comes to more than can be counted: ask for less time, or fewer calls");
 }
 
-static int check_text(const char *name, const char *text, nova_error_t **error)
-{
-	return !text || text_is_utf8(text) ?
-		       0 :
-		       nova_fail(error, NOVA_EINVAL, "%s: the text is not UTF-8", name);
-}
-
-static int check_most(const char *name, uint64_t number, uint64_t most, nova_error_t **error)
-{
-	return number <= most ?
-		       0 :
-		       nova_fail(error, NOVA_EINVAL, "%s is %llu; at most %llu is possible", name,
-			       (unsigned long long)number, (unsigned long long)most);
-}
-
 /* --- lists --- */
 
 struct usage_own {
@@ -115,25 +100,25 @@ static int give(const struct usage_rates *rates, uint32_t period, struct usage_r
 
 static int check_list(const nova_usage_list_opts *o, nova_error_t **error)
 {
-	int code = check_text("key", o->key, error);
+	int code = opts_text("key", o->key, error);
 	if (code == 0)
-		code = check_text("function", o->function, error);
+		code = opts_text("function", o->function, error);
 	if (code == 0)
-		code = check_most("since_us", o->since_us, INT64_MAX, error);
+		code = opts_most("since_us", o->since_us, INT64_MAX, error);
 	if (code == 0)
-		code = check_most("until_us", o->until_us, INT64_MAX, error);
+		code = opts_most("until_us", o->until_us, INT64_MAX, error);
 	if (code == 0)
-		code = check_most("by", o->by, BY_ALL, error);
+		code = opts_most("by", o->by, BY_ALL, error);
 	if (code == 0)
-		code = check_most("period", o->period, NOVA_USAGE_BY_MONTH, error);
+		code = opts_most("period", o->period, NOVA_USAGE_BY_MONTH, error);
 	if (code == 0)
-		code = check_most("limit", o->limit, LIMIT_MOST, error);
+		code = opts_most("limit", o->limit, LIMIT_MOST, error);
 	if (code == 0 && o->after && (!o->after->key || !o->after->function))
 		code = nova_fail(error, NOVA_EINVAL, "after: key and function are texts");
 	if (code == 0 && o->after)
-		code = check_text("after.key", o->after->key, error);
+		code = opts_text("after.key", o->after->key, error);
 	if (code == 0 && o->after)
-		code = check_text("after.function", o->after->function, error);
+		code = opts_text("after.function", o->after->function, error);
 	return code < 0 ? code : opts_reserved(o->reserved, "nova_usage_list_opts", error);
 }
 
@@ -280,9 +265,9 @@ int nova_usage_bill(nova_t *nova, const nova_usage_bill_opts *opts, const nova_b
 		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_usage_bill_opts", error);
 	if (code == 0)
-		code = check_text("key", o.key, error);
+		code = opts_text("key", o.key, error);
 	if (code == 0)
-		code = check_most("time_us", o.time_us, 1ull << 56, error);
+		code = opts_most("time_us", o.time_us, 1ull << 56, error);
 	if (code == 0)
 		code = registry_check_process(&nova->registry, error);
 	if (code < 0)
@@ -332,11 +317,11 @@ static int fill_machine(nova_t *nova, nova_usage_estimate_opts *o, nova_error_t 
 
 static int check_estimate(const nova_usage_estimate_opts *o, nova_error_t **error)
 {
-	int code = check_most("memory_mb", o->memory_mb, MEMORY_MOST, error);
+	int code = opts_most("memory_mb", o->memory_mb, MEMORY_MOST, error);
 	if (code == 0)
-		code = check_most("vcpus", o->vcpus, VCPUS_MOST, error);
+		code = opts_most("vcpus", o->vcpus, VCPUS_MOST, error);
 	if (code == 0)
-		code = check_most("mode", o->mode, NOVA_USAGE_MODES - 1, error);
+		code = opts_most("mode", o->mode, NOVA_USAGE_MODES - 1, error);
 	return code < 0 ? code : opts_reserved(o->reserved, "nova_usage_estimate_opts", error);
 }
 

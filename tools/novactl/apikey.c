@@ -159,16 +159,12 @@ static int delete_one(void *nova, const char *name)
 
 static int revoke_run(char **args, int count)
 {
-	int status;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	return nova ? each_name(args, count, "revoked", revoke_one, nova) : status;
+	return each_in_nova(args, count, "revoked", revoke_one);
 }
 
 static int delete_run(char **args, int count)
 {
-	int status;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	return nova ? each_name(args, count, "deleted", delete_one, nova) : status;
+	return each_in_nova(args, count, "deleted", delete_one);
 }
 
 /* --- the verbs --- */

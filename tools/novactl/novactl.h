@@ -256,6 +256,9 @@ int snapshots_prune(snapshot_prune_fn prune, const char *what);
  * decides. */
 int each_name(char **names, int count, const char *member,
 	int (*one)(void *userdata, const char *name), void *userdata);
+/* The same with the platform, which is opened for it, as their userdata. */
+int each_in_nova(
+	char **names, int count, const char *member, int (*one)(void *nova, const char *name));
 
 /* A list of them; NULL: one is no UTF-8. */
 json_t *words_json(const char *const *words, size_t count);

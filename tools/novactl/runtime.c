@@ -188,9 +188,7 @@ static int remove_one(void *nova, const char *name)
 
 static int remove_run(char **args, int count)
 {
-	int status;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	return nova ? each_name(args, count, "removed", remove_one, nova) : status;
+	return each_in_nova(args, count, "removed", remove_one);
 }
 
 const struct verb verb_runtime_add = {

@@ -236,9 +236,7 @@ static int delete_one(void *nova, const char *name)
 
 static int delete_run(char **args, int count)
 {
-	int status;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	return nova ? each_name(args, count, "deleted", delete_one, nova) : status;
+	return each_in_nova(args, count, "deleted", delete_one);
 }
 
 static int rotate_run(char **args, int count)

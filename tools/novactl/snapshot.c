@@ -120,6 +120,14 @@ int each_name(char **names, int count, const char *member,
 	return status;
 }
 
+int each_in_nova(
+	char **names, int count, const char *member, int (*one)(void *nova, const char *name))
+{
+	int status;
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	return nova ? each_name(names, count, member, one, nova) : status;
+}
+
 static int list_run(char **args, int count)
 {
 	(void)args, (void)count;

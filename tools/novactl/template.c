@@ -91,9 +91,7 @@ static int build_one(void *nova, const char *name)
 
 static int build_run(char **args, int count)
 {
-	int status;
-	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
-	return nova ? each_name(args, count, "built", build_one, nova) : status;
+	return each_in_nova(args, count, "built", build_one);
 }
 
 /* --- of runtimes --- */
