@@ -11,7 +11,7 @@
 
 static struct {
 	uint32_t idle_ttl_ms, client_ms, stop_ms;
-	const char *socket;
+	const char *socket, *http;
 } given = { .client_ms = 10000, .stop_ms = 10000 };
 
 static const struct opt options[] = {
@@ -19,6 +19,8 @@ static const struct opt options[] = {
 		&given.idle_ttl_ms },
 	{ OPT_TEXT, 0, "socket", "PATH", "the socket [daemon/socket below the state directory]",
 		&given.socket },
+	{ OPT_TEXT, 0, "http", "ADDRESS",
+		"serve HTTP there instead, as novad does: 8080, or 127.0.0.1:8080", &given.http },
 	{ OPT_DURATION, 0, "stop-timeout", "TIME",
 		"how long calls under way may go on when it is stopped [10s]", &given.stop_ms },
 	{ OPT_DURATION, 0, "client-timeout", "TIME",
@@ -87,14 +89,20 @@ static char *socket_path(void)
 	return path;
 }
 
-static int open_nova(struct daemon *daemon)
+static int set_idle_ttl(nova_config_t *config)
 {
 	char ttl[32];
 	nova_error_t *error = NULL;
 	snprintf(ttl, sizeof(ttl), "%ums", given.idle_ttl_ms);
-	if ((given.idle_ttl_ms &&
-		    nova_config_set(daemon->config, "pool.idle_ttl", ttl, &error) != 0) ||
-		nova_open(daemon->config, &daemon->nova, &error) != 0)
+	return given.idle_ttl_ms && nova_config_set(config, "pool.idle_ttl", ttl, &error) != 0 ?
+		       report(error) :
+		       STATUS_OK;
+}
+
+static int open_nova(struct daemon *daemon)
+{
+	nova_error_t *error = NULL;
+	if (nova_open(daemon->config, &daemon->nova, &error) != 0)
 		return report(error);
 	/* Its log is all that a service has to say. */
 	if (nova_config_source(daemon->config, "log.level") == NOVA_CONFIG_DEFAULT &&
@@ -126,14 +134,62 @@ static int serve(struct daemon *daemon, const struct server_opts *opts)
 	return status;
 }
 
+/* --- over HTTP: novad, which has more options --- */
+
+/* What the command line has set goes by the environment, where others do not see passwords. */
+static void hand_over_settings(const nova_config_t *config)
+{
+	for (const char *const *key = nova_config_keys(); *key; key++)
+		if (nova_config_source(config, *key) == NOVA_CONFIG_SET)
+			setenv(nova_config_variable(*key), nova_config_get(config, *key), 1);
+	if (globals.log_level)
+		setenv(nova_config_variable("log.level"), globals.log_level, 1);
+}
+
+/* It lies where novactl does. */
+static char *novad_path(void)
+{
+	char own[4096], *path, *slash;
+	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	own[len > 0 ? len : 0] = 0;
+	slash = strrchr(own, '/');
+	if (slash)
+		*slash = 0;
+	if (asprintf(&path, "%s/novad", own) < 0)
+		need(NULL);
+	return path;
+}
+
+static int become_novad(const nova_config_t *config)
+{
+	char stop[32], head[32];
+	char *path = novad_path();
+	snprintf(stop, sizeof(stop), "%ums", given.stop_ms);
+	snprintf(head, sizeof(head), "%ums", given.client_ms);
+	const char *const words[] = { "novad", "--listen", given.http, "--stop-timeout", stop,
+		"--head-timeout", head, globals.config ? "--config" : NULL, globals.config, NULL };
+	hand_over_settings(config);
+	execv(path, (char *const *)(uintptr_t)words);
+	int status = failure("'%s', which serves HTTP, cannot be started: %m", path);
+	free(path);
+	return status;
+}
+
 static int run(char **args, int count)
 {
 	(void)args;
 	(void)count;
 	int status;
+	if (given.http && given.socket)
+		return usage_error(
+			&verb_daemon, "--http and --socket are two ways to serve: give one");
 	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
-	if (!config)
+	if (config)
+		status = set_idle_ttl(config);
+	if (!config || status != STATUS_OK)
 		return status;
+	if (given.http)
+		return become_novad(config);
 	struct daemon daemon = { .config = config, .started = now_ms() };
 	server_prepare();
 	status = open_nova(&daemon);
@@ -295,7 +351,11 @@ const struct verb verb_daemon = {
 	.examples = "  novactl daemon --idle-ttl 60s\n"
 		    "  novactl register hello -r python -c hello.py --min-replicas 2\n"
 		    "  novactl invoke hello          # finds the daemon, and a VM that waits\n",
-	.notes = "It stays in the foreground and logs to stderr. When it serves, it prints a line "
+	.notes = "With --http it is novad, with its keys and routes: see docs/novad.md. Other "
+		 "calls of "
+		 "novactl\n"
+		 "do not find it then.\n"
+		 "It stays in the foreground and logs to stderr. When it serves, it prints a line "
 		 "that begins with\n"
 		 "'ready:' and tells a service manager (NOTIFY_SOCKET). SIGTERM or SIGINT stop it: "
 		 "calls under way\n"
