@@ -41,12 +41,13 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class NovadCase(HomeCase):
-    def novad(self, *words, environment=None, wait=True, **options):
+    def novad(self, *words, environment=None, wait=True, program=None, **options):
         """Starts a novad and awaits its line; self.port is that of its first TCP address."""
+        program = program or [NOVAD, "--listen", "127.0.0.1:0"]
         self.log_path = self.directory / "novad.log"
         with open(self.log_path, "a", encoding="utf-8") as err:
             process = subprocess.Popen(
-                [NOVAD, "--listen", "127.0.0.1:0", *map(str, words)],
+                [*map(str, program), *map(str, words)],
                 env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE,
                 stderr=err, text=True, start_new_session=True, **options)
         self.addCleanup(self.end, process)

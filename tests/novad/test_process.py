@@ -10,7 +10,7 @@ import ssl
 import subprocess
 
 from novadcase import NOVAD, NovadCase, UnixConnection
-from novatest import await_that
+from novatest import NOVACTL, await_that
 
 
 class Listening(NovadCase):
@@ -34,6 +34,30 @@ class Listening(NovadCase):
         self.log_path = self.write("unused", "")
         self.stops(process)
         self.assertFalse(path.exists())
+
+    def test_the_daemon_of_novactl_serves_http_when_it_is_told_so(self):
+        self.register("f", "def handler(event):\n    return event")
+        del self.environment["NOVA_HOME"]
+        process = self.novad(program=[
+            NOVACTL, "--home", self.home, "daemon", "--http", "127.0.0.1:0", "--idle-ttl", "5s"])
+        self.assertEqual(self.gets(200, "POST", "/functions/f/invoke", b"[1]"), [1])
+        self.stops(process)
+        self.assertIn("two ways", self.run_program(
+            NOVACTL, "daemon", "--http", "1", "--socket", "x").stderr)
+
+    def test_what_is_said_goes_by_levels_and_modules(self):
+        for filter_, level, is_said in (
+                ("error", None, False), ("off,faas_gateway=info", None, True),
+                ("info, novad=warn", None, False), ("error", "info", True)):
+            with self.subTest(filter_=filter_, level=level):
+                home = self.directory / os.urandom(4).hex()
+                environment = {"RUST_LOG": filter_, "NOVA_HOME": str(home)}
+                if level:
+                    environment["NOVA_LOG"] = level
+                before = len(self.log()) if hasattr(self, "log_path") else 0
+                self.stops(self.novad(environment=environment))
+                self.assertEqual("info: made a key" in self.log()[before:], is_said, self.log())
+        self.refuses_to_start("RUST_LOG is no filter", environment={"RUST_LOG": "loud"})
 
     def test_a_public_address_needs_tls_or_a_word(self):
         self.refuses_to_start("can be reached from outside", "--listen", "0.0.0.0:0")
@@ -101,12 +125,13 @@ class Certificate(NovadCase):
             return secure.version(), self.read_all(secure)
 
     def test_one_is_made_at_the_first_start_and_kept(self):
-        first = self.novad("--tls")
+        first = self.novad("--tls", "--host", "faas.test")
         made = self.home / "novad/tls.cert.pem"
         self.assertEqual((self.home / "novad/tls.key.pem").stat().st_mode & 0o777, 0o600)
         version, answer = self.ask_tls(made)
         self.assertIn(version, ("TLSv1.2", "TLSv1.3"))
         self.assertIn(b"200 OK", answer)
+        self.assertIn(b"200 OK", self.ask_tls(made, "faas.test")[1])  # a name of the certificate
         text, fingerprint = made.read_text(), self.ready.split("sha256 ")[1]
         self.stops(first)
         second = self.novad("--tls")

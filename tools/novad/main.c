@@ -9,22 +9,6 @@
 #include "http.h"
 #include "routes.h"
 
-static const char *const level_names[] = { "none", "error", "warn", "info", "debug" };
-static int said_up_to = NOVA_LOG_INFO;
-
-static void log_nova(void *unused, int level, const char *module, const char *text)
-{
-	(void)unused;
-	if (level <= said_up_to)
-		fprintf(stderr, "novad: %s: %s: %s\n", level_names[level], module, text);
-}
-
-static void say(int level, const char *text)
-{
-	if (level <= said_up_to)
-		fprintf(stderr, "novad: %s: %s\n", level_names[level], text);
-}
-
 static bool report(nova_error_t *error)
 {
 	say(NOVA_LOG_ERROR, nova_error_message(error));
@@ -47,13 +31,17 @@ static int set_all(nova_config_t *config, const struct words *words, nova_error_
 	return code;
 }
 
-static void set_log(struct novad *novad)
+static bool set_log(struct novad *novad)
 {
-	const char *level = nova_config_get(novad->config, "log.level");
+	const char *filter = getenv("RUST_LOG");
 	if (nova_config_source(novad->config, "log.level") != NOVA_CONFIG_DEFAULT)
-		for (int i = 0; i < (int)ARRAY_LEN(level_names); i++)
-			said_up_to = strcmp(level_names[i], level) ? said_up_to : i;
-	nova_host_set_log(nova_host_get(novad->nova), log_nova, NULL, said_up_to);
+		filter = nova_config_get(novad->config, "log.level");
+	if (filter && !said_read(filter)) {
+		say(NOVA_LOG_ERROR, "RUST_LOG is no filter of the log, as info or warn,pool=debug");
+		return false;
+	}
+	nova_host_set_log(nova_host_get(novad->nova), say_of, NULL, said_up_to());
+	return true;
 }
 
 /* Who serves others wants to know what they use, unless told otherwise. */
@@ -75,7 +63,10 @@ static bool open_nova(struct novad *novad)
 		record_usage(novad->config, &error) != 0 ||
 		nova_open(novad->config, &novad->nova, &error) != 0)
 		return report(error);
-	set_log(novad);
+	if (!set_log(novad)) {
+		nova_close(novad->nova);
+		return false;
+	}
 	const char *home = nova_host_home(nova_host_get(novad->nova));
 	if (asprintf(&novad->directory, "%s/novad", home) < 0)
 		need(NULL);

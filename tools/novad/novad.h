@@ -33,6 +33,14 @@ struct settings {
 bool settings_read(struct settings *settings, int argc, char **argv);
 void settings_help(void);
 
+/* --- what it says on stderr: say.c --- */
+
+/* As of RUST_LOG: "info", or "warn,pool=debug". False: it is none. */
+bool said_read(const char *text);
+int said_up_to(void); /* of any module */
+void say(int level, const char *text);
+void say_of(void *unused, int level, const char *module, const char *text); /* nova_log_fn */
+
 /* --- texts --- */
 
 /* Into hex digits, 2 for each byte, and a NUL. */

@@ -22,6 +22,12 @@
 #define LATER_PORT(verb_word, at)                                                                  \
 	LATER(verb_word, at, "exposing a port of an instance",                                     \
 		"a command in it (POST /api/v1/instances/{id}/exec) reaches what listens there")
+/* My Own Cluster's own paths. */
+#define LATER_OWN(at, what, instead)                                                               \
+	{                                                                                          \
+		"POST", "/my-own-cluster/api/" at, "later", what, ROUTE_LATER | ROUTE_ONLY,        \
+			.answer = (instead)                                                        \
+	}
 #define LATER_POLICY(verb_word)                                                                    \
 	LATER(verb_word, "/instances/{id}/policies", "network policies of an instance",            \
 		"its function's 'network' is none or nat as a whole")
@@ -160,6 +166,14 @@ const struct route routes[] = {
 	LATER_PORT("POST", "/instances/{id}/expose"),
 	LATER_PORT("GET", "/instances/{id}/ports"),
 	LATER_PORT("DELETE", "/instances/{id}/ports/{port}"),
+	LATER_OWN("function/register", "registering a module by this path",
+		"POST /api/v1/functions does it: \"runtime\":\"wasm\", the module as code_base64"),
+	LATER_OWN("function/call", "calling by mode and start function",
+		"POST /functions/{name}/invoke calls _start with the event as its input"),
+	LATER_OWN("function/plug", "plugging a function into a path",
+		"POST /functions/{name}/invoke is its path"),
+	LATER_OWN("file/register", "files at paths of their own",
+		"PUT /api/v1/instances/{id}/files/content writes one into an instance"),
 	LATER_POLICY("GET"),
 	LATER_POLICY("PUT"),
 	LATER_POLICY("DELETE"),

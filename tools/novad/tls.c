@@ -23,7 +23,13 @@ static bool failed(log_fn log, const char *what, const char *path, int code)
 
 /* --- making one --- */
 
-static void add_names(gnutls_x509_crt_t certificate)
+static void add_name(gnutls_x509_crt_t certificate, const char *name)
+{
+	gnutls_x509_crt_set_subject_alt_name(
+		certificate, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name), GNUTLS_FSAN_APPEND);
+}
+
+static void add_names(gnutls_x509_crt_t certificate, const struct words *more)
 {
 	char host[256] = "localhost";
 	static const unsigned char loopback4[] = { 127, 0, 0, 1 };
@@ -31,17 +37,17 @@ static void add_names(gnutls_x509_crt_t certificate)
 	gethostname(host, sizeof(host) - 1);
 	gnutls_x509_crt_set_dn_by_oid(
 		certificate, GNUTLS_OID_X520_COMMON_NAME, 0, host, (unsigned)strlen(host));
-	gnutls_x509_crt_set_subject_alt_name(
-		certificate, GNUTLS_SAN_DNSNAME, host, (unsigned)strlen(host), GNUTLS_FSAN_SET);
-	gnutls_x509_crt_set_subject_alt_name(
-		certificate, GNUTLS_SAN_DNSNAME, "localhost", 9, GNUTLS_FSAN_APPEND);
+	add_name(certificate, host);
+	add_name(certificate, "localhost");
+	for (size_t i = 0; i < more->count; i++)
+		add_name(certificate, more->at[i]);
 	gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_IPADDRESS, loopback4,
 		sizeof(loopback4), GNUTLS_FSAN_APPEND);
 	gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_IPADDRESS, loopback6,
 		sizeof(loopback6), GNUTLS_FSAN_APPEND);
 }
 
-static int sign(gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key)
+static int sign(gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key, const struct words *more)
 {
 	unsigned char serial[16];
 	gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial));
@@ -53,7 +59,7 @@ static int sign(gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key)
 	gnutls_x509_crt_set_basic_constraints(certificate, 0, -1);
 	gnutls_x509_crt_set_key_usage(certificate, GNUTLS_KEY_DIGITAL_SIGNATURE);
 	gnutls_x509_crt_set_key_purpose_oid(certificate, GNUTLS_KP_TLS_WWW_SERVER, 0);
-	add_names(certificate);
+	add_names(certificate, more);
 	gnutls_x509_crt_set_key(certificate, key);
 	return gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
 }
@@ -70,7 +76,8 @@ static bool write_new(const char *path, const gnutls_datum_t *text, mode_t mode,
 	return done;
 }
 
-static bool make(const char *certificate_path, const char *key_path, log_fn log)
+static bool make(
+	const char *certificate_path, const char *key_path, const struct words *more, log_fn log)
 {
 	gnutls_x509_crt_t certificate;
 	gnutls_x509_privkey_t key;
@@ -80,7 +87,7 @@ static bool make(const char *certificate_path, const char *key_path, log_fn log)
 	int code = gnutls_x509_privkey_generate(
 		key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
 	if (code == 0)
-		code = sign(certificate, key);
+		code = sign(certificate, key, more);
 	if (code == 0)
 		code = gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &text);
 	if (code == 0)
@@ -164,7 +171,7 @@ bool tls_open(struct tls *tls, const struct settings *settings, const char *dire
 	const char *certificate_path = own ? certificate : settings->tls_cert;
 	const char *key_path = own ? key : settings->tls_key;
 	bool missing = own && access(certificate, F_OK) != 0 && access(key, F_OK) != 0;
-	bool done = !missing || make(certificate, key, log);
+	bool done = !missing || make(certificate, key, &settings->hosts, log);
 	if (done)
 		tls->certificate = load(certificate_path, "certificate", log);
 	if (tls->certificate)

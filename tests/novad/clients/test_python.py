@@ -2,6 +2,7 @@
 """faas_sdk, the Python client, against a real novad."""
 import asyncio
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -26,6 +27,10 @@ class Tables(NovadCase):
             self.assertEqual(path.read_text(encoding="utf-8"), text, how)
         self.novad()
         self.assertEqual(self.gets(200, "GET", "/openapi.json"), operations.document(BUILD))
+        types = (operations.SCRIPT.parent / "index.d.ts").read_text(encoding="utf-8")
+        block = re.search(r"interface ExecuteFields {(.*?)\n}", types, re.S).group(1)
+        self.assertEqual(set(re.findall(r"^  (\w+)\?:", block, re.M)),
+                         set(table["execute"][3]) - {"timeout_secs"})
 
 
 class SdkCase(NovadCase):
