@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hex, base64, percent signs, and text that may not be UTF-8. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,11 +18,13 @@ void hex_of(char *out, const void *data, size_t len)
 	out[2 * len] = 0;
 }
 
-/* The kernel is asked for many bytes at once. In the loop, or before there are threads. */
+/* The kernel is asked for many bytes at once. */
 void random_hex(char *out, size_t bytes)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static unsigned char pool[4096];
 	static size_t left;
+	pthread_mutex_lock(&lock);
 	if (left < bytes) {
 		left = sizeof(pool);
 		if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
@@ -30,6 +33,7 @@ void random_hex(char *out, size_t bytes)
 	left -= bytes;
 	hex_of(out, pool + left, bytes);
 	memset(pool + left, 0, bytes); /* it may be a key */
+	pthread_mutex_unlock(&lock);
 }
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
