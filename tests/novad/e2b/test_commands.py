@@ -63,7 +63,8 @@ class Commands(E2bCase):
             f"Content-Length: {len(body) + 5}", "Connection: close") +
             struct.pack(">BI", 0, len(body)) + body)
         await_that(lambda: counted.exists() and self.commands.list(), "it has begun")
-        self.assertEqual(self.commands.run("echo others go on").stdout, "others go on\n")
+        others = self.commands.run("head -c 8000000 /dev/zero | tr '\\0' x")
+        self.assertEqual(len(others.stdout), 8000000)  # which go on
         self.assertNotIn("8\n", counted.read_text())  # nobody has read yet
         data = self.read_all(raw)
         self.assertGreater(len(data), 8_000_000 * 4 / 3)
@@ -79,17 +80,19 @@ class Commands(E2bCase):
         self.assertEqual(self.commands.list(), [])
 
     def test_one_in_the_background_is_listed_sent_input_and_awaited(self):
-        handle = self.commands.run("read a; echo got $a; cat; exit 4", background=True, stdin=True,
-                                   envs={"A": "1"}, cwd="/tmp", timeout=0)
+        go = self.directory / "go"
+        script = f"read a; echo got $a; cat; while ! test -e {go}; do sleep 0.02; done; exit 4"
+        handle = self.commands.run(script, background=True, stdin=True, envs={"A": "1"},
+                                   cwd="/tmp", timeout=0)
         listed, = self.commands.list()
         self.assertEqual((listed.pid, listed.cmd, listed.args[-1], listed.envs, listed.cwd),
-                         (handle.pid, "/bin/bash", "read a; echo got $a; cat; exit 4",
-                          {"A": "1"}, "/tmp"))
+                         (handle.pid, "/bin/bash", script, {"A": "1"}, "/tmp"))
         self.assertEqual(self.commands.run(f"kill -0 {handle.pid} && echo own").stdout, "own\n")
         handle.send_stdin("hä\n")
         self.commands.send_stdin(handle.pid, b"more\n")
         handle.close_stdin()
         self.raises(self.e2b.InvalidArgumentException, "not open", handle.send_stdin, "x")
+        go.touch()
         failed = self.raises(self.e2b.CommandExitException, "", handle.wait)
         self.assertEqual((failed.stdout, failed.exit_code), ("got hä\nmore\n", 4))
         self.assertEqual(self.commands.list(), [])

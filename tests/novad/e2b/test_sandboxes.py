@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes, by E2B's SDK: their life, and to whom they belong."""
+import asyncio
 import threading
 
 from e2bcase import VERSION, E2bCase
@@ -51,12 +52,17 @@ class Life(E2bCase):
         self.assertEqual([s.sandbox_id for s in pages.next_items()], ids[:2])
         self.assertEqual(([s.sandbox_id for s in pages.next_items()], pages.has_next),
                          (ids[2:], False))
+        first = list_them(limit=1)
+        self.assertEqual([s.sandbox_id for s in first.next_items()], ids[2:])
+        self.e2b.Sandbox.kill(ids[2])  # where the next page begins is known all the same
+        self.assertEqual([s.sandbox_id for s in first.next_items()], ids[1:2])
+        self.assertEqual([s.sandbox_id for s in first.next_items()], ids[:1])
         for metadata, found in (({"n": "1"}, ids[1:2]), ({"odd%": "a b&=%"}, ids[1:2]),
                                 ({"n": "0", "odd%": "a b&=%"}, []), ({"none": "1"}, [])):
             items = list_them(query=query(metadata=metadata)).next_items()
             self.assertEqual([s.sandbox_id for s in items], found, metadata)
         states = self.e2b.SandboxState
-        self.assertEqual(len(list_them(query=query(state=[states.RUNNING])).next_items()), 3)
+        self.assertEqual(len(list_them(query=query(state=[states.RUNNING])).next_items()), 2)
         self.assertEqual(list_them(query=query(state=[states.PAUSED])).next_items(), [])
         self.assertEqual(list_them(query=query(template="other")).next_items(), [])
 
@@ -96,6 +102,19 @@ class Life(E2bCase):
         self.raises(error, "--network nat", create, template="small", allow_internet_access=True)
         self.create(template="small", allow_internet_access=False)
 
+    def test_the_one_for_asyncio_works_as_well(self):
+        self.sandboxes()
+        path = self.directory / "x"  # the fake engine's guests have the host's files
+
+        async def live():
+            async with await self.e2b.AsyncSandbox.create() as sandbox:
+                await sandbox.files.write(str(path), "x")
+                done = await sandbox.commands.run(f"cat {path}")
+                handle = await sandbox.commands.run("sleep 1000", background=True)
+                return done.stdout, await handle.kill(), await sandbox.commands.list()
+        self.assertEqual(asyncio.run(live()), ("x", True, []))
+        self.assertEqual(self.e2b.Sandbox.list().next_items(), [])
+
     def test_what_is_not_there_says_so(self):
         self.sandboxes()
         error, create = self.e2b.SandboxException, self.e2b.Sandbox.create
@@ -129,6 +148,18 @@ class Life(E2bCase):
             self.assertEqual((answer.status, answer.json()["code"]), (400, 400), answer)
             self.assertTrue(answer.json()["message"])
         self.assertEqual(self.gets(200, "GET", "/v2/sandboxes"), [])
+
+
+    def test_a_refusal_waits_for_the_body(self):
+        self.sandboxes()
+        head = self.head("POST", "/process.Process/Start", "E2b-Sandbox-Id: none",
+                         "Content-Length: 5").replace(self.key.encode(), b"wrong")
+        raw = self.raw(head)
+        self.assertEqual(self.ask("GET", "/v2/sandboxes").status, 200)  # it has been looked at
+        raw.sendall(b"12345" + self.head("GET", "/healthz", "Connection: close"))
+        data = self.read_all(raw)
+        self.assertIn(b"was not found", data)
+        self.assertIn(b'{"status":"ok"}', data)  # and the connection is of use
 
 
 class Keys(E2bCase):

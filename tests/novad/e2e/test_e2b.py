@@ -3,7 +3,7 @@
 import json
 
 from e2bcase import E2bCase
-from novatest import NOVACTL
+from novatest import NOVACTL, await_that
 
 
 class RealSandbox(E2bCase):
@@ -55,7 +55,15 @@ class RealSandbox(E2bCase):
         self.assertEqual([fork.files.read("b c", **options) for fork in forks], ["kept\n"] * 2)
         self.assertFalse(again.files.exists("own", **options))
         self.assertEqual(len({s.sandbox_id for s in self.e2b.Sandbox.list().next_items()}), 3)
-        for one in (again, *forks):
+        idle = self.e2b.Sandbox.create(timeout=3600, lifecycle={"on_timeout": "pause"}, **options)
+        idle.commands.run("sleep 1000", background=True, timeout=0)
+        idle.files.write("mine", "idle", **options)
+        idle.set_timeout(0)
+        await_that(lambda: idle.get_info().state.value == "paused", "its time is over", 300)
+        idle = idle.connect(timeout=3600, **options)
+        self.assertEqual(idle.files.read("mine", **options), "idle")
+        self.assertEqual(idle.commands.list(), [])
+        for one in (again, *forks, idle):
             self.assertTrue(one.kill(**options))
         self.assertEqual(self.gets(200, "GET", "/api/v1/snapshots")["snapshots"], [])
         self.stops(process)

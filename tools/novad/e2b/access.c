@@ -78,12 +78,14 @@ static bool is_same(const char *a, const char *b)
 /* Words by which the SDK knows that a sandbox is not there any more. */
 static void refuse_gone(struct exchange *x, const char *id, const struct sandbox *found)
 {
-	exchange_problem(x, 502, "lost", "The sandbox '%.60s' was not found%s", id,
-		found->state == SANDBOX_PAUSED ?
-			": it is paused, and Sandbox.connect() resumes it" :
-		found->state == SANDBOX_BUSY ? ": it is being paused, or its time is over" :
-					       ": it was killed, its time is over, or novad has "
-					       "been restarted");
+	if (found->state == SANDBOX_BUSY)
+		exchange_problem(x, 503, "busy",
+			"the sandbox '%.60s' is just being paused, forked or ended: try again", id);
+	else
+		exchange_problem(x, 502, "lost", "The sandbox '%.60s' was not found%s", id,
+			found->state == SANDBOX_PAUSED ?
+				": it is paused, and Sandbox.connect() resumes it" :
+				": it was killed, its time is over, or novad has been restarted");
 }
 
 static void admit(struct exchange *x, const char *id, char key[65])

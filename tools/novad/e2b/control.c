@@ -308,32 +308,35 @@ static bool is_wanted(const struct job *job, const struct sandbox *sandbox)
 	       has_metadata(sandbox, job_query(job, "metadata"));
 }
 
-/* The page after the sandbox that ended the one before. */
+/* Whether it stands behind the one that ended the page before, which may be gone by now. */
+static bool is_behind(const struct sandbox *sandbox, const char *after, bool ascends)
+{
+	uint64_t number = after ? strtoull(after, NULL, 10) : 0;
+	return !after || (ascends ? sandbox->number > number : sandbox->number < number);
+}
+
 static void list(struct job *job)
 {
+	char token[24] = "";
 	size_t count, shown = 0;
 	struct sandbox *all = sandboxes_of(e2b_owner(job), &count);
 	const char *after = job_query(job, "nextToken"), *limit = job_query(job, "limit");
-	const char *order = job_query(job, "order"), *last = NULL;
+	const char *order = job_query(job, "order");
 	bool ascends = order && !strcmp(order, "asc"), more = false;
 	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE;
 	json_t *page = need(json_array());
 	for (size_t i = 0; i < count && !more; i++) {
 		const struct sandbox *one = &all[ascends ? count - 1 - i : i];
-		bool skips = after;
-		if (after && !strcmp(after, one->id))
-			after = NULL;
-		if (skips || !is_wanted(job, one))
+		if (!is_behind(one, after, ascends) || !is_wanted(job, one))
 			continue;
-		more = shown == most;
+		more = shown++ == most;
 		if (more)
-			break;
+			break; /* it begins the next page */
 		json_array_append_new(page, detail_json(one, false));
-		last = one->id;
-		shown++;
+		snprintf(token, sizeof(token), "%llu", (unsigned long long)one->number);
 	}
 	if (more)
-		job_header(job, "X-Next-Token", last);
+		job_header(job, "X-Next-Token", token);
 	job_answer(job, page);
 	for (size_t i = 0; i < count; i++)
 		sandbox_clear(&all[i]);

@@ -39,6 +39,7 @@ enum sandbox_state {
 
 struct sandbox {
 	LIST_ENTRY(sandbox) all;
+	uint64_t number;   /* later ones have greater ones */
 	char id[21];       /* and the name of its instance */
 	char owner[65];    /* the hash of the key that made it; "" where none is needed */
 	char key[65];      /* the name of that key */

@@ -25,17 +25,11 @@ static char *path_of(const struct form *form, const char *filename)
 	return need(strdup(filename));
 }
 
-/* The first piece may be empty, and come once more. */
 static void begin_part(struct form *form, const char *filename)
 {
 	char *path = path_of(form, filename);
-	json_t *text = text_json(path, strlen(path));
-	const json_t *last = json_array_get(form->parts, json_array_size(form->parts) - 1);
-	if (!last || json_integer_value(json_object_get(last, "len")) ||
-		!json_equal(json_object_get(last, "path"), text))
-		json_array_append_new(
-			form->parts, need(json_pack("{s:O,s:i}", "path", text, "len", 0)));
-	json_decref(text);
+	json_array_append_new(form->parts,
+		need(json_pack("{s:o,s:i}", "path", text_json(path, strlen(path)), "len", 0)));
 	free(path);
 }
 

@@ -218,36 +218,14 @@ static void process_kill(struct process *process)
 	process_free(process);
 }
 
-static void end_those(
-	bool (*is_one)(const struct process *process, const char *sandbox), const char *sandbox)
+void processes_end(const char *sandbox)
 {
 	struct process *process, *next;
 	for (process = LIST_FIRST(&processes); process; process = next) {
 		next = LIST_NEXT(process, all);
-		if (is_one(process, sandbox))
+		if (!sandbox || !strcmp(process->sandbox, sandbox))
 			process_kill(process);
 	}
-}
-
-static bool is_in(const struct process *process, const char *sandbox)
-{
-	return !sandbox || !strcmp(process->sandbox, sandbox);
-}
-
-static bool is_unheard(const struct process *process, const char *unused)
-{
-	(void)unused;
-	return LIST_EMPTY(&process->listeners);
-}
-
-void processes_end(const char *sandbox)
-{
-	end_those(is_in, sandbox);
-}
-
-void e2b_drain(void)
-{
-	end_those(is_unheard, NULL);
 }
 
 /* --- who listens --- */
@@ -275,11 +253,8 @@ static ssize_t read_events(void *userdata, uint64_t position, char *out, size_t 
 void listener_end(struct listener *listener)
 {
 	if (listener->process) {
-		struct process *process = listener->process;
 		LIST_REMOVE(listener, all);
-		on_woken(process);
-		if (listener->exchange->novad->draining && LIST_EMPTY(&process->listeners))
-			process_kill(process);
+		on_woken(listener->process); /* it may have waited for this one */
 	}
 	bytes_free(&listener->events);
 	free(listener);

@@ -11,6 +11,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, sandbox) sandboxes; /* the newest first */
 static size_t count;
+static uint64_t last_number;
 static json_t *dropped; /* names of snapshots, the oldest first */
 
 /* With the lock held, as all that begin with `at`. */
@@ -69,6 +70,7 @@ void sandbox_add(const struct sandbox *sandbox)
 	*own = *sandbox;
 	pthread_mutex_lock(&lock);
 	LIST_INSERT_HEAD(&sandboxes, own, all);
+	own->number = ++last_number;
 	count++;
 	pthread_mutex_unlock(&lock);
 }
