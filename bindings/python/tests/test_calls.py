@@ -43,6 +43,15 @@ class Calls(PlatformCase):
         self.assertEqual(caught.exception.result.exit_code, 3)
         self.assertIs(call.exception(), caught.exception)
 
+    def test_what_a_client_tells_besides_reaches_the_function(self):
+        self.shell("told", 'printf %s "$NOVA_CLIENT_CONTEXT"')
+        told = {"custom": {"a": [1]}}
+        self.assertEqual(self.nova.invoke("told", client_context=told).output, told)
+        self.assertEqual(self.nova.submit("told", client_context=told).result().output, told)
+        self.assertEqual(self.nova.invoke("told").output, "")
+        with self.assertRaisesRegex(ValueError, "JSON object"):
+            self.nova.invoke("told", client_context=[1])
+
     def test_what_is_wrong_with_a_request_is_raised_at_once(self):
         self.assertRaises(nova.NotFound, self.nova.submit, "nothing")
         self.assertRaises(ValueError, self.nova.submit, "echo", timeout=-1)
