@@ -74,14 +74,15 @@ void hook_failed(struct run *run, const char *why, const void *text, size_t len)
 	end(run);
 }
 
-/* Done, once a fork waits that was made from the state that the hook has left. */
+/* Done, once a fork waits that was made from the state that the hook has left. The machine may be
+ * stopped as soon as it has answered: what came after that, each copy of it would have to do. */
 void hook_settled(struct run *run)
 {
-	struct hook *hook = &run->hook;
-	if (!hook->pending || hook->runs)
+	const struct hook done = run->hook;
+	if (!done.pending || done.runs)
 		return;
-	answer_status(run->channel, hook->id, status_of(hook));
 	end(run);
+	answer_status(run->channel, done.id, status_of(&done));
 }
 
 static void read_said(struct hook *hook)
