@@ -159,11 +159,17 @@ typedef struct nova_function_opts {
 	 * /tmp is always open */
 	const char *const *preopens;
 	size_t preopens_count;
+	/** JSON of at most 64 KiB: an input that it may be called with at any time, as a rehearsal,
+	 * by the VM from which others are forked (docs/hot.md). The answer goes nowhere. It has no
+	 * network then and no secrets, and leaves nothing behind; only where calls are made in
+	 * place is its memory, and what it has in /tmp, what the next call finds. NULL or "":
+	 * nothing */
+	const char *rehearse;
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                         \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
 	}
 /** Bytes that the packages of nova_function_opts.requirements may be together. Since 0.1. */
 #define NOVA_REQUIREMENTS_MAX (250u << 20)

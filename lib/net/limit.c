@@ -65,8 +65,8 @@ static int limit_sending(const char *device, uint64_t rate)
 
 static int make_queue(const char *device)
 {
-	struct message m =
-		message_begin_link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, device, true);
+	struct message m = message_begin_link(
+		RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, device, LINK_UP);
 	message_put_text(&m, IFLA_IFNAME, device);
 	struct nlattr *info = message_begin_nest(&m, IFLA_LINKINFO);
 	message_put_text(&m, IFLA_INFO_KIND, "ifb");

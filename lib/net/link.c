@@ -23,8 +23,8 @@ int link_ready(nova_error_t **error)
 static int add_bridge(const char *name, uint32_t address)
 {
 	uint8_t mac[NET_MAC];
-	struct message m =
-		message_begin_link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, true);
+	struct message m = message_begin_link(
+		RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC, name, LINK_UP);
 	net_mac(address, mac);
 	message_put_text(&m, IFLA_IFNAME, name);
 	message_put(&m, IFLA_ADDRESS, mac, sizeof(mac));
@@ -65,7 +65,7 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
  * somebody is there: link_claim() says who is. */
 static int isolate(const char *tap)
 {
-	struct message m = message_begin_link(RTM_SETLINK, 0, AF_BRIDGE, tap, false);
+	struct message m = message_begin_link(RTM_SETLINK, 0, AF_BRIDGE, tap, LINK_AS_IT_IS);
 	struct nlattr *port = message_begin_nest(&m, IFLA_PROTINFO);
 	message_put_u8(&m, IFLA_BRPORT_ISOLATED, 1);
 	message_put_u8(&m, IFLA_BRPORT_LEARNING, 0);
@@ -76,7 +76,7 @@ static int isolate(const char *tap)
 
 int link_attach(const char *tap, const char *bridge)
 {
-	struct message m = message_begin_link(RTM_NEWLINK, 0, AF_UNSPEC, tap, false);
+	struct message m = message_begin_link(RTM_NEWLINK, 0, AF_UNSPEC, tap, LINK_AS_IT_IS);
 	message_put_u32(&m, IFLA_MASTER, sys_link_index(bridge));
 	int r = message_ask(&m);
 	return r < 0 ? r : isolate(tap);
@@ -84,7 +84,13 @@ int link_attach(const char *tap, const char *bridge)
 
 int link_raise(const char *name)
 {
-	struct message m = message_begin_link(RTM_NEWLINK, 0, AF_UNSPEC, name, true);
+	struct message m = message_begin_link(RTM_NEWLINK, 0, AF_UNSPEC, name, LINK_UP);
+	return message_ask(&m);
+}
+
+int link_lower(const char *tap)
+{
+	struct message m = message_begin_link(RTM_NEWLINK, 0, AF_UNSPEC, tap, LINK_DOWN);
 	return message_ask(&m);
 }
 
@@ -92,7 +98,7 @@ int link_delete(const char *name)
 {
 	if (link_ready(NULL) < 0)
 		return -ELIBACC;
-	struct message m = message_begin_link(RTM_DELLINK, 0, AF_UNSPEC, name, false);
+	struct message m = message_begin_link(RTM_DELLINK, 0, AF_UNSPEC, name, LINK_AS_IT_IS);
 	/* without it index 0, of a device that is gone, would be all there is */
 	message_put_text(&m, IFLA_IFNAME, name);
 	return message_ask(&m);

@@ -48,14 +48,14 @@ struct message message_begin(uint16_t type, uint16_t flags)
 }
 
 struct message message_begin_link(
-	uint16_t type, uint16_t flags, uint8_t family, const char *name, bool up)
+	uint16_t type, uint16_t flags, uint8_t family, const char *name, enum link_state state)
 {
 	struct message m = message_begin(type, flags);
 	struct ifinfomsg link = {
 		.ifi_family = family,
 		.ifi_index = flags & NLM_F_CREATE ? 0 : (int)sys_link_index(name),
-		.ifi_flags = up ? IFF_UP : 0,
-		.ifi_change = up ? IFF_UP : 0,
+		.ifi_flags = state == LINK_UP ? IFF_UP : 0,
+		.ifi_change = state == LINK_AS_IT_IS ? 0 : IFF_UP,
 	};
 	message_append(&m, &link, sizeof(link));
 	return m;

@@ -15,8 +15,13 @@ struct message {
 };
 struct message message_begin(uint16_t type, uint16_t flags);
 /* Of a device; with NLM_F_CREATE of a new one. */
+enum link_state {
+	LINK_AS_IT_IS,
+	LINK_UP,
+	LINK_DOWN,
+};
 struct message message_begin_link(
-	uint16_t type, uint16_t flags, uint8_t family, const char *name, bool up);
+	uint16_t type, uint16_t flags, uint8_t family, const char *name, enum link_state state);
 void message_append(struct message *m, void *data, size_t len);
 /* Attributes. */
 void message_put(struct message *m, int type, const void *data, size_t len);

@@ -261,6 +261,12 @@ void net_point_at(const struct net_link *link)
 		link_claim(link->name, mac, true);
 }
 
+int net_cut(const struct net_link *link, nova_error_t **error)
+{
+	int r = link->name[0] ? link_lower(link->name) : 0;
+	return r < 0 ? refuse(r, link->name, error) : 0;
+}
+
 /* Unless the machine that came in the place of this one has the TAP. */
 static void remove_queue(const struct net_link *link)
 {

@@ -92,6 +92,8 @@ int net_limit(struct net *net, struct net_link *link, uint64_t rx_bandwidth, uin
 	nova_error_t **error);
 /* Has frames for the link's address go there, also if another TAP had that address since. */
 void net_point_at(const struct net_link *link);
+/* Nothing gets in or out by it any more. NOVA_EIO. */
+int net_cut(const struct net_link *link, nova_error_t **error);
 /* The TAP goes, if this was the last that has it. Idempotent. */
 void net_detach(struct net_link *link);
 
@@ -125,6 +127,7 @@ int link_attach(const char *tap, const char *bridge);
  * taken from others. */
 int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others);
 int link_raise(const char *tap);
+int link_lower(const char *tap);
 int link_delete(const char *name);
 
 /* --- limit.c --- */

@@ -49,6 +49,7 @@ static void group_free(nova_pool_t *pool, struct group *g)
 	link_remove(&g->zygote.wanted);
 	table_remove(&pool->groups, &g->node);
 	frozen_unref(g->frozen);
+	free(g->zygote.sample);
 	request_free(g->request);
 	free(g);
 }

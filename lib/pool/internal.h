@@ -50,6 +50,8 @@ struct group_zygote {
 	uint64_t not_before, wait_ms;
 	unsigned lost;      /* children, of those that it was blamed for */
 	bool of_runtime;    /* the group has no VMs of its own: see runtime.c */
+	char *sample;       /* what the function wants to rehearse; NULL: nothing */
+	uint32_t sample_ms; /* its time limit */
 	struct link parked; /* slots that were forked of it ahead of their start: parked.c */
 	uint32_t parked_count;
 };
@@ -361,6 +363,8 @@ void zygote_first(
 	nova_pool_t *pool, struct group *g, const struct frozen *frozen, char why[VM_PATH_WHY]);
 /* A start in the classic way has succeeded. */
 void zygote_want(nova_pool_t *pool, struct group *g);
+/* What the next one is to rehearse, by whoever has just found the template. */
+void zygote_note_sample(struct group *g, const struct pool_want *want);
 /* A start may need it: it is the last to make place. */
 void zygote_used(nova_pool_t *pool, struct group *g);
 /* None is wanted any more. */

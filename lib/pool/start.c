@@ -69,8 +69,10 @@ static int group_template(nova_pool_t *pool, struct group *g, const struct pool_
 			return code;
 	}
 	pthread_mutex_lock(&pool->lock);
-	if (!g->frozen && g->generation == generation)
+	if (!g->frozen && g->generation == generation) {
 		g->frozen = frozen_ref(found);
+		zygote_note_sample(g, want);
+	}
 	if (made.unwritten)
 		template_later(pool, g, made.unwritten, found);
 	group_want_standby(pool, g, begin);

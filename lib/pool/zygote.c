@@ -274,6 +274,15 @@ static bool make_place(nova_pool_t *pool, struct slot **ending)
 	return true;
 }
 
+void zygote_note_sample(struct group *g, const struct pool_want *want)
+{
+	const struct function_config *f = &want->vm->config;
+	free(STEAL(g->zygote.sample));
+	if (f->rehearse && *f->rehearse)
+		g->zygote.sample = strdup(f->rehearse); /* without memory nothing is rehearsed */
+	g->zygote.sample_ms = f->timeout_s * 1000u;
+}
+
 /* Looked at again soon: there is nothing else that tells when it is through. */
 static void rehearse(nova_pool_t *pool, struct group *g, struct slot *s, struct frozen *made_of)
 {
@@ -301,10 +310,12 @@ static void make(nova_pool_t *pool, struct group *g, struct slot *s)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	AUTO_FROZEN struct frozen *frozen = frozen_ref(g->frozen);
+	AUTO_FREE char *sample = g->zygote.sample ? strdup(g->zygote.sample) : NULL;
+	const struct vm_sample wanted = { sample, g->zygote.sample_ms };
 	const struct stop stop = { pool->end, NULL };
 	g->zygote.making = true;
 	pthread_mutex_unlock(&pool->lock);
-	int code = vm_zygote_new(pool->host, frozen, &stop, &s->vm, &failure);
+	int code = vm_zygote_new(pool->host, frozen, &wanted, &stop, &s->vm, &failure);
 	if (code < 0)
 		tell_failure(pool, g, failure);
 	pthread_mutex_lock(&pool->lock);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The form of texts: what the rows of the table refer to. */
 #include "property/property.h"
+#include "proto/proto.h"
 
 #define HANDLER_MAX     128
 #define RUNTIME_MAX     32
 #define LABEL_KEY_MAX   63
 #define LABEL_VALUE_MAX 255
+#define REHEARSE_MAX    (64u << 10)
 
 /* --- texts --- */
 
@@ -192,4 +194,19 @@ int check_preopens(const struct property *p, const void *value, int code, nova_e
 				p->is.name, text_is_utf8(entry) ? entry : "(not UTF-8)");
 	}
 	return 0;
+}
+
+int check_rehearse(const struct property *p, const void *value, int code, nova_error_t **error)
+{
+	const char *input = *(char *const *)value;
+	size_t len = input ? strlen(input) : 0;
+	if (!len)
+		return 0;
+	if (len > REHEARSE_MAX)
+		return nova_fail(error, code, "%s: %zu bytes; at most %u are possible", p->is.name,
+			len, REHEARSE_MAX);
+	if (json_text_ok(input, len, PROTO_DEPTH_USER))
+		return 0;
+	return nova_fail(error, code, "%s: '%.80s' is not JSON", p->is.name,
+		text_is_utf8(input) ? input : "(not UTF-8)");
 }

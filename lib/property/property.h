@@ -58,6 +58,7 @@ struct function_config {
 	uint32_t min_replicas;
 	uint32_t concurrency;
 	struct text_list env, labels, preopens;
+	char *rehearse; /* JSON; "": nothing */
 };
 
 struct property {
@@ -148,6 +149,7 @@ int check_handler(const struct property *p, const void *value, int code, nova_er
 int check_env(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_labels(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_preopens(const struct property *p, const void *value, int code, nova_error_t **error);
+int check_rehearse(const struct property *p, const void *value, int code, nova_error_t **error);
 bool same_handler(const char *a, const char *b);
 /* Whether a runtime, or an image, may have this name. */
 bool runtime_name_ok(const char *name);

@@ -138,6 +138,13 @@ const struct property properties[] = {
 				"repeatable [/code and .]" },
 		OF_FUNCTION(preopens), ALSO_IN_INIT(preopens), .most_bytes = PREOPENS_MAX,
 		.json = "preopens", .schema = 7, .check = check_preopens,
+	}, {
+		.is = { PUBLIC(rehearse), .type = NOVA_PROPERTY_TEXT, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE,
+			.label = "Rehearse", .option = "rehearse", .letter = "", .value = "JSON",
+			.help = "an input that it is called with ahead, without network and\n"
+				"secrets, so that starts by a fork are faster" },
+		OF_FUNCTION(rehearse), .json = "rehearse", .schema = 16, .check = check_rehearse,
 	},
 	/* Of functions, which have them by their runtime. */
 	{

@@ -65,6 +65,7 @@ void vm_unref(nova_vm_t *vm)
 	free(vm->lost_why);
 	guest_function_done(&vm->function);
 	free(vm->entry);
+	free(vm->sample);
 	base_unref(vm->base);
 	machine_config_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);

@@ -80,9 +80,13 @@ struct nova_vm {
 	nova_vm_t *parent;
 	bool stillborn;    /* it was lost so, before anybody's code could run */
 	int children_lost; /* atomic; so many of its last forks were */
-	/* It is to be a zygote: the request that it rehearses with ("": none), and until when. */
+	/* It is to be a zygote: the request that it rehearses with ("": none), until when, and the
+	 * input of the function's that comes next (NULL: none). */
 	char rehearsal[9];
 	uint64_t rehearsal_ends;
+	char *sample;
+	uint32_t sample_ms;
+	bool sample_begun;
 	uint64_t stood_still_us;        /* atomic; at the last freeze */
 	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
 

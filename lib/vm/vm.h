@@ -267,10 +267,15 @@ int vm_thaw_for_call(nova_host_t *host, struct frozen *frozen, const struct stop
 /* Why clones of it cannot be made so; NULL: they can. Lent. The first time it is found out, which
  * takes two seconds at most. */
 const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen);
-/* A clone that does what its children need not do again. Then vm_zygote_settle(): 1: it is paused
- * for good; 0: it is still at it. */
-int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error);
+/* An input of its function's, which the user wants it to be called with ahead. */
+struct vm_sample {
+	const char *input; /* JSON; NULL: none */
+	uint32_t timeout_ms;
+};
+/* A clone that does what its children need not do again, `sample` (borrowed) included. Then
+ * vm_zygote_settle(): 1: it is paused for good; 0: it is still at it. */
+int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct vm_sample *sample,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error);
 int vm_zygote_settle(nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
 /* As vm_thaw_for_call() of what the zygote was made of; with another code disk if `code_disk` is
  * not NULL (frozen_with_code()). 1: that is done; 0: not so, for the reason in `why`, and the

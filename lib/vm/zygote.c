@@ -30,23 +30,49 @@ static json_t *rehearsal_of(const nova_vm_t *vm, const struct frozen *frozen)
 	return frozen->rehearsal ? json_loads(frozen->rehearsal, 0, NULL) : NULL;
 }
 
+static int send_rehearsal(
+	nova_vm_t *vm, const void *frame, size_t len, uint32_t timeout_ms, nova_error_t **error)
+{
+	const struct vm_request request = {
+		.id = vm->rehearsal,
+		.frame = frame,
+		.frame_len = len,
+		.deadline = deadline_in_ms(ANSWER_GRACE),
+	};
+	vm->rehearsal_ends = deadline_in_ms((uint64_t)timeout_ms + ANSWER_GRACE);
+	return vm_send(vm, &request, error);
+}
+
 /* Under emulation the first call of a guest costs most: the code that it runs is translated.
  * Nobody's own code is run for that. */
 static int begin_rehearsal(nova_vm_t *vm, const struct frozen *frozen, nova_error_t **error)
 {
 	AUTO_JSON json_t *payload = rehearsal_of(vm, frozen);
 	AUTO_FREE void *frame = NULL;
-	struct vm_request request = { .id = vm->rehearsal };
+	size_t len;
 	if (!payload)
 		return vm->function.is_there || frozen->rehearsal ? nova_oom(error) : 0;
 	if (random_hex(vm->rehearsal, 8) < 0 ||
 		json_object_set_new(payload, "request_id", json_string(vm->rehearsal)) < 0)
 		return nova_oom(error);
-	vm->rehearsal_ends = deadline_in_ms(DEFAULT_TIMEOUT + ANSWER_GRACE);
-	request.deadline = deadline_in_ms(ANSWER_GRACE);
-	int code = proto_encode_json(NOVA_MSG_REHEARSE, payload, &frame, &request.frame_len, error);
-	request.frame = frame;
-	return code < 0 ? code : vm_send(vm, &request, error);
+	int code = proto_encode_json(NOVA_MSG_REHEARSE, payload, &frame, &len, error);
+	return code < 0 ? code : send_rehearsal(vm, frame, len, DEFAULT_TIMEOUT, error);
+}
+
+/* What it is given is the user's, and so is what it does: it has nothing outside to do it to, and
+ * is not told secrets. */
+static int begin_sample(nova_vm_t *vm, nova_error_t **error)
+{
+	AUTO_FREE void *frame = NULL;
+	size_t len;
+	vm->sample_begun = true;
+	int code = vm->shape.network ? net_cut(&vm->machine->link, error) : 0;
+	if (code == 0 && random_hex(vm->rehearsal, 8) < 0)
+		code = nova_oom(error);
+	if (code == 0)
+		code = proto_exec_frame(vm->rehearsal, vm->sample, strlen(vm->sample),
+			vm->sample_ms, PROTO_EXEC_TIDY, &frame, &len, error);
+	return code < 0 ? code : send_rehearsal(vm, frame, len, vm->sample_ms, error);
 }
 
 static bool has_rehearsed(nova_vm_t *vm)
@@ -58,10 +84,39 @@ static bool has_rehearsed(nova_vm_t *vm)
 
 /* Not every runtime has it, nor an agent of before: they refuse it as invalid. Whoever fails is not
  * as it was. */
+static int judge_rehearsal(
+	const nova_vm_t *vm, const struct vm_answer *answer, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *refusal = NULL;
+	int refused = vm_refusal(answer, &refusal);
+	if (refused < 0)
+		log_debug(host_log(vm->host), "vm", "%s has rehearsed no call: %s", vm->id,
+			nova_error_message(refusal));
+	if (vm->function.is_there || refused != NOVA_EAGENT)
+		return 0;
+	if (error)
+		*error = STEAL(refusal);
+	return refused;
+}
+
+/* Its children can do without. */
+static void judge_sample(const nova_vm_t *vm, const struct vm_answer *answer)
+{
+	AUTO_ERROR nova_error_t *refusal = NULL;
+	const struct guest_message *said = &answer->said;
+	const char *why = NULL;
+	if (vm_refusal(answer, &refusal) < 0)
+		why = nova_error_message(refusal);
+	else if (said->timed_out || said->error.len || said->exit_code || said->signal > 0)
+		why = said->error.len ? said->error.at : "it ended with a failure";
+	if (why)
+		log_warn(host_log(vm->host), "function", "the rehearsal in %s failed: %.400s",
+			vm->id, why);
+}
+
 static int end_rehearsal(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	AUTO_ERROR nova_error_t *refusal = NULL;
 	const struct vm_request request = {
 		.id = vm->rehearsal,
 		.deadline = deadline_in_ms(REST_OF_ANSWER_MS),
@@ -70,31 +125,36 @@ static int end_rehearsal(nova_vm_t *vm, const struct stop *stop, nova_error_t **
 	if (!*vm->rehearsal)
 		return 0;
 	int code = vm_await(vm, &request, &answer, error);
-	int refused = code == 0 ? vm_refusal(&answer, &refusal) : 0;
 	vm->rehearsal[0] = 0;
-	if (refused < 0)
-		log_debug(host_log(vm->host), "vm", "%s has rehearsed no call: %s", vm->id,
-			nova_error_message(refusal));
-	if (!vm->function.is_there && refused == NOVA_EAGENT) {
-		if (error)
-			*error = STEAL(refusal);
-		return refused;
-	}
-	return code;
+	if (code < 0)
+		return code;
+	if (!vm->sample_begun)
+		return judge_rehearsal(vm, &answer, error);
+	judge_sample(vm, &answer);
+	return 0;
 }
 
 /* Whatever its children would have to do first is done by then. */
 static int stand_still(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
-	int code = end_rehearsal(vm, stop, error);
-	if (code == 0)
-		code = vm_get_ready(vm, stop, error);
+	int code = vm_get_ready(vm, stop, error);
 	if (code == 0)
 		code = vm->ops->pause(vm->machine, error);
 	deferred_clock_stood(vm);
 	if (code == 0)
 		__atomic_store_n(&vm->state, NOVA_VM_PAUSED, __ATOMIC_RELEASE);
 	return code;
+}
+
+static int go_on(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
+{
+	int code = end_rehearsal(vm, stop, error);
+	if (code < 0)
+		return code;
+	if (vm->sample && !vm->sample_begun)
+		return begin_sample(vm, error);
+	code = stand_still(vm, stop, error);
+	return code < 0 ? code : 1;
 }
 
 int vm_zygote_settle(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
@@ -104,19 +164,30 @@ int vm_zygote_settle(nova_vm_t *vm, const struct stop *stop, nova_error_t **erro
 	int code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = stand_still(vm, stop, error);
+	code = go_on(vm, stop, error);
 	vm_leave_alone(vm);
-	return code < 0 ? code : 1;
+	return code;
 }
 
-int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **error)
+static int take_sample(nova_vm_t *vm, const struct vm_sample *sample, nova_error_t **error)
+{
+	if (!sample || !sample->input || !vm->function.is_there)
+		return 0;
+	vm->sample = strdup(sample->input);
+	vm->sample_ms = sample->timeout_ms;
+	return vm->sample ? 0 : nova_oom(error);
+}
+
+int vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct vm_sample *sample,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int code = vm_thaw(host, frozen, stop, &vm, error);
 	if (code < 0)
 		return code;
-	code = begin_rehearsal(vm, frozen, error);
+	code = take_sample(vm, sample, error);
+	if (code == 0)
+		code = begin_rehearsal(vm, frozen, error);
 	if (code < 0)
 		nova_vm_free(vm);
 	else

@@ -176,6 +176,7 @@ static int fill(struct contest *c)
 			.config.runtime = (char[]){ "python" },
 			.config.handler = (char[]){ "main.handler" },
 			.config.image = (char[]){ "" },
+			.config.rehearse = (char[]){ "" },
 			.config.protocol = (char[]){ "" },
 			.code_path = (char[]){ "/src/x.py" },
 			.code_hash = hash,

@@ -67,6 +67,7 @@ static const nova_function_opts full_nova_function_opts = {
 	.labels_count = 1,
 	.preopens = opened,
 	.preopens_count = 1,
+	.rehearse = "{}",
 };
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -72,6 +72,7 @@ static struct function_record sample(const char *name, const char *id)
 		.config.env = { env, 2 },
 		.config.labels = { labels, 1 },
 		.config.preopens = { opened, 1 },
+		.config.rehearse = TEXT("{\"a\":\"'\"}"),
 		.config.init_timeout_s = 5,
 		.version = 1,
 		.created_us = 1700000000000001,

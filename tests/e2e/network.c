@@ -183,6 +183,47 @@ static pid_t start_neighbour(int told, int done)
 		pause();
 }
 
+/* Whether each of its calls in place has reached this host. */
+#define REACHES                                                                                    \
+	"import socket\n"                                                                          \
+	"__nova_in_place__ = True\n"                                                               \
+	"reached = []\n"                                                                           \
+	"def handler(event):\n"                                                                    \
+	"    try:\n"                                                                               \
+	"        socket.create_connection(('172.30.0.1', 8000), 3).close()\n"                      \
+	"        reached.append(1)\n"                                                              \
+	"    except OSError:\n"                                                                    \
+	"        reached.append(0)\n"                                                              \
+	"    return reached\n"
+
+START_TEST(a_rehearsal_has_no_network_and_the_call_behind_it_has)
+{
+	struct platform p = open_with_network();
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	const char *path = "";
+	nova_result_t *r = NULL;
+	o.name = "f";
+	o.runtime = "python";
+	o.code = REACHES;
+	o.code_len = strlen(REACHES);
+	o.network = "nat";
+	o.rehearse = "{}";
+	ck_ok(nova_function_register(p.nova, &o, NULL, &error));
+	do {
+		nova_invoke_opts fresh = NOVA_INVOKE_OPTS_INIT;
+		fresh.flags = NOVA_INVOKE_FRESH;
+		nova_result_free(r);
+		ck_ok(nova_invoke(p.nova, "f", "{}", &fresh, &r, &error));
+		path = nova_result_path(r);
+		nova_pool_tick(nova_pool_get(p.nova));
+		sys_poll(NULL, 0, 50);
+	} while (!strcmp(path, "classic"));
+	ck_assert_str_eq(nova_result_output(r, NULL), "[0, 1]");
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(a_guest_reaches_another_host_in_this_hosts_name)
 {
 	int told[2], done[2];
@@ -385,6 +426,8 @@ TCase *network_cases(void)
 		return tc;
 	}
 	tcase_add_test(tc, the_example_of_a_network_call_returns_login_and_name);
+	if (!strcmp(engine, "qemu"))
+		tcase_add_test(tc, a_rehearsal_has_no_network_and_the_call_behind_it_has);
 	tcase_add_test(tc, a_guest_reaches_another_host_in_this_hosts_name);
 	tcase_add_test(tc, a_function_has_no_network_unless_it_is_asked_for);
 	tcase_add_test(tc, clones_of_one_template_have_addresses_of_their_own);

@@ -564,6 +564,53 @@ START_TEST(a_call_whose_fork_never_comes_up_is_answered_the_classic_way)
 }
 END_TEST
 
+/* Of calls in place the next one sees what they were asked, of others nothing. */
+#define KEEPS                                                                                      \
+	"import os\n"                                                                              \
+	"asked = []\n"                                                                             \
+	"def handler(event):\n"                                                                    \
+	"    if os.path.exists('/tmp/left'):\n        asked.append('left')\n"                      \
+	"    asked.append(event)\n"                                                                \
+	"    open('/tmp/left', 'w').close()\n"                                                     \
+	"    if event == 'fail':\n        raise ValueError(event)\n"                               \
+	"    return asked\n"
+
+static void add_that_rehearses(struct platform *p, const char *code, const char *input)
+{
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	o.name = "f";
+	o.runtime = "python";
+	o.code = code;
+	o.code_len = strlen(code);
+	o.rehearse = input;
+	o.flags = NOVA_REGISTER_REPLACE;
+	ck_ok(nova_function_register(p->nova, &o, NULL, &error));
+}
+
+static void a_fork_was_asked(struct platform *p, const char *what)
+{
+	make_zygote(p, "f");
+	json_t *said = calls_hot(p, "f");
+	AUTO_FREE char *text = json_dumps(said, JSON_COMPACT);
+	ck_assert_str_eq(text, what);
+	json_decref(said);
+}
+
+START_TEST(a_zygote_rehearses_with_the_input_that_the_user_gives)
+{
+	static const char in_place[] = "__nova_in_place__ = True\n" KEEPS;
+	struct platform p = open_hot("auto");
+	add_that_rehearses(&p, in_place, "{\"a\": [1]}");
+	a_fork_was_asked(&p, "[{\"a\":[1]},\"left\",{}]");
+	/* another input is for another zygote, also one that the function fails with */
+	add_that_rehearses(&p, in_place, "\"fail\"");
+	a_fork_was_asked(&p, "[\"fail\",\"left\",{}]");
+	add_that_rehearses(&p, KEEPS, "1");
+	a_fork_was_asked(&p, "[{}]");
+	platform_close(&p);
+}
+END_TEST
+
 TCase *zygote_cases(void)
 {
 	TCase *tc = tcase_create("zygotes");
@@ -582,5 +629,6 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, code_that_has_been_given_to_a_fork_is_not_run_again_when_that_dies);
 	tcase_add_test(tc, a_call_whose_fork_never_comes_up_is_answered_the_classic_way);
 	tcase_add_test(tc, code_of_several_owners_runs_in_forks_that_know_nothing_of_each_other);
+	tcase_add_test(tc, a_zygote_rehearses_with_the_input_that_the_user_gives);
 	return tc;
 }

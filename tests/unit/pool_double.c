@@ -182,12 +182,14 @@ const char *__wrap_frozen_hot_obstacle(nova_host_t *host, const struct frozen *f
 	return doubles.obstacle;
 }
 
-int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **err);
-int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct stop *stop,
-	nova_vm_t **ret_vm, nova_error_t **err)
+int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct vm_sample *sample,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err);
+int __wrap_vm_zygote_new(nova_host_t *host, struct frozen *frozen, const struct vm_sample *sample,
+	const struct stop *stop, nova_vm_t **ret_vm, nova_error_t **err)
 {
 	__atomic_add_fetch(&doubles.zygotes, 1, __ATOMIC_SEQ_CST);
+	snprintf(doubles.sample, sizeof(doubles.sample), "%s",
+		sample && sample->input ? sample->input : "");
 	if (doubles.zygotes_failing)
 		return nova_fail(err, NOVA_EAGENT, "the double was told to fail");
 	int code = __wrap_vm_thaw_for_call(host, frozen, stop, ret_vm, err);

@@ -34,6 +34,7 @@ struct doubles {
 	int forks, zygotes, inits;     /* how many were made, or given their function */
 	int zygotes_failing;
 	int rehearsing;        /* 1: they are still at it; -1: they fail */
+	char sample[32];       /* that the last one was given */
 	const char *code_disk; /* that the last fork was asked for; NULL: the zygote's own */
 	nova_vm_t *zygote;     /* the last one */
 	int parks, births;     /* of children that were forked ahead */

@@ -84,8 +84,8 @@ START_TEST(the_json_of_a_function_has_its_members)
 	json_t *json = json_loads(text, 0, NULL), *limits = json_object_get(json, "limits");
 	static const char *const members[] = { "id", "name", "runtime", "handler", "code_path",
 		"code_hash", "memory_mb", "timeout_s", "init_timeout_s", "min_replicas",
-		"concurrency", "network", "limits", "env_vars", "labels", "preopens", "version",
-		"created_at", "updated_at" };
+		"concurrency", "network", "limits", "env_vars", "labels", "preopens", "rehearse",
+		"version", "created_at", "updated_at" };
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		ck_assert_ptr_nonnull(json_object_get(json, members[i]));
@@ -356,6 +356,8 @@ static const struct {
 	{ "preopens: '/a=code' is not", { GOOD, PREOPENS("/a=code") } },
 	{ "preopens: '/a' is given twice", { GOOD, PREOPENS("/a=/tmp", "/a=/code") } },
 	{ "preopens: only functions of runtime wasm", { GOOD, PREOPENS("/a=/code") } },
+	{ "rehearse: '{' is not JSON", { GOOD, .name = "f", .rehearse = "{" } },
+	{ "rehearse: '(not UTF-8)' is not JSON", { GOOD, .name = "f", .rehearse = "\"\xff\"" } },
 	{ "env: entry 1 is NULL", { GOOD, .name = "f", .env = (const char *const[]){ "A=1", NULL },
 					  .env_count = 2 } },
 	{ "env is NULL", { GOOD, .name = "f", .env_count = 2 } },

@@ -47,6 +47,7 @@ static int put(const char *name, size_t number)
 		.config.handler = (char[]){ "main.handler" },
 		.config.image = (char[]){ "" },
 		.config.protocol = (char[]){ "" },
+		.config.rehearse = (char[]){ "" },
 		.code_path = (char[]){ "" },
 		.code_hash = (char[]){ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 				       "aaaaa" },
@@ -126,7 +127,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 13");
+	change("PRAGMA user_version = 16");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -163,6 +164,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		ck_assert_uint_eq(out.updated_us, 10);
 		ck_assert_str_eq(out.config.env.items[0], "A=1");
 		ck_assert_str_eq(out.config.image, "");
+		ck_assert_str_eq(out.config.rehearse, "");
 		ck_assert_uint_eq(out.config.argv.count, 0);
 		struct runtime_record *runtimes;
 		size_t count;

@@ -19,6 +19,7 @@ TEXTS = (
     "runtime",
     "handler",
     "network",
+    "rehearse",
 )
 LISTS = (
     "env",
@@ -61,6 +62,9 @@ class Properties(TypedDict, total=False):
     labels: Optional[Mapping[str, str]]
     # Wasm: the guest's directory that the module opens as NAME; repeatable [/code and .].
     preopens: Optional[Mapping[str, str]]
+    # An input that it is called with ahead, without network and secrets, so that starts by a fork
+    # are faster.
+    rehearse: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,4 @@ class FunctionProperties:
     env: Dict[str, str]
     labels: Dict[str, str]
     preopens: Dict[str, str]
+    rehearse: str

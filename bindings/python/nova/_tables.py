@@ -153,6 +153,7 @@ class FunctionOpts(_Options):
         ("userdata", c_void_p),
         ("preopens", POINTER(c_char_p)),
         ("preopens_count", c_size_t),
+        ("rehearse", c_char_p),
     ]
 
 
