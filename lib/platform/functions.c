@@ -134,5 +134,7 @@ int nova_function_delete(nova_t *nova, const char *name, uint32_t flags, nova_er
 		code = registry_delete(&nova->registry, name, force, &function, error);
 	if (code == 0)
 		functions_changed(nova, &function->record);
+	if (code == 0 && !strchr(name, ':'))
+		kv_clear(&nova->kv, function->record.id);
 	return code;
 }

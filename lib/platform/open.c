@@ -9,6 +9,7 @@ static void tick(void *userdata)
 	replicas_apply(nova);
 	call_log_tick(nova->log);
 	meter_tick(nova->meter);
+	kv_tick(&nova->kv);
 }
 
 static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **error)
@@ -21,6 +22,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	code = registry_open(&nova->registry, host_config(nova->host), error);
 	keys_init(&nova->keys, nova->registry.store);
 	secrets_init(&nova->secrets, nova->registry.store, host_config(nova->host));
+	kv_init(&nova->kv, nova->registry.store, host_config(nova->host));
 	if (code == 0)
 		code = rates_open(
 			host_config(nova->host), host_log(nova->host), &nova->rates, error);
@@ -71,6 +73,7 @@ void nova_close(nova_t *nova)
 	secrets_done(&nova->secrets);
 	call_log_close(nova->log);
 	meter_close(nova->meter);
+	kv_done(&nova->kv);
 	registry_close(&nova->registry);
 	if (nova->host) /* which others may go on with */
 		host_hurry(nova->host, false);

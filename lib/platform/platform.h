@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/list.h"
 #include "keys/keys.h"
+#include "kv/kv.h"
 #include "pool/pool.h"
 #include "rate/rate.h"
 #include "registry/registry.h"
@@ -58,6 +59,7 @@ struct nova {
 	struct registry registry;
 	struct keys keys;
 	struct secrets secrets;
+	struct kv kv;
 	struct rates *rates;
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */

@@ -204,6 +204,31 @@ struct usage_filter {
 	size_t most;
 };
 
+/* What a function keeps under a key. Texts and bytes are owned by a record that was read, and lent
+ * to one that is to be written. */
+struct kv_record {
+	char *key;
+	void *value; /* NULL in what a list gives */
+	size_t len;
+	uint64_t version; /* about when it was put, in microseconds; each change makes it higher */
+	uint64_t expires_us; /* 0: never */
+};
+void kv_record_clear(struct kv_record *record);
+void kv_record_list_free(struct kv_record *records, size_t count);
+#define AUTO_KV_RECORD CLEANUP(kv_record_clear)
+
+/* A file of a function. Equal contents of one function are kept once. */
+struct file_record {
+	char *name, *type;
+	char *hash; /* SHA-256 of the content */
+	void *data; /* NULL in what a list gives */
+	size_t len;
+	uint64_t updated_us;
+};
+void file_record_clear(struct file_record *record);
+void file_record_list_free(struct file_record *records, size_t count);
+#define AUTO_FILE_RECORD CLEANUP(file_record_clear)
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -381,6 +406,60 @@ struct usage_ops {
 		nova_error_t **error);
 };
 
+/* How many a function may have, and bytes of values and files together. */
+struct kv_limits {
+	uint64_t most, total;
+};
+
+/* On what an entry is put. */
+struct kv_condition {
+	uint64_t version; /* there is one with it; 0: whatever there is */
+	bool absent;      /* there is none */
+	uint64_t now_us;  /* what expires by then is not there */
+};
+
+struct kv_page {
+	const char *prefix, *after; /* behind `after`, in the order of bytes; "": all */
+	uint64_t now_us;
+	size_t most;
+};
+
+/* What functions keep between their calls. `space` is the id of a function. */
+struct kv_ops {
+	/* Fills an empty record. NOVA_ENOTFOUND. */
+	int (*get)(struct store *store, const char *space, const char *key, uint64_t now_us,
+		struct kv_record *ret_record, nova_error_t **error);
+	/* record->version is not looked at. NOVA_EBUSY: it has another version, or is not there;
+	 * NOVA_EEXIST: it is there; NOVA_ELIMIT. */
+	int (*put)(struct store *store, const char *space, const struct kv_record *record,
+		const struct kv_condition *condition, const struct kv_limits *limits,
+		uint64_t *ret_version, nova_error_t **error);
+	/* NOVA_ENOTFOUND; NOVA_EBUSY: it has another version. */
+	int (*remove)(struct store *store, const char *space, const char *key,
+		const struct kv_condition *condition, nova_error_t **error);
+	/* Free with kv_record_list_free(). None: NULL and 0. */
+	int (*list)(struct store *store, const char *space, const struct kv_page *page,
+		struct kv_record **ret_records, size_t *ret_count, nova_error_t **error);
+
+	/* As above. A file of that name is replaced. */
+	int (*get_file)(struct store *store, const char *space, const char *name,
+		struct file_record *ret_record, nova_error_t **error);
+	int (*put_file)(struct store *store, const char *space, const struct file_record *record,
+		const struct kv_limits *limits, nova_error_t **error);
+	int (*remove_file)(
+		struct store *store, const char *space, const char *name, nova_error_t **error);
+	int (*list_files)(struct store *store, const char *space, const struct kv_page *page,
+		struct file_record **ret_records, size_t *ret_count, nova_error_t **error);
+
+	/* Removes all of a function. */
+	int (*clear)(struct store *store, const char *space, nova_error_t **error);
+	/* Removes some of what has expired; *ret_more: there may be more. */
+	int (*sweep)(struct store *store, uint64_t now_us, bool *ret_more, nova_error_t **error);
+	/* The functions that have something. Free with strv_free(). */
+	int (*spaces)(
+		struct store *store, char ***ret_spaces, size_t *ret_count, nova_error_t **error);
+};
+
 /* All that is kept as rows but logs, usage and contents, to and from an archive. A row is an object
  * of columns: numbers, texts, and {"hex": "…"}. */
 struct transfer_ops {
@@ -404,6 +483,8 @@ struct transfer_ops {
 struct store_ops {
 	/* As in the setting `store`. */
 	const char *name;
+	/* Of one that is made when it is needed: its file in `home`. NULL: of a server. */
+	const char *file;
 
 	/*
 	 * Opens the store that the settings describe (sqlite: in `home`, which exists; postgres: a
@@ -441,6 +522,8 @@ struct store_ops {
 	const struct store_ops *log;
 	const struct usage_ops *usage;
 	const struct store_ops *usage_store; /* likewise */
+	const struct kv_ops *kv;
+	const struct store_ops *kv_store; /* likewise */
 	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };
 
@@ -452,6 +535,8 @@ extern const struct store_ops store_sqlite, store_postgres;
 extern const struct store_ops store_sqlite_log;
 /* usage.db: what was used. */
 extern const struct store_ops store_sqlite_usage;
+/* kv.db: what functions keep. */
+extern const struct store_ops store_sqlite_kv;
 
 /* The operations of the store that the settings ask for. */
 const struct store_ops *store_find(const nova_config_t *config);

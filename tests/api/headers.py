@@ -20,7 +20,7 @@ _SCALARS = {"int": "c_int", "size_t": "c_size_t", "uint32_t": "c_uint32", "uint6
 # What the caller gives, and what is handed out.
 _OPTIONS = ("_opts", "_want")
 _STRUCTS = _OPTIONS + ("_property", "_runtime", "_alias", "_key", "_secret", "_invocation",
-                       "_summary")
+                       "_summary", "_kv_entry", "nova_file")
 
 
 class Declaration:

@@ -76,6 +76,43 @@ static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 	return code;
 }
 
+static void keeps_something(void)
+{
+	const nova_function_opts keeper = { sizeof(keeper), .name = "keeps", .runtime = "shell",
+		.code = "true", .code_len = 4, .flags = NOVA_REGISTER_REPLACE };
+	ck_ok(nova_function_register(p.nova, &keeper, NULL, &error));
+}
+
+static const nova_kv_put_opts full_nova_kv_put_opts = { sizeof(nova_kv_put_opts), .key = "x",
+	.value = "v", .value_len = 1, .ttl_ms = 60000, .flags = NOVA_KV_NEW };
+static int use_nova_kv_put_opts(const void *opts, nova_error_t **ret_error)
+{
+	keeps_something();
+	int code = nova_kv_put(p.nova, "keeps", opts, NULL, ret_error);
+	nova_kv_delete(p.nova, "keeps", "x", 0, NULL);
+	return code;
+}
+
+static const nova_file_put_opts full_nova_file_put_opts = { sizeof(nova_file_put_opts), .name = "x",
+	.type = "text/plain", .data = "v", .data_len = 1 };
+static int use_nova_file_put_opts(const void *opts, nova_error_t **ret_error)
+{
+	keeps_something();
+	return nova_file_put(p.nova, "keeps", opts, ret_error);
+}
+
+static const nova_kv_list_opts full_nova_kv_list_opts = { sizeof(nova_kv_list_opts), .prefix = "x",
+	.after = "x", .limit = 7 };
+static int use_nova_kv_list_opts(const void *opts, nova_error_t **ret_error)
+{
+	const nova_kv_entry **entries = NULL;
+	size_t count = 0;
+	keeps_something();
+	int code = nova_kv_list(p.nova, "keeps", opts, &entries, &count, ret_error);
+	nova_kv_list_free(entries, count);
+	return code;
+}
+
 static const char *const words_of_properties[] = { "labels" };
 static const char *const sh[] = { "/bin/sh", "{file}" };
 static const nova_runtime_opts full_nova_runtime_opts = { sizeof(nova_runtime_opts), .name = "x",

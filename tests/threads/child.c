@@ -249,6 +249,28 @@ static void judge_secret_calls(void)
 	WORKS_WITH(nova_secret_key_create, nova_secret_key_create(file, NULL) == 0);
 }
 
+static void judge_kv_calls(void)
+{
+	const nova_kv_put_opts put = { sizeof(put), .key = "x" };
+	const nova_file_put_opts put_file = { sizeof(put_file), .name = "x" };
+	const nova_kv_entry *entry, **entries;
+	const nova_file *file, **files;
+	uint64_t version;
+	size_t count;
+	REFUSES(nova_kv_put, s.p.nova, "echo", &put, &version);
+	REFUSES(nova_kv_get, s.p.nova, "echo", "x", &entry);
+	REFUSES(nova_kv_delete, s.p.nova, "echo", "x", 0);
+	REFUSES(nova_kv_list, s.p.nova, "echo", NULL, &entries, &count);
+	REFUSES(nova_file_put, s.p.nova, "echo", &put_file);
+	REFUSES(nova_file_get, s.p.nova, "echo", "x", &file);
+	REFUSES(nova_file_delete, s.p.nova, "echo", "x");
+	REFUSES(nova_file_list, s.p.nova, "echo", NULL, &files, &count);
+	RETURNS(nova_kv_entry_free, NULL);
+	RETURNS(nova_kv_list_free, NULL, 0);
+	RETURNS(nova_file_free, NULL);
+	RETURNS(nova_file_list_free, NULL, 0);
+}
+
 static void judge_backup_calls(void)
 {
 	AUTO_FREE char *file = path_join(s.p.dir, "child.tar.gz");
@@ -300,6 +322,7 @@ static void judge_platform_calls(void)
 	judge_version_calls();
 	judge_key_calls();
 	judge_secret_calls();
+	judge_kv_calls();
 	judge_backup_calls();
 	judge_invocation_calls();
 	judge_usage_calls();

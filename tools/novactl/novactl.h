@@ -280,6 +280,8 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_alias_rollback, verb_apikey_create, verb_apikey_list, verb_apikey_revoke,
 	verb_apikey_delete, verb_secret_set, verb_secret_list, verb_secret_delete,
 	verb_secret_rotate, verb_secret_key, verb_export, verb_import, verb_completion, verb_help,
-	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate;
+	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate, verb_kv_get, verb_kv_put,
+	verb_kv_delete, verb_kv_list, verb_file_get, verb_file_put, verb_file_delete,
+	verb_file_list;
 
 #endif

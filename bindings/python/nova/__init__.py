@@ -32,6 +32,7 @@ from ._interrupt import Interrupt, interruptible, pointer_of
 from ._invocations import (Invocation, Summary, list_invocations, list_options, list_summaries,
                            since_epoch, summary_options)
 from ._keys import Key, ask_for_key, list_keys, take_key
+from ._kv import Entry, KeptFile, Space
 from ._modules import Module, modules
 from ._options import (Content, instance_options, invoke_options, property_members, run_options,
                        vm_options)
@@ -51,12 +52,12 @@ if TYPE_CHECKING:
     from ._properties import Properties
 
 __all__ = [
-    "Alias", "Call", "Canceled", "Engine", "File", "Function", "FunctionFailed", "FunctionTimeout",
-    "Instance", "Interrupt", "InvalidArgument", "Invocation", "Key", "Lost", "Merge", "MergedPath",
-    "Module", "NotFound", "Nova", "NovaError", "Probe", "Queue", "Result", "Runtime", "Secret",
-    "Setting", "Snapshot", "Summary", "Vm", "build_disk", "check_images", "create_secret_key",
-    "errors", "extract_disk", "extract_kernel", "library_version", "modules", "open", "probe",
-    "run", "settings",
+    "Alias", "Call", "Canceled", "Engine", "Entry", "File", "Function", "FunctionFailed",
+    "FunctionTimeout", "Instance", "Interrupt", "InvalidArgument", "Invocation", "KeptFile", "Key",
+    "Lost", "Merge", "MergedPath", "Module", "NotFound", "Nova", "NovaError", "Probe", "Queue",
+    "Result", "Runtime", "Secret", "Setting", "Snapshot", "Space", "Summary", "Vm", "build_disk",
+    "check_images", "create_secret_key", "errors", "extract_disk", "extract_kernel",
+    "library_version", "modules", "open", "probe", "run", "settings",
 ]
 __version__ = "0.1.0"
 
@@ -362,6 +363,10 @@ class Nova:
         """Encrypts all secrets with the first key that is given; returns how many had another."""
         with self._handle.using() as nova:
             return rotate(nova)
+
+    def kv(self, function: str) -> Space:
+        """What a function keeps between its calls: values under keys, and files."""
+        return Space(self._handle, function)
 
     def export_to(self, path: "Union[str, bytes, os.PathLike[str]]") -> None:
         """Writes everything that is stored to an archive: functions with their code, versions,

@@ -92,6 +92,28 @@ class DiskOpts(_Options):
     ]
 
 
+class File(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("type", c_char_p),
+        ("sha256", c_char_p),
+        ("data", c_void_p),
+        ("data_len", c_size_t),
+        ("updated_us", c_uint64),
+    ]
+
+
+class FilePutOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char_p),
+        ("type", c_char_p),
+        ("data", c_void_p),
+        ("data_len", c_size_t),
+    ]
+
+
 class FileReadOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -288,6 +310,40 @@ class KeyOpts(_Options):
         ("rate", c_uint32),
         ("period_ms", c_uint32),
         ("burst", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class KvEntry(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("key", c_char_p),
+        ("value", c_void_p),
+        ("value_len", c_size_t),
+        ("version", c_uint64),
+        ("expires_us", c_uint64),
+    ]
+
+
+class KvListOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("prefix", c_char_p),
+        ("after", c_char_p),
+        ("limit", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class KvPutOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("key", c_char_p),
+        ("value", c_void_p),
+        ("value_len", c_size_t),
+        ("ttl_ms", c_uint64),
+        ("if_version", c_uint64),
+        ("flags", c_uint32),
         ("reserved", c_uint32),
     ]
 
@@ -778,6 +834,22 @@ FUNCTIONS = {
     "nova_key_delete": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_key_free": (None, [POINTER(Key)]),
     "nova_key_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_kv_put": (c_int, [c_void_p, c_char_p, POINTER(KvPutOpts), c_void_p, POINTER(c_void_p)]),
+    "nova_kv_get": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_kv_delete": (c_int, [c_void_p, c_char_p, c_char_p, c_uint64, POINTER(c_void_p)]),
+    "nova_kv_list": (c_int, [
+        c_void_p, c_char_p, POINTER(KvListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_kv_entry_free": (None, [POINTER(KvEntry)]),
+    "nova_kv_list_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_file_put": (c_int, [c_void_p, c_char_p, POINTER(FilePutOpts), POINTER(c_void_p)]),
+    "nova_file_get": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_file_delete": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p)]),
+    "nova_file_list": (c_int, [
+        c_void_p, c_char_p, POINTER(KvListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
+        POINTER(c_void_p)]),
+    "nova_file_free": (None, [POINTER(File)]),
+    "nova_file_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_module_name": (c_char_p, [c_size_t]),
     "nova_module_purpose": (c_char_p, [c_size_t]),
     "nova_module_load": (c_int, [c_size_t, POINTER(c_char_p), POINTER(c_void_p)]),
@@ -1000,6 +1072,7 @@ CONSTANTS = {
     "NOVA_CAPACITY_PROCESSORS": 3,
     "NOVA_INVOCATION_NEWEST": 0,
     "NOVA_INVOCATION_OLDEST": 1,
+    "NOVA_KV_NEW": 1,
     "NOVA_POOL_THREAD": 1,
     "NOVA_POOL_FRESH": 1,
     "NOVA_POOL_IDLE": 0,

@@ -175,6 +175,34 @@ class Functions(PlatformCase):
         with self.assertRaises(nova.errors.NovaError):
             self.nova.set_secret("x", "no key")
 
+    def test_kv(self):
+        self.nova.register("keeps", runtime="shell", code=b"true")
+        space = self.nova.kv("keeps")
+        first = space.put("a/1", b"\0\xff", new=True)
+        with self.assertRaises(nova.errors.NovaError):
+            space.put("a/1", "", new=True)
+        self.assertEqual((space.get("a/1").value, space.get("a/1").version), (b"\0\xff", first))
+        self.assertGreater(space.put("a/1", "two", if_version=first, ttl=60), first)
+        self.assertGreater(space.get("a/1").expires_us, 0)
+        space.put("b", "")
+        self.assertEqual(space.get("b").value, b"")
+        self.assertEqual([(e.key, e.value, e.size) for e in space.list("a/")], [("a/1", None, 3)])
+        self.assertEqual([e.key for e in space.list(after="a/1", limit=1)], ["b"])
+        space.delete("b")
+        with self.assertRaises(nova.NotFound):
+            space.get("b")
+        space.put_file("logo", b"\x89PNG", "image/png")
+        logo = space.get_file("logo")
+        self.assertEqual((logo.type, logo.data, len(logo.sha256)), ("image/png", b"\x89PNG", 64))
+        self.assertEqual([(f.name, f.size) for f in space.files()], [("logo", 4)])
+        space.delete_file("logo")
+        self.assertEqual(space.files(), [])
+        with self.assertRaises(nova.NotFound):
+            self.nova.kv("nobody").list()
+        self.nova.delete("keeps")
+        self.nova.register("keeps", runtime="shell", code=b"true")
+        self.assertEqual(space.list(), [])
+
     def test_rates(self):
         made = self.nova.create_key("limited", rate=3, period_ms=60000)
         key = self.nova.check_key(made.text)

@@ -110,5 +110,6 @@ const struct store_ops store_postgres = {
 	.transfer = &sql_transfer_ops,
 	.calls = &sql_call_ops,
 	.usage = &sql_usage_ops,
+	.kv = &sql_kv_ops,
 	.shared = true,
 };

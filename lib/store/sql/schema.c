@@ -41,6 +41,22 @@ struct sql_schema {
 	"CREATE TABLE usage_places ( name TEXT NOT NULL PRIMARY KEY, place INTEGER NOT NULL, "     \
 	"forgotten INTEGER NOT NULL) STRICT;"
 
+/* What functions keep. Sizes come before what is long. */
+#define KV                                                                                         \
+	"CREATE TABLE kv_entries ( function TEXT NOT NULL, key TEXT NOT NULL, version INTEGER "    \
+	"NOT "                                                                                     \
+	"NULL, expires_us INTEGER NOT NULL, size INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY "  \
+	"KEY (function, key)) STRICT;"                                                             \
+	"CREATE INDEX kv_sizes ON kv_entries (function, key, expires_us, size);"                   \
+	"CREATE INDEX kv_expiry ON kv_entries (expires_us) WHERE expires_us > 0;"                  \
+	"CREATE TABLE kv_contents ( function TEXT NOT NULL, hash TEXT NOT NULL, data BLOB NOT "    \
+	"NULL, PRIMARY KEY (function, hash)) STRICT;"                                              \
+	"CREATE TABLE kv_files ( function TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, " \
+	"hash TEXT NOT NULL, size INTEGER NOT NULL, updated_us INTEGER NOT NULL, PRIMARY KEY "     \
+	"(function, name), FOREIGN KEY (function, hash) REFERENCES kv_contents (function, hash)) " \
+	"STRICT;"                                                                                  \
+	"CREATE INDEX kv_files_by_content ON kv_files (function, hash);"
+
 static const char *const steps[] = {
 	/* 1 */
 	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
@@ -90,12 +106,16 @@ static const char *const steps[] = {
 	"ALTER TABLE api_keys ADD COLUMN burst INTEGER NOT NULL DEFAULT 0;",
 	/* 14 */
 	USAGE, /* as 11 */
+	/* 15 */
+	KV, /* as 11 */
 };
 static const char *const log_steps[] = { CALLS };
 static const char *const usage_steps[] = { USAGE };
+static const char *const kv_steps[] = { KV };
 const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };
 const struct sql_schema sql_schema_log = { log_steps, ARRAY_LEN(log_steps), false };
 const struct sql_schema sql_schema_usage = { usage_steps, ARRAY_LEN(usage_steps), false };
+const struct sql_schema sql_schema_kv = { kv_steps, ARRAY_LEN(kv_steps), false };
 #define STEPS_OF_TABLE 3 /* up to here the steps above have the columns of properties, too */
 #define VERSIONS_STEP  8
 
@@ -150,7 +170,7 @@ static int add_columns(struct sql_session *session, const char *table, int64_t f
 /* Steps for a database that several hosts share; else that is in files of its own. */
 static bool is_for_shared(int64_t version)
 {
-	return version == 11 || version == 14;
+	return version == 11 || version == 14 || version == 15;
 }
 
 static int run_step(struct sql_session *session, int64_t version, nova_error_t **error)

@@ -119,6 +119,23 @@ enum sql_statement {
 	SQL_USAGE_ADD,
 	SQL_USAGE_LIST,
 	SQL_USAGE_TRIM,
+	SQL_KV_GET,
+	SQL_KV_PUT,
+	SQL_KV_REPLACE,
+	SQL_KV_REMOVE,
+	SQL_KV_LIST,
+	SQL_KV_TOTALS,
+	SQL_KV_SWEEP,
+	SQL_KV_CLEAR,
+	SQL_KV_SPACES,
+	SQL_FILE_GET,
+	SQL_FILE_PUT,
+	SQL_FILE_REMOVE,
+	SQL_FILE_LIST,
+	SQL_FILE_TOTALS,
+	SQL_FILES_CLEAR,
+	SQL_FILE_CONTENT_PUT,
+	SQL_FILE_CONTENTS_TRIM,
 	SQL_STATEMENTS,
 };
 
@@ -269,8 +286,10 @@ int columns_to_record(
 
 /* --- schema.c --- */
 
-/* Of functions and all else, and of files that have the log of calls, or usage, alone. */
-extern const struct sql_schema sql_schema_functions, sql_schema_log, sql_schema_usage;
+/* Of functions and all else, and of files that have the log of calls, usage, or what functions
+ * keep, alone. */
+extern const struct sql_schema sql_schema_functions, sql_schema_log, sql_schema_usage,
+	sql_schema_kv;
 
 /* The version that this library knows. */
 int64_t sql_schema_latest(const struct sql_schema *schema);
@@ -278,7 +297,7 @@ int64_t sql_schema_latest(const struct sql_schema *schema);
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
 /* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,
- * calls.c, usage.c, transfer.c --- */
+ * calls.c, usage.c, kv.c, kv_files.c, kv_totals.c, transfer.c --- */
 
 /* A whole row of each kind; `to` is an empty struct function_record, alias_record … */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -295,6 +314,20 @@ extern const struct secret_ops sql_secret_ops;
 extern const struct content_ops sql_content_ops;
 extern const struct call_ops sql_call_ops;
 extern const struct usage_ops sql_usage_ops;
+extern const struct kv_ops sql_kv_ops;
+/* Those of kv_ops that are about files. */
+int sql_get_file(struct store *store, const char *space, const char *name,
+	struct file_record *ret_record, nova_error_t **error);
+int sql_put_file(struct store *store, const char *space, const struct file_record *record,
+	const struct kv_limits *limits, nova_error_t **error);
+int sql_remove_file(struct store *store, const char *space, const char *name, nova_error_t **error);
+int sql_list_files(struct store *store, const char *space, const struct kv_page *page,
+	struct file_record **ret_records, size_t *ret_count, nova_error_t **error);
+int sql_clear_files(struct sql_session *session, const char *space, nova_error_t **error);
+/* The row of two numbers of a statement: how many there are besides, and bytes of all. */
+int sql_check_totals(struct sql_session *session, enum sql_statement which, const char *space,
+	const char *besides, size_t len, const struct kv_limits *limits, const char *what,
+	nova_error_t **error);
 extern const struct transfer_ops sql_transfer_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);

@@ -72,6 +72,19 @@
 #define USAGE_SUMS  SUM("calls") ", " SUM_TIMES ", " SUM_BYTES ", " SUM_REST
 #define USAGE_GROUP "period, api_key, function, mode"
 
+/* What has not expired at the time of that parameter. */
+#define KV_LIVES(now) "(expires_us = 0 OR expires_us > " now ")"
+#define KV_RISES(now)                                                                              \
+	"CASE WHEN kv_entries.version >= " now " THEN kv_entries.version + 1 ELSE " now " END"
+#define KV_BYTES                                                                                   \
+	"(SELECT COALESCE(CAST(sum(size) AS BIGINT), 0) FROM kv_entries WHERE function = $1 "
+#define FILE_BYTES                                                                                 \
+	"(SELECT COALESCE(CAST(sum(size) AS BIGINT), 0) FROM kv_files WHERE function = $1 "
+/* A page: space, prefix, behind, most. */
+#define KV_PAGE(name)                                                                              \
+	"WHERE function = $1 AND " name " >= $2 AND substr(" name                                  \
+	", 1, length($2)) = $2 AND " name " > $3 "
+
 /* "@" stands for the columns of a function, "#" for a parameter for each (the id, the name, and the
  * rest), "!" for the parameter behind them. */
 static const char *const texts[SQL_STATEMENTS] = {
@@ -196,6 +209,53 @@ static const char *const texts[SQL_STATEMENTS] = {
 		 ") > ($12, $13, $14, $15) GROUP BY " USAGE_GROUP " ORDER BY " USAGE_GROUP
 		 " LIMIT $16"),
 	[SQL_USAGE_TRIM] = "DELETE FROM usage WHERE hour < $1",
+	[SQL_KV_GET] = ("SELECT key, version, expires_us, value FROM kv_entries WHERE function = "
+			"$1 AND key = $2 AND " KV_LIVES("$3")),
+	[SQL_KV_PUT] = ("INSERT INTO kv_entries (function, key, version, expires_us, size, value) "
+			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (function, key) DO UPDATE SET "
+			"(version, expires_us, size, value) = (" KV_RISES(
+				"$3") ", $4, $5, $6) "
+				      "WHERE $7 = 0 OR NOT (kv_entries.expires_us = 0 OR "
+				      "kv_entries.expires_us > "
+				      "$3) RETURNING version"),
+	[SQL_KV_REPLACE] = ("UPDATE kv_entries SET (version, expires_us, size, value) = (" KV_RISES(
+		"$3") ", $4, $5, $6) WHERE function = $1 AND key = $2 AND "
+		      "version = $7 AND " KV_LIVES("$3") " RETURNING version"),
+	[SQL_KV_REMOVE] = ("DELETE FROM kv_entries WHERE function = $1 AND key = $2 AND ($4 = 0 OR "
+			   "version = $4) AND " KV_LIVES("$3")),
+	[SQL_KV_LIST] = ("SELECT key, version, expires_us, size FROM kv_entries " KV_PAGE(
+		"key") "AND " KV_LIVES("$5") " ORDER BY key LIMIT $4"),
+	[SQL_KV_TOTALS] = ("SELECT (SELECT count(*) FROM kv_entries WHERE function = $1 AND key <> "
+			   "$2 AND " KV_LIVES("$3") "), " KV_BYTES "AND key <> $2 AND " KV_LIVES(
+				   "$3") ") + " FILE_BYTES ")"),
+	[SQL_KV_SWEEP] = ("DELETE FROM kv_entries WHERE (function, key) IN (SELECT function, key "
+			  "FROM kv_entries WHERE expires_us > 0 AND expires_us <= $1 LIMIT $2)"),
+	[SQL_KV_CLEAR] = "DELETE FROM kv_entries WHERE function = $1",
+	[SQL_KV_SPACES] =
+		("SELECT DISTINCT function FROM kv_entries UNION SELECT DISTINCT function "
+		 "FROM kv_contents"),
+	[SQL_FILE_GET] =
+		("SELECT name, type, kv_files.hash, updated_us, data FROM kv_files JOIN "
+		 "kv_contents ON kv_contents.function = kv_files.function AND "
+		 "kv_contents.hash = kv_files.hash WHERE kv_files.function = $1 AND name = "
+		 "$2"),
+	[SQL_FILE_PUT] = ("INSERT INTO kv_files (function, name, type, hash, size, updated_us) "
+			  "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (function, name) DO UPDATE "
+			  "SET (type, hash, size, updated_us) = ($3, $4, $5, $6)"),
+	[SQL_FILE_REMOVE] = "DELETE FROM kv_files WHERE function = $1 AND name = $2",
+	[SQL_FILE_LIST] = ("SELECT name, type, hash, updated_us, size FROM kv_files " KV_PAGE(
+		"name") "ORDER BY name LIMIT $4"),
+	[SQL_FILE_TOTALS] =
+		("SELECT (SELECT count(*) FROM kv_files WHERE function = $1 AND name <> "
+		 "$2), " FILE_BYTES "AND name <> $2) + " KV_BYTES "AND " KV_LIVES("$3") ")"),
+	[SQL_FILES_CLEAR] = "DELETE FROM kv_files WHERE function = $1",
+	/* Written to, so that nobody takes it away before the file is there. */
+	[SQL_FILE_CONTENT_PUT] = ("INSERT INTO kv_contents (function, hash, data) VALUES ($1, $2, "
+				  "$3) ON CONFLICT (function, hash) DO UPDATE SET hash = $2"),
+	[SQL_FILE_CONTENTS_TRIM] =
+		("DELETE FROM kv_contents WHERE function = $1 AND NOT EXISTS (SELECT 1 FROM "
+		 "kv_files WHERE kv_files.function = kv_contents.function AND kv_files.hash = "
+		 "kv_contents.hash)"),
 };
 
 char *sql_statement_text(const struct sql_driver *driver, enum sql_statement which)

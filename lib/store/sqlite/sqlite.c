@@ -4,6 +4,8 @@
 
 #include "store/sqlite/sqlite.h"
 
+#define KV_FILE "kv.db"
+
 static void disconnect(struct connection *c)
 {
 	for (int i = 0; i < SQL_STATEMENTS; i++)
@@ -184,6 +186,19 @@ static int usage_open(const nova_config_t *config, struct store **ret_store, nov
 	return open_file(&kind, config, ret_store, error);
 }
 
+static int kv_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	static const struct sqlite_kind kind = {
+		.ops = &store_sqlite_kv,
+		.schema = &sql_schema_kv,
+		.name = KV_FILE,
+		.what = "the store of what functions keep",
+		.id = 0x6e6f766b, /* "novk" */
+		.busy_ms = 5000,
+	};
+	return open_file(&kind, config, ret_store, error);
+}
+
 const struct store_ops store_sqlite = {
 	.name = "sqlite",
 	.open = store_open,
@@ -200,6 +215,7 @@ const struct store_ops store_sqlite = {
 	.transfer = &sql_transfer_ops,
 	.log = &store_sqlite_log,
 	.usage_store = &store_sqlite_usage,
+	.kv_store = &store_sqlite_kv,
 };
 
 const struct store_ops store_sqlite_log = {
@@ -214,4 +230,12 @@ const struct store_ops store_sqlite_usage = {
 	.open = usage_open,
 	.close = store_close,
 	.usage = &sql_usage_ops,
+};
+
+const struct store_ops store_sqlite_kv = {
+	.name = "sqlite kv",
+	.file = KV_FILE,
+	.open = kv_open,
+	.close = store_close,
+	.kv = &sql_kv_ops,
 };

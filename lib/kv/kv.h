@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of kv: what functions keep between their calls (nova/kv.h), in the store. `space` is the
+ * id of a function, which is its caller's to know: no name of a space ever comes from a guest.
+ */
+#ifndef NOVA_LIB_KV_H
+#define NOVA_LIB_KV_H
+
+#include <pthread.h>
+
+#include <nova/kv.h>
+
+#include "rate/rate.h"
+#include "store/store.h"
+
+#define KV_KEY_MAX   512u
+#define KV_NAME_MAX  255u
+#define KV_TYPE_MAX  127u
+#define KV_VALUE_MAX (1u << 20) /* of the settings that limit a value and a file: what one */
+#define KV_FILE_MAX  (4u << 20) /* message to a guest can hold */
+
+struct kv {
+	struct store *base; /* with the functions; borrowed */
+	const nova_config_t *config;
+	uint64_t value_max, file_max;
+	struct kv_limits keys, files;
+	pthread_mutex_t lock; /* guards those below */
+	struct store *store;  /* NULL: not open */
+	uint64_t sweep_at, orphans_at;
+};
+
+/* Opens nothing yet. */
+void kv_init(struct kv *kv, struct store *base, const nova_config_t *config);
+void kv_done(struct kv *kv);
+
+/* Each as the function of nova/kv.h. Options have been imported. */
+int kv_put(struct kv *kv, const char *space, const nova_kv_put_opts *opts, uint64_t *ret_version,
+	nova_error_t **error);
+int kv_get(struct kv *kv, const char *space, const char *key, const nova_kv_entry **ret_entry,
+	nova_error_t **error);
+int kv_delete(struct kv *kv, const char *space, const char *key, uint64_t if_version,
+	nova_error_t **error);
+int kv_list(struct kv *kv, const char *space, const nova_kv_list_opts *opts,
+	const nova_kv_entry ***ret_entries, size_t *ret_count, nova_error_t **error);
+int kv_file_put(
+	struct kv *kv, const char *space, const nova_file_put_opts *opts, nova_error_t **error);
+int kv_file_get(struct kv *kv, const char *space, const char *name, const nova_file **ret_file,
+	nova_error_t **error);
+int kv_file_delete(struct kv *kv, const char *space, const char *name, nova_error_t **error);
+int kv_file_list(struct kv *kv, const char *space, const nova_kv_list_opts *opts,
+	const nova_file ***ret_files, size_t *ret_count, nova_error_t **error);
+
+/* Of a function that was deleted. What cannot be removed now is by a tick. */
+void kv_clear(struct kv *kv, const char *space);
+/* At each tick of the pool: removes what has expired, and what no function has any more. */
+void kv_tick(struct kv *kv);
+
+/* --- inside the room --- */
+
+/* Opened when it is needed first. It stays. */
+int kv_store(struct kv *kv, struct store **ret_store, nova_error_t **error);
+int kv_check_text(const char *what, const char *text, size_t most, nova_error_t **error);
+/* NOVA_EINVAL. */
+int kv_page(const nova_kv_list_opts *opts, struct kv_page *ret_page, nova_error_t **error);
+
+#endif
