@@ -10,7 +10,7 @@
 struct order {
 	char id[MAX_ID + 1];
 	uint32_t timeout_ms;
-	bool stream, tidy, resumes;
+	bool stream, tidy, kv, resumes;
 	struct json_span input, context;
 	struct resume_order resume;
 };
@@ -100,24 +100,26 @@ void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_s
 	struct request *request = admit_read(agent, id, payload);
 	AUTO_FREE char *context =
 		json_dumps(json_object_get(payload, "client_context"), JSON_COMPACT);
-	if (request)
-		exec_with(agent, request, input,
-			(struct json_span){ context, context ? strlen(context) : 0 });
+	if (!request)
+		return;
+	request->kv = json_is_true(json_object_get(payload, "kv"));
+	exec_with(agent, request, input,
+		(struct json_span){ context, context ? strlen(context) : 0 });
 }
 
 static bool scan_exec(const char *text, size_t len, struct order *order)
 {
-	enum { ID, TIMEOUT, STREAM, TIDY, INPUT, RESUME, CONTEXT };
+	enum { ID, TIMEOUT, STREAM, TIDY, KV, INPUT, RESUME, CONTEXT };
 	struct member members[] = { { "request_id" }, { "timeout_ms" }, { "stream" }, { "tidy" },
-		{ "input" }, { "resume" }, { "client_context" } };
+		{ "kv" }, { "input" }, { "resume" }, { "client_context" } };
 	char no_id[MAX_ID + 1];
 	int64_t timeout_ms = DEFAULT_TIMEOUT_MS;
 	if (!members_scan(text, len, members, ARRAY_LEN(members)) ||
 		!member_text(&members[ID], order->id, sizeof(order->id)) ||
 		!member_number(&members[TIMEOUT], &timeout_ms) ||
 		!member_bool(&members[STREAM], &order->stream) ||
-		!member_bool(&members[TIDY], &order->tidy) || timeout_ms < 1 ||
-		timeout_ms > UINT32_MAX)
+		!member_bool(&members[TIDY], &order->tidy) ||
+		!member_bool(&members[KV], &order->kv) || timeout_ms < 1 || timeout_ms > UINT32_MAX)
 		return false;
 	order->timeout_ms = (uint32_t)timeout_ms;
 	order->input = members[INPUT].value;
@@ -147,6 +149,7 @@ bool on_plain_exec(struct agent *agent, const char *text, size_t len, bool rehea
 			admit(agent, order.id, order.timeout_ms, order.stream, order.tidy);
 		if (request) {
 			request->rehearses = rehearses;
+			request->kv = order.kv;
 			exec_with(agent, request, order.input, order.context);
 		}
 	}

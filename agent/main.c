@@ -50,6 +50,7 @@ static void end_all(void)
 	kill_orphans(&agent.run, "", true);
 	function_clear(&agent.run.function);
 	worker_done(&agent.worker);
+	kv_close(&agent.run.kv);
 	channel_done(&agent.channel);
 }
 
@@ -62,6 +63,8 @@ static int serve_plain(int fd, const char *code, const char *work)
 	guest->root = "none";
 	agent.channel.fd = fd;
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	kv_open(&agent.run.kv, guest);
+	guest->kv = agent.run.kv.path;
 	if (sys_set_nonblock(fd, true) < 0) {
 		fprintf(stderr, "nova-agent: --fd %d is not an open descriptor\n", fd);
 		return 2;
@@ -79,6 +82,8 @@ static void boot_all(void)
 	uint64_t memory = boot_function_memory();
 	cgroups_make(&agent.run.cgroups, memory);
 	tmp_fit(memory);
+	kv_open(&agent.run.kv, &agent.guest);
+	agent.guest.kv = agent.run.kv.path;
 	if (agent.guest.code_later)
 		prestart(&agent.worker);
 	if (agent.channel.fd >= 0)

@@ -11,11 +11,22 @@ static void on_word(struct agent *agent, int type, const char *id)
 	agent->loop.done |= stop;
 }
 
+/* Of a question that nobody waits for any more nothing is said. */
+static void on_kv_reply(
+	struct agent *agent, const char *id, json_t *payload, struct json_span reply)
+{
+	json_int_t number = json_integer_value(json_object_get(payload, "number"));
+	if (reply.at)
+		kv_reply(&agent->run, id, number, reply);
+}
+
 static void on_other(
 	struct agent *agent, int type, const char *id, json_t *payload, struct json_span content)
 {
 	const struct files_call call = { &agent->guest, &agent->channel, id, payload, content };
-	if (!files_handle(&call, type))
+	if (type == NOVA_MSG_KV_REPLY)
+		on_kv_reply(agent, id, payload, content);
+	else if (!files_handle(&call, type))
 		answer_refused(&agent->channel, id, "invalid",
 			"this agent (%s) has no message of type %d", NOVA_VERSION_STRING, type);
 }
@@ -74,6 +85,7 @@ void message_handle(struct agent *agent, int type, const char *payload, size_t l
 		return;
 	const char *raw = type == NOVA_MSG_EXEC       ? "input" :
 			  type == NOVA_MSG_FILE_WRITE ? "base64" :
+			  type == NOVA_MSG_KV_REPLY   ? "reply" :
 							NULL;
 	const char *wrong = proto_decode_payload(payload, len, raw, &object, &part, &error) < 0 ?
 				    nova_error_message(error) :

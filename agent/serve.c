@@ -138,6 +138,8 @@ static int next_timeout(const struct agent *agent)
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state != REQUEST_FREE && run->requests[i].deadline < next)
 			next = run->requests[i].deadline;
+	if (kv_deadline(&run->kv) < next)
+		next = kv_deadline(&run->kv);
 	if (run->hook.pending && run->hook.deadline < next)
 		next = run->hook.deadline;
 	int ms = deadline_poll_ms(next);
@@ -164,6 +166,7 @@ static void watch_all(struct agent *agent)
 	worker_watch(&agent->worker, loop);
 	hook_watch(run, loop);
 	compile_watch(run, loop);
+	kv_watch(run, loop);
 	for (size_t i = 0; i < MAX_REQUESTS; i++)
 		if (run->requests[i].state == REQUEST_RUNNING)
 			request_watch(run, &run->requests[i], loop);
@@ -174,6 +177,7 @@ static void check_deadlines(struct agent *agent)
 	exec_check_deadlines(agent);
 	worker_check_deadline(&agent->worker);
 	compile_check_deadline(&agent->run);
+	kv_check_deadlines(&agent->run.kv);
 	/* In the middle of a hook the interpreter is in no state that a request should see. */
 	if (hook_check_deadline(&agent->run) && agent->worker.state == WORKER_READY)
 		worker_stop(&agent->worker);

@@ -20,6 +20,7 @@ struct guest {
 	char code_dir[PATH_MAX - 256], input_dir[PATH_MAX - 256];
 	const char *temp_dir;
 	const char *root; /* device of the root filesystem, or "none" */
+	const char *kv;   /* socket at which functions ask for what they keep; NULL: none */
 	bool code_later;  /* the code disk is a placeholder, until Init */
 	char *missing;    /* why no function can run here, for Ready; NULL: all is well */
 };

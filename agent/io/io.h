@@ -15,7 +15,7 @@
 
 #define MAX_ID      128   /* bytes of a request_id */
 #define MAX_CONTEXT 4096u /* bytes of a client_context */
-#define MAX_WATCHES 80
+#define MAX_WATCHES 96
 #define VSOCK_PORT  9999
 
 /* --- file.c --- */

@@ -363,7 +363,7 @@ char *function_set(
 			"the handler '%s' is not of the form module.function", order->handler);
 	const char *const first[] = { "PATH", FUNCTION_PATH, "HOME", guest->temp_dir, "LANG",
 		"C.UTF-8", "NOVA_RUNTIME", order->protocol ? order->runtime : found->name,
-		"NOVA_HANDLER", order->handler, NULL };
+		"NOVA_HANDLER", order->handler, guest->kv ? "NOVA_SOCKET" : NULL, guest->kv, NULL };
 	function->env = env_make(first, order->env);
 	function->argv = STEAL(order->argv);
 	function->runtime = found;

@@ -127,6 +127,7 @@ void request_release(struct run *run, struct request *request)
 	else
 		request_kill(request);
 	request->state = REQUEST_FREE;
+	kv_forget(run, request->id);
 	slot_give_back(request->slot);
 	for (int n = 0; n < 2; n++) {
 		close_fd(&request->output[n].fd);

@@ -143,6 +143,7 @@ struct request {
 	bool wasm;      /* wasmtime runs it */
 	bool tidy;      /* what it leaves in /tmp goes */
 	bool rehearses; /* nothing of the function's own runs */
+	bool kv;        /* the host says what its function keeps */
 	bool in_place;  /* its descriptors are borrowed from the interpreter that runs it */
 	unsigned tries; /* how many forks it was handed to */
 	char id[MAX_ID + 1];
@@ -165,6 +166,27 @@ struct request {
 	int exit_code, signal;
 	uint64_t peak_kb;
 	char kind; /* of the interpreter's result: R value, E exception, X exit, 0 none */
+};
+
+/* --- kv.c: what functions ask the host for --- */
+
+#define KV_CLIENTS 8          /* connections at once; more wait */
+#define KV_BYTES   (7u << 20) /* of all of them that are held */
+
+struct kv_client {
+	int fd; /* -1: nobody */
+	enum { KV_READS, KV_WAITS, KV_WRITES, KV_DRAINS } state;
+	struct buf bytes; /* of its question, or of the reply */
+	int64_t number;   /* of the question */
+	char id[MAX_ID + 1];
+	uint64_t deadline;
+};
+
+struct kv {
+	char *path; /* NULL: there is no socket */
+	int listener;
+	int64_t numbers;
+	struct kv_client clients[KV_CLIENTS];
 };
 
 /* The Init that is not yet answered. */
@@ -211,6 +233,7 @@ struct run {
 	struct init init;
 	struct compile compile;
 	struct hook hook;
+	struct kv kv;
 	struct request requests[MAX_REQUESTS];
 };
 
@@ -244,6 +267,19 @@ void request_return_ends(struct request *request);
 void program_function(struct run *run, struct request *request);
 void program_command(
 	struct run *run, struct request *request, char **argv, char **env, const char *directory);
+
+/* --- kv.c --- */
+
+void kv_open(struct kv *kv, const struct guest *guest);
+void kv_close(struct kv *kv);
+void kv_watch(struct run *run, struct loop *loop);
+/* When kv_check_deadlines() is due. */
+uint64_t kv_deadline(const struct kv *kv);
+void kv_check_deadlines(struct kv *kv);
+/* What the host says to that question of the request. */
+void kv_reply(struct run *run, const char *id, int64_t number, struct json_span text);
+/* The request is over. */
+void kv_forget(struct run *run, const char *id);
 
 /* --- wasm.c --- */
 

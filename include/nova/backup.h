@@ -13,8 +13,8 @@
  * An archive has the functions with their code, published versions, aliases, runtimes of the user's
  * own with their root filesystems, API keys (as hashes) and secrets (encrypted, as the store has
  * them: who imports needs the same keys, settings `secret.key_file` and NOVA_SECRET_KEY). It has no
- * log of calls, no usage, no snapshots and no settings. It can be imported into any store,
- * whichever it came from. docs/backup.md has more.
+ * log of calls, no usage, nothing that functions keep (nova/kv.h), no snapshots and no settings. It
+ * can be imported into any store, whichever it came from. docs/backup.md has more.
  *
  * Any thread, and several processes, as in nova/function.h.
  */

@@ -48,7 +48,9 @@ enum nova_message {
 	NOVA_MSG_CREDIT = 77, /**< both ways: so much more of a command's streams may be sent */
 	NOVA_MSG_REHEARSE =
 		78, /**< host to guest: an Exec that runs nothing of the function's own */
-	NOVA_MSG_SECRETS = 79, /**< host to guest: variables that are in no template */
+	NOVA_MSG_SECRETS = 79,  /**< host to guest: variables that are in no template */
+	NOVA_MSG_KV = 80,       /**< guest to host: asks for what its function keeps */
+	NOVA_MSG_KV_REPLY = 81, /**< host to guest: the reply to that */
 };
 
 typedef struct nova_decoder nova_decoder_t;

@@ -60,6 +60,9 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"How many files a function may have" },
 	{ "kv.max_total", { "NOVA_KV_MAX_TOTAL" }, KEY_MEMORY, "256", 1, 1u << 20, { 0 },
 		"What the values and files of a function may have together" },
+	{ "kv.rate", { "NOVA_KV_RATE" }, KEY_INTEGER, "1000", 0, 1000000, { 0 },
+		"How often a second all VMs of a function together may ask for what it keeps; 0: "
+		"no limit" },
 	{ "pool.idle_ttl", { "NOVA_POOL_IDLE_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a VM waits for the next call of its function" },
 	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "auto", 1, 100000, { "auto" },
@@ -404,7 +407,7 @@ const char *const *nova_config_keys(void)
 		"log.level", "log.calls", "log.output_limit", "log.retention_age",
 		"log.retention_size", "usage.record", "usage.rates", "usage.plan", "usage.limit",
 		"usage.retention", "kv.max_value", "kv.max_keys", "kv.max_file", "kv.max_files",
-		"kv.max_total", "pool.idle_ttl", "pool.max_vms", "pool.min_free",
+		"kv.max_total", "kv.rate", "pool.idle_ttl", "pool.max_vms", "pool.min_free",
 		"pool.max_pressure", "pool.queue_timeout", "pool.max_memory", "pool.max_queue",
 		"pool.pause_after", "pool.thread", "pool.templates", "pool.templates_disk",
 		"pool.standby", "pool.max_standby", "pool.hot", "pool.zygotes", "pool.hot_patience",

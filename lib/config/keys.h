@@ -25,7 +25,7 @@ struct config_key {
 	const char *description;
 };
 
-#define KEY_COUNT 63
+#define KEY_COUNT 64
 
 /* In the order of docs/configuration.md; ends with a key NULL. */
 extern const struct config_key config_keys[KEY_COUNT + 1];

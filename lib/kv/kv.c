@@ -19,6 +19,7 @@ void kv_init(struct kv *kv, struct store *base, const nova_config_t *config)
 		.file_max = config_u64(config, "kv.max_file"),
 		.keys = { config_u64(config, "kv.max_keys"), total },
 		.files = { config_u64(config, "kv.max_files"), total },
+		.rate = config_u64(config, "kv.rate"),
 		.sweep_at = deadline_in_ms(SWEEP_MS),
 		.orphans_at = deadline_in_ms(ORPHANS_MS),
 	};

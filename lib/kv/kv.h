@@ -10,6 +10,7 @@
 
 #include <nova/kv.h>
 
+#include "json/json.h"
 #include "rate/rate.h"
 #include "store/store.h"
 
@@ -24,6 +25,8 @@ struct kv {
 	const nova_config_t *config;
 	uint64_t value_max, file_max;
 	struct kv_limits keys, files;
+	uint64_t rate;        /* of what guests of one function may ask for in a second; 0: any */
+	struct rates *rates;  /* borrowed; set after kv_init() */
 	pthread_mutex_t lock; /* guards those below */
 	struct store *store;  /* NULL: not open */
 	uint64_t sweep_at, orphans_at;
@@ -55,7 +58,24 @@ void kv_clear(struct kv *kv, const char *space);
 /* At each tick of the pool: removes what has expired, and what no function has any more. */
 void kv_tick(struct kv *kv);
 
+/*
+ * What a function asks for while it runs: docs/kv.md. `ask` is JSON that anybody may have written,
+ * and is written to. The reply is a JSON object: what was asked for, or "code" and "error".
+ * -ENOMEM.
+ */
+int kv_answer(struct kv *kv, const char *space, char *ask, size_t len, struct buf *reply);
+
 /* --- inside the room --- */
+
+/* The members of what is asked for. */
+struct kv_ask {
+	/* Text, with a NUL behind it; {NULL, 0}: not there. */
+	struct json_span op, key, value, type, prefix, after;
+	int64_t ttl_ms, if_version, limit; /* 0: not there */
+	bool is_new;
+};
+/* Reads the text, which it writes to. NOVA_EINVAL, naming the member. */
+int kv_ask_read(char *text, size_t len, struct kv_ask *ret_ask, nova_error_t **error);
 
 /* Opened when it is needed first. It stays. */
 int kv_store(struct kv *kv, struct store **ret_store, nova_error_t **error);

@@ -145,6 +145,13 @@ static void finish_result(const struct invocation *c, nova_result_t *r, uint64_t
 
 /* --- a call as a whole --- */
 
+/* Whose space it is is told by the call, and by nothing that comes from the guest. */
+static int answer_kv(void *userdata, char *ask, size_t len, struct buf *reply)
+{
+	const struct invocation *c = userdata;
+	return kv_answer(&c->nova->kv, c->function->record.id, ask, len, reply);
+}
+
 /* See NOVA_REGISTER_KEEP_TMP. */
 static bool keeps_tmp(const struct function_record *r)
 {
@@ -193,6 +200,8 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
 	c->exec.client_context = opts->client_context;
+	c->exec.on_kv = answer_kv;
+	c->exec.kv_userdata = c;
 	c->exec.tidy = !needs_new_vm(opts) && !opts->instance && !keeps_tmp(&c->function->record);
 	uint32_t limit =
 		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;

@@ -26,6 +26,7 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	if (code == 0)
 		code = rates_open(
 			host_config(nova->host), host_log(nova->host), &nova->rates, error);
+	nova->kv.rates = nova->rates;
 	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code == 0)

@@ -52,6 +52,8 @@ static const struct rule {
 	RULE("boot_us", NUMBER, boot_us, INT64_MAX),
 	RULE("pid1", BOOLEAN, pid1, 0),
 	RULE("root", TEXT, root, 0),
+	RULE("ask", ANY, ask, 0),
+	RULE("number", NUMBER, number, INT64_MAX),
 #undef RULE
 };
 
@@ -97,21 +99,24 @@ static void end_text(struct json_span span)
 		((char *)span.at)[span.len] = 0;
 }
 
+static const struct guest_message nothing_said = {
+	.exit_code = -1,
+	.signal = -1,
+	.stream = -1,
+	.offset = -1,
+	.size = -1,
+	.mode = -1,
+	.mtime_us = -1,
+	.duration_ms = -1,
+	.duration_us = -1,
+	.peak_kb = -1,
+	.boot_us = -1,
+	.number = -1,
+};
+
 int guest_message_read(char *payload, size_t len, struct guest_message *ret, nova_error_t **error)
 {
-	struct guest_message m = {
-		.exit_code = -1,
-		.signal = -1,
-		.stream = -1,
-		.offset = -1,
-		.size = -1,
-		.mode = -1,
-		.mtime_us = -1,
-		.duration_ms = -1,
-		.duration_us = -1,
-		.peak_kb = -1,
-		.boot_us = -1,
-	};
+	struct guest_message m = nothing_said;
 	struct json_unknown unknown = { 0, 0 };
 	struct json_walk walk;
 	struct json_span key, value;
@@ -133,6 +138,7 @@ int guest_message_read(char *payload, size_t len, struct guest_message *ret, nov
 		return nova_fail(error, NOVA_EAGENT, "a message of the guest is not a JSON object");
 	end_text(m.output);
 	end_text(m.entries);
+	end_text(m.ask);
 	*ret = m;
 	return 0;
 }

@@ -73,7 +73,7 @@ int proto_exec_frame(const char *request_id, const void *input, size_t input_len
 	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len,
 	nova_error_t **error)
 {
-	char options[80], timeout[32] = "";
+	char options[96], timeout[32] = "";
 	if (input_len > PROTO_INPUT_MAX)
 		return nova_fail(error, NOVA_ETOOBIG,
 			"a payload of %zu bytes is over the limit of %u MiB", input_len,
@@ -91,9 +91,10 @@ int proto_exec_frame(const char *request_id, const void *input, size_t input_len
 		r = json_put_string(&frame, request_id, strlen(request_id));
 	if (timeout_ms)
 		snprintf(timeout, sizeof(timeout), ",\"timeout_ms\":%u", timeout_ms);
-	snprintf(options, sizeof(options), "%s%s%s,\"input\":", timeout,
+	snprintf(options, sizeof(options), "%s%s%s%s,\"input\":", timeout,
 		flags & PROTO_EXEC_STREAM ? ",\"stream\":true" : "",
-		flags & PROTO_EXEC_TIDY ? ",\"tidy\":true" : "");
+		flags & PROTO_EXEC_TIDY ? ",\"tidy\":true" : "",
+		flags & PROTO_EXEC_KV ? ",\"kv\":true" : "");
 	if (r == 0)
 		r = buf_append_str(&frame, options);
 	if (r == 0)

@@ -56,6 +56,8 @@ int argv_fill(
 /* --- paths of a guest's files --- */
 
 #define PROTO_PATH_MAX 4096u /* bytes, with a NUL */
+/* Bytes of one question for what a function keeps, and of one reply: a file of 4 MiB in base64. */
+#define PROTO_KV_MAX (6u << 20)
 /* bytes of a file in one message: the agent holds it three times */
 #define PROTO_FILE_PIECE (1u << 20)
 
@@ -97,6 +99,7 @@ int proto_encode_json(
  */
 #define PROTO_EXEC_STREAM 1u /* what is printed comes while it is printed */
 #define PROTO_EXEC_TIDY   2u /* what the call leaves in /tmp goes */
+#define PROTO_EXEC_KV     4u /* it may ask for what its function keeps */
 int proto_exec_frame(const char *request_id, const void *input, size_t input_len,
 	uint32_t timeout_ms, unsigned flags, void **ret_frame, size_t *ret_len,
 	nova_error_t **error);
@@ -126,10 +129,10 @@ struct guest_message {
 	struct json_span request_id, status, code, error, out, err, data, base64, agent, kernel,
 		root, draws, calls;
 	/* JSON as the text it is, with a NUL behind it; {NULL, 0}: not there. */
-	struct json_span output, entries;
+	struct json_span output, entries, ask;
 	/* -1: not there. */
 	int64_t exit_code, signal, stream, offset, size, mode, mtime_us, duration_ms, duration_us,
-		peak_kb, boot_us;
+		peak_kb, boot_us, number;
 	/* false: not there, too. */
 	bool warm, hooks, more, timed_out, truncated, canceled, pid1;
 };

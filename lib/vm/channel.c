@@ -73,6 +73,18 @@ static int send_flow(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 	return code;
 }
 
+/* What the function has asked for. The frame goes, or the call fails. */
+static int send_reply(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
+{
+	AUTO_FREE void *frame = STEAL(call->reply);
+	int code = channel_begin_frame(vm, call, call->deadline, error);
+	if (code < 0)
+		return code;
+	code = channel_write(vm, call, frame, call->reply_len, call->deadline, error);
+	channel_end_frame(vm);
+	return code;
+}
+
 /* --- what it is sent --- */
 
 /* A piece of output: bytes that are no text come in base64. */
@@ -98,6 +110,37 @@ static int take_piece(struct vm_call *call, struct guest_message *said, nova_err
 	return output_pieces_add(&call->output, said, error);
 }
 
+/* The reply bears the numbers of the question, and is sent when the lock is held again. */
+static int answer_kv(struct vm_call *call, struct guest_message *said, nova_error_t **error)
+{
+	const struct vm_request *request = call->request;
+	AUTO_BUF struct buf frame = PROTO_FRAME_BUF, reply = BUF_INIT(PROTO_KV_MAX);
+	char number[40];
+	if (!said->ask.at || said->number < 0 || said->ask.len > PROTO_KV_MAX)
+		return nova_fail(error, NOVA_EAGENT, "what the guest asks for is nothing it may");
+	int r = request->on_kv(request->kv_userdata, (char *)said->ask.at, said->ask.len, &reply);
+	snprintf(number, sizeof(number), "\",\"number\":%lld,\"reply\":", (long long)said->number);
+	if (r == 0)
+		r = proto_frame_begin(&frame, NOVA_MSG_KV_REPLY);
+	if (r == 0)
+		r = buf_append_str(&frame, "{\"request_id\":\"");
+	if (r == 0)
+		r = buf_append_str(&frame, request->id);
+	if (r == 0)
+		r = buf_append_str(&frame, number);
+	if (r == 0)
+		r = buf_append(&frame, reply.data, reply.len);
+	if (r == 0)
+		r = buf_append(&frame, "}", 1);
+	if (r == 0)
+		r = proto_frame_end(&frame);
+	if (r < 0)
+		return nova_oom(error);
+	call->reply_len = frame.len;
+	call->reply = STEAL(frame.data);
+	return 0;
+}
+
 /* 1: the answer; 0: something else. Takes the frame over. Without the lock: others can be served
  * meanwhile. */
 static int open_frame(struct vm_call *call, struct proto_frame *frame, struct vm_answer *answer,
@@ -115,6 +158,8 @@ static int open_frame(struct vm_call *call, struct proto_frame *frame, struct vm
 		return take_piece(call, &said, error);
 	if (frame->type == NOVA_MSG_CREDIT)
 		return flow_take_credit(request->flow, &said, error);
+	if (frame->type == NOVA_MSG_KV)
+		return answer_kv(call, &said, error);
 	code = output_pieces_end(&call->output, &said, error);
 	if (code < 0)
 		return code;
@@ -154,7 +199,7 @@ static int take_frame(
 				vm->id));
 		nova_wrap(error, code, "microVM %s", vm->id);
 	}
-	return code;
+	return code == 0 && call->reply ? send_reply(vm, call, error) : code;
 }
 
 /* What runs no code is not ended in the guest: its answer will be passed over. */

@@ -44,6 +44,8 @@ struct vm_request {
 	bool may_carry;  /* an Exec or Init, into whose frame goes what tells a clone who it is */
 	nova_output_fn on_output;
 	void *userdata;
+	vm_kv_fn on_kv; /* NULL: it may not ask */
+	void *kv_userdata;
 	struct vm_flow *flow; /* NULL: its streams do not flow */
 	uint64_t deadline;
 	const struct stop *stop; /* what may end the waiting for its answer; NULL: nothing */

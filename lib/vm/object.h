@@ -36,6 +36,8 @@ struct vm_call {
 	struct output_pieces output; /* that have come before it */
 	bool waits, waits_to_write;  /* waits: for frames that another call reads */
 	bool cancel_sent;
+	void *reply; /* a frame that is to be sent; NULL: none */
+	size_t reply_len;
 };
 
 struct vm_turns {

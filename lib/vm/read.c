@@ -40,7 +40,8 @@ static bool is_wanted(const struct vm_call *call, int type)
 	if (!call || !call->request || call->answered)
 		return false;
 	return !*call->id || type == NOVA_MSG_RESP || type == NOVA_MSG_OUTPUT ||
-	       type == NOVA_MSG_CREDIT || (type == NOVA_MSG_STREAM && call->request->on_output);
+	       type == NOVA_MSG_CREDIT || (type == NOVA_MSG_STREAM && call->request->on_output) ||
+	       (type == NOVA_MSG_KV && call->request->on_kv);
 }
 
 /* Puts it where its call will find it, and takes it over. What nobody waits for is passed over. */

@@ -264,8 +264,8 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 	int code = exec->client_context ? check_context(exec->client_context, error) : 0;
 	if (code < 0)
 		return code;
-	unsigned flags =
-		(exec->on_output ? PROTO_EXEC_STREAM : 0) | (exec->tidy ? PROTO_EXEC_TIDY : 0);
+	unsigned flags = (exec->on_output ? PROTO_EXEC_STREAM : 0) |
+			 (exec->tidy ? PROTO_EXEC_TIDY : 0) | (exec->on_kv ? PROTO_EXEC_KV : 0);
 	code = proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
 		&exec->frame_len, error);
 	return code == 0 && exec->client_context ? add_context(exec, error) : code;
@@ -292,6 +292,8 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 		.may_carry = true,
 		.on_output = exec->on_output,
 		.userdata = exec->userdata,
+		.on_kv = exec->on_kv,
+		.kv_userdata = exec->kv_userdata,
 		.deadline = deadline_in_ms((uint64_t)exec->limit_ms + ANSWER_GRACE),
 	};
 	if (!vm->function.is_there && !vm->ended)

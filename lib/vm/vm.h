@@ -136,9 +136,15 @@ int vm_check_not_entrusted(nova_vm_t *vm, nova_error_t **error);
 
 /* --- a request that is checked and framed before there is a VM for it --- */
 
+/* What a function that runs asks for: JSON text, which may be written to, and is its own. `reply`
+ * is empty, and gets a JSON object. -ENOMEM. */
+typedef int (*vm_kv_fn)(void *userdata, char *ask, size_t len, struct buf *reply);
+
 struct vm_exec {
-	nova_output_fn on_output; /* set these four before vm_exec_prepare() */
+	nova_output_fn on_output; /* set these six before vm_exec_prepare() */
 	void *userdata;
+	vm_kv_fn on_kv; /* in the thread of the call; NULL: it keeps nothing */
+	void *kv_userdata;
 	bool tidy;                         /* what it leaves in /tmp goes */
 	const char *client_context;        /* as of nova_invoke_opts */
 	const nova_interrupt_t *interrupt; /* by vm_exec_import() */

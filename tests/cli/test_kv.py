@@ -1,9 +1,30 @@
 # SPDX-License-Identifier: MIT
 """novactl kv and file: what functions keep."""
 import json
+import shutil
 import unittest
 
-from novatest import HomeCase
+from novatest import BUILD, HomeCase
+
+PROGRAM = BUILD / "agent/nova"
+
+# A function that asks in words of its own: it gets the replies as they came.
+ASK = """
+import json, os, socket
+
+def ask(data):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(os.environ["NOVA_SOCKET"])
+    s.sendall(data)
+    reply = b""
+    while piece := s.recv(65536):
+        reply += piece
+    return json.loads(reply[4:]) if reply else None
+
+def frame(value):
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return len(text).to_bytes(4, "big") + text
+"""
 
 
 class Kv(HomeCase):
@@ -72,6 +93,160 @@ class Kv(HomeCase):
         self.novactl("delete", "f")
         self.novactl("register", "f", "--runtime", "shell", "--code", code)
         self.assertEqual(self.json("kv", "list", "f"), [])
+
+
+class InGuest(HomeCase):
+    """What functions reach while they run."""
+
+    def call(self, name, payload="{}", **named):
+        return self.novactl_json("invoke", name, "--payload", payload, **named)["output"]
+
+    def value(self, function, key):
+        return self.novactl("kv", "get", function, key).stdout
+
+    def test_a_script_keeps_values_and_files(self):
+        self.register("f", f"""
+            nova() {{ {PROGRAM} "$@"; }}
+            nova kv put k one >/dev/null && printf two | nova kv put dir/k --ttl 60 >/dev/null
+            nova kv put k other --new >/dev/null 2>&1; echo "$?"
+            nova kv get k; nova kv get missing 2>/dev/null; echo "$?"
+            printf PNG | nova file put logo --type image/png
+            nova file get logo; nova file list; nova kv list dir/ | cut -f1,2
+            nova kv delete k; nova kv get k 2>/dev/null || echo gone
+            nova 2>/dev/null; echo "$?"
+            """, "shell")
+        self.assertEqual(self.call("f"),
+                         "4\none3\nPNGlogo\t3\timage/png\ndir/k\t3\ngone\n2")
+        self.assertEqual(self.value("f", "dir/k"), "two")
+        self.assertEqual(self.novactl_json("file", "get", "f", "logo")["type"], "image/png")
+
+    def test_a_handler_of_python_counts_by_compare_and_set(self):
+        self.register("f", """
+import nova
+
+def handler(event):
+    was = nova.kv.entry("n")
+    if not was:
+        return nova.kv.put("n", "1", new=True) > 0
+    nova.kv.put("n", str(int(was["value"]) + 1), if_version=was["version"])
+    try:
+        nova.kv.put("n", "9", if_version=was["version"])
+    except nova.Error as error:
+        return [error.code, nova.kv.get("n").decode(), nova.kv.get("x"),
+                [e["key"] for e in nova.kv.list("n")]]
+""")
+        self.assertEqual(self.call("f"), True)
+        self.assertEqual(self.call("f"), ["NOVA_EBUSY", "2", None, ["n"]])
+        self.assertEqual(self.value("f", "n"), "2")
+
+    def test_a_handler_of_python_keeps_files_of_any_bytes(self):
+        self.register("f", """
+import nova
+
+def handler(event):
+    data = bytes(range(256)) * 16384
+    nova.files.put("big", data, "a/b")
+    nova.files.put("empty", b"")
+    big = nova.files.get("big")
+    try:
+        nova.files.put("more", data + b"x")
+    except nova.Error as error:
+        return [big["value"] == data, big["type"], nova.files.get("empty")["value"] == b"",
+                [f["name"] for f in nova.files.list()], error.code]
+""")
+        self.assertEqual(self.call("f"), [True, "a/b", True, ["big", "empty"], "NOVA_ETOOBIG"])
+
+    @unittest.skipUnless(shutil.which("node"), "needs node")
+    def test_a_handler_of_node_keeps_values_and_files(self):
+        self.register("f", """
+const { kv, files } = require('nova');
+exports.handler = async () => {
+  const version = await kv.put('k', 'one', { isNew: true });
+  await kv.put('k', Buffer.from([0, 255]), { ifVersion: version, ttlMs: 60000 });
+  const code = await kv.put('k', 'x', { ifVersion: version }).catch((error) => error.code);
+  await files.put('f', 'text', { type: 'text/plain' });
+  const file = await files.get('f');
+  return [[...await kv.get('k')], code, file.type, String(file.value), await kv.get('none'),
+    (await kv.list()).map((entry) => entry.key)];
+};
+""", "node")
+        self.assertEqual(self.call("f"), [[0, 255], "NOVA_EBUSY", "text/plain", "text", None,
+                                          ["k"]])
+
+    def test_a_module_of_the_functions_own_of_that_name_comes_first(self):
+        code = self.directory / "code"
+        code.mkdir()
+        (code / "main.py").write_text("import nova\ndef handler(e):\n    return nova.MINE\n")
+        (code / "nova.py").write_text("MINE = 'mine'\n")
+        self.register("f", code)
+        self.assertEqual(self.call("f"), "mine")
+
+    def test_a_function_reaches_no_space_but_its_own(self):
+        for name in "f", "g":
+            self.register(name, ASK + """
+def handler(event):
+    return ask(frame({"op": "kv get", "key": "k", **event}))
+""")
+        self.novactl("kv", "put", "g", "k", "secret")
+        id = self.novactl_json("get", "g")["id"]
+        for more in {}, {"function": "g"}, {"space": id}, {"function": id}, {"request_id": ""}:
+            self.assertEqual(self.call("f", json.dumps(more))["code"], "NOVA_ENOTFOUND")
+        self.assertEqual(self.call("f", json.dumps({"request_id": "other"}))["code"], "NOVA_EBUSY")
+        self.assertEqual(self.call("g")["value"], "c2VjcmV0")
+
+    def test_what_cannot_be_understood_is_told_and_the_call_goes_on(self):
+        self.register("f", ASK + r"""
+def handler(event):
+    asked = [b"[1]", b"{", b"x" * 100, {"op": 5}, {}, {"op": "kv put", "key": "k"},
+             {"op": "kv get"}, {"op": "kv get", "key": ""}, {"op": "kv get", "key": "a\0b"},
+             {"op": "kv put", "key": "k", "value": "!"}, b'{"op":"kv list","op":"kv list"}',
+             {"op": "kv list", "limit": -1}, {"op": "kv list", "limit": 5000},
+             {"op": "kv get", "key": "k" * 513}, {"op": "kv list", "prefix": "k" * 600},
+             {"op": "file put", "key": "k", "value": "", "type": "a\r\nb: c"}]
+    codes = [(ask(frame(one)) or {}).get("code") for one in asked]
+    return [codes, ask(b"\xff\xff\xff\xff....")["code"], ask(b"\0\0\0\0")["code"],
+            "code" in ask(frame({"op": "kv list"}))]
+""")
+        codes, long, empty, failed = self.call("f")
+        self.assertEqual(codes, ["NOVA_EINVAL"] * 16)
+        self.assertEqual((long, empty, failed), ("NOVA_ETOOBIG", "NOVA_EINVAL", False))
+
+    def test_connections_that_say_nothing_end_with_their_call(self):
+        self.register("f", ASK + """
+def handler(event):
+    held = [socket.socket(socket.AF_UNIX) for _ in range(30)]
+    for one in held:
+        one.connect(os.environ["NOVA_SOCKET"])
+    held[0].sendall(frame({"op": "kv list"})[:9])
+    return len(held)
+""")
+        self.register("g", ASK + """
+def handler(event):
+    return ask(frame({"op": "kv list"}))
+""")
+        self.assertEqual((self.call("f"), self.call("f")), (30, 30))
+        self.assertEqual(self.call("g"), {"entries": []})
+
+    def test_who_asks_too_often_is_told_and_goes_on_later(self):
+        self.register("f", ASK + """
+def handler(event):
+    return [ask(frame({"op": "kv list"})).get("code") for _ in range(4)]
+""")
+        self.assertEqual(self.call("f", environment={"NOVA_KV_RATE": "3"}),
+                         [None, None, None, "NOVA_ELIMIT"])
+
+    def test_an_import_and_code_that_is_run_once_have_no_space(self):
+        tries = """
+import nova
+try:
+    found = nova.kv.get("k")
+except nova.Error as error:
+    found = error.code
+"""
+        self.register("f", tries + "def handler(event):\n    return [found, nova.kv.get('k')]\n")
+        self.assertEqual(self.call("f"), ["NOVA_EBUSY", None])
+        done = self.novactl("run", "--language", "python", tries + "print(found)\n")
+        self.assertEqual(done.stdout, "NOVA_ENOTSUP\n")
 
 
 if __name__ == "__main__":

@@ -516,6 +516,83 @@ START_TEST(eight_agents_that_never_answer_are_ended_by_the_deadline)
 }
 END_TEST
 
+/* --- what it asks for --- */
+
+#define KV(members) "exec {\"type\":80,\"payload\":{" members "}}\n"
+#define OWN         "\"request_id\":\"$\","
+
+/* Counts, and lets nothing be known. */
+static int reply_with_nothing(void *userdata, char *ask, size_t len, struct buf *reply)
+{
+	ck_assert_uint_eq(strlen(ask), len);
+	++*(unsigned *)userdata;
+	return buf_append_str(reply, "{}");
+}
+
+static int call_with_kv(const struct setting *s, const char *script, unsigned *ret_asked)
+{
+	AUTO_FREE char *disk = code_disk(s, "script", script);
+	AUTO_EXEC struct vm_exec exec = { .on_kv = reply_with_nothing, .kv_userdata = ret_asked };
+	nova_result_t *result = NULL;
+	nova_vm_t *vm;
+	*ret_asked = 0;
+	ck_ok(begin(s, disk, &vm, &error));
+	ck_ok(vm_exec_prepare(&exec, "{}", 2, 1000, NULL, &error));
+	int code = vm_exec(vm, &exec, NULL, &result, &error);
+	nova_result_free(result);
+	nova_vm_free(vm);
+	return code;
+}
+
+START_TEST(what_is_asked_for_counts_for_its_own_call_and_has_bounds)
+{
+	static const struct {
+		const char *script;
+		unsigned asked;
+		int code;
+	} asks[] = {
+		{ KV(OWN "\"number\":1,\"ask\":{\"op\":5}")
+				KV(OWN "\"number\":1,\"ask\":[]") "exec " RESP(GOOD),
+			2, 0 },
+		/* of nobody's call */
+		{ KV("\"request_id\":\"other\",\"number\":1,\"ask\":{}")
+				KV("\"number\":1,\"ask\":{}") "exec " RESP(GOOD),
+			0, 0 },
+		{ KV(OWN "\"ask\":{}"), 0, NOVA_EAGENT },
+		{ KV(OWN "\"number\":-1,\"ask\":{}"), 0, NOVA_EAGENT },
+		{ KV(OWN "\"number\":1,\"number\":2,\"ask\":{}"), 0, NOVA_EAGENT },
+		{ KV(OWN "\"number\":1"), 0, NOVA_EAGENT },
+		{ KV(OWN "\"number\":1,\"ask\":\"<6300000*x>\""), 0, NOVA_EAGENT },
+		{ KV(OWN "\"number\":1,\"ask\":{]"), 0, NOVA_EAGENT },
+	};
+	struct setting s = set_up_liar();
+	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+		unsigned asked;
+		int code = call_with_kv(&s, asks[i].script, &asked);
+		ck_assert_msg(code == asks[i].code && asked == asks[i].asked,
+			"%s: %d, asked %u: %s", asks[i].script, code, asked,
+			nova_error_message(error));
+		nova_error_free(STEAL(error));
+	}
+	tear_down(&s);
+}
+END_TEST
+
+/* It reads no reply, either. */
+START_TEST(who_asks_without_end_is_ended_by_the_deadline)
+{
+	struct setting s = set_up_liar();
+	unsigned asked;
+	int code = call_with_kv(
+		&s, "exec* {\"type\":80,\"payload\":{" OWN "\"number\":1,\"ask\":{}}}", &asked);
+	ck_assert_msg(code == NOVA_EAGENT || code == NOVA_ELOST, "%d: %s", code,
+		nova_error_message(error));
+	ck_assert_uint_gt(asked, 0);
+	nova_error_free(STEAL(error));
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *hostile_suite(void)
 {
 	Suite *suite = suite_create("hostile");
@@ -530,6 +607,8 @@ static Suite *hostile_suite(void)
 			an_output_that_has_begun_to_come_is_waited_for_and_a_silent_agent_is_not);
 	tcase_add_loop_test(tc, large_and_deep_output_is_taken_whole, 0, ARRAY_LEN(large));
 	tcase_add_test(tc, credit_for_what_was_not_sent_is_refused);
+	tcase_add_test(tc, what_is_asked_for_counts_for_its_own_call_and_has_bounds);
+	tcase_add_test(tc, who_asks_without_end_is_ended_by_the_deadline);
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
 	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);
 	tcase_add_test(tc, eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host);

@@ -77,6 +77,27 @@ class RealVm(VmCase):
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as own:
             self.assertNotEqual(self.novactl_json("invoke", "where")["output"], own.read().strip())
 
+    def test_clones_share_what_their_function_keeps_and_no_snapshot_takes_it_back(self):
+        self.register("f", """
+import subprocess
+import nova
+
+calls = 0
+
+
+def handler(event):
+    global calls
+    calls += 1
+    kept = int(nova.kv.get("n") or 0) + 1
+    nova.kv.put("n", str(kept))
+    done = subprocess.run(["nova", "kv", "get", "n"], capture_output=True, text=True)
+    return [calls, kept, done.stdout, done.stderr]
+""")
+        outputs = [self.novactl_json("invoke", "f")["output"] for _ in range(3)]
+        self.assertEqual(outputs, [[1, 1, "1", ""], [1, 2, "2", ""], [1, 3, "3", ""]])
+        self.register("g", "nova kv put k v >/dev/null && nova kv list", "shell")
+        self.assertRegex(self.novactl_json("invoke", "g")["output"], r"^k\t1\t\d+$")
+
     def finds_its_code_and_what_programs_expect(self):
         """A tree of umask 077; zones, libraries, locale, services and certificates."""
         code = make_tree(self.directory / "tree")

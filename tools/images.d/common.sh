@@ -137,6 +137,7 @@ make_image() {
 
 # Everything that decides the bytes of an image.
 inputs_of() {
+	local nova=${agent%/*}/nova
 	cat "$here/images" "$here"/images.d/*.sh | sha256sum
 	case $1 in
 	kernel) kernel_packages ;;
@@ -146,7 +147,11 @@ inputs_of() {
 			die "the agent '$agent' is missing; build it with: ninja -C build"
 		sha256sum <"$agent"
 		;;
-	*) packages_of "$1" ;;
+	*)
+		packages_of "$1"
+		[[ -f $nova ]] || die "'$nova' is missing; build it with: ninja -C build"
+		sha256sum <"$nova"
+		;;
 	esac
 }
 

@@ -133,6 +133,8 @@ make_rootfs() {
 	write_etc
 	link_applets
 	join_certificates
+	# For scripts and programs, to reach what their function keeps.
+	install -m 0755 "$(dirname "$agent")/nova" "$tree/usr/bin/nova"
 	if declare -F "finish_$target" >/dev/null; then
 		"finish_$target"
 	fi

@@ -74,7 +74,7 @@ def open_files():
 
 class Hooks:
     """Module `nova`, for functions that have none of that name: declares what snapshots are to be
-    told to."""
+    told to, and has what they keep."""
 
     before, after = [], []
 
@@ -107,6 +107,7 @@ class Hooks:
     def exec_module(cls, module):
         module.before_snapshot, module.after_restore = cls.before_snapshot, cls.after_restore
         module.in_place = cls.in_place
+        module.kv, module.files, module.Error = KeepKv, KeepFiles, KeepError
 
     @classmethod
     def by_name(cls, module):
