@@ -69,6 +69,11 @@ extern const struct field secret_fields[];
 extern const struct job_verb verb_secret_list, verb_secret_set, verb_secret_delete,
 	verb_secret_rotate;
 
+/* kept.c */
+extern const struct field kept_query[], kept_value_query[], kept_file_query[];
+extern const struct job_verb verb_kept_list, verb_kept_get, verb_kept_put, verb_kept_delete,
+	verb_kept_file_list, verb_kept_file_get, verb_kept_file_put, verb_kept_file_delete;
+
 /* lambda.c */
 extern const struct field lambda_query[], lambda_list_query[];
 extern const struct job_verb verb_lambda_invoke, verb_lambda_check, verb_lambda_list,
